@@ -202,8 +202,10 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 /* A mapping that a reload would change, and what would become of its sessions. */
 static void show_reload_of(struct writer *w, const char *what, const cJSON *m)
 {
-	const char *in = json_text(m, "in", "-"), *out = json_text(m, "out", "none");
+	const char *name = json_text(m, "name", ""), *out = json_text(m, "out", "none");
+	char in[CELL_TEXT];
 
+	snprintf(in, sizeof(in), *name ? "%.64s (%.64s)" : "%.0s%.64s", name, json_text(m, "in", "-"));
 	if (!json_get(m, "sessions"))
 		writer_line(w, "%s %s to %s", what, in, out);
 	else if (json_number(m, "drain") > 0)

@@ -13,6 +13,17 @@ const struct column session_columns[] = {
 	{},
 };
 
+/* Ports in use by protocol; of an older agent nothing. */
+static void cell_ports(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *ports = json_get(row, key);
+
+	*text = 0;
+	if (cJSON_IsObject(ports))
+		snprintf(text, CELL_TEXT, "tcp %.0f, udp %.0f, icmp %.0f", json_number(ports, "tcp"),
+			 json_number(ports, "udp"), json_number(ports, "icmp"));
+}
+
 static const struct column user_fields[] = {
 	{ "Inside address", "in_addr", cell_text, false, 0 },
 	{ "Mapping", "mapping", cell_text, false, 0 },
@@ -21,6 +32,7 @@ static const struct column user_fields[] = {
 	{ "Last port", "port_hi", cell_number, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Quota", "quota", cell_number, false, 0 },
+	{ "Ports in use", "ports_in_use", cell_ports, false, 0 },
 	{ "Bound ports", "bindings", cell_number, false, 0 },
 	{ "Refused packets", "quota_exceeded", cell_number, false, 0 },
 	{},

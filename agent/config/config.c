@@ -74,6 +74,7 @@ void config_free(struct config *c)
 	free(c->bypass);
 	free(c->draining);
 	free(c->rests);
+	free(c->lines);
 	free(c->control_socket);
 	free(c->pin_path);
 	free(c->state_dir);
@@ -97,6 +98,7 @@ struct config *config_clone(const struct config *c)
 	if (!copy)
 		return NULL;
 	*copy = *c;
+	copy->lines = copy_array(c->lines, c->n_lines, sizeof(*c->lines));
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
 	copy->mappings = copy_array(c->mappings, c->n_mappings, sizeof(*c->mappings));
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
@@ -107,7 +109,7 @@ struct config *config_clone(const struct config *c)
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
 	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->draining ||
-	    !copy->rests || !copy->control_socket || !copy->pin_path || !copy->state_dir)
+	    !copy->rests || !copy->lines || !copy->control_socket || !copy->pin_path || !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
 }

@@ -191,6 +191,11 @@ extern const struct word xdp_mode_words[];
 /* The member `stages` of a configuration that leaves the choice to the agent. */
 #define STAGES_AUTO 0U
 
+struct config_line {
+	char path[48]; /* longer than those of the objects that have lines */
+	unsigned line;
+};
+
 struct config {
 	char schema[COMMENT_TEXT];	     /* of "$schema", for editors; "": none */
 	char comment[COMMENT_TEXT];	     /* "": none */
@@ -206,6 +211,8 @@ struct config {
 	size_t n_draining;
 	struct config_rest *rests; /* of no file either */
 	size_t n_rests;
+	struct config_line *lines; /* of values in the file, for messages */
+	size_t n_lines;
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
 	struct config_independence independence;
@@ -267,6 +274,10 @@ size_t config_drop_ended(struct config *c, int64_t now, const char *name);
  * name stands for the file; NULL leaves it out.
  */
 void config_warn(const struct config *now, const struct config *before, const char *name);
+
+/* The line of the file it was read from that a value of pcp, replication or metrics stands on, by its path; 0: none is
+ * known. */
+unsigned config_line(const struct config *c, const char *path);
 
 /* As config_load(), for text in memory; name stands for the file in messages. */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err);
@@ -344,6 +355,13 @@ const char *config_mapping_name(const struct config *c, struct prefix in, struct
 #define MAPPING_TITLE (ADDR_TEXT + LABEL_TEXT + 4)
 const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE]);
+
+/*
+ * Whether a mapping has endpoint-independent mapping, and fewer ports a subscriber than are advisable for that; writes
+ * a warning that says so.
+ */
+#define FEW_PORTS_TEXT (MAPPING_TITLE + 192)
+bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT]);
 
 /* The mapping that translates an inside address, or NULL. */
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);

@@ -153,6 +153,9 @@ int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...) 
 /* Stores the message that memory is short, and returns -ENOMEM. */
 int reader_no_memory(struct reader *r);
 
+/* Notes the lines for config_line(). 0 or -ENOMEM. */
+int config_lines_read(struct config *c, const cJSON *document);
+
 /* Adds an item under a name. NULL, from a failed allocation, is -ENOMEM. The item is taken or freed. */
 int json_add(cJSON *object, const char *name, cJSON *item);
 

@@ -111,6 +111,8 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 	c->control_socket_line = line_of(json, "control_socket");
 	c->pin_path_line = line_of(json, "pin_path");
 	c->state_dir_line = line_of(json, "state_dir");
+	if (config_lines_read(c, json))
+		return reader_no_memory(&reader);
 	r = config_validate(c, name, err);
 	if (r < 0)
 		return r;

@@ -128,23 +128,23 @@ int validate_pcp(const struct config *c, const char *name, struct error *err)
 
 		snprintf(path, sizeof(path), "pcp.listen[%u]", i);
 		if (problem)
-			return config_refuse(err, -EINVAL, name, 0, path, "%s %s", addr_format(pcp->listen[i], text),
-					     problem);
+			return config_refuse(err, -EINVAL, name, config_line(c, path), path, "%s %s",
+					     addr_format(pcp->listen[i], text), problem);
 	}
 	for (uint32_t i = 0; i < pcp->n_mappings; i++) {
 		const struct config_mapping *m = config_find_named(c, pcp->mappings[i]);
 
 		snprintf(path, sizeof(path), "pcp.mappings[%u]", i);
 		if (!m)
-			return config_refuse(err, -EINVAL, name, 0, path, "no mapping has the name %s",
-					     pcp->mappings[i]);
+			return config_refuse(err, -EINVAL, name, config_line(c, path), path,
+					     "no mapping has the name %s", pcp->mappings[i]);
 		if (prefix_is_none(m->out))
-			return config_refuse(err, -EINVAL, name, 0, path,
+			return config_refuse(err, -EINVAL, name, config_line(c, path), path,
 					     "%s is not translated: its subscribers have no ports to open",
 					     pcp->mappings[i]);
 	}
 	if (pcp->lifetime_min > pcp->lifetime_max)
-		return config_refuse(err, -EINVAL, name, 0, "pcp.lifetime", "min, %u, is above max, %u",
-				     pcp->lifetime_min, pcp->lifetime_max);
+		return config_refuse(err, -EINVAL, name, config_line(c, "pcp.lifetime"), "pcp.lifetime",
+				     "min, %u, is above max, %u", pcp->lifetime_min, pcp->lifetime_max);
 	return 0;
 }

@@ -113,7 +113,9 @@ static int refuse_address(const struct config *c, uint32_t addr, const char *pat
 	const char *problem = address_problem(c, addr);
 	char text[ADDR_TEXT];
 
-	return problem ? config_refuse(err, -EINVAL, name, 0, path, "%s %s", addr_format(addr, text), problem) : 0;
+	return problem ? config_refuse(err, -EINVAL, name, config_line(c, path), path, "%s %s", addr_format(addr, text),
+				       problem)
+		       : 0;
 }
 
 static int validate_owned(const struct config *c, uint32_t number, const char *name, struct error *err)
@@ -124,9 +126,11 @@ static int validate_owned(const struct config *c, uint32_t number, const char *n
 
 	snprintf(path, sizeof(path), "replication.mappings[%u]", number);
 	if (!m)
-		return config_refuse(err, -EINVAL, name, 0, path, "no mapping has the name %s", label);
+		return config_refuse(err, -EINVAL, name, config_line(c, path), path, "no mapping has the name %s",
+				     label);
 	if (!config_mapping_slots(c, m))
-		return config_refuse(err, -EINVAL, name, 0, path, "%s has no sessions to copy; leave it out", label);
+		return config_refuse(err, -EINVAL, name, config_line(c, path), path,
+				     "%s has no sessions to copy; leave it out", label);
 	return 0;
 }
 
@@ -141,7 +145,7 @@ int validate_replication(const struct config *c, const char *name, struct error 
 	r = refuse_address(c, x->listen.addr, "replication.listen", name, err);
 	for (uint32_t i = 0; !r && i < x->n_peers; i++) {
 		snprintf(path, sizeof(path), "replication.peers[%u]", i);
-		r = same(x->peers[i], x->listen) ? config_refuse(err, -EINVAL, name, 0, path,
+		r = same(x->peers[i], x->listen) ? config_refuse(err, -EINVAL, name, config_line(c, path), path,
 								 "is this gateway itself, as in replication.listen")
 						 : refuse_address(c, x->peers[i].addr, path, name, err);
 	}

@@ -195,8 +195,8 @@ static int check_named_until(const struct config *c, const char *label, const ch
 	if (!m || !m->until)
 		return 0;
 	snprintf(path, sizeof(path), "%s.mappings[%u]", list, number);
-	return config_refuse(err, -EINVAL, name, 0, path, "%s is there only until %s; name mappings that stay", label,
-			     time_format(m->until, until));
+	return config_refuse(err, -EINVAL, name, config_line(c, path), path,
+			     "%s is there only until %s; name mappings that stay", label, time_format(m->until, until));
 }
 
 int validate_until(const struct config *c, const char *name, struct error *err)

@@ -12,20 +12,30 @@ static bool is_independent(const struct config *c, const struct config_mapping *
 	return c && m && config_mapping_independence(c, m).mapping;
 }
 
+bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT])
+{
+	char title[MAPPING_TITLE];
+	struct geometry g;
+
+	if (!is_independent(c, m) || mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
+	    g.ports_per_host >= FEW_PORTS)
+		return false;
+	snprintf(text, FEW_PORTS_TEXT,
+		 "mapping %s: with endpoint_independent each inside port takes one of its subscriber's %u ports for "
+		 "all destinations; %u or more are advisable",
+		 config_mapping_title(c, m->in, m->out, title), g.ports_per_host, FEW_PORTS);
+	return true;
+}
+
 static void warn_of_few_ports(const struct config *now, const struct config *before, const char *place)
 {
 	for (size_t i = 0; i < now->n_mappings; i++) {
 		const struct config_mapping *m = &now->mappings[i];
-		char title[MAPPING_TITLE];
-		struct geometry g;
+		char text[FEW_PORTS_TEXT];
 
-		if (!is_independent(now, m) || mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
-		    g.ports_per_host >= FEW_PORTS ||
-		    is_independent(before, before ? config_find_mapping(before, m->in, m->out) : NULL))
-			continue;
-		log_warning("%smapping %s: with endpoint_independent each inside port takes one of its subscriber's %u "
-			    "ports for all destinations; %u or more are advisable",
-			    place, config_mapping_title(now, m->in, m->out, title), g.ports_per_host, FEW_PORTS);
+		if (config_few_ports(now, m, text) &&
+		    !is_independent(before, before ? config_find_mapping(before, m->in, m->out) : NULL))
+			log_warning("%s%s", place, text);
 	}
 }
 

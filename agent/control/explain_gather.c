@@ -141,7 +141,7 @@ static uint32_t external_address(const struct explanation *e)
 {
 	if (e->profile.n_match)
 		return e->profile.match[0].ext_addr;
-	return e->busiest.sessions ? e->busiest.ext.addr : ADDRESS_BEYOND;
+	return e->busiest.sessions ? e->busiest.ext.addr : address_beyond();
 }
 
 /* Whether XDP finds a next hop and its MAC address in the copy of the routes; else the kernel is asked. */
@@ -156,16 +156,18 @@ static bool is_copied(const struct explanation *e, uint32_t addr)
 
 static int read_ways(struct explanation *e)
 {
+	uint32_t external;
 	int r;
 
 	if (!e->mapping) /* the route tells whether it is the gateway's own address */
 		return explain_way_read(e->asked.addr, &e->way_out);
 	if (!e->subscriber)
 		return 0;
+	external = external_address(e);
 	e->copied_in = is_copied(e, e->in_addr);
-	e->copied_out = is_copied(e, external_address(e));
+	e->copied_out = is_copied(e, external);
 	r = explain_way_read(e->in_addr, &e->way_in);
-	return r ? r : explain_way_read(external_address(e), &e->way_out);
+	return r ? r : explain_way_read(external, &e->way_out);
 }
 
 int explain_gather_step(struct explain_gather *g, unsigned budget_us)

@@ -14,9 +14,9 @@ static int list_one(const struct binding *b, void *arg)
 
 	return evbuffer_add_printf(out,
 				   "{\"in_addr\":\"%s\",\"in_port\":%u,\"out_addr\":\"%s\",\"out_port\":%u,"
-				   "\"proto\":\"%s\",\"expires\":%u}\n",
+				   "\"proto\":\"%s\",\"sessions\":%u,\"expires\":%u}\n",
 				   addr_format(b->in_addr, in), b->in_port, addr_format(b->out_addr, outside),
-				   b->out_port, word_text(proto_words, b->proto), b->expires) < 0;
+				   b->out_port, word_text(proto_words, b->proto), b->sessions, b->expires) < 0;
 }
 
 /* More another time, when the client has read some of it. */
@@ -27,7 +27,9 @@ static bool output_is_full(void *arg)
 
 static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 {
-	return binding_walk_step(r->state, REQUEST_SLICE_US, list_one, output_is_full, r->stream);
+	int ret = binding_walk_step(r->state, REQUEST_SLICE_US, list_one, output_is_full, r->stream);
+
+	return ret < 0 ? error_set(err, ret, "the bindings cannot be listed: %s", strerror(-ret)) : ret;
 }
 
 static void list_free(void *state)

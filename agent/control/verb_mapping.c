@@ -152,6 +152,9 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
 	int ret = 0;
 
+	if (request_arg(r, "out")->single && in.plen < 32)
+		return error_set(err, -EINVAL, "%s to one address alone: write %s if that is meant",
+				 prefix_format(in.base, in.plen, in_text), prefix_format(out.base, out.plen, out_text));
 	if (m)
 		replace_out(r, m, out);
 	else
@@ -169,6 +172,15 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	return 0;
 }
 
+/* Adds to the array "warnings" that a mapping has few ports for its bindings, if so. */
+static void warn_of_few_ports(cJSON *json, const struct config *c, const struct config_mapping *m)
+{
+	char text[FEW_PORTS_TEXT];
+
+	if (config_few_ports(c, m, text))
+		cJSON_AddItemToArray(cJSON_GetObjectItem(json, "warnings"), cJSON_CreateString(text));
+}
+
 static cJSON *answer_added(struct request *r)
 {
 	const struct config *c = r->context->active->config;
@@ -176,8 +188,8 @@ static cJSON *answer_added(struct request *r)
 		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
 	cJSON *json = m ? mapping_json(c, m, &(uint64_t){ 0 }, NULL) : NULL;
 
-	if (json)
-		answer_add_warnings(r->context, json, m->in, m->out);
+	if (json && answer_add_warnings(r->context, json, m->in, m->out))
+		warn_of_few_ports(json, c, m);
 	return json;
 }
 
@@ -262,8 +274,11 @@ static cJSON *answer_set(struct request *r)
 {
 	const struct config *c = r->context->active->config;
 	const struct config_mapping *m = config_find_inside(c, r->named);
+	cJSON *json = m ? mapping_json(c, m, NULL, NULL) : NULL;
 
-	return m ? mapping_json(c, m, NULL, NULL) : NULL;
+	if (json && cJSON_AddArrayToObject(json, "warnings") && request_arg(r, "eim")->given)
+		warn_of_few_ports(json, c, m);
+	return json;
 }
 
 int verb_mapping_set(struct request *r, cJSON **ret_result, struct error *err)

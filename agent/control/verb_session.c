@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* session list and close, user show. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "control/handlers.h"
 #include "control/session_filter.h"
 #include "sessions/bound_ports.h"
 #include "sessions/listing.h"
+#include "sessions/port_sessions.h"
 
 /* Octets gathered before they are handed to the client's output. */
 #define LISTING_BUFFER (16U << 10)
@@ -155,9 +158,25 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-static cJSON *user_json(const struct request *r, const struct mapping *mapping, uint32_t addr,
-			const struct subscriber_figures *figures)
+/* What user show is after, one after the other. */
+struct user {
+	struct subscriber_counter *counter; /* NULL: done */
+	struct subscriber_figures figures;
+	struct port_sessions *ports;
+};
+
+static bool add_ports_in_use(cJSON *json, const struct port_sessions *ports)
 {
+	cJSON *by_protocol = cJSON_AddObjectToObject(json, "ports_in_use");
+
+	return by_protocol && json_add_u64(by_protocol, "tcp", port_sessions_ports(ports, IPPROTO_TCP)) &&
+	       json_add_u64(by_protocol, "udp", port_sessions_ports(ports, IPPROTO_UDP)) &&
+	       json_add_u64(by_protocol, "icmp", port_sessions_ports(ports, IPPROTO_ICMP));
+}
+
+static cJSON *user_json(const struct request *r, const struct mapping *mapping, uint32_t addr, const struct user *u)
+{
+	const struct subscriber_figures *figures = &u->figures;
 	struct port_block block = mapping_block(&mapping->geo, addr);
 	cJSON *json = cJSON_CreateObject();
 
@@ -168,6 +187,7 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	json_add_u64(json, "sessions", figures->sessions);
 	json_add_u64(json, "quota", figures->quota);
 	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
+	add_ports_in_use(json, u->ports);
 	if (mapping->bindings.mapping)
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
 	json_add_mapping_name(json, r, mapping);
@@ -193,11 +213,20 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct mappings *m = r->context->mappings;
 	const struct mapping *mapping;
-	struct subscriber_figures figures;
+	struct user *u = r->state;
 	uint32_t addr = request_arg(r, "addr")->addr;
-	int ret = subscriber_counter_step(r->state, REQUEST_COUNT_US, &figures), number;
 	char text[ADDR_TEXT];
+	int ret, number;
 
+	if (u->counter) {
+		ret = subscriber_counter_step(u->counter, REQUEST_COUNT_US, &u->figures);
+		if (ret > 0)
+			return ret;
+		if (ret)
+			return refuse_user(r, ret, err);
+		subscriber_counter_free(take_pointer(u->counter));
+	}
+	ret = port_sessions_gather(u->ports, 0, addr, monotonic_us() + REQUEST_COUNT_US);
 	if (ret > 0)
 		return ret;
 	if (ret)
@@ -209,22 +238,45 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 				 "%s has no ports of its own any more, only sessions that drain; `detnatctl session "
 				 "list %s` shows them",
 				 addr_format(addr, text), text);
-	*ret_result = user_json(r, mapping, addr, &figures);
+	*ret_result = user_json(r, mapping, addr, u);
 	return *ret_result ? 0 : -ENOMEM;
 }
 
 static void user_free(void *state)
 {
-	subscriber_counter_free(state);
+	struct user *u = state;
+
+	subscriber_counter_free(u->counter);
+	port_sessions_free(u->ports);
+	free(u);
+}
+
+static int user_new(struct mappings *m, uint32_t addr, struct user **ret)
+{
+	struct session_walk *walk;
+	struct user *u = calloc(1, sizeof(*u));
+	int r = u ? subscriber_counter_new(m, addr, &u->counter) : -ENOMEM;
+
+	if (!r)
+		r = session_walk_new_subscriber(m, addr, &walk);
+	if (!r) {
+		u->ports = port_sessions_new(walk);
+		r = u->ports ? 0 : -ENOMEM;
+	}
+	if (!r)
+		*ret = u;
+	else if (u)
+		user_free(u);
+	return r;
 }
 
 int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
 {
-	struct subscriber_counter *c;
-	int ret = subscriber_counter_new(r->context->mappings, request_arg(r, "addr")->addr, &c);
+	struct user *u;
+	int ret = user_new(r->context->mappings, request_arg(r, "addr")->addr, &u);
 
 	if (ret)
 		return refuse_user(r, ret, err);
-	request_run(r, user_step, c, user_free);
+	request_run(r, user_step, u, user_free);
 	return 0;
 }

@@ -36,14 +36,20 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 		way->neighbour = NEIGHBOUR_UNKNOWN;
 }
 
-static int read_route(struct netlink *n, struct explain_way *way)
+static void request_route(struct netlink *n, uint32_t addr, unsigned flags)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, 0, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 
 	rt->rtm_family = AF_INET;
 	rt->rtm_dst_len = 32;
-	mnl_attr_put_u32(h, RTA_DST, htonl(way->addr));
+	rt->rtm_flags = flags;
+	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+}
+
+static int read_route(struct netlink *n, struct explain_way *way)
+{
+	request_route(n, way->addr, 0);
 	return netlink_call(n, visit_route, way);
 }
 
@@ -77,6 +83,40 @@ static void read_neighbour(struct netlink *n, struct explain_way *way)
 	r = netlink_call(n, visit_neighbour, way);
 	if (r && r != -ENOENT)
 		way->neighbour = NEIGHBOUR_UNKNOWN;
+}
+
+static void visit_length(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	uint8_t *length = arg;
+
+	if (h->nlmsg_type == RTM_NEWROUTE && mnl_nlmsg_get_payload_len(h) >= sizeof(*rt))
+		*length = rt->rtm_dst_len;
+}
+
+/* A default route may be in parts, such as 0.0.0.0/1 and 128.0.0.0/1. */
+#define DEFAULT_MOST_LENGTH 7U
+
+uint32_t address_beyond(void)
+{
+	static const uint32_t test_networks[] = { 0xc0000201, 0xc6336401, 0xcb007101, 0xc6120001 };
+	_cleanup_netlink_ struct netlink *n = NULL;
+	uint32_t unrouted = 0;
+
+	if (netlink_new(&n))
+		return test_networks[0];
+	for (size_t i = 0; i < ARRAY_SIZE(test_networks); i++) {
+		uint8_t length = 32;
+
+		request_route(n, test_networks[i], RTM_F_FIB_MATCH);
+		if (netlink_call(n, visit_length, &length)) {
+			if (!unrouted)
+				unrouted = test_networks[i];
+		} else if (length <= DEFAULT_MOST_LENGTH) {
+			return test_networks[i];
+		}
+	}
+	return unrouted ? unrouted : test_networks[0];
 }
 
 int explain_way_read(uint32_t addr, struct explain_way *ret)

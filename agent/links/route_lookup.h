@@ -28,8 +28,11 @@ struct explain_way {
 	uint8_t mac[6]; /* if resolved */
 };
 
-/* An address beyond the outside, in host byte order: TEST-NET-1 (RFC 5737), which only a default route covers. */
-#define ADDRESS_BEYOND 0xc0000201U
+/*
+ * An address beyond the outside, which only a default route covers, if there is one: 192.0.2.1, or one of another test
+ * network (RFC 5737, RFC 2544) where this machine has a route for that one.
+ */
+uint32_t address_beyond(void);
 
 /* Asks the kernel. 0, or -errno if that failed. */
 int explain_way_read(uint32_t addr, struct explain_way *ret);

@@ -189,7 +189,8 @@ static const struct family of_mappings[] = {
 	{ "detnat_quota_utilization_ratio", "histogram",
 	  "Subscribers that have sessions, by their sessions as share of their quota.", write_quota_utilization },
 	{ "detnat_block_utilization_ratio", "histogram",
-	  "Subscribers that have sessions, by ports in use as share of their block, in the protocol that uses most.",
+	  "Subscribers that have sessions, by ports in use as share of their block, in the protocol that uses most; "
+	  "with endpoint_independent they are refused further inside ports at 1.",
 	  write_block_utilization },
 	{ "detnat_destination_utilization_ratio", "histogram",
 	  "Subscribers that have sessions, by sessions to their busiest destination as share of the block's ports; at "

@@ -83,11 +83,11 @@ void metrics_free(struct metrics *m)
 	free(m);
 }
 
-static int refuse(struct endpoint at, int r, const char *name, struct error *err)
+static int refuse(struct endpoint at, int r, unsigned line, const char *name, struct error *err)
 {
 	char addr[ADDR_TEXT];
 
-	return config_refuse(err, r, name, 0, "metrics.listen", "cannot listen on %s:%u: %s",
+	return config_refuse(err, r, name, line, "metrics.listen", "cannot listen on %s:%u: %s",
 			     addr_format(at.addr, addr), at.port, strerror(-r));
 }
 
@@ -116,7 +116,7 @@ static void wait_for(struct metrics *m, struct endpoint at, int r)
 	http_free(take_pointer(m->http));
 	m->listen = at;
 	m->waits = true;
-	refuse(at, r, NULL, &why);
+	refuse(at, r, 0, NULL, &why);
 	trouble_set(TROUBLE_METRICS, "%s; tried again every second", why.text);
 	evtimer_add(m->retry, &second);
 }
@@ -164,7 +164,7 @@ int metrics_configure(struct metrics *m, const struct config *c, bool wait, cons
 		return 0;
 	}
 	if (!wait)
-		return refuse(to, r, name, err);
+		return refuse(to, r, config_line(c, "metrics.listen"), name, err);
 	wait_for(m, to, r);
 	return 0;
 }
@@ -176,5 +176,5 @@ int metrics_check(const struct config *c, const struct config *running, const ch
 	if (r == -EADDRINUSE && running && running->metrics_enabled &&
 	    running->metrics_listen.port == c->metrics_listen.port)
 		return 0;
-	return r ? refuse(c->metrics_listen, r, name, err) : 0;
+	return r ? refuse(c->metrics_listen, r, config_line(c, "metrics.listen"), name, err) : 0;
 }

@@ -164,13 +164,13 @@ static bool wants(const struct config_pcp *rules, uint32_t addr)
 	return false;
 }
 
-static int refuse(uint32_t addr, uint32_t number, int r, const char *name, struct error *err)
+static int refuse(const struct config *c, uint32_t addr, uint32_t number, int r, const char *name, struct error *err)
 {
 	char text[ADDR_TEXT], path[32];
 
 	snprintf(path, sizeof(path), "pcp.listen[%u]", number);
-	return config_refuse(err, r, name, 0, path, "cannot listen on %s:%u: %s%s", addr_format(addr, text),
-			     PCP_SERVER_PORT, strerror(-r),
+	return config_refuse(err, r, name, c ? config_line(c, path) : 0, path, "cannot listen on %s:%u: %s%s",
+			     addr_format(addr, text), PCP_SERVER_PORT, strerror(-r),
 			     r == -EADDRNOTAVAIL ? "; it must be an address of this machine, on an inside interface"
 						 : "");
 }
@@ -183,7 +183,7 @@ static void close_unwanted(struct pcp *p)
 }
 
 /* Opens what is missing. 0, or -errno with err about the first that cannot be opened. */
-static int open_missing(struct pcp *p, const char *name, struct error *err)
+static int open_missing(struct pcp *p, const struct config *c, const char *name, struct error *err)
 {
 	int r = 0;
 
@@ -194,7 +194,7 @@ static int open_missing(struct pcp *p, const char *name, struct error *err)
 			continue;
 		this_r = listen_at(p, p->rules.listen[i]);
 		if (this_r && !r)
-			r = refuse(p->rules.listen[i], i, this_r, name, err);
+			r = refuse(c, p->rules.listen[i], i, this_r, name, err);
 	}
 	return r;
 }
@@ -209,7 +209,7 @@ static void try_again(struct pcp *p)
 {
 	struct error why = { 0 };
 
-	if (open_missing(p, NULL, &why))
+	if (open_missing(p, NULL, NULL, &why))
 		trouble_set(TROUBLE_PCP, "%s; tried again every second", why.text);
 	else
 		stop_waiting(p);
@@ -266,7 +266,7 @@ int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *
 		stop_waiting(p);
 		return 0;
 	}
-	r = open_missing(p, name, err);
+	r = open_missing(p, c, name, err);
 	if (r && !wait) {
 		p->rules = before;
 		close_unwanted(p);
@@ -314,7 +314,7 @@ int pcp_check(const struct config *c, const struct config *running, const char *
 			continue;
 		fd = pcp_socket_open(c->pcp.listen[i]);
 		if (fd < 0)
-			return refuse(c->pcp.listen[i], i, fd, name, err);
+			return refuse(c, c->pcp.listen[i], i, fd, name, err);
 		close_fd(&fd);
 	}
 	return 0;

@@ -146,7 +146,7 @@ void doctor_inside_routes(struct doctor *d)
 void doctor_outside_route(struct doctor *d)
 {
 	struct explain_way way;
-	int r = explain_way_read(ADDRESS_BEYOND, &way);
+	int r = explain_way_read(address_beyond(), &way);
 
 	if (r || way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,

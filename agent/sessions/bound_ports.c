@@ -6,6 +6,7 @@
 
 #include <detnat/binding.h>
 
+#include "sessions/port_sessions.h"
 #include "sessions/sessions_private.h"
 
 static const uint8_t protocols[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
@@ -82,6 +83,9 @@ void bindings_sweep(struct subscriber_iterator *it)
 
 struct binding_walk {
 	struct subscriber_iterator it;
+	struct port_sessions *sessions; /* NULL: they are not counted */
+	uint64_t deadline_us;
+	int error;
 	binding_visit visit;
 	bool (*wait)(void *arg);
 	void *arg;
@@ -97,6 +101,7 @@ static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint
 	int r = 0;
 
 	for (uint32_t k = 0; entry && k < n && !r; k++) {
+		uint16_t out_port = (uint16_t)(mapping_port_lo(g, subscriber) + (group << PORT_GROUP_SHIFT) + k);
 		uint64_t now = LOAD(entry[k]);
 		int32_t age = (int32_t)(it->now - binding_seen(now));
 
@@ -105,11 +110,12 @@ static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint
 		r = w->visit(&(struct binding){ .in_addr = it->in_addr,
 						.out_addr = mapping_out_addr(g, subscriber),
 						.in_port = binding_in_port(now),
-						.out_port = (uint16_t)(mapping_port_lo(g, subscriber) +
-								       (group << PORT_GROUP_SHIFT) + k),
+						.out_port = out_port,
 						.proto = proto,
 						.expires = seconds_of_ticks(life - (age > 0 ? (uint32_t)age : 0),
-									    mappings_datapath(it->m)->hz) },
+									    mappings_datapath(it->m)->hz),
+						.sessions = w->sessions ? port_sessions_of(w->sessions, proto, out_port)
+									: 0 },
 			     w->arg);
 	}
 	return r;
@@ -117,7 +123,7 @@ static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint
 
 static int visit_bindings(struct subscriber_iterator *it, void *arg)
 {
-	const struct binding_walk *w = arg;
+	struct binding_walk *w = arg;
 	int r = 0;
 
 	it->cost = 1;
@@ -125,6 +131,11 @@ static int visit_bindings(struct subscriber_iterator *it, void *arg)
 		return 0;
 	if (w->wait && w->wait(w->arg))
 		return 1;
+	r = w->sessions ? port_sessions_gather(w->sessions, it->kind, it->in_addr, w->deadline_us) : 0;
+	if (r) {
+		w->error = r < 0 ? r : 0;
+		return 1;
+	}
 	it->cost = it->map->geo.ports_per_host * binding_count(it->map->bindings.mapping);
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
 		/* What others have left until they are turned on again is no binding. */
@@ -141,24 +152,42 @@ int bindings_visit(struct subscriber_iterator *it, binding_visit visit, void *ar
 	return visit_bindings(it, &(struct binding_walk){ .visit = visit, .arg = arg });
 }
 
-int binding_walk_new(struct mappings *m, struct binding_walk **ret)
+/* Takes the walk over the sessions over. */
+static int walk_new(struct mappings *m, struct session_walk *sessions, struct binding_walk **ret)
 {
 	struct binding_walk *w = calloc(1, sizeof(*w));
 
-	if (!w)
+	if (!w) {
+		session_walk_free(sessions);
 		return -ENOMEM;
+	}
+	session_walk_skip_idle(sessions);
+	w->sessions = port_sessions_new(sessions);
+	if (!w->sessions) {
+		free(w);
+		return -ENOMEM;
+	}
 	subscriber_iterator_init(&w->it, m);
 	*ret = w;
 	return 0;
 }
 
+int binding_walk_new(struct mappings *m, struct binding_walk **ret)
+{
+	struct session_walk *sessions;
+	int r = session_walk_new(m, &sessions);
+
+	return r ? r : walk_new(m, sessions, ret);
+}
+
 int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret)
 {
-	int r;
+	struct session_walk *sessions;
+	int r = session_walk_new_subscriber(m, in_addr, &sessions);
 
-	if (is_nowhere(m, in_addr))
-		return -ENOENT;
-	r = binding_walk_new(m, ret);
+	if (r)
+		return r;
+	r = walk_new(m, sessions, ret);
 	if (!r)
 		(*ret)->it.next = (*ret)->it.last = in_addr;
 	return r;
@@ -166,16 +195,24 @@ int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct bin
 
 void binding_walk_free(struct binding_walk *w)
 {
+	if (!w)
+		return;
+	port_sessions_free(w->sessions);
 	free(w);
 }
 
 int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
 		      void *arg)
 {
+	int r;
+
 	w->visit = visit;
 	w->wait = wait;
 	w->arg = arg;
-	return subscriber_iterate(&w->it, monotonic_us() + budget_us, visit_bindings, w);
+	w->deadline_us = monotonic_us() + budget_us;
+	w->error = 0;
+	r = subscriber_iterate(&w->it, w->deadline_us, visit_bindings, w);
+	return w->error ? w->error : r;
 }
 
 static int count_one(const struct binding *b, void *arg)

@@ -11,7 +11,8 @@ struct binding {
 	uint16_t in_port;
 	uint16_t out_port;
 	uint8_t proto;
-	uint32_t expires; /* seconds, unless its sessions keep it */
+	uint32_t expires;  /* seconds, unless its sessions keep it */
+	uint32_t sessions; /* that count; set by a walk alone */
 };
 
 /* Non-zero ends the visits. */
@@ -24,8 +25,8 @@ int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct bin
 void binding_walk_free(struct binding_walk *w);
 
 /*
- * Visits some: 1: more to do, 0: done. Before each subscriber `wait` is asked, and the step ends where it returns true;
- * NULL: it never does.
+ * Visits some: 1: more to do, 0: done, or -ENOMEM. Before each subscriber `wait` is asked, and the step ends where it
+ * returns true; NULL: it never does.
  */
 int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
 		      void *arg);

@@ -41,6 +41,10 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr,
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or what visit returned. */
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg);
 void session_walk_free(struct session_walk *w);
+/* Before its first step: leaves out subscribers of whose sessions none counts. */
+void session_walk_skip_idle(struct session_walk *w);
+/* In a visit: 0: the session is of a mapping in use; n: of drain n - 1. They follow each other in this order. */
+unsigned session_walk_kind(const struct session_walk *w);
 
 /*
  * Sweeps: frees expired sessions (slots and overflow) and corrects counts, in slices like a walk. `closed`, unless

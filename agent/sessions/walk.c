@@ -73,6 +73,16 @@ void session_walk_free(struct session_walk *w)
 	free(w);
 }
 
+void session_walk_skip_idle(struct session_walk *w)
+{
+	w->it.idle_turn = 1; /* under a mask of 0 */
+}
+
+unsigned session_walk_kind(const struct session_walk *w)
+{
+	return w->it.kind;
+}
+
 /* True to stop here: the time is up, or visit said so. */
 static bool visit_one(struct session_walk *w, uint64_t key, uint64_t word)
 {

@@ -98,13 +98,19 @@ static int parse_addr(const struct arg_spec *spec, const char *text, struct arg_
 
 static int parse_prefix(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
-	return prefix_parse(text, &ret->prefix);
+	uint32_t addr;
+
+	ret->single = !addr_parse(text, &addr);
+	if (!ret->single)
+		return prefix_parse(text, &ret->prefix);
+	ret->prefix = (struct prefix){ addr, 32 };
+	return 0;
 }
 
 static int parse_out(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	if (strcmp(text, "none") != 0)
-		return prefix_parse(text, &ret->prefix);
+		return parse_prefix(spec, text, ret);
 	ret->prefix = PREFIX_NONE;
 	return 0;
 }
@@ -218,11 +224,11 @@ static int parse_protocols(const struct arg_spec *spec, const char *text, struct
 	return 0;
 }
 
-/* Names have no slash and prefixes have one, so each is told apart from the other. */
+/* Names have no slash and are not like an address, so each is told apart from the other. */
 static int parse_mapping(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
-	if (strchr(text, '/'))
-		return prefix_parse(text, &ret->prefix);
+	if (strchr(text, '/') || !label_valid(text))
+		return parse_prefix(spec, text, ret);
 	ret->text = text;
 	return label_valid(text) ? 0 : -EINVAL;
 }
@@ -293,8 +299,8 @@ static const struct {
 	const char *expected;
 } kinds[] = {
 	[ARG_ADDR] = { .parse = parse_addr, .expected = "an address such as 10.0.0.2" },
-	[ARG_PREFIX] = { .parse = parse_prefix, .expected = "a prefix with its length, such as 10.0.0.0/18" },
-	[ARG_OUT] = { .parse = parse_out, .expected = "a prefix with its length, such as 1.1.1.0/30, or none" },
+	[ARG_PREFIX] = { .parse = parse_prefix, .expected = "a prefix such as 10.0.0.0/18, or an address" },
+	[ARG_OUT] = { .parse = parse_out, .expected = "a prefix such as 1.1.1.0/30, an address, or none" },
 	[ARG_ENDPOINT] = { .parse = parse_endpoint, .expected = "an address and port such as 192.0.2.1:1024" },
 	[ARG_SPAN] = { .parse = parse_span,
 		       .expected = "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, "
@@ -344,19 +350,16 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 #define HINT_TEXT 80
 
 /*
- * What to type instead: of an address where a prefix is expected, of a prefix of one address where an address is, and
- * of an address with the length of a prefix where either will do.
+ * What to type instead: of a prefix of one address where an address is expected, and of an address with the length of a
+ * prefix where either will do.
  */
 static const char *hint_for(enum arg_kind kind, const char *text, char ret[static HINT_TEXT])
 {
 	char addr_text[ADDR_TEXT], prefix_text[ADDR_TEXT];
 	size_t size = strcspn(text, "/");
 	struct prefix p;
-	uint32_t addr;
 
 	*ret = 0;
-	if ((kind == ARG_PREFIX || kind == ARG_OUT) && !addr_parse(text, &addr))
-		snprintf(ret, HINT_TEXT, "; did you mean %s/32?", text);
 	if (prefix_parse(text, &p))
 		return ret;
 	snprintf(addr_text, sizeof(addr_text), "%.*s", (int)size, text);

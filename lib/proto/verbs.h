@@ -25,7 +25,7 @@ enum verb {
 enum arg_kind {
 	ARG_NONE,	   /* ends the list of a verb */
 	ARG_ADDR,	   /* 10.0.0.2 */
-	ARG_PREFIX,	   /* 10.0.0.0/18, masked */
+	ARG_PREFIX,	   /* 10.0.0.0/18, masked, or an address */
 	ARG_ENDPOINT,	   /* 10.0.0.2:6303 */
 	ARG_COLLECTORS,	   /* 192.0.2.10:4739,tcp:192.0.2.11:4739 */
 	ARG_NAME,	   /* an interface name */
@@ -107,6 +107,7 @@ struct arg_value {
 	bool given;
 	bool with_port;
 	uint16_t port; /* of ARG_REMOTE */
+	bool single;   /* of ARG_PREFIX, ARG_OUT and ARG_MAPPING: an address without a length */
 	union {
 		uint32_t number;
 		uint32_t addr; /* host byte order */

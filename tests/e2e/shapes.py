@@ -12,7 +12,7 @@ TIMEOUTS = {"udp": int, "tcp_established": int, "tcp_transitory": int, "icmp": i
 SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "ext_addr": str,
            "ext_port": int, "state": str, "expires": int}
 USER = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "sessions": int, "quota": int,
-        "quota_exceeded": int}
+        "quota_exceeded": int, "ports_in_use": {"tcp": int, "udp": int, "icmp": int}}
 TOP = {"in_addr": str, "sessions": int, "quota_exceeded": int}
 ROUTES = {"in_force": bool, "held_by": list, "routes": int, "next_hops": int, "neighbours": int, "memory_bytes": int,
           "left_to_kernel": dict}

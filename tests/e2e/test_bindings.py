@@ -19,7 +19,7 @@ CLIENT, OTHER = "10.0.0.9", "10.0.0.10"
 # 1008 ports a host: enough for a warning not to be due.
 ROOMY = {"in": "10.0.0.0/24", "out": "1.1.1.0/30"}
 OPEN = {"mapping": ["udp", "tcp", "icmp"], "filtering": ["udp", "tcp"]}
-BINDING = {"in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "proto": str, "expires": int}
+BINDING = {"in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "proto": str, "sessions": int, "expires": int}
 
 
 @pytest.fixture(params=["redirect", "kernel"])
@@ -226,6 +226,33 @@ def test_bindings_are_listed_and_outlive_the_agent(lab):
     assert listed() == wanted
     assert send_out(lab, host, 3074, 55) == udp
     lab.agent.check()
+
+
+def test_sessions_of_bindings_and_ports_in_use_are_counted(lab):
+    """Those beyond the slots, too."""
+    mapping = {**ROOMY, "session_slots": 8, "endpoint_independent": {"mapping": ["udp"]}}
+    lab.start(mappings=[mapping])
+    host, other = lab.host(), lab.host()
+    for ports in (range(53, 73), range(53, 56)):
+        for dport in ports:
+            send_out(lab, host, 3074 if len(ports) > 3 else 3075, dport)
+    send_out(lab, other, 3074)
+    lab.inside.send(lab.from_inside(other, TCP(sport=80, dport=80, flags="S")))
+    lab.outside.packet()
+    assert lab.agent.counters()["sessions_overflowed"]
+    rows = [(b["in_addr"], b["in_port"], b["sessions"]) for b in lab.agent.ctl("binding", "list")]
+    of_host = [(host.addr, 3074, 20), (host.addr, 3075, 3)]
+    assert sorted(rows) == [*of_host, (other.addr, 3074, 1)]
+    assert sorted((b["in_addr"], b["in_port"], b["sessions"]) for b in lab.agent.ctl("binding", "list", host.addr)) == of_host
+    assert lab.agent.ctl("user", "show", host.addr)["ports_in_use"] == {"tcp": 0, "udp": 2, "icmp": 0}
+    assert lab.agent.ctl("user", "show", other.addr)["ports_in_use"] == {"tcp": 1, "udp": 1, "icmp": 0}
+    assert "\nPorts in use:    tcp 1, udp 1, icmp 0\n" in lab.agent.text("user", "show", other.addr)
+    # What drains is counted apart from what has taken its place.
+    lab.agent.ctl("mapping", "add", mapping["in"], "1.1.2.0/30", "--replace", "--drain", "600")
+    send_out(lab, host, 3074, 90)
+    rows = [(b["out_addr"], b["in_port"], b["sessions"]) for b in lab.agent.ctl("binding", "list", host.addr)]
+    assert sorted(rows) == [("1.1.1.0", 3074, 20), ("1.1.1.0", 3075, 3), ("1.1.2.0", 3074, 1)]
+    assert lab.agent.ctl("user", "show", host.addr)["ports_in_use"] == {"tcp": 0, "udp": 1, "icmp": 0}
 
 
 def test_it_is_turned_on_and_off_under_traffic(lab):

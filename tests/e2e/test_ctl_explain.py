@@ -66,8 +66,13 @@ def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
 
 
 def test_without_sessions_the_next_hop_is_that_of_the_default_route(running_lab):
-    answer = explain(running_lab, running_lab.host().addr)
-    assert answer["way_out"]["next_hop"] == ROUTER and answer["findings"] == []
+    host = running_lab.host()
+    for own in ("192.0.2.1/32", "192.0.2.0/24", "198.51.100.2/24"):
+        running_lab.gateway.ip("addr", "add", own, "dev", "in0")
+        running_lab.settle()
+        answer = explain(running_lab, host.addr)
+        running_lab.gateway.ip("addr", "del", own, "dev", "in0")
+        assert answer["way_out"]["next_hop"] == ROUTER and answer["findings"] == []
 
 
 def test_endpoints_show_their_sessions(running_lab):

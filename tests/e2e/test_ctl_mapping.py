@@ -48,6 +48,26 @@ def test_texts(agent):
     assert agent.text("reverse", "1.1.1.1:1276") == "10.0.16.16\n"
 
 
+def test_a_single_address_needs_no_length(agent):
+    added = agent.ctl("mapping", "add", "10.0.5.77", "1.1.3.9", "--inbound", "open")
+    assert (added["in"], added["out"], added["within"]) == ("10.0.5.77/32", "1.1.3.9/32", MAPPING["in"])
+    assert agent.ctl("mapping", "set", "10.0.5.77", "--name", "acme")["name"] == "acme"
+    assert "write 1.1.3.8/32 if that is meant" in agent.refused("mapping", "add", "10.64.0.0/24", "1.1.3.8")
+    agent.refused("mapping", "del", "10.0.5.77", "1.1.3.8")
+    agent.ctl("mapping", "del", "10.0.5.77", "1.1.3.9")
+    assert pairs(agent) == [(MAPPING["in"], MAPPING["out"])]
+
+
+def test_few_ports_for_bindings_are_warned_of(agent):
+    text = "each inside port takes one of its subscriber's 63 ports for all destinations; 64 or more are advisable"
+    (warning,) = agent.ctl("mapping", "add", "10.64.0.0/22", "1.1.2.0/32", "--eim", "udp")["warnings"]
+    assert warning == f"mapping 10.64.0.0/22: with endpoint_independent {text}"
+    assert agent.ctl("mapping", "set", "10.64.0.0/22", "--comment", "small")["warnings"] == []
+    changed = agent.command("mapping", "set", "10.64.0.0/22", "--eim", "udp,tcp")
+    assert changed.status == 0 and changed.err == f"detnatctl: warning: {warning}\n"
+    agent.ctl("mapping", "del", "10.64.0.0/22")
+
+
 def test_host_bits_are_masked(agent):
     added = agent.ctl("mapping", "add", "10.64.0.77/24", "1.1.2.9/28")
     assert (added["in"], added["out"]) == OTHER
@@ -103,7 +123,7 @@ def test_del_of_a_missing_entry_is_refused(agent, pair):
 
 
 @pytest.mark.parametrize("prefix", ["", "10.0.0", "10.0.0.0.0/8", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8x",
-                                    "256.0.0.0/8", "10.0.0.0", "0x0a.0.0.0/8", "::/0", " 10.0.0.0/8", "10.0.0.0/+8"])
+                                    "256.0.0.0/8", "10.0.0.256", "0x0a.0.0.0/8", "::/0", " 10.0.0.0/8", "10.0.0.0/+8"])
 @pytest.mark.parametrize("verb", ["add", "del"])
 def test_malformed_prefixes_are_bad_usage(agent, verb, prefix):
     agent.refused("mapping", verb, prefix, "9.9.9.9/32", status=2)

@@ -11,10 +11,12 @@ def test_user_show(small_quota_lab):
     host = small_quota_lab.host()
     block = block_of(host.addr)
     wanted = {"in_addr": host.addr, "out_addr": block.addr, "port_lo": block.lo, "port_hi": block.hi,
-              "sessions": 0, "quota": 2, "quota_exceeded": 0}
+              "sessions": 0, "quota": 2, "quota_exceeded": 0,
+              "ports_in_use": {"tcp": 0, "udp": 0, "icmp": 0}}
     assert shapes.assert_shape(small_quota_lab.agent.ctl("user", "show", host.addr), shapes.USER) == wanted
     small_quota_lab.open_udp(host)
-    assert small_quota_lab.agent.ctl("user", "show", host.addr) == {**wanted, "sessions": 1}
+    assert small_quota_lab.agent.ctl("user", "show", host.addr) == {
+        **wanted, "sessions": 1, "ports_in_use": {"tcp": 0, "udp": 1, "icmp": 0}}
 
 
 def test_quota_exceeded_counts_refused_packets(small_quota_lab):

@@ -83,6 +83,13 @@ def test_a_healthy_host_has_none_of_these_findings(lab):
     assert examined.status == 0
 
 
+def test_the_default_route_of_a_gateway_with_addresses_of_the_examples(lab):
+    """192.0.2.0/24, which usually only a default route covers, is its inside."""
+    lab.gateway.ip("addr", "add", "192.0.2.1/24", "dev", "in0")
+    examined = lab.prepare().once("--doctor")
+    assert "the default route leaves by out0" in "".join(line_of(examined.out, "ok", "route out")), examined
+
+
 def test_rules_that_the_kernel_applies_are_no_finding(lab):
     for command in ("nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"):
         lab.gateway.run(*shlex.split(command))

@@ -148,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask_links(n);
 		break;
 	case 3:
-		explain_way_read(0x0a000002, &way);
+		explain_way_read(address_beyond(), &way);
 		break;
 	}
 	return 0;

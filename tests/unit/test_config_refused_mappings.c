@@ -186,7 +186,7 @@ Test(config_refused, spare_addresses_and_ends)
 		  "`until` of its mapping" },
 		{ MAPPINGS("{\"name\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],"
 			   "\"pcp\":{\"listen\":[\"10.9.0.1\"],\"mappings\":[\"a\"]},\"bypass\":[\"10.1.0.0/16\""),
-		  ": pcp.mappings[0]: a is there only until 2026-12-01T00:00:00Z; name mappings that stay" },
+		  ":3: pcp.mappings[0]: a is there only until 2026-12-01T00:00:00Z; name mappings that stay" },
 		{ WITH("\"reload_guard\":-1"),
 		  ":2: reload_guard: must be a whole number from 0 to 4294967295, not -1" },
 	};

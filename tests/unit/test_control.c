@@ -198,7 +198,7 @@ static const struct {
 	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":1.5}}\n", REFUSED_2, false },
 	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":1e300}}\n", REFUSED_2, false },
 	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":\"5\"}}\n", REFUSED_2, false },
-	{ "{\"verb\":\"mapping add\",\"args\":{\"in\":\"10.0.0.0/8\",\"out\":\"9.9.9.9\"}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"mapping add\",\"args\":{\"in\":\"10.0.0.0/8\",\"out\":\"9.9.9\"}}\n", REFUSED_2, false },
 	{ "{\"verb\":\"session list\",\"args\":{\"all\":1}}\n", REFUSED_2, false },
 	{ "{\"verb\":\"interface add\",\"args\":{\"name\":\"a/b\",\"role\":\"inside\"}}\n", REFUSED_2, false },
 	{ "junk\n", REFUSED_2, true },

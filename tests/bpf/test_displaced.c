@@ -197,3 +197,17 @@ Test(displaced, is_nothing_where_both_buckets_are_as_full)
 	cr_expect(is_in(FIRST, 53, pair.first, 0));
 	cr_expect_eq(subscriber()->displaced, 0);
 }
+
+/* A frame too short for the fast path; those that follow are not. */
+Test(displaced, is_noted_by_the_slow_path_too)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	open_in(SECOND, pair.first);
+	cr_assert_eq(subscriber()->displaced, 0);
+	cr_expect_eq(open_flow(UDP, FIRST, 53, 0), OUT_PORT(FIRST, 2));
+	cr_expect(is_in(FIRST, 53, pair.second, 0));
+	cr_expect_eq(subscriber()->displaced, home_bit(pair.first));
+	cr_expect_eq(port_of(FIRST), OUT_PORT(FIRST, 2));
+	cr_expect_eq(subscriber()->sessions, 2);
+}

@@ -53,6 +53,18 @@ Test(hairpin, two_subscribers_by_outside_addresses)
 		    .payload = 5,
 		    .ttl = 63 },
 		  REASON_hairpin_translated },
+		{ "from outside, as if from A",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = POOL, .dst = POOL, UDP, A_PORT, B_PORT, .payload = 5 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "and once more, by the fast path if any",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = POOL, .dst = POOL, UDP, A_PORT, B_PORT, .payload = 20 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
 	};
 
 	RUN_ROWS(rows);

@@ -81,6 +81,7 @@ Test(limits, all_searches_of_a_tick_together_are_bounded)
 	struct subscriber *s = subscriber();
 	uint64_t busy;
 	uint32_t tick;
+	unsigned after;
 
 	fill_block(UDP, 53);
 	do {
@@ -97,6 +98,17 @@ Test(limits, all_searches_of_a_tick_together_are_bounded)
 	busy = counted(REASON_drop_ports_exhausted);
 	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
 	cr_expect_eq(counted(REASON_drop_ports_exhausted), busy + 1, "it was searched for again");
+	/* The last search of a tick counts no further than what is allowed. */
+	do {
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		s->search_tick = (uint16_t)tick;
+		s->searched = 239;
+		s->exhausted = 0;
+		cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+		after = s->searched;
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_eq(after, 240, "%u", after);
 }
 
 Test(limits, admission_comes_before_the_search)

@@ -80,6 +80,48 @@ Test(overflow, what_has_expired_is_swept_and_told_once)
 	expect_only_slots();
 }
 
+/* Before another group's port, beyond the slots. */
+Test(overflow, a_port_in_time_wait_is_taken_where_its_group_has_no_other)
+{
+	const struct mapping *m = mappings_get(mappings, 0);
+	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+	struct subscriber *s = mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+	uint16_t port = 0;
+
+	for (unsigned i = 0; i < FLOWS - 1; i++)
+		port = (uint16_t)open_flow(TCP, in_port(i), 443, 2);
+	for (unsigned i = 0; i < BUCKET_SLOTS << m->bucket_shift; i++) {
+		__u64 *truth = &b[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS].truth;
+
+		if (word_out_port(*truth) == port)
+			*truth = word_with(*truth, SESSION_TIME_WAIT, word_seen(*truth));
+	}
+	s->sessions--;
+	cr_expect_eq(open_flow(TCP, in_port(FLOWS - 1), 443, 2), port);
+	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_eq(s->sessions, FLOWS - 1);
+}
+
+/* Flows whose first choice is the port that a session beyond the slots has. */
+Test(overflow, a_port_held_beyond_the_slots_is_free_again_once_that_session_has_expired)
+{
+	struct overflow_key key;
+	uint16_t port, flow;
+
+	for (unsigned i = 0; i < FLOWS; i++)
+		port = (uint16_t)open_flow(UDP, in_port(i), 53, 0);
+	cr_assert_eq(datapath.global->overflow, 1);
+	flow = (uint16_t)(port - PORT_LO + 5 * PORTS);
+	cr_assert_eq(OUT_PORT(flow, 2), port);
+	cr_expect_eq(open_flow(UDP, flow, 53, 0), port ^ 1, "it is held");
+	cr_expect_eq(datapath.global->overflow, 1);
+	age_overflow(ticks_of_seconds(400, datapath.hz));
+	cr_expect_eq(open_flow(UDP, flow + PORTS, 53, 0), port, "its session has expired");
+	cr_expect_eq(datapath.global->overflow, 0);
+	cr_expect_neq(bpf_map_get_next_key(datapath.overflow, NULL, &key), 0, "an entry is left");
+	cr_expect_eq(sessions_of(SUBSCRIBER), FLOWS + 1);
+}
+
 /* What is left where the kernel has failed to delete an entry from outside. */
 Test(overflow, half_a_session_is_removed_unless_its_port_is_a_sessions)
 {

@@ -439,9 +439,14 @@ Test(staged, what_may_be_for_the_gateway_itself_stays_in_one_stage)
 					   "ip route %s local 203.0.0.0/16 dev lo",
 					   "ip route %s local 203.0.113.0/31 dev lo",
 					   "ip route %s local 203.0.113.0/30 dev lo" };
-	static const struct frame unsolicited = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 80, OUT_PORT(5000, 2)
-	};
+	static const struct frame unsolicited = { .from = ROUTER,
+						  .to = GATEWAY_OUT,
+						  .src = EXTERNAL,
+						  .dst = POOL,
+						  UDP,
+						  80,
+						  OUT_PORT(5000, 2),
+						  .payload = 20 };
 	const struct row passed[] = {
 		{ "its own", XDP_OUTSIDE, unsolicited, PASS_XDP, {}, REASON_passed_untranslated },
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The program `session_copies`: places what a subscriber can have, once, and nothing else. */
 #include <netinet/in.h>
+#include <sched.h>
 
 #include "session_copies_fixture.h"
 
@@ -55,6 +56,32 @@ Test(session_copies, where_the_slot_is_taken_another_of_its_buckets_is_chosen_an
 	cr_assert_neq(answered(), slot);
 	cr_assert_eq(host()->sessions, 2);
 	cr_assert_neq(host()->displaced, 0);
+	sound();
+}
+
+Test(session_copies, a_slot_that_is_being_opened_is_taken)
+{
+	uint32_t slot = first_slot(&gateway, KEY, IPPROTO_UDP);
+
+	slot_at(&gateway, HOST, slot)->truth = state_word(1, IPPROTO_UDP, SESSION_OPENING, datapath_ticks(&gateway.d));
+	cr_assert_eq(place_udp(KEY), COPY_PLACED);
+	cr_assert_neq(answered(), slot);
+	slot_at(&gateway, HOST, slot)->truth = 0;
+	sound();
+}
+
+/* Where the buckets of both protocols are the same. */
+Test(session_copies, a_session_of_another_protocol_is_another)
+{
+	uint64_t key = slot_key(0xc6336407, 443, 5000);
+	uint16_t port = first_port(&gateway, HOST, 5000);
+
+	while (first_slot(&gateway, key, IPPROTO_TCP) != first_slot(&gateway, key, IPPROTO_UDP))
+		key += 0x10000;
+	cr_assert_eq(place(key, port, IPPROTO_TCP, SESSION_ESTABLISHED, first_slot(&gateway, key, IPPROTO_TCP)),
+		     COPY_PLACED);
+	cr_assert_eq(place_udp(key), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 2);
 	sound();
 }
 
@@ -159,6 +186,12 @@ Test(session_copies, with_both_buckets_full_it_is_refused)
 
 Test(session_copies, with_both_buckets_full_one_in_time_wait_gives_its_slot_up)
 {
+	cpu_set_t one;
+
+	/* A scan leaves its findings on its core. */
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 	fill_buckets();
 	slot_at(&gateway, HOST, second_slot(6))->truth =
 		state_word(1, IPPROTO_TCP, SESSION_TIME_WAIT, datapath_ticks(&gateway.d));
@@ -167,6 +200,9 @@ Test(session_copies, with_both_buckets_full_one_in_time_wait_gives_its_slot_up)
 	cr_assert_eq(answered(), second_slot(6));
 	cr_assert_eq(slot_at(&gateway, HOST, second_slot(6))->key, ONE_MORE);
 	cr_assert_eq(host()->sessions, 9);
+	/* Now there is none. */
+	cr_assert_eq(place(ONE_MORE + 1, first_port(&gateway, HOST, 1), IPPROTO_UDP, SESSION_UDP, second_slot(0)),
+		     COPY_NO_SLOT);
 	remove_others();
 	sound();
 }
@@ -187,9 +223,20 @@ Test(session_copies, with_both_buckets_full_an_expired_one_is_replaced_which_lea
 
 Test(session_copies, while_the_lock_is_held_it_is_busy)
 {
+	struct session_copies *all = gateway.opener.requests;
+
 	host()->lock = 1;
 	cr_assert_eq(place_udp(KEY), COPY_BUSY);
 	cr_assert_eq(host()->sessions, 0);
+	/* Beside one that is not, which is placed once. */
+	all->copy[1] = all->copy[0];
+	all->copy[1].subscriber = HOST + 1;
+	all->copy[1].word =
+		state_word(first_port(&gateway, HOST + 1, 5000), IPPROTO_UDP, SESSION_UDP, datapath_ticks(&gateway.d));
+	all->n = 2;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	cr_assert_eq(all->copy[0].result, COPY_BUSY);
+	cr_assert_eq(all->copy[1].result, COPY_PLACED);
 	host()->lock = 2;
 	cr_assert_eq(place_udp(KEY), COPY_PLACED);
 	sound();
@@ -304,6 +351,20 @@ Test(session_copies, beyond_the_slots_a_port_is_anothers_until_that_session_has_
 	cr_assert_eq(place_in_overflow(slot_key(0xc6336407, 443, 5003), s.out_port), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 3);
 	cr_assert_eq(gateway.d.global->overflow, 3);
+	sound();
+}
+
+Test(session_copies, beyond_the_slots_a_port_may_be_that_of_a_session_in_a_slot)
+{
+	/* Two groups on, whose first bucket the session itself cannot be in. */
+	uint64_t other = slot_key(0xc6336407, 443, 5016);
+	uint16_t port = first_port(&gateway, HOST, 5016);
+
+	cr_assert_eq(place_udp(other), COPY_PLACED);
+	cr_assert_eq(place_in_overflow(KEY, port), COPY_PORT);
+	cr_assert_eq(place_in_overflow(KEY, port ^ 1), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 2);
+	cr_assert_eq(gateway.d.global->overflow, 1);
 	sound();
 }
 

@@ -33,11 +33,16 @@ static uint64_t binding_of_port(uint16_t port)
 Test(session_copies_bound, a_placed_session_binds_its_port_to_the_inside_port)
 {
 	uint16_t port = first_port(&gateway, HOST, 5000);
+	uint64_t *entry;
 
 	cr_assert_eq(place_udp(KEY), COPY_PLACED);
 	cr_assert(binding_is_of(binding_of_port(port), 5000));
+	entry = mappings_binding(gateway.m, gateway.number, HOST, IPPROTO_UDP,
+				 port - mapping_port_lo(&mappings_get(gateway.m, gateway.number)->geo, HOST));
+	*entry = binding_entry(5000, BINDING_BOUND, datapath_ticks(&gateway.d) - 100);
 	/* To another external endpoint on the same port; and of another inside port, which cannot have it. */
 	cr_assert_eq(place_udp(slot_key(0xc6336408, 443, 5000)), COPY_PLACED);
+	cr_assert_lt(datapath_ticks(&gateway.d) - binding_seen(*entry), 100, "it lives on with the newer session");
 	cr_assert_eq(place_udp(slot_key(0xc6336409, 443, 5000 + 4032)), COPY_PORT);
 	cr_assert_eq(host()->sessions, 2);
 	sound();

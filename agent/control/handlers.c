@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "control/audit_log.h"
+#include "control/batch.h"
 
 /* NULL for a verb that detnatctl answers by itself. */
 static const verb_handler handlers[N_VERBS] = {
@@ -22,7 +23,7 @@ static int check_rights(struct request *r, struct error *err)
 	return error_set(err, -EPERM, "%s: changes need root or membership of group " GROUP_ADMINS, r->spec->name);
 }
 
-int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
+int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
 {
 	const char *name = cJSON_GetObjectItemCaseSensitive(r->document, "verb")->valuestring;
 	int verb = verb_find(name);
@@ -45,4 +46,11 @@ int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct
 	if (ret || *ret_result)
 		audit_change(r, ret, err);
 	return ret;
+}
+
+int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
+{
+	cJSON *batch = cJSON_GetObjectItemCaseSensitive(r->document, "batch");
+
+	return batch ? batch_start(r, batch, ret_status, err) : request_start_one(r, ret_result, ret_status, err);
 }

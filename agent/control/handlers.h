@@ -27,4 +27,7 @@ typedef int (*verb_handler)(struct request *r, cJSON **ret_result, struct error 
  */
 int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
 
+/* The same for a request that is no batch. */
+int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
+
 #endif

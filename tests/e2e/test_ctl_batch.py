@@ -2,6 +2,7 @@
 """detnatctl --batch: commands from a file or from standard input."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -173,8 +174,7 @@ def test_only_those_who_may_change_send_edits(agent):
 def test_every_edit_is_in_the_audit_log(agent, batch):
     assert batch(f"{ADD} --name a\nmapping set a --name b\n").status == 0
     assert batch("mapping set b --name c\nmapping set x --name d\n").status == 1
-    told = [line.split("): ", 1)[1].split(" pid=")[-1] for line in agent.log_text().splitlines() if " audit: " in line]
-    words = [line.split(": ", 1)[1] if line[0].isdigit() else line for line in told]
+    words = re.findall(r" audit: uid=0 .*? pid=\d+: (.*)", agent.log_text())
     assert [(w.split(" {")[0], w.endswith(": done")) for w in words] == [
-        ("mapping add", True), ("mapping set", True), ("mapping set", False), ("mapping set", False)], told
-    assert all("there is no mapping named x" in w for w in words[2:]), told
+        ("mapping add", True), ("mapping set", True), ("mapping set", False), ("mapping set", False)], words
+    assert all("there is no mapping named x" in w for w in words[2:]), words

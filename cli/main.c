@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
-#include "batch.h"
+#include "batch_run.h"
 #include "batch_file.h"
 #include "command.h"
 #include "message.h"

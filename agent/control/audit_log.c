@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "control/batch.h"
 #include "host/accounts.h"
 
 static void audit_one(struct request *r, int result_r, const struct error *err)

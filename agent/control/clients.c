@@ -13,9 +13,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "control/batch.h"
-#include "control/handlers.h"
 #include "control/reply.h"
+#include "control/request_batch.h"
 
 /* A client that had REQUEST_OUTPUT_HIGH is given more output once it is down to this. */
 #define OUTPUT_LOW (16U << 10)

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "control/audit_log.h"
-#include "control/batch.h"
 
 /* NULL for a verb that detnatctl answers by itself. */
 static const verb_handler handlers[N_VERBS] = {
@@ -46,11 +45,4 @@ int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, st
 	if (ret || *ret_result)
 		audit_change(r, ret, err);
 	return ret;
-}
-
-int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
-{
-	cJSON *batch = cJSON_GetObjectItemCaseSensitive(r->document, "batch");
-
-	return batch ? batch_start(r, batch, ret_status, err) : request_start_one(r, ret_result, ret_status, err);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "control/audit_log.h"
-#include "control/batch.h"
 
 /* Changes that may wait at a time, those of clients that have gone included. */
 #define MAX_CHANGES 256U

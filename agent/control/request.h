@@ -18,7 +18,6 @@
 /* A client with this much output that it has not read gets no more until it has read most of it. */
 #define REQUEST_OUTPUT_HIGH (64U << 10)
 
-struct batch;
 struct client;
 struct request;
 
@@ -26,6 +25,13 @@ struct request;
 typedef int (*request_step)(struct request *r, cJSON **ret_result, struct error *err);
 /* Makes the answer to a change; NULL when memory is short. */
 typedef cJSON *(*request_answer)(struct request *r);
+
+/* Of several requests that are one change. */
+struct batch {
+	unsigned n;
+	unsigned refused; /* the number, from 1, of the request that was refused; 0: none, or all of them together */
+	struct request *request[];
+};
 
 struct request {
 	const struct control_context *context;
@@ -43,7 +49,7 @@ struct request {
 	bool endless;		 /* a stream that ends with its client alone, even with the half that sends requests */
 	bool idle;		 /* has nothing to do until it says otherwise: its step is not called */
 
-	/* For batches (control/batch.h). */
+	/* For batches (control/request_batch.h). */
 	struct batch *batch; /* NULL: it is a single request */
 	bool in_batch;	     /* is part of one, which makes the change: */
 	change_edit edit;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "batch.h"
+#include "batch_run.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/batch.h"
+#include "control/request_batch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -105,7 +105,7 @@ static cJSON *answer_all(struct request *r)
 	return list;
 }
 
-int batch_start(struct request *r, cJSON *list, int *ret_status, struct error *err)
+static int start_batch(struct request *r, cJSON *list, int *ret_status, struct error *err)
 {
 	unsigned n = (unsigned)cJSON_GetArraySize(list);
 	bool drains = false;
@@ -114,7 +114,7 @@ int batch_start(struct request *r, cJSON *list, int *ret_status, struct error *e
 	*ret_status = 2;
 	if (!n)
 		return error_set(err, -EINVAL, "a batch needs a request at least");
-	r->batch = calloc(1, sizeof(*r->batch) + n * sizeof(r->batch->request[0]));
+	r->batch = calloc(1, sizeof(*r->batch) + n * sizeof(struct request *));
 	if (!r->batch) {
 		*ret_status = 1;
 		return error_set(err, -ENOMEM, "out of memory");
@@ -131,4 +131,11 @@ int batch_start(struct request *r, cJSON *list, int *ret_status, struct error *e
 		return ret;
 	r->batch->refused = 0;
 	return request_change(r, edit_all, answer_all, err);
+}
+
+int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
+{
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(r->document, "batch");
+
+	return list ? start_batch(r, list, ret_status, err) : request_start_one(r, ret_result, ret_status, err);
 }

@@ -202,6 +202,30 @@ Test(displaced, is_nothing_where_both_buckets_are_as_full)
 Test(displaced, is_noted_by_the_slow_path_too)
 {
 	const struct bucket_pair pair = buckets_of(FIRST, 53);
+#define ANSWER(name, n)                          \
+	{                                        \
+		name, XDP_OUTSIDE,               \
+			{ .from = ROUTER,        \
+			  .to = GATEWAY_OUT,     \
+			  .src = EXTERNAL,       \
+			  .dst = POOL,           \
+			  UDP,                   \
+			  53,                    \
+			  OUT_PORT(FIRST, 2),    \
+			  .payload = n },        \
+			REDIRECT_XDP,            \
+			{ .ttl = 63,             \
+			  .from = GATEWAY_IN,    \
+			  .to = HOST,            \
+			  .src = EXTERNAL,       \
+			  .dst = SUBSCRIBER,     \
+			  UDP,                   \
+			  53,                    \
+			  FIRST,                 \
+			  .payload = n },        \
+			REASON_out2in_translated \
+	}
+	const struct row answers[] = { ANSWER("an answer", 0), ANSWER("by the fast path", 30) };
 
 	open_in(SECOND, pair.first);
 	cr_assert_eq(subscriber()->displaced, 0);
@@ -209,5 +233,6 @@ Test(displaced, is_noted_by_the_slow_path_too)
 	cr_expect(is_in(FIRST, 53, pair.second, 0));
 	cr_expect_eq(subscriber()->displaced, home_bit(pair.first));
 	cr_expect_eq(port_of(FIRST), OUT_PORT(FIRST, 2));
+	RUN_ROWS(answers);
 	cr_expect_eq(subscriber()->sessions, 2);
 }

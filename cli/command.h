@@ -26,6 +26,8 @@ struct view {
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
 	/* Prints one element of a stream that is not a table. */
 	void (*show_element)(struct writer *w, const cJSON *element);
+	/* What the agent gets in place of the arguments, or NULL with err. NULL: it gets them as they are. */
+	cJSON *(*request)(const cJSON *args, struct error *err);
 	bool lines; /* the stream has no end: in JSON its elements are documents of their own, a line each */
 	/*
 	 * Writes the elements of a stream to the file that the argument `pcap` names, where it is given. Returns the

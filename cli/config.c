@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/json_scan.h"
 #include "command.h"
 #include "json_get.h"
 #include "pretty.h"
@@ -59,6 +62,25 @@ static void show_diff(struct writer *w, const cJSON *result, const cJSON *args)
 		show_side(w, '-', path, json_get(operation, "was"));
 		show_side(w, '+', path, json_get(operation, "value"));
 	}
+}
+
+/* The agent has another working directory, so it gets the whole path. */
+static cJSON *diff_request(const cJSON *args, struct error *err)
+{
+	const char *file = json_text(args, "file", "/");
+	_cleanup_free_ char *directory = NULL, *path = NULL;
+	_cleanup_json_ cJSON *request = cJSON_Duplicate(args, true);
+
+	if (*file == '/')
+		return take_pointer(request);
+	directory = getcwd(NULL, 0);
+	if (!directory)
+		error_set(err, -errno, "the working directory: %s", strerror(errno));
+	else if (asprintf(&path, "%s/%s", directory, file) < 0)
+		path = NULL;
+	if (!path || !cJSON_ReplaceItemInObjectCaseSensitive(request, "file", cJSON_CreateString(path)))
+		return NULL;
+	return take_pointer(request);
 }
 
 static int diff_status(const cJSON *result, struct error *err)
@@ -134,5 +156,5 @@ static int save(const char *socket, const cJSON *args, struct writer *w, struct 
 }
 
 const struct view view_config_show = { .show = show_config };
-const struct view view_config_diff = { .show = show_diff, .status = diff_status };
+const struct view view_config_diff = { .show = show_diff, .status = diff_status, .request = diff_request };
 const struct view view_config_save = { .converse = save };

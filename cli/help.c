@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "json_get.h"
+#include "proto/words.h"
 
 #define USAGE_OPTIONS "[-s SOCKET] [-j | -p]"
 
@@ -73,6 +74,20 @@ static void help_times(FILE *out, const struct verb_spec *verb)
 		fputs("Seconds may have units: 90s, 10m, 1h30m, 7d, 2w.\n\n", out);
 }
 
+static void help_states(FILE *out)
+{
+	int column = fprintf(out, "STATE is");
+
+	for (const struct word *word = state_words; word->text; word++) {
+		const char *end = !word[1].text ? "." : !word[2].text ? " or" : ",";
+		bool breaks = column + (int)(strlen(word->text) + strlen(end)) > 99;
+
+		column = (breaks ? 0 : column + 1) + (int)(strlen(word->text) + strlen(end));
+		fprintf(out, "%c%s%s", breaks ? '\n' : ' ', word->text, end);
+	}
+	fputs("\n\n", out);
+}
+
 void command_help(FILE *out, const struct command *c)
 {
 	const struct verb_spec *verb = c->verb;
@@ -83,6 +98,8 @@ void command_help(FILE *out, const struct command *c)
 	fprintf(out, "Usage: detnatctl " USAGE_OPTIONS " %s%s%s\n\n", verb->name, *usage ? " " : "", usage);
 	if (verb->details)
 		fprintf(out, "%s\n\n", verb->details);
+	if (takes(verb, ARG_STATE))
+		help_states(out);
 	help_times(out, verb);
 	fprintf(out, "Example:\n  detnatctl %s\n", verb->example);
 }

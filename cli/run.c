@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "client.h"
 #include "command.h"
 #include "json_get.h"
@@ -89,14 +90,17 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 	_cleanup_client_ struct client client = { .fd = -1 };
 	const struct view *v = c->view;
 	const char *path = v->save ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "pcap")) : NULL;
+	_cleanup_json_ cJSON *own = v->request ? v->request(args, err) : NULL;
 	struct answer a = {};
 	int r, status;
 
 	if (path && w->json)
 		return error_set(err, EXIT_USAGE, "a capture is not JSON: leave out --json");
+	if (v->request && !own)
+		return EXIT_REFUSED;
 	r = client_connect(socket, &client, err);
 	if (!r)
-		r = client_request(&client, command_name(c), args, err);
+		r = client_request(&client, command_name(c), own ? own : args, err);
 	if (!r)
 		r = client_answer(&client, &a, err);
 	if (!r && !can_show(v, a.stream))

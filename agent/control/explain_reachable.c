@@ -56,7 +56,7 @@ static bool add_binding(const struct explanation *e, cJSON *list, const struct b
 	bool open = e->mapping->bindings.filtering & binding_protocol(b->proto);
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	explain_add(list, false, "binding", "", "%s %s:%u has %s:%u for all destinations%s",
+	explain_add(list, false, "binding", "", "%s %s:%u has %s:%u towards everybody%s",
 		    word_text(proto_words, b->proto), addr_format(b->in_addr, in), b->in_port,
 		    addr_format(b->out_addr, out), b->out_port,
 		    open ? ", and what anyone sends there opens a session" : "");

@@ -173,7 +173,7 @@ static void set_refusing(const struct redirects *r, const struct link *l, bool t
 		    l->name, strerror(last_error(r, l)),
 		    veth ? ", and replies and hairpins through the agent; a veth takes them when its peer has GRO "
 			   "on or an XDP program, and the peer must then not leave checksums to a card "
-			   "(`ethtool -K PEER gro on tx off`)"
+			   "(`ethtool -K PEER gro on tx off`; where GRO is on already, off and on again)"
 			 : "; the driver may need an XDP program on it or more queues");
 	tell(l, LOG_LEVEL_WARNING, "interface-refuses", "it refuses redirected frames, the kernel forwards to it");
 }

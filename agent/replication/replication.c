@@ -296,9 +296,10 @@ static void turn_off(struct replication *r)
 /* Tries again what a start could not have. */
 static void try_again(struct replication *r)
 {
+	static const struct replication_source none = { 0 };
 	struct replication_means m;
 	struct error why = { 0 };
-	int ret = replication_prepare(&r->now.rules, r->gate ? &r->now.rules : NULL, &m, NULL, &why);
+	int ret = replication_prepare(&r->now.rules, r->gate ? &r->now.rules : NULL, &m, &none, &why);
 
 	if (!ret) {
 		replication_means_drop(&r->now);
@@ -376,8 +377,9 @@ void replication_free(struct replication *r)
 
 int replication_configure(struct replication *r, const struct config *c, bool wait, const char *name, struct error *err)
 {
+	const struct replication_source from = { c, name };
 	struct replication_means m;
-	int ret = replication_prepare(&c->replication, r->gate ? &r->now.rules : NULL, &m, name, err);
+	int ret = replication_prepare(&c->replication, r->gate ? &r->now.rules : NULL, &m, &from, err);
 
 	if (ret && !wait)
 		return ret;

@@ -20,17 +20,19 @@ void replication_means_drop(struct replication_means *m)
 	m->fd = -1;
 }
 
-static int refuse(const char *key, int r, const char *name, const struct error *why, struct error *err)
+static int refuse(const struct replication_source *from, const char *key, int r, const struct error *why,
+		  struct error *err)
 {
 	char path[48];
 
 	snprintf(path, sizeof(path), "replication.%s", key);
-	return config_refuse(err, r, name, 0, path, "%s", why->text);
+	return config_refuse(err, r, from->name, from->config ? config_line(from->config, path) : 0, path, "%s",
+			     why->text);
 }
 
 /* Reads the key or, where there is to be none, looks at the ways to the peers. */
-static int prepare_key(const struct config_replication *rules, struct replication_means *m, const char *name,
-		       struct error *err)
+static int prepare_key(const struct config_replication *rules, struct replication_means *m,
+		       const struct replication_source *from, struct error *err)
 {
 	struct error why = { 0 };
 	int r = 0;
@@ -43,11 +45,11 @@ static int prepare_key(const struct config_replication *rules, struct replicatio
 		if (r == -ENETUNREACH)
 			r = 0;
 	}
-	return r ? refuse("key_file", r, name, &why, err) : 0;
+	return r ? refuse(from, "key_file", r, &why, err) : 0;
 }
 
-static int prepare_socket(const struct config_replication *rules, struct replication_means *m, const char *name,
-			  struct error *err)
+static int prepare_socket(const struct config_replication *rules, struct replication_means *m,
+			  const struct replication_source *from, struct error *err)
 {
 	struct error why = { 0 };
 	char text[ADDR_TEXT];
@@ -60,7 +62,7 @@ static int prepare_socket(const struct config_replication *rules, struct replica
 		  m->fd == -EADDRNOTAVAIL ? "; it must be an address of this machine"
 		  : m->fd == -EACCES	  ? "; choose a port from 1024 on"
 					  : "");
-	return refuse("listen", m->fd, name, &why, err);
+	return refuse(from, "listen", m->fd, &why, err);
 }
 
 static bool same_lists(const struct config_replication *a, const struct config_replication *b)
@@ -86,14 +88,14 @@ bool replication_same_means(const struct replication_means *a, const struct repl
 }
 
 int replication_prepare(const struct config_replication *rules, const struct config_replication *running,
-			struct replication_means *ret, const char *name, struct error *err)
+			struct replication_means *ret, const struct replication_source *from, struct error *err)
 {
 	struct replication_means m = { .rules = *rules, .fd = -1 };
 	bool listens = running && running->enabled && endpoint_equal(running->listen, rules->listen);
-	int r = rules->enabled ? prepare_key(rules, &m, name, err) : 0;
+	int r = rules->enabled ? prepare_key(rules, &m, from, err) : 0;
 
 	if (!r && rules->enabled && !listens)
-		r = prepare_socket(rules, &m, name, err);
+		r = prepare_socket(rules, &m, from, err);
 	if (r) {
 		replication_means_drop(&m);
 		return r;
@@ -104,8 +106,9 @@ int replication_prepare(const struct config_replication *rules, const struct con
 
 int replication_check(const struct config *c, const struct config *running, const char *name, struct error *err)
 {
+	const struct replication_source from = { c, name };
 	struct replication_means m;
-	int r = replication_prepare(&c->replication, running ? &running->replication : NULL, &m, name, err);
+	int r = replication_prepare(&c->replication, running ? &running->replication : NULL, &m, &from, err);
 
 	if (!r)
 		replication_means_drop(&m);

@@ -14,12 +14,18 @@ struct replication_means {
 	bool waits; /* for an address or a key that cannot be had yet */
 };
 
+/* Where rules stand, for messages. */
+struct replication_source {
+	const struct config *config; /* tells the line of a key; NULL: none */
+	const char *name;	     /* of the file; NULL: none */
+};
+
 /*
  * The means of a configuration; without a socket if it is to listen where `running` (may be NULL) does. 0, or -errno
- * with err naming the key of the file `name` (NULL: none).
+ * with err naming the key and where it stands.
  */
 int replication_prepare(const struct config_replication *rules, const struct config_replication *running,
-			struct replication_means *ret, const char *name, struct error *err);
+			struct replication_means *ret, const struct replication_source *from, struct error *err);
 
 /* Closes and forgets them. */
 void replication_means_drop(struct replication_means *m);

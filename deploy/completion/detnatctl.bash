@@ -2,25 +2,27 @@
 # Completion of detnatctl for bash. Commands, options and values come from its own help, so nothing is listed here.
 
 # Candidates for a value as the usage shows it, with the noun: tcp|udp|icmp, DIR, FILE, NAME. Other words in capitals have none.
+# The array ask is detnatctl with the socket of the line.
 _detnatctl_value() {
     case $1 in
     DIR) compgen -d -- "$2" ;;
     FILE) compgen -f -- "$2" ;;
     NAME) ls /sys/class/net ;;
     "NAME|IN")
-        detnatctl -j mapping list 2>/dev/null | grep -oE '"(name|in)": *"[^"]+"' | cut -d '"' -f 4
+        "${ask[@]}" -j mapping list 2>/dev/null | grep -oE '"(name|in)": *"[^"]+"' | cut -d '"' -f 4
         ;;
     "NAME|tcp|udp|both")
         tr '|' '\n' <<<"${1#*|}"
-        detnatctl -j portmap list 2>/dev/null | grep -oE '"name": *"[^"]+"' | cut -d '"' -f 4
+        "${ask[@]}" -j portmap list 2>/dev/null | grep -oE '"name": *"[^"]+"' | cut -d '"' -f 4
         ;;
     "ADDR|PREFIX")
         case $3 in
-        pool) detnatctl pool list 2>/dev/null | grep -oE '^[0-9.]+' ;;
-        *) detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
+        pool) "${ask[@]}" pool list 2>/dev/null | grep -oE '^[0-9.]+' ;;
+        *) "${ask[@]}" mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
         esac
         ;;
-    IN | OUT | *PREFIX*) detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
+    IN | OUT | *PREFIX*) "${ask[@]}" mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
+    STATE) detnatctl session list --help 2>/dev/null | sed -n '/^STATE is/,/^$/p' | grep -oE '[a-z]+(-[a-z]+)+' ;;
     *[A-Z]*) ;;
     *) tr '|' '\n' <<<"$1" ;;
     esac
@@ -28,7 +30,7 @@ _detnatctl_value() {
 
 _detnatctl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands typed=() named=0 usage=() token option place=0 candidates='' i
+    local commands typed=() named=0 usage=() ask=(detnatctl) socket='' token option place=0 helped=0 candidates='' i
 
     case $previous in
     -s | --socket)
@@ -38,17 +40,24 @@ _detnatctl() {
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        -s | --socket) i=$((i + 1)) ;;
+        -s | --socket)
+            [ "${COMP_WORDS[i + 1]}" != = ] || i=$((i + 1)) # --socket=PATH is three words
+            i=$((i + 1)) socket=${COMP_WORDS[i]}
+            ;;
+        -s*) socket=${COMP_WORDS[i]#-s} ;;
         -*) ;;
         *) typed+=("${COMP_WORDS[i]}") ;;
         esac
     done
+    [ -z "$socket" ] || ask+=(-s "${socket/#\~\//$HOME/}")
     commands=$(detnatctl --help 2>/dev/null | sed -n 's/^  \([a-z][a-z ]*[a-z]\)   *.*/\1/p')
+    # After help come the words of a command, without its options.
+    [ "${typed[0]-}" != help ] || helped=1 typed=("${typed[@]:1}")
     case ${#typed[@]} in
     0) candidates=$(cut -d ' ' -f 1 <<<"$commands" | sort -u) ;;
     1) candidates=$(sed -n "s/^${typed[0]//[^a-z]/} //p" <<<"$commands") ;;
     esac
-    for ((i = 1; i <= 2 && i <= ${#typed[@]}; i++)); do
+    for ((i = 1; !helped && i <= 2 && i <= ${#typed[@]}; i++)); do
         ! grep -qxF -e "${typed[*]:0:i}" <<<"$commands" || named=$i
     done
     if ((named)); then

@@ -23,6 +23,10 @@ ROWS = [
     (("mapping", ""), {"add", "del", "set", "list"}, {"mapping", "close"}),
     (("session", ""), {"list", "close", "flush"}, {"add"}),
     (("session", "list", "-"), {"--ext", "--state", "--count", "--proto"}, {"--yes", "-n"}),
+    (("session", "list", "--state", ""), {"udp-active", "tcp-syn-sent", "tcp-time-wait", "tcp-reset"}, {"state", "add"}),
+    (("help", ""), {"mapping", "session", "reload"}, {"add", "--state"}),
+    (("help", "session", ""), {"list", "close", "flush"}, {"add", "--ext"}),
+    (("help", "session", "list", ""), set(), {"list", "tcp", "--ext"}),
     (("pool", "drain", "1.1.1.2", "--portmaps", ""), {"move", "delete"}, {"tcp"}),
     (("timeouts", "set", ""), {"udp=", "icmp="}, {"inside"}),
     (("interface", "add", "lo", ""), {"inside", "outside"}, {"udp="}),
@@ -65,3 +69,17 @@ def test_names_and_prefixes_of_mappings_are_offered(lab, tmp_path, shell):
     assert {"web", "tcp", "both"} <= complete(shell, ("portmap", "del", ""), tmp_path)
     addresses = complete(shell, ("pool", "drain", ""), tmp_path)
     assert {"1.1.1.0", "1.1.1.3"} <= addresses and "10.0.0.0/18" not in addresses
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_names_are_those_of_the_agent_whose_socket_is_typed(lab, monkeypatch, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    agent = lab.start(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "homes"}])
+    agent.ctl("portmap", "add", "tcp", "10.0.0.2:443", "1.1.1.0:443", "--name", "web")
+    monkeypatch.setenv("HOME", str(agent.socket.parent))
+    whole = ("--socket", "=", str(agent.socket)) if shell == "bash" else (f"--socket={agent.socket}",)
+    for option in (("-s", str(agent.socket)), ("--socket", str(agent.socket)), ("-s", f"~/{agent.socket.name}"), (f"-s{agent.socket}",), whole):
+        assert {"homes", "10.0.0.0/18"} <= complete(shell, (*option, "mapping", "del", "")), option
+    for words, name in ((("mapping", "set"), "homes"), (("portmap", "del"), "web"), (("pool", "drain"), "1.1.1.3")):
+        assert name in complete(shell, (*words, "-s", str(agent.socket), "")), words

@@ -59,6 +59,7 @@ JUNK = {
     "a name with a slash": b'{"verb":"interface add","args":{"name":"../../x","role":"inside"}}\n',
     "a name too long": b'{"verb":"interface add","args":{"name":"' + b"x" * 60000 + b'","role":"inside"}}\n',
     "deep nesting": b'{"verb":' + b"[" * 30000 + b"\n",
+    "a relative path": b'{"verb":"config diff","args":{"file":"detnat.json"}}\n',
     "a number beyond numbers": b'{"verb":"timeouts set","args":{"udp":1e999}}\n',
     "a fraction": b'{"verb":"timeouts set","args":{"udp":1.5}}\n',
     "a number below 0": b'{"verb":"timeouts set","args":{"udp":-1}}\n',

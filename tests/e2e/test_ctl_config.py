@@ -90,7 +90,15 @@ def test_diff_with_another_file(agent):
     other.write_text("{")
     assert "other.json:1" in agent.refused("config", "diff", other)
     assert "No such file" in agent.refused("config", "diff", agent.directory / "none")
-    assert "absolute" in agent.refused("config", "diff", "relative.json")
+
+
+def test_diff_takes_a_file_of_the_working_directory(agent):
+    (agent.directory / "other.json").write_text(json.dumps({**file_of(agent), "comment": "south"}))
+    for name in ("other.json", "./other.json", f"../{agent.directory.name}/other.json"):
+        found = execute(CTL, "-s", agent.socket, "config", "diff", name, cwd=agent.directory)
+        assert (found.status, found.out, found.err) == (1, f'--- {name}\n+++ running\n-comment: "south"\n+comment: "north"\n', "")
+    missing = execute(CTL, "-s", agent.socket, "config", "diff", "none", cwd=agent.directory)
+    assert missing.status == 1 and f"{agent.directory}/none: cannot be opened: No such file" in missing.err
 
 
 def test_a_change_that_was_saved_survives_an_edit_of_nothing_and_a_restart(lab, agent):

@@ -3,6 +3,7 @@
 
 import contextlib
 import ipaddress
+import json
 import os
 import pathlib
 import signal
@@ -398,6 +399,13 @@ def test_a_key_file_that_others_may_read_is_refused_and_a_start_waits_for_a_bett
     assert agent.ctl("status")["troubles"] == []
 
 
+def place(agent, key):
+    """Where messages say that a key of `replication` stands."""
+    lines = agent.path.read_text().splitlines()
+    start = lines.index(' "replication": {')
+    return f"{agent.path}:{next(i + 1 for i in range(start, len(lines)) if json.dumps(key) in lines[i])}: replication.{key}"
+
+
 def test_a_reload_adds_changes_and_removes_replication(gateways):
     a, b = gateways.labs
     a.start()
@@ -413,9 +421,10 @@ def test_a_reload_adds_changes_and_removes_replication(gateways):
     assert a.agent.ctl("status")["replication"]["synchronised"] == 1
     # What cannot be is refused, and changes nothing.
     a.agent.write(replication=gateways.replication(0, listen="192.0.2.9:9470"))
-    assert "replication.listen: cannot listen on 192.0.2.9:9470" in a.agent.refused("reload")
+    assert f"{place(a.agent, 'listen')}: cannot listen on 192.0.2.9:9470" in a.agent.refused("reload")
     a.agent.write(replication=gateways.replication(0, key_file="/nonexistent/key"))
-    assert "does not exist" in a.agent.refused("reload")
+    refused = a.agent.refused("reload")
+    assert place(a.agent, "key_file") in refused and "does not exist" in refused
     assert gateways.state(0) == "synchronised"
     a.agent.write(replication=gateways.replication(0, interval=2))
     a.agent.ctl("reload")
@@ -431,7 +440,9 @@ def test_without_a_key_only_loopback_and_tunnels_will_do(gateways):
     agent = gateways.prepare(0, {"key_file": None})
     refused = agent.once("-t")
     assert refused.status == 2
-    assert "replication.key_file: null is for loopback, WireGuard and IPsec interfaces, but 192.0.2.2 is reached by sync0" in refused.err
+    assert f"{place(agent, 'key_file')}: null is for loopback, WireGuard and IPsec interfaces, but 192.0.2.2 is reached by sync0" in refused.err
+    agent.write(replication={**gateways.replication(0), "listen": "192.0.2.9:9470"})
+    assert f"{place(agent, 'listen')}: cannot listen on 192.0.2.9:9470" in agent.once("-t").err
     agent.write(replication={**gateways.replication(0), "key_file": None, "peers": ["127.0.0.2:9470"], "listen": "127.0.0.1:9470"})
     assert agent.once("-t").status == 0
 

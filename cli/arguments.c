@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "base/timestamp.h"
 #include "command.h"
 
@@ -237,4 +238,31 @@ cJSON *command_arguments(const struct command *c, char *const *words, unsigned n
 		return NULL;
 	}
 	return a.json;
+}
+
+static int check_abbreviation(const struct command *c, char *const *words, unsigned n_words, const cJSON *args,
+			      struct error *err)
+{
+	const char *flag = c->verb->changes_with;
+
+	if (!flag || !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(args, flag)) ||
+	    command_typed_in_full(c, words, n_words))
+		return 0;
+	return error_set(err, EXIT_USAGE, "%s --%s changes the running state, and is typed in full", command_name(c),
+			 flag);
+}
+
+int command_parse(char *const *words, unsigned n_words, const struct command **ret, cJSON **ret_args, struct error *err)
+{
+	_cleanup_json_ cJSON *args = NULL;
+	const struct command *c;
+	unsigned taken;
+
+	c = command_find(words, n_words, &taken, err);
+	args = c ? command_arguments(c, words + taken, n_words - taken, err) : NULL;
+	if (!args || check_abbreviation(c, words, n_words, args, err))
+		return EXIT_USAGE;
+	*ret = c;
+	*ret_args = take_pointer(args);
+	return 0;
 }

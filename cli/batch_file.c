@@ -59,24 +59,35 @@ int batch_split(char *line, char *words[static BATCH_MAX_WORDS + 1], struct erro
 	}
 }
 
+void batch_show_error(const char *path, unsigned line, const struct error *err)
+{
+	struct error located = {};
+	char number[16] = "";
+
+	if (!*err->text)
+		return;
+	if (line)
+		snprintf(number, sizeof(number), ":%u", line);
+	error_set(&located, 0, "%.200s%s: %s", strcmp(path, "-") ? path : "standard input", number, err->text);
+	message_show(located.text);
+}
+
 /* Returns the exit status of a line, whose error is shown. */
 static int run_line(const char *path, unsigned number, char *line, batch_command command, void *arg)
 {
 	char *words[BATCH_MAX_WORDS + 1];
-	struct error err = {}, located = {};
+	struct error err = {};
 	int n = batch_split(line, words, &err), status;
 
 	if (!n)
 		return EXIT_DONE;
-	status = n < 0 ? EXIT_USAGE : command(arg, words, (unsigned)n, &err);
-	if (status && *err.text) {
-		error_set(&located, 0, "%.200s:%u: %s", strcmp(path, "-") ? path : "standard input", number, err.text);
-		message_show(located.text);
-	}
+	status = n < 0 ? EXIT_USAGE : command(arg, number, words, (unsigned)n, &err);
+	if (status)
+		batch_show_error(path, number, &err);
 	return status;
 }
 
-int batch_run(const char *path, bool force, batch_command command, void *arg, struct error *err)
+int batch_read(const char *path, bool force, batch_command command, void *arg, struct error *err)
 {
 	FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
 	int first = EXIT_DONE;

@@ -19,14 +19,20 @@
  */
 int batch_split(char *line, char *words[static BATCH_MAX_WORDS + 1], struct error *err);
 
-/* Runs the command of one line. Returns its exit status, with err set if a message belongs to it. */
-typedef int (*batch_command)(void *arg, char **words, unsigned n_words, struct error *err);
+/*
+ * Takes the words of one line, which are valid during the call. Returns an exit status, with err set if a message
+ * belongs to it.
+ */
+typedef int (*batch_command)(void *arg, unsigned line, char **words, unsigned n_words, struct error *err);
 
 /*
- * Runs the commands of a file, or of standard input for "-", and shows errors with the number of their line. Ends with
+ * Reads the commands of a file, or of standard input for "-", and shows errors with the number of their line. Ends with
  * the first that fails, unless force is true. Returns the exit status of the first that failed; err is set only if the
  * file cannot be read.
  */
-int batch_run(const char *path, bool force, batch_command command, void *arg, struct error *err);
+int batch_read(const char *path, bool force, batch_command command, void *arg, struct error *err);
+
+/* Shows the error of a line; 0: of the whole file. */
+void batch_show_error(const char *path, unsigned line, const struct error *err);
 
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "client.h"
+#include "json_get.h"
+#include "proto/defaults.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -97,6 +99,23 @@ int client_request(struct client *c, const char *verb, const cJSON *args, struct
 		cJSON_AddItemReferenceToObject(request, "args", (cJSON *)args);
 	text = cJSON_PrintUnformatted(request);
 	return text ? send_line(c, text, err) : error_set(err, -ENOMEM, "out of memory");
+}
+
+int client_batch(struct client *c, const cJSON *requests, struct error *err)
+{
+	_cleanup_json_ cJSON *request = cJSON_CreateObject();
+	_cleanup_free_ char *text = NULL;
+
+	cJSON_AddItemReferenceToObject(request, "batch", (cJSON *)requests);
+	text = cJSON_PrintUnformatted(request);
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strlen(text) + 1 >= CONTROL_MAX_LINE)
+		return error_set(err, -E2BIG,
+				 "more commands than one change takes (%u KiB of requests); edit the configuration "
+				 "file and reload, or run them one by one with --force",
+				 CONTROL_MAX_LINE >> 10);
+	return send_line(c, text, err);
 }
 
 static int make_room(struct client *c)
@@ -228,6 +247,7 @@ static int refused(const cJSON *answer, struct answer *ret, struct error *err)
 	if (!cJSON_IsNumber(status) || !text)
 		return client_not_agent(err);
 	ret->status = status->valueint;
+	ret->request = (unsigned)json_number(answer, "request");
 	return error_set(err, -EREMOTEIO, "%s", text);
 }
 

@@ -31,7 +31,8 @@ struct answer {
 	cJSON *json;	  /* the result, or the element if parsing was requested; the caller deletes it */
 	const char *text; /* the same as the agent sent it, with 64-bit numbers intact; valid until the next call */
 	size_t size;
-	int status; /* if refused: the exit status requested by the agent */
+	int status;	  /* if refused: the exit status requested by the agent */
+	unsigned request; /* the number, from 1, of the request of a batch that was refused; 0: all of it */
 };
 
 /* Connects. Returns 0, or -errno with err, which says what to do about it. */
@@ -43,6 +44,12 @@ int client_not_agent(struct error *err);
 
 /* Sends a request; args may be NULL. Returns 0, or -errno with err. */
 int client_request(struct client *c, const char *verb, const cJSON *args, struct error *err);
+
+/*
+ * Sends requests that are one change, each an object with a verb and args. -E2BIG where they are longer than the agent
+ * takes.
+ */
+int client_batch(struct client *c, const cJSON *requests, struct error *err);
 
 /*
  * Reads the first line of the answer. Returns 0, or -errno with err: -EREMOTEIO if the agent refused, -EPROTO if the

@@ -105,11 +105,28 @@ void command_help(FILE *out, const struct command *c);
  */
 int command_help_on(FILE *out, char *const *words, unsigned n_words, struct error *err);
 
+/*
+ * Finds the command that words are and builds the arguments of its request. Returns 0, or EXIT_USAGE with err; the
+ * caller deletes the arguments.
+ */
+int command_parse(char *const *words, unsigned n_words, const struct command **ret, cJSON **ret_args,
+		  struct error *err);
+
 /* Builds the arguments of a request from the words after the command; returns NULL with err if they are wrong. */
 cJSON *command_arguments(const struct command *c, char *const *words, unsigned n_words, struct error *err);
 
 /* Sends a request and returns its result, which the caller deletes, or NULL with err and *ret_status. */
 cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int *ret_status, struct error *err);
+
+/*
+ * Sends requests, which edit the configuration, as one change. Returns the array of their results, which the caller
+ * deletes, or NULL with err, *ret_status and the number, from 1, of the request that was refused; 0: all of them.
+ */
+cJSON *command_ask_batch(const char *socket, const cJSON *requests, int *ret_status, unsigned *ret_request,
+			 struct error *err);
+
+/* Shows a result that the agent has given. Returns an exit status, with err set unless it is 0. */
+int command_show_answer(const struct command *c, const cJSON *args, cJSON *result, struct writer *w, struct error *err);
 
 /*
  * Sends the request to the agent at a socket, NULL being the usual one, and shows the answer. Returns an exit status,

@@ -31,8 +31,8 @@ static void help_all(FILE *out)
 	      "  -s, --socket SOCKET  the agent's control socket (" DEFAULT_SOCKET ")\n"
 	      "  -j, --json           print one JSON document; with --batch, one a command, each on a line\n"
 	      "  -p, --pretty         the same, indented\n"
-	      "  -b, --batch FILE     run the commands of FILE, a line each; - is standard input\n"
-	      "      --force          with --batch: go on after a command that fails\n"
+	      "  -b, --batch FILE     run the commands of FILE, a line each, edits as one change; - is standard input\n"
+	      "      --force          with --batch: one change for each command, and on after one that fails\n"
 	      "  -h, --help           this text, or after a command the help on it\n"
 	      "  -V, --version        print the version\n\n"
 	      "Exit status: 0 done; 1 refused, or nothing found; 2 wrong usage; 3 the agent cannot be reached.\n",

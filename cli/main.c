@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/json_scan.h"
+#include "batch_run.h"
 #include "batch_file.h"
 #include "command.h"
 #include "message.h"
@@ -82,22 +84,10 @@ static int finish(struct writer *w, int status)
 	return status ? status : EXIT_REFUSED;
 }
 
-static int check_abbreviation(const struct command *c, const struct options *o, const cJSON *args, struct error *err)
-{
-	const char *flag = c->verb->changes_with;
-
-	if (!flag || !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(args, flag)) ||
-	    command_typed_in_full(c, o->words, o->n_words))
-		return 0;
-	return error_set(err, EXIT_USAGE, "%s --%s changes the running state, and is typed in full", command_name(c),
-			 flag);
-}
-
 static int run(const struct options *o, struct writer *w, struct error *err)
 {
+	_cleanup_json_ cJSON *args = NULL;
 	const struct command *c;
-	unsigned n_words;
-	cJSON *args;
 	int status;
 
 	if (o->help)
@@ -111,15 +101,8 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 				 o->socket);
 	if (!o->n_words)
 		return error_set(err, EXIT_USAGE, "a command is needed; detnatctl help lists them all");
-	c = command_find(o->words, o->n_words, &n_words, err);
-	args = c ? command_arguments(c, o->words + n_words, o->n_words - n_words, err) : NULL;
-	if (!args)
-		return EXIT_USAGE;
-	status = check_abbreviation(c, o, args, err);
-	if (!status)
-		status = command_run(c, o->socket, args, w, err);
-	cJSON_Delete(args);
-	return status;
+	status = command_parse(o->words, o->n_words, &c, &args, err);
+	return status ? status : command_run(c, o->socket, args, w, err);
 }
 
 struct batch {
@@ -128,7 +111,7 @@ struct batch {
 };
 
 /* A line has a command and nothing else: options of detnatctl itself stand before -b. */
-static int run_batch_line(void *arg, char **words, unsigned n_words, struct error *err)
+static int run_batch_line(void *arg, unsigned number, char **words, unsigned n_words, struct error *err)
 {
 	const struct batch *b = arg;
 	struct options line = *b->options;
@@ -150,7 +133,7 @@ static int run_batch(const struct options *o, struct writer *w, struct error *er
 		return error_set(err, EXIT_USAGE, "--batch takes commands from %s, so none may stand beside it: %s",
 				 o->batch, o->words[0]);
 	w->lines = true;
-	return batch_run(o->batch, o->force, run_batch_line, &b, err);
+	return o->force ? batch_read(o->batch, true, run_batch_line, &b, err) : batch_run(o->batch, o->socket, w, err);
 }
 
 static int run_options(const struct options *o, struct writer *w, struct error *err)

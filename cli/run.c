@@ -116,6 +116,34 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 	return status;
 }
 
+cJSON *command_ask_batch(const char *socket, const cJSON *requests, int *ret_status, unsigned *ret_request,
+			 struct error *err)
+{
+	_cleanup_client_ struct client client = { .fd = -1 };
+	struct answer a = {};
+	int r = client_connect(socket ? socket : DEFAULT_SOCKET, &client, err);
+
+	if (!r)
+		r = client_batch(&client, requests, err);
+	if (!r)
+		r = client_answer(&client, &a, err);
+	if (!r && !cJSON_IsArray(a.json)) {
+		cJSON_Delete(a.json);
+		r = client_not_agent(err);
+	}
+	*ret_status = r == -E2BIG ? EXIT_REFUSED : r ? failure_status(r, &a) : EXIT_DONE;
+	*ret_request = a.request;
+	return r ? NULL : a.json;
+}
+
+int command_show_answer(const struct command *c, const cJSON *args, cJSON *result, struct writer *w, struct error *err)
+{
+	_cleanup_free_ char *text = cJSON_PrintUnformatted(result);
+	struct answer a = { .json = result, .text = text, .size = text ? strlen(text) : 0 };
+
+	return text ? show_result(&a, c->view, args, w, err) : error_set(err, EXIT_REFUSED, "out of memory");
+}
+
 cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int *ret_status, struct error *err)
 {
 	_cleanup_client_ struct client client = { .fd = -1 };

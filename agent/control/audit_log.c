@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "host/accounts.h"
 
-void audit_change(struct request *r, int result_r, const struct error *err)
+static void audit_one(struct request *r, int result_r, const struct error *err)
 {
 	char user[ACCOUNT_NAME] = "?";
 	_cleanup_free_ char *args = NULL;
@@ -21,4 +21,11 @@ void audit_change(struct request *r, int result_r, const struct error *err)
 		  !result_r	      ? ""
 		  : err && *err->text ? err->text
 				      : strerror(-result_r));
+}
+
+void audit_change(struct request *r, int result_r, const struct error *err)
+{
+	audit_one(r, result_r, err);
+	for (unsigned i = 0; r->batch && i < r->batch->n; i++)
+		audit_one(r->batch->request[i], result_r, err);
 }

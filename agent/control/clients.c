@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "control/handlers.h"
 #include "control/reply.h"
+#include "control/request_batch.h"
 
 /* A client that had REQUEST_OUTPUT_HIGH is given more output once it is down to this. */
 #define OUTPUT_LOW (16U << 10)
@@ -127,6 +127,7 @@ static void client_continue(struct client *c)
 static void conclude(struct client *c, int r, int status, cJSON *result, const struct error *err)
 {
 	bool stream = c->request->stream;
+	unsigned refused = c->request->batch ? c->request->batch->refused : 0;
 	const char *text = r ? (err && *err->text ? err->text : strerror(-r)) : NULL;
 
 	request_free(c->request);
@@ -135,7 +136,7 @@ static void conclude(struct client *c, int r, int status, cJSON *result, const s
 	if (stream)
 		reply_end(client_output(c), text);
 	else if (text)
-		reply_error(client_output(c), status, text);
+		reply_error(client_output(c), status, refused, text);
 	else
 		reply_result(client_output(c), result);
 	client_continue(c);
@@ -148,7 +149,7 @@ static void on_changed(struct request *request, int r, cJSON *result, const stru
 
 static void client_cut_off(struct client *c, const char *text)
 {
-	reply_error(client_output(c), 2, text);
+	reply_error(client_output(c), 2, 0, text);
 	client_close(c);
 }
 

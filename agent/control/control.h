@@ -15,6 +15,14 @@
  * Verbs are the words of detnatctl's commands, and args are named as proto/verbs.def names them: numbers and flags are
  * JSON numbers and booleans, all others strings as they are typed.
  *
+ * Requests that edit the configuration can be sent as a batch, which is one change: all of them take effect, or none.
+ * The result has an array of theirs; a refusal says which one was refused, counted from 1, unless it is the result of
+ * all that cannot be:
+ *
+ *	-> {"batch":[{"verb":"mapping add","args":{...}},{"verb":"portmap add","args":{...}}]}
+ *	<- {"ok":true,"result":[{...},{...}]}
+ *	<- {"ok":false,"status":1,"request":2,"error":"..."}
+ *
  * Long listings (session list, top, trace show) are streamed, a line an element:
  *
  *	<- {"ok":true,"stream":true}
@@ -38,6 +46,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "proto/defaults.h"
 
 struct active_config;
 struct change_queue;
@@ -52,7 +61,6 @@ struct pcp;
 struct replication;
 struct trace;
 
-#define CONTROL_MAX_LINE    (64U << 10) /* octets, newline included */
 #define CONTROL_MAX_CLIENTS 256U
 #define CONTROL_IDLE_S	    30
 #define CONTROL_SIGN_S	    10

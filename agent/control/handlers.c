@@ -22,7 +22,7 @@ static int check_rights(struct request *r, struct error *err)
 	return error_set(err, -EPERM, "%s: changes need root or membership of group " GROUP_ADMINS, r->spec->name);
 }
 
-int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
+int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
 {
 	const char *name = cJSON_GetObjectItemCaseSensitive(r->document, "verb")->valuestring;
 	int verb = verb_find(name);

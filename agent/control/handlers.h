@@ -25,6 +25,6 @@ typedef int (*verb_handler)(struct request *r, cJSON **ret_result, struct error 
  * job or a change was started), or -errno with err and *ret_status, the exit status for detnatctl: 1 refused (-EPERM:
  * the peer may not make changes), 2 unknown verb, unknown or malformed arguments.
  */
-int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
+int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
 
 #endif

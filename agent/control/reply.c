@@ -59,12 +59,14 @@ void reply_result(struct evbuffer *out, cJSON *result)
 	add_line(out, object);
 }
 
-void reply_error(struct evbuffer *out, int status, const char *text)
+void reply_error(struct evbuffer *out, int status, unsigned request, const char *text)
 {
 	cJSON *object = cJSON_CreateObject();
 
 	cJSON_AddFalseToObject(object, "ok");
 	cJSON_AddNumberToObject(object, "status", status);
+	if (request)
+		cJSON_AddNumberToObject(object, "request", request);
 	add_text(object, "error", text);
 	add_line(out, object);
 }

@@ -30,8 +30,7 @@ static cJSON *parse_line(const char *line, size_t size)
 	return document;
 }
 
-/* Whether it has a verb, perhaps arguments, and nothing else, once each. */
-static bool is_request(const cJSON *document)
+bool request_is_well_formed(const cJSON *document)
 {
 	const cJSON *json;
 	bool verb = false, args = false;
@@ -49,12 +48,18 @@ static bool is_request(const cJSON *document)
 	return verb;
 }
 
+static bool is_batch(const cJSON *document)
+{
+	return cJSON_IsObject(document) && cJSON_GetArraySize(document) == 1 &&
+	       !strcmp(document->child->string, "batch") && cJSON_IsArray(document->child);
+}
+
 int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
 		struct request **ret)
 {
 	cJSON *document = parse_line(line, size);
 
-	if (!is_request(document)) {
+	if (!request_is_well_formed(document) && !is_batch(document)) {
 		cJSON_Delete(document);
 		return -EBADMSG;
 	}
@@ -95,6 +100,14 @@ int request_go_on(struct request *r, cJSON **ret_result, struct error *err)
 	return ret;
 }
 
+static void free_one(struct request *r)
+{
+	if (r->state_free)
+		r->state_free(r->state);
+	cJSON_Delete(r->document);
+	free(r);
+}
+
 void request_free(struct request *r)
 {
 	if (!r)
@@ -105,10 +118,10 @@ void request_free(struct request *r)
 	}
 	if (r->step && !r->audited)
 		audit_change(r, -ECANCELED, &(struct error){ "its client went before it had ended" });
-	if (r->state_free)
-		r->state_free(r->state);
-	cJSON_Delete(r->document);
-	free(r);
+	for (unsigned i = 0; r->batch && i < r->batch->n; i++)
+		free_one(r->batch->request[i]);
+	free(r->batch);
+	free_one(r);
 }
 
 static void change_ended(void *arg, int result_r, const struct error *err)
@@ -146,8 +159,16 @@ static int wait_for_change(struct request *r, int submit_r, request_answer answe
 
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err)
 {
-	int ret = check_room(err);
+	int ret;
 
+	if (r->in_batch) {
+		r->edit = edit;
+		r->answer = answer;
+		/* What drains is ended by a change of its own. */
+		r->options.timed = false;
+		return 0;
+	}
+	ret = check_room(err);
 	return ret ? ret
 		   : wait_for_change(r, change_submit_with(r->context->changes, edit, change_ended, r, &r->options),
 				     answer, err);

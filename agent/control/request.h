@@ -26,6 +26,13 @@ typedef int (*request_step)(struct request *r, cJSON **ret_result, struct error 
 /* Makes the answer to a change; NULL when memory is short. */
 typedef cJSON *(*request_answer)(struct request *r);
 
+/* Of several requests that are one change. */
+struct batch {
+	unsigned n;
+	unsigned refused; /* the number, from 1, of the request that was refused; 0: none, or all of them together */
+	struct request *request[];
+};
+
 struct request {
 	const struct control_context *context;
 	const struct verb_spec *spec;
@@ -42,6 +49,11 @@ struct request {
 	bool endless;		 /* a stream that ends with its client alone, even with the half that sends requests */
 	bool idle;		 /* has nothing to do until it says otherwise: its step is not called */
 
+	/* For batches (control/request_batch.h). */
+	struct batch *batch; /* NULL: it is a single request */
+	bool in_batch;	     /* is part of one, which makes the change: */
+	change_edit edit;
+
 	/* For changes. */
 	struct change_options options; /* of request_change() */
 	request_answer answer;
@@ -56,9 +68,15 @@ struct request {
 	void (*changed)(struct request *r, int result_r, cJSON *result, const struct error *err);
 };
 
-/* Makes a request of a peer's line of size octets: 0, -ENOMEM, or -EBADMSG where the line is no request at all. */
+/*
+ * Makes a request, or a batch of them, of a peer's line of size octets: 0, -ENOMEM, or -EBADMSG where the line is
+ * neither.
+ */
 int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
 		struct request **ret);
+
+/* Whether a document has a verb, perhaps arguments, and nothing else, once each. NULL has not. */
+bool request_is_well_formed(const cJSON *document);
 
 /* Calls the step of a job. */
 int request_go_on(struct request *r, cJSON **ret_result, struct error *err);
@@ -85,7 +103,10 @@ void request_run(struct request *r, request_step step, void *state, void (*state
 /* Makes the answer a stream; elements are then lines added to what is returned. */
 struct evbuffer *request_stream(struct request *r);
 
-/* Queues a change of the configuration, with edit called with the request as its argument, or a reload of the file. */
+/*
+ * Queues a change of the configuration, with edit called with the request as its argument, or a reload of the file. The
+ * change of a request in a batch is that of the batch.
+ */
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err);
 int request_reload(struct request *r, bool force, request_answer answer, struct error *err);
 

@@ -104,12 +104,12 @@ static bool end_lease(const struct request *r, uint8_t proto, struct endpoint ou
 	return !portmaps_del(r->context->portmaps, proto, out);
 }
 
-/* Leases are not of the configuration, so their end is no change of it. */
+/* Leases are not of the configuration, so their end is no change of it, nor part of a batch. */
 int verb_portmap_del(struct request *r, cJSON **ret_result, struct error *err)
 {
 	if (!request_arg(r, "out")->given)
 		return request_change(r, edit_del_named, answer_empty, err);
-	if (each_named(r, is_lease)) {
+	if (!r->in_batch && each_named(r, is_lease)) {
 		each_named(r, end_lease);
 		*ret_result = cJSON_CreateObject();
 		return *ret_result ? 0 : -ENOMEM;

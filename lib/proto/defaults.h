@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Default paths of the configuration and of detnatctl. */
+/* What detnat-agent and detnatctl agree on: the usual paths, and how long a request may be. */
 #ifndef DETNAT_DEFAULTS_H
 #define DETNAT_DEFAULTS_H
 
 #define DEFAULT_SOCKET	  "/run/detnat/agent.sock"
 #define DEFAULT_STATE_DIR "/var/lib/detnat"
+
+#define CONTROL_MAX_LINE (64U << 10) /* octets, newline included */
 
 #endif

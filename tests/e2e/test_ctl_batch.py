@@ -2,12 +2,15 @@
 """detnatctl --batch: commands from a file or from standard input."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
 import isolation
-from agent import CTL
+from agent import CTL, execute
+from test_control_abuse import answer, client
+from test_history import path as history_path
 
 ADD = "mapping add 10.64.0.0/24 1.1.2.0/28"
 
@@ -50,14 +53,81 @@ def test_standard_input_will_do(agent):
     done = isolation.popen(CTL, "-s", agent.socket, "-b", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     out, err = done.communicate(f"{ADD} --name a\nmapping set b --name c\n", timeout=60)
     assert done.returncode == 1 and err.startswith("detnatctl: standard input:2: there is no mapping named b"), (out, err)
-    assert names(agent) == [None, "a"]
+    assert names(agent) == [None]
 
 
-def test_an_error_names_its_line_and_ends_the_batch(agent, batch):
-    done = batch(f"{ADD} --name a\n\nmapping set nobody --name b\nmapping del a\n")
-    assert done.status == 1 and done.err.count("\n") == 1
-    assert "commands:3: there is no mapping named nobody" in done.err
-    assert names(agent) == [None, "a"]
+# Lines, what is said, and of which line; edits before and after it do not take effect.
+REFUSED = {
+    "an edit": ("mapping set nobody --name b", "3: there is no mapping named nobody", 1),
+    "a word": ("mapping frobnicate", "3: \"mapping frobnicate\" is not a command", 2),
+    "an argument": ("mapping set a --sessions-per-user 70000", "3: --sessions-per-user", 2),
+    "a quote": ("mapping set 'a", "3: a quote is not closed", 2),
+    "another time to drain": ("mapping del 10.0.0.0/18 --drain 60", "3: mapping del: sessions of one change drain alike", 1),
+    "a change as a whole": ("mapping add 10.65.0.0/24 1.1.2.0/29", " overlaps ", 1),
+}
+
+
+@pytest.mark.parametrize("row", REFUSED)
+def test_edits_are_made_all_or_none(agent, batch, row):
+    line, said, status = REFUSED[row]
+    before = agent.ctl("config", "show")
+    done = batch(f"timeouts set udp=77\n{ADD} --name a\n{line}\nportmap add tcp 10.64.0.7:80\n")
+    assert done.status == status and done.err.count("\n") == 1 and done.out == "", done
+    assert f"commands:{said}" in done.err if said[0].isdigit() else said in done.err, done
+    assert agent.ctl("config", "show") == before
+
+
+def test_edits_are_one_change(agent, batch):
+    """Prefixes are exchanged, which no order of single commands could do."""
+    agent.ctl("mapping", "add", "10.64.0.0/24", "1.1.2.0/28", "--name", "firms")
+    done = batch("mapping del 10.0.0.0/18\nmapping del firms\n"
+                 "mapping add 10.0.0.0/18 1.1.2.0/30 --name a\nmapping add 10.64.0.0/24 1.1.1.0/28 --name b\n"
+                 "mapping set b --comment late\npool list\ninterface list\n", "-j")
+    assert done.status == 0, done
+    documents = [json.loads(line) for line in done.out.splitlines()]
+    assert documents[:2] == [{}, {}] and [d["name"] for d in documents[2:5]] == ["a", "b", "b"] and documents[4]["comment"] == "late"
+    assert documents[5:] == [agent.ctl("pool"), agent.ctl("interface")]
+    assert [(m["name"], m["in"], m["out"]) for m in agent.ctl("mapping")] == [
+        ("a", "10.0.0.0/18", "1.1.2.0/30"), ("b", "10.64.0.0/24", "1.1.1.0/28")]
+    told = [(r["event"], r.get("in"), r.get("out")) for r in map(json.loads, history_path(agent).read_text().splitlines())][-4:]
+    assert sorted(told) == sorted([("del", "10.0.0.0/18", "1.1.1.0/30"), ("del", "10.64.0.0/24", "1.1.2.0/28"),
+                                   ("add", "10.0.0.0/18", "1.1.2.0/30"), ("add", "10.64.0.0/24", "1.1.1.0/28")])
+
+
+def test_what_a_later_line_deletes_has_no_answer(agent, batch):
+    done = batch(f"{ADD} --name a\nmapping del a\nmapping list\n", "-j")
+    assert done.status == 0 and [json.loads(line) for line in done.out.splitlines()] == [{}, agent.ctl("mapping")], done
+    assert names(agent) == [None]
+
+
+def test_other_commands_before_an_edit_see_what_was(agent, batch):
+    done = batch(f"mapping list\n{ADD} --name a\nmapping list\nmapping set a --name b\n", "-j")
+    first, _, second, third = (json.loads(line) for line in done.out.splitlines())
+    assert done.status == 0 and [m["name"] for m in first] == [None] and [m["name"] for m in second] == [None, "b"] and third["name"] == "b"
+
+
+def test_another_command_that_fails_ends_the_batch(agent, batch):
+    done = batch(f"user show 10.99.0.1\n{ADD} --name a\nmapping set a --name b\n")
+    assert done.status == 1 and "commands:1: " in done.err and names(agent) == [None], done
+
+
+def test_more_than_one_change_takes_is_refused(agent, batch):
+    done = batch("".join(f"timeouts set udp={100 + n}\n" for n in range(2000)))
+    assert done.status == 1 and "commands: more commands than one change takes (64 KiB of requests)" in done.err, done
+    assert agent.ctl("timeouts", "show")["udp"] == 300
+
+
+def test_a_batch_that_is_wrong_is_refused_with_the_number_of_the_request(agent):
+    """The protocol, where detnatctl sends no such thing."""
+    add = {"verb": "mapping add", "args": {"in": "10.64.0.0/24", "out": "1.1.2.0/28"}}
+    for requests, said, number in (([], "at least", None), ([add, {"verb": "status"}], "does not edit", 2), ([add, 7], "array of requests", 2),
+                                   ([add, {"batch": [add]}], "array of requests", 2), ([add, {"verb": "nothing"}], "unknown verb", 2),
+                                   ([add, {"verb": "mapping add", "args": {"in": 7}}], "IN must be a string", 2), ([{"verb": "reload"}], "does not edit", 1)):
+        with client(agent) as it:
+            it.sendall(json.dumps({"batch": requests}).encode() + b"\n")
+            told = json.loads(answer(it))
+        assert not told["ok"] and said in told["error"] and told.get("request") == number, (requests, told)
+    assert names(agent) == [None]
 
 
 def test_force_goes_on_and_ends_with_the_first_errors_status(agent, batch):
@@ -89,3 +159,22 @@ def test_wrong_use_of_the_options_is_refused(agent):
     assert "--batch takes commands from" in agent.refused("-b", "-", "status", status=2)
     assert "--force goes with --batch" in agent.refused("--force", "status", status=2)
     assert "needs the name of a file" in agent.refused("-b", status=2)
+
+
+def test_only_those_who_may_change_send_edits(agent):
+    agent.socket.chmod(0o666)
+    agent.directory.chmod(0o755)
+    path = agent.directory / "commands"
+    path.write_text(f"{ADD} --name a\nmapping set a --name b\n")
+    result = execute("setpriv", "--reuid=65534", "--clear-groups", CTL, "-s", agent.socket, "-b", path)
+    assert result.status == 1 and "commands:1: mapping add: changes need root or membership of group detnat-admin" in result.err, result
+    assert names(agent) == [None]
+
+
+def test_every_edit_is_in_the_audit_log(agent, batch):
+    assert batch(f"{ADD} --name a\nmapping set a --name b\n").status == 0
+    assert batch("mapping set b --name c\nmapping set x --name d\n").status == 1
+    words = re.findall(r" audit: uid=0 .*? pid=\d+: (.*)", agent.log_text())
+    assert [(w.split(" {")[0], w.endswith(": done")) for w in words] == [
+        ("mapping add", True), ("mapping set", True), ("mapping set", False), ("mapping set", False)], words
+    assert all("there is no mapping named x" in w for w in words[2:]), words

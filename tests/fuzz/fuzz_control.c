@@ -115,6 +115,9 @@ static verb_handler stand_in(enum verb v)
 	case VERB_ipfix_disable:
 	case VERB_reload:
 	case VERB_pool_drain:
+	case VERB_pool_restore:
+	case VERB_portmap_add:
+	case VERB_portmap_del:
 	case VERB_user_move:
 		return by_change;
 	case VERB_mapping_list:

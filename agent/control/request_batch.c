@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/request_batch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "control/handlers.h"
+
+static bool has_arg(const struct verb_spec *spec, const char *name)
+{
+	for (const struct arg_spec *arg = spec->args; arg->kind; arg++)
+		if (!strcmp(arg->name, name))
+			return true;
+	return false;
+}
+
+/* One change has one time for what drains. drains: an earlier request has set it. */
+static int merge_options(struct request *r, const struct request *one, bool *drains, struct error *err)
+{
+	if (!has_arg(one->spec, "drain"))
+		return 0;
+	if (*drains && (one->options.drain_given != r->options.drain_given || one->options.drain != r->options.drain))
+		return error_set(err, -EINVAL,
+				 "%s: sessions of one change drain alike: give each command of the batch that takes "
+				 "--drain the same",
+				 one->spec->name);
+	*drains = true;
+	r->options.drain_given = one->options.drain_given;
+	r->options.drain = one->options.drain;
+	return 0;
+}
+
+static int no_edit(const char *verb, struct error *err)
+{
+	return error_set(err, -EINVAL, "%s does not edit the configuration, and cannot be part of a batch", verb);
+}
+
+static int check_verb(const cJSON *document, struct error *err)
+{
+	const char *name = cJSON_GetObjectItemCaseSensitive(document, "verb")->valuestring;
+	int verb = verb_find(name);
+
+	return verb >= 0 && !verb_specs[verb].edits ? no_edit(name, err) : 0;
+}
+
+/* Reads the next request of the list. */
+static int take_one(struct request *r, cJSON *list, int *ret_status, struct error *err)
+{
+	cJSON *document = cJSON_DetachItemFromArray(list, 0), *result = NULL;
+	struct request *one;
+	int ret;
+
+	*ret_status = 2;
+	if (!request_is_well_formed(document)) {
+		cJSON_Delete(document);
+		return error_set(err, -EINVAL, "a batch is an array of requests, each with a verb and perhaps args");
+	}
+	one = calloc(1, sizeof(*one));
+	if (!one) {
+		cJSON_Delete(document);
+		*ret_status = 1;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	one->context = r->context;
+	one->peer = r->peer;
+	one->document = document;
+	one->in_batch = true;
+	r->batch->request[r->batch->n++] = one;
+	ret = check_verb(document, err);
+	if (!ret)
+		ret = request_start_one(one, &result, ret_status, err);
+	cJSON_Delete(result);
+	return ret || one->edit ? ret : no_edit(one->spec->name, err);
+}
+
+static int edit_all(struct config *c, void *arg, struct error *err)
+{
+	struct batch *b = ((struct request *)arg)->batch;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		int ret = b->request[i]->edit(c, b->request[i], err);
+
+		if (ret) {
+			b->refused = i + 1;
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* null is the answer to a request whose object a later one has deleted. */
+static cJSON *answer_all(struct request *r)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (unsigned i = 0; list && i < r->batch->n; i++) {
+		cJSON *answer = r->batch->request[i]->answer(r->batch->request[i]);
+
+		if (!cJSON_AddItemToArray(list, answer ? answer : cJSON_CreateNull())) {
+			cJSON_Delete(answer);
+			cJSON_Delete(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static int start_batch(struct request *r, cJSON *list, int *ret_status, struct error *err)
+{
+	unsigned n = (unsigned)cJSON_GetArraySize(list);
+	bool drains = false;
+	int ret = 0;
+
+	*ret_status = 2;
+	if (!n)
+		return error_set(err, -EINVAL, "a batch needs a request at least");
+	r->batch = calloc(1, sizeof(*r->batch) + n * sizeof(struct request *));
+	if (!r->batch) {
+		*ret_status = 1;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	while (!ret && r->batch->n < n) {
+		r->batch->refused = r->batch->n + 1;
+		ret = take_one(r, list, ret_status, err);
+		if (!ret) {
+			*ret_status = 1;
+			ret = merge_options(r, r->batch->request[r->batch->n - 1], &drains, err);
+		}
+	}
+	if (ret)
+		return ret;
+	r->batch->refused = 0;
+	return request_change(r, edit_all, answer_all, err);
+}
+
+int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
+{
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(r->document, "batch");
+
+	return list ? start_batch(r, list, ret_status, err) : request_start_one(r, ret_result, ret_status, err);
+}

@@ -272,7 +272,7 @@ static int user_new(struct mappings *m, uint32_t addr, struct user **ret)
 
 int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
 {
-	struct user *u;
+	struct user *u = NULL;
 	int ret = user_new(r->context->mappings, request_arg(r, "addr")->addr, &u);
 
 	if (ret)

@@ -42,7 +42,7 @@ def test_an_ambiguous_beginning_is_refused_with_what_it_could_be(running_lab, ty
 
 
 @pytest.mark.parametrize("typed,title", [
-    ("mapping add 10.0.0.0 1.1.2.0/28", "IN must be"), ("mapping add 10.64.0.0/24 1.1.2.0", "OUT must be"),
+    ("mapping add 10.0.0.0/33 1.1.2.0/28", "IN must be"), ("mapping add 10.64.0.0/24 1.1.2.0/33", "OUT must be"),
     ("forward 10.0.0", "ADDR must be"), ("top -n 0", "-n N must be"), ("timeouts set udp=0", "udp=N must be"),
     ("mapping add 10.64.0.0/24 1.1.2.0/28 --session-slots 9", "--session-slots N must be"),
     ("session list --proto sctp", "--proto must be tcp, udp or icmp"),

@@ -16,8 +16,8 @@
  * JSON numbers and booleans, all others strings as they are typed.
  *
  * Requests that edit the configuration can be sent as a batch, which is one change: all of them take effect, or none.
- * The result has an array of theirs; a refusal says which one was refused, counted from 1, unless it is the result of
- * all that cannot be:
+ * The result is an array of theirs. A refusal has the number of the request that was refused, from 1, unless each by
+ * itself is valid and only their sum is not:
  *
  *	-> {"batch":[{"verb":"mapping add","args":{...}},{"verb":"portmap add","args":{...}}]}
  *	<- {"ok":true,"result":[{...},{...}]}

@@ -4,7 +4,6 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <detnat/binding.h>
 #include <detnat/slots.h>
@@ -450,56 +449,5 @@ Test(table_check, more_faults_than_are_kept_are_counted)
 		findings_add(&found, FINDING_COUNT, false, "here", "%u", i);
 	cr_expect_eq(found.n, FINDINGS_MAX);
 	cr_expect_eq(found.total, FINDINGS_MAX + 5);
-	findings_free(&found);
-}
-
-/* Cores that claim room for a session, and give it back as there is no port, while the check counts. */
-Test(table_check, a_session_that_is_being_admitted_is_no_fault_of_the_total)
-{
-	struct findings found = { 0 };
-	struct table_check *c;
-	unsigned waited = 0;
-	int r;
-
-	right();
-	d.global->overflow = 2;
-	cr_assert_eq(table_check_new(m, true, &found, &c), 0);
-	do {
-		r = table_check_step(c, 100);
-		waited += r == TABLE_CHECK_WAITS;
-		d.global->overflow = r == TABLE_CHECK_WAITS ? 1 : 2;
-		if (r == TABLE_CHECK_WAITS)
-			usleep(200);
-	} while (r > 0);
-	table_check_free(c);
-	cr_expect_eq(r, TABLE_CHECK_DONE);
-	cr_expect_gt(waited, 0);
-	cr_expect_eq(found.total, 0, "%s", found.n ? found.finding[0].text : "-");
-	findings_free(&found);
-}
-
-/* Sessions that begin between any two passes leave it open whether the total is wrong. */
-Test(table_check, a_total_that_cannot_be_judged_is_unsettled)
-{
-	struct findings found = { 0 };
-	struct table_check *c;
-	uint16_t port = 6000;
-	int r;
-
-	right();
-	d.global->overflow = 10001;
-	cr_assert_eq(table_check_new(m, true, &found, &c), 0);
-	do {
-		r = table_check_step(c, 100);
-		if (r != TABLE_CHECK_WAITS)
-			continue;
-		overflow_flow(port++);
-		usleep(200);
-	} while (r > 0);
-	cr_expect_eq(r, TABLE_CHECK_DONE);
-	cr_expect_gt(port, 6000);
-	cr_expect_eq(table_check_figures(c)->unsettled, 1);
-	cr_expect_eq(found.total, 0, "%s", found.n ? found.finding[0].text : "-");
-	table_check_free(c);
 	findings_free(&found);
 }

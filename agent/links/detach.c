@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "datapath/bpffs.h"
@@ -35,20 +36,40 @@ static int detach_pins(struct datapath *d, const char *pin_path, struct error *e
 	return r;
 }
 
-/* Whether an interface carries a program of a datapath whose pins are gone, by hand or with their mount. */
-static bool any_orphan(void)
+/* What the interfaces carry of detnat's while nothing is pinned at the pin path. */
+struct strays {
+	bool orphans; /* programs of a datapath whose pins are gone, by hand or with their mount */
+	bool live;    /* programs whose pins are elsewhere, or went only a moment ago */
+};
+
+static struct strays look_for_strays(void)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
 	const struct own_programs none = { 0 };
 	_cleanup_free_ struct link *links = NULL;
+	struct strays found = { 0 };
 	size_t n_links = 0;
 
 	if (netlink_new(&n) || links_read(n, &links, &n_links))
-		return false;
+		return found;
 	for (size_t i = 0; i < n_links; i++)
 		if (link_carries(n, &links[i], &none))
-			return true;
-	return false;
+			found.orphans = true;
+		else if (xdp_is_of_detnat(&links[i]) || tc_attached(n, links[i].ifindex, TC_INGRESS))
+			found.live = true;
+	return found;
+}
+
+/* Gives programs that look live the time to turn out to be orphans. */
+static bool any_orphan(void)
+{
+	struct strays found = look_for_strays();
+
+	for (unsigned attempt = 0; found.live && attempt < ORPHAN_ATTEMPTS; attempt++) {
+		usleep(ORPHAN_INTERVAL_US);
+		found = look_for_strays();
+	}
+	return found.orphans;
 }
 
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)

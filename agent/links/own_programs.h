@@ -11,6 +11,13 @@
 #include "base/error.h"
 #include "datapath/datapath.h"
 
+/*
+ * After the pins of a datapath have gone, the kernel takes a moment to empty the program arrays, by which its programs
+ * are recognised as orphans.
+ */
+#define ORPHAN_ATTEMPTS	   10U
+#define ORPHAN_INTERVAL_US 100000U
+
 struct own_program {
 	uint32_t id;
 	int fd;

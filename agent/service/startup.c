@@ -11,6 +11,7 @@
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
 #include "links/devices.h"
+#include "links/own_programs.h"
 #include "service/doctor.h"
 
 void startup_free(struct startup *s)
@@ -32,19 +33,16 @@ void startup_read_running(struct startup *s)
 		log_warning("%s; the file is applied instead", err.text);
 }
 
-/*
- * After the pins have gone with a mount namespace, the kernel takes a moment to empty the program arrays, by which such
- * programs are recognised as orphans.
- */
+/* Programs of another datapath may yet turn out to be orphans. */
 static int check_devices(const struct config *c, struct error *err)
 {
 	int r;
 
 	for (unsigned attempt = 0;; attempt++) {
 		r = devices_check(c, err);
-		if (r != -EBUSY || attempt == 10)
+		if (r != -EBUSY || attempt == ORPHAN_ATTEMPTS)
 			return r;
-		usleep(100000);
+		usleep(ORPHAN_INTERVAL_US);
 	}
 }
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Interfaces without XDP: by configuration, by need, one of them alone, without an Ethernet header."""
 
+import pathlib
 import shutil
+import subprocess
 
 import pytest
-from agent import wait_for
+from agent import AGENT, wait_for
 from lab import Host, SERVER, block_of
 from scapy.layers.inet import IP, TCP, UDP
 from test_ctl_trace import ends, seen, steps, traces
@@ -271,11 +273,46 @@ def test_a_trace_shows_hairpins_without_an_ethernet_header(tun_lab):
     assert ends(trace) == (("10.0.9.9:4001", f"{there[0]}:{there[1]}"), (f"{here[0]}:{here[1]}", f"{host.addr}:4002"))
 
 
-def test_detach_finds_programs_whose_pins_are_gone(lab):
+@pytest.fixture
+def killed(lab):
+    """An agent that was killed, with its programs in place."""
     agent = lab.start(xdp_mode="none")
     agent.kill()
-    assert filters(lab, "in0")["ingress"] and filters(lab, "out0")["egress"]
-    shutil.rmtree(next(agent.pins.glob("v*")))
-    agent.detach()
-    nothing = {"ingress": False, "egress": False}
-    assert (filters(lab, "in0"), filters(lab, "out0")) == (nothing, nothing)
+    assert carrying(lab) == {"in0": ["ingress"], "out0": ["ingress", "egress"]}
+    return agent
+
+
+def carrying(lab):
+    return {name: [side for side, found in filters(lab, name).items() if found] for name in ("in0", "out0")}
+
+
+NOTHING = {"in0": [], "out0": []}
+
+
+def elsewhere(agent):
+    """Moves the agent's pins away; their directory."""
+    return next(agent.pins.glob("v*")).rename(agent.pins / "elsewhere")
+
+
+def test_detach_finds_programs_whose_pins_are_gone(lab, killed):
+    shutil.rmtree(next(killed.pins.glob("v*")))
+    killed.detach()
+    assert carrying(lab) == NOTHING
+
+
+def test_detach_gives_the_kernel_time_to_notice_that_pins_are_gone(lab, killed):
+    pins = elsewhere(killed)
+    detach = lab.gateway.popen(*killed.prefix, AGENT, "--detach", "-c", killed.path, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: "nanosleep" in pathlib.Path(f"/proc/{detach.pid}/wchan").read_text(), what="the command to wait")
+    shutil.rmtree(pins)
+    assert detach.communicate(timeout=20)[0] == "detached\n"
+    assert carrying(lab) == NOTHING
+
+
+def test_detach_leaves_a_datapath_with_pins_elsewhere_alone(lab, killed):
+    before, pins = carrying(lab), elsewhere(killed)
+    killed.detach()
+    assert carrying(lab) == before
+    shutil.rmtree(pins)
+    killed.detach()
+    assert carrying(lab) == NOTHING

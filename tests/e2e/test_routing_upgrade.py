@@ -50,7 +50,7 @@ def counted(gateway):
 
 
 def settled(network, seconds=3):
-    """Sessions of BFD with the active gateway, once they stay: FRR begins some anew while it starts."""
+    """Sessions of BFD with the active gateway, once they stay: FRR begins them anew when BGP is up."""
     seen = [None, 0.0]
 
     def stay():

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,19 +38,41 @@ static const struct pinned_map identity_map = {
 
 static const uint32_t only = 0;
 
+/* The cookie of this process's network namespace; 0: unknown. */
+static uint64_t own_cookie(void)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? 0 : cookie;
+}
+
+/* The cookie of another network namespace; 0: unknown, as without CAP_SYS_ADMIN. */
+static uint64_t cookie_of(int namespace)
+{
+	_cleanup_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	uint64_t cookie;
+
+	if (own < 0 || setns(namespace, CLONE_NEWNET))
+		return 0;
+	cookie = own_cookie();
+	/* What this process does next must not happen there. */
+	if (setns(own, CLONE_NEWNET))
+		abort();
+	return cookie;
+}
+
 static int read_own(struct identity *ret)
 {
 	_cleanup_close_ int boot = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct identity own = { 0 };
-	socklen_t size = sizeof(own.cookie);
 	struct stat s;
 
 	if (stat("/proc/self/ns/net", &s))
 		return -errno;
 	own.inode = s.st_ino;
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &own.cookie, &size))
-		own.cookie = 0;
+	own.cookie = own_cookie();
 	if (boot < 0 || read(boot, own.boot, sizeof(own.boot) - 1) < 0)
 		own.boot[0] = '\0';
 	*ret = own;
@@ -82,26 +106,47 @@ static int visit_layout(const char *name, void *arg)
 	return fd >= 0 && !bpf_map_lookup_elem(fd, &only, &p->identity) && p->identity.inode;
 }
 
+static bool may_be_same(uint64_t cookie, uint64_t other)
+{
+	return !cookie || !other || cookie == other;
+}
+
 struct search {
 	const char *text;     /* net:[INODE] */
+	uint64_t cookie;      /* 0: unknown */
 	char where[PATH_MAX]; /* a path that refers to it */
 	bool blind;	      /* some place could not be read */
 };
 
-/* Looks for a mount of the namespace in a mountinfo (proc_pid_mountinfo(5)): fields 4 and 5, root and mount point. */
-static bool search_mounts(struct search *s, const char *path)
+/* Whether a path refers to the namespace that is sought, and not to another that has its inode now. */
+static bool is_sought(struct search *s, const char *path)
 {
-	FILE *f = fopen(path, "re");
-	char *line = NULL, root[64], point[PATH_MAX];
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || may_be_same(s->cookie, cookie_of(fd));
+}
+
+/* Looks for a mount of the namespace in a process's mountinfo (proc_pid_mountinfo(5)): fields 4 and 5, root and point.
+ */
+static bool search_mounts(struct search *s, const char *process)
+{
+	char *line = NULL, root[64], point[PATH_MAX / 2], path[PATH_MAX];
 	bool found = false;
 	size_t size = 0;
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", process);
+	f = fopen(path, "re");
 	if (!f) {
 		s->blind |= errno == EACCES || errno == EPERM;
 		return false;
 	}
-	while (!found && getline(&line, &size, f) > 0)
-		found = sscanf(line, "%*u %*u %*s %63s %4095s", root, point) == 2 && !strcmp(root, s->text);
+	while (!found && getline(&line, &size, f) > 0) {
+		if (sscanf(line, "%*u %*u %*s %63s %2047s", root, point) != 2 || strcmp(root, s->text))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.20s/root%s", process, point);
+		found = is_sought(s, path);
+	}
 	if (found)
 		snprintf(s->where, sizeof(s->where), "%s", point);
 	free(line);
@@ -109,6 +154,7 @@ static bool search_mounts(struct search *s, const char *path)
 	return found;
 }
 
+/* The path is one below /proc: it goes with its process, or when a descriptor is closed. */
 static bool is_namespace(struct search *s, const char *path)
 {
 	char target[NAMESPACE_TEXT + 1];
@@ -119,7 +165,7 @@ static bool is_namespace(struct search *s, const char *path)
 		return false;
 	}
 	target[n] = '\0';
-	if (strcmp(target, s->text))
+	if (strcmp(target, s->text) || !is_sought(s, path) || access(path, F_OK))
 		return false;
 	snprintf(s->where, sizeof(s->where), "%s", path);
 	return true;
@@ -153,9 +199,7 @@ static bool search_process(struct search *s, const char *process)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/proc/%s/ns/net", process);
-	found = is_namespace(s, path) || search_descriptors(s, process);
-	snprintf(path, sizeof(path), "/proc/%s/mountinfo", process);
-	found = found || search_mounts(s, path);
+	found = is_namespace(s, path) || search_descriptors(s, process) || search_mounts(s, process);
 	if (!strcmp(process, "1"))
 		s->blind = blind;
 	return found;
@@ -167,7 +211,7 @@ static bool lives(struct search *s)
 	DIR *proc;
 	struct dirent *e;
 	struct stat pids;
-	bool found = search_mounts(s, "/proc/self/mountinfo");
+	bool found = search_mounts(s, "self");
 
 	if (found)
 		return true;
@@ -185,9 +229,7 @@ static bool lives(struct search *s)
 
 static bool is_same(const struct identity *a, const struct identity *b)
 {
-	if (a->inode != b->inode || strcmp(a->boot, b->boot))
-		return false;
-	return !a->cookie || !b->cookie || a->cookie == b->cookie;
+	return a->inode == b->inode && !strcmp(a->boot, b->boot) && may_be_same(a->cookie, b->cookie);
 }
 
 int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
@@ -204,6 +246,7 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, &p) <= 0 || is_same(&p.identity, &own))
 		return 0;
 	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
+	s.cookie = p.identity.cookie;
 	/* Its inode has been reused. */
 	if (p.identity.inode == own.inode || strcmp(p.identity.boot, own.boot)) {
 		*ret_gone = true;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Pins belong to a network namespace: operations on them in another."""
 
+import time
+
 import pytest
 from scapy.layers.inet import UDP
 
@@ -50,6 +52,26 @@ def leave_pins_behind(lab):
     lab.gateway.delete()
     lab.gateway = agent.namespace = netns.Namespace("new-" + lab.gateway.name)
     return agent
+
+
+def test_pins_of_a_namespace_whose_inode_another_has_now_are_taken_over(lab):
+    """The kernel gives the lowest free inode to the next namespace: to one of these, or to another test's."""
+    agent = lab.start()
+    inode = lab.gateway.path.stat().st_ino
+    agent.kill()
+    lab.gateway.delete()
+    for number in range(50):
+        other = netns.Namespace(f"other{number}-{lab.gateway.name}")
+        lab.at_end(other.delete)
+        if other.path.stat().st_ino == inode:
+            break
+        # The kernel has not taken the old one away yet, or has given its inode to another test.
+        time.sleep(0.05)
+    lab.gateway = agent.namespace = netns.Namespace("new-" + lab.gateway.name)
+    lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
+    lab.gateway.sysctl("net.ipv4.ip_forward", 1)
+    agent.start()
+    assert "its network namespace is gone" in agent.log_text()
 
 
 def test_pins_of_a_deleted_namespace_are_removed_and_no_interface_is_touched(lab):

@@ -75,6 +75,26 @@ Test(limits, a_search_in_vain_is_made_once_a_tick_and_endpoint)
 	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), OUT_PORT(2500, 2));
 }
 
+/* The ninth flow of a group of 8 ports towards one endpoint needs a search, too. */
+Test(limits, a_search_in_vain_for_one_protocol_says_nothing_of_another)
+{
+	uint16_t group = 2000;
+	uint32_t tick;
+	int port;
+
+	fill_block(UDP, 53);
+	do {
+		group += 8;
+		for (unsigned i = 0; i < 8; i++)
+			cr_assert_geq(open_flow(TCP, (uint16_t)(group + i * PORTS), 53, SYN), 0);
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+		port = open_flow(TCP, (uint16_t)(group + 8 * PORTS), 53, SYN);
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_geq(port, 0);
+}
+
 /* Whoever varies the endpoint searches no more than so much in a tick. */
 Test(limits, all_searches_of_a_tick_together_are_bounded)
 {

@@ -282,6 +282,26 @@ Test(sources, in_no_mapping_are_routed_or_dropped_as_unmatched_says)
 }
 
 /* RFC 3927 section 7, even where routes would take them. */
+Test(sources, of_this_network_are_never_forwarded)
+{
+#define THIS_NETWORK ADDR(0, 1, 2, 3)
+	static const struct row rows[] = {
+		{ "out", XDP_INSIDE, { FROM(THIS_NETWORK), UDP, 5000, 53 }, MARTIAN },
+		{ "in",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = THIS_NETWORK, .dst = POOL, UDP, 53, PORT_LO },
+		  MARTIAN },
+		{ "to another",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = THIS_NETWORK, UDP, 5000, 53 },
+		  UP },
+	};
+
+	settings.unmatched = UNMATCHED_ROUTE;
+	reload_settings();
+	RUN_ROWS(rows);
+}
+
 Test(sources, and_destinations_that_are_link_local_are_never_forwarded)
 {
 	static const struct row rows[] = {

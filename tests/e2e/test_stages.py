@@ -121,7 +121,7 @@ def test_a_kill_and_a_restart_in_two_stages(lab):
 def test_a_trace_and_routing_rules(lab):
     in_two(lab)
     with Stream(lab):
-        lab.agent.ctl("trace", "start")
+        lab.agent.ctl("trace", "start", "--count", 10000)
         assert lab.agent.ctl("status")["tracing"]
         assert stages(lab) == (2, "slots take 16 MiB")
         lab.agent.ctl("trace", "stop")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is noted beside a session with endpoint-independent filtering: who has opened it, and that it was displaced. */
+#include <stdlib.h>
+
 #include <criterion/criterion.h>
 
 #include <detnat/slots.h>
@@ -185,4 +187,46 @@ Test(inbound_marks, one_that_is_reached_untranslated_opens_nothing, .init = set_
 	cr_expect_eq(stranger(EXTERNAL + 9, 54, OUT), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_no_session), dropped + 1);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+}
+
+static void set_up_staged(void)
+{
+	setenv("STAGES", "2", 1);
+	set_up_filtering();
+	set_quota(40);
+}
+
+/* Long enough for the first stage to mark them. */
+Test(inbound_marks, what_is_beyond_the_limit_is_dropped_as_that_in_two_stages_too, .init = set_up_staged)
+{
+	struct row row = {
+		"within",
+		XDP_OUTSIDE,
+		{ .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, .dport = OUT, .payload = 30 },
+		REDIRECT_XDP,
+		{ .ttl = 63,
+		  .from = GATEWAY_IN,
+		  .to = HOST,
+		  .src = EXTERNAL,
+		  .dst = SUBSCRIBER,
+		  UDP,
+		  .dport = IN_PORT,
+		  .payload = 30 },
+		REASON_out2in_translated
+	};
+	static const struct row beyond[] = {
+		{ "beyond",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 1011, OUT, .payload = 30 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_inbound_limit },
+	};
+
+	cr_assert_geq(open_flow(UDP, IN_PORT, 53, 0), 0);
+	for (uint16_t port = 1001; port <= 1010; port++) {
+		row.in.sport = row.out.sport = port;
+		run_rows(&row, 1);
+	}
+	RUN_ROWS(beyond);
 }

@@ -78,10 +78,9 @@ def test_refused_subscribers_are_named_once_each(lab):
     hosts = [lab.host(), lab.host()]
     for host in hosts:
         lab.open_udp(host)
-    for number in range(30):
-        for host in hosts:
-            with lab.counting(drop_quota=1, sent_icmp_unreachable=None):
-                lab.inside.send(lab.from_inside(host, UDP(sport=6000 + number, dport=53), SERVER))
+    # Within the minute for which a line holds.
+    with lab.counting(drop_quota=60, sent_icmp_unreachable=None):
+        lab.inside.send(*(lab.from_inside(host, UDP(sport=6000 + number, dport=53), SERVER) for number in range(30) for host in hosts))
     for host in hosts:
         wait_for(lambda: f"subscriber {host.addr} " in agent.log_text(), what="the line")
         line = [line for line in agent.log_text().splitlines() if f"subscriber {host.addr} " in line]

@@ -16,7 +16,7 @@ OLD, NEW, OTHER = "02:00:00:00:0a:01", "02:00:00:00:0a:02", "02:00:00:00:0a:03"
 FAR = "203.0.113.77"
 
 # Without probing it took 64 s.
-PATIENCE = 10
+PATIENCE = 30
 
 
 def quick(namespace, link):

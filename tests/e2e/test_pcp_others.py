@@ -22,7 +22,7 @@ import libtorrent as lt
 session = lt.session({{"listen_interfaces": "{HOST}:6881", "enable_upnp": False, "enable_natpmp": True, "enable_dht": False,
                       "enable_lsd": False, "alert_mask": lt.alert.category_t.port_mapping_notification
                       | lt.alert.category_t.port_mapping_log_notification | lt.alert.category_t.error_notification}})
-given, end = {{}}, time.monotonic() + 20
+given, end = {{}}, time.monotonic() + 60
 while len(given) < 2 and time.monotonic() < end:
     session.wait_for_alert(500)
     for alert in session.pop_alerts():

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 import typing
 
 import pytest
@@ -239,33 +240,42 @@ def test_a_storm_of_reloads_with_a_bad_file_is_logged_a_few_times(lab):
 # ---- signals
 
 
-def signal_state(pid, key):
+def signal_state(pid, key, base=16):
     for line in open(f"/proc/{pid}/status", encoding="ascii"):
         if line.startswith(key):
-            return int(line.split()[1], 16)
+            return int(line.split()[1], base)
     return 0
 
 
-def test_a_signal_right_after_the_start_is_not_lost(lab):
-    """Sends SIGHUP to the process from the moment it blocks signals until it is ready."""
-    agent = lab.prepare()
+@contextlib.contextmanager
+def held_back(agent, number):
+    """A start that goes on, once it blocks the signal, when the block ends."""
+    agent.prefix = ("strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=rt_sigprocmask",
+                    "-e", "inject=rt_sigprocmask:delay_exit=60000000:when=1")
     agent.launch()
-    pid = agent.process.pid
-    bit = 1 << (signal.SIGHUP - 1)
-    wait_for(lambda: signal_state(pid, "SigBlk") & bit, what="signals to be held back", interval=0)
+    agent.prefix = ()
+    pid, bit = agent.process.pid, 1 << (number - 1)
+    wait_for(lambda: signal_state(pid, "SigBlk") & bit, what="signals to be held back")
     assert not signal_state(pid, "SigCgt") & bit
-    agent.hang_up()
-    agent.write(timeouts={"udp": 200})
+    try:
+        yield
+    finally:
+        os.kill(signal_state(pid, "TracerPid", 10), signal.SIGKILL)
+
+
+def test_a_signal_right_after_the_start_is_not_lost(lab):
+    agent = lab.prepare()
+    with held_back(agent, signal.SIGHUP):
+        agent.hang_up()
     line = agent.first_line()
     assert line is not None and line.endswith("ready"), agent.log_end()
-    wait_for(lambda: agent.ctl("timeouts", "show")["udp"] == 200, what="the reload")
+    wait_for(lambda: f"reloaded {agent.path}" in agent.log_text(), what="the reload")
 
 
 def test_an_end_right_after_the_start_is_a_clean_end(lab):
     agent = lab.prepare()
-    agent.launch()
-    bit = 1 << (signal.SIGTERM - 1)
-    wait_for(lambda: signal_state(agent.process.pid, "SigBlk") & bit, what="signals to be held back", interval=0)
+    with held_back(agent, signal.SIGTERM):
+        agent.process.send_signal(signal.SIGTERM)
     assert agent.end() == 0
 
 
@@ -345,29 +355,33 @@ def test_a_restart_continues_without_a_usable_state_directory(lab):
 
 
 @contextlib.contextmanager
-def injecting(pid, *what):
-    """strace tampers with system calls of the process during the block."""
-    tracer = isolation.popen("strace", "-f", "-q", "-o", "/dev/null", *what, "-p", str(pid), stderr=subprocess.DEVNULL)
+def held(pid, call):
+    """A system call of the process takes until the block ends."""
+    tracer = isolation.popen("strace", "-f", "-q", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:delay_enter=60000000",
+                             "-p", str(pid), stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: "TracerPid:\t0" not in open(f"/proc/{pid}/status", encoding="ascii").read(), what="strace")
         yield
     finally:
-        tracer.send_signal(signal.SIGINT)
+        # Asked to end, it would wait for the call.
+        tracer.kill()
         tracer.wait()
 
 
 def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
-    """fsync takes 4 s. A change takes effect after that, at the time that the history records."""
+    """A change takes effect after fsync, at the time that the history records."""
     agent = lab.start()
-    with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=4000000"):
+    with held(agent.process.pid, "fsync"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
         assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
         lab.open_udp(lab.host())
         agent.ctl("stats")
+        recorded = time.time()
+        wait_for(lambda: time.time() > recorded + 3, what="the record to be seconds old")
         assert change.poll() is None, "others were answered only after the change"
-        assert change.wait() == 0
-        assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], OTHER["in"]]
+    assert change.wait() == 0
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], OTHER["in"]]
 
     def records():
         return [json.loads(line) for line in (agent.state / "history.jsonl").read_text().splitlines()]
@@ -380,11 +394,14 @@ def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
 
 def test_an_end_in_the_middle_of_a_change_undoes_it(lab):
     agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # leak detection needs ptrace, which strace uses
-    with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=2000000"):
+    with held(agent.process.pid, "fsync"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
-        agent.stop()
-        assert change.wait() != 0
+        agent.process.send_signal(signal.SIGTERM)
+        # Then the end waits ten seconds for the disk.
+        wait_for(lambda: "refused: the agent is ending" in agent.log_text(), what="the change to be refused")
+    agent.stop()
+    assert change.wait() != 0
     events = [json.loads(line)["event"] for line in (agent.state / "history.jsonl").read_text().splitlines()]
     assert events == ["start", "add", "add", "undo", "stop"]
     agent.start()
@@ -411,7 +428,7 @@ def test_a_file_at_its_size_limit_is_a_full_disk(lab):
 def test_a_control_socket_that_was_removed_is_created_again(lab):
     agent = lab.start()
     agent.socket.unlink()
-    wait_for(agent.socket.exists, what="the socket")
+    wait_for(lambda: agent.command("status").status == 0, what="the socket")
     assert agent.ctl("status")["troubles"] == []
     assert "was removed; it is made again" in agent.log_text()
 
@@ -425,7 +442,7 @@ def test_a_control_socket_that_cannot_be_created_is_retried(lab):
     assert "is in the way and is not a socket; tried again every second" in agent.log_text()
     lab.open_udp(lab.host())
     agent.socket.rmdir()
-    wait_for(lambda: agent.socket.is_socket(), what="the socket")
+    wait_for(lambda: agent.command("status").status == 0, what="the socket")
     healed(agent, "control")
 
 

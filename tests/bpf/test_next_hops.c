@@ -12,6 +12,7 @@
 #include "fixture.h"
 #include "links/interfaces.h"
 #include "staged.h"
+#include "told_routes.h"
 
 TestSuite(next_hops, .init = set_up, .fini = tear_down);
 
@@ -61,6 +62,7 @@ static void expect_used(uint32_t ifindex, int family, const char *text, uint32_t
 Test(next_hops, which_neighbours_are_used_is_told)
 {
 	stay_on_one_core();
+	tell_no_routes();
 	begun = datapath_ticks(&datapath);
 	run("ip -6 addr add fe80::1/64 dev tout nodad; ip neigh replace fe80::4 lladdr 02:00:00:00:00:04 dev tout;"
 	    "ip route add 192.0.2.128/25 via inet6 fe80::4 dev tout");
@@ -192,7 +194,7 @@ static void set_device(uint32_t ifindex, uint8_t roles, uint8_t flags)
 Test(next_hops, are_for_interfaces_with_a_role)
 {
 	static const struct row rows[] = {
-		{ "from none", XDP_INSIDE, { TO(FAR) }, PASS_XDP, {}, REASON_passed_untranslated },
+		{ "from none", XDP_INSIDE_SLOW, { TO(FAR) }, PASS_XDP, {}, REASON_passed_untranslated },
 	};
 
 	set_device(inside_ifindex, 0, DEVICE_REDIRECT | DEVICE_NATIVE);

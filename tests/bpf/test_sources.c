@@ -301,6 +301,7 @@ Test(sources, that_are_link_local_are_not_forwarded_for_a_mapping)
 		    .payload = 30 },
 		  REASON_in2out_translated },
 		{ "link-local", XDP_INSIDE, { FROM(LINK_LOCAL), UDP, 5000, 53, .payload = 30 }, MARTIAN },
+		{ "through the kernel", TC_OUTSIDE, { FROM_TC(LINK_LOCAL), UDP, 5000, 53 }, MARTIAN_TC },
 	};
 	struct mapping_spec spec = { .in = { ADDR(169, 254, 7, 0), 24 },
 				     .out = { ADDR(203, 0, 113, 64), 26 },

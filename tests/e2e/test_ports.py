@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Outside ports, filtering, and what happens when ports or room for sessions run out."""
 
+import time
+
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
@@ -104,7 +106,9 @@ def test_the_quota_affects_no_other_subscriber(lab, mode):
 
         def answered():
             lab.inside.send(refused)
-            return lab.inside.receive(0.15)
+            frame = lab.inside.receive(0.15)
+            # An answer to the protocol before may come late: the quote's protocol is at 51.
+            return frame if frame and frame[51] == refused[IP].proto else None
 
         # Ten answers a second at most, so ask until one comes.
         frame = wait_for(answered, what="a refusal")
@@ -123,9 +127,11 @@ def test_refusals_are_answered_ten_times_a_second_at_most(lab):
     lab.open_udp(host, 1)
     refused = lab.from_inside(host, UDP(sport=2, dport=53))
     with lab.counting(drop_quota=200, sent_icmp_unreachable=None):
+        began = time.monotonic()
         lab.inside.send(*[refused] * 200)
+        seconds = time.monotonic() - began
     answers = lab.inside.drain()
-    assert 1 <= len(answers) <= 11
+    assert 1 <= len(answers) <= 11 + 10 * seconds
     counters = lab.agent.counters()
     assert counters["sent_icmp_unreachable"] == len(answers)
     assert lab.agent.ctl("user", "show", host.addr)["quota_exceeded"] == 200

@@ -150,7 +150,7 @@ def test_what_ends_at_its_gateway_ends_at_the_other(gateways):
     wait_same(a, b, host)
     a.agent.ctl("session", "flush", host.addr)
     wait_for(lambda: listed(b, host) == [], what="the end of the copy", interval=0.05)
-    assert gateways.peer(1)["copies"] == 0
+    gateways.wait_copied(1, 0)
 
 
 def test_a_peer_that_is_stopped_costs_no_memory_and_is_copied_to_when_it_goes_on(gateways):
@@ -396,7 +396,8 @@ def test_a_key_file_that_others_may_read_is_refused_and_a_start_waits_for_a_bett
     gateways.key_file(0)
     gateways.prepare(1).start()
     gateways.wait_synchronised()
-    assert agent.ctl("status")["troubles"] == []
+    # A peer that took more than five seconds to come was a trouble, which ends with the next second.
+    wait_for(lambda: agent.ctl("status")["troubles"] == [], what="the end of the trouble")
 
 
 def place(agent, key):
@@ -475,6 +476,8 @@ def test_status_explain_metrics_and_notices_tell_of_peers(gateways):
     assert metrics[f"detnat_peer_up{label}"] == 1 and metrics[f"detnat_peer_lag_seconds{label}"] < 10
     assert metrics[f"detnat_peer_sessions_received_total{label}"] >= 1
     assert metrics[f"detnat_peer_sessions_refused_total{label}"] == 0
+    # Events and the log are of the second in which the state is looked at.
+    wait_for(lambda: f"peer {endpoint(0)} is synchronised" in b.agent.log_text(), what="the peer to be told of")
     told = Monitor(b.agent, "peers")
     a.agent.kill()
     event = told.event()

@@ -105,7 +105,7 @@ def test_collectors_are_told_of_peers_and_of_the_end_of_a_copy_that_expires_not_
     with IpfixCollector(b) as ipfix:
         gateways.prepare(0).start()
         gateways.prepare(1, syslog={"to": collector.to, "events": ["peers"]}, ipfix={"collector": ipfix.endpoint, "events": ["sessions"]},
-                         timeouts={"udp": 1}, sweep_interval=1).start()
+                         sweep_interval=1).start()
         gateways.wait_synchronised()
         message = collector.message()
         assert (message["event"], message["params"]) == ("peer-up", {"peer": endpoint(0), "state": "synchronised"})
@@ -115,6 +115,7 @@ def test_collectors_are_told_of_peers_and_of_the_end_of_a_copy_that_expires_not_
         die(a)
         message = collector.message()
         assert message["event"] == "peer-down" and message["params"]["peer"] == endpoint(0) and message["params"]["reason"]
+        b.agent.ctl("timeouts", "set", "udp=1")
         wait_for(lambda: listed(b, host) == [], what="the copy to expire")
         told = []
 

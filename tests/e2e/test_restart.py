@@ -62,7 +62,7 @@ class Stream:
         assert self.failure is None, self.failure
         for _, _, wire, wanted in self.ways:
             came = []
-            while len(came) < self.sent and (frame := wire.receive(timeout=1)) is not None:
+            while len(came) < self.sent and (frame := wire.receive(timeout=20)) is not None:
                 assert frame[:-8] == wanted, f"came {frame.hex()}, wanted {wanted.hex()}"
                 came.append(int.from_bytes(frame[-8:], "big"))
             lost = sorted(set(range(self.sent)) - set(came))

@@ -60,6 +60,7 @@ def network(request, run_directory):
         it.close()
 
 
+@topology.anew_if_disturbed(POOLS, BOTH)
 def test_hashing_by_source_gives_each_subscriber_one_gateway_and_one_address(network):
     of_the_example(network.aggregations[0])
     with many_flows(network, 5000) as flows:
@@ -90,6 +91,7 @@ def sender_of_fragments(network, flow):
         return peer[0]
 
 
+@topology.anew_if_disturbed(POOLS, BOTH)
 def test_hashing_by_ports_works_but_gives_subscribers_several_addresses(network):
     hashing(network.aggregations[0], policy=1)
     with many_flows(network, 6000) as flows:
@@ -99,6 +101,7 @@ def test_hashing_by_ports_works_but_gives_subscribers_several_addresses(network)
         assert [count for _, count in flows.stop().values()] == [0, 0]
 
 
+@topology.anew_if_disturbed(POOLS, BOTH)
 def test_hashing_by_both_addresses_works_but_gives_subscribers_several_addresses(network):
     hashing(network.aggregations[0], policy=0)
     with many_flows(network, 6500) as flows:
@@ -130,6 +133,7 @@ def gateway_of(flow):
     return int(flow.peers[-1][0].split(".")[3]) // 128 + 1
 
 
+@topology.anew_if_disturbed(POOLS, BOTH)
 def test_a_resilient_group_moves_no_subscriber_but_those_whose_gateway_leaves_it(network):
     with resilient_group(network) as replace, many_flows(network, 7500) as flows:
         flows.wait_until_all_work()
@@ -164,11 +168,11 @@ def test_one_pool_on_both_gateways_loses_each_session_whose_answers_come_by_the_
         with many_flows(it, 7000) as flows:
             wait_for(lambda: all(flow.sent["down"] > 5 for flow in flows.flows), what="answers to be sent")
             flows.sending = {"up": False, "down": False}
+            wait_for(lambda: not any(flow.lost("up") for flow in flows.flows), what="every question to arrive")
             wait_for(lambda: sum(flow.lost("down") for flow in flows.flows) == sum(g.counter("drop_no_session") for g in it.gateways),
                      what="every answer to arrive or to be counted")
             work = len(flows.answered())
             assert all(flow.lost("down") in (0, flow.sent["down"]) for flow in flows.flows), "all answers of a session, or none"
-            assert all(flow.lost("up") == 0 for flow in flows.flows)
             print(f"{halves}: {work} of {len(flows.flows)} sessions work")
             assert 0 < work < len(flows.flows)
     finally:

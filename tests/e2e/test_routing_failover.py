@@ -47,7 +47,7 @@ def test_a_download_hangs_until_its_client_sends_something(network):
     dropped = standby.counter("drop_no_session")
     active.cut("inside", "outside")
     network.wait_for_ways({POOL: 2}, {1: 2})
-    wait_for(lambda: standby.counter("drop_no_session") > dropped, 30, "the server's packets to be dropped")
+    wait_for(lambda: standby.counter("drop_no_session") > dropped, 60, "the server's packets to be dropped")
     assert not standby.agent.ctl("session", "list", subscriber(59))
     download.client.sendall(b"still there")
     download.read(50000)

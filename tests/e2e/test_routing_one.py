@@ -41,6 +41,7 @@ def nothing_else_is_announced(network):
     assert len(routes) == 1 and routes[0].startswith("default via 192.0.2.1"), routes
 
 
+@topology.anew_if_disturbed({POOL: 1}, {1: 1})
 def test_subscribers_reach_the_internet_by_what_bgp_has_announced(network):
     flows = Flows(network.subscribers[0], network.upstream, [(subscriber(10 + n), 5000) for n in range(20)], [(SERVER, 53)] * 20)
     try:

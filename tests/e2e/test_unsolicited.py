@@ -16,6 +16,7 @@ from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, OUT_MAC, SERVER, SERVER_MAC, L
 
 CLIENT = "10.0.0.9"
 WAIT = 6.0  # seconds without an answer to a SYN
+LATE = 20.0  # seconds that a busy machine may take, less than a kernel goes on trying
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +113,9 @@ def test_a_syn_is_answered_after_six_seconds(answering_lab):
         wait_for(lambda: time.monotonic() > began + 1, what="a second")  # as a host sends it again
         answering_lab.outside.send(syn)
         answering_lab.tcp_out(opener, src, "S")
-        came = answering_lab.outside.packet(timeout=WAIT + 4)
+        came = answering_lab.outside.packet(timeout=WAIT + LATE)
         took = time.monotonic() - began
-    assert WAIT <= took < WAIT + 2, took
+    assert WAIT <= took < WAIT + LATE, took
     packets.assert_icmp_error(came, 3, 3, GATEWAY_OUT, SERVER, syn)
     assert packets.quote_of(came) == bytes(syn[IP]), "all of it"
     assert (came.src, came.dst, came[IP].tos, came[IP].ttl) == (OUT_MAC, SERVER_MAC, 0xC0, 64)
@@ -122,7 +123,7 @@ def test_a_syn_is_answered_after_six_seconds(answering_lab):
     last = stranger(answering_lab, host, "S", seq=78)
     with answering_lab.counting(drop_no_session=1, sent_icmp_port=1):
         answering_lab.outside.send(last)
-        came = answering_lab.outside.packet(timeout=WAIT + 4)
+        came = answering_lab.outside.packet(timeout=WAIT + LATE)
     assert packets.quote_of(came) == bytes(last[IP])
     answering_lab.outside.assert_silent()
     answering_lab.inside.assert_silent()
@@ -194,9 +195,9 @@ def test_explain_recognises_an_outside_host(real_hosts_lab):
     with s:
         began = time.monotonic()
         assert s.connect_ex(block_of(CLIENT).first_choice(5000)) == errno.EINPROGRESS
-        assert select.select([], [s], [], WAIT + 5)[1], "connect() still waits"
+        assert select.select([], [s], [], WAIT + LATE)[1], "connect() still waits"
         assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
-        assert WAIT <= time.monotonic() - began < WAIT + 3
+        assert WAIT <= time.monotonic() - began < WAIT + LATE
 
 
 def test_both_sides_open_at_once(real_hosts_lab):
@@ -217,7 +218,7 @@ def test_both_sides_open_at_once(real_hosts_lab):
             assert select.select([], [s], [], 20)[1], "no connection"
             assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
         # A later one that no subscriber opens: when it is answered, the first one's time has passed.
-        assert select.select([], [other], [], WAIT + 5)[1]
+        assert select.select([], [other], [], WAIT + LATE)[1]
         assert other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
         for s in (here, there):
             s.settimeout(20)

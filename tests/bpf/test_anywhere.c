@@ -52,6 +52,13 @@ static const struct row guarded[] = {
 	  REASON_drop_guard_out },
 };
 
+Test(anywhere, an_index_beyond_the_tables_is_no_other_interfaces)
+{
+	set_up_with(INSIDE_ANY, 0);
+	inside_ifindex = MAX_IFINDEX + outside_ifindex;
+	RUN_ROWS(translated);
+}
+
 Test(anywhere, with_any_the_source_decides)
 {
 	set_up_with(INSIDE_ANY, 0);

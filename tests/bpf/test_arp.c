@@ -30,6 +30,8 @@ struct request {
 	bool answered;
 };
 
+static enum hook asked = XDP_OUTSIDE;
+
 static void run_request(const struct request *r, uint8_t *out)
 {
 	static const uint8_t request[ARP_SIZE] = REQUEST;
@@ -41,7 +43,7 @@ static void run_request(const struct request *r, uint8_t *out)
 	memcpy(in, request, ARP_SIZE);
 	memcpy(in + r->at, r->octets, r->n);
 	refresh_followed_routes();
-	verdict = run_frame(XDP_OUTSIDE, in, ARP_SIZE, out, &size);
+	verdict = run_frame(asked, in, ARP_SIZE, out, &size);
 	cr_expect_eq(verdict, r->answered ? REDIRECT_XDP : PASS_XDP, "%s: verdict %d", r->name, verdict);
 	cr_expect_eq(counted(REASON_arp_answered) - answered, r->answered, "%s", r->name);
 	cr_expect_eq(counted(REASON_passed_untranslated) - passed, !r->answered, "%s", r->name);
@@ -103,4 +105,17 @@ Test(arp, nor_is_one_on_an_interface_without_a_role_or_where_it_is_off)
 	settings.answer_arp = 0;
 	reload_settings();
 	run_request(&ignored, out);
+}
+
+Test(arp, on_a_stick_too)
+{
+	static const struct request request = { "to all", 0, { 0xff }, 1, true };
+	static const uint8_t mac[] = { 2, 0, 0, 0, 0, GATEWAY_IN };
+	uint8_t out[FRAME_MAX];
+
+	datapath.device[inside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
+	datapath_raise_epoch(&datapath);
+	asked = XDP_BOTH;
+	run_request(&request, out);
+	cr_expect_arr_eq(out + 6, mac, sizeof(mac), "from the interface that was asked");
 }

@@ -125,3 +125,14 @@ Test(binding_changes, sessions_that_the_agent_has_missed_are_bound_at_the_next_o
 	cr_expect_eq(open_flow(UDP, 6304, 54, 0), OUT_PORT(6304, 2) + 1);
 	expect_open(UDP, 6304 + PORTS, OUT_PORT(6304, 2), 55);
 }
+
+/* Of a protocol that is mapped so and not filtered so, its port is for those that it has sent to. */
+Test(binding_changes, a_stranger_reaches_protocols_that_are_filtered_so_alone)
+{
+	set_protocols(BINDING_UDP | BINDING_TCP, BINDING_TCP);
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2));
+	cr_assert_eq(open_flow(TCP, 6304, 80, 2), OUT_PORT(6304, 2));
+	cr_expect_eq(stranger(EXTERNAL, 54, OUT_PORT(6304, 2)), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_no_session), 1);
+	expect_open(TCP, 6304, OUT_PORT(6304, 2), 54);
+}

@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-#include "fixture.h"
+#include "binding_fixture.h"
 #include "icmp_frame.h"
 #include "replication/copy_program.h"
 
@@ -130,18 +130,20 @@ Test(copies, another_external_port_s_session_is_another)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
 }
 
-/* Of a subscriber behind the last of its mapping, or of no mapping. */
+/* Of the subscriber behind the last of its mapping, on a port that it would have, or of no mapping. */
 Test(copies, a_request_about_nobody_is_impossible)
 {
 	struct session_copy *c = &program.requests->copy[0];
 
-	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 53, 0), COPY_PLACED);
-	for (unsigned i = 0; i < 2; i++) {
-		c->subscriber = i ? 2 : 256;
-		c->mapping = i ? UINT16_MAX : 0;
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 54, 0), COPY_PLACED);
+	c->word = state_word((uint16_t)OUT_PORT(6304, 0), UDP, SESSION_UDP, datapath_ticks(&datapath));
+	c->slot = (uint16_t)(bucket_of(UDP, 54) * BUCKET_SLOTS + 6304 % PORTS % BUCKET_SLOTS);
+	for (unsigned i = 0; i < 3; i++) {
+		c->subscriber = i ? 0 : 256;
+		c->mapping = i > 1 ? UINT16_MAX : i ? MAX_MAPPINGS : 0;
 		c->result = COPY_BUSY;
 		cr_assert_eq(copy_program_run(&program), 0);
-		cr_expect_eq(c->result, COPY_IMPOSSIBLE);
+		cr_expect_eq(c->result, COPY_IMPOSSIBLE, "%u: %u", i, c->result);
 	}
 }
 
@@ -168,10 +170,10 @@ Test(copies, a_flow_that_opens_takes_no_port_of_a_copy)
 	cr_assert_eq(sessions_of(SUBSCRIBER), 2);
 }
 
-/* A session of SUBSCRIBER with EXTERNAL in the overflow, on a port of its block: an enum copy_result. */
-static int copy_to_overflow(uint16_t in_port, uint16_t ext_port, uint16_t out_port)
+/* A session with EXTERNAL in the overflow, on a port of the subscriber's block: an enum copy_result. */
+static int copy_to_overflow_of(uint32_t in_addr, uint16_t in_port, uint16_t ext_port, uint16_t out_port)
 {
-	int number = mappings_find_inside(mappings, SUBSCRIBER);
+	int number = mappings_find_inside(mappings, in_addr);
 	struct session_copy *c = &program.requests->copy[0];
 
 	program.requests->n = 1;
@@ -179,13 +181,18 @@ static int copy_to_overflow(uint16_t in_port, uint16_t ext_port, uint16_t out_po
 	*c = (struct session_copy){
 		.key = slot_key(EXTERNAL, ext_port, in_port),
 		.word = state_word(out_port, UDP, SESSION_UDP, datapath_ticks(&datapath)),
-		.subscriber = SUBSCRIBER - mappings_get(mappings, number)->geo.in_base,
+		.subscriber = in_addr - mappings_get(mappings, number)->geo.in_base,
 		.mapping = (uint16_t)number,
 		.request = COPY_TO_OVERFLOW,
 	};
 	c->mark = overflow_mark(1, c->word);
 	cr_assert_eq(copy_program_run(&program), 0);
 	return c->result;
+}
+
+static int copy_to_overflow(uint16_t in_port, uint16_t ext_port, uint16_t out_port)
+{
+	return copy_to_overflow_of(SUBSCRIBER, in_port, ext_port, out_port);
 }
 
 Test(copies, a_session_in_the_overflow_is_found_from_both_sides_on_any_port_of_the_block)
@@ -222,4 +229,89 @@ Test(copies, a_flow_that_opens_takes_no_port_of_a_copy_in_the_overflow)
 	cr_assert_eq(copy_to_overflow(6304 + 6, 54, OUT_PORT(6304, 2) + 1), COPY_PLACED);
 	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 7), COPY_EXISTS);
 	cr_assert_eq(sessions_of(SUBSCRIBER), 3);
+}
+
+/* As of a hairpin that found no slot. */
+Test(copies, a_hairpin_s_peer_sends_nothing_from_outside_to_the_overflow_either)
+{
+	static const struct row rows[] = {
+		{ "a pool address as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = POOL, .dst = POOL, UDP, 53, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+	};
+	struct session_copy *c = &program.requests->copy[0];
+
+	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
+	c->key = slot_key(POOL, 53, 6304);
+	c->word = state_word((uint16_t)OUT_PORT(6304, 2), UDP, SESSION_UDP, datapath_ticks(&datapath));
+	c->result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&program), 0);
+	cr_assert_eq(c->result, COPY_PLACED);
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+}
+
+/* An address has entries in the overflow of each mapping that it has been in while that one drains. */
+Test(copies, a_session_in_the_overflow_is_of_the_mapping_whose_port_it_has)
+{
+	const struct prefix own_out = { ADDR(203, 0, 113, 77), 32 };
+	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 }, .out = own_out, .sessions_per_user = 100 };
+	struct session_copy *c = &program.requests->copy[0];
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 10000;
+	spec.session_slots = 64;
+	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED);
+	make_mapping(&spec, NULL);
+	cr_assert_eq(mappings_find_inside(mappings, SUBSCRIBER), 1);
+	cr_expect_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PORT, "it is the other mapping's");
+	c->request = COPY_END;
+	c->result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&program), 0);
+	cr_expect_eq(c->result, COPY_CHANGED, "and is not ended as this one's");
+	cr_expect_eq(datapath.global->overflow, 1);
+	c->mapping = 0;
+	c->subscriber = SUBSCRIBER - ADDR(10, 0, 0, 0);
+	c->result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&program), 0);
+	cr_expect_eq(c->result, COPY_PLACED, "as the other's it is");
+	cr_expect_eq(datapath.global->overflow, 0);
+}
+
+/* The port may be a neighbour's in the other mapping, even towards the same endpoint. */
+Test(copies, a_neighbours_session_in_the_overflow_is_not_taken_for_the_subscribers_own)
+{
+	struct mapping_spec spec = { .in = { SUBSCRIBER, 31 },
+				     .out = { ADDR(203, 0, 113, 77), 32 },
+				     .sessions_per_user = 100,
+				     .session_slots = 64 };
+	const uint16_t port = OUT_PORT(6304, 3);
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 10000;
+	cr_assert_eq(copy_to_overflow_of(OTHER, 6304, 53, port), COPY_PLACED);
+	make_mapping(&spec, NULL);
+	cr_assert_eq(copy_to_overflow_of(SUBSCRIBER, 6304, 53, port), COPY_PLACED);
+	cr_expect_eq(copy_to_overflow_of(OTHER, 6304, 53, 1024 + 32256 + 6304), COPY_PORT);
+	cr_expect_eq(datapath.global->overflow, 2);
+}
+
+static void set_up_bound(void)
+{
+	bindings = (struct binding_layout){ .mapping = BINDING_UDP, .inbound = 25 };
+	set_up_copies();
+}
+
+/* As if its session had been opened between the agent's look at them and the change. */
+Test(copies, a_port_that_a_session_from_before_bindings_has_is_bound, .init = set_up_bound)
+{
+	set_protocols(0, 0);
+	cr_assert_eq(open_flow(UDP, 6304 + PORTS, 53, 0), OUT_PORT(6304, 2));
+	set_protocols(BINDING_UDP, 0);
+	*entry_of(UDP, OUT_PORT(6304, 2)) = 0;
+	cr_expect_eq(copy(UDP, SESSION_UDP, 6304, 54, 0), COPY_PORT);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
 }

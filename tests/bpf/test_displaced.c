@@ -6,7 +6,7 @@
 
 #include <detnat/slots.h>
 
-#include "fixture.h"
+#include "icmp_frame.h"
 
 TestSuite(displaced, .init = set_up, .fini = tear_down);
 
@@ -235,4 +235,60 @@ Test(displaced, is_noted_by_the_slow_path_too)
 	cr_expect_eq(port_of(FIRST), OUT_PORT(FIRST, 2));
 	RUN_ROWS(answers);
 	cr_expect_eq(subscriber()->sessions, 2);
+}
+
+/* Beyond it nothing is opened, so each of its packets has to be found where it is. */
+static void expect_it_goes_on_at_the_quota(void)
+{
+	static const struct icmp_row refused[] = {
+		{ "an error about it",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = EXTERNAL,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, FIRST } },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(FIRST, 2) } },
+		  REASON_icmp_error_translated },
+	};
+	uint64_t over = counted(REASON_drop_quota);
+
+	datapath.mapping[0].sessions_per_user = subscriber()->sessions;
+	cr_expect_eq(open_flow(UDP, 9, 9, 0), -1);
+	cr_expect_eq(counted(REASON_drop_quota), over + 1);
+	cr_expect_eq(open_flow(UDP, FIRST, 53, 0), OUT_PORT(FIRST, 2), "by the slow path");
+	cr_expect_eq(port_of(FIRST), OUT_PORT(FIRST, 2), "by the fast path");
+	cr_expect_eq(counted(REASON_drop_quota), over + 1);
+	RUN_ICMP_ROWS(refused);
+}
+
+Test(displaced, goes_on_at_the_quota_in_the_other_bucket)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	open_in(SECOND, pair.first);
+	port_of(FIRST);
+	cr_assert(is_in(FIRST, 53, pair.second, 0));
+	expect_it_goes_on_at_the_quota();
+}
+
+Test(displaced, goes_on_at_the_quota_in_the_last_slot)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	open_in(SECOND, pair.first);
+	open_in(SECOND, pair.second);
+	port_of(FIRST);
+	cr_assert(is_in(FIRST, 53, pair.first, BUCKET_SLOTS - 1));
+	expect_it_goes_on_at_the_quota();
 }

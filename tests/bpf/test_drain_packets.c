@@ -32,6 +32,30 @@ Test(drain_packets, keeps_sessions_beyond_the_slots)
 	cr_assert_eq(datapath.global->overflow, 2);
 	for (unsigned i = 0; i < FLOWS; i++)
 		cr_expect_eq(open_flow(UDP, overflowing(i), 53, 0), port[i], "session %u", i);
+
+	const struct icmp_row error[] = {
+		{ "an error about the one beyond",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = EXTERNAL,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, in.port } },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = EXTERNAL, .dst = POOL, UDP, 53, (uint16_t)port[FLOWS - 1] } },
+		  REASON_icmp_error_translated },
+	};
+
+	RUN_ICMP_ROWS(error);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2 * FLOWS);
 	cr_expect_eq(sessions_close_in(mappings, in, ext, UDP), 1);
 	cr_expect_eq(datapath.global->overflow, 1);
@@ -216,6 +240,42 @@ Test(drain_packets, of_a_deleted_mapping_translates_icmp_errors_about_its_sessio
 					  {},
 					  REASON_drop_no_mapping },
 		      1);
+}
+
+/* The timeout is 300 seconds. */
+Test(drain_packets, of_an_error_refresh_nothing)
+{
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), UDP_PORT);
+	renumber();
+	age_sessions(SUBSCRIBER, 200);
+	run_icmp_rows(errors, 2);
+	age_sessions(SUBSCRIBER, 200);
+	cr_expect_eq(open_flow(UDP, 6304, 53, 0), NEW_PORT(6304, 2));
+}
+
+/* Of an address that is in no mapping any more. What may be of a session waits for its first fragment. */
+Test(drain_packets, of_a_deleted_mapping_drops_what_is_of_no_session_where_unmatched_says_so)
+{
+	static const struct row rows[] = {
+		{ "an echo reply",
+		  XDP_INSIDE,
+		  { FROM_HOST, ICMP, .dport = 77, .icmp_type = ECHO_REPLY_TYPE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+		{ "a later fragment",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 7000, 53, .payload = 64, .options = LATER_FRAGMENT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_fragment },
+	};
+
+	settings.unmatched = UNMATCHED_DROP;
+	reload_settings();
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), UDP_PORT);
+	cr_assert_eq(mappings_retire(mappings, all, old_out, 600), 0);
+	RUN_ROWS(rows);
 }
 
 /* A piece of a datagram comes out as the same piece of the translated one. */

@@ -113,6 +113,51 @@ Test(egress, of_a_hairpin_that_takes_no_frames_from_xdp)
 	cr_expect(frame_equal("sent by the agent", t.frame, t.length, want, size));
 }
 
+/* Such an interface sends to no station, whatever the addresses are. */
+Test(egress, of_a_hairpin_without_an_ethernet_header)
+{
+	static const struct frame sent = { HAIRPIN, .payload = 30 };
+	static const struct frame translated = { .ttl = 63, HAIRPIN_TRANSLATED, .payload = 30 };
+	static struct transmission t;
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t size = frame_build(&sent, in), want_size = frame_build(&translated, want);
+
+	open_hairpin();
+	datapath.device[inside_ifindex].flags = DEVICE_NATIVE | DEVICE_BARE;
+	run("ip neigh del 10.0.0.3 dev tin");
+	run_frame_counted("hairpin", XDP_INSIDE, in, size, out, &size, DROP_XDP, REASON_hairpin_translated);
+	cr_assert(transmitted(&t));
+	cr_expect_eq(t.kind, TRANSMISSION_FRAME);
+	cr_expect_eq(t.ifindex, inside_ifindex);
+	cr_assert_eq(t.length, want_size);
+	cr_expect(frame_equal("sent by the agent", t.frame + 12, t.length - 12U, want + 12, want_size - 12));
+}
+
+/* The agent cuts it up as the kernel would. */
+Test(egress, of_a_hairpin_whose_route_takes_less_than_its_interface)
+{
+	static const struct row rows[] = {
+		{ "hairpin",
+		  XDP_INSIDE,
+		  { HAIRPIN, LONG(1400) },
+		  DROP_XDP,
+		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, HAIRPIN_TRANSLATED, LONG(1400) },
+		  REASON_hairpin_translated },
+	};
+	static struct transmission t;
+	uint8_t want[FRAME_MAX];
+	size_t size = frame_build(&rows[0].out, want);
+
+	settings.route_mtus = 1;
+	reload_settings();
+	open_hairpin();
+	run("ip route add 10.0.0.3/32 dev tin mtu lock 1300");
+	RUN_ROWS(rows);
+	cr_assert(transmitted(&t));
+	cr_expect_eq(t.mtu, 1300);
+	cr_expect(frame_equal("cut up by the agent", t.frame, t.length, want, size));
+}
+
 /* What cannot reach a subscriber is answered, unless it is a hairpin. */
 Test(egress, that_leads_out_again_by_a_router_that_is_not_resolved)
 {

@@ -248,3 +248,54 @@ Test(egress_in, of_long_ago_is_never_fresh_again)
 	datapath.global->epoch += 1U << 16;
 	RUN_ROWS(rows);
 }
+
+#define UNRESOLVED ADDR(10, 0, 0, 100)
+#define STICK_IN                                                                                           \
+	{                                                                                                  \
+		.from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(5000, 2) \
+	}
+
+/* On a stick: the interface inside is outside, too. */
+Test(egress_in, on_a_stick_is_no_way_out)
+{
+	const uint16_t port = 1024 + PORTS * (100 % 64) + 5000 % PORTS;
+	const struct row rows[] = {
+		{ "opens",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = UNRESOLVED, .dst = EXTERNAL, UDP, 5000, 53 },
+		  REDIRECT_XDP,
+		  { .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL + 1, .dst = EXTERNAL, UDP, port, 53 },
+		  REASON_in2out_translated },
+		{ "the kernel resolves the subscriber",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL + 1, UDP, 53, port },
+		  PASS_XDP,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = UNRESOLVED, UDP, 53, 5000 },
+		  REASON_out2in_translated },
+	};
+
+	datapath.device[inside_ifindex].roles |= DEVICE_OUTSIDE;
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(rows);
+}
+
+/* Its filter is about what comes from inside. */
+Test(egress_in, on_a_stick_asks_for_no_way_back_to_the_sender)
+{
+	static const struct row rows[] = {
+		{ "from a source behind another interface",
+		  XDP_BOTH,
+		  STICK_IN,
+		  REDIRECT_XDP,
+		  { .to = HOST, DELIVERED(EXTERNAL) },
+		  REASON_out2in_translated },
+	};
+
+	settings.outside_strict = 1;
+	reload_settings();
+	open_towards(EXTERNAL, EXTERNAL);
+	datapath.device[inside_ifindex].roles |= DEVICE_OUTSIDE;
+	datapath.device[inside_ifindex].rp_filter = 1;
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(rows);
+}

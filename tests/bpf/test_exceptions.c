@@ -374,3 +374,39 @@ Test(exceptions, source_routes_to_an_open_mapping_are_refused)
 				  REASON_drop_source_route);
 	}
 }
+
+/* Where inbound is open no session tells that the sender may be there. */
+Test(exceptions, open_inbound_takes_nothing_from_link_local_addresses_or_by_source_routes)
+{
+	static const struct row rows[] = {
+		{ "link-local",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(169, 254, 7, 7),
+		    .dst = OWN_OUT,
+		    UDP,
+		    53,
+		    5000,
+		    .payload = 30 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+	};
+	static const struct icmp_row errors[] = {
+		{ "an error about a message that is no request",
+		  XDP_OUTSIDE,
+		  { TO_OWN, 3, 3, .quote = { .src = OWN_OUT, .dst = EXTERNAL, ICMP, 77, .icmp_type = 13 } },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+	struct frame f = { TO_OWN, UDP, 53, 5000, .ip_options = 8 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	RUN_ROWS(rows);
+	RUN_ICMP_ROWS(errors);
+	frame_source_route(in);
+	run_frame_counted("a source route", XDP_OUTSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_source_route);
+}

@@ -238,6 +238,65 @@ Test(fib, answers_for_the_source_of_a_packet)
 	RUN_ROWS(kernel);
 }
 
+/* Also of a packet that changes nothing of its session, as it is not the first of its tick. */
+Test(fib, answers_for_the_source_of_each_packet)
+{
+	const struct frame f = { FROM(SUBSCRIBER), UDP, 5000, 53, .payload = 30 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+	uint32_t tick;
+	int verdict;
+
+	settings.source_check = SOURCES_STRICT_EACH;
+	datapath.device[inside_ifindex].rp_filter = 1;
+	reload_settings();
+	tell_otherwise();
+	run("ip route add 10.0.0.2/32 dev tout");
+	do {
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		cr_assert_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+		told_hop(SUBSCRIBER)->ifindex = outside_ifindex;
+		verdict = run_frame(XDP_INSIDE, in, size, out, &out_size);
+		told_hop(SUBSCRIBER)->ifindex = inside_ifindex;
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_eq(verdict, PASS_XDP);
+}
+
+Test(fib, frames_for_other_stations_are_the_kernels)
+{
+	static const struct row rows[] = {
+		{ "opens",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, .payload = 30 },
+		  REDIRECT_XDP,
+		  { OUT(5000), .to = NOBODY, .payload = 30 },
+		  REASON_in2out_translated },
+		{ "from inside",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = NOBODY, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 5000, 53, .payload = 30 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = NOBODY,
+		    .src = EXTERNAL,
+		    .dst = POOL,
+		    UDP,
+		    53,
+		    OUT_PORT(5000, 2),
+		    .payload = 30 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	tell_otherwise();
+	RUN_ROWS(rows);
+}
+
 Test(fib, a_hairpins_peer_does_not_come_from_outside)
 {
 	/* SUBSCRIBER and OTHER talk through the pool; then a host outside takes OTHER's outside address as its source.

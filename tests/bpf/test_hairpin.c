@@ -190,6 +190,47 @@ Test(hairpin, to_the_gateways_own_pool_address)
 	RUN_ROWS(rows);
 }
 
+Test(hairpin, whose_ttl_ends_here_opens_nothing)
+{
+	struct frame f = {
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT, .ttl = 1
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	run_frame_counted("TTL", XDP_INSIDE, in, size, out, &out_size, REDIRECT_XDP, REASON_drop_ttl);
+	cr_expect_eq(counted(REASON_sent_icmp_ttl), 1);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+/* It counts again, as any other would. */
+Test(hairpin, a_connection_in_time_wait_is_opened_again)
+{
+	static const struct row rows[] = {
+		{ "B has no session",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, TCP, 7000, B_PORT, .flags = 2 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+	struct subscriber *s = mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+
+	RUN_ROWS(rows);
+	cr_assert_eq(s->sessions, 1);
+	while (!word_is_live(b->slot[7000 % PORTS % BUCKET_SLOTS].truth))
+		b++;
+
+	__u64 *word = &b->slot[7000 % PORTS % BUCKET_SLOTS].truth;
+
+	*word = word_with(*word, SESSION_TIME_WAIT, word_seen(*word));
+	s->sessions = 0;
+	RUN_ROWS(rows);
+	cr_expect_eq(word_state(*word), SESSION_SYN_SENT);
+	cr_expect_eq(s->sessions, 1);
+}
+
 Test(hairpin, off_by_configuration)
 {
 	static const struct row rows[] = {

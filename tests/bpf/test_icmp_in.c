@@ -271,6 +271,38 @@ Test(icmp_in, malformed_quotes_are_dropped)
 	}
 }
 
+/* What stands behind the error is no part of the quote. */
+Test(icmp_in, a_quote_ends_with_the_error)
+{
+	struct icmp_error e = { FROM_FAR, 3, 3, .quote_length = 24, .quote = { OUTSIDE, UDP, UDP_PORT, 53 } };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = icmp_error_build(&e, in), out_size;
+
+	open_sessions();
+	memset(in + size, 0, 16);
+	run_frame_counted("with octets behind it", XDP_OUTSIDE, in, size + 16, out, &out_size, DROP_XDP,
+			  REASON_drop_malformed);
+}
+
+/* Nor is what stands behind the quoted packet within the error: here, where a checksum of TCP would be. */
+Test(icmp_in, what_follows_the_quoted_packet_is_left_alone)
+{
+	struct icmp_error e = { FROM_FAR, 3, 3, .quote = { OUTSIDE, TCP, TCP_PORT, 443 } };
+	struct icmp_error to = { TO_HOST, 3, 3, .quote = { INSIDE, TCP, 6303, 443 } };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t size = icmp_error_build(&e, in), out_size;
+
+	open_sessions();
+	cr_assert_eq(icmp_error_build(&to, want), size);
+	in[42 + 3] = want[42 + 3] = 28;
+	memcpy(want + 42 + 20 + 16, in + 42 + 20 + 16, 2);
+	sum_icmp(in);
+	sum_icmp(want);
+	run_frame_counted("28 octets of TCP", XDP_OUTSIDE, in, size, out, &out_size, REDIRECT_XDP,
+			  REASON_icmp_error_translated);
+	cr_expect(frame_equal("28 octets of TCP", out, out_size, want, size));
+}
+
 /* An echo request has the code 0. */
 Test(icmp_in, about_an_echo_request_with_a_code_is_about_no_session)
 {

@@ -49,6 +49,55 @@ Test(icmp_sent, protocol_unreachable_for_what_is_not_translated)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
 }
 
+/* The first fragment is. */
+Test(icmp_sent, not_about_later_fragments)
+{
+	struct frame f = { FROM_HOST, 47, .payload = 24, .options = LATER_FRAGMENT };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	cr_expect(!answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size));
+	subscriber()->icmp_next = 0;
+	cr_expect(!answered(&f, TC_OUTSIDE, REASON_drop_protocol, in, out, &size));
+	subscriber()->icmp_next = 0;
+	f.options = MORE_FRAGMENTS;
+	cr_expect(answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size));
+	expect_error("the first", out, size, in, ip_length(in), SUBSCRIBER, ADDR(10, 0, 0, 1), 3, 2, 0);
+}
+
+Test(icmp_sent, about_echo_replies_too)
+{
+	struct frame f = { .from = ROUTER,
+			   .to = GATEWAY_OUT,
+			   .src = EXTERNAL,
+			   .dst = POOL,
+			   ICMP,
+			   .dport = OUT_PORT(77, 2),
+			   .icmp_type = ECHO_REPLY_TYPE,
+			   .ttl = 1,
+			   .payload = 20 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	open_flow(ICMP, 77, 0, 0);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+	cr_expect(answered(&f, XDP_OUTSIDE, REASON_drop_ttl, in, out, &size));
+	expect_error("TTL", out, size, in, ip_length(in), EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
+}
+
+/* The clock of the limit has 32 bits. What was noted before it wrapped is far ahead then. */
+Test(icmp_sent, goes_on_where_the_clock_has_wrapped)
+{
+	struct frame f = { FROM_HOST, 47, .payload = 20 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	cr_expect(answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size));
+	subscriber()->icmp_next += 1000 * datapath.hz;
+	cr_expect(answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size));
+	expect_error("XDP", out, size, in, ip_length(in), SUBSCRIBER, ADDR(10, 0, 0, 1), 3, 2, 0);
+}
+
 /* A frame to all stations of the link is not answered, nor is one from none. */
 Test(icmp_sent, not_about_frames_to_many)
 {

@@ -222,3 +222,23 @@ Test(lengths, each_is_counted_once_by_the_tail_call_programs)
 			close(r.fd);
 		}
 }
+
+/* With 16 octets the destination would be the ports, and the source port the length of UDP. */
+Test(lengths, of_a_header_are_at_least_20_octets)
+{
+	static const struct {
+		enum hook hook;
+		int verdict;
+	} hooks[] = { { XDP_INSIDE, DROP_XDP }, { XDP_BOTH, DROP_XDP }, { TC_OUTSIDE, DROP_TC } };
+	static const struct frame f = {
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 20, 53, .payload = 30
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	in[14] = 0x44;
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++)
+		run_frame_counted("16 octets", hooks[i].hook, in, size, out, &out_size, hooks[i].verdict,
+				  REASON_drop_malformed);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}

@@ -75,6 +75,26 @@ Test(limits, a_search_in_vain_is_made_once_a_tick_and_endpoint)
 	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), OUT_PORT(2500, 2));
 }
 
+/* The ninth flow of a group of 8 ports towards one endpoint needs a search, too. */
+Test(limits, a_search_in_vain_for_one_protocol_says_nothing_of_another)
+{
+	uint16_t group = 2000;
+	uint32_t tick;
+	int port;
+
+	fill_block(UDP, 53);
+	do {
+		group += 8;
+		for (unsigned i = 0; i < 8; i++)
+			cr_assert_geq(open_flow(TCP, (uint16_t)(group + i * PORTS), 53, SYN), 0);
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+		port = open_flow(TCP, (uint16_t)(group + 8 * PORTS), 53, SYN);
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_geq(port, 0);
+}
+
 /* Whoever varies the endpoint searches no more than so much in a tick. */
 Test(limits, all_searches_of_a_tick_together_are_bounded)
 {
@@ -157,6 +177,29 @@ Test(limits, time_wait_of_another_group_gives_up_its_port)
 	cr_expect_eq(open_flow(TCP, SEARCHING + PORTS / 2, 80, SYN), out_port);
 	cr_expect_gt(subscriber()->searched, 0, "the search is counted");
 	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
+}
+
+/* Before any session goes to the overflow. */
+Test(limits, a_connection_in_time_wait_gives_up_its_slot)
+{
+	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 },
+				     .out = { ADDR(203, 0, 113, 77), 32 },
+				     .sessions_per_user = 100,
+				     .session_slots = BUCKET_SLOTS };
+	struct slot *slot;
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 10000;
+	make_mapping(&spec, NULL);
+	for (uint16_t i = 0; i < BUCKET_SLOTS; i++)
+		cr_assert_geq(open_flow(TCP, (uint16_t)(5000 + i), 80, SYN), 0);
+	slot = &mappings_buckets(mappings, 1, 0)->slot[3];
+	slot->truth = word_with(slot->truth, SESSION_TIME_WAIT, word_seen(slot->truth));
+	mappings_subscriber(mappings, 1, 0)->sessions--;
+	cr_expect_geq(open_flow(TCP, 5000 + BUCKET_SLOTS, 80, SYN), 0);
+	cr_expect_eq(key_in_port(slot->key), 5000 + BUCKET_SLOTS);
+	cr_expect_eq(word_state(slot->truth), SESSION_SYN_SENT);
+	cr_expect_eq(counted(REASON_sessions_overflowed), 0);
 }
 
 /* But only where no port of the group is free: the block's first one is. */

@@ -255,6 +255,12 @@ Test(mss, by_the_mtu_of_the_way_in_at_tc, .init = set_up_ingress)
 	datapath.device[inside_ifindex].mtu = 1500;
 	datapath.device[outside_ifindex].mtu = 1400;
 	expect_sent("by the other", INGRESS_OUTSIDE, PASS_TC, &answer, &of_1460, &answer_handed_up, &of_1360, 0);
+	datapath.device[outside_ifindex].mtu = 1500;
+	settings.route_mtus = 1;
+	reload_settings();
+	cr_assert_eq(system("ip route add 10.0.0.2/32 dev tin mtu lock 1400"), 0);
+	datapath_raise_epoch(&datapath);
+	expect_sent("by the route", INGRESS_OUTSIDE, PASS_TC, &answer, &of_1460, &answer_handed_up, &of_1360, 0);
 }
 
 /* Where inbound is open there are no sessions. */

@@ -10,6 +10,9 @@
 #include <detnat/next_hops.h>
 
 #include "fixture.h"
+#include "links/interfaces.h"
+#include "staged.h"
+#include "told_routes.h"
 
 TestSuite(next_hops, .init = set_up, .fini = tear_down);
 
@@ -59,6 +62,7 @@ static void expect_used(uint32_t ifindex, int family, const char *text, uint32_t
 Test(next_hops, which_neighbours_are_used_is_told)
 {
 	stay_on_one_core();
+	tell_no_routes();
 	begun = datapath_ticks(&datapath);
 	run("ip -6 addr add fe80::1/64 dev tout nodad; ip neigh replace fe80::4 lladdr 02:00:00:00:00:04 dev tout;"
 	    "ip route add 192.0.2.128/25 via inet6 fe80::4 dev tout");
@@ -142,4 +146,92 @@ Test(next_hops, are_for_packets_that_fit)
 	stay_on_one_core();
 	send_to(EXTERNAL);
 	RUN_ROWS(rows);
+}
+
+/* The same at once, where the agent has seen that it changed. */
+Test(next_hops, hold_for_an_epoch)
+{
+	static const struct row rows[] = {
+		{ "by the router",
+		  XDP_INSIDE,
+		  { TO(FAR) },
+		  REDIRECT_XDP,
+		  { SENT_TO(ROUTER), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+		  REASON_in2out_translated },
+		{ "by another station",
+		  XDP_INSIDE,
+		  { TO(FAR) },
+		  REDIRECT_XDP,
+		  { SENT_TO(NOBODY), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+		  REASON_in2out_translated },
+		{ "by the kernel, which resolves it",
+		  XDP_INSIDE,
+		  { TO(FAR) },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	stay_on_one_core();
+	run_rows(rows, 1);
+	run("ip neigh replace 198.51.100.7 lladdr 02:00:00:00:00:09 dev tout");
+	datapath_raise_epoch(&datapath);
+	run_rows(rows + 1, 1);
+	run("ip neigh del 198.51.100.7 dev tout");
+	datapath_raise_epoch(&datapath);
+	run_rows(rows + 2, 1);
+}
+
+static void set_device(uint32_t ifindex, uint8_t roles, uint8_t flags)
+{
+	struct device record = datapath.device[ifindex];
+
+	record.roles = roles;
+	record.flags = flags;
+	device_store(&datapath, ifindex, &record);
+}
+
+Test(next_hops, are_for_interfaces_with_a_role)
+{
+	static const struct row rows[] = {
+		{ "from none", XDP_INSIDE_SLOW, { TO(FAR) }, PASS_XDP, {}, REASON_passed_untranslated },
+	};
+
+	set_device(inside_ifindex, 0, DEVICE_REDIRECT | DEVICE_NATIVE);
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(rows);
+}
+
+/* The way to the subscriber was learned before; what its interface is now is asked for each packet. */
+Test(next_hops, are_used_while_their_interface_is_what_it_was)
+{
+	static const struct row sent = { "known",
+					 XDP_OUTSIDE,
+					 { ANSWER(60) },
+					 REDIRECT_XDP,
+					 { .ttl = 63, .from = GATEWAY_IN, .to = HOST, DELIVERED(60) },
+					 REASON_out2in_translated };
+	static const struct row passed = { "left to the kernel",
+					   XDP_OUTSIDE,
+					   { ANSWER(60) },
+					   PASS_XDP,
+					   { .from = ROUTER, .to = GATEWAY_OUT, DELIVERED(60) },
+					   REASON_out2in_translated };
+	static const struct row turned = { "it would lead out again", XDP_OUTSIDE, { ANSWER(60) }, DROP_XDP, {},
+					   REASON_drop_unreachable };
+	const struct subscriber *s = mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+
+	send_to(EXTERNAL);
+	run_rows(&sent, 1);
+	if (!staged_wanted())
+		cr_expect_eq(s->way >> 48, inside_ifindex, "it is remembered");
+	run_rows(&sent, 1);
+	set_device(inside_ifindex, DEVICE_INSIDE, DEVICE_NATIVE);
+	run_rows(&passed, 1);
+	set_device(inside_ifindex, 0, DEVICE_REDIRECT | DEVICE_NATIVE);
+	run_rows(&passed, 1);
+	set_device(inside_ifindex, DEVICE_OUTSIDE, DEVICE_REDIRECT | DEVICE_NATIVE);
+	mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0))->icmp_next =
+		(datapath_ticks(&datapath) << TICK_SHIFT) + datapath.hz;
+	run_rows(&turned, 1);
 }

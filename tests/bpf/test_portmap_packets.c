@@ -229,6 +229,48 @@ Test(portmap_packets, ttl_and_mtu_are_answered_as_for_sessions)
 	cr_expect_eq(counted(REASON_portmap_in), 0, "neither got through");
 }
 
+/* Outside the blocks and within one. */
+Test(portmap_packets, source_routes_are_refused)
+{
+	static const uint16_t ports[] = { WEB, CAM };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct frame f = { FROM_ROUTER, TCP, 5555, ports[i], .flags = 2, .ip_options = 8 };
+		uint8_t in[FRAME_MAX], out[FRAME_MAX];
+		size_t size = frame_build(&f, in), out_size;
+
+		map_port(TCP, SUBSCRIBER, (uint16_t)(8443 + i), ports[i]);
+		frame_source_route(in);
+		run_frame_counted("with a source route", XDP_OUTSIDE, in, size, out, &out_size, DROP_XDP,
+				  REASON_drop_source_route);
+	}
+	cr_expect_eq(counted(REASON_portmap_in), 0);
+}
+
+/* Of what it is left to send it refuses the gateway's own address as source itself. */
+Test(portmap_packets, the_kernel_checks_the_source_of_what_it_sends)
+{
+	static const struct row rows[] = {
+		{ "the subscriber's neighbour is not resolved",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = ADDR(198, 51, 100, 1), .dst = POOL, UDP, 5555, CAM },
+		  PASS_XDP,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(198, 51, 100, 1),
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    5555,
+		    3074 },
+		  REASON_out2in_translated },
+	};
+
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	cr_assert_eq(system("ip neigh del 10.0.0.2 dev tin"), 0);
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(rows);
+}
+
 /* A million with FLOOD=1000000 in the environment, which takes minutes. */
 static unsigned flood_size(void)
 {

@@ -95,6 +95,27 @@ Test(source_rules, behind_a_port_is_behind_its_bond)
 	inside_ifindex = bond;
 }
 
+/* The kernel forwards what a bond receives, whatever is set for its ports. */
+Test(source_rules, what_a_port_receives_is_routed_as_its_bonds)
+{
+	static const struct row rows[] = {
+		{ "in a mapping",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5001, 53 },
+		  REDIRECT_XDP,
+		  { TO(POOL), UDP, OUT_PORT(5001, 2), 53 },
+		  REASON_in2out_translated },
+	};
+	uint32_t bond = inside_ifindex, port = if_nametoindex("pin");
+
+	run("echo 0 > /proc/sys/net/ipv4/conf/pin/forwarding");
+	datapath.device[port] = datapath.device[bond];
+	datapath.device[port].master = bond;
+	inside_ifindex = port;
+	RUN_ROWS(rows);
+	inside_ifindex = bond;
+}
+
 /* On one interface for both sides the way back of what comes from outside is another one, or the same. */
 Test(source_rules, on_a_stick_no_filter_is_asked_about_senders_outside)
 {

@@ -282,6 +282,60 @@ Test(sources, in_no_mapping_are_routed_or_dropped_as_unmatched_says)
 }
 
 /* RFC 3927 section 7, even where routes would take them. */
+/* Nor where a mapping has them and an agent vouches for others of its addresses. */
+Test(sources, that_are_link_local_are_not_forwarded_for_a_mapping)
+{
+	static const struct row rows[] = {
+		{ "the way is known",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, .payload = 30 },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    UDP,
+		    OUT_PORT(5000, 2),
+		    53,
+		    .payload = 30 },
+		  REASON_in2out_translated },
+		{ "link-local", XDP_INSIDE, { FROM(LINK_LOCAL), UDP, 5000, 53, .payload = 30 }, MARTIAN },
+		{ "through the kernel", TC_OUTSIDE, { FROM_TC(LINK_LOCAL), UDP, 5000, 53 }, MARTIAN_TC },
+	};
+	struct mapping_spec spec = { .in = { ADDR(169, 254, 7, 0), 24 },
+				     .out = { ADDR(203, 0, 113, 64), 26 },
+				     .sessions_per_user = 100,
+				     .session_slots = 64 };
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 10000;
+	make_mapping(&spec, NULL);
+	stay_on_one_core();
+	vouch(OWN);
+	RUN_ROWS(rows);
+}
+
+Test(sources, of_this_network_are_never_forwarded)
+{
+#define THIS_NETWORK ADDR(0, 1, 2, 3)
+	static const struct row rows[] = {
+		{ "out", XDP_INSIDE, { FROM(THIS_NETWORK), UDP, 5000, 53 }, MARTIAN },
+		{ "in",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = THIS_NETWORK, .dst = POOL, UDP, 53, PORT_LO },
+		  MARTIAN },
+		{ "to another",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = THIS_NETWORK, UDP, 5000, 53 },
+		  UP },
+	};
+
+	settings.unmatched = UNMATCHED_ROUTE;
+	reload_settings();
+	RUN_ROWS(rows);
+}
+
 Test(sources, and_destinations_that_are_link_local_are_never_forwarded)
 {
 	static const struct row rows[] = {

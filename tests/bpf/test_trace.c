@@ -94,7 +94,8 @@ static void append_step(struct text *t, const struct trace_step *s)
 		append_address(t, (uint32_t)(s->a >> 32));
 		append(t, " ");
 		append_address(t, (uint32_t)s->a);
-		append(t, " %u-%u", (unsigned)(s->b >> 16), (unsigned)(s->b & 0xffff));
+		append(t, " %u-%u%s", (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff),
+		       s->b >> 32 ? " draining" : "");
 		break;
 	case TRACE_next_hop:
 	case TRACE_egress:
@@ -256,6 +257,37 @@ Test(trace, tells_each_step_of_a_packet)
 
 	tell_routes();
 	expect_traced(rows, sizeof(rows) / sizeof(*rows));
+}
+
+static void set_up_drains(void)
+{
+	settings.drains = 1;
+	set_up_traced();
+}
+
+Test(trace, tells_that_a_mapping_drains, .init = set_up_drains)
+{
+	static const struct traced rows[] = {
+		{ "opens",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 7000, 53, LONG },
+		  "received 10.0.0.2:7000 198.51.100.7:53; next-hop tout 0 1500; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3992; "
+		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
+		{ "an answer",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(7000, 2), LONG },
+		  "received 198.51.100.7:53 203.0.113.0:3992; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047 draining; way-in tin 0 1500; "
+		  "session 3992; rewritten 198.51.100.7:53 10.0.0.2:7000; redirect tin; "
+		  "end 4" },
+	};
+	const struct prefix all = { ADDR(10, 0, 0, 0), 24 }, out = { POOL, 30 };
+
+	tell_routes();
+	expect_traced(rows, 1);
+	cr_assert_eq(mappings_retire(mappings, all, out, 600), 0);
+	expect_traced(rows + 1, 1);
 }
 
 /* As two gateways would translate it: first the source, then the destination. */

@@ -113,7 +113,7 @@ class Flows:
         return [flow for flow in self.flows if flow.came["down"]]
 
     def wait_until_all_work(self):
-        wait_for(lambda: len(self.answered()) == len(self.flows), what="an answer in each flow")
+        wait_for(lambda: len(self.answered()) == len(self.flows), 60, "an answer in each flow")
 
     def heard(self, way="down"):
         """Waits for ten more packets of each flow."""

@@ -66,7 +66,7 @@ class Bird:
         shutil.copy(config, self.config)
         self.daemon = Daemon(namespace, directory, "bird", program("usr/sbin/bird"), "-d", "-c", self.config, "-s", self.socket,
                              "-P", directory / "pid")
-        wait_for(lambda: self.daemon.check() and self.socket.exists(), what="BIRD to listen")
+        wait_for(lambda: self.daemon.check() and self.socket.exists(), 60, "BIRD to listen")
 
     def command(self, *words):
         """birdc; its output."""
@@ -116,7 +116,7 @@ class Frr:
                 namespace, directory, name, program(f"usr/lib/frr/{name}"), "-u", "root", "-g", "root", "-f", directory / f"{name}.conf",
                 "-i", directory / f"{name}.pid", "-z", directory / "zserv.api", "--vty_socket", directory, "-A", "127.0.0.1",
                 "-P", "0", "--log", f"file:{directory}/{name}.log", *options, **self.environment))
-            wait_for(lambda: self.daemons[-1].check() and (directory / f"{name}.vty").exists(), what=f"{name} to listen")
+            wait_for(lambda: self.daemons[-1].check() and (directory / f"{name}.vty").exists(), 60, f"{name} to listen")
         said = self.vtysh("-b")
         assert "%" not in said, said
 

@@ -72,7 +72,7 @@ class Gateway:
         mark = Ether(src=MARK_MAC, dst=IN_MAC) / IP(src=MARK_HOST, dst=MARK_SERVER) / UDP(sport=7, dport=7) / b"mark"
         self.wires["in0"].send(mark)
         came = {n: [] for n in self.wires}
-        end = time.monotonic() + wire.PATIENCE
+        end = time.monotonic() + agent_module.PATIENCE
         while True:
             assert time.monotonic() < end, "the mark did not come out"
             frame = self.wires["out0"].receive(0.2)

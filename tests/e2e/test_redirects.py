@@ -22,7 +22,8 @@ def gro(lab, how):
 
 
 def says(lab, text, times=1):
-    wait_for(lambda: lab.agent.log_text().count(text) >= times, what=f"{text!r} in the log")
+    # A link is tried again after 5 s, then after twice as long each time.
+    wait_for(lambda: lab.agent.log_text().count(text) >= times, 60, f"{text!r} in the log")
 
 
 def both_ways(lab, host, port):

@@ -166,7 +166,7 @@ class Network:
         def up():
             return [len(re.findall(r" Up ", bird.command("show", "bfd", "sessions"))) for bird in self.birds]
 
-        wait_for(lambda: up() == wanted, 30, "sessions of BFD", 0.05)
+        wait_for(lambda: up() == wanted, 60, "sessions of BFD", 0.05)
 
     def bfd_since(self, *numbers):
         """

@@ -68,12 +68,18 @@ void follow_routes(void)
 	followed = true;
 }
 
-/* What the agent excludes: pools, and destinations that are not translated. */
+/* What the agent excludes: pools, also those that drain, and destinations that are not translated. */
 static size_t excluded(struct prefix *ret)
 {
 	size_t n = 0;
 
 	for (int number = mappings_next(mappings, 0); number >= 0; number = mappings_next(mappings, number + 1)) {
+		const struct geometry *g = &mappings_get(mappings, number)->geo;
+
+		ret[n++] = (struct prefix){ g->out_base, g->out_plen };
+	}
+	for (int number = mappings_next_retired(mappings, 0); number >= 0;
+	     number = mappings_next_retired(mappings, number + 1)) {
 		const struct geometry *g = &mappings_get(mappings, number)->geo;
 
 		ret[n++] = (struct prefix){ g->out_base, g->out_plen };

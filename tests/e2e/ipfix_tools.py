@@ -13,7 +13,7 @@ from scapy.utils import wrpcap
 from ipfix_decode import Decoder
 
 PORT = 4739
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Collector:

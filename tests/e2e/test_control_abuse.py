@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from agent import wait_for
+
 PROMPT = 2.0  # seconds within which an honest client is served whatever others do
 
 
@@ -155,7 +157,4 @@ def test_descriptors_do_not_leak(running_lab):
         agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.0/28")
         agent.ctl("mapping", "del", "10.9.0.0/24", "1.1.9.0/28")
     assert_served(agent)
-    end = time.monotonic() + 5
-    while descriptors() > before + 2 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert descriptors() <= before + 2
+    wait_for(lambda: descriptors() <= before + 2, what="descriptors to be closed")

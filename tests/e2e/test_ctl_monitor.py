@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -25,11 +26,11 @@ class Monitor:
     """A detnatctl monitor, read line by line."""
 
     def __init__(self, agent, *arguments, options=("-j",)):
-        # Events before the agent has the request are not told, so it is awaited.
-        before = len(clients(agent))
         self.process = isolation.popen(CTL, "-s", agent.socket, *options, "monitor", *arguments, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, bufsize=0)
-        wait_for(lambda: len(clients(agent)) > before, what="the connection of the monitor")
+        # Events before the agent has the request are not told. The monitor waits for its answer once it is sent, and the agent
+        # reads it before a later one.
+        wait_for(lambda: waits_for_an_answer(self.process), what="the monitor to send its request")
         agent.ctl("status")
         self.text = b""
         self.json = "-j" in options
@@ -56,6 +57,12 @@ class Monitor:
         self.process.wait(PATIENCE)
         self.process.stdout.close()
         self.process.stderr.close()
+
+
+def waits_for_an_answer(process):
+    """Whether the process sleeps in poll() or in a read from a Unix socket, by the kernel's name of the place."""
+    place = pathlib.Path(f"/proc/{process.pid}/wchan").read_text()
+    return "poll" in place or "unix_stream_read" in place
 
 
 def clients(agent):
@@ -162,6 +169,7 @@ def test_sessions_are_told_while_a_monitor_asks_and_no_longer(lab):
             return it.line(0.2)
 
         event = json.loads(wait_for(told, what="the first session"))
+        lab.open_udp(host, dport=next(ports))  # stays
         src = block_of(host.addr).first_choice(5000)
         assert (event["event"], event["proto"], event["in_addr"]) == ("session-opened", "udp", host.addr)
         assert ((event["out_addr"], event["out_port"]), event["ext_addr"]) == (src, SERVER)

@@ -368,7 +368,7 @@ def test_a_firewall_restart_does_not_remove_the_table(lab, owner, change):
         assert sniffer.count(octets) == [0]
         change(lab)
         if not kept:
-            (text,) = wait_for(lambda: troubles(lab), 2, "the agent to tell")
+            (text,) = wait_for(lambda: troubles(lab), what="the agent to tell")
             assert "another program has changed the guard's table" in text and text in lab.agent.log_text()
         assert interfaces(lab) == ["in0", "out0"]
         (between,) = sniffer.count(octets)

@@ -153,6 +153,6 @@ def test_created_and_deleted_pair_up(lab, end, mapping, quota):
         lab.agent.ctl("mapping", "del", mapping["in"], mapping["out"])
         # Sessions that end with their mapping are reported while its memory is freed.
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: paired(*created_and_deleted(collector)), 5)
+            wait_for(lambda: paired(*created_and_deleted(collector)))
         created, deleted = created_and_deleted(collector)
         assert paired(created, deleted), f"never deleted: {created - deleted}; never created: {deleted - created}"

@@ -12,6 +12,7 @@ from scapy.layers.l2 import Ether
 
 from agent import wait_for
 from lab import ROUTER, ROUTER_MAC, Host
+from wire import PATIENCE
 
 OTHER, OTHER_MAC = "198.51.100.253", "02:00:00:00:02:fd"
 INNER, INNER_MAC = "10.0.0.250", "02:00:00:00:01:fa"
@@ -46,13 +47,17 @@ def held_by(lab):
     return routes(lab)["held_by"]
 
 
-def sent_to(lab, host, dst, receiver=None):
-    """The MAC address that a packet of the host to an address leaves to, or None."""
-    receiver = receiver or lab.outside
-    receiver.drain()
+def sent_to(lab, host, dst, patience=0.5):
+    """The MAC address that a packet of the host to an address leaves to; None if it does not within `patience`."""
+    lab.outside.drain()
     lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=53), dst))
-    frame = receiver.receive(0.5)
+    frame = lab.outside.receive(patience)
     return Ether(frame).dst if frame else None
+
+
+def leaves_to(lab, host, dst):
+    """The same of a packet that has to leave, however late a busy machine is."""
+    return sent_to(lab, host, dst, PATIENCE)
 
 
 def test_changes_are_followed_at_once(routed):
@@ -141,7 +146,7 @@ def test_the_way_in_follows_routes_too(routed):
 def test_discarded_destinations_are_not_forwarded(routed):
     """A throw route ends the look-up in `main`, and no other table has a route."""
     host = routed.host()
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC
     for kind in ("blackhole", "unreachable", "prohibit", "throw"):
         routed.gateway.ip("route", "add", kind, "203.0.113.0/24")
         wait_for(lambda: sent_to(routed, host, FAR) is None, what=f"{kind} to be obeyed")
@@ -151,14 +156,14 @@ def test_discarded_destinations_are_not_forwarded(routed):
 
 def test_what_the_copy_cannot_say_holds_it(routed):
     host = routed.host()
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC
     routed.gateway.batch(f"route add default via {OTHER} table 100", f"rule add from {host.addr} table 100")
     wait_for(lambda: sent_to(routed, host, FAR) == OTHER_MAC, what="the rule to be followed")
     assert held_by(routed) == ["rules"]
     assert "the kernel is asked: rules" in routed.agent.text("status")
     routed.gateway.ip("rule", "del", "from", host.addr, "table", "100")
     wait_for(lambda: in_force(routed), what="the copy to be in force again")
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC
     routed.gateway.sysctl("net.ipv4.ip_forward_use_pmtu", 1)
     wait_for(lambda: held_by(routed) == ["path-mtu"], what="path MTUs to hold the copy")
     routed.gateway.sysctl("net.ipv4.ip_forward_use_pmtu", 0)
@@ -168,7 +173,7 @@ def test_what_the_copy_cannot_say_holds_it(routed):
     assert sent_to(routed, host, FAR) is None
     routed.gateway.sysctl("net.ipv4.conf.in0.forwarding", 1)
     wait_for(lambda: in_force(routed), what="the copy to be in force again")
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC
 
 
 def test_what_is_left_to_the_kernel_is_told(routed):
@@ -179,8 +184,8 @@ def test_what_is_left_to_the_kernel_is_told(routed):
     left = routes(routed)["left_to_kernel"]
     assert {name: left[name] for name in ("multipath", "mtu_lock", "type")} == {"multipath": 1, "mtu_lock": 1, "type": 1}
     host = routed.host()
-    assert sent_to(routed, host, "203.0.2.1") == OTHER_MAC
-    assert sent_to(routed, host, "203.0.4.1") == OTHER_MAC
+    assert leaves_to(routed, host, "203.0.2.1") == OTHER_MAC
+    assert leaves_to(routed, host, "203.0.4.1") == OTHER_MAC
     assert "3 left to the kernel" in routed.agent.text("status")
 
 
@@ -198,23 +203,24 @@ def test_a_pool_that_holds_a_gateway_is_refused(routed):
 
 def test_without_the_agent_the_kernel_is_asked_within_a_second(routed):
     host = routed.host()
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC
     routed.agent.kill()
-    begin = time.monotonic()
     routed.gateway.ip("route", "replace", "default", "via", OTHER)
-    wait_for(lambda: sent_to(routed, host, FAR) == OTHER_MAC, what="the kernel's route to be used")
-    # A second for the lease, and one for what is cached by destination.
-    assert time.monotonic() - begin < 2.5
+    begin = sent = time.monotonic()
+    while (went := leaves_to(routed, host, FAR)) != OTHER_MAC:
+        # A second for the lease, and one for what is cached by destination.
+        assert went == ROUTER_MAC and sent - begin < 2.5
+        sent = time.monotonic()
     routed.agent.start()
     wait_for(lambda: in_force(routed), what="the copy to come into force")
-    assert sent_to(routed, host, FAR) == OTHER_MAC
+    assert leaves_to(routed, host, FAR) == OTHER_MAC
     routed.gateway.ip("route", "replace", "default", "via", ROUTER)
     wait_for(lambda: sent_to(routed, host, FAR) == ROUTER_MAC, what="the change to be followed")
 
 
 def test_new_pools_and_bypassed_destinations_leave_the_copy(routed):
     host = routed.host()
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC
     routed.agent.write(bypass=["203.0.113.0/24"])
     routed.agent.hang_up()
 
@@ -242,4 +248,4 @@ def test_an_interface_that_goes_down_takes_its_routes_along(routed):
     routed.gateway.ip("link", "set", "out1", "down")
     wait_for(lambda: sent_to(routed, host, FAR) == ROUTER_MAC, what="the default route to be used")
     routed.gateway.ip("link", "set", "out1", "up")
-    assert sent_to(routed, host, FAR) == ROUTER_MAC
+    assert leaves_to(routed, host, FAR) == ROUTER_MAC

@@ -112,22 +112,26 @@ static bool may_be_same(uint64_t cookie, uint64_t other)
 }
 
 struct search {
-	const char *text;     /* net:[INODE] */
-	uint64_t cookie;      /* 0: unknown */
+	const char *text; /* net:[INODE] */
+	struct identity identity;
 	char where[PATH_MAX]; /* a path that refers to it */
 	bool blind;	      /* some place could not be read */
 };
 
-/* Whether a path refers to the namespace that is sought, and not to another that has its inode now. */
-static bool is_sought(struct search *s, const char *path)
+/*
+ * Whether a path that refers to the inode may refer to the namespace that is sought, and not to another that has the
+ * inode now. Something else may be mounted over it.
+ */
+static bool is_sought(const struct search *s, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat found;
 
-	return fd < 0 || may_be_same(s->cookie, cookie_of(fd));
+	return fd < 0 || fstat(fd, &found) || found.st_ino != s->identity.inode ||
+	       may_be_same(s->identity.cookie, cookie_of(fd));
 }
 
-/* Looks for a mount of the namespace in a process's mountinfo (proc_pid_mountinfo(5)): fields 4 and 5, root and point.
- */
+/* Looks for a mount of the namespace in a process's mountinfo (proc_pid_mountinfo(5)), by fields 4 and 5. */
 static bool search_mounts(struct search *s, const char *process)
 {
 	char *line = NULL, root[64], point[PATH_MAX / 2], path[PATH_MAX];
@@ -246,7 +250,7 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, &p) <= 0 || is_same(&p.identity, &own))
 		return 0;
 	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
-	s.cookie = p.identity.cookie;
+	s.identity = p.identity;
 	/* Its inode has been reused. */
 	if (p.identity.inode == own.inode || strcmp(p.identity.boot, own.boot)) {
 		*ret_gone = true;

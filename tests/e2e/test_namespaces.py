@@ -44,6 +44,15 @@ def test_another_namespace_is_refused_and_nothing_is_changed(lab, options, agent
         assert len(lab.sessions(host.addr)) == 1
 
 
+def test_a_namespace_that_another_is_mounted_over_is_still_there(lab):
+    agent = lab.start()
+    agent.kill()
+    isolation.run("mount", "--bind", lab.outside_ns.path, lab.gateway.path)
+    lab.at_end(isolation.unmount, lab.gateway.path)
+    result = elsewhere(lab, "--detach")
+    assert result.status == 1 and "belongs to another network namespace, net:[" in result.err, result
+
+
 def leave_pins_behind(lab):
     """Pins of a deleted namespace: the agent is killed, and another namespace replaces its own."""
     agent = lab.start()

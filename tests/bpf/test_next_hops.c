@@ -77,6 +77,23 @@ Test(next_hops, which_neighbours_are_used_is_told)
 	expect_used(outside_ifindex, AF_INET6, "fe80::4", 1, "by IPv6");
 }
 
+/* Where a packet to FAR goes by the neighbour: the router, one that took its place, and none. */
+static const struct row ways[] = {
+	{ "by the router",
+	  XDP_INSIDE,
+	  { TO(FAR) },
+	  REDIRECT_XDP,
+	  { SENT_TO(ROUTER), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+	  REASON_in2out_translated },
+	{ "by another station",
+	  XDP_INSIDE,
+	  { TO(FAR) },
+	  REDIRECT_XDP,
+	  { SENT_TO(NOBODY), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+	  REASON_in2out_translated },
+	{ "by the kernel, which resolves it", XDP_INSIDE, { TO(FAR) }, PASS_XDP, {}, REASON_passed_untranslated },
+};
+
 static void set_up_short_second(void)
 {
 	settings.hz = 64;
@@ -86,27 +103,12 @@ static void set_up_short_second(void)
 /* A second is a tick here. A neighbour that has changed, without a word to the datapath, is found after that. */
 Test(next_hops, hold_for_a_second, .init = set_up_short_second)
 {
-	static const struct row rows[] = {
-		{ "by the router",
-		  XDP_INSIDE,
-		  { TO(FAR) },
-		  REDIRECT_XDP,
-		  { SENT_TO(ROUTER), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
-		  REASON_in2out_translated },
-		{ "by another station",
-		  XDP_INSIDE,
-		  { TO(FAR) },
-		  REDIRECT_XDP,
-		  { SENT_TO(NOBODY), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
-		  REASON_in2out_translated },
-	};
-
 	stay_on_one_core();
-	run_rows(rows, 1);
+	run_rows(ways, 1);
 	run("ip neigh replace 198.51.100.7 lladdr 02:00:00:00:00:09 dev tout");
 	next_tick();
 	next_tick();
-	run_rows(rows + 1, 1);
+	run_rows(ways + 1, 1);
 }
 
 /* From the first answer on the way to the subscriber is known; what is one octet too long is cut up by the kernel. */
@@ -151,35 +153,14 @@ Test(next_hops, are_for_packets_that_fit)
 /* The same at once, where the agent has seen that it changed. */
 Test(next_hops, hold_for_an_epoch)
 {
-	static const struct row rows[] = {
-		{ "by the router",
-		  XDP_INSIDE,
-		  { TO(FAR) },
-		  REDIRECT_XDP,
-		  { SENT_TO(ROUTER), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
-		  REASON_in2out_translated },
-		{ "by another station",
-		  XDP_INSIDE,
-		  { TO(FAR) },
-		  REDIRECT_XDP,
-		  { SENT_TO(NOBODY), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
-		  REASON_in2out_translated },
-		{ "by the kernel, which resolves it",
-		  XDP_INSIDE,
-		  { TO(FAR) },
-		  PASS_XDP,
-		  {},
-		  REASON_passed_untranslated },
-	};
-
 	stay_on_one_core();
-	run_rows(rows, 1);
+	run_rows(ways, 1);
 	run("ip neigh replace 198.51.100.7 lladdr 02:00:00:00:00:09 dev tout");
 	datapath_raise_epoch(&datapath);
-	run_rows(rows + 1, 1);
+	run_rows(ways + 1, 1);
 	run("ip neigh del 198.51.100.7 dev tout");
 	datapath_raise_epoch(&datapath);
-	run_rows(rows + 2, 1);
+	run_rows(ways + 2, 1);
 }
 
 static void set_device(uint32_t ifindex, uint8_t roles, uint8_t flags)

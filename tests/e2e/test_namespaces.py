@@ -53,13 +53,25 @@ def test_a_namespace_that_another_is_mounted_over_is_still_there(lab):
     assert result.status == 1 and "belongs to another network namespace, net:[" in result.err, result
 
 
+def enter_another(lab):
+    """A new namespace takes the place of the agent's own, which was deleted."""
+    lab.gateway = lab.agent.namespace = netns.Namespace("new-" + lab.gateway.name)
+
+
+def assert_taken_over(lab):
+    lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
+    lab.gateway.sysctl("net.ipv4.ip_forward", 1)
+    lab.agent.start()
+    assert "its network namespace is gone" in lab.agent.log_text()
+
+
 def leave_pins_behind(lab):
     """Pins of a deleted namespace: the agent is killed, and another namespace replaces its own."""
     agent = lab.start()
     lab.open_udp(lab.host("10.0.0.9"))
     agent.kill()
     lab.gateway.delete()
-    lab.gateway = agent.namespace = netns.Namespace("new-" + lab.gateway.name)
+    enter_another(lab)
     return agent
 
 
@@ -76,11 +88,8 @@ def test_pins_of_a_namespace_whose_inode_another_has_now_are_taken_over(lab):
             break
         # The kernel has not taken the old one away yet, or has given its inode to another test.
         time.sleep(0.05)
-    lab.gateway = agent.namespace = netns.Namespace("new-" + lab.gateway.name)
-    lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
-    lab.gateway.sysctl("net.ipv4.ip_forward", 1)
-    agent.start()
-    assert "its network namespace is gone" in agent.log_text()
+    enter_another(lab)
+    assert_taken_over(lab)
 
 
 def test_pins_of_a_deleted_namespace_are_removed_and_no_interface_is_touched(lab):
@@ -99,10 +108,7 @@ def test_pins_of_a_deleted_namespace_are_removed_and_no_interface_is_touched(lab
 
 def test_a_start_takes_over_pins_of_a_deleted_namespace(lab):
     agent = leave_pins_behind(lab)
-    lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
-    lab.gateway.sysctl("net.ipv4.ip_forward", 1)
-    agent.start()
-    assert "its network namespace is gone" in agent.log_text()
+    assert_taken_over(lab)
     assert agent.ctl("status")["sessions"] == 1
     agent.restart()
     assert agent.log_text().count("its network namespace is gone") == 1

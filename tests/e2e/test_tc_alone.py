@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Interfaces without XDP: by configuration, by need, one of them alone, without an Ethernet header."""
 
-import os
 import pathlib
 import shutil
-import signal
 import subprocess
 
 import pytest
+import strace
 from agent import AGENT, wait_for
 from lab import Host, SERVER, block_of
 from scapy.layers.inet import IP, TCP, UDP
 from test_ctl_trace import ends, seen, steps, traces
 from test_history import attach_foreign_program
-from test_troubles import signal_state
 from tun import Tun
 
 
@@ -305,13 +303,12 @@ def test_detach_finds_programs_whose_pins_are_gone(lab, killed):
 
 def test_detach_gives_the_kernel_time_to_notice_that_pins_are_gone(lab, killed):
     pins = elsewhere(killed)
-    detach = lab.gateway.popen("strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=clock_nanosleep",
-                               "-e", "inject=clock_nanosleep:delay_enter=60000000:when=1", AGENT, "--detach", "-c", killed.path,
+    detach = lab.gateway.popen(*strace.prefix("clock_nanosleep", "delay_enter"), AGENT, "--detach", "-c", killed.path,
                                stdout=subprocess.PIPE, text=True)
     # The number of the system call in which it is held, on x86 and on ARM.
     wait_for(lambda: pathlib.Path(f"/proc/{detach.pid}/syscall").read_text().split()[0] in ("230", "115"), what="the command to wait")
     shutil.rmtree(pins)
-    os.kill(signal_state(detach.pid, "TracerPid", 10), signal.SIGKILL)
+    strace.let_go(detach.pid)
     assert detach.communicate(timeout=20)[0] == "detached\n"
     assert carrying(lab) == NOTHING
 

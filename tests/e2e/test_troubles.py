@@ -17,6 +17,7 @@ import typing
 import pytest
 
 import isolation
+import strace
 from agent import AGENT, CTL, execute, wait_for
 from lab import MAPPING
 
@@ -240,27 +241,19 @@ def test_a_storm_of_reloads_with_a_bad_file_is_logged_a_few_times(lab):
 # ---- signals
 
 
-def signal_state(pid, key, base=16):
-    for line in open(f"/proc/{pid}/status", encoding="ascii"):
-        if line.startswith(key):
-            return int(line.split()[1], base)
-    return 0
-
-
 @contextlib.contextmanager
 def held_back(agent, number):
     """A start that goes on, once it blocks the signal, when the block ends."""
-    agent.prefix = ("strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=rt_sigprocmask",
-                    "-e", "inject=rt_sigprocmask:delay_exit=60000000:when=1")
+    agent.prefix = strace.prefix("rt_sigprocmask", "delay_exit")
     agent.launch()
     agent.prefix = ()
     pid, bit = agent.process.pid, 1 << (number - 1)
-    wait_for(lambda: signal_state(pid, "SigBlk") & bit, what="signals to be held back")
-    assert not signal_state(pid, "SigCgt") & bit
+    wait_for(lambda: strace.status(pid, "SigBlk", 16) & bit, what="signals to be held back")
+    assert not strace.status(pid, "SigCgt", 16) & bit
     try:
         yield
     finally:
-        os.kill(signal_state(pid, "TracerPid", 10), signal.SIGKILL)
+        strace.let_go(pid)
 
 
 def test_a_signal_right_after_the_start_is_not_lost(lab):
@@ -354,24 +347,10 @@ def test_a_restart_continues_without_a_usable_state_directory(lab):
     assert len(lab.sessions(host.addr)) == 2
 
 
-@contextlib.contextmanager
-def held(pid, call):
-    """A system call of the process takes until the block ends."""
-    tracer = isolation.popen("strace", "-f", "-q", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:delay_enter=60000000",
-                             "-p", str(pid), stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: "TracerPid:\t0" not in open(f"/proc/{pid}/status", encoding="ascii").read(), what="strace")
-        yield
-    finally:
-        # Asked to end, it would wait for the call.
-        tracer.kill()
-        tracer.wait()
-
-
 def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
     """A change takes effect after fsync, at the time that the history records."""
     agent = lab.start()
-    with held(agent.process.pid, "fsync"):
+    with strace.held(agent.process.pid, "fsync"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
         assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
@@ -394,7 +373,7 @@ def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
 
 def test_an_end_in_the_middle_of_a_change_undoes_it(lab):
     agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # leak detection needs ptrace, which strace uses
-    with held(agent.process.pid, "fsync"):
+    with strace.held(agent.process.pid, "fsync"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
         agent.process.send_signal(signal.SIGTERM)

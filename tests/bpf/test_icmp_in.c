@@ -216,7 +216,6 @@ Test(icmp_in, what_is_about_no_session_is_dropped)
 	cr_expect_eq(counted(REASON_sent_icmp_ttl), 0);
 }
 
-/* One octet of the frame is another; offsets are from the start of the quote. */
 /* Makes the checksum of an ICMP message right. */
 static void sum_icmp(uint8_t *frame)
 {
@@ -228,6 +227,7 @@ static void sum_icmp(uint8_t *frame)
 	frame[37] = (uint8_t)check;
 }
 
+/* One octet of the frame is another; offsets are from the start of the quote. */
 Test(icmp_in, malformed_quotes_are_dropped)
 {
 	static const struct {

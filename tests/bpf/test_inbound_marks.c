@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What is noted beside a session with endpoint-independent filtering: who has opened it, and that it was displaced. */
+/* Notes beside sessions with endpoint-independent filtering: which side opened each, and that it was displaced. */
 #include <stdlib.h>
 
 #include <criterion/criterion.h>

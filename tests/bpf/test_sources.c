@@ -281,8 +281,7 @@ Test(sources, in_no_mapping_are_routed_or_dropped_as_unmatched_says)
 	RUN_ROWS(strict);
 }
 
-/* RFC 3927 section 7, even where routes would take them. */
-/* Nor where a mapping has them and an agent vouches for others of its addresses. */
+/* Not where a mapping has them and an agent vouches for others of its addresses, either. */
 Test(sources, that_are_link_local_are_not_forwarded_for_a_mapping)
 {
 	static const struct row rows[] = {
@@ -336,6 +335,7 @@ Test(sources, of_this_network_are_never_forwarded)
 	RUN_ROWS(rows);
 }
 
+/* RFC 3927 section 7, even where routes would take them. */
 Test(sources, and_destinations_that_are_link_local_are_never_forwarded)
 {
 	static const struct row rows[] = {

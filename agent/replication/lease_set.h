@@ -8,8 +8,6 @@
 
 #include "tables/portmap_table.h"
 
-#define LEASE_LISTS 4096U
-
 struct known_lease {
 	struct portmap lease;
 	uint32_t round; /* in which it was last seen */
@@ -24,7 +22,7 @@ struct lease_set {
 	uint32_t room;
 	uint32_t n;
 	uint32_t free;
-	uint32_t head[LEASE_LISTS];
+	uint32_t *head; /* of lists by hash, as many as there is room */
 };
 
 void lease_set_free(struct lease_set *s);
@@ -32,7 +30,7 @@ void lease_set_free(struct lease_set *s);
 /* NULL: none. Valid until the next addition. */
 struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct endpoint out);
 
-/* Adds one that is not there, with nothing but its key. NULL: no memory, or MAX_PORTMAPS_ALL are there. */
+/* Adds one that is not there, with nothing but its key. NULL: no memory, or MAX_LEASES are there. */
 struct known_lease *lease_set_add(struct lease_set *s, uint8_t proto, struct endpoint out);
 
 /* The first, or after `before` the next; the one before may be deleted meanwhile. NULL: no more. */

@@ -31,7 +31,7 @@ static void set_up(void)
 	connect_gateways(&a, &b);
 }
 
-TestSuite(copying_leases, .init = set_up, .fini = pair_free, .timeout = 60);
+TestSuite(copying_leases, .init = set_up, .fini = pair_free, .timeout = 300);
 
 static uint64_t now_s(void)
 {

@@ -68,6 +68,7 @@ def test_what_a_client_does_at_the_other_gateway_is_so_at_both_and_a_whole_copy_
     wait_both(gateways, {80: 600, 81: 1200, 82: 300})
     for lab in gateways.labs:
         lab.agent.check()
+        assert lab.agent.ctl("who", ":".join(map(str, out[80])))["in_addr"] == HOST
 
 
 @pytest.mark.parametrize("loses", ["nothing", "the agent", "its tables"])

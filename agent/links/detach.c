@@ -61,8 +61,8 @@ static bool any_orphan(void)
 }
 
 /*
- * Detaches programs without pins. Nothing is touched unless it is recognised as an orphan: the pin path may be wrong, and
- * the datapath intact under another.
+ * Detaches programs without pins. Nothing is touched unless it is recognised as an orphan: the pin path may be wrong,
+ * and the datapath intact under another.
  */
 static int detach_orphans(const char *pin_path, bool *ret_found, struct error *err)
 {

@@ -45,9 +45,11 @@ void copying_free(struct copying *c);
 void copying_set_limits(struct copying *c, const struct copying_limits *limits);
 
 struct portmaps;
-/* Has leases of PCP be exchanged, too; they must outlive the struct. Whose they are says each portmap, for the next
- * agent. */
-void copying_set_portmaps(struct copying *c, struct portmaps *portmaps);
+/*
+ * From now on leases of PCP are exchanged, too; the portmaps must outlive the struct. lease_stamps: a map as of
+ * lease_stamps_open(), or -1; the struct closes it.
+ */
+void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps);
 
 /* Removes the marks of an agent that no longer has peers. */
 void copying_forget(const char *state_file);

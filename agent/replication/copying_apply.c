@@ -441,10 +441,8 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	int e, f;
 
 	copied_mappings_sync(c);
-	if (type == WIRE_WHOLE_END && !length) {
-		copied_leases_whole_ended(c, peer);
+	if (type == WIRE_WHOLE_END && !length)
 		copied_overflow_whole_ended(c, peer);
-	}
 	if (type == WIRE_WHOLE_END)
 		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)

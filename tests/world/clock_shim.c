@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Loaded before the programs of a world: shifts CLOCK_REALTIME by the seconds in the file $CLOCK_SHIFT, and tells a timer
- * set with TFD_TIMER_CANCEL_ON_SET of each step, as the kernel would: the world writes into the eventfd that stands for the
- * timer. The boot id is what $BOOT_ID has.
+ * Loaded before the programs of a world: shifts CLOCK_REALTIME by the seconds in the file $CLOCK_SHIFT, and tells a
+ * timer set with TFD_TIMER_CANCEL_ON_SET of each step, as the kernel would: the world writes into the eventfd that
+ * stands for the timer. The boot id is what $BOOT_ID has.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,7 +58,7 @@ int gettimeofday(struct timeval *restrict ret, void *restrict zone)
 
 	(void)zone;
 	clock_gettime(CLOCK_REALTIME, &now);
-	*ret = (struct timeval){now.tv_sec, now.tv_nsec / 1000};
+	*ret = (struct timeval){ now.tv_sec, now.tv_nsec / 1000 };
 	return 0;
 }
 
@@ -99,7 +99,7 @@ ssize_t read(int fd, void *octets, size_t length)
 	ssize_t r;
 
 	if (!real)
-		real = (ssize_t (*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
+		real = (ssize_t(*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
 	r = real(fd, octets, length);
 	if (r > 0 && fd + 1 == page->timer) {
 		errno = ECANCELED;

@@ -6,6 +6,7 @@
 #include "base/interface_pattern.h"
 #include "base/log.h"
 #include "change/preflight.h"
+#include "host/memory.h"
 #include "links/route_next_hops.h"
 #include "tables/mappings.h"
 
@@ -84,16 +85,19 @@ static uint64_t overflow_memory(const struct config *c)
 	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD;
 }
 
-#define MEMORY_TEXT 32
+/*
+ * Memory of a table full of leases: two entries of the kernel's and a record of the agent's for each, and list heads of
+ * both maps.
+ */
+#define LEASE_OCTETS (2 * 128U + 176U)
 
-/* MiB are rounded up, so that a message never says "needs 0 MiB". */
-static const char *memory_format(uint64_t octets, char text[static MEMORY_TEXT])
+static uint64_t lease_memory(uint32_t leases)
 {
-	if (octets >= 1U << 30)
-		snprintf(text, MEMORY_TEXT, "%.1f GiB", (double)octets / (1U << 30));
-	else
-		snprintf(text, MEMORY_TEXT, "%" PRIu64 " MiB", (octets + (1U << 20) - 1) >> 20);
-	return text;
+	uint64_t heads = 1;
+
+	while (heads < PORTMAP_ROOM(leases))
+		heads *= 2;
+	return (uint64_t)leases * LEASE_OCTETS + 3 * heads * OVERFLOW_HEAD;
 }
 
 /* Whether the tables of a mapping exist already. */
@@ -104,7 +108,7 @@ static bool has_tables(const struct check *k, const struct config_mapping *m)
 	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m);
 }
 
-static uint64_t binding_memory(const struct config *c, const struct config_mapping *m)
+uint64_t config_binding_memory(const struct config *c, const struct config_mapping *m)
 {
 	struct geometry g;
 
@@ -113,11 +117,14 @@ static uint64_t binding_memory(const struct config *c, const struct config_mappi
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }
 
-static int check_memory(const struct check *k)
+/* What the tables of all subscribers together need that the running configuration does not have: the overflow, leases.
+ */
+static int check_common_memory(const struct check *k, uint64_t available, uint64_t *ret_needed)
 {
 	const struct config *c = k->config;
-	uint64_t available = memory_available(), needed = 0;
-	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
+	uint32_t leases = config_pcp_leases(c);
+	uint64_t needed = 0;
+	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT], own_text[MEMORY_TEXT];
 
 	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
 		needed = overflow_memory(c);
@@ -125,6 +132,27 @@ static int check_memory(const struct check *k)
 		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
 				     "%u sessions need %s of memory, %s are free", c->overflow_sessions,
 				     memory_format(needed, needed_text), memory_format(available, available_text));
+	if (c->pcp.enabled && (!k->running || config_pcp_leases(k->running) < leases))
+		needed += lease_memory(leases);
+	if (needed > available)
+		return config_refuse(k->err, -ENOMEM, k->name, config_line(c, "pcp.max_leases"), "pcp.max_leases",
+				     "%u leases need %s of memory, with what comes before it %s; %s are free; a lower "
+				     "max_leases makes their table smaller",
+				     leases, memory_format(lease_memory(leases), own_text),
+				     memory_format(needed, needed_text), memory_format(available, available_text));
+	*ret_needed = needed;
+	return 0;
+}
+
+static int check_memory(const struct check *k)
+{
+	const struct config *c = k->config;
+	uint64_t available = memory_available(), needed = 0;
+	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
+	int r = check_common_memory(k, available, &needed);
+
+	if (r)
+		return r;
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
@@ -135,7 +163,7 @@ static int check_memory(const struct check *k)
 			continue;
 		own = prefix_is_none(m->out)
 			      ? 0
-			      : mappings_memory(m->in, config_mapping_slots(c, m)) + binding_memory(c, m);
+			      : mappings_memory(m->in, config_mapping_slots(c, m)) + config_binding_memory(c, m);
 		needed += own;
 		if (needed <= available)
 			continue;

@@ -7,27 +7,6 @@
 #include "base/log.h"
 #include "history/history_private.h"
 
-bool history_waits(const struct history *h)
-{
-	uint64_t first, last;
-
-	return history_index_waits(&h->file.index, &first, &last);
-}
-
-int history_write_confirm(struct history *h, struct error *err)
-{
-	struct clock_reading now = clock_watch_look(&h->watch);
-	struct history_record confirm = { .event = EVENT_CONFIRM };
-	int r;
-
-	/* By the clock as it is now: what it was set by since then is in the records before. */
-	confirm.until = clock_second(now.real_ns - (now.steady_ns - h->effect_ns) + HISTORY_UNDER_WAY_NS);
-	r = history_index_waits(&h->file.index, &confirm.first, &confirm.last) ? history_append(h, &confirm, 1, err)
-									       : 0;
-	h->owes_confirm = r != 0;
-	return r;
-}
-
 int history_confirm(struct history *h, int64_t steady_ns, struct error *err)
 {
 	h->effect_ns = steady_ns;

@@ -18,9 +18,13 @@ void history_mark(struct history *h)
 }
 
 /* Records and mappings without a time get the current one. */
-static void set_time(struct history_record *r, int64_t now)
+static void set_time(struct history_record *r, int64_t now_ns)
 {
+	int64_t now = clock_second(now_ns);
+
 	r->time = now;
+	if (r->event == EVENT_UNDO)
+		r->until = clock_second(now_ns + HISTORY_UNDER_WAY_NS);
 	if (r->mapping.from == TIME_NONE)
 		r->mapping.from = now;
 	if (r->portmap.from == TIME_NONE)
@@ -90,7 +94,7 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 {
 	struct history_index *x = &h->file.index;
 	size_t n_damages = x->n_damages, n_clock;
-	int64_t now = clock_second(clock_watch_look(&h->watch).real_ns);
+	int64_t now_ns = clock_watch_look(&h->watch).real_ns, now = clock_second(now_ns);
 	struct clock_step steps[CLOCK_STEPS];
 	unsigned n_steps = clock_watch_take(&h->watch, steps);
 	_cleanup_free_ struct history_record *all = calloc(CLOCK_STEPS + 1 + n, sizeof(*all));
@@ -101,7 +105,7 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 		if (!n_clock && !n)
 			return 0;
 		for (size_t i = 0; i < n; i++)
-			set_time(&records[i], now);
+			set_time(&records[i], now_ns);
 		r = append(h, all, n_clock, records, n, err);
 	}
 	if (r < 0) {

@@ -96,6 +96,8 @@ struct clock_reading clock_watch_look(struct clock_watch *w)
 		w->last.steady_ns = now.steady_ns;
 	}
 	w->looked = true;
+	if (!w->n_steps)
+		w->told = w->last;
 	pthread_mutex_unlock(&w->lock);
 	return now;
 }
@@ -105,7 +107,7 @@ struct clock_reading clock_watch_last(struct clock_watch *w)
 	struct clock_reading last;
 
 	pthread_mutex_lock(&w->lock);
-	last = w->last;
+	last = w->told;
 	pthread_mutex_unlock(&w->lock);
 	return last;
 }
@@ -143,6 +145,7 @@ unsigned clock_watch_take(struct clock_watch *w, struct clock_step ret[static CL
 	n = w->n_steps;
 	memcpy(ret, w->step, n * sizeof(*ret));
 	w->n_steps = 0;
+	w->told = w->last;
 	pthread_mutex_unlock(&w->lock);
 	return n;
 }

@@ -42,6 +42,7 @@ struct clock_watch {
 	pthread_mutex_t lock;
 	bool looked;
 	struct clock_reading first, last;
+	struct clock_reading told; /* the last one when no step waited */
 	struct clock_step step[CLOCK_STEPS];
 	unsigned n_steps;
 };
@@ -51,7 +52,7 @@ void clock_watch_init(struct clock_watch *w);
 /* Reads the clocks and notes whether the clock was set since the last look. Returns the reading. */
 struct clock_reading clock_watch_look(struct clock_watch *w);
 
-/* The last reading, with the clock as far from the steady one as it was when it was set last. */
+/* The last reading before which no step waits to be taken, as far apart as when the clock was set last. */
 struct clock_reading clock_watch_last(struct clock_watch *w);
 
 /* Notes whether it was set between a reading of an earlier agent, on this boot of the machine, and the first look. */

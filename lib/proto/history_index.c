@@ -321,7 +321,8 @@ static int take_undo(struct history_index *x, const struct history_record *r, st
 	int ret = 0;
 
 	/* The tables were compared with the records. */
-	history_times_settle(&x->times, r->time);
+	at.time = r->until;
+	history_times_settle(&x->times, r->until);
 	if (!r->first || r->last < r->first || r->last >= x->number)
 		return x->lost ? 0 : note_damage(x, "takes back lines that are not before it");
 	for (uint64_t line = r->last; line >= r->first && !ret; line--)

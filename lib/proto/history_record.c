@@ -200,8 +200,6 @@ static void write_body(FILE *out, const struct history_record *r)
 		write_drain(out, r);
 		break;
 	case EVENT_UNDO:
-		fprintf(out, ",\"first\":%" PRIu64 ",\"last\":%" PRIu64, r->first, r->last);
-		break;
 	case EVENT_CONFIRM:
 		fprintf(out, ",\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"until\":\"%s\"", r->first, r->last,
 			time_format(r->until, text));
@@ -372,6 +370,15 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	return cJSON_IsNull(since) || read_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
 }
 
+/* Before format 3 an undo did not tell until when the change may have been in force. */
+static bool read_lines(const cJSON *json, struct history_record *r)
+{
+	r->until = r->time;
+	return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) &&
+	       (r->event == EVENT_UNDO && !cJSON_HasObjectItem(json, "until") ? true
+									      : read_time(json, "until", &r->until));
+}
+
 /* Agents before format 3 looked at the clock once in that many seconds. */
 #define LOOKED_S 60
 
@@ -422,12 +429,8 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	case EVENT_DRAINED:
 		return history_drain_read(json, &r->drain) ? 0 : -EINVAL;
 	case EVENT_UNDO:
-		return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) ? 0 : -EINVAL;
 	case EVENT_CONFIRM:
-		return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) &&
-				       read_time(json, "until", &r->until)
-			       ? 0
-			       : -EINVAL;
+		return read_lines(json, r) ? 0 : -EINVAL;
 	case EVENT_CLOCK:
 		return read_clock(json, r) ? 0 : -EINVAL;
 	default:

@@ -89,7 +89,7 @@ struct history_record {
 	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest time that it can
 			  have read before it was set */
 	int64_t after; /* clock: the earliest that it can have read after that */
-	int64_t until; /* confirm: the lines had taken effect by then */
+	int64_t until; /* confirm: the lines had taken effect by then; undo: and had been taken back */
 	uint64_t first, last; /* undo, confirm: line numbers */
 	uint64_t format;      /* start: as it was read; 0 is written as HISTORY_FORMAT */
 	char host[HOST_TEXT]; /* start */

@@ -178,7 +178,7 @@ Test(history_index, what_is_undone_was_never_there)
 	put_confirm(100);
 	put_change(200, EVENT_DEL, A, 100);
 	put_change(200, EVENT_ADD, B, 200);
-	put((struct history_record){ .time = 250, .event = EVENT_UNDO, .first = 4, .last = 5 });
+	put((struct history_record){ .time = 250, .until = 250, .event = EVENT_UNDO, .first = 4, .last = 5 });
 
 	struct history_index x = read_back();
 
@@ -449,7 +449,7 @@ Test(history_index, a_history_that_contradicts_itself_is_damaged)
 
 	start_anew();
 	put_start(100, TIME_NONE);
-	put((struct history_record){ .time = 100, .event = EVENT_UNDO, .first = 1, .last = 1 });
+	put((struct history_record){ .time = 100, .until = 100, .event = EVENT_UNDO, .first = 1, .last = 1 });
 	x = read_back();
 	cr_expect_eq(x.n_damages, 1);
 	history_index_free(&x);
@@ -459,8 +459,8 @@ Test(history_index, a_history_that_contradicts_itself_is_damaged)
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
 	put_change(110, EVENT_DEL, A, 100);
-	put((struct history_record){ .time = 120, .event = EVENT_UNDO, .first = 3, .last = 3 });
-	put((struct history_record){ .time = 130, .event = EVENT_UNDO, .first = 3, .last = 3 });
+	put((struct history_record){ .time = 120, .until = 120, .event = EVENT_UNDO, .first = 3, .last = 3 });
+	put((struct history_record){ .time = 130, .until = 130, .event = EVENT_UNDO, .first = 3, .last = 3 });
 	x = read_back();
 	cr_expect_eq(x.n_damages, 1);
 	cr_expect_eq(x.damages[0].line, 5);
@@ -551,7 +551,7 @@ Test(history_index, after_damage_what_is_taken_back_was_never_there)
 		put_start(100, TIME_NONE);
 		put((struct history_record){ .time = 110, .event = EVENT_STOP });
 		put_change(200, EVENT_ADD, A, 200);
-		put((struct history_record){ .time = 201, .event = EVENT_UNDO, .first = 3, .last = 3 });
+		put((struct history_record){ .time = 201, .until = 201, .event = EVENT_UNDO, .first = 3, .last = 3 });
 		put_change(500, EVENT_ADD, B, 500);
 		put_confirm(500);
 		put((struct history_record){ .time = 900, .event = EVENT_DAILY, .mappings = &b, .n_mappings = 1 });

@@ -51,6 +51,12 @@ struct portmaps;
  */
 void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps);
 
+/*
+ * Marks go on in memory alone where a file cannot be written. Tries to have them in files again: 0: they are; -errno:
+ * why not, of *ret_path. To be called now and then.
+ */
+int copying_marks(struct copying *c, const char **ret_path);
+
 /* Removes the marks of an agent that no longer has peers. */
 void copying_forget(const char *state_file);
 

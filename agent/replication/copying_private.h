@@ -146,6 +146,9 @@ static inline struct copied_mapping *copied_mapping(struct copying *c, int numbe
 	return number >= 0 && number < (int)MAX_MAPPINGS && c->mapping[number].used ? &c->mapping[number] : NULL;
 }
 
+/* Has marks for a subscriber. 0 or -ENOMEM. */
+int copied_marks_make(struct copying *c, struct copied_mapping *cm, uint32_t subscriber);
+
 /* The first mapping at or after a number; NULL: no more. */
 struct copied_mapping *copied_mapping_from(struct copying *c, int number);
 

@@ -187,7 +187,7 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 test: lint ## the tests that CI runs; needs root
 	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory test-tsan
-	@$(MAKE) --no-print-directory test-bpf test-e2e test-world
+	@$(MAKE) --no-print-directory test-bpf test-e2e
 	@$(MAKE) --no-print-directory test-vm VM_PARTS="$(TEST_VM_PARTS)"
 .PHONY: test-long
 test-long: deps-test ## what make test leaves out, before a release: fuzzers, long end-to-end tests, all parts of the virtual machines

@@ -268,7 +268,8 @@ class Oracles:
             if any(row.get("reason") == "no-record" and self.may_lack(truth, second) for second, row in rows):
                 continue
             self.fail("who: wrong name" if named else "who: no name",
-                      f"{frames.text(sender)} left as {frames.endpoint(*key[1:])} by {PROTO_NAMES[proto]} at {clock(at)} (gateway {truth.gateway.number}, seconds {[stamp(s) for s in key[0]]}{', asked again at the end' if again else ''}): {shown}")
+                      f"{frames.text(sender)} left as {frames.endpoint(*key[1:])} by {PROTO_NAMES[proto]} at {clock(at)} "
+                      f"(gateway {truth.gateway.number}, seconds {[stamp(s) for s in key[0]]}{', asked again at the end' if again else ''}): {shown}")
         strangers = named - set(senders)
         if strangers and len(key[0]) == 1 and self.certain(truth, key[0][0], senders):
             owners = set()

@@ -182,6 +182,7 @@ class Planner:
         if self.live() > self.header.get("flows", 90):
             return self.plan_end_flow()
         proto = dice.choices(["udp", "tcp", "icmp"], [6, 5, 1])[0]
+        proto = more.pop("proto", proto)
         long = dice.random() < 0.7
         step = {"do": "flow", "proto": proto, "host": host or self.subscriber(), "port": self.port(), "ext": dice.choice(SERVERS),
                 "eport": dice.choice([53, 80, 443, 5000]), "interval": round(dice.uniform(0.3, 1.2), 2),

@@ -18,7 +18,7 @@
 #include "history_fixture.h"
 #include "proto/history_who.h"
 
-#define WALKS  60
+#define WALKS  150
 #define EVENTS 90
 
 /* Of equal inside prefixes one is in use at a time; a pool is of one mapping at a time. */

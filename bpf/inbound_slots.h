@@ -163,16 +163,25 @@ static __always_inline int inbound_is_full(const struct mapping *m, const struct
 		LOAD(h->counted_tick) == now);
 }
 
-/* Inside port that holds the port to which a packet from outside to a subscriber of m is sent; INBOUND_NOT: none. */
-static __always_inline int inbound_port(const struct mapping *m, __u32 subscriber, const struct packet *p, __u32 now)
+/* The binding of the port to which a packet from outside to a subscriber of m is sent; 0: none that anyone may use. */
+static __always_inline __u64 inbound_binding(const struct mapping *m, __u32 subscriber, const struct packet *p,
+					     __u32 now)
 {
 	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
 	struct binding_line *line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
 	__u64 entry = line ? LOAD(*line_entry(line, offset)) : 0;
 
-	if (!binding_holds(entry, now, binding_life(m, p->proto)) || binding_flags(entry) & BINDING_STRAYED)
-		return INBOUND_NOT;
-	return binding_in_port(entry);
+	return binding_holds(entry, now, binding_life(m, p->proto)) && !(binding_flags(entry) & BINDING_STRAYED) ? entry
+														 : 0;
+}
+
+/*
+ * When a session that the outside opens was last refreshed: when its port was. So it ends with the binding, whose life
+ * it does not lengthen, unless the inside answers (RFC 4787 REQ-6).
+ */
+static __always_inline __u32 inbound_seen(__u64 binding, __u8 proto, __u32 now)
+{
+	return packet_refreshes(proto, 0) ? now : binding_seen(binding);
 }
 
 /* Returns 1 if another mapping has the subscriber's address now, or none. */
@@ -192,7 +201,7 @@ static __always_inline int inbound_may_open(const struct mapping *m, __u32 subsc
 	if (!inbound_filters(m, p->proto) || is_bypassed(p->src) || inbound_is_gone(m, subscriber) ||
 	    (p->proto == IPPROTO_TCP && (p->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN))
 		return 0;
-	return inbound_port(m, subscriber, p, now) >= 0;
+	return !!inbound_binding(m, subscriber, p, now);
 }
 
 #endif

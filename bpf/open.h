@@ -154,11 +154,11 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Claims the slot, whose state word is `from`, for the flow's session on out_port, which begins in `state`. */
+/* Claims the slot, whose state word is `from`, for the flow's session, which begins with `word`. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
-					      __u32 out_port, __u8 state, __u64 *ret_word)
+					      __u64 word, __u64 *ret_word)
 {
-	__u64 word = state_word((__u16)out_port, f->p.proto, state, f->now), key = LOAD(slot->key);
+	__u64 key = LOAD(slot->key);
 	int time_wait = word_state(from) == SESSION_TIME_WAIT;
 
 	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
@@ -177,7 +177,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	count_add(REASON_sessions_opened, 1);
 	if (word_is_live(from))
 		slot_closed(f->m, f->subscriber, key, from);
-	session_notify(EVENT_SESSION_OPENED, f, out_port);
+	session_notify(EVENT_SESSION_OPENED, f, word_out_port(word));
 	*ret_word = word;
 	return OPENED;
 }
@@ -312,7 +312,9 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	}
 	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
-	opened = open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, open_state(&f->p), ret_word);
+	opened = open_claim(f, s, slot, from,
+			    state_word((__u16)(LOAD(o->port_lo) + offset), f->p.proto, open_state(&f->p), f->now),
+			    ret_word);
 	if (settings.filtering && opened == OPENED)
 		inbound_mark(f, room, 0);
 	return opened;

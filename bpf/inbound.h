@@ -15,12 +15,9 @@
  */
 SUBPROGRAM int inbound_count(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
 {
-	struct inbound_look *l;
-
 	if (!m || !s)
 		return -1;
-	l = inbound_look(m, s, subscriber, now);
-	return l ? (int)LOAD(l->sessions) : -1;
+	return inbound_look(m, s, subscriber, now);
 }
 
 /* Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_LIMIT. */

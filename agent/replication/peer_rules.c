@@ -17,7 +17,7 @@ static const struct {
 	uint32_t max;
 } kinds[N_RULE_KINDS] = {
 	[RULE_MAPPING] = { sizeof(struct wire_rule), offsetof(struct wire_rule, field), MAX_MAPPINGS },
-	[RULE_PORTMAP] = { sizeof(struct wire_portmap), offsetof(struct wire_portmap, in_addr), MAX_PORTMAPS_ALL },
+	[RULE_PORTMAP] = { sizeof(struct wire_portmap), offsetof(struct wire_portmap, in_addr), MAX_PORTMAPS },
 };
 
 static const struct {

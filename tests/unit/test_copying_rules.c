@@ -233,7 +233,7 @@ Test(copying_rules, parts_that_cannot_be_are_refused)
 		int r;
 	} rows[] = {
 		{ 0, 1, 2, -EPROTO },
-		{ 0, MAX_PORTMAPS_ALL + 1, 2, -EPROTO },
+		{ 0, MAX_PORTMAPS + 1, 2, -EPROTO },
 		{ 2, 1, 0, -EPROTO },
 		{ 1, 3, 0, -EPROTO },
 		{ UINT32_MAX, 2, 2, -EPROTO },

@@ -176,9 +176,12 @@ static int open_on_core(uint8_t proto, uint16_t in_port, uint16_t ext_port)
 	return run_frame(XDP_INSIDE, in, size, out, &out_size) == REDIRECT_XDP && out[26] != 10;
 }
 
+/* As in the kernel's network path, where the holder of a lock is not taken off its core by other processes. */
 static void begin_on(unsigned number)
 {
 	cpu_set_t cpus;
+
+	pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 
 	CPU_ZERO(&cpus);
 	CPU_SET(number, &cpus);

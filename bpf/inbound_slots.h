@@ -26,8 +26,12 @@ static __always_inline void inbound_mark(const struct flow *f, __u32 mask, int i
 {
 	struct bucket_pair pair = session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift);
 	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
-	__u8 *octet = inbound_octet(f->m, f->subscriber, mask & 0xff ? pair.first : pair.second);
+	__u8 *octet;
 
+	/* What a mapping without tables has there is another's buckets. */
+	if (!LOAD(f->m->bindings.protocols))
+		return;
+	octet = inbound_octet(f->m, f->subscriber, mask & 0xff ? pair.first : pair.second);
 	byte &= -byte;
 	if (octet)
 		STORE(*octet, (__u8)(inbound ? LOAD(*octet) | byte : LOAD(*octet) & ~byte));

@@ -85,8 +85,14 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 	if (!o)
 		return COPY_PLACED;
 	word = LOAD(o->truth);
-	if (word_expired(word, now_ticks(), m->timeout_ticks))
-		return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
+	if (word_expired(word, now_ticks(), m->timeout_ticks)) {
+		struct overflow_key in = copy_key_in(m, c);
+
+		if (!copy_overflow_delete(m, s, c, word))
+			return COPY_BUSY;
+		overflow_closed(&in, mapping_out_addr(&m->geo, c->subscriber), word);
+		return COPY_PLACED;
+	}
 	c->before = word;
 	c->mark_before = o->mark;
 	peer = overflow_mark_peer(o->mark);

@@ -61,12 +61,20 @@ static __always_inline struct packet copy_packet(const struct mapping *m, __u32 
 				.proto = word_proto(word) };
 }
 
+/* What is looked for. */
+struct copy_wanted {
+	const struct mapping *m;
+	__u64 key;
+	__u64 word;
+	__u32 subscriber;
+	__u32 now;
+};
+
 /*
  * Looks at one slot. What has expired and clashes is freed, else a late refresh could revive it; so is what is in
  * time-wait, as the gateway that told the session has found the port free.
  */
-static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, __u32 at, __u64 wanted_key,
-					   __u64 wanted, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, __u32 at, const struct copy_wanted *w)
 {
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
 	__u32 bit = 1U << at;
@@ -77,10 +85,10 @@ static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, 
 			ADD_BITS(o->room, bit);
 		return;
 	}
-	expired = word_expired(word, now, timeout_ticks);
+	expired = word_expired(word, w->now, w->m->timeout_ticks);
 	time_wait = word_state(word) == SESSION_TIME_WAIT;
-	if ((key ^ wanted_key) >> 16 || word_proto(word) != word_proto(wanted) ||
-	    (key != wanted_key && word_out_port(word) != word_out_port(wanted))) {
+	if ((key ^ w->key) >> 16 || word_proto(word) != word_proto(w->word) ||
+	    (key != w->key && word_out_port(word) != word_out_port(w->word))) {
 		if (expired)
 			ADD_BITS(o->room, bit);
 		else if (time_wait)
@@ -91,9 +99,10 @@ static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, 
 		if (!time_wait)
 			STORE(o->freed, LOAD(o->freed) + 1);
 		ADD_BITS(o->room, bit);
+		slot_closed(w->m, w->subscriber, key, word);
 		return;
 	}
-	if (key == wanted_key)
+	if (key == w->key)
 		ADD_BITS(o->existing, bit);
 	else
 		ADD_BITS(o->taken, bit);
@@ -103,7 +112,7 @@ static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, 
 SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u64 word)
 {
 	struct copy_scan *o = copy_scan_get();
-	__u32 now = now_ticks();
+	struct copy_wanted w = { .m = m, .key = key, .word = word, .subscriber = subscriber, .now = now_ticks() };
 	struct bucket_choice b;
 
 	if (!m || !s || !o)
@@ -117,10 +126,10 @@ SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, 
 	STORE(o->taken, 0);
 	STORE(o->freed, 0);
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		copy_scan_slot(o, &b.first->slot[i], i, key, word, now, m->timeout_ticks);
+		copy_scan_slot(o, &b.first->slot[i], i, &w);
 	if (b.second != b.first)
 		for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-			copy_scan_slot(o, &b.second->slot[i], BUCKET_SLOTS + i, key, word, now, m->timeout_ticks);
+			copy_scan_slot(o, &b.second->slot[i], BUCKET_SLOTS + i, &w);
 	if (LOAD(o->freed))
 		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
 	return 0;
@@ -266,10 +275,10 @@ static __always_inline void copy_mark_inbound(const struct mapping *m, const str
 
 /* Under the lock: puts the session into the slot of the lowest bit of a mask. */
 static __always_inline int copy_claim(const struct mapping *m, struct subscriber *s, const struct bucket_choice *b,
-				      __u32 mask, __u64 key, __u64 word)
+				      __u32 mask, const struct session_copy *c)
 {
 	struct slot *slot = opening_slot(b, mask);
-	__u64 from = LOAD(slot->truth);
+	__u64 from = LOAD(slot->truth), before = LOAD(slot->key);
 	int counts = !word_is_live(from) || word_state(from) == SESSION_TIME_WAIT;
 
 	if (!counts && !word_expired(from, now_ticks(), m->timeout_ticks))
@@ -279,8 +288,11 @@ static __always_inline int copy_claim(const struct mapping *m, struct subscriber
 			return COPY_QUOTA;
 		__sync_fetch_and_add(&s->sessions, 1);
 	}
-	if (slot_claim(slot, from, key, word))
+	if (slot_claim(slot, from, c->key, c->word)) {
+		if (word_is_live(from))
+			slot_closed(m, c->subscriber, before, from);
 		return COPY_PLACED;
+	}
 	if (counts)
 		__sync_fetch_and_add(&s->sessions, -1U);
 	return COPY_BUSY;
@@ -332,7 +344,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 		return r;
 	if (offset != first || room != preferred_bit(first))
 		displace(s, b.home);
-	r = copy_claim(m, s, &b, room, c->key, c->word);
+	r = copy_claim(m, s, &b, room, c);
 	if (r != COPY_PLACED)
 		return r;
 	c->slot = (__u16)copy_slot_number(pair, room);

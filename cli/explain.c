@@ -20,6 +20,8 @@ static const struct column fields[] = {
 	{ "Ports in use", "ports_used", cell_text, false, 0 },
 	{ "Slots", "slots", cell_text, false, 0 },
 	{ "Refused packets", "refused", cell_text, false, 0 },
+	{ "NAT type", "nat", cell_text, false, 0 },
+	{ "Other protocols", "protocols", cell_text, false, 0 },
 	{ "Way in", "way_in", cell_text, false, 0 },
 	{ "Way out", "way_out", cell_text, false, 0 },
 	{},
@@ -34,6 +36,26 @@ static void __attribute__((format(printf, 3, 4))) put(cJSON *lines, const char *
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	cJSON_AddStringToObject(lines, key, text);
+}
+
+/* What consoles show for each type of NAT. */
+static const char *console_words(const char *type)
+{
+	static const struct {
+		const char *type;
+		const char *words;
+	} consoles[] = {
+		{ "open", "open; PlayStation type 2, Nintendo A or B" },
+		{ "moderate", "moderate; PlayStation type 2, Nintendo B: strangers get in only through a portmap or "
+			      "'mapping set --eif udp'" },
+		{ "strict", "strict; PlayStation type 3, Nintendo C or D: 'mapping set --eim udp --eif udp' makes it "
+			    "open" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(consoles); i++)
+		if (!strcmp(consoles[i].type, type))
+			return consoles[i].words;
+	return type;
 }
 
 static void put_subscriber(cJSON *lines, const cJSON *s)
@@ -59,6 +81,13 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 	put(lines, "slots", "%.0f of %.0f in use%s", json_number(s, "slots") - json_number(s, "slots_free"),
 	    json_number(s, "slots"), beyond);
 	put(lines, "refused", "%.0f", json_number(s, "quota_exceeded"));
+	if (json_get(s, "nat_type"))
+		put(lines, "nat", "%s", console_words(json_text(s, "nat_type", "-")));
+	if (json_get(s, "shares_address"))
+		put(lines, "protocols", "%s",
+		    cJSON_IsTrue(json_get(s, "shares_address"))
+			    ? "GRE (PPTP), ESP and the like are dropped, as others share the outside address"
+			    : "GRE (PPTP), ESP and the like are translated, as the outside address is its own");
 }
 
 static void put_pool(cJSON *lines, const cJSON *pool)

@@ -6,6 +6,7 @@
 #include "base/interface_pattern.h"
 #include "base/log.h"
 #include "change/preflight.h"
+#include "host/memory.h"
 #include "links/route_next_hops.h"
 #include "tables/mappings.h"
 
@@ -84,18 +85,6 @@ static uint64_t overflow_memory(const struct config *c)
 	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD;
 }
 
-#define MEMORY_TEXT 32
-
-/* MiB are rounded up, so that a message never says "needs 0 MiB". */
-static const char *memory_format(uint64_t octets, char text[static MEMORY_TEXT])
-{
-	if (octets >= 1U << 30)
-		snprintf(text, MEMORY_TEXT, "%.1f GiB", (double)octets / (1U << 30));
-	else
-		snprintf(text, MEMORY_TEXT, "%" PRIu64 " MiB", (octets + (1U << 20) - 1) >> 20);
-	return text;
-}
-
 /* Whether the tables of a mapping exist already. */
 static bool has_tables(const struct check *k, const struct config_mapping *m)
 {
@@ -104,7 +93,7 @@ static bool has_tables(const struct check *k, const struct config_mapping *m)
 	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m);
 }
 
-static uint64_t binding_memory(const struct config *c, const struct config_mapping *m)
+uint64_t config_binding_memory(const struct config *c, const struct config_mapping *m)
 {
 	struct geometry g;
 
@@ -135,7 +124,7 @@ static int check_memory(const struct check *k)
 			continue;
 		own = prefix_is_none(m->out)
 			      ? 0
-			      : mappings_memory(m->in, config_mapping_slots(c, m)) + binding_memory(c, m);
+			      : mappings_memory(m->in, config_mapping_slots(c, m)) + config_binding_memory(c, m);
 		needed += own;
 		if (needed <= available)
 			continue;

@@ -21,4 +21,7 @@ int check_machine(const struct config *c, const struct config *running, bool sta
  */
 int check_paths(const struct config *c, const char *name, struct error *err);
 
+/* What the bound ports of a mapping take, octets (bindings: <detnat/binding.h>). */
+uint64_t config_binding_memory(const struct config *c, const struct config_mapping *m);
+
 #endif

@@ -98,7 +98,7 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 
 static void add_role(const struct control_context *a, cJSON *list, uint8_t role, const char *name)
 {
-	unsigned there = 0, absent = 0;
+	unsigned there = 0, absent = 0, down = 0;
 
 	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
 		const struct config_interface *c = &a->active->config->interfaces[i];
@@ -107,6 +107,7 @@ static void add_role(const struct control_context *a, cJSON *list, uint8_t role,
 			continue;
 		if (devices_attachment(a->devices, c->name) != DEVICE_ABSENT) {
 			there++;
+			down += devices_is_down(a->devices, c->name);
 			continue;
 		}
 		absent++;
@@ -118,6 +119,9 @@ static void add_role(const struct control_context *a, cJSON *list, uint8_t role,
 	if (!there && !absent)
 		explain_add(list, true, "interface", "detnatctl interface add NAME inside|outside",
 			    "there is no %s interface: nothing is translated", name);
+	if (there && down == there)
+		explain_add(list, true, "interface", "bring one up; detnatctl interface list says why each is down",
+			    "no %s interface is up: nothing is translated", name);
 }
 
 static void add_interfaces(const struct explanation *e, cJSON *list)

@@ -167,7 +167,10 @@ static int read_ways(struct explanation *e)
 	e->copied_in = is_copied(e, e->in_addr);
 	e->copied_out = is_copied(e, external);
 	r = explain_way_read(e->in_addr, &e->way_in);
-	return r ? r : explain_way_read(external, &e->way_out);
+	if (r)
+		return r;
+	return explain_way_read_from(external, e->in_addr, e->way_in.error || e->way_in.local ? 0 : e->way_in.ifindex,
+				     &e->way_out);
 }
 
 int explain_gather_step(struct explain_gather *g, unsigned budget_us)

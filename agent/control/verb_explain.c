@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* explain: gathers all that there is to know of an address, in slices, and tells it with what follows from it. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+
+#include <detnat/binding.h>
 
 #include "control/explain.h"
 #include "control/explain_gather.h"
@@ -40,6 +43,16 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 	json_add_u64(object, "sessions_per_user", m->sessions_per_user);
 }
 
+/* For UDP, in the words of consoles (RFC 4787 sections 4.1 and 5). */
+static const char *nat_type(const struct mapping *m)
+{
+	const uint8_t udp = binding_protocol(IPPROTO_UDP);
+
+	if (m->geo.flags & MAPPING_OPEN || m->bindings.filtering & udp)
+		return "open";
+	return m->bindings.mapping & udp ? "moderate" : "strict";
+}
+
 static void add_seconds(cJSON *object, const char *name, int64_t seconds)
 {
 	if (seconds < 0)
@@ -72,6 +85,8 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	json_add_u64(object, "slots_free", e->record.slots_free);
 	json_add_u64(object, "ports", e->mapping->geo.ports_per_host);
 	json_add_u64(object, "ports_used", explain_profile_ports(p));
+	cJSON_AddStringToObject(object, "nat_type", nat_type(e->mapping));
+	cJSON_AddBoolToObject(object, "shares_address", e->mapping->geo.ratio_shift != 0);
 	add_seconds(object, "last_quota_refusal", e->record.quota_refusal);
 	add_seconds(object, "last_ports_refusal", e->record.ports_refusal);
 	if (!e->busiest.sessions) {

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/timestamp.h"
+#include "change/preflight.h"
 #include "control/handlers.h"
 #include "control/portmap_json.h"
+#include "host/memory.h"
 
 /* Adds the mapping around this one, by its inside prefix and its name if it has one. */
 static bool add_within(cJSON *json, const struct config_mapping *around)
@@ -270,14 +272,31 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 	return 0;
 }
 
+/* Bindings that take more memory than this are worth a word, octets. */
+#define MUCH_MEMORY (16U << 20)
+
+static void warn_of_memory(cJSON *json, const struct config *c, const struct config_mapping *m)
+{
+	uint64_t octets = config_binding_memory(c, m);
+	char text[128], amount[MEMORY_TEXT];
+
+	if (octets < MUCH_MEMORY)
+		return;
+	snprintf(text, sizeof(text), "its bound ports take %s of the kernel's memory, beside the sessions",
+		 memory_format(octets, amount));
+	cJSON_AddItemToArray(cJSON_GetObjectItem(json, "warnings"), cJSON_CreateString(text));
+}
+
 static cJSON *answer_set(struct request *r)
 {
 	const struct config *c = r->context->active->config;
 	const struct config_mapping *m = config_find_inside(c, r->named);
 	cJSON *json = m ? mapping_json(c, m, NULL, NULL) : NULL;
 
-	if (json && cJSON_AddArrayToObject(json, "warnings") && request_arg(r, "eim")->given)
+	if (json && cJSON_AddArrayToObject(json, "warnings") && request_arg(r, "eim")->given) {
 		warn_of_few_ports(json, c, m);
+		warn_of_memory(json, c, m);
+	}
 	return json;
 }
 

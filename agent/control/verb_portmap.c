@@ -101,7 +101,7 @@ static bool is_lease(const struct request *r, uint8_t proto, struct endpoint out
 
 static bool end_lease(const struct request *r, uint8_t proto, struct endpoint out)
 {
-	return !portmaps_del(r->context->portmaps, proto, out);
+	return !portmaps_end(r->context->portmaps, proto, out);
 }
 
 /* Leases are not of the configuration, so their end is no change of it, nor part of a batch. */

@@ -133,6 +133,7 @@ const struct migration_shared migration_shared[] = {
 	{ "portmap_filters", { "portmap_value", "portmap_filters" }, false },
 	{ "pcp", { "portmap_key", "portmap_value" }, false }, /* the epoch goes on if the leases do */
 	{ "peers", { NULL }, false },
+	{ "lease_stamps", { "portmap_key", NULL }, false },
 	{ NULL },
 };
 

@@ -22,10 +22,14 @@
 
 #define NAMESPACE_TEXT sizeof("net:[18446744073709551615]")
 
+/*
+ * A bpffs lives in the kernel's memory, so the boot is always the pins' own. Its boot_id would not show it: managers of
+ * containers mount a file of theirs over it, which a process with a procfs of its own does not see.
+ */
 struct identity {
 	uint64_t inode;	 /* may be reused for another namespace */
 	uint64_t cookie; /* is never reused; 0: unknown, before Linux 5.14 */
-	char boot[40];
+	char unused[40]; /* the boot_id in earlier versions; zero */
 };
 
 static const struct pinned_map identity_map = {
@@ -65,7 +69,6 @@ static uint64_t cookie_of(int namespace)
 
 static int read_own(struct identity *ret)
 {
-	_cleanup_close_ int boot = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	struct identity own = { 0 };
 	struct stat s;
 
@@ -73,8 +76,6 @@ static int read_own(struct identity *ret)
 		return -errno;
 	own.inode = s.st_ino;
 	own.cookie = own_cookie();
-	if (boot < 0 || read(boot, own.boot, sizeof(own.boot) - 1) < 0)
-		own.boot[0] = '\0';
 	*ret = own;
 	return 0;
 }
@@ -233,7 +234,7 @@ static bool lives(struct search *s)
 
 static bool is_same(const struct identity *a, const struct identity *b)
 {
-	return a->inode == b->inode && !strcmp(a->boot, b->boot) && may_be_same(a->cookie, b->cookie);
+	return a->inode == b->inode && may_be_same(a->cookie, b->cookie);
 }
 
 int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
@@ -252,7 +253,7 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
 	s.identity = p.identity;
 	/* Its inode has been reused. */
-	if (p.identity.inode == own.inode || strcmp(p.identity.boot, own.boot)) {
+	if (p.identity.inode == own.inode) {
 		*ret_gone = true;
 		return 0;
 	}

@@ -5,6 +5,8 @@
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* A group of thousands of members needs more than the initial room; no real one needs more than the maximum. */
 #define FIRST_ROOM 1024U
@@ -78,4 +80,19 @@ int account_group(const char *name, gid_t *ret_gid)
 	if (!r)
 		*ret_gid = group.gr_gid;
 	return r;
+}
+
+bool account_may_read(const char *user, const char *path)
+{
+	uid_t uid;
+	gid_t gid;
+	int status;
+	pid_t child;
+
+	if (geteuid() || account_user(user, &uid, &gid) || !uid)
+		return true;
+	child = fork();
+	if (!child)
+		_exit(initgroups(user, gid) || setgid(gid) || setuid(uid) || !access(path, R_OK) ? 0 : 1);
+	return child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || !WEXITSTATUS(status);
 }

@@ -15,4 +15,7 @@ int account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
 int account_group(const char *name, gid_t *ret_gid);
 int account_name(uid_t uid, char ret_name[static ACCOUNT_NAME]);
 
+/* Whether a user may read a file, groups and the directories on its path included. Asked by root; else true. */
+bool account_may_read(const char *user, const char *path);
+
 #endif

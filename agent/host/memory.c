@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "host/memory.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdbool.h>
@@ -146,4 +147,13 @@ uint64_t memory_free(const char *root)
 		least = in_groups < least ? in_groups : least;
 	}
 	return least;
+}
+
+const char *memory_format(uint64_t octets, char ret_text[static MEMORY_TEXT])
+{
+	if (octets >= 1U << 30)
+		snprintf(ret_text, MEMORY_TEXT, "%.1f GiB", (double)octets / (1U << 30));
+	else
+		snprintf(ret_text, MEMORY_TEXT, "%" PRIu64 " MiB", (octets + (1U << 20) - 1) >> 20);
+	return ret_text;
 }

@@ -14,4 +14,9 @@
  */
 uint64_t memory_free(const char *root);
 
+#define MEMORY_TEXT 32
+
+/* Writes "12 MiB" or "1.5 GiB" and returns it. MiB are rounded up, so that a message never says "needs 0 MiB". */
+const char *memory_format(uint64_t octets, char ret_text[static MEMORY_TEXT]);
+
 #endif

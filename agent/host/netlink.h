@@ -77,6 +77,9 @@ struct link {
 /* Whether its packets have no Ethernet header, as those of PPP and tunnels. */
 bool link_is_bare(const struct link *l);
 
+/* Why nothing crosses a link, and what to do, to follow its name and a colon; NULL: it is up. */
+const char *link_down_reason(const struct link *l);
+
 /* Reads an RTM_NEWLINK. */
 void link_parse(const struct nlmsghdr *h, struct link *ret);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 #include <string.h>
 
@@ -60,6 +61,13 @@ static void parse_kinds(const struct nlattr *nest, struct link *ret)
 bool link_is_bare(const struct link *l)
 {
 	return l->type != ARPHRD_ETHER;
+}
+
+const char *link_down_reason(const struct link *l)
+{
+	if (!(l->flags & IFF_UP))
+		return "down, and with it the routes by it; 'ip link set' brings it up";
+	return l->flags & IFF_RUNNING ? NULL : "down, without a carrier; check the cable and the other end";
 }
 
 void link_parse(const struct nlmsghdr *h, struct link *ret)

@@ -24,18 +24,6 @@ int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
 	return r;
 }
 
-/* The interfaces went with their network namespace; those here are different ones. */
-static int detach_pins(struct datapath *d, const char *pin_path, struct error *err)
-{
-	int r = datapath_unpin(pin_path, err);
-
-	log_info("%s: its network namespace is gone; only the pins were removed", pin_path);
-	datapath_close(d);
-	if (!r)
-		bpffs_release(pin_path);
-	return r;
-}
-
 /* What the interfaces carry of detnat's while nothing is pinned at the pin path. */
 struct strays {
 	bool orphans; /* programs of a datapath whose pins are gone, by hand or with their mount */
@@ -72,6 +60,45 @@ static bool any_orphan(void)
 	return found.orphans;
 }
 
+/*
+ * Detaches programs without pins. Nothing is touched unless it is recognised as an orphan: the pin path may be wrong,
+ * and the datapath intact under another.
+ */
+static int detach_orphans(const char *pin_path, bool *ret_found, struct error *err)
+{
+	struct datapath d;
+	int r;
+
+	*ret_found = any_orphan();
+	if (!*ret_found)
+		return 0;
+	r = datapath_of_nothing(pin_path, &d);
+	if (r)
+		return error_set(err, r, "out of memory");
+	r = devices_detach_all(&d, err);
+	datapath_close(&d);
+	return r;
+}
+
+/*
+ * The interfaces went with their network namespace; those here are different ones. Were they the same after all, their
+ * programs would be orphans without the pins.
+ */
+static int detach_pins(struct datapath *d, const char *pin_path, struct error *err)
+{
+	bool found;
+	int r = datapath_unpin(pin_path, err);
+
+	datapath_close(d);
+	if (r)
+		return r;
+	bpffs_release(pin_path);
+	r = detach_orphans(pin_path, &found, err);
+	if (!r && !found)
+		log_warning("%s: its network namespace is gone; only the pins were removed", pin_path);
+	return r;
+}
+
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 {
 	struct datapath d;
@@ -85,21 +112,7 @@ int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 	*ret_found = !r;
 	if (!r)
 		return gone ? detach_pins(&d, pin_path, err) : detach_datapath(&d, pin_path, err);
-	if (r != -ENOENT)
-		return r;
-	/*
-	 * Nothing is touched unless it is recognised as an orphan: the pin path may be wrong, and the datapath intact
-	 * under another.
-	 */
-	if (!any_orphan())
-		return 0;
-	*ret_found = true;
-	r = datapath_of_nothing(pin_path, &d);
-	if (r)
-		return error_set(err, r, "out of memory");
-	r = devices_detach_all(&d, err);
-	datapath_close(&d);
-	return r;
+	return r == -ENOENT ? detach_orphans(pin_path, ret_found, err) : r;
 }
 
 int detach_guard(const char *pin_path, bool *ret_found, struct error *err)

@@ -59,6 +59,9 @@ size_t devices_matches(const struct devices *v, const char *pattern);	/* how man
  */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
 
+/* Whether an interface exists and is down, or has no carrier. */
+bool devices_is_down(const struct devices *v, const char *name);
+
 /*
  * Why the kernel forwards what leaves by an interface, in a few words; NULL: XDP redirects it. name NULL: what leaves
  * by any of them; NULL, where XDP redirects to some interface, or none is attached.

@@ -48,10 +48,20 @@ const char *devices_problem(const struct devices *v, const char *name, bool *ret
 	const struct interface *i = interfaces_find(&v->interfaces, name);
 
 	*ret_grave = false;
-	if (i)
-		return devices_problem_of(v, i, ret_grave);
+	if (i) {
+		const char *problem = devices_problem_of(v, i, ret_grave);
+
+		return problem || !i->link.ifindex ? problem : link_down_reason(&i->link);
+	}
 	return interface_is_pattern(name) && v->applied && !devices_matches(v, name) ? "no interface matches now"
 										     : NULL;
+}
+
+bool devices_is_down(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i && i->link.ifindex && link_down_reason(&i->link);
 }
 
 const char *devices_problem_of(const struct devices *v, const struct interface *i, bool *ret_grave)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/netlink.h"
+#include "links/forwarding.h"
 
 #define NUD_GOOD (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
@@ -36,7 +37,7 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 		way->neighbour = NEIGHBOUR_UNKNOWN;
 }
 
-static void request_route(struct netlink *n, uint32_t addr, unsigned flags)
+static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned flags)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, 0, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -45,10 +46,31 @@ static void request_route(struct netlink *n, uint32_t addr, unsigned flags)
 	rt->rtm_dst_len = 32;
 	rt->rtm_flags = flags;
 	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+	return h;
 }
 
-static int read_route(struct netlink *n, struct explain_way *way)
+/* Whether the kernel refuses the source, or forwards nothing from there: that tells nothing about the way. */
+static bool is_refused_at_entry(int r, uint32_t ifindex)
 {
+	char name[IFNAMSIZ];
+
+	return r == -EXDEV || (r == -EHOSTUNREACH && if_indextoname(ifindex, name) && forwarding_is_off(name));
+}
+
+static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, struct explain_way *way)
+{
+	int r = -EXDEV;
+
+	if (ifindex) {
+		struct nlmsghdr *h = request_route(n, way->addr, 0);
+
+		((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_src_len = 32;
+		mnl_attr_put_u32(h, RTA_SRC, htonl(source));
+		mnl_attr_put_u32(h, RTA_IIF, ifindex);
+		r = netlink_call(n, visit_route, way);
+	}
+	if (!is_refused_at_entry(r, ifindex))
+		return r;
 	request_route(n, way->addr, 0);
 	return netlink_call(n, visit_route, way);
 }
@@ -121,6 +143,11 @@ uint32_t address_beyond(void)
 
 int explain_way_read(uint32_t addr, struct explain_way *ret)
 {
+	return explain_way_read_from(addr, 0, 0, ret);
+}
+
+int explain_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct explain_way *ret)
+{
 	_cleanup_netlink_ struct netlink *n = NULL;
 	struct explain_way way = { .addr = addr };
 	struct link link;
@@ -128,7 +155,7 @@ int explain_way_read(uint32_t addr, struct explain_way *ret)
 
 	if (r)
 		return r;
-	way.error = read_route(n, &way);
+	way.error = read_route(n, source, ifindex, &way);
 	if (!way.error && way.ifindex && !link_by_index(n, way.ifindex, &link)) {
 		snprintf(way.name, sizeof(way.name), "%s", link.name);
 		way.up = link.flags & IFF_RUNNING;

@@ -37,6 +37,13 @@ uint32_t address_beyond(void);
 /* Asks the kernel. 0, or -errno if that failed. */
 int explain_way_read(uint32_t addr, struct explain_way *ret);
 
+/*
+ * The same for a packet from an address that comes in by an interface: routing rules by source and by interface count.
+ * Where the kernel would not take such a packet at all, as by a strict rp_filter or without forwarding, the way is that
+ * of explain_way_read(). ifindex 0: by none.
+ */
+int explain_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct explain_way *ret);
+
 /* The name of a neighbour's state, such as "resolved". */
 const char *explain_way_neighbour(enum way_neighbour n);
 

@@ -96,6 +96,14 @@ static struct http_site site_of(struct metrics *m)
 	return (struct http_site){ "/metrics", forms, ARRAY_SIZE(forms), document, m };
 }
 
+/* The metrics name no subscriber, but tell how many there are and what they do. */
+static void warn_of_all_addresses(struct endpoint at)
+{
+	if (!at.addr)
+		log_warning("metrics.listen: 0.0.0.0 is every address, those towards the internet and the subscribers "
+			    "included; name the one that the monitoring uses, or keep others out with a firewall");
+}
+
 static void serve(struct metrics *m, struct http *http, struct endpoint at)
 {
 	char addr[ADDR_TEXT];
@@ -105,6 +113,7 @@ static void serve(struct metrics *m, struct http *http, struct endpoint at)
 	m->http = http;
 	m->listen = at;
 	log_info("metrics are served at http://%s:%u%s", addr_format(at.addr, addr), at.port, site_of(m).path);
+	warn_of_all_addresses(at);
 	usage_hurry(m->from->usage);
 }
 
@@ -173,6 +182,8 @@ int metrics_check(const struct config *c, const struct config *running, const ch
 {
 	int r = c->metrics_enabled ? http_try(c->metrics_listen) : 0;
 
+	if (c->metrics_enabled)
+		warn_of_all_addresses(c->metrics_listen);
 	if (r == -EADDRINUSE && running && running->metrics_enabled &&
 	    running->metrics_listen.port == c->metrics_listen.port)
 		return 0;

@@ -113,7 +113,7 @@ static int table_del(void *arg, const struct pcp_lease *lease)
 {
 	struct pcp_leases *l = arg;
 
-	return portmaps_del(l->portmaps, lease->proto, lease->out);
+	return portmaps_end(l->portmaps, lease->proto, lease->out);
 }
 
 /* The next lease of a subscriber to delete; *ret_others: there are leases of other nonces. */
@@ -139,7 +139,7 @@ static int table_del_all(void *arg, uint32_t in_addr, uint8_t proto, const uint8
 	int n = 0;
 
 	while ((m = next_of_nonce(l, in_addr, proto, nonce, &others))) {
-		int r = portmaps_del(l->portmaps, m->proto, m->out);
+		int r = portmaps_end(l->portmaps, m->proto, m->out);
 
 		if (r)
 			return r;

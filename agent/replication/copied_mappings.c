@@ -72,17 +72,11 @@ static void count_marks(struct copying *c, const struct copied_mapping *cm)
 static int open_marks(struct copying *c, struct copied_mapping *cm)
 {
 	_cleanup_free_ char *path = NULL;
-	int r;
 
 	if (c->state_file && asprintf(&path, "%s.%08x-%u-%08x-%u", c->state_file, cm->in.base, cm->in.plen,
 				      cm->out.base, cm->out.plen) < 0)
 		return -ENOMEM;
-	r = copy_marks_open(&cm->marks, path, &cm->tables);
-	if (!r || !path)
-		return r;
-	log_warning("%s cannot be used (%s): which sessions are copies is forgotten when the agent ends", path,
-		    strerror(-r));
-	return copy_marks_open(&cm->marks, NULL, &cm->tables);
+	return copy_marks_open(&cm->marks, path, &cm->tables);
 }
 
 static int note(struct copying *c, int number, const struct mapping *record)
@@ -147,6 +141,38 @@ static void mend_marks(struct copying *c, struct copied_mapping *cm)
 		c->peer[p].held = 0;
 	for (cm = copied_mapping_from(c, 0); cm; cm = copied_mapping_from(c, cm->number + 1))
 		count_marks(c, cm);
+}
+
+/* Where a file cannot be written, marks go on in memory: no copy is lost for that. */
+int copied_marks_make(struct copying *c, struct copied_mapping *cm, uint32_t subscriber)
+{
+	int r = copy_marks_make(&cm->marks, subscriber);
+
+	if (!r)
+		return 0;
+	if (r == -ESTALE) {
+		mend_marks(c, cm);
+		r = copy_marks_make(&cm->marks, subscriber);
+	}
+	if (!r || copy_marks_astray(&cm->marks))
+		return r;
+	r = copy_marks_to_memory(&cm->marks, &cm->tables);
+	return r ? r : copy_marks_make(&cm->marks, subscriber);
+}
+
+int copying_marks(struct copying *c, const char **ret_path)
+{
+	int r = 0;
+
+	for (struct copied_mapping *cm = copied_mapping_from(c, 0); cm; cm = copied_mapping_from(c, cm->number + 1)) {
+		int this_r = copy_marks_astray(&cm->marks) ? copy_marks_to_file(&cm->marks, &cm->tables) : 0;
+
+		if (!this_r || r)
+			continue;
+		*ret_path = cm->marks.path;
+		r = this_r;
+	}
+	return r;
 }
 
 static uint64_t digest_of_all(const struct copying *c)

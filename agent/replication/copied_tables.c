@@ -90,7 +90,6 @@ int copying_mappings(struct copying *c, unsigned peer, const void *payload, size
 	p->n_shown = (uint32_t)n;
 	p->has_shown = true;
 	/* A whole copy begins with a table: what it does not tell has ended. */
-	p->lease_round++;
 	copied_overflow_whole_began(c, peer);
 	waiting_forget(&c->waiting, peer, 0);
 	copied_tables_link(c, peer);

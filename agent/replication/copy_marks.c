@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/log.h"
 #include "host/mapped_file.h"
@@ -161,6 +162,15 @@ static int open_memory(struct copy_marks *k, const struct marked_tables *of)
 	return 0;
 }
 
+/* The file that is mapped, if any, is so no more. */
+static void unmap_file(struct copy_marks *k)
+{
+	if (k->file)
+		k->base = NULL;
+	mapped_file_free(take_pointer(k->file));
+	close_fd(&k->fd);
+}
+
 /* Begins a struct. 0 or -ENOMEM. */
 static int begin(struct copy_marks *k, const char *path, const struct marked_tables *of)
 {
@@ -173,10 +183,14 @@ static int begin(struct copy_marks *k, const char *path, const struct marked_tab
 
 int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_tables *of)
 {
-	int r = begin(k, path, of);
+	int r = begin(k, path, of), file = 0;
 
-	if (!r)
-		r = path ? open_file(k, of) : open_memory(k, of);
+	if (!r && path)
+		file = open_file(k, of);
+	if (!r && file)
+		unmap_file(k);
+	if (!r && (file || !path))
+		r = open_memory(k, of);
 	if (r) {
 		copy_marks_close(k, true);
 		return r;
@@ -188,12 +202,9 @@ int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_
 
 void copy_marks_close(struct copy_marks *k, bool remove)
 {
-	if (k->file)
-		mapped_file_free(k->file);
-	else if (k->base)
+	if (!k->file && k->base)
 		munmap(k->base, k->size);
-	if (k->fd >= 0)
-		close(k->fd);
+	unmap_file(k);
 	if (k->path && remove)
 		unlink(k->path);
 	free(k->path);
@@ -222,14 +233,14 @@ static int copy(struct copy_marks *k, const struct copy_marks *from)
 	return 0;
 }
 
-/* path NULL: in memory. */
-static int make_again(struct copy_marks *k, const char *path, const struct marked_tables *of)
+/* In a new file, or in memory. */
+static int make_again(struct copy_marks *k, bool in_memory, const struct marked_tables *of)
 {
 	struct copy_marks next;
-	int r = begin(&next, path, of);
+	int r = begin(&next, k->path, of);
 
 	if (!r)
-		r = path ? make_file(&next, of) : open_memory(&next, of);
+		r = in_memory ? open_memory(&next, of) : make_file(&next, of);
 	if (!r)
 		r = copy(&next, k);
 	if (r) {
@@ -243,18 +254,41 @@ static int make_again(struct copy_marks *k, const char *path, const struct marke
 
 int copy_marks_mend(struct copy_marks *k, const struct marked_tables *of)
 {
-	_cleanup_free_ char *path = strdup(k->path);
-	int r = path ? make_again(k, path, of) : -ENOMEM;
+	int r = make_again(k, false, of);
 
-	if (!r) {
-		log_warning("%s has been cut off or written to: of some sessions it is forgotten that they are copies",
-			    path);
-		return 0;
-	}
-	log_warning("%s has been cut off or written to, and cannot be made anew (%s): which sessions are copies is "
-		    "forgotten when the agent ends",
-		    k->path, strerror(-r));
-	return make_again(k, NULL, of);
+	log_warning("%s has been cut off or written to: of some sessions it is forgotten that they are copies",
+		    k->path);
+	return r ? copy_marks_to_memory(k, of) : 0;
+}
+
+int copy_marks_to_memory(struct copy_marks *k, const struct marked_tables *of)
+{
+	int r = make_again(k, true, of);
+
+	/* It would be taken for the whole truth by the next agent. */
+	if (!r)
+		unlink(k->path);
+	return r;
+}
+
+/* Whether the file system has room for marks as they are. */
+static int has_room(const struct copy_marks *k)
+{
+	_cleanup_free_ char *directory = strndup(k->path, (size_t)(strrchr(k->path, '/') - k->path));
+	struct statvfs s;
+
+	if (!directory)
+		return -ENOMEM;
+	if (statvfs(directory, &s))
+		return -errno;
+	return s.f_bavail * s.f_frsize > copy_marks_memory(k) + k->segment ? 0 : -ENOSPC;
+}
+
+int copy_marks_to_file(struct copy_marks *k, const struct marked_tables *of)
+{
+	int r = has_room(k);
+
+	return r ? r : make_again(k, false, of);
 }
 
 int copy_marks_make(struct copy_marks *k, uint32_t subscriber)

@@ -33,7 +33,7 @@ struct copy_marks {
 	bool cut;		  /* the file is not as long as it was */
 	struct mapped_file *file; /* NULL: in memory alone */
 	int fd;			  /* -1 likewise */
-	char *path;		  /* NULL likewise */
+	char *path;		  /* where the file is, or should be; NULL: in memory by intent */
 	uint32_t n_slots;
 	uint32_t per_segment; /* subscribers */
 	uint32_t n_segments;
@@ -51,7 +51,10 @@ struct marked_tables {
 	uint32_t n_slots; /* of a subscriber */
 };
 
-/* path: NULL for memory. 0 or -errno; nothing is taken from a file that does not fit, which is logged. */
+/*
+ * path: NULL for memory, which is used as well where the file cannot be. 0 or -ENOMEM; nothing is taken from a file
+ * that does not fit, which is logged.
+ */
 int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_tables *of);
 
 /* Removes the file as well if `remove`. */
@@ -65,6 +68,18 @@ int copy_marks_mend(struct copy_marks *k, const struct marked_tables *of);
 
 /* Has marks for a subscriber. -ENOSPC: the file system is full; -ESTALE: until the file is mended. */
 int copy_marks_make(struct copy_marks *k, uint32_t subscriber);
+
+/* Goes on in memory, as the file cannot be written. 0 or -ENOMEM: they are as they were. */
+int copy_marks_to_memory(struct copy_marks *k, const struct marked_tables *of);
+
+/* Whether they are in memory alone and should be in a file. */
+static inline bool copy_marks_astray(const struct copy_marks *k)
+{
+	return k->base && k->path && !k->file;
+}
+
+/* Goes back to a file, if there is room for all. 0 or -errno: they are as they were. */
+int copy_marks_to_file(struct copy_marks *k, const struct marked_tables *of);
 
 static inline bool copy_marks_has(const struct copy_marks *k, uint32_t segment)
 {

@@ -89,6 +89,8 @@ static int load(struct copy_program *p, const struct datapath *d)
 	settings->hz = d->hz;
 	/* One program for all configurations: it is not on a packet's way. */
 	settings->portmaps = settings->bindings = settings->filtering = 1;
+	/* What copies displace is reported as what packets displace is. */
+	settings->session_events = d->settings.session_events;
 	r = set_maps(p->skeleton->obj, d);
 	if (!r)
 		r = load_object(p);
@@ -101,6 +103,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 		return -errno;
 	}
 	p->overflow = map_id(d->overflow);
+	p->session_events = d->settings.session_events;
 	return 0;
 }
 
@@ -109,7 +112,7 @@ int copy_program_load(struct copy_program *p, const struct datapath *d)
 	struct copy_program next = { .refused = p->refused };
 	int r;
 
-	if (p->skeleton && p->overflow == map_id(d->overflow))
+	if (p->skeleton && p->overflow == map_id(d->overflow) && p->session_events == d->settings.session_events)
 		return 0;
 	r = load(&next, d);
 	if (r) {

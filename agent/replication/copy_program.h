@@ -10,13 +10,14 @@
 struct copy_program {
 	struct detnat_copies *skeleton; /* NULL: not loaded */
 	struct session_copies *requests;
-	uint32_t overflow; /* id of the map that it knows */
-	bool refused;	   /* by the kernel, which has been logged */
+	uint32_t overflow;	/* id of the map that it knows */
+	uint8_t session_events; /* as it was loaded */
+	bool refused;		/* by the kernel, which has been logged */
 };
 
 /*
- * Loads it, or loads it again if the map `overflow` is another one by now. 0 or -errno; why the kernel refuses it is
- * logged the first time.
+ * Loads it, or loads it again if the map `overflow` is another one by now, or sessions are reported since or no more. 0
+ * or -errno; why the kernel refuses it is logged the first time.
  */
 int copy_program_load(struct copy_program *p, const struct datapath *d);
 void copy_program_unload(struct copy_program *p);

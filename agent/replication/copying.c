@@ -45,6 +45,7 @@ int copying_new(struct mappings *m, const struct copying_limits *limits, const c
 	if (!c)
 		return -ENOMEM;
 	c->m = m;
+	c->lease_stamps = -1;
 	c->limits = *limits;
 	c->mapping = calloc(MAX_MAPPINGS, sizeof(*c->mapping));
 	c->state_file = state_file ? strdup(state_file) : NULL;
@@ -73,8 +74,7 @@ void copying_free(struct copying *c)
 	moved_free(&c->moved);
 	copied_overflow_free(c);
 	waiting_free(&c->waiting);
-	lease_set_free(&c->leases_told);
-	lease_set_free(&c->leases_heard);
+	copied_leases_end(c);
 	copy_program_unload(&c->program);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		free(c->peer[p].shown);
@@ -87,10 +87,11 @@ void copying_set_limits(struct copying *c, const struct copying_limits *limits)
 	c->limits = *limits;
 }
 
-void copying_set_portmaps(struct copying *c, struct portmaps *portmaps)
+void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps)
 {
 	c->portmaps = portmaps;
-	copied_leases_read(c);
+	c->lease_stamps = lease_stamps;
+	copied_leases_begin(c);
 }
 
 void copying_mappings_changed(struct copying *c)
@@ -145,8 +146,8 @@ uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
-		       (uint64_t)(c->leases_told.room + c->leases_heard.room) * sizeof(struct known_lease) +
-		       overflow_tolds_memory(&c->overflow_told) + waiting_memory(&c->waiting);
+		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) + overflow_tolds_memory(&c->overflow_told) +
+		       waiting_memory(&c->waiting);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		sum += c->peer[p].heard.room * sizeof(*c->peer[p].heard.number);

@@ -45,9 +45,17 @@ void copying_free(struct copying *c);
 void copying_set_limits(struct copying *c, const struct copying_limits *limits);
 
 struct portmaps;
-/* Has leases of PCP be exchanged, too; they must outlive the struct. Whose they are says each portmap, for the next
- * agent. */
-void copying_set_portmaps(struct copying *c, struct portmaps *portmaps);
+/*
+ * From now on leases of PCP are exchanged, too; the portmaps must outlive the struct. lease_stamps: a map as of
+ * lease_stamps_open(), or -1; the struct closes it.
+ */
+void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps);
+
+/*
+ * Marks go on in memory alone where a file cannot be written. Tries to have them in files again: 0: they are; -errno:
+ * why not, of *ret_path. To be called now and then.
+ */
+int copying_marks(struct copying *c, const char **ret_path);
 
 /* Removes the marks of an agent that no longer has peers. */
 void copying_forget(const char *state_file);

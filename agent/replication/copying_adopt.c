@@ -34,5 +34,4 @@ void copying_peer_tables(struct copying *c, unsigned peer, uint64_t tables)
 		if (c->mapping[i].used)
 			adopt(c, &c->mapping[i], peer);
 	copied_overflow_adopt(c, peer);
-	copied_leases_adopt(c, peer);
 }

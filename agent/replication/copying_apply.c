@@ -322,10 +322,13 @@ static int apply_group(struct applying *a, const struct group *g)
 			return r;
 	}
 	a->last = at;
-	if (g->n && (!has_subscriber(c, g->cm, g->subscriber) || copy_marks_make(&g->cm->marks, g->subscriber))) {
+	if (g->n && !has_subscriber(c, g->cm, g->subscriber)) {
 		c->counts->refused += g->n;
 		return 0;
 	}
+	r = g->n ? copied_marks_make(c, g->cm, g->subscriber) : 0;
+	if (r)
+		return r;
 	if (g->n)
 		freshen(a, g);
 	return a->whole ? apply_whole(a, g) : apply_changes(a, g);
@@ -441,10 +444,8 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	int e, f;
 
 	copied_mappings_sync(c);
-	if (type == WIRE_WHOLE_END && !length) {
-		copied_leases_whole_ended(c, peer);
+	if (type == WIRE_WHOLE_END && !length)
 		copied_overflow_whole_ended(c, peer);
-	}
 	if (type == WIRE_WHOLE_END)
 		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)

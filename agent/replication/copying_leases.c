@@ -1,97 +1,111 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Leases of PCP. Each pass compares all of this gateway's with what has been told, and tells the differences. A lease
- * that a peer has told is a portmap here, with what is left of its time; it is this gateway's own from the moment at
- * which it is renewed here.
+ * Leases of PCP: what is known of them, and what is told. The last act on a lease counts, wherever it was: gateways
+ * tell each other acts with their stamps, and the highest one wins (see docs/OWNERSHIP.md). An end is an act like any
+ * other.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "replication/copying_private.h"
+#include "replication/lease_stamps.h"
+
+/* Read between two looks at the clock, and ended in one go. */
+#define LOOK_INTERVAL 256U
+#define ENDED_AT_ONCE 128U
+
+/* A whole copy leaves out leases of which less is left: they could come back where they have ended just now. */
+#define LEAST_LEFT_S 5U
 
 _Static_assert(WIRE_FILTERS == MAX_PORTMAP_FILTERS, "a record has room for the filters of any lease");
 
-static bool same_lease(const struct portmap *a, const struct portmap *b)
+/* The portmap of a lease that is as it is known; NULL: there is none. */
+static const struct portmap *portmap_of(const struct copying *c, const struct known_lease *k)
 {
-	return endpoint_equal(a->in, b->in) && a->expires_s == b->expires_s &&
-	       !memcmp(a->nonce, b->nonce, sizeof(a->nonce)) && portmap_filters_equal(&a->filters, &b->filters);
+	const struct portmap *m = k->ended ? NULL : portmaps_by_out(c->portmaps, k->proto, k->out);
+
+	return m && lease_is(k, m) ? m : NULL;
 }
 
-static void fill(struct wire_lease *w, const struct portmap *m, uint64_t now_s)
+void known_lease_keep(struct copying *c, const struct known_lease *k)
 {
-	uint64_t left = m->expires_s > now_s ? m->expires_s - now_s : 0;
+	int r = lease_stamps_put(c->lease_stamps, k);
+
+	if (r && !c->lease_stamps_failed)
+		log_warning("replication: what clients do with leases of PCP cannot be kept over a restart: %s",
+			    strerror(-r));
+	c->lease_stamps_failed = r;
+}
+
+void known_lease_forget(struct copying *c, struct known_lease *k)
+{
+	lease_stamps_del(c->lease_stamps, k);
+	lease_set_del(&c->leases, k);
+}
+
+void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp)
+{
+	struct known_lease *excess = k->ended ? NULL : lease_set_excess(&c->leases);
+
+	if (excess)
+		known_lease_forget(c, excess);
+	lease_set_ended(&c->leases, k, stamp);
+	known_lease_keep(c, k);
+}
+
+static void note_news(struct copying *c, struct known_lease *k)
+{
+	if (!lease_set_tell(&c->leases, k))
+		log_error("replication: no memory to tell peers of a lease; the next whole copy does");
+}
+
+/* A client or an operator has put or is about to end a lease here. */
+static void on_act(void *arg, const struct portmap *m, bool ends)
+{
+	struct copying *c = arg;
+	struct known_lease *k = lease_set_add(&c->leases, m->proto, m->out);
+
+	if (!k) {
+		log_error("replication: no memory to tell peers of a lease");
+		return;
+	}
+	if (!ends && !k->ended && lease_is(k, m))
+		return;
+	if (!ends || !k->stamp)
+		lease_set_live(&c->leases, k, m, lease_stamp_next(k->stamp));
+	if (ends)
+		known_lease_end(c, k, lease_stamp_next(k->stamp));
+	else
+		known_lease_keep(c, k);
+	note_news(c, k);
+}
+
+static void fill(struct wire_lease *w, const struct known_lease *k, const struct portmap *m, uint64_t now_s)
+{
+	uint64_t left = k->until_s > now_s ? k->until_s - now_s : 0;
 
 	*w = (struct wire_lease){
-		.in_addr = htobe32(m->in.addr),
-		.out_addr = htobe32(m->out.addr),
-		.in_port = htobe16(m->in.port),
-		.out_port = htobe16(m->out.port),
-		.proto = m->proto,
-		.filters = (uint8_t)m->filters.n,
+		.in_addr = htobe32(k->in.addr),
+		.out_addr = htobe32(k->out.addr),
+		.in_port = htobe16(k->in.port),
+		.out_port = htobe16(k->out.port),
+		.proto = k->proto,
+		.flags = htobe16(m ? 0 : WIRE_LEASE_ENDED),
 		.left_s = htobe32(left < UINT32_MAX ? (uint32_t)left : UINT32_MAX),
+		.stamp = htobe64(k->stamp),
 	};
+	if (!m)
+		return;
 	memcpy(w->nonce, m->nonce, sizeof(w->nonce));
+	w->filters = (uint8_t)m->filters.n;
 	for (uint32_t i = 0; i < m->filters.n; i++) {
 		const struct portmap_filter *f = &m->filters.filter[i];
 
 		w->filter[i] = (struct wire_filter){ htobe32(f->addr), htobe16(f->port), f->plen, 0 };
 	}
-}
-
-/* Reads a lease. False: its filters cannot be those of one. */
-static bool read_lease(const struct wire_lease *w, uint64_t now_s, struct portmap *ret)
-{
-	uint32_t left = be32toh(w->left_s);
-	struct portmap m = {
-		.in = { be32toh(w->in_addr), be16toh(w->in_port) },
-		.out = { be32toh(w->out_addr), be16toh(w->out_port) },
-		.proto = w->proto,
-		.origin = PORTMAP_PCP,
-		.expires_s = left ? now_s + left : 0,
-	};
-
-	memcpy(m.nonce, w->nonce, sizeof(m.nonce));
-	m.filters.n = w->filters;
-	for (uint32_t i = 0; i < w->filters && i < WIRE_FILTERS; i++)
-		m.filters.filter[i] = (struct portmap_filter){ .addr = be32toh(w->filter[i].addr),
-							       .port = be16toh(w->filter[i].port),
-							       .plen = w->filter[i].plen };
-	*ret = m;
-	return !m.filters.n || portmap_filters_valid(&m.filters);
-}
-
-/* Adds a record to the pass's payload. 0, or what `emit` returned. */
-static int tell(struct copying *c, const struct portmap *m, uint64_t now_s, copying_emit emit, void *arg)
-{
-	struct draft *o = &c->out;
-
-	if (!c->primed)
-		return 0;
-	if ((o->length && o->type != WIRE_LEASES) || draft_room(o) < sizeof(struct wire_lease)) {
-		int r = draft_flush(o, emit, arg);
-
-		if (r)
-			return r;
-	}
-	o->type = WIRE_LEASES;
-	fill(draft_take(o, sizeof(struct wire_lease)), m, now_s);
-	return 0;
-}
-
-/* Whether a portmap is a lease that a peer has told and has itself, unchanged since. */
-static bool is_heard(struct copying *c, const struct portmap *m)
-{
-	struct known_lease *k = lease_set_find(&c->leases_heard, m->proto, m->out);
-
-	if (!k)
-		return false;
-	if (same_lease(&k->lease, m))
-		return k->peer != 0;
-	lease_set_del(&c->leases_heard, k);
-	return false;
 }
 
 /* Whether a subscriber's mapping is one that is told. */
@@ -102,204 +116,149 @@ static bool is_told(const struct copying *c, uint32_t in_addr)
 	return number >= 0 && c->mapping[number].used && copied_mapping_owned(c, &c->mapping[number]);
 }
 
-static int tell_new(struct copying *c, uint64_t now_s, copying_emit emit, void *arg)
+/* Adds a record to a draft that has room. False: there is nothing to tell of the lease. */
+static bool write_lease(const struct copying *c, struct draft *o, const struct known_lease *k, uint64_t now_s,
+			uint64_t least_s)
 {
-	for (const struct portmap *m = portmaps_next(c->portmaps, NULL); m; m = portmaps_next(c->portmaps, m)) {
-		struct known_lease *k;
-		int r;
+	const struct portmap *m = portmap_of(c, k);
 
-		if (m->origin != PORTMAP_PCP || m->expires_s <= now_s || is_heard(c, m) || !is_told(c, m->in.addr))
-			continue;
-		k = lease_set_find(&c->leases_told, m->proto, m->out);
-		if (!k)
-			k = lease_set_add(&c->leases_told, m->proto, m->out);
-		if (!k)
-			return -ENOMEM;
-		k->round = c->lease_round;
-		if (same_lease(&k->lease, m))
-			continue;
-		r = tell(c, m, now_s, emit, arg);
-		if (r)
-			return r;
-		k->lease = *m;
-	}
-	return 0;
+	if (k->until_s < now_s + least_s || !is_told(c, k->in.addr) || (!m && !k->ended))
+		return false;
+	fill(draft_take(o, sizeof(struct wire_lease)), k, m, now_s);
+	return true;
+}
+
+/* Makes room for a record in the pass's payload. 0, or what `emit` returned. */
+static int make_room(struct draft *o, copying_emit emit, void *arg)
+{
+	int r = (o->length && o->type != WIRE_LEASES) || draft_room(o) < sizeof(struct wire_lease)
+			? draft_flush(o, emit, arg)
+			: 0;
+
+	if (!r)
+		o->type = WIRE_LEASES;
+	return r;
 }
 
 int copied_leases_tell(struct copying *c, copying_emit emit, void *arg)
 {
+	struct lease_set *s = &c->leases;
 	uint64_t now_s = boottime_s();
-	struct known_lease *k = NULL;
-	int r;
 
-	if (!c->portmaps || (!portmaps_count(c->portmaps, PORTMAP_PCP) && !c->leases_told.n))
-		return 0;
-	c->lease_round++;
-	r = tell_new(c, now_s, emit, arg);
-	if (r)
-		return r;
-	while ((k = lease_set_next(&c->leases_told, k))) {
-		if (k->round == c->lease_round)
+	for (uint32_t i = 0; i < s->n_news; i++) {
+		struct known_lease *k = &s->entry[s->news[i]];
+		int r;
+
+		if (!k->news)
 			continue;
-		/* Nothing is left of it. */
-		k->lease.expires_s = 0;
-		r = tell(c, &k->lease, now_s, emit, arg);
+		/* What there is at a start goes with whole copies. */
+		r = c->primed ? make_room(&c->out, emit, arg) : 0;
 		if (r)
 			return r;
-		lease_set_del(&c->leases_told, k);
+		k->news = false;
+		if (c->primed)
+			write_lease(c, &c->out, k, now_s, 1);
+	}
+	s->n_news = 0;
+	return 0;
+}
+
+int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			void *arg)
+{
+	const struct lease_set *s = &c->leases;
+
+	while (*at < s->room) {
+		uint32_t next = *at;
+		uint64_t now_s = boottime_s();
+		int r;
+
+		/* What is not emitted now is read again: it may have changed by then. */
+		o->type = WIRE_LEASES;
+		o->length = 0;
+		for (; next < s->room && next - *at < LOOK_INTERVAL; next++)
+			if (s->entry[next].used)
+				write_lease(c, o, &s->entry[next], now_s, LEAST_LEFT_S);
+		r = draft_flush(o, emit, arg);
+		o->length = 0;
+		if (r)
+			return r;
+		*at = next;
+		if (monotonic_us() >= deadline_us)
+			return 1;
 	}
 	return 0;
 }
 
-int copied_leases_whole(struct copying *c, struct draft *o, copying_emit emit, void *arg)
+/* A lease that was there when this agent started. */
+static void read_portmap(struct copying *c, const struct portmap *m)
 {
-	uint64_t now_s = boottime_s();
-	int r;
+	struct known_lease *k = lease_set_find(&c->leases, m->proto, m->out);
+	bool known = k, own = !m->peer;
 
-	o->type = WIRE_LEASES;
-	o->length = 0;
-	for (struct known_lease *k = lease_set_next(&c->leases_told, NULL); k; k = lease_set_next(&c->leases_told, k)) {
-		if (k->lease.expires_s <= now_s)
-			continue;
-		r = draft_room(o) < sizeof(struct wire_lease) ? draft_flush(o, emit, arg) : 0;
-		if (r)
-			return r;
-		fill(draft_take(o, sizeof(struct wire_lease)), &k->lease, now_s);
-	}
-	return draft_flush(o, emit, arg);
-}
-
-/* Whether a subscriber of a mapping that is exchanged with a peer can have the lease. */
-static bool can_have(const struct copying *c, unsigned peer, const struct portmap *m)
-{
-	int number = mappings_find_inside(c->m, m->in.addr);
-	struct port_block block;
-
-	if (number < 0 || !c->mapping[number].used || !c->peer[peer].exchanged[number] || !m->in.port ||
-	    (m->proto != IPPROTO_TCP && m->proto != IPPROTO_UDP))
-		return false;
-	block = mapping_forward(&mappings_get(c->m, number)->geo, m->in.addr);
-	return m->out.addr == block.out_addr && m->out.port >= block.port_lo && m->out.port <= block.port_hi;
-}
-
-/* Deletes a lease that a peer has told, unless it has been renewed here. */
-static void end(struct copying *c, struct known_lease *k)
-{
-	const struct portmap *m = portmaps_by_out(c->portmaps, k->lease.proto, k->lease.out);
-
-	if (m && m->origin == PORTMAP_PCP && same_lease(&k->lease, m))
-		portmaps_del(c->portmaps, k->lease.proto, k->lease.out);
-	lease_set_del(&c->leases_heard, k);
-}
-
-static void apply(struct copying *c, unsigned peer, const struct portmap *m, struct copying_counts *add)
-{
-	const struct portmap *here = portmaps_by_out(c->portmaps, m->proto, m->out);
-	struct known_lease *k = lease_set_find(&c->leases_heard, m->proto, m->out);
-
-	/* What is known of it is no more, or it has been renewed here. */
-	if (k && (!here || !same_lease(&k->lease, here))) {
-		lease_set_del(&c->leases_heard, k);
-		k = NULL;
-	}
-	if (!m->expires_s) {
-		if (k && k->peer == peer)
-			end(c, k);
-		return;
-	}
-	if (here && !k) {
-		add->existing++;
-		return;
-	}
-	if (!can_have(c, peer, m) || portmaps_put(c->portmaps, m)) {
-		add->refused++;
-		return;
-	}
+	if (!known)
+		k = lease_set_add(&c->leases, m->proto, m->out);
 	if (!k)
-		k = lease_set_add(&c->leases_heard, m->proto, m->out);
-	if (!k)
-		return; /* this gateway's own from now on */
-	k->lease = *m;
-	k->peer = (uint8_t)peer;
-	k->round = c->peer[peer].lease_round;
-}
-
-int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
-			struct copying_counts *add)
-{
-	const struct wire_lease *w = payload;
-	uint64_t now_s = boottime_s();
-
-	if (length % sizeof(*w))
-		return -EPROTO;
-	if (!c->portmaps)
-		return 0;
-	for (size_t i = 0; i < length / sizeof(*w); i++) {
-		struct portmap m;
-
-		if (!read_lease(&w[i], now_s, &m)) {
-			add->refused++;
-			continue;
-		}
-		m.peer = (uint8_t)peer;
-		apply(c, peer, &m, add);
-	}
-	return 0;
-}
-
-void copied_leases_whole_ended(struct copying *c, unsigned peer)
-{
-	struct known_lease *k = NULL;
-
-	while (c->portmaps && (k = lease_set_next(&c->leases_heard, k)))
-		if (k->peer == peer && k->round != c->peer[peer].lease_round)
-			end(c, k);
-}
-
-/* Has the portmap of a lease say whose it is. */
-static void note_peer(struct copying *c, const struct known_lease *k, uint8_t peer)
-{
-	const struct portmap *here = portmaps_by_out(c->portmaps, k->lease.proto, k->lease.out);
-	struct portmap m;
-
-	if (!here || !same_lease(&k->lease, here))
 		return;
-	m = *here;
-	m.peer = peer;
-	if (portmaps_put(c->portmaps, &m))
-		log_warning("a lease cannot be written: the next agent takes it for a peer's");
-}
-
-void copied_leases_adopt(struct copying *c, unsigned peer)
-{
-	/* They stay known, as ended by their time. */
-	for (struct known_lease *k = NULL; c->portmaps && (k = lease_set_next(&c->leases_heard, k));)
-		if (k->peer == peer) {
-			note_peer(c, k, 0);
-			k->peer = 0;
-		}
-}
-
-void copied_leases_read(struct copying *c)
-{
-	for (const struct portmap *m = portmaps_next(c->portmaps, NULL); m; m = portmaps_next(c->portmaps, m)) {
-		struct known_lease *k = m->origin == PORTMAP_PCP && m->peer && m->peer <= COPYING_PEERS
-						? lease_set_add(&c->leases_heard, m->proto, m->out)
-						: NULL;
-
-		if (!k)
-			continue;
-		k->lease = *m;
-		k->peer = m->peer;
+	if (known && lease_is(k, m)) {
+		/* The agent before this one was killed while it ended the lease. */
+		if (k->ended)
+			portmaps_del(c->portmaps, m->proto, m->out);
+		return;
 	}
+	/* Without a stamp the lease of the gateway at which the client was counts. */
+	lease_set_live(&c->leases, k, m, !known ? own : own ? lease_stamp_next(k->stamp) : k->stamp);
+	known_lease_keep(c, k);
+}
+
+void copied_leases_begin(struct copying *c)
+{
+	const struct portmap *m, *next;
+	struct lease_set *s = &c->leases;
+
+	if (lease_stamps_read(c->lease_stamps, s))
+		log_error("replication: no memory for all leases of PCP; the others are not told to peers");
+	for (m = portmaps_next(c->portmaps, NULL); m; m = next) {
+		next = portmaps_next(c->portmaps, m);
+		if (m->origin == PORTMAP_PCP)
+			read_portmap(c, m);
+	}
+	/* What a change of the configuration has ended since. */
+	for (uint32_t i = 0; i < s->room; i++)
+		if (s->entry[i].used && !s->entry[i].ended && !portmap_of(c, &s->entry[i]))
+			known_lease_forget(c, &s->entry[i]);
+	portmaps_on_act(c->portmaps, on_act, c);
+}
+
+void copied_leases_end(struct copying *c)
+{
+	if (c->portmaps)
+		portmaps_on_act(c->portmaps, NULL, NULL);
+	lease_set_free(&c->leases);
+	close_fd(&c->lease_stamps);
 }
 
 void copied_leases_expire(struct copying *c)
 {
+	struct lease_set *s = &c->leases;
 	uint64_t now_s = boottime_s();
-	struct known_lease *k = NULL;
+	uint32_t ended = 0;
 
-	while (c->portmaps && c->leases_heard.n && (k = lease_set_next(&c->leases_heard, k)))
-		if (k->lease.expires_s <= now_s)
-			end(c, k);
+	if (!s->n || now_s < s->due_s)
+		return;
+	s->due_s = UINT64_MAX;
+	for (uint32_t i = 0; i < s->room; i++) {
+		struct known_lease *k = &s->entry[i];
+
+		if (!k->used)
+			continue;
+		if (k->until_s > now_s || ended >= ENDED_AT_ONCE) {
+			s->due_s = k->until_s < s->due_s ? k->until_s : s->due_s;
+			continue;
+		}
+		if (portmap_of(c, k))
+			portmaps_del(c->portmaps, k->proto, k->out);
+		known_lease_forget(c, k);
+		ended++;
+	}
 }

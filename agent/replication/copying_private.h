@@ -56,7 +56,6 @@ struct copying_peer {
 	bool has_shown;
 	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
 	bool exchanged[MAX_MAPPINGS]; /* by ours */
-	uint32_t lease_round;	      /* raised by each table */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
 	struct number_set heard;      /* overflow_id_hash() of those told since the last table */
@@ -127,9 +126,9 @@ struct copying {
 	struct overflow_scan vouch_scan;
 	/* Leases; portmaps NULL: none are exchanged. */
 	struct portmaps *portmaps;
-	struct lease_set leases_told;
-	struct lease_set leases_heard;
-	uint32_t lease_round;
+	struct lease_set leases;
+	int lease_stamps; /* map; -1: what is known of them ends with the agent */
+	bool lease_stamps_failed;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
 	struct waiting_copies waiting;
@@ -146,6 +145,9 @@ static inline struct copied_mapping *copied_mapping(struct copying *c, int numbe
 {
 	return number >= 0 && number < (int)MAX_MAPPINGS && c->mapping[number].used ? &c->mapping[number] : NULL;
 }
+
+/* Has marks for a subscriber. 0 or -ENOMEM. */
+int copied_marks_make(struct copying *c, struct copied_mapping *cm, uint32_t subscriber);
 
 /* The first mapping at or after a number; NULL: no more. */
 struct copied_mapping *copied_mapping_from(struct copying *c, int number);
@@ -267,23 +269,29 @@ void copied_overflow_free(struct copying *c);
 /* Tells what has changed of the leases; what `emit` returned is returned, and the next call goes on. */
 int copied_leases_tell(struct copying *c, copying_emit emit, void *arg);
 
-/* Emits all that have been told. 0, or what `emit` returned: then all are emitted again. */
-int copied_leases_whole(struct copying *c, struct draft *o, copying_emit emit, void *arg);
+/*
+ * The leases' part of a whole copy: *at is where it goes on, 0 at first. 0: all; 1: the time is up; or what `emit`
+ * returned. Nothing is left in the draft.
+ */
+int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			void *arg);
 
 int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
 			struct copying_counts *add);
 
-/* Those of a peer that were not in its whole copy end. */
-void copied_leases_whole_ended(struct copying *c, unsigned peer);
+/* Takes up what is known of leases from an agent before this one, and hears of acts on them from now on. */
+void copied_leases_begin(struct copying *c);
+void copied_leases_end(struct copying *c);
 
-/* Takes up those that peers have told an agent before this one. */
-void copied_leases_read(struct copying *c);
-
-/* Has the leases that a peer has told be this gateway's own, which the next pass tells. */
-void copied_leases_adopt(struct copying *c, unsigned peer);
-
-/* Ends those of peers whose time is over. */
+/* Ends those whose time is over. */
 void copied_leases_expire(struct copying *c);
+
+/* Writes what is known of a lease to where it outlives the agent; forgets a lease. */
+void known_lease_keep(struct copying *c, const struct known_lease *k);
+void known_lease_forget(struct copying *c, struct known_lease *k);
+
+/* Says that a lease has ended, which stays known. */
+void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp);
 
 /* Ends a copy that the slot's mark has been found to hold. False: a packet has refreshed it meanwhile. */
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);

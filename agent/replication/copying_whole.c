@@ -16,6 +16,7 @@ struct copying_whole {
 	uint32_t generation;	  /* of the mappings that this peer has been told */
 	struct wire_range *range; /* at the beginning of the payload; NULL: none */
 	uint32_t overflow;	  /* where the sessions in the overflow go on */
+	uint32_t leases;	  /* the same of leases */
 	struct draft out;
 };
 
@@ -30,6 +31,7 @@ int copying_whole_new(struct copying *c, struct copying_whole **ret)
 	w->generation = c->generation - 1;
 	w->range = NULL;
 	w->overflow = 0;
+	w->leases = 0;
 	w->out.length = 0;
 	*ret = w;
 	return 0;
@@ -170,6 +172,7 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	w->at.subscriber = 0;
 	/* The peer compares with what comes after the table. */
 	w->overflow = 0;
+	w->leases = 0;
 	return 0;
 }
 
@@ -198,6 +201,6 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 	if (!r)
 		r = copied_overflow_whole(w->c, &w->overflow, &w->out, deadline_us, emit, arg);
 	if (!r)
-		r = copied_leases_whole(w->c, &w->out, emit, arg);
+		r = copied_leases_whole(w->c, &w->leases, &w->out, deadline_us, emit, arg);
 	return r ? r : emit(WIRE_WHOLE_END, NULL, 0, arg);
 }

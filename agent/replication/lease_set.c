@@ -2,12 +2,18 @@
 #include "replication/lease_set.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "replication/mapping_digest.h"
 
 #define ROOM_MIN 64U
+/* Each portmap may be a lease. */
+#define ROOM_MAX (MAX_PORTMAPS_ALL + LEASES_ENDED_MAX)
 
 void lease_set_free(struct lease_set *s)
 {
 	free(s->entry);
+	free(s->news);
 	*s = (struct lease_set){ 0 };
 }
 
@@ -18,15 +24,10 @@ static uint32_t *list_of(struct lease_set *s, uint8_t proto, struct endpoint out
 	return &s->head[(hash >> 32) % LEASE_LISTS];
 }
 
-static bool is(const struct known_lease *k, uint8_t proto, struct endpoint out)
-{
-	return k->lease.proto == proto && k->lease.out.addr == out.addr && k->lease.out.port == out.port;
-}
-
 struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct endpoint out)
 {
 	for (uint32_t at = *list_of(s, proto, out); at; at = s->entry[at - 1].next)
-		if (is(&s->entry[at - 1], proto, out))
+		if (s->entry[at - 1].proto == proto && endpoint_equal(s->entry[at - 1].out, out))
 			return &s->entry[at - 1];
 	return NULL;
 }
@@ -34,7 +35,7 @@ struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct en
 static bool grow(struct lease_set *s)
 {
 	uint32_t room = s->room ? 2 * s->room : ROOM_MIN;
-	struct known_lease *entry = room > MAX_PORTMAPS_ALL ? NULL : realloc(s->entry, room * sizeof(*entry));
+	struct known_lease *entry = s->room >= ROOM_MAX ? NULL : realloc(s->entry, room * sizeof(*entry));
 
 	if (!entry)
 		return false;
@@ -50,34 +51,101 @@ static bool grow(struct lease_set *s)
 struct known_lease *lease_set_add(struct lease_set *s, uint8_t proto, struct endpoint out)
 {
 	uint32_t *head = list_of(s, proto, out), number;
-	struct known_lease *k;
+	struct known_lease *k = lease_set_find(s, proto, out);
 
+	if (k)
+		return k;
 	if (!s->free && !grow(s))
 		return NULL;
 	number = s->free - 1;
 	k = &s->entry[number];
 	s->free = k->next;
-	*k = (struct known_lease){ .used = true, .next = *head, .lease = { .proto = proto, .out = out } };
+	*k = (struct known_lease){ .used = true, .next = *head, .proto = proto, .out = out };
 	*head = number + 1;
 	s->n++;
 	return k;
 }
 
-struct known_lease *lease_set_next(struct lease_set *s, const struct known_lease *before)
+static uint32_t content_of(const struct portmap *m)
 {
-	for (uint32_t i = before ? (uint32_t)(before - s->entry) + 1 : 0; i < s->room; i++)
-		if (s->entry[i].used)
-			return &s->entry[i];
-	return NULL;
+	uint64_t digest = 0, words[2] = { 0 };
+
+	memcpy(words, m->nonce, sizeof(m->nonce));
+	digest = digest_add(digest_add(digest, words[0]), words[1]);
+	for (uint32_t i = 0; i < m->filters.n; i++) {
+		const struct portmap_filter *f = &m->filters.filter[i];
+
+		digest = digest_add(digest, (uint64_t)f->addr << 32 | (uint64_t)f->port << 8 | f->plen);
+	}
+	return (uint32_t)digest;
+}
+
+bool lease_is(const struct known_lease *k, const struct portmap *m)
+{
+	return m->origin == PORTMAP_PCP && endpoint_equal(k->in, m->in) && k->until_s == m->expires_s &&
+	       k->content == content_of(m);
+}
+
+static void note_due(struct lease_set *s, uint64_t until_s)
+{
+	if (until_s < s->due_s)
+		s->due_s = until_s;
+}
+
+void lease_set_live(struct lease_set *s, struct known_lease *k, const struct portmap *m, uint64_t stamp)
+{
+	s->n_ended -= k->ended;
+	k->ended = false;
+	k->in = m->in;
+	k->until_s = m->expires_s;
+	k->content = content_of(m);
+	k->stamp = stamp;
+	note_due(s, k->until_s);
+}
+
+void lease_set_ended(struct lease_set *s, struct known_lease *k, uint64_t stamp)
+{
+	s->n_ended += !k->ended;
+	k->ended = true;
+	k->stamp = stamp;
+	note_due(s, k->until_s);
+}
+
+bool lease_set_tell(struct lease_set *s, struct known_lease *k)
+{
+	if (k->news)
+		return true;
+	if (s->n_news == s->room_news) {
+		uint32_t room = s->room_news ? 2 * s->room_news : ROOM_MIN;
+		uint32_t *news = realloc(s->news, room * sizeof(*news));
+
+		if (!news)
+			return false;
+		s->news = news;
+		s->room_news = room;
+	}
+	s->news[s->n_news++] = (uint32_t)(k - s->entry);
+	k->news = true;
+	return true;
+}
+
+struct known_lease *lease_set_excess(struct lease_set *s)
+{
+	if (s->n_ended < LEASES_ENDED_MAX)
+		return NULL;
+	while (!s->entry[s->hand % s->room].used || !s->entry[s->hand % s->room].ended)
+		s->hand++;
+	return &s->entry[s->hand++ % s->room];
 }
 
 void lease_set_del(struct lease_set *s, struct known_lease *k)
 {
-	uint32_t number = (uint32_t)(k - s->entry), *at = list_of(s, k->lease.proto, k->lease.out);
+	uint32_t number = (uint32_t)(k - s->entry), *at = list_of(s, k->proto, k->out);
 
 	while (*at != number + 1)
 		at = &s->entry[*at - 1].next;
 	*at = k->next;
+	s->n_ended -= k->ended;
 	*k = (struct known_lease){ .next = s->free };
 	s->free = number + 1;
 	s->n--;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A set of leases, by protocol and outside endpoint. */
+/*
+ * What is known of each lease of PCP, by protocol and outside endpoint: when somebody last acted on it, and what came
+ * of that. One that a client or an operator has ended stays known until its time would have been over, so that a
+ * gateway that has been away cannot bring it back.
+ */
 #ifndef DETNAT_LEASE_SET_H
 #define DETNAT_LEASE_SET_H
 
@@ -8,13 +12,21 @@
 
 #include "tables/portmap_table.h"
 
-#define LEASE_LISTS 4096U
+#define LEASE_LISTS 16384U
+
+/* Ended leases that are known at a time; beyond that, some are forgotten. */
+#define LEASES_ENDED_MAX 65536U
 
 struct known_lease {
-	struct portmap lease;
-	uint32_t round; /* in which it was last seen */
-	uint8_t peer;	/* that has told it; 0: this gateway tells it */
+	struct endpoint in;
+	struct endpoint out;
+	uint64_t stamp;	  /* of the last act, see lease_stamps.h */
+	uint64_t until_s; /* CLOCK_BOOTTIME: when it ends by itself, or would have */
+	uint32_t content; /* a digest of nonce and filters */
+	uint8_t proto;
 	bool used;
+	bool ended;
+	bool news;     /* in the list of what is to be told */
 	uint32_t next; /* number plus one */
 };
 
@@ -23,8 +35,15 @@ struct lease_set {
 	struct known_lease *entry;
 	uint32_t room;
 	uint32_t n;
+	uint32_t n_ended;
 	uint32_t free;
+	uint32_t hand;	/* where the next ended one to be forgotten is looked for */
+	uint64_t due_s; /* no entry's time is over before */
 	uint32_t head[LEASE_LISTS];
+	/* Numbers of entries that changed, in order; some may be gone by now. */
+	uint32_t *news;
+	uint32_t n_news;
+	uint32_t room_news;
 };
 
 void lease_set_free(struct lease_set *s);
@@ -32,11 +51,21 @@ void lease_set_free(struct lease_set *s);
 /* NULL: none. Valid until the next addition. */
 struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct endpoint out);
 
-/* Adds one that is not there, with nothing but its key. NULL: no memory, or MAX_PORTMAPS_ALL are there. */
+/* The one that is there, or a new one with nothing but its key. NULL: no memory. */
 struct known_lease *lease_set_add(struct lease_set *s, uint8_t proto, struct endpoint out);
 
-/* The first, or after `before` the next; the one before may be deleted meanwhile. NULL: no more. */
-struct known_lease *lease_set_next(struct lease_set *s, const struct known_lease *before);
+/* Says what became of one. */
+void lease_set_live(struct lease_set *s, struct known_lease *k, const struct portmap *m, uint64_t stamp);
+void lease_set_ended(struct lease_set *s, struct known_lease *k, uint64_t stamp);
+
+/* Whether a portmap is the lease as it is known. */
+bool lease_is(const struct known_lease *k, const struct portmap *m);
+
+/* Notes that one is to be told. False: no memory. */
+bool lease_set_tell(struct lease_set *s, struct known_lease *k);
+
+/* An ended one to be forgotten, as there are LEASES_ENDED_MAX; NULL: there are fewer. */
+struct known_lease *lease_set_excess(struct lease_set *s);
 
 void lease_set_del(struct lease_set *s, struct known_lease *k);
 

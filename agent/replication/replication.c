@@ -9,6 +9,7 @@
 #include "base/trouble.h"
 #include "config/pools.h"
 #include "host/paths.h"
+#include "replication/lease_stamps.h"
 #include "replication/peer_numbers.h"
 #include "replication/private_way.h"
 #include "replication/replication_private.h"
@@ -239,6 +240,16 @@ static int name_state_file(struct replication *r, const char *control_socket)
 	return asprintf(&r->state_file, "%s/" MARKS_FILE, dir) < 0 ? -ENOMEM : 0;
 }
 
+static int open_lease_stamps(const char *pin_dir)
+{
+	int fd = lease_stamps_open(pin_dir);
+
+	if (fd < 0)
+		log_warning("replication: what clients do with leases of PCP is forgotten when the agent ends: %s",
+			    strerror(-fd));
+	return fd;
+}
+
 static int start_copying(struct replication *r)
 {
 	struct copying_limits limits = limits_of(r);
@@ -251,7 +262,7 @@ static int start_copying(struct replication *r)
 	int ret = copying_new(r->mappings, &limits, r->state_file, &r->copying);
 
 	if (!ret)
-		copying_set_portmaps(r->copying, r->portmaps);
+		copying_set_portmaps(r->copying, r->portmaps, open_lease_stamps(r->d->pin_dir));
 	return ret;
 }
 

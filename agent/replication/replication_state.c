@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "replication/replication_state.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -120,11 +121,42 @@ static void follow(struct replication_peer *p, const struct peer_figures *f)
 	tell(p, f);
 }
 
+/* What is wrong, one after the other. */
+struct wrongs {
+	char text[TROUBLE_TEXT];
+	size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_wrong(struct wrongs *w, const char *format, ...)
+{
+	va_list ap;
+
+	if (w->length && w->length < sizeof(w->text))
+		w->length += (size_t)snprintf(w->text + w->length, sizeof(w->text) - w->length, "; ");
+	if (w->length >= sizeof(w->text))
+		return;
+	va_start(ap, format);
+	w->length += (size_t)vsnprintf(w->text + w->length, sizeof(w->text) - w->length, format, ap);
+	va_end(ap);
+}
+
+static void look_at_marks(const struct replication *r, struct wrongs *w)
+{
+	const char *path;
+	int ret = copying_marks(r->copying, &path);
+
+	if (ret)
+		add_wrong(w,
+			  "%s cannot be written: %s. Which sessions are copies is forgotten when the agent ends; tried "
+			  "again every second",
+			  path, strerror(-ret));
+}
+
 void replication_state_tick(struct replication *r)
 {
-	char text[TROUBLE_TEXT] = "", at[SPAN_TEXT];
+	struct wrongs wrongs = { 0 };
 	uint64_t now = replication_now_ms();
-	size_t length = 0;
+	char at[SPAN_TEXT];
 
 	for (unsigned i = 0; i < r->n_peers; i++) {
 		struct replication_peer *p = &r->peer[i];
@@ -132,15 +164,15 @@ void replication_state_tick(struct replication *r)
 
 		replication_peer_figures(p, &f);
 		follow(p, &f);
-		if ((p->state != PEER_DOWN && p->state != PEER_MISMATCH) || now - p->since_ms < PATIENCE_MS ||
-		    length >= sizeof(text))
-			continue;
-		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s: %s",
-					   length ? "; " : "no sessions are exchanged with ", endpoint_text(p->at, at),
-					   f.reason);
+		if ((p->state == PEER_DOWN || p->state == PEER_MISMATCH) && now - p->since_ms >= PATIENCE_MS)
+			add_wrong(&wrongs, "%s%s: %s", wrongs.length ? "" : "no sessions are exchanged with ",
+				  endpoint_text(p->at, at), f.reason);
 	}
-	if (length)
-		trouble_set(TROUBLE_REPLICATION, "%s", text);
+	if (r->ticks % REPLICATION_TICKS_A_SECOND)
+		return;
+	look_at_marks(r, &wrongs);
+	if (wrongs.length)
+		trouble_set(TROUBLE_REPLICATION, "%s", wrongs.text);
 	else
 		trouble_clear(TROUBLE_REPLICATION);
 }

@@ -12,7 +12,7 @@
 #include <endian.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 3U
+#define WIRE_VERSION 4U
 
 /* A payload is never longer: with a frame's header and digest it stays below 64 KiB. */
 #define WIRE_PAYLOAD_MAX 65408U
@@ -126,7 +126,9 @@ struct wire_filter {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_filter) == 8, "part of the protocol");
 
-/* A lease of PCP. */
+#define WIRE_LEASE_ENDED 0x0001U
+
+/* A lease of PCP, as of the last act on it that the sender knows of. */
 struct wire_lease {
 	uint32_t in_addr;
 	uint32_t out_addr;
@@ -134,12 +136,13 @@ struct wire_lease {
 	uint16_t out_port;
 	uint8_t proto;
 	uint8_t filters; /* in use; 0: it takes packets from everybody */
-	uint8_t reserved[2];
-	uint32_t left_s; /* seconds; 0: it has ended */
+	uint16_t flags;
+	uint32_t left_s; /* seconds; of one that has ended, those that would have been left */
 	uint8_t nonce[12];
+	uint64_t stamp; /* of the act, see lease_stamps.h */
 	struct wire_filter filter[WIRE_FILTERS];
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_lease) == 96, "part of the protocol");
+_Static_assert(sizeof(struct wire_lease) == 104, "part of the protocol");
 
 struct wire_range {
 	uint16_t mapping;

@@ -18,6 +18,7 @@ static const struct {
 	{ "bpffs", doctor_bpffs, false, false },
 	{ "clock", doctor_clock, false, false },
 	{ "configuration", doctor_configuration, false, false },
+	{ "links", doctor_links, false, false },
 	{ "xdp", doctor_xdp, false, false },
 	{ "offloads", doctor_offloads, false, false },
 	{ "queues", doctor_queues, false, false },
@@ -26,10 +27,12 @@ static const struct {
 	{ "rp_filter", doctor_rp_filter, false, false },
 	{ "inside routes", doctor_inside_routes, true, false },
 	{ "route out", doctor_outside_route, true, false },
+	{ "rules", doctor_rules, false, true },
 	{ "pools", doctor_pools, true, true },
 	{ "portmaps", doctor_portmaps, true, true },
 	{ "neighbours", doctor_neighbours, true, false },
 	{ "firewall", doctor_firewall, true, true },
+	{ "dropping", doctor_dropping, false, true },
 	{ "conntrack", doctor_conntrack, true, true },
 	{ "queueing", doctor_queueing, true, true },
 };
@@ -85,6 +88,7 @@ static void print(struct doctor *d, enum doctor_level level, const char *text)
 {
 	static const char *const words[] = {
 		[DOCTOR_OK] = "ok",
+		[DOCTOR_UNKNOWN] = "unknown",
 		[DOCTOR_WARNING] = "WARNING",
 		[DOCTOR_FAILURE] = "FAILURE",
 	};
@@ -106,14 +110,15 @@ unsigned doctor_examine(const struct config *c, const char *config_path)
 		printf("FAILURE  the interfaces cannot be read: %s\n", strerror(-r));
 		return 1;
 	}
-	printf("%u failure%s, %u warning%s, %u ok\n", d.count[DOCTOR_FAILURE], plural(d.count[DOCTOR_FAILURE]),
-	       d.count[DOCTOR_WARNING], plural(d.count[DOCTOR_WARNING]), d.count[DOCTOR_OK]);
+	printf("%u failure%s, %u warning%s, %u ok, %u unknown\n", d.count[DOCTOR_FAILURE],
+	       plural(d.count[DOCTOR_FAILURE]), d.count[DOCTOR_WARNING], plural(d.count[DOCTOR_WARNING]),
+	       d.count[DOCTOR_OK], d.count[DOCTOR_UNKNOWN]);
 	return d.count[DOCTOR_FAILURE];
 }
 
 static void log_finding(struct doctor *d, enum doctor_level level, const char *text)
 {
-	if (level != DOCTOR_OK)
+	if (level > DOCTOR_UNKNOWN)
 		log_warning("%s", text);
 }
 
@@ -128,7 +133,7 @@ void doctor_warn(const struct config *c)
 
 static void tell_finding(struct doctor *d, enum doctor_level level, const char *text)
 {
-	if (level != DOCTOR_OK)
+	if (level > DOCTOR_UNKNOWN)
 		d->say(d->say_arg, d->check, text);
 }
 

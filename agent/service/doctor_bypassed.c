@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What packets bypass when XDP forwards them: rules of nftables and iptables, connection tracking, queueing disciplines
- * and tc filters. With 'forwarding' 'kernel' they bypass none of it.
+ * and tc filters. With 'forwarding' 'kernel' they bypass none of it, and a firewall that drops them is found instead.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -29,6 +29,19 @@ struct chains {
 	unsigned found;
 };
 
+static const char *const hooks[] = { "prerouting", "input", "forward", "output", "postrouting", "ingress" };
+
+/* Of a thousand rules that drop, the first few tell. */
+#define MOST_RULES 3U
+
+static const struct nlattr *nested_attribute(const struct nlattr *in, uint16_t type)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, in) if (mnl_attr_get_type(a) == type) return a;
+	return NULL;
+}
+
 static bool is_bypassed_hook(uint8_t family, uint32_t hook)
 {
 	if (family == NFPROTO_NETDEV)
@@ -37,35 +50,118 @@ static bool is_bypassed_hook(uint8_t family, uint32_t hook)
 	       (hook == NF_INET_PRE_ROUTING || hook == NF_INET_FORWARD || hook == NF_INET_POST_ROUTING);
 }
 
-static void visit_chain(const struct nlmsghdr *h, void *arg)
+struct chain {
+	const char *table;
+	const char *name;
+	uint8_t family;
+	uint32_t hook;
+	bool has_rules;
+	bool drops; /* by its policy */
+};
+
+/* Reads a chain at a hook. False: it is another kind of chain, or detnat's own. */
+static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 {
-	static const char *const hooks[] = { "prerouting", "input", "forward", "output", "postrouting", "ingress" };
 	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[NFTA_CHAIN_USE + 1], *nested, *number = NULL;
-	struct chains *c = arg;
-	uint32_t hook, policy = NF_ACCEPT;
 
 	if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWCHAIN)
-		return;
+		return false;
 	netlink_attributes(h, sizeof(*nf), attr, ARRAY_SIZE(attr));
 	if (!attr[NFTA_CHAIN_HOOK] || !attr[NFTA_CHAIN_TABLE] || !attr[NFTA_CHAIN_NAME])
-		return;
+		return false;
 	mnl_attr_for_each_nested(nested, attr[NFTA_CHAIN_HOOK]) if (mnl_attr_get_type(nested) == NFTA_HOOK_HOOKNUM)
 		number = nested;
 	if (!number || !strncmp(mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]), "detnat", 6))
-		return;
-	hook = ntohl(mnl_attr_get_u32(number));
-	if (attr[NFTA_CHAIN_POLICY])
-		policy = ntohl(mnl_attr_get_u32(attr[NFTA_CHAIN_POLICY]));
-	/* Rules count as uses. An empty chain that accepts has no effect. */
-	if (!is_bypassed_hook(nf->nfgen_family, hook) || hook >= ARRAY_SIZE(hooks) ||
-	    (policy == NF_ACCEPT && (!attr[NFTA_CHAIN_USE] || !mnl_attr_get_u32(attr[NFTA_CHAIN_USE]))))
+		return false;
+	*ret = (struct chain){
+		.table = mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]),
+		.name = mnl_attr_get_str(attr[NFTA_CHAIN_NAME]),
+		.family = nf->nfgen_family,
+		.hook = ntohl(mnl_attr_get_u32(number)),
+		/* Rules count as uses. */
+		.has_rules = attr[NFTA_CHAIN_USE] && mnl_attr_get_u32(attr[NFTA_CHAIN_USE]),
+		.drops = attr[NFTA_CHAIN_POLICY] && ntohl(mnl_attr_get_u32(attr[NFTA_CHAIN_POLICY])) == NF_DROP,
+	};
+	return is_bypassed_hook(ret->family, ret->hook) && ret->hook < ARRAY_SIZE(hooks);
+}
+
+static const char *hook_name(const struct chain *c)
+{
+	return c->family == NFPROTO_NETDEV ? (c->hook ? "egress" : "ingress") : hooks[c->hook];
+}
+
+static void visit_chain(const struct nlmsghdr *h, void *arg)
+{
+	struct chains *c = arg;
+	struct chain chain;
+
+	/* An empty chain that accepts has no effect. */
+	if (!chain_parse(h, &chain) || !(chain.has_rules || chain.drops))
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s (%s): what XDP forwards does not pass it" WHAT_TO_DO,
-		   mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]), mnl_attr_get_str(attr[NFTA_CHAIN_NAME]),
-		   nf->nfgen_family == NFPROTO_NETDEV ? (hook ? "egress" : "ingress") : hooks[hook]);
+		   "nftables table %s, chain %s (%s): what XDP forwards does not pass it" WHAT_TO_DO, chain.table,
+		   chain.name, hook_name(&chain));
+}
+
+static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
+{
+	struct chains *c = arg;
+	struct chain chain;
+
+	if (!chain_parse(h, &chain) || !chain.drops)
+		return;
+	c->found++;
+	doctor_say(c->d, DOCTOR_WARNING,
+		   "nftables table %s, chain %s (%s): drops what none of its rules accepts; accept what goes between "
+		   "inside and outside interfaces",
+		   chain.table, chain.name, hook_name(&chain));
+}
+
+/* Whether an expression of a rule drops or rejects. */
+static bool expression_drops(const struct nlattr *expression)
+{
+	const struct nlattr *a, *data = NULL, *code = NULL;
+	bool immediate = false;
+
+	mnl_attr_for_each_nested(a, expression)
+	{
+		if (mnl_attr_get_type(a) == NFTA_EXPR_NAME && !strcmp(mnl_attr_get_str(a), "reject"))
+			return true;
+		if (mnl_attr_get_type(a) == NFTA_EXPR_NAME)
+			immediate = !strcmp(mnl_attr_get_str(a), "immediate");
+		else if (mnl_attr_get_type(a) == NFTA_EXPR_DATA)
+			data = a;
+	}
+	data = immediate && data ? nested_attribute(data, NFTA_IMMEDIATE_DATA) : NULL;
+	data = data ? nested_attribute(data, NFTA_DATA_VERDICT) : NULL;
+	code = data ? nested_attribute(data, NFTA_VERDICT_CODE) : NULL;
+	return code && mnl_attr_get_payload_len(code) == sizeof(uint32_t) && ntohl(mnl_attr_get_u32(code)) == NF_DROP;
+}
+
+static void visit_rule(const struct nlmsghdr *h, void *arg)
+{
+	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[NFTA_RULE_EXPRESSIONS + 1], *e;
+	struct chains *c = arg;
+	bool drops = false;
+
+	if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWRULE ||
+	    (nf->nfgen_family != NFPROTO_IPV4 && nf->nfgen_family != NFPROTO_INET &&
+	     nf->nfgen_family != NFPROTO_NETDEV))
+		return;
+	netlink_attributes(h, sizeof(*nf), attr, ARRAY_SIZE(attr));
+	if (!attr[NFTA_RULE_TABLE] || !attr[NFTA_RULE_CHAIN] || !attr[NFTA_RULE_EXPRESSIONS] ||
+	    !strncmp(mnl_attr_get_str(attr[NFTA_RULE_TABLE]), "detnat", 6))
+		return;
+	mnl_attr_for_each_nested(e, attr[NFTA_RULE_EXPRESSIONS]) drops |= expression_drops(e);
+	if (!drops || c->found++ >= MOST_RULES)
+		return;
+	doctor_say(c->d, DOCTOR_WARNING,
+		   "nftables table %s, chain %s: a rule drops or rejects; 'nft monitor trace' shows whether it meets "
+		   "subscribers",
+		   mnl_attr_get_str(attr[NFTA_RULE_TABLE]), mnl_attr_get_str(attr[NFTA_RULE_CHAIN]));
 }
 
 /* Visits what nftables has of a kind, and returns how much of it was reported. message: NFT_MSG_GET…, for a dump. */
@@ -81,6 +177,19 @@ static unsigned visit_nftables(struct doctor *d, uint16_t message, netlink_visit
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family = NFPROTO_UNSPEC;
 	netlink_call(n, visit, &c); /* fails without nftables: there is nothing */
 	return c.found;
+}
+
+void doctor_dropping(struct doctor *d)
+{
+	unsigned found;
+
+	/* What XDP forwards passes none of it: doctor_firewall(). */
+	if (d->config->forwarding != FORWARDING_KERNEL)
+		return;
+	found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_dropping_chain);
+	found += visit_nftables(d, NFT_MSG_GETRULE, visit_rule);
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "no chain or rule of nftables drops what the kernel forwards");
 }
 
 void doctor_firewall(struct doctor *d)

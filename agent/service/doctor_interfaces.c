@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Drivers, offloads, receive queues and names of the interfaces. */
+/* Links, drivers, offloads, receive queues and names of the interfaces. */
 #include <ctype.h>
 #include <linux/if_link.h>
 #include <net/if_arp.h>
@@ -7,8 +7,37 @@
 #include <unistd.h>
 
 #include "host/offloads.h"
+#include "links/attach.h"
 #include "service/doctor_private.h"
 #include "service/doctor_xdp.h"
+
+static bool any_up(const struct doctor *d, uint8_t roles)
+{
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+
+		if (l && d->config->interfaces[i].roles & roles && !link_down_reason(l))
+			return true;
+	}
+	return false;
+}
+
+void doctor_links(struct doctor *d)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct config_interface *c = &d->config->interfaces[i];
+		const struct link *l = doctor_link(d, c);
+
+		/* Of several interfaces with a role, some may be spare ones. */
+		if (l && link_down_reason(l) && ++found)
+			doctor_say(d, any_up(d, c->roles) ? DOCTOR_WARNING : DOCTOR_FAILURE, "%s: %s", l->name,
+				   link_down_reason(l));
+	}
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "all interfaces are up");
+}
 
 /* XDP where it is to be had. native: it is wanted in the driver. */
 static void say_driver(struct doctor *d, const struct link *l, bool native)
@@ -19,7 +48,7 @@ static void say_driver(struct doctor *d, const struct link *l, bool native)
 
 	driver_name(l->name, driver);
 	if (r) /* before Linux 6.3 */
-		doctor_say(d, DOCTOR_OK,
+		doctor_say(d, DOCTOR_UNKNOWN,
 			   "%s (%s): this kernel does not say what the driver can; 'detnatctl interface list' shows it "
 			   "after the start",
 			   l->name, driver);
@@ -35,10 +64,29 @@ static void say_driver(struct doctor *d, const struct link *l, bool native)
 		doctor_say(d, DOCTOR_OK, "%s (%s): native XDP", l->name, driver);
 }
 
+static bool has_foreign_xdp(const struct link *l)
+{
+	return l->xdp.attached != XDP_ATTACHED_NONE && !xdp_is_of_detnat(l);
+}
+
+static void say_foreign(struct doctor *d, const struct link *l, enum xdp_mode mode)
+{
+	bool wanted = mode != XDP_MODE_AUTO;
+
+	doctor_say(d, wanted ? DOCTOR_FAILURE : DOCTOR_WARNING,
+		   "%s: carries another XDP program, id %u: %s, or take the program off with 'ip link set %s xdp off'",
+		   l->name, l->xdp.prog_id,
+		   wanted ? "set 'xdp_mode' to 'auto', which does without XDP there"
+			  : "detnat does without XDP there, and the kernel forwards; leave it so",
+		   l->name);
+}
+
 static void say_xdp(struct doctor *d, const struct link *l, enum xdp_mode mode)
 {
 	if (mode == XDP_MODE_NONE)
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'none': tc alone, the kernel forwards", l->name);
+	else if (has_foreign_xdp(l))
+		say_foreign(d, l, mode);
 	else if (mode == XDP_MODE_AUTO && l->type != ARPHRD_ETHER)
 		doctor_say(d, DOCTOR_OK, "%s: has no Ethernet header: tc alone, the kernel forwards", l->name);
 	else if (mode == XDP_MODE_SKB)
@@ -124,7 +172,7 @@ static void say_queues(struct doctor *d, const struct link *l)
 		return;
 	}
 	if (!receive_queues(l->name, &used, &most) || !used) {
-		doctor_say(d, DOCTOR_OK, "%s: the driver does not say how many queues it has", l->name);
+		doctor_say(d, DOCTOR_UNKNOWN, "%s: the driver does not say how many queues it has", l->name);
 		return;
 	}
 	irqs = interrupts(d, l->name, &cpus);
@@ -190,7 +238,7 @@ void doctor_names(struct doctor *d)
 		found++;
 	}
 	if (!found && unknown)
-		doctor_say(d, DOCTOR_OK, "/sys does not show all interfaces of this network namespace");
+		doctor_say(d, DOCTOR_UNKNOWN, "/sys does not show all interfaces of this network namespace");
 	else if (!found)
 		doctor_say(d, DOCTOR_OK, "no interface has a name that another boot may give away");
 }

@@ -42,7 +42,7 @@ void doctor_jit(struct doctor *d)
 	long long enabled;
 
 	if (!doctor_read_number(d, &enabled, "/proc/sys/net/core/bpf_jit_enable"))
-		doctor_say(d, DOCTOR_OK, "not shown in this network namespace");
+		doctor_say(d, DOCTOR_UNKNOWN, "not shown in this network namespace");
 	else if (!enabled)
 		doctor_say(d, DOCTOR_WARNING,
 			   "BPF programs are interpreted, many times slower: sysctl -w net.core.bpf_jit_enable=1");

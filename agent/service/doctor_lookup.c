@@ -32,6 +32,17 @@ const struct config_interface *doctor_interface(const struct doctor *d, const ch
 	return i && i->roles & roles ? i : NULL;
 }
 
+const struct link *doctor_link_down(const struct doctor *d, uint8_t roles)
+{
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+
+		if (l && d->config->interfaces[i].roles & roles && link_down_reason(l))
+			return l;
+	}
+	return NULL;
+}
+
 static bool read_at(const struct doctor *d, char *ret, size_t size, const char *format, va_list ap)
 {
 	char path[256];

@@ -7,7 +7,7 @@
 #include "host/stacking.h"
 #include "service/doctor.h"
 
-enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
+enum doctor_level { DOCTOR_OK, DOCTOR_UNKNOWN, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
 
 struct doctor {
 	const struct config *config;
@@ -35,6 +35,9 @@ const struct link *doctor_link(const struct doctor *d, const struct config_inter
 /* The interface of the configuration with that name and any of the roles, or NULL. */
 const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles);
 
+/* An interface of the configuration with any of the roles that is down, or NULL. */
+const struct link *doctor_link_down(const struct doctor *d, uint8_t roles);
+
 /* Reads a file below d->root up to the first newline; the format gives its path. False: it cannot be read. */
 bool doctor_read(const struct doctor *d, char *ret, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -51,6 +54,7 @@ void doctor_bpffs(struct doctor *d);
 void doctor_clock(struct doctor *d);
 void doctor_configuration(struct doctor *d);
 
+void doctor_links(struct doctor *d);
 void doctor_xdp(struct doctor *d);
 void doctor_offloads(struct doctor *d);
 void doctor_queues(struct doctor *d);
@@ -60,11 +64,13 @@ void doctor_forwarding(struct doctor *d);
 void doctor_rp_filter(struct doctor *d);
 void doctor_inside_routes(struct doctor *d);
 void doctor_outside_route(struct doctor *d);
+void doctor_rules(struct doctor *d);
 void doctor_pools(struct doctor *d);
 void doctor_neighbours(struct doctor *d);
 void doctor_portmaps(struct doctor *d);
 
 void doctor_firewall(struct doctor *d);
+void doctor_dropping(struct doctor *d);
 void doctor_conntrack(struct doctor *d);
 void doctor_queueing(struct doctor *d);
 

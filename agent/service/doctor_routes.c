@@ -111,7 +111,10 @@ static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 	    (d->names_patterns && (way.error || !way.ifindex || doctor_interface(d, way.name, DEVICE_OUTSIDE))))
 		return false;
 	prefix_text(in, text);
-	if (way.error || !way.ifindex)
+	if (doctor_link_down(d, DEVICE_INSIDE))
+		doctor_say(d, DOCTOR_WARNING, "the inside addresses %s are not routed to the inside: %s is down", text,
+			   doctor_link_down(d, DEVICE_INSIDE)->name);
+	else if (way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,
 			   "there is no route to the inside addresses %s, so nothing reaches them; route them to the "
 			   "interface that they are behind",
@@ -148,7 +151,10 @@ void doctor_outside_route(struct doctor *d)
 	struct explain_way way;
 	int r = explain_way_read(address_beyond(), &way);
 
-	if (r || way.error || !way.ifindex)
+	if ((r || way.error || !way.ifindex) && doctor_link_down(d, DEVICE_OUTSIDE))
+		doctor_say(d, DOCTOR_WARNING, "there is no default route: %s is down",
+			   doctor_link_down(d, DEVICE_OUTSIDE)->name);
+	else if (r || way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,
 			   "there is no default route, so nothing is translated but towards networks that have a route "
 			   "by an outside interface");
@@ -158,6 +164,22 @@ void doctor_outside_route(struct doctor *d)
 			   way.name);
 	else
 		doctor_say(d, DOCTOR_OK, "the default route leaves by %s", way.name);
+}
+
+void doctor_rules(struct doctor *d)
+{
+	enum routing routing;
+
+	if (rules_read(d->netlink, &routing))
+		doctor_say(d, DOCTOR_UNKNOWN, "the routing rules cannot be read");
+	else if (routing == ROUTING_BY_MORE)
+		doctor_say(d, DOCTOR_WARNING,
+			   "routing rules on marks, ports, TOS or the like: XDP cannot follow them, so the kernel "
+			   "forwards everything; 'ip rule' lists them, and 'explain' does not see where they lead");
+	else
+		doctor_say(d, DOCTOR_OK, "%s",
+			   routing == ROUTING_BY_ADDRESSES ? "by source or interface; XDP follows them"
+							   : "by destination alone");
 }
 
 static bool in_prefix(struct prefix p, uint32_t addr)
@@ -338,7 +360,7 @@ void doctor_neighbours(struct doctor *d)
 			sum += neighbours_of(d->config, &d->addresses[k]);
 	/* Only the initial network namespace has it. */
 	if (!doctor_read_number(d, &limit, "/proc/sys/net/ipv4/neigh/default/gc_thresh3"))
-		doctor_say(d, DOCTOR_OK, "the limit is not shown in this network namespace");
+		doctor_say(d, DOCTOR_UNKNOWN, "the limit is not shown in this network namespace");
 	else if (sum > (uint64_t)limit)
 		doctor_say(d, DOCTOR_WARNING,
 			   "%llu subscribers can be neighbours, and the kernel keeps %lld: sysctl -w "

@@ -94,7 +94,7 @@ static int print_end(enum exit_status status, const char *config_path, const str
 		return status;
 	log_error("%s", err->text);
 	if (status == EXIT_BAD_CONFIGURATION && !strcmp(config_path, DEFAULT_CONFIG) && access(config_path, F_OK))
-		log_info("a sample is installed as share/doc/detnat/detnat.json; detnat.json(5) explains it");
+		log_info("a sample is /usr/share/doc/detnat/detnat.json; detnat.json(5) explains it");
 	return status;
 }
 

@@ -43,6 +43,16 @@ int portmaps_put(struct portmaps *p, const struct portmap *portmap);
 /* Removes a portmap. -ENOENT if there is none. */
 int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out);
 
+/* The same of a lease that its client or an operator ends, rather than its time or a change of the configuration. */
+int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out);
+
+/*
+ * Called for each act of a client or an operator on a lease: one of this gateway's own that has been put, new or
+ * renewed, and before portmaps_end() removes one. One function at a time; NULL: none.
+ */
+typedef void (*lease_visit)(void *arg, const struct portmap *lease, bool ends);
+void portmaps_on_act(struct portmaps *p, lease_visit acted, void *arg);
+
 /*
  * Called for each portmap that is made or has ended from now on; not for what else changes about one, nor for what
  * portmaps_open() finds. One function at a time; NULL: none.

@@ -170,7 +170,19 @@ static void tell(const struct portmaps *p, const struct portmap *m, bool made)
 		p->changed(p->changed_arg, m, made);
 }
 
-int portmaps_put(struct portmaps *p, const struct portmap *m)
+void portmaps_on_act(struct portmaps *p, lease_visit acted, void *arg)
+{
+	p->acted = acted;
+	p->acted_arg = arg;
+}
+
+static void tell_act(const struct portmaps *p, const struct portmap *m, bool ends)
+{
+	if (p->acted && m->origin == PORTMAP_PCP && (ends || !m->peer))
+		p->acted(p->acted_arg, m, ends);
+}
+
+static int put(struct portmaps *p, const struct portmap *m)
 {
 	uint32_t out;
 	struct portmap *known = portmap_find(p, INDEX_BY_OUT, m->proto, m->out);
@@ -196,6 +208,24 @@ int portmaps_put(struct portmaps *p, const struct portmap *m)
 	portmap_flag(p, m->in.addr);
 	tell(p, m, true);
 	return 0;
+}
+
+int portmaps_put(struct portmaps *p, const struct portmap *m)
+{
+	int r = put(p, m);
+
+	if (!r)
+		tell_act(p, m, false);
+	return r;
+}
+
+int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out)
+{
+	const struct portmap *known = portmap_find(p, INDEX_BY_OUT, proto, out);
+
+	if (known)
+		tell_act(p, known, true);
+	return portmaps_del(p, proto, out);
 }
 
 int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)

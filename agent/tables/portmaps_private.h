@@ -33,6 +33,8 @@ struct portmaps {
 	uint32_t *heads[N_PORTMAP_INDEXES]; /* first place + 1 of a chain */
 	portmap_visit changed;		    /* NULL: none */
 	void *changed_arg;
+	lease_visit acted; /* NULL: none */
+	void *acted_arg;
 };
 
 /* By its inside or outside endpoint; NULL: none. */

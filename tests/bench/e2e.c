@@ -235,6 +235,7 @@ static void profile(struct bench *b, const char *name, uint32_t hosts)
 
 			report_round(&row, &r, 0);
 		}
+		check_losses(b, &row);
 		printf("%s, %u hosts, 64b, %s: %.1f ns a packet; %lu lost, %lu of %lu looked at wrong\n", name, hosts,
 		       direction_names[d], median(row.ns, MAX_ROUNDS), row.sent - row.arrived, row.bad, row.samples);
 	}
@@ -297,7 +298,7 @@ int main(int argc, char *argv[])
 	printf("end to end over veth, generator, gateway and sink on core %d\n", core_pin());
 	if (only) {
 		profile(&b, only, hosts);
-		return 0;
+		return b.wrong;
 	}
 	report_print_head();
 	for (size_t i = 0; i < plans; i++)

@@ -163,6 +163,7 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 			attach_gateway(w, l, w->skeleton->progs.gateway_redirect);
 			break;
 		default:
+			set_gro(l, "on");
 			e2e_agent_start(w, ret);
 		}
 	}

@@ -24,6 +24,8 @@ double seconds_since(uint64_t start_us)
 
 void complain(struct bench *b, const char *text, const char *gateway, uint64_t is, uint64_t has_to_be)
 {
+	if (!is && has_to_be)
+		e2e_die(0, "%s: %s: none of %lu; a row that moves nothing has no figures", gateway, text, has_to_be);
 	fprintf(stderr, "bench-e2e: %s: %s: %lu of %lu\n", gateway, text, is, has_to_be);
 	b->wrong = true;
 }

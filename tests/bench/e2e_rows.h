@@ -17,7 +17,8 @@ struct bench {
 
 double seconds_since(uint64_t start_us);
 
-/* Notes that something is not as it has to be. */
+/* Notes that something is not as it has to be. Ends the run if nothing moved at all (`is` 0): such a row has no
+ * figures. */
 void complain(struct bench *b, const char *text, const char *gateway, uint64_t is, uint64_t has_to_be);
 
 /* A gateway that loses packets has not done the work that it was timed at. */

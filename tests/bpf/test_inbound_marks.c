@@ -230,3 +230,28 @@ Test(inbound_marks, what_is_beyond_the_limit_is_dropped_as_that_in_two_stages_to
 	}
 	RUN_ROWS(beyond);
 }
+
+static void set_up_another_mapping(void)
+{
+	set_up();
+	/* The fixture's mapping has neither; some other one does. */
+	bindings = (struct binding_layout){ .mapping = BINDING_UDP, .filtering = BINDING_UDP, .inbound = 25 };
+	reload_settings();
+	bindings = (struct binding_layout){ 0 };
+}
+
+TestSuite(inbound_beside, .init = set_up_another_mapping, .fini = tear_down);
+
+/* Which would be noted at the beginning of all buckets, those of the first subscribers. */
+Test(inbound_beside, sessions_of_mappings_without_filtering_are_not_noted_anywhere)
+{
+	for (unsigned sub = 0; sub < SUB; sub++)
+		for (unsigned i = 0; i < slots(); i++)
+			mappings_buckets(mappings, 0, sub)[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS].key = UINT64_MAX;
+	for (unsigned i = 0; i < 60; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(IN_PORT + i % 4 * 4032), (uint16_t)(1000 + i / 4), 0), 0);
+	for (unsigned sub = 0; sub < SUB; sub++)
+		for (unsigned i = 0; i < slots(); i++)
+			cr_expect_eq(mappings_buckets(mappings, 0, sub)[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS].key,
+				     UINT64_MAX, "subscriber %u, slot %u", sub, i);
+}

@@ -30,7 +30,7 @@ static void set_up_pins(void)
 	snprintf(own, sizeof(own), PINS "/v%u", LAYOUT_VERSION);
 }
 
-TestSuite(migration, .init = set_up_pins, .timeout = 120);
+TestSuite(migration, .init = set_up_pins, .timeout = 300);
 
 static uint16_t send_out(uint16_t in_port)
 {

@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 #include "portmap_fixture.h"
+#include "replication/copy_program.h"
 
 static void set_up_told(void)
 {
@@ -300,4 +301,153 @@ Test(told_portmap, a_port_in_time_wait_that_a_portmap_has, .init = portmap_set_u
 	map_port(TCP, SUBSCRIBER, 9999, (uint16_t)port[3]);
 	other = open_flow(TCP, IN_PORT(8), 80, SYN);
 	cr_expect(other >= PORT_LO && other != port[3], "it gets port %d", other);
+}
+
+static struct copy_program program;
+
+static void set_up_copies(void)
+{
+	set_up_told();
+	cr_assert_eq(copy_program_load(&program, &datapath), 0);
+}
+
+static void tear_down_copies(void)
+{
+	copy_program_unload(&program);
+	tear_down();
+}
+
+/* Another gateway tells a session of SUBSCRIBER with EXTERNAL, on the first choice: in a slot, or beyond. */
+static int copy(enum copy_request request, uint8_t proto, uint16_t in_port, uint16_t ext_port)
+{
+	const struct mapping *m = mappings_get(mappings, 0);
+	uint32_t first = mapping_first_choice(&m->geo, in_port);
+	struct bucket_pair pair = session_buckets(EXTERNAL, ext_port, proto, first, m->bucket_shift);
+	uint8_t state = proto == TCP ? SESSION_ESTABLISHED : SESSION_UDP;
+	struct session_copy *c = &program.requests->copy[0];
+
+	program.requests->n = 1;
+	program.requests->overflow_limit = datapath.settings.overflow_sessions;
+	*c = (struct session_copy){
+		.key = slot_key(EXTERNAL, ext_port, in_port),
+		.word = state_word((uint16_t)OUT_PORT(in_port, 2), proto, state, datapath_ticks(&datapath)),
+		.subscriber = SUBSCRIBER - ADDR(10, 0, 0, 0),
+		.slot = (uint16_t)(pair.first * BUCKET_SLOTS + first % BUCKET_SLOTS),
+		.request = (uint8_t)request,
+	};
+	c->mark = overflow_mark(1, c->word);
+	cr_assert_eq(copy_program_run(&program), 0);
+	return c->result;
+}
+
+TestSuite(told_copies, .init = set_up_copies, .fini = tear_down_copies);
+
+/* The connection that the copy is of is another one, though its endpoints are the same. */
+Test(told_copies, a_connection_in_time_wait_whose_endpoints_a_copy_has)
+{
+	int port = open_flow(TCP, 7000, 80, SYN);
+
+	close_connection(7000, (uint16_t)port);
+	read_events();
+	cr_assert_eq(copy(COPY_TO_SLOT, TCP, 7000, 80), COPY_PLACED);
+	read_events();
+	expect_told("the old one", EVENT_SESSION_CLOSED, TCP, 7000, (uint16_t)port, 80);
+	cr_expect_eq(events, 1, "the copy itself is not told");
+}
+
+Test(told_copies, a_connection_in_time_wait_whose_port_a_copy_has)
+{
+	int port = open_flow(TCP, 7000, 80, SYN);
+
+	close_connection(7000, (uint16_t)port);
+	read_events();
+	cr_assert_eq(copy(COPY_TO_SLOT, TCP, 7000 + PORTS, 80), COPY_PLACED);
+	read_events();
+	expect_told("the old one", EVENT_SESSION_CLOSED, TCP, 7000, (uint16_t)port, 80);
+}
+
+static void expect_displaced(uint16_t in_port)
+{
+	cr_assert_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
+	age_sessions(SUBSCRIBER, 301);
+	read_events();
+	cr_assert_eq(copy(COPY_TO_SLOT, UDP, in_port, 53), COPY_PLACED);
+	read_events();
+	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, 7000, OUT_PORT(7000, 2), 53);
+	cr_expect_eq(events, 1);
+}
+
+Test(told_copies, an_expired_one_whose_endpoints_a_copy_has)
+{
+	expect_displaced(7000);
+}
+
+Test(told_copies, an_expired_one_whose_port_a_copy_has)
+{
+	expect_displaced(7000 + PORTS);
+}
+
+/* Flows of two buckets that are full: an expired one of them, or one in time-wait, makes room for another flow. */
+Test(told_copies, one_of_another_flow_whose_slot_a_copy_takes)
+{
+	const struct mapping *m = mappings_get(mappings, 0);
+	uint32_t first = mapping_first_choice(&m->geo, 7000), n = 0;
+	struct bucket_pair wanted = session_buckets(EXTERNAL, 80, TCP, first, m->bucket_shift);
+	struct slot *slots = (struct slot *)mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+	uint32_t buckets[] = { wanted.first, wanted.second };
+	uint32_t now = datapath_ticks(&datapath), expired = now - ticks_of_seconds(301, datapath.hz);
+
+	for (unsigned i = 0; i < 2 * BUCKET_SLOTS; i++, n++) {
+		struct slot *at = &slots[buckets[i / BUCKET_SLOTS] * BUCKET_SLOTS + i % BUCKET_SLOTS];
+		bool time_wait = i % 2;
+
+		at->key = slot_key(EXTERNAL, (uint16_t)(1000 + i), 7000);
+		at->truth = state_word(OUT_PORT(7000, 2), time_wait ? TCP : UDP,
+				       time_wait ? SESSION_TIME_WAIT : SESSION_UDP, time_wait ? now : expired);
+		subscriber()->sessions += !time_wait;
+	}
+	/* Each takes one; the expired ones go first. */
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t closed = 0;
+
+		cr_assert_eq(copy(COPY_TO_SLOT, TCP, 7000, 80), COPY_PLACED, "copy %u", i);
+		slots[program.requests->copy[0].slot].key = slot_key(EXTERNAL, (uint16_t)(2000 + i), 7000);
+		read_events();
+		for (unsigned k = 0; k < events; k++)
+			closed += event[k].type == EVENT_SESSION_CLOSED && event[k].ext_port >= 1000 &&
+				  event[k].ext_port < 1000 + n && event[k].proto == (i < n / 2 ? UDP : TCP);
+		cr_expect_eq(events, 1, "copy %u: %u told", i, events);
+		cr_expect_eq(closed, 1, "copy %u", i);
+	}
+	cr_expect_eq(subscriber()->sessions, n);
+	cr_expect_eq(copy(COPY_TO_SLOT, TCP, 7000, 80), COPY_NO_SLOT);
+}
+
+Test(told_copies, an_expired_one_beyond_the_slots_whose_place_a_copy_takes)
+{
+	uint16_t port = open_beyond_slots(UDP, 53);
+
+	age_overflow(ticks_of_seconds(301, datapath.hz));
+	cr_assert_eq(copy(COPY_TO_OVERFLOW, UDP, IN_PORT(8), 53), COPY_PORT, "its first choice is held");
+	read_events();
+	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
+	cr_expect_eq(datapath.global->overflow, 0);
+}
+
+/* Sessions that are not reported need no program that does. */
+Test(told_copies, the_program_follows_when_reports_begin_and_end)
+{
+	const struct detnat_copies *before = program.skeleton;
+
+	cr_assert_eq(copy_program_load(&program, &datapath), 0);
+	cr_expect_eq(program.skeleton, before);
+	datapath.settings.session_events = 0;
+	cr_assert_eq(copy_program_load(&program, &datapath), 0);
+	cr_expect_neq(program.skeleton, before);
+	cr_assert_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
+	age_sessions(SUBSCRIBER, 301);
+	read_events();
+	cr_assert_eq(copy(COPY_TO_SLOT, UDP, 7000, 53), COPY_PLACED);
+	read_events();
+	cr_expect_eq(events, 0);
 }

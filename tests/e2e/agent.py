@@ -25,6 +25,8 @@ _REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer
 
 START_PATIENCE = 60
 PATIENCE = 20
+# A sanitized agent looks for leaks when it ends, on a busy machine for half a minute.
+END_PATIENCE = 60
 
 
 def assert_no_report(text, what):
@@ -140,7 +142,7 @@ class Agent:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def end(self, how=signal.SIGTERM, timeout=PATIENCE):
+    def end(self, how=signal.SIGTERM, timeout=END_PATIENCE):
         """Sends a signal, waits for the end and returns the exit status."""
         self.process.send_signal(how)
         try:

@@ -2,6 +2,8 @@
 """detnatctl explain: what it knows of an address, and every reason for which packets are dropped."""
 
 import json
+import pathlib
+import re
 
 import pytest
 from scapy.layers.inet import UDP
@@ -14,7 +16,7 @@ from lab import MAPPING, ROUTER, SERVER, block_of
 from xdp_mode import NONE
 
 SUBSCRIBER = {**shapes.USER, "tcp": int, "udp": int, "icmp": int, "time_wait": int, "expired": int, "overflow": int, "slots": int,
-              "slots_free": int, "ports": int, "ports_used": int}
+              "slots_free": int, "ports": int, "ports_used": int, "nat_type": str, "shares_address": bool}
 del SUBSCRIBER["ports_in_use"]
 FINDING = {"drops": bool, "reason": str, "text": str, "advice": str}
 EXPLANATION = {"addr": str, "side": str, "found": bool, "findings": list}
@@ -195,7 +197,7 @@ def test_strict_filters_that_drop_what_comes_by_another_interface(lab):
     """Of several interfaces of a role, the way back leads by one; what comes by the others is dropped."""
     for name in ("in1", "out1"):
         lab.gateway.ip("link", "add", name, "type", "veth", "peer", "name", f"{name}p")
-        lab.gateway.ip("link", "set", name, "up")
+        lab.gateway.batch(f"link set {name} up", f"link set {name}p up")
         lab.gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", "1")
     lab.start(interfaces={"inside": ["in0", "in1"], "outside": ["out0", "out1"]})
     host = lab.host()
@@ -216,6 +218,57 @@ def test_forwarding_that_is_off(lab):
     lab.gateway.sysctl("net.ipv4.conf.in0.forwarding", 0)
     answer = explain(lab, host.addr)
     assert reasons(answer) == [("forwarding", True)] and "in0" in answer["findings"][0]["text"]
+
+
+@pytest.mark.parametrize("name, role", [("in0", "inside"), ("out0", "outside")])
+def test_an_interface_that_is_down(lab, name, role):
+    lab.start()
+    host = lab.host()
+    lab.gateway.ip("link", "set", name, "down")
+    wait_for(lambda: any(i["problem"] for i in lab.agent.ctl("interface", "list")), what="the link to be noticed")
+    answer = explain(lab, host.addr)
+    assert reasons(answer)[:2] == [("interface", True), ("interface", False)]
+    assert answer["findings"][0]["text"] == f"no {role} interface is up: nothing is translated"
+    assert answer["findings"][1]["text"].startswith(f"{name}: down, and with it the routes by it")
+
+
+def test_a_routing_rule_by_source_leads_the_way_out(lab):
+    """explain asks for a packet of the subscriber, not of the gateway."""
+    lab.start()
+    host = lab.host()
+    add_third(lab)
+    lab.gateway.batch(f"route add default via {THIRD} dev third0 table 77", f"rule add from {host.addr} lookup 77")
+    wait_for(lambda: explain(lab, host.addr)["way_out"]["interface"] == "third0", what="the rule")
+    assert ("drop_guard_out", True) in reasons(explain(lab, host.addr))
+    assert explain(lab, "10.0.0.77")["way_out"]["interface"] == "out0"
+    lab.gateway.batch("route replace blackhole default table 77")
+    answer = explain(lab, host.addr)
+    assert ("drop_unreachable", True) in reasons(answer) and "way_out" not in answer
+
+
+@pytest.mark.parametrize("eim, eif, kind, words", [
+    ([], [], "strict", "PlayStation type 3"),
+    (["udp"], [], "moderate", "PlayStation type 2"),
+    (["udp"], ["udp"], "open", "open; PlayStation type 2"),
+    (["tcp"], ["tcp"], "strict", "PlayStation type 3"),
+])
+def test_the_type_of_nat_in_the_words_of_consoles(lab, eim, eif, kind, words):
+    lab.start(mappings=[{**MAPPING, "endpoint_independent": {"mapping": eim, "filtering": eif}} if eim else MAPPING])
+    host = lab.host()
+    assert explain(lab, host.addr)["subscriber"]["nat_type"] == kind
+    (line,) = [line for line in lab.agent.text("explain", host.addr).splitlines() if line.startswith("NAT type:")]
+    assert words in line, line
+
+
+@pytest.mark.parametrize("mapping, shared, words", [
+    (MAPPING, True, "are dropped, as others share the outside address"),
+    ({"in": "10.0.0.0/30", "out": "1.1.1.0/30"}, False, "are translated, as the outside address is its own"),
+])
+def test_protocols_without_ports(lab, mapping, shared, words):
+    lab.start(mappings=[mapping])
+    assert explain(lab, "10.0.0.2")["subscriber"]["shares_address"] is shared
+    (line,) = [line for line in lab.agent.text("explain", "10.0.0.2").splitlines() if line.startswith("Other protocols:")]
+    assert line.startswith("Other protocols: GRE (PPTP), ESP") and words in line, line
 
 
 def test_interfaces_that_are_missing(lab):
@@ -332,3 +385,15 @@ def test_sessions_that_are_never_answered(running_lab):
                                        ("--all", "10.0.0.2")], ids="-".join)
 def test_explain_bad_usage(running_lab, arguments):
     running_lab.agent.refused("explain", *arguments, status=2)
+
+
+def test_each_cause_in_the_table_of_complaints_has_a_test():
+    """OPERATING names what explain says to each complaint; a test asserts each of these words."""
+    tree = pathlib.Path(__file__).parents[2]
+    text = (tree / "docs" / "OPERATING.md").read_text()
+    table = text.split("### From a complaint to its cause")[1].split("\n## ")[0]
+    causes = set(re.findall(r"`\(([a-z_]+)\)`", table))
+    assert len(causes) > 15
+    tests = "".join(path.read_text() for path in pathlib.Path(__file__).parent.glob("test_*.py"))
+    assert {cause for cause in causes if f'"{cause}"' not in tests} == set()
+    assert {line for line in re.findall(r"the line `([^`]+)`", table) if f"{line}:" not in tests} == set()

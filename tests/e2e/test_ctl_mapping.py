@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnatctl: mapping, forward, reverse."""
 
+import re
+
 import pytest
 from scapy.layers.inet import UDP
 
@@ -56,6 +58,14 @@ def test_a_single_address_needs_no_length(agent):
     agent.refused("mapping", "del", "10.0.5.77", "1.1.3.8")
     agent.ctl("mapping", "del", "10.0.5.77", "1.1.3.9")
     assert pairs(agent) == [(MAPPING["in"], MAPPING["out"])]
+
+
+def test_the_memory_of_many_bound_ports_is_told(agent):
+    agent.ctl("mapping", "add", "10.72.0.0/14", "1.1.64.0/20", "--session-slots", "8")
+    (warning,) = agent.ctl("mapping", "set", "10.72.0.0/14", "--eim", "udp")["warnings"]
+    # 252 ports of 8 octets each, and 64 and more for each of 262,144 subscribers.
+    assert re.fullmatch(r"its bound ports take (\d+ MiB|\d\.\d GiB) of the kernel's memory, beside the sessions", warning), warning
+    agent.ctl("mapping", "del", "10.72.0.0/14", "1.1.64.0/20")
 
 
 def test_few_ports_for_bindings_are_warned_of(agent):

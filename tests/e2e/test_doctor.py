@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnat-agent --doctor: problems found on a host before it goes live, and the warnings that a start and -t share with it."""
 
+import os
 import shlex
 import socket
 
 import pytest
 
+import isolation
+from agent import wait_for
 from xdp_mode import xdp_only
 
 POOL_OF_OWN = [{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}]
 OUTSIDE_MAPPING = [{"in": "10.0.0.0/18", "out": "1.1.1.0/30"}, {"in": "198.51.100.0/24", "out": "2.2.2.0/28"}]
+
+FORWARD_CHAIN = ["nft add table inet fw", "nft add chain inet fw f { type filter hook forward priority 0; }"]
 
 # problem, how to cause it, configuration, level and check of the line, a part of its text, whether a start warns
 TROUBLES = [
@@ -37,6 +42,19 @@ TROUBLES = [
                            "nft add rule inet fw f counter"], {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a firewall that drops by policy", ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"],
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
+    ("a firewall that drops what the kernel forwards",
+     ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "kernel"},
+     "WARNING", "dropping", "nftables table fw, chain f (forward): drops what none of its rules accepts", False),
+    ("a rule that drops what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 drop"], {"forwarding": "kernel"},
+     "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
+    ("a rule that rejects what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 reject"],
+     {"forwarding": "kernel"}, "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
+    ("rules on marks", ["ip rule add fwmark 7 lookup 100"], {}, "WARNING", "rules", "routing rules on marks, ports, TOS or the like", False),
+    ("the inside is down", ["ip link set in0 down"], {}, "FAILURE", "links", "in0: down, and with it the routes by it", False),
+    ("the inside is down, and its routes are gone", ["ip link set in0 down"], {}, "WARNING", "inside routes",
+     "the inside addresses 10.0.0.0/18 are not routed to the inside: in0 is down", True),
+    ("the outside is down, and the default route is gone", ["ip link set out0 down"], {}, "WARNING", "route out",
+     "there is no default route: out0 is down", True),
     ("a helper of connection tracking", ["nft add table inet fw", "nft add ct helper inet fw ftp-std '{ type \"ftp\" protocol tcp ; }'"], {},
      "WARNING", "conntrack", "nftables table fw, connection tracking helper ftp-std", True),
     ("pool with a neighbour", ["ip neigh add 198.51.100.77 lladdr 02:00:00:00:00:77 dev out0"],
@@ -53,8 +71,8 @@ TROUBLES = [
 ]
 
 # Checks that are ok on a healthy host.
-HEALTHY = ["kernel", "configuration", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "pools", "portmaps", "firewall", "conntrack",
-           "queueing"]
+HEALTHY = ["kernel", "configuration", "links", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
+           "firewall", "conntrack", "queueing"]
 
 
 def line_of(text, level, check):
@@ -90,11 +108,61 @@ def test_the_default_route_of_a_gateway_with_addresses_of_the_examples(lab):
     assert "the default route leaves by out0" in "".join(line_of(examined.out, "ok", "route out")), examined
 
 
-def test_rules_that_the_kernel_applies_are_no_finding(lab):
-    for command in ("nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"):
+def test_rules_that_the_kernel_applies_are_no_finding_unless_they_drop(lab):
+    for command in (*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 counter accept"):
         lab.gateway.run(*shlex.split(command))
     examined = lab.prepare(forwarding="kernel").once("--doctor")
-    assert line_of(examined.out, "ok", "firewall") and examined.status == 0, examined
+    assert line_of(examined.out, "ok", "firewall") and line_of(examined.out, "ok", "dropping") and examined.status == 0, examined
+
+
+def test_an_interface_without_a_carrier_is_down(lab):
+    agent = lab.start()
+    lab.outside_ns.ip("link", "set", "eth0", "down")
+    text = "down, without a carrier; check the cable and the other end"
+    wait_for(lambda: [i["problem"] for i in agent.ctl("interface", "list")] == [None, text], what="the link to be noticed")
+    assert f"out0: {text}" in "".join(line_of(agent.once("--doctor").out, "FAILURE", "links"))
+    lab.outside_ns.ip("link", "set", "eth0", "up")
+    wait_for(lambda: [i["problem"] for i in agent.ctl("interface", "list")] == [None, None], what="the link to come back")
+
+
+def test_one_of_several_interfaces_of_a_role_may_be_down(lab):
+    lab.gateway.ip("link", "add", "in1", "type", "veth", "peer", "name", "in1-peer")
+    examined = lab.prepare(interfaces={"inside": ["in0", "in1"], "outside": ["out0"]}).once("--doctor")
+    assert "in1: down" in "".join(line_of(examined.out, "WARNING", "links")), examined
+
+
+@xdp_only
+@pytest.mark.parametrize("mode, level", [("auto", "WARNING"), ("native", "FAILURE"), ("skb", "FAILURE")])
+def test_another_xdp_program_is_found(lab, mode, level):
+    source = '__attribute__((section("xdp"), used)) int pass(void *c) { return 2; }' \
+             'char l[] __attribute__((section("license"), used)) = "GPL";'
+    isolation.run("clang", "-O2", "-target", "bpf", "-c", "-x", "c", "-", "-o", lab.directory / "pass.o", input=source)
+    lab.gateway.ip("link", "set", "in0", "xdp", "obj", lab.directory / "pass.o", "sec", "xdp")
+    examined = lab.prepare(xdp_mode=mode).once("--doctor")
+    assert "in0: carries another XDP program, id " in "".join(line_of(examined.out, level, "xdp")), examined
+
+
+def test_what_was_not_examined_is_not_ok(lab):
+    """The limit of neighbours is shown in the machine's own network namespace alone."""
+    examined = lab.prepare().once("--doctor")
+    assert line_of(examined.out, "unknown", "neighbours") and not line_of(examined.out, "ok", "neighbours"), examined
+    counts = [len([line for line in examined.out.splitlines() if line.startswith(level + " ")]) for level in ("ok", "unknown")]
+    assert examined.out.splitlines()[-1].endswith(f"{counts[0]} ok, {counts[1]} unknown"), examined
+
+
+def test_a_file_that_the_service_cannot_read_is_told_to_root(lab):
+    """-t as root reads it; the unit's user would not."""
+    agent = lab.prepare()
+    accounts = lab.directory / "passwd"
+    accounts.write_text("root:x:0:0::/root:/bin/sh\ndetnat:x:6543:6543::/nonexistent:/usr/sbin/nologin\n")
+    isolation.run("mount", "--bind", str(accounts), "/etc/passwd")
+    lab.at_end(isolation.unmount, "/etc/passwd")
+    os.chmod(lab.directory.parent, 0o755)
+    agent.path.chmod(0o600)
+    tested = agent.once("-t")
+    assert tested.status == 0 and f"{agent.path}: the service runs as user detnat, who cannot read it" in tested.err, tested
+    agent.path.chmod(0o644)
+    assert "cannot read it" not in agent.once("-t").err
 
 
 @xdp_only
@@ -114,7 +182,9 @@ def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
     agent.write(forwarding="kernel")
     before = agent.log_text().count(rule)
     agent.ctl("reload")
-    assert agent.log_text().count(rule) == before and not agent.ctl("explain", host.addr)["findings"]
+    assert agent.log_text().count(rule) == before, "the kernel applies it"
+    (finding,) = agent.ctl("explain", host.addr)["findings"]
+    assert finding["reason"] == "dropping" and f"{rule}: drops what none of its rules accepts" in finding["text"] and not finding["drops"]
 
 
 def test_explain_tells_of_an_own_address_in_the_pool(lab):

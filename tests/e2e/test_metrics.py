@@ -317,9 +317,12 @@ def test_reload_switches_moves_and_ends_them(lab):
     agent.write(metrics={"listen": "127.0.0.1:9470"})
     agent.ctl("reload")
     assert not served(lab) and "detnat_build_info" in scrape(lab, "127.0.0.1:9470")
+    everywhere = "metrics.listen: 0.0.0.0 is every address"
+    assert everywhere not in agent.log_text()
     agent.write(metrics={"listen": "0.0.0.0:9470"})
+    assert everywhere in agent.once("-t").err
     agent.ctl("reload")
-    assert "detnat_build_info" in scrape(lab, "10.0.0.1:9470")
+    assert "detnat_build_info" in scrape(lab, "10.0.0.1:9470") and agent.log_text().count(everywhere) == 1
     agent.write(metrics={"listen": "127.0.0.1:9470"})
     agent.ctl("reload")
     with pytest.raises(ConnectionRefusedError):

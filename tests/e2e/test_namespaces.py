@@ -11,6 +11,8 @@ import machine
 import netns
 from agent import AGENT, execute
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
 
 def attached(namespace):
     return {name: xdp and xdp["prog"]["id"] for name, xdp in machine.links(namespace).items()}
@@ -115,6 +117,25 @@ def test_a_start_takes_over_pins_of_a_deleted_namespace(lab):
     agent.stop()
     agent.detach()
     agent.process = None
+
+
+def test_detach_in_a_container_with_a_boot_id_of_its_own_removes_the_datapath(lab):
+    """Managers of containers mount a file over it, which the agent, with a procfs of its own under the unit, does not see."""
+    agent = lab.start()
+    lab.open_udp(lab.host())
+    agent.kill()
+    boot_id = lab.directory / "boot_id"
+    boot_id.write_text("01234567-89ab-cdef-0123-456789abcdef\n")
+    isolation.run("mount", "--bind", str(boot_id), BOOT_ID)
+    lab.at_end(isolation.unmount, BOOT_ID)
+    assert agent.once("--doctor").out.count("belongs to another network namespace") == 0
+    result = agent.once("--detach")
+    assert (result.status, result.out) == (0, "detached\n"), result
+    assert "is gone" not in result.err, result
+    assert set(attached(lab.gateway).values()) == {None}
+    assert lab.gateway.run("tc", "filter", "show", "dev", "out0", "egress").stdout == ""
+    assert lab.gateway.ip("route", "show", "proto", "215") == ""
+    assert not list(agent.pins.glob("v*"))
 
 
 @pytest.mark.parametrize("xdp_mode", ["auto", "none"])

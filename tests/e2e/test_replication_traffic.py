@@ -75,9 +75,45 @@ def gateways(run_directory):
         it.close()
 
 
+class Reader:
+    """Takes from a socket what arrives, as it arrives: however late the test reads, the receive window stays open."""
+
+    def __init__(self, client):
+        self._client = client
+        self._octets = bytearray()
+        self._ended = False
+        self._more = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        octets = True
+        while octets:
+            try:
+                octets = self._client.recv(1 << 16)
+            except OSError:
+                octets = b""
+            with self._more:
+                self._octets += octets
+                self._ended = not octets
+                self._more.notify()
+
+    def take(self, count):
+        """The next `count` octets."""
+        with self._more:
+            assert self._more.wait_for(lambda: len(self._octets) >= count or self._ended, 20), "nothing arrives any more"
+            assert len(self._octets) >= count, "the connection ended"
+            taken = bytes(self._octets[:count])
+            del self._octets[:count]
+        return taken
+
+    def join(self):
+        self._thread.join(20)
+
+
 @contextlib.contextmanager
 def download(ways):
-    """A server that sends as long as the client takes it; yields the client's socket, which sends nothing, and the server's."""
+    """A server that sends as long as the client takes it; yields the client's socket, a reader of it, and the server's socket."""
     with ways.server.enter():
         listener = socket.create_server((SERVER, PORT))
     with ways.client.enter():
@@ -94,30 +130,28 @@ def download(ways):
 
     with listener, client:
         client.bind((CLIENT, 0))
-        client.settimeout(20)
+        client.settimeout(60)
         client.connect((SERVER, PORT))
         connection, _ = listener.accept()
         with connection:
             connection.settimeout(20)
             server = threading.Thread(target=serve, args=(connection,), daemon=True)
             server.start()
+            reader = Reader(client)
             try:
-                yield client, connection
+                yield client, reader, connection
             finally:
                 ended.set()
-                client.close()
+                # The gateway may be gone: the end is not waited for.
+                client.shutdown(socket.SHUT_RDWR)
+                reader.join()
                 server.join(20)
 
 
-def receive(client, offset, count):
+def receive(reader, offset, count):
     """Takes `count` pieces and compares them with what stands there; returns the offset behind them."""
     for _ in range(count):
-        piece = b""
-        while len(piece) < PIECE:
-            more = client.recv(PIECE - len(piece))
-            assert more, "the connection ended"
-            piece += more
-        assert piece == pattern(offset)
+        assert reader.take(PIECE) == pattern(offset)
         offset += PIECE
     return offset
 
@@ -144,18 +178,18 @@ def take_over(gateways, sender=None):
 
 def test_a_download_goes_on_after_its_gateway_was_killed(gateways):
     b = gateways.b
-    with download(gateways.ways) as (client, connection):
+    with download(gateways.ways) as (client, reader, connection):
         source, offset = client.getsockname()[1], 0
 
         def copied():
             nonlocal offset
-            offset = receive(client, offset, 20)
+            offset = receive(reader, offset, 20)
             return b.sessions(CLIENT)
 
         wait_for(copied, what="the copy")
         assert b.sessions(CLIENT)[0]["out_port"] == block_of(CLIENT, MAPPING).first_choice(source)[1]
         take_over(gateways, connection)
-        receive(client, offset, 400)
+        receive(reader, offset, 400)
     assert b.agent.counters()["sessions_opened"] == 0
 
 

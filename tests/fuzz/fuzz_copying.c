@@ -108,6 +108,8 @@ static void show(void)
 /* 0: there are tables; -1: there cannot be. */
 static int prepare(void)
 {
+	struct portmaps *portmaps;
+	struct error err;
 	int fd;
 
 	if (side.c)
@@ -117,6 +119,9 @@ static int prepare(void)
 		return -1;
 	close(fd);
 	make_side(&side, 22);
+	if (portmaps_open(side.m, &portmaps, &err))
+		return -1;
+	copying_set_portmaps(side.c, portmaps, -1);
 	side.d.settings.overflow_sessions = 100;
 	side.d.global->overflow = 0;
 	return 0;

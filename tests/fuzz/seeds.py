@@ -63,7 +63,11 @@ def told(kind, payload, peer=0):
     return struct.pack(">BBH", peer, kind, len(payload)) + payload
 
 
-HELLO = struct.pack(">I16sIHHIQ", 3, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
+def lease(in_port, left, stamp, ended=0):
+    return struct.pack(">IIHHBBHI12xQ64x", 0x0A000007, 0xCB000000, in_port, 8000, 6, 0, ended, left, stamp)
+
+
+HELLO = struct.pack(">I16sIHHIQ", 4, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
 SESSION = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 0xC633640701BB0005, 1470, 17, 2, 77, 0)
 OVERFLOW = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 2, 0)
 OVERFLOW_END = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 0, 0)
@@ -131,7 +135,8 @@ SEEDS = {
     "copying": {
         "slots": told(17, SESSION) + told(18, struct.pack(">HHII", 1, 0, 0, 64) + SESSION) + told(19, b""),
         "overflow": told(20, OVERFLOW) + told(19, b"", 0x84) + told(20, OVERFLOW, 1) + told(20, OVERFLOW_END),
-        "lease": told(21, struct.pack(">IIHHB3xI76x", 0x0A000007, 0xCB000000, 80, 8000, 6, 60)),
+        "lease": told(21, lease(80, 60, 1)),
+        "lease-ended": told(21, lease(80, 60, 1) + lease(80, 50, 2, ended=1) + lease(81, 50, 3) + lease(80, 50, 3)),
         "filtered": told(21, struct.pack(">IIHHBB2xI12xIHBxIHBx48x", 0x0A000007, 0xCB000000, 80, 8000, 6, 2, 60,
                                          0xC6336400, 0, 24, 0xC6336407, 443, 32)),
     },

@@ -92,7 +92,7 @@ static void *make_files(void *arg)
 	return NULL;
 }
 
-Test(accounts, the_umask_of_other_threads_stays, .timeout = 60)
+Test(accounts, the_umask_of_other_threads_stays, .timeout = 300)
 {
 	char parent[96], path[128];
 	struct error err;

@@ -24,7 +24,7 @@ static void wait_at_gate(void *arg)
 	w->done += read(w->gate[0], &c, 1) == 1;
 }
 
-Test(background, goes_on_until_it_ends_again_and_again, .timeout = 10)
+Test(background, goes_on_until_it_ends_again_and_again, .timeout = 300)
 {
 	struct background b = { 0 };
 	struct work w = { .done = 0 };

@@ -33,7 +33,7 @@ static void setup(void)
 	tables_set_ticks(&d, 1010);
 }
 
-TestSuite(binding_preparation, .init = setup, .timeout = 60);
+TestSuite(binding_preparation, .init = setup, .timeout = 300);
 
 static void make_room(const struct mapping_spec *spec)
 {

@@ -24,7 +24,7 @@ static void setup(void)
 	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
 }
 
-TestSuite(bindings, .init = setup, .timeout = 60);
+TestSuite(bindings, .init = setup, .timeout = 300);
 
 static struct mapping_spec spec_with(uint8_t mapping)
 {

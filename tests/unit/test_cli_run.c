@@ -31,7 +31,7 @@ static void teardown(void)
 	rmdir(directory);
 }
 
-TestSuite(cli_run, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(cli_run, .init = setup, .fini = teardown, .timeout = 300);
 
 /* An agent that reads a line, checks it, answers with text and goes away. */
 static pid_t answer_with(const char *request, const char *text)

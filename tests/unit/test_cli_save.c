@@ -45,7 +45,7 @@ static void remove_all(void)
 	rmdir(directory);
 }
 
-TestSuite(cli_save, .init = setup, .fini = remove_all, .timeout = 120);
+TestSuite(cli_save, .init = setup, .fini = remove_all, .timeout = 300);
 
 static void write_file(const char *name, const char *text)
 {

@@ -11,7 +11,7 @@ static const char status_text[] = "{\"version\":\"1\",\"uptime\":90061,\"mapping
 static const char before_text[] = "{\"in2out_translated\":1000,\"drop_quota\":5,\"arp_answered\":7}";
 static const char after_text[] = "{\"in2out_translated\":5000,\"drop_quota\":25,\"arp_answered\":7}";
 
-TestSuite(cli_top, .timeout = 30);
+TestSuite(cli_top, .timeout = 300);
 
 /* The frame without escape sequences. */
 static char *draw(const struct top_view *v)

@@ -227,7 +227,7 @@ static void edit(cJSON *json, unsigned depth)
 	}
 }
 
-Test(config_patch, holds_for_random_documents_and_edits, .timeout = 120)
+Test(config_patch, holds_for_random_documents_and_edits, .timeout = 300)
 {
 	for (unsigned seed = 0; seed < 20000; seed++) {
 		char what[32];

@@ -106,7 +106,7 @@ static void teardown(void)
 	rmdir(directory);
 }
 
-TestSuite(control, .fini = teardown, .timeout = 60);
+TestSuite(control, .fini = teardown, .timeout = 300);
 
 static int dial(void)
 {

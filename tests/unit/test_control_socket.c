@@ -30,7 +30,7 @@ static void teardown(void)
 	cr_assert_eq(system(command), 0);
 }
 
-TestSuite(control_socket, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(control_socket, .init = setup, .fini = teardown, .timeout = 300);
 
 static int reach(const char where[static 1])
 {

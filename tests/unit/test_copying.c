@@ -6,7 +6,7 @@
 
 #include "copying_fixture.h"
 
-TestSuite(copying, .init = pair_make, .fini = pair_free, .timeout = 60);
+TestSuite(copying, .init = pair_make, .fini = pair_free, .timeout = 300);
 
 #define HOST 7U
 

@@ -6,7 +6,7 @@
 
 #include "copying_fixture.h"
 
-TestSuite(copying_hostile, .init = pair_connect, .fini = pair_free, .timeout = 60);
+TestSuite(copying_hostile, .init = pair_connect, .fini = pair_free, .timeout = 300);
 
 #define HOST 7U
 

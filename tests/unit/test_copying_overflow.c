@@ -7,7 +7,7 @@
 
 #include "overflow_fixture.h"
 
-TestSuite(copying_overflow, .init = pair_make, .fini = pair_free, .timeout = 60);
+TestSuite(copying_overflow, .init = pair_make, .fini = pair_free, .timeout = 300);
 
 #define PEER 0x02U /* bit of peer 1 */
 

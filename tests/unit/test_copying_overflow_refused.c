@@ -5,7 +5,7 @@
 
 #include "overflow_fixture.h"
 
-TestSuite(copying_overflow_refused, .init = pair_make, .fini = pair_free, .timeout = 60);
+TestSuite(copying_overflow_refused, .init = pair_make, .fini = pair_free, .timeout = 300);
 
 Test(copying_overflow_refused, a_port_that_is_anothers_here_is_refused)
 {

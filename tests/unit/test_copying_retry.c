@@ -4,7 +4,7 @@
 
 #include "overflow_fixture.h"
 
-TestSuite(copying_retry, .init = pair_connect, .fini = pair_free, .timeout = 60);
+TestSuite(copying_retry, .init = pair_connect, .fini = pair_free, .timeout = 300);
 
 #define OTHER (5000 + 4032) /* an inside port with the first choice of 5000 */
 

@@ -30,7 +30,7 @@ static void tear_down(void)
 	cr_assert_eq(rmdir(state_file), 0, "files are left: %s", strerror(errno));
 }
 
-TestSuite(copying_vouch, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_vouch, .init = set_up, .fini = tear_down, .timeout = 300);
 
 #define HOST  7U
 #define PEER  0x02U /* bit of peer 1 */

@@ -10,7 +10,7 @@
 
 #define ROUNDS 60
 
-TestSuite(fib_copy, .init = lab_set_up, .fini = lab_tear_down, .timeout = 120);
+TestSuite(fib_copy, .init = lab_set_up, .fini = lab_tear_down, .timeout = 300);
 
 static const char *random_prefix(char text[static 32])
 {

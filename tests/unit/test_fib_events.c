@@ -5,7 +5,7 @@
 #include "fib/route_copy_private.h"
 #include "fib_lab.h"
 
-TestSuite(fib_events, .init = lab_set_up, .fini = lab_tear_down, .timeout = 120);
+TestSuite(fib_events, .init = lab_set_up, .fini = lab_tear_down, .timeout = 300);
 
 #define ADDRESS 0x0a050505U
 

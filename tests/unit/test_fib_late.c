@@ -14,7 +14,7 @@
 #include "links/sources.h"
 #include "tables_fixture.h"
 
-TestSuite(fib_late, .init = lab_set_up, .fini = lab_tear_down, .timeout = 120);
+TestSuite(fib_late, .init = lab_set_up, .fini = lab_tear_down, .timeout = 300);
 
 #define ADDRESS 0x0a050505U
 #define NETWORK 0x0a050500U

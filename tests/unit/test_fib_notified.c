@@ -13,7 +13,7 @@
 
 #include "fib_lab.h"
 
-TestSuite(fib_notified, .init = lab_set_up, .fini = lab_tear_down, .timeout = 120);
+TestSuite(fib_notified, .init = lab_set_up, .fini = lab_tear_down, .timeout = 300);
 
 static _Alignas(struct nlmsghdr) char buffer[512];
 

@@ -457,7 +457,7 @@ static void teardown(void)
 	cr_assert_eq(system(command), 0);
 }
 
-Test(history_drains, who_is_right_after_thousands_of_changes_and_kills, .fini = teardown, .timeout = 120)
+Test(history_drains, who_is_right_after_thousands_of_changes_and_kills, .fini = teardown, .timeout = 300)
 {
 	struct history_files f;
 	struct error err = { 0 };

@@ -60,7 +60,7 @@ static void teardown(void)
 	cr_assert_eq(system(command), 0);
 }
 
-TestSuite(history_queue, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(history_queue, .init = setup, .fini = teardown, .timeout = 300);
 
 static struct history_mapping mapping(const char *in, const char *out)
 {

@@ -131,7 +131,7 @@ static unsigned overfill(void)
 	return n;
 }
 
-Test(ipfix_tcp, slow_collector_costs_a_bounded_queue_and_is_told_what_it_missed, .timeout = 60)
+Test(ipfix_tcp, slow_collector_costs_a_bounded_queue_and_is_told_what_it_missed, .timeout = 300)
 {
 	struct config_ipfix c = tcp_settings();
 	struct ipfix_collector_stats stats;

@@ -11,7 +11,7 @@
 
 #include "mappings_fixture.h"
 
-TestSuite(mappings, .init = mappings_set_up, .timeout = 60);
+TestSuite(mappings, .init = mappings_set_up, .timeout = 300);
 
 static int next_inside(uint32_t addr)
 {

@@ -120,7 +120,7 @@ static void end(void)
 	event_base_free(base);
 }
 
-TestSuite(metrics_http, .init = serve, .fini = end, .timeout = 60);
+TestSuite(metrics_http, .init = serve, .fini = end, .timeout = 300);
 
 static int dial(void)
 {

@@ -24,7 +24,7 @@ static void begin(void)
 	cr_assert_eq(output_new(ends[1], tell, &output), 0);
 }
 
-TestSuite(output, .init = begin, .timeout = 60);
+TestSuite(output, .init = begin, .timeout = 300);
 
 static void put(const char *text)
 {

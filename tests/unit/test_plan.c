@@ -13,7 +13,7 @@
 #include "plan_apart.h"
 #include "punt/event_ring.h"
 
-TestSuite(plan, .init = plan_set_up, .timeout = 60);
+TestSuite(plan, .init = plan_set_up, .timeout = 300);
 
 #define UNDONE "exclude metrics-waiting ipfix-waiting guard-old"
 #define DONE   "epoch save warn fragments"

@@ -33,7 +33,7 @@ static int dial(int listening)
 	return fd;
 }
 
-Test(replication_gate, without_a_descriptor_left_it_rests_and_then_accepts, .timeout = 20)
+Test(replication_gate, without_a_descriptor_left_it_rests_and_then_accepts, .timeout = 300)
 {
 	static const struct gate_ops ops = { .known = is_known, .refused = on_refused };
 	struct connection_setup setup = { .base = event_base_new() };

@@ -2,7 +2,7 @@
 /* Sessions on real maps that end before their time: closed by hand, or with their mapping. */
 #include "sessions_fixture.h"
 
-TestSuite(session_close, .init = sessions_set_up, .timeout = 60);
+TestSuite(session_close, .init = sessions_set_up, .timeout = 300);
 
 static const struct endpoint ext = { 0xc6336407, 443 }, ext_icmp = { 0xc6336407, 0 };
 

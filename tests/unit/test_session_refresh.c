@@ -2,7 +2,7 @@
 /* Sessions that are found by their endpoints and refreshed, as by a packet. */
 #include "sessions_fixture.h"
 
-TestSuite(session_refresh, .init = sessions_set_up, .timeout = 60);
+TestSuite(session_refresh, .init = sessions_set_up, .timeout = 300);
 
 static const struct endpoint ext = { 0xc6336407, 443 };
 

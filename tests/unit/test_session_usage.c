@@ -26,7 +26,7 @@ static void setup(void)
 	cr_assert_eq(mappings_open(d, &m, &err), 0, "%s", err.text);
 }
 
-TestSuite(usage, .init = setup, .timeout = 60);
+TestSuite(usage, .init = setup, .timeout = 300);
 
 /* 16 addresses behind one: 4032 ports each; or 256 behind one: 252. */
 static int add(const char *in, const char *out, uint32_t quota)

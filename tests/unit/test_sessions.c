@@ -6,7 +6,7 @@
 
 #include "tables/overflow_heap.h"
 
-TestSuite(sessions, .init = sessions_set_up, .timeout = 60);
+TestSuite(sessions, .init = sessions_set_up, .timeout = 300);
 
 Test(sessions, are_walked_in_order_of_inside_address)
 {

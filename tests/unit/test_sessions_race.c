@@ -31,7 +31,7 @@ static void setup(void)
 	number = tables_add(m, &spec);
 }
 
-TestSuite(sessions_under_traffic, .init = setup, .timeout = 60);
+TestSuite(sessions_under_traffic, .init = setup, .timeout = 300);
 
 static void sweep(session_visit closed, void *arg)
 {

@@ -26,8 +26,8 @@ static void setup(void)
 	tables_add(m, &spec);
 }
 
-TestSuite(top, .init = setup, .timeout = 60);
-TestSuite(top_heap, .timeout = 60);
+TestSuite(top, .init = setup, .timeout = 300);
+TestSuite(top_heap, .timeout = 300);
 
 static struct subscriber *record(uint32_t in_addr)
 {

@@ -96,7 +96,9 @@ static void make_tables(struct datapath *d)
 				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(4096), NULL);
 	d->portmaps = bpf_map_create(BPF_MAP_TYPE_HASH, "portmaps", sizeof(struct portmap_key),
 				     sizeof(struct portmap_value), 1024, NULL);
-	if (d->overflow < 0 || d->portmaps < 0)
+	d->portmap_filters = bpf_map_create(BPF_MAP_TYPE_HASH, "portmap_filters", sizeof(struct portmap_key),
+					    sizeof(struct portmap_filters), 1024, NULL);
+	if (d->overflow < 0 || d->portmaps < 0 || d->portmap_filters < 0)
 		die("making maps", errno);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
 	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A gateway of the world: its namespaces, wires, agent, disk and clock, and what can happen to them.
+
+    inside routers -- in0, in1 [ gateway ] out0, out1 -- outside routers
+       172.31.255.2, .6                203.0.113.2, .6
+
+All subscribers stand behind the inside routers and all servers behind the outside ones; both exist as neighbours only.
+"""
+
+import contextlib
+import ctypes
+import json
+import mmap
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import agent
+import isolation
+import netns
+import wire
+
+from frames import read
+
+SO_TIMESTAMPNS = 35
+SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
+WIRES = {  # name: gateway's address, router's address, MAC address of the gateway's end, of the router
+    "in0": ("172.31.255.1", "172.31.255.2", "020000000101", "020000000107"),
+    "in1": ("172.31.255.5", "172.31.255.6", "020000000111", "020000000117"),
+    "out0": ("203.0.113.1", "203.0.113.2", "020000000201", "020000000207"),
+    "out1": ("203.0.113.5", "203.0.113.6", "020000000211", "020000000217"),
+}
+SYNC = ("192.0.2.1", "192.0.2.2")
+SYNC_PORT = 9470
+STATE_OCTETS = 24 << 20
+FOREIGN = '__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }\n'
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def macs(name):
+    """Destination and source of a frame to the gateway."""
+    return bytes.fromhex(WIRES[name][2]) + bytes.fromhex(WIRES[name][3])
+
+
+def colons(mac):
+    return ":".join(mac[n: n + 2] for n in range(0, 12, 2))
+
+
+class Tap(wire.Wire):
+    """The far end of a link, with the kernel's time of each frame."""
+
+    def __init__(self, namespace, interface, gateway, name):
+        super().__init__(namespace, interface)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.setblocking(False)
+        self.gateway, self.label = gateway, name
+        self.macs = macs(name)
+
+    def frames(self, most=256):
+        """What has come, as Seen, with the octets."""
+        for _ in range(most):
+            try:
+                octets, control, _, _ = self.socket.recvmsg(4096, 64)
+            except BlockingIOError:
+                return
+            except OSError:  # the link is down
+                continue
+            at = 0
+            for _, kind, value in control:
+                if kind == SO_TIMESTAMPNS:
+                    seconds, nanoseconds = struct.unpack("qq", value[:16])
+                    at = seconds * 1_000_000_000 + nanoseconds
+            seen = read(octets, at or time.time_ns(), self.gateway, self.label)
+            if seen:
+                yield seen, octets
+
+
+class Gateway:
+    def __init__(self, number, directory, shim, config):
+        self.number, self.directory, self.shim = number, directory, shim
+        self.agent = None
+        self.names = {name: name for name in WIRES}  # as they are called now
+        self.down, self.foreign = set(), set()
+        self.way_in, self.way_out = "in0", "out0"  # where the routes lead
+        self.tracer = None
+        self.boots = 0
+        self.ids = {"map": set(), "prog": set()}
+        directory.mkdir()
+        self.gw = netns.Namespace(f"dn{os.getpid()}g{number}")
+        self.inside_ns = netns.Namespace(f"dn{os.getpid()}i{number}")
+        self.outside_ns = netns.Namespace(f"dn{os.getpid()}o{number}")
+        self.taps = {}
+        for name in WIRES:
+            side = self.inside_ns if name.startswith("in") else self.outside_ns
+            netns.connect(side, name, self.gw, name, colons(WIRES[name][2]))
+            self.taps[name] = Tap(side, name, number, name)
+        for name, value in (("net.ipv4.ip_forward", 1), ("net.ipv4.conf.all.rp_filter", 0), ("net.ipv4.conf.default.rp_filter", 0),
+                            ("net.ipv4.conf.all.send_redirects", 0), ("net.ipv4.conf.default.send_redirects", 0)):
+            self.gw.sysctl(name, value)
+        for name in WIRES:
+            self.gw.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
+            self.gw.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
+        self.addresses(*WIRES)
+        self.routes()
+        self.page = directory / "clock"
+        self.page.write_bytes(bytes(16))
+        self.shift = 0
+        self.boot_id = directory / "boot_id"
+        self.new_boot()
+        self.agent = agent.Agent(self.gw, directory / "agent", config)
+        self.agent.state.mkdir(mode=0o750)
+        isolation.mount(b"tmpfs", self.agent.state, data=f"size={STATE_OCTETS},mode=750".encode())
+        self.shimmed = {"LD_PRELOAD": str(shim), "CLOCK_SHIFT": str(self.page), "BOOT_ID": str(self.boot_id)}
+        self.environment = {**os.environ, **self.shimmed}
+
+    # ---- interfaces and routes
+
+    def addresses(self, *names):
+        self.gw.batch(*(f"addr replace {WIRES[name][0]}/30 dev {self.names[name]}" for name in names))
+
+    def routes(self):
+        """What a routing daemon would keep: ways and neighbours by links that are up."""
+        lines = []
+        for name, (_, router, _, mac) in WIRES.items():
+            if name not in self.down:
+                lines.append(f"neigh replace {router} lladdr {colons(mac)} dev {self.names[name]} nud permanent")
+        for prefix, name in (("10.0.0.0/8", self.way_in), ("default", self.way_out)):
+            if name not in self.down:
+                lines.append(f"route replace {prefix} via {WIRES[name][1]} dev {self.names[name]}")
+        self.gw.batch(*lines)
+
+    def link(self, name, up):
+        self.gw.ip("link", "set", self.names[name], "up" if up else "down", check=False)
+        if up:
+            self.down.discard(name)
+            self.routes()
+        else:
+            self.down.add(name)
+
+    def rename(self, name, new):
+        if name not in self.down:
+            self.gw.ip("link", "set", "dev", self.names[name], "down")
+        self.gw.ip("link", "set", "dev", self.names[name], "name", new)
+        self.names[name] = new
+        if name not in self.down:
+            self.link(name, True)
+
+    def move(self, inside=None, outside=None):
+        self.way_in, self.way_out = inside or self.way_in, outside or self.way_out
+        self.routes()
+
+    def foreign_program(self, name, on):
+        built = self.directory / "foreign.o"
+        if not built.exists():
+            source = built.with_suffix(".c")
+            source.write_text(FOREIGN)
+            isolation.run("clang", "-O2", "-target", "bpf", "-c", source, "-o", built)
+        if on:
+            done = isolation.run("ip", "-n", self.gw.name, "link", "set", "dev", self.names[name], "xdp", "obj", built, "sec", "xdp", check=False)
+            if not done.returncode:
+                self.foreign.add(name)
+            return done
+        if name in self.foreign:
+            self.foreign.discard(name)
+            self.gw.ip("link", "set", "dev", self.names[name], "xdp", "off")
+        return None
+
+    # ---- the agent's life
+
+    def start(self):
+        self.set_clock(self.shift)
+        self.agent.start(**self.shimmed)
+
+    def running(self):
+        return self.agent.running()
+
+    def new_boot(self):
+        self.boots += 1
+        self.boot_id.write_text(f"00000000-0000-4000-8000-{os.getpid():06x}{self.number:02x}{self.boots:04x}\n")
+
+    def reboot(self):
+        """What is left of a gateway that was switched off: its disk."""
+        self.note_ids()
+        if self.running():
+            self.agent.kill()
+        isolation.unmount(self.agent.pins)
+        for name in WIRES:
+            self.gw.run("tc", "qdisc", "del", "dev", self.names[name], "clsact", check=False)
+            self.gw.ip("link", "set", "dev", self.names[name], "xdp", "off", check=False)
+        self.foreign.clear()
+        self.gw.run("nft", "flush", "ruleset", check=False)
+        for line in self.gw.ip("route", "show", "type", "blackhole").splitlines():
+            self.gw.ip("route", "del", *line.split(), check=False)
+        isolation.mount(b"bpf", self.agent.pins)
+        (self.agent.socket).unlink(missing_ok=True)
+        self.new_boot()
+
+    def detach(self):
+        result = agent.execute(agent.AGENT, "--detach", "-c", self.agent.path, namespace=self.gw, env=self.environment)
+        return result
+
+    # ---- detnatctl
+
+    def command(self, *words, json_out=True, text=None, timeout=90):
+        """detnatctl; (status, standard output, standard error)."""
+        line = [str(agent.CTL), "-s", str(self.agent.socket), *(("-j",) if json_out else ()), *map(str, words)]
+        done = subprocess.run(line, input=text, capture_output=True, text=True, timeout=timeout, env=self.environment,
+                              **({} if text is not None else {"stdin": subprocess.DEVNULL}))
+        if done.returncode < 0:
+            raise AssertionError(f"{' '.join(line)} died of signal {-done.returncode}\n{done.stderr}")
+        return done.returncode, done.stdout, done.stderr
+
+    def ctl(self, *words, ok=(0,), **options):
+        status, out, err = self.command(*words, **options)
+        if status not in ok:
+            raise AssertionError(f"detnatctl {' '.join(map(str, words))}: exit {status}\n{out}{err}")
+        return json.loads(out)
+
+    # ---- clock and disk
+
+    def set_clock(self, shift):
+        with open(self.page, "r+b") as file, mmap.mmap(file.fileno(), 16) as page:
+            page[:8] = struct.pack("q", shift)
+            timer = struct.unpack("q", page[8:])[0] - 1
+        stepped, self.shift = shift != self.shift, shift
+        if stepped and timer >= 0 and self.running():
+            self.tell_timer(timer)
+
+    def tell_timer(self, timer):
+        """The timer that waits for steps of the clock expires, as the kernel's would."""
+        with contextlib.suppress(OSError):
+            pidfd = _libc.syscall(SYS_PIDFD_OPEN, self.agent.process.pid, 0)
+            if pidfd < 0:
+                return
+            event = _libc.syscall(SYS_PIDFD_GETFD, pidfd, timer, 0)
+            os.close(pidfd)
+            if event >= 0:
+                os.write(event, struct.pack("Q", 1))
+                os.close(event)
+
+    def trace(self, *options):
+        """strace of the running agent, until trace_end()."""
+        self.trace_end()
+        if not self.running():
+            return
+        self.tracer = isolation.popen("strace", "-f", "-q", "-o", "/dev/null", *options, "-p", self.agent.process.pid,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def trace_end(self):
+        if self.tracer:
+            self.tracer.send_signal(signal.SIGINT)
+            try:
+                self.tracer.wait(10)
+            except subprocess.TimeoutExpired:
+                self.tracer.kill()
+                self.tracer.wait()
+            self.tracer = None
+
+    def fill_disk(self, on):
+        ballast = self.agent.state / "ballast"
+        if not on:
+            ballast.unlink(missing_ok=True)
+            return
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 16))
+
+    # ---- what it holds
+
+    def resources(self):
+        """Descriptors and resident KiB of the agent."""
+        pid = self.agent.process.pid
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            rss = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+        return len(os.listdir(f"/proc/{pid}/fd")), rss
+
+    def note_ids(self):
+        """Remembers which BPF objects are this gateway's."""
+        if not self.running():
+            return
+        folder = f"/proc/{self.agent.process.pid}/fdinfo"
+        for entry in os.listdir(folder):
+            with contextlib.suppress(OSError), open(f"{folder}/{entry}", encoding="ascii") as file:
+                for line in file:
+                    if line.startswith(("map_id:", "prog_id:")):
+                        key, value = line.split()
+                        self.ids[key.split("_")[0]].add(int(value))
+
+    def close(self):
+        """Ends everything, whatever state it is in."""
+        for step in (self.trace_end, lambda: self.running() and self.agent.kill(), lambda: isolation.unmount(self.agent.pins),
+                     lambda: isolation.unmount(self.agent.state)):
+            with contextlib.suppress(Exception):
+                step()
+        for tap in self.taps.values():
+            tap.close()
+        for namespace in (self.gw, self.inside_ns, self.outside_ns):
+            namespace.delete()
+
+
+def connect(a, b):
+    """The link by which two gateways copy sessions to each other."""
+    isolation.run("ip", "link", "add", "sync0", "netns", a.gw.name, "type", "veth", "peer", "name", "sync0", "netns", b.gw.name)
+    for gateway, address in zip((a, b), SYNC):
+        gateway.gw.batch(f"addr add {address}/24 dev sync0", "link set sync0 up", "route add unreachable 192.0.2.0/24 metric 9999")

@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One world, from its first step to its last, in this process."""
+
+import collections
+import contextlib
+import ipaddress
+import json
+import os
+import random
+import subprocess
+import time
+import traceback
+
+import frames
+import isolation
+from acts import Acts
+from model import SECOND, Model, covers, prefix
+from oracles import Failure, Oracles
+from profiles import Planner
+from site_gateway import Gateway, connect
+from traffic import Traffic
+
+GROWTH = 12 << 10  # KiB that an agent may grow from its tenth second to its end, beside what mappings take
+FDS = 12
+
+
+class World:
+    def __init__(self, directory, header, replay=None, go_on=False):
+        self.directory, self.header, self.go_on = directory, header, go_on
+        self.replay = replay
+        self.dice_check = random.Random(header["seed"] ^ 0x5EED)
+        self.counts = collections.Counter()
+        self.results = collections.Counter()
+        self.pairs = collections.Counter()
+        self.present = {}
+        self.failures, self.steps, self.log = [], [], []
+        self.numbers = 0
+        self.quiet_at = 0  # not before this time are links and programs what they should be
+        self.copied_since = 0
+        self.ports_changed = False
+        self.model = Model()
+        self.gateways = []
+        self.traffic = None
+        self.began = 0
+        self.samples = {}
+
+    # ---- life
+
+    def build(self):
+        shim = self.directory / "clock_shim.so"
+        source = os.path.join(os.path.dirname(__file__), "clock_shim.c")
+        subprocess.run(["gcc", "-O1", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+        two = self.header["gateways"] == 2
+        for number in range(self.header["gateways"]):
+            config = json.loads(json.dumps(self.header["config"]))
+            if two:
+                key = self.directory / f"key{number}"
+                key.write_bytes(bytes(range(32)))
+                key.chmod(0o600)
+                mine, other = ("192.0.2.1:9470", "192.0.2.2:9470")[:: 1 if number == 0 else -1]
+                config["replication"] = {"listen": mine, "peers": [other], "key_file": str(key), "min_age": 1, "interval": 1}
+            self.gateways.append(Gateway(number, self.directory / f"gateway{number}", shim, config))
+        if two:
+            connect(*self.gateways)
+        self.traffic = Traffic(self.gateways)
+        self.oracles = Oracles(self)
+        self.acts = Acts(self)
+        self.planner = Planner(self, self.header)
+        begin = time.time_ns()
+        for gateway in self.gateways:
+            gateway.start()
+        self.end_change(begin, "start", ())
+        if two:
+            self.wait_synchronised()
+        self.traffic.start()
+
+    def run(self, seconds):
+        self.began = time.monotonic()
+        try:
+            self.build()
+            self.began = time.monotonic()
+            if self.replay is None:
+                self.improvise(seconds)
+            else:
+                self.repeat()
+            self.finish()
+        except Failure as failure:
+            if not self.failures:
+                self.fail(failure.oracle, failure.text, stop=False)
+        except Stop:
+            pass
+        except Exception as error:
+            self.fail("world", f"{type(error).__name__}: {error}\n{traceback.format_exc()[-1500:]}", stop=False)
+        finally:
+            self.close()
+
+    def improvise(self, seconds):
+        next_at = 0.0
+        while next_at < seconds:
+            step = self.planner.next()
+            next_at += step.pop("wait")
+            self.wait_until(next_at)
+            step = {"n": len(self.steps) + 1, "at": round(self.elapsed(), 3), **step}
+            self.perform(step)
+            next_at = max(next_at, self.elapsed() - 0.5)
+
+    def repeat(self):
+        for step in self.replay:
+            self.wait_until(step["at"])
+            self.perform(step)
+
+    def elapsed(self):
+        return time.monotonic() - self.began
+
+    def wait_until(self, at):
+        while True:
+            self.tick()
+            left = at - self.elapsed()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.2))
+
+    def tick(self):
+        """What is due between steps."""
+        if self.traffic.error:
+            raise Failure("world", f"the traffic ended: {self.traffic.error!r}")
+        self.acts.expire()
+        for gateway in self.gateways:
+            if gateway.agent.process is not None and gateway.agent.process.poll() is not None:
+                status = gateway.agent.process.returncode
+                gateway.agent.process = None
+                raise Failure("agent died", f"gateway {gateway.number}: exit {status}\n{gateway.agent.log_end()}")
+        if time.monotonic() > self.samples.get("next", 0):
+            self.samples["next"] = time.monotonic() + 1.0
+            self.sync(time.time_ns() - SECOND, "")
+            self.forget()
+
+    def perform(self, step):
+        self.steps.append(step)
+        if step["do"] not in ("flow", "burst", "end_flow"):
+            self.log.append((round(self.elapsed(), 3), step["n"], {k: v for k, v in step.items() if k not in ("n", "at", "tags")}))
+        self.meet(step.get("tags", [step["do"]]))
+        self.counts["steps"] += 1
+        self.acts.do(step)
+
+    def meet(self, tags):
+        """Counts which features and faults were there at once."""
+        now = time.monotonic()
+        if self.traffic.counts["sent"] and "plain" not in tags:
+            tags = [*tags, "plain"]
+        for tag in tags:
+            self.present[tag] = now
+        here = sorted(tag for tag, at in self.present.items() if now - at < 10)
+        for tag in tags:
+            for other in here:
+                self.pairs[tuple(sorted((tag, other)))] += 1
+
+    # ---- failures
+
+    def fail(self, oracle, text, stop=True):
+        if any(failure["oracle"] == oracle for failure in self.failures) and self.go_on:
+            self.counts[f"further: {oracle}"] += 1
+            return
+        self.failures.append({"oracle": oracle, "text": text, "at": round(self.elapsed(), 3), "step": len(self.steps),
+                              "log": {g.number: g.agent.log_text()[-3000:] for g in self.gateways if g.agent}})
+        if stop and not self.go_on:
+            raise Stop
+
+    # ---- the model and the flows
+
+    def timeout_of(self, flow):
+        timeouts = self.planner.timeouts_low
+        if flow.proto == frames.UDP:
+            return timeouts["udp"]
+        return timeouts["icmp"] if flow.proto == frames.ICMP else timeouts["tcp_established"]
+
+    def begin_change(self, prefixes):
+        """Flows that a change may cut are uncertain from now on."""
+        self.oracles.consume(time.time_ns() - SECOND // 100)
+        for words in prefixes:
+            net = prefix(words)
+            for flow in list(self.traffic.flows.values()):
+                if covers(net, flow.host) and flow.cert != "no":
+                    flow.cert, flow.reason, flow.since = "maybe", flow.reason if flow.state == "over" else "being changed", 1 << 62
+
+    def end_change(self, begin, what, prefixes):
+        self.sync(begin, what)
+        now = time.time_ns()
+        self.model.changed(begin, now, what)
+        for flow in list(self.traffic.flows.values()) if self.traffic else ():
+            if flow.since == 1 << 62:
+                flow.since = now
+
+    def sync(self, begin, what):
+        """Takes up what the agents say they have; then looks at what was seen until now."""
+        now = time.time_ns()
+        rows, asked = [], 0
+        for gateway in self.gateways:
+            if gateway.running() and gateway.agent.socket.exists():
+                status, out, err = gateway.command("mapping", "list")
+                if status == 3:
+                    continue
+                if status:
+                    raise Failure("operator", f"mapping list: exit {status} {err}")
+                rows += json.loads(out)
+                asked += 1
+                if self.ports_changed or what or self.model.ports:
+                    ports = json.loads(gateway.command("portmap", "list")[1] or "[]")
+                    self.model.take_ports(ports if len(self.gateways) == 1 else self.all_ports(gateway, ports), begin, now)
+        if asked < len(self.gateways):
+            return  # another time; what is known holds
+        done = time.time_ns()
+        came, gone = self.model.take(rows, begin, done)
+        if came or gone:
+            if not what:
+                self.model.changed(begin, done, "by itself")
+            self.reconsider(begin, done, what, [*came, *gone])
+        self.oracles.consume(now if self.traffic.is_alive() else 1 << 62) if self.traffic else None
+
+    def all_ports(self, gateway, ports):
+        self.samples.setdefault("ports", {})[gateway.number] = ports
+        return [row for rows in self.samples["ports"].values() for row in rows]
+
+    def reconsider(self, begin, now, what, changed):
+        """Flows whose subscriber's mapping is another one now."""
+        for flow in list(self.traffic.flows.values()) if self.traffic else ():
+            if flow.cert == "no" or not any(covers(held.inside, flow.host) for held in changed):
+                continue
+            if not flow.outside:
+                flow.since = max(flow.since, now)
+                continue
+            effective = self.model.effective(flow.host)
+            block = effective.block(flow.host) if effective else None
+            within = block and block[0] == flow.outside[0] and block[1] <= flow.outside[1] < block[1] + block[2]
+            same = within and effective.settled <= max(flow.since, flow.opened)
+            if same:
+                continue
+            if self.model.drains(flow.host, flow.outside):
+                left = max(h.drain_left for h in self.model.now.values() if h.draining and covers(h.inside, flow.host))
+                flow.drain_end = begin + left * SECOND
+                continue
+            if flow.cert == "yes" and not within:
+                self.oracles.end_sessions(flow, now)
+            flow.cert, flow.reason, flow.since, flow.drain_end = "maybe", what or "its mapping changed", now, 0
+
+    def forget(self):
+        """Flows that are over: expired ones must not be there any more, old ones are forgotten."""
+        now = time.time_ns()
+        high = self.planner.timeouts_high
+        with self.traffic.lock:
+            for ident, flow in list(self.traffic.flows.items()):
+                if flow.drain_end and now > flow.drain_end and flow.cert == "yes":
+                    flow.cert, flow.reason, flow.since = "maybe", "its drain ended", now
+                if flow.state != "over":
+                    if flow.cert == "yes" and now - flow.last_up > (self.timeout_of(flow) - 4) * SECOND:
+                        flow.cert, flow.reason, flow.since = "maybe", "silent for long", now
+                    continue
+                most = high["udp"] if flow.proto == frames.UDP else high["icmp"] if flow.proto == frames.ICMP else max(
+                    high["tcp_established"], high["tcp_transitory"])
+                last = max(flow.last_up, flow.opened)
+                if last and now - last > (most + 6) * SECOND and flow.cert != "no" and len(self.gateways) == 1 and flow.proto != frames.TCP:
+                    flow.cert, flow.reason, flow.since = "no", "expired", now
+                elif now - last > (most + 40) * SECOND and now - max(0, flow.since if flow.since < 1 << 61 else 0) > 40 * SECOND:
+                    del self.traffic.flows[ident]
+
+    # ---- gateways that go and come
+
+    def start(self, gateway):
+        if not gateway.running():
+            gateway.start()
+
+    def lost_record(self, gateway, begin, end):
+        truth = self.oracles.truth[gateway.number]
+        truth.unrecorded.append((begin // SECOND + gateway.shift - 66, end // SECOND + gateway.shift + 2))
+
+    def disturbed(self, seconds):
+        self.quiet_at = max(self.quiet_at, time.monotonic() + seconds)
+
+    def note_result(self, what, status, err):
+        verb = " ".join(what.split()[:2])
+        self.results[f"{verb}: {'done' if not status else 'refused' if status == 1 else status}"] += 1
+        if status and len(self.samples.setdefault("refusals", {})) < 40:
+            self.samples["refusals"].setdefault(verb + ": " + err.strip()[:60], f"{what} -> {err.strip()[:200]}")
+
+    def synchronised(self):
+        for gateway in self.gateways:
+            if not gateway.running():
+                return False
+            if any(peer["state"] != "synchronised" for peer in gateway.ctl("peer", "list")):
+                return False
+        return True
+
+    def wait_synchronised(self, timeout=30):
+        end = time.monotonic() + timeout
+        while not self.synchronised():
+            if time.monotonic() > end:
+                said = [gateway.ctl("peer", "list") for gateway in self.gateways if gateway.running()]
+                raise Failure("peers", f"not synchronised within {timeout} s: {json.dumps(said)[:1500]}")
+            time.sleep(0.2)
+        self.copied_since = self.copied_since or time.time_ns()
+
+    def takeover(self, to, how, pause):
+        there = self.gateways[to]
+        if not there.running() or there.down:
+            return
+        now = time.time_ns()
+        here = self.gateways[1 - to]
+        for flow in list(self.traffic.flows.values()):
+            old = self.copied_since and max(self.copied_since, flow.since) + 8 * SECOND < now and flow.gateways.get(1 - to, 0) > now - 60 * SECOND
+            if flow.cert == "yes" and not old:
+                flow.cert, flow.reason, flow.since = "maybe", "younger than a copy", now
+        if how in ("links", "kill") and here.running():
+            if how == "kill":
+                here.agent.kill()
+                self.copied_since = 0
+            for name in ("in0", "out0"):
+                here.link(name, False)
+        self.traffic.active_out = self.traffic.active_in = to
+        self.disturbed(pause + 2)
+        self.model.changed(now, time.time_ns(), f"takeover {how}")
+        time.sleep(pause)
+
+    def comes_back(self, number, how):
+        gateway = self.gateways[number]
+        begin = time.time_ns()
+        if how == "reboot":
+            gateway.reboot()
+            if self.traffic.active_out == number:
+                for flow in self.traffic.flows.values():
+                    flow.cert, flow.reason, flow.since = "maybe", "reboot", begin
+        for name in list(gateway.down):
+            gateway.link(name, True)
+        self.start(gateway)
+        if how == "reboot":
+            self.lost_record(gateway, begin, time.time_ns())
+        self.end_change(begin, f"gateway {number} comes back, {how}", ())
+        self.copied_since = 0
+        self.wait_synchronised(40)
+
+    def join_again(self):
+        self.gateways[0].gw.ip("link", "set", "sync0", "up")
+        for gateway, address in zip(self.gateways, ("192.0.2.1", "192.0.2.2")):
+            gateway.gw.ip("addr", "replace", f"{address}/24", "dev", "sync0")
+
+    # ---- quiet points
+
+    def quiet(self):
+        self.acts.expire(all_of_them=True)
+        self.wait_until(self.elapsed() + max(0.3, self.quiet_at - time.monotonic()))
+        two = len(self.gateways) == 2
+        if two and all(g.running() for g in self.gateways):
+            self.wait_synchronised(40)
+        self.sync(time.time_ns(), "")
+        for gateway in self.gateways:
+            if not gateway.running():
+                continue
+            serving = gateway.number == self.traffic.active_out
+            self.oracles.sessions(gateway, serving)
+            self.oracles.quotas(gateway)
+            self.oracles.check(gateway, ("device", "program", "route") if gateway.down or gateway.foreign else ())
+            self.oracles.verify(gateway)
+            self.measure(gateway)
+        self.oracles.probe()
+        self.oracles.ask()
+        self.counts["quiet points"] += 1
+
+    def measure(self, gateway):
+        gateway.note_ids()
+        fds, rss = gateway.resources()
+        pid = gateway.agent.process.pid
+        first = self.samples.setdefault("resources", {}).setdefault((gateway.number, pid), [fds, rss, 0, time.monotonic()])
+        first[2] += 1
+        if first[2] == 2:
+            first[0], first[1] = fds, rss
+        if first[2] > 2 and fds > first[0] + FDS:
+            self.fail("leak", f"gateway {gateway.number}: {fds} descriptors, {first[0]} at its second quiet point")
+        self.counts[f"descriptors of gateway {gateway.number}, most"] = max(self.counts[f"descriptors of gateway {gateway.number}, most"], fds)
+        self.counts[f"KiB of gateway {gateway.number}, most"] = max(self.counts[f"KiB of gateway {gateway.number}, most"], rss)
+
+    # ---- the end
+
+    def finish(self):
+        self.acts.expire(all_of_them=True)
+        for gateway in self.gateways:
+            self.start(gateway)
+            for name in list(gateway.down):
+                gateway.link(name, True)
+        self.disturbed(2)
+        self.quiet()
+        time.sleep(3.5)
+        for flow in self.traffic.live():
+            flow.state = "over"
+        time.sleep(0.3)
+        self.traffic.end()
+        self.sync(time.time_ns(), "")
+        self.oracles.ask(everything=True)
+        for gateway in self.gateways:
+            self.leaves_nothing(gateway)
+
+    def leaves_nothing(self, gateway):
+        gateway.trace_end()
+        gateway.note_ids()
+        pid = gateway.agent.process.pid
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+        self.counts["threads at the end, most"] = max(self.counts["threads at the end, most"], threads)
+        gateway.agent.stop()
+        result = gateway.detach()
+        if result.status:
+            self.fail("leak", f"--detach: {result}")
+        left = [q for q in gateway.gw.run("tc", "qdisc", "show").stdout.splitlines() if "clsact" in q]
+        left += [str(link["ifname"]) for link in json.loads(gateway.gw.ip("-j", "-d", "link")) if link.get("xdp") and link["ifname"] not in
+                 {gateway.names[n] for n in gateway.foreign}]
+        left += gateway.gw.ip("route", "show", "type", "blackhole").splitlines()
+        left += [line for line in gateway.gw.run("nft", "list", "tables").stdout.splitlines() if "detnat" in line]
+        left += [str(p) for p in gateway.agent.pins.rglob("*") if p.suffix != ".debug"]
+        if left:
+            self.fail("leak", f"gateway {gateway.number} left after --detach: {left}")
+        kept = self.objects_left(gateway)
+        self.counts["tail-call arrays that stay"] += sum("prog_array" in it for it in kept)
+        kept = [it for it in kept if "prog_array" not in it]
+        if kept:
+            self.fail("leak", f"gateway {gateway.number}: BPF objects stay after --detach: {kept}")
+
+    def objects_left(self, gateway):
+        """BPF objects of this gateway that are there after some seconds still."""
+        for _ in range(20):
+            left = []
+            for kind, ids in gateway.ids.items():
+                done = isolation.run("bpftool", "-j", kind, "show", check=False)
+                with contextlib.suppress(ValueError):
+                    there = {it["id"]: f"{it.get('type')} {it.get('name')}" for it in json.loads(done.stdout or "[]")}
+                    left += [f"{kind} {it} ({there[it]})" for it in sorted(ids & set(there))]
+            if not left:
+                return []
+            time.sleep(0.5)
+        return left[:10]
+
+    def close(self):
+        if self.traffic and self.traffic.is_alive():
+            self.traffic.end()
+        for gateway in self.gateways:
+            gateway.close()
+
+
+class Stop(Exception):
+    """The world ends at its first failure."""
+
+
+_ = ipaddress

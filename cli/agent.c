@@ -75,8 +75,8 @@ static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TE
 	if (!cJSON_IsObject(pcp))
 		strcpy(text, "off");
 	else
-		snprintf(text, CELL_TEXT, "%.0f leases, listening at %.0f addresses", json_number(pcp, "leases"),
-			 json_number(pcp, "listening"));
+		snprintf(text, CELL_TEXT, "%.0f of %.0f leases, listening at %.0f addresses",
+			 json_number(pcp, "leases"), json_number(pcp, "limit"), json_number(pcp, "listening"));
 }
 
 /* Shows how many peers are in which state, and how far the slowest is behind. */

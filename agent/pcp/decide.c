@@ -191,10 +191,13 @@ static enum pcp_result grant(struct errand *e)
 {
 	const struct pcp_table *t = e->desk->table;
 	struct pcp_lease l = { .proto = e->request->proto, .in = inside(e) };
+	unsigned count = t->count(e->desk->arg, e->in_addr);
 	enum pcp_result result;
 
-	if (t->count(e->desk->arg, e->in_addr) >= e->desk->rules->max_per_subscriber)
+	if (count >= e->desk->rules->max_per_subscriber)
 		return PCP_USER_EX_QUOTA;
+	if (!t->has_room(e->desk->arg, count))
+		return PCP_NO_RESOURCES;
 	result = choose(e, &l.out);
 	if (result)
 		return result;

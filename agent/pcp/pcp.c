@@ -2,6 +2,7 @@
 #include "pcp/pcp.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -17,6 +18,9 @@
 
 /* Requests answered in a turn of the event loop: about a millisecond. */
 #define REQUESTS_PER_TURN 32U
+/* There is room again when the leases are fewer than this much of what is common to all. */
+#define ROOM_WELL_PERCENT 90U
+
 /* One octet more than a message may have, so that one that is too long is seen to be. */
 #define RECEIVED_MAX (PCP_MAX_MESSAGE + 1U)
 
@@ -39,7 +43,11 @@ struct pcp {
 	struct place place[2 * PCP_MAX_LISTEN];
 	struct event *second; /* leases that end; addresses that are waited for */
 	bool waits;
-	uint64_t began_s; /* the epoch, CLOCK_BOOTTIME */
+	uint32_t told_wanted; /* leases, and of how many subscribers, when the log was last told of them */
+	uint64_t told_subscribers;
+	bool room_told;	       /* that leases are refused */
+	uint64_t refused_told; /* of pcp_leases.refused */
+	uint64_t began_s;      /* the epoch, CLOCK_BOOTTIME */
 	bool has_epoch;
 	struct pcp_figures figures;
 };
@@ -222,6 +230,24 @@ static void look_again(struct pcp *p, bool soon)
 	evtimer_add(p->second, soon ? &pause : &second);
 }
 
+/* Tells that leases are refused for want of room, once, until there is some again. */
+static void warn_of_room(struct pcp *p)
+{
+	const struct pcp_shares *s = &p->leases.shares;
+	size_t leases = portmaps_count(p->leases.portmaps, PORTMAP_PCP);
+
+	if (!p->room_told && p->leases.refused != p->refused_told) {
+		p->room_told = true;
+		log_warning("leases of PCP are refused for want of room: there are %zu of %u, and each subscriber is "
+			    "assured %u; look for hosts that ask in the name of others, or raise pcp.max_leases",
+			    leases, s->limit, s->assured);
+	} else if (p->room_told && leases * 100 < (uint64_t)s->common * ROOM_WELL_PERCENT) {
+		p->room_told = false;
+		log_info("leases of PCP have room again: there are %zu of %u", leases, s->limit);
+	}
+	p->refused_told = p->leases.refused;
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct pcp *p = arg;
@@ -229,6 +255,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	if (p->waits)
 		try_again(p);
 	look_again(p, pcp_leases_expire(&p->leases, boottime_s()));
+	warn_of_room(p);
 }
 
 static void begin_epoch(struct pcp *p, bool is_new)
@@ -281,12 +308,34 @@ int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *
 	return 0;
 }
 
+/* What the operator may not expect, once for each number of leases and subscribers. */
+static void warn_of_shares(struct pcp *p, const struct config *c)
+{
+	uint64_t subscribers = config_pcp_subscribers(c);
+	uint32_t wanted = config_pcp_leases(c), limit = p->leases.shares.limit;
+
+	if (wanted == p->told_wanted && subscribers == p->told_subscribers)
+		return;
+	p->told_wanted = wanted;
+	p->told_subscribers = subscribers;
+	if (limit < wanted)
+		log_warning("PCP may give %u leases by this configuration, but their table has room for %u until the "
+			    "agent's next start, which ends none",
+			    wanted, limit);
+	if (!p->leases.shares.assured)
+		log_warning("PCP serves %" PRIu64 " subscribers, and not each is assured a lease: there may be %u; "
+			    "raise pcp.max_leases",
+			    subscribers, limit);
+}
+
 void pcp_settle(struct pcp *p, const struct config *c, size_t lost)
 {
 	if (pcp_leases_configure(&p->leases, c)) {
 		log_error("no memory for the mappings that PCP serves; it goes on with those of before");
 		return;
 	}
+	if (p->rules.enabled)
+		warn_of_shares(p, c);
 	lost += pcp_leases_trim(&p->leases);
 	if (lost)
 		log_info("%zu PCP lease%s ended, as the configuration no longer allows %s", lost, lost == 1 ? "" : "s",
@@ -386,5 +435,8 @@ void pcp_figures(const struct pcp *p, struct pcp_figures *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
 		ret->listening += p->place[i].owner != NULL;
 	ret->leases = portmaps_count(p->leases.portmaps, PORTMAP_PCP);
+	ret->limit = p->leases.shares.limit;
+	ret->assured = p->leases.shares.assured;
+	ret->no_room = p->leases.refused;
 	ret->epoch = epoch_now((void *)p);
 }

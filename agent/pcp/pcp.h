@@ -60,7 +60,10 @@ struct pcp_figures {
 	bool enabled;
 	unsigned listening; /* addresses */
 	size_t leases;
-	uint32_t epoch; /* seconds */
+	uint32_t limit;	  /* of leases */
+	uint32_t assured; /* leases of each subscriber, see pcp/shares.h */
+	uint64_t no_room; /* leases refused for want of room */
+	uint32_t epoch;	  /* seconds */
 	uint64_t answers[PCP_OPCODE_OTHER + 1][N_PCP_RESULTS];
 	uint64_t drops[N_PCP_DROPS];
 };

@@ -240,9 +240,9 @@ static int name_state_file(struct replication *r, const char *control_socket)
 	return asprintf(&r->state_file, "%s/" MARKS_FILE, dir) < 0 ? -ENOMEM : 0;
 }
 
-static int open_lease_stamps(const char *pin_dir)
+static int open_lease_stamps(const struct datapath *d)
 {
-	int fd = lease_stamps_open(pin_dir);
+	int fd = lease_stamps_open(d->pin_dir, datapath_lease_room(d));
 
 	if (fd < 0)
 		log_warning("replication: what clients do with leases of PCP is forgotten when the agent ends: %s",
@@ -262,7 +262,7 @@ static int start_copying(struct replication *r)
 	int ret = copying_new(r->mappings, &limits, r->state_file, &r->copying);
 
 	if (!ret)
-		copying_set_portmaps(r->copying, r->portmaps, open_lease_stamps(r->d->pin_dir));
+		copying_set_portmaps(r->copying, r->portmaps, open_lease_stamps(r->d));
 	return ret;
 }
 

@@ -80,6 +80,11 @@ static unsigned fuzz_count(void *arg, uint32_t in_addr)
 	return n;
 }
 
+static bool fuzz_has_room(void *arg, unsigned count)
+{
+	return count < 3 || n_leases < N_LEASES / 2;
+}
+
 static int fuzz_put(void *arg, const struct pcp_lease *l)
 {
 	struct pcp_lease *known = by_out(l->proto, l->out);
@@ -144,6 +149,7 @@ static const struct pcp_table table = {
 	.taken = fuzz_taken,
 	.held = fuzz_held,
 	.count = fuzz_count,
+	.has_room = fuzz_has_room,
 	.put = fuzz_put,
 	.del = fuzz_del,
 	.del_all = fuzz_del_all,

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/base.h"
+
 struct pcp_lease leases[2 * PORTS];
 size_t n_leases;
 int put_r, del_r;
 struct held_ports held;
+struct pcp_shares shares;
 
 /* The subscriber has the first block, the neighbour the next. */
 static int fake_subscriber(void *arg, uint32_t in_addr, struct port_block *ret)
@@ -65,6 +68,11 @@ unsigned fake_count(void *arg, uint32_t in_addr)
 	for (size_t i = 0; i < n_leases; i++)
 		n += !leases[i].fixed && leases[i].in.addr == in_addr;
 	return n;
+}
+
+static bool fake_has_room(void *arg, unsigned count)
+{
+	return pcp_shares_admit(&shares, n_leases, count);
 }
 
 static int remove_lease(const struct pcp_lease *l)
@@ -132,6 +140,7 @@ static const struct pcp_table table = {
 	.taken = fake_taken,
 	.held = fake_held,
 	.count = fake_count,
+	.has_room = fake_has_room,
 	.put = fake_put,
 	.del = fake_del,
 	.del_all = fake_del_all,
@@ -239,6 +248,7 @@ void pcp_begin(void)
 	n_leases = 0;
 	put_r = del_r = 0;
 	memset(&held, 0, sizeof(held));
+	shares = pcp_shares_of(ARRAY_SIZE(leases), 2, 32);
 }
 
 void expect(struct got g, uint16_t port, uint32_t lifetime)

@@ -82,11 +82,11 @@ void tables_make(struct datapath *d)
 				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(OVERFLOW_SESSIONS), NULL);
 	cr_assert(d->overflow >= 0);
 	d->portmaps = bpf_map_create(BPF_MAP_TYPE_HASH, "portmaps", sizeof(struct portmap_key),
-				     sizeof(struct portmap_value), 2 * MAX_PORTMAPS_ALL,
+				     sizeof(struct portmap_value), 2 * PORTMAP_ROOM(MIN_LEASES),
 				     &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 								    .map_flags = BPF_F_NO_PREALLOC });
 	d->portmap_filters = bpf_map_create(BPF_MAP_TYPE_HASH, "portmap_filters", sizeof(struct portmap_key),
-					    sizeof(struct portmap_filters), MAX_PORTMAPS_ALL,
+					    sizeof(struct portmap_filters), PORTMAP_ROOM(MIN_LEASES),
 					    &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 									   .map_flags = BPF_F_NO_PREALLOC });
 	cr_assert(d->portmaps >= 0 && d->portmap_filters >= 0);

@@ -158,6 +158,18 @@ Test(pcp_decide, all_of_an_open_mapping_leads_to_the_client_already)
 	cr_expect_eq(n_leases, 0);
 }
 
+Test(pcp_decide, what_a_subscriber_is_assured_it_gets_whatever_its_neighbour_has)
+{
+	shares = pcp_shares_of(20, 2, 32);
+	for (uint16_t i = 0; i < 10; i++)
+		cr_assert_eq(MAP(.in_port = 100 + i).result, PCP_SUCCESS);
+	EXPECT_REFUSED(MAP(.in_port = 500), PCP_NO_RESOURCES, 30);
+	expect(MAP(.in_port = 100, .lifetime = 7200), PORT_LO, 7200);
+	for (uint16_t i = 0; i < 5; i++)
+		cr_assert_eq(MAP(.source = NEIGHBOUR, .in_port = 100 + i).result, PCP_SUCCESS);
+	EXPECT_REFUSED(MAP(.source = NEIGHBOUR, .in_port = 500), PCP_NO_RESOURCES, 30);
+}
+
 Test(pcp_decide, a_subscriber_has_32_leases)
 {
 	for (uint16_t i = 0; i < 32; i++)

@@ -90,7 +90,7 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 
 		if (!copy_overflow_delete(m, s, c, word))
 			return COPY_BUSY;
-		overflow_closed(&in, mapping_out_addr(&m->geo, c->subscriber), word);
+		overflow_closed(&in, word);
 		return COPY_PLACED;
 	}
 	c->before = word;

@@ -10,6 +10,22 @@
 #include "hairpin.h"
 #include "icmp_out.h"
 
+/* Checks the sender of an error, as of any packet to a pool address. Returns CONTINUE or a verdict. */
+static __always_inline int icmp_hairpin_source(ctx_t *ctx, const struct icmp_from_inside *i)
+{
+	if (icmp_from_inside_is_foreign(i))
+		return source_is_forged(ctx, i->p.src, i->p.dst) ? refuse_to_pool(ctx, &i->p, REASON_drop_spoofed)
+								 : CONTINUE;
+	switch (source_check(ctx, icmp_from_inside_sender(i), i->p.src, i->p.dst, 0)) {
+	case SOURCE_GOOD:
+		return CONTINUE;
+	case SOURCE_REFUSED:
+		return drop(REASON_drop_martian);
+	default:
+		return pass_untranslated();
+	}
+}
+
 /* PROG_icmp_hairpin. */
 static __always_inline int icmp_hairpin(ctx_t *ctx)
 {
@@ -24,6 +40,9 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	if (source_is_martian(i.p.src))
 		return drop(REASON_drop_martian);
+	verdict = icmp_hairpin_source(ctx, &i);
+	if (verdict != CONTINUE)
+		return verdict;
 	refused = options_refusal(ctx, &i.p);
 	if (refused)
 		return refuse_to_pool(ctx, &i.p, refused);

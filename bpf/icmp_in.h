@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "icmp_quote.h"
 #include "out2in.h"
+#include "portmap_source.h"
 
 /* PROG_icmp_in. */
 static __always_inline int icmp_in(ctx_t *ctx)
@@ -31,7 +32,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return refuse_to_pool(ctx, &p, REASON_drop_malformed);
 	if (kind == QUOTE_OTHER || q.reply.dst != p.dst)
 		return refuse_to_pool(ctx, &p, REASON_drop_no_session);
-	if (source_is_martian(p.src) || address_is_inside(p.src))
+	if (portmap_source_is_martian(&p))
 		return refuse_to_pool(ctx, &p, REASON_drop_martian);
 	/* NAT on a stick: an inside router that is no subscriber reports about a hairpin. */
 	if (in->roles & DEVICE_INSIDE && address_is_inside(q.reply.src))
@@ -49,6 +50,8 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
+	if (!portmap_source_leads_out(ctx, &p, r.in_addr, &e))
+		return drop(REASON_drop_martian);
 	to = rewrite_of(&p);
 	quoted = rewrite_of_quote(&q);
 	to.dst = quoted.src = r.in_addr;

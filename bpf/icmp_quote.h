@@ -35,6 +35,17 @@ struct icmp_quote {
 };
 
 /*
+ * Octets of the transport header that a quote must have, if the quoted packet has `payload` of them behind its IP
+ * header. Of a protocol without ports and without a checksum over addresses nothing is read, and there may be less.
+ */
+static __always_inline __u32 quote_least(__u8 proto, __u32 payload)
+{
+	if (payload >= QUOTED_TRANSPORT || protocol_has_ports(proto) || protocol_sums_addresses(proto))
+		return QUOTED_TRANSPORT;
+	return payload;
+}
+
+/*
  * Reads the quote of an ICMP error. echo_type: the ICMP query that may be quoted, ICMP_ECHO for an error from outside,
  * ICMP_ECHOREPLY for one from inside.
  */
@@ -48,18 +59,19 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	if ((void *)(ip + 1) > data_end || l3 + sizeof(*ip) > end)
 		return QUOTE_MALFORMED;
 
-	__u32 ihl = ip->ihl * 4U, length = bpf_ntohs(ip->tot_len), l4 = l3 + ihl;
+	__u32 ihl = ip->ihl * 4U, length = bpf_ntohs(ip->tot_len), l4 = l3 + ihl, least;
 
-	if (ip->version != 4 || ihl < sizeof(*ip) || length < ihl + QUOTED_TRANSPORT)
+	if (ip->version != 4 || ihl < sizeof(*ip) || length < ihl)
 		return QUOTE_MALFORMED;
 	if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
+		return QUOTE_MALFORMED;
+	least = quote_least(ip->protocol, length - ihl);
+	if (length < ihl + least || l4 + least > end)
 		return QUOTE_MALFORMED;
 
 	struct icmphdr *icmp = data + (l4 & 255);
 	struct udphdr *ports = (void *)icmp;
 
-	if ((void *)(icmp + 1) > data_end || l4 + QUOTED_TRANSPORT > end)
-		return QUOTE_MALFORMED;
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->reply.src = bpf_ntohl(ip->daddr);
 	ret->reply.dst = bpf_ntohl(ip->saddr);
@@ -67,6 +79,10 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	ret->l3_offset = (__u16)l3;
 	ret->l4_offset = (__u16)l4;
 	ret->end = (__u16)(l3 + length < end ? l3 + length : end);
+	if (least < QUOTED_TRANSPORT)
+		return QUOTE_PROTOCOL;
+	if ((void *)(icmp + 1) > data_end)
+		return QUOTE_MALFORMED;
 	switch (ip->protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
@@ -137,6 +153,20 @@ static __always_inline int quote_check(const struct icmp_quote *q, void *l4, voi
 	return 0;
 }
 
+/* quote_rewrite() of a quote with less than QUOTED_TRANSPORT octets behind its IP header: it has addresses alone. */
+static __always_inline int quote_rewrite_short(const struct icmp_quote *q, struct iphdr *ip, const struct rewrite *to,
+					       __u64 *sum)
+{
+	__sum16 old = ip->check;
+	__u64 addresses;
+
+	if (quote_least(q->reply.proto, 0))
+		return -1;
+	addresses = rewrite_addresses(ip, to, 0);
+	*sum = csum_change16(*sum + addresses, old, ip->check);
+	return 0;
+}
+
 /*
  * Rewrites the endpoints in the quote and adds the change to *sum, for the ICMP checksum that covers the quote. Returns
  * 0, or -1 with nothing changed if the packet is not what quote_parse() saw.
@@ -150,7 +180,11 @@ static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q,
 	__sum16 *check, old;
 	__u64 addresses, ports = 0;
 
-	if ((void *)(ip + 1) > data_end || l4 + QUOTED_TRANSPORT > data_end || quote_check(q, l4, data_end, &check))
+	if ((void *)(ip + 1) > data_end)
+		return -1;
+	if (l4 + QUOTED_TRANSPORT > data_end)
+		return quote_rewrite_short(q, ip, to, sum);
+	if (quote_check(q, l4, data_end, &check))
 		return -1;
 	old = ip->check;
 	addresses = rewrite_addresses(ip, to, 0);

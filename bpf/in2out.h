@@ -67,10 +67,12 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 
 	if (source_is_martian(p->src))
 		return drop(REASON_drop_martian);
-	/* A packet to a pool address is unsolicited, like any packet from outside. */
-	if (is_hairpin(io) && !unmatched_is_dropped(p->src))
-		return tail_call(ctx, PROG_out2in);
-	return source_unmatched(ctx, p);
+	if (!is_hairpin(io) || unmatched_is_dropped(p->src))
+		return source_unmatched(ctx, p);
+	/* To a pool address, it is treated like any packet from outside, but must not come from there. */
+	if (source_is_forged(ctx, p->src, p->dst))
+		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(REASON_drop_spoofed);
+	return tail_call(ctx, PROG_out2in);
 }
 
 /*

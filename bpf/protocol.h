@@ -9,6 +9,7 @@
 #define DETNAT_PROTOCOL_H
 
 #include "in2out.h"
+#include "portmap_source.h"
 #include "session_lookup.h"
 
 #if AT_INGRESS
@@ -27,12 +28,14 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	if ((kind != PACKET_PROTOCOL && !kind_passes_open(kind)) || receiver_get(&p, &r) ||
 	    (kind != PACKET_PROTOCOL && !mapping_is_open(r.m)))
 		return drop(REASON_drop_protocol);
-	if (source_is_martian(p.src) || address_is_inside(p.src))
+	if (portmap_source_is_martian(&p))
 		return drop(REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
+	if (!portmap_source_leads_out(ctx, &p, r.in_addr, &e))
+		return drop(REASON_drop_martian);
 	to = rewrite_of(&p);
 	to.dst = r.in_addr;
 	mss_clamp(ctx, &p, egress_mss_mtu(ctx, &e, DIRECTION_IN));

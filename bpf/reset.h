@@ -181,7 +181,7 @@ static __always_inline int tcp_reset(ctx_t *ctx)
 	enum packet_kind kind = parse(ctx, &p);
 
 	if (kind != PACKET_SESSION || p.proto != IPPROTO_TCP || p.fragment || p.flags & TCP_RST ||
-	    address_is_inside(p.src) || !icmp_may_answer(ctx, &p))
+	    address_is_inside(p.src) || address_is_local(ctx, p.dst, p.src) || !icmp_may_answer(ctx, &p))
 		return drop(REASON_drop_no_session);
 	if ((p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return reset_hand_over(ctx, &p);

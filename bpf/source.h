@@ -95,22 +95,60 @@ static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u3
 }
 
 /*
- * Returns 1 if a packet whose source is in no mapping is dropped (BCP 38): the route back to the source does not lead
- * through the ingress interface.
+ * Interface that the route back to the source of a packet in no mapping leads through; 0: there is none, or it is the
+ * gateway's own address.
  */
-SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
+SUBPROGRAM int source_way_back(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	const struct fib_hop *back = fib_told(src, FIB_ROUTED);
-	__u32 in_ifindex = packet_received_by(ctx);
 	struct bpf_fib_lookup fib;
 	long verdict;
 
 	if (back)
-		return back->ifindex != in_ifindex;
-	verdict = route(ctx, dst, src, in_ifindex, &fib);
-	return (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH &&
-		verdict != BPF_FIB_LKUP_RET_FRAG_NEEDED) ||
-	       fib.ifindex != in_ifindex;
+		return back->ifindex;
+	verdict = route(ctx, dst, src, packet_received_by(ctx), &fib);
+	if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH &&
+	    verdict != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 0;
+	return (int)fib.ifindex;
+}
+
+/*
+ * Returns 1 if a packet whose source is in no mapping is dropped (BCP 38): the route back to the source does not lead
+ * through the ingress interface.
+ */
+static __always_inline int source_is_spoofed(ctx_t *ctx, const struct packet *p)
+{
+	return (__u32)source_way_back(ctx, p->src, p->dst) != packet_received_by(ctx);
+}
+
+/* Returns 1 if an interface is one that subscribers may be behind. */
+static __always_inline int leads_inside(__u32 ifindex)
+{
+	const struct device *out = device_get(ifindex);
+
+	if (!ifindex || !out)
+		return 0;
+	if (out->roles)
+		return !!(out->roles & DEVICE_INSIDE);
+	return settings.inside_from == INSIDE_ANY || (settings.inside_from != INSIDE_NAMED && ifindex >= MAX_IFINDEX);
+}
+
+/*
+ * Returns 1 if a packet from inside to a pool address, with a source in no mapping, is dropped: it would be taken for
+ * one from outside. The route back must lead inside, whatever `unmatched` says; through the ingress interface if that
+ * or the reverse-path filter demands it.
+ */
+SUBPROGRAM int source_is_forged(ctx_t *ctx, __u32 src, __u32 dst)
+{
+	__u32 back = (__u32)source_way_back(ctx, src, dst), in_ifindex = packet_ingress(ctx);
+	const struct device *in = device_get(in_ifindex);
+
+	if (!in)
+		return 1;
+	if (settings.unmatched == UNMATCHED_STRICT || LOAD(in->rp_filter) == RP_STRICT)
+		return back != received_by(in, in_ifindex);
+	return !leads_inside(back);
 }
 
 /* Handles a packet from inside with a source in no mapping that leaves through an outside interface. */
@@ -119,7 +157,7 @@ static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 	/* On a stick, what comes from outside to an address that is not translated gets here, too. */
 	if (unmatched_is_dropped(p->src) && !is_untranslated(p->dst))
 		return drop(REASON_drop_no_mapping);
-	if (!STAGE2 && settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p->src, p->dst))
+	if (!STAGE2 && settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p))
 		return drop(REASON_drop_spoofed);
 	return pass_untranslated();
 }

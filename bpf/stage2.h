@@ -11,6 +11,7 @@
 
 #include "fast_in2out.h"
 #include "fast_out2in.h"
+#include "portmap_source.h"
 #include "stage_list.h"
 
 /* Preferred slot of an entry's session, or NULL. */
@@ -81,16 +82,18 @@ static __always_inline int stage2_open_out(ctx_t *ctx, struct mapping_table *t, 
 }
 
 /* The same from outside. No session has shown that the source is one that may be there. */
-static __always_inline int stage2_open_in(ctx_t *ctx, const struct mapping *m, struct stage_list *list,
+static __always_inline int stage2_open_in(ctx_t *ctx, const struct mapping_table *t, struct stage_list *list,
 					  const struct stage_entry *e, const struct fast_packet *q,
 					  const struct fib_hop *hop)
 {
 	__u32 src = key_ext_addr(e->key);
 
-	if (!mapping_is_open(m))
+	if (!mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
 		return drop(REASON_drop_no_session);
 	if (source_is_martian(src) || index_find(&in_index, src))
 		return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
+	if (!portmap_source_is_told(&t->globals, src, e->ingress, e->now))
+		return drop(REASON_drop_martian);
 	count_translated(REASON_out2in_translated, bpf_ntohs(q->ip->tot_len));
 	fast_rewrite(q, 0, e->new_addr, bpf_ntohs(q->l4->dport));
 	return stage2_send(ctx, q, hop);
@@ -136,7 +139,7 @@ static __always_inline int stage2_in(ctx_t *ctx, struct mapping_table *t, struct
 	__u64 word, key;
 
 	if (unlikely(!s))
-		return stage2_open_in(ctx, m, list, e, q, hop);
+		return stage2_open_in(ctx, t, list, e, q, hop);
 	word = LOAD(s->truth);
 	key = LOAD(s->key);
 	if (unlikely((word ^ e->steady) >> 32 || (key ^ e->key) >> 16 || LOAD(s->truth) != word ||

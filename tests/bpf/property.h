@@ -11,6 +11,8 @@
 #define OPEN_HOST    ADDR(10, 0, 0, 8)	/* has an address of its own, reachable from outside */
 #define UNTRANSLATED ADDR(10, 0, 0, 9)
 
+#define GATEWAY_ADDRESS ADDR(198, 51, 100, 1) /* towards the outside */
+
 /* Mappings, and those of their subscribers that have sessions and send packets. */
 struct scene {
 	const struct model_mapping *mapping;

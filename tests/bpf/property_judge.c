@@ -5,8 +5,7 @@
 
 #include "property_judging.h"
 
-#define GATEWAY_INSIDE	ADDR(10, 0, 0, 1)
-#define GATEWAY_OUTSIDE ADDR(198, 51, 100, 1)
+#define GATEWAY_INSIDE ADDR(10, 0, 0, 1)
 
 void judging_fail(const struct judging *j, const char *what)
 {
@@ -20,7 +19,7 @@ bool at_tc(const struct judging *j)
 
 void expect_drop(const struct judging *j, enum reason reason, uint8_t type, uint8_t code)
 {
-	uint32_t gateway = j->hook == XDP_OUTSIDE ? GATEWAY_OUTSIDE : GATEWAY_INSIDE;
+	uint32_t gateway = j->hook == XDP_OUTSIDE ? GATEWAY_ADDRESS : GATEWAY_INSIDE;
 	const char *wrong;
 
 	EXPECT(j, j->o->reason == reason, "should have been dropped for another reason");
@@ -235,6 +234,9 @@ static void judge_unmapped(const struct judging *j, const struct model_mapping *
 		expect_drop(j, REASON_drop_martian, 0, 0);
 	else if (!map && is_private(p->src))
 		expect_drop(j, REASON_drop_no_mapping, 0, 0);
+	else if (property_is_pool(p->dst) && !map)
+		/* All other sources are routed outside: it pretends to come from there. */
+		expect_drop(j, REASON_drop_spoofed, 0, 0);
 	else
 		expect_untouched(j);
 }
@@ -352,6 +354,20 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 			    0, 0);
 }
 
+/* From the gateway's own address, which no other host has: it reaches nobody, whatever is asked first. */
+static void judge_own_source(const struct judging *j)
+{
+	static const enum reason reasons[] = { REASON_drop_martian,	   REASON_drop_no_session,
+					       REASON_drop_portmap_filter, REASON_drop_inbound_limit,
+					       REASON_drop_malformed,	   REASON_drop_direct_to_inside };
+	bool known = j->p->ttl <= 1 && j->o->reason == REASON_drop_ttl;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+		known |= j->o->reason == reasons[i] && j->o->verdict == DROP_XDP;
+	EXPECT(j, known, "the gateway's own address came from outside");
+	EXPECT(j, !j->o->opened && !j->o->portmap_in, "had an effect");
+}
+
 void property_judge_outside(struct property *t, const struct random_packet *p, const struct outcome *o)
 {
 	const struct judging judging = { t, XDP_OUTSIDE, p, o }, *j = &judging;
@@ -369,6 +385,10 @@ void property_judge_outside(struct property *t, const struct random_packet *p, c
 	}
 	if (!property_is_pool(p->dst) || p->flaw) {
 		expect_drop(j, property_is_pool(p->dst) ? REASON_drop_malformed : REASON_drop_direct_to_inside, 0, 0);
+		return;
+	}
+	if (p->src == GATEWAY_ADDRESS) {
+		judge_own_source(j);
 		return;
 	}
 	portmap = model_portmap_out(&t->model, p->dst, p->dport, p->proto);

@@ -146,6 +146,28 @@ static void begin_reachable(struct property *t, struct random_packet *p)
 	}
 }
 
+/* What would pass if it came from outside, but comes from inside. */
+static void forge_outside(struct property *t, struct random_packet *p)
+{
+	struct random *r = &t->r;
+	const struct model_session *s = t->model.n ? &t->model.session[random_below(r, (uint32_t)t->model.n)] : NULL;
+
+	p->src = PICK(r, external);
+	p->sport = PICK(r, ext_ports);
+	if (s && random_once(r, 2)) {
+		p->src = s->ext_addr;
+		p->dst = s->out_addr;
+		p->sport = s->ext_port;
+		p->dport = s->out_port;
+		p->proto = s->proto;
+	} else if (property_scene->reachable && !random_once(r, 3)) {
+		aim_at_reachable(t, p);
+	} else {
+		p->dst = model_outside_of(&t->model, random_subscriber(t));
+		p->dport = random_port(r);
+	}
+}
+
 void property_random_inside(struct property *t)
 {
 	struct random *r = &t->r;
@@ -163,7 +185,9 @@ void property_random_inside(struct property *t)
 	struct outcome o = { 0 };
 
 	/* Often again what it has sent before. */
-	if (t->model.n && random_once(r, 2)) {
+	if (random_once(r, 25)) {
+		forge_outside(t, &p);
+	} else if (t->model.n && random_once(r, 2)) {
 		const struct model_session *s = &t->model.session[random_below(r, (uint32_t)t->model.n)];
 
 		p.src = s->in_addr;
@@ -260,6 +284,8 @@ void property_random_outside(struct property *t)
 	p.echo_reply = p.echo_reply && p.proto == ICMP;
 	if (property_scene->reachable && random_once(r, 60))
 		p.dst = UNTRANSLATED;
+	if (random_once(r, 40))
+		p.src = GATEWAY_ADDRESS;
 	if (p.proto == ICMP && p.echo_reply)
 		p.sport = 0;
 	if (p.proto == ICMP && !p.echo_reply) {

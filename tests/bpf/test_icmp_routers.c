@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* ICMP errors that a router inside, in no mapping, sends to pool addresses. Whole packets are compared. */
+#include <stdlib.h>
+
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
@@ -30,7 +32,19 @@ Test(icmp_routers, about_what_left_is_as_from_a_router_outside)
 		  REASON_drop_no_session },
 	};
 
+	static const struct icmp_row forged[] = {
+		{ "about a session, with a source that is not inside",
+		  XDP_INSIDE,
+		  { FROM_ROUTER, 11, 0, .quote = { .src = POOL, .dst = EXTERNAL, UDP, A_PORT, 53 } },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_spoofed },
+	};
+
 	cr_assert_eq(open_flow(UDP, 7000, 53, 0), A_PORT);
+	RUN_ICMP_ROWS(forged);
+	cr_assert_eq(system("ip route add 10.0.9.0/24 via 10.0.0.2"), 0);
+	datapath_raise_epoch(&datapath);
 	RUN_ICMP_ROWS(rows);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Protocols whose checksum covers addresses; of the suite of test_protocols.c. */
+/* Protocols whose checksum covers addresses, and short packets; of the suite of test_protocols.c. */
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -150,4 +150,104 @@ Test(protocols, checksums_that_cover_addresses_are_updated)
 	cr_expect_eq(run_frame(XDP_INSIDE, in, 14 + 27, out, &size), DROP_XDP);
 	cr_expect_eq(run_frame(TC_OUTSIDE, in, 14 + 27, out, &size), DROP_TC);
 	cr_expect_eq(counted(REASON_drop_malformed), malformed + 2);
+}
+
+/*
+ * An error whose quoted packet has `payload` octets behind its IP header and is quoted up to `cut` of them. Its length
+ * is returned.
+ */
+static size_t short_error(const struct icmp_error *e, uint8_t payload, uint8_t cut, uint8_t *ret)
+{
+	struct icmp_error cut_short = *e;
+	uint8_t *icmp = ret + 34, *quote = icmp + 8;
+	uint16_t sum;
+	size_t size;
+
+	cut_short.quote_length = (uint16_t)(20 + cut);
+	size = icmp_error_build(&cut_short, ret);
+	quote[2] = 0;
+	quote[3] = (uint8_t)(20 + payload);
+	memset(quote + 10, 0, 2);
+	sum = sum_finish(sum_octets(quote, 20, 0));
+	memcpy(quote + 10, (uint8_t[]){ (uint8_t)(sum >> 8), (uint8_t)sum }, 2);
+	memset(icmp + 2, 0, 2);
+	sum = sum_finish(sum_octets(icmp, 28U + cut, 0));
+	memcpy(icmp + 2, (uint8_t[]){ (uint8_t)(sum >> 8), (uint8_t)sum }, 2);
+	return size;
+}
+
+/* RFC 792 asks for 8 octets behind the quoted header; the packet may have had fewer. */
+Test(protocols, icmp_errors_that_quote_all_of_a_short_packet_are_translated)
+{
+	static const struct {
+		const char *name;
+		enum hook hook;
+		struct icmp_error in, out;
+	} cases[] = {
+		{ "from outside",
+		  XDP_OUTSIDE,
+		  { FROM_FAR, .dst = OWN_OUT, 3, 2,
+		    .quote = { .src = OWN_OUT, .dst = EXTERNAL, GRE, .ttl = 9, .payload = 40 } },
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = FAR,
+		    .dst = OWN,
+		    3,
+		    2,
+		    .ttl = 63,
+		    .quote = { .src = OWN, .dst = EXTERNAL, GRE, .ttl = 9, .payload = 40 } } },
+		{ "from inside",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = OWN,
+		    .dst = EXTERNAL,
+		    3,
+		    2,
+		    .quote = { .src = EXTERNAL, .dst = OWN, GRE, .ttl = 9, .payload = 40 } },
+		  { .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = OWN_OUT,
+		    .dst = EXTERNAL,
+		    3,
+		    2,
+		    .ttl = 63,
+		    .quote = { .src = EXTERNAL, .dst = OWN_OUT, GRE, .ttl = 9, .payload = 40 } } },
+		{ "about a hairpin",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SECOND,
+		    .dst = OWN_OUT,
+		    3,
+		    2,
+		    .quote = { .src = OWN_OUT, .dst = SECOND, GRE, .ttl = 9, .payload = 40 } },
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = SECOND_OUT,
+		    .dst = OWN,
+		    3,
+		    2,
+		    .ttl = 63,
+		    .quote = { .src = OWN, .dst = SECOND_OUT, GRE, .ttl = 9, .payload = 40 } } },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	struct icmp_error summed = cases[0].in;
+	size_t size, out_size;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (uint8_t octets = 0; octets < 9; octets++) {
+			size = short_error(&cases[i].in, octets, octets < 8 ? octets : 8, in);
+			run_frame_counted(cases[i].name, cases[i].hook, in, size, out, &out_size, REDIRECT_XDP,
+					  REASON_icmp_error_translated);
+			cr_expect(frame_equal(cases[i].name, out, out_size, want,
+					      short_error(&cases[i].out, octets, octets < 8 ? octets : 8, want)));
+		}
+		size = short_error(&cases[i].in, 7, 6, in);
+		run_frame_counted("cut", cases[i].hook, in, size, out, &out_size, DROP_XDP, REASON_drop_malformed);
+	}
+	summed.quote.proto = UDP_LITE;
+	size = short_error(&summed, 7, 7, in);
+	run_frame_counted("without room for its checksum", XDP_OUTSIDE, in, size, out, &out_size, DROP_XDP,
+			  REASON_drop_malformed);
 }

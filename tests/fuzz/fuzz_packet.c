@@ -96,8 +96,8 @@ static void check_quote(ctx_t *ctx, const struct packet *p, __u8 echo_type)
 	if (kind == QUOTE_MALFORMED || kind == QUOTE_OTHER)
 		return;
 	if (q.l3_offset != p->l4_offset + sizeof(struct icmphdr) || q.l4_offset < q.l3_offset + 20 ||
-	    q.l4_offset > q.l3_offset + 60 || q.l4_offset + QUOTED_TRANSPORT > L3_OFFSET + p->length ||
-	    q.end > L3_OFFSET + p->length)
+	    q.l4_offset > q.l3_offset + 60 || q.l4_offset > q.end || q.end > L3_OFFSET + p->length ||
+	    (kind == QUOTE_SESSION && q.l4_offset + QUOTED_TRANSPORT > L3_OFFSET + p->length))
 		abort();
 	quote_options_refusal(ctx, &q);
 	icmp_checksum_holds(ctx, p);

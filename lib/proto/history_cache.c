@@ -286,12 +286,14 @@ static bool valid(const struct history_index *x)
 /* Fills an index whose pointers are NULL with arrays of their own. 0 or -errno; the caller frees it in any case. */
 static int take_content(struct history_index *x, const struct history_index *from, const char *content)
 {
+	const char *at = content;
+
 #define X(member, n)                                               \
 	x->member = calloc(room_for(from->n), sizeof(*x->member)); \
 	if (!x->member)                                            \
 		return -ENOMEM;                                    \
-	memcpy(x->member, content, from->n * sizeof(*x->member));  \
-	content += from->n * sizeof(*x->member);
+	memcpy(x->member, at, from->n * sizeof(*x->member));       \
+	at += from->n * sizeof(*x->member);
 	ARRAYS(X)
 #undef X
 	x->pauses.room = room_for(x->pauses.n);

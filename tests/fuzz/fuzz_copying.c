@@ -72,7 +72,8 @@ static void hear_one(uint8_t from, uint8_t type, const uint8_t *data, size_t len
 	if (type == WIRE_MAPPINGS)
 		copying_mappings(side.c, peer, payload, length, &report);
 	else
-		copying_apply(side.c, peer, type, payload, length, &counts);
+		while (copying_apply(side.c, peer, type, payload, length, &counts) == 1)
+			;
 	if (from & 0x80)
 		while (copying_vouch(side.c, from >> 2 & 0x0e, 100000))
 			;

@@ -40,6 +40,13 @@ struct outcome {
 	uint8_t octet[FRAME_MAX];
 };
 
+/* A flow that UNTRANSLATED has begun, by a pool address. */
+struct routed {
+	uint32_t in_addr;
+	uint16_t in_port, port;
+	uint8_t proto;
+};
+
 struct property {
 	struct random r;
 	struct model model;
@@ -49,6 +56,8 @@ struct property {
 	uint32_t stopped;  /* and in which it ended */
 	uint64_t drained;  /* packets of sessions of former mappings */
 	unsigned replaced; /* mappings */
+	struct routed routed[4096];
+	size_t n_routed;
 };
 
 /* Mappings beside the fixture's, and the model's idea of them. */

@@ -229,6 +229,16 @@ MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
+# REPLAY: a file that a failing run wrote (ARGS='--write FILE'). The programs are plain, as the world preloads a clock.
+SECONDS ?= 60
+SEED ?= 1
+world: deps-test ## a gateway in a world of subscribers, operator and faults, SECONDS=60 of SEED=1 (MODE, GATEWAYS, PROFILE, REPLAY); needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --seconds $(SECONDS) --seed $(SEED) $(MODE:%=--mode %) $(GATEWAYS:%=--gateways %) $(PROFILE:%=--profile %) $(REPLAY:%=--replay %) $(ARGS)
+test-world: deps-test ## a minute of five worlds of fixed seeds, side by side; needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --minute
+.PHONY: world test-world
 # `make test` has the parts that load every program; the others are minutes of emulation.
 TEST_VM_PARTS ?= reachable tc
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels

@@ -7,7 +7,7 @@
 #define DETNAT_ICMP_ROUTED_H
 
 #include "icmp_out.h"
-#include "routed.h"
+#include "routed_flows.h"
 #include "station.h"
 
 /* PROG_icmp_routed. */

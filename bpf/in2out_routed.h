@@ -4,7 +4,7 @@
 #define DETNAT_IN2OUT_ROUTED_H
 
 #include "classify.h"
-#include "routed.h"
+#include "routed_flows.h"
 
 /*
  * It is the kernel's, unless it answers a routed host, or reports about such a packet. A later fragment, and an error,

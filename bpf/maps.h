@@ -148,7 +148,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * MAX_PORTMAPS_ALL);
+	__uint(max_entries, 2 * PORTMAP_ROOM(MIN_LEASES));
 	__type(key, struct portmap_key);
 	__type(value, struct portmap_value);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -157,7 +157,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_PORTMAPS_ALL);
+	__uint(max_entries, PORTMAP_ROOM(MIN_LEASES));
 	__type(key, struct portmap_key);
 	__type(value, struct portmap_filters);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

@@ -122,14 +122,13 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 word)
 {
 	struct overflow_key in = overflow_key_of_flow(f);
-	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), out_port, f->p.dst,
-						   f->p.dport, f->p.proto);
-	struct overflow_session session = { .in_addr = f->p.src, .in_port = f->p.sport };
+	struct overflow_key out = overflow_key_reverse(&in, out_port);
+	struct overflow_session session = { .in_port = f->p.sport };
 	long r = bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST);
 
 	if (r)
 		return r;
-	session.truth = word;
+	session = (struct overflow_session){ .truth = word };
 	r = bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST);
 	if (r)
 		bpf_map_delete_elem(&overflow, &out);
@@ -193,7 +192,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 {
 	enum opened opened;
 
-	if (LOAD(s->sessions) >= f->m->sessions_per_user)
+	if (quota_is_reached(f, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;
@@ -220,9 +219,14 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
-	if (open_lock(s))
+	if (open_lock(s)) {
+		if (bound & PLACE_RESERVED)
+			quota_give_back(s);
 		return OPEN_LOST;
-	opened = open_admitted(&f, s, bound, ret_word);
+	}
+	place_reserve(bound);
+	opened = open_admitted(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	place_release(s);
 	open_unlock(s);
 	return opened;
 }
@@ -242,7 +246,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 
 	__u64 word = 0;
 
-	switch (open_beyond_slots(io.f.m, s, &io.f.p, (__u32)bound, &word)) {
+	switch (open_with_room(open_beyond_slots, &io.f, s, bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:

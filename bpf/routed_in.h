@@ -9,7 +9,7 @@
 #include "fragment_later.h"
 #include "inbound.h"
 #include "out2in.h"
-#include "routed.h"
+#include "routed_flows.h"
 
 /* The flow of a packet to a subscriber's inside endpoint, as the subscriber sees it. */
 static __always_inline struct routed_flow routed_flow_to(const struct packet *p, __u32 in_addr, __u16 in_port)

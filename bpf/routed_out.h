@@ -8,7 +8,7 @@
 
 #include "fragment_later.h"
 #include "hairpin.h"
-#include "routed.h"
+#include "routed_flows.h"
 #include "station.h"
 
 /* A later fragment of an answer. Before its first one it cannot be told from what is routed. */

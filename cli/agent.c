@@ -75,14 +75,14 @@ static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TE
 	if (!cJSON_IsObject(pcp))
 		strcpy(text, "off");
 	else
-		snprintf(text, CELL_TEXT, "%.0f leases, listening at %.0f addresses", json_number(pcp, "leases"),
-			 json_number(pcp, "listening"));
+		snprintf(text, CELL_TEXT, "%.0f of %.0f leases, listening at %.0f addresses",
+			 json_number(pcp, "leases"), json_number(pcp, "limit"), json_number(pcp, "listening"));
 }
 
 /* Shows how many peers are in which state, and how far the slowest is behind. */
 static void cell_replication(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
-	static const char *const states[] = { "synchronised", "copying", "mismatch", "down" };
+	static const char *const states[] = { "synchronised", "copying", "differs", "mismatch", "down" };
 	const cJSON *replication = json_get(row, key);
 	size_t n;
 

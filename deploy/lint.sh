@@ -95,6 +95,11 @@ conformance() {
     "$PYTHON" tests/conformance.py
 }
 
+# Every pair of features and faults has a test, a profile of the world or a reason, and the document shows them.
+pairs() {
+    "$PYTHON" tests/world/pairs.py
+}
+
 # Each key of the configuration is in the manual page, and the page has no other.
 keys() {
     "$PYTHON" deploy/keys.py
@@ -140,6 +145,7 @@ checks=(
     "paths paths"
     "rooms deploy/rooms.sh"
     "conformance conformance"
+    "pairs pairs"
 )
 names=("${checks[@]%% *}")
 for name in "$@"; do

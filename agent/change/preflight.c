@@ -85,6 +85,21 @@ static uint64_t overflow_memory(const struct config *c)
 	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD;
 }
 
+/*
+ * Memory of a table full of leases: two entries of the kernel's and a record of the agent's for each, and list heads of
+ * both maps.
+ */
+#define LEASE_OCTETS (2 * 128U + 176U)
+
+static uint64_t lease_memory(uint32_t leases)
+{
+	uint64_t heads = 1;
+
+	while (heads < PORTMAP_ROOM(leases))
+		heads *= 2;
+	return (uint64_t)leases * LEASE_OCTETS + 3 * heads * OVERFLOW_HEAD;
+}
+
 /* Whether the tables of a mapping exist already. */
 static bool has_tables(const struct check *k, const struct config_mapping *m)
 {
@@ -102,11 +117,14 @@ uint64_t config_binding_memory(const struct config *c, const struct config_mappi
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }
 
-static int check_memory(const struct check *k)
+/* What the tables of all subscribers together need that the running configuration does not have: the overflow, leases.
+ */
+static int check_common_memory(const struct check *k, uint64_t available, uint64_t *ret_needed)
 {
 	const struct config *c = k->config;
-	uint64_t available = memory_available(), needed = 0;
-	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
+	uint32_t leases = config_pcp_leases(c);
+	uint64_t needed = 0;
+	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT], own_text[MEMORY_TEXT];
 
 	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
 		needed = overflow_memory(c);
@@ -114,6 +132,27 @@ static int check_memory(const struct check *k)
 		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
 				     "%u sessions need %s of memory, %s are free", c->overflow_sessions,
 				     memory_format(needed, needed_text), memory_format(available, available_text));
+	if (c->pcp.enabled && (!k->running || config_pcp_leases(k->running) < leases))
+		needed += lease_memory(leases);
+	if (needed > available)
+		return config_refuse(k->err, -ENOMEM, k->name, config_line(c, "pcp.max_leases"), "pcp.max_leases",
+				     "%u leases need %s of memory, with what comes before it %s; %s are free; a lower "
+				     "max_leases makes their table smaller",
+				     leases, memory_format(lease_memory(leases), own_text),
+				     memory_format(needed, needed_text), memory_format(available, available_text));
+	*ret_needed = needed;
+	return 0;
+}
+
+static int check_memory(const struct check *k)
+{
+	const struct config *c = k->config;
+	uint64_t available = memory_available(), needed = 0;
+	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
+	int r = check_common_memory(k, available, &needed);
+
+	if (r)
+		return r;
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];

@@ -152,11 +152,13 @@ struct config_fragments {
 struct config_pcp {
 	bool enabled;
 	bool announce; /* that leases were lost */
+	bool confirm_neighbours;
 	uint32_t n_listen;
 	uint32_t listen[PCP_MAX_LISTEN]; /* addresses, host byte order */
 	uint32_t n_mappings;		 /* 0: all are served */
 	char mappings[PCP_MAX_MAPPINGS][LABEL_TEXT];
 	uint32_t max_per_subscriber;
+	uint32_t max_leases;   /* of all subscribers; 0: config_pcp_leases() computes it */
 	uint32_t lifetime_min; /* seconds */
 	uint32_t lifetime_max;
 	uint32_t n_third_party; /* 0: clients act for themselves only */
@@ -327,6 +329,13 @@ void config_settings(const struct config *c, struct settings *settings);
  */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
+
+/* Whether PCP serves the subscribers of a mapping, and how many subscribers it serves. */
+bool config_pcp_serves(const struct config *c, const struct config_mapping *m);
+uint64_t config_pcp_subscribers(const struct config *c);
+
+/* How many leases there may be: max_leases, or as many as the subscribers may have, within bounds. */
+uint32_t config_pcp_leases(const struct config *c);
 
 /* The mode that an interface is to have, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);

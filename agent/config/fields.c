@@ -124,9 +124,11 @@ static const struct field pcp_table[] = {
 	{ "mappings", &field_pcp_mappings, .offset = 0 },
 	{ "max_per_subscriber", &field_number, MEMBER(struct config_pcp, max_per_subscriber), .min = 1,
 	  .max = PCP_MAX_PER_SUBSCRIBER },
+	{ "max_leases", &field_auto, MEMBER(struct config_pcp, max_leases), .min = 1, .max = MAX_LEASES },
 	{ "lifetime", &field_object, .fields = &pcp_lifetime_fields, .enabled = -1 },
 	{ "third_party", &field_pcp_third_party, .offset = 0 },
 	{ "announce", &field_bool, MEMBER(struct config_pcp, announce) },
+	{ "confirm_neighbours", &field_bool, MEMBER(struct config_pcp, confirm_neighbours) },
 };
 static const struct fields pcp_fields = TABLE(pcp_table);
 

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lists of `pcp`: addresses to listen at, names of mappings, prefixes of those who act for others. */
+/*
+ * The lists of `pcp`: addresses to listen at, names of mappings, prefixes of those who act for others. Whom the server
+ * serves, and how many leases they may have.
+ */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "config/fields.h"
+#include "config/pools.h"
+
+/* So many without being asked for: of 8192 subscribers each may have its 32. */
+#define AUTO_MAX_LEASES 262144U
 
 static int address_read(struct reader *r, const cJSON *json, void *array, uint32_t n)
 {
@@ -147,4 +154,44 @@ int validate_pcp(const struct config *c, const char *name, struct error *err)
 		return config_refuse(err, -EINVAL, name, config_line(c, "pcp.lifetime"), "pcp.lifetime",
 				     "min, %u, is above max, %u", pcp->lifetime_min, pcp->lifetime_max);
 	return 0;
+}
+
+bool config_pcp_serves(const struct config *c, const struct config_mapping *m)
+{
+	const struct config_pcp *pcp = &c->pcp;
+
+	if (!pcp->enabled || prefix_is_none(m->out))
+		return false;
+	for (uint32_t i = 0; i < pcp->n_mappings; i++)
+		if (!strcmp(pcp->mappings[i], m->name) || !strcmp(pcp->mappings[i], pool_home(c, m)->name))
+			return true;
+	return !pcp->n_mappings;
+}
+
+/* Whether the subscribers of a mapping are also those of one around it that is served. */
+static bool is_within_served(const struct config *c, const struct config_mapping *m)
+{
+	for (m = config_find_around(c, m->in); m; m = config_find_around(c, m->in))
+		if (config_pcp_serves(c, m))
+			return true;
+	return false;
+}
+
+uint64_t config_pcp_subscribers(const struct config *c)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (config_pcp_serves(c, &c->mappings[i]) && !is_within_served(c, &c->mappings[i]))
+			n += prefix_size(c->mappings[i].in.plen);
+	return n;
+}
+
+uint32_t config_pcp_leases(const struct config *c)
+{
+	uint64_t n = config_pcp_subscribers(c) * c->pcp.max_per_subscriber;
+
+	if (c->pcp.max_leases)
+		return c->pcp.max_leases;
+	return n < MIN_LEASES ? MIN_LEASES : n > AUTO_MAX_LEASES ? AUTO_MAX_LEASES : (uint32_t)n;
 }

@@ -145,6 +145,9 @@ static void add_pcp(cJSON *json, const struct control_context *a)
 	object = cJSON_AddObjectToObject(json, "pcp");
 	json_add_u64(object, "listening", f.listening);
 	json_add_u64(object, "leases", f.leases);
+	json_add_u64(object, "limit", f.limit);
+	json_add_u64(object, "assured", f.assured);
+	json_add_u64(object, "no_room", f.no_room);
 	json_add_u64(object, "epoch", f.epoch);
 	json_add_u64(object, "dropped", dropped);
 }

@@ -269,6 +269,9 @@ uint64_t mapping_record_binding_buckets(const struct mapping *record);
  */
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);
 
+/* How many leases of PCP the maps of portmaps have room for; MIN_LEASES if they are not open. */
+uint32_t datapath_lease_room(const struct datapath *d);
+
 /* The counters, summed over all cores. 0 or -errno. */
 int datapath_counters(const struct datapath *d, struct counters *ret);
 

@@ -100,6 +100,15 @@ void datapath_init(struct datapath *d);
  */
 int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
 
+/*
+ * Gives the pinned maps of portmaps room for that many leases, unless the present ones do not fit. Returns how many
+ * there is room for. Programs that run keep the maps that they have until others take their place.
+ */
+uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases);
+
+/* Sets the size of these maps in an object, if it has them. */
+void object_set_leases(struct bpf_object *o, uint32_t leases);
+
 /* An object that is open but not loaded, with its settings and the datapath's maps in place. Zero-initialised: none. */
 struct hook_object {
 	struct bpf_object *object;

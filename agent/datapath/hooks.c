@@ -44,6 +44,7 @@ static int set_fib_maps(const struct datapath *d, const struct bpf_object *o, st
 			return -errno;                                                                           \
 		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
 		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
+		object_set_leases(skeleton->obj, datapath_lease_room(d));                                        \
 		return set_fib_maps(d, skeleton->obj, skeleton->maps.bss);                                       \
 	}
 

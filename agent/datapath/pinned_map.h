@@ -20,4 +20,10 @@ int pinned_map_find(const char *pin_dir, const struct pinned_map *map);
 /* The same, but creates and pins the map if there is none. */
 int pinned_map_open(const char *pin_dir, const struct pinned_map *map);
 
+/*
+ * Gives a pinned hash room for that many entries: a map with the present ones takes its place. Who has the old one open
+ * keeps that. 0, -ENOENT if none is pinned, -E2BIG if the present entries do not fit, or another -errno.
+ */
+int pinned_map_fit(const char *pin_dir, const char *name, uint32_t entries);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/btf_layout.h"
 #include "datapath/datapath_private.h"
+#include "datapath/migration_private.h"
 #include "datapath/running.h"
 #include "detnat_entry.skel.h"
 #include "detnat_stage2_entry.skel.h"
@@ -103,7 +104,7 @@ static int make_ports(const struct datapath *d, struct error *err)
 	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
 }
 
-/* The size of the pinned map, or else the configured one. */
+/* The size of the pinned map, or else of the one that is taken over, or else the configured one. */
 static uint32_t overflow_entries(const struct datapath *d, const struct config *c)
 {
 	struct bpf_map_info info = { 0 };
@@ -113,15 +114,16 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 
 	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size))
 		return info.max_entries;
+	if (d->migration && migration_overflow_entries(d->migration))
+		return migration_overflow_entries(d->migration);
 	return OVERFLOW_ENTRIES(c->overflow_sessions);
 }
 
 /* Counters and events are not state: if a new version of the agent has more of them, their map is created afresh. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
-	static const char *const names[] = { "counters",	 "events",	  "fragments",	   "early_fragments",
-					     "unsolicited_syns", "transmissions", "next_hops_used",
-					     "routed_flows" };
+	static const char *const names[] = { "counters",	 "events",	  "fragments",	    "early_fragments",
+					     "unsolicited_syns", "transmissions", "next_hops_used", "routed_flows" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
@@ -136,23 +138,30 @@ static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 	}
 }
 
-static int load_sized(struct bpf_object *o, uint32_t overflow, struct error *err)
+/* What the maps have room for that depends on the configuration. */
+struct room {
+	uint32_t overflow; /* entries */
+	uint32_t leases;
+};
+
+static int load_sized(struct bpf_object *o, const struct room *room, struct error *err)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
 
 	if (m)
-		bpf_map__set_max_entries(m, overflow);
+		bpf_map__set_max_entries(m, room->overflow);
+	object_set_leases(o, room->leases);
 	return object_load(o, err);
 }
 
 /* Loads an object for its maps, with no programs but the clock. */
-static int make_maps(struct bpf_object *o, uint32_t overflow, struct error *err)
+static int make_maps(struct bpf_object *o, const struct room *room, struct error *err)
 {
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, o)
 		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock_ticks"));
-	return load_sized(o, overflow, err);
+	return load_sized(o, room, err);
 }
 
 static int pin_entry(const struct datapath *d, struct bpf_program *program, struct error *err)
@@ -193,10 +202,10 @@ static void destroy_tc(struct detnat_tc **skeleton)
 }
 
 /* Loads an object of programs that outlive the agent, and pins those that are not pinned yet. */
-static int make_entries(const struct datapath *d, struct bpf_object *o, uint32_t overflow, struct error *err)
+static int make_entries(const struct datapath *d, struct bpf_object *o, const struct room *room, struct error *err)
 {
 	struct bpf_program *program;
-	int r = load_sized(o, overflow, err);
+	int r = load_sized(o, room, err);
 
 	if (r)
 		return r;
@@ -218,7 +227,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	__attribute__((cleanup(destroy_tc_entry))) struct detnat_tc_entry *tc_entry = detnat_tc_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
-	uint32_t overflow = overflow_entries(d, c);
+	struct room room = { .overflow = overflow_entries(d, c) };
 	int r = 0;
 
 	if (!entry || !stage2 || !tc_entry || !xdp || !tc)
@@ -226,18 +235,19 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
 	drop_outgrown(d, xdp->obj);
-	r = make_maps(xdp->obj, overflow, err);
+	room.leases = portmap_maps_fit(d, config_pcp_leases(c));
+	r = make_maps(xdp->obj, &room, err);
 	if (!r) {
 		d->clock = fcntl(bpf_program__fd(xdp->progs.clock_ticks), F_DUPFD_CLOEXEC, 3);
 		r = d->clock < 0 ? error_set(err, -errno, "the clock: %s", strerror(errno))
-				 : make_maps(tc->obj, overflow, err);
+				 : make_maps(tc->obj, &room, err);
 	}
 	if (!r)
-		r = make_entries(d, entry->obj, overflow, err);
+		r = make_entries(d, entry->obj, &room, err);
 	if (!r)
-		r = make_entries(d, stage2->obj, overflow, err);
+		r = make_entries(d, stage2->obj, &room, err);
 	if (!r)
-		r = make_entries(d, tc_entry->obj, overflow, err);
+		r = make_entries(d, tc_entry->obj, &room, err);
 	if (!r)
 		r = make_ports(d, err);
 	if (!r) {

@@ -230,6 +230,11 @@ static void write_pcp(const struct metrics_sources *from, struct evbuffer *out)
 	if (!f.enabled)
 		return;
 	metrics_single(out, "detnat_pcp_leases", "gauge", f.leases, "Leases that subscribers have by PCP.");
+	metrics_single(out, "detnat_pcp_leases_limit", "gauge", f.limit, "Leases that there may be.");
+	metrics_single(out, "detnat_pcp_leases_assured", "gauge", f.assured,
+		       "Leases that each subscriber gets, however many the others have.");
+	metrics_single(out, "detnat_pcp_no_room_total", "counter", f.no_room,
+		       "Leases that were refused as there were too many of all subscribers.");
 	metrics_family(out, "detnat_pcp_responses_total", "counter", "Answers to PCP requests, by opcode and result.");
 	for (unsigned opcode = 0; opcode <= PCP_OPCODE_OTHER; opcode++)
 		for (unsigned result = 0; result < N_PCP_RESULTS; result++) {

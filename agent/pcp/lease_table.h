@@ -35,6 +35,8 @@ struct pcp_table {
 	void (*held)(void *arg, uint8_t proto, struct endpoint in, struct held_ports *ret);
 	/* Number of leases of a subscriber. */
 	unsigned (*count)(void *arg, uint32_t in_addr);
+	/* Whether there is room for one more of a subscriber that has that many. */
+	bool (*has_room)(void *arg, unsigned count);
 	/* Writes a lease, new or renewed; it is in force, and survives the agent, when this returns. 0 or -errno. */
 	int (*put)(void *arg, const struct pcp_lease *l);
 	int (*del)(void *arg, const struct pcp_lease *l);

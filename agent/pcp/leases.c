@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "config/pools.h"
 #include "sessions/sessions.h"
 
-/* Deleted in a slice; each takes some system calls. */
+/* Deleted in a slice, as each takes some system calls; and looked at in one. */
 #define DELETED_PER_SLICE 128U
+#define WALKED_PER_SLICE  32768U
 
 _Static_assert(PCP_NONCE == PORTMAP_NONCE, "a portmap keeps the nonce of its lease");
 
@@ -91,6 +91,15 @@ static unsigned table_count(void *arg, uint32_t in_addr)
 	return n;
 }
 
+static bool table_has_room(void *arg, unsigned count)
+{
+	struct pcp_leases *l = arg;
+	bool yes = pcp_shares_admit(&l->shares, portmaps_count(l->portmaps, PORTMAP_PCP), count);
+
+	l->refused += !yes;
+	return yes;
+}
+
 static int table_put(void *arg, const struct pcp_lease *lease)
 {
 	struct pcp_leases *l = arg;
@@ -106,6 +115,8 @@ static int table_put(void *arg, const struct pcp_lease *lease)
 	memcpy(m.nonce, lease->nonce, PCP_NONCE);
 	if (l->due_s > m.expires_s)
 		l->due_s = m.expires_s;
+	if (l->next_due_s > m.expires_s)
+		l->next_due_s = m.expires_s;
 	return portmaps_put(l->portmaps, &m);
 }
 
@@ -169,37 +180,29 @@ const struct pcp_table pcp_lease_table = {
 	.taken = table_taken,
 	.held = table_held,
 	.count = table_count,
+	.has_room = table_has_room,
 	.put = table_put,
 	.del = table_del,
 	.del_all = table_del_all,
 	.session = table_session,
 };
 
-static bool is_served(const struct config *c, const struct config_mapping *m)
-{
-	const struct config_pcp *pcp = &c->pcp;
-
-	if (!pcp->enabled || prefix_is_none(m->out))
-		return false;
-	for (uint32_t i = 0; i < pcp->n_mappings; i++)
-		if (!strcmp(pcp->mappings[i], m->name) || !strcmp(pcp->mappings[i], pool_home(c, m)->name))
-			return true;
-	return !pcp->n_mappings;
-}
-
 int pcp_leases_configure(struct pcp_leases *l, const struct config *c)
 {
 	struct prefix *served = calloc(c->n_mappings + 1, sizeof(*served));
-	size_t n = 0;
+	size_t n = 0, room = portmaps_lease_room(l->portmaps);
+	uint32_t limit = config_pcp_leases(c);
 
 	if (!served)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (is_served(c, &c->mappings[i]))
+		if (config_pcp_serves(c, &c->mappings[i]))
 			served[n++] = c->mappings[i].in;
 	free(l->served);
 	l->served = served;
 	l->n_served = n;
+	l->shares = pcp_shares_of(limit < room ? limit : (uint32_t)room, config_pcp_subscribers(c),
+				  c->pcp.max_per_subscriber);
 	return 0;
 }
 
@@ -219,55 +222,48 @@ static bool fits(const struct pcp_leases *l, const struct portmap *m)
 	return m->out.addr == block.out_addr && m->out.port >= block.port_lo && m->out.port <= block.port_hi;
 }
 
-/* Called for each lease: whether it is to be deleted. */
-typedef bool (*lease_test)(struct pcp_leases *l, const struct portmap *m, uint64_t now_s);
-
-/* Deletes up to DELETED_PER_SLICE leases. Returns how many. */
-static unsigned delete_some(struct pcp_leases *l, lease_test test, uint64_t now_s)
-{
-	struct portmap doomed[DELETED_PER_SLICE];
-	unsigned n = 0;
-
-	for (const struct portmap *m = portmaps_next(l->portmaps, NULL); m && n < ARRAY_SIZE(doomed);
-	     m = portmaps_next(l->portmaps, m))
-		if (m->origin == PORTMAP_PCP && test(l, m, now_s))
-			doomed[n++] = *m;
-	for (unsigned i = 0; i < n; i++)
-		portmaps_del(l->portmaps, doomed[i].proto, doomed[i].out);
-	return n;
-}
-
-static bool is_misfit(struct pcp_leases *l, const struct portmap *m, uint64_t now_s)
-{
-	return !fits(l, m);
-}
-
 unsigned pcp_leases_trim(struct pcp_leases *l)
 {
-	unsigned n, total = 0;
+	const struct portmap *m;
+	uint32_t place = 0;
+	unsigned total = 0;
 
 	l->due_s = 0;
-	while ((n = delete_some(l, is_misfit, 0)))
-		total += n;
+	while ((m = portmaps_walk(l->portmaps, &place, UINT32_MAX))) {
+		if (m->origin != PORTMAP_PCP || fits(l, m))
+			continue;
+		total += !portmaps_del(l->portmaps, m->proto, m->out);
+	}
 	return total;
 }
 
-static bool has_ended(struct pcp_leases *l, const struct portmap *m, uint64_t now_s)
+/* Deletes those that have ended of a part of all portmaps. */
+static void expire_some(struct pcp_leases *l, uint64_t now_s)
 {
-	if (m->expires_s <= now_s)
-		return true;
-	if (m->expires_s < l->due_s)
-		l->due_s = m->expires_s;
-	return false;
+	const uint32_t end = l->place + WALKED_PER_SLICE;
+	const struct portmap *m;
+	unsigned n = 0;
+
+	while (n < DELETED_PER_SLICE && (m = portmaps_walk(l->portmaps, &l->place, end))) {
+		if (m->origin != PORTMAP_PCP)
+			continue;
+		if (m->expires_s <= now_s)
+			n += !portmaps_del(l->portmaps, m->proto, m->out);
+		else if (m->expires_s < l->next_due_s)
+			l->next_due_s = m->expires_s;
+	}
 }
 
 bool pcp_leases_expire(struct pcp_leases *l, uint64_t now_s)
 {
-	if (l->due_s > now_s || !portmaps_count(l->portmaps, PORTMAP_PCP))
-		return false;
-	l->due_s = UINT64_MAX;
-	if (delete_some(l, has_ended, now_s) < DELETED_PER_SLICE)
-		return false;
-	l->due_s = 0;
-	return true;
+	if (!l->place) {
+		if (l->due_s > now_s || !portmaps_count(l->portmaps, PORTMAP_PCP))
+			return false;
+		l->next_due_s = UINT64_MAX;
+	}
+	expire_some(l, now_s);
+	if (l->place)
+		return true;
+	l->due_s = l->next_due_s;
+	return l->due_s <= now_s;
 }

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "pcp/lease_table.h"
+#include "pcp/shares.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
 
@@ -16,7 +17,12 @@ struct pcp_leases {
 	struct portmaps *portmaps;
 	struct prefix *served; /* inside prefixes of the mappings that are served */
 	size_t n_served;
-	uint64_t due_s; /* none ends before; 0: not known */
+	struct pcp_shares shares;
+	uint64_t refused; /* for want of room */
+	uint64_t due_s;	  /* none ends before; 0: not known */
+	/* A walk that looks for those that have ended: where it is, 0: there is none, and when the others end. */
+	uint32_t place;
+	uint64_t next_due_s;
 };
 
 /* The functions of the server's decisions; arg: struct pcp_leases. */

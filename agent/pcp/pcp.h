@@ -44,6 +44,8 @@ int pcp_check(const struct config *c, const struct config *running, const char *
 	X(PCP_DROP_INTERFACE, "interface", "not by the inside interface on which the source is expected") \
 	X(PCP_DROP_SOURCE, "source", "not of a subscriber of a served mapping, or no request")            \
 	X(PCP_DROP_RATE, "rate", "too many in a second")                                                  \
+	X(PCP_DROP_UNKNOWN, "unknown", "for a new lease of a neighbour that does not answer")             \
+	X(PCP_DROP_FORGED, "forged", "for a new lease, not from the neighbour's MAC address")             \
 	X(PCP_DROP_SEND, "send", "the answer could not be sent")
 
 enum pcp_drop {
@@ -60,7 +62,10 @@ struct pcp_figures {
 	bool enabled;
 	unsigned listening; /* addresses */
 	size_t leases;
-	uint32_t epoch; /* seconds */
+	uint32_t limit;	  /* of leases */
+	uint32_t assured; /* leases of each subscriber, see pcp/shares.h */
+	uint64_t no_room; /* leases refused for want of room */
+	uint32_t epoch;	  /* seconds */
 	uint64_t answers[PCP_OPCODE_OTHER + 1][N_PCP_RESULTS];
 	uint64_t drops[N_PCP_DROPS];
 };

@@ -253,8 +253,11 @@ int pcp_parse(const uint8_t *data, size_t size, uint32_t source, bool third_part
 
 	if (size < 2 || data[AT_OPCODE] & PCP_RESPONSE)
 		return PCP_SILENCE;
+	/* Requests of other versions may be short: those of NAT-PMP have 2 or 12 octets. */
 	if (data[AT_VERSION] != PCP_VERSION)
 		return PCP_UNSUPP_VERSION;
+	if (size < PCP_HEADER)
+		return PCP_SILENCE;
 	r.opcode = data[AT_OPCODE];
 	if (r.opcode >= N_PCP_OPCODES)
 		return PCP_UNSUPP_OPCODE;

@@ -94,7 +94,10 @@ struct pcp_request {
 	struct portmap_filters filters;
 };
 
-/* A request without an answer: shorter than two octets, or a response itself. */
+/*
+ * A request without an answer: a response itself, one shorter than a header (section 8.2), or than two octets where the
+ * version is another.
+ */
 #define PCP_SILENCE (-1)
 
 /*

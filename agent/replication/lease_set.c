@@ -7,12 +7,12 @@
 #include "replication/mapping_digest.h"
 
 #define ROOM_MIN 64U
-/* Each portmap may be a lease. */
-#define ROOM_MAX (MAX_PORTMAPS_ALL + LEASES_ENDED_MAX)
+#define ROOM_MAX (MAX_LEASES + LEASES_ENDED_MAX)
 
 void lease_set_free(struct lease_set *s)
 {
 	free(s->entry);
+	free(s->head);
 	free(s->news);
 	*s = (struct lease_set){ 0 };
 }
@@ -21,47 +21,62 @@ static uint32_t *list_of(struct lease_set *s, uint8_t proto, struct endpoint out
 {
 	uint64_t hash = ((uint64_t)out.addr << 24 | (uint64_t)out.port << 8 | proto) * 0x9e3779b97f4a7c15ULL;
 
-	return &s->head[(hash >> 32) % LEASE_LISTS];
+	return &s->head[(hash >> 32) & (s->room - 1)];
 }
 
 struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct endpoint out)
 {
-	for (uint32_t at = *list_of(s, proto, out); at; at = s->entry[at - 1].next)
+	for (uint32_t at = s->room ? *list_of(s, proto, out) : 0; at; at = s->entry[at - 1].next)
 		if (s->entry[at - 1].proto == proto && endpoint_equal(s->entry[at - 1].out, out))
 			return &s->entry[at - 1];
 	return NULL;
 }
 
+static void link_entry(struct lease_set *s, struct known_lease *k)
+{
+	uint32_t *head = list_of(s, k->proto, k->out);
+
+	k->next = *head;
+	*head = (uint32_t)(k - s->entry) + 1;
+}
+
+/* Doubles the room, and the lists. */
 static bool grow(struct lease_set *s)
 {
 	uint32_t room = s->room ? 2 * s->room : ROOM_MIN;
-	struct known_lease *entry = s->room >= ROOM_MAX ? NULL : realloc(s->entry, room * sizeof(*entry));
+	uint32_t *head = s->room >= ROOM_MAX ? NULL : calloc(room, sizeof(*head));
+	struct known_lease *entry = head ? realloc(s->entry, room * sizeof(*entry)) : NULL;
 
-	if (!entry)
+	if (!entry) {
+		free(head);
 		return false;
+	}
+	free(s->head);
+	s->head = head;
 	s->entry = entry;
 	for (uint32_t i = room; i-- > s->room;) {
 		entry[i] = (struct known_lease){ .next = s->free };
 		s->free = i + 1;
 	}
 	s->room = room;
+	for (uint32_t i = 0; i < room; i++)
+		if (entry[i].used)
+			link_entry(s, &entry[i]);
 	return true;
 }
 
 struct known_lease *lease_set_add(struct lease_set *s, uint8_t proto, struct endpoint out)
 {
-	uint32_t *head = list_of(s, proto, out), number;
 	struct known_lease *k = lease_set_find(s, proto, out);
 
 	if (k)
 		return k;
 	if (!s->free && !grow(s))
 		return NULL;
-	number = s->free - 1;
-	k = &s->entry[number];
+	k = &s->entry[s->free - 1];
 	s->free = k->next;
-	*k = (struct known_lease){ .used = true, .next = *head, .proto = proto, .out = out };
-	*head = number + 1;
+	*k = (struct known_lease){ .used = true, .proto = proto, .out = out };
+	link_entry(s, k);
 	s->n++;
 	return k;
 }

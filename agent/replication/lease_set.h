@@ -12,8 +12,6 @@
 
 #include "tables/portmap_table.h"
 
-#define LEASE_LISTS 16384U
-
 /* Ended leases that are known at a time; beyond that, some are forgotten. */
 #define LEASES_ENDED_MAX 65536U
 
@@ -39,7 +37,7 @@ struct lease_set {
 	uint32_t free;
 	uint32_t hand;	/* where the next ended one to be forgotten is looked for */
 	uint64_t due_s; /* no entry's time is over before */
-	uint32_t head[LEASE_LISTS];
+	uint32_t *head; /* of lists by hash, as many as there is room */
 	/* Numbers of entries that changed, in order; some may be gone by now. */
 	uint32_t *news;
 	uint32_t n_news;

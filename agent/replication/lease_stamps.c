@@ -27,7 +27,7 @@ static const struct pinned_map stamps_map = {
 	.type = BPF_MAP_TYPE_HASH,
 	.key_size = sizeof(struct portmap_key),
 	.value_size = sizeof(struct value),
-	.entries = MAX_PORTMAPS_ALL + LEASES_ENDED_MAX,
+	.entries = MIN_LEASES + LEASES_ENDED_MAX,
 };
 
 uint64_t lease_stamp_next(uint64_t before)
@@ -40,9 +40,14 @@ uint64_t lease_stamp_next(uint64_t before)
 	return (now > next ? now : next) | random;
 }
 
-int lease_stamps_open(const char *pin_dir)
+int lease_stamps_open(const char *pin_dir, uint32_t leases)
 {
-	return pinned_map_open(pin_dir, &stamps_map);
+	struct pinned_map map = stamps_map;
+
+	map.entries = leases + LEASES_ENDED_MAX;
+	/* One that cannot be made larger lacks room for some stamps: those are not kept over a restart. */
+	pinned_map_fit(pin_dir, map.name, map.entries);
+	return pinned_map_open(pin_dir, &map);
 }
 
 int lease_stamps_make(void)
@@ -85,7 +90,7 @@ int lease_stamps_read(int map, struct lease_set *s)
 {
 	struct portmap_key key, *before = NULL;
 
-	for (uint32_t n = 0; map >= 0 && n < stamps_map.entries && !bpf_map_get_next_key(map, before, &key);
+	for (uint32_t n = 0; map >= 0 && n < MAX_LEASES + LEASES_ENDED_MAX && !bpf_map_get_next_key(map, before, &key);
 	     n++, before = &key) {
 		struct known_lease *k;
 		struct value v;

@@ -17,8 +17,8 @@
 /* The stamp of an act now, on a lease whose last known act had `before`. */
 uint64_t lease_stamp_next(uint64_t before);
 
-/* Opens the map below a directory of pins. A descriptor, or -errno. */
-int lease_stamps_open(const char *pin_dir);
+/* Opens the map below a directory of pins, with room for that many leases. A descriptor, or -errno. */
+int lease_stamps_open(const char *pin_dir, uint32_t leases);
 
 /* One of the same kind that is not pinned, for tests. */
 int lease_stamps_make(void);

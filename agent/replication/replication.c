@@ -146,7 +146,8 @@ static int start_peers(struct replication *r)
 	for (uint32_t i = 0; i < rules->n_peers; i++) {
 		struct replication_peer *p = &r->peer[r->n_peers++];
 
-		*p = (struct replication_peer){ .at = rules->peers[i],
+		*p = (struct replication_peer){ .copying = r->copying,
+						.at = rules->peers[i],
 						.number = numbers[i].number,
 						.since_ms = replication_now_ms() };
 		if (numbers[i].tables)
@@ -240,9 +241,9 @@ static int name_state_file(struct replication *r, const char *control_socket)
 	return asprintf(&r->state_file, "%s/" MARKS_FILE, dir) < 0 ? -ENOMEM : 0;
 }
 
-static int open_lease_stamps(const char *pin_dir)
+static int open_lease_stamps(const struct datapath *d)
 {
-	int fd = lease_stamps_open(pin_dir);
+	int fd = lease_stamps_open(d->pin_dir, datapath_lease_room(d));
 
 	if (fd < 0)
 		log_warning("replication: what clients do with leases of PCP is forgotten when the agent ends: %s",
@@ -262,7 +263,7 @@ static int start_copying(struct replication *r)
 	int ret = copying_new(r->mappings, &limits, r->state_file, &r->copying);
 
 	if (!ret)
-		copying_set_portmaps(r->copying, r->portmaps, open_lease_stamps(r->d->pin_dir));
+		copying_set_portmaps(r->copying, r->portmaps, open_lease_stamps(r->d));
 	return ret;
 }
 

@@ -36,7 +36,8 @@ void portmaps_close(struct portmaps *p);
 /*
  * Adds a portmap, or gives one with the same endpoints another expiry, origin, peer, nonce and filters. 0; -EEXIST if
  * another portmap has one of the endpoints; -EADDRNOTAVAIL if the inside address is in no mapping, or leaves by another
- * outside address; -ENOSPC if there are MAX_PORTMAPS_ALL; or -errno.
+ * outside address; -ENOSPC if there are as many of the origin as there is room for: MAX_PORTMAPS, or
+ * portmaps_lease_room(); or -errno.
  */
 int portmaps_put(struct portmaps *p, const struct portmap *portmap);
 
@@ -70,7 +71,16 @@ const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, co
 /* The same for all portmaps. */
 const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before);
 
+/*
+ * The same in parts, with changes in between: the next one of those from *place to before `end`, *place moves behind
+ * it. NULL: no more of them; then *place is `end`, or 0 behind the last of all.
+ */
+const struct portmap *portmaps_walk(const struct portmaps *p, uint32_t *place, uint32_t end);
+
 size_t portmaps_count(const struct portmaps *p, enum portmap_origin origin);
+
+/* How many leases the datapath's table has room for, beside the portmaps of a configuration. */
+size_t portmaps_lease_room(const struct portmaps *p);
 
 struct portmap_traffic {
 	uint64_t packets_in;

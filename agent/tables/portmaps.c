@@ -170,6 +170,12 @@ static void tell(const struct portmaps *p, const struct portmap *m, bool made)
 		p->changed(p->changed_arg, m, made);
 }
 
+/* Neither kind takes the other's room. */
+static size_t room_of(const struct portmaps *p, uint8_t origin)
+{
+	return origin == PORTMAP_STATIC ? MAX_PORTMAPS : p->lease_room;
+}
+
 void portmaps_on_act(struct portmaps *p, lease_visit acted, void *arg)
 {
 	p->acted = acted;
@@ -194,7 +200,7 @@ static int put(struct portmaps *p, const struct portmap *m)
 		known = portmap_find(p, INDEX_BY_IN, m->proto, m->in);
 	if (known)
 		return renew(p, known, m);
-	if (p->n >= MAX_PORTMAPS_ALL)
+	if (p->n_of[m->origin] >= room_of(p, m->origin))
 		return -ENOSPC;
 	r = portmap_store(p, m);
 	if (r)

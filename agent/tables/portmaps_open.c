@@ -65,7 +65,7 @@ static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
 	struct portmap_key key, *before = NULL;
 	size_t n = 0, room = 0;
 
-	for (; !bpf_map_get_next_key(map, before, &key) && n < 2UL * MAX_PORTMAPS_ALL; before = &key) {
+	for (; !bpf_map_get_next_key(map, before, &key) && n < 2UL * PORTMAP_ROOM(MAX_LEASES); before = &key) {
 		if (n == room) {
 			struct portmap_key *more = reallocarray(keys, room = room ? 2 * room : 1024, sizeof(*keys));
 
@@ -140,6 +140,7 @@ int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err)
 		p->m = m;
 		p->map = mappings_datapath(m)->portmaps;
 		p->filters = mappings_datapath(m)->portmap_filters;
+		p->lease_room = datapath_lease_room(mappings_datapath(m));
 		r = take_over(p);
 	}
 	if (r) {

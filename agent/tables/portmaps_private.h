@@ -27,6 +27,7 @@ struct portmaps {
 	int filters; /* map */
 	size_t n;
 	size_t n_of[N_PORTMAP_ORIGINS];
+	size_t lease_room; /* of the datapath's map */
 	struct portmap_place *place;
 	uint32_t room;			    /* places, a power of two, as many as heads of each index */
 	uint32_t free;			    /* first free place + 1; linked by links[0].next */

@@ -173,6 +173,21 @@ const struct portmap *portmaps_next(const struct portmaps *p, const struct portm
 	return NULL;
 }
 
+const struct portmap *portmaps_walk(const struct portmaps *p, uint32_t *place, uint32_t end)
+{
+	for (; *place < p->room && *place < end; ++*place)
+		if (p->place[*place].portmap.proto)
+			return &p->place[(*place)++].portmap;
+	if (*place >= p->room)
+		*place = 0;
+	return NULL;
+}
+
+size_t portmaps_lease_room(const struct portmaps *p)
+{
+	return p->lease_room;
+}
+
 size_t portmaps_count(const struct portmaps *p, enum portmap_origin origin)
 {
 	return p->n_of[origin];

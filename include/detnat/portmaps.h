@@ -9,9 +9,14 @@
 
 #include "mapping.h"
 
-/* Portmaps of the configuration, and of all origins. */
-#define MAX_PORTMAPS	 65536U
-#define MAX_PORTMAPS_ALL 131072U
+/*
+ * Portmaps of the configuration, and leases: each kind has room of its own in the tables. Those are made for
+ * PORTMAP_ROOM() portmaps, with room for more leases than MIN_LEASES if the configuration can have more.
+ */
+#define MAX_PORTMAPS	     65536U
+#define MIN_LEASES	     65536U
+#define MAX_LEASES	     1048576U
+#define PORTMAP_ROOM(leases) (MAX_PORTMAPS + (leases))
 
 /* The side that a packet comes from. */
 enum portmap_direction { PORTMAP_IN2OUT, PORTMAP_OUT2IN };

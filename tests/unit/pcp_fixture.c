@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/base.h"
+
 struct pcp_lease leases[2 * PORTS];
 size_t n_leases;
 int put_r, del_r;
 struct held_ports held;
+struct pcp_shares shares;
+enum pcp_source source_is;
 
 /* The subscriber has the first block, the neighbour the next. */
 static int fake_subscriber(void *arg, uint32_t in_addr, struct port_block *ret)
@@ -65,6 +69,11 @@ unsigned fake_count(void *arg, uint32_t in_addr)
 	for (size_t i = 0; i < n_leases; i++)
 		n += !leases[i].fixed && leases[i].in.addr == in_addr;
 	return n;
+}
+
+static bool fake_has_room(void *arg, unsigned count)
+{
+	return pcp_shares_admit(&shares, n_leases, count);
 }
 
 static int remove_lease(const struct pcp_lease *l)
@@ -132,6 +141,7 @@ static const struct pcp_table table = {
 	.taken = fake_taken,
 	.held = fake_held,
 	.count = fake_count,
+	.has_room = fake_has_room,
 	.put = fake_put,
 	.del = fake_del,
 	.del_all = fake_del_all,
@@ -182,9 +192,14 @@ static size_t put_filter(uint8_t *p, uint32_t addr, uint8_t plen, uint16_t port)
 	return 24;
 }
 
+static enum pcp_source fake_source(void *arg)
+{
+	return source_is;
+}
+
 struct got ask(struct asked a)
 {
-	const struct pcp_desk desk = { &rules, &table, NULL };
+	const struct pcp_desk desk = { &rules, &table, NULL, fake_source, NULL };
 	uint8_t q[400] = { 2, a.opcode }, out[PCP_MAX_MESSAGE];
 	uint32_t source = a.source ? a.source : SUBSCRIBER;
 	struct pcp_outcome outcome = { 0 };
@@ -221,6 +236,7 @@ struct got ask(struct asked a)
 	for (unsigned i = 0; i < a.n_filters; i++)
 		size += put_filter(q + size, a.filter[i].addr, (uint8_t)(96 + a.filter[i].plen), a.filter[i].port);
 	g.length = pcp_answer(&desk, q, size, source, EPOCH, NOW, out, &outcome);
+	cr_assert_eq(outcome.source != PCP_SOURCE_TAKEN, !g.length && source_is != PCP_SOURCE_TAKEN);
 	if (!g.length)
 		return g;
 	cr_assert_eq(outcome.opcode, a.opcode);
@@ -239,6 +255,8 @@ void pcp_begin(void)
 	n_leases = 0;
 	put_r = del_r = 0;
 	memset(&held, 0, sizeof(held));
+	source_is = PCP_SOURCE_TAKEN;
+	shares = pcp_shares_of(ARRAY_SIZE(leases), 2, 32);
 }
 
 void expect(struct got g, uint16_t port, uint32_t lifetime)

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "pcp/decide.h"
+#include "pcp/shares.h"
 
 #define SUBSCRIBER 0x64400002U /* 100.64.0.2 */
 #define NEIGHBOUR  0x64400003U
@@ -24,6 +25,8 @@ extern struct pcp_lease leases[2 * PORTS];
 extern size_t n_leases;
 extern int put_r, del_r;       /* what changes of the table return, if not 0 */
 extern struct held_ports held; /* of every inside port */
+extern struct pcp_shares shares;
+extern enum pcp_source source_is; /* who asks for leases */
 
 /* Forgets all of it. */
 void pcp_begin(void);

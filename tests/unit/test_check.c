@@ -125,6 +125,37 @@ Test(check, tables_that_need_more_memory_than_is_free)
 	expect(huge, huge, 0, "");
 }
 
+Test(check, leases_need_memory_too)
+{
+#define HUGE(pcp) "{" INTERFACES ",\n\"mappings\":[{\"in\":\"32.0.0.0/3\",\"out\":\"64.0.0.0/8\"}]" pcp "}"
+#define LEASES(n) HUGE(",\"pcp\":{\"listen\":[\"192.0.2.1\"],\"max_leases\":" n "}")
+	static const struct {
+		const char *json, *running;
+		double least, most;
+	} rows[] = {
+		{ HUGE(""), NULL, 0, 0.1 },
+		{ LEASES("1048576"), NULL, 0.5, 0.7 },
+		{ LEASES("1048576"), "{" INTERFACES "}", 0.5, 0.7 },
+		{ LEASES("1000"), NULL, 0, 0.1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_config_ struct config *c = config_of(rows[i].json),
+					       *running = rows[i].running ? config_of(rows[i].running) : NULL;
+		struct error err = { "" };
+		double own, all;
+
+		cr_assert_eq(check_machine(c, running, false, NULL, "FILE", &err), -ENOMEM);
+		cr_assert_eq(sscanf(err.text,
+				    "FILE:2: mappings[0]: the tables of 32.0.0.0/3 need %lf GiB of memory, with what "
+				    "comes before it %lf GiB;",
+				    &own, &all),
+			     2, "%s", err.text);
+		cr_expect_geq(all - own, rows[i].least, "row %zu: %f", i, all - own);
+		cr_expect_leq(all - own, rows[i].most + 0.05, "row %zu: %f", i, all - own);
+	}
+}
+
 Test(check, more_slots_are_new_tables)
 {
 	static const char small[] =

@@ -32,16 +32,18 @@ Test(pcp_config, an_address_alone_brings_every_default)
 	cr_expect_eq(c->pcp.listen[0], 0x64400001);
 	cr_expect_eq(c->pcp.n_mappings, 0);
 	cr_expect_eq(c->pcp.max_per_subscriber, 32);
+	cr_expect_eq(c->pcp.max_leases, 0);
 	cr_expect_eq(c->pcp.lifetime_min, 120);
 	cr_expect_eq(c->pcp.lifetime_max, 86400);
 	cr_expect_eq(c->pcp.n_third_party, 0);
 	cr_expect(c->pcp.announce);
+	cr_expect(c->pcp.confirm_neighbours);
 }
 
 #define ALL                                                                                     \
 	"\"listen\":[\"100.64.0.1\",\"10.0.0.1\"],\"mappings\":[\"business\",\"residential\"]," \
-	"\"max_per_subscriber\":7,\"lifetime\":{\"min\":1,\"max\":604800},"                     \
-	"\"third_party\":[\"192.0.2.7/32\",\"192.0.2.128/25\"],\"announce\":false"
+	"\"max_per_subscriber\":7,\"max_leases\":1000,\"lifetime\":{\"min\":1,\"max\":604800}," \
+	"\"third_party\":[\"192.0.2.7/32\",\"192.0.2.128/25\"],\"announce\":false,\"confirm_neighbours\":false"
 
 Test(pcp_config, what_is_said_is_read_written_and_read_back)
 {
@@ -52,12 +54,14 @@ Test(pcp_config, what_is_said_is_read_written_and_read_back)
 	cr_expect_eq(c->pcp.n_mappings, 2);
 	cr_expect_str_eq(c->pcp.mappings[0], "business");
 	cr_expect_eq(c->pcp.max_per_subscriber, 7);
+	cr_expect_eq(c->pcp.max_leases, 1000);
 	cr_expect_eq(c->pcp.lifetime_min, 1);
 	cr_expect_eq(c->pcp.lifetime_max, 604800);
 	cr_expect_eq(c->pcp.n_third_party, 2);
 	cr_expect_eq(c->pcp.third_party[1].base, 0xc0000280);
 	cr_expect_eq(c->pcp.third_party[1].plen, 25);
 	cr_expect_not(c->pcp.announce);
+	cr_expect_not(c->pcp.confirm_neighbours);
 	cr_expect_eq(memcmp(&c->pcp, &again->pcp, sizeof(c->pcp)), 0);
 }
 
@@ -124,4 +128,46 @@ Test(pcp_config, a_mapping_that_is_served_cannot_be_deleted)
 	cr_assert_eq(config_del_mapping(c, c->mappings[1].in, c->mappings[1].out), 0);
 	cr_expect_eq(config_validate(c, NULL, &err), -EINVAL);
 	cr_expect_str_eq(err.text, "pcp.mappings[0]: no mapping has the name business");
+}
+
+Test(pcp_config, there_are_as_many_leases_as_its_subscribers_may_have)
+{
+	static const struct {
+		const char *name;
+		const char *json;
+		uint64_t subscribers;
+		uint32_t leases;
+	} rows[] = {
+		{ "without PCP", WITH("\"hairpin\":true"), 0, MIN_LEASES },
+		{ "all that are translated", PCP(LISTEN), 16384 + 256 + 1, 262144 },
+		{ "some mappings", PCP(LISTEN ",\"mappings\":[\"residential\"]"), 16384, 262144 },
+		{ "few subscribers", PCP(LISTEN ",\"mappings\":[\"business\"]"), 256, MIN_LEASES },
+		{ "fewer of each", PCP(LISTEN ",\"max_per_subscriber\":8"), 16641, 16641 * 8 },
+		{ "as many as there can be", PCP(LISTEN ",\"max_leases\":1048576"), 16641, MAX_LEASES },
+		{ "as it is said", PCP(LISTEN ",\"max_leases\":7"), 16641, 7 },
+		{ "auto, as it is said", PCP(LISTEN ",\"max_leases\":\"auto\""), 16641, 262144 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_config_ struct config *c = config_of(rows[i].json);
+
+		cr_expect_eq(config_pcp_subscribers(c), rows[i].subscribers, "%s", rows[i].name);
+		cr_expect_eq(config_pcp_leases(c), rows[i].leases, "%s: %u", rows[i].name, config_pcp_leases(c));
+	}
+}
+
+/* A /24 and a /32 within, of which one is served by name and all are by the mapping around them. */
+Test(pcp_config, subscribers_of_a_mapping_within_another_count_once)
+{
+#define NESTED(pcp)                                                                     \
+	"{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},\"mappings\":[" \
+	"{\"name\":\"around\",\"in\":\"100.64.0.0/18\",\"out\":\"203.0.113.0/24\"},"    \
+	"{\"name\":\"within\",\"in\":\"100.64.5.0/24\",\"out\":\"198.51.100.0/28\"},"   \
+	"{\"name\":\"one\",\"in\":\"100.64.5.9/32\",\"out\":\"192.0.2.9/32\"}],"        \
+	"\"pcp\":{" LISTEN pcp "}}"
+	_cleanup_config_ struct config *all = config_of(NESTED("")),
+				       *inner = config_of(NESTED(",\"mappings\":[\"within\",\"one\"]"));
+
+	cr_expect_eq(config_pcp_subscribers(all), 16384);
+	cr_expect_eq(config_pcp_subscribers(inner), 256);
 }

@@ -117,7 +117,7 @@ class Oracles:
         if not seen.good:
             self.fail("checksum", self.describe(seen))
         for addr in (seen.src, *((seen.error[0], seen.error[2]) if seen.error else ())):
-            if covers(INSIDE, addr) and not model.untranslated(addr, seen.at - SECOND, seen.at):
+            if covers(INSIDE, addr) and self.is_translated(addr, seen):
                 self.fail("inside address outside", self.describe(seen))
         if seen.error or seen.kind not in OF_SUBSCRIBER:
             return
@@ -137,6 +137,13 @@ class Oracles:
         if seen.kind != HAIRPIN:
             self.of_flow(seen)
 
+    def is_translated(self, addr, seen):
+        """Whether a mapping certainly has an inside address all the time around a packet."""
+        begin, end = min(seen.sent or seen.at, seen.at) - SECOND, seen.at
+        here = [held for held in self.model.held(begin, end) if covers(held.inside, addr)]
+        certain = any(held.settled < begin and not held.draining for held in here) and all(held.outside for held in here)
+        return certain and self.model.quiet(begin, end)
+
     def of_flow(self, seen):
         flow = self.traffic.flows.get(seen.flow)
         if flow is None:
@@ -151,10 +158,10 @@ class Oracles:
         flow.last_up = max(flow.last_up, seen.at)
         if seen.sent > flow.since and flow.cert != "no":
             flow.outside = outside
-            if flow.cert == "maybe" and flow.state == "over" and flow.reason == "closed" and seen.kind == LAST:
-                if self.model.quiet(seen.sent - 4 * SECOND, seen.at):
-                    flow.cert, flow.since = "no", seen.at
-            elif flow.cert == "maybe" and flow.last_down > max(flow.since, seen.sent) and flow.state == "established" and self.has_session(flow):
+            closed = flow.cert == "maybe" and flow.state == "over" and flow.reason == "closed"
+            if closed and seen.kind == LAST and self.model.quiet(seen.sent - 4 * SECOND, seen.at):
+                flow.cert, flow.since = "no", seen.at
+            elif flow.cert == "maybe" and flow.state == "established" and flow.last_down > max(flow.since, seen.sent) and self.has_session(flow):
                 flow.cert, flow.reason, flow.since = "yes", "", seen.at
         self.ended.pop((PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, outside), None)
 
@@ -260,7 +267,8 @@ class Oracles:
                 continue
             if any(row.get("reason") == "no-record" and self.may_lack(truth, second) for second, row in rows):
                 continue
-            self.fail("who: wrong name", f"{frames.text(sender)} left as {frames.endpoint(*key[1:])} by {PROTO_NAMES[proto]} at {clock(at)} "
+            self.fail("who: wrong name" if named else "who: no name",
+                      f"{frames.text(sender)} left as {frames.endpoint(*key[1:])} by {PROTO_NAMES[proto]} at {clock(at)} "
                       f"(gateway {truth.gateway.number}, seconds {[stamp(s) for s in key[0]]}{', asked again at the end' if again else ''}): {shown}")
         strangers = named - set(senders)
         if strangers and len(key[0]) == 1 and self.certain(truth, key[0][0], senders):

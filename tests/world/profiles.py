@@ -15,7 +15,8 @@ STRANGERS = ["192.88.99.7", "192.88.99.8"]
 HOMES, FLATS, GAMES, OPEN = "10.0.0.0/24", "10.1.0.0/25", "10.2.0.0/26", "10.3.0.0/30"
 RIVALS = {HOMES: "10.7.0.0/24", FLATS: "10.8.0.0/25"}
 POOLS = {HOMES: "198.18.0.0/28", FLATS: "198.18.1.0/30", GAMES: "198.18.2.0/29", OPEN: "198.18.3.0/30"}
-FREE = ["198.18.4.0/30", "198.18.4.4/30", "198.18.4.8/32", "198.18.4.9/32", "198.18.4.16/28"]
+# Outside prefixes for exceptions: many, as those that have drained rest for two minutes.
+FREE = [f"198.18.{third}.{4 * n}/30" for third in (4, 5) for n in range(24)] + [f"198.18.6.{n}/32" for n in range(32)]
 SPARE = "198.18.8.0/29"
 TIMEOUTS = {"udp": 30, "tcp_established": 120, "tcp_transitory": 20, "icmp": 20}
 
@@ -66,7 +67,7 @@ def weights_of(profile, gateways):
         for kind in without:
             found.pop(kind, None)
     if gateways == 2 and "takeover" not in found:
-        found.update(takeover=1.0, **{"return": 1.0})
+        found.update(takeover=1.0, split=0.4, **{"return": 1.0})
     if gateways == 1:
         found = {kind: weight for kind, weight in found.items() if kind not in OF_PAIRS}
     return found
@@ -92,6 +93,25 @@ def make_config(mode, dice, gateways):
         "pcp": {"listen": ["172.31.255.1"], "lifetime": {"min": 10, "max": 600}, "announce": False},
         "unmatched": "drop-private",
     }
+
+
+# What is there when a step of a kind was done; pairs.py compares it with the table of pairs.
+REACHES = {
+    "flow": ("plain", "udp", "tcp", "icmp"), "open_flow": ("open", "udp", "tcp", "icmp", "ending"), "game": ("EIM", "EIF", "udp", "ending"),
+    "fragments": ("fragment",), "burst": ("overflow",), "end_flow": ("ending",), "hairpin": ("hairpin",), "icmp_error": ("ICMP error",),
+    "reset_out": ("reset",), "flood": ("quota", "overflow"), "scan": ("stranger",), "knock": ("stranger",), "straight": ("stranger",),
+    "forged": ("forged source",), "pcp": ("PCP lease",), "exception": ("exception", "untranslated"),
+    "exception_drain": ("exception", "drain", "untranslated"), "nested": ("exception", "untranslated"), "unexception": ("exception", "drain"),
+    "handover": ("handover", "batch"), "batch": ("batch", "exception"), "move": ("move", "drain", "exception"),
+    "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
+    "drain_del": ("drain",), "quota": ("quota",), "eim": ("EIM", "EIF"), "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
+    "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
+    "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
+    "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
+    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",), "takeover": ("takeover",), "return": ("takeover",),
+    "split": ("split brain",), "quiet": (),
+}
+OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",)}
 
 
 class Planner:
@@ -126,6 +146,7 @@ class Planner:
                 continue
             step = getattr(self, "plan_" + kind)()
             if step:
+                assert kind == "flow" or step["do"] == "end_flow" or set(step["tags"]) <= set(REACHES[kind]), (kind, step["tags"])
                 if step["do"] == "quiet":
                     self.last_quiet = elapsed
                 step.setdefault("wait", round(dice.expovariate(1 / self.pace), 3))
@@ -161,6 +182,7 @@ class Planner:
         if self.live() > self.header.get("flows", 90):
             return self.plan_end_flow()
         proto = dice.choices(["udp", "tcp", "icmp"], [6, 5, 1])[0]
+        proto = more.pop("proto", proto)
         long = dice.random() < 0.7
         step = {"do": "flow", "proto": proto, "host": host or self.subscriber(), "port": self.port(), "ext": dice.choice(SERVERS),
                 "eport": dice.choice([53, 80, 443, 5000]), "interval": round(dice.uniform(0.3, 1.2), 2),
@@ -241,11 +263,8 @@ class Planner:
         dice = self.dice
         length = dice.choice([28, 29, 32])
         base = frames.number("10.0.0.0") + (dice.randrange(2, 14) if length == 32 else 8 * dice.randrange(2) if length == 29 else 0)
-        used = {held.outside for held in self.world.model.now.values()}
-        free = [out for out in FREE if (frames.number(out.split("/")[0]), int(out.split("/")[1])) not in used and int(out.split("/")[1]) >= length - 4
-                and int(out.split("/")[1]) >= length - 15 and 0 <= int(out.split("/")[1]) - length + 15]
-        if not free:
-            return None
+        used = {held.outside[0] for held in self.world.model.now.values() if held.outside}
+        free = [out for out in FREE if frames.number(out.split("/")[0]) not in used]
         out = dice.choice(free)
         if int(out.split("/")[1]) < length:
             out = f"{out.split('/')[0]}/{length}"
@@ -304,7 +323,7 @@ class Planner:
 
     def plan_move(self):
         host = self.subscriber(HOMES)
-        out = self.dice.choice(["198.18.9.0/29", "198.18.9.0/29", "198.18.9.1"])
+        out = self.dice.choice(["198.18.9.0/25", "198.18.9.0/25", f"198.18.9.{self.dice.randrange(128, 250)}"])
         more = ["--drain", self.dice.choice([1, 2, 5])]
         if self.dice.random() < 0.3:
             more += ["--until", f"+{self.dice.choice([2, 4])}s"]
@@ -322,7 +341,7 @@ class Planner:
         return self.ctl("pool", "restore", out, "--drain", self.dice.choice([1, 2, 10]), "--portmaps", "move", tags=["move", "drain", "exception"])
 
     def plan_replace(self):
-        out = self.dice.choice([POOLS[FLATS], "198.18.5.0/30"])
+        out = self.dice.choice([POOLS[FLATS], "198.18.10.0/30", "198.18.10.4/30", "198.18.10.8/30"])
         more = ["--drain", self.dice.choice([2, 6])] if self.dice.random() < 0.7 else []
         return self.ctl("mapping", "add", FLATS, out, "--replace", *more, prefixes=[] if more else [FLATS], tags=["replace", "drain"])
 

@@ -185,6 +185,9 @@ class Gateway:
     def reboot(self):
         """What is left of a gateway that was switched off: its disk."""
         self.note_ids()
+        self.trace_end()
+        for name in WIRES:
+            self.gw.ip("link", "set", self.names[name], "down", check=False)
         if self.running():
             self.agent.kill()
         isolation.unmount(self.agent.pins)
@@ -196,8 +199,15 @@ class Gateway:
         for line in self.gw.ip("route", "show", "type", "blackhole").splitlines():
             self.gw.ip("route", "del", *line.split(), check=False)
         isolation.mount(b"bpf", self.agent.pins)
-        (self.agent.socket).unlink(missing_ok=True)
+        self.agent.socket.unlink(missing_ok=True)
         self.new_boot()
+        # As detnat-guard.service and then the network.
+        result = agent.execute(agent.AGENT, "--guard", "-c", self.agent.path, namespace=self.gw, env=self.environment)
+        assert result.status == 0, f"--guard: {result}"
+        for name in WIRES:
+            if name not in self.down:
+                self.gw.ip("link", "set", self.names[name], "up")
+        self.routes()
 
     def detach(self):
         result = agent.execute(agent.AGENT, "--detach", "-c", self.agent.path, namespace=self.gw, env=self.environment)

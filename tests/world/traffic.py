@@ -19,6 +19,7 @@ from frames import ACK, DOWN, FIN, FORGED, HAIRPIN, ICMP, LAST, RST, STRAIGHT, S
 
 MOST_SEEN = 400_000  # packets that wait for the oracles
 PACE = 1500  # packets a second at most
+LATE = 0.7  # seconds after its time, at which a packet shows that the machine is too slow
 
 
 @dataclasses.dataclass(eq=False)
@@ -77,6 +78,7 @@ class Traffic(threading.Thread):
         self.probes = {}  # (flow, number): arrived
         self.pcp = collections.deque()
         self.made = 0
+        self.late_at = 0.0  # when packets were last sent too late
         self.mute = set()  # external addresses that do not answer
 
     # ---- what others ask of it
@@ -292,7 +294,9 @@ class Traffic(threading.Thread):
                 with self.lock:
                     if not self.due or self.due[0][0] > now:
                         break
-                    _, _, call, arguments = heapq.heappop(self.due)
+                    when, _, call, arguments = heapq.heappop(self.due)
+                if now - when > LATE:
+                    self.late_at = now
                 call(*arguments)
                 budget -= 1
             with self.lock:

@@ -44,7 +44,9 @@ def options():
     parser.add_argument("--shrink", type=float, default=300, help="seconds to look for a shorter sequence; 0: none")
     parser.add_argument("--write", help="where the steps of a failure go (default: none)")
     parser.add_argument("--pairs", help="a file that the counts of pairs go to")
+    parser.add_argument("--oracle", action="append", default=[], help="only failures of oracles with this in their name")
     parser.add_argument("--go-on", action="store_true", help="after a failure, look for others")
+    parser.add_argument("--minute", action="store_true", help="the fixed seeds of `make test`, side by side")
     parser.add_argument("--once", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -150,7 +152,8 @@ class Shrinker:
             steps = [*steps, {"do": "quiet", "n": 0, "at": (steps[-1]["at"] if steps else 0) + 2.0}]
         self.runs += 1
         limit = min(steps[-1]["at"] + 60, max(self.until - time.monotonic(), 5) + 20)
-        result = run_world(self.args, self.header, steps, limit=limit)
+        header = {**self.header, "brief": self.failure["oracle"] != "leak", "oracles": [self.failure["oracle"]]}
+        result = run_world(self.args, header, steps, limit=limit)
         return not result.get("stuck") and same(result, self.failure)
 
     def shrink(self, steps):
@@ -225,6 +228,29 @@ def summary(header, result):
         print(f"  refused: {said}")
 
 
+# Seed, mode, gateways, profile: of `make test`.
+MINUTE = ((1, "redirect1", 1, "overflow+exceptions+drains"), (2, "redirect2", 1, "history+moves+portmaps"), (3, "none", 1, "packets+bindings+operator"),
+          (4, "kernel", 1, "life+exceptions"), (5, "redirect1", 2, "pair"))
+
+
+def minute(args):
+    """Runs the fixed seeds; the exit status."""
+    running = []
+    for seed, mode, gateways, profile in MINUTE:
+        words = ["--seed", seed, "--mode", mode, "--gateways", gateways, "--profile", profile, "--seconds", 45, "--shrink", 0, "--build", args.build]
+        child = subprocess.Popen([sys.executable, __file__, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, preexec_fn=lambda: ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM))
+        _children.append(child)
+        running.append(child)
+    found = 0
+    for child in running:
+        out, _ = child.communicate()
+        found |= child.returncode
+        print(out if child.returncode else out.split("\n")[0], flush=True)
+        _children.remove(child)
+    return 1 if found else 0
+
+
 def main():
     args = options()
     if args.once:
@@ -233,6 +259,8 @@ def main():
         sys.exit("world: makes network namespaces and needs root")
     for stop in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(stop, lambda number, frame: sys.exit(128 + number))
+    if args.minute:
+        return minute(args)
     from profiles import header as make_header
     steps = None
     if args.replay:
@@ -241,6 +269,8 @@ def main():
         args.shrink = 0
     else:
         header = make_header(args.seed, args.mode, args.gateways, args.profile)
+        if args.oracle:
+            header["oracles"] = args.oracle
     begun = time.monotonic()
     result = run_world(args, header, steps)
     if result.get("counts"):

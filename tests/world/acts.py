@@ -2,13 +2,14 @@
 """What a step does. A step is a dictionary of plain values, so that it can be written down and done again."""
 
 import contextlib
-import signal
+import json
 import threading
 import time
 
 import frames
-import isolation
 import pcp_client
+from strace import status as process_status
+
 from frames import ICMP, LAST, RST, TCP, UDP, number
 from model import SECOND
 from oracles import Failure
@@ -139,15 +140,30 @@ class Acts:
             if status not in (*ANSWERS, 3):
                 raise Failure("operator", f"{what}: exit {status}\n{out}{err}")
 
+    def keep(self):
+        """Of two gateways each one's file has what runs, as a reboot of one must leave both alike."""
+        if len(self.gateways) == 2:
+            self.do_save()
+
+    def only_one_can(self):
+        """With the disk of one of two gateways at fault, a change would leave them different."""
+        return len(self.gateways) == 2 and any(getattr(call, "__name__", "") in ("trace_end", "fill_disk") for _, call, _ in self.later)
+
     def do_ctl(self, words, gateway=None, prefixes=()):
+        if self.only_one_can():
+            return
         for it in self.gateways if gateway is None else [self.serving(gateway)]:
             self.change(it, " ".join(map(str, words)), lambda it=it: it.command(*words), prefixes)
+        self.keep()
 
     def do_batch(self, lines, force=False, gateway=None, prefixes=()):
+        if self.only_one_can():
+            return
         text = "\n".join(lines) + "\n"
         options = ["--force"] if force else []
         for it in self.gateways if gateway is None else [self.serving(gateway)]:
             self.change(it, "batch: " + "; ".join(lines), lambda it=it: it.command(*options, "-b", "-", text=text), prefixes)
+        self.keep()
 
     def do_close(self, nth):
         """The operator ends a session."""
@@ -182,15 +198,15 @@ class Acts:
         self.world.model.changed(begin, time.time_ns(), f"session flush {host}")
 
     def do_reload(self, changes, gateway=None):
+        if self.only_one_can():
+            return
         for it in self.gateways if gateway is None else [self.serving(gateway)]:
             it.agent.write(**changes)
             self.change(it, f"reload with {sorted(changes)}", lambda it=it: it.command("reload"))
 
     def do_save(self):
         for it in self.gateways:
-            self.change(it, "config save", lambda it=it: it.command("config", "save", "--force"))
-            if it.running():
-                import json
+            if it.running() and not it.command("config", "save", "--force")[0]:
                 it.agent.config = json.loads(it.agent.path.read_text())
 
     def do_role(self, name, add, gateway=0):
@@ -274,9 +290,8 @@ class Acts:
         self.wait_traced(it)
 
     def wait_traced(self, it):
-        from strace import status
         end = time.monotonic() + 5
-        while it.running() and time.monotonic() < end and not status(it.agent.process.pid, "TracerPid"):
+        while it.running() and time.monotonic() < end and not process_status(it.agent.process.pid, "TracerPid"):
             time.sleep(0.01)
 
     def do_full_disk(self, seconds, gateway=0):
@@ -349,4 +364,3 @@ class Acts:
 
 FUTURE = 1 << 62
 MARK = 65
-_ = signal, isolation

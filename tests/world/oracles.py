@@ -4,9 +4,11 @@
 import collections
 import json
 import re
+import struct
 import time
 
 import frames
+import pcp_client
 from frames import DOWN, FORGED, HAIRPIN, LAST, OF_SUBSCRIBER, PROTO_NAMES, STRAIGHT, STRANGER, UP
 from model import SECOND, covers
 
@@ -105,6 +107,24 @@ class Oracles:
             self.outside(traffic.outside.popleft())
         while traffic.inside and traffic.inside[0].at < until:
             self.inside(traffic.inside.popleft())
+        self.leases()
+
+    def leases(self):
+        """Answers of the PCP server: each port that is granted is the client's."""
+        while self.traffic.pcp:
+            at, host, _, octets = self.traffic.pcp.popleft()
+            self.counts["answers of PCP"] += 1
+            try:
+                answer = pcp_client.decode(octets)
+            except (AssertionError, IndexError, KeyError, struct.error) as error:
+                self.fail("PCP", f"a malformed answer to {frames.text(host)}: {error!r}")
+                continue
+            if not answer.out or answer.result != "SUCCESS" or not answer.lifetime:
+                continue
+            outside = frames.number(answer.out[0]), answer.out[1]
+            proto = PROTO_NAMES.get(octets[36], "udp")
+            if not self.model.may_use(proto, (host, 0), outside, at - SECOND, at):
+                self.fail("PCP", f"{frames.text(host)} was granted {frames.endpoint(*outside)}; its own: {self.model.blocks(host, at - SECOND, at)}")
 
     def describe(self, seen):
         return (f"{PROTO_NAMES.get(seen.proto, seen.proto)} {frames.endpoint(seen.src, seen.sport)} > {frames.endpoint(seen.dst, seen.dport)} "

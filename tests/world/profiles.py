@@ -47,6 +47,7 @@ for name, weights in PROFILES.items():
         for kind, weight in weights.items():
             PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
 OF_PAIRS = ("takeover", "return", "split")
+OF_ONE = ("killed_change", "reboot")
 
 MODES = {
     "redirect1": {"forwarding": "redirect", "stages": 1},
@@ -68,6 +69,9 @@ def weights_of(profile, gateways):
             found.pop(kind, None)
     if gateways == 2 and "takeover" not in found:
         found.update(takeover=1.0, split=0.4, **{"return": 1.0})
+    if gateways == 2:
+        # What one of two would have alone.
+        found = {kind: weight for kind, weight in found.items() if kind not in OF_ONE}
     if gateways == 1:
         found = {kind: weight for kind, weight in found.items() if kind not in OF_PAIRS}
     return found
@@ -108,7 +112,7 @@ REACHES = {
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
-    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",), "takeover": ("takeover",), "return": ("takeover",),
+    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",), "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
     "split": ("split brain",), "quiet": (),
 }
 OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",)}
@@ -462,13 +466,14 @@ class Planner:
         how = self.dice.choice(["routes", "routes", "links", "kill"])
         if how != "routes":
             self.away = 1 - to
-        return {"do": "takeover", "to": to, "how": how, "tags": ["takeover"]}
+        return {"do": "takeover", "to": to, "how": how, "tags": ["takeover", *{"kill": ["kill", "link"], "links": ["link"]}.get(how, [])]}
 
     def plan_return(self):
         if self.away is None:
             return None
         number, self.away = self.away, None
-        return {"do": "return", "gateway": number, "how": self.dice.choice(["kept", "kept", "reboot"]), "tags": ["takeover"]}
+        how = self.dice.choice(["kept", "kept", "reboot"])
+        return {"do": "return", "gateway": number, "how": how, "tags": ["takeover", *(["reboot"] if how == "reboot" else [])]}
 
     def plan_split(self):
         if self.away is not None:

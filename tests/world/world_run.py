@@ -336,6 +336,11 @@ class World:
                     flow.cert, flow.reason, flow.since = "maybe", "reboot", begin
         for name in list(gateway.down):
             gateway.link(name, True)
+        self.acts.do_save()
+        if not gateway.running():
+            # What the operator changed meanwhile at the other one.
+            other = self.gateways[1 - number].agent.config
+            gateway.agent.write(**{key: other.get(key) for key in ("mappings", "portmaps", "timeouts")})
         self.start(gateway)
         if how == "reboot":
             self.lost_record(gateway, begin, time.time_ns())

@@ -241,7 +241,7 @@ class World:
             same = within and effective.settled <= max(flow.since, flow.opened)
             if same:
                 continue
-            if self.model.drains(flow.host, flow.outside):
+            if self.model.drains(flow.host, flow.outside) and len(self.gateways) == 1:
                 left = max(h.drain_left for h in self.model.now.values() if h.draining and covers(h.inside, flow.host))
                 flow.drain_end = begin + left * SECOND
                 continue

@@ -82,7 +82,7 @@ static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TE
 /* Shows how many peers are in which state, and how far the slowest is behind. */
 static void cell_replication(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
-	static const char *const states[] = { "synchronised", "copying", "mismatch", "down" };
+	static const char *const states[] = { "synchronised", "copying", "differs", "mismatch", "down" };
 	const cJSON *replication = json_get(row, key);
 	size_t n;
 

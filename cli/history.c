@@ -29,21 +29,30 @@ static void warn_of_usual_place(const struct error *why)
 	message_show(said.text);
 }
 
-int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, struct error *err)
+int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, char **ret_dir,
+		       struct error *err)
 {
 	const char *dir = json_text(args, "state_dir", NULL);
 	_cleanup_json_ cJSON *config = NULL;
+	_cleanup_free_ char *copy = NULL;
 	int status = EXIT_DONE;
 
-	if (!dir && socket)
+	if (!dir)
 		config = ask_config(socket, &status, err);
-	if (status == EXIT_UNREACHABLE)
+	/* An agent in the usual place that does not say is no reason to have no answer. */
+	if (status == EXIT_UNREACHABLE || (status && !socket))
 		warn_of_usual_place(err);
 	else if (status)
 		return status;
 	if (!dir)
 		dir = json_text(config, "state_dir", DEFAULT_STATE_DIR);
-	return history_files_read(dir, ret, err) ? EXIT_REFUSED : EXIT_DONE;
+	copy = strdup(dir);
+	if (!copy)
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	if (history_files_read(dir, ret, err))
+		return EXIT_REFUSED;
+	*ret_dir = take_pointer(copy);
+	return EXIT_DONE;
 }
 
 bool history_end_text(const struct history_files *f, char *text, size_t size)
@@ -78,9 +87,20 @@ void history_warn(const struct history_files *f)
 		fprintf(stderr, "detnatctl: warning: the history is damaged: %s\n", text);
 }
 
+static void describe_confirmation(const struct history_record *r, char *text, size_t size)
+{
+	char time[TIME_TEXT];
+
+	if (r->first == r->last)
+		snprintf(text, size, "line %" PRIu64 " was in force by %s", r->first, time_format(r->until, time));
+	else
+		snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " were in force by %s", r->first, r->last,
+			 time_format(r->until, time));
+}
+
 static void describe(const struct history_record *r, char *text, size_t size)
 {
-	char time[TIME_TEXT], addr[ADDR_TEXT];
+	char time[TIME_TEXT], after[TIME_TEXT], addr[ADDR_TEXT];
 
 	text[0] = '\0';
 	switch (r->event) {
@@ -120,8 +140,11 @@ static void describe(const struct history_record *r, char *text, size_t size)
 		else
 			snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " did not take place", r->first, r->last);
 		break;
+	case EVENT_CONFIRM:
+		describe_confirmation(r, text, size);
+		break;
 	case EVENT_CLOCK:
-		snprintf(text, size, "set back from %s", time_format(r->since, time));
+		snprintf(text, size, "set from %s to %s", time_format(r->since, time), time_format(r->after, after));
 		break;
 	default:
 		break;
@@ -222,8 +245,9 @@ static void list_line(struct writer *w, const struct widths *width, const char *
 
 static int list_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
+	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
-	int status = history_read_named(socket, args, &f, err);
+	int status = history_read_named(socket, args, &f, &dir, err);
 	const char *at, *newline;
 	struct widths width = { 0 };
 	uint64_t place = 0;
@@ -314,8 +338,9 @@ static void verify_text(struct writer *w, const struct history_files *f)
 
 static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
+	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
-	int status = history_read_named(socket, args, &f, err);
+	int status = history_read_named(socket, args, &f, &dir, err);
 	char text[128];
 
 	if (status)

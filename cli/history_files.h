@@ -7,10 +7,12 @@
 #include "proto/history_read.h"
 
 /*
- * Reads the history that the arguments name, or that of the agent at the socket, if one is named and an agent runs
- * there, or else the one in the usual place. Returns an exit status, with err set unless it is 0.
+ * Reads the history that the arguments name, or that of the agent at the socket (NULL: the usual one), or, with a
+ * warning, the one in the usual place if no agent answers there. Returns an exit status, with err set unless it is 0;
+ * the caller frees *ret_dir, its directory.
  */
-int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, struct error *err);
+int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, char **ret_dir,
+		       struct error *err);
 
 /* Warns on stderr about damage, if there is any; the answers are still worth showing. */
 void history_warn(const struct history_files *f);

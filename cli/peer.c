@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Gateways that sessions are copied to and from. */
+#include <string.h>
+
 #include "command.h"
 #include "json_get.h"
 
@@ -25,9 +27,33 @@ static const struct column peer_columns[] = {
 	{},
 };
 
+static void show_difference(struct writer *w, const char *at, const cJSON *d)
+{
+	const char *text = json_text(d, "text", NULL), *proto = json_text(d, "proto", NULL);
+
+	writer_line(w, "%s: %s %s%s%s to %s %s%s%s%s", at, json_text(d, "what", "-"), proto ? proto : "",
+		    proto ? " " : "", json_text(d, "in", "-"), json_text(d, "out", "-"), json_text(d, "reason", "-"),
+		    text ? ": " : "", text ? text : "", cJSON_IsTrue(json_get(d, "matters")) ? "" : " (may differ)");
+}
+
+/* Whether there is a line about a mapping already, which says as much. */
+static bool is_named(const cJSON *not_exchanged, const cJSON *d)
+{
+	const cJSON *m;
+
+	if (json_text(d, "text", NULL))
+		return false;
+	cJSON_ArrayForEach (m, not_exchanged) {
+		if (!strcmp(json_text(m, "in", ""), json_text(d, "in", "")) &&
+		    !strcmp(json_text(m, "out", ""), json_text(d, "out", "")))
+			return true;
+	}
+	return false;
+}
+
 static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const cJSON *peer, *m;
+	const cJSON *peer, *m, *d;
 
 	writer_table(w, peer_columns, "sessions are copied to and from no gateway", result);
 	cJSON_ArrayForEach (peer, result) {
@@ -38,6 +64,10 @@ static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 		cJSON_ArrayForEach (m, json_get(peer, "not_exchanged")) {
 			writer_line(w, "%s: not exchanged: %s to %s, which %s", at, json_text(m, "in", "-"),
 				    json_text(m, "out", "-"), json_text(m, "reason", "-"));
+		}
+		cJSON_ArrayForEach (d, json_get(peer, "differences")) {
+			if (!is_named(json_get(peer, "not_exchanged"), d))
+				show_difference(w, at, d);
 		}
 	}
 }

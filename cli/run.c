@@ -148,7 +148,7 @@ cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int 
 {
 	_cleanup_client_ struct client client = { .fd = -1 };
 	struct answer a = {};
-	int r = client_connect(socket, &client, err);
+	int r = client_connect(socket ? socket : DEFAULT_SOCKET, &client, err);
 
 	if (!r)
 		r = client_request(&client, verb, args, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "proto/history_who.h"
@@ -25,15 +26,8 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 /* A running agent confirms more often than this that the history goes on. */
 #define CURRENT_S 120
 
-struct holder {
-	uint32_t in_addr;
-	struct prefix in, out;
-	int64_t from, to;
-	const char *name; /* of the mapping; "": none */
-};
-
 /* "in_addr":…,"mapping":…,"from":…,"to":… */
-static void print_holder(FILE *out, const struct holder *h)
+static void print_holder(FILE *out, const struct who_holder *h)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
@@ -57,28 +51,30 @@ static void print_portmaps(FILE *out, const struct who_answer *a)
 	}
 }
 
-static struct holder holder_of(const struct who_answer *a)
+/* "also":{...},"holders":[...], with a comma before them, if there is more to say than the answer. */
+static void print_others(FILE *out, const struct who_answer *a)
 {
-	return (struct holder){ a->in_addr, a->in, a->out, a->from, a->to, a->name };
-}
-
-static struct holder other_of(const struct who_answer *a)
-{
-	return (struct holder){ a->other_addr, a->other_in, a->other_out, a->other_from, a->other_to, a->other_name };
+	if (a->other) {
+		fputs(",\"also\":{", out);
+		print_holder(out, a->other);
+		fputc('}', out);
+	}
+	if (!a->other && a->n_holders < 2)
+		return;
+	fputs(",\"holders\":[", out);
+	for (size_t i = 0; i < a->n_holders; i++) {
+		fputs(i ? ",{" : "{", out);
+		print_holder(out, &a->holders[i]);
+		fputc('}', out);
+	}
+	fputc(']', out);
 }
 
 static void print_answer(FILE *out, const struct who_answer *a)
 {
-	struct holder h = holder_of(a);
-
-	print_holder(out, &h);
+	print_holder(out, &a->best);
 	print_portmaps(out, a);
-	if (!a->ambiguous)
-		return;
-	h = other_of(a);
-	fputs(",\"also\":{", out);
-	print_holder(out, &h);
-	fputc('}', out);
+	print_others(out, a);
 }
 
 static const char *time_or(int64_t t, const char *open, char text[static TIME_TEXT])
@@ -86,7 +82,33 @@ static const char *time_or(int64_t t, const char *open, char text[static TIME_TE
 	return t == TIME_OPEN ? open : time_format(t, text);
 }
 
-static void show_json(struct writer *w, const struct who_answer *a, int64_t known_until)
+/* What is read. */
+struct source {
+	struct who *who;
+	const char *dir;
+	int64_t until; /* known until then; TIME_NONE: empty */
+};
+
+/* ,"state_dir":…,"read_until":… */
+static void print_source(FILE *out, const struct source *s)
+{
+	_cleanup_json_ cJSON *dir = cJSON_CreateString(s->dir);
+	char *quoted = dir ? cJSON_PrintUnformatted(dir) : NULL;
+	char until[TIME_TEXT + 2];
+
+	fprintf(out, ",\"state_dir\":%s,\"read_until\":%s", quoted ? quoted : "null",
+		s->until == TIME_NONE ? "null" : time_or_null(s->until, until));
+	cJSON_free(quoted);
+}
+
+static const char *reason(enum who_result result)
+{
+	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
+}
+
+/* known_until: TIME_NONE where it need not be told. */
+static void show_json(struct writer *w, enum who_result result, const struct who_answer *a, int64_t known_until,
+		      const struct source *source)
 {
 	_cleanup_free_ char *text = NULL;
 	char until[TIME_TEXT + 2];
@@ -96,50 +118,70 @@ static void show_json(struct writer *w, const struct who_answer *a, int64_t know
 	if (!memory)
 		return;
 	fputc('{', memory);
-	print_answer(memory, a);
+	if (result == WHO_FOUND)
+		print_answer(memory, a);
+	else
+		fprintf(memory, "\"in_addr\":null,\"reason\":\"%s\"", reason(result));
+	if (result != WHO_FOUND)
+		print_others(memory, a);
 	if (known_until != TIME_NONE)
 		fprintf(memory, ",\"known_until\":%s", time_or_null(known_until, until));
+	print_source(memory, source);
 	fputc('}', memory);
 	if (!fclose(memory))
 		writer_json(w, text, size);
 }
 
-static void show_text(struct writer *w, const struct who_answer *a, int64_t known_until)
+static void show_others(struct writer *w, const struct who_answer *a, bool found)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
-	writer_line(w, "Inside address: %s", addr_format(a->in_addr, addr));
-	writer_line(w, "Mapping:        %s to %s%s%s", prefix_format(a->in.base, a->in.plen, in),
-		    prefix_format(a->out.base, a->out.plen, out), *a->name ? ", " : "", a->name);
-	writer_line(w, "From:           %s", time_format(a->from, from));
-	writer_line(w, "To:             %s", time_or(a->to, "still", to));
+	for (size_t i = 0; a->other && i < a->n_holders; i++) {
+		const struct who_holder *h = &a->holders[i];
+
+		if (found && h->in_addr == a->best.in_addr)
+			continue;
+		writer_line(w,
+			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
+			    "confirmed, or before the clock was set",
+			    addr_format(h->in_addr, addr), prefix_format(h->in.base, h->in.plen, in),
+			    prefix_format(h->out.base, h->out.plen, out), time_format(h->from, from),
+			    time_or(h->to, "now", to));
+	}
+}
+
+static void show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct source *source)
+{
+	const struct who_holder *h = &a->best;
+	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	writer_line(w, "Inside address: %s", addr_format(h->in_addr, addr));
+	writer_line(w, "Mapping:        %s to %s%s%s", prefix_format(h->in.base, h->in.plen, in),
+		    prefix_format(h->out.base, h->out.plen, out), *h->name ? ", " : "", h->name);
+	writer_line(w, "From:           %s", time_format(h->from, from));
+	writer_line(w, "To:             %s", time_or(h->to, "still", to));
 	for (unsigned i = 0; i < a->n_portmaps; i++)
 		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
 			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);
 	if (known_until != TIME_NONE)
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
-	if (!a->ambiguous)
-		return;
-	writer_line(w,
-		    "But also:       %s, %s to %s, from %s to %s: in the same second, or before the clock was set back",
-		    addr_format(a->other_addr, addr), prefix_format(a->other_in.base, a->other_in.plen, in),
-		    prefix_format(a->other_out.base, a->other_out.plen, out), time_format(a->other_from, from),
-		    time_or(a->other_to, "now", to));
+	show_others(w, a, true);
+	writer_line(w, "History:        %s, read until %s", source->dir, time_format(source->until, to));
 }
 
-/* If no subscriber held it at that time, adds the one that held it for part of that second. */
+/* If no subscriber held it at the end of that second, adds one that may have held it in the second. */
 static void add_other(const struct who_answer *a, struct error *why)
 {
 	size_t n = strlen(why->text);
 	char addr[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
-	if (a->ambiguous)
-		snprintf(why->text + n, sizeof(why->text) - n, "; but %s held it from %s until within the second %s",
-			 addr_format(a->other_addr, addr), time_format(a->other_from, from),
-			 time_or(a->other_to, "now", to));
+	if (a->other)
+		snprintf(why->text + n, sizeof(why->text) - n, "; but also %s may have held it then, from %s to %s",
+			 addr_format(a->other->in_addr, addr), time_format(a->other->from, from),
+			 time_or(a->other->to, "now", to));
 }
 
-static int ask_one(const struct who *who, const char *endpoint_text, int64_t t, int64_t known_until, struct writer *w,
+static int ask_one(const struct source *source, const char *endpoint_text, int64_t t, struct writer *w,
 		   struct error *err)
 {
 	struct endpoint out = { 0 };
@@ -147,15 +189,18 @@ static int ask_one(const struct who *who, const char *endpoint_text, int64_t t, 
 	struct error why = { 0 };
 	char when[TIME_TEXT];
 	enum who_result result;
+	int64_t known_until = source->until;
 
 	endpoint_parse(endpoint_text, &out);
-	result = who_ask(who, out, t, &a, &why);
-	if (a.to != TIME_OPEN || t - CURRENT_S <= known_until)
+	result = who_ask(source->who, out, t, &a, &why);
+	if (result != WHO_FOUND || a.best.to != TIME_OPEN || t - CURRENT_S <= known_until)
 		known_until = TIME_NONE;
-	if (result == WHO_FOUND && w->json)
-		show_json(w, &a, known_until);
+	if (w->json && (result == WHO_FOUND || a.other))
+		show_json(w, result, &a, known_until, source);
 	else if (result == WHO_FOUND)
-		show_text(w, &a, known_until);
+		show_text(w, &a, known_until, source);
+	else
+		show_others(w, &a, false);
 	if (result == WHO_FOUND)
 		return EXIT_DONE;
 	add_other(&a, &why);
@@ -190,7 +235,7 @@ static bool read_question(char *text, size_t size, struct question *ret)
 }
 
 static void row_json(FILE *out, const struct question *q, enum who_result result, const struct who_answer *a,
-		     const struct error *why)
+		     const struct error *why, const struct source *source)
 {
 	char addr[ADDR_TEXT], when[TIME_TEXT];
 
@@ -199,8 +244,10 @@ static void row_json(FILE *out, const struct question *q, enum who_result result
 	if (result == WHO_FOUND)
 		print_answer(out, a);
 	else
-		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"",
-			result == WHO_NOBODY ? "no-subscriber" : "no-record", why->text);
+		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"", reason(result), why->text);
+	if (result != WHO_FOUND)
+		print_others(out, a);
+	print_source(out, source);
 	fputc('}', out);
 }
 
@@ -209,21 +256,30 @@ static void row_json(FILE *out, const struct question *q, enum who_result result
 static void row_text(struct writer *w, const struct question *q, enum who_result result, const struct who_answer *a,
 		     const struct error *why)
 {
+	const struct who_holder *h = &a->best;
 	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
-	char from[TIME_TEXT], to[TIME_TEXT], also[ADDR_TEXT + 16] = "";
+	char from[TIME_TEXT], to[TIME_TEXT];
+	_cleanup_free_ char *also = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&also, &size);
 
+	if (!memory)
+		return;
+	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
+		if (result != WHO_FOUND || a->holders[i].in_addr != h->in_addr)
+			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
+	fputs(a->other ? ")" : "", memory);
+	fclose(memory);
 	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
 	time_format(q->t, when);
-	if (result != WHO_FOUND) {
-		writer_line(w, ROW "%s: %s", when, endpoint, "-", result == WHO_NOBODY ? "no subscriber" : "no record",
-			    why->text);
-		return;
-	}
-	if (a->ambiguous)
-		snprintf(also, sizeof(also), " (also %s)", addr_format(a->other_addr, addr));
-	writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s", when, endpoint, addr_format(a->in_addr, addr),
-		    time_format(a->from, from), time_or(a->to, "still", to), prefix_format(a->in.base, a->in.plen, in),
-		    prefix_format(a->out.base, a->out.plen, out), *a->name ? ", " : "", a->name, also);
+	if (result != WHO_FOUND)
+		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
+			    result == WHO_NOBODY ? "no subscriber" : "no record", why->text, also ? also : "");
+	else
+		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
+			    time_format(h->from, from), time_or(h->to, "still", to),
+			    prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out),
+			    *h->name ? ", " : "", h->name, also ? also : "");
 }
 
 static void row_malformed(struct writer *w, uint64_t line)
@@ -240,36 +296,38 @@ static void row_malformed(struct writer *w, uint64_t line)
 }
 
 /* Answers one line of input. Returns an exit status. */
-static int answer_line(const struct who *who, char *text, size_t size, uint64_t line, struct writer *w)
+static int answer_line(const struct source *source, char *text, size_t size, uint64_t line, struct writer *w)
 {
 	struct question q = { .line = line };
 	struct who_answer a;
 	struct error why = { 0 };
-	char buffer[1024];
 	enum who_result result;
 
 	if (!read_question(text, size, &q)) {
 		row_malformed(w, line);
 		return EXIT_USAGE;
 	}
-	result = who_ask(who, q.out, q.t, &a, &why);
-	if (result != WHO_FOUND)
-		add_other(&a, &why);
+	result = who_ask(source->who, q.out, q.t, &a, &why);
 	if (w->json) {
-		FILE *memory = fmemopen(buffer, sizeof(buffer), "w");
+		_cleanup_free_ char *row = NULL;
+		size_t room;
+		FILE *memory = open_memstream(&row, &room);
 
 		if (!memory)
 			return EXIT_REFUSED;
-		row_json(memory, &q, result, &a, &why);
-		fclose(memory);
-		writer_stream_row(w, NULL, buffer, NULL);
+		if (result != WHO_FOUND)
+			add_other(&a, &why);
+		row_json(memory, &q, result, &a, &why, source);
+		if (fclose(memory))
+			return EXIT_REFUSED;
+		writer_stream_row(w, NULL, row, NULL);
 	} else {
 		row_text(w, &q, result, &a, &why);
 	}
 	return result == WHO_FOUND ? EXIT_DONE : EXIT_REFUSED;
 }
 
-static int ask_many(const struct who *who, struct writer *w, struct error *err)
+static int ask_many(const struct source *source, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	uint64_t line = 0, malformed = 0, unanswered = 0;
@@ -286,7 +344,7 @@ static int ask_many(const struct who *who, struct writer *w, struct error *err)
 		line++;
 		if (text[strspn(text, " \t\r\n")] == '\0' && strlen(text) == (size_t)size)
 			continue;
-		status = answer_line(who, text, (size_t)size, line, w);
+		status = answer_line(source, text, (size_t)size, line, w);
 		malformed += status == EXIT_USAGE;
 		unanswered += status == EXIT_REFUSED;
 		if (line % ROWS_A_LOOK == 0 && (w->failed || ferror(w->out)))
@@ -303,18 +361,16 @@ static int ask_many(const struct who *who, struct writer *w, struct error *err)
 }
 
 /* endpoint is NULL if the questions are on standard input. */
-static int answer(const struct history_files *f, const char *endpoint, int64_t t, struct writer *w, struct error *err)
+static int answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, struct writer *w,
+		  struct error *err)
 {
-	struct who *who;
+	struct source source = { .dir = dir, .until = history_files_known_until(f) };
 	int status;
 
-	if (who_new(&f->index, &who))
+	if (who_new(&f->index, &source.who))
 		return error_set(err, EXIT_REFUSED, "out of memory");
-	if (endpoint)
-		status = ask_one(who, endpoint, t, history_files_known_until(f), w, err);
-	else
-		status = ask_many(who, w, err);
-	who_free(who);
+	status = endpoint ? ask_one(&source, endpoint, t, w, err) : ask_many(&source, w, err);
+	who_free(source.who);
 	return status;
 }
 
@@ -323,6 +379,7 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	const char *endpoint = json_text(args, "endpoint", NULL);
 	const char *at = json_text(args, "at", NULL);
 	bool many = !strcmp(endpoint, "-");
+	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
 	int64_t t = time(NULL);
 	int status;
@@ -331,11 +388,11 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
 	if (at)
 		time_parse(at, &t);
-	status = history_read_named(socket, args, &f, err);
+	status = history_read_named(socket, args, &f, &dir, err);
 	if (status)
 		return status;
 	history_warn(&f);
-	status = answer(&f, many ? NULL : endpoint, t, w, err);
+	status = answer(&f, dir, many ? NULL : endpoint, t, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -56,13 +56,6 @@ static void undo_additions(struct plan *p)
 	}
 }
 
-/* Tells the history that the tables change now. */
-static void confirm(const struct plan *p)
-{
-	if (p->record == RECORD_ENDED && !p->record_r)
-		history_queue_confirm(p->context->history);
-}
-
 /*
  * When one mapping replaces another that does not drain, its addresses belong to no mapping for a moment, and packets
  * would pass untranslated. The guard drops them meanwhile.
@@ -103,7 +96,6 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 		*ret_loaded = !r;
 	}
 	if (!r && !p->n_del) {
-		confirm(p);
 		r = commit_additions(p, err);
 		if (!r)
 			r = portmap_changes_make(&p->portmaps, context->portmaps, err);
@@ -163,7 +155,6 @@ static void settle_for_less(struct plan *p)
 		free(p->json);
 		p->json = json;
 	}
-	history_queue_reconcile(p->context->history);
 }
 
 /* Deletes a mapping, or has it drain. A no-op where it drains already. */
@@ -189,10 +180,8 @@ static int commit_mappings(struct plan *p, struct error *err)
 
 	if (p->has_timed)
 		mappings_time_drain(context->mappings, p->timed.in, p->timed.number, p->options.drain);
-	if (p->n_del) {
-		confirm(p);
+	if (p->n_del)
 		portmap_changes_remove(&p->portmaps, context->portmaps);
-	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].replaced)
 			commit_deletion(p, &p->del[i]);
@@ -212,12 +201,19 @@ static int commit_mappings(struct plan *p, struct error *err)
 	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(context->mappings, &p->update[i].spec);
-	if (p->record_r)
-		history_queue_assume(context->history);
-	/* Drains of addresses that their mapping has again have ended without a record. */
-	else if ((p->drained.n || p->drains) && (p->n_add || p->n_del || p->n_end))
-		history_queue_reconcile(context->history);
 	return r;
+}
+
+/* Tells the history what the tables have become, once nothing of the change is to come. */
+static void tell_history(const struct plan *p, int r)
+{
+	if (p->record_r)
+		history_queue_assume(p->context->history);
+	/* Drains of addresses that their mapping has again have ended without a record. */
+	else if (r || ((p->drained.n || p->drains) && (p->n_add || p->n_del || p->n_end)))
+		history_queue_reconcile(p->context->history);
+	else if (p->record == RECORD_ENDED)
+		history_queue_confirm(p->context->history);
 }
 
 /* Without a listener, do not walk the sessions that end with their mapping; there may be millions. */
@@ -264,6 +260,7 @@ int plan_commit(struct plan *p, struct error *err)
 	}
 	r = commit_mappings(p, err);
 	p->committed = true;
+	tell_history(p, r);
 	guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);
 	/* Told by the new settings: a mapping that comes with `syslog` is reported there. */

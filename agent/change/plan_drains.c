@@ -160,7 +160,7 @@ static int refuse_overlap(const struct plan *p, struct prefix out, const struct 
 /* What an earlier agent has left, by the history's times. A clock that was set back makes no rest longer. */
 static struct config_rest rest_of(const struct history_rest *r)
 {
-	int64_t left = r->ended + CONFIG_REST_S - history_clock();
+	int64_t left = r->ended + CONFIG_REST_S - history_now();
 	uint64_t left_s = left < 0 ? 0 : left > CONFIG_REST_S ? CONFIG_REST_S : (uint64_t)left;
 
 	return (struct config_rest){ r->in, r->out, monotonic_us() + left_s * 1000000 };

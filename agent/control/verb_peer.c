@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* peer list, peer resync. */
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "control/handlers.h"
 #include "control/peer_json.h"
@@ -30,6 +31,35 @@ static void add_differences(cJSON *json, const struct replication *x, unsigned n
 	}
 }
 
+static cJSON *rule_difference(const struct copying_rule_difference *d)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "what", d->portmap ? "portmap" : "mapping");
+	if (d->portmap) {
+		cJSON_AddStringToObject(object, "proto", d->proto == IPPROTO_TCP ? "tcp" : "udp");
+		json_add_endpoint(object, "in", d->in_at);
+		json_add_endpoint(object, "out", d->out_at);
+	} else {
+		json_add_prefix(object, "in", d->in);
+		json_add_prefix(object, "out", d->out);
+	}
+	cJSON_AddStringToObject(object, "reason", reasons[d->why]);
+	json_add_text(object, "text", *d->text ? d->text : NULL);
+	cJSON_AddBoolToObject(object, "matters", d->matters);
+	return object;
+}
+
+static void add_rule_differences(cJSON *json, const struct copying_differences *all)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "differences");
+
+	for (uint32_t i = 0; i < all->n; i++)
+		cJSON_AddItemToArray(list, rule_difference(&all->item[i]));
+	json_add_u64(json, "differ", all->n_matter);
+	json_add_u64(json, "differ_noted", all->n_noted);
+}
+
 static cJSON *peer_json(const struct replication *x, unsigned n)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -51,6 +81,7 @@ static cJSON *peer_json(const struct replication *x, unsigned n)
 	json_add_u64(json, "overruns", f.overruns);
 	cJSON_AddStringToObject(json, "mapping_digest", digest);
 	add_differences(json, x, n);
+	add_rule_differences(json, replication_differences(x, n));
 	return json;
 }
 

@@ -8,27 +8,23 @@
 #include "history/history_private.h"
 #include "history/pin.h"
 
-static int64_t real_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec;
-}
-
-int64_t (*history_clock)(void) = real_clock;
-
 void history_mark(struct history *h)
 {
-	h->head_r = history_file_mark(&h->file, h->latest);
+	struct clock_reading last = clock_watch_last(&h->watch);
+
+	h->head_r = history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns);
 	if (h->pin >= 0 && h->file.index.number)
 		history_pin_write(h->pin, h->file.index.number, h->file.index.hash);
 }
 
 /* Records and mappings without a time get the current one. */
-static void set_time(struct history_record *r, int64_t now)
+static void set_time(struct history_record *r, int64_t now_ns)
 {
+	int64_t now = clock_second(now_ns);
+
 	r->time = now;
+	if (r->event == EVENT_UNDO)
+		r->until = clock_second(now_ns + HISTORY_UNDER_WAY_NS);
 	if (r->mapping.from == TIME_NONE)
 		r->mapping.from = now;
 	if (r->portmap.from == TIME_NONE)
@@ -46,46 +42,112 @@ static void set_time(struct history_record *r, int64_t now)
 			r->mappings[i].from = now;
 }
 
-int history_append(struct history *h, struct history_record *records, size_t n, struct error *err)
+/* Records of what has become of the clock; those of the steps taken come first. Returns how many. */
+static size_t clock_records(const struct history *h, const struct clock_step *steps, unsigned n_steps, int64_t now,
+			    struct history_record ret[static CLOCK_STEPS + 1])
 {
-	return history_append_at(h, history_clock(), records, n, err);
+	size_t n = 0;
+
+	if (!h->file.index.number)
+		return 0;
+	for (unsigned i = 0; i < n_steps; i++) {
+		log_warning("mapping history: the clock was set by %" PRId64 " s", steps[i].after - steps[i].before);
+		ret[n++] = (struct history_record){ .event = EVENT_CLOCK,
+						    .time = steps[i].noticed,
+						    .since = steps[i].before,
+						    .after = steps[i].after };
+	}
+	/* It is behind the end of the file, or was set back by less than the watch notices. */
+	if (now < (n ? ret[n - 1].time : h->latest)) {
+		log_warning("mapping history: the clock was set back by %" PRId64 " s", h->latest - now);
+		ret[n++] = (struct history_record){
+			.event = EVENT_CLOCK, .time = now, .since = h->latest + h->later, .after = now
+		};
+	}
+	return n;
 }
 
-int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err)
+/* What only says more of lines that are on the disk need not be there at once. */
+static bool may_come_later(const struct history_record *records, size_t n)
 {
-	struct history_index *x = &h->file.index;
-	size_t n_damages = x->n_damages;
-	struct history_record *all = records;
-	_cleanup_free_ struct history_record *more = NULL;
-	bool back = x->number && now < h->latest;
+	return n == 1 && records[0].event == EVENT_CONFIRM;
+}
+
+/* Returns whether they are on the disk, or -errno with err. */
+static int append(struct history *h, struct history_record *all, size_t n_clock, struct history_record *records,
+		  size_t n, struct error *err)
+{
+	bool sync = n_clock || !may_come_later(records, n);
 	int r;
 
-	if (back) {
-		more = calloc(n + 1, sizeof(*more));
-		if (!more)
-			return error_set(err, -ENOMEM, "out of memory");
-		more[0] = (struct history_record){ .event = EVENT_CLOCK, .since = h->latest };
-		if (n)
-			memcpy(more + 1, records, n * sizeof(*more));
-		all = more;
-		n++;
-		log_warning("mapping history: the clock was set back by %" PRId64 " s", h->latest - now);
-	}
-	for (size_t i = 0; i < n; i++)
-		set_time(&all[i], now);
-	r = history_file_append(&h->file, all, n, err);
+	if (n)
+		memcpy(all + n_clock, records, n * sizeof(*all));
+	r = history_file_append(&h->file, all, n_clock + n, sync, err);
 	if (r)
 		return r;
-	if (back && n > 1)
-		memcpy(records, more + 1, (n - 1) * sizeof(*records));
+	if (n)
+		memcpy(records, all + n_clock, n * sizeof(*records));
+	return sync;
+}
+
+int history_append(struct history *h, struct history_record *records, size_t n, struct error *err)
+{
+	struct history_index *x = &h->file.index;
+	size_t n_damages = x->n_damages, n_clock;
+	int64_t now_ns = clock_watch_look(&h->watch).real_ns, now = clock_second(now_ns);
+	struct clock_step steps[CLOCK_STEPS];
+	unsigned n_steps = clock_watch_take(&h->watch, steps);
+	_cleanup_free_ struct history_record *all = calloc(CLOCK_STEPS + 1 + n, sizeof(*all));
+	int r = all ? 0 : error_set(err, -ENOMEM, "out of memory");
+
+	if (!r) {
+		n_clock = clock_records(h, steps, n_steps, now, all);
+		if (!n_clock && !n)
+			return 0;
+		for (size_t i = 0; i < n; i++)
+			set_time(&records[i], now_ns);
+		r = append(h, all, n_clock, records, n, err);
+	}
+	if (r < 0) {
+		clock_watch_give_back(&h->watch, steps, n_steps);
+		return r;
+	}
 	h->latest = now;
-	history_mark(h);
+	h->later = 0;
+	if (r)
+		history_mark(h);
 	/* The log is often stored elsewhere, where the checksum reveals that the file was truncated. */
 	log_info("mapping history: line %" PRIu64 ", %s", x->number, x->hash);
 	if (x->n_damages != n_damages)
 		log_error("mapping history: line %" PRIu64 " %s", x->damages[n_damages].line,
 			  x->damages[n_damages].text);
 	return 0;
+}
+
+bool history_waits(const struct history *h)
+{
+	uint64_t first, last;
+
+	return history_index_waits(&h->file.index, &first, &last);
+}
+
+int history_write_confirm(struct history *h, struct error *err)
+{
+	struct clock_reading now = clock_watch_look(&h->watch);
+	struct history_record confirm = { .event = EVENT_CONFIRM };
+	int r;
+
+	/* By the clock as it is now: what it was set by since then is in the records before. */
+	confirm.until = clock_second(now.real_ns - (now.steady_ns - h->effect_ns) + HISTORY_UNDER_WAY_NS);
+	r = history_index_waits(&h->file.index, &confirm.first, &confirm.last) ? history_append(h, &confirm, 1, err)
+									       : 0;
+	h->owes_confirm = r != 0;
+	return r;
+}
+
+struct clock_watch *history_clock_watch(struct history *h)
+{
+	return &h->watch;
 }
 
 int history_new(const char *dir, int pin, struct history **ret, struct error *err)
@@ -102,6 +164,7 @@ int history_new(const char *dir, int pin, struct history **ret, struct error *er
 	h->pin = take_fd(own_pin);
 	history_file_init(&h->file);
 	h->latest = TIME_NONE;
+	clock_watch_init(&h->watch);
 	*ret = h;
 	return 0;
 }
@@ -114,6 +177,7 @@ int history_try_open(struct history *h, struct error *err)
 		return r;
 	h->opened = true;
 	h->latest = h->file.known_until;
+	h->later = HISTORY_TICK_S;
 	return 0;
 }
 
@@ -143,6 +207,5 @@ void history_close(struct history *h)
 	free(h->present);
 	history_portmaps_free(&h->portmaps);
 	free(h->drains);
-	free(h->change);
 	free(h);
 }

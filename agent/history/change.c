@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Changes of mappings: recorded before they take effect, recorded again if that takes long, and undone if they fail. */
+/* Changes of mappings: recorded before they take effect, confirmed after, and undone if they fail. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -7,59 +7,10 @@
 #include "base/log.h"
 #include "history/history_private.h"
 
-/* Keeps the records of a change for history_confirm(). */
-static int append_change(struct history *h, const struct history_record *records, size_t n, struct error *err)
+int history_confirm(struct history *h, int64_t steady_ns, struct error *err)
 {
-	struct history_record *copy = calloc(n, sizeof(*copy));
-	int r;
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "out of memory");
-	memcpy(copy, records, n * sizeof(*copy));
-	r = history_append(h, copy, n, err);
-	if (r) {
-		free(copy);
-		return r;
-	}
-	free(h->change);
-	h->change = copy;
-	h->n_change = n;
-	return 0;
-}
-
-int64_t history_change_time(const struct history *h)
-{
-	return h->n_change ? h->change[0].time : TIME_NONE;
-}
-
-int history_confirm(struct history *h, int64_t time, struct error *err)
-{
-	size_t n = h->n_change;
-	_cleanup_free_ struct history_record *again = calloc(n + 1, sizeof(*again));
-	int64_t late = n ? time - h->change[0].time : 0;
-
-	/* Only once: the next caller may not have changed any mapping. */
-	h->n_change = 0;
-	if (late < HISTORY_LATE_S)
-		return 0;
-	log_warning("mapping history: a change took effect %" PRId64 " s after its record; it is recorded again", late);
-	if (!again)
-		return error_set(err, -ENOMEM, "mapping history: out of memory");
-	memcpy(again + 1, h->change, n * sizeof(*again));
-	again[0] = (struct history_record){
-		.event = EVENT_UNDO,
-		.first = h->change[0].line,
-		.last = h->change[n - 1].line,
-	};
-	for (size_t i = 1; i <= n; i++)
-		if (again[i].event == EVENT_ADD)
-			again[i].mapping.from = TIME_NONE;
-		else if (again[i].event == EVENT_PORTMAP && !again[i].ends)
-			again[i].portmap.from = TIME_NONE;
-		else if (again[i].event == EVENT_RETIRE)
-			again[i].drain.from = TIME_NONE;
-	/* Another record may have been appended in the meantime. */
-	return history_append_at(h, time > h->latest ? time : h->latest, again, n + 1, err);
+	h->effect_ns = steady_ns;
+	return h->owes_start || h->owes_undo ? 0 : history_write_confirm(h, err);
 }
 
 /* Expects the tables to become what the history says. */
@@ -128,8 +79,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	}
 	n += history_drain_records(h, drains, &records[n]);
 	n += history_portmap_records(h, portmaps, &records[n]);
-	h->n_change = 0;
-	r = n ? append_change(h, records, n, err) : 0;
+	r = n ? history_append(h, records, n, err) : 0;
 	if (!r) {
 		expect_open(h);
 		history_portmaps_expect(h);
@@ -138,8 +88,10 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	return r;
 }
 
-int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, struct error *err)
+int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, int64_t steady_ns,
+		      struct error *err)
 {
+	h->effect_ns = steady_ns;
 	if (history_keep_present(h, present, n))
 		return error_set(err, -ENOMEM, "mapping history: no memory to undo a change");
 	h->owes_undo = true;

@@ -34,7 +34,7 @@ bool history_holds_drains(const struct history *h, const struct history_drain *p
 
 int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n)
 {
-	int64_t now = history_clock();
+	int64_t now = history_now();
 
 	return history_rests(&h->file.index, now - seconds, h->taken_over ? TIME_NONE : now, ret, ret_n);
 }

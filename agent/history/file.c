@@ -115,6 +115,7 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 	if (r)
 		return refuse(f, r, "", err);
 	f->known_until = history_files_known_until(&files);
+	f->was = files.end == END_AGREES ? files.head : (struct history_head){ 0 };
 	r = mend(f, &files, err);
 	if (!r)
 		tell_damage(f, &files);
@@ -194,7 +195,7 @@ static int write_all(int fd, const char *text, size_t size)
 			size -= (size_t)n;
 		}
 	}
-	return fsync(fd) ? -errno : 0;
+	return 0;
 }
 
 static int write_records(struct history_file *f, const struct history_record *records, size_t n, char **ret_text,
@@ -212,7 +213,7 @@ static int write_records(struct history_file *f, const struct history_record *re
 	return fclose(memory) && !r ? -ENOMEM : r;
 }
 
-int history_file_append(struct history_file *f, struct history_record *records, size_t n, struct error *err)
+int history_file_append(struct history_file *f, struct history_record *records, size_t n, bool sync, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -226,13 +227,24 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 	if (r)
 		return refuse(f, r, "", err);
 	r = write_all(f->fd, text, size);
+	if (!r && sync && fsync(f->fd))
+		r = -errno;
 	if (r) {
 		f->torn = ftruncate(f->fd, (off_t)f->size) != 0;
 		return refuse(f, r, "", err);
 	}
 	f->size += size;
+	f->unsynced = !sync;
 	r = history_index_feed_all(&f->index, text, size, NULL);
 	return r ? refuse(f, r, "", err) : 0;
+}
+
+int history_file_sync(struct history_file *f, struct error *err)
+{
+	if (f->unsynced && fsync(f->fd))
+		return refuse(f, -errno, "", err);
+	f->unsynced = false;
+	return 0;
 }
 
 int history_file_probe(struct history_file *f, struct error *err)
@@ -248,11 +260,14 @@ int history_file_probe(struct history_file *f, struct error *err)
 	return 0;
 }
 
-int history_file_mark(struct history_file *f, int64_t time)
+int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns)
 {
-	char text[256], when[TIME_TEXT];
-	int length = snprintf(text, sizeof(text), "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\"}\n",
-			      f->index.number, time_format(time, when), f->index.hash);
+	char text[320], when[TIME_TEXT];
+	int length = snprintf(text, sizeof(text),
+			      "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
+			      ",\"boot_ms\":%" PRId64 "}\n",
+			      f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
+			      steady_ns / 1000000);
 
 	if (pwrite(f->head, text, (size_t)length, 0) != length || ftruncate(f->head, length))
 		return errno ? -errno : -EIO;

@@ -17,8 +17,11 @@ struct history_file {
 	int head;
 	uint64_t size; /* octets of complete records */
 	bool torn;     /* octets of a failed append may follow */
+	bool unsynced; /* the last records may not be on the disk yet */
 	struct history_index index;
-	int64_t known_until; /* as of opening, see history_files_known_until() */
+	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
+	int64_t known_until;
+	struct history_head was;
 };
 
 /*
@@ -35,12 +38,17 @@ void history_file_init(struct history_file *f);
 int history_file_probe(struct history_file *f, struct error *err);
 
 /*
- * Appends all records or none, on the disk when it returns, and sets their line numbers. 0 or -errno with err, also if
- * another program has changed, moved or removed the file.
+ * Appends all records or none, with `sync` on the disk when it returns, and sets their line numbers. 0 or -errno with
+ * err, also if another program has changed, moved or removed the file.
  */
-int history_file_append(struct history_file *f, struct history_record *records, size_t n, struct error *err);
+int history_file_append(struct history_file *f, struct history_record *records, size_t n, bool sync, struct error *err);
 
-/* Stores the end of the history and that time in HISTORY_HEAD_FILE. 0 or -errno. */
-int history_file_mark(struct history_file *f, int64_t time);
+/* Waits until all records are on the disk. 0 or -errno with err. */
+int history_file_sync(struct history_file *f, struct error *err);
+
+/*
+ * Stores the end of the history, that time, and what the clocks read together, in HISTORY_HEAD_FILE. 0 or -errno.
+ */
+int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns);
 
 #endif

@@ -12,24 +12,23 @@ static bool on_earlier_day(int64_t then, int64_t now)
 	return then == TIME_NONE || then / DAY_S < now / DAY_S;
 }
 
-/* The clock was set back: recorded at once, while the time that it had reached is known. */
-static int write_clock(struct history *h, struct error *err)
-{
-	return history_append(h, NULL, 0, err);
-}
-
 int history_tick(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	int64_t now = history_clock();
 	int r = history_settle(h, err);
+	int64_t now;
 
-	if (!r && now < h->latest)
-		r = write_clock(h, err);
-	if (!r && on_earlier_day(x->listed_time, now) && history_agrees(h))
+	/* Records that the clock was set, if it was. */
+	if (!r)
+		r = history_append(h, NULL, 0, err);
+	now = clock_second(clock_watch_last(&h->watch).real_ns);
+	/* A list of what is about to change would make that final. */
+	if (!r && on_earlier_day(x->listed_time, now) && history_agrees(h) && !history_waits(h))
 		r = history_write_list(h, EVENT_DAILY, TIME_NONE, err);
 	if (!r)
 		r = history_file_probe(&h->file, err);
+	if (!r)
+		r = history_file_sync(&h->file, err);
 	if (r)
 		return r;
 	h->latest = now > h->latest ? now : h->latest;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The mapping history as the agent writes it (RFC 7422): a log with one record per change of a mapping, written before
- * the change takes effect, and one per day with all mappings. A change that cannot be recorded is refused.
+ * the change takes effect, one that confirms it after that, and one per day with all mappings. A change that cannot be
+ * recorded is refused.
  *
  * The datapath outlives the agent, and the history outlives the datapath, so a start compares the two. If the datapath
  * is still there and its pinned map names the last line of the history, no mapping has changed in between; at most, the
@@ -11,19 +12,17 @@
 #ifndef DETNAT_HISTORY_H
 #define DETNAT_HISTORY_H
 
+#include "history/clock_watch.h"
 #include "proto/history_record.h"
 #include "proto/history_rests.h"
 
 struct history;
 
-/* Returns seconds since 1970 UTC; tests replace it. */
-extern int64_t (*history_clock)(void);
-
 /* Interval at which history_tick() must be called. */
 #define HISTORY_TICK_S 60
 
-/* A change that takes effect this many seconds after its record is recorded again. */
-#define HISTORY_LATE_S 2
+/* Packets that are in the kernel when the tables change have left it this much later. */
+#define HISTORY_UNDER_WAY_NS (100 * 1000000LL)
 
 /*
  * Makes the history of a state directory without opening it; functions that write open it first. pin: from
@@ -94,20 +93,24 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		   const struct history_drain_change *drains, struct error *err);
 
 /*
- * Notes that the tables changed at that time. If that was long after history_change(), because the disk or the
- * interfaces were slow, the change is recorded again with this time and the earlier record is undone. Does nothing
- * without a change since the last call. 0, or -errno with err if the change keeps the earlier time.
+ * Records that the last change has taken effect, at that time of the steady clock or before. Does nothing if no change
+ * waits for that. 0, or -errno with err; the next record then comes after it.
  */
-int history_confirm(struct history *h, int64_t time, struct error *err);
+int history_confirm(struct history *h, int64_t steady_ns, struct error *err);
 
-/* Time of the last change that can still be confirmed, or TIME_NONE. */
-int64_t history_change_time(const struct history *h);
+/* Whether a change was recorded, and neither confirmed nor undone. */
+bool history_waits(const struct history *h);
+
+/* The clock, to be looked at from time to time by another thread; lives as long as the history. */
+struct clock_watch *history_clock_watch(struct history *h);
 
 /*
- * A change failed and these mappings are in the tables now: undoes the records of what did not take effect. If that
- * cannot be written, returns -errno with err and retries before the next record.
+ * A change failed, or took effect in part, and these mappings are in the tables since that time of the steady clock:
+ * undoes the records of what did not take effect, and confirms the others. If that cannot be written, returns -errno
+ * with err and retries before the next record.
  */
-int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, struct error *err);
+int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, int64_t steady_ns,
+		      struct error *err);
 
 /*
  * Whether the history agrees that these are the mappings. True also if it cannot be written, which is reported
@@ -118,8 +121,8 @@ bool history_holds_portmaps(const struct history *h, const struct history_portma
 bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n);
 
 /*
- * Stores that the agent is running, records all mappings if the last such record is of another day (UTC), and checks
- * that there is room for a change. 0, or -errno with err if no change can be recorded.
+ * Stores that the agent is running, records that the clock was set, and all mappings if the last such record is of
+ * another day (UTC), and checks that there is room for a change. 0, or -errno with err if no change can be recorded.
  */
 int history_tick(struct history *h, struct error *err);
 

@@ -15,28 +15,30 @@ struct history {
 	bool opened;
 	int pin;
 	int64_t latest; /* latest time seen: of the clock, or of the end of the file */
+	int64_t later;	/* by so much it may have been later yet */
+	struct clock_watch watch;
 	/* The mappings in the tables as last reported, and the records that are owed. */
 	struct history_mapping *present;
 	size_t n_present;
 	struct history_portmaps portmaps; /* the same of portmaps */
 	struct history_drain *drains;	  /* and of drains */
 	size_t n_drains;
-	struct history_record *change; /* the last one, for history_confirm() */
-	size_t n_change;
 	bool taken_over;
 	bool owes_start;
 	bool owes_undo;
-	int head_r; /* of the last write of HISTORY_HEAD_FILE */
+	bool owes_confirm;
+	int64_t effect_ns; /* when the tables were as the records say, by the steady clock */
+	int head_r;	   /* of the last write of HISTORY_HEAD_FILE */
 };
 
 /*
- * Appends records with the current time, which is also that of mappings without one, and sets their line and time. If
- * the clock was set back, a record of that comes first. 0, or -errno with err and nothing written.
+ * Appends records with the time before they are written, which is also that of mappings without one, and sets their
+ * line and time. If the clock was set, records of that come first. 0, or -errno with err and nothing written.
  */
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
 
-/* The same with a given time. */
-int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err);
+/* Writes what history_confirm() could not, if anything. 0 or -errno with err. */
+int history_write_confirm(struct history *h, struct error *err);
 
 /* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
 void history_mark(struct history *h);

@@ -36,7 +36,7 @@ static int take_all(struct history_portmaps *p, const struct history_portmap *li
 
 	history_portmaps_free(p);
 	for (size_t i = 0; i < n && !r; i++)
-		r = history_portmaps_take(p, &list[i], TIME_OPEN, 0);
+		r = history_portmaps_take(p, &list[i], false, 0, (struct history_at){ 0 });
 	return r;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #include "base/background.h"
 #include "base/log.h"
@@ -28,7 +29,8 @@ struct job {
 	size_t n_del, n_add;
 	struct history_portmap_change portmaps; /* add: as above */
 	struct history_drain_change drains;	/* begin: as above */
-	int64_t time;				/* of JOB_CONFIRM and JOB_ASSUME */
+	int64_t time;				/* of JOB_ASSUME */
+	int64_t steady_ns;			/* of JOB_CONFIRM and JOB_RECONCILE: the tables are so since then */
 	history_done done;
 	void *arg;
 	bool forgotten;
@@ -43,11 +45,14 @@ struct history_queue {
 	struct background background;
 	int wake; /* eventfd: the thread has finished a job */
 	struct event *woken;
+	int set; /* timerfd: the clock was set */
+	struct event *was_set;
 	struct job *first; /* the running job, if any */
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
-	int64_t change_time; /* of the last change written */
+	bool waits;	 /* a change was written and is not confirmed */
+	int64_t began_s; /* when the last change was queued */
 	struct history_rest *rests;
 	size_t n_rests;
 	/* The end of the history after the last job. */
@@ -66,12 +71,12 @@ static void run(void *arg)
 		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->drains, &j->err);
 		break;
 	case JOB_CONFIRM:
-		j->r = history_confirm(h, j->time, &j->err);
+		j->r = history_confirm(h, j->steady_ns, &j->err);
 		break;
 	case JOB_RECONCILE:
 		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
 		history_drains_present(h, j->drains.begin, j->drains.n_begin);
-		j->r = history_reconcile(h, j->add, j->n_add, &j->err);
+		j->r = history_reconcile(h, j->add, j->n_add, j->steady_ns, &j->err);
 		break;
 	case JOB_ASSUME:
 		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
@@ -113,7 +118,7 @@ static void free_job(struct job *j)
 static void take_end(struct history_queue *q)
 {
 	q->line = history_end(q->history, q->hash);
-	q->change_time = history_change_time(q->history);
+	q->waits = history_waits(q->history);
 }
 
 static void tell(const struct job *j)
@@ -123,6 +128,8 @@ static void tell(const struct job *j)
 	else if (j->kind != JOB_ASSUME)
 		trouble_clear(TROUBLE_HISTORY);
 }
+
+static void submit_tables(struct history_queue *q, enum job_kind kind, bool at_once);
 
 /* Takes the finished first job off the queue. */
 static void end_first(struct history_queue *q)
@@ -135,12 +142,45 @@ static void end_first(struct history_queue *q)
 	q->first = j->next;
 	if (!q->first)
 		q->end = &q->first;
-	start_first(q);
+	/* Before the next change, which the tables do not have yet. */
 	if (j->forgotten && !j->r)
-		history_queue_reconcile(q);
-	else if (j->done)
+		submit_tables(q, JOB_RECONCILE, true);
+	if (!background_busy(&q->background))
+		start_first(q);
+	if (j->done)
 		j->done(j->arg, j->r, &j->err);
 	free_job(j);
+}
+
+static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns);
+
+/* A step of the clock is written down at once, though no change waits for that. */
+static void look_at_clock(struct history_queue *q)
+{
+	clock_watch_look(history_clock_watch(q->history));
+	if (!q->first && clock_watch_stepped(history_clock_watch(q->history)))
+		submit_simple(q, JOB_TICK, 0);
+}
+
+/* A timer that runs out in the year 2255, and is cancelled when the clock is set. */
+static int watch_clock(const struct history_queue *q)
+{
+	const struct itimerspec never = { .it_value = { .tv_sec = 9000000000 } };
+
+	return timerfd_settime(q->set, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) ? -errno : 0;
+}
+
+static void on_set(evutil_socket_t fd, short what, void *arg)
+{
+	struct history_queue *q = arg;
+	uint64_t count;
+
+	/* -ECANCELED; each second looks, too. */
+	if (read(fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
+		return;
+	look_at_clock(q);
+	if (watch_clock(q))
+		event_del(q->was_set);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -162,8 +202,8 @@ static struct history_mapping *copy(const struct history_mapping *list, size_t n
 	return to;
 }
 
-/* Takes ownership of the lists, which are NULL if memory ran out. */
-static int submit(struct history_queue *q, const struct job *model)
+/* Takes ownership of the lists, which are NULL if memory ran out. at_once: before all others, none of which runs. */
+static int submit(struct history_queue *q, const struct job *model, bool at_once)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
@@ -175,23 +215,28 @@ static int submit(struct history_queue *q, const struct job *model)
 	}
 	*j = *model;
 	j->queue = q;
-	*q->end = j;
-	q->end = &j->next;
+	if (at_once && q->first) {
+		j->next = q->first;
+		q->first = j;
+	} else {
+		*q->end = j;
+		q->end = &j->next;
+	}
 	if (q->first == j)
 		start_first(q);
 	return 0;
 }
 
-static int submit_simple(struct history_queue *q, enum job_kind kind, int64_t time)
+static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns)
 {
-	const struct job j = { .kind = kind, .time = time, .del = copy(NULL, 0), .add = copy(NULL, 0) };
+	const struct job j = { .kind = kind, .steady_ns = steady_ns, .del = copy(NULL, 0), .add = copy(NULL, 0) };
 
-	return submit(q, &j);
+	submit(q, &j, false);
 }
 
-static void submit_tables(struct history_queue *q, enum job_kind kind)
+static void submit_tables(struct history_queue *q, enum job_kind kind, bool at_once)
 {
-	struct job j = { .kind = kind, .time = history_clock() };
+	struct job j = { .kind = kind, .time = q->began_s, .steady_ns = history_clock().steady_ns };
 
 	if (!q->mappings)
 		return;
@@ -199,7 +244,7 @@ static void submit_tables(struct history_queue *q, enum job_kind kind)
 	j.add = history_tables(q->mappings, &j.n_add);
 	j.portmaps.add = history_portmap_tables(q->portmaps, &j.portmaps.n_add);
 	j.drains.begin = history_drain_tables(q->mappings, &j.drains.n_begin);
-	submit(q, &j);
+	submit(q, &j, at_once);
 }
 
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
@@ -222,7 +267,8 @@ int history_queue_change(struct history_queue *q, const struct history_mapping *
 		j.drains = *drains;
 		*drains = (struct history_drain_change){ 0 };
 	}
-	return submit(q, &j);
+	q->began_s = history_now();
+	return submit(q, &j, false);
 }
 
 void history_queue_forget(struct history_queue *q, const void *arg)
@@ -237,21 +283,19 @@ void history_queue_forget(struct history_queue *q, const void *arg)
 
 void history_queue_confirm(struct history_queue *q)
 {
-	int64_t now = history_clock();
-
-	if (q->change_time != TIME_NONE && now - q->change_time >= HISTORY_LATE_S)
-		submit_simple(q, JOB_CONFIRM, now);
-	q->change_time = TIME_NONE;
+	if (q->waits)
+		submit_simple(q, JOB_CONFIRM, history_clock().steady_ns);
+	q->waits = false;
 }
 
 void history_queue_reconcile(struct history_queue *q)
 {
-	submit_tables(q, JOB_RECONCILE);
+	submit_tables(q, JOB_RECONCILE, false);
 }
 
 void history_queue_assume(struct history_queue *q)
 {
-	submit_tables(q, JOB_ASSUME);
+	submit_tables(q, JOB_ASSUME, false);
 }
 
 /* Waits until the queue is empty; false if that takes too long. */
@@ -281,6 +325,7 @@ void history_queue_second(struct history_queue *q)
 	if (q->first && monotonic_us() - q->began_us > SLOW_US)
 		trouble_set(TROUBLE_HISTORY,
 			    "mapping history: the disk does not respond; changes of mappings wait for it");
+	look_at_clock(q);
 	if (++q->seconds < period || q->first)
 		return;
 	q->seconds = 0;
@@ -322,7 +367,10 @@ static void release(struct history_queue *q)
 {
 	if (q->woken)
 		event_free(q->woken);
+	if (q->was_set)
+		event_free(q->was_set);
 	close_fd(&q->wake);
+	close_fd(&q->set);
 	history_close(q->history);
 	free(q->rests);
 	free(q);
@@ -340,10 +388,12 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	q->mappings = m;
 	q->portmaps = p;
 	q->end = &q->first;
-	q->change_time = TIME_NONE;
+	q->began_s = history_now();
 	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	q->set = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	q->woken = q->wake < 0 ? NULL : event_new(base, q->wake, EV_READ | EV_PERSIST, on_wake, q);
-	if (!q->woken || event_add(q->woken, NULL))
+	q->was_set = q->set < 0 ? NULL : event_new(base, q->set, EV_READ | EV_PERSIST, on_set, q);
+	if (!q->woken || event_add(q->woken, NULL) || !q->was_set || event_add(q->was_set, NULL) || watch_clock(q))
 		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
 	else
 		r = history_new_tables(dir, d, m, p, &q->history, err);

@@ -39,7 +39,7 @@ int history_queue_change(struct history_queue *q, const struct history_mapping *
 /* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);
 
-/* history_confirm(): the tables change now, by the last change that was written. */
+/* history_confirm(): the tables have changed, as the last change that was written says. */
 void history_queue_confirm(struct history_queue *q);
 
 /* history_reconcile() with what is in the tables now. */
@@ -51,7 +51,10 @@ void history_queue_assume(struct history_queue *q);
 /* history_tick() for the start. Waits briefly, so that the record is normally written when this returns. */
 void history_queue_ready(struct history_queue *q);
 
-/* Must be called every second: runs history_tick() every HISTORY_TICK_S, or every second while there is trouble. */
+/*
+ * Must be called every second: looks at the clock, and runs history_tick() if that was set, every HISTORY_TICK_S, or
+ * every second while there is trouble.
+ */
 void history_queue_second(struct history_queue *q);
 
 /* The end of the history as history_end() returns it. */

@@ -136,16 +136,22 @@ static bool is_of_datapath(const struct history *h)
 	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_has_hash(h->file.fd, pin.hash);
 }
 
+static bool has_anything(const struct history *h)
+{
+	return h->n_present || h->portmaps.n_open || h->n_drains;
+}
+
 /* Time since which it is unknown what was mapped, or TIME_NONE. */
-static int64_t unknown_since(const struct history *h)
+static int64_t unknown_since(struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
 	/* Mappings that were added while no record could be written. */
 	if (!h->taken_over && h->n_present)
 		return x->number ? h->latest : h->present[0].from;
+	/* Of a datapath that was recorded elsewhere it is known from now on what is mapped. */
 	if (!x->number)
-		return TIME_NONE;
+		return has_anything(h) ? clock_second(clock_watch_last(&h->watch).real_ns) : TIME_NONE;
 	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost)
 		return TIME_NONE;
 	return h->latest;
@@ -214,9 +220,18 @@ static int align(struct history *h, struct error *err)
 
 static int write_start(struct history *h, struct error *err)
 {
+	const struct history_head *was = &h->file.was;
 	int64_t since;
 	int r = 0;
 
+	clock_watch_look(&h->watch);
+	/* The machine was not started anew since. */
+	if (h->taken_over && was->real_ms) {
+		const struct clock_reading before = { was->real_ms * 1000000, was->boot_ms * 1000000, 1000000 };
+
+		clock_watch_continue(&h->watch, before);
+		h->later = 0;
+	}
 	if (h->taken_over && !h->file.index.lost && is_of_datapath(h))
 		r = align(h, err);
 	if (r)
@@ -238,8 +253,9 @@ int history_settle(struct history *h, struct error *err)
 	if (!r && h->owes_undo) {
 		r = align(h, err);
 		h->owes_undo = r != 0;
+		h->owes_confirm |= !r;
 	}
-	return r;
+	return !r && h->owes_confirm ? history_write_confirm(h, err) : r;
 }
 
 int history_begin(struct history *h, bool taken_over, const struct history_mapping *present, size_t n)

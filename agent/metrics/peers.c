@@ -69,10 +69,11 @@ void metrics_peers(const struct replication *r, struct evbuffer *out)
 		snprintf(rows[k].label, LABEL_SIZE, "peer=\"%s:%u\"", addr_format(e->addr, addr), e->port);
 	}
 	metrics_family(out, "detnat_peer_up", "gauge",
-		       "Whether sessions are exchanged with a peer: it is synchronised, or copying.");
+		       "Whether sessions are exchanged with a peer: it is synchronised, copying, or differs.");
 	for (unsigned k = 0; k < n; k++)
 		metrics_sample(out, "detnat_peer_up", rows[k].label,
-			       rows[k].f.state == PEER_SYNCHRONISED || rows[k].f.state == PEER_COPYING);
+			       rows[k].f.state == PEER_SYNCHRONISED || rows[k].f.state == PEER_COPYING ||
+				       rows[k].f.state == PEER_DIFFERS);
 	write_states(rows, n, out);
 	metrics_family(out, "detnat_peer_lag_seconds", "gauge",
 		       "Age of what a peer may lack of this gateway's sessions.");
@@ -80,6 +81,10 @@ void metrics_peers(const struct replication *r, struct evbuffer *out)
 		if (rows[k].f.has_lag)
 			metrics_sample_seconds(out, "detnat_peer_lag_seconds", rows[k].label,
 					       (double)rows[k].f.lag_ms / 1e3);
+	metrics_family(out, "detnat_peer_differences", "gauge",
+		       "Mappings, exceptions and portmaps that are not alike here and at a peer, and should be.");
+	for (unsigned k = 0; k < n; k++)
+		metrics_sample(out, "detnat_peer_differences", rows[k].label, rows[k].f.differ);
 	metrics_family(out, "detnat_peer_copies", "gauge", "Copies of sessions of a peer that stand in the tables.");
 	for (unsigned k = 0; k < n; k++)
 		metrics_sample(out, "detnat_peer_copies", rows[k].label, rows[k].f.held);

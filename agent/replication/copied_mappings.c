@@ -175,17 +175,6 @@ int copying_marks(struct copying *c, const char **ret_path)
 	return r;
 }
 
-static uint64_t digest_of_all(const struct copying *c)
-{
-	uint64_t sum = 0;
-
-	/* The order of the numbers does not matter. */
-	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		if (c->mapping[i].used)
-			sum += digest_add(0, c->mapping[i].tables.digest);
-	return sum;
-}
-
 void copied_mappings_sync(struct copying *c)
 {
 	static const struct marked_tables none;
@@ -218,7 +207,7 @@ void copied_mappings_sync(struct copying *c)
 	if (!changed)
 		return;
 	c->generation++;
-	c->digest = digest_of_all(c);
+	c->rules_stale = true;
 	for (unsigned i = 1; i <= COPYING_PEERS; i++)
 		copied_tables_link(c, i);
 }

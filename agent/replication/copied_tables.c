@@ -156,7 +156,8 @@ int copied_tables_tell(struct copying *c, copying_emit emit, void *arg)
 	return emit(WIRE_MAPPINGS, table, n * sizeof(*table), arg);
 }
 
-uint64_t copying_digest(const struct copying *c)
+uint64_t copying_digest(struct copying *c)
 {
+	copied_rules_sync(c);
 	return c->digest;
 }

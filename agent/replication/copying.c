@@ -75,6 +75,7 @@ void copying_free(struct copying *c)
 	copied_overflow_free(c);
 	waiting_free(&c->waiting);
 	copied_leases_end(c);
+	copied_rules_free(c);
 	copy_program_unload(&c->program);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		free(c->peer[p].shown);
@@ -91,11 +92,13 @@ void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int leas
 {
 	c->portmaps = portmaps;
 	c->lease_stamps = lease_stamps;
+	c->rules_stale = true;
 	copied_leases_begin(c);
 }
 
 void copying_mappings_changed(struct copying *c)
 {
+	c->rules_stale = true;
 	copied_mappings_sync(c);
 }
 
@@ -144,7 +147,7 @@ uint64_t copying_held(const struct copying *c, unsigned peer)
 
 uint64_t copying_memory(const struct copying *c)
 {
-	uint64_t sum = sizeof(*c) + MAX_MAPPINGS * sizeof(*c->mapping) +
+	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
 		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) + overflow_tolds_memory(&c->overflow_told) +
 		       waiting_memory(&c->waiting);

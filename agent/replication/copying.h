@@ -108,8 +108,30 @@ enum copying_difference { COPYING_DIFFERS, COPYING_LACKING_HERE, COPYING_LACKING
 bool copying_difference(struct copying *c, unsigned peer, unsigned n, struct prefix *ret_in, struct prefix *ret_out,
 			enum copying_difference *ret_why);
 
-/* Of all mappings that can be exchanged; equal on gateways with equal ones. */
-uint64_t copying_digest(const struct copying *c);
+/* Mappings, exceptions and portmaps that are not alike here and at a peer, as far as they are known. */
+#define COPYING_DIFFERENCES	100U
+#define COPYING_DIFFERENCE_TEXT 128U
+
+struct copying_rule_difference {
+	bool portmap;
+	bool matters; /* in a takeover: else the gateways may have it differently */
+	enum copying_difference why;
+	struct prefix in, out; /* of a mapping */
+	uint8_t proto;	       /* of a portmap, with its endpoints */
+	struct endpoint in_at, out_at;
+	char text[COPYING_DIFFERENCE_TEXT]; /* what differs; "": it is missing */
+};
+
+struct copying_differences {
+	uint32_t n_matter; /* all that matter */
+	uint32_t n_noted;  /* all others */
+	uint32_t n;	   /* that are here, of both */
+	struct copying_rule_difference item[COPYING_DIFFERENCES];
+};
+const struct copying_differences *copying_differences(struct copying *c, unsigned peer);
+
+/* Of all mappings, exceptions and portmaps here; equal on gateways with equal ones. */
+uint64_t copying_digest(struct copying *c);
 
 /*
  * Says which tables a peer has now, by its number for them (not 0). If they are others than those of which it told what

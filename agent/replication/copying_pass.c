@@ -251,6 +251,24 @@ static int read_mappings(struct copying *c, uint64_t deadline_us, copying_emit e
 	return 0;
 }
 
+/* As a whole, once they have changed. */
+static int tell_rules(struct copying *c, copying_emit emit, void *arg)
+{
+	struct rules_cursor at = { 0 };
+	int r;
+
+	copied_rules_sync(c);
+	if (c->told_rules == c->rules_generation)
+		return 0;
+	r = draft_flush(&c->out, emit, arg);
+	/* What there is at a start goes with whole copies. */
+	if (!r && c->primed)
+		r = copied_rules_tell(c, &at, &c->out, emit, arg);
+	if (!r)
+		c->told_rules = c->rules_generation;
+	return r;
+}
+
 int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void *arg)
 {
 	uint64_t deadline_us = monotonic_us() + budget_us;
@@ -266,6 +284,9 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 			return r;
 		c->told_generation = c->generation;
 	}
+	r = tell_rules(c, emit, arg);
+	if (r)
+		return r;
 	r = read_mappings(c, deadline_us, emit, arg);
 	if (!r)
 		r = copied_overflow_tell(c, deadline_us, emit, arg);

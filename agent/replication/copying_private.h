@@ -10,6 +10,7 @@
 #include "replication/moved_slots.h"
 #include "replication/number_set.h"
 #include "replication/overflow_told.h"
+#include "replication/peer_rules.h"
 #include "replication/session_id.h"
 #include "replication/waiting_copies.h"
 #include "replication/wire.h"
@@ -50,12 +51,29 @@ struct shown_mapping {
  */
 enum overflow_purge { PURGE_NONE, PURGE_DUE, PURGE_RUNS };
 
+/* A list of rules of which parts have come. */
+struct coming_rules {
+	struct rule_list list;
+	uint32_t total;
+};
+
+/* Where telling rules goes on. */
+struct rules_cursor {
+	enum rule_kind kind;
+	uint32_t first;
+};
+
 struct copying_peer {
 	struct shown_mapping *shown;
 	uint32_t n_shown;
 	bool has_shown;
 	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
 	bool exchanged[MAX_MAPPINGS]; /* by ours */
+	struct rules rules;	      /* as the peer has shown them */
+	struct coming_rules coming[N_RULE_KINDS];
+	uint8_t rules_shown; /* a bit for each kind */
+	struct copying_differences *differences;
+	uint32_t compared_generation; /* of the rules here; 0: none yet */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
 	struct number_set heard;      /* overflow_id_hash() of those told since the last table */
@@ -103,6 +121,9 @@ struct copying {
 	struct copied_mapping *mapping; /* MAX_MAPPINGS, by number */
 	uint32_t generation;		/* raised whenever the set of mappings changes */
 	uint64_t digest;
+	struct rules rules;
+	bool rules_stale;
+	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
 	struct moved_slots moved;
 	struct copy_program program;
@@ -112,6 +133,7 @@ struct copying {
 	bool primed;   /* the first one is complete */
 	bool running;
 	uint32_t told_generation; /* the set of mappings that all peers have been told */
+	uint32_t told_rules;	  /* the same of rules */
 	uint64_t told;
 	struct draft out;
 	struct overflow_tolds overflow_told;
@@ -292,6 +314,16 @@ void known_lease_forget(struct copying *c, struct known_lease *k);
 
 /* Says that a lease has ended, which stays known. */
 void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp);
+
+/* Has the rules known as they are, once rules_stale says that they may have changed. */
+void copied_rules_sync(struct copying *c);
+
+/* Tells the rules, from *at on, which is all 0 at first. 0: all; or what `emit` returned. */
+int copied_rules_tell(const struct copying *c, struct rules_cursor *at, struct draft *o, copying_emit emit, void *arg);
+
+int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length);
+void copied_rules_free(struct copying *c);
+uint64_t copied_rules_memory(const struct copying *c);
 
 /* Ends a copy that the slot's mark has been found to hold. False: a packet has refreshed it meanwhile. */
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);

@@ -17,6 +17,8 @@ struct copying_whole {
 	struct wire_range *range; /* at the beginning of the payload; NULL: none */
 	uint32_t overflow;	  /* where the sessions in the overflow go on */
 	uint32_t leases;	  /* the same of leases */
+	struct rules_cursor rules;
+	uint32_t rules_generation; /* of the rules that this peer is being told */
 	struct draft out;
 };
 
@@ -32,6 +34,8 @@ int copying_whole_new(struct copying *c, struct copying_whole **ret)
 	w->range = NULL;
 	w->overflow = 0;
 	w->leases = 0;
+	w->rules = (struct rules_cursor){ 0 };
+	w->rules_generation = 0;
 	w->out.length = 0;
 	*ret = w;
 	return 0;
@@ -176,6 +180,15 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	return 0;
 }
 
+static int tell_rules(struct copying_whole *w, copying_emit emit, void *arg)
+{
+	/* The pass has told these, but not what was before. */
+	if (w->rules_generation != w->c->rules_generation)
+		w->rules = (struct rules_cursor){ 0 };
+	w->rules_generation = w->c->rules_generation;
+	return w->rules.kind < N_RULE_KINDS ? copied_rules_tell(w->c, &w->rules, &w->out, emit, arg) : 0;
+}
+
 /* What was read and not emitted may be out of date by what a pass has told since: it is read again. */
 static void rewind_range(struct copying_whole *w)
 {
@@ -196,6 +209,8 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 	if (!w->c->primed || w->c->told_generation != w->c->generation)
 		return 1;
 	r = tell_mappings(w, emit, arg);
+	if (!r)
+		r = tell_rules(w, emit, arg);
 	if (!r)
 		r = write_mappings(w, deadline_us, emit, arg);
 	if (!r)

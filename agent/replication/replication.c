@@ -146,7 +146,8 @@ static int start_peers(struct replication *r)
 	for (uint32_t i = 0; i < rules->n_peers; i++) {
 		struct replication_peer *p = &r->peer[r->n_peers++];
 
-		*p = (struct replication_peer){ .at = rules->peers[i],
+		*p = (struct replication_peer){ .copying = r->copying,
+						.at = rules->peers[i],
 						.number = numbers[i].number,
 						.since_ms = replication_now_ms() };
 		if (numbers[i].tables)

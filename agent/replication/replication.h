@@ -50,6 +50,7 @@ int replication_check(const struct config *c, const struct config *running, cons
 	X(PEER_DOWN, "down")         \
 	X(PEER_COPYING, "copying")   \
 	X(PEER_MISMATCH, "mismatch") \
+	X(PEER_DIFFERS, "differs")   \
 	X(PEER_SYNCHRONISED, "synchronised")
 
 enum peer_state {
@@ -76,6 +77,7 @@ struct peer_figures {
 	uint64_t copies;   /* whole copies begun */
 	uint64_t overruns; /* of these, because the queue was full */
 	uint64_t memory;   /* octets of queues and buffers */
+	uint32_t differ;   /* mappings, exceptions and portmaps that are not alike, and should be */
 };
 
 bool replication_enabled(const struct replication *r);
@@ -88,7 +90,10 @@ void replication_peer(const struct replication *r, unsigned n, struct peer_figur
 bool replication_difference(const struct replication *r, unsigned n, unsigned k, struct prefix *ret_in,
 			    struct prefix *ret_out, enum copying_difference *ret_why);
 
-/* Of the mappings here that can be exchanged. 0: replication is off. */
+/* What is not alike here and at a peer. */
+const struct copying_differences *replication_differences(const struct replication *r, unsigned n);
+
+/* Of the mappings, exceptions and portmaps here. 0: replication is off. */
 uint64_t replication_digest(const struct replication *r);
 
 /* Copies all sessions again, from here to the peer and back. -ENOENT: it is no peer; -ENOTCONN: it is down. */

@@ -26,6 +26,11 @@ bool replication_difference(const struct replication *r, unsigned n, unsigned k,
 	return copying_difference(r->copying, r->peer[n].number, k, ret_in, ret_out, ret_why);
 }
 
+const struct copying_differences *replication_differences(const struct replication *r, unsigned n)
+{
+	return copying_differences(r->copying, r->peer[n].number);
+}
+
 uint64_t replication_digest(const struct replication *r)
 {
 	return r->copying ? copying_digest(r->copying) : 0;

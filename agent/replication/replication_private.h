@@ -10,6 +10,7 @@
 #include "replication/replication_means.h"
 
 struct replication_peer {
+	struct copying *copying;
 	struct endpoint at;
 	unsigned number;
 	struct sender *sender;
@@ -17,6 +18,8 @@ struct replication_peer {
 	enum peer_state state;
 	uint64_t since_ms; /* of the state, CLOCK_MONOTONIC */
 	bool was_up;
+	enum peer_state told; /* of which operators were told last */
+	uint64_t differs_ms;  /* since when something is not alike, CLOCK_MONOTONIC; 0: nothing is */
 	struct error refused; /* why it must not be dialled at present; "": it may */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "replication/replication_state.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -27,13 +28,15 @@ static const char *endpoint_text(struct endpoint e, char text[static SPAN_TEXT])
 	return span_format((struct port_span){ e.addr, e.port, e.port }, text);
 }
 
-static enum peer_state state_of(const struct sender_figures *s, const struct receiver_figures *r)
+static enum peer_state state_of(const struct sender_figures *s, const struct receiver_figures *r, uint32_t differ)
 {
 	if (!s->connected || !r->connected)
 		return PEER_DOWN;
 	if (r->mismatch)
 		return PEER_MISMATCH;
-	return s->complete && r->complete ? PEER_SYNCHRONISED : PEER_COPYING;
+	if (!s->complete || !r->complete)
+		return PEER_COPYING;
+	return differ ? PEER_DIFFERS : PEER_SYNCHRONISED;
 }
 
 /* What the two directions say about a peer that is down. */
@@ -51,8 +54,32 @@ static void write_reason(const struct sender_figures *s, const struct receiver_f
 		snprintf(text, size, "%s", *to ? to : from);
 }
 
+/* The first difference that matters. */
+static void write_difference(const struct copying_differences *all, char *text, size_t size)
+{
+	static const char *const why[] = { [COPYING_DIFFERS] = "differs: ",
+					   [COPYING_LACKING_HERE] = "is missing here",
+					   [COPYING_LACKING_THERE] = "is missing there" };
+	const struct copying_rule_difference *d = all->item;
+	char in[ADDR_TEXT], out[ADDR_TEXT], span[SPAN_TEXT], more[32] = "";
+
+	while (d < all->item + all->n && !d->matters)
+		d++;
+	if (all->n_matter > 1)
+		snprintf(more, sizeof(more), ", and %u more", all->n_matter - 1);
+	if (d == all->item + all->n)
+		snprintf(text, size, "%u mappings or portmaps differ", all->n_matter);
+	else if (d->portmap)
+		snprintf(text, size, "portmap %s %s %s%s%s", d->proto == IPPROTO_TCP ? "tcp" : "udp",
+			 endpoint_text(d->out_at, span), why[d->why], d->text, more);
+	else
+		snprintf(text, size, "mapping %s to %s %s%s%s", prefix_format(d->in.base, d->in.plen, in),
+			 prefix_format(d->out.base, d->out.plen, out), why[d->why], d->text, more);
+}
+
 void replication_peer_figures(const struct replication_peer *p, struct peer_figures *ret)
 {
+	const struct copying_differences *differences = copying_differences(p->copying, p->number);
 	struct sender_figures s;
 	struct receiver_figures r;
 
@@ -61,7 +88,8 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 	*ret = (struct peer_figures){
 		.peer = p->at,
 		.number = p->number,
-		.state = state_of(&s, &r),
+		.state = state_of(&s, &r, differences->n_matter),
+		.differ = differences->n_matter,
 		.has_lag = s.has_lag,
 		.lag_ms = s.lag_ms,
 		.sent = s.sent,
@@ -80,12 +108,17 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		snprintf(ret->reason, sizeof(ret->reason),
 			 "no mapping is the same on both gateways: %u differ, %u are on one of them alone",
 			 r.report.differs, r.report.lacking);
+	else if (ret->state == PEER_DIFFERS)
+		write_difference(differences, ret->reason, sizeof(ret->reason));
 }
 
 static void tell(const struct replication_peer *p, const struct peer_figures *f)
 {
 	bool up = f->state == PEER_SYNCHRONISED;
-	const char *event = up ? "peer-up" : f->state == PEER_MISMATCH ? "peer-mismatch" : "peer-down";
+	const char *event = up				? "peer-up"
+			    : f->state == PEER_MISMATCH ? "peer-mismatch"
+			    : f->state == PEER_DIFFERS	? "peer-differs"
+							: "peer-down";
 	enum log_level level = up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
 	char at[SPAN_TEXT], text[NOTICE_TEXT];
 	struct notice n;
@@ -113,11 +146,12 @@ static void follow(struct replication_peer *p, const struct peer_figures *f)
 	p->since_ms = replication_now_ms();
 	if (f->state == PEER_COPYING)
 		return;
-	if (f->state == PEER_SYNCHRONISED && p->was_up)
+	if (f->state == p->told && p->was_up)
 		return;
 	if (f->state == PEER_DOWN && !p->was_up)
 		return;
-	p->was_up = f->state == PEER_SYNCHRONISED;
+	p->was_up = f->state == PEER_SYNCHRONISED || f->state == PEER_DIFFERS;
+	p->told = f->state;
 	tell(p, f);
 }
 
@@ -152,6 +186,24 @@ static void look_at_marks(const struct replication *r, struct wrongs *w)
 			  path, strerror(-ret));
 }
 
+/* Gateways whose configurations change get them one after the other. */
+static void look_at_differences(struct replication_peer *p, const struct peer_figures *f, struct wrongs *w)
+{
+	uint64_t now = replication_now_ms();
+	char at[SPAN_TEXT], what[sizeof(f->reason)];
+
+	if (!f->differ || f->state == PEER_DOWN || f->state == PEER_MISMATCH) {
+		p->differs_ms = 0;
+		return;
+	}
+	if (!p->differs_ms)
+		p->differs_ms = now;
+	if (now - p->differs_ms < PATIENCE_MS)
+		return;
+	write_difference(copying_differences(p->copying, p->number), what, sizeof(what));
+	add_wrong(w, "a takeover by or from %s would lose sessions: %s", endpoint_text(p->at, at), what);
+}
+
 void replication_state_tick(struct replication *r)
 {
 	struct wrongs wrongs = { 0 };
@@ -167,6 +219,7 @@ void replication_state_tick(struct replication *r)
 		if ((p->state == PEER_DOWN || p->state == PEER_MISMATCH) && now - p->since_ms >= PATIENCE_MS)
 			add_wrong(&wrongs, "%s%s: %s", wrongs.length ? "" : "no sessions are exchanged with ",
 				  endpoint_text(p->at, at), f.reason);
+		look_at_differences(p, &f, &wrongs);
 	}
 	if (r->ticks % REPLICATION_TICKS_A_SECOND)
 		return;

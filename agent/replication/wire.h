@@ -32,12 +32,15 @@ enum wire_type {
 	   the sender has are told at least once */
 	WIRE_OVERFLOW = 20,
 	WIRE_LEASES = 21, /* struct wire_lease, repeated */
+	/* What has to be alike: struct wire_part, then struct wire_rule or struct wire_portmap, repeated */
+	WIRE_RULES = 23,
+	WIRE_PORTMAPS = 24,
 };
 
 /* Whether copying.h makes and reads payloads of a type. */
 static inline int wire_is_of_sessions(unsigned type)
 {
-	return type >= WIRE_MAPPINGS && type <= WIRE_LEASES;
+	return type >= WIRE_MAPPINGS && type <= WIRE_PORTMAPS;
 }
 
 /* The first payload in each direction. */
@@ -143,6 +146,55 @@ struct wire_lease {
 	struct wire_filter filter[WIRE_FILTERS];
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_lease) == 104, "part of the protocol");
+
+/* Which records of a list follow. */
+struct wire_part {
+	uint32_t first; /* number of the first; 0: the list begins */
+	uint32_t total; /* of the list */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_part) == 8, "part of the protocol");
+
+/* X(constant, name, whether it matters in a takeover, whether its value says something) */
+#define RULE_FIELDS(X)                                         \
+	X(RULE_INBOUND, "inbound", 1, 0)                       \
+	X(RULE_PORTS, "ports_per_host", 1, 1)                  \
+	X(RULE_SLOTS, "session_slots", 1, 1)                   \
+	X(RULE_EIM, "endpoint-independent mapping", 1, 0)      \
+	X(RULE_EIF, "endpoint-independent filtering", 1, 0)    \
+	X(RULE_DRAINS, "it drains on one of them alone", 0, 0) \
+	X(RULE_QUOTA, "sessions_per_user", 0, 1)               \
+	X(RULE_SHARE, "inbound_sessions", 0, 1)                \
+	X(RULE_TIMEOUTS, "timeouts", 0, 0)
+
+enum rule_field {
+#define X(constant, name, matters, shown) constant,
+	RULE_FIELDS(X)
+#undef X
+		N_RULE_FIELDS
+};
+
+/* A mapping or an exception, with sessions or without; the key is what comes before the fields. */
+struct wire_rule {
+	uint32_t in_base;
+	uint32_t out_base;
+	uint8_t in_plen;
+	uint8_t out_plen; /* 255: not translated */
+	uint16_t reserved;
+	uint32_t field[N_RULE_FIELDS];
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_rule) == 48, "part of the protocol");
+
+/* A portmap of the configuration; the key is what comes before in_addr. */
+struct wire_portmap {
+	uint32_t out_addr;
+	uint16_t out_port;
+	uint8_t proto;
+	uint8_t reserved;
+	uint32_t in_addr;
+	uint16_t in_port;
+	uint16_t reserved2;
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_portmap) == 16, "part of the protocol");
 
 struct wire_range {
 	uint16_t mapping;

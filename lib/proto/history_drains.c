@@ -8,13 +8,14 @@
 
 #include "base/timestamp.h"
 
-#define STILL	   INT64_MAX
+#define STILL	   TIME_OPEN
 #define FIRST_ROOM 8U
 
 void history_drains_free(struct history_drains *p)
 {
 	free(p->interval);
 	free(p->open);
+	free(p->pauses.at);
 	*p = (struct history_drains){ 0 };
 }
 
@@ -55,29 +56,31 @@ static int open_again(struct history_drains *p, size_t number)
 	if (make_room(&p->open, p->n_open, sizeof(*p->open)))
 		return -ENOMEM;
 	p->interval[number].to = STILL;
+	p->interval[number].end = MOMENT_NONE;
 	p->interval[number].end_line = 0;
 	p->open[p->n_open++] = number;
 	return 0;
 }
 
-static int begin_one(struct history_drains *p, const struct history_drain *d, uint64_t line)
+static int begin_one(struct history_drains *p, const struct history_drain *d, uint32_t begin, uint64_t line)
 {
 	if (make_room(&p->interval, p->n, sizeof(*p->interval)))
 		return -ENOMEM;
-	p->interval[p->n] = (struct drain_interval){ .drain = *d, .reached = d->from, .line = line };
+	p->interval[p->n] = (struct drain_interval){ .drain = *d, .begin = begin, .line = line };
 	return open_again(p, p->n++);
 }
 
 /* Ends the open one at a place in the list; the order of the others stays. */
-static void end_at(struct history_drains *p, size_t at, int64_t to, uint64_t line)
+static void end_at(struct history_drains *p, size_t i, struct history_at at)
 {
-	struct drain_interval *v = &p->interval[p->open[at]];
+	struct drain_interval *v = &p->interval[p->open[i]];
 
-	v->to = to > v->reached ? to : v->reached;
-	v->end_line = line;
+	v->to = at.time;
+	v->end = at.moment;
+	v->end_line = at.line;
 	p->n_open--;
-	for (; at < p->n_open; at++)
-		p->open[at] = p->open[at + 1];
+	for (; i < p->n_open; i++)
+		p->open[i] = p->open[i + 1];
 }
 
 static bool covers(const struct history_drain *a, const struct history_drain *b)
@@ -86,79 +89,60 @@ static bool covers(const struct history_drain *a, const struct history_drain *b)
 	       prefix_contains(a->of.base, a->of.plen, b->of.base);
 }
 
-int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint64_t line)
+int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at)
 {
 	if (history_drain_open(p, d))
 		return 0;
 	for (size_t i = p->n_open; i-- > 0;)
 		if (covers(d, &p->interval[p->open[i]].drain))
-			end_at(p, i, d->from, line);
-	return begin_one(p, d, line);
+			end_at(p, i, at);
+	return begin_one(p, d, begin, at.line);
 }
 
-int history_drains_end(struct history_drains *p, const struct history_drain *d, int64_t to, uint64_t line)
+int history_drains_end(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at)
 {
 	int r = 0;
 
 	/* After lines are missing, the end alone tells that it was there. */
 	if (!history_drain_open(p, d))
-		r = begin_one(p, d, line);
+		r = begin_one(p, d, begin, at.line);
 	for (size_t i = p->n_open; !r && i-- > 0;)
 		if (history_drain_same(&p->interval[p->open[i]].drain, d))
-			end_at(p, i, to, line);
+			end_at(p, i, at);
 	return r;
 }
 
-void history_drains_end_of(struct history_drains *p, struct prefix in, struct prefix out, int64_t to, uint64_t line)
+void history_drains_end_of(struct history_drains *p, struct prefix in, struct prefix out, struct history_at at)
 {
 	for (size_t i = p->n_open; i-- > 0;) {
 		const struct history_drain *d = &p->interval[p->open[i]].drain;
 
 		if (prefix_equal(d->in, in) && prefix_equal(d->out, out))
-			end_at(p, i, to, line);
+			end_at(p, i, at);
 	}
 }
 
-void history_drains_end_all(struct history_drains *p, int64_t to, uint64_t line)
+void history_drains_end_all(struct history_drains *p, struct history_at at)
 {
 	while (p->n_open)
-		end_at(p, p->n_open - 1, to, line);
+		end_at(p, p->n_open - 1, at);
 }
 
-int history_drains_set_back(struct history_drains *p, int64_t before, int64_t now, uint64_t line)
-{
-	size_t n = p->n_open;
-	int r = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct drain_interval *v = &p->interval[p->open[i]];
-
-		if (before > v->reached)
-			v->reached = before;
-	}
-	for (size_t i = n; i-- > 0 && !r;) {
-		struct history_drain again = p->interval[p->open[i]].drain;
-
-		if (again.from <= now)
-			continue;
-		again.from = now;
-		end_at(p, i, before, line);
-		r = begin_one(p, &again, line);
-	}
-	return r;
-}
-
-bool history_drains_undo(struct history_drains *p, uint64_t line, int *ret)
+bool history_drains_undo(struct history_drains *p, struct history_times *t, uint64_t line, struct history_at at,
+			 int *ret)
 {
 	bool found = false;
 
 	*ret = 0;
-	for (size_t i = p->n_open; i-- > 0;) {
+	at.line = line;
+	for (size_t i = p->n_open; i-- > 0 && !*ret;) {
 		struct drain_interval *v = &p->interval[p->open[i]];
 
 		if (v->line != line)
 			continue;
-		end_at(p, i, v->drain.from, line);
+		at.moment = history_times_undo(t, v->begin, at.time, line);
+		*ret = at.moment == MOMENT_NONE ? -ENOMEM : 0;
+		end_at(p, i, at);
 		v->undone = true;
 		found = true;
 	}
@@ -167,7 +151,10 @@ bool history_drains_undo(struct history_drains *p, uint64_t line, int *ret)
 
 		if (v->undone || v->end_line != line || v->line == line)
 			continue;
-		*ret = open_again(p, i);
+		at.moment = history_times_undo(t, v->end, at.time, line);
+		if (at.moment == MOMENT_NONE || history_pauses_add(&p->pauses, i, v->end, at.moment))
+			*ret = -ENOMEM;
+		*ret = *ret ? *ret : open_again(p, i);
 		found = true;
 	}
 	return found;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
+#include "proto/history_times.h"
 
 /* As a record has it. */
 struct history_drain {
@@ -25,8 +26,9 @@ struct history_drain {
 struct drain_interval {
 	struct history_drain drain;
 	bool undone;
-	int64_t to;	   /* INT64_MAX: still */
-	int64_t reached;   /* latest time seen while they did, if the clock was set back; else drain.from */
+	uint32_t begin;	   /* moments */
+	uint32_t end;	   /* MOMENT_NONE: none */
+	int64_t to;	   /* TIME_OPEN: still */
 	uint64_t line;	   /* number of the record that began it */
 	uint64_t end_line; /* number of the record that ended it; 0: none */
 };
@@ -35,6 +37,7 @@ struct drain_interval {
 struct history_drains {
 	struct drain_interval *interval; /* in the order of the lines that began them */
 	size_t n;
+	struct history_pauses pauses;
 	size_t *open; /* numbers of the open ones */
 	size_t n_open;
 };
@@ -51,23 +54,21 @@ bool history_drain_whole(const struct history_drain *d);
 struct drain_interval *history_drain_open(const struct history_drains *p, const struct history_drain *d);
 
 /*
- * Takes the record of a beginning. Drains from the same mapping that it covers end: they go on as this one. 0 or
- * -ENOMEM.
+ * Takes the record of a beginning, which was at the moment begin. Drains from the same mapping that it covers end: they
+ * go on as this one. 0 or -ENOMEM.
  */
-int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint64_t line);
+int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at);
 
-/* Takes the record of an end. 0 or -ENOMEM. */
-int history_drains_end(struct history_drains *p, const struct history_drain *d, int64_t to, uint64_t line);
+/* Takes the record of an end; begin: the moment at which one began that is not known. 0 or -ENOMEM. */
+int history_drains_end(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at);
 
 /* Those of a mapping that has ended end, or all. */
-void history_drains_end_of(struct history_drains *p, struct prefix in, struct prefix out, int64_t to, uint64_t line);
-void history_drains_end_all(struct history_drains *p, int64_t to, uint64_t line);
-
-/* The clock was set back: those that began at a time that is in the future now begin anew. 0 or -ENOMEM. */
-int history_drains_set_back(struct history_drains *p, int64_t before, int64_t now, uint64_t line);
+void history_drains_end_of(struct history_drains *p, struct prefix in, struct prefix out, struct history_at at);
+void history_drains_end_all(struct history_drains *p, struct history_at at);
 
 /* Undoes what a line said; false if it said nothing of drains. *ret: 0 or -ENOMEM. */
-bool history_drains_undo(struct history_drains *p, uint64_t line, int *ret);
+bool history_drains_undo(struct history_drains *p, struct history_times *t, uint64_t line, struct history_at at,
+			 int *ret);
 
 /* Copies the open ones, in the order in which they began; returns how many. */
 size_t history_drains_list(const struct history_drains *p, struct history_drain *ret);

@@ -18,9 +18,11 @@ void history_index_init(struct history_index *x)
 void history_index_free(struct history_index *x)
 {
 	free(x->intervals);
+	free(x->pauses.at);
 	free(x->open);
 	history_portmaps_free(&x->portmaps);
 	history_drains_free(&x->drains);
+	history_times_free(&x->times);
 	free(x->gaps);
 	free(x->damages);
 	history_index_init(x);
@@ -63,12 +65,13 @@ static int open_again(struct history_index *x, size_t number)
 	if (make_room(&x->open, x->n_open, sizeof(*x->open)))
 		return -ENOMEM;
 	x->intervals[number].to = TIME_OPEN;
+	x->intervals[number].end = MOMENT_NONE;
 	x->intervals[number].end_line = 0;
 	x->open[x->n_open++] = number;
 	return 0;
 }
 
-static int begin_interval(struct history_index *x, const struct history_mapping *m)
+static int begin_interval(struct history_index *x, const struct history_mapping *m, uint32_t begin)
 {
 	if (make_room(&x->intervals, x->n_intervals, sizeof(*x->intervals)))
 		return -ENOMEM;
@@ -76,20 +79,21 @@ static int begin_interval(struct history_index *x, const struct history_mapping 
 		.in = m->in,
 		.out = m->out,
 		.open = m->open,
+		.begin = begin,
 		.from = m->from,
-		.reached = m->from,
 		.line = x->number,
 	};
 	memcpy(x->intervals[x->n_intervals].name, m->name, sizeof(m->name));
 	return open_again(x, x->n_intervals++);
 }
 
-static void end_interval(struct history_index *x, struct history_interval *v, int64_t to)
+static void end_interval(struct history_index *x, struct history_interval *v, struct history_at at)
 {
 	size_t number = (size_t)(v - x->intervals);
 
-	v->to = to > v->reached ? to : v->reached;
-	v->end_line = x->number;
+	v->to = at.time;
+	v->end = at.moment;
+	v->end_line = at.line;
 	for (size_t i = 0; i < x->n_open; i++) {
 		if (x->open[i] == number) {
 			x->open[i] = x->open[--x->n_open];
@@ -98,10 +102,22 @@ static void end_interval(struct history_index *x, struct history_interval *v, in
 	}
 }
 
-static void end_all(struct history_index *x, int64_t to)
+/* All that holds ends: what is not known to have happened by then may have. 0 or -ENOMEM. */
+static int end_all(struct history_index *x, int64_t time)
 {
+	struct history_at at = { x->number, time, 0 };
+
+	history_times_settle(&x->times, time);
+	if (!x->n_open && !x->portmaps.n_open && !x->drains.n_open)
+		return 0;
+	at.moment = history_times_add(&x->times, time, time, x->number);
+	if (at.moment == MOMENT_NONE)
+		return -ENOMEM;
 	while (x->n_open)
-		end_interval(x, &x->intervals[x->open[x->n_open - 1]], to);
+		end_interval(x, &x->intervals[x->open[x->n_open - 1]], at);
+	history_portmaps_end(&x->portmaps, at);
+	history_drains_end_all(&x->drains, at);
+	return 0;
 }
 
 static int add_gap(struct history_index *x, int64_t from, int64_t to, bool damage)
@@ -128,36 +144,58 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 	va_start(ap, format);
 	vsnprintf(d->text, sizeof(d->text), format, ap);
 	va_end(ap);
-	end_all(x, x->last_time);
-	history_portmaps_end(&x->portmaps, x->last_time, x->number);
-	history_drains_end_all(&x->drains, x->last_time, x->number);
 	x->lost = true;
-	return 0;
+	x->in_change = false;
+	return end_all(x, x->last_time);
 }
 
-static int take_add(struct history_index *x, const struct history_record *r)
+/*
+ * The moment at which began what a record names with the time of its beginning, which is not known from records before
+ * it. MOMENT_NONE if out of memory.
+ */
+static uint32_t past(struct history_index *x, int64_t from, struct history_at at)
+{
+	return from == at.time ? at.moment : history_times_add_past(&x->times, from, at.time, at.line);
+}
+
+static int take_add(struct history_index *x, const struct history_record *r, struct history_at at)
 {
 	if (!history_index_find_open(x, &r->mapping))
-		return begin_interval(x, &r->mapping);
+		return begin_interval(x, &r->mapping, at.moment);
 	return x->lost ? 0 : note_damage(x, "adds a mapping that is there already");
 }
 
 /* A del record also says when its mapping began. What drained from it has ended. */
-static int take_del(struct history_index *x, const struct history_record *r)
+static int take_del(struct history_index *x, const struct history_record *r, struct history_at at)
 {
 	struct history_interval *v = history_index_find_open(x, &r->mapping);
-	int ret = 0;
 
 	if (!v && !x->lost)
 		return note_damage(x, "deletes a mapping that is not there");
 	if (!v) {
-		ret = begin_interval(x, &r->mapping);
-		v = ret ? NULL : &x->intervals[x->n_intervals - 1];
+		uint32_t begin = past(x, r->mapping.from, at);
+
+		if (begin == MOMENT_NONE || begin_interval(x, &r->mapping, begin))
+			return -ENOMEM;
+		v = &x->intervals[x->n_intervals - 1];
 	}
-	if (v)
-		end_interval(x, v, r->time);
-	history_drains_end_of(&x->drains, r->mapping.in, r->mapping.out, r->time, x->number);
-	return ret;
+	end_interval(x, v, at);
+	history_drains_end_of(&x->drains, r->mapping.in, r->mapping.out, at);
+	return 0;
+}
+
+static int take_portmap(struct history_index *x, const struct history_record *r, struct history_at at)
+{
+	uint32_t begin = r->ends && x->lost ? past(x, r->portmap.from, at) : at.moment;
+
+	return begin == MOMENT_NONE ? -ENOMEM : history_portmaps_take(&x->portmaps, &r->portmap, r->ends, begin, at);
+}
+
+static int take_drained(struct history_index *x, const struct history_record *r, struct history_at at)
+{
+	uint32_t begin = x->lost ? past(x, r->drain.from, at) : at.moment;
+
+	return begin == MOMENT_NONE ? -ENOMEM : history_drains_end(&x->drains, &r->drain, begin, at);
 }
 
 /* The agent lists mappings in the order they have here, but any order is accepted. */
@@ -188,160 +226,149 @@ static void take_names(struct history_index *x, const struct history_record *r)
 	}
 }
 
-/* Opens an interval for each listed mapping; none is open before. */
+/* Begins what is listed; nothing holds before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
-	int ret = 0;
+	struct history_at at = { r->line, r->time, history_times_add(&x->times, r->time, r->time, r->line) };
+	int ret = at.moment == MOMENT_NONE ? -ENOMEM : 0;
 
-	for (size_t i = 0; i < r->n_mappings && !ret; i++)
-		ret = begin_interval(x, &r->mappings[i]);
+	for (size_t i = 0; i < r->n_mappings && !ret; i++) {
+		uint32_t begin = past(x, r->mappings[i].from, at);
+
+		ret = begin == MOMENT_NONE ? -ENOMEM : begin_interval(x, &r->mappings[i], begin);
+	}
+	for (size_t i = 0; i < r->n_portmaps && !ret; i++) {
+		uint32_t begin = past(x, r->portmaps[i].from, at);
+
+		ret = begin == MOMENT_NONE ? -ENOMEM
+					   : history_portmaps_take(&x->portmaps, &r->portmaps[i], false, begin, at);
+	}
+	for (size_t i = 0; i < r->n_drains && !ret; i++) {
+		uint32_t begin = past(x, r->drains[i].from, at);
+
+		ret = begin == MOMENT_NONE ? -ENOMEM : history_drains_begin(&x->drains, &r->drains[i], begin, at);
+	}
 	return ret;
 }
 
-static int take_snapshot(struct history_index *x, const struct history_record *r)
+static int take_start_or_daily(struct history_index *x, const struct history_record *r)
 {
 	bool unknown = r->event == EVENT_START && r->since != TIME_NONE;
 	int ret = 0;
 
 	x->listed_time = r->time;
-	if (!unknown && !x->lost) {
+	x->format = r->event == EVENT_START ? r->format : x->format;
+	/* The first line lists what was there before; agents before format 3 did not say that this was not known. */
+	if (!unknown && !x->lost && x->lines > 1) {
 		if (lists_what_is_open(x, r)) {
 			take_names(x, r);
+			history_times_settle(&x->times, r->time);
 			return 0;
 		}
 		ret = note_damage(x, "lists other mappings than the lines before it");
 	} else if (unknown && !x->lost && r->since < r->time) {
 		ret = add_gap(x, r->since, r->time, false);
 	}
+	if (!ret)
+		ret = end_all(x, unknown || x->lines == 1 ? (unknown ? r->since : r->time) : x->last_time);
 	if (ret)
 		return ret;
-	end_all(x, unknown ? r->since : x->last_time);
 	if (x->lost)
 		x->gaps[x->n_gaps - 1].to = r->time;
 	x->lost = false;
 	return take_list(x, r);
 }
 
-/* Where what was mapped is not known, the list alone tells of portmaps and drains; elsewhere it says nothing new. */
-static int take_listed_others(struct history_index *x, const struct history_record *r, bool was_lost)
+/* Takes back the beginning of an interval, or its end. */
+static int undo_interval(struct history_index *x, size_t number, bool begun, struct history_at at)
 {
-	bool unknown = r->event == EVENT_START && r->since != TIME_NONE;
-	int ret = 0;
+	struct history_interval *v = &x->intervals[number];
 
-	if (!unknown && !was_lost)
-		return 0;
-	history_portmaps_end(&x->portmaps, unknown ? r->since : x->last_time, r->line);
-	for (size_t i = 0; i < r->n_portmaps && !ret; i++)
-		ret = history_portmaps_take(&x->portmaps, &r->portmaps[i], TIME_OPEN, r->line);
-	history_drains_end_all(&x->drains, unknown ? r->since : x->last_time, r->line);
-	for (size_t i = 0; i < r->n_drains && !ret; i++)
-		ret = history_drains_begin(&x->drains, &r->drains[i], r->line);
-	return ret;
-}
-
-static int take_start_or_daily(struct history_index *x, const struct history_record *r)
-{
-	bool was_lost = x->lost;
-	int ret = take_snapshot(x, r);
-
-	return ret ? ret : take_listed_others(x, r, was_lost);
+	at.moment = history_times_undo(&x->times, begun ? v->begin : v->end, at.time, at.line);
+	if (at.moment == MOMENT_NONE)
+		return -ENOMEM;
+	if (!begun)
+		return history_pauses_add(&x->pauses, number, v->end, at.moment) ? -ENOMEM : open_again(x, number);
+	end_interval(x, v, at);
+	v->undone = true;
+	return 0;
 }
 
 /* Undoes the change recorded in one line. Returns false if that line has no such change. */
-static bool undo_line(struct history_index *x, uint64_t line, int *ret)
+static bool undo_line(struct history_index *x, uint64_t line, struct history_at at, int *ret)
 {
 	/* The end of a mapping ends what drained from it, too. */
-	bool found = history_drains_undo(&x->drains, line, ret);
+	bool found = history_drains_undo(&x->drains, &x->times, line, at, ret);
 
 	if (*ret)
 		return found;
+	at.line = line;
 	for (size_t i = x->n_intervals; i-- > 0;) {
-		struct history_interval *v = &x->intervals[i];
+		const struct history_interval *v = &x->intervals[i];
+		bool begun = v->line == line && v->to == TIME_OPEN;
 
-		if (v->line == line && !v->undone && v->to == TIME_OPEN) {
-			end_interval(x, v, v->from);
-			v->undone = true;
-			return true;
-		}
-		if (v->end_line == line && !v->undone) {
-			*ret = open_again(x, i);
-			return true;
-		}
+		if (v->undone || (!begun && v->end_line != line))
+			continue;
+		*ret = undo_interval(x, i, begun, at);
+		return true;
 	}
-	return history_portmaps_undo(&x->portmaps, line) || found;
+	return history_portmaps_undo(&x->portmaps, &x->times, line, at, ret) || found;
 }
 
-static int take_undo(struct history_index *x, const struct history_record *r)
+/* After damage, lines that are known are taken back, too: nothing else says that they did not take effect. */
+static int take_undo(struct history_index *x, const struct history_record *r, struct history_at at)
 {
 	int ret = 0;
 
-	if (x->lost)
-		return 0;
+	/* The tables were compared with the records. */
+	at.time = r->until;
+	history_times_settle(&x->times, r->until);
 	if (!r->first || r->last < r->first || r->last >= x->number)
-		return note_damage(x, "takes back lines that are not before it");
+		return x->lost ? 0 : note_damage(x, "takes back lines that are not before it");
 	for (uint64_t line = r->last; line >= r->first && !ret; line--)
-		if (!undo_line(x, line, &ret))
+		if (!undo_line(x, line, at, &ret) && !x->lost)
 			return note_damage(x, "takes back line %" PRIu64 ", which is no change that holds", line);
 	return ret;
 }
 
-/*
- * The clock was set back, so times from now on occur for a second time. A mapping that holds by the old and the new
- * clock goes on; one that began at a time that is now in the future ends, and begins anew.
- */
 static int take_clock(struct history_index *x, const struct history_record *r)
 {
-	size_t n = x->n_open;
-	int ret = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct history_interval *v = &x->intervals[x->open[i]];
-
-		if (r->since > v->reached)
-			v->reached = r->since;
-	}
-	for (size_t i = n; i-- > 0 && !ret;) {
-		struct history_interval *v = &x->intervals[x->open[i]];
-		struct history_mapping again = history_mapping_of(v);
-
-		if (v->from <= r->time)
-			continue;
-		again.from = r->time;
-		end_interval(x, v, r->since);
-		ret = begin_interval(x, &again);
-	}
-	if (!ret)
-		ret = history_drains_set_back(&x->drains, r->since, r->time, x->number);
 	if (x->listed_time > r->time)
 		x->listed_time = r->time;
-	return ret;
+	return history_times_set(&x->times, r->since, r->after);
 }
 
-static int take(struct history_index *x, const struct history_record *r)
+static int take_confirm(struct history_index *x, const struct history_record *r)
+{
+	x->format = x->format > HISTORY_FORMAT_CONFIRMS ? x->format : HISTORY_FORMAT_CONFIRMS;
+	history_times_confirm(&x->times, r->first, r->last, r->until);
+	return 0;
+}
+
+static int take(struct history_index *x, const struct history_record *r, struct history_at at)
 {
 	switch (r->event) {
 	case EVENT_START:
 	case EVENT_DAILY:
 		return take_start_or_daily(x, r);
 	case EVENT_ADD:
-		return take_add(x, r);
+		return take_add(x, r, at);
 	case EVENT_DEL:
-		return take_del(x, r);
+		return take_del(x, r, at);
 	case EVENT_UNDO:
-		return take_undo(x, r);
+		return take_undo(x, r, at);
+	case EVENT_CONFIRM:
+		return take_confirm(x, r);
 	case EVENT_CLOCK:
 		return take_clock(x, r);
 	case EVENT_PORTMAP:
-		return history_portmaps_take(&x->portmaps, &r->portmap, r->ends ? r->time : TIME_OPEN, x->number);
+		return take_portmap(x, r, at);
 	case EVENT_RETIRE:
-		return history_drains_begin(&x->drains, &r->drain, x->number);
+		return history_drains_begin(&x->drains, &r->drain, at.moment, at);
 	case EVENT_DRAINED:
-		return history_drains_end(&x->drains, &r->drain, r->time, x->number);
+		return take_drained(x, r, at);
 	case EVENT_DETACH:
-		end_all(x, r->time);
-		history_drains_end_all(&x->drains, r->time, x->number);
-		history_portmaps_end(&x->portmaps, r->time, x->number);
-		break;
+		return end_all(x, r->time);
 	case EVENT_STOP:
 		break;
 	}
@@ -373,19 +400,65 @@ static bool is_change(enum history_event e)
 	return e == EVENT_ADD || e == EVENT_DEL || e == EVENT_PORTMAP || e == EVENT_RETIRE || e == EVENT_DRAINED;
 }
 
+/* Before format 3 a change that took effect in the second after its record was left as it was. */
+#define UNCONFIRMED_S 1
+
+/*
+ * The moment of a record. Those of one change have the same one where it is told apart from the next by its
+ * confirmation.
+ */
+static int moment_of(struct history_index *x, const struct history_record *r, bool goes_on, uint32_t *ret)
+{
+	struct history_times *t = &x->times;
+	bool confirms = x->format >= HISTORY_FORMAT_CONFIRMS;
+
+	if (goes_on && confirms) {
+		*ret = x->moment;
+		return 0;
+	}
+	*ret = history_times_add(t, r->time, confirms ? TIME_OPEN : r->time + UNCONFIRMED_S, r->line);
+	if (*ret == MOMENT_NONE)
+		return -ENOMEM;
+	if (goes_on)
+		t->moment[*ret].run = t->moment[x->moment].run;
+	x->moment = *ret;
+	return 0;
+}
+
 static int take_record(struct history_index *x, const struct history_record *r)
 {
-	int ret;
+	struct history_at at = { r->line, r->time, MOMENT_NONE };
+	bool change = is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
+	int ret = 0;
 
 	if (x->first_time > r->time)
 		x->first_time = r->time;
-	if (is_change(r->event) && (x->last_change <= x->settled || r->time != x->last_time))
+	if (change && !goes_on)
 		x->last_change = r->line;
-	if (!is_change(r->event) && r->event != EVENT_CLOCK)
+	if (change)
+		x->change_end = r->line;
+	if (!change && r->event != EVENT_CLOCK)
 		x->settled = r->line;
-	ret = take(x, r);
+	if (change)
+		ret = moment_of(x, r, goes_on, &at.moment);
+	x->in_change = change;
+	ret = ret ? ret : take(x, r, at);
 	x->last_time = r->time;
 	return ret;
+}
+
+bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last)
+{
+	const struct history_times *t = &x->times;
+
+	for (uint32_t i = t->n_settled; i < t->n; i++) {
+		if (t->moment[i].late != TIME_OPEN)
+			continue;
+		*ret_first = t->moment[i].line;
+		*ret_last = x->change_end;
+		return true;
+	}
+	return false;
 }
 
 int history_index_feed(struct history_index *x, const char *line, size_t size)

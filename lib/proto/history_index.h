@@ -12,19 +12,18 @@
 
 #include "proto/history_record.h"
 
-#define TIME_OPEN INT64_MAX
-
-/* A mapping held from <= t < to. */
+/* A mapping held from the moment `begin` until `end`; `from` and `to` are the times of the records. */
 struct history_interval {
 	struct prefix in;
 	struct prefix out;
 	bool open; /* inbound */
+	uint32_t begin;
+	uint32_t end; /* MOMENT_NONE: none */
 	int64_t from;
-	int64_t to;	   /* TIME_OPEN: still holds */
-	int64_t reached;   /* latest time seen while it held, if the clock was set back; else from */
-	uint64_t line;	   /* number of the record that began it */
-	uint64_t end_line; /* number of the record that ended it; 0: none */
-	bool undone;
+	int64_t to;	       /* TIME_OPEN: still holds */
+	uint64_t line;	       /* number of the record that began it */
+	uint64_t end_line;     /* number of the record that ended it; 0: none */
+	bool undone;	       /* the change failed, or never took effect */
 	char name[LABEL_TEXT]; /* the last that it had; "": none */
 };
 
@@ -43,10 +42,12 @@ struct history_damage {
 struct history_index {
 	struct history_interval *intervals; /* in the order of the lines that began them */
 	size_t n_intervals;
-	size_t *open; /* indexes of the open ones */
+	struct history_pauses pauses; /* of them */
+	size_t *open;		      /* indexes of the open ones */
 	size_t n_open;
 	struct history_portmaps portmaps;
 	struct history_drains drains;
+	struct history_times times;
 	struct history_gap *gaps;
 	size_t n_gaps;
 	struct history_damage *damages;
@@ -55,7 +56,11 @@ struct history_index {
 	uint64_t lines;	      /* number of lines in the file */
 	uint64_t number;      /* number of the last line, by its own account */
 	uint64_t settled;     /* number of the last record that is not a change of a mapping */
+	uint64_t change_end;  /* number of the last record of a change */
 	uint64_t last_change; /* number of the first record of the last change: records of the same time */
+	uint64_t format;      /* of the records; 0: not known */
+	bool in_change;	      /* the last record is one of a change, */
+	uint32_t moment;      /* of this moment */
 	int64_t first_time;   /* earliest time of a record; TIME_OPEN: no records */
 	int64_t last_time;    /* time of the last good record; TIME_NONE: none */
 	int64_t listed_time;  /* time of the last record that lists all mappings; TIME_NONE: none */
@@ -74,6 +79,9 @@ int history_index_feed_all(struct history_index *x, const char *text, size_t siz
 
 /* Returns the open interval of a mapping, or NULL. */
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
+
+/* Whether changes were recorded and are neither confirmed nor undone: the numbers of their first and last record. */
+bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last);
 
 /* The mapping of an interval. */
 static inline struct history_mapping history_mapping_of(const struct history_interval *v)

@@ -9,13 +9,14 @@
 #include "base/timestamp.h"
 #include "proto/words.h"
 
-#define STILL	   INT64_MAX
+#define STILL	   TIME_OPEN
 #define FIRST_ROOM 64U
 
 void history_portmaps_free(struct history_portmaps *p)
 {
 	free(p->interval);
 	free(p->heads);
+	free(p->pauses.at);
 	*p = (struct history_portmaps){ 0 };
 }
 
@@ -26,17 +27,17 @@ static uint32_t *head_of(const struct history_portmaps *p, uint8_t proto, struct
 	return &p->heads[key * 0x9e3779b97f4a7c15ULL >> 32 & (p->n_heads - 1)];
 }
 
-static struct portmap_interval *at(const struct history_portmaps *p, uint32_t number)
+static struct portmap_interval *number_at(const struct history_portmaps *p, uint32_t number)
 {
 	return number ? &p->interval[number - 1] : NULL;
 }
 
 struct portmap_interval *history_portmap_open(const struct history_portmaps *p, uint8_t proto, struct endpoint out)
 {
-	struct portmap_interval *v = p->n_heads ? at(p, *head_of(p, proto, out)) : NULL;
+	struct portmap_interval *v = p->n_heads ? number_at(p, *head_of(p, proto, out)) : NULL;
 
 	while (v && (v->proto != proto || v->out.addr != out.addr || v->out.port != out.port))
-		v = at(p, v->next);
+		v = number_at(p, v->next);
 	return v;
 }
 
@@ -45,21 +46,23 @@ static void link_open(struct history_portmaps *p, struct portmap_interval *v)
 	uint32_t *head = head_of(p, v->proto, v->out);
 
 	v->to = STILL;
+	v->end = MOMENT_NONE;
 	v->end_line = 0;
 	v->next = *head;
 	*head = (uint32_t)(v - p->interval) + 1;
 	p->n_open++;
 }
 
-static void end_one(struct history_portmaps *p, struct portmap_interval *v, int64_t to, uint64_t line)
+static void end_one(struct history_portmaps *p, struct portmap_interval *v, struct history_at at)
 {
 	uint32_t number = (uint32_t)(v - p->interval) + 1, *link = head_of(p, v->proto, v->out);
 
 	while (*link != number)
-		link = &at(p, *link)->next;
+		link = &number_at(p, *link)->next;
 	*link = v->next;
-	v->to = to > v->from ? to : v->from;
-	v->end_line = line;
+	v->to = at.time;
+	v->end = at.moment;
+	v->end_line = at.line;
 	p->n_open--;
 }
 
@@ -95,58 +98,65 @@ static int begin_one(struct history_portmaps *p, struct portmap_interval v)
 	return 0;
 }
 
-int history_portmaps_take(struct history_portmaps *p, const struct history_portmap *m, int64_t to, uint64_t line)
+int history_portmaps_take(struct history_portmaps *p, const struct history_portmap *m, bool ends, uint32_t begin,
+			  struct history_at at)
 {
 	for (uint32_t i = 0; i <= (uint32_t)m->in.last - m->in.first; i++) {
 		struct portmap_interval v = { .in = { m->in.addr, (uint16_t)(m->in.first + i) },
 					      .out = { m->out.addr, (uint16_t)(m->out.first + i) },
 					      .proto = m->proto,
 					      .from = m->from,
-					      .line = line };
+					      .begin = begin,
+					      .line = at.line };
 		struct portmap_interval *known = history_portmap_open(p, v.proto, v.out);
 		int r = 0;
 
-		if (to == STILL && known && known->in.addr == v.in.addr && known->in.port == v.in.port)
+		if (!ends && known && known->in.addr == v.in.addr && known->in.port == v.in.port)
 			continue;
 		if (known)
-			end_one(p, known, to == STILL ? m->from : to, line);
-		else if (to != STILL)
-			r = begin_one(p, v);
+			end_one(p, known, at);
 		/* After lines are missing, the end alone tells that it was there. */
-		if (!known && to != STILL && !r)
-			end_one(p, &p->interval[p->n - 1], to, line);
-		if (to == STILL)
+		if (!known || !ends)
 			r = begin_one(p, v);
+		if (!known && ends && !r)
+			end_one(p, &p->interval[p->n - 1], at);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-void history_portmaps_end(struct history_portmaps *p, int64_t to, uint64_t line)
+void history_portmaps_end(struct history_portmaps *p, struct history_at at)
 {
 	for (size_t i = 0; p->n_open && i < p->n; i++)
 		if (p->interval[i].to == STILL)
-			end_one(p, &p->interval[i], to, line);
+			end_one(p, &p->interval[i], at);
 }
 
-bool history_portmaps_undo(struct history_portmaps *p, uint64_t line)
+bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, uint64_t line, struct history_at at,
+			   int *ret)
 {
 	bool found = false;
 
-	for (size_t i = p->n; i-- > 0;) {
+	*ret = 0;
+	at.line = line;
+	for (size_t i = p->n; i-- > 0 && !*ret;) {
 		struct portmap_interval *v = &p->interval[i];
+		bool begun = v->line == line && v->to == STILL, ended = v->end_line == line && v->line != line;
 
-		if (v->undone)
+		if (v->undone || (!begun && !ended))
 			continue;
-		if (v->line == line && v->to == STILL) {
-			end_one(p, v, v->from, line);
-			v->undone = true;
-			found = true;
-		} else if (v->end_line == line && v->line != line) {
+		at.moment = history_times_undo(t, begun ? v->begin : v->end, at.time, line);
+		if (at.moment == MOMENT_NONE)
+			*ret = -ENOMEM;
+		else if (begun)
+			end_one(p, v, at);
+		else
+			*ret = history_pauses_add(&p->pauses, i, v->end, at.moment);
+		v->undone = begun;
+		if (!*ret && ended)
 			link_open(p, v);
-			found = true;
-		}
+		found = true;
 	}
 	return found;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
+#include "proto/history_times.h"
 
 /* Consecutive ports of a portmap, as a record has them. */
 struct history_portmap {
@@ -27,8 +28,10 @@ struct portmap_interval {
 	struct endpoint out;
 	uint8_t proto;
 	bool undone;
+	uint32_t begin; /* moments */
+	uint32_t end;	/* MOMENT_NONE: none */
 	int64_t from;
-	int64_t to;	   /* INT64_MAX: still does */
+	int64_t to;	   /* TIME_OPEN: still does */
 	uint64_t line;	   /* number of the record that began it */
 	uint64_t end_line; /* number of the record that ended it; 0: none */
 	uint32_t next;	   /* in a chain of open ones, + 1; 0: none */
@@ -39,6 +42,7 @@ struct history_portmaps {
 	struct portmap_interval *interval; /* in the order of the lines that began them */
 	size_t n;
 	size_t room;
+	struct history_pauses pauses;
 	uint32_t *heads; /* chains of open ones by outside endpoint */
 	uint32_t n_heads;
 	size_t n_open;
@@ -50,16 +54,18 @@ void history_portmaps_free(struct history_portmaps *p);
 struct portmap_interval *history_portmap_open(const struct history_portmaps *p, uint8_t proto, struct endpoint out);
 
 /*
- * Takes a record: the ports begin to lead there or, where `to` is not INT64_MAX, end. A port that led elsewhere ends
- * when it begins. 0 or -ENOMEM.
+ * Takes a record: the ports begin to lead there, or end. A port that led elsewhere ends when it begins. begin: the
+ * moment at which they began. 0 or -ENOMEM.
  */
-int history_portmaps_take(struct history_portmaps *p, const struct history_portmap *record, int64_t to, uint64_t line);
+int history_portmaps_take(struct history_portmaps *p, const struct history_portmap *record, bool ends, uint32_t begin,
+			  struct history_at at);
 
 /* All open ones end. */
-void history_portmaps_end(struct history_portmaps *p, int64_t to, uint64_t line);
+void history_portmaps_end(struct history_portmaps *p, struct history_at at);
 
-/* Undoes what a line said; false if it said nothing of portmaps. */
-bool history_portmaps_undo(struct history_portmaps *p, uint64_t line);
+/* Undoes what a line said; false if it said nothing of portmaps. *ret: 0 or -ENOMEM. */
+bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, uint64_t line, struct history_at at,
+			   int *ret);
 
 /* Merges consecutive open ports to spans; the caller frees *ret. 0 or -ENOMEM. */
 int history_portmaps_list(const struct history_portmaps *p, struct history_portmap **ret, size_t *ret_n);

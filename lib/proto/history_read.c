@@ -38,6 +38,14 @@ static int read_all(int fd, char **ret, size_t *ret_size)
 	return 0;
 }
 
+/* 0 if there is none. */
+static int64_t number_of(const cJSON *json, const char *key)
+{
+	double number = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, key));
+
+	return number > 0 && number <= 1e15 ? (int64_t)number : 0;
+}
+
 static int read_head(int dir, struct history_head *ret)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -59,6 +67,8 @@ static int read_head(int dir, struct history_head *ret)
 	    strlen(hash) == HASH_TEXT - 1 && !time_parse(time, &ret->time)) {
 		memcpy(ret->hash, hash, HASH_TEXT);
 		ret->line = (uint64_t)line->valuedouble;
+		ret->real_ms = number_of(json, "real_ms");
+		ret->boot_ms = number_of(json, "boot_ms");
 		r = 0;
 	}
 	cJSON_Delete(json);

@@ -10,6 +10,8 @@ struct history_head {
 	uint64_t line;
 	int64_t time;
 	char hash[HASH_TEXT];
+	int64_t real_ms; /* what the clock read then, and that of the time since the machine was started; 0: not told */
+	int64_t boot_ms;
 };
 
 /* How the end of the file compares with its head file. */

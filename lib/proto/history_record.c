@@ -166,8 +166,8 @@ static void write_start(FILE *out, const struct history_record *r)
 {
 	char since[TIME_TEXT];
 
-	fprintf(out, ",\"format\":%u,\"host\":\"%s\",\"taken_over\":%s,\"unknown_since\":", HISTORY_FORMAT, r->host,
-		r->taken_over ? "true" : "false");
+	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\",\"taken_over\":%s,\"unknown_since\":",
+		r->format ? r->format : (uint64_t)HISTORY_FORMAT, r->host, r->taken_over ? "true" : "false");
 	if (r->since == TIME_NONE)
 		fputs("null", out);
 	else
@@ -200,10 +200,13 @@ static void write_body(FILE *out, const struct history_record *r)
 		write_drain(out, r);
 		break;
 	case EVENT_UNDO:
-		fprintf(out, ",\"first\":%" PRIu64 ",\"last\":%" PRIu64, r->first, r->last);
+	case EVENT_CONFIRM:
+		fprintf(out, ",\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"until\":\"%s\"", r->first, r->last,
+			time_format(r->until, text));
 		break;
 	case EVENT_CLOCK:
 		fprintf(out, ",\"before\":\"%s\"", time_format(r->since, text));
+		fprintf(out, ",\"after\":\"%s\"", time_format(r->after, text));
 		break;
 	case EVENT_STOP:
 	case EVENT_DETACH:
@@ -361,9 +364,33 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	if (format > HISTORY_FORMAT)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a later version", format);
 	snprintf(r->host, sizeof(r->host), "%s", host);
+	r->format = format;
 	r->taken_over = cJSON_IsTrue(taken_over);
 	r->since = TIME_NONE;
 	return cJSON_IsNull(since) || read_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
+}
+
+/* Before format 3 an undo did not tell until when the change may have been in force. */
+static bool read_lines(const cJSON *json, struct history_record *r)
+{
+	r->until = r->time;
+	return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) &&
+	       (r->event == EVENT_UNDO && !cJSON_HasObjectItem(json, "until") ? true
+									      : read_time(json, "until", &r->until));
+}
+
+/* Agents before format 3 looked at the clock once in that many seconds. */
+#define LOOKED_S 60
+
+static bool read_clock(const cJSON *json, struct history_record *r)
+{
+	if (!read_time(json, "before", &r->since))
+		return false;
+	if (cJSON_HasObjectItem(json, "after"))
+		return read_time(json, "after", &r->after);
+	r->since += LOOKED_S;
+	r->after = r->time - LOOKED_S;
+	return true;
 }
 
 static int read_event(const char *word, enum history_event *ret)
@@ -402,9 +429,10 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	case EVENT_DRAINED:
 		return history_drain_read(json, &r->drain) ? 0 : -EINVAL;
 	case EVENT_UNDO:
-		return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) ? 0 : -EINVAL;
+	case EVENT_CONFIRM:
+		return read_lines(json, r) ? 0 : -EINVAL;
 	case EVENT_CLOCK:
-		return read_time(json, "before", &r->since) ? 0 : -EINVAL;
+		return read_clock(json, r) ? 0 : -EINVAL;
 	default:
 		return 0;
 	}

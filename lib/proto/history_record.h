@@ -16,6 +16,7 @@
 #include "base/timestamp.h"
 #include "proto/history_drains.h"
 #include "proto/history_portmaps.h"
+#include "proto/history_times.h"
 #include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
@@ -24,9 +25,12 @@
 
 /*
  * Raised when older readers would misunderstand what is written. 2: inside prefixes may lie within each other, `out`
- * may be null, and there are portmaps and drains.
+ * may be null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is
+ * recorded, too.
  */
-#define HISTORY_FORMAT 2U
+#define HISTORY_FORMAT 3ULL
+/* Since this one, a change that is not confirmed may or may not have taken effect. */
+#define HISTORY_FORMAT_CONFIRMS 3ULL
 
 #define HASH_TEXT 65
 #define HASH_NONE "0000000000000000000000000000000000000000000000000000000000000000"
@@ -41,7 +45,8 @@
 	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
 	X(EVENT_RETIRE, "retire")   /* addresses of a mapping begin to drain */ \
 	X(EVENT_DRAINED, "drained") /* and have drained */                      \
-	X(EVENT_CLOCK, "clock")	    /* the clock was set back */                \
+	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
+	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
 	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
 	X(EVENT_DETACH, "detach")   /* the datapath was removed: nothing is mapped */
 
@@ -67,8 +72,6 @@ static inline bool history_same(const struct history_mapping *a, const struct hi
 }
 
 #define HOST_TEXT 65
-#define TIME_NONE INT64_MIN
-
 struct history_record {
 	uint64_t line; /* from 1 */
 	int64_t time;
@@ -83,9 +86,12 @@ struct history_record {
 	struct history_drain drain;   /* retire, drained */
 	struct history_drain *drains; /* start, daily */
 	size_t n_drains;
-	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the time before it was set
-			  back */
-	uint64_t first, last; /* undo: line numbers */
+	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest time that it can
+			  have read before it was set */
+	int64_t after; /* clock: the earliest that it can have read after that */
+	int64_t until; /* confirm: the lines had taken effect by then; undo: and had been taken back */
+	uint64_t first, last; /* undo, confirm: line numbers */
+	uint64_t format;      /* start: as it was read; 0 is written as HISTORY_FORMAT */
 	char host[HOST_TEXT]; /* start */
 	bool taken_over;      /* start: took over an existing datapath */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Intervals are sorted by outside prefix and start time. For each prefix length in use, a question looks up the prefix
- * around the address and searches it backwards from the last interval that had begun; the latest end of all intervals
- * up to each one bounds how far back the search goes.
+ * Intervals are sorted by outside prefix and time. For each reckoning of the clock that had the second, and for each
+ * prefix length in use, a question looks up the prefix around the address and searches it backwards from the last
+ * interval that had begun; the latest end of all intervals up to each one bounds how far back the search goes.
  */
 #include "base/address.h"
 #include "proto/history_pieces.h"
@@ -26,6 +26,13 @@ struct who {
 	struct history_gap *gaps;
 	size_t n_gaps;
 	int64_t first_time;
+	/* Of each reckoning: the latest end up to it, and the earliest start from it on. */
+	int64_t *latest_end, *earliest_start;
+	/* Of the question. */
+	struct pieces pieces;
+	struct who_holder *holder;
+	size_t n_holders;
+	size_t room;
 };
 
 void who_free(struct who *w)
@@ -36,57 +43,75 @@ void who_free(struct who *w)
 	holdings_free(&w->holdings);
 	who_portmaps_free(&w->portmaps);
 	free(w->gaps);
+	free(w->latest_end);
+	free(w->earliest_start);
+	pieces_free(&w->pieces);
+	free(w->holder);
 	free(w);
 }
 
-static int compare_number(uint64_t a, uint64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-static int compare_held(const void *pa, const void *pb)
+static int compare_held(const void *pa, const void *pb, void *times)
 {
 	const struct held *a = pa, *b = pb;
 	int r = prefix_order(a->out, b->out);
 
-	if (!r)
-		r = (a->from > b->from) - (a->from < b->from);
-	return r ? r : compare_number(a->line, b->line);
+	return r ? r : history_times_order(times, a->begin, b->begin);
 }
 
-static int prepare(struct who *w, const struct history_index *x)
+static void take_intervals(struct who *w, const struct history_index *x)
 {
 	struct holdings *all = &w->holdings;
 
 	for (size_t i = 0; i < x->n_intervals; i++) {
 		const struct history_interval *v = &x->intervals[i];
+		struct held *h = &all->inner[all->n++];
 
-		if (v->undone)
-			continue;
-		all->inner[all->n] = (struct held){ .in = v->in,
-						    .out = v->out,
-						    .from = v->from,
-						    .to = v->to,
-						    .latest = v->to,
-						    .line = v->line,
-						    .open = v->open };
-		memcpy(all->inner[all->n++].name, v->name, sizeof(v->name));
+		*h = (struct held){ .in = v->in,
+				    .out = v->out,
+				    .begin = v->begin,
+				    .end = v->end,
+				    .reach = v->end,
+				    .number = i,
+				    .open = v->open };
+		memcpy(h->name, v->name, sizeof(v->name));
 		all->lengths |= 1ULL << v->in.plen;
 		w->any_open |= v->open;
 		if (prefix_is_none(v->out))
 			continue;
-		w->held[w->n_held++] = all->inner[all->n - 1];
+		w->held[w->n_held++] = *h;
 		w->lengths |= 1ULL << v->out.plen;
 	}
-	qsort(w->held, w->n_held, sizeof(*w->held), compare_held);
+}
+
+static void take_epochs(struct who *w, const struct history_times *t)
+{
+	for (uint32_t k = 0; k < t->n_epochs; k++)
+		w->latest_end[k] = k && w->latest_end[k - 1] > t->epoch[k].end ? w->latest_end[k - 1] : t->epoch[k].end;
+	for (uint32_t k = t->n_epochs; k-- > 0;)
+		w->earliest_start[k] = k + 1 < t->n_epochs && w->earliest_start[k + 1] < t->epoch[k].start
+					       ? w->earliest_start[k + 1]
+					       : t->epoch[k].start;
+}
+
+static int prepare(struct who *w, const struct history_index *x)
+{
+	const struct history_times *t = &w->holdings.times;
+
+	take_intervals(w, x);
+	if (holdings_init(&w->holdings, x))
+		return -ENOMEM;
+	if (w->n_held)
+		qsort_r(w->held, w->n_held, sizeof(*w->held), compare_held, &w->holdings.times);
 	for (size_t i = 1; i < w->n_held; i++)
-		if (!prefix_order(w->held[i].out, w->held[i - 1].out) && w->held[i].latest < w->held[i - 1].latest)
-			w->held[i].latest = w->held[i - 1].latest;
+		if (!prefix_order(w->held[i].out, w->held[i - 1].out) &&
+		    history_times_order_late(t, w->held[i].reach, w->held[i - 1].reach) < 0)
+			w->held[i].reach = w->held[i - 1].reach;
 	if (x->n_gaps)
 		memcpy(w->gaps, x->gaps, x->n_gaps * sizeof(*w->gaps));
 	w->n_gaps = x->n_gaps;
 	w->first_time = x->first_time;
-	return holdings_init(all, &x->drains);
+	take_epochs(w, t);
+	return 0;
 }
 
 int who_new(const struct history_index *x, struct who **ret)
@@ -98,8 +123,10 @@ int who_new(const struct history_index *x, struct who **ret)
 	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
 	w->holdings.inner = calloc(x->n_intervals + 1, sizeof(*w->holdings.inner));
 	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
-	if (!w->held || !w->holdings.inner || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps) ||
-	    prepare(w, x)) {
+	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
+	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
+	if (!w->held || !w->holdings.inner || !w->gaps || !w->latest_end || !w->earliest_start ||
+	    who_portmaps_new(&x->portmaps, &x->times, &w->portmaps) || prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
 	}
@@ -107,9 +134,25 @@ int who_new(const struct history_index *x, struct who **ret)
 	return 0;
 }
 
-/* Counts the intervals of lesser prefixes, and those of this prefix that began at t or before. */
-static size_t count_until(const struct who *w, struct prefix out, int64_t t)
+/* A question, and what a search has found so far. */
+struct search {
+	struct who *w;
+	const struct history_times *times;
+	uint32_t port;
+	uint32_t addr;
+	int64_t t;
+	uint32_t epoch;		   /* the reckoning that is searched */
+	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
+	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
+	uint32_t kept_in;
+	uint32_t kept_epoch;
+	int r;
+};
+
+/* Counts the intervals of lesser prefixes, and those of this prefix that had begun. */
+static size_t count_until(const struct search *s, struct prefix out)
 {
+	const struct who *w = s->w;
 	size_t low = 0, high = w->n_held;
 
 	while (low < high) {
@@ -117,7 +160,7 @@ static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 		const struct held *h = &w->held[middle];
 		int r = prefix_order(h->out, out);
 
-		if (r < 0 || (!r && h->from <= t))
+		if (r < 0 || (!r && history_times_begun(s->times, h->begin, s->epoch, s->t)))
 			low = middle + 1;
 		else
 			high = middle;
@@ -125,91 +168,161 @@ static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 	return low;
 }
 
-/* What a search has found so far. */
-struct search {
-	const struct who *w;
-	uint32_t port;
-	uint32_t addr;
-	int64_t t;
-	unsigned found;		   /* intervals that hold the port, even for only part of the second t */
-	const struct held *best;   /* the last to begin of those with from <= t < to */
-	const struct held *other;  /* the last one of another subscriber */
-	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
-	const struct held *ended;  /* the last one of which this was so until within the second t */
-	const struct held *kept;   /* the exception because of which the port's subscriber did not use it */
-	uint32_t kept_in;
-	uint32_t best_in;
-	uint32_t other_in;
-	struct piece best_piece;
-	struct piece other_piece;
-	bool others; /* second pass: the best is known */
-};
-
 /* Number of the subscriber that has the port, or -1. */
 static int64_t subscriber_of(const struct search *s, const struct held *h, const struct geometry *g)
 {
 	return h->open ? (int64_t)s->addr - g->out_base : mapping_reverse(g, s->addr, s->port);
 }
 
-static void consider(struct search *s, const struct held *h)
+/* Of two of one subscriber, or of two that are recorded to have held it at the end of the second. */
+static bool is_better(const struct search *s, const struct who_holder *a, const struct who_holder *b)
 {
-	struct geometry g;
-	struct piece p;
-	int64_t subscriber;
-	uint32_t in_addr;
+	if (a->holds != b->holds)
+		return a->holds;
+	if (a->epoch != b->epoch)
+		return a->epoch > b->epoch;
+	if (a->by != b->by)
+		return a->by > b->by;
+	return history_times_order(s->times, a->begin, b->begin) >= 0;
+}
 
-	/* One that ended in this second, or began and ended in it, held the port for part of the second. */
-	if (h->to < s->t || mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
-		return;
-	subscriber = subscriber_of(s, h, &g);
-	in_addr = g.in_base + (uint32_t)subscriber;
-	if (subscriber < 0) {
-		if (h->to > s->t)
-			s->covers = h;
-		else if (!s->ended || h->line > s->ended->line)
-			s->ended = h;
+static void note(struct search *s, const struct held *h, uint32_t end, struct who_holder one)
+{
+	struct who *w = s->w;
+	struct who_holder *larger;
+
+	one.in = h->in;
+	one.out = h->out;
+	memcpy(one.name, h->name, sizeof(one.name));
+	one.epoch = s->epoch;
+	one.from = history_times_from(s->times, one.begin, s->epoch, s->t);
+	one.to = history_times_to(s->times, end, s->epoch, s->t);
+	for (size_t i = 0; i < w->n_holders; i++) {
+		if (w->holder[i].in_addr != one.in_addr)
+			continue;
+		if (is_better(s, &one, &w->holder[i]))
+			w->holder[i] = one;
 		return;
 	}
-	p = held_piece(&s->w->holdings, h, in_addr, s->t);
-	if (p.exception && h->to > s->t) {
-		s->kept = p.exception;
-		s->kept_in = in_addr;
-	}
-	if (p.to < s->t)
-		return;
-	if (!s->others) {
-		s->found++;
-		if (p.to > s->t && (!s->best || h->line > s->best->line)) {
-			s->best = h;
-			s->best_in = in_addr;
-			s->best_piece = p;
+	if (w->n_holders == w->room) {
+		larger = reallocarray(w->holder, w->room ? 2 * w->room : 4, sizeof(*larger));
+		if (!larger) {
+			s->r = -ENOMEM;
+			return;
 		}
-	} else if ((!s->best || in_addr != s->best_in) && (!s->other || h->line > s->other->line)) {
-		s->other = h;
-		s->other_in = in_addr;
-		s->other_piece = p;
+		w->holder = larger;
+		w->room = w->room ? 2 * w->room : 4;
+	}
+	w->holder[w->n_holders++] = one;
+}
+
+static const uint8_t portmap_protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+static struct endpoint endpoint_of(const struct search *s)
+{
+	return (struct endpoint){ s->addr, (uint16_t)s->port };
+}
+
+/* A port of no block: portmaps may have had it. */
+static void consider_portmaps(struct search *s, const struct held *h)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
+		size_t n;
+		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, portmap_protos[i], endpoint_of(s), &n);
+
+		for (; n; n--, v++) {
+			struct who_holder one = { .in_addr = v->of.in.addr,
+						  .begin = v->of.begin,
+						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP };
+
+			if (!prefix_contains(h->in.base, h->in.plen, v->of.in.addr) ||
+			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
+				continue;
+			one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
+				    history_times_hold(s->times, h->begin, h->end, s->epoch, s->t);
+			note(s, h, v->of.end, one);
+		}
 	}
 }
 
-static void look_in(const struct who *w, struct search *s, struct prefix out)
+static void consider_block(struct search *s, const struct held *h, uint32_t in_addr)
 {
+	struct pieces *p = &s->w->pieces;
+	bool holds = false;
 
-	for (size_t i = count_until(w, out, s->t); i-- > 0;) {
-		const struct held *h = &w->held[i];
+	s->r = held_pieces(&s->w->holdings, h, in_addr, p);
+	for (size_t i = 0; !s->r && i < p->n; i++) {
+		struct who_holder one = { .in_addr = in_addr, .begin = p->piece[i].begin, .by = BY_BLOCK };
 
-		if (prefix_order(h->out, out) || h->latest < s->t)
+		if (!history_times_touch(s->times, p->piece[i].begin, p->piece[i].end, s->epoch, s->t))
+			continue;
+		one.holds = history_times_hold(s->times, p->piece[i].begin, p->piece[i].end, s->epoch, s->t);
+		holds |= one.holds;
+		note(s, h, p->piece[i].end, one);
+	}
+	if (holds || !history_times_hold(s->times, h->begin, h->end, s->epoch, s->t))
+		return;
+	s->kept = h;
+	s->kept_in = in_addr;
+	s->kept_epoch = s->epoch;
+}
+
+static void consider(struct search *s, const struct held *h)
+{
+	struct geometry g;
+	int64_t subscriber;
+
+	if (!history_times_touch(s->times, h->begin, h->end, s->epoch, s->t) ||
+	    mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
+		return;
+	subscriber = subscriber_of(s, h, &g);
+	if (subscriber >= 0) {
+		consider_block(s, h, g.in_base + (uint32_t)subscriber);
+		return;
+	}
+	if (history_times_hold(s->times, h->begin, h->end, s->epoch, s->t))
+		s->covers = h;
+	consider_portmaps(s, h);
+}
+
+static void look_in(struct search *s, struct prefix out)
+{
+	for (size_t i = count_until(s, out); i-- > 0 && !s->r;) {
+		const struct held *h = &s->w->held[i];
+
+		if (prefix_order(h->out, out) || !history_times_lasts(s->times, h->reach, s->epoch, s->t))
 			return;
 		consider(s, h);
 	}
 }
 
-static void look(const struct who *w, struct search *s)
+static void look(struct search *s)
 {
-	for (uint64_t lengths = w->lengths; lengths; lengths &= lengths - 1) {
+	for (uint64_t lengths = s->w->lengths; lengths; lengths &= lengths - 1) {
 		unsigned plen = (unsigned)__builtin_ctzll(lengths);
 
-		look_in(w, s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
+		look_in(s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
 	}
+}
+
+/* Looks into each reckoning of the clock that had the second. */
+static void look_in_all(struct search *s)
+{
+	const struct who *w = s->w;
+	const struct history_times *t = s->times;
+	uint32_t low = 0, high = t->n_epochs;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (w->latest_end[middle] < s->t)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (s->epoch = low; s->epoch < t->n_epochs && w->earliest_start[s->epoch] <= s->t; s->epoch++)
+		if (t->epoch[s->epoch].start <= s->t && s->t <= t->epoch[s->epoch].end)
+			look(s);
 }
 
 static enum who_result nobody(const struct search *s, struct error *why)
@@ -231,12 +344,12 @@ static enum who_result nobody(const struct search *s, struct error *why)
 /* The port was in the block of a subscriber that had another mapping. */
 static enum who_result kept(const struct search *s, struct error *why)
 {
-	const struct held *e = s->kept;
+	const struct held *e = held_exception(&s->w->holdings, s->kept, s->kept_in, s->kept_epoch, s->t);
 	struct geometry g;
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
 	addr_format(s->kept_in, in);
-	if (e == &held_retired)
+	if (!e)
 		return (enum who_result)error_set(why, WHO_NOBODY,
 						  "the port was kept for %s, whose mapping was retired", in);
 	if (mapping_geometry(e->in.base, e->in.plen, e->out.base, e->out.plen, &g))
@@ -246,8 +359,9 @@ static enum who_result kept(const struct search *s, struct error *why)
 					  addr_format(mapping_forward(&g, s->kept_in).out_addr, out));
 }
 
-static enum who_result explain(const struct who *w, const struct search *s, struct error *why)
+static enum who_result explain(const struct search *s, struct error *why)
 {
+	const struct who *w = s->w;
 	char from[TIME_TEXT], to[TIME_TEXT];
 
 	if (s->kept)
@@ -276,86 +390,93 @@ static enum who_result explain(const struct who *w, const struct search *s, stru
 	return nobody(s, why);
 }
 
-static const uint8_t portmap_protos[] = { IPPROTO_TCP, IPPROTO_UDP };
-
-/* Adds the portmaps of the endpoint. One of a port of no block answers the question. */
-static bool ask_portmaps(const struct who *w, const struct search *s, struct who_answer *a)
+static const struct who_holder *best_of(const struct search *s)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
-		const struct portmap_interval *v = who_portmap(&w->portmaps, portmap_protos[i],
-							       (struct endpoint){ s->addr, (uint16_t)s->port }, s->t);
+	const struct who_holder *best = NULL;
 
-		if (v && (!s->best || v->in.addr == s->best_in))
-			a->portmap[a->n_portmaps++] = *v;
+	for (size_t i = 0; i < s->w->n_holders; i++) {
+		const struct who_holder *h = &s->w->holder[i];
+
+		if (h->holds && (!best || is_better(s, h, best)))
+			best = h;
 	}
-	if (s->best || !s->covers || !a->n_portmaps)
-		return s->best;
-	a->in_addr = a->portmap[0].in.addr;
-	a->in = s->covers->in;
-	a->out = s->covers->out;
-	memcpy(a->name, s->covers->name, sizeof(a->name));
-	a->from = a->portmap[0].from;
-	a->to = a->portmap[0].to;
-	return true;
+	return best;
 }
 
-/* A port of no block: the last subscriber whose portmap of it ended in this second, if the answer does not name it. */
-static void mention_ended(const struct who *w, const struct search *s, struct who_answer *a)
+/* Adds the portmaps of the endpoint then: of its subscriber, or, of a port of no block, all. */
+static void add_portmaps(const struct search *s, const struct who_holder *best, struct who_answer *a)
 {
-	const struct held *around = s->covers ? s->covers : s->ended;
-	const uint32_t named[] = { a->portmap[0].in.addr, a->portmap[1].in.addr };
-	const struct portmap_interval *last = NULL;
-
-	if (s->best || a->ambiguous || !around)
-		return;
 	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
-		const struct portmap_interval *v =
-			who_portmap_ended(&w->portmaps, portmap_protos[i],
-					  (struct endpoint){ s->addr, (uint16_t)s->port }, s->t, named, a->n_portmaps);
+		size_t n;
+		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, portmap_protos[i], endpoint_of(s), &n);
+		struct portmap_interval *told = &a->portmap[a->n_portmaps];
 
-		if (v && (!last || v->line > last->line))
-			last = v;
+		for (; n; n--, v++) {
+			if (!history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) ||
+			    (best->by == BY_BLOCK && v->of.in.addr != best->in_addr))
+				continue;
+			*told = v->of;
+			told->from = history_times_from(s->times, v->of.begin, best->epoch, s->t);
+			told->to = history_times_to(s->times, v->of.end, best->epoch, s->t);
+			a->n_portmaps++;
+			break;
+		}
 	}
-	if (!last)
-		return;
-	a->ambiguous = true;
-	a->other_addr = last->in.addr;
-	a->other_in = around->in;
-	a->other_out = around->out;
-	a->other_from = last->from;
-	a->other_to = last->to;
-	memcpy(a->other_name, around->name, sizeof(a->other_name));
 }
 
-enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
+static bool is_told(const struct who_answer *a, uint32_t in_addr)
 {
-	struct search s = { .w = w, .port = out.port, .addr = out.addr, .t = t };
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		if (a->portmap[i].in.addr == in_addr)
+			return true;
+	return false;
+}
+
+/* The one that had held it longest, of equals the last, among those that the answer does not name. */
+static const struct who_holder *other_of(const struct search *s, const struct who_answer *a, bool found)
+{
+	const struct who_holder *other = NULL;
+
+	for (size_t i = 0; i < s->w->n_holders; i++) {
+		const struct who_holder *h = &s->w->holder[i];
+
+		if ((found && h->in_addr == a->best.in_addr) || is_told(a, h->in_addr))
+			continue;
+		if (!other || h->from <= other->from)
+			other = h;
+	}
+	return other;
+}
+
+static int compare_holders(const void *pa, const void *pb, void *times)
+{
+	const struct who_holder *a = pa, *b = pb;
+
+	return history_times_order(times, a->begin, b->begin);
+}
+
+enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
+{
+	struct search s = { .w = w, .times = &w->holdings.times, .port = out.port, .addr = out.addr, .t = t };
 	struct who_answer answer = { 0 };
-	bool found;
+	const struct who_holder *best;
 
-	look(w, &s);
-	s.others = true;
-	if (s.found > 1 || (s.found && !s.best))
-		look(w, &s);
-	if (s.other) {
-		answer.ambiguous = true;
-		answer.other_addr = s.other_in;
-		answer.other_in = s.other->in;
-		answer.other_out = s.other->out;
-		answer.other_from = s.other_piece.from;
-		answer.other_to = s.other_piece.to;
-		memcpy(answer.other_name, s.other->name, sizeof(answer.other_name));
+	w->n_holders = 0;
+	look_in_all(&s);
+	if (s.r) {
+		*ret = answer;
+		return (enum who_result)error_set(why, WHO_NO_RECORD, "out of memory");
 	}
-	if (s.best) {
-		answer.in_addr = s.best_in;
-		answer.in = s.best->in;
-		answer.out = s.best->out;
-		answer.from = s.best_piece.from;
-		answer.to = s.best_piece.to;
-		memcpy(answer.name, s.best->name, sizeof(answer.name));
+	if (w->n_holders)
+		qsort_r(w->holder, w->n_holders, sizeof(*w->holder), compare_holders, (void *)(uintptr_t)s.times);
+	best = best_of(&s);
+	if (best) {
+		answer.best = *best;
+		add_portmaps(&s, best, &answer);
 	}
-	found = ask_portmaps(w, &s, &answer);
-	mention_ended(w, &s, &answer);
+	answer.holders = w->holder;
+	answer.n_holders = w->n_holders;
+	answer.other = other_of(&s, &answer, best);
 	*ret = answer;
-	return found ? WHO_FOUND : explain(w, &s, why);
+	return best ? WHO_FOUND : explain(&s, why);
 }

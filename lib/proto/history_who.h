@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds which subscriber held an outside address and port at a time, in a history that was read. Pure; takes about a
- * microsecond per question.
+ * Finds who may have held an outside address and port in a second, in a history that was read. Pure; takes some
+ * microseconds per question.
  */
 #ifndef DETNAT_HISTORY_WHO_H
 #define DETNAT_HISTORY_WHO_H
@@ -11,28 +11,39 @@
 /* Results, the most definite first. */
 enum who_result {
 	WHO_FOUND,
-	WHO_NOBODY,    /* known: no subscriber held it */
+	WHO_NOBODY,    /* known: no subscriber held it at the end of that second */
 	WHO_NO_RECORD, /* not known */
 };
 
-struct who_answer {
+/* One that held it, or may have. */
+struct who_holder {
 	uint32_t in_addr;
 	struct prefix in;
 	struct prefix out;
-	int64_t from;
-	int64_t to;	       /* TIME_OPEN: still */
+	int64_t from;	       /* in no earlier second */
+	int64_t to;	       /* in no later one; TIME_OPEN: still */
 	char name[LABEL_TEXT]; /* of the mapping, the last that it had; "": none */
+	/* Of the search: the moment at which it began, the reckoning of the clock, and what is preferred. */
+	uint32_t begin;
+	uint32_t epoch;
+	enum { BY_UDP_PORTMAP, BY_TCP_PORTMAP, BY_BLOCK } by;
+	bool holds; /* is recorded to have held it by the end of the second */
+};
+
+struct who_answer {
+	struct who_holder best; /* the last that is recorded to have held it by the end of the second */
 	/* The portmaps of the endpoint then, that of TCP first. Without a block, from and to are those of the first. */
 	struct portmap_interval portmap[2];
 	unsigned n_portmaps;
-	/* Another subscriber held it within the same second, or by the clock before it was set back. */
-	bool ambiguous;
-	uint32_t other_addr;
-	struct prefix other_in;
-	struct prefix other_out;
-	int64_t other_from;
-	int64_t other_to;
-	char other_name[LABEL_TEXT];
+	/*
+	 * All that may have held it in that second, each subscriber once, in order of time: it changed hands in the
+	 * second, or between the record of a change and its confirmation, or the clock was set and the second came
+	 * twice. Until the next question.
+	 */
+	const struct who_holder *holders;
+	size_t n_holders;
+	/* Of the holders other than the answer the one that had held it longest; NULL: the answer is definite. */
+	const struct who_holder *other;
 };
 
 struct who;
@@ -42,9 +53,9 @@ int who_new(const struct history_index *x, struct who **ret);
 void who_free(struct who *w);
 
 /*
- * Finds which subscriber held the port of the outside address at time t. *ret is written if the result is WHO_FOUND;
- * `ambiguous` and the members after it are always written. Otherwise `why` says why there is no answer.
+ * Finds which subscriber held the port of the outside address in second t. `best` and the portmaps are those of
+ * WHO_FOUND; holders and other are always written. Otherwise `why` says why there is no answer.
  */
-enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why);
+enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why);
 
 #endif

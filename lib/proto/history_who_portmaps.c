@@ -9,27 +9,49 @@ static uint64_t key_of(uint8_t proto, struct endpoint out)
 	return (uint64_t)out.addr << 32 | (uint64_t)out.port << 8 | proto;
 }
 
-static int compare(const void *pa, const void *pb)
+static int compare(const void *pa, const void *pb, void *times)
 {
-	const struct portmap_interval *a = pa, *b = pb;
-	uint64_t key_a = key_of(a->proto, a->out), key_b = key_of(b->proto, b->out);
+	const struct who_portmap *a = pa, *b = pb;
+	uint64_t key_a = key_of(a->of.proto, a->of.out), key_b = key_of(b->of.proto, b->of.out);
 
 	if (key_a != key_b)
 		return key_a < key_b ? -1 : 1;
-	return a->line < b->line ? -1 : a->line > b->line;
+	return history_times_order(times, a->begin, b->begin);
 }
 
-int who_portmaps_new(const struct history_portmaps *from, struct who_portmaps *ret)
+/* What began and ended with one change never was. */
+static size_t add_part(struct who_portmap *held, const struct history_times *times, const struct portmap_interval *v,
+		       uint32_t begin, uint32_t end)
 {
-	struct portmap_interval *held = calloc(from->n + 1, sizeof(*held));
+	*held = (struct who_portmap){ *v, begin, end };
+	return history_times_order(times, begin, end) < 0;
+}
+
+int who_portmaps_new(const struct history_portmaps *from, const struct history_times *times, struct who_portmaps *ret)
+{
+	struct who_portmap *held = calloc(from->n + from->pauses.n + 1, sizeof(*held));
+	struct history_pauses pauses = { 0 };
 	size_t n = 0;
 
-	if (!held)
+	if (!held || history_pauses_sort(&from->pauses, &pauses)) {
+		free(held);
 		return -ENOMEM;
-	for (size_t i = 0; i < from->n; i++)
-		if (!from->interval[i].undone)
-			held[n++] = from->interval[i];
-	qsort(held, n, sizeof(*held), compare);
+	}
+	for (size_t i = 0; i < from->n; i++) {
+		const struct portmap_interval *v = &from->interval[i];
+		size_t n_pauses;
+		const struct history_pause *pause = history_pauses_of(&pauses, i, &n_pauses);
+		uint32_t begin = v->begin;
+
+		for (; n_pauses; n_pauses--, pause++) {
+			n += add_part(&held[n], times, v, begin, pause->begin);
+			begin = pause->end;
+		}
+		n += add_part(&held[n], times, v, begin, v->end);
+	}
+	free(pauses.at);
+	if (n)
+		qsort_r(held, n, sizeof(*held), compare, (void *)(uintptr_t)times);
 	*ret = (struct who_portmaps){ held, n };
 	return 0;
 }
@@ -40,15 +62,15 @@ void who_portmaps_free(struct who_portmaps *w)
 	*w = (struct who_portmaps){ 0 };
 }
 
-/* The place behind the last one of the endpoint; there are few for each. */
-static size_t behind(const struct who_portmaps *w, uint64_t key)
+/* Counts those of lesser keys. */
+static size_t count_below(const struct who_portmaps *w, uint64_t key)
 {
 	size_t low = 0, high = w->n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (key_of(w->held[middle].proto, w->held[middle].out) <= key)
+		if (key_of(w->held[middle].of.proto, w->held[middle].of.out) < key)
 			low = middle + 1;
 		else
 			high = middle;
@@ -56,31 +78,12 @@ static size_t behind(const struct who_portmaps *w, uint64_t key)
 	return low;
 }
 
-const struct portmap_interval *who_portmap(const struct who_portmaps *w, uint8_t proto, struct endpoint out, int64_t t)
+const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
+					  size_t *ret_n)
 {
 	const uint64_t key = key_of(proto, out);
+	size_t first = count_below(w, key);
 
-	for (size_t i = behind(w, key); i-- > 0 && key_of(w->held[i].proto, w->held[i].out) == key;)
-		if (w->held[i].from <= t && t < w->held[i].to)
-			return &w->held[i];
-	return NULL;
-}
-
-static bool is_one_of(uint32_t addr, const uint32_t *addrs, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (addrs[i] == addr)
-			return true;
-	return false;
-}
-
-const struct portmap_interval *who_portmap_ended(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
-						 int64_t t, const uint32_t *addrs, size_t n)
-{
-	const uint64_t key = key_of(proto, out);
-
-	for (size_t i = behind(w, key); i-- > 0 && key_of(w->held[i].proto, w->held[i].out) == key;)
-		if (w->held[i].to == t && !is_one_of(w->held[i].in.addr, addrs, n))
-			return &w->held[i];
-	return NULL;
+	*ret_n = count_below(w, key + 1) - first;
+	return &w->held[first];
 }

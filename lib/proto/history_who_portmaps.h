@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which portmap held an outside endpoint at a time. */
+/* Which portmaps an outside endpoint had at a time. */
 #ifndef DETNAT_HISTORY_WHO_PORTMAPS_H
 #define DETNAT_HISTORY_WHO_PORTMAPS_H
 
 #include "proto/history_portmaps.h"
 
+/* A portmap without its pauses: it was from one moment to the other. */
+struct who_portmap {
+	struct portmap_interval of;
+	uint32_t begin, end;
+};
+
 /* Zero-initialised: none. */
 struct who_portmaps {
-	struct portmap_interval *held; /* sorted by outside endpoint and protocol, then by time */
+	struct who_portmap *held; /* sorted by outside endpoint and protocol, then by time */
 	size_t n;
 };
 
 /* 0 or -ENOMEM. */
-int who_portmaps_new(const struct history_portmaps *from, struct who_portmaps *ret);
+int who_portmaps_new(const struct history_portmaps *from, const struct history_times *times, struct who_portmaps *ret);
 void who_portmaps_free(struct who_portmaps *w);
 
-/* The last to begin of those that held the endpoint for from <= t < to; NULL: none did. */
-const struct portmap_interval *who_portmap(const struct who_portmaps *w, uint8_t proto, struct endpoint out, int64_t t);
-
-/*
- * The last to begin of those that held the endpoint in the second t and ended within it, and led to none of the n
- * addresses; NULL: none did.
- */
-const struct portmap_interval *who_portmap_ended(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
-						 int64_t t, const uint32_t *addrs, size_t n);
+/* Those of an endpoint, in order of time; *ret_n is their number. */
+const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
+					  size_t *ret_n);
 
 #endif

@@ -10,7 +10,7 @@ import pytest
 import isolation
 from agent import CTL, execute
 from test_control_abuse import answer, client
-from test_history import path as history_path
+from test_history import records
 
 ADD = "mapping add 10.64.0.0/24 1.1.2.0/28"
 
@@ -89,7 +89,7 @@ def test_edits_are_one_change(agent, batch):
     assert documents[5:] == [agent.ctl("pool"), agent.ctl("interface")]
     assert [(m["name"], m["in"], m["out"]) for m in agent.ctl("mapping")] == [
         ("a", "10.0.0.0/18", "1.1.2.0/30"), ("b", "10.64.0.0/24", "1.1.1.0/28")]
-    told = [(r["event"], r.get("in"), r.get("out")) for r in map(json.loads, history_path(agent).read_text().splitlines())][-4:]
+    told = [(r["event"], r.get("in"), r.get("out")) for r in records(agent)][-4:]
     assert sorted(told) == sorted([("del", "10.0.0.0/18", "1.1.1.0/30"), ("del", "10.64.0.0/24", "1.1.2.0/28"),
                                    ("add", "10.0.0.0/18", "1.1.2.0/30"), ("add", "10.64.0.0/24", "1.1.1.0/28")])
 

@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import re
 import time
 
 import pytest
@@ -51,6 +52,8 @@ def test_the_history_is_that_of_the_agent_at_the_socket(lab):
         assert there.status == 0 and there.err == "", there
         assert there.out == agent.text(*words, "--state-dir", agent.state)
     agent.stop()
+    told = agent.command("who", "1.1.1.1:1276", "--state-dir", agent.state)
+    assert re.search(rf"(?m)^History:        {agent.state}, read until 20\S+Z$", told.out), told
     gone = agent.command("history", "list")
     assert gone.err.startswith("detnatctl: warning: the history in /var/lib/detnat is read: no agent"), gone
 
@@ -99,7 +102,8 @@ def test_a_restart_continues_the_same_interval(lab):
     begun = who(agent, "1.1.1.1:1276")
     next_second()
     agent.restart()
-    assert who(agent, "1.1.1.1:1276") == begun
+    again = who(agent, "1.1.1.1:1276")
+    assert again.pop("read_until") > begun.pop("read_until") and again == begun
 
 
 @pytest.mark.parametrize("at", ["{:%Y-%m-%dT%H:%M:%SZ}", "{:%Y-%m-%dT%H:%M:%S+00:00}", "{:%Y-%m-%d %H:%M:%S}", "{:%Y-%m-%d %H:%M}", "{:%Y-%m-%d}"])

@@ -128,8 +128,9 @@ def test_bad_exceptions_are_refused(exceptions_lab, arguments, reason):
 
 
 def history(agent):
+    """Without confirmations, which follow on their own."""
     with open(f"{agent.state}/history.jsonl", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+        return [record for record in map(json.loads, file) if record["event"] != "confirm"]
 
 
 def next_second():

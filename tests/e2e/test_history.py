@@ -23,12 +23,21 @@ def path(agent):
     return agent.state / "history.jsonl"
 
 
-def records(agent):
+def all_records(agent):
     return [json.loads(line) for line in path(agent).read_text().splitlines()]
+
+
+def records(agent):
+    """Without confirmations, which follow on their own."""
+    return [r for r in all_records(agent) if r["event"] != "confirm"]
 
 
 def events(agent):
     return [r["event"] for r in records(agent)]
+
+
+def wait_for_confirmation(agent):
+    wait_for(lambda: all_records(agent)[-1]["event"] == "confirm", what="the change to be confirmed in the history")
 
 
 def history(agent, verb, status=0, options=()):
@@ -48,7 +57,11 @@ def verified(agent):
 def who(agent, endpoint, *arguments, status=0):
     result = execute(CTL, "-j", "who", endpoint, *arguments, "--state-dir", agent.state)
     assert result.status == status, result
-    return json.loads(result.out) if status == 0 else result.err
+    if status:
+        return result.err
+    answer = json.loads(result.out)
+    assert answer.pop("state_dir") == str(agent.state) and answer.pop("read_until")
+    return answer
 
 
 def next_second():
@@ -64,14 +77,16 @@ def stamp(seconds=0):
 def test_the_checksums_are_those_of_the_manual(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
+    wait_for_confirmation(agent)
     previous = "0" * 64
     for line in path(agent).read_text().splitlines():
         body, given = re.fullmatch(r'(.*),"hash":"([0-9a-f]{64})"}', line).groups()
         previous = hashlib.sha256((previous + body).encode()).hexdigest()
         assert previous == given, line
     assert verified(agent)["hash"] == previous
-    assert agent.ctl("status")["history"] == {"line": len(records(agent)), "hash": previous}
-    assert f"line {len(records(agent))}, {previous}" in agent.log_text()
+    lines = len(all_records(agent))
+    wait_for(lambda: agent.ctl("status")["history"] == {"line": lines, "hash": previous}, what="the last line to be told")
+    assert f"line {lines}, {previous}" in agent.log_text()
 
 
 def test_records_of_the_history(lab):
@@ -87,6 +102,9 @@ def test_records_of_the_history(lab):
     assert added["from"] == added["time"] == deleted["from"] and deleted["to"] == deleted["time"]
     assert start["taken_over"] is True and start["unknown_since"] is None
     assert [(m["in"], m["out"], m["from"]) for m in start["mappings"]] == [(first["in"], first["out"], first["from"])]
+    confirmed = [r for r in all_records(agent) if r["event"] == "confirm"]
+    assert [(r["first"], r["last"]) for r in confirmed] == [(r["line"], r["line"]) for r in (first, added, deleted)]
+    assert all(r["until"] >= change["time"] for r, change in zip(confirmed, (first, added, deleted)))
     verified(agent)
     assert agent.state.stat().st_mode & 0o777 == 0o750 and path(agent).stat().st_mode & 0o777 == 0o640
 
@@ -102,6 +120,7 @@ def test_a_reload_replaces_a_mapping_at_once(lab):
 
 def test_other_slots_do_not_change_the_mapping_in_the_history(lab):
     agent = lab.start()
+    wait_for_confirmation(agent)
     before = path(agent).read_bytes()
     agent.write(session_slots=64)
     agent.ctl("reload")
@@ -144,7 +163,7 @@ def lose_datapath(agent):
 
 def append(agent, **record):
     """Appends a record as the agent does."""
-    last = records(agent)[-1]
+    last = all_records(agent)[-1]
     body = json.dumps({"line": last["line"] + 1, "time": stamp(), **record}, separators=(",", ":"))[:-1]
     digest = hashlib.sha256((last["hash"] + body).encode()).hexdigest()
     with open(path(agent), "a", encoding="ascii") as file:
@@ -207,11 +226,12 @@ def test_an_incomplete_line_is_removed_and_reported(lab):
     agent = lab.start()
     agent.kill()
     whole = path(agent).read_bytes()
+    line = b'{"line":%d,' % (len(all_records(agent)) + 1)
     with open(path(agent), "ab") as file:
-        file.write(b'{"line":3,"time":"2026-')
+        file.write(line + b'"time":"2026-')
     assert "is incomplete" in history(agent, "verify", status=1).out
     agent.start()
-    assert path(agent).read_bytes().startswith(whole + b'{"line":3,')
+    assert path(agent).read_bytes().startswith(whole + line)
     assert "23 octets of an incomplete line were removed" in agent.log_text()
     verified(agent)
 
@@ -237,8 +257,9 @@ def test_a_recorded_change_that_did_not_happen_is_undone(lab):
 
 def test_an_older_copy_of_the_history_is_noticed(lab):
     agent = lab.start()
+    wait_for_confirmation(agent)
     older = {p: p.read_bytes() for p in agent.state.iterdir()}
-    marked = json.loads(older[agent.state / "history.head"])["time"]
+    marked = all_records(agent)[-1]["time"]
     agent.ctl("mapping", "add", *PAIR)
     agent.kill()
     for file, content in older.items():
@@ -247,7 +268,7 @@ def test_an_older_copy_of_the_history_is_noticed(lab):
     agent.start()
     assert "is not the one that was written for the datapath" in agent.log_text()
     start = records(agent)[-1]
-    assert start["unknown_since"] == marked >= records(agent)[1]["time"], "known until the copy's last mark"
+    assert start["unknown_since"] == marked >= records(agent)[1]["time"], "known until the copy's last record"
     assert sorted(m["in"] for m in start["mappings"]) == [MAPPING["in"], OTHER["in"]]
     assert "no record" in who(agent, "1.1.9.9:1024", "--at", start["unknown_since"], status=1)
     assert who(agent, "1.1.9.9:1024")["from"] == start["time"]
@@ -257,24 +278,24 @@ def test_an_edit_and_a_cut_are_reported_with_their_place(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     agent.ctl("mapping", "del", *PAIR)
-    lines = path(agent).read_text().splitlines(keepends=True)
     agent.stop()
     whole = path(agent).read_text().splitlines(keepends=True)
+    (place,) = [i for i, record in enumerate(all_records(agent)) if record["event"] == "add" and record["in"] == OTHER["in"]]
+    number = place + 1
 
-    path(agent).write_text("".join([*whole[:2], whole[2].replace("1.1.9.9", "1.1.9.8"), *whole[3:]]))
+    path(agent).write_text("".join([*whole[:place], whole[place].replace("1.1.9.9", "1.1.9.8"), *whole[number:]]))
     said = json.loads(history(agent, "verify", status=1, options=("-j",)).out)
-    assert [d["line"] for d in said["damage"]] == [3], said
-    assert "line 3" in execute(CTL, "who", "1.1.1.1:1276", "--state-dir", agent.state).err
+    assert [d["line"] for d in said["damage"]] == [number], said
+    assert f"line {number}" in execute(CTL, "who", "1.1.1.1:1276", "--state-dir", agent.state).err
 
-    path(agent).write_text("".join([*whole[:2], *whole[3:]]))
+    path(agent).write_text("".join([*whole[:place], *whole[number:]]))
     said = json.loads(history(agent, "verify", status=1, options=("-j",)).out)
-    assert [d["line"] for d in said["damage"]] == [3] and "missing" in said["damage"][0]["text"], said
+    assert [d["line"] for d in said["damage"]] == [number] and "missing" in said["damage"][0]["text"], said
 
     path(agent).write_text("".join(whole[:-1]))
-    assert "line 5 is missing at the end" in history(agent, "verify", status=1).out
+    assert f"line {len(whole)} is missing at the end" in history(agent, "verify", status=1).out
     (agent.state / "history.head").unlink()
     assert "cannot be seen" in history(agent, "verify").out
-    assert len(lines) == 4
 
 
 def test_a_damaged_history_does_not_stop_a_start(lab):
@@ -361,10 +382,12 @@ def test_two_agents_do_not_share_a_history(lab):
 
 def test_list(lab):
     agent = lab.start()
+    wait_for_confirmation(agent)
     listed = json.loads(history(agent, "list", options=("-j",)).out)
-    assert listed == records(agent)
+    assert listed == all_records(agent)
     text = history(agent, "list").out
-    assert re.search(r"2  20\S+Z  add     10\.0\.0\.0/18         1\.1\.1\.0/30", text), text
+    assert re.search(r"2  20\S+Z  add      10\.0\.0\.0/18         1\.1\.1\.0/30", text), text
+    assert re.search(r"3  20\S+Z  confirm  - +- +line 2 was in force by 20\S+Z", text), text
 
 
 def test_list_tells_ends_of_portmaps_and_drains_in_columns(lab):

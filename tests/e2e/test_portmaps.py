@@ -67,7 +67,9 @@ def next_second():
 
 
 def history(agent):
-    return [json.loads(line) for line in (agent.state / "history.jsonl").read_text().splitlines()]
+    """Without confirmations, which follow on their own."""
+    lines = map(json.loads, (agent.state / "history.jsonl").read_text().splitlines())
+    return [record for record in lines if record["event"] != "confirm"]
 
 
 def test_add_list_and_del(portmaps):

@@ -286,7 +286,7 @@ def test_a_mapping_that_differs_is_named_on_both_sides_and_the_others_are_copied
     common, mine, theirs = MAPPING, {"in": "10.1.0.0/24", "out": "1.1.2.0/30"}, {"in": "10.1.0.0/24", "out": "1.1.2.0/29"}
     gateways.prepare(0, mappings=[common, mine]).start()
     gateways.prepare(1, mappings=[common, theirs]).start()
-    gateways.wait_synchronised()
+    gateways.wait_state("differs")
     for number in range(2):
         named = {(m["in"], m["out"]): m["reason"] for m in gateways.peer(number)["not_exchanged"]}
         assert named == {(m["in"], m["out"]): r for m, r in

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What gateways say of each other where something is not as it should be."""
 
+import pytest
+
 import isolation
 from agent import wait_for
+from lab import MAPPING
 from test_replication import wait_same
 
 
@@ -32,3 +35,62 @@ def test_a_full_directory_of_marks_is_a_trouble_costs_no_copy_and_is_over_once_t
     gateways.wait_synchronised()
     gateways.wait_copied(1, 1)
     assert agent.log_text().count("No space left on device") == 1
+
+
+NEXT = {"in": "10.1.0.0/24", "out": "1.1.2.0/30"}
+WEB = {"proto": "tcp", "in": "10.0.0.8:443"}
+IS_THERE, IS_HERE = "is missing there", "is missing here"
+DIFFERENCES = {
+    "a mapping": ({"mappings": [MAPPING, NEXT]}, {}, ("mapping", IS_THERE, IS_HERE)),
+    "slots": ({"mappings": [MAPPING, NEXT]}, {"mappings": [MAPPING, {**NEXT, "session_slots": 256}]}, ("mapping", "differs", "differs")),
+    "bindings": ({"mappings": [MAPPING, NEXT]}, {"mappings": [MAPPING, {**NEXT, "endpoint_independent": {"mapping": ["udp"], "filtering": []}}]},
+                 ("mapping", "differs", "differs")),
+    "an open customer": ({"mappings": [MAPPING, {"in": "10.0.0.7/32", "out": "1.1.9.9/32", "inbound": "open"}]}, {},
+                         ("mapping", IS_THERE, IS_HERE)),
+    "a routed customer": ({}, {"mappings": [MAPPING, {"in": "10.0.0.7/32", "out": None}]}, ("mapping", IS_HERE, IS_THERE)),
+    "a portmap": ({"portmaps": [WEB]}, {}, ("portmap", IS_THERE, IS_HERE)),
+    "where a portmap leads": ({"portmaps": [{**WEB, "out": "1.1.1.0:1150"}]}, {"portmaps": [{**WEB, "in": "10.0.0.8:80", "out": "1.1.1.0:1150"}]},
+                              ("portmap", "differs", "differs")),
+}
+
+
+@pytest.mark.parametrize("what", [what if what in ("slots", "an open customer", "a portmap") else pytest.param(what, marks=pytest.mark.long)
+                                  for what in DIFFERENCES])
+def test_gateways_that_are_not_alike_say_so_on_both_sides_until_a_reload_mends_it(gateways, what):
+    first, second, (kind, *reasons) = DIFFERENCES[what]
+    gateways.prepare(0, **first).start()
+    gateways.prepare(1, **second).start()
+    gateways.wait_state("differs")
+    for number, lab in enumerate(gateways.labs):
+        peer = gateways.peer(number)
+        matters = [d for d in peer["differences"] if d["matters"]]
+        assert [(d["what"], d["reason"]) for d in matters] == [(kind, reasons[number])], peer["differences"]
+        assert peer["differ"] == 1 and matters[0]["in"] in str(peer["reason"]) + matters[0]["in"]
+        assert matters[0]["reason"] in lab.agent.text("peer", "list")
+        assert lab.agent.ctl("status")["replication"]["differs"] == 1
+        (trouble,) = wait_for(lambda agent=lab.agent: agent.ctl("status")["troubles"], what="the trouble")
+        assert trouble["what"] == "replication" and "would lose sessions" in trouble["text"] and kind in trouble["text"]
+    assert gateways.peer(0)["mapping_digest"] != gateways.peer(1)["mapping_digest"]
+    # Sessions of what is alike are copied all the same.
+    a, b = gateways.labs
+    host = a.host("10.0.0.99")
+    a.open_udp(host)
+    wait_same(a, b, host)
+    b.agent.write(**{"portmaps": None, "mappings": [MAPPING], **first})
+    b.agent.ctl("reload", "--force")
+    gateways.wait_synchronised()
+    for lab in gateways.labs:
+        wait_for(lambda agent=lab.agent: agent.ctl("status")["troubles"] == [], what="the end of the trouble")
+    assert gateways.peer(0)["differences"] == gateways.peer(1)["differences"] == []
+    assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]
+
+
+def test_quotas_and_timeouts_may_differ_and_are_named(gateways):
+    gateways.prepare(0, sessions_per_user=50).start()
+    gateways.prepare(1, timeouts={"udp": 100}).start()
+    gateways.wait_synchronised()
+    for number in range(2):
+        (difference,) = gateways.peer(number)["differences"]
+        assert not difference["matters"] and "sessions_per_user" in difference["text"] and "timeouts" in difference["text"]
+        assert gateways.peer(number)["reason"] is None and gateways.labs[number].agent.ctl("status")["troubles"] == []
+    assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]

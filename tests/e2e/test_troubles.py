@@ -348,7 +348,7 @@ def test_a_restart_continues_without_a_usable_state_directory(lab):
 
 
 def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
-    """A change takes effect after fsync, at the time that the history records."""
+    """A change takes effect after fsync: the history says from when and until when that may have been."""
     agent = lab.start()
     with strace.held(agent.process.pid, "fsync"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -365,10 +365,10 @@ def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
     def records():
         return [json.loads(line) for line in (agent.state / "history.jsonl").read_text().splitlines()]
 
-    wait_for(lambda: [r["event"] for r in records()[-3:]] == ["add", "undo", "add"], what="the record with the time of the change")
-    first, undo, second = records()[-3:]
-    assert undo["first"] == undo["last"] == first["line"] and second["from"] > first["from"]
-    assert agent.ctl("status")["history"]["line"] == second["line"]
+    wait_for(lambda: [r["event"] for r in records()[-2:]] == ["add", "confirm"], what="the record of the time of the change")
+    added, confirmed = records()[-2:]
+    assert confirmed["first"] == confirmed["last"] == added["line"] and confirmed["until"] > added["from"]
+    wait_for(lambda: agent.ctl("status")["history"]["line"] == confirmed["line"], what="the end of the history to be told")
 
 
 def test_an_end_in_the_middle_of_a_change_undoes_it(lab):
@@ -382,7 +382,7 @@ def test_an_end_in_the_middle_of_a_change_undoes_it(lab):
     agent.stop()
     assert change.wait() != 0
     events = [json.loads(line)["event"] for line in (agent.state / "history.jsonl").read_text().splitlines()]
-    assert events == ["start", "add", "add", "undo", "stop"]
+    assert events == ["start", "add", "confirm", "add", "undo", "stop"]
     agent.start()
     assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
 

@@ -24,7 +24,7 @@ static void ask(const struct history_index *x)
 		for (size_t k = 0; k < x->n_intervals && k < 64; k++)
 			if (who_ask(w, (struct endpoint){ x->intervals[k].out.base, 1024 }, x->intervals[k].from, &a,
 				    &why) == WHO_FOUND &&
-			    !(a.from <= x->intervals[k].from && x->intervals[k].from < a.to))
+			    (!a.n_holders || a.best.from > x->intervals[k].from || x->intervals[k].from > a.best.to))
 				__builtin_trap();
 	}
 	who_free(w);

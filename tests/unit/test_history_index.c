@@ -11,14 +11,14 @@ static char *text;
 static size_t size;
 static FILE *out;
 static char hash[HASH_TEXT];
-static uint64_t line;
+static uint64_t line, confirmed, format;
 static struct history_mapping none[1];
 
 static void setup(void)
 {
 	out = open_memstream(&text, &size);
 	strcpy(hash, HASH_NONE);
-	line = 0;
+	line = confirmed = format = 0;
 }
 
 static void teardown(void)
@@ -54,12 +54,20 @@ static void put(struct history_record r)
 static void put_start(int64_t time, int64_t since)
 {
 	put((struct history_record){
-		.time = time, .event = EVENT_START, .since = since, .host = "h", .mappings = none });
+		.time = time, .event = EVENT_START, .since = since, .host = "h", .mappings = none, .format = format });
 }
 
 static void put_change(int64_t time, enum history_event event, const char *in, const char *out_text, int64_t from)
 {
 	put((struct history_record){ .time = time, .event = event, .mapping = mapping(in, out_text, from) });
+}
+
+/* What the lines since the last confirmation say was so by then. */
+static void put_confirm(int64_t until)
+{
+	put((struct history_record){
+		.time = until, .event = EVENT_CONFIRM, .first = confirmed + 1, .last = line, .until = until });
+	confirmed = line;
 }
 
 static struct history_index read_back(void)
@@ -86,10 +94,10 @@ static const char *ask(const struct history_index *x, const char *endpoint, int6
 	cr_assert_eq(endpoint_parse(endpoint, &e), 0);
 	cr_assert_eq(who_new(x, &w), 0);
 	r = who_ask(w, e, t, &a, NULL);
+	strcpy(said, r == WHO_FOUND ? addr_format(a.best.in_addr, addr) : r == WHO_NOBODY ? "nobody" : "no record");
+	if (a.other)
+		snprintf(said + strlen(said), 32, "+%s", addr_format(a.other->in_addr, addr));
 	who_free(w);
-	strcpy(said, r == WHO_FOUND ? addr_format(a.in_addr, addr) : r == WHO_NOBODY ? "nobody" : "no record");
-	if (a.ambiguous)
-		snprintf(said + strlen(said), 32, "+%s", addr_format(a.other_addr, addr));
 	return said;
 }
 
@@ -106,9 +114,12 @@ Test(history_index, two_changes_in_a_second_name_the_last_and_mention_the_other)
 {
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
+	put_confirm(100);
 	put_change(200, EVENT_DEL, A, 100);
 	put_change(200, EVENT_ADD, B, 200);
+	put_confirm(200);
 	put_change(300, EVENT_DEL, B, 200);
+	put_confirm(300);
 
 	struct history_index x = read_back();
 
@@ -130,7 +141,9 @@ Test(history_index, a_mapping_of_less_than_a_second_is_mentioned)
 {
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
+	put_confirm(100);
 	put_change(100, EVENT_DEL, A, 100);
+	put_confirm(100);
 
 	struct history_index x = read_back();
 
@@ -140,13 +153,16 @@ Test(history_index, a_mapping_of_less_than_a_second_is_mentioned)
 	history_index_free(&x);
 }
 
-Test(history_index, of_several_in_a_second_the_last_is_mentioned)
+Test(history_index, of_equals_in_a_second_the_last_is_mentioned)
 {
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
+	put_confirm(100);
 	put_change(100, EVENT_DEL, A, 100);
 	put_change(100, EVENT_ADD, B, 100);
+	put_confirm(100);
 	put_change(100, EVENT_DEL, B, 100);
+	put_confirm(100);
 
 	struct history_index x = read_back();
 
@@ -159,15 +175,19 @@ Test(history_index, what_is_undone_was_never_there)
 {
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
+	put_confirm(100);
 	put_change(200, EVENT_DEL, A, 100);
 	put_change(200, EVENT_ADD, B, 200);
-	put((struct history_record){ .time = 250, .event = EVENT_UNDO, .first = 3, .last = 4 });
+	put((struct history_record){ .time = 250, .until = 250, .event = EVENT_UNDO, .first = 4, .last = 5 });
 
 	struct history_index x = read_back();
 
 	no_damage(&x);
 	cr_expect_str_eq(ask(&x, POINT, 199), "10.0.0.0");
-	cr_expect_str_eq(ask(&x, POINT, 200), "10.0.0.0");
+	/* Or for so long that it was taken back. */
+	cr_expect_str_eq(ask(&x, POINT, 200), "10.0.0.0+10.9.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 250), "10.0.0.0+10.9.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 251), "10.0.0.0");
 	cr_expect_str_eq(ask(&x, POINT, 1000), "10.0.0.0");
 	history_index_free(&x);
 }
@@ -176,11 +196,14 @@ Test(history_index, a_clock_set_back_has_two_reckonings)
 {
 	put_start(1000, TIME_NONE);
 	put_change(1000, EVENT_ADD, A, 1000);
+	put_confirm(1000);
 	put_change(2000, EVENT_DEL, A, 1000);
 	put_change(2000, EVENT_ADD, B, 2000);
-	put((struct history_record){ .time = 1500, .event = EVENT_CLOCK, .since = 2500 });
+	put_confirm(2000);
+	put((struct history_record){ .time = 1500, .event = EVENT_CLOCK, .since = 2500, .after = 1500 });
 	put_change(1600, EVENT_DEL, B, 1500);
 	put_change(1600, EVENT_ADD, A, 1600);
+	put_confirm(1600);
 
 	struct history_index x = read_back();
 
@@ -197,8 +220,11 @@ Test(history_index, a_clock_from_the_future_does_not_hide_the_present)
 {
 	put_start(4000000000, TIME_NONE);
 	put_change(4000000000, EVENT_ADD, A, 4000000000);
-	put((struct history_record){ .time = 1800000000, .event = EVENT_CLOCK, .since = 4000000060 });
+	put_confirm(4000000000);
+	put((struct history_record){
+		.time = 1800000000, .event = EVENT_CLOCK, .since = 4000000060, .after = 1800000000 });
 	put_change(1800000100, EVENT_DEL, A, 1800000000);
+	put_confirm(1800000100);
 
 	struct history_index x = read_back();
 
@@ -214,8 +240,10 @@ Test(history_index, of_the_time_in_which_the_datapath_went_there_is_no_record)
 {
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
+	put_confirm(100);
 	put_start(300, 200);
 	put_change(300, EVENT_ADD, B, 300);
+	put_confirm(300);
 
 	struct history_index x = read_back();
 
@@ -234,6 +262,7 @@ static void put_six(void)
 {
 	struct history_mapping a = mapping(A, 100), b = mapping(B, 300);
 
+	format = 2;
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
 	put((struct history_record){ .time = 200, .event = EVENT_DAILY, .mappings = &a, .n_mappings = 1 });
@@ -358,9 +387,9 @@ static const struct {
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "has no checksum" },
 	{ "{\"line\":1,\"time\":\"2026\",\"event\":\"stop\"}", "is no record" },
 	{ "{\"line\":-1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "is no record" },
-	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":3,\"host\":\"\",\"taken_over\":"
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":4,\"host\":\"\",\"taken_over\":"
 	  "true}",
-	  "format 3 is of a later version" },
+	  "format 4 is of a later version" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
 	  "\"host\":\"\",\"taken_over\":true,\"mappings\":[]}",
 	  "is no record" },
@@ -420,7 +449,7 @@ Test(history_index, a_history_that_contradicts_itself_is_damaged)
 
 	start_anew();
 	put_start(100, TIME_NONE);
-	put((struct history_record){ .time = 100, .event = EVENT_UNDO, .first = 1, .last = 1 });
+	put((struct history_record){ .time = 100, .until = 100, .event = EVENT_UNDO, .first = 1, .last = 1 });
 	x = read_back();
 	cr_expect_eq(x.n_damages, 1);
 	history_index_free(&x);
@@ -430,8 +459,8 @@ Test(history_index, a_history_that_contradicts_itself_is_damaged)
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, A, 100);
 	put_change(110, EVENT_DEL, A, 100);
-	put((struct history_record){ .time = 120, .event = EVENT_UNDO, .first = 3, .last = 3 });
-	put((struct history_record){ .time = 130, .event = EVENT_UNDO, .first = 3, .last = 3 });
+	put((struct history_record){ .time = 120, .until = 120, .event = EVENT_UNDO, .first = 3, .last = 3 });
+	put((struct history_record){ .time = 130, .until = 130, .event = EVENT_UNDO, .first = 3, .last = 3 });
 	x = read_back();
 	cr_expect_eq(x.n_damages, 1);
 	cr_expect_eq(x.damages[0].line, 5);
@@ -455,6 +484,7 @@ Test(history_index, a_port_that_nobody_had_is_explained)
 
 	put_start(100, TIME_NONE);
 	put_change(100, EVENT_ADD, "10.0.0.0/20", "1.1.1.0/32", 100);
+	put_confirm(100);
 
 	struct history_index x = read_back();
 	struct who *w;
@@ -472,5 +502,90 @@ Test(history_index, a_port_that_nobody_had_is_explained)
 		cr_expect_str_eq(why.text, rows[i].said ? rows[i].said : "", "%s: %s", rows[i].endpoint, why.text);
 	}
 	who_free(w);
+	history_index_free(&x);
+}
+
+/* Its changes may have taken effect in the second after the record, and its clock was looked at once a minute. */
+Test(history_index, formats_before_confirmations_leave_a_second_open)
+{
+	for (format = 1; format < 3; format++) {
+		uint64_t of = format;
+
+		start_anew();
+		format = of;
+		put_start(100, TIME_NONE);
+		put_change(100, EVENT_ADD, A, 100);
+		put_change(200, EVENT_DEL, A, 100);
+		put_change(200, EVENT_ADD, B, 200);
+
+		struct history_index x = read_back();
+
+		no_damage(&x);
+		cr_expect_str_eq(ask(&x, POINT, 199), "10.0.0.0");
+		cr_expect_str_eq(ask(&x, POINT, 200), "10.9.0.0+10.0.0.0");
+		cr_expect_str_eq(ask(&x, POINT, 201), "10.9.0.0+10.0.0.0");
+		cr_expect_str_eq(ask(&x, POINT, 202), "10.9.0.0");
+		history_index_free(&x);
+	}
+}
+
+Test(history_index, formats_before_confirmations_leave_a_minute_of_the_clock_open)
+{
+	static const char clock[] = "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"clock\","
+				    "\"before\":\"2026-01-01T10:00:00Z\"}";
+	struct history_record r;
+	struct error err = { 0 };
+
+	cr_assert_eq(history_record_read(clock, strlen(clock), &r, &err), 0, "%s", err.text);
+	cr_expect_eq(r.since - r.time, 10 * 3600 + 60);
+	cr_expect_eq(r.after - r.time, -60);
+}
+
+/* Line 3 of a change that is taken back, with and without damage before it. */
+Test(history_index, after_damage_what_is_taken_back_was_never_there)
+{
+	for (unsigned damaged = 0; damaged < 2; damaged++) {
+		struct history_mapping b = mapping(B, 500);
+
+		start_anew();
+		put_start(100, TIME_NONE);
+		put((struct history_record){ .time = 110, .event = EVENT_STOP });
+		put_change(200, EVENT_ADD, A, 200);
+		put((struct history_record){ .time = 201, .until = 201, .event = EVENT_UNDO, .first = 3, .last = 3 });
+		put_change(500, EVENT_ADD, B, 500);
+		put_confirm(500);
+		put((struct history_record){ .time = 900, .event = EVENT_DAILY, .mappings = &b, .n_mappings = 1 });
+		if (damaged)
+			*strstr(line_at(2), "stop") = 'S';
+
+		struct history_index x = read_back();
+
+		cr_expect_eq(x.n_damages, damaged);
+		cr_expect_str_eq(ask(&x, POINT, 300), damaged ? "no record" : "nobody", "%s", ask(&x, POINT, 300));
+		cr_expect_str_eq(ask(&x, POINT, 499), damaged ? "no record" : "nobody");
+		cr_expect_str_eq(ask(&x, POINT, 600), "10.9.0.0");
+		history_index_free(&x);
+	}
+}
+
+/* Agents before format 3 said nothing of what was there before. */
+Test(history_index, a_first_line_with_mappings_is_no_damage)
+{
+	struct history_mapping a = mapping(A, 100);
+
+	put((struct history_record){ .time = 100,
+				     .event = EVENT_START,
+				     .since = TIME_NONE,
+				     .host = "h",
+				     .taken_over = true,
+				     .format = 2,
+				     .mappings = &a,
+				     .n_mappings = 1 });
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 99), "no record");
+	cr_expect_str_eq(ask(&x, POINT, 100), "10.0.0.0");
 	history_index_free(&x);
 }

@@ -19,6 +19,7 @@
 static char directory[] = "/tmp/detnat-queue-XXXXXX";
 static char state[64];
 static int64_t now = NOON;
+static int64_t set_by;
 static struct datapath d;
 static struct mappings *m;
 static struct portmaps *p;
@@ -27,9 +28,10 @@ static struct event_base *base;
 static struct history_queue *q;
 static struct error err;
 
-static int64_t test_clock(void)
+/* The other clock is as far as this one, unless a test sets it. */
+static struct clock_reading test_clock(void)
 {
-	return now;
+	return (struct clock_reading){ now * 1000000000, (now - set_by) * 1000000000, 0 };
 }
 
 static int open_queue(void)
@@ -171,19 +173,17 @@ Test(history_queue, the_end_is_written_behind_what_waits)
 	history_queue_close(NULL, EVENT_STOP);
 }
 
-Test(history_queue, a_change_that_takes_effect_late_is_written_once_more)
+Test(history_queue, a_change_is_confirmed_once_with_the_time_at_which_it_was_in_force)
 {
 	static const struct {
 		int seconds;
 		const char *events;
 	} rows[] = {
-		{ HISTORY_LATE_S - 1, "start add" },
-		{ HISTORY_LATE_S, "start add add undo add" },
-		{ 0, "start add add undo add add" },
+		{ 0, "start add confirm" },
+		{ 7, "start add confirm add confirm" },
 	};
-	static const char *const in[] = { "10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24" }, *const out[] = {
-		"1.1.1.0/30", "1.1.2.0/30", "1.1.3.0/30"
-	};
+	static const char *const in[] = { "10.0.0.0/24", "10.0.1.0/24" }, *const out[] = { "1.1.1.0/30", "1.1.2.0/30" };
+	struct history_files f;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct answer a = { 0 };
@@ -197,6 +197,31 @@ Test(history_queue, a_change_that_takes_effect_late_is_written_once_more)
 		history_queue_ready(q);
 		cr_assert_str_eq(events(), rows[i].events, "%s", events());
 	}
+	cr_assert_eq(history_files_read(state, &f, &err), 0);
+	cr_assert_eq(f.index.times.n, 3, "of the start, and of each change");
+	cr_expect_eq(f.index.times.moment[1].early, NOON);
+	cr_expect_eq(f.index.times.moment[1].late, NOON);
+	cr_expect_eq(f.index.times.moment[2].early, NOON + 100);
+	cr_expect_eq(f.index.times.moment[2].late, NOON + 107);
+	history_files_free(&f);
+	history_queue_close(q, EVENT_STOP);
+}
+
+Test(history_queue, a_clock_that_is_set_is_written_down_within_the_second)
+{
+	struct answer a = { 0 };
+
+	change("10.0.0.0/24", "1.1.1.0/30", &a);
+	run_until(&a);
+	history_queue_confirm(q);
+	history_queue_ready(q);
+	now += 5;
+	history_queue_second(q);
+	now -= 3;
+	set_by -= 3;
+	history_queue_second(q);
+	history_queue_drain(q);
+	cr_assert_str_eq(events(), "start add confirm clock");
 	history_queue_close(q, EVENT_STOP);
 }
 

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is certain of a history that the agent writes: changes that take long, fail, or are cut short by a kill, and
+ * clocks that are set.
+ */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "history/pin.h"
+#include "history_fixture.h"
+#include "proto/history_who.h"
+
+#define DAY 86400
+
+TestSuite(history_certainty, .init = lab_setup, .fini = lab_teardown);
+
+/* What the history says of the endpoint of 10.0.0.0 in 10.0.0.0/24: "10.0.0.0", "nobody", with "+10.9.0.0" what else.
+ */
+static const char *who_had(int64_t t)
+{
+	static char said[64];
+	struct history_files f;
+	struct who_answer a;
+	struct error err = { 0 };
+	struct who *w;
+	enum who_result r;
+	char addr[ADDR_TEXT];
+
+	cr_assert_eq(history_files_read(lab.state, &f, &err), 0, "%s", err.text);
+	cr_assert_eq(who_new(&f.index, &w), 0);
+	r = who_ask(w, (struct endpoint){ 0x01010100, 1024 }, t, &a, &err);
+	snprintf(said, sizeof(said), "%s",
+		 r == WHO_FOUND	   ? addr_format(a.best.in_addr, addr)
+		 : r == WHO_NOBODY ? "nobody"
+				   : "no record");
+	for (size_t i = 0; i < a.n_holders; i++)
+		if (r != WHO_FOUND || a.holders[i].in_addr != a.best.in_addr)
+			snprintf(said + strlen(said), 32, "+%s", addr_format(a.holders[i].in_addr, addr));
+	who_free(w);
+	history_files_free(&f);
+	return said;
+}
+
+static void replace(const char *old, const char *new)
+{
+	struct history_mapping a = lab_mapping(old, "1.1.1.0/30"), b = lab_mapping(new, "1.1.1.0/30");
+	struct error err = { 0 };
+
+	cr_assert_eq(history_change(lab.history, &a, 1, &b, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+}
+
+Test(history_certainty, from_a_record_to_its_confirmation_both_are_named)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab.now += 7;
+	cr_expect_str_eq(who_had(NOON + 500), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 500));
+	lab_confirm();
+	lab.now += 100;
+	cr_assert_str_eq(lab_events(), "start add confirm del add confirm");
+	cr_expect_str_eq(who_had(NOON + 99), "10.0.0.0");
+	cr_expect_str_eq(who_had(NOON + 100), "10.9.0.0+10.0.0.0");
+	cr_expect_str_eq(who_had(NOON + 107), "10.9.0.0+10.0.0.0");
+	cr_expect_str_eq(who_had(NOON + 108), "10.9.0.0", "%s", who_had(NOON + 108));
+}
+
+Test(history_certainty, a_kill_before_the_confirmation_leaves_it_open_until_the_next_start)
+{
+	static const struct {
+		const char *there, *said;
+	} rows[] = { { "10.9.0.0/24", "10.9.0.0" }, { "10.0.0.0/24", "10.0.0.0" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct history_mapping present = lab_mapping(rows[i].there, "1.1.1.0/30");
+		struct error err = { 0 };
+		int pin = bpf_map_create(BPF_MAP_TYPE_ARRAY, "history", 4, sizeof(struct history_pin), 1, NULL);
+
+		if (pin < 0)
+			cr_skip_test("BPF maps need root");
+		history_close(lab.history);
+		cr_assert_eq(history_open(lab.state, dup(pin), &lab.history, &err), 0, "%s", err.text);
+		cr_assert_eq(history_begin(lab.history, false, NULL, 0), 0);
+		lab_add("10.0.0.0/24", "1.1.1.0/30");
+		lab.now += 100;
+		replace("10.0.0.0/24", "10.9.0.0/24");
+		history_close(lab.history);
+		lab.now += 60;
+		cr_assert_eq(history_open(lab.state, pin, &lab.history, &err), 0, "%s", err.text);
+		cr_assert_eq(history_begin(lab.history, true, &present, 1), 0);
+		cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
+		cr_expect_str_eq(who_had(lab.now - 61), "10.0.0.0", "%s", who_had(lab.now - 61));
+		for (int64_t t = lab.now - 60; t <= lab.now; t += 30)
+			cr_expect(!strcmp(who_had(t), "10.9.0.0+10.0.0.0") || !strcmp(who_had(t), "10.0.0.0+10.9.0.0"),
+				  "%s", who_had(t));
+		cr_expect_str_eq(who_had(lab.now + 1), rows[i].said, "%s", who_had(lab.now + 1));
+		lab_teardown();
+		lab_setup();
+	}
+}
+
+Test(history_certainty, a_confirmation_that_cannot_be_written_follows_before_the_next_record)
+{
+	char path[128], away[128];
+	struct error err = { 0 };
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	snprintf(path, sizeof(path), "%s/" HISTORY_FILE, lab.state);
+	snprintf(away, sizeof(away), "%s/away", lab.state);
+	cr_assert_eq(rename(path, away), 0);
+	cr_assert_eq(history_confirm(lab.history, lab_clock().steady_ns, &err), -ESTALE);
+	lab.now += 100;
+	cr_assert_eq(history_tick(lab.history, &err), -ESTALE);
+	cr_assert_eq(rename(away, path), 0);
+	lab.now += 100;
+	lab_add("10.0.1.0/24", "1.1.2.0/30");
+	cr_assert_str_eq(lab_events(), "start add confirm del add confirm add confirm");
+	cr_expect_str_eq(who_had(NOON + 100), "10.9.0.0+10.0.0.0");
+	cr_expect_str_eq(who_had(NOON + 101), "10.9.0.0", "%s", who_had(NOON + 101));
+}
+
+Test(history_certainty, a_change_that_was_unmade_may_have_been_in_force_meanwhile)
+{
+	struct history_mapping a = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab.now += 3;
+	cr_assert_eq(history_reconcile(lab.history, &a, 1, lab_clock().steady_ns, NULL), 0);
+	cr_assert_str_eq(lab_events(), "start add confirm del add undo undo");
+	cr_expect_str_eq(who_had(NOON + 99), "10.0.0.0");
+	cr_expect_str_eq(who_had(NOON + 100), "10.0.0.0+10.9.0.0", "%s", who_had(NOON + 100));
+	cr_expect_str_eq(who_had(NOON + 103), "10.0.0.0+10.9.0.0", "%s", who_had(NOON + 103));
+	cr_expect_str_eq(who_had(NOON + 104), "10.0.0.0", "%s", who_had(NOON + 104));
+}
+
+/* A list amid a change would make final what may yet fail. */
+Test(history_certainty, the_list_of_a_day_waits_until_a_change_is_confirmed)
+{
+	struct history_mapping a = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += DAY;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	cr_assert_eq(history_tick(lab.history, NULL), 0);
+	cr_assert_str_eq(lab_events(), "start add confirm del add");
+	cr_assert_eq(history_reconcile(lab.history, &a, 1, lab_clock().steady_ns, NULL), 0);
+	cr_assert_eq(history_tick(lab.history, NULL), 0);
+	cr_assert_str_eq(lab_events(), "start add confirm del add undo undo daily");
+}
+
+/* The time of each reading by the old and the new reckoning, from the last look on; what is noticed, and as what. */
+static const struct {
+	const char *name;
+	int64_t by[3]; /* set so, a second after the last look */
+	const char *events;
+} settings[] = {
+	{ "back by less than the time since the last mark", { -8 }, "start add confirm clock del add confirm" },
+	{ "forward", { 3600 }, "start add confirm clock del add confirm" },
+	{ "back and forth again unseen", { -100, 100 }, "start add confirm del add confirm" },
+	{ "not at all", { 0 }, "start add confirm del add confirm" },
+};
+
+Test(history_certainty, a_clock_that_is_set_is_noticed_before_the_next_record)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		lab_add("10.0.0.0/24", "1.1.1.0/30");
+		lab.now += 50;
+		history_tick(lab.history, NULL);
+		lab.now += 30;
+		clock_watch_look(history_clock_watch(lab.history));
+		lab.now += 1;
+		for (unsigned k = 0; k < 3; k++)
+			lab_set_clock(settings[i].by[k]);
+		replace("10.0.0.0/24", "10.9.0.0/24");
+		lab_confirm();
+		cr_expect_str_eq(lab_events(), settings[i].events, "%s: %s", settings[i].name, lab_events());
+		if (settings[i].by[0] == -8) {
+			cr_expect_str_eq(who_had(NOON + 72), "10.0.0.0", "%s", who_had(NOON + 71));
+			cr_expect_str_eq(who_had(NOON + 73), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 73));
+			cr_expect_str_eq(who_had(NOON + 81), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 81));
+			cr_expect_str_eq(who_had(NOON + 82), "10.9.0.0", "%s", who_had(NOON + 82));
+		}
+		lab_teardown();
+		lab_setup();
+	}
+}
+
+Test(history_certainty, several_steps_between_two_records_are_all_recorded)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	for (int64_t by = -100; by <= 200; by += 300) {
+		lab.now += 10;
+		clock_watch_look(history_clock_watch(lab.history));
+		lab_set_clock(by);
+		clock_watch_look(history_clock_watch(lab.history));
+	}
+	lab.now += 10;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab_confirm();
+	cr_assert_str_eq(lab_events(), "start add confirm clock clock del add confirm");
+	/* 10 s, back to -90, on to -80, forward to 120, the change at 130. */
+	cr_expect_str_eq(who_had(NOON - 80), "10.0.0.0", "%s", who_had(NOON - 80));
+	cr_expect_str_eq(who_had(NOON + 50), "10.0.0.0", "%s", who_had(NOON + 50));
+	cr_expect_str_eq(who_had(NOON + 130), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 130));
+	cr_expect_str_eq(who_had(NOON + 131), "10.9.0.0", "%s", who_had(NOON + 131));
+}
+
+Test(history_certainty, all_of_a_second_are_named_in_order_of_time)
+{
+	static const char *const in[] = { "10.0.0.0/24", "10.9.0.0/24", "10.8.0.0/24", "10.7.0.0/24", "10.6.0.0/24" };
+
+	lab_add(in[0], "1.1.1.0/30");
+	lab.now += 100;
+	for (size_t i = 1; i < ARRAY_SIZE(in); i++) {
+		replace(in[i - 1], in[i]);
+		lab_confirm();
+	}
+	cr_expect_str_eq(who_had(NOON + 99), "10.0.0.0");
+	cr_expect_str_eq(who_had(NOON + 100), "10.6.0.0+10.0.0.0+10.9.0.0+10.8.0.0+10.7.0.0", "%s",
+			 who_had(NOON + 100));
+	cr_expect_str_eq(who_had(NOON + 101), "10.6.0.0");
+}
+
+/* The endpoint of the mapping is its subscriber's until the exception is there, be it for part of a second. */
+Test(history_certainty, a_mapping_and_its_exception_in_one_second)
+{
+	lab.now += 100;
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab_add("10.0.0.0/30", "1.1.2.0/32");
+	cr_expect_str_eq(who_had(NOON + 99), "nobody");
+	cr_expect_str_eq(who_had(NOON + 100), "nobody+10.0.0.0", "%s", who_had(NOON + 100));
+	cr_expect_str_eq(who_had(NOON + 101), "nobody", "%s", who_had(NOON + 101));
+}
+
+/* An agent of this boot of the machine has left what the clocks read. */
+Test(history_certainty, a_step_while_no_agent_runs_is_found_at_the_next_start)
+{
+	static const struct {
+		int64_t by;
+		const char *events;
+	} rows[] = {
+		{ -20, "start add confirm stop clock start" },
+		{ 3600, "start add confirm stop clock start" },
+		{ 0, "start add confirm stop start" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct history_mapping present = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+		struct error err = { 0 };
+
+		lab_add("10.0.0.0/24", "1.1.1.0/30");
+		history_stop(lab.history);
+		history_close(lab.history);
+		lab.now += 60;
+		lab_set_clock(rows[i].by);
+		cr_assert_eq(history_open(lab.state, -1, &lab.history, &err), 0, "%s", err.text);
+		cr_assert_eq(history_begin(lab.history, true, &present, 1), 0);
+		cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
+		cr_expect_str_eq(lab_events(), rows[i].events, "%s", lab_events());
+		lab_teardown();
+		lab_setup();
+	}
+}
+
+static int64_t slewed_ns;
+
+/* Both clocks run too fast, or too slow. */
+static struct clock_reading slewed_clock(void)
+{
+	struct clock_reading r = lab_clock();
+
+	r.real_ns += slewed_ns;
+	r.steady_ns += slewed_ns;
+	return r;
+}
+
+Test(history_certainty, a_clock_that_is_slewed_is_not_set)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	history_clock = slewed_clock;
+	for (unsigned i = 0; i < 5000; i++) {
+		lab.now++;
+		slewed_ns += i % 2000 < 1000 ? 500000 : -500000;
+		clock_watch_look(history_clock_watch(lab.history));
+	}
+	history_tick(lab.history, NULL);
+	cr_assert_str_eq(lab_events(), "start add confirm");
+}
+
+static int64_t crept_ns;
+
+/* This one alone is ahead. */
+static struct clock_reading creeping_clock(void)
+{
+	struct clock_reading r = lab_clock();
+
+	r.real_ns += crept_ns;
+	return r;
+}
+
+Test(history_certainty, steps_too_small_to_be_told_from_noise_add_up)
+{
+	unsigned n = 0;
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	history_clock = creeping_clock;
+	for (; n < 20 && !clock_watch_stepped(history_clock_watch(lab.history)); n++) {
+		lab.now++;
+		crept_ns += 2000000;
+		clock_watch_look(history_clock_watch(lab.history));
+	}
+	cr_assert_eq(n, 6, "12 of 10 ms");
+}

@@ -360,7 +360,8 @@ class Oracles:
             here = listed.get((proto, host, port, ext, 0 if proto == "icmp" else eport), [])
             if since + 2 * SECOND < now and any((addr, p) == outside for addr, p, _ in here):
                 wrong.append(("ended session is back", f"gateway {gateway.number} lists {proto} {frames.endpoint(host, port)} to "
-                              f"{frames.endpoint(ext, eport)} as {frames.endpoint(*outside)}, which ended at {clock(since)}"))
+                              f"{frames.endpoint(ext, eport)} as {frames.endpoint(*outside)}, {here}, which ended at {clock(since)}; "
+                              f"the mapping now: {self.model.effective(host)}"))
         return wrong
 
     def must_live(self, flow, now, gateway, serving):

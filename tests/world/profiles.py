@@ -113,7 +113,8 @@ REACHES = {
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
-    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",), "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
+    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",),
+    "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
     "split": ("split brain",), "quiet": (),
 }
 OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",)}

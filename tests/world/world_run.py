@@ -22,7 +22,7 @@ from site_gateway import Gateway, connect
 from traffic import Traffic
 
 GROWTH = 32 << 10  # KiB that an agent may have more than one that has just begun
-FDS = 12  # descriptors, likewise
+FDS, FEW = 12, 140  # descriptors, likewise; so few are not waited for
 agent.START_PATIENCE = 180  # seconds; several worlds may run side by side
 
 
@@ -408,6 +408,11 @@ class World:
     def has_not_grown(self, gateway):
         """An agent that has just begun holds as much."""
         fds, rss = gateway.resources()
+        for _ in range(20):  # programs of before go some seconds after a change
+            fds = min(fds, gateway.resources()[0])
+            if fds < FEW:
+                break
+            time.sleep(0.5)
         gateway.agent.stop()
         gateway.start()
         for _ in range(20):

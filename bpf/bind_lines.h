@@ -81,6 +81,16 @@ static __always_inline struct binding_header *binding_header_get(const struct ma
 	return (struct binding_header *)binding_line_at(m, binding_layout_of(m), subscriber, 0);
 }
 
+/* The octet of a bucket: its slots whose session the outside has opened. */
+static __always_inline __u8 *inbound_octet(const struct mapping *m, __u32 subscriber, __u32 bucket)
+{
+	__u32 at = (__u32)sizeof(struct binding_header) + bucket;
+	struct binding_line *line =
+		binding_line_at(m, binding_layout_of(m), subscriber, at / sizeof(struct binding_line));
+
+	return line ? (__u8 *)line + (at & (sizeof(*line) - 1)) : 0;
+}
+
 /*
  * A search for a port, of one core. In a map, as the verifier would follow each combination of an entry's possible
  * states in registers and on the stack.

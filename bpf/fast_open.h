@@ -85,14 +85,14 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 w
 
 /*
  * Refuses a flow that is in no slot, of a subscriber at its quota. One packet per tick goes to the slow path, which
- * looks for expired sessions; so do packets for which an event or an ICMP error is due: see quota.h and refuse.h.
+ * looks for sessions that give way; so do packets for which an event or an ICMP error is due: see quota.h and refuse.h.
  */
 static __always_inline int fast_refuse(const struct flow *f, struct subscriber *s)
 {
 	__u32 jiffies = (__u32)bpf_jiffies64();
 
-	if (LOAD(s->recount_tick) != (__u16)f->now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
-	    rate_is_due(LOAD(s->quota_event_next), jiffies))
+	if (LOAD(s->quota_pass) != QUOTA_IN_VAIN || LOAD(s->search_tick) != (__u16)f->now ||
+	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return TO_SLOW_PATH;
 	if (unlikely(s->overflow)) {
 		struct overflow_key key = overflow_key_of_flow(f);

@@ -15,12 +15,9 @@
  */
 SUBPROGRAM int inbound_count(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
 {
-	struct inbound_look *l;
-
 	if (!m || !s)
 		return -1;
-	l = inbound_look(m, s, subscriber, now);
-	return l ? (int)LOAD(l->sessions) : -1;
+	return inbound_look(m, s, subscriber, now);
 }
 
 /* Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_LIMIT. */
@@ -51,11 +48,15 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	struct bucket_choice b;
 	struct opening *o;
 	struct slot *slot;
-	__u64 word;
+	__u64 binding, word;
 	__u32 room;
 
 	if (!h || inbound_is_full(f->m, s, f->subscriber, h, f->now) || inbound_admit(f, s, h))
 		return INBOUND_LIMIT;
+	/* Another inside port may have got it before the lock was taken. */
+	binding = inbound_binding(f->m, f->subscriber, p, f->now);
+	if (!binding_is_of(binding, f->p.sport))
+		return INBOUND_NOT;
 	o = open_scan(f, s, f->port_offset, &b);
 	if (!o)
 		return INBOUND_BUSY;
@@ -72,8 +73,9 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	slot = opening_slot(&b, room);
 	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
-	switch (open_claim(f, s, slot, LOAD(slot->truth), LOAD(o->port_lo) + offset,
-			   f->p.proto == IPPROTO_TCP ? SESSION_SYN_RECEIVED : SESSION_UDP, &word)) {
+	word = state_word(p->dport, f->p.proto, f->p.proto == IPPROTO_TCP ? SESSION_SYN_RECEIVED : SESSION_UDP,
+			  inbound_seen(binding, f->p.proto, f->now));
+	switch (open_claim(f, s, slot, LOAD(slot->truth), word, &word)) {
 	case OPENED:
 		inbound_mark(f, room, 1);
 		STORE(h->inbound, LOAD(h->inbound) + 1);
@@ -96,6 +98,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	struct subscriber *s;
 	int in_port, r;
 	struct flow f;
+	__u64 binding;
 
 	if (!m || !p)
 		return INBOUND_NOT;
@@ -105,9 +108,10 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 		return INBOUND_NOT;
 	f.m = m;
 	f.now = now_ticks();
-	in_port = inbound_port(m, subscriber, p, f.now);
+	binding = inbound_binding(m, subscriber, p, f.now);
+	in_port = binding_in_port(binding);
 	/* An exception may have taken the address out of the mapping since the port was bound. */
-	if (in_port < 0 || index_find(&in_index, m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
+	if (!binding || index_find(&in_index, m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
 	if (inbound_is_full(m, s, subscriber, h, f.now))

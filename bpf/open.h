@@ -105,12 +105,27 @@ enum opened {
 	OPEN_NO_PORT, /* no port of the block is free towards the endpoint */
 };
 
+/* Under the lock: returns 1 if the subscriber is at its quota, and the opening has no place in it. */
+static __always_inline int quota_is_reached(const struct flow *f, const struct subscriber *s)
+{
+	const struct opening *o = opening_record();
+
+	return !(o && LOAD(o->reserved)) && LOAD(s->sessions) >= f->m->sessions_per_user;
+}
+
 /*
- * Under the lock: counts a session before it exists, so that the count is never too low. Returns 0, or -1 at the quota.
+ * Under the lock: counts a session before it exists, so that the count is never too low; or takes the place of one that
+ * has given way. Returns 0, or -1 at the quota.
  */
 static __always_inline int quota_take(const struct flow *f, struct subscriber *s)
 {
-	if (LOAD(s->sessions) >= f->m->sessions_per_user)
+	struct opening *o = opening_record();
+
+	if (o && LOAD(o->reserved)) {
+		STORE(o->reserved, 0);
+		return 0;
+	}
+	if (quota_is_reached(f, s))
 		return -1;
 	__sync_fetch_and_add(&s->sessions, 1);
 	return 0;
@@ -154,11 +169,11 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Claims the slot, whose state word is `from`, for the flow's session on out_port, which begins in `state`. */
+/* Claims the slot, whose state word is `from`, for the flow's session, which begins with `word`. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
-					      __u32 out_port, __u8 state, __u64 *ret_word)
+					      __u64 word, __u64 *ret_word)
 {
-	__u64 word = state_word((__u16)out_port, f->p.proto, state, f->now), key = LOAD(slot->key);
+	__u64 key = LOAD(slot->key);
 	int time_wait = word_state(from) == SESSION_TIME_WAIT;
 
 	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
@@ -177,7 +192,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	count_add(REASON_sessions_opened, 1);
 	if (word_is_live(from))
 		slot_closed(f->m, f->subscriber, key, from);
-	session_notify(EVENT_SESSION_OPENED, f, out_port);
+	session_notify(EVENT_SESSION_OPENED, f, word_out_port(word));
 	*ret_word = word;
 	return OPENED;
 }
@@ -257,8 +272,32 @@ static __always_inline __s32 open_bound_port(const struct opening *o, const stru
 	return (__s32)offset;
 }
 
-/* Argument `bound` of the next functions: a port offset plus one; 0: the flow may have any port. */
+/*
+ * Argument `bound` of the next functions: a port offset plus one; 0: the flow may have any port. Where the subprograms
+ * get it, a flag tells that the flow has a place in the quota, which is taken or given back.
+ */
 #define BOUND_TO(offset) ((__u32)(offset) + 1)
+#define PLACE_RESERVED	 0x80000000U
+
+/* Under the lock: whether an opening has a place in the quota already. */
+static __always_inline void place_reserve(__u32 bound)
+{
+	struct opening *o = opening_record();
+
+	if (o)
+		STORE(o->reserved, bound / PLACE_RESERVED);
+}
+
+/* Under the lock: gives back a place that the opening has not taken. */
+static __always_inline void place_release(struct subscriber *s)
+{
+	struct opening *o = opening_record();
+
+	if (!o || !LOAD(o->reserved))
+		return;
+	STORE(o->reserved, 0);
+	quota_give_back(s);
+}
 
 /* Returns 1 if a port is in another group than the flow's first choice, so that slots cannot hold its sessions. */
 static __always_inline int bound_has_strayed(const struct flow *f, __u32 bound)
@@ -312,7 +351,9 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	}
 	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
-	opened = open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, open_state(&f->p), ret_word);
+	opened = open_claim(f, s, slot, from,
+			    state_word((__u16)(LOAD(o->port_lo) + offset), f->p.proto, open_state(&f->p), f->now),
+			    ret_word);
 	if (settings.filtering && opened == OPENED)
 		inbound_mark(f, room, 0);
 	return opened;
@@ -330,9 +371,14 @@ SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const
 	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
-	if (open_lock(s))
+	if (open_lock(s)) {
+		if (bound & PLACE_RESERVED)
+			quota_give_back(s);
 		return OPEN_LOST;
-	opened = open_in_bucket(&f, s, bound, ret_word);
+	}
+	place_reserve(bound);
+	opened = open_in_bucket(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	place_release(s);
 	open_unlock(s);
 	return opened;
 }
@@ -378,6 +424,37 @@ static __always_inline int open_unbound(ctx_t *ctx, int why)
 	return why == BINDING_NONE ? refuse(ctx, REASON_drop_ports_exhausted) : drop(REASON_drop_busy);
 }
 
+/* How often an opening is tried while others disturb it. */
+#define OPEN_TRIES 3
+
+/*
+ * Opens a flow's session by open_in_slot() or open_beyond_slots(), in place of one that gives way at the quota. bound:
+ * as open_bind() returns it. Returns enum opened.
+ */
+static __always_inline int open_with_room(int (*open)(const struct mapping *m, struct subscriber *s,
+						      const struct packet *p, __u32 bound, __u64 *ret_word),
+					  const struct flow *f, struct subscriber *s, int bound, __u64 *ret_word)
+{
+	__u32 elsewhere = drain_sessions(f->p.src);
+	int opened = OPEN_LOST;
+
+	for (int i = 0; i < OPEN_TRIES && (opened == OPEN_LOST || opened == OPEN_AT_QUOTA); i++) {
+		int room = quota_room(f->m, s, &f->p, elsewhere);
+
+		if (room == QUOTA_FULL)
+			return OPEN_AT_QUOTA;
+		opened = open(f->m, s, &f->p, (__u32)bound | (room == QUOTA_PLACE ? PLACE_RESERVED : 0), ret_word);
+	}
+	return opened;
+}
+
+/* Returns 1 if no session gives way to one more, before a port is bound for it: for a refused one none is. */
+static __always_inline int open_is_refused(const struct flow *f, struct subscriber *s)
+{
+	return binding_maps(f->m, f->p.proto) &&
+	       quota_room(f->m, s, &f->p, drain_sessions(f->p.src) | QUOTA_PEEK) == QUOTA_FULL;
+}
+
 /* Lets a packet of a session in a mapping that drains go on. CONTINUE: it has none, and may open one. */
 static __always_inline int open_drained(ctx_t *ctx, struct in2out *io)
 {
@@ -393,7 +470,7 @@ static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s), bound, reached;
+	int verdict = open_prepare(ctx, &io, &s), bound;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -414,21 +491,17 @@ static __always_inline int open_session(ctx_t *ctx)
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
-	reached = quota_reached(&io.f, s, drain_sessions(io.f.p.src));
-	if (reached && !inbound_gives_way(io.f.m, s, &io.f.p))
+	if (open_is_refused(&io.f, s))
 		return refuse(ctx, REASON_drop_quota);
 	bound = open_bind(&io.f, s);
 	if (bound < 0)
 		return open_unbound(ctx, bound);
-	/* Only now, so that no session ends for one that is refused for want of a bound port. */
-	if (reached && settings.filtering)
-		inbound_end_oldest(io.f.m, s, &io.f.p);
 	if (is_hairpin(&io))
 		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
 
 	__u64 word = 0;
 
-	switch (open_in_slot(io.f.m, s, &io.f.p, (__u32)bound, &word)) {
+	switch (open_with_room(open_in_slot, &io.f, s, bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:

@@ -193,7 +193,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 {
 	enum opened opened;
 
-	if (LOAD(s->sessions) >= f->m->sessions_per_user)
+	if (quota_is_reached(f, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;
@@ -220,9 +220,14 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
-	if (open_lock(s))
+	if (open_lock(s)) {
+		if (bound & PLACE_RESERVED)
+			quota_give_back(s);
 		return OPEN_LOST;
-	opened = open_admitted(&f, s, bound, ret_word);
+	}
+	place_reserve(bound);
+	opened = open_admitted(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	place_release(s);
 	open_unlock(s);
 	return opened;
 }
@@ -242,7 +247,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 
 	__u64 word = 0;
 
-	switch (open_beyond_slots(io.f.m, s, &io.f.p, (__u32)bound, &word)) {
+	switch (open_with_room(open_beyond_slots, &io.f, s, bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:

@@ -228,10 +228,14 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 	__u64 word = LOAD(o->truth), before = word;
 	__u64 next = session_after(word, p->flags, (__u32)from_inside, now, m);
 
-	if (word_state(next) != SESSION_TIME_WAIT)
-		session_apply(&o->truth, &word, next, p->flags, from_inside, now, m);
-	else if (overflow_remove(s, in, out_addr, word) == OVERFLOW_REMOVED)
+	if (word_state(next) != SESSION_TIME_WAIT) {
+		__u64 after = session_apply(&o->truth, &word, next, p->flags, from_inside, now, m);
+
+		if (entered_reset(word, after))
+			searches_anew(s);
+	} else if (overflow_remove(s, in, out_addr, word) == OVERFLOW_REMOVED) {
 		overflow_closed(in, out_addr, word);
+	}
 	TRACE_STEP(session, before, next);
 	return before;
 }

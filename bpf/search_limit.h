@@ -24,17 +24,23 @@ static __always_inline int search_begin(struct subscriber *s, __u32 now)
 	if (LOAD(s->search_tick) != (__u16)now) {
 		s->searched = 0;
 		s->exhausted = 0;
+		s->quota_pass = QUOTA_NOT_BEGUN;
 		s->search_tick = (__u16)now;
 	}
 	return s->searched < SEARCH_UNITS ? 0 : -1;
 }
 
+/* Counts units of search work. */
+static __always_inline void search_count(struct subscriber *s, __u32 units)
+{
+	units += s->searched;
+	s->searched = units < SEARCH_UNITS ? units : SEARCH_UNITS;
+}
+
 /* Counts the slots searched, one unit at least. */
 static __always_inline void search_end(struct subscriber *s, __u32 slots)
 {
-	__u32 units = s->searched + slots / SEARCH_UNIT + (slots < SEARCH_UNIT);
-
-	s->searched = units < SEARCH_UNITS ? units : SEARCH_UNITS;
+	search_count(s, slots / SEARCH_UNIT + (slots < SEARCH_UNIT));
 }
 
 /* Value of subscriber.exhausted for an external endpoint; never 0. */

@@ -138,14 +138,6 @@ static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, 
 	return *ret_word ? s : 0;
 }
 
-static __always_inline void session_counted(const struct mapping *m, __u32 subscriber, __u32 change)
-{
-	struct subscriber *s = subscriber_get(m, subscriber);
-
-	if (s)
-		__sync_fetch_and_add(&s->sessions, change);
-}
-
 static __always_inline void session_notify(__u8 type, const struct flow *f, __u16 out_port)
 {
 	TRACE_STEP(opened, out_port, 0);
@@ -253,6 +245,33 @@ static __always_inline int entered_time_wait(__u64 before, __u64 after)
 	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
 }
 
+/* Returns 1 if a change of the state word is an RST's. */
+static __always_inline int entered_reset(__u64 before, __u64 after)
+{
+	return word_state(after) & SESSION_RESET && !(word_state(before) & SESSION_RESET);
+}
+
+/* What was searched for in vain in this tick is searched for again. */
+static __always_inline void searches_anew(struct subscriber *s)
+{
+	*(volatile __u16 *)&s->exhausted = 0;
+	if (LOAD(s->quota_pass) == QUOTA_IN_VAIN)
+		*(volatile __u16 *)&s->quota_pass = QUOTA_NOT_BEGUN;
+}
+
+/*
+ * Notes that a session has ended: it may give way, or its port may, so that what was searched for in vain in this tick
+ * is found now.
+ */
+static __always_inline void session_ended(struct subscriber *s, __u64 before, __u64 after)
+{
+	if (entered_time_wait(before, after))
+		__sync_fetch_and_add(&s->sessions, -1U);
+	else if (!entered_reset(before, after))
+		return;
+	searches_anew(s);
+}
+
 #define FROM_INSIDE 0x80000000U
 
 /*
@@ -263,6 +282,7 @@ SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct
 {
 	int from_inside = !!(subscriber & FROM_INSIDE);
 	__u32 now = now_ticks();
+	struct subscriber *record;
 	__u64 after;
 
 	if (!s || !m)
@@ -275,8 +295,9 @@ SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct
 		return 0;
 	}
 	after = session_apply(&s->truth, &word, after, (__u8)flags, from_inside, now, m);
-	if (entered_time_wait(word, after))
-		session_counted(m, subscriber & ~FROM_INSIDE, -1U);
+	record = subscriber_get(m, subscriber & ~FROM_INSIDE);
+	if (record)
+		session_ended(record, word, after);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ static const struct member subscriber_members[] = {
 	MEMBER(subscriber, sessions),
 	MEMBER(subscriber, lock),
 	MEMBER(subscriber, overflow),
-	MEMBER(subscriber, recount_tick),
+	MEMBER(subscriber, quota_pass),
 	MEMBER(subscriber, search_tick),
 	MEMBER(subscriber, refused),
 	MEMBER(subscriber, icmp_next),

@@ -51,7 +51,13 @@ int history_keep_present(struct history *h, const struct history_mapping *presen
 /* Whether the history has the portmaps of the datapath. */
 bool history_portmaps_agree(const struct history *h);
 
-/* Writes what it takes to make the history agree with the portmaps of the datapath. 0 or -errno with err. */
+/*
+ * Lines about portmaps to take back, since the last record of another kind: only the last change of a pair of endpoints
+ * counts. ret has room for each portmap of the history. Returns how many, the last line first.
+ */
+size_t history_portmaps_wrong(const struct history *h, struct history_record *ret);
+
+/* Records the ends and beginnings of portmaps that the history does not know. 0 or -errno with err. */
 int history_portmaps_align(struct history *h, struct error *err);
 
 /* Expects the datapath to have the portmaps of the history. */

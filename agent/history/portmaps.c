@@ -125,20 +125,16 @@ static int latest_first(const void *a, const void *b)
 	return x->first != y->first ? (x->first < y->first ? 1 : -1) : 0;
 }
 
-/*
- * Takes back the lines since the last other record that did not come to pass. Only the last change of a pair of
- * endpoints counts, and each line is taken back once: its ports may have begun by different ones.
- */
-static int undo_lines(struct history *h, struct error *err)
+size_t history_portmaps_wrong(const struct history *h, struct history_record *ret)
 {
 	const struct history_index *x = &h->file.index;
 	_cleanup_free_ const struct portmap_interval **late =
 		calloc(x->portmaps.n + 1, sizeof(const struct portmap_interval *));
-	_cleanup_free_ struct history_record *records = calloc(x->portmaps.n + 1, sizeof(*records));
 	size_t n_late = 0, n = 0, kept = 0;
 
-	if (!late || !records)
-		return error_set(err, -ENOMEM, "out of memory");
+	/* Without memory they are recorded to have ended instead. */
+	if (!late || history_portmaps_agree(h))
+		return 0;
 	for (size_t i = 0; i < x->portmaps.n; i++) {
 		const struct portmap_interval *v = &x->portmaps.interval[i];
 
@@ -151,14 +147,14 @@ static int undo_lines(struct history *h, struct error *err)
 		uint64_t line = i && same_pair(late[i - 1], late[i]) ? 0 : wrong_line(h, late[i]);
 
 		if (line > x->settled)
-			records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
 	if (n)
-		qsort(records, n, sizeof(*records), latest_first);
+		qsort(ret, n, sizeof(*ret), latest_first);
 	for (size_t i = 0; i < n; i++)
-		if (!kept || records[kept - 1].first != records[i].first)
-			records[kept++] = records[i];
-	return kept ? history_append(h, records, kept, err) : 0;
+		if (!kept || ret[kept - 1].first != ret[i].first)
+			ret[kept++] = ret[i];
+	return kept;
 }
 
 static struct history_portmap one_port(const struct portmap_interval *v, int64_t from)
@@ -192,10 +188,9 @@ int history_portmaps_align(struct history *h, struct error *err)
 	_cleanup_free_ struct history_portmap *gone = NULL, *added = NULL;
 	_cleanup_free_ struct history_record *records = NULL;
 	size_t n_gone, n_added, n = 0;
-	int r = history_portmaps_agree(h) ? 0 : undo_lines(h, err);
 
-	if (r || history_portmaps_agree(h))
-		return r;
+	if (history_portmaps_agree(h))
+		return 0;
 	gone = missing_in(known, &h->portmaps, false, &n_gone);
 	added = missing_in(&h->portmaps, known, true, &n_added);
 	records = calloc(n_gone + n_added + 1, sizeof(*records));

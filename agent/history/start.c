@@ -54,11 +54,15 @@ bool history_holds(const struct history *h, const struct history_mapping *presen
 	return x->n_open == n;
 }
 
-/* Adds lines about drains to those to be taken back: once each, and the last first, as they may depend on each other.
+/*
+ * Adds lines about drains and portmaps to those to be taken back: once each, and the last first, as they may depend on
+ * each other.
  */
-static size_t add_undone_drains(const struct history *h, struct history_record *records, size_t n)
+static size_t add_others(const struct history *h, struct history_record *records, size_t n)
 {
 	size_t of_mappings = n, found = history_drains_wrong(h, &records[n]);
+
+	found += history_portmaps_wrong(h, &records[n + found]);
 
 	for (size_t i = 0; i < found; i++) {
 		struct history_record r = records[of_mappings + i];
@@ -83,7 +87,8 @@ static size_t add_undone_drains(const struct history *h, struct history_record *
 int history_undo(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	_cleanup_free_ struct history_record *records = calloc(x->n_intervals + x->drains.n + 1, sizeof(*records));
+	const size_t room = x->n_intervals + x->drains.n + x->portmaps.n + 1;
+	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	_cleanup_free_ struct history_mapping *seen = calloc(x->n_intervals + 1, sizeof(*seen));
 	size_t n = 0;
 
@@ -107,7 +112,7 @@ int history_undo(struct history *h, struct error *err)
 		seen[n] = m;
 		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
-	n = add_undone_drains(h, records, n);
+	n = add_others(h, records, n);
 	return n ? history_append(h, records, n, err) : 0;
 }
 

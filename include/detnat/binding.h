@@ -13,8 +13,9 @@
  *  1. Only the datapath binds a port, under the subscriber's opener lock. Every change is a compare-and-swap of the
  *     whole entry, so the agent may raise a stamp or remove a binding at any time. Before it turns a protocol on, the
  *     protocol's entries are the agent's.
- *  2. The stamp is the tick of the last opening, or of the newest session as the agent's sweep has seen it. A binding
- *     outlives it by the timeout of the protocol, of TCP the transitory one (RFC 4787 REQ-5, RFC 7857 section 2.1).
+ *  2. The stamp is the tick of the last opening from inside, or of the newest session as the agent's sweep has seen it.
+ *     A binding outlives it by the timeout of the protocol, of TCP the transitory one (RFC 4787 REQ-5, RFC 7857 section
+ *     2.1). Sessions that the outside opens begin with it as their own, so they never move it.
  *  3. Only its own inside port may revive an expired binding. Another one may have the port if no session uses it.
  *
  * Pure functions except for the memory passed to them; compiled into the BPF programs and into the tests.

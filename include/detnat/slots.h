@@ -142,7 +142,7 @@ struct opening {
 	__u32 gone;	  /* sessions removed, including time-wait: to be reported, one bit each */
 	__u32 reset_port; /* as time_wait_port, for sessions that an RST has closed */
 	__u32 others;	  /* port search: whose ports may be taken, a bit for each enum port_of */
-	__u32 pad2;
+	__u32 reserved;	  /* 1: the flow has a place in the quota, that of a session which has given way */
 	struct slot gone_slot[2 * BUCKET_SLOTS]; /* the removed slots */
 };
 _Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hidden padding");

@@ -11,7 +11,7 @@
 #include "programs.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 5
 
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
@@ -124,6 +124,10 @@ union opener {
 	__u64 word;
 };
 
+/* Values of subscriber.quota_pass besides rank 8 | bucket 8, from which on sessions of that rank give way. */
+#define QUOTA_NOT_BEGUN 0U
+#define QUOTA_IN_VAIN	0xffffU /* no session can */
+
 #define HOP_EPOCH 0x7fffffffU
 /* Set once the subscriber has opened a session towards a pool address: only then can one be its peer. */
 #define SUBSCRIBER_HAIRPINS 0x80000000U
@@ -138,9 +142,12 @@ struct subscriber {
 	};
 	/* Number of these sessions that are in the map `overflow`, with flags: see subscriber_overflow(). */
 	__u32 overflow;
-	/* Low halves of ticks: at worst a search that comes 65536 ticks after another is skipped for one tick. */
-	__u16 recount_tick;	/* tick of the last search in vain for sessions to remove */
-	__u16 search_tick;	/* tick of the last search of the slots, see search_limit.h */
+	__u16 quota_pass; /* how far the search for sessions that give way has got in search_tick, see quota.h */
+	/*
+	 * Tick of the last search of the slots, see search_limit.h. The low half: at worst a search that comes 65536
+	 * ticks after another is skipped for one tick.
+	 */
+	__u16 search_tick;
 	__u64 refused;		/* packets refused for quota, ports or overflow */
 	__u32 icmp_next;	/* jiffy before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffy before which no further event is reported */

@@ -265,8 +265,7 @@ static bool may_have(const struct holdings *x, const struct held *h, const struc
 {
 	const struct history_moment *m = x->times.moment;
 
-	return s->held || m[begin].run == m[h->begin].run || m[begin].early == m[h->begin].early ||
-	       (s->last != MOMENT_NONE && m[s->last].run == m[begin].run);
+	return s->held || m[begin].run == m[h->begin].run || (s->last != MOMENT_NONE && m[s->last].run == m[begin].run);
 }
 
 static void make(struct pieces *p, struct state *s, const struct piece_change *c)

@@ -80,6 +80,15 @@ uint32_t history_times_add(struct history_times *t, int64_t early, int64_t late,
 	return begin(t) ? MOMENT_NONE : add(t, t->n_epochs - 1, early, late, line);
 }
 
+/* What a record tells of one time past is one moment. */
+static uint32_t add_past(struct history_times *t, uint32_t epoch, int64_t time, uint64_t line)
+{
+	for (uint32_t i = t->n; i-- > 0 && t->moment[i].line == line;)
+		if (t->moment[i].epoch == epoch && t->moment[i].early == time)
+			return i;
+	return add(t, epoch, time, time, line);
+}
+
 uint32_t history_times_add_past(struct history_times *t, int64_t time, int64_t now, uint64_t line)
 {
 	uint32_t epoch;
@@ -88,13 +97,13 @@ uint32_t history_times_add_past(struct history_times *t, int64_t time, int64_t n
 		return MOMENT_NONE;
 	epoch = t->n_epochs - 1;
 	if (time <= now && time >= t->epoch[epoch].start)
-		return add(t, epoch, time, time, line);
+		return add_past(t, epoch, time, line);
 	while (epoch > 0 && (epoch == t->n_epochs - 1 || time < t->epoch[epoch].start || time > t->epoch[epoch].end))
 		epoch--;
 	/* A time that no reckoning had. */
 	if (time > t->epoch[epoch].end || (epoch == t->n_epochs - 1 && time > now))
-		return add(t, t->n_epochs - 1, now, now, line);
-	return add(t, epoch, time, time, line);
+		return add_past(t, t->n_epochs - 1, now, line);
+	return add_past(t, epoch, time, line);
 }
 
 static void close_one(struct history_times *t, struct history_moment *m, int64_t late)

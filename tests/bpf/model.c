@@ -4,7 +4,6 @@
 #define UDP_SECONDS	    300
 #define ICMP_SECONDS	    60
 #define ESTABLISHED_SECONDS 7440
-#define TRANSITORY_SECONDS  240
 
 unsigned model_ratio(const struct model_mapping *m)
 {

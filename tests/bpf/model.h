@@ -63,6 +63,8 @@ struct model_binding {
 	double used;   /* and when it was last in use, at the latest */
 };
 
+#define TRANSITORY_SECONDS 240
+
 /* What both sides of a TCP connection have said. */
 struct model_tcp {
 	bool answered, established, reset, closed;

@@ -48,19 +48,27 @@ static bool is_reset(const struct model_session *s)
 	return s->tcp.reset && !s->overflow;
 }
 
+/* "The oldest" is one that none is older than by more than a quarter and two seconds. */
+static bool is_much_older(double age, double than)
+{
+	return age > than * 1.25 + 2;
+}
+
 /* How long an end of the outside's takes is not known of TCP, whose stamps move with its state. */
-static bool is_older(const struct model_session *s, const struct model_session *than)
+static bool is_older(const struct model *m, const struct model_session *s, const struct model_session *than)
 {
 	if (is_reset(than))
-		return is_reset(s) && s->deadline < than->deadline - 2;
-	return s->inbound && s->proto == UDP && than->proto == UDP && s->seen < than->seen - 2;
+		return is_reset(s) && is_much_older(m->now + TRANSITORY_SECONDS - s->deadline,
+						    m->now + TRANSITORY_SECONDS - than->deadline);
+	return s->inbound && s->proto == UDP && than->proto == UDP &&
+	       is_much_older(m->now - s->seen, m->now - than->seen);
 }
 
 /*
  * Where a session opens though the subscriber is at its quota, or all its ports are held, another has given way: of
  * those in slots that an RST has closed the oldest, or of those that the outside has opened the one in which the
- * subscriber has been silent for longest. Ages within two seconds are alike. Expired ones beyond the slots may count in
- * the quota until the agent's sweep, so then one may have given way, and `must` is false. Returns the one, or NULL.
+ * subscriber has been silent for longest. Expired ones beyond the slots may count in the quota until the agent's sweep,
+ * so then one may have given way, and `must` is false. Returns the one, or NULL.
  */
 static struct model_session *find_gone(const struct judging *j, const struct model_session *flow, bool must)
 {
@@ -86,7 +94,7 @@ static struct model_session *find_gone(const struct judging *j, const struct mod
 		EXPECT(j,
 		       m->session[i].in_addr != flow->in_addr || m->session[i].out_addr != gone->out_addr ||
 			       !model_counts(m, &m->session[i]) || gone->out_port == flow->out_port ||
-			       !is_older(&m->session[i], gone),
+			       !is_older(m, &m->session[i], gone),
 		       "not the oldest gave way");
 	return gone;
 }

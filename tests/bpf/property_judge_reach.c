@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The judge of what the outside may open. */
+#include <criterion/criterion.h>
+
 #include "property_judging.h"
 
 struct model_session outside_flow(const struct random_packet *p, uint32_t src, uint16_t sport, uint32_t in_addr)
@@ -54,11 +56,44 @@ static bool may_be_refused(const struct judging *j, const struct model_session *
 	       property_sessions_counted(flow->in_addr) >= map->quota || slots_taken(m, flow->in_addr) >= 16;
 }
 
+static int find_life(const struct session *s, void *arg)
+{
+	struct model_session *like = arg;
+
+	if (s->proto != like->proto || s->in_port != like->in_port || s->ext_addr != like->ext_addr ||
+	    s->ext_port != like->ext_port || s->out_addr != like->out_addr)
+		return 0;
+	like->deadline = s->expires;
+	return 1;
+}
+
+/*
+ * A session that the outside opens ends with its binding, unless the inside answers: when depends on when the agent's
+ * sweep has last looked at the binding's sessions.
+ */
+static void judge_life(const struct judging *j, const struct model_binding *b, struct model_session *s)
+{
+	struct model *m = &j->t->model;
+	double life = s->deadline - m->now;
+	struct session_walk *w;
+
+	s->deadline = -1;
+	cr_assert_eq(session_walk_new_subscriber(mappings, s->in_addr, &w), 0);
+	while (session_walk_step(w, 1000000, find_life, s) > 0 && s->deadline < 0)
+		;
+	session_walk_free(w);
+	EXPECT(j, s->deadline + m->now >= b->opened + life - 3, "ends before its binding");
+	EXPECT(j, s->deadline + m->now <= b->used + life + 2, "outlives its binding");
+	s->deadline += m->now;
+	s->seen = s->deadline - life;
+}
+
 enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 {
 	struct model *m = &j->t->model;
 	struct model_binding *b = flow->in_addr ? lets_in(j, flow) : NULL;
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	struct model_session *s;
 
 	EXPECT(j, b || (!j->o->inbound && j->o->reason != REASON_drop_inbound_limit), "no one may send to that port");
 	if (!b)
@@ -79,8 +114,8 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	}
 	EXPECT(j, model_inbound(m, flow->in_addr) < model_inbound_limit(map), "the outside opened more than it may");
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "the outside opened beyond the quota");
-	/* It may live as long as this session does: the agent's sweep does not tell who has opened one. */
-	b->used = m->now;
-	EXPECT(j, model_open(m, flow, j->p->flags), "the model is full");
+	s = model_open(m, flow, j->p->flags);
+	EXPECT(j, s, "the model is full");
+	judge_life(j, b, s);
 	return ARRIVAL_TAKEN;
 }

@@ -65,7 +65,6 @@ static void age_slots(int number, uint32_t in_addr, const struct ageing *a)
 	/* The agent's sweep looks at all of them again. */
 	if (mappings_sweep_due(mappings, number))
 		mappings_sweep_due(mappings, number)[in_addr - mappings_get(mappings, number)->geo.in_base] -= a->ticks;
-	of.record->recount_tick = (__u16)aged_limit(a, of.record->recount_tick, UINT16_MAX);
 	of.record->search_tick = (__u16)aged_limit(a, of.record->search_tick, UINT16_MAX);
 	if (of.n_bindings)
 		age_bindings(&of, mappings_get(mappings, number), a);

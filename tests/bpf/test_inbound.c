@@ -267,6 +267,62 @@ Test(inbound, strangers_do_not_lengthen_a_binding)
 	cr_expect_eq(*entry_of(UDP, OUT_PORT(6304, 2)), before);
 }
 
+/* With an agent that sweeps or without one. */
+Test(inbound, what_strangers_open_ends_with_the_binding)
+{
+	const int port = OUT_PORT(6304, 2);
+
+	for (int swept = 0; swept < 2; swept++) {
+		next_tick();
+		cr_assert_eq(open_flow(UDP, 6304, 53, 0), port);
+		age_sessions(SUBSCRIBER, 250);
+		age_binding(UDP, port, 250);
+		for (uint16_t i = 0; i < 4; i++)
+			cr_assert_eq(stranger(EXTERNAL, (uint16_t)(55 + i), (uint16_t)port), REDIRECT_XDP);
+		if (swept)
+			sweep_sessions();
+		age_sessions(SUBSCRIBER, 52);
+		age_binding(UDP, port, 52);
+		cr_expect_eq(stranger(EXTERNAL, 55, (uint16_t)port), DROP_XDP, "its session has ended");
+		cr_expect_eq(stranger(EXTERNAL, 59, (uint16_t)port), DROP_XDP, "none opens");
+		sweep_sessions();
+		cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+	}
+}
+
+Test(inbound, an_answer_to_a_stranger_keeps_the_port)
+{
+	const int port = OUT_PORT(6304, 2);
+
+	open_flow(UDP, 6304, 53, 0);
+	age_sessions(SUBSCRIBER, 250);
+	age_binding(UDP, port, 250);
+	cr_assert_eq(stranger(EXTERNAL, 55, (uint16_t)port), REDIRECT_XDP);
+	next_tick();
+	cr_assert_eq(open_flow(UDP, 6304, 55, 0), port);
+	sweep_sessions();
+	age_sessions(SUBSCRIBER, 100);
+	age_binding(UDP, port, 100);
+	cr_expect_eq(stranger(EXTERNAL, 56, (uint16_t)port), REDIRECT_XDP);
+}
+
+/* Without an agent. */
+Test(inbound, ports_that_strangers_use_alone_are_the_subscribers_again)
+{
+	for (uint16_t i = 0; i < 8; i++)
+		cr_assert_eq(open_flow(UDP, (uint16_t)(10 * PORTS + i), 53, 0), PORT_LO + i);
+	age_sessions(SUBSCRIBER, 250);
+	for (uint16_t i = 0; i < 8; i++)
+		age_binding(UDP, PORT_LO + i, 250);
+	for (uint16_t i = 0; i < 8; i++)
+		cr_assert_eq(stranger(EXTERNAL, 55, (uint16_t)(PORT_LO + i)), REDIRECT_XDP);
+	age_sessions(SUBSCRIBER, 52);
+	for (uint16_t i = 0; i < 8; i++)
+		age_binding(UDP, PORT_LO + i, 52);
+	for (uint16_t i = 0; i < 8; i++)
+		cr_expect_eq(open_flow(UDP, (uint16_t)(20 * PORTS + i), 53, 0), PORT_LO + i, "port %u", i);
+}
+
 Test(inbound, a_hairpin_needs_no_hole_punched_first)
 {
 	static const struct row rows[] = {

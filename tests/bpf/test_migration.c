@@ -164,7 +164,7 @@ Test(migration, nothing_is_lost_where_the_records_differ)
 
 	open_flows();
 	before = record()->displaced;
-	become_another("recount_tick", "recount_tock");
+	become_another("search_tick", "search_tock");
 	open_or_fail();
 	cr_assert(datapath.migration && datapath.reused);
 	cr_expect(migration_unused(own));
@@ -210,7 +210,7 @@ Test(migration, figures_and_counters_go_on)
 	open_flows();
 	mappings_subscriber(mappings, 0, 2)->refused = 77;
 	opened = counted(REASON_sessions_opened);
-	become_another("recount_tick", "recount_tock");
+	become_another("search_tick", "search_tock");
 	open_or_fail();
 	send_out(9000);
 	reload_settings();
@@ -252,7 +252,7 @@ Test(migration, types_that_cannot_be_read_are_no_reason_to_begin_anew)
 Test(migration, killed_before_the_new_programs_run_it_begins_again)
 {
 	open_flows();
-	become_another("recount_tick", "recount_tock");
+	become_another("search_tick", "search_tock");
 	open_or_fail();
 	mappings_close(mappings);
 	datapath_close(&datapath);
@@ -273,7 +273,7 @@ Test(migration, killed_before_the_copy_is_complete_it_begins_again)
 	struct datapath d;
 
 	open_flows();
-	become_another("recount_tick", "recount_tock");
+	become_another("search_tick", "search_tock");
 	cr_assert_eq(datapath_of_nothing(config.pin_path, &d), 0);
 	cr_assert_eq(migration_begin(&d, &m, &err), 0, "%s", err.text);
 	migration_free(m);
@@ -289,7 +289,7 @@ Test(migration, killed_before_the_copy_is_complete_it_begins_again)
 Test(migration, killed_after_the_new_programs_run_it_goes_on)
 {
 	open_flows();
-	become_another("recount_tick", "recount_tock");
+	become_another("search_tick", "search_tock");
 	open_or_fail();
 	reload_settings();
 	/* Killed here; and meanwhile a count went wrong. */

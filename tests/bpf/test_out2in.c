@@ -333,7 +333,7 @@ Test(out2in, quota_is_refused_with_the_subscribers_own_packet)
 	size = frame_build(&other, in);
 	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
 	age_sessions(SUBSCRIBER, 301);
-	mappings_subscriber(mappings, 0, 2)->recount_tick = 0;
+	mappings_subscriber(mappings, 0, 2)->quota_pass = QUOTA_NOT_BEGUN;
 	size = frame_build(&again, in);
 	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP, "no refusal for want of a sweep");
 }

@@ -45,7 +45,8 @@ static int refuse(bool answer, bool report)
 		dropped = counted(REASON_drop_quota);
 		tick = datapath_ticks(&datapath);
 		later = (tick << TICK_SHIFT) + datapath.hz;
-		s->recount_tick = (uint16_t)tick;
+		s->search_tick = (uint16_t)tick;
+		s->quota_pass = QUOTA_IN_VAIN;
 		s->icmp_next = answer ? 0 : later;
 		s->quota_event_next = report ? 0 : later;
 		verdict = run_frame(XDP_INSIDE, in, size, out, &out_size);
@@ -121,7 +122,8 @@ static void run_at_quota(const struct row *row)
 	do {
 		next_tick();
 		tick = datapath_ticks(&datapath);
-		s->recount_tick = (uint16_t)tick;
+		s->search_tick = (uint16_t)tick;
+		s->quota_pass = QUOTA_IN_VAIN;
 		s->icmp_next = s->quota_event_next = (tick << TICK_SHIFT) + datapath.hz;
 		run_rows(row, 1);
 	} while (datapath_ticks(&datapath) != tick);

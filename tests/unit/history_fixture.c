@@ -35,7 +35,7 @@ void lab_begin(void)
 
 void lab_setup(void)
 {
-	lab = (struct history_lab){ .directory = "/tmp/detnat-history-XXXXXX", .now = NOON };
+	lab = (struct history_lab){ .directory = "/dev/shm/detnat-history-XXXXXX", .now = NOON };
 	cr_assert(mkdtemp(lab.directory));
 	snprintf(lab.state, sizeof(lab.state), "%s/a/b", lab.directory);
 	if (history_clock != lab_clock)

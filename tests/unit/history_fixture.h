@@ -9,7 +9,7 @@
 #define NOON 1767268800LL /* 2026-01-01T12:00:00Z */
 
 struct history_lab {
-	char directory[32];
+	char directory[40];
 	char state[64]; /* two levels below it */
 	int64_t now;	/* seconds; NOON at first */
 	int64_t set_by; /* by so much the clock was set in all */

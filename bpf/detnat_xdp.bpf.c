@@ -150,13 +150,15 @@ int overflow_removal(struct overflow_removal *r)
 {
 	struct overflow_key in = r->in2out, out = r->out2in;
 	/* The one that the outside address is of may drain. */
-	const struct mapping *m = mapping_by_outside(out.addr);
-	__u32 subscriber = m ? mapping_subscriber(&m->geo, in.addr) : 0;
-	struct subscriber *s = m ? subscriber_get(m, subscriber) : 0;
+	const struct mapping *m = mapping_by_outside(in.out_addr);
+	struct subscriber *s;
 
+	if (!m || !overflow_key_is_of(&m->geo, &in))
+		return OVERFLOW_CHANGED;
+	s = subscriber_get(m, mapping_subscriber(&m->geo, in.in_addr));
 	if (!s)
 		return OVERFLOW_CHANGED;
 	if (!r->truth)
 		return overflow_remove_orphan(s, &out, &in);
-	return overflow_remove(s, &in, out.addr, r->truth);
+	return overflow_remove(s, &in, r->truth);
 }

@@ -94,15 +94,10 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	if (LOAD(s->quota_pass) != QUOTA_IN_VAIN || LOAD(s->search_tick) != (__u16)f->now ||
 	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return TO_SLOW_PATH;
-	if (unlikely(s->overflow)) {
-		struct overflow_key key = overflow_key_of_flow(f);
-
-		/* What needs no session passes at the quota, too. */
-		if (s->overflow & SUBSCRIBER_FLAGS)
-			return TO_SLOW_PATH;
-		if (bpf_map_lookup_elem(&overflow, &key))
-			return TO_SLOW_PATH;
-	}
+	/* What needs no session passes at the quota, too. */
+	if (unlikely(s->overflow) &&
+	    (s->overflow & SUBSCRIBER_FLAGS || overflow_has(f->m, f->p.src, f->key, f->p.proto)))
+		return TO_SLOW_PATH;
 	__sync_fetch_and_add(&s->refused, 1);
 	return drop(REASON_drop_quota);
 }

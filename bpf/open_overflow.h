@@ -122,14 +122,13 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 word)
 {
 	struct overflow_key in = overflow_key_of_flow(f);
-	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), out_port, f->p.dst,
-						   f->p.dport, f->p.proto);
-	struct overflow_session session = { .in_addr = f->p.src, .in_port = f->p.sport };
+	struct overflow_key out = overflow_key_reverse(&in, out_port);
+	struct overflow_session session = { .in_port = f->p.sport };
 	long r = bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST);
 
 	if (r)
 		return r;
-	session.truth = word;
+	session = (struct overflow_session){ .truth = word };
 	r = bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST);
 	if (r)
 		bpf_map_delete_elem(&overflow, &out);

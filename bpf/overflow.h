@@ -10,31 +10,20 @@
 #include "lock.h"
 #include "session_slots.h"
 
-static __always_inline struct overflow_key overflow_key_in(__u32 in_addr, __u16 in_port, __u32 ext_addr, __u16 ext_port,
-							   __u8 proto)
-{
-	return (struct overflow_key){ .addr = in_addr,
-				      .ext_addr = ext_addr,
-				      .port = in_port,
-				      .ext_port = ext_port,
-				      .proto = proto,
-				      .direction = OVERFLOW_IN2OUT };
-}
-
 static __always_inline struct overflow_key overflow_key_of_flow(const struct flow *f)
 {
-	return overflow_key_in(f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
+	return overflow_key_in(&f->m->geo, f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
 }
 
-static __always_inline struct overflow_key overflow_key_out(__u32 out_addr, __u16 out_port, __u32 ext_addr,
-							    __u16 ext_port, __u8 proto)
+/* Returns 1 if a flow from inside has an entry; key: slot_key(). Not inlined, for the sake of the fast path. */
+SUBPROGRAM int overflow_has(const struct mapping *m, __u32 in_addr, __u64 key, __u32 proto)
 {
-	return (struct overflow_key){ .addr = out_addr,
-				      .ext_addr = ext_addr,
-				      .port = out_port,
-				      .ext_port = ext_port,
-				      .proto = proto,
-				      .direction = OVERFLOW_OUT2IN };
+	struct overflow_key in;
+
+	if (!m)
+		return 0;
+	in = overflow_key_in(&m->geo, in_addr, key_in_port(key), key_ext_addr(key), key_ext_port(key), (__u8)proto);
+	return !!bpf_map_lookup_elem(&overflow, &in);
 }
 
 /* Returns what overflow_admit() claimed. */
@@ -47,18 +36,16 @@ static __always_inline void overflow_release(void)
 }
 
 /* Reports a session that the datapath removed from the map; the agent reports those that it removes itself. */
-static __always_inline void overflow_closed(const struct overflow_key *in, __u32 out_addr, __u64 word)
+static __always_inline void overflow_closed(const struct overflow_key *in, __u64 word)
 {
 	if (settings.session_events)
-		session_closed(in->addr, out_addr, slot_key(in->ext_addr, in->ext_port, in->port), word);
+		session_closed(in->in_addr, in->out_addr, slot_key(in->ext_addr, in->ext_port, in->port), word);
 }
 
 /* Under the lock: removes a session from the map. Returns 1 if it was there. */
-static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr,
-					   __u64 word)
+static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u64 word)
 {
-	struct overflow_key out =
-		overflow_key_out(out_addr, word_out_port(word), in->ext_addr, in->ext_port, in->proto);
+	struct overflow_key out = overflow_key_reverse(in, word_out_port(word));
 
 	if (bpf_map_delete_elem(&overflow, in))
 		return 0;
@@ -71,7 +58,7 @@ static __always_inline int overflow_delete(struct subscriber *s, const struct ov
 
 /* Takes the lock and deletes a session if its state word is still `word`. */
 static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, const struct overflow_key *in,
-							     __u32 out_addr, __u64 word)
+							     __u64 word)
 {
 	enum overflow_removed removed = OVERFLOW_CHANGED;
 	struct overflow_session *o;
@@ -79,7 +66,7 @@ static __always_inline enum overflow_removed overflow_remove(struct subscriber *
 	if (open_lock(s))
 		return OVERFLOW_BUSY;
 	o = bpf_map_lookup_elem(&overflow, in);
-	if (o && LOAD(o->truth) == word && overflow_delete(s, in, out_addr, word))
+	if (o && LOAD(o->truth) == word && overflow_delete(s, in, word))
 		removed = OVERFLOW_REMOVED;
 	open_unlock(s);
 	return removed;
@@ -107,26 +94,6 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
 	return removed;
 }
 
-/*
- * Returns 1 if the session of an IN2OUT entry is one of m: while mappings drain, those of an address may be of several,
- * each with an outside address of its own.
- */
-static __always_inline int overflow_has_port_of(const struct mapping *m, const struct overflow_key *in, __u64 word)
-{
-	struct overflow_key out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in->addr)),
-						   word_out_port(word), in->ext_addr, in->ext_port, in->proto);
-	struct overflow_session *reverse = bpf_map_lookup_elem(&overflow, &out);
-
-	/* Another session may have that port in m. */
-	return reverse && reverse->in_addr == in->addr && reverse->in_port == in->port;
-}
-
-/* The same; compiled away while no mapping drains. */
-static __always_inline int overflow_is_of(const struct mapping *m, const struct overflow_key *in, __u64 word)
-{
-	return !settings.drains || overflow_has_port_of(m, in, word);
-}
-
 /* Session of a flow from inside, or NULL. An expired session is deleted. */
 static __always_inline struct overflow_session *overflow_find_in(const struct flow *f, struct subscriber *s)
 {
@@ -137,14 +104,11 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 		return 0;
 
 	__u64 word = LOAD(o->truth);
-	__u32 out_addr = mapping_out_addr(&f->m->geo, f->subscriber);
 
-	if (!overflow_is_of(f->m, &in, word))
-		return 0;
 	if (!word_expired(word, f->now, f->m->timeout_ticks))
 		return o;
-	if (overflow_remove(s, &in, out_addr, word) == OVERFLOW_REMOVED)
-		overflow_closed(&in, out_addr, word);
+	if (overflow_remove(s, &in, word) == OVERFLOW_REMOVED)
+		overflow_closed(&in, word);
 	return 0;
 }
 
@@ -157,20 +121,37 @@ static __always_inline struct overflow_session *overflow_find_live(const struct 
 	return o && !word_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
 }
 
+/* The key of the OUT2IN entry of a packet from outside to a subscriber of m. */
+static __always_inline struct overflow_key overflow_key_of_reply(const struct mapping *m, __u32 subscriber,
+								 const struct packet *p)
+{
+	return overflow_key_out(&m->geo, m->geo.in_base + subscriber, p->dport, p->src, p->sport, p->proto);
+}
+
 /*
- * Session of a packet from outside that has not expired, or NULL. *ret_in becomes the key of its IN2OUT entry, with the
- * inside endpoint.
+ * Session of a packet from outside to a subscriber of m that has not expired, or NULL. *ret_in becomes the key of its
+ * IN2OUT entry, with the inside endpoint.
  */
 static __always_inline struct overflow_session *overflow_find_out(const struct packet *p, const struct mapping *m,
-								  __u32 now, struct overflow_key *ret_in)
+								  __u32 subscriber, __u32 now,
+								  struct overflow_key *ret_in)
 {
-	struct overflow_key out = overflow_key_out(p->dst, p->dport, p->src, p->sport, p->proto);
+	struct overflow_key out = overflow_key_of_reply(m, subscriber, p);
 	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &out);
 
 	if (!o)
 		return 0;
-	*ret_in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
-	return overflow_find_live(ret_in, m, now);
+	*ret_in = overflow_key_reverse(&out, o->in_port);
+	o = overflow_find_live(ret_in, m, now);
+	/* The inside endpoint may have a session on another port by now, see overflow_remove_orphan(). */
+	return o && word_out_port(LOAD(o->truth)) == p->dport ? o : 0;
+}
+
+/* The key of the OUT2IN entry that holds an outside port towards the external endpoint of a packet from inside. */
+static __always_inline struct overflow_key overflow_key_of_port(const struct mapping *m, const struct packet *p,
+								__u32 out_port)
+{
+	return overflow_key_out(&m->geo, p->src, (__u16)out_port, p->dst, p->dport, p->proto);
 }
 
 /* Returns 1 if an entry holds an outside port towards the external endpoint of a subscriber's packet. */
@@ -180,8 +161,7 @@ SUBPROGRAM int overflow_port_held(const struct mapping *m, const struct packet *
 
 	if (!m || !p)
 		return 1;
-	out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src)), (__u16)out_port, p->dst,
-			       p->dport, p->proto);
+	out = overflow_key_of_port(m, p, out_port);
 	return !!bpf_map_lookup_elem(&overflow, &out);
 }
 
@@ -194,26 +174,26 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
 {
 	struct overflow_session *o;
 	struct overflow_key key; /* shared by both directions to save stack */
-	__u32 out_addr;
 	__u64 word;
 
 	if (!m || !s || !p)
 		return 1;
-	out_addr = mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src));
-	key = overflow_key_out(out_addr, (__u16)out_port, p->dst, p->dport, p->proto);
+	key = overflow_key_of_port(m, p, out_port);
 	o = bpf_map_lookup_elem(&overflow, &key);
 	if (!o)
 		return 0;
-	key = overflow_key_in(o->in_addr, o->in_port, p->dst, p->dport, p->proto);
+	key.port = o->in_port;
+	key.direction = OVERFLOW_IN2OUT;
 	o = bpf_map_lookup_elem(&overflow, &key);
 	word = o ? LOAD(o->truth) : 0;
 	if (!o || word_out_port(word) != (__u16)out_port) {
-		key = overflow_key_out(out_addr, (__u16)out_port, p->dst, p->dport, p->proto);
+		key.port = (__u16)out_port;
+		key.direction = OVERFLOW_OUT2IN;
 		return bpf_map_delete_elem(&overflow, &key) != 0;
 	}
-	if (!word_expired(word, now_ticks(), m->timeout_ticks) || !overflow_delete(s, &key, out_addr, word))
+	if (!word_expired(word, now_ticks(), m->timeout_ticks) || !overflow_delete(s, &key, word))
 		return 1;
-	overflow_closed(&key, out_addr, word);
+	overflow_closed(&key, word);
 	return 0;
 }
 
@@ -221,7 +201,7 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
  * Applies a packet. A session that would enter time-wait is removed from the map instead; if the lock is held it stays
  * unchanged. Returns the state word before the packet, for its port.
  */
-static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in, __u32 out_addr,
+static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in,
 					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
 					  const struct mapping *m)
 {
@@ -233,8 +213,8 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 
 		if (entered_reset(word, after))
 			searches_anew(s);
-	} else if (overflow_remove(s, in, out_addr, word) == OVERFLOW_REMOVED) {
-		overflow_closed(in, out_addr, word);
+	} else if (overflow_remove(s, in, word) == OVERFLOW_REMOVED) {
+		overflow_closed(in, word);
 	}
 	TRACE_STEP(session, before, next);
 	return before;
@@ -245,7 +225,7 @@ static __always_inline __u64 overflow_hit_in(struct overflow_session *o, const s
 {
 	struct overflow_key in = overflow_key_of_flow(f);
 
-	return overflow_hit(o, &in, mapping_out_addr(&f->m->geo, f->subscriber), s, &f->p, 1, f->now, f->m);
+	return overflow_hit(o, &in, s, &f->p, 1, f->now, f->m);
 }
 
 /* Claims room in the global count for one more session of a subscriber. Returns 0, or -1 if there is none. */

@@ -11,27 +11,16 @@
 
 static __always_inline struct overflow_key copy_key_in(const struct mapping *m, const struct session_copy *c)
 {
-	return overflow_key_in(m->geo.in_base + c->subscriber, key_in_port(c->key), key_ext_addr(c->key),
+	return overflow_key_in(&m->geo, m->geo.in_base + c->subscriber, key_in_port(c->key), key_ext_addr(c->key),
 			       key_ext_port(c->key), word_proto(c->word));
 }
 
-static __always_inline struct overflow_key copy_key_out(const struct mapping *m, const struct session_copy *c,
-							__u64 word)
-{
-	return overflow_key_out(mapping_out_addr(&m->geo, c->subscriber), word_out_port(word), key_ext_addr(c->key),
-				key_ext_port(c->key), word_proto(c->word));
-}
-
-/* The session's IN2OUT entry, or NULL; *ret_is_of: it is of m. While mappings drain, it may be of another one. */
-static __always_inline struct overflow_session *copy_entry(const struct mapping *m, const struct session_copy *c,
-							   int *ret_is_of)
+/* The session's IN2OUT entry, or NULL. */
+static __always_inline struct overflow_session *copy_entry(const struct mapping *m, const struct session_copy *c)
 {
 	struct overflow_key key = copy_key_in(m, c);
-	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &key);
 
-	if (o)
-		*ret_is_of = overflow_has_port_of(m, &key, LOAD(o->truth));
-	return o;
+	return bpf_map_lookup_elem(&overflow, &key);
 }
 
 /* Under the lock: removes both entries. Returns 1 if they were there. */
@@ -43,7 +32,7 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
 	if (!m || !s || !c)
 		return 0;
 	in = copy_key_in(m, c);
-	return overflow_delete(s, &in, mapping_out_addr(&m->geo, c->subscriber), word);
+	return overflow_delete(s, &in, word);
 }
 
 /*
@@ -85,7 +74,6 @@ SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s
 SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct overflow_session *o;
-	int is_of = 0;
 	__u64 word;
 	__u32 peer;
 
@@ -93,31 +81,29 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 		return COPY_IMPOSSIBLE;
 	c->before = 0;
 	c->mark_before = 0;
-	o = copy_entry(m, c, &is_of);
+	o = copy_entry(m, c);
 	if (!o)
 		return COPY_PLACED;
-	if (!is_of)
-		return COPY_PORT;
 	word = LOAD(o->truth);
 	if (word_expired(word, now_ticks(), m->timeout_ticks)) {
 		struct overflow_key in = copy_key_in(m, c);
 
 		if (!copy_overflow_delete(m, s, c, word))
 			return COPY_BUSY;
-		overflow_closed(&in, mapping_out_addr(&m->geo, c->subscriber), word);
+		overflow_closed(&in, word);
 		return COPY_PLACED;
 	}
 	c->before = word;
-	c->mark_before = o->pad;
-	peer = overflow_mark_peer(o->pad);
-	if (!overflow_mark_holds(o->pad, word) || (peer != overflow_mark_peer(c->mark) && !(c->takes >> peer & 1)))
+	c->mark_before = o->mark;
+	peer = overflow_mark_peer(o->mark);
+	if (!overflow_mark_holds(o->mark, word) || (peer != overflow_mark_peer(c->mark) && !(c->takes >> peer & 1)))
 		return COPY_BEYOND;
 	/* Opened again on another port, and what was told of the former one was lost. */
 	if (word_out_port(word) != word_out_port(c->word))
 		return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
 	if (__sync_val_compare_and_swap(&o->truth, word, c->word) != word)
 		return COPY_BUSY;
-	o->pad = c->mark;
+	o->mark = c->mark;
 	return COPY_BEYOND;
 }
 
@@ -125,21 +111,18 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *s, const struct session_copy *c)
 {
 	struct overflow_session session = { 0 };
-	struct overflow_key key;
+	struct overflow_key in, out;
 
 	if (!m || !s || !c)
 		return COPY_IMPOSSIBLE;
-	session.in_addr = m->geo.in_base + c->subscriber;
+	in = copy_key_in(m, c);
+	out = overflow_key_reverse(&in, word_out_port(c->word));
 	session.in_port = key_in_port(c->key);
-	key = copy_key_out(m, c, c->word);
-	if (bpf_map_update_elem(&overflow, &key, &session, BPF_NOEXIST))
+	if (bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST))
 		return COPY_NO_SLOT;
-	session.truth = c->word;
-	session.pad = c->mark;
-	key = copy_key_in(m, c);
-	if (bpf_map_update_elem(&overflow, &key, &session, BPF_NOEXIST)) {
-		key = copy_key_out(m, c, c->word);
-		bpf_map_delete_elem(&overflow, &key);
+	session = (struct overflow_session){ .truth = c->word, .mark = c->mark };
+	if (bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST)) {
+		bpf_map_delete_elem(&overflow, &out);
 		return COPY_NO_SLOT;
 	}
 	__sync_fetch_and_add(&s->overflow, 1);
@@ -199,16 +182,15 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 SUBPROGRAM int copy_overflow_end(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct overflow_session *o;
-	int is_of = 0;
 	__u64 word;
 
 	if (!m || !s || !c)
 		return COPY_IMPOSSIBLE;
-	o = copy_entry(m, c, &is_of);
-	if (!o || !is_of)
+	o = copy_entry(m, c);
+	if (!o)
 		return COPY_CHANGED;
 	word = LOAD(o->truth);
-	if (!overflow_mark_holds(o->pad, word) || overflow_mark_peer(o->pad) != overflow_mark_peer(c->mark) ||
+	if (!overflow_mark_holds(o->mark, word) || overflow_mark_peer(o->mark) != overflow_mark_peer(c->mark) ||
 	    word_out_port(word) != word_out_port(c->word))
 		return COPY_CHANGED;
 	return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
@@ -218,15 +200,13 @@ SUBPROGRAM int copy_overflow_end(const struct mapping *m, struct subscriber *s, 
 SUBPROGRAM int copy_overflow_change(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct overflow_session *o;
-	int is_of = 0;
 
 	if (!m || !s || !c)
 		return COPY_IMPOSSIBLE;
-	o = copy_entry(m, c, &is_of);
-	if (!o || !is_of || o->pad != c->mark_before ||
-	    __sync_val_compare_and_swap(&o->truth, c->before, c->word) != c->before)
+	o = copy_entry(m, c);
+	if (!o || o->mark != c->mark_before || __sync_val_compare_and_swap(&o->truth, c->before, c->word) != c->before)
 		return COPY_CHANGED;
-	o->pad = c->mark;
+	o->mark = c->mark;
 	return COPY_PLACED;
 }
 

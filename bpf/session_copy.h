@@ -228,7 +228,7 @@ static __always_inline int copy_port(const struct mapping *m, struct subscriber 
 				     __u32 out_port, __u32 offset)
 {
 	if (subscriber_overflow(s->overflow)) {
-		struct overflow_key in = overflow_key_in(p->src, p->sport, p->dst, p->dport, p->proto);
+		struct overflow_key in = overflow_key_in(&m->geo, p->src, p->sport, p->dst, p->dport, p->proto);
 
 		if (bpf_map_lookup_elem(&overflow, &in))
 			return COPY_BEYOND;

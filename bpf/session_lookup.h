@@ -106,8 +106,6 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 	if (!o)
 		return 0;
 	word = LOAD(o->truth);
-	if (!overflow_is_of(m, &in, word))
-		return 0;
 	TRACE_STEP(session, word, word);
 	return word_out_port(word);
 }
@@ -141,11 +139,11 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 		return key_in_port(key);
 	}
 	s = subscriber_get(m, subscriber);
-	o = s && subscriber_overflow(s->overflow) ? overflow_find_out(p, m, now, &in) : 0;
+	o = s && subscriber_overflow(s->overflow) ? overflow_find_out(p, m, subscriber, now, &in) : 0;
 	if (!s || !o)
 		return -1;
 	if (use == SESSION_PACKET)
-		overflow_hit(o, &in, p->dst, s, p, 0, now, m);
+		overflow_hit(o, &in, s, p, 0, now, m);
 	else if (use == SESSION_QUOTE)
 		TRACE_STEP(overflowed, 0, 0);
 	return in.port;

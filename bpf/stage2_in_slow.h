@@ -22,7 +22,9 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 		return drop(REASON_drop_stage2);
 	oi.m = mapping_by_outside(oi.p.dst);
 	oi.subscriber = e->subscriber;
-	if (!oi.m)
+	/* Stage 1 has judged by the mapping of before, if another one has the port meanwhile. */
+	if (!oi.m || mapping_reverse(&oi.m->geo, oi.p.dst, oi.p.dport) != oi.subscriber ||
+	    oi.m->geo.in_base + oi.subscriber != e->new_addr)
 		return drop(REASON_drop_no_session);
 	s = subscriber_get(oi.m, oi.subscriber);
 	if (s && subscriber_overflow(s->overflow))

@@ -41,6 +41,7 @@ struct config *config_new(void)
 		},
 		.pcp = {
 			.announce = true,
+			.confirm_neighbours = true,
 			.max_per_subscriber = 32,
 			.lifetime_min = 120,
 			.lifetime_max = 86400,

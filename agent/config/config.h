@@ -152,6 +152,7 @@ struct config_fragments {
 struct config_pcp {
 	bool enabled;
 	bool announce; /* that leases were lost */
+	bool confirm_neighbours;
 	uint32_t n_listen;
 	uint32_t listen[PCP_MAX_LISTEN]; /* addresses, host byte order */
 	uint32_t n_mappings;		 /* 0: all are served */

@@ -128,6 +128,7 @@ static const struct field pcp_table[] = {
 	{ "lifetime", &field_object, .fields = &pcp_lifetime_fields, .enabled = -1 },
 	{ "third_party", &field_pcp_third_party, .offset = 0 },
 	{ "announce", &field_bool, MEMBER(struct config_pcp, announce) },
+	{ "confirm_neighbours", &field_bool, MEMBER(struct config_pcp, confirm_neighbours) },
 };
 static const struct fields pcp_fields = TABLE(pcp_table);
 

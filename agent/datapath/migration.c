@@ -53,6 +53,8 @@ void migration_free(struct migration *m)
 	close_fd(&m->mappings);
 	close_fd(&m->subscribers);
 	close_fd(&m->counters);
+	close_fd(&m->overflow);
+	free(m->carried);
 	btf__free(m->from);
 	hook_object_close(&m->own);
 	free(m);
@@ -119,7 +121,7 @@ const struct migration_shared migration_shared[] = {
 	{ "in_index", { "index_table" }, true },
 	{ "out_index", { "index_table" }, true },
 	{ "buckets", { "bucket_chunk", "slot" }, true },
-	{ "overflow", { "overflow_key", "overflow_session" }, true },
+	{ "overflow", { "overflow_key", "overflow_session" }, false },
 	{ "subscribers", { "subscriber_chunk", "subscriber" }, false },
 	{ "devices", { "device_table" }, false },
 	{ "vlans", { "vlan_key" }, false },
@@ -143,6 +145,11 @@ bool migration_shares(const struct migration *m, const struct migration_shared *
 	return true;
 }
 
+static bool shares_overflow(const struct migration *m)
+{
+	return layout_same(m->from, m->to, "overflow_key") && layout_same(m->from, m->to, "overflow_session");
+}
+
 /* The first record type that prevents a takeover, or NULL. */
 static const char *obstacle(const struct migration *m)
 {
@@ -152,6 +159,8 @@ static const char *obstacle(const struct migration *m)
 	for (const struct migration_shared *s = migration_shared; s->pin; s++)
 		if (s->needed && !migration_shares(m, s))
 			return s->types[1] ? s->types[1] : s->types[0];
+	if (!shares_overflow(m) && !migration_overflow_fits(m))
+		return "overflow_session";
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (layout_find(m->from, "subscriber", needed[i], &member) || member.size != sizeof(uint32_t))
 			return "subscriber";
@@ -191,7 +200,7 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
-	m->mappings = m->subscribers = m->counters = -1;
+	m->mappings = m->subscribers = m->counters = m->overflow = -1;
 	m->began_us = monotonic_us();
 	snprintf(m->pin_dir, sizeof(m->pin_dir), "%s", pin_dir);
 	if (!datapath_is_layout(strrchr(pin_dir, '/') + 1, &m->version))
@@ -205,6 +214,8 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	r = read_types(m, err);
 	if (r)
 		return r;
+	if (!shares_overflow(m))
+		m->overflow = get(pin_dir, "overflow");
 	type = obstacle(m);
 	*ret = take_pointer(m);
 	return type ? error_set(err, -EXDEV, "its records \"%s\" differ", type) : 0;

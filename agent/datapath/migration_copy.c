@@ -194,6 +194,8 @@ int migration_copy(struct datapath *d, struct migration *m, struct error *err)
 	if (!r)
 		r = map_id(m->subscribers) == map_id(d->subscribers) ? migration_subscribers_count(d, m)
 								     : migration_subscribers_copy(d, m);
+	if (!r)
+		r = migration_overflow_copy(d, m);
 	if (r)
 		return error_set(err, r, "%s: cannot be taken over: %s", m->pin_dir, strerror(-r));
 	copy_counters(d, m);
@@ -237,23 +239,33 @@ bool migration_is_resumed(const struct migration *m)
 	return m->resumed;
 }
 
+/* What the old programs still change. */
+static void bring_over(const struct datapath *d, struct migration *m)
+{
+	int r = migration_overflow_bring_over(d, m);
+
+	if (r)
+		log_warning("overflow sessions that are being opened may be lost: %s", strerror(-r));
+	migration_subscribers_bring_over(m);
+}
+
 void migration_before_swap(const struct datapath *d, struct migration *m)
 {
 	char path[PATH_MAX];
 
-	migration_subscribers_bring_over(m);
+	bring_over(d, m);
 	unlink(pin_path_of(d, PIN_MOVING, path));
 }
 
 void migration_after_swap(const struct datapath *d, struct migration *m)
 {
-	migration_subscribers_bring_over(m);
+	bring_over(d, m);
 }
 
 void migration_settle(const struct datapath *d, struct migration *m)
 {
 	datapath_grace_period(d);
-	migration_subscribers_bring_over(m);
+	bring_over(d, m);
 	bring_over_counters(d, m);
 	migration_subscribers_move_rest(m);
 }

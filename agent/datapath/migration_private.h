@@ -37,6 +37,12 @@ struct migration_chunk {
 	} * seen; /* the old counts as carried over so far */
 };
 
+/* A session in the overflow, as in its IN2OUT entry. */
+struct migration_overflow {
+	struct overflow_key key;
+	struct overflow_session session;
+};
+
 struct migration {
 	char pin_dir[PATH_MAX]; /* of the old layout */
 	unsigned version;
@@ -47,12 +53,15 @@ struct migration {
 	int mappings; /* descriptors of the old maps */
 	int subscribers;
 	int counters;
+	int overflow; /* -1: both layouts share it */
 	void *table;
 	size_t table_octets;
 	struct migration_fields fields;
 	struct migration_chunk *chunk; /* empty if the records are shared */
 	size_t n_chunks;
 	struct counters counted; /* as carried over so far */
+	struct migration_overflow *carried;
+	size_t n_carried;
 	bool resumed;
 	/* Figures for the log. */
 	unsigned n_mappings;
@@ -87,6 +96,18 @@ void migration_subscribers_bring_over(struct migration *m);
 
 /* Moves counts and marks that the old programs no longer change. Moving them makes the call repeatable. */
 void migration_subscribers_move_rest(struct migration *m);
+
+/* Whether an overflow whose records differ can be taken over. */
+bool migration_overflow_fits(const struct migration *m);
+
+/* The size of the old map, if it is not shared; else 0. */
+uint32_t migration_overflow_entries(const struct migration *m);
+
+/* Copies the sessions of an overflow that is not shared to d's, which is empty. 0 or -errno. */
+int migration_overflow_copy(const struct datapath *d, struct migration *m);
+
+/* Carries over what the old programs have changed there since the last call. 0 or -errno. */
+int migration_overflow_bring_over(const struct datapath *d, struct migration *m);
 
 /* Maps a BPF map into memory; NULL on failure. */
 void *migration_mmap(int map, size_t *ret_size);

@@ -9,6 +9,7 @@
 
 #include "base/btf_layout.h"
 #include "datapath/datapath_private.h"
+#include "datapath/migration_private.h"
 #include "datapath/running.h"
 #include "detnat_entry.skel.h"
 #include "detnat_stage2_entry.skel.h"
@@ -103,7 +104,7 @@ static int make_ports(const struct datapath *d, struct error *err)
 	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
 }
 
-/* The size of the pinned map, or else the configured one. */
+/* The size of the pinned map, or else of the one that is taken over, or else the configured one. */
 static uint32_t overflow_entries(const struct datapath *d, const struct config *c)
 {
 	struct bpf_map_info info = { 0 };
@@ -113,6 +114,8 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 
 	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size))
 		return info.max_entries;
+	if (d->migration && migration_overflow_entries(d->migration))
+		return migration_overflow_entries(d->migration);
 	return OVERFLOW_ENTRIES(c->overflow_sessions);
 }
 

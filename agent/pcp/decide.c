@@ -19,6 +19,7 @@ struct errand {
 	uint32_t in_addr; /* of the subscriber */
 	uint64_t now_s;
 	uint32_t error_lifetime; /* of an error whose end is known; 0: the usual one */
+	enum pcp_source source;	 /* other than taken: there is no answer, whatever the result */
 	struct pcp_assigned assigned;
 };
 
@@ -198,6 +199,10 @@ static enum pcp_result grant(struct errand *e)
 		return PCP_USER_EX_QUOTA;
 	if (!t->has_room(e->desk->arg, count))
 		return PCP_NO_RESOURCES;
+	if (e->desk->source)
+		e->source = e->desk->source(e->desk->source_arg);
+	if (e->source != PCP_SOURCE_TAKEN)
+		return PCP_NOT_AUTHORIZED;
 	result = choose(e, &l.out);
 	if (result)
 		return result;
@@ -348,7 +353,9 @@ size_t pcp_answer(const struct pcp_desk *d, const uint8_t *data, size_t size, ui
 	result = (enum pcp_result)parsed;
 	if (!result)
 		result = names_subscriber(d, &request, source) ? carry_out(&e) : PCP_NOT_AUTHORIZED;
-	*ret_outcome = (struct pcp_outcome){ data[1], result };
+	*ret_outcome = (struct pcp_outcome){ data[1], result, e.source };
+	if (e.source != PCP_SOURCE_TAKEN)
+		return 0;
 	if (!result)
 		return pcp_success(data, size, &request, &e.assigned, epoch, out);
 	return pcp_error(data, size, result, !parsed, e.error_lifetime ? e.error_lifetime : pcp_error_lifetime(result),

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcp/pcp.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -8,55 +6,15 @@
 
 #include "base/log.h"
 #include "base/trouble.h"
-#include "pcp/announce.h"
-#include "pcp/decide.h"
 #include "pcp/epoch.h"
-#include "pcp/ingress.h"
-#include "pcp/leases.h"
-#include "pcp/rate.h"
-#include "pcp/pcp_socket.h"
+#include "pcp/pcp_private.h"
 
-/* Requests answered in a turn of the event loop: about a millisecond. */
-#define REQUESTS_PER_TURN 32U
 /* There is room again when the leases are fewer than this much of what is common to all. */
 #define ROOM_WELL_PERCENT 90U
 
-/* One octet more than a message may have, so that one that is too long is seen to be. */
-#define RECEIVED_MAX (PCP_MAX_MESSAGE + 1U)
-
-struct place {
-	struct pcp *owner;
-	uint32_t addr;
-	int fd;
-	struct event *event;
-};
-
-struct pcp {
-	struct event_base *base;
-	struct datapath *d;
-	struct config_pcp rules; /* enabled: false while it is off */
-	struct pcp_leases leases;
-	struct pcp_ingress *ingress;
-	struct pcp_announcer *announcer;
-	struct pcp_rate *rate;
-	/* A free one has no owner. Twice, as a change opens what is new before it closes what is not wanted. */
-	struct place place[2 * PCP_MAX_LISTEN];
-	struct event *second; /* leases that end; addresses that are waited for */
-	bool waits;
-	uint32_t told_wanted; /* leases, and of how many subscribers, when the log was last told of them */
-	uint64_t told_subscribers;
-	bool room_told;	       /* that leases are refused */
-	uint64_t refused_told; /* of pcp_leases.refused */
-	uint64_t began_s;      /* the epoch, CLOCK_BOOTTIME */
-	bool has_epoch;
-	struct pcp_figures figures;
-};
-
 static uint32_t epoch_now(void *arg)
 {
-	const struct pcp *p = arg;
-
-	return p->has_epoch ? (uint32_t)(boottime_s() - p->began_s) : 0;
+	return pcp_epoch_now(arg);
 }
 
 static int socket_number(void *arg, unsigned n)
@@ -69,144 +27,6 @@ static int socket_number(void *arg, unsigned n)
 	return -1;
 }
 
-/* Whether a request is to be looked at: PCP_DROPS, or N_PCP_DROPS if it is. */
-static enum pcp_drop admit(struct pcp *p, const struct pcp_desk *desk, const struct pcp_arrival *from, uint64_t now_s)
-{
-	if (!pcp_ingress_is_inside(p->ingress, from->ifindex))
-		return PCP_DROP_INTERFACE;
-	if (!pcp_is_client(desk, from->source))
-		return PCP_DROP_SOURCE;
-	if (!pcp_rate_take(p->rate, from->source, from->ifindex, now_s))
-		return PCP_DROP_RATE;
-	return pcp_ingress_leads_back(p->ingress, from->source, from->ifindex) ? N_PCP_DROPS : PCP_DROP_INTERFACE;
-}
-
-static void count_answer(struct pcp *p, const struct pcp_outcome *o)
-{
-	unsigned opcode = o->result == PCP_UNSUPP_VERSION || o->opcode >= N_PCP_OPCODES ? PCP_OPCODE_OTHER : o->opcode;
-
-	p->figures.answers[opcode][o->result]++;
-}
-
-static void answer(struct pcp *p, const struct place *at, const uint8_t *data, size_t size,
-		   const struct pcp_arrival *from)
-{
-	const struct pcp_desk desk = { &p->rules, &pcp_lease_table, &p->leases };
-	uint64_t now_s = boottime_s();
-	uint8_t out[PCP_MAX_MESSAGE];
-	enum pcp_drop dropped = admit(p, &desk, from, now_s);
-	struct pcp_outcome outcome;
-	size_t length;
-
-	if (dropped != N_PCP_DROPS) {
-		p->figures.drops[dropped]++;
-		return;
-	}
-	length = pcp_answer(&desk, data, size, from->source, epoch_now(p), now_s, out, &outcome);
-	if (!length) {
-		p->figures.drops[PCP_DROP_SOURCE]++;
-		return;
-	}
-	count_answer(p, &outcome);
-	/* The client asks again where the answer is lost. */
-	if (pcp_socket_answer(at->fd, from, out, length))
-		p->figures.drops[PCP_DROP_SEND]++;
-}
-
-static void on_request(evutil_socket_t fd, short what, void *arg)
-{
-	struct place *at = arg;
-	uint8_t data[RECEIVED_MAX];
-
-	for (unsigned i = 0; i < REQUESTS_PER_TURN; i++) {
-		struct pcp_arrival from;
-		ssize_t n = pcp_socket_receive(at->fd, data, sizeof(data), &from);
-
-		if (n == -EAGAIN)
-			return;
-		/* Errors that ICMP brought: of an earlier answer. */
-		if (n >= 0)
-			answer(at->owner, at, data, (size_t)n, &from);
-	}
-}
-
-static void place_close(struct place *at)
-{
-	if (at->event)
-		event_free(at->event);
-	close_fd(&at->fd);
-	*at = (struct place){ .fd = -1 };
-}
-
-/* The place of an address, or with 0 a free one; NULL: there is none. */
-static struct place *place_of(struct pcp *p, uint32_t addr)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
-		if (addr ? p->place[i].owner && p->place[i].addr == addr : !p->place[i].owner)
-			return &p->place[i];
-	return NULL;
-}
-
-/* Listens at one more address. 0 or -errno. */
-static int listen_at(struct pcp *p, uint32_t addr)
-{
-	struct place *at = place_of(p, 0);
-	int fd = pcp_socket_open(addr);
-
-	if (fd < 0)
-		return fd;
-	*at = (struct place){ .owner = p, .addr = addr, .fd = fd };
-	at->event = event_new(p->base, fd, EV_READ | EV_PERSIST, on_request, at);
-	if (!at->event || event_add(at->event, NULL)) {
-		place_close(at);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static bool wants(const struct config_pcp *rules, uint32_t addr)
-{
-	for (uint32_t i = 0; rules->enabled && i < rules->n_listen; i++)
-		if (rules->listen[i] == addr)
-			return true;
-	return false;
-}
-
-static int refuse(const struct config *c, uint32_t addr, uint32_t number, int r, const char *name, struct error *err)
-{
-	char text[ADDR_TEXT], path[32];
-
-	snprintf(path, sizeof(path), "pcp.listen[%u]", number);
-	return config_refuse(err, r, name, c ? config_line(c, path) : 0, path, "cannot listen on %s:%u: %s%s",
-			     addr_format(addr, text), PCP_SERVER_PORT, strerror(-r),
-			     r == -EADDRNOTAVAIL ? "; it must be an address of this machine, on an inside interface"
-						 : "");
-}
-
-static void close_unwanted(struct pcp *p)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
-		if (p->place[i].owner && !wants(&p->rules, p->place[i].addr))
-			place_close(&p->place[i]);
-}
-
-/* Opens what is missing. 0, or -errno with err about the first that cannot be opened. */
-static int open_missing(struct pcp *p, const struct config *c, const char *name, struct error *err)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < p->rules.n_listen; i++) {
-		int this_r;
-
-		if (place_of(p, p->rules.listen[i]))
-			continue;
-		this_r = listen_at(p, p->rules.listen[i]);
-		if (this_r && !r)
-			r = refuse(c, p->rules.listen[i], i, this_r, name, err);
-	}
-	return r;
-}
-
 static void stop_waiting(struct pcp *p)
 {
 	p->waits = false;
@@ -217,7 +37,7 @@ static void try_again(struct pcp *p)
 {
 	struct error why = { 0 };
 
-	if (open_missing(p, NULL, NULL, &why))
+	if (pcp_listen_missing(p, NULL, NULL, &why))
 		trouble_set(TROUBLE_PCP, "%s; tried again every second", why.text);
 	else
 		stop_waiting(p);
@@ -282,6 +102,19 @@ static void open_epoch(struct pcp *p)
 	begin_epoch(p, is_new);
 }
 
+/* Loads the filter that notes MAC addresses, once. Without it a neighbour that exists is taken for who asks. */
+static void open_senders(struct pcp *p)
+{
+	int r;
+
+	if (p->senders_tried)
+		return;
+	p->senders_tried = true;
+	r = pcp_senders_new(&p->senders);
+	if (r)
+		log_warning("PCP: the MAC addresses of who asks are not known: %s", strerror(-r));
+}
+
 int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *name, struct error *err)
 {
 	struct config_pcp before = p->rules;
@@ -289,17 +122,18 @@ int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *
 
 	p->rules = c->pcp;
 	if (!c->pcp.enabled) {
-		close_unwanted(p);
+		pcp_close_unwanted(p);
 		stop_waiting(p);
 		return 0;
 	}
-	r = open_missing(p, c, name, err);
+	open_senders(p);
+	r = pcp_listen_missing(p, c, name, err);
 	if (r && !wait) {
 		p->rules = before;
-		close_unwanted(p);
+		pcp_close_unwanted(p);
 		return r;
 	}
-	close_unwanted(p);
+	pcp_close_unwanted(p);
 	p->waits = r;
 	if (r)
 		trouble_set(TROUBLE_PCP, "%s; tried again every second", err->text);
@@ -359,11 +193,11 @@ int pcp_check(const struct config *c, const struct config *running, const char *
 	for (uint32_t i = 0; c->pcp.enabled && i < c->pcp.n_listen; i++) {
 		int fd;
 
-		if (running && wants(&running->pcp, c->pcp.listen[i]))
+		if (running && pcp_wants(&running->pcp, c->pcp.listen[i]))
 			continue;
 		fd = pcp_socket_open(c->pcp.listen[i]);
 		if (fd < 0)
-			return refuse(c, c->pcp.listen[i], i, fd, name, err);
+			return pcp_refuse_address(c, c->pcp.listen[i], i, fd, name, err);
 		close_fd(&fd);
 	}
 	return 0;
@@ -376,6 +210,10 @@ static int pcp_open(struct pcp *p)
 
 	if (!r)
 		r = pcp_announcer_new(p->base, p->d, &from, &p->announcer);
+	if (!r)
+		r = pcp_sources_new(&p->sources);
+	if (!r)
+		r = pcp_waiting_new(p->base, pcp_request_again, pcp_request_lost, p, &p->waiting);
 	if (r)
 		return r;
 	p->rate = calloc(1, sizeof(*p->rate));
@@ -415,13 +253,14 @@ void pcp_free(struct pcp *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
-		if (p->place[i].owner)
-			place_close(&p->place[i]);
+	pcp_close_all(p);
 	if (p->second)
 		event_free(p->second);
 	pcp_announcer_free(p->announcer);
 	pcp_ingress_free(p->ingress);
+	pcp_waiting_free(p->waiting);
+	pcp_sources_free(p->sources);
+	pcp_senders_free(p->senders);
 	pcp_leases_free(&p->leases);
 	free(p->rate);
 	free(p);
@@ -438,5 +277,5 @@ void pcp_figures(const struct pcp *p, struct pcp_figures *ret)
 	ret->limit = p->leases.shares.limit;
 	ret->assured = p->leases.shares.assured;
 	ret->no_room = p->leases.refused;
-	ret->epoch = epoch_now((void *)p);
+	ret->epoch = pcp_epoch_now(p);
 }

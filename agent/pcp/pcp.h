@@ -44,6 +44,8 @@ int pcp_check(const struct config *c, const struct config *running, const char *
 	X(PCP_DROP_INTERFACE, "interface", "not by the inside interface on which the source is expected") \
 	X(PCP_DROP_SOURCE, "source", "not of a subscriber of a served mapping, or no request")            \
 	X(PCP_DROP_RATE, "rate", "too many in a second")                                                  \
+	X(PCP_DROP_UNKNOWN, "unknown", "for a new lease of a neighbour that does not answer")             \
+	X(PCP_DROP_FORGED, "forged", "for a new lease, not from the neighbour's MAC address")             \
 	X(PCP_DROP_SEND, "send", "the answer could not be sent")
 
 enum pcp_drop {

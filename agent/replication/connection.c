@@ -28,6 +28,8 @@ struct connection {
 	bool keyed;
 	uint8_t key[REPLICATION_KEY];
 	struct frame_channel in, out;
+	bool unfinished;    /* the input begins with a frame that has been read, and is to be handed over again: */
+	struct frame frame; /* this one; the payload has moved */
 	struct hello peer;
 	uint8_t own_hello[HELLO_SIZE];
 };
@@ -141,19 +143,25 @@ static int take_hello(struct connection *c, const uint8_t *data, size_t size, st
 	return r ? error_set(why, r, "out of memory") : 0;
 }
 
+/* 0; 1: the frame is to be taken again; or -errno. */
 static int take_frame(struct connection *c, const uint8_t *data, size_t size, struct error *why)
 {
-	struct frame f;
-	int r;
+	int r = 0;
 
 	if (c->stage == STAGE_HELLO)
 		return take_hello(c, data, size, why);
-	r = frame_read(&c->in, data, size, &f);
+	if (c->unfinished)
+		c->frame.payload = data + FRAME_HEADER;
+	else
+		r = frame_read(&c->in, data, size, &c->frame);
 	if (r)
 		return error_set(why, r, "%s", fault(r));
 	if (c->stage == STAGE_PROOF)
 		become_ready(c);
-	return c->ops->frame(c->arg, &f, why);
+	r = c->ops->frame(c->arg, &c->frame, why);
+	if (r >= 0)
+		c->unfinished = r;
+	return r;
 }
 
 /* The size of the frame that the input begins with: 0 if it has not come whole, or -errno. */
@@ -183,12 +191,13 @@ static void take_input(struct connection *c)
 	while ((size = next_frame(c, input)) > 0) {
 		int r = take_frame(c, evbuffer_pullup(input, size), (size_t)size, &why);
 
-		if (r) {
+		if (r < 0) {
 			end(c, *why.text ? why.text : strerror(-r));
 			return;
 		}
-		evbuffer_drain(input, (size_t)size);
-		if (monotonic_us() >= until_us) {
+		if (!r)
+			evbuffer_drain(input, (size_t)size);
+		if (r || monotonic_us() >= until_us) {
 			evtimer_add(c->again, &pause);
 			return;
 		}

@@ -28,7 +28,8 @@ struct connection_ops {
 	int (*hello)(void *arg, const struct hello *h, struct error *why);
 	/* The other end has proved to be there now. */
 	void (*ready)(void *arg, const struct hello *h);
-	/* 0, or -errno with the reason to close. */
+	/* 0; 1: it is not done with the frame, which it gets again after a pause; or -errno with the reason to close.
+	 */
 	int (*frame)(void *arg, const struct frame *f, struct error *why);
 	/* There is room in the output again. */
 	void (*room)(void *arg);

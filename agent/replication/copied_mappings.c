@@ -31,6 +31,7 @@ static void release(struct copied_mapping *cm, bool remove_marks)
 {
 	give_memory(cm->words, cm->tables.n_subscribers * sizeof(*cm->words));
 	give_memory(cm->flags, cm->tables.n_subscribers);
+	give_memory(cm->holders, cm->tables.n_subscribers);
 	give_memory(cm->notes, slots_of(cm) * sizeof(*cm->notes));
 	copy_marks_close(&cm->marks, remove_marks);
 	*cm = (struct copied_mapping){ .marks.fd = -1 };
@@ -64,8 +65,10 @@ static void count_marks(struct copying *c, const struct copied_mapping *cm)
 			continue;
 		}
 		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++)
-			if (mark_peer(marks[slot]))
+			if (mark_peer(marks[slot])) {
 				c->peer[mark_peer(marks[slot])].held++;
+				cm->holders[i] |= (uint8_t)(1U << mark_peer(marks[slot]));
+			}
 	}
 }
 
@@ -95,8 +98,9 @@ static int note(struct copying *c, int number, const struct mapping *record)
 	describe(record, &cm->tables);
 	cm->words = take_memory(cm->tables.n_subscribers * sizeof(*cm->words));
 	cm->flags = take_memory(cm->tables.n_subscribers);
+	cm->holders = take_memory(cm->tables.n_subscribers);
 	cm->notes = take_memory(slots_of(cm) * sizeof(*cm->notes));
-	r = cm->words && cm->flags && cm->notes ? open_marks(c, cm) : -ENOMEM;
+	r = cm->words && cm->flags && cm->holders && cm->notes ? open_marks(c, cm) : -ENOMEM;
 	if (r) {
 		release(cm, false);
 		return r;

@@ -89,6 +89,7 @@ int copying_mappings(struct copying *c, unsigned peer, const void *payload, size
 	p->shown = shown;
 	p->n_shown = (uint32_t)n;
 	p->has_shown = true;
+	p->whole_generation = 0;
 	/* A whole copy begins with a table: what it does not tell has ended. */
 	copied_overflow_whole_began(c, peer);
 	waiting_forget(&c->waiting, peer, 0);

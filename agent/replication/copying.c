@@ -159,7 +159,7 @@ uint64_t copying_memory(const struct copying *c)
 
 		if (!cm->used)
 			continue;
-		sum += cm->tables.n_subscribers * (sizeof(*cm->words) + sizeof(*cm->flags)) +
+		sum += cm->tables.n_subscribers * (sizeof(*cm->words) + sizeof(*cm->flags) + sizeof(*cm->holders)) +
 		       (uint64_t)cm->tables.n_subscribers * cm->tables.n_slots * sizeof(*cm->notes) +
 		       copy_marks_memory(&cm->marks);
 	}

@@ -150,8 +150,9 @@ struct copying_counts {
 };
 
 /*
- * Applies a payload of any type but WIRE_MAPPINGS and adds to the counts: 0; -EPROTO: malformed, the connection must be
- * closed; what came before the fault may have been applied.
+ * Applies a payload of any type but WIRE_MAPPINGS and adds to the counts: 0; 1: not all of it yet, the same payload
+ * must be given again before another one of this peer; -EPROTO: malformed, the connection must be closed; what came
+ * before the fault may have been applied.
  */
 int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length,
 		  struct copying_counts *add);

@@ -6,7 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "replication/copying_place.h"
+
+/* How long copies are ended that a range lacks, and how many subscribers' between two looks at the clock. */
+#define APPLY_US      1000U
+#define LOOK_INTERVAL 16U
 
 /* A payload being read. */
 struct reader {
@@ -41,6 +46,7 @@ struct applying {
 	bool whole;
 	bool again;    /* what there was no room for, which is no news */
 	uint64_t last; /* mapping and subscriber of the last group */
+	uint64_t deadline_us;
 };
 
 static struct told_session session_of_record(const struct wire_session *w)
@@ -351,26 +357,61 @@ static int apply_groups(struct applying *a, struct reader *r)
 	return n;
 }
 
-/* Subscribers of a range that are not among the groups: nothing of them is the peer's. */
+/* The first subscriber from `at` on that may have copies of the peer; end_before: none. */
+static uint32_t next_holder(const struct applying *a, const struct copied_mapping *cm, uint32_t at, uint32_t end_before)
+{
+	const uint8_t bit = (uint8_t)(1U << a->peer);
+	const uint64_t bits = 0x0101010101010101ULL * bit;
+
+	for (; at < end_before; at++) {
+		uint64_t eight;
+
+		while (end_before - at >= sizeof(eight)) {
+			memcpy(&eight, cm->holders + at, sizeof(eight));
+			if (eight & bits)
+				break;
+			at += sizeof(eight);
+		}
+		if (at < end_before && cm->holders[at] & bit)
+			return at;
+	}
+	return end_before;
+}
+
+static bool holds_any(const struct applying *a, const struct copied_mapping *cm, uint32_t subscriber)
+{
+	const uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
+
+	for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++)
+		if (mark_peer(marks[slot]) == a->peer)
+			return true;
+	return false;
+}
+
+/*
+ * Subscribers of a range that are not among the groups: nothing of them is the peer's. 1: the time is up; the next one
+ * is noted.
+ */
 static int apply_empty(struct applying *a, struct copied_mapping *cm, uint32_t first, uint32_t end_before)
 {
-	for (uint32_t i = first; i < end_before; i++) {
+	struct copying_peer *p = &a->c->peer[a->peer];
+	uint32_t i = next_holder(a, cm, first, end_before);
+
+	for (uint32_t n = 0; i < end_before; i = next_holder(a, cm, i + 1, end_before)) {
 		struct group g = { .cm = cm, .subscriber = i };
-		const uint16_t *marks = copy_marks_of(&cm->marks, i);
 		int r = 0;
 
-		if (!marks) {
-			/* None of the segment has. */
-			i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
-			continue;
-		}
-		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++)
-			if (mark_peer(marks[slot]) == a->peer) {
-				r = apply_whole(a, &g);
-				break;
-			}
+		if (holds_any(a, cm, i))
+			r = apply_whole(a, &g);
+		else
+			cm->holders[i] &= (uint8_t) ~(1U << a->peer);
 		if (r)
 			return r;
+		if (++n % LOOK_INTERVAL || monotonic_us() < a->deadline_us)
+			continue;
+		p->whole_at = i + 1;
+		p->whole_generation = a->c->generation;
+		return 1;
 	}
 	return 0;
 }
@@ -378,8 +419,9 @@ static int apply_empty(struct applying *a, struct copied_mapping *cm, uint32_t f
 static int apply_range(struct applying *a, struct reader *r)
 {
 	const struct wire_range *w = take(r, sizeof(*w));
+	struct copying_peer *p = &a->c->peer[a->peer];
 	struct copied_mapping *cm;
-	uint32_t first, count;
+	uint32_t first, count, at;
 	struct group g;
 	int n, e;
 
@@ -391,6 +433,9 @@ static int apply_range(struct applying *a, struct reader *r)
 	if (cm && (first > cm->tables.n_subscribers || count > cm->tables.n_subscribers - first))
 		return -EPROTO;
 	a->whole = true;
+	/* Where the last call with this payload stopped, if it did. */
+	at = p->whole_generation == a->c->generation && p->whole_at > first ? p->whole_at : first;
+	p->whole_generation = 0;
 	while ((n = next_group(a, r, &g)) > 0) {
 		if (!g.cm) {
 			a->c->counts->skipped += g.n;
@@ -398,15 +443,18 @@ static int apply_range(struct applying *a, struct reader *r)
 		}
 		if (g.cm != cm || g.subscriber < first || g.subscriber - first >= count)
 			return -EPROTO;
-		e = apply_empty(a, cm, first, g.subscriber);
+		count -= g.subscriber + 1 - first;
+		first = g.subscriber + 1;
+		if (g.subscriber < at)
+			continue;
+		e = apply_empty(a, cm, at, g.subscriber);
 		if (!e)
 			e = apply_group(a, &g);
 		if (e)
 			return e;
-		count -= g.subscriber + 1 - first;
-		first = g.subscriber + 1;
+		at = first;
 	}
-	return n || !cm ? n : apply_empty(a, cm, first, first + count);
+	return n || !cm ? n : apply_empty(a, cm, at, first + count);
 }
 
 static struct applying applying(struct copying *c, unsigned peer)
@@ -416,6 +464,7 @@ static struct applying applying(struct copying *c, unsigned peer)
 		.peer = peer,
 		.now = datapath_ticks(mappings_datapath(c->m)),
 		.fresh_ticks = vouching_ticks(c) / 2,
+		.deadline_us = monotonic_us() + APPLY_US,
 	};
 }
 

@@ -89,7 +89,7 @@ static int ask(struct copying *c, const struct copied_mapping *cm, const struct 
 		.word = word,
 		.before = s->truth,
 		.mark = mark,
-		.mark_before = s->pad,
+		.mark_before = s->mark,
 		.request = (uint8_t)request,
 	};
 	int e = copy_program_load(&c->program, mappings_datapath(c->m));
@@ -106,14 +106,14 @@ static bool read_entry(struct copying *c, const struct overflow_key *key, const 
 
 	if (key->direction != OVERFLOW_IN2OUT)
 		return false;
-	cm = copied_mapping(c, mappings_of_overflow(c->m, key, s->truth));
+	cm = copied_mapping(c, mappings_of_overflow(c->m, key));
 	if (!cm || !word_is_live(s->truth) ||
 	    word_expired(s->truth, now, mappings_get(c->m, cm->number)->timeout_ticks))
 		return false;
 	*ret_cm = cm;
 	*ret = (struct overflow_id){
 		.key = slot_key(key->ext_addr, key->ext_port, key->port),
-		.subscriber = key->addr - cm->in.base,
+		.subscriber = key->in_addr - cm->in.base,
 		.mapping = (uint16_t)cm->number,
 		.out_port = word_out_port(s->truth),
 		.proto = key->proto,
@@ -131,16 +131,16 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 
 	if (!read_entry(c, key, s, now, &cm, &id))
 		return 0;
-	peer = overflow_mark_peer(s->pad);
+	peer = overflow_mark_peer(s->mark);
 	p = &c->peer[peer];
-	if (!overflow_mark_holds(s->pad, s->truth)) {
+	if (!overflow_mark_holds(s->mark, s->truth)) {
 		/* A packet has refreshed it; its mark could fit again by chance. */
-		int r = s->pad ? ask(c, cm, &id, s, COPY_CHANGE, s->truth, 0) : 0;
+		int r = s->mark ? ask(c, cm, &id, s, COPY_CHANGE, s->truth, 0) : 0;
 
 		return r || !copied_mapping_owned(c, cm) ? r : note_own(c, &id, word_state(s->truth), emit, arg);
 	}
 	if (p->purge == PURGE_RUNS && !number_set_has(&p->heard, overflow_id_hash(&id)))
-		return ask(c, cm, &id, s, COPY_END, s->truth, s->pad);
+		return ask(c, cm, &id, s, COPY_END, s->truth, s->mark);
 	c->overflow_pass.held[peer]++;
 	return 0;
 }
@@ -288,17 +288,17 @@ int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint
 
 static int refresh(struct copying *c, const struct overflow_key *key, const struct overflow_session *s, uint32_t now)
 {
-	unsigned peer = overflow_mark_peer(s->pad);
+	unsigned peer = overflow_mark_peer(s->mark);
 	uint64_t word = word_with(s->truth, word_state(s->truth), now);
 	const struct copying_peer *p = &c->peer[peer];
 	struct copied_mapping *cm;
 	struct overflow_id id;
 
-	if (!(c->vouch_for >> peer & 1) || !overflow_mark_holds(s->pad, s->truth) ||
+	if (!(c->vouch_for >> peer & 1) || !overflow_mark_holds(s->mark, s->truth) ||
 	    !read_entry(c, key, s, now, &cm, &id))
 		return 0;
 	if (p->has_shown && !p->exchanged[cm->number])
-		return ask(c, cm, &id, s, COPY_END, s->truth, s->pad);
+		return ask(c, cm, &id, s, COPY_END, s->truth, s->mark);
 	return ask(c, cm, &id, s, COPY_CHANGE, word, overflow_mark(peer, word));
 }
 
@@ -342,7 +342,7 @@ void copied_overflow_adopt(struct copying *c, unsigned peer)
 			struct copied_mapping *cm;
 			struct overflow_id id;
 
-			if (overflow_mark_peer(s->pad) == peer && read_entry(c, &scan.keys[i], s, now, &cm, &id) &&
+			if (overflow_mark_peer(s->mark) == peer && read_entry(c, &scan.keys[i], s, now, &cm, &id) &&
 			    ask(c, cm, &id, s, COPY_CHANGE, s->truth, 0))
 				r = -EIO;
 		}

@@ -25,9 +25,10 @@ struct copied_mapping {
 	struct marked_tables tables; /* what it was about when it was noted */
 	bool filters;		     /* the outside may open sessions */
 	/* The sender's notes. */
-	uint64_t *words; /* of each subscriber: count and lock when its slots were last read */
-	uint8_t *flags;	 /* of each subscriber */
-	uint16_t *notes; /* of each slot, see session_id.h */
+	uint64_t *words;  /* of each subscriber: count and lock when its slots were last read */
+	uint8_t *flags;	  /* of each subscriber */
+	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
+	uint16_t *notes;  /* of each slot, see session_id.h */
 	/* The receiver's. */
 	struct copy_marks marks;
 };
@@ -74,6 +75,8 @@ struct copying_peer {
 	uint8_t rules_shown; /* a bit for each kind */
 	struct copying_differences *differences;
 	uint32_t compared_generation; /* of the rules here; 0: none yet */
+	uint32_t whole_at;	      /* subscriber at which a payload of a whole copy goes on */
+	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
 	struct number_set heard;      /* overflow_id_hash() of those told since the last table */

@@ -17,6 +17,7 @@ void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 	mark_clear(c, cm, subscriber, slot, mark);
 	*mark = mark_of(peer, id);
 	c->peer[peer].held++;
+	cm->holders[subscriber] |= (uint8_t)(1U << peer);
 }
 
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word)

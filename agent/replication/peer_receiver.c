@@ -123,6 +123,8 @@ static int take_sessions(struct receiver *r, const struct frame *f, struct error
 {
 	int ret = copying_apply(r->copying, r->number, f->type, f->payload, f->length, &r->counts);
 
+	if (ret > 0)
+		return ret;
 	if (ret)
 		return ret == -EPROTO ? error_set(why, ret, "malformed records of sessions")
 				      : error_set(why, ret, "its sessions cannot be stored: %s", strerror(-ret));

@@ -29,6 +29,7 @@ struct sender {
 	struct copying_whole *whole;
 	bool telling;			/* a whole copy has begun: changes follow it */
 	bool complete;			/* the peer has acknowledged a whole copy on this connection */
+	bool asked;			/* the peer wants another one */
 	uint64_t whole_end_ms;		/* when its end was put into the queue; 0: it was not */
 	uint64_t ack_ms;		/* when the last acknowledgement came, or the connection was made */
 	uint64_t alive_ms;		/* when the last sign of life was put into the queue */
@@ -187,7 +188,7 @@ static void begin_copy(struct sender *s)
 
 void sender_copy_again(struct sender *s)
 {
-	s->complete = false;
+	s->complete = s->asked = false;
 	begin_copy(s);
 }
 
@@ -216,8 +217,8 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 		s->acknowledged = (struct wire_alive){ ack.alive_ms, ack.pass_ms };
 	if (s->whole_end_ms && ack.alive_ms >= s->whole_end_ms)
 		s->complete = true;
-	if (f->flags & ACK_COPY_AGAIN)
-		sender_copy_again(s);
+	/* A few times a second at most: acknowledgements are small, and whole copies are not. */
+	s->asked |= f->flags & ACK_COPY_AGAIN;
 	return 0;
 }
 
@@ -265,6 +266,8 @@ static void tick_ready(struct sender *s, uint64_t now)
 	}
 	if (now - s->alive_ms >= ALIVE_MS / 2)
 		put_alive(s);
+	if (s->asked)
+		sender_copy_again(s);
 	if (!s->telling || (!s->whole && now - s->whole_end_ms > SENDER_WHOLE_AGAIN_S * 1000ULL))
 		begin_copy(s);
 	pump(s);

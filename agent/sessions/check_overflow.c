@@ -14,26 +14,12 @@ static bool lookup(const struct datapath *d, const struct overflow_key *key, str
 	return !bpf_map_lookup_elem(d->overflow, key, ret);
 }
 
-/* The key of a session's other entry; false if no mapping has the address. */
+/* The key of a session's other entry; false if it is of no mapping. */
 static bool partner_of(const struct mappings *m, const struct overflow_key *key, const struct overflow_session *s,
 		       struct overflow_key *ret)
 {
-	*ret = *key;
-	if (key->direction == OVERFLOW_IN2OUT) {
-		int number = mappings_of_overflow(m, key, s->truth);
-		const struct geometry *g = number < 0 ? NULL : &mappings_get(m, number)->geo;
-
-		if (!g)
-			return false;
-		ret->addr = mapping_out_addr(g, mapping_subscriber(g, key->addr));
-		ret->port = word_out_port(s->truth);
-		ret->direction = OVERFLOW_OUT2IN;
-		return true;
-	}
-	ret->addr = s->in_addr;
-	ret->port = s->in_port;
-	ret->direction = OVERFLOW_IN2OUT;
-	return mappings_find_outside(m, key->addr) >= 0;
+	*ret = overflow_key_reverse(key, key->direction == OVERFLOW_IN2OUT ? word_out_port(s->truth) : s->in_port);
+	return mappings_of_overflow(m, key) >= 0;
 }
 
 /* Whether the other entry exists and refers back to this one. */
@@ -47,9 +33,7 @@ static bool paired(const struct table_check *c, const struct overflow_key *key, 
 		return true;
 	if (!lookup(mappings_datapath(c->m), &partner, &other))
 		return false;
-	if (key->direction == OVERFLOW_IN2OUT)
-		return other.in_addr == key->addr && other.in_port == key->port;
-	return word_out_port(other.truth) == key->port;
+	return key->port == (key->direction == OVERFLOW_IN2OUT ? other.in_port : word_out_port(other.truth));
 }
 
 /* The counter of a subscriber's overflow sessions in a mapping, or NULL. */
@@ -72,9 +56,10 @@ static uint32_t *tally(struct table_check *c, int number, uint32_t in_addr, bool
 /* A number for a session, so that the sum of all tells whether they are the same as before. */
 static uint64_t digest_of(const struct overflow_key *key)
 {
-	uint64_t ends = (uint64_t)key->addr << 32 | key->ext_addr;
-	uint64_t rest = (uint64_t)key->port << 32 | (uint64_t)key->ext_port << 16 | key->proto;
-	uint64_t mixed = (ends ^ rest * 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U;
+	uint64_t ends = (uint64_t)key->in_addr << 32 | key->ext_addr;
+	uint64_t rest = (uint64_t)key->out_addr << 32 | (uint32_t)key->port << 16 | key->ext_port;
+	uint64_t mixed =
+		(ends ^ rest * 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U + key->ratio_shift * 256U + key->proto;
 
 	return (mixed ^ mixed >> 31) * 0x94d049bb133111ebU;
 }
@@ -88,7 +73,7 @@ static void count_session(struct table_check *c, const struct overflow_key *in2o
 static void look_at(struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
 {
 	if (key->direction == OVERFLOW_IN2OUT) {
-		uint32_t *n = tally(c, mappings_of_overflow(c->m, key, s->truth), key->addr, true);
+		uint32_t *n = tally(c, mappings_of_overflow(c->m, key), key->in_addr, true);
 
 		count_session(c, key);
 		c->figures.overflow_sessions++;
@@ -198,9 +183,9 @@ static bool remove_unpaired(struct table_check *c, const struct overflow_suspect
 		return false;
 	if (s->key.direction == OVERFLOW_OUT2IN)
 		return overflow_delete_orphan(d, &s->key, &partner);
-	if (check_find(c, &it, mappings_of_overflow(c->m, &s->key, s->session.truth), s->key.addr))
+	if (check_find(c, &it, mappings_of_overflow(c->m, &s->key), s->key.in_addr))
 		return false;
-	return overflow_delete(d, &s->key, s->session.truth, partner.addr, it.subscriber);
+	return overflow_delete(d, &s->key, s->session.truth, it.subscriber);
 }
 
 void check_overflow_pairs(struct table_check *c)
@@ -215,11 +200,12 @@ void check_overflow_pairs(struct table_check *c)
 
 		c->figures.looked_again++;
 		if (!lookup(d, &s.key, &now) || !word_same(now.truth, s.session.truth) ||
-		    now.in_addr != s.session.in_addr || now.in_port != s.session.in_port || paired(c, &s.key, &now))
+		    now.in_port != s.session.in_port || paired(c, &s.key, &now))
 			continue;
 		s.session = now;
 		repaired = c->repair && remove_unpaired(c, &s);
-		findings_add(c->findings, FINDING_OVERFLOW_PAIR, repaired, addr_format(s.key.addr, addr),
+		findings_add(c->findings, FINDING_OVERFLOW_PAIR, repaired,
+			     addr_format(s.key.direction == OVERFLOW_IN2OUT ? s.key.in_addr : s.key.out_addr, addr),
 			     "the %s entry of an overflow session stands alone: protocol %u, port %u, to %s:%u%s",
 			     s.key.direction == OVERFLOW_IN2OUT ? "outbound" : "inbound", s.key.proto, s.key.port,
 			     addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
@@ -245,8 +231,7 @@ bool check_overflow_count(struct table_check *c, const struct subscriber_iterato
 static struct count_suspect *find_count(struct table_check *c, const struct overflow_key *in2out, uint64_t word)
 {
 	for (unsigned i = 0; i < c->n_counts; i++)
-		if (c->count[i].in_addr == in2out->addr &&
-		    c->count[i].number == mappings_of_overflow(c->m, in2out, word))
+		if (c->count[i].in_addr == in2out->in_addr && c->count[i].number == mappings_of_overflow(c->m, in2out))
 			return &c->count[i];
 	return NULL;
 }

@@ -62,24 +62,18 @@ static void close_slots(struct closing *c, struct subscriber_iterator *it)
 static int in2out_key(const struct closing *c, const struct subscriber_iterator *it, uint8_t proto,
 		      struct overflow_key *ret)
 {
-	struct overflow_key key = {
-		.addr = c->endpoint.addr,
-		.ext_addr = c->ext.addr,
-		.port = c->endpoint.port,
-		.ext_port = c->ext.port,
-		.proto = proto,
-		.direction = c->outside ? OVERFLOW_OUT2IN : OVERFLOW_IN2OUT,
-	};
+	struct overflow_key key =
+		overflow_key_in(&it->map->geo, it->in_addr, c->endpoint.port, c->ext.addr, c->ext.port, proto);
 	struct overflow_session session;
 
 	if (c->outside) {
-		int r = bpf_map_lookup_elem(mappings_datapath(it->m)->overflow, &key, &session);
+		int r;
 
+		key.direction = OVERFLOW_OUT2IN;
+		r = bpf_map_lookup_elem(mappings_datapath(it->m)->overflow, &key, &session);
 		if (r)
 			return r;
-		key.addr = session.in_addr;
-		key.port = session.in_port;
-		key.direction = OVERFLOW_IN2OUT;
+		key = overflow_key_reverse(&key, session.in_port);
 	}
 	*ret = key;
 	return 0;
@@ -89,7 +83,6 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 {
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
 	struct datapath *d = mappings_datapath(it->m);
-	uint32_t out_addr = mapping_out_addr(&it->map->geo, mapping_subscriber(&it->map->geo, it->in_addr));
 
 	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
 		struct overflow_key key;
@@ -99,10 +92,9 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 			continue;
 		/* Retry until it is gone, as for slots; bounded, because the datapath may be deleting it. */
 		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
-			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word) ||
-			    mappings_of_overflow(it->m, &key, word) != it->number)
+			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word))
 				break;
-			if (overflow_delete(d, &key, word, out_addr, it->subscriber)) {
+			if (overflow_delete(d, &key, word, it->subscriber)) {
 				count_closed(c, it, overflow_slot_key(&key), word);
 				break;
 			}

@@ -113,10 +113,10 @@ static int count_overflow(struct session_counter *c)
 		if (c->scan.keys[i].direction != OVERFLOW_IN2OUT)
 			continue;
 
-		int number = mappings_of_overflow(m, &c->scan.keys[i], c->scan.sessions[i].truth);
+		int number = mappings_of_overflow(m, &c->scan.keys[i]);
 
 		if (number >= 0 && word_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
-			(*place_of(&c->count, number, mappings_drain_of(m, number, c->scan.keys[i].addr)))++;
+			(*place_of(&c->count, number, mappings_drain_of(m, number, c->scan.keys[i].in_addr)))++;
 	}
 	return r;
 }

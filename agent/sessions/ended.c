@@ -43,7 +43,7 @@ static bool report_slots(struct mapping_job *t)
 
 static void report_overflow(struct mapping_job *t, const struct overflow_key *in2out, uint64_t word)
 {
-	tell(t, in2out->addr, overflow_slot_key(in2out), word, datapath_ticks(t->m->d));
+	tell(t, in2out->in_addr, overflow_slot_key(in2out), word, datapath_ticks(t->m->d));
 }
 
 const struct mappings_ending sessions_ending = {

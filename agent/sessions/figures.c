@@ -83,7 +83,8 @@ static int scan_step(struct subscriber_counter *c, const struct subscriber_itera
 		return 1;
 	}
 	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++)
-		c->overflow += c->scan.keys[i].direction == OVERFLOW_IN2OUT && c->scan.keys[i].addr == c->in_addr &&
+		c->overflow += c->scan.keys[i].direction == OVERFLOW_IN2OUT && c->scan.keys[i].in_addr == c->in_addr &&
+			       mappings_of_overflow(c->m, &c->scan.keys[i]) >= 0 &&
 			       counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
 	return r;
 }

@@ -15,11 +15,8 @@ static bool is_orphan(const struct datapath *d, const struct overflow_key *out2i
 void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d, const struct overflow_key *out2in,
 			   const struct overflow_session *session)
 {
-	struct overflow_key in2out = *out2in;
+	struct overflow_key in2out = overflow_key_reverse(out2in, session->in_port);
 
-	in2out.addr = session->in_addr;
-	in2out.port = session->in_port;
-	in2out.direction = OVERFLOW_IN2OUT;
 	if (o->n == ORPHANS_MAX || !is_orphan(d, out2in, &in2out))
 		return;
 	o->found[o->n].out2in = *out2in;

@@ -32,19 +32,11 @@ static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_
 static int find_overflow(struct subscriber_iterator *it, struct endpoint in, struct endpoint ext, uint8_t proto,
 			 struct session *ret)
 {
-	const struct overflow_key key = {
-		.addr = in.addr,
-		.ext_addr = ext.addr,
-		.port = in.port,
-		.ext_port = ext.port,
-		.proto = proto,
-		.direction = OVERFLOW_IN2OUT,
-	};
+	const struct overflow_key key = overflow_key_in(&it->map->geo, in.addr, in.port, ext.addr, ext.port, proto);
 	struct datapath *d = mappings_datapath(it->m);
 	uint64_t word;
 
-	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks) ||
-	    mappings_of_overflow(it->m, &key, word) != it->number)
+	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks))
 		return -ENOENT;
 	*ret = session_of(it->map, in.addr, overflow_slot_key(&key), word, it->now, d->hz);
 	return 0;

@@ -113,13 +113,13 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 {
 	struct mappings *m = s->it.m;
 	struct datapath *d = mappings_datapath(m);
-	int number = mappings_of_overflow(m, in2out, word);
+	int number = mappings_of_overflow(m, in2out);
 
 	/* Entries without a mapping are deleted with the mapping's memory. */
 	if (number < 0)
 		return;
 	if (!word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks)) {
-		binding_keep(m, number, in2out->addr, overflow_slot_key(in2out), word, s->it.now);
+		binding_keep(m, number, in2out->in_addr, overflow_slot_key(in2out), word, s->it.now);
 		return;
 	}
 
@@ -128,13 +128,11 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	/* It may have been refreshed since it was read. */
 	if (!mapping_has_slots(mappings_get(m, number)))
 		return;
-	subscriber_find_of(&one, m, number, in2out->addr);
+	subscriber_find_of(&one, m, number, in2out->in_addr);
 	if (overflow_word(d, in2out, &word) || !too_old(&one.limits, word, one.now))
 		return;
 
-	uint32_t out_addr = mapping_out_addr(&one.map->geo, mapping_subscriber(&one.map->geo, in2out->addr));
-
-	if (overflow_delete(d, in2out, word, out_addr, one.subscriber))
+	if (overflow_delete(d, in2out, word, one.subscriber))
 		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), word);
 }
 

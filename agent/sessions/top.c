@@ -183,13 +183,13 @@ static int count_overflow(struct top *t)
 		return 1;
 	}
 	for (uint32_t i = 0; r >= 0 && i < t->scan.n; i++) {
-		struct chosen key = { .in_addr = t->scan.keys[i].addr }, *one;
+		struct chosen key = { .in_addr = t->scan.keys[i].in_addr }, *one;
 		int number;
 
 		if (t->scan.keys[i].direction != OVERFLOW_IN2OUT)
 			continue;
 		one = bsearch(&key, t->chosen, t->n_chosen, sizeof(key), compare_addresses);
-		number = one ? mappings_of_overflow(t->m, &t->scan.keys[i], t->scan.sessions[i].truth) : -1;
+		number = one ? mappings_of_overflow(t->m, &t->scan.keys[i]) : -1;
 		if (number >= 0)
 			one->overflow +=
 				word_counts(t->scan.sessions[i].truth, now, mappings_get(t->m, number)->timeout_ticks);

@@ -218,9 +218,9 @@ static int count_overflow(struct session_usage *u)
 	for (uint32_t i = 0; r >= 0 && i < u->scan.n; i++) {
 		const struct overflow_key *key = &u->scan.keys[i];
 		uint64_t word = u->scan.sessions[i].truth;
-		int number = key->direction == OVERFLOW_IN2OUT ? mappings_of_overflow(m, key, word) : -1;
+		int number = key->direction == OVERFLOW_IN2OUT ? mappings_of_overflow(m, key) : -1;
 
-		if (number >= 0 && !mappings_drain_of(m, number, key->addr) &&
+		if (number >= 0 && !mappings_drain_of(m, number, key->in_addr) &&
 		    word_counts(word, now, mappings_get(m, number)->timeout_ticks)) {
 			struct mapping_usage *usage = entry(u, number, &mappings_get(m, number)->geo);
 

@@ -112,12 +112,12 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 		if (slot_read(slot, &key, &word) && visit_one(w, key, word))
 			return 1;
 	}
-	while ((top = overflow_heap_top(&w->heap)) && top->addr <= it->in_addr) {
+	while ((top = overflow_heap_top(&w->heap)) && top->in_addr <= it->in_addr) {
 		struct overflow_key in2out = *top;
 
 		overflow_heap_pop(&w->heap);
-		if (in2out.addr == it->in_addr && !overflow_word(mappings_datapath(it->m), &in2out, &word) &&
-		    mappings_of_overflow(it->m, &in2out, word) == it->number &&
+		if (in2out.in_addr == it->in_addr && !overflow_word(mappings_datapath(it->m), &in2out, &word) &&
+		    mappings_of_overflow(it->m, &in2out) == it->number &&
 		    visit_one(w, overflow_slot_key(&in2out), word))
 			return 1;
 	}
@@ -133,7 +133,7 @@ static int gather(struct session_walk *w)
 	for (uint32_t i = 0; r >= 0 && i < w->scan.n; i++) {
 		const struct overflow_key *key = &w->scan.keys[i];
 
-		if (key->direction != OVERFLOW_IN2OUT || key->addr < w->it.next || key->addr > w->it.last)
+		if (key->direction != OVERFLOW_IN2OUT || key->in_addr < w->it.next || key->in_addr > w->it.last)
 			continue;
 		if (overflow_heap_push(&w->heap, key))
 			r = -ENOMEM;

@@ -366,19 +366,18 @@ void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint3
 	mappings_publish_drains(m);
 }
 
-int mappings_of_overflow(const struct mappings *m, const struct overflow_key *in2out, uint64_t word)
+int mappings_of_overflow(const struct mappings *m, const struct overflow_key *key)
 {
-	int number = prefix_index_find(&m->in, in2out->addr);
+	int number = prefix_index_find(&m->in, key->in_addr);
 
-	if (!m->n_drains || (number >= 0 && m->table[number]->record.geo.out_plen != PLEN_NONE &&
-			     overflow_has_pair(m->d, in2out, word, &m->table[number]->record.geo)))
+	if (number >= 0 && overflow_key_is_of(&m->table[number]->record.geo, key))
 		return number;
 	for (unsigned i = 0; i < m->n_drains; i++) {
 		const struct mapping_drain *d = &m->drain[i];
 
-		if (prefix_contains(d->in.base, d->in.plen, in2out->addr) &&
-		    overflow_has_pair(m->d, in2out, word, &m->table[d->number]->record.geo))
+		if (prefix_contains(d->in.base, d->in.plen, key->in_addr) &&
+		    overflow_key_is_of(&m->table[d->number]->record.geo, key))
 			return d->number;
 	}
-	return number;
+	return -ENOENT;
 }

@@ -139,9 +139,9 @@ void mappings_drain_swept(struct mappings *m, const struct mapping_drain *d, uin
 /* Has a drain end after so many seconds from now on; 0: it is over. */
 void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint32_t seconds);
 
-/* The mapping that a session beyond the slots belongs to, which may be retired, by its IN2OUT entry; or -ENOENT. */
+/* The mapping that a session beyond the slots belongs to, which may be retired, by the key of an entry; or -ENOENT. */
 struct overflow_key;
-int mappings_of_overflow(const struct mappings *m, const struct overflow_key *in2out, uint64_t word);
+int mappings_of_overflow(const struct mappings *m, const struct overflow_key *key);
 
 /* Deletes a mapping from the datapath and queues its memory for mappings_reclaim_step(). -ENOENT if there is none. */
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out);

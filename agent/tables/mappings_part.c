@@ -31,7 +31,7 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 	mappings_leave(m, t, TABLE_UNLINKED);
 }
 
-static void end_slot(struct mapping_job *t, uint32_t in_addr, struct slot *slot)
+static void end_slot(struct mapping_job *t, uint32_t in_addr, struct subscriber *s, struct slot *slot)
 {
 	uint64_t word;
 
@@ -41,6 +41,8 @@ static void end_slot(struct mapping_job *t, uint32_t in_addr, struct slot *slot)
 
 		if (!__atomic_compare_exchange_n(&slot->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
+		if (word_is_live(word) && word_state(word) != SESSION_TIME_WAIT)
+			count_down(&s->sessions);
 		if (word_is_live(word) && t->m->ending)
 			t->m->ending->report_slot(t, in_addr, key, word);
 	}
@@ -54,11 +56,8 @@ static void end_subscriber(struct mapping_job *t, uint32_t n)
 	struct slot *slots = (struct slot *)mappings_buckets(m, t->number, n);
 
 	for (uint32_t i = 0; i < n_slots; i++)
-		end_slot(t, in_addr, &slots[i]);
-	__atomic_store_n(&s->sessions, 0, __ATOMIC_RELAXED);
-	/* The flags stay. */
-	__atomic_fetch_sub(&s->overflow, subscriber_overflow(__atomic_load_n(&s->overflow, __ATOMIC_RELAXED)),
-			   __ATOMIC_RELAXED);
+		end_slot(t, in_addr, s, &slots[i]);
+	/* Those in the overflow have been purged, each with its count. */
 	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
 }
 

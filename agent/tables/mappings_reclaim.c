@@ -2,8 +2,8 @@
 /*
  * Retires deleted mappings: a grace period, then their overflow sessions, then their memory.
  *
- * Their overflow sessions must be deleted before the addresses are reused: otherwise packets of a later mapping would
- * be translated to ports of the former one.
+ * Overflow sessions of a former mapping are never taken for those of a later one, except if that has the same blocks.
+ * They must still be deleted before the same addresses are mapped again: the records of that mapping do not count them.
  */
 #include <errno.h>
 #include <string.h>
@@ -71,73 +71,64 @@ void mappings_settle(struct mappings *m)
 		background_wait(&m->grace);
 }
 
-/* The tables on their way out whose sessions have this outside address, or an inside address without one; or NULL. */
-static struct mapping_job *owner_of(const struct mappings *m, uint32_t in_addr, const uint32_t *out_addr)
+/* The tables on their way out that an overflow session is of, or NULL. */
+static struct mapping_job *owner_of(const struct mappings *m, const struct overflow_key *in2out)
 {
-	struct mapping_job *found = NULL;
-
-	for (struct mapping_job *t = m->leaving; t; t = t->next) {
-		const struct geometry *g = &t->record.geo;
-
-		if (t->stage == TABLE_IN_SCAN && g->out_plen != PLEN_NONE &&
-		    prefix_contains(g->in_base, g->in_plen, in_addr) &&
-		    (!out_addr || prefix_contains(g->out_base, g->out_plen, *out_addr)) &&
-		    (!found || g->in_plen > found->record.geo.in_plen))
-			found = t;
-	}
-	return found;
+	for (struct mapping_job *t = m->leaving; t; t = t->next)
+		if (t->stage == TABLE_IN_SCAN && overflow_key_is_of(&t->record.geo, in2out) &&
+		    (!t->part_of || in2out->in_addr - t->record.geo.in_base - t->part_first < t->n_subscribers))
+			return t;
+	return NULL;
 }
 
-static void purge_session(struct mappings *m, struct mapping_job *of, const struct overflow_key *in2out, uint64_t word)
+/* The record of a subscriber whose mapping is in use, but does not have its address; or NULL. */
+static struct subscriber *parted_subscriber(const struct mappings *m, const struct overflow_key *key)
 {
-	/* Both of its entries lead here. */
-	if (overflow_delete_entry(m->d, in2out) && m->ending && of)
+	int number = mappings_find_outside(m, key->out_addr);
+
+	if (number < 0 || !m->table[number] || !mapping_has_slots(&m->table[number]->record) ||
+	    !overflow_key_is_of(&m->table[number]->record.geo, key))
+		return NULL;
+	return mappings_subscriber(m, number, mapping_subscriber(&m->table[number]->record.geo, key->in_addr));
+}
+
+/* How often a session is tried to delete that packets from outside may still change. */
+#define PURGE_TRIES 100U
+
+static bool purge_parted(struct mappings *m, struct subscriber *s, const struct overflow_key *in2out, uint64_t *word)
+{
+	for (unsigned tries = 0; tries < PURGE_TRIES; tries++) {
+		if (overflow_delete(m->d, in2out, *word, s))
+			return true;
+		if (overflow_word(m->d, in2out, word))
+			return false;
+	}
+	return false;
+}
+
+/* Deletes a session of no mapping that has its inside address, given by its IN2OUT entry. */
+static void purge_session(struct mappings *m, const struct overflow_key *in2out, uint64_t word)
+{
+	struct mapping_job *of = owner_of(m, in2out);
+	struct subscriber *s = parted_subscriber(m, in2out);
+	bool deleted = s ? purge_parted(m, s, in2out, &word) : overflow_delete_entry(m->d, in2out);
+
+	if (deleted && m->ending && of)
 		m->ending->report_overflow(of, in2out, word);
 }
 
-/* Whether a session is one of the mapping that has its inside address now, or of one from which that drains. */
-static bool is_present(const struct mappings *m, const struct overflow_key *in2out, uint64_t word)
-{
-	int number = mappings_of_overflow(m, in2out, word);
-
-	return number >= 0 && overflow_has_pair(m->d, in2out, word, &m->d->mapping[number].geo);
-}
-
-/*
- * An OUT2IN entry of a mapping that no longer has the inside address, because it was deleted, or because that has
- * become an exception, or is no longer one. The inside endpoint may be in use by a session of the other mapping by now.
- */
-static void purge_pair(struct mappings *m, const struct overflow_key *out2in, const struct overflow_session *session)
-{
-	struct overflow_key in2out = *out2in;
-	uint64_t word;
-
-	in2out.addr = session->in_addr;
-	in2out.port = session->in_port;
-	in2out.direction = OVERFLOW_IN2OUT;
-	if (!overflow_word(m->d, &in2out, &word) && word_out_port(word) == out2in->port &&
-	    !is_present(m, &in2out, word))
-		purge_session(m, owner_of(m, in2out.addr, &out2in->addr), &in2out, word);
-	overflow_delete_entry(m->d, out2in);
-}
-
-/* Deletes the entries of a batch that belong to no mapping, or not to the one that has the inside address. */
+/* Deletes the entries of a batch that belong to no mapping that has their inside address. */
 static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 {
 	for (uint32_t i = 0; i < scan->n; i++) {
 		const struct overflow_key *key = &scan->keys[i];
-		int outside;
 
-		if (key->direction == OVERFLOW_IN2OUT) {
-			/* Its OUT2IN entry is found in this pass as well. */
-			if (mappings_find_inside(m, key->addr) < 0 && !is_present(m, key, scan->sessions[i].truth))
-				purge_session(m, owner_of(m, key->addr, NULL), key, scan->sessions[i].truth);
+		if (mappings_of_overflow(m, key) >= 0)
 			continue;
-		}
-		outside = mappings_find_outside(m, key->addr);
-		if (outside < 0 || (mappings_find_inside(m, scan->sessions[i].in_addr) != outside &&
-				    !mappings_drains_of(m, (struct prefix){ scan->sessions[i].in_addr, 32 }, outside)))
-			purge_pair(m, key, &scan->sessions[i]);
+		if (key->direction == OVERFLOW_IN2OUT)
+			purge_session(m, key, scan->sessions[i].truth);
+		else
+			overflow_delete_entry(m->d, key);
 	}
 }
 

@@ -7,7 +7,7 @@ static int compare_addresses(const void *a, const void *b)
 {
 	const struct overflow_key *x = a, *y = b;
 
-	return (x->addr > y->addr) - (x->addr < y->addr);
+	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
 }
 
 static const struct heap_type keys = { .item_size = sizeof(struct overflow_key), .compare = compare_addresses };
@@ -19,13 +19,13 @@ static uint32_t median_addr(struct overflow_key *key, size_t n)
 	size_t low = 0, high = n - 1, middle = n / 2;
 
 	while (low < high) {
-		uint32_t pivot = key[(low + high) / 2].addr;
+		uint32_t pivot = key[(low + high) / 2].in_addr;
 		size_t i = low, j = high;
 
 		for (;; i++, j--) {
-			while (key[i].addr < pivot)
+			while (key[i].in_addr < pivot)
 				i++;
-			while (key[j].addr > pivot)
+			while (key[j].in_addr > pivot)
 				j--;
 			if (i >= j)
 				break;
@@ -40,7 +40,7 @@ static uint32_t median_addr(struct overflow_key *key, size_t n)
 		else
 			low = j + 1;
 	}
-	return key[middle].addr;
+	return key[middle].in_addr;
 }
 
 /* Drops the upper half of the addresses. */
@@ -52,7 +52,7 @@ static void cut(struct overflow_heap *h)
 	h->end = median_addr(key, h->heap.n);
 	h->cut = true;
 	for (size_t i = 0; i < h->heap.n; i++)
-		if (key[i].addr < h->end)
+		if (key[i].in_addr < h->end)
 			key[kept++] = key[i];
 	h->heap.n = kept;
 	heap_rebuild(&keys, &h->heap);
@@ -62,7 +62,7 @@ int overflow_heap_push(struct overflow_heap *h, const struct overflow_key *key)
 {
 	if (h->heap.n == overflow_heap_max)
 		cut(h);
-	if (h->cut && key->addr >= h->end)
+	if (h->cut && key->in_addr >= h->end)
 		return 0;
 	return heap_push(&keys, &h->heap, key);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Keys of overflow sessions in order of inside address: a heap, so that they never have to be sorted all at once. It
- * holds at most overflow_heap_max keys of 16 octets. Of more keys it keeps those with the lowest addresses; the others
+ * holds at most overflow_heap_max keys of 20 octets. Of more keys it keeps those with the lowest addresses; the others
  * must be gathered again once these are used up.
  */
 #ifndef DETNAT_OVERFLOW_HEAP_H

@@ -73,28 +73,6 @@ int overflow_word(const struct datapath *d, const struct overflow_key *in2out, u
 	return r;
 }
 
-static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_t word, uint32_t out_addr)
-{
-	return (struct overflow_key){
-		.addr = out_addr,
-		.ext_addr = in2out->ext_addr,
-		.port = word_out_port(word),
-		.ext_port = in2out->ext_port,
-		.proto = in2out->proto,
-		.direction = OVERFLOW_OUT2IN,
-	};
-}
-
-bool overflow_has_pair(const struct datapath *d, const struct overflow_key *in2out, uint64_t word,
-		       const struct geometry *g)
-{
-	struct overflow_key key = out2in_key(in2out, word, mapping_out_addr(g, mapping_subscriber(g, in2out->addr)));
-	struct overflow_session session;
-
-	return !bpf_map_lookup_elem(d->overflow, &key, &session) && session.in_addr == in2out->addr &&
-	       session.in_port == in2out->port;
-}
-
 /* Deletes by a program of the datapath, because sessions come and go under the opener's lock. */
 static bool remove_under_lock(const struct datapath *d, const struct overflow_removal *removal)
 {
@@ -120,10 +98,10 @@ bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key 
 	return !bpf_map_delete_elem(d->overflow, out2in);
 }
 
-bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word, uint32_t out_addr,
+bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word,
 		     struct subscriber *subscriber)
 {
-	struct overflow_key out2in = out2in_key(in2out, word, out_addr);
+	struct overflow_key out2in = overflow_key_reverse(in2out, word_out_port(word));
 
 	if (subscriber && d->overflow_removal >= 0)
 		return remove_under_lock(d, &(struct overflow_removal){ *in2out, out2in, word });

@@ -40,10 +40,6 @@ static inline bool overflow_any(const struct datapath *d)
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
 int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word);
 
-/* Whether the session's OUT2IN entry is one of a mapping with this geometry. */
-bool overflow_has_pair(const struct datapath *d, const struct overflow_key *in2out, uint64_t word,
-		       const struct geometry *g);
-
 /* How many of a subscriber's sessions are in the map, by its record. */
 static inline uint32_t overflow_count(const struct subscriber *s)
 {
@@ -52,9 +48,9 @@ static inline uint32_t overflow_count(const struct subscriber *s)
 
 /*
  * Deletes both entries of a session. True if this call deleted it; the global count and that of the subscriber (NULL if
- * its mapping is gone) are then adjusted. out_addr: the subscriber's outside address.
+ * its mapping is gone) are then adjusted.
  */
-bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word, uint32_t out_addr,
+bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word,
 		     struct subscriber *subscriber);
 
 /* Deletes an OUT2IN entry if the session it refers to is missing or has another port. True if this call deleted it. */

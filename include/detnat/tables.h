@@ -186,30 +186,82 @@ static __always_inline __u32 subscriber_overflow(__u32 overflow)
  *
  * The OVERFLOW_IN2OUT entry holds the state word, the OVERFLOW_OUT2IN entry leads to it. Both are inserted and deleted
  * under the subscriber's opener lock. Sessions are admitted first (globals.overflow), so that the kernel never evicts.
+ *
+ * The keys say whose a session is: the inside address, the outside one, and the ratio, which together determine the
+ * port block. So a look-up through one mapping never finds a session of another one, whatever has become of the
+ * mappings since it was opened.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
 struct overflow_key {
-	__u32 addr; /* in_addr, or out_addr */
+	__u32 in_addr;
+	__u32 out_addr;
 	__u32 ext_addr;
 	__u16 port; /* in_port, or out_port */
 	__u16 ext_port;
 	__u8 proto;
 	__u8 direction;
-	__u16 pad;
+	__u8 ratio_shift; /* of the mapping */
+	__u8 pad;
 };
-_Static_assert(sizeof(struct overflow_key) == 16, "hashed as bytes");
+_Static_assert(sizeof(struct overflow_key) == 20, "hashed as words");
 
 struct overflow_session {
-	__u64 truth; /* the state word, as in a slot; 0 in an OUT2IN entry */
-	__u32 in_addr;
-	__u16 in_port;
-	/*
-	 * In an IN2OUT entry, of a copy: overflow_mark() of <detnat/copies.h>; else 0. The name is that of the layouts
-	 * in which it was always 0, so that these entries can be taken over.
-	 */
-	__u16 pad;
+	__u64 truth;   /* the state word, as in a slot; 0 in an OUT2IN entry */
+	__u16 in_port; /* 0 in an IN2OUT entry, whose key has it */
+	__u16 mark;    /* in an IN2OUT entry, of a copy: overflow_mark() of <detnat/copies.h>; else 0 */
+	__u32 pad;
 };
+_Static_assert(sizeof(struct overflow_session) == 16, "no hidden padding");
+
+/* The key of a mapping's session, without the endpoints' ports. in_addr must be in the inside prefix. */
+static __always_inline struct overflow_key overflow_key_of(const struct geometry *g, __u32 in_addr, __u32 ext_addr,
+							   __u16 ext_port, __u8 proto)
+{
+	return (struct overflow_key){ .in_addr = in_addr,
+				      .out_addr = mapping_out_addr(g, mapping_subscriber(g, in_addr)),
+				      .ext_addr = ext_addr,
+				      .ext_port = ext_port,
+				      .proto = proto,
+				      .ratio_shift = g->ratio_shift };
+}
+
+static __always_inline struct overflow_key overflow_key_in(const struct geometry *g, __u32 in_addr, __u16 in_port,
+							   __u32 ext_addr, __u16 ext_port, __u8 proto)
+{
+	struct overflow_key key = overflow_key_of(g, in_addr, ext_addr, ext_port, proto);
+
+	key.port = in_port;
+	return key;
+}
+
+static __always_inline struct overflow_key overflow_key_out(const struct geometry *g, __u32 in_addr, __u16 out_port,
+							    __u32 ext_addr, __u16 ext_port, __u8 proto)
+{
+	struct overflow_key key = overflow_key_of(g, in_addr, ext_addr, ext_port, proto);
+
+	key.port = out_port;
+	key.direction = OVERFLOW_OUT2IN;
+	return key;
+}
+
+/* The key of a session's other entry, given its port there. */
+static __always_inline struct overflow_key overflow_key_reverse(const struct overflow_key *key, __u16 port)
+{
+	struct overflow_key other = *key;
+
+	other.port = port;
+	other.direction = key->direction == OVERFLOW_IN2OUT ? OVERFLOW_OUT2IN : OVERFLOW_IN2OUT;
+	return other;
+}
+
+/* Returns 1 if a session is of a mapping. */
+static __always_inline int overflow_key_is_of(const struct geometry *g, const struct overflow_key *key)
+{
+	return g->out_plen != PLEN_NONE && prefix_contains(g->in_base, g->in_plen, key->in_addr) &&
+	       key->ratio_shift == g->ratio_shift &&
+	       key->out_addr == mapping_out_addr(g, mapping_subscriber(g, key->in_addr));
+}
 
 /*
  * Request of the agent to the program `overflow_removal` (a syscall program): remove the session of an IN2OUT key if
@@ -218,10 +270,10 @@ struct overflow_session {
  */
 struct overflow_removal {
 	struct overflow_key in2out;
-	struct overflow_key out2in;
+	struct overflow_key out2in; /* of the same subscriber */
 	__u64 truth;
 };
-_Static_assert(sizeof(struct overflow_removal) == 40, "context of a program");
+_Static_assert(sizeof(struct overflow_removal) == 48, "context of a program");
 
 /* The program's result. */
 enum overflow_removed {

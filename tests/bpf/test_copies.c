@@ -254,8 +254,8 @@ Test(copies, a_hairpin_s_peer_sends_nothing_from_outside_to_the_overflow_either)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
 }
 
-/* An address has entries in the overflow of each mapping that it has been in while that one drains. */
-Test(copies, a_session_in_the_overflow_is_of_the_mapping_whose_port_it_has)
+/* An address has entries in the overflow of each mapping that it has been in, until they are purged. */
+Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_those_of_another)
 {
 	const struct prefix own_out = { ADDR(203, 0, 113, 77), 32 };
 	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 }, .out = own_out, .sessions_per_user = 100 };
@@ -267,17 +267,24 @@ Test(copies, a_session_in_the_overflow_is_of_the_mapping_whose_port_it_has)
 	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED);
 	make_mapping(&spec, NULL);
 	cr_assert_eq(mappings_find_inside(mappings, SUBSCRIBER), 1);
-	cr_expect_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PORT, "it is the other mapping's");
+	c->mapping = 1;
+	c->subscriber = 0;
 	c->request = COPY_END;
 	c->result = COPY_BUSY;
 	cr_assert_eq(copy_program_run(&program), 0);
-	cr_expect_eq(c->result, COPY_CHANGED, "and is not ended as this one's");
+	cr_expect_eq(c->result, COPY_CHANGED, "it is not ended as the exception's");
+	cr_expect_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED, "nor in the way of its sessions");
+	cr_expect_eq(datapath.global->overflow, 2);
+	c->request = COPY_END;
+	c->result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&program), 0);
+	cr_expect_eq(c->result, COPY_PLACED);
 	cr_expect_eq(datapath.global->overflow, 1);
 	c->mapping = 0;
 	c->subscriber = SUBSCRIBER - ADDR(10, 0, 0, 0);
 	c->result = COPY_BUSY;
 	cr_assert_eq(copy_program_run(&program), 0);
-	cr_expect_eq(c->result, COPY_PLACED, "as the other's it is");
+	cr_expect_eq(c->result, COPY_PLACED, "as that of the mapping around it is");
 	cr_expect_eq(datapath.global->overflow, 0);
 }
 
@@ -295,8 +302,9 @@ Test(copies, a_neighbours_session_in_the_overflow_is_not_taken_for_the_subscribe
 	cr_assert_eq(copy_to_overflow_of(OTHER, 6304, 53, port), COPY_PLACED);
 	make_mapping(&spec, NULL);
 	cr_assert_eq(copy_to_overflow_of(SUBSCRIBER, 6304, 53, port), COPY_PLACED);
-	cr_expect_eq(copy_to_overflow_of(OTHER, 6304, 53, 1024 + 32256 + 6304), COPY_PORT);
-	cr_expect_eq(datapath.global->overflow, 2);
+	cr_expect_eq(copy_to_overflow_of(OTHER, 6304, 53, 1024 + 32256 + 6304), COPY_PLACED);
+	cr_expect_eq(copy_to_overflow_of(OTHER, 6304 + 1, 53, 1024 + 32256 + 6304), COPY_PORT);
+	cr_expect_eq(datapath.global->overflow, 3);
 }
 
 static void set_up_bound(void)

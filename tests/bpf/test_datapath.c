@@ -254,7 +254,7 @@ Test(datapath, programs_are_swapped_in_place_and_back)
 static void add_overflow(const struct datapath *d, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		const struct overflow_key key = { .addr = i };
+		const struct overflow_key key = { .in_addr = i };
 		const struct overflow_session session = { .truth = i + 1ULL };
 
 		cr_assert_eq(bpf_map_update_elem(d->overflow, &key, &session, BPF_ANY), 0);
@@ -267,7 +267,7 @@ static unsigned count_overflow(const struct datapath *d, uint32_t n)
 	unsigned found = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct overflow_key key = { .addr = i };
+		const struct overflow_key key = { .in_addr = i };
 		struct overflow_session session;
 
 		found += !bpf_map_lookup_elem(d->overflow, &key, &session) && session.truth == i + 1ULL;

@@ -14,7 +14,9 @@
 #include "datapath/migration.h"
 #include "datapath/running.h"
 #include "fixture.h"
+#include "layout4.h"
 #include "sessions/check.h"
+#include "tables/overflow_map.h"
 
 #define PINS	     "/sys/fs/bpf/detnat"
 #define OTHER_LAYOUT PINS "/v99"
@@ -201,6 +203,113 @@ Test(migration, records_that_are_the_same_are_shared)
 	datapath_migrated(&datapath);
 	cr_expect_not(pinned(OTHER_LAYOUT));
 	expect_all(1);
+}
+
+/* The pins become those of a layout before 5, with the same sessions. */
+static void become_layout_4(void)
+{
+	layout4_copy_overflow();
+	become_another(NULL, NULL);
+	layout4_pin(OTHER_LAYOUT);
+}
+
+static struct overflow_key key_of(unsigned flow)
+{
+	return overflow_key_in(&mappings_get(mappings, 0)->geo, SUBSCRIBER, port_of(flow), EXTERNAL, 53, UDP);
+}
+
+/* A session beyond the slots: the number of its flow, from `from` on. */
+static unsigned beyond(unsigned from)
+{
+	struct overflow_key key = key_of(from);
+	uint64_t word;
+
+	for (; overflow_word(&datapath, &key, &word); key = key_of(++from))
+		cr_assert_lt(from, FLOWS);
+	return from;
+}
+
+Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_whose_they_are)
+{
+	struct overflow_key in, out;
+	struct overflow_session s;
+	unsigned closed, refreshed;
+	uint64_t word;
+	int64_t n;
+
+	open_flows();
+	n = datapath.global->overflow;
+	cr_assert_gt(n, 2);
+	closed = beyond(0);
+	refreshed = beyond(closed + 1);
+	become_layout_4();
+	open_or_fail();
+	cr_assert(datapath.migration && datapath.reused);
+	cr_expect_eq(datapath.global->overflow, n);
+	cr_expect_eq(compare(false), 0);
+
+	/* What the old programs do until the new ones are in place: a session is closed, one goes on, one opens. */
+	in = key_of(closed);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
+	out = overflow_key_reverse(&in, word_out_port(s.truth));
+	layout4_del(&in);
+	layout4_del(&out);
+	in = key_of(refreshed);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
+	word = s.truth = word_with(s.truth, word_state(s.truth), word_seen(s.truth) + 3);
+	layout4_put(&in, &s, 0);
+	in.port = 9;
+	out = overflow_key_reverse(&in, PORT_LO + 1);
+	s.truth = state_word(PORT_LO + 1, UDP, SESSION_UDP, word_seen(word));
+	layout4_put(&in, &s, 0);
+	layout4_put(&out, &(struct overflow_session){ 0 }, 9);
+	reload_settings();
+	cr_expect_eq(datapath.global->overflow, n);
+	cr_expect_eq(compare(true), 0);
+	datapath_migrated(&datapath);
+	in = key_of(refreshed);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
+	cr_expect_eq(s.truth, word);
+	expect_way_in(PORT_LO + 1, 9);
+	cr_expect_eq(send_out(9), PORT_LO + 1);
+	for (unsigned i = 0; i < FLOWS; i++)
+		if (i != closed)
+			expect_way_in(outside[i], port_of(i));
+	for (unsigned i = 0; i < FLOWS; i++)
+		if (i != closed)
+			cr_expect_eq(send_out(port_of(i)), outside[i]);
+	cr_expect_eq(compare(false), 0);
+}
+
+Test(migration, killed_in_the_middle_of_that_the_next_start_brings_over_the_rest)
+{
+	struct overflow_key in, out;
+	struct overflow_session s;
+	unsigned flow;
+	int64_t n;
+
+	open_flows();
+	n = datapath.global->overflow;
+	flow = beyond(0);
+	become_layout_4();
+	open_or_fail();
+	reload_settings();
+	in = key_of(flow);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
+	out = overflow_key_reverse(&in, word_out_port(s.truth));
+	/* As if the old programs had opened it after the last look. */
+	bpf_map_delete_elem(datapath.overflow, &in);
+	bpf_map_delete_elem(datapath.overflow, &out);
+	datapath.global->overflow--;
+	mappings_close(mappings);
+	datapath_close(&datapath);
+	open_or_fail();
+	cr_assert(datapath.migration && migration_is_resumed(datapath.migration));
+	reload_settings();
+	cr_expect_eq(datapath.global->overflow, n);
+	cr_expect_eq(compare(true), 0);
+	datapath_migrated(&datapath);
+	expect_all(0);
 }
 
 Test(migration, figures_and_counters_go_on)

@@ -125,20 +125,14 @@ Test(overflow, a_port_held_beyond_the_slots_is_free_again_once_that_session_has_
 /* What is left where the kernel has failed to delete an entry from outside. */
 Test(overflow, half_a_session_is_removed_unless_its_port_is_a_sessions)
 {
-	struct overflow_key in = { .addr = SUBSCRIBER,
-				   .ext_addr = EXTERNAL,
-				   .port = in_port(FLOWS - 1),
-				   .ext_port = 53,
-				   .proto = UDP,
-				   .direction = OVERFLOW_IN2OUT };
-	struct overflow_key out = in, another = in;
-	struct overflow_session s, half = { .in_addr = SUBSCRIBER, .in_port = in_port(FLOWS - 1) };
+	const struct overflow_key in =
+		overflow_key_in(&mappings_get(mappings, 0)->geo, SUBSCRIBER, in_port(FLOWS - 1), EXTERNAL, 53, UDP);
+	struct overflow_key out, another = in;
+	struct overflow_session s, half = { .in_port = in_port(FLOWS - 1) };
 
 	open_flows();
 	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
-	out.addr = POOL;
-	out.port = word_out_port(s.truth);
-	out.direction = OVERFLOW_OUT2IN;
+	out = overflow_key_reverse(&in, word_out_port(s.truth));
 	cr_expect_not(overflow_delete_orphan(&datapath, &out, &in), "the session is whole");
 	/* The same flow has had another port. */
 	out.port++;

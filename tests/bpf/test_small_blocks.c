@@ -64,12 +64,8 @@ Test(small_blocks, all_ports_are_used_also_those_of_the_last_group)
 		      "a search of few slots is work, too");
 
 	/* The half of a session that the kernel has failed to delete holds no port. */
-	const struct overflow_key half = { .addr = IN,
-					   .ext_addr = EXTERNAL,
-					   .port = (FEW - 1) * FEW,
-					   .ext_port = 53,
-					   .proto = UDP,
-					   .direction = OVERFLOW_IN2OUT };
+	const struct geometry *g = &mappings_get(mappings, mappings_find_inside(mappings, IN))->geo;
+	const struct overflow_key half = overflow_key_in(g, IN, (FEW - 1) * FEW, EXTERNAL, 53, UDP);
 	struct overflow_session s;
 
 	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &half, &s), 0);

@@ -12,6 +12,7 @@ import struct
 from gateways import ADDRESSES, KEY, PORT
 
 HELLO, ALIVE, ACK, MAPPINGS, CHANGES, WHOLE, WHOLE_END, OVERFLOW = 1, 2, 3, 16, 17, 18, 19, 20
+LEASES, RULES, PORTMAPS = 21, 23, 24
 
 
 def derive(direction, first=b"", second=b""):
@@ -76,9 +77,8 @@ class Liar:
         self._exactly(s, 32)
         return kind, flags, payload
 
-    @staticmethod
-    def hello(address):
-        return struct.pack(">I16sIHHIQ", 3, os.urandom(16), int(ipaddress.ip_address(address)), PORT, 0, 1000, 1)
+    def hello(self, address):
+        return struct.pack(">I16sIHHIQ", self.version, os.urandom(16), int(ipaddress.ip_address(address)), PORT, 0, 1000, 1)
 
     @staticmethod
     def frame(key, sequence, kind, payload, length=None):
@@ -90,6 +90,7 @@ class Liar:
         s.settimeout(20)
         with s:
             _, _, theirs = self._frame(s)
+            (self.version,) = struct.unpack(">I", theirs[:4])
             ours = self.hello(ADDRESSES[1])
             s.sendall(self.frame(derive(2, theirs, ours), 0, HELLO, ours))
             while True:
@@ -166,6 +167,12 @@ class Liar:
         yield [table, (OVERFLOW, beyond(0xFFFF, 0))]
         yield [table, (OVERFLOW, beyond(m, 1 << 14) + beyond(m, 0))]
         yield [(WHOLE_END, b"x")]
+        yield [table, (LEASES, bytes(103))]
+        yield [(RULES, b"")]
+        yield [(RULES, struct.pack(">II", 0, 1025) + bytes(48))]
+        yield [(RULES, struct.pack(">II", 0, 1) + bytes(47))]
+        yield [(PORTMAPS, struct.pack(">II", 2, 1))]
+        yield [(PORTMAPS, struct.pack(">II", 0, 1) + bytes(32))]
         yield [(ALIVE, b"")]
         yield [(200, b"")]
         yield [table, (CHANGES, group(m, 1 << 14, record(state=3)))]

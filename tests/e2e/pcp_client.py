@@ -6,6 +6,7 @@ import ipaddress
 import select
 import socket
 import struct
+import urllib.request
 
 SERVER_PORT, CLIENT_PORT = 5351, 5350
 ANNOUNCE, MAP, PEER = 0, 1, 2
@@ -126,3 +127,10 @@ class Client:
 
     def announce(self):
         return self.ask(request(self.addr, ANNOUNCE))
+
+
+def figures(gateway):
+    """The metrics of PCP, which are served at port 9469."""
+    with gateway.enter():
+        text = urllib.request.urlopen("http://127.0.0.1:9469/metrics", timeout=10).read().decode()
+    return {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if line.startswith("detnat_pcp_")}

@@ -2,7 +2,6 @@
 """How much room leases of PCP have: shares of subscribers, portmaps of the configuration beside them, other sizes of their table."""
 
 import json
-import urllib.request
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -44,13 +43,6 @@ def ask(lab, addr, **what):
             return pcp.decode(bytes(packet[UDP].payload))
 
 
-def figures_of(lab):
-    """The metrics of PCP."""
-    with lab.gateway.enter():
-        text = urllib.request.urlopen("http://127.0.0.1:9469/metrics", timeout=10).read().decode()
-    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if line.startswith("detnat_pcp_")}
-
-
 def room(agent):
     status = agent.ctl("status")["pcp"]
     return status["leases"], status["limit"], status["assured"], status["no_room"]
@@ -76,7 +68,7 @@ def test_whatever_others_ask_for_a_subscriber_gets_what_it_is_assured(lab):
     for addr in NEIGHBOURS:
         for port in range(1, 6):
             send(lab, addr, port=port)
-    wait_for(lambda: sum(v for k, v in figures_of(lab).items() if 'opcode="map"' in k) == 5 * len(NEIGHBOURS), what="the answers")
+    wait_for(lambda: sum(v for k, v in pcp.figures(lab.gateway).items() if 'opcode="map"' in k) == 5 * len(NEIGHBOURS), what="the answers")
     # As many as are common to all; of the others' 63 each had two at least.
     count, _, _, refused = room(agent)
     assert count + refused == 5 * len(NEIGHBOURS) and 128 <= count <= 256 - 2
@@ -86,7 +78,7 @@ def test_whatever_others_ask_for_a_subscriber_gets_what_it_is_assured(lab):
     assert ask(lab, HONEST, port=80, lifetime=7200).lifetime == 7200
     assert ask(lab, HONEST, port=443, lifetime=0).result == "SUCCESS"
     assert ask(lab, HONEST, port=22).result == "SUCCESS"
-    figures = figures_of(lab)
+    figures = pcp.figures(lab.gateway)
     assert figures["detnat_pcp_no_room_total"] == refused + 1
     assert (figures["detnat_pcp_leases_limit"], figures["detnat_pcp_leases_assured"]) == (256, 2)
     wait_for(lambda: "leases of PCP are refused for want of room" in agent.log_text(), what="a line in the log")

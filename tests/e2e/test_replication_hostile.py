@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a peer that knows the key and lies, an operator and a crash do to gateways that copy sessions."""
 
+import os
 import pathlib
 
 import pytest
 
 from agent import wait_for
 from gateways import endpoint
-from liar import Liar
+from liar import CHANGES, WHOLE, WHOLE_END, Liar, group, record, wide
 from test_replication import listed, wait_same
 
 pytestmark = pytest.mark.long
@@ -116,6 +117,39 @@ def test_a_liars_sessions_are_those_that_a_subscriber_could_have_had(gateways, l
     a = gateways.a
     a.agent.check()
     a.open_udp(a.host("10.0.63.254"))
+
+
+def processor_seconds(agent):
+    user, system = pathlib.Path(f"/proc/{agent.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+SMALL = {
+    "empty ranges": lambda liar: (WHOLE, wide(liar.mapping, 0, 1 << 16)),
+    "tables": lambda liar: liar.table_frame,
+    "ends of copies": lambda liar: (WHOLE_END, b""),
+}
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_small_frames_that_ask_for_much_cost_little(gateways, what):
+    """Frames of some 60 octets: a range of all subscribers, say, of whom the peer has told something."""
+    agent = gateways.prepare(0, mappings=[{"in": "10.0.0.0/16", "out": "1.1.0.0/20"}]).start()
+    with Liar(gateways) as liar:
+        liar.connect()
+        liar.send(*liar.table_frame)
+        for subscriber in range(0, 1 << 16, 1 << 12):
+            liar.send(CHANGES, group(liar.mapping, subscriber, record(0xC633640700350050, 1000, 17, 1, 5)))
+        liar.alive()
+        assert not liar.is_closed()
+        before = processor_seconds(agent)
+        for _ in range(500):
+            liar.send(*SMALL[what](liar))
+        liar.alive()
+        assert not liar.is_closed()
+    spent = processor_seconds(agent) - before
+    assert spent < 0.5, spent
+    agent.check()
 
 
 def test_only_a_frame_of_this_conversation_is_taken_and_none_twice(gateways, liar):

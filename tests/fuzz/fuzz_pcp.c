@@ -2,8 +2,8 @@
 /*
  * Requests of any octets to the PCP server, in a row: each answer is one of RFC 6887's, no longer than a message may
  * be, and repeats the request; an error changes nothing; no lease ever has a port of another's block, one that is
- * taken, or filters that cannot be. The input is a sequence of requests, each preceded by its length in two octets and
- * one that says who asks.
+ * taken, or filters that cannot be, and none is made for a source that is not taken. The input is a sequence of
+ * requests, each preceded by its length in two octets and one that says who asks.
  */
 #include "../../agent/pcp/decide.c"
 #include "../../agent/pcp/pcp_message.c"
@@ -16,6 +16,12 @@
 
 static struct pcp_lease leases[N_LEASES];
 static size_t n_leases;
+static enum pcp_source source;
+
+static enum pcp_source fuzz_source(void *arg)
+{
+	return source;
+}
 
 /* The last subscriber is one to whom everything leads. */
 static bool fuzz_open(void *arg, uint32_t in_addr)
@@ -99,6 +105,8 @@ static int fuzz_put(void *arg, const struct pcp_lease *l)
 	if (!known && (l->out.port - PORT_LO) % 7 == 0)
 		abort();
 	if (known && (known->in.addr != l->in.addr || known->in.port != l->in.port))
+		abort();
+	if (!known && source != PCP_SOURCE_TAKEN)
 		abort();
 	if (!known && n_leases == N_LEASES)
 		return -ENOSPC;
@@ -188,18 +196,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct pcp_desk desk = { &rules, &table, NULL };
+	const struct pcp_desk desk = { &rules, &table, NULL, fuzz_source, NULL };
 
 	n_leases = 0;
 	for (size_t at = 0; size - at >= 3;) {
 		size_t length = (size_t)(data[at] << 8 | data[at + 1]);
-		uint32_t source = SUBSCRIBER + data[at + 2] % 4;
+		uint32_t from = SUBSCRIBER + data[at + 2] % 4;
 		struct pcp_lease before[N_LEASES];
 		size_t n_before = n_leases;
 		uint8_t answer[PCP_MAX_MESSAGE], *request;
 		struct pcp_outcome o;
 		size_t n;
 
+		source = (enum pcp_source)(data[at + 2] / 4 % 3);
 		at += 3;
 		if (length > size - at)
 			length = size - at;
@@ -208,8 +217,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(request, data + at, length);
 		at += length;
 		memcpy(before, leases, sizeof(before));
-		n = pcp_answer(&desk, request, length, source, 7, 1000, answer, &o);
-		if (n && source == SUBSCRIBER + 3)
+		n = pcp_answer(&desk, request, length, from, 7, 1000, answer, &o);
+		if (n && from == SUBSCRIBER + 3)
 			abort();
 		if (n)
 			check(request, length, answer, n, &o,

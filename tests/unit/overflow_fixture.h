@@ -13,7 +13,7 @@ struct session beyond_session(const struct gateway *g, uint16_t in_port, uint16_
 void beyond_open(struct gateway *g, uint16_t in_port, uint16_t offset);
 
 /* Its IN2OUT entry. */
-struct overflow_key beyond_key(uint16_t in_port);
+struct overflow_key beyond_key(const struct gateway *g, uint16_t in_port);
 bool beyond_entry(struct gateway *g, uint16_t in_port, struct overflow_session *ret);
 void beyond_store(struct gateway *g, uint16_t in_port, const struct overflow_session *s);
 

@@ -11,6 +11,7 @@ size_t n_leases;
 int put_r, del_r;
 struct held_ports held;
 struct pcp_shares shares;
+enum pcp_source source_is;
 
 /* The subscriber has the first block, the neighbour the next. */
 static int fake_subscriber(void *arg, uint32_t in_addr, struct port_block *ret)
@@ -191,9 +192,14 @@ static size_t put_filter(uint8_t *p, uint32_t addr, uint8_t plen, uint16_t port)
 	return 24;
 }
 
+static enum pcp_source fake_source(void *arg)
+{
+	return source_is;
+}
+
 struct got ask(struct asked a)
 {
-	const struct pcp_desk desk = { &rules, &table, NULL };
+	const struct pcp_desk desk = { &rules, &table, NULL, fake_source, NULL };
 	uint8_t q[400] = { 2, a.opcode }, out[PCP_MAX_MESSAGE];
 	uint32_t source = a.source ? a.source : SUBSCRIBER;
 	struct pcp_outcome outcome = { 0 };
@@ -230,6 +236,7 @@ struct got ask(struct asked a)
 	for (unsigned i = 0; i < a.n_filters; i++)
 		size += put_filter(q + size, a.filter[i].addr, (uint8_t)(96 + a.filter[i].plen), a.filter[i].port);
 	g.length = pcp_answer(&desk, q, size, source, EPOCH, NOW, out, &outcome);
+	cr_assert_eq(outcome.source != PCP_SOURCE_TAKEN, !g.length && source_is != PCP_SOURCE_TAKEN);
 	if (!g.length)
 		return g;
 	cr_assert_eq(outcome.opcode, a.opcode);
@@ -248,6 +255,7 @@ void pcp_begin(void)
 	n_leases = 0;
 	put_r = del_r = 0;
 	memset(&held, 0, sizeof(held));
+	source_is = PCP_SOURCE_TAKEN;
 	shares = pcp_shares_of(ARRAY_SIZE(leases), 2, 32);
 }
 

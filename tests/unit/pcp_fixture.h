@@ -26,6 +26,7 @@ extern size_t n_leases;
 extern int put_r, del_r;       /* what changes of the table return, if not 0 */
 extern struct held_ports held; /* of every inside port */
 extern struct pcp_shares shares;
+extern enum pcp_source source_is; /* who asks for leases */
 
 /* Forgets all of it. */
 void pcp_begin(void);

@@ -59,18 +59,10 @@ void overflow_flow(uint16_t in_port)
 struct overflow_key key_of(uint16_t in_port, enum overflow_direction direction)
 {
 	const struct geometry *g = &mappings_get(m, big)->geo;
-	struct overflow_key key = { .addr = tables_addr(HOST),
-				    .ext_addr = PEER,
-				    .port = in_port,
-				    .ext_port = 443,
-				    .proto = IPPROTO_UDP,
-				    .direction = direction };
 
-	if (direction == OVERFLOW_OUT2IN) {
-		key.addr = mapping_out_addr(g, 7);
-		key.port = right_port(in_port);
-	}
-	return key;
+	return direction == OVERFLOW_IN2OUT
+		       ? overflow_key_in(g, tables_addr(HOST), in_port, PEER, 443, IPPROTO_UDP)
+		       : overflow_key_out(g, tables_addr(HOST), right_port(in_port), PEER, 443, IPPROTO_UDP);
 }
 
 struct findings check(bool repair, struct check_figures *ret_figures)

@@ -168,22 +168,13 @@ void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct sess
 	int number = mappings_find_inside(m, in_addr);
 	const struct geometry *g = &mappings_get(m, number)->geo;
 	struct subscriber *record = mappings_subscriber(m, number, in_addr - g->in_base);
-	struct overflow_key key = { .addr = in_addr,
-				    .ext_addr = s->ext_addr,
-				    .port = s->in_port,
-				    .ext_port = s->ext_port,
-				    .proto = s->proto,
-				    .direction = OVERFLOW_IN2OUT };
-	struct overflow_session value = { .truth = state_word(s->out_port, s->proto, s->state, seen),
-					  .in_addr = in_addr,
-					  .in_port = s->in_port };
+	struct overflow_key key = overflow_key_in(g, in_addr, s->in_port, s->ext_addr, s->ext_port, s->proto);
+	struct overflow_session value = { .truth = state_word(s->out_port, s->proto, s->state, seen) };
 	int fd = mappings_datapath(m)->overflow;
 
 	cr_assert_eq(bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST), 0);
-	key.addr = mapping_out_addr(g, in_addr - g->in_base);
-	key.port = s->out_port;
-	key.direction = OVERFLOW_OUT2IN;
-	value.truth = 0;
+	key = overflow_key_reverse(&key, s->out_port);
+	value = (struct overflow_session){ .in_port = s->in_port };
 	cr_assert_eq(bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST), 0);
 	record->sessions++;
 	record->overflow++;

@@ -164,7 +164,7 @@ static void change_beyond(unsigned side)
 			beyond_open(g, in_port, (uint16_t)(in_port - FIRST_PORT));
 		return;
 	}
-	own = !overflow_mark_holds(s.pad, s.truth) && (opener == side || is_told_beyond(g, in_port, s.truth));
+	own = !overflow_mark_holds(s.mark, s.truth) && (opener == side || is_told_beyond(g, in_port, s.truth));
 	if (own && !some(3)) {
 		beyond_end(g, in_port);
 	} else if (some(2)) {

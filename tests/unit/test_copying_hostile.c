@@ -233,3 +233,50 @@ Test(copying_hostile, whatever_is_told_the_tables_stay_sound)
 		cr_assert_eq(sessions_in(&a, i), sessions_in(&b, i), "subscriber %u", i);
 	pair_sound();
 }
+
+TestSuite(copying_hostile_large, .timeout = 60);
+
+/* An empty whole of all subscribers of the mapping. */
+static int apply_nothing_of_all(void)
+{
+	const struct wire_range range = {
+		.mapping = htobe16((uint16_t)a.number),
+		.count = htobe32((uint32_t)prefix_size(copying_spec.in.plen)),
+	};
+
+	return copying_apply(b.c, 1, WIRE_WHOLE, &range, sizeof(range), &b.counts);
+}
+
+Test(copying_hostile_large, an_empty_range_ends_the_copies_of_all_its_subscribers_in_slices)
+{
+	const uint32_t n = 1U << 14;
+	unsigned calls = 1;
+	uint64_t before;
+	int r;
+
+	copying_spec = tables_spec("10.0.0.0/18", "203.0.112.0/22");
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		copying_spec.timeout_ticks[i] = 4000;
+	pair_connect();
+	for (uint32_t i = 0; i < n; i++)
+		open_flow(&a, i, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	exchange(&a, &b);
+	cr_assert_eq(copying_held(b.c, 1), n);
+	while ((r = apply_nothing_of_all()) == 1 && calls < n) {
+		cr_assert_lt(copying_held(b.c, 1), n);
+		calls++;
+	}
+	cr_assert_eq(r, 0);
+	cr_expect_gt(calls, 1);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	cr_assert_eq(b.counts.ended, n);
+	/* Those of a table are begun anew, whatever was unfinished. */
+	connect_gateways(&a, &b);
+	cr_assert_eq(copying_held(b.c, 1), n);
+	cr_assert_eq(apply_nothing_of_all(), 1);
+	before = copying_held(b.c, 1);
+	connect_gateways(&a, &b);
+	cr_assert_eq(copying_held(b.c, 1), n, "%llu before", (unsigned long long)before);
+	pair_sound();
+	pair_free();
+}

@@ -36,10 +36,9 @@ Test(mappings, deleted_take_their_overflow_sessions_along)
 /* Entries of the way in alone, as an agent leaves that is killed between two deletions. */
 static void put_orphan(uint16_t port)
 {
-	struct overflow_key key = {
-		.addr = tables_addr("1.1.1.0"), .ext_addr = 1, .port = port, .proto = 17, .direction = OVERFLOW_OUT2IN
-	};
-	struct overflow_session value = { .in_addr = tables_addr("10.0.0.1"), .in_port = port };
+	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, tables_addr("10.0.0.1")))->geo;
+	const struct overflow_key key = overflow_key_out(g, tables_addr("10.0.0.1"), port, 1, 0, 17);
+	const struct overflow_session value = { .in_port = port };
 
 	cr_assert_eq(bpf_map_update_elem(d.overflow, &key, &value, BPF_NOEXIST), 0);
 }

@@ -25,13 +25,13 @@ static void take_all(const uint32_t *count, uint32_t n_addrs, unsigned *ret_wind
 			uint32_t addr = (uint32_t)((uint64_t)i * 7919 % n_addrs);
 
 			for (uint32_t k = 0; addr >= from && k < count[addr]; k++)
-				cr_assert_eq(overflow_heap_push(&h, &(struct overflow_key){ .addr = addr }), 0);
+				cr_assert_eq(overflow_heap_push(&h, &(struct overflow_key){ .in_addr = addr }), 0);
 			cr_assert_leq(h.heap.n, overflow_heap_max);
 		}
 		for (; (top = overflow_heap_top(&h)); overflow_heap_pop(&h)) {
-			cr_assert_geq(top->addr, last);
-			cr_assert(!h.cut || top->addr < h.end);
-			last = top->addr;
+			cr_assert_geq(top->in_addr, last);
+			cr_assert(!h.cut || top->in_addr < h.end);
+			last = top->in_addr;
 			seen[last]++;
 		}
 		if (!h.cut)

@@ -37,12 +37,13 @@ Test(pcp_config, an_address_alone_brings_every_default)
 	cr_expect_eq(c->pcp.lifetime_max, 86400);
 	cr_expect_eq(c->pcp.n_third_party, 0);
 	cr_expect(c->pcp.announce);
+	cr_expect(c->pcp.confirm_neighbours);
 }
 
 #define ALL                                                                                     \
 	"\"listen\":[\"100.64.0.1\",\"10.0.0.1\"],\"mappings\":[\"business\",\"residential\"]," \
 	"\"max_per_subscriber\":7,\"max_leases\":1000,\"lifetime\":{\"min\":1,\"max\":604800}," \
-	"\"third_party\":[\"192.0.2.7/32\",\"192.0.2.128/25\"],\"announce\":false"
+	"\"third_party\":[\"192.0.2.7/32\",\"192.0.2.128/25\"],\"announce\":false,\"confirm_neighbours\":false"
 
 Test(pcp_config, what_is_said_is_read_written_and_read_back)
 {
@@ -60,6 +61,7 @@ Test(pcp_config, what_is_said_is_read_written_and_read_back)
 	cr_expect_eq(c->pcp.third_party[1].base, 0xc0000280);
 	cr_expect_eq(c->pcp.third_party[1].plen, 25);
 	cr_expect_not(c->pcp.announce);
+	cr_expect_not(c->pcp.confirm_neighbours);
 	cr_expect_eq(memcmp(&c->pcp, &again->pcp, sizeof(c->pcp)), 0);
 }
 

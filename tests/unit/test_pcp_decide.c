@@ -170,6 +170,27 @@ Test(pcp_decide, what_a_subscriber_is_assured_it_gets_whatever_its_neighbour_has
 	EXPECT_REFUSED(MAP(.source = NEIGHBOUR, .in_port = 500), PCP_NO_RESOURCES, 30);
 }
 
+Test(pcp_decide, a_source_that_is_not_taken_gets_no_lease_and_no_answer)
+{
+	static const enum pcp_source sources[] = { PCP_SOURCE_UNKNOWN, PCP_SOURCE_FORGED };
+
+	MAP(.in_port = 443);
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		source_is = sources[i];
+		cr_expect_eq(MAP(.in_port = 80).length, 0);
+		cr_expect_eq(MAP(.source = PORTAL, .third_party = NEIGHBOUR, .in_port = 80).length, 0);
+		cr_expect_eq(n_leases, 1);
+		/* Whoever has the nonce may renew it, and nothing is made by what is only told or refused. */
+		expect(MAP(.in_port = 443, .lifetime = 7200), PORT_LO + 43, 7200);
+		EXPECT_REFUSED(MAP(.in_port = 443, .nonce = 2), PCP_NOT_AUTHORIZED, 7200);
+		EXPECT_REFUSED(MAP(.in_port = 80, .lifetime = 0), PCP_SUCCESS, 0);
+		cr_expect_eq(PEER(.in_port = 4000, .peer_addr = 0xc6336409, .peer_port = 53).result, PCP_SUCCESS);
+		cr_expect_eq(MAP(.source = OPEN, .in_port = 80).result, PCP_SUCCESS);
+	}
+	source_is = PCP_SOURCE_TAKEN;
+	expect(MAP(.in_port = 80), PORT_LO + 80, 3600);
+}
+
 Test(pcp_decide, a_subscriber_has_32_leases)
 {
 	for (uint16_t i = 0; i < 32; i++)

@@ -222,12 +222,8 @@ Test(sessions, are_swept_in_time_though_not_each_sweep_looks)
 
 Test(sessions, half_deleted_in_the_overflow_are_finished)
 {
-	struct overflow_key key = { .addr = tables_addr("10.0.0.7"),
-				    .ext_addr = 0xc6336407,
-				    .port = 20,
-				    .ext_port = 443,
-				    .proto = IPPROTO_UDP,
-				    .direction = OVERFLOW_IN2OUT };
+	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, tables_addr("10.0.0.7")))->geo;
+	const struct overflow_key key = overflow_key_in(g, tables_addr("10.0.0.7"), 20, 0xc6336407, 443, IPPROTO_UDP);
 
 	put_overflow("10.0.0.7", 20, NOW);
 	put_overflow("10.0.0.7", 21, NOW);

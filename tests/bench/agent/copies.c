@@ -244,7 +244,9 @@ static void hear(struct side *s, struct copying_counts *counts)
 		if (h.type == WIRE_MAPPINGS)
 			r = copying_mappings(s->c, 1, told.data + at + sizeof(h), h.length, &report);
 		else
-			r = copying_apply(s->c, 1, h.type, told.data + at + sizeof(h), h.length, counts);
+			do
+				r = copying_apply(s->c, 1, h.type, told.data + at + sizeof(h), h.length, counts);
+			while (r == 1);
 		if (r)
 			die("applying", r);
 		at += sizeof(h) + h.length;

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Requests to the PCP server: which are looked at, which wait, and their answers. */
+#include <errno.h>
+
+#include "pcp/decide.h"
+#include "pcp/pcp_private.h"
+
+/* Requests answered in a turn of the event loop: about a millisecond. */
+#define REQUESTS_PER_TURN 32U
+
+/* One octet more than a message may have, so that one that is too long is seen to be. */
+#define RECEIVED_MAX (PCP_MAX_MESSAGE + 1U)
+
+/* Whether a request is to be looked at: PCP_DROPS, or N_PCP_DROPS if it is. */
+static enum pcp_drop admit(struct pcp *p, const struct pcp_desk *desk, const struct pcp_arrival *from, uint64_t now_s)
+{
+	if (!pcp_ingress_is_inside(p->ingress, from->ifindex))
+		return PCP_DROP_INTERFACE;
+	if (!pcp_is_client(desk, from->source))
+		return PCP_DROP_SOURCE;
+	if (!pcp_rate_take(p->rate, from->source, from->ifindex, now_s))
+		return PCP_DROP_RATE;
+	return pcp_ingress_leads_back(p->ingress, from->source, from->ifindex) ? N_PCP_DROPS : PCP_DROP_INTERFACE;
+}
+
+static void count_answer(struct pcp *p, const struct pcp_outcome *o)
+{
+	unsigned opcode = o->result == PCP_UNSUPP_VERSION || o->opcode >= N_PCP_OPCODES ? PCP_OPCODE_OTHER : o->opcode;
+
+	p->figures.answers[opcode][o->result]++;
+}
+
+/* A request on its way to a decision. */
+struct asking {
+	struct pcp *p;
+	const struct pcp_arrival *from;
+	const uint8_t *data;
+	size_t size;
+	bool again; /* it has waited */
+};
+
+static enum pcp_source source_of(void *arg)
+{
+	const struct asking *a = arg;
+	enum pcp_mac known = PCP_MAC_NONE;
+	uint8_t mac[6] = { 0 };
+
+	if (a->p->senders)
+		known = pcp_senders_find(a->p->senders, a->from, a->data, a->size, mac) ? PCP_MAC_LOST : PCP_MAC_KNOWN;
+	return pcp_source_of(a->p->sources, a->from->source, a->from->ifindex, known, mac, !a->again);
+}
+
+/* Carries a request out and answers it. PCP_SOURCE_UNKNOWN: nothing was done, and it may be tried again. */
+static enum pcp_source carry_out(struct asking *a, int fd)
+{
+	struct pcp *p = a->p;
+	const struct pcp_desk desk = { &p->rules, &pcp_lease_table, &p->leases,
+				       p->rules.confirm_neighbours ? source_of : NULL, a };
+	uint8_t out[PCP_MAX_MESSAGE];
+	struct pcp_outcome outcome = { 0 };
+	size_t length =
+		pcp_answer(&desk, a->data, a->size, a->from->source, pcp_epoch_now(p), boottime_s(), out, &outcome);
+
+	if (length) {
+		count_answer(p, &outcome);
+		/* The client asks again where the answer is lost. */
+		if (pcp_socket_answer(fd, a->from, out, length))
+			p->figures.drops[PCP_DROP_SEND]++;
+	} else if (outcome.source != PCP_SOURCE_UNKNOWN) {
+		p->figures.drops[outcome.source == PCP_SOURCE_FORGED ? PCP_DROP_FORGED : PCP_DROP_SOURCE]++;
+	}
+	return outcome.source;
+}
+
+static void answer(struct pcp *p, const struct place *at, const uint8_t *data, size_t size,
+		   const struct pcp_arrival *from)
+{
+	const struct pcp_desk desk = { &p->rules, &pcp_lease_table, &p->leases, NULL, NULL };
+	enum pcp_drop dropped = admit(p, &desk, from, boottime_s());
+	struct asking a = { p, from, data, size, false };
+
+	if (dropped != N_PCP_DROPS) {
+		p->figures.drops[dropped]++;
+		return;
+	}
+	if (carry_out(&a, at->fd) == PCP_SOURCE_UNKNOWN)
+		pcp_waiting_add(p->waiting, at->addr, from, data, size);
+}
+
+bool pcp_request_again(void *arg, uint32_t at, const struct pcp_arrival *from, const uint8_t *data, size_t size)
+{
+	struct pcp *p = arg;
+	struct asking a = { p, from, data, size, true };
+
+	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
+		if (p->place[i].owner && p->place[i].addr == at)
+			return carry_out(&a, p->place[i].fd) != PCP_SOURCE_UNKNOWN;
+	return true;
+}
+
+void pcp_request_lost(void *arg)
+{
+	struct pcp *p = arg;
+
+	p->figures.drops[PCP_DROP_UNKNOWN]++;
+}
+
+void pcp_on_request(evutil_socket_t fd, short what, void *arg)
+{
+	struct place *at = arg;
+	uint8_t data[RECEIVED_MAX];
+
+	for (unsigned i = 0; i < REQUESTS_PER_TURN; i++) {
+		struct pcp_arrival from;
+		ssize_t n = pcp_socket_receive(at->fd, data, sizeof(data), &from);
+
+		if (n == -EAGAIN)
+			return;
+		/* Errors that ICMP brought: of an earlier answer. */
+		if (n >= 0)
+			answer(at->owner, at, data, (size_t)n, &from);
+	}
+}

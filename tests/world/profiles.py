@@ -38,7 +38,7 @@ PROFILES = {
     "portmaps": {**PLAIN, "portmap": 3, "portmap_del": 3, "pcp": 6, "knock": 4, "hairpin": 2},
     "packets": {**PLAIN, "fragments": 8, "hairpin": 4, "icmp_error": 4, "reset_out": 2, "open_flow": 3},
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
-    "pair": {**PLAIN, "close": 2, "takeover": 2.5, "return": 2.5, "quiet": 2},
+    "pair": {**PLAIN, "close": 2, "pcp": 3, "takeover": 2.5, "return": 2.5, "quiet": 2},
     "split": {"split": 1},
 }
 PROFILES["all"] = {}

@@ -3,7 +3,6 @@
 
 import collections
 import contextlib
-import ipaddress
 import json
 import os
 import random
@@ -24,6 +23,10 @@ from traffic import Traffic
 GROWTH = 32 << 10  # KiB that an agent may have more than one that has just begun
 FDS, FEW = 12, 140  # descriptors, likewise; so few are not waited for
 agent.START_PATIENCE = 180  # seconds; several worlds may run side by side
+
+
+class Stop(Exception):
+    """The world ends at its first failure."""
 
 
 class World:
@@ -375,6 +378,7 @@ class World:
             self.oracles.verify(gateway)
             self.measure(gateway)
         if not slow:
+            self.oracles.compare_leases([gateway for gateway in self.gateways if gateway.running()])
             self.oracles.probe()
         self.oracles.ask()
         self.counts["quiet points"] += 1
@@ -464,10 +468,3 @@ class World:
             self.traffic.end()
         for gateway in self.gateways:
             gateway.close()
-
-
-class Stop(Exception):
-    """The world ends at its first failure."""
-
-
-_ = ipaddress

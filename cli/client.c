@@ -110,11 +110,11 @@ int client_batch(struct client *c, const cJSON *requests, struct error *err)
 	text = cJSON_PrintUnformatted(request);
 	if (!text)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strlen(text) + 1 >= CONTROL_MAX_LINE)
+	if (strlen(text) + 1 >= CONTROL_MAX_BATCH)
 		return error_set(err, -E2BIG,
 				 "more commands than one change takes (%u KiB of requests); edit the configuration "
 				 "file and reload, or run them one by one with --force",
-				 CONTROL_MAX_LINE >> 10);
+				 CONTROL_MAX_BATCH >> 10);
 	return send_line(c, text, err);
 }
 

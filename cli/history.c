@@ -29,7 +29,7 @@ static void warn_of_usual_place(const struct error *why)
 	message_show(said.text);
 }
 
-int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, char **ret_dir,
+int history_read_named(const char *socket, const cJSON *args, bool cached, struct history_files *ret, char **ret_dir,
 		       struct error *err)
 {
 	const char *dir = json_text(args, "state_dir", NULL);
@@ -49,7 +49,7 @@ int history_read_named(const char *socket, const cJSON *args, struct history_fil
 	copy = strdup(dir);
 	if (!copy)
 		return error_set(err, EXIT_REFUSED, "out of memory");
-	if (history_files_read(dir, ret, err))
+	if (cached ? history_files_read_cached(dir, ret, err) : history_files_read(dir, ret, err))
 		return EXIT_REFUSED;
 	*ret_dir = take_pointer(copy);
 	return EXIT_DONE;
@@ -247,7 +247,7 @@ static int list_run(const char *socket, const cJSON *args, struct writer *w, str
 {
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
-	int status = history_read_named(socket, args, &f, &dir, err);
+	int status = history_read_named(socket, args, false, &f, &dir, err);
 	const char *at, *newline;
 	struct widths width = { 0 };
 	uint64_t place = 0;
@@ -340,7 +340,7 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 {
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
-	int status = history_read_named(socket, args, &f, &dir, err);
+	int status = history_read_named(socket, args, false, &f, &dir, err);
 	char text[128];
 
 	if (status)

@@ -59,11 +59,12 @@ static void show_restored(struct writer *w, const cJSON *result, const cJSON *ar
 
 static void show_moved(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const char *until = json_text(result, "until", NULL);
+	const char *until = json_text(result, "until", NULL), *in = json_text(result, "in_addr", "-");
+	const char *mapping = json_text(result, "mapping", "");
 
-	writer_line(w, "moved %s to %s by mapping %s%s%s", json_text(result, "in_addr", "-"),
-		    json_text(result, "out_addr", "-"), json_text(result, "mapping", "-"), until ? ", until " : "",
-		    until ? until : "");
+	/* A mapping without a name is told by its inside prefix, which is that of the subscriber alone. */
+	writer_line(w, "moved %s to %s by mapping %s%s%s%s", in, json_text(result, "out_addr", "-"),
+		    *mapping ? mapping : in, *mapping ? "" : "/32", until ? ", until " : "", until ? until : "");
 }
 
 const struct view view_pool_list = { .columns = pool_columns, .empty = "no pools" };

@@ -388,7 +388,7 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
 	if (at)
 		time_parse(at, &t);
-	status = history_read_named(socket, args, &f, &dir, err);
+	status = history_read_named(socket, args, true, &f, &dir, err);
 	if (status)
 		return status;
 	history_warn(&f);

@@ -107,6 +107,12 @@ static void client_close(struct client *c)
 		enqueue(c, QUEUE_SHORT); /* the pump frees it: callers still hold it */
 }
 
+/* Those who may send batches may send long ones. */
+static size_t max_line(const struct client *c)
+{
+	return c->peer.may_change ? CONTROL_MAX_BATCH : CONTROL_MAX_LINE;
+}
+
 static bool has_line(const struct client *c)
 {
 	return evbuffer_search_eol(bufferevent_get_input(c->bev), NULL, NULL, EVBUFFER_EOL_LF).pos >= 0;
@@ -204,8 +210,9 @@ static void client_serve(struct client *c)
 	_cleanup_free_ char *line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF);
 
 	if (!line) {
-		if (evbuffer_get_length(input) >= CONTROL_MAX_LINE)
-			client_cut_off(c, "the line is longer than 64 KiB");
+		if (evbuffer_get_length(input) >= max_line(c))
+			client_cut_off(c, c->peer.may_change ? "the line is longer than 1 MiB"
+							     : "the line is longer than 64 KiB");
 		else if (c->eof)
 			client_close(c);
 		return;
@@ -249,7 +256,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 	struct client *c = arg;
 
 	/* A line that arrives octet by octet is not queued until it is complete. */
-	if (has_line(c) || evbuffer_get_length(bufferevent_get_input(bev)) >= CONTROL_MAX_LINE)
+	if (has_line(c) || evbuffer_get_length(bufferevent_get_input(bev)) >= max_line(c))
 		client_continue(c);
 }
 
@@ -307,7 +314,7 @@ void clients_add(struct clients *l, int fd)
 	l->n++;
 	evbuffer_add_cb(client_output(c), on_output, c);
 	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, CONTROL_MAX_LINE);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, max_line(c));
 	bufferevent_setwatermark(c->bev, EV_WRITE, OUTPUT_LOW, 0);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }

@@ -5,8 +5,9 @@
  * the running state are for root, the agent's own user and members of `detnat-admin`, and are refused to others with
  * status 1.
  *
- * Protocol: the client sends one line of JSON, shorter than 64 KiB, and the agent answers with one line, any number of
- * times. Lines sent without waiting are answered in order. An object has the keys shown and no others.
+ * Protocol: the client sends one line of JSON, shorter than 64 KiB (1 MiB if it may change the running state, for
+ * batches), and the agent answers with one line, any number of times. Lines sent without waiting are answered in order.
+ *An object has the keys shown and no others.
  *
  *	-> {"verb":"mapping add","args":{"in":"10.0.0.0/18","out":"1.1.1.0/30"}}
  *	<- {"ok":true,"result":{...}}                  what detnatctl --json prints

@@ -11,6 +11,19 @@
 
 static unsigned changes_waiting;
 
+/* Whether a text has the escape of a NUL; two backslashes are one that escapes nothing. */
+static bool escapes_nul(const char *line, size_t size)
+{
+	const char *at = line, *end = line + size;
+
+	while ((at = memchr(at, '\\', (size_t)(end - at))) && end - at >= 2) {
+		if (end - at >= 6 && !memcmp(at, "\\u0000", 6))
+			return true;
+		at += 2;
+	}
+	return false;
+}
+
 /* One JSON value and nothing after it; NULL else. */
 static cJSON *parse_line(const char *line, size_t size)
 {
@@ -18,7 +31,7 @@ static cJSON *parse_line(const char *line, size_t size)
 	cJSON *document;
 
 	/* A NUL would end a text early, and what follows it would go unseen. */
-	if (memchr(line, 0, size) || memmem(line, size, "\\u0000", 6))
+	if (memchr(line, 0, size) || escapes_nul(line, size))
 		return NULL;
 	document = cJSON_ParseWithLengthOpts(line, size, &end, false);
 	while (document && end < line + size) {

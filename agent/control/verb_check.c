@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* check: tables, programs, pins, routes, guard and history against the rules, in slices. */
+/* check: tables, programs, pins, routes, guard, history and peers against the rules, in slices. */
 #include <errno.h>
 #include <string.h>
 
+#include "control/check_peers.h"
 #include "control/handlers.h"
 #include "guard/guard.h"
 #include "history/queue.h"
@@ -15,7 +16,7 @@
 #define AUDIT_PAUSE_US 20000U
 
 /* Checks of what is not in the tables, in this order. */
-enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PORTMAPS, AUDIT_PINS };
+enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PORTMAPS, AUDIT_PINS, AUDIT_PEERS };
 
 struct checking {
 	bool repair;
@@ -30,6 +31,8 @@ struct checking {
 	size_t guard; /* things in its table */
 	unsigned pins;
 	size_t portmaps;
+	struct check_peers with_peers;
+	unsigned peers;
 };
 
 static void checking_free(void *state)
@@ -52,7 +55,7 @@ static cJSON *figures(const struct checking *c)
 		  json_add_u64(json, "bindings", f->bindings) && json_add_u64(json, "interfaces", c->interfaces) &&
 		  json_add_u64(json, "routes", c->routes) && json_add_u64(json, "pins", c->pins) &&
 		  json_add_u64(json, "portmaps", c->portmaps) && json_add_u64(json, "guard", c->guard) &&
-		  json_add_u64(json, "looked_again", f->looked_again) &&
+		  json_add_u64(json, "peers", c->peers) && json_add_u64(json, "looked_again", f->looked_again) &&
 		  json_add_u64(json, "unsettled", f->unsettled) && json_add_u64(json, "findings", c->findings.total) &&
 		  json_add_u64(json, "repaired", c->findings.repaired);
 
@@ -106,9 +109,11 @@ static int audit_one(const struct control_context *a, struct checking *c)
 	case AUDIT_PORTMAPS:
 		c->portmaps = portmaps_audit(a->portmaps, c->repair, &c->findings);
 		return 0;
-	default:
+	case AUDIT_PINS:
 		c->pins = datapath_audit(a->datapath, c->repair, &c->findings);
 		return 0;
+	default:
+		return check_peers(&c->with_peers, a->replication, &c->findings, &c->peers);
 	}
 }
 
@@ -126,12 +131,12 @@ static int audit(struct request *r, struct checking *c)
 {
 	if (monotonic_us() < c->next_us)
 		return 1;
-	while (c->next <= AUDIT_PINS) {
+	while (c->next <= AUDIT_PEERS) {
 		int ret = audit_one(r->context, c);
 
 		if (ret < 0)
 			return ret;
-		if (ret && ++c->audits < AUDITS_MAX) {
+		if (ret && (c->next == AUDIT_PEERS || ++c->audits < AUDITS_MAX)) {
 			c->next_us = monotonic_us() + AUDIT_PAUSE_US;
 			return 1;
 		}

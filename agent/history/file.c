@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "host/paths.h"
 #include "host/peer.h"
+#include "proto/history_cache.h"
 
 /* Damaged places of a file that are logged. */
 #define MAX_LOGGED 5U
@@ -258,6 +259,22 @@ int history_file_probe(struct history_file *f, struct error *err)
 	    errno != ENOSYS && errno != EINTR)
 		return refuse(f, -errno, "", err);
 	return 0;
+}
+
+/* So many lines take a question some milliseconds. */
+#define CACHE_LINES 2000U
+
+void history_file_cache(struct history_file *f)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t more = f->index.lines - f->cached;
+
+	if (more < CACHE_LINES || more < f->index.lines / 16)
+		return;
+	/* Not before as much has come again, whatever becomes of it. */
+	f->cached = f->index.lines;
+	if (!history_cache_write(f->dir, f->fd, f->size, &f->index, &fd))
+		give_to_readers(fd);
 }
 
 int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns)

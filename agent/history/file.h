@@ -19,6 +19,7 @@ struct history_file {
 	bool torn;     /* octets of a failed append may follow */
 	bool unsynced; /* the last records may not be on the disk yet */
 	struct history_index index;
+	uint64_t cached; /* lines that HISTORY_CACHE_FILE covers, as far as is known */
 	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
 	int64_t known_until;
 	struct history_head was;
@@ -45,6 +46,9 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 
 /* Waits until all records are on the disk. 0 or -errno with err. */
 int history_file_sync(struct history_file *f, struct error *err);
+
+/* Writes HISTORY_CACHE_FILE anew once many lines have come; if that fails, questions read the history alone. */
+void history_file_cache(struct history_file *f);
 
 /*
  * Stores the end of the history, that time, and what the clocks read together, in HISTORY_HEAD_FILE. 0 or -errno.

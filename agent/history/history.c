@@ -33,6 +33,7 @@ int history_tick(struct history *h, struct error *err)
 		return r;
 	h->latest = now > h->latest ? now : h->latest;
 	history_mark(h);
+	history_file_cache(&h->file);
 	return h->head_r ? error_set(err, h->head_r, "mapping history: %s/" HISTORY_HEAD_FILE " cannot be written: %s",
 				     h->dir, strerror(-h->head_r))
 			 : 0;

@@ -19,6 +19,8 @@
 #define ACK_PATIENCE_MS 5000U
 #define ALIVE_MS	500U
 #define WHY_TEXT	192U
+/* Signs of life that may be under way, as far as they are remembered. */
+#define TOLD_TIMES 16U
 
 struct sender {
 	const struct sending *shared;
@@ -40,6 +42,14 @@ struct sender {
 	uint64_t pass_ms;
 	char why[WHY_TEXT];
 	uint64_t sent, copies, overruns;
+	/* Sessions that had been told when a sign of life was put into the queue, in a ring. */
+	struct {
+		uint64_t alive_ms;
+		uint64_t told;
+	} told[TOLD_TIMES];
+	unsigned next_told;
+	bool has_copies;
+	uint64_t copies_there, told_then;
 };
 
 static uint64_t now_ms(void)
@@ -132,6 +142,8 @@ static void put_alive(struct sender *s)
 
 	s->alive_ms = now_ms();
 	alive_write(&(struct wire_alive){ s->alive_ms, s->pass_ms }, payload);
+	s->told[s->next_told % TOLD_TIMES].alive_ms = s->alive_ms;
+	s->told[s->next_told++ % TOLD_TIMES].told = copying_told(s->shared->copying);
 	/* Where the queue is full, there is a whole copy to come, and another sign of life. */
 	peer_queue_put(s->queue, WIRE_ALIVE, payload, sizeof(payload));
 }
@@ -188,7 +200,7 @@ static void begin_copy(struct sender *s)
 
 void sender_copy_again(struct sender *s)
 {
-	s->complete = s->asked = false;
+	s->complete = s->asked = s->has_copies = false;
 	begin_copy(s);
 }
 
@@ -204,6 +216,18 @@ static void on_ready(void *arg, const struct hello *h)
 	sender_copy_again(s);
 }
 
+/* How many copies the peer had when it had been told how many sessions. */
+static void note_copies(struct sender *s, const struct wire_ack *ack)
+{
+	for (unsigned i = 0; s->complete && i < TOLD_TIMES; i++) {
+		if (s->told[i].alive_ms != ack->alive_ms)
+			continue;
+		s->has_copies = true;
+		s->copies_there = ack->sessions;
+		s->told_then = s->told[i].told;
+	}
+}
+
 static int on_frame(void *arg, const struct frame *f, struct error *why)
 {
 	struct sender *s = arg;
@@ -215,6 +239,7 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 	/* An acknowledgement of what was never sent says nothing. */
 	if (ack.alive_ms <= s->alive_ms && ack.alive_ms >= s->acknowledged.sent_ms && ack.pass_ms <= s->pass_ms)
 		s->acknowledged = (struct wire_alive){ ack.alive_ms, ack.pass_ms };
+	note_copies(s, &ack);
 	if (s->whole_end_ms && ack.alive_ms >= s->whole_end_ms)
 		s->complete = true;
 	/* A few times a second at most: acknowledgements are small, and whole copies are not. */
@@ -303,6 +328,9 @@ void sender_figures(const struct sender *s, struct sender_figures *ret)
 		.overruns = s->overruns,
 		.memory = peer_queue_octets(s->queue) + (s->connection ? connection_memory(s->connection) : 0),
 	};
+	ret->has_copies = ret->complete && s->has_copies;
+	ret->copies_there = s->copies_there;
+	ret->told_then = s->told_then;
 	if (ret->has_lag)
 		ret->lag_ms = now_ms() - s->acknowledged.pass_ms;
 }

@@ -53,6 +53,9 @@ struct sender_figures {
 	uint64_t copies;   /* whole copies begun */
 	uint64_t overruns; /* of these, because the queue was full */
 	uint64_t memory;   /* octets */
+	bool has_copies;   /* the peer has said so since the whole copy */
+	uint64_t copies_there;
+	uint64_t told_then; /* sessions that it had been told by then */
 };
 void sender_figures(const struct sender *s, struct sender_figures *ret);
 

@@ -78,6 +78,10 @@ struct peer_figures {
 	uint64_t overruns; /* of these, because the queue was full */
 	uint64_t memory;   /* octets of queues and buffers */
 	uint32_t differ;   /* mappings, exceptions and portmaps that are not alike, and should be */
+	bool differs_long; /* for longer than changes of both gateways take */
+	bool has_copies_there;
+	uint64_t copies_there; /* that the peer has of sessions here */
+	uint64_t told_then;    /* sessions that it had been told by then */
 };
 
 bool replication_enabled(const struct replication *r);
@@ -90,8 +94,11 @@ void replication_peer(const struct replication *r, unsigned n, struct peer_figur
 bool replication_difference(const struct replication *r, unsigned n, unsigned k, struct prefix *ret_in,
 			    struct prefix *ret_out, enum copying_difference *ret_why);
 
-/* What is not alike here and at a peer. */
+/* What is not alike here and at a peer, and one of them in words. */
 const struct copying_differences *replication_differences(const struct replication *r, unsigned n);
+#define COPYING_DIFFERENCE_LINE 192U
+const char *replication_difference_text(const struct copying_rule_difference *d,
+					char text[static COPYING_DIFFERENCE_LINE]);
 
 /* Of the mappings, exceptions and portmaps here. 0: replication is off. */
 uint64_t replication_digest(const struct replication *r);

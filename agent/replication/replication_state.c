@@ -54,14 +54,29 @@ static void write_reason(const struct sender_figures *s, const struct receiver_f
 		snprintf(text, size, "%s", *to ? to : from);
 }
 
-/* The first difference that matters. */
-static void write_difference(const struct copying_differences *all, char *text, size_t size)
+const char *replication_difference_text(const struct copying_rule_difference *d,
+					char text[static COPYING_DIFFERENCE_LINE])
 {
 	static const char *const why[] = { [COPYING_DIFFERS] = "differs: ",
 					   [COPYING_LACKING_HERE] = "is missing here",
 					   [COPYING_LACKING_THERE] = "is missing there" };
+	char in[ADDR_TEXT], out[ADDR_TEXT], span[SPAN_TEXT];
+
+	if (d->portmap)
+		snprintf(text, COPYING_DIFFERENCE_LINE, "portmap %s %s %s%s", d->proto == IPPROTO_TCP ? "tcp" : "udp",
+			 endpoint_text(d->out_at, span), why[d->why], d->text);
+	else
+		snprintf(text, COPYING_DIFFERENCE_LINE, "mapping %s to %s %s%s",
+			 prefix_format(d->in.base, d->in.plen, in), prefix_format(d->out.base, d->out.plen, out),
+			 why[d->why], d->text);
+	return text;
+}
+
+/* The first difference that matters. */
+static void write_difference(const struct copying_differences *all, char *text, size_t size)
+{
 	const struct copying_rule_difference *d = all->item;
-	char in[ADDR_TEXT], out[ADDR_TEXT], span[SPAN_TEXT], more[32] = "";
+	char line[COPYING_DIFFERENCE_LINE], more[32] = "";
 
 	while (d < all->item + all->n && !d->matters)
 		d++;
@@ -69,12 +84,8 @@ static void write_difference(const struct copying_differences *all, char *text, 
 		snprintf(more, sizeof(more), ", and %u more", all->n_matter - 1);
 	if (d == all->item + all->n)
 		snprintf(text, size, "%u mappings or portmaps differ", all->n_matter);
-	else if (d->portmap)
-		snprintf(text, size, "portmap %s %s %s%s%s", d->proto == IPPROTO_TCP ? "tcp" : "udp",
-			 endpoint_text(d->out_at, span), why[d->why], d->text, more);
 	else
-		snprintf(text, size, "mapping %s to %s %s%s%s", prefix_format(d->in.base, d->in.plen, in),
-			 prefix_format(d->out.base, d->out.plen, out), why[d->why], d->text, more);
+		snprintf(text, size, "%.*s%s", (int)(size - sizeof(more)), replication_difference_text(d, line), more);
 }
 
 void replication_peer_figures(const struct replication_peer *p, struct peer_figures *ret)
@@ -90,6 +101,10 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		.number = p->number,
 		.state = state_of(&s, &r, differences->n_matter),
 		.differ = differences->n_matter,
+		.differs_long = p->differs_ms && replication_now_ms() - p->differs_ms >= PATIENCE_MS,
+		.has_copies_there = s.has_copies,
+		.copies_there = s.copies_there,
+		.told_then = s.told_then,
 		.has_lag = s.has_lag,
 		.lag_ms = s.lag_ms,
 		.sent = s.sent,

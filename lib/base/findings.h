@@ -29,7 +29,8 @@
 	X(FINDING_TAIL_CALL, "leaf")                \
 	X(FINDING_HISTORY, "history")               \
 	X(FINDING_PORTMAP, "portmap")               \
-	X(FINDING_BINDING, "binding")
+	X(FINDING_BINDING, "binding")               \
+	X(FINDING_PEER, "peer")
 
 enum finding_kind {
 #define X(constant, name) constant,

@@ -6,6 +6,8 @@
 #define DEFAULT_SOCKET	  "/run/detnat/agent.sock"
 #define DEFAULT_STATE_DIR "/var/lib/detnat"
 
-#define CONTROL_MAX_LINE (64U << 10) /* octets, newline included */
+/* Octets, newline included. */
+#define CONTROL_MAX_LINE  (64U << 10)
+#define CONTROL_MAX_BATCH (1U << 20) /* of a peer that may change the running state */
 
 #endif

@@ -66,27 +66,32 @@ static void end_one(struct history_portmaps *p, struct portmap_interval *v, stru
 	p->n_open--;
 }
 
-static int grow(struct history_portmaps *p)
+int history_portmaps_rehash(struct history_portmaps *p)
 {
-	size_t room = p->room ? 2 * p->room : FIRST_ROOM;
-	struct portmap_interval *interval = reallocarray(p->interval, room, sizeof(*interval));
-	uint32_t *heads;
+	uint32_t *heads = calloc(p->room, sizeof(*heads));
 
-	if (!interval)
-		return -ENOMEM;
-	p->interval = interval;
-	heads = calloc(room, sizeof(*heads));
 	if (!heads)
 		return -ENOMEM;
 	free(p->heads);
 	p->heads = heads;
-	p->n_heads = (uint32_t)room;
-	p->room = room;
+	p->n_heads = (uint32_t)p->room;
 	p->n_open = 0;
 	for (size_t i = 0; i < p->n; i++)
 		if (p->interval[i].to == STILL)
 			link_open(p, &p->interval[i]);
 	return 0;
+}
+
+static int grow(struct history_portmaps *p)
+{
+	size_t room = p->room ? 2 * p->room : FIRST_ROOM;
+	struct portmap_interval *interval = reallocarray(p->interval, room, sizeof(*interval));
+
+	if (!interval)
+		return -ENOMEM;
+	p->interval = interval;
+	p->room = room;
+	return history_portmaps_rehash(p);
 }
 
 static int begin_one(struct history_portmaps *p, struct portmap_interval v)

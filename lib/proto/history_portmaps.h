@@ -48,6 +48,9 @@ struct history_portmaps {
 	size_t n_open;
 };
 
+/* Makes the chains of open ones anew, for as many as there is room for: a power of two. 0 or -ENOMEM. */
+int history_portmaps_rehash(struct history_portmaps *p);
+
 void history_portmaps_free(struct history_portmaps *p);
 
 /* The open interval of an outside endpoint, or NULL. */

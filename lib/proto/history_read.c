@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proto/history_read.h"
+#include "proto/history_cache.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -99,31 +100,37 @@ static enum history_end compare_end(const struct history_files *f)
 	return !f->head.line || has_hash(f->text, f->size, f->head.hash) ? END_AGREES : END_OTHER;
 }
 
-int history_files_read_at(int dir, int fd, struct history_files *ret)
+static int read_files(int dir, int fd, bool cached, struct history_files *ret)
 {
 	struct history_files f = { 0 };
 	/*
 	 * The head first: an agent that is appending writes it last, so the lines it covers are in the file by then.
 	 */
 	int head = read_head(dir, &f.head);
-	size_t used;
+	size_t before = 0, used;
 	int r = read_all(fd, &f.text, &f.size);
 
 	if (r)
 		return r;
-	history_index_init(&f.index);
-	r = history_index_feed_all(&f.index, f.text, f.size, &used);
+	if (!cached || history_cache_read(dir, f.text, f.size, &f.index, &before))
+		history_index_init(&f.index);
+	r = history_index_feed_all(&f.index, f.text + before, f.size - before, &used);
 	if (r) {
 		history_files_free(&f);
 		return r;
 	}
-	f.torn = f.size - used;
+	f.torn = f.size - before - used;
 	f.end = !head ? compare_end(&f) : head == -ENOENT ? END_NO_HEAD : END_BAD_HEAD;
 	*ret = f;
 	return 0;
 }
 
-int history_files_read(const char *dir, struct history_files *ret, struct error *err)
+int history_files_read_at(int dir, int fd, struct history_files *ret)
+{
+	return read_files(dir, fd, false, ret);
+}
+
+static int read_named(const char *dir, bool cached, struct history_files *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fd =
@@ -135,10 +142,20 @@ int history_files_read(const char *dir, struct history_files *ret, struct error 
 				 strerror(errno));
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
-	r = history_files_read_at(dir_fd, fd, ret);
+	r = read_files(dir_fd, fd, cached, ret);
 	return r ? error_set(err, r, "%s/" HISTORY_FILE " cannot be read: %s", dir,
 			     r == -EBADF ? "it is no regular file" : strerror(-r))
 		 : 0;
+}
+
+int history_files_read(const char *dir, struct history_files *ret, struct error *err)
+{
+	return read_named(dir, false, ret, err);
+}
+
+int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err)
+{
+	return read_named(dir, true, ret, err);
 }
 
 void history_files_free(struct history_files *f)

@@ -34,12 +34,15 @@ struct history_files {
 
 /* Reads the history of a directory. Returns 0, or -errno with err. Damage is not an error. */
 int history_files_read(const char *dir, struct history_files *ret, struct error *err);
+
+/* The same, by way of HISTORY_CACHE_FILE if that fits. */
+int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err);
 void history_files_free(struct history_files *f);
 
 /* Returns the latest time for which the last state in the history is known to hold; TIME_NONE if it is empty. */
 int64_t history_files_known_until(const struct history_files *f);
 
-/* The same from descriptors, for the agent, which has the file open. Returns 0 or -errno. */
+/* history_files_read() from descriptors, for the agent, which has the file open. Returns 0 or -errno. */
 int history_files_read_at(int dir, int fd, struct history_files *ret);
 
 /* Returns whether a line of the history has that hash; false also if the file cannot be read. */

@@ -84,7 +84,7 @@ bool model_expired(const struct model *model, const struct model_session *s)
 
 bool model_counts(const struct model *model, const struct model_session *s)
 {
-	return !s->tcp.closed && !model_expired(model, s);
+	return !s->tcp.closed && !s->cut && !model_expired(model, s);
 }
 
 unsigned model_count(const struct model *model, uint32_t in_addr)
@@ -139,7 +139,7 @@ static struct model_session *find(struct model *model, const struct model_sessio
 		struct model_session *s = &model->session[i];
 
 		if (!same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) ||
-		    model_expired(model, s) ||
+		    model_expired(model, s) || (s->cut && !by_out) ||
 		    (by_out ? s->out_port != like->out_port || s->out_addr != like->out_addr
 			    : s->in_port != like->in_port))
 			continue;
@@ -364,7 +364,9 @@ void model_remove(struct model *model, struct model_session *s)
 void model_remove_expired(struct model *model)
 {
 	for (size_t i = model->n; i-- > 0;)
-		if (model_expired(model, &model->session[i]))
+		/* The agent does not look at those that are cut off before it ends them, or they are its mapping's
+		 * again. */
+		if (model_expired(model, &model->session[i]) && !model->session[i].cut)
 			model_remove(model, &model->session[i]);
 }
 

@@ -22,9 +22,10 @@ struct scene {
 	size_t small;	 /* the first of three whose blocks have 15 ports */
 	bool reachable;	 /* by portmaps, open mappings and endpoint-independent filtering */
 	bool renumbered; /* mappings are replaced by others while they have sessions */
+	bool excepted;	 /* exceptions come and go, and cut sessions off */
 };
 
-extern const struct scene property_plain, property_reachable, property_renumbered;
+extern const struct scene property_plain, property_reachable, property_renumbered, property_excepted;
 extern const struct scene *property_scene; /* the one that was set up */
 
 /* What became of a packet at a hook. */
@@ -49,6 +50,9 @@ struct property {
 	uint32_t stopped;  /* and in which it ended */
 	uint64_t drained;  /* packets of sessions of former mappings */
 	unsigned replaced; /* mappings */
+	unsigned excepted; /* exceptions that came */
+	uint64_t cut;	   /* packets of flows whose session an exception, or its end, has cut off */
+	bool left;	   /* an exception has gone since all was purged */
 };
 
 /* Mappings beside the fixture's, and the model's idea of them. */
@@ -59,6 +63,10 @@ void property_change_portmaps(struct property *t);
 
 /* Replaces a mapping, whose sessions go on, or ends former ones once theirs have expired. */
 void property_change_plan(struct property *t);
+
+/* Adds an exception or deletes one, or has the agent end what is left of the sessions that were cut off. */
+void property_change_exceptions(struct property *t);
+void property_end_cut(struct property *t);
 /* Pools that mappings may get; *ret_n: how many. */
 const struct model_mapping *property_plans(size_t *ret_n);
 
@@ -129,6 +137,8 @@ unsigned property_told(uint32_t in_addr);
 bool property_is_told(const struct session *s);
 
 bool property_is_pool(uint32_t addr);
+/* Of an exception that is not there: no session towards it opens meanwhile, as it would be one with the outside. */
+bool property_was_pool(uint32_t addr);
 
 /* What random packets are made of. */
 uint32_t random_external(struct random *r);

@@ -314,6 +314,18 @@ static void judge_stateless(const struct judging *j, const struct model_session 
 		model_remove(m, s);
 }
 
+static bool has_been_cut(const struct model *m, const struct model_session *flow)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct model_session *s = &m->session[i];
+
+		if (s->cut && s->in_addr == flow->in_addr && s->in_port == flow->in_port &&
+		    s->ext_addr == flow->ext_addr && s->ext_port == flow->ext_port && s->proto == flow->proto)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The sender's session: found, opened, or refused. flow->out_port is what the packet left by. Whether there is one.
  */
@@ -327,6 +339,7 @@ bool judge_sender(const struct judging *j, struct model_session *flow, bool tran
 	flow->out_addr = s ? s->out_addr : model_outside_of(m, flow->in_addr);
 	if (translated && s && s->out_addr != model_outside_of(m, flow->in_addr))
 		j->t->drained++;
+	j->t->cut += translated && has_been_cut(m, flow);
 	if (stateless_port(j, flow, &port)) {
 		EXPECT(j, translated, "should have been translated without a session");
 		judge_stateless(j, flow, port);

@@ -224,7 +224,7 @@ void property_random_inside(struct property *t)
 		p.flaw = FLAW_NONE;
 	if (hook == TC_OUTSIDE && !p.ttl)
 		p.ttl = 1;
-	if (is_to_loose(&t->model, &p))
+	if (is_to_loose(&t->model, &p) || property_was_pool(p.dst))
 		return;
 	random_packet_build(r, &p);
 	property_run(t, hook, &p, &o);

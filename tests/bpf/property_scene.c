@@ -23,7 +23,7 @@ static const uint32_t plain_subscribers[] = {
 	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	   ADDR(10, 64, 0, 0),
 	ADDR(10, 64, 0, 1), ADDR(10, 64, 15, 255), ADDR(10, 96, 0, 1),
 };
-const struct scene property_plain = { plain_mappings, 3, plain_subscribers, 6, 2, false, false };
+const struct scene property_plain = { plain_mappings, 3, plain_subscribers, 6, 2, false, false, false };
 
 /* What the second and the third mapping may become, apart from what they are: ratios, and so blocks, differ. */
 static const struct model_mapping plans[] = {
@@ -40,7 +40,18 @@ static const struct model_mapping renumbered_mappings[] = {
 	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 12, .slots = 8 },
 	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 10, .slots = 64 },
 };
-const struct scene property_renumbered = { renumbered_mappings, 3, plain_subscribers, 6, 2, false, true };
+const struct scene property_renumbered = { renumbered_mappings, 3, plain_subscribers, 6, 2, false, true, false };
+
+/* What takes addresses out of these for a while: by each of the three, and the same ones to different pools. */
+static const struct model_mapping exceptions[] = {
+	{ ADDR(10, 64, 0, 0), 16, ADDR(203, 0, 119, 0), 4, 12, .slots = 8 },
+	{ ADDR(10, 64, 0, 0), 2, ADDR(203, 0, 120, 0), 1, 12, .slots = 8 },
+	{ ADDR(10, 64, 0, 1), 1, ADDR(203, 0, 121, 0), 1, 12, .slots = 8 },
+	{ ADDR(10, 64, 15, 240), 16, ADDR(203, 0, 122, 0), 1, 12, .slots = 8 },
+	{ ADDR(10, 0, 0, 2), 2, ADDR(203, 0, 123, 0), 1, 12, .slots = 8 },
+	{ ADDR(10, 96, 0, 0), 2, ADDR(203, 0, 124, 0), 1, 10, .slots = 8 },
+};
+const struct scene property_excepted = { renumbered_mappings, 3, plain_subscribers, 6, 2, false, false, true };
 
 static const struct model_mapping reachable_mappings[] = {
 	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 20, .slots = 1024 },
@@ -58,11 +69,11 @@ static const uint32_t reachable_subscribers[] = {
 	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	ADDR(10, 0, 0, 65), ADDR(10, 0, 0, 66),
 	ADDR(10, 64, 0, 1), ADDR(10, 80, 0, 1), ADDR(10, 80, 0, 2),
 };
-const struct scene property_reachable = { reachable_mappings, 6, reachable_subscribers, 7, 4, true, false };
+const struct scene property_reachable = { reachable_mappings, 6, reachable_subscribers, 7, 4, true, false, false };
 
 /* As set up, with the mappings that there are now. */
 static struct scene current;
-static struct model_mapping mapping_now[8];
+static struct model_mapping mapping_now[10];
 const struct scene *property_scene = &current;
 
 static struct portmaps *portmaps;
@@ -140,6 +151,14 @@ bool property_is_pool(uint32_t addr)
 	for (size_t i = 0; i < property_scene->n_mappings; i++)
 		if (addr - property_scene->mapping[i].out_base < property_scene->mapping[i].out_count)
 			return true;
+	return false;
+}
+
+bool property_was_pool(uint32_t addr)
+{
+	for (size_t i = 0; i < sizeof(exceptions) / sizeof(*exceptions); i++)
+		if (property_scene->excepted && addr - exceptions[i].out_base < exceptions[i].out_count)
+			return !property_is_pool(addr);
 	return false;
 }
 
@@ -226,8 +245,8 @@ void property_change_portmaps(struct property *t)
 
 const struct model_mapping *property_plans(size_t *ret_n)
 {
-	*ret_n = sizeof(plans) / sizeof(*plans);
-	return plans;
+	*ret_n = current.excepted ? sizeof(exceptions) / sizeof(*exceptions) : sizeof(plans) / sizeof(*plans);
+	return current.excepted ? exceptions : plans;
 }
 
 static struct prefix in_of(const struct model_mapping *m)
@@ -293,4 +312,75 @@ void property_change_plan(struct property *t)
 		end_former(t);
 	else
 		replace(t);
+}
+
+/* Which sessions are not those of the mapping that has their address now. */
+static void cut_off(struct property *t)
+{
+	for (size_t i = t->model.n; i-- > 0;) {
+		struct model_session *s = &t->model.session[i];
+
+		s->cut = s->out_addr != model_outside_of(&t->model, s->in_addr);
+	}
+}
+
+/* Sessions of a mapping that is gone are out of reach from both sides. */
+static void forget_sessions(struct property *t, const struct model_mapping *of)
+{
+	for (size_t i = t->model.n; i-- > 0;)
+		if (t->model.session[i].out_addr - of->out_base < of->out_count)
+			model_remove(&t->model, &t->model.session[i]);
+}
+
+void property_end_cut(struct property *t)
+{
+	property_events_apply();
+	while (mappings_reclaim_step(mappings) != RECLAIM_DONE)
+		;
+	for (size_t i = t->model.n; i-- > 0;)
+		if (t->model.session[i].cut)
+			model_remove(&t->model, &t->model.session[i]);
+	t->left = false;
+}
+
+static void delete_exception(struct property *t, size_t at)
+{
+	const struct model_mapping gone = mapping_now[at];
+
+	cr_assert_eq(mappings_del(mappings, in_of(&gone), out_of(&gone)), 0);
+	mapping_now[at] = mapping_now[current.n_mappings - 1];
+	set_number(t, current.n_mappings - 1);
+	forget_sessions(t, &gone);
+	cut_off(t);
+	t->left = true;
+}
+
+static void add_exception(struct property *t, const struct model_mapping *m)
+{
+	/* An addition may wait for what is left of others, and so go on ending sessions. */
+	if (t->left)
+		property_end_cut(t);
+	property_events_apply();
+	add_mapping(m, NULL);
+	mapping_now[current.n_mappings] = *m;
+	set_number(t, current.n_mappings + 1);
+	cut_off(t);
+	t->excepted++;
+}
+
+void property_change_exceptions(struct property *t)
+{
+	const struct model_mapping *m = &exceptions[random_below(&t->r, sizeof(exceptions) / sizeof(*exceptions))];
+
+	if (random_once(&t->r, 3)) {
+		property_end_cut(t);
+		return;
+	}
+	for (size_t i = 3; i < current.n_mappings; i++)
+		if (mapping_now[i].out_base == m->out_base) {
+			delete_exception(t, i);
+			return;
+		}
+	if (current.n_mappings < sizeof(mapping_now) / sizeof(*mapping_now))
+		add_exception(t, m);
 }

@@ -73,11 +73,10 @@ static void age_slots(int number, uint32_t in_addr, const struct ageing *a)
 /* In all mappings that may have some of it. */
 static void age_subscriber(uint32_t in_addr, const struct ageing *a)
 {
-	age_slots(mappings_find_inside(mappings, in_addr), in_addr, a);
-	for (int k = mappings_next_retired(mappings, 0); k >= 0; k = mappings_next_retired(mappings, k + 1)) {
-		const struct geometry *g = &mappings_get(mappings, k)->geo;
+	for (int k = 0; k < (int)MAX_MAPPINGS; k++) {
+		const struct mapping *m = mappings_get(mappings, k);
 
-		if (prefix_contains(g->in_base, g->in_plen, in_addr))
+		if (m && prefix_contains(m->geo.in_base, m->geo.in_plen, in_addr))
 			age_slots(k, in_addr, a);
 	}
 }

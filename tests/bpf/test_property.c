@@ -103,6 +103,8 @@ static void step(struct property *t)
 {
 	static const unsigned seconds[] = { 5, 65, 130, 250, 310, 7500 };
 
+	if (t->packets % 400 == 0 && property_scene->excepted)
+		property_end_cut(t);
 	if (t->packets % 400 == 0)
 		property_compare_tables(t);
 	if (random_once(&t->r, 150))
@@ -112,6 +114,8 @@ static void step(struct property *t)
 		property_change_portmaps(t);
 	if (property_scene->renumbered && random_once(&t->r, 150))
 		property_change_plan(t);
+	if (property_scene->excepted && random_once(&t->r, 60))
+		property_change_exceptions(t);
 	if (random_once(&t->r, 20))
 		random_loose(t);
 	else if (property_scene->reachable && random_once(&t->r, 10))
@@ -125,17 +129,17 @@ static void step(struct property *t)
 /* The pools of all mappings are destinations that packets from inside are not sent to. */
 static void tell_property_routes(void)
 {
-	struct prefix pool[8];
+	struct prefix pool[16];
 	size_t n = 0, n_plans;
 	const struct model_mapping *plans = property_plans(&n_plans);
 
 	if (property_scene->renumbered)
 		pool[n++] = (struct prefix){ POOL, 30 };
-	else
+	else if (!property_scene->excepted)
 		n_plans = 0;
 	for (size_t i = 0; i < n_plans; i++)
 		pool[n++] = (struct prefix){ plans[i].out_base, (uint8_t)(32 - __builtin_ctz(plans[i].out_count)) };
-	for (size_t i = 0; !n_plans && i < property_scene->n_mappings; i++) {
+	for (size_t i = 0; !property_scene->renumbered && i < property_scene->n_mappings; i++) {
 		const struct model_mapping *m = &property_scene->mapping[i];
 
 		if (m->out_count)
@@ -168,7 +172,7 @@ static void run_random_packets(const struct scene *scene, bool told)
 	cr_expect_gt(t.by_reason[REASON_out2in_translated], t.packets / 20);
 	cr_expect_gt(t.by_reason[REASON_hairpin_translated], 0);
 	cr_expect_gt(t.by_reason[REASON_drop_quota], 0);
-	cr_expect(t.by_reason[REASON_drop_ports_exhausted] > 0 || scene->renumbered);
+	cr_expect(t.by_reason[REASON_drop_ports_exhausted] > 0 || scene->renumbered || scene->excepted);
 	cr_expect_gt(t.by_reason[REASON_drop_malformed], 0);
 	cr_expect_gt(counted(REASON_sessions_overflowed), 0);
 	if (scene->renumbered) {
@@ -176,6 +180,12 @@ static void run_random_packets(const struct scene *scene, bool told)
 			(unsigned long long)t.drained);
 		cr_expect_gt(t.replaced, 5);
 		cr_expect_gt(t.drained, t.packets / 100);
+	}
+	if (scene->excepted) {
+		fprintf(stderr, "property: %u exceptions, %llu packets of sessions that were cut off\n", t.excepted,
+			(unsigned long long)t.cut);
+		cr_expect_gt(t.excepted, 20);
+		cr_expect_gt(t.cut, t.packets / 100);
 	}
 	if (!scene->reachable)
 		return;
@@ -204,6 +214,11 @@ Test(property, random_packets_of_subscribers_that_can_be_reached, .timeout = 0)
 Test(property, random_packets_while_mappings_are_replaced_and_drain, .timeout = 0)
 {
 	run_random_packets(&property_renumbered, false);
+}
+
+Test(property, random_packets_while_exceptions_come_and_go, .timeout = 0)
+{
+	run_random_packets(&property_excepted, false);
 }
 
 /* The comparison above is one of two programs: without its slow path the main one takes ordinary packets all the same.

@@ -37,9 +37,22 @@ def let_go(pid):
 
 
 @contextlib.contextmanager
+def failing(pid, call, error):
+    """A system call of the process fails until the block ends."""
+    with _traced(pid, "-e", f"trace={call}", "-e", f"inject={call}:error={error}"):
+        yield
+
+
+@contextlib.contextmanager
 def held(pid, call):
     """A system call of the process takes until the block ends."""
-    tracer = isolation.popen(*_COMMAND, *_hold(call, "delay_enter"), "-p", str(pid), stderr=subprocess.DEVNULL)
+    with _traced(pid, *_hold(call, "delay_enter")):
+        yield
+
+
+@contextlib.contextmanager
+def _traced(pid, *how):
+    tracer = isolation.popen(*_COMMAND, *how, "-p", str(pid), stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: status(pid, "TracerPid"), what="strace")
         yield

@@ -112,9 +112,19 @@ def test_another_command_that_fails_ends_the_batch(agent, batch):
 
 
 def test_more_than_one_change_takes_is_refused(agent, batch):
-    done = batch("".join(f"timeouts set udp={100 + n}\n" for n in range(2000)))
-    assert done.status == 1 and "commands: more commands than one change takes (64 KiB of requests)" in done.err, done
+    done = batch("".join(f"timeouts set udp={100 + n % 900}\n" for n in range(25000)))
+    assert done.status == 1 and "commands: more commands than one change takes (1024 KiB of requests)" in done.err, done
     assert agent.ctl("timeouts", "show")["udp"] == 300
+
+
+def test_four_thousand_commands_are_one_change(agent, batch):
+    """As many mappings as there may be, and more commands on them than those."""
+    more = 999
+    done = batch("".join(f"mapping add 10.{128 + n // 250}.{n % 250}.0/30 1.2.{n // 250}.{n % 250}/32 --name m{n}\n" for n in range(more)))
+    assert done.status == 0 and len(names(agent)) == more + 1, done
+    assert [r["event"] for r in records(agent)][-more:] == ["add"] * more and len({r["time"] for r in records(agent)[-more:]}) == 1
+    done = batch("".join(f"mapping set m{n % more} --comment 'number {n}'\n" for n in range(4096)))
+    assert done.status == 0 and agent.ctl("mapping")[1 + 4095 % more]["comment"] == "number 4095", done
 
 
 def test_a_batch_that_is_wrong_is_refused_with_the_number_of_the_request(agent):

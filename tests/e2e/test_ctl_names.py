@@ -2,6 +2,7 @@
 """detnatctl: names and comments of mappings, mapping set."""
 
 import http.client
+import socket
 
 import pytest
 
@@ -99,6 +100,16 @@ def test_names_survive_a_restart(agent):
     agent.restart()
     (mapping,) = agent.ctl("mapping")
     assert (mapping["name"], mapping["comment"]) == ("homes", "ä")
+
+
+def test_a_comment_may_have_what_looks_like_an_escape(agent):
+    """Of a NUL, which no text may have; and one that is one."""
+    agent.ctl("mapping", "set", "residential", "--comment", r"\u0000 \\u0000")
+    assert agent.ctl("mapping")[0]["comment"] == r"\u0000 \\u0000"
+    with socket.socket(socket.AF_UNIX) as it:
+        it.connect(str(agent.socket))
+        it.sendall(rb'{"verb":"mapping set","args":{"mapping":"residential","comment":"\\\u0000"}}' + b"\n")
+        assert b"not a request" in it.recv(4096)
 
 
 def test_the_history_has_the_names_and_who_shows_them(agent):

@@ -12,6 +12,7 @@ import time
 import pytest
 
 import isolation
+import strace
 from agent import AGENT, CTL, execute, wait_for
 from lab import MAPPING
 
@@ -338,6 +339,53 @@ def test_a_full_disk_refuses_changes_and_nothing_else(lab):
     ballast.unlink()
     agent.ctl("mapping", change, *PAIR)
     verified(agent)
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_failed_fsync_refuses_the_change(lab, error):
+    """Nothing of it is in the tables, and nothing is in the history: whether it is on the disk is not known."""
+    agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # leak detection needs ptrace, which strace uses
+    wait_for_confirmation(agent)
+    before = path(agent).read_bytes()
+    with strace.failing(agent.process.pid, "fsync", error):
+        agent.refused("mapping", "add", *PAIR)
+        agent.refused("mapping", "del", MAPPING["in"])
+        assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
+        assert path(agent).read_bytes() == before
+        assert "no subscriber" in who(agent, "1.1.9.9:1024", status=1) and who(agent, "1.1.1.1:1276")["to"] is None
+    wait_for(lambda: agent.command("mapping", "add", *PAIR).status == 0, what="the disk to be well again")
+    wait_for_confirmation(agent)
+    verified(agent)
+    agent.kill()
+    agent.start()
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], OTHER["in"]]
+    verified(agent)
+
+
+def test_another_state_dir_begins_a_history_of_its_own(lab):
+    agent = lab.start()
+    agent.stop()
+    next_second()
+    other = agent.directory / "elsewhere"
+    agent.write(state_dir=str(other))
+    agent.start()
+    there = ("--state-dir", other)
+    assert execute(CTL, "history", "verify", *there).status == 0
+    first = json.loads((other / "history.jsonl").read_text().splitlines()[0])
+    assert first["unknown_since"] == first["time"] and [m["in"] for m in first["mappings"]] == [MAPPING["in"]]
+    old = execute(CTL, "who", "1.1.1.1:1276", "--at", stamp(-3600), *there)
+    assert old.status == 1 and "the history begins at " + first["time"] in old.err
+    assert json.loads(execute(CTL, "-j", "who", "1.1.1.1:1276", *there).out)["in_addr"] == "10.0.16.16"
+    assert json.loads(execute(CTL, "-j", "--socket", agent.socket, "who", "1.1.1.1:1276").out)["state_dir"] == str(other)
+
+
+def test_who_asks_the_agent_in_the_usual_place(lab):
+    """With no option; /run is the command's own, with a way to the socket."""
+    agent = lab.start()
+    found = isolation.run("unshare", "-m", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none /run && mkdir /run/detnat '
+                          f'&& ln -s {agent.socket} /run/detnat/agent.sock && {CTL} -j who 1.1.1.1:1276')
+    answer = json.loads(found.stdout)
+    assert answer["in_addr"] == "10.0.16.16" and answer["state_dir"] == str(agent.state)
 
 
 def test_changes_are_refused_if_the_history_is_modified(lab):

@@ -133,6 +133,16 @@ def test_what_the_leased_port_sends_leaves_by_the_lease(pcp_lab, client):
         assert server.recvfrom(100) == (b"hello", out)
 
 
+def test_a_leased_port_is_its_subscribers_own_in_the_history(pcp_lab, client):
+    """Leases are not recorded: who names the subscriber of the block before, with and after one."""
+    agent = pcp_lab.agent
+    there = ("--state-dir", agent.state)
+    out = client.lease(proto=pcp.TCP, port=8081)
+    lines = agent.ctl("history", "list", *there)
+    assert agent.ctl("who", "%s:%d" % out, *there)["in_addr"] == client.addr
+    assert not [line for line in lines if line["event"] == "portmap"]
+
+
 def test_the_operator_sees_and_ends_leases(pcp_lab, client):
     agent = pcp_lab.agent
     out = client.lease(port=22, lifetime=1000)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What gateways say of each other where something is not as it should be."""
 
+import json
+
 import pytest
+from scapy.layers.inet import UDP
 
 import isolation
 from agent import wait_for
@@ -70,6 +73,8 @@ def test_gateways_that_are_not_alike_say_so_on_both_sides_until_a_reload_mends_i
         assert lab.agent.ctl("status")["replication"]["differs"] == 1
         (trouble,) = wait_for(lambda agent=lab.agent: agent.ctl("status")["troubles"], what="the trouble")
         assert trouble["what"] == "replication" and "would lose sessions" in trouble["text"] and kind in trouble["text"]
+        (found,) = json.loads(lab.agent.command("-j", "check").out)["findings"]
+        assert (found["what"], found["where"]) == ("peer", f"peer {peer['peer']}") and reasons[number] in found["text"]
     assert gateways.peer(0)["mapping_digest"] != gateways.peer(1)["mapping_digest"]
     # Sessions of what is alike are copied all the same.
     a, b = gateways.labs
@@ -94,3 +99,30 @@ def test_quotas_and_timeouts_may_differ_and_are_named(gateways):
         assert not difference["matters"] and "sessions_per_user" in difference["text"] and "timeouts" in difference["text"]
         assert gateways.peer(number)["reason"] is None and gateways.labs[number].agent.ctl("status")["troubles"] == []
     assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]
+
+
+def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_and_go(gateways):
+    a, b = gateways.labs
+    gateways.prepare(0, sessions_per_user=500).start()
+    gateways.prepare(1, sessions_per_user=20).start()
+    gateways.wait_synchronised()
+    host, others = a.host(), [a.host() for _ in range(4)]
+    for other in others:
+        a.open_udp(other)
+    gateways.wait_copied(1, 4)
+    for lab in gateways.labs:
+        document = json.loads(lab.agent.command("-j", "check").out)
+        assert document["findings"] == [] and document["checked"]["peers"] == 1
+    # New sessions all the time, and ends of all: told and not copied yet, copied and ended.
+    for round_ in range(6):
+        a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=2 * round_ + 1 + i // 10) / b"query") for i in range(19)))
+        assert a.agent.ctl("check")["findings"] == []
+        a.agent.ctl("session", "flush", host.addr)
+    # More than the peer's quota.
+    a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=53 + i // 10) / b"query") for i in range(200)))
+    wait_for(lambda: len(a.sessions(host.addr)) == 200, what="the sessions")
+    (found,) = wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"], what="the finding")
+    assert (found["what"], found["text"].split(": ")[0]) == ("peer", "it has copies of 24 sessions, and was told 204")
+    assert json.loads(b.agent.command("-j", "check").out)["findings"] == []
+    a.agent.ctl("session", "flush", host.addr)
+    wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"] == [], what="no finding")

@@ -258,19 +258,19 @@ Test(control, lines_sent_at_once_are_answered_in_order_even_after_the_end)
 
 Test(control, a_line_too_long_is_cut_off_and_the_longest_is_not)
 {
-	static char line[CONTROL_MAX_LINE + 2];
+	static char line[CONTROL_MAX_BATCH + 2];
 	int fd;
 
 	start(0);
 	memset(line, ' ', sizeof(line));
 	memcpy(line, "{\"verb\":\"timeouts show\"}", 24);
-	line[CONTROL_MAX_LINE - 1] = '\n';
-	line[CONTROL_MAX_LINE] = 0;
+	line[CONTROL_MAX_BATCH - 1] = '\n';
+	line[CONTROL_MAX_BATCH] = 0;
 	fd = dial();
 	say(fd, line);
 	cr_assert_str_eq(hear(fd, 1), TIMEOUTS_ANSWER);
-	line[CONTROL_MAX_LINE - 1] = ' ';
-	line[CONTROL_MAX_LINE] = '\n';
+	line[CONTROL_MAX_BATCH - 1] = ' ';
+	line[CONTROL_MAX_BATCH] = '\n';
 	send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL);
 	cr_assert(!strncmp(hear(fd, 1), REFUSED_2, strlen(REFUSED_2)));
 	cr_assert_leq(read(fd, line, 1), 0);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/check_peers.h"
+
+#include <stdlib.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+
+/* What is believed is seen so often, as sessions come and go, at this distance. */
+#define LOOKS	 3U
+#define PAUSE_US 1100000U
+
+static const char *where(const struct peer_figures *f, char text[static 64])
+{
+	char span[SPAN_TEXT];
+
+	snprintf(text, 64, "peer %s",
+		 span_format((struct port_span){ f->peer.addr, f->peer.port, f->peer.port }, span));
+	return text;
+}
+
+static void add_differences(const struct replication *x, unsigned n, const struct peer_figures *f,
+			    struct findings *findings)
+{
+	const struct copying_differences *all = replication_differences(x, n);
+	char at[64], text[COPYING_DIFFERENCE_LINE];
+
+	for (uint32_t i = 0; i < all->n; i++) {
+		if (!all->item[i].matters)
+			continue;
+		replication_difference_text(&all->item[i], text);
+		findings_add(findings, FINDING_PEER, false, where(f, at), "%s", text);
+	}
+}
+
+/*
+ * Sessions that this gateway has told are copies there, but for a few that are under way or find no room. A difference
+ * of less than a twentieth says nothing.
+ */
+static bool lacks_copies(const struct peer_figures *f)
+{
+	uint64_t there = f->copies_there, told = f->told_then, most = told > there ? told : there;
+
+	return f->has_copies_there && !f->differ && most - (told < there ? told : there) > 16 + most / 20;
+}
+
+static void add_lack(const struct peer_figures *f, struct findings *findings)
+{
+	char at[64];
+
+	findings_add(findings, FINDING_PEER, false, where(f, at),
+		     "it has copies of %llu sessions, and was told %llu: `peer list` and the log there say why",
+		     (unsigned long long)f->copies_there, (unsigned long long)f->told_then);
+}
+
+int check_peers(struct check_peers *p, const struct replication *x, struct findings *findings, unsigned *ret_compared)
+{
+	bool again = false;
+
+	if (monotonic_us() < p->next_us)
+		return 1;
+	*ret_compared = 0;
+	for (unsigned n = 0; x && n < replication_peers(x); n++) {
+		struct peer_figures f;
+
+		replication_peer(x, n, &f);
+		if (f.state != PEER_SYNCHRONISED && f.state != PEER_DIFFERS)
+			continue;
+		++*ret_compared;
+		if (!p->looks && f.differs_long)
+			add_differences(x, n, &f, findings);
+		p->lacks[n] += lacks_copies(&f);
+		again |= p->lacks[n] == p->looks + 1;
+		if (p->lacks[n] == LOOKS)
+			add_lack(&f, findings);
+	}
+	p->next_us = monotonic_us() + PAUSE_US;
+	return ++p->looks < LOOKS && again;
+}

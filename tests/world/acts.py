@@ -11,7 +11,7 @@ import pcp_client
 from strace import status as process_status
 
 from frames import ICMP, LAST, RST, TCP, UDP, number
-from model import SECOND
+from model import SECOND, prefix
 from oracles import Failure
 from traffic import Flow
 
@@ -246,6 +246,8 @@ class Acts:
         it.agent.kill()
         thread.join()
         self.world.start(it)
+        if words[:2] in (["mapping", "add"], ["user", "move"]) and words[3] != "none":
+            self.world.model.loose.append((begin, time.time_ns(), prefix(words[2]), prefix(words[3])))
         self.world.end_change(begin, f"kill -9 {after:.3f} s after {' '.join(map(str, words))}", prefixes)
 
     def do_reboot(self, gateway=0, pause=0.0):

@@ -21,7 +21,7 @@ from site_gateway import Gateway, connect
 from traffic import Traffic
 
 GROWTH = 32 << 10  # KiB that an agent may have more than one that has just begun
-FDS, FEW = 12, 140  # descriptors, likewise; so few are not waited for
+FDS, FEW = 110, 140  # descriptors, likewise, as programs of two sets may be loaded; so few are not waited for
 agent.START_PATIENCE = 180  # seconds; several worlds may run side by side
 
 

@@ -153,7 +153,12 @@ class Acts:
         keys = ("mappings", "portmaps", "timeouts")
         if any(first.get(key) != second.get(key) for key in keys):
             self.gateways[1].agent.write(**{key: first.get(key) for key in keys})
-            self.gateways[1].command("reload")
+            status, _, err = self.gateways[1].command("reload")
+            self.world.note_result("reload of the other's", status, err)
+            if status:
+                self.gateways[0].agent.write(**{key: second.get(key) for key in keys})
+                status, _, err = self.gateways[0].command("reload")
+                self.world.note_result("reload of the other's", status, err)
 
     def only_one_can(self):
         """With the disk of one of two gateways at fault, a change would leave them different."""

@@ -46,6 +46,7 @@
 	X(unsolicited_syns, "unsolicited_syns")    \
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
+	X(overflow_lists, "overflow_lists")        \
 	X(portmaps, "portmaps")                    \
 	X(portmap_filters, "portmap_filters")      \
 	X(drains, "drains")                        \

@@ -12,6 +12,7 @@ import pytest
 from scapy.layers.inet import TCP, UDP
 
 from agent import wait_for
+from lab import MAPPING
 from test_replication import listed
 
 pytestmark = pytest.mark.long
@@ -72,3 +73,40 @@ def test_churn_and_cuts_leave_the_tables_of_both_sides_right(gateways):
     assert cuts and most, (cuts, most)
     print(f"seed {SEED}: {cuts} cuts in {CHURN:.0f} s, up to {most} copies, whole copies {[f['whole_copies'] for f in figures]}, "
           f"received {[f['sessions_received'] for f in figures]}, refused {[f['sessions_refused'] for f in figures]}")
+
+
+NEXT = {"in": "10.1.0.0/24", "out": "1.1.2.0/30"}
+CUSTOMER = {"in": "10.0.0.64/28", "out": "1.1.3.0/32"}
+
+
+def test_mappings_that_come_and_go_one_gateway_after_the_other_leave_both_in_order(gateways):
+    """Under traffic of their subscribers: added and deleted on one gateway first, then on the other, in any order."""
+    gateways.start({"min_age": 1}, timeouts=TIMEOUTS, sweep_interval=1)
+    dice = random.Random(SEED)
+    labs = gateways.labs
+    addresses = (("10.0.0.9", "10.0.0.70", "10.1.0.5"), ("10.0.0.10", "10.0.0.71", "10.1.0.6"))
+    sent = [frames(dice, lab, [lab.host(addr) for addr in own]) for lab, own in zip(labs, addresses)]
+    has = [set(), set()]
+    for _ in range(int(CHURN) * 2):
+        number = dice.randrange(2)
+        mapping = dice.choice((NEXT, CUSTOMER))
+        verb = "del" if mapping["in"] in has[number] else "add"
+        labs[number].agent.ctl("mapping", verb, mapping["in"], mapping["out"])
+        has[number] ^= {mapping["in"]}
+        for lab, packets in zip(labs, sent):
+            lab.inside.send(*dice.sample(packets, 100))
+            lab.outside.clear()
+    # Alike in the end.
+    for mapping in (NEXT, CUSTOMER):
+        for number, lab in enumerate(labs):
+            if mapping["in"] not in has[number]:
+                lab.agent.ctl("mapping", "add", mapping["in"], mapping["out"])
+    gateways.wait_synchronised()
+    assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]
+    a, b = labs
+    for addr, mapping in (("10.0.0.33", MAPPING), ("10.0.0.66", CUSTOMER), ("10.1.0.77", NEXT)):
+        host = a.host(addr)
+        a.open_udp(host, mapping=mapping)
+        wait_for(lambda h=host: listed(a, h) == listed(b, h) != [], what=f"{addr} on both, seed {SEED}", interval=0.05)
+    for lab in labs:
+        lab.agent.check()

@@ -308,6 +308,36 @@ Test(copying_leases, a_change_of_the_configuration_here_ends_no_lease_there)
 	cr_assert_not_null(at_b(), "a whole copy has it");
 }
 
+static bool owns_nothing(const void *arg, struct prefix in, struct prefix out)
+{
+	return false;
+}
+
+Test(copying_leases, acts_at_a_gateway_that_does_not_tell_of_the_mapping_count_there_alone)
+{
+	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000, .owned = owns_nothing };
+	struct portmap m = lease(600);
+	struct told t = { 0 };
+
+	copying_set_limits(b.c, &limits);
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	tell(&a, &b);
+	m.expires_s += 1000;
+	cr_assert_eq(portmaps_put(of_b, &m), 0);
+	cr_assert_eq(told_by(&b), 0);
+	whole(&b, &t);
+	hear(&a, 1, &t);
+	cr_assert_leq(longer(at_a(), &m), -999);
+	connect_gateways(&a, &b);
+	cr_assert_eq(longer(at_b(), &m), 0, "a whole copy does not undo it");
+	/* The client is back. */
+	usleep(3000);
+	m.expires_s -= 500;
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	tell(&a, &b);
+	cr_assert_leq(longer(at_b(), &m) + 1, 2);
+}
+
 Test(copying_leases, a_third_gateway_learns_of_an_act_from_either)
 {
 	struct portmap m = lease(600), ended = lease(600);

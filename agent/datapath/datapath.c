@@ -32,6 +32,8 @@ void datapath_init(struct datapath *d)
 		.transmissions = -1,
 		.next_hops_used = -1,
 		.overflow_lists = -1,
+		.routed_flows = -1,
+		.routed_until = -1,
 		.portmaps = -1,
 		.portmap_filters = -1,
 		.drains = -1,

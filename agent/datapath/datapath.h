@@ -68,7 +68,9 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
-	int overflow_lists;  /* LRU_HASH, see <detnat/overflow_list.h> */
+	int overflow_lists; /* LRU_HASH, see <detnat/overflow_list.h> */
+	int routed_flows;
+	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
 	int portmap_filters; /* the same */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */

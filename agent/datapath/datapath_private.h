@@ -47,6 +47,8 @@
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
 	X(overflow_lists, "overflow_lists")        \
+	X(routed_flows, "routed_flows")            \
+	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
 	X(portmap_filters, "portmap_filters")      \
 	X(drains, "drains")                        \

@@ -127,6 +127,7 @@ SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *
 	}
 	__sync_fetch_and_add(&s->overflow, 1);
 	__sync_fetch_and_add(&s->sessions, 1);
+	overflow_list_add(m, s, c->subscriber, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word));
 	return COPY_PLACED;
 }
 

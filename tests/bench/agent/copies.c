@@ -98,6 +98,7 @@ static void make_tables(struct datapath *d)
 				     sizeof(struct portmap_value), 1024, NULL);
 	d->portmap_filters = bpf_map_create(BPF_MAP_TYPE_HASH, "portmap_filters", sizeof(struct portmap_key),
 					    sizeof(struct portmap_filters), 1024, NULL);
+	d->overflow_lists = -1;
 	if (d->overflow < 0 || d->portmaps < 0 || d->portmap_filters < 0)
 		die("making maps", errno);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));

@@ -9,6 +9,8 @@
 #include "count.h"
 #include "session_slots.h"
 
+#define NS_PER_S 1000000000ULL
+
 /* Counts a packet that a portmap has taken. reason: portmap_in or portmap_out. */
 static __always_inline void portmap_count(struct portmap_value *v, enum reason reason)
 {
@@ -17,12 +19,28 @@ static __always_inline void portmap_count(struct portmap_value *v, enum reason r
 	TRACE_STEP(portmap, (__u64)v->addr << 32 | v->port, 0);
 }
 
+/* Returns 1 if a lease should have been deleted long ago: no agent has been there to do it. */
+static __always_inline int portmap_is_over(const struct portmap_value *v)
+{
+	__u64 expires_s = LOAD(v->expires_s);
+
+	return expires_s && (__s64)(bpf_ktime_get_boot_ns() - expires_s * NS_PER_S) > (__s64)(LEASE_LEFT_S * NS_PER_S);
+}
+
+/* The portmap of a key; NULL: there is none that is in force. Lasts until the program ends. */
+static __always_inline struct portmap_value *portmap_get(const struct portmap_key *key)
+{
+	struct portmap_value *v = settings.portmaps ? bpf_map_lookup_elem(&portmaps, key) : 0;
+
+	return v && !portmap_is_over(v) ? v : 0;
+}
+
 /* The portmap of a packet's destination, an outside endpoint; NULL: none. Lasts until the program ends. */
 static __always_inline struct portmap_value *portmap_of_outside(const struct packet *p)
 {
 	struct portmap_key key = { .addr = p->dst, .port = p->dport, .proto = p->proto, .direction = PORTMAP_OUT2IN };
 
-	return settings.portmaps ? bpf_map_lookup_elem(&portmaps, &key) : 0;
+	return portmap_get(&key);
 }
 
 /*
@@ -32,7 +50,7 @@ static __always_inline struct portmap_value *portmap_of_outside(const struct pac
 static __always_inline struct portmap_value *portmap_of_inside(const struct mapping *m, const struct packet *p)
 {
 	struct portmap_key key = { .addr = p->src, .port = p->sport, .proto = p->proto, .direction = PORTMAP_IN2OUT };
-	struct portmap_value *v = settings.portmaps ? bpf_map_lookup_elem(&portmaps, &key) : 0;
+	struct portmap_value *v = portmap_get(&key);
 
 	return v && v->addr == mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src)) ? v : 0;
 }

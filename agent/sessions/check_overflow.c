@@ -58,8 +58,8 @@ static uint64_t digest_of(const struct overflow_key *key)
 {
 	uint64_t ends = (uint64_t)key->in_addr << 32 | key->ext_addr;
 	uint64_t rest = (uint64_t)key->out_addr << 32 | (uint32_t)key->port << 16 | key->ext_port;
-	uint64_t mixed =
-		(ends ^ rest * 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U + key->ratio_shift * 256U + key->proto;
+	uint64_t mixed = (ends ^ rest * 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U +
+			 ((uint32_t)key->ratio_shift << 8 | key->proto);
 
 	return (mixed ^ mixed >> 31) * 0x94d049bb133111ebU;
 }

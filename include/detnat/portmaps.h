@@ -42,6 +42,7 @@ enum portmap_origin {
 };
 
 #define PORTMAP_NONCE 12U
+#define LEASE_LEFT_S  3600U
 
 struct portmap_value {
 	__u32 addr; /* the other endpoint */
@@ -51,7 +52,8 @@ struct portmap_value {
 	__u64 packets; /* taken in this direction */
 	/*
 	 * The agent's, the same in both entries: when a lease ends (CLOCK_BOOTTIME in seconds, 0: never) and its nonce.
-	 * Programs do not read them: a lease whose agent is away runs on.
+	 * The agent deletes it then; one whose agent is away runs on for LEASE_LEFT_S, and after that programs take it
+	 * for none.
 	 */
 	__u64 expires_s;
 	__u8 nonce[PORTMAP_NONCE];

@@ -283,6 +283,15 @@ static bool valid(const struct history_index *x)
 	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) && text_valid(x->hash, sizeof(x->hash));
 }
 
+/* Returns where the next octets are, and goes past them. */
+static const char *take_octets(const char **at, size_t size)
+{
+	const char *octets = *at;
+
+	*at += size;
+	return octets;
+}
+
 /* Fills an index whose pointers are NULL with arrays of their own. 0 or -errno; the caller frees it in any case. */
 static int take_content(struct history_index *x, const struct history_index *from, const char *content)
 {
@@ -290,8 +299,7 @@ static int take_content(struct history_index *x, const struct history_index *fro
 	x->member = calloc(room_for(from->n), sizeof(*x->member)); \
 	if (!x->member)                                            \
 		return -ENOMEM;                                    \
-	memcpy(x->member, content, from->n * sizeof(*x->member));  \
-	content += from->n * sizeof(*x->member);
+	memcpy(x->member, take_octets(&content, from->n * sizeof(*x->member)), from->n * sizeof(*x->member));
 	ARRAYS(X)
 #undef X
 	x->pauses.room = room_for(x->pauses.n);

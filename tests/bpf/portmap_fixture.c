@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 
+#include "base/clock.h"
+
 struct portmaps *portmaps;
 
 void portmap_set_up(void)
@@ -23,6 +25,17 @@ void portmap_tear_down(void)
 void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port)
 {
 	struct portmap m = { .in = { in_addr, in_port }, .out = { POOL, out_port }, .proto = proto };
+
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+}
+
+void lease_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port, int64_t left_s)
+{
+	struct portmap m = { .in = { in_addr, in_port },
+			     .out = { POOL, out_port },
+			     .proto = proto,
+			     .origin = PORTMAP_PCP,
+			     .expires_s = boottime_s() + (uint64_t)left_s };
 
 	cr_assert_eq(portmaps_put(portmaps, &m), 0);
 }

@@ -18,6 +18,9 @@ void portmap_tear_down(void);
 /* Makes a portmap of a port of POOL. */
 void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port);
 
+/* Makes or renews a lease of that kind, which ends in so many seconds. */
+void lease_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port, int64_t left_s);
+
 /* Adds a filter to such a portmap. */
 void filter_port(uint8_t proto, uint16_t out_port, uint32_t addr, uint8_t plen, uint16_t port);
 

@@ -10,7 +10,7 @@ import pytest
 
 import pcp_client as pcp
 from agent import wait_for
-from lab import GATEWAY_IN
+from lab import GATEWAY_IN, SERVER
 from pcp_client import Client
 from test_pcp import (BLOCK, HOST, MAPPING, PCP, UNSERVED, assert_reachable, assert_unreachable, configured, leases,
                       real_hosts)
@@ -86,6 +86,59 @@ def test_subscribers_of_drained_addresses_are_served_as_before(own_lab):
         agent.ctl("mapping", "del", "quarantine")
         agent.ctl("pool", "restore", BLOCK.addr)
         assert client.lease() == out
+
+
+def test_a_lease_that_is_over_while_no_agent_runs_ends_with_the_next_start(own_lab):
+    agent = own_lab.start(**configured(lifetime={"min": 1, "max": 86400}))
+    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
+        out, long = client.lease(port=8080, lifetime=2), client.lease(port=8081, lifetime=3600)
+        over = time.monotonic() + 3
+        agent.kill()
+        # Its client had no server to renew it with.
+        wait_for(lambda: time.monotonic() > over, what="the end of the lease")
+        assert_reachable(own_lab, out, (HOST, 8080))
+        agent.start()
+        wait_for(lambda: [lease["in_port"] for lease in leases(agent)] == [8081], what="the lease to be deleted")
+        assert_unreachable(own_lab, out)
+        assert_reachable(own_lab, long, (HOST, 8081))
+        # The port is of the subscriber's block, whoever asks when.
+        for endpoint in (out, long):
+            assert agent.ctl("who", "%s:%d" % endpoint, "--state-dir", str(agent.state))["in_addr"] == HOST
+        assert client.lease(port=8080) == out
+
+
+def test_while_a_subscriber_drains_it_leases_ports_of_its_new_address(own_lab):
+    """A lease does not drain: it ends with the move; sessions go on, and the new lease stays when they have ended."""
+    agent = own_lab.start(**configured())
+    with own_lab.outside_ns.enter():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with own_lab.inside_ns.enter():
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server, sender, Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
+        server.bind((SERVER, 5353))
+        server.settimeout(10)
+        sender.bind((HOST, 4000))
+        sender.sendto(b"hello", (SERVER, 5353))
+        old = server.recvfrom(100)[1]
+        leased = client.lease(port=8080)
+        agent.ctl("user", "move", HOST, "1.1.4.4", "--name", "quarantine", "--drain", "600")
+        assert leases(agent) == []
+        assert_unreachable(own_lab, leased)
+        new = client.lease(port=8080)
+        assert new[0] == "1.1.4.4"
+        sender.sendto(b"again", (SERVER, 5353))
+        assert server.recvfrom(100) == (b"again", old)
+        # The port of a session that drains is another address's: it is free here.
+        moved = client.lease(proto=pcp.UDP, port=4000)
+        assert moved[0] == "1.1.4.4"
+        sender.sendto(b"still", (SERVER, 5353))
+        assert server.recvfrom(100) == (b"still", old)
+        assert_reachable(own_lab, new, (HOST, 8080))
+        agent.restart()
+        assert {(lease["in_port"], lease["out_addr"]) for lease in leases(agent)} == {(8080, "1.1.4.4"), (4000, "1.1.4.4")}
+        assert agent.ctl("check")["findings"] == []
+        agent.ctl("mapping", "del", "quarantine")
+        assert leases(agent) == [] and client.lease(port=8080) == leased
 
 
 def test_leases_end_with_pcp(own_lab):

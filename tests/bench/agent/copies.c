@@ -336,7 +336,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < 16; i++)
 		pass(&a);
 	figure("idle-pass", (cpu_ns() - began) / 16 / subscribers, "ns/subscriber");
-	r = copying_whole_new(a.c, &w);
+	r = copying_whole_new(a.c, 1, &w);
 	if (r)
 		die("copying_whole_new", r);
 	began = cpu_ns();
@@ -350,7 +350,7 @@ int main(int argc, char **argv)
 	if (counts.placed != (uint64_t)sessions)
 		die("sessions were not placed", EINVAL);
 	copying_whole_free(w);
-	while (copying_whole_new(a.c, &w))
+	while (copying_whole_new(a.c, 1, &w))
 		;
 	while (copying_whole_step(w, 2000, keep, NULL))
 		;

@@ -187,7 +187,7 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 test: lint ## the tests that CI runs; needs root
 	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory test-tsan
-	@$(MAKE) --no-print-directory test-bpf test-e2e
+	@$(MAKE) --no-print-directory test-bpf test-e2e test-world
 	@$(MAKE) --no-print-directory test-vm VM_PARTS="$(TEST_VM_PARTS)"
 .PHONY: test-long
 test-long: deps-test ## what make test leaves out, before a release: fuzzers, long end-to-end tests, all parts of the virtual machines
@@ -235,7 +235,7 @@ SEED ?= 1
 world: deps-test ## a gateway in a world of subscribers, operator and faults, SECONDS=60 of SEED=1 (MODE, GATEWAYS, PROFILE, REPLAY); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --seconds $(SECONDS) --seed $(SEED) $(MODE:%=--mode %) $(GATEWAYS:%=--gateways %) $(PROFILE:%=--profile %) $(REPLAY:%=--replay %) $(ARGS)
-test-world: deps-test ## a minute of five worlds of fixed seeds, side by side; needs root
+test-world: deps-test ## a minute of four worlds of fixed seeds, side by side; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --minute
 .PHONY: world test-world

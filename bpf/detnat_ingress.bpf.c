@@ -15,6 +15,7 @@
 #include "icmp_error.h"
 #include "icmp_hairpin.h"
 #include "icmp_in.h"
+#include "icmp_routed.h"
 #include "in2out.h"
 #include "inbound_in.h"
 #include "open_overflow.h"
@@ -23,6 +24,8 @@
 #include "protocol.h"
 #include "refuse.h"
 #include "reset.h"
+#include "routed_in.h"
+#include "routed_out.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -84,6 +87,10 @@ PROGRAM(refuse_protocol, refuse_protocol)
 PROGRAM(icmp_in, icmp_in)
 PROGRAM(icmp_hairpin, icmp_hairpin)
 PROGRAM(hairpin, hairpin)
+PROGRAM(routed_in, routed_in)
+PROGRAM(routed_inbound, routed_inbound)
+PROGRAM(routed_out, routed_out)
+PROGRAM(icmp_routed, icmp_routed)
 PROGRAM(arp, arp)
 PROGRAM(tcp_reset, tcp_reset)
 PROGRAM(protocol, protocol_out)

@@ -13,6 +13,7 @@
 #include "icmp_error.h"
 #include "icmp_hairpin.h"
 #include "icmp_in.h"
+#include "icmp_routed.h"
 #include "icmp_out.h"
 #include "in2out.h"
 #include "inbound_in.h"
@@ -24,6 +25,8 @@
 #include "fast_out2in.h"
 #include "refuse.h"
 #include "reset.h"
+#include "routed_in.h"
+#include "routed_out.h"
 #include "vlan.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -108,6 +111,10 @@ PROGRAM(icmp_in, icmp_in)
 PROGRAM(icmp_out, icmp_out)
 PROGRAM(icmp_hairpin, icmp_hairpin)
 PROGRAM(hairpin, hairpin)
+PROGRAM(routed_in, routed_in)
+PROGRAM(routed_inbound, routed_inbound)
+PROGRAM(routed_out, routed_out)
+PROGRAM(icmp_routed, icmp_routed)
 PROGRAM(arp, arp)
 PROGRAM(tcp_reset, tcp_reset)
 PROGRAM(protocol, protocol_out)

@@ -125,13 +125,17 @@ static __always_inline int egress_check(ctx_t *ctx, const struct packet *p, cons
 		     : egress_check_in(ctx, p, e, 0, direction);
 }
 
-/* Finds and checks the egress towards the subscriber with record s; *ret is initialised. CONTINUE or a verdict. */
-static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, struct subscriber *s, __u32 in_addr,
-					  enum direction direction, struct subscriber *limit, struct egress *ret)
+/*
+ * Finds and checks the egress towards an inside host: a subscriber with record s, or a routed host, of which s is the
+ * sender's record. *ret is initialised. CONTINUE or a verdict.
+ */
+static __always_inline int egress_towards_host(ctx_t *ctx, const struct packet *p, struct subscriber *s, int routed,
+					       __u32 in_addr, enum direction direction, struct subscriber *limit,
+					       struct egress *ret)
 {
 	int verdict;
 
-	ret->state = egress_in(ctx, s, p->src, in_addr, ret);
+	ret->state = egress_in(ctx, routed ? 0 : s, p->src, in_addr, ret);
 	if (!HOOK_XDP)
 		egress_resolve(ret);
 	else if (direction == DIRECTION_HAIRPIN)
@@ -143,6 +147,12 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, st
 	if (verdict != CONTINUE || direction != DIRECTION_HAIRPIN || ret->state == EGRESS_READY)
 		return verdict;
 	return ret->state == EGRESS_UNRESOLVED ? egress_unresolved(s, ret) : drop(REASON_drop_unreachable);
+}
+
+static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, struct subscriber *s, __u32 in_addr,
+					  enum direction direction, struct subscriber *limit, struct egress *ret)
+{
+	return egress_towards_host(ctx, p, s, 0, in_addr, direction, limit, ret);
 }
 
 #endif

@@ -121,7 +121,8 @@ static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src
 
 /*
  * Looks up the egress towards a subscriber, in its record or with the kernel, for a packet from src to in_addr (host
- * byte order). Returns enum egress_state; *ret must be initialised.
+ * byte order). s: NULL for an inside host that is no subscriber, which has no record. Returns enum egress_state; *ret
+ * must be initialised.
  */
 SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct egress *ret)
 {
@@ -131,14 +132,14 @@ SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_a
 	__u32 longest = ~0U;
 	__u64 hop;
 
-	if (!s || !g || !ret)
+	if (!g || !ret)
 		return EGRESS_KERNEL;
 	if (told) {
 		hop = (__u64)told->ifindex << 48;
 		__builtin_memcpy(&hop, told->dmac, 6);
 		longest = told->mtu;
 		fib_used(told, now_ticks());
-	} else if (!settings.policy_routing &&
+	} else if (s && !settings.policy_routing &&
 		   subscriber_hop_is_fresh(s, LOAD(g->epoch), now_ticks(), subscriber_hop_ticks())) {
 		hop = LOAD(s->way);
 	} else {

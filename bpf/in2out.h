@@ -69,10 +69,10 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 		return drop(REASON_drop_martian);
 	if (!is_hairpin(io) || unmatched_is_dropped(p->src))
 		return source_unmatched(ctx, p);
-	/* To a pool address, it is treated like any packet from outside, but must not come from there. */
+	/* To a pool address, it is treated much like a packet from outside, but must not come from there. */
 	if (source_is_forged(ctx, p->src, p->dst))
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(REASON_drop_spoofed);
-	return tail_call(ctx, PROG_out2in);
+	return tail_call(ctx, PROG_routed_in);
 }
 
 /*

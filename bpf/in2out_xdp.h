@@ -4,6 +4,7 @@
 #define DETNAT_IN2OUT_XDP_H
 
 #include "egress_check.h"
+#include "in2out_routed.h"
 
 struct in2out {
 	struct flow f;
@@ -37,14 +38,14 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 		return link_local_is_misplaced(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
 	/* If the kernel forwards, tc translates; only hairpins are forwarded here. */
 	if (!settings.redirect && !index_find(&out_index, p->dst))
-		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
+		return is_martian(p) ? drop(REASON_drop_martian) : in2out_routed(ctx, p, kind);
 	nh = next_hop_get(ctx, p);
 	TRACE_NEXT_HOP(nh);
 	eth = ctx_data(ctx);
 	if (!nh || (void *)(eth + 1) > ctx_data_end(ctx) || !mac_equal(eth->h_dest, nh->in_mac))
 		return pass_untranslated();
 	if (nh->kind > HOP_POOL)
-		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
+		return is_martian(p) ? drop(REASON_drop_martian) : in2out_routed(ctx, p, kind);
 	io->egress = &nh->egress;
 	io->hairpin = nh->kind == HOP_POOL;
 	*ret_kind = kind;

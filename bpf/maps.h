@@ -14,6 +14,7 @@
 #include <detnat/fragments.h>
 #include <detnat/next_hops.h>
 #include <detnat/portmaps.h>
+#include <detnat/routed.h>
 #include <detnat/tables.h>
 #include <detnat/unsolicited.h>
 
@@ -170,6 +171,23 @@ struct {
 	__type(value, struct drain_entry);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } drains SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ROUTED_FLOWS);
+	__type(key, struct routed_flow);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} routed_flows SEC(".maps");
+
+/* Last tick at which a flow may be noted there; 0: none ever was. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} routed_until SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

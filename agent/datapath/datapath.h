@@ -68,6 +68,8 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
+	int routed_flows;
+	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
 	int portmap_filters; /* the same */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */

@@ -46,6 +46,8 @@
 	X(unsolicited_syns, "unsolicited_syns")    \
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
+	X(routed_flows, "routed_flows")            \
+	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
 	X(portmap_filters, "portmap_filters")      \
 	X(drains, "drains")                        \

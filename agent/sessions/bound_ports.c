@@ -22,7 +22,8 @@ static uint64_t *group_of(const struct subscriber_iterator *it, uint8_t proto, u
 /*
  * A connection that is established keeps its binding for as long after its end as any; else a packet from inside counts
  * (RFC 4787 REQ-6). A session that the outside has opened begins with the binding's own stamp, so that it keeps the
- * port no longer, unless the inside answers or packets from outside refresh (REQ-6a).
+ * port no longer, unless the inside answers or packets from outside refresh (REQ-6a); a SYN that nothing has answered
+ * keeps none.
  */
 void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
 {
@@ -31,7 +32,7 @@ void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64
 	uint32_t offset = word_out_port(word) - mapping_port_lo(g, subscriber);
 	uint64_t *entry;
 
-	if (offset >= g->ports_per_host)
+	if (offset >= g->ports_per_host || (word_state(word) & ~SESSION_RESET) == SESSION_SYN_RECEIVED)
 		return;
 	entry = mappings_binding(m, number, subscriber, word_proto(word), offset);
 	if (entry && binding_is_of(LOAD(*entry), key_in_port(key)))

@@ -38,7 +38,11 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(out2in_single)    \
 	X(inbound)          \
 	X(hairpin_inbound)  \
-	X(portmap_in)
+	X(portmap_in)       \
+	X(routed_in)        \
+	X(routed_inbound)   \
+	X(routed_out)       \
+	X(icmp_routed)
 
 enum prog {
 #define X(name) PROG_##name,

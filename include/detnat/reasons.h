@@ -12,7 +12,7 @@
 #define REASONS(X)                                                                                        \
 	X(in2out_translated, "translated from inside to outside")                                         \
 	X(out2in_translated, "translated from outside to inside")                                         \
-	X(hairpin_translated, "translated between two subscribers")                                       \
+	X(hairpin_translated, "translated between two inside hosts")                                      \
 	X(icmp_error_translated, "ICMP error translated with its quote")                                  \
 	X(passed_untranslated, "not for translation, handed to the kernel as it came")                    \
 	X(drop_quota, "subscriber at its session quota")                                                  \
@@ -68,10 +68,10 @@
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
 /* Octets of translated IP packets, including headers; in the order of their reasons. */
-#define VOLUMES(X)                                                                          \
-	X(in2out_octets, "octets translated from inside to outside, IP headers included")   \
-	X(out2in_octets, "octets translated from outside to inside, IP headers included")   \
-	X(hairpin_octets, "octets translated between two subscribers, IP headers included") \
+#define VOLUMES(X)                                                                           \
+	X(in2out_octets, "octets translated from inside to outside, IP headers included")    \
+	X(out2in_octets, "octets translated from outside to inside, IP headers included")    \
+	X(hairpin_octets, "octets translated between two inside hosts, IP headers included") \
 	X(icmp_error_octets, "octets of ICMP errors translated, IP headers included")
 
 enum reason {

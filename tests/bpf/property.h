@@ -41,6 +41,13 @@ struct outcome {
 	uint8_t octet[FRAME_MAX];
 };
 
+/* A flow that UNTRANSLATED has begun, by a pool address. */
+struct routed {
+	uint32_t in_addr;
+	uint16_t in_port, port;
+	uint8_t proto;
+};
+
 struct property {
 	struct random r;
 	struct model model;
@@ -50,6 +57,8 @@ struct property {
 	uint32_t stopped;  /* and in which it ended */
 	uint64_t drained;  /* packets of sessions of former mappings */
 	unsigned replaced; /* mappings */
+	struct routed routed[4096];
+	size_t n_routed;
 	unsigned excepted; /* exceptions that came */
 	uint64_t cut;	   /* packets of flows whose session an exception, or its end, has cut off */
 	bool left;	   /* an exception has gone since all was purged */

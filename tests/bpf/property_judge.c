@@ -35,7 +35,7 @@ void expect_drop(const struct judging *j, enum reason reason, uint8_t type, uint
 	EXPECT(j, j->o->verdict == (at_tc(j) ? DROP_TC : DROP_XDP), "should have been dropped");
 }
 
-static void expect_untouched(const struct judging *j)
+void expect_untouched(const struct judging *j)
 {
 	const struct change none = { .src = j->p->src, .dst = j->p->dst, .sport = j->p->sport, .dport = j->p->dport };
 
@@ -113,8 +113,7 @@ static bool asked_portmap(const struct judging *j)
 	return j->o->portmap_in || j->o->reason == REASON_drop_portmap_filter;
 }
 
-/* The rest of a hairpin's way. c: with what the sender has become. */
-static void judge_hairpin_receiver(const struct judging *j, struct change *c)
+void judge_hairpin_receiver(const struct judging *j, struct change *c)
 {
 	const struct random_packet *p = j->p;
 	struct model *m = &j->t->model;
@@ -237,6 +236,8 @@ static void judge_unmapped(const struct judging *j, const struct model_mapping *
 	else if (property_is_pool(p->dst) && !map)
 		/* All other sources are routed outside: it pretends to come from there. */
 		expect_drop(j, REASON_drop_spoofed, 0, 0);
+	else if (property_is_pool(p->dst))
+		judge_routed(j);
 	else
 		expect_untouched(j);
 }
@@ -252,6 +253,8 @@ void property_judge_inside(struct property *t, enum hook hook, const struct rand
 		expect_untouched(j);
 	else if (!map || map->kind == MODEL_UNTRANSLATED)
 		judge_unmapped(j, map);
+	else if (p->dst == UNTRANSLATED)
+		judge_to_routed(j, map);
 	else if (p->flaw)
 		expect_drop(j, REASON_drop_malformed, 0, 0);
 	else if (p->echo_reply && map->kind != MODEL_OPEN)

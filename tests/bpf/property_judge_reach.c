@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The judge of what the outside may open. */
+/* The judge of what the outside may open, and of hosts that are not translated. */
 #include <criterion/criterion.h>
 
 #include "property_judging.h"
@@ -118,4 +118,78 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	EXPECT(j, s, "the model is full");
 	judge_life(j, b, s);
 	return ARRIVAL_TAKEN;
+}
+
+static bool is_routed_flow(const struct property *t, const struct routed *flow)
+{
+	for (size_t i = 0; i < t->n_routed; i++) {
+		const struct routed *r = &t->routed[i];
+
+		if (r->in_addr == flow->in_addr && r->in_port == flow->in_port && r->port == flow->port &&
+		    r->proto == flow->proto)
+			return true;
+	}
+	return false;
+}
+
+static void note_routed(struct property *t, const struct routed *flow)
+{
+	if (is_routed_flow(t, flow))
+		return;
+	cr_assert_lt(t->n_routed, sizeof(t->routed) / sizeof(*t->routed));
+	t->routed[t->n_routed++] = *flow;
+}
+
+void judge_routed(const struct judging *j)
+{
+	const struct random_packet *p = j->p;
+	struct change c = { .from = GATEWAY_IN,
+			    .to = HOST,
+			    .src = p->src,
+			    .dst = p->dst,
+			    .sport = p->sport,
+			    .dport = p->dport,
+			    .ttl_lowered = 1 };
+
+	if (p->flaw) {
+		expect_drop(j, REASON_drop_malformed, 0, 0);
+		return;
+	}
+	/* Whom it would reach is asked first, and is not known to this model. */
+	if (p->ttl <= 1 && j->o->reason == REASON_drop_ttl) {
+		expect_drop(j, REASON_drop_ttl, 11, 0);
+		return;
+	}
+	judge_hairpin_receiver(j, &c);
+	if (j->o->reason == REASON_hairpin_translated)
+		note_routed(j->t, &(struct routed){ c.dst, c.dport, p->sport, p->proto });
+}
+
+void judge_to_routed(const struct judging *j, const struct model_mapping *map)
+{
+	const struct random_packet *p = j->p;
+	struct model *m = &j->t->model;
+	struct change c = { .from = GATEWAY_IN, .to = HOST, .dst = p->dst, .dport = p->dport, .ttl_lowered = 1 };
+	struct model_session *s = model_find_in(m, p->src, p->sport, p->dst, p->dport, p->proto);
+	const struct model_portmap *portmap = model_portmap_in(m, p->src, p->sport, p->proto);
+	bool untouched = j->o->reason == REASON_passed_untranslated;
+
+	if (p->flaw || !is_routed_flow(j->t, &(struct routed){ p->src, p->sport, p->dport, p->proto }) ||
+	    (untouched && (p->proto == ICMP || (map->kind != MODEL_OPEN && !portmap && (!s || s->tcp.closed))))) {
+		expect_untouched(j);
+		return;
+	}
+	if (p->ttl <= 1) {
+		expect_drop(j, REASON_drop_ttl, 11, 0);
+		return;
+	}
+	c.src = model_outside_of(m, p->src);
+	c.sport = map->kind == MODEL_OPEN ? p->sport : portmap ? portmap->out_port : 0;
+	if (s && !s->tcp.closed) {
+		c.src = s->out_addr;
+		c.sport = s->out_port;
+		session_from_inside(m, s, p->flags);
+	}
+	EXPECT(j, j->o->portmap_out == (!s && portmap), "by its portmap, unless there is a session");
+	expect_translated(j, REASON_hairpin_translated, &c);
 }

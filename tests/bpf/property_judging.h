@@ -54,4 +54,16 @@ enum arrival { ARRIVAL_NONE, ARRIVAL_TAKEN, ARRIVAL_REFUSED };
 /* What becomes of a packet of no session to the port of a subscriber whose mapping lets anyone send; opens it. */
 enum arrival judge_inbound(const struct judging *j, struct model_session *flow);
 
+/* It is handed to the kernel as it came. */
+void expect_untouched(const struct judging *j);
+
+/* The rest of a hairpin's way. c: with what the sender has become. */
+void judge_hairpin_receiver(const struct judging *j, struct change *c);
+
+/* From a host that is not translated to a pool address: it reaches what a host outside reaches. */
+void judge_routed(const struct judging *j);
+
+/* To such a host, from a subscriber of a mapping: as it is, but for what that host has asked for. */
+void judge_to_routed(const struct judging *j, const struct model_mapping *map);
+
 #endif

@@ -207,7 +207,7 @@ void property_random_inside(struct property *t)
 	} else if (property_scene->reachable) {
 		if (random_once(r, 2))
 			begin_reachable(t, &p);
-		if (random_once(r, 3) && p.src != UNTRANSLATED && model_inside(&t->model, p.src))
+		if (random_once(r, 3) && model_inside(&t->model, p.src))
 			aim_at_reachable(t, &p);
 	}
 	p.echo_reply = p.proto == ICMP && random_once(r, 10);
@@ -217,7 +217,7 @@ void property_random_inside(struct property *t)
 	} else if (p.proto == ICMP) {
 		p.dport = 0;
 	}
-	if (property_is_pool(p.dst))
+	if (property_is_pool(p.dst) || p.dst == UNTRANSLATED)
 		hook = XDP_INSIDE;
 	/* What the kernel routes has a sound header and a TTL left. */
 	if (hook == TC_OUTSIDE && FLAW_IS_OF_IP(p.flaw))

@@ -28,7 +28,7 @@ static bool of_session(struct property *t, struct passage *ret)
 	bool inward = random_once(&t->r, 2), echo;
 	uint32_t out_addr;
 
-	if (!s || !model_counts(m, s) || property_is_pool(s->ext_addr))
+	if (!s || !model_counts(m, s) || property_is_pool(s->ext_addr) || s->ext_addr == UNTRANSLATED)
 		return false;
 	out_addr = s->out_addr;
 	echo = s->proto == ICMP;

@@ -185,7 +185,7 @@ Test(forged, hosts_behind_other_interfaces_are_told_apart)
 		  { FROM(ROUTED), .dst = POOL, UDP, 53, WEB },
 		  REDIRECT_XDP,
 		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = ROUTED, .dst = SUBSCRIBER, UDP, 53, 8080 },
-		  REASON_out2in_translated },
+		  REASON_hairpin_translated },
 	};
 	uint32_t second = reach_second("192.0.3.0/24", DEVICE_INSIDE);
 

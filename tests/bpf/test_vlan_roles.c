@@ -127,6 +127,87 @@ Test(vlan_roles, at_tc_tags_of_interfaces_without_a_role_stay)
 	run_tagged_counted(rows, sizeof(rows) / sizeof(*rows));
 }
 
+static void set_up_open_vlans(void)
+{
+	settings.open_mappings = 1;
+	set_up_vlans();
+}
+
+/* Hosts inside that no mapping has: one that is routed there, and one that pretends to be outside. */
+Test(vlan_roles, sources_to_pool_addresses_are_asked_for_their_vlan, .init = set_up_open_vlans)
+{
+#define OPEN_IN	 ADDR(10, 0, 0, 40)
+#define OPEN_OUT ADDR(203, 0, 113, 66)
+#define ROUTED	 ADDR(192, 0, 3, 9)
+	static const struct tagged_row rows[] = {
+		{ "forged",
+		  XDP_INSIDE,
+		  { { Q, 100 } },
+		  { .from = HOST, .to = GATEWAY_IN, .src = EXTERNAL, .dst = OPEN_OUT, UDP, 5000, 53, .payload = 9 },
+		  DROP_XDP,
+		  {},
+		  {},
+		  REASON_drop_spoofed },
+		{ "routed",
+		  XDP_INSIDE,
+		  { { Q, 100 } },
+		  { .from = HOST, .to = GATEWAY_IN, .src = ROUTED, .dst = OPEN_OUT, UDP, 5000, 53, .payload = 9 },
+		  REDIRECT_XDP,
+		  { { Q, 100 } },
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = ROUTED,
+		    .dst = OPEN_IN,
+		    UDP,
+		    5000,
+		    53,
+		    .payload = 9 },
+		  REASON_hairpin_translated },
+		{ "its answer",
+		  XDP_INSIDE,
+		  { { Q, 100 } },
+		  { .from = HOST, .to = GATEWAY_IN, .src = OPEN_IN, .dst = ROUTED, UDP, 53, 5000, .payload = 9 },
+		  REDIRECT_XDP,
+		  { { Q, 100 } },
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = OPEN_OUT,
+		    .dst = ROUTED,
+		    UDP,
+		    53,
+		    5000,
+		    .payload = 9 },
+		  REASON_hairpin_translated },
+		{ "the gateway's own",
+		  XDP_OUTSIDE,
+		  { { AD, 200 } },
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(198, 51, 100, 1),
+		    .dst = OPEN_OUT,
+		    UDP,
+		    5000,
+		    53,
+		    .payload = 9 },
+		  DROP_XDP,
+		  {},
+		  {},
+		  REASON_drop_martian },
+	};
+	struct mapping_spec open = {
+		.in = { OPEN_IN, 32 }, .out = { OPEN_OUT, 32 }, .open = true, .sessions_per_user = 1000
+	};
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		open.timeout_ticks[i] = 10000;
+	make_mapping(&open, NULL);
+	cr_assert_eq(system("ip route add 192.0.3.0/24 via 10.0.0.3"), 0);
+	datapath_raise_epoch(&datapath);
+	RUN_TAGGED(rows);
+}
+
 /* With stages `ports` tells where a frame goes: the outermost interface has been entered alone. */
 static void set_up_staged_vlans(void)
 {

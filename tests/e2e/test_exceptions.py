@@ -7,8 +7,9 @@ import time
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
+import packets
 from agent import CTL, execute
-from lab import MAPPING, SERVER, Lab, block_of
+from lab import IN_MAC, MAPPING, SERVER, Lab, block_of
 
 ACME = {"in": "10.0.5.77/32", "out": "1.1.2.9/32"}
 BIG = {"in": "10.0.6.0/27", "out": "1.1.2.10/31"}
@@ -237,3 +238,36 @@ def test_a_thousand_exceptions_are_loaded_and_reloaded(lab):
     assert len(agent.ctl("mapping", "list")) == 1000
     assert len(lab.sessions(first.addr)) == 1
     assert agent.ctl("check")["findings"] == []
+
+
+def turns(lab, packet, host, src=None, dst=None):
+    """A packet from inside that arrives inside, translated on one side."""
+    lab.inside.send(packet)
+    lab.inside.expect(packets.translated(packet, (IN_MAC, host.mac), src=src, dst=dst))
+
+
+def test_what_is_not_translated_reaches_a_neighbour_by_its_pool_address(exceptions_lab):
+    lab = exceptions_lab
+    routed, server, home = lab.host("10.0.8.1"), lab.host("10.0.7.2"), lab.host("10.0.9.9")
+    out = block_of(home.addr).addr
+    lab.agent.ctl("portmap", "add", "tcp", f"{home.addr}:8080", f"{out}:80")
+    with lab.counting(hairpin_translated=6):
+        for host, port, seen in ((server, 80, ("1.1.2.34", 80)), (home, 8080, (out, 80))):
+            turns(lab, lab.from_inside(routed, TCP(sport=5000, dport=seen[1], flags="S"), dst=seen[0]), host, dst=(host.addr, port))
+            turns(lab, lab.from_inside(host, TCP(sport=port, dport=5000, flags="SA"), dst=routed.addr), routed, src=seen)
+            turns(lab, lab.from_inside(routed, TCP(sport=5000, dport=seen[1], flags="A"), dst=seen[0]), host, dst=(host.addr, port))
+    # By the inside address it is routed, as it is. The kernel would tell of a shorter way.
+    for name in ("all", "in0"):
+        lab.gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
+    turns(lab, lab.from_inside(routed, TCP(sport=5001, dport=8080, flags="S"), dst=home.addr), home)
+    turns(lab, lab.from_inside(home, TCP(sport=8080, dport=5001, flags="SA"), dst=routed.addr), routed)
+    assert lab.sessions(home.addr) == lab.sessions(server.addr) == []
+
+
+def test_answers_to_what_is_not_translated_go_on_over_a_restart(exceptions_lab):
+    lab = exceptions_lab
+    routed, server = lab.host("10.0.8.1"), lab.host("10.0.7.2")
+    turns(lab, lab.from_inside(routed, UDP(sport=5002, dport=53) / b"q", dst="1.1.2.34"), server, dst=(server.addr, None))
+    lab.agent.stop()
+    lab.agent.start()
+    turns(lab, lab.from_inside(server, UDP(sport=53, dport=5002) / b"a", dst=routed.addr), routed, src=("1.1.2.34", None))

@@ -192,6 +192,7 @@ Test(history_queue, a_change_is_confirmed_once_with_the_time_at_which_it_was_in_
 		run_until(&a);
 		now += rows[i].seconds;
 		history_queue_confirm(q);
+		history_queue_ready(q);
 		now += 100;
 		history_queue_confirm(q); /* of another change, which changed no mapping */
 		history_queue_ready(q);
@@ -217,6 +218,7 @@ Test(history_queue, a_clock_that_is_set_is_written_down_within_the_second)
 	history_queue_ready(q);
 	now += 5;
 	history_queue_second(q);
+	history_queue_drain(q);
 	now -= 3;
 	set_by -= 3;
 	history_queue_second(q);

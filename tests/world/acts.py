@@ -2,15 +2,16 @@
 """What a step does. A step is a dictionary of plain values, so that it can be written down and done again."""
 
 import contextlib
-import signal
+import json
 import threading
 import time
 
 import frames
-import isolation
 import pcp_client
+from strace import status as process_status
+
 from frames import ICMP, LAST, RST, TCP, UDP, number
-from model import SECOND
+from model import SECOND, prefix
 from oracles import Failure
 from traffic import Flow
 
@@ -122,32 +123,58 @@ class Acts:
     def serving(self, gateway):
         return self.gateways[gateway % len(self.gateways)]
 
-    def change(self, gateway, what, call, prefixes=()):
-        """A change by the operator: the model knows when it began, and takes up what came of it."""
-        world, begin = self.world, time.time_ns()
+    def change(self, gateways, what, words, prefixes=(), **options):
+        """A change by the operator, at each of the gateways: the model knows when it began, and takes up what came of it."""
+        world, begin, results = self.world, time.time_ns(), []
+        if len(self.gateways) == 2:
+            # One gateway has it before the other, and routes may lead to either.
+            prefixes = ["10.0.0.0/8"]
         world.begin_change(prefixes)
-        result = None
-        if gateway.running():
-            try:
-                result = call()
-            except TimeoutError as error:
-                raise Failure("operator", f"{what}: {error}") from None
+        for it in gateways:
+            if it.running():
+                results.append(it.command(*words, **options))
+        if len(self.gateways) == 2:
+            self.make_alike()
         world.end_change(begin, what, prefixes)
-        if result is not None:
-            status, out, err = result
+        for status, out, err in results:
             world.note_result(what, status, err)
             if status not in (*ANSWERS, 3):
                 raise Failure("operator", f"{what}: exit {status}\n{out}{err}")
 
+    def make_alike(self):
+        """Each of two gateways has in its file what runs, as a reboot of one must leave both alike; what only one has taken goes to the other."""
+        running = [it for it in self.gateways if it.running()]
+        for it in running:
+            if not it.command("config", "save", "--force")[0]:
+                it.agent.config = json.loads(it.agent.path.read_text())
+        if len(running) < 2:
+            return
+        first, second = (it.agent.config for it in self.gateways)
+        keys = ("mappings", "portmaps", "timeouts")
+        if any(first.get(key) != second.get(key) for key in keys):
+            self.gateways[1].agent.write(**{key: first.get(key) for key in keys})
+            status, _, err = self.gateways[1].command("reload")
+            self.world.note_result("reload of the other's", status, err)
+            if status:
+                self.gateways[0].agent.write(**{key: second.get(key) for key in keys})
+                status, _, err = self.gateways[0].command("reload")
+                self.world.note_result("reload of the other's", status, err)
+
+    def only_one_can(self):
+        """With the disk of one of two gateways at fault, a change would leave them different."""
+        return len(self.gateways) == 2 and any(getattr(call, "__name__", "") in ("trace_end", "fill_disk") for _, call, _ in self.later)
+
     def do_ctl(self, words, gateway=None, prefixes=()):
-        for it in self.gateways if gateway is None else [self.serving(gateway)]:
-            self.change(it, " ".join(map(str, words)), lambda it=it: it.command(*words), prefixes)
+        if self.only_one_can():
+            return
+        self.change(self.gateways if gateway is None else [self.serving(gateway)], " ".join(map(str, words)), words, prefixes)
 
     def do_batch(self, lines, force=False, gateway=None, prefixes=()):
+        if self.only_one_can():
+            return
         text = "\n".join(lines) + "\n"
-        options = ["--force"] if force else []
-        for it in self.gateways if gateway is None else [self.serving(gateway)]:
-            self.change(it, "batch: " + "; ".join(lines), lambda it=it: it.command(*options, "-b", "-", text=text), prefixes)
+        words = [*(["--force"] if force else []), "-b", "-"]
+        self.change(self.gateways if gateway is None else [self.serving(gateway)], "batch: " + "; ".join(lines), words, prefixes, text=text)
 
     def do_close(self, nth):
         """The operator ends a session."""
@@ -182,21 +209,22 @@ class Acts:
         self.world.model.changed(begin, time.time_ns(), f"session flush {host}")
 
     def do_reload(self, changes, gateway=None):
-        for it in self.gateways if gateway is None else [self.serving(gateway)]:
+        if self.only_one_can():
+            return
+        those = self.gateways if gateway is None else [self.serving(gateway)]
+        for it in those:
             it.agent.write(**changes)
-            self.change(it, f"reload with {sorted(changes)}", lambda it=it: it.command("reload"))
+        self.change(those, f"reload with {sorted(changes)}", ["reload"])
 
     def do_save(self):
         for it in self.gateways:
-            self.change(it, "config save", lambda it=it: it.command("config", "save", "--force"))
-            if it.running():
-                import json
+            if it.running() and not it.command("config", "save", "--force")[0]:
                 it.agent.config = json.loads(it.agent.path.read_text())
 
     def do_role(self, name, add, gateway=0):
         it = self.serving(gateway)
         words = "interface", "add" if add else "del", it.names[name], "inside" if name.startswith("in") else "outside"
-        self.change(it, " ".join(words), lambda: it.command(*words))
+        self.change([it], " ".join(words), words)
 
     # ---- faults
 
@@ -230,6 +258,8 @@ class Acts:
         it.agent.kill()
         thread.join()
         self.world.start(it)
+        if words[:2] in (["mapping", "add"], ["user", "move"]) and words[3] != "none":
+            self.world.model.loose.append((begin, time.time_ns(), prefix(words[2]), prefix(words[3])))
         self.world.end_change(begin, f"kill -9 {after:.3f} s after {' '.join(map(str, words))}", prefixes)
 
     def do_reboot(self, gateway=0, pause=0.0):
@@ -274,9 +304,8 @@ class Acts:
         self.wait_traced(it)
 
     def wait_traced(self, it):
-        from strace import status
         end = time.monotonic() + 5
-        while it.running() and time.monotonic() < end and not status(it.agent.process.pid, "TracerPid"):
+        while it.running() and time.monotonic() < end and not process_status(it.agent.process.pid, "TracerPid"):
             time.sleep(0.01)
 
     def do_full_disk(self, seconds, gateway=0):
@@ -309,10 +338,9 @@ class Acts:
         """A second program on an interface, which is taken out of its role for that and given it again."""
         it = self.serving(gateway)
         role = "inside" if name.startswith("in") else "outside"
-        self.change(it, f"interface del {name}", lambda: it.command("interface", "del", it.names[name], role))
+        self.change([it], f"interface del {name}", ["interface", "del", it.names[name], role])
         it.foreign_program(name, on)
-        self.change(it, f"interface add {name} {'with' if on else 'without'} a foreign program",
-                    lambda: it.command("interface", "add", it.names[name], role))
+        self.change([it], f"interface add {name} {'with' if on else 'without'} a foreign program", ["interface", "add", it.names[name], role])
         self.world.disturbed(3)
 
     # ---- two gateways
@@ -349,4 +377,3 @@ class Acts:
 
 FUTURE = 1 << 62
 MARK = 65
-_ = signal, isolation

@@ -38,6 +38,7 @@ class Held:
     begin: int
     end: int = FOREVER
     settled: int = FOREVER  # from then on certainly in force
+    of: tuple = None  # (inside, outside) of the mapping that a part drains from, by which its blocks are reckoned
     eif_before: tuple = ()
     drain_left: int = 0
 
@@ -50,10 +51,11 @@ class Held:
             return addr, 0, 65536
         if self.inbound == "open":
             return self.outside[0] + addr - self.inside[0], 0, 65536
-        ratio = 1 << (self.outside[1] - self.inside[1])
+        inside, outside = self.of or (self.inside, self.outside)
+        ratio = 1 << (outside[1] - inside[1])
         ports = PORTS // ratio
-        index = addr - self.inside[0]
-        return self.outside[0] + index // ratio, FIRST_PORT + ports * (index % ratio), ports
+        index = addr - inside[0]
+        return outside[0] + index // ratio, FIRST_PORT + ports * (index % ratio), ports
 
     def owner(self, addr, port):
         """The inside address of an outside endpoint, or None."""
@@ -61,11 +63,12 @@ class Held:
             return None
         if self.inbound == "open":
             return self.inside[0] + addr - self.outside[0]
-        ratio = 1 << (self.outside[1] - self.inside[1])
+        inside, outside = self.of or (self.inside, self.outside)
+        ratio = 1 << (outside[1] - inside[1])
         at = (port - FIRST_PORT) // (PORTS // ratio)
         if port < FIRST_PORT or at >= ratio:
             return None
-        return self.inside[0] + (addr - self.outside[0]) * ratio + at
+        return inside[0] + (addr - outside[0]) * ratio + at
 
     def __str__(self):
         inside = f"{text(self.inside[0])}/{self.inside[1]}"
@@ -91,6 +94,7 @@ class Model:
     def __init__(self):
         self.now, self.past = {}, collections.deque()  # by key; those that have ended
         self.ports, self.past_ports = {}, collections.deque()
+        self.loose = []  # (begin, end, inside, outside): a change that was cut short may have been in force
         self.changes = []  # (begin, end, what): intervals in which anything may have changed
         self.version = 0
         self._blocks = {}
@@ -105,6 +109,8 @@ class Model:
             held = Held(prefix(row["in"]), outside, row.get("inbound") or "none", tuple(row.get("eim") or ()), tuple(row.get("eif") or ()),
                         row.get("state") == "draining", row.get("session_slots") or 0, begin, drain_left=row.get("drain_left") or 0)
             seen[held.key()] = held
+            if held.draining:
+                held.of = self.drained_from(held)
         came = [held for key, held in seen.items() if key not in self.now]
         gone = [held for key, held in self.now.items() if key not in seen]
         for held in gone:
@@ -123,6 +129,14 @@ class Model:
             self.version += 1
             self._blocks.clear()
         return came, gone
+
+    def drained_from(self, part):
+        """(inside, outside) of the mapping that has, or had, the addresses of what drains."""
+        for held in (*self.now.values(), *reversed(self.past)):
+            if held.outside and not held.draining and part.outside[1] >= held.outside[1] and covers(held.outside, part.outside[0]):
+                if part.inside[1] >= held.inside[1] and covers(held.inside, part.inside[0]):
+                    return held.inside, held.outside
+        return None
 
     def take_ports(self, rows, begin, now):
         seen = {}
@@ -184,6 +198,9 @@ class Model:
         addr, port = outside
         for block in self.blocks(inside[0], begin, end):
             if block[0] == addr and (port is None or block[1] <= port < block[1] + block[2]):
+                return True
+        for first, last, inside_net, outside_net in self.loose[-20:]:
+            if first <= end and last >= begin and covers(inside_net, inside[0]) and covers(outside_net, addr):
                 return True
         if port is None:
             return any(p.inside[0] == inside[0] and p.outside[0] == addr for p in (*self.ports.values(), *self.past_ports))

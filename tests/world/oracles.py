@@ -4,10 +4,12 @@
 import collections
 import json
 import re
+import struct
 import time
 
 import frames
-from frames import DOWN, FORGED, HAIRPIN, LAST, OF_SUBSCRIBER, PROTO_NAMES, STRAIGHT, STRANGER, UP
+import pcp_client
+from frames import DOWN, FORGED, HAIRPIN, LAST, OF_SUBSCRIBER, PROTO_NAMES, STRAIGHT, STRANGER
 from model import SECOND, covers
 
 MS = 1_000_000
@@ -90,8 +92,8 @@ class Oracles:
         self.world, self.model, self.traffic = world, world.model, world.traffic
         self.truth = [Truth(gateway) for gateway in world.gateways]
         self.counts = world.counts
+        self.leased, self.unleased = {}, {}  # (proto, inside endpoint): when granted and until when; when it was ended
         self.ended = {}  # (proto, inside, external, outside): since; must not be there any more
-        self.baseline = {}
 
     def fail(self, oracle, text):
         self.world.fail(oracle, text)
@@ -105,6 +107,32 @@ class Oracles:
             self.outside(traffic.outside.popleft())
         while traffic.inside and traffic.inside[0].at < until:
             self.inside(traffic.inside.popleft())
+        self.leases()
+
+    def leases(self):
+        """Answers of the PCP server: each port that is granted is the client's."""
+        while self.traffic.pcp:
+            at, host, _, octets = self.traffic.pcp.popleft()
+            self.counts["answers of PCP"] += 1
+            try:
+                answer = pcp_client.decode(octets)
+            except (AssertionError, IndexError, KeyError, struct.error) as error:
+                self.fail("PCP", f"a malformed answer to {frames.text(host)}: {error!r}")
+                continue
+            if answer.result != "SUCCESS" or len(octets) < 60:
+                continue
+            key = proto, inside = PROTO_NAMES.get(octets[36], "udp"), (host, struct.unpack_from("!H", octets, 40)[0])
+            if not answer.lifetime:
+                self.unleased[key] = at
+                self.leased.pop(key, None)
+                continue
+            self.leased[key] = at, at + answer.lifetime * SECOND
+            self.unleased.pop(key, None)
+            if not answer.out:
+                continue
+            outside = frames.number(answer.out[0]), answer.out[1]
+            if not self.model.may_use(proto, inside, outside, at - SECOND, at):
+                self.fail("PCP", f"{frames.text(host)} was granted {frames.endpoint(*outside)}; its own: {self.model.blocks(host, at - SECOND, at)}")
 
     def describe(self, seen):
         return (f"{PROTO_NAMES.get(seen.proto, seen.proto)} {frames.endpoint(seen.src, seen.sport)} > {frames.endpoint(seen.dst, seen.dport)} "
@@ -340,8 +368,29 @@ class Oracles:
             here = listed.get((proto, host, port, ext, 0 if proto == "icmp" else eport), [])
             if since + 2 * SECOND < now and any((addr, p) == outside for addr, p, _ in here):
                 wrong.append(("ended session is back", f"gateway {gateway.number} lists {proto} {frames.endpoint(host, port)} to "
-                              f"{frames.endpoint(ext, eport)} as {frames.endpoint(*outside)}, which ended at {clock(since)}"))
+                              f"{frames.endpoint(ext, eport)} as {frames.endpoint(*outside)}, {here}, which ended at {clock(since)}; "
+                              f"the mapping now: {self.model.effective(host)}"))
         return wrong
+
+    def compare_leases(self, gateways):
+        """Leases are listed by all gateways while they last, and by none once their client has ended them."""
+        for _ in range(5):
+            now, wrong = time.time_ns(), []
+            for gateway in gateways:
+                rows = gateway.ctl("portmap", "list")
+                listed = {(row["proto"], (frames.number(row["in_addr"]), row["in_port"])) for row in rows if row["origin"] == "pcp"}
+                wrong += [f"gateway {gateway.number} lists the lease of {key[0]} {frames.endpoint(*key[1])}, which its client ended at {clock(at)}"
+                          for key, at in self.unleased.items() if key in listed and at < now - 2 * SECOND]
+                wrong += [f"gateway {gateway.number} has no lease of {key[0]} {frames.endpoint(*key[1])}, granted at {clock(at)} until {clock(end)}"
+                          for key, (at, end) in self.leased.items()
+                          if key not in listed and end > now + 2 * SECOND and at < now - 2 * SECOND and self.model.quiet(at - SECOND, now)]
+            if not wrong:
+                break
+            time.sleep(0.5)
+        for text in wrong[:1]:
+            self.fail("lease", text)
+        self.counts["leases compared"] += len(self.leased) + len(self.unleased)
+        self.leased = {key: it for key, it in self.leased.items() if it[1] > now}
 
     def must_live(self, flow, now, gateway, serving):
         timeout = self.world.timeout_of(flow)
@@ -402,6 +451,3 @@ class Oracles:
             self.ended[PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, flow.outside] = now
         while len(self.ended) > 3000:
             self.ended.pop(next(iter(self.ended)))
-
-
-__all__ = ["Oracles", "Failure", "UP", "LAST"]

@@ -38,7 +38,7 @@ PROFILES = {
     "portmaps": {**PLAIN, "portmap": 3, "portmap_del": 3, "pcp": 6, "knock": 4, "hairpin": 2},
     "packets": {**PLAIN, "fragments": 8, "hairpin": 4, "icmp_error": 4, "reset_out": 2, "open_flow": 3},
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
-    "pair": {**PLAIN, "close": 2, "takeover": 2.5, "return": 2.5, "quiet": 2},
+    "pair": {**PLAIN, "close": 2, "pcp": 3, "takeover": 2.5, "return": 2.5, "quiet": 2},
     "split": {"split": 1},
 }
 PROFILES["all"] = {}
@@ -47,6 +47,7 @@ for name, weights in PROFILES.items():
         for kind, weight in weights.items():
             PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
 OF_PAIRS = ("takeover", "return", "split")
+OF_ONE = ("killed_change", "reboot")
 
 MODES = {
     "redirect1": {"forwarding": "redirect", "stages": 1},
@@ -68,6 +69,9 @@ def weights_of(profile, gateways):
             found.pop(kind, None)
     if gateways == 2 and "takeover" not in found:
         found.update(takeover=1.0, split=0.4, **{"return": 1.0})
+    if gateways == 2:
+        # What one of two would have alone.
+        found = {kind: weight for kind, weight in found.items() if kind not in OF_ONE}
     if gateways == 1:
         found = {kind: weight for kind, weight in found.items() if kind not in OF_PAIRS}
     return found
@@ -101,14 +105,16 @@ REACHES = {
     "fragments": ("fragment",), "burst": ("overflow",), "end_flow": ("ending",), "hairpin": ("hairpin",), "icmp_error": ("ICMP error",),
     "reset_out": ("reset",), "flood": ("quota", "overflow"), "scan": ("stranger",), "knock": ("stranger",), "straight": ("stranger",),
     "forged": ("forged source",), "pcp": ("PCP lease",), "exception": ("exception", "untranslated"),
-    "exception_drain": ("exception", "drain", "untranslated"), "nested": ("exception", "untranslated"), "unexception": ("exception", "drain"),
+    "exception_drain": ("exception", "drain", "untranslated"),
+    "nested": ("exception", "untranslated"), "unexception": ("exception", "drain"),
     "handover": ("handover", "batch"), "batch": ("batch", "exception"), "move": ("move", "drain", "exception"),
     "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
     "drain_del": ("drain",), "quota": ("quota",), "eim": ("EIM", "EIF"), "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
-    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",), "takeover": ("takeover",), "return": ("takeover",),
+    "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",),
+    "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
     "split": ("split brain",), "quiet": (),
 }
 OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",)}
@@ -462,13 +468,14 @@ class Planner:
         how = self.dice.choice(["routes", "routes", "links", "kill"])
         if how != "routes":
             self.away = 1 - to
-        return {"do": "takeover", "to": to, "how": how, "tags": ["takeover"]}
+        return {"do": "takeover", "to": to, "how": how, "tags": ["takeover", *{"kill": ["kill", "link"], "links": ["link"]}.get(how, [])]}
 
     def plan_return(self):
         if self.away is None:
             return None
         number, self.away = self.away, None
-        return {"do": "return", "gateway": number, "how": self.dice.choice(["kept", "kept", "reboot"]), "tags": ["takeover"]}
+        how = self.dice.choice(["kept", "kept", "reboot"])
+        return {"do": "return", "gateway": number, "how": how, "tags": ["takeover", *(["reboot"] if how == "reboot" else [])]}
 
     def plan_split(self):
         if self.away is not None:

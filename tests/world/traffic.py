@@ -15,7 +15,7 @@ import threading
 import time
 
 import frames
-from frames import ACK, DOWN, FIN, FORGED, HAIRPIN, ICMP, LAST, RST, STRAIGHT, STRANGER, SYN, TCP, UDP, UP, mark
+from frames import ACK, DOWN, FIN, FORGED, ICMP, LAST, RST, STRAIGHT, STRANGER, SYN, TCP, UDP, UP, mark
 
 MOST_SEEN = 400_000  # packets that wait for the oracles
 PACE = 1500  # packets a second at most
@@ -312,6 +312,3 @@ class Traffic(threading.Thread):
                     else:
                         self.came_inside(seen, tap, octets)
         poll.close()
-
-
-__all__ = ["Flow", "Traffic", "UP", "LAST", "HAIRPIN", "FORGED", "STRANGER", "STRAIGHT", "DOWN", "UDP", "TCP", "ICMP"]

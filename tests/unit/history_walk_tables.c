@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history_walk_tables.h"
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include <detnat/mapping.h>
+
+#include "base/base.h"
+
+unsigned walk_seed;
+
+/* Of equal inside prefixes one is in use at a time; a pool is of one mapping at a time. */
+static const char *const pairs[N_PAIRS][2] = {
+	{ "10.0.0.0/24", "1.1.1.0/32" },  { "10.0.0.0/24", "1.1.3.0/32" },  { "10.0.0.64/26", "1.1.2.0/32" },
+	{ "10.0.0.64/26", "1.1.5.0/32" }, { "10.0.0.80/28", "1.1.4.0/32" }, { "10.7.0.0/24", "1.1.1.0/32" },
+	{ "10.8.0.0/24", "1.1.1.0/32" },  { "10.6.0.64/26", "1.1.2.0/32" }, { "10.6.0.0/24", "1.1.3.0/32" },
+};
+
+/* The last octets of the subscribers that are asked for: in no exception, in one, in both. */
+const uint32_t walk_hosts[N_HOSTS] = { 1, 64, 81 };
+
+static struct history_mapping mapping[N_PAIRS];
+
+unsigned walk_below(unsigned n)
+{
+	walk_seed = walk_seed * 1103515245 + 12345;
+	return (walk_seed >> 16) % n;
+}
+
+void walk_parse(void)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++) {
+		cr_assert_eq(prefix_parse(pairs[p][0], &mapping[p].in), 0);
+		cr_assert_eq(prefix_parse(pairs[p][1], &mapping[p].out), 0);
+		mapping[p].from = TIME_NONE;
+	}
+}
+
+/* The address of a subscriber of a mapping; 0: it has none with that octet. */
+uint32_t walk_host(unsigned pair, unsigned of)
+{
+	uint32_t addr = (mapping[pair].in.base & 0xffffff00) + walk_hosts[of];
+
+	return prefix_contains(mapping[pair].in.base, mapping[pair].in.plen, addr) ? addr : 0;
+}
+
+static bool same_prefix(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+static bool within(struct prefix inner, struct prefix outer)
+{
+	return inner.plen >= outer.plen && prefix_contains(outer.base, outer.plen, inner.base);
+}
+
+/* The mapping in use with the longest inside prefix around one, or that prefix itself; -1: none. */
+static int around(const struct tables *t, struct prefix in, bool itself)
+{
+	int found = -1;
+
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (t->in_use[p] && mapping[p].in.plen < in.plen + itself && within(in, mapping[p].in) &&
+		    (found < 0 || mapping[p].in.plen > mapping[found].in.plen))
+			found = (int)p;
+	return found;
+}
+
+struct history_drain walk_drain(struct drain d)
+{
+	return (struct history_drain){ mapping[d.pair].in, mapping[d.pair].out, mapping[d.of].in, TIME_NONE };
+}
+
+static void begin_drain(struct tables *t, unsigned pair, unsigned of)
+{
+	for (unsigned i = t->n_drains; i-- > 0;)
+		if (t->drain[i].pair == pair && within(mapping[t->drain[i].of].in, mapping[of].in))
+			t->drain[i] = t->drain[--t->n_drains];
+	t->drain[t->n_drains++] = (struct drain){ pair, of };
+}
+
+/* Ends the drains that have an end now, as the tables do. Returns whether there were any. */
+static bool end_drains(struct tables *t)
+{
+	unsigned n = t->n_drains;
+
+	for (unsigned i = t->n_drains; i-- > 0;) {
+		unsigned p = t->drain[i].pair;
+
+		if ((!t->in_use[p] && !t->retired[p]) || around(t, mapping[t->drain[i].of].in, true) == (int)p)
+			t->drain[i] = t->drain[--t->n_drains];
+	}
+	return n != t->n_drains;
+}
+
+/* Works out who may have sessions. */
+static void settle(struct tables *t)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		for (unsigned a = 0; a < N_HOSTS; a++) {
+			struct prefix host = { walk_host(p, a), 32 };
+			bool there = t->in_use[p] || t->retired[p], drained = false;
+
+			for (unsigned i = 0; i < t->n_drains; i++)
+				drained |= t->drain[i].pair == p && within(host, mapping[t->drain[i].of].in);
+			t->may[p][a] =
+				host.base && (around(t, host, true) == (int)p || (t->may[p][a] && drained && there));
+		}
+}
+
+static bool pool_taken(const struct tables *t, unsigned pair)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (p != pair && (t->in_use[p] || t->retired[p]) && same_prefix(mapping[p].out, mapping[pair].out))
+			return true;
+	return false;
+}
+
+static bool inside_taken(const struct tables *t, unsigned pair)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (t->in_use[p] && same_prefix(mapping[p].in, mapping[pair].in))
+			return true;
+	return false;
+}
+
+struct history_portmap walk_portmap(unsigned pair, uint32_t to)
+{
+	return (struct history_portmap){
+		.in = { to, 80, 80 }, .out = { mapping[pair].out.base, 80, 80 }, .proto = 6, .from = TIME_NONE
+	};
+}
+
+static void set_portmap(struct change *c, unsigned pair, uint32_t to)
+{
+	uint32_t *at = &c->after.portmap[pair];
+
+	if (*at == to)
+		return;
+	if (*at)
+		c->gone[c->portmaps.n_del++] = walk_portmap(pair, *at);
+	if (to)
+		c->come[c->portmaps.n_add++] = walk_portmap(pair, to);
+	*at = to;
+}
+
+static void take_out(struct change *c, unsigned p, bool drains)
+{
+	set_portmap(c, p, 0);
+	c->after.in_use[p] = false;
+	c->after.retired[p] = drains;
+	if (!drains) {
+		c->del[c->n_del++] = mapping[p];
+		return;
+	}
+	c->begun[c->drains.n_begin++] = walk_drain((struct drain){ p, p });
+	begin_drain(&c->after, p, p);
+}
+
+static void put_in(struct change *c, unsigned p, bool drains)
+{
+	int outer = drains ? around(&c->after, mapping[p].in, false) : -1;
+
+	if (c->after.retired[p])
+		c->ended[c->drains.n_end++] = walk_drain((struct drain){ p, p });
+	else
+		c->add[c->n_add++] = mapping[p];
+	for (unsigned i = c->after.n_drains; i-- > 0;)
+		if (c->after.drain[i].pair == p && c->after.drain[i].of == p)
+			c->after.drain[i] = c->after.drain[--c->after.n_drains];
+	if (outer >= 0) {
+		c->begun[c->drains.n_begin++] = walk_drain((struct drain){ (unsigned)outer, p });
+		begin_drain(&c->after, (unsigned)outer, p);
+	}
+	c->after.in_use[p] = true;
+	c->after.retired[p] = false;
+}
+
+void walk_choose(const struct tables *now, struct change *c)
+{
+	bool drains = !walk_below(3);
+	unsigned p = walk_below(N_PAIRS);
+
+	*c = (struct change){ .after = *now };
+	if (!walk_below(6) && now->n_drains) {
+		unsigned part = walk_below(now->n_drains);
+		struct drain d = now->drain[part];
+
+		/* A part has drained, or all of a retired mapping has. */
+		if (now->retired[d.pair] && d.of == d.pair) {
+			c->after.retired[d.pair] = false;
+			c->del[c->n_del++] = mapping[d.pair];
+		} else {
+			c->ended[c->drains.n_end++] = walk_drain(d);
+		}
+		c->after.drain[part] = c->after.drain[--c->after.n_drains];
+	} else if (!walk_below(4) && now->in_use[p]) {
+		set_portmap(c, p,
+			    now->portmap[p] && walk_below(2) ? 0
+							     : (mapping[p].in.base & 0xffffff00) + 1 + walk_below(2));
+		if (c->after.portmap[p] &&
+		    !prefix_contains(mapping[p].in.base, mapping[p].in.plen, c->after.portmap[p]))
+			*c = (struct change){ .after = *now };
+	} else if (now->in_use[p]) {
+		take_out(c, p, drains);
+	}
+	/* What has come free goes to another at once, or what is free at all. */
+	for (unsigned attempt = 0; attempt < 4; attempt++) {
+		unsigned q = walk_below(N_PAIRS);
+
+		if (q != p && !c->after.in_use[q] && !pool_taken(&c->after, q) && !inside_taken(&c->after, q) &&
+		    (now->in_use[p] || walk_below(2)) && !c->n_add) {
+			put_in(c, q, drains);
+			break;
+		}
+	}
+	c->drains.end = c->ended;
+	c->drains.begin = c->begun;
+	c->portmaps.del = c->gone;
+	c->portmaps.add = c->come;
+	c->recorded = c->after;
+	settle(&c->recorded);
+	c->more = end_drains(&c->after);
+	memcpy(c->after.may, c->recorded.may, sizeof(c->after.may));
+	settle(&c->after);
+}
+
+size_t walk_listed(const struct tables *t, struct history_mapping *ret)
+{
+	size_t n = 0;
+
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (t->in_use[p] || t->retired[p])
+			ret[n++] = mapping[p];
+	return n;
+}
+
+/* Who has the endpoint of a block, or of port 80, in a state; 0: nobody. The arithmetic of RFC 7422 by other means. */
+uint32_t walk_holder(const struct tables *t, uint32_t pool, unsigned port)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++) {
+		unsigned bits = 32U - mapping[p].in.plen;
+
+		if (mapping[p].out.base != pool || (!t->in_use[p] && !t->retired[p]))
+			continue;
+		if (port == 80)
+			return t->portmap[p];
+		for (unsigned a = 0; a < N_HOSTS; a++) {
+			uint32_t addr = walk_host(p, a), size = 64512U >> bits;
+			uint32_t first = 1024 + size * (addr - mapping[p].in.base);
+
+			if (addr && t->may[p][a] && port >= first && port < first + size)
+				return addr;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A model of what the tables of the datapath say of some mappings, and random changes of it, for walks of histories. */
+#ifndef DETNAT_HISTORY_WALK_TABLES_H
+#define DETNAT_HISTORY_WALK_TABLES_H
+
+#include "history/history.h"
+
+#define N_PAIRS 9U
+#define N_HOSTS 3U
+
+/* The last octets of the subscribers that are asked for: in no exception, in one, in both. */
+extern const uint32_t walk_hosts[N_HOSTS];
+
+extern unsigned walk_seed;
+unsigned walk_below(unsigned n);
+
+struct drain {
+	unsigned pair, of;
+};
+
+/* What the tables say. */
+struct tables {
+	bool in_use[N_PAIRS], retired[N_PAIRS];
+	bool may[N_PAIRS][N_HOSTS]; /* may have sessions */
+	struct drain drain[32];
+	unsigned n_drains;
+	uint32_t portmap[N_PAIRS]; /* of TCP port 80 of the pool: to this address; 0: none */
+};
+
+/*
+ * A change: as it is recorded, what the tables are by that, and what they are in fact: drains of addresses that their
+ * mapping has again have ended without a record, which follows.
+ */
+struct change {
+	struct tables recorded;
+	struct tables after;
+	bool more; /* they differ */
+	struct history_mapping del[N_PAIRS], add[N_PAIRS];
+	struct history_drain ended[N_PAIRS], begun[N_PAIRS];
+	struct history_portmap gone[N_PAIRS], come[N_PAIRS];
+	size_t n_del, n_add;
+	struct history_drain_change drains;
+	struct history_portmap_change portmaps;
+};
+
+/* Before all others. */
+void walk_parse(void);
+
+struct history_drain walk_drain(struct drain d);
+struct history_portmap walk_portmap(unsigned pair, uint32_t to);
+
+/* Draws a change of the tables. */
+void walk_choose(const struct tables *now, struct change *ret);
+
+/* The mappings of the tables; returns how many. */
+size_t walk_listed(const struct tables *t, struct history_mapping *ret);
+
+/* Who has the endpoint of a block, or of port 80, in a state; 0: nobody. */
+uint32_t walk_holder(const struct tables *t, uint32_t pool, unsigned port);
+
+#endif

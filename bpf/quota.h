@@ -17,7 +17,7 @@
 #ifndef DETNAT_QUOTA_H
 #define DETNAT_QUOTA_H
 
-#include "overflow_list.h"
+#include "overflow_lists.h"
 
 #define REFUSALS_PER_SECOND 10U
 #define REPORTS_PER_SECOND  1U

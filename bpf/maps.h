@@ -13,6 +13,7 @@
 #include <detnat/events.h>
 #include <detnat/fragments.h>
 #include <detnat/next_hops.h>
+#include <detnat/overflow_list.h>
 #include <detnat/portmaps.h>
 #include <detnat/routed.h>
 #include <detnat/tables.h>
@@ -80,6 +81,14 @@ struct {
 	__type(value, struct overflow_session);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } overflow SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OVERFLOW_CHUNKS);
+	__type(key, struct overflow_list_key);
+	__type(value, struct overflow_list);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} overflow_lists SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -46,13 +46,15 @@ static __always_inline void opening_choose(struct opening *o, __s32 offset)
 	*(volatile __s32 *)&o->port = offset;
 }
 
+/* Which entries of the overflow map hold a port: any, those that are a session's, or those that no RST has closed. */
+enum candidate_of { CANDIDATE_OF_ANY, CANDIDATE_OF_NONE, CANDIDATE_OF_RESET };
+
 /*
  * After open_scan(): returns the k-th candidate for the outside port of a packet from inside, as an offset in the
- * block; or -1 if there is none, or something holds it. closely: an entry in the overflow map holds a port only if it
- * is a session's.
+ * block; or -1 if there is none, or something holds it.
  */
 SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k,
-				 __u32 closely)
+				 __u32 of)
 {
 	struct opening *o = opening_record();
 	__u32 first, size, offset, port;
@@ -70,18 +72,19 @@ SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, 
 	if (subscriber_has_portmaps(s) && portmap_holds(m, p, port))
 		return -1;
 	if (subscriber_overflow(s->overflow) &&
-	    (closely ? overflow_port_used(m, s, p, port) : overflow_port_held(m, p, port)))
+	    (of == CANDIDATE_OF_ANY
+		     ? overflow_port_held(m, p, port)
+		     : overflow_port_used(m, s, p, port | (of == CANDIDATE_OF_RESET ? OVERFLOW_PORT_OF_RESET : 0))))
 		return -1;
 	return (int)offset;
 }
 
 /* The first candidate that nothing holds, also in opening.port; -1: none. */
-static __always_inline int opening_port_among(struct opening *o, const struct flow *f, struct subscriber *s,
-					      __u32 closely)
+static __always_inline int opening_port_among(struct opening *o, const struct flow *f, struct subscriber *s, __u32 of)
 {
 	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
-		opening_choose(o, opening_candidate(f->m, s, &f->p, k, closely));
+		opening_choose(o, opening_candidate(f->m, s, &f->p, k, of));
 	return LOAD(o->port);
 }
 
@@ -93,7 +96,7 @@ static __always_inline int opening_port(struct opening *o, const struct flow *f,
 {
 	if (subscriber_overflow(s->overflow))
 		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + LOAD(o->port_offset));
-	return opening_port_among(o, f, s, 0);
+	return opening_port_among(o, f, s, CANDIDATE_OF_ANY);
 }
 
 enum opened {

@@ -60,7 +60,13 @@ static __always_inline long port_find(struct opening *o, const struct flow *f, s
 {
 	if (opening_port(o, f, s) >= 0)
 		return 1;
-	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, 1) >= 0;
+	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, CANDIDATE_OF_NONE) >= 0;
+}
+
+/* Takes a port of the group from a session beyond the slots that an RST has closed. Returns 1 if there is one. */
+static __always_inline long port_take_beyond(struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, CANDIDATE_OF_RESET) >= 0;
 }
 
 static long port_search_group(__u32 i, struct port_search *ps)
@@ -87,14 +93,23 @@ static long port_search_group(__u32 i, struct port_search *ps)
 	if (of == PORT_OF_TIME_WAIT)
 		return port_take(o, &b, f, ps->s, LOAD(o->time_wait_port), PORT_OF_TIME_WAIT);
 	if (of == PORT_OF_RESET)
-		return port_take(o, &b, f, ps->s, LOAD(o->reset_port), PORT_OF_RESET);
+		return port_take(o, &b, f, ps->s, LOAD(o->reset_port), PORT_OF_RESET) || port_take_beyond(o, f, ps->s);
 	if (port_find(o, f, ps->s))
 		return 1;
 	if (LOAD(o->time_wait_port))
 		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
-	if (LOAD(o->reset_port))
+	if (LOAD(o->reset_port) || subscriber_overflow(ps->s->overflow))
 		ADD_BITS(o->others, 1U << PORT_OF_RESET);
 	return 0;
+}
+
+/*
+ * Value of subscriber.exhausted if no port is free towards an endpoint, or held in time-wait, but some by reset
+ * sessions: unlike those of search_mark() and binding_mark(), and never 0.
+ */
+static __always_inline __u16 search_mark_of_reset(const struct packet *p)
+{
+	return (__u16)((search_mark(p) & 0x7ffc) | 2);
 }
 
 /* Under the lock: searches for a port. Returns opening.port. */
@@ -102,6 +117,7 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 {
 	struct port_search ps = { .f = f, .s = s };
 	struct opening *o = opening_get(f->m, &f->p, f->port_offset);
+	__u32 groups = port_groups(f), skipped = 0;
 	long walked;
 	__s32 port;
 
@@ -109,12 +125,18 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 		return PORT_NONE;
 	opening_choose(o, PORT_NONE);
 	*(volatile __u32 *)&o->others = 1U << PORT_FREE;
-	walked = bpf_loop(port_groups(f) * N_PORT_OF, port_search_group, &ps, 0);
+	if (s->exhausted == search_mark_of_reset(&f->p)) {
+		*(volatile __u32 *)&o->others = 1U << PORT_OF_RESET;
+		skipped = groups * PORT_OF_RESET;
+	}
+	walked = bpf_loop(groups * N_PORT_OF, port_search_group, &ps, 0);
 	port = LOAD(o->port);
-	if (port == PORT_NONE || walked > port_groups(f))
-		search_end(s, (__u32)walked * 2 * BUCKET_SLOTS);
+	if (port == PORT_NONE || walked > groups)
+		search_count(s, ((__u32)walked - skipped) * 2 * BUCKET_SLOTS / SEARCH_UNIT + (port == PORT_NONE));
 	if (port == PORT_NONE)
 		s->exhausted = search_mark(&f->p);
+	else if (walked > groups * PORT_OF_RESET)
+		s->exhausted = search_mark_of_reset(&f->p);
 	return port;
 }
 
@@ -152,6 +174,7 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 	__sync_fetch_and_add(&s->overflow, 1);
 	r = overflow_insert(f, out_port, word);
 	if (!r) {
+		overflow_list_add(f->m, s, f->subscriber, f->key, (__u32)out_port << 8 | f->p.proto);
 		count_add(REASON_sessions_opened, 1);
 		count_add(REASON_sessions_overflowed, 1);
 		session_notify(EVENT_SESSION_OPENED, f, out_port);

@@ -168,8 +168,10 @@ SUBPROGRAM int overflow_port_held(const struct mapping *m, const struct packet *
 /*
  * Under the lock, for a subscriber's packet from inside: returns 1 if a session holds an outside port towards the
  * packet's external endpoint. An entry that holds the port but is no session any more, expired or half deleted, is
- * removed.
+ * removed; with OVERFLOW_PORT_OF_RESET beside the port, one that an RST has closed is, too.
  */
+#define OVERFLOW_PORT_OF_RESET 0x10000U
+
 SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
 {
 	struct overflow_session *o;
@@ -191,7 +193,9 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
 		key.direction = OVERFLOW_OUT2IN;
 		return bpf_map_delete_elem(&overflow, &key) != 0;
 	}
-	if (!word_expired(word, now_ticks(), m->timeout_ticks) || !overflow_delete(s, &key, word))
+	if (!(word_expired(word, now_ticks(), m->timeout_ticks) ||
+	      (out_port & OVERFLOW_PORT_OF_RESET && word_state(word) & SESSION_RESET)) ||
+	    !overflow_delete(s, &key, word))
 		return 1;
 	overflow_closed(&key, word);
 	return 0;

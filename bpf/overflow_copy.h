@@ -57,14 +57,19 @@ SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s
 		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
 		return COPY_EXISTS;
 	}
-	if (LOAD(o->taken))
+	if (LOAD(o->taken)) {
+		copy_note_taken(m, c, first);
 		return COPY_PORT;
+	}
 	if (offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT)
 		return COPY_PLACED;
 	STORE(o->offset, offset);
 	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word))
 		return COPY_IMPOSSIBLE;
-	return LOAD(o->taken) ? COPY_PORT : COPY_PLACED;
+	if (!LOAD(o->taken))
+		return COPY_PLACED;
+	copy_note_taken(m, c, offset);
+	return COPY_PORT;
 }
 
 /*
@@ -95,8 +100,9 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 	}
 	c->before = word;
 	c->mark_before = o->mark;
-	peer = overflow_mark_peer(o->mark);
-	if (!overflow_mark_holds(o->mark, word) || (peer != overflow_mark_peer(c->mark) && !(c->takes >> peer & 1)))
+	peer = overflow_mark_holds(o->mark, word) ? overflow_mark_peer(o->mark) : 0;
+	if (peer != overflow_mark_peer(c->mark) &&
+	    (!(c->takes >> peer & 1) || (!peer && word_out_port(word) != word_out_port(c->word))))
 		return COPY_BEYOND;
 	/* Opened again on another port, and what was told of the former one was lost. */
 	if (word_out_port(word) != word_out_port(c->word))
@@ -127,6 +133,7 @@ SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *
 	}
 	__sync_fetch_and_add(&s->overflow, 1);
 	__sync_fetch_and_add(&s->sessions, 1);
+	overflow_list_add(m, s, c->subscriber, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word));
 	return COPY_PLACED;
 }
 
@@ -156,6 +163,7 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
 	if (offset >= m->geo.ports_per_host)
 		return COPY_IMPOSSIBLE;
+	c->slot = COPY_NOT_IN_A_SLOT;
 	r = copy_overflow_present(m, s, c);
 	if (r == COPY_PLACED)
 		r = copy_overflow_slots(m, s, c, offset);

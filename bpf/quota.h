@@ -6,8 +6,9 @@
  * Sessions that have ended, and those that the outside has opened, give way to the subscriber's own: first all that
  * have expired, so that a slow or dead agent never causes refusals; then those that an RST has closed, the oldest
  * first, which otherwise wait until their timeout for a segment that shows that the RST was forged (RFC 7857
- * section 2.2); then those of the outside, in which the subscriber has been silent for longest. A session that gives
- * way is exchanged for the new one: its place in the count is never free, so nobody else can take it.
+ * section 2.2); then those beyond the slots that have expired or that an RST has closed; then those of the outside, in
+ * which the subscriber has been silent for longest. A session that gives way is exchanged for the new one: its place in
+ * the count is never free, so nobody else can take it.
  *
  * A walk through all slots finds the highest rank of any session (quota_rank()) and where it was found first. The next
  * openings take those of this rank or a higher one from there on. So many openings in a tick share a walk, and "oldest"
@@ -16,8 +17,7 @@
 #ifndef DETNAT_QUOTA_H
 #define DETNAT_QUOTA_H
 
-#include "bind_lines.h"
-#include "search_limit.h"
+#include "overflow_lists.h"
 
 #define REFUSALS_PER_SECOND 10U
 #define REPORTS_PER_SECOND  1U
@@ -27,6 +27,7 @@
 
 /* Ranks: 0, those that stay; then those of the outside, reset ones, and expired ones. */
 #define QUOTA_RANK_INBOUND 1U
+#define QUOTA_RANK_BEYOND  127U /* in subscriber.quota_pass: sessions beyond the slots are taken */
 #define QUOTA_RANK_RESET   128U
 #define QUOTA_RANK_EXPIRED 255U
 
@@ -212,14 +213,23 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 /* Looks for a session that gives way. Returns 1 if one has, or would. */
 static __always_inline int quota_give_way(struct quota_walk *w, struct quota_look *l)
 {
+	int beyond = 0;
+
 	/* Once more, if others have taken what the walk has found. */
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		__u32 pass = LOAD(w->s->quota_pass);
 
-		if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass))
+		if (pass >> 8 == QUOTA_RANK_BEYOND) {
+			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, w->peek))
+				return 1;
+			beyond = 1;
+		} else if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass)) {
 			return 1;
+		}
 		if (quota_look(w, l))
 			return 1;
+		if (LOAD(l->rank) < QUOTA_RANK_RESET && !beyond && subscriber_overflow(LOAD(w->s->overflow)))
+			STORE(l->rank, QUOTA_RANK_BEYOND);
 		if (!LOAD(l->rank))
 			break;
 		STORE(w->s->quota_pass, (__u16)(LOAD(l->rank) << 8 | (LOAD(l->bucket) & 0xff)));

@@ -251,6 +251,17 @@ static __always_inline __u32 copy_slot_number(struct bucket_pair pair, __u32 mas
 	return (mask & 0xff ? pair.first : pair.second) << BUCKET_SLOTS_SHIFT | at;
 }
 
+/* Notes the slot of the session that has the port; o->taken is of the buckets of this port. */
+static __always_inline void copy_note_taken(const struct mapping *m, struct session_copy *c, __u32 offset)
+{
+	struct copy_scan *o = copy_scan_get();
+
+	if (o)
+		c->slot = (__u16)copy_slot_number(session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
+								  word_proto(c->word), offset, m->bucket_shift),
+						  LOAD(o->taken));
+}
+
 /* Bit of a slot in the masks; 0: it is in neither bucket. */
 static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
 {
@@ -326,8 +337,10 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
 		return COPY_EXISTS;
 	}
-	if (LOAD(o->taken))
+	if (LOAD(o->taken)) {
+		copy_note_taken(m, c, first);
 		return COPY_PORT;
+	}
 	room = LOAD(o->room);
 	if (room & wanted)
 		room = wanted;
@@ -340,8 +353,10 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	/* The lowest bit alone. */
 	room &= -room;
 	r = copy_port(m, s, p, word_out_port(c->word), offset);
-	if (r != COPY_PLACED)
+	if (r != COPY_PLACED) {
+		c->slot = COPY_NOT_IN_A_SLOT;
 		return r;
+	}
 	if (offset != first || room != preferred_bit(first))
 		displace(s, b.home);
 	r = copy_claim(m, s, &b, room, c);

@@ -4,8 +4,10 @@
 
 #include <detnat/binding.h>
 
+#include "config/active.h"
 #include "config/config.h"
 #include "control/explain_private.h"
+#include "pcp/pcp.h"
 #include "proto/words.h"
 #include "sessions/bound_ports.h"
 #include "tables/portmap_table.h"
@@ -130,11 +132,38 @@ static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 	return true;
 }
 
+/* Why the subscriber gets no further lease. */
+static void add_leases(const struct explanation *e, cJSON *list)
+{
+	const struct config_pcp *pcp = &e->context->active->config->pcp;
+	const struct portmaps *p = e->context->portmaps;
+	struct pcp_figures f;
+	unsigned n = 0;
+
+	if (!pcp->enabled || !e->context->pcp || !p || !e->subscriber)
+		return;
+	for (const struct portmap *m = portmaps_of(p, e->in_addr, NULL); m; m = portmaps_of(p, e->in_addr, m))
+		n += m->origin == PORTMAP_PCP;
+	pcp_figures(e->context->pcp, &f);
+	if (n >= pcp->max_per_subscriber)
+		explain_add(list, false, "pcp",
+			    "max_per_subscriber in pcp is the limit; detnatctl portmap del ends a lease",
+			    "the subscriber has %u leases of PCP, as many as it may have: further ones are refused", n);
+	else if (f.leases >= (n < f.assured ? f.limit : f.common))
+		explain_add(
+			list, false, "pcp",
+			"detnatctl portmap list --origin pcp shows who has them; max_leases in pcp is the limit",
+			"the subscriber has %u leases of PCP and gets no further one: all have %zu of %u, and each is "
+			"assured %u",
+			n, f.leases, f.limit, f.assured);
+}
+
 bool explain_add_reachable(const struct explanation *e, cJSON *list)
 {
 	struct bound all = { .e = e };
 	bool reached = false;
 
+	add_leases(e, list);
 	for (unsigned i = 0; e->with_port && i < MATCHES; i++)
 		reached |= add_portmap(e, list, protocols[i]);
 	if (!e->mapping->bindings.mapping)

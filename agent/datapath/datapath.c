@@ -31,6 +31,7 @@ void datapath_init(struct datapath *d)
 		.unsolicited_syns = -1,
 		.transmissions = -1,
 		.next_hops_used = -1,
+		.overflow_lists = -1,
 		.routed_flows = -1,
 		.routed_until = -1,
 		.portmaps = -1,

@@ -68,6 +68,7 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
+	int overflow_lists; /* LRU_HASH, see <detnat/overflow_list.h> */
 	int routed_flows;
 	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */

@@ -46,6 +46,7 @@
 	X(unsolicited_syns, "unsolicited_syns")    \
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
+	X(overflow_lists, "overflow_lists")        \
 	X(routed_flows, "routed_flows")            \
 	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \

@@ -122,8 +122,9 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 /* Counters and events are not state: if a new version of the agent has more of them, their map is created afresh. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
-	static const char *const names[] = { "counters",	 "events",	  "fragments",	    "early_fragments",
-					     "unsolicited_syns", "transmissions", "next_hops_used", "routed_flows" };
+	static const char *const names[] = { "counters",	"events",	    "fragments",
+					     "early_fragments", "unsolicited_syns", "transmissions",
+					     "next_hops_used",	"routed_flows",	    "overflow_lists" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);

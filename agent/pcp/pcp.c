@@ -276,6 +276,7 @@ void pcp_figures(const struct pcp *p, struct pcp_figures *ret)
 	ret->leases = portmaps_count(p->leases.portmaps, PORTMAP_PCP);
 	ret->limit = p->leases.shares.limit;
 	ret->assured = p->leases.shares.assured;
+	ret->common = p->leases.shares.common;
 	ret->no_room = p->leases.refused;
 	ret->epoch = pcp_epoch_now(p);
 }

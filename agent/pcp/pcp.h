@@ -64,6 +64,7 @@ struct pcp_figures {
 	size_t leases;
 	uint32_t limit;	  /* of leases */
 	uint32_t assured; /* leases of each subscriber, see pcp/shares.h */
+	uint32_t common;  /* likewise */
 	uint64_t no_room; /* leases refused for want of room */
 	uint32_t epoch;	  /* seconds */
 	uint64_t answers[PCP_OPCODE_OTHER + 1][N_PCP_RESULTS];

@@ -33,6 +33,7 @@ static void release(struct copied_mapping *cm, bool remove_marks)
 	give_memory(cm->flags, cm->tables.n_subscribers);
 	give_memory(cm->holders, cm->tables.n_subscribers);
 	give_memory(cm->notes, slots_of(cm) * sizeof(*cm->notes));
+	give_memory(cm->turns, slots_of(cm) * sizeof(*cm->turns));
 	copy_marks_close(&cm->marks, remove_marks);
 	*cm = (struct copied_mapping){ .marks.fd = -1 };
 }
@@ -100,7 +101,8 @@ static int note(struct copying *c, int number, const struct mapping *record)
 	cm->flags = take_memory(cm->tables.n_subscribers);
 	cm->holders = take_memory(cm->tables.n_subscribers);
 	cm->notes = take_memory(slots_of(cm) * sizeof(*cm->notes));
-	r = cm->words && cm->flags && cm->holders && cm->notes ? open_marks(c, cm) : -ENOMEM;
+	cm->turns = take_memory(slots_of(cm) * sizeof(*cm->turns));
+	r = cm->words && cm->flags && cm->holders && cm->notes && cm->turns ? open_marks(c, cm) : -ENOMEM;
 	if (r) {
 		release(cm, false);
 		return r;
@@ -132,6 +134,7 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 	uncount(c, cm);
 	moved_del_mapping(&c->moved, (uint16_t)cm->number);
 	waiting_forget(&c->waiting, 0, (uint16_t)cm->number);
+	ended_forget(&c->ended, (uint16_t)cm->number);
 	c->told -= overflow_tolds_del_mapping(&c->overflow_told, (uint16_t)cm->number);
 	release(cm, true);
 }

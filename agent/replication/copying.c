@@ -74,6 +74,7 @@ void copying_free(struct copying *c)
 	moved_free(&c->moved);
 	copied_overflow_free(c);
 	waiting_free(&c->waiting);
+	ended_free(&c->ended);
 	copied_leases_end(c);
 	copied_rules_free(c);
 	copy_program_unload(&c->program);
@@ -94,6 +95,21 @@ void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int leas
 	c->lease_stamps = lease_stamps;
 	c->rules_stale = true;
 	copied_leases_begin(c);
+}
+
+void copying_set_order(struct copying *c, const uint64_t order[COPYING_PEERS + 1])
+{
+	memcpy(c->order, order, sizeof(c->order));
+	c->peers = 0;
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		c->peers |= (uint8_t)((order[p] != 0) << p);
+}
+
+void copying_known(struct copying *c, unsigned peer, uint64_t pass_ms)
+{
+	struct copying_peer *p = &c->peer[peer];
+
+	p->known_ms = pass_ms > p->known_ms ? pass_ms : p->known_ms;
 }
 
 void copying_mappings_changed(struct copying *c)
@@ -150,7 +166,7 @@ uint64_t copying_memory(const struct copying *c)
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
 		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) + overflow_tolds_memory(&c->overflow_told) +
-		       waiting_memory(&c->waiting);
+		       waiting_memory(&c->waiting) + ended_memory(&c->ended);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		sum += c->peer[p].heard.room * sizeof(*c->peer[p].heard.number);
@@ -160,7 +176,8 @@ uint64_t copying_memory(const struct copying *c)
 		if (!cm->used)
 			continue;
 		sum += cm->tables.n_subscribers * (sizeof(*cm->words) + sizeof(*cm->flags) + sizeof(*cm->holders)) +
-		       (uint64_t)cm->tables.n_subscribers * cm->tables.n_slots * sizeof(*cm->notes) +
+		       (uint64_t)cm->tables.n_subscribers * cm->tables.n_slots *
+			       (sizeof(*cm->notes) + sizeof(*cm->turns)) +
 		       copy_marks_memory(&cm->marks);
 	}
 	return sum;

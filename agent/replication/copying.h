@@ -4,7 +4,8 @@
  * no sockets and has no timers. Everything is called by the main thread, in slices.
  *
  * A *copy* is a session received from a peer. It is marked with the number of the peer that told it, until a packet of
- * this gateway refreshes it: then it is this gateway's own, and told to the peers like any other.
+ * this gateway refreshes it: then it is this gateway's own, and told to the peers like any other; the gateway that had
+ * it has a copy then. docs/OWNERSHIP.md has the rule.
  *
  * Order. A peer is told, on one connection and in the order in which they are emitted: the payloads of each pass that
  * begins or goes on after copying_whole_new(), for all peers alike, and those of its own whole copy. A peer that misses
@@ -44,6 +45,12 @@ void copying_free(struct copying *c);
 /* After a change of the configuration. */
 void copying_set_limits(struct copying *c, const struct copying_limits *limits);
 
+/*
+ * Which gateways there are, by number, this one as 0: a number of each, 0 for none. Of two with equal claims to a
+ * session the one with the higher number has it.
+ */
+void copying_set_order(struct copying *c, const uint64_t order[COPYING_PEERS + 1]);
+
 struct portmaps;
 /*
  * From now on leases of PCP are exchanged, too; the portmaps must outlive the struct. lease_stamps: a map as of
@@ -79,13 +86,19 @@ typedef int (*copying_emit)(unsigned type, const void *payload, size_t length, v
 int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void *arg);
 
 /*
- * All that has been told so far, for one peer. 1: more to do; 0: complete, WIRE_WHOLE_END was the last payload; or what
- * `emit` returned. It waits (1, nothing emitted) for the first pass.
+ * All that has been told so far, and what has ended, for one peer. 1: more to do; 0: complete, WIRE_WHOLE_END was the
+ * last payload; or what `emit` returned. It waits (1, nothing emitted) for the first pass.
  */
 struct copying_whole;
-int copying_whole_new(struct copying *c, struct copying_whole **ret);
+int copying_whole_new(struct copying *c, unsigned peer, struct copying_whole **ret);
 int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit emit, void *arg);
 void copying_whole_free(struct copying_whole *w);
+
+/*
+ * A peer has acknowledged all that passes have told which began before this time, CLOCK_MONOTONIC, and a whole copy
+ * before that.
+ */
+void copying_known(struct copying *c, unsigned peer, uint64_t pass_ms);
 
 /* The receiver's part. */
 
@@ -143,7 +156,7 @@ struct copying_counts {
 	uint64_t placed;
 	uint64_t updated; /* changes of state */
 	uint64_t ended;
-	uint64_t existing; /* sessions that this gateway has of its own */
+	uint64_t existing; /* sessions that were here already, this gateway's own included */
 	uint64_t refused;  /* the port is another's here, no slot is free, the quota is reached, or a value out of range
 			    */
 	uint64_t skipped;  /* records of mappings that are not exchanged */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is held of a peer that has lost its tables. */
-#include "replication/copying_private.h"
+#include "replication/ownership.h"
 
 /* Has the copies of a peer be sessions of this gateway, which the next pass tells. */
 static void adopt(struct copying *c, struct copied_mapping *cm, unsigned peer)
@@ -15,8 +15,7 @@ static void adopt(struct copying *c, struct copied_mapping *cm, unsigned peer)
 		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++) {
 			if (mark_peer(marks[slot]) != peer)
 				continue;
-			mark_clear(c, cm, i, slot, &marks[slot]);
-			cm->flags[i] |= SUBSCRIBER_UNSURE;
+			take_over(c, cm, i, slot, &marks[slot]);
 		}
 	}
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "replication/copying_place.h"
+#include "replication/ownership.h"
 
 /* How long copies are ended that a range lacks, and how many subscribers' between two looks at the clock. */
 #define APPLY_US      1000U
@@ -44,7 +44,7 @@ struct applying {
 	uint32_t now;
 	uint32_t fresh_ticks; /* how long a subscriber's tick of vouching is good enough for new copies */
 	bool whole;
-	bool again;    /* what there was no room for, which is no news */
+	uint32_t told; /* tick at which the peer has told it */
 	uint64_t last; /* mapping and subscriber of the last group */
 	uint64_t deadline_us;
 };
@@ -58,6 +58,8 @@ static struct told_session session_of_record(const struct wire_session *w)
 		.proto = w->proto,
 		.state = w->state,
 		.inbound = be16toh(w->flags) & WIRE_SESSION_INBOUND,
+		.turn = wire_turn(w->flags),
+		.age_s = wire_age_s(w->flags),
 	};
 }
 
@@ -123,13 +125,8 @@ static bool find_copy(const struct applying *a, const struct group *g, uint16_t 
 	if (mark_peer(*ret->mark) != a->peer || (other >= 0 && other != theirs))
 		return false;
 	ret->word = load_word(ret->at);
-	if (!read_slot(ret->at, ret->word, &ret->key))
-		return false;
-	if (mark_holds(*ret->mark, ret->key, ret->word, copy_vouched(&g->cm->marks, g->subscriber, a->peer), a->now,
-		       mappings_get(c->m, g->cm->number)->timeout_ticks))
-		return true;
-	mark_clear(c, g->cm, g->subscriber, slot, ret->mark);
-	return false;
+	return mark_settle(c, g->cm, g->subscriber, slot, ret->mark, NULL, a->now) &&
+	       read_slot(ret->at, ret->word, &ret->key);
 }
 
 static bool is_session(const struct held *h, const struct told_session *t)
@@ -145,19 +142,23 @@ static void end(const struct applying *a, const struct group *g, const struct he
 	a->c->counts->ended++;
 }
 
-static void update(const struct applying *a, const struct held *h, const struct told_session *t)
+static void update(const struct applying *a, const struct group *g, const struct held *h, const struct told_session *t)
 {
+	set_turn(g->cm, g->subscriber, h->slot, t->turn);
 	if (word_state(h->word) != t->state && change_state(h->at, h->word, t->state))
 		a->c->counts->updated++;
 }
 
 static int place(const struct applying *a, const struct group *g, const struct told_session *t)
 {
-	const struct vouched *v = copy_vouched(&g->cm->marks, g->subscriber, a->peer);
-	const struct placing p = { .peer = (uint8_t)a->peer, .steals = !a->whole && !a->again };
-	uint32_t seen = a->now - (uint16_t)((uint16_t)a->now - v->now);
+	uint16_t vouched = copy_vouched(&g->cm->marks, g->subscriber, a->peer)->now;
+	uint32_t seen = a->now - (uint16_t)((uint16_t)a->now - vouched);
+	const struct placing p = {
+		.peer = (uint8_t)a->peer, .theirs = t->slot, .turn = t->turn, .age_s = t->age_s, .told = a->told
+	};
+	bool waits = placing_waits(a->c, g->cm, g->subscriber, t, &p, a->now);
 
-	return placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
+	return waits ? 0 : placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
 }
 
 /* Has the subscriber's tick of vouching be recent, as copies are stored with it. */
@@ -179,32 +180,12 @@ static int apply_record(const struct applying *a, const struct group *g, uint16_
 	}
 	if (find_copy(a, g, marks, t->slot, &h)) {
 		if (is_session(&h, t)) {
-			update(a, &h, t);
+			update(a, g, &h, t);
 			return 0;
 		}
 		end(a, g, &h);
 	}
 	return place(a, g, t);
-}
-
-/*
- * The peer has ended a session that is none of its copies here. If it is this gateway's own and both had it, the peer
- * has it no more: it is told again, as if its state had changed.
- */
-static void tell_again(const struct applying *a, const struct group *g, uint16_t slot)
-{
-	const struct slot *s = (const struct slot *)mappings_buckets(a->c->m, g->cm->number, g->subscriber) + slot;
-	uint16_t *note = &g->cm->notes[(size_t)g->subscriber * g->cm->tables.n_slots + slot];
-	uint64_t word = load_word(s), key;
-	uint16_t id;
-
-	if (!word_is_live(word) || !read_slot(s, word, &key))
-		return;
-	id = session_id(key, word);
-	if (*note != note_told(id, word_state(word)))
-		return;
-	*note = note_told(id, word_state(word) ^ SESSION_RESET);
-	g->cm->flags[g->subscriber] |= SUBSCRIBER_UNSURE;
 }
 
 static void forget_waiting(const struct applying *a, const struct group *g, uint16_t slot)
@@ -231,8 +212,6 @@ static int apply_changes(const struct applying *a, const struct group *g)
 		forget_waiting(a, g, slot);
 		if (find_copy(a, g, marks, slot, &h))
 			end(a, g, &h);
-		else
-			tell_again(a, g, slot);
 	}
 	for (uint32_t i = 0; i < g->n && !r; i++) {
 		const struct told_session t = session_of_record(&g->record[i]);
@@ -275,7 +254,7 @@ static int apply_whole(const struct applying *a, const struct group *g)
 		if (!marks[slot_here(a, g, t.slot)] || !copy_state_fits(t.key, t.proto, t.state) ||
 		    !find_copy(a, g, marks, t.slot, &h) || !is_session(&h, &t) || kept[h.slot])
 			continue;
-		update(a, &h, &t);
+		update(a, g, &h, &t);
 		done[i] = kept[h.slot] = 1;
 	}
 	for (uint32_t slot = 0; marks && slot < g->cm->tables.n_slots; slot++) {
@@ -299,7 +278,7 @@ static int apply_whole(const struct applying *a, const struct group *g)
 			end(a, g, &h);
 			continue;
 		}
-		update(a, &h, &t);
+		update(a, g, &h, &t);
 		done[i] = 1;
 	}
 	for (uint32_t i = 0; i < g->n && !r; i++) {
@@ -459,10 +438,13 @@ static int apply_range(struct applying *a, struct reader *r)
 
 static struct applying applying(struct copying *c, unsigned peer)
 {
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+
 	return (struct applying){
 		.c = c,
 		.peer = peer,
-		.now = datapath_ticks(mappings_datapath(c->m)),
+		.now = now,
+		.told = now,
 		.fresh_ticks = vouching_ticks(c) / 2,
 		.deadline_us = monotonic_us() + APPLY_US,
 	};
@@ -476,12 +458,12 @@ int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct
 		.proto = w->proto,
 		.state = w->state,
 		.slot = htobe16(w->slot),
-		.flags = htobe16(w->inbound ? WIRE_SESSION_INBOUND : 0),
+		.flags = wire_flags(w->inbound ? WIRE_SESSION_INBOUND : 0, w->turn, w->age_s),
 	};
 	const struct group g = { .cm = cm, .subscriber = w->subscriber, .n = 1, .record = &record };
 	struct applying a = applying(c, w->peer);
 
-	a.again = true;
+	a.told = w->told;
 	return apply_group(&a, &g);
 }
 
@@ -501,13 +483,15 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		return copied_leases_apply(c, peer, payload, length, add);
 	if (type == WIRE_RULES || type == WIRE_PORTMAPS)
 		return copied_rules_apply(c, peer, type, payload, length);
-	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_OVERFLOW)
+	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_OVERFLOW && type != WIRE_ENDED)
 		return -EPROTO;
 	e = copy_program_load(&c->program, mappings_datapath(c->m));
 	if (e)
 		return e;
 	if (type == WIRE_OVERFLOW)
 		return copied_overflow_apply(c, peer, payload, length, add);
+	if (type == WIRE_ENDED)
+		return copied_ended_apply(c, peer, payload, length, add);
 	a = applying(c, peer);
 	c->counts = add;
 	e = type == WIRE_WHOLE ? apply_range(&a, &r) : apply_groups(&a, &r);

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "replication/copying_place.h"
+#include "replication/ownership.h"
 
 /* Sessions for which a scan takes less than a twentieth of a second; with twice as many, there is one in two passes. */
 #define EACH_PASS 65536
@@ -23,21 +23,22 @@ void copied_overflow_free(struct copying *c)
 		number_set_free(&c->peer[p].heard);
 }
 
-static void fill(struct wire_overflow *w, const struct overflow_id *id, uint8_t state, uint16_t flags)
+static void fill(const struct copying *c, struct wire_overflow *w, const struct overflow_told *t, uint8_t state,
+		 unsigned flags)
 {
 	*w = (struct wire_overflow){
-		.key = htobe64(id->key),
-		.subscriber = htobe32(id->subscriber),
-		.mapping = htobe16(id->mapping),
-		.out_port = htobe16(id->out_port),
-		.proto = id->proto,
+		.key = htobe64(t->id.key),
+		.subscriber = htobe32(t->id.subscriber),
+		.mapping = htobe16(t->id.mapping),
+		.out_port = htobe16(t->id.out_port),
+		.proto = t->id.proto,
 		.state = state,
-		.flags = htobe16(flags),
+		.flags = wire_flags(flags, t->turn, session_age_s(c, t->word, datapath_ticks(mappings_datapath(c->m)))),
 	};
 }
 
 /* Adds a record to the pass's payload. 0, or what `emit` returned. */
-static int tell(struct copying *c, const struct overflow_id *id, uint8_t state, copying_emit emit, void *arg)
+static int tell(struct copying *c, const struct overflow_told *t, uint8_t state, copying_emit emit, void *arg)
 {
 	struct draft *o = &c->out;
 
@@ -48,30 +49,43 @@ static int tell(struct copying *c, const struct overflow_id *id, uint8_t state, 
 			return r;
 	}
 	o->type = WIRE_OVERFLOW;
-	fill(draft_take(o, sizeof(struct wire_overflow)), id, state, 0);
+	fill(c, draft_take(o, sizeof(struct wire_overflow)), t, state, 0);
 	return 0;
 }
 
-/* Notes a session of this gateway's own, and tells it if it is due. 0, -ENOMEM, or what `emit` returned. */
-static int note_own(struct copying *c, const struct overflow_id *id, uint8_t state, copying_emit emit, void *arg)
+/* Notes a session of this gateway's own, and tells it if it is due. 0, or what `emit` returned. */
+static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, copying_emit emit, void *arg)
 {
-	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, id);
+	uint8_t state = word_state(word);
 	int r = 0;
 
-	if (!t) {
-		t = overflow_tolds_add(&c->overflow_told, id);
-		if (!t)
-			return -ENOMEM;
-		t->since = c->pass;
+	/* A packet has taken it over. */
+	if (t->peer) {
+		t->turn = t->turn_known ? turn_next(t->turn) : 1;
+		t->taken = true;
+		t->peer = 0;
 	}
 	t->seen = true;
+	t->word = word;
+	if (t->ended && t->state) {
+		r = c->primed ? tell(c, t, 0, emit, arg) : 0;
+		if (r)
+			return r;
+		c->told--;
+		t->state = 0;
+		t->since = c->pass;
+	}
+	t->ended = false;
 	if (t->state == state)
 		return 0;
 	/* What there is at a start goes with whole copies. */
 	if (c->primed) {
-		if (!t->state && c->pass - t->since < passes_of_age(&c->limits))
-			return 0;
-		r = tell(c, id, state, emit, arg);
+		if (!t->state && !t->taken && c->pass - t->since < passes_of_age(&c->limits)) {
+			t->taken = t->turn_known = begins_again(c, &t->id, &t->turn);
+			if (!t->taken)
+				return 0;
+		}
+		r = tell(c, t, state, emit, arg);
 	}
 	if (r)
 		return r;
@@ -95,7 +109,7 @@ static int ask(struct copying *c, const struct copied_mapping *cm, const struct 
 	int e = copy_program_load(&c->program, mappings_datapath(c->m));
 
 	c->counts = &c->aside;
-	return e ? e : placing_add_overflow(c, cm, id->subscriber, &r, false);
+	return e ? e : placing_add_overflow(c, cm, id->subscriber, &r, NULL, 0);
 }
 
 /* The session of an IN2OUT entry and its mapping. False: it is of none that is copied, or has expired. */
@@ -125,6 +139,7 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 		   copying_emit emit, void *arg)
 {
 	struct copied_mapping *cm;
+	struct overflow_told *t;
 	struct copying_peer *p;
 	struct overflow_id id;
 	unsigned peer;
@@ -133,14 +148,20 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 		return 0;
 	peer = overflow_mark_peer(s->mark);
 	p = &c->peer[peer];
+	t = overflow_known(c, &id);
+	if (!t)
+		return -ENOMEM;
 	if (!overflow_mark_holds(s->mark, s->truth)) {
 		/* A packet has refreshed it; its mark could fit again by chance. */
 		int r = s->mark ? ask(c, cm, &id, s, COPY_CHANGE, s->truth, 0) : 0;
 
-		return r || !copied_mapping_owned(c, cm) ? r : note_own(c, &id, word_state(s->truth), emit, arg);
+		if (s->mark && !t->peer && !t->taken)
+			t->peer = (uint8_t)peer;
+		return r || !copied_mapping_owned(c, cm) ? r : note_own(c, t, s->truth, emit, arg);
 	}
 	if (p->purge == PURGE_RUNS && !number_set_has(&p->heard, overflow_id_hash(&id)))
 		return ask(c, cm, &id, s, COPY_END, s->truth, s->mark);
+	overflow_is_copy(c, t, peer, s->truth);
 	c->overflow_pass.held[peer]++;
 	return 0;
 }
@@ -214,6 +235,27 @@ static void end_scan(struct copying *c)
 	o->step = OVERFLOW_ENDS;
 }
 
+/* Whether the session is in the overflow all the same: it may have come, or come back, while the map was read. */
+static bool is_there(struct copying *c, const struct overflow_told *t)
+{
+	const struct overflow_key in = beyond_key_of(c, &t->id);
+	uint64_t word;
+
+	return !overflow_word(mappings_datapath(c->m), &in, &word) && word_out_port(word) == t->id.out_port;
+}
+
+/* One that was another gateway's, or is: others may have to know that it has ended here, unless it has expired. */
+static void note_end(struct copying *c, const struct overflow_told *t)
+{
+	const struct copied_mapping *cm = copied_mapping(c, t->id.mapping);
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+
+	if ((!t->peer && !t->taken) || !cm || !has_subscriber(c, cm, t->id.subscriber) ||
+	    word_expired(t->word, now, mappings_get(c->m, cm->number)->timeout_ticks))
+		return;
+	note_ended(c, &t->id, 0, 0, !t->turn_known ? 0 : t->peer ? turn_next(t->turn) : t->turn, now);
+}
+
 /* Tells the ends of those that were not seen. */
 static int tell_ends(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg)
 {
@@ -226,11 +268,12 @@ static int tell_ends(struct copying *c, uint64_t deadline_us, copying_emit emit,
 
 		if (o->at % LOOK_INTERVAL == LOOK_INTERVAL - 1 && monotonic_us() >= deadline_us)
 			return 1;
-		if (!e->used || e->seen)
+		if (!e->used || e->seen || is_there(c, e))
 			continue;
-		r = e->state && c->primed ? tell(c, &e->id, 0, emit, arg) : 0;
+		r = e->state && c->primed ? tell(c, e, 0, emit, arg) : 0;
 		if (r)
 			return r;
+		note_end(c, e);
 		c->told -= e->state != 0;
 		overflow_tolds_del(t, e);
 	}
@@ -273,7 +316,7 @@ int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint
 		o->length = 0;
 		for (; next < t->room && next - *at < LOOK_INTERVAL; next++)
 			if (t->entry[next].state)
-				fill(draft_take(o, sizeof(struct wire_overflow)), &t->entry[next].id,
+				fill(c, draft_take(o, sizeof(struct wire_overflow)), &t->entry[next],
 				     t->entry[next].state, WIRE_OVERFLOW_WHOLE);
 		r = draft_flush(o, emit, arg);
 		o->length = 0;

@@ -2,7 +2,7 @@
 /* Sessions in the overflow, as the receiver takes them from a peer: nothing that is read is trusted. */
 #include <errno.h>
 
-#include "replication/copying_place.h"
+#include "replication/ownership.h"
 
 void copied_overflow_whole_began(struct copying *c, unsigned peer)
 {
@@ -21,7 +21,21 @@ struct applying {
 	struct copying *c;
 	unsigned peer;
 	uint32_t now;
+	uint32_t told; /* tick at which the peer has told it */
 };
+
+/* From whom the peer takes the session, a bit for each peer, and 0 for this gateway: rules 3 and 8. */
+static uint8_t takes(const struct applying *a, const struct overflow_id *id, uint8_t turn)
+{
+	const struct overflow_told *t = overflow_tolds_find(&a->c->overflow_told, id);
+	unsigned of = t ? t->peer : 0;
+	/* Of a copy that no scan has found yet nothing is known. */
+	uint8_t set = t ? (uint8_t)~a->c->up & 0xfeU : 0xfeU;
+
+	if (claim_wins(a->c, a->peer, turn, of, t ? t->turn : 0))
+		set |= (uint8_t)(1U << of);
+	return set;
+}
 
 /* The mapping of a record. 0: *ret, NULL if it is not exchanged; -EPROTO. */
 static int mapping_of(const struct applying *a, const struct wire_overflow *w, struct copied_mapping **ret)
@@ -36,13 +50,17 @@ static int mapping_of(const struct applying *a, const struct wire_overflow *w, s
 
 static int apply(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
 {
-	bool whole = be16toh(w->flags) & WIRE_OVERFLOW_WHOLE;
+	const struct told_session t = { .turn = wire_turn(w->flags), .age_s = wire_age_s(w->flags) };
+	const struct overflow_id id = { .key = be64toh(w->key),
+					.subscriber = be32toh(w->subscriber),
+					.mapping = (uint16_t)cm->number,
+					.out_port = be16toh(w->out_port),
+					.proto = w->proto };
 	struct session_copy r = {
 		.key = be64toh(w->key),
 		.word = state_word(be16toh(w->out_port), w->proto, w->state, a->now),
 		.request = w->state ? COPY_TO_OVERFLOW : COPY_END,
-		/* News of a session are of the one that has it by now; else the peer that vouches for it keeps it. */
-		.takes = whole ? (uint8_t)~a->c->up : UINT8_MAX,
+		.takes = w->state ? takes(a, &id, t.turn) : 0,
 	};
 
 	r.mark = overflow_mark(a->peer, r.word);
@@ -51,20 +69,32 @@ static int apply(const struct applying *a, const struct wire_overflow *w, const 
 		a->c->counts->refused++;
 		return 0;
 	}
-	return placing_add_overflow(a->c, cm, be32toh(w->subscriber), &r, true);
+	if (w->state && ended_here(a->c, a->peer, &id, t.turn)) {
+		const struct placing p = {
+			.peer = (uint8_t)a->peer, .turn = t.turn, .age_s = t.age_s, .told = a->told
+		};
+
+		r.subscriber = id.subscriber;
+		r.mapping = id.mapping;
+		wait_for(a->c, &r, &p);
+		a->c->counts->existing++;
+		return 0;
+	}
+	return placing_add_overflow(a->c, cm, be32toh(w->subscriber), &r, &t, a->told);
 }
 
 int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w)
 {
-	const struct applying a = { .c = c, .peer = w->peer, .now = datapath_ticks(mappings_datapath(c->m)) };
+	const struct applying a = {
+		.c = c, .peer = w->peer, .now = datapath_ticks(mappings_datapath(c->m)), .told = w->told
+	};
 	const struct wire_overflow record = {
 		.key = htobe64(w->key),
 		.subscriber = htobe32(w->subscriber),
 		.out_port = htobe16(w->out_port),
 		.proto = w->proto,
 		.state = w->state,
-		/* No news. */
-		.flags = htobe16(WIRE_OVERFLOW_WHOLE),
+		.flags = wire_flags(0, w->turn, w->age_s),
 	};
 
 	return apply(&a, &record, cm);
@@ -93,11 +123,8 @@ int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload,
 			  struct copying_counts *add)
 {
 	const struct wire_overflow *w = payload;
-	const struct applying a = {
-		.c = c,
-		.peer = peer,
-		.now = datapath_ticks(mappings_datapath(c->m)),
-	};
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+	const struct applying a = { .c = c, .peer = peer, .now = now, .told = now };
 	size_t n = length / sizeof(*w);
 	int r, f;
 

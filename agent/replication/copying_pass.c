@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "replication/copying_private.h"
+#include "replication/ownership.h"
 
 /* A power of two. */
 #define IDLE_TURNS 16U
@@ -71,7 +71,7 @@ static void tell(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 	/* What there is at a start goes with whole copies. */
 	if (!rd->c->primed)
 		return;
-	wire_session_fill(&record, rd->c->m, rd->cm, rd->subscriber, slot, key, word);
+	wire_session_fill(&record, rd->c, rd->cm, rd->subscriber, slot, key, word, rd->now);
 	write_record(rd, slot, &record);
 }
 
@@ -89,6 +89,26 @@ static bool is_opening(uint64_t word)
 	uint8_t state = word_state(word) & (uint8_t)~SESSION_RESET;
 
 	return (state >= SESSION_SYN_SENT && state < SESSION_ESTABLISHED) || state >= SESSION_SYN_RECEIVED;
+}
+
+/*
+ * Whether a session that is told for the first time need not be old enough, as others have it already: one that was
+ * taken over, or that has ended and begins again.
+ */
+static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
+{
+	const struct overflow_id id = slot_session_id(rd->cm, rd->subscriber, key, word);
+	uint8_t turn;
+
+	if (rd->marks && mark_is_taken(rd->marks[slot]))
+		return true;
+	if (!begins_again(rd->c, &id, &turn) || copied_marks_make(rd->c, rd->cm, rd->subscriber))
+		return false;
+	rd->marks = copy_marks_of(&rd->cm->marks, rd->subscriber);
+	mark_clear(rd->c, rd->cm, rd->subscriber, slot, &rd->marks[slot]);
+	rd->marks[slot] = mark_of_taken(session_id(key, word));
+	set_turn(rd->cm, rd->subscriber, slot, turn);
+	return true;
 }
 
 /* Notes a session that can be told: one of this gateway. */
@@ -111,7 +131,7 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 		tell_end(rd, slot);
 	if (!note_tag(*note) || note_tag(*note) == NOTE_TOLD || (*note & ID_MASK) != id)
 		*note = note_seen(id, rd->phase);
-	if (note_age(*note, rd->phase) >= rd->min_phases) {
+	if (note_age(*note, rd->phase) >= rd->min_phases || is_known(rd, slot, key, word)) {
 		rd->c->told++;
 		tell(rd, slot, key, word);
 		*note = told;
@@ -121,21 +141,16 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 }
 
 /* Whether a slot holds a copy, which its own gateway tells. */
-static bool is_copy(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
+static bool is_copy(struct reading *rd, uint32_t slot)
 {
 	uint16_t *mark = rd->marks ? &rd->marks[slot] : NULL;
 
-	if (!mark || !*mark)
-		return false;
-	if (mark_holds(*mark, key, word, copy_vouched(&rd->cm->marks, rd->subscriber, mark_peer(*mark)), rd->now,
-		       rd->timeout_ticks))
-		return true;
-	mark_clear(rd->c, rd->cm, rd->subscriber, slot, mark);
-	return false;
+	return mark && *mark && mark_settle(rd->c, rd->cm, rd->subscriber, slot, mark, NULL, rd->now);
 }
 
 static void read_one(struct reading *rd, uint32_t slot)
 {
+	bool copy = is_copy(rd, slot);
 	uint64_t word = load_word(&rd->slots[slot]), key;
 
 	if (!word_is_live(word) || word_state(word) == SESSION_TIME_WAIT ||
@@ -146,7 +161,7 @@ static void read_one(struct reading *rd, uint32_t slot)
 	}
 	if (!read_slot(&rd->slots[slot], word, &key))
 		rd->flags |= SUBSCRIBER_UNSURE;
-	else if (is_copy(rd, slot, key, word))
+	else if (copy)
 		note_nothing(rd, slot);
 	else
 		note_session(rd, slot, key, word);
@@ -290,6 +305,8 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 	r = read_mappings(c, deadline_us, emit, arg);
 	if (!r)
 		r = copied_overflow_tell(c, deadline_us, emit, arg);
+	if (!r)
+		r = copied_ended_tell(c, emit, arg);
 	if (!r)
 		r = copied_leases_tell(c, emit, arg);
 	if (r)

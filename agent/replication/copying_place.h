@@ -13,6 +13,8 @@ struct told_session {
 	uint8_t proto;
 	uint8_t state; /* 0: ended */
 	bool inbound;
+	uint8_t turn;
+	uint16_t age_s; /* since a packet has refreshed it */
 };
 
 /*
@@ -22,15 +24,36 @@ struct told_session {
 int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		const struct placing *p, uint32_t seen);
 
+/* Whether the session has ended here, and the peer has yet to hear of it: it is tried again. */
+bool placing_waits(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
+		   const struct placing *p, uint32_t now);
+
 /*
- * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. heard: the peer
- * in the mark has told it.
+ * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. t: what the peer
+ * in the mark has told, of which the turn, and what follows it, counts; told: at this tick.
  */
 int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
-			 const struct session_copy *request, bool heard);
+			 const struct session_copy *request, const struct told_session *t, uint32_t told);
 
 /* What has become of such a request. */
 void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p);
+
+/* What is known of a session in the overflow, added if it is not known yet; NULL for want of memory. */
+struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id);
+
+/* It is a peer's copy, and nothing is told of it. */
+void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word);
+
+/* As contest(), of one beyond the slots. */
+void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn);
+
+struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct placing *p);
+
+/* The session of a request has no place yet, and is to be tried again. */
+void wait_for(struct copying *c, const struct session_copy *r, const struct placing *p);
+
+/* What holds the port of a request gives way, if it has to. */
+void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p);
 
 /* Tries once more to place a session; placing_flush() has to follow. 0 or -errno. */
 int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);

@@ -6,6 +6,7 @@
 #include "replication/copy_marks.h"
 #include "replication/copy_program.h"
 #include "replication/copying.h"
+#include "replication/ended_sessions.h"
 #include "replication/lease_set.h"
 #include "replication/moved_slots.h"
 #include "replication/number_set.h"
@@ -29,6 +30,7 @@ struct copied_mapping {
 	uint8_t *flags;	  /* of each subscriber */
 	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
 	uint16_t *notes;  /* of each slot, see session_id.h */
+	uint8_t *turns;	  /* of each slot with a mark, plus one; 0: an agent before this one knew it */
 	/* The receiver's. */
 	struct copy_marks marks;
 };
@@ -84,6 +86,7 @@ struct copying_peer {
 	enum overflow_purge purge;
 	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
 	uint32_t vouched_tick; /* when its copies were last refreshed */
+	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
 };
 
 /* A payload being written. */
@@ -112,8 +115,9 @@ struct overflow_pass {
 struct placing {
 	uint16_t theirs; /* slot */
 	uint8_t peer;
-	bool heard;  /* the peer has told it just now */
-	bool steals; /* from another peer that is up */
+	uint8_t turn;
+	uint16_t age_s; /* seconds since a packet has refreshed it at the peer, when it was told */
+	uint32_t told;	/* tick */
 	bool premarked;
 };
 
@@ -121,8 +125,10 @@ struct copying {
 	struct mappings *m;
 	struct copying_limits limits;
 	char *state_file;
-	struct copied_mapping *mapping; /* MAX_MAPPINGS, by number */
-	uint32_t generation;		/* raised whenever the set of mappings changes */
+	struct copied_mapping *mapping;	   /* MAX_MAPPINGS, by number */
+	uint64_t order[COPYING_PEERS + 1]; /* of two with equal turns the higher one has the session; 0: this one */
+	uint8_t peers;			   /* there are */
+	uint32_t generation;		   /* raised whenever the set of mappings changes */
 	uint64_t digest;
 	struct rules rules;
 	bool rules_stale;
@@ -141,6 +147,8 @@ struct copying {
 	struct draft out;
 	struct overflow_tolds overflow_told;
 	struct overflow_pass overflow_pass;
+	struct ended_sessions ended;
+	uint64_t ended_told; /* those with a lower number have been told */
 	/* Vouching. */
 	uint8_t up;
 	uint8_t last_time; /* peers whose copies are to be refreshed for a last time */
@@ -224,6 +232,15 @@ static inline bool mark_holds(uint16_t mark, uint64_t key, uint64_t word, const 
 	       !word_expired(word, now, timeout_ticks);
 }
 
+/* The IN2OUT key of a session. */
+static inline struct overflow_key beyond_key_of(const struct copying *c, const struct overflow_id *id)
+{
+	const struct geometry *geo = &mappings_get(c->m, id->mapping)->geo;
+
+	return overflow_key_in(geo, geo->in_base + id->subscriber, key_in_port(id->key), key_ext_addr(id->key),
+			       key_ext_port(id->key), id->proto);
+}
+
 /* Removes a mark. */
 void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
 
@@ -247,9 +264,17 @@ static inline void *draft_take(struct draft *o, size_t size)
 	return at;
 }
 
-/* Writes a session as it is told. */
-void wire_session_fill(struct wire_session *ret, const struct mappings *m, const struct copied_mapping *cm,
-		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word);
+/* Writes a session of this gateway's own as it is told; now: a tick. */
+void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,
+		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now);
+
+/* Whole seconds since a session was refreshed. */
+static inline uint32_t session_age_s(const struct copying *c, uint64_t word, uint32_t now)
+{
+	int32_t age = (int32_t)(now - word_seen(word));
+
+	return age > 0 ? (uint32_t)age / ticks_of_seconds(1, mappings_datapath(c->m)->hz) : 0;
+}
 
 /* Writes the table of mappings. 0, or what `emit` returned. */
 int copied_tables_tell(struct copying *c, copying_emit emit, void *arg);
@@ -290,6 +315,18 @@ int copied_overflow_vouch(struct copying *c, uint64_t deadline_us);
 void copied_overflow_adopt(struct copying *c, unsigned peer);
 
 void copied_overflow_free(struct copying *c);
+
+/*
+ * Tells what has ended and was not told yet; what all peers know, or have no more, is forgotten. 0, or what `emit`
+ * returned.
+ */
+int copied_ended_tell(struct copying *c, copying_emit emit, void *arg);
+
+/* Emits what a peer does not know, from *at on, 0 at first. 0, or what `emit` returned. */
+int copied_ended_whole(struct copying *c, unsigned peer, uint64_t *at, struct draft *o, copying_emit emit, void *arg);
+
+int copied_ended_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+		       struct copying_counts *add);
 
 /* Tells what has changed of the leases; what `emit` returned is returned, and the next call goes on. */
 int copied_leases_tell(struct copying *c, copying_emit emit, void *arg);

@@ -12,6 +12,8 @@
 
 struct copying_whole {
 	struct copying *c;
+	unsigned peer;
+	uint64_t ended; /* where endings go on */
 	struct copying_cursor at;
 	uint32_t generation;	  /* of the mappings that this peer has been told */
 	struct wire_range *range; /* at the beginning of the payload; NULL: none */
@@ -22,13 +24,15 @@ struct copying_whole {
 	struct draft out;
 };
 
-int copying_whole_new(struct copying *c, struct copying_whole **ret)
+int copying_whole_new(struct copying *c, unsigned peer, struct copying_whole **ret)
 {
 	struct copying_whole *w = malloc(sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
 	w->c = c;
+	w->peer = peer;
+	w->ended = 0;
 	w->at = (struct copying_cursor){ 0 };
 	w->generation = c->generation - 1;
 	w->range = NULL;
@@ -77,7 +81,7 @@ static void write_subscriber(struct copying_whole *w, const struct copied_mappin
 		    notes[i] != note_told(session_id(key, word), word_state(word)))
 			continue;
 		/* What it has become since it was told. */
-		if (marks && marks[i] &&
+		if (marks && mark_peer(marks[i]) &&
 		    mark_holds(marks[i], key, word, copy_vouched(&cm->marks, w->at.subscriber, mark_peer(marks[i])),
 			       now, timeout_ticks))
 			continue;
@@ -87,8 +91,8 @@ static void write_subscriber(struct copying_whole *w, const struct copied_mappin
 							 .subscriber = htobe32(w->at.subscriber) };
 		}
 		group->count = htobe16((uint16_t)(be16toh(group->count) + 1));
-		wire_session_fill(draft_take(&w->out, sizeof(struct wire_session)), w->c->m, cm, w->at.subscriber, i,
-				  key, word);
+		wire_session_fill(draft_take(&w->out, sizeof(struct wire_session)), w->c, cm, w->at.subscriber, i, key,
+				  word, now);
 	}
 }
 
@@ -174,6 +178,7 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	/* What has been written and not emitted has numbers of before: the mapping is begun again. */
 	w->range = NULL;
 	w->at.subscriber = 0;
+	w->ended = 0;
 	/* The peer compares with what comes after the table. */
 	w->overflow = 0;
 	w->leases = 0;
@@ -209,6 +214,8 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 	if (!w->c->primed || w->c->told_generation != w->c->generation)
 		return 1;
 	r = tell_mappings(w, emit, arg);
+	if (!r && !w->range)
+		r = copied_ended_whole(w->c, w->peer, &w->ended, &w->out, emit, arg);
 	if (!r)
 		r = tell_rules(w, emit, arg);
 	if (!r)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A payload that is being written. */
-#include "replication/copying_private.h"
+#include "replication/ownership.h"
 
 int draft_flush(struct draft *o, copying_emit emit, void *arg)
 {
@@ -14,10 +14,12 @@ int draft_flush(struct draft *o, copying_emit emit, void *arg)
 	return r;
 }
 
-void wire_session_fill(struct wire_session *ret, const struct mappings *m, const struct copied_mapping *cm,
-		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word)
+void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,
+		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now)
 {
-	bool inbound = cm->filters && mappings_slot_inbound(m, cm->number, subscriber, slot);
+	bool inbound = cm->filters && mappings_slot_inbound(c->m, cm->number, subscriber, slot);
+	const uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
+	uint8_t turn = marks ? slot_turn(cm, subscriber, slot, marks[slot], session_id(key, word)) : 0;
 
 	*ret = (struct wire_session){
 		.key = htobe64(key),
@@ -25,6 +27,6 @@ void wire_session_fill(struct wire_session *ret, const struct mappings *m, const
 		.proto = word_proto(word),
 		.state = word_state(word),
 		.slot = htobe16((uint16_t)slot),
-		.flags = htobe16(inbound ? WIRE_SESSION_INBOUND : 0),
+		.flags = wire_flags(inbound ? WIRE_SESSION_INBOUND : 0, turn, session_age_s(c, word, now)),
 	};
 }

@@ -28,7 +28,7 @@ static uint32_t *list_of(const struct overflow_tolds *t, const struct overflow_i
 	return &t->head[overflow_id_hash(id) & (t->room - 1)];
 }
 
-static bool same(const struct overflow_id *a, const struct overflow_id *b)
+bool overflow_id_equal(const struct overflow_id *a, const struct overflow_id *b)
 {
 	return a->key == b->key && a->subscriber == b->subscriber && a->mapping == b->mapping &&
 	       a->out_port == b->out_port && a->proto == b->proto;
@@ -39,7 +39,7 @@ struct overflow_told *overflow_tolds_find(const struct overflow_tolds *t, const 
 	if (!t->n)
 		return NULL;
 	for (uint32_t at = *list_of(t, id); at; at = t->entry[at - 1].next)
-		if (same(&t->entry[at - 1].id, id))
+		if (overflow_id_equal(&t->entry[at - 1].id, id))
 			return &t->entry[at - 1];
 	return NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions in the overflow that the peers have been told, or are to be told once they are old enough. An entry keeps
- * its number, so a walk over all of them may be interrupted. There are at most as many as in the overflow.
+ * Sessions in the overflow: those that the peers have been told, or are to be told once they are old enough, and
+ * copies. An entry keeps its number, so a walk over all of them may be interrupted. There are at most as many as in the
+ * overflow.
  */
 #ifndef DETNAT_OVERFLOW_TOLD_H
 #define DETNAT_OVERFLOW_TOLD_H
@@ -22,10 +23,16 @@ struct overflow_id {
 struct overflow_told {
 	struct overflow_id id;
 	bool used;
-	bool seen;	/* in the scan under way */
-	uint8_t state;	/* as it was told; 0: it has not been told */
-	uint32_t since; /* the pass that found it */
-	uint32_t next;	/* number plus one */
+	bool seen;    /* in the scan under way */
+	bool ended;   /* as a peer says: if it begins again before the next scan, that is another session */
+	bool taken;   /* it was a peer's, which may have it still */
+	uint8_t peer; /* whose copy it is; 0: of this gateway's own */
+	uint8_t turn;
+	bool turn_known; /* of a copy, or one that was: it has been told */
+	uint8_t state;	 /* as it was told; 0: it has not been told */
+	uint32_t since;	 /* the pass that found it */
+	uint64_t word;	 /* at the last scan */
+	uint32_t next;	 /* number plus one */
 };
 
 struct overflow_tolds {
@@ -48,6 +55,8 @@ void overflow_tolds_del(struct overflow_tolds *t, struct overflow_told *told);
 
 /* Removes those of a mapping. Returns how many of them have been told. */
 uint32_t overflow_tolds_del_mapping(struct overflow_tolds *t, uint16_t mapping);
+
+bool overflow_id_equal(const struct overflow_id *a, const struct overflow_id *b);
 
 /* A number for sets of sessions, of which two have the same by chance alone. */
 uint64_t overflow_id_hash(const struct overflow_id *id);

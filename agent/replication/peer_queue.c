@@ -49,6 +49,8 @@ uint64_t payload_sessions(uint8_t type, const void *payload, size_t length)
 
 	if (type == WIRE_OVERFLOW)
 		return length / sizeof(struct wire_overflow);
+	if (type == WIRE_ENDED)
+		return length / sizeof(struct wire_ended);
 	if (type != WIRE_WHOLE && type != WIRE_CHANGES)
 		return 0;
 	while (at + sizeof(struct wire_sessions) <= length) {

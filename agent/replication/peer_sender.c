@@ -25,6 +25,7 @@
 struct sender {
 	const struct sending *shared;
 	struct endpoint peer;
+	unsigned number;
 	struct connection *connection; /* NULL: none is dialled */
 	bool ready;
 	struct peer_queue *queue;
@@ -57,7 +58,7 @@ static uint64_t now_ms(void)
 	return monotonic_us() / 1000;
 }
 
-int sender_new(const struct sending *shared, struct endpoint peer, struct sender **ret)
+int sender_new(const struct sending *shared, struct endpoint peer, unsigned number, struct sender **ret)
 {
 	struct sender *s = calloc(1, sizeof(*s));
 	int r;
@@ -66,6 +67,7 @@ int sender_new(const struct sending *shared, struct endpoint peer, struct sender
 		return -ENOMEM;
 	s->shared = shared;
 	s->peer = peer;
+	s->number = number;
 	s->wait_ms = FIRST_WAIT_MS;
 	r = peer_queue_new(&s->queue);
 	if (r) {
@@ -188,7 +190,7 @@ static void begin_copy(struct sender *s)
 	copying_whole_free(take_pointer(s->whole));
 	s->whole_end_ms = 0;
 	s->telling = false;
-	if (copying_whole_new(s->shared->copying, &s->whole)) {
+	if (copying_whole_new(s->shared->copying, s->number, &s->whole)) {
 		log_error("replication: no memory for a whole copy; it is tried again");
 		return;
 	}
@@ -242,6 +244,8 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 	note_copies(s, &ack);
 	if (s->whole_end_ms && ack.alive_ms >= s->whole_end_ms)
 		s->complete = true;
+	if (s->complete)
+		copying_known(s->shared->copying, s->number, s->acknowledged.pass_ms);
 	/* A few times a second at most: acknowledgements are small, and whole copies are not. */
 	s->asked |= f->flags & ACK_COPY_AGAIN;
 	return 0;

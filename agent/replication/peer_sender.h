@@ -19,8 +19,8 @@ struct sending {
 
 struct sender;
 
-/* What is shared must outlive the result. 0 or -ENOMEM. */
-int sender_new(const struct sending *shared, struct endpoint peer, struct sender **ret);
+/* What is shared must outlive the result. number: of the peer. 0 or -ENOMEM. */
+int sender_new(const struct sending *shared, struct endpoint peer, unsigned number, struct sender **ret);
 void sender_free(struct sender *s);
 
 /*

@@ -63,6 +63,11 @@ static void on_enter(void *arg, struct endpoint listen, struct connection *c, co
 	sender_hurry(p->sender);
 }
 
+static uint64_t order_of(struct endpoint at)
+{
+	return (uint64_t)at.addr << 16 | at.port;
+}
+
 /* The peer of a dialler that did not come to say so: the only one with this address, if there is no other. */
 static struct replication_peer *guess_peer(const struct replication *r, uint32_t from)
 {
@@ -139,8 +144,12 @@ static int start_peers(struct replication *r)
 {
 	const struct config_replication *rules = &r->now.rules;
 	struct peer_number numbers[REPLICATION_MAX_PEERS];
+	uint64_t order[COPYING_PEERS + 1] = { order_of(rules->listen) };
 	int ret = peer_numbers(r->d->pin_dir, rules, numbers);
 
+	for (uint32_t i = 0; i < rules->n_peers; i++)
+		order[numbers[i].number] = order_of(rules->peers[i]);
+	copying_set_order(r->copying, order);
 	if (ret)
 		log_warning("replication: the numbers of peers cannot be kept over a restart: %s", strerror(-ret));
 	for (uint32_t i = 0; i < rules->n_peers; i++) {
@@ -152,7 +161,7 @@ static int start_peers(struct replication *r)
 						.since_ms = replication_now_ms() };
 		if (numbers[i].tables)
 			copying_peer_tables(r->copying, p->number, numbers[i].tables);
-		ret = sender_new(&r->sending, p->at, &p->sender);
+		ret = sender_new(&r->sending, p->at, p->number, &p->sender);
 		if (!replication_key(&r->now))
 			look_at_way(p);
 		if (!ret)

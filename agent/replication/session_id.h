@@ -32,6 +32,12 @@ static inline uint16_t note_told(uint16_t id, uint8_t state)
 	return (uint16_t)(NOTE_TOLD << ID_BITS | ((id ^ state) & ID_MASK));
 }
 
+/* A session has been told, its end has not, and the one with this id is another, though it may be like it. */
+static inline uint16_t note_of_ended(uint16_t id)
+{
+	return note_told(id ^ 1U << (ID_BITS - 1), 0);
+}
+
 static inline uint16_t note_seen(uint16_t id, unsigned phase)
 {
 	return (uint16_t)((phase % NOTE_PHASES + 1) << ID_BITS | id);
@@ -56,7 +62,10 @@ static inline bool note_is_of(uint16_t note, uint16_t id)
 	return note_tag(note) == NOTE_TOLD && state > SESSION_OPENING && (state & ~SESSION_RESET) < N_SESSION_STATES;
 }
 
-/* The receiver's mark of a slot: the peer whose copy it holds, and the session's id. 0: none. */
+/*
+ * The mark of a slot: the peer whose copy it holds, and the session's id. 0: none. With peer 0: a session of this
+ * gateway's own that was a peer's, which may still have it.
+ */
 static inline uint16_t mark_of(unsigned peer, uint16_t id)
 {
 	return (uint16_t)(peer << ID_BITS | id);
@@ -65,6 +74,41 @@ static inline uint16_t mark_of(unsigned peer, uint16_t id)
 static inline unsigned mark_peer(uint16_t mark)
 {
 	return mark >> ID_BITS;
+}
+
+static inline uint16_t mark_of_taken(uint16_t id)
+{
+	return id ? id : 1;
+}
+
+static inline bool mark_is_taken(uint16_t mark)
+{
+	return mark && !mark_peer(mark);
+}
+
+/* Whether a mark is about this session. */
+static inline bool mark_is_of(uint16_t mark, uint16_t id)
+{
+	return mark_peer(mark) ? mark == mark_of(mark_peer(mark), id) : mark && mark == mark_of_taken(id);
+}
+
+/*
+ * A session's turn: 0 where no gateway has taken it over, then from 1 to 15 and on from 1. So it is after 0 whatever it
+ * is, and a gateway that has forgotten turns claims nothing.
+ */
+#define TURN_MAX 15U
+
+static inline uint8_t turn_next(uint8_t turn)
+{
+	return (uint8_t)(turn % TURN_MAX + 1);
+}
+
+/* Whether a turn comes after another. */
+static inline bool turn_after(uint8_t turn, uint8_t other)
+{
+	if (!turn || !other)
+		return turn;
+	return turn != other && (turn + TURN_MAX - other) % TURN_MAX <= TURN_MAX / 2;
 }
 
 #endif

@@ -75,6 +75,7 @@ void waiting_add(struct waiting_copies *w, const struct waiting_copy *like)
 	next = e->next;
 	if (e->peer && same_session(e, like)) {
 		e->state = like->state;
+		e->turn = like->turn;
 		return;
 	}
 	*e = *like;

@@ -24,8 +24,11 @@ struct waiting_copy {
 	bool inbound;
 	bool beyond; /* in the overflow: known by its endpoints, not by the slot */
 	uint8_t tries;
-	uint32_t tick; /* of the last try */
-	uint32_t next; /* number plus one */
+	uint8_t turn;
+	uint16_t age_s; /* as it was told */
+	uint32_t told;	/* tick */
+	uint32_t tick;	/* of the last try */
+	uint32_t next;	/* number plus one */
 };
 
 struct waiting_copies {

@@ -32,6 +32,7 @@ enum wire_type {
 	   the sender has are told at least once */
 	WIRE_OVERFLOW = 20,
 	WIRE_LEASES = 21, /* struct wire_lease, repeated */
+	WIRE_ENDED = 22,  /* struct wire_ended, repeated: comes before the sessions of a whole copy */
 	/* What has to be alike: struct wire_part, then struct wire_rule or struct wire_portmap, repeated */
 	WIRE_RULES = 23,
 	WIRE_PORTMAPS = 24,
@@ -93,12 +94,33 @@ _Static_assert(sizeof(struct wire_sessions) == 8, "part of the protocol");
 
 #define WIRE_SESSION_INBOUND 0x0001U /* the outside has opened it */
 
+/* In the flags of a session, beside the bits: its turn, and the seconds since a packet has refreshed it. */
+#define WIRE_TURN_SHIFT 2U
+#define WIRE_AGE_SHIFT	6U
+#define WIRE_AGE_MAX	1023U /* so old, or older */
+
+static inline uint16_t wire_flags(unsigned bits, uint8_t turn, uint32_t age_s)
+{
+	uint32_t age = age_s < WIRE_AGE_MAX ? age_s : WIRE_AGE_MAX;
+
+	return htobe16((uint16_t)(bits | (unsigned)turn << WIRE_TURN_SHIFT | age << WIRE_AGE_SHIFT));
+}
+
+static inline uint8_t wire_turn(uint16_t flags)
+{
+	return (uint8_t)(be16toh(flags) >> WIRE_TURN_SHIFT & 0xf);
+}
+
+static inline uint16_t wire_age_s(uint16_t flags)
+{
+	return (uint16_t)(be16toh(flags) >> WIRE_AGE_SHIFT);
+}
+
 struct wire_session {
 	uint64_t key; /* slot_key(); 0 where `state` is */
 	uint16_t out_port;
 	uint8_t proto;
-	uint8_t state; /* enum session_state with SESSION_RESET; 0: the session of this slot has ended, or is no longer
-			  ours */
+	uint8_t state; /* enum session_state with SESSION_RESET; 0: the session that was told of this slot has ended */
 	uint16_t slot; /* of the subscriber's, at the sender */
 	uint16_t flags;
 } __attribute__((packed));
@@ -117,6 +139,23 @@ struct wire_overflow {
 	uint16_t flags;
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_overflow) == 20, "part of the protocol");
+
+/*
+ * A session that has ended at the sender, which had taken it over or had a copy of it: it ends wherever its turn is not
+ * higher.
+ */
+struct wire_ended {
+	uint64_t key; /* slot_key() */
+	uint32_t subscriber;
+	uint16_t mapping;
+	uint16_t out_port;
+	uint16_t slot;
+	uint16_t id;   /* session_id(), with which the slot tells what it was where proto is 0: the rest is not known */
+	uint16_t ages; /* seconds since it has ended, as in the flags of a session */
+	uint8_t proto;
+	uint8_t turn; /* 0: not known; when a packet has come last decides then */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_ended) == 24, "part of the protocol");
 
 #define WIRE_FILTERS 8U
 

@@ -24,6 +24,17 @@ void sessions_on_close(struct mappings *m, session_visit closed, void *arg)
 	m->on_close_arg = arg;
 }
 
+void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word)
+{
+	const struct datapath *d = mappings_datapath(m);
+	struct session s;
+
+	if (!m->on_close)
+		return;
+	s = session_of(mappings_get(m, number), in_addr, key, word, datapath_ticks(d), d->hz);
+	m->on_close(&s, m->on_close_arg);
+}
+
 static bool matches(const struct closing *c, uint64_t key, uint64_t word)
 {
 	uint16_t port = c->outside ? word_out_port(word) : key_in_port(key);

@@ -61,6 +61,9 @@ void session_sweep_free(struct session_sweep *s);
  */
 void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
 
+/* Reports in the same way a session that was in a slot or an overflow entry of a mapping, by number. */
+void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word);
+
 /*
  * Closes sessions by their inside or outside endpoint and their external endpoint; proto 0 means any protocol. Returns
  * how many were closed, or -errno.

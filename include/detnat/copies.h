@@ -35,12 +35,15 @@ static __always_inline int overflow_mark_holds(__u16 mark, __u64 word)
 	return mark && !((mark ^ word_seen(word)) & OVERFLOW_MARK_MASK);
 }
 
+/* `slot` where the session that has the port is in no slot. */
+#define COPY_NOT_IN_A_SLOT 0xffffU
+
 /* What a request asks for. All but the first are about the overflow. */
 enum copy_request {
 	COPY_TO_SLOT,
 	/*
-	 * Place it. A copy of the same peer, or of one in `takes`, becomes this one: `before` and `mark_before` tell
-	 * what it was, as they do of a session of this gateway's own.
+	 * Place it. A copy of the same peer, or of one in `takes`, becomes this one, as does a session of this
+	 * gateway's own on the same port if 0 is in `takes`: `before` and `mark_before` tell what it was.
 	 */
 	COPY_TO_OVERFLOW,
 	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word` */
@@ -55,7 +58,7 @@ enum copy_result {
 	COPY_PLACED,	 /* done; `slot` tells where */
 	COPY_EXISTS,	 /* the subscriber has this session; `slot` tells where */
 	COPY_BEYOND,	 /* it has it in the overflow */
-	COPY_PORT,	 /* another session, a binding or a portmap has the port */
+	COPY_PORT,	 /* another session has the port, `slot` tells which, or a binding or a portmap */
 	COPY_NO_SLOT,	 /* all slots of its two buckets are taken, or the overflow is full */
 	COPY_QUOTA,	 /* the subscriber is at its quota */
 	COPY_IMPOSSIBLE, /* no subscriber of the mapping can have such a session, or none in this slot */
@@ -75,7 +78,7 @@ struct session_copy {
 	__u8 inbound; /* the outside has opened it */
 	__u8 result;  /* enum copy_result */
 	__u8 request; /* enum copy_request */
-	__u8 takes;   /* a bit for each peer */
+	__u8 takes;   /* a bit for each peer; 0: this gateway */
 };
 _Static_assert(sizeof(struct session_copy) == 40, "no hidden padding");
 

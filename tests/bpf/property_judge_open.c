@@ -45,7 +45,7 @@ static bool port_is_held(struct model *m, const struct model_session *flow, uint
 /* Those that may give way, and how old they are. */
 static bool is_reset(const struct model_session *s)
 {
-	return s->tcp.reset && !s->overflow;
+	return s->tcp.reset;
 }
 
 /* "The oldest" is one that none is older than by more than a quarter and two seconds. */
@@ -57,18 +57,20 @@ static bool is_much_older(double age, double than)
 /* How long an end of the outside's takes is not known of TCP, whose stamps move with its state. */
 static bool is_older(const struct model *m, const struct model_session *s, const struct model_session *than)
 {
+	/* Those beyond the slots come one after the other, as they are listed. */
 	if (is_reset(than))
-		return is_reset(s) && is_much_older(m->now + TRANSITORY_SECONDS - s->deadline,
-						    m->now + TRANSITORY_SECONDS - than->deadline);
+		return is_reset(s) && !s->overflow && !than->overflow &&
+		       is_much_older(m->now + TRANSITORY_SECONDS - s->deadline,
+				     m->now + TRANSITORY_SECONDS - than->deadline);
 	return s->inbound && s->proto == UDP && than->proto == UDP &&
 	       is_much_older(m->now - s->seen, m->now - than->seen);
 }
 
 /*
  * Where a session opens though the subscriber is at its quota, or all its ports are held, another has given way: of
- * those in slots that an RST has closed the oldest, or of those that the outside has opened the one in which the
- * subscriber has been silent for longest. Expired ones beyond the slots may count in the quota until the agent's sweep,
- * so then one may have given way, and `must` is false. Returns the one, or NULL.
+ * those that an RST has closed the oldest in slots, or one beyond them; or of those that the outside has opened the one
+ * in which the subscriber has been silent for longest. Expired ones beyond the slots may count in the quota until the
+ * agent's sweep, so then one may have given way, and `must` is false. Returns the one, or NULL.
  */
 static struct model_session *find_gone(const struct judging *j, const struct model_session *flow, bool must)
 {

@@ -5,6 +5,8 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <criterion/criterion.h>
 
@@ -82,6 +84,58 @@ Test(giving_way, reset_connections_with_one_server_to_a_burst)
 	cr_expect_gt(counted(REASON_sessions_overflowed), 400);
 	expect_burst(BURST, 1, true, 80);
 	cr_expect_eq(sessions_of(SUBSCRIBER), QUOTA_OF_ALL);
+}
+
+Test(giving_way, every_connection_of_a_client_that_always_resets)
+{
+	for (unsigned phase = 0; phase < 4; phase++)
+		open_and_reset(QUOTA_OF_ALL, phase, false, 80);
+	expect_no_refusal();
+	cr_expect_eq(sessions_of(SUBSCRIBER), QUOTA_OF_ALL);
+}
+
+/* Nothing is in slots but what is in use; of 200 beyond them, some have been reset, and then all have expired. */
+Test(giving_way, connections_beyond_the_slots_to_a_burst)
+{
+	struct mapping_spec spec = { .in = { ADDR(10, 64, 0, 0), 20 },
+				     .out = { ADDR(203, 0, 114, 0), 24 },
+				     .sessions_per_user = 208,
+				     .session_slots = BUCKET_SLOTS };
+	uint32_t in_addr = ADDR(10, 64, 0, 1);
+	unsigned opened = 0;
+
+	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	make_mapping(&spec, NULL);
+	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin"), 0);
+	refresh_followed_routes();
+	for (unsigned i = 0; i < 208; i++) {
+		cr_assert_geq(open_flow_of(in_addr, TCP, 5000, (uint16_t)(1000 + i), SYN), 0);
+		if (i >= 8 && i < 100)
+			cr_assert_geq(open_flow_of(in_addr, TCP, 5000, (uint16_t)(1000 + i), RST), 0);
+	}
+	cr_assert_eq(counted(REASON_sessions_overflowed), 200);
+	for (unsigned i = 0; i < 92; i++)
+		opened += open_flow_of(in_addr, TCP, 5000, (uint16_t)(2000 + i), SYN) >= 0;
+	cr_expect_eq(opened, 92, "%u in place of those that were reset", opened);
+	expect_no_refusal();
+	cr_expect_eq(open_flow_of(in_addr, TCP, 5000, 3000, SYN), -1, "the others are in use");
+	age_overflow(ticks_of_seconds(241, datapath.hz));
+	next_tick();
+	opened = 0;
+	for (unsigned i = 0; i < 200; i++)
+		opened += open_flow_of(in_addr, TCP, 5000, (uint16_t)(4000 + i), SYN) >= 0;
+	cr_expect_eq(opened, 200, "%u in place of those that have expired", opened);
+	cr_expect_eq(sessions_of(in_addr), 208);
+}
+
+/* Below the quota, but no port is free towards the server. */
+Test(giving_way, ports_of_reset_connections_beyond_the_slots_to_a_burst)
+{
+	datapath.mapping[0].sessions_per_user = 5000;
+	open_and_reset(PORTS, 0, true, 80);
+	cr_expect_gt(counted(REASON_sessions_overflowed), 400);
+	expect_burst(BURST, 1, true, 80);
+	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
 }
 
 Test(giving_way, time_wait_and_expired_connections_to_a_burst)

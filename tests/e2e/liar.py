@@ -11,7 +11,7 @@ import struct
 
 from gateways import ADDRESSES, KEY, PORT
 
-HELLO, ALIVE, ACK, MAPPINGS, CHANGES, WHOLE, WHOLE_END, OVERFLOW = 1, 2, 3, 16, 17, 18, 19, 20
+HELLO, ALIVE, ACK, MAPPINGS, CHANGES, WHOLE, WHOLE_END, OVERFLOW, ENDED = 1, 2, 3, 16, 17, 18, 19, 20, 22
 LEASES, RULES, PORTMAPS = 21, 23, 24
 
 
@@ -32,6 +32,10 @@ def record(key=0, out_port=0, proto=17, state=0, slot=0, flags=0):
 
 def beyond(mapping, subscriber, key=0, out_port=0, proto=17, state=0, flags=0):
     return struct.pack(">QIHHBBH", key, subscriber, mapping, out_port, proto, state, flags)
+
+
+def ended(mapping, subscriber, key=0, out_port=0, slot=0, number=0, proto=6, turn=0):
+    return struct.pack(">QIHHHHHBB", key, subscriber, mapping, out_port, slot, number, 0, proto, turn)
 
 
 def wide(mapping, first, count):
@@ -166,6 +170,11 @@ class Liar:
         yield [(OVERFLOW, bytes(41))]
         yield [table, (OVERFLOW, beyond(0xFFFF, 0))]
         yield [table, (OVERFLOW, beyond(m, 1 << 14) + beyond(m, 0))]
+        yield [table, (ENDED, bytes(25))]
+        yield [table, (ENDED, ended(0xFFFF, 0))]
+        yield [table, (ENDED, ended(m, 1 << 14))]
+        yield [table, (ENDED, ended(m, 0, slot=0xFFFF))]
+        yield [table, (ENDED, ended(m, 0, turn=16))]
         yield [(WHOLE_END, b"x")]
         yield [table, (LEASES, bytes(103))]
         yield [(RULES, b"")]
@@ -204,6 +213,8 @@ class Liar:
                 self.send(WHOLE, wide(m, first, 200) + group(m, first, *records) + group(m, first + 199, *records))
             else:
                 self.send(CHANGES, b"".join(group(m, dice.randrange(0, 16384), *records) for _ in range(200)))
+            self.send(ENDED, b"".join(ended(m, dice.randrange(0, 16384), dice.getrandbits(64), 1024 + dice.randrange(0, 64512), dice.randrange(0, 8),
+                                            dice.getrandbits(13), dice.choice((0, 1, 6, 17)), dice.randrange(0, 16)) for _ in range(100)))
             if dice.random() < 0.1:
                 self.send(MAPPINGS, dice.choice((self.table, b"")))
                 self.send(MAPPINGS, self.table)

@@ -328,6 +328,8 @@ def test_the_quota_of_leases(own_lab):
             client.lease(port=port)
         response = client.map(port=4)
         assert (response.result, response.lifetime) == ("USER_EX_QUOTA", 30)
+        [finding] = [f for f in own_lab.agent.ctl("explain", HOST)["findings"] if f["reason"] == "pcp"]
+        assert "has 3 leases of PCP, as many as it may have" in finding["text"]
         client.map(port=2, lifetime=0)
         client.lease(port=4)
 

@@ -74,6 +74,8 @@ def test_whatever_others_ask_for_a_subscriber_gets_what_it_is_assured(lab):
     assert count + refused == 5 * len(NEIGHBOURS) and 128 <= count <= 256 - 2
     assert {lease["in_addr"] for lease in leases(agent)} == set(NEIGHBOURS)
     assert [ask(lab, HONEST, port=port).result for port in (80, 443, 22)] == ["SUCCESS", "SUCCESS", "NO_RESOURCES"]
+    [finding] = [f for f in agent.ctl("explain", HONEST)["findings"] if f["reason"] == "pcp"]
+    assert f"has 2 leases of PCP and gets no further one: all have {count + 2} of 256, and each is assured 2" in finding["text"]
     # What it has it can renew and end.
     assert ask(lab, HONEST, port=80, lifetime=7200).lifetime == 7200
     assert ask(lab, HONEST, port=443, lifetime=0).result == "SUCCESS"

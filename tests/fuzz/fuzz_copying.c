@@ -79,6 +79,8 @@ static void hear_one(uint8_t from, uint8_t type, const uint8_t *data, size_t len
 			;
 	if (from & 0x40)
 		copying_retry(side.c, peer, &counts);
+	if (from & 0x20)
+		copying_differences(side.c, peer);
 	free(payload);
 }
 

@@ -136,6 +136,9 @@ SEEDS = {
         "slots": told(17, SESSION) + told(18, struct.pack(">HHII", 1, 0, 0, 64) + SESSION) + told(19, b""),
         "overflow": told(20, OVERFLOW) + told(19, b"", 0x84) + told(20, OVERFLOW, 1) + told(20, OVERFLOW_END),
         "lease": told(21, lease(80, 60, 1)),
+        "rules": told(23, struct.pack(">IIIIBBH9I", 0, 1, 0x0A000000, 0xCB000000, 22, 32, 0, 0, 63, 128, 0, 0, 0, 1000, 0, 1))
+        + told(24, struct.pack(">IIIHBBIHH", 0, 2, 0xCB000000, 80, 6, 0, 0x0A000007, 80, 0))
+        + told(24, struct.pack(">IIIHBBIHH", 1, 2, 0xCB000000, 81, 6, 0, 0x0A000007, 81, 0), peer=0x20),
         "lease-ended": told(21, lease(80, 60, 1) + lease(80, 50, 2, ended=1) + lease(81, 50, 3) + lease(80, 50, 3)),
         "filtered": told(21, struct.pack(">IIHHBB2xI12xIHBxIHBx48x", 0x0A000007, 0xCB000000, 80, 8000, 6, 2, 60,
                                          0xC6336400, 0, 24, 0xC6336407, 443, 32)),

@@ -6,6 +6,8 @@
 #include <linux/bpf.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #include "sessions/check.h"
 
 struct mapping_spec copying_spec;
@@ -164,7 +166,7 @@ void whole(struct gateway *g, struct told *ret)
 	struct copying_whole *w;
 	int r;
 
-	cr_assert_eq(copying_whole_new(g->c, &w), 0);
+	cr_assert_eq(copying_whole_new(g->c, 1, &w), 0);
 	while ((r = copying_whole_step(w, 100, keep, ret)))
 		cr_assert(r == 1 || r == -ENOBUFS, "%d", r);
 	copying_whole_free(w);
@@ -188,9 +190,19 @@ void hear(struct gateway *g, unsigned peer, struct told *t)
 	told_free(t);
 }
 
+void set_orders(struct gateway *one, struct gateway *other)
+{
+	static const uint64_t lower[COPYING_PEERS + 1] = { 1, 2 }, higher[COPYING_PEERS + 1] = { 2, 1 };
+
+	copying_set_order(one->c, lower);
+	copying_set_order(other->c, higher);
+}
+
 void connect_gateways(struct gateway *one, struct gateway *other)
 {
 	struct told of_one = { 0 }, of_other = { 0 };
+
+	set_orders(one, other);
 
 	pass(one, &of_one);
 	pass(other, &of_other);
@@ -198,6 +210,13 @@ void connect_gateways(struct gateway *one, struct gateway *other)
 	whole(other, &of_other);
 	hear(other, 1, &of_one);
 	hear(one, 1, &of_other);
+}
+
+void acknowledge(struct gateway *one, struct gateway *other)
+{
+	usleep(2000);
+	copying_known(one->c, 1, monotonic_us() / 1000);
+	copying_known(other->c, 1, monotonic_us() / 1000);
 }
 
 void exchange(struct gateway *one, struct gateway *other)

@@ -66,11 +66,17 @@ void whole(struct gateway *g, struct told *ret);
 /* Has a gateway apply what another, its peer of this number, has told; frees it. */
 void hear(struct gateway *g, unsigned peer, struct told *t);
 
-/* Connects: a pass, then a whole copy in both directions. */
+/* Of equal claims those of `other` win. */
+void set_orders(struct gateway *one, struct gateway *other);
+
+/* Connects: orders, a pass, then a whole copy in both directions. */
 void connect_gateways(struct gateway *one, struct gateway *other);
 
 /* Passes of both, until all is told and applied. */
 void exchange(struct gateway *one, struct gateway *other);
+
+/* Each has applied what the other has told. */
+void acknowledge(struct gateway *one, struct gateway *other);
 
 /* Goes on refreshing copies until nothing is due. */
 void vouch(struct gateway *g, uint8_t peers_up);

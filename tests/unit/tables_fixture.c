@@ -81,6 +81,7 @@ void tables_make(struct datapath *d)
 	d->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct overflow_key),
 				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(OVERFLOW_SESSIONS), NULL);
 	cr_assert(d->overflow >= 0);
+	d->overflow_lists = -1;
 	d->portmaps = bpf_map_create(BPF_MAP_TYPE_HASH, "portmaps", sizeof(struct portmap_key),
 				     sizeof(struct portmap_value), 2 * PORTMAP_ROOM(MIN_LEASES),
 				     &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),

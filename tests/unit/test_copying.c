@@ -61,7 +61,7 @@ Test(copying, a_whole_copy_waits_for_the_first_pass)
 	struct told t = { 0 };
 	struct copying_whole *w;
 
-	cr_assert_eq(copying_whole_new(a.c, &w), 0);
+	cr_assert_eq(copying_whole_new(a.c, 1, &w), 0);
 	cr_assert_eq(copying_whole_step(w, 1000, keep, &t), 1);
 	cr_assert_eq(t.n, 0);
 	pass(&a, &t);
@@ -203,16 +203,18 @@ Test(copying, a_packet_makes_a_copy_the_gateways_own_and_the_other_is_told)
 		pass(&b, &t);
 	cr_assert_eq(payloads_of(&t, WIRE_CHANGES), 1);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	/* It still is the other's own, too. */
 	hear(&a, 1, &t);
-	cr_assert_eq(a.counts.existing, 1);
-	end_session(&a, HOST, slot);
+	cr_assert_eq(copying_held(a.c, 1), 1, "the other has a copy now");
+	cr_assert_eq(copying_told(a.c), 0);
+	passes(&a, &t);
+	cr_assert_eq(t.n, 0, "and tells nothing of it");
+	end_session(&b, HOST, slot);
 	exchange(&a, &b);
-	cr_assert_eq(sessions_in(&b, HOST), 1);
+	cr_assert_eq(sessions_in(&a, HOST), 0);
 	pair_sound();
 }
 
-Test(copying, a_session_that_both_have_stays_each_ones_own)
+Test(copying, of_a_session_that_both_have_opened_one_has_a_copy)
 {
 	uint32_t slot;
 
@@ -220,28 +222,14 @@ Test(copying, a_session_that_both_have_stays_each_ones_own)
 	slot = open_tcp(&a, 5000);
 	open_tcp(&b, 5000);
 	exchange(&a, &b);
-	cr_assert_eq(b.counts.existing, 1);
-	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 1);
-	end_session(&a, HOST, slot);
 	exchange(&a, &b);
-	cr_assert_eq(sessions_in(&b, HOST), 1);
-	pair_sound();
-}
-
-Test(copying, a_session_that_both_had_is_told_again_when_one_of_them_has_ended)
-{
-	uint32_t slot;
-
-	connect_gateways(&a, &b);
-	slot = open_tcp(&a, 5000);
-	open_tcp(&b, 5000);
-	exchange(&a, &b);
+	cr_assert_eq(copying_held(a.c, 1), 1);
 	cr_assert_eq(copying_held(b.c, 1), 0);
+	cr_assert_eq(mappings_subscriber(a.m, a.number, HOST)->sessions, 1);
 	end_session(&b, HOST, slot);
 	exchange(&a, &b);
 	exchange(&a, &b);
-	cr_assert_eq(sessions_in(&b, HOST), 1);
-	cr_assert_eq(copying_held(b.c, 1), 1);
+	cr_assert_eq(sessions_in(&a, HOST) + sessions_in(&b, HOST), 0);
 	pair_sound();
 }
 

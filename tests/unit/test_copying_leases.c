@@ -383,7 +383,7 @@ Test(copying_leases, a_whole_copy_has_all_though_the_queue_is_full_again_and_aga
 	}
 	pass(&a, &t);
 	told_free(&t);
-	cr_assert_eq(copying_whole_new(a.c, &w), 0);
+	cr_assert_eq(copying_whole_new(a.c, 1, &w), 0);
 	do {
 		t.refuse = 1;
 		r = copying_whole_step(w, 100, keep, &t);

@@ -206,7 +206,7 @@ Test(copying_rules, a_list_of_many_parts_is_told_though_the_queue_is_full_and_a_
 	changed(&a);
 	pass(&a, &t);
 	told_free(&t);
-	cr_assert_eq(copying_whole_new(a.c, &w), 0);
+	cr_assert_eq(copying_whole_new(a.c, 1, &w), 0);
 	for (unsigned step = 0; (r = one_step(w, &t)); step++) {
 		cr_assert(r == 1 || r == -ENOBUFS, "%d", r);
 		if (step != 3)

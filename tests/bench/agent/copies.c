@@ -98,6 +98,7 @@ static void make_tables(struct datapath *d)
 				     sizeof(struct portmap_value), 1024, NULL);
 	d->portmap_filters = bpf_map_create(BPF_MAP_TYPE_HASH, "portmap_filters", sizeof(struct portmap_key),
 					    sizeof(struct portmap_filters), 1024, NULL);
+	d->overflow_lists = -1;
 	if (d->overflow < 0 || d->portmaps < 0 || d->portmap_filters < 0)
 		die("making maps", errno);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
@@ -335,7 +336,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < 16; i++)
 		pass(&a);
 	figure("idle-pass", (cpu_ns() - began) / 16 / subscribers, "ns/subscriber");
-	r = copying_whole_new(a.c, &w);
+	r = copying_whole_new(a.c, 1, &w);
 	if (r)
 		die("copying_whole_new", r);
 	began = cpu_ns();
@@ -349,7 +350,7 @@ int main(int argc, char **argv)
 	if (counts.placed != (uint64_t)sessions)
 		die("sessions were not placed", EINVAL);
 	copying_whole_free(w);
-	while (copying_whole_new(a.c, &w))
+	while (copying_whole_new(a.c, 1, &w))
 		;
 	while (copying_whole_step(w, 2000, keep, NULL))
 		;

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The cases of docs/OWNERSHIP.md: two flows on one outside endpoint, and sessions beyond the slots. */
+#include "ownership_fixture.h"
+
+TestSuite(ownership_ports, .init = pair_connect, .fini = pair_free, .timeout = 60);
+
+/* A session of a's that has been silent for some seconds, and one of b's on its port that has been for others. */
+static void clash(uint32_t ours, uint32_t theirs)
+{
+	uint32_t mine = open_tcp(&a, 5000),
+		 other = open_flow(&b, HOST, 5000 + 4032, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+
+	silent_for(&a, mine, ours);
+	silent_for(&b, other, theirs);
+	exchange(&a, &b);
+	exchange(&a, &b);
+	retry_after(&a, 1);
+	retry_after(&b, 1);
+	exchange_twice();
+}
+
+Test(ownership_ports, of_two_flows_on_one_port_the_one_that_is_silent_for_longer_gives_way)
+{
+	uint64_t key = slot_key(0xc6336407, 443, 5000 + 4032);
+
+	clash(30, 20);
+	cr_expect_eq(slot_at(&a, HOST, first_slot(&a, key, IPPROTO_TCP))->key, key);
+	expect_at(&b, &a);
+}
+
+Test(ownership_ports, and_at_the_other_gateway_too)
+{
+	uint64_t key = slot_key(0xc6336407, 443, 5000);
+
+	clash(20, 30);
+	cr_expect_eq(slot_at(&b, HOST, first_slot(&b, key, IPPROTO_TCP))->key, key);
+	expect_at(&a, &b);
+}
+
+Test(ownership_ports, two_flows_on_one_port_that_are_both_in_use_stay_each_at_its_gateway)
+{
+	clash(20, 21);
+	cr_expect_eq(sessions_in(&a, HOST), 1);
+	cr_expect_eq(sessions_in(&b, HOST), 1);
+	cr_expect_eq(copying_held(a.c, 1) + copying_held(b.c, 1), 0);
+	pair_sound();
+}
+
+Test(ownership_ports, a_flow_on_another_port_gives_way_to_the_younger_one)
+{
+	uint64_t key = slot_key(0xc6336407, 443, 5000);
+	uint32_t mine = open_tcp(&a, 5000), other;
+
+	cr_assert_eq(open_own(&b, HOST, key, first_port(&b, HOST, 5000) + 1, IPPROTO_TCP, SESSION_ESTABLISHED,
+			      (uint16_t)first_slot(&b, key, IPPROTO_TCP)),
+		     COPY_PLACED);
+	other = b.opener.requests->copy[0].slot;
+	silent_for(&a, mine, 60);
+	silent_for(&b, other, 20);
+	exchange(&a, &b);
+	exchange(&a, &b);
+	retry_after(&a, 1);
+	exchange_twice();
+	cr_expect_eq(word_out_port(slot_at(&a, HOST, mine)->truth), first_port(&a, HOST, 5000) + 1);
+	expect_at(&b, &a);
+}
+
+/* Beyond the slots. */
+
+static void copied_beyond(void)
+{
+	beyond_open(&a, 5000, 77);
+	exchange(&a, &b);
+	cr_assert_eq(tables_overflow_entries(&b.d), 2);
+	exchange(&a, &b);
+}
+
+static void expect_beyond_ended(void)
+{
+	exchange_twice();
+	cr_expect_eq(tables_overflow_entries(&a.d), 0);
+	cr_expect_eq(tables_overflow_entries(&b.d), 0);
+	cr_expect_eq(copying_told(a.c) + copying_told(b.c), 0);
+	pair_sound();
+}
+
+Test(ownership_ports, beyond_the_slots_a_packet_takes_a_copy_over_and_the_other_gateway_yields)
+{
+	copied_beyond();
+	beyond_touch(&b, 5000, NOW(&b) - 1000);
+	exchange_twice();
+	cr_expect_eq(copying_held(a.c, 1), 1);
+	cr_expect_eq(copying_held(b.c, 1), 0);
+	beyond_end(&b, 5000);
+	expect_beyond_ended();
+}
+
+Test(ownership_ports, beyond_the_slots_what_is_closed_right_after_a_takeover_ends_at_both)
+{
+	copied_beyond();
+	beyond_touch(&b, 5000, NOW(&b) - 1000);
+	beyond_end(&b, 5000);
+	expect_beyond_ended();
+}
+
+Test(ownership_ports, beyond_the_slots_a_gateway_that_was_cut_off_hears_what_has_ended_meanwhile)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		copied_beyond();
+		beyond_touch(&b, 5000, NOW(&b) - 1000);
+		if (i & 1)
+			tell_nobody(&b);
+		beyond_end(&b, 5000);
+		tell_nobody(&b);
+		come_back(i & 2);
+		expect_beyond_ended();
+	}
+}
+
+Test(ownership_ports, beyond_the_slots_a_copy_that_has_expired_is_no_ending_for_the_peer)
+{
+	struct told t = { 0 };
+
+	copied_beyond();
+	passes(&b, &t);
+	for (uint32_t i = 0; i < b.c->overflow_told.room; i++)
+		b.c->overflow_told.entry[i].word -= 5000;
+	beyond_end(&b, 5000);
+	passes(&b, &t);
+	cr_expect_eq(records_of(&t, WIRE_ENDED), 0);
+	hear(&a, 1, &t);
+	cr_expect_eq(tables_overflow_entries(&a.d), 2);
+	pair_sound();
+}
+
+/* In a slot here, beyond the slots there; and the other way round. */
+Test(ownership_ports, a_port_in_the_overflow_gives_way_to_a_younger_flow_in_a_slot_and_the_other_way_round)
+{
+	uint16_t offset = mapping_first_choice(&mappings_get(b.m, b.number)->geo, 5000);
+	uint32_t slot;
+
+	beyond_open(&a, 9000, offset);
+	beyond_touch(&a, 9000, NOW(&a) - ticks_of_seconds(60, a.d.hz));
+	slot = open_tcp(&b, 5000);
+	silent_for(&b, slot, 20);
+	exchange(&a, &b);
+	exchange(&a, &b);
+	retry_after(&a, 1);
+	exchange_twice();
+	cr_expect_eq(tables_overflow_entries(&a.d), 0);
+	expect_at(&b, &a);
+	end_session(&b, HOST, slot);
+	exchange_twice();
+	expect_ended();
+	slot = open_tcp(&a, 5000);
+	silent_for(&a, slot, 60);
+	beyond_open(&b, 9000, offset);
+	beyond_touch(&b, 9000, NOW(&b) - ticks_of_seconds(20, a.d.hz));
+	exchange(&a, &b);
+	exchange(&a, &b);
+	retry_after(&a, 1);
+	exchange_twice();
+	cr_expect_eq(sessions_in(&a, HOST), 0);
+	cr_expect_eq(tables_overflow_entries(&a.d), 2);
+	pair_sound();
+}

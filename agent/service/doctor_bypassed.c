@@ -42,6 +42,12 @@ static const struct nlattr *nested_attribute(const struct nlattr *in, uint16_t t
 	return NULL;
 }
 
+/* The guard's, of this gateway or of another on the machine. */
+static bool is_own_table(const struct nlattr *name)
+{
+	return !strncmp(mnl_attr_get_str(name), "detnat", 6);
+}
+
 static bool is_bypassed_hook(uint8_t family, uint32_t hook)
 {
 	if (family == NFPROTO_NETDEV)
@@ -72,7 +78,7 @@ static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 		return false;
 	mnl_attr_for_each_nested(nested, attr[NFTA_CHAIN_HOOK]) if (mnl_attr_get_type(nested) == NFTA_HOOK_HOOKNUM)
 		number = nested;
-	if (!number || !strncmp(mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]), "detnat", 6))
+	if (!number || is_own_table(attr[NFTA_CHAIN_TABLE]))
 		return false;
 	*ret = (struct chain){
 		.table = mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]),
@@ -153,7 +159,7 @@ static void visit_rule(const struct nlmsghdr *h, void *arg)
 		return;
 	netlink_attributes(h, sizeof(*nf), attr, ARRAY_SIZE(attr));
 	if (!attr[NFTA_RULE_TABLE] || !attr[NFTA_RULE_CHAIN] || !attr[NFTA_RULE_EXPRESSIONS] ||
-	    !strncmp(mnl_attr_get_str(attr[NFTA_RULE_TABLE]), "detnat", 6))
+	    is_own_table(attr[NFTA_RULE_TABLE]))
 		return;
 	mnl_attr_for_each_nested(e, attr[NFTA_RULE_EXPRESSIONS]) drops |= expression_drops(e);
 	if (!drops || c->found++ >= MOST_RULES)

@@ -144,7 +144,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 
 	if (!word_is_live(word))
 		return OPEN_LOST;
-	/* Its port is taken by now; the SYN comes again. */
+	/* A portmap has its port by now: the session ends, and the opening is tried again. */
 	if (reopens && portmap_holds_port(f, s, word_out_port(word))) {
 		if (slot_change(slot, word, 0))
 			slot_closed(f->m, f->subscriber, f->key, word);

@@ -434,14 +434,19 @@ class World:
             if fds < FEW:
                 break
             time.sleep(0.5)
+        kinds = gateway.descriptors()
         gateway.agent.stop()
         gateway.start()
         for _ in range(20):
             fresh_fds, fresh_rss = gateway.resources()
             if fds <= fresh_fds + FDS and rss <= fresh_rss + GROWTH:
-                return
+                break
             time.sleep(0.5)
-        self.fail("leak", f"gateway {gateway.number} had {fds} descriptors and {rss} KiB; started anew it has {fresh_fds} and {fresh_rss}")
+        fresh = gateway.descriptors()
+        more = {kind: n for kind in sorted({*kinds, *fresh}) if (n := kinds[kind] - fresh[kind])}
+        self.samples.setdefault("descriptors", []).append(f"gateway {gateway.number}: {fds} and {fresh_fds}: {more}")
+        if fds > fresh_fds + FDS or rss > fresh_rss + GROWTH:
+            self.fail("leak", f"gateway {gateway.number} had {fds} descriptors and {rss} KiB; started anew it has {fresh_fds} and {fresh_rss}: {more}")
 
     def leaves_nothing(self, gateway):
         gateway.trace_end()

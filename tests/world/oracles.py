@@ -333,7 +333,24 @@ class Oracles:
                 return
             self.counts["findings of check that may be of the moment"] += 1
             time.sleep(0.3)
-        self.fail("check", f"gateway {gateway.number}, three times: {json.dumps(findings[:5])}")
+        more = self.unlike() if any(f["what"] == "peer" for f in findings) else ""
+        self.fail("check", f"gateway {gateway.number}, three times: {json.dumps(findings[:5])}{more}")
+
+    def unlike(self):
+        """How the sessions of two gateways differ."""
+        own, listed, said = {}, {}, ""
+        for gateway in (truth.gateway for truth in self.truth):
+            rows = gateway.ctl("session", "list")
+            listed[gateway.number] = {(row["proto"], row["in_addr"], row["in_port"], row["ext_addr"], row["ext_port"]): row for row in rows}
+            peers = gateway.ctl("peer", "list")
+            said += f"\n    gateway {gateway.number} lists {len(rows)} sessions; its peers: {json.dumps(peers)}"
+            for host in sorted({row["in_addr"] for row in rows}):
+                status, out, _ = gateway.command("explain", host)
+                own[gateway.number, host] = [part for part in out.split('"') if "cop" in part or "own" in part][:4] if not status else status
+        for here, there in ((0, 1), (1, 0)):
+            alone = [row for key, row in listed.get(here, {}).items() if key not in listed.get(there, {})]
+            said += f"\n    gateway {here} alone lists {len(alone)}: {json.dumps(alone[:8])}"
+        return said + f"\n    {own}"
 
     def verify(self, gateway):
         status, out, err = gateway.command("history", "verify", "--state-dir", gateway.agent.state)

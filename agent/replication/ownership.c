@@ -336,7 +336,7 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 	waiting_add(&c->waiting, &w);
 }
 
-/* What holds the port of a request: in a slot, in the overflow, or a binding or portmap, which stays. */
+/* What holds the port of a request: a session in a slot or in the overflow, a binding, or a portmap, which stays. */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct copied_mapping *cm = &c->mapping[r->mapping];
@@ -349,8 +349,11 @@ void port_gives_way(struct copying *c, const struct session_copy *r, const struc
 		slot_gives_way(c, r, p, r->slot);
 		return;
 	}
-	if (!overflow_any(mappings_datapath(c->m)) || bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s))
+	if (!overflow_any(mappings_datapath(c->m)) ||
+	    bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s)) {
+		bindings_give_way(c, r);
 		return;
+	}
 	key = overflow_key_reverse(&key, s.in_port);
 	beyond_gives_way(c, r, p, &key);
 }

@@ -40,10 +40,12 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
 		uint32_t now)
 {
-	const struct ended_session e = {
-		.id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now
-	};
+	const struct ended_session *known = ended_find(&c->ended, id);
+	struct ended_session e = { .id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now };
 
+	/* A peer has ended it, too: what begins again has a turn after either. */
+	if (known && turn_after(known->turn, turn))
+		e.turn = known->turn;
 	ended_add(&c->ended, &e);
 }
 

@@ -126,13 +126,17 @@ class Acts:
     def change(self, gateways, what, words, prefixes=(), **options):
         """A change by the operator, at each of the gateways: the model knows when it began, and takes up what came of it."""
         world, begin, results = self.world, time.time_ns(), []
-        if len(self.gateways) == 2:
+        if len(self.gateways) == 2 and ("--drain" in words or words[0] in ("pool", "user", "reload")):
             # One gateway has it before the other, and routes may lead to either.
-            prefixes = ["10.0.0.0/8"]
+            prefixes = [ALL]
         world.begin_change(prefixes)
         for it in gateways:
             if it.running():
                 results.append(it.command(*words, **options))
+        if len(self.gateways) == 2 and ({status for status, _, _ in results} != {0} or len(results) == 1) and ALL not in prefixes:
+            # What one alone has may be taken back.
+            world.begin_change([ALL])
+            prefixes = [ALL]
         if len(self.gateways) == 2:
             self.make_alike()
         world.end_change(begin, what, prefixes)
@@ -383,3 +387,4 @@ class Acts:
 
 FUTURE = 1 << 62
 MARK = 65
+ALL = "10.0.0.0/8"

@@ -19,6 +19,7 @@ AGE_OF_QUESTION = 3 * SECOND  # before a packet's sender is asked for
 AMBIGUOUS = 2 * SECOND + 500 * MS  # around a change, in which more than one may be named
 MARK_LIFE = 65  # seconds before a reboot of which there may be no record
 PATIENCE = 8  # seconds in which one of two gateways hears what the other has
+LEAST_QUOTA = 40  # of those that the operator sets
 QUESTIONS = 4000  # in one batch
 
 
@@ -94,6 +95,7 @@ class Oracles:
         self.truth = [Truth(gateway) for gateway in world.gateways]
         self.counts = world.counts
         self.leased, self.unleased = {}, {}  # (proto, inside endpoint): when granted and until when; when it was ended
+        self.full, self.counted = set(), 0
         self.ended = {}  # (proto, inside, external, outside): since; must not be there any more
 
     def fail(self, oracle, text):
@@ -178,6 +180,8 @@ class Oracles:
         if flow is None:
             return
         outside = seen.src, seen.sport
+        if flow.cert == "yes" and flow.drain_end and seen.at > flow.drain_end - SECOND:
+            flow.cert, flow.reason, flow.since = "maybe", "its drain ended", flow.drain_end
         if flow.cert == "yes" and outside != flow.outside and seen.sent > flow.since:
             self.fail("session moved", f"{flow} left as {frames.endpoint(*outside)} at {clock(seen.at)}; nothing ended it since {clock(flow.since)}")
             flow.cert, flow.since = "maybe", seen.at
@@ -369,8 +373,10 @@ class Oracles:
                 self.counts["sessions compared"] += len(rows)
                 return
             time.sleep(0.4)
-        for oracle, text in wrong[:3]:
-            self.fail(oracle, text)
+        for oracle, text, host in wrong[:3]:
+            said = gateway.command("user", "show", frames.text(host))[1]
+            has = [row for row in rows if frames.number(row["in_addr"]) == host]
+            self.fail(oracle, f"{text}\n    {said}\n    it lists {len(has)} sessions of it: {json.dumps(has)}")
 
     def wrong_sessions(self, gateway, rows, now, serving):
         listed, wrong = {}, []
@@ -383,15 +389,16 @@ class Oracles:
             here = listed.get(flow.key(), [])
             if flow.cert == "yes" and flow.state == "established" and self.must_live(flow, now, gateway, serving):
                 if not any((addr, port) == flow.outside for addr, port, _ in here):
-                    wrong.append(("session is gone", f"gateway {gateway.number} does not list {flow}, last seen {clock(flow.last_up)}; it lists {here}"))
+                    wrong.append(("session is gone", f"gateway {gateway.number} does not list {flow}, last seen {clock(flow.last_up)}; "
+                                  f"it lists {here}", flow.host))
             elif flow.cert == "no" and flow.since + 2 * SECOND < now and here:
-                wrong.append(("ended session is back", f"gateway {gateway.number} lists {flow} as {here}"))
+                wrong.append(("ended session is back", f"gateway {gateway.number} lists {flow} as {here}", flow.host))
         for (proto, host, port, ext, eport, outside), since in list(self.ended.items()):
             here = listed.get((proto, host, port, ext, 0 if proto == "icmp" else eport), [])
             if since + 2 * SECOND < now and any((addr, p) == outside for addr, p, _ in here):
                 wrong.append(("ended session is back", f"gateway {gateway.number} lists {proto} {frames.endpoint(host, port)} to "
                               f"{frames.endpoint(ext, eport)} as {frames.endpoint(*outside)}, {here}, which ended at {clock(since)}; "
-                              f"the mapping now: {self.model.effective(host)}"))
+                              f"the mapping now: {self.model.effective(host)}", host))
         return wrong
 
     def compare_leases(self, gateways):
@@ -475,9 +482,16 @@ class Oracles:
             self.ended.pop(next(iter(self.ended)))
 
     def is_told(self, flow, now):
-        """Whether the session is old enough for the other gateway to have a copy."""
+        """Whether the session is old enough for the other gateway to have a copy, and there is room for one."""
         since = self.world.copied_since
-        return bool(since) and max(since, flow.since) + PATIENCE * SECOND < now
+        return bool(since) and max(since, flow.since) + PATIENCE * SECOND < now and flow.host not in self.crowded(now)
+
+    def crowded(self, now):
+        """Subscribers that may have been at their quota: where routes moved meanwhile, each gateway has let in others."""
+        if now > self.counted + SECOND:
+            hosts = collections.Counter(flow.host for flow in list(self.traffic.flows.values()) if flow.last_up > now - 180 * SECOND)
+            self.full, self.counted = {host for host, n in hosts.items() if n >= LEAST_QUOTA // 2}, now
+        return self.full
 
     def ends_everywhere(self, flow):
         """
@@ -497,3 +511,5 @@ class Oracles:
             if flow.cert == "no" and flow.since >= since:
                 flow.cert, flow.reason = "maybe", "its end may not have been told"
         self.ended = {key: at for key, at in self.ended.items() if at < since}
+        self.leased = {key: it for key, it in self.leased.items() if it[0] < since}
+        self.unleased = {key: at for key, at in self.unleased.items() if at < since}

@@ -89,6 +89,7 @@ class Gateway:
         self.way_in, self.way_out = "in0", "out0"  # where the routes lead
         self.tracer = None
         self.boots = 0
+        self.fresh = 0  # descriptors of its first agent
         self.ids = {"map": set(), "prog": set()}
         directory.mkdir()
         self.gw = netns.Namespace(f"dn{os.getpid()}g{number}")

@@ -87,6 +87,8 @@ void copying_free(struct copying *c)
 void copying_set_limits(struct copying *c, const struct copying_limits *limits)
 {
 	c->limits = *limits;
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		c->peer[p].compared_generation = 0;
 }
 
 void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps)

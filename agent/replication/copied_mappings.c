@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
-#include "replication/copying_private.h"
 #include "replication/mapping_digest.h"
+#include "replication/ownership.h"
 
 static void *take_memory(size_t size)
 {
@@ -55,21 +55,28 @@ static bool is_copied(const struct mapping *record)
 	return record->first_bucket != NO_BUCKETS && record->geo.in_plen;
 }
 
-/* Counts the marks that an agent before this one has left. */
-static void count_marks(struct copying *c, const struct copied_mapping *cm)
+/*
+ * Counts the marks that an agent before this one has left, but for those that do not fit: tables may have been lost
+ * since, and later one whose session is not there would count as an ending.
+ */
+static void count_marks(struct copying *c, struct copied_mapping *cm)
 {
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+
 	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
-		const uint16_t *marks = copy_marks_of(&cm->marks, i);
+		uint16_t *marks = copy_marks_of(&cm->marks, i);
 
 		if (!marks) {
 			i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
 			continue;
 		}
-		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++)
-			if (mark_peer(marks[slot])) {
-				c->peer[mark_peer(marks[slot])].held++;
-				cm->holders[i] |= (uint8_t)(1U << mark_peer(marks[slot]));
-			}
+		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++) {
+			unsigned peer = mark_peer(marks[slot]);
+
+			c->peer[peer].held += peer != 0;
+			cm->holders[i] |= (uint8_t)((peer != 0) << peer);
+			mark_settle(c, cm, i, slot, &marks[slot], NULL, now);
+		}
 	}
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "replication/mapping_digest.h"
-#include "replication/ownership.h"
+#include "replication/copying_private.h"
 
 static void *take_memory(size_t size)
 {
@@ -55,16 +55,11 @@ static bool is_copied(const struct mapping *record)
 	return record->first_bucket != NO_BUCKETS && record->geo.in_plen;
 }
 
-/*
- * Counts the marks that an agent before this one has left, but for those that do not fit: tables may have been lost
- * since, and later one whose session is not there would count as an ending.
- */
-static void count_marks(struct copying *c, struct copied_mapping *cm)
+/* Counts the marks that an agent before this one has left. */
+static void count_marks(struct copying *c, const struct copied_mapping *cm)
 {
-	uint32_t now = datapath_ticks(mappings_datapath(c->m));
-
 	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
-		uint16_t *marks = copy_marks_of(&cm->marks, i);
+		const uint16_t *marks = copy_marks_of(&cm->marks, i);
 
 		if (!marks) {
 			i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
@@ -75,7 +70,6 @@ static void count_marks(struct copying *c, struct copied_mapping *cm)
 
 			c->peer[peer].held += peer != 0;
 			cm->holders[i] |= (uint8_t)((peer != 0) << peer);
-			mark_settle(c, cm, i, slot, &marks[slot], NULL, now);
 		}
 	}
 }

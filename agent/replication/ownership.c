@@ -40,10 +40,12 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
 		uint32_t now)
 {
-	const struct ended_session e = {
-		.id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now
-	};
+	const struct ended_session *known = ended_find(&c->ended, id);
+	struct ended_session e = { .id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now };
 
+	/* A peer has ended it, too: what begins again has a turn after either. */
+	if (known && turn_after(known->turn, turn))
+		e.turn = known->turn;
 	ended_add(&c->ended, &e);
 }
 
@@ -164,6 +166,23 @@ bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscrib
 	settle_ended(c, cm, &s, v, now);
 	mark_clear(c, cm, subscriber, slot, mark);
 	return false;
+}
+
+void marks_settle_found(struct copying *c)
+{
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+	struct copied_mapping *cm;
+
+	for (int number = 0; (cm = copied_mapping_from(c, number)); number = cm->number + 1)
+		for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
+			uint16_t *marks = copy_marks_of(&cm->marks, i);
+
+			if (!marks)
+				i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
+			for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++)
+				if (marks[slot])
+					mark_settle(c, cm, i, slot, &marks[slot], NULL, now);
+		}
 }
 
 /* Where the session of a request's subscriber is. */

@@ -192,7 +192,9 @@ class Acts:
                 raise Failure("operator", f"{' '.join(words)}: exit {status}\n{out}{err}")
             if status == 1 and flow.cert == "yes" and self.world.oracles.must_live(flow, time.time_ns(), gateway, True):
                 raise Failure("session is gone", f"gateway {gateway.number} cannot close {flow}: {err}")
-            flow.cert, flow.reason, flow.since = ("no", "closed by the operator", time.time_ns()) if not status else ("maybe", "", time.time_ns())
+            self.world.begin_change(())  # where it was seen
+            over = not status and self.world.oracles.ends_everywhere(flow)
+            flow.cert, flow.reason, flow.since = "no" if over else "maybe", "closed by the operator", time.time_ns()
 
     def do_flush(self, host):
         gateway = self.gateways[self.traffic.active_out]
@@ -203,9 +205,11 @@ class Acts:
             flow.state = "over"
         time.sleep(0.1)
         begin = time.time_ns()
+        self.world.begin_change(())
         status, out, err = gateway.command("session", "flush", host)
         for flow in flows:
-            flow.cert, flow.reason, flow.since = ("no" if flow.cert == "yes" and not status else "maybe", "flushed", time.time_ns())
+            over = flow.cert == "yes" and not status and self.world.oracles.ends_everywhere(flow)
+            flow.cert, flow.reason, flow.since = "no" if over else "maybe", "flushed", time.time_ns()
         self.world.model.changed(begin, time.time_ns(), f"session flush {host}")
 
     def do_reload(self, changes, gateway=None):
@@ -236,6 +240,8 @@ class Acts:
         if it.running():
             it.trace_end()
             it.agent.kill() if how == "kill" else it.agent.stop()
+            if len(self.gateways) == 2:
+                self.world.oracles.endings_untold(begin)
         time.sleep(pause)
         self.world.start(it)
         self.world.end_change(begin, how, ())

@@ -319,13 +319,14 @@ class World:
         now = time.time_ns()
         here = self.gateways[1 - to]
         for flow in list(self.traffic.flows.values()):
-            old = self.copied_since and max(self.copied_since, flow.since) + 8 * SECOND < now and flow.gateways.get(1 - to, 0) > now - 60 * SECOND
-            if flow.cert == "yes" and not old:
+            flow.copied |= self.oracles.is_told(flow, now)
+            if flow.cert == "yes" and not (flow.copied and flow.gateways.get(1 - to, 0) > now - 60 * SECOND):
                 flow.cert, flow.reason, flow.since = "maybe", "younger than a copy", now
         if how in ("links", "kill") and here.running():
             if how == "kill":
                 here.agent.kill()
                 self.copied_since = 0
+                self.oracles.endings_untold(now)
             for name in ("in0", "out0"):
                 here.link(name, False)
         self.traffic.active_out = self.traffic.active_in = to
@@ -403,15 +404,27 @@ class World:
                 gateway.link(name, True)
         self.disturbed(2)
         self.quiet()
-        time.sleep(3.5)
         for flow in self.traffic.live():
             flow.state = "over"
-        time.sleep(0.3)
+        self.wait_for_packets()
         self.traffic.end()
         self.sync(time.time_ns(), "")
+        while self.oracles.asks_later():  # what has left just now
+            self.oracles.ask()
+            time.sleep(0.1)
         self.oracles.ask(everything=True)
         for gateway in self.gateways if not self.header.get("brief") else ():
             self.leaves_nothing(gateway)
+
+    def wait_for_packets(self):
+        """Until none has come for a moment."""
+        end, last = time.monotonic() + 5, None
+        while time.monotonic() < end:
+            counts = dict(self.traffic.counts)
+            if counts == last:
+                return
+            last = counts
+            time.sleep(0.3)
 
     def has_not_grown(self, gateway):
         """An agent that has just begun holds as much."""
@@ -421,14 +434,19 @@ class World:
             if fds < FEW:
                 break
             time.sleep(0.5)
+        kinds = gateway.descriptors()
         gateway.agent.stop()
         gateway.start()
         for _ in range(20):
             fresh_fds, fresh_rss = gateway.resources()
             if fds <= fresh_fds + FDS and rss <= fresh_rss + GROWTH:
-                return
+                break
             time.sleep(0.5)
-        self.fail("leak", f"gateway {gateway.number} had {fds} descriptors and {rss} KiB; started anew it has {fresh_fds} and {fresh_rss}")
+        fresh = gateway.descriptors()
+        more = {kind: n for kind in sorted({*kinds, *fresh}) if (n := kinds[kind] - fresh[kind])}
+        self.samples.setdefault("descriptors", []).append(f"gateway {gateway.number}: {fds} and {fresh_fds}: {more}")
+        if fds > fresh_fds + FDS or rss > fresh_rss + GROWTH:
+            self.fail("leak", f"gateway {gateway.number} had {fds} descriptors and {rss} KiB; started anew it has {fresh_fds} and {fresh_rss}: {more}")
 
     def leaves_nothing(self, gateway):
         gateway.trace_end()

@@ -33,7 +33,8 @@ static void add_differences(const struct replication *x, unsigned n, const struc
 	}
 }
 
-/* Whether a mapping is not exchanged with a peer, as one that drains here alone: of its sessions the peer has no copy. */
+/* Whether a mapping is not exchanged with a peer, as one that drains here alone: of its sessions the peer has no copy.
+ */
 static bool leaves_out(const struct replication *x, unsigned n)
 {
 	enum copying_difference why;

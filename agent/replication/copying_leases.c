@@ -163,31 +163,20 @@ int copied_leases_tell(struct copying *c, copying_emit emit, void *arg)
 	return 0;
 }
 
+static void write_place(struct copying *c, struct draft *o, uint32_t place)
+{
+	const struct known_lease *k = &c->leases.entry[place];
+
+	if (k->used)
+		write_lease(c, o, k, boottime_s(), LEAST_LEFT_S);
+}
+
 int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			void *arg)
 {
-	const struct lease_set *s = &c->leases;
+	const struct draft_table leases = { WIRE_LEASES, c->leases.room, LOOK_INTERVAL, write_place };
 
-	while (*at < s->room) {
-		uint32_t next = *at;
-		uint64_t now_s = boottime_s();
-		int r;
-
-		/* What is not emitted now is read again: it may have changed by then. */
-		o->type = WIRE_LEASES;
-		o->length = 0;
-		for (; next < s->room && next - *at < LOOK_INTERVAL; next++)
-			if (s->entry[next].used)
-				write_lease(c, o, &s->entry[next], now_s, LEAST_LEFT_S);
-		r = draft_flush(o, emit, arg);
-		o->length = 0;
-		if (r)
-			return r;
-		*at = next;
-		if (monotonic_us() >= deadline_us)
-			return 1;
-	}
-	return 0;
+	return draft_tell(o, c, &leases, at, deadline_us, emit, arg);
 }
 
 /* A lease that was there when this agent started. */

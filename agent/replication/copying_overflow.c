@@ -309,31 +309,20 @@ int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit e
 	return o->step == OVERFLOW_ENDS ? tell_ends(c, deadline_us, emit, arg) : 0;
 }
 
+static void write_place(struct copying *c, struct draft *o, uint32_t place)
+{
+	const struct overflow_told *t = &c->overflow_told.entry[place];
+
+	if (t->state)
+		fill(c, draft_take(o, sizeof(struct wire_overflow)), t, t->state, WIRE_OVERFLOW_WHOLE);
+}
+
 int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			  void *arg)
 {
-	const struct overflow_tolds *t = &c->overflow_told;
+	const struct draft_table told = { WIRE_OVERFLOW, c->overflow_told.room, LOOK_INTERVAL, write_place };
 
-	o->type = WIRE_OVERFLOW;
-	while (*at < t->room) {
-		uint32_t next = *at;
-		int r;
-
-		/* What is not emitted now is read again: it may have ended by then. */
-		o->length = 0;
-		for (; next < t->room && next - *at < LOOK_INTERVAL; next++)
-			if (t->entry[next].state)
-				fill(c, draft_take(o, sizeof(struct wire_overflow)), &t->entry[next],
-				     t->entry[next].state, WIRE_OVERFLOW_WHOLE);
-		r = draft_flush(o, emit, arg);
-		o->length = 0;
-		if (r)
-			return r;
-		*at = next;
-		if (monotonic_us() >= deadline_us)
-			return 1;
-	}
-	return 0;
+	return draft_tell(o, c, &told, at, deadline_us, emit, arg);
 }
 
 static int refresh(struct copying *c, const struct overflow_key *key, const struct overflow_session *s, uint32_t now)

@@ -251,6 +251,21 @@ void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 /* Hands a payload over, if there is one. 0, or what `emit` returned: it is kept then. */
 int draft_flush(struct draft *o, copying_emit emit, void *arg);
 
+/* A table of which a whole copy tells: `write` adds the record of a place, if there is one to tell. */
+struct draft_table {
+	unsigned type;
+	uint32_t room; /* places */
+	uint32_t at_once;
+	void (*write)(struct copying *c, struct draft *o, uint32_t place);
+};
+
+/*
+ * Emits what a table has from *at on, so many places at once: what is not emitted is read again by the next call, as it
+ * may have changed by then. 0: all; 1: the time is up; or what `emit` returned. Nothing is left in the draft.
+ */
+int draft_tell(struct draft *o, struct copying *c, const struct draft_table *t, uint32_t *at, uint64_t deadline_us,
+	       copying_emit emit, void *arg);
+
 static inline size_t draft_room(const struct draft *o)
 {
 	return sizeof(o->data) - o->length;

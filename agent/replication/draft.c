@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A payload that is being written. */
+#include "base/clock.h"
 #include "replication/ownership.h"
 
 int draft_flush(struct draft *o, copying_emit emit, void *arg)
@@ -12,6 +13,28 @@ int draft_flush(struct draft *o, copying_emit emit, void *arg)
 	if (!r)
 		o->length = 0;
 	return r;
+}
+
+int draft_tell(struct draft *o, struct copying *c, const struct draft_table *t, uint32_t *at, uint64_t deadline_us,
+	       copying_emit emit, void *arg)
+{
+	while (*at < t->room) {
+		uint32_t next = *at;
+		int r;
+
+		o->type = t->type;
+		o->length = 0;
+		for (; next < t->room && next - *at < t->at_once; next++)
+			t->write(c, o, next);
+		r = draft_flush(o, emit, arg);
+		o->length = 0;
+		if (r)
+			return r;
+		*at = next;
+		if (monotonic_us() >= deadline_us)
+			return 1;
+	}
+	return 0;
 }
 
 void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,

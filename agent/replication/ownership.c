@@ -341,7 +341,7 @@ struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct p
 		.turn = p->turn,
 		.age_s = p->age_s,
 		.told = p->told,
-		.tick = word_seen(r->word),
+		.tick = p->told,
 	};
 }
 

@@ -235,7 +235,7 @@ SEED ?= 1
 world: deps-test ## a gateway in a world of subscribers, operator and faults, SECONDS=60 of SEED=1 (MODE, GATEWAYS, PROFILE, REPLAY); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --seconds $(SECONDS) --seed $(SEED) $(MODE:%=--mode %) $(GATEWAYS:%=--gateways %) $(PROFILE:%=--profile %) $(REPLAY:%=--replay %) $(ARGS)
-test-world: deps-test ## a minute of four worlds of fixed seeds, side by side; needs root
+test-world: deps-test ## a minute of five worlds of fixed seeds, side by side; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --minute
 .PHONY: world test-world

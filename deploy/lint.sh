@@ -90,7 +90,7 @@ sample() {
     for file in deploy/detnat.json deploy/grafana/*.json; do "$PYTHON" -m json.tool "$file" || return 1; done
 }
 
-# Every test that docs/CONFORMANCE.md names is there.
+# Every test that docs/CONFORMANCE.md and docs/OWNERSHIP.md name is there.
 conformance() {
     "$PYTHON" tests/conformance.py
 }

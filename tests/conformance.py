@@ -1,19 +1,37 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checks docs/CONFORMANCE.md: every row has a known status and names tests that exist. Prints what is wrong and exits with 1."""
+"""
+Checks the documents of which each row names the tests that show it: docs/CONFORMANCE.md, where a row has a known status, too, and
+docs/OWNERSHIP.md. Prints what is wrong and exits with 1.
+"""
 
+import dataclasses
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "CONFORMANCE.md"
-STATUSES = {"yes", "option", "partly", "no", "n/a"}
-# Rows of this status need no test.
-UNTESTED = {"no", "n/a"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What the rows of a document's tables are like; the last column names tests."""
+
+    name: str
+    first: str  # heading of the first column
+    columns: int
+    statuses: frozenset = frozenset()  # of the column before the last, if there are any
+    untested: frozenset = frozenset()  # rows of this status need no test
+    suites: bool = True  # a name has its suite or file before it
+
+
+PAGES = (
+    Page("CONFORMANCE.md", "requirement", 5, statuses=frozenset(("yes", "option", "partly", "no", "n/a")), untested=frozenset(("no", "n/a"))),
+    Page("OWNERSHIP.md", "case", 3, suites=False),
+)
 
 
 def tests_of_the_tree(root):
-    """Test names in the form that the page uses."""
+    """Test names with their suites or files: `suite/test`, `test_file.py::test`."""
     names = set()
     for path in [*root.glob("tests/unit/*.c"), *root.glob("tests/bpf/*.c")]:
         names.update(f"{suite}/{test}" for suite, test in re.findall(r"^Test\((\w+),\s*(\w+)", path.read_text(), re.MULTILINE))
@@ -22,26 +40,28 @@ def tests_of_the_tree(root):
     return names
 
 
-def check(page, tests):
-    """Yields the page's faults, one line each."""
+def check(page, text, tests):
+    """Yields the faults of a document, one line each."""
     section, rows = "", 0
-    for number, line in enumerate(page.splitlines(), 1):
+    if not page.suites:
+        tests = {re.split("/|::", name)[-1] for name in tests}
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("## "):
             section = line[3:]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not section or not line.startswith("|") or cells[0] == "requirement" or set(line) <= set("|- "):
+        if not section or not line.startswith("|") or cells[0] == page.first or set(line) <= set("|- "):
             continue
         rows += 1
         where = f"line {number} ({section}, {cells[0]})"
-        if len(cells) != 5:
-            yield f"{where}: {len(cells)} columns, not 5"
+        if len(cells) != page.columns:
+            yield f"{where}: {len(cells)} columns, not {page.columns}"
             continue
-        status, named = cells[3], re.findall(r"`([^`]+)`", cells[4])
-        if status not in STATUSES:
+        status, named = cells[-2] if page.statuses else "", re.findall(r"`([^`]+)`", cells[-1])
+        if page.statuses and status not in page.statuses:
             yield f"{where}: status {status!r}"
-        if not named and status not in UNTESTED:
+        if not named and status not in page.untested:
             yield f"{where}: no test"
-        if re.sub(r"`[^`]+`", "", cells[4]).strip():
+        if re.sub(r"`[^`]+`", "", cells[-1]).strip(" ,"):
             yield f"{where}: more than names of tests in the last column"
         yield from (f"{where}: there is no test {name}" for name in named if name not in tests)
     if not rows:
@@ -49,9 +69,10 @@ def check(page, tests):
 
 
 def main():
-    wrong = list(check(PAGE.read_text(), tests_of_the_tree(ROOT)))
+    tests = tests_of_the_tree(ROOT)
+    wrong = [f"{page.name}: {line}" for page in PAGES for line in check(page, (ROOT / "docs" / page.name).read_text(), tests)]
     for line in wrong:
-        print(f"{PAGE.name}: {line}", file=sys.stderr)
+        print(line, file=sys.stderr)
     return 1 if wrong else 0
 
 

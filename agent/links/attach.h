@@ -30,6 +30,8 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 /* Whether a link carries a program of detnat's, by its name: that of this datapath, or of one whose pins are not seen.
  */
 bool xdp_is_of_detnat(const struct link *l);
+/* Whether an interface carries an XDP program that is not detnat's, or one in the hardware. */
+bool xdp_is_foreign(const struct link *l);
 
 /*
  * Makes the link run the program fd. If it does already, in a suitable mode, nothing is done. Another program of

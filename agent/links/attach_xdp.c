@@ -30,6 +30,12 @@ bool xdp_is_of_detnat(const struct link *l)
 	return l->xdp.prog_id && is_entry_program(program_name(l->xdp.prog_id, name));
 }
 
+bool xdp_is_foreign(const struct link *l)
+{
+	return l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
+	       (l->xdp.attached != XDP_ATTACHED_NONE && !xdp_is_of_detnat(l));
+}
+
 static int refuse_foreign(const struct link *l, struct error *err)
 {
 	char name[BPF_OBJ_NAME_LEN];

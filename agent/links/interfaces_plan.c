@@ -64,8 +64,7 @@ static const char *why_no_xdp(const struct own_programs *own, const struct link 
 {
 	if (link_is_bare(l))
 		return "has no Ethernet header";
-	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
-	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(own, l->xdp.prog_id) && !xdp_is_of_detnat(l)))
+	if (xdp_is_foreign(l) && !own_programs_has(own, l->xdp.prog_id))
 		return "carries another XDP program";
 	return NULL;
 }

@@ -147,10 +147,10 @@ struct applying {
 /* Whether a session that has this turn, and was refreshed then, has ended with it. */
 static bool ends(const struct applying *a, unsigned of, uint8_t turn, uint64_t word)
 {
-	if (of == a->peer)
-		return true;
 	if (a->turn && turn_after(turn, a->turn))
 		return false;
+	if (of == a->peer)
+		return true;
 	/* A packet has come since. */
 	return of || a->now - word_seen(word) >= a->ticks;
 }

@@ -53,12 +53,28 @@ static int tell(struct copying *c, const struct overflow_told *t, uint8_t state,
 	return 0;
 }
 
+/* It has ended and begun again since the last scan: nothing is told of what it is now. 0, or what `emit` returned. */
+static int begin_anew(struct copying *c, struct overflow_told *t, copying_emit emit, void *arg)
+{
+	int r = t->state && c->primed ? tell(c, t, 0, emit, arg) : 0;
+
+	if (r)
+		return r;
+	c->told -= t->state != 0;
+	t->state = t->peer = t->turn = 0;
+	t->ended = t->taken = t->turn_known = false;
+	t->since = c->pass;
+	return 0;
+}
+
 /* Notes a session of this gateway's own, and tells it if it is due. 0, or what `emit` returned. */
 static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, copying_emit emit, void *arg)
 {
 	uint8_t state = word_state(word);
-	int r = 0;
+	int r = t->ended ? begin_anew(c, t, emit, arg) : 0;
 
+	if (r)
+		return r;
 	/* A packet has taken it over. */
 	if (t->peer) {
 		t->turn = t->turn_known ? turn_next(t->turn) : 1;
@@ -67,15 +83,6 @@ static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, c
 	}
 	t->seen = true;
 	t->word = word;
-	if (t->ended && t->state) {
-		r = c->primed ? tell(c, t, 0, emit, arg) : 0;
-		if (r)
-			return r;
-		c->told--;
-		t->state = 0;
-		t->since = c->pass;
-	}
-	t->ended = false;
 	if (t->state == state)
 		return 0;
 	/* What there is at a start goes with whole copies. */

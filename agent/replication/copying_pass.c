@@ -100,9 +100,9 @@ static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t w
 	const struct overflow_id id = slot_session_id(rd->cm, rd->subscriber, key, word);
 	uint8_t turn;
 
-	if (rd->marks && mark_is_taken(rd->marks[slot]))
-		return true;
-	if (!begins_again(rd->c, &id, &turn) || copied_marks_make(rd->c, rd->cm, rd->subscriber))
+	if (!begins_again(rd->c, &id, &turn))
+		return rd->marks && mark_is_taken(rd->marks[slot]);
+	if (copied_marks_make(rd->c, rd->cm, rd->subscriber))
 		return false;
 	rd->marks = copy_marks_of(&rd->cm->marks, rd->subscriber);
 	mark_clear(rd->c, rd->cm, rd->subscriber, slot, &rd->marks[slot]);

@@ -67,8 +67,9 @@ struct ended_session *ended_find(const struct ended_sessions *t, const struct ov
 	for (uint32_t at = *list_of(t, id); at; at = t->entry[at - 1].next) {
 		struct ended_session *e = &t->entry[at - 1];
 
-		if (!e->gone && overflow_id_equal(&e->id, id))
-			return e;
+		/* Those before it are of no account any more. */
+		if (overflow_id_equal(&e->id, id))
+			return e->gone ? NULL : e;
 	}
 	return NULL;
 }

@@ -40,7 +40,7 @@ static inline struct ended_session *ended_at(const struct ended_sessions *t, uin
 	return &t->entry[number & (t->room - 1)];
 }
 
-/* The latest that has not been opened again; NULL: there is none. */
+/* The latest end of a session; NULL: none is known, or it has been opened again. */
 struct ended_session *ended_find(const struct ended_sessions *t, const struct overflow_id *id);
 
 /* Forgets the oldest. */

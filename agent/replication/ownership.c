@@ -40,10 +40,12 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
 		uint32_t now)
 {
-	const struct ended_session e = {
-		.id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now
-	};
+	const struct ended_session *known = ended_find(&c->ended, id);
+	struct ended_session e = { .id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now };
 
+	/* A peer has ended it, too: what begins again has a turn after either. */
+	if (known && turn_after(known->turn, turn))
+		e.turn = known->turn;
 	ended_add(&c->ended, &e);
 }
 
@@ -334,7 +336,7 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 	waiting_add(&c->waiting, &w);
 }
 
-/* What holds the port of a request: in a slot, in the overflow, or a binding or portmap, which stays. */
+/* What holds the port of a request: a session in a slot or in the overflow, a binding, or a portmap, which stays. */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct copied_mapping *cm = &c->mapping[r->mapping];
@@ -347,8 +349,11 @@ void port_gives_way(struct copying *c, const struct session_copy *r, const struc
 		slot_gives_way(c, r, p, r->slot);
 		return;
 	}
-	if (!overflow_any(mappings_datapath(c->m)) || bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s))
+	if (!overflow_any(mappings_datapath(c->m)) ||
+	    bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s)) {
+		bindings_give_way(c, r);
 		return;
+	}
 	key = overflow_key_reverse(&key, s.in_port);
 	beyond_gives_way(c, r, p, &key);
 }

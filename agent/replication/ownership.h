@@ -59,6 +59,12 @@ void slot_gives_way(struct copying *c, const struct session_copy *r, const struc
 void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
 		      const struct overflow_key *in);
 
+/*
+ * The bindings in its way: that of its port to another inside port, and that of its inside port to another port, if no
+ * session here uses them. It is tried again then.
+ */
+void bindings_give_way(struct copying *c, const struct session_copy *r);
+
 /* Whether a session that a peer tells has ended here, and the peer does not know it yet: rule 5. */
 bool ended_here(struct copying *c, unsigned peer, const struct overflow_id *id, uint8_t turn);
 

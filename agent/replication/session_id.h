@@ -93,22 +93,25 @@ static inline bool mark_is_of(uint16_t mark, uint16_t id)
 }
 
 /*
- * A session's turn: 0 where no gateway has taken it over, then from 1 to 15 and on from 1. So it is after 0 whatever it
- * is, and a gateway that has forgotten turns claims nothing.
+ * A session's turn: 0 where no gateway has taken it over, 1 where one has, then from 2 to 15 and on from 2. So any is
+ * after 0 and, but for 0, after 1. An agent that has forgotten turns knows what was taken over and claims 1, which is
+ * less than what has gone on since, however often.
  */
 #define TURN_MAX 15U
 
 static inline uint8_t turn_next(uint8_t turn)
 {
-	return (uint8_t)(turn % TURN_MAX + 1);
+	return turn < TURN_MAX ? (uint8_t)(turn + 1) : 2;
 }
 
 /* Whether a turn comes after another. */
 static inline bool turn_after(uint8_t turn, uint8_t other)
 {
-	if (!turn || !other)
-		return turn;
-	return turn != other && (turn + TURN_MAX - other) % TURN_MAX <= TURN_MAX / 2;
+	const unsigned round = TURN_MAX - 1;
+
+	if (turn < 2 || other < 2)
+		return turn > other;
+	return turn != other && (turn + round - other) % round < round / 2 + (turn > other);
 }
 
 #endif

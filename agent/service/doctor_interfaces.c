@@ -64,11 +64,6 @@ static void say_driver(struct doctor *d, const struct link *l, bool native)
 		doctor_say(d, DOCTOR_OK, "%s (%s): native XDP", l->name, driver);
 }
 
-static bool has_foreign_xdp(const struct link *l)
-{
-	return l->xdp.attached != XDP_ATTACHED_NONE && !xdp_is_of_detnat(l);
-}
-
 static void say_foreign(struct doctor *d, const struct link *l, enum xdp_mode mode)
 {
 	bool wanted = mode != XDP_MODE_AUTO;
@@ -85,7 +80,7 @@ static void say_xdp(struct doctor *d, const struct link *l, enum xdp_mode mode)
 {
 	if (mode == XDP_MODE_NONE)
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'none': tc alone, the kernel forwards", l->name);
-	else if (has_foreign_xdp(l))
+	else if (xdp_is_foreign(l))
 		say_foreign(d, l, mode);
 	else if (mode == XDP_MODE_AUTO && l->type != ARPHRD_ETHER)
 		doctor_say(d, DOCTOR_OK, "%s: has no Ethernet header: tc alone, the kernel forwards", l->name);

@@ -83,13 +83,8 @@ class Lab:
         netns.connect(self.inside_ns, "eth0", self.gateway, "in0", IN_MAC)
         netns.connect(self.outside_ns, "eth0", self.gateway, "out0", OUT_MAC)
         self.gateway.sysctl("net.ipv4.ip_forward", 1)
-        self.gateway.batch(
-            f"addr add {GATEWAY_IN}/16 dev in0",
-            f"addr add {GATEWAY_OUT}/24 dev out0",
-            f"route add default via {ROUTER}",
-            f"neigh add {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
-            f"neigh add {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent",
-        )
+        self.gateway.batch(f"addr add {GATEWAY_IN}/16 dev in0", f"addr add {GATEWAY_OUT}/24 dev out0")
+        self.reach_outside()
         self.inside = wire.Wire(self.inside_ns, "eth0")
         self.outside = wire.Wire(self.outside_ns, "eth0")
         self.agent = None
@@ -108,6 +103,14 @@ class Lab:
             self.outside.close()
             for namespace in (self.gateway, self.inside_ns, self.outside_ns):
                 namespace.delete()
+
+    def reach_outside(self):
+        """The route and the neighbours of the outside, which go when its link goes down."""
+        self.gateway.batch(
+            f"route replace default via {ROUTER}",
+            f"neigh replace {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
+            f"neigh replace {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent",
+        )
 
     def at_end(self, function, *arguments):
         """Calls the function when the lab closes, before the agent ends."""

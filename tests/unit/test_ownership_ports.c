@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The cases of docs/OWNERSHIP.md: two flows on one outside endpoint, and sessions beyond the slots. */
 #include "ownership_fixture.h"
+#include "tables/portmap_table.h"
 
 TestSuite(ownership_ports, .init = pair_connect, .fini = pair_free, .timeout = 60);
 
@@ -163,4 +164,26 @@ Test(ownership_ports, a_port_in_the_overflow_gives_way_to_a_younger_flow_in_a_sl
 	cr_expect_eq(sessions_in(&a, HOST), 0);
 	cr_expect_eq(tables_overflow_entries(&a.d), 2);
 	pair_sound();
+}
+
+/* A portmap is the operator's or a client's, and no session. */
+Test(ownership_ports, a_copy_whose_port_a_portmap_holds_waits_until_that_is_gone)
+{
+	struct portmap m = { .in = { 0x0a000000 + HOST, 9999 }, .proto = IPPROTO_TCP };
+	struct portmaps *portmaps;
+	struct error err = { 0 };
+
+	m.out = (struct endpoint){ mapping_out_addr(&mappings_get(b.m, b.number)->geo, HOST),
+				   first_port(&b, HOST, 5000) };
+	cr_assert_eq(portmaps_open(b.m, &portmaps, &err), 0, "%s", err.text);
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+	open_tcp(&a, 5000);
+	exchange(&a, &b);
+	cr_expect_eq(sessions_in(&b, HOST), 0);
+	cr_expect_eq(b.c->waiting.n, 1);
+	cr_assert_not_null(portmaps_by_out(portmaps, m.proto, m.out));
+	cr_assert_eq(portmaps_del(portmaps, m.proto, m.out), 0);
+	retry_after(&b, 1);
+	expect_at(&a, &b);
+	portmaps_close(portmaps);
 }

@@ -126,13 +126,17 @@ class Acts:
     def change(self, gateways, what, words, prefixes=(), **options):
         """A change by the operator, at each of the gateways: the model knows when it began, and takes up what came of it."""
         world, begin, results = self.world, time.time_ns(), []
-        if len(self.gateways) == 2:
+        if len(self.gateways) == 2 and ("--drain" in words or words[0] in ("pool", "user", "reload")):
             # One gateway has it before the other, and routes may lead to either.
-            prefixes = ["10.0.0.0/8"]
+            prefixes = [ALL]
         world.begin_change(prefixes)
         for it in gateways:
             if it.running():
                 results.append(it.command(*words, **options))
+        if len(self.gateways) == 2 and ({status for status, _, _ in results} != {0} or len(results) == 1) and ALL not in prefixes:
+            # What one alone has may be taken back.
+            world.begin_change([ALL])
+            prefixes = [ALL]
         if len(self.gateways) == 2:
             self.make_alike()
         world.end_change(begin, what, prefixes)
@@ -192,7 +196,9 @@ class Acts:
                 raise Failure("operator", f"{' '.join(words)}: exit {status}\n{out}{err}")
             if status == 1 and flow.cert == "yes" and self.world.oracles.must_live(flow, time.time_ns(), gateway, True):
                 raise Failure("session is gone", f"gateway {gateway.number} cannot close {flow}: {err}")
-            flow.cert, flow.reason, flow.since = ("no", "closed by the operator", time.time_ns()) if not status else ("maybe", "", time.time_ns())
+            self.world.begin_change(())  # where it was seen
+            over = not status and self.world.oracles.ends_everywhere(flow)
+            flow.cert, flow.reason, flow.since = "no" if over else "maybe", "closed by the operator", time.time_ns()
 
     def do_flush(self, host):
         gateway = self.gateways[self.traffic.active_out]
@@ -203,9 +209,11 @@ class Acts:
             flow.state = "over"
         time.sleep(0.1)
         begin = time.time_ns()
+        self.world.begin_change(())
         status, out, err = gateway.command("session", "flush", host)
         for flow in flows:
-            flow.cert, flow.reason, flow.since = ("no" if flow.cert == "yes" and not status else "maybe", "flushed", time.time_ns())
+            over = flow.cert == "yes" and not status and self.world.oracles.ends_everywhere(flow)
+            flow.cert, flow.reason, flow.since = "no" if over else "maybe", "flushed", time.time_ns()
         self.world.model.changed(begin, time.time_ns(), f"session flush {host}")
 
     def do_reload(self, changes, gateway=None):
@@ -236,6 +244,8 @@ class Acts:
         if it.running():
             it.trace_end()
             it.agent.kill() if how == "kill" else it.agent.stop()
+            if len(self.gateways) == 2:
+                self.world.oracles.endings_untold(begin)
         time.sleep(pause)
         self.world.start(it)
         self.world.end_change(begin, how, ())
@@ -377,3 +387,4 @@ class Acts:
 
 FUTURE = 1 << 62
 MARK = 65
+ALL = "10.0.0.0/8"

@@ -18,6 +18,8 @@ ADDRESS = re.compile(r"^(\d+\.\d+\.\d+\.\d+)(:\d+)?$")
 AGE_OF_QUESTION = 3 * SECOND  # before a packet's sender is asked for
 AMBIGUOUS = 2 * SECOND + 500 * MS  # around a change, in which more than one may be named
 MARK_LIFE = 65  # seconds before a reboot of which there may be no record
+PATIENCE = 8  # seconds in which one of two gateways hears what the other has
+LEAST_QUOTA = 40  # of those that the operator sets
 QUESTIONS = 4000  # in one batch
 
 
@@ -93,6 +95,7 @@ class Oracles:
         self.truth = [Truth(gateway) for gateway in world.gateways]
         self.counts = world.counts
         self.leased, self.unleased = {}, {}  # (proto, inside endpoint): when granted and until when; when it was ended
+        self.full, self.counted = set(), 0
         self.ended = {}  # (proto, inside, external, outside): since; must not be there any more
 
     def fail(self, oracle, text):
@@ -177,6 +180,8 @@ class Oracles:
         if flow is None:
             return
         outside = seen.src, seen.sport
+        if flow.cert == "yes" and flow.drain_end and seen.at > flow.drain_end - SECOND:
+            flow.cert, flow.reason, flow.since = "maybe", "its drain ended", flow.drain_end
         if flow.cert == "yes" and outside != flow.outside and seen.sent > flow.since:
             self.fail("session moved", f"{flow} left as {frames.endpoint(*outside)} at {clock(seen.at)}; nothing ended it since {clock(flow.since)}")
             flow.cert, flow.since = "maybe", seen.at
@@ -187,10 +192,10 @@ class Oracles:
         if seen.sent > flow.since and flow.cert != "no":
             flow.outside = outside
             closed = flow.cert == "maybe" and flow.state == "over" and flow.reason == "closed"
-            if closed and seen.kind == LAST and self.model.quiet(seen.sent - 4 * SECOND, seen.at):
+            if closed and seen.kind == LAST and self.model.quiet(seen.sent - 4 * SECOND, seen.at) and self.ends_everywhere(flow):
                 flow.cert, flow.since = "no", seen.at
             elif flow.cert == "maybe" and flow.state == "established" and flow.last_down > max(flow.since, seen.sent) and self.has_session(flow):
-                flow.cert, flow.reason, flow.since = "yes", "", seen.at
+                flow.cert, flow.reason, flow.since, flow.copied = "yes", "", seen.at, False
         self.ended.pop((PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, outside), None)
 
     def has_session(self, flow):
@@ -265,6 +270,10 @@ class Oracles:
             if questions:
                 self.compare(truth, questions, everything)
 
+    def asks_later(self):
+        """Whether there are questions about packets that left so shortly ago that ask() leaves them for later."""
+        return any(truth.asked for truth in self.truth)
+
     def compare(self, truth, questions, again):
         lines, places = [], []
         for n, ((seconds, addr, port), _) in enumerate(questions):
@@ -328,7 +337,24 @@ class Oracles:
                 return
             self.counts["findings of check that may be of the moment"] += 1
             time.sleep(0.3)
-        self.fail("check", f"gateway {gateway.number}, three times: {json.dumps(findings[:5])}")
+        more = self.unlike() if any(f["what"] == "peer" for f in findings) else ""
+        self.fail("check", f"gateway {gateway.number}, three times: {json.dumps(findings[:5])}{more}")
+
+    def unlike(self):
+        """How the sessions of two gateways differ."""
+        own, listed, said = {}, {}, ""
+        for gateway in (truth.gateway for truth in self.truth):
+            rows = gateway.ctl("session", "list")
+            listed[gateway.number] = {(row["proto"], row["in_addr"], row["in_port"], row["ext_addr"], row["ext_port"]): row for row in rows}
+            peers = gateway.ctl("peer", "list")
+            said += f"\n    gateway {gateway.number} lists {len(rows)} sessions; its peers: {json.dumps(peers)}"
+            for host in sorted({row["in_addr"] for row in rows}):
+                status, out, _ = gateway.command("explain", host)
+                own[gateway.number, host] = [part for part in out.split('"') if "cop" in part or "own" in part][:4] if not status else status
+        for here, there in ((0, 1), (1, 0)):
+            alone = [row for key, row in listed.get(here, {}).items() if key not in listed.get(there, {})]
+            said += f"\n    gateway {here} alone lists {len(alone)}: {json.dumps(alone[:8])}"
+        return said + f"\n    {own}"
 
     def verify(self, gateway):
         status, out, err = gateway.command("history", "verify", "--state-dir", gateway.agent.state)
@@ -338,8 +364,8 @@ class Oracles:
 
     def sessions(self, gateway, serving):
         """The listing against what flows know of themselves."""
-        wrong = None
-        for _ in range(3):
+        wrong, until = None, time.monotonic() + (1.2 if len(self.truth) == 1 else PATIENCE)
+        while not wrong or time.monotonic() < until:
             now = time.time_ns()
             rows = gateway.ctl("session", "list")
             wrong = self.wrong_sessions(gateway, rows, now, serving)
@@ -347,8 +373,10 @@ class Oracles:
                 self.counts["sessions compared"] += len(rows)
                 return
             time.sleep(0.4)
-        for oracle, text in wrong[:3]:
-            self.fail(oracle, text)
+        for oracle, text, host in wrong[:3]:
+            said = gateway.command("user", "show", frames.text(host))[1]
+            has = [row for row in rows if frames.number(row["in_addr"]) == host]
+            self.fail(oracle, f"{text}\n    {said}\n    it lists {len(has)} sessions of it: {json.dumps(has)}")
 
     def wrong_sessions(self, gateway, rows, now, serving):
         listed, wrong = {}, []
@@ -361,15 +389,16 @@ class Oracles:
             here = listed.get(flow.key(), [])
             if flow.cert == "yes" and flow.state == "established" and self.must_live(flow, now, gateway, serving):
                 if not any((addr, port) == flow.outside for addr, port, _ in here):
-                    wrong.append(("session is gone", f"gateway {gateway.number} does not list {flow}, last seen {clock(flow.last_up)}; it lists {here}"))
+                    wrong.append(("session is gone", f"gateway {gateway.number} does not list {flow}, last seen {clock(flow.last_up)}; "
+                                  f"it lists {here}", flow.host))
             elif flow.cert == "no" and flow.since + 2 * SECOND < now and here:
-                wrong.append(("ended session is back", f"gateway {gateway.number} lists {flow} as {here}"))
+                wrong.append(("ended session is back", f"gateway {gateway.number} lists {flow} as {here}", flow.host))
         for (proto, host, port, ext, eport, outside), since in list(self.ended.items()):
             here = listed.get((proto, host, port, ext, 0 if proto == "icmp" else eport), [])
             if since + 2 * SECOND < now and any((addr, p) == outside for addr, p, _ in here):
                 wrong.append(("ended session is back", f"gateway {gateway.number} lists {proto} {frames.endpoint(host, port)} to "
                               f"{frames.endpoint(ext, eport)} as {frames.endpoint(*outside)}, {here}, which ended at {clock(since)}; "
-                              f"the mapping now: {self.model.effective(host)}"))
+                              f"the mapping now: {self.model.effective(host)}", host))
         return wrong
 
     def compare_leases(self, gateways):
@@ -396,7 +425,7 @@ class Oracles:
         timeout = self.world.timeout_of(flow)
         if now - flow.last_up > (timeout - 3) * SECOND or (flow.drain_end and now > flow.drain_end - SECOND):
             return False
-        return serving or (self.world.copied_since and max(self.world.copied_since, flow.since) + 8 * SECOND < now)
+        return serving or self.is_told(flow, now)
 
     def quotas(self, gateway):
         """What a subscriber is said to have is what is listed, and no more than it may."""
@@ -447,7 +476,40 @@ class Oracles:
 
     def end_sessions(self, flow, now):
         """What a flow had has ended; its packets may open another session."""
-        if flow.outside and flow.cert == "yes":
+        if flow.outside and flow.cert == "yes" and self.ends_everywhere(flow):
             self.ended[PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, flow.outside] = now
         while len(self.ended) > 3000:
             self.ended.pop(next(iter(self.ended)))
+
+    def is_told(self, flow, now):
+        """Whether the session is old enough for the other gateway to have a copy, and there is room for one."""
+        since = self.world.copied_since
+        return bool(since) and max(since, flow.since) + PATIENCE * SECOND < now and flow.host not in self.crowded(now)
+
+    def crowded(self, now):
+        """Subscribers that may have been at their quota: where routes moved meanwhile, each gateway has let in others."""
+        if now > self.counted + SECOND:
+            hosts = collections.Counter(flow.host for flow in list(self.traffic.flows.values()) if flow.last_up > now - 180 * SECOND)
+            self.full, self.counted = {host for host, n in hosts.items() if n >= LEAST_QUOTA // 2}, now
+        return self.full
+
+    def ends_everywhere(self, flow):
+        """
+        Whether the flow's session, which ends now, must end at all gateways (docs/OWNERSHIP.md): not if two have opened it, nor if
+        one that cannot be told has it, and it ends without a packet.
+        """
+        if len(self.truth) == 1:
+            return True
+        if len(flow.gateways) == 2 and not flow.copied and not self.is_told(flow, time.time_ns()):
+            return False
+        return flow.proto == frames.TCP or bool(self.world.copied_since)
+
+    def endings_untold(self, now):
+        """An agent was killed: what has ended there just before, the other gateway may not have heard of."""
+        since = now - PATIENCE * SECOND // 2
+        for flow in self.traffic.flows.values():
+            if flow.cert == "no" and flow.since >= since:
+                flow.cert, flow.reason = "maybe", "its end may not have been told"
+        self.ended = {key: at for key, at in self.ended.items() if at < since}
+        self.leased = {key: it for key, it in self.leased.items() if it[0] < since}
+        self.unleased = {key: at for key, at in self.unleased.items() if at < since}

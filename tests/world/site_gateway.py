@@ -7,6 +7,7 @@
 All subscribers stand behind the inside routers and all servers behind the outside ones; both exist as neighbours only.
 """
 
+import collections
 import contextlib
 import ctypes
 import json
@@ -88,6 +89,7 @@ class Gateway:
         self.way_in, self.way_out = "in0", "out0"  # where the routes lead
         self.tracer = None
         self.boots = 0
+        self.fresh = 0  # descriptors of its first agent
         self.ids = {"map": set(), "prog": set()}
         directory.mkdir()
         self.gw = netns.Namespace(f"dn{os.getpid()}g{number}")
@@ -287,6 +289,20 @@ class Gateway:
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             rss = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
         return len(os.listdir(f"/proc/{pid}/fd")), rss
+
+    def descriptors(self):
+        """How many descriptors of each kind the agent has, BPF objects by name."""
+        found, folder = collections.Counter(), f"/proc/{self.agent.process.pid}"
+        for entry in os.listdir(f"{folder}/fd"):
+            with contextlib.suppress(OSError):
+                to = os.readlink(f"{folder}/fd/{entry}")
+                kind = to.split(":")[0] if to.startswith(("socket:", "pipe:")) else to.removeprefix("anon_inode:")
+                if kind.startswith("bpf"):
+                    with open(f"{folder}/fdinfo/{entry}", encoding="ascii") as file:
+                        of = [line.split() for line in file if line.startswith(("map_type:", "prog_type:"))]
+                    kind += " of type " + of[0][1] if of else ""
+                found[kind] += 1
+        return found
 
     def note_ids(self):
         """Remembers which BPF objects are this gateway's."""

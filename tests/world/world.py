@@ -70,7 +70,7 @@ def once(path):
         "failures": world.failures, "steps": world.steps, "log": world.log, "elapsed": time.monotonic() - begun,
         "cpu": sum(ended[:4]) - sum(used[:4]), "counts": dict(world.counts), "results": dict(world.results),
         "traffic": dict(world.traffic.counts) if world.traffic else {}, "pairs": [[a, b, n] for (a, b), n in sorted(world.pairs.items())],
-        "refusals": world.samples.get("refusals", {}),
+        "refusals": world.samples.get("refusals", {}), "descriptors": world.samples.get("descriptors", []),
     }
     isolation.unmount(directory)
     out = pathlib.Path(path).with_suffix(".new")
@@ -234,13 +234,15 @@ def summary(header, result):
           f"{counts.get('sessions compared', 0)} sessions compared, {used:.2f} of a core")
     print("  " + ", ".join(f"{k} {v}" for k, v in sorted(result["results"].items())))
     print("  " + ", ".join(f"{k} {v}" for k, v in sorted({**counts, **traffic}.items())))
+    for line in result.get("descriptors", []):
+        print(f"  descriptors at the end and of an agent started anew, {line}")
     for what, said in sorted(result.get("refusals", {}).items())[:40] if os.environ.get("VERBOSE") else ():
         print(f"  refused: {said}")
 
 
 # Seed, mode, gateways, profile: of `make test`.
 MINUTE = ((1, "redirect1", 1, "overflow+exceptions+drains"), (2, "redirect2", 1, "history+moves+portmaps"), (3, "none", 1, "packets+bindings+operator"),
-          (4, "kernel", 1, "life+exceptions"))
+          (4, "kernel", 1, "life+exceptions"), (5, "redirect1", 2, "pair"))
 
 
 def minute(args):

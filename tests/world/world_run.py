@@ -21,7 +21,8 @@ from site_gateway import Gateway, connect
 from traffic import Traffic
 
 GROWTH = 32 << 10  # KiB that an agent may have more than one that has just begun
-FDS, FEW = 110, 140  # descriptors, likewise, as programs of two sets may be loaded; so few are not waited for
+FDS = 24  # descriptors, likewise: sockets of clients and peers, chunks of mappings; a set of programs has some 50
+SETTLING = 90  # seconds in which the programs of a change are loaded, and those of before are gone
 agent.START_PATIENCE = 180  # seconds; several worlds may run side by side
 
 
@@ -42,6 +43,7 @@ class World:
         self.numbers = 0
         self.quiet_at = 0  # not before this time are links and programs what they should be
         self.copied_since = 0
+        self.stale = False  # what is known of mappings is older than the last change
         self.ports_changed = False
         self.model = Model()
         self.gateways = []
@@ -74,6 +76,7 @@ class World:
         begin = time.time_ns()
         for gateway in self.gateways:
             gateway.start()
+            gateway.fresh = gateway.resources()[0]
         self.end_change(begin, "start", ())
         if two:
             self.wait_synchronised()
@@ -185,7 +188,8 @@ class World:
 
     def begin_change(self, prefixes):
         """Flows that a change may cut are uncertain from now on."""
-        self.oracles.consume(time.time_ns() - SECOND // 100)
+        if not self.stale:
+            self.oracles.consume(time.time_ns() - SECOND // 100)
         for words in prefixes:
             net = prefix(words)
             for flow in list(self.traffic.flows.values()):
@@ -203,21 +207,21 @@ class World:
     def sync(self, begin, what):
         """Takes up what the agents say they have; then looks at what was seen until now."""
         now = time.time_ns()
-        rows, asked = [], 0
-        for gateway in self.gateways:
-            if gateway.running() and gateway.agent.socket.exists():
-                status, out, err = gateway.command("mapping", "list")
-                if status == 3:
-                    continue
-                if status:
-                    raise Failure("operator", f"mapping list: exit {status} {err}")
-                rows += json.loads(out)
-                asked += 1
-                if self.ports_changed or what or self.model.ports:
-                    ports = json.loads(gateway.command("portmap", "list")[1] or "[]")
-                    self.model.take_ports(ports if len(self.gateways) == 1 else self.all_ports(gateway, ports), begin, now)
-        if asked < len(self.gateways):
-            return  # another time; what is known holds
+        rows, asked = [], [gateway for gateway in self.gateways if gateway.running()]
+        self.stale = True  # until all have answered that could; no packets go by one without an agent while there is another
+        for gateway in asked:
+            status, out, err = gateway.command("mapping", "list") if gateway.agent.socket.exists() else (3, "", "")
+            if status == 3:
+                return  # another time; what is known holds
+            if status:
+                raise Failure("operator", f"mapping list: exit {status} {err}")
+            rows += json.loads(out)
+            if self.ports_changed or what or self.model.ports:
+                ports = json.loads(gateway.command("portmap", "list")[1] or "[]")
+                self.model.take_ports(ports if len(self.gateways) == 1 else self.all_ports(gateway, ports), begin, now)
+        if not asked:
+            return
+        self.stale = False
         done = time.time_ns()
         came, gone = self.model.take(rows, begin, done)
         if came or gone:
@@ -319,13 +323,14 @@ class World:
         now = time.time_ns()
         here = self.gateways[1 - to]
         for flow in list(self.traffic.flows.values()):
-            old = self.copied_since and max(self.copied_since, flow.since) + 8 * SECOND < now and flow.gateways.get(1 - to, 0) > now - 60 * SECOND
-            if flow.cert == "yes" and not old:
+            flow.copied |= self.oracles.is_told(flow, now)
+            if flow.cert == "yes" and not (flow.copied and flow.gateways.get(1 - to, 0) > now - 60 * SECOND):
                 flow.cert, flow.reason, flow.since = "maybe", "younger than a copy", now
         if how in ("links", "kill") and here.running():
             if how == "kill":
                 here.agent.kill()
                 self.copied_since = 0
+                self.oracles.endings_untold(now)
             for name in ("in0", "out0"):
                 here.link(name, False)
         self.traffic.active_out = self.traffic.active_in = to
@@ -403,32 +408,48 @@ class World:
                 gateway.link(name, True)
         self.disturbed(2)
         self.quiet()
-        time.sleep(3.5)
         for flow in self.traffic.live():
             flow.state = "over"
-        time.sleep(0.3)
+        self.wait_for_packets()
         self.traffic.end()
         self.sync(time.time_ns(), "")
+        while self.oracles.asks_later():  # what has left just now
+            self.oracles.ask()
+            time.sleep(0.1)
         self.oracles.ask(everything=True)
         for gateway in self.gateways if not self.header.get("brief") else ():
             self.leaves_nothing(gateway)
 
+    def wait_for_packets(self):
+        """Until none has come for a moment."""
+        end, last = time.monotonic() + 5, None
+        while time.monotonic() < end:
+            counts = dict(self.traffic.counts)
+            if counts == last:
+                return
+            last = counts
+            time.sleep(0.3)
+
     def has_not_grown(self, gateway):
         """An agent that has just begun holds as much."""
         fds, rss = gateway.resources()
-        for _ in range(20):  # programs of before go some seconds after a change
-            fds = min(fds, gateway.resources()[0])
-            if fds < FEW:
-                break
+        end = time.monotonic() + SETTLING
+        while fds > gateway.fresh + FDS and time.monotonic() < end:
             time.sleep(0.5)
+            fds = min(fds, gateway.resources()[0])
+        kinds = gateway.descriptors()
         gateway.agent.stop()
         gateway.start()
         for _ in range(20):
             fresh_fds, fresh_rss = gateway.resources()
             if fds <= fresh_fds + FDS and rss <= fresh_rss + GROWTH:
-                return
+                break
             time.sleep(0.5)
-        self.fail("leak", f"gateway {gateway.number} had {fds} descriptors and {rss} KiB; started anew it has {fresh_fds} and {fresh_rss}")
+        fresh = gateway.descriptors()
+        more = {kind: n for kind in sorted({*kinds, *fresh}) if (n := kinds[kind] - fresh[kind])}
+        self.samples.setdefault("descriptors", []).append(f"gateway {gateway.number}: {fds} and {fresh_fds}: {more}")
+        if fds > fresh_fds + FDS or rss > fresh_rss + GROWTH:
+            self.fail("leak", f"gateway {gateway.number} had {fds} descriptors and {rss} KiB; started anew it has {fresh_fds} and {fresh_rss}: {more}")
 
     def leaves_nothing(self, gateway):
         gateway.trace_end()

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* forward and reverse: the endpoints of a mapping, by its arithmetic. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/handlers.h"
+#include "control/portmap_json.h"
+
+static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
+{
+	return config_mapping_title(r->context->active->config, (struct prefix){ m->geo.in_base, m->geo.in_plen },
+				    (struct prefix){ m->geo.out_base, m->geo.out_plen }, title);
+}
+
+static const char *drains_at_all(const struct mappings *m, uint32_t in_addr)
+{
+	cJSON *json = cJSON_CreateObject();
+	bool drains = json_add_draining(json, m, in_addr);
+
+	cJSON_Delete(json);
+	return drains ? ", and explain its sessions that drain" : "";
+}
+
+int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
+{
+	uint32_t addr = request_arg(r, "addr")->addr;
+	int number = mappings_find_inside(r->context->mappings, addr);
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	struct port_block block;
+	cJSON *json;
+
+	if (number < 0)
+		return error_set(err, -ENOENT,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them%s",
+				 addr_format(addr, text), drains_at_all(r->context->mappings, addr));
+	if (mappings_get(r->context->mappings, number)->geo.out_plen == PLEN_NONE)
+		return error_set(err, -ENOENT, "%s is not translated, as %s says", addr_format(addr, text),
+				 title_of(r, mappings_get(r->context->mappings, number), title));
+	block = mapping_block(&mappings_get(r->context->mappings, number)->geo, addr);
+	json = cJSON_CreateObject();
+	json_add_addr(json, "in_addr", addr);
+	json_add_addr(json, "out_addr", block.out_addr);
+	json_add_u64(json, "port_lo", block.port_lo);
+	json_add_u64(json, "port_hi", block.port_hi);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	json_add_draining(json, r->context->mappings, addr);
+	*ret_result = json;
+	return json ? 0 : -ENOMEM;
+}
+
+/* An outside endpoint of no block that a portmap has. */
+static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
+{
+	cJSON *json = cJSON_CreateObject();
+	const struct portmap *m = json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
+	int number = m ? mappings_find_inside(r->context->mappings, m->in.addr) : -1;
+
+	if (number < 0) {
+		cJSON_Delete(json);
+		return NULL;
+	}
+	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_addr(json, "in_addr", m->in.addr);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	return json;
+}
+
+/* The mapping that sessions of an endpoint drain from, or have drained from. */
+static void add_former(cJSON *json, struct prefix in, struct prefix out)
+{
+	cJSON *former = cJSON_AddObjectToObject(json, "drains_from");
+
+	json_add_prefix(former, "in", in);
+	json_add_prefix(former, "out", out);
+}
+
+/* Shows the subscriber that last had an outside endpoint whose mapping has drained, while the endpoint rests. */
+static cJSON *reverse_rest(const struct request *r, struct endpoint out)
+{
+	const struct config *c = r->context->active->config;
+
+	for (size_t i = 0; i < c->n_rests; i++) {
+		const struct config_rest *rest = &c->rests[i];
+		struct geometry g;
+		int64_t subscriber = -1;
+		cJSON *json;
+
+		if (config_rest_left(rest) && prefix_contains(rest->out.base, rest->out.plen, out.addr) &&
+		    !mapping_geometry(rest->in.base, rest->in.plen, rest->out.base, rest->out.plen, &g))
+			subscriber = mapping_owner(&g, out.addr, out.port);
+		if (subscriber < 0)
+			continue;
+		json = cJSON_CreateObject();
+		json_add_addr(json, "out_addr", out.addr);
+		json_add_u64(json, "out_port", out.port);
+		json_add_addr(json, "in_addr", g.in_base + (uint32_t)subscriber);
+		json_add_u64(json, "rest_left", config_rest_left(rest));
+		add_former(json, rest->in, rest->out);
+		return json;
+	}
+	return NULL;
+}
+
+int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct endpoint out = request_arg(r, "endpoint")->endpoint;
+	int number = mappings_find_outside(r->context->mappings, out.addr);
+	const struct mapping_drain *drain;
+	const struct geometry *g;
+	char text[ADDR_TEXT], kept[KEPT_TEXT];
+	int64_t subscriber;
+	cJSON *json;
+
+	addr_format(out.addr, text);
+	if (number < 0) {
+		*ret_result = reverse_rest(r, out);
+		return *ret_result ? 0 : error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	}
+	g = &mappings_get(r->context->mappings, number)->geo;
+	subscriber = mapping_owner(g, out.addr, out.port);
+	if (subscriber < 0) {
+		*ret_result = reverse_portmap(r, out);
+		if (*ret_result)
+			return 0;
+	}
+	if (subscriber < 0 && out.port < MAPPING_FIRST_PORT)
+		return error_set(err, -ENOENT, "%s:%u has no subscriber: ports below %u are never given out", text,
+				 out.port, MAPPING_FIRST_PORT);
+	if (subscriber < 0)
+		return error_set(err, -ENOENT,
+				 "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u", text,
+				 out.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
+				 1U << g->ratio_shift, g->ports_per_host);
+	if (answer_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
+		return error_set(err, -ENOENT, "%s:%u is %s", text, out.port, kept);
+	json = cJSON_CreateObject();
+	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
+	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
+	if (drain) {
+		json_add_u64(json, "drain_left", mapping_drain_left(drain));
+		add_former(json, (struct prefix){ g->in_base, g->in_plen },
+			   (struct prefix){ g->out_base, g->out_plen });
+	}
+	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	*ret_result = json;
+	return json ? 0 : -ENOMEM;
+}

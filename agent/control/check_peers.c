@@ -33,15 +33,26 @@ static void add_differences(const struct replication *x, unsigned n, const struc
 	}
 }
 
+/* Whether a mapping is not exchanged with a peer, as one that drains here alone: of its sessions the peer has no copy.
+ */
+static bool leaves_out(const struct replication *x, unsigned n)
+{
+	enum copying_difference why;
+	struct prefix in, out;
+
+	return replication_difference(x, n, 0, &in, &out, &why);
+}
+
 /*
  * Sessions that this gateway has told are copies there, but for a few that are under way or find no room. A difference
  * of less than a twentieth says nothing.
  */
-static bool lacks_copies(const struct peer_figures *f)
+static bool lacks_copies(const struct replication *x, unsigned n, const struct peer_figures *f)
 {
 	uint64_t there = f->copies_there, told = f->told_then, most = told > there ? told : there;
 
-	return f->has_copies_there && !f->differ && most - (told < there ? told : there) > 16 + most / 20;
+	return f->has_copies_there && !f->differ && most - (told < there ? told : there) > 16 + most / 20 &&
+	       !leaves_out(x, n);
 }
 
 static void add_lack(const struct peer_figures *f, struct findings *findings)
@@ -69,7 +80,7 @@ int check_peers(struct check_peers *p, const struct replication *x, struct findi
 		++*ret_compared;
 		if (!p->looks && f.differs_long)
 			add_differences(x, n, &f, findings);
-		p->lacks[n] += lacks_copies(&f);
+		p->lacks[n] += lacks_copies(x, n, &f);
 		again |= p->lacks[n] == p->looks + 1;
 		if (p->lacks[n] == LOOKS)
 			add_lack(&f, findings);

@@ -140,15 +140,21 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
 		enum xdp_mode mode = config_interface_mode(c, wanted);
 		struct link l;
-		bool there = i && i->link.ifindex, bare;
+		bool there = i && i->link.ifindex, bare, without;
 
 		if (interface_is_any(wanted->name))
 			continue;
 		/* Loaded before such an interface comes. */
 		if (interface_is_pattern(wanted->name) && mode != XDP_MODE_NATIVE && mode != XDP_MODE_SKB)
 			tc |= wanted->roles & DEVICE_OUTSIDE ? TC_ALONE | TC_BARE : TC_ALONE;
-		bare = there ? link_is_bare(&i->link) : !link_by_name(v->netlink, wanted->name, &l) && link_is_bare(&l);
-		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && there && i->attachment == DEVICE_TC))
+		if (there)
+			l = i->link;
+		else if (link_by_name(v->netlink, wanted->name, &l))
+			l = (struct link){ 0 };
+		bare = l.ifindex && link_is_bare(&l);
+		/* Before it is attached, what it carries says so. */
+		without = there ? i->attachment == DEVICE_TC : l.ifindex && why_no_xdp(&v->own, &l);
+		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
 			tc |= TC_ALONE;
 		if (bare && wanted->roles & DEVICE_OUTSIDE)
 			tc |= TC_BARE;

@@ -38,7 +38,8 @@ static const char *link_obstacle(const struct devices *v, const struct interface
 {
 	if (link_is_vlan(l))
 		return "is a VLAN interface";
-	if (mode == XDP_MODE_NONE || (i && i->attachment == DEVICE_TC))
+	if (mode == XDP_MODE_NONE || (i && i->attachment == DEVICE_TC) ||
+	    (!i && mode == XDP_MODE_AUTO && why_no_xdp(&v->own, l)))
 		return "runs no XDP";
 	if (is_generic(v, i, l, mode))
 		return "runs XDP in generic mode";

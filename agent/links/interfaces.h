@@ -77,6 +77,9 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
 			  enum xdp_mode mode, struct interface *ret);
 
+/* Why there can be no XDP on a link; NULL: nothing is known that keeps it off. */
+const char *why_no_xdp(const struct own_programs *own, const struct link *l);
+
 /* Decides whether an interface does without XDP, and why, from what is known of it alone. */
 void interface_without_xdp(const struct own_programs *own, struct interface *i);
 

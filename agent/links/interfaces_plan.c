@@ -59,8 +59,7 @@ static struct interface *plan_below(struct plan *p, enum xdp_mode mode, const st
 	return i;
 }
 
-/* Why there can be no XDP on a link; NULL: nothing is known that keeps it off. */
-static const char *why_no_xdp(const struct own_programs *own, const struct link *l)
+const char *why_no_xdp(const struct own_programs *own, const struct link *l)
 {
 	if (link_is_bare(l))
 		return "has no Ethernet header";

@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
-#include "replication/copying_private.h"
 #include "replication/mapping_digest.h"
+#include "replication/copying_private.h"
 
 static void *take_memory(size_t size)
 {
@@ -65,11 +65,12 @@ static void count_marks(struct copying *c, const struct copied_mapping *cm)
 			i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
 			continue;
 		}
-		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++)
-			if (mark_peer(marks[slot])) {
-				c->peer[mark_peer(marks[slot])].held++;
-				cm->holders[i] |= (uint8_t)(1U << mark_peer(marks[slot]));
-			}
+		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++) {
+			unsigned peer = mark_peer(marks[slot]);
+
+			c->peer[peer].held += peer != 0;
+			cm->holders[i] |= (uint8_t)((peer != 0) << peer);
+		}
 	}
 }
 

@@ -106,8 +106,23 @@ int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const vo
 	p->rules.list[kind] = coming->list;
 	*coming = (struct coming_rules){ 0 };
 	p->rules_shown |= 1U << kind;
-	p->compared_generation = 0;
+	/* What one has may be what another need not have. */
+	for (unsigned i = 1; i <= COPYING_PEERS; i++)
+		c->peer[i].compared_generation = 0;
 	return 0;
+}
+
+static void compare(struct copying *c, unsigned peer)
+{
+	struct copying_peer *p = &c->peer[peer];
+	const struct rules *others[COPYING_PEERS];
+	unsigned n = 0;
+
+	for (unsigned i = 1; i <= COPYING_PEERS; i++)
+		if (i != peer && c->peers >> i & 1)
+			others[n++] = &c->peer[i].rules;
+	rules_compare(&c->rules, &p->rules, c->limits.spread ? others : NULL, n, p->differences);
+	p->compared_generation = c->rules_generation;
 }
 
 const struct copying_differences *copying_differences(struct copying *c, unsigned peer)
@@ -124,10 +139,8 @@ const struct copying_differences *copying_differences(struct copying *c, unsigne
 		p->differences = calloc(1, sizeof(*p->differences));
 	if (!p->differences)
 		return &none;
-	if (p->compared_generation != c->rules_generation) {
-		rules_compare(&c->rules, &p->rules, p->differences);
-		p->compared_generation = c->rules_generation;
-	}
+	if (p->compared_generation != c->rules_generation)
+		compare(c, peer);
 	return p->differences;
 }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "replication/copying_private.h"
+#include "replication/ownership.h"
 
 /* Whether a file of marks is one of those in use. */
 static bool in_use(struct copying *c, const char *path)
@@ -58,6 +58,7 @@ int copying_new(struct mappings *m, const struct copying_limits *limits, const c
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		copied_tables_link(c, p);
 	copied_mappings_sync(c);
+	marks_settle_found(c);
 	if (state_file)
 		remove_files(c, state_file);
 	/* A kernel that refuses it says so at the start; sessions that peers tell have it loaded again. */
@@ -87,6 +88,8 @@ void copying_free(struct copying *c)
 void copying_set_limits(struct copying *c, const struct copying_limits *limits)
 {
 	c->limits = *limits;
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		c->peer[p].compared_generation = 0;
 }
 
 void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps)

@@ -30,6 +30,7 @@ struct copying_limits {
 	/* Whether the sessions of a mapping are told; NULL: of all. A change takes effect with a whole copy. */
 	bool (*owned)(const void *arg, struct prefix in, struct prefix out);
 	const void *owned_arg;
+	bool spread; /* not every gateway has all mappings: one that another peer has, too, may be missing */
 };
 
 /*
@@ -138,6 +139,7 @@ struct copying_rule_difference {
 struct copying_differences {
 	uint32_t n_matter; /* all that matter */
 	uint32_t n_noted;  /* all others */
+	uint32_t n_spread; /* of these, missing on one side, and not to be there */
 	uint32_t n;	   /* that are here, of both */
 	struct copying_rule_difference item[COPYING_DIFFERENCES];
 };

@@ -168,6 +168,23 @@ bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscrib
 	return false;
 }
 
+void marks_settle_found(struct copying *c)
+{
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+	struct copied_mapping *cm;
+
+	for (int number = 0; (cm = copied_mapping_from(c, number)); number = cm->number + 1)
+		for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
+			uint16_t *marks = copy_marks_of(&cm->marks, i);
+
+			if (!marks)
+				i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
+			for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++)
+				if (marks[slot])
+					mark_settle(c, cm, i, slot, &marks[slot], NULL, now);
+		}
+}
+
 /* Where the session of a request's subscriber is. */
 static struct slot *slot_of(const struct copying *c, const struct session_copy *r, uint32_t slot)
 {

@@ -33,6 +33,12 @@ uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t
 bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
 		 const struct vouched *v, uint32_t now);
 
+/*
+ * Finds that out of all marks that an agent before this one has left. What has ended is noted nowhere: tables may have
+ * been lost, and later a mark whose session is not there would count as an ending.
+ */
+void marks_settle_found(struct copying *c);
+
 /* Rule 2: has the copy in a slot be this gateway's own. */
 void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
 

@@ -260,8 +260,28 @@ static void compare_portmaps(struct copying_differences *all, const uint8_t *her
 	note(all, RULE_PORTMAP, here, d);
 }
 
+/* What further gateways have, see rules_compare(). */
+struct elsewhere {
+	const struct rules *const *rules; /* NULL: each gateway has all */
+	unsigned n;
+};
+
+/* Whether a record that is missing on one side need not be there. */
+static bool is_spread(const struct elsewhere *e, enum rule_kind kind, const uint8_t *record, bool lacking_here)
+{
+	bool found = lacking_here;
+
+	for (unsigned i = 0; e->rules && i < e->n && !found; i++) {
+		const struct rule_list *l = &e->rules[i]->list[kind];
+
+		for (uint32_t k = 0; k < l->n && !found; k++)
+			found = !memcmp(at(l, kind, k), record, kinds[kind].key);
+	}
+	return e->rules && found;
+}
+
 static void compare_lists(const struct rule_list *here, const struct rule_list *there, enum rule_kind kind,
-			  struct copying_differences *all)
+			  const struct elsewhere *e, struct copying_differences *all)
 {
 	uint32_t h = 0, t = 0;
 
@@ -270,11 +290,13 @@ static void compare_lists(const struct rule_list *here, const struct rule_list *
 			    : t == there->n ? -1
 					    : memcmp(at(here, kind, h), at(there, kind, t), kinds[kind].key);
 		const uint8_t *record = order > 0 ? at(there, kind, t) : at(here, kind, h);
+		bool spread = order && is_spread(e, kind, record, order > 0);
 		const struct copying_rule_difference lacks = { .portmap = kind == RULE_PORTMAP,
 							       .why = order > 0 ? COPYING_LACKING_HERE
 										: COPYING_LACKING_THERE,
-							       .matters = !drains(kind, record) };
+							       .matters = !drains(kind, record) && !spread };
 
+		all->n_spread += spread;
 		if (order)
 			note(all, kind, record, lacks);
 		else if (kind == RULE_MAPPING)
@@ -286,9 +308,12 @@ static void compare_lists(const struct rule_list *here, const struct rule_list *
 	}
 }
 
-void rules_compare(const struct rules *here, const struct rules *there, struct copying_differences *ret)
+void rules_compare(const struct rules *here, const struct rules *there, const struct rules *const *others,
+		   unsigned n_others, struct copying_differences *ret)
 {
+	const struct elsewhere e = { others, n_others };
+
 	*ret = (struct copying_differences){ 0 };
 	for (unsigned k = 0; k < N_RULE_KINDS; k++)
-		compare_lists(&here->list[k], &there->list[k], k, ret);
+		compare_lists(&here->list[k], &there->list[k], k, &e, ret);
 }

@@ -44,7 +44,12 @@ uint32_t rules_max(enum rule_kind kind);
 /* Sorts records that were received. */
 void rule_list_sort(struct rule_list *l, enum rule_kind kind);
 
-/* Compares what there is here with what a peer has shown, and counts. */
-void rules_compare(const struct rules *here, const struct rules *there, struct copying_differences *ret);
+/*
+ * Compares what there is here with what a peer has shown, and counts. others: what `n_others` further gateways have
+ * shown, if mappings are spread over the gateways, else NULL: what is missing there is no fault if one of these has it,
+ * and what is missing here is the concern of the gateways that have it.
+ */
+void rules_compare(const struct rules *here, const struct rules *there, const struct rules *const *others,
+		   unsigned n_others, struct copying_differences *ret);
 
 #endif

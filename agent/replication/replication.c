@@ -231,6 +231,7 @@ static struct copying_limits limits_of(const struct replication *r)
 		.interval_ms = r->now.rules.interval * 1000,
 		.owned = is_owned,
 		.owned_arg = &r->owned,
+		.spread = r->now.rules.n_mappings > 0,
 	};
 }
 

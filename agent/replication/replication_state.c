@@ -102,7 +102,8 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		.state = state_of(&s, &r, differences->n_matter),
 		.differ = differences->n_matter,
 		.differs_long = p->differs_ms && replication_now_ms() - p->differs_ms >= PATIENCE_MS,
-		.has_copies_there = s.has_copies,
+		/* Of mappings that are not there it has none. */
+		.has_copies_there = s.has_copies && !differences->n_spread,
 		.copies_there = s.copies_there,
 		.told_then = s.told_then,
 		.has_lag = s.has_lag,

@@ -5,10 +5,10 @@ sends by the other one has moved the routes.
 """
 
 import pytest
-from scapy.layers.inet import TCP
+from scapy.layers.inet import TCP, UDP
 
 from agent import wait_for
-from gateways import endpoint
+from gateways import Gateways, endpoint
 from lab import MAPPING, block_of
 from test_replication import listed, wait_same
 
@@ -162,3 +162,42 @@ def test_a_connection_whose_inside_is_at_one_gateway_and_whose_outside_is_at_the
     resync(gateways)
     assert (own(a, host), own(b, host)) == (1, 0)
     assert listed(a, host) == listed(b, host) != []
+
+
+GROUPS = [{"name": name, "in": f"10.{n}.0.0/24", "out": f"1.1.{n + 1}.0/30"} for n, name in enumerate(("north", "south", "east"))]
+
+
+def test_in_a_ring_a_group_goes_to_its_stand_in_and_back_and_nothing_is_lost(run_directory):
+    """Each of three gateways has a group of its own and that of the one before it."""
+    it = Gateways(run_directory, 3)
+    try:
+        for number in range(3):
+            groups = [GROUPS[number], GROUPS[number - 1]]
+            it.prepare(number, {"mappings": [group["name"] for group in groups]}, mappings=groups).start()
+        it.wait_synchronised()
+        a, b = it.a, it.b
+        host = a.host("10.0.0.10")
+        b.host(host.addr)
+        a.open_udp(host, 5000, mapping=GROUPS[0])
+        a.open_udp(host, 5001, mapping=GROUPS[0])
+        wait_same(a, b, host)
+        # It comes by the stand-in: one goes on, one ends, one begins.
+        src = block_of(host.addr, GROUPS[0]).first_choice(5000)
+
+        def taken_over():
+            b.send_out(b.from_inside(host, UDP(sport=5000, dport=53) / b"query"), src)
+            return own(b, host) == 1
+
+        wait_for(taken_over, what="the takeover", interval=0.1)
+        b.agent.ctl("session", "flush", host.addr, "--ext", "198.51.100.7:53", "--proto", "udp", "--yes")
+        b.open_udp(host, 5002, mapping=GROUPS[0])
+        wait_same(b, a, host)
+        assert [s["in_port"] for s in a.sessions(host.addr)] == [5002]
+        # Nobody misses what a third has.
+        for lab in it.labs:
+            wait_for(lambda agent=lab.agent: agent.ctl("status")["troubles"] == [], what="no trouble")
+            lab.agent.check()
+        assert all(peer["differ"] == 0 for n in range(3) for peer in it.peers(n).values())
+        assert own(it.labs[2], it.labs[2].host("10.2.0.9")) == 0
+    finally:
+        it.close()

@@ -9,6 +9,7 @@ from scapy.layers.inet import UDP
 import isolation
 from agent import wait_for
 from lab import MAPPING
+from test_drain import NEW
 from test_replication import wait_same
 
 
@@ -126,3 +127,22 @@ def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_an
     assert json.loads(b.agent.command("-j", "check").out)["findings"] == []
     a.agent.ctl("session", "flush", host.addr)
     wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"] == [], what="no finding")
+
+
+def test_check_asks_for_no_copies_of_a_mapping_that_drains_at_one_gateway_alone(gateways):
+    a, b = gateways.labs
+    for number in (0, 1):
+        gateways.prepare(number, sessions_per_user=500).start()
+    gateways.wait_synchronised()
+    host = a.host()
+    a.open_udp(host)
+    a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=60 + i // 10) / b"query") for i in range(40)))
+    gateways.wait_copied(1, 41)
+    b.agent.ctl("mapping", "add", NEW["in"], NEW["out"], "--replace")
+    a.agent.ctl("mapping", "add", NEW["in"], NEW["out"], "--replace", "--drain", "600")
+    gateways.wait_synchronised()
+    wait_for(lambda: gateways.peer(0)["differ_noted"] == 1 and gateways.peer(1)["copies"] == 0, what="the difference that is noted")
+    assert len(a.sessions(host.addr)) == 41 and b.sessions(host.addr) == []
+    for lab in gateways.labs:
+        document = json.loads(lab.agent.command("-j", "check").out)
+        assert document["findings"] == [] and document["checked"]["peers"] == 1

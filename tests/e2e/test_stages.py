@@ -9,6 +9,7 @@ from scapy.layers.l2 import Ether
 
 import isolation
 from agent import START_PATIENCE, wait_for
+from test_history import attach_foreign_program
 from test_redirects import gro
 from test_restart import Stream
 from xdp_mode import xdp_only
@@ -235,3 +236,13 @@ def test_check_puts_back_what_two_stages_need(lab):
     assert ports(lab) == {index(lab, "in0"), index(lab, "out0")}
     with Stream(lab):
         pass
+
+
+def test_an_agent_that_starts_beside_another_program_has_one_stage_from_the_beginning(lab):
+    attach_foreign_program(lab, "out0")
+    agent = lab.start(xdp_mode="auto", stages=2)
+    assert stages(lab) == (1, "out0 runs no XDP")
+    host = lab.host()
+    src = lab.open_udp(host)
+    lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
+    assert "two stages" not in agent.log_text().replace("two stages pay", "")

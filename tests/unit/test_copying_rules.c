@@ -259,3 +259,35 @@ Test(copying_rules, parts_that_cannot_be_are_refused)
 	cr_expect_eq(copying_apply(b.c, 1, WIRE_RULES, &rules, sizeof(rules), &b.counts), 0);
 	cr_expect_eq(copying_differences(b.c, 1)->n_matter, 1, "the mapping here");
 }
+
+/* As in a ring: the second of three has what the first has, and what the third has, too. */
+Test(copying_rules, where_mappings_are_spread_over_gateways_one_that_another_has_may_be_missing)
+{
+	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000, .spread = true };
+	static const uint64_t order[COPYING_PEERS + 1] = { 1, 2, 3 };
+	struct mapping_spec own = tables_spec("10.1.0.0/24", "203.0.113.16/28"),
+			    theirs = tables_spec("10.2.0.0/24", "203.0.113.32/28");
+	struct gateway third;
+	struct told t = { 0 };
+
+	gateway_make(&third, NULL);
+	cr_assert_eq(mappings_del(third.m, copying_spec.in, copying_spec.out), 0);
+	add(&third, &own);
+	add(&third, &theirs);
+	connect_gateways(&a, &b);
+	add(&a, &own);
+	copying_set_order(a.c, order);
+	show();
+	cr_expect_eq(copying_differences(a.c, 1)->n_matter, 1, "each has all, unless it is said");
+	copying_set_limits(a.c, &limits);
+	cr_expect_eq(copying_differences(a.c, 1)->n_matter, 1, "nobody has it but a");
+	pass(&third, &t);
+	whole(&third, &t);
+	hear(&a, 2, &t);
+	cr_expect_eq(copying_differences(a.c, 1)->n_matter, 0, "the third has it");
+	cr_expect_eq(copying_differences(a.c, 1)->n_spread, 1);
+	cr_expect_eq(copying_differences(a.c, 2)->n_matter, 0,
+		     "what it lacks b has; what is missing here a need not have");
+	cr_expect_eq(copying_differences(a.c, 2)->n_spread, 2);
+	gateway_free(&third);
+}

@@ -148,6 +148,25 @@ Test(ownership_turns, an_agent_that_has_forgotten_its_turns_takes_over_with_the_
 	expect_at(&a, &b);
 }
 
+/* As after `--detach`: marks stand in files that end with the machine, tables do not. */
+Test(ownership_turns, a_gateway_that_has_lost_its_tables_and_kept_its_marks_ends_nothing)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t slot = copied();
+
+		gateway_free(&b);
+		gateway_make(&b, path_of(&b));
+		set_orders(&a, &b);
+		tell_nobody(&b);
+		vouch(&b, i ? 2 : 0);
+		come_back(i);
+		expect_at(&a, &b);
+		end_session(&a, HOST, slot);
+		exchange_twice();
+		expect_ended();
+	}
+}
+
 /* What is compared is how long ago a packet came, which no clock of another gateway is needed for. */
 Test(ownership_turns, what_is_told_of_a_session_is_its_age_and_no_time)
 {

@@ -96,6 +96,7 @@ class Oracles:
         self.counts = world.counts
         self.leased, self.unleased = {}, {}  # (proto, inside endpoint): when granted and until when; when it was ended
         self.full, self.counted = set(), 0
+        self.kills = []  # when agents were killed, lately
         self.ended = {}  # (proto, inside, external, outside): since; must not be there any more
 
     def fail(self, oracle, text):
@@ -500,12 +501,15 @@ class Oracles:
         """
         if len(self.truth) == 1:
             return True
+        if any(killed - PATIENCE * SECOND // 2 < flow.last_up < killed + SECOND for killed in self.kills):
+            return False
         if len(flow.gateways) == 2 and not flow.copied and not self.is_told(flow, time.time_ns()):
             return False
         return flow.proto == frames.TCP or bool(self.world.copied_since)
 
     def endings_untold(self, now):
         """An agent was killed: what has ended there just before, the other gateway may not have heard of."""
+        self.kills = [*self.kills[-9:], now]
         since = now - PATIENCE * SECOND // 2
         for flow in self.traffic.flows.values():
             if flow.cert == "no" and flow.since >= since:

@@ -197,6 +197,8 @@ class World:
                     flow.cert, flow.reason, flow.since = "maybe", flow.reason if flow.state == "over" else "being changed", 1 << 62
 
     def end_change(self, begin, what, prefixes):
+        # What came meanwhile is judged by sync(), which must know of it.
+        self.model.changed(begin, time.time_ns(), what)
         self.sync(begin, what)
         now = time.time_ns()
         self.model.changed(begin, now, what)
@@ -248,13 +250,17 @@ class World:
             same = within and effective.settled <= max(flow.since, flow.opened)
             if same:
                 continue
-            if self.model.drains(flow.host, flow.outside) and len(self.gateways) == 1:
-                left = max(h.drain_left for h in self.model.now.values() if h.draining and covers(h.inside, flow.host))
-                flow.drain_end = begin + left * SECOND
-                continue
+            drain_end = 0
+            if self.model.drains(flow.host, flow.outside):
+                left = [h.drain_left for h in self.model.now.values() if h.draining and covers(h.inside, flow.host)]
+                # At two gateways it ends twice, and they may have different ones.
+                drain_end = begin + (max(left) if len(self.gateways) == 1 else min(left)) * SECOND
+                if len(self.gateways) == 1:
+                    flow.drain_end = drain_end
+                    continue
             if flow.cert == "yes" and not within:
                 self.oracles.end_sessions(flow, now)
-            flow.cert, flow.reason, flow.since, flow.drain_end = "maybe", what or "its mapping changed", now, 0
+            flow.cert, flow.reason, flow.since, flow.drain_end = "maybe", what or "its mapping changed", now, drain_end
 
     def forget(self):
         """Flows that are over: expired ones must not be there any more, old ones are forgotten."""

@@ -20,7 +20,10 @@ SUBPROGRAM int inbound_count(const struct mapping *m, struct subscriber *s, __u3
 	return inbound_look(m, s, subscriber, now);
 }
 
-/* Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_LIMIT. */
+/*
+ * Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_… Those that have ended are
+ * found by a count, one in a tick at most: it would be work for every packet of a flood.
+ */
 static __always_inline int inbound_admit(const struct flow *f, struct subscriber *s, struct binding_header *h)
 {
 	__u32 percent = LOAD(f->m->bindings.inbound);
@@ -33,7 +36,7 @@ static __always_inline int inbound_admit(const struct flow *f, struct subscriber
 		return INBOUND_LIMIT;
 	sessions = inbound_count(f->m, s, f->subscriber, f->now);
 	if (sessions < 0)
-		return INBOUND_LIMIT;
+		return INBOUND_BUSY;
 	STORE(h->inbound, (__u32)sessions);
 	STORE(h->counted_tick, f->now);
 	return (__u32)sessions < limit ? 0 : INBOUND_LIMIT;
@@ -50,9 +53,15 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	struct slot *slot;
 	__u64 binding, word;
 	__u32 room;
+	int full;
 
-	if (!h || inbound_is_full(f->m, s, f->subscriber, h, f->now) || inbound_admit(f, s, h))
-		return INBOUND_LIMIT;
+	if (!h)
+		return INBOUND_NOT;
+	full = inbound_full(f->m, s, f->subscriber, h, f->now);
+	if (!full)
+		full = inbound_admit(f, s, h);
+	if (full)
+		return full;
 	/* Another inside port may have got it before the lock was taken. */
 	binding = inbound_binding(f->m, f->subscriber, p, f->now);
 	if (!binding_is_of(binding, f->p.sport))
@@ -69,7 +78,9 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 		return INBOUND_NOT;
 	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 	if (!room)
-		return INBOUND_LIMIT;
+		room = LOAD(o->time_wait);
+	if (!room)
+		return INBOUND_SLOTS;
 	slot = opening_slot(&b, room);
 	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
@@ -82,9 +93,26 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 		count_add(REASON_sessions_inbound, 1);
 		return 0;
 	case OPEN_AT_QUOTA:
-		return INBOUND_LIMIT;
+		return INBOUND_QUOTA;
 	default:
 		return INBOUND_BUSY;
+	}
+}
+
+/* The reason for which a packet is dropped that inbound_open() has opened nothing for. */
+static __always_inline enum reason inbound_refusal(int why)
+{
+	switch (why) {
+	case INBOUND_LIMIT:
+		return REASON_drop_inbound_limit;
+	case INBOUND_QUOTA:
+		return REASON_drop_inbound_quota;
+	case INBOUND_SLOTS:
+		return REASON_drop_inbound_slots;
+	case INBOUND_BUSY:
+		return REASON_drop_busy;
+	default:
+		return REASON_drop_no_session;
 	}
 }
 
@@ -96,9 +124,9 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 {
 	const struct binding_header *h;
 	struct subscriber *s;
-	int in_port, r;
 	struct flow f;
 	__u64 binding;
+	int in_port, r;
 
 	if (!m || !p)
 		return INBOUND_NOT;
@@ -114,8 +142,9 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	if (!binding || index_find(&in_index, m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
-	if (inbound_is_full(m, s, subscriber, h, f.now))
-		return INBOUND_LIMIT;
+	r = inbound_full(m, s, subscriber, h, f.now);
+	if (r)
+		return r;
 	/* The flow as it is from inside. */
 	f.p = *p;
 	f.p.src = m->geo.in_base + subscriber;

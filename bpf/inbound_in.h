@@ -7,14 +7,6 @@
 #include "out2in.h"
 #include "portmap_source.h"
 
-/* What becomes of a packet for which inbound_open() has opened nothing. */
-static __always_inline int inbound_refused(ctx_t *ctx, const struct packet *p, int why)
-{
-	if (why == INBOUND_NOT)
-		return out2in_unsolicited(ctx, p);
-	return drop(why == INBOUND_LIMIT ? REASON_drop_inbound_limit : REASON_drop_busy);
-}
-
 /* PROG_inbound. Its caller has found that the packet may open a session. */
 static __always_inline int inbound(ctx_t *ctx)
 {
@@ -22,7 +14,7 @@ static __always_inline int inbound(ctx_t *ctx)
 	const struct binding_header *h;
 	struct subscriber *s;
 	struct out2in oi;
-	int verdict = out2in_prepare(ctx, &oi, 1), in_port;
+	int verdict = out2in_prepare(ctx, &oi, 1), in_port, full;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -32,16 +24,19 @@ static __always_inline int inbound(ctx_t *ctx)
 	if (!s || !h || index_find(&out_index, oi.p.src) || portmap_source_is_own(ctx, &oi.p))
 		return drop(REASON_drop_martian);
 	/* A flood beyond the limit gets no further. */
-	if (inbound_is_full(oi.m, s, oi.subscriber, h, oi.now))
-		return drop(REASON_drop_inbound_limit);
+	full = inbound_full(oi.m, s, oi.subscriber, h, oi.now);
+	if (full)
+		return drop(inbound_refusal(full));
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, &e))
 		return drop(REASON_drop_martian);
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
+	if (in_port == INBOUND_NOT)
+		return out2in_unsolicited(ctx, &oi.p);
 	if (in_port < 0)
-		return inbound_refused(ctx, &oi.p, in_port);
+		return drop(inbound_refusal(in_port));
 	return out2in_finish(ctx, &oi, &e, (__u16)in_port);
 }
 

@@ -42,6 +42,7 @@ static __always_inline __u32 *inbound_look_get(void)
 	return bpf_map_lookup_elem(&inbound_looks, &zero);
 }
 
+/* Counts those of a bucket that count towards the quota. */
 static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 {
 	__u32 *sessions = inbound_look_get(), inbound = quota_inbound(w, i);
@@ -55,7 +56,8 @@ static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
-		if (inbound >> k & 1 && word_is_live(word) && !word_expired(word, w->now, w->m->timeout_ticks))
+		if (inbound >> k & 1 && word_is_live(word) && word_state(word) != SESSION_TIME_WAIT &&
+		    !word_expired(word, w->now, w->m->timeout_ticks))
 			STORE(*sessions, LOAD(*sessions) + 1);
 	}
 	return 0;
@@ -78,22 +80,27 @@ static __always_inline int inbound_look(const struct mapping *m, struct subscrib
 /* Results of inbound_open() other than an inside port. */
 #define INBOUND_NOT   (-1) /* no inside endpoint has the port, or the packet opens nothing */
 #define INBOUND_LIMIT (-2) /* the outside has opened as much as it may */
-#define INBOUND_BUSY  (-3)
+#define INBOUND_QUOTA (-3) /* the subscriber is at its quota */
+#define INBOUND_SLOTS (-4) /* no slot is left for the session */
+#define INBOUND_BUSY  (-5)
 
 static __always_inline int inbound_filters(const struct mapping *m, __u8 proto)
 {
 	return settings.filtering && LOAD(m->bindings.filtering) & binding_protocol(proto);
 }
 
-/* Returns 1 if the outside may open no more of a subscriber's sessions in this tick. */
-static __always_inline int inbound_is_full(const struct mapping *m, const struct subscriber *s, __u32 subscriber,
-					   const struct binding_header *h, __u32 now)
+/* Returns 0; or, if the outside may open no more of a subscriber's sessions in this tick, INBOUND_… */
+static __always_inline int inbound_full(const struct mapping *m, const struct subscriber *s, __u32 subscriber,
+					const struct binding_header *h, __u32 now)
 {
 	__u32 percent = LOAD(m->bindings.inbound);
 
-	return LOAD(s->sessions) + drain_sessions(m->geo.in_base + subscriber) >= m->sessions_per_user ||
-	       (LOAD(h->inbound) >= inbound_limit(percent, m->sessions_per_user, m->bucket_shift) &&
-		LOAD(h->counted_tick) == now);
+	if (LOAD(s->sessions) + drain_sessions(m->geo.in_base + subscriber) >= m->sessions_per_user)
+		return INBOUND_QUOTA;
+	return LOAD(h->inbound) >= inbound_limit(percent, m->sessions_per_user, m->bucket_shift) &&
+			       LOAD(h->counted_tick) == now
+		       ? INBOUND_LIMIT
+		       : 0;
 }
 
 /* The binding of the port to which a packet from outside to a subscriber of m is sent; 0: none that anyone may use. */

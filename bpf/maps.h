@@ -149,10 +149,19 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_ROUTE_MTUS);
-	__type(key, struct route_mtu_key);
+	__type(key, struct prefix_key);
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } route_mtus SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MAPPINGS);
+	__type(key, struct prefix_key);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} untranslated SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -162,7 +162,7 @@ static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst
 {
 	__u32 longest = fib->mtu_result, *mtu;
 	/* Uses the place of an IPv6 address to save stack. */
-	struct route_mtu_key *key = (void *)&fib->ipv6_src[2];
+	struct prefix_key *key = (void *)&fib->ipv6_src[2];
 
 	if (!settings.route_mtus)
 		return longest;

@@ -134,9 +134,7 @@ static __always_inline int routed_inbound(ctx_t *ctx)
 	in_port = inbound_open(r.m, r.number, &p);
 	if (in_port >= 0)
 		return tail_call(ctx, PROG_routed_in);
-	return drop(in_port == INBOUND_LIMIT  ? REASON_drop_inbound_limit
-		    : in_port == INBOUND_BUSY ? REASON_drop_busy
-					      : REASON_drop_no_session);
+	return drop(inbound_refusal(in_port));
 }
 
 #endif

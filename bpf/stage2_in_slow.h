@@ -47,7 +47,7 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	}
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
-		return drop(in_port == INBOUND_LIMIT ? REASON_drop_inbound_limit : REASON_drop_no_session);
+		return drop(inbound_refusal(in_port));
 	return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 }
 

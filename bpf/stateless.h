@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Mappings without sessions: those whose inbound is open, in which TCP, UDP and ICMP pass as other protocols do
- * (protocol.h), and addresses that are not translated at all. Without any, the verifier removes this code.
+ * (protocol.h), and addresses that are not translated at all. Without open ones, the verifier removes their code.
  */
 #ifndef DETNAT_STATELESS_H
 #define DETNAT_STATELESS_H
 
-#include "bypass.h"
+#include <bpf/bpf_endian.h>
+
 #include "lookup.h"
 #include "parse.h"
 
@@ -24,18 +25,12 @@ static __always_inline int kind_passes_open(enum packet_kind kind)
 	return kind == PACKET_SESSION || kind == PACKET_FRAGMENT || kind == PACKET_ICMP_OTHER;
 }
 
-/* Returns 1 if an address (host byte order) is one that the configuration says is not translated. */
+/* Returns 1 if an address (host byte order) in no mapping is one that the configuration says is not translated. */
 static __always_inline int is_untranslated(__u32 addr)
 {
-	__u32 at = 0;
+	struct prefix_key key = { 32, bpf_htonl(addr) };
 
-	if (!settings.n_untranslated)
-		return 0;
-	/* As is_bypassed(). */
-	for (__u32 half = MAX_UNTRANSLATED / 2; half; half /= 2)
-		at += half * not_above(settings.untranslated[index_within(at + half, MAX_UNTRANSLATED)].first, addr);
-	at = index_within(at, MAX_UNTRANSLATED);
-	return settings.untranslated[at].first <= addr && addr <= settings.untranslated[at].last;
+	return !!bpf_map_lookup_elem(&untranslated, &key);
 }
 
 #endif

@@ -88,12 +88,12 @@ static struct settings settings_of(struct plan *p)
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
-	mapping_settings(c, &settings);
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		struct config_independence independence = config_mapping_independence(c, &c->mappings[i]);
 
 		settings.bindings |= !!independence.mapping;
 		settings.filtering |= !!independence.filtering;
+		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
 	}
 	settings.drains = p->drains;
 	/* The fast path asks for both by one. */

@@ -10,20 +10,6 @@ static void fill_up(struct address_range *range, uint32_t n, uint32_t max)
 		range[i] = (struct address_range){ .first = UINT32_MAX };
 }
 
-void mapping_settings(const struct config *c, struct settings *settings)
-{
-	struct address_range *range = settings->untranslated;
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < c->n_mappings && n < MAX_UNTRANSLATED; i++) {
-		settings->open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
-		if (prefix_is_none(c->mappings[i].out))
-			range[n++] = address_range_of(c->mappings[i].in);
-	}
-	settings->n_untranslated = (uint32_t)address_ranges_merge(range, n);
-	fill_up(range, settings->n_untranslated, MAX_UNTRANSLATED);
-}
-
 void bypass_ranges(const struct config *c, struct settings *settings)
 {
 	struct address_range *range = settings->bypass;

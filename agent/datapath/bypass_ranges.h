@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The destinations of `bypass`, and what is not translated, in the form that the datapath looks them up. */
+/* The destinations of `bypass` in the form that the datapath looks them up. */
 #ifndef DETNAT_BYPASS_RANGES_H
 #define DETNAT_BYPASS_RANGES_H
 
@@ -12,8 +12,5 @@
  * may overlap, adjoin or repeat. Equal sets of addresses give equal settings.
  */
 void bypass_ranges(const struct config *c, struct settings *settings);
-
-/* Likewise what the mappings say: prefixes that are not translated, and whether the inbound of any is open. */
-void mapping_settings(const struct config *c, struct settings *settings);
 
 #endif

@@ -24,6 +24,7 @@ void datapath_init(struct datapath *d)
 		.devices = -1,
 		.vlans = -1,
 		.route_mtus = -1,
+		.untranslated = -1,
 		.counters = -1,
 		.events = -1,
 		.fragments = -1,

@@ -61,6 +61,7 @@ struct datapath {
 	int devices;
 	int vlans;
 	int route_mtus;
+	int untranslated;
 	int counters;
 	int events;
 	int fragments;

@@ -53,6 +53,7 @@
 	X(portmap_filters, "portmap_filters")      \
 	X(drains, "drains")                        \
 	X(route_mtus, "route_mtus")                \
+	X(untranslated, "untranslated")            \
 	X(ports, "ports")                          \
 	X(stage_control, "stage_control")          \
 	X(stage2_entries, "stage2_entries")        \

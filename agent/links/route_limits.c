@@ -194,7 +194,7 @@ static uint32_t least_of_all(const struct route_limits *l)
 	return least;
 }
 
-static bool wanted(const struct route_limits *l, const struct route_mtu_key *key)
+static bool wanted(const struct route_limits *l, const struct prefix_key *key)
 {
 	for (size_t i = 0; i < l->count; i++)
 		if (l->list[i].mtu && l->list[i].plen == key->plen && htonl(l->list[i].dst) == key->addr)
@@ -204,7 +204,7 @@ static bool wanted(const struct route_limits *l, const struct route_mtu_key *key
 
 static int put(int map, uint32_t base, uint32_t plen, uint32_t mtu)
 {
-	struct route_mtu_key key = { .plen = plen, .addr = htonl(base) };
+	struct prefix_key key = { .plen = plen, .addr = htonl(base) };
 
 	return bpf_map_update_elem(map, &key, &mtu, BPF_ANY);
 }
@@ -212,7 +212,7 @@ static int put(int map, uint32_t base, uint32_t plen, uint32_t mtu)
 /* Removes from the map what is not in the list. */
 static void remove_others(const struct route_limits *l, int map)
 {
-	struct route_mtu_key key, next;
+	struct prefix_key key, next;
 	void *from = NULL;
 
 	while (!bpf_map_get_next_key(map, from, &next)) {

@@ -19,6 +19,8 @@ static const struct {
 	{ REASON_drop_no_mapping, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_no_session, "direction=\"in\",outcome=\"dropped\"" },
 	{ REASON_drop_inbound_limit, "direction=\"in\",outcome=\"dropped\"" },
+	{ REASON_drop_inbound_quota, "direction=\"in\",outcome=\"dropped\"" },
+	{ REASON_drop_inbound_slots, "direction=\"in\",outcome=\"dropped\"" },
 	{ REASON_drop_portmap_filter, "direction=\"in\",outcome=\"dropped\"" },
 	{ REASON_drop_direct_to_inside, "direction=\"in\",outcome=\"dropped\"" },
 };

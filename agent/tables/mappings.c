@@ -52,6 +52,7 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 		at++;
 	m->order[at] = m->order[--m->n_live];
 	order_changed(m);
+	mappings_hide_untranslated(m, &t->record.geo);
 }
 
 static struct mapping_job *live(const struct mappings *m, int number)

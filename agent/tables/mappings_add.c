@@ -287,6 +287,10 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	    (t->n_buckets && !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets)) ||
 	    !mapping_bindings_complete(t))
 		return -ENOMEM;
+	/* Before the index shows none: no packet of theirs is to be dropped as of no mapping. */
+	r = mappings_show_untranslated(m, g);
+	if (r)
+		return r;
 	mappings_settle_overlaps(m, g);
 
 	/* Inside last: sessions are opened from then on, and their replies must be accepted. */

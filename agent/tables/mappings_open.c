@@ -228,7 +228,7 @@ static int take_over_all(struct mappings *m)
 	end_parts(m);
 	if (removed)
 		datapath_raise_epoch(m->d);
-	return 0;
+	return m->d->untranslated >= 0 ? mappings_settle_untranslated(m) : 0;
 }
 
 /* Finds the chunks of an earlier agent: all of them, or on a slow kernel those named in the records of mappings. */

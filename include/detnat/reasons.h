@@ -9,42 +9,44 @@
 
 #include <linux/types.h>
 
-#define REASONS(X)                                                                                        \
-	X(in2out_translated, "translated from inside to outside")                                         \
-	X(out2in_translated, "translated from outside to inside")                                         \
-	X(hairpin_translated, "translated between two inside hosts")                                      \
-	X(icmp_error_translated, "ICMP error translated with its quote")                                  \
-	X(passed_untranslated, "not for translation, handed to the kernel as it came")                    \
-	X(drop_quota, "subscriber at its session quota")                                                  \
-	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")            \
-	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                       \
-	X(drop_no_session, "from outside, of no session")                                                 \
-	X(drop_inbound_limit, "from outside to a bound port whose subscriber has no room for more such")  \
-	X(drop_portmap_filter, "to a portmap whose filters leave the sender out")                         \
-	X(drop_no_mapping, "source in no mapping")                                                        \
-	X(drop_spoofed, "source in no mapping, not routed back by the interface it came in by")           \
-	X(drop_malformed, "malformed packet")                                                             \
-	X(drop_martian, "address that must not be there")                                                 \
-	X(drop_protocol, "protocol that is not translated")                                               \
-	X(drop_fragment, "fragment that cannot be translated")                                            \
-	X(drop_fragment_overlap, "fragment that overlaps another, or came before")                        \
-	X(drop_fragment_tiny, "first fragment without the whole transport header")                        \
-	X(drop_fragment_endless, "fragment that ends beyond 65535 octets")                                \
-	X(drop_fragment_limit, "one of too many fragments")                                               \
-	X(drop_busy, "another core was opening a session, or too many searches for a port")               \
-	X(drop_direct_to_inside, "from outside straight to an inside address")                            \
-	X(drop_guard_out, "inside address that would have left untranslated, stopped by the guard")       \
-	X(drop_guard_in, "straight to an inside address by an unguarded interface, stopped by the guard") \
-	X(drop_source_route, "IP option that lays down the route")                                        \
-	X(drop_address_option, "IP option that records or lists addresses")                               \
-	X(drop_own_error, "ICMP error of the gateway itself that would show an inside address")           \
-	X(drop_unresolved, "neighbour not resolved yet; the agent was asked to")                          \
-	X(drop_ttl, "TTL ran out, answered with ICMP time exceeded")                                      \
-	X(drop_too_big, "longer than the MTU with DF set, answered with ICMP fragmentation needed")       \
-	X(drop_unreachable, "no route to the destination, or none by an inside interface")                \
-	X(drop_error, "the packet could not be rewritten")                                                \
-	X(drop_stage2, "waited for the second stage, which was missing or did not know it")               \
-	X(arp_answered, "ARP request for a pool address answered")                                        \
+#define REASONS(X)                                                                                           \
+	X(in2out_translated, "translated from inside to outside")                                            \
+	X(out2in_translated, "translated from outside to inside")                                            \
+	X(hairpin_translated, "translated between two inside hosts")                                         \
+	X(icmp_error_translated, "ICMP error translated with its quote")                                     \
+	X(passed_untranslated, "not for translation, handed to the kernel as it came")                       \
+	X(drop_quota, "subscriber at its session quota")                                                     \
+	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")               \
+	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                          \
+	X(drop_no_session, "from outside, of no session")                                                    \
+	X(drop_inbound_limit, "from outside to a bound port, beyond the sessions that the outside may open") \
+	X(drop_inbound_quota, "from outside to a bound port, of a subscriber at its session quota")          \
+	X(drop_inbound_slots, "from outside to a bound port, with no slot left for the session")             \
+	X(drop_portmap_filter, "to a portmap whose filters leave the sender out")                            \
+	X(drop_no_mapping, "source in no mapping")                                                           \
+	X(drop_spoofed, "source in no mapping, not routed back by the interface it came in by")              \
+	X(drop_malformed, "malformed packet")                                                                \
+	X(drop_martian, "address that must not be there")                                                    \
+	X(drop_protocol, "protocol that is not translated")                                                  \
+	X(drop_fragment, "fragment that cannot be translated")                                               \
+	X(drop_fragment_overlap, "fragment that overlaps another, or came before")                           \
+	X(drop_fragment_tiny, "first fragment without the whole transport header")                           \
+	X(drop_fragment_endless, "fragment that ends beyond 65535 octets")                                   \
+	X(drop_fragment_limit, "one of too many fragments")                                                  \
+	X(drop_busy, "another core was opening a session, or too many searches for a port")                  \
+	X(drop_direct_to_inside, "from outside straight to an inside address")                               \
+	X(drop_guard_out, "inside address that would have left untranslated, stopped by the guard")          \
+	X(drop_guard_in, "straight to an inside address by an unguarded interface, stopped by the guard")    \
+	X(drop_source_route, "IP option that lays down the route")                                           \
+	X(drop_address_option, "IP option that records or lists addresses")                                  \
+	X(drop_own_error, "ICMP error of the gateway itself that would show an inside address")              \
+	X(drop_unresolved, "neighbour not resolved yet; the agent was asked to")                             \
+	X(drop_ttl, "TTL ran out, answered with ICMP time exceeded")                                         \
+	X(drop_too_big, "longer than the MTU with DF set, answered with ICMP fragmentation needed")          \
+	X(drop_unreachable, "no route to the destination, or none by an inside interface")                   \
+	X(drop_error, "the packet could not be rewritten")                                                   \
+	X(drop_stage2, "waited for the second stage, which was missing or did not know it")                  \
+	X(arp_answered, "ARP request for a pool address answered")                                           \
 	X(no_program, "the program was missing; handed to the kernel, or dropped at egress")
 
 #define SENT_KINDS(X)                                                              \

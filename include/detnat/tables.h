@@ -16,8 +16,6 @@
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
 #define MAX_BYPASS   256U
-/* Ranges that are not translated: a power of two, and enough for the mappings of a configuration. */
-#define MAX_UNTRANSLATED 1024U
 
 /*
  * Prefix index: 16-8-8 multibit trie.
@@ -371,15 +369,20 @@ struct vlan_key {
 };
 _Static_assert(sizeof(struct vlan_key) == 8, "hashed as octets");
 
+struct prefix_key {
+	__u32 plen;
+	__be32 addr;
+};
+_Static_assert(sizeof(struct prefix_key) == 8, "as an LPM_TRIE wants it");
+
 /* Routes with an `mtu`: the LPM_TRIE `route_mtus`, from a prefix to the lowest MTU of all such routes that cover it. */
 
 #define MAX_ROUTE_MTUS 16384U
 
-struct route_mtu_key {
-	__u32 plen;
-	__be32 addr;
-};
-_Static_assert(sizeof(struct route_mtu_key) == 8, "as an LPM_TRIE wants it");
+/*
+ * Mappings without an outside prefix: the LPM_TRIE `untranslated`, whose values mean nothing. The index shows no
+ * mapping there; only what would be dropped for having none is looked up here.
+ */
 
 /* Settings: read-only data of the programs, set before loading. */
 
@@ -466,16 +469,11 @@ struct settings {
 	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
 	__u8 inside_from;	  /* enum inside_from */
 	__u8 drains;		  /* some mapping drains, <detnat/drains.h> */
-	__u8 pad[3];
+	__u8 open_mappings;	  /* the inbound of some is open */
+	__u8 pad[2];
 	struct address_range bypass[MAX_BYPASS];
-	/* What mappings without an outside prefix say. */
-	__u32 n_untranslated; /* ranges in use */
-	__u8 open_mappings;   /* the inbound of some mapping is open */
-	__u8 pad2[3];
-	struct address_range untranslated[MAX_UNTRANSLATED];
 };
-_Static_assert(sizeof(struct settings) == 48 + (MAX_BYPASS + MAX_UNTRANSLATED) * sizeof(struct address_range),
-	       "read-only data");
+_Static_assert(sizeof(struct settings) == 40 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

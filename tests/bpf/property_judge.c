@@ -125,7 +125,7 @@ void judge_hairpin_receiver(const struct judging *j, struct change *c)
 
 	if (known)
 		receiver = model_find_out(m, in_addr, p->dst, p->dport, c->src, c->sport, p->proto);
-	if (receiver && receiver->tcp.closed && j->o->reason == REASON_drop_no_session) {
+	if (receiver && receiver->tcp.closed && (j->o->reason == REASON_drop_no_session || j->o->inbound)) {
 		model_remove(m, receiver);
 		receiver = NULL;
 	}
@@ -337,7 +337,8 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 	}
 	j->t->drained += s && s->out_addr != model_outside_of(m, in_addr);
 	/* One in time-wait may be gone. */
-	if (s && s->tcp.closed && (j->o->reason == REASON_drop_no_session || (portmap && asked_portmap(j)))) {
+	if (s && s->tcp.closed &&
+	    (j->o->reason == REASON_drop_no_session || j->o->inbound || (portmap && asked_portmap(j)))) {
 		model_remove(m, s);
 		s = NULL;
 	}
@@ -351,19 +352,16 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 	else if (judge_inbound(j, &flow) == ARRIVAL_TAKEN)
 		judge_arrival(j, in_addr, flow.in_port);
 	else
-		expect_drop(j,
-			    j->o->inbound || j->o->reason == REASON_drop_inbound_limit ? REASON_drop_inbound_limit
-										       : REASON_drop_no_session,
-			    0, 0);
+		expect_drop(j, is_inbound_refusal(j->o->reason) ? j->o->reason : REASON_drop_no_session, 0, 0);
 }
 
 /* From the gateway's own address, which no other host has: it reaches nobody, whatever is asked first. */
 static void judge_own_source(const struct judging *j)
 {
-	static const enum reason reasons[] = { REASON_drop_martian,	   REASON_drop_no_session,
-					       REASON_drop_portmap_filter, REASON_drop_inbound_limit,
-					       REASON_drop_malformed,	   REASON_drop_direct_to_inside };
-	bool known = j->p->ttl <= 1 && j->o->reason == REASON_drop_ttl;
+	static const enum reason reasons[] = { REASON_drop_martian, REASON_drop_no_session, REASON_drop_portmap_filter,
+					       REASON_drop_malformed, REASON_drop_direct_to_inside };
+	bool known = (j->p->ttl <= 1 && j->o->reason == REASON_drop_ttl) ||
+		     (is_inbound_refusal(j->o->reason) && j->o->verdict == DROP_XDP);
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
 		known |= j->o->reason == reasons[i] && j->o->verdict == DROP_XDP;

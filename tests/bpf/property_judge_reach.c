@@ -36,24 +36,38 @@ static struct model_binding *lets_in(const struct judging *j, const struct model
 	return (b->out_port - lo) / 8 == (model_first_choice(map, b->in_addr, b->in_port) - lo) / 8 ? b : NULL;
 }
 
-/* Sessions that may be in slots, expired ones and those in time-wait included. */
+/* Sessions that may be in slots, expired ones included. Those in time-wait make room. */
 static unsigned slots_taken(const struct model *m, uint32_t in_addr)
 {
 	unsigned n = 0;
 
 	for (size_t i = 0; i < m->n; i++)
-		n += m->session[i].in_addr == in_addr;
+		n += m->session[i].in_addr == in_addr && !m->session[i].tcp.closed;
 	return n;
 }
 
-static bool may_be_refused(const struct judging *j, const struct model_session *flow)
+bool is_inbound_refusal(enum reason reason)
+{
+	return reason == REASON_drop_inbound_limit || reason == REASON_drop_inbound_quota ||
+	       reason == REASON_drop_inbound_slots;
+}
+
+static void judge_inbound_refusal(const struct judging *j, const struct model_session *flow)
 {
 	const struct model *m = &j->t->model;
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	unsigned slots = map->slots < 16 ? map->slots : 16; /* of both buckets */
 
-	return model_inbound(m, flow->in_addr) >= model_inbound_limit(map) ||
-	       property_inbound_counted(j->t, flow->in_addr) || property_searches_spent(j->t, flow->in_addr) ||
-	       property_sessions_counted(flow->in_addr) >= map->quota || slots_taken(m, flow->in_addr) >= 16;
+	EXPECT(j, !j->o->inbound, "refused and opened");
+	if (j->o->reason == REASON_drop_inbound_limit)
+		EXPECT(j,
+		       model_inbound(m, flow->in_addr) >= model_inbound_limit(map) ||
+			       property_inbound_counted(j->t, flow->in_addr),
+		       "refused though the outside may open more");
+	else if (j->o->reason == REASON_drop_inbound_quota)
+		EXPECT(j, property_sessions_counted(flow->in_addr) >= map->quota, "refused below the quota");
+	else
+		EXPECT(j, slots_taken(m, flow->in_addr) >= slots, "refused though there are slots");
 }
 
 static int find_life(const struct session *s, void *arg)
@@ -95,12 +109,11 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
 	struct model_session *s;
 
-	EXPECT(j, b || (!j->o->inbound && j->o->reason != REASON_drop_inbound_limit), "no one may send to that port");
+	EXPECT(j, b || (!j->o->inbound && !is_inbound_refusal(j->o->reason)), "no one may send to that port");
 	if (!b)
 		return ARRIVAL_NONE;
-	if (j->o->reason == REASON_drop_inbound_limit) {
-		EXPECT(j, may_be_refused(j, flow), "refused though the outside may open more");
-		EXPECT(j, !j->o->inbound, "refused and opened");
+	if (is_inbound_refusal(j->o->reason)) {
+		judge_inbound_refusal(j, flow);
 		return ARRIVAL_REFUSED;
 	}
 	flow->in_port = b->in_port;

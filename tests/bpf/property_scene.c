@@ -111,10 +111,6 @@ static void reachable_settings(void)
 {
 	settings.portmaps = 1;
 	settings.open_mappings = 1;
-	settings.n_untranslated = 1;
-	for (unsigned i = 1; i < MAX_UNTRANSLATED; i++)
-		settings.untranslated[i].first = ~0U;
-	settings.untranslated[0] = (struct address_range){ UNTRANSLATED, UNTRANSLATED };
 	/* For the programs: the fixture's mapping is without. */
 	bindings = (struct binding_layout){ .mapping = ALL_BINDINGS, .filtering = BINDING_UDP | BINDING_TCP };
 }

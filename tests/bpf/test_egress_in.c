@@ -201,10 +201,10 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel)
 		  { FROM(SUBSCRIBER), UDP, 5000, 53, LONG(1501) },
 		  UP },
 	};
-	const struct route_mtu_key keys[] = { { 24, htonl(ADDR(198, 51, 100, 0)) },
-					      { 32, htonl(FAR) },
-					      { 32, htonl(EXTERNAL) },
-					      { 32, htonl(SUBSCRIBER) } };
+	const struct prefix_key keys[] = { { 24, htonl(ADDR(198, 51, 100, 0)) },
+					   { 32, htonl(FAR) },
+					   { 32, htonl(EXTERNAL) },
+					   { 32, htonl(SUBSCRIBER) } };
 	const uint32_t mtus[] = { 9000, 1400, 9000, 1400 };
 
 	open_towards(EXTERNAL, EXTERNAL);

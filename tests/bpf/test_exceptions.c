@@ -34,11 +34,6 @@ static void add(struct mapping_spec spec)
 static void set_up_inbound(void)
 {
 	settings.open_mappings = 1;
-	settings.n_untranslated = 1;
-	memset(settings.untranslated, 0, sizeof(settings.untranslated));
-	for (unsigned i = 1; i < MAX_UNTRANSLATED; i++)
-		settings.untranslated[i].first = ~0U;
-	settings.untranslated[0] = (struct address_range){ LOOSE, LOOSE };
 	settings.unmatched = UNMATCHED_DROP;
 	set_up();
 	add((struct mapping_spec){ .in = { SUBSCRIBER, 32 }, .out = { OWN_OUT, 32 }, .open = true });

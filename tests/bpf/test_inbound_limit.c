@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Endpoint-independent filtering: who may open a session from outside, how many, and what is answered. */
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <criterion/criterion.h>
 
@@ -60,6 +62,118 @@ Test(inbound_limit, sessions_that_end_make_room_in_the_next_tick)
 			     i);
 	cr_expect_eq(stranger(EXTERNAL, (uint16_t)(first + 55), PORT), DROP_XDP, "at the limit again");
 	cr_expect_eq(mappings_inbound(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0)), LIMIT);
+}
+
+#define CROWDED ADDR(203, 0, 113, 66)
+#define SLOTS	8
+#define SHARE	(SLOTS / 2)
+#define BOUND	(1024 + 6304)
+
+enum { FIN = 1, SYN = 2, ACK = 16 };
+
+static void set_up_crowded(void)
+{
+	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 },
+				     .out = { CROWDED, 32 },
+				     .sessions_per_user = 1000,
+				     .session_slots = SLOTS,
+				     .bindings = { .mapping = BINDING_UDP | BINDING_TCP,
+						   .filtering = BINDING_UDP | BINDING_TCP,
+						   .inbound = 50 } };
+
+	bindings = spec.bindings;
+	set_up();
+	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
+	make_mapping(&spec, NULL);
+}
+
+/* A subscriber with few slots, all in one bucket. */
+TestSuite(inbound_crowded, .init = set_up_crowded, .fini = tear_down);
+
+/* To the port of inside port 6304. */
+static int comes(uint8_t proto, uint16_t sport, uint8_t flags)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame f = { .from = ROUTER,
+			   .to = GATEWAY_OUT,
+			   .src = EXTERNAL,
+			   .dst = CROWDED,
+			   .proto = proto,
+			   .sport = sport,
+			   .dport = BOUND,
+			   .flags = flags };
+	size_t size = frame_build(&f, in), out_size;
+
+	refresh_followed_routes();
+	return run_frame(XDP_OUTSIDE, in, size, out, &out_size);
+}
+
+/* Its own sessions take the slots that are left; the share of the outside is half of them. */
+Test(inbound_crowded, one_without_a_slot_below_the_share_is_dropped_as_that)
+{
+	for (uint16_t i = 0; i < SLOTS - 2; i++)
+		cr_assert_eq(open_flow(UDP, 6304, (uint16_t)(53 + i), 0), BOUND);
+	for (uint16_t i = 0; i < 2; i++)
+		cr_assert_eq(comes(UDP, (uint16_t)(1000 + i), 0), REDIRECT_XDP);
+	cr_expect_eq(comes(UDP, 1002, 0), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_inbound_limit), 0);
+	cr_expect_eq(counted(REASON_drop_inbound_slots), 1);
+}
+
+static const struct {
+	bool outside;
+	uint8_t flags;
+} closes[] = { { true, FIN | ACK }, { false, FIN | ACK }, { true, ACK } };
+
+/* A connection of the outside's from its SYN to its end. */
+static void come_and_go(uint16_t sport)
+{
+	cr_assert_eq(comes(TCP, sport, SYN), REDIRECT_XDP, "from port %u", sport);
+	cr_assert_eq(open_flow(TCP, 6304, sport, SYN | ACK), BOUND);
+	cr_assert_eq(comes(TCP, sport, ACK), REDIRECT_XDP);
+	for (unsigned i = 0; i < sizeof(closes) / sizeof(*closes); i++)
+		if (closes[i].outside)
+			cr_assert_eq(comes(TCP, sport, closes[i].flags), REDIRECT_XDP);
+		else
+			cr_assert_eq(open_flow(TCP, 6304, sport, closes[i].flags), BOUND);
+}
+
+/* They are in time-wait, where they have no part of the quota. */
+Test(inbound_crowded, closed_connections_keep_no_stranger_out)
+{
+	cr_assert_eq(open_flow(TCP, 6304, 80, SYN), BOUND);
+	for (uint16_t i = 0; i < 4 * SLOTS; i++) {
+		next_tick();
+		come_and_go((uint16_t)(1000 + i));
+	}
+	cr_expect_eq(counted(REASON_sessions_inbound), 4 * SLOTS);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+/* The subscriber's own openings have used up the searches of this tick. */
+Test(inbound_crowded, one_that_none_can_be_counted_for_is_not_beyond_the_share)
+{
+	struct subscriber *s = mappings_subscriber(mappings, mappings_find_inside(mappings, SUBSCRIBER), 0);
+	uint64_t busy, beyond;
+	uint32_t tick;
+
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), BOUND);
+	for (uint16_t i = 0; i < SHARE; i++)
+		cr_assert_eq(comes(UDP, (uint16_t)(1000 + i), 0), REDIRECT_XDP);
+	do {
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		busy = counted(REASON_drop_busy);
+		beyond = counted(REASON_drop_inbound_limit);
+		s->search_tick = (uint16_t)tick;
+		s->searched = 240;
+		cr_assert_eq(comes(UDP, 2000, 0), DROP_XDP);
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_eq(counted(REASON_drop_busy), busy + 1);
+	cr_expect_eq(counted(REASON_drop_inbound_limit), beyond);
+	next_tick();
+	cr_expect_eq(comes(UDP, 2000, 0), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_inbound_limit), beyond + 1);
 }
 
 /* As to a portmap: see the suite portmap. */

@@ -364,10 +364,6 @@ Test(routed, hosts_of_a_mapping_without_an_outside_are_routed)
 	const struct mapping_spec spec = { .in = { ADDR(10, 0, 0, 41), 32 }, .out = PREFIX_NONE };
 
 	settings.unmatched = UNMATCHED_DROP;
-	settings.n_untranslated = 1;
-	for (unsigned i = 0; i < MAX_UNTRANSLATED; i++)
-		settings.untranslated[i].first = ~0U;
-	settings.untranslated[0] = (struct address_range){ ADDR(10, 0, 0, 41), ADDR(10, 0, 0, 41) };
 	reload_settings();
 	make_mapping(&spec, NULL);
 	RUN_ROWS(rows);

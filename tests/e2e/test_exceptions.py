@@ -2,6 +2,8 @@
 """Mappings within a mapping: exceptions, one with open inbound, and addresses that are not translated."""
 
 import json
+import pathlib
+import re
 import time
 
 import pytest
@@ -226,6 +228,38 @@ def test_inbound_and_none_are_set_and_taken_back_while_running(lab):
     lab.open_udp(host, 5003)
     with lab.counting(drop_direct_to_inside=1):
         lab.outside.send(lab.from_outside(host.addr, TCP(sport=1000, dport=22, flags="S")))
+
+
+def loaded_programs(agent):
+    """The numbers of the BPF programs that an agent has loaded and holds."""
+    found = set()
+    for info in pathlib.Path(f"/proc/{agent.process.pid}/fdinfo").iterdir():
+        found.update(re.findall(r"prog_id:\s*(\d+)", info.read_text()))
+    return found
+
+
+def test_what_is_not_translated_comes_and_goes_without_loading_programs(lab):
+    agent = lab.start(unmatched="drop")
+    host, neighbour = lab.host("10.0.5.77"), lab.host("10.0.5.76")
+    before = loaded_programs(agent)
+    assert before
+    for address, mapped in ((host.addr + "/32", False), ("10.0.5.76/31", False), ("10.0.5.76/32", True)):
+        agent.ctl("mapping", "add", address, "1.1.2.9/32" if mapped else "none")
+        lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53)), (host.addr, None))
+    lab.open_udp(neighbour, mapping={"in": "10.0.5.76/32", "out": "1.1.2.9/32"})
+    for address in ("10.0.5.76/32", "10.0.5.77/32"):
+        agent.ctl("mapping", "del", address)
+    for known in (host, neighbour):
+        lab.send_out(lab.from_inside(known, UDP(sport=5000, dport=53)), (known.addr, None))
+    agent.ctl("mapping", "del", "10.0.0.0/18")
+    lab.send_out(lab.from_inside(host, UDP(sport=5001, dport=53)), (host.addr, None))
+    with lab.counting(drop_no_mapping=1):
+        lab.inside.send(lab.from_inside(lab.host("10.0.5.78"), UDP(sport=5000, dport=53)))
+    agent.ctl("mapping", "del", "10.0.5.76/31")
+    with lab.counting(drop_no_mapping=2):
+        for known in (host, neighbour):
+            lab.inside.send(lab.from_inside(known, UDP(sport=5002, dport=53)))
+    assert loaded_programs(agent) == before
 
 
 def test_a_thousand_exceptions_are_loaded_and_reloaded(lab):

@@ -151,7 +151,6 @@ static void choose_stages(const struct change_context *context, const struct con
 #define devices_exclude(v, c, err)			  call("exclude", err)
 #define devices_apply(v, c, err)			  call("apply", err)
 #define bypass_ranges(c, settings)			  ((void)0)
-#define mapping_settings(c, settings)			  ((void)0)
 #define stages_choose_now				  choose_stages
 #define datapath_load_begin(d, settings, err)		  call("load", err)
 #define datapath_load_ready(d, err)			  load_ready(err)

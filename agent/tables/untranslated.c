@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* The map `untranslated` of <detnat/tables.h>: the prefixes of mappings without an outside one. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

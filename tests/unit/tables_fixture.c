@@ -90,7 +90,11 @@ void tables_make(struct datapath *d)
 					    sizeof(struct portmap_filters), PORTMAP_ROOM(MIN_LEASES),
 					    &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 									   .map_flags = BPF_F_NO_PREALLOC });
-	cr_assert(d->portmaps >= 0 && d->portmap_filters >= 0);
+	d->untranslated =
+		bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "untranslated", sizeof(struct prefix_key), 4, MAX_MAPPINGS,
+			       &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
+							      .map_flags = BPF_F_NO_PREALLOC });
+	cr_assert(d->portmaps >= 0 && d->portmap_filters >= 0 && d->untranslated >= 0);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
 	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));
 	d->table = map_memory(d->mappings, sizeof(struct mapping_table));

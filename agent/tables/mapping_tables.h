@@ -147,11 +147,10 @@ void mappings_publish_drains(struct mappings *m);
 
 /*
  * Enters a mapping's addresses in the map `untranslated`, or takes them out; nothing is done for one that has an
- * outside prefix. The third makes the map agree with the mappings in use. 0 or -errno.
+ * outside prefix. 0 or -errno.
  */
 int mappings_show_untranslated(const struct mappings *m, const struct geometry *g);
 void mappings_hide_untranslated(const struct mappings *m, const struct geometry *g);
-int mappings_settle_untranslated(const struct mappings *m);
 
 /* Adds a drain, and removes those that it covers. The caller has checked that there is room, and publishes it. */
 void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain);

@@ -52,7 +52,9 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 		at++;
 	m->order[at] = m->order[--m->n_live];
 	order_changed(m);
-	mappings_hide_untranslated(m, &t->record.geo);
+	/* The one that replaces it may have the same prefix. */
+	if (mappings_find(m, (struct prefix){ t->record.geo.in_base, t->record.geo.in_plen }, PREFIX_NONE) < 0)
+		mappings_hide_untranslated(m, &t->record.geo);
 }
 
 static struct mapping_job *live(const struct mappings *m, int number)

@@ -6,6 +6,8 @@
  * other index all of its outside prefix, its record is valid and its tables exist. Everything else is a partial
  * addition or deletion and is removed. Where nothing is translated, the record alone tells.
  */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -193,6 +195,31 @@ static void settle_drains(struct mappings *m)
 		mappings_publish_drains(m);
 }
 
+/* Takes out of the map `untranslated` what no mapping has, and enters what is missing. Returns 0 or -errno. */
+static int settle_untranslated(const struct mappings *m)
+{
+	_cleanup_free_ struct prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
+	struct prefix_key key, *at = NULL;
+	unsigned n = 0;
+
+	if (!stale)
+		return -ENOMEM;
+	while (n < MAX_MAPPINGS && !bpf_map_get_next_key(m->d->untranslated, at, &key)) {
+		if (mappings_find(m, (struct prefix){ ntohl(key.addr), (uint8_t)key.plen }, PREFIX_NONE) < 0)
+			stale[n++] = key;
+		at = &key;
+	}
+	while (n--)
+		bpf_map_delete_elem(m->d->untranslated, &stale[n]);
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
+		int r = mappings_show_untranslated(m, &mappings_get(m, number)->geo);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 static int take_over_all(struct mappings *m)
 {
 	_cleanup_free_ struct survey *in = calloc(1, sizeof(*in)), *out = calloc(1, sizeof(*out));
@@ -228,7 +255,7 @@ static int take_over_all(struct mappings *m)
 	end_parts(m);
 	if (removed)
 		datapath_raise_epoch(m->d);
-	return m->d->untranslated >= 0 ? mappings_settle_untranslated(m) : 0;
+	return settle_untranslated(m);
 }
 
 /* Finds the chunks of an earlier agent: all of them, or on a slow kernel those named in the records of mappings. */

@@ -191,6 +191,59 @@ Test(mappings_nested, where_nothing_is_translated_the_datapath_finds_no_mapping)
 	cr_expect_eq(shown(tables_addr("10.0.0.1")), a);
 }
 
+static int enter_untranslated(const char *addr, unsigned plen)
+{
+	const struct prefix_key key = { plen, htonl(tables_addr(addr)) };
+	const uint32_t none = 0;
+
+	return bpf_map_update_elem(d.untranslated, &key, &none, BPF_ANY);
+}
+
+static bool is_untranslated(const char *addr)
+{
+	const struct prefix_key key = { 32, htonl(tables_addr(addr)) };
+	uint32_t value;
+
+	return !bpf_map_lookup_elem(d.untranslated, &key, &value);
+}
+
+/* An agent was killed between the map and the index, in either direction. */
+Test(mappings_nested, the_map_of_what_is_not_translated_agrees_with_the_mappings_after_a_start)
+{
+	const struct prefix_key kept = { 26, htonl(tables_addr("10.0.0.64")) };
+
+	add("10.0.0.0/24", "1.1.0.0/28");
+	add_untranslated("10.0.0.64/26");
+	cr_expect(is_untranslated("10.0.0.65"));
+	cr_expect(!is_untranslated("10.0.0.63"));
+	for (unsigned i = 0; i < 700; i++)
+		cr_assert_eq(enter_untranslated("10.1.0.0", 16 + i % 16), 0);
+	for (unsigned i = 0; i < 700; i++) {
+		char addr[16];
+
+		snprintf(addr, sizeof(addr), "10.%u.%u.1", 2 + i / 256, i % 256);
+		cr_assert_eq(enter_untranslated(addr, 32), 0);
+	}
+	cr_assert_eq(bpf_map_delete_elem(d.untranslated, &kept), 0);
+	open_again();
+	cr_expect(is_untranslated("10.0.0.65"));
+	cr_expect(!is_untranslated("10.1.0.1"));
+	for (unsigned i = 0; i < 700; i++) {
+		char addr[16];
+
+		snprintf(addr, sizeof(addr), "10.%u.%u.1", 2 + i / 256, i % 256);
+		cr_expect(!is_untranslated(addr), "%s", addr);
+	}
+}
+
+Test(mappings_nested, what_is_not_translated_is_so_until_its_mapping_goes)
+{
+	add_untranslated("10.0.0.64/26");
+	cr_expect(is_untranslated("10.0.0.65"));
+	cr_assert_eq(mappings_del(m, tables_spec("10.0.0.64/26", "0.0.0.0/0").in, PREFIX_NONE), 0);
+	cr_expect(!is_untranslated("10.0.0.65"));
+}
+
 static unsigned ended;
 static uint32_t ended_out;
 

@@ -46,7 +46,7 @@ start_agent() {
     nsenter --net=/run/netns/gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
     agent=$!
     until grep -qs 'ready$' /tmp/agent.out; do
-        if [ $(($(uptime_ms) - began)) -gt 120000 ] || ! kill -0 $agent 2>/dev/null; then
+        if [ $(($(uptime_ms) - began)) -gt 300000 ] || ! kill -0 $agent 2>/dev/null; then
             cat /proc/$agent/stack /tmp/agent.out /tmp/agent.log
             kill -KILL "$agent"
             wait "$agent"

@@ -138,6 +138,8 @@ class Acts:
             world.begin_change([ALL])
             prefixes = [ALL]
         if len(self.gateways) == 2:
+            if len({status for status, _, _ in results}) > 1:
+                world.sync(begin, what)  # what one has now, it may have had for a moment only
             self.make_alike()
         world.end_change(begin, what, prefixes)
         for status, out, err in results:
@@ -270,6 +272,8 @@ class Acts:
         self.world.start(it)
         if words[:2] in (["mapping", "add"], ["user", "move"]) and words[3] != "none":
             self.world.model.loose.append((begin, time.time_ns(), prefix(words[2]), prefix(words[3])))
+        elif "none" in words:
+            self.world.exposed.append((begin, time.time_ns()))
         self.world.end_change(begin, f"kill -9 {after:.3f} s after {' '.join(map(str, words))}", prefixes)
 
     def do_reboot(self, gateway=0, pause=0.0):
@@ -289,6 +293,7 @@ class Acts:
             if flow.since == FUTURE:
                 flow.since = now
         self.world.lost_record(it, begin, now)
+        self.world.exposed.append((begin, now))
         self.world.end_change(begin, "reboot", ())
 
     def do_clock(self, by, gateway=0):

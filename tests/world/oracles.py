@@ -149,7 +149,7 @@ class Oracles:
         if not seen.good:
             self.fail("checksum", self.describe(seen))
         for addr in (seen.src, *((seen.error[0], seen.error[2]) if seen.error else ())):
-            if covers(INSIDE, addr) and self.is_translated(addr, seen):
+            if covers(INSIDE, addr) and (self.is_translated(addr, seen) or self.must_be_dropped(addr, seen)):
                 self.fail("inside address outside", self.describe(seen))
         if seen.error or seen.kind not in OF_SUBSCRIBER:
             return
@@ -176,6 +176,11 @@ class Oracles:
         certain = any(held.settled < begin and not held.draining for held in here) and all(held.outside for held in here)
         return certain and self.model.quiet(begin, end)
 
+    def must_be_dropped(self, addr, seen):
+        """`unmatched` is "drop-private": without a mapping nothing leaves, as long as all interfaces have their roles."""
+        begin, end = min(seen.sent or seen.at, seen.at) - SECOND, seen.at
+        return not self.world.is_exposed(begin, end) and not self.model.untranslated(addr, begin, end)
+
     def of_flow(self, seen):
         flow = self.traffic.flows.get(seen.flow)
         if flow is None:
@@ -195,12 +200,13 @@ class Oracles:
             closed = flow.cert == "maybe" and flow.state == "over" and flow.reason == "closed"
             if closed and seen.kind == LAST and self.model.quiet(seen.sent - 4 * SECOND, seen.at) and self.ends_everywhere(flow):
                 flow.cert, flow.since = "no", seen.at
-            elif flow.cert == "maybe" and flow.state == "established" and flow.last_down > max(flow.since, seen.sent) and self.has_session(flow):
+            elif flow.cert == "maybe" and flow.state == "established" and flow.last_down > max(flow.since, seen.sent) and self.has_session(flow) \
+                    and not model.drains(flow.host, outside):
                 flow.cert, flow.reason, flow.since, flow.copied = "yes", "", seen.at, False
         self.ended.pop((PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, outside), None)
 
     def has_session(self, flow):
-        """Open and untranslated subscribers have none, nor has what leaves by a portmap."""
+        """Open and untranslated subscribers have none, nor has what leaves by a portmap; one that drains may end any time."""
         held = self.model.effective(flow.host)
         if held is None or held.inbound != "sessions":
             return False
@@ -450,7 +456,10 @@ class Oracles:
             self.counts["quotas compared"] += 1
 
     def probe(self):
-        """Servers send by themselves into flows that must go on: each arrives."""
+        """Servers send by themselves into flows that must go on: each arrives, where the way has its roles."""
+        gateway = self.truth[self.traffic.active_in].gateway
+        if not gateway.running() or gateway.without_role() & {gateway.way_in, gateway.way_out}:
+            return
         flows = [f for f in self.traffic.live() if f.cert == "yes" and f.state == "established" and f.outside
                  and self.must_live(f, time.time_ns(), None, True)]
         flows = self.world.dice_check.sample(flows, min(30, len(flows)))

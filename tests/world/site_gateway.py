@@ -89,6 +89,7 @@ class Gateway:
         self.way_in, self.way_out = "in0", "out0"  # where the routes lead
         self.tracer = None
         self.boots = 0
+        self.lacking, self.looked_at = set(), 0  # interfaces without their role, and when that was asked for
         self.fresh = 0  # descriptors of its first agent
         self.ids = {"map": set(), "prog": set()}
         directory.mkdir()
@@ -231,6 +232,14 @@ class Gateway:
         if status not in ok:
             raise AssertionError(f"detnatctl {' '.join(map(str, words))}: exit {status}\n{out}{err}")
         return json.loads(out)
+
+    def without_role(self):
+        """Interfaces that have not the role of their name; all of them, if the agent does not tell."""
+        status, out, _ = self.command("interface", "list")
+        if status:
+            return set(WIRES)
+        roles = {row["link"]: row["role"] for row in json.loads(out)}
+        return {name for name in WIRES if roles.get(self.names[name]) != ("inside" if name.startswith("in") else "outside")}
 
     # ---- clock and disk
 

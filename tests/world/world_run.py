@@ -43,6 +43,7 @@ class World:
         self.numbers = 0
         self.quiet_at = 0  # not before this time are links and programs what they should be
         self.copied_since = 0
+        self.exposed = []  # (begin, end): no agent since the boot, or an interface without its role
         self.stale = False  # what is known of mappings is older than the last change
         self.ports_changed = False
         self.model = Model()
@@ -180,6 +181,16 @@ class World:
 
     # ---- the model and the flows
 
+    def is_exposed(self, begin, end):
+        return any(first <= end and last >= begin for first, last in self.exposed[-50:])
+
+    def look_at_roles(self, gateway):
+        """While an interface is without its role, what has no mapping is routed."""
+        lacking, now = gateway.without_role(), time.time_ns()
+        if lacking or gateway.lacking:
+            self.exposed.append((gateway.looked_at, now))
+        gateway.lacking, gateway.looked_at = lacking, now
+
     def timeout_of(self, flow):
         timeouts = self.planner.timeouts_low
         if flow.proto == frames.UDP:
@@ -215,6 +226,7 @@ class World:
             status, out, err = gateway.command("mapping", "list") if gateway.agent.socket.exists() else (3, "", "")
             if status == 3:
                 return  # another time; what is known holds
+            self.look_at_roles(gateway)
             if status:
                 raise Failure("operator", f"mapping list: exit {status} {err}")
             rows += json.loads(out)
@@ -362,6 +374,7 @@ class World:
         self.start(gateway)
         if how == "reboot":
             self.lost_record(gateway, begin, time.time_ns())
+            self.exposed.append((begin, time.time_ns()))
         self.end_change(begin, f"gateway {number} comes back, {how}", ())
         self.copied_since = 0
         self.wait_synchronised(40)

@@ -201,7 +201,7 @@ class Oracles:
             if closed and seen.kind == LAST and self.model.quiet(seen.sent - 4 * SECOND, seen.at) and self.ends_everywhere(flow):
                 flow.cert, flow.since = "no", seen.at
             elif flow.cert == "maybe" and flow.state == "established" and flow.last_down > max(flow.since, seen.sent) and self.has_session(flow) \
-                    and not model.drains(flow.host, outside):
+                    and not self.model.drains(flow.host, outside):
                 flow.cert, flow.reason, flow.since, flow.copied = "yes", "", seen.at, False
         self.ended.pop((PROTO_NAMES[flow.proto], flow.host, flow.port, flow.ext, flow.eport, outside), None)
 

@@ -152,16 +152,26 @@ static void put_owner(cJSON *lines, const cJSON *replication)
 	put(lines, "owner", "%s", text);
 }
 
+static void put_mapping(cJSON *lines, const cJSON *mapping)
+{
+	const char *name = json_text(mapping, "name", ""), *in = json_text(mapping, "in", "-"),
+		   *colon = *name ? ": " : "";
+	double ratio = json_number(mapping, "sharing_ratio");
+
+	if (cJSON_IsString(json_get(mapping, "out")))
+		put(lines, "mapping", "%s%s%s to %s, %.0f subscriber%s an outside address", name, colon, in,
+		    json_text(mapping, "out", "-"), ratio, ratio == 1 ? "" : "s");
+	else
+		put(lines, "mapping", "%s%s%s is not translated", name, colon, in);
+}
+
 static cJSON *lines_of(const cJSON *result)
 {
 	const cJSON *mapping = json_get(result, "mapping"), *item;
 	cJSON *lines = cJSON_CreateObject();
 
 	if (cJSON_IsObject(mapping))
-		put(lines, "mapping", "%s%s%s to %s, %.0f subscribers an outside address",
-		    json_text(mapping, "name", ""), *json_text(mapping, "name", "") ? ": " : "",
-		    json_text(mapping, "in", "-"), json_text(mapping, "out", "-"),
-		    json_number(mapping, "sharing_ratio"));
+		put_mapping(lines, mapping);
 	if ((item = json_get(result, "subscriber")))
 		put_subscriber(lines, item);
 	if ((item = json_get(result, "replication")))

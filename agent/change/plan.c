@@ -39,6 +39,7 @@ void plan_free(struct plan *p)
 	free(p->del);
 	free(p->update);
 	free(p->end);
+	free(p->held);
 	free(p->drained.at);
 	portmap_changes_free(&p->portmaps);
 	free(p);

@@ -56,22 +56,6 @@ static void undo_additions(struct plan *p)
 	}
 }
 
-/*
- * When one mapping replaces another that does not drain, its addresses belong to no mapping for a moment, and packets
- * would pass untranslated. The guard drops them meanwhile.
- */
-static void hold_additions(const struct plan *p)
-{
-	_cleanup_free_ struct prefix *in = calloc(p->n_add + 1, sizeof(*in));
-	size_t n = 0;
-
-	for (size_t i = 0; in && i < p->n_add; i++)
-		if (!p->add[i].how.replaces)
-			in[n++] = p->add[i].spec.in;
-	if (n && p->n_del)
-		guard_hold(p->context->guard, in, n);
-}
-
 /* Everything that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
 static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
@@ -95,15 +79,20 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 		r = datapath_load_swap(context->datapath, err);
 		*ret_loaded = !r;
 	}
+	if (!r && plan_holds(p))
+		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r && !p->n_del) {
+		plan_guard_holds(p);
+		plan_hold(p);
 		r = commit_additions(p, err);
+		mappings_release(context->mappings);
 		if (!r)
 			r = portmap_changes_make(&p->portmaps, context->portmaps, err);
 		*ret_mapped = !r;
 	}
 	if (r)
 		return r;
-	hold_additions(p);
+	plan_guard_holds(p);
 	plan_end_drains(p);
 	return devices_apply(context->devices, p->wanted, err);
 }
@@ -180,8 +169,10 @@ static int commit_mappings(struct plan *p, struct error *err)
 
 	if (p->has_timed)
 		mappings_time_drain(context->mappings, p->timed.in, p->timed.number, p->options.drain);
-	if (p->n_del)
+	if (p->n_del) {
 		portmap_changes_remove(&p->portmaps, context->portmaps);
+		plan_hold(p);
+	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].replaced)
 			commit_deletion(p, &p->del[i]);
@@ -190,6 +181,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].replaced)
 			commit_deletion(p, &p->del[i]);
+	mappings_release(context->mappings);
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].committed)
 			portmaps_mark(context->portmaps, p->add[i].spec.in);

@@ -76,6 +76,8 @@ struct plan {
 	struct plan_update *update;
 	struct portmap_changes portmaps;
 	struct plan_end *end;
+	struct prefix *held; /* inside prefixes that the change holds; see plan_holds() */
+	size_t n_held;
 	size_t n_add;
 	size_t n_del;
 	size_t n_update;
@@ -94,6 +96,15 @@ int plan_drains(struct plan *p, struct error *err);
 
 /* Ends what has drained, before the routes of its outside addresses go. Cannot fail. */
 void plan_end_drains(struct plan *p);
+
+/*
+ * Finds the prefixes of additions and deletions that overlap others of the plan. Packets from there could leave by a
+ * mapping that the addresses have neither before nor after: plan_hold() has the datapath find none meanwhile, and
+ * plan_guard_holds() has the guard drop them, and those of addresses that another mapping gets. 0 or -ENOMEM.
+ */
+int plan_holds(struct plan *p);
+void plan_hold(const struct plan *p);
+void plan_guard_holds(const struct plan *p);
 
 /*
  * Writes the change of mappings to the history: PLAN_WAITS until it is on disk. A first start waits for a limited time,

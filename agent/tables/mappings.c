@@ -243,6 +243,19 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 		m->on_leave(m->on_leave_arg);
 }
 
+void mappings_hold(struct mappings *m, struct prefix in)
+{
+	/* Without a free node nothing can be inserted there either. */
+	(void)prefix_index_hold(&m->in, in.base, in.plen);
+	datapath_raise_epoch(m->d);
+}
+
+void mappings_release(struct mappings *m)
+{
+	prefix_index_release(&m->in);
+	datapath_raise_epoch(m->d);
+}
+
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 {
 	int number = mappings_find(m, in, out);

@@ -122,6 +122,14 @@ int mappings_drains_check(const struct mappings *m, const struct mapping_drain *
 			  const struct mapping_drain *begun, size_t n_begun, size_t *ret_failed);
 
 /*
+ * Before several mappings that overlap are added, retired or deleted: the addresses of a prefix that is one of them
+ * have no mapping from now on, but for those of mappings within it, until the prefix is added, or mappings_release().
+ * Else packets would leave by a mapping that they have neither before nor after.
+ */
+void mappings_hold(struct mappings *m, struct prefix in);
+void mappings_release(struct mappings *m);
+
+/*
  * Retires a mapping. -ENOENT if there is none; else as mappings_drain_check(), with nothing changed. Sessions go on for
  * drain_s seconds at most; the caller then deletes the mapping, as any other, when mapping_drain_over().
  */

@@ -17,10 +17,21 @@ static bool is_leaf(uint16_t entry)
 	return entry & INDEX_LEAF;
 }
 
+/* Of a mapping, or of a hold: MAX_MAPPINGS and up. */
+static unsigned number_of(uint16_t entry)
+{
+	return entry & (2 * MAX_MAPPINGS - 1);
+}
+
+static uint16_t leaf_of(unsigned number)
+{
+	return (uint16_t)(INDEX_LEAF | number);
+}
+
 /* What the datapath is to find for an entry. */
 static uint16_t published(const struct prefix_index *x, uint16_t entry)
 {
-	return is_leaf(entry) && x->nests && x->of[entry & (MAX_MAPPINGS - 1)].hidden ? 0 : entry;
+	return is_leaf(entry) && x->nests && x->of[number_of(entry)].hidden ? 0 : entry;
 }
 
 static void set(struct prefix_index *x, uint32_t node, uint32_t i, uint16_t value)
@@ -180,18 +191,28 @@ static int check_empty(const struct prefix_index *x, uint32_t base, unsigned ple
 	return 0;
 }
 
-/* Whether no prefix is equal to this one. */
-static int check_unequal(const struct prefix_index *x, uint32_t base, unsigned plen)
+/* The number below `end`, from `number` on, that has exactly this prefix, or -ENOENT. */
+static int find_equal(const struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, unsigned end)
 {
-	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
+	for (; number < end; number++)
 		if (x->of[number].used && x->of[number].base == base && x->of[number].plen == plen)
-			return -EEXIST;
-	return 0;
+			return (int)number;
+	return -ENOENT;
+}
+
+static int find_mapping(const struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	return find_equal(x, base, plen, 0, MAX_MAPPINGS);
+}
+
+static int find_hold(const struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	return find_equal(x, base, plen, MAX_MAPPINGS, 2 * MAX_MAPPINGS);
 }
 
 int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
-	int r = x->nests ? check_unequal(x, base, plen) : check_empty(x, base, plen);
+	int r = !x->nests ? check_empty(x, base, plen) : find_mapping(x, base, plen) < 0 ? 0 : -EEXIST;
 
 	return r ? r : check_room(x, base, plen);
 }
@@ -199,8 +220,7 @@ int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned ple
 /* Whether an entry's prefix is shorter, so that another of this length hides it. */
 static bool gives_way(const struct prefix_index *x, uint16_t entry, unsigned plen)
 {
-	return !entry || !x->nests || x->of[entry & (MAX_MAPPINGS - 1)].plen < plen ||
-	       !x->of[entry & (MAX_MAPPINGS - 1)].used;
+	return !entry || !x->nests || x->of[number_of(entry)].plen < plen || !x->of[number_of(entry)].used;
 }
 
 /* Sets the entries first..last of a node, and all of the nodes behind them, where they give way. */
@@ -254,33 +274,12 @@ void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, un
 	x->of[number] = (struct index_prefix){ .base = base, .plen = (uint8_t)plen, .used = true, .hidden = hidden };
 }
 
-static int insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, bool hidden)
-{
-	int r = prefix_index_check(x, base, plen);
-
-	if (r < 0)
-		return r;
-	if (x->nests)
-		prefix_index_own(x, number, base, plen, hidden);
-	paint_prefix(x, base, plen, (uint16_t)(INDEX_LEAF | number));
-	return 0;
-}
-
-int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
-{
-	return insert(x, base, plen, number, false);
-}
-
-int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
-{
-	return insert(x, base, plen, number, true);
-}
-
-int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen)
+/* The longest prefix around this one, of the numbers below `end`. */
+static int find_around(const struct prefix_index *x, uint32_t base, unsigned plen, unsigned end)
 {
 	int found = -ENOENT;
 
-	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
+	for (unsigned number = 0; number < end; number++) {
 		const struct index_prefix *p = &x->of[number];
 
 		if (p->used && p->plen < plen && prefix_contains(p->base, p->plen, base) &&
@@ -290,21 +289,16 @@ int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned pl
 	return found;
 }
 
+int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	return find_around(x, base, plen, MAX_MAPPINGS);
+}
+
 /* A number that leaves, and the entry that takes the place of its leaves. */
 struct removal {
 	uint16_t leaf;
 	uint16_t instead;
 };
-
-static struct removal removal_of(struct prefix_index *x, unsigned number)
-{
-	struct index_prefix *p = &x->of[number];
-	int around = x->nests && p->used ? prefix_index_around(x, p->base, p->plen) : -ENOENT;
-
-	p->used = false;
-	return (struct removal){ (uint16_t)(INDEX_LEAF | number),
-				 around < 0 ? 0 : (uint16_t)(INDEX_LEAF | (unsigned)around) };
-}
 
 /* Replaces the link to a node whose entries are all the same. */
 static void fold(struct prefix_index *x, uint32_t node, uint32_t i)
@@ -332,9 +326,8 @@ static void clear(struct prefix_index *x, uint32_t node, uint32_t first, uint32_
 	}
 }
 
-void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+static void clear_prefix(struct prefix_index *x, uint32_t base, unsigned plen, struct removal r)
 {
-	struct removal r = removal_of(x, number);
 	uint32_t last = last_addr(base, plen);
 
 	if (plen <= 16) {
@@ -360,6 +353,55 @@ void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, u
 	fold(x, octet(base, 0), octet(base, 1));
 }
 
+/* Gives the leaves of a prefix in the index from one number to another, which has the same prefix. */
+static void give(struct prefix_index *x, unsigned number, unsigned to)
+{
+	const struct index_prefix *p = &x->of[number];
+
+	clear_prefix(x, p->base, p->plen, (struct removal){ leaf_of(number), leaf_of(to) });
+}
+
+static int insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, bool hidden)
+{
+	int r = prefix_index_check(x, base, plen), hold = x->nests ? find_hold(x, base, plen) : -ENOENT;
+
+	if (r < 0)
+		return r;
+	if (x->nests)
+		prefix_index_own(x, number, base, plen, hidden);
+	if (hold < 0) {
+		paint_prefix(x, base, plen, leaf_of(number));
+	} else {
+		give(x, (unsigned)hold, number);
+		x->of[hold].used = false;
+	}
+	return 0;
+}
+
+int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+{
+	return insert(x, base, plen, number, false);
+}
+
+int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+{
+	return insert(x, base, plen, number, true);
+}
+
+static struct removal removal_of(struct prefix_index *x, unsigned number)
+{
+	struct index_prefix *p = &x->of[number];
+	int around = x->nests && p->used ? find_around(x, p->base, p->plen, 2 * MAX_MAPPINGS) : -ENOENT;
+
+	p->used = false;
+	return (struct removal){ leaf_of(number), around < 0 ? 0 : leaf_of((unsigned)around) };
+}
+
+void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+{
+	clear_prefix(x, base, plen, removal_of(x, number));
+}
+
 void prefix_index_remove_number(struct prefix_index *x, unsigned number)
 {
 	struct removal r = removal_of(x, number);
@@ -368,13 +410,46 @@ void prefix_index_remove_number(struct prefix_index *x, unsigned number)
 		clear(x, root, 0, 255, r);
 }
 
+int prefix_index_hold(struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	int mapping = find_mapping(x, base, plen), r = check_room(x, base, plen);
+	unsigned hold = MAX_MAPPINGS;
+
+	if (find_hold(x, base, plen) >= 0)
+		return 0;
+	while (hold < 2 * MAX_MAPPINGS && x->of[hold].used)
+		hold++;
+	if (r < 0 || hold == 2 * MAX_MAPPINGS)
+		return -ENOSPC;
+	prefix_index_own(x, hold, base, plen, true);
+	if (mapping < 0)
+		paint_prefix(x, base, plen, leaf_of(hold));
+	else
+		give(x, (unsigned)mapping, hold);
+	return 0;
+}
+
+void prefix_index_release(struct prefix_index *x)
+{
+	for (unsigned hold = MAX_MAPPINGS; hold < 2 * MAX_MAPPINGS; hold++) {
+		const struct index_prefix p = x->of[hold];
+		int mapping = p.used ? find_mapping(x, p.base, p.plen) : -ENOENT;
+
+		if (!p.used)
+			continue;
+		if (mapping >= 0) {
+			give(x, hold, (unsigned)mapping);
+			x->of[hold].used = false;
+		} else {
+			prefix_index_remove(x, p.base, p.plen, hold);
+		}
+	}
+}
+
 void prefix_index_replace(struct prefix_index *x, unsigned number, unsigned by, bool hidden)
 {
-	const struct removal r = { (uint16_t)(INDEX_LEAF | number), (uint16_t)(INDEX_LEAF | by) };
-
 	prefix_index_own(x, by, x->of[number].base, x->of[number].plen, hidden);
-	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
-		clear(x, root, 0, 255, r);
+	give(x, number, by);
 	x->of[number].used = false;
 }
 
@@ -409,7 +484,7 @@ static void repaint_node(struct prefix_index *x, struct runs *r, uint32_t node, 
 			around = prefix_index_around(x, addr, plen + 1);
 		}
 		if (around >= 0)
-			wanted = (uint16_t)(INDEX_LEAF | (unsigned)around);
+			wanted = leaf_of((unsigned)around);
 		r->changed += entry != wanted;
 		set(x, node, i, wanted);
 	}
@@ -433,7 +508,7 @@ unsigned prefix_index_repaint(struct prefix_index *x)
 	for (unsigned plen = 0; plen <= 32; plen++)
 		for (size_t i = 0; i < n; i++)
 			if (prefix[i].plen == plen && !check_room(x, prefix[i].base, plen))
-				paint_prefix(x, prefix[i].base, plen, (uint16_t)(INDEX_LEAF | prefix[i].number));
+				paint_prefix(x, prefix[i].base, plen, leaf_of(prefix[i].number));
 	return r.changed;
 }
 
@@ -450,5 +525,5 @@ int prefix_index_find(const struct prefix_index *x, uint32_t addr)
 
 	for (unsigned n = 2; entry && !is_leaf(entry); n++)
 		entry = get(x, entry, octet(addr, n));
-	return entry ? (int)(entry & ~INDEX_LEAF) : -ENOENT;
+	return entry && number_of(entry) < MAX_MAPPINGS ? (int)number_of(entry) : -ENOENT;
 }

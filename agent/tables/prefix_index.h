@@ -9,6 +9,9 @@
  *
  * Outside prefixes must not overlap. Inside prefixes may lie within each other (`nests`): the longest has the address,
  * and what a removed one had goes back to the one around it. Addresses are in host byte order.
+ *
+ * A change of several prefixes that overlap holds them first: in between, their addresses would be found in a mapping
+ * that they have neither before nor after.
  */
 #ifndef DETNAT_PREFIX_INDEX_H
 #define DETNAT_PREFIX_INDEX_H
@@ -29,9 +32,9 @@ struct index_prefix {
 struct prefix_index {
 	struct index_node *nodes; /* INDEX_NODES of them, shared with the datapath */
 	bool nests;
-	struct index_prefix of[MAX_MAPPINGS]; /* by number, if `nests` */
-	uint8_t usage[INDEX_NODES];	      /* free, linked, or unlinked */
-	struct index_node own[INDEX_NODES];   /* the nodes, with the numbers of hidden prefixes */
+	struct index_prefix of[2 * MAX_MAPPINGS]; /* if `nests`: by number; behind these, what is held */
+	uint8_t usage[INDEX_NODES];		  /* free, linked, or unlinked */
+	struct index_node own[INDEX_NODES];	  /* the nodes, with the numbers of hidden prefixes */
 };
 
 /* Called for a leaf entry: base/plen (plen 16, 24 or 32) maps to this number. */
@@ -67,6 +70,15 @@ int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned p
 
 /* Takes the leaf entries of this number within the prefix from it. */
 void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
+
+/*
+ * From now on the datapath finds no mapping for the addresses of a prefix, except for longer prefixes within it, until
+ * it is inserted, or released. 0, or -ENOSPC. Only with `nests`.
+ */
+int prefix_index_hold(struct prefix_index *x, uint32_t base, unsigned plen);
+
+/* Ends all holds: each address is that of the longest prefix in use again. */
+void prefix_index_release(struct prefix_index *x);
 
 /* Gives the prefix of one number, and all its entries, to another; each entry changes at once. */
 void prefix_index_replace(struct prefix_index *x, unsigned number, unsigned by, bool hidden);

@@ -126,6 +126,14 @@ def test_an_address_in_no_mapping(running_lab):
     assert reasons(own) == [("passed_untranslated", False)] * 2 and "gateway's own" in own["findings"][1]["text"]
 
 
+def test_a_host_that_is_not_translated(running_lab):
+    running_lab.agent.ctl("mapping", "add", "10.0.7.0/24", "none", "--name", "lab")
+    answer = explain(running_lab, "10.0.7.9")
+    assert answer["side"] == "inside" and answer["mapping"]["out"] is None and "subscriber" not in answer
+    assert reasons(answer) == [("passed_untranslated", False)] and "is routed as it is" in answer["findings"][0]["text"]
+    assert "\nMapping:         lab: 10.0.7.0/24 is not translated\n" in running_lab.agent.text("explain", "10.0.7.9")
+
+
 def test_a_host_outside_is_called_one(running_lab):
     for addr in (SERVER, "8.8.8.8"):
         answer = explain(running_lab, addr, found=False)

@@ -6,12 +6,15 @@ leave untranslated is as long, wherever it is, and the flood finds it. What is i
 """
 
 import re
+import socket
 
+import frame_flood
 import pytest
+from scapy.layers.inet import UDP
 
 import agent as agent_module
 from lab import MAPPING
-from test_guard import flooded
+from test_guard import OUT, SERVER, flooded
 from test_kills import attached
 
 pytestmark = pytest.mark.long
@@ -84,3 +87,29 @@ def test_nothing_leaks_during_a_change(lab, what):
         change(lab, **CHANGES[what])
     print(f"{calls(lab)} calls")
     assert lab.translated
+
+
+REPLACED = {
+    "by the same prefix": "mapping del 10.0.0.8/29\nmapping add 10.0.0.8/29 1.1.6.0/32\n",
+    "by a longer one": "mapping del 10.0.0.8/29\nmapping add 10.0.0.9/32 1.1.6.0/32\n",
+    "by a shorter one": "mapping del 10.0.0.8/29\nmapping add 10.0.0.0/28 1.1.6.0/32\n",
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_an_exception_that_is_replaced_never_leaves_by_the_mapping_around(lab, how, tmp_path):
+    """Something drains, so that the agent writes the map of drains between the deletion and the addition."""
+    lab.start(mappings=[MAPPING, {"in": "10.0.0.8/29", "out": "1.1.5.0/32"}, OTHER], sweep_interval=60)
+    lab.agent.ctl("mapping", "del", OTHER["in"], "--drain", "100")
+    outside, host = frame_flood.Sniffer(lab.outside_ns), lab.host("10.0.0.9")
+    lines = tmp_path / "batch"
+    lines.write_text(REPLACED[how])
+    with frame_flood.Flood(lab.inside_ns, "eth0", lab.from_inside(host, UDP(sport=5000, dport=53) / OUT)) as up:
+        up.wait(300)
+        with attached(lab.agent, *OPTIONS):
+            lab.agent.text("-b", str(lines))
+        up.wait(300)
+    before, after, around = outside.count(*(socket.inet_aton(a) + socket.inet_aton(SERVER) for a in ("1.1.5.0", "1.1.6.0", "1.1.1.0")))
+    outside.close()
+    assert before and after, "it was translated before and is afterwards"
+    assert not around, f"{around} packets left by the mapping around the exception"

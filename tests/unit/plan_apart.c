@@ -115,17 +115,42 @@ static int load_ready(struct error *err)
 	return !load_waits-- ? call("ready", err) : 0;
 }
 
+void (*after_step)(void);
+
+static int stepped(int r)
+{
+	if (after_step)
+		after_step();
+	return r;
+}
+
 static int add_commit(struct mapping_job *job, const struct mapping_handover *how)
 {
 	int r = call("add", NULL);
 
-	return r ? r : mappings_add_commit_with(job, how);
+	return r ? r : stepped(mappings_add_commit_with(job, how));
 }
 
 static int del(struct mappings *m, struct prefix in, struct prefix out)
 {
 	call("del", NULL);
-	return mappings_del(m, in, out);
+	return stepped(mappings_del(m, in, out));
+}
+
+static int retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s)
+{
+	return stepped(mappings_retire(m, in, out, drain_s));
+}
+
+static int revive(struct mappings *m, struct prefix in, struct prefix out, const struct mapping_handover *how)
+{
+	return stepped(mappings_revive(m, in, out, how));
+}
+
+static void hold_prefix(struct mappings *m, struct prefix in)
+{
+	mappings_hold(m, in);
+	stepped(0);
 }
 
 static int update(struct mappings *m, const struct mapping_spec *spec)
@@ -179,15 +204,22 @@ static void choose_stages(const struct change_context *context, const struct con
 #define history_queue_rests(q, n)    ((void)(n), NULL)
 #define mappings_add_commit_with     add_commit
 #define mappings_del		     del
+#define mappings_retire		     retire
+#define mappings_revive		     revive
+#define mappings_hold		     hold_prefix
 #define mappings_update		     update
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_drains.c" /* NOLINT(bugprone-suspicious-include) */
+#include "change/plan_holds.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_record.c" /* NOLINT(bugprone-suspicious-include) */
 
 #undef mappings_add_commit_with
 #undef mappings_del
+#undef mappings_retire
+#undef mappings_revive
+#undef mappings_hold
 #undef mappings_update
 #undef sessions_on_close
 

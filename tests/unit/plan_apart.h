@@ -22,6 +22,7 @@ extern void *record_arg;
 extern char saved[4096];
 extern uint64_t saved_hash;
 extern session_visit listener;
+extern void (*after_step)(void); /* of the tables, by which a plan is carried out; NULL: none */
 
 extern struct active_config active;
 extern struct datapath datapath;

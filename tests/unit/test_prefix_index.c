@@ -23,6 +23,8 @@ static void (*after_store)(void);
 #define prefix_index_repaint	   watched_repaint
 #define prefix_index_insert_hidden watched_insert_hidden
 #define prefix_index_around	   watched_around
+#define prefix_index_hold	   watched_hold
+#define prefix_index_release	   watched_release
 
 static void watched_store(uint16_t *p, uint16_t value)
 {
@@ -221,4 +223,109 @@ Test(prefix_index, takes_over_damaged_nodes)
 			cr_assert_eq(nodes[1].entry[i], 0, "%u", i);
 	for (uint32_t addr = 0; addr < 0xfff00000; addr += 0x3fff)
 		cr_assert_lt(watched_find(&x, addr), (int)MAX_MAPPINGS);
+}
+
+enum { AROUND = 1, FORMER = 2, LATTER = 3 };
+
+/* Lengths on both sides of each level's, with the prefix around. */
+static const struct {
+	unsigned around;
+	unsigned plen;
+} held_lengths[] = { { 8, 12 },	 { 8, 16 },  { 12, 17 }, { 16, 24 }, { 17, 20 }, { 16, 25 }, { 24, 28 },
+		     { 20, 32 }, { 25, 32 }, { 8, 30 },	 { 31, 32 }, { 15, 16 }, { 23, 24 }, { 24, 25 } };
+static const uint32_t held_base = 0x0a408080;
+static unsigned held_plen, around_plen;
+
+static int published_at(uint32_t addr)
+{
+	uint16_t entry = nodes[octet(addr, 0)].entry[octet(addr, 1)];
+
+	for (unsigned n = 2; entry && !is_leaf(entry); n++)
+		entry = nodes[entry].entry[octet(addr, n)];
+	return entry ? (int)(entry & ~INDEX_LEAF) : 0;
+}
+
+static void look_beside(void)
+{
+	uint32_t base = held_base & prefix_mask(held_plen), last = last_addr(base, held_plen);
+
+	if (base > (held_base & prefix_mask(around_plen)))
+		cr_assert_eq(published_at(base - 1), AROUND, "around /%u, before /%u", around_plen, held_plen);
+	if (last < last_addr(held_base & prefix_mask(around_plen), around_plen))
+		cr_assert_eq(published_at(last + 1), AROUND, "around /%u, behind /%u", around_plen, held_plen);
+}
+
+static void look_at_held(void)
+{
+	uint32_t base = held_base & prefix_mask(held_plen);
+
+	stores++;
+	look_beside();
+	cr_assert_neq(published_at(base), AROUND, "/%u in /%u", held_plen, around_plen);
+	cr_assert_neq(published_at(last_addr(base, held_plen)), AROUND, "/%u in /%u", held_plen, around_plen);
+}
+
+static void check_held(int wanted)
+{
+	uint32_t base = held_base & prefix_mask(held_plen);
+
+	look_beside();
+	cr_assert_eq(published_at(base), wanted, "/%u in /%u", held_plen, around_plen);
+	cr_assert_eq(published_at(last_addr(base, held_plen)), wanted, "/%u in /%u", held_plen, around_plen);
+}
+
+Test(prefix_index, what_is_held_is_that_of_no_prefix_until_its_next_one_is_there)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(held_lengths); i++) {
+		around_plen = held_lengths[i].around;
+		held_plen = held_lengths[i].plen;
+
+		uint32_t base = held_base & prefix_mask(held_plen), around = held_base & prefix_mask(around_plen);
+
+		memset(nodes, 0, sizeof(nodes));
+		cr_assert_eq(watched_open(&x, nodes, true), 0);
+		cr_assert_eq(watched_insert(&x, around, around_plen, AROUND), 0);
+		cr_assert_eq(watched_insert(&x, base, held_plen, FORMER), 0);
+		check_held(FORMER);
+		after_store = look_at_held;
+		cr_assert_eq(watched_hold(&x, base, held_plen), 0);
+		cr_assert_eq(watched_hold(&x, base, held_plen), 0, "twice is once");
+		check_held(0);
+		cr_assert_eq(watched_find(&x, base), -ENOENT);
+		cr_assert_eq(watched_around(&x, base, 32), held_plen < 32 ? FORMER : AROUND, "holds are no prefixes");
+		watched_release(&x);
+		check_held(FORMER);
+		cr_assert_eq(watched_hold(&x, base, held_plen), 0);
+		watched_remove(&x, base, held_plen, FORMER);
+		check_held(0);
+		cr_assert_eq(watched_insert(&x, base, held_plen, LATTER), 0);
+		check_held(LATTER);
+		watched_release(&x);
+		check_held(LATTER);
+		cr_assert_eq(watched_hold(&x, base, held_plen), 0);
+		watched_remove(&x, base, held_plen, LATTER);
+		after_store = NULL;
+		watched_release(&x);
+		check_held(AROUND);
+		cr_assert_eq(watched_hold(&x, base, held_plen), 0, "without a mapping");
+		check_held(0);
+		watched_release(&x);
+		check_held(AROUND);
+		watched_remove(&x, around, around_plen, AROUND);
+		for (uint32_t root = 0; root < INDEX_ROOTS; root++)
+			cr_assert_eq(uniform(&x, root), 0);
+	}
+	cr_assert_gt(stores, 0);
+}
+
+Test(prefix_index, there_can_be_as_many_holds_as_mappings)
+{
+	memset(nodes, 0, sizeof(nodes));
+	watched_open(&x, nodes, true);
+	for (uint32_t i = 0; i < MAX_MAPPINGS; i++)
+		cr_assert_eq(watched_hold(&x, held_base + i, 32), 0);
+	cr_assert_eq(watched_hold(&x, held_base - 1, 32), -ENOSPC);
+	watched_release(&x);
+	cr_assert_eq(watched_hold(&x, held_base - 1, 32), 0);
+	watched_release(&x);
 }

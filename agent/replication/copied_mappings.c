@@ -95,6 +95,7 @@ static int note(struct copying *c, int number, const struct mapping *record)
 		.in = { record->geo.in_base, record->geo.in_plen },
 		.out = { record->geo.out_base, record->geo.out_plen },
 		.filters = record->bindings.filtering,
+		.begun = c->generation + 1,
 		.marks.fd = -1,
 	};
 	describe(record, &cm->tables);
@@ -212,6 +213,8 @@ void copied_mappings_sync(struct copying *c)
 			continue; /* for want of memory; tried again */
 		changed = true;
 	}
+	if (changed || c->reach_stale)
+		changed |= copied_reach_grows(c);
 	if (!changed)
 		return;
 	c->generation++;

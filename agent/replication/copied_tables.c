@@ -28,12 +28,12 @@ void copying_report(struct copying *c, unsigned peer, struct copying_table_repor
 	ret->lacking += here - both;
 }
 
-/* Whether a peer's table before had this mapping. */
+/* Whether a peer's table before had this mapping, and nothing that was told can have been lost since. */
 static bool had(const struct copying_peer *p, const struct shown_mapping *s)
 {
 	for (uint32_t i = 0; i < p->n_shown; i++)
 		if (prefix_equal(p->shown[i].in, s->in) && prefix_equal(p->shown[i].out, s->out) &&
-		    p->shown[i].digest == s->digest)
+		    p->shown[i].digest == s->digest && p->shown[i].begun == s->begun)
 			return true;
 	return false;
 }
@@ -51,6 +51,7 @@ static int read_table(const struct wire_mapping *w, size_t n, struct shown_mappi
 			.in = { be32toh(w[i].in_base), w[i].in_plen },
 			.out = { be32toh(w[i].out_base), w[i].out_plen },
 			.digest = be64toh(w[i].digest),
+			.begun = be32toh(w[i].begun),
 			.number = be16toh(w[i].number),
 			.ours = -1,
 		};
@@ -151,6 +152,7 @@ int copied_tables_tell(struct copying *c, copying_emit emit, void *arg)
 			.out_plen = cm->out.plen,
 			.in_base = htobe32(cm->in.base),
 			.out_base = htobe32(cm->out.base),
+			.begun = htobe32(cm->begun),
 			.digest = htobe64(cm->tables.digest),
 		};
 	}

@@ -117,7 +117,7 @@ void copying_known(struct copying *c, unsigned peer, uint64_t pass_ms)
 
 void copying_mappings_changed(struct copying *c)
 {
-	c->rules_stale = true;
+	c->rules_stale = c->reach_stale = true;
 	copied_mappings_sync(c);
 }
 

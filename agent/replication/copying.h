@@ -107,7 +107,7 @@ struct copying_table_report {
 	unsigned common;  /* mappings that both have alike */
 	unsigned differs; /* that both have, with another geometry, number of slots or kind of bindings */
 	unsigned lacking; /* that one side alone has */
-	bool whole;	  /* we have what the peer has shown for the first time: it needs a whole copy from us */
+	bool whole;	  /* of what both have, the peer may lack what it was told: it needs a whole copy from us */
 };
 
 /* Takes a peer's WIRE_MAPPINGS. 0; -EPROTO: malformed, nothing has changed. */

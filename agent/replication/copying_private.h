@@ -3,6 +3,7 @@
 #ifndef DETNAT_COPYING_PRIVATE_H
 #define DETNAT_COPYING_PRIVATE_H
 
+#include "base/inside_runs.h"
 #include "replication/copy_marks.h"
 #include "replication/copy_program.h"
 #include "replication/copying.h"
@@ -25,6 +26,7 @@ struct copied_mapping {
 	struct prefix out;
 	struct marked_tables tables; /* what it was about when it was noted */
 	bool filters;		     /* the outside may open sessions */
+	uint32_t begun;		     /* generation in which it was noted, or has got addresses */
 	/* The sender's notes. */
 	uint64_t *words;  /* of each subscriber: count and lock when its slots were last read */
 	uint8_t *flags;	  /* of each subscriber */
@@ -44,6 +46,7 @@ struct shown_mapping {
 	struct prefix in;
 	struct prefix out;
 	uint64_t digest;
+	uint32_t begun;
 	uint16_t number;
 	int16_t ours; /* -1: not exchanged */
 };
@@ -128,7 +131,10 @@ struct copying {
 	struct copied_mapping *mapping;	   /* MAX_MAPPINGS, by number */
 	uint64_t order[COPYING_PEERS + 1]; /* of two with equal turns the higher one has the session; 0: this one */
 	uint8_t peers;			   /* there are */
-	uint32_t generation;		   /* raised whenever the set of mappings changes */
+	uint32_t generation;		   /* raised whenever the set of mappings, or `begun` of one, changes */
+	struct inside_run reach[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
+	size_t n_reach;
+	bool reach_stale;
 	uint64_t digest;
 	struct rules rules;
 	bool rules_stale;
@@ -172,6 +178,12 @@ struct copying {
 /* Notes which mappings there are by now. To be called before anything that reads tables. */
 void copied_mappings_sync(struct copying *c);
 void copied_mappings_free(struct copying *c);
+
+/*
+ * Notes which addresses each mapping has. A mapping that has got some, as another one or an exception within it is
+ * gone, lacks what peers have told of them: its `begun` changes. True: there is one.
+ */
+bool copied_reach_grows(struct copying *c);
 
 /* The mapping of a number; NULL: none with sessions. */
 static inline struct copied_mapping *copied_mapping(struct copying *c, int number)

@@ -79,7 +79,7 @@ struct wire_mapping {
 	uint8_t out_plen;
 	uint32_t in_base;
 	uint32_t out_base;
-	uint32_t reserved;
+	uint32_t begun;	 /* another number than before: sessions that were told may be missing, tell them again */
 	uint64_t digest; /* of all that decides where a session is: geometry, slots, bindings */
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_mapping) == 24, "part of the protocol");

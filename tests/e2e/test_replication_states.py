@@ -91,6 +91,31 @@ def test_gateways_that_are_not_alike_say_so_on_both_sides_until_a_reload_mends_i
     assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]
 
 
+WITHIN = {
+    "another mapping": {"in": "10.0.0.0/28", "out": "1.1.9.9/32"},
+    "an exception": {"in": "10.0.0.7/32", "out": None},
+}
+
+
+@pytest.mark.parametrize("what", WITHIN)
+def test_sessions_of_addresses_that_one_gateway_had_elsewhere_are_copied_once_gateways_are_alike(gateways, what):
+    a, b = gateways.labs
+    gateways.prepare(0).start()
+    gateways.prepare(1, mappings=[MAPPING, WITHIN[what]]).start()
+    gateways.wait_state("differs")
+    host, other = a.host("10.0.0.7"), a.host("10.0.0.99")
+    a.open_udp(host)
+    a.open_udp(other)
+    wait_same(a, b, other)
+    wait_for(lambda: gateways.peer(1)["sessions_refused"] == 1, what="the session that has no place there")
+    b.agent.write(mappings=[MAPPING])
+    b.agent.ctl("reload", "--force")
+    wait_same(a, b, host)
+    gateways.wait_synchronised()
+    gateways.wait_copied(1, 2)
+    assert len(b.sessions(host.addr)) == 1
+
+
 def test_quotas_and_timeouts_may_differ_and_are_named(gateways):
     gateways.prepare(0, sessions_per_user=50).start()
     gateways.prepare(1, timeouts={"udp": 100}).start()

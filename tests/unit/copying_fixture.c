@@ -175,7 +175,7 @@ void whole(struct gateway *g, struct told *ret)
 void hear(struct gateway *g, unsigned peer, struct told *t)
 {
 	for (unsigned i = 0; i < t->n; i++) {
-		struct copying_table_report report;
+		struct copying_table_report report = { 0 };
 		int r;
 
 		if (t->payload[i].type == WIRE_MAPPINGS)
@@ -186,6 +186,7 @@ void hear(struct gateway *g, unsigned peer, struct told *t)
 						  t->payload[i].length, &g->counts);
 			while (r == 1);
 		cr_assert_eq(r, 0, "type %u: %s", t->payload[i].type, strerror(-r));
+		g->wants_whole |= report.whole;
 	}
 	told_free(t);
 }

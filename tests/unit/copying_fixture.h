@@ -18,6 +18,7 @@ struct gateway {
 	struct copy_program opener; /* opens sessions of its own, as the datapath does */
 	struct copying_counts counts;
 	unsigned passes;
+	bool wants_whole; /* a table that it has heard says that the other one needs a whole copy */
 };
 
 /* Set before gateway_make(), or the default. */

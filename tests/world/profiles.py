@@ -307,10 +307,12 @@ class Planner:
         rival = RIVALS[base]
         now = {self.words(held.inside) for held in self.world.model.now.values() if not held.draining}
         first, then = (base, rival) if base in now else (rival, base)
-        lines = [f"mapping del {first}", f"mapping add {then} {POOLS[base]} --session-slots 8"]
+        name, quota = ("homes", 120) if base == HOMES else ("flats", 60)
+        words = ["mapping", "add", then, POOLS[base], "--session-slots", 8, "--name", name, "--sessions-per-user", quota]
+        lines = [f"mapping del {first}", " ".join(map(str, words))]
         if self.dice.random() < 0.25:
             return self.ctl("mapping", "del", first, prefixes=[base, rival], tags=["handover"]) if first in now else \
-                self.ctl("mapping", "add", then, POOLS[base], "--session-slots", 8, prefixes=[base, rival], tags=["handover"])
+                self.ctl(*words, prefixes=[base, rival], tags=["handover"])
         return {"do": "batch", "lines": lines if first in now else lines[1:], "prefixes": [base, rival], "tags": ["handover", "batch"]}
 
     def plan_batch(self):
@@ -338,7 +340,7 @@ class Planner:
     def plan_pool_drain(self):
         out = f"198.18.0.{self.dice.randrange(3)}"
         self.drained.append(out)
-        return self.ctl("pool", "drain", out, "--drain", self.dice.choice([1, 2, 10]), "--portmaps", "move", tags=["move", "drain", "exception"])
+        return self.ctl("pool", "drain", out, "--to", SPARE, "--drain", self.dice.choice([1, 2, 10]), "--portmaps", "move", tags=["move", "drain", "exception"])
 
     def plan_pool_restore(self):
         if not self.drained:

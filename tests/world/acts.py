@@ -155,14 +155,14 @@ class Acts:
                 it.agent.config = json.loads(it.agent.path.read_text())
         if len(running) < 2:
             return
-        first, second = (it.agent.config for it in self.gateways)
-        keys = ("mappings", "portmaps", "timeouts")
-        if any(first.get(key) != second.get(key) for key in keys):
-            self.gateways[1].agent.write(**{key: first.get(key) for key in keys})
+        first, second = ({key: it.agent.config.get(key) for key in ("mappings", "portmaps", "timeouts")} for it in self.gateways)
+        if first != second:
+            self.gateways[1].agent.write(**first)
             status, _, err = self.gateways[1].command("reload")
             self.world.note_result("reload of the other's", status, err)
             if status:
-                self.gateways[0].agent.write(**{key: second.get(key) for key in keys})
+                self.gateways[1].agent.write(**second)
+                self.gateways[0].agent.write(**second)
                 status, _, err = self.gateways[0].command("reload")
                 self.world.note_result("reload of the other's", status, err)
 

@@ -43,16 +43,29 @@ static bool leaves_out(const struct replication *x, unsigned n)
 	return replication_difference(x, n, 0, &in, &out, &why);
 }
 
+/* Sessions of addresses that drain here: where the drain is over at the peer, it has no copies of them. */
+static uint64_t draining(const struct mappings *m)
+{
+	const struct mapping_drain *d;
+	uint64_t sum = 0;
+
+	for (size_t n = mappings_drains(m, &d); n--; d++)
+		if (__builtin_add_overflow(sum, d->sessions, &sum))
+			return UINT64_MAX;
+	return sum;
+}
+
 /*
- * Sessions that this gateway has told are copies there, but for a few that are under way or find no room. A difference
- * of less than a twentieth says nothing.
+ * Sessions that this gateway has told are copies there, but for those that drain and a few that are under way or find
+ * no room. A difference of less than a twentieth says nothing.
  */
-static bool lacks_copies(const struct replication *x, unsigned n, const struct peer_figures *f)
+static bool lacks_copies(const struct replication *x, unsigned n, const struct peer_figures *f,
+			 const struct mappings *m)
 {
 	uint64_t there = f->copies_there, told = f->told_then, most = told > there ? told : there;
+	uint64_t differ = most - (told < there ? told : there), few = 16 + most / 20;
 
-	return f->has_copies_there && !f->differ && most - (told < there ? told : there) > 16 + most / 20 &&
-	       !leaves_out(x, n);
+	return f->has_copies_there && !f->differ && differ > few && differ - few > draining(m) && !leaves_out(x, n);
 }
 
 static void add_lack(const struct peer_figures *f, struct findings *findings)
@@ -64,7 +77,8 @@ static void add_lack(const struct peer_figures *f, struct findings *findings)
 		     (unsigned long long)f->copies_there, (unsigned long long)f->told_then);
 }
 
-int check_peers(struct check_peers *p, const struct replication *x, struct findings *findings, unsigned *ret_compared)
+int check_peers(struct check_peers *p, const struct replication *x, const struct mappings *m, struct findings *findings,
+		unsigned *ret_compared)
 {
 	bool again = false;
 
@@ -80,7 +94,7 @@ int check_peers(struct check_peers *p, const struct replication *x, struct findi
 		++*ret_compared;
 		if (!p->looks && f.differs_long)
 			add_differences(x, n, &f, findings);
-		p->lacks[n] += lacks_copies(x, n, &f);
+		p->lacks[n] += lacks_copies(x, n, &f, m);
 		again |= p->lacks[n] == p->looks + 1;
 		if (p->lacks[n] == LOOKS)
 			add_lack(&f, findings);

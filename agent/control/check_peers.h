@@ -8,6 +8,7 @@
 
 #include "base/findings.h"
 #include "replication/replication.h"
+#include "tables/mappings.h"
 
 /* Zero-initialised. */
 struct check_peers {
@@ -17,6 +18,7 @@ struct check_peers {
 };
 
 /* 0: done; 1: to be called again some time. *ret_compared: peers that are up. x may be NULL. */
-int check_peers(struct check_peers *p, const struct replication *x, struct findings *findings, unsigned *ret_compared);
+int check_peers(struct check_peers *p, const struct replication *x, const struct mappings *m, struct findings *findings,
+		unsigned *ret_compared);
 
 #endif

@@ -113,7 +113,7 @@ static int audit_one(const struct control_context *a, struct checking *c)
 		c->pins = datapath_audit(a->datapath, c->repair, &c->findings);
 		return 0;
 	default:
-		return check_peers(&c->with_peers, a->replication, &c->findings, &c->peers);
+		return check_peers(&c->with_peers, a->replication, a->mappings, &c->findings, &c->peers);
 	}
 }
 

@@ -131,11 +131,40 @@ static void uncount(struct copying *c, const struct copied_mapping *cm)
 	}
 }
 
+/* Tells one mapping with its addresses from others, as peers see it. */
+static uint64_t number_of(const struct copied_mapping *cm)
+{
+	uint64_t digest = digest_add(cm->tables.digest, (uint64_t)cm->in.base << 32 | cm->out.base);
+
+	return digest_add(digest, (uint64_t)cm->in.plen << 8 | cm->out.plen);
+}
+
+static void tell_anew(struct copying *c)
+{
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		c->peer[p].tell_again = true;
+}
+
+bool copying_tells_again(struct copying *c, unsigned peer)
+{
+	bool again = c->peer[peer].tell_again;
+
+	c->peer[peer].tell_again = false;
+	return again;
+}
+
+static bool is_of_mapping(const struct waiting_copy *e, const void *arg)
+{
+	const struct copied_mapping *cm = arg;
+
+	return e->mapping == cm->number;
+}
+
 static void forget(struct copying *c, struct copied_mapping *cm)
 {
 	uncount(c, cm);
 	moved_del_mapping(&c->moved, (uint16_t)cm->number);
-	waiting_forget(&c->waiting, 0, (uint16_t)cm->number);
+	waiting_forget(&c->waiting, is_of_mapping, cm);
 	ended_forget(&c->ended, (uint16_t)cm->number);
 	c->told -= overflow_tolds_del_mapping(&c->overflow_told, (uint16_t)cm->number);
 	release(cm, true);
@@ -207,11 +236,16 @@ void copied_mappings_sync(struct copying *c)
 			describe(mappings_get(c->m, i), &now);
 		if (!memcmp(&now, cm->used ? &cm->tables : &none, sizeof(now)))
 			continue;
+		if (cm->used && number_set_add(&c->gone, number_of(cm)))
+			tell_anew(c);
 		if (cm->used)
 			forget(c, cm);
 		if (now.n_slots && note(c, i, mappings_get(c->m, i)))
 			continue; /* for want of memory; tried again */
 		changed = true;
+		/* Peers see no difference, and what both knew of its sessions is gone. */
+		if (cm->used && c->gone.n && number_set_has(&c->gone, number_of(cm)))
+			tell_anew(c);
 	}
 	if (changed || c->reach_stale)
 		changed |= copied_reach_grows(c);
@@ -229,6 +263,7 @@ void copied_mappings_free(struct copying *c)
 		if (c->mapping[i].used)
 			release(&c->mapping[i], false);
 	free(take_pointer(c->mapping));
+	number_set_free(&c->gone);
 }
 
 struct copied_mapping *copied_mapping_from(struct copying *c, int number)

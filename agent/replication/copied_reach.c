@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which mapping has which inside addresses: of those that it has not, it takes no copies. */
+/*
+ * Which mapping has which inside addresses: of those that it has not, it takes no copies, and those that it had end.
+ */
 #include <string.h>
 
 #include "replication/copying_private.h"
@@ -11,6 +13,72 @@ static bool had(const struct copying *c, const struct inside_run *run)
 
 	return i < c->n_reach && before->number == run->number && before->first <= run->first &&
 	       before->last >= run->last;
+}
+
+static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t subscriber)
+{
+	const struct slot *slots = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber);
+	uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
+
+	for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++) {
+		uint64_t word = load_word(&slots[slot]), key;
+
+		if (!mark_peer(marks[slot]))
+			continue;
+		if (!word_is_live(word) || !read_slot(&slots[slot], word, &key) ||
+		    !mark_is_of(marks[slot], session_id(key, word)))
+			mark_clear(c, cm, subscriber, slot, &marks[slot]);
+	}
+}
+
+static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
+{
+	struct overflow_tolds *t = &c->overflow_told;
+
+	for (uint32_t i = 0; i < t->room; i++) {
+		struct overflow_told *e = &t->entry[i];
+		struct overflow_key in;
+		uint64_t word;
+
+		if (!e->used || !e->peer || e->id.mapping != cm->number || e->id.subscriber < first ||
+		    e->id.subscriber > last)
+			continue;
+		in = beyond_key_of(c, &e->id);
+		if (overflow_word(mappings_datapath(c->m), &in, &word) || word_out_port(word) != e->id.out_port)
+			overflow_tolds_del(t, e);
+	}
+}
+
+/* Forgets copies of these addresses that another mapping has ended. */
+static void forget_ended(struct copying *c, struct copied_mapping *cm, uint32_t first, uint32_t last)
+{
+	first -= cm->in.base;
+	last -= cm->in.base;
+	for (uint32_t i = first; i <= last; i++)
+		if (cm->holders[i])
+			forget_slots(c, cm, i);
+	forget_beyond(c, cm, first, last);
+}
+
+/* The same of those addresses of a run that another mapping, or none, had. */
+static void forget_gained(struct copying *c, struct copied_mapping *cm, const struct inside_run *run)
+{
+	uint64_t at = run->first;
+
+	while (at <= run->last) {
+		size_t i = inside_run_at(c->reach, c->n_reach, (uint32_t)at);
+		const struct inside_run *before = c->reach + i;
+		bool within = i < c->n_reach && before->first <= at;
+		uint32_t last = run->last;
+
+		if (within && before->last < last)
+			last = before->last;
+		else if (!within && i < c->n_reach && before->first <= last)
+			last = before->first - 1;
+		if (!within || before->number != run->number)
+			forget_ended(c, cm, (uint32_t)at, last);
+		at = (uint64_t)last + 1;
+	}
 }
 
 static size_t read_reach(const struct mappings *m, struct inside_run *ret)
@@ -38,6 +106,9 @@ bool copied_reach_grows(struct copying *c)
 
 		if (!cm || had(c, &now[i]))
 			continue;
+		/* One that was only just noted has the marks of an agent before: those it ends are told. */
+		if (cm->begun != c->generation + 1)
+			forget_gained(c, cm, &now[i]);
 		cm->begun = c->generation + 1;
 		grows = true;
 	}

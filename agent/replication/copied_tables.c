@@ -93,7 +93,6 @@ int copying_mappings(struct copying *c, unsigned peer, const void *payload, size
 	p->whole_generation = 0;
 	/* A whole copy begins with a table: what it does not tell has ended. */
 	copied_overflow_whole_began(c, peer);
-	waiting_forget(&c->waiting, peer, 0);
 	copied_tables_link(c, peer);
 	copying_report(c, peer, ret);
 	ret->whole = gained;

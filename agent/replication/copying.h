@@ -71,6 +71,9 @@ void copying_forget(const char *state_file);
 /* After each change of the running mappings, before anything else is called. */
 void copying_mappings_changed(struct copying *c);
 
+/* Whether a peer has to be told all again, as what it was told has gone with a mapping that is back: once for each. */
+bool copying_tells_again(struct copying *c, unsigned peer);
+
 /* The sender's part. */
 
 /*

@@ -395,6 +395,30 @@ static int apply_empty(struct applying *a, struct copied_mapping *cm, uint32_t f
 	return 0;
 }
 
+/* Subscribers of which a peer tells all. */
+struct told_range {
+	unsigned peer;
+	int number;
+	uint32_t first;
+	uint32_t count;
+};
+
+static bool is_in_range(const struct waiting_copy *e, const void *arg)
+{
+	const struct told_range *r = arg;
+
+	return e->peer == r->peer && e->mapping == r->number && !e->beyond && e->subscriber - r->first < r->count;
+}
+
+/* A whole copy tells all slots of so many subscribers: what waits for one is forgotten, and waits on if it is told. */
+static void range_begins(struct copying *c, unsigned peer, const struct copied_mapping *cm, uint32_t first,
+			 uint32_t count)
+{
+	const struct told_range range = { peer, cm->number, first, count };
+
+	waiting_forget(&c->waiting, is_in_range, &range);
+}
+
 static int apply_range(struct applying *a, struct reader *r)
 {
 	const struct wire_range *w = take(r, sizeof(*w));
@@ -415,6 +439,8 @@ static int apply_range(struct applying *a, struct reader *r)
 	/* Where the last call with this payload stopped, if it did. */
 	at = p->whole_generation == a->c->generation && p->whole_at > first ? p->whole_at : first;
 	p->whole_generation = 0;
+	if (cm && at == first)
+		range_begins(a->c, a->peer, cm, first, count);
 	while ((n = next_group(a, r, &g)) > 0) {
 		if (!g.cm) {
 			a->c->counts->skipped += g.n;

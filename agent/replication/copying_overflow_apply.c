@@ -4,6 +4,9 @@
 
 #include "replication/ownership.h"
 
+/* A table that no whole copy follows is followed by changes for ten minutes. */
+#define HEARD_MAX (1U << 22)
+
 void copied_overflow_whole_began(struct copying *c, unsigned peer)
 {
 	number_set_free(&c->peer[peer].heard);
@@ -11,9 +14,24 @@ void copied_overflow_whole_began(struct copying *c, unsigned peer)
 	c->peer[peer].purge = PURGE_NONE;
 }
 
+/* Whether one that waits has not been told since the table. */
+static bool is_unheard(const struct waiting_copy *e, const void *arg)
+{
+	const struct copying *c = arg;
+	const struct overflow_id id = { .key = e->key,
+					.subscriber = e->subscriber,
+					.mapping = e->mapping,
+					.out_port = e->out_port,
+					.proto = e->proto };
+	const struct copying_peer *p = &c->peer[e->peer];
+
+	return e->beyond && p->purge == PURGE_DUE && !number_set_has(&p->heard, overflow_id_hash(&id));
+}
+
 void copied_overflow_whole_ended(struct copying *c, unsigned peer)
 {
 	c->peer[peer].purge = c->peer[peer].heard_all ? PURGE_DUE : PURGE_NONE;
+	waiting_forget(&c->waiting, is_unheard, c);
 }
 
 /* What is being applied. */
@@ -48,7 +66,25 @@ static int mapping_of(const struct applying *a, const struct wire_overflow *w, s
 	return *ret && be32toh(w->subscriber) >= (*ret)->tables.n_subscribers ? -EPROTO : 0;
 }
 
-static int apply(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
+/* The peer has it: it is not purged. */
+static void note_heard(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
+{
+	const struct overflow_id id = { .key = be64toh(w->key),
+					.subscriber = be32toh(w->subscriber),
+					.mapping = (uint16_t)cm->number,
+					.out_port = be16toh(w->out_port),
+					.proto = w->proto };
+	struct copying_peer *p = &a->c->peer[a->peer];
+
+	if (!p->heard_all || (p->heard.n < HEARD_MAX && !number_set_add(&p->heard, overflow_id_hash(&id))))
+		return;
+	/* Nothing is purged until the next whole copy. */
+	number_set_free(&p->heard);
+	p->heard_all = false;
+	p->purge = PURGE_NONE;
+}
+
+static int apply(const struct applying *a, const struct wire_overflow *w, struct copied_mapping *cm)
 {
 	const struct told_session t = { .turn = wire_turn(w->flags), .age_s = wire_age_s(w->flags) };
 	const struct overflow_id id = { .key = be64toh(w->key),
@@ -64,8 +100,7 @@ static int apply(const struct applying *a, const struct wire_overflow *w, const 
 	};
 
 	r.mark = overflow_mark(a->peer, r.word);
-	if (w->state &&
-	    (!copy_state_fits(r.key, w->proto, w->state) || !has_subscriber(a->c, cm, be32toh(w->subscriber)))) {
+	if (w->state && (!copy_state_fits(r.key, w->proto, w->state) || !has_subscriber(a->c, cm, id.subscriber))) {
 		a->c->counts->refused++;
 		return 0;
 	}
@@ -83,7 +118,7 @@ static int apply(const struct applying *a, const struct wire_overflow *w, const 
 	return placing_add_overflow(a->c, cm, be32toh(w->subscriber), &r, &t, a->told);
 }
 
-int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w)
+int copied_overflow_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
 {
 	const struct applying a = {
 		.c = c, .peer = w->peer, .now = datapath_ticks(mappings_datapath(c->m)), .told = w->told
@@ -111,6 +146,8 @@ static int apply_records(const struct applying *a, const struct wire_overflow *w
 		if (!w[i].state != ends)
 			continue;
 		r = mapping_of(a, &w[i], &cm);
+		if (!r && cm && !ends)
+			note_heard(a, &w[i], cm);
 		if (!r && cm)
 			r = apply(a, &w[i], cm);
 		else if (!r)

@@ -90,6 +90,7 @@ struct copying_peer {
 	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
 	uint32_t vouched_tick; /* when its copies were last refreshed */
 	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
+	bool tell_again;       /* see copying_tells_again() */
 };
 
 /* A payload being written. */
@@ -140,6 +141,7 @@ struct copying {
 	bool rules_stale;
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
+	struct number_set gone; /* digests of mappings that are gone, which peers have not been told */
 	struct moved_slots moved;
 	struct copy_program program;
 	/* The pass. */
@@ -181,7 +183,8 @@ void copied_mappings_free(struct copying *c);
 
 /*
  * Notes which addresses each mapping has. A mapping that has got some, as another one or an exception within it is
- * gone, lacks what peers have told of them: its `begun` changes. True: there is one.
+ * gone, lacks what peers have told of them: its `begun` changes. Copies that the other one has ended are forgotten, so
+ * that no ending is told of them. True: there is one.
  */
 bool copied_reach_grows(struct copying *c);
 

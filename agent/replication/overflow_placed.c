@@ -3,9 +3,6 @@
 #include "replication/ownership.h"
 #include "sessions/sessions.h"
 
-/* A table that no whole copy follows is followed by changes for ten minutes. */
-#define HEARD_MAX (1U << 22)
-
 static struct overflow_id id_of(const struct session_copy *r)
 {
 	return (struct overflow_id){
@@ -17,27 +14,12 @@ static struct overflow_id id_of(const struct session_copy *r)
 	};
 }
 
-/* The peer has it: it is not purged. */
-static void note_heard(struct copying *c, const struct session_copy *r, unsigned peer)
-{
-	const struct overflow_id id = id_of(r);
-	struct copying_peer *p = &c->peer[peer];
-
-	if (!p->heard_all || (p->heard.n < HEARD_MAX && !number_set_add(&p->heard, overflow_id_hash(&id))))
-		return;
-	/* Nothing is purged until the next whole copy. */
-	number_set_free(&p->heard);
-	p->heard_all = false;
-	p->purge = PURGE_NONE;
-}
-
 /* It is a copy of the peer's now, with what was told of it. */
 static void note_copy(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct overflow_id id = id_of(r);
 	struct overflow_told *t = overflow_known(c, &id);
 
-	note_heard(c, r, p->peer);
 	if (!t)
 		return; /* the next scan finds it */
 	overflow_is_copy(c, t, p->peer, r->word);

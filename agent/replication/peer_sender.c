@@ -295,7 +295,7 @@ static void tick_ready(struct sender *s, uint64_t now)
 	}
 	if (now - s->alive_ms >= ALIVE_MS / 2)
 		put_alive(s);
-	if (s->asked)
+	if (copying_tells_again(s->shared->copying, s->number) || s->asked)
 		sender_copy_again(s);
 	if (!s->telling || (!s->whole && now - s->whole_end_ms > SENDER_WHOLE_AGAIN_S * 1000ULL))
 		begin_copy(s);

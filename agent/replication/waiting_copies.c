@@ -101,12 +101,13 @@ void waiting_del(struct waiting_copies *w, const struct waiting_copy *like)
 		take_out(w, at);
 }
 
-void waiting_forget(struct waiting_copies *w, unsigned peer, uint16_t mapping)
+void waiting_forget(struct waiting_copies *w, bool (*which)(const struct waiting_copy *e, const void *arg),
+		    const void *arg)
 {
 	for (uint32_t i = 0; i < WAITING_MAX && w->n; i++) {
 		const struct waiting_copy *e = &w->entry[i];
 
-		if (e->peer && (peer ? e->peer == peer : e->mapping == mapping))
+		if (e->peer && which(e, arg))
 			take_out(w, find(w, e));
 	}
 }

@@ -47,8 +47,9 @@ void waiting_add(struct waiting_copies *w, const struct waiting_copy *like);
 /* Forgets the one that is known by the same, if there is any. */
 void waiting_del(struct waiting_copies *w, const struct waiting_copy *like);
 
-/* Forgets those of a peer, or, if it is 0, of a mapping. */
-void waiting_forget(struct waiting_copies *w, unsigned peer, uint16_t mapping);
+/* Forgets those of which `which` says so. */
+void waiting_forget(struct waiting_copies *w, bool (*which)(const struct waiting_copy *e, const void *arg),
+		    const void *arg);
 
 static inline size_t waiting_memory(const struct waiting_copies *w)
 {

@@ -154,6 +154,26 @@ def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_an
     wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"] == [], what="no finding")
 
 
+def test_check_asks_for_no_copies_of_addresses_whose_drain_is_over_at_the_peer(gateways):
+    a, b = gateways.labs
+    for number in (0, 1):
+        gateways.prepare(number, sessions_per_user=500).start()
+    gateways.wait_synchronised()
+    host = a.host()
+    a.open_udp(host)
+    a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=60 + i // 10) / b"query") for i in range(40)))
+    gateways.wait_copied(1, 41)
+    exception = f"{host.addr}/32", "1.1.9.9/32"
+    b.agent.ctl("mapping", "add", *exception)
+    a.agent.ctl("mapping", "add", *exception, "--drain", "600")
+    wait_for(lambda: gateways.peer(1)["copies"] == 0, what="the end of the copies")
+    gateways.wait_synchronised()
+    for lab in gateways.labs:
+        document = json.loads(lab.agent.command("-j", "check").out)
+        assert document["findings"] == [] and document["checked"]["peers"] == 1
+    assert len(a.sessions(host.addr)) == 41 and b.sessions(host.addr) == []
+
+
 def test_check_asks_for_no_copies_of_a_mapping_that_drains_at_one_gateway_alone(gateways):
     a, b = gateways.labs
     for number in (0, 1):

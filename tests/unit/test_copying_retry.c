@@ -162,6 +162,11 @@ Test(copying_retry, sessions_in_the_overflow_are_tried_again_too)
 	pair_sound();
 }
 
+static bool is_of_peer(const struct waiting_copy *e, const void *arg)
+{
+	return e->peer == *(const unsigned *)arg;
+}
+
 Test(copying_retry, what_waits_is_bounded)
 {
 	struct waiting_copies w = { 0 };
@@ -173,9 +178,54 @@ Test(copying_retry, what_waits_is_bounded)
 		waiting_del(&w, &(struct waiting_copy){ .peer = 1, .subscriber = i / 2, .slot = (uint16_t)i });
 	cr_assert_eq(w.n, 0);
 	waiting_add(&w, &(struct waiting_copy){ .peer = 2 });
-	waiting_forget(&w, 1, 0);
+	waiting_forget(&w, is_of_peer, &(unsigned){ 1 });
 	cr_assert_eq(w.n, 1);
-	waiting_forget(&w, 2, 0);
+	waiting_forget(&w, is_of_peer, &(unsigned){ 2 });
 	cr_assert_eq(w.n, 0);
 	waiting_free(&w);
+}
+
+/* Has a tell of a mapping more. */
+static void add_mapping(uint8_t n)
+{
+	struct mapping_spec spec = copying_spec;
+
+	spec.in = (struct prefix){ 0x0a010000U + n, 32 };
+	spec.out = (struct prefix){ 0xc6120000U + n, 32 };
+	cr_assert_geq(tables_add(a.m, &spec), 0);
+	copying_mappings_changed(a.c);
+}
+
+Test(copying_retry, what_waits_goes_on_waiting_while_other_mappings_come_and_go_at_the_peer)
+{
+	uint32_t mine;
+
+	refuse_one(&mine);
+	add_mapping(99);
+	tell();
+	cr_assert_eq(b.c->waiting.n, 1);
+	end_session(&b, HOST, mine);
+	retry_after(2);
+	cr_assert_eq(b.counts.placed, 1);
+	pair_sound();
+}
+
+Test(copying_retry, what_a_whole_copy_does_not_tell_is_waited_for_no_longer)
+{
+	struct told t = { 0 };
+	uint32_t mine, theirs = refuse_one(&mine);
+
+	beyond_open(&a, 5001, 77);
+	b.d.settings.overflow_sessions = 0;
+	tell();
+	cr_assert_eq(b.c->waiting.n, 2);
+	end_session(&a, HOST, theirs);
+	beyond_end(&a, 5001);
+	/* What is told of it is lost. */
+	passes(&a, &t);
+	told_free(&t);
+	whole(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(b.c->waiting.n, 0);
+	pair_sound();
 }

@@ -135,7 +135,7 @@ class Acts:
                 results.append(it.command(*words, **options))
         if len(self.gateways) == 2 and ({status for status, _, _ in results} != {0} or len(results) == 1) and ALL not in prefixes:
             # What one alone has may be taken back.
-            world.begin_change([ALL])
+            world.doubt([ALL])
             prefixes = [ALL]
         if len(self.gateways) == 2:
             if len({status for status, _, _ in results}) > 1:

@@ -198,6 +198,9 @@ class World:
         """Flows that a change may cut are uncertain from now on."""
         if not self.stale:
             self.oracles.consume(time.time_ns() - SECOND // 100)
+        self.doubt(prefixes)
+
+    def doubt(self, prefixes):
         for words in prefixes:
             net = prefix(words)
             for flow in list(self.traffic.flows.values()):

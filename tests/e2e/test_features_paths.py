@@ -44,7 +44,8 @@ def of_a_portmap(lab):
 def of_a_lease(lab):
     host = lab.host("10.0.0.11")
     suggest = block_of(host.addr, HOMES).first_choice(77)
-    lab.inside.send(lab.from_inside(host, UDP(sport=40000, dport=5351) / pcp.map_request(host.addr, proto=pcp.UDP, port=PORT, suggest=suggest), GATEWAY_IN))
+    request = pcp.map_request(host.addr, proto=pcp.UDP, port=PORT, suggest=suggest)
+    lab.inside.send(lab.from_inside(host, UDP(sport=40000, dport=5351) / request, GATEWAY_IN))
     response = pcp.decode(bytes(lab.inside.packet()[UDP].payload))
     assert (response.result, response.out) == ("SUCCESS", suggest)
     return Endpoint(host, response.out)

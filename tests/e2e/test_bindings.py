@@ -4,6 +4,7 @@
 import itertools
 import socket
 import struct
+import time
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -19,6 +20,7 @@ CLIENT, OTHER = "10.0.0.9", "10.0.0.10"
 # 1008 ports a host: enough for a warning not to be due.
 ROOMY = {"in": "10.0.0.0/24", "out": "1.1.1.0/30"}
 OPEN = {"mapping": ["udp", "tcp", "icmp"], "filtering": ["udp", "tcp"]}
+STRANGER = "192.0.2.77"
 BINDING = {"in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "proto": str, "sessions": int, "expires": int}
 
 
@@ -225,6 +227,41 @@ def test_bindings_are_listed_and_outlive_the_agent(lab):
     lab.agent.start()
     assert listed() == wanted
     assert send_out(lab, host, 3074, 55) == udp
+    lab.agent.check()
+
+
+def test_without_an_agent_bindings_expire_and_their_ports_are_free(lab):
+    """Nothing sweeps; the datapath itself counts neither a binding nor a session that is too old."""
+    lab.start(mappings=[{**ROOMY, "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}], timeouts={"udp": 2})
+    host = lab.host()
+    bound, stays, used = (send_out(lab, host, port) for port in (3074, 3075, 3076))
+    block = block_of(host.addr, ROOMY)
+    dports = itertools.count(100)
+    lab.send_in(lab.from_outside(bound[0], UDP(sport=9, dport=bound[1]), STRANGER), host, 3074)
+    lab.agent.kill()
+    begun = time.monotonic()
+
+    def goes_on():
+        """3075 opens sessions meanwhile, 3076 goes on with one, 3074 is silent."""
+        assert send_out(lab, host, 3075, next(dports)) == stays and send_out(lab, host, 3076) == used
+        return time.monotonic() - begun > 4
+
+    wait_for(goes_on, what="the end of the binding", interval=0.3)
+    # Its stranger is not let in any more, that of 3075 is.
+    lab.inside.clear()
+    lab.outside.send(lab.from_outside(bound[0], UDP(sport=9, dport=bound[1]), STRANGER))
+    lab.send_in(lab.from_outside(stays[0], UDP(sport=9, dport=stays[1]), STRANGER), host, 3075)
+    # Inside ports whose first choices these are get others than those in use, and 3074 finds its own again.
+    others = [send_out(lab, host, port + block.ports) for port in (3074, 3075, 3076)]
+    assert not {stays, used} & set(others) and len(set(others)) == 3
+    assert send_out(lab, host, 3076) == used
+    assert bound in (send_out(lab, host, 3074), others[0])
+    lab.inside.assert_silent()
+    lab.agent.start()
+    rows = {(row["in_addr"], row["in_port"]): row["out_port"] for row in lab.agent.ctl("binding", "list")}
+    assert len(set(rows.values())) == len(rows) and rows.get((host.addr, 3076), used[1]) == used[1]
+    # Whoever asks for the time between: the port is of the subscriber's block.
+    assert lab.agent.ctl("who", "%s:%d" % bound, "--at", "-3s", "--state-dir", str(lab.agent.state))["in_addr"] == host.addr
     lab.agent.check()
 
 

@@ -42,7 +42,6 @@ def test_a_full_directory_of_marks_is_a_trouble_costs_no_copy_and_is_over_once_t
     assert agent.log_text().count("No space left on device") == 1
 
 
-
 def has_trouble(agent, what):
     return any(trouble["what"] == what for trouble in agent.ctl("status")["troubles"])
 

@@ -47,6 +47,8 @@ struct history_queue {
 	struct event *woken;
 	int set; /* timerfd: the clock was set */
 	struct event *was_set;
+	void (*on_set)(void *arg); /* NULL: nobody asks */
+	void *on_set_arg;
 	struct job *first; /* the running job, if any */
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
@@ -179,8 +181,16 @@ static void on_set(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
 		return;
 	look_at_clock(q);
+	if (q->on_set)
+		q->on_set(q->on_set_arg);
 	if (watch_clock(q))
 		event_del(q->was_set);
+}
+
+void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void *arg)
+{
+	q->on_set = set;
+	q->on_set_arg = arg;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)

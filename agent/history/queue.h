@@ -57,6 +57,9 @@ void history_queue_ready(struct history_queue *q);
  */
 void history_queue_second(struct history_queue *q);
 
+/* Has a function called when the clock was set, as long as the event loop runs. */
+void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void *arg);
+
 /* The end of the history as history_end() returns it. */
 uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT]);
 

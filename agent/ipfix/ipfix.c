@@ -190,6 +190,7 @@ void ipfix_flush(struct ipfix *x, uint64_t now_ms)
 	advance_clock(x, now_ms);
 	for (size_t i = 0; i < x->n; i++)
 		ipfix_collector_send_templates(x->collectors[i]);
+	tell_bindings(x);
 	send_all_data(x);
 }
 

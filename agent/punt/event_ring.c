@@ -11,6 +11,9 @@
 #include "host/ring_reader.h"
 #include "punt/event_notices.h"
 
+/* A smaller difference between two readings is no step of the clock. */
+#define CLOCK_NOISE_NS (10 * (int64_t)NS_PER_MS)
+
 struct events {
 	const struct datapath *datapath;
 	const struct active_config *active;
@@ -21,7 +24,9 @@ struct events {
 	struct event *timer;
 	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
 	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
-	uint64_t unlogged;	/* refusals not logged, as the minute's lines were used up */
+	uint64_t set_ns;	/* when it was noticed last that CLOCK_REALTIME was set */
+	int64_t offset_before_set_ns;
+	uint64_t unlogged; /* refusals not logged, as the minute's lines were used up */
 	uint64_t unlogged_until_ns;
 	uint64_t losses_logged; /* events that did not fit in the ring buffer, as last logged */
 	uint64_t losses_logged_until_ns;
@@ -32,13 +37,27 @@ struct events {
 
 static void read_clocks(struct events *v)
 {
+	uint64_t before = clock_ns(CLOCK_MONOTONIC), wall = clock_ns(CLOCK_REALTIME);
+	int64_t offset = (int64_t)(wall - before), by = offset - v->wall_offset_ns;
+	bool known = v->now_ns;
+
 	v->now_ns = clock_ns(CLOCK_MONOTONIC);
-	v->wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - v->now_ns);
+	/* The thread had to wait in between; the offset is not that far off. */
+	if (known && v->now_ns - before > CLOCK_NOISE_NS / 2)
+		return;
+	if (known && (by > CLOCK_NOISE_NS || by < -CLOCK_NOISE_NS)) {
+		v->offset_before_set_ns = v->wall_offset_ns;
+		v->set_ns = v->now_ns;
+	}
+	v->wall_offset_ns = offset;
 }
 
-static uint64_t wall_ms(const struct events *v, uint64_t monotonic_ns)
+/* CLOCK_REALTIME at a time of CLOCK_MONOTONIC. An event has the time of the clock as it was then. */
+static uint64_t wall_ns(const struct events *v, uint64_t monotonic_ns)
 {
-	return (monotonic_ns + (uint64_t)v->wall_offset_ns) / NS_PER_MS;
+	int64_t offset = monotonic_ns < v->set_ns ? v->offset_before_set_ns : v->wall_offset_ns;
+
+	return monotonic_ns + (uint64_t)offset;
 }
 
 static const char *protocol_name(uint8_t proto)
@@ -141,8 +160,15 @@ static void dispatch(struct events *v, const struct nat_event *e)
 		report_unresolved(v, e);
 		return;
 	}
-	ipfix_event(v->ipfix, e, wall_ms(v, e->time_ns));
-	event_notice(e, e->time_ns + (uint64_t)v->wall_offset_ns, v->active ? v->active->config : NULL);
+	ipfix_event(v->ipfix, e, wall_ns(v, e->time_ns) / NS_PER_MS);
+	event_notice(e, wall_ns(v, e->time_ns), v->active ? v->active->config : NULL);
+}
+
+void events_clock_set(void *arg)
+{
+	struct events *v = arg;
+
+	ring_reader_turn(v->ring);
 }
 
 void events_report(struct events *v, const struct nat_event *e)
@@ -213,6 +239,7 @@ int events_new(struct event_base *base, const struct datapath *d, const struct a
 		v->losses_logged = counters.events_lost;
 	v->resolve = resolve;
 	v->arg = arg;
+	read_clocks(v);
 	v->timer = event_new(base, -1, EV_PERSIST, on_second, v);
 	r = v->timer && !event_add(v->timer, &second) ? 0 : -ENOMEM;
 	if (!r)
@@ -250,8 +277,10 @@ int events_session_closed(const struct session *s, void *arg)
 		.ext_port = s->ext_port,
 	};
 
-	ipfix_event(arg, &e, wall_clock_ms());
-	event_notice(&e, clock_ns(CLOCK_REALTIME), NULL);
+	uint64_t wall_ns = s->ended_ns ? s->ended_ns : clock_ns(CLOCK_REALTIME);
+
+	ipfix_event(arg, &e, wall_ns / NS_PER_MS);
+	event_notice(&e, wall_ns, NULL);
 	return 0;
 }
 

@@ -44,12 +44,15 @@ int events_new(struct event_base *base, const struct datapath *d, const struct a
 /* Takes a last turn; events that are left stay in the ring buffer for the next agent. */
 void events_free(struct events *v);
 
+/* To be called when the clock was set: events from before have the time before. arg: struct events *. */
+void events_clock_set(void *arg);
+
 /* Reports an event that the agent itself detected: to the log and to the collectors. */
 void events_report(struct events *v, const struct nat_event *e);
 
 /*
- * A session_visit: reports a session that the agent closed (sweep, close) to the collectors and in a notice. arg:
- * struct ipfix *. Returns 0.
+ * A session_visit: reports a session that the agent closed (sweep, close), or that has ended with its mapping, to the
+ * collectors and in a notice. arg: struct ipfix *. Returns 0.
  */
 int events_session_closed(const struct session *s, void *arg);
 

@@ -293,6 +293,7 @@ static int start_workers(struct service *s, struct error *err)
 		r = transmit_new(s->base, &s->datapath, &s->transmit, err);
 	if (r)
 		return r;
+	history_queue_on_set(s->history, events_clock_set, s->events);
 	s->change_context.fragments = s->fragments;
 	s->chores = (struct chores){
 		.active = &s->active,

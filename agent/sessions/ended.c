@@ -10,6 +10,7 @@ static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t
 	struct mappings *m = t->m;
 	struct session s = session_of(&t->record, in_addr, key, word, now, m->d->hz);
 
+	s.ended_ns = t->left_ns;
 	m->on_close(&s, m->on_close_arg);
 }
 

@@ -19,9 +19,10 @@ struct session {
 	uint16_t out_port;
 	uint16_t ext_port;
 	uint8_t proto;
-	uint8_t state;	  /* enum session_state with SESSION_RESET */
-	uint32_t expires; /* whole seconds left; 0 for an expired one */
-	bool counts;	  /* neither expired nor in time-wait */
+	uint8_t state;	   /* enum session_state with SESSION_RESET */
+	uint32_t expires;  /* whole seconds left; 0 for an expired one */
+	bool counts;	   /* neither expired nor in time-wait */
+	uint64_t ended_ns; /* CLOCK_REALTIME at which its mapping ended; 0: it did not */
 };
 
 /* The name of a state in JSON, such as "tcp-established". */

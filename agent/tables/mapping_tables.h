@@ -65,6 +65,7 @@ struct mapping_job {
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
 	struct binding_preparation preparation;
 	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
+	uint64_t left_ns;	   /* CLOCK_REALTIME since which the datapath does not use them */
 	uint64_t told;		   /* subscribers whose sessions have been reported */
 	uint64_t subscribers_done; /* returned so far */
 	uint64_t buckets_done;

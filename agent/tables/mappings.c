@@ -237,6 +237,7 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 	while (*end)
 		end = &(*end)->next;
 	mapping_job_set_stage(t, stage);
+	t->left_ns = clock_ns(CLOCK_REALTIME);
 	t->next = NULL;
 	*end = t;
 	if (m->on_leave)

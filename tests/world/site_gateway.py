@@ -9,9 +9,7 @@ All subscribers stand behind the inside routers and all servers behind the outsi
 
 import collections
 import contextlib
-import ctypes
 import json
-import mmap
 import os
 import signal
 import socket
@@ -24,10 +22,10 @@ import isolation
 import netns
 import wire
 
+from clock import Clock
 from frames import read
 
 SO_TIMESTAMPNS = 35
-SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
 WIRES = {  # name: gateway's address, router's address, MAC address of the gateway's end, of the router
     "in0": ("172.31.255.1", "172.31.255.2", "020000000101", "020000000107"),
     "in1": ("172.31.255.5", "172.31.255.6", "020000000111", "020000000117"),
@@ -38,8 +36,6 @@ SYNC = ("192.0.2.1", "192.0.2.2")
 SYNC_PORT = 9470
 STATE_OCTETS = 24 << 20
 FOREIGN = '__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }\n'
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def macs(name):
@@ -82,7 +78,7 @@ class Tap(wire.Wire):
 
 class Gateway:
     def __init__(self, number, directory, shim, config):
-        self.number, self.directory, self.shim = number, directory, shim
+        self.number, self.directory = number, directory
         self.agent = None
         self.names = {name: name for name in WIRES}  # as they are called now
         self.down, self.foreign = set(), set()
@@ -109,15 +105,13 @@ class Gateway:
             self.gw.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
         self.addresses(*WIRES)
         self.routes()
-        self.page = directory / "clock"
-        self.page.write_bytes(bytes(16))
-        self.shift = 0
+        self.clock = Clock(shim, directory / "clock")
         self.boot_id = directory / "boot_id"
         self.new_boot()
         self.agent = agent.Agent(self.gw, directory / "agent", config)
         self.agent.state.mkdir(mode=0o750)
         isolation.mount(b"tmpfs", self.agent.state, data=f"size={STATE_OCTETS},mode=750".encode())
-        self.shimmed = {"LD_PRELOAD": str(shim), "CLOCK_SHIFT": str(self.page), "BOOT_ID": str(self.boot_id)}
+        self.shimmed = {**self.clock.environment, "BOOT_ID": str(self.boot_id)}
         self.environment = {**os.environ, **self.shimmed}
 
     # ---- interfaces and routes
@@ -243,25 +237,13 @@ class Gateway:
 
     # ---- clock and disk
 
-    def set_clock(self, shift):
-        with open(self.page, "r+b") as file, mmap.mmap(file.fileno(), 16) as page:
-            page[:8] = struct.pack("q", shift)
-            timer = struct.unpack("q", page[8:])[0] - 1
-        stepped, self.shift = shift != self.shift, shift
-        if stepped and timer >= 0 and self.running():
-            self.tell_timer(timer)
+    @property
+    def shift(self):
+        """Of its clock."""
+        return self.clock.shift
 
-    def tell_timer(self, timer):
-        """The timer that waits for steps of the clock expires, as the kernel's would."""
-        with contextlib.suppress(OSError):
-            pidfd = _libc.syscall(SYS_PIDFD_OPEN, self.agent.process.pid, 0)
-            if pidfd < 0:
-                return
-            event = _libc.syscall(SYS_PIDFD_GETFD, pidfd, timer, 0)
-            os.close(pidfd)
-            if event >= 0:
-                os.write(event, struct.pack("Q", 1))
-                os.close(event)
+    def set_clock(self, shift):
+        self.clock.set(shift, self.agent.process if self.running() else None)
 
     def trace(self, *options):
         """strace of the running agent, until trace_end()."""

@@ -318,3 +318,76 @@ Test(history_certainty, steps_too_small_to_be_told_from_noise_add_up)
 	}
 	cr_assert_eq(n, 6, "12 of 10 ms");
 }
+
+static void reboot(unsigned off_s, int64_t set_by)
+{
+	lab.now += off_s;
+	lab_set_clock(set_by);
+	history_close(lab.history);
+	lab_begin();
+}
+
+/* It came once while a mapping was in force, and once more when nobody knows. */
+Test(history_certainty, a_second_that_came_again_while_a_machine_was_down_is_not_known)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab_confirm();
+	clock_watch_look(history_clock_watch(lab.history));
+	lab_set_clock(-60);
+	lab_add("10.7.0.0/24", "1.1.7.0/30");
+	reboot(30, 0);
+	cr_expect_str_eq(lab_events(), "start add confirm del add confirm clock add confirm start", "%s", lab_events());
+	cr_expect_str_eq(who_had(NOON + 38), "10.0.0.0", "%s", who_had(NOON + 38));
+	cr_expect_str_eq(who_had(NOON + 45), "no record+10.0.0.0", "%s", who_had(NOON + 45));
+	cr_expect_str_eq(who_had(NOON + 69), "no record+10.0.0.0", "%s", who_had(NOON + 69));
+	cr_expect_str_eq(who_had(NOON + 71), "10.0.0.0", "%s", who_had(NOON + 71));
+	cr_expect_str_eq(who_had(NOON + 102), "nobody", "%s", who_had(NOON + 102));
+}
+
+/* What was mapped before ended by the clock of before. */
+Test(history_certainty, a_clock_that_is_set_back_while_a_machine_is_down_lets_nobody_keep_an_endpoint)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	lab_add("10.7.0.0/24", "1.1.7.0/30");
+	reboot(30, -80);
+	lab.now += 30;
+	lab_add("10.7.0.0/24", "1.1.7.0/30");
+	cr_expect_str_eq(lab_events(), "start add confirm add confirm clock start add confirm", "%s", lab_events());
+	cr_expect_str_eq(who_had(NOON + 40), "10.0.0.0", "%s", who_had(NOON + 40));
+	cr_expect_str_eq(who_had(NOON + 60), "10.0.0.0", "%s", who_had(NOON + 60));
+	cr_expect_str_eq(who_had(NOON + 110), "no record", "%s", who_had(NOON + 110));
+}
+
+static void another_history(void)
+{
+	struct history_mapping present = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+	struct error err = { 0 };
+	char command[128];
+
+	history_close(lab.history);
+	snprintf(command, sizeof(command), "rm -rf %s", lab.state);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(history_open(lab.state, -1, &lab.history, &err), 0, "%s", err.text);
+	cr_assert_eq(history_begin(lab.history, true, &present, 1), 0);
+	cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
+}
+
+/* A history that begins with mappings does not know what there was before, also where the clock comes back to it. */
+Test(history_certainty, a_second_before_the_history_that_came_again_is_not_known)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	another_history();
+	clock_watch_look(history_clock_watch(lab.history));
+	lab_set_clock(-60);
+	lab.now += 10;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab_confirm();
+	cr_expect_str_eq(lab_events(), "start clock del add confirm", "%s", lab_events());
+	cr_expect_str_eq(who_had(NOON + 70), "no record+10.9.0.0", "%s", who_had(NOON + 70));
+	lab.now += 100;
+	cr_expect_str_eq(who_had(NOON + 101), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 101));
+}

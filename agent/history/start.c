@@ -42,18 +42,6 @@ bool history_agrees(const struct history *h)
 	return true;
 }
 
-bool history_holds(const struct history *h, const struct history_mapping *present, size_t n)
-{
-	const struct history_index *x = &h->file.index;
-
-	if (!h->opened || h->owes_start || h->owes_undo)
-		return true;
-	for (size_t i = 0; i < n; i++)
-		if (!history_index_find_open(x, &present[i]))
-			return false;
-	return x->n_open == n;
-}
-
 /*
  * Adds lines about drains and portmaps to those to be taken back: once each, and the last first, as they may depend on
  * each other.

@@ -391,3 +391,24 @@ Test(history_certainty, a_second_before_the_history_that_came_again_is_not_known
 	lab.now += 100;
 	cr_expect_str_eq(who_had(NOON + 101), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 101));
 }
+
+Test(history_certainty, a_drain_that_the_tables_lack_or_the_history_is_named)
+{
+	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/30"),
+			       in = lab_mapping("10.0.0.0/30", "1.1.2.0/32");
+	struct history_drain d = { .in = m.in, .out = m.out, .of = in.in, .from = TIME_NONE };
+	const struct history_drain_change begun = { .begin = &d, .n_begin = 1 };
+	struct error err = { 0 };
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	cr_expect(history_holds_drains(lab.history, NULL, 0, &err), "%s", err.text);
+	cr_expect_not(history_holds_drains(lab.history, &d, 1, &err));
+	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the tables, and not in the history",
+			 "%s", err.text);
+	cr_assert_eq(history_change(lab.history, NULL, 0, &in, 1, &lab_no_portmaps, &begun, &err), 0, "%s", err.text);
+	lab_confirm();
+	cr_expect(history_holds_drains(lab.history, &d, 1, &err), "%s", err.text);
+	cr_expect_not(history_holds_drains(lab.history, NULL, 0, &err));
+	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the history, and not in the tables",
+			 "%s", err.text);
+}

@@ -80,7 +80,7 @@ int history_settle(struct history *h, struct error *err);
 
 /*
  * Notes that these mappings have been in the tables since that time without a record, which could not be written: the
- * record of the start will say so. Does nothing once that is written. 0 or -ENOMEM.
+ * record of the start will say so. If that could be written meanwhile, another one is. 0, or -errno with err.
  */
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err);
 

@@ -25,6 +25,7 @@ struct history {
 	size_t n_drains;
 	bool taken_over;
 	bool owes_start;
+	bool was_early; /* the start was written before mappings that it should list were in the tables */
 	bool owes_undo;
 	bool owes_confirm;
 	int64_t effect_ns; /* when the tables were as the records say, by the steady clock */

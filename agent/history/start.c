@@ -139,6 +139,8 @@ static int64_t unknown_since(struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
+	if (h->was_early)
+		return x->listed_time;
 	/* Mappings that were added while no record could be written. */
 	if (!h->taken_over && h->n_present)
 		return x->number ? h->latest : h->present[0].from;
@@ -242,6 +244,7 @@ int history_settle(struct history *h, struct error *err)
 	if (!r && h->owes_start) {
 		r = write_start(h, err);
 		h->owes_start = r != 0;
+		h->was_early = h->was_early && r;
 	}
 	if (!r && h->owes_undo) {
 		r = align(h, err);

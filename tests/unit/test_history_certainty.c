@@ -412,3 +412,24 @@ Test(history_certainty, a_drain_that_the_tables_lack_or_the_history_is_named)
 	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the history, and not in the tables",
 			 "%s", err.text);
 }
+
+/* A start could not be written, and mappings were added without a record; before the history heard of them, it could.
+ */
+Test(history_certainty, mappings_that_a_start_adds_without_a_record_are_in_it_also_if_there_is_room_again_meanwhile)
+{
+	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+	struct error err = { 0 };
+
+	lab.now += 100;
+	cr_assert_eq(history_tick(lab.history, &err), 0, "%s", err.text);
+	lab.now += 2;
+	cr_assert_eq(history_assume(lab.history, &m, 1, lab.now - 1, &err), 0, "%s", err.text);
+	cr_expect_str_eq(lab_events(), "start start", "%s", lab_events());
+	cr_expect(history_holds(lab.history, &m, 1, &err), "%s", err.text);
+	cr_expect_str_eq(who_had(NOON - 1), "no record", "%s", who_had(NOON - 1));
+	cr_expect_str_eq(who_had(NOON), "no record", "%s", who_had(NOON));
+	cr_expect_str_eq(who_had(NOON + 100), "no record", "%s", who_had(NOON + 100));
+	cr_expect_str_eq(who_had(NOON + 101), "10.0.0.0", "%s", who_had(NOON + 101));
+	cr_assert_eq(history_assume(lab.history, &m, 1, lab.now, &err), 0, "%s", err.text);
+	cr_expect_str_eq(lab_events(), "start start", "what is recorded is not recorded again: %s", lab_events());
+}

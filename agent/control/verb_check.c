@@ -20,6 +20,7 @@ enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PORTMAPS, 
 
 struct checking {
 	bool repair;
+	struct error history; /* what the mapping history and the tables do not agree about */
 	struct findings findings;
 	struct table_check *tables;
 	bool tables_done;
@@ -105,7 +106,7 @@ static int audit_one(const struct control_context *a, struct checking *c)
 	case AUDIT_INTERFACES:
 		return devices_audit(a->devices, c->repair, &c->findings, &c->interfaces, &c->routes);
 	case AUDIT_HISTORY:
-		return history_queue_holds(a->history) ? 0 : 1;
+		return history_queue_holds(a->history, &c->history) ? 0 : 1;
 	case AUDIT_PORTMAPS:
 		c->portmaps = portmaps_audit(a->portmaps, c->repair, &c->findings);
 		return 0;
@@ -122,8 +123,8 @@ static void add_history(const struct control_context *a, struct checking *c)
 {
 	if (c->repair)
 		history_queue_reconcile(a->history);
-	findings_add(&c->findings, FINDING_HISTORY, c->repair && history_queue_holds(a->history), "history",
-		     "the mapping history says that others are mapped than are in the tables");
+	findings_add(&c->findings, FINDING_HISTORY, c->repair && history_queue_holds(a->history, NULL), "history", "%s",
+		     c->history.text);
 }
 
 /* 1 to be asked again, 0 done, -errno. */

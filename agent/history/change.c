@@ -100,11 +100,13 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
 
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err)
 {
-	if (!h->owes_start)
-		return 0;
 	if (history_keep_present(h, present, n))
 		return error_set(err, -ENOMEM, "mapping history: out of memory");
 	for (size_t i = 0; i < n; i++)
 		h->present[i].from = time;
-	return 0;
+	/* The list of a start has them, unless it could be written meanwhile. */
+	if (h->owes_start || (history_agrees(h) && history_drains_agree(h)))
+		return 0;
+	h->owes_start = h->was_early = true;
+	return history_settle(h, err);
 }

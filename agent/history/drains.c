@@ -27,11 +27,6 @@ bool history_drains_agree(const struct history *h)
 	return agree(&h->file.index.drains, h->drains, h->n_drains);
 }
 
-bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n)
-{
-	return !h->opened || h->owes_start || h->owes_undo || agree(&h->file.index.drains, present, n);
-}
-
 int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n)
 {
 	int64_t now = history_now();

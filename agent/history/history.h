@@ -80,7 +80,7 @@ int history_settle(struct history *h, struct error *err);
 
 /*
  * Notes that these mappings have been in the tables since that time without a record, which could not be written: the
- * record of the start will say so. Does nothing once that is written. 0 or -ENOMEM.
+ * record of the start will say so. If that could be written meanwhile, another one is. 0, or -errno with err.
  */
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err);
 
@@ -113,12 +113,13 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
 		      struct error *err);
 
 /*
- * Whether the history agrees that these are the mappings. True also if it cannot be written, which is reported
- * elsewhere.
+ * Whether the history agrees that these are the mappings, if not, with a text that names one (why may be NULL). True
+ * also if it cannot be written, which is reported elsewhere.
  */
-bool history_holds(const struct history *h, const struct history_mapping *present, size_t n);
-bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n);
-bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n);
+bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why);
+bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n,
+			    struct error *why);
+bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why);
 
 /*
  * Stores that the agent is running, records that the clock was set, and all mappings if the last such record is of

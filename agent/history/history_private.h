@@ -25,6 +25,7 @@ struct history {
 	size_t n_drains;
 	bool taken_over;
 	bool owes_start;
+	bool was_early; /* the start was written before mappings that it should list were in the tables */
 	bool owes_undo;
 	bool owes_confirm;
 	int64_t effect_ns; /* when the tables were as the records say, by the steady clock */
@@ -50,6 +51,12 @@ int history_keep_present(struct history *h, const struct history_mapping *presen
 
 /* Whether the history has the portmaps of the datapath. */
 bool history_portmaps_agree(const struct history *h);
+
+/* Whether a port that is open in one list leads to the same place in another. */
+bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v);
+
+/* Makes a list of ports of one of portmaps. 0 or -ENOMEM. */
+int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n);
 
 /*
  * Lines about portmaps to take back, since the last record of another kind: only the last change of a pair of endpoints

@@ -10,7 +10,7 @@ static bool same_place(const struct portmap_interval *a, const struct portmap_in
 	return a && a->in.addr == b->in.addr && a->in.port == b->in.port;
 }
 
-static bool is_open_in(const struct history_portmaps *p, const struct portmap_interval *v)
+bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v)
 {
 	return same_place(history_portmap_open(p, v->proto, v->out), v);
 }
@@ -18,7 +18,7 @@ static bool is_open_in(const struct history_portmaps *p, const struct portmap_in
 static bool all_open_in(const struct history_portmaps *these, const struct history_portmaps *those)
 {
 	for (size_t i = 0; i < these->n; i++)
-		if (these->interval[i].to == TIME_OPEN && !is_open_in(those, &these->interval[i]))
+		if (these->interval[i].to == TIME_OPEN && !history_portmap_is_open(those, &these->interval[i]))
 			return false;
 	return true;
 }
@@ -30,7 +30,7 @@ bool history_portmaps_agree(const struct history *h)
 	return known->n_open == h->portmaps.n_open && all_open_in(known, &h->portmaps);
 }
 
-static int take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n)
+int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n)
 {
 	int r = 0;
 
@@ -42,20 +42,7 @@ static int take_all(struct history_portmaps *p, const struct history_portmap *li
 
 int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n)
 {
-	return take_all(&h->portmaps, list, n);
-}
-
-bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n)
-{
-	struct history_portmaps p = { 0 };
-	bool holds = true;
-
-	if (!h->opened || h->owes_start || h->owes_undo)
-		return true;
-	if (!take_all(&p, present, n))
-		holds = p.n_open == h->file.index.portmaps.n_open && all_open_in(&p, &h->file.index.portmaps);
-	history_portmaps_free(&p);
-	return holds;
+	return history_portmaps_take_all(&h->portmaps, list, n);
 }
 
 void history_portmaps_expect(struct history *h)
@@ -64,7 +51,7 @@ void history_portmaps_expect(struct history *h)
 	size_t n = 0;
 
 	if (!history_portmaps_list(&h->file.index.portmaps, &list, &n))
-		take_all(&h->portmaps, list, n);
+		history_portmaps_take_all(&h->portmaps, list, n);
 }
 
 size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
@@ -90,11 +77,11 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 /* The line that has to be taken back for an interval to be as the datapath is; 0: none. */
 static uint64_t wrong_line(const struct history *h, const struct portmap_interval *v)
 {
-	bool present = is_open_in(&h->portmaps, v);
+	bool present = history_portmap_is_open(&h->portmaps, v);
 
 	if (v->to == TIME_OPEN)
 		return present ? 0 : v->line;
-	return present && !is_open_in(&h->file.index.portmaps, v) ? v->end_line : 0;
+	return present && !history_portmap_is_open(&h->file.index.portmaps, v) ? v->end_line : 0;
 }
 
 /* By outside and inside endpoint; of the same ones, the last to begin comes first. */
@@ -175,7 +162,7 @@ static struct history_portmap *missing_in(const struct history_portmaps *p, cons
 	for (size_t i = 0; list && i < p->n; i++) {
 		const struct portmap_interval *v = &p->interval[i];
 
-		if (v->to == TIME_OPEN && !is_open_in(other, v))
+		if (v->to == TIME_OPEN && !history_portmap_is_open(other, v))
 			list[n++] = one_port(v, now ? TIME_NONE : v->from);
 	}
 	*ret_n = list ? history_portmaps_merge(list, n) : 0;

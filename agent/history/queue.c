@@ -348,7 +348,7 @@ uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static H
 	return q->line;
 }
 
-bool history_queue_holds(const struct history_queue *q)
+bool history_queue_holds(const struct history_queue *q, struct error *why)
 {
 	bool known = !q->first && !trouble_get(TROUBLE_HISTORY);
 	size_t n = 0;
@@ -361,8 +361,9 @@ bool history_queue_holds(const struct history_queue *q)
 	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;
 
 	return !list || !portmaps || !drains ||
-	       (history_holds(q->history, list, n) && history_holds_portmaps(q->history, portmaps, n_portmaps) &&
-		history_holds_drains(q->history, drains, n_drains));
+	       (history_holds(q->history, list, n, why) &&
+		history_holds_portmaps(q->history, portmaps, n_portmaps, why) &&
+		history_holds_drains(q->history, drains, n_drains, why));
 }
 
 void history_queue_drain(struct history_queue *q)

@@ -63,8 +63,11 @@ void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void 
 /* The end of the history as history_end() returns it. */
 uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT]);
 
-/* history_holds() of the mappings in the tables; true also while anything is being written or nothing can be. */
-bool history_queue_holds(const struct history_queue *q);
+/*
+ * history_holds() of mappings, portmaps and drains in the tables; true also while anything is being written or nothing
+ * can be. why may be NULL.
+ */
+bool history_queue_holds(const struct history_queue *q, struct error *why);
 
 /* Called before the tables are closed: waits for jobs that compare the history with them. q may be NULL. */
 void history_queue_drain(struct history_queue *q);

@@ -42,18 +42,6 @@ bool history_agrees(const struct history *h)
 	return true;
 }
 
-bool history_holds(const struct history *h, const struct history_mapping *present, size_t n)
-{
-	const struct history_index *x = &h->file.index;
-
-	if (!h->opened || h->owes_start || h->owes_undo)
-		return true;
-	for (size_t i = 0; i < n; i++)
-		if (!history_index_find_open(x, &present[i]))
-			return false;
-	return x->n_open == n;
-}
-
 /*
  * Adds lines about drains and portmaps to those to be taken back: once each, and the last first, as they may depend on
  * each other.
@@ -151,6 +139,8 @@ static int64_t unknown_since(struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
+	if (h->was_early)
+		return x->listed_time;
 	/* Mappings that were added while no record could be written. */
 	if (!h->taken_over && h->n_present)
 		return x->number ? h->latest : h->present[0].from;
@@ -254,6 +244,7 @@ int history_settle(struct history *h, struct error *err)
 	if (!r && h->owes_start) {
 		r = write_start(h, err);
 		h->owes_start = r != 0;
+		h->was_early = h->was_early && r;
 	}
 	if (!r && h->owes_undo) {
 		r = align(h, err);

@@ -14,7 +14,7 @@
 #define CACHE_NEW HISTORY_CACHE_FILE ".new"
 
 /* Another order of octets, or another version of this file, does not read it. */
-#define MAGIC 0x317865646e696864ULL
+#define MAGIC 0x327865646e696864ULL
 
 /* The arrays of an index, in the order of the file: X(member, number of elements) */
 #define ARRAYS(X)                                \
@@ -28,7 +28,7 @@
 	X(drains.open, drains.n_open)            \
 	X(times.moment, times.n)                 \
 	X(times.epoch, times.n_epochs)           \
-	X(gaps, n_gaps)                          \
+	X(gaps.at, gaps.n)                       \
 	X(damages, n_damages)
 
 struct header {

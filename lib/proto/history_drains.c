@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proto/history_drains.h"
+#include "proto/history_grow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,9 +9,7 @@
 
 #include "base/timestamp.h"
 
-#define STILL	   TIME_OPEN
-#define FIRST_ROOM 8U
-
+#define STILL TIME_OPEN
 void history_drains_free(struct history_drains *p)
 {
 	free(p->interval);
@@ -37,23 +36,9 @@ struct drain_interval *history_drain_open(const struct history_drains *p, const 
 	return NULL;
 }
 
-/* Makes room for one more element; arrays grow at powers of two. */
-static int make_room(void *array, size_t n, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n & (n - 1) || (n && n < FIRST_ROOM))
-		return 0;
-	larger = reallocarray(*at, n ? n * 2 : FIRST_ROOM, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	return 0;
-}
-
 static int open_again(struct history_drains *p, size_t number)
 {
-	if (make_room(&p->open, p->n_open, sizeof(*p->open)))
+	if (history_grow(&p->open, p->n_open, sizeof(*p->open)))
 		return -ENOMEM;
 	p->interval[number].to = STILL;
 	p->interval[number].end = MOMENT_NONE;
@@ -64,7 +49,7 @@ static int open_again(struct history_drains *p, size_t number)
 
 static int begin_one(struct history_drains *p, const struct history_drain *d, uint32_t begin, uint64_t line)
 {
-	if (make_room(&p->interval, p->n, sizeof(*p->interval)))
+	if (history_grow(&p->interval, p->n, sizeof(*p->interval)))
 		return -ENOMEM;
 	p->interval[p->n] = (struct drain_interval){ .drain = *d, .begin = begin, .line = line };
 	return open_again(p, p->n++);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proto/history_index.h"
+#include "proto/history_grow.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,23 +24,9 @@ void history_index_free(struct history_index *x)
 	history_portmaps_free(&x->portmaps);
 	history_drains_free(&x->drains);
 	history_times_free(&x->times);
-	free(x->gaps);
+	free(x->gaps.at);
 	free(x->damages);
 	history_index_init(x);
-}
-
-/* Makes room for one more element; arrays grow at powers of two. */
-static int make_room(void *array, size_t n, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n & (n - 1) || (n && n < 8))
-		return 0;
-	larger = realloc(*at, (n ? n * 2 : 8) * size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	return 0;
 }
 
 static bool same_mapping(const struct history_mapping *m, const struct history_interval *v)
@@ -62,7 +49,7 @@ struct history_interval *history_index_find_open(const struct history_index *x, 
 
 static int open_again(struct history_index *x, size_t number)
 {
-	if (make_room(&x->open, x->n_open, sizeof(*x->open)))
+	if (history_grow(&x->open, x->n_open, sizeof(*x->open)))
 		return -ENOMEM;
 	x->intervals[number].to = TIME_OPEN;
 	x->intervals[number].end = MOMENT_NONE;
@@ -73,7 +60,7 @@ static int open_again(struct history_index *x, size_t number)
 
 static int begin_interval(struct history_index *x, const struct history_mapping *m, uint32_t begin)
 {
-	if (make_room(&x->intervals, x->n_intervals, sizeof(*x->intervals)))
+	if (history_grow(&x->intervals, x->n_intervals, sizeof(*x->intervals)))
 		return -ENOMEM;
 	x->intervals[x->n_intervals] = (struct history_interval){
 		.in = m->in,
@@ -102,30 +89,42 @@ static void end_interval(struct history_index *x, struct history_interval *v, st
 	}
 }
 
-/* All that holds ends: what is not known to have happened by then may have. 0 or -ENOMEM. */
-static int end_all(struct history_index *x, int64_t time)
+/* All that holds ends at a moment: what is not known to have happened by then may have. */
+static void end_all_at(struct history_index *x, int64_t time, uint32_t moment)
 {
-	struct history_at at = { x->number, time, 0 };
+	struct history_at at = { x->number, time, moment };
 
-	history_times_settle(&x->times, time);
-	if (!x->n_open && !x->portmaps.n_open && !x->drains.n_open)
-		return 0;
-	at.moment = history_times_add(&x->times, time, time, x->number);
-	if (at.moment == MOMENT_NONE)
-		return -ENOMEM;
+	history_times_settle_at(&x->times, moment);
 	while (x->n_open)
 		end_interval(x, &x->intervals[x->open[x->n_open - 1]], at);
 	history_portmaps_end(&x->portmaps, at);
 	history_drains_end_all(&x->drains, at);
+}
+
+/* The same in the present reckoning of the clock. 0 or -ENOMEM. */
+static int end_all(struct history_index *x, int64_t time)
+{
+	uint32_t moment;
+
+	history_times_settle(&x->times, time);
+	if (!x->n_open && !x->portmaps.n_open && !x->drains.n_open)
+		return 0;
+	moment = history_times_add(&x->times, time, time, x->number);
+	if (moment == MOMENT_NONE)
+		return -ENOMEM;
+	end_all_at(x, time, moment);
 	return 0;
 }
 
-static int add_gap(struct history_index *x, int64_t from, int64_t to, bool damage)
+/* Nothing is known from a time of the present reckoning on. 0 or -ENOMEM. */
+static int begin_gap(struct history_index *x, int64_t from, bool damage)
 {
-	if (make_room(&x->gaps, x->n_gaps, sizeof(*x->gaps)))
-		return -ENOMEM;
-	x->gaps[x->n_gaps++] = (struct history_gap){ from, to, damage };
-	return 0;
+	return history_gaps_begin(&x->gaps, from, history_times_add(&x->times, from, from, x->number), damage);
+}
+
+static int end_gap(struct history_index *x, const struct history_record *r)
+{
+	return history_gaps_end(&x->gaps, r->time, history_times_add(&x->times, r->time, r->time, r->line));
 }
 
 /*
@@ -136,8 +135,8 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 	struct history_damage *d;
 	va_list ap;
 
-	if (make_room(&x->damages, x->n_damages, sizeof(*x->damages)) ||
-	    (!x->lost && add_gap(x, x->last_time, TIME_OPEN, true)))
+	if (history_grow(&x->damages, x->n_damages, sizeof(*x->damages)) ||
+	    (!x->lost && begin_gap(x, x->last_time, true)))
 		return -ENOMEM;
 	d = &x->damages[x->n_damages++];
 	d->line = x->lines;
@@ -251,30 +250,49 @@ static int take_list(struct history_index *x, const struct history_record *r)
 	return ret;
 }
 
+static bool lists_anything(const struct history_record *r)
+{
+	return r->n_mappings || r->n_portmaps || r->n_drains;
+}
+
+/* What held ended at an unknown time, from the one that the record names until now. 0 or -ENOMEM. */
+static int take_unknown(struct history_index *x, const struct history_record *r)
+{
+	struct history_times *t = &x->times;
+	uint32_t moment = history_times_add_past(t, r->since, r->time, r->line);
+
+	if (moment == MOMENT_NONE)
+		return -ENOMEM;
+	end_all_at(x, r->since, moment);
+	if (x->lost || (r->since >= r->time && t->moment[moment].epoch == t->n_epochs - 1))
+		return 0;
+	return history_gaps_begin(&x->gaps, r->since, moment, false) || end_gap(x, r) ? -ENOMEM : 0;
+}
+
 static int take_start_or_daily(struct history_index *x, const struct history_record *r)
 {
-	bool unknown = r->event == EVENT_START && r->since != TIME_NONE;
+	bool unknown = r->event == EVENT_START && r->since != TIME_NONE, first = x->lines == 1;
 	int ret = 0;
 
 	x->listed_time = r->time;
 	x->format = r->event == EVENT_START ? r->format : x->format;
-	/* The first line lists what was there before; agents before format 3 did not say that this was not known. */
-	if (!unknown && !x->lost && x->lines > 1) {
+	if (!unknown && !x->lost && !first) {
 		if (lists_what_is_open(x, r)) {
 			take_names(x, r);
 			history_times_settle(&x->times, r->time);
 			return 0;
 		}
 		ret = note_damage(x, "lists other mappings than the lines before it");
-	} else if (unknown && !x->lost && r->since < r->time) {
-		ret = add_gap(x, r->since, r->time, false);
+	} else if (first && lists_anything(r)) {
+		/* It was there before, since a time that is not known. */
+		ret = begin_gap(x, TIME_NONE, false) || end_gap(x, r) ? -ENOMEM : 0;
 	}
 	if (!ret)
-		ret = end_all(x, unknown || x->lines == 1 ? (unknown ? r->since : r->time) : x->last_time);
+		ret = unknown ? take_unknown(x, r) : end_all(x, first ? r->time : x->last_time);
+	if (!ret && x->lost)
+		ret = end_gap(x, r);
 	if (ret)
 		return ret;
-	if (x->lost)
-		x->gaps[x->n_gaps - 1].to = r->time;
 	x->lost = false;
 	return take_list(x, r);
 }

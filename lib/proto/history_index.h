@@ -10,6 +10,7 @@
 #ifndef DETNAT_HISTORY_INDEX_H
 #define DETNAT_HISTORY_INDEX_H
 
+#include "proto/history_gaps.h"
 #include "proto/history_record.h"
 
 /* A mapping held from the moment `begin` until `end`; `from` and `to` are the times of the records. */
@@ -27,13 +28,6 @@ struct history_interval {
 	char name[LABEL_TEXT]; /* the last that it had; "": none */
 };
 
-/* From <= t < to, nothing is known except what intervals say. */
-struct history_gap {
-	int64_t from;
-	int64_t to;  /* TIME_OPEN: lasts */
-	bool damage; /* caused by changed or removed lines; otherwise the datapath went away unnoticed */
-};
-
 struct history_damage {
 	uint64_t line; /* line number in the file, from 1 */
 	char text[160];
@@ -48,8 +42,7 @@ struct history_index {
 	struct history_portmaps portmaps;
 	struct history_drains drains;
 	struct history_times times;
-	struct history_gap *gaps;
-	size_t n_gaps;
+	struct history_gaps gaps;
 	struct history_damage *damages;
 	size_t n_damages;
 

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proto/history_times.h"
+#include "proto/history_grow.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FIRST_ROOM 8U
-
-/* Makes room for one more element; arrays grow at powers of two. */
-static int make_room(void *array, uint32_t n, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n & (n - 1) || (n && n < FIRST_ROOM))
-		return 0;
-	larger = reallocarray(*at, n ? n * (size_t)2 : FIRST_ROOM, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	return 0;
-}
 
 /* Begins the first reckoning. */
 static int begin(struct history_times *t)
 {
 	if (t->n_epochs)
 		return 0;
-	if (make_room(&t->epoch, 0, sizeof(*t->epoch)))
+	if (history_grow(&t->epoch, 0, sizeof(*t->epoch)))
 		return -ENOMEM;
 	t->epoch[t->n_epochs++] = (struct history_epoch){ TIME_NONE, TIME_OPEN };
 	return 0;
@@ -59,7 +44,7 @@ int history_times_copy(const struct history_times *from, struct history_times *r
 
 static uint32_t add(struct history_times *t, uint32_t epoch, int64_t early, int64_t late, uint64_t line)
 {
-	if (make_room(&t->moment, t->n, sizeof(*t->moment)))
+	if (history_grow(&t->moment, t->n, sizeof(*t->moment)))
 		return MOMENT_NONE;
 	t->moment[t->n] = (struct history_moment){
 		.early = early,
@@ -106,11 +91,18 @@ uint32_t history_times_add_past(struct history_times *t, int64_t time, int64_t n
 	return add_past(t, epoch, time, line);
 }
 
+static void close_at(struct history_moment *m, uint32_t epoch, int64_t late)
+{
+	bool before = epoch < m->epoch || (epoch == m->epoch && late < m->early);
+
+	m->late_epoch = before ? m->epoch : epoch;
+	m->late = before ? m->early : late;
+	m->final = true;
+}
+
 static void close_one(struct history_times *t, struct history_moment *m, int64_t late)
 {
-	m->late_epoch = t->n_epochs - 1;
-	m->late = m->late_epoch == m->epoch && late < m->early ? m->early : late;
-	m->final = true;
+	close_at(m, t->n_epochs - 1, late);
 }
 
 uint32_t history_times_undo(struct history_times *t, uint32_t undone, int64_t now, uint64_t line)
@@ -146,11 +138,21 @@ void history_times_settle(struct history_times *t, int64_t late)
 	t->n_settled = t->n;
 }
 
+void history_times_settle_at(struct history_times *t, uint32_t moment)
+{
+	const struct history_moment at = t->moment[moment];
+
+	for (uint32_t i = t->n_settled; i < t->n; i++)
+		if (t->moment[i].late == TIME_OPEN)
+			close_at(&t->moment[i], at.epoch, at.early);
+	t->n_settled = t->n;
+}
+
 int history_times_set(struct history_times *t, int64_t before, int64_t after)
 {
 	struct history_epoch *last;
 
-	if (begin(t) || make_room(&t->epoch, t->n_epochs, sizeof(*t->epoch)))
+	if (begin(t) || history_grow(&t->epoch, t->n_epochs, sizeof(*t->epoch)))
 		return -ENOMEM;
 	last = &t->epoch[t->n_epochs - 1];
 	/* What it leaps over belongs to both. */
@@ -232,7 +234,7 @@ int64_t history_times_to(const struct history_times *t, uint32_t end, uint32_t e
 int history_pauses_add(struct history_pauses *p, size_t of, uint32_t begin, uint32_t end)
 {
 	if (p->n == p->room) {
-		size_t room = p->room ? 2 * p->room : FIRST_ROOM;
+		size_t room = p->room ? 2 * p->room : HISTORY_FIRST_ROOM;
 		struct history_pause *larger = reallocarray(p->at, room, sizeof(*larger));
 
 		if (!larger)

@@ -103,6 +103,9 @@ void history_times_confirm(struct history_times *t, uint64_t first, uint64_t las
 /* The same of all that is not confirmed yet. */
 void history_times_settle(struct history_times *t, int64_t late);
 
+/* And by the time of a moment. */
+void history_times_settle_at(struct history_times *t, uint32_t moment);
+
 /* The clock was set: it had read `before` at most, and then `after` at least. 0 or -ENOMEM. */
 int history_times_set(struct history_times *t, int64_t before, int64_t after);
 

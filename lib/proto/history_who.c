@@ -23,8 +23,7 @@ struct who {
 	struct holdings holdings; /* all of them, and those without an outside prefix */
 	bool any_open;
 	struct who_portmaps portmaps;
-	struct history_gap *gaps;
-	size_t n_gaps;
+	struct history_gaps gaps;
 	int64_t first_time;
 	/* Of each reckoning: the latest end up to it, and the earliest start from it on. */
 	int64_t *latest_end, *earliest_start;
@@ -42,7 +41,7 @@ void who_free(struct who *w)
 	free(w->held);
 	holdings_free(&w->holdings);
 	who_portmaps_free(&w->portmaps);
-	free(w->gaps);
+	free(w->gaps.at);
 	free(w->latest_end);
 	free(w->earliest_start);
 	pieces_free(&w->pieces);
@@ -106,9 +105,9 @@ static int prepare(struct who *w, const struct history_index *x)
 		if (!prefix_order(w->held[i].out, w->held[i - 1].out) &&
 		    history_times_order_late(t, w->held[i].reach, w->held[i - 1].reach) < 0)
 			w->held[i].reach = w->held[i - 1].reach;
-	if (x->n_gaps)
-		memcpy(w->gaps, x->gaps, x->n_gaps * sizeof(*w->gaps));
-	w->n_gaps = x->n_gaps;
+	if (x->gaps.n)
+		memcpy(w->gaps.at, x->gaps.at, x->gaps.n * sizeof(*w->gaps.at));
+	w->gaps.n = x->gaps.n;
 	w->first_time = x->first_time;
 	take_epochs(w, t);
 	return 0;
@@ -122,10 +121,10 @@ int who_new(const struct history_index *x, struct who **ret)
 		return -ENOMEM;
 	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
 	w->holdings.inner = calloc(x->n_intervals + 1, sizeof(*w->holdings.inner));
-	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
+	w->gaps.at = calloc(x->gaps.n + 1, sizeof(*w->gaps.at));
 	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
 	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
-	if (!w->held || !w->holdings.inner || !w->gaps || !w->latest_end || !w->earliest_start ||
+	if (!w->held || !w->holdings.inner || !w->gaps.at || !w->latest_end || !w->earliest_start ||
 	    who_portmaps_new(&x->portmaps, &x->times, &w->portmaps) || prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
@@ -146,6 +145,8 @@ struct search {
 	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
 	uint32_t kept_in;
 	uint32_t kept_epoch;
+	bool known;		       /* which subscriber had it in this reckoning, or that nobody had */
+	const struct history_gap *gap; /* in another one that is not known */
 	int r;
 };
 
@@ -195,6 +196,7 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 	one.out = h->out;
 	memcpy(one.name, h->name, sizeof(one.name));
 	one.epoch = s->epoch;
+	s->known |= one.holds;
 	one.from = history_times_from(s->times, one.begin, s->epoch, s->t);
 	one.to = history_times_to(s->times, end, s->epoch, s->t);
 	for (size_t i = 0; i < w->n_holders; i++) {
@@ -262,6 +264,7 @@ static void consider_block(struct search *s, const struct held *h, uint32_t in_a
 	}
 	if (holds || !history_times_hold(s->times, h->begin, h->end, s->epoch, s->t))
 		return;
+	s->known = true;
 	s->kept = h;
 	s->kept_in = in_addr;
 	s->kept_epoch = s->epoch;
@@ -280,8 +283,10 @@ static void consider(struct search *s, const struct held *h)
 		consider_block(s, h, g.in_base + (uint32_t)subscriber);
 		return;
 	}
-	if (history_times_hold(s->times, h->begin, h->end, s->epoch, s->t))
+	if (history_times_hold(s->times, h->begin, h->end, s->epoch, s->t)) {
 		s->covers = h;
+		s->known = true;
+	}
 	consider_portmaps(s, h);
 }
 
@@ -298,11 +303,14 @@ static void look_in(struct search *s, struct prefix out)
 
 static void look(struct search *s)
 {
+	s->known = false;
 	for (uint64_t lengths = s->w->lengths; lengths; lengths &= lengths - 1) {
 		unsigned plen = (unsigned)__builtin_ctzll(lengths);
 
 		look_in(s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
 	}
+	if (!s->known && !s->gap)
+		s->gap = history_gaps_find(&s->w->gaps, s->times, s->epoch, s->t);
 }
 
 /* Looks into each reckoning of the clock that had the second. */
@@ -362,32 +370,24 @@ static enum who_result kept(const struct search *s, struct error *why)
 static enum who_result explain(const struct search *s, struct error *why)
 {
 	const struct who *w = s->w;
-	char from[TIME_TEXT], to[TIME_TEXT];
+	const struct history_gap *gap = s->gap;
+	char from[TIME_TEXT];
 
-	if (s->kept)
+	if (!gap && s->kept)
 		return kept(s, why);
-	if (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open && !w->portmaps.n))
+	if (!gap && (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open && !w->portmaps.n)))
 		return nobody(s, why);
 	if (w->first_time == TIME_OPEN)
 		return (enum who_result)error_set(why, WHO_NO_RECORD,
 						  "the history has no record; --state-dir names another directory");
-	if (s->t < w->first_time)
+	if (!gap && s->t < w->first_time)
 		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history begins at %s",
 						  time_format(w->first_time, from));
-	for (size_t i = 0; i < w->n_gaps; i++) {
-		const struct history_gap *gap = &w->gaps[i];
-
-		if (s->t < gap->from || s->t >= gap->to)
-			continue;
-		time_format(gap->from, from);
-		time_format(gap->to, to);
-		return (enum who_result)error_set(
-			why, WHO_NO_RECORD, "from %s to %s %s", gap->from == TIME_NONE ? "the beginning" : from,
-			gap->to == TIME_OPEN ? "the end" : to,
-			gap->damage ? "the history is damaged"
-				    : "the datapath was lost, by a reboot for example, and it is not known when");
-	}
-	return nobody(s, why);
+	gap = gap ? gap : history_gaps_find_any(&w->gaps, s->t);
+	if (!gap)
+		return nobody(s, why);
+	history_gap_explain(gap, why);
+	return WHO_NO_RECORD;
 }
 
 static const struct who_holder *best_of(const struct search *s)
@@ -469,7 +469,7 @@ enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct wh
 	}
 	if (w->n_holders)
 		qsort_r(w->holder, w->n_holders, sizeof(*w->holder), compare_holders, (void *)(uintptr_t)s.times);
-	best = best_of(&s);
+	best = s.gap ? NULL : best_of(&s);
 	if (best) {
 		answer.best = *best;
 		add_portmaps(&s, best, &answer);

@@ -81,9 +81,9 @@ Test(history, a_start_says_until_when_the_former_agent_lived)
 	lab.now += 3600;
 	lab_begin();
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0);
-	cr_assert_eq(f.index.n_gaps, 1);
-	cr_assert_eq(f.index.gaps[0].from, NOON + 3600);
-	cr_assert_eq(f.index.gaps[0].to, NOON + 7200);
+	cr_assert_eq(f.index.gaps.n, 1);
+	cr_assert_eq(f.index.gaps.at[0].from, NOON + 3600);
+	cr_assert_eq(f.index.gaps.at[0].to, NOON + 7200);
 	cr_assert_eq(f.index.n_open, 0);
 	history_files_free(&f);
 }

@@ -320,6 +320,121 @@ Test(history_certainty, steps_too_small_to_be_told_from_noise_add_up)
 	cr_assert_eq(n, 6, "12 of 10 ms");
 }
 
+static void reboot(unsigned off_s, int64_t set_by)
+{
+	lab.now += off_s;
+	lab_set_clock(set_by);
+	history_close(lab.history);
+	lab_begin();
+}
+
+/* It came once while a mapping was in force, and once more when nobody knows. */
+Test(history_certainty, a_second_that_came_again_while_a_machine_was_down_is_not_known)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab_confirm();
+	clock_watch_look(history_clock_watch(lab.history));
+	lab_set_clock(-60);
+	lab_add("10.7.0.0/24", "1.1.7.0/30");
+	reboot(30, 0);
+	cr_expect_str_eq(lab_events(), "start add confirm del add confirm clock add confirm start", "%s", lab_events());
+	cr_expect_str_eq(who_had(NOON + 38), "10.0.0.0", "%s", who_had(NOON + 38));
+	cr_expect_str_eq(who_had(NOON + 45), "no record+10.0.0.0", "%s", who_had(NOON + 45));
+	cr_expect_str_eq(who_had(NOON + 69), "no record+10.0.0.0", "%s", who_had(NOON + 69));
+	cr_expect_str_eq(who_had(NOON + 71), "10.0.0.0", "%s", who_had(NOON + 71));
+	cr_expect_str_eq(who_had(NOON + 102), "nobody", "%s", who_had(NOON + 102));
+}
+
+/* What was mapped before ended by the clock of before. */
+Test(history_certainty, a_clock_that_is_set_back_while_a_machine_is_down_lets_nobody_keep_an_endpoint)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	lab_add("10.7.0.0/24", "1.1.7.0/30");
+	reboot(30, -80);
+	lab.now += 30;
+	lab_add("10.7.0.0/24", "1.1.7.0/30");
+	cr_expect_str_eq(lab_events(), "start add confirm add confirm clock start add confirm", "%s", lab_events());
+	cr_expect_str_eq(who_had(NOON + 40), "10.0.0.0", "%s", who_had(NOON + 40));
+	cr_expect_str_eq(who_had(NOON + 60), "10.0.0.0", "%s", who_had(NOON + 60));
+	cr_expect_str_eq(who_had(NOON + 110), "no record", "%s", who_had(NOON + 110));
+}
+
+static void another_history(void)
+{
+	struct history_mapping present = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+	struct error err = { 0 };
+	char command[128];
+
+	history_close(lab.history);
+	snprintf(command, sizeof(command), "rm -rf %s", lab.state);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(history_open(lab.state, -1, &lab.history, &err), 0, "%s", err.text);
+	cr_assert_eq(history_begin(lab.history, true, &present, 1), 0);
+	cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
+}
+
+/* A history that begins with mappings does not know what there was before, also where the clock comes back to it. */
+Test(history_certainty, a_second_before_the_history_that_came_again_is_not_known)
+{
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now += 100;
+	another_history();
+	clock_watch_look(history_clock_watch(lab.history));
+	lab_set_clock(-60);
+	lab.now += 10;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab_confirm();
+	cr_expect_str_eq(lab_events(), "start clock del add confirm", "%s", lab_events());
+	cr_expect_str_eq(who_had(NOON + 70), "no record+10.9.0.0", "%s", who_had(NOON + 70));
+	lab.now += 100;
+	cr_expect_str_eq(who_had(NOON + 101), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 101));
+}
+
+Test(history_certainty, a_drain_that_the_tables_lack_or_the_history_is_named)
+{
+	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/30"),
+			       in = lab_mapping("10.0.0.0/30", "1.1.2.0/32");
+	struct history_drain d = { .in = m.in, .out = m.out, .of = in.in, .from = TIME_NONE };
+	const struct history_drain_change begun = { .begin = &d, .n_begin = 1 };
+	struct error err = { 0 };
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	cr_expect(history_holds_drains(lab.history, NULL, 0, &err), "%s", err.text);
+	cr_expect_not(history_holds_drains(lab.history, &d, 1, &err));
+	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the tables, and not in the history",
+			 "%s", err.text);
+	cr_assert_eq(history_change(lab.history, NULL, 0, &in, 1, &lab_no_portmaps, &begun, &err), 0, "%s", err.text);
+	lab_confirm();
+	cr_expect(history_holds_drains(lab.history, &d, 1, &err), "%s", err.text);
+	cr_expect_not(history_holds_drains(lab.history, NULL, 0, &err));
+	cr_expect_str_eq(err.text, "the drain of 10.0.0.0/30 to 1.1.1.0/30 is in the history, and not in the tables",
+			 "%s", err.text);
+}
+
+/* A start could not be written, and mappings were added without a record; before the history heard of them, it could.
+ */
+Test(history_certainty, mappings_that_a_start_adds_without_a_record_are_in_it_also_if_there_is_room_again_meanwhile)
+{
+	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
+	struct error err = { 0 };
+
+	lab.now += 100;
+	cr_assert_eq(history_tick(lab.history, &err), 0, "%s", err.text);
+	lab.now += 2;
+	cr_assert_eq(history_assume(lab.history, &m, 1, lab.now - 1, &err), 0, "%s", err.text);
+	cr_expect_str_eq(lab_events(), "start start", "%s", lab_events());
+	cr_expect(history_holds(lab.history, &m, 1, &err), "%s", err.text);
+	cr_expect_str_eq(who_had(NOON - 1), "no record", "%s", who_had(NOON - 1));
+	cr_expect_str_eq(who_had(NOON), "no record", "%s", who_had(NOON));
+	cr_expect_str_eq(who_had(NOON + 100), "no record", "%s", who_had(NOON + 100));
+	cr_expect_str_eq(who_had(NOON + 101), "10.0.0.0", "%s", who_had(NOON + 101));
+	cr_assert_eq(history_assume(lab.history, &m, 1, lab.now, &err), 0, "%s", err.text);
+	cr_expect_str_eq(lab_events(), "start start", "what is recorded is not recorded again: %s", lab_events());
+}
+
 /* The clock goes past midnight, is set back over it, and goes past it once more; then it is set forward by two days. */
 Test(history_certainty, around_midnight_by_a_clock_that_is_set)
 {

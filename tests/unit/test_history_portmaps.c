@@ -498,7 +498,7 @@ Test(history_portmaps, a_change_that_was_cut_short_is_recorded_as_far_as_it_went
 		history_close(history);
 		pass();
 		begin(true);
-		cr_assert(history_holds_portmaps(history, list, list_of(now_at, list)));
+		cr_assert(history_holds_portmaps(history, list, list_of(now_at, list), NULL));
 		w = read_back();
 		for (unsigned i = 0; i < N_PLACES; i++) {
 			struct who_answer a;
@@ -521,6 +521,7 @@ Test(history_portmaps, a_portmap_that_the_datapath_lost_or_gained_is_noticed)
 {
 	struct history_portmap list[N_PLACES];
 	struct endpoint more[N_PLACES];
+	struct error err = { 0 };
 	size_t n;
 
 	begin_afresh();
@@ -531,14 +532,18 @@ Test(history_portmaps, a_portmap_that_the_datapath_lost_or_gained_is_noticed)
 	confirm();
 	n = list_of(now_at, list);
 	cr_assert_eq(n, 1, "two ports of one range");
-	cr_expect(history_holds_portmaps(history, list, n));
-	cr_expect_not(history_holds_portmaps(history, list, 0));
+	cr_expect(history_holds_portmaps(history, list, n, NULL));
+	cr_expect_not(history_holds_portmaps(history, list, 0, &err));
+	cr_expect_str_eq(err.text,
+			 "portmap tcp 192.0.2.0:442 to 10.0.0.1:8443 is in the history, and not in the tables", "%s",
+			 err.text);
 	memcpy(more, now_at, sizeof(more));
 	more[5] = (struct endpoint){ IN_ADDR + 2, 22 };
 	n = list_of(more, list);
-	cr_expect_not(history_holds_portmaps(history, list, n));
+	cr_expect_not(history_holds_portmaps(history, list, n, &err));
+	cr_expect(strstr(err.text, " is in the tables, and not in the history"), "%s", err.text);
 	memcpy(more, now_at, sizeof(more));
 	more[3].port++;
 	n = list_of(more, list);
-	cr_expect_not(history_holds_portmaps(history, list, n), "it leads elsewhere");
+	cr_expect_not(history_holds_portmaps(history, list, n, NULL), "it leads elsewhere");
 }

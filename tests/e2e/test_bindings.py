@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Endpoint-independent mapping and filtering: STUN's behaviour tests, consoles that find each other, floods, changes under traffic."""
 
+import ftplib
 import itertools
 import socket
 import struct
+import threading
+import time
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -19,6 +22,7 @@ CLIENT, OTHER = "10.0.0.9", "10.0.0.10"
 # 1008 ports a host: enough for a warning not to be due.
 ROOMY = {"in": "10.0.0.0/24", "out": "1.1.1.0/30"}
 OPEN = {"mapping": ["udp", "tcp", "icmp"], "filtering": ["udp", "tcp"]}
+STRANGER = "192.0.2.77"
 BINDING = {"in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "proto": str, "sessions": int, "expires": int}
 
 
@@ -165,6 +169,98 @@ def test_a_server_inside_takes_connections_from_strangers(hosts_lab):
         peer.close()
 
 
+def test_an_ftp_client_takes_data_connections_of_a_server(hosts_lab):
+    """Active FTP (RFC 959) by a client that tells its outside endpoint, bound by its control connection's neighbour."""
+    port = next(_ports)
+    with hosts_lab.outside_ns.enter():
+        control_port, rendezvous = socket.create_server((SERVER, 21)), socket.create_server((SECOND, 5000))
+        data = socket.socket()
+    with hosts_lab.inside_ns.enter():
+        listener, out = socket.socket(), socket.socket()
+        for each in (listener, out):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            each.bind((CLIENT, port))
+        client = ftplib.FTP(timeout=10)
+        listener.listen()
+        server = threading.Thread(target=serve_ftp, args=(control_port, data), daemon=True)
+        server.start()
+        with control_port, rendezvous, data, listener, out:
+            # What a STUN server would tell it.
+            out.connect((SECOND, 5000))
+            public = rendezvous.accept()[1]
+            client.connect(SERVER, 21, source_address=(CLIENT, 0))
+            client.login()
+            client.sendport(*public)
+            client.putcmd("RETR file")
+            assert client.getresp().startswith("150")
+            listener.settimeout(10)
+            peer, src = listener.accept()
+            assert src == (SERVER, 20)
+            with peer:
+                assert peer.recv(100) == b"contents"
+            assert client.getresp().startswith("226")
+            client.quit()
+        server.join(10)
+
+
+def serve_ftp(listener, data):
+    """One session of a server: it connects from port 20 to where PORT says, and sends a file."""
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rw", newline="") as lines:
+
+        def say(text):
+            lines.write(text + "\r\n")
+            lines.flush()
+
+        say("220 ready")
+        for line in lines:
+            word, _, rest = line.strip().partition(" ")
+            if word == "PORT":
+                *addr, high, low = rest.split(",")
+                data.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                data.bind((SERVER, 20))
+                data.connect((".".join(addr), int(high) * 256 + int(low)))
+                say("200 connected")
+            elif word == "RETR":
+                say("150 here it comes")
+                data.sendall(b"contents")
+                data.close()
+                say("226 done")
+            else:
+                say("221 bye" if word == "QUIT" else "230 fine")
+
+
+def test_a_quic_client_has_one_endpoint_for_both_addresses_of_its_server(hosts_lab):
+    """
+    RFC 9000: the server's preferred address (9.6) is validated from the port of the handshake, and the server may probe
+    the client from there first (9.1); after that packets of the old path still arrive (9.3).
+    """
+    port = next(_ports)
+    long_header, short_header = b"\xc3\0\0\0\1", b"\x43"
+    client = udp_socket(hosts_lab, CLIENT, port)
+    with hosts_lab.outside_ns.enter():
+        first, preferred = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with client, first, preferred:
+        for server, addr in ((first, SERVER), (preferred, SECOND)):
+            server.bind((addr, 443))
+            server.settimeout(10)
+        client.sendto(long_header + bytes(1195), (SERVER, 443))
+        octets, public = first.recvfrom(2000)
+        assert octets == long_header + bytes(1195) and public == block_of(CLIENT, ROOMY).first_choice(port)
+        first.sendto(long_header + b"handshake", public)
+        assert client.recvfrom(100) == (long_header + b"handshake", (SERVER, 443))
+        # A probe of the server's, before the client has sent anything there.
+        preferred.sendto(short_header + b"PATH_CHALLENGE", public)
+        assert client.recvfrom(100) == (short_header + b"PATH_CHALLENGE", (SECOND, 443))
+        client.sendto(short_header + b"PATH_RESPONSE", (SECOND, 443))
+        assert preferred.recvfrom(100) == (short_header + b"PATH_RESPONSE", public)
+        for server, addr in ((first, SERVER), (preferred, SECOND)):
+            client.sendto(short_header + bytes(1200), (addr, 443))
+            assert server.recvfrom(2000) == (short_header + bytes(1200), public)
+            server.sendto(short_header + b"late", public)
+            assert client.recvfrom(100) == (short_header + b"late", (addr, 443))
+
+
 def send_out(lab, host, port, dport=53, dst=SERVER):
     lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=dport), dst))
     came = lab.outside.packet()
@@ -225,6 +321,41 @@ def test_bindings_are_listed_and_outlive_the_agent(lab):
     lab.agent.start()
     assert listed() == wanted
     assert send_out(lab, host, 3074, 55) == udp
+    lab.agent.check()
+
+
+def test_without_an_agent_bindings_expire_and_their_ports_are_free(lab):
+    """Nothing sweeps; the datapath itself counts neither a binding nor a session that is too old."""
+    lab.start(mappings=[{**ROOMY, "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}], timeouts={"udp": 2})
+    host = lab.host()
+    bound, stays, used = (send_out(lab, host, port) for port in (3074, 3075, 3076))
+    block = block_of(host.addr, ROOMY)
+    dports = itertools.count(100)
+    lab.send_in(lab.from_outside(bound[0], UDP(sport=9, dport=bound[1]), STRANGER), host, 3074)
+    lab.agent.kill()
+    begun = time.monotonic()
+
+    def goes_on():
+        """3075 opens sessions meanwhile, 3076 goes on with one, 3074 is silent."""
+        assert send_out(lab, host, 3075, next(dports)) == stays and send_out(lab, host, 3076) == used
+        return time.monotonic() - begun > 4
+
+    wait_for(goes_on, what="the end of the binding", interval=0.3)
+    # Its stranger is not let in any more, that of 3075 is.
+    lab.inside.clear()
+    lab.outside.send(lab.from_outside(bound[0], UDP(sport=9, dport=bound[1]), STRANGER))
+    lab.send_in(lab.from_outside(stays[0], UDP(sport=9, dport=stays[1]), STRANGER), host, 3075)
+    # Inside ports whose first choices these are get others than those in use, and 3074 finds its own again.
+    others = [send_out(lab, host, port + block.ports) for port in (3074, 3075, 3076)]
+    assert not {stays, used} & set(others) and len(set(others)) == 3
+    assert send_out(lab, host, 3076) == used
+    assert bound in (send_out(lab, host, 3074), others[0])
+    lab.inside.assert_silent()
+    lab.agent.start()
+    rows = {(row["in_addr"], row["in_port"]): row["out_port"] for row in lab.agent.ctl("binding", "list")}
+    assert len(set(rows.values())) == len(rows) and rows.get((host.addr, 3076), used[1]) == used[1]
+    # Whoever asks for the time between: the port is of the subscriber's block.
+    assert lab.agent.ctl("who", "%s:%d" % bound, "--at", "-3s", "--state-dir", str(lab.agent.state))["in_addr"] == host.addr
     lab.agent.check()
 
 

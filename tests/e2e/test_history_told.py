@@ -272,6 +272,26 @@ def mapping_messages(site):
             if f"{addr}/32" not in {inside for inside, _ in site.mappings}]
 
 
+def assert_live(site, addr):
+    """`forward` and `reverse` of the present name the endpoints of an address's sessions, those that drain included."""
+    agent = site.lab.agent
+
+    def told():
+        listed = agent.command("-j", "session", "list", addr)
+        return {(s["in_port"], s["out_addr"], s["out_port"]) for s in json.loads(listed.out)} if not listed.status else set()
+
+    before = told()
+    forward = agent.command("-j", "forward", addr)
+    reverse = {session: agent.command("-j", "reverse", f"{session[1]}:{session[2]}") for session in sorted(before)[:2]}
+    after = told()
+    blocks = [] if forward.status else [json.loads(forward.out), *json.loads(forward.out).get("draining", [])]
+    # What has ended meanwhile may have drained.
+    for session in before & after:
+        assert any(b["out_addr"] == session[1] and b["port_lo"] <= session[2] <= b["port_hi"] for b in blocks), (session, forward)
+    for session in before & after & set(reverse):
+        assert json.loads(reverse[session].out)["in_addr"] == addr, (session, reverse[session])
+
+
 def assert_audited(site):
     """Each change has one line, with its time and result, in their order."""
     lines = re.findall(r"(?m)^(\S+) detnat-agent: audit: .*? pid=\d+: (\S+ \S+) \{.*\}: (done|refused)", site.lab.agent.log_text())
@@ -290,6 +310,7 @@ def test_what_is_told_is_what_the_history_says(lab, seed):
         for _ in range(dice.randrange(4)):
             site.send(dice.choice(HOSTS))
         operator(site, dice)
+        assert_live(site, dice.choice(HOSTS))
     records = list(without_repetitions(site.records()))
     assert_sent(site, records)
     assert_holders(site, records + mapping_messages(site))

@@ -9,7 +9,8 @@ from scapy.layers.inet import UDP
 import isolation
 from agent import wait_for
 from lab import MAPPING
-from test_drain import NEW
+from test_drain import NEW, goes_on
+from test_history import limit_writes, next_second, verified, who
 from test_replication import wait_same
 
 
@@ -39,6 +40,82 @@ def test_a_full_directory_of_marks_is_a_trouble_costs_no_copy_and_is_over_once_t
     gateways.wait_synchronised()
     gateways.wait_copied(1, 1)
     assert agent.log_text().count("No space left on device") == 1
+
+
+def has_trouble(agent, what):
+    return any(trouble["what"] == what for trouble in agent.ctl("status")["troubles"])
+
+
+def fill(agent):
+    """Leaves no room in its state directory; returns the file that does it."""
+    ballast = agent.state / "ballast"
+    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+    # The rest of the last page may still take some lines.
+    while not agent.command("mapping", "add", "10.77.0.0/32", "1.1.77.0/32").status and \
+            not agent.command("mapping", "del", "10.77.0.0/32").status:
+        pass
+    return ballast
+
+
+def test_where_one_history_has_no_room_changes_are_refused_there_alone_and_a_takeover_loses_nothing(gateways):
+    a, b = gateways.labs
+    gateways.prepare(0)
+    limit_writes(gateways.prepare(1), 24576)
+    b.at_end(isolation.unmount, b.agent.state)
+    for lab in gateways.labs:
+        lab.agent.start()
+    gateways.wait_synchronised()
+    host = a.host("10.0.0.20")
+    b.host(host.addr)
+    old = a.open_udp(host)
+    wait_same(a, b, host)
+    ballast = fill(b.agent)
+    spare = [m for m in b.agent.ctl("mapping", "list") if m["in"] == "10.77.0.0/32"]
+
+    # A change is made where it can be recorded, and refused where it cannot; both say that they differ.
+    change = ("mapping", "add", MAPPING["in"], NEW["out"], "--replace", "--drain", "600")
+    a.agent.ctl(*change)
+    assert "No space left on device" in b.agent.refused(*change)
+    for number in (0, 1):
+        wait_for(lambda n=number: gateways.peer(n)["differ"], what="the difference to be named", interval=0.05)
+    new = a.open_udp(host, 5001, mapping=NEW)
+    at_b = b.open_udp(host, 5002)
+
+    # The one that could record it dies, and later the other one's agent as well.
+    a.agent.kill()
+    gateways.link("down")
+    goes_on(b, host, 5000, old)
+    b.agent.kill()
+    b.agent.start()
+    assert has_trouble(b.agent, "history")
+    goes_on(b, host, 5000, old)
+    goes_on(b, host, 5002, at_b)
+    assert "No space left on device" in b.agent.refused(*change)
+    next_second()
+    for endpoint in (old, at_b):
+        assert who(b.agent, "%s:%d" % endpoint)["in_addr"] == host.addr
+    for endpoint in (old, new):
+        assert who(a.agent, "%s:%d" % endpoint)["in_addr"] == host.addr
+
+    # With room again, the change is made up for, and they are alike.
+    ballast.unlink()
+    wait_for(lambda: not has_trouble(b.agent, "history"), what="the end of the trouble")
+    b.agent.ctl(*change)
+    for mapping in spare:
+        b.agent.ctl("mapping", "del", mapping["in"])
+    a.agent.start()
+    gateways.link("up")
+    gateways.wait_synchronised()
+    wait_for(lambda: not any(gateways.peer(n)["differ"] for n in (0, 1)), what="the gateways to be alike", interval=0.05)
+    for lab in gateways.labs:
+        for port, endpoint in ((5000, old), (5001, new), (5002, at_b)):
+            wait_for(lambda: (port, *endpoint) in {(s["in_port"], s["out_addr"], s["out_port"]) for s in lab.sessions(host.addr)},
+                     what=f"the session of port {port}", interval=0.05)
+        verified(lab.agent)
+        assert lab.agent.ctl("check")["findings"] == []
+    goes_on(b, host, 5001, new)
 
 
 NEXT = {"in": "10.1.0.0/24", "out": "1.1.2.0/30"}

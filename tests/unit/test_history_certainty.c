@@ -11,6 +11,7 @@
 
 #include "history/pin.h"
 #include "history_fixture.h"
+#include "history_text.h"
 #include "proto/history_who.h"
 
 #define DAY 86400
@@ -432,4 +433,96 @@ Test(history_certainty, mappings_that_a_start_adds_without_a_record_are_in_it_al
 	cr_expect_str_eq(who_had(NOON + 101), "10.0.0.0", "%s", who_had(NOON + 101));
 	cr_assert_eq(history_assume(lab.history, &m, 1, lab.now, &err), 0, "%s", err.text);
 	cr_expect_str_eq(lab_events(), "start start", "what is recorded is not recorded again: %s", lab_events());
+}
+
+/* The clock goes past midnight, is set back over it, and goes past it once more; then it is set forward by two days. */
+Test(history_certainty, around_midnight_by_a_clock_that_is_set)
+{
+	const int64_t midnight = NOON + DAY / 2;
+	static const struct {
+		int from, to; /* seconds from midnight */
+		const char *had;
+	} rows[] = {
+		{ -60, -12, "10.0.0.0" },
+		/* It was set within a second of the last look. */
+		{ -11, -10, "10.9.0.0+10.0.0.0" },
+		{ -9, -6, "10.9.0.0" },
+		/* By the first reckoning, and by the second. */
+		{ -5, 20, "10.8.0.0+10.9.0.0" },
+		{ 21, 40, "10.8.0.0" },
+		{ 2 * DAY - 5, 2 * DAY + 5, "10.8.0.0" },
+		{ 2 * DAY + 41, 2 * DAY + 60, "10.8.0.0" },
+	};
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	lab.now = midnight - 10;
+	replace("10.0.0.0/24", "10.9.0.0/24");
+	lab_confirm();
+	for (; lab.now < midnight + 20; lab.now++)
+		cr_assert_eq(history_tick(lab.history, NULL), 0);
+	lab_set_clock(-30);
+	for (; lab.now < midnight + 40; lab.now++) {
+		if (lab.now == midnight - 5) {
+			replace("10.9.0.0/24", "10.8.0.0/24");
+			lab_confirm();
+		}
+		cr_assert_eq(history_tick(lab.history, NULL), 0);
+	}
+	cr_expect_str_eq(lab_events(), "start add confirm del add confirm daily clock del add confirm daily", "%s",
+			 lab_events());
+	lab_set_clock(2 * DAY);
+	for (unsigned i = 0; i < 60; i++, lab.now++)
+		cr_assert_eq(history_tick(lab.history, NULL), 0);
+	cr_expect_str_eq(lab_events(),
+			 "start add confirm del add confirm daily clock del add confirm daily clock daily", "%s",
+			 lab_events());
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (int s = rows[i].from; s <= rows[i].to; s++)
+			cr_expect_str_eq(who_had(midnight + s), rows[i].had, "%d s from midnight: %s", s,
+					 who_had(midnight + s));
+}
+
+/* An agent of before has written format 1 or 2; this one goes on with it, and is exact from its start on. */
+Test(history_certainty, a_history_of_an_earlier_format_is_continued)
+{
+	for (uint64_t format = 1; format < 3; format++) {
+		struct history_mapping present = lab_mapping("10.9.0.0/24", "1.1.1.0/30");
+		struct error err = { 0 };
+		int pin = bpf_map_create(BPF_MAP_TYPE_ARRAY, "history", 4, sizeof(struct history_pin), 1, NULL);
+		char command[160];
+		FILE *file;
+
+		if (pin < 0)
+			cr_skip_test("BPF maps need root");
+
+		history_close(lab.history);
+		snprintf(command, sizeof(command), "rm -f %s/*; mkdir -p %s", lab.state, lab.state);
+		cr_assert_eq(system(command), 0);
+		told_setup();
+		told.format = format;
+		told_put_start(NOON, TIME_NONE);
+		told_put_change(NOON, EVENT_ADD, "10.0.0.0/24", "1.1.1.0/30", NOON);
+		told_put_change(NOON + 100, EVENT_DEL, "10.0.0.0/24", "1.1.1.0/30", NOON);
+		told_put_change(NOON + 100, EVENT_ADD, "10.9.0.0/24", "1.1.1.0/30", NOON + 100);
+		snprintf(command, sizeof(command), "%s/history.jsonl", lab.state);
+		file = fopen(command, "w");
+		cr_assert(file && fwrite(told.text, told.size, 1, file) == 1 && !fclose(file));
+		cr_assert_eq(history_pin_write(pin, told.line, told.hash), 0);
+		told_teardown();
+
+		lab.now = NOON + 200;
+		cr_assert_eq(history_open(lab.state, pin, &lab.history, &err), 0, "%s", err.text);
+		cr_assert_eq(history_begin(lab.history, true, &present, 1), 0);
+		cr_assert_eq(history_settle(lab.history, &err), 0, "%s", err.text);
+		lab.now = NOON + 300;
+		replace("10.9.0.0/24", "10.8.0.0/24");
+		lab_confirm();
+		cr_expect_str_eq(lab_events(), "start add del add start del add confirm", "%s", lab_events());
+		cr_expect_str_eq(who_had(NOON + 99), "10.0.0.0", "%s", who_had(NOON + 99));
+		cr_expect_str_eq(who_had(NOON + 101), "10.9.0.0+10.0.0.0", "%s", who_had(NOON + 101));
+		cr_expect_str_eq(who_had(NOON + 102), "10.9.0.0", "%s", who_had(NOON + 102));
+		cr_expect_str_eq(who_had(NOON + 200), "10.9.0.0", "%s", who_had(NOON + 200));
+		cr_expect_str_eq(who_had(NOON + 300), "10.8.0.0+10.9.0.0", "%s", who_had(NOON + 300));
+		cr_expect_str_eq(who_had(NOON + 301), "10.8.0.0", "%s", who_had(NOON + 301));
+	}
 }

@@ -353,7 +353,7 @@ uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static H
 
 bool history_queue_holds(const struct history_queue *q, struct error *why)
 {
-	bool known = !q->first && !trouble_get(TROUBLE_HISTORY);
+	bool known = !q->first && !q->waits && !trouble_get(TROUBLE_HISTORY);
 	size_t n = 0;
 	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
 	size_t n_portmaps = 0;

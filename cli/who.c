@@ -139,7 +139,7 @@ static void show_others(struct writer *w, const struct who_answer *a, bool found
 	for (size_t i = 0; a->other && i < a->n_holders; i++) {
 		const struct who_holder *h = &a->holders[i];
 
-		if (found && h->in_addr == a->best.in_addr)
+		if (found && h->in_addr == a->best.in_addr && !h->also)
 			continue;
 		writer_line(w,
 			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
@@ -266,7 +266,7 @@ static void row_text(struct writer *w, const struct question *q, enum who_result
 	if (!memory)
 		return;
 	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
-		if (result != WHO_FOUND || a->holders[i].in_addr != h->in_addr)
+		if (result != WHO_FOUND || a->holders[i].in_addr != h->in_addr || a->holders[i].also)
 			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
 	fputs(a->other ? ")" : "", memory);
 	fclose(memory);

@@ -232,3 +232,128 @@ Test(history_unrecorded, what_the_clocks_read_before_a_reboot_says_nothing_of_st
 	lab.now += 100;
 	expect_said("1.1.1.0:1024", NOON + 1050, "10.0.0.0");
 }
+
+/* One protocol changes hands, and the other leads to the subscriber that loses it. */
+Test(history_unrecorded, portmaps_of_both_protocols_hide_nobody)
+{
+	const struct history_portmap before[] = { web(IPPROTO_TCP, 0x0a000002), web(IPPROTO_UDP, 0x0a000002) };
+	struct history_portmap tcp = web(IPPROTO_TCP, 0x0a000002), to = web(IPPROTO_TCP, 0x0a000001);
+	const struct history_portmap_change begin = { .add = (struct history_portmap *)before, .n_add = 2 };
+	const struct history_portmap_change turn = { .del = &tcp, .n_del = 1, .add = &to, .n_add = 1 };
+	struct error err = { 0 };
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	cr_assert_eq(history_change(lab.history, NULL, 0, NULL, 0, &begin, NULL, &err), 0, "%s", err.text);
+	lab_confirm();
+	lab.now += 100;
+	cr_assert_eq(history_change(lab.history, NULL, 0, NULL, 0, &turn, NULL, &err), 0, "%s", err.text);
+	lab_confirm();
+	expect_said("1.1.1.0:80", NOON + 99, "10.0.0.2");
+	expect_said("1.1.1.0:80", NOON + 100, "10.0.0.1+10.0.0.2");
+	expect_said("1.1.1.0:80", NOON + 101, "10.0.0.1");
+}
+
+/* ---- Lines that are lost */
+
+static void put_lost(bool lost, struct history_record r)
+{
+	size_t size = told.size;
+
+	told_put(r);
+	if (!lost)
+		return;
+	cr_assert_eq(fseek(told.out, (long)size, SEEK_SET), 0);
+	fflush(told.out);
+	told.size = size;
+}
+
+static void put_begin(void)
+{
+	told_setup();
+	told_put_start(100, TIME_NONE);
+	told_put_change(100, EVENT_ADD, A, 100);
+	told_put_confirm(100);
+}
+
+static void put_list(const struct history_mapping *list, size_t n, struct history_portmap *portmaps, size_t n_portmaps)
+{
+	/* The first one hangs on what is lost. */
+	for (int i = 0; i < 2; i++)
+		told_put((struct history_record){ .time = 400,
+						  .event = EVENT_DAILY,
+						  .mappings = (struct history_mapping *)list,
+						  .n_mappings = n,
+						  .portmaps = portmaps,
+						  .n_portmaps = n_portmaps });
+}
+
+Test(history_unrecorded, lines_that_are_lost_may_have_told_of_portmaps)
+{
+	const struct history_mapping a = told_mapping(A, 100);
+	struct history_record r = { .time = 200, .event = EVENT_PORTMAP, .portmap = web(IPPROTO_TCP, 0x0a000001) };
+	struct history_index x;
+
+	put_begin();
+	r.portmap.from = 200;
+	put_lost(true, r);
+	r.time = 300;
+	r.ends = true;
+	put_lost(true, r);
+	put_list(&a, 1, NULL, 0);
+	x = told_read_back();
+	cr_expect_eq(x.n_damages, 1);
+	cr_expect_str_eq(told_ask(&x, "1.1.1.0:80", 250), "no record", "%s", told_ask(&x, "1.1.1.0:80", 250));
+	cr_expect_str_eq(told_ask(&x, "1.1.1.0:80", 401), "nobody");
+	cr_expect_str_eq(told_ask(&x, POINT, 250), "10.0.0.0");
+	history_index_free(&x);
+	told_teardown();
+}
+
+Test(history_unrecorded, lines_that_are_lost_may_have_told_of_the_other_protocol)
+{
+	const struct history_mapping a = told_mapping(A, 100);
+	struct history_record r = { .time = 150, .event = EVENT_PORTMAP, .portmap = web(IPPROTO_TCP, 0x0a000001) };
+	struct history_portmap tcp = web(IPPROTO_TCP, 0x0a000001);
+	struct history_index x;
+
+	put_begin();
+	r.portmap.from = tcp.from = 150;
+	put_lost(false, r);
+	told_put_confirm(150);
+	r.time = r.portmap.from = 200;
+	r.portmap = web(IPPROTO_UDP, 0x0a000002);
+	r.portmap.from = 200;
+	put_lost(true, r);
+	r.time = 300;
+	r.ends = true;
+	put_lost(true, r);
+	put_list(&a, 1, &tcp, 1);
+	x = told_read_back();
+	cr_expect_str_eq(told_ask(&x, "1.1.1.0:80", 149), "nobody");
+	cr_expect_str_eq(told_ask(&x, "1.1.1.0:80", 250), "no record+10.0.0.1", "%s", told_ask(&x, "1.1.1.0:80", 250));
+	cr_expect_str_eq(told_ask(&x, "1.1.1.0:80", 401), "10.0.0.1");
+	history_index_free(&x);
+	told_teardown();
+}
+
+Test(history_unrecorded, lines_that_are_lost_may_have_told_of_drains)
+{
+	const struct history_mapping list[] = { told_mapping(A, 100), told_mapping("10.0.0.0/26", "1.1.2.0/32", 200) };
+	struct history_record r = { .time = 200, .event = EVENT_RETIRE };
+	struct history_index x;
+
+	put_begin();
+	told_put_change(200, EVENT_ADD, "10.0.0.0/26", "1.1.2.0/32", 200);
+	r.drain = (struct history_drain){ list[0].in, list[0].out, list[1].in, 200 };
+	put_lost(true, r);
+	r.time = 300;
+	r.event = EVENT_DRAINED;
+	put_lost(true, r);
+	put_list(list, 2, NULL, 0);
+	x = told_read_back();
+	cr_expect_eq(x.n_damages, 1);
+	cr_expect_str_eq(told_ask(&x, POINT, 250), "no record", "%s", told_ask(&x, POINT, 250));
+	cr_expect_str_eq(told_ask(&x, POINT, 401), "nobody");
+	history_index_free(&x);
+	told_teardown();
+}

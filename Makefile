@@ -343,7 +343,7 @@ install-docs:
 	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
 	for file in $(GUIDES); do \
-	    sed -E 's,\]\((END-TO-END|PERFORMANCE|SCALE)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
+	    sed -E 's,\]\((END-TO-END|HISTORY|OWNERSHIP|PERFORMANCE|SCALE)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
 	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
 	done
 	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done

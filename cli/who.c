@@ -253,33 +253,47 @@ static void row_json(FILE *out, const struct question *q, enum who_result result
 
 #define ROW "%-20s  %-21s  %-15s  "
 
+/* In parentheses: the portmaps, and the others that may have held it. The caller frees it; NULL: out of memory. */
+static char *row_notes(enum who_result result, const struct who_answer *a)
+{
+	char addr[ADDR_TEXT], *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		return NULL;
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ", word_text(proto_words, a->portmap[i].proto),
+			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
+			i + 1 == a->n_portmaps ? ")" : "");
+	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
+		if (result != WHO_FOUND || a->holders[i].in_addr != a->best.in_addr || a->holders[i].also)
+			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
+	fputs(a->other ? ")" : "", memory);
+	fclose(memory);
+	return text;
+}
+
 static void row_text(struct writer *w, const struct question *q, enum who_result result, const struct who_answer *a,
 		     const struct error *why)
 {
 	const struct who_holder *h = &a->best;
 	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
 	char from[TIME_TEXT], to[TIME_TEXT];
-	_cleanup_free_ char *also = NULL;
-	size_t size;
-	FILE *memory = open_memstream(&also, &size);
+	_cleanup_free_ char *notes = row_notes(result, a);
 
-	if (!memory)
+	if (!notes)
 		return;
-	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
-		if (result != WHO_FOUND || a->holders[i].in_addr != h->in_addr || a->holders[i].also)
-			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
-	fputs(a->other ? ")" : "", memory);
-	fclose(memory);
 	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
 	time_format(q->t, when);
 	if (result != WHO_FOUND)
 		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
-			    result == WHO_NOBODY ? "no subscriber" : "no record", why->text, also ? also : "");
+			    result == WHO_NOBODY ? "no subscriber" : "no record", why->text, notes);
 	else
 		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
 			    time_format(h->from, from), time_or(h->to, "still", to),
 			    prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out),
-			    *h->name ? ", " : "", h->name, also ? also : "");
+			    *h->name ? ", " : "", h->name, notes);
 }
 
 static void row_malformed(struct writer *w, uint64_t line)

@@ -90,7 +90,7 @@ sample() {
     for file in deploy/detnat.json deploy/grafana/*.json; do "$PYTHON" -m json.tool "$file" || return 1; done
 }
 
-# Every test that docs/CONFORMANCE.md and docs/OWNERSHIP.md name is there.
+# Every test is there that docs/CONFORMANCE.md, OWNERSHIP.md, HISTORY.md and RELIABILITY.md name.
 conformance() {
     "$PYTHON" tests/conformance.py
 }

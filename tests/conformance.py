@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Checks the documents of which each row names the tests that show it: docs/CONFORMANCE.md, where a row has a known status, too, and
-docs/OWNERSHIP.md. Prints what is wrong and exits with 1.
+docs/OWNERSHIP.md. Of docs/HISTORY.md and docs/RELIABILITY.md it checks that the tests exist that they name anywhere. Prints what is wrong and
+exits with 1.
 """
 
 import dataclasses
+import fnmatch
 import pathlib
 import re
 import sys
@@ -28,6 +30,9 @@ PAGES = (
     Page("CONFORMANCE.md", "requirement", 5, statuses=frozenset(("yes", "option", "partly", "no", "n/a")), untested=frozenset(("no", "n/a"))),
     Page("OWNERSHIP.md", "case", 3, suites=False),
 )
+
+MENTIONING = ("HISTORY.md", "RELIABILITY.md")
+MENTION = re.compile(r"`(?:tests/\w+/)?((?:[\w*]+|test_\w+\.py|…)(?:/|::)[\w*…]+|test_\w+(?:\.py)?)`")
 
 
 def tests_of_the_tree(root):
@@ -68,9 +73,23 @@ def check(page, text, tests):
         yield "no rows"
 
 
+def missing(text, tests):
+    """Yields the tests that a text names and that are not there, one line each; `*` and `…` stand for any part of a name."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for name in MENTION.findall(line):
+            pattern = name.replace("…", "*")
+            if name.endswith(".py"):
+                pattern += "::*"
+            elif "/" not in name and "::" not in name:
+                pattern = "*::" + pattern
+            if not fnmatch.filter(tests, pattern):
+                yield f"line {number}: there is no test {name}"
+
+
 def main():
     tests = tests_of_the_tree(ROOT)
     wrong = [f"{page.name}: {line}" for page in PAGES for line in check(page, (ROOT / "docs" / page.name).read_text(), tests)]
+    wrong += [f"{name}: {line}" for name in MENTIONING for line in missing((ROOT / "docs" / name).read_text(), tests)]
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -9,8 +9,9 @@ struct change_watch {
 	const struct change_context *context;
 	struct change_queue *queue;
 	struct event *second;
-	unsigned seconds; /* until it looks again, or since which something is due */
-	bool submitted;	  /* the change */
+	unsigned seconds;    /* until it looks again, or since which something is due */
+	bool submitted;	     /* the change */
+	bool awaits_history; /* that can be written again */
 };
 
 /* arg of the callback is the watch. The context and the queue must outlive it. 0 or -ENOMEM. */

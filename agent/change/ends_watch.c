@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/trouble.h"
 
 #define RETRY_SECONDS 60U
 
@@ -44,8 +45,9 @@ static void on_changed(void *arg, int r, const struct error *err)
 	if (!r || r == -ECANCELED)
 		return;
 	w->seconds = RETRY_SECONDS;
-	log_warning("mappings that have come to their end cannot be taken out: %s; tried again in %u s", err->text,
-		    RETRY_SECONDS);
+	w->awaits_history = trouble_get(TROUBLE_HISTORY);
+	log_warning("mappings that have come to their end cannot be taken out: %s; tried again in %u s%s", err->text,
+		    RETRY_SECONDS, w->awaits_history ? ", or once the history can be written" : "");
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -55,7 +57,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	struct change_options options;
 
 	if (w->seconds)
-		w->seconds--;
+		w->seconds = w->awaits_history && !trouble_get(TROUBLE_HISTORY) ? 0 : w->seconds - 1;
 	if (w->submitted || w->seconds)
 		return;
 	m = find_ended(w->context->active->config, time(NULL));

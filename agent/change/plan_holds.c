@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Addresses that change hands in several steps: each is one for the datapath, but not all of them. In between they
- * would be those of a mapping that no record tells of, or of none.
+ * Holds the addresses that several steps of a change touch. The datapath applies each step at once, but not all steps
+ * together: in between, the addresses would be in no mapping, or in one that no record names.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "change/plan_private.h"
 #include "guard/guard.h"
 
-/* An addition, or a deletion that no addition makes. */
+/* An addition, or a deletion that is not part of an addition. */
 struct step {
 	const struct plan_addition *add;
 	struct prefix in;
@@ -36,7 +36,7 @@ static bool meets_another(const struct step *steps, size_t n, size_t at)
 	return false;
 }
 
-/* One that replaces another is a single step for the datapath. */
+/* The datapath takes an addition that replaces a mapping in a single step. */
 static bool replaces(const struct step *s)
 {
 	return s->add && s->add->how.replaces;

@@ -99,8 +99,9 @@ void plan_end_drains(struct plan *p);
 
 /*
  * Finds the prefixes of additions and deletions that overlap others of the plan. Packets from there could leave by a
- * mapping that the addresses have neither before nor after: plan_hold() has the datapath find none meanwhile, and
- * plan_guard_holds() has the guard drop them, and those of addresses that another mapping gets. 0 or -ENOMEM.
+ * mapping that the addresses have neither before nor after. plan_hold() leaves these addresses without a
+ * mapping meanwhile. plan_guard_holds() makes the guard drop their packets, and those of addresses that another
+ * mapping gets. 0 or -ENOMEM.
  */
 int plan_holds(struct plan *p);
 void plan_hold(const struct plan *p);

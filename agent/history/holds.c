@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether the history says of the tables what they are: for `check`, which names the first thing that differs. */
+/* Compares the history with the tables. `check` names the first difference. */
 #include <netinet/in.h>
 
 #include "base/address.h"
@@ -14,6 +14,7 @@ static bool differs(struct error *why, enum side side, const char *kind, const c
 	return false;
 }
 
+/* Whether the history cannot be compared: it is not open, or a record of it has yet to be written. */
 static bool is_silent(const struct history *h)
 {
 	return !h->opened || h->owes_start || h->owes_undo;

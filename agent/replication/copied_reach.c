@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which mapping has which inside addresses: of those that it has not, it takes no copies, and those that it had end.
+ * Which mapping has which inside addresses. A mapping takes no copies of addresses that it does not have. If it loses
+ * addresses, its copies of them end, and what is known of these is forgotten once it has them back.
  */
 #include <string.h>
 
 #include "replication/copying_private.h"
 
+/* Whether the mapping of a run had all of its addresses at the last look. */
 static bool had(const struct copying *c, const struct inside_run *run)
 {
 	size_t i = inside_run_at(c->reach, c->n_reach, run->first);
@@ -15,6 +17,7 @@ static bool had(const struct copying *c, const struct inside_run *run)
 	       before->last >= run->last;
 }
 
+/* Clears the marks of a subscriber's slots that no longer have their copy. */
 static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t subscriber)
 {
 	const struct slot *slots = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber);
@@ -31,6 +34,7 @@ static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t 
 	}
 }
 
+/* Forgets copies in the overflow of subscribers from first to last that are gone. */
 static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
 {
 	struct overflow_tolds *t = &c->overflow_told;
@@ -49,7 +53,7 @@ static void forget_beyond(struct copying *c, const struct copied_mapping *cm, ui
 	}
 }
 
-/* Forgets copies of these addresses that another mapping has ended. */
+/* Forgets the copies of these addresses that ended while the mapping did not have them. */
 static void forget_ended(struct copying *c, struct copied_mapping *cm, uint32_t first, uint32_t last)
 {
 	first -= cm->in.base;
@@ -60,7 +64,7 @@ static void forget_ended(struct copying *c, struct copied_mapping *cm, uint32_t 
 	forget_beyond(c, cm, first, last);
 }
 
-/* The same of those addresses of a run that another mapping, or none, had. */
+/* The same for the addresses of a run that another mapping had at the last look, or none. */
 static void forget_gained(struct copying *c, struct copied_mapping *cm, const struct inside_run *run)
 {
 	uint64_t at = run->first;
@@ -81,6 +85,7 @@ static void forget_gained(struct copying *c, struct copied_mapping *cm, const st
 	}
 }
 
+/* Reads which mapping has which addresses now; returns the number of runs. */
 static size_t read_reach(const struct mappings *m, struct inside_run *ret)
 {
 	size_t n = 0;
@@ -106,7 +111,7 @@ bool copied_reach_grows(struct copying *c)
 
 		if (!cm || had(c, &now[i]))
 			continue;
-		/* One that was only just noted has the marks of an agent before: those it ends are told. */
+		/* A mapping that was noted only now has the marks of an earlier agent. Its endings are told. */
 		if (cm->begun != c->generation + 1)
 			forget_gained(c, cm, &now[i]);
 		cm->begun = c->generation + 1;

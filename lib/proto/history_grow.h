@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Arrays of the history's index: their room is a power of two, at least 8, so the number of elements says it. */
+/*
+ * Arrays of the history's index. Their room follows from the number of elements: the next power of two, at least 8.
+ */
 #ifndef DETNAT_HISTORY_GROW_H
 #define DETNAT_HISTORY_GROW_H
 
@@ -8,7 +10,7 @@
 
 #define HISTORY_FIRST_ROOM 8U
 
-/* Makes room for one more element of `size` octets; array: where the pointer to n elements is. 0 or -ENOMEM. */
+/* Makes room for one more element of `size` octets. array: address of the pointer to n elements. 0 or -ENOMEM. */
 static inline int history_grow(void *array, size_t n, size_t size)
 {
 	void **at = array, *larger;

@@ -342,6 +342,16 @@ def test_a_full_disk_refuses_changes_and_nothing_else(lab):
     verified(agent)
 
 
+def test_a_mapping_whose_end_cannot_be_recorded_ends_once_it_can(lab):
+    agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # as below
+    agent.ctl("user", "move", "10.0.0.3", "1.1.9.0", "--until", "+8s")
+    with strace.failing(agent.process.pid, "fsync", "EIO"):
+        wait_for(lambda: "have come to their end cannot be taken out" in agent.log_text(), what="the refusal")
+        assert "10.0.0.3/32" in [m["in"] for m in agent.ctl("mapping", "list")]
+    wait_for(lambda: "10.0.0.3/32" not in [m["in"] for m in agent.ctl("mapping", "list")], timeout=20, what="the end")
+    assert verified(agent)
+
+
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_a_failed_fsync_refuses_the_change(lab, error):
     """Nothing of it is in the tables, and nothing is in the history: whether it is on the disk is not known."""

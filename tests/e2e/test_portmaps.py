@@ -12,6 +12,7 @@ import shapes
 from agent import wait_for
 from lab import GATEWAY_OUT, IN_MAC, MAPPING, SERVER, Lab, block_of
 from test_ctl_trace import traces
+from test_history import ask
 from xdp_mode import NONE
 
 STRANGER = "192.0.2.77"
@@ -258,6 +259,17 @@ def test_who_names_the_portmap_of_a_port_below_the_blocks(portmaps):
     next_second()
     portmaps.agent.refused("who", out, *there)
     assert portmaps.agent.ctl("who", out, "--at", who["from"], *there)["in_addr"] == host.addr
+
+
+def test_a_list_of_questions_names_both_subscribers_of_a_port_that_tcp_and_udp_share(portmaps):
+    agent, alice, bob = portmaps.agent, portmaps.host("10.0.0.2"), portmaps.host("10.0.0.3")
+    add(portmaps, alice, "tcp", 443, ("1.1.1.0", 443))
+    add(portmaps, bob, "udp", 443, ("1.1.1.0", 443))
+    next_second()
+    status, out, err = ask(agent, "now 1.1.1.0:443\n")
+    assert status == 0 and out.endswith(f" (portmap tcp to {alice.addr}:443, udp to {bob.addr}:443)\n"), (out, err)
+    (row,) = json.loads(ask(agent, "now 1.1.1.0:443\n", "-j")[1])
+    assert [holder["in_addr"] for holder in row["holders"]] == [alice.addr, bob.addr] and "also" not in row
 
 
 def test_explain_tells_that_a_portmap_lets_in(portmaps):

@@ -166,6 +166,12 @@ class Acts:
                 status, _, err = self.gateways[0].command("reload")
                 self.world.note_result("reload of the other's", status, err)
 
+    def see_to_it(self):
+        begin = time.time_ns()
+        self.world.begin_change([ALL])
+        self.make_alike()
+        self.world.end_change(begin, "both are made alike", [ALL])
+
     def only_one_can(self):
         """With the disk of one of two gateways at fault, a change would leave them different."""
         return len(self.gateways) == 2 and any(getattr(call, "__name__", "") in ("trace_end", "fill_disk") for _, call, _ in self.later)

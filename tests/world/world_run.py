@@ -197,7 +197,7 @@ class World:
     def begin_change(self, prefixes):
         """Flows that a change may cut are uncertain from now on."""
         if not self.stale:
-            self.oracles.consume(time.time_ns() - SECOND // 100)
+            self.sync(time.time_ns() - SECOND, "")  # a drain may have ended just now
         self.doubt(prefixes)
 
     def doubt(self, prefixes):
@@ -326,7 +326,7 @@ class World:
         while not self.synchronised():
             if time.monotonic() > again:
                 # What one refused that the other has taken, as an operator would see to.
-                self.acts.make_alike()
+                self.acts.see_to_it()
                 again = time.monotonic() + 10
             if time.monotonic() > end:
                 said = [gateway.ctl("peer", "list") for gateway in self.gateways if gateway.running()]

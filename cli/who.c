@@ -139,7 +139,7 @@ static void show_others(struct writer *w, const struct who_answer *a, bool found
 	for (size_t i = 0; a->other && i < a->n_holders; i++) {
 		const struct who_holder *h = &a->holders[i];
 
-		if (found && h->in_addr == a->best.in_addr)
+		if (found && h->in_addr == a->best.in_addr && !h->also)
 			continue;
 		writer_line(w,
 			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
@@ -267,7 +267,7 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
 			i + 1 == a->n_portmaps ? ")" : "");
 	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
-		if (result != WHO_FOUND || a->holders[i].in_addr != a->best.in_addr)
+		if (result != WHO_FOUND || a->holders[i].in_addr != a->best.in_addr || a->holders[i].also)
 			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
 	fputs(a->other ? ")" : "", memory);
 	fclose(memory);

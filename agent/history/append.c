@@ -12,9 +12,37 @@ void history_mark(struct history *h)
 {
 	struct clock_reading last = clock_watch_last(&h->watch);
 
-	h->head_r = history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns);
+	h->head_r = history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns, false);
 	if (h->pin >= 0 && h->file.index.number)
 		history_pin_write(h->pin, h->file.index.number, h->file.index.hash);
+}
+
+void history_mark_unrecorded(struct history *h)
+{
+	struct clock_reading last = clock_watch_last(&h->watch);
+
+	/* The record of the start says it of a history that is empty. */
+	if (!h->opened || !h->file.index.number)
+		return;
+	if (history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns, true))
+		log_error("mapping history: cannot even note that something is mapped without a record");
+}
+
+void history_continue_clock(struct history *h, bool on_datapath)
+{
+	const struct history_head *was = &h->file.was;
+	const struct clock_reading before = { was->real_ms * 1000000, was->boot_ms * 1000000, 1000000 };
+
+	clock_watch_look(&h->watch);
+	if (h->continued)
+		return;
+	h->continued = true;
+	if (!on_datapath || !was->real_ms || !history_head_of_this_boot(was)) {
+		clock_watch_begin(&h->watch, h->latest + h->later, h->latest);
+		return;
+	}
+	clock_watch_continue(&h->watch, before);
+	h->later = 0;
 }
 
 /* Records and mappings without a time get the current one. */

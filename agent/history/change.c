@@ -98,15 +98,43 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
 	return history_settle(h, err);
 }
 
+/* What is in the tables has been there since a time. */
+static void date_present(struct history *h, int64_t time)
+{
+	for (size_t i = 0; i < h->n_present; i++)
+		h->present[i].from = time;
+	for (size_t i = 0; i < h->portmaps.n; i++)
+		h->portmaps.interval[i].from = time;
+	for (size_t i = 0; i < h->n_drains; i++)
+		h->drains[i].from = time;
+}
+
+/* Whether the history has it, and since then. */
+static bool knows_present(const struct history *h, int64_t time)
+{
+	const struct history_index *x = &h->file.index;
+	bool since = history_agrees(h) && history_drains_agree(h);
+
+	for (size_t i = 0; since && i < x->n_open; i++)
+		since = x->intervals[x->open[i]].from <= time;
+	for (size_t i = 0; since && i < x->portmaps.n; i++)
+		since = x->portmaps.interval[i].to != TIME_OPEN || x->portmaps.interval[i].from <= time;
+	return since;
+}
+
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err)
 {
+	int r = 0;
+
 	if (history_keep_present(h, present, n))
 		return error_set(err, -ENOMEM, "mapping history: out of memory");
-	for (size_t i = 0; i < n; i++)
-		h->present[i].from = time;
+	date_present(h, time);
 	/* The list of a start has them, unless it could be written meanwhile. */
-	if (h->owes_start || (history_agrees(h) && history_drains_agree(h)))
-		return 0;
-	h->owes_start = h->was_early = true;
-	return history_settle(h, err);
+	if (!h->owes_start && !knows_present(h, time)) {
+		h->owes_start = h->was_early = true;
+		r = history_settle(h, err);
+	}
+	if (h->owes_start)
+		history_mark_unrecorded(h);
+	return r;
 }

@@ -112,18 +112,36 @@ struct clock_reading clock_watch_last(struct clock_watch *w)
 	return last;
 }
 
+/* Adds one before all others. */
+static void add_first(struct clock_watch *w, struct clock_step s)
+{
+	struct clock_step last = w->step[CLOCK_STEPS - 1];
+	bool full = w->n_steps == CLOCK_STEPS;
+
+	w->n_steps -= full;
+	memmove(w->step + 1, w->step, w->n_steps * sizeof(*w->step));
+	w->step[0] = s;
+	w->n_steps++;
+	if (full)
+		add_step(w, last);
+}
+
 void clock_watch_continue(struct clock_watch *w, struct clock_reading before)
 {
 	pthread_mutex_lock(&w->lock);
-	if (w->looked && set_by(before, w->first)) {
-		struct clock_step s = step_between(before, w->first);
+	if (w->looked && set_by(before, w->first))
+		add_first(w, step_between(before, w->first));
+	pthread_mutex_unlock(&w->lock);
+}
 
-		if (w->n_steps == CLOCK_STEPS)
-			w->n_steps--;
-		memmove(w->step + 1, w->step, w->n_steps * sizeof(*w->step));
-		w->step[0] = s;
-		w->n_steps++;
-	}
+void clock_watch_begin(struct clock_watch *w, int64_t most, int64_t least)
+{
+	int64_t first;
+
+	pthread_mutex_lock(&w->lock);
+	first = clock_second(w->first.real_ns);
+	if (w->looked && first < least)
+		add_first(w, (struct clock_step){ most, first, first });
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -58,6 +58,12 @@ struct clock_reading clock_watch_last(struct clock_watch *w);
 /* Notes whether it was set between a reading of an earlier agent, on this boot of the machine, and the first look. */
 void clock_watch_continue(struct clock_watch *w, struct clock_reading before);
 
+/*
+ * Notes that it was set before the first look if that read less than `least`, which it had read before; it may have
+ * read `most` then.
+ */
+void clock_watch_begin(struct clock_watch *w, int64_t most, int64_t least);
+
 /* Whether there are steps to be taken. */
 bool clock_watch_stepped(struct clock_watch *w);
 

@@ -277,16 +277,37 @@ void history_file_cache(struct history_file *f)
 		give_to_readers(fd);
 }
 
-int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns)
+/* The kernel's name of this boot of the machine; "" if it has none. */
+static void boot_name(char ret[static BOOT_TEXT])
 {
-	char text[320], when[TIME_TEXT];
-	int length = snprintf(text, sizeof(text),
-			      "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
-			      ",\"boot_ms\":%" PRId64 "}\n",
-			      f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
-			      steady_ns / 1000000);
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret, BOOT_TEXT - 1);
 
-	if (pwrite(f->head, text, (size_t)length, 0) != length || ftruncate(f->head, length))
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strspn(ret, "0123456789abcdef-")] = '\0';
+}
+
+bool history_head_of_this_boot(const struct history_head *head)
+{
+	char now[BOOT_TEXT];
+
+	boot_name(now);
+	return !*head->boot || !*now || !strcmp(head->boot, now);
+}
+
+int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded)
+{
+	char text[400], when[TIME_TEXT], boot[BOOT_TEXT];
+	int length;
+
+	boot_name(boot);
+	length = snprintf(text, sizeof(text),
+			  "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
+			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\"%s}\n",
+			  f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
+			  steady_ns / 1000000, boot, unrecorded ? ",\"unrecorded\":true" : "");
+	if (pwrite(f->head, text, (size_t)length, 0) != length || ftruncate(f->head, length) ||
+	    (unrecorded && fsync(f->head)))
 		return errno ? -errno : -EIO;
 	return 0;
 }

@@ -51,8 +51,12 @@ int history_file_sync(struct history_file *f, struct error *err);
 void history_file_cache(struct history_file *f);
 
 /*
- * Stores the end of the history, that time, and what the clocks read together, in HISTORY_HEAD_FILE. 0 or -errno.
+ * Stores the end of the history, that time, and what the clocks read together, in HISTORY_HEAD_FILE. unrecorded: and,
+ * on the disk, that something is mapped without a record. 0 or -errno.
  */
-int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns);
+int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded);
+
+/* Whether it was stored since the machine was started, as far as it says. */
+bool history_head_of_this_boot(const struct history_head *head);
 
 #endif

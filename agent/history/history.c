@@ -84,7 +84,9 @@ int history_detach_at(const char *dir, struct error *err)
 	r = history_open(dir, -1, &h, err);
 	if (r)
 		return r;
-	r = h->file.index.n_open ? history_append(h, &record, 1, err) : 0;
+	history_continue_clock(h, true);
+	/* It is not known what was there, if that was not recorded. */
+	r = h->file.index.n_open && !h->file.was.unrecorded ? history_append(h, &record, 1, err) : 0;
 	history_close(h);
 	return r;
 }

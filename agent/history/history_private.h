@@ -17,6 +17,7 @@ struct history {
 	int64_t latest; /* latest time seen: of the clock, or of the end of the file */
 	int64_t later;	/* by so much it may have been later yet */
 	struct clock_watch watch;
+	bool continued; /* history_continue_clock() was called */
 	/* The mappings in the tables as last reported, and the records that are owed. */
 	struct history_mapping *present;
 	size_t n_present;
@@ -43,6 +44,12 @@ int history_write_confirm(struct history *h, struct error *err);
 
 /* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
 void history_mark(struct history *h);
+
+/* Stores in HISTORY_HEAD_FILE, if that is possible, that something is mapped without a record. */
+void history_mark_unrecorded(struct history *h);
+
+/* Notes, once, how the clock was set since the history was opened last. on_datapath: of this boot of the machine. */
+void history_continue_clock(struct history *h, bool on_datapath);
 
 bool history_list_has(const struct history_mapping *list, size_t n, const struct history_mapping *m);
 

@@ -54,7 +54,7 @@ struct history_queue {
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
 	bool waits;	 /* a change was written and is not confirmed */
-	int64_t began_s; /* when the last change was queued */
+	int64_t began_s; /* when the last change was queued, or given up */
 	struct history_rest *rests;
 	size_t n_rests;
 	/* The end of the history after the last job. */
@@ -141,6 +141,8 @@ static void end_first(struct history_queue *q)
 	background_wait(&q->background);
 	take_end(q);
 	tell(j);
+	if (j->kind == JOB_CHANGE && j->r)
+		q->began_s = history_now();
 	q->first = j->next;
 	if (!q->first)
 		q->end = &q->first;
@@ -287,6 +289,7 @@ void history_queue_forget(struct history_queue *q, const void *arg)
 		if (j->done && j->arg == arg) {
 			j->done = NULL;
 			j->forgotten = true;
+			q->began_s = history_now();
 		}
 	}
 }
@@ -350,7 +353,7 @@ uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static H
 
 bool history_queue_holds(const struct history_queue *q, struct error *why)
 {
-	bool known = !q->first && !trouble_get(TROUBLE_HISTORY);
+	bool known = !q->first && !q->waits && !trouble_get(TROUBLE_HISTORY);
 	size_t n = 0;
 	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
 	size_t n_portmaps = 0;

@@ -64,8 +64,8 @@ void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void 
 uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT]);
 
 /*
- * history_holds() of mappings, portmaps and drains in the tables; true also while anything is being written or nothing
- * can be. why may be NULL.
+ * history_holds() of mappings, portmaps and drains in the tables; true also while anything is being written, a change
+ * that was written is not in the tables yet, or nothing can be written. why may be NULL.
  */
 bool history_queue_holds(const struct history_queue *q, struct error *why);
 

@@ -147,7 +147,7 @@ static int64_t unknown_since(struct history *h)
 	/* Of a datapath that was recorded elsewhere it is known from now on what is mapped. */
 	if (!x->number)
 		return has_anything(h) ? clock_second(clock_watch_last(&h->watch).real_ns) : TIME_NONE;
-	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost)
+	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost && !h->file.was.unrecorded)
 		return TIME_NONE;
 	return h->latest;
 }
@@ -215,18 +215,10 @@ static int align(struct history *h, struct error *err)
 
 static int write_start(struct history *h, struct error *err)
 {
-	const struct history_head *was = &h->file.was;
 	int64_t since;
 	int r = 0;
 
-	clock_watch_look(&h->watch);
-	/* The machine was not started anew since. */
-	if (h->taken_over && was->real_ms) {
-		const struct clock_reading before = { was->real_ms * 1000000, was->boot_ms * 1000000, 1000000 };
-
-		clock_watch_continue(&h->watch, before);
-		h->later = 0;
-	}
+	history_continue_clock(h, h->taken_over);
 	if (h->taken_over && !h->file.index.lost && is_of_datapath(h))
 		r = align(h, err);
 	if (r)
@@ -258,5 +250,6 @@ int history_begin(struct history *h, bool taken_over, const struct history_mappi
 {
 	h->taken_over = taken_over;
 	h->owes_start = true;
+	clock_watch_look(&h->watch);
 	return history_keep_present(h, present, n);
 }

@@ -47,6 +47,8 @@ void history_gap_explain(const struct history_gap *gap, struct error *ret)
 	time_format(gap->to, to);
 	if (beginning && !gap->damage)
 		error_set(ret, 0, "the history begins at %s", to);
+	else if (gap->to == TIME_OPEN && !gap->damage)
+		error_set(ret, 0, "what is mapped since %s could not be recorded", from);
 	else
 		error_set(ret, 0, "from %s to %s %s", beginning ? "the beginning" : from,
 			  gap->to == TIME_OPEN ? "the end" : to,

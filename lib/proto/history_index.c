@@ -122,6 +122,11 @@ static int begin_gap(struct history_index *x, int64_t from, bool damage)
 	return history_gaps_begin(&x->gaps, from, history_times_add(&x->times, from, from, x->number), damage);
 }
 
+int history_index_lose(struct history_index *x, int64_t since)
+{
+	return !x->lost && begin_gap(x, since, false) ? -ENOMEM : end_all(x, since);
+}
+
 static int end_gap(struct history_index *x, const struct history_record *r)
 {
 	return history_gaps_end(&x->gaps, r->time, history_times_add(&x->times, r->time, r->time, r->line));

@@ -70,6 +70,9 @@ int history_index_feed(struct history_index *x, const char *line, size_t size);
 /* Takes all complete lines of a text; *ret_used (ret_used may be NULL) is their size, newlines included. */
 int history_index_feed_all(struct history_index *x, const char *text, size_t size, size_t *ret_used);
 
+/* After the last line: nothing is known from a time on, as it was not recorded. 0 or -ENOMEM. */
+int history_index_lose(struct history_index *x, int64_t since);
+
 /* Returns the open interval of a mapping, or NULL. */
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
 

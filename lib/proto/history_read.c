@@ -51,7 +51,7 @@ static int read_head(int dir, struct history_head *ret)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char text[HEAD_MAX_SIZE + 1];
-	const char *hash, *time;
+	const char *hash, *time, *boot;
 	const cJSON *line;
 	cJSON *json;
 	ssize_t n;
@@ -70,6 +70,9 @@ static int read_head(int dir, struct history_head *ret)
 		ret->line = (uint64_t)line->valuedouble;
 		ret->real_ms = number_of(json, "real_ms");
 		ret->boot_ms = number_of(json, "boot_ms");
+		boot = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "boot"));
+		snprintf(ret->boot, sizeof(ret->boot), "%s", boot ? boot : "");
+		ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
 		r = 0;
 	}
 	cJSON_Delete(json);
@@ -143,6 +146,11 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
 	r = read_files(dir_fd, fd, cached, ret);
+	if (!r && ret->end == END_AGREES && ret->head.unrecorded && ret->head.line == ret->index.number) {
+		r = history_index_lose(&ret->index, history_files_known_until(ret));
+		if (r)
+			history_files_free(ret);
+	}
 	return r ? error_set(err, r, "%s/" HISTORY_FILE " cannot be read: %s", dir,
 			     r == -EBADF ? "it is no regular file" : strerror(-r))
 		 : 0;

@@ -5,6 +5,8 @@
 
 #include "proto/history_index.h"
 
+#define BOOT_TEXT 40
+
 /* HISTORY_HEAD_FILE: where the history ends, and when that was last confirmed. */
 struct history_head {
 	uint64_t line;
@@ -12,6 +14,8 @@ struct history_head {
 	char hash[HASH_TEXT];
 	int64_t real_ms; /* what the clock read then, and that of the time since the machine was started; 0: not told */
 	int64_t boot_ms;
+	char boot[BOOT_TEXT]; /* the kernel's name of the boot of the machine; "": not told */
+	bool unrecorded;      /* something was mapped since then without a record */
 };
 
 /* How the end of the file compares with its head file. */

@@ -10,7 +10,6 @@
 #include "proto/history_who_portmaps.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
@@ -145,7 +144,8 @@ struct search {
 	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
 	uint32_t kept_in;
 	uint32_t kept_epoch;
-	bool known;		       /* which subscriber had it in this reckoning, or that nobody had */
+	uint8_t known;		       /* protocols of which it is recorded who had it in this reckoning */
+	bool covered;		       /* its address was in a mapping */
 	const struct history_gap *gap; /* in another one that is not known */
 	int r;
 };
@@ -196,14 +196,17 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 	one.out = h->out;
 	memcpy(one.name, h->name, sizeof(one.name));
 	one.epoch = s->epoch;
-	s->known |= one.holds;
+	s->known |= one.holds ? one.protos : 0;
 	one.from = history_times_from(s->times, one.begin, s->epoch, s->t);
 	one.to = history_times_to(s->times, end, s->epoch, s->t);
 	for (size_t i = 0; i < w->n_holders; i++) {
+		uint8_t protos = w->holder[i].protos | one.protos;
+
 		if (w->holder[i].in_addr != one.in_addr)
 			continue;
 		if (is_better(s, &one, &w->holder[i]))
 			w->holder[i] = one;
+		w->holder[i].protos = protos;
 		return;
 	}
 	if (w->n_holders == w->room) {
@@ -218,7 +221,7 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 	w->holder[w->n_holders++] = one;
 }
 
-static const uint8_t portmap_protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+#define ALL_PROTOS ((1U << WHO_PROTOS) - 1)
 
 static struct endpoint endpoint_of(const struct search *s)
 {
@@ -228,14 +231,15 @@ static struct endpoint endpoint_of(const struct search *s)
 /* A port of no block: portmaps may have had it. */
 static void consider_portmaps(struct search *s, const struct held *h)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
+	for (size_t i = 0; i < WHO_PROTOS; i++) {
 		size_t n;
-		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, portmap_protos[i], endpoint_of(s), &n);
+		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
 
 		for (; n; n--, v++) {
 			struct who_holder one = { .in_addr = v->of.in.addr,
 						  .begin = v->of.begin,
-						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP };
+						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
+						  .protos = (uint8_t)(1U << i) };
 
 			if (!prefix_contains(h->in.base, h->in.plen, v->of.in.addr) ||
 			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
@@ -254,7 +258,9 @@ static void consider_block(struct search *s, const struct held *h, uint32_t in_a
 
 	s->r = held_pieces(&s->w->holdings, h, in_addr, p);
 	for (size_t i = 0; !s->r && i < p->n; i++) {
-		struct who_holder one = { .in_addr = in_addr, .begin = p->piece[i].begin, .by = BY_BLOCK };
+		struct who_holder one = {
+			.in_addr = in_addr, .begin = p->piece[i].begin, .by = BY_BLOCK, .protos = ALL_PROTOS
+		};
 
 		if (!history_times_touch(s->times, p->piece[i].begin, p->piece[i].end, s->epoch, s->t))
 			continue;
@@ -264,7 +270,7 @@ static void consider_block(struct search *s, const struct held *h, uint32_t in_a
 	}
 	if (holds || !history_times_hold(s->times, h->begin, h->end, s->epoch, s->t))
 		return;
-	s->known = true;
+	s->covered = true;
 	s->kept = h;
 	s->kept_in = in_addr;
 	s->kept_epoch = s->epoch;
@@ -285,7 +291,7 @@ static void consider(struct search *s, const struct held *h)
 	}
 	if (history_times_hold(s->times, h->begin, h->end, s->epoch, s->t)) {
 		s->covers = h;
-		s->known = true;
+		s->covered = true;
 	}
 	consider_portmaps(s, h);
 }
@@ -303,14 +309,19 @@ static void look_in(struct search *s, struct prefix out)
 
 static void look(struct search *s)
 {
-	s->known = false;
+	const struct history_gap *gap;
+
+	s->known = 0;
+	s->covered = false;
 	for (uint64_t lengths = s->w->lengths; lengths; lengths &= lengths - 1) {
 		unsigned plen = (unsigned)__builtin_ctzll(lengths);
 
 		look_in(s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
 	}
-	if (!s->known && !s->gap)
-		s->gap = history_gaps_find(&s->w->gaps, s->times, s->epoch, s->t);
+	gap = s->known == ALL_PROTOS ? NULL : history_gaps_find(&s->w->gaps, s->times, s->epoch, s->t);
+	/* Where lines are lost, those that are there tell who had it, and not that nobody had. */
+	if (gap && !s->gap && (!s->covered || gap->damage))
+		s->gap = gap;
 }
 
 /* Looks into each reckoning of the clock that had the second. */
@@ -406,9 +417,9 @@ static const struct who_holder *best_of(const struct search *s)
 /* Adds the portmaps of the endpoint then: of its subscriber, or, of a port of no block, all. */
 static void add_portmaps(const struct search *s, const struct who_holder *best, struct who_answer *a)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
+	for (size_t i = 0; i < WHO_PROTOS; i++) {
 		size_t n;
-		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, portmap_protos[i], endpoint_of(s), &n);
+		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
 		struct portmap_interval *told = &a->portmap[a->n_portmaps];
 
 		for (; n; n--, v++) {
@@ -424,23 +435,16 @@ static void add_portmaps(const struct search *s, const struct who_holder *best, 
 	}
 }
 
-static bool is_told(const struct who_answer *a, uint32_t in_addr)
-{
-	for (unsigned i = 0; i < a->n_portmaps; i++)
-		if (a->portmap[i].in.addr == in_addr)
-			return true;
-	return false;
-}
-
-/* The one that had held it longest, of equals the last, among those that the answer does not name. */
+/* The one that had held it longest, of equals the last, among those of which the answer does not tell all. */
 static const struct who_holder *other_of(const struct search *s, const struct who_answer *a, bool found)
 {
 	const struct who_holder *other = NULL;
 
 	for (size_t i = 0; i < s->w->n_holders; i++) {
-		const struct who_holder *h = &s->w->holder[i];
+		struct who_holder *h = &s->w->holder[i];
 
-		if ((found && h->in_addr == a->best.in_addr) || is_told(a, h->in_addr))
+		h->also = !found || !who_portmaps_tell_all(a, h);
+		if (!h->also)
 			continue;
 		if (!other || h->from <= other->from)
 			other = h;

@@ -27,7 +27,9 @@ struct who_holder {
 	uint32_t begin;
 	uint32_t epoch;
 	enum { BY_UDP_PORTMAP, BY_TCP_PORTMAP, BY_BLOCK } by;
-	bool holds; /* is recorded to have held it by the end of the second */
+	bool holds;	/* is recorded to have held it by the end of the second */
+	uint8_t protos; /* bits of those of which it may have held it: 0: TCP, 1: UDP */
+	bool also;	/* it may have held it otherwise than the answer and its portmaps say */
 };
 
 struct who_answer {

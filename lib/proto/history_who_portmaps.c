@@ -2,7 +2,10 @@
 #include "proto/history_who_portmaps.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+
+const uint8_t who_protos[WHO_PROTOS] = { IPPROTO_TCP, IPPROTO_UDP };
 
 static uint64_t key_of(uint8_t proto, struct endpoint out)
 {
@@ -86,4 +89,21 @@ const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t 
 
 	*ret_n = count_below(w, key + 1) - first;
 	return &w->held[first];
+}
+
+/* Who has a protocol by the answer. */
+static uint32_t told_of(const struct who_answer *a, uint8_t proto)
+{
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		if (a->portmap[i].proto == proto)
+			return a->portmap[i].in.addr;
+	return a->best.in_addr;
+}
+
+bool who_portmaps_tell_all(const struct who_answer *a, const struct who_holder *h)
+{
+	for (size_t i = 0; i < WHO_PROTOS; i++)
+		if (h->protos & 1U << i && told_of(a, who_protos[i]) != h->in_addr)
+			return false;
+	return true;
 }

@@ -3,7 +3,7 @@
 #ifndef DETNAT_HISTORY_WHO_PORTMAPS_H
 #define DETNAT_HISTORY_WHO_PORTMAPS_H
 
-#include "proto/history_portmaps.h"
+#include "proto/history_who.h"
 
 /* A portmap without its pauses: it was from one moment to the other. */
 struct who_portmap {
@@ -24,5 +24,12 @@ void who_portmaps_free(struct who_portmaps *w);
 /* Those of an endpoint, in order of time; *ret_n is their number. */
 const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
 					  size_t *ret_n);
+
+/* The protocols of portmaps, in the order of the bits of a holder. */
+#define WHO_PROTOS 2U
+extern const uint8_t who_protos[WHO_PROTOS];
+
+/* Whether an answer and its portmaps say of each protocol that a holder may have had that it did. */
+bool who_portmaps_tell_all(const struct who_answer *a, const struct who_holder *h);
 
 #endif

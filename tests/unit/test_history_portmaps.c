@@ -370,12 +370,19 @@ static void compare_ended(const struct who_answer *a, unsigned port, int64_t t, 
 			  unsigned n)
 {
 	bool any = false;
+	const struct held *told[ARRAY_SIZE(protos)];
+
+	/* Who has a protocol by the answer. */
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
+		told[i] = holder((unsigned)(i * N_PORTS) + port, t);
+		told[i] = told[i] || !n ? told[i] : wanted[0];
+	}
 
 	for (unsigned k = 0; k < n_held; k++) {
 		const struct held *h = &held[k];
 
 		if (h->place % N_PORTS != port || h->from > t || h->to != t ||
-		    (n > 0 && h->in.addr == wanted[0]->in.addr) || (n > 1 && h->in.addr == wanted[1]->in.addr))
+		    (told[h->place / N_PORTS] && h->in.addr == told[h->place / N_PORTS]->in.addr))
 			continue;
 		any = true;
 		expect(names(a, h->in.addr), "port %u at %ld: another is not named", ports[port], (long)t);

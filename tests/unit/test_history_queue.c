@@ -141,12 +141,15 @@ Test(history_queue, changes_are_written_in_order_and_answered_once)
 		cr_assert(a[i].n == 1 && !a[i].r);
 	cr_assert_str_eq(events(), "start add add add");
 	cr_assert_eq(history_queue_end(q, hash), 4);
+	cr_assert(history_queue_holds(q, NULL), "what is about to be done is not told of as missing");
+	history_queue_confirm(q);
+	history_queue_ready(q);
 	cr_assert(!history_queue_holds(q, &err), "the tables have none of them");
 	cr_assert_str_eq(err.text, "mapping 10.0.0.0/24 to 1.1.1.0/30 is in the history, and not in the tables", "%s",
 			 err.text);
 	history_queue_drain(q);
 	history_queue_close(q, EVENT_STOP);
-	cr_assert_str_eq(events(), "start add add add stop");
+	cr_assert_str_eq(events(), "start add add add confirm stop");
 }
 
 Test(history_queue, the_end_is_written_behind_what_waits)
@@ -299,6 +302,8 @@ Test(history_queue, it_is_said_in_turn_that_the_agent_lives)
 
 	change("10.0.0.0/24", "1.1.1.0/30", &a);
 	run_until(&a);
+	history_queue_confirm(q);
+	history_queue_ready(q);
 	for (unsigned second = 1; second <= HISTORY_TICK_S; second++) {
 		now++;
 		cr_assert_eq(event_base_loop(base, EVLOOP_NONBLOCK) < 0, 0);

@@ -60,7 +60,9 @@ def test_the_choice_and_its_reason(lab, config, wanted):
     lab.agent.start()
     assert stages(lab) == wanted
     assert f"Stages:           {wanted[0]} ({wanted[1]})" in lab.agent.text("status")
-    assert lab.agent.log_text().count(f"packets are handled in {'two stages' if wanted[0] == 2 else 'one stage'}: {wanted[1]}") == 1
+    said = f"packets are handled in {'two stages' if wanted[0] == 2 else 'one stage'}: {wanted[1]}"
+    wait_for(lambda: said in lab.agent.log_text(), what="the choice in the log")
+    assert lab.agent.log_text().count(said) == 1
     host = lab.host()
     src = lab.open_udp(host)
     lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, 5000)

@@ -391,7 +391,7 @@ class World:
         self.wait_until(self.elapsed() + max(0.3, self.quiet_at - time.monotonic()))
         two = len(self.gateways) == 2
         if two and all(g.running() for g in self.gateways):
-            self.wait_synchronised(40)
+            self.wait_synchronised(150)  # ports rest for up to two minutes, and what would use them is refused
         self.sync(time.time_ns(), "")
         slow = time.monotonic() - self.traffic.late_at < 10
         self.counts["quiet points at which the machine was too slow for sessions"] += slow

@@ -149,8 +149,10 @@ def test_gateways_that_are_not_alike_say_so_on_both_sides_until_a_reload_mends_i
         assert peer["differ"] == 1 and matters[0]["in"] in str(peer["reason"]) + matters[0]["in"]
         assert matters[0]["reason"] in lab.agent.text("peer", "list")
         assert lab.agent.ctl("status")["replication"]["differs"] == 1
-        (trouble,) = wait_for(lambda agent=lab.agent: agent.ctl("status")["troubles"], what="the trouble")
-        assert trouble["what"] == "replication" and "would lose sessions" in trouble["text"] and kind in trouble["text"]
+        # Before, it says for a second that the peer's agent does not run yet.
+        (trouble,) = wait_for(lambda agent=lab.agent: [t for t in agent.ctl("status")["troubles"] if "would lose sessions" in t["text"]],
+                              what="the trouble")
+        assert trouble["what"] == "replication" and kind in trouble["text"] and lab.agent.ctl("status")["troubles"] == [trouble]
         (found,) = json.loads(lab.agent.command("-j", "check").out)["findings"]
         assert (found["what"], found["where"]) == ("peer", f"peer {peer['peer']}") and reasons[number] in found["text"]
     assert gateways.peer(0)["mapping_digest"] != gateways.peer(1)["mapping_digest"]
@@ -200,7 +202,8 @@ def test_quotas_and_timeouts_may_differ_and_are_named(gateways):
     for number in range(2):
         (difference,) = gateways.peer(number)["differences"]
         assert not difference["matters"] and "sessions_per_user" in difference["text"] and "timeouts" in difference["text"]
-        assert gateways.peer(number)["reason"] is None and gateways.labs[number].agent.ctl("status")["troubles"] == []
+        assert gateways.peer(number)["reason"] is None
+        wait_for(lambda agent=gateways.labs[number].agent: agent.ctl("status")["troubles"] == [], what="no trouble")
     assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]
 
 

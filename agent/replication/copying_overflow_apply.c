@@ -66,14 +66,19 @@ static int mapping_of(const struct applying *a, const struct wire_overflow *w, s
 	return *ret && be32toh(w->subscriber) >= (*ret)->tables.n_subscribers ? -EPROTO : 0;
 }
 
+static struct overflow_id id_of_record(const struct wire_overflow *w, const struct copied_mapping *cm)
+{
+	return (struct overflow_id){ .key = be64toh(w->key),
+				     .subscriber = be32toh(w->subscriber),
+				     .mapping = (uint16_t)cm->number,
+				     .out_port = be16toh(w->out_port),
+				     .proto = w->proto };
+}
+
 /* The peer has it: it is not purged. */
 static void note_heard(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
 {
-	const struct overflow_id id = { .key = be64toh(w->key),
-					.subscriber = be32toh(w->subscriber),
-					.mapping = (uint16_t)cm->number,
-					.out_port = be16toh(w->out_port),
-					.proto = w->proto };
+	const struct overflow_id id = id_of_record(w, cm);
 	struct copying_peer *p = &a->c->peer[a->peer];
 
 	if (!p->heard_all || (p->heard.n < HEARD_MAX && !number_set_add(&p->heard, overflow_id_hash(&id))))
@@ -84,14 +89,10 @@ static void note_heard(const struct applying *a, const struct wire_overflow *w, 
 	p->purge = PURGE_NONE;
 }
 
-static int apply(const struct applying *a, const struct wire_overflow *w, struct copied_mapping *cm)
+static int apply(const struct applying *a, const struct wire_overflow *w, const struct copied_mapping *cm)
 {
 	const struct told_session t = { .turn = wire_turn(w->flags), .age_s = wire_age_s(w->flags) };
-	const struct overflow_id id = { .key = be64toh(w->key),
-					.subscriber = be32toh(w->subscriber),
-					.mapping = (uint16_t)cm->number,
-					.out_port = be16toh(w->out_port),
-					.proto = w->proto };
+	const struct overflow_id id = id_of_record(w, cm);
 	struct session_copy r = {
 		.key = be64toh(w->key),
 		.word = state_word(be16toh(w->out_port), w->proto, w->state, a->now),
@@ -118,7 +119,7 @@ static int apply(const struct applying *a, const struct wire_overflow *w, struct
 	return placing_add_overflow(a->c, cm, be32toh(w->subscriber), &r, &t, a->told);
 }
 
-int copied_overflow_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
+int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w)
 {
 	const struct applying a = {
 		.c = c, .peer = w->peer, .now = datapath_ticks(mappings_datapath(c->m)), .told = w->told

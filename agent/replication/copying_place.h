@@ -57,7 +57,7 @@ void port_gives_way(struct copying *c, const struct session_copy *r, const struc
 
 /* Tries once more to place a session; placing_flush() has to follow. 0 or -errno. */
 int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);
-int copied_overflow_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);
+int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w);
 
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);

@@ -10,6 +10,7 @@
 #include "base/timestamp.h"
 
 #define STILL TIME_OPEN
+
 void history_drains_free(struct history_drains *p)
 {
 	free(p->interval);

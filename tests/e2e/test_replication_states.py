@@ -207,6 +207,25 @@ def test_quotas_and_timeouts_may_differ_and_are_named(gateways):
     assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]
 
 
+def check_finds_nothing(gateways):
+    for lab in gateways.labs:
+        document = json.loads(lab.agent.command("-j", "check").out)
+        assert document["findings"] == [] and document["checked"]["peers"] == 1
+
+
+def copied_sessions(gateways):
+    """A host with 41 sessions by the first gateway, and copies of all at the second."""
+    a, _ = gateways.labs
+    for number in (0, 1):
+        gateways.prepare(number, sessions_per_user=500).start()
+    gateways.wait_synchronised()
+    host = a.host()
+    a.open_udp(host)
+    a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=60 + i // 10) / b"query") for i in range(40)))
+    gateways.wait_copied(1, 41)
+    return host
+
+
 def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_and_go(gateways):
     a, b = gateways.labs
     gateways.prepare(0, sessions_per_user=500).start()
@@ -216,9 +235,7 @@ def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_an
     for other in others:
         a.open_udp(other)
     gateways.wait_copied(1, 4)
-    for lab in gateways.labs:
-        document = json.loads(lab.agent.command("-j", "check").out)
-        assert document["findings"] == [] and document["checked"]["peers"] == 1
+    check_finds_nothing(gateways)
     # New sessions all the time, and ends of all: told and not copied yet, copied and ended.
     for round_ in range(6):
         a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=2 * round_ + 1 + i // 10) / b"query") for i in range(19)))
@@ -236,38 +253,22 @@ def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_an
 
 def test_check_asks_for_no_copies_of_addresses_whose_drain_is_over_at_the_peer(gateways):
     a, b = gateways.labs
-    for number in (0, 1):
-        gateways.prepare(number, sessions_per_user=500).start()
-    gateways.wait_synchronised()
-    host = a.host()
-    a.open_udp(host)
-    a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=60 + i // 10) / b"query") for i in range(40)))
-    gateways.wait_copied(1, 41)
+    host = copied_sessions(gateways)
     exception = f"{host.addr}/32", "1.1.9.9/32"
     b.agent.ctl("mapping", "add", *exception)
     a.agent.ctl("mapping", "add", *exception, "--drain", "600")
     wait_for(lambda: gateways.peer(1)["copies"] == 0, what="the end of the copies")
     gateways.wait_synchronised()
-    for lab in gateways.labs:
-        document = json.loads(lab.agent.command("-j", "check").out)
-        assert document["findings"] == [] and document["checked"]["peers"] == 1
+    check_finds_nothing(gateways)
     assert len(a.sessions(host.addr)) == 41 and b.sessions(host.addr) == []
 
 
 def test_check_asks_for_no_copies_of_a_mapping_that_drains_at_one_gateway_alone(gateways):
     a, b = gateways.labs
-    for number in (0, 1):
-        gateways.prepare(number, sessions_per_user=500).start()
-    gateways.wait_synchronised()
-    host = a.host()
-    a.open_udp(host)
-    a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=60 + i // 10) / b"query") for i in range(40)))
-    gateways.wait_copied(1, 41)
+    host = copied_sessions(gateways)
     b.agent.ctl("mapping", "add", NEW["in"], NEW["out"], "--replace")
     a.agent.ctl("mapping", "add", NEW["in"], NEW["out"], "--replace", "--drain", "600")
     gateways.wait_synchronised()
     wait_for(lambda: gateways.peer(0)["differ_noted"] == 1 and gateways.peer(1)["copies"] == 0, what="the difference that is noted")
     assert len(a.sessions(host.addr)) == 41 and b.sessions(host.addr) == []
-    for lab in gateways.labs:
-        document = json.loads(lab.agent.command("-j", "check").out)
-        assert document["findings"] == [] and document["checked"]["peers"] == 1
+    check_finds_nothing(gateways)

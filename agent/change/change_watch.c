@@ -6,7 +6,7 @@
 
 #include "host/timer.h"
 
-int change_watch_new(const struct change_context *context, struct change_queue *queue, event_callback_fn on_second,
+int change_watch_new(const struct parts *context, struct change_queue *queue, event_callback_fn on_second,
 		     struct change_watch **ret)
 {
 	struct change_watch *w = calloc(1, sizeof(*w));

@@ -6,7 +6,7 @@
 #include "change/change.h"
 
 struct change_watch {
-	const struct change_context *context;
+	const struct parts *context;
 	struct change_queue *queue;
 	struct event *second;
 	unsigned seconds;    /* until it looks again, or since which something is due */
@@ -15,7 +15,7 @@ struct change_watch {
 };
 
 /* arg of the callback is the watch. The context and the queue must outlive it. 0 or -ENOMEM. */
-int change_watch_new(const struct change_context *context, struct change_queue *queue, event_callback_fn on_second,
+int change_watch_new(const struct parts *context, struct change_queue *queue, event_callback_fn on_second,
 		     struct change_watch **ret);
 void change_watch_free(struct change_watch *w); /* NULL is allowed */
 

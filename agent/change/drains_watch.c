@@ -39,7 +39,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		w->submitted = !change_submit_programs(w->queue, NULL, on_ended, w);
 }
 
-int drains_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret)
+int drains_watch_new(const struct parts *context, struct change_queue *queue, struct change_watch **ret)
 {
 	return change_watch_new(context, queue, on_second, ret);
 }

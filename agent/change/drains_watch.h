@@ -9,6 +9,6 @@
  * without its routes, and with programs that ask for no drains after the last one. The context and the queue must
  * outlive it.
  */
-int drains_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret);
+int drains_watch_new(const struct parts *context, struct change_queue *queue, struct change_watch **ret);
 
 #endif

@@ -67,7 +67,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	w->submitted = !change_submit_with(w->queue, edit_ended, on_changed, w, &options);
 }
 
-int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret)
+int ends_watch_new(const struct parts *context, struct change_queue *queue, struct change_watch **ret)
 {
 	return change_watch_new(context, queue, on_second, ret);
 }

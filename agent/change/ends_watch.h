@@ -9,6 +9,6 @@
  * long as their key `drain` says. A change that is refused is tried again each minute. The context and the queue must
  * outlive it.
  */
-int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret);
+int ends_watch_new(const struct parts *context, struct change_queue *queue, struct change_watch **ret);
 
 #endif

@@ -129,8 +129,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clients_tick(control->clients);
 }
 
-int control_new(struct event_base *base, const struct control_context *context, const char *path, bool wait,
-		struct control **ret, struct error *err)
+int control_new(struct event_base *base, const struct parts *context, const char *path, bool wait, struct control **ret,
+		struct error *err)
 {
 	static const struct timeval second = { .tv_sec = 1 };
 	struct control *control = calloc(1, sizeof(*control));

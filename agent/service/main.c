@@ -10,7 +10,7 @@
 #include "config/schema.h"
 #include "recorder/history.h"
 #include "links/detach.h"
-#include "service/doctor.h"
+#include "diagnosis/doctor.h"
 #include "service/guard_install.h"
 #include "service/prepare.h"
 #include "service/service.h"

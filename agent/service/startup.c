@@ -12,7 +12,7 @@
 #include "datapath/namespace.h"
 #include "links/devices.h"
 #include "attach/own_programs.h"
-#include "service/doctor.h"
+#include "diagnosis/doctor.h"
 
 void startup_free(struct startup *s)
 {

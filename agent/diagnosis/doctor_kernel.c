@@ -11,7 +11,7 @@
 #include "datapath/datapath.h"
 #include "datapath/namespace.h"
 #include "links/devices.h"
-#include "service/doctor_private.h"
+#include "diagnosis/doctor_private.h"
 
 #define OLDEST_MAJOR 6
 #define OLDEST_MINOR 1

@@ -8,9 +8,9 @@
 #include "change/stages_choice.h"
 #include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
-#include "recorder/queue.h"
 #include "links/devices.h"
 #include "punt/tracing.h"
+#include "recorder/queue.h"
 
 static void free_plan(struct plan **p)
 {

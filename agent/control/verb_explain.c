@@ -6,11 +6,11 @@
 
 #include <detnat/binding.h>
 
-#include "diagnosis/explain.h"
-#include "diagnosis/explain_gather.h"
 #include "control/handlers.h"
 #include "control/peer_json.h"
 #include "control/portmap_json.h"
+#include "diagnosis/explain.h"
+#include "diagnosis/explain_gather.h"
 #include "proto/words.h"
 #include "sessions/listing.h"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "control/handlers.h"
-#include "diagnosis/explain.h"
 #include "control/portmap_json.h"
+#include "diagnosis/explain.h"
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
 {

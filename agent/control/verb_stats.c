@@ -12,8 +12,8 @@
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "links/devices.h"
-#include "recorder/queue.h"
 #include "pcp/pcp.h"
+#include "recorder/queue.h"
 #include "tables/portmap_table.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)

@@ -4,8 +4,8 @@
 #define DETNAT_DOCTOR_PRIVATE_H
 
 #include "config/config.h"
-#include "host/stacking.h"
 #include "diagnosis/doctor.h"
+#include "host/stacking.h"
 
 enum doctor_level { DOCTOR_OK, DOCTOR_UNKNOWN, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
 

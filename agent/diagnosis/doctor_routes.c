@@ -8,10 +8,10 @@
 
 #include <detnat/mapping.h>
 
+#include "diagnosis/doctor_private.h"
 #include "links/devices.h"
 #include "routing/forwarding.h"
 #include "routing/route_lookup.h"
-#include "diagnosis/doctor_private.h"
 
 void doctor_forwarding(struct doctor *d)
 {

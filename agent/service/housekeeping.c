@@ -8,9 +8,10 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "guard/guard.h"
-#include "recorder/queue.h"
 #include "host/service_manager.h"
+#include "host/timer.h"
 #include "punt/event_ring.h"
+#include "recorder/queue.h"
 #include "sessions/check.h"
 #include "sessions/sessions.h"
 
@@ -168,16 +169,15 @@ static int start_watchdog(struct housekeeping *h)
 
 int housekeeping_new(struct event_base *base, const struct parts *parts, struct housekeeping **ret, struct error *err)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct housekeeping *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return error_set(err, -ENOMEM, "out of memory");
 	h->base = base;
 	h->parts = parts;
-	h->second = event_new(base, -1, EV_PERSIST, on_second, h);
+	h->second = timer_each_second(base, on_second, h);
 	h->slice = evtimer_new(base, on_slice, h);
-	if (!h->second || !h->slice || event_add(h->second, &second) || start_watchdog(h)) {
+	if (!h->second || !h->slice || start_watchdog(h)) {
 		housekeeping_free(h);
 		return error_set(err, -ENOMEM, "the timers cannot be set up");
 	}

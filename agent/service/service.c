@@ -10,14 +10,11 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/change.h"
-#include "change/drains_watch.h"
-#include "change/ends_watch.h"
-#include "change/stages_watch.h"
+#include "change/change_due.h"
 #include "control/control.h"
 #include "datapath/migration.h"
+#include "diagnosis/doctor.h"
 #include "guard/guard.h"
-#include "recorder/history.h"
-#include "recorder/queue.h"
 #include "host/privileges.h"
 #include "host/service_manager.h"
 #include "links/detach.h"
@@ -25,13 +22,14 @@
 #include "metrics/metrics.h"
 #include "metrics/usage_monitor.h"
 #include "pcp/pcp.h"
+#include "peers/replication.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "punt/sender.h"
 #include "punt/tracing.h"
 #include "punt/unsolicited_tcp.h"
-#include "peers/replication.h"
-#include "diagnosis/doctor.h"
+#include "recorder/history.h"
+#include "recorder/queue.h"
 #include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "service/prepare.h"
@@ -47,9 +45,7 @@ struct service {
 	struct events *events;
 	struct unsolicited *unsolicited;
 	struct transmit *transmit;
-	struct change_watch *stages_watch;
-	struct change_watch *drains_watch;
-	struct change_watch *ends_watch;
+	struct change_due *due;
 	struct control *control;
 	struct housekeeping *housekeeping;
 	struct sweep_figures sweeps;
@@ -239,8 +235,7 @@ static int start_workers(struct service *s, struct error *err)
 		return r;
 	history_queue_on_set(p->history, events_clock_set, s->events);
 	r = housekeeping_new(p->base, p, &s->housekeeping, err);
-	if (!r && (change_queue_new(p, &p->changes) || stages_watch_new(p, p->changes, &s->stages_watch) ||
-		   drains_watch_new(p, p->changes, &s->drains_watch) || ends_watch_new(p, p->changes, &s->ends_watch)))
+	if (!r && (change_queue_new(p, &p->changes) || change_due_new(p, &s->due)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
 }
@@ -278,9 +273,7 @@ static void stop(struct service *s)
 
 	control_free(take_pointer(s->control));
 	change_queue_free(take_pointer(p->changes));
-	change_watch_free(take_pointer(s->stages_watch));
-	change_watch_free(take_pointer(s->drains_watch));
-	change_watch_free(take_pointer(s->ends_watch));
+	change_due_free(take_pointer(s->due));
 	if (s->active.config && !s->active.config->detach_on_exit)
 		change_end_trace(p);
 	trace_free(take_pointer(p->trace));

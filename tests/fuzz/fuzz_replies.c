@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "host/netlink.h"
 #include "attach/attach.h"
+#include "host/netlink.h"
 #include "routing/route_limits.h"
 #include "routing/route_lookup.h"
 #include "routing/routes.h"

@@ -14,7 +14,6 @@
 
 #include "subscriber/classify.h"
 #include "egress/egress_in.h"
-#include "session/session_slots.h"
 
 #define SOURCE_SECONDS 60U
 
@@ -87,11 +86,11 @@ SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 d
 	}
 }
 
-/* source_check() for a subscriber's packet whose mapping is known. */
-static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u32 out_ifindex)
+/* source_check() for a packet of a subscriber of m. */
+static __always_inline int source_of_subscriber(ctx_t *ctx, const struct mapping *m, const struct packet *p,
+						__u32 out_ifindex)
 {
-	return source_check(ctx, subscriber_get(f->m, mapping_subscriber(&f->m->geo, f->p.src)), f->p.src, f->p.dst,
-			    out_ifindex);
+	return source_check(ctx, subscriber_get(m, mapping_subscriber(&m->geo, p->src)), p->src, p->dst, out_ifindex);
 }
 
 /*

@@ -4,20 +4,20 @@
 #define DETNAT_FAST_OUT2IN_H
 
 #include "fast/fast_path.h"
-#include "slow/out2in.h"
 
 /*
  * Handles a packet whose session is not in the preferred slot, or may change its state. Returns CONTINUE with the
  * slot's key in *ret_key, or TO_SLOW_PATH.
  */
-static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *ret_key)
+static __always_inline int fast_out2in_session(const struct mapping *m, __u32 subscriber, const struct packet *p,
+					       __u32 now, __u64 *ret_key)
 {
 	__u64 word;
-	struct slot *s = slot_lookup_out2in(oi->m, oi->subscriber, &oi->p, oi->now, &word, ret_key);
+	struct slot *s = slot_lookup_out2in(m, subscriber, p, now, &word, ret_key);
 
 	if (!s)
 		return TO_SLOW_PATH;
-	session_hit_fast(s, word, &oi->p, 0, oi->now, oi->m, oi->subscriber);
+	session_hit_fast(s, word, p, 0, now, m, subscriber);
 	return CONTINUE;
 }
 
@@ -117,10 +117,9 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	if (unlikely((word ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(s->truth) != word ||
 		     word_expired(word, now, m->timeout_ticks) ||
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
-		struct out2in oi = { .m = m, .subscriber = subscriber, .now = now };
+		struct packet p = fast_parsed(&q, src, dst, sport, dport);
 
-		oi.p = fast_parsed(&q, src, dst, sport, dport);
-		if (fast_out2in_session(&oi, &key) != CONTINUE)
+		if (fast_out2in_session(m, subscriber, &p, now, &key) != CONTINUE)
 			return TO_SLOW_PATH;
 	}
 	TRACE_STEP(egress, e.hop >> 48 << 32, told ? e.told->mtu : e.out->mtu);

@@ -54,7 +54,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
-	switch (source_of_flow(ctx, &io->f, is_hairpin(io) ? 0 : io->egress->ifindex)) {
+	switch (source_of_subscriber(ctx, io->f.m, &io->f.p, is_hairpin(io) ? 0 : io->egress->ifindex)) {
 	case SOURCE_GOOD:
 		return CONTINUE;
 	case SOURCE_REFUSED:

@@ -145,11 +145,10 @@ static __always_inline int stage2_in(ctx_t *ctx, struct mapping_table *t, struct
 	if (unlikely((word ^ e->steady) >> 32 || (key ^ e->key) >> 16 || LOAD(s->truth) != word ||
 		     word_expired(word, e->now, m->timeout_ticks) ||
 		     (settings.udp_inbound_refresh && q->proto == IPPROTO_UDP && word_seen(word) != e->now))) {
-		struct out2in oi = { .m = m, .subscriber = e->subscriber, .now = e->now };
+		struct packet p = fast_parsed(q, key_ext_addr(e->key), bpf_ntohl(q->ip->daddr), key_ext_port(e->key),
+					      bpf_ntohs(q->l4->dport));
 
-		oi.p = fast_parsed(q, key_ext_addr(e->key), bpf_ntohl(q->ip->daddr), key_ext_port(e->key),
-				   bpf_ntohs(q->l4->dport));
-		if (fast_out2in_session(&oi, &key) != CONTINUE)
+		if (fast_out2in_session(m, e->subscriber, &p, e->now, &key) != CONTINUE)
 			return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
 	}
 	TRACE_STEADY(word);

@@ -4,3 +4,4 @@
 #include "programs/detnat_xdp_staged.bpf.c"
 
 #include "trace/trace_begin.h"
+#include "trace/trace_stages.h"

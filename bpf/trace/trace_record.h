@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The tracing build: this core's record of the current packet, and the implementation of the macros of trace_points.h.
- * Functions that are not inlined are global, so that each is verified once, however many paths call it.
+ * The tracing build: this core's record of the current packet, and the functions that the macros of trace_points.h
+ * call. Functions that are not inlined are global, so that each is verified once, however many paths call it.
  */
 #ifndef DETNAT_TRACE_RECORD_H
 #define DETNAT_TRACE_RECORD_H
 
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-#include <detnat/reasons.h>
-#include <detnat/trace.h>
-
+#include "base/trace_points.h"
 #include "trace/trace_read.h"
 
 /* Created by the agent for both hooks; gone with the tracing build. */
@@ -136,14 +131,7 @@ __noinline int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
 	return trace_packet(ctx, kind, a, b);
 }
 
-/* Returns 1 if a counter is about the packet's own fate or an answer to it; the others cost no call and no stack. */
-static __always_inline int trace_counts(__u32 reason)
-{
-	return reason < REASON_sessions_opened || reason == REASON_sessions_overflowed ||
-	       reason == REASON_icmp_withheld || reason == REASON_fragments_parked;
-}
-
-/* Records that such a counter was incremented. */
+/* Records that a counter was incremented of which trace_counts() is 1. */
 __noinline int trace_count(__u32 reason)
 {
 	struct trace_record *r = trace_record_get();
@@ -188,38 +176,5 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 	trace_hand_over(r, f);
 	return 0;
 }
-
-/* Defined in trace_begin.h and trace_subscriber.h, because they need mappings, and in trace_stages.h. */
-struct mapping;
-int trace_begin(ctx_t *ctx);
-int trace_subscriber(const struct mapping *m, __u32 number);
-int trace_noted(__u32 sequence, __u32 ifindex);
-int trace_resumed(__u32 sequence);
-
-#define TRACE_BEGIN(ctx) trace_begin(ctx)
-#define TRACED(ctx, verdict)                     \
-	({                                       \
-		int _verdict = (verdict);        \
-		trace_end(ctx, (__u32)_verdict); \
-		_verdict;                        \
-	})
-#define TRACE_STEP(kind, a, b)	    trace_mark(TRACE_##kind, a, b)
-#define TRACE_LOOK(ctx, kind, a, b) trace_look(ctx, TRACE_##kind, a, b)
-#define TRACE_COUNT(reason)                                                \
-	do {                                                               \
-		if (!__builtin_constant_p(reason) || trace_counts(reason)) \
-			trace_count(reason);                               \
-	} while (0)
-#define TRACE_STEADY(word)	       trace_mark(TRACE_session, word, 0)
-#define TRACE_SUBSCRIBER(m, number)    trace_subscriber(m, number)
-#define TRACE_NOTED(sequence, ifindex) trace_noted(sequence, ifindex)
-#define TRACE_RESUMED(sequence)	       trace_resumed(sequence)
-#define TRACE_EGRESS(e)		       trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
-
-#define TRACE_NEXT_HOP(nh)                                                                                            \
-	do {                                                                                                          \
-		if (nh)                                                                                               \
-			trace_mark(TRACE_next_hop, (__u64)(nh)->egress.ifindex << 32 | (nh)->kind, (nh)->egress.mtu); \
-	} while (0)
 
 #endif

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base proto host config datapath tables sessions guard fib links ipfix syslog history punt pcp replication metrics change control service)
+rooms=(base proto history host config datapath tables sessions guard attach fib routing links ipfix syslog recorder punt pcp copies peers metrics change control service)
 bpf_rooms=(base packet subscriber egress session translate fast slow icmp answer stage copy trace programs)
 status=0
 
@@ -86,8 +86,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/*) ;;
-        */*) complain "$at: the command line includes base and proto alone, not \"$header\"" ;;
+        base/* | proto/* | history/*) ;;
+        */*) complain "$at: the command line includes base, proto and history alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

@@ -10,7 +10,7 @@
 #include "control/handlers.h"
 #include "guard/guard.h"
 #include "links/devices.h"
-#include "links/forwarding.h"
+#include "routing/forwarding.h"
 
 #define RP_FILTER_STRICT 1
 

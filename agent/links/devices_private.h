@@ -118,7 +118,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all);
 
 /*
  * Vouches for the sources of subscribers for the next seconds, if only the gateway's own addresses are refused as
- * sources; see bpf/source.h.
+ * sources; see bpf/egress/source.h.
  */
 void devices_vouch(struct devices *v);
 

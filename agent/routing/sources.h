@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel's checks of source addresses on this machine: reverse-path filters, and the gateway's own addresses. The
- * datapath applies them to what it forwards itself (bpf/source.h).
+ * datapath applies them to what it forwards itself (bpf/egress/source.h).
  */
 #ifndef DETNAT_SOURCES_H
 #define DETNAT_SOURCES_H

@@ -18,4 +18,11 @@
  */
 #define NEEDS_CONTEXT(ctx) asm volatile("" ::"r"(ctx))
 
+/* What a step of bpf_loop() returns, 1 to end it. clang may know what a subprogram returns, the verifier does not. */
+static __attribute__((always_inline)) inline long loop_ends(int returned)
+{
+	asm volatile("" : "+r"(returned));
+	return returned != 0;
+}
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The result of every stage of the pipeline, an int:
+ * The result of every step of the pipeline, an int:
  *
  *	0 and above		final: the reason is counted, and the program returns this value to the kernel
- *	CONTINUE		go on with the next stage
+ *	CONTINUE		go on with the next step
  *	TO_SLOW_PATH		the fast path has changed nothing: run the slow-path program of its direction
  *	TAIL_CALL(PROG_...)	only from a subprogram, where a tail call would end nothing but the subprogram:
  *				its caller makes the call, see verdict_resume()

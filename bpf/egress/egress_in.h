@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 3, inbound: the egress towards a subscriber, whose next hop is cached in the subscriber's record. */
+/* Step 3, inbound: the egress towards a subscriber, whose next hop is cached in the subscriber's record. */
 #ifndef DETNAT_EGRESS_IN_H
 #define DETNAT_EGRESS_IN_H
 

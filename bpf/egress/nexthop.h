@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 3, outbound: where the kernel would route a packet, found out before anything is rewritten.
+ * Step 3, outbound: where the kernel would route a packet, found out before anything is rewritten.
  *
  * While the agent lives, its copy of the routes tells (fib_lookup.h). What that does not know is asked of the kernel
  * and cached: per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 1: classifies the packet. Nothing is changed or decided yet. */
+/* Step 1: classifies the packet. Nothing is changed or decided yet. */
 #ifndef DETNAT_PARSE_H
 #define DETNAT_PARSE_H
 

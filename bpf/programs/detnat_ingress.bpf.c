@@ -37,7 +37,7 @@ static __always_inline int reach_headers(ctx_t *ctx)
 	return ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers) ? -1 : 0;
 }
 
-/* Makes the packet ready for the stages. Returns 0, or -1. */
+/* Brings the headers to where the steps expect them. Returns 0, or -1. */
 static __always_inline int make_ready(ctx_t *ctx)
 {
 	return bare_header_push(ctx) || reach_headers(ctx) ? -1 : 0;

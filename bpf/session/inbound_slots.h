@@ -45,12 +45,12 @@ static __always_inline __u32 *inbound_look_get(void)
 /* Counts those of a bucket that count towards the quota. */
 static long inbound_look_bucket(__u32 i, struct quota_walk *w)
 {
-	__u32 *sessions = inbound_look_get(), inbound = quota_inbound(w, i);
+	__u32 *sessions = inbound_look_get(), inbound = quota_inbound(w->m, w->subscriber, i);
 	struct bucket *b;
 
 	if (!inbound)
 		return 0;
-	b = quota_bucket(w, i);
+	b = quota_bucket(w->m, w->subscriber, i);
 	if (!sessions || !b)
 		return 1;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {

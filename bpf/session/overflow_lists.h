@@ -186,30 +186,61 @@ SUBPROGRAM int overflow_list_end(const struct mapping *m, struct subscriber *s, 
 	return 1;
 }
 
-static long overflow_list_step(__u32 i, struct overflow_list_walk *w)
+/*
+ * Looks at the next place of the list, under the lock. Returns 0; 1: the list is empty; 2: the session there was ended,
+ * or, with `peek`, would be.
+ */
+SUBPROGRAM int overflow_list_look(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now,
+				  __u32 peek)
 {
-	struct overflow_list *head = overflow_chunk_get(w->m, w->subscriber, 0);
+	struct overflow_list *head = m && s ? overflow_chunk_get(m, subscriber, 0) : 0;
 	__s32 at = head ? overflow_list_next(head) : -1;
 	__u64 word;
 
-	(void)i;
-	if (!head || at < 0)
+	if (!m || !s || !head || at < 0)
 		return 1;
-	word = overflow_listed_word(w->m, w->subscriber, (__u32)at);
+	word = overflow_listed_word(m, subscriber, (__u32)at);
 	if (!word) {
-		overflow_list_drop(w->m, w->subscriber, (__u32)at);
+		overflow_list_drop(m, subscriber, (__u32)at);
 		STORE(head->next, (__u32)at);
 		return 0;
 	}
 	STORE(head->next, (__u32)at);
-	if (word_state(word) & SESSION_RESET || word_expired(word, w->now, w->m->timeout_ticks)) {
-		if (w->peek || overflow_list_end(w->m, w->s, w->subscriber, (__u32)at, word)) {
-			STORE(w->found, 1);
-			return 1;
-		}
-	}
+	if ((word_state(word) & SESSION_RESET || word_expired(word, now, m->timeout_ticks)) &&
+	    (peek || overflow_list_end(m, s, subscriber, (__u32)at, word)))
+		return 2;
 	STORE(head->next, (__u32)at + 1);
 	return 0;
+}
+
+static long overflow_list_step(__u32 i, struct overflow_list_walk *w)
+{
+	int looked = overflow_list_look(w->m, w->s, w->subscriber, w->now, w->peek);
+
+	(void)i;
+	if (looked == 2)
+		STORE(w->found, 1);
+	return loop_ends(looked);
+}
+
+#define OVERFLOW_LIST_PEEK 0x80000000U
+
+/*
+ * Takes the lock and looks at so many places of the list, OVERFLOW_LIST_STEPS at most. Returns how many it has looked
+ * at; 0: somebody keeps the lock; -1: a session was ended, or, with OVERFLOW_LIST_PEEK, would be.
+ */
+SUBPROGRAM int overflow_list_round(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now,
+				   __u32 steps_and_peek)
+{
+	struct overflow_list_walk w = { m, s, subscriber, now, steps_and_peek / OVERFLOW_LIST_PEEK, 0 };
+	__u32 steps;
+
+	if (!m || !s || open_lock(s))
+		return 0;
+	steps = (__u32)bpf_loop(steps_and_peek & ~OVERFLOW_LIST_PEEK, overflow_list_step, &w, 0);
+	open_unlock(s);
+	search_count(s, steps / OVERFLOW_LIST_UNIT);
+	return LOAD(w.found) ? -1 : (int)steps;
 }
 
 /*
@@ -219,7 +250,6 @@ static long overflow_list_step(__u32 i, struct overflow_list_walk *w)
 SUBPROGRAM int overflow_gives_way(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now,
 				  __u32 peek)
 {
-	struct overflow_list_walk w = { .m = m, .s = s, .subscriber = subscriber, .now = now, .peek = peek };
 	struct overflow_list *head;
 	__u32 left;
 
@@ -229,15 +259,11 @@ SUBPROGRAM int overflow_gives_way(const struct mapping *m, struct subscriber *s,
 	left = head ? LOAD(head->n) : 0;
 	for (int round = 0; round < OVERFLOW_LIST_ROUNDS && left; round++) {
 		__u32 steps = left < OVERFLOW_LIST_STEPS ? left : OVERFLOW_LIST_STEPS;
+		int looked = overflow_list_round(m, s, subscriber, now, steps | (peek ? OVERFLOW_LIST_PEEK : 0));
 
-		if (open_lock(s))
-			break;
-		steps = (__u32)bpf_loop(steps, overflow_list_step, &w, 0);
-		open_unlock(s);
-		search_count(s, steps / OVERFLOW_LIST_UNIT);
-		if (LOAD(w.found))
-			return 1;
-		left = left > steps ? left - steps : 0;
+		if (looked <= 0)
+			return looked < 0;
+		left = left > (__u32)looked ? left - (__u32)looked : 0;
 	}
 	return 0;
 }

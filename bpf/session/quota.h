@@ -44,13 +44,16 @@ struct quota_walk {
 	__u32 subscriber;
 	__u32 now;
 	__u32 from; /* bucket */
-	__u32 rank; /* the lowest that is taken */
 	__u32 peek; /* 1: only look whether there is one */
-	__u32 pad;
 };
 
-/* What a walk has found, of one core; in a map, as the verifier would follow each combination of values. */
+/*
+ * What a walk looks for and has found, of one core; in a map, as the verifier would follow each combination of values.
+ */
 struct quota_look {
+	__u32 wanted; /* the lowest rank that is taken */
+	__u32 peek;   /* quota_walk.peek */
+	__u32 at;     /* the bucket that is looked at */
 	__u32 rank;   /* the highest of those not expired; 0: none gives way */
 	__u32 bucket; /* the first one with it */
 	__u32 freed;  /* expired sessions removed */
@@ -71,29 +74,29 @@ static __always_inline struct quota_look *quota_look_get(void)
 	return bpf_map_lookup_elem(&quota_looks, &zero);
 }
 
-static __always_inline struct bucket *quota_bucket(const struct quota_walk *w, __u32 i)
+static __always_inline struct bucket *quota_bucket(const struct mapping *m, __u32 subscriber, __u32 i)
 {
 	struct bucket_range range;
 
-	return bucket_range_get(w->m, w->subscriber, &range) ? 0 : bucket_get(&range, i);
+	return bucket_range_get(m, subscriber, &range) ? 0 : bucket_get(&range, i);
 }
 
 /* The slots of a bucket whose session the outside has opened. */
-static __always_inline __u32 quota_inbound(const struct quota_walk *w, __u32 bucket)
+static __always_inline __u32 quota_inbound(const struct mapping *m, __u32 subscriber, __u32 bucket)
 {
 	__u8 *octet;
 
-	if (!settings.filtering || !LOAD(w->m->bindings.filtering))
+	if (!settings.filtering || !LOAD(m->bindings.filtering))
 		return 0;
-	octet = inbound_octet(w->m, w->subscriber, bucket);
+	octet = inbound_octet(m, subscriber, bucket);
 	return octet ? LOAD(*octet) : 0;
 }
 
 /* Returns 1 if a session may give way, as far as is known without its rank. */
-static __always_inline int quota_concerns(const struct quota_walk *w, __u64 word, __u32 inbound)
+static __always_inline int quota_concerns(const struct mapping *m, __u64 word, __u32 inbound, __u32 now)
 {
 	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT &&
-	       (word_state(word) & SESSION_RESET || inbound & 1 || word_expired(word, w->now, w->m->timeout_ticks));
+	       (word_state(word) & SESSION_RESET || inbound & 1 || word_expired(word, now, m->timeout_ticks));
 }
 
 /*
@@ -117,62 +120,94 @@ SUBPROGRAM int quota_rank(const struct mapping *m, __u64 word, __u32 now)
 }
 
 /* Ends a session for another one, or because it has expired; its place in the count remains. Returns 1 if so. */
-static __always_inline int quota_take_away(const struct quota_walk *w, struct slot *slot, __u64 word)
+static __always_inline int quota_take_away(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word)
 {
 	__u64 key = LOAD(slot->key);
 
 	if (!slot_change(slot, word, 0))
 		return 0;
-	slot_closed(w->m, w->subscriber, key, word);
+	slot_closed(m, subscriber, key, word);
 	return 1;
 }
 
-/* Removes what has expired in a bucket, and looks for the highest rank. */
-static long quota_look_bucket(__u32 i, struct quota_walk *w)
+/*
+ * Removes a session that quota_concerns() and has expired, or notes its rank if that is the highest so far, and the
+ * bucket that the walk is at.
+ */
+SUBPROGRAM int quota_look_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
-	struct bucket *b = quota_bucket(w, i);
-	__u32 inbound = quota_inbound(w, i);
+	__u32 rank = (__u32)quota_rank(m, word, now);
 
-	if (!l || !b)
-		return 1;
-	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
-		__u64 word = LOAD(b->slot[k].truth);
-		__u32 rank;
-
-		if (!quota_concerns(w, word, inbound >> k))
-			continue;
-		rank = (__u32)quota_rank(w->m, word, w->now);
-		if (rank == QUOTA_RANK_EXPIRED) {
-			STORE(l->freed, LOAD(l->freed) + (__u32)quota_take_away(w, &b->slot[k], word));
-		} else if (rank > LOAD(l->rank)) {
-			STORE(l->rank, rank);
-			STORE(l->bucket, i);
-		}
+	if (!m || !slot || !l)
+		return 0;
+	if (rank == QUOTA_RANK_EXPIRED) {
+		STORE(l->freed, LOAD(l->freed) + (__u32)quota_take_away(m, slot, subscriber, word));
+	} else if (rank > LOAD(l->rank)) {
+		STORE(l->rank, rank);
+		STORE(l->bucket, LOAD(l->at));
 	}
 	return 0;
 }
 
-/* Takes the first session of w->rank or a higher one. Returns 1 to end the walk. */
-static long quota_take_bucket(__u32 i, struct quota_walk *w)
+/* Removes what has expired in bucket i, and looks for the highest rank. Returns 1 if there is no such bucket. */
+SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
-	struct bucket *b = quota_bucket(w, w->from + i);
-	__u32 inbound = quota_inbound(w, w->from + i);
+	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
+	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
 
 	if (!l || !b)
+		return 1;
+	STORE(l->at, i);
+	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
+		__u64 word = LOAD(b->slot[k].truth);
+
+		if (quota_concerns(m, word, inbound >> k, now))
+			quota_look_slot(m, &b->slot[k], subscriber, word, now);
+	}
+	return 0;
+}
+
+/* Takes a session that quota_concerns(), or sees it, if it has the walk's rank or a higher one. Returns 1 if so. */
+SUBPROGRAM int quota_take_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
+{
+	struct quota_look *l = quota_look_get();
+
+	if (!m || !slot || !l || (__u32)quota_rank(m, word, now) < LOAD(l->wanted))
+		return 0;
+	if (!LOAD(l->peek) && !quota_take_away(m, slot, subscriber, word))
+		return 0;
+	STORE(l->found, 1);
+	return 1;
+}
+
+/* Takes the first session of the wanted rank or a higher one in bucket i. Returns 1 to end the walk. */
+SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
+{
+	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
+	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
+
+	if (!b)
 		return 1;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
-		if (!quota_concerns(w, word, inbound >> k) || (__u32)quota_rank(w->m, word, w->now) < w->rank)
-			continue;
-		if (w->peek || quota_take_away(w, &b->slot[k], word)) {
-			STORE(l->found, 1);
+		if (quota_concerns(m, word, inbound >> k, now) &&
+		    quota_take_slot(m, &b->slot[k], subscriber, word, now))
 			return 1;
-		}
 	}
 	return 0;
+}
+
+static long quota_look_step(__u32 i, struct quota_walk *w)
+{
+	return loop_ends(quota_look_bucket(w->m, w->subscriber, i, w->now));
+}
+
+static long quota_take_step(__u32 i, struct quota_walk *w)
+{
+	return loop_ends(quota_take_bucket(w->m, w->subscriber, w->from + i, w->now));
 }
 
 /* Goes on with what a walk has found. Returns 1 if a session was taken, or seen. */
@@ -181,9 +216,10 @@ static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *
 	__u32 buckets = 1U << w->m->bucket_shift, end;
 
 	w->from = pass & 0xff & (buckets - 1);
-	w->rank = pass >> 8;
+	STORE(l->wanted, pass >> 8);
+	STORE(l->peek, w->peek);
 	STORE(l->found, 0);
-	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_bucket, w, 0);
+	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_step, w, 0);
 	if (LOAD(l->found))
 		STORE(w->s->quota_pass, (__u16)((pass & 0xff00) | ((end - 1) & 0xff)));
 	/* Each part of a walk that is shared counts once. */
@@ -201,7 +237,7 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 
 	STORE(l->freed, 0);
 	STORE(l->rank, 0);
-	bpf_loop(buckets, quota_look_bucket, w, 0);
+	bpf_loop(buckets, quota_look_step, w, 0);
 	search_count(w->s, buckets / QUOTA_UNIT + (buckets < QUOTA_UNIT));
 	freed = LOAD(l->freed);
 	if (!freed)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 4: sessions in slots, and how packets change them. open.h opens them. */
+/* Step 4: sessions in slots, and how packets change them. open.h opens them. */
 #ifndef DETNAT_SESSION_SLOTS_H
 #define DETNAT_SESSION_SLOTS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Inside to outside: the stages up to the subscriber's flow, with which all programs of this direction begin, and the
+ * Inside to outside: the steps up to the subscriber's flow, with which all programs of this direction begin, and the
  * program for sessions in slots. The hooks differ in how they know that a packet leaves through an outside interface:
  * see in2out_admit().
  */

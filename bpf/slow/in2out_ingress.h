@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The stages of in2out.h for tc at the ingress of an interface without XDP. Only hairpins are translated there: the
+ * The steps of in2out.h for tc at the ingress of an interface without XDP. Only hairpins are translated there: the
  * kernel routes everything else, and tc translates it at the egress (in2out_tc.h).
  */
 #ifndef DETNAT_IN2OUT_INGRESS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The stages of in2out.h for the programs that stage 2 calls: stage 1 has found the egress and checked the source, the
+ * The steps of in2out.h for the programs that stage 2 calls: stage 1 has found the egress and checked the source, the
  * TTL and the length.
  */
 #ifndef DETNAT_IN2OUT_STAGE2_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The stages of in2out.h for tc at the egress of an outside interface: the kernel has routed the packet. */
+/* The steps of in2out.h for tc at the egress of an outside interface: the kernel has routed the packet. */
 #ifndef DETNAT_IN2OUT_TC_H
 #define DETNAT_IN2OUT_TC_H
 

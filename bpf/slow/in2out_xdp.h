@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The stages of in2out.h for XDP, which routes and sends the packet itself. */
+/* The steps of in2out.h for XDP, which routes and sends the packet itself. */
 #ifndef DETNAT_IN2OUT_XDP_H
 #define DETNAT_IN2OUT_XDP_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 2: looks up an address's mapping in the prefix index, then the subscriber's record and buckets. */
+/* Step 2: looks up an address's mapping in the prefix index, then the subscriber's record and buckets. */
 #ifndef DETNAT_LOOKUP_H
 #define DETNAT_LOOKUP_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Interfaces without an Ethernet header (PPP, WireGuard, tunnels): at ingress the packet gets one of zeros, so that all
- * stages find the IPv4 header at one place. The kernel ignores what stands before the IPv4 header.
+ * steps find the IPv4 header at one place. The kernel ignores what stands before the IPv4 header.
  */
 #ifndef DETNAT_BARE_TC_H
 #define DETNAT_BARE_TC_H

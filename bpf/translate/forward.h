@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 6: sends a frame. From XDP it leaves with its tags through a VLAN interface, from the interface below; from tc
+ * Step 6: sends a frame. From XDP it leaves with its tags through a VLAN interface, from the interface below; from tc
  * the interface adds them.
  */
 #ifndef DETNAT_FORWARD_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 5: rewrites addresses, ports and checksums.
+ * Step 5: rewrites addresses, ports and checksums.
  *
  * Checksums are updated incrementally, so a wrong one stays wrong. A UDP checksum of 0 (none) stays 0, and no other
  * becomes 0 (RFC 768).

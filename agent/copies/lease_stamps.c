@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "datapath/pinned_map.h"
+#include "datapath/pinned.h"
 
 #define RANDOM_BITS 16
 

@@ -46,7 +46,6 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "guard/sets.h"
 
 #define PRIORITY_RAW	     (-300)
 #define PRIORITY_BEHIND_SNAT 300

@@ -12,11 +12,8 @@
 #include "host/paths.h"
 #include "host/timer.h"
 #include "peers/peer_numbers.h"
-#include "peers/private_way.h"
+#include "peers/replication_means.h"
 #include "peers/replication_private.h"
-#include "peers/replication_state.h"
-#include "peers/replication_work.h"
-#include "peers/tables_identity.h"
 
 #define MARKS_FILE "replication"
 

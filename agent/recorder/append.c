@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Opening and closing a history, and appending records with the current time. */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "datapath/pinned.h"
 #include "recorder/history_private.h"
-#include "recorder/pin.h"
 
 void history_mark(struct history *h)
 {
@@ -236,4 +237,35 @@ void history_close(struct history *h)
 	history_portmaps_free(&h->portmaps);
 	free(h->drains);
 	free(h);
+}
+
+static const uint32_t only = 0;
+
+int history_pin_open(const char *pin_dir)
+{
+	static const struct pinned_map map = {
+		.name = "history",
+		.type = BPF_MAP_TYPE_ARRAY,
+		.key_size = sizeof(only),
+		.value_size = sizeof(struct history_pin),
+		.entries = 1,
+	};
+
+	return pinned_map_open(pin_dir, &map);
+}
+
+int history_pin_read(int pin, struct history_pin *ret)
+{
+	int r = bpf_map_lookup_elem(pin, &only, ret);
+
+	ret->hash[sizeof(ret->hash) - 1] = '\0';
+	return r;
+}
+
+int history_pin_write(int pin, uint64_t line, const char hash[static HASH_TEXT])
+{
+	struct history_pin value = { .line = line };
+
+	memcpy(value.hash, hash, HASH_TEXT);
+	return bpf_map_update_elem(pin, &only, &value, BPF_ANY);
 }

@@ -11,8 +11,8 @@
 
 #include "base/log.h"
 #include "history/history_cache.h"
+#include "host/accounts.h"
 #include "host/paths.h"
-#include "host/peer.h"
 
 /* Damaged places of a file that are logged. */
 #define MAX_LOGGED 5U

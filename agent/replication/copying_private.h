@@ -91,6 +91,7 @@ struct copying_peer {
 	uint32_t vouched_tick; /* when its copies were last refreshed */
 	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
 	bool tell_again;       /* see copying_tells_again() */
+	uint32_t retry_at;     /* where tries of what waits go on */
 };
 
 /* A payload being written. */

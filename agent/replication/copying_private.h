@@ -32,7 +32,7 @@ struct copied_mapping {
 	uint8_t *flags;	  /* of each subscriber */
 	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
 	uint16_t *notes;  /* of each slot, see session_id.h */
-	uint8_t *turns;	  /* of each slot with a mark, plus one; 0: an agent before this one knew it */
+	uint8_t *turns;	  /* of each slot with a mark, see ownership.h; 0: an agent before this one knew it */
 	/* The receiver's. */
 	struct copy_marks marks;
 };

@@ -17,7 +17,7 @@ bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned o
 
 uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark, uint16_t id)
 {
-	uint8_t turn = *turn_at(cm, subscriber, slot);
+	uint8_t turn = *known_at(cm, subscriber, slot) & KNOWN_TURN;
 
 	if (!mark || !mark_is_of(mark, id))
 		return 0;
@@ -30,7 +30,7 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 	uint16_t id = *mark & ID_MASK;
 
 	/* One that is not known stays so. */
-	if (*turn_at(cm, subscriber, slot))
+	if (*known_at(cm, subscriber, slot) & KNOWN_TURN)
 		set_turn(cm, subscriber, slot, turn_next(slot_turn(cm, subscriber, slot, *mark, id)));
 	mark_clear(c, cm, subscriber, slot, mark);
 	*mark = mark_of_taken(id);
@@ -86,10 +86,13 @@ static bool may_have_expired(const struct copied_mapping *cm, uint32_t subscribe
 	return note_tag(note) == NOTE_TOLD && (state == SESSION_UDP || state == SESSION_ICMP);
 }
 
-/* A peer's copy that is gone has expired if the peer was not vouched for in time. */
-static bool is_forgotten(const struct copying *c, const struct vouched *v, uint32_t now)
+/* Ticks since a peer's copies of a subscriber were refreshed last, of which the marks have the low half alone. */
+static uint32_t since_vouched(const struct copying *c, unsigned peer, const struct vouched *v, uint32_t now)
 {
-	return (uint16_t)((uint16_t)now - v->now) >= 4 * vouching_ticks(c);
+	uint32_t since = (uint16_t)((uint16_t)now - v->now), at_most = now - c->peer[peer].vouched_tick;
+
+	/* A subscriber's may have been refreshed after the last round. */
+	return at_most < since ? at_most : at_most - (at_most - since) % (UINT16_MAX + 1U);
 }
 
 /* What a slot is like whose mark holds no more. */
@@ -103,6 +106,19 @@ struct settling {
 	bool expired; /* what is there */
 };
 
+/* A peer's copy that is gone has expired if it was not refreshed in time. */
+static bool is_forgotten(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
+			 const struct vouched *v, uint32_t now)
+{
+	uint8_t life = *known_at(cm, s->subscriber, s->slot) >> KNOWN_LIFE_BIT;
+	unsigned peer = mark_peer(s->mark);
+
+	/* This agent has not refreshed any: the low half has to do. */
+	if (!life || !c->peer[peer].vouched_tick)
+		return (uint16_t)((uint16_t)now - v->now) >= 4 * vouching_ticks(c);
+	return since_vouched(c, peer, v, now) >= mappings_get(c->m, cm->number)->timeout_ticks[life - 1];
+}
+
 /* Whether the session of a mark has ended here so that others have to know it. */
 static bool is_ending(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
 		      const struct vouched *v, uint32_t now)
@@ -115,13 +131,13 @@ static bool is_ending(const struct copying *c, const struct copied_mapping *cm, 
 	if (!c->primed)
 		return false;
 	return mark_is_taken(s->mark) ? !may_have_expired(cm, s->subscriber, s->slot, s->mark)
-				      : !is_forgotten(c, v, now);
+				      : !is_forgotten(c, cm, s, v, now);
 }
 
 static void settle_ended(struct copying *c, struct copied_mapping *cm, const struct settling *s,
 			 const struct vouched *v, uint32_t now)
 {
-	uint8_t turn = *turn_at(cm, s->subscriber, s->slot);
+	uint8_t turn = *known_at(cm, s->subscriber, s->slot) & KNOWN_TURN;
 	struct overflow_id id = { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number };
 	int theirs = moved_theirs(&c->moved, id.mapping, s->subscriber, (uint16_t)s->slot);
 
@@ -153,8 +169,10 @@ bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscrib
 	if (word_is_live(s.word)) {
 		const uint32_t *timeout_ticks = mappings_get(c->m, cm->number)->timeout_ticks;
 
-		if (peer && mark_holds(*mark, s.key, s.word, v, now, timeout_ticks))
+		if (peer && mark_holds(*mark, s.key, s.word, v, now, timeout_ticks)) {
+			set_life(cm, subscriber, slot, word_state(s.word));
 			return true;
+		}
 		s.same = mark_is_of(*mark, session_id(s.key, s.word));
 		s.expired = word_expired(s.word, now, timeout_ticks);
 	}

@@ -58,13 +58,20 @@ void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t tur
 		ended_add(&c->ended, &e);
 }
 
-/* The slot of a session that is gone has its key still, unless another one has come: which port and protocol fit? */
-static struct overflow_id recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
-				    uint64_t key, uint16_t mark)
+/* Sessions that may have been in a slot: one for each port of the group, of three protocols. */
+#define MAY_HAVE_BEEN (3U * PORT_GROUP)
+
+/*
+ * The slot of a session that is gone has its key still, unless another one has come: which ports and protocols fit? Now
+ * and then more than one does. Returns how many.
+ */
+static unsigned recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
+			  uint16_t mark, struct overflow_id ret[static MAY_HAVE_BEEN])
 {
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
 	const struct geometry *geo = &mappings_get(c->m, cm->number)->geo;
 	uint32_t group = mapping_first_choice(geo, key_in_port(key)) & ~(PORT_GROUP - 1);
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++)
 		for (uint32_t k = group; k < group + PORT_GROUP && k < geo->ports_per_host; k++) {
@@ -72,9 +79,9 @@ static struct overflow_id recognise(const struct copying *c, const struct copied
 			uint64_t word = state_word(port, protos[i], SESSION_UDP, 0);
 
 			if (mark_is_of(mark, session_id(key, word)))
-				return slot_session_id(cm, subscriber, key, word);
+				ret[n++] = slot_session_id(cm, subscriber, key, word);
 		}
-	return (struct overflow_id){ .subscriber = subscriber, .mapping = (uint16_t)cm->number };
+	return n;
 }
 
 /* What ends without a packet or an operator is in the last state that was told. */
@@ -138,19 +145,21 @@ static void settle_ended(struct copying *c, struct copied_mapping *cm, const str
 			 const struct vouched *v, uint32_t now)
 {
 	uint8_t turn = *known_at(cm, s->subscriber, s->slot) & KNOWN_TURN;
-	struct overflow_id id = { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number };
-	int theirs = moved_theirs(&c->moved, id.mapping, s->subscriber, (uint16_t)s->slot);
+	struct overflow_id id[MAY_HAVE_BEEN] = { { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number } };
+	unsigned n = 0;
+	int theirs = moved_theirs(&c->moved, id[0].mapping, s->subscriber, (uint16_t)s->slot);
 
 	if (!is_ending(c, cm, s, v, now))
 		return;
 	if (s->same)
-		id = slot_session_id(cm, s->subscriber, s->key, s->word);
+		id[0] = slot_session_id(cm, s->subscriber, s->key, s->word);
 	else if (word_is_free(s->word))
-		id = recognise(c, cm, s->subscriber, s->key, s->mark);
+		n = recognise(c, cm, s->subscriber, s->key, s->mark, id);
 	/* 0: it is not known. */
 	if (turn)
 		turn = mark_is_taken(s->mark) ? turn - 1 : turn_next(turn - 1);
-	note_ended(c, &id, theirs < 0 ? s->slot : (uint32_t)theirs, s->mark & ID_MASK, turn, now);
+	for (unsigned i = 0; i < n || !i; i++)
+		note_ended(c, &id[i], theirs < 0 ? s->slot : (uint32_t)theirs, s->mark & ID_MASK, turn, now);
 }
 
 bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,

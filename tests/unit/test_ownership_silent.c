@@ -4,7 +4,7 @@
 
 #define SHORTEST 500 /* ticks: of ICMP and UDP */
 #define SILENCE	 900
-#define LONGEST	 70000 /* of TCP: longer than the low half of a tick tells */
+#define LONGEST	 2000000 /* of TCP: longer than the low half of a tick tells, and than a day */
 
 static void set_up(void)
 {
@@ -76,4 +76,60 @@ Test(ownership_silent, a_copy_that_has_expired_after_so_long_is_no_ending)
 		exchange_twice();
 		expect_ended();
 	}
+}
+
+/* An ending is as old as it is, up to the longest silence. */
+Test(ownership_silent, an_ending_of_half_an_hour_ago_ends_no_session_that_a_packet_has_refreshed_since)
+{
+	static const uint32_t minutes[] = { 30, 60 * 24 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(minutes); i++) {
+		uint32_t slot = copied();
+
+		end_session(&b, HOST, slot);
+		tell_nobody(&b);
+		b.c->ended.entry[(b.c->ended.end - 1) & (b.c->ended.room - 1)].tick -=
+			ticks_of_seconds(60 * minutes[i], b.d.hz);
+		silent_for(&a, slot, 60 * (minutes[i] - 5));
+		come_back(true);
+		expect_at(&a, &b);
+		end_session(&a, HOST, slot);
+		exchange_twice();
+		expect_ended();
+	}
+}
+
+static uint64_t key_of(uint16_t in_port)
+{
+	return slot_key(0xc6336407, 443, in_port);
+}
+
+/* An inside port with a UDP session that a TCP session of its group looks like, by what is left of it in its slot. */
+static uint16_t ambiguous(void)
+{
+	const struct geometry *geo = &mappings_get(b.m, b.number)->geo;
+
+	for (uint16_t in_port = 5000; in_port < 60000; in_port++) {
+		uint32_t first = mapping_first_choice(geo, in_port);
+		uint16_t lo = mapping_port_lo(geo, HOST), id;
+
+		id = session_id(key_of(in_port), state_word((uint16_t)(lo + first), IPPROTO_UDP, SESSION_UDP, 0));
+		for (uint32_t k = first & ~(PORT_GROUP - 1); k < (first | (PORT_GROUP - 1)); k++)
+			if (session_id(key_of(in_port), state_word((uint16_t)(lo + k), IPPROTO_TCP, SESSION_UDP, 0)) ==
+			    id)
+				return in_port;
+	}
+	cr_assert_fail("none");
+	return 0;
+}
+
+Test(ownership_silent, a_copy_that_an_operator_closes_is_recognised_though_another_may_have_been_in_its_slot)
+{
+	uint16_t in_port = ambiguous();
+	uint32_t slot = open_flow(&a, HOST, in_port, 7, IPPROTO_UDP, SESSION_UDP);
+
+	exchange(&a, &b);
+	end_session(&b, HOST, slot);
+	exchange_twice();
+	expect_ended();
 }

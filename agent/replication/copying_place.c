@@ -31,7 +31,7 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
 	__u64 word = load_word(s);
 
-	if (word >> 40 != r->word >> 40 ||
+	if (word >> 40 != r->word >> 40 || !word_is_open(word) ||
 	    (c->up >> mark_peer(*mark) & 1 &&
 	     !claim_wins(c, p->peer, p->turn, mark_peer(*mark),
 			 slot_turn(cm, r->subscriber, slot, *mark, session_id(r->key, r->word)))))

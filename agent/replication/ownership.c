@@ -267,7 +267,7 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
 		return false;
 	}
 	for (unsigned tries = 0; tries < TRIES; tries++) {
-		if (!word_is_live(word) || (word ^ r->word) >> 40)
+		if (!word_is_open(word) || (word ^ r->word) >> 40)
 			return false;
 		if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;

@@ -152,7 +152,7 @@ struct wire_ended {
 	uint16_t mapping;
 	uint16_t out_port;
 	uint16_t slot;
-	uint16_t id;   /* session_id(), with which the slot tells what it was where proto is 0: the rest is not known */
+	uint16_t id; /* session_id(), with which the slot tells what it was where proto is 0: the rest is not known */
 	uint16_t age_s; /* since it has ended; WIRE_ENDED_AGE_MAX: so long, or longer */
 	uint8_t proto;
 	uint8_t turn; /* 0: not known; when a packet has come last decides then */

@@ -59,7 +59,7 @@ Test(copying_retry, a_port_that_has_become_free_is_taken_within_seconds)
 	pair_sound();
 }
 
-Test(copying_retry, what_has_ended_meanwhile_is_not_placed)
+Test(copying_retry, a_session_that_has_ended_meanwhile_is_not_placed)
 {
 	uint32_t mine, theirs = refuse_one(&mine);
 
@@ -102,7 +102,7 @@ Test(copying_retry, a_whole_copy_begins_anew)
 	pair_sound();
 }
 
-Test(copying_retry, it_ends_after_some_minutes_and_with_the_mapping)
+Test(copying_retry, a_retry_ends_after_some_minutes_and_with_the_mapping)
 {
 	uint32_t mine;
 
@@ -167,7 +167,7 @@ static bool is_of_peer(const struct waiting_copy *e, const void *arg)
 	return e->peer == *(const unsigned *)arg;
 }
 
-Test(copying_retry, what_waits_is_bounded)
+Test(copying_retry, the_number_of_sessions_that_wait_is_bounded)
 {
 	struct waiting_copies w = { 0 };
 
@@ -196,7 +196,7 @@ static void add_mapping(uint8_t n)
 	copying_mappings_changed(a.c);
 }
 
-Test(copying_retry, what_waits_goes_on_waiting_while_other_mappings_come_and_go_at_the_peer)
+Test(copying_retry, a_session_waits_on_while_other_mappings_come_and_go_at_the_peer)
 {
 	uint32_t mine;
 
@@ -210,7 +210,7 @@ Test(copying_retry, what_waits_goes_on_waiting_while_other_mappings_come_and_go_
 	pair_sound();
 }
 
-Test(copying_retry, what_a_whole_copy_does_not_tell_is_waited_for_no_longer)
+Test(copying_retry, a_session_that_a_whole_copy_leaves_out_is_waited_for_no_longer)
 {
 	struct told t = { 0 };
 	uint32_t mine, theirs = refuse_one(&mine);

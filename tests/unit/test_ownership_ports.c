@@ -20,7 +20,7 @@ static void clash(uint32_t ours, uint32_t theirs)
 	exchange_twice();
 }
 
-Test(ownership_ports, of_two_flows_on_one_port_the_one_that_is_silent_for_longer_gives_way)
+Test(ownership_ports, the_flow_that_is_silent_for_longer_gives_way_on_a_shared_port)
 {
 	uint64_t key = slot_key(0xc6336407, 443, 5000 + 4032);
 

@@ -172,7 +172,7 @@ uint64_t copying_memory(const struct copying *c)
 		       waiting_memory(&c->waiting) + ended_memory(&c->ended);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
-		sum += c->peer[p].heard.room * sizeof(*c->peer[p].heard.number);
+		sum += hash_index_memory(&c->peer[p].heard);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
 		const struct copied_mapping *cm = &c->mapping[i];
 

@@ -20,7 +20,7 @@ void copied_overflow_free(struct copying *c)
 	overflow_scan_end(&c->overflow_pass.scan);
 	overflow_scan_end(&c->vouch_scan);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
-		number_set_free(&c->peer[p].heard);
+		hash_index_free(&c->peer[p].heard);
 }
 
 static void fill(const struct copying *c, struct wire_overflow *w, const struct overflow_told *t, uint8_t state,
@@ -166,7 +166,7 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 			t->peer = (uint8_t)peer;
 		return r || !copied_mapping_owned(c, cm) ? r : note_own(c, t, s->truth, emit, arg);
 	}
-	if (p->purge == PURGE_RUNS && !number_set_has(&p->heard, overflow_id_hash(&id)))
+	if (p->purge == PURGE_RUNS && !hash_set_has(&p->heard, overflow_id_hash(&id)))
 		return ask(c, cm, &id, s, COPY_END, s->truth, s->mark);
 	overflow_is_copy(c, t, peer, s->truth);
 	c->overflow_pass.held[peer]++;
@@ -234,7 +234,7 @@ static void end_scan(struct copying *c)
 		c->peer[p].held_beyond = o->held[p];
 		if (c->peer[p].purge != PURGE_RUNS)
 			continue;
-		number_set_free(&c->peer[p].heard);
+		hash_index_free(&c->peer[p].heard);
 		c->peer[p].heard_all = false;
 		c->peer[p].purge = PURGE_NONE;
 	}

@@ -3,6 +3,7 @@
 #ifndef DETNAT_COPYING_PRIVATE_H
 #define DETNAT_COPYING_PRIVATE_H
 
+#include "base/hash.h"
 #include "base/inside_runs.h"
 #include "replication/copy_marks.h"
 #include "replication/copy_program.h"
@@ -10,7 +11,6 @@
 #include "replication/ended_sessions.h"
 #include "replication/lease_set.h"
 #include "replication/moved_slots.h"
-#include "replication/number_set.h"
 #include "replication/overflow_told.h"
 #include "replication/peer_rules.h"
 #include "replication/session_id.h"
@@ -84,7 +84,7 @@ struct copying_peer {
 	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
-	struct number_set heard;      /* overflow_id_hash() of those told since the last table */
+	struct hash_index heard;      /* a set: overflow_id_hash() of those told since the last table */
 	bool heard_all;		      /* none is missing there */
 	enum overflow_purge purge;
 	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
@@ -141,7 +141,7 @@ struct copying {
 	bool rules_stale;
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
-	struct number_set gone; /* digests of mappings that are gone, which peers have not been told */
+	struct hash_index gone; /* a set: mappings that are gone, which peers have not been told */
 	struct moved_slots moved;
 	struct copy_program program;
 	/* The pass. */

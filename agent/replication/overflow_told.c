@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "replication/mapping_digest.h"
+#include "base/hash.h"
 
 #define ROOM_MIN 1024U
 /* Sessions that an overflow may hold. */
@@ -18,9 +18,7 @@ void overflow_tolds_free(struct overflow_tolds *t)
 
 uint64_t overflow_id_hash(const struct overflow_id *id)
 {
-	uint64_t hash = digest_add(digest_add(0, id->key), (uint64_t)id->subscriber << 32 | id->proto);
-
-	return digest_add(hash, (uint64_t)id->mapping << 16 | id->out_port);
+	return HASH_OF(id->key, (uint64_t)id->subscriber << 32 | id->proto, (uint64_t)id->mapping << 16 | id->out_port);
 }
 
 static uint32_t *list_of(const struct overflow_tolds *t, const struct overflow_id *id)

@@ -58,7 +58,7 @@ uint32_t overflow_tolds_del_mapping(struct overflow_tolds *t, uint16_t mapping);
 
 bool overflow_id_equal(const struct overflow_id *a, const struct overflow_id *b);
 
-/* A number for sets of sessions, of which two have the same by chance alone. */
+/* For sets of sessions. */
 uint64_t overflow_id_hash(const struct overflow_id *id);
 
 static inline size_t overflow_tolds_memory(const struct overflow_tolds *t)

@@ -139,9 +139,9 @@ void hash_index_free(struct hash_index *x)
 	*x = (struct hash_index){ 0 };
 }
 
-static struct hash_entry *entry_at(const struct hash_type *type, const struct hash_table *t, uint32_t number)
+int hash_set_add(struct hash_index *x, uint64_t hash)
 {
-	return hash_at(type, t, number);
+	return hash_set_has(x, hash) ? 0 : hash_index_add(x, hash, (uint32_t)hash);
 }
 
 /* Makes room for the entry numbered `end`. */
@@ -165,7 +165,7 @@ void *hash_add(const struct hash_type *type, struct hash_table *t, const void *l
 	if ((type->max && t->n >= type->max) || (!t->free && !extend(type, t)) ||
 	    hash_index_add(&t->index, type->hash(like), number))
 		return NULL;
-	entry = entry_at(type, t, number);
+	entry = hash_at(type, t, number);
 	if (t->free)
 		t->free = entry->number & ~HASH_FREE;
 	else
@@ -190,10 +190,10 @@ void hash_del(const struct hash_type *type, struct hash_table *t, void *entry)
 void *hash_walk(const struct hash_type *type, const struct hash_table *t, uint32_t *at)
 {
 	while (*at < t->end) {
-		struct hash_entry *e = entry_at(type, t, (*at)++);
+		void *entry = hash_get(type, t, (*at)++);
 
-		if (!(e->number & HASH_FREE))
-			return e;
+		if (entry)
+			return entry;
 	}
 	return NULL;
 }

@@ -73,6 +73,19 @@ static inline bool hash_index_next(const struct hash_index *x, uint64_t hash, ui
 	return false;
 }
 
+/* A set of hashes, of which nothing else is kept: two keys are taken for one if all 64 bits agree. 0 or -ENOMEM. */
+int hash_set_add(struct hash_index *x, uint64_t hash);
+
+static inline bool hash_set_has(const struct hash_index *x, uint64_t hash)
+{
+	uint32_t number;
+
+	for (uint32_t step = 0; hash_index_next(x, hash, &step, &number);)
+		if (number == (uint32_t)hash)
+			return true;
+	return false;
+}
+
 static inline size_t hash_index_memory(const struct hash_index *x)
 {
 	return x->room * sizeof(*x->place);
@@ -112,6 +125,14 @@ static inline void *hash_at(const struct hash_type *type, const struct hash_tabl
 	uint32_t i = number + (1U << HASH_FIRST_SHIFT), chunk = 31U - (uint32_t)__builtin_clz(i);
 
 	return (char *)t->chunk[chunk - HASH_FIRST_SHIFT] + (size_t)(i - (1U << chunk)) * type->size;
+}
+
+/* The entry with a number, or NULL. */
+static inline void *hash_get(const struct hash_type *type, const struct hash_table *t, uint32_t number)
+{
+	struct hash_entry *entry = number < t->end ? (struct hash_entry *)hash_at(type, t, number) : NULL;
+
+	return entry && !(entry->number & HASH_FREE) ? entry : NULL;
 }
 
 /* The entry that is the same as this one by its key, or NULL. */

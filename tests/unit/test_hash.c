@@ -67,7 +67,7 @@ static void assert_like(const struct hash_type *type, const struct hash_table *t
 	for (const struct thing *e; (e = hash_walk(type, t, &at)); seen++) {
 		cr_assert_eq(e->value, model[e->key]);
 		cr_assert_eq(e->entry.number, at - 1);
-		cr_assert_eq(hash_at(type, t, e->entry.number), e);
+		cr_assert_eq(hash_get(type, t, e->entry.number), e);
 	}
 	cr_assert_eq(seen, n);
 }
@@ -148,6 +148,19 @@ Test(hash, a_removed_entry_makes_room_for_the_next)
 	cr_assert_eq(hash_memory(&bounded, &t), 0);
 }
 
+Test(hash, a_number_has_no_entry_once_that_is_removed)
+{
+	struct hash_table t = { 0 };
+
+	cr_assert_null(hash_get(&things, &t, 0));
+	add(&things, &t, 5, 0);
+	hash_del(&things, &t, add(&things, &t, 6, 0));
+	cr_assert(hash_get(&things, &t, 0));
+	cr_assert_null(hash_get(&things, &t, 1));
+	cr_assert_null(hash_get(&things, &t, 2));
+	hash_free(&t);
+}
+
 Test(hash, a_walk_goes_on_where_it_was_though_entries_are_removed)
 {
 	struct hash_table t = { 0 };
@@ -204,6 +217,20 @@ Test(hash, an_index_gives_all_numbers_of_a_hash)
 	cr_assert_eq(x.n, 0);
 	cr_assert(!hash_index_next(&x, HASH_OF(41), &(uint32_t){ 0 }, &number));
 	hash_index_free(&x);
+}
+
+Test(hash, a_set_has_what_was_added_once_or_more)
+{
+	struct hash_index x = { 0 };
+
+	for (uint32_t i = 0; i < NUMBERS; i++)
+		cr_assert_eq(hash_set_add(&x, HASH_OF(i % (NUMBERS / 2))), 0);
+	cr_assert_eq(x.n, NUMBERS / 2);
+	for (uint32_t i = 0; i < NUMBERS; i++)
+		cr_assert_eq(hash_set_has(&x, HASH_OF(i)), i < NUMBERS / 2);
+	cr_assert(!hash_set_has(&x, HASH_OF(7) ^ 1));
+	hash_index_free(&x);
+	cr_assert(!hash_set_has(&x, HASH_OF(7)));
 }
 
 /* As CPython 3.11 has them with PYTHONHASHSEED=0, which is the key 0: hash(struct.pack('<2Q', ...)). */

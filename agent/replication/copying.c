@@ -168,8 +168,9 @@ uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
-		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) + overflow_tolds_memory(&c->overflow_told) +
-		       waiting_memory(&c->waiting) + ended_memory(&c->ended);
+		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) +
+		       hash_memory(&overflow_tolds, &c->overflow_told) + waiting_memory(&c->waiting) +
+		       ended_memory(&c->ended);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		sum += hash_index_memory(&c->peer[p].heard);

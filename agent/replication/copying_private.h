@@ -153,7 +153,7 @@ struct copying {
 	uint32_t told_rules;	  /* the same of rules */
 	uint64_t told;
 	struct draft out;
-	struct overflow_tolds overflow_told;
+	struct hash_table overflow_told; /* of overflow_tolds */
 	struct overflow_pass overflow_pass;
 	struct ended_sessions ended;
 	uint64_t ended_told; /* those with a lower number have been told */

@@ -167,8 +167,7 @@ uint64_t copying_held(const struct copying *c, unsigned peer)
 uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
-		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
-		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) +
+		       moved_memory(&c->moved) + (uint64_t)c->leases.room * sizeof(*c->leases.entry) +
 		       hash_memory(&overflow_tolds, &c->overflow_told) + waiting_memory(&c->waiting) +
 		       ended_memory(&c->ended);
 

@@ -74,7 +74,7 @@ void copying_free(struct copying *c)
 	copied_mappings_free(c);
 	moved_free(&c->moved);
 	copied_overflow_free(c);
-	waiting_free(&c->waiting);
+	hash_free(&c->waiting);
 	ended_free(&c->ended);
 	copied_leases_end(c);
 	copied_rules_free(c);
@@ -168,7 +168,7 @@ uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       moved_memory(&c->moved) + (uint64_t)c->leases.room * sizeof(*c->leases.entry) +
-		       hash_memory(&overflow_tolds, &c->overflow_told) + waiting_memory(&c->waiting) +
+		       hash_memory(&overflow_tolds, &c->overflow_told) + hash_memory(&waiting_copies, &c->waiting) +
 		       ended_memory(&c->ended);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)

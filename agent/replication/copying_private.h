@@ -172,7 +172,8 @@ struct copying {
 	bool lease_stamps_failed;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
-	struct waiting_copies waiting;
+	struct hash_table waiting; /* of waiting_copies */
+	uint32_t retry_at;	   /* where tries go on */
 	struct copying_counts *counts;
 	struct copying_counts aside; /* of what no peer has told */
 };

@@ -20,8 +20,10 @@ static void tell(void)
 /* So many seconds later. */
 static void retry_after(uint32_t seconds)
 {
-	for (uint32_t i = 0; b.c->waiting.entry && i < WAITING_MAX; i++)
-		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	uint32_t at = 0;
+
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+		e->tick -= ticks_of_seconds(seconds, b.d.hz);
 	for (uint32_t i = 0; i < WAITING_MAX / 4096; i++)
 		cr_assert_eq(copying_retry(b.c, 1, &b.counts), 0);
 }
@@ -169,7 +171,7 @@ static bool is_of_peer(const struct waiting_copy *e, const void *arg)
 
 Test(copying_retry, what_waits_is_bounded)
 {
-	struct waiting_copies w = { 0 };
+	struct hash_table w = { 0 };
 
 	for (uint32_t i = 0; i < 2 * WAITING_MAX; i++)
 		waiting_add(&w, &(struct waiting_copy){ .peer = 1, .subscriber = i / 2, .slot = (uint16_t)i });
@@ -182,7 +184,7 @@ Test(copying_retry, what_waits_is_bounded)
 	cr_assert_eq(w.n, 1);
 	waiting_forget(&w, is_of_peer, &(unsigned){ 2 });
 	cr_assert_eq(w.n, 0);
-	waiting_free(&w);
+	hash_free(&w);
 }
 
 /* Has a tell of a mapping more. */

@@ -167,7 +167,7 @@ uint64_t copying_held(const struct copying *c, unsigned peer)
 uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
-		       moved_memory(&c->moved) + (uint64_t)c->leases.room * sizeof(*c->leases.entry) +
+		       moved_memory(&c->moved) + hash_memory(&known_leases, &c->leases.table) +
 		       hash_memory(&overflow_tolds, &c->overflow_told) + hash_memory(&waiting_copies, &c->waiting) +
 		       ended_memory(&c->ended);
 

@@ -62,13 +62,13 @@ libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
 BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
-              -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
+              -Ibpf -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
 CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
 
-BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
-SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(SKEL)/%.skel.h)
+BPF_SOURCES   := $(wildcard bpf/programs/*.bpf.c)
+SKELETONS     := $(BPF_SOURCES:bpf/programs/%.bpf.c=$(SKEL)/%.skel.h)
 LIB_SOURCES   := $(wildcard lib/*/*.c)
 LIB_OBJECTS   := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
@@ -82,7 +82,7 @@ SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -108,14 +108,14 @@ deps-test:
 deps-package:
 	@deploy/install-deps.sh build demo package
 
-$(SKEL)/%.bpf.o: bpf/%.bpf.c
+$(SKEL)/%.bpf.o: bpf/programs/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
 	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(SKEL)/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
-	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
+	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(SKEL)/%.skel.h: $(SKEL)/%.bpf.o
 	$(SAY) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
@@ -289,7 +289,7 @@ FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS  := -std=gnu17 -O1 -g1 -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
-$(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Itests/fuzz/shim -fno-sanitize=alignment
+$(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Ibpf -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CLANG $<

@@ -4,7 +4,7 @@
 #define DETNATCTL_HISTORY_H
 
 #include "command.h"
-#include "proto/history_read.h"
+#include "history/history_read.h"
 
 /*
  * Reads the history that the arguments name, or that of the agent at the socket (NULL: the usual one), or, with a

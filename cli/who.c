@@ -7,7 +7,7 @@
 #include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
-#include "proto/history_who.h"
+#include "history/history_who.h"
 #include "proto/words.h"
 
 /* Rows written between two checks whether the output is still read. */

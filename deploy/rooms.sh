@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The layers of the source, checked in the sources: `make lint` runs this.
 #
-# A room is a folder of lib/ or agent/. It includes its own headers and those of rooms that stand before it in the list
-# below; the map at the top of docs/ARCHITECTURE.md lists the same rooms in the same order. Within a room, source files do
-# not call each other in a circle, and headers do not include each other in one. A header that ends in _private.h stays in
-# its room, and no header name stands in two places.
+# A room is a folder of lib/, agent/ or bpf/. It includes its own headers and those of rooms before it in its list below;
+# the maps in docs/ARCHITECTURE.md list the same rooms in the same order. Within a room, source files do not call each
+# other in a circle, and headers do not include each other in one. A header that ends in _private.h stays in its room,
+# and no two headers have the same name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base proto host config datapath tables sessions guard fib links ipfix syslog history punt pcp replication metrics change control service)
+rooms=(base proto history host config datapath tables sessions guard attach fib routing links ipfix syslog recorder punt pcp copies peers metrics change control service)
+bpf_rooms=(base packet subscriber egress session translate fast slow icmp answer stage copy trace programs)
 status=0
 
 complain() {
@@ -22,30 +23,47 @@ includes() {
     grep -rn --include='*.[ch]' '^#include "' "$@" | sed -E 's,^([^:]+):([0-9]+):#include "([^"]+)".*,\1:\2 \3,'
 }
 
-place() {
-    local i
-    for i in "${!rooms[@]}"; do
-        [ "${rooms[i]}" = "$1" ] && echo "$i" && return
+# Whether one of the folders has a file: among FILE FOLDER...
+among() {
+    local file=$1 folder
+    shift
+    for folder in "$@"; do
+        [ -e "$folder/$file" ] && return
     done
-    echo -1
+    return 1
+}
+
+# The order of rooms, checked in their folders and their includes: order 'ROOM...' ROOT...
+order() {
+    local -A place=()
+    local room
+    for room in $1; do
+        place[$room]=${#place[@]}
+    done
+    shift
+    folders "$@"
+    arrows "$@"
 }
 
 folders() {
-    local folder name
-    for folder in lib/*/ agent/*/; do
-        name=$(basename "$folder")
-        [ "$(place "$name")" -ge 0 ] || complain "$folder: not in the list of rooms in deploy/rooms.sh"
+    local root folder room
+    for root in "$@"; do
+        for folder in "$root"/*/; do
+            room=$(basename "$folder")
+            [ -n "${place[$room]:-}" ] || complain "$folder: not in the list of rooms in deploy/rooms.sh"
+        done
     done
-    for name in "${rooms[@]}"; do
-        [ -d "lib/$name" ] || [ -d "agent/$name" ] || complain "deploy/rooms.sh: there is no room '$name'"
+    for room in "${!place[@]}"; do
+        among "$room" "$@" || complain "deploy/rooms.sh: there is no room '$room'"
     done
 }
 
 arrows() {
-    local at header file room from to
+    local at header file room from
     while read -r at header; do
         file=${at%%:*}
-        from=$(basename "$(dirname "$file")")
+        from=${file%/*}
+        from=${from##*/}
         case $header in
         */*) room=${header%%/*} ;;
         *.skel.h) continue ;; # made by bpftool
@@ -54,23 +72,22 @@ arrows() {
             continue
             ;;
         esac
-        to=$(place "$room")
-        if [ "$to" -lt 0 ] || { [ ! -e "lib/$header" ] && [ ! -e "agent/$header" ]; }; then
+        if [ -z "${place[$room]:-}" ] || ! among "$header" "$@"; then
             complain "$at: there is no \"$header\""
-        elif [ "$to" -gt "$(place "$from")" ]; then
-            complain "$at: $from includes \"$header\", but stands before $room"
+        elif [ "${place[$room]}" -gt "${place[$from]:--1}" ]; then
+            complain "$at: $from includes \"$header\", but comes before $room"
         elif [ "$room" != "$from" ] && [[ $header = *_private.h ]]; then
             complain "$at: \"$header\" is private to $room"
         fi
-    done < <(includes lib agent)
+    done < <(includes "$@")
 }
 
 command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/*) ;;
-        */*) complain "$at: the command line includes base and proto alone, not \"$header\"" ;;
+        base/* | proto/* | history/*) ;;
+        */*) complain "$at: the command line includes base, proto and history alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }
@@ -119,29 +136,29 @@ circles() {
 $(awk 'NR == FNR { member[$1]; next } $1 in member && $2 in member { print "    " $1 " -> " $2 ": " $3 }' \
             <(printf '%s\n' "$members") - <<<"$edges" | sort -u)"
     done
-    members=$(includes lib agent | sed -nE 's,^(lib|agent)/([^ ]+\.h):[0-9]+ (.*),\2 \3,p' | members_of_circles) || true
+    members=$(includes lib agent bpf | sed -nE 's,^(lib|agent|bpf)/([^ ]+\.h):[0-9]+ (.*),\2 \3,p' | members_of_circles) || true
     [ -z "$members" ] || complain "headers include each other in a circle: ${members//$'\n'/ }"
 }
 
 names() {
     local name
     for name in $(find include lib agent cli bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
-        complain "$name stands in several places: $(find include lib agent cli bpf -name "$name" | sort | paste -sd' ')"
+        complain "$name is in several places: $(find include lib agent cli bpf -name "$name" | sort | paste -sd' ')"
     done
 }
 
-# The rows of the map: | `base` | ... |
+# The rows of a map, | `lib/base` | ... |: map 'ROOM...' ROOTS
 map() {
     local rows
-    # shellcheck disable=SC2016 # the backquotes are Markdown's
-    rows=$(sed -nE 's,^\| `(lib|agent)/([a-z]+)` \|.*,\2,p' docs/ARCHITECTURE.md | paste -sd' ')
-    [ "$rows" = "${rooms[*]}" ] || complain "docs/ARCHITECTURE.md: its map lists '$rows', not '${rooms[*]}'"
+    rows=$(sed -nE "s,^\| \`($2)/([a-z]+)\` \|.*,\2,p" docs/ARCHITECTURE.md | paste -sd' ')
+    [ "$rows" = "$1" ] || complain "docs/ARCHITECTURE.md: its map lists '$rows', not '$1'"
 }
 
-folders
-arrows
+order "${rooms[*]}" lib agent
+order "${bpf_rooms[*]}" bpf
 command_line
 circles
 names
-map
+map "${rooms[*]}" 'lib|agent'
+map "${bpf_rooms[*]}" bpf
 exit $status

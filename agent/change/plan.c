@@ -8,7 +8,7 @@
 #include "change/stages_choice.h"
 #include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
-#include "history/queue.h"
+#include "recorder/queue.h"
 #include "links/devices.h"
 #include "punt/tracing.h"
 

@@ -10,7 +10,7 @@
 #include "change/plan_bindings.h"
 #include "change/plan_retired.h"
 #include "change/plan_private.h"
-#include "history/queue.h"
+#include "recorder/queue.h"
 
 static bool overlap(struct prefix a, struct prefix b)
 {

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "change/plan_private.h"
 #include "change/plan_retired.h"
-#include "history/from_tables.h"
-#include "history/queue.h"
+#include "recorder/from_tables.h"
+#include "recorder/queue.h"
 
 /* How long a first start waits for the disk before it goes on without the record. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)

@@ -4,7 +4,7 @@
 #define DETNAT_PLAN_RETIRED_H
 
 #include "change/plan_private.h"
-#include "history/history.h"
+#include "recorder/history.h"
 
 /*
  * Lists them; the caller frees the lists. What ends as its mapping or the exception in it is deleted is left out. 0 or

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "change/preflight.h"
 #include "host/memory.h"
-#include "links/route_next_hops.h"
+#include "routing/route_next_hops.h"
 #include "tables/mappings.h"
 
 struct check {

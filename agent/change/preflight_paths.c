@@ -10,7 +10,7 @@
 
 #include "datapath/bpffs.h"
 #include "host/paths.h"
-#include "proto/history_record.h"
+#include "history/history_record.h"
 
 /* Removes the last component of a path in place; "/" stays. */
 static void cut_name(char *path)

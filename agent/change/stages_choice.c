@@ -50,7 +50,7 @@ void stages_choose(const struct stages_facts *f, struct stages_choice *ret)
 	*ret = c;
 }
 
-/* What bpf/stage1.h and datapath/build.c leave to one stage. */
+/* What bpf/stage/stage1.h and datapath/build.c leave to one stage. */
 static const char *outside_one(const struct settings *s)
 {
 	if (s->outside_strict)

@@ -7,7 +7,7 @@
 #define DETNAT_CHECK_PEERS_H
 
 #include "base/findings.h"
-#include "replication/replication.h"
+#include "peers/replication.h"
 #include "tables/mappings.h"
 
 /* Zero-initialised. */

@@ -10,7 +10,7 @@
 
 #include "control/control.h"
 #include "control/explain_profile.h"
-#include "links/route_lookup.h"
+#include "routing/route_lookup.h"
 #include "sessions/subscriber_record.h"
 
 enum explain_side { EXPLAIN_NONE, EXPLAIN_INSIDE = DEVICE_INSIDE, EXPLAIN_OUTSIDE = DEVICE_OUTSIDE };

@@ -10,7 +10,7 @@
 #include "control/handlers.h"
 #include "guard/guard.h"
 #include "links/devices.h"
-#include "links/forwarding.h"
+#include "routing/forwarding.h"
 
 #define RP_FILTER_STRICT 1
 
@@ -214,7 +214,7 @@ static void add_guard(const struct explanation *e, cJSON *list)
 			    ago);
 }
 
-/* As in bpf/in2out_tc.h. */
+/* As in bpf/slow/in2out_tc.h. */
 static bool is_from_anywhere(const struct datapath *d, uint32_t ifindex)
 {
 	return d->settings.inside_from == INSIDE_ANY ||

@@ -6,7 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "control/answer.h"
-#include "replication/replication.h"
+#include "peers/replication.h"
 
 /* Adds "lag_seconds", null where it is not known. */
 void json_add_lag(cJSON *json, const struct peer_figures *f);

@@ -6,7 +6,7 @@
 #include "control/check_peers.h"
 #include "control/handlers.h"
 #include "guard/guard.h"
-#include "history/queue.h"
+#include "recorder/queue.h"
 #include "links/devices.h"
 #include "sessions/check.h"
 #include "tables/portmap_table.h"

@@ -12,7 +12,7 @@
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "links/devices.h"
-#include "history/queue.h"
+#include "recorder/queue.h"
 #include "pcp/pcp.h"
 #include "tables/portmap_table.h"
 

@@ -3,10 +3,10 @@
  * The BPF datapath: pinned maps and programs, created, reused, replaced and removed. Also the settings that programs
  * are built with, the saved running configuration, and upgrades from another layout.
  *
- * Everything is pinned in PIN_PATH/v<LAYOUT_VERSION>. The maps are those of bpf/maps.h. The attached XDP programs are
- * tiny and tail-call the main program of their hook through the pinned map `entries`. datapath_load() loads a new set
- * of programs around the same maps and replaces the elements of `entries`, so that neither a restart nor a reload drops
- * packets.
+ * Everything is pinned in PIN_PATH/v<LAYOUT_VERSION>. The maps are those of bpf/base/maps.h. The attached XDP programs
+ * are tiny and tail-call the main program of their hook through the pinned map `entries`. datapath_load() loads a new
+ * set of programs around the same maps and replaces the elements of `entries`, so that neither a restart nor a reload
+ * drops packets.
  */
 #ifndef DETNAT_DATAPATH_H
 #define DETNAT_DATAPATH_H

@@ -9,7 +9,7 @@
 #include "datapath/bpffs.h"
 #include "datapath/namespace.h"
 #include "guard/guard.h"
-#include "links/attach.h"
+#include "attach/attach.h"
 #include "links/devices.h"
 
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)

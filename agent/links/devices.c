@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "links/devices_private.h"
-#include "links/routes.h"
+#include "routing/routes.h"
 
 /* How long to wait after lost notifications before everything is read again; reading during a storm would lose more. */
 #define LOST_PAUSE_MS 200

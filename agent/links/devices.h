@@ -13,8 +13,8 @@
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "host/netlink.h"
-#include "links/attach.h"
-#include "links/sources.h"
+#include "attach/attach.h"
+#include "routing/sources.h"
 
 struct devices;
 

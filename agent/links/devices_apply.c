@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "links/devices_private.h"
-#include "links/routes.h"
+#include "routing/routes.h"
 
 static const char *roles_name(uint8_t roles)
 {

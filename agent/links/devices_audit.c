@@ -5,7 +5,7 @@
 
 #include "base/findings.h"
 #include "links/devices_private.h"
-#include "links/routes.h"
+#include "routing/routes.h"
 
 /* The programs and the record of one interface. */
 static void audit_interface(const struct devices *v, const struct interface *i, const struct link *l,

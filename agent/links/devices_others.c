@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "links/devices_private.h"
-#include "links/routes.h"
+#include "routing/routes.h"
 
 static bool is_recorded(const struct device *d)
 {

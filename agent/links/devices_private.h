@@ -8,12 +8,12 @@
 #include "base/log.h"
 #include "links/devices.h"
 #include "links/interfaces.h"
-#include "links/monitor.h"
-#include "links/neighbours.h"
-#include "links/redirects.h"
-#include "links/route_limits.h"
-#include "links/routes.h"
-#include "links/sources.h"
+#include "routing/monitor.h"
+#include "routing/neighbours.h"
+#include "attach/redirects.h"
+#include "routing/route_limits.h"
+#include "routing/routes.h"
+#include "routing/sources.h"
 
 struct devices {
 	struct datapath *datapath;
@@ -118,7 +118,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all);
 
 /*
  * Vouches for the sources of subscribers for the next seconds, if only the gateway's own addresses are refused as
- * sources; see bpf/source.h.
+ * sources; see bpf/egress/source.h.
  */
 void devices_vouch(struct devices *v);
 

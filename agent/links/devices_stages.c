@@ -5,7 +5,7 @@
 
 #include "base/interface_pattern.h"
 #include "links/devices_private.h"
-#include "links/forwarding.h"
+#include "routing/forwarding.h"
 
 static const char *routing_obstacle(const struct devices *v)
 {

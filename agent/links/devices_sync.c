@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "links/devices_private.h"
-#include "links/routes.h"
+#include "routing/routes.h"
 
 /* Programs that were detached by others are attached again, but not more often than this, in case the others insist. */
 #define REPAIR_S 5U

@@ -6,7 +6,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/forwarding.h"
+#include "routing/forwarding.h"
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name)
 {

@@ -4,8 +4,8 @@
 #define DETNAT_INTERFACES_H
 
 #include "host/stacking.h"
-#include "links/attach.h"
-#include "links/redirects.h"
+#include "attach/attach.h"
+#include "attach/redirects.h"
 
 struct interface {
 	char name[IFNAMSIZ]; /* as configured; the link may be renamed, see links/interfaces_names.c */

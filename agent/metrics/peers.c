@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "metrics/exposition.h"
-#include "replication/replication.h"
+#include "peers/replication.h"
 
 #define LABEL_SIZE 64U
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tracing: while a trace runs, the tracing build of the programs (bpf/trace_points.h) replaces the normal one and
+ * Tracing: while a trace runs, the tracing build of the programs (bpf/base/trace_points.h) replaces the normal one and
  * records the packets that match a filter in a ring buffer.
  *
  * Start and end each replace the programs, in turn with changes of the configuration (change/change.h). The tracing

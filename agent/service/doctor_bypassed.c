@@ -11,7 +11,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#include "links/attach.h"
+#include "attach/attach.h"
 #include "service/doctor_private.h"
 
 #define WHAT_TO_DO "; if it has to, set 'forwarding' to 'kernel'"

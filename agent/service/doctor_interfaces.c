@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "host/offloads.h"
-#include "links/attach.h"
+#include "attach/attach.h"
 #include "service/doctor_private.h"
 #include "service/doctor_xdp.h"
 

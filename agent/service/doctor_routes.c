@@ -9,8 +9,8 @@
 #include <detnat/mapping.h>
 
 #include "links/devices.h"
-#include "links/forwarding.h"
-#include "links/route_lookup.h"
+#include "routing/forwarding.h"
+#include "routing/route_lookup.h"
 #include "service/doctor_private.h"
 
 void doctor_forwarding(struct doctor *d)

@@ -6,7 +6,7 @@
 
 #include "datapath/datapath.h"
 #include "guard/guard.h"
-#include "links/carriers.h"
+#include "attach/carriers.h"
 #include "service/startup.h"
 
 void guard_open_carriers(struct guard *g, const char *pin_path)

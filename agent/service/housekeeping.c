@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "guard/guard.h"
-#include "history/queue.h"
+#include "recorder/queue.h"
 #include "host/service_manager.h"
 #include "punt/event_ring.h"
 #include "sessions/check.h"

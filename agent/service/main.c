@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "config/schema.h"
-#include "history/history.h"
+#include "recorder/history.h"
 #include "links/detach.h"
 #include "service/doctor.h"
 #include "service/guard_install.h"

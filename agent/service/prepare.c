@@ -12,7 +12,7 @@
 #include "datapath/datapath.h"
 #include "host/accounts.h"
 #include "host/paths.h"
-#include "proto/history_record.h"
+#include "history/history_record.h"
 
 struct owner {
 	const char *dir;

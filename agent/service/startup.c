@@ -11,7 +11,7 @@
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
 #include "links/devices.h"
-#include "links/own_programs.h"
+#include "attach/own_programs.h"
 #include "service/doctor.h"
 
 void startup_free(struct startup *s)

@@ -460,7 +460,7 @@ struct settings {
 	__u8 trace;		  /* the tracing build, see <detnat/trace.h>; the programs themselves do not read it */
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; or MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */
-	__u8 guard;		  /* the guard checks untranslated packets at egress, see bpf/guard_tc.h */
+	__u8 guard;		  /* the guard checks untranslated packets at egress, see bpf/slow/guard_tc.h */
 	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
 	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */

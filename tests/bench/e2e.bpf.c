@@ -6,7 +6,7 @@
  *
  * Pages of live frames are used again, with whatever the receivers made of them, so every header is written each time.
  */
-#include "ctx_xdp.h"
+#include "base/ctx_xdp.h"
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -16,7 +16,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
-#include "checksum.h"
+#include "packet/checksum.h"
 #include "e2e_flow.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";

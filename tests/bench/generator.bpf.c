@@ -4,7 +4,7 @@
  * programs that it is measured against: one that does nothing, and the floor, the least that any NAT does (parses
  * Ethernet, IPv4 and UDP, rewrites both addresses and a port). All three for XDP, and for tc.
  */
-#include "ctx_xdp.h"
+#include "base/ctx_xdp.h"
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -13,7 +13,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
-#include "checksum.h"
+#include "packet/checksum.h"
 #include "flow.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -7,7 +7,7 @@
 
 #include "binding_fixture.h"
 #include "icmp_frame.h"
-#include "replication/copy_program.h"
+#include "copies/copy_program.h"
 
 static struct copy_program program;
 

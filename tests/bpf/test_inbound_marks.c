@@ -196,7 +196,7 @@ static void set_up_staged(void)
 	set_quota(40);
 }
 
-/* Long enough for the first stage to mark them. */
+/* Long enough for stage 1 to mark the frames. */
 Test(inbound_marks, what_is_beyond_the_limit_is_dropped_as_that_in_two_stages_too, .init = set_up_staged)
 {
 	struct row row = {

@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 #include "portmap_fixture.h"
-#include "replication/copy_program.h"
+#include "copies/copy_program.h"
 
 static void set_up_told(void)
 {

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "proto/history_who.h"
+#include "history/history_who.h"
 
 static void ask(const struct history_index *x)
 {

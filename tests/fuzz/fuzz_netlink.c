@@ -6,7 +6,7 @@
 
 #include "fib/route_message.h"
 #include "host/netlink.h"
-#include "links/neighbours.h"
+#include "routing/neighbours.h"
 
 static struct neighbours *neighbours;
 static struct datapath datapath;

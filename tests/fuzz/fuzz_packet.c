@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "../../bpf/ctx_xdp.h"
+#include "base/ctx_xdp.h"
 
-#include "../../bpf/count.h"
-#include "../../bpf/frame_sum.h"
-#include "../../bpf/icmp_quote.h"
-#include "../../bpf/ip_options.h"
-#include "../../bpf/mss.h"
-#include "../../bpf/rewrite.h"
+#include "base/count.h"
+#include "packet/frame_sum.h"
+#include "icmp/icmp_quote.h"
+#include "packet/ip_options.h"
+#include "translate/mss.h"
+#include "translate/rewrite.h"
 
 #define ROOM 65536U
 #define MSS  1000

@@ -10,11 +10,11 @@
 #include <sys/mman.h>
 
 #include "host/netlink.h"
-#include "links/attach.h"
-#include "links/route_limits.h"
-#include "links/route_lookup.h"
-#include "links/routes.h"
-#include "links/sources.h"
+#include "attach/attach.h"
+#include "routing/route_limits.h"
+#include "routing/route_lookup.h"
+#include "routing/routes.h"
+#include "routing/sources.h"
 
 /* The longest fixed header behind that of a message. The kernel always sends it whole. */
 #define LONGEST_HEADER sizeof(struct tcmsg)

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "base/findings.h"
-#include "replication/copying_private.h"
+#include "copies/copying_private.h"
 #include "tables_fixture.h"
 
 /* 10.0.0.0/24 to 203.0.113.0/28, 4032 ports and 32 slots for each. */

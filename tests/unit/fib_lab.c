@@ -9,7 +9,7 @@
 
 #include "fib_lab.h"
 #include "host/netlink.h"
-#include "links/monitor.h"
+#include "routing/monitor.h"
 
 #define PATIENCE_S 5
 

@@ -3,7 +3,7 @@
 #ifndef DETNAT_HISTORY_TEXT_H
 #define DETNAT_HISTORY_TEXT_H
 
-#include "proto/history_who.h"
+#include "history/history_who.h"
 
 /* A history in the making. */
 struct history_text {

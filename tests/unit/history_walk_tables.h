@@ -3,7 +3,7 @@
 #ifndef DETNAT_HISTORY_WALK_TABLES_H
 #define DETNAT_HISTORY_WALK_TABLES_H
 
-#include "history/history.h"
+#include "recorder/history.h"
 
 #define N_PAIRS 9U
 #define N_HOSTS 3U

@@ -7,7 +7,7 @@
 #include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
-#include "history/queue.h"
+#include "recorder/queue.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "plan_renamed.h"

@@ -5,7 +5,7 @@
 #ifndef DETNAT_TEST_PLAN_APART_H
 #define DETNAT_TEST_PLAN_APART_H
 
-#include "history/queue.h"
+#include "recorder/queue.h"
 #include "plan_renamed.h"
 #include "sessions/sessions.h"
 #include "tables_fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pinless tables like those of bpf/maps.h, with a clock that the test sets, and sessions put there by hand. */
+/* Pinless tables like those of bpf/base/maps.h, with a clock that the test sets, and sessions put there by hand. */
 #ifndef DETNAT_TABLES_FIXTURE_H
 #define DETNAT_TABLES_FIXTURE_H
 

@@ -11,7 +11,7 @@
 
 #include "fib/reading.h"
 #include "fib_lab.h"
-#include "links/sources.h"
+#include "routing/sources.h"
 #include "tables_fixture.h"
 
 TestSuite(fib_late, .init = lab_set_up, .fini = lab_tear_down, .timeout = 300);

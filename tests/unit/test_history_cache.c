@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "history_fixture.h"
-#include "proto/history_cache.h"
-#include "proto/history_who.h"
+#include "history/history_cache.h"
+#include "history/history_who.h"
 
 TestSuite(history_cache, .init = lab_setup, .fini = lab_teardown);
 

@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "history/pin.h"
+#include "recorder/pin.h"
 #include "history_fixture.h"
 #include "history_text.h"
-#include "proto/history_who.h"
+#include "history/history_who.h"
 
 #define DAY 86400
 

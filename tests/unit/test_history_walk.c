@@ -14,10 +14,10 @@
 #include <detnat/mapping.h>
 
 #include "base/log.h"
-#include "history/pin.h"
+#include "recorder/pin.h"
 #include "history_fixture.h"
 #include "history_walk_tables.h"
-#include "proto/history_who.h"
+#include "history/history_who.h"
 
 #define WALKS  150
 #define EVENTS 90

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "replication/key_file.h"
+#include "peers/key_file.h"
 
 static char directory[] = "/tmp/detnat-key-XXXXXX";
 static char path[64];

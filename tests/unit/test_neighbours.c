@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "links/neighbours.h"
+#include "routing/neighbours.h"
 
 #define OURS   7
 #define OTHERS 8

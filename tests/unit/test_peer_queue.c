@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "replication/acknowledgement.h"
-#include "replication/peer_queue.h"
+#include "peers/acknowledgement.h"
+#include "peers/peer_queue.h"
 
 static struct peer_queue *queue;
 

@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "replication/frame.h"
-#include "replication/hello.h"
+#include "peers/frame.h"
+#include "peers/hello.h"
 
 static const uint8_t key[REPLICATION_KEY] = "0123456789abcdef0123456789abcde";
 static const uint8_t other_key[REPLICATION_KEY] = "0123456789abcdef0123456789abcdf";

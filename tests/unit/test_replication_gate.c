@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "replication/gate.h"
+#include "peers/gate.h"
 
 static unsigned refused;
 

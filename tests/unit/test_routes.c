@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "links/routes.h"
+#include "routing/routes.h"
 
 static struct netlink *netlink;
 

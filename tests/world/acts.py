@@ -147,13 +147,21 @@ class Acts:
             if status not in (*ANSWERS, 3):
                 raise Failure("operator", f"{what}: exit {status}\n{out}{err}")
 
+    def save(self, it):
+        """Whether a gateway has in its file what runs. On a slow disk a change may be under way for seconds: it is waited for."""
+        end = time.monotonic() + 20
+        while True:
+            status, _, err = it.command("config", "save", "--force")
+            if not status:
+                it.agent.config = json.loads(it.agent.path.read_text())
+            if "save again" not in err or time.monotonic() > end:
+                return not status
+            time.sleep(0.2)
+
     def make_alike(self):
         """Each of two gateways has in its file what runs, as a reboot of one must leave both alike; what only one has taken goes to the other."""
-        running = [it for it in self.gateways if it.running()]
-        for it in running:
-            if not it.command("config", "save", "--force")[0]:
-                it.agent.config = json.loads(it.agent.path.read_text())
-        if len(running) < 2:
+        saved = [self.save(it) for it in self.gateways if it.running()]
+        if len(saved) < 2 or not all(saved):
             return
         first, second = ({key: it.agent.config.get(key) for key in ("mappings", "portmaps", "timeouts")} for it in self.gateways)
         if first != second:

@@ -19,7 +19,7 @@
 #include <time.h>
 
 #include "../random.h"
-#include "replication/copying_private.h"
+#include "copies/copying_private.h"
 
 static uint64_t seed = RANDOM_SEED;
 

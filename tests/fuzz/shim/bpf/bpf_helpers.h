@@ -29,6 +29,11 @@ static inline void *bpf_map_lookup_elem(void *map, const void *key)
 	return element;
 }
 
+static inline long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags)
+{
+	return -EINVAL;
+}
+
 static inline __u64 bpf_xdp_get_buff_len(const struct xdp_md *ctx)
 {
 	return ctx->data_end - ctx->data;
@@ -59,7 +64,6 @@ static inline long bpf_xdp_store_bytes(const struct xdp_md *ctx, __u32 offset, v
 #define bpf_jiffies64()		   ((__u64)0)
 #define bpf_ktime_get_ns()	   ((__u64)0)
 #define bpf_ktime_get_boot_ns()	   ((__u64)0)
-#define bpf_map_update_elem(...)   ((long)-EINVAL)
 #define bpf_map_delete_elem(...)   ((long)-EINVAL)
 #define bpf_for_each_map_elem(...) ((long)-EINVAL)
 #define bpf_fib_lookup(...)	   ((long)-EINVAL)
@@ -71,11 +75,12 @@ static inline long bpf_xdp_store_bytes(const struct xdp_md *ctx, __u32 offset, v
 #define bpf_ringbuf_submit(...)	   abort()
 #define bpf_ringbuf_discard(...)   abort()
 
-#define bpf_loop(n, step, ctx, flags)              \
-	do {                                       \
-		for (__u32 i_ = 0; i_ < (n); i_++) \
-			if (step(i_, ctx))         \
-				break;             \
-	} while (0)
+#define bpf_loop(n, step, ctx, flags)                \
+	({                                           \
+		__u32 i_ = 0;                        \
+		while (i_ < (n) && !step(i_++, ctx)) \
+			;                            \
+		(long)i_;                            \
+	})
 
 #endif

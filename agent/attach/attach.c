@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "attach/attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+#include "datapath/bpffs.h"
+
+bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own)
+{
+	uint32_t tc;
+
+	if (l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id))
+		return true;
+	tc = tc_attached(n, l->ifindex, TC_INGRESS);
+	return tc && own_programs_has(own, tc);
+}
+
+/* A descriptor of the program with that id, or -errno. */
+static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
+{
+#define X(name, ...) d->name,
+	const int entries[] = { TC_ENTRY_PROGRAMS(X) };
+#undef X
+	int fd;
+
+	if (side == TC_EGRESS)
+		return pinned_program(d->pin_dir, bare ? PIN_BARE_PROGRAM : PIN_TC_PROGRAM, id);
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		if (program_id(entries[i]) == id) {
+			fd = fcntl(entries[i], F_DUPFD_CLOEXEC, 3);
+			return fd < 0 ? -errno : fd;
+		}
+	return -ENOENT;
+}
+
+int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
+		struct attach_before *ret)
+{
+	struct attach_before before = { .ifindex = l->ifindex, .xdp = -1, .tc = { -1, -1 } };
+
+	before.record = d->device[l->ifindex];
+	before.xdp_native = l->xdp.attached == XDP_ATTACHED_DRV;
+	if (l->xdp.attached != XDP_ATTACHED_NONE && own_programs_has(own, l->xdp.prog_id)) {
+		before.xdp = own_programs_open(own, l->xdp.prog_id);
+		if (before.xdp < 0)
+			return before.xdp;
+	}
+	/* A program of another layout is not pinned here, so its successor stays in place. */
+	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
+		uint32_t tc = tc_attached(n, l->ifindex, side);
+
+		before.had_tc[side] = tc;
+		if (tc)
+			before.tc[side] = pinned_tc_program(d, link_is_bare(l), side, tc);
+	}
+	*ret = before;
+	return 0;
+}
+
+void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
+		    const struct own_programs *own, bool made_clsact)
+{
+	enum xdp_mode mode = before->xdp_native ? XDP_MODE_NATIVE : XDP_MODE_SKB;
+	struct link l;
+	bool ignored;
+
+	if (!before->ifindex)
+		return;
+	if (link_by_index(n, before->ifindex, &l)) {
+		d->device[before->ifindex] = (struct device){ 0 };
+		return;
+	}
+	if (before->xdp < 0)
+		xdp_detach(&l, own);
+	else
+		xdp_attach(&l, before->xdp, mode, own, &ignored, NULL);
+	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++)
+		if (!before->had_tc[side])
+			tc_detach(n, l.ifindex, side, made_clsact && side == TC_INGRESS);
+		else if (before->tc[side] >= 0)
+			tc_attach(n, &l, side, before->tc[side], &ignored, NULL);
+	d->device[before->ifindex] = before->record;
+}
+
+void attach_forget(struct attach_before *before)
+{
+	close_fd(&before->xdp);
+	close_fd(&before->tc[TC_EGRESS]);
+	close_fd(&before->tc[TC_INGRESS]);
+	before->ifindex = 0;
+	before->xdp = before->tc[TC_EGRESS] = before->tc[TC_INGRESS] = -1;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attaches, replaces and detaches the XDP and tc programs of one interface; other programs are never touched.
+ *
+ * Programs are attached by netlink, not by bpf_link, so that they stay when the agent ends.
+ */
+#ifndef DETNAT_ATTACH_H
+#define DETNAT_ATTACH_H
+
+#include "datapath/datapath.h"
+#include "datapath/pinned.h"
+#include "host/netlink.h"
+#include "attach/own_programs.h"
+
+/* DEVICE_TC: tc alone, without XDP. */
+enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVICE_TC };
+
+/* Refuses a link that can carry no program of detnat's: 0, or -errno with err naming the link and what to do. */
+int link_check(const struct link *l, struct error *err);
+
+/* Refuses a link that the tc programs of a datapath with other pins translate; see own_programs_has(). */
+int tc_check(struct netlink *n, const struct link *l, const struct own_programs *own, struct error *err);
+
+/* Whether the ingress of a link runs one of these programs, by XDP or by tc. */
+bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own);
+
+/* As link_check(), for a link on which XDP cannot work or must not be attached, too. */
+int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
+
+/* Whether a link carries a program of detnat's, by its name: that of this datapath, or of one whose pins are not seen.
+ */
+bool xdp_is_of_detnat(const struct link *l);
+/* Whether an interface carries an XDP program that is not detnat's, or one in the hardware. */
+bool xdp_is_foreign(const struct link *l);
+
+/*
+ * Makes the link run the program fd. If it does already, in a suitable mode, nothing is done. Another program of
+ * detnat's is replaced without a gap, unless the mode has to change. l is as link_by_name() just returned it.
+ * *ret_native tells the mode. -ENODEV if the interface is gone.
+ */
+int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct own_programs *own, bool *ret_native,
+	       struct error *err);
+
+/* Sets err to the reason why generic XDP cannot be used on a link above `by`, whose GRO is on; returns -EOPNOTSUPP. */
+int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err);
+
+/* Detaches the program if it is detnat's. 0 or -errno. */
+int xdp_detach(const struct link *l, const struct own_programs *own);
+
+/* The filter's place, on both sides: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
+#define TC_PRIORITY 215U
+#define TC_HANDLE   1U
+
+enum tc_side { TC_EGRESS, TC_INGRESS };
+
+/*
+ * Makes the link run the program fd on that side, in place of an earlier one of detnat's. Sets *ret_made_clsact if the
+ * clsact qdisc had to be created, else leaves it unchanged.
+ */
+int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
+	      struct error *err);
+
+/* Id of detnat's program on that side of the link, 0 if there is none. */
+uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side);
+
+/* Detaches detnat's filter there; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
+int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact);
+
+/* What a link carried before a change. */
+struct attach_before {
+	uint32_t ifindex; /* 0: not filled in */
+	bool xdp_native;
+	int xdp;	/* descriptors; -1: no program of detnat's */
+	int tc[2];	/* by enum tc_side */
+	bool had_tc[2]; /* there was a tc program of detnat's, even if tc is -1 */
+	struct device record;
+};
+
+int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
+		struct attach_before *ret);
+
+/* Restores what the link carried; made_clsact as for tc_detach(), since the note was taken. */
+void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
+		    const struct own_programs *own, bool made_clsact);
+void attach_forget(struct attach_before *before);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if_arp.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "host/stacking.h"
+#include "attach/attach.h"
+#include "attach/kernel_message.h"
+
+/* "?" if the kernel shows the name only to CAP_SYS_ADMIN. */
+static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	snprintf(text, BPF_OBJ_NAME_LEN, "%s",
+		 fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) && info.name[0] ? info.name : "?");
+	return text;
+}
+
+bool xdp_is_of_detnat(const struct link *l)
+{
+	char name[BPF_OBJ_NAME_LEN];
+
+	return l->xdp.prog_id && is_entry_program(program_name(l->xdp.prog_id, name));
+}
+
+bool xdp_is_foreign(const struct link *l)
+{
+	return l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
+	       (l->xdp.attached != XDP_ATTACHED_NONE && !xdp_is_of_detnat(l));
+}
+
+static int refuse_foreign(const struct link *l, struct error *err)
+{
+	char name[BPF_OBJ_NAME_LEN];
+
+	if (!l->xdp.prog_id)
+		return error_set(err, -EBUSY,
+				 "%s: carries other XDP programs; see `bpftool net show dev %s` and detach them",
+				 l->name, l->name);
+	program_name(l->xdp.prog_id, name);
+	if (!strcmp(name, "xdp_dispatcher"))
+		return error_set(
+			err, -EBUSY,
+			"%s: carries libxdp's dispatcher (program id %u), with other programs; detach them with "
+			"`xdp-loader unload %s --all`",
+			l->name, l->xdp.prog_id, l->name);
+	if (is_entry_program(name))
+		return own_programs_refuse(l->name, name, l->xdp.prog_id, err);
+	return error_set(
+		err, -EBUSY,
+		"%s: carries the XDP program \"%s\" (id %u), which is not detnat's of this pin path; take it off with "
+		"`ip link set dev %s %s off`",
+		l->name, name, l->xdp.prog_id, l->name,
+		l->xdp.attached == XDP_ATTACHED_SKB  ? "xdpgeneric"
+		: l->xdp.attached == XDP_ATTACHED_HW ? "xdpoffload"
+						     : "xdpdrv");
+}
+
+int link_check(const struct link *l, struct error *err)
+{
+	if (l->type == ARPHRD_LOOPBACK)
+		return error_set(err, -EINVAL, "%s: is the loopback interface, which carries no traffic of subscribers",
+				 l->name);
+	if (!strcmp(l->port_kind, "vrf"))
+		return error_set(
+			err, -EOPNOTSUPP,
+			"%s: is in a VRF, where packets that the kernel routes cannot be told by their "
+			"interface; take it out, 'ip link set %s nomaster', or write \"inside\": [\"*\"], which "
+			"looks at sources alone",
+			l->name, l->name);
+	if (l->ifindex >= MAX_IFINDEX)
+		return error_set(err, -ERANGE,
+				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "
+				 "new network "
+				 "namespace or after a reboot",
+				 l->name, l->ifindex, MAX_IFINDEX - 1);
+	return 0;
+}
+
+int xdp_check(const struct link *l, const struct own_programs *own, struct error *err)
+{
+	int r = link_check(l, err);
+
+	if (r)
+		return r;
+	if (l->type != ARPHRD_ETHER)
+		return error_set(err, -EINVAL,
+				 "%s: has no Ethernet header (link type %u), like tunnels and PPP, and carries no XDP "
+				 "program: set 'xdp_mode' to 'auto' or 'none'",
+				 l->name, l->type);
+	if (l->xdp.attached == XDP_ATTACHED_NONE)
+		return 0;
+	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
+	    !own_programs_has(own, l->xdp.prog_id))
+		return refuse_foreign(l, err);
+	return 0;
+}
+
+static uint32_t mode_flag(bool native)
+{
+	return native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+}
+
+/* Puts fd (-1: nothing) in place of the program with this id, and only of that one; 0: of none. */
+static int exchange(const struct own_programs *own, uint32_t ifindex, bool native, uint32_t old_id, int fd)
+{
+	if (!old_id)
+		return bpf_xdp_attach((int)ifindex, fd, mode_flag(native) | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+
+	_cleanup_close_ int old = own_programs_open(own, old_id);
+
+	if (old < 0)
+		return old == -ENOENT ? -EAGAIN : old;
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = old);
+	return bpf_xdp_attach((int)ifindex, fd, mode_flag(native) | XDP_FLAGS_REPLACE, &opts);
+}
+
+static int report(const struct link *l, int r, bool native, const char *message, struct error *err)
+{
+	if (r == -ENODEV)
+		return error_set(err, r, "%s: the interface is gone", l->name);
+	return error_set(err, r, "%s: XDP cannot be attached in %s mode: %s%s%s", l->name,
+			 native ? "native" : "generic", strerror(-r), *message ? ": " : "", message);
+}
+
+int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err)
+{
+	return error_set(err, -EOPNOTSUPP,
+			 "%s: generic XDP on a %s sees packets as GRO has merged them on the interfaces below, whose "
+			 "checksums cannot be kept right: switch that off, 'ethtool -K %s gro off'%s",
+			 l->name, l->kind, by->name,
+			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rx-vlan-hw-parse off'" : "");
+}
+
+/* The same for a link that should have got native XDP. */
+static int check_merged(const struct link *l, struct error *err)
+{
+	_cleanup_free_ struct link *links = NULL;
+	struct link_list all = { 0 };
+	const struct link *by = NULL;
+	struct netlink *n;
+
+	if (!link_is_stacked(l) || netlink_new(&n))
+		return 0;
+	if (!links_read(n, &links, &all.count)) {
+		all.link = links;
+		by = merged_by(&all, l);
+	}
+	netlink_free(n);
+	return by ? xdp_refuse_merged(l, by, err) : 0;
+}
+
+/* Attaches to a link that carries no program. */
+static int attach_afresh(const struct own_programs *own, const struct link *l, int fd, enum xdp_mode mode,
+			 bool *ret_native, struct error *err)
+{
+	bool native = mode != XDP_MODE_SKB;
+	const char *message;
+	int r;
+
+	kernel_message_begin();
+	r = exchange(own, l->ifindex, native, 0, fd);
+	message = kernel_message_end();
+	if (r && r != -ENODEV && r != -EBUSY && r != -EEXIST && mode == XDP_MODE_AUTO) {
+		if (check_merged(l, err))
+			return -EOPNOTSUPP;
+		log_info("%s: no native XDP (%s), which is faster; using generic XDP", l->name,
+			 *message ? message : strerror(-r));
+		native = false;
+		kernel_message_begin();
+		r = exchange(own, l->ifindex, native, 0, fd);
+		message = kernel_message_end();
+	}
+	if (r)
+		return report(l, r, native, message, err);
+	*ret_native = native;
+	return 0;
+}
+
+/*
+ * The kernel runs either native or generic XDP: the old program is detached first, and restored if the new one is
+ * refused.
+ */
+static int change_mode(const struct own_programs *own, const struct link *l, int fd, enum xdp_mode mode,
+		       bool *ret_native, struct error *err)
+{
+	bool was_native = l->xdp.attached == XDP_ATTACHED_DRV;
+	_cleanup_close_ int old = own_programs_open(own, l->xdp.prog_id);
+	int r;
+
+	kernel_message_begin();
+	r = old < 0 ? old : exchange(own, l->ifindex, was_native, l->xdp.prog_id, -1);
+	if (r)
+		return report(l, r, was_native, kernel_message_end(), err);
+	kernel_message_end();
+	r = attach_afresh(own, l, fd, mode, ret_native, err);
+	if (r) {
+		kernel_message_begin();
+		exchange(own, l->ifindex, was_native, 0, old);
+		kernel_message_end();
+	}
+	return r;
+}
+
+int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct own_programs *own, bool *ret_native,
+	       struct error *err)
+{
+	bool native = l->xdp.attached == XDP_ATTACHED_DRV;
+	int r = xdp_check(l, own, err);
+
+	if (r)
+		return r;
+	if (fd < 0)
+		return error_set(err, -EBADF, "%s: there is no XDP program to attach", l->name);
+	if (l->xdp.attached == XDP_ATTACHED_NONE)
+		return attach_afresh(own, l, fd, mode, ret_native, err);
+	if (native ? mode == XDP_MODE_SKB : mode == XDP_MODE_NATIVE)
+		return change_mode(own, l, fd, mode, ret_native, err);
+	if (l->xdp.prog_id != program_id(fd)) {
+		kernel_message_begin();
+		r = exchange(own, l->ifindex, native, l->xdp.prog_id, fd);
+
+		const char *message = kernel_message_end();
+
+		if (r)
+			return report(l, r, native, message, err);
+	}
+	*ret_native = native;
+	return 0;
+}
+
+int xdp_detach(const struct link *l, const struct own_programs *own)
+{
+	int r;
+
+	if (l->xdp.attached != XDP_ATTACHED_DRV && l->xdp.attached != XDP_ATTACHED_SKB)
+		return 0;
+	if (!own_programs_has(own, l->xdp.prog_id))
+		return 0;
+	kernel_message_begin();
+	r = exchange(own, l->ifindex, l->xdp.attached == XDP_ATTACHED_DRV, l->xdp.prog_id, -1);
+	kernel_message_end();
+	return r == -ENODEV ? 0 : r;
+}

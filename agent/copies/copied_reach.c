@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which mapping has which inside addresses. A mapping takes no copies of addresses that it does not have. If it loses
+ * addresses, its copies of them end, and what is known of these is forgotten once it has them back.
+ */
+#include <string.h>
+
+#include "copies/copying_private.h"
+
+/* Whether the mapping of a run had all of its addresses at the last look. */
+static bool had(const struct copying *c, const struct inside_run *run)
+{
+	size_t i = inside_run_at(c->reach, c->n_reach, run->first);
+	const struct inside_run *before = c->reach + i;
+
+	return i < c->n_reach && before->number == run->number && before->first <= run->first &&
+	       before->last >= run->last;
+}
+
+/* Clears the marks of a subscriber's slots that no longer have their copy. */
+static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t subscriber)
+{
+	const struct slot *slots = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber);
+	uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
+
+	for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++) {
+		uint64_t word = load_word(&slots[slot]), key;
+
+		if (!mark_peer(marks[slot]))
+			continue;
+		if (!word_is_live(word) || !read_slot(&slots[slot], word, &key) ||
+		    !mark_is_of(marks[slot], session_id(key, word)))
+			mark_clear(c, cm, subscriber, slot, &marks[slot]);
+	}
+}
+
+/* Forgets copies in the overflow of subscribers from first to last that are gone. */
+static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
+{
+	struct hash_table *t = &c->overflow_told;
+	uint32_t at = 0;
+
+	for (struct overflow_told *e; (e = hash_walk(&overflow_tolds, t, &at));) {
+		struct overflow_key in;
+		uint64_t word;
+
+		if (!e->peer || e->id.mapping != cm->number || e->id.subscriber < first || e->id.subscriber > last)
+			continue;
+		in = beyond_key_of(c, &e->id);
+		if (overflow_word(mappings_datapath(c->m), &in, &word) || word_out_port(word) != e->id.out_port)
+			hash_del(&overflow_tolds, t, e);
+	}
+}
+
+/* Forgets the copies of these addresses that ended while the mapping did not have them. */
+static void forget_ended(struct copying *c, struct copied_mapping *cm, uint32_t first, uint32_t last)
+{
+	first -= cm->in.base;
+	last -= cm->in.base;
+	for (uint32_t i = first; i <= last; i++)
+		if (cm->holders[i])
+			forget_slots(c, cm, i);
+	forget_beyond(c, cm, first, last);
+}
+
+/* The same for the addresses of a run that another mapping had at the last look, or none. */
+static void forget_gained(struct copying *c, struct copied_mapping *cm, const struct inside_run *run)
+{
+	uint64_t at = run->first;
+
+	while (at <= run->last) {
+		size_t i = inside_run_at(c->reach, c->n_reach, (uint32_t)at);
+		const struct inside_run *before = c->reach + i;
+		bool within = i < c->n_reach && before->first <= at;
+		uint32_t last = run->last;
+
+		if (within && before->last < last)
+			last = before->last;
+		else if (!within && i < c->n_reach && before->first <= last)
+			last = before->first - 1;
+		if (!within || before->number != run->number)
+			forget_ended(c, cm, (uint32_t)at, last);
+		at = (uint64_t)last + 1;
+	}
+}
+
+/* Reads which mapping has which addresses now; returns the number of runs. */
+static size_t read_reach(const struct mappings *m, struct inside_run *ret)
+{
+	size_t n = 0;
+
+	for (uint64_t at = 0; at <= UINT32_MAX; at = (uint64_t)ret[n++].last + 1) {
+		int number = mappings_next_inside(m, (uint32_t)at, &ret[n].first, &ret[n].last);
+
+		if (number < 0)
+			break;
+		ret[n].number = (uint16_t)number;
+	}
+	return n;
+}
+
+bool copied_reach_grows(struct copying *c)
+{
+	struct inside_run now[INSIDE_RUNS(MAX_MAPPINGS) + 1];
+	size_t n = read_reach(c->m, now);
+	bool grows = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct copied_mapping *cm = copied_mapping(c, now[i].number);
+
+		if (!cm || had(c, &now[i]))
+			continue;
+		/* A mapping that was noted only now has the marks of an earlier agent. Its endings are told. */
+		if (cm->begun != c->generation + 1)
+			forget_gained(c, cm, &now[i]);
+		cm->begun = c->generation + 1;
+		grows = true;
+	}
+	memcpy(c->reach, now, n * sizeof(*now));
+	c->n_reach = n;
+	c->reach_stale = false;
+	return grows;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Leases of PCP: what is known of them, and what is told. The last act on a lease counts, wherever it was: gateways
+ * tell each other acts with their stamps, and the highest one wins (see docs/OWNERSHIP.md). An end is an act like any
+ * other.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "copies/copying_private.h"
+#include "copies/lease_stamps.h"
+
+/* Read between two looks at the clock, and ended in one go. */
+#define LOOK_INTERVAL 256U
+#define ENDED_AT_ONCE 128U
+
+/* A whole copy leaves out leases of which less is left: they could come back where they have ended just now. */
+#define LEAST_LEFT_S 5U
+
+_Static_assert(WIRE_FILTERS == MAX_PORTMAP_FILTERS, "a record has room for the filters of any lease");
+
+/* The portmap of a lease that is as it is known; NULL: there is none. */
+static const struct portmap *portmap_of(const struct copying *c, const struct known_lease *k)
+{
+	const struct portmap *m = k->ended ? NULL : portmaps_by_out(c->portmaps, k->proto, k->out);
+
+	return m && lease_is(k, m) ? m : NULL;
+}
+
+void known_lease_keep(struct copying *c, const struct known_lease *k)
+{
+	int r = lease_stamps_put(c->lease_stamps, k);
+
+	if (r && !c->lease_stamps_failed)
+		log_warning("replication: what clients do with leases of PCP cannot be kept over a restart: %s",
+			    strerror(-r));
+	c->lease_stamps_failed = r;
+}
+
+void known_lease_forget(struct copying *c, struct known_lease *k)
+{
+	lease_stamps_del(c->lease_stamps, k);
+	lease_set_del(&c->leases, k);
+}
+
+void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp)
+{
+	struct known_lease *excess = k->ended ? NULL : lease_set_excess(&c->leases);
+
+	if (excess)
+		known_lease_forget(c, excess);
+	lease_set_ended(&c->leases, k, stamp);
+	known_lease_keep(c, k);
+}
+
+static void note_news(struct copying *c, struct known_lease *k)
+{
+	if (!lease_set_tell(&c->leases, k))
+		log_error("replication: no memory to tell peers of a lease; the next whole copy does");
+}
+
+/* A client or an operator has put or is about to end a lease here. */
+static void on_act(void *arg, const struct portmap *m, bool ends)
+{
+	struct copying *c = arg;
+	struct known_lease *k = lease_set_add(&c->leases, m->proto, m->out);
+
+	if (!k) {
+		log_error("replication: no memory to tell peers of a lease");
+		return;
+	}
+	if (!ends && !k->ended && lease_is(k, m))
+		return;
+	if (!ends || !k->stamp)
+		lease_set_live(&c->leases, k, m, lease_stamp_next(k->stamp));
+	if (ends)
+		known_lease_end(c, k, lease_stamp_next(k->stamp));
+	else
+		known_lease_keep(c, k);
+	note_news(c, k);
+}
+
+static void fill(struct wire_lease *w, const struct known_lease *k, const struct portmap *m, uint64_t now_s)
+{
+	uint64_t left = k->until_s > now_s ? k->until_s - now_s : 0;
+
+	*w = (struct wire_lease){
+		.in_addr = htobe32(k->in.addr),
+		.out_addr = htobe32(k->out.addr),
+		.in_port = htobe16(k->in.port),
+		.out_port = htobe16(k->out.port),
+		.proto = k->proto,
+		.flags = htobe16(m ? 0 : WIRE_LEASE_ENDED),
+		.left_s = htobe32(left < UINT32_MAX ? (uint32_t)left : UINT32_MAX),
+		.stamp = htobe64(k->stamp),
+	};
+	if (!m)
+		return;
+	memcpy(w->nonce, m->nonce, sizeof(w->nonce));
+	w->filters = (uint8_t)m->filters.n;
+	for (uint32_t i = 0; i < m->filters.n; i++) {
+		const struct portmap_filter *f = &m->filters.filter[i];
+
+		w->filter[i] = (struct wire_filter){ htobe32(f->addr), htobe16(f->port), f->plen, 0 };
+	}
+}
+
+/* Whether a subscriber's mapping is one that is told. */
+static bool is_told(const struct copying *c, uint32_t in_addr)
+{
+	int number = mappings_find_inside(c->m, in_addr);
+
+	return number >= 0 && c->mapping[number].used && copied_mapping_owned(c, &c->mapping[number]);
+}
+
+/* Adds a record to a draft that has room. False: there is nothing to tell of the lease. */
+static bool write_lease(const struct copying *c, struct draft *o, const struct known_lease *k, uint64_t now_s,
+			uint64_t least_s)
+{
+	const struct portmap *m = portmap_of(c, k);
+
+	if (k->until_s < now_s + least_s || !is_told(c, k->in.addr) || (!m && !k->ended))
+		return false;
+	fill(draft_take(o, sizeof(struct wire_lease)), k, m, now_s);
+	return true;
+}
+
+/* Makes room for a record in the pass's payload. 0, or what `emit` returned. */
+static int make_room(struct draft *o, copying_emit emit, void *arg)
+{
+	int r = (o->length && o->type != WIRE_LEASES) || draft_room(o) < sizeof(struct wire_lease)
+			? draft_flush(o, emit, arg)
+			: 0;
+
+	if (!r)
+		o->type = WIRE_LEASES;
+	return r;
+}
+
+int copied_leases_tell(struct copying *c, copying_emit emit, void *arg)
+{
+	struct lease_set *s = &c->leases;
+	uint64_t now_s = boottime_s();
+
+	for (uint32_t i = 0; i < s->n_news; i++) {
+		struct known_lease *k = hash_get(&known_leases, &s->table, s->news[i]);
+		int r;
+
+		if (!k || !k->news)
+			continue;
+		/* What there is at a start goes with whole copies. */
+		r = c->primed ? make_room(&c->out, emit, arg) : 0;
+		if (r)
+			return r;
+		k->news = false;
+		if (c->primed)
+			write_lease(c, &c->out, k, now_s, 1);
+	}
+	s->n_news = 0;
+	return 0;
+}
+
+static void write_place(struct copying *c, struct draft *o, uint32_t place)
+{
+	const struct known_lease *k = hash_get(&known_leases, &c->leases.table, place);
+
+	if (k)
+		write_lease(c, o, k, boottime_s(), LEAST_LEFT_S);
+}
+
+int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			void *arg)
+{
+	const struct draft_table leases = { WIRE_LEASES, c->leases.table.end, LOOK_INTERVAL, write_place };
+
+	return draft_tell(o, c, &leases, at, deadline_us, emit, arg);
+}
+
+/* A lease that was there when this agent started. */
+static void read_portmap(struct copying *c, const struct portmap *m)
+{
+	struct known_lease *k = lease_set_find(&c->leases, m->proto, m->out);
+	bool known = k, own = !m->peer;
+
+	if (!known)
+		k = lease_set_add(&c->leases, m->proto, m->out);
+	if (!k)
+		return;
+	if (known && lease_is(k, m)) {
+		/* The agent before this one was killed while it ended the lease. */
+		if (k->ended)
+			portmaps_del(c->portmaps, m->proto, m->out);
+		return;
+	}
+	/* Without a stamp the lease of the gateway at which the client was counts. */
+	lease_set_live(&c->leases, k, m, !known ? own : own ? lease_stamp_next(k->stamp) : k->stamp);
+	known_lease_keep(c, k);
+}
+
+void copied_leases_begin(struct copying *c)
+{
+	const struct portmap *m, *next;
+	struct lease_set *s = &c->leases;
+	uint32_t at = 0;
+
+	if (lease_stamps_read(c->lease_stamps, s))
+		log_error("replication: no memory for all leases of PCP; the others are not told to peers");
+	for (m = portmaps_next(c->portmaps, NULL); m; m = next) {
+		next = portmaps_next(c->portmaps, m);
+		if (m->origin == PORTMAP_PCP)
+			read_portmap(c, m);
+	}
+	/* What a change of the configuration has ended since. */
+	for (struct known_lease *k; (k = hash_walk(&known_leases, &s->table, &at));)
+		if (!k->ended && !portmap_of(c, k))
+			known_lease_forget(c, k);
+	portmaps_on_act(c->portmaps, on_act, c);
+}
+
+void copied_leases_end(struct copying *c)
+{
+	if (c->portmaps)
+		portmaps_on_act(c->portmaps, NULL, NULL);
+	lease_set_free(&c->leases);
+	close_fd(&c->lease_stamps);
+}
+
+void copied_leases_expire(struct copying *c)
+{
+	struct lease_set *s = &c->leases;
+	uint64_t now_s = boottime_s();
+	uint32_t ended = 0, at = 0;
+
+	if (!s->table.n || now_s < s->due_s)
+		return;
+	s->due_s = UINT64_MAX;
+	for (struct known_lease *k; (k = hash_walk(&known_leases, &s->table, &at));) {
+		if (k->until_s > now_s || ended >= ENDED_AT_ONCE) {
+			s->due_s = k->until_s < s->due_s ? k->until_s : s->due_s;
+			continue;
+		}
+		if (portmap_of(c, k))
+			portmaps_del(c->portmaps, k->proto, k->out);
+		known_lease_forget(c, k);
+		ended++;
+	}
+}

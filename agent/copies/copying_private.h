@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shared by the files that implement copying.h. */
+#ifndef DETNAT_COPYING_PRIVATE_H
+#define DETNAT_COPYING_PRIVATE_H
+
+#include "base/hash.h"
+#include "base/inside_runs.h"
+#include "copies/copy_marks.h"
+#include "copies/copy_program.h"
+#include "copies/copying.h"
+#include "copies/ended_sessions.h"
+#include "copies/lease_set.h"
+#include "copies/moved_slots.h"
+#include "copies/overflow_told.h"
+#include "copies/peer_rules.h"
+#include "copies/session_id.h"
+#include "copies/waiting_copies.h"
+#include "copies/wire.h"
+#include "tables/overflow_map.h"
+
+/* A mapping with sessions, in use or draining. */
+struct copied_mapping {
+	bool used;
+	int number;
+	struct prefix in;
+	struct prefix out;
+	struct marked_tables tables; /* what it was about when it was noted */
+	bool filters;		     /* the outside may open sessions */
+	uint32_t begun;		     /* generation in which it was noted, or has got addresses */
+	/* The sender's notes. */
+	uint64_t *words;  /* of each subscriber: count and lock when its slots were last read */
+	uint8_t *flags;	  /* of each subscriber */
+	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
+	uint16_t *notes;  /* of each slot, see session_id.h */
+	uint8_t *turns;	  /* of each slot with a mark, plus one; 0: an agent before this one knew it */
+	/* The receiver's. */
+	struct copy_marks marks;
+};
+
+/* Flags of a subscriber: its slots have to be read in the next pass though its word has not changed. */
+#define SUBSCRIBER_YOUNG  0x01U /* sessions that are not told yet: those alone */
+#define SUBSCRIBER_UNSURE 0x02U /* a slot was being changed, or a connection is being opened */
+
+/* A mapping as a peer has shown it. */
+struct shown_mapping {
+	struct prefix in;
+	struct prefix out;
+	uint64_t digest;
+	uint32_t begun;
+	uint16_t number;
+	int16_t ours; /* -1: not exchanged */
+};
+
+/*
+ * What a peer has not told in a whole copy has ended: copies in the overflow are compared with what was told since its
+ * table, by the first scan of the overflow that begins after the whole copy.
+ */
+enum overflow_purge { PURGE_NONE, PURGE_DUE, PURGE_RUNS };
+
+/* A list of rules of which parts have come. */
+struct coming_rules {
+	struct rule_list list;
+	uint32_t total;
+};
+
+/* Where telling rules goes on. */
+struct rules_cursor {
+	enum rule_kind kind;
+	uint32_t first;
+};
+
+struct copying_peer {
+	struct shown_mapping *shown;
+	uint32_t n_shown;
+	bool has_shown;
+	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
+	bool exchanged[MAX_MAPPINGS]; /* by ours */
+	struct rules rules;	      /* as the peer has shown them */
+	struct coming_rules coming[N_RULE_KINDS];
+	uint8_t rules_shown; /* a bit for each kind */
+	struct copying_differences *differences;
+	uint32_t compared_generation; /* of the rules here; 0: none yet */
+	uint32_t whole_at;	      /* subscriber at which a payload of a whole copy goes on */
+	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
+	uint64_t held;		      /* copies in slots */
+	uint64_t held_beyond;	      /* in the overflow, at the last scan */
+	struct hash_index heard;      /* a set: overflow_id_hash() of those told since the last table */
+	bool heard_all;		      /* none is missing there */
+	enum overflow_purge purge;
+	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
+	uint32_t vouched_tick; /* when its copies were last refreshed */
+	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
+	bool tell_again;       /* see copying_tells_again() */
+};
+
+/* A payload being written. */
+struct draft {
+	uint8_t data[WIRE_PAYLOAD_MAX];
+	size_t length;
+	unsigned type;
+};
+
+/* A place among all subscribers. */
+struct copying_cursor {
+	int number; /* mapping */
+	uint32_t subscriber;
+};
+
+/* A scan of the overflow by the pass, which may be interrupted: first the map is read, then what was not seen ends. */
+struct overflow_pass {
+	enum { OVERFLOW_BEGINS, OVERFLOW_READS, OVERFLOW_ENDS, OVERFLOW_DONE } step;
+	struct overflow_scan scan;
+	uint32_t at; /* entry of the batch, then of what has been told */
+	bool last;   /* the batch is the last one */
+	uint64_t held[COPYING_PEERS + 1];
+};
+
+/* What a request to the program is about, beyond what the program is told. */
+struct placing {
+	uint16_t theirs; /* slot */
+	uint8_t peer;
+	uint8_t turn;
+	uint16_t age_s; /* seconds since a packet has refreshed it at the peer, when it was told */
+	uint32_t told;	/* tick */
+	bool premarked;
+};
+
+struct copying {
+	struct mappings *m;
+	struct copying_limits limits;
+	char *state_file;
+	struct copied_mapping *mapping;	   /* MAX_MAPPINGS, by number */
+	uint64_t order[COPYING_PEERS + 1]; /* of two with equal turns the higher one has the session; 0: this one */
+	uint8_t peers;			   /* there are */
+	uint32_t generation;		   /* raised whenever the set of mappings, or `begun` of one, changes */
+	struct inside_run reach[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
+	size_t n_reach;
+	bool reach_stale;
+	uint64_t digest;
+	struct rules rules;
+	bool rules_stale;
+	uint32_t rules_generation; /* raised by each change of them */
+	struct copying_peer peer[COPYING_PEERS + 1];
+	struct hash_index gone; /* a set: mappings that are gone, which peers have not been told */
+	struct moved_slots moved;
+	struct copy_program program;
+	/* The pass. */
+	struct copying_cursor at;
+	uint32_t pass; /* number */
+	bool primed;   /* the first one is complete */
+	bool running;
+	uint32_t told_generation; /* the set of mappings that all peers have been told */
+	uint32_t told_rules;	  /* the same of rules */
+	uint64_t told;
+	struct draft out;
+	struct hash_table overflow_told; /* of overflow_tolds */
+	struct overflow_pass overflow_pass;
+	struct ended_sessions ended;
+	uint64_t ended_told; /* those with a lower number have been told */
+	/* Vouching. */
+	uint8_t up;
+	uint8_t last_time; /* peers whose copies are to be refreshed for a last time */
+	uint8_t vouch_for; /* of the round that is running */
+	bool vouching;
+	uint32_t round_tick;
+	struct copying_cursor vouch_at;
+	struct overflow_scan vouch_scan;
+	/* Leases; portmaps NULL: none are exchanged. */
+	struct portmaps *portmaps;
+	struct lease_set leases;
+	int lease_stamps; /* map; -1: what is known of them ends with the agent */
+	bool lease_stamps_failed;
+	/* Placing. */
+	struct placing placing[COPIES_BATCH];
+	struct hash_table waiting; /* of waiting_copies */
+	uint32_t retry_at;	   /* where tries go on */
+	struct copying_counts *counts;
+	struct copying_counts aside; /* of what no peer has told */
+};
+
+/* Notes which mappings there are by now. To be called before anything that reads tables. */
+void copied_mappings_sync(struct copying *c);
+void copied_mappings_free(struct copying *c);
+
+/*
+ * Notes which addresses each mapping has. A mapping that has got some, as another one or an exception within it is
+ * gone, lacks what peers have told of them: its `begun` changes. Copies that the other one has ended are forgotten, so
+ * that no ending is told of them. True: there is one.
+ */
+bool copied_reach_grows(struct copying *c);
+
+/* The mapping of a number; NULL: none with sessions. */
+static inline struct copied_mapping *copied_mapping(struct copying *c, int number)
+{
+	return number >= 0 && number < (int)MAX_MAPPINGS && c->mapping[number].used ? &c->mapping[number] : NULL;
+}
+
+/* Has marks for a subscriber. 0 or -ENOMEM. */
+int copied_marks_make(struct copying *c, struct copied_mapping *cm, uint32_t subscriber);
+
+/* The first mapping at or after a number; NULL: no more. */
+struct copied_mapping *copied_mapping_from(struct copying *c, int number);
+
+/* Whether the sessions of a mapping are told to peers. */
+static inline bool copied_mapping_owned(const struct copying *c, const struct copied_mapping *cm)
+{
+	return !c->limits.owned || c->limits.owned(c->limits.owned_arg, cm->in, cm->out);
+}
+
+/*
+ * Whether the mapping has sessions of this subscriber: not if the address belongs to another one here, unless those
+ * that it had drain.
+ */
+bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber);
+
+/* Between two rounds of vouching: a quarter of the shortest timeout of all mappings. */
+uint32_t vouching_ticks(const struct copying *c);
+
+/* The mapping here with the prefixes of one that a peer has shown; NULL: none. */
+const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s);
+
+/* Relates what a peer has shown to the mappings of now. */
+void copied_tables_link(struct copying *c, unsigned peer);
+
+static inline uint64_t load_word(const struct slot *s)
+{
+	return __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
+}
+
+/* Reads a slot by rule 3 of <detnat/session.h>. False: it is being changed. */
+static inline bool read_slot(const struct slot *s, uint64_t word, uint64_t *ret_key)
+{
+	*ret_key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
+	return word_same(__atomic_load_n(&s->truth, __ATOMIC_ACQUIRE), word);
+}
+
+/*
+ * Whether the slot of a mark still holds the copy: the same session, not in time-wait, which is the end of one here,
+ * not expired, and not refreshed but by vouching.
+ */
+static inline bool mark_holds(uint16_t mark, uint64_t key, uint64_t word, const struct vouched *v, uint32_t now,
+			      const uint32_t timeout_ticks[N_TIMEOUTS])
+{
+	uint16_t seen = (uint16_t)word_seen(word);
+
+	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT &&
+	       mark == mark_of(mark_peer(mark), session_id(key, word)) && (seen == v->now || seen == v->before) &&
+	       !word_expired(word, now, timeout_ticks);
+}
+
+/* The IN2OUT key of a session. */
+static inline struct overflow_key beyond_key_of(const struct copying *c, const struct overflow_id *id)
+{
+	const struct geometry *geo = &mappings_get(c->m, id->mapping)->geo;
+
+	return overflow_key_in(geo, geo->in_base + id->subscriber, key_in_port(id->key), key_ext_addr(id->key),
+			       key_ext_port(id->key), id->proto);
+}
+
+/* Removes a mark. */
+void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
+
+/* Sets a mark on a slot that holds a copy now. */
+void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+	      unsigned peer, uint16_t id);
+
+/* Hands a payload over, if there is one. 0, or what `emit` returned: it is kept then. */
+int draft_flush(struct draft *o, copying_emit emit, void *arg);
+
+/* A table of which a whole copy tells: `write` adds the record of a place, if there is one to tell. */
+struct draft_table {
+	unsigned type;
+	uint32_t room; /* places */
+	uint32_t at_once;
+	void (*write)(struct copying *c, struct draft *o, uint32_t place);
+};
+
+/*
+ * Emits what a table has from *at on, so many places at once: what is not emitted is read again by the next call, as it
+ * may have changed by then. 0: all; 1: the time is up; or what `emit` returned. Nothing is left in the draft.
+ */
+int draft_tell(struct draft *o, struct copying *c, const struct draft_table *t, uint32_t *at, uint64_t deadline_us,
+	       copying_emit emit, void *arg);
+
+static inline size_t draft_room(const struct draft *o)
+{
+	return sizeof(o->data) - o->length;
+}
+
+static inline void *draft_take(struct draft *o, size_t size)
+{
+	void *at = o->data + o->length;
+
+	o->length += size;
+	return at;
+}
+
+/* Writes a session of this gateway's own as it is told; now: a tick. */
+void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,
+		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now);
+
+/* Whole seconds since a session was refreshed. */
+static inline uint32_t session_age_s(const struct copying *c, uint64_t word, uint32_t now)
+{
+	int32_t age = (int32_t)(now - word_seen(word));
+
+	return age > 0 ? (uint32_t)age / ticks_of_seconds(1, mappings_datapath(c->m)->hz) : 0;
+}
+
+/* Writes the table of mappings. 0, or what `emit` returned. */
+int copied_tables_tell(struct copying *c, copying_emit emit, void *arg);
+
+/*
+ * Refreshes a subscriber's copies of the peers in a set, and removes marks that do not hold any more. Copies of
+ * mappings that a peer of the set does not exchange any more are ended.
+ */
+void refresh_copies(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint8_t peers, uint32_t now);
+
+/* Passes for which a session has been seen before it is told. */
+static inline unsigned passes_of_age(const struct copying_limits *l)
+{
+	return (l->min_age_s * 1000 + l->interval_ms - 1) / (l->interval_ms ? l->interval_ms : 1);
+}
+
+/* The overflow's part of a pass. 0: all; 1: the time is up; or what `emit` returned. */
+int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg);
+
+/*
+ * The overflow's part of a whole copy: *at is where it goes on, 0 at first. What is returned is as above; nothing is
+ * left in the draft.
+ */
+int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			  void *arg);
+
+int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+			  struct copying_counts *add);
+
+/* A peer's table has come, and its whole copy has ended. */
+void copied_overflow_whole_began(struct copying *c, unsigned peer);
+void copied_overflow_whole_ended(struct copying *c, unsigned peer);
+
+/* Refreshes copies in the overflow of the peers in vouch_for. 0: all; 1: the time is up. */
+int copied_overflow_vouch(struct copying *c, uint64_t deadline_us);
+
+/* Has a peer's copies in the overflow be this gateway's own, which the next pass tells. */
+void copied_overflow_adopt(struct copying *c, unsigned peer);
+
+void copied_overflow_free(struct copying *c);
+
+/*
+ * Tells what has ended and was not told yet; what all peers know, or have no more, is forgotten. 0, or what `emit`
+ * returned.
+ */
+int copied_ended_tell(struct copying *c, copying_emit emit, void *arg);
+
+/* Emits what a peer does not know, from *at on, 0 at first. 0, or what `emit` returned. */
+int copied_ended_whole(struct copying *c, unsigned peer, uint64_t *at, struct draft *o, copying_emit emit, void *arg);
+
+int copied_ended_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+		       struct copying_counts *add);
+
+/* Tells what has changed of the leases; what `emit` returned is returned, and the next call goes on. */
+int copied_leases_tell(struct copying *c, copying_emit emit, void *arg);
+
+/*
+ * The leases' part of a whole copy: *at is where it goes on, 0 at first. 0: all; 1: the time is up; or what `emit`
+ * returned. Nothing is left in the draft.
+ */
+int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			void *arg);
+
+int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+			struct copying_counts *add);
+
+/* Takes up what is known of leases from an agent before this one, and hears of acts on them from now on. */
+void copied_leases_begin(struct copying *c);
+void copied_leases_end(struct copying *c);
+
+/* Ends those whose time is over. */
+void copied_leases_expire(struct copying *c);
+
+/* Writes what is known of a lease to where it outlives the agent; forgets a lease. */
+void known_lease_keep(struct copying *c, const struct known_lease *k);
+void known_lease_forget(struct copying *c, struct known_lease *k);
+
+/* Says that a lease has ended, which stays known. */
+void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp);
+
+/* Has the rules known as they are, once rules_stale says that they may have changed. */
+void copied_rules_sync(struct copying *c);
+
+/* Tells the rules, from *at on, which is all 0 at first. 0: all; or what `emit` returned. */
+int copied_rules_tell(const struct copying *c, struct rules_cursor *at, struct draft *o, copying_emit emit, void *arg);
+
+int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length);
+void copied_rules_free(struct copying *c);
+uint64_t copied_rules_memory(const struct copying *c);
+
+/* Ends a copy that the slot's mark has been found to hold. False: a packet has refreshed it meanwhile. */
+bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sessions for which there was no room are tried again after a second, then after twice as long each time. */
+#include "copies/copying_place.h"
+
+/* In one call, of all peers' looked at and of this one's tried. */
+#define LOOK_MAX 4096U
+#define TRY_MAX	 256U
+/* Some four minutes: then the next whole copy is not far. */
+#define TRIES_MAX 8U
+
+static bool is_due(const struct waiting_copy *w, uint32_t now, uint32_t second)
+{
+	return (int32_t)(now - w->tick) >= (int32_t)(second << w->tries);
+}
+
+static int try_again(struct copying *c, struct waiting_copy *w, uint32_t now)
+{
+	struct copied_mapping *cm = copied_mapping(c, w->mapping);
+	const struct waiting_copy like = *w;
+
+	if (!cm || !c->peer[w->peer].exchanged[w->mapping] || w->tries == TRIES_MAX) {
+		waiting_del(&c->waiting, &like);
+		return 0;
+	}
+	w->tries++;
+	w->tick = now;
+	return w->beyond ? copied_overflow_again(c, cm, &like) : copied_slot_again(c, cm, &like);
+}
+
+int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
+{
+	struct hash_table *w = &c->waiting;
+	const struct datapath *d = mappings_datapath(c->m);
+	uint32_t second = ticks_of_seconds(1, d->hz), now, tried = 0;
+	int r = 0, f;
+
+	if (!w->n)
+		return 0;
+	copied_mappings_sync(c);
+	r = copy_program_load(&c->program, d);
+	if (r)
+		return r;
+	now = datapath_ticks(d);
+	c->aside = (struct copying_counts){ 0 };
+	c->counts = &c->aside;
+	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && i < w->end && tried < TRY_MAX; i++) {
+		struct waiting_copy *e = hash_get(&waiting_copies, w, c->retry_at++ % w->end);
+
+		if (!e || e->peer != peer || !is_due(e, now, second))
+			continue;
+		tried++;
+		r = try_again(c, e, now);
+	}
+	f = placing_flush(c);
+	/* They have been counted as refused. */
+	add->placed += c->aside.placed;
+	add->updated += c->aside.updated;
+	add->existing += c->aside.existing;
+	return r ? r : f;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Slots that hold copies: marked, and ended. */
+#include "copies/copying_private.h"
+
+void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark)
+{
+	if (!*mark)
+		return;
+	c->peer[mark_peer(*mark)].held -= mark_peer(*mark) != 0;
+	*mark = 0;
+	moved_del(&c->moved, (uint16_t)cm->number, subscriber, (uint16_t)slot);
+}
+
+void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+	      unsigned peer, uint16_t id)
+{
+	mark_clear(c, cm, subscriber, slot, mark);
+	*mark = mark_of(peer, id);
+	c->peer[peer].held++;
+	cm->holders[subscriber] |= (uint8_t)(1U << peer);
+}
+
+bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word)
+{
+	struct slot *s = (struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot;
+	__u64 from = word;
+
+	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return false;
+	/* The winner adjusts the count; no copy is in time-wait. */
+	count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
+	return true;
+}

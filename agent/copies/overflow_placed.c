@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What becomes of a session in the overflow that a peer has told, once the program has been run. */
+#include "copies/ownership.h"
+#include "sessions/sessions.h"
+
+static struct overflow_id id_of(const struct session_copy *r)
+{
+	return (struct overflow_id){
+		.key = r->key,
+		.subscriber = r->subscriber,
+		.mapping = r->mapping,
+		.out_port = word_out_port(r->word),
+		.proto = word_proto(r->word),
+	};
+}
+
+/* It is a copy of the peer's now, with what was told of it. */
+static void note_copy(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	const struct overflow_id id = id_of(r);
+	struct overflow_told *t = overflow_known(c, &id);
+
+	if (!t)
+		return; /* the next scan finds it */
+	overflow_is_copy(c, t, p->peer, r->word);
+	t->turn = p->turn;
+	t->turn_known = true;
+}
+
+/* It has ended because its gateway says so, which tells the others. */
+static void forget_copy(struct copying *c, const struct session_copy *r)
+{
+	const struct overflow_id id = id_of(r);
+	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, &id);
+
+	if (!t || !t->peer)
+		return;
+	c->told -= t->state != 0;
+	hash_del(&overflow_tolds, &c->overflow_told, t);
+}
+
+/* Whether the session was a copy of this peer, or could be taken from whom it was of. */
+static bool is_taken(const struct session_copy *r, const struct placing *p)
+{
+	unsigned before = overflow_mark_holds(r->mark_before, r->before) ? overflow_mark_peer(r->mark_before) : 0;
+
+	return before == p->peer || r->takes >> before & 1;
+}
+
+/* The copy that was there before, if it was one. */
+static void uncount(struct copying *c, const struct session_copy *r)
+{
+	struct copying_peer *p = &c->peer[overflow_mark_peer(r->mark_before)];
+
+	if (overflow_mark_holds(r->mark_before, r->before) && p->held_beyond)
+		p->held_beyond--;
+}
+
+/* It is this gateway's own, which has no better claim but its address: the peer is to hear of it at once. */
+static void contested(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	const struct overflow_id id = id_of(r);
+	struct overflow_told *t;
+
+	if (overflow_mark_holds(r->mark_before, r->before))
+		return;
+	t = overflow_known(c, &id);
+	if (!t || t->turn != p->turn)
+		return;
+	t->word = r->before;
+	overflow_contest(c, t, turn_next(t->turn));
+}
+
+/* It is there: as a copy that was replaced by this one, or as what the peer cannot have. */
+static void present(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	c->counts->existing++;
+	if (word_out_port(r->before) != word_out_port(r->word)) {
+		const struct overflow_id id = id_of(r);
+		const struct overflow_key in = beyond_key_of(c, &id);
+
+		beyond_gives_way(c, r, p, &in);
+		wait_for(c, r, p);
+		return;
+	}
+	if (!is_taken(r, p)) {
+		contested(c, r, p);
+		return;
+	}
+	/* Both have opened it: each reports an end for its opening. */
+	if (!overflow_mark_holds(r->mark_before, r->before) && !p->turn)
+		sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, r->key, r->before);
+	c->counts->updated += word_state(r->before) != word_state(r->word);
+	uncount(c, r);
+	c->peer[p->peer].held_beyond++;
+	note_copy(c, r, p);
+}
+
+void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	struct copying_peer *peer = &c->peer[p->peer];
+
+	if (r->request == COPY_CHANGE)
+		return;
+	if (r->request == COPY_END) {
+		if (r->result == COPY_PLACED) {
+			c->counts->ended++;
+			peer->held_beyond -= peer->held_beyond != 0;
+			forget_copy(c, r);
+		}
+		return;
+	}
+	switch (r->result) {
+	case COPY_PLACED:
+		/* In place of one on another port. */
+		uncount(c, r);
+		c->counts->placed++;
+		peer->held_beyond++;
+		note_copy(c, r, p);
+		break;
+	case COPY_EXISTS:
+		c->counts->existing++;
+		break;
+	case COPY_BEYOND:
+		present(c, r, p);
+		break;
+	case COPY_PORT:
+		port_gives_way(c, r, p);
+		c->counts->refused++;
+		break;
+	default:
+		c->counts->refused++;
+	}
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "copies/ownership.h"
+
+#include <bpf/bpf.h>
+#include <netinet/in.h>
+
+#include "base/clock.h"
+#include "sessions/sessions.h"
+
+/* By how much a session's last packet is older if it gives way. */
+#define GIVES_WAY_S 3U
+
+bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than)
+{
+	return turn == than ? c->order[peer] > c->order[of] : turn_after(turn, than);
+}
+
+uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark, uint16_t id)
+{
+	uint8_t turn = *turn_at(cm, subscriber, slot);
+
+	if (!mark || !mark_is_of(mark, id))
+		return 0;
+	/* What an agent before this one has taken over has had another turn than the first. */
+	return turn ? turn - 1 : mark_is_taken(mark);
+}
+
+void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark)
+{
+	uint16_t id = *mark & ID_MASK;
+
+	/* One that is not known stays so. */
+	if (*turn_at(cm, subscriber, slot))
+		set_turn(cm, subscriber, slot, turn_next(slot_turn(cm, subscriber, slot, *mark, id)));
+	mark_clear(c, cm, subscriber, slot, mark);
+	*mark = mark_of_taken(id);
+	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
+}
+
+void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
+		uint32_t now)
+{
+	const struct ended_session *known = ended_find(&c->ended, id);
+	struct ended_session e = { .id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now };
+
+	/* A peer has ended it, too: what begins again has a turn after either. */
+	if (known && turn_after(known->turn, turn))
+		e.turn = known->turn;
+	ended_add(&c->ended, &e);
+}
+
+void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t turn, uint32_t now)
+{
+	const struct ended_session e = { .id = *id, .turn = turn, .tick = now, .told_ms = monotonic_us() / 1000 };
+	const struct ended_session *known = ended_find(&c->ended, id);
+
+	if (id->proto && (!known || turn_after(turn, known->turn)))
+		ended_add(&c->ended, &e);
+}
+
+/* The slot of a session that is gone has its key still, unless another one has come: which port and protocol fit? */
+static struct overflow_id recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
+				    uint64_t key, uint16_t mark)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+	const struct geometry *geo = &mappings_get(c->m, cm->number)->geo;
+	uint32_t group = mapping_first_choice(geo, key_in_port(key)) & ~(PORT_GROUP - 1);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++)
+		for (uint32_t k = group; k < group + PORT_GROUP && k < geo->ports_per_host; k++) {
+			uint16_t port = (uint16_t)(mapping_port_lo(geo, subscriber) + k);
+			uint64_t word = state_word(port, protos[i], SESSION_UDP, 0);
+
+			if (mark_is_of(mark, session_id(key, word)))
+				return slot_session_id(cm, subscriber, key, word);
+		}
+	return (struct overflow_id){ .subscriber = subscriber, .mapping = (uint16_t)cm->number };
+}
+
+/* What ends without a packet or an operator is in the last state that was told. */
+static bool may_have_expired(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark)
+{
+	uint16_t note = cm->notes[(size_t)subscriber * cm->tables.n_slots + slot];
+	uint8_t state = (uint8_t)((note ^ mark) & ID_MASK);
+
+	return note_tag(note) == NOTE_TOLD && (state == SESSION_UDP || state == SESSION_ICMP);
+}
+
+/* A peer's copy that is gone has expired if the peer was not vouched for in time. */
+static bool is_forgotten(const struct copying *c, const struct vouched *v, uint32_t now)
+{
+	return (uint16_t)((uint16_t)now - v->now) >= 4 * vouching_ticks(c);
+}
+
+/* What a slot is like whose mark holds no more. */
+struct settling {
+	uint32_t subscriber;
+	uint32_t slot;
+	uint16_t mark;
+	uint64_t key;
+	uint64_t word;
+	bool same;    /* the session is there, in whatever state */
+	bool expired; /* what is there */
+};
+
+/* Whether the session of a mark has ended here so that others have to know it. */
+static bool is_ending(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
+		      const struct vouched *v, uint32_t now)
+{
+	if (!has_subscriber(c, cm, s->subscriber))
+		return false;
+	if (s->same)
+		return !s->expired;
+	/* What marks of an agent before this one were about is not known. */
+	if (!c->primed)
+		return false;
+	return mark_is_taken(s->mark) ? !may_have_expired(cm, s->subscriber, s->slot, s->mark)
+				      : !is_forgotten(c, v, now);
+}
+
+static void settle_ended(struct copying *c, struct copied_mapping *cm, const struct settling *s,
+			 const struct vouched *v, uint32_t now)
+{
+	uint8_t turn = *turn_at(cm, s->subscriber, s->slot);
+	struct overflow_id id = { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number };
+	int theirs = moved_theirs(&c->moved, id.mapping, s->subscriber, (uint16_t)s->slot);
+
+	if (!is_ending(c, cm, s, v, now))
+		return;
+	if (s->same)
+		id = slot_session_id(cm, s->subscriber, s->key, s->word);
+	else if (word_is_free(s->word))
+		id = recognise(c, cm, s->subscriber, s->key, s->mark);
+	/* 0: it is not known. */
+	if (turn)
+		turn = mark_is_taken(s->mark) ? turn - 1 : turn_next(turn - 1);
+	note_ended(c, &id, theirs < 0 ? s->slot : (uint32_t)theirs, s->mark & ID_MASK, turn, now);
+}
+
+bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+		 const struct vouched *v, uint32_t now)
+{
+
+	const struct slot *at = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot;
+	struct settling s = { .subscriber = subscriber, .slot = slot, .mark = *mark, .word = load_word(at) };
+	unsigned peer = mark_peer(*mark);
+
+	/* Being changed: it is looked at again. */
+	if (!*mark || word_state(s.word) == SESSION_OPENING || !read_slot(at, s.word, &s.key))
+		return false;
+	if (peer && !v)
+		v = copy_vouched(&cm->marks, subscriber, peer);
+	if (word_is_live(s.word)) {
+		const uint32_t *timeout_ticks = mappings_get(c->m, cm->number)->timeout_ticks;
+
+		if (peer && mark_holds(*mark, s.key, s.word, v, now, timeout_ticks))
+			return true;
+		s.same = mark_is_of(*mark, session_id(s.key, s.word));
+		s.expired = word_expired(s.word, now, timeout_ticks);
+	}
+	if (s.same && !s.expired && word_state(s.word) != SESSION_TIME_WAIT) {
+		if (peer)
+			take_over(c, cm, subscriber, slot, mark);
+		return false;
+	}
+	settle_ended(c, cm, &s, v, now);
+	mark_clear(c, cm, subscriber, slot, mark);
+	return false;
+}
+
+void marks_settle_found(struct copying *c)
+{
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+	struct copied_mapping *cm;
+
+	for (int number = 0; (cm = copied_mapping_from(c, number)); number = cm->number + 1)
+		for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
+			uint16_t *marks = copy_marks_of(&cm->marks, i);
+
+			if (!marks)
+				i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
+			for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++)
+				if (marks[slot])
+					mark_settle(c, cm, i, slot, &marks[slot], NULL, now);
+		}
+}
+
+/* Where the session of a request's subscriber is. */
+static struct slot *slot_of(const struct copying *c, const struct session_copy *r, uint32_t slot)
+{
+	return (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
+}
+
+static void report_end(struct copying *c, const struct session_copy *r, uint64_t key, uint64_t word)
+{
+	sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, key, word);
+}
+
+void forget_told(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot)
+{
+	uint16_t *note = &cm->notes[(size_t)subscriber * cm->tables.n_slots + slot];
+
+	c->told -= note_tag(*note) == NOTE_TOLD;
+	*note = 0;
+}
+
+void note_over(struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t id)
+{
+	uint16_t *note = &cm->notes[(size_t)subscriber * cm->tables.n_slots + slot];
+
+	if (note_tag(*note) != NOTE_TOLD)
+		return;
+	*note = note_of_ended(id);
+	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
+}
+
+void contest(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+	     uint16_t id, uint8_t turn)
+{
+	mark_clear(c, cm, subscriber, slot, mark);
+	*mark = mark_of_taken(id);
+	set_turn(cm, subscriber, slot, turn);
+	forget_told(c, cm, subscriber, slot);
+	cm->flags[subscriber] |= SUBSCRIBER_UNSURE;
+}
+
+#define TRIES 8U
+
+bool yield_own(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot, uint16_t *mark)
+{
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	struct slot *s = slot_of(c, r, slot);
+	uint16_t id = session_id(r->key, r->word);
+	__u64 word = load_word(s);
+	uint8_t turn = slot_turn(cm, r->subscriber, slot, *mark, id);
+
+	if (!claim_wins(c, p->peer, p->turn, 0, turn)) {
+		if (turn == p->turn)
+			contest(c, cm, r->subscriber, slot, mark, id, turn_next(turn));
+		return false;
+	}
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		if (!word_is_live(word) || (word ^ r->word) >> 40)
+			return false;
+		if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			continue;
+		/* Both have opened it: each reports an end for its opening. */
+		if (!p->turn)
+			report_end(c, r, r->key, word);
+		forget_told(c, cm, r->subscriber, slot);
+		mark_set(c, cm, r->subscriber, slot, mark, p->peer, id);
+		return true;
+	}
+	return false;
+}
+
+/* Whether a session of this gateway's own is older than one that is told. */
+static bool is_older(const struct copying *c, uint64_t word, const struct placing *p)
+{
+	uint32_t hz = mappings_datapath(c->m)->hz, now = datapath_ticks(mappings_datapath(c->m));
+	uint32_t theirs = ticks_of_seconds(p->age_s + GIVES_WAY_S, hz) + (now - p->told);
+
+	return p->age_s < WIRE_AGE_MAX && (int32_t)(now - word_seen(word)) > (int32_t)theirs;
+}
+
+void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
+{
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	struct slot *s = slot_of(c, r, slot);
+	uint16_t none = 0, *marks = copy_marks_of(&cm->marks, r->subscriber), *mark = marks ? marks + slot : &none;
+	uint64_t word = load_word(s), key;
+	uint32_t now = datapath_ticks(mappings_datapath(c->m));
+	bool copy;
+
+	if (!word_is_live(word) || !read_slot(s, word, &key))
+		return;
+	copy = *mark && mark_settle(c, cm, r->subscriber, slot, mark, NULL, now);
+	if (copy ? c->up >> mark_peer(*mark) & 1 : !is_older(c, word, p))
+		return;
+	if (!end_copy(c, cm, r->subscriber, slot, word))
+		return;
+	if (copy)
+		mark_clear(c, cm, r->subscriber, slot, mark);
+	report_end(c, r, key, word);
+}
+
+void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
+		      const struct overflow_key *in)
+{
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	struct datapath *d = mappings_datapath(c->m);
+	struct overflow_session s;
+	bool copy;
+
+	if (bpf_map_lookup_elem(d->overflow, in, &s))
+		return;
+	copy = overflow_mark_holds(s.mark, s.truth);
+	if (copy ? c->up >> overflow_mark_peer(s.mark) & 1 : !is_older(c, s.truth, p))
+		return;
+	if (overflow_delete(d, in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber)))
+		report_end(c, r, slot_key(in->ext_addr, in->ext_port, in->port), s.truth);
+}
+
+bool ended_here(struct copying *c, unsigned peer, const struct overflow_id *id, uint8_t turn)
+{
+	struct ended_session *e = ended_find(&c->ended, id);
+
+	if (!e)
+		return false;
+	if (!turn_after(turn, e->turn) && (!e->told_ms || e->told_ms >= c->peer[peer].known_ms))
+		return true;
+	/* It has begun again since. */
+	e->gone = true;
+	return false;
+}
+
+bool begins_again(struct copying *c, const struct overflow_id *id, uint8_t *ret_turn)
+{
+	struct ended_session *e = ended_find(&c->ended, id);
+
+	if (!e)
+		return false;
+	e->gone = true;
+	*ret_turn = turn_next(e->turn);
+	return true;
+}
+
+struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct placing *p)
+{
+	return (struct waiting_copy){
+		.key = r->key,
+		.subscriber = r->subscriber,
+		.mapping = r->mapping,
+		.slot = p->theirs,
+		.out_port = word_out_port(r->word),
+		.peer = p->peer,
+		.proto = word_proto(r->word),
+		.state = word_state(r->word),
+		.inbound = r->inbound,
+		.beyond = r->request != COPY_TO_SLOT,
+		.turn = p->turn,
+		.age_s = p->age_s,
+		.told = p->told,
+		.tick = p->told,
+	};
+}
+
+/* The session is to be tried again, though the program has given another answer. */
+void wait_for(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	const struct waiting_copy w = waiting_copy_of(r, p);
+
+	waiting_add(&c->waiting, &w);
+}
+
+/* What holds the port of a request: a session in a slot or in the overflow, a binding, or a portmap, which stays. */
+void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	const struct copied_mapping *cm = &c->mapping[r->mapping];
+	const struct geometry *geo = &mappings_get(c->m, r->mapping)->geo;
+	struct overflow_key key = overflow_key_out(geo, geo->in_base + r->subscriber, word_out_port(r->word),
+						   key_ext_addr(r->key), key_ext_port(r->key), word_proto(r->word));
+	struct overflow_session s;
+
+	if (r->slot < cm->tables.n_slots) {
+		slot_gives_way(c, r, p, r->slot);
+		return;
+	}
+	if (!overflow_any(mappings_datapath(c->m)) ||
+	    bpf_map_lookup_elem(mappings_datapath(c->m)->overflow, &key, &s)) {
+		bindings_give_way(c, r);
+		return;
+	}
+	key = overflow_key_reverse(&key, s.in_port);
+	beyond_gives_way(c, r, p, &key);
+}
+
+struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id)
+{
+	struct overflow_told *t = overflow_tolds_find(&c->overflow_told, id);
+
+	if (t)
+		return t;
+	t = overflow_tolds_add(&c->overflow_told, id);
+	if (t)
+		t->since = c->pass;
+	return t;
+}
+
+void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word)
+{
+	/* What was told of it is its new gateway's to tell. */
+	c->told -= t->state != 0;
+	t->state = 0;
+	t->taken = t->ended = false;
+	t->peer = (uint8_t)peer;
+	t->word = word;
+	t->seen = true;
+}
+
+void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn)
+{
+	c->told -= t->state != 0;
+	t->state = 0;
+	t->taken = true;
+	t->turn = turn;
+	t->turn_known = true;
+}

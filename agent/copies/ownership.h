@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * For the files that implement copying.h: which gateway has a session. docs/OWNERSHIP.md is the rule; what is numbered
+ * here is numbered there.
+ */
+#ifndef DETNAT_OWNERSHIP_H
+#define DETNAT_OWNERSHIP_H
+
+#include "copies/copying_place.h"
+
+/* Rule 3: whether what a peer tells with a turn goes before what a gateway (peer; 0: this one) has with another. */
+bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than);
+
+/* The turn of what a slot with a mark is about. */
+static inline uint8_t *turn_at(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot)
+{
+	return &cm->turns[(size_t)subscriber * cm->tables.n_slots + slot];
+}
+
+static inline void set_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint8_t turn)
+{
+	*turn_at(cm, subscriber, slot) = turn + 1;
+}
+
+/* The turn of what a slot holds: of this gateway's own if the mark is of no peer. */
+uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark, uint16_t id);
+
+/*
+ * Finds out what has become of what a slot's mark is about: still a copy (true); taken over by a packet (rule 2); or
+ * ended, which is noted where others have to know it (rules 4 to 6). v: when the peer was vouched for; NULL: as the
+ * marks say.
+ */
+bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+		 const struct vouched *v, uint32_t now);
+
+/*
+ * Finds that out of all marks that an agent before this one has left. What has ended is noted nowhere: tables may have
+ * been lost, and later a mark whose session is not there would count as an ending.
+ */
+void marks_settle_found(struct copying *c);
+
+/* Rule 2: has the copy in a slot be this gateway's own. */
+void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
+
+/* Has a slot be as if nothing had been told of it, without telling an end. */
+void forget_told(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot);
+
+/* What has been told of a slot is over: if the session with this id is there, it has begun since. */
+void note_over(struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t id);
+
+/* Has a session of this gateway's own have this turn, and be told with the next pass, as its end will be. */
+void contest(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+	     uint16_t id, uint8_t turn);
+
+/* A session of this gateway's own that a peer tells, too: rule 3. Returns whether it is a copy now. */
+bool yield_own(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot, uint16_t *mark);
+
+/*
+ * What is in the way of a session that a peer tells: rule 7. The slot of a session on its port, or in its place with
+ * another port; it is tried again then.
+ */
+void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot);
+
+/* The same, of a session beyond the slots with this key, in the mapping of the request. */
+void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
+		      const struct overflow_key *in);
+
+/*
+ * The bindings in its way: that of its port to another inside port, and that of its inside port to another port, if no
+ * session here uses them. It is tried again then.
+ */
+void bindings_give_way(struct copying *c, const struct session_copy *r);
+
+/* Whether a session that a peer tells has ended here, and the peer does not know it yet: rule 5. */
+bool ended_here(struct copying *c, unsigned peer, const struct overflow_id *id, uint8_t turn);
+
+/* A session of this gateway's own begins: if it is one that has ended, its turn is the next one. */
+bool begins_again(struct copying *c, const struct overflow_id *id, uint8_t *ret_turn);
+
+/* Notes that a session has ended with a turn; now: a tick. */
+void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
+		uint32_t now);
+
+/* The same of one that a peer has ended, which has told all. */
+void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t turn, uint32_t now);
+
+/* The id of a session in a slot. */
+static inline struct overflow_id slot_session_id(const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
+						 uint64_t word)
+{
+	return (struct overflow_id){ .key = key,
+				     .subscriber = subscriber,
+				     .mapping = (uint16_t)cm->number,
+				     .out_port = word_out_port(word),
+				     .proto = word_proto(word) };
+}
+
+#endif

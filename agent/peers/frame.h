@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames of the stream between two gateways: 16 octets of header, the payload, and an HMAC-SHA-256 over both.
+ *
+ * 	length of the payload u32 | type u8 | flags u8 | 0 u16 | sequence u64
+ *
+ * All is big-endian. Sequence numbers begin with 0 on each connection and in each direction, and no number is left out:
+ * a frame that is repeated, left out or put elsewhere ends the connection, as one with another HMAC does. The keys of
+ * the two directions are derived from the group's and from both hellos, which hold a nonce each, so a frame of another
+ * connection, or of the other direction, has another HMAC, too.
+ */
+#ifndef DETNAT_FRAME_H
+#define DETNAT_FRAME_H
+
+#include <nettle/hmac.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "peers/key_file.h"
+#include "copies/wire.h"
+
+#define FRAME_HEADER	  16U
+#define FRAME_MAC	  32U
+#define FRAME_MAX_PAYLOAD WIRE_PAYLOAD_MAX
+#define FRAME_HAS_MAC	  0x80U /* among the flags on the wire */
+
+/* One direction of a connection. */
+struct frame_channel {
+	bool keyed; /* false: no HMAC */
+	struct hmac_sha256_ctx mac;
+	uint64_t sequence; /* of the next frame */
+};
+
+struct frame {
+	uint8_t type;
+	uint8_t flags;
+	uint64_t sequence;
+	const uint8_t *payload;
+	size_t length;
+};
+
+/* Who sends on a channel. */
+enum frame_direction { FRAME_FROM_DIALLER = 1, FRAME_FROM_ACCEPTOR = 2 };
+
+/* For the dialler's hello, which no nonce of the acceptor's goes before. key NULL: no HMAC. */
+void frame_channel_hello(struct frame_channel *c, const uint8_t *key);
+
+/* For all others: the key comes from both payloads, the dialler's first. key NULL: no HMAC. */
+void frame_channel_derive(struct frame_channel *c, const uint8_t *key, enum frame_direction direction,
+			  const uint8_t *hello_dialler, size_t length_dialler, const uint8_t *hello_acceptor,
+			  size_t length_acceptor);
+
+void frame_channel_forget(struct frame_channel *c);
+
+/* Octets of a frame. */
+size_t frame_size(const struct frame_channel *c, size_t length);
+
+/* Writes the next frame to out, which has room for frame_size(). length: at most FRAME_MAX_PAYLOAD. */
+void frame_write(struct frame_channel *c, uint8_t type, uint8_t flags, const void *payload, size_t length,
+		 uint8_t *out);
+
+/*
+ * The size of the frame that begins with these octets: 0 if they are too few to say, -EPROTO if it is no frame, -ENOKEY
+ * if one end has a key and the other has none. A frame that is too long is refused before its payload has come.
+ */
+ssize_t frame_peek(const struct frame_channel *c, const uint8_t *data, size_t size);
+
+/*
+ * Checks the frame in these octets, of which there are as many as frame_peek() said; the payload stays where it is. 0,
+ * -EBADMSG for another HMAC, -EILSEQ for another sequence number, else as frame_peek(), -EPROTO if octets lack.
+ */
+int frame_read(struct frame_channel *c, const uint8_t *data, size_t size, struct frame *ret);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "peers/key_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/paths.h"
+
+/* What makes a new key that the agent may read. */
+#define MAKE_KEY "`head -c 32 /dev/urandom > %s; chown " AGENT_USER ": %s; chmod 0600 %s`"
+
+void key_forget(void *secret, size_t size)
+{
+	explicit_bzero(secret, size);
+}
+
+static int check(const struct stat *st, const char *path, struct error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return error_set(err, -EINVAL, "%s is not a regular file; " MAKE_KEY " makes one", path, path, path,
+				 path);
+	if (!path_trusts(st->st_uid))
+		return error_set(err, -EPERM, "%s belongs to uid %u, who knows the key; `chown " AGENT_USER ": %s`",
+				 path, st->st_uid, path);
+	if (st->st_mode & 0077)
+		return error_set(err, -EPERM, "%s has mode %04o, so that others know the key; `chmod 0600 %s`", path,
+				 st->st_mode & 07777, path);
+	if (st->st_size != REPLICATION_KEY)
+		return error_set(err, -EINVAL,
+				 "%s has %lld octets, not %u; " MAKE_KEY
+				 " makes a key, which all gateways of the group get",
+				 path, (long long)st->st_size, REPLICATION_KEY, path, path, path);
+	return 0;
+}
+
+static int refuse_open(const char *path, int r, const struct error *why, struct error *err)
+{
+	if (*why->text)
+		return error_set(err, r, "%s", why->text);
+	if (r == -ENOENT)
+		return error_set(err, r,
+				 "%s does not exist; copy the key of the other gateways, or make one: " MAKE_KEY, path,
+				 path, path, path);
+	if (r == -EACCES)
+		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
+				 geteuid(), path);
+	return error_set(err, r, "%s cannot be opened: %s", path, strerror(-r));
+}
+
+int key_file_read(const char *path, uint8_t ret_key[static REPLICATION_KEY], struct error *err)
+{
+	uint8_t key[REPLICATION_KEY + 1];
+	struct error why = { 0 };
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	ssize_t n;
+	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
+
+	if (r)
+		return refuse_open(path, r, &why, err);
+	if (fstat(fd, &st))
+		return error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno));
+	r = check(&st, path, err);
+	if (r)
+		return r;
+	errno = 0;
+	n = read(fd, key, sizeof(key));
+	if (n == REPLICATION_KEY)
+		memcpy(ret_key, key, REPLICATION_KEY);
+	else
+		r = error_set(err, errno_or(EIO), "%s cannot be read, or has changed meanwhile", path);
+	key_forget(key, sizeof(key));
+	return r;
+}

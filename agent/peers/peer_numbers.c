@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "peers/peer_numbers.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "datapath/pinned_map.h"
+
+struct place {
+	uint32_t addr; /* 0: never used */
+	uint16_t port;
+	uint16_t tables; /* as of peer_numbers_note(); 0: not known, which earlier agents have left */
+};
+
+static const struct pinned_map numbers_map = {
+	.name = "peers",
+	.type = BPF_MAP_TYPE_ARRAY,
+	.key_size = sizeof(uint32_t),
+	.value_size = sizeof(struct place),
+	.entries = REPLICATION_MAX_PEERS,
+};
+
+static bool is_at(const struct place *p, struct endpoint e)
+{
+	return p->addr == e.addr && p->port == e.port;
+}
+
+static bool is_wanted(const struct config_replication *c, const struct place *p)
+{
+	for (uint32_t i = 0; i < c->n_peers; i++)
+		if (is_at(p, c->peers[i]))
+			return true;
+	return false;
+}
+
+/* The place of a peer: its own, else one that was never used, else one of a peer that is none any more. */
+static uint32_t find(const struct place *places, const struct config_replication *c, struct endpoint e)
+{
+	uint32_t vacant = REPLICATION_MAX_PEERS, left = REPLICATION_MAX_PEERS;
+
+	for (uint32_t i = 0; i < REPLICATION_MAX_PEERS; i++) {
+		if (is_at(&places[i], e))
+			return i;
+		if (!places[i].addr && vacant == REPLICATION_MAX_PEERS)
+			vacant = i;
+		if (!is_wanted(c, &places[i]) && left == REPLICATION_MAX_PEERS)
+			left = i;
+	}
+	return vacant < REPLICATION_MAX_PEERS ? vacant : left;
+}
+
+int peer_numbers(const char *pin_dir, const struct config_replication *c,
+		 struct peer_number ret[static REPLICATION_MAX_PEERS])
+{
+	_cleanup_close_ int fd = pinned_map_open(pin_dir, &numbers_map);
+	struct place places[REPLICATION_MAX_PEERS] = { 0 };
+	int r = fd < 0 ? fd : 0;
+
+	for (uint32_t i = 0; !r && i < REPLICATION_MAX_PEERS; i++)
+		r = bpf_map_lookup_elem(fd, &i, &places[i]);
+	for (uint32_t i = 0; i < c->n_peers; i++) {
+		uint32_t at = find(places, c, c->peers[i]);
+
+		if (!is_at(&places[at], c->peers[i]))
+			places[at] = (struct place){ c->peers[i].addr, c->peers[i].port, 0 };
+		ret[i] = (struct peer_number){ .number = (uint8_t)(at + 1), .tables = places[at].tables };
+	}
+	for (uint32_t i = 0; !r && i < REPLICATION_MAX_PEERS; i++)
+		r = bpf_map_update_elem(fd, &i, &places[i], BPF_ANY);
+	return r;
+}
+
+int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables)
+{
+	_cleanup_close_ int fd = pinned_map_open(pin_dir, &numbers_map);
+	const uint32_t at = number - 1;
+	struct place place;
+	int r = fd < 0 ? fd : bpf_map_lookup_elem(fd, &at, &place);
+
+	if (r || place.tables == tables)
+		return r;
+	place.tables = tables;
+	return bpf_map_update_elem(fd, &at, &place, BPF_ANY);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Takes in what one peer tells, on a connection that the peer has dialled, and acknowledges it. */
+#ifndef DETNAT_PEER_RECEIVER_H
+#define DETNAT_PEER_RECEIVER_H
+
+#include "peers/connection.h"
+#include "copies/copying.h"
+
+struct receiver;
+
+/* The peer has shown a mapping for the first time: it needs a whole copy from here. */
+typedef void (*receiver_wants_copy)(void *arg);
+
+/* number: of the peer, for copying.h. 0 or -ENOMEM. */
+int receiver_new(struct copying *copying, unsigned number, receiver_wants_copy wants_copy, void *arg,
+		 struct receiver **ret);
+void receiver_free(struct receiver *r);
+
+/* Takes over a connection that has become ready; an earlier one is closed. interval_ms: of the peer. */
+void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_ms);
+
+/* A few times a second: notices silence. */
+void receiver_tick(struct receiver *r);
+
+/* Whether this gateway may vouch for the peer's copies: it has been heard lately, and its whole copy is complete. */
+bool receiver_vouches(const struct receiver *r);
+
+/* Asks the peer for a whole copy. */
+void receiver_ask_again(struct receiver *r);
+
+/* After a change of the running mappings. */
+void receiver_mappings_changed(struct receiver *r);
+
+/* Notes why a dialler that named this peer was refused. */
+void receiver_note(struct receiver *r, const char *why);
+
+struct receiver_figures {
+	bool connected;	   /* and heard lately */
+	bool complete;	   /* its whole copy has come */
+	bool mismatch;	   /* no mapping is exchanged, though there are some */
+	const char *why;   /* why it is not connected; "": it is, or has not dialled yet */
+	uint64_t received; /* records of sessions */
+	uint64_t refused;
+	uint64_t existing;
+	uint64_t held; /* copies */
+	uint64_t memory;
+	struct copying_table_report report;
+};
+void receiver_figures(const struct receiver *r, struct receiver_figures *ret);
+
+#endif

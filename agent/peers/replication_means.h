@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What replication needs of the machine, before a configuration can be in force: its key, and a socket that listens. */
+#ifndef DETNAT_REPLICATION_MEANS_H
+#define DETNAT_REPLICATION_MEANS_H
+
+#include "config/config.h"
+#include "peers/key_file.h"
+
+/* Prepared before a change of the configuration, and kept while it is in force. */
+struct replication_means {
+	struct config_replication rules; /* enabled: false while it is off */
+	int fd;				 /* a socket that listens; -1: none, or the gate's by now */
+	uint8_t key[REPLICATION_KEY];
+	bool waits; /* for an address or a key that cannot be had yet */
+};
+
+/* Where rules stand, for messages. */
+struct replication_source {
+	const struct config *config; /* tells the line of a key; NULL: none */
+	const char *name;	     /* of the file; NULL: none */
+};
+
+/*
+ * The means of a configuration; without a socket if it is to listen where `running` (may be NULL) does. 0, or -errno
+ * with err naming the key and where it stands.
+ */
+int replication_prepare(const struct config_replication *rules, const struct config_replication *running,
+			struct replication_means *ret, const struct replication_source *from, struct error *err);
+
+/* Closes and forgets them. */
+void replication_means_drop(struct replication_means *m);
+
+/* NULL: frames have no HMAC. */
+const uint8_t *replication_key(const struct replication_means *m);
+
+/* Whether connections can stay as they are. */
+bool replication_same_means(const struct replication_means *a, const struct replication_means *b);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Private to peers/: what is shared by its lifetime (replication.c), its work and its states. */
+#ifndef DETNAT_REPLICATION_PRIVATE_H
+#define DETNAT_REPLICATION_PRIVATE_H
+
+#include "peers/gate.h"
+#include "peers/peer_receiver.h"
+#include "peers/peer_sender.h"
+#include "peers/replication.h"
+#include "peers/replication_means.h"
+
+struct replication_peer {
+	struct copying *copying;
+	struct endpoint at;
+	unsigned number;
+	struct sender *sender;
+	struct receiver *receiver;
+	enum peer_state state;
+	uint64_t since_ms; /* of the state, CLOCK_MONOTONIC */
+	bool was_up;
+	enum peer_state told; /* of which operators were told last */
+	uint64_t differs_ms;  /* since when something is not alike, CLOCK_MONOTONIC; 0: nothing is */
+	struct error refused; /* why it must not be dialled at present; "": it may */
+};
+
+/* The mappings whose sessions are sent, in order of their prefixes. */
+struct replication_owned {
+	uint32_t n; /* 0: all */
+	struct replication_pair {
+		struct prefix in, out;
+	} mapping[CONFIG_MAX_MAPPINGS];
+};
+
+struct replication_passes {
+	struct event *work;   /* the next slice */
+	uint64_t began_ms;    /* the pass under way, or the last one; 0: none yet */
+	uint64_t complete_ms; /* when the last complete one began; 0: none yet */
+	bool under_way;
+	bool vouching;	    /* copying_vouch() has more to do */
+	unsigned next_copy; /* the peer whose whole copy goes on next */
+};
+
+struct replication {
+	struct event_base *base;
+	struct datapath *d;
+	struct mappings *mappings;
+	struct portmaps *portmaps;
+	struct replication_means now;
+	struct replication_means next;
+	bool prepared; /* next is to be settled */
+	struct copying *copying;
+	char *state_file;
+	struct replication_owned owned;
+	struct sending sending;
+	struct gate *gate;
+	struct replication_peer peer[REPLICATION_MAX_PEERS];
+	unsigned n_peers;
+	struct event *tick;
+	unsigned ticks;
+	struct replication_passes passes;
+};
+
+#define REPLICATION_TICKS_A_SECOND 4U
+
+static inline uint64_t replication_now_ms(void)
+{
+	return monotonic_us() / 1000;
+}
+
+#endif

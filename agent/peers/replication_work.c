@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "peers/replication_work.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define PASS_US	 1000U
+#define COPY_US	 700U
+#define VOUCH_US 300U
+#define PAUSE_US 2000
+
+static void go_on(struct replication *r)
+{
+	static const struct timeval pause = { .tv_usec = PAUSE_US };
+
+	if (!evtimer_pending(r->passes.work, NULL))
+		evtimer_add(r->passes.work, &pause);
+}
+
+static int tell_all(unsigned type, const void *payload, size_t length, void *arg)
+{
+	struct replication *r = arg;
+
+	for (unsigned i = 0; i < r->n_peers; i++)
+		sender_tell(r->peer[i].sender, type, payload, length);
+	return 0;
+}
+
+static void step_pass(struct replication *r)
+{
+	struct replication_passes *p = &r->passes;
+	int ret;
+
+	if (!p->under_way)
+		return;
+	ret = copying_pass(r->copying, PASS_US, tell_all, r);
+	if (ret > 0)
+		return;
+	p->under_way = false;
+	if (ret)
+		log_warning("replication: a pass over the sessions failed: %s", strerror(-ret));
+	else
+		p->complete_ms = p->began_ms;
+}
+
+/* One peer's in a slice, in turns. */
+static bool step_copies(struct replication *r)
+{
+	struct replication_passes *p = &r->passes;
+
+	for (unsigned i = 0; i < r->n_peers; i++) {
+		unsigned n = p->next_copy++ % r->n_peers;
+
+		if (sender_step(r->peer[n].sender, COPY_US))
+			return true;
+	}
+	return false;
+}
+
+static uint8_t peers_up(const struct replication *r)
+{
+	uint8_t up = 0;
+
+	for (unsigned i = 0; i < r->n_peers; i++)
+		if (receiver_vouches(r->peer[i].receiver))
+			up |= (uint8_t)(1U << r->peer[i].number);
+	return up;
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	struct replication *r = arg;
+	bool copies;
+
+	step_pass(r);
+	copies = step_copies(r);
+	if (r->passes.vouching)
+		r->passes.vouching = copying_vouch(r->copying, peers_up(r), VOUCH_US) > 0;
+	if (r->passes.under_way || copies || r->passes.vouching)
+		go_on(r);
+}
+
+void replication_work_tick(struct replication *r)
+{
+	struct replication_passes *p = &r->passes;
+	uint64_t now = replication_now_ms();
+
+	if (!p->under_way && now - p->began_ms >= r->now.rules.interval * 1000ULL) {
+		p->under_way = true;
+		p->began_ms = now;
+	}
+	p->vouching = true;
+	go_on(r);
+}
+
+int replication_work_start(struct replication *r)
+{
+	r->passes = (struct replication_passes){ .work = evtimer_new(r->base, on_work, r) };
+	return r->passes.work ? 0 : -ENOMEM;
+}
+
+void replication_work_stop(struct replication *r)
+{
+	if (r->passes.work)
+		event_free(r->passes.work);
+	r->passes = (struct replication_passes){ 0 };
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Changes of mappings: recorded before they take effect, confirmed after, and undone if they fail. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "recorder/history_private.h"
+
+int history_confirm(struct history *h, int64_t steady_ns, struct error *err)
+{
+	h->effect_ns = steady_ns;
+	return h->owes_start || h->owes_undo ? 0 : history_write_confirm(h, err);
+}
+
+/* Expects the tables to become what the history says. */
+static void expect_open(struct history *h)
+{
+	struct history_mapping *list = calloc(h->file.index.n_open + 1, sizeof(*list));
+
+	if (!list) {
+		log_error("mapping history: out of memory");
+		return;
+	}
+	h->n_present = history_list_open(&h->file.index, list);
+	free(h->present);
+	h->present = list;
+}
+
+/* Writes a list of what is mapped if a mapping has got another name. */
+static int record_names(struct history *h, const struct history_mapping *add, size_t n, struct error *err)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct history_interval *v = history_index_find_open(&h->file.index, &add[i]);
+
+		if (!v || !strcmp(v->name, add[i].name))
+			continue;
+		memcpy(v->name, add[i].name, sizeof(v->name));
+		changed = true;
+	}
+	return changed ? history_write_list(h, EVENT_DAILY, TIME_NONE, err) : 0;
+}
+
+int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
+		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
+		   const struct history_drain_change *drains, struct error *err)
+{
+	const struct history_index *x = &h->file.index;
+	const struct history_drain_change none = { 0 };
+
+	drains = drains ? drains : &none;
+
+	const size_t room = n_del + n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin + 1;
+	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
+	size_t n = 0;
+	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
+
+	/* Before the changes, which a list after them would make final. */
+	if (!r)
+		r = record_names(h, add, n_add, err);
+	if (r)
+		return r;
+	for (size_t i = 0; i < n_del; i++) {
+		const struct history_interval *v = history_index_find_open(x, &del[i]);
+
+		if (!v || history_list_has(add, n_add, &del[i]))
+			continue;
+		records[n].event = EVENT_DEL;
+		records[n++].mapping = history_mapping_of(v);
+	}
+	for (size_t i = 0; i < n_add; i++) {
+		if (history_index_find_open(x, &add[i]))
+			continue;
+		records[n].event = EVENT_ADD;
+		records[n].mapping = add[i];
+		records[n++].mapping.from = TIME_NONE;
+	}
+	n += history_drain_records(h, drains, &records[n]);
+	n += history_portmap_records(h, portmaps, &records[n]);
+	r = n ? history_append(h, records, n, err) : 0;
+	if (!r) {
+		expect_open(h);
+		history_portmaps_expect(h);
+		history_drains_expect(h);
+	}
+	return r;
+}
+
+int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, int64_t steady_ns,
+		      struct error *err)
+{
+	h->effect_ns = steady_ns;
+	if (history_keep_present(h, present, n))
+		return error_set(err, -ENOMEM, "mapping history: no memory to undo a change");
+	h->owes_undo = true;
+	return history_settle(h, err);
+}
+
+/* What is in the tables has been there since a time. */
+static void date_present(struct history *h, int64_t time)
+{
+	for (size_t i = 0; i < h->n_present; i++)
+		h->present[i].from = time;
+	for (size_t i = 0; i < h->portmaps.n; i++)
+		h->portmaps.interval[i].from = time;
+	for (size_t i = 0; i < h->n_drains; i++)
+		h->drains[i].from = time;
+}
+
+/* Whether the history has it, and since then. */
+static bool knows_present(const struct history *h, int64_t time)
+{
+	const struct history_index *x = &h->file.index;
+	bool since = history_agrees(h) && history_drains_agree(h);
+
+	for (size_t i = 0; since && i < x->n_open; i++)
+		since = x->intervals[x->open[i]].from <= time;
+	for (size_t i = 0; since && i < x->portmaps.n; i++)
+		since = x->portmaps.interval[i].to != TIME_OPEN || x->portmaps.interval[i].from <= time;
+	return since;
+}
+
+int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err)
+{
+	int r = 0;
+
+	if (history_keep_present(h, present, n))
+		return error_set(err, -ENOMEM, "mapping history: out of memory");
+	date_present(h, time);
+	/* The list of a start has them, unless it could be written meanwhile. */
+	if (!h->owes_start && !knows_present(h, time)) {
+		h->owes_start = h->was_early = true;
+		r = history_settle(h, err);
+	}
+	if (h->owes_start)
+		history_mark_unrecorded(h);
+	return r;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "recorder/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "host/paths.h"
+#include "host/peer.h"
+#include "history/history_cache.h"
+
+/* Damaged places of a file that are logged. */
+#define MAX_LOGGED 5U
+
+/* Room that a change may need: a line has about 450 octets. */
+#define PROBE_OCTETS 4096
+
+static int refuse(const struct history_file *f, int r, const char *what, struct error *err)
+{
+	return error_set(err, r, "mapping history %s%s: %s", f->path, what, strerror(-r));
+}
+
+/* Members of the control socket's group may run `who`. */
+static void show_to_readers(const struct history_file *f)
+{
+	const int fds[] = { f->dir, f->fd, f->head };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		int r = give_to_readers(fds[i]);
+
+		if (r)
+			log_warning("mapping history %s: cannot be given to the group " GROUP_READERS ": %s", f->path,
+				    strerror(-r));
+	}
+}
+
+static int open_files(const char *dir, struct history_file *f, struct error *err)
+{
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	struct error why;
+	int r = path_make_directory(dir, 0750, &why);
+
+	if (r && *why.text)
+		return error_set(err, r, "state_dir %s: %s", dir, why.text);
+	if (!r) {
+		f->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = f->dir < 0 ? -errno : 0;
+	}
+	if (r)
+		return error_set(err, r, "state_dir %s: %s", dir, strerror(-r));
+	f->fd = openat(f->dir, HISTORY_FILE, flags | O_APPEND, 0640);
+	if (f->fd < 0)
+		return refuse(f, -errno, "", err);
+	r = path_check_file(f->fd, f->path, &why);
+	if (r)
+		return error_set(err, r, "mapping history: %s", why.text);
+	if (flock(f->fd, LOCK_EX | LOCK_NB))
+		return error_set(err, -errno, "mapping history %s: %s", f->path,
+				 errno == EWOULDBLOCK ? "another agent uses it" : strerror(errno));
+	f->head = openat(f->dir, HISTORY_HEAD_FILE, flags, 0640);
+	if (f->head < 0)
+		return refuse(f, -errno, ", " HISTORY_HEAD_FILE " beside it", err);
+	show_to_readers(f);
+	return 0;
+}
+
+static void tell_damage(const struct history_file *f, const struct history_files *files)
+{
+	const struct history_index *x = &f->index;
+
+	for (size_t i = 0; i < x->n_damages && i < MAX_LOGGED; i++)
+		log_error("mapping history %s: line %" PRIu64 " %s", f->path, x->damages[i].line, x->damages[i].text);
+	if (x->n_damages > MAX_LOGGED)
+		log_error("mapping history %s: and %zu more places; see detnatctl history verify", f->path,
+			  x->n_damages - MAX_LOGGED);
+	if (files->end == END_MISSING)
+		log_error("mapping history %s: lines %" PRIu64 " to %" PRIu64 " are missing at its end", f->path,
+			  x->number + 1, files->head.line);
+	if (files->end == END_OTHER)
+		log_error("mapping history %s: a line that it once had, with checksum %s, is missing", f->path,
+			  files->head.hash);
+}
+
+/*
+ * Takes over what was read, and removes an incomplete line: a crash interrupted its write, so its change never took
+ * effect.
+ */
+static int mend(struct history_file *f, struct history_files *files, struct error *err)
+{
+	f->index = files->index;
+	history_index_init(&files->index);
+	f->size = files->size - files->torn;
+	if (!files->torn)
+		return 0;
+	if (ftruncate(f->fd, (off_t)f->size) || fsync(f->fd))
+		return refuse(f, -errno, ": an incomplete line at its end cannot be removed", err);
+	log_warning("mapping history %s: %zu octets of an incomplete line were removed from its end; the change they "
+		    "recorded did not take effect",
+		    f->path, files->torn);
+	return 0;
+}
+
+static int open_locked(const char *dir, struct history_file *f, struct error *err)
+{
+	struct history_files files = { 0 };
+	int r = open_files(dir, f, err);
+
+	if (r)
+		return r;
+	r = history_files_read_at(f->dir, f->fd, &files);
+	if (r)
+		return refuse(f, r, "", err);
+	f->known_until = history_files_known_until(&files);
+	f->was = files.end == END_AGREES ? files.head : (struct history_head){ 0 };
+	r = mend(f, &files, err);
+	if (!r)
+		tell_damage(f, &files);
+	history_files_free(&files);
+	/* Makes the directory entry of a new file survive a crash. */
+	if (!r && fsync(f->dir))
+		r = refuse(f, -errno, ": its directory", err);
+	return r;
+}
+
+void history_file_init(struct history_file *f)
+{
+	*f = (struct history_file){ .dir = -1, .fd = -1, .head = -1 };
+	history_index_init(&f->index);
+}
+
+int history_file_open(const char *dir, struct history_file *ret, struct error *err)
+{
+	struct history_file f;
+	int r;
+
+	history_file_init(&f);
+	if (asprintf(&f.path, "%s/" HISTORY_FILE, dir) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = open_locked(dir, &f, err);
+	if (r) {
+		history_file_close(&f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void history_file_close(struct history_file *f)
+{
+	close_fd(&f->dir);
+	close_fd(&f->fd);
+	close_fd(&f->head);
+	f->dir = f->fd = f->head = -1;
+	history_index_free(&f->index);
+	free(take_pointer(f->path));
+}
+
+/* Checks that the path still leads to the file and that no other program has written to it. */
+static int check_file(struct history_file *f, struct error *err)
+{
+	struct stat open, found;
+
+	if (fstat(f->fd, &open))
+		return refuse(f, -errno, "", err);
+	if (fstatat(f->dir, HISTORY_FILE, &found, AT_SYMLINK_NOFOLLOW) || found.st_ino != open.st_ino ||
+	    found.st_dev != open.st_dev)
+		return error_set(err, -ESTALE,
+				 "mapping history %s: was moved or removed; put it back, or restart the agent",
+				 f->path);
+	if (f->torn && (uint64_t)open.st_size > f->size) {
+		if (ftruncate(f->fd, (off_t)f->size))
+			return refuse(f, -errno, ": what is left of a failed write cannot be removed", err);
+		open.st_size = (off_t)f->size;
+	}
+	f->torn = false;
+	if ((uint64_t)open.st_size != f->size)
+		return error_set(err, -ESTALE, "mapping history %s: was changed by somebody else; restart the agent",
+				 f->path);
+	return 0;
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			size -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int write_records(struct history_file *f, const struct history_record *records, size_t n, char **ret_text,
+			 size_t *ret_size)
+{
+	FILE *memory = open_memstream(ret_text, ret_size);
+	char hash[HASH_TEXT];
+	int r = 0;
+
+	if (!memory)
+		return -ENOMEM;
+	memcpy(hash, f->index.hash, HASH_TEXT);
+	for (size_t i = 0; i < n && !r; i++)
+		r = history_record_write(memory, &records[i], hash, hash);
+	return fclose(memory) && !r ? -ENOMEM : r;
+}
+
+int history_file_append(struct history_file *f, struct history_record *records, size_t n, bool sync, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = check_file(f, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		records[i].line = f->index.number + 1 + i;
+	r = write_records(f, records, n, &text, &size);
+	if (r)
+		return refuse(f, r, "", err);
+	r = write_all(f->fd, text, size);
+	if (!r && sync && fsync(f->fd))
+		r = -errno;
+	if (r) {
+		f->torn = ftruncate(f->fd, (off_t)f->size) != 0;
+		return refuse(f, r, "", err);
+	}
+	f->size += size;
+	f->unsynced = !sync;
+	r = history_index_feed_all(&f->index, text, size, NULL);
+	return r ? refuse(f, r, "", err) : 0;
+}
+
+int history_file_sync(struct history_file *f, struct error *err)
+{
+	if (f->unsynced && fsync(f->fd))
+		return refuse(f, -errno, "", err);
+	f->unsynced = false;
+	return 0;
+}
+
+int history_file_probe(struct history_file *f, struct error *err)
+{
+	int r = check_file(f, err);
+
+	if (r)
+		return r;
+	/* On a file system that cannot reserve room, only the next record finds out. */
+	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, PROBE_OCTETS) && errno != EOPNOTSUPP &&
+	    errno != ENOSYS && errno != EINTR)
+		return refuse(f, -errno, "", err);
+	return 0;
+}
+
+/* So many lines take a question some milliseconds. */
+#define CACHE_LINES 2000U
+
+void history_file_cache(struct history_file *f)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t more = f->index.lines - f->cached;
+
+	if (more < CACHE_LINES || more < f->index.lines / 16)
+		return;
+	/* Not before as much has come again, whatever becomes of it. */
+	f->cached = f->index.lines;
+	if (!history_cache_write(f->dir, f->fd, f->size, &f->index, &fd))
+		give_to_readers(fd);
+}
+
+/* The kernel's name of this boot of the machine; "" if it has none. */
+static void boot_name(char ret[static BOOT_TEXT])
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret, BOOT_TEXT - 1);
+
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strspn(ret, "0123456789abcdef-")] = '\0';
+}
+
+bool history_head_of_this_boot(const struct history_head *head)
+{
+	char now[BOOT_TEXT];
+
+	boot_name(now);
+	return !*head->boot || !*now || !strcmp(head->boot, now);
+}
+
+int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded)
+{
+	char text[400], when[TIME_TEXT], boot[BOOT_TEXT];
+	int length;
+
+	boot_name(boot);
+	length = snprintf(text, sizeof(text),
+			  "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
+			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\"%s}\n",
+			  f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
+			  steady_ns / 1000000, boot, unrecorded ? ",\"unrecorded\":true" : "");
+	if (pwrite(f->head, text, (size_t)length, 0) != length || ftruncate(f->head, length) ||
+	    (unrecorded && fsync(f->head)))
+		return errno ? -errno : -EIO;
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The history file: opens, locks and repairs it after a crash, and appends with fsync. Records appended are also fed to
+ * the index, so that it always matches the file.
+ *
+ * The file only grows. HISTORY_HEAD_FILE beside it says where it ends and until when the agent was running.
+ */
+#ifndef DETNAT_FILE_H
+#define DETNAT_FILE_H
+
+#include "history/history_read.h"
+
+struct history_file {
+	char *path;
+	int dir; /* descriptors */
+	int fd;
+	int head;
+	uint64_t size; /* octets of complete records */
+	bool torn;     /* octets of a failed append may follow */
+	bool unsynced; /* the last records may not be on the disk yet */
+	struct history_index index;
+	uint64_t cached; /* lines that HISTORY_CACHE_FILE covers, as far as is known */
+	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
+	int64_t known_until;
+	struct history_head was;
+};
+
+/*
+ * Opens the file, making it and its directory (mode 0750) if needed, and removes an incomplete line at its end, which
+ * is logged. 0 or -errno with err; -EWOULDBLOCK: another agent uses it.
+ */
+int history_file_open(const char *dir, struct history_file *ret, struct error *err);
+void history_file_close(struct history_file *f);
+
+/* Initialises a file that is not open, with an empty index. */
+void history_file_init(struct history_file *f);
+
+/* Checks that records could be appended: the file is unchanged and there is room. 0 or -errno with err. */
+int history_file_probe(struct history_file *f, struct error *err);
+
+/*
+ * Appends all records or none, with `sync` on the disk when it returns, and sets their line numbers. 0 or -errno with
+ * err, also if another program has changed, moved or removed the file.
+ */
+int history_file_append(struct history_file *f, struct history_record *records, size_t n, bool sync, struct error *err);
+
+/* Waits until all records are on the disk. 0 or -errno with err. */
+int history_file_sync(struct history_file *f, struct error *err);
+
+/* Writes HISTORY_CACHE_FILE anew once many lines have come; if that fails, questions read the history alone. */
+void history_file_cache(struct history_file *f);
+
+/*
+ * Stores the end of the history, that time, and what the clocks read together, in HISTORY_HEAD_FILE. unrecorded: and,
+ * on the disk, that something is mapped without a record. 0 or -errno.
+ */
+int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded);
+
+/* Whether it was stored since the machine was started, as far as it says. */
+bool history_head_of_this_boot(const struct history_head *head);
+
+#endif

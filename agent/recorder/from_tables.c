@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "recorder/from_tables.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "recorder/pin.h"
+
+struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
+{
+	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
+	size_t n = 0;
+
+	/* What drains is in the tables, too: its outside addresses are its subscribers'. */
+	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping *record = mappings_get(m, number);
+		const struct geometry *g = record ? &record->geo : NULL;
+
+		if (!g)
+			continue;
+
+		list[n++] = (struct history_mapping){
+			.in = { g->in_base, g->in_plen },
+			.out = { g->out_base, g->out_plen },
+			.open = g->flags & MAPPING_OPEN,
+			.from = TIME_NONE,
+		};
+	}
+	*ret_n = n;
+	return list;
+}
+
+struct history_portmap history_portmap_of(const struct portmap *m)
+{
+	return (struct history_portmap){ .in = { m->in.addr, m->in.port, m->in.port },
+					 .out = { m->out.addr, m->out.port, m->out.port },
+					 .proto = m->proto,
+					 .from = TIME_NONE };
+}
+
+struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t *ret_n)
+{
+	struct history_portmap *list = calloc(portmaps_count(p, PORTMAP_STATIC) + 1, sizeof(*list));
+	size_t n = 0;
+
+	for (const struct portmap *m = portmaps_next(p, NULL); list && m; m = portmaps_next(p, m))
+		if (m->origin == PORTMAP_STATIC)
+			list[n++] = history_portmap_of(m);
+	*ret_n = list ? history_portmaps_merge(list, n) : 0;
+	return list;
+}
+
+struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n)
+{
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
+	struct history_drain *list = calloc(n + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < n; i++) {
+		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
+
+		list[i] = (struct history_drain){ .in = { g->in_base, g->in_plen },
+						  .out = { g->out_base, g->out_plen },
+						  .of = drain[i].in,
+						  .from = TIME_NONE };
+	}
+	*ret_n = list ? n : 0;
+	return list;
+}
+
+int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
+		       struct history **ret, struct error *err)
+{
+	size_t n = 0, n_portmaps = 0, n_drains = 0;
+	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
+	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(p, &n_portmaps);
+	_cleanup_free_ struct history_drain *drains = history_drain_tables(m, &n_drains);
+	int pin = history_pin_open(d->pin_dir);
+	struct history *h;
+	int r;
+
+	if (pin < 0)
+		log_warning("%s/history: cannot be created: %s", d->pin_dir, strerror(-pin));
+	if (!list || !portmaps || !drains) {
+		close_fd(&pin);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	r = history_new(dir, pin < 0 ? -1 : pin, &h, err);
+	if (r)
+		return r;
+	r = history_portmaps_present(h, portmaps, n_portmaps);
+	if (!r)
+		r = history_drains_present(h, drains, n_drains);
+	if (!r)
+		r = history_begin(h, d->reused, list, n);
+	if (r) {
+		history_close(h);
+		return error_set(err, r, "out of memory");
+	}
+	*ret = h;
+	return 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "recorder/history.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "recorder/history_private.h"
+
+static bool on_earlier_day(int64_t then, int64_t now)
+{
+	return then == TIME_NONE || then / DAY_S < now / DAY_S;
+}
+
+int history_tick(struct history *h, struct error *err)
+{
+	const struct history_index *x = &h->file.index;
+	int r = history_settle(h, err);
+	int64_t now;
+
+	/* Records that the clock was set, if it was. */
+	if (!r)
+		r = history_append(h, NULL, 0, err);
+	now = clock_second(clock_watch_last(&h->watch).real_ns);
+	/* A list of what is about to change would make that final. */
+	if (!r && on_earlier_day(x->listed_time, now) && history_agrees(h) && !history_waits(h))
+		r = history_write_list(h, EVENT_DAILY, TIME_NONE, err);
+	if (!r)
+		r = history_file_probe(&h->file, err);
+	if (!r)
+		r = history_file_sync(&h->file, err);
+	if (r)
+		return r;
+	h->latest = now > h->latest ? now : h->latest;
+	history_mark(h);
+	history_file_cache(&h->file);
+	return h->head_r ? error_set(err, h->head_r, "mapping history: %s/" HISTORY_HEAD_FILE " cannot be written: %s",
+				     h->dir, strerror(-h->head_r))
+			 : 0;
+}
+
+static void write_end(struct history *h, enum history_event event)
+{
+	struct history_record r = { .event = event };
+	struct error err = { 0 };
+
+	/* A start that was never recorded needs no end. */
+	if (h->owes_start)
+		return;
+	if (history_settle(h, &err) || history_append(h, &r, 1, &err))
+		log_error("%s; it does not record that the %s", err.text,
+			  event == EVENT_STOP ? "agent ended" : "datapath was removed");
+}
+
+void history_stop(struct history *h)
+{
+	write_end(h, EVENT_STOP);
+}
+
+void history_detach(struct history *h)
+{
+	write_end(h, EVENT_DETACH);
+}
+
+uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT])
+{
+	memcpy(ret_hash, h->file.index.hash, HASH_TEXT);
+	return h->file.index.number;
+}
+
+int history_detach_at(const char *dir, struct error *err)
+{
+	struct history_record record = { .event = EVENT_DETACH };
+	_cleanup_free_ char *path = NULL;
+	struct history *h;
+	int r;
+
+	if (asprintf(&path, "%s/" HISTORY_FILE, dir) < 0) {
+		path = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	if (access(path, F_OK))
+		return 0;
+	r = history_open(dir, -1, &h, err);
+	if (r)
+		return r;
+	history_continue_clock(h, true);
+	/* It is not known what was there, if that was not recorded. */
+	r = h->file.index.n_open && !h->file.was.unrecorded ? history_append(h, &record, 1, err) : 0;
+	history_close(h);
+	return r;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mapping history as the agent writes it (RFC 7422): a log with one record per change of a mapping, written before
+ * the change takes effect, one that confirms it after that, and one per day with all mappings. A change that cannot be
+ * recorded is refused.
+ *
+ * The datapath outlives the agent, and the history outlives the datapath, so a start compares the two. If the datapath
+ * is still there and its pinned map names the last line of the history, no mapping has changed in between; at most, the
+ * last change was recorded and did not take effect, and is undone. Otherwise it is unknown what was mapped since the
+ * agent last ran, and the record of the start says so.
+ */
+#ifndef DETNAT_HISTORY_H
+#define DETNAT_HISTORY_H
+
+#include "recorder/clock_watch.h"
+#include "history/history_record.h"
+#include "history/history_rests.h"
+
+struct history;
+
+/* Interval at which history_tick() must be called. */
+#define HISTORY_TICK_S 60
+
+/* Packets that are in the kernel when the tables change have left it this much later. */
+#define HISTORY_UNDER_WAY_NS (100 * 1000000LL)
+
+/*
+ * Makes the history of a state directory without opening it; functions that write open it first. pin: from
+ * history_pin_open(), or -1; closed by history_close(). 0 or -ENOMEM.
+ */
+int history_new(const char *dir, int pin, struct history **ret, struct error *err);
+
+/* Opens it unless it is open, see history_file_open(). 0 or -errno with err. */
+int history_try_open(struct history *h, struct error *err);
+
+/* history_new() and history_try_open(). */
+int history_open(const char *dir, int pin, struct history **ret, struct error *err);
+void history_close(struct history *h);
+
+/*
+ * Notes that the agent starts. taken_over: on an existing datapath, with these mappings in its tables. Nothing is
+ * written before the first change or history_tick(), so that failed starts leave no record. 0 or -ENOMEM.
+ */
+int history_begin(struct history *h, bool taken_over, const struct history_mapping *present, size_t n);
+
+/*
+ * Notes which portmaps of the configuration the datapath has, before history_begin() or history_reconcile(). 0 or
+ * -ENOMEM.
+ */
+int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n);
+
+/* The same of drains. */
+int history_drains_present(struct history *h, const struct history_drain *list, size_t n);
+
+/*
+ * Lists the mappings that have drained and ended in so many seconds before now, between history_begin() and the record
+ * of the start; those that were draining in a datapath that is gone ended now. None if the history cannot be read. 0 or
+ * -ENOMEM; the caller frees *ret.
+ */
+int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n);
+
+/* Portmaps of a change: those that end, and those that begin. */
+struct history_portmap_change {
+	struct history_portmap *del;
+	struct history_portmap *add;
+	size_t n_del;
+	size_t n_add;
+};
+
+/* Drains of a change. Those of a mapping that ends need not be named. */
+struct history_drain_change {
+	struct history_drain *end;
+	struct history_drain *begin;
+	size_t n_end;
+	size_t n_begin;
+};
+
+/* Writes records that are owed: the start of the agent, the undoing of a change. 0 or -errno with err. */
+int history_settle(struct history *h, struct error *err);
+
+/*
+ * Notes that these mappings have been in the tables since that time without a record, which could not be written: the
+ * record of the start will say so. If that could be written meanwhile, another one is. 0, or -errno with err.
+ */
+int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err);
+
+/*
+ * Records that mappings are about to be deleted and added; those in both lists go on. drains may be NULL. 0, or -errno
+ * with err if the change must not be made.
+ */
+int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
+		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
+		   const struct history_drain_change *drains, struct error *err);
+
+/*
+ * Records that the last change has taken effect, at that time of the steady clock or before. Does nothing if no change
+ * waits for that. 0, or -errno with err; the next record then comes after it.
+ */
+int history_confirm(struct history *h, int64_t steady_ns, struct error *err);
+
+/* Whether a change was recorded, and neither confirmed nor undone. */
+bool history_waits(const struct history *h);
+
+/* The clock, to be looked at from time to time by another thread; lives as long as the history. */
+struct clock_watch *history_clock_watch(struct history *h);
+
+/*
+ * A change failed, or took effect in part, and these mappings are in the tables since that time of the steady clock:
+ * undoes the records of what did not take effect, and confirms the others. If that cannot be written, returns -errno
+ * with err and retries before the next record.
+ */
+int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, int64_t steady_ns,
+		      struct error *err);
+
+/*
+ * Whether the history agrees that these are the mappings, if not, with a text that names one (why may be NULL). True
+ * also if it cannot be written, which is reported elsewhere.
+ */
+bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why);
+bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n,
+			    struct error *why);
+bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why);
+
+/*
+ * Stores that the agent is running, records that the clock was set, and all mappings if the last such record is of
+ * another day (UTC), and checks that there is room for a change. 0, or -errno with err if no change can be recorded.
+ */
+int history_tick(struct history *h, struct error *err);
+
+/* Record that the agent ends and the datapath goes on, or that the datapath was removed. Failures are logged. */
+void history_stop(struct history *h);
+void history_detach(struct history *h);
+
+/* The end of the history: the number of its last line (0 if empty) and its checksum. */
+uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT]);
+
+/* For --detach: records in the history of a state directory, if there is one, that the datapath was removed. */
+int history_detach_at(const char *dir, struct error *err);
+
+#endif

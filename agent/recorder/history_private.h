@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shared by the files behind recorder/history.h, each of which calls only those before it: append.c (open, append),
+ * portmaps.c and drains.c, start.c (compare with the tables), change.c and history.c (daily record, end).
+ */
+#ifndef DETNAT_HISTORY_PRIVATE_H
+#define DETNAT_HISTORY_PRIVATE_H
+
+#include "recorder/file.h"
+#include "recorder/history.h"
+
+struct history {
+	char *dir;
+	struct history_file file;
+	bool opened;
+	int pin;
+	int64_t latest; /* latest time seen: of the clock, or of the end of the file */
+	int64_t later;	/* by so much it may have been later yet */
+	struct clock_watch watch;
+	bool continued; /* history_continue_clock() was called */
+	/* The mappings in the tables as last reported, and the records that are owed. */
+	struct history_mapping *present;
+	size_t n_present;
+	struct history_portmaps portmaps; /* the same of portmaps */
+	struct history_drain *drains;	  /* and of drains */
+	size_t n_drains;
+	bool taken_over;
+	bool owes_start;
+	bool was_early; /* the start was written before mappings that it should list were in the tables */
+	bool owes_undo;
+	bool owes_confirm;
+	int64_t effect_ns; /* when the tables were as the records say, by the steady clock */
+	int head_r;	   /* of the last write of HISTORY_HEAD_FILE */
+};
+
+/*
+ * Appends records with the time before they are written, which is also that of mappings without one, and sets their
+ * line and time. If the clock was set, records of that come first. 0, or -errno with err and nothing written.
+ */
+int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
+
+/* Writes what history_confirm() could not, if anything. 0 or -errno with err. */
+int history_write_confirm(struct history *h, struct error *err);
+
+/* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
+void history_mark(struct history *h);
+
+/* Stores in HISTORY_HEAD_FILE, if that is possible, that something is mapped without a record. */
+void history_mark_unrecorded(struct history *h);
+
+/* Notes, once, how the clock was set since the history was opened last. on_datapath: of this boot of the machine. */
+void history_continue_clock(struct history *h, bool on_datapath);
+
+bool history_list_has(const struct history_mapping *list, size_t n, const struct history_mapping *m);
+
+/* Copies the list of mappings in the tables. 0 or -ENOMEM. */
+int history_keep_present(struct history *h, const struct history_mapping *present, size_t n);
+
+/* Whether the history has the portmaps of the datapath. */
+bool history_portmaps_agree(const struct history *h);
+
+/* Whether a port that is open in one list leads to the same place in another. */
+bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v);
+
+/* Makes a list of ports of one of portmaps. 0 or -ENOMEM. */
+int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n);
+
+/*
+ * Lines about portmaps to take back, since the last record of another kind: only the last change of a pair of endpoints
+ * counts. ret has room for each portmap of the history. Returns how many, the last line first.
+ */
+size_t history_portmaps_wrong(const struct history *h, struct history_record *ret);
+
+/* Records the ends and beginnings of portmaps that the history does not know. 0 or -errno with err. */
+int history_portmaps_align(struct history *h, struct error *err);
+
+/* Expects the datapath to have the portmaps of the history. */
+void history_portmaps_expect(struct history *h);
+
+/* Records for the portmaps of a change, without times; returns how many. */
+size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
+			       struct history_record *ret);
+
+/* Whether the history has the drains of the tables. */
+bool history_drains_agree(const struct history *h);
+
+/* Lines to take back, since the last record of another kind, as what they say did not come to pass. Returns how many.
+ */
+size_t history_drains_wrong(const struct history *h, struct history_record *ret);
+
+/* Records that drains of the tables have begun and others have ended, where the history does not know. */
+int history_drains_align(struct history *h, struct error *err);
+
+/* Expects the tables to have the drains of the history. */
+void history_drains_expect(struct history *h);
+
+/* Copies the drains of the history if it agrees with the tables, else those of the tables; returns how many. */
+size_t history_drains_copy(const struct history *h, struct history_drain *ret);
+
+/* Records for the drains of a change, without times of beginnings; returns how many. */
+size_t history_drain_records(const struct history *h, const struct history_drain_change *c, struct history_record *ret);
+
+/* Whether the history matches the tables. */
+bool history_agrees(const struct history *h);
+
+/* Writes an undo record for each change after the last record of any other kind that is not in the tables. */
+int history_undo(struct history *h, struct error *err);
+
+/* Copies the mappings that the index has open, with their start times; returns their number. */
+size_t history_list_open(const struct history_index *x, struct history_mapping *ret);
+
+/*
+ * Records all mappings: with the times of their records if history and tables agree, else with the current time. since:
+ * for a start. 0 or -errno with err.
+ */
+int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err);
+
+#endif

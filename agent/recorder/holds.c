@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Compares the history with the tables. `check` names the first difference. */
+#include <netinet/in.h>
+
+#include "base/address.h"
+#include "recorder/history_private.h"
+
+enum side { NOT_RECORDED, NOT_IN_TABLES };
+
+static bool differs(struct error *why, enum side side, const char *kind, const char *from, const char *to)
+{
+	error_set(why, 0, "%s %s to %s is in the %s", kind, from, to,
+		  side == NOT_RECORDED ? "tables, and not in the history" : "history, and not in the tables");
+	return false;
+}
+
+/* Whether the history cannot be compared: it is not open, or a record of it has yet to be written. */
+static bool is_silent(const struct history *h)
+{
+	return !h->opened || h->owes_start || h->owes_undo;
+}
+
+static bool mapping_differs(struct error *why, enum side side, const struct history_mapping *m)
+{
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	return differs(why, side, "mapping", prefix_format(m->in.base, m->in.plen, in),
+		       prefix_is_none(m->out) ? "none" : prefix_format(m->out.base, m->out.plen, out));
+}
+
+bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why)
+{
+	const struct history_index *x = &h->file.index;
+
+	if (is_silent(h))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!history_index_find_open(x, &present[i]))
+			return mapping_differs(why, NOT_RECORDED, &present[i]);
+	for (size_t k = 0; k < x->n_open; k++) {
+		struct history_mapping known = history_mapping_of(&x->intervals[x->open[k]]);
+		bool found = false;
+
+		for (size_t i = 0; i < n && !found; i++)
+			found = history_same(&present[i], &known);
+		if (!found)
+			return mapping_differs(why, NOT_IN_TABLES, &known);
+	}
+	return true;
+}
+
+static bool portmaps_are_in(const struct history_portmaps *these, const struct history_portmaps *those, enum side side,
+			    struct error *why)
+{
+	for (size_t i = 0; i < these->n; i++) {
+		const struct portmap_interval *v = &these->interval[i];
+		char in[SPAN_TEXT], out[SPAN_TEXT];
+
+		if (v->to == TIME_OPEN && !history_portmap_is_open(those, v))
+			return differs(why, side, v->proto == IPPROTO_TCP ? "portmap tcp" : "portmap udp",
+				       span_format((struct port_span){ v->out.addr, v->out.port, v->out.port }, out),
+				       span_format((struct port_span){ v->in.addr, v->in.port, v->in.port }, in));
+	}
+	return true;
+}
+
+bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n, struct error *why)
+{
+	const struct history_portmaps *known = &h->file.index.portmaps;
+	struct history_portmaps p = { 0 };
+	bool holds = true;
+
+	if (is_silent(h))
+		return true;
+	if (!history_portmaps_take_all(&p, present, n))
+		holds = portmaps_are_in(&p, known, NOT_RECORDED, why) && portmaps_are_in(known, &p, NOT_IN_TABLES, why);
+	history_portmaps_free(&p);
+	return holds;
+}
+
+static bool drain_differs(struct error *why, enum side side, const struct history_drain *d)
+{
+	char of[ADDR_TEXT], out[ADDR_TEXT];
+
+	return differs(why, side, "the drain of", prefix_format(d->of.base, d->of.plen, of),
+		       prefix_format(d->out.base, d->out.plen, out));
+}
+
+bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why)
+{
+	const struct history_drains *known = &h->file.index.drains;
+
+	if (is_silent(h))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!history_drain_open(known, &present[i]))
+			return drain_differs(why, NOT_RECORDED, &present[i]);
+	for (size_t k = 0; k < known->n_open; k++) {
+		const struct history_drain *d = &known->interval[known->open[k]].drain;
+		bool found = false;
+
+		for (size_t i = 0; i < n && !found; i++)
+			found = history_drain_same(&present[i], d);
+		if (!found)
+			return drain_differs(why, NOT_IN_TABLES, d);
+	}
+	return true;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Portmaps of the configuration in the history. Leases are not: their ports are of the subscriber's own block. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "recorder/history_private.h"
+
+static bool same_place(const struct portmap_interval *a, const struct portmap_interval *b)
+{
+	return a && a->in.addr == b->in.addr && a->in.port == b->in.port;
+}
+
+bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v)
+{
+	return same_place(history_portmap_open(p, v->proto, v->out), v);
+}
+
+static bool all_open_in(const struct history_portmaps *these, const struct history_portmaps *those)
+{
+	for (size_t i = 0; i < these->n; i++)
+		if (these->interval[i].to == TIME_OPEN && !history_portmap_is_open(those, &these->interval[i]))
+			return false;
+	return true;
+}
+
+bool history_portmaps_agree(const struct history *h)
+{
+	const struct history_portmaps *known = &h->file.index.portmaps;
+
+	return known->n_open == h->portmaps.n_open && all_open_in(known, &h->portmaps);
+}
+
+int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n)
+{
+	int r = 0;
+
+	history_portmaps_free(p);
+	for (size_t i = 0; i < n && !r; i++)
+		r = history_portmaps_take(p, &list[i], false, 0, (struct history_at){ 0 });
+	return r;
+}
+
+int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n)
+{
+	return history_portmaps_take_all(&h->portmaps, list, n);
+}
+
+void history_portmaps_expect(struct history *h)
+{
+	_cleanup_free_ struct history_portmap *list = NULL;
+	size_t n = 0;
+
+	if (!history_portmaps_list(&h->file.index.portmaps, &list, &n))
+		history_portmaps_take_all(&h->portmaps, list, n);
+}
+
+size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
+			       struct history_record *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_del; i++) {
+		const struct history_portmap *m = &c->del[i];
+		const struct portmap_interval *v = history_portmap_open(&h->file.index.portmaps, m->proto,
+									(struct endpoint){ m->out.addr, m->out.first });
+
+		ret[n] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = *m, .ends = true };
+		ret[n++].portmap.from = v ? v->from : TIME_NONE;
+	}
+	for (size_t i = 0; i < c->n_add; i++) {
+		ret[n] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = c->add[i] };
+		ret[n++].portmap.from = TIME_NONE;
+	}
+	return n;
+}
+
+/* The line that has to be taken back for an interval to be as the datapath is; 0: none. */
+static uint64_t wrong_line(const struct history *h, const struct portmap_interval *v)
+{
+	bool present = history_portmap_is_open(&h->portmaps, v);
+
+	if (v->to == TIME_OPEN)
+		return present ? 0 : v->line;
+	return present && !history_portmap_is_open(&h->file.index.portmaps, v) ? v->end_line : 0;
+}
+
+/* By outside and inside endpoint; of the same ones, the last to begin comes first. */
+static int by_pair(const void *a, const void *b)
+{
+	const struct portmap_interval *x = *(const struct portmap_interval *const *)a;
+	const struct portmap_interval *y = *(const struct portmap_interval *const *)b;
+
+	if (x->out.addr != y->out.addr || x->in.addr != y->in.addr)
+		return x->out.addr != y->out.addr ? (x->out.addr < y->out.addr ? -1 : 1)
+						  : (x->in.addr < y->in.addr ? -1 : 1);
+	if (x->out.port != y->out.port || x->in.port != y->in.port)
+		return x->out.port != y->out.port ? x->out.port - y->out.port : x->in.port - y->in.port;
+	if (x->proto != y->proto)
+		return x->proto - y->proto;
+	return x->line != y->line ? (x->line < y->line ? 1 : -1) : 0;
+}
+
+static bool same_pair(const struct portmap_interval *a, const struct portmap_interval *b)
+{
+	return same_place(a, b) && a->out.addr == b->out.addr && a->out.port == b->out.port && a->proto == b->proto;
+}
+
+static int latest_first(const void *a, const void *b)
+{
+	const struct history_record *x = a, *y = b;
+
+	return x->first != y->first ? (x->first < y->first ? 1 : -1) : 0;
+}
+
+size_t history_portmaps_wrong(const struct history *h, struct history_record *ret)
+{
+	const struct history_index *x = &h->file.index;
+	_cleanup_free_ const struct portmap_interval **late =
+		calloc(x->portmaps.n + 1, sizeof(const struct portmap_interval *));
+	size_t n_late = 0, n = 0, kept = 0;
+
+	/* Without memory they are recorded to have ended instead. */
+	if (!late || history_portmaps_agree(h))
+		return 0;
+	for (size_t i = 0; i < x->portmaps.n; i++) {
+		const struct portmap_interval *v = &x->portmaps.interval[i];
+
+		if (!v->undone && (v->line > x->settled || v->end_line > x->settled))
+			late[n_late++] = v;
+	}
+	if (n_late)
+		qsort(late, n_late, sizeof(const struct portmap_interval *), by_pair);
+	for (size_t i = 0; i < n_late; i++) {
+		uint64_t line = i && same_pair(late[i - 1], late[i]) ? 0 : wrong_line(h, late[i]);
+
+		if (line > x->settled)
+			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+	}
+	if (n)
+		qsort(ret, n, sizeof(*ret), latest_first);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || ret[kept - 1].first != ret[i].first)
+			ret[kept++] = ret[i];
+	return kept;
+}
+
+static struct history_portmap one_port(const struct portmap_interval *v, int64_t from)
+{
+	return (struct history_portmap){ .in = { v->in.addr, v->in.port, v->in.port },
+					 .out = { v->out.addr, v->out.port, v->out.port },
+					 .proto = v->proto,
+					 .from = from };
+}
+
+/* The open ports of one that are not open in the other, as spans; the caller frees them. NULL: out of memory. */
+static struct history_portmap *missing_in(const struct history_portmaps *p, const struct history_portmaps *other,
+					  bool now, size_t *ret_n)
+{
+	struct history_portmap *list = calloc(p->n_open + 1, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; list && i < p->n; i++) {
+		const struct portmap_interval *v = &p->interval[i];
+
+		if (v->to == TIME_OPEN && !history_portmap_is_open(other, v))
+			list[n++] = one_port(v, now ? TIME_NONE : v->from);
+	}
+	*ret_n = list ? history_portmaps_merge(list, n) : 0;
+	return list;
+}
+
+int history_portmaps_align(struct history *h, struct error *err)
+{
+	const struct history_portmaps *known = &h->file.index.portmaps;
+	_cleanup_free_ struct history_portmap *gone = NULL, *added = NULL;
+	_cleanup_free_ struct history_record *records = NULL;
+	size_t n_gone, n_added, n = 0;
+
+	if (history_portmaps_agree(h))
+		return 0;
+	gone = missing_in(known, &h->portmaps, false, &n_gone);
+	added = missing_in(&h->portmaps, known, true, &n_added);
+	records = calloc(n_gone + n_added + 1, sizeof(*records));
+	if (!gone || !added || !records)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_gone; i++)
+		records[n++] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = gone[i], .ends = true };
+	for (size_t i = 0; i < n_added; i++)
+		records[n++] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = added[i] };
+	return n ? history_append(h, records, n, err) : 0;
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "recorder/queue.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#include "base/background.h"
+#include "base/log.h"
+#include "base/trouble.h"
+#include "config/config.h"
+#include "recorder/from_tables.h"
+
+/* A disk that takes longer for one record is reported. */
+#define SLOW_US (5 * 1000000ULL)
+
+/* Time limits for the disk at the start and at the end. */
+#define READY_PATIENCE_US (5 * 1000000ULL)
+#define END_PATIENCE_US	  (10 * 1000000ULL)
+
+enum job_kind { JOB_CHANGE, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
+
+struct job {
+	struct job *next;
+	enum job_kind kind;
+	struct history_queue *queue;
+	struct history_mapping *del, *add; /* add: of JOB_RECONCILE and JOB_ASSUME, what is in the tables */
+	size_t n_del, n_add;
+	struct history_portmap_change portmaps; /* add: as above */
+	struct history_drain_change drains;	/* begin: as above */
+	int64_t time;				/* of JOB_ASSUME */
+	int64_t steady_ns;			/* of JOB_CONFIRM and JOB_RECONCILE: the tables are so since then */
+	history_done done;
+	void *arg;
+	bool forgotten;
+	int r;
+	struct error err;
+};
+
+struct history_queue {
+	struct history *history; /* owned by the thread while a job is running */
+	const struct mappings *mappings;
+	const struct portmaps *portmaps;
+	struct background background;
+	int wake; /* eventfd: the thread has finished a job */
+	struct event *woken;
+	int set; /* timerfd: the clock was set */
+	struct event *was_set;
+	void (*on_set)(void *arg); /* NULL: nobody asks */
+	void *on_set_arg;
+	struct job *first; /* the running job, if any */
+	struct job **end;
+	uint64_t began_us; /* start of the first job */
+	uint32_t seconds;
+	bool waits;	 /* a change was written and is not confirmed */
+	int64_t began_s; /* when the last change was queued, or given up */
+	struct history_rest *rests;
+	size_t n_rests;
+	/* The end of the history after the last job. */
+	uint64_t line;
+	char hash[HASH_TEXT];
+};
+
+static void run(void *arg)
+{
+	struct job *j = arg;
+	struct history *h = j->queue->history;
+	const uint64_t one = 1;
+
+	switch (j->kind) {
+	case JOB_CHANGE:
+		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->drains, &j->err);
+		break;
+	case JOB_CONFIRM:
+		j->r = history_confirm(h, j->steady_ns, &j->err);
+		break;
+	case JOB_RECONCILE:
+		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
+		history_drains_present(h, j->drains.begin, j->drains.n_begin);
+		j->r = history_reconcile(h, j->add, j->n_add, j->steady_ns, &j->err);
+		break;
+	case JOB_ASSUME:
+		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
+		history_drains_present(h, j->drains.begin, j->drains.n_begin);
+		j->r = history_assume(h, j->add, j->n_add, j->time, &j->err);
+		break;
+	case JOB_TICK:
+		j->r = history_tick(h, &j->err);
+		break;
+	}
+	if (write(j->queue->wake, &one, sizeof(one)) < 0)
+		log_error("mapping history: cannot signal the end of a write: %s", strerror(errno));
+}
+
+static void start_first(struct history_queue *q)
+{
+	if (!q->first)
+		return;
+	q->began_us = monotonic_us();
+	background_start(&q->background, run, q->first);
+}
+
+static void free_lists(const struct job *j)
+{
+	free(j->del);
+	free(j->add);
+	free(j->portmaps.del);
+	free(j->portmaps.add);
+	free(j->drains.end);
+	free(j->drains.begin);
+}
+
+static void free_job(struct job *j)
+{
+	free_lists(j);
+	free(j);
+}
+
+static void take_end(struct history_queue *q)
+{
+	q->line = history_end(q->history, q->hash);
+	q->waits = history_waits(q->history);
+}
+
+static void tell(const struct job *j)
+{
+	if (j->r)
+		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", j->err.text);
+	else if (j->kind != JOB_ASSUME)
+		trouble_clear(TROUBLE_HISTORY);
+}
+
+static void submit_tables(struct history_queue *q, enum job_kind kind, bool at_once);
+
+/* Takes the finished first job off the queue. */
+static void end_first(struct history_queue *q)
+{
+	struct job *j = q->first;
+
+	background_wait(&q->background);
+	take_end(q);
+	tell(j);
+	if (j->kind == JOB_CHANGE && j->r)
+		q->began_s = history_now();
+	q->first = j->next;
+	if (!q->first)
+		q->end = &q->first;
+	/* Before the next change, which the tables do not have yet. */
+	if (j->forgotten && !j->r)
+		submit_tables(q, JOB_RECONCILE, true);
+	if (!background_busy(&q->background))
+		start_first(q);
+	if (j->done)
+		j->done(j->arg, j->r, &j->err);
+	free_job(j);
+}
+
+static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns);
+
+/* A step of the clock is written down at once, though no change waits for that. */
+static void look_at_clock(struct history_queue *q)
+{
+	clock_watch_look(history_clock_watch(q->history));
+	if (!q->first && clock_watch_stepped(history_clock_watch(q->history)))
+		submit_simple(q, JOB_TICK, 0);
+}
+
+/* A timer that runs out in the year 2255, and is cancelled when the clock is set. */
+static int watch_clock(const struct history_queue *q)
+{
+	const struct itimerspec never = { .it_value = { .tv_sec = 9000000000 } };
+
+	return timerfd_settime(q->set, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) ? -errno : 0;
+}
+
+static void on_set(evutil_socket_t fd, short what, void *arg)
+{
+	struct history_queue *q = arg;
+	uint64_t count;
+
+	/* -ECANCELED; each second looks, too. */
+	if (read(fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
+		return;
+	look_at_clock(q);
+	if (q->on_set)
+		q->on_set(q->on_set_arg);
+	if (watch_clock(q))
+		event_del(q->was_set);
+}
+
+void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void *arg)
+{
+	q->on_set = set;
+	q->on_set_arg = arg;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct history_queue *q = arg;
+	uint64_t count;
+
+	/* Only one job runs at a time, so the count is one. */
+	if (read(fd, &count, sizeof(count)) == sizeof(count) && q->first)
+		end_first(q);
+}
+
+static struct history_mapping *copy(const struct history_mapping *list, size_t n)
+{
+	struct history_mapping *to = calloc(n + 1, sizeof(*to));
+
+	if (to && n)
+		memcpy(to, list, n * sizeof(*to));
+	return to;
+}
+
+/* Takes ownership of the lists, which are NULL if memory ran out. at_once: before all others, none of which runs. */
+static int submit(struct history_queue *q, const struct job *model, bool at_once)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j || !model->add || !model->del) {
+		free_lists(model);
+		free(j);
+		trouble_set(TROUBLE_HISTORY, "mapping history: out of memory");
+		return -ENOMEM;
+	}
+	*j = *model;
+	j->queue = q;
+	if (at_once && q->first) {
+		j->next = q->first;
+		q->first = j;
+	} else {
+		*q->end = j;
+		q->end = &j->next;
+	}
+	if (q->first == j)
+		start_first(q);
+	return 0;
+}
+
+static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns)
+{
+	const struct job j = { .kind = kind, .steady_ns = steady_ns, .del = copy(NULL, 0), .add = copy(NULL, 0) };
+
+	submit(q, &j, false);
+}
+
+static void submit_tables(struct history_queue *q, enum job_kind kind, bool at_once)
+{
+	struct job j = { .kind = kind, .time = q->began_s, .steady_ns = history_clock().steady_ns };
+
+	if (!q->mappings)
+		return;
+	j.del = copy(NULL, 0);
+	j.add = history_tables(q->mappings, &j.n_add);
+	j.portmaps.add = history_portmap_tables(q->portmaps, &j.portmaps.n_add);
+	j.drains.begin = history_drain_tables(q->mappings, &j.drains.n_begin);
+	submit(q, &j, at_once);
+}
+
+int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
+			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
+			 struct history_drain_change *drains, history_done done, void *arg)
+{
+	struct job j = {
+		.kind = JOB_CHANGE,
+		.del = copy(del, n_del),
+		.n_del = n_del,
+		.add = copy(add, n_add),
+		.n_add = n_add,
+		.portmaps = *portmaps,
+		.done = done,
+		.arg = arg,
+	};
+
+	*portmaps = (struct history_portmap_change){ 0 };
+	if (drains) {
+		j.drains = *drains;
+		*drains = (struct history_drain_change){ 0 };
+	}
+	q->began_s = history_now();
+	return submit(q, &j, false);
+}
+
+void history_queue_forget(struct history_queue *q, const void *arg)
+{
+	for (struct job *j = q->first; j; j = j->next) {
+		if (j->done && j->arg == arg) {
+			j->done = NULL;
+			j->forgotten = true;
+			q->began_s = history_now();
+		}
+	}
+}
+
+void history_queue_confirm(struct history_queue *q)
+{
+	if (q->waits)
+		submit_simple(q, JOB_CONFIRM, history_clock().steady_ns);
+	q->waits = false;
+}
+
+void history_queue_reconcile(struct history_queue *q)
+{
+	submit_tables(q, JOB_RECONCILE, false);
+}
+
+void history_queue_assume(struct history_queue *q)
+{
+	submit_tables(q, JOB_ASSUME, false);
+}
+
+/* Waits until the queue is empty; false if that takes too long. */
+static bool wait_idle(struct history_queue *q, uint64_t patience_us)
+{
+	uint64_t until = monotonic_us() + patience_us;
+
+	while (q->first && monotonic_us() < until) {
+		if (background_busy(&q->background))
+			usleep(1000);
+		else
+			on_wake(q->wake, EV_READ, q);
+	}
+	return !q->first;
+}
+
+void history_queue_ready(struct history_queue *q)
+{
+	submit_simple(q, JOB_TICK, 0);
+	wait_idle(q, READY_PATIENCE_US);
+}
+
+void history_queue_second(struct history_queue *q)
+{
+	uint32_t period = trouble_get(TROUBLE_HISTORY) ? 1 : HISTORY_TICK_S;
+
+	if (q->first && monotonic_us() - q->began_us > SLOW_US)
+		trouble_set(TROUBLE_HISTORY,
+			    "mapping history: the disk does not respond; changes of mappings wait for it");
+	look_at_clock(q);
+	if (++q->seconds < period || q->first)
+		return;
+	q->seconds = 0;
+	submit_simple(q, JOB_TICK, 0);
+}
+
+uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT])
+{
+	memcpy(ret_hash, q->hash, HASH_TEXT);
+	return q->line;
+}
+
+bool history_queue_holds(const struct history_queue *q, struct error *why)
+{
+	bool known = !q->first && !q->waits && !trouble_get(TROUBLE_HISTORY);
+	size_t n = 0;
+	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
+	size_t n_portmaps = 0;
+	_cleanup_free_ struct history_portmap *portmaps =
+		known ? history_portmap_tables(q->portmaps, &n_portmaps) : NULL;
+
+	size_t n_drains = 0;
+	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;
+
+	return !list || !portmaps || !drains ||
+	       (history_holds(q->history, list, n, why) &&
+		history_holds_portmaps(q->history, portmaps, n_portmaps, why) &&
+		history_holds_drains(q->history, drains, n_drains, why));
+}
+
+void history_queue_drain(struct history_queue *q)
+{
+	if (!q)
+		return;
+	wait_idle(q, END_PATIENCE_US);
+	q->mappings = NULL;
+}
+
+static void release(struct history_queue *q)
+{
+	if (q->woken)
+		event_free(q->woken);
+	if (q->was_set)
+		event_free(q->was_set);
+	close_fd(&q->wake);
+	close_fd(&q->set);
+	history_close(q->history);
+	free(q->rests);
+	free(q);
+}
+
+int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
+		      const struct portmaps *p, struct history_queue **ret, struct error *err)
+{
+	struct history_queue *q = calloc(1, sizeof(*q));
+	struct error why = { 0 };
+	int r;
+
+	if (!q)
+		return error_set(err, -ENOMEM, "out of memory");
+	q->mappings = m;
+	q->portmaps = p;
+	q->end = &q->first;
+	q->began_s = history_now();
+	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	q->set = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	q->woken = q->wake < 0 ? NULL : event_new(base, q->wake, EV_READ | EV_PERSIST, on_wake, q);
+	q->was_set = q->set < 0 ? NULL : event_new(base, q->set, EV_READ | EV_PERSIST, on_set, q);
+	if (!q->woken || event_add(q->woken, NULL) || !q->was_set || event_add(q->was_set, NULL) || watch_clock(q))
+		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
+	else
+		r = history_new_tables(dir, d, m, p, &q->history, err);
+	if (r) {
+		release(q);
+		return r;
+	}
+	r = history_try_open(q->history, &why);
+	/* Another agent uses it, or an operator must repair it first. */
+	if (r == -EWOULDBLOCK || (r && !d->reused && !error_passes(r))) {
+		release(q);
+		return error_set(err, r, "%s", why.text);
+	}
+	if (r)
+		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", why.text);
+	r = history_rested(q->history, CONFIG_REST_S, &q->rests, &q->n_rests);
+	if (r) {
+		release(q);
+		return error_set(err, r, "out of memory");
+	}
+	take_end(q);
+	*ret = q;
+	return 0;
+}
+
+const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n)
+{
+	*ret_n = q->n_rests;
+	return q->rests;
+}
+
+void history_queue_close(struct history_queue *q, enum history_event event)
+{
+	if (!q)
+		return;
+	if (q->first) {
+		log_error("mapping history: the disk did not respond in time; it does not record that the %s",
+			  event == EVENT_STOP ? "agent ended" : "datapath was removed");
+		/* Not freed: the thread still uses the memory. */
+		return;
+	}
+	if (event == EVENT_STOP)
+		history_stop(q->history);
+	else
+		history_detach(q->history);
+	release(q);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mapping history for the event loop: writes are queued and done one by one by a thread, as a disk may be slow. A
+ * change of mappings takes effect when its record is on the disk; everything else goes on in the meantime. Failures are
+ * reported as TROUBLE_HISTORY and retried.
+ */
+#ifndef DETNAT_QUEUE_H
+#define DETNAT_QUEUE_H
+
+#include <event2/event.h>
+
+#include "recorder/history.h"
+#include "tables/mappings.h"
+#include "tables/portmap_table.h"
+
+struct history_queue;
+
+/*
+ * Opens the history of a state directory for a datapath, as history_new() and history_begin() do. If it cannot be
+ * opened, an error that can pass, or any error on an existing datapath, is only reported as trouble.
+ */
+int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
+		      const struct portmaps *p, struct history_queue **ret, struct error *err);
+
+/* The mappings that had drained and ended less than CONFIG_REST_S before the start. */
+const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n);
+
+/* Called in the event loop with the result. */
+typedef void (*history_done)(void *arg, int r, const struct error *err);
+
+/*
+ * history_change(); done is called later, never from within. Takes the lists of portmaps and drains (NULL: none). 0 or
+ * -ENOMEM.
+ */
+int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
+			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
+			 struct history_drain_change *drains, history_done done, void *arg);
+
+/* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
+void history_queue_forget(struct history_queue *q, const void *arg);
+
+/* history_confirm(): the tables have changed, as the last change that was written says. */
+void history_queue_confirm(struct history_queue *q);
+
+/* history_reconcile() with what is in the tables now. */
+void history_queue_reconcile(struct history_queue *q);
+
+/* history_assume(): the tables have changed without a record. */
+void history_queue_assume(struct history_queue *q);
+
+/* history_tick() for the start. Waits briefly, so that the record is normally written when this returns. */
+void history_queue_ready(struct history_queue *q);
+
+/*
+ * Must be called every second: looks at the clock, and runs history_tick() if that was set, every HISTORY_TICK_S, or
+ * every second while there is trouble.
+ */
+void history_queue_second(struct history_queue *q);
+
+/* Has a function called when the clock was set, as long as the event loop runs. */
+void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void *arg);
+
+/* The end of the history as history_end() returns it. */
+uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT]);
+
+/*
+ * history_holds() of mappings, portmaps and drains in the tables; true also while anything is being written, a change
+ * that was written is not in the tables yet, or nothing can be written. why may be NULL.
+ */
+bool history_queue_holds(const struct history_queue *q, struct error *why);
+
+/* Called before the tables are closed: waits for jobs that compare the history with them. q may be NULL. */
+void history_queue_drain(struct history_queue *q);
+
+/*
+ * Records that the agent ends and the datapath goes on (EVENT_STOP) or was removed (EVENT_DETACH), after everything
+ * queued unless the disk takes too long, and frees the queue. q may be NULL.
+ */
+void history_queue_close(struct history_queue *q, enum history_event event);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "routing/route_lookup.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/neighbour.h>
+#include <string.h>
+
+#include "host/netlink.h"
+#include "routing/forwarding.h"
+
+#define NUD_GOOD (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
+
+const char *explain_way_neighbour(enum way_neighbour n)
+{
+	static const char *const names[] = {
+		[NEIGHBOUR_NONE] = "none",     [NEIGHBOUR_RESOLVED] = "resolved", [NEIGHBOUR_INCOMPLETE] = "incomplete",
+		[NEIGHBOUR_FAILED] = "failed", [NEIGHBOUR_NEEDLESS] = "needless", [NEIGHBOUR_UNKNOWN] = "unknown",
+	};
+
+	return names[n];
+}
+
+static void visit_route(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[RTA_VIA + 1];
+	struct explain_way *way = arg;
+
+	if (h->nlmsg_type != RTM_NEWROUTE)
+		return;
+	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
+	way->local = rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_BROADCAST;
+	way->ifindex = netlink_u32(attr[RTA_OIF]);
+	way->next_hop = attr[RTA_GATEWAY] ? ntohl(netlink_u32(attr[RTA_GATEWAY])) : way->addr;
+	if (attr[RTA_VIA])
+		way->neighbour = NEIGHBOUR_UNKNOWN;
+}
+
+static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned flags)
+{
+	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, 0, sizeof(struct rtmsg));
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+
+	rt->rtm_family = AF_INET;
+	rt->rtm_dst_len = 32;
+	rt->rtm_flags = flags;
+	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+	return h;
+}
+
+/* Whether the kernel refuses the source, or forwards nothing from there: that tells nothing about the way. */
+static bool is_refused_at_entry(int r, uint32_t ifindex)
+{
+	char name[IFNAMSIZ];
+
+	return r == -EXDEV || (r == -EHOSTUNREACH && if_indextoname(ifindex, name) && forwarding_is_off(name));
+}
+
+static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, struct explain_way *way)
+{
+	int r = -EXDEV;
+
+	if (ifindex) {
+		struct nlmsghdr *h = request_route(n, way->addr, 0);
+
+		((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_src_len = 32;
+		mnl_attr_put_u32(h, RTA_SRC, htonl(source));
+		mnl_attr_put_u32(h, RTA_IIF, ifindex);
+		r = netlink_call(n, visit_route, way);
+	}
+	if (!is_refused_at_entry(r, ifindex))
+		return r;
+	request_route(n, way->addr, 0);
+	return netlink_call(n, visit_route, way);
+}
+
+static void visit_neighbour(const struct nlmsghdr *h, void *arg)
+{
+	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[NDA_LLADDR + 1];
+	struct explain_way *way = arg;
+
+	if (h->nlmsg_type != RTM_NEWNEIGH)
+		return;
+	netlink_attributes(h, sizeof(*nd), attr, ARRAY_SIZE(attr));
+	way->neighbour = nd->ndm_state & NUD_GOOD	  ? NEIGHBOUR_RESOLVED
+			 : nd->ndm_state & NUD_INCOMPLETE ? NEIGHBOUR_INCOMPLETE
+			 : nd->ndm_state & NUD_FAILED	  ? NEIGHBOUR_FAILED
+							  : NEIGHBOUR_NONE;
+	if (attr[NDA_LLADDR] && mnl_attr_get_payload_len(attr[NDA_LLADDR]) == sizeof(way->mac))
+		memcpy(way->mac, mnl_attr_get_payload(attr[NDA_LLADDR]), sizeof(way->mac));
+}
+
+static void read_neighbour(struct netlink *n, struct explain_way *way)
+{
+	struct nlmsghdr *h = netlink_request(n, RTM_GETNEIGH, 0, sizeof(struct ndmsg));
+	struct ndmsg *nd = mnl_nlmsg_get_payload(h);
+	int r;
+
+	nd->ndm_family = AF_INET;
+	nd->ndm_ifindex = (int)way->ifindex;
+	mnl_attr_put_u32(h, NDA_DST, htonl(way->next_hop));
+	way->neighbour = NEIGHBOUR_NONE;
+	r = netlink_call(n, visit_neighbour, way);
+	if (r && r != -ENOENT)
+		way->neighbour = NEIGHBOUR_UNKNOWN;
+}
+
+static void visit_length(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	uint8_t *length = arg;
+
+	if (h->nlmsg_type == RTM_NEWROUTE && mnl_nlmsg_get_payload_len(h) >= sizeof(*rt))
+		*length = rt->rtm_dst_len;
+}
+
+/* A default route may be in parts, such as 0.0.0.0/1 and 128.0.0.0/1. */
+#define DEFAULT_MOST_LENGTH 7U
+
+uint32_t address_beyond(void)
+{
+	static const uint32_t test_networks[] = { 0xc0000201, 0xc6336401, 0xcb007101, 0xc6120001 };
+	_cleanup_netlink_ struct netlink *n = NULL;
+	uint32_t unrouted = 0;
+
+	if (netlink_new(&n))
+		return test_networks[0];
+	for (size_t i = 0; i < ARRAY_SIZE(test_networks); i++) {
+		uint8_t length = 32;
+
+		request_route(n, test_networks[i], RTM_F_FIB_MATCH);
+		if (netlink_call(n, visit_length, &length)) {
+			if (!unrouted)
+				unrouted = test_networks[i];
+		} else if (length <= DEFAULT_MOST_LENGTH) {
+			return test_networks[i];
+		}
+	}
+	return unrouted ? unrouted : test_networks[0];
+}
+
+int explain_way_read(uint32_t addr, struct explain_way *ret)
+{
+	return explain_way_read_from(addr, 0, 0, ret);
+}
+
+int explain_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct explain_way *ret)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	struct explain_way way = { .addr = addr };
+	struct link link;
+	int r = netlink_new(&n);
+
+	if (r)
+		return r;
+	way.error = read_route(n, source, ifindex, &way);
+	if (!way.error && way.ifindex && !link_by_index(n, way.ifindex, &link)) {
+		snprintf(way.name, sizeof(way.name), "%s", link.name);
+		way.up = link.flags & IFF_RUNNING;
+		if (link.flags & (IFF_NOARP | IFF_LOOPBACK))
+			way.neighbour = NEIGHBOUR_NEEDLESS;
+		else if (way.neighbour != NEIGHBOUR_UNKNOWN)
+			read_neighbour(n, &way);
+	}
+	*ret = way;
+	return 0;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "routing/routes.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+void own_routes_free(struct own_routes *own)
+{
+	free(own->route);
+	*own = (struct own_routes){ 0 };
+}
+
+static bool read_message(const struct nlmsghdr *h, struct own_route *ret)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[RTA_TABLE + 1];
+
+	if (rt->rtm_family != AF_INET)
+		return false;
+	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
+	*ret = (struct own_route){
+		.prefix.base = ntohl(netlink_u32(attr[RTA_DST])),
+		.prefix.plen = rt->rtm_dst_len,
+		.metric = netlink_u32(attr[RTA_PRIORITY]),
+		.table = attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table,
+		.type = rt->rtm_type,
+	};
+	return true;
+}
+
+static struct own_route *find_own(const struct own_routes *own, const struct own_route *route)
+{
+	for (size_t i = 0; i < own->count; i++) {
+		struct own_route *r = &own->route[i];
+
+		if (r->prefix.base == route->prefix.base && r->prefix.plen == route->prefix.plen &&
+		    r->metric == route->metric && r->table == route->table && r->type == route->type)
+			return r;
+	}
+	return NULL;
+}
+
+static void forget_own(struct own_routes *own, struct own_route *route)
+{
+	if (route)
+		*route = own->route[--own->count];
+}
+
+static void add_own(struct own_routes *own, const struct own_route *route)
+{
+	struct own_route *known = find_own(own, route);
+
+	if (known) {
+		known->old = false;
+		return;
+	}
+	if (own->count == own->room) {
+		size_t room = own->room ? own->room * 2 : 64;
+		struct own_route *grown = reallocarray(own->route, room, sizeof(*grown));
+
+		if (!grown) {
+			own->failed = true;
+			own->known = false;
+			return;
+		}
+		own->route = grown;
+		own->room = room;
+	}
+	own->route[own->count++] = *route;
+}
+
+/* A route that takes the place of another comes without a notification about that one. */
+static void forget_replaced(struct own_routes *own, const struct own_route *by)
+{
+	for (size_t i = own->count; i-- > 0;) {
+		struct own_route *r = &own->route[i];
+
+		if (r->prefix.base == by->prefix.base && r->prefix.plen == by->prefix.plen && r->metric == by->metric &&
+		    r->table == by->table)
+			forget_own(own, r);
+	}
+}
+
+void own_routes_message(struct own_routes *own, const struct nlmsghdr *h)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	bool replaces = h->nlmsg_type == RTM_NEWROUTE && h->nlmsg_flags & NLM_F_REPLACE;
+	struct own_route route;
+
+	if ((rt->rtm_protocol != ROUTE_PROTOCOL && !replaces) || !read_message(h, &route))
+		return;
+	if (replaces)
+		forget_replaced(own, &route);
+	if (rt->rtm_protocol != ROUTE_PROTOCOL)
+		return;
+	if (h->nlmsg_type == RTM_NEWROUTE)
+		add_own(own, &route);
+	else
+		forget_own(own, find_own(own, &route));
+}
+
+void own_routes_again(struct own_routes *own, enum route_copy_reading what, const struct nlmsghdr *h)
+{
+	switch (what) {
+	case ROUTES_BEGIN:
+		own->failed = false;
+		for (size_t i = 0; i < own->count; i++)
+			own->route[i].old = true;
+		return;
+	case ROUTES_MESSAGE:
+		if (h->nlmsg_type == RTM_NEWROUTE)
+			own_routes_message(own, h);
+		return;
+	case ROUTES_END:
+		for (size_t i = own->count; i-- > 0;)
+			if (own->route[i].old)
+				forget_own(own, &own->route[i]);
+		own->known = !own->failed;
+	}
+}
+
+static void visit_route(const struct nlmsghdr *h, void *arg)
+{
+	if (h->nlmsg_type == RTM_NEWROUTE)
+		own_routes_message(arg, h);
+}
+
+static void reset_routes(void *arg)
+{
+	((struct own_routes *)arg)->count = 0;
+}
+
+/* The kernel filters by protocol, as a gateway may have a million routes. */
+static int read_routes(struct netlink *n, struct own_routes *ret)
+{
+	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	struct own_routes own = { 0 };
+	int r;
+
+	rt->rtm_family = AF_INET;
+	rt->rtm_protocol = ROUTE_PROTOCOL;
+	r = netlink_dump(n, visit_route, reset_routes, &own);
+	if (!r && own.failed)
+		r = -ENOMEM;
+	if (r) {
+		free(own.route);
+		return r;
+	}
+	*ret = own;
+	return 0;
+}
+
+static int change_route(struct netlink *n, uint16_t type, const struct own_route *route)
+{
+	uint16_t flags = type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0;
+	struct nlmsghdr *h = netlink_request(n, type, flags, sizeof(struct rtmsg));
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+
+	rt->rtm_family = AF_INET;
+	rt->rtm_dst_len = route->prefix.plen;
+	rt->rtm_protocol = ROUTE_PROTOCOL;
+	rt->rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE; /* the latter: any scope */
+	rt->rtm_type = route->type;
+	mnl_attr_put_u32(h, RTA_DST, htonl(route->prefix.base));
+	mnl_attr_put_u32(h, RTA_PRIORITY, route->metric);
+	mnl_attr_put_u32(h, RTA_TABLE, route->table);
+	return netlink_call(n, NULL, NULL);
+}
+
+static int delete_route(struct netlink *n, const struct own_route *route, struct error *err)
+{
+	char text[ADDR_TEXT];
+	int r = change_route(n, RTM_DELROUTE, route);
+
+	if (!r || r == -ESRCH)
+		return 0;
+	return error_set(err, r, "the blackhole route of %s cannot be deleted: %s",
+			 prefix_format(route->prefix.base, route->prefix.plen, text), strerror(-r));
+}
+
+/* Brings `own` up to date if notifications do not; *ret is then the caller's to free. */
+static int know_routes(struct netlink *n, const struct own_routes *own, struct own_routes *ret)
+{
+	if (!own || !own->known)
+		return read_routes(n, ret);
+	*ret = (struct own_routes){ .count = own->count, .room = own->count };
+	ret->route = calloc(own->count + 1, sizeof(*ret->route));
+	if (!ret->route)
+		return -ENOMEM;
+	if (own->count)
+		memcpy(ret->route, own->route, own->count * sizeof(*ret->route));
+	return 0;
+}
+
+static bool wanted_route(const struct prefix *prefixes, size_t count, const struct own_route *route)
+{
+	if (route->type != RTN_BLACKHOLE || route->metric != ROUTE_METRIC || route->table != RT_TABLE_MAIN)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (prefixes[i].base == route->prefix.base && prefixes[i].plen == route->prefix.plen)
+			return true;
+	return false;
+}
+
+static bool present_route(const struct own_routes *own, struct prefix prefix)
+{
+	for (size_t i = 0; i < own->count; i++)
+		if (wanted_route(&prefix, 1, &own->route[i]))
+			return true;
+	return false;
+}
+
+static int add_route(struct netlink *n, struct own_routes *own, struct prefix prefix, struct error *err)
+{
+	struct own_route route = {
+		.prefix = prefix, .metric = ROUTE_METRIC, .table = RT_TABLE_MAIN, .type = RTN_BLACKHOLE
+	};
+	char text[ADDR_TEXT];
+	int r = change_route(n, RTM_NEWROUTE, &route);
+
+	prefix_format(prefix.base, prefix.plen, text);
+	/* The notification comes later. */
+	if (!r && own)
+		add_own(own, &route);
+	if (r == -EEXIST) {
+		log_info("%s: there is another route with metric %u, so no blackhole route is added", text,
+			 ROUTE_METRIC);
+		return 0;
+	}
+	return r ? error_set(err, r, "the blackhole route of %s cannot be added: %s", text, strerror(-r)) : 0;
+}
+
+int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix *prefixes, size_t count,
+		 struct error *err)
+{
+	struct own_routes present;
+	int r = know_routes(n, own, &present);
+	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
+
+	if (r)
+		return error_set(err, r, "the routes cannot be read: %s", strerror(-r));
+	for (size_t i = 0; !r && i < count; i++) {
+		/*
+		 * An outside prefix of /0 cannot be real, and the route would become the default route where there is
+		 * no other.
+		 */
+		if (prefixes[i].plen && !present_route(&present, prefixes[i]))
+			r = add_route(n, own, prefixes[i], err);
+	}
+	for (size_t i = 0; !r && i < present.count; i++) {
+		if (wanted_route(prefixes, count, &routes[i]))
+			continue;
+		r = delete_route(n, &routes[i], err);
+		if (!r && own)
+			forget_own(own, find_own(own, &routes[i]));
+	}
+	return r;
+}
+
+/* Whether a route of another protocol is in the place of a blackhole route. */
+struct place {
+	struct prefix prefix;
+	bool taken;
+};
+
+static void visit_place(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[RTA_TABLE + 1];
+	struct place *p = arg;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_family != AF_INET || rt->rtm_protocol == ROUTE_PROTOCOL)
+		return;
+	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
+	if (rt->rtm_table == RT_TABLE_MAIN && rt->rtm_dst_len == p->prefix.plen && attr[RTA_DST] &&
+	    ntohl(netlink_u32(attr[RTA_DST])) == p->prefix.base && attr[RTA_PRIORITY] &&
+	    netlink_u32(attr[RTA_PRIORITY]) == ROUTE_METRIC)
+		p->taken = true;
+}
+
+static void reset_place(void *arg)
+{
+	((struct place *)arg)->taken = false;
+}
+
+static bool place_taken(struct netlink *n, struct prefix prefix)
+{
+	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	struct place p = { .prefix = prefix };
+
+	rt->rtm_family = AF_INET;
+	rt->rtm_table = RT_TABLE_MAIN;
+	return !netlink_dump(n, visit_place, reset_place, &p) && p.taken;
+}
+
+int routes_compare(struct netlink *n, const struct own_routes *own, const struct prefix *prefixes, size_t count,
+		   void (*missing)(struct prefix prefix, void *arg), void *arg)
+{
+	struct own_routes present;
+	int r = know_routes(n, own, &present);
+	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
+
+	for (size_t i = 0; !r && i < count; i++)
+		if (prefixes[i].plen && !present_route(&present, prefixes[i]) && !place_taken(n, prefixes[i]))
+			missing(prefixes[i], arg);
+	return r;
+}
+
+int routes_remove_all(struct netlink *n, struct error *err)
+{
+	return routes_apply(n, NULL, NULL, 0, err);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A subscriber's opener lock. Only BPF programs take it: they run to completion, while an agent could die holding it.
+ * (bpf_spin_lock is not allowed in a map that is mapped into memory.)
+ */
+#ifndef DETNAT_LOCK_H
+#define DETNAT_LOCK_H
+
+#include <detnat/slots.h>
+#include <detnat/tables.h>
+
+#include "base/subprogram.h"
+
+/*
+ * Memory barriers between reads, or between writes. x86 keeps their order anyway; elsewhere an atomic operation serves
+ * as a barrier, as clang 14 has none for BPF.
+ */
+#ifdef __TARGET_ARCH_x86
+#define order_memory() asm volatile("" ::: "memory")
+#else
+static __always_inline void order_memory(void)
+{
+	__u64 unused = 0;
+
+	__sync_fetch_and_add(&unused, 1);
+}
+#endif
+#define order_reads()  order_memory()
+#define order_writes() order_memory()
+
+/*
+ * How often the lock is tried: for about 100 us, several times as long as an opening takes whose walk is through all
+ * slots. A packet that is dropped instead costs its sender a second.
+ */
+#define LOCK_TRIES 4096
+
+struct lock_wait {
+	struct subscriber *s;
+	__u32 taken;
+	__u32 pad;
+};
+
+static __always_inline int lock_try(struct subscriber *s)
+{
+	__u32 lock = LOAD(s->lock);
+
+	return !(lock & 1) && __sync_val_compare_and_swap(&s->lock, lock, lock + 1) == lock;
+}
+
+/* Reading the clock passes time, about 20 ns. */
+static long lock_again(__u32 i, struct lock_wait *w)
+{
+	(void)i;
+	if (lock_try(w->s)) {
+		w->taken = 1;
+		return 1;
+	}
+	(void)bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Returns 0, or -1 if another core keeps holding the lock. */
+SUBPROGRAM int open_lock(struct subscriber *s)
+{
+	struct lock_wait w = { .s = s };
+
+	if (!s)
+		return -1;
+	if (lock_try(s))
+		return 0;
+	bpf_loop(LOCK_TRIES, lock_again, &w, 0);
+	return LOAD(w.taken) ? 0 : -1;
+}
+
+static __always_inline void open_unlock(struct subscriber *s)
+{
+	__sync_fetch_and_add(&s->lock, 1);
+}
+
+/* Under the lock: records that a session whose first bucket is `home` is not in its preferred slot. */
+static __always_inline void displace(struct subscriber *s, __u32 home)
+{
+	*(volatile __u32 *)&s->displaced |= home;
+}
+
+#endif

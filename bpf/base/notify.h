@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Events from the datapath to the agent. If the ring buffer is full the event is lost and counted; nothing else is. */
+#ifndef DETNAT_NOTIFY_H
+#define DETNAT_NOTIFY_H
+
+#include "base/count.h"
+#include "base/maps.h"
+
+static __always_inline void notify(const struct nat_event *e)
+{
+	struct nat_event *slot = bpf_ringbuf_reserve(&events, sizeof(*slot), 0);
+
+	if (!slot) {
+		count_aside(REASON_events_lost, 1);
+		return;
+	}
+	*slot = *e;
+	slot->time_ns = bpf_ktime_get_ns();
+	bpf_ringbuf_submit(slot, 0);
+}
+
+#endif

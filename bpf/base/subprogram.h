@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Global subprograms: verified once, independently of their callers. If one were inlined, the verifier would follow
+ * each of its paths through all the code after it. Memory passed by address must be initialised, may be NULL for the
+ * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
+ * verifier, too.
+ *
+ * The fast path calls one for packets that few of a session's are, session_hit(); any other call costs too much.
+ */
+#ifndef DETNAT_SUBPROGRAM_H
+#define DETNAT_SUBPROGRAM_H
+
+#define SUBPROGRAM __attribute__((noinline))
+
+/*
+ * In a subprogram whose context nothing reads in some objects: there clang would have its callers pass anything, and
+ * the verifier refuses that.
+ */
+#define NEEDS_CONTEXT(ctx) asm volatile("" ::"r"(ctx))
+
+/* What a step of bpf_loop() returns, 1 to end it. clang may know what a subprogram returns, the verifier does not. */
+static __attribute__((always_inline)) inline long loop_ends(int returned)
+{
+	asm volatile("" : "+r"(returned));
+	return returned != 0;
+}
+
+#endif

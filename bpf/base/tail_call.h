@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Tail calls. The called program parses the packet again: that and the lookups are cheap while their cache lines are
+ * warm, and no state between programs can go stale. Only what cannot be read from the packet is passed, in struct
+ * arguments.
+ */
+#ifndef DETNAT_TAIL_CALL_H
+#define DETNAT_TAIL_CALL_H
+
+#include <detnat/programs.h>
+
+#include "base/count.h"
+
+/* The tail-call programs, indexed by enum prog. The names are kept for compatibility with existing pins. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, N_PROGS);
+	__type(key, __u32);
+	__type(value, __u32);
+#if STAGE2
+} stage2_leaves SEC(".maps");
+#define programs stage2_leaves
+#elif HOOK_XDP
+} xdp_leaves SEC(".maps");
+#define programs xdp_leaves
+#elif AT_INGRESS
+} ingress_leaves SEC(".maps");
+#define programs ingress_leaves
+#elif BARE
+} bare_leaves SEC(".maps");
+#define programs bare_leaves
+#else
+} tc_leaves SEC(".maps");
+#define programs tc_leaves
+#endif
+
+/* Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code. */
+struct arguments {
+	__u32 reason; /* enum reason that counts the packet */
+	__u32 sent;   /* enum reason that counts the ICMP error */
+	__u32 mtu;
+	__u8 type;
+	__u8 code;
+	__u8 pad[2];
+	/* VLAN interface that the frame came in through, while its tags are removed; in stage 2 any interface; else 0
+	 */
+	__u32 ingress;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct arguments);
+} arguments SEC(".maps");
+
+static __always_inline struct arguments *arguments_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&arguments, &zero);
+}
+
+/* Index of the ingress interface. For the slow path; the fast path sees no tagged frames. */
+static __always_inline __u32 packet_ingress(const ctx_t *ctx)
+{
+#if HOOK_XDP
+	struct arguments *n = arguments_get();
+	__u32 vlan = n ? *(volatile __u32 *)&n->ingress : 0;
+
+	if (vlan)
+		return vlan;
+#endif
+	return ctx_ingress(ctx);
+}
+
+/* Sets the arguments of PROG_icmp_error. Volatile: clang 14 dropped a store that only another program reads. */
+static __always_inline void arguments_set(volatile struct arguments *n, __u32 reason, __u32 sent, __u8 type, __u8 code,
+					  __u32 mtu)
+{
+	n->reason = reason;
+	n->sent = sent;
+	n->type = type;
+	n->code = code;
+	n->mtu = mtu;
+}
+
+/* Does not return, unless the called program is missing: then returns the verdict `missing`, counted. */
+static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
+{
+	TRACE_STEP(tail_call, prog, 0);
+	bpf_tail_call(ctx, &programs, prog);
+	return finish(missing, REASON_no_program);
+}
+
+/*
+ * If the program is missing, the packet passes to the kernel at ingress; at egress and in stage 2 it could leak an
+ * inside address: dropped.
+ */
+static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
+{
+	return tail_call_or(ctx, prog, AT_INGRESS && !STAGE2 ? CTX_PASS : CTX_DROP);
+}
+
+/* Makes the tail call that a subprogram's verdict asks for, if any; else returns the verdict. */
+static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
+{
+	return verdict < CONTINUE ? tail_call(ctx, (enum prog)(TAIL_CALL(0) - verdict)) : verdict;
+}
+
+/* Refuses a session: counted under the reason, answered and reported as often as the rate limits allow. */
+static __always_inline int refuse(ctx_t *ctx, enum reason reason)
+{
+	struct arguments *n = arguments_get();
+
+	if (!n)
+		return drop(reason);
+	*(volatile __u32 *)&n->reason = reason;
+	return tail_call(ctx, PROG_refuse);
+}
+
+#endif

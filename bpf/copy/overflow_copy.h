@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sessions in the overflow that another gateway has told, <detnat/copies.h>: placed, changed and ended under the lock.
+ * The rules are those of open_overflow.h, except that the peer has shared out its overflow among subscribers already:
+ * here, only the sum of all sessions is limited.
+ */
+#ifndef DETNAT_OVERFLOW_COPY_H
+#define DETNAT_OVERFLOW_COPY_H
+
+#include "copy/session_copy.h"
+
+static __always_inline struct overflow_key copy_key_in(const struct mapping *m, const struct session_copy *c)
+{
+	return overflow_key_in(&m->geo, m->geo.in_base + c->subscriber, key_in_port(c->key), key_ext_addr(c->key),
+			       key_ext_port(c->key), word_proto(c->word));
+}
+
+/* The session's IN2OUT entry, or NULL. */
+static __always_inline struct overflow_session *copy_entry(const struct mapping *m, const struct session_copy *c)
+{
+	struct overflow_key key = copy_key_in(m, c);
+
+	return bpf_map_lookup_elem(&overflow, &key);
+}
+
+/* Under the lock: removes both entries. Returns 1 if they were there. */
+SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *s, const struct session_copy *c,
+				    __u64 word)
+{
+	struct overflow_key in;
+
+	if (!m || !s || !c)
+		return 0;
+	in = copy_key_in(m, c);
+	return overflow_delete(s, &in, word);
+}
+
+/*
+ * Under the lock: looks for the session and its port in the slots. COPY_PLACED: neither is there. A session is in the
+ * buckets of its first choice, others on its port are in those of the port.
+ */
+SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s, struct session_copy *c, __u32 offset)
+{
+	struct copy_scan *o = copy_scan_get();
+	__u32 first;
+
+	if (!m || !s || !c || !o)
+		return COPY_IMPOSSIBLE;
+	first = mapping_first_choice(&m->geo, key_in_port(c->key));
+	STORE(o->offset, first);
+	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word))
+		return COPY_IMPOSSIBLE;
+	if (LOAD(o->existing)) {
+		struct bucket_pair pair = session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
+							  word_proto(c->word), first, m->bucket_shift);
+
+		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
+		return COPY_EXISTS;
+	}
+	if (LOAD(o->taken)) {
+		copy_note_taken(m, c, first);
+		return COPY_PORT;
+	}
+	if (offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT)
+		return COPY_PLACED;
+	STORE(o->offset, offset);
+	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word))
+		return COPY_IMPOSSIBLE;
+	if (!LOAD(o->taken))
+		return COPY_PLACED;
+	copy_note_taken(m, c, offset);
+	return COPY_PORT;
+}
+
+/*
+ * Under the lock: looks for the session in the overflow. COPY_PLACED: it is not there, or no more; COPY_BEYOND: it is;
+ * if it is a copy that may be replaced, it is the one that was told now.
+ */
+SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber *s, struct session_copy *c)
+{
+	struct overflow_session *o;
+	__u64 word;
+	__u32 peer;
+
+	if (!m || !s || !c)
+		return COPY_IMPOSSIBLE;
+	c->before = 0;
+	c->mark_before = 0;
+	o = copy_entry(m, c);
+	if (!o)
+		return COPY_PLACED;
+	word = LOAD(o->truth);
+	if (word_expired(word, now_ticks(), m->timeout_ticks)) {
+		struct overflow_key in = copy_key_in(m, c);
+
+		if (!copy_overflow_delete(m, s, c, word))
+			return COPY_BUSY;
+		overflow_closed(&in, word);
+		return COPY_PLACED;
+	}
+	c->before = word;
+	c->mark_before = o->mark;
+	peer = overflow_mark_holds(o->mark, word) ? overflow_mark_peer(o->mark) : 0;
+	if (peer != overflow_mark_peer(c->mark) &&
+	    (!(c->takes >> peer & 1) || (!peer && word_out_port(word) != word_out_port(c->word))))
+		return COPY_BEYOND;
+	/* Opened again on another port, and what was told of the former one was lost. */
+	if (word_out_port(word) != word_out_port(c->word))
+		return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
+	if (__sync_val_compare_and_swap(&o->truth, word, c->word) != word)
+		return COPY_BUSY;
+	o->mark = c->mark;
+	return COPY_BEYOND;
+}
+
+/* Under the lock: inserts both entries and counts them. */
+SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *s, const struct session_copy *c)
+{
+	struct overflow_session session = { 0 };
+	struct overflow_key in, out;
+
+	if (!m || !s || !c)
+		return COPY_IMPOSSIBLE;
+	in = copy_key_in(m, c);
+	out = overflow_key_reverse(&in, word_out_port(c->word));
+	session.in_port = key_in_port(c->key);
+	if (bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST))
+		return COPY_NO_SLOT;
+	session = (struct overflow_session){ .truth = c->word, .mark = c->mark };
+	if (bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST)) {
+		bpf_map_delete_elem(&overflow, &out);
+		return COPY_NO_SLOT;
+	}
+	__sync_fetch_and_add(&s->overflow, 1);
+	__sync_fetch_and_add(&s->sessions, 1);
+	overflow_list_add(m, s, c->subscriber, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word));
+	return COPY_PLACED;
+}
+
+/* Claims room for one more session. Returns 0, or -1 if there is none. */
+static __always_inline int copy_admit(void)
+{
+	struct session_copies *all = copies_get();
+	struct globals *g = globals_get();
+
+	if (!all || !g)
+		return -1;
+	if (__sync_fetch_and_add(&g->overflow, 1) < LOAD(all->overflow_limit))
+		return 0;
+	overflow_release();
+	return -1;
+}
+
+/* Under the lock: COPY_TO_OVERFLOW. */
+SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, struct session_copy *c)
+{
+	struct copy_scan *o = copy_scan_get();
+	__u32 offset;
+	int r;
+
+	if (!m || !s || !c || !o)
+		return COPY_IMPOSSIBLE;
+	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
+	if (offset >= m->geo.ports_per_host)
+		return COPY_IMPOSSIBLE;
+	c->slot = COPY_NOT_IN_A_SLOT;
+	r = copy_overflow_present(m, s, c);
+	if (r == COPY_PLACED)
+		r = copy_overflow_slots(m, s, c, offset);
+	if (r != COPY_PLACED)
+		return r;
+	o->p = copy_packet(m, c->subscriber, c->key, c->word);
+	if (overflow_port_used(m, s, &o->p, word_out_port(c->word)) ||
+	    (subscriber_has_portmaps(s) && portmap_holds(m, &o->p, word_out_port(c->word))))
+		return COPY_PORT;
+	if (LOAD(s->sessions) >= m->sessions_per_user)
+		return COPY_QUOTA;
+	if (copy_admit())
+		return COPY_NO_SLOT;
+	if (binding_maps(m, o->p.proto) && copy_bind(m, s, &o->p, offset))
+		r = COPY_PORT;
+	else
+		r = copy_overflow_insert(m, s, c);
+	if (r != COPY_PLACED)
+		overflow_release();
+	return r;
+}
+
+/* Under the lock: COPY_END. */
+SUBPROGRAM int copy_overflow_end(const struct mapping *m, struct subscriber *s, struct session_copy *c)
+{
+	struct overflow_session *o;
+	__u64 word;
+
+	if (!m || !s || !c)
+		return COPY_IMPOSSIBLE;
+	o = copy_entry(m, c);
+	if (!o)
+		return COPY_CHANGED;
+	word = LOAD(o->truth);
+	if (!overflow_mark_holds(o->mark, word) || overflow_mark_peer(o->mark) != overflow_mark_peer(c->mark) ||
+	    word_out_port(word) != word_out_port(c->word))
+		return COPY_CHANGED;
+	return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
+}
+
+/* Under the lock, so that the entry stays this session's: COPY_CHANGE. */
+SUBPROGRAM int copy_overflow_change(const struct mapping *m, struct subscriber *s, struct session_copy *c)
+{
+	struct overflow_session *o;
+
+	if (!m || !s || !c)
+		return COPY_IMPOSSIBLE;
+	o = copy_entry(m, c);
+	if (!o || o->mark != c->mark_before || __sync_val_compare_and_swap(&o->truth, c->before, c->word) != c->before)
+		return COPY_CHANGED;
+	o->mark = c->mark;
+	return COPY_PLACED;
+}
+
+#endif

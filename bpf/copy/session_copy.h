@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Places a session that another gateway has told in a slot of its subscriber, <detnat/copies.h>. The rules are those of
+ * open.h: a session is found by either endpoint, no outside port leads to two inside ports of one external endpoint,
+ * and the count is exact. What is told may be anything.
+ */
+#ifndef DETNAT_SESSION_COPY_H
+#define DETNAT_SESSION_COPY_H
+
+#include <detnat/copies.h>
+
+#include "session/inbound_slots.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct session_copies);
+} copies SEC(".maps");
+
+/* What a look at the two buckets finds, a bit for each slot as in struct opening. In a map for the verifier's sake. */
+struct copy_scan {
+	__u32 room;	 /* free or expired */
+	__u32 spare;	 /* in time-wait */
+	__u32 existing;	 /* the session itself */
+	__u32 taken;	 /* others on its port towards its external endpoint */
+	__u32 freed;	 /* sessions removed that counted */
+	__u32 offset;	 /* of a port in the group whose buckets are looked at */
+	struct packet p; /* the session's, as a packet from inside would have it; here to save stack */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct copy_scan);
+} copy_scans SEC(".maps");
+
+static __always_inline struct session_copies *copies_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&copies, &zero);
+}
+
+static __always_inline struct copy_scan *copy_scan_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&copy_scans, &zero);
+}
+
+/* The session as a packet from inside would have it, for the functions that ask about ports. */
+static __always_inline struct packet copy_packet(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
+{
+	return (struct packet){ .src = m->geo.in_base + subscriber,
+				.dst = key_ext_addr(key),
+				.sport = key_in_port(key),
+				.dport = key_ext_port(key),
+				.proto = word_proto(word) };
+}
+
+/* What is looked for. */
+struct copy_wanted {
+	const struct mapping *m;
+	__u64 key;
+	__u64 word;
+	__u32 subscriber;
+	__u32 now;
+};
+
+/*
+ * Looks at one slot. What has expired and clashes is freed, else a late refresh could revive it; so is what is in
+ * time-wait, as the gateway that told the session has found the port free.
+ */
+static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, __u32 at, const struct copy_wanted *w)
+{
+	__u64 word = LOAD(s->truth), key = LOAD(s->key);
+	__u32 bit = 1U << at;
+	int expired, time_wait;
+
+	if (!word_is_live(word)) {
+		if (word_is_free(word))
+			ADD_BITS(o->room, bit);
+		return;
+	}
+	expired = word_expired(word, w->now, w->m->timeout_ticks);
+	time_wait = word_state(word) == SESSION_TIME_WAIT;
+	if ((key ^ w->key) >> 16 || word_proto(word) != word_proto(w->word) ||
+	    (key != w->key && word_out_port(word) != word_out_port(w->word))) {
+		if (expired)
+			ADD_BITS(o->room, bit);
+		else if (time_wait)
+			ADD_BITS(o->spare, bit);
+		return;
+	}
+	if ((expired || time_wait) && slot_change(s, word, 0)) {
+		if (!time_wait)
+			STORE(o->freed, LOAD(o->freed) + 1);
+		ADD_BITS(o->room, bit);
+		slot_closed(w->m, w->subscriber, key, word);
+		return;
+	}
+	if (key == w->key)
+		ADD_BITS(o->existing, bit);
+	else
+		ADD_BITS(o->taken, bit);
+}
+
+/* Under the lock: looks at both buckets of o->offset. Returns 0, or -1 only while tables are being deleted. */
+SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u64 word)
+{
+	struct copy_scan *o = copy_scan_get();
+	struct copy_wanted w = { .m = m, .key = key, .word = word, .subscriber = subscriber, .now = now_ticks() };
+	struct bucket_choice b;
+
+	if (!m || !s || !o)
+		return -1;
+	if (bucket_choice_get(m, subscriber, key_ext_addr(key), key_ext_port(key), word_proto(word), LOAD(o->offset),
+			      &b))
+		return -1;
+	STORE(o->room, 0);
+	STORE(o->spare, 0);
+	STORE(o->existing, 0);
+	STORE(o->taken, 0);
+	STORE(o->freed, 0);
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		copy_scan_slot(o, &b.first->slot[i], i, &w);
+	if (b.second != b.first)
+		for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+			copy_scan_slot(o, &b.second->slot[i], BUCKET_SLOTS + i, &w);
+	if (LOAD(o->freed))
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	return 0;
+}
+
+/*
+ * Under the lock: looks for the port that an inside port is bound to. Returns 0 if it is the one of this offset in the
+ * block, 1 if there is none, -1 if it is another one.
+ */
+SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct binding_search *b = binding_search_get();
+	struct binding_line *home;
+	__u32 first;
+	__s32 at;
+
+	if (!m || !s || !p || !b)
+		return -1;
+	first = mapping_first_choice(&m->geo, p->sport);
+
+	struct binding_groups_walk w = {
+		.m = m,
+		.s = s,
+		.p = p,
+		.subscriber = mapping_subscriber(&m->geo, p->src),
+		.home = first >> PORT_GROUP_SHIFT,
+		.now = now_ticks(),
+		.life = binding_life(m, p->proto),
+		.in_port = p->sport,
+		.proto = p->proto,
+	};
+
+	home = binding_line_get(m, w.subscriber, p->proto, w.home);
+	if (!home)
+		return -1;
+	binding_import(m, s, w.subscriber, w.now);
+	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
+	at = LOAD(b->found);
+	if (at >= 0) {
+		if ((w.home << PORT_GROUP_SHIFT) + (__u32)at != offset)
+			return -1;
+		binding_raise(line_entry(home, (__u32)at), w.now);
+		return 0;
+	}
+	if (!(binding_flags(LOAD(home->entry[0])) & BINDING_AWAY))
+		return 1;
+	at = binding_search_groups(&w, b, s);
+	return at < 0 ? 1 : (__u32)at == offset ? 0 : -1;
+}
+
+/* Under the lock: binds the port of this offset to an inside port that has none. 0, or -1 if it is another's. */
+SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct binding_search *b = binding_search_get();
+	__u32 at = offset & (PORT_GROUP - 1), bit = 1U << at, group = offset >> PORT_GROUP_SHIFT, home, now;
+	struct binding_line *line;
+
+	if (!m || !s || !p || !b)
+		return -1;
+	line = binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, group);
+	if (!line)
+		return -1;
+	now = now_ticks();
+	binding_scan(b, line, group_size(offset, m->geo.ports_per_host), p->sport, now, binding_life(m, p->proto));
+	if (LOAD(b->expired) & bit)
+		binding_walk(m, mapping_subscriber(&m->geo, p->src), p, s, group, now);
+	if (!(LOAD(b->free) & bit) && !(LOAD(b->expired) & ~LOAD(b->held) & bit))
+		return -1;
+	home = mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT;
+	if (group != home) {
+		struct binding_line *first = binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, home);
+
+		if (!first)
+			return -1;
+		/* Noted first, so that the binding is found from the moment at which it exists. */
+		binding_note_away(first, 1);
+	}
+	return binding_bind(line, bit, at, p->sport, group == home ? 0 : BINDING_STRAYED, now) < 0 ? -1 : 0;
+}
+
+/*
+ * Under the lock: binds a port, an offset in the block, to the inside port of a session that has it, where the mapping
+ * is endpoint-independent. Returns 0, or -1 if it is another's or the inside port has another one. In two steps, as
+ * kernel 6.1 has 512 octets of stack for a chain of calls and rounds each frame up to 32.
+ */
+static __always_inline int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p,
+				     __u32 offset)
+{
+	int r = copy_bound(m, s, p, offset);
+
+	return r > 0 ? copy_bind_port(m, s, p, offset) : r;
+}
+
+/* Under the lock: whether the port is free for the session, as far as the buckets do not tell; binds it. */
+static __always_inline int copy_port(const struct mapping *m, struct subscriber *s, const struct packet *p,
+				     __u32 out_port, __u32 offset)
+{
+	if (subscriber_overflow(s->overflow)) {
+		struct overflow_key in = overflow_key_in(&m->geo, p->src, p->sport, p->dst, p->dport, p->proto);
+
+		if (bpf_map_lookup_elem(&overflow, &in))
+			return COPY_BEYOND;
+		if (overflow_port_used(m, s, p, out_port))
+			return COPY_PORT;
+	}
+	if (subscriber_has_portmaps(s) && portmap_holds(m, p, out_port))
+		return COPY_PORT;
+	if (binding_maps(m, p->proto) && copy_bind(m, s, p, offset))
+		return COPY_PORT;
+	return COPY_PLACED;
+}
+
+/* Number of the slot of the lowest bit in a mask that is not 0, as opening_slot(). */
+static __always_inline __u32 copy_slot_number(struct bucket_pair pair, __u32 mask)
+{
+	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
+	__u32 low = byte & -byte, at = (low > 8 ? 4 : 0) + (low & 0xcc ? 2 : 0) + (low & 0xaa ? 1 : 0);
+
+	return (mask & 0xff ? pair.first : pair.second) << BUCKET_SLOTS_SHIFT | at;
+}
+
+/* Notes the slot of the session that has the port; o->taken is of the buckets of this port. */
+static __always_inline void copy_note_taken(const struct mapping *m, struct session_copy *c, __u32 offset)
+{
+	struct copy_scan *o = copy_scan_get();
+
+	if (o)
+		c->slot = (__u16)copy_slot_number(session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
+								  word_proto(c->word), offset, m->bucket_shift),
+						  LOAD(o->taken));
+}
+
+/* Bit of a slot in the masks; 0: it is in neither bucket. */
+static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
+{
+	__u32 bucket = slot >> BUCKET_SLOTS_SHIFT, bit = 1U << (slot & (BUCKET_SLOTS - 1));
+
+	return bucket == pair.first ? bit : bucket == pair.second ? bit << BUCKET_SLOTS : 0;
+}
+
+/* Under the lock: notes in the octet of the slot's bucket which side has opened the session. */
+static __always_inline void copy_mark_inbound(const struct mapping *m, const struct session_copy *c, __u32 slot)
+{
+	struct binding_header *h = binding_header_get(m, c->subscriber);
+	__u8 *octet = inbound_octet(m, c->subscriber, slot >> BUCKET_SLOTS_SHIFT);
+	__u8 bit = (__u8)(1U << (slot & (BUCKET_SLOTS - 1)));
+
+	if (!h || !octet)
+		return;
+	STORE(*octet, (__u8)(c->inbound ? LOAD(*octet) | bit : LOAD(*octet) & ~bit));
+	if (c->inbound)
+		STORE(h->inbound, LOAD(h->inbound) + 1);
+}
+
+/* Under the lock: puts the session into the slot of the lowest bit of a mask. */
+static __always_inline int copy_claim(const struct mapping *m, struct subscriber *s, const struct bucket_choice *b,
+				      __u32 mask, const struct session_copy *c)
+{
+	struct slot *slot = opening_slot(b, mask);
+	__u64 from = LOAD(slot->truth), before = LOAD(slot->key);
+	int counts = !word_is_live(from) || word_state(from) == SESSION_TIME_WAIT;
+
+	if (!counts && !word_expired(from, now_ticks(), m->timeout_ticks))
+		return COPY_BUSY;
+	if (counts) {
+		if (LOAD(s->sessions) >= m->sessions_per_user)
+			return COPY_QUOTA;
+		__sync_fetch_and_add(&s->sessions, 1);
+	}
+	if (slot_claim(slot, from, c->key, c->word)) {
+		if (word_is_live(from))
+			slot_closed(m, c->subscriber, before, from);
+		return COPY_PLACED;
+	}
+	if (counts)
+		__sync_fetch_and_add(&s->sessions, -1U);
+	return COPY_BUSY;
+}
+
+/* Under the lock, for a session that the subscriber can have. */
+SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, struct session_copy *c)
+{
+	struct copy_scan *o = copy_scan_get();
+	__u32 first, offset, wanted, room;
+	struct bucket_pair pair;
+	struct bucket_choice b;
+	struct packet *p;
+	int r;
+
+	if (!m || !s || !c || !o)
+		return COPY_IMPOSSIBLE;
+	p = &o->p;
+	*p = copy_packet(m, c->subscriber, c->key, c->word);
+	first = mapping_first_choice(&m->geo, p->sport);
+	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
+	pair = session_buckets(p->dst, p->dport, p->proto, first, m->bucket_shift);
+	wanted = copy_slot_bit(pair, c->slot);
+	if (!wanted || offset >= m->geo.ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+		return COPY_IMPOSSIBLE;
+	STORE(o->offset, first);
+	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word) ||
+	    bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
+		return COPY_IMPOSSIBLE;
+	if (LOAD(o->existing)) {
+		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
+		return COPY_EXISTS;
+	}
+	if (LOAD(o->taken)) {
+		copy_note_taken(m, c, first);
+		return COPY_PORT;
+	}
+	room = LOAD(o->room);
+	if (room & wanted)
+		room = wanted;
+	else if (room)
+		room = opening_room(room, first, slots_crowded(LOAD(s->sessions), m->bucket_shift));
+	else
+		room = LOAD(o->spare);
+	if (!room)
+		return COPY_NO_SLOT;
+	/* The lowest bit alone. */
+	room &= -room;
+	r = copy_port(m, s, p, word_out_port(c->word), offset);
+	if (r != COPY_PLACED) {
+		c->slot = COPY_NOT_IN_A_SLOT;
+		return r;
+	}
+	if (offset != first || room != preferred_bit(first))
+		displace(s, b.home);
+	r = copy_claim(m, s, &b, room, c);
+	if (r != COPY_PLACED)
+		return r;
+	c->slot = (__u16)copy_slot_number(pair, room);
+	if (LOAD(m->bindings.filtering))
+		copy_mark_inbound(m, c, c->slot);
+	return COPY_PLACED;
+}
+
+#endif

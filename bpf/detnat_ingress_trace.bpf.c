@@ -1,6 +1,0 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The tracing build of the programs at tc ingress: see trace_points.h. */
-#define TRACE
-#include "detnat_ingress.bpf.c"
-
-#include "trace_begin.h"

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Inside to outside on the fast path. Checks are in the same order as in in2out.h. */
+#ifndef DETNAT_FAST_IN2OUT_H
+#define DETNAT_FAST_IN2OUT_H
+
+#include "fast/fast_path.h"
+#include "session/fast_open.h"
+#include "egress/source.h"
+
+/*
+ * Returns 1 if the source of a packet that opens or refreshes a session is one that the slow path would let pass;
+ * see source_check().
+ */
+static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals *g, const struct flow *f)
+{
+	const struct subscriber *sender;
+
+	if (likely(source_is_vouched(g, f->p.src, f->now)))
+		return 1;
+	if (fib_holds(g, f->now) && !settings.policy_routing)
+		return source_is_told(fib_find(f->p.src), ctx_ingress(ctx));
+	sender = subscriber_get(f->m, f->subscriber);
+	return sender && source_is_known(sender, g, ctx_ingress(ctx), f->now);
+}
+
+/*
+ * Handles a packet whose session is not in the preferred slot, or must be refreshed, opened or changed, and whose
+ * source is good. Returns CONTINUE with the state word in *ret_word, or a verdict.
+ */
+static __always_inline int fast_session_of(const struct flow *f, struct slot *s, __u64 *ret_word)
+{
+	const struct mapping *m = f->m;
+
+	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
+	if (!*ret_word) {
+		struct subscriber *sub = subscriber_get(m, f->subscriber);
+		__u32 home = home_bit(
+			session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, m->bucket_shift).first);
+		struct slot *elsewhere;
+
+		if (!sub)
+			return TO_SLOW_PATH;
+		elsewhere = LOAD(sub->displaced) & home ? slot_lookup_in2out(f, ret_word) : 0;
+		if (!elsewhere)
+			return fast_open(f, sub, s, home, ret_word);
+		s = elsewhere;
+	}
+	if (session_reopens(*ret_word, &f->p))
+		return TO_SLOW_PATH;
+	session_hit_fast(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
+	return CONTINUE;
+}
+
+/* The same for any source. */
+static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
+					       struct slot *s, __u64 *ret_word)
+{
+	if (unlikely(!fast_source_is_good(ctx, g, f)))
+		return TO_SLOW_PATH;
+	return fast_session_of(f, s, ret_word);
+}
+
+/* Where a packet leaves, however that was found out. */
+struct fast_egress {
+	const struct ether_addresses *mac;
+	__u32 ifindex;
+	struct fib_hop *told; /* NULL: cached */
+};
+
+/* The rest of the way of a packet whose next hop is known. */
+static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
+					  const struct fast_egress *e, __u32 now, enum source_check check)
+{
+	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
+	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
+
+	if (unlikely(!leaf))
+		return TO_SLOW_PATH;
+
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u32 subscriber = mapping_subscriber(&m->geo, src);
+	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
+	__u32 port_offset = mapping_first_choice(&m->geo, sport);
+	struct slot *s = fast_slot(m, subscriber, dst, dport, q->proto, port_offset);
+
+	if (unlikely(!s))
+		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
+	if (check == SOURCES_STRICT_EACH) {
+		const struct subscriber *sender = subscriber_get(m, subscriber);
+
+		if (!sender || !source_is_known(sender, &t->globals, ctx_ingress(ctx), now))
+			return TO_SLOW_PATH;
+	}
+
+	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
+	__u64 word = LOAD(s->truth), steady = (__u64)q->steady << 32 | now;
+
+	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {
+		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
+		int verdict;
+
+		/* Each session comes this way once a tick. */
+		if (e->told)
+			fib_used(e->told, now);
+		f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), dst, sport, dport);
+		f.key = slot_key(dst, dport, sport);
+		verdict = fast_in2out_session(ctx, &t->globals, &f, s, &word);
+		if (verdict != CONTINUE)
+			return verdict;
+	}
+	TRACE_STEADY(word);
+	count_translated(REASON_in2out_translated, bpf_ntohs(q->ip->tot_len));
+	fast_rewrite(q, 1, mapping_out_addr(&m->geo, subscriber), word_out_port(word));
+	ether_addresses_set(q->eth, e->mac);
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, e->ifindex, 0);
+	return redirect_to(e->ifindex);
+}
+
+/*
+ * By the agent's copy of the routes. each: the source of every packet is checked. Returns a verdict, or TO_SLOW_PATH
+ * with nothing changed; without the copy, calls the program that does as well with cached next hops.
+ */
+static __always_inline int fast_in2out(ctx_t *ctx, int each)
+{
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
+	const struct mapping_table *t = mapping_table_get();
+	struct fast_packet q;
+
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks();
+
+	if (unlikely(!fib_holds(&t->globals, now)))
+		return tail_call(ctx, PROG_in2out_cached);
+
+	struct fib_hop *hop = fib_find(bpf_ntohl(q.ip->daddr));
+
+	if (unlikely(!fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
+		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
+		return TO_SLOW_PATH;
+	if (each && !source_is_told(fib_find(bpf_ntohl(q.ip->saddr)), ctx_ingress(ctx)))
+		return TO_SLOW_PATH;
+	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
+
+	struct fast_egress e = { (const struct ether_addresses *)hop->dmac, hop->ifindex, hop };
+
+	return fast_in2out_to(ctx, t, &q, &e, now, SOURCES_ROUTED);
+}
+
+/*
+ * By next hops of the kernel's, which the slow path has cached: while the agent's copy does not hold, and where routing
+ * depends on more than the destination.
+ */
+static __always_inline int fast_in2out_cached(ctx_t *ctx)
+{
+	const struct mapping_table *t = mapping_table_get();
+	struct fast_packet q;
+
+	if (!settings.redirect || !t || !fast_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), source = next_hop_source(bpf_ntohl(q.ip->saddr));
+	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), source, bpf_ntohl(q.ip->daddr), now);
+
+	_Static_assert(HOP_OUT == 0, "the octets behind the address are 0");
+	if (unlikely(!nh || nh->station != fast_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->egress.mtu))
+		return TO_SLOW_PATH;
+	TRACE_NEXT_HOP(nh);
+
+	struct fast_egress e = { &nh->egress.mac, nh->egress.ifindex, 0 };
+
+	return fast_in2out_to(ctx, t, &q, &e, now, settings.source_check);
+}
+
+#endif

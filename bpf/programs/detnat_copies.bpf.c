@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The program that places, changes and ends sessions told by other gateways. No packet comes here: the agent runs it.
+ */
+#include "base/ctx_xdp.h"
+
+#include "copy/overflow_copy.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* Does what a request asks for. Returns enum copy_result. */
+static __always_inline int copy_do(struct session_copy *c)
+{
+	struct mapping_table *t = mapping_table_get();
+	const struct mapping *m;
+	struct subscriber *s;
+	int r;
+
+	if (!c || !t || c->mapping >= MAX_MAPPINGS)
+		return COPY_IMPOSSIBLE;
+	m = mapping_of_leaf(t, INDEX_LEAF | c->mapping);
+	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber >= prefix_size(m->geo.in_plen) ||
+	    (c->request != COPY_END && !copy_state_fits(c->key, word_proto(c->word), word_state(c->word))))
+		return COPY_IMPOSSIBLE;
+	s = subscriber_get(m, c->subscriber);
+	if (!s)
+		return COPY_IMPOSSIBLE;
+	if (open_lock(s))
+		return COPY_BUSY;
+	switch (c->request) {
+	case COPY_TO_SLOT:
+		r = copy_place_locked(m, s, c);
+		break;
+	case COPY_TO_OVERFLOW:
+		r = copy_overflow(m, s, c);
+		break;
+	case COPY_END:
+		r = copy_overflow_end(m, s, c);
+		break;
+	default:
+		r = copy_overflow_change(m, s, c);
+	}
+	open_unlock(s);
+	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */
+	if (r == COPY_PLACED && index_find(&out_index, key_ext_addr(c->key)))
+		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+	return r;
+}
+
+static long copy_next(__u32 i, void *unused)
+{
+	struct session_copies *all = copies_get();
+	struct session_copy *c;
+
+	if (!all || i >= COPIES_BATCH)
+		return 1;
+	c = &all->copy[i];
+	if (LOAD(c->result) == COPY_BUSY)
+		STORE(c->result, (__u8)copy_do(c));
+	return 0;
+}
+
+/* Handles those requests in the map `copies` whose result is COPY_BUSY. Returns 0. */
+SEC("syscall")
+int session_copies(void *ctx)
+{
+	struct session_copies *all = copies_get();
+
+	if (all)
+		bpf_loop(LOAD(all->n), copy_next, 0, 0);
+	return 0;
+}

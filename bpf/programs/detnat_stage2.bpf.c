@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Stage 2, which the program of the interfaces' entries in `ports` calls, and the programs that it calls in turn, in an
+ * array of their own: the kernel calls no others from there.
+ */
+#define STAGE2 1
+#include "base/ctx_xdp.h"
+
+#include "slow/in2out.h"
+
+#include "answer/icmp_error.h"
+#include "slow/open_overflow.h"
+#include "answer/refuse.h"
+#include "stage/stage2.h"
+#include "stage/stage2_in_slow.h"
+#include "stage/stage_drops.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+SEC("xdp.frags/devmap")
+int stage2(struct xdp_md *ctx)
+{
+	return stage2_end(TRACED(ctx, stage2_run(ctx)));
+}
+
+#define PROGRAM(name, function)                                \
+	SEC("xdp.frags/devmap")                                \
+	int prog_##name##_stage2(struct xdp_md *ctx)           \
+	{                                                      \
+		return stage2_end(TRACED(ctx, function(ctx))); \
+	}
+
+PROGRAM(open, open_session)
+PROGRAM(overflow, open_overflow)
+PROGRAM(refuse, refuse_session)
+PROGRAM(icmp_error, icmp_error)
+PROGRAM(out2in_slow, stage2_in_slow)

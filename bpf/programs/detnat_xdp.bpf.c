@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Programs of the XDP hook: the main programs, which the entry programs call, and the programs that these tail-call.
+ * docs/ARCHITECTURE.md shows a packet's path through them.
+ */
+#include "base/ctx_xdp.h"
+
+#include "answer/arp.h"
+#include "slow/both.h"
+#include "slow/fragment_later.h"
+#include "slow/hairpin.h"
+#include "slow/hairpin_inbound.h"
+#include "answer/icmp_error.h"
+#include "icmp/icmp_hairpin.h"
+#include "icmp/icmp_in.h"
+#include "icmp/icmp_routed.h"
+#include "icmp/icmp_out.h"
+#include "slow/in2out.h"
+#include "slow/inbound_in.h"
+#include "slow/open_overflow.h"
+#include "slow/out2in.h"
+#include "slow/portmap_in.h"
+#include "slow/protocol.h"
+#include "fast/fast_in2out.h"
+#include "fast/fast_out2in.h"
+#include "answer/refuse.h"
+#include "answer/reset.h"
+#include "slow/routed_in.h"
+#include "slow/routed_out.h"
+#include "slow/vlan.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* The slow path of a direction, for packets that its fast path has left alone. */
+static __always_inline int or_slow(struct xdp_md *ctx, int verdict, enum prog slow)
+{
+	return likely(verdict >= 0) ? verdict : tail_call(ctx, slow);
+}
+
+SEC("xdp.frags")
+int in2out_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 0), PROG_in2out));
+}
+
+/* Loaded instead of in2out_xdp if the source of every packet is checked: see main_program() in the agent. */
+SEC("xdp.frags")
+int in2out_each_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1), PROG_in2out));
+}
+
+SEC("xdp.frags")
+int out2in_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1), PROG_out2in));
+}
+
+/* What the main programs call while there is no agent whose copy of the routes holds. */
+static __always_inline int in2out_cached(struct xdp_md *ctx)
+{
+	return or_slow(ctx, fast_in2out_cached(ctx), PROG_in2out);
+}
+
+static __always_inline int out2in_cached(struct xdp_md *ctx)
+{
+	return or_slow(ctx, fast_out2in(ctx, 0), PROG_out2in);
+}
+
+/* Loaded instead of in2out_xdp if routing depends on more than the destination. */
+SEC("xdp.frags")
+int in2out_cached_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, in2out_cached(ctx));
+}
+
+SEC("xdp.frags")
+int both_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, both(ctx));
+}
+
+/* Defines a tail-called program, implemented by `function`. */
+#define PROGRAM(name, function)                    \
+	SEC("xdp.frags")                           \
+	int prog_##name##_xdp(struct xdp_md *ctx)  \
+	{                                          \
+		return TRACED(ctx, function(ctx)); \
+	}
+
+PROGRAM(both, both)
+PROGRAM(vlan, vlan)
+PROGRAM(in2out, in2out)
+PROGRAM(in2out_cached, in2out_cached)
+PROGRAM(out2in, out2in)
+PROGRAM(out2in_cached, out2in_cached)
+PROGRAM(out2in_slow, out2in_slow)
+PROGRAM(inbound, inbound)
+PROGRAM(hairpin_inbound, hairpin_inbound)
+PROGRAM(open, open_session)
+PROGRAM(overflow, open_overflow)
+PROGRAM(refuse, refuse_session)
+PROGRAM(icmp_error, icmp_error)
+PROGRAM(refuse_protocol, refuse_protocol)
+PROGRAM(icmp_in, icmp_in)
+PROGRAM(icmp_out, icmp_out)
+PROGRAM(icmp_hairpin, icmp_hairpin)
+PROGRAM(hairpin, hairpin)
+PROGRAM(routed_in, routed_in)
+PROGRAM(routed_inbound, routed_inbound)
+PROGRAM(routed_out, routed_out)
+PROGRAM(icmp_routed, icmp_routed)
+PROGRAM(arp, arp)
+PROGRAM(tcp_reset, tcp_reset)
+PROGRAM(protocol, protocol_out)
+PROGRAM(protocol_in, protocol_in)
+PROGRAM(portmap_in, portmap_in)
+PROGRAM(fragment, fragment_in2out)
+PROGRAM(fragment_hairpin, fragment_hairpin)
+PROGRAM(fragment_out2in, fragment_out2in)
+
+/* Adds to a counter for the agent. Atomic, because a packet on this core may interrupt it. Returns 0, or -1. */
+SEC("syscall")
+int agent_count(struct agent_count *a)
+{
+	__u32 zero = 0, reason = a->reason;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (!c || reason >= N_REASONS)
+		return -1;
+	__sync_fetch_and_add(&((__u64 *)c)[reason], a->n);
+	return 0;
+}
+
+/* Tells the agent the datapath's time: returns the current tick. */
+SEC("syscall")
+int clock_ticks(void *ctx)
+{
+	return (int)now_ticks();
+}
+
+/* Returns 1 if a segment from outside with these endpoints would find a session now, else 0. */
+SEC("syscall")
+int session_held(struct session_question *q)
+{
+	return session_is_held(q);
+}
+
+/* Removes an entry from the overflow map for the agent, under the lock. Returns enum overflow_removed. */
+SEC("syscall")
+int overflow_removal(struct overflow_removal *r)
+{
+	struct overflow_key in = r->in2out, out = r->out2in;
+	/* The one that the outside address is of may drain. */
+	const struct mapping *m = mapping_by_outside(in.out_addr);
+	struct subscriber *s;
+
+	if (!m || !overflow_key_is_of(&m->geo, &in))
+		return OVERFLOW_CHANGED;
+	s = subscriber_get(m, mapping_subscriber(&m->geo, in.in_addr));
+	if (!s)
+		return OVERFLOW_CHANGED;
+	if (!r->truth)
+		return overflow_remove_orphan(s, &out, &in);
+	return overflow_remove(s, &in, r->truth);
+}

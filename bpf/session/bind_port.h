@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Endpoint-independent mapping, <detnat/binding.h>: the outside port of an inside endpoint, found or bound when a
+ * session opens. The fast path leaves openings of such mappings to the slow path; packets of sessions never get here.
+ * All of it is compiled away while no mapping has it.
+ */
+#ifndef DETNAT_BIND_PORT_H
+#define DETNAT_BIND_PORT_H
+
+#include "session/bind_lines.h"
+#include "session/overflow.h"
+#include "session/portmap.h"
+#include "session/search_limit.h"
+
+/* Takes the ports of a group that portmaps hold out of those that can be bound. */
+static __always_inline void binding_spare_portmaps(struct binding_search *b, const struct mapping *m,
+						   const struct subscriber *s, const struct packet *p, __u32 group)
+{
+	__u32 first = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (group << PORT_GROUP_SHIFT);
+
+	if (!subscriber_has_portmaps(s))
+		return;
+	for (__u32 k = 0; k < PORT_GROUP; k++) {
+		if (!portmap_holds(m, p, first + k))
+			continue;
+		STORE(b->free, LOAD(b->free) & ~(1U << k));
+		STORE(b->expired, LOAD(b->expired) & ~(1U << k));
+	}
+}
+
+/* Looks through a subscriber's slots for sessions on the ports of a group. */
+struct binding_walk {
+	const struct mapping *m;
+	__u32 subscriber;
+	__u32 first; /* port */
+	__u32 now;
+	__u8 proto;
+};
+
+static long binding_walk_bucket(__u32 i, struct binding_walk *w)
+{
+	struct binding_search *b = binding_search_get();
+	struct bucket_range range;
+	struct bucket *bucket;
+
+	if (!b || bucket_range_get(w->m, w->subscriber, &range))
+		return 1;
+	bucket = bucket_get(&range, i);
+	if (!bucket)
+		return 1;
+	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
+		__u64 word = LOAD(bucket->slot[k].truth);
+		__u32 at = word_out_port(word) - w->first;
+
+		if (word_is_live(word) && word_proto(word) == w->proto && at < PORT_GROUP &&
+		    !word_expired(word, w->now, w->m->timeout_ticks))
+			ADD_BITS(b->held, 1U << (at & (PORT_GROUP - 1)));
+	}
+	return 0;
+}
+
+/* Sets b->held for the group of a port offset. */
+static __always_inline void binding_walk(const struct mapping *m, __u32 subscriber, const struct packet *p,
+					 struct subscriber *s, __u32 group, __u32 now)
+{
+	struct binding_walk w = {
+		.m = m,
+		.subscriber = subscriber,
+		.first = mapping_port_lo(&m->geo, subscriber) + (group << PORT_GROUP_SHIFT),
+		.now = now,
+		.proto = p->proto,
+	};
+
+	bpf_loop(1U << m->bucket_shift, binding_walk_bucket, &w, 0);
+	search_end(s, BUCKET_SLOTS << m->bucket_shift);
+}
+
+/* Results of binding_take() other than a port offset. */
+#define BINDING_NONE (-1) /* no port of the block is free */
+#define BINDING_BUSY (-2) /* not now: a race lost, or too many searches */
+
+/* Walks the other groups of the block, for a binding that has strayed and for a free port. */
+struct binding_groups_walk {
+	const struct mapping *m;
+	const struct subscriber *s;
+	const struct packet *p;
+	__u32 subscriber;
+	__u32 home; /* group */
+	__u32 now;
+	__u32 life;
+	__u16 in_port;
+	__u8 proto;
+	__u8 choose; /* look for a free port, too */
+};
+
+/* Returns 1 if a portmap holds a port of the block. */
+static __always_inline int binding_is_portmaps(const struct binding_groups_walk *w, __s32 offset)
+{
+	return subscriber_has_portmaps(w->s) &&
+	       portmap_holds(w->m, w->p, mapping_port_lo(&w->m->geo, w->subscriber) + (__u32)offset);
+}
+
+static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
+{
+	struct binding_search *b = binding_search_get();
+	__u32 groups = binding_groups(w->m->geo.ports_per_host), group = w->home + 1 + i, size;
+	struct binding_line *line;
+
+	if (group >= groups)
+		group -= groups;
+	line = binding_line_get(w->m, w->subscriber, w->proto, group);
+	if (!b || !line)
+		return 1;
+	size = group_size(group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host);
+	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
+		__u64 entry = LOAD(line->entry[k]);
+		__s32 offset = (__s32)((group << PORT_GROUP_SHIFT) + k);
+
+		if (!binding_is_bound(entry)) {
+			if (LOAD(b->vacant) < 0 && !binding_is_portmaps(w, offset))
+				STORE(b->vacant, offset);
+			continue;
+		}
+		if (binding_flags(entry) & BINDING_STRAYED) {
+			if (binding_in_port(entry) == w->in_port && binding_is_portmaps(w, offset)) {
+				/* Another inside port's by now. */
+				binding_change(&line->entry[k], entry, binding_freed(entry));
+				continue;
+			}
+			if (binding_in_port(entry) == w->in_port) {
+				STORE(b->port, offset);
+				binding_raise(&line->entry[k], w->now);
+				return 1;
+			}
+			if (mapping_first_choice(&w->m->geo, binding_in_port(entry)) >> PORT_GROUP_SHIFT == w->home)
+				STORE(b->strays, 1);
+		}
+		if (LOAD(b->stale) < 0 && binding_expired(entry, w->now, w->life) && !binding_is_portmaps(w, offset))
+			STORE(b->stale, (__s32)group);
+	}
+	return !w->choose ? 0 : LOAD(b->vacant) >= 0;
+}
+
+/* Clears or sets the note in a home line that a binding of its group has strayed. */
+static __always_inline void binding_note_away(struct binding_line *home, int away)
+{
+	__u64 bit = (__u64)BINDING_AWAY << 32;
+
+	if (away)
+		__sync_fetch_and_or(&home->entry[0], bit);
+	else
+		__sync_fetch_and_and(&home->entry[0], ~bit);
+}
+
+static __always_inline __s32 binding_search_groups(struct binding_groups_walk *w, struct binding_search *b,
+						   struct subscriber *s)
+{
+	__u32 groups = binding_groups(w->m->geo.ports_per_host);
+
+	STORE(b->port, -1);
+	STORE(b->vacant, -1);
+	STORE(b->stale, -1);
+	STORE(b->strays, 0);
+	if (groups > 1)
+		bpf_loop(groups - 1, binding_walk_group, w, 0);
+	search_end(s, groups << PORT_GROUP_SHIFT);
+	return LOAD(b->port);
+}
+
+/* Value of subscriber.exhausted if a protocol has no port left; even, unlike those of external endpoints. */
+static __always_inline __u16 binding_mark(__u8 proto)
+{
+	return (__u16)(proto << 1 | 0x8000);
+}
+
+/* Ticks for which a port that sessions were found on is not looked at again. */
+#define BINDING_HELD_TICKS 8U
+
+/*
+ * Lets bindings with old stamps, whose ports sessions use, hold for a moment more, so that the next search passes them
+ * over. They still end with their sessions.
+ */
+static __always_inline void binding_raise_held(struct binding_line *line, __u32 mask, __u32 now, __u32 life)
+{
+	for (__u32 k = 0; k < PORT_GROUP; k++)
+		if (mask & (1U << k))
+			binding_raise(&line->entry[k], now - life + BINDING_HELD_TICKS);
+}
+
+/* Binds a port of another group: a free one, or an expired one that no session uses. */
+static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct binding_search *b,
+					   struct subscriber *s, const struct packet *p, struct binding_line *home)
+{
+	struct binding_line *line;
+	__s32 vacant, group, at;
+	__u32 mask;
+
+	w->choose = 1;
+	binding_search_groups(w, b, s);
+	vacant = LOAD(b->vacant);
+	group = vacant >= 0 ? vacant >> PORT_GROUP_SHIFT : LOAD(b->stale);
+	if (group < 0)
+		return BINDING_NONE;
+	line = binding_line_get(w->m, w->subscriber, w->proto, (__u32)group);
+	if (!line)
+		return BINDING_BUSY;
+	mask = 1U << (vacant & (PORT_GROUP - 1));
+	if (vacant < 0) {
+		binding_scan(b, line, group_size((__u32)group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host),
+			     w->in_port, w->now, w->life);
+		binding_spare_portmaps(b, w->m, s, p, (__u32)group);
+		binding_walk(w->m, w->subscriber, p, s, (__u32)group, w->now);
+		mask = LOAD(b->expired) & ~LOAD(b->held);
+		/* The next search passes them over. */
+		binding_raise_held(line, LOAD(b->expired) & LOAD(b->held), w->now, w->life);
+	}
+	if (!mask)
+		return BINDING_BUSY;
+	/* Noted first, so that the binding is found from the moment at which it exists. */
+	binding_note_away(home, 1);
+	at = binding_bind(line, mask, 0, w->in_port, BINDING_STRAYED, w->now);
+	return at < 0 ? BINDING_BUSY : (group << PORT_GROUP_SHIFT) + at;
+}
+
+/*
+ * For a packet from inside of a session beyond the slots, where no search looks before an expired binding's port is
+ * given up: the session's packets keep the binding's stamp.
+ */
+static __always_inline void binding_keep(const struct mapping *m, const struct packet *p, __u16 out_port)
+{
+	__u32 subscriber = mapping_subscriber(&m->geo, p->src),
+	      offset = out_port - mapping_port_lo(&m->geo, subscriber);
+	struct binding_line *line;
+	__u64 *entry;
+
+	if (!binding_maps(m, p->proto))
+		return;
+	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
+	if (!line)
+		return;
+	entry = line_entry(line, offset);
+	if (binding_is_of(LOAD(*entry), p->sport))
+		binding_raise(entry, now_ticks());
+}
+
+/*
+ * Binds the ports of sessions from before there were bindings; of several inside ports, the first one found has it. The
+ * agent has done so when it turned bindings on: these were opened meanwhile.
+ */
+struct binding_import {
+	const struct mapping *m;
+	__u32 subscriber;
+	__u32 now;
+};
+
+static long binding_import_slot(__u32 i, struct binding_import *w)
+{
+	const struct mapping *m = w->m;
+	struct binding_search *b = binding_search_get();
+	struct bucket_range range;
+	struct binding_line *line;
+	struct bucket *bucket;
+	__u64 word, key;
+	__u32 at;
+
+	if (!b || bucket_range_get(m, w->subscriber, &range))
+		return 1;
+	bucket = bucket_get(&range, i >> BUCKET_SLOTS_SHIFT);
+	if (!bucket)
+		return 1;
+	word = LOAD(bucket->slot[i & (BUCKET_SLOTS - 1)].truth);
+	key = LOAD(bucket->slot[i & (BUCKET_SLOTS - 1)].key);
+	if (!word_is_live(word) || word_expired(word, w->now, m->timeout_ticks) || !binding_maps(m, word_proto(word)))
+		return 0;
+	at = word_out_port(word) - mapping_port_lo(&m->geo, w->subscriber);
+	if (at >= m->geo.ports_per_host)
+		return 0;
+	line = binding_line_get(m, w->subscriber, word_proto(word), at >> PORT_GROUP_SHIFT);
+	if (!line)
+		return 1;
+	binding_scan(b, line, PORT_GROUP, key_in_port(key), w->now, ~0U >> 1);
+	at &= PORT_GROUP - 1;
+	if (LOAD(b->found) < 0 && LOAD(b->free) >> at & 1)
+		binding_bind(line, 1U << at, 0, key_in_port(key), 0, word_seen(word));
+	return 0;
+}
+
+/* Under the lock, at the first opening of a subscriber whose mapping has got bindings. */
+static __always_inline void binding_import(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
+{
+	struct binding_header *h = binding_header_get(m, subscriber);
+	struct binding_import w = { .m = m, .subscriber = subscriber, .now = now };
+
+	if (!h || LOAD(h->imported))
+		return;
+	STORE(h->imported, 1);
+	if (LOAD(s->sessions))
+		bpf_loop(BUCKET_SLOTS << m->bucket_shift, binding_import_slot, &w, 0);
+}
+
+/* Under the lock: the port offset of a packet's inside endpoint, bound if need be. */
+static __always_inline __s32 binding_of(const struct mapping *m, struct subscriber *s, const struct packet *p)
+{
+	struct binding_search *b = binding_search_get();
+	__u32 first = mapping_first_choice(&m->geo, p->sport), group = first >> PORT_GROUP_SHIFT, mask;
+	struct binding_groups_walk w = {
+		.m = m,
+		.s = s,
+		.p = p,
+		.subscriber = mapping_subscriber(&m->geo, p->src),
+		.home = group,
+		.now = now_ticks(),
+		.life = binding_life(m, p->proto),
+		.in_port = p->sport,
+		.proto = p->proto,
+	};
+	struct binding_line *home = binding_line_get(m, w.subscriber, p->proto, group);
+	__u64 *entry;
+	__s32 at;
+
+	if (!b || !home)
+		return BINDING_BUSY;
+	binding_import(m, s, w.subscriber, w.now);
+	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
+	binding_spare_portmaps(b, m, s, p, group);
+	at = LOAD(b->found);
+	if (at >= 0 && subscriber_has_portmaps(s) &&
+	    portmap_holds(m, p, mapping_port_lo(&m->geo, w.subscriber) + (group << PORT_GROUP_SHIFT) + (__u32)at)) {
+		/* Another inside port's by now. */
+		entry = line_entry(home, (__u32)at);
+		binding_change(entry, LOAD(*entry), binding_freed(LOAD(*entry)));
+		at = -1;
+	}
+	if (at >= 0) {
+		binding_raise(line_entry(home, (__u32)at), w.now);
+		return (__s32)(group << PORT_GROUP_SHIFT) + at;
+	}
+	if (binding_flags(LOAD(home->entry[0])) & BINDING_AWAY) {
+		if (search_begin(s, w.now))
+			return BINDING_BUSY;
+		at = binding_search_groups(&w, b, s);
+		if (at >= 0)
+			return at;
+		if (!LOAD(b->strays))
+			binding_note_away(home, 0);
+	}
+	mask = LOAD(b->free);
+	if (!mask && LOAD(b->expired)) {
+		if (search_begin(s, w.now))
+			return BINDING_BUSY;
+		binding_walk(m, w.subscriber, p, s, group, w.now);
+		mask = LOAD(b->expired) & ~LOAD(b->held);
+		binding_raise_held(home, LOAD(b->expired) & LOAD(b->held), w.now, w.life);
+	}
+	if (mask) {
+		at = binding_bind(home, mask, first, w.in_port, 0, w.now);
+		return at < 0 ? BINDING_BUSY : (__s32)(group << PORT_GROUP_SHIFT) + at;
+	}
+	if (search_begin(s, w.now))
+		return BINDING_BUSY;
+	/* Searched in vain in this tick already. */
+	if (s->exhausted == binding_mark(p->proto))
+		return BINDING_NONE;
+	at = binding_stray(&w, b, s, p, home);
+	if (at == BINDING_NONE)
+		s->exhausted = binding_mark(p->proto);
+	return at;
+}
+
+/*
+ * The outside port of the inside endpoint that a packet from inside comes from, as an offset in the block: the one that
+ * it has, or one that is bound to it now. Or BINDING_NONE, BINDING_BUSY. Takes the lock.
+ */
+SUBPROGRAM int binding_take(const struct mapping *m, struct subscriber *s, const struct packet *p)
+{
+	__s32 offset;
+
+	if (!m || !s || !p || open_lock(s))
+		return BINDING_BUSY;
+	offset = binding_of(m, s, p);
+	open_unlock(s);
+	return offset;
+}
+
+#endif

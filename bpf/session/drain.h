@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sessions of mappings that drain, <detnat/drains.h>, as packets from inside ask for them: after their own mapping's
+ * slots, before anything is opened. All of it is compiled away while nothing drains.
+ */
+#ifndef DETNAT_DRAIN_H
+#define DETNAT_DRAIN_H
+
+#include "subscriber/drain_lookup.h"
+#include "session/session_lookup.h"
+
+/*
+ * Outside port of the session that a packet from inside has in a mapping that drains, and that mapping; 0: none. As
+ * session_lookup_in2out().
+ */
+static __always_inline int drain_find_in2out(const struct packet *p, enum session_use use, const struct mapping **ret_m)
+{
+	const struct drain_entry *e = drain_entry_of(p->src);
+	const struct mapping_table *t = mapping_table_get();
+
+	if (!e || !t)
+		return 0;
+	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
+		const struct mapping *m;
+		int port;
+
+		if (i >= e->n)
+			return 0;
+		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		port = use == SESSION_PACKET ? session_packet_in2out(m, p) : session_quote_in2out(m, p);
+		if (port) {
+			*ret_m = m;
+			return port;
+		}
+	}
+	return 0;
+}
+
+/* The same for the flow of a packet, which becomes one of that mapping. */
+static __always_inline int drain_take(struct flow *f, enum session_use use)
+{
+	const struct mapping *m = 0;
+	int port = settings.drains ? drain_find_in2out(&f->p, use, &m) : 0;
+
+	if (!port || !m)
+		return 0;
+	f->m = m;
+	flow_complete(f);
+	TRACE_SUBSCRIBER(f->m, f->subscriber);
+	return port;
+}
+
+#endif

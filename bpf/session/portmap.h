@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Portmaps, <detnat/portmaps.h>: from outside they take what belongs to no session, from inside what would open one.
+ * All of it is compiled away while none is configured.
+ */
+#ifndef DETNAT_PORTMAP_H
+#define DETNAT_PORTMAP_H
+
+#include "base/count.h"
+#include "session/session_slots.h"
+
+#define NS_PER_S 1000000000ULL
+
+/* Counts a packet that a portmap has taken. reason: portmap_in or portmap_out. */
+static __always_inline void portmap_count(struct portmap_value *v, enum reason reason)
+{
+	__sync_fetch_and_add(&v->packets, 1);
+	count_add(reason, 1);
+	TRACE_STEP(portmap, (__u64)v->addr << 32 | v->port, 0);
+}
+
+/* Returns 1 if a lease should have been deleted long ago: no agent has been there to do it. */
+static __always_inline int portmap_is_over(const struct portmap_value *v)
+{
+	__u64 expires_s = LOAD(v->expires_s);
+
+	return expires_s && (__s64)(bpf_ktime_get_boot_ns() - expires_s * NS_PER_S) > (__s64)(LEASE_LEFT_S * NS_PER_S);
+}
+
+/* The portmap of a key; NULL: there is none that is in force. Lasts until the program ends. */
+static __always_inline struct portmap_value *portmap_get(const struct portmap_key *key)
+{
+	struct portmap_value *v = settings.portmaps ? bpf_map_lookup_elem(&portmaps, key) : 0;
+
+	return v && !portmap_is_over(v) ? v : 0;
+}
+
+/* The portmap of a packet's destination, an outside endpoint; NULL: none. Lasts until the program ends. */
+static __always_inline struct portmap_value *portmap_of_outside(const struct packet *p)
+{
+	struct portmap_key key = { .addr = p->dst, .port = p->dport, .proto = p->proto, .direction = PORTMAP_OUT2IN };
+
+	return portmap_get(&key);
+}
+
+/*
+ * The portmap of a packet's source, an inside endpoint that m maps; NULL: none. Not one that an agent has left behind
+ * in the middle of a change, which would be another subscriber's outside address.
+ */
+static __always_inline struct portmap_value *portmap_of_inside(const struct mapping *m, const struct packet *p)
+{
+	struct portmap_key key = { .addr = p->src, .port = p->sport, .proto = p->proto, .direction = PORTMAP_IN2OUT };
+	struct portmap_value *v = portmap_get(&key);
+
+	return v && v->addr == mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src)) ? v : 0;
+}
+
+static __always_inline int subscriber_has_portmaps(const struct subscriber *s)
+{
+	return settings.portmaps && LOAD(s->overflow) & SUBSCRIBER_PORTMAPS;
+}
+
+/* portmap_packet_in2out() of a subscriber that has portmaps. */
+SUBPROGRAM int portmap_take_in2out(const struct mapping *m, const struct packet *p)
+{
+	struct portmap_value *v;
+	struct slot *slot;
+	struct flow f;
+	__u64 word, key;
+
+	if (!m || !p)
+		return 0;
+	v = portmap_of_inside(m, p);
+	if (!v)
+		return 0;
+	f = flow_of(m, p);
+	slot = slot_lookup_in2out(&f, &word);
+	if (slot) {
+		/* Another core has opened it, before the portmap was made. */
+		if (!session_reopens(word, p))
+			return 0;
+		/* The segments to come must not find it either. */
+		key = LOAD(slot->key);
+		if (!slot_change(slot, word, 0))
+			return 0;
+		slot_closed(m, f.subscriber, key, word);
+	}
+	portmap_count(v, REASON_portmap_out);
+	return v->port;
+}
+
+/*
+ * Outside port of the portmap that a packet from inside leaves by, which has no session or reopens one; 0: none. A
+ * session in time-wait gives way to it.
+ */
+static __always_inline int portmap_packet_in2out(const struct mapping *m, const struct subscriber *s,
+						 const struct packet *p)
+{
+	return subscriber_has_portmaps(s) ? portmap_take_in2out(m, p) : 0;
+}
+
+/* The same for an ICMP error about such a packet, and for any subscriber. */
+static __always_inline int portmap_quote_in2out(const struct mapping *m, const struct packet *p)
+{
+	struct portmap_value *v = portmap_of_inside(m, p);
+
+	return v ? v->port : 0;
+}
+
+/*
+ * Returns 1 if a portmap holds an outside port of the subscriber, so that no session may get it. The inside endpoint of
+ * the portmap itself opens none.
+ */
+SUBPROGRAM int portmap_holds(const struct mapping *m, const struct packet *p, __u32 out_port)
+{
+	struct portmap_key key = { .port = (__u16)out_port, .direction = PORTMAP_OUT2IN };
+
+	if (!m || !p)
+		return 0;
+	key.addr = mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src));
+	key.proto = p->proto;
+	return !!bpf_map_lookup_elem(&portmaps, &key);
+}
+
+static __always_inline int portmap_holds_port(const struct flow *f, const struct subscriber *s, __u32 out_port)
+{
+	return subscriber_has_portmaps(s) && portmap_holds(f->m, &f->p, out_port);
+}
+
+#endif

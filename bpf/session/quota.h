@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The session quota of a subscriber (RFC 6888 REQ-5) and the refusal of a session beyond it (REQ-11): ICMP destination
+ * unreachable to the subscriber and a notice to the operator, each at a limited rate.
+ *
+ * Sessions that have ended, and those that the outside has opened, give way to the subscriber's own: first all that
+ * have expired, so that a slow or dead agent never causes refusals; then those that an RST has closed, the oldest
+ * first, which otherwise wait until their timeout for a segment that shows that the RST was forged (RFC 7857
+ * section 2.2); then those beyond the slots that have expired or that an RST has closed; then those of the outside, in
+ * which the subscriber has been silent for longest. A session that gives way is exchanged for the new one: its place in
+ * the count is never free, so nobody else can take it.
+ *
+ * A walk through all slots finds the highest rank of any session (quota_rank()) and where it was found first. The next
+ * openings take those of this rank or a higher one from there on. So many openings in a tick share a walk, and "oldest"
+ * is as exact as ranks are: a quarter of the age.
+ */
+#ifndef DETNAT_QUOTA_H
+#define DETNAT_QUOTA_H
+
+#include "session/overflow_lists.h"
+
+#define REFUSALS_PER_SECOND 10U
+#define REPORTS_PER_SECOND  1U
+
+/* Buckets of a walk for a unit of search work: a walk looks at whole buckets, which is four times as fast. */
+#define QUOTA_UNIT (4 * SEARCH_UNIT / BUCKET_SLOTS)
+
+/* Ranks: 0, those that stay; then those of the outside, reset ones, and expired ones. */
+#define QUOTA_RANK_INBOUND 1U
+#define QUOTA_RANK_BEYOND  127U /* in subscriber.quota_pass: sessions beyond the slots are taken */
+#define QUOTA_RANK_RESET   128U
+#define QUOTA_RANK_EXPIRED 255U
+
+/* Results of quota_room(). */
+enum quota_room {
+	QUOTA_BELOW, /* one more session may be opened */
+	QUOTA_PLACE, /* a session has given way: its place in the count is the caller's, to be taken or given back */
+	QUOTA_FULL,
+};
+
+struct quota_walk {
+	const struct mapping *m;
+	struct subscriber *s;
+	__u32 subscriber;
+	__u32 now;
+	__u32 from; /* bucket */
+	__u32 peek; /* 1: only look whether there is one */
+};
+
+/*
+ * What a walk looks for and has found, of one core; in a map, as the verifier would follow each combination of values.
+ */
+struct quota_look {
+	__u32 wanted; /* the lowest rank that is taken */
+	__u32 peek;   /* quota_walk.peek */
+	__u32 at;     /* the bucket that is looked at */
+	__u32 rank;   /* the highest of those not expired; 0: none gives way */
+	__u32 bucket; /* the first one with it */
+	__u32 freed;  /* expired sessions removed */
+	__u32 found;  /* 1: a session was taken, or seen by a peek */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct quota_look);
+} quota_looks SEC(".maps");
+
+static __always_inline struct quota_look *quota_look_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&quota_looks, &zero);
+}
+
+static __always_inline struct bucket *quota_bucket(const struct mapping *m, __u32 subscriber, __u32 i)
+{
+	struct bucket_range range;
+
+	return bucket_range_get(m, subscriber, &range) ? 0 : bucket_get(&range, i);
+}
+
+/* The slots of a bucket whose session the outside has opened. */
+static __always_inline __u32 quota_inbound(const struct mapping *m, __u32 subscriber, __u32 bucket)
+{
+	__u8 *octet;
+
+	if (!settings.filtering || !LOAD(m->bindings.filtering))
+		return 0;
+	octet = inbound_octet(m, subscriber, bucket);
+	return octet ? LOAD(*octet) : 0;
+}
+
+/* Returns 1 if a session may give way, as far as is known without its rank. */
+static __always_inline int quota_concerns(const struct mapping *m, __u64 word, __u32 inbound, __u32 now)
+{
+	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT &&
+	       (word_state(word) & SESSION_RESET || inbound & 1 || word_expired(word, now, m->timeout_ticks));
+}
+
+/*
+ * The rank of a session that quota_concerns(). Of those alike it grows with their age: four ranks for each doubling.
+ * Ages are of 2^22 ticks at most, as timeouts are.
+ */
+SUBPROGRAM int quota_rank(const struct mapping *m, __u64 word, __u32 now)
+{
+	/* A timestamp may be one tick ahead. */
+	__s32 signed_age = (__s32)(now - word_seen(word)) + 2;
+	__u32 age = signed_age < 1 ? 1 : (__u32)signed_age, bits = 0;
+
+	if (!m || word_expired(word, now, m->timeout_ticks))
+		return QUOTA_RANK_EXPIRED;
+	for (__u32 shift = 16; shift; shift >>= 1) {
+		if (age >> bits >> shift)
+			bits += shift;
+	}
+	bits = bits * 4 + ((age << 2 >> bits) & 3);
+	return (int)((word_state(word) & SESSION_RESET ? QUOTA_RANK_RESET : QUOTA_RANK_INBOUND) + (bits & 127));
+}
+
+/* Ends a session for another one, or because it has expired; its place in the count remains. Returns 1 if so. */
+static __always_inline int quota_take_away(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word)
+{
+	__u64 key = LOAD(slot->key);
+
+	if (!slot_change(slot, word, 0))
+		return 0;
+	slot_closed(m, subscriber, key, word);
+	return 1;
+}
+
+/*
+ * Removes a session that quota_concerns() and has expired, or notes its rank if that is the highest so far, and the
+ * bucket that the walk is at.
+ */
+SUBPROGRAM int quota_look_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
+{
+	struct quota_look *l = quota_look_get();
+	__u32 rank = (__u32)quota_rank(m, word, now);
+
+	if (!m || !slot || !l)
+		return 0;
+	if (rank == QUOTA_RANK_EXPIRED) {
+		STORE(l->freed, LOAD(l->freed) + (__u32)quota_take_away(m, slot, subscriber, word));
+	} else if (rank > LOAD(l->rank)) {
+		STORE(l->rank, rank);
+		STORE(l->bucket, LOAD(l->at));
+	}
+	return 0;
+}
+
+/* Removes what has expired in bucket i, and looks for the highest rank. Returns 1 if there is no such bucket. */
+SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
+{
+	struct quota_look *l = quota_look_get();
+	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
+	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
+
+	if (!l || !b)
+		return 1;
+	STORE(l->at, i);
+	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
+		__u64 word = LOAD(b->slot[k].truth);
+
+		if (quota_concerns(m, word, inbound >> k, now))
+			quota_look_slot(m, &b->slot[k], subscriber, word, now);
+	}
+	return 0;
+}
+
+/* Takes a session that quota_concerns(), or sees it, if it has the walk's rank or a higher one. Returns 1 if so. */
+SUBPROGRAM int quota_take_slot(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word, __u32 now)
+{
+	struct quota_look *l = quota_look_get();
+
+	if (!m || !slot || !l || (__u32)quota_rank(m, word, now) < LOAD(l->wanted))
+		return 0;
+	if (!LOAD(l->peek) && !quota_take_away(m, slot, subscriber, word))
+		return 0;
+	STORE(l->found, 1);
+	return 1;
+}
+
+/* Takes the first session of the wanted rank or a higher one in bucket i. Returns 1 to end the walk. */
+SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
+{
+	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
+	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
+
+	if (!b)
+		return 1;
+	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
+		__u64 word = LOAD(b->slot[k].truth);
+
+		if (quota_concerns(m, word, inbound >> k, now) &&
+		    quota_take_slot(m, &b->slot[k], subscriber, word, now))
+			return 1;
+	}
+	return 0;
+}
+
+static long quota_look_step(__u32 i, struct quota_walk *w)
+{
+	return loop_ends(quota_look_bucket(w->m, w->subscriber, i, w->now));
+}
+
+static long quota_take_step(__u32 i, struct quota_walk *w)
+{
+	return loop_ends(quota_take_bucket(w->m, w->subscriber, w->from + i, w->now));
+}
+
+/* Goes on with what a walk has found. Returns 1 if a session was taken, or seen. */
+static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *l, __u32 pass)
+{
+	__u32 buckets = 1U << w->m->bucket_shift, end;
+
+	w->from = pass & 0xff & (buckets - 1);
+	STORE(l->wanted, pass >> 8);
+	STORE(l->peek, w->peek);
+	STORE(l->found, 0);
+	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_step, w, 0);
+	if (LOAD(l->found))
+		STORE(w->s->quota_pass, (__u16)((pass & 0xff00) | ((end - 1) & 0xff)));
+	/* Each part of a walk that is shared counts once. */
+	search_count(w->s, end / QUOTA_UNIT - w->from / QUOTA_UNIT);
+	return (int)LOAD(l->found);
+}
+
+/*
+ * Looks at all slots. Returns 1 if sessions had expired: one's place in the count is the caller's, unless it only
+ * peeks.
+ */
+static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l)
+{
+	__u32 buckets = 1U << w->m->bucket_shift, freed;
+
+	STORE(l->freed, 0);
+	STORE(l->rank, 0);
+	bpf_loop(buckets, quota_look_step, w, 0);
+	search_count(w->s, buckets / QUOTA_UNIT + (buckets < QUOTA_UNIT));
+	freed = LOAD(l->freed);
+	if (!freed)
+		return 0;
+	__sync_fetch_and_add(&w->s->sessions, w->peek ? -freed : 1 - freed);
+	return 1;
+}
+
+/* Looks for a session that gives way. Returns 1 if one has, or would. */
+static __always_inline int quota_give_way(struct quota_walk *w, struct quota_look *l)
+{
+	int beyond = 0;
+
+	/* Once more, if others have taken what the walk has found. */
+	for (int i = 0; i < 4; i++) {
+		__u32 pass = LOAD(w->s->quota_pass);
+
+		if (pass >> 8 == QUOTA_RANK_BEYOND) {
+			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, w->peek))
+				return 1;
+			beyond = 1;
+		} else if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass)) {
+			return 1;
+		}
+		if (quota_look(w, l))
+			return 1;
+		if (LOAD(l->rank) < QUOTA_RANK_RESET && !beyond && subscriber_overflow(LOAD(w->s->overflow)))
+			STORE(l->rank, QUOTA_RANK_BEYOND);
+		if (!LOAD(l->rank))
+			break;
+		STORE(w->s->quota_pass, (__u16)(LOAD(l->rank) << 8 | (LOAD(l->bucket) & 0xff)));
+	}
+	return 0;
+}
+
+/* Argument of quota_room(). */
+#define QUOTA_PEEK 0x80000000U
+
+/*
+ * Whether a subscriber's packet may open a session: enum quota_room. What could not be found is not looked for again in
+ * the same tick, unless a session has ended meanwhile.
+ *
+ * elsewhere: sessions that the subscriber has in other mappings, which drain; expired ones count until they are swept.
+ * With QUOTA_PEEK nothing gives way but what has expired, and QUOTA_PLACE means that something would.
+ */
+SUBPROGRAM int quota_room(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 elsewhere)
+{
+	struct quota_look *l = quota_look_get();
+
+	if (!m || !s || !p || !l)
+		return QUOTA_FULL;
+
+	struct quota_walk w = {
+		.m = m,
+		.s = s,
+		.subscriber = mapping_subscriber(&m->geo, p->src),
+		.now = now_ticks(),
+		.peek = !!(elsewhere & QUOTA_PEEK),
+	};
+
+	if (LOAD(s->sessions) + (elsewhere & ~QUOTA_PEEK) < m->sessions_per_user)
+		return QUOTA_BELOW;
+	if (LOAD(s->search_tick) == (__u16)w.now && LOAD(s->quota_pass) == QUOTA_IN_VAIN)
+		return QUOTA_FULL;
+	if (!search_begin(s, w.now) && quota_give_way(&w, l))
+		return QUOTA_PLACE;
+	STORE(s->quota_pass, (__u16)QUOTA_IN_VAIN);
+	return QUOTA_FULL;
+}
+
+/* Gives back the place of a session that has given way. */
+static __always_inline void quota_give_back(struct subscriber *s)
+{
+	__sync_fetch_and_add(&s->sessions, -1U);
+}
+
+#endif

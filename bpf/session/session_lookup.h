@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Looks up the session of a packet, in a slot or in the overflow map. Protocols without ports have none: their packets
+ * belong to the subscriber that has the outside address to itself.
+ */
+#ifndef DETNAT_SESSION_LOOKUP_H
+#define DETNAT_SESSION_LOOKUP_H
+
+#include "session/bind_port.h"
+#include "subscriber/stateless.h"
+
+/* The purpose of a session lookup. */
+enum session_use {
+	SESSION_SEEK,	/* to know whether there is one */
+	SESSION_QUOTE,	/* for an ICMP error about it, which does not change it (RFC 5508 REQ-6) */
+	SESSION_PACKET, /* for one of its packets, which is applied to it */
+};
+
+/* The subscriber to which a packet to a pool address belongs. */
+struct receiver {
+	const struct mapping *m;
+	struct subscriber *s;
+	__u32 number; /* within the mapping */
+	__u32 in_addr;
+	struct portmap_value *portmap; /* that leads to it, see endpoint_owner(); NULL: a session does */
+};
+
+/* Returns 0, or -1 if there is none. */
+static __always_inline int receiver_get(const struct packet *p, struct receiver *ret)
+{
+	const struct mapping *m = mapping_by_outside(p->dst);
+	__s64 number = -1;
+
+	if (!m)
+		return -1;
+	if (protocol_has_ports(p->proto) && !mapping_is_open(m))
+		number = mapping_reverse(&m->geo, p->dst, p->dport);
+	else if (mapping_is_one_to_one(m))
+		number = p->dst - m->geo.out_base;
+	if (number < 0)
+		return -1;
+	ret->m = m;
+	ret->number = (__u32)number;
+	ret->in_addr = m->geo.in_base + ret->number;
+	ret->s = subscriber_get(m, ret->number);
+	return ret->s ? 0 : -1;
+}
+
+/* session_packet_in2out() in the overflow map only. */
+SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct packet *p)
+{
+	struct overflow_session *o;
+	struct subscriber *s;
+	struct flow f;
+	__u16 port;
+
+	if (!m || !p)
+		return 0;
+	f = flow_of(m, p);
+	s = subscriber_get(m, f.subscriber);
+	o = s && subscriber_overflow(s->overflow) ? overflow_find_in(&f, s) : 0;
+	if (!s || !o)
+		return 0;
+	port = word_out_port(overflow_hit_in(o, &f, s));
+	binding_keep(m, p, port);
+	return port;
+}
+
+/*
+ * Outside port of the session of a packet from inside, whose source m maps; 0 if there is none, or one that the packet
+ * reopens. For a protocol without ports, 1 if m translates it. In an open mapping, OPEN_PORT and the same port.
+ */
+static __always_inline int session_lookup_in2out(const struct mapping *m, const struct packet *p, enum session_use use)
+{
+	struct overflow_session *o;
+	struct overflow_key in;
+	struct subscriber *s;
+	struct slot *slot;
+	struct flow f;
+	__u64 word;
+
+	if (!m || !p)
+		return 0;
+	if (!protocol_has_ports(p->proto))
+		return mapping_is_one_to_one(m);
+	if (mapping_is_open(m))
+		return OPEN_PORT | p->sport;
+	f = flow_of(m, p);
+	slot = slot_lookup_in2out(&f, &word);
+	if (slot) {
+		if (use == SESSION_PACKET && session_reopens(word, p))
+			return 0;
+		if (use == SESSION_PACKET)
+			session_hit(slot, word, p->flags, m, f.subscriber | FROM_INSIDE);
+		else
+			TRACE_STEP(session, word, word);
+		return word_out_port(word);
+	}
+	if (use == SESSION_PACKET)
+		return overflow_packet_in2out(m, p);
+	s = subscriber_get(m, f.subscriber);
+	if (!s || !subscriber_overflow(s->overflow))
+		return 0;
+	in = overflow_key_of_flow(&f);
+	o = overflow_find_live(&in, m, f.now);
+	if (!o)
+		return 0;
+	word = LOAD(o->truth);
+	TRACE_STEP(session, word, word);
+	return word_out_port(word);
+}
+
+/*
+ * Inside port of the session of a packet from outside, for a subscriber of m; -1: none. For a protocol without ports, 0
+ * if m translates it. In an open mapping, the same port.
+ */
+static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p,
+						 enum session_use use)
+{
+	__u32 now = now_ticks();
+	struct overflow_session *o;
+	struct overflow_key in;
+	struct subscriber *s;
+	struct slot *slot;
+	__u64 word, key;
+
+	if (!m || !p)
+		return -1;
+	if (!protocol_has_ports(p->proto))
+		return mapping_is_one_to_one(m) ? 0 : -1;
+	if (mapping_is_open(m))
+		return p->dport;
+	slot = slot_lookup_out2in(m, subscriber, p, now, &word, &key);
+	if (slot) {
+		if (use == SESSION_PACKET)
+			session_hit(slot, word, p->flags, m, subscriber);
+		else if (use == SESSION_QUOTE)
+			TRACE_STEP(session, word, word);
+		return key_in_port(key);
+	}
+	s = subscriber_get(m, subscriber);
+	o = s && subscriber_overflow(s->overflow) ? overflow_find_out(p, m, subscriber, now, &in) : 0;
+	if (!s || !o)
+		return -1;
+	if (use == SESSION_PACKET)
+		overflow_hit(o, &in, s, p, 0, now, m);
+	else if (use == SESSION_QUOTE)
+		TRACE_STEP(overflowed, 0, 0);
+	return in.port;
+}
+
+/* The lookups as subprograms, one per purpose: those that change nothing are much shorter. */
+SUBPROGRAM int session_packet_in2out(const struct mapping *m, const struct packet *p)
+{
+	return session_lookup_in2out(m, p, SESSION_PACKET);
+}
+
+SUBPROGRAM int session_quote_in2out(const struct mapping *m, const struct packet *p)
+{
+	return session_lookup_in2out(m, p, SESSION_QUOTE);
+}
+
+SUBPROGRAM int session_packet_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return session_lookup_out2in(m, subscriber, p, SESSION_PACKET);
+}
+
+SUBPROGRAM int session_quote_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return session_lookup_out2in(m, subscriber, p, SESSION_QUOTE);
+}
+
+SUBPROGRAM int session_seek_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return session_lookup_out2in(m, subscriber, p, SESSION_SEEK);
+}
+
+/*
+ * Handles a packet to a pool address without a receiver: it goes to the kernel if the address is local, else is
+ * dropped.
+ */
+static __always_inline int refuse_to_pool(ctx_t *ctx, const struct packet *p, enum reason reason)
+{
+	return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(reason);
+}
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 4: sessions in slots, and how packets change them. open.h opens them. */
+#ifndef DETNAT_SESSION_SLOTS_H
+#define DETNAT_SESSION_SLOTS_H
+
+#include <detnat/tcp_inbound.h>
+
+#include "subscriber/lookup.h"
+#include "base/notify.h"
+#include "packet/parse.h"
+#include "base/settings.h"
+
+/* A subscriber's packet, and the values that its session is looked up by. */
+struct flow {
+	struct packet p;
+	const struct mapping *m;
+	__u32 subscriber;  /* number within the mapping */
+	__u32 port_offset; /* first choice, or outside port, from the first port of the block */
+	__u32 now;
+	__u64 key;
+};
+
+/* Fills in subscriber, port_offset and key for a packet from inside; p and m are set. */
+static __always_inline void flow_complete(struct flow *f)
+{
+	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
+	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
+	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+}
+
+/* The flow of a packet from inside, sent by a subscriber of m. */
+static __always_inline struct flow flow_of(const struct mapping *m, const struct packet *p)
+{
+	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
+
+	flow_complete(&f);
+	return f;
+}
+
+static __always_inline void flow_from_inside(struct flow *f)
+{
+	flow_complete(f);
+	TRACE_SUBSCRIBER(f->m, f->subscriber);
+}
+
+/* The two candidate buckets of a port offset towards an external endpoint. Returns 0, or -1. */
+static __always_inline int bucket_choice_get(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
+					     __u8 proto, __u32 port_offset, struct bucket_choice *ret)
+{
+	struct bucket_pair pair = session_buckets(ext_addr, ext_port, proto, port_offset, m->bucket_shift);
+	struct bucket_range range;
+
+	if (bucket_range_get(m, subscriber, &range))
+		return -1;
+	ret->first = bucket_get(&range, pair.first);
+	ret->second = bucket_get(&range, pair.second);
+	ret->home = home_bit(pair.first);
+	return ret->first && ret->second ? 0 : -1;
+}
+
+/* bucket_choice_get() for a flow from inside. */
+static __always_inline int flow_buckets(const struct flow *f, struct bucket_choice *ret)
+{
+	return bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, ret);
+}
+
+/* bucket_find_in() and bucket_find_out() for what is not in its preferred slot. port_and_proto: out_port << 8 | proto.
+ */
+SUBPROGRAM int bucket_search_in(const struct bucket *b, __u64 key, __u32 proto, __u32 now, const struct mapping *m)
+{
+	return b && m ? bucket_find_in(b, key, (__u8)proto, now, m->timeout_ticks) : -1;
+}
+
+SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_and_proto, __u32 now,
+				 const struct mapping *m)
+{
+	return b && m ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto, now,
+					m->timeout_ticks)
+		      : -1;
+}
+
+/* Finds the session of a flow from inside in its slots, or NULL. */
+static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u64 *ret_word)
+{
+	struct bucket *bucket;
+	struct bucket_choice b;
+	struct slot *s;
+	int at;
+
+	if (flow_buckets(f, &b))
+		return 0;
+	s = preferred_slot(&b, f->port_offset);
+	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, f->m->timeout_ticks);
+	if (*ret_word)
+		return s;
+	bucket = b.first;
+	at = bucket_search_in(bucket, f->key, f->p.proto, f->now, f->m);
+	if (at < 0) {
+		bucket = b.second;
+		at = bucket_search_in(bucket, f->key, f->p.proto, f->now, f->m);
+	}
+	if (at < 0)
+		return 0;
+	s = &bucket->slot[at & (BUCKET_SLOTS - 1)];
+	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, f->m->timeout_ticks);
+	return *ret_word ? s : 0;
+}
+
+/* Finds the session of a packet from outside to a subscriber of m in its slots; *ret_key has the inside port. */
+static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, __u32 subscriber,
+						       const struct packet *p, __u32 now, __u64 *ret_word,
+						       __u64 *ret_key)
+{
+	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
+	__u32 port_and_proto = (__u32)p->dport << 8 | p->proto;
+	__u64 key = slot_key(p->src, p->sport, 0);
+	struct bucket *bucket;
+	struct bucket_choice b;
+	struct slot *s;
+	int at;
+
+	if (bucket_choice_get(m, subscriber, p->src, p->sport, p->proto, offset, &b))
+		return 0;
+	s = preferred_slot(&b, offset);
+	*ret_word = slot_match_out(s, key, p->dport, p->proto, now, m->timeout_ticks, ret_key);
+	if (*ret_word)
+		return s;
+	bucket = b.first;
+	at = bucket_search_out(bucket, key, port_and_proto, now, m);
+	if (at < 0) {
+		bucket = b.second;
+		at = bucket_search_out(bucket, key, port_and_proto, now, m);
+	}
+	if (at < 0)
+		return 0;
+	s = &bucket->slot[at & (BUCKET_SLOTS - 1)];
+	*ret_word = slot_match_out(s, key, p->dport, p->proto, now, m->timeout_ticks, ret_key);
+	return *ret_word ? s : 0;
+}
+
+static __always_inline void session_notify(__u8 type, const struct flow *f, __u16 out_port)
+{
+	TRACE_STEP(opened, out_port, 0);
+	if (!settings.session_events)
+		return;
+
+	struct nat_event e = {
+		.type = type,
+		.proto = f->p.proto,
+		.in_addr = f->m->geo.in_base + f->subscriber,
+		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
+		.ext_addr = key_ext_addr(f->key),
+		.in_port = key_in_port(f->key),
+		.out_port = out_port,
+		.ext_port = key_ext_port(f->key),
+	};
+
+	notify(&e);
+}
+
+/* Whether packets refresh: those from inside do and, if so configured, UDP packets from outside (RFC 4787 REQ-6). */
+static __always_inline int packet_refreshes(__u8 proto, int from_inside)
+{
+	return from_inside || (settings.udp_inbound_refresh && proto == IPPROTO_UDP);
+}
+
+/* The state word after a packet with these TCP flags; now: in ticks. */
+SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32 now, const struct mapping *m)
+{
+	__u8 proto = word_proto(word);
+
+	if (!m)
+		return word;
+	if (settings.filtering && proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
+		return tcp_inbound_step(word, (__u8)flags, (int)from_inside, now, m->timeout_ticks);
+	return session_step(word, proto, (__u8)flags, packet_refreshes(proto, (int)from_inside), now, m->timeout_ticks);
+}
+
+/*
+ * Reports a session that the datapath itself removed; called by the winner of the compare-and-swap. key, word: as they
+ * stood in the slot, with the key read before the swap.
+ */
+SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
+{
+	struct nat_event e = {
+		.type = EVENT_SESSION_CLOSED,
+		.proto = word_proto(word),
+		.in_addr = in_addr,
+		.out_addr = out_addr,
+		.ext_addr = key_ext_addr(key),
+		.in_port = key_in_port(key),
+		.out_port = word_out_port(word),
+		.ext_port = key_ext_port(key),
+	};
+
+	notify(&e);
+	return 0;
+}
+
+/* Reports a session removed from a slot of a subscriber, if session events are on. */
+static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
+{
+	if (settings.session_events)
+		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
+}
+
+/*
+ * Applies a packet to the state word *at. *word is the value read, and becomes the one that this packet replaced; next
+ * is what session_after() makes of it. Returns the state word afterwards. A lost race is retried once; then the packet
+ * passes without a refresh, as the winner has just refreshed the session.
+ */
+static __always_inline __u64 session_apply(__u64 *at, __u64 *word, __u64 next, __u8 flags, int from_inside, __u32 now,
+					   const struct mapping *m)
+{
+	/* Unrolled: the 6.1 verifier rejects a loop whose head is reached by falling through from its end. */
+#pragma unroll
+	for (int i = 0; i < 2; i++) {
+		if (next == *word)
+			return next;
+
+		__u64 seen = __sync_val_compare_and_swap(at, *word, next);
+
+		if (seen == *word)
+			return next;
+		if (!word_is_live(seen) || word_out_port(seen) != word_out_port(*word))
+			return *word;
+		*word = seen;
+		if (!i)
+			next = session_after(seen, flags, (__u32)from_inside, now, m);
+	}
+	return *word;
+}
+
+/*
+ * Returns 1 if a packet from inside reopens a session in time-wait, which is the opener's task, as the quota applies.
+ */
+static __always_inline int session_reopens(__u64 word, const struct packet *p)
+{
+	return word_state(word) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
+}
+
+/* Returns 1 if a change of the state word took the session off the counts. */
+static __always_inline int entered_time_wait(__u64 before, __u64 after)
+{
+	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
+}
+
+/* Returns 1 if a change of the state word is an RST's. */
+static __always_inline int entered_reset(__u64 before, __u64 after)
+{
+	return word_state(after) & SESSION_RESET && !(word_state(before) & SESSION_RESET);
+}
+
+/* What was searched for in vain in this tick is searched for again. */
+static __always_inline void searches_anew(struct subscriber *s)
+{
+	*(volatile __u16 *)&s->exhausted = 0;
+	if (LOAD(s->quota_pass) == QUOTA_IN_VAIN)
+		*(volatile __u16 *)&s->quota_pass = QUOTA_NOT_BEGUN;
+}
+
+/*
+ * Notes that a session has ended: it may give way, or its port may, so that what was searched for in vain in this tick
+ * is found now.
+ */
+static __always_inline void session_ended(struct subscriber *s, __u64 before, __u64 after)
+{
+	if (entered_time_wait(before, after))
+		__sync_fetch_and_add(&s->sessions, -1U);
+	else if (!entered_reset(before, after))
+		return;
+	searches_anew(s);
+}
+
+#define FROM_INSIDE 0x80000000U
+
+/*
+ * Applies a packet with these TCP flags to its session in a slot. subscriber: its number, with FROM_INSIDE for a packet
+ * from inside. Returns 0.
+ */
+SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct mapping *m, __u32 subscriber)
+{
+	int from_inside = !!(subscriber & FROM_INSIDE);
+	__u32 now = now_ticks();
+	struct subscriber *record;
+	__u64 after;
+
+	if (!s || !m)
+		return 0;
+	after = session_after(word, flags, (__u32)from_inside, now, m);
+	TRACE_STEP(session, word, after);
+	if (word_same(after, word)) {
+		if (after != word)
+			word_refresh(&s->truth, word_seen(after));
+		return 0;
+	}
+	after = session_apply(&s->truth, &word, after, (__u8)flags, from_inside, now, m);
+	record = subscriber_get(m, subscriber & ~FROM_INSIDE);
+	if (record)
+		session_ended(record, word, after);
+	return 0;
+}
+
+/* session_hit() for the fast path: a call only for what may change more than last seen. */
+static __always_inline void session_hit_fast(struct slot *s, __u64 word, const struct packet *p, int from_inside,
+					     __u32 now, const struct mapping *m, __u32 subscriber)
+{
+	if (p->proto == IPPROTO_TCP && !tcp_goes_on(word_state(word), p->flags)) {
+		session_hit(s, word, p->flags, m, subscriber | (from_inside ? FROM_INSIDE : 0));
+		return;
+	}
+	if (!packet_refreshes(p->proto, from_inside))
+		now = word_seen(word);
+	TRACE_STEP(session, word, word_with(word, word_state(word), now));
+	if (word_seen(word) != now)
+		word_refresh(&s->truth, now);
+}
+
+#endif

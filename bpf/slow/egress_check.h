@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Checks TTL and MTU before a session is opened or refreshed and before a packet is rewritten (at ingress only: at
+ * egress the kernel has checked both).
+ */
+#ifndef DETNAT_EGRESS_CHECK_H
+#define DETNAT_EGRESS_CHECK_H
+
+#include "egress/egress_in.h"
+#include "translate/forward.h"
+#include "session/quota.h"
+#if !HOOK_XDP
+#include "packet/offload.h"
+#endif
+
+#if HOOK_XDP
+
+/*
+ * Outbound packets that XDP cannot send go to the kernel unmodified; the kernel sends the ICMP error or fragments them.
+ */
+static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, const struct egress *e)
+{
+	if (e->state != EGRESS_READY || p->ttl <= 1 || p->length > e->mtu || !takes_frame(ctx, e->ifindex))
+		return pass_untranslated();
+	return CONTINUE;
+}
+
+/* Octets of the longest packet that leaves. */
+static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
+{
+	return p->length;
+}
+
+#else
+
+static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
+{
+	return segment_length(ctx, p);
+}
+
+#endif
+
+/*
+ * Returns 1 if GRO may have merged the frame from several: it may be longer than any that was sent, and the kernel
+ * segments it again.
+ */
+static __always_inline int is_merged(ctx_t *ctx)
+{
+	struct device *in = device_get(packet_ingress(ctx));
+
+	return in && in->flags & DEVICE_MERGED;
+}
+
+/*
+ * Drops a packet, and sends its sender an ICMP error as often as the rate limit in the record allows. limit: NULL for
+ * no error; mtu: octets, for ICMP_FRAG_NEEDED.
+ */
+static __always_inline int egress_answer(struct subscriber *limit, enum reason reason, enum reason sent, __u8 type,
+					 __u8 code, __u32 mtu)
+{
+	struct arguments *a = limit ? arguments_get() : 0;
+
+	if (!a || !rate_allows(&limit->icmp_next, REFUSALS_PER_SECOND))
+		return drop(reason);
+	arguments_set(a, reason, sent, type, code, mtu);
+	return TAIL_CALL(PROG_icmp_error);
+}
+
+/* Drops a packet to a subscriber and asks the agent to resolve its next hop, at most once per tick. */
+SUBPROGRAM int egress_unresolved(struct subscriber *s, const struct egress *e)
+{
+	__u8 tick = (__u8)now_ticks();
+
+	tick = tick ? tick : 1;
+	if (s && e && LOAD(s->resolve_tick) != tick) {
+		struct nat_event event = { .type = EVENT_RESOLVE, .ifindex = e->ifindex };
+
+		s->resolve_tick = tick;
+		if (e->family == AF_INET) {
+			event.in_addr = bpf_ntohl(e->gateway[0]);
+		} else {
+			event.type = EVENT_RESOLVE_IPV6;
+			__builtin_memcpy(event.gateway, e->gateway, sizeof(event.gateway));
+		}
+		notify(&event);
+	}
+	return drop(REASON_drop_unresolved);
+}
+
+/*
+ * Checks TTL and MTU of a packet to a subscriber. limit: the record whose rate limit applies to ICMP errors, or NULL if
+ * none may be sent (RFC 1812 section 4.3.2.7). Returns CONTINUE or a verdict.
+ */
+static __always_inline int egress_check_in(ctx_t *ctx, const struct packet *p, const struct egress *e,
+					   struct subscriber *limit, enum direction direction)
+{
+	if (e->state == EGRESS_NOWHERE)
+		return egress_answer(direction == DIRECTION_IN ? limit : 0, REASON_drop_unreachable,
+				     REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0);
+	if (p->ttl <= 1)
+		return egress_answer(limit, REASON_drop_ttl, REASON_sent_icmp_ttl, ICMP_TIME_EXCEEDED, 0, 0);
+	/* If a route's MTU is the limit, the kernel sends the ICMP error. */
+	if (e->state != EGRESS_READY || packet_sent_length(ctx, p) <= e->mtu || e->longest != e->mtu)
+		return CONTINUE;
+	/* The agent, which fragments hairpins, takes no GSO frames. */
+	if (!p->df)
+		return ctx_gso_size(ctx) && direction == DIRECTION_HAIRPIN ? drop(REASON_drop_too_big) : CONTINUE;
+	if (!is_merged(ctx))
+		return egress_answer(limit, REASON_drop_too_big, REASON_sent_icmp_too_big, ICMP_DEST_UNREACH,
+				     ICMP_FRAG_NEEDED, e->mtu);
+	return direction == DIRECTION_HAIRPIN ? drop(REASON_drop_too_big) : CONTINUE;
+}
+
+SUBPROGRAM int egress_check_answered(ctx_t *ctx, const struct packet *p, const struct egress *e,
+				     struct subscriber *limit, __u32 direction)
+{
+	NEEDS_CONTEXT(ctx);
+	return p && e && limit ? egress_check_in(ctx, p, e, limit, direction) : drop(REASON_drop_error);
+}
+
+static __always_inline int egress_check(ctx_t *ctx, const struct packet *p, const struct egress *e,
+					struct subscriber *limit, enum direction direction)
+{
+	return limit ? verdict_resume(ctx, egress_check_answered(ctx, p, e, limit, direction))
+		     : egress_check_in(ctx, p, e, 0, direction);
+}
+
+/*
+ * Finds and checks the egress towards an inside host: a subscriber with record s, or a routed host, of which s is the
+ * sender's record. *ret is initialised. CONTINUE or a verdict.
+ */
+static __always_inline int egress_towards_host(ctx_t *ctx, const struct packet *p, struct subscriber *s, int routed,
+					       __u32 in_addr, enum direction direction, struct subscriber *limit,
+					       struct egress *ret)
+{
+	int verdict;
+
+	ret->state = egress_in(ctx, routed ? 0 : s, p->src, in_addr, ret);
+	if (!HOOK_XDP)
+		egress_resolve(ret);
+	else if (direction == DIRECTION_HAIRPIN)
+		egress_resolve_bare(ret);
+	if (direction == DIRECTION_HAIRPIN)
+		egress_of_hairpin(ret);
+	TRACE_EGRESS(ret);
+	verdict = egress_check(ctx, p, ret, limit, direction);
+	if (verdict != CONTINUE || direction != DIRECTION_HAIRPIN || ret->state == EGRESS_READY)
+		return verdict;
+	return ret->state == EGRESS_UNRESOLVED ? egress_unresolved(s, ret) : drop(REASON_drop_unreachable);
+}
+
+static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, struct subscriber *s, __u32 in_addr,
+					  enum direction direction, struct subscriber *limit, struct egress *ret)
+{
+	return egress_towards_host(ctx, p, s, 0, in_addr, direction, limit, ret);
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What becomes of a packet from inside that is to leave neither by an outside interface nor for a pool address. */
+#ifndef DETNAT_IN2OUT_ROUTED_H
+#define DETNAT_IN2OUT_ROUTED_H
+
+#include "subscriber/classify.h"
+#include "subscriber/routed_flows.h"
+
+/*
+ * It is the kernel's, unless it answers a routed host, or reports about such a packet. A later fragment, and an error,
+ * do not show that by themselves.
+ */
+static __always_inline int in2out_routed(ctx_t *ctx, const struct packet *p, enum packet_kind kind)
+{
+	if (!routed_flows_exist())
+		return pass_untranslated();
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return tail_call(ctx, PROG_icmp_routed);
+	if (kind == PACKET_FRAGMENT || routed_flow_is_noted(p))
+		return tail_call(ctx, PROG_routed_out);
+	return pass_untranslated();
+}
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Endpoint-independent filtering: what comes from outside to a bound port, of no session, opens one. The sessions that
+ * the outside has opened are kept in slots only, are limited to a share of the quota, and give way to the subscriber's
+ * own at the quota. All of it is compiled away while no mapping has it.
+ */
+#ifndef DETNAT_INBOUND_H
+#define DETNAT_INBOUND_H
+
+#include "slow/open.h"
+
+/*
+ * Sessions that the outside has opened, of a subscriber's number in m; -1 if this tick's searches are used up. A
+ * subprogram, for the stack: its caller's frame lies beneath that of the search for a slot, too.
+ */
+SUBPROGRAM int inbound_count(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
+{
+	if (!m || !s)
+		return -1;
+	return inbound_look(m, s, subscriber, now);
+}
+
+/*
+ * Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_… Those that have ended are
+ * found by a count, one in a tick at most: it would be work for every packet of a flood.
+ */
+static __always_inline int inbound_admit(const struct flow *f, struct subscriber *s, struct binding_header *h)
+{
+	__u32 percent = LOAD(f->m->bindings.inbound);
+	__u32 limit = inbound_limit(percent, f->m->sessions_per_user, f->m->bucket_shift);
+	int sessions;
+
+	if (LOAD(h->inbound) < limit)
+		return 0;
+	if (LOAD(h->counted_tick) == f->now)
+		return INBOUND_LIMIT;
+	sessions = inbound_count(f->m, s, f->subscriber, f->now);
+	if (sessions < 0)
+		return INBOUND_BUSY;
+	STORE(h->inbound, (__u32)sessions);
+	STORE(h->counted_tick, f->now);
+	return (__u32)sessions < limit ? 0 : INBOUND_LIMIT;
+}
+
+/* Under the lock: opens p's session on a bound port, an offset in the block; f: as from inside. Returns 0, or INBOUND_…
+ */
+static __always_inline int inbound_open_locked(const struct flow *f, struct subscriber *s, const struct packet *p,
+					       __u32 offset)
+{
+	struct binding_header *h = binding_header_get(f->m, f->subscriber);
+	struct bucket_choice b;
+	struct opening *o;
+	struct slot *slot;
+	__u64 binding, word;
+	__u32 room;
+	int full;
+
+	if (!h)
+		return INBOUND_NOT;
+	full = inbound_full(f->m, s, f->subscriber, h, f->now);
+	if (!full)
+		full = inbound_admit(f, s, h);
+	if (full)
+		return full;
+	/* Another inside port may have got it before the lock was taken. */
+	binding = inbound_binding(f->m, f->subscriber, p, f->now);
+	if (!binding_is_of(binding, f->p.sport))
+		return INBOUND_NOT;
+	o = open_scan(f, s, f->port_offset, &b);
+	if (!o)
+		return INBOUND_BUSY;
+	/* Another core has opened it meanwhile. */
+	if (LOAD(o->existing))
+		return 0;
+	/* Another inside port's, from before there were bindings; see open_bound_port(). */
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
+	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, p->dport)))
+		return INBOUND_NOT;
+	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+	if (!room)
+		room = LOAD(o->time_wait);
+	if (!room)
+		return INBOUND_SLOTS;
+	slot = opening_slot(&b, room);
+	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
+		displace(s, b.home);
+	word = state_word(p->dport, f->p.proto, f->p.proto == IPPROTO_TCP ? SESSION_SYN_RECEIVED : SESSION_UDP,
+			  inbound_seen(binding, f->p.proto, f->now));
+	switch (open_claim(f, s, slot, LOAD(slot->truth), word, &word)) {
+	case OPENED:
+		inbound_mark(f, room, 1);
+		STORE(h->inbound, LOAD(h->inbound) + 1);
+		count_add(REASON_sessions_inbound, 1);
+		return 0;
+	case OPEN_AT_QUOTA:
+		return INBOUND_QUOTA;
+	default:
+		return INBOUND_BUSY;
+	}
+}
+
+/* The reason for which a packet is dropped that inbound_open() has opened nothing for. */
+static __always_inline enum reason inbound_refusal(int why)
+{
+	switch (why) {
+	case INBOUND_LIMIT:
+		return REASON_drop_inbound_limit;
+	case INBOUND_QUOTA:
+		return REASON_drop_inbound_quota;
+	case INBOUND_SLOTS:
+		return REASON_drop_inbound_slots;
+	case INBOUND_BUSY:
+		return REASON_drop_busy;
+	default:
+		return REASON_drop_no_session;
+	}
+}
+
+/*
+ * Opens the session of a packet from outside to a bound port of a subscriber of m, for which inbound_may_open() holds.
+ * Returns its inside port, or INBOUND_…
+ */
+SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	const struct binding_header *h;
+	struct subscriber *s;
+	struct flow f;
+	__u64 binding;
+	int in_port, r;
+
+	if (!m || !p)
+		return INBOUND_NOT;
+	s = subscriber_get(m, subscriber);
+	h = binding_header_get(m, subscriber);
+	if (!s || !h)
+		return INBOUND_NOT;
+	f.m = m;
+	f.now = now_ticks();
+	binding = inbound_binding(m, subscriber, p, f.now);
+	in_port = binding_in_port(binding);
+	/* An exception may have taken the address out of the mapping since the port was bound. */
+	if (!binding || index_find(&in_index, m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
+		return INBOUND_NOT;
+	/* A flood beyond the limit does not get as far as the lock. */
+	r = inbound_full(m, s, subscriber, h, f.now);
+	if (r)
+		return r;
+	/* The flow as it is from inside. */
+	f.p = *p;
+	f.p.src = m->geo.in_base + subscriber;
+	f.p.dst = p->src;
+	f.p.sport = (__u16)in_port;
+	f.p.dport = p->sport;
+	flow_complete(&f);
+	if (open_lock(s))
+		return INBOUND_BUSY;
+	r = inbound_open_locked(&f, s, p, p->dport - mapping_port_lo(&m->geo, subscriber));
+	open_unlock(s);
+	/* A hairpin's peer is a subscriber, see out2in(). */
+	if (!r && index_find(&out_index, p->src))
+		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+	return r ? r : in_port;
+}
+
+#endif

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Opens a session in a slot, under the opener's lock, by the rules of <detnat/session.h>. */
+#ifndef DETNAT_OPEN_H
+#define DETNAT_OPEN_H
+
+#include "session/drain.h"
+#include "slow/in2out.h"
+#include "session/overflow.h"
+#include "session/fast_open.h"
+#include "session/inbound_slots.h"
+#include "session/portmap.h"
+#include "session/quota.h"
+#include "session/session_lookup.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct opening);
+} openings SEC(".maps");
+
+/* This core's scratch record. */
+static __always_inline struct opening *opening_record(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&openings, &zero);
+}
+
+/* The scratch record, set up to look for a flow from inside in the group of a port offset. */
+static __always_inline struct opening *opening_get(const struct mapping *m, const struct packet *p, __u32 port_offset)
+{
+	struct opening *o = opening_record();
+
+	if (o) {
+		o->key = slot_key(p->dst, p->dport, p->sport);
+		o->port_offset = port_offset;
+		o->port_lo = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src));
+		o->proto = p->proto;
+	}
+	return o;
+}
+
+static __always_inline void opening_choose(struct opening *o, __s32 offset)
+{
+	*(volatile __s32 *)&o->port = offset;
+}
+
+/* Which entries of the overflow map hold a port: any, those that are a session's, or those that no RST has closed. */
+enum candidate_of { CANDIDATE_OF_ANY, CANDIDATE_OF_NONE, CANDIDATE_OF_RESET };
+
+/*
+ * After open_scan(): returns the k-th candidate for the outside port of a packet from inside, as an offset in the
+ * block; or -1 if there is none, or something holds it.
+ */
+SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k,
+				 __u32 of)
+{
+	struct opening *o = opening_record();
+	__u32 first, size, offset, port;
+
+	if (!m || !s || !p || !o)
+		return -1;
+	first = LOAD(o->port_offset);
+	size = group_size(first, m->geo.ports_per_host);
+	if (k >= size)
+		return -1;
+	offset = group_candidate(first, size, k);
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+		return -1;
+	port = LOAD(o->port_lo) + offset;
+	if (subscriber_has_portmaps(s) && portmap_holds(m, p, port))
+		return -1;
+	if (subscriber_overflow(s->overflow) &&
+	    (of == CANDIDATE_OF_ANY
+		     ? overflow_port_held(m, p, port)
+		     : overflow_port_used(m, s, p, port | (of == CANDIDATE_OF_RESET ? OVERFLOW_PORT_OF_RESET : 0))))
+		return -1;
+	return (int)offset;
+}
+
+/* The first candidate that nothing holds, also in opening.port; -1: none. */
+static __always_inline int opening_port_among(struct opening *o, const struct flow *f, struct subscriber *s, __u32 of)
+{
+	opening_choose(o, -1);
+	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
+		opening_choose(o, opening_candidate(f->m, s, &f->p, k, of));
+	return LOAD(o->port);
+}
+
+/*
+ * Chooses the outside port under the lock. Of ports held by overflow sessions, only the first choice is examined
+ * closely here; port_find() examines the others.
+ */
+static __always_inline int opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	if (subscriber_overflow(s->overflow))
+		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + LOAD(o->port_offset));
+	return opening_port_among(o, f, s, CANDIDATE_OF_ANY);
+}
+
+enum opened {
+	OPENED,	      /* the session is found or opened, *ret_word is set */
+	OPEN_NO_ROOM, /* no slot, or no port in the group */
+	OPEN_AT_QUOTA,
+	OPEN_LOST,    /* lost a race against the sweep, or another core keeps the lock */
+	OPEN_EXISTS,  /* another core has opened it meanwhile */
+	OPEN_NO_PORT, /* no port of the block is free towards the endpoint */
+};
+
+/* Under the lock: returns 1 if the subscriber is at its quota, and the opening has no place in it. */
+static __always_inline int quota_is_reached(const struct flow *f, const struct subscriber *s)
+{
+	const struct opening *o = opening_record();
+
+	return !(o && LOAD(o->reserved)) && LOAD(s->sessions) >= f->m->sessions_per_user;
+}
+
+/*
+ * Under the lock: counts a session before it exists, so that the count is never too low; or takes the place of one that
+ * has given way. Returns 0, or -1 at the quota.
+ */
+static __always_inline int quota_take(const struct flow *f, struct subscriber *s)
+{
+	struct opening *o = opening_record();
+
+	if (o && LOAD(o->reserved)) {
+		STORE(o->reserved, 0);
+		return 0;
+	}
+	if (quota_is_reached(f, s))
+		return -1;
+	__sync_fetch_and_add(&s->sessions, 1);
+	return 0;
+}
+
+/* Handles a flow that already has a session, perhaps one in time-wait that a SYN reopens. */
+static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s,
+						 const struct bucket_choice *b, __u32 existing, __u64 *ret_word)
+{
+	struct slot *slot = opening_slot(b, existing);
+	__u64 word = LOAD(slot->truth), after;
+	int reopens = session_reopens(word, &f->p);
+
+	if (!word_is_live(word))
+		return OPEN_LOST;
+	/* A portmap has its port by now: the session ends, and the opening is tried again. */
+	if (reopens && portmap_holds_port(f, s, word_out_port(word))) {
+		if (slot_change(slot, word, 0))
+			slot_closed(f->m, f->subscriber, f->key, word);
+		return OPEN_LOST;
+	}
+	if (reopens && quota_take(f, s))
+		return OPEN_AT_QUOTA;
+	after = session_apply(&slot->truth, &word, session_after(word, f->p.flags, 1, f->now, f->m), f->p.flags, 1,
+			      f->now, f->m);
+	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
+		/* Sessions are reopened only under the lock, so the slot was swept meanwhile. */
+		__sync_fetch_and_add(&s->sessions, -1U);
+		return OPEN_LOST;
+	}
+	if (reopens) {
+		slot_closed(f->m, f->subscriber, f->key, word);
+		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
+		/* The subscriber opens this one, even if the outside had opened the one before. */
+		if (settings.filtering)
+			inbound_mark(f, existing, 0);
+	} else if (entered_time_wait(word, after)) {
+		__sync_fetch_and_add(&s->sessions, -1U);
+	}
+	*ret_word = after;
+	return OPENED;
+}
+
+/* Claims the slot, whose state word is `from`, for the flow's session, which begins with `word`. */
+static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
+					      __u64 word, __u64 *ret_word)
+{
+	__u64 key = LOAD(slot->key);
+	int time_wait = word_state(from) == SESSION_TIME_WAIT;
+
+	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
+		return OPEN_LOST;
+
+	/* Replacing an expired session that still counts leaves the count unchanged. */
+	int counts = !word_is_live(from) || time_wait;
+
+	if (counts && quota_take(f, s))
+		return OPEN_AT_QUOTA;
+	if (!slot_claim(slot, from, f->key, word)) {
+		if (counts)
+			__sync_fetch_and_add(&s->sessions, -1U);
+		return OPEN_LOST;
+	}
+	count_add(REASON_sessions_opened, 1);
+	if (word_is_live(from))
+		slot_closed(f->m, f->subscriber, key, from);
+	session_notify(EVENT_SESSION_OPENED, f, word_out_port(word));
+	*ret_word = word;
+	return OPENED;
+}
+
+/* Reports the sessions that a scan removed. */
+static __always_inline void opening_tell(const struct opening *o, const struct mapping *m, __u32 subscriber)
+{
+	if (!settings.session_events || !LOAD(o->gone))
+		return;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 2 * BUCKET_SLOTS; i++) {
+		if (LOAD(o->gone) & (1U << i))
+			slot_closed(m, subscriber, LOAD(o->gone_slot[i].key), LOAD(o->gone_slot[i].truth));
+	}
+}
+
+/* opening_scan_slot() into the scratch record, of slot `at` of both buckets: eight of the first, then of the second. */
+SUBPROGRAM int open_scan_slot(const struct mapping *m, struct bucket *b, __u32 at, __u32 now)
+{
+	struct opening *o = opening_record();
+
+	if (!m || !b || !o)
+		return -1;
+	opening_scan_slot(o, &b->slot[at & (BUCKET_SLOTS - 1)], at & (2 * BUCKET_SLOTS - 1), now, m->timeout_ticks);
+	return 0;
+}
+
+/*
+ * Under the lock, for a packet from inside: scans both buckets of the group of a port offset into the scratch record.
+ * Returns 0; or -1, only while tables are being deleted.
+ */
+SUBPROGRAM int open_scan_buckets(const struct mapping *m, struct subscriber *s, const struct packet *p,
+				 __u32 port_offset, __u32 now)
+{
+	struct bucket_choice b;
+	struct opening *o;
+	__u32 subscriber;
+
+	if (!m || !s || !p)
+		return -1;
+	subscriber = mapping_subscriber(&m->geo, p->src);
+	o = opening_get(m, p, port_offset);
+	if (!o || bucket_choice_get(m, subscriber, p->dst, p->dport, p->proto, port_offset, &b))
+		return -1;
+	opening_begin(o);
+	for (__u32 at = 0; at < BUCKET_SLOTS; at++)
+		open_scan_slot(m, b.first, at, now);
+	for (__u32 at = BUCKET_SLOTS; at < 2 * BUCKET_SLOTS && b.second != b.first; at++)
+		open_scan_slot(m, b.second, at, now);
+	if (LOAD(o->freed))
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	opening_tell(o, m, subscriber);
+	return 0;
+}
+
+/* open_scan_buckets() for a flow: what it found, and where; or NULL. */
+static __always_inline struct opening *open_scan(const struct flow *f, struct subscriber *s, __u32 port_offset,
+						 struct bucket_choice *ret_b)
+{
+	if (open_scan_buckets(f->m, s, &f->p, port_offset, f->now) ||
+	    bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, port_offset, ret_b))
+		return 0;
+	return opening_record();
+}
+
+/*
+ * Under the lock, after open_scan() of the port's group: returns a bound port, as an offset in the block, or -1 if it
+ * is another session's towards the flow's external endpoint, which can only be one from before there were bindings.
+ */
+static __always_inline __s32 open_bound_port(const struct opening *o, const struct flow *f, struct subscriber *s,
+					     __u32 offset)
+{
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+		return -1;
+	if (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset))
+		return -1;
+	return (__s32)offset;
+}
+
+/*
+ * Argument `bound` of the next functions: a port offset plus one; 0: the flow may have any port. Where the subprograms
+ * get it, a flag tells that the flow has a place in the quota, which is taken or given back.
+ */
+#define BOUND_TO(offset) ((__u32)(offset) + 1)
+#define PLACE_RESERVED	 0x80000000U
+
+/* Under the lock: whether an opening has a place in the quota already. */
+static __always_inline void place_reserve(__u32 bound)
+{
+	struct opening *o = opening_record();
+
+	if (o)
+		STORE(o->reserved, bound / PLACE_RESERVED);
+}
+
+/* Under the lock: gives back a place that the opening has not taken. */
+static __always_inline void place_release(struct subscriber *s)
+{
+	struct opening *o = opening_record();
+
+	if (!o || !LOAD(o->reserved))
+		return;
+	STORE(o->reserved, 0);
+	quota_give_back(s);
+}
+
+/* Returns 1 if a port is in another group than the flow's first choice, so that slots cannot hold its sessions. */
+static __always_inline int bound_has_strayed(const struct flow *f, __u32 bound)
+{
+	return bound && (bound - 1) >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT;
+}
+
+/* Under the lock: finds or opens the session in the flow's two buckets. */
+static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u32 bound,
+						  __u64 *ret_word)
+{
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, f->port_offset, &b);
+
+	if (!o)
+		return OPEN_LOST;
+	if (LOAD(o->existing))
+		return open_existing(f, s, &b, LOAD(o->existing), ret_word);
+
+	if (settings.bindings && bound_has_strayed(f, bound))
+		return OPEN_NO_ROOM;
+
+	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
+	__u32 room =
+		opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+
+	struct slot *slot;
+	enum opened opened;
+	__u64 from;
+
+	if (settings.bindings && bound && offset < 0)
+		return OPEN_NO_PORT;
+	if (offset < 0 && LOAD(o->time_wait_port)) {
+		room = LOAD(o->time_wait_port);
+		slot = opening_slot(&b, room);
+		from = LOAD(slot->truth);
+		offset = (__s32)(word_out_port(from) - LOAD(o->port_lo));
+		/* It may have been swept since the scan. */
+		if (word_state(from) != SESSION_TIME_WAIT ||
+		    (__u32)offset >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT)
+			return OPEN_LOST;
+		if (portmap_holds_port(f, s, word_out_port(from)))
+			return OPEN_NO_ROOM;
+	} else {
+		if (!room)
+			room = LOAD(o->time_wait);
+		if (offset < 0 || !room)
+			return OPEN_NO_ROOM;
+		slot = opening_slot(&b, room);
+		from = LOAD(slot->truth);
+	}
+	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
+		displace(s, b.home);
+	opened = open_claim(f, s, slot, from,
+			    state_word((__u16)(LOAD(o->port_lo) + offset), f->p.proto, open_state(&f->p), f->now),
+			    ret_word);
+	if (settings.filtering && opened == OPENED)
+		inbound_mark(f, room, 0);
+	return opened;
+}
+
+/*
+ * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
+ */
+SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
+			    __u64 *ret_word)
+{
+	struct flow f;
+	enum opened opened;
+
+	if (!m || !s || !p || !ret_word)
+		return OPEN_LOST;
+	f = flow_of(m, p);
+	if (open_lock(s)) {
+		if (bound & PLACE_RESERVED)
+			quota_give_back(s);
+		return OPEN_LOST;
+	}
+	place_reserve(bound);
+	opened = open_in_bucket(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	place_release(s);
+	open_unlock(s);
+	return opened;
+}
+
+/* Continues with a packet whose session now exists; the hairpin program finds it again. */
+static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u16 out_port)
+{
+	return is_hairpin(io) ? tail_call(ctx, PROG_hairpin) : in2out_finish(ctx, io, out_port);
+}
+
+/* Prepares both opening programs: the packet's flow and its subscriber's record. */
+static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct subscriber **ret_s)
+{
+	int verdict = in2out_prepare(ctx, io, PACKET_SESSION);
+	struct subscriber *s;
+
+	if (verdict != CONTINUE)
+		return verdict;
+	s = subscriber_get(io->f.m, io->f.subscriber);
+	if (!s)
+		return drop(REASON_drop_no_mapping);
+	*ret_s = s;
+	return CONTINUE;
+}
+
+/*
+ * The port that a flow's session must have, for open_in_slot(): the one that its inside endpoint is bound to. Or
+ * BINDING_NONE, BINDING_BUSY.
+ */
+static __always_inline int open_bind(const struct flow *f, struct subscriber *s)
+{
+	int offset;
+
+	if (!binding_maps(f->m, f->p.proto))
+		return 0;
+	offset = binding_take(f->m, s, &f->p);
+	return offset < 0 ? offset : (int)BOUND_TO(offset);
+}
+
+/* Refuses a flow whose inside endpoint cannot be bound. */
+static __always_inline int open_unbound(ctx_t *ctx, int why)
+{
+	return why == BINDING_NONE ? refuse(ctx, REASON_drop_ports_exhausted) : drop(REASON_drop_busy);
+}
+
+/* How often an opening is tried while others disturb it. */
+#define OPEN_TRIES 3
+
+/*
+ * Opens a flow's session by open_in_slot() or open_beyond_slots(), in place of one that gives way at the quota. bound:
+ * as open_bind() returns it. Returns enum opened.
+ */
+static __always_inline int open_with_room(int (*open)(const struct mapping *m, struct subscriber *s,
+						      const struct packet *p, __u32 bound, __u64 *ret_word),
+					  const struct flow *f, struct subscriber *s, int bound, __u64 *ret_word)
+{
+	__u32 elsewhere = drain_sessions(f->p.src);
+	int opened = OPEN_LOST;
+
+	for (int i = 0; i < OPEN_TRIES && (opened == OPEN_LOST || opened == OPEN_AT_QUOTA); i++) {
+		int room = quota_room(f->m, s, &f->p, elsewhere);
+
+		if (room == QUOTA_FULL)
+			return OPEN_AT_QUOTA;
+		opened = open(f->m, s, &f->p, (__u32)bound | (room == QUOTA_PLACE ? PLACE_RESERVED : 0), ret_word);
+	}
+	return opened;
+}
+
+/* Returns 1 if no session gives way to one more, before a port is bound for it: for a refused one none is. */
+static __always_inline int open_is_refused(const struct flow *f, struct subscriber *s)
+{
+	return binding_maps(f->m, f->p.proto) &&
+	       quota_room(f->m, s, &f->p, drain_sessions(f->p.src) | QUOTA_PEEK) == QUOTA_FULL;
+}
+
+/* Lets a packet of a session in a mapping that drains go on. CONTINUE: it has none, and may open one. */
+static __always_inline int open_drained(ctx_t *ctx, struct in2out *io)
+{
+	int out_port = drain_take(&io->f, SESSION_PACKET);
+
+	if (out_port)
+		return open_finish(ctx, io, (__u16)out_port);
+	return in2out_is_left_over(io) ? in2out_unmatched(ctx, io) : CONTINUE;
+}
+
+/* The program for a flow from inside that has no slot. */
+static __always_inline int open_session(ctx_t *ctx)
+{
+	struct in2out io;
+	struct subscriber *s;
+	int verdict = open_prepare(ctx, &io, &s), bound;
+
+	if (verdict != CONTINUE)
+		return verdict;
+	if (s->overflow) {
+		__u16 out_port = (__u16)overflow_packet_in2out(io.f.m, &io.f.p);
+
+		if (out_port)
+			return open_finish(ctx, &io, out_port);
+	}
+	if (settings.drains) {
+		verdict = open_drained(ctx, &io);
+		if (verdict != CONTINUE)
+			return verdict;
+	}
+	if (s->overflow && !is_hairpin(&io)) {
+		__u16 out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
+
+		if (out_port)
+			return open_finish(ctx, &io, out_port);
+	}
+	if (open_is_refused(&io.f, s))
+		return refuse(ctx, REASON_drop_quota);
+	bound = open_bind(&io.f, s);
+	if (bound < 0)
+		return open_unbound(ctx, bound);
+	if (is_hairpin(&io))
+		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+
+	__u64 word = 0;
+
+	switch (open_with_room(open_in_slot, &io.f, s, bound, &word)) {
+	case OPENED:
+		return open_finish(ctx, &io, word_out_port(word));
+	case OPEN_NO_ROOM:
+		return tail_call(ctx, PROG_overflow);
+	case OPEN_NO_PORT:
+		return refuse(ctx, REASON_drop_ports_exhausted);
+	case OPEN_AT_QUOTA:
+		return refuse(ctx, REASON_drop_quota);
+	default:
+		return drop(REASON_drop_busy);
+	}
+}
+
+#endif

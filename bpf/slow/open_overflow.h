@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Opens sessions beyond the slots, if both buckets are full or the first choice's group has no free port. Any free port
+ * of the block will do, because the map finds the session by either endpoint.
+ */
+#ifndef DETNAT_OPEN_OVERFLOW_H
+#define DETNAT_OPEN_OVERFLOW_H
+
+#include "slow/open.h"
+
+/* Which ports are taken, in this order: free ones first, then those of sessions in time-wait or reset. */
+enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
+
+/*
+ * A walk through the port groups of the block, starting with the first choice's: once for each member of enum port_of
+ * whose bit is set in opening.others. A single loop, because the verifier checks the body of each loop separately.
+ */
+struct port_search {
+	const struct flow *f;
+	struct subscriber *s;
+};
+
+static __always_inline __u32 port_groups(const struct flow *f)
+{
+	return (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT;
+}
+
+/* Values of opening.port besides an offset in the block. */
+#define PORT_NONE	 (-1)
+#define PORT_OF_EXISTING (-2) /* another core has opened the flow's session meanwhile */
+
+/* Removes the first session in `mask`, if it is still in the state that `of` names, for its port. Returns 1 if so. */
+static __always_inline long port_take(struct opening *o, const struct bucket_choice *b, const struct flow *f,
+				      struct subscriber *s, __u32 mask, enum port_of of)
+{
+	struct slot *slot;
+	__u64 word, key;
+
+	if (!mask)
+		return 0;
+	slot = opening_slot(b, mask);
+	word = LOAD(slot->truth);
+	key = LOAD(slot->key);
+	if (of == PORT_OF_RESET ? !(word_state(word) & SESSION_RESET) : word_state(word) != SESSION_TIME_WAIT)
+		return 0;
+	if (portmap_holds_port(f, s, word_out_port(word)) || !slot_change(slot, word, 0))
+		return 0;
+	if (of == PORT_OF_RESET)
+		__sync_fetch_and_add(&s->sessions, -1U);
+	slot_closed(f->m, f->subscriber, key, word);
+	opening_choose(o, (__s32)(word_out_port(word) - LOAD(o->port_lo)));
+	return 1;
+}
+
+/*
+ * Finds a port of the group that is free, or held in the overflow map by an entry that is no session any more (expired
+ * or half deleted). Returns 1 if there is one.
+ */
+static __always_inline long port_find(struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	if (opening_port(o, f, s) >= 0)
+		return 1;
+	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, CANDIDATE_OF_NONE) >= 0;
+}
+
+/* Takes a port of the group from a session beyond the slots that an RST has closed. Returns 1 if there is one. */
+static __always_inline long port_take_beyond(struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, CANDIDATE_OF_RESET) >= 0;
+}
+
+static long port_search_group(__u32 i, struct port_search *ps)
+{
+	const struct flow *f = ps->f;
+	__u32 groups = port_groups(f), of = i / groups, at = i % groups;
+	__u32 group = (f->port_offset >> PORT_GROUP_SHIFT) + at;
+	struct opening *o = opening_get(f->m, &f->p, f->port_offset);
+	struct bucket_choice b;
+
+	if (!o || !(LOAD(o->others) >> of))
+		return 1;
+	if (!(LOAD(o->others) >> of & 1))
+		return 0;
+	if (group >= groups)
+		group -= groups;
+	o = open_scan(f, ps->s, at ? group << PORT_GROUP_SHIFT : f->port_offset, &b);
+	if (!o)
+		return 1;
+	if (!at && LOAD(o->existing)) {
+		opening_choose(o, PORT_OF_EXISTING);
+		return 1;
+	}
+	if (of == PORT_OF_TIME_WAIT)
+		return port_take(o, &b, f, ps->s, LOAD(o->time_wait_port), PORT_OF_TIME_WAIT);
+	if (of == PORT_OF_RESET)
+		return port_take(o, &b, f, ps->s, LOAD(o->reset_port), PORT_OF_RESET) || port_take_beyond(o, f, ps->s);
+	if (port_find(o, f, ps->s))
+		return 1;
+	if (LOAD(o->time_wait_port))
+		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
+	if (LOAD(o->reset_port) || subscriber_overflow(ps->s->overflow))
+		ADD_BITS(o->others, 1U << PORT_OF_RESET);
+	return 0;
+}
+
+/*
+ * Value of subscriber.exhausted if no port is free towards an endpoint, or held in time-wait, but some by reset
+ * sessions: unlike those of search_mark() and binding_mark(), and never 0.
+ */
+static __always_inline __u16 search_mark_of_reset(const struct packet *p)
+{
+	return (__u16)((search_mark(p) & 0x7ffc) | 2);
+}
+
+/* Under the lock: searches for a port. Returns opening.port. */
+static __always_inline __s32 port_search(const struct flow *f, struct subscriber *s)
+{
+	struct port_search ps = { .f = f, .s = s };
+	struct opening *o = opening_get(f->m, &f->p, f->port_offset);
+	__u32 groups = port_groups(f), skipped = 0;
+	long walked;
+	__s32 port;
+
+	if (!o)
+		return PORT_NONE;
+	opening_choose(o, PORT_NONE);
+	*(volatile __u32 *)&o->others = 1U << PORT_FREE;
+	if (s->exhausted == search_mark_of_reset(&f->p)) {
+		*(volatile __u32 *)&o->others = 1U << PORT_OF_RESET;
+		skipped = groups * PORT_OF_RESET;
+	}
+	walked = bpf_loop(groups * N_PORT_OF, port_search_group, &ps, 0);
+	port = LOAD(o->port);
+	if (port == PORT_NONE || walked > groups)
+		search_count(s, ((__u32)walked - skipped) * 2 * BUCKET_SLOTS / SEARCH_UNIT + (port == PORT_NONE));
+	if (port == PORT_NONE)
+		s->exhausted = search_mark(&f->p);
+	else if (walked > groups * PORT_OF_RESET)
+		s->exhausted = search_mark_of_reset(&f->p);
+	return port;
+}
+
+/* Inserts both entries of a session that is admitted and counted. Returns 0, or -errno with neither inserted. */
+static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 word)
+{
+	struct overflow_key in = overflow_key_of_flow(f);
+	struct overflow_key out = overflow_key_reverse(&in, out_port);
+	struct overflow_session session = { .in_port = f->p.sport };
+	long r = bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST);
+
+	if (r)
+		return r;
+	session = (struct overflow_session){ .truth = word };
+	r = bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST);
+	if (r)
+		bpf_map_delete_elem(&overflow, &out);
+	return r;
+}
+
+#define EEXIST 17
+
+/*
+ * Under the lock, for an admitted flow and a free port: returns OPENED with *ret_word set, OPEN_EXISTS, OPEN_AT_QUOTA
+ * or OPEN_NO_ROOM. Not inlined: its keys would leave the search for a port no room on the stack.
+ */
+static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
+						    __u64 *ret_word)
+{
+	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
+	long r;
+
+	if (quota_take(f, s))
+		return OPEN_AT_QUOTA;
+	__sync_fetch_and_add(&s->overflow, 1);
+	r = overflow_insert(f, out_port, word);
+	if (!r) {
+		overflow_list_add(f->m, s, f->subscriber, f->key, (__u32)out_port << 8 | f->p.proto);
+		count_add(REASON_sessions_opened, 1);
+		count_add(REASON_sessions_overflowed, 1);
+		session_notify(EVENT_SESSION_OPENED, f, out_port);
+		*ret_word = word;
+		return OPENED;
+	}
+	__sync_fetch_and_add(&s->overflow, -1U);
+	__sync_fetch_and_add(&s->sessions, -1U);
+	return r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
+}
+
+/* Under the lock: port_search() for a flow whose port is bound. */
+static __always_inline __s32 port_bound(const struct flow *f, struct subscriber *s, __u32 offset)
+{
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, offset, &b);
+
+	if (!o)
+		return PORT_NONE;
+	return LOAD(o->existing) ? PORT_OF_EXISTING : open_bound_port(o, f, s, offset);
+}
+
+/* Under the lock, for an admitted flow: opens its session on any port of the block, or the bound one, if it is free. */
+static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u32 bound,
+						    __u64 *ret_word)
+{
+	__s32 port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
+
+	if (port >= 0)
+		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
+					     ret_word);
+	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
+}
+
+/* Under the lock: cheap checks first, then the search for a port. */
+static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
+						 __u64 *ret_word)
+{
+	enum opened opened;
+
+	if (quota_is_reached(f, s))
+		return OPEN_AT_QUOTA;
+	if (search_begin(s, f->now))
+		return OPEN_LOST;
+	if (s->exhausted == search_mark(&f->p))
+		return OPEN_NO_PORT;
+	if (overflow_admit(s))
+		return OPEN_NO_ROOM;
+	opened = open_on_any_port(f, s, bound, ret_word);
+	if (opened != OPENED)
+		overflow_release();
+	return opened;
+}
+
+/*
+ * Opens the session of a packet from inside in the overflow map, on any port of the block, under the lock. Returns enum
+ * opened; OPEN_LOST also if the lock is held for too long or this tick's searches are used up.
+ */
+SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
+				 __u64 *ret_word)
+{
+	enum opened opened;
+	struct flow f;
+
+	if (!m || !s || !p || !ret_word)
+		return OPEN_LOST;
+	f = flow_of(m, p);
+	if (open_lock(s)) {
+		if (bound & PLACE_RESERVED)
+			quota_give_back(s);
+		return OPEN_LOST;
+	}
+	place_reserve(bound);
+	opened = open_admitted(&f, s, bound & ~PLACE_RESERVED, ret_word);
+	place_release(s);
+	open_unlock(s);
+	return opened;
+}
+
+/* The program for a flow from inside that found no room in its slots. */
+static __always_inline int open_overflow(ctx_t *ctx)
+{
+	struct in2out io;
+	struct subscriber *s;
+	int verdict = open_prepare(ctx, &io, &s), bound;
+
+	if (verdict != CONTINUE)
+		return verdict;
+	bound = open_bind(&io.f, s);
+	if (bound < 0)
+		return open_unbound(ctx, bound);
+
+	__u64 word = 0;
+
+	switch (open_with_room(open_beyond_slots, &io.f, s, bound, &word)) {
+	case OPENED:
+		return open_finish(ctx, &io, word_out_port(word));
+	case OPEN_NO_PORT:
+		return refuse(ctx, REASON_drop_ports_exhausted);
+	case OPEN_NO_ROOM:
+		return refuse(ctx, REASON_drop_overflow_full);
+	case OPEN_AT_QUOTA:
+		return refuse(ctx, REASON_drop_quota);
+	case OPEN_EXISTS:
+		/* Another core has opened the flow's session meanwhile. */
+		return tail_call(ctx, PROG_open);
+	default:
+		return drop(REASON_drop_busy);
+	}
+}
+
+#endif

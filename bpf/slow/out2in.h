@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Outside to inside (at ingress): packets go to the subscriber whose session they belong to, or are dropped. */
+#ifndef DETNAT_OUT2IN_H
+#define DETNAT_OUT2IN_H
+
+#include "subscriber/classify.h"
+#include "slow/egress_check.h"
+#include "session/endpoint.h"
+#include "session/inbound_slots.h"
+#include "packet/ip_options.h"
+#include "packet/station.h"
+#include "translate/translate.h"
+
+struct out2in {
+	struct packet p;
+	const struct mapping *m;
+	__u32 subscriber;
+	__u32 now;
+};
+
+/*
+ * Handles a packet from outside sent straight to, or from, an inside address. Only `bypass` destinations may reach
+ * inside addresses, and no host outside has one.
+ */
+static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
+{
+	int to_inside = address_is_inside(p->dst), from_inside = address_is_inside(p->src);
+
+	if (address_is_martian(p->dst) || address_is_local(ctx, p->src, p->dst))
+		return pass_untranslated();
+	if (to_inside && !from_inside && is_bypassed(p->src) && !source_is_martian(p->src))
+		return pass_untranslated();
+	return drop(to_inside ? REASON_drop_direct_to_inside : REASON_drop_martian);
+}
+
+/*
+ * Handles a packet from outside without a session: dropped, or, if configured, an unfragmented TCP segment is answered.
+ */
+static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p)
+{
+	if (settings.unsolicited_tcp == UNSOLICITED_ANSWER && p->proto == IPPROTO_TCP && !p->fragment)
+		return tail_call(ctx, PROG_tcp_reset);
+	return drop(REASON_drop_no_session);
+}
+
+/* Parses the packet. Returns CONTINUE if it is IPv4 in a frame for this station, else a verdict. */
+static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packet_kind *ret_kind)
+{
+	enum packet_kind kind = parse(ctx, p);
+	struct ethhdr *eth = ctx_data(ctx);
+	struct device *in = device_get(packet_ingress(ctx));
+
+	if (is_tagged(ctx))
+		return HOOK_XDP ? tail_call(ctx, PROG_vlan) : pass_untranslated();
+	if ((void *)(eth + 1) > ctx_data_end(ctx) || !in || !in->roles)
+		return pass_untranslated();
+	if (kind == PACKET_NOT_IPV4) {
+		if (settings.answer_arp && eth->h_proto == bpf_htons(ETH_P_ARP))
+			return tail_call(ctx, PROG_arp);
+		return pass_untranslated();
+	}
+	if (kind == PACKET_BAD_HEADER)
+		return drop(REASON_drop_malformed);
+	if (!frame_is_for(ctx, eth, in))
+		return pass_untranslated();
+	if (link_local_is_misplaced(ctx, p->src, p->dst))
+		return drop(REASON_drop_martian);
+	*ret_kind = kind;
+	return CONTINUE;
+}
+
+/*
+ * Handles a packet to a pool address of a kind without sessions, to no subscriber's port, or with a forbidden IP
+ * option.
+ */
+static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi, enum packet_kind kind,
+					     enum reason refused)
+{
+	if (kind == PACKET_SESSION && !refused && portmap_of_outside(&oi->p))
+		return tail_call(ctx, PROG_portmap_in);
+	if (address_is_local(ctx, oi->p.src, oi->p.dst))
+		return pass_untranslated();
+	if (refused)
+		return drop(refused);
+	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
+		return tail_call(ctx, PROG_protocol_in);
+	return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_unsolicited(ctx, &oi->p);
+}
+
+/* Handles a packet of TCP, UDP or ICMP to an outside address of an open mapping. */
+static __always_inline int out2in_open(ctx_t *ctx, const struct packet *p, enum reason refused)
+{
+	if (address_is_local(ctx, p->src, p->dst))
+		return pass_untranslated();
+	return refused ? drop(refused) : tail_call(ctx, PROG_protocol_in);
+}
+
+/*
+ * Fills in *oi for a packet to a subscriber. slow: the caller is the slow program, to which other callers leave unusual
+ * packets. Returns CONTINUE or a verdict.
+ */
+static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
+{
+	struct packet *p = &oi->p;
+	enum packet_kind kind;
+	enum reason refused;
+	__s64 subscriber;
+	int verdict = out2in_admit(ctx, p, &kind);
+
+	if (verdict != CONTINUE)
+		return verdict;
+	oi->m = mapping_by_outside(p->dst);
+	if (!oi->m) {
+		if (!address_is_inside(p->dst) && !address_is_inside(p->src))
+			return pass_untranslated();
+		return slow ? out2in_direct(ctx, p) : tail_call(ctx, PROG_out2in_slow);
+	}
+	refused = options_refusal(ctx, p);
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p) && !refused)
+		return tail_call(ctx, PROG_icmp_in);
+	if (mapping_is_open(oi->m) && kind_passes_open(kind))
+		return out2in_open(ctx, p, refused);
+	if (kind == PACKET_FRAGMENT && !refused)
+		return tail_call(ctx, PROG_fragment_out2in);
+	subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
+	if (kind != PACKET_SESSION || subscriber < 0 || refused)
+		return slow ? out2in_other_kind(ctx, oi, kind, refused) : tail_call(ctx, PROG_out2in_slow);
+	oi->subscriber = (__u32)subscriber;
+	TRACE_SUBSCRIBER(oi->m, oi->subscriber);
+	oi->now = now_ticks();
+	return CONTINUE;
+}
+
+/* Translates and sends a packet whose session and egress are known. */
+static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, const struct egress *e, __u16 in_port)
+{
+	struct rewrite to = rewrite_of(&oi->p);
+
+	to.dst = oi->m->geo.in_base + oi->subscriber;
+	to.dport = in_port;
+	return translate_session(ctx, &oi->p, &to, e, DIRECTION_IN, to.dst);
+}
+
+/* The program for sessions in slots. */
+static __always_inline int out2in(ctx_t *ctx)
+{
+	struct egress e = {};
+	struct subscriber *s;
+	struct slot *slot;
+	struct out2in oi;
+	__u64 word, key;
+	int verdict = out2in_prepare(ctx, &oi, 0);
+
+	if (verdict != CONTINUE)
+		return verdict;
+	slot = slot_lookup_out2in(oi.m, oi.subscriber, &oi.p, oi.now, &word, &key);
+	s = slot ? subscriber_get(oi.m, oi.subscriber) : 0;
+	if (!s)
+		return tail_call(ctx, PROG_out2in_slow);
+	/* A hairpin's peer is a subscriber of this gateway, whose packets come from inside. */
+	if (LOAD(s->way_epoch) & SUBSCRIBER_HAIRPINS && index_find(&out_index, oi.p.src))
+		return drop(REASON_drop_martian);
+	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	if (verdict != CONTINUE)
+		return verdict;
+	session_hit(slot, word, oi.p.flags, oi.m, oi.subscriber);
+	return out2in_finish(ctx, &oi, &e, key_in_port(key));
+}
+
+/* Handles a packet to a subscriber's port that belongs to no session. */
+static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
+{
+	const struct packet *p = &oi->p;
+
+	if (portmap_of_outside(p))
+		return tail_call(ctx, PROG_portmap_in);
+	if (address_is_local(ctx, p->src, p->dst))
+		return pass_untranslated();
+	if (source_is_martian(p->src) || address_is_inside(p->src))
+		return drop(REASON_drop_martian);
+	if (inbound_may_open(oi->m, oi->subscriber, p, oi->now))
+		return tail_call(ctx, PROG_inbound);
+	return out2in_unsolicited(ctx, p);
+}
+
+/* The program for packets of no slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
+static __always_inline int out2in_slow(ctx_t *ctx)
+{
+	struct egress e = {};
+	struct subscriber *s;
+	struct out2in oi;
+	int verdict = out2in_prepare(ctx, &oi, 1), in_port = -1;
+
+	if (verdict != CONTINUE)
+		return verdict;
+	s = subscriber_get(oi.m, oi.subscriber);
+	/* As in out2in(): a source in the pool is a hairpin's peer, whose packets come from inside. */
+	if (s && subscriber_overflow(s->overflow) && !index_find(&out_index, oi.p.src))
+		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
+	if (in_port < 0)
+		return out2in_stranger(ctx, &oi);
+	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	if (verdict != CONTINUE)
+		return verdict;
+	session_packet_out2in(oi.m, oi.subscriber, &oi.p);
+	return out2in_finish(ctx, &oi, &e, (__u16)in_port);
+}
+
+#endif

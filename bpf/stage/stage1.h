@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage 1: the fast path as far as the place of the session, for packets that the agent's copy of the routes sends by
+ * XDP. Whatever may have to reach the kernel stays in one stage: stage 2 could only drop it.
+ */
+#ifndef DETNAT_STAGE1_H
+#define DETNAT_STAGE1_H
+
+#include "fast/fast_in2out.h"
+#include "fast/fast_out2in.h"
+#include "stage/stage_control.h"
+#include "egress/stage_list.h"
+
+/* A frame that has waited so long, in ticks, got lost on the way to stage 2. */
+#define STAGE_LOST 2U
+
+const volatile __u32 stage_generation; /* of this set of programs */
+
+/* Returns this core's list if frames may be marked, or NULL. */
+static __always_inline struct stage_list *stage1_list(void)
+{
+	__u32 zero = 0;
+	const struct stage_control *c = bpf_map_lookup_elem(&stage_control, &zero);
+
+	return c && LOAD(c->generation) == stage_generation ? stage_list_get() : 0;
+}
+
+/* Number of the first bucket of a session, across all mappings. */
+static __always_inline __u32 stage1_bucket(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
+					   __u8 proto, __u32 port_offset)
+{
+	return m->first_bucket + (subscriber << m->bucket_shift) +
+	       session_buckets(ext_addr, ext_port, proto, port_offset, m->bucket_shift).first;
+}
+
+/*
+ * The entry for the next frame; NULL if too many are waiting. Lost frames keep theirs for STAGE_LOST ticks.
+ */
+static __always_inline struct stage_entry *stage1_entry(struct stage_list *list, __u32 now)
+{
+	__u32 sequence = list->next;
+	struct stage_entry *e = stage_entry_of(list, sequence);
+
+	list->next = sequence + 1;
+	if (unlikely(e->waits && now - e->now < STAGE_LOST))
+		return 0;
+	e->waits = 0;
+	e->sequence = sequence;
+	e->now = now;
+	return e;
+}
+
+/* Sends a frame whose entry is filled in to stage 2. Returns a verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int stage1_send(struct stage_entry *e, struct ethhdr *eth, __u32 ifindex)
+{
+	struct stage_mark *mark = (void *)eth;
+	int verdict = (int)bpf_redirect_map(&ports, ifindex, XDP_ABORTED);
+
+	if (unlikely(verdict != XDP_REDIRECT))
+		return TO_SLOW_PATH;
+	e->waits = 1;
+	mark->magic = STAGE_MAGIC;
+	mark->sequence[0] = (__u16)e->sequence;
+	mark->sequence[1] = (__u16)(e->sequence >> 16);
+	eth->h_proto = bpf_htons(STAGE_ETHERTYPE);
+	TRACE_NOTED(e->sequence, ifindex);
+	return verdict;
+}
+
+/* Returns 1 if the source of a packet may open and refresh sessions, so that stage 2 need not ask. */
+static __always_inline int stage1_source_is_good(ctx_t *ctx, const struct globals *g, __u32 src, __u32 now)
+{
+	if (settings.source_check != SOURCES_STRICT_EACH && likely(source_is_vouched(g, src, now)))
+		return 1;
+	return source_is_told(fib_find(src), ctx_ingress(ctx));
+}
+
+static __always_inline int stage1_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
+					    struct stage_list *list, __u32 hop, __u32 ifindex, __u32 now)
+{
+	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
+	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
+	struct stage_entry *e = stage1_entry(list, now);
+
+	if (unlikely(!leaf || !e))
+		return TO_SLOW_PATH;
+
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u32 subscriber = mapping_subscriber(&m->geo, src);
+	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
+	__u32 port_offset = mapping_first_choice(&m->geo, sport);
+
+	TRACE_SUBSCRIBER(m, subscriber);
+	e->bucket = stage1_bucket(m, subscriber, dst, dport, q->proto, port_offset);
+	e->key = slot_key(dst, dport, sport);
+	e->steady = (__u64)q->steady << 32 | now;
+	e->subscriber = subscriber;
+	e->new_addr = mapping_out_addr(&m->geo, subscriber);
+	e->ingress = ctx_ingress(ctx);
+	e->hop = (__u16)hop;
+	e->mapping = leaf & (MAX_MAPPINGS - 1);
+	e->port_offset = (__u16)port_offset;
+	e->from_inside = 1;
+	return stage1_send(e, q->eth, ifindex);
+}
+
+/*
+ * Returns a verdict, or TO_SLOW_PATH with nothing changed. Packets that have to stay in one stage for a reason that the
+ * fast path does not share go to its program.
+ */
+static __always_inline int stage1_in2out(ctx_t *ctx)
+{
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
+	const struct mapping_table *t = mapping_table_get();
+	struct stage_list *list = stage1_list();
+	struct fast_packet q;
+	int verdict;
+
+	if (unlikely(!list))
+		return tail_call(ctx, PROG_in2out_single);
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks();
+
+	if (unlikely(!fib_holds(&t->globals, now)))
+		return tail_call(ctx, PROG_in2out_cached);
+
+	__u32 number = fib_find_number(bpf_ntohl(q.ip->daddr));
+	struct fib_hop *hop = &fib.hop[number];
+
+	if (unlikely(!fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
+		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
+		return TO_SLOW_PATH;
+	if (unlikely(!stage1_source_is_good(ctx, &t->globals, bpf_ntohl(q.ip->saddr), now)))
+		return tail_call(ctx, PROG_in2out_single);
+	fib_used(hop, now);
+	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
+	verdict = stage1_in2out_to(ctx, t, &q, list, number, hop->ifindex, now);
+	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out_single);
+}
+
+/* Returns 1 if a packet without a session could be for the gateway itself, or has to be answered in one stage. */
+static __always_inline int stage1_in_is_single(const struct fast_packet *q, __u32 dst)
+{
+	return (settings.unsolicited_tcp == UNSOLICITED_ANSWER && q->proto == IPPROTO_TCP) || fib_may_be_own(dst);
+}
+
+static __always_inline int stage1_out2in_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
+					    struct stage_list *list, __u32 leaf, __u32 now)
+{
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u32 src = bpf_ntohl(q->ip->saddr);
+	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
+	__s64 reverse = mapping_reverse(&m->geo, bpf_ntohl(q->ip->daddr), dport);
+	struct stage_entry *e;
+
+	if (unlikely(reverse < 0))
+		return TO_SLOW_PATH;
+
+	__u32 subscriber = (__u32)reverse, in_addr = m->geo.in_base + subscriber;
+	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber), number = fib_find_number(in_addr);
+	struct fib_hop *hop = &fib.hop[number];
+
+	if (unlikely(!fib_takes(hop, FIB_FAST_IN, bpf_ntohs(q->ip->tot_len)) || source_is_in_pool(&t->globals, src)))
+		return TO_SLOW_PATH;
+	e = stage1_entry(list, now);
+	if (unlikely(!e))
+		return TO_SLOW_PATH;
+	fib_used(hop, now);
+	TRACE_SUBSCRIBER(m, subscriber);
+	TRACE_STEP(egress, (__u64)hop->ifindex << 32 | EGRESS_READY, hop->mtu);
+	e->bucket = stage1_bucket(m, subscriber, src, sport, q->proto, port_offset);
+	e->key = slot_key(src, sport, 0);
+	e->steady = (__u64)dport << 48 | (__u64)q->steady << 32;
+	e->subscriber = subscriber;
+	e->new_addr = in_addr;
+	e->ingress = ctx_ingress(ctx);
+	e->hop = (__u16)number;
+	e->mapping = leaf & (MAX_MAPPINGS - 1);
+	e->port_offset = (__u16)port_offset;
+	e->from_inside = 0;
+	return stage1_send(e, q->eth, hop->ifindex);
+}
+
+/* As stage1_in2out(). */
+static __always_inline int stage1_out2in(ctx_t *ctx)
+{
+	const __u32 mask =
+		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
+	const struct mapping_table *t = mapping_table_get();
+	struct stage_list *list = stage1_list();
+	struct fast_packet q;
+	int verdict;
+
+	if (unlikely(!list))
+		return tail_call(ctx, PROG_out2in_single);
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	if (unlikely(!fib_is_for_us(q.eth, ctx_ingress(ctx))))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), dst = bpf_ntohl(q.ip->daddr);
+
+	if (unlikely(!fib_holds(&t->globals, now)))
+		return tail_call(ctx, PROG_out2in_cached);
+
+	__u32 leaf = fib_find_mapping(&fib.outside, &out_index, dst);
+
+	if (unlikely(!leaf))
+		return TO_SLOW_PATH;
+	if (unlikely(stage1_in_is_single(&q, dst)))
+		return tail_call(ctx, PROG_out2in_single);
+	verdict = stage1_out2in_to(ctx, t, &q, list, leaf, now);
+	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_out2in_single);
+}
+
+#endif

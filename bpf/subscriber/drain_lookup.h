@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which mappings drain of the sessions of an inside address, <detnat/drains.h>. Compiled away while none does. */
+#ifndef DETNAT_DRAIN_LOOKUP_H
+#define DETNAT_DRAIN_LOOKUP_H
+
+#include <bpf/bpf_endian.h>
+
+#include "subscriber/lookup.h"
+#include "base/settings.h"
+#include "base/subprogram.h"
+
+/* NULL: no session of the address (host byte order) is in a mapping that drains. */
+static __always_inline const struct drain_entry *drain_entry_of(__u32 addr)
+{
+	struct drain_key key = { .plen = 32, .addr = bpf_htonl(addr) };
+
+	return settings.drains ? bpf_map_lookup_elem(&drains, &key) : 0;
+}
+
+/* The mapping from which an address drains, the one of the longest prefix; NULL: none. */
+static __always_inline struct mapping *drain_first(__u32 addr)
+{
+	const struct drain_entry *e = drain_entry_of(addr);
+	struct mapping_table *t = mapping_table_get();
+
+	return e && t ? &t->mapping[e->from[0].mapping & (MAX_MAPPINGS - 1)] : 0;
+}
+
+SUBPROGRAM int drain_covers(__u32 addr)
+{
+	return drain_entry_of(addr) != 0;
+}
+
+/* Returns 1 for an inside address: of a mapping, or with sessions in one that drains. */
+static __always_inline int address_is_inside(__u32 addr)
+{
+	return index_find(&in_index, addr) || (settings.drains && drain_covers(addr));
+}
+
+/* The mapping whose tables have a subscriber's record for an inside address, as address_is_inside(); NULL: none. */
+static __always_inline struct mapping *mapping_of_inside(__u32 addr)
+{
+	struct mapping *m = mapping_by_inside(addr);
+
+	return m || !settings.drains ? m : drain_first(addr);
+}
+
+SUBPROGRAM int drain_count_sessions(__u32 addr)
+{
+	const struct drain_entry *e = drain_entry_of(addr);
+	const struct mapping_table *t = mapping_table_get();
+	int sum = 0;
+
+	if (!e || !t)
+		return 0;
+	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
+		const struct mapping *m;
+		const struct subscriber *s;
+
+		if (i >= e->n)
+			break;
+		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		s = subscriber_get(m, mapping_subscriber(&m->geo, addr));
+		sum += s ? (int)LOAD(s->sessions) : 0;
+	}
+	return sum;
+}
+
+/* Sessions of an inside address in mappings that drain: they count against its quota. */
+static __always_inline __u32 drain_sessions(__u32 addr)
+{
+	return settings.drains ? (__u32)drain_count_sessions(addr) : 0;
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The end of the pipeline for every translated packet: it is rewritten, counted and sent. */
+#ifndef DETNAT_TRANSLATE_H
+#define DETNAT_TRANSLATE_H
+
+#include "translate/forward.h"
+#include "translate/fragment.h"
+#include "translate/mss.h"
+#include "translate/rewrite.h"
+#if AT_INGRESS && !HOOK_XDP
+#include "translate/redirect_tc.h"
+#endif
+
+/* The sender of a translated packet; SENDER_XDP: the program itself. */
+enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
+
+#if STAGE2
+
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	return SENDER_XDP;
+}
+
+/* The frame waits for its interface, which sends what passes. */
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	ether_addresses_set(eth, &e->mac);
+	TRACE_STEP(redirect, e->ifindex, 0);
+	return XDP_PASS;
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return e->longest;
+}
+
+#elif HOOK_XDP
+
+/*
+ * Outbound packets are sent by XDP, which egress_check_out() has made sure of; inbound ones by the kernel if XDP
+ * cannot. A translated hairpin never goes to the kernel, which drops packets from inside with an outside source: the
+ * agent sends it, fragmented if it is too long (RFC 791 section 3.2).
+ */
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	int ready = direction == DIRECTION_OUT ||
+		    ((settings.redirect || direction == DIRECTION_HAIRPIN) && e->state == EGRESS_READY &&
+		     length <= e->longest && takes_frame(ctx, e->ifindex));
+
+	return ready ? SENDER_XDP : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : SENDER_KERNEL;
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if (sender == SENDER_KERNEL)
+		return CTX_PASS;
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	ether_addresses_set(eth, &e->mac);
+	if (sender == SENDER_XDP)
+		return send_by(ctx, e->ifindex);
+	TRACE_STEP(redirect, e->ifindex, 0);
+	return transmit(ctx, e->ifindex, e->mtu);
+}
+
+/* MTU of an egress in octets, for the MSS of a SYN; 0: unknown. */
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return direction == DIRECTION_OUT || e->state == EGRESS_READY ? e->longest : 0;
+}
+
+#elif AT_INGRESS
+
+/*
+ * The kernel sends what is not a hairpin. A hairpin is redirected; the agent sends, in fragments, what is longer than
+ * its egress takes. egress_check_in() has judged the segments of a GSO frame.
+ */
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	if (direction != DIRECTION_HAIRPIN)
+		return SENDER_KERNEL;
+	return length <= e->mtu || ctx_gso_size(ctx) ? SENDER_XDP : SENDER_AGENT;
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	if (sender == SENDER_KERNEL)
+		return CTX_PASS;
+	return sender == SENDER_XDP ? redirect_packet(ctx, e->ifindex) : transmit_packet(ctx, e->ifindex, e->mtu);
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return e->state == EGRESS_READY || e->state == EGRESS_REFUSING ? e->longest : 0;
+}
+
+#else
+
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	return SENDER_KERNEL;
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	return CTX_PASS;
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	struct device *out = device_get(ctx->ifindex);
+
+	return out ? out->mtu : 0;
+}
+
+#endif
+
+static __always_inline enum reason translated(enum direction direction)
+{
+	return direction == DIRECTION_OUT  ? REASON_in2out_translated
+	       : direction == DIRECTION_IN ? REASON_out2in_translated
+					   : REASON_hairpin_translated;
+}
+
+/* Rewrites a hairpin as two gateways would, the source first, so that a trace of XDP shows both steps. */
+static __always_inline int rewrite_in_steps(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
+					    const struct rewrite *to, enum direction direction, int lower_ttl)
+{
+	struct rewrite source = *to;
+
+	if (!HOOK_XDP || direction != DIRECTION_HAIRPIN || kind == PACKET_FRAGMENT)
+		return rewrite(ctx, p, kind, to, lower_ttl);
+	source.dst = p->dst;
+	source.dport = p->dport;
+	return rewrite(ctx, p, kind, &source, lower_ttl) || rewrite(ctx, p, kind, to, 0) ? -1 : 0;
+}
+
+/* Rewrites and sends a packet whose egress has been checked. kind: see rewrite(). */
+static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
+				     const struct rewrite *to, const struct egress *e, enum direction direction)
+{
+	enum sender sender = egress_sender(ctx, e, p->length, direction);
+
+	if (rewrite_in_steps(ctx, p, kind, to, direction, sender != SENDER_KERNEL))
+		return drop(kind == PACKET_PROTOCOL ? REASON_drop_malformed : REASON_drop_error);
+	count_translated(translated(direction), p->length);
+	return deliver(ctx, e, sender);
+}
+
+/* translate() for a session's packet, whole or a first fragment. in_addr: the subscriber that fragments count for. */
+static __always_inline int translate_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
+					     const struct egress *e, enum direction direction, __u32 in_addr)
+{
+	if (p->fragment) {
+		int refused = fragment_begin(ctx, p, to->src, to->dst, in_addr);
+
+		if (refused)
+			return drop(refused);
+	}
+	mss_clamp(ctx, p, egress_mss_mtu(ctx, e, direction));
+	return translate(ctx, p, PACKET_SESSION, to, e, direction);
+}
+
+#endif

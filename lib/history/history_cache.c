@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/history_cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <detnat/mapping.h>
+
+#define CACHE_NEW HISTORY_CACHE_FILE ".new"
+
+/* Another order of octets, or another version of this file, does not read it. */
+#define MAGIC 0x327865646e696864ULL
+
+/* The arrays of an index, in the order of the file: X(member, number of elements) */
+#define ARRAYS(X)                                \
+	X(intervals, n_intervals)                \
+	X(pauses.at, pauses.n)                   \
+	X(open, n_open)                          \
+	X(portmaps.interval, portmaps.n)         \
+	X(portmaps.pauses.at, portmaps.pauses.n) \
+	X(drains.interval, drains.n)             \
+	X(drains.pauses.at, drains.pauses.n)     \
+	X(drains.open, drains.n_open)            \
+	X(times.moment, times.n)                 \
+	X(times.epoch, times.n_epochs)           \
+	X(gaps.at, gaps.n)                       \
+	X(damages, n_damages)
+
+struct header {
+	uint64_t magic;
+	uint64_t sizes;			     /* of the records, so that a program with others does not read it */
+	uint64_t covered;		     /* octets of the history */
+	uint8_t history[SHA256_DIGEST_SIZE]; /* of them */
+	uint8_t content[SHA256_DIGEST_SIZE]; /* of the header without this, and of what follows it */
+	struct history_index index;	     /* its pointers mean nothing */
+};
+
+static uint64_t record_sizes(void)
+{
+	const struct history_index *x = NULL;
+	uint64_t sum = sizeof(*x);
+
+#define X(member, n) sum = sum * 1009 + sizeof(*x->member);
+	ARRAYS(X)
+#undef X
+	return sum;
+}
+
+/* Room for n elements of an array that grows at powers of two. */
+static size_t room_for(size_t n)
+{
+	size_t room = 8;
+
+	while (room < n)
+		room *= 2;
+	return room;
+}
+
+static void hash_text(const char *text, size_t size, uint8_t ret[static SHA256_DIGEST_SIZE])
+{
+	struct sha256_ctx ctx;
+
+	sha256_init(&ctx);
+	sha256_update(&ctx, size, (const uint8_t *)text);
+	sha256_digest(&ctx, SHA256_DIGEST_SIZE, ret);
+}
+
+static void hash_content(struct header h, const char *content, size_t size, uint8_t ret[static SHA256_DIGEST_SIZE])
+{
+	struct sha256_ctx ctx;
+
+	memset(h.content, 0, sizeof(h.content));
+	sha256_init(&ctx);
+	sha256_update(&ctx, sizeof(h), (const uint8_t *)&h);
+	sha256_update(&ctx, size, (const uint8_t *)content);
+	sha256_digest(&ctx, SHA256_DIGEST_SIZE, ret);
+}
+
+static int hash_file(int fd, uint64_t size, uint8_t ret[static SHA256_DIGEST_SIZE])
+{
+	enum { BLOCK = 1 << 18 };
+	_cleanup_free_ uint8_t *block = malloc(BLOCK);
+	struct sha256_ctx ctx;
+	uint64_t at = 0;
+
+	if (!block)
+		return -ENOMEM;
+	sha256_init(&ctx);
+	while (at < size) {
+		ssize_t n = pread(fd, block, size - at < BLOCK ? (size_t)(size - at) : BLOCK, (off_t)at);
+
+		if (n <= 0 && !(n < 0 && errno == EINTR))
+			return n ? -errno : -ESTALE;
+		if (n > 0) {
+			sha256_update(&ctx, (size_t)n, block);
+			at += (uint64_t)n;
+		}
+	}
+	sha256_digest(&ctx, SHA256_DIGEST_SIZE, ret);
+	return 0;
+}
+
+/* ---- Writing */
+
+static int write_content(FILE *out, const struct history_index *x)
+{
+#define X(member, n)                                                          \
+	if (x->n && fwrite(x->member, sizeof(*x->member), x->n, out) != x->n) \
+		return -ENOMEM;
+	ARRAYS(X)
+#undef X
+	return 0;
+}
+
+static int write_all(int fd, const void *data, size_t size)
+{
+	for (const char *at = data; size;) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static size_t content_size(const struct history_index *x)
+{
+	size_t size = 0;
+
+#define X(member, n) size += x->n * sizeof(*x->member);
+	ARRAYS(X)
+#undef X
+	return size;
+}
+
+/* Room that is left to the history itself. */
+static bool has_room(int dir, size_t size)
+{
+	struct statvfs v;
+
+	return !fstatvfs(dir, &v) && (uint64_t)v.f_bavail * v.f_frsize > 8 * (uint64_t)size + (16 << 20);
+}
+
+int history_cache_write(int dir, int history, uint64_t size, const struct history_index *x, int *ret_fd)
+{
+	_cleanup_free_ char *content = NULL;
+	_cleanup_close_ int fd = -1;
+	struct header h;
+	size_t length = 0;
+	FILE *memory;
+	int r;
+
+	if (content_size(x) + sizeof(h) > HISTORY_CACHE_MAX)
+		return -EFBIG;
+	if (!has_room(dir, content_size(x)))
+		return -ENOSPC;
+	memset(&h, 0, sizeof(h));
+	h.magic = MAGIC;
+	h.sizes = record_sizes();
+	h.covered = size;
+	h.index = *x;
+#define X(member, n) h.index.member = NULL;
+	ARRAYS(X)
+#undef X
+	h.index.portmaps.heads = NULL;
+	memory = open_memstream(&content, &length);
+	if (!memory)
+		return -ENOMEM;
+	r = write_content(memory, x);
+	if (fclose(memory) || r)
+		return -ENOMEM;
+	r = hash_file(history, size, h.history);
+	if (r)
+		return r;
+	hash_content(h, content, length, h.content);
+	unlinkat(dir, CACHE_NEW, 0);
+	fd = openat(dir, CACHE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, &h, sizeof(h));
+	if (!r)
+		r = write_all(fd, content, length);
+	if (!r && renameat(dir, CACHE_NEW, dir, HISTORY_CACHE_FILE))
+		r = -errno;
+	if (r) {
+		unlinkat(dir, CACHE_NEW, 0);
+		return r;
+	}
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+/* ---- Reading */
+
+static bool moment_valid(const struct history_index *x, uint32_t moment)
+{
+	return moment < x->times.n;
+}
+
+static bool span_valid(const struct history_index *x, uint32_t begin, uint32_t end)
+{
+	return moment_valid(x, begin) && (end == MOMENT_NONE || moment_valid(x, end));
+}
+
+static bool prefix_valid(struct prefix p)
+{
+	return prefix_is_none(p) || (p.plen <= 32 && !(p.base & ~prefix_mask(p.plen)));
+}
+
+static bool text_valid(const char *text, size_t size)
+{
+	return memchr(text, '\0', size);
+}
+
+static bool pauses_valid(const struct history_index *x, const struct history_pauses *p, size_t n)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->at[i].of >= n || !moment_valid(x, p->at[i].begin) || !moment_valid(x, p->at[i].end))
+			return false;
+	return true;
+}
+
+static bool list_valid(const size_t *list, size_t n, size_t of)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] >= of)
+			return false;
+	return true;
+}
+
+static bool times_valid(const struct history_times *t)
+{
+	if ((t->n && !t->n_epochs) || t->n_settled > t->n)
+		return false;
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct history_moment *m = &t->moment[i];
+
+		if (m->epoch >= t->n_epochs || m->late_epoch >= t->n_epochs || m->run >= t->n ||
+		    (m->undoes != MOMENT_NONE && m->undoes >= t->n) || (m->undone != MOMENT_NONE && m->undone >= t->n))
+			return false;
+	}
+	return true;
+}
+
+static bool records_valid(const struct history_index *x)
+{
+	for (size_t i = 0; i < x->n_intervals; i++) {
+		const struct history_interval *v = &x->intervals[i];
+
+		if (!span_valid(x, v->begin, v->end) || !prefix_valid(v->in) || prefix_is_none(v->in) ||
+		    !prefix_valid(v->out) || !text_valid(v->name, sizeof(v->name)))
+			return false;
+	}
+	for (size_t i = 0; i < x->drains.n; i++) {
+		const struct drain_interval *v = &x->drains.interval[i];
+
+		if (!span_valid(x, v->begin, v->end) || !prefix_valid(v->drain.in) || !prefix_valid(v->drain.out) ||
+		    !prefix_valid(v->drain.of))
+			return false;
+	}
+	for (size_t i = 0; i < x->portmaps.n; i++)
+		if (!span_valid(x, x->portmaps.interval[i].begin, x->portmaps.interval[i].end))
+			return false;
+	for (size_t i = 0; i < x->n_damages; i++)
+		if (!text_valid(x->damages[i].text, sizeof(x->damages[i].text)))
+			return false;
+	return true;
+}
+
+static bool valid(const struct history_index *x)
+{
+	return times_valid(&x->times) && records_valid(x) && pauses_valid(x, &x->pauses, x->n_intervals) &&
+	       pauses_valid(x, &x->portmaps.pauses, x->portmaps.n) && pauses_valid(x, &x->drains.pauses, x->drains.n) &&
+	       list_valid(x->open, x->n_open, x->n_intervals) &&
+	       list_valid(x->drains.open, x->drains.n_open, x->drains.n) &&
+	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) && text_valid(x->hash, sizeof(x->hash));
+}
+
+/* Returns where the next octets are, and goes past them. */
+static const char *take_octets(const char **at, size_t size)
+{
+	const char *octets = *at;
+
+	*at += size;
+	return octets;
+}
+
+/* Fills an index whose pointers are NULL with arrays of their own. 0 or -errno; the caller frees it in any case. */
+static int take_content(struct history_index *x, const struct history_index *from, const char *content)
+{
+#define X(member, n)                                               \
+	x->member = calloc(room_for(from->n), sizeof(*x->member)); \
+	if (!x->member)                                            \
+		return -ENOMEM;                                    \
+	memcpy(x->member, take_octets(&content, from->n * sizeof(*x->member)), from->n * sizeof(*x->member));
+	ARRAYS(X)
+#undef X
+	x->pauses.room = room_for(x->pauses.n);
+	x->drains.pauses.room = room_for(x->drains.pauses.n);
+	x->portmaps.pauses.room = room_for(x->portmaps.pauses.n);
+	x->portmaps.room = room_for(x->portmaps.n);
+	return valid(x) ? history_portmaps_rehash(&x->portmaps) : -EBADMSG;
+}
+
+static int read_file(int dir, char **ret, size_t *ret_size)
+{
+	_cleanup_close_ int fd = openat(dir, HISTORY_CACHE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t size = 0;
+
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(struct header) || st.st_size > HISTORY_CACHE_MAX)
+		return -EBADMSG;
+	text = malloc((size_t)st.st_size);
+	if (!text)
+		return -ENOMEM;
+	while (size < (size_t)st.st_size) {
+		ssize_t n = pread(fd, text + size, (size_t)st.st_size - size, (off_t)size);
+
+		if (n <= 0)
+			return n ? -errno : -EBADMSG;
+		size += (size_t)n;
+	}
+	*ret = take_pointer(text);
+	*ret_size = size;
+	return 0;
+}
+
+/* Whether the counts of a header are those of a content of this size. */
+static bool counts_fit(const struct history_index *x, size_t size)
+{
+#define X(member, n)                          \
+	if (x->n > size / sizeof(*x->member)) \
+		return false;                 \
+	size -= x->n * sizeof(*x->member);
+	ARRAYS(X)
+#undef X
+	return !size;
+}
+
+int history_cache_read(int dir, const char *text, size_t size, struct history_index *ret, size_t *ret_used)
+{
+	_cleanup_free_ char *file = NULL;
+	uint8_t hash[SHA256_DIGEST_SIZE];
+	struct history_index x;
+	struct header h;
+	size_t length = 0;
+	int r = read_file(dir, &file, &length);
+
+	if (r)
+		return r;
+	memcpy(&h, file, sizeof(h));
+	length -= sizeof(h);
+	if (h.magic != MAGIC || h.sizes != record_sizes() || h.covered > size || !counts_fit(&h.index, length))
+		return -EBADMSG;
+	hash_content(h, file + sizeof(h), length, hash);
+	if (memcmp(hash, h.content, sizeof(hash)))
+		return -EBADMSG;
+	hash_text(text, h.covered, hash);
+	if (memcmp(hash, h.history, sizeof(hash)))
+		return -ESTALE;
+	x = h.index;
+#define X(member, n) x.member = NULL;
+	ARRAYS(X)
+#undef X
+	x.portmaps.heads = NULL;
+	r = take_content(&x, &h.index, file + sizeof(h));
+	if (r) {
+		history_index_free(&x);
+		return r;
+	}
+	*ret = x;
+	*ret_used = h.covered;
+	return 0;
+}

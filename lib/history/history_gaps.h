@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Gaps: times for which the mapping history knows nothing but what its intervals say. Pure. */
+#ifndef DETNAT_HISTORY_GAPS_H
+#define DETNAT_HISTORY_GAPS_H
+
+#include "base/error.h"
+#include "history/history_times.h"
+
+/* From <= t < to. Of a second that came twice, only one passage may lie in it. */
+struct history_gap {
+	int64_t from; /* TIME_NONE: from the beginning */
+	int64_t to;   /* TIME_OPEN: it has no end yet */
+	uint32_t begin;
+	uint32_t end; /* MOMENT_NONE: it has no end yet */
+	bool damage;  /* lines were changed or removed; otherwise the datapath went away unnoticed */
+};
+
+/* Zero-initialised. */
+struct history_gaps {
+	struct history_gap *at; /* in the order of their ends */
+	size_t n;
+};
+
+/* Begins a gap at a moment, which has the time `from`. 0, or -ENOMEM, also for MOMENT_NONE. */
+int history_gaps_begin(struct history_gaps *g, int64_t from, uint32_t moment, bool damage);
+
+/* Ends the last gap at a moment, which has the time `to`. 0, or -ENOMEM, also for MOMENT_NONE. */
+int history_gaps_end(struct history_gaps *g, int64_t to, uint32_t moment);
+
+/* A gap that contains second s of a reckoning, or NULL. */
+const struct history_gap *history_gaps_find(const struct history_gaps *g, const struct history_times *t, uint32_t epoch,
+					    int64_t s);
+
+/* A gap that contains this second of any reckoning, or NULL. */
+const struct history_gap *history_gaps_find_any(const struct history_gaps *g, int64_t s);
+
+/* Explains why the history knows nothing in a gap. */
+void history_gap_explain(const struct history_gap *gap, struct error *ret);
+
+#endif

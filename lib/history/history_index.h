@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a history says: which mapping held when. Fed with the lines of a file in order, by both the agent and detnatctl;
+ * depends on neither the agent nor the machine.
+ *
+ * The checksums reveal changed and missing lines. What was mapped is then unknown until the next record that lists all
+ * mappings (`start`, `daily`), except for what later lines say about earlier times: each gives the time since which its
+ * mapping existed.
+ */
+#ifndef DETNAT_HISTORY_INDEX_H
+#define DETNAT_HISTORY_INDEX_H
+
+#include "history/history_gaps.h"
+#include "history/history_record.h"
+
+/* A mapping held from the moment `begin` until `end`; `from` and `to` are the times of the records. */
+struct history_interval {
+	struct prefix in;
+	struct prefix out;
+	bool open; /* inbound */
+	uint32_t begin;
+	uint32_t end; /* MOMENT_NONE: none */
+	int64_t from;
+	int64_t to;	       /* TIME_OPEN: still holds */
+	uint64_t line;	       /* number of the record that began it */
+	uint64_t end_line;     /* number of the record that ended it; 0: none */
+	bool undone;	       /* the change failed, or never took effect */
+	char name[LABEL_TEXT]; /* the last that it had; "": none */
+};
+
+struct history_damage {
+	uint64_t line; /* line number in the file, from 1 */
+	char text[160];
+};
+
+struct history_index {
+	struct history_interval *intervals; /* in the order of the lines that began them */
+	size_t n_intervals;
+	struct history_pauses pauses; /* of them */
+	size_t *open;		      /* indexes of the open ones */
+	size_t n_open;
+	struct history_portmaps portmaps;
+	struct history_drains drains;
+	struct history_times times;
+	struct history_gaps gaps;
+	struct history_damage *damages;
+	size_t n_damages;
+
+	uint64_t lines;	      /* number of lines in the file */
+	uint64_t number;      /* number of the last line, by its own account */
+	uint64_t settled;     /* number of the last record that is not a change of a mapping */
+	uint64_t change_end;  /* number of the last record of a change */
+	uint64_t last_change; /* number of the first record of the last change: records of the same time */
+	uint64_t format;      /* of the records; 0: not known */
+	bool in_change;	      /* the last record is one of a change, */
+	uint32_t moment;      /* of this moment */
+	int64_t first_time;   /* earliest time of a record; TIME_OPEN: no records */
+	int64_t last_time;    /* time of the last good record; TIME_NONE: none */
+	int64_t listed_time;  /* time of the last record that lists all mappings; TIME_NONE: none */
+	bool lost;	      /* after damage: the current mappings are unknown */
+	char hash[HASH_TEXT]; /* hash of the last line */
+};
+
+void history_index_init(struct history_index *x);
+void history_index_free(struct history_index *x);
+
+/* Takes the next line, without its newline. Damage is noted, not returned. Returns 0 or -ENOMEM. */
+int history_index_feed(struct history_index *x, const char *line, size_t size);
+
+/* Takes all complete lines of a text; *ret_used (ret_used may be NULL) is their size, newlines included. */
+int history_index_feed_all(struct history_index *x, const char *text, size_t size, size_t *ret_used);
+
+/* After the last line: nothing is known from a time on, as it was not recorded. 0 or -ENOMEM. */
+int history_index_lose(struct history_index *x, int64_t since);
+
+/* Returns the open interval of a mapping, or NULL. */
+struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
+
+/* Whether changes were recorded and are neither confirmed nor undone: the numbers of their first and last record. */
+bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last);
+
+/* The mapping of an interval. */
+static inline struct history_mapping history_mapping_of(const struct history_interval *v)
+{
+	struct history_mapping m = { .in = v->in, .out = v->out, .open = v->open, .from = v->from };
+
+	for (unsigned i = 0; i < sizeof(m.name); i++)
+		m.name[i] = v->name[i];
+	return m;
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Portmaps in the mapping history: which inside endpoint an outside one led to, and when. Port by port, as a range may
+ * lose some of its ports.
+ */
+#ifndef DETNAT_HISTORY_PORTMAPS_H
+#define DETNAT_HISTORY_PORTMAPS_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/address.h"
+#include "history/history_times.h"
+
+/* Consecutive ports of a portmap, as a record has them. */
+struct history_portmap {
+	struct port_span in;
+	struct port_span out;
+	uint8_t proto;
+	int64_t from;
+};
+
+/* One port; it led there from <= t < to. */
+struct portmap_interval {
+	struct endpoint in;
+	struct endpoint out;
+	uint8_t proto;
+	bool undone;
+	uint32_t begin; /* moments */
+	uint32_t end;	/* MOMENT_NONE: none */
+	int64_t from;
+	int64_t to;	   /* TIME_OPEN: still does */
+	uint64_t line;	   /* number of the record that began it */
+	uint64_t end_line; /* number of the record that ended it; 0: none */
+	uint32_t next;	   /* in a chain of open ones, + 1; 0: none */
+};
+
+/* Zero-initialised. */
+struct history_portmaps {
+	struct portmap_interval *interval; /* in the order of the lines that began them */
+	size_t n;
+	size_t room;
+	struct history_pauses pauses;
+	uint32_t *heads; /* chains of open ones by outside endpoint */
+	uint32_t n_heads;
+	size_t n_open;
+};
+
+/* Makes the chains of open ones anew, for as many as there is room for: a power of two. 0 or -ENOMEM. */
+int history_portmaps_rehash(struct history_portmaps *p);
+
+void history_portmaps_free(struct history_portmaps *p);
+
+/* The open interval of an outside endpoint, or NULL. */
+struct portmap_interval *history_portmap_open(const struct history_portmaps *p, uint8_t proto, struct endpoint out);
+
+/*
+ * Takes a record: the ports begin to lead there, or end. A port that led elsewhere ends when it begins. begin: the
+ * moment at which they began. 0 or -ENOMEM.
+ */
+int history_portmaps_take(struct history_portmaps *p, const struct history_portmap *record, bool ends, uint32_t begin,
+			  struct history_at at);
+
+/* All open ones end. */
+void history_portmaps_end(struct history_portmaps *p, struct history_at at);
+
+/* Undoes what a line said; false if it said nothing of portmaps. *ret: 0 or -ENOMEM. */
+bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, uint64_t line, struct history_at at,
+			   int *ret);
+
+/* Merges consecutive open ports to spans; the caller frees *ret. 0 or -ENOMEM. */
+int history_portmaps_list(const struct history_portmaps *p, struct history_portmap **ret, size_t *ret_n);
+
+/*
+ * Merges neighbours of a list of single ports to spans, in place; returns how many there are then. Ports that began at
+ * different times stay apart.
+ */
+size_t history_portmaps_merge(struct history_portmap *list, size_t n);
+
+/* "proto":...,"in":...,"out":...,"from":... of a record; and back: false if it is none. */
+void history_portmap_write(FILE *out, const struct history_portmap *m);
+bool history_portmap_read(const cJSON *json, struct history_portmap *ret);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/history_read.h"
+#include "history/history_cache.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HEAD_MAX_SIZE 512
+
+/* Reads the file from its beginning to its current end; the caller frees the text. */
+static int read_all(int fd, char **ret, size_t *ret_size)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, room;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADF;
+	room = (size_t)st.st_size + 1;
+	text = malloc(room);
+	if (!text)
+		return -ENOMEM;
+	while (size < room) {
+		ssize_t n = pread(fd, text + size, room - size, (off_t)size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (!n)
+			break;
+		size += n > 0 ? (size_t)n : 0;
+	}
+	*ret = take_pointer(text);
+	*ret_size = size;
+	return 0;
+}
+
+/* 0 if there is none. */
+static int64_t number_of(const cJSON *json, const char *key)
+{
+	double number = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, key));
+
+	return number > 0 && number <= 1e15 ? (int64_t)number : 0;
+}
+
+static int read_head(int dir, struct history_head *ret)
+{
+	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char text[HEAD_MAX_SIZE + 1];
+	const char *hash, *time, *boot;
+	const cJSON *line;
+	cJSON *json;
+	ssize_t n;
+	int r = -EBADMSG;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	json = n > 0 ? cJSON_ParseWithLength(text, (size_t)n) : NULL;
+	hash = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "hash"));
+	time = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "time"));
+	line = cJSON_GetObjectItemCaseSensitive(json, "line");
+	if (hash && time && cJSON_IsNumber(line) && line->valuedouble >= 0 && line->valuedouble <= 1e15 &&
+	    strlen(hash) == HASH_TEXT - 1 && !time_parse(time, &ret->time)) {
+		memcpy(ret->hash, hash, HASH_TEXT);
+		ret->line = (uint64_t)line->valuedouble;
+		ret->real_ms = number_of(json, "real_ms");
+		ret->boot_ms = number_of(json, "boot_ms");
+		boot = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "boot"));
+		snprintf(ret->boot, sizeof(ret->boot), "%s", boot ? boot : "");
+		ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
+		r = 0;
+	}
+	cJSON_Delete(json);
+	return r;
+}
+
+static bool has_hash(const char *text, size_t size, const char *hash)
+{
+	char end[HASH_TEXT + 16];
+	int length = snprintf(end, sizeof(end), "\"%.64s\"}\n", hash);
+
+	return memmem(text, size, end, (size_t)length);
+}
+
+bool history_has_hash(int fd, const char *hash)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+
+	return !read_all(fd, &text, &size) && has_hash(text, size, hash);
+}
+
+/* Lines after those that the head covers were appended by an agent that died before it wrote the head. */
+static enum history_end compare_end(const struct history_files *f)
+{
+	if (f->head.line > f->index.number)
+		return END_MISSING;
+	return !f->head.line || has_hash(f->text, f->size, f->head.hash) ? END_AGREES : END_OTHER;
+}
+
+static int read_files(int dir, int fd, bool cached, struct history_files *ret)
+{
+	struct history_files f = { 0 };
+	/*
+	 * The head first: an agent that is appending writes it last, so the lines it covers are in the file by then.
+	 */
+	int head = read_head(dir, &f.head);
+	size_t before = 0, used;
+	int r = read_all(fd, &f.text, &f.size);
+
+	if (r)
+		return r;
+	if (!cached || history_cache_read(dir, f.text, f.size, &f.index, &before))
+		history_index_init(&f.index);
+	r = history_index_feed_all(&f.index, f.text + before, f.size - before, &used);
+	if (r) {
+		history_files_free(&f);
+		return r;
+	}
+	f.torn = f.size - before - used;
+	f.end = !head ? compare_end(&f) : head == -ENOENT ? END_NO_HEAD : END_BAD_HEAD;
+	*ret = f;
+	return 0;
+}
+
+int history_files_read_at(int dir, int fd, struct history_files *ret)
+{
+	return read_files(dir, fd, false, ret);
+}
+
+static int read_named(const char *dir, bool cached, struct history_files *ret, struct error *err)
+{
+	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		dir_fd < 0 ? -1 : openat(dir_fd, HISTORY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r;
+
+	if (dir_fd < 0)
+		return error_set(err, -errno, "no mapping history at %s: %s; --state-dir names its directory", dir,
+				 strerror(errno));
+	if (fd < 0)
+		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
+	r = read_files(dir_fd, fd, cached, ret);
+	if (!r && ret->end == END_AGREES && ret->head.unrecorded && ret->head.line == ret->index.number) {
+		r = history_index_lose(&ret->index, history_files_known_until(ret));
+		if (r)
+			history_files_free(ret);
+	}
+	return r ? error_set(err, r, "%s/" HISTORY_FILE " cannot be read: %s", dir,
+			     r == -EBADF ? "it is no regular file" : strerror(-r))
+		 : 0;
+}
+
+int history_files_read(const char *dir, struct history_files *ret, struct error *err)
+{
+	return read_named(dir, false, ret, err);
+}
+
+int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err)
+{
+	return read_named(dir, true, ret, err);
+}
+
+void history_files_free(struct history_files *f)
+{
+	history_index_free(&f->index);
+	free(f->text);
+	f->text = NULL;
+}
+
+int64_t history_files_known_until(const struct history_files *f)
+{
+	bool current = f->end == END_AGREES && f->head.line == f->index.number && !strcmp(f->head.hash, f->index.hash);
+
+	return current && f->head.time > f->index.last_time ? f->head.time : f->index.last_time;
+}

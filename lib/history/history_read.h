@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads the history in a directory, which an agent may be using, or which may be a copy. */
+#ifndef DETNAT_HISTORY_READ_H
+#define DETNAT_HISTORY_READ_H
+
+#include "history/history_index.h"
+
+#define BOOT_TEXT 40
+
+/* HISTORY_HEAD_FILE: where the history ends, and when that was last confirmed. */
+struct history_head {
+	uint64_t line;
+	int64_t time;
+	char hash[HASH_TEXT];
+	int64_t real_ms; /* what the clock read then, and that of the time since the machine was started; 0: not told */
+	int64_t boot_ms;
+	char boot[BOOT_TEXT]; /* the kernel's name of the boot of the machine; "": not told */
+	bool unrecorded;      /* something was mapped since then without a record */
+};
+
+/* How the end of the file compares with its head file. */
+enum history_end {
+	END_AGREES,
+	END_NO_HEAD,  /* without the head file a missing end cannot be detected */
+	END_BAD_HEAD, /* the head file is damaged */
+	END_MISSING,  /* lines up to head.line are missing */
+	END_OTHER,    /* the head is that of another history */
+};
+
+struct history_files {
+	struct history_index index;
+	char *text; /* the file, size octets; the last `torn` are an incomplete line */
+	size_t size;
+	size_t torn;
+	enum history_end end;
+	struct history_head head; /* not with END_NO_HEAD and END_BAD_HEAD */
+};
+
+/* Reads the history of a directory. Returns 0, or -errno with err. Damage is not an error. */
+int history_files_read(const char *dir, struct history_files *ret, struct error *err);
+
+/* The same, by way of HISTORY_CACHE_FILE if that fits. */
+int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err);
+void history_files_free(struct history_files *f);
+
+/* Returns the latest time for which the last state in the history is known to hold; TIME_NONE if it is empty. */
+int64_t history_files_known_until(const struct history_files *f);
+
+/* history_files_read() from descriptors, for the agent, which has the file open. Returns 0 or -errno. */
+int history_files_read_at(int dir, int fd, struct history_files *ret);
+
+/* Returns whether a line of the history has that hash; false also if the file cannot be read. */
+bool history_has_hash(int fd, const char *hash);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Records of the mapping history (RFC 7422): one line of JSON each, chained by checksums. Pure functions.
+ *
+ * A line ends in ,"hash":"..."}: the SHA-256, in hexadecimal digits, of the hash of the previous line (64 zeros before
+ * the first) followed by this line up to that comma. detnat-agent(8) documents the format.
+ */
+#ifndef DETNAT_HISTORY_RECORD_H
+#define DETNAT_HISTORY_RECORD_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/address.h"
+#include "base/base.h"
+#include "base/timestamp.h"
+#include "history/history_drains.h"
+#include "history/history_portmaps.h"
+#include "history/history_times.h"
+#include "proto/label.h"
+
+#define HISTORY_FILE "history.jsonl"
+/* Where the history ends, in a file of its own, so that a missing end is detected. */
+#define HISTORY_HEAD_FILE "history.head"
+
+/*
+ * Raised when older readers would misunderstand what is written. 2: inside prefixes may lie within each other, `out`
+ * may be null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is
+ * recorded, too.
+ */
+#define HISTORY_FORMAT 3ULL
+/* Since this one, a change that is not confirmed may or may not have taken effect. */
+#define HISTORY_FORMAT_CONFIRMS 3ULL
+
+#define HASH_TEXT 65
+#define HASH_NONE "0000000000000000000000000000000000000000000000000000000000000000"
+
+/* X(constant, word) */
+#define HISTORY_EVENTS(X)                                                       \
+	X(EVENT_START, "start")	    /* an agent starts: lists what is mapped */ \
+	X(EVENT_ADD, "add")	    /* a mapping begins */                      \
+	X(EVENT_DEL, "del")	    /* a mapping ends */                        \
+	X(EVENT_DAILY, "daily")	    /* lists what is mapped; no change */       \
+	X(EVENT_UNDO, "undo")	    /* a recorded change did not take place */  \
+	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
+	X(EVENT_RETIRE, "retire")   /* addresses of a mapping begin to drain */ \
+	X(EVENT_DRAINED, "drained") /* and have drained */                      \
+	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
+	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
+	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
+	X(EVENT_DETACH, "detach")   /* the datapath was removed: nothing is mapped */
+
+enum history_event {
+#define X(constant, word) constant,
+	HISTORY_EVENTS(X)
+#undef X
+};
+
+struct history_mapping {
+	struct prefix in;
+	struct prefix out; /* may be PREFIX_NONE */
+	bool open;	   /* "inbound": "open" */
+	int64_t from;
+	char name[LABEL_TEXT]; /* "": none */
+};
+
+/* Whether two records are about the same mapping. */
+static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
+{
+	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
+	       a->out.plen == b->out.plen && a->open == b->open;
+}
+
+#define HOST_TEXT 65
+struct history_record {
+	uint64_t line; /* from 1 */
+	int64_t time;
+	enum history_event event;
+	struct history_mapping mapping;	  /* add, del */
+	struct history_mapping *mappings; /* start, daily */
+	size_t n_mappings;
+	struct history_portmap portmap;	  /* portmap */
+	bool ends;			  /* portmap */
+	struct history_portmap *portmaps; /* start, daily */
+	size_t n_portmaps;
+	struct history_drain drain;   /* retire, drained */
+	struct history_drain *drains; /* start, daily */
+	size_t n_drains;
+	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest time that it can
+			  have read before it was set */
+	int64_t after; /* clock: the earliest that it can have read after that */
+	int64_t until; /* confirm: the lines had taken effect by then; undo: and had been taken back */
+	uint64_t first, last; /* undo, confirm: line numbers */
+	uint64_t format;      /* start: as it was read; 0 is written as HISTORY_FORMAT */
+	char host[HOST_TEXT]; /* start */
+	bool taken_over;      /* start: took over an existing datapath */
+};
+
+void history_record_free(struct history_record *r);
+
+/* Writes the record as a line, newline included, chained to the hash prev; ret_hash is the hash of the line. */
+int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
+			 char ret_hash[static HASH_TEXT]);
+
+/*
+ * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err saying what is wrong with it, or
+ * -ENOMEM. Does not check the hash.
+ */
+int history_record_read(const char *line, size_t size, struct history_record *ret, struct error *err);
+
+/*
+ * Reads the hash at the end of a line and checks it against the previous hash; prev and ret may be the same memory.
+ * Returns 0; -EBADMSG if it is wrong, with *ret as found in the line; -EINVAL if the line has none, with nothing
+ * written.
+ */
+int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT]);
+
+/* Returns the word for an event. */
+const char *history_event_word(enum history_event event);
+
+#endif

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Intervals are sorted by outside prefix and time. For each reckoning of the clock that had the second, and for each
+ * prefix length in use, a question looks up the prefix around the address and searches it backwards from the last
+ * interval that had begun; the latest end of all intervals up to each one bounds how far back the search goes.
+ */
+#include "base/address.h"
+#include "history/history_pieces.h"
+#include "history/history_who.h"
+#include "history/history_who_portmaps.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <detnat/mapping.h>
+#include <detnat/tables.h>
+
+struct who {
+	struct held *held; /* sorted by outside prefix */
+	size_t n_held;
+	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
+	struct holdings holdings; /* all of them, and those without an outside prefix */
+	bool any_open;
+	struct who_portmaps portmaps;
+	struct history_gaps gaps;
+	int64_t first_time;
+	/* Of each reckoning: the latest end up to it, and the earliest start from it on. */
+	int64_t *latest_end, *earliest_start;
+	/* Of the question. */
+	struct pieces pieces;
+	struct who_holder *holder;
+	size_t n_holders;
+	size_t room;
+};
+
+void who_free(struct who *w)
+{
+	if (!w)
+		return;
+	free(w->held);
+	holdings_free(&w->holdings);
+	who_portmaps_free(&w->portmaps);
+	free(w->gaps.at);
+	free(w->latest_end);
+	free(w->earliest_start);
+	pieces_free(&w->pieces);
+	free(w->holder);
+	free(w);
+}
+
+static int compare_held(const void *pa, const void *pb, void *times)
+{
+	const struct held *a = pa, *b = pb;
+	int r = prefix_order(a->out, b->out);
+
+	return r ? r : history_times_order(times, a->begin, b->begin);
+}
+
+static void take_intervals(struct who *w, const struct history_index *x)
+{
+	struct holdings *all = &w->holdings;
+
+	for (size_t i = 0; i < x->n_intervals; i++) {
+		const struct history_interval *v = &x->intervals[i];
+		struct held *h = &all->inner[all->n++];
+
+		*h = (struct held){ .in = v->in,
+				    .out = v->out,
+				    .begin = v->begin,
+				    .end = v->end,
+				    .reach = v->end,
+				    .number = i,
+				    .open = v->open };
+		memcpy(h->name, v->name, sizeof(v->name));
+		all->lengths |= 1ULL << v->in.plen;
+		w->any_open |= v->open;
+		if (prefix_is_none(v->out))
+			continue;
+		w->held[w->n_held++] = *h;
+		w->lengths |= 1ULL << v->out.plen;
+	}
+}
+
+static void take_epochs(struct who *w, const struct history_times *t)
+{
+	for (uint32_t k = 0; k < t->n_epochs; k++)
+		w->latest_end[k] = k && w->latest_end[k - 1] > t->epoch[k].end ? w->latest_end[k - 1] : t->epoch[k].end;
+	for (uint32_t k = t->n_epochs; k-- > 0;)
+		w->earliest_start[k] = k + 1 < t->n_epochs && w->earliest_start[k + 1] < t->epoch[k].start
+					       ? w->earliest_start[k + 1]
+					       : t->epoch[k].start;
+}
+
+static int prepare(struct who *w, const struct history_index *x)
+{
+	const struct history_times *t = &w->holdings.times;
+
+	take_intervals(w, x);
+	if (holdings_init(&w->holdings, x))
+		return -ENOMEM;
+	if (w->n_held)
+		qsort_r(w->held, w->n_held, sizeof(*w->held), compare_held, &w->holdings.times);
+	for (size_t i = 1; i < w->n_held; i++)
+		if (!prefix_order(w->held[i].out, w->held[i - 1].out) &&
+		    history_times_order_late(t, w->held[i].reach, w->held[i - 1].reach) < 0)
+			w->held[i].reach = w->held[i - 1].reach;
+	if (x->gaps.n)
+		memcpy(w->gaps.at, x->gaps.at, x->gaps.n * sizeof(*w->gaps.at));
+	w->gaps.n = x->gaps.n;
+	w->first_time = x->first_time;
+	take_epochs(w, t);
+	return 0;
+}
+
+int who_new(const struct history_index *x, struct who **ret)
+{
+	struct who *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
+	w->holdings.inner = calloc(x->n_intervals + 1, sizeof(*w->holdings.inner));
+	w->gaps.at = calloc(x->gaps.n + 1, sizeof(*w->gaps.at));
+	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
+	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
+	if (!w->held || !w->holdings.inner || !w->gaps.at || !w->latest_end || !w->earliest_start ||
+	    who_portmaps_new(&x->portmaps, &x->times, &w->portmaps) || prepare(w, x)) {
+		who_free(w);
+		return -ENOMEM;
+	}
+	*ret = w;
+	return 0;
+}
+
+/* A question, and what a search has found so far. */
+struct search {
+	struct who *w;
+	const struct history_times *times;
+	uint32_t port;
+	uint32_t addr;
+	int64_t t;
+	uint32_t epoch;		   /* the reckoning that is searched */
+	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
+	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
+	uint32_t kept_in;
+	uint32_t kept_epoch;
+	uint8_t known;		       /* protocols of which it is recorded who had it in this reckoning */
+	bool covered;		       /* its address was in a mapping */
+	const struct history_gap *gap; /* in another one that is not known */
+	int r;
+};
+
+/* Counts the intervals of lesser prefixes, and those of this prefix that had begun. */
+static size_t count_until(const struct search *s, struct prefix out)
+{
+	const struct who *w = s->w;
+	size_t low = 0, high = w->n_held;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct held *h = &w->held[middle];
+		int r = prefix_order(h->out, out);
+
+		if (r < 0 || (!r && history_times_begun(s->times, h->begin, s->epoch, s->t)))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Number of the subscriber that has the port, or -1. */
+static int64_t subscriber_of(const struct search *s, const struct held *h, const struct geometry *g)
+{
+	return h->open ? (int64_t)s->addr - g->out_base : mapping_reverse(g, s->addr, s->port);
+}
+
+/* Of two of one subscriber, or of two that are recorded to have held it at the end of the second. */
+static bool is_better(const struct search *s, const struct who_holder *a, const struct who_holder *b)
+{
+	if (a->holds != b->holds)
+		return a->holds;
+	if (a->epoch != b->epoch)
+		return a->epoch > b->epoch;
+	if (a->by != b->by)
+		return a->by > b->by;
+	return history_times_order(s->times, a->begin, b->begin) >= 0;
+}
+
+static void note(struct search *s, const struct held *h, uint32_t end, struct who_holder one)
+{
+	struct who *w = s->w;
+	struct who_holder *larger;
+
+	one.in = h->in;
+	one.out = h->out;
+	memcpy(one.name, h->name, sizeof(one.name));
+	one.epoch = s->epoch;
+	s->known |= one.holds ? one.protos : 0;
+	one.from = history_times_from(s->times, one.begin, s->epoch, s->t);
+	one.to = history_times_to(s->times, end, s->epoch, s->t);
+	for (size_t i = 0; i < w->n_holders; i++) {
+		uint8_t protos = w->holder[i].protos | one.protos;
+
+		if (w->holder[i].in_addr != one.in_addr)
+			continue;
+		if (is_better(s, &one, &w->holder[i]))
+			w->holder[i] = one;
+		w->holder[i].protos = protos;
+		return;
+	}
+	if (w->n_holders == w->room) {
+		larger = reallocarray(w->holder, w->room ? 2 * w->room : 4, sizeof(*larger));
+		if (!larger) {
+			s->r = -ENOMEM;
+			return;
+		}
+		w->holder = larger;
+		w->room = w->room ? 2 * w->room : 4;
+	}
+	w->holder[w->n_holders++] = one;
+}
+
+#define ALL_PROTOS ((1U << WHO_PROTOS) - 1)
+
+static struct endpoint endpoint_of(const struct search *s)
+{
+	return (struct endpoint){ s->addr, (uint16_t)s->port };
+}
+
+/* A port of no block: portmaps may have had it. */
+static void consider_portmaps(struct search *s, const struct held *h)
+{
+	for (size_t i = 0; i < WHO_PROTOS; i++) {
+		size_t n;
+		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
+
+		for (; n; n--, v++) {
+			struct who_holder one = { .in_addr = v->of.in.addr,
+						  .begin = v->of.begin,
+						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
+						  .protos = (uint8_t)(1U << i) };
+
+			if (!prefix_contains(h->in.base, h->in.plen, v->of.in.addr) ||
+			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
+				continue;
+			one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
+				    history_times_hold(s->times, h->begin, h->end, s->epoch, s->t);
+			note(s, h, v->of.end, one);
+		}
+	}
+}
+
+static void consider_block(struct search *s, const struct held *h, uint32_t in_addr)
+{
+	struct pieces *p = &s->w->pieces;
+	bool holds = false;
+
+	s->r = held_pieces(&s->w->holdings, h, in_addr, p);
+	for (size_t i = 0; !s->r && i < p->n; i++) {
+		struct who_holder one = {
+			.in_addr = in_addr, .begin = p->piece[i].begin, .by = BY_BLOCK, .protos = ALL_PROTOS
+		};
+
+		if (!history_times_touch(s->times, p->piece[i].begin, p->piece[i].end, s->epoch, s->t))
+			continue;
+		one.holds = history_times_hold(s->times, p->piece[i].begin, p->piece[i].end, s->epoch, s->t);
+		holds |= one.holds;
+		note(s, h, p->piece[i].end, one);
+	}
+	if (holds || !history_times_hold(s->times, h->begin, h->end, s->epoch, s->t))
+		return;
+	s->covered = true;
+	s->kept = h;
+	s->kept_in = in_addr;
+	s->kept_epoch = s->epoch;
+}
+
+static void consider(struct search *s, const struct held *h)
+{
+	struct geometry g;
+	int64_t subscriber;
+
+	if (!history_times_touch(s->times, h->begin, h->end, s->epoch, s->t) ||
+	    mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
+		return;
+	subscriber = subscriber_of(s, h, &g);
+	if (subscriber >= 0) {
+		consider_block(s, h, g.in_base + (uint32_t)subscriber);
+		return;
+	}
+	if (history_times_hold(s->times, h->begin, h->end, s->epoch, s->t)) {
+		s->covers = h;
+		s->covered = true;
+	}
+	consider_portmaps(s, h);
+}
+
+static void look_in(struct search *s, struct prefix out)
+{
+	for (size_t i = count_until(s, out); i-- > 0 && !s->r;) {
+		const struct held *h = &s->w->held[i];
+
+		if (prefix_order(h->out, out) || !history_times_lasts(s->times, h->reach, s->epoch, s->t))
+			return;
+		consider(s, h);
+	}
+}
+
+static void look(struct search *s)
+{
+	const struct history_gap *gap;
+
+	s->known = 0;
+	s->covered = false;
+	for (uint64_t lengths = s->w->lengths; lengths; lengths &= lengths - 1) {
+		unsigned plen = (unsigned)__builtin_ctzll(lengths);
+
+		look_in(s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
+	}
+	gap = s->known == ALL_PROTOS ? NULL : history_gaps_find(&s->w->gaps, s->times, s->epoch, s->t);
+	/* Where lines are lost, those that are there tell who had it, and not that nobody had. */
+	if (gap && !s->gap && (!s->covered || gap->damage))
+		s->gap = gap;
+}
+
+/* Looks into each reckoning of the clock that had the second. */
+static void look_in_all(struct search *s)
+{
+	const struct who *w = s->w;
+	const struct history_times *t = s->times;
+	uint32_t low = 0, high = t->n_epochs;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (w->latest_end[middle] < s->t)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (s->epoch = low; s->epoch < t->n_epochs && w->earliest_start[s->epoch] <= s->t; s->epoch++)
+		if (t->epoch[s->epoch].start <= s->t && s->t <= t->epoch[s->epoch].end)
+			look(s);
+}
+
+static enum who_result nobody(const struct search *s, struct error *why)
+{
+	char out[ADDR_TEXT], in[ADDR_TEXT];
+
+	if (s->port < MAPPING_FIRST_PORT)
+		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out%s",
+						  MAPPING_FIRST_PORT,
+						  s->w->portmaps.n ? ", and no portmap had this one" : "");
+	if (!s->covers)
+		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
+	return (enum who_result)error_set(why, WHO_NOBODY,
+					  "the port is one of the remainder of mapping %s to %s, which nobody has",
+					  prefix_format(s->covers->in.base, s->covers->in.plen, in),
+					  prefix_format(s->covers->out.base, s->covers->out.plen, out));
+}
+
+/* The port was in the block of a subscriber that had another mapping. */
+static enum who_result kept(const struct search *s, struct error *why)
+{
+	const struct held *e = held_exception(&s->w->holdings, s->kept, s->kept_in, s->kept_epoch, s->t);
+	struct geometry g;
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	addr_format(s->kept_in, in);
+	if (!e)
+		return (enum who_result)error_set(why, WHO_NOBODY,
+						  "the port was kept for %s, whose mapping was retired", in);
+	if (mapping_geometry(e->in.base, e->in.plen, e->out.base, e->out.plen, &g))
+		return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was not translated",
+						  in);
+	return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was mapped to %s", in,
+					  addr_format(mapping_forward(&g, s->kept_in).out_addr, out));
+}
+
+static enum who_result explain(const struct search *s, struct error *why)
+{
+	const struct who *w = s->w;
+	const struct history_gap *gap = s->gap;
+	char from[TIME_TEXT];
+
+	if (!gap && s->kept)
+		return kept(s, why);
+	if (!gap && (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open && !w->portmaps.n)))
+		return nobody(s, why);
+	if (w->first_time == TIME_OPEN)
+		return (enum who_result)error_set(why, WHO_NO_RECORD,
+						  "the history has no record; --state-dir names another directory");
+	if (!gap && s->t < w->first_time)
+		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history begins at %s",
+						  time_format(w->first_time, from));
+	gap = gap ? gap : history_gaps_find_any(&w->gaps, s->t);
+	if (!gap)
+		return nobody(s, why);
+	history_gap_explain(gap, why);
+	return WHO_NO_RECORD;
+}
+
+static const struct who_holder *best_of(const struct search *s)
+{
+	const struct who_holder *best = NULL;
+
+	for (size_t i = 0; i < s->w->n_holders; i++) {
+		const struct who_holder *h = &s->w->holder[i];
+
+		if (h->holds && (!best || is_better(s, h, best)))
+			best = h;
+	}
+	return best;
+}
+
+/* Adds the portmaps of the endpoint then: of its subscriber, or, of a port of no block, all. */
+static void add_portmaps(const struct search *s, const struct who_holder *best, struct who_answer *a)
+{
+	for (size_t i = 0; i < WHO_PROTOS; i++) {
+		size_t n;
+		const struct who_portmap *v = who_portmaps_of(&s->w->portmaps, who_protos[i], endpoint_of(s), &n);
+		struct portmap_interval *told = &a->portmap[a->n_portmaps];
+
+		for (; n; n--, v++) {
+			if (!history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) ||
+			    (best->by == BY_BLOCK && v->of.in.addr != best->in_addr))
+				continue;
+			*told = v->of;
+			told->from = history_times_from(s->times, v->of.begin, best->epoch, s->t);
+			told->to = history_times_to(s->times, v->of.end, best->epoch, s->t);
+			a->n_portmaps++;
+			break;
+		}
+	}
+}
+
+/* The one that had held it longest, of equals the last, among those of which the answer does not tell all. */
+static const struct who_holder *other_of(const struct search *s, const struct who_answer *a, bool found)
+{
+	const struct who_holder *other = NULL;
+
+	for (size_t i = 0; i < s->w->n_holders; i++) {
+		struct who_holder *h = &s->w->holder[i];
+
+		h->also = !found || !who_portmaps_tell_all(a, h);
+		if (!h->also)
+			continue;
+		if (!other || h->from <= other->from)
+			other = h;
+	}
+	return other;
+}
+
+static int compare_holders(const void *pa, const void *pb, void *times)
+{
+	const struct who_holder *a = pa, *b = pb;
+
+	return history_times_order(times, a->begin, b->begin);
+}
+
+enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
+{
+	struct search s = { .w = w, .times = &w->holdings.times, .port = out.port, .addr = out.addr, .t = t };
+	struct who_answer answer = { 0 };
+	const struct who_holder *best;
+
+	w->n_holders = 0;
+	look_in_all(&s);
+	if (s.r) {
+		*ret = answer;
+		return (enum who_result)error_set(why, WHO_NO_RECORD, "out of memory");
+	}
+	if (w->n_holders)
+		qsort_r(w->holder, w->n_holders, sizeof(*w->holder), compare_holders, (void *)(uintptr_t)s.times);
+	best = s.gap ? NULL : best_of(&s);
+	if (best) {
+		answer.best = *best;
+		add_portmaps(&s, best, &answer);
+	}
+	answer.holders = w->holder;
+	answer.n_holders = w->n_holders;
+	answer.other = other_of(&s, &answer, best);
+	*ret = answer;
+	return best ? WHO_FOUND : explain(&s, why);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Finds who may have held an outside address and port in a second, in a history that was read. Pure; takes some
+ * microseconds per question.
+ */
+#ifndef DETNAT_HISTORY_WHO_H
+#define DETNAT_HISTORY_WHO_H
+
+#include "history/history_index.h"
+
+/* Results, the most definite first. */
+enum who_result {
+	WHO_FOUND,
+	WHO_NOBODY,    /* known: no subscriber held it at the end of that second */
+	WHO_NO_RECORD, /* not known */
+};
+
+/* One that held it, or may have. */
+struct who_holder {
+	uint32_t in_addr;
+	struct prefix in;
+	struct prefix out;
+	int64_t from;	       /* in no earlier second */
+	int64_t to;	       /* in no later one; TIME_OPEN: still */
+	char name[LABEL_TEXT]; /* of the mapping, the last that it had; "": none */
+	/* Of the search: the moment at which it began, the reckoning of the clock, and what is preferred. */
+	uint32_t begin;
+	uint32_t epoch;
+	enum { BY_UDP_PORTMAP, BY_TCP_PORTMAP, BY_BLOCK } by;
+	bool holds;	/* is recorded to have held it by the end of the second */
+	uint8_t protos; /* bits of those of which it may have held it: 0: TCP, 1: UDP */
+	bool also;	/* it may have held it otherwise than the answer and its portmaps say */
+};
+
+struct who_answer {
+	struct who_holder best; /* the last that is recorded to have held it by the end of the second */
+	/* The portmaps of the endpoint then, that of TCP first. Without a block, from and to are those of the first. */
+	struct portmap_interval portmap[2];
+	unsigned n_portmaps;
+	/*
+	 * All that may have held it in that second, each subscriber once, in order of time: it changed hands in the
+	 * second, or between the record of a change and its confirmation, or the clock was set and the second came
+	 * twice. Until the next question.
+	 */
+	const struct who_holder *holders;
+	size_t n_holders;
+	/* Of the holders other than the answer the one that had held it longest; NULL: the answer is definite. */
+	const struct who_holder *other;
+};
+
+struct who;
+
+/* Prepares for questions; the index may be freed afterwards. Returns 0 or -ENOMEM. */
+int who_new(const struct history_index *x, struct who **ret);
+void who_free(struct who *w);
+
+/*
+ * Finds which subscriber held the port of the outside address in second t. `best` and the portmaps are those of
+ * WHO_FOUND; holders and other are always written. Otherwise `why` says why there is no answer.
+ */
+enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/history_who_portmaps.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+const uint8_t who_protos[WHO_PROTOS] = { IPPROTO_TCP, IPPROTO_UDP };
+
+static uint64_t key_of(uint8_t proto, struct endpoint out)
+{
+	return (uint64_t)out.addr << 32 | (uint64_t)out.port << 8 | proto;
+}
+
+static int compare(const void *pa, const void *pb, void *times)
+{
+	const struct who_portmap *a = pa, *b = pb;
+	uint64_t key_a = key_of(a->of.proto, a->of.out), key_b = key_of(b->of.proto, b->of.out);
+
+	if (key_a != key_b)
+		return key_a < key_b ? -1 : 1;
+	return history_times_order(times, a->begin, b->begin);
+}
+
+/* What began and ended with one change never was. */
+static size_t add_part(struct who_portmap *held, const struct history_times *times, const struct portmap_interval *v,
+		       uint32_t begin, uint32_t end)
+{
+	*held = (struct who_portmap){ *v, begin, end };
+	return history_times_order(times, begin, end) < 0;
+}
+
+int who_portmaps_new(const struct history_portmaps *from, const struct history_times *times, struct who_portmaps *ret)
+{
+	struct who_portmap *held = calloc(from->n + from->pauses.n + 1, sizeof(*held));
+	struct history_pauses pauses = { 0 };
+	size_t n = 0;
+
+	if (!held || history_pauses_sort(&from->pauses, &pauses)) {
+		free(held);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < from->n; i++) {
+		const struct portmap_interval *v = &from->interval[i];
+		size_t n_pauses;
+		const struct history_pause *pause = history_pauses_of(&pauses, i, &n_pauses);
+		uint32_t begin = v->begin;
+
+		for (; n_pauses; n_pauses--, pause++) {
+			n += add_part(&held[n], times, v, begin, pause->begin);
+			begin = pause->end;
+		}
+		n += add_part(&held[n], times, v, begin, v->end);
+	}
+	free(pauses.at);
+	if (n)
+		qsort_r(held, n, sizeof(*held), compare, (void *)(uintptr_t)times);
+	*ret = (struct who_portmaps){ held, n };
+	return 0;
+}
+
+void who_portmaps_free(struct who_portmaps *w)
+{
+	free(w->held);
+	*w = (struct who_portmaps){ 0 };
+}
+
+/* Counts those of lesser keys. */
+static size_t count_below(const struct who_portmaps *w, uint64_t key)
+{
+	size_t low = 0, high = w->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (key_of(w->held[middle].of.proto, w->held[middle].of.out) < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
+					  size_t *ret_n)
+{
+	const uint64_t key = key_of(proto, out);
+	size_t first = count_below(w, key);
+
+	*ret_n = count_below(w, key + 1) - first;
+	return &w->held[first];
+}
+
+/* Who has a protocol by the answer. */
+static uint32_t told_of(const struct who_answer *a, uint8_t proto)
+{
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		if (a->portmap[i].proto == proto)
+			return a->portmap[i].in.addr;
+	return a->best.in_addr;
+}
+
+bool who_portmaps_tell_all(const struct who_answer *a, const struct who_holder *h)
+{
+	for (size_t i = 0; i < WHO_PROTOS; i++)
+		if (h->protos & 1U << i && told_of(a, who_protos[i]) != h->in_addr)
+			return false;
+	return true;
+}

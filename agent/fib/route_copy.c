@@ -134,8 +134,6 @@ int route_copy_new(struct event_base *base, struct datapath *d, struct route_cop
 		      &(struct fib_trie_calls){ .add_chunk = add_chunk, .met_neighbour = met_neighbour, .arg = c });
 	r = fib_neighbours_init(&c->neighbours);
 	if (!r)
-		r = fib_objects_init(&c->objects);
-	if (!r)
 		r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
 	c->known = calloc(MAX_IFINDEX, sizeof(*c->known));
 	if (!c->known)
@@ -173,7 +171,7 @@ void route_copy_free(struct route_copy *c)
 	fib_store_free(&c->store);
 	fib_hops_free(&c->hops);
 	fib_neighbours_free(&c->neighbours);
-	fib_objects_free(&c->objects);
+	hash_free(&c->objects);
 	fib_addresses_free(&c->addresses);
 	fib_gateways_free(&c->gateways);
 	free(c->known);

@@ -126,6 +126,19 @@ void hash_index_del(struct hash_index *x, uint64_t hash, uint32_t number)
 	x->n--;
 }
 
+bool hash_index_walk(const struct hash_index *x, uint32_t *at, uint32_t *ret)
+{
+	while (*at < x->room) {
+		const struct hash_place *p = &x->place[(*at)++];
+
+		if (!p->mark)
+			continue;
+		*ret = p->number;
+		return true;
+	}
+	return false;
+}
+
 void hash_index_clear(struct hash_index *x)
 {
 	if (x->n)

@@ -73,6 +73,9 @@ static inline bool hash_index_next(const struct hash_index *x, uint64_t hash, ui
 	return false;
 }
 
+/* All numbers in turn, from *at on, which begins as 0; false: there are no more. */
+bool hash_index_walk(const struct hash_index *x, uint32_t *at, uint32_t *ret);
+
 /* A set of hashes, of which nothing else is kept: two keys are taken for one if all 64 bits agree. 0 or -ENOMEM. */
 int hash_set_add(struct hash_index *x, uint64_t hash);
 

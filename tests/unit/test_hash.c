@@ -213,6 +213,9 @@ Test(hash, an_index_gives_all_numbers_of_a_hash)
 		sum += number;
 	cr_assert_eq(sum, 41 * 6 + 2);
 	cr_assert_eq(x.n, 299);
+	for (sum = step = 0; hash_index_walk(&x, &step, &number);)
+		sum += number;
+	cr_assert_eq(sum, 300 * 299 / 2 - (41 * 3 + 1));
 	hash_index_clear(&x);
 	cr_assert_eq(x.n, 0);
 	cr_assert(!hash_index_next(&x, HASH_OF(41), &(uint32_t){ 0 }, &number));

@@ -132,9 +132,7 @@ int route_copy_new(struct event_base *base, struct datapath *d, struct route_cop
 	c->held = 1U << ROUTE_COPY_READING | 1U << ROUTE_COPY_SYNC;
 	fib_trie_init(&c->trie, d->fib, MAX_FIB_CHUNKS,
 		      &(struct fib_trie_calls){ .add_chunk = add_chunk, .met_neighbour = met_neighbour, .arg = c });
-	r = fib_neighbours_init(&c->neighbours);
-	if (!r)
-		r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
+	r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
 	c->known = calloc(MAX_IFINDEX, sizeof(*c->known));
 	if (!c->known)
 		r = -ENOMEM;
@@ -324,7 +322,7 @@ void route_copy_summary(const struct route_copy *c, struct route_copy_summary *r
 		.held = c->held,
 		.routes = c->store.count,
 		.next_hops = fib_hops_count(&c->hops),
-		.neighbours = c->neighbours.count,
+		.neighbours = c->neighbours.table.n,
 		.memory = fib_store_memory(&c->store) + sizeof(struct fib) +
 			  (size_t)c->trie.n_chunks * FIB_CHUNK * sizeof(struct fib_node),
 		.unsure = c->store.unsure,

@@ -307,9 +307,9 @@ bool route_copy_is_used(const struct route_copy *c, uint32_t seconds, uint32_t i
 			const uint8_t addr[static 16])
 {
 	const struct used when = used_since(c, seconds);
-	uint32_t number = 0;
+	uint32_t step = 0, number;
 
-	while ((number = fib_hops_next(&c->hops, ifindex, family, addr, number)))
+	while ((number = fib_hops_next(&c->hops, ifindex, family, addr, &step)))
 		if (way_is_used(c, &when, number))
 			return true;
 	return false;

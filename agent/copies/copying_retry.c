@@ -44,7 +44,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	c->aside = (struct copying_counts){ 0 };
 	c->counts = &c->aside;
 	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && i < w->end && tried < TRY_MAX; i++) {
-		struct waiting_copy *e = hash_get(&waiting_copies, w, c->retry_at++ % w->end);
+		struct waiting_copy *e = hash_get(&waiting_copies, w, c->peer[peer].retry_at++ % w->end);
 
 		if (!e || e->peer != peer || !is_due(e, now, second))
 			continue;

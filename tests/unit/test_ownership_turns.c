@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ownership_fixture.h"
-#include "replication/ownership.h"
+#include "copies/ownership.h"
 
 static char state_file[64];
 

@@ -302,7 +302,7 @@ Test(copying, where_its_slot_is_taken_a_copy_is_in_another_one_and_follows_all_t
 	end_session(&a, HOST, slot);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	cr_assert_eq(b.c->moved.n, 0);
+	cr_assert_eq(b.c->moved.by_ours.n, 0);
 	pair_sound();
 }
 

@@ -415,12 +415,12 @@ Test(copying_leases, ended_ones_are_known_up_to_a_limit_and_until_their_time_is_
 	cr_assert_eq(portmaps_end(of_a, m.proto, m.out), 0);
 	tell(&a, &b);
 	cr_assert_eq(b.c->leases.n_ended, 1);
-	while (b.c->leases.n && now_s() <= m.expires_s + 2) {
+	while (b.c->leases.table.n && now_s() <= m.expires_s + 2) {
 		copying_vouch(b.c, 0, 50);
 		usleep(20000);
 	}
 	cr_assert_eq(b.c->leases.n_ended, 0);
-	cr_assert_eq(b.c->leases.n, 0);
+	cr_assert_eq(b.c->leases.table.n, 0);
 }
 
 Test(copying_leases, one_whose_peer_has_gone_ends_with_its_time)

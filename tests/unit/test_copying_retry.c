@@ -20,8 +20,10 @@ static void tell(void)
 /* So many seconds later. */
 static void retry_after(uint32_t seconds)
 {
-	for (uint32_t i = 0; b.c->waiting.entry && i < WAITING_MAX; i++)
-		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	uint32_t at = 0;
+
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+		e->tick -= ticks_of_seconds(seconds, b.d.hz);
 	for (uint32_t i = 0; i < WAITING_MAX / 4096; i++)
 		cr_assert_eq(copying_retry(b.c, 1, &b.counts), 0);
 }
@@ -169,7 +171,7 @@ static bool is_of_peer(const struct waiting_copy *e, const void *arg)
 
 Test(copying_retry, the_number_of_sessions_that_wait_is_bounded)
 {
-	struct waiting_copies w = { 0 };
+	struct hash_table w = { 0 };
 
 	for (uint32_t i = 0; i < 2 * WAITING_MAX; i++)
 		waiting_add(&w, &(struct waiting_copy){ .peer = 1, .subscriber = i / 2, .slot = (uint16_t)i });
@@ -182,7 +184,7 @@ Test(copying_retry, the_number_of_sessions_that_wait_is_bounded)
 	cr_assert_eq(w.n, 1);
 	waiting_forget(&w, is_of_peer, &(unsigned){ 2 });
 	cr_assert_eq(w.n, 0);
-	waiting_free(&w);
+	hash_free(&w);
 }
 
 /* Has a tell of a mapping more. */
@@ -233,8 +235,10 @@ Test(copying_retry, a_session_that_a_whole_copy_leaves_out_is_waited_for_no_long
 /* Every peer's turn comes once a tick, as long as any of them waits. */
 static void ticks_after(uint32_t seconds, unsigned n_peers)
 {
-	for (uint32_t i = 0; i < WAITING_MAX; i++)
-		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	uint32_t at = 0;
+
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+		e->tick -= ticks_of_seconds(seconds, b.d.hz);
 	for (unsigned i = 0; i < WAITING_MAX / 4096; i++)
 		for (unsigned p = 1; p <= n_peers; p++)
 			cr_assert_eq(copying_retry(b.c, p, &b.counts), 0);

@@ -355,8 +355,10 @@ Test(ownership, a_port_of_a_copy_of_a_silent_gateway_is_for_what_another_tells)
 	cr_expect_eq(b.counts.refused, 1);
 	vouch(&b, 4);
 	for (unsigned i = 0; i < 2; i++) {
-		for (uint32_t k = 0; k < WAITING_MAX; k++)
-			b.c->waiting.entry[k].tick -= ticks_of_seconds(4, b.d.hz);
+		uint32_t at = 0;
+
+		for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+			e->tick -= ticks_of_seconds(4, b.d.hz);
 		for (uint32_t k = 0; k < WAITING_MAX / 4096; k++)
 			cr_assert_eq(copying_retry(b.c, 2, &b.counts), 0);
 	}

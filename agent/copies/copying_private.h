@@ -3,6 +3,7 @@
 #ifndef DETNAT_COPYING_PRIVATE_H
 #define DETNAT_COPYING_PRIVATE_H
 
+#include "base/hash.h"
 #include "base/inside_runs.h"
 #include "copies/copy_marks.h"
 #include "copies/copy_program.h"
@@ -10,7 +11,6 @@
 #include "copies/ended_sessions.h"
 #include "copies/lease_set.h"
 #include "copies/moved_slots.h"
-#include "copies/number_set.h"
 #include "copies/overflow_told.h"
 #include "copies/peer_rules.h"
 #include "copies/session_id.h"
@@ -32,7 +32,7 @@ struct copied_mapping {
 	uint8_t *flags;	  /* of each subscriber */
 	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
 	uint16_t *notes;  /* of each slot, see session_id.h */
-	uint8_t *turns;	  /* of each slot with a mark, plus one; 0: an agent before this one knew it */
+	uint8_t *turns;	  /* of each slot with a mark, see ownership.h; 0: an agent before this one knew it */
 	/* The receiver's. */
 	struct copy_marks marks;
 };
@@ -84,13 +84,14 @@ struct copying_peer {
 	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
-	struct number_set heard;      /* overflow_id_hash() of those told since the last table */
+	struct hash_index heard;      /* a set: overflow_id_hash() of those told since the last table */
 	bool heard_all;		      /* none is missing there */
 	enum overflow_purge purge;
 	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
 	uint32_t vouched_tick; /* when its copies were last refreshed */
 	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
 	bool tell_again;       /* see copying_tells_again() */
+	uint32_t retry_at;     /* where tries of what waits go on */
 };
 
 /* A payload being written. */
@@ -141,7 +142,7 @@ struct copying {
 	bool rules_stale;
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
-	struct number_set gone; /* digests of mappings that are gone, which peers have not been told */
+	struct hash_index gone; /* a set: mappings that are gone, which peers have not been told */
 	struct moved_slots moved;
 	struct copy_program program;
 	/* The pass. */
@@ -153,7 +154,7 @@ struct copying {
 	uint32_t told_rules;	  /* the same of rules */
 	uint64_t told;
 	struct draft out;
-	struct overflow_tolds overflow_told;
+	struct hash_table overflow_told; /* of overflow_tolds */
 	struct overflow_pass overflow_pass;
 	struct ended_sessions ended;
 	uint64_t ended_told; /* those with a lower number have been told */
@@ -172,7 +173,7 @@ struct copying {
 	bool lease_stamps_failed;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
-	struct waiting_copies waiting;
+	struct hash_table waiting; /* of waiting_copies */
 	struct copying_counts *counts;
 	struct copying_counts aside; /* of what no peer has told */
 };

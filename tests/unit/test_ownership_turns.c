@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ownership_fixture.h"
+#include "copies/ownership.h"
 
 static char state_file[64];
 
@@ -88,7 +89,7 @@ Test(ownership_turns, a_reset_at_the_gateway_that_has_taken_it_over_is_so_at_bot
 	expect_at(&b, &a);
 }
 
-Test(ownership_turns, what_expires_where_it_was_taken_over_ends_at_both)
+Test(ownership_turns, a_session_that_expires_where_it_was_taken_over_ends_at_both)
 {
 	uint32_t slot = copied();
 
@@ -103,7 +104,7 @@ Test(ownership_turns, what_expires_where_it_was_taken_over_ends_at_both)
 	expect_ended();
 }
 
-Test(ownership_turns, what_an_agent_has_taken_over_is_its_gateways_after_a_kill_told_or_not)
+Test(ownership_turns, a_session_that_an_agent_has_taken_over_is_its_gateways_after_a_kill_told_or_not)
 {
 	for (unsigned told = 0; told < 2; told++) {
 		uint32_t slot = copied();
@@ -168,7 +169,7 @@ Test(ownership_turns, a_gateway_that_has_lost_its_tables_and_kept_its_marks_ends
 }
 
 /* What is compared is how long ago a packet came, which no clock of another gateway is needed for. */
-Test(ownership_turns, what_is_told_of_a_session_is_its_age_and_no_time)
+Test(ownership_turns, peers_are_told_a_sessions_age_and_no_time)
 {
 	uint32_t slot = copied();
 	struct told t = { 0 };
@@ -187,4 +188,35 @@ Test(ownership_turns, what_is_told_of_a_session_is_its_age_and_no_time)
 		return;
 	}
 	cr_assert_fail("no session was told");
+}
+
+/* A segment may close a connection between the answer of the program and what is done about it. */
+Test(ownership_turns, a_connection_that_closes_while_it_is_about_to_yield_or_give_way_is_counted_once)
+{
+	open_tcp(&a, 6001);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t slot = open_tcp(&a, 5000);
+		uint64_t word = slot_at(&a, HOST, slot)->truth;
+		const struct session_copy r = {
+			.key = slot_at(&a, HOST, slot)->key,
+			.word = word_with(word, word_state(word), NOW(&a)),
+			.subscriber = HOST,
+			.mapping = (uint16_t)a.number,
+			.slot = (uint16_t)slot,
+		};
+		const struct placing p = { .peer = 1, .turn = 3, .told = NOW(&a) };
+		uint16_t *mark;
+
+		cr_assert_eq(copied_marks_make(a.c, &a.c->mapping[a.number], HOST), 0);
+		mark = copy_marks_of(&a.c->mapping[a.number].marks, HOST) + slot;
+		silent_for(&a, slot, 100);
+		time_wait(&a, slot);
+		if (i)
+			slot_gives_way(a.c, &r, &p, slot);
+		else
+			cr_expect_not(yield_own(a.c, &r, &p, slot, mark));
+		cr_expect_eq(mappings_subscriber(a.m, a.number, HOST)->sessions, 1);
+		assert_sound(&a);
+		slot_at(&a, HOST, slot)->truth = 0;
+	}
 }

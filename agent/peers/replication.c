@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "config/pools.h"
-#include "copies/lease_stamps.h"
+#include "copies/lease_set.h"
 #include "host/paths.h"
 #include "host/timer.h"
 #include "peers/peer_numbers.h"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "history/history_cache.h"
+#include "history/history_read.h"
 #include "host/accounts.h"
 #include "host/paths.h"
 

@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "history/history_index.h"
 #include "history/history_record.h"
-#include "history/history_rests.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
 

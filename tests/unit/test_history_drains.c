@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "history/history_read.h"
-#include "history/history_rests.h"
+#include "history/history_record.h"
 #include "history/history_who.h"
 #include "recorder/history.h"
 #include "recorder/history_private.h"

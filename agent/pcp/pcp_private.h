@@ -8,9 +8,9 @@
 #include "pcp/ingress.h"
 #include "pcp/leases.h"
 #include "pcp/pcp.h"
+#include "pcp/pcp_sources.h"
 #include "pcp/rate.h"
 #include "pcp/senders.h"
-#include "pcp/pcp_sources.h"
 #include "pcp/waiting.h"
 
 struct place {
@@ -27,7 +27,7 @@ struct pcp {
 	struct pcp_leases leases;
 	struct pcp_ingress *ingress;
 	struct pcp_announcer *announcer;
-	struct pcp_rate *rate;
+	struct pcp_rate rate;
 	struct pcp_sources *sources;
 	struct pcp_senders *senders; /* NULL: there is no filter, so MAC addresses are not known */
 	bool senders_tried;

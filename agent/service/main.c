@@ -8,10 +8,10 @@
 
 #include "base/log.h"
 #include "config/schema.h"
+#include "diagnosis/doctor.h"
+#include "links/detach.h"
 #include "recorder/history.h"
 #include "recorder/pin.h"
-#include "links/detach.h"
-#include "service/doctor.h"
 #include "service/guard_install.h"
 #include "service/prepare.h"
 #include "service/service.h"

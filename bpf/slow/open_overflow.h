@@ -169,7 +169,7 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
 	long r;
 
-	if (quota_take(f, s))
+	if (quota_take(f->m, s))
 		return OPEN_AT_QUOTA;
 	__sync_fetch_and_add(&s->overflow, 1);
 	r = overflow_insert(f, out_port, word);
@@ -215,7 +215,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 {
 	enum opened opened;
 
-	if (quota_is_reached(f, s))
+	if (quota_is_reached(f->m, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;

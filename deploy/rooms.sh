@@ -30,7 +30,7 @@ routing    forwarding monitor neighbours route_limits route_lookup route_next_ho
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog
-recorder   history queue
+recorder   history pin queue
 punt       event_ring parked_fragments sender trace_frames tracing unsolicited_tcp
 pcp        pcp
 copies     copying lease_set wire

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Opening and closing a history, and appending records with the current time. */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "datapath/pinned.h"
 #include "recorder/history_private.h"
 
 void history_mark(struct history *h)
@@ -80,7 +78,7 @@ static size_t clock_records(const struct history *h, const struct clock_step *st
 	if (!h->file.index.number)
 		return 0;
 	for (unsigned i = 0; i < n_steps; i++) {
-		log_warning("mapping history: the clock was set by %" PRId64 " s", steps[i].after - steps[i].before);
+		log_warning("mapping history: the clock was set by %.1f s", steps[i].by);
 		ret[n++] = (struct history_record){ .event = EVENT_CLOCK,
 						    .time = steps[i].noticed,
 						    .since = steps[i].before,
@@ -237,35 +235,4 @@ void history_close(struct history *h)
 	history_portmaps_free(&h->portmaps);
 	free(h->drains);
 	free(h);
-}
-
-static const uint32_t only = 0;
-
-int history_pin_open(const char *pin_dir)
-{
-	static const struct pinned_map map = {
-		.name = "history",
-		.type = BPF_MAP_TYPE_ARRAY,
-		.key_size = sizeof(only),
-		.value_size = sizeof(struct history_pin),
-		.entries = 1,
-	};
-
-	return pinned_map_open(pin_dir, &map);
-}
-
-int history_pin_read(int pin, struct history_pin *ret)
-{
-	int r = bpf_map_lookup_elem(pin, &only, ret);
-
-	ret->hash[sizeof(ret->hash) - 1] = '\0';
-	return r;
-}
-
-int history_pin_write(int pin, uint64_t line, const char hash[static HASH_TEXT])
-{
-	struct history_pin value = { .line = line };
-
-	memcpy(value.hash, hash, HASH_TEXT);
-	return bpf_map_update_elem(pin, &only, &value, BPF_ANY);
 }

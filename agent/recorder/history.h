@@ -139,8 +139,12 @@ void history_detach(struct history *h);
 /* The end of the history: the number of its last line (0 if empty) and its checksum. */
 uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT]);
 
-/* For --detach: records in the history of a state directory, if there is one, that the datapath was removed. */
-int history_detach_at(const char *dir, struct error *err);
+struct history_pin;
+/*
+ * For --detach: records in the history of a state directory, if there is one, that the datapath was removed. of: what
+ * the datapath had, as the history may be another one's, of which it says nothing then: -ESTALE; NULL: not known.
+ */
+int history_detach_at(const char *dir, const struct history_pin *of, struct error *err);
 
 /* Connects the mapping history with the tables of the datapath. */
 
@@ -188,6 +192,7 @@ struct clock_step {
 	int64_t before;
 	int64_t after;
 	int64_t noticed;
+	double by; /* seconds */
 };
 
 /* Steps that are told apart until they are taken; more are told as the last one. */

@@ -9,6 +9,7 @@
 #include "history/history_record.h"
 #include "recorder/file.h"
 #include "recorder/history.h"
+#include "recorder/pin.h"
 
 struct history {
 	char *dir;
@@ -115,20 +116,5 @@ size_t history_list_open(const struct history_index *x, struct history_mapping *
  * for a start. 0 or -errno with err.
  */
 int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err);
-
-/* The last line of the history, stored with the datapath: a map of one element, pinned beside the others. */
-
-struct history_pin {
-	uint64_t line; /* 0: none */
-	char hash[HASH_TEXT + 7];
-};
-_Static_assert(sizeof(struct history_pin) == 80, "value of a map");
-
-/* Opens the map under a pin directory, creating it if needed. Returns a descriptor or -errno. */
-int history_pin_open(const char *pin_dir);
-
-/* 0 or -errno. */
-int history_pin_read(int pin, struct history_pin *ret);
-int history_pin_write(int pin, uint64_t line, const char hash[static HASH_TEXT]);
 
 #endif

@@ -310,6 +310,12 @@ void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
 	      unsigned peer, uint16_t id);
 
+/* The first subscriber in [at, end_before) that may have a peer's copies in slots, or end_before. */
+uint32_t next_holder(const struct copied_mapping *cm, unsigned peer, uint32_t at, uint32_t end_before);
+
+/* Whether any slot of a subscriber is marked as a peer's copy. */
+bool holds_copies(const struct copied_mapping *cm, unsigned peer, uint32_t subscriber);
+
 /* Hands a payload over, if there is one. 0, or what `emit` returned: it is kept then. */
 int draft_flush(struct draft *o, copying_emit emit, void *arg);
 

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "copies/mapping_digest.h"
+#include "tables/mapping_drains.h"
 #include "tables/portmap_table.h"
 
 static const struct {

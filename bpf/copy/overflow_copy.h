@@ -170,6 +170,7 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 	if (r != COPY_PLACED)
 		return r;
 	o->p = copy_packet(m, c->subscriber, c->key, c->word);
+	STORE(o->stamp, now_ticks());
 	if (overflow_port_used(m, s, &o->p, word_out_port(c->word)) ||
 	    (subscriber_has_portmaps(s) && portmap_holds(m, &o->p, word_out_port(c->word))))
 		return COPY_PORT;

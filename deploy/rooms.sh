@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base proto history host config datapath tables sessions guard attach fib routing links ipfix syslog recorder punt pcp copies peers metrics change control service)
+rooms=(base proto history host config datapath tables sessions guard attach fib routing links ipfix syslog recorder punt pcp copies peers metrics change diagnosis control service)
 bpf_rooms=(base packet subscriber egress session translate fast slow icmp answer stage copy trace programs)
 status=0
 

@@ -7,10 +7,10 @@
 #ifndef DETNAT_ATTACH_H
 #define DETNAT_ATTACH_H
 
+#include "attach/own_programs.h"
 #include "datapath/datapath.h"
 #include "datapath/pinned.h"
 #include "host/netlink.h"
-#include "attach/own_programs.h"
 
 /* DEVICE_TC: tc alone, without XDP. */
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVICE_TC };

@@ -6,10 +6,10 @@
 #include <net/if_arp.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "host/stacking.h"
 #include "attach/attach.h"
 #include "attach/kernel_message.h"
+#include "base/log.h"
+#include "host/stacking.h"
 
 /* "?" if the kernel shows the name only to CAP_SYS_ADMIN. */
 static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])

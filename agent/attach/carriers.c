@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "datapath/bpffs.h"
 #include "attach/attach.h"
+#include "datapath/bpffs.h"
 
 struct search {
 	const char *pin_path;

@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "base/notice.h"
 #include "detnat_watch.skel.h"
-#include "host/ring_reader.h"
 #include "attach/attach.h"
 #include "attach/kernel_message.h"
+#include "host/ring_reader.h"
 
 /* IEEE 802 local experimental EtherType 1: every station ignores it. */
 #define TRIAL_ETHERTYPE 0x88b5

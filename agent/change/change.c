@@ -28,7 +28,7 @@ struct change {
 };
 
 struct change_queue {
-	const struct change_context *context;
+	const struct parts *context;
 	struct event *turn;
 	struct change *first; /* plan is its plan, once it has begun */
 	struct change **end;
@@ -41,7 +41,7 @@ struct change_queue {
 
 static void on_turn(evutil_socket_t fd, short what, void *arg);
 
-int change_queue_new(const struct change_context *context, struct change_queue **ret)
+int change_queue_new(const struct parts *context, struct change_queue **ret)
 {
 	struct change_queue *q = calloc(1, sizeof(*q));
 
@@ -291,7 +291,7 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 	return r;
 }
 
-int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
+int change_apply_now(const struct parts *context, const struct config *wanted, uint64_t file_hash,
 		     const struct config *before, struct error *err)
 {
 	const struct change_options options = { .before = before };
@@ -317,7 +317,7 @@ int change_apply_now(const struct change_context *context, const struct config *
 	return r;
 }
 
-void change_end_trace(const struct change_context *context)
+void change_end_trace(const struct parts *context)
 {
 	struct settings settings = context->datapath->settings;
 	struct error err = { 0 };

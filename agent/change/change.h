@@ -15,44 +15,13 @@
 #include <stdbool.h>
 
 #include "config/active.h"
+#include "config/parts.h"
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
 
-struct devices;
-struct fragments;
-struct guard;
-struct history_queue;
-struct metrics;
-struct pcp;
-struct replication;
-struct syslog;
-struct trace;
-
 struct change_queue;
-
-/* Everything that a change reads or alters. */
-struct change_context {
-	struct event_base *base;
-	struct active_config *active;
-	struct datapath *datapath;
-	struct mappings *mappings;
-	struct portmaps *portmaps;
-	struct history_queue *history;
-	struct guard *guard;
-	struct devices *devices;
-	struct ipfix *ipfix;
-	struct syslog *syslog;
-	struct fragments *fragments; /* NULL while the first configuration is applied */
-	struct metrics *metrics;
-	struct pcp *pcp;		 /* NULL: there is no server of it */
-	struct replication *replication; /* NULL: there is none */
-	struct trace *trace;
-	const bool *ending; /* a signal has asked to give up the start */
-	/* Logs what on this machine is at odds with a configuration that a reload has made active. May be NULL. */
-	void (*warn)(const struct config *c);
-};
 
 /* Edits the copy; -errno with err refuses the change. */
 typedef int (*change_edit)(struct config *c, void *arg, struct error *err);
@@ -80,7 +49,7 @@ struct change_options {
 };
 
 /* The context must outlive the queue. */
-int change_queue_new(const struct change_context *context, struct change_queue **ret);
+int change_queue_new(const struct parts *context, struct change_queue **ret);
 void change_queue_free(struct change_queue *q);
 
 /* Queues an edit; arg is passed to both functions. -ENOMEM, or 0 and done is called later, never from within. */
@@ -121,10 +90,10 @@ int change_adopt_file(struct change_queue *q, struct error *err);
  * Applies the first configuration at the start of the agent, and returns when it is active. before: what an earlier
  * agent ran, or NULL.
  */
-int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
+int change_apply_now(const struct parts *context, const struct config *wanted, uint64_t file_hash,
 		     const struct config *before, struct error *err);
 
 /* At the end of the agent, without a queue: replaces the tracing build, as the datapath goes on without the agent. */
-void change_end_trace(const struct change_context *context);
+void change_end_trace(const struct parts *context);
 
 #endif

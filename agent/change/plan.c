@@ -8,9 +8,9 @@
 #include "change/stages_choice.h"
 #include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
-#include "recorder/queue.h"
 #include "links/devices.h"
 #include "punt/tracing.h"
+#include "recorder/queue.h"
 
 static void free_plan(struct plan **p)
 {
@@ -68,7 +68,7 @@ static int check_frozen(const struct config *c, const struct config *running, co
 
 static struct settings settings_of(struct plan *p)
 {
-	const struct change_context *context = p->context;
+	const struct parts *context = p->context;
 	const struct config *c = p->wanted;
 	enum routing routing = devices_routing(context->devices);
 	struct rp_summary filters = devices_rp_filters(context->devices, c);
@@ -218,7 +218,7 @@ static bool programs_right(const struct plan *p)
 }
 
 /* Works out all but the programs. p: zero-initialised but for what the caller says. */
-static int plan_tables(struct plan *p, const struct change_context *context, const struct config *wanted, bool checked,
+static int plan_tables(struct plan *p, const struct parts *context, const struct config *wanted, bool checked,
 		       const char *name, struct error *err)
 {
 	int r = config_validate(wanted, name, err);
@@ -243,7 +243,7 @@ static int plan_tables(struct plan *p, const struct change_context *context, con
 	return plan_drains(p, err);
 }
 
-int plan_check(const struct change_context *context, const struct config *wanted, const char *name, struct error *err)
+int plan_check(const struct parts *context, const struct config *wanted, const char *name, struct error *err)
 {
 	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
 
@@ -253,7 +253,7 @@ int plan_check(const struct change_context *context, const struct config *wanted
 	return plan_tables(p, context, wanted, false, name, err);
 }
 
-int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+int plan_new_with(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
 		  const char *name, const struct change_options *options, struct plan **ret, struct error *err)
 {
 	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
@@ -280,7 +280,7 @@ int plan_new_with(const struct change_context *context, const struct config *wan
 	return 0;
 }
 
-int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+int plan_new(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
 	     const char *name, struct plan **ret, struct error *err)
 {
 	return plan_new_with(context, wanted, file_hash, checked, name, &(struct change_options){ 0 }, ret, err);

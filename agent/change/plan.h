@@ -16,14 +16,14 @@ struct plan;
  * Works out what differs, and changes nothing. wanted is copied. checked: check_machine() has been called already. name
  * stands for the file in messages, and must outlive the plan; NULL: the configuration does not come from a file.
  */
-int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+int plan_new(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
 	     const char *name, struct plan **ret, struct error *err);
 
 /* Whether plan_new() would refuse a file. Nothing is loaded, and nothing logged. */
-int plan_check(const struct change_context *context, const struct config *wanted, const char *name, struct error *err);
+int plan_check(const struct parts *context, const struct config *wanted, const char *name, struct error *err);
 
 /* The same with options, which are copied. plan_new() is without: a plan from a file goes by what the mappings say. */
-int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+int plan_new_with(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
 		  const char *name, const struct change_options *options, struct plan **ret, struct error *err);
 
 /*

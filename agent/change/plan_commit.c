@@ -12,13 +12,13 @@
 #include "change/stages_choice.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
-#include "recorder/queue.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
 #include "peers/replication.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
+#include "recorder/queue.h"
 #include "sessions/sessions.h"
 #include "syslog/syslog.h"
 
@@ -59,7 +59,7 @@ static void undo_additions(struct plan *p)
 /* Everything that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
 static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
-	const struct change_context *context = p->context;
+	const struct parts *context = p->context;
 	/* A start does not fail: it logs, and tries again. */
 	int r = context->active->config ? ipfix_configure(context->ipfix, &p->wanted->ipfix, err)
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
@@ -99,7 +99,7 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 
 static void undo(struct plan *p, bool loaded, bool mapped)
 {
-	const struct change_context *context = p->context;
+	const struct parts *context = p->context;
 	struct error err = { 0 };
 
 	if (mapped)
@@ -163,7 +163,7 @@ static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
 /* 0, or -errno with err if only a part could be done: p->wanted then says what is active. */
 static int commit_mappings(struct plan *p, struct error *err)
 {
-	const struct change_context *context = p->context;
+	const struct parts *context = p->context;
 	struct error why = { 0 };
 	int r;
 
@@ -209,7 +209,7 @@ static void tell_history(const struct plan *p, int r)
 }
 
 /* Without a listener, do not walk the sessions that end with their mapping; there may be millions. */
-static void listen_to_sessions(const struct change_context *context)
+static void listen_to_sessions(const struct parts *context)
 {
 	bool wanted = active_wants_sessions(context->active, context->active->config);
 
@@ -235,7 +235,7 @@ static void tell_exporter(const struct plan *p)
 
 int plan_commit(struct plan *p, struct error *err)
 {
-	const struct change_context *context = p->context;
+	const struct parts *context = p->context;
 	uint64_t file_hash = p->file_hash;
 	bool loaded = false, mapped = false, reloaded;
 	int r;

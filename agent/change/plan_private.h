@@ -56,7 +56,7 @@ struct plan_binding_list {
 };
 
 struct plan {
-	const struct change_context *context;
+	const struct parts *context;
 	struct change_options options;
 	struct config *wanted;
 	const char *name; /* of the file; NULL: it does not come from a file */

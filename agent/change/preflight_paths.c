@@ -9,8 +9,8 @@
 #include <sys/vfs.h>
 
 #include "datapath/bpffs.h"
-#include "host/paths.h"
 #include "history/history_record.h"
+#include "host/paths.h"
 
 /* Removes the last component of a path in place; "/" stays. */
 static void cut_name(char *path)

@@ -60,7 +60,7 @@ static const char *outside_one(const struct settings *s)
 	return NULL;
 }
 
-void stages_choose_now(const struct change_context *context, const struct config *c, const struct settings *settings,
+void stages_choose_now(const struct parts *context, const struct config *c, const struct settings *settings,
 		       struct stages_choice *ret)
 {
 	char obstacle[sizeof(ret->reason)] = "";

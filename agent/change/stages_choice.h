@@ -23,7 +23,7 @@ struct stages_facts {
 void stages_choose(const struct stages_facts *f, struct stages_choice *ret);
 
 /* The choice for a configuration on the machine as it is. settings: all but `stages`, which follows from the result. */
-void stages_choose_now(const struct change_context *context, const struct config *c, const struct settings *settings,
+void stages_choose_now(const struct parts *context, const struct config *c, const struct settings *settings,
 		       struct stages_choice *ret);
 
 /* Logs a choice that has taken effect, unless it is the one before. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "diagnosis/doctor.h"
 #include "links/devices.h"
 #include "proto/words.h"
 
@@ -103,7 +104,7 @@ bool json_add_text(cJSON *object, const char *name, const char *text)
 	return text ? cJSON_AddStringToObject(object, name, text) : cJSON_AddNullToObject(object, name);
 }
 
-bool answer_add_forwarding(const struct control_context *a, cJSON *object, const char *interface)
+bool answer_add_forwarding(const struct parts *a, cJSON *object, const char *interface)
 {
 	const char *why = devices_kernel_forwards(a->devices, a->active->config, interface);
 
@@ -144,33 +145,12 @@ size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_ad
 	return found;
 }
 
-bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
-{
-	int holder = mappings_find_inside(a->mappings, in_addr);
-	const struct mapping *m = holder < 0 || holder == number ? NULL : mappings_get(a->mappings, holder);
-	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
-	const struct geometry *g;
-
-	if (!m || mappings_drain_of(a->mappings, number, in_addr))
-		return false;
-	g = &m->geo;
-	config_mapping_title(a->active->config, (struct prefix){ g->in_base, g->in_plen },
-			     (struct prefix){ g->out_base, g->out_plen }, title);
-	addr_format(in_addr, in);
-	if (g->out_plen == PLEN_NONE)
-		snprintf(text, KEPT_TEXT, "kept for %s, which %s leaves untranslated", in, title);
-	else
-		snprintf(text, KEPT_TEXT, "kept for %s, which %s maps to %s", in, title,
-			 addr_format(mapping_forward(g, in_addr).out_addr, out));
-	return true;
-}
-
 static void add_warning(void *arg, const char *subject, const char *text)
 {
 	cJSON_AddItemToArray(arg, cJSON_CreateString(text));
 }
 
-bool answer_add_warnings(const struct control_context *a, cJSON *object, struct prefix in, struct prefix out)
+bool answer_add_warnings(const struct parts *a, cJSON *object, struct prefix in, struct prefix out)
 {
 	cJSON *list = cJSON_AddArrayToObject(object, "warnings");
 	struct config_mapping mapping = { .in = in, .out = out };
@@ -178,7 +158,7 @@ bool answer_add_warnings(const struct control_context *a, cJSON *object, struct 
 
 	c.mappings = &mapping;
 	c.n_mappings = 1;
-	if (list && a->examine_pools)
-		a->examine_pools(&c, add_warning, list);
+	if (list)
+		doctor_pool_warnings(&c, add_warning, list);
 	return list;
 }

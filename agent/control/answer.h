@@ -31,17 +31,9 @@ void json_add_mapping_name(cJSON *object, const struct request *r, const struct 
 size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr);
 
 /* Adds "warnings", an array: what on this machine is at odds with the translation of one prefix to the other. */
-bool answer_add_warnings(const struct control_context *a, cJSON *object, struct prefix in, struct prefix out);
-
-/*
- * Writes "kept for ADDR, which NAME maps to ADDR" where an inside address, of whose block in mapping `number` is the
- * question, has another mapping, and nothing of the address drains from this one; returns whether that is so. number: a
- * mapping of the tables.
- */
-#define KEPT_TEXT 192
-bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);
+bool answer_add_warnings(const struct parts *a, cJSON *object, struct prefix in, struct prefix out);
 
 /* Adds who forwards what leaves by an interface, or by any (NULL), and why it is the kernel. */
-bool answer_add_forwarding(const struct control_context *a, cJSON *object, const char *interface);
+bool answer_add_forwarding(const struct parts *a, cJSON *object, const char *interface);
 
 #endif

@@ -43,7 +43,7 @@ TAILQ_HEAD(client_list, client);
 
 struct clients {
 	struct event_base *base;
-	const struct control_context *context;
+	const struct parts *context;
 	struct event *pump; /* serves the queues */
 	struct client_list all;
 	struct client_list queues[N_QUEUES];
@@ -375,7 +375,7 @@ void clients_tick(struct clients *l)
 	}
 }
 
-int clients_new(struct event_base *base, const struct control_context *context, struct clients **ret)
+int clients_new(struct event_base *base, const struct parts *context, struct clients **ret)
 {
 	struct clients *l = calloc(1, sizeof(*l));
 

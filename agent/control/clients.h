@@ -10,7 +10,7 @@
 struct clients;
 
 /* 0, or -ENOMEM. */
-int clients_new(struct event_base *base, const struct control_context *context, struct clients **ret);
+int clients_new(struct event_base *base, const struct parts *context, struct clients **ret);
 void clients_free(struct clients *l); /* closes all; NULL is allowed */
 
 /* Takes a connected socket; closes it if out of memory. */

@@ -12,6 +12,7 @@
 #include "base/trouble.h"
 #include "control/clients.h"
 #include "control/listener.h"
+#include "host/timer.h"
 
 /* Connections accepted in one turn of the event loop. */
 #define ACCEPT_BATCH 64
@@ -129,10 +130,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clients_tick(control->clients);
 }
 
-int control_new(struct event_base *base, const struct control_context *context, const char *path, bool wait,
-		struct control **ret, struct error *err)
+int control_new(struct event_base *base, const struct parts *context, const char *path, bool wait, struct control **ret,
+		struct error *err)
 {
-	static const struct timeval second = { .tv_sec = 1 };
 	struct control *control = calloc(1, sizeof(*control));
 	int r;
 
@@ -144,9 +144,8 @@ int control_new(struct event_base *base, const struct control_context *context, 
 	/* A client that has gone is noticed when writing to it fails. */
 	signal(SIGPIPE, SIG_IGN);
 	control->resume = evtimer_new(base, accept_again, control);
-	control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
-	if (!control->path || !control->resume || !control->tick || clients_new(base, context, &control->clients) ||
-	    event_add(control->tick, &second)) {
+	control->tick = timer_each_second(base, on_tick, control);
+	if (!control->path || !control->resume || !control->tick || clients_new(base, context, &control->clients)) {
 		control_free(control);
 		return error_set(err, -ENOMEM, "out of memory");
 	}

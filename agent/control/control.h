@@ -44,23 +44,10 @@
 
 #include <event2/event.h>
 #include <stdbool.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "config/parts.h"
 #include "proto/defaults.h"
-
-struct active_config;
-struct change_queue;
-struct config;
-struct datapath;
-struct devices;
-struct guard;
-struct history_queue;
-struct ipfix;
-struct mappings;
-struct pcp;
-struct replication;
-struct trace;
 
 #define CONTROL_MAX_CLIENTS 256U
 #define CONTROL_IDLE_S	    30
@@ -68,37 +55,14 @@ struct trace;
 
 struct control;
 
-/* Called with each finding: the word for its subject, and the text. */
-typedef void (*control_finding)(void *arg, const char *subject, const char *text);
-
-/* What the handlers read and act on. */
-struct control_context {
-	const struct active_config *active;
-	struct datapath *datapath;
-	struct mappings *mappings;
-	struct portmaps *portmaps;
-	struct history_queue *history;
-	struct guard *guard;
-	struct devices *devices;
-	struct ipfix *ipfix;
-	struct pcp *pcp;
-	struct replication *replication;
-	struct trace *trace;
-	struct change_queue *changes;
-	/* Looks for what on this machine is at odds with a configuration; NULL: nothing does. */
-	void (*examine)(const struct config *c, control_finding say, void *arg);
-	void (*examine_pools)(const struct config *c, control_finding say, void *arg); /* the same for pools alone */
-	struct timespec started;						       /* CLOCK_MONOTONIC */
-};
-
 /*
  * Listens at path. A socket left behind by a dead agent is replaced; one that answers is not (-EADDRINUSE). Where it
  * cannot listen, and `wait` is true or the error may pass, TROUBLE_CONTROL is set and it tries again each second, as it
- * does where the path of its socket is removed. The context must outlive the queue of changes, which may hold a request
+ * does where the path of its socket is removed. The parts must outlive the queue of changes, which may hold a request
  * for longer than its client or the socket exists.
  */
-int control_new(struct event_base *base, const struct control_context *context, const char *path, bool wait,
-		struct control **ret, struct error *err);
+int control_new(struct event_base *base, const struct parts *parts, const char *path, bool wait, struct control **ret,
+		struct error *err);
 void control_free(struct control *c); /* closes all and removes the socket */
 
 #endif

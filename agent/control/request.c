@@ -67,7 +67,7 @@ static bool is_batch(const cJSON *document)
 	       !strcmp(document->child->string, "batch") && cJSON_IsArray(document->child);
 }
 
-int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
+int request_new(const struct parts *context, const struct peer *peer, const char *line, size_t size,
 		struct request **ret)
 {
 	cJSON *document = parse_line(line, size);

@@ -34,7 +34,7 @@ struct batch {
 };
 
 struct request {
-	const struct control_context *context;
+	const struct parts *context;
 	const struct verb_spec *spec;
 	struct arg_value args[VERB_MAX_ARGS]; /* in the order of the verb's specification */
 	cJSON *document;		      /* the request; texts of arguments point into it */
@@ -72,7 +72,7 @@ struct request {
  * Makes a request, or a batch of them, of a peer's line of size octets: 0, -ENOMEM, or -EBADMSG where the line is
  * neither.
  */
-int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
+int request_new(const struct parts *context, const struct peer *peer, const char *line, size_t size,
 		struct request **ret);
 
 /* Whether a document has a verb, perhaps arguments, and nothing else, once each. NULL has not. */

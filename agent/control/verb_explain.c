@@ -6,11 +6,11 @@
 
 #include <detnat/binding.h>
 
-#include "control/explain.h"
-#include "control/explain_gather.h"
 #include "control/handlers.h"
 #include "control/peer_json.h"
 #include "control/portmap_json.h"
+#include "diagnosis/explain.h"
+#include "diagnosis/explain_gather.h"
 #include "proto/words.h"
 #include "sessions/listing.h"
 
@@ -156,7 +156,7 @@ static void add_port(cJSON *json, const struct explanation *e)
 	}
 }
 
-static void add_way(cJSON *json, const char *name, const struct explain_way *way, bool copied)
+static void add_way(cJSON *json, const char *name, const struct kernel_way *way, bool copied)
 {
 	cJSON *object;
 	char mac[18];
@@ -168,7 +168,7 @@ static void add_way(cJSON *json, const char *name, const struct explain_way *way
 	cJSON_AddStringToObject(object, "interface", way->name);
 	json_add_addr(object, "next_hop", way->next_hop);
 	cJSON_AddStringToObject(object, "route_from", copied ? "copy" : "kernel");
-	cJSON_AddStringToObject(object, "neighbour", explain_way_neighbour(way->neighbour));
+	cJSON_AddStringToObject(object, "neighbour", way_neighbour_name(way->neighbour));
 	if (way->neighbour != NEIGHBOUR_RESOLVED)
 		return;
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", way->mac[0], way->mac[1], way->mac[2], way->mac[3],

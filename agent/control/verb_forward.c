@@ -5,6 +5,7 @@
 
 #include "control/handlers.h"
 #include "control/portmap_json.h"
+#include "diagnosis/explain.h"
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
 {
@@ -132,7 +133,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 				 "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u", text,
 				 out.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
 				 1U << g->ratio_shift, g->ports_per_host);
-	if (answer_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
+	if (explain_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
 		return error_set(err, -ENOENT, "%s:%u is %s", text, out.port, kept);
 	json = cJSON_CreateObject();
 	json_add_addr(json, "out_addr", out.addr);

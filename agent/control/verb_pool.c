@@ -29,7 +29,7 @@ struct moved {
 static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *arg)
 {
 	const struct request *r = arg;
-	const struct control_context *a = r->context;
+	const struct parts *a = r->context;
 	const struct mappings *m = a->mappings;
 	enum pool_use use = POOL_FREE;
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "config/port_pairs.h"
 #include "base/json_scan.h"
+#include "config/port_pairs.h"
 #include "control/handlers.h"
 #include "control/portmap_json.h"
 #include "tables/portmap_table.h"

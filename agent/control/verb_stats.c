@@ -12,8 +12,8 @@
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "links/devices.h"
-#include "recorder/queue.h"
 #include "pcp/pcp.h"
+#include "recorder/queue.h"
 #include "tables/portmap_table.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
@@ -62,7 +62,7 @@ static void add_history(cJSON *json, const struct history_queue *q)
 	cJSON_AddStringToObject(object, "hash", hash);
 }
 
-static void add_guard(cJSON *json, const struct control_context *a)
+static void add_guard(cJSON *json, const struct parts *a)
 {
 	const char *problem = guard_problem(a->guard);
 	cJSON *object = cJSON_AddObjectToObject(json, "guard");
@@ -76,7 +76,7 @@ static void add_guard(cJSON *json, const struct control_context *a)
 }
 
 /* The datapath's copy of the routes: whether it is in force, if not why, and what is left to the kernel. */
-static void add_routes(cJSON *json, const struct control_context *a)
+static void add_routes(cJSON *json, const struct parts *a)
 {
 	cJSON *object = cJSON_AddObjectToObject(json, "routes"), *list, *kernel;
 	struct route_copy_summary s;
@@ -99,7 +99,7 @@ static void add_routes(cJSON *json, const struct control_context *a)
 }
 
 /* As a whole, and by interface. */
-static void add_forwarding(cJSON *json, const struct control_context *a)
+static void add_forwarding(cJSON *json, const struct parts *a)
 {
 	const struct config *c = a->active->config;
 	cJSON *list;
@@ -116,7 +116,7 @@ static void add_forwarding(cJSON *json, const struct control_context *a)
 }
 
 /* Those in force, and why it is these. */
-static void add_stages(cJSON *json, const struct control_context *a)
+static void add_stages(cJSON *json, const struct parts *a)
 {
 	const struct stages_choice *choice = &a->active->stages;
 	unsigned stages = datapath_stages(a->datapath);
@@ -129,7 +129,7 @@ static void add_stages(cJSON *json, const struct control_context *a)
 }
 
 /* null where PCP is off. */
-static void add_pcp(cJSON *json, const struct control_context *a)
+static void add_pcp(cJSON *json, const struct parts *a)
 {
 	struct pcp_figures f;
 	uint64_t dropped = 0;
@@ -172,7 +172,7 @@ static void add_troubles(cJSON *json)
 
 static cJSON *answer_status(struct request *r, const struct session_count *count)
 {
-	const struct control_context *a = r->context;
+	const struct parts *a = r->context;
 	cJSON *json = cJSON_CreateObject();
 	struct timespec now;
 	time_t uptime;

@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
-#include "copies/mapping_digest.h"
 #include "copies/copying_private.h"
+#include "copies/mapping_digest.h"
 
 static void *take_memory(size_t size)
 {

@@ -145,6 +145,7 @@ static void end(const struct applying *a, const struct group *g, const struct he
 static void update(const struct applying *a, const struct group *g, const struct held *h, const struct told_session *t)
 {
 	set_turn(g->cm, g->subscriber, h->slot, t->turn);
+	set_life(g->cm, g->subscriber, h->slot, t->state);
 	if (word_state(h->word) != t->state && change_state(h->at, h->word, t->state))
 		a->c->counts->updated++;
 }

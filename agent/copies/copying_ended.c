@@ -20,7 +20,7 @@ static void fill(const struct copying *c, const struct ended_session *e, uint32_
 		.out_port = htobe16(e->id.out_port),
 		.slot = htobe16(e->slot),
 		.id = htobe16(e->number),
-		.ages = wire_flags(0, 0, age_s),
+		.age_s = htobe16((uint16_t)(age_s < WIRE_ENDED_AGE_MAX ? age_s : WIRE_ENDED_AGE_MAX)),
 		.proto = e->id.proto,
 		.turn = e->turn,
 	};
@@ -278,7 +278,7 @@ int copied_ended_apply(struct copying *c, unsigned peer, const void *payload, si
 		return -EPROTO;
 	c->counts = add;
 	for (size_t i = 0; i < n; i++) {
-		uint16_t theirs = be16toh(w[i].mapping), age_s = wire_age_s(w[i].ages);
+		uint16_t theirs = be16toh(w[i].mapping), age_s = be16toh(w[i].age_s);
 		struct applying a = { .c = c, .peer = peer, .now = datapath_ticks(mappings_datapath(c->m)) };
 
 		a.cm = theirs < MAX_MAPPINGS ? copied_mapping(c, c->peer[peer].ours[theirs]) : NULL;
@@ -299,7 +299,7 @@ int copied_ended_apply(struct copying *c, unsigned peer, const void *payload, si
 		};
 		a.number = be16toh(w[i].id);
 		a.turn = w[i].turn;
-		a.ticks = age_s * second;
+		a.ticks = age_s < WIRE_ENDED_AGE_MAX ? age_s * second : UINT32_MAX;
 		if (!end_in_slots(&a, be16toh(w[i].slot)) && a.id.proto && !end_beyond(&a))
 			note_heard_end(c, &a.id, a.turn, a.now);
 	}

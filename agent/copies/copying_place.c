@@ -31,7 +31,7 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
 	__u64 word = load_word(s);
 
-	if (word >> 40 != r->word >> 40 ||
+	if (word >> 40 != r->word >> 40 || !word_is_open(word) ||
 	    (c->up >> mark_peer(*mark) & 1 &&
 	     !claim_wins(c, p->peer, p->turn, mark_peer(*mark),
 			 slot_turn(cm, r->subscriber, slot, *mark, session_id(r->key, r->word)))))
@@ -43,10 +43,11 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 	return true;
 }
 
-/* Notes the turn of what was told, as the mark's. */
+/* Notes the turn and the state of what was told, as the mark's. */
 static void note_turn(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
 {
 	set_turn(&c->mapping[r->mapping], r->subscriber, slot, p->turn);
+	set_life(&c->mapping[r->mapping], r->subscriber, slot, word_state(r->word));
 }
 
 /* Notes where a copy is. False: there is no room to note that it is in another slot. */

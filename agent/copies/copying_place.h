@@ -62,10 +62,17 @@ int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, co
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);
 
+/* Whether a peer's session may be put in the place of one: not of one in time-wait, which counts no more. */
+static inline bool word_is_open(uint64_t word)
+{
+	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT;
+}
+
 /* Changes the state of a session, which keeps its last seen. False: it has been changed meanwhile. */
 static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
 {
-	return __atomic_compare_exchange_n(&s->truth, &word, word_with(word, state, word_seen(word)), false,
+	return word_is_open(word) &&
+	       __atomic_compare_exchange_n(&s->truth, &word, word_with(word, state, word_seen(word)), false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 

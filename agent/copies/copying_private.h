@@ -32,7 +32,7 @@ struct copied_mapping {
 	uint8_t *flags;	  /* of each subscriber */
 	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
 	uint16_t *notes;  /* of each slot, see session_id.h */
-	uint8_t *turns;	  /* of each slot with a mark, plus one; 0: an agent before this one knew it */
+	uint8_t *turns;	  /* of each slot with a mark, see ownership.h; 0: an agent before this one knew it */
 	/* The receiver's. */
 	struct copy_marks marks;
 };
@@ -91,6 +91,7 @@ struct copying_peer {
 	uint32_t vouched_tick; /* when its copies were last refreshed */
 	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
 	bool tell_again;       /* see copying_tells_again() */
+	uint32_t retry_at;     /* where tries of what waits go on */
 };
 
 /* A payload being written. */

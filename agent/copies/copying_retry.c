@@ -44,7 +44,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	c->aside = (struct copying_counts){ 0 };
 	c->counts = &c->aside;
 	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && tried < TRY_MAX; i++) {
-		struct waiting_copy *e = &w->entry[w->at++ % WAITING_MAX];
+		struct waiting_copy *e = &w->entry[c->peer[peer].retry_at++ % WAITING_MAX];
 
 		if (e->peer != peer || !is_due(e, now, second))
 			continue;

@@ -17,7 +17,7 @@ bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned o
 
 uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark, uint16_t id)
 {
-	uint8_t turn = *turn_at(cm, subscriber, slot);
+	uint8_t turn = *known_at(cm, subscriber, slot) & KNOWN_TURN;
 
 	if (!mark || !mark_is_of(mark, id))
 		return 0;
@@ -30,7 +30,7 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 	uint16_t id = *mark & ID_MASK;
 
 	/* One that is not known stays so. */
-	if (*turn_at(cm, subscriber, slot))
+	if (*known_at(cm, subscriber, slot) & KNOWN_TURN)
 		set_turn(cm, subscriber, slot, turn_next(slot_turn(cm, subscriber, slot, *mark, id)));
 	mark_clear(c, cm, subscriber, slot, mark);
 	*mark = mark_of_taken(id);
@@ -58,13 +58,20 @@ void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t tur
 		ended_add(&c->ended, &e);
 }
 
-/* The slot of a session that is gone has its key still, unless another one has come: which port and protocol fit? */
-static struct overflow_id recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
-				    uint64_t key, uint16_t mark)
+/* Sessions that may have been in a slot: one for each port of the group, of three protocols. */
+#define MAY_HAVE_BEEN (3U * PORT_GROUP)
+
+/*
+ * The slot of a session that is gone has its key still, unless another one has come: which ports and protocols fit? Now
+ * and then more than one does. Returns how many.
+ */
+static unsigned recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
+			  uint16_t mark, struct overflow_id ret[static MAY_HAVE_BEEN])
 {
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
 	const struct geometry *geo = &mappings_get(c->m, cm->number)->geo;
 	uint32_t group = mapping_first_choice(geo, key_in_port(key)) & ~(PORT_GROUP - 1);
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++)
 		for (uint32_t k = group; k < group + PORT_GROUP && k < geo->ports_per_host; k++) {
@@ -72,9 +79,9 @@ static struct overflow_id recognise(const struct copying *c, const struct copied
 			uint64_t word = state_word(port, protos[i], SESSION_UDP, 0);
 
 			if (mark_is_of(mark, session_id(key, word)))
-				return slot_session_id(cm, subscriber, key, word);
+				ret[n++] = slot_session_id(cm, subscriber, key, word);
 		}
-	return (struct overflow_id){ .subscriber = subscriber, .mapping = (uint16_t)cm->number };
+	return n;
 }
 
 /* What ends without a packet or an operator is in the last state that was told. */
@@ -86,10 +93,13 @@ static bool may_have_expired(const struct copied_mapping *cm, uint32_t subscribe
 	return note_tag(note) == NOTE_TOLD && (state == SESSION_UDP || state == SESSION_ICMP);
 }
 
-/* A peer's copy that is gone has expired if the peer was not vouched for in time. */
-static bool is_forgotten(const struct copying *c, const struct vouched *v, uint32_t now)
+/* Ticks since a peer's copies of a subscriber were refreshed last, of which the marks have the low half alone. */
+static uint32_t since_vouched(const struct copying *c, unsigned peer, const struct vouched *v, uint32_t now)
 {
-	return (uint16_t)((uint16_t)now - v->now) >= 4 * vouching_ticks(c);
+	uint32_t since = (uint16_t)((uint16_t)now - v->now), at_most = now - c->peer[peer].vouched_tick;
+
+	/* A subscriber's may have been refreshed after the last round. */
+	return at_most < since ? at_most : at_most - (at_most - since) % (UINT16_MAX + 1U);
 }
 
 /* What a slot is like whose mark holds no more. */
@@ -103,6 +113,19 @@ struct settling {
 	bool expired; /* what is there */
 };
 
+/* A peer's copy that is gone has expired if it was not refreshed in time. */
+static bool is_forgotten(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
+			 const struct vouched *v, uint32_t now)
+{
+	uint8_t life = *known_at(cm, s->subscriber, s->slot) >> KNOWN_LIFE_BIT;
+	unsigned peer = mark_peer(s->mark);
+
+	/* This agent has not refreshed any: the low half has to do. */
+	if (!life || !c->peer[peer].vouched_tick)
+		return (uint16_t)((uint16_t)now - v->now) >= 4 * vouching_ticks(c);
+	return since_vouched(c, peer, v, now) >= mappings_get(c->m, cm->number)->timeout_ticks[life - 1];
+}
+
 /* Whether the session of a mark has ended here so that others have to know it. */
 static bool is_ending(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
 		      const struct vouched *v, uint32_t now)
@@ -115,26 +138,28 @@ static bool is_ending(const struct copying *c, const struct copied_mapping *cm, 
 	if (!c->primed)
 		return false;
 	return mark_is_taken(s->mark) ? !may_have_expired(cm, s->subscriber, s->slot, s->mark)
-				      : !is_forgotten(c, v, now);
+				      : !is_forgotten(c, cm, s, v, now);
 }
 
 static void settle_ended(struct copying *c, struct copied_mapping *cm, const struct settling *s,
 			 const struct vouched *v, uint32_t now)
 {
-	uint8_t turn = *turn_at(cm, s->subscriber, s->slot);
-	struct overflow_id id = { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number };
-	int theirs = moved_theirs(&c->moved, id.mapping, s->subscriber, (uint16_t)s->slot);
+	uint8_t turn = *known_at(cm, s->subscriber, s->slot) & KNOWN_TURN;
+	struct overflow_id id[MAY_HAVE_BEEN] = { { .subscriber = s->subscriber, .mapping = (uint16_t)cm->number } };
+	unsigned n = 0;
+	int theirs = moved_theirs(&c->moved, id[0].mapping, s->subscriber, (uint16_t)s->slot);
 
 	if (!is_ending(c, cm, s, v, now))
 		return;
 	if (s->same)
-		id = slot_session_id(cm, s->subscriber, s->key, s->word);
+		id[0] = slot_session_id(cm, s->subscriber, s->key, s->word);
 	else if (word_is_free(s->word))
-		id = recognise(c, cm, s->subscriber, s->key, s->mark);
+		n = recognise(c, cm, s->subscriber, s->key, s->mark, id);
 	/* 0: it is not known. */
 	if (turn)
 		turn = mark_is_taken(s->mark) ? turn - 1 : turn_next(turn - 1);
-	note_ended(c, &id, theirs < 0 ? s->slot : (uint32_t)theirs, s->mark & ID_MASK, turn, now);
+	for (unsigned i = 0; i < n || !i; i++)
+		note_ended(c, &id[i], theirs < 0 ? s->slot : (uint32_t)theirs, s->mark & ID_MASK, turn, now);
 }
 
 bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
@@ -153,8 +178,10 @@ bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscrib
 	if (word_is_live(s.word)) {
 		const uint32_t *timeout_ticks = mappings_get(c->m, cm->number)->timeout_ticks;
 
-		if (peer && mark_holds(*mark, s.key, s.word, v, now, timeout_ticks))
+		if (peer && mark_holds(*mark, s.key, s.word, v, now, timeout_ticks)) {
+			set_life(cm, subscriber, slot, word_state(s.word));
 			return true;
+		}
 		s.same = mark_is_of(*mark, session_id(s.key, s.word));
 		s.expired = word_expired(s.word, now, timeout_ticks);
 	}
@@ -240,7 +267,7 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
 		return false;
 	}
 	for (unsigned tries = 0; tries < TRIES; tries++) {
-		if (!word_is_live(word) || (word ^ r->word) >> 40)
+		if (!word_is_open(word) || (word ^ r->word) >> 40)
 			return false;
 		if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;

@@ -11,15 +11,33 @@
 /* Rule 3: whether what a peer tells with a turn goes before what a gateway (peer; 0: this one) has with another. */
 bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than);
 
-/* The turn of what a slot with a mark is about. */
-static inline uint8_t *turn_at(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot)
+/*
+ * What is known of a slot with a mark: its turn plus one, and above it the timeout that counts for a copy, plus one. 0
+ * where it is not known.
+ */
+#define KNOWN_TURN     0x1fU
+#define KNOWN_LIFE_BIT 5U
+
+static inline uint8_t *known_at(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot)
 {
 	return &cm->turns[(size_t)subscriber * cm->tables.n_slots + slot];
 }
 
 static inline void set_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint8_t turn)
 {
-	*turn_at(cm, subscriber, slot) = turn + 1;
+	uint8_t *at = known_at(cm, subscriber, slot);
+
+	*at = (uint8_t)((*at & ~KNOWN_TURN) | (turn + 1));
+}
+
+/* A copy is in this state. */
+static inline void set_life(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint8_t state)
+{
+	uint8_t *at = known_at(cm, subscriber, slot);
+	uint8_t now = (uint8_t)((*at & KNOWN_TURN) | (session_timeout(state) + 1) << KNOWN_LIFE_BIT);
+
+	if (*at != now)
+		*at = now;
 }
 
 /* The turn of what a slot holds: of this gateway's own if the mark is of no peer. */

@@ -36,7 +36,6 @@ struct waiting_copies {
 	uint32_t *head;
 	uint32_t n;
 	uint32_t free; /* the first of a list, number plus one */
-	uint32_t at;   /* where tries go on */
 };
 
 void waiting_free(struct waiting_copies *w);

@@ -140,6 +140,8 @@ struct wire_overflow {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_overflow) == 20, "part of the protocol");
 
+#define WIRE_ENDED_AGE_MAX UINT16_MAX
+
 /*
  * A session that has ended at the sender, which had taken it over or had a copy of it: it ends wherever its turn is not
  * higher.
@@ -150,8 +152,8 @@ struct wire_ended {
 	uint16_t mapping;
 	uint16_t out_port;
 	uint16_t slot;
-	uint16_t id;   /* session_id(), with which the slot tells what it was where proto is 0: the rest is not known */
-	uint16_t ages; /* seconds since it has ended, as in the flags of a session */
+	uint16_t id; /* session_id(), with which the slot tells what it was where proto is 0: the rest is not known */
+	uint16_t age_s; /* since it has ended; WIRE_ENDED_AGE_MAX: so long, or longer */
 	uint8_t proto;
 	uint8_t turn; /* 0: not known; when a packet has come last decides then */
 } __attribute__((packed));

@@ -8,9 +8,10 @@
 
 #include "base/log.h"
 #include "fib/lease.h"
+#include "fib/paint.h"
 #include "fib/reading.h"
 #include "fib/route_copy_private.h"
-#include "fib/paint.h"
+#include "host/timer.h"
 
 #define LEASE_MS 250L
 
@@ -112,13 +113,11 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 
 static int make_events(struct route_copy *c, struct event_base *base)
 {
-	const struct timeval period = { .tv_usec = LEASE_MS * 1000 };
-
 	c->work = evtimer_new(base, on_work, c);
 	c->settle = evtimer_new(base, on_settle, c);
 	c->settled = evtimer_new(base, on_settled, c);
-	c->lease = event_new(base, -1, EV_PERSIST, on_lease, c);
-	return c->work && c->settle && c->settled && c->lease && !event_add(c->lease, &period) ? 0 : -ENOMEM;
+	c->lease = timer_every(base, LEASE_MS, on_lease, c);
+	return c->work && c->settle && c->settled && c->lease ? 0 : -ENOMEM;
 }
 
 int route_copy_new(struct event_base *base, struct datapath *d, struct route_copy **ret)

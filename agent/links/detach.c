@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach/attach.h"
 #include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/namespace.h"
 #include "guard/guard.h"
-#include "attach/attach.h"
 #include "links/devices.h"
 
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)

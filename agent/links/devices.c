@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "host/timer.h"
 #include "links/devices_private.h"
 #include "routing/routes.h"
 
@@ -203,7 +204,6 @@ static void on_routes(enum route_copy_reading what, const struct nlmsghdr *h, vo
 int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
 		struct error *err)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct devices *v = calloc(1, sizeof(*v));
 	struct error why;
 	char *slash;
@@ -219,8 +219,8 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 	if (slash)
 		*slash = '\0';
 	v->sync = evtimer_new(base, on_sync, v);
-	v->second = event_new(base, -1, EV_PERSIST, on_second, v);
-	if (!v->pin_path || !v->sync || !v->second || event_add(v->second, &second))
+	v->second = timer_each_second(base, on_second, v);
+	if (!v->pin_path || !v->sync || !v->second)
 		r = -ENOMEM;
 	if (!r)
 		r = netlink_new(&v->netlink);

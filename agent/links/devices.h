@@ -9,11 +9,11 @@
 
 #include <event2/event.h>
 
+#include "attach/attach.h"
 #include "datapath/datapath.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "host/netlink.h"
-#include "attach/attach.h"
 #include "routing/sources.h"
 
 struct devices;

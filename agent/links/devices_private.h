@@ -3,14 +3,14 @@
 #ifndef DETNAT_DEVICES_PRIVATE_H
 #define DETNAT_DEVICES_PRIVATE_H
 
+#include "attach/redirects.h"
+#include "base/log.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
-#include "base/log.h"
 #include "links/devices.h"
 #include "links/interfaces.h"
 #include "routing/monitor.h"
 #include "routing/neighbours.h"
-#include "attach/redirects.h"
 #include "routing/route_limits.h"
 #include "routing/routes.h"
 #include "routing/sources.h"

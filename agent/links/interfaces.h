@@ -3,9 +3,9 @@
 #ifndef DETNAT_INTERFACES_H
 #define DETNAT_INTERFACES_H
 
-#include "host/stacking.h"
 #include "attach/attach.h"
 #include "attach/redirects.h"
+#include "host/stacking.h"
 
 struct interface {
 	char name[IFNAMSIZ]; /* as configured; the link may be renamed, see links/interfaces_names.c */

@@ -11,7 +11,7 @@
 #define LABELS_TEXT 240
 
 struct item {
-	const struct metrics_sources *from;
+	const struct parts *from;
 	const char *labels;
 	struct mapping_usage usage;		  /* of a mapping */
 	const struct mapping *mapping;		  /* or NULL */
@@ -220,7 +220,7 @@ static const struct family of_interfaces[] = {
 #define N_OF_DRAINS   ARRAY_SIZE(of_drains)
 #define N_FAMILIES    (N_OF_MAPPINGS + N_OF_DRAINS + ARRAY_SIZE(of_interfaces))
 
-static void write_mapping(const struct metrics_sources *from, const struct family *f, int number, struct evbuffer *out)
+static void write_mapping(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping *map = mappings_get(from->mappings, number);
 	const struct prefix in = { map->geo.in_base, map->geo.in_plen };
@@ -245,8 +245,7 @@ static void write_mapping(const struct metrics_sources *from, const struct famil
 	f->write(&i);
 }
 
-static void write_interface(const struct metrics_sources *from, const struct family *f, int number,
-			    struct evbuffer *out)
+static void write_interface(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct config_interface *interface = &from->active->config->interfaces[number];
 	char name[4 * IFNAMSIZ + 4], labels[LABELS_TEXT];
@@ -263,7 +262,7 @@ static void write_interface(const struct metrics_sources *from, const struct fam
 	f->write(&i);
 }
 
-static void write_drain(const struct metrics_sources *from, const struct family *f, int number, struct evbuffer *out)
+static void write_drain(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping_drain *drain;
 	const struct geometry *g;
@@ -283,23 +282,23 @@ static void write_drain(const struct metrics_sources *from, const struct family 
 struct kind {
 	const struct family *families;
 	size_t n;
-	int (*next)(const struct metrics_sources *from, int item); /* the first from `item` on; -1: none */
-	void (*write)(const struct metrics_sources *from, const struct family *f, int item, struct evbuffer *out);
+	int (*next)(const struct parts *from, int item); /* the first from `item` on; -1: none */
+	void (*write)(const struct parts *from, const struct family *f, int item, struct evbuffer *out);
 };
 
-static int next_mapping(const struct metrics_sources *from, int item)
+static int next_mapping(const struct parts *from, int item)
 {
 	return mappings_next(from->mappings, item);
 }
 
-static int next_drain(const struct metrics_sources *from, int item)
+static int next_drain(const struct parts *from, int item)
 {
 	const struct mapping_drain *drain;
 
 	return (size_t)item < mappings_drains(from->mappings, &drain) ? item : -1;
 }
 
-static int next_interface(const struct metrics_sources *from, int item)
+static int next_interface(const struct parts *from, int item)
 {
 	return (size_t)item < from->active->config->n_interfaces ? item : -1;
 }
@@ -310,7 +309,7 @@ static const struct kind kinds[] = {
 	{ of_interfaces, ARRAY_SIZE(of_interfaces), next_interface, write_interface },
 };
 
-int metrics_lists_step(const struct metrics_sources *from, struct metrics_cursor *cursor, struct evbuffer *out)
+int metrics_lists_step(const struct parts *from, struct metrics_cursor *cursor, struct evbuffer *out)
 {
 	const struct kind *kind = kinds;
 	unsigned family = (unsigned)cursor->family;

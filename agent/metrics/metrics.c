@@ -13,7 +13,7 @@
 
 struct metrics {
 	struct event_base *base;
-	const struct metrics_sources *from;
+	const struct parts *from;
 	struct metrics_text *text;
 	struct http *http; /* NULL: not served */
 	struct endpoint listen;
@@ -44,7 +44,7 @@ static void on_usage(void *arg)
 		metrics_text_gather(m->text);
 }
 
-int metrics_new(struct event_base *base, const struct metrics_sources *from, struct metrics **ret, struct error *err)
+int metrics_new(struct event_base *base, const struct parts *from, struct metrics **ret, struct error *err)
 {
 	struct metrics *m = calloc(1, sizeof(*m));
 

@@ -13,16 +13,10 @@
 #include <time.h>
 
 #include "config/active.h"
+#include "config/parts.h"
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "tables/mappings.h"
-
-struct devices;
-struct guard;
-struct pcp;
-struct replication;
-struct syslog;
-struct usage;
 
 /* Completed sweeps of expired sessions. */
 struct sweep_figures {
@@ -31,27 +25,10 @@ struct sweep_figures {
 	uint64_t last_us; /* from beginning to end of the last one */
 };
 
-/* The sources of all figures. */
-struct metrics_sources {
-	const struct active_config *active;
-	const struct datapath *datapath;
-	const struct mappings *mappings;
-	const struct portmaps *portmaps;
-	struct guard *guard; /* its drops are counted at each scrape */
-	const struct devices *devices;
-	const struct ipfix *ipfix;
-	const struct pcp *pcp;
-	const struct replication *replication;
-	const struct syslog *syslog; /* NULL: there is none */
-	struct usage *usage;
-	const struct sweep_figures *sweeps;
-	struct timespec started_wall; /* CLOCK_REALTIME */
-};
-
 struct metrics;
 
-/* Serves nothing until configured. The sources must outlive the result. -ENOMEM. */
-int metrics_new(struct event_base *base, const struct metrics_sources *from, struct metrics **ret, struct error *err);
+/* Serves nothing until configured. The parts must outlive the result. -ENOMEM. */
+int metrics_new(struct event_base *base, const struct parts *parts, struct metrics **ret, struct error *err);
 void metrics_free(struct metrics *m); /* NULL is allowed */
 
 /*

@@ -19,7 +19,7 @@
 #define SLICE_US 1000U
 
 struct metrics_text {
-	const struct metrics_sources *from;
+	const struct parts *from;
 	struct event *slice;
 	struct evbuffer *lists;	   /* of mappings and interfaces */
 	struct evbuffer *gathered; /* the next version of lists, while it is gathered; or NULL */
@@ -54,7 +54,7 @@ void metrics_text_gather(struct metrics_text *t)
 	evtimer_add(t->slice, &(struct timeval){ 0 });
 }
 
-int metrics_text_new(struct event_base *base, const struct metrics_sources *from, struct metrics_text **ret)
+int metrics_text_new(struct event_base *base, const struct parts *from, struct metrics_text **ret)
 {
 	struct metrics_text *t = calloc(1, sizeof(*t));
 
@@ -102,7 +102,7 @@ static uint64_t resident_memory(void)
 }
 
 /* The names are those that Prometheus' client libraries use. */
-static void write_process(const struct metrics_sources *from, struct evbuffer *out)
+static void write_process(const struct parts *from, struct evbuffer *out)
 {
 	struct rusage usage = { 0 };
 
@@ -117,7 +117,7 @@ static void write_process(const struct metrics_sources *from, struct evbuffer *o
 		       "Memory of the agent, shared tables that it has touched included.");
 }
 
-static void write_configuration(const struct metrics_sources *from, struct evbuffer *out)
+static void write_configuration(const struct parts *from, struct evbuffer *out)
 {
 	metrics_family(out, "detnat_build_info", "gauge", "Always 1; the version is a label.");
 	metrics_sample(out, "detnat_build_info", "version=\"" DETNAT_VERSION "\"", 1);
@@ -129,7 +129,7 @@ static void write_configuration(const struct metrics_sources *from, struct evbuf
 	metrics_single(out, "detnat_mappings", "gauge", from->active->config->n_mappings, "Mappings.");
 }
 
-static void write_portmaps(const struct metrics_sources *from, struct evbuffer *out)
+static void write_portmaps(const struct parts *from, struct evbuffer *out)
 {
 	if (!from->portmaps)
 		return;
@@ -141,7 +141,7 @@ static void write_portmaps(const struct metrics_sources *from, struct evbuffer *
 #undef X
 }
 
-static void write_pools(const struct metrics_sources *from, struct evbuffer *out)
+static void write_pools(const struct parts *from, struct evbuffer *out)
 {
 	struct usage_figures f = usage_figures(from->usage);
 	char labels[64];
@@ -168,7 +168,7 @@ static void write_troubles(struct evbuffer *out)
 	}
 }
 
-static void write_overflow(const struct metrics_sources *from, struct evbuffer *out)
+static void write_overflow(const struct parts *from, struct evbuffer *out)
 {
 	int64_t sessions = __atomic_load_n(&from->datapath->global->overflow, __ATOMIC_RELAXED);
 
@@ -178,7 +178,7 @@ static void write_overflow(const struct metrics_sources *from, struct evbuffer *
 		       "Most sessions that may live beyond their subscribers' slots.");
 }
 
-static void write_routes(const struct metrics_sources *from, struct evbuffer *out)
+static void write_routes(const struct parts *from, struct evbuffer *out)
 {
 	struct route_copy_summary s;
 	size_t left;
@@ -196,13 +196,13 @@ static void write_routes(const struct metrics_sources *from, struct evbuffer *ou
 	metrics_single(out, "detnat_route_memory_bytes", "gauge", s.memory, "Memory of the copy of the routes.");
 }
 
-static void write_stages(const struct metrics_sources *from, struct evbuffer *out)
+static void write_stages(const struct parts *from, struct evbuffer *out)
 {
 	metrics_single(out, "detnat_stages", "gauge", datapath_stages(from->datapath),
 		       "Stages in which packets are handled; `detnatctl status` says why.");
 }
 
-static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out)
+static void write_ipfix(const struct parts *from, struct evbuffer *out)
 {
 	struct ipfix_figures f = ipfix_figures(from->ipfix);
 
@@ -214,7 +214,7 @@ static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out
 }
 
 /* Nothing where PCP is off. */
-static void write_pcp(const struct metrics_sources *from, struct evbuffer *out)
+static void write_pcp(const struct parts *from, struct evbuffer *out)
 {
 	static const char *const dropped[] = {
 #define X(constant, name, text) [constant] = name,
@@ -249,7 +249,7 @@ static void write_pcp(const struct metrics_sources *from, struct evbuffer *out)
 	}
 }
 
-static void write_syslog(const struct metrics_sources *from, struct evbuffer *out)
+static void write_syslog(const struct parts *from, struct evbuffer *out)
 {
 	struct syslog_figures f = from->syslog ? syslog_figures(from->syslog) : (struct syslog_figures){ 0 };
 
@@ -258,7 +258,7 @@ static void write_syslog(const struct metrics_sources *from, struct evbuffer *ou
 		       "Syslog messages that the receiver's socket did not take.");
 }
 
-static void write_housekeeping(const struct metrics_sources *from, struct evbuffer *out)
+static void write_housekeeping(const struct parts *from, struct evbuffer *out)
 {
 	struct usage_figures f = usage_figures(from->usage);
 
@@ -278,7 +278,7 @@ static void write_housekeeping(const struct metrics_sources *from, struct evbuff
 /* Those that are written at each scrape. */
 static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 {
-	const struct metrics_sources *from = t->from;
+	const struct parts *from = t->from;
 	struct counters c;
 	int r;
 

@@ -14,7 +14,7 @@
 struct metrics_text;
 
 /* -ENOMEM */
-int metrics_text_new(struct event_base *base, const struct metrics_sources *from, struct metrics_text **ret);
+int metrics_text_new(struct event_base *base, const struct parts *from, struct metrics_text **ret);
 void metrics_text_free(struct metrics_text *t); /* NULL is allowed */
 
 /* Begins to gather mappings and interfaces; until that is done, the previous text is served. */
@@ -31,7 +31,7 @@ struct metrics_cursor {
 };
 
 /* Writes the samples of one mapping or interface: 1: more to do, 0: done. */
-int metrics_lists_step(const struct metrics_sources *from, struct metrics_cursor *cursor, struct evbuffer *out);
+int metrics_lists_step(const struct parts *from, struct metrics_cursor *cursor, struct evbuffer *out);
 
 /* The counters of the datapath (metrics/counters.c). */
 void metrics_counters(const struct counters *c, struct evbuffer *out);

@@ -8,9 +8,9 @@
 #include "pcp/ingress.h"
 #include "pcp/leases.h"
 #include "pcp/pcp.h"
+#include "pcp/pcp_sources.h"
 #include "pcp/rate.h"
 #include "pcp/senders.h"
-#include "pcp/pcp_sources.h"
 #include "pcp/waiting.h"
 
 struct place {

@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 #include "base/base.h"
-#include "peers/key_file.h"
 #include "copies/wire.h"
+#include "peers/key_file.h"
 
 #define FRAME_HEADER	  16U
 #define FRAME_MAC	  32U

@@ -3,8 +3,8 @@
 #ifndef DETNAT_PEER_RECEIVER_H
 #define DETNAT_PEER_RECEIVER_H
 
-#include "peers/connection.h"
 #include "copies/copying.h"
+#include "peers/connection.h"
 
 struct receiver;
 

@@ -6,8 +6,8 @@
 #ifndef DETNAT_PEER_SENDER_H
 #define DETNAT_PEER_SENDER_H
 
-#include "peers/connection.h"
 #include "copies/copying.h"
+#include "peers/connection.h"
 
 #define SENDER_WHOLE_AGAIN_S 600U
 

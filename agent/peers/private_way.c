@@ -22,10 +22,10 @@ static bool encrypts(const struct link *l)
 int private_way_check(uint32_t addr, struct error *err)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
-	struct explain_way way;
+	struct kernel_way way;
 	char text[ADDR_TEXT];
 	struct link link;
-	int r = explain_way_read(addr, &way);
+	int r = kernel_way_read(addr, &way);
 
 	addr_format(addr, text);
 	if (!r && (way.error || !way.ifindex))

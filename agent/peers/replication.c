@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "config/pools.h"
-#include "host/paths.h"
 #include "copies/lease_stamps.h"
+#include "host/paths.h"
+#include "host/timer.h"
 #include "peers/peer_numbers.h"
 #include "peers/private_way.h"
 #include "peers/replication_private.h"
@@ -364,7 +365,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 int replication_new(struct event_base *base, struct datapath *d, struct mappings *m, struct portmaps *portmaps,
 		    struct replication **ret, struct error *err)
 {
-	static const struct timeval pause = { .tv_usec = 1000000 / REPLICATION_TICKS_A_SECOND };
 	struct replication *r = calloc(1, sizeof(*r));
 
 	if (!r)
@@ -374,8 +374,8 @@ int replication_new(struct event_base *base, struct datapath *d, struct mappings
 	r->mappings = m;
 	r->portmaps = portmaps;
 	r->now.fd = r->next.fd = -1;
-	r->tick = event_new(base, -1, EV_PERSIST, on_tick, r);
-	if (!r->tick || event_add(r->tick, &pause)) {
+	r->tick = timer_every(base, 1000 / REPLICATION_TICKS_A_SECOND, on_tick, r);
+	if (!r->tick) {
 		replication_free(r);
 		return error_set(err, -ENOMEM, "out of memory");
 	}

@@ -16,8 +16,8 @@
 #include <event2/event.h>
 
 #include "config/config.h"
-#include "datapath/datapath.h"
 #include "copies/copying.h"
+#include "datapath/datapath.h"
 
 struct mappings;
 struct portmaps;

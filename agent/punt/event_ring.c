@@ -9,6 +9,7 @@
 #include "base/limiter.h"
 #include "base/log.h"
 #include "host/ring_reader.h"
+#include "host/timer.h"
 #include "punt/event_notices.h"
 
 /* A smaller difference between two readings is no step of the clock. */
@@ -225,7 +226,6 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 int events_new(struct event_base *base, const struct datapath *d, const struct active_config *active, struct ipfix *x,
 	       events_resolve resolve, void *arg, struct events **ret, struct error *err)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct events *v = calloc(1, sizeof(*v));
 	struct counters counters;
 	int r;
@@ -240,8 +240,8 @@ int events_new(struct event_base *base, const struct datapath *d, const struct a
 	v->resolve = resolve;
 	v->arg = arg;
 	read_clocks(v);
-	v->timer = event_new(base, -1, EV_PERSIST, on_second, v);
-	r = v->timer && !event_add(v->timer, &second) ? 0 : -ENOMEM;
+	v->timer = timer_each_second(base, on_second, v);
+	r = v->timer ? 0 : -ENOMEM;
 	if (!r)
 		r = ring_reader_new(base, d->events, &events_ring, v, &v->ring);
 	if (r) {

@@ -9,6 +9,7 @@
 #include "base/limiter.h"
 #include "base/log.h"
 #include "host/ring_reader.h"
+#include "host/timer.h"
 
 /* Time between turns while fragments are parked. */
 #define TURN_MS 2
@@ -275,13 +276,12 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 static int fragments_open(struct fragments *f, struct event_base *base)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	int r = fragments_inject_open(&f->pass);
 
 	if (r)
 		return r;
-	f->second = event_new(base, -1, EV_PERSIST, on_second, f);
-	if (!f->second || event_add(f->second, &second))
+	f->second = timer_each_second(base, on_second, f);
+	if (!f->second)
 		return -ENOMEM;
 	return ring_reader_new(base, f->d->early_fragments, &fragments_ring, f, &f->ring);
 }

@@ -12,9 +12,9 @@
 #ifndef DETNAT_HISTORY_H
 #define DETNAT_HISTORY_H
 
-#include "recorder/clock_watch.h"
 #include "history/history_record.h"
 #include "history/history_rests.h"
+#include "recorder/clock_watch.h"
 
 struct history;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "host/timer.h"
 
 /* A next hop is in use if XDP looked it up, which it does once a second, or sent to it within this many seconds. */
 #define USED_S 3U
@@ -208,7 +209,6 @@ void prober_failed(struct prober *p, const struct next_hop_address *at)
 int prober_new(struct event_base *base, const struct datapath *d, const struct route_copy *copy, struct netlink *n,
 	       struct prober **ret)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct prober *p = calloc(1, sizeof(*p));
 
 	if (!p)
@@ -218,9 +218,9 @@ int prober_new(struct event_base *base, const struct datapath *d, const struct r
 	p->netlink = n;
 	p->routers.list = calloc(NEXT_HOPS_USED, sizeof(*p->routers.list));
 	p->hosts.list = calloc(NEXT_HOPS_USED, sizeof(*p->hosts.list));
-	p->second = event_new(base, -1, EV_PERSIST, on_second, p);
+	p->second = timer_each_second(base, on_second, p);
 	p->slice = evtimer_new(base, on_slice, p);
-	if (!p->routers.list || !p->hosts.list || !p->second || !p->slice || event_add(p->second, &second)) {
+	if (!p->routers.list || !p->hosts.list || !p->second || !p->slice) {
 		prober_free(p);
 		return -ENOMEM;
 	}

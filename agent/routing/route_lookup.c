@@ -11,7 +11,7 @@
 
 #define NUD_GOOD (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
-const char *explain_way_neighbour(enum way_neighbour n)
+const char *way_neighbour_name(enum way_neighbour n)
 {
 	static const char *const names[] = {
 		[NEIGHBOUR_NONE] = "none",     [NEIGHBOUR_RESOLVED] = "resolved", [NEIGHBOUR_INCOMPLETE] = "incomplete",
@@ -25,7 +25,7 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[RTA_VIA + 1];
-	struct explain_way *way = arg;
+	struct kernel_way *way = arg;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return;
@@ -57,7 +57,7 @@ static bool is_refused_at_entry(int r, uint32_t ifindex)
 	return r == -EXDEV || (r == -EHOSTUNREACH && if_indextoname(ifindex, name) && forwarding_is_off(name));
 }
 
-static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, struct explain_way *way)
+static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, struct kernel_way *way)
 {
 	int r = -EXDEV;
 
@@ -79,7 +79,7 @@ static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 {
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[NDA_LLADDR + 1];
-	struct explain_way *way = arg;
+	struct kernel_way *way = arg;
 
 	if (h->nlmsg_type != RTM_NEWNEIGH)
 		return;
@@ -92,7 +92,7 @@ static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 		memcpy(way->mac, mnl_attr_get_payload(attr[NDA_LLADDR]), sizeof(way->mac));
 }
 
-static void read_neighbour(struct netlink *n, struct explain_way *way)
+static void read_neighbour(struct netlink *n, struct kernel_way *way)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETNEIGH, 0, sizeof(struct ndmsg));
 	struct ndmsg *nd = mnl_nlmsg_get_payload(h);
@@ -141,15 +141,15 @@ uint32_t address_beyond(void)
 	return unrouted ? unrouted : test_networks[0];
 }
 
-int explain_way_read(uint32_t addr, struct explain_way *ret)
+int kernel_way_read(uint32_t addr, struct kernel_way *ret)
 {
-	return explain_way_read_from(addr, 0, 0, ret);
+	return kernel_way_read_from(addr, 0, 0, ret);
 }
 
-int explain_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct explain_way *ret)
+int kernel_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct kernel_way *ret)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
-	struct explain_way way = { .addr = addr };
+	struct kernel_way way = { .addr = addr };
 	struct link link;
 	int r = netlink_new(&n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the kernel would send a packet for an address, for `explain`: route, interface, neighbour. */
+/* Where the kernel would send a packet: route, interface, neighbour. */
 #ifndef DETNAT_ROUTE_LOOKUP_H
 #define DETNAT_ROUTE_LOOKUP_H
 
@@ -16,7 +16,7 @@ enum way_neighbour {
 	NEIGHBOUR_UNKNOWN,    /* could not be read, or is IPv6 */
 };
 
-struct explain_way {
+struct kernel_way {
 	uint32_t addr;
 	int error; /* -errno of the route: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL (blackhole); 0: there is one */
 	bool local;	  /* the gateway's own address */
@@ -35,16 +35,16 @@ struct explain_way {
 uint32_t address_beyond(void);
 
 /* Asks the kernel. 0, or -errno if that failed. */
-int explain_way_read(uint32_t addr, struct explain_way *ret);
+int kernel_way_read(uint32_t addr, struct kernel_way *ret);
 
 /*
  * The same for a packet from an address that comes in by an interface: routing rules by source and by interface count.
  * Where the kernel would not take such a packet at all, as by a strict rp_filter or without forwarding, the way is that
- * of explain_way_read(). ifindex 0: by none.
+ * of kernel_way_read(). ifindex 0: by none.
  */
-int explain_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct explain_way *ret);
+int kernel_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct kernel_way *ret);
 
 /* The name of a neighbour's state, such as "resolved". */
-const char *explain_way_neighbour(enum way_neighbour n);
+const char *way_neighbour_name(enum way_neighbour n);
 
 #endif

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "attach/carriers.h"
 #include "datapath/datapath.h"
 #include "guard/guard.h"
-#include "attach/carriers.h"
 #include "service/startup.h"
 
 void guard_open_carriers(struct guard *g, const char *pin_path)

@@ -8,9 +8,10 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "guard/guard.h"
-#include "recorder/queue.h"
 #include "host/service_manager.h"
+#include "host/timer.h"
 #include "punt/event_ring.h"
+#include "recorder/queue.h"
 #include "sessions/check.h"
 #include "sessions/sessions.h"
 
@@ -20,7 +21,7 @@
 
 struct housekeeping {
 	struct event_base *base;
-	const struct chores *chores;
+	const struct parts *parts;
 	struct event *second;
 	struct event *slice; /* pending while there is work */
 	struct event *watchdog;
@@ -36,7 +37,7 @@ struct housekeeping {
 /* 1: more to do, 0: done. */
 static int sweep_slice(struct housekeeping *h)
 {
-	const struct chores *c = h->chores;
+	const struct parts *c = h->parts;
 	bool report = c->active->config->ipfix.enabled && c->active->config->ipfix.events & IPFIX_SESSIONS;
 	uint64_t begin_us = monotonic_us(), end_us;
 	int r;
@@ -74,7 +75,7 @@ static enum table_check_progress check_slice(struct housekeeping *h)
 			 h->findings.total, h->findings.n ? h->findings.finding[0].where : "one");
 	table_check_free(take_pointer(h->check));
 	findings_free(&h->findings);
-	datapath_migrated(h->chores->datapath);
+	datapath_migrated(h->parts->datapath);
 	return TABLE_CHECK_DONE;
 }
 
@@ -83,7 +84,7 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 	struct housekeeping *h = arg;
 	bool more = sweep_slice(h) > 0;
 	enum table_check_progress check = check_slice(h);
-	enum reclaim reclaim = mappings_reclaim_step(h->chores->mappings);
+	enum reclaim reclaim = mappings_reclaim_step(h->parts->mappings);
 
 	if (more || reclaim == RECLAIM_MORE || check == TABLE_CHECK_MORE)
 		evtimer_add(h->slice, &(struct timeval){ 0 });
@@ -105,7 +106,7 @@ static void on_leave(void *arg)
  */
 static bool sweep_is_urgent(struct housekeeping *h)
 {
-	const struct datapath *d = h->chores->datapath;
+	const struct datapath *d = h->parts->datapath;
 	struct counters c;
 	uint64_t before = h->refused;
 
@@ -133,16 +134,16 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 	bool urgent = sweep_is_urgent(h);
 
-	guard_count(h->chores->guard, h->chores->datapath);
+	guard_count(h->parts->guard, h->parts->datapath);
 
 	/* Seconds are counted, so that a shorter interval takes effect as soon as it is set. */
-	if ((++h->seconds >= h->chores->active->config->sweep_interval || urgent) && !h->sweep) {
+	if ((++h->seconds >= h->parts->active->config->sweep_interval || urgent) && !h->sweep) {
 		h->seconds = 0;
 		h->sweep_began_us = monotonic_us();
-		if (session_sweep_new(h->chores->mappings, &h->sweep))
+		if (session_sweep_new(h->parts->mappings, &h->sweep))
 			log_warning("no memory to sweep expired sessions");
 	}
-	history_queue_second(h->chores->history);
+	history_queue_second(h->parts->history);
 	watch_log(h);
 	trouble_tick();
 	log_tick();
@@ -166,24 +167,23 @@ static int start_watchdog(struct housekeeping *h)
 	return h->watchdog ? event_add(h->watchdog, &interval) : -1;
 }
 
-int housekeeping_new(struct event_base *base, const struct chores *chores, struct housekeeping **ret, struct error *err)
+int housekeeping_new(struct event_base *base, const struct parts *parts, struct housekeeping **ret, struct error *err)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct housekeeping *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return error_set(err, -ENOMEM, "out of memory");
 	h->base = base;
-	h->chores = chores;
-	h->second = event_new(base, -1, EV_PERSIST, on_second, h);
+	h->parts = parts;
+	h->second = timer_each_second(base, on_second, h);
 	h->slice = evtimer_new(base, on_slice, h);
-	if (!h->second || !h->slice || event_add(h->second, &second) || start_watchdog(h)) {
+	if (!h->second || !h->slice || start_watchdog(h)) {
 		housekeeping_free(h);
 		return error_set(err, -ENOMEM, "the timers cannot be set up");
 	}
-	mappings_on_leave(chores->mappings, on_leave, h);
-	if (chores->datapath->migration) {
-		if (table_check_new(chores->mappings, true, &h->findings, &h->check)) {
+	mappings_on_leave(parts->mappings, on_leave, h);
+	if (parts->datapath->migration) {
+		if (table_check_new(parts->mappings, true, &h->findings, &h->check)) {
 			housekeeping_free(h);
 			return error_set(err, -ENOMEM, "out of memory");
 		}
@@ -199,7 +199,7 @@ void housekeeping_free(struct housekeeping *h)
 	if (!h)
 		return;
 
-	mappings_on_leave(h->chores->mappings, NULL, NULL);
+	mappings_on_leave(h->parts->mappings, NULL, NULL);
 	struct event *const timers[] = { h->second, h->slice, h->watchdog };
 
 	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)

@@ -6,27 +6,14 @@
 #include <event2/event.h>
 
 #include "config/active.h"
+#include "config/parts.h"
 #include "metrics/metrics.h"
 #include "tables/mappings.h"
 
-struct history_queue;
-
 struct housekeeping;
 
-/* What the periodic work reads and acts on. */
-struct chores {
-	const struct active_config *active;
-	struct datapath *datapath;
-	struct mappings *mappings;
-	struct history_queue *history;
-	struct guard *guard;
-	struct ipfix *ipfix;
-	struct sweep_figures *sweeps; /* updated at the end of each sweep */
-};
-
-/* Works in slices of the event loop until freed, at the intervals of the configuration. The chores must outlive it. */
-int housekeeping_new(struct event_base *base, const struct chores *chores, struct housekeeping **ret,
-		     struct error *err);
+/* Works in slices of the event loop until freed, at the intervals of the configuration. The parts must outlive it. */
+int housekeeping_new(struct event_base *base, const struct parts *parts, struct housekeeping **ret, struct error *err);
 void housekeeping_free(struct housekeeping *h);
 
 #endif

@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "config/schema.h"
-#include "recorder/history.h"
+#include "diagnosis/doctor.h"
 #include "links/detach.h"
-#include "service/doctor.h"
+#include "recorder/history.h"
 #include "service/guard_install.h"
 #include "service/prepare.h"
 #include "service/service.h"

@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath.h"
+#include "history/history_record.h"
 #include "host/accounts.h"
 #include "host/paths.h"
-#include "history/history_record.h"
 
 struct owner {
 	const char *dir;

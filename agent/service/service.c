@@ -10,14 +10,11 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/change.h"
-#include "change/drains_watch.h"
-#include "change/ends_watch.h"
-#include "change/stages_watch.h"
+#include "change/change_due.h"
 #include "control/control.h"
 #include "datapath/migration.h"
+#include "diagnosis/doctor.h"
 #include "guard/guard.h"
-#include "recorder/history.h"
-#include "recorder/queue.h"
 #include "host/privileges.h"
 #include "host/service_manager.h"
 #include "links/detach.h"
@@ -25,13 +22,14 @@
 #include "metrics/metrics.h"
 #include "metrics/usage_monitor.h"
 #include "pcp/pcp.h"
+#include "peers/replication.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "punt/sender.h"
 #include "punt/tracing.h"
 #include "punt/unsolicited_tcp.h"
-#include "peers/replication.h"
-#include "service/doctor.h"
+#include "recorder/history.h"
+#include "recorder/queue.h"
 #include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "service/prepare.h"
@@ -41,39 +39,17 @@
 #include "syslog/syslog.h"
 
 struct service {
-	struct event_base *base;
+	struct parts parts;
 	struct active_config active;
 	struct datapath datapath;
-	struct mappings *mappings;
-	struct portmaps *portmaps;
-	struct history_queue *history;
-	struct guard *guard;
-	struct devices *devices;
-	struct ipfix *ipfix;
-	struct syslog *syslog;
 	struct events *events;
-	struct fragments *fragments;
 	struct unsolicited *unsolicited;
 	struct transmit *transmit;
-	struct usage *usage;
-	struct pcp *pcp;
-	struct replication *replication;
-	struct metrics *metrics;
-	struct metrics_sources metrics_sources;
-	struct change_queue *changes;
-	struct change_watch *stages_watch;
-	struct change_watch *drains_watch;
-	struct change_watch *ends_watch;
-	struct change_context change_context;
-	struct trace *trace;
+	struct change_due *due;
 	struct control *control;
-	struct control_context control_context;
 	struct housekeeping *housekeeping;
-	struct chores chores;
 	struct sweep_figures sweeps;
-	struct timespec started;      /* CLOCK_MONOTONIC */
-	struct timespec started_wall; /* CLOCK_REALTIME, then */
-	bool ending;		      /* asked for by a signal */
+	bool ending; /* asked for by a signal */
 	struct signals signals;
 	bool guard_is_new;  /* none existed when the agent started */
 	bool replace;	    /* replace a datapath of another layout that cannot be taken over */
@@ -86,7 +62,7 @@ static void end_by_signal(void *arg)
 	struct service *s = arg;
 
 	s->ending = true;
-	event_base_loopbreak(s->base);
+	event_base_loopbreak(s->parts.base);
 }
 
 static void on_reloaded(void *arg, int r, const struct error *err)
@@ -106,11 +82,11 @@ static void reload_by_signal(void *arg)
 	/* One reload serves all signals before it. */
 	if (s->reload_waits)
 		return;
-	if (!s->changes) {
+	if (!s->parts.changes) {
 		s->reload_wanted = true;
 		return;
 	}
-	s->reload_waits = !change_submit_reload(s->changes, false, on_reloaded, s);
+	s->reload_waits = !change_submit_reload(s->parts.changes, false, on_reloaded, s);
 	if (s->reload_waits)
 		notify_reloading();
 	else
@@ -130,7 +106,7 @@ static void on_routing_change(void *arg)
 {
 	struct service *s = arg;
 
-	if (s->changes && change_submit_programs(s->changes, NULL, on_adapted, NULL))
+	if (s->parts.changes && change_submit_programs(s->parts.changes, NULL, on_adapted, NULL))
 		log_error("no memory to replace the programs after a change of the routing rules");
 }
 
@@ -145,10 +121,10 @@ static int start_guard(struct service *s, const struct startup *up, struct error
 	const char *pin_path = up->file->pin_path;
 
 	s->guard_is_new = !guard_is_there(pin_path);
-	if (guard_new(s->base, pin_path, &s->guard))
+	if (guard_new(s->parts.base, pin_path, &s->parts.guard))
 		return error_set(err, -ENOMEM, "out of memory");
-	guard_open_carriers(s->guard, pin_path);
-	guard_configure(s->guard, up->running, startup_wanted(up));
+	guard_open_carriers(s->parts.guard, pin_path);
+	guard_configure(s->parts.guard, up->running, startup_wanted(up));
 	return 0;
 }
 
@@ -167,7 +143,7 @@ static int apply(struct service *s, struct startup *up, struct error *err)
 
 	if (up->file_unusable)
 		note_trouble(s, &up->trouble);
-	r = change_apply_now(&s->change_context, wanted, up->file_hash, up->running, err);
+	r = change_apply_now(&s->parts, wanted, up->file_hash, up->running, err);
 	/* A part is active, and cannot be undone. */
 	if (r && s->active.config) {
 		note_trouble(s, err);
@@ -176,7 +152,7 @@ static int apply(struct service *s, struct startup *up, struct error *err)
 	if (!r || s->ending || !s->datapath.reused || !up->running || wanted == up->running || up->file_unusable)
 		return r;
 	first = *err;
-	if (change_apply_now(&s->change_context, up->running, up->running_hash, NULL, err)) {
+	if (change_apply_now(&s->parts, up->running, up->running_hash, NULL, err)) {
 		*err = first;
 		return r;
 	}
@@ -197,143 +173,71 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		log_info("taking over the datapath at %s", s->datapath.pin_dir);
 	r = start_guard(s, up, err);
 	if (!r)
-		r = mappings_open(&s->datapath, &s->mappings, err);
+		r = mappings_open(&s->datapath, &s->parts.mappings, err);
 	if (!r)
-		r = portmaps_open(s->mappings, &s->portmaps, err);
+		r = portmaps_open(s->parts.mappings, &s->parts.portmaps, err);
 	if (r)
 		return r;
 	/* The earlier agent may have been killed long ago, so the counts are compared first. */
 	if (s->datapath.migration && migration_is_resumed(s->datapath.migration))
-		table_check_now(s->mappings);
+		table_check_now(s->parts.mappings);
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
-	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, s->portmaps,
-				 &s->history, err);
+	return history_queue_new(s->parts.base, startup_wanted(up)->state_dir, &s->datapath, s->parts.mappings,
+				 s->parts.portmaps, &s->parts.history, err);
 }
 
 static int replace_programs(void *arg, change_prepare prepare, change_done done, void *done_arg)
 {
 	struct service *s = arg;
 
-	return change_submit_programs(s->changes, prepare, done, done_arg);
-}
-
-static int start_metrics(struct service *s, struct error *err)
-{
-	s->metrics_sources = (struct metrics_sources){
-		.active = &s->active,
-		.datapath = &s->datapath,
-		.mappings = s->mappings,
-		.portmaps = s->portmaps,
-		.guard = s->guard,
-		.devices = s->devices,
-		.ipfix = s->ipfix,
-		.pcp = s->pcp,
-		.replication = s->replication,
-		.syslog = s->syslog,
-		.usage = s->usage,
-		.sweeps = &s->sweeps,
-		.started_wall = s->started_wall,
-	};
-	return metrics_new(s->base, &s->metrics_sources, &s->metrics, err);
+	return change_submit_programs(s->parts.changes, prepare, done, done_arg);
 }
 
 /* What changes of the configuration act on. */
 static int start_modules(struct service *s, struct error *err)
 {
-	int r = ipfix_new(&s->ipfix) || syslog_new(s->base, &s->syslog) ? error_set(err, -ENOMEM, "out of memory") : 0;
+	struct parts *p = &s->parts;
+	int r = ipfix_new(&p->ipfix) || syslog_new(p->base, &p->syslog) ? error_set(err, -ENOMEM, "out of memory") : 0;
 
 	if (!r)
-		r = usage_new(s->base, &s->active, s->mappings, &s->usage, err);
+		r = usage_new(p->base, &s->active, p->mappings, &p->usage, err);
 	if (!r)
-		r = devices_new(s->base, &s->datapath, s->guard, &s->devices, err);
+		r = devices_new(p->base, &s->datapath, p->guard, &p->devices, err);
 	if (!r)
-		r = pcp_new(s->base, &s->datapath, s->mappings, s->portmaps, &s->pcp, err);
+		r = pcp_new(p->base, &s->datapath, p->mappings, p->portmaps, &p->pcp, err);
 	if (!r)
-		r = replication_new(s->base, &s->datapath, s->mappings, s->portmaps, &s->replication, err);
+		r = replication_new(p->base, &s->datapath, p->mappings, p->portmaps, &p->replication, err);
 	if (!r)
-		r = start_metrics(s, err);
-	if (!r && trace_new(s->base, &s->datapath, replace_programs, s, &s->trace))
+		r = metrics_new(p->base, p, &p->metrics, err);
+	if (!r && trace_new(p->base, &s->datapath, replace_programs, s, &p->trace))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r)
 		return r;
-	portmaps_on_change(s->portmaps, events_portmap_changed, s->ipfix);
-	devices_on_routing_change(s->devices, on_routing_change, s);
-	s->change_context = (struct change_context){
-		.base = s->base,
-		.active = &s->active,
-		.datapath = &s->datapath,
-		.mappings = s->mappings,
-		.portmaps = s->portmaps,
-		.history = s->history,
-		.guard = s->guard,
-		.devices = s->devices,
-		.ipfix = s->ipfix,
-		.syslog = s->syslog,
-		.metrics = s->metrics,
-		.pcp = s->pcp,
-		.replication = s->replication,
-		.trace = s->trace,
-		.ending = &s->ending,
-		.warn = doctor_warn,
-	};
+	portmaps_on_change(p->portmaps, events_portmap_changed, p->ipfix);
+	devices_on_routing_change(p->devices, on_routing_change, s);
 	return 0;
 }
 
 /* Readers of the datapath's ring buffers, periodic work and the queue of changes. */
 static int start_workers(struct service *s, struct error *err)
 {
-	int r = events_new(s->base, &s->datapath, &s->active, s->ipfix, resolve, s->devices, &s->events, err);
+	struct parts *p = &s->parts;
+	int r = events_new(p->base, &s->datapath, &s->active, p->ipfix, resolve, p->devices, &s->events, err);
 
 	if (!r)
-		r = fragments_new(s->base, &s->datapath, s->events, &s->active.config->fragments, &s->fragments, err);
+		r = fragments_new(p->base, &s->datapath, s->events, &s->active.config->fragments, &p->fragments, err);
 	if (!r)
-		r = unsolicited_new(s->base, &s->datapath, &s->unsolicited, err);
+		r = unsolicited_new(p->base, &s->datapath, &s->unsolicited, err);
 	if (!r)
-		r = transmit_new(s->base, &s->datapath, &s->transmit, err);
+		r = transmit_new(p->base, &s->datapath, &s->transmit, err);
 	if (r)
 		return r;
-	history_queue_on_set(s->history, events_clock_set, s->events);
-	s->change_context.fragments = s->fragments;
-	s->chores = (struct chores){
-		.active = &s->active,
-		.datapath = &s->datapath,
-		.mappings = s->mappings,
-		.history = s->history,
-		.guard = s->guard,
-		.ipfix = s->ipfix,
-		.sweeps = &s->sweeps,
-	};
-	r = housekeeping_new(s->base, &s->chores, &s->housekeeping, err);
-	if (!r && (change_queue_new(&s->change_context, &s->changes) ||
-		   stages_watch_new(&s->change_context, s->changes, &s->stages_watch) ||
-		   drains_watch_new(&s->change_context, s->changes, &s->drains_watch) ||
-		   ends_watch_new(&s->change_context, s->changes, &s->ends_watch)))
+	history_queue_on_set(p->history, events_clock_set, s->events);
+	r = housekeeping_new(p->base, p, &s->housekeeping, err);
+	if (!r && (change_queue_new(p, &p->changes) || change_due_new(p, &s->due)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
-}
-
-static int start_control(struct service *s, struct error *err)
-{
-	s->control_context = (struct control_context){
-		.active = &s->active,
-		.datapath = &s->datapath,
-		.mappings = s->mappings,
-		.portmaps = s->portmaps,
-		.history = s->history,
-		.guard = s->guard,
-		.devices = s->devices,
-		.ipfix = s->ipfix,
-		.pcp = s->pcp,
-		.replication = s->replication,
-		.trace = s->trace,
-		.changes = s->changes,
-		.examine = doctor_explain,
-		.examine_pools = doctor_pool_warnings,
-		.started = s->started,
-	};
-	return control_new(s->base, &s->control_context, s->active.config->control_socket, s->datapath.reused,
-			   &s->control, err);
 }
 
 /* Everything up to the ready line, each after what it needs. */
@@ -346,51 +250,52 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		r = start_modules(s, err);
 	if (r)
 		return r;
-	routing = devices_routing(s->devices);
+	routing = devices_routing(s->parts.devices);
 	r = apply(s, up, err);
 	if (r)
 		return r;
 	datapath_note_config(&s->datapath, s->active.path);
-	usage_hurry(s->usage);
+	usage_hurry(s->parts.usage);
 	r = start_workers(s, err);
 	if (r)
 		return r;
-	if (devices_routing(s->devices) != routing)
+	if (devices_routing(s->parts.devices) != routing)
 		on_routing_change(s);
-	history_queue_ready(s->history);
-	return start_control(s, err);
+	history_queue_ready(s->parts.history);
+	return control_new(s->parts.base, &s->parts, s->active.config->control_socket, s->datapath.reused, &s->control,
+			   err);
 }
 
 /* Stops everything but the datapath. */
 static void stop(struct service *s)
 {
+	struct parts *p = &s->parts;
+
 	control_free(take_pointer(s->control));
-	change_queue_free(take_pointer(s->changes));
-	change_watch_free(take_pointer(s->stages_watch));
-	change_watch_free(take_pointer(s->drains_watch));
-	change_watch_free(take_pointer(s->ends_watch));
+	change_queue_free(take_pointer(p->changes));
+	change_due_free(take_pointer(s->due));
 	if (s->active.config && !s->active.config->detach_on_exit)
-		change_end_trace(&s->change_context);
-	trace_free(take_pointer(s->trace));
+		change_end_trace(p);
+	trace_free(take_pointer(p->trace));
 	housekeeping_free(take_pointer(s->housekeeping));
 	unsolicited_free(take_pointer(s->unsolicited));
 	transmit_free(take_pointer(s->transmit));
-	fragments_free(take_pointer(s->fragments));
+	fragments_free(take_pointer(p->fragments));
 	events_free(take_pointer(s->events));
-	metrics_free(take_pointer(s->metrics));
-	usage_free(take_pointer(s->usage));
-	pcp_free(take_pointer(s->pcp));
-	replication_free(take_pointer(s->replication));
-	if (s->ipfix)
-		ipfix_tick(s->ipfix, wall_clock_ms());
-	devices_free(take_pointer(s->devices));
-	guard_count(s->guard, &s->datapath);
-	guard_free(take_pointer(s->guard));
-	ipfix_free(take_pointer(s->ipfix));
-	syslog_free(take_pointer(s->syslog));
-	history_queue_drain(s->history);
-	portmaps_close(take_pointer(s->portmaps));
-	mappings_close(take_pointer(s->mappings));
+	metrics_free(take_pointer(p->metrics));
+	usage_free(take_pointer(p->usage));
+	pcp_free(take_pointer(p->pcp));
+	replication_free(take_pointer(p->replication));
+	if (p->ipfix)
+		ipfix_tick(p->ipfix, wall_clock_ms());
+	devices_free(take_pointer(p->devices));
+	guard_count(p->guard, &s->datapath);
+	guard_free(take_pointer(p->guard));
+	ipfix_free(take_pointer(p->ipfix));
+	syslog_free(take_pointer(p->syslog));
+	history_queue_drain(p->history);
+	portmaps_close(take_pointer(p->portmaps));
+	mappings_close(take_pointer(p->mappings));
 }
 
 /* A first start that fails leaves nothing behind; an existing datapath goes on as it was. */
@@ -404,7 +309,7 @@ static void fail(struct service *s, const struct startup *up)
 		log_error("%s", err.text);
 	if (d->pin_dir && !d->reused && s->guard_is_new)
 		guard_remove(up->file->pin_path);
-	history_queue_close(take_pointer(s->history), d->reused ? EVENT_STOP : EVENT_DETACH);
+	history_queue_close(take_pointer(s->parts.history), d->reused ? EVENT_STOP : EVENT_DETACH);
 	if (d->pin_dir)
 		datapath_discard(d);
 }
@@ -419,7 +324,7 @@ static int end_detached(struct service *s, struct error *err)
 		r = detach_guard(s->active.config->pin_path, &ignored, err);
 	if (!r)
 		log_info("the datapath at %s was removed", s->active.config->pin_path);
-	history_queue_close(take_pointer(s->history), r ? EVENT_STOP : EVENT_DETACH);
+	history_queue_close(take_pointer(s->parts.history), r ? EVENT_STOP : EVENT_DETACH);
 	return r;
 }
 
@@ -429,7 +334,7 @@ static int end(struct service *s, struct error *err)
 	stop(s);
 	if (s->active.config->detach_on_exit)
 		return end_detached(s, err);
-	history_queue_close(take_pointer(s->history), EVENT_STOP);
+	history_queue_close(take_pointer(s->parts.history), EVENT_STOP);
 	datapath_log_kept(&s->datapath);
 	datapath_close(&s->datapath);
 	return 0;
@@ -451,7 +356,7 @@ static int run(struct service *s, struct startup *up, struct error *err)
 	notify_ready();
 	if (s->reload_wanted)
 		reload_by_signal(s);
-	event_base_dispatch(s->base);
+	event_base_dispatch(s->parts.base);
 	return end(s, err);
 }
 
@@ -470,6 +375,11 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 	struct service s = {
+		.parts = { .active = &s.active,
+			   .datapath = &s.datapath,
+			   .sweeps = &s.sweeps,
+			   .warn = doctor_warn,
+			   .ending = &s.ending },
 		.active.path = config_path,
 		.replace = replace,
 		.signals = { .end = end_by_signal, .reload = reload_by_signal, .arg = &s },
@@ -480,19 +390,19 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 		r = startup_read(config_path, true, replace, &up, err);
 	if (r)
 		return error_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
-	clock_gettime(CLOCK_MONOTONIC, &s.started);
-	clock_gettime(CLOCK_REALTIME, &s.started_wall);
+	clock_gettime(CLOCK_MONOTONIC, &s.parts.started);
+	clock_gettime(CLOCK_REALTIME, &s.parts.started_wall);
 	raise_descriptors();
-	s.base = event_base_new();
-	r = s.base ? signals_catch(&s.signals, s.base, err) : error_set(err, -ENOMEM, "out of memory");
+	s.parts.base = event_base_new();
+	r = s.parts.base ? signals_catch(&s.signals, s.parts.base, err) : error_set(err, -ENOMEM, "out of memory");
 	/* An earlier agent may have run as another user. */
 	if (!r && !geteuid())
 		r = prepare_for(up.file, 0, 0, err);
 	if (!r)
 		r = run(&s, &up, err);
 	signals_free(&s.signals);
-	if (s.base)
-		event_base_free(s.base);
+	if (s.parts.base)
+		event_base_free(s.parts.base);
 	config_free(s.active.config);
 	return r ? EXIT_FAILED : EXIT_DONE;
 }

@@ -2,10 +2,10 @@
 /* `detnat-agent -t`. */
 #include "base/log.h"
 #include "host/accounts.h"
-#include "routing/forwarding.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
 #include "peers/replication.h"
+#include "routing/forwarding.h"
 #include "service/service.h"
 #include "service/startup.h"
 

@@ -5,14 +5,14 @@
 #include <limits.h>
 #include <string.h>
 
+#include "attach/own_programs.h"
 #include "base/log.h"
 #include "change/preflight.h"
 #include "datapath/datapath.h"
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
+#include "diagnosis/doctor.h"
 #include "links/devices.h"
-#include "attach/own_programs.h"
-#include "service/doctor.h"
 
 void startup_free(struct startup *s)
 {

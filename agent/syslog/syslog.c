@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/trouble.h"
+#include "host/timer.h"
 #include "syslog/syslog_message.h"
 
 #define LOCAL_SOCKET "/dev/log"
@@ -131,7 +132,6 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 int syslog_new(struct event_base *base, struct syslog **ret)
 {
-	static const struct timeval second = { .tv_sec = 1 };
 	struct syslog *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -141,8 +141,8 @@ int syslog_new(struct event_base *base, struct syslog **ret)
 	s->origin.pid = (unsigned)getpid();
 	if (gethostname(s->origin.host, sizeof(s->origin.host) - 1) || !*s->origin.host)
 		strcpy(s->origin.host, "-");
-	s->timer = event_new(base, -1, EV_PERSIST, on_second, s);
-	if (!s->timer || event_add(s->timer, &second)) {
+	s->timer = timer_each_second(base, on_second, s);
+	if (!s->timer) {
 		syslog_free(s);
 		return -ENOMEM;
 	}

@@ -5,8 +5,8 @@
 
 #include <detnat/drains.h>
 
-#include "tables/chunks.h"
 #include "base/inside_runs.h"
+#include "tables/chunks.h"
 #include "tables/mappings.h"
 #include "tables/overflow_map.h"
 #include "tables/prefix_index.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_index.h"
 #include "history/history_grow.h"
+#include "history/history_index.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_read.h"
 #include "history/history_cache.h"
+#include "history/history_read.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

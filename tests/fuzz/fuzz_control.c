@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct event_base *base;
-static const struct control_context context;
+static const struct parts context;
 static struct control *control;
 static char directory[] = "/tmp/detnat-fuzz-XXXXXX";
 static struct sockaddr_un address = { .sun_family = AF_UNIX };

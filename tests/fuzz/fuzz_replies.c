@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "host/netlink.h"
 #include "attach/attach.h"
+#include "host/netlink.h"
 #include "routing/route_limits.h"
 #include "routing/route_lookup.h"
 #include "routing/routes.h"
@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct netlink *n;
-	struct explain_way way;
+	struct kernel_way way;
 
 	if (!n && netlink_new(&n))
 		abort();
@@ -148,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask_links(n);
 		break;
 	case 3:
-		explain_way_read(address_beyond(), &way);
+		kernel_way_read(address_beyond(), &way);
 		break;
 	}
 	return 0;

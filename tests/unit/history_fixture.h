@@ -3,8 +3,8 @@
 #ifndef DETNAT_HISTORY_FIXTURE_H
 #define DETNAT_HISTORY_FIXTURE_H
 
-#include "recorder/history.h"
 #include "history/history_read.h"
+#include "recorder/history.h"
 
 #define NOON 1767268800LL /* 2026-01-01T12:00:00Z */
 

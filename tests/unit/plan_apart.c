@@ -7,9 +7,9 @@
 #include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
-#include "recorder/queue.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
+#include "recorder/queue.h"
 #include "plan_renamed.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
@@ -160,7 +160,7 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 }
 
 /* Two are had where they are wanted, unless their programs could not be loaded. */
-static void choose_stages(const struct change_context *context, const struct config *c, const struct settings *settings,
+static void choose_stages(const struct parts *context, const struct config *c, const struct settings *settings,
 			  struct stages_choice *ret)
 {
 	(void)settings;
@@ -228,7 +228,7 @@ static void choose_stages(const struct change_context *context, const struct con
 struct active_config active;
 struct datapath datapath;
 bool ending;
-struct change_context context = { .active = &active, .datapath = &datapath, .ending = &ending };
+struct parts context = { .active = &active, .datapath = &datapath, .ending = &ending };
 
 void plan_set_up(void)
 {

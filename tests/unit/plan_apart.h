@@ -27,7 +27,7 @@ extern void (*after_step)(void); /* of the tables, by which a plan is carried ou
 extern struct active_config active;
 extern struct datapath datapath;
 extern bool ending;
-extern struct change_context context;
+extern struct parts context;
 
 void plan_set_up(void);
 

@@ -29,7 +29,7 @@ static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static struct event_base *base;
 static struct active_config active;
 static struct datapath datapath;
-static struct control_context context = { .active = &active, .datapath = &datapath };
+static struct parts context = { .active = &active, .datapath = &datapath };
 static struct control *control;
 static pid_t server;
 

@@ -229,3 +229,42 @@ Test(copying_retry, what_a_whole_copy_does_not_tell_is_waited_for_no_longer)
 	cr_assert_eq(b.c->waiting.n, 0);
 	pair_sound();
 }
+
+/* Every peer's turn comes once a tick, as long as any of them waits. */
+static void ticks_after(uint32_t seconds, unsigned n_peers)
+{
+	for (uint32_t i = 0; i < WAITING_MAX; i++)
+		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	for (unsigned i = 0; i < WAITING_MAX / 4096; i++)
+		for (unsigned p = 1; p <= n_peers; p++)
+			cr_assert_eq(copying_retry(b.c, p, &b.counts), 0);
+}
+
+Test(copying_retry, each_of_several_peers_has_its_sessions_tried_again)
+{
+	for (unsigned n_peers = 1; n_peers <= 4; n_peers++) {
+		uint32_t mine, theirs;
+
+		mine = open_flow(&b, HOST, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+		theirs = open_flow(&a, HOST, OTHER, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+		for (unsigned p = 1; p <= n_peers; p++) {
+			struct told t = { 0 };
+
+			passes(&a, &t);
+			whole(&a, &t);
+			hear(&b, p, &t);
+		}
+		cr_assert_eq(b.c->waiting.n, n_peers);
+		end_session(&b, HOST, mine);
+		ticks_after(1, n_peers);
+		cr_expect_eq(b.c->waiting.n, 0, "of %u peers, %u have one that waits", n_peers, b.c->waiting.n);
+		end_session(&a, HOST, theirs);
+		for (unsigned p = 1; p <= n_peers; p++) {
+			struct told t = { 0 };
+
+			passes(&a, &t);
+			whole(&a, &t);
+			hear(&b, p, &t);
+		}
+	}
+}

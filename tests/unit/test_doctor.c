@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "service/doctor_private.h"
+#include "diagnosis/doctor_private.h"
 
 static char root[] = "/tmp/detnat-doctor.XXXXXX";
 static char said[4096];

@@ -16,10 +16,10 @@
 
 #include "base/address.h"
 #include "base/log.h"
-#include "recorder/history.h"
-#include "recorder/pin.h"
 #include "history/history_read.h"
 #include "history/history_who.h"
+#include "recorder/history.h"
+#include "recorder/pin.h"
 
 #define DAY	  86400
 #define TEN_YEARS (3653LL * DAY)

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "recorder/history.h"
-#include "recorder/pin.h"
 #include "history/history_read.h"
 #include "history/history_who.h"
+#include "recorder/history.h"
+#include "recorder/pin.h"
 
 #define BEGIN	  1767225600LL
 #define DAY	  86400

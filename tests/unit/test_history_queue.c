@@ -9,9 +9,9 @@
 
 #include "base/log.h"
 #include "base/trouble.h"
+#include "history/history_read.h"
 #include "recorder/file.h"
 #include "recorder/queue.h"
-#include "history/history_read.h"
 #include "tables_fixture.h"
 
 #define NOON 1767268800LL /* 2026-01-01T12:00:00Z */

@@ -14,8 +14,8 @@
 #include "base/base.h"
 #include "base/notice.h"
 #include "base/trouble.h"
-#include "syslog/syslog_message.h"
 #include "syslog/syslog.h"
+#include "syslog/syslog_message.h"
 
 static unsigned heard[8];
 

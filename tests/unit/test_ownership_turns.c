@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ownership_fixture.h"
+#include "replication/ownership.h"
 
 static char state_file[64];
 
@@ -187,4 +188,35 @@ Test(ownership_turns, what_is_told_of_a_session_is_its_age_and_no_time)
 		return;
 	}
 	cr_assert_fail("no session was told");
+}
+
+/* A segment may close a connection between the answer of the program and what is done about it. */
+Test(ownership_turns, a_connection_that_closes_while_it_is_about_to_yield_or_give_way_is_counted_once)
+{
+	open_tcp(&a, 6001);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t slot = open_tcp(&a, 5000);
+		uint64_t word = slot_at(&a, HOST, slot)->truth;
+		const struct session_copy r = {
+			.key = slot_at(&a, HOST, slot)->key,
+			.word = word_with(word, word_state(word), NOW(&a)),
+			.subscriber = HOST,
+			.mapping = (uint16_t)a.number,
+			.slot = (uint16_t)slot,
+		};
+		const struct placing p = { .peer = 1, .turn = 3, .told = NOW(&a) };
+		uint16_t *mark;
+
+		cr_assert_eq(copied_marks_make(a.c, &a.c->mapping[a.number], HOST), 0);
+		mark = copy_marks_of(&a.c->mapping[a.number].marks, HOST) + slot;
+		silent_for(&a, slot, 100);
+		time_wait(&a, slot);
+		if (i)
+			slot_gives_way(a.c, &r, &p, slot);
+		else
+			cr_expect_not(yield_own(a.c, &r, &p, slot, mark));
+		cr_expect_eq(mappings_subscriber(a.m, a.number, HOST)->sessions, 1);
+		assert_sound(&a);
+		slot_at(&a, HOST, slot)->truth = 0;
+	}
 }

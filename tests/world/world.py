@@ -13,6 +13,7 @@ operator and of the faults; the exit status is 1. It works in namespaces and mou
 import argparse
 import contextlib
 import ctypes
+import faulthandler
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 PR_SET_PDEATHSIG = 1
-RUN_EXTRA = 240  # seconds beyond what was asked for, after which a run is ended
+RUN_EXTRA = 240  # seconds beyond what was asked for and a tenth of it, after which a run is ended
 MEMORY = 1 << 31  # octets of address space for the run itself
 RUNS = "detnat-world."
 _children = []
@@ -58,6 +59,7 @@ def once(path):
     """The world of a file; writes what came of it beside it."""
     task = json.loads(pathlib.Path(path).read_text())
     os.environ["BUILD"] = task["build"]
+    faulthandler.register(signal.SIGUSR1)
     import isolation
     from world_run import World
     directory = pathlib.Path(task["directory"])
@@ -96,8 +98,10 @@ def run_world(args, header, steps=None, seconds=None, limit=None):
             child = subprocess.Popen([sys.executable, __file__, "--once", str(task)], stdin=subprocess.DEVNULL, stdout=err, stderr=err, preexec_fn=tied)
         _children.append(child)
         try:
-            child.wait(limit or seconds + RUN_EXTRA)
+            child.wait(limit or seconds * 1.1 + RUN_EXTRA)
         except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGUSR1)  # says where it is
+            time.sleep(1)
             return {"failures": [{"oracle": "world", "text": f"did not end; {(folder / 'err').read_text()[-2000:]}", "at": 0, "step": 0, "log": {}}],
                     "steps": [], "log": [], "stuck": True}
         finally:

@@ -3,13 +3,12 @@
 #ifndef DETNAT_EXPLAIN_GATHER_H
 #define DETNAT_EXPLAIN_GATHER_H
 
-#include "control/explain.h"
+#include "diagnosis/explain.h"
 
 struct explain_gather;
 
 /* port: of the endpoint, where with_port says that there is one. 0 or -errno. */
-int explain_gather_new(const struct control_context *a, struct endpoint asked, bool with_port,
-		       struct explain_gather **ret);
+int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_port, struct explain_gather **ret);
 
 /* Goes on for about budget_us microseconds: 1 more to do, 0 done, -ENOENT where the mapping has gone meanwhile, -errno.
  */

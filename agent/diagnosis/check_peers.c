@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/check_peers.h"
+#include "diagnosis/check_peers.h"
 
 #include <stdlib.h>
 

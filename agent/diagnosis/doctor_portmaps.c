@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "config/port_pairs.h"
-#include "service/doctor_private.h"
+#include "diagnosis/doctor_private.h"
 
 /* The first few show what is wrong. */
 #define MOST_TOLD 3U

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "control/explain_private.h"
+#include "diagnosis/explain_private.h"
 
 void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
 {

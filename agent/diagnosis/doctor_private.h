@@ -4,8 +4,8 @@
 #define DETNAT_DOCTOR_PRIVATE_H
 
 #include "config/config.h"
+#include "diagnosis/doctor.h"
 #include "host/stacking.h"
-#include "service/doctor.h"
 
 enum doctor_level { DOCTOR_OK, DOCTOR_UNKNOWN, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
 
@@ -21,7 +21,7 @@ struct doctor {
 	size_t n_addresses;
 	const char *check; /* its name */
 	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
-	control_finding say; /* for explain */
+	doctor_finding say; /* for explain */
 	void *say_arg;
 	unsigned count[DOCTOR_N_LEVELS];
 };

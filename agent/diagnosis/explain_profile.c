@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/explain_profile.h"
+#include "diagnosis/explain_profile.h"
 
 #include <errno.h>
 #include <netinet/in.h>

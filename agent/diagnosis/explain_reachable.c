@@ -6,7 +6,7 @@
 
 #include "config/active.h"
 #include "config/config.h"
-#include "control/explain_private.h"
+#include "diagnosis/explain_private.h"
 #include "pcp/pcp.h"
 #include "proto/words.h"
 #include "sessions/bound_ports.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/explain_gather.h"
+#include "diagnosis/explain_gather.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -84,8 +84,7 @@ static int find(struct explain_gather *g)
 	return g->mapping.geo.flags & MAPPING_OPEN ? 0 : session_walk_new_subscriber(g->m, e->in_addr, &g->walk);
 }
 
-int explain_gather_new(const struct control_context *a, struct endpoint asked, bool with_port,
-		       struct explain_gather **ret)
+int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_port, struct explain_gather **ret)
 {
 	struct explain_gather *g = calloc(1, sizeof(*g));
 	int r;
@@ -160,17 +159,17 @@ static int read_ways(struct explanation *e)
 	int r;
 
 	if (!e->mapping) /* the route tells whether it is the gateway's own address */
-		return explain_way_read(e->asked.addr, &e->way_out);
+		return kernel_way_read(e->asked.addr, &e->way_out);
 	if (!e->subscriber)
 		return 0;
 	external = external_address(e);
 	e->copied_in = is_copied(e, e->in_addr);
 	e->copied_out = is_copied(e, external);
-	r = explain_way_read(e->in_addr, &e->way_in);
+	r = kernel_way_read(e->in_addr, &e->way_in);
 	if (r)
 		return r;
-	return explain_way_read_from(external, e->in_addr, e->way_in.error || e->way_in.local ? 0 : e->way_in.ifindex,
-				     &e->way_out);
+	return kernel_way_read_from(external, e->in_addr, e->way_in.error || e->way_in.local ? 0 : e->way_in.ifindex,
+				    &e->way_out);
 }
 
 int explain_gather_step(struct explain_gather *g, unsigned budget_us)

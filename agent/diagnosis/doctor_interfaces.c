@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/offloads.h"
 #include "attach/attach.h"
-#include "service/doctor_private.h"
-#include "service/doctor_xdp.h"
+#include "diagnosis/doctor_private.h"
+#include "diagnosis/doctor_xdp.h"
+#include "host/offloads.h"
 
 static bool any_up(const struct doctor *d, uint8_t roles)
 {

@@ -7,7 +7,9 @@
 #define DETNAT_DOCTOR_H
 
 #include "config/config.h"
-#include "control/control.h"
+
+/* Called with each finding: the word for its subject, and the text. */
+typedef void (*doctor_finding)(void *arg, const char *subject, const char *text);
 
 /* Prints each finding with its remedy, and a summary, to stdout. Returns the number of failures. */
 unsigned doctor_examine(const struct config *c, const char *config_path);
@@ -16,9 +18,9 @@ unsigned doctor_examine(const struct config *c, const char *config_path);
 void doctor_warn(const struct config *c);
 
 /* Tells of those that concern forwarding as such and the pools of the mappings, for explain. */
-void doctor_explain(const struct config *c, control_finding say, void *arg);
+void doctor_explain(const struct config *c, doctor_finding say, void *arg);
 
 /* Tells of the pools of the mappings alone, for commands that take addresses into use. */
-void doctor_pool_warnings(const struct config *c, control_finding say, void *arg);
+void doctor_pool_warnings(const struct config *c, doctor_finding say, void *arg);
 
 #endif

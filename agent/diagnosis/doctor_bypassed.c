@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "attach/attach.h"
-#include "service/doctor_private.h"
+#include "diagnosis/doctor_private.h"
 
 #define WHAT_TO_DO "; if it has to, set 'forwarding' to 'kernel'"
 

@@ -8,10 +8,10 @@
 
 #include <detnat/mapping.h>
 
+#include "diagnosis/doctor_private.h"
 #include "links/devices.h"
 #include "routing/forwarding.h"
 #include "routing/route_lookup.h"
-#include "service/doctor_private.h"
 
 void doctor_forwarding(struct doctor *d)
 {
@@ -82,12 +82,12 @@ static uint32_t host_of(struct prefix p)
 }
 
 /* The gateway may be the first host; the next address is routed in the same way. */
-static int way_of(struct prefix p, struct explain_way *ret)
+static int way_of(struct prefix p, struct kernel_way *ret)
 {
-	int r = explain_way_read(host_of(p), ret);
+	int r = kernel_way_read(host_of(p), ret);
 
 	if (!r && ret->local && p.plen < 30)
-		r = explain_way_read(host_of(p) + 1, ret);
+		r = kernel_way_read(host_of(p) + 1, ret);
 	return r;
 }
 
@@ -97,7 +97,7 @@ static int way_of(struct prefix p, struct explain_way *ret)
 /* Whether the inside addresses of a mapping are routed to the inside; if not, reports it, up to the limit. */
 static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 {
-	struct explain_way way;
+	struct kernel_way way;
 	char text[ADDR_TEXT];
 
 	if (way_of(in, &way) || way.local)
@@ -148,8 +148,8 @@ void doctor_inside_routes(struct doctor *d)
 
 void doctor_outside_route(struct doctor *d)
 {
-	struct explain_way way;
-	int r = explain_way_read(address_beyond(), &way);
+	struct kernel_way way;
+	int r = kernel_way_read(address_beyond(), &way);
 
 	if ((r || way.error || !way.ifindex) && doctor_link_down(d, DEVICE_OUTSIDE))
 		doctor_say(d, DOCTOR_WARNING, "there is no default route: %s is down",

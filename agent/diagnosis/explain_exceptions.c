@@ -1,14 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Findings about mappings within others, and those without sessions. */
-#include "control/answer.h"
-#include "control/explain_private.h"
+#include "diagnosis/explain_private.h"
+
+bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
+{
+	int holder = mappings_find_inside(a->mappings, in_addr);
+	const struct mapping *m = holder < 0 || holder == number ? NULL : mappings_get(a->mappings, holder);
+	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
+	const struct geometry *g;
+
+	if (!m || mappings_drain_of(a->mappings, number, in_addr))
+		return false;
+	g = &m->geo;
+	config_mapping_title(a->active->config, (struct prefix){ g->in_base, g->in_plen },
+			     (struct prefix){ g->out_base, g->out_plen }, title);
+	addr_format(in_addr, in);
+	if (g->out_plen == PLEN_NONE)
+		snprintf(text, KEPT_TEXT, "kept for %s, which %s leaves untranslated", in, title);
+	else
+		snprintf(text, KEPT_TEXT, "kept for %s, which %s maps to %s", in, title,
+			 addr_format(mapping_forward(g, in_addr).out_addr, out));
+	return true;
+}
 
 void explain_add_kept(const struct explanation *e, cJSON *list)
 {
 	char addr[ADDR_TEXT], kept[KEPT_TEXT];
 	int number = mappings_find_outside(e->context->mappings, e->asked.addr);
 
-	if (answer_kept(e->context, number, e->in_addr, kept))
+	if (explain_kept(e->context, number, e->in_addr, kept))
 		explain_add(list, true, "drop_no_session",
 			    "explain that address; mapping del of the exception gives the block back",
 			    "%s:%u is %s: what comes to it is dropped", addr_format(e->asked.addr, addr), e->asked.port,

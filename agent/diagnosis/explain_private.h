@@ -3,7 +3,7 @@
 #ifndef DETNAT_EXPLAIN_PRIVATE_H
 #define DETNAT_EXPLAIN_PRIVATE_H
 
-#include "control/explain.h"
+#include "diagnosis/explain.h"
 
 /*
  * Adds a finding. drops: it causes packets to be dropped. reason: the counter of such packets, or a word if they reach

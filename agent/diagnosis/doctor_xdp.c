@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "service/doctor_xdp.h"
+#include "diagnosis/doctor_xdp.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/explain.h"
+#include "diagnosis/explain.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <string.h>
 
-#include "control/explain_private.h"
-#include "control/handlers.h"
+#include "diagnosis/doctor.h"
+#include "diagnosis/explain_private.h"
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "routing/forwarding.h"
@@ -43,7 +43,7 @@ static void add_file(const struct explanation *e, cJSON *list)
 /* An address that is reached by an outside interface, unless that is only the default route of a private one. */
 static bool is_outside(const struct explanation *e)
 {
-	const struct explain_way *way = &e->way_out;
+	const struct kernel_way *way = &e->way_out;
 	uint32_t ifindex = way->error || way->local ? 0 : way->ifindex;
 
 	if (!ifindex || ifindex >= MAX_IFINDEX || e->context->datapath->device[ifindex].roles != DEVICE_OUTSIDE)
@@ -96,7 +96,7 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 			    "%s is the gateway's own address: its traffic is untouched", addr);
 }
 
-static void add_role(const struct control_context *a, cJSON *list, uint8_t role, const char *name)
+static void add_role(const struct parts *a, cJSON *list, uint8_t role, const char *name)
 {
 	unsigned there = 0, absent = 0, down = 0;
 
@@ -126,7 +126,7 @@ static void add_role(const struct control_context *a, cJSON *list, uint8_t role,
 
 static void add_interfaces(const struct explanation *e, cJSON *list)
 {
-	const struct control_context *a = e->context;
+	const struct parts *a = e->context;
 
 	add_role(a, list, DEVICE_INSIDE, "inside");
 	add_role(a, list, DEVICE_OUTSIDE, "outside");
@@ -158,7 +158,7 @@ static bool is_bypassed(const struct config *c, uint32_t addr)
 }
 
 /* Reports a route through an interface that lacks the required role. */
-static void add_wrong_role(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in,
+static void add_wrong_role(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in,
 			   uint8_t roles)
 {
 	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
@@ -221,7 +221,7 @@ static bool is_from_anywhere(const struct datapath *d, uint32_t ifindex)
 	       (d->settings.inside_from == INSIDE_BEYOND && ifindex >= MAX_IFINDEX);
 }
 
-static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)
+static void add_way(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in)
 {
 	const struct datapath *d = e->context->datapath;
 	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
@@ -292,7 +292,7 @@ static void add_ports(const struct explanation *e, cJSON *list)
 /* Applies the admission rule of the datapath: a subscriber may have less than an eighth of what is free. */
 static void add_overflow(const struct explanation *e, cJSON *list)
 {
-	const struct control_context *a = e->context;
+	const struct parts *a = e->context;
 	const char *advice = "raise overflow_sessions, or session_slots of the mapping";
 	int64_t used = __atomic_load_n(&a->datapath->global->overflow, __ATOMIC_RELAXED);
 	int64_t limit = a->active->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
@@ -375,7 +375,7 @@ static void add_machine_finding(void *arg, const char *subject, const char *text
 /* What forwarding by XDP passes by, and addresses of the machine in the pool. */
 static void add_machine(const struct explanation *e, cJSON *list)
 {
-	const struct control_context *a = e->context;
+	const struct parts *a = e->context;
 	const struct geometry *g = &e->mapping->geo;
 	struct config_mapping mapping = {
 		.in = { g->in_base, g->in_plen },
@@ -383,19 +383,17 @@ static void add_machine(const struct explanation *e, cJSON *list)
 	};
 	struct config c = *a->active->config;
 
-	if (!a->examine)
-		return;
 	c.mappings = &mapping;
 	c.n_mappings = 1;
 	if (devices_kernel_forwards(a->devices, a->active->config, NULL))
 		c.forwarding = FORWARDING_KERNEL;
-	a->examine(&c, add_machine_finding, list);
+	doctor_explain(&c, add_machine_finding, list);
 }
 
 /* An interface with one of the roles, other than that of the route, whose reverse-path filter is strict; or NULL. */
-static const char *strict_beside(const struct explanation *e, const struct explain_way *way, uint8_t roles)
+static const char *strict_beside(const struct explanation *e, const struct kernel_way *way, uint8_t roles)
 {
-	const struct control_context *a = e->context;
+	const struct parts *a = e->context;
 
 	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
 		const struct config_interface *c = &a->active->config->interfaces[i];

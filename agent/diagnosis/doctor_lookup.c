@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "service/doctor_private.h"
+#include "diagnosis/doctor_private.h"
 
 void doctor_say(struct doctor *d, enum doctor_level level, const char *format, ...)
 {

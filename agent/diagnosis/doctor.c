@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "service/doctor_private.h"
+#include "diagnosis/doctor_private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -137,14 +137,14 @@ static void tell_finding(struct doctor *d, enum doctor_level level, const char *
 		d->say(d->say_arg, d->check, text);
 }
 
-void doctor_explain(const struct config *c, control_finding say, void *arg)
+void doctor_explain(const struct config *c, doctor_finding say, void *arg)
 {
 	struct doctor d = { .config = c, .root = "", .report = tell_finding, .say = say, .say_arg = arg };
 
 	examine(&d, IN_EXPLAIN);
 }
 
-void doctor_pool_warnings(const struct config *c, control_finding say, void *arg)
+void doctor_pool_warnings(const struct config *c, doctor_finding say, void *arg)
 {
 	struct doctor d = { .config = c, .root = "", .report = tell_finding, .say = say, .say_arg = arg };
 

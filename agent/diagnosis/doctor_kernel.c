@@ -10,8 +10,8 @@
 #include "datapath/bpffs.h"
 #include "datapath/datapath.h"
 #include "datapath/namespace.h"
+#include "diagnosis/doctor_private.h"
 #include "links/devices.h"
-#include "service/doctor_private.h"
 
 #define OLDEST_MAJOR 6
 #define OLDEST_MINOR 1

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parts of a running agent. service/ makes them in order, ends them in the opposite one, and hands this list to the
+ * rooms that use many of them: metrics, change, diagnosis, control. It knows no part by more than its name.
+ */
+#ifndef DETNAT_PARTS_H
+#define DETNAT_PARTS_H
+
+#include <stdbool.h>
+#include <time.h>
+
+struct active_config;
+struct change_queue;
+struct config;
+struct datapath;
+struct devices;
+struct event_base;
+struct fragments;
+struct guard;
+struct history_queue;
+struct ipfix;
+struct mappings;
+struct metrics;
+struct pcp;
+struct portmaps;
+struct replication;
+struct sweep_figures;
+struct syslog;
+struct trace;
+struct usage;
+
+/* A part is NULL until it has been made: in a unit test, all that the test does without. */
+struct parts {
+	struct event_base *base;
+	struct active_config *active; /* only change/ replaces it */
+	struct datapath *datapath;
+	struct mappings *mappings;
+	struct portmaps *portmaps;
+	struct history_queue *history;
+	struct guard *guard;
+	struct devices *devices;
+	struct ipfix *ipfix;
+	struct syslog *syslog;
+	struct usage *usage;
+	struct pcp *pcp;
+	struct replication *replication;
+	struct metrics *metrics;
+	struct trace *trace;
+	struct fragments *fragments; /* NULL while the first configuration is applied */
+	struct change_queue *changes;
+	struct sweep_figures *sweeps; /* updated at the end of each sweep */
+	/* Logs warnings about a machine that does not suit a configuration, after a reload. May be NULL. */
+	void (*warn)(const struct config *c);
+	const bool *ending;	      /* set when a signal has asked to give up the start */
+	struct timespec started;      /* CLOCK_MONOTONIC */
+	struct timespec started_wall; /* CLOCK_REALTIME */
+};
+
+#endif

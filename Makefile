@@ -178,24 +178,47 @@ $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libmnl libnftnl nettle) -lpthread
 $(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard $(BUILD)/tests/bench/agent/copies: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
-tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e
+tests-run: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
+tests-built: tests-run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e
+.PHONY: tests-run
 
 demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
-test: lint ## the tests that CI runs; needs root
-	@$(MAKE) --no-print-directory test-unit
-	@$(MAKE) --no-print-directory test-tsan
-	@$(MAKE) --no-print-directory test-bpf test-e2e test-world
-	@$(MAKE) --no-print-directory test-vm VM_PARTS="$(TEST_VM_PARTS)"
+# What a newcomer runs, on an ordinary build and this kernel. A step: name|seconds on two cores|target|what it is.
+define TEST_STEPS
+'build|75|tests-run|the programs and their tests are built' \
+'unit|100|test-unit|modules of the agent and the command line' \
+'bpf|110|test-bpf|the datapath, packet by packet' \
+'+world|60|test-world|five worlds of fixed seeds' \
+'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
+endef
+# What CI runs besides. Of the virtual machines, the parts that load every program; the others are minutes of emulation.
+TEST_VM_PARTS ?= reachable tc
+define REST_STEPS
+'build|40|tests-built|the benchmarks are built, too' \
+'lint|105|lint|formatting and static checks' \
+'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
+'bpf-passes|260|test-bpf-passes|the datapath with padding, in two stages, and traced' \
+'e2e-sanitized|900|test-e2e SANITIZE=1|agent and command line under AddressSanitizer' \
+'fuzz|150|test-fuzz|each fuzzer from its seeds' \
+'vm|330|test-vm "VM_PARTS=$(TEST_VM_PARTS)"|kernels 6.1 and 6.12'
+endef
+test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root (some 8 minutes)
+	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
+test-rest: deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12
+	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(REST_STEPS)
+test-all: ## both (some 45 minutes on two cores)
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-rest
+.PHONY: test-rest test-all
 .PHONY: test-long
-test-long: deps-test ## what make test leaves out, before a release: fuzzers, long end-to-end tests, all parts of the virtual machines
-	@$(MAKE) --no-print-directory test-fuzz
-	@$(MAKE) --no-print-directory test-e2e ARGS="-m long"
+test-long: deps-test ## what is in neither, before a release: the end-to-end tests marked long, all parts of the virtual machines
+	@$(MAKE) --no-print-directory test-e2e SANITIZE=1 E2E_TESTS=long
 	@$(MAKE) --no-print-directory test-vm
 test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
-	@$(MAKE) --no-print-directory $(JOBS) tests-built
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
 	$(BUILD)/tests/unit/run
 # Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
@@ -212,16 +235,21 @@ test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them 
 # More at a time than cores: a test waits for the kernel half of its time.
 BPF_JOBS ?= -j4
 test-bpf: deps-test ## the datapath packet by packet; needs root
-	@$(MAKE) --no-print-directory $(JOBS) tests-built
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(BUILD)/tests/bpf/run $(BPF_JOBS)
+.PHONY: test-bpf-passes
+test-bpf-passes: deps-test ## the same with padded frames, in two stages, and by the tracing build, where they differ
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
 	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
 	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(mss|options|property|staged)/*'
-# The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
-test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
-	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
-	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),-m "not long")
+# With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
+E2E_TESTS   ?= most
+E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))
+test-e2e: deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),-m "$(E2E_SELECTED)")
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
@@ -239,8 +267,6 @@ test-world: deps-test ## a minute of five worlds of fixed seeds, side by side; n
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --minute
 .PHONY: world test-world
-# `make test` has the parts that load every program; the others are minutes of emulation.
-TEST_VM_PARTS ?= reachable tc
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
@@ -303,7 +329,7 @@ $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_LINK) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
-# In `make test-long`: so short that all of them together take no more than two minutes.
+# In `make test-rest`: so short that all of them together take no more than two minutes.
 test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=5, two at a time
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(TEST_FUZZ_SECONDS) FUZZ_JOBS=2
 TEST_FUZZ_SECONDS ?= 5

@@ -134,9 +134,8 @@ static void uncount(struct copying *c, const struct copied_mapping *cm)
 /* Tells one mapping with its addresses from others, as peers see it. */
 static uint64_t number_of(const struct copied_mapping *cm)
 {
-	uint64_t digest = digest_add(cm->tables.digest, (uint64_t)cm->in.base << 32 | cm->out.base);
-
-	return digest_add(digest, (uint64_t)cm->in.plen << 8 | cm->out.plen);
+	return HASH_OF(cm->tables.digest, (uint64_t)cm->in.base << 32 | cm->out.base,
+		       (uint64_t)cm->in.plen << 8 | cm->out.plen);
 }
 
 static void tell_anew(struct copying *c)
@@ -236,7 +235,7 @@ void copied_mappings_sync(struct copying *c)
 			describe(mappings_get(c->m, i), &now);
 		if (!memcmp(&now, cm->used ? &cm->tables : &none, sizeof(now)))
 			continue;
-		if (cm->used && number_set_add(&c->gone, number_of(cm)))
+		if (cm->used && hash_set_add(&c->gone, number_of(cm)))
 			tell_anew(c);
 		if (cm->used)
 			forget(c, cm);
@@ -244,7 +243,7 @@ void copied_mappings_sync(struct copying *c)
 			continue; /* for want of memory; tried again */
 		changed = true;
 		/* Peers see no difference, and what both knew of its sessions is gone. */
-		if (cm->used && c->gone.n && number_set_has(&c->gone, number_of(cm)))
+		if (cm->used && hash_set_has(&c->gone, number_of(cm)))
 			tell_anew(c);
 	}
 	if (changed || c->reach_stale)
@@ -263,7 +262,7 @@ void copied_mappings_free(struct copying *c)
 		if (c->mapping[i].used)
 			release(&c->mapping[i], false);
 	free(take_pointer(c->mapping));
-	number_set_free(&c->gone);
+	hash_index_free(&c->gone);
 }
 
 struct copied_mapping *copied_mapping_from(struct copying *c, int number)

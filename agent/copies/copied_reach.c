@@ -37,19 +37,18 @@ static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t 
 /* Forgets copies in the overflow of subscribers from first to last that are gone. */
 static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
 {
-	struct overflow_tolds *t = &c->overflow_told;
+	struct hash_table *t = &c->overflow_told;
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < t->room; i++) {
-		struct overflow_told *e = &t->entry[i];
+	for (struct overflow_told *e; (e = hash_walk(&overflow_tolds, t, &at));) {
 		struct overflow_key in;
 		uint64_t word;
 
-		if (!e->used || !e->peer || e->id.mapping != cm->number || e->id.subscriber < first ||
-		    e->id.subscriber > last)
+		if (!e->peer || e->id.mapping != cm->number || e->id.subscriber < first || e->id.subscriber > last)
 			continue;
 		in = beyond_key_of(c, &e->id);
 		if (overflow_word(mappings_datapath(c->m), &in, &word) || word_out_port(word) != e->id.out_port)
-			overflow_tolds_del(t, e);
+			hash_del(&overflow_tolds, t, e);
 	}
 }
 

@@ -35,7 +35,8 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 		{ "buckets", d->buckets },   { "overflow", d->overflow },   { "portmaps", d->portmaps },
 		{ "events", d->events },     { "counters", d->counters },   { "overflow_lists", d->overflow_lists },
 	};
-	static const char *const own[] = { "copies", "copy_scans", "binding_searches", "overflow_list_blank" };
+	static const char *const own[] = { "copies", "copy_scans", "openings", "binding_searches",
+					   "overflow_list_blank" };
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, o)

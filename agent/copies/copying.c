@@ -74,7 +74,7 @@ void copying_free(struct copying *c)
 	copied_mappings_free(c);
 	moved_free(&c->moved);
 	copied_overflow_free(c);
-	waiting_free(&c->waiting);
+	hash_free(&c->waiting);
 	ended_free(&c->ended);
 	copied_leases_end(c);
 	copied_rules_free(c);
@@ -167,12 +167,12 @@ uint64_t copying_held(const struct copying *c, unsigned peer)
 uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
-		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
-		       (uint64_t)c->leases.room * sizeof(*c->leases.entry) + overflow_tolds_memory(&c->overflow_told) +
-		       waiting_memory(&c->waiting) + ended_memory(&c->ended);
+		       moved_memory(&c->moved) + hash_memory(&known_leases, &c->leases.table) +
+		       hash_memory(&overflow_tolds, &c->overflow_told) + hash_memory(&waiting_copies, &c->waiting) +
+		       ended_memory(&c->ended);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
-		sum += c->peer[p].heard.room * sizeof(*c->peer[p].heard.number);
+		sum += hash_index_memory(&c->peer[p].heard);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
 		const struct copied_mapping *cm = &c->mapping[i];
 

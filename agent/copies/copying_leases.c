@@ -146,10 +146,10 @@ int copied_leases_tell(struct copying *c, copying_emit emit, void *arg)
 	uint64_t now_s = boottime_s();
 
 	for (uint32_t i = 0; i < s->n_news; i++) {
-		struct known_lease *k = &s->entry[s->news[i]];
+		struct known_lease *k = hash_get(&known_leases, &s->table, s->news[i]);
 		int r;
 
-		if (!k->news)
+		if (!k || !k->news)
 			continue;
 		/* What there is at a start goes with whole copies. */
 		r = c->primed ? make_room(&c->out, emit, arg) : 0;
@@ -165,16 +165,16 @@ int copied_leases_tell(struct copying *c, copying_emit emit, void *arg)
 
 static void write_place(struct copying *c, struct draft *o, uint32_t place)
 {
-	const struct known_lease *k = &c->leases.entry[place];
+	const struct known_lease *k = hash_get(&known_leases, &c->leases.table, place);
 
-	if (k->used)
+	if (k)
 		write_lease(c, o, k, boottime_s(), LEAST_LEFT_S);
 }
 
 int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			void *arg)
 {
-	const struct draft_table leases = { WIRE_LEASES, c->leases.room, LOOK_INTERVAL, write_place };
+	const struct draft_table leases = { WIRE_LEASES, c->leases.table.end, LOOK_INTERVAL, write_place };
 
 	return draft_tell(o, c, &leases, at, deadline_us, emit, arg);
 }
@@ -204,6 +204,7 @@ void copied_leases_begin(struct copying *c)
 {
 	const struct portmap *m, *next;
 	struct lease_set *s = &c->leases;
+	uint32_t at = 0;
 
 	if (lease_stamps_read(c->lease_stamps, s))
 		log_error("replication: no memory for all leases of PCP; the others are not told to peers");
@@ -213,9 +214,9 @@ void copied_leases_begin(struct copying *c)
 			read_portmap(c, m);
 	}
 	/* What a change of the configuration has ended since. */
-	for (uint32_t i = 0; i < s->room; i++)
-		if (s->entry[i].used && !s->entry[i].ended && !portmap_of(c, &s->entry[i]))
-			known_lease_forget(c, &s->entry[i]);
+	for (struct known_lease *k; (k = hash_walk(&known_leases, &s->table, &at));)
+		if (!k->ended && !portmap_of(c, k))
+			known_lease_forget(c, k);
 	portmaps_on_act(c->portmaps, on_act, c);
 }
 
@@ -231,16 +232,12 @@ void copied_leases_expire(struct copying *c)
 {
 	struct lease_set *s = &c->leases;
 	uint64_t now_s = boottime_s();
-	uint32_t ended = 0;
+	uint32_t ended = 0, at = 0;
 
-	if (!s->n || now_s < s->due_s)
+	if (!s->table.n || now_s < s->due_s)
 		return;
 	s->due_s = UINT64_MAX;
-	for (uint32_t i = 0; i < s->room; i++) {
-		struct known_lease *k = &s->entry[i];
-
-		if (!k->used)
-			continue;
+	for (struct known_lease *k; (k = hash_walk(&known_leases, &s->table, &at));) {
 		if (k->until_s > now_s || ended >= ENDED_AT_ONCE) {
 			s->due_s = k->until_s < s->due_s ? k->until_s : s->due_s;
 			continue;

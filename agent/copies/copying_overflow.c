@@ -16,11 +16,11 @@
 
 void copied_overflow_free(struct copying *c)
 {
-	overflow_tolds_free(&c->overflow_told);
+	hash_free(&c->overflow_told);
 	overflow_scan_end(&c->overflow_pass.scan);
 	overflow_scan_end(&c->vouch_scan);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
-		number_set_free(&c->peer[p].heard);
+		hash_index_free(&c->peer[p].heard);
 }
 
 static void fill(const struct copying *c, struct wire_overflow *w, const struct overflow_told *t, uint8_t state,
@@ -166,7 +166,7 @@ static int look_at(struct copying *c, const struct overflow_key *key, const stru
 			t->peer = (uint8_t)peer;
 		return r || !copied_mapping_owned(c, cm) ? r : note_own(c, t, s->truth, emit, arg);
 	}
-	if (p->purge == PURGE_RUNS && !number_set_has(&p->heard, overflow_id_hash(&id)))
+	if (p->purge == PURGE_RUNS && !hash_set_has(&p->heard, overflow_id_hash(&id)))
 		return ask(c, cm, &id, s, COPY_END, s->truth, s->mark);
 	overflow_is_copy(c, t, peer, s->truth);
 	c->overflow_pass.held[peer]++;
@@ -184,14 +184,15 @@ static bool is_due(const struct copying *c)
 static void begin(struct copying *c)
 {
 	struct overflow_pass *o = &c->overflow_pass;
+	uint32_t at = 0;
 
 	for (unsigned p = 0; p <= COPYING_PEERS; p++) {
 		o->held[p] = 0;
 		if (c->peer[p].purge == PURGE_DUE)
 			c->peer[p].purge = PURGE_RUNS;
 	}
-	for (uint32_t i = 0; i < c->overflow_told.room; i++)
-		c->overflow_told.entry[i].seen = false;
+	for (struct overflow_told *t; (t = hash_walk(&overflow_tolds, &c->overflow_told, &at));)
+		t->seen = false;
 	o->at = 0;
 	o->last = false;
 	o->step = OVERFLOW_READS;
@@ -234,7 +235,7 @@ static void end_scan(struct copying *c)
 		c->peer[p].held_beyond = o->held[p];
 		if (c->peer[p].purge != PURGE_RUNS)
 			continue;
-		number_set_free(&c->peer[p].heard);
+		hash_index_free(&c->peer[p].heard);
 		c->peer[p].heard_all = false;
 		c->peer[p].purge = PURGE_NONE;
 	}
@@ -266,23 +267,23 @@ static void note_end(struct copying *c, const struct overflow_told *t)
 /* Tells the ends of those that were not seen. */
 static int tell_ends(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg)
 {
-	struct overflow_tolds *t = &c->overflow_told;
+	struct hash_table *t = &c->overflow_told;
 	struct overflow_pass *o = &c->overflow_pass;
 
-	for (; o->at < t->room; o->at++) {
-		struct overflow_told *e = &t->entry[o->at];
+	for (; o->at < t->end; o->at++) {
+		struct overflow_told *e = hash_get(&overflow_tolds, t, o->at);
 		int r;
 
 		if (o->at % LOOK_INTERVAL == LOOK_INTERVAL - 1 && monotonic_us() >= deadline_us)
 			return 1;
-		if (!e->used || e->seen || is_there(c, e))
+		if (!e || e->seen || is_there(c, e))
 			continue;
 		r = e->state && c->primed ? tell(c, e, 0, emit, arg) : 0;
 		if (r)
 			return r;
 		note_end(c, e);
 		c->told -= e->state != 0;
-		overflow_tolds_del(t, e);
+		hash_del(&overflow_tolds, t, e);
 	}
 	o->step = OVERFLOW_DONE;
 	return 0;
@@ -311,16 +312,16 @@ int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit e
 
 static void write_place(struct copying *c, struct draft *o, uint32_t place)
 {
-	const struct overflow_told *t = &c->overflow_told.entry[place];
+	const struct overflow_told *t = hash_get(&overflow_tolds, &c->overflow_told, place);
 
-	if (t->state)
+	if (t && t->state)
 		fill(c, draft_take(o, sizeof(struct wire_overflow)), t, t->state, WIRE_OVERFLOW_WHOLE);
 }
 
 int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			  void *arg)
 {
-	const struct draft_table told = { WIRE_OVERFLOW, c->overflow_told.room, LOOK_INTERVAL, write_place };
+	const struct draft_table told = { WIRE_OVERFLOW, c->overflow_told.end, LOOK_INTERVAL, write_place };
 
 	return draft_tell(o, c, &told, at, deadline_us, emit, arg);
 }

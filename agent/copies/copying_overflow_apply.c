@@ -9,7 +9,7 @@
 
 void copied_overflow_whole_began(struct copying *c, unsigned peer)
 {
-	number_set_free(&c->peer[peer].heard);
+	hash_index_free(&c->peer[peer].heard);
 	c->peer[peer].heard_all = true;
 	c->peer[peer].purge = PURGE_NONE;
 }
@@ -25,7 +25,7 @@ static bool is_unheard(const struct waiting_copy *e, const void *arg)
 					.proto = e->proto };
 	const struct copying_peer *p = &c->peer[e->peer];
 
-	return e->beyond && p->purge == PURGE_DUE && !number_set_has(&p->heard, overflow_id_hash(&id));
+	return e->beyond && p->purge == PURGE_DUE && !hash_set_has(&p->heard, overflow_id_hash(&id));
 }
 
 void copied_overflow_whole_ended(struct copying *c, unsigned peer)
@@ -81,10 +81,10 @@ static void note_heard(const struct applying *a, const struct wire_overflow *w, 
 	const struct overflow_id id = id_of_record(w, cm);
 	struct copying_peer *p = &a->c->peer[a->peer];
 
-	if (!p->heard_all || (p->heard.n < HEARD_MAX && !number_set_add(&p->heard, overflow_id_hash(&id))))
+	if (!p->heard_all || (p->heard.n < HEARD_MAX && !hash_set_add(&p->heard, overflow_id_hash(&id))))
 		return;
 	/* Nothing is purged until the next whole copy. */
-	number_set_free(&p->heard);
+	hash_index_free(&p->heard);
 	p->heard_all = false;
 	p->purge = PURGE_NONE;
 }

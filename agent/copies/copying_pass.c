@@ -298,7 +298,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 		if (r)
 			return r;
 		c->told_generation = c->generation;
-		number_set_free(&c->gone);
+		hash_index_free(&c->gone);
 	}
 	r = tell_rules(c, emit, arg);
 	if (r)

@@ -3,6 +3,7 @@
 #ifndef DETNAT_COPYING_PRIVATE_H
 #define DETNAT_COPYING_PRIVATE_H
 
+#include "base/hash.h"
 #include "base/inside_runs.h"
 #include "copies/copy_marks.h"
 #include "copies/copy_program.h"
@@ -10,7 +11,6 @@
 #include "copies/ended_sessions.h"
 #include "copies/lease_set.h"
 #include "copies/moved_slots.h"
-#include "copies/number_set.h"
 #include "copies/overflow_told.h"
 #include "copies/peer_rules.h"
 #include "copies/session_id.h"
@@ -84,7 +84,7 @@ struct copying_peer {
 	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
-	struct number_set heard;      /* overflow_id_hash() of those told since the last table */
+	struct hash_index heard;      /* a set: overflow_id_hash() of those told since the last table */
 	bool heard_all;		      /* none is missing there */
 	enum overflow_purge purge;
 	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
@@ -142,7 +142,7 @@ struct copying {
 	bool rules_stale;
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
-	struct number_set gone; /* digests of mappings that are gone, which peers have not been told */
+	struct hash_index gone; /* a set: mappings that are gone, which peers have not been told */
 	struct moved_slots moved;
 	struct copy_program program;
 	/* The pass. */
@@ -154,7 +154,7 @@ struct copying {
 	uint32_t told_rules;	  /* the same of rules */
 	uint64_t told;
 	struct draft out;
-	struct overflow_tolds overflow_told;
+	struct hash_table overflow_told; /* of overflow_tolds */
 	struct overflow_pass overflow_pass;
 	struct ended_sessions ended;
 	uint64_t ended_told; /* those with a lower number have been told */
@@ -173,7 +173,7 @@ struct copying {
 	bool lease_stamps_failed;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
-	struct waiting_copies waiting;
+	struct hash_table waiting; /* of waiting_copies */
 	struct copying_counts *counts;
 	struct copying_counts aside; /* of what no peer has told */
 };

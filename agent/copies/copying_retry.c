@@ -29,7 +29,7 @@ static int try_again(struct copying *c, struct waiting_copy *w, uint32_t now)
 
 int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 {
-	struct waiting_copies *w = &c->waiting;
+	struct hash_table *w = &c->waiting;
 	const struct datapath *d = mappings_datapath(c->m);
 	uint32_t second = ticks_of_seconds(1, d->hz), now, tried = 0;
 	int r = 0, f;
@@ -43,10 +43,10 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	now = datapath_ticks(d);
 	c->aside = (struct copying_counts){ 0 };
 	c->counts = &c->aside;
-	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && tried < TRY_MAX; i++) {
-		struct waiting_copy *e = &w->entry[c->peer[peer].retry_at++ % WAITING_MAX];
+	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && i < w->end && tried < TRY_MAX; i++) {
+		struct waiting_copy *e = hash_get(&waiting_copies, w, c->peer[peer].retry_at++ % w->end);
 
-		if (e->peer != peer || !is_due(e, now, second))
+		if (!e || e->peer != peer || !is_due(e, now, second))
 			continue;
 		tried++;
 		r = try_again(c, e, now);

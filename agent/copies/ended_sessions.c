@@ -2,29 +2,24 @@
 #include "copies/ended_sessions.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define ROOM_MIN 256U
 
 void ended_free(struct ended_sessions *t)
 {
 	free(t->entry);
-	free(t->head);
+	hash_index_free(&t->latest);
 	*t = (struct ended_sessions){ 0 };
 }
 
-static uint32_t *list_of(const struct ended_sessions *t, const struct overflow_id *id)
+/* *ret_number: the lower half of its number, which suffices for its place. */
+static struct ended_session *find_latest(const struct ended_sessions *t, const struct overflow_id *id, uint64_t hash,
+					 uint32_t *ret_number)
 {
-	return &t->head[overflow_id_hash(id) & (t->room - 1)];
-}
-
-static void insert(struct ended_sessions *t, uint64_t number)
-{
-	struct ended_session *e = ended_at(t, number);
-	uint32_t *head = list_of(t, &e->id);
-
-	e->next = *head;
-	*head = (uint32_t)(number & (t->room - 1)) + 1;
+	for (uint32_t step = 0; hash_index_next(&t->latest, hash, &step, ret_number);)
+		if (overflow_id_equal(&ended_at(t, *ret_number)->id, id))
+			return ended_at(t, *ret_number);
+	return NULL;
 }
 
 static int grow(struct ended_sessions *t)
@@ -33,55 +28,44 @@ static int grow(struct ended_sessions *t)
 
 	next.room = t->room ? 2 * t->room : ROOM_MIN;
 	next.entry = calloc(next.room, sizeof(*next.entry));
-	next.head = calloc(next.room, sizeof(*next.head));
-	if (!next.entry || !next.head) {
-		free(next.entry);
-		free(next.head);
+	if (!next.entry)
 		return -1;
-	}
-	for (uint64_t i = t->first; i < t->end; i++) {
+	for (uint64_t i = t->first; i < t->end; i++)
 		*ended_at(&next, i) = *ended_at(t, i);
-		insert(&next, i);
-	}
 	free(t->entry);
-	free(t->head);
 	*t = next;
 	return 0;
 }
 
 void ended_add(struct ended_sessions *t, const struct ended_session *like)
 {
+	uint64_t hash = overflow_id_hash(&like->id);
+	uint32_t before;
+
 	if (t->end - t->first == t->room && (t->room == ENDED_MAX || grow(t))) {
 		if (!t->room)
 			return;
 		ended_drop_first(t);
 	}
-	*ended_at(t, t->end) = *like;
-	insert(t, t->end++);
+	/* Ends of the same session before this one are of no account any more. */
+	if (find_latest(t, &like->id, hash, &before))
+		hash_index_del(&t->latest, hash, before);
+	if (hash_index_add(&t->latest, hash, (uint32_t)t->end))
+		return;
+	*ended_at(t, t->end++) = *like;
 }
 
 struct ended_session *ended_find(const struct ended_sessions *t, const struct overflow_id *id)
 {
-	if (t->first == t->end)
-		return NULL;
-	for (uint32_t at = *list_of(t, id); at; at = t->entry[at - 1].next) {
-		struct ended_session *e = &t->entry[at - 1];
+	uint32_t number;
+	struct ended_session *e = t->latest.n ? find_latest(t, id, overflow_id_hash(id), &number) : NULL;
 
-		/* Those before it are of no account any more. */
-		if (overflow_id_equal(&e->id, id))
-			return e->gone ? NULL : e;
-	}
-	return NULL;
+	return e && !e->gone ? e : NULL;
 }
 
 void ended_drop_first(struct ended_sessions *t)
 {
-	uint32_t place = (uint32_t)(t->first & (t->room - 1));
-	uint32_t *at = list_of(t, &t->entry[place].id);
-
-	while (*at != place + 1)
-		at = &t->entry[*at - 1].next;
-	*at = t->entry[place].next;
+	hash_index_del(&t->latest, overflow_id_hash(&ended_at(t, t->first)->id), (uint32_t)t->first);
 	t->first++;
 }
 

@@ -17,13 +17,12 @@ struct ended_session {
 	uint8_t turn;
 	bool gone;	  /* it has been opened again */
 	uint32_t tick;	  /* when it has ended */
-	uint32_t next;	  /* in the list of its hash: place plus one */
 	uint64_t told_ms; /* CLOCK_MONOTONIC; 0: it has not been told */
 };
 
 struct ended_sessions {
 	struct ended_session *entry; /* a ring of `room` */
-	uint32_t *head;		     /* `room` of them, place plus one */
+	struct hash_index latest;    /* numbers of the latest end of each session */
 	uint32_t room;		     /* a power of two, or 0 */
 	uint64_t first;		     /* number of the oldest, counted from the first ever */
 	uint64_t end;		     /* of the next one */
@@ -51,7 +50,7 @@ void ended_forget(struct ended_sessions *t, uint16_t mapping);
 
 static inline uint64_t ended_memory(const struct ended_sessions *t)
 {
-	return (uint64_t)t->room * (sizeof(*t->entry) + sizeof(*t->head));
+	return (uint64_t)t->room * sizeof(*t->entry) + hash_index_memory(&t->latest);
 }
 
 #endif

@@ -6,79 +6,44 @@
 
 #include "copies/mapping_digest.h"
 
-#define ROOM_MIN 64U
-#define ROOM_MAX (MAX_LEASES + LEASES_ENDED_MAX)
+#define NEWS_MIN 64U
+
+static uint64_t hash(const void *entry)
+{
+	const struct known_lease *k = entry;
+
+	return HASH_OF((uint64_t)k->out.addr << 24 | (uint64_t)k->out.port << 8 | k->proto);
+}
+
+static bool same(const void *a, const void *b)
+{
+	const struct known_lease *x = a, *y = b;
+
+	return x->proto == y->proto && endpoint_equal(x->out, y->out);
+}
+
+const struct hash_type known_leases = { sizeof(struct known_lease), MAX_LEASES + LEASES_ENDED_MAX, hash, same };
 
 void lease_set_free(struct lease_set *s)
 {
-	free(s->entry);
-	free(s->head);
+	hash_free(&s->table);
 	free(s->news);
 	*s = (struct lease_set){ 0 };
 }
 
-static uint32_t *list_of(struct lease_set *s, uint8_t proto, struct endpoint out)
-{
-	uint64_t hash = ((uint64_t)out.addr << 24 | (uint64_t)out.port << 8 | proto) * 0x9e3779b97f4a7c15ULL;
-
-	return &s->head[(hash >> 32) & (s->room - 1)];
-}
-
 struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct endpoint out)
 {
-	for (uint32_t at = s->room ? *list_of(s, proto, out) : 0; at; at = s->entry[at - 1].next)
-		if (s->entry[at - 1].proto == proto && endpoint_equal(s->entry[at - 1].out, out))
-			return &s->entry[at - 1];
-	return NULL;
-}
+	const struct known_lease like = { .proto = proto, .out = out };
 
-static void link_entry(struct lease_set *s, struct known_lease *k)
-{
-	uint32_t *head = list_of(s, k->proto, k->out);
-
-	k->next = *head;
-	*head = (uint32_t)(k - s->entry) + 1;
-}
-
-/* Doubles the room, and the lists. */
-static bool grow(struct lease_set *s)
-{
-	uint32_t room = s->room ? 2 * s->room : ROOM_MIN;
-	uint32_t *head = s->room >= ROOM_MAX ? NULL : calloc(room, sizeof(*head));
-	struct known_lease *entry = head ? realloc(s->entry, room * sizeof(*entry)) : NULL;
-
-	if (!entry) {
-		free(head);
-		return false;
-	}
-	free(s->head);
-	s->head = head;
-	s->entry = entry;
-	for (uint32_t i = room; i-- > s->room;) {
-		entry[i] = (struct known_lease){ .next = s->free };
-		s->free = i + 1;
-	}
-	s->room = room;
-	for (uint32_t i = 0; i < room; i++)
-		if (entry[i].used)
-			link_entry(s, &entry[i]);
-	return true;
+	return hash_find(&known_leases, &s->table, &like);
 }
 
 struct known_lease *lease_set_add(struct lease_set *s, uint8_t proto, struct endpoint out)
 {
+	const struct known_lease like = { .proto = proto, .out = out };
 	struct known_lease *k = lease_set_find(s, proto, out);
 
-	if (k)
-		return k;
-	if (!s->free && !grow(s))
-		return NULL;
-	k = &s->entry[s->free - 1];
-	s->free = k->next;
-	*k = (struct known_lease){ .used = true, .proto = proto, .out = out };
-	link_entry(s, k);
-	s->n++;
-	return k;
+	return k ? k : hash_add(&known_leases, &s->table, &like);
 }
 
 static uint32_t content_of(const struct portmap *m)
@@ -131,7 +96,7 @@ bool lease_set_tell(struct lease_set *s, struct known_lease *k)
 	if (k->news)
 		return true;
 	if (s->n_news == s->room_news) {
-		uint32_t room = s->room_news ? 2 * s->room_news : ROOM_MIN;
+		uint32_t room = s->room_news ? 2 * s->room_news : NEWS_MIN;
 		uint32_t *news = realloc(s->news, room * sizeof(*news));
 
 		if (!news)
@@ -139,7 +104,7 @@ bool lease_set_tell(struct lease_set *s, struct known_lease *k)
 		s->news = news;
 		s->room_news = room;
 	}
-	s->news[s->n_news++] = (uint32_t)(k - s->entry);
+	s->news[s->n_news++] = k->entry.number;
 	k->news = true;
 	return true;
 }
@@ -148,20 +113,17 @@ struct known_lease *lease_set_excess(struct lease_set *s)
 {
 	if (s->n_ended < LEASES_ENDED_MAX)
 		return NULL;
-	while (!s->entry[s->hand % s->room].used || !s->entry[s->hand % s->room].ended)
-		s->hand++;
-	return &s->entry[s->hand++ % s->room];
+	for (;;) {
+		struct known_lease *k = hash_get(&known_leases, &s->table, s->hand++ % s->table.end);
+
+		if (k && k->ended)
+			return k;
+	}
 }
 
 void lease_set_del(struct lease_set *s, struct known_lease *k)
 {
-	uint32_t number = (uint32_t)(k - s->entry), *at = list_of(s, k->proto, k->out);
-
-	while (*at != number + 1)
-		at = &s->entry[*at - 1].next;
-	*at = k->next;
 	s->n_ended -= k->ended;
-	*k = (struct known_lease){ .next = s->free };
-	s->free = number + 1;
-	s->n--;
+	k->news = false;
+	hash_del(&known_leases, &s->table, k);
 }

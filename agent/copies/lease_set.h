@@ -7,46 +7,41 @@
 #ifndef DETNAT_LEASE_SET_H
 #define DETNAT_LEASE_SET_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
+#include "base/hash.h"
 #include "tables/portmap_table.h"
 
 /* Ended leases that are known at a time; beyond that, some are forgotten. */
 #define LEASES_ENDED_MAX 65536U
 
 struct known_lease {
+	struct hash_entry entry;
 	struct endpoint in;
 	struct endpoint out;
 	uint64_t stamp;	  /* of the last act, see lease_stamps.h */
 	uint64_t until_s; /* CLOCK_BOOTTIME: when it ends by itself, or would have */
 	uint32_t content; /* a digest of nonce and filters */
 	uint8_t proto;
-	bool used;
 	bool ended;
-	bool news;     /* in the list of what is to be told */
-	uint32_t next; /* number plus one */
+	bool news; /* in the list of what is to be told */
 };
 
 /* Zero-initialised. */
 struct lease_set {
-	struct known_lease *entry;
-	uint32_t room;
-	uint32_t n;
+	struct hash_table table; /* of known_leases */
 	uint32_t n_ended;
-	uint32_t free;
 	uint32_t hand;	/* where the next ended one to be forgotten is looked for */
 	uint64_t due_s; /* no entry's time is over before */
-	uint32_t *head; /* of lists by hash, as many as there is room */
 	/* Numbers of entries that changed, in order; some may be gone by now. */
 	uint32_t *news;
 	uint32_t n_news;
 	uint32_t room_news;
 };
 
+extern const struct hash_type known_leases;
+
 void lease_set_free(struct lease_set *s);
 
-/* NULL: none. Valid until the next addition. */
+/* NULL: none. */
 struct known_lease *lease_set_find(struct lease_set *s, uint8_t proto, struct endpoint out);
 
 /* The one that is there, or a new one with nothing but its key. NULL: no memory. */

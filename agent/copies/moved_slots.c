@@ -2,156 +2,131 @@
 #include "copies/moved_slots.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#define ROOM_MIN 1024U
+struct moved {
+	struct hash_entry entry;
+	uint32_t subscriber;
+	uint16_t mapping; /* number, here */
+	uint16_t theirs;  /* slots */
+	uint16_t ours;
+	uint8_t peer;
+};
+
+static uint64_t hash_by_ours(const void *entry)
+{
+	const struct moved *e = entry;
+
+	return HASH_OF((uint64_t)e->mapping << 32 | e->subscriber, e->ours);
+}
+
+static bool same_by_ours(const void *a, const void *b)
+{
+	const struct moved *x = a, *y = b;
+
+	return x->mapping == y->mapping && x->subscriber == y->subscriber && x->ours == y->ours;
+}
+
+static const struct hash_type by_ours = { sizeof(struct moved), MOVED_MAX, hash_by_ours, same_by_ours };
+
+static uint64_t hash_by_theirs(const struct moved *e)
+{
+	return HASH_OF((uint64_t)e->mapping << 32 | e->subscriber, (uint64_t)e->peer << 16 | e->theirs);
+}
+
+static struct moved *find_by_theirs(const struct moved_slots *t, const struct moved *like)
+{
+	uint64_t hash = t->by_theirs.n ? hash_by_theirs(like) : 0;
+	uint32_t number;
+
+	for (uint32_t step = 0; hash_index_next(&t->by_theirs, hash, &step, &number);) {
+		struct moved *e = hash_at(&by_ours, &t->by_ours, number);
+
+		if (e->mapping == like->mapping && e->subscriber == like->subscriber && e->peer == like->peer &&
+		    e->theirs == like->theirs)
+			return e;
+	}
+	return NULL;
+}
 
 void moved_free(struct moved_slots *t)
 {
-	free(t->entry);
-	free(t->head);
-	*t = (struct moved_slots){ 0 };
+	hash_free(&t->by_ours);
+	hash_index_free(&t->by_theirs);
 }
 
-/* All of one subscriber are in one list. */
-static uint32_t list_of(const struct moved_slots *t, uint16_t mapping, uint32_t subscriber)
+size_t moved_memory(const struct moved_slots *t)
 {
-	uint64_t hash = ((uint64_t)mapping << 32 | subscriber) * 0x9e3779b97f4a7c15ULL;
-
-	return (uint32_t)(hash >> 32) & (t->room - 1);
-}
-
-static bool is_of(const struct moved *e, uint16_t mapping, uint32_t subscriber)
-{
-	return e->mapping == mapping && e->subscriber == subscriber;
+	return hash_memory(&by_ours, &t->by_ours) + hash_index_memory(&t->by_theirs);
 }
 
 int moved_ours(const struct moved_slots *t, uint16_t mapping, uint32_t subscriber, unsigned peer, uint16_t theirs)
 {
-	if (!t->n)
-		return -1;
-	for (uint32_t at = t->head[list_of(t, mapping, subscriber)]; at; at = t->entry[at - 1].next) {
-		const struct moved *e = &t->entry[at - 1];
+	const struct moved *e = find_by_theirs(t, &(struct moved){
+							  .subscriber = subscriber,
+							  .mapping = mapping,
+							  .theirs = theirs,
+							  .peer = (uint8_t)peer,
+						  });
 
-		if (is_of(e, mapping, subscriber) && e->peer == peer && e->theirs == theirs)
-			return e->ours;
-	}
-	return -1;
+	return e ? e->ours : -1;
+}
+
+static struct moved *find_by_ours(const struct moved_slots *t, uint16_t mapping, uint32_t subscriber, uint16_t ours)
+{
+	const struct moved like = { .subscriber = subscriber, .mapping = mapping, .ours = ours };
+
+	return hash_find(&by_ours, &t->by_ours, &like);
 }
 
 int moved_theirs(const struct moved_slots *t, uint16_t mapping, uint32_t subscriber, uint16_t ours)
 {
-	if (!t->n)
-		return -1;
-	for (uint32_t at = t->head[list_of(t, mapping, subscriber)]; at; at = t->entry[at - 1].next) {
-		const struct moved *e = &t->entry[at - 1];
+	const struct moved *e = find_by_ours(t, mapping, subscriber, ours);
 
-		if (is_of(e, mapping, subscriber) && e->ours == ours)
-			return e->theirs;
-	}
-	return -1;
+	return e ? e->theirs : -1;
 }
 
-static void insert(struct moved_slots *t, uint32_t number)
+static void take_out(struct moved_slots *t, struct moved *e)
 {
-	uint32_t *head = &t->head[list_of(t, t->entry[number].mapping, t->entry[number].subscriber)];
-
-	t->entry[number].next = *head;
-	*head = number + 1;
-}
-
-static int grow(struct moved_slots *t)
-{
-	uint32_t room = t->room ? 2 * t->room : ROOM_MIN;
-	struct moved *entry;
-	uint32_t *head;
-
-	if (room > MOVED_MAX)
-		return -ENOSPC;
-	head = calloc(room, sizeof(*head));
-	entry = head ? realloc(t->entry, room * sizeof(*entry)) : NULL;
-	if (!entry) {
-		free(head);
-		return -ENOMEM;
-	}
-	free(t->head);
-	t->head = head;
-	t->entry = entry;
-	for (uint32_t i = room; i-- > t->room;) {
-		entry[i] = (struct moved){ .next = t->free };
-		t->free = i + 1;
-	}
-
-	uint32_t before = t->room;
-
-	t->room = room;
-	for (uint32_t i = 0; i < before; i++)
-		insert(t, i);
-	return 0;
-}
-
-/* Takes out the first of a list that has one of these slots. False: none has. */
-static bool take_out(struct moved_slots *t, const struct moved *like, bool by_theirs)
-{
-	uint32_t *at = &t->head[list_of(t, like->mapping, like->subscriber)];
-
-	for (; *at; at = &t->entry[*at - 1].next) {
-		struct moved *e = &t->entry[*at - 1];
-		uint32_t number = *at - 1;
-
-		if (!is_of(e, like->mapping, like->subscriber) ||
-		    !(e->ours == like->ours || (by_theirs && e->peer == like->peer && e->theirs == like->theirs)))
-			continue;
-		*at = e->next;
-		*e = (struct moved){ .next = t->free };
-		t->free = number + 1;
-		t->n--;
-		return true;
-	}
-	return false;
+	if (!e)
+		return;
+	hash_index_del(&t->by_theirs, hash_by_theirs(e), e->entry.number);
+	hash_del(&by_ours, &t->by_ours, e);
 }
 
 int moved_add(struct moved_slots *t, uint16_t mapping, uint32_t subscriber, unsigned peer, uint16_t theirs,
 	      uint16_t ours)
 {
-	struct moved e = { .subscriber = subscriber,
-			   .mapping = mapping,
-			   .peer = (uint8_t)peer,
-			   .used = 1,
-			   .theirs = theirs,
-			   .ours = ours };
-	uint32_t number;
+	const struct moved like = {
+		.subscriber = subscriber,
+		.mapping = mapping,
+		.theirs = theirs,
+		.ours = ours,
+		.peer = (uint8_t)peer,
+	};
+	struct moved *e;
 
-	while (t->n && take_out(t, &e, true))
-		;
-	if (!t->free) {
-		int r = grow(t);
-
-		if (r)
-			return r;
+	take_out(t, find_by_theirs(t, &like));
+	take_out(t, find_by_ours(t, mapping, subscriber, ours));
+	e = hash_add(&by_ours, &t->by_ours, &like);
+	if (!e)
+		return t->by_ours.n == MOVED_MAX ? -ENOSPC : -ENOMEM;
+	if (hash_index_add(&t->by_theirs, hash_by_theirs(e), e->entry.number)) {
+		hash_del(&by_ours, &t->by_ours, e);
+		return -ENOMEM;
 	}
-	number = t->free - 1;
-	t->free = t->entry[number].next;
-	t->entry[number] = e;
-	insert(t, number);
-	t->n++;
 	return 0;
 }
 
 void moved_del(struct moved_slots *t, uint16_t mapping, uint32_t subscriber, uint16_t ours)
 {
-	const struct moved like = { .subscriber = subscriber, .mapping = mapping, .ours = ours };
-
-	if (t->n)
-		take_out(t, &like, false);
+	take_out(t, find_by_ours(t, mapping, subscriber, ours));
 }
 
 void moved_del_mapping(struct moved_slots *t, uint16_t mapping)
 {
-	for (uint32_t i = 0; i < t->room && t->n; i++) {
-		const struct moved e = t->entry[i];
+	uint32_t at = 0;
 
-		if (e.used && e.mapping == mapping)
-			take_out(t, &e, false);
-	}
+	for (struct moved *e; (e = hash_walk(&by_ours, &t->by_ours, &at));)
+		if (e->mapping == mapping)
+			take_out(t, e);
 }

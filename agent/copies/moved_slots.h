@@ -6,30 +6,20 @@
 #ifndef DETNAT_MOVED_SLOTS_H
 #define DETNAT_MOVED_SLOTS_H
 
-#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/hash.h"
 
 #define MOVED_MAX 262144U
 
-struct moved {
-	uint32_t subscriber;
-	uint16_t mapping; /* number, here */
-	uint8_t peer;
-	uint8_t used;
-	uint16_t theirs; /* slots */
-	uint16_t ours;
-	uint32_t next; /* number plus one */
-};
-
+/* Zero-initialised. */
 struct moved_slots {
-	struct moved *entry; /* `room` of them */
-	uint32_t *head;	     /* by hash, `room` of them: number plus one */
-	uint32_t room;	     /* a power of two, or 0 */
-	uint32_t n;
-	uint32_t free; /* the first of a list, number plus one */
+	struct hash_table by_ours;
+	struct hash_index by_theirs; /* the same entries */
 };
 
 void moved_free(struct moved_slots *t);
+size_t moved_memory(const struct moved_slots *t);
 
 /* The slot in which a copy of a peer is here; -1: the same as there. */
 int moved_ours(const struct moved_slots *t, uint16_t mapping, uint32_t subscriber, unsigned peer, uint16_t theirs);

@@ -36,7 +36,7 @@ static void forget_copy(struct copying *c, const struct session_copy *r)
 	if (!t || !t->peer)
 		return;
 	c->told -= t->state != 0;
-	overflow_tolds_del(&c->overflow_told, t);
+	hash_del(&overflow_tolds, &c->overflow_told, t);
 }
 
 /* Whether the session was a copy of this peer, or could be taken from whom it was of. */

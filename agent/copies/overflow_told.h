@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sessions in the overflow: those that the peers have been told, or are to be told once they are old enough, and
- * copies. An entry keeps its number, so a walk over all of them may be interrupted. There are at most as many as in the
- * overflow.
+ * copies. There are at most as many as in the overflow.
  */
 #ifndef DETNAT_OVERFLOW_TOLD_H
 #define DETNAT_OVERFLOW_TOLD_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
+
+#include "base/hash.h"
 
 /* What tells one session from another. */
 struct overflow_id {
@@ -21,49 +21,33 @@ struct overflow_id {
 };
 
 struct overflow_told {
+	struct hash_entry entry;
+	uint32_t since; /* the pass that found it */
 	struct overflow_id id;
-	bool used;
-	bool seen;    /* in the scan under way */
-	bool ended;   /* as a peer says: if it begins again before the next scan, that is another session */
-	bool taken;   /* it was a peer's, which may have it still */
-	uint8_t peer; /* whose copy it is; 0: of this gateway's own */
+	uint64_t word; /* at the last scan */
+	bool seen;     /* in the scan under way */
+	bool ended;    /* as a peer says: if it begins again before the next scan, that is another session */
+	bool taken;    /* it was a peer's, which may have it still */
+	uint8_t peer;  /* whose copy it is; 0: of this gateway's own */
 	uint8_t turn;
 	bool turn_known; /* of a copy, or one that was: it has been told */
 	uint8_t state;	 /* as it was told; 0: it has not been told */
-	uint32_t since;	 /* the pass that found it */
-	uint64_t word;	 /* at the last scan */
-	uint32_t next;	 /* number plus one */
 };
 
-struct overflow_tolds {
-	struct overflow_told *entry; /* `room` of them */
-	uint32_t *head;		     /* by hash, `room` of them: number plus one */
-	uint32_t room;		     /* a power of two, or 0 */
-	uint32_t n;
-	uint32_t free; /* the first of a list, number plus one */
-};
-
-void overflow_tolds_free(struct overflow_tolds *t);
+extern const struct hash_type overflow_tolds;
 
 /* NULL: there is none. */
-struct overflow_told *overflow_tolds_find(const struct overflow_tolds *t, const struct overflow_id *id);
+struct overflow_told *overflow_tolds_find(const struct hash_table *t, const struct overflow_id *id);
 
-/* Adds one that is not there: not told, since pass 0. NULL: no memory. Others move. */
-struct overflow_told *overflow_tolds_add(struct overflow_tolds *t, const struct overflow_id *id);
-
-void overflow_tolds_del(struct overflow_tolds *t, struct overflow_told *told);
+/* Adds one that is not there: not told, since pass 0. NULL: no memory. */
+struct overflow_told *overflow_tolds_add(struct hash_table *t, const struct overflow_id *id);
 
 /* Removes those of a mapping. Returns how many of them have been told. */
-uint32_t overflow_tolds_del_mapping(struct overflow_tolds *t, uint16_t mapping);
+uint32_t overflow_tolds_del_mapping(struct hash_table *t, uint16_t mapping);
 
 bool overflow_id_equal(const struct overflow_id *a, const struct overflow_id *b);
 
-/* A number for sets of sessions, of which two have the same by chance alone. */
+/* For sets of sessions. */
 uint64_t overflow_id_hash(const struct overflow_id *id);
-
-static inline size_t overflow_tolds_memory(const struct overflow_tolds *t)
-{
-	return t->room * (sizeof(*t->entry) + sizeof(*t->head));
-}
 
 #endif

@@ -1,113 +1,64 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "copies/waiting_copies.h"
 
-#include <stdlib.h>
-
-void waiting_free(struct waiting_copies *w)
+/* What a copy is known by. */
+static uint64_t hash(const void *entry)
 {
-	free(w->entry);
-	free(w->head);
-	*w = (struct waiting_copies){ 0 };
+	const struct waiting_copy *e = entry;
+
+	return HASH_OF((uint64_t)e->mapping << 32 | e->subscriber, (uint64_t)e->peer << 1 | e->beyond,
+		       e->beyond ? e->key : e->slot, e->beyond ? e->proto : 0);
 }
 
-static bool known_by_the_same(const struct waiting_copy *a, const struct waiting_copy *b)
+static bool known_by_the_same(const void *a, const void *b)
 {
-	if (a->peer != b->peer || a->mapping != b->mapping || a->subscriber != b->subscriber || a->beyond != b->beyond)
+	const struct waiting_copy *x = a, *y = b;
+
+	if (x->peer != y->peer || x->mapping != y->mapping || x->subscriber != y->subscriber || x->beyond != y->beyond)
 		return false;
-	return a->beyond ? a->key == b->key && a->proto == b->proto : a->slot == b->slot;
+	return x->beyond ? x->key == y->key && x->proto == y->proto : x->slot == y->slot;
 }
+
+const struct hash_type waiting_copies = { sizeof(struct waiting_copy), WAITING_MAX, hash, known_by_the_same };
 
 static bool same_session(const struct waiting_copy *a, const struct waiting_copy *b)
 {
 	return a->key == b->key && a->proto == b->proto && a->out_port == b->out_port;
 }
 
-/* All of one subscriber are in one list. */
-static uint32_t *list_of(const struct waiting_copies *w, const struct waiting_copy *like)
+void waiting_add(struct hash_table *w, const struct waiting_copy *like)
 {
-	uint64_t hash = ((uint64_t)like->mapping << 32 | like->subscriber) * 0x9e3779b97f4a7c15ULL;
+	struct waiting_copy *e = hash_find(&waiting_copies, w, like);
+	uint32_t number;
 
-	return &w->head[(uint32_t)(hash >> 32) & (WAITING_MAX - 1)];
-}
-
-/* The link that leads to the one known by the same, or to the end of the list. */
-static uint32_t *find(const struct waiting_copies *w, const struct waiting_copy *like)
-{
-	uint32_t *at = list_of(w, like);
-
-	while (*at && !known_by_the_same(&w->entry[*at - 1], like))
-		at = &w->entry[*at - 1].next;
-	return at;
-}
-
-static bool make(struct waiting_copies *w)
-{
-	w->entry = calloc(WAITING_MAX, sizeof(*w->entry));
-	w->head = calloc(WAITING_MAX, sizeof(*w->head));
-	if (!w->entry || !w->head) {
-		waiting_free(w);
-		return false;
-	}
-	for (uint32_t i = WAITING_MAX; i-- > 0;) {
-		w->entry[i].next = w->free;
-		w->free = i + 1;
-	}
-	return true;
-}
-
-void waiting_add(struct waiting_copies *w, const struct waiting_copy *like)
-{
-	struct waiting_copy *e;
-	uint32_t *at, next;
-
-	if (!w->entry && !make(w))
-		return;
-	at = find(w, like);
-	if (!*at) {
-		if (!w->free)
-			return;
-		*at = w->free;
-		w->free = w->entry[*at - 1].next;
-		w->entry[*at - 1] = (struct waiting_copy){ 0 };
-		w->n++;
-	}
-	e = &w->entry[*at - 1];
-	next = e->next;
-	if (e->peer && same_session(e, like)) {
+	if (e && same_session(e, like)) {
 		e->state = like->state;
 		e->turn = like->turn;
 		return;
 	}
+	if (!e)
+		e = hash_add(&waiting_copies, w, like);
+	if (!e)
+		return;
+	number = e->entry.number;
 	*e = *like;
+	e->entry.number = number;
 	e->tries = 0;
-	e->next = next;
 }
 
-static void take_out(struct waiting_copies *w, uint32_t *at)
+void waiting_del(struct hash_table *w, const struct waiting_copy *like)
 {
-	uint32_t number = *at;
+	struct waiting_copy *e = hash_find(&waiting_copies, w, like);
 
-	*at = w->entry[number - 1].next;
-	w->entry[number - 1] = (struct waiting_copy){ .next = w->free };
-	w->free = number;
-	w->n--;
+	if (e)
+		hash_del(&waiting_copies, w, e);
 }
 
-void waiting_del(struct waiting_copies *w, const struct waiting_copy *like)
+void waiting_forget(struct hash_table *w, bool (*which)(const struct waiting_copy *e, const void *arg), const void *arg)
 {
-	uint32_t *at = w->n ? find(w, like) : NULL;
+	uint32_t at = 0;
 
-	if (at && *at)
-		take_out(w, at);
-}
-
-void waiting_forget(struct waiting_copies *w, bool (*which)(const struct waiting_copy *e, const void *arg),
-		    const void *arg)
-{
-	for (uint32_t i = 0; i < WAITING_MAX && w->n; i++) {
-		const struct waiting_copy *e = &w->entry[i];
-
-		if (e->peer && which(e, arg))
-			take_out(w, find(w, e));
-	}
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, w, &at));)
+		if (which(e, arg))
+			hash_del(&waiting_copies, w, e);
 }

@@ -276,7 +276,7 @@ void changes_object_gone(struct route_copy *c, struct fib_object *object)
 		c->purged = 0;
 		route_copy_work(c);
 	}
-	fib_objects_remove(&c->objects, object);
+	hash_del(&fib_objects, &c->objects, object);
 }
 
 void changes_neighbour(struct route_copy *c, struct fib_neighbour *n, bool gone)

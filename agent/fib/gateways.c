@@ -3,14 +3,11 @@
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 
 #include "fib/store.h"
 #include "host/netlink.h"
 
-/* Numbers of places in the hash, powers of two. */
-#define FIRST_ROOM 256U
-#define MOST_ROOM  131072U
+#define MOST 65536U
 
 typedef void (*on_gateway)(uint32_t addr, void *arg);
 
@@ -53,57 +50,35 @@ void fib_gateways_of(const struct nlmsghdr *h, on_gateway call, void *arg)
 
 void fib_gateways_free(struct fib_gateways *g)
 {
-	free(g->addr);
+	hash_index_free(&g->addrs);
 	*g = (struct fib_gateways){ 0 };
 }
 
-/* The place of an address, or the free one where it belongs. */
-static uint32_t *place(const struct fib_gateways *g, uint32_t addr)
+static bool has(const struct fib_gateways *g, uint32_t addr, uint64_t hash)
 {
-	size_t i = addr * 0x9e3779b1U >> 8 & (g->room - 1);
+	uint32_t known;
 
-	while (g->addr[i] && g->addr[i] != addr)
-		i = (i + 1) & (g->room - 1);
-	return &g->addr[i];
-}
-
-static bool grow(struct fib_gateways *g)
-{
-	struct fib_gateways larger = { .count = g->count, .room = g->room ? g->room * 2 : FIRST_ROOM };
-
-	larger.addr = larger.room <= MOST_ROOM ? calloc(larger.room, sizeof(*larger.addr)) : NULL;
-	if (!larger.addr)
-		return false;
-	for (size_t i = 0; i < g->room; i++)
-		if (g->addr[i])
-			*place(&larger, g->addr[i]) = g->addr[i];
-	free(g->addr);
-	*g = larger;
-	return true;
+	for (uint32_t step = 0; hash_index_next(&g->addrs, hash, &step, &known);)
+		if (known == addr)
+			return true;
+	return false;
 }
 
 void fib_gateways_add(struct fib_gateways *g, uint32_t addr)
 {
-	uint32_t *at;
+	uint64_t hash = HASH_OF(addr);
 
-	if (g->lost || !addr)
+	if (g->lost || !addr || has(g, addr, hash))
 		return;
-	/* At most half of it is full. */
-	if (g->count * 2 >= g->room && !grow(g)) {
-		g->lost = true;
-		return;
-	}
-	at = place(g, addr);
-	if (!*at) {
-		*at = addr;
-		g->count++;
-	}
+	g->lost = g->addrs.n == MOST || hash_index_add(&g->addrs, hash, addr);
 }
 
 bool fib_gateways_in(const struct fib_gateways *g, uint32_t base, unsigned plen)
 {
-	for (size_t i = 0; i < g->room; i++)
-		if (g->addr[i] && !((g->addr[i] ^ base) & fib_mask(plen)))
+	uint32_t at = 0, addr;
+
+	while (hash_index_walk(&g->addrs, &at, &addr))
+		if (!((addr ^ base) & fib_mask(plen)))
 			return true;
 	return g->lost;
 }

@@ -7,18 +7,15 @@
 #define DETNAT_FIB_GATEWAYS_H
 
 #include <libmnl/libmnl.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+#include "base/hash.h"
 
 /* Calls a function for each gateway (IPv4, host byte order) that an RTM_NEWROUTE names. */
 void fib_gateways_of(const struct nlmsghdr *h, void (*call)(uint32_t addr, void *arg), void *arg);
 
 /* Zero-initialised. */
 struct fib_gateways {
-	uint32_t *addr; /* a hash; 0: free */
-	size_t count;
-	size_t room;
+	struct hash_index addrs;
 	bool lost; /* for want of memory, or because there were too many */
 };
 

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 65536U
-
 enum hop_state {
 	HOP_FREE,
 	HOP_USED,
@@ -20,10 +18,9 @@ int fib_hops_init(struct fib_hops *h, struct fib *fib, const struct device *devi
 	*h = (struct fib_hops){ .fib = fib, .device = device, .neighbours = neighbours, .end = FIB_HOP_FIRST };
 	h->link = calloc(MAX_IFINDEX, sizeof(*h->link));
 	h->list = calloc(FIB_HOPS, sizeof(*h->list));
-	h->bucket = calloc(BUCKETS, sizeof(*h->bucket));
 	h->free = calloc(FIB_HOPS, sizeof(*h->free));
 	h->waiting = calloc(FIB_HOPS, sizeof(*h->waiting));
-	if (!h->link || !h->list || !h->bucket || !h->free || !h->waiting) {
+	if (!h->link || !h->list || !h->free || !h->waiting) {
 		fib_hops_free(h);
 		return -ENOMEM;
 	}
@@ -42,38 +39,23 @@ void fib_hops_free(struct fib_hops *h)
 {
 	free(h->link);
 	free(h->list);
-	free(h->bucket);
+	hash_index_free(&h->by_gateway);
 	free(h->free);
 	free(h->waiting);
 	*h = (struct fib_hops){ 0 };
 }
 
-static uint16_t *bucket_of(const struct fib_hops *h, const struct fib_way *way)
+static uint64_t hash_of_gateway(uint32_t ifindex, uint8_t family, const uint8_t addr[static 16])
 {
-	uint32_t words[4], hash = way->ifindex * 0x85ebca6bU ^ way->family;
+	uint64_t words[2];
 
-	memcpy(words, way->addr, sizeof(words));
-	for (size_t i = 0; i < 4; i++)
-		hash = (hash ^ words[i]) * 0x9e3779b1U;
-	return &h->bucket[hash >> 16 & (BUCKETS - 1)];
+	memcpy(words, addr, sizeof(words));
+	return HASH_OF((uint64_t)ifindex << 8 | family, words[0], words[1]);
 }
 
-static void link_in(struct fib_hops *h, uint32_t number)
+static uint64_t hash_of(const struct fib_way *way)
 {
-	uint16_t *bucket = bucket_of(h, &h->list[number].way);
-
-	h->list[number].next = *bucket;
-	*bucket = (uint16_t)number;
-}
-
-static void link_out(struct fib_hops *h, uint32_t number)
-{
-	uint16_t *at = bucket_of(h, &h->list[number].way);
-
-	while (*at && *at != number)
-		at = &h->list[*at].next;
-	if (*at)
-		*at = h->list[number].next;
+	return hash_of_gateway(way->ifindex, way->family, way->addr);
 }
 
 static void complete(const struct fib_hops *h, const struct fib_way *way, struct fib_hop *ret)
@@ -158,20 +140,29 @@ static void remake(struct fib_hops *h, uint32_t number)
 		write_record(h, FIB_HOP_DEFAULT, number);
 }
 
+/* 0: there is none. */
+static uint32_t find(const struct fib_hops *h, const struct fib_way *way)
+{
+	uint64_t hash = hash_of(way);
+	uint32_t number;
+
+	for (uint32_t step = 0; hash_index_next(&h->by_gateway, hash, &step, &number);)
+		if (!memcmp(&h->list[number].way, way, sizeof(*way)))
+			return number;
+	return 0;
+}
+
 uint32_t fib_hops_take(struct fib_hops *h, const struct fib_way *way)
 {
-	uint32_t number = *bucket_of(h, way);
+	uint32_t number = find(h, way);
 
-	while (number && memcmp(&h->list[number].way, way, sizeof(*way)))
-		number = h->list[number].next;
 	if (!number) {
-		if (!h->n_free) {
+		if (!h->n_free || hash_index_add(&h->by_gateway, hash_of(way), h->free[h->n_free - 1])) {
 			h->too_many++;
 			return FIB_HOP_KERNEL;
 		}
 		number = h->free[--h->n_free];
 		h->list[number] = (struct fib_hop_state){ .way = *way, .state = HOP_USED };
-		link_in(h, number);
 		if (number >= h->end)
 			h->end = number + 1;
 		remake(h, number);
@@ -187,7 +178,7 @@ void fib_hops_drop(struct fib_hops *h, uint32_t number)
 	if (number < FIB_HOP_FIRST || --s->refs)
 		return;
 	if (!s->retired)
-		link_out(h, number);
+		hash_index_del(&h->by_gateway, hash_of(&s->way), number);
 	wait_for_programs(h, number, HOP_LEAVING);
 }
 
@@ -227,25 +218,26 @@ void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex)
 }
 
 uint32_t fib_hops_next(const struct fib_hops *h, uint32_t ifindex, uint8_t family, const uint8_t addr[static 16],
-		       uint32_t from)
+		       uint32_t *step)
 {
-	struct fib_way sought = { .ifindex = ifindex, .family = family };
-	uint32_t i;
+	uint64_t hash = hash_of_gateway(ifindex, family, addr);
+	uint32_t number;
 
-	memcpy(sought.addr, addr, sizeof(sought.addr));
-	for (i = from ? h->list[from].next : *bucket_of(h, &sought); i; i = h->list[i].next) {
-		const struct fib_way *w = &h->list[i].way;
+	while (hash_index_next(&h->by_gateway, hash, step, &number)) {
+		const struct fib_way *w = &h->list[number].way;
 
 		if (w->ifindex == ifindex && w->family == family && !memcmp(w->addr, addr, sizeof(w->addr)))
-			break;
+			return number;
 	}
-	return i;
+	return 0;
 }
 
 void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n)
 {
-	for (uint32_t i = 0; (i = fib_hops_next(h, n->ifindex, n->family, n->addr, i));)
-		remake(h, i);
+	uint32_t step = 0, number;
+
+	while ((number = fib_hops_next(h, n->ifindex, n->family, n->addr, &step)))
+		remake(h, number);
 }
 
 void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way)
@@ -256,11 +248,12 @@ void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_wa
 
 		if (!in_use(s) || s->retired || s->way.object != object)
 			continue;
-		link_out(h, i);
+		hash_index_del(&h->by_gateway, hash_of(&s->way), i);
 		s->way = *way;
 		s->way.object = object;
 		s->way.mtu = mtu;
-		link_in(h, i);
+		/* Has the room of the one before. */
+		hash_index_add(&h->by_gateway, hash_of(&s->way), i);
 		remake(h, i);
 	}
 }
@@ -271,7 +264,7 @@ static bool retire(struct fib_hops *h, uint32_t number)
 
 	if (!in_use(s) || s->retired)
 		return false;
-	link_out(h, number);
+	hash_index_del(&h->by_gateway, hash_of(&s->way), number);
 	s->retired = true;
 	remake(h, number);
 	return true;

@@ -32,7 +32,6 @@ struct fib_way {
 struct fib_hop_state {
 	struct fib_way way;
 	uint32_t refs;
-	uint16_t next;	/* with the same hash; 0: none */
 	uint8_t state;	/* enum hop_state */
 	bool exposed;	/* programs may be reading the address */
 	bool leaf;	/* one of the references is a neighbour's leaf */
@@ -53,9 +52,9 @@ struct fib_hops {
 	const struct fib_neighbours *neighbours;
 	uint8_t *link; /* MAX_IFINDEX of them: FIB_LINK_... */
 	struct fib_hop_state *list;
-	uint16_t *bucket;
-	uint16_t *free;	   /* numbers */
-	uint16_t *waiting; /* for programs to end: settling ones first */
+	struct hash_index by_gateway; /* numbers */
+	uint16_t *free;		      /* numbers */
+	uint16_t *waiting;	      /* for programs to end: settling ones first */
 	size_t n_free, n_waiting, n_settling;
 	uint32_t end;	      /* all numbers in use are below */
 	uint32_t default_hop; /* the next hop of the default route */
@@ -83,9 +82,9 @@ bool fib_hops_is_on_link(const struct fib_hops *h, uint32_t number);
 void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex);
 void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n);
 
-/* The next one with this gateway, of those in use; starts with 0. 0: no more. */
+/* The next one with this gateway, of those in use; *step begins as 0. 0: no more. */
 uint32_t fib_hops_next(const struct fib_hops *h, uint32_t ifindex, uint8_t family, const uint8_t addr[static 16],
-		       uint32_t from);
+		       uint32_t *step);
 
 /* The next hops of a nexthop object lead elsewhere: all but `object` and `mtu` is taken from way. */
 void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way);

@@ -2,45 +2,36 @@
 #include "fib/neighbour_table.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/neighbour.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/netlink.h"
 
-#define BUCKETS 32768U
-
 /* The states in which the kernel, and bpf_fib_lookup, use the MAC address. */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
-/* By address alone: one may be a neighbour on several interfaces. */
-static struct fib_neighbour **bucket_of(const struct fib_neighbours *t, const uint8_t addr[static 16])
+static uint64_t hash(const void *entry)
 {
-	uint32_t words[4], hash = 0;
+	const struct fib_neighbour *n = entry;
+	uint64_t words[2];
 
-	memcpy(words, addr, sizeof(words));
-	for (size_t i = 0; i < 4; i++)
-		hash = (hash ^ words[i]) * 0x9e3779b1U;
-	return &t->bucket[(hash ^ hash >> 15) % BUCKETS];
+	memcpy(words, n->addr, sizeof(words));
+	return HASH_OF((uint64_t)n->ifindex << 8 | n->family, words[0], words[1]);
 }
 
-int fib_neighbours_init(struct fib_neighbours *t)
+static bool same(const void *a, const void *b)
 {
-	*t = (struct fib_neighbours){ .bucket = calloc(BUCKETS, sizeof(void *)) };
-	return t->bucket ? 0 : -ENOMEM;
+	const struct fib_neighbour *x = a, *y = b;
+
+	return x->ifindex == y->ifindex && x->family == y->family && !memcmp(x->addr, y->addr, sizeof(x->addr));
 }
 
-static void forget(struct fib_neighbour *n, void *arg)
-{
-	fib_neighbours_remove(arg, n);
-}
+static const struct hash_type neighbours = { sizeof(struct fib_neighbour), FIB_NEIGHBOURS, hash, same };
 
 void fib_neighbours_free(struct fib_neighbours *t)
 {
-	if (t->bucket)
-		fib_neighbours_each(t, forget, t);
-	free(t->bucket);
+	hash_free(&t->table);
+	hash_index_free(&t->by_ipv4);
 	*t = (struct fib_neighbours){ 0 };
 }
 
@@ -62,61 +53,50 @@ void fib_address_of_ipv4(uint32_t addr, uint8_t ret[static 16])
 struct fib_neighbour *fib_neighbours_find(const struct fib_neighbours *t, uint32_t ifindex, uint8_t family,
 					  const uint8_t addr[static 16])
 {
-	struct fib_neighbour *n = *bucket_of(t, addr);
+	struct fib_neighbour like = { .ifindex = ifindex, .family = family };
 
-	while (n && (n->ifindex != ifindex || n->family != family || memcmp(n->addr, addr, sizeof(n->addr))))
-		n = n->next;
-	return n;
+	memcpy(like.addr, addr, sizeof(like.addr));
+	return hash_find(&neighbours, &t->table, &like);
 }
 
-struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, struct fib_neighbour *from)
+struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, uint32_t *step)
 {
-	struct fib_neighbour *n;
-	uint8_t key[16];
+	uint64_t by_addr = HASH_OF(addr);
+	uint32_t number;
 
-	fib_address_of_ipv4(addr, key);
-	n = from ? from->next : *bucket_of(t, key);
-	while (n && (n->family != AF_INET || memcmp(n->addr, key, sizeof(key))))
-		n = n->next;
-	return n;
+	while (hash_index_next(&t->by_ipv4, by_addr, step, &number)) {
+		struct fib_neighbour *n = hash_at(&neighbours, &t->table, number);
+
+		if (fib_neighbour_ipv4(n) == addr)
+			return n;
+	}
+	return NULL;
 }
 
 void fib_neighbours_remove(struct fib_neighbours *t, struct fib_neighbour *n)
 {
-	struct fib_neighbour **at = bucket_of(t, n->addr);
-
-	while (*at != n)
-		at = &(*at)->next;
-	*at = n->next;
-	free(n);
-	t->count--;
+	if (n->family == AF_INET)
+		hash_index_del(&t->by_ipv4, HASH_OF(fib_neighbour_ipv4(n)), n->entry.number);
+	hash_del(&neighbours, &t->table, n);
 }
 
 void fib_neighbours_each(struct fib_neighbours *t, void (*visit)(struct fib_neighbour *n, void *arg), void *arg)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct fib_neighbour *next;
+	uint32_t at = 0;
 
-		for (struct fib_neighbour *n = t->bucket[i]; n; n = next) {
-			next = n->next;
-			visit(n, arg);
-		}
-	}
+	for (struct fib_neighbour *n; (n = hash_walk(&neighbours, &t->table, &at));)
+		visit(n, arg);
 }
 
 static struct fib_neighbour *add(struct fib_neighbours *t, const struct fib_neighbour *told)
 {
-	struct fib_neighbour **bucket = bucket_of(t, told->addr);
-	struct fib_neighbour *n = t->count < FIB_NEIGHBOURS ? malloc(sizeof(*n)) : NULL;
+	struct fib_neighbour *n = hash_add(&neighbours, &t->table, told);
 
-	if (!n) {
-		t->refused++;
-		return NULL;
+	if (n && n->family == AF_INET && hash_index_add(&t->by_ipv4, HASH_OF(fib_neighbour_ipv4(n)), n->entry.number)) {
+		hash_del(&neighbours, &t->table, n);
+		n = NULL;
 	}
-	*n = *told;
-	n->next = *bucket;
-	*bucket = n;
-	t->count++;
+	t->refused += !n;
 	return n;
 }
 

@@ -4,14 +4,13 @@
 #define DETNAT_FIB_NEIGHBOUR_TABLE_H
 
 #include <libmnl/libmnl.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+#include "base/hash.h"
 
 #define FIB_NEIGHBOURS (1U << 17)
 
 struct fib_neighbour {
-	struct fib_neighbour *next; /* in its bucket */
+	struct hash_entry entry;
 	uint32_t ifindex;
 	uint8_t family;	    /* AF_INET or AF_INET6 */
 	uint8_t addr[16];   /* network byte order; IPv4 uses the first four, the others are 0 */
@@ -24,22 +23,21 @@ struct fib_neighbour {
 	uint16_t leaf;	    /* next hop of its leaf in the trie; 0: none */
 };
 
+/* Zero-initialised. */
 struct fib_neighbours {
-	struct fib_neighbour **bucket;
-	size_t count;
-	size_t refused; /* beyond FIB_NEIGHBOURS */
+	struct hash_table table;
+	struct hash_index by_ipv4; /* by address alone: one may be a neighbour on several interfaces */
+	size_t refused;		   /* beyond FIB_NEIGHBOURS */
 };
 
-/* 0 or -ENOMEM. */
-int fib_neighbours_init(struct fib_neighbours *t);
 void fib_neighbours_free(struct fib_neighbours *t);
 
 struct fib_neighbour *fib_neighbours_find(const struct fib_neighbours *t, uint32_t ifindex, uint8_t family,
 					  const uint8_t addr[static 16]);
 void fib_neighbours_remove(struct fib_neighbours *t, struct fib_neighbour *n);
 
-/* The next one with an IPv4 address (host byte order), on any interface; starts with NULL. */
-struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, struct fib_neighbour *from);
+/* The next one with an IPv4 address (host byte order), on any interface; *step begins as 0. */
+struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, uint32_t *step);
 
 /* Where a message comes from. */
 enum fib_neighbour_from {

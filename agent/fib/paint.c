@@ -149,13 +149,12 @@ static uint32_t leaf_of(struct route_copy *c, const struct fib_neighbour *n)
 void paint_neighbours_at(struct route_copy *c, uint32_t addr)
 {
 	bool had = false, has = false;
+	uint32_t hop, step = 0;
 	unsigned rank;
-	uint32_t hop;
 
 	if (!c->painted)
 		return;
-	for (struct fib_neighbour *n = fib_neighbours_next(&c->neighbours, addr, NULL); n;
-	     n = fib_neighbours_next(&c->neighbours, addr, n)) {
+	for (struct fib_neighbour *n; (n = fib_neighbours_next(&c->neighbours, addr, &step));) {
 		uint32_t before = n->leaf, now = leaf_of(c, n);
 
 		n->leaf = (uint16_t)now;
@@ -178,7 +177,7 @@ void paint_neighbours_at(struct route_copy *c, uint32_t addr)
 
 void paint_meet(struct route_copy *c, uint32_t addr)
 {
-	struct fib_neighbour *n = c->painted ? fib_neighbours_next(&c->neighbours, addr, NULL) : NULL;
+	struct fib_neighbour *n = c->painted ? fib_neighbours_next(&c->neighbours, addr, &(uint32_t){ 0 }) : NULL;
 
 	if (!n || n->queued)
 		return;
@@ -220,12 +219,12 @@ void paint_meet_all(struct route_copy *c, uint32_t base, unsigned plen)
 
 	if (!c->painted)
 		return;
-	if (addresses > c->neighbours.count) {
+	if (addresses > c->neighbours.table.n) {
 		fib_neighbours_each(&c->neighbours, meet_if_within, &(struct range){ c, base, plen });
 		return;
 	}
 	for (size_t i = 0; i < addresses; i++)
-		if (fib_neighbours_next(&c->neighbours, base + (uint32_t)i, NULL))
+		if (fib_neighbours_next(&c->neighbours, base + (uint32_t)i, &(uint32_t){ 0 }))
 			paint_meet(c, base + (uint32_t)i);
 }
 

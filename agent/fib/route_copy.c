@@ -131,11 +131,7 @@ int route_copy_new(struct event_base *base, struct datapath *d, struct route_cop
 	c->held = 1U << ROUTE_COPY_READING | 1U << ROUTE_COPY_SYNC;
 	fib_trie_init(&c->trie, d->fib, MAX_FIB_CHUNKS,
 		      &(struct fib_trie_calls){ .add_chunk = add_chunk, .met_neighbour = met_neighbour, .arg = c });
-	r = fib_neighbours_init(&c->neighbours);
-	if (!r)
-		r = fib_objects_init(&c->objects);
-	if (!r)
-		r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
+	r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
 	c->known = calloc(MAX_IFINDEX, sizeof(*c->known));
 	if (!c->known)
 		r = -ENOMEM;
@@ -172,7 +168,7 @@ void route_copy_free(struct route_copy *c)
 	fib_store_free(&c->store);
 	fib_hops_free(&c->hops);
 	fib_neighbours_free(&c->neighbours);
-	fib_objects_free(&c->objects);
+	hash_free(&c->objects);
 	fib_addresses_free(&c->addresses);
 	fib_gateways_free(&c->gateways);
 	free(c->known);
@@ -310,9 +306,9 @@ bool route_copy_is_used(const struct route_copy *c, uint32_t seconds, uint32_t i
 			const uint8_t addr[static 16])
 {
 	const struct used when = used_since(c, seconds);
-	uint32_t number = 0;
+	uint32_t step = 0, number;
 
-	while ((number = fib_hops_next(&c->hops, ifindex, family, addr, number)))
+	while ((number = fib_hops_next(&c->hops, ifindex, family, addr, &step)))
 		if (way_is_used(c, &when, number))
 			return true;
 	return false;
@@ -325,7 +321,7 @@ void route_copy_summary(const struct route_copy *c, struct route_copy_summary *r
 		.held = c->held,
 		.routes = c->store.count,
 		.next_hops = fib_hops_count(&c->hops),
-		.neighbours = c->neighbours.count,
+		.neighbours = c->neighbours.table.n,
 		.memory = fib_store_memory(&c->store) + sizeof(struct fib) +
 			  (size_t)c->trie.n_chunks * FIB_CHUNK * sizeof(struct fib_node),
 		.unsure = c->store.unsure,

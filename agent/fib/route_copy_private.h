@@ -37,7 +37,7 @@ struct route_copy {
 	struct fib_store store;
 	struct fib_hops hops;
 	struct fib_neighbours neighbours;
-	struct fib_objects objects;
+	struct hash_table objects; /* of fib_objects */
 	struct fib_addresses addresses;
 	struct prefix *special; /* never forwarded by XDP: bypassed destinations and pools */
 	size_t n_special;

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/trouble.h"
@@ -216,14 +215,9 @@ static int pcp_open(struct pcp *p)
 		r = pcp_waiting_new(p->base, pcp_request_again, pcp_request_lost, p, &p->waiting);
 	if (r)
 		return r;
-	p->rate = calloc(1, sizeof(*p->rate));
 	p->second = evtimer_new(p->base, on_second, p);
-	if (!p->rate || !p->second)
+	if (!p->second)
 		return -ENOMEM;
-	errno = 0;
-	if (getrandom(&p->rate->seed, sizeof(p->rate->seed), 0) != (ssize_t)sizeof(p->rate->seed))
-		return errno_or(EIO);
-	p->rate->seed |= 1;
 	look_again(p, false);
 	return 0;
 }
@@ -262,7 +256,7 @@ void pcp_free(struct pcp *p)
 	pcp_sources_free(p->sources);
 	pcp_senders_free(p->senders);
 	pcp_leases_free(&p->leases);
-	free(p->rate);
+	pcp_rate_free(&p->rate);
 	free(p);
 }
 

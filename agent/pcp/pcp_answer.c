@@ -18,7 +18,7 @@ static enum pcp_drop admit(struct pcp *p, const struct pcp_desk *desk, const str
 		return PCP_DROP_INTERFACE;
 	if (!pcp_is_client(desk, from->source))
 		return PCP_DROP_SOURCE;
-	if (!pcp_rate_take(p->rate, from->source, from->ifindex, now_s))
+	if (!pcp_rate_take(&p->rate, from->source, from->ifindex, now_s))
 		return PCP_DROP_RATE;
 	return pcp_ingress_leads_back(p->ingress, from->source, from->ifindex) ? N_PCP_DROPS : PCP_DROP_INTERFACE;
 }

@@ -27,7 +27,7 @@ struct pcp {
 	struct pcp_leases leases;
 	struct pcp_ingress *ingress;
 	struct pcp_announcer *announcer;
-	struct pcp_rate *rate;
+	struct pcp_rate rate;
 	struct pcp_sources *sources;
 	struct pcp_senders *senders; /* NULL: there is no filter, so MAC addresses are not known */
 	bool senders_tried;

@@ -1,33 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "pcp/rate.h"
 
-#define SHIFT (64 - __builtin_ctz(PCP_RATE_PLACES))
+struct source {
+	struct hash_entry entry;
+	uint32_t addr;
+	uint32_t ifindex;
+	uint32_t taken;
+};
 
-/* The place of a source in this second, or the one it may take. There always is one: few of them are of this second. */
-static struct pcp_rate_place *place_of(struct pcp_rate *r, uint64_t source)
+static uint64_t hash(const void *entry)
 {
-	uint64_t at = (source * r->seed * 0x9e3779b97f4a7c15ULL) >> SHIFT;
+	const struct source *s = entry;
 
-	while (r->place[at].second == r->second && r->place[at].taken && r->place[at].source != source)
-		at = (at + 1) % PCP_RATE_PLACES;
-	return &r->place[at];
+	return HASH_OF((uint64_t)s->ifindex << 32 | s->addr);
 }
+
+static bool same(const void *a, const void *b)
+{
+	const struct source *x = a, *y = b;
+
+	return x->addr == y->addr && x->ifindex == y->ifindex;
+}
+
+static const struct hash_type sources = { sizeof(struct source), PCP_PER_SECOND, hash, same };
 
 bool pcp_rate_take(struct pcp_rate *r, uint32_t addr, uint32_t ifindex, uint64_t second)
 {
-	uint64_t source = (uint64_t)ifindex << 32 | addr;
-	struct pcp_rate_place *place;
+	const struct source like = { .addr = addr, .ifindex = ifindex };
+	struct source *s;
 
 	if (second != r->second) {
 		r->second = second;
 		r->taken = 0;
+		hash_clear(&r->sources);
 	}
-	place = place_of(r, source);
-	if (place->second != second || !place->taken)
-		*place = (struct pcp_rate_place){ .second = second, .source = source };
-	if (place->taken >= PCP_PER_SOURCE || r->taken >= PCP_PER_SECOND)
+	s = hash_find(&sources, &r->sources, &like);
+	if (r->taken >= PCP_PER_SECOND || (s && s->taken >= PCP_PER_SOURCE))
 		return false;
-	place->taken++;
+	if (!s)
+		s = hash_add(&sources, &r->sources, &like);
+	if (!s)
+		return false;
+	s->taken++;
 	r->taken++;
 	return true;
+}
+
+void pcp_rate_free(struct pcp_rate *r)
+{
+	hash_free(&r->sources);
 }

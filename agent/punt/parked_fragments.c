@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/hash.h"
 #include "base/limiter.h"
 #include "base/log.h"
 #include "host/ring_reader.h"
@@ -28,10 +29,8 @@
 /* Senders reported per second, each at most once. */
 #define REPORTS 256U
 
-#define OWNERS 1024U /* hash lists of owners with parked fragments; a power of two */
-
 struct owner {
-	LIST_ENTRY(owner) entry;
+	struct hash_entry entry;
 	uint32_t addr;
 	uint32_t n; /* fragments */
 };
@@ -46,7 +45,6 @@ struct parked {
 };
 
 TAILQ_HEAD(parked_list, parked);
-LIST_HEAD(owner_list, owner);
 
 struct fragments {
 	struct datapath *d;
@@ -57,7 +55,7 @@ struct fragments {
 	struct event *second;
 	struct parked_list waiting; /* oldest first */
 	struct parked *next;	    /* where the next turn continues; NULL: at the oldest */
-	struct owner_list owners[OWNERS];
+	struct hash_table owners;   /* those with parked fragments */
 	uint32_t n;
 	uint32_t n_outside; /* of n, from outside */
 	size_t bytes;
@@ -74,46 +72,32 @@ static uint32_t owner_of(const struct fragment_key *key)
 	return key->side == FRAGMENT_FROM_INSIDE ? key->src : key->dst;
 }
 
-static struct owner_list *owner_list(struct fragments *f, uint32_t addr)
+static uint64_t hash(const void *entry)
 {
-	return &f->owners[addr * 0x9e3779b1U >> 22 & (OWNERS - 1)];
+	const struct owner *o = entry;
+
+	return HASH_OF(o->addr);
 }
 
-static struct owner *owner_find(struct fragments *f, uint32_t addr)
+static bool same(const void *a, const void *b)
 {
-	struct owner *o;
+	const struct owner *x = a, *y = b;
 
-	LIST_FOREACH(o, owner_list(f, addr), entry)
-	{
-		if (o->addr == addr)
-			return o;
-	}
-	return NULL;
+	return x->addr == y->addr;
 }
 
-static struct owner *owner_new(struct fragments *f, uint32_t addr)
-{
-	struct owner *o = calloc(1, sizeof(*o));
+static const struct hash_type owners = { sizeof(struct owner), 0, hash, same };
 
-	if (!o)
-		return NULL;
-	o->addr = addr;
-	LIST_INSERT_HEAD(owner_list(f, addr), o, entry);
-	return o;
-}
-
-static void owner_leave(struct owner *o)
+static void owner_leave(struct fragments *f, struct owner *o)
 {
-	if (--o->n)
-		return;
-	LIST_REMOVE(o, entry);
-	free(o);
+	if (!--o->n)
+		hash_del(&owners, &f->owners, o);
 }
 
 static void leave(struct fragments *f, struct parked *p)
 {
 	TAILQ_REMOVE(&f->waiting, p, by_age);
-	owner_leave(p->owner);
+	owner_leave(f, p->owner);
 	f->n--;
 	f->n_outside -= p->e.key.side == FRAGMENT_FROM_OUTSIDE;
 	f->bytes -= p->size;
@@ -146,8 +130,8 @@ static void report(struct fragments *f, const struct early_fragment *e)
 
 static void park(struct fragments *f, const struct early_fragment *e, size_t size)
 {
-	uint32_t addr = owner_of(&e->key);
-	struct owner *owner = owner_find(f, addr);
+	const struct owner like = { .addr = owner_of(&e->key) };
+	struct owner *owner = hash_find(&owners, &f->owners, &like);
 	struct parked *p;
 
 	/* It lay in the ring buffer while no agent was running. */
@@ -163,7 +147,7 @@ static void park(struct fragments *f, const struct early_fragment *e, size_t siz
 	size += offsetof(struct parked, e);
 	p = has_room(f, e, size) ? malloc(size) : NULL;
 	if (p && !owner)
-		owner = owner_new(f, addr);
+		owner = hash_add(&owners, &f->owners, &like);
 	if (!p || !owner) {
 		free(p);
 		f->n_over_limit++;
@@ -335,6 +319,7 @@ void fragments_free(struct fragments *f)
 		leave(f, p);
 	}
 	count_losses(f);
+	hash_free(&f->owners);
 	close_fd(&f->pass);
 	free(f);
 }

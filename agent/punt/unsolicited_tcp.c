@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "host/raw_send.h"
 #include "host/ring_reader.h"
@@ -22,16 +22,13 @@
 #define TAKEN_PER_TURN 128U
 #define ENDED_PER_TURN 64U
 
-#define PLACES_SHIFT 13U /* hash lists of waiting SYNs, by endpoints */
-
 struct waiting {
+	struct hash_entry entry;
 	STAILQ_ENTRY(waiting) by_age;
-	LIST_ENTRY(waiting) by_endpoints;
 	struct unsolicited_syn syn;
 };
 
 STAILQ_HEAD(waiting_queue, waiting);
-LIST_HEAD(waiting_list, waiting);
 
 struct unsolicited {
 	const struct datapath *d;
@@ -39,53 +36,41 @@ struct unsolicited {
 	bool warned;
 	struct ring_reader *ring;
 	struct waiting_queue queue; /* oldest first */
-	struct waiting_list places[1U << PLACES_SHIFT];
-	uint64_t seed[4]; /* of the hash, whose input hosts outside can choose */
-	uint32_t n;
+	struct hash_table by_endpoints;
 	uint64_t now_ns;    /* CLOCK_MONOTONIC, of this turn */
 	uint64_t second_ns; /* start of the second in which n_sent are counted */
 	uint32_t n_sent;
 };
 
-/* Multiply-shift over three words: without the seed, no endpoints can be chosen that collide more often than others. */
-static struct waiting_list *place_of(struct unsolicited *u, const struct session_question *q)
+static uint64_t hash(const void *entry)
 {
-	uint64_t hash = u->seed[0] + u->seed[1] * q->ext_addr + u->seed[2] * q->out_addr +
-			u->seed[3] * ((uint32_t)q->ext_port << 16 | q->out_port);
+	const struct session_question *q = &((const struct waiting *)entry)->syn.of;
 
-	return &u->places[hash >> (64 - PLACES_SHIFT)];
+	return HASH_OF((uint64_t)q->ext_addr << 32 | q->out_addr, (uint64_t)q->ext_port << 16 | q->out_port);
 }
+
+static bool same(const void *a, const void *b)
+{
+	const struct waiting *x = a, *y = b;
+
+	return !memcmp(&x->syn.of, &y->syn.of, sizeof(x->syn.of));
+}
+
+static const struct hash_type waiting_syns = { sizeof(struct waiting), UNSOLICITED_WAITING, hash, same };
 
 static void take(struct unsolicited *u, const struct unsolicited_syn *s)
 {
-	struct waiting_list *place = place_of(u, &s->of);
+	const struct waiting arrived = { .syn = *s };
 	struct waiting *w;
 
 	/* A SYN that lay in the ring buffer while no agent was running: its sender has given up or retries. */
 	if (u->d->settings.unsolicited_tcp != UNSOLICITED_ANSWER || s->time_ns + WAIT_NS <= u->now_ns)
 		return;
-	LIST_FOREACH(w, place, by_endpoints)
-	{
-		if (!memcmp(&w->syn.of, &s->of, sizeof(s->of)))
-			return;
-	}
-	w = u->n < UNSOLICITED_WAITING ? malloc(sizeof(*w)) : NULL;
-	if (!w)
+	if (hash_find(&waiting_syns, &u->by_endpoints, &arrived))
 		return;
-	w->syn = *s;
-	STAILQ_INSERT_TAIL(&u->queue, w, by_age);
-	LIST_INSERT_HEAD(place, w, by_endpoints);
-	u->n++;
-}
-
-static struct waiting *oldest_off(struct unsolicited *u)
-{
-	struct waiting *w = STAILQ_FIRST(&u->queue);
-
-	STAILQ_REMOVE_HEAD(&u->queue, by_age);
-	LIST_REMOVE(w, by_endpoints);
-	u->n--;
-	return w;
+	w = hash_add(&waiting_syns, &u->by_endpoints, &arrived);
+	if (w)
+		STAILQ_INSERT_TAIL(&u->queue, w, by_age);
 }
 
 /* Whether the session exists by now; true if that cannot be found out, so that no SYN is refused in error. */
@@ -145,10 +130,11 @@ static bool is_over(const struct unsolicited *u, const struct waiting *w)
 static void end_waits(struct unsolicited *u)
 {
 	for (unsigned n = 0; n < ENDED_PER_TURN && is_over(u, STAILQ_FIRST(&u->queue)); n++) {
-		struct waiting *w = oldest_off(u);
+		struct waiting *w = STAILQ_FIRST(&u->queue);
 
 		end_wait(u, &w->syn);
-		free(w);
+		STAILQ_REMOVE_HEAD(&u->queue, by_age);
+		hash_del(&waiting_syns, &u->by_endpoints, w);
 	}
 }
 
@@ -187,14 +173,6 @@ static const struct ring_reader_ops syns_ring = {
 	.turn_ended = end_turn,
 };
 
-static int unsolicited_open(struct unsolicited *u, struct event_base *base)
-{
-	errno = 0;
-	if (getrandom(u->seed, sizeof(u->seed), 0) != (ssize_t)sizeof(u->seed))
-		return errno_or(EIO);
-	return ring_reader_new(base, u->d->unsolicited_syns, &syns_ring, u, &u->ring);
-}
-
 int unsolicited_new(struct event_base *base, const struct datapath *d, struct unsolicited **ret, struct error *err)
 {
 	struct unsolicited *u = calloc(1, sizeof(*u));
@@ -205,7 +183,7 @@ int unsolicited_new(struct event_base *base, const struct datapath *d, struct un
 	u->d = d;
 	u->socket = -1;
 	STAILQ_INIT(&u->queue);
-	r = unsolicited_open(u, base);
+	r = ring_reader_new(base, d->unsolicited_syns, &syns_ring, u, &u->ring);
 	if (r) {
 		unsolicited_free(u);
 		return error_set(err, r, "cannot take SYNs from outside: %s", strerror(-r));
@@ -219,8 +197,7 @@ void unsolicited_free(struct unsolicited *u)
 {
 	if (!u)
 		return;
-	while (!STAILQ_EMPTY(&u->queue))
-		free(oldest_off(u));
+	hash_free(&u->by_endpoints);
 	ring_reader_free(u->ring);
 	close_fd(&u->socket);
 	free(u);

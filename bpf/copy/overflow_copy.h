@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sessions in the overflow that another gateway has told, <detnat/copies.h>: placed, changed and ended under the lock.
- * The rules are those of open_overflow.h, except that the peer has shared out its overflow among subscribers already:
- * here, only the sum of all sessions is limited.
+ * Sessions in the overflow that another gateway has announced, <detnat/copies.h>: placed, changed and ended under the
+ * lock. The rules are those of open_overflow.h, except that the peer has shared out its overflow among subscribers
+ * already: here, only the sum of all sessions is limited.
  */
 #ifndef DETNAT_OVERFLOW_COPY_H
 #define DETNAT_OVERFLOW_COPY_H
@@ -41,32 +41,30 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
  */
 SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s, struct session_copy *c, __u32 offset)
 {
-	struct copy_scan *o = copy_scan_get();
+	struct copy_scan *found = copy_scan_get();
 	__u32 first;
 
-	if (!m || !s || !c || !o)
+	if (!m || !s || !c || !found)
 		return COPY_IMPOSSIBLE;
 	first = mapping_first_choice(&m->geo, key_in_port(c->key));
-	STORE(o->offset, first);
-	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word))
+	if (!copy_scan(m, s, c, first, found))
 		return COPY_IMPOSSIBLE;
-	if (LOAD(o->existing)) {
+	if (LOAD(found->existing)) {
 		struct bucket_pair pair = session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
 							  word_proto(c->word), first, m->bucket_shift);
 
-		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
+		c->slot = (__u16)copy_slot_number(pair, LOAD(found->existing));
 		return COPY_EXISTS;
 	}
-	if (LOAD(o->taken)) {
+	if (LOAD(found->taken)) {
 		copy_note_taken(m, c, first);
 		return COPY_PORT;
 	}
 	if (offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT)
 		return COPY_PLACED;
-	STORE(o->offset, offset);
-	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word))
+	if (!copy_scan(m, s, c, offset, found))
 		return COPY_IMPOSSIBLE;
-	if (!LOAD(o->taken))
+	if (!LOAD(found->taken))
 		return COPY_PLACED;
 	copy_note_taken(m, c, offset);
 	return COPY_PORT;
@@ -154,12 +152,13 @@ static __always_inline int copy_admit(void)
 /* Under the lock: COPY_TO_OVERFLOW. */
 SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
-	struct copy_scan *o = copy_scan_get();
+	struct copy_scan *found = copy_scan_get();
 	__u32 offset;
 	int r;
 
-	if (!m || !s || !c || !o)
+	if (!m || !s || !c || !found)
 		return COPY_IMPOSSIBLE;
+	found->p = copy_packet(m, c->subscriber, c->key, c->word);
 	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
 	if (offset >= m->geo.ports_per_host)
 		return COPY_IMPOSSIBLE;
@@ -169,16 +168,15 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 		r = copy_overflow_slots(m, s, c, offset);
 	if (r != COPY_PLACED)
 		return r;
-	o->p = copy_packet(m, c->subscriber, c->key, c->word);
-	STORE(o->stamp, now_ticks());
-	if (overflow_port_used(m, s, &o->p, word_out_port(c->word)) ||
-	    (subscriber_has_portmaps(s) && portmap_holds(m, &o->p, word_out_port(c->word))))
+	STORE(found->stamp, now_ticks());
+	if (overflow_port_used(m, s, &found->p, word_out_port(c->word)) ||
+	    (subscriber_has_portmaps(s) && portmap_holds(m, &found->p, word_out_port(c->word))))
 		return COPY_PORT;
 	if (LOAD(s->sessions) >= m->sessions_per_user)
 		return COPY_QUOTA;
 	if (copy_admit())
 		return COPY_NO_SLOT;
-	if (binding_maps(m, o->p.proto) && copy_bind(m, s, &o->p, offset))
+	if (binding_maps(m, found->p.proto) && copy_bind(m, s, &found->p, offset))
 		r = COPY_PORT;
 	else
 		r = copy_overflow_insert(m, s, c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Places a session that another gateway has told in a slot of its subscriber, <detnat/copies.h>. The rules are those of
- * open.h: a session is found by either endpoint, no outside port leads to two inside ports of one external endpoint,
- * and the count is exact. What is told may be anything.
+ * Places a session that another gateway has announced in a slot of its subscriber, <detnat/copies.h>. It opens as that
+ * of a packet does (opening.h), except that its port is given, that sessions in time-wait give way, and that its
+ * gateway has reported it. The announcement may be anything.
  */
 #ifndef DETNAT_SESSION_COPY_H
 #define DETNAT_SESSION_COPY_H
@@ -10,6 +10,7 @@
 #include <detnat/copies.h>
 
 #include "session/inbound_slots.h"
+#include "session/opening.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -19,14 +20,10 @@ struct {
 	__type(value, struct session_copies);
 } copies SEC(".maps");
 
-/* What a look at the two buckets finds, a bit for each slot as in struct opening. In a map for the verifier's sake. */
+/* What stands in a copy's way, a bit for each slot as in struct opening. In a map for the verifier's sake. */
 struct copy_scan {
-	__u32 room;	 /* free or expired */
-	__u32 spare;	 /* in time-wait */
 	__u32 existing;	 /* the session itself */
 	__u32 taken;	 /* others on its port towards its external endpoint */
-	__u32 freed;	 /* sessions removed that counted */
-	__u32 offset;	 /* of a port in the group whose buckets are looked at */
 	__u32 stamp;	 /* of the session's binding: sessions from outside lengthen none */
 	struct packet p; /* the session's, as a packet from inside would have it; here to save stack */
 };
@@ -62,78 +59,66 @@ static __always_inline struct packet copy_packet(const struct mapping *m, __u32 
 				.proto = word_proto(word) };
 }
 
-/* What is looked for. */
-struct copy_wanted {
-	const struct mapping *m;
-	__u64 key;
-	__u64 word;
-	__u32 subscriber;
-	__u32 now;
-};
-
 /*
- * Looks at one slot. What has expired and clashes is freed, else a late refresh could revive it; so is what is in
- * time-wait, as the gateway that told the session has found the port free.
+ * Notes whether a slot has the copy itself, or another session on its port towards its external endpoint. In time-wait
+ * either gives way: the gateway that announced the copy has found the port free.
  */
-static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, __u32 at, const struct copy_wanted *w)
+static __always_inline void copy_clash(const struct mapping *m, const struct session_copy *c, struct slot *s, __u32 bit,
+				       struct copy_scan *found, struct opening *o)
 {
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
-	__u32 bit = 1U << at;
-	int expired, time_wait;
 
-	if (!word_is_live(word)) {
-		if (word_is_free(word))
-			ADD_BITS(o->room, bit);
+	if (!word_is_live(word) || (key ^ c->key) >> 16 || word_proto(word) != word_proto(c->word) ||
+	    (key != c->key && word_out_port(word) != word_out_port(c->word)))
 		return;
-	}
-	expired = word_expired(word, w->now, w->m->timeout_ticks);
-	time_wait = word_state(word) == SESSION_TIME_WAIT;
-	if ((key ^ w->key) >> 16 || word_proto(word) != word_proto(w->word) ||
-	    (key != w->key && word_out_port(word) != word_out_port(w->word))) {
-		if (expired)
-			ADD_BITS(o->room, bit);
-		else if (time_wait)
-			ADD_BITS(o->spare, bit);
-		return;
-	}
-	if ((expired || time_wait) && slot_change(s, word, 0)) {
-		if (!time_wait)
-			STORE(o->freed, LOAD(o->freed) + 1);
+	if (word_state(word) == SESSION_TIME_WAIT && slot_change(s, word, 0)) {
 		ADD_BITS(o->room, bit);
-		slot_closed(w->m, w->subscriber, key, word);
+		slot_closed(m, c->subscriber, key, word);
 		return;
 	}
-	if (key == w->key)
-		ADD_BITS(o->existing, bit);
+	if (key == c->key)
+		ADD_BITS(found->existing, bit);
 	else
-		ADD_BITS(o->taken, bit);
+		ADD_BITS(found->taken, bit);
 }
 
-/* Under the lock: looks at both buckets of o->offset. Returns 0, or -1 only while tables are being deleted. */
-SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u64 word)
+/* copy_clash() for each slot of both buckets of a port offset. Returns 0, or -1 only while tables are being deleted. */
+SUBPROGRAM int copy_clashes(const struct mapping *m, const struct session_copy *c, __u32 port_offset)
 {
-	struct copy_scan *o = copy_scan_get();
-	struct copy_wanted w = { .m = m, .key = key, .word = word, .subscriber = subscriber, .now = now_ticks() };
+	struct copy_scan *found = copy_scan_get();
+	struct opening *o = opening_record();
 	struct bucket_choice b;
 
-	if (!m || !s || !o)
+	if (!m || !c || !found || !o)
 		return -1;
-	if (bucket_choice_get(m, subscriber, key_ext_addr(key), key_ext_port(key), word_proto(word), LOAD(o->offset),
-			      &b))
+	if (bucket_choice_get(m, c->subscriber, key_ext_addr(c->key), key_ext_port(c->key), word_proto(c->word),
+			      port_offset, &b))
 		return -1;
-	STORE(o->room, 0);
-	STORE(o->spare, 0);
-	STORE(o->existing, 0);
-	STORE(o->taken, 0);
-	STORE(o->freed, 0);
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		copy_scan_slot(o, &b.first->slot[i], i, &w);
+		copy_clash(m, c, &b.first->slot[i], 1U << i, found, o);
 	if (b.second != b.first)
 		for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-			copy_scan_slot(o, &b.second->slot[i], BUCKET_SLOTS + i, &w);
-	if (LOAD(o->freed))
-		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+			copy_clash(m, c, &b.second->slot[i], 1U << (BUCKET_SLOTS + i), found, o);
 	return 0;
+}
+
+/*
+ * Under the lock: scans both buckets of a port offset for a session with the packet found->p. Returns what is in them;
+ * or NULL, only while tables are being deleted.
+ */
+static __always_inline struct opening *copy_scan(const struct mapping *m, struct subscriber *s,
+						 const struct session_copy *c, __u32 port_offset,
+						 struct copy_scan *found)
+{
+	struct opening *o = opening_record();
+
+	STORE(found->existing, 0);
+	STORE(found->taken, 0);
+	if (!o || open_scan_buckets(m, s, &found->p, port_offset, now_ticks()))
+		return 0;
+	if ((LOAD(o->existing) || LOAD(o->ports_used)) && copy_clashes(m, c, port_offset))
+		return 0;
+	return o;
 }
 
 /*
@@ -254,15 +239,15 @@ static __always_inline __u32 copy_slot_number(struct bucket_pair pair, __u32 mas
 	return (mask & 0xff ? pair.first : pair.second) << BUCKET_SLOTS_SHIFT | at;
 }
 
-/* Notes the slot of the session that has the port; o->taken is of the buckets of this port. */
+/* Notes the slot of the session that has the port; copy_scan.taken is of the buckets of this port. */
 static __always_inline void copy_note_taken(const struct mapping *m, struct session_copy *c, __u32 offset)
 {
-	struct copy_scan *o = copy_scan_get();
+	struct copy_scan *found = copy_scan_get();
 
-	if (o)
+	if (found)
 		c->slot = (__u16)copy_slot_number(session_buckets(key_ext_addr(c->key), key_ext_port(c->key),
 								  word_proto(c->word), offset, m->bucket_shift),
-						  LOAD(o->taken));
+						  LOAD(found->taken));
 }
 
 /* Bit of a slot in the masks; 0: it is in neither bucket. */
@@ -292,56 +277,47 @@ static __always_inline int copy_claim(const struct mapping *m, struct subscriber
 				      __u32 mask, const struct session_copy *c)
 {
 	struct slot *slot = opening_slot(b, mask);
-	__u64 from = LOAD(slot->truth), before = LOAD(slot->key);
-	int counts = !word_is_live(from) || word_state(from) == SESSION_TIME_WAIT;
 
-	if (!counts && !word_expired(from, now_ticks(), m->timeout_ticks))
-		return COPY_BUSY;
-	if (counts) {
-		if (LOAD(s->sessions) >= m->sessions_per_user)
-			return COPY_QUOTA;
-		__sync_fetch_and_add(&s->sessions, 1);
-	}
-	if (slot_claim(slot, from, c->key, c->word)) {
-		if (word_is_live(from))
-			slot_closed(m, c->subscriber, before, from);
+	switch (opening_claim(m, s, c->subscriber, slot, LOAD(slot->truth), c->key, c->word, now_ticks())) {
+	case OPENED:
 		return COPY_PLACED;
+	case OPEN_AT_QUOTA:
+		return COPY_QUOTA;
+	default:
+		return COPY_BUSY;
 	}
-	if (counts)
-		__sync_fetch_and_add(&s->sessions, -1U);
-	return COPY_BUSY;
 }
 
 /* Under the lock, for a session that the subscriber can have. */
 SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
-	struct copy_scan *o = copy_scan_get();
+	struct copy_scan *found = copy_scan_get();
 	__u32 first, offset, wanted, room;
 	struct bucket_pair pair;
+	struct opening *o;
 	struct bucket_choice b;
 	struct packet *p;
 	int r;
 
-	if (!m || !s || !c || !o)
+	if (!m || !s || !c || !found)
 		return COPY_IMPOSSIBLE;
-	p = &o->p;
+	p = &found->p;
 	*p = copy_packet(m, c->subscriber, c->key, c->word);
-	STORE(o->stamp, c->inbound ? word_seen(c->word) : now_ticks());
+	STORE(found->stamp, c->inbound ? word_seen(c->word) : now_ticks());
 	first = mapping_first_choice(&m->geo, p->sport);
 	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
 	pair = session_buckets(p->dst, p->dport, p->proto, first, m->bucket_shift);
 	wanted = copy_slot_bit(pair, c->slot);
 	if (!wanted || offset >= m->geo.ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return COPY_IMPOSSIBLE;
-	STORE(o->offset, first);
-	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word) ||
-	    bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
+	o = copy_scan(m, s, c, first, found);
+	if (!o || bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
 		return COPY_IMPOSSIBLE;
-	if (LOAD(o->existing)) {
-		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
+	if (LOAD(found->existing)) {
+		c->slot = (__u16)copy_slot_number(pair, LOAD(found->existing));
 		return COPY_EXISTS;
 	}
-	if (LOAD(o->taken)) {
+	if (LOAD(found->taken)) {
 		copy_note_taken(m, c, first);
 		return COPY_PORT;
 	}
@@ -351,7 +327,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	else if (room)
 		room = opening_room(room, first, slots_crowded(LOAD(s->sessions), m->bucket_shift));
 	else
-		room = LOAD(o->spare);
+		room = LOAD(o->time_wait);
 	if (!room)
 		return COPY_NO_SLOT;
 	/* The lowest bit alone. */

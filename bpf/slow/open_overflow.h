@@ -172,7 +172,7 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 	/* Half an entry is no session, and goes; without others the search for a port has not looked. */
 	if (overflow_port_used(f->m, s, &f->p, out_port))
 		return OPEN_NO_ROOM;
-	if (quota_take(f, s))
+	if (quota_take(f->m, s))
 		return OPEN_AT_QUOTA;
 	__sync_fetch_and_add(&s->overflow, 1);
 	r = overflow_insert(f, out_port, word);
@@ -218,7 +218,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 {
 	enum opened opened;
 
-	if (quota_is_reached(f, s))
+	if (quota_is_reached(f->m, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;

@@ -123,7 +123,7 @@ Test(anywhere, with_names_an_interface_without_a_role_is_guarded)
 	RUN_ROWS(guarded);
 }
 
-Test(anywhere, what_comes_back_from_another_outside_interface_is_not_taken_for_a_subscribers)
+Test(anywhere, a_packet_back_from_another_outside_interface_is_not_taken_for_a_subscribers)
 {
 	set_up_with(INSIDE_ANY, 0);
 	datapath.device[inside_ifindex].roles = DEVICE_OUTSIDE;

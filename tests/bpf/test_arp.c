@@ -71,7 +71,7 @@ Test(arp, a_pool_address_is_at_the_interface_that_was_asked)
 	}
 }
 
-Test(arp, what_is_no_request_for_one_is_left_alone)
+Test(arp, a_frame_that_requests_no_pool_address_is_left_alone)
 {
 	static const struct request requests[] = {
 		{ "to another station", TO, { 2, 0, 0, 0, 0, 9 }, 6, false },

@@ -79,7 +79,7 @@ Test(bare_ingress, a_packet_without_a_header_gets_one)
 	expect_passed("IPv4", 0x800, true);
 }
 
-Test(bare_ingress, what_is_not_ipv4_gets_none)
+Test(bare_ingress, a_packet_that_is_not_ipv4_gets_no_header)
 {
 	expect_passed("another protocol", 0x88b5, false);
 }

@@ -74,7 +74,7 @@ Test(binding_changes, a_binding_that_has_strayed_does_too)
 	cr_expect_eq(open_flow(UDP, 6304, 53, 0), port);
 }
 
-Test(binding_changes, what_the_outside_has_opened_still_gives_way)
+Test(binding_changes, sessions_that_the_outside_has_opened_still_give_way)
 {
 	open_flow(UDP, 6304, 53, 0);
 	for (uint16_t i = 0; i < 4; i++)

@@ -32,7 +32,7 @@ static void tear_down_bond(void)
 
 TestSuite(bond, .init = set_up_bond, .fini = tear_down_bond);
 
-Test(bond, what_a_port_receives_is_answered_by_the_bond)
+Test(bond, the_bond_answers_packets_that_a_port_receives)
 {
 	struct frame gre = {
 		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, .proto = 47, .payload = 20

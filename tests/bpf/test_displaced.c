@@ -131,7 +131,7 @@ static void close_flow(uint16_t in_port, uint16_t ext_port)
 }
 
 /* It is not opened beside what is left of it. */
-Test(displaced, what_has_expired_on_another_port_makes_way)
+Test(displaced, a_session_that_has_expired_on_another_port_makes_way)
 {
 	port_of(FIRST);
 	cr_assert_eq(port_of(FIRST + PORTS), OUT_PORT(FIRST, 2) + 1);
@@ -141,7 +141,7 @@ Test(displaced, what_has_expired_on_another_port_makes_way)
 	cr_expect_eq(subscriber()->sessions, 1);
 }
 
-Test(displaced, what_has_expired_in_the_other_bucket_makes_way)
+Test(displaced, a_session_that_has_expired_in_the_other_bucket_makes_way)
 {
 	const struct bucket_pair pair = buckets_of(FIRST, 53);
 	uint16_t first = 0;

@@ -109,7 +109,7 @@ Test(drain, leaves_sessions_their_outside_endpoints_both_ways)
 	RUN_ROWS(rows);
 }
 
-Test(drain, of_a_deleted_mapping_lets_sessions_go_on_and_opens_none)
+Test(drain, the_drain_of_a_deleted_mapping_lets_sessions_go_on_and_opens_none)
 {
 	const struct row rows[] = {
 		{ "out as before",
@@ -188,7 +188,7 @@ Test(drain, passes_new_sessions_of_a_deleted_mapping_untranslated_where_unmatche
 	RUN_ROWS(rows);
 }
 
-Test(drain, of_a_drain_keeps_the_sessions_of_both)
+Test(drain, the_drain_of_a_drain_keeps_the_sessions_of_both)
 {
 	const struct prefix third = { ADDR(203, 0, 113, 128), 30 };
 

@@ -6,7 +6,7 @@
 
 TestSuite(drain_exceptions, .init = drain_set_up, .fini = tear_down);
 
-Test(drain_exceptions, of_addresses_that_an_exception_takes_leaves_the_others_alone)
+Test(drain_exceptions, the_drain_of_addresses_that_an_exception_takes_leaves_the_others_alone)
 {
 	const struct row rows[] = {
 		{ "the exception's session from before",
@@ -53,7 +53,7 @@ static void expect_sessions_of_the_exception(const char *when)
 	cr_expect_eq(open_flow(UDP, 5001, 53, 0), 1024 + 5001, "%s: of the exception", when);
 }
 
-Test(drain_exceptions, of_an_exception_goes_on_while_the_mapping_around_is_replaced_and_returns)
+Test(drain_exceptions, the_drain_of_an_exception_goes_on_while_the_mapping_around_is_replaced_and_returns)
 {
 	const struct prefix own = { SUBSCRIBER, 32 }, own_out = { OWN_OUT, 32 };
 
@@ -68,7 +68,7 @@ Test(drain_exceptions, of_an_exception_goes_on_while_the_mapping_around_is_repla
 	expect_sessions_of_the_exception("after a restart");
 }
 
-Test(drain_exceptions, of_an_exception_goes_on_when_one_around_it_is_deleted)
+Test(drain_exceptions, the_drain_of_an_exception_goes_on_when_one_around_it_is_deleted)
 {
 	const struct prefix own = { SUBSCRIBER, 32 }, own_out = { OWN_OUT, 32 };
 	const struct prefix few = { SUBSCRIBER & ~7U, 29 }, few_out = { NEW_POOL, 32 };
@@ -84,7 +84,7 @@ Test(drain_exceptions, of_an_exception_goes_on_when_one_around_it_is_deleted)
 /* Of the second outside address, which its number in the exception's mapping does not lead to. */
 #define SEVENTIETH ADDR(10, 0, 0, 70)
 
-Test(drain_exceptions, of_an_exception_keeps_the_outside_address_of_the_mapping_around)
+Test(drain_exceptions, the_drain_of_an_exception_keeps_the_outside_address_of_the_mapping_around)
 {
 	const struct row rows[] = {
 		{ "before and while it drains",

@@ -112,7 +112,7 @@ Test(drain_packets, keeps_hairpins_with_both_endpoints)
 	RUN_ROWS(rows);
 }
 
-Test(drain_packets, of_a_deleted_mapping_keeps_hairpins)
+Test(drain_packets, the_drain_of_a_deleted_mapping_keeps_hairpins)
 {
 	const struct row before[] = { HAIRPIN("B calls A", OTHER, SUBSCRIBER, 8000, POOL, A_PORT, POOL, B_PORT, 7000) };
 	const struct row rows[] = {
@@ -222,7 +222,7 @@ Test(drain_packets, translates_icmp_errors_about_its_sessions)
 	RUN_ICMP_ROWS(fresh);
 }
 
-Test(drain_packets, of_a_deleted_mapping_translates_icmp_errors_about_its_sessions)
+Test(drain_packets, the_drain_of_a_deleted_mapping_translates_icmp_errors_about_its_sessions)
 {
 	cr_assert_eq(open_flow(UDP, 6304, 53, 0), UDP_PORT);
 	cr_assert_eq(mappings_retire(mappings, all, old_out, 600), 0);
@@ -243,7 +243,7 @@ Test(drain_packets, of_a_deleted_mapping_translates_icmp_errors_about_its_sessio
 }
 
 /* The timeout is 300 seconds. */
-Test(drain_packets, of_an_error_refresh_nothing)
+Test(drain_packets, packets_of_an_error_refresh_nothing)
 {
 	cr_assert_eq(open_flow(UDP, 6304, 53, 0), UDP_PORT);
 	renumber();
@@ -254,7 +254,7 @@ Test(drain_packets, of_an_error_refresh_nothing)
 }
 
 /* Of an address that is in no mapping any more. What may be of a session waits for its first fragment. */
-Test(drain_packets, of_a_deleted_mapping_drops_what_is_of_no_session_where_unmatched_says_so)
+Test(drain_packets, the_drain_of_a_deleted_mapping_drops_packets_of_no_session_where_unmatched_says_so)
 {
 	static const struct row rows[] = {
 		{ "an echo reply",
@@ -313,7 +313,7 @@ Test(drain_packets, keeps_fragments_together)
 	expect_datagrams();
 }
 
-Test(drain_packets, of_a_deleted_mapping_keeps_fragments_together)
+Test(drain_packets, the_drain_of_a_deleted_mapping_keeps_fragments_together)
 {
 	cr_assert_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
 	cr_assert_eq(mappings_retire(mappings, all, old_out, 600), 0);

@@ -89,7 +89,7 @@ Test(egress, too_small_for_a_merged_frame)
 }
 
 /* The agent sends it, as the kernel would drop its source. */
-Test(egress, of_a_hairpin_that_takes_no_frames_from_xdp)
+Test(egress, a_hairpins_interface_takes_no_frames_from_xdp)
 {
 	static const struct row rows[] = {
 		{ "hairpin",
@@ -114,7 +114,7 @@ Test(egress, of_a_hairpin_that_takes_no_frames_from_xdp)
 }
 
 /* Such an interface sends to no station, whatever the addresses are. */
-Test(egress, of_a_hairpin_without_an_ethernet_header)
+Test(egress, a_hairpin_leaves_without_an_ethernet_header)
 {
 	static const struct frame sent = { HAIRPIN, .payload = 30 };
 	static const struct frame translated = { .ttl = 63, HAIRPIN_TRANSLATED, .payload = 30 };
@@ -134,7 +134,7 @@ Test(egress, of_a_hairpin_without_an_ethernet_header)
 }
 
 /* The agent cuts it up as the kernel would. */
-Test(egress, of_a_hairpin_whose_route_takes_less_than_its_interface)
+Test(egress, a_hairpins_route_takes_less_than_its_interface)
 {
 	static const struct row rows[] = {
 		{ "hairpin",
@@ -220,7 +220,7 @@ Test(egress, depends_on_the_sender_where_rules_say_so)
 
 #define TO_CLASS_E .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(240, 0, 0, 1), UDP, 7000, 53
 
-Test(egress, of_class_e_there_is_none)
+Test(egress, class_e_has_no_way_out)
 {
 	static const struct row rows[] = {
 		{ "class E", XDP_INSIDE, { TO_CLASS_E, .payload = 30 }, DROP_XDP, {}, REASON_drop_martian },
@@ -239,7 +239,7 @@ Test(egress, of_class_e_there_is_none)
 }
 
 /* tc finds the neighbour itself. */
-Test(egress_tc, of_a_hairpin_whose_neighbour_is_not_resolved, .init = set_up_all_hooks, .fini = tear_down)
+Test(egress_tc, a_hairpins_neighbour_is_not_resolved, .init = set_up_all_hooks, .fini = tear_down)
 {
 	static const struct row rows[] = {
 		{ "hairpin",
@@ -275,7 +275,7 @@ Test(egress_tc, of_a_hairpin_whose_neighbour_is_not_resolved, .init = set_up_all
 }
 
 /* Several outside interfaces with strict reverse-path filters: what comes in by another than its way back goes up. */
-Test(egress, of_what_came_by_another_outside_interface)
+Test(egress, a_packet_from_another_outside_interface_has_its_way_out)
 {
 	static const struct row rows[] = {
 		{ "by its own",

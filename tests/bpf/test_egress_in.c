@@ -225,7 +225,7 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel)
 }
 
 /* The clock of a way was of 16 bits once. */
-Test(egress_in, of_long_ago_is_never_fresh_again)
+Test(egress_in, a_way_of_long_ago_is_never_fresh_again)
 {
 	static const struct row rows[] = {
 		{ "in",

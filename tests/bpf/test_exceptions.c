@@ -58,7 +58,7 @@ static void set_up_inbound(void)
 	TC_ROW(name_, proto_, __VA_ARGS__)
 // clang-format on
 
-Test(exceptions, of_an_open_mapping_passes_both_ways_without_sessions)
+Test(exceptions, traffic_of_an_open_mapping_passes_both_ways_without_sessions)
 {
 	static const struct row rows[] = {
 		BOTH_WAYS("UDP", UDP, 5000, 53, .payload = 21),
@@ -86,7 +86,7 @@ Test(exceptions, of_an_open_mapping_passes_both_ways_without_sessions)
 	cr_expect_eq(counted(REASON_sessions_opened), 0);
 }
 
-Test(exceptions, of_an_open_mapping_lets_no_stray_source_in)
+Test(exceptions, an_open_mapping_lets_no_stray_source_in)
 {
 	static const struct row rows[] = {
 		{ "an inside address",
@@ -124,7 +124,7 @@ Test(exceptions, of_an_open_mapping_lets_no_stray_source_in)
 	RUN_ROWS(rows);
 }
 
-Test(exceptions, of_an_open_mapping_is_reached_through_a_hairpin)
+Test(exceptions, an_address_of_an_open_mapping_is_reached_through_a_hairpin)
 {
 	const uint16_t out = OUT_PORT(5000, 3), id = OUT_PORT(9, 3);
 	const struct row rows[] = {
@@ -279,7 +279,7 @@ Test(exceptions, icmp_errors_about_an_open_mapping_are_translated_with_their_quo
 	RUN_ICMP_ROWS(rows);
 }
 
-Test(exceptions, what_is_not_translated_is_left_to_the_kernel_both_ways)
+Test(exceptions, an_untranslated_address_is_left_to_the_kernel_both_ways)
 {
 	static const struct row rows[] = {
 		{ "out",
@@ -321,7 +321,7 @@ Test(exceptions, others_in_the_enclosing_mapping_are_translated_as_before)
 }
 
 /* One interface for both sides: what comes from outside to such an address has a source in no mapping. */
-Test(exceptions, what_is_not_translated_is_reached_on_a_stick_too)
+Test(exceptions, an_untranslated_address_is_reached_on_a_stick_too)
 {
 	static const struct row rows[] = {
 		{ "in",
@@ -341,7 +341,7 @@ Test(exceptions, what_is_not_translated_is_reached_on_a_stick_too)
 }
 
 /* An answer to what expires on its way is sent as for any subscriber. */
-Test(exceptions, what_expires_on_its_way_in_is_answered)
+Test(exceptions, a_packet_that_expires_on_its_way_in_is_answered)
 {
 	struct frame f = { TO_OWN, TCP, 53, 22, .flags = 2, .ttl = 1 };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];

@@ -296,7 +296,7 @@ Test(forged, own_addresses_from_outside_reach_nobody)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
 }
 
-Test(forged, what_comes_from_outside_to_an_open_mapping_is_asked_for_its_way_back)
+Test(forged, a_packet_from_outside_to_an_open_mapping_is_asked_for_its_way_back)
 {
 	static const struct row up[] = {
 		{ "routed inside",

@@ -138,7 +138,7 @@ Test(fragment_shares, floods_of_others_tear_no_datagram)
 }
 
 /* Those that are too old make room before anyone is refused; no agent has to do it. */
-Test(fragment_shares, what_is_too_old_is_reclaimed)
+Test(fragment_shares, a_share_that_is_too_old_is_reclaimed)
 {
 	unsigned begun = flood(ATTACKER, 3000);
 

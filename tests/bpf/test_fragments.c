@@ -94,7 +94,7 @@ static void listen_for_early_ones(void)
 	datapath.global->fragments_until = datapath_ticks(&datapath) + 1000;
 }
 
-Test(fragments, of_every_protocol_pass_in_both_directions)
+Test(fragments, fragments_of_every_protocol_pass_in_both_directions)
 {
 	static const uint8_t protocols[] = { TCP, UDP, ICMP };
 
@@ -113,7 +113,7 @@ Test(fragments, of_every_protocol_pass_in_both_directions)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
 }
 
-Test(fragments, of_two_protocols_may_have_one_identification)
+Test(fragments, fragments_of_two_protocols_may_have_one_identification)
 {
 	struct way udp = OUT(UDP, 1600), tcp = OUT(TCP, 1600);
 
@@ -168,7 +168,7 @@ Test(fragments, may_follow_their_first_at_another_hook)
 	piece("last", &xdp, 6, 800, 1608, false);
 }
 
-Test(fragments, of_a_hairpin_are_translated_on_both_sides)
+Test(fragments, fragments_of_a_hairpin_are_translated_on_both_sides)
 {
 	static const struct row open[] = {
 		{ "the other side opens",
@@ -333,7 +333,7 @@ Test(fragments, with_no_ttl_or_too_long_are_dropped_unanswered)
 }
 
 /* An identification comes again: when the rest of its datagram has been lost, it is another one's. */
-Test(fragments, of_a_new_datagram_may_reuse_an_identification)
+Test(fragments, fragments_of_a_new_datagram_may_reuse_an_identification)
 {
 	const struct way w = OUT(UDP, 1600);
 	struct fragment_key key;
@@ -481,7 +481,7 @@ Test(fragments, in_floods_are_limited_by_source)
 }
 
 /* Complete datagrams count for nothing. */
-Test(fragments, of_complete_datagrams_are_not_limited)
+Test(fragments, fragments_of_complete_datagrams_are_not_limited)
 {
 	const struct way w = OUT(UDP, 1600);
 	uint8_t frame[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];

@@ -55,7 +55,7 @@ Test(gateway_pool, with_a_source_route_too)
 	cr_expect(frame_equal("a source route", out, out_size, in, size));
 }
 
-Test(gateway_pool, what_nobody_may_have_sent_is_still_dropped)
+Test(gateway_pool, a_packet_that_nobody_may_have_sent_is_still_dropped)
 {
 	static const struct row rows[] = {
 		{ "a later fragment from a martian",

@@ -211,7 +211,7 @@ static const struct guard_row routed[] = {
 	{ "to a mapped address, from none", { OF(UNMAPPED, SUBSCRIBER) }, .verdict = PASSES },
 };
 
-Test(guard, what_an_interface_without_a_role_routes_out)
+Test(guard, a_packet_from_an_interface_without_a_role_is_routed_out)
 {
 	JUDGE(third_ifindex, routed);
 }
@@ -249,7 +249,7 @@ static const struct guard_row wrapped[] = {
 	{ "a customer's SRv6", { MAPPED }, SRV6, 2, THIRD_S, PASSES },
 };
 
-Test(guard, what_routes_have_encapsulated)
+Test(guard, a_packet_that_a_route_encapsulates_is_checked)
 {
 	JUDGE(third_ifindex, wrapped);
 	/* The route of a subscriber's packet may encapsulate as well, past translation. */

@@ -130,7 +130,7 @@ Test(icmp_in, reaches_the_subscriber_as_if_about_its_own_packet)
 
 #define DROPPED(reason) DROP_XDP, {}, REASON_##reason
 
-Test(icmp_in, what_is_about_no_session_is_dropped)
+Test(icmp_in, an_error_about_no_session_is_dropped)
 {
 	static const struct icmp_row rows[] = {
 		{ "another external port",
@@ -285,7 +285,7 @@ Test(icmp_in, a_quote_ends_with_the_error)
 }
 
 /* Nor is what stands behind the quoted packet within the error: here, where a checksum of TCP would be. */
-Test(icmp_in, what_follows_the_quoted_packet_is_left_alone)
+Test(icmp_in, octets_after_the_quoted_packet_are_left_alone)
 {
 	struct icmp_error e = { FROM_FAR, 3, 3, .quote = { OUTSIDE, TCP, TCP_PORT, 443 } };
 	struct icmp_error to = { TO_HOST, 3, 3, .quote = { INSIDE, TCP, 6303, 443 } };

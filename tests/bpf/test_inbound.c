@@ -367,7 +367,7 @@ Test(inbound, a_session_in_a_slot_that_was_the_outsides_is_the_subscribers_own, 
 }
 
 /* The tables of a mapping are kept, empty, for addresses that an exception has taken out of it. */
-Test(inbound, what_was_bound_before_an_exception_is_closed)
+Test(inbound, a_port_bound_before_an_exception_is_closed)
 {
 	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 },
 				     .out = { ADDR(203, 0, 113, 66), 32 },

@@ -34,7 +34,7 @@ Test(inbound_life, strangers_do_not_lengthen_a_binding)
 }
 
 /* With an agent that sweeps or without one. */
-Test(inbound_life, what_strangers_open_ends_with_the_binding)
+Test(inbound_life, a_session_that_a_stranger_opens_ends_with_the_binding)
 {
 	const int port = OUT_PORT(6304, 2);
 

@@ -119,7 +119,7 @@ static bool is_displaced(uint16_t ext_port)
 }
 
 /* On another port than the first choice, or beside its slot. */
-Test(inbound_marks, what_is_not_at_its_first_choice_is_noted)
+Test(inbound_marks, a_session_that_is_not_at_its_first_choice_is_noted)
 {
 	uint16_t same = 57;
 
@@ -251,7 +251,7 @@ static void set_up_staged(void)
 }
 
 /* Long enough for stage 1 to mark the frames. */
-Test(inbound_marks, what_is_beyond_the_limit_is_dropped_as_that_in_two_stages_too, .init = set_up_staged)
+Test(inbound_marks, a_packet_beyond_the_limit_is_dropped_as_that_in_two_stages_too, .init = set_up_staged)
 {
 	struct row row = {
 		"within",

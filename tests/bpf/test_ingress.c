@@ -155,7 +155,7 @@ Test(ingress, big_tcp_has_no_length_in_its_header)
 	cr_expect(frame_equal("BIG TCP", out, out_size, want, size));
 }
 
-Test(ingress, what_comes_from_inside_is_left_to_the_egress)
+Test(ingress, a_packet_from_inside_is_left_to_the_egress)
 {
 	static const struct row rows[] = {
 		{ "to a host outside",

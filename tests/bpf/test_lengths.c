@@ -224,7 +224,7 @@ Test(lengths, each_is_counted_once_by_the_tail_call_programs)
 }
 
 /* With 16 octets the destination would be the ports, and the source port the length of UDP. */
-Test(lengths, of_a_header_are_at_least_20_octets)
+Test(lengths, a_header_has_at_least_20_octets)
 {
 	static const struct {
 		enum hook hook;

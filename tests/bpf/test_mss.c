@@ -189,7 +189,7 @@ Test(mss, is_clamped_wherever_it_stands)
 	expect_clamped(&by_mtu, 620);
 }
 
-Test(mss, of_a_portmaps_packets_is_clamped_in_both_directions)
+Test(mss, the_mss_of_a_portmaps_packets_is_clamped_in_both_directions)
 {
 	static const struct tcp_options sent = { 4, { MSS(1460) } }, seen_after = { 4, { MSS(1300) } };
 	static const struct frame in = { FROM_ROUTER, TCP, 5555, 443, .flags = SYN, .payload = 3 };
@@ -264,7 +264,7 @@ Test(mss, by_the_mtu_of_the_way_in_at_tc, .init = set_up_ingress)
 }
 
 /* Where inbound is open there are no sessions. */
-Test(mss, of_an_open_mapping_s_packets)
+Test(mss, the_mss_of_an_open_mappings_packets_is_clamped)
 {
 #define OWN_OUT ADDR(203, 0, 113, 66)
 	static const struct frame out = { FROM_HOST, TCP, 700, 443, .flags = SYN };

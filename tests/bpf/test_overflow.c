@@ -34,7 +34,7 @@ static void expect_only_slots(void)
 	cr_expect_eq(sessions_of(SUBSCRIBER), FLOWS - 1);
 }
 
-Test(overflow, what_the_agent_closes_is_counted_once)
+Test(overflow, a_session_that_the_agent_closes_is_counted_once)
 {
 	const struct endpoint in = { SUBSCRIBER, in_port(FLOWS - 1) }, ext = { EXTERNAL, 53 };
 
@@ -58,7 +58,7 @@ static int keep(const struct session *s, void *arg)
 	return 0;
 }
 
-Test(overflow, what_has_expired_is_swept_and_told_once)
+Test(overflow, a_session_that_has_expired_is_swept_and_told_once)
 {
 	struct told t = { .n = 0 };
 

@@ -360,7 +360,7 @@ Test(portmap, goes_before_the_gateways_own_address)
 	RUN_ROWS(rows);
 }
 
-Test(portmap, what_it_takes_is_not_unsolicited)
+Test(portmap, a_packet_that_a_portmap_takes_is_not_unsolicited)
 {
 	static const struct row rows[] = { COMES("a SYN", TCP, CAM, 8443) };
 

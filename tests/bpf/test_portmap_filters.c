@@ -148,7 +148,7 @@ Test(portmap_filters, a_sender_that_is_left_out_is_not_answered)
 	cr_expect_eq(counted(REASON_sent_tcp_reset) + counted(REASON_sent_icmp_ttl), 0);
 }
 
-Test(portmap_filters, what_the_inside_sends_leaves_by_it_whoever_it_is_for)
+Test(portmap_filters, a_packet_from_inside_leaves_by_the_portmap_whoever_it_is_for)
 {
 	static const struct row rows[] = {
 		{ "to one whom no filter matches",

@@ -226,7 +226,7 @@ static void expect_all(const char *when, uint64_t packets)
 	passed = lost = wrong = 0;
 }
 
-Test(renumber, of_a_plan_under_live_sessions_loses_none_and_gives_none_a_wrong_source)
+Test(renumber, a_renumbered_plan_loses_no_live_session_and_gives_none_a_wrong_source)
 {
 	struct mapping_spec old = spec_of(&old_plan);
 	pthread_t thread;

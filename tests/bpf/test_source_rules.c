@@ -96,7 +96,7 @@ Test(source_rules, behind_a_port_is_behind_its_bond)
 }
 
 /* The kernel forwards what a bond receives, whatever is set for its ports. */
-Test(source_rules, what_a_port_receives_is_routed_as_its_bonds)
+Test(source_rules, a_packet_that_a_port_receives_is_routed_as_its_bonds)
 {
 	static const struct row rows[] = {
 		{ "in a mapping",
@@ -142,7 +142,7 @@ static void set_up_ingress(void)
 }
 
 /* Only hairpins: the kernel checks what it forwards. */
-Test(source_rules, of_hairpins_at_tc, .init = set_up_ingress)
+Test(source_rules, the_rules_hold_for_hairpins_at_tc, .init = set_up_ingress)
 {
 #define HAIRPIN(addr, port) .from = HOST, .to = GATEWAY_IN, .src = (addr), .dst = POOL, UDP, port, PORT_LO
 	static const struct row rows[] = {

@@ -174,7 +174,7 @@ Test(sources, are_compared_with_the_route_back_as_the_reverse_path_filter_says)
 	RUN_ROWS(strict);
 }
 
-Test(sources, of_a_session_are_looked_at_when_it_is_refreshed)
+Test(sources, sources_of_a_session_are_looked_at_when_it_is_refreshed)
 {
 	static const struct row open[] = {
 		{ "open", XDP_INSIDE, { FROM(OTHER), UDP, 5000, 53 }, LEFT(5000, 3) },
@@ -315,7 +315,7 @@ Test(sources, that_are_link_local_are_not_forwarded_for_a_mapping)
 	RUN_ROWS(rows);
 }
 
-Test(sources, of_this_network_are_never_forwarded)
+Test(sources, sources_of_this_network_are_never_forwarded)
 {
 #define THIS_NETWORK ADDR(0, 1, 2, 3)
 	static const struct row rows[] = {

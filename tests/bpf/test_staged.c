@@ -167,7 +167,7 @@ Test(staged, frames_go_through_both_stages)
 	cr_expect_eq(staged_drops(), 0);
 }
 
-Test(staged, of_many_frames_none_is_lost)
+Test(staged, none_of_many_frames_is_lost)
 {
 	enum { COPIES = 1000 };
 	struct frame udp = from_inside(UDP, 5000, 0), out = translated(udp);
@@ -184,7 +184,7 @@ Test(staged, of_many_frames_none_is_lost)
 	cr_expect_eq(counted(REASON_drop_stage2), 0);
 }
 
-Test(staged, what_stage_2_drops_does_not_leave)
+Test(staged, a_packet_that_stage_2_drops_does_not_leave)
 {
 	struct frame stray = answer(from_inside(UDP, 7000, 0));
 	uint8_t sent[FRAME_MAX], got[FRAME_MAX];
@@ -433,7 +433,7 @@ static void run(const char *command)
 }
 
 /* Its own by an address, by a local route for a prefix around the pool, within it, or for all of it. */
-Test(staged, what_may_be_for_the_gateway_itself_stays_in_one_stage)
+Test(staged, a_packet_that_may_be_for_the_gateway_itself_stays_in_one_stage)
 {
 	static const char *const own[] = { "ip addr %s 203.0.113.0/32 dev tout",
 					   "ip route %s local 203.0.0.0/16 dev lo",

@@ -52,7 +52,7 @@ Test(staged_sessions, another_external_port_s_session_is_another)
 }
 
 /* The timeout is 300 seconds. */
-Test(staged_sessions, of_udp_go_on_while_the_outside_sends)
+Test(staged_sessions, sessions_of_udp_go_on_while_the_outside_sends)
 {
 	const struct row rows[] = { ANSWER(53) };
 

@@ -387,6 +387,12 @@ Test(told_copies, an_expired_one_whose_port_a_copy_has)
 	expect_displaced(7000 + PORTS);
 }
 
+/* Not in the way, but removed wherever a session opens: a late packet could revive it. */
+Test(told_copies, an_expired_one_of_another_port_towards_the_endpoint_of_a_copy)
+{
+	expect_displaced(7001);
+}
+
 /* Flows of two buckets that are full: an expired one of them, or one in time-wait, makes room for another flow. */
 Test(told_copies, one_of_another_flow_whose_slot_a_copy_takes)
 {

@@ -431,7 +431,7 @@ Test(trace_stages, keeps_the_records_of_frames_that_wait_apart)
 	ring_buffer__free(ring);
 }
 
-Test(trace_stages, what_got_lost_is_told_of_once_its_place_is_needed)
+Test(trace_stages, a_lost_frame_is_told_once_its_place_is_needed)
 {
 	struct trace_filter tcp = { .left = INT64_MAX, .proto = TCP };
 	struct frame lost = { FROM_HOST, TCP, 7000, 80, .flags = 2 }, other = { FROM_HOST, UDP, 7000, 53, LONG };

@@ -142,7 +142,7 @@ static void expect_said(const char *name, enum hook hook, const uint8_t *frame, 
 #define OUT_ .reason = REASON_in2out_translated, .src = SUBSCRIBER, .dst = EXTERNAL
 #define IN_  .src = EXTERNAL, .dst = POOL
 
-Test(trace_records, what_a_record_says_of_a_packet)
+Test(trace_records, a_record_describes_a_packet)
 {
 	static const struct {
 		const char *name;
@@ -192,7 +192,7 @@ Test(trace_records, what_a_record_says_of_a_packet)
 	}
 }
 
-Test(trace_records, what_a_record_says_of_a_quote)
+Test(trace_records, a_record_describes_a_quote)
 {
 	static const uint8_t types[] = { 3, 4, 5, 11, 12 };
 	struct icmp_error e = { .src = FAR, .from = ROUTER, .to = GATEWAY_OUT, .dst = POOL };
@@ -234,7 +234,7 @@ Test(trace_records, what_a_record_says_of_a_quote)
 				    .proto = ICMP, .icmp_type = 11, .reason = REASON_drop_malformed });
 }
 
-Test(trace_records, what_a_record_says_of_other_frames)
+Test(trace_records, a_record_describes_other_frames)
 {
 	static const uint8_t arp[] = { 2,   0,	0,   0, 0, GATEWAY_OUT, 2, 0, 0, 0, 0,	 ROUTER, 8,   6,
 				       0,   1,	8,   0, 6, 4,		0, 2, 2, 0, 0,	 0,	 0,   4,

@@ -48,7 +48,7 @@ Test(vlan, from_one_to_another_with_the_other_s_tag)
 	RUN_TAGGED(rows);
 }
 
-Test(vlan, what_the_kernel_gets_has_its_tags_as_they_were)
+Test(vlan, a_frame_for_the_kernel_has_its_tags_as_they_were)
 {
 	static const struct tagged_row rows[] = {
 		OPEN,

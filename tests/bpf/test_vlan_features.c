@@ -88,7 +88,7 @@ static void reached(void)
 
 TestSuite(vlan_features, .init = reached, .fini = portmap_tear_down);
 
-Test(vlan_features, of_a_portmap_a_bound_port_and_an_open_address)
+Test(vlan_features, tagged_frames_of_a_portmap_a_bound_port_and_an_open_address_pass)
 {
 	static const struct tagged_row rows[] = {
 		IN("a stranger to a portmap", XDP_OUTSIDE, STRAY, 999, SUBSCRIBER, 8080, POOL, WEB),
@@ -190,7 +190,7 @@ static void of_what_drains(void)
 	RUN_TAGGED(after);
 }
 
-Test(vlan_drains, of_sessions_in_slots_and_beyond, .init = draining, .fini = tear_down)
+Test(vlan_drains, a_drain_keeps_sessions_in_slots_and_beyond, .init = draining, .fini = tear_down)
 {
 	of_what_drains();
 }
@@ -204,7 +204,7 @@ static void in_two_stages(void)
 	stack_vlans();
 }
 
-Test(vlan_drains, of_sessions_in_two_stages, .init = in_two_stages, .fini = tear_down)
+Test(vlan_drains, a_drain_keeps_sessions_in_two_stages, .init = in_two_stages, .fini = tear_down)
 {
 	of_what_drains();
 	cr_expect_eq(counted(REASON_redirect_errors), 0);

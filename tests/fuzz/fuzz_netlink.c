@@ -24,10 +24,8 @@ static void visit_route(const struct nlmsghdr *h)
 	if (fib_object_read(h, &object) && (!object.id || object.kept >= N_FIB_KEPT))
 		abort();
 	fib_neighbours_message(&known, h, 1, h->nlmsg_flags % 3);
-	if (known.count > 1000) {
+	if (known.table.n > 1000)
 		fib_neighbours_free(&known);
-		fib_neighbours_init(&known);
-	}
 }
 
 static void visit(const struct nlmsghdr *h)
@@ -51,8 +49,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	struct event_base *base = event_base_new();
 
 	datapath.device = calloc(MAX_IFINDEX, sizeof(*datapath.device));
-	if (!base || !datapath.device || neighbours_new(base, &datapath, NULL, NULL, &neighbours) ||
-	    fib_neighbours_init(&known))
+	if (!base || !datapath.device || neighbours_new(base, &datapath, NULL, NULL, &neighbours))
 		abort();
 	for (unsigned i = 1; i < 256; i++)
 		datapath.device[i].roles = DEVICE_INSIDE;

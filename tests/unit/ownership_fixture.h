@@ -110,8 +110,10 @@ static inline void come_back(bool first)
 /* So many seconds later. */
 static inline void retry_after(struct gateway *g, uint32_t seconds)
 {
-	for (uint32_t i = 0; g->c->waiting.entry && i < WAITING_MAX; i++)
-		g->c->waiting.entry[i].tick -= ticks_of_seconds(seconds, g->d.hz);
+	uint32_t at = 0;
+
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &g->c->waiting, &at));)
+		e->tick -= ticks_of_seconds(seconds, g->d.hz);
 	for (uint32_t i = 0; i < WAITING_MAX / 4096; i++)
 		cr_assert_eq(copying_retry(g->c, 1, &g->counts), 0);
 }

@@ -181,7 +181,7 @@ Test(binding_preparation, one_that_is_under_way_is_completed)
 	cr_expect_eq(entry(255, IPPROTO_UDP, 3), BOUND(81));
 }
 
-Test(binding_preparation, what_is_bound_meanwhile_is_taken_along)
+Test(binding_preparation, ports_that_are_bound_meanwhile_are_taken_along)
 {
 	prepare(BINDING_UDP);
 	finish(BINDING_UDP);

@@ -79,7 +79,7 @@ static void expect_invalid(const struct config *c, const char *message)
 	cr_expect_str_eq(err.text, message, "%s", err.text);
 }
 
-Test(config_edit, what_an_edit_breaks_is_refused_without_file_and_line)
+Test(config_edit, an_edit_that_breaks_something_is_refused_without_file_and_line)
 {
 	_cleanup_config_ struct config *c = config_new();
 	struct error err;

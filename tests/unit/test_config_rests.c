@@ -23,7 +23,7 @@ static const struct {
 	{ "10.9.0.0/24", "1.1.2.0/30", 60, false }, { "10.9.0.0/24", "1.1.1.0/30", -1, false },
 };
 
-Test(config_rests, what_has_drained_goes_to_others_later)
+Test(config_rests, addresses_that_have_drained_go_to_others_later)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct config_rest rest = { prefix("10.0.0.0/24"), prefix("1.1.1.0/30"),

@@ -102,7 +102,7 @@ Test(control_socket, a_full_backlog_is_an_answer)
 	cr_assert_eq(control_socket_open(path, &ours, &err), -EADDRINUSE);
 }
 
-Test(control_socket, what_is_no_socket_is_left_alone)
+Test(control_socket, a_file_that_is_no_socket_is_left_alone)
 {
 	snprintf(path, sizeof(path), "%s/file", directory);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
@@ -111,7 +111,7 @@ Test(control_socket, what_is_no_socket_is_left_alone)
 	cr_assert_eq(access(path, F_OK), 0);
 }
 
-Test(control_socket, of_another_that_took_its_place_is_not_removed)
+Test(control_socket, a_socket_that_took_its_place_is_not_removed)
 {
 	struct control_socket other;
 

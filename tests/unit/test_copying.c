@@ -36,7 +36,7 @@ static unsigned payloads_of(const struct told *t, unsigned type)
 	return n;
 }
 
-Test(copying, what_there_is_at_a_start_goes_with_a_whole_copy_alone)
+Test(copying, sessions_from_before_a_start_go_with_a_whole_copy_alone)
 {
 	struct told t = { 0 };
 
@@ -214,7 +214,7 @@ Test(copying, a_packet_makes_a_copy_the_gateways_own_and_the_other_is_told)
 	pair_sound();
 }
 
-Test(copying, of_a_session_that_both_have_opened_one_has_a_copy)
+Test(copying, one_gateway_has_a_copy_of_a_session_that_both_have_opened)
 {
 	uint32_t slot;
 
@@ -302,7 +302,7 @@ Test(copying, where_its_slot_is_taken_a_copy_is_in_another_one_and_follows_all_t
 	end_session(&a, HOST, slot);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	cr_assert_eq(b.c->moved.n, 0);
+	cr_assert_eq(b.c->moved.by_ours.n, 0);
 	pair_sound();
 }
 

@@ -76,7 +76,7 @@ Test(copying_excepted, while_one_lasts_no_ending_is_told_and_then_the_copies_com
 	expect_told_again();
 }
 
-Test(copying_excepted, of_one_that_has_gone_before_the_next_pass_no_ending_is_told)
+Test(copying_excepted, peers_are_told_no_ending_of_a_session_that_has_gone_before_the_next_pass)
 {
 	both_copied();
 	except_from(&b, HOST);
@@ -121,7 +121,7 @@ static void replace_mapping(struct gateway *g)
 	tables_reclaim(g->m);
 }
 
-Test(copying_excepted, of_a_mapping_that_was_gone_between_two_passes_peers_are_told_what_is_left)
+Test(copying_excepted, peers_are_told_the_rest_of_a_mapping_that_was_gone_between_two_passes)
 {
 	struct told t = { 0 };
 
@@ -138,7 +138,7 @@ Test(copying_excepted, of_a_mapping_that_was_gone_between_two_passes_peers_are_t
 	expect_ended();
 }
 
-Test(copying_excepted, of_a_mapping_that_goes_and_comes_where_peers_see_it_nothing_is_told_again)
+Test(copying_excepted, peers_are_not_told_again_about_a_mapping_that_they_see_go_and_come)
 {
 	struct told t = { 0 };
 

@@ -226,7 +226,7 @@ Test(copying_leases, a_gateway_that_returns_with_its_tables_brings_nothing_back)
 	cr_assert_null(portmaps_by_out(of_b, ended.proto, ended.out));
 }
 
-Test(copying_leases, of_acts_at_both_gateways_in_a_split_the_later_one_counts_at_both)
+Test(copying_leases, the_later_of_two_acts_in_a_split_counts_at_both_gateways)
 {
 	struct portmap m = lease(600), at_first = lease(300);
 	struct told of_a_ = { 0 }, of_b_ = { 0 };
@@ -246,7 +246,7 @@ Test(copying_leases, of_acts_at_both_gateways_in_a_split_the_later_one_counts_at
 	cr_assert_leq(longer(at_a(), &m) + 1, 2);
 }
 
-Test(copying_leases, of_two_leases_that_an_inside_port_got_in_a_split_the_later_one_stays_at_both)
+Test(copying_leases, the_later_of_two_leases_of_an_inside_port_in_a_split_stays_at_both_gateways)
 {
 	struct portmap m = lease(600), other = lease(600);
 	struct told of_a_ = { 0 }, of_b_ = { 0 };
@@ -415,12 +415,12 @@ Test(copying_leases, ended_ones_are_known_up_to_a_limit_and_until_their_time_is_
 	cr_assert_eq(portmaps_end(of_a, m.proto, m.out), 0);
 	tell(&a, &b);
 	cr_assert_eq(b.c->leases.n_ended, 1);
-	while (b.c->leases.n && now_s() <= m.expires_s + 2) {
+	while (b.c->leases.table.n && now_s() <= m.expires_s + 2) {
 		copying_vouch(b.c, 0, 50);
 		usleep(20000);
 	}
 	cr_assert_eq(b.c->leases.n_ended, 0);
-	cr_assert_eq(b.c->leases.n, 0);
+	cr_assert_eq(b.c->leases.table.n, 0);
 }
 
 Test(copying_leases, one_whose_peer_has_gone_ends_with_its_time)
@@ -552,7 +552,7 @@ Test(copying_leases, one_that_has_ended_by_its_time_at_one_gateway_does_not_come
 	cr_assert_null(at_a());
 }
 
-Test(copying_leases, what_the_operator_or_another_client_has_stays)
+Test(copying_leases, a_port_of_the_operator_or_another_client_stays)
 {
 	struct portmap m = lease(600), here = lease(0);
 
@@ -571,7 +571,7 @@ Test(copying_leases, what_the_operator_or_another_client_has_stays)
 	cr_assert_eq(at_b()->in.port, 9);
 }
 
-Test(copying_leases, what_no_subscriber_can_have_is_refused)
+Test(copying_leases, a_lease_that_no_subscriber_can_have_is_refused)
 {
 	const struct portmap m = lease(600);
 	const struct wire_lease right = { .in_addr = htobe32(m.in.addr),

@@ -122,7 +122,7 @@ Test(copying_overflow, a_whole_copy_has_them_and_what_it_lacks_has_ended)
 	pair_sound();
 }
 
-Test(copying_overflow, what_is_told_while_copies_are_compared_stays)
+Test(copying_overflow, sessions_that_are_told_while_copies_are_compared_stay)
 {
 	struct told t = { 0 };
 
@@ -219,7 +219,7 @@ Test(copying_overflow, copies_are_known_after_a_restart_of_the_agent)
 	pair_sound();
 }
 
-Test(copying_overflow, what_a_peer_whose_tables_began_empty_has_lost_is_this_gateways_own)
+Test(copying_overflow, sessions_that_a_peer_with_new_tables_has_lost_are_this_gateways_own)
 {
 	struct told t = { 0 };
 
@@ -237,7 +237,7 @@ Test(copying_overflow, what_a_peer_whose_tables_began_empty_has_lost_is_this_gat
 	pair_sound();
 }
 
-Test(copying_overflow, of_a_session_that_both_have_opened_one_has_a_copy)
+Test(copying_overflow, one_gateway_has_a_copy_of_a_session_that_both_have_opened)
 {
 	connect_gateways(&a, &b);
 	beyond_open(&a, 5000, 77);

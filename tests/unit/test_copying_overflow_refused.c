@@ -90,7 +90,7 @@ Test(copying_overflow_refused, an_expired_session_here_gives_way)
 	pair_sound();
 }
 
-Test(copying_overflow_refused, what_no_subscriber_can_have_is_refused_or_malformed)
+Test(copying_overflow_refused, a_session_that_no_subscriber_can_have_is_refused_or_malformed)
 {
 	const uint16_t port = beyond_session(&b, 5000, 77).out_port;
 	const struct wire_overflow right = {

@@ -20,8 +20,10 @@ static void tell(void)
 /* So many seconds later. */
 static void retry_after(uint32_t seconds)
 {
-	for (uint32_t i = 0; b.c->waiting.entry && i < WAITING_MAX; i++)
-		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	uint32_t at = 0;
+
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+		e->tick -= ticks_of_seconds(seconds, b.d.hz);
 	for (uint32_t i = 0; i < WAITING_MAX / 4096; i++)
 		cr_assert_eq(copying_retry(b.c, 1, &b.counts), 0);
 }
@@ -59,7 +61,7 @@ Test(copying_retry, a_port_that_has_become_free_is_taken_within_seconds)
 	pair_sound();
 }
 
-Test(copying_retry, what_has_ended_meanwhile_is_not_placed)
+Test(copying_retry, a_session_that_has_ended_meanwhile_is_not_placed)
 {
 	uint32_t mine, theirs = refuse_one(&mine);
 
@@ -102,7 +104,7 @@ Test(copying_retry, a_whole_copy_begins_anew)
 	pair_sound();
 }
 
-Test(copying_retry, it_ends_after_some_minutes_and_with_the_mapping)
+Test(copying_retry, a_retry_ends_after_some_minutes_and_with_the_mapping)
 {
 	uint32_t mine;
 
@@ -167,9 +169,9 @@ static bool is_of_peer(const struct waiting_copy *e, const void *arg)
 	return e->peer == *(const unsigned *)arg;
 }
 
-Test(copying_retry, what_waits_is_bounded)
+Test(copying_retry, the_number_of_sessions_that_wait_is_bounded)
 {
-	struct waiting_copies w = { 0 };
+	struct hash_table w = { 0 };
 
 	for (uint32_t i = 0; i < 2 * WAITING_MAX; i++)
 		waiting_add(&w, &(struct waiting_copy){ .peer = 1, .subscriber = i / 2, .slot = (uint16_t)i });
@@ -182,7 +184,7 @@ Test(copying_retry, what_waits_is_bounded)
 	cr_assert_eq(w.n, 1);
 	waiting_forget(&w, is_of_peer, &(unsigned){ 2 });
 	cr_assert_eq(w.n, 0);
-	waiting_free(&w);
+	hash_free(&w);
 }
 
 /* Has a tell of a mapping more. */
@@ -196,7 +198,7 @@ static void add_mapping(uint8_t n)
 	copying_mappings_changed(a.c);
 }
 
-Test(copying_retry, what_waits_goes_on_waiting_while_other_mappings_come_and_go_at_the_peer)
+Test(copying_retry, a_session_waits_on_while_other_mappings_come_and_go_at_the_peer)
 {
 	uint32_t mine;
 
@@ -210,7 +212,7 @@ Test(copying_retry, what_waits_goes_on_waiting_while_other_mappings_come_and_go_
 	pair_sound();
 }
 
-Test(copying_retry, what_a_whole_copy_does_not_tell_is_waited_for_no_longer)
+Test(copying_retry, a_session_that_a_whole_copy_leaves_out_is_waited_for_no_longer)
 {
 	struct told t = { 0 };
 	uint32_t mine, theirs = refuse_one(&mine);
@@ -233,8 +235,10 @@ Test(copying_retry, what_a_whole_copy_does_not_tell_is_waited_for_no_longer)
 /* Every peer's turn comes once a tick, as long as any of them waits. */
 static void ticks_after(uint32_t seconds, unsigned n_peers)
 {
-	for (uint32_t i = 0; i < WAITING_MAX; i++)
-		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	uint32_t at = 0;
+
+	for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+		e->tick -= ticks_of_seconds(seconds, b.d.hz);
 	for (unsigned i = 0; i < WAITING_MAX / 4096; i++)
 		for (unsigned p = 1; p <= n_peers; p++)
 			cr_assert_eq(copying_retry(b.c, p, &b.counts), 0);

@@ -114,7 +114,7 @@ Test(copying_rules, an_exception_without_sessions_is_compared)
 	cr_assert_eq(copying_differences(a.c, 1)->n_matter, 2, "the one is not the other");
 }
 
-Test(copying_rules, what_differs_is_told_with_both_values)
+Test(copying_rules, a_rule_that_differs_is_told_with_both_values)
 {
 	struct mapping_spec at_a = tables_spec("10.1.0.0/24", "203.0.114.0/28"), at_b = at_a;
 

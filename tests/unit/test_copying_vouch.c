@@ -146,7 +146,7 @@ Test(copying_vouch, a_peer_that_comes_back_finds_its_copies)
 	pair_sound();
 }
 
-Test(copying_vouch, what_a_peer_whose_tables_began_empty_has_lost_is_this_gateways_own_and_told_to_it)
+Test(copying_vouch, sessions_that_a_peer_with_new_tables_has_lost_are_this_gateways_own_and_told_to_it)
 {
 	struct told t = { 0 };
 

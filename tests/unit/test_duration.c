@@ -32,7 +32,7 @@ static const char *const no_durations[] = {
 	"5mm", "5y", "0x10", "1e3", "5m-", "5,", "1h,2m", "5minutes", "h1",  "\xc2\xb5", "5\xc2\xb5",
 };
 
-Test(duration, what_is_a_number_of_seconds)
+Test(duration, these_texts_are_a_number_of_seconds)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(durations); i++) {
 		uint64_t seconds = 0;
@@ -42,7 +42,7 @@ Test(duration, what_is_a_number_of_seconds)
 	}
 }
 
-Test(duration, what_is_none)
+Test(duration, these_texts_are_no_duration)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(no_durations); i++) {
 		uint64_t seconds = 7;
@@ -73,7 +73,7 @@ static const char *const no_times[] = {
 	"- 5", "-now", "Now", "now ", "-2026-01-30", "-99999999999w", "+99999999999w",
 };
 
-Test(duration, what_is_a_time_from_now)
+Test(duration, these_texts_are_a_time_from_now)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
 		char text[TIME_TEXT];
@@ -84,7 +84,7 @@ Test(duration, what_is_a_time_from_now)
 	}
 }
 
-Test(duration, what_is_no_time_from_now)
+Test(duration, these_texts_are_no_time_from_now)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(no_times); i++) {
 		int64_t t = 7;

@@ -167,7 +167,7 @@ static bool holds(uint32_t until, uint32_t now)
 }
 
 /* With 1000 Hz the clock has gone halfway around after four years. */
-Test(fib_late, what_is_not_vouched_for_is_not_at_any_time)
+Test(fib_late, a_route_that_is_not_vouched_for_is_not_at_any_time)
 {
 	static const uint32_t times[] = { 0, 1, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff };
 	const struct globals *g = lab_datapath.global;

@@ -181,7 +181,7 @@ Test(fib_notified, addresses_are_not_read)
 /* More than there are segments in the store. */
 #define MANY 1000U
 
-Test(fib_notified, what_a_reading_does_not_see_is_forgotten)
+Test(fib_notified, a_route_that_a_reading_does_not_see_is_forgotten)
 {
 	lab_wait_until_in_force();
 	for (uint32_t i = 0; i < MANY; i++) {
@@ -202,7 +202,7 @@ Test(fib_notified, what_a_reading_does_not_see_is_forgotten)
 }
 
 /* As many readings begin, and none ends, as there are generations. */
-Test(fib_notified, what_was_seen_long_ago_counts_as_not_seen)
+Test(fib_notified, a_route_seen_long_ago_counts_as_not_seen)
 {
 	for (unsigned readings = 254; readings <= 256; readings++) {
 		lab_wait_until_in_force();

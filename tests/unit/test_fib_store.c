@@ -117,7 +117,7 @@ Test(fib_store, agrees_with_a_list)
 	}
 }
 
-Test(fib_store, what_is_gone_or_unsure_does_not_count_as_known)
+Test(fib_store, a_route_that_is_gone_or_unsure_does_not_count_as_known)
 {
 	struct fib_route a = { .dst = 0x0a000000, .plen = 8, .metric = 1, .hop = 5, .kept = FIB_KEPT_TYPE };
 	struct fib_route b = { .dst = 0x0a000000, .plen = 8, .metric = 2, .hop = 6 };

@@ -82,7 +82,7 @@ Test(held_ports, sessions_of_other_inside_ports_hold_theirs)
 	EXPECT_OTHERS(h, 6);
 }
 
-Test(held_ports, what_has_expired_or_is_in_time_wait_holds_none)
+Test(held_ports, a_session_that_has_expired_or_is_in_time_wait_holds_no_port)
 {
 	struct held_ports h;
 

@@ -175,7 +175,7 @@ static unsigned open_files(void)
 }
 
 /* In the order in which they are opened. */
-Test(history, what_cannot_be_opened_leaves_nothing_open)
+Test(history, a_file_that_cannot_be_opened_leaves_nothing_open)
 {
 	static const char *const names[] = { "", "/" HISTORY_FILE, "/" HISTORY_HEAD_FILE };
 	struct error err = { 0 };

@@ -51,7 +51,7 @@ Test(history_index, a_mapping_of_less_than_a_second_is_mentioned)
 	history_index_free(&x);
 }
 
-Test(history_index, of_equals_in_a_second_the_last_is_mentioned)
+Test(history_index, the_last_of_equals_in_a_second_is_mentioned)
 {
 	told_put_start(100, TIME_NONE);
 	told_put_change(100, EVENT_ADD, A, 100);
@@ -69,7 +69,7 @@ Test(history_index, of_equals_in_a_second_the_last_is_mentioned)
 	history_index_free(&x);
 }
 
-Test(history_index, what_is_undone_was_never_there)
+Test(history_index, a_change_that_is_undone_was_never_there)
 {
 	told_put_start(100, TIME_NONE);
 	told_put_change(100, EVENT_ADD, A, 100);
@@ -134,7 +134,7 @@ Test(history_index, a_clock_from_the_future_does_not_hide_the_present)
 	history_index_free(&x);
 }
 
-Test(history_index, of_the_time_in_which_the_datapath_went_there_is_no_record)
+Test(history_index, the_time_in_which_the_datapath_went_has_no_record)
 {
 	told_put_start(100, TIME_NONE);
 	told_put_change(100, EVENT_ADD, A, 100);

@@ -295,7 +295,7 @@ Test(history_queue, a_file_that_was_taken_away_is_trouble_until_it_is_back)
 	history_queue_close(q, EVENT_STOP);
 }
 
-Test(history_queue, it_is_said_in_turn_that_the_agent_lives)
+Test(history_queue, the_sign_that_the_agent_lives_is_written_in_turn)
 {
 	struct answer a = { 0 };
 	struct history_files f;
@@ -318,7 +318,7 @@ Test(history_queue, it_is_said_in_turn_that_the_agent_lives)
 	history_queue_close(q, EVENT_STOP);
 }
 
-Test(history_queue, what_cannot_be_opened_is_an_error_or_trouble)
+Test(history_queue, a_history_that_cannot_be_opened_is_an_error_or_trouble)
 {
 	static const struct {
 		const char *name;

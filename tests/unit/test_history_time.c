@@ -82,7 +82,7 @@ static const char *const refused[] = {
 	"20260101",
 };
 
-Test(history_time, what_is_a_time)
+Test(history_time, these_texts_are_a_time)
 {
 	for (size_t i = 0; i < sizeof(accepted) / sizeof(*accepted); i++) {
 		char text[TIME_TEXT];
@@ -93,7 +93,7 @@ Test(history_time, what_is_a_time)
 	}
 }
 
-Test(history_time, what_is_none)
+Test(history_time, these_texts_are_no_time)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		int64_t t = 7;

@@ -203,7 +203,7 @@ Test(history_unrecorded, a_clock_that_is_behind_at_a_start_is_known_however_late
 }
 
 /* The head of a history may be of an earlier boot of the machine, which its clock since the boot does not tell. */
-Test(history_unrecorded, what_the_clocks_read_before_a_reboot_says_nothing_of_steps)
+Test(history_unrecorded, the_clocks_before_a_reboot_say_nothing_about_steps)
 {
 	struct history_mapping present = lab_mapping("10.0.0.0/24", "1.1.1.0/30");
 	char path[128], text[600];

@@ -165,7 +165,7 @@ Test(interfaces_plan, vlans_of_nobody_whose_tags_are_not_seen_are_warned_of, .in
 			 "off before XDP sees them; 'ethtool -K eth0 rx-vlan-hw-parse off' leaves them on\n");
 }
 
-Test(interfaces_plan, what_cannot_work_is_refused_with_what_to_do)
+Test(interfaces_plan, a_plan_that_cannot_work_is_refused_with_what_to_do)
 {
 	static const struct {
 		const char *inside;
@@ -249,7 +249,7 @@ Test(interfaces_plan, is_the_same_until_a_link_or_a_tag_is_another)
 	free(before.list);
 }
 
-Test(interfaces_plan, what_is_known_of_a_link_is_taken_over_and_of_another_of_its_name_not)
+Test(interfaces_plan, facts_about_a_link_are_taken_over_and_those_about_another_of_its_name_are_not)
 {
 	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0", "eth1"), 0);
 	known = plan;

@@ -99,7 +99,7 @@ Test(ip_fragments, put_together_again_they_are_the_packet)
 }
 
 /* What the ring buffer hands over is believed in nothing. */
-Test(ip_fragments, of_a_malformed_packet_there_are_none)
+Test(ip_fragments, a_malformed_packet_has_no_fragments)
 {
 	uint8_t packet[SIZE] = { 0 }, fragment[SIZE];
 	size_t at, size = build(packet, NULL, 0, 100, 0, 0);

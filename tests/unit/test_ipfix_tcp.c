@@ -99,7 +99,7 @@ Test(ipfix_tcp, attempts_become_rarer)
 	cr_assert_eq(ticks, 123, "connected after %u ticks", ticks);
 }
 
-Test(ipfix_tcp, what_a_broken_connection_had_not_delivered_comes_by_the_next_one)
+Test(ipfix_tcp, records_that_a_broken_connection_had_not_delivered_come_by_the_next_one)
 {
 	const struct linger reset = { .l_onoff = 1 };
 

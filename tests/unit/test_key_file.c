@@ -97,7 +97,7 @@ Test(key_file, a_file_of_another_user_is_refused)
 	expect_refused(-EPERM, "belongs to uid 65534");
 }
 
-Test(key_file, what_is_missing_and_what_is_no_file_is_refused)
+Test(key_file, a_key_file_that_is_missing_or_no_file_is_refused)
 {
 	expect_refused(-ENOENT, "does not exist; copy the key of the other gateways, or make one");
 	cr_assert_eq(mkfifo(path, 0600), 0);

@@ -190,7 +190,7 @@ Test(mappings, may_span_chunks)
 	cr_assert(tables_clean(m, a, false));
 }
 
-Test(mappings, of_many_chunks_come_and_go_in_batches)
+Test(mappings, mappings_of_many_chunks_come_and_go_in_batches)
 {
 	struct mapping_spec spec = tables_spec("10.0.0.0/15", "1.1.0.0/19");
 

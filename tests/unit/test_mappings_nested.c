@@ -236,7 +236,7 @@ Test(mappings_nested, the_map_of_what_is_not_translated_agrees_with_the_mappings
 	}
 }
 
-Test(mappings_nested, what_is_not_translated_is_so_until_its_mapping_goes)
+Test(mappings_nested, an_untranslated_address_is_so_until_its_mapping_goes)
 {
 	add_untranslated("10.0.0.64/26");
 	cr_expect(is_untranslated("10.0.0.65"));
@@ -264,7 +264,7 @@ static struct session session_to(uint32_t ext, uint16_t out_port)
 				 .state = SESSION_UDP };
 }
 
-Test(mappings_nested, what_is_not_translated_waits_for_no_other_that_leaves)
+Test(mappings_nested, an_untranslated_address_waits_for_no_other_that_leaves)
 {
 	const struct geometry other = { .in_base = tables_addr("10.0.1.0"), .in_plen = 24, .out_plen = PLEN_NONE };
 

@@ -51,7 +51,7 @@ static void version_2(void)
 	put("proc/self/cgroup", "0::/system.slice/detnat.service\n");
 }
 
-Test(memory, what_the_machine_has_where_no_group_limits_it)
+Test(memory, the_limit_is_the_machines_memory_where_no_group_limits_it)
 {
 	cr_expect_eq(memory_free(root), 1000 * MIB);
 	version_2();
@@ -61,7 +61,7 @@ Test(memory, what_the_machine_has_where_no_group_limits_it)
 	cr_expect_eq(memory_free(root), 1000 * MIB);
 }
 
-Test(memory, what_the_own_group_leaves_and_its_cache)
+Test(memory, the_limit_is_what_the_own_group_leaves_and_its_cache)
 {
 	version_2();
 	put("sys/fs/cgroup/system.slice/detnat.service/memory.max", "209715200\n");

@@ -80,7 +80,7 @@ Test(neighbours, interfaces_of_others_do_not_count)
 	cr_expect_not(tell(RTM_NEWNEIGH, MAX_IFINDEX + OURS, 1, NUD_REACHABLE, 5));
 }
 
-Test(neighbours, what_was_forgotten_counts_again)
+Test(neighbours, a_neighbour_that_was_forgotten_counts_again)
 {
 	cr_expect(tell(RTM_NEWNEIGH, OURS, 1, NUD_REACHABLE, 5));
 	cr_expect_not(tell(RTM_NEWNEIGH, OURS, 1, NUD_REACHABLE, 5));

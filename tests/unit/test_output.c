@@ -40,7 +40,7 @@ static size_t take(char *text, size_t size)
 	return (size_t)n;
 }
 
-Test(output, what_is_read_is_written_when_the_call_returns)
+Test(output, output_that_is_read_is_written_when_the_call_returns)
 {
 	char text[64];
 
@@ -52,7 +52,7 @@ Test(output, what_is_read_is_written_when_the_call_returns)
 	output_free(output, 1000);
 }
 
-Test(output, what_is_not_read_holds_nobody_up_and_its_loss_is_told_in_its_place)
+Test(output, output_that_is_not_read_holds_nobody_up_and_its_loss_is_told_in_its_place)
 {
 	static char line[1025], text[1 << 20];
 	bool waiting;

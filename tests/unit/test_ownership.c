@@ -69,7 +69,7 @@ Test(ownership, a_copy_that_an_operator_closes_ends_at_both)
 	}
 }
 
-Test(ownership, what_an_operator_closes_at_the_former_gateway_lives_where_its_packets_are)
+Test(ownership, a_session_that_is_closed_at_the_former_gateway_lives_where_its_packets_are)
 {
 	uint32_t slot = copied();
 
@@ -233,7 +233,7 @@ Test(ownership, claims_that_cross_leave_one_gateway_with_the_session)
 	expect_at(&a, &b);
 }
 
-Test(ownership, of_equal_claims_the_higher_gateway_has_the_session_though_the_other_has_told_it)
+Test(ownership, the_higher_gateway_has_a_session_of_equal_claims_though_the_other_has_told_it)
 {
 	uint32_t slot = open_tcp(&a, 5000);
 
@@ -323,7 +323,7 @@ Test(ownership, a_third_gateway_follows_the_highest_turn_whatever_comes_first)
 	pair_sound();
 }
 
-Test(ownership, what_ends_at_the_third_gateway_ends_where_it_is_a_copy_of_the_first)
+Test(ownership, a_session_that_ends_at_the_third_gateway_ends_where_it_is_a_copy_of_the_first)
 {
 	struct told t = { 0 };
 	uint32_t slot = copied();
@@ -355,8 +355,10 @@ Test(ownership, a_port_of_a_copy_of_a_silent_gateway_is_for_what_another_tells)
 	cr_expect_eq(b.counts.refused, 1);
 	vouch(&b, 4);
 	for (unsigned i = 0; i < 2; i++) {
-		for (uint32_t k = 0; k < WAITING_MAX; k++)
-			b.c->waiting.entry[k].tick -= ticks_of_seconds(4, b.d.hz);
+		uint32_t at = 0;
+
+		for (struct waiting_copy *e; (e = hash_walk(&waiting_copies, &b.c->waiting, &at));)
+			e->tick -= ticks_of_seconds(4, b.d.hz);
 		for (uint32_t k = 0; k < WAITING_MAX / 4096; k++)
 			cr_assert_eq(copying_retry(b.c, 2, &b.counts), 0);
 	}

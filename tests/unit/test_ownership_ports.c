@@ -20,7 +20,7 @@ static void clash(uint32_t ours, uint32_t theirs)
 	exchange_twice();
 }
 
-Test(ownership_ports, of_two_flows_on_one_port_the_one_that_is_silent_for_longer_gives_way)
+Test(ownership_ports, the_flow_that_is_silent_for_longer_gives_way_on_a_shared_port)
 {
 	uint64_t key = slot_key(0xc6336407, 443, 5000 + 4032);
 
@@ -121,11 +121,12 @@ Test(ownership_ports, beyond_the_slots_a_gateway_that_was_cut_off_hears_what_has
 Test(ownership_ports, beyond_the_slots_a_copy_that_has_expired_is_no_ending_for_the_peer)
 {
 	struct told t = { 0 };
+	uint32_t at = 0;
 
 	copied_beyond();
 	passes(&b, &t);
-	for (uint32_t i = 0; i < b.c->overflow_told.room; i++)
-		b.c->overflow_told.entry[i].word -= 5000;
+	for (struct overflow_told *e; (e = hash_walk(&overflow_tolds, &b.c->overflow_told, &at));)
+		e->word -= 5000;
 	beyond_end(&b, 5000);
 	passes(&b, &t);
 	cr_expect_eq(records_of(&t, WIRE_ENDED), 0);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ownership_fixture.h"
-#include "replication/ownership.h"
+#include "copies/ownership.h"
 
 static char state_file[64];
 
@@ -89,7 +89,7 @@ Test(ownership_turns, a_reset_at_the_gateway_that_has_taken_it_over_is_so_at_bot
 	expect_at(&b, &a);
 }
 
-Test(ownership_turns, what_expires_where_it_was_taken_over_ends_at_both)
+Test(ownership_turns, a_session_that_expires_where_it_was_taken_over_ends_at_both)
 {
 	uint32_t slot = copied();
 
@@ -104,7 +104,7 @@ Test(ownership_turns, what_expires_where_it_was_taken_over_ends_at_both)
 	expect_ended();
 }
 
-Test(ownership_turns, what_an_agent_has_taken_over_is_its_gateways_after_a_kill_told_or_not)
+Test(ownership_turns, a_session_that_an_agent_has_taken_over_is_its_gateways_after_a_kill_told_or_not)
 {
 	for (unsigned told = 0; told < 2; told++) {
 		uint32_t slot = copied();
@@ -169,7 +169,7 @@ Test(ownership_turns, a_gateway_that_has_lost_its_tables_and_kept_its_marks_ends
 }
 
 /* What is compared is how long ago a packet came, which no clock of another gateway is needed for. */
-Test(ownership_turns, what_is_told_of_a_session_is_its_age_and_no_time)
+Test(ownership_turns, peers_are_told_a_sessions_age_and_no_time)
 {
 	uint32_t slot = copied();
 	struct told t = { 0 };

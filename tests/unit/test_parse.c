@@ -38,7 +38,7 @@ Test(parse, addresses_are_four_plain_decimal_octets)
 	}
 }
 
-Test(parse, what_is_formatted_is_read_back)
+Test(parse, an_address_that_is_formatted_is_read_back)
 {
 	uint32_t x = 1;
 

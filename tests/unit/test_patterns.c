@@ -54,7 +54,7 @@ Test(patterns, the_longest_that_matches_stands_for_a_link)
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = 5, .name = "eth0" }), "none");
 }
 
-Test(patterns, what_is_no_interface_of_its_own_matches_nothing)
+Test(patterns, a_link_that_is_no_interface_of_its_own_matches_nothing)
 {
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = 1, .name = "plo", .type = ARPHRD_LOOPBACK }), "none");
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = 5, .name = "ppp0", .port_kind = "vrf" }), "none");

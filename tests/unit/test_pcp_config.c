@@ -16,7 +16,7 @@
 #define PCP(keys) WITH("\"pcp\":{" keys "}")
 #define LISTEN	  "\"listen\":[\"100.64.0.1\"]"
 
-Test(pcp_config, it_is_off_without_the_key)
+Test(pcp_config, pcp_is_off_without_the_key)
 {
 	_cleanup_config_ struct config *c = config_of(WITH("\"hairpin\":true"));
 
@@ -45,7 +45,7 @@ Test(pcp_config, an_address_alone_brings_every_default)
 	"\"max_per_subscriber\":7,\"max_leases\":1000,\"lifetime\":{\"min\":1,\"max\":604800}," \
 	"\"third_party\":[\"192.0.2.7/32\",\"192.0.2.128/25\"],\"announce\":false,\"confirm_neighbours\":false"
 
-Test(pcp_config, what_is_said_is_read_written_and_read_back)
+Test(pcp_config, a_configuration_is_read_written_and_read_back)
 {
 	_cleanup_config_ struct config *c = config_of(PCP(ALL)), *again = config_read_back(c);
 
@@ -71,7 +71,7 @@ Test(pcp_config, the_document_leaves_defaults_out)
 			"{\"listen\":[\"100.64.0.1\"]}");
 }
 
-Test(pcp_config, what_cannot_be_is_refused_with_its_place)
+Test(pcp_config, a_value_that_cannot_be_is_refused_with_its_place)
 {
 	static const struct refused_row rows[] = {
 		{ WITH("\"pcp\":true"), ":2: pcp: must be an object" },

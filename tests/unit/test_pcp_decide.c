@@ -158,7 +158,7 @@ Test(pcp_decide, all_of_an_open_mapping_leads_to_the_client_already)
 	cr_expect_eq(n_leases, 0);
 }
 
-Test(pcp_decide, what_a_subscriber_is_assured_it_gets_whatever_its_neighbour_has)
+Test(pcp_decide, a_subscriber_gets_its_assured_ports_whatever_its_neighbour_has)
 {
 	shares = pcp_shares_of(20, 2, 32);
 	for (uint16_t i = 0; i < 10; i++)

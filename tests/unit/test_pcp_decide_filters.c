@@ -74,7 +74,7 @@ Test(pcp_decide, a_lease_has_eight_filters)
 	cr_expect_eq(leases[0].filters.n, 1);
 }
 
-Test(pcp_decide, what_cannot_be_filtered_is_refused)
+Test(pcp_decide, a_filter_that_cannot_be_is_refused)
 {
 	leases[n_leases++] = (struct pcp_lease){
 		.proto = IPPROTO_TCP, .fixed = true, .in = { SUBSCRIBER, 443 }, .out = { POOL, PORT_LO + 50 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How many requests of PCP are answered. */
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 #include "pcp/rate.h"
 
@@ -10,27 +9,25 @@
 
 Test(pcp_rate, ten_requests_a_second_and_source)
 {
-	struct pcp_rate *r = calloc(1, sizeof(*r));
+	struct pcp_rate r = { 0 };
 
-	r->seed = 1;
 	for (unsigned second = 0; second < 3; second++) {
 		for (unsigned i = 0; i < 20; i++)
-			cr_expect_eq(pcp_rate_take(r, SUBSCRIBER, 3, second), i < 10);
-		cr_expect(pcp_rate_take(r, NEIGHBOUR, 3, second));
-		cr_expect(pcp_rate_take(r, SUBSCRIBER, 4, second), "by another interface it is another source");
+			cr_expect_eq(pcp_rate_take(&r, SUBSCRIBER, 3, second), i < 10);
+		cr_expect(pcp_rate_take(&r, NEIGHBOUR, 3, second));
+		cr_expect(pcp_rate_take(&r, SUBSCRIBER, 4, second), "by another interface it is another source");
 	}
-	free(r);
+	pcp_rate_free(&r);
 }
 
 Test(pcp_rate, ten_thousand_requests_a_second_of_all)
 {
-	struct pcp_rate *r = calloc(1, sizeof(*r));
+	struct pcp_rate r = { 0 };
 	unsigned taken = 0;
 
-	r->seed = 0x123456789abcdefULL;
 	for (uint32_t i = 0; i < 200000; i++)
-		taken += pcp_rate_take(r, i, 3, 5);
+		taken += pcp_rate_take(&r, i, 3, 5);
 	cr_expect_eq(taken, PCP_PER_SECOND);
-	cr_expect(pcp_rate_take(r, 0, 3, 6));
-	free(r);
+	cr_expect(pcp_rate_take(&r, 0, 3, 6));
+	pcp_rate_free(&r);
 }

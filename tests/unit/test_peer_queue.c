@@ -64,7 +64,7 @@ struct records {
 	struct wire_session of_b[1];
 } __attribute__((packed));
 
-Test(peer_queue, it_counts_the_records_of_sessions_that_wait)
+Test(peer_queue, the_queue_counts_the_records_of_sessions_that_wait)
 {
 	struct records changes = { .a.count = htobe16(2), .b.count = htobe16(1) };
 	struct {
@@ -101,7 +101,7 @@ Test(peer_queue, a_queue_that_is_full_takes_no_more_and_keeps_what_it_has)
 	cr_expect_eq(peer_queue_put(queue, WIRE_CHANGES, payload, sizeof(payload)), 0);
 }
 
-Test(acknowledgement, what_is_written_is_read_back)
+Test(acknowledgement, an_acknowledgement_that_is_written_is_read_back)
 {
 	struct wire_alive alive = { 0x0102030405060708, 9 }, alive_back;
 	struct wire_ack ack = { 1, 2, 3, 0x0102030405060708, 5 }, ack_back;

@@ -167,7 +167,7 @@ Test(overlapping_changes, an_exception_that_is_replaced_is_never_that_of_the_map
 	}
 }
 
-Test(overlapping_changes, what_changes_alone_is_not_held)
+Test(overlapping_changes, a_mapping_that_changes_alone_is_not_held)
 {
 	const int homes[ARRAY_SIZE(choices)] = { 0, -1, -1, -1, -1, -1, -1, -1 };
 	const int two[ARRAY_SIZE(choices)] = { 0, -1, 0, 0, -1, -1, -1, -1 };

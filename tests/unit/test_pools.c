@@ -139,7 +139,7 @@ Test(pools, a_prefix_is_split_where_the_free_addresses_are)
 			 "name others with --to");
 }
 
-Test(pools, what_is_drained_already_needs_no_further_address)
+Test(pools, a_mapping_that_is_drained_already_needs_no_further_address)
 {
 	_cleanup_config_ struct config *c = residential();
 	struct error err = { "" };
@@ -181,7 +181,7 @@ Test(pools, a_subscriber_with_an_exception_keeps_it)
 	cr_expect_eq(edit.subscribers, 64 - 1 - 8, "%u", (unsigned)edit.subscribers);
 }
 
-Test(pools, what_cannot_be_drained_is_refused_with_figures)
+Test(pools, an_address_that_cannot_be_drained_is_refused_with_figures)
 {
 	expect_refused("192.0.2.1/32", NULL, -ENOENT,
 		       "192.0.2.1 is in the pool of no mapping; `detnatctl pool list` shows them");
@@ -262,7 +262,7 @@ Test(pools, a_drained_address_is_out_of_use_until_it_is_restored)
 	cr_expect_str_eq(err.text, "203.0.113.3 was not drained; `detnatctl pool list` shows what was");
 }
 
-Test(pools, what_is_out_of_use_says_what_brings_it_back)
+Test(pools, an_address_out_of_use_says_what_brings_it_back)
 {
 	_cleanup_config_ struct config *c = residential();
 	struct error err = { "" };
@@ -397,7 +397,7 @@ Test(pools, a_subscriber_that_stays_where_it_was_moved_keeps_the_address)
 	cr_expect_eq(out, own.base);
 }
 
-Test(pools, what_a_mapping_that_ends_was_replaced_by_ends_with_it)
+Test(pools, the_replacement_of_a_mapping_that_ends_ends_with_it)
 {
 	_cleanup_config_ struct config *c = residential();
 	struct error err = { "" };

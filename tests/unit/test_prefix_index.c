@@ -274,7 +274,7 @@ static void check_held(int wanted)
 	cr_assert_eq(published_at(last_addr(base, held_plen)), wanted, "/%u in /%u", held_plen, around_plen);
 }
 
-Test(prefix_index, what_is_held_is_that_of_no_prefix_until_its_next_one_is_there)
+Test(prefix_index, a_held_place_is_that_of_no_prefix_until_its_next_one_is_there)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(held_lengths); i++) {
 		around_plen = held_lengths[i].around;

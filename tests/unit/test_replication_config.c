@@ -17,14 +17,14 @@
 #define KEY		  "\"key_file\":\"/etc/detnat/replication.key\""
 #define NEEDED		  LISTEN "," PEERS "," KEY
 
-Test(replication_config, it_is_off_without_the_key)
+Test(replication_config, replication_is_off_without_the_key)
 {
 	_cleanup_config_ struct config *c = config_of(WITH("\"hairpin\":true"));
 
 	cr_expect_not(c->replication.enabled);
 }
 
-Test(replication_config, what_is_required_brings_every_default)
+Test(replication_config, the_required_keys_bring_every_default)
 {
 	_cleanup_config_ struct config *c = config_of(REPLICATION(NEEDED));
 
@@ -43,7 +43,7 @@ Test(replication_config, what_is_required_brings_every_default)
 	"\"listen\":\"127.0.0.1:1\",\"peers\":[\"127.0.0.1:2\",\"127.0.0.1:3\"],\"key_file\":null," \
 	"\"min_age\":0,\"interval\":60,\"mappings\":[\"business\",\"residential\"]"
 
-Test(replication_config, what_is_said_is_read_written_and_read_back)
+Test(replication_config, a_configuration_is_read_written_and_read_back)
 {
 	_cleanup_config_ struct config *c = config_of(REPLICATION(ALL)), *again = config_read_back(c);
 
@@ -62,7 +62,7 @@ Test(replication_config, the_document_leaves_defaults_out)
 	expect_document(REPLICATION(NEEDED ",\"min_age\":2,\"mappings\":\"all\""), "replication", "{" NEEDED "}");
 }
 
-Test(replication_config, what_cannot_be_is_refused_with_its_place)
+Test(replication_config, a_value_that_cannot_be_is_refused_with_its_place)
 {
 	static const struct refused_row rows[] = {
 		{ WITH("\"replication\":true"), ":2: replication: must be an object" },

@@ -242,7 +242,7 @@ Test(session_copies, while_the_lock_is_held_it_is_busy)
 	sound();
 }
 
-Test(session_copies, what_no_subscriber_can_have_is_refused)
+Test(session_copies, a_copy_that_no_subscriber_can_have_is_refused)
 {
 	uint16_t port = first_port(&gateway, HOST, 5000), slot = (uint16_t)first_slot(&gateway, KEY, IPPROTO_UDP);
 	static const struct {

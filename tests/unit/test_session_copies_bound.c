@@ -99,7 +99,7 @@ Test(session_copies_bound, which_side_has_opened_it_is_noted)
 	sound();
 }
 
-Test(session_copies_bound, it_is_noted_for_the_slot_that_it_got)
+Test(session_copies_bound, a_copy_is_noted_for_the_slot_that_it_got)
 {
 	struct session_copies *all = gateway.opener.requests;
 	uint32_t slot = second_slot(3), noted = 0;

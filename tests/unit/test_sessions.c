@@ -53,7 +53,7 @@ Test(sessions, are_walked_in_order_of_inside_address)
 	}
 }
 
-Test(sessions, of_one_subscriber_are_walked_alone)
+Test(sessions, sessions_of_one_subscriber_are_walked_alone)
 {
 	struct session_walk *w;
 	unsigned counted = 0;
@@ -309,7 +309,7 @@ static uint64_t count_all(void)
 }
 
 /* So many slots that not all of them are looked at. */
-Test(sessions, of_large_tables_are_counted_by_their_records)
+Test(sessions, sessions_of_large_tables_are_counted_by_their_records)
 {
 	struct mapping_spec spec = tables_spec("11.0.0.0/22", "1.1.4.0/24");
 

@@ -55,7 +55,7 @@ Test(slot_words, a_session_lives_until_its_timeout_is_over)
 	}
 }
 
-Test(slot_words, what_is_live_and_what_counts)
+Test(slot_words, these_states_are_live_and_these_count)
 {
 	for (unsigned state = 0; state < N_SESSION_STATES; state++) {
 		__u64 word = state_word(1024, 6, (__u8)state, 1000);

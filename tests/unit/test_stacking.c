@@ -110,7 +110,7 @@ Test(stacking, a_ring_of_links_ends_the_search)
 	cr_expect_null(merged_by(&all, of(BRIDGE)));
 }
 
-Test(stacking, what_stands_on_what)
+Test(stacking, a_link_stands_on_those_below_it)
 {
 	static const struct {
 		uint32_t upper, lower;

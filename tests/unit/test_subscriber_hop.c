@@ -39,7 +39,7 @@ static void *keep_old(void *arg)
 	return arg;
 }
 
-Test(way, what_was_learned_before_a_change_never_stands_beside_the_epoch_after_it, .timeout = 300)
+Test(way, a_way_learned_before_a_change_never_stands_beside_the_epoch_after_it, .timeout = 300)
 {
 	unsigned wrong = 0, kept = 0, lost_bits = 0;
 	pthread_t other;

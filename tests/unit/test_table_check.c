@@ -359,7 +359,7 @@ Test(table_check, counts_are_right_after_a_repair)
 	cr_expect_eq(found.total, 0);
 }
 
-Test(table_check, of_sessions_that_exclude_each_other_the_idle_one_goes)
+Test(table_check, the_idle_one_of_sessions_that_exclude_each_other_goes)
 {
 	struct slot *idle = right_flow(5000), *busy;
 

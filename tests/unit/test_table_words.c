@@ -5,11 +5,8 @@
 #include <criterion/criterion.h>
 
 #include <detnat/fib.h>
-#include <detnat/fragments.h>
 #include <detnat/slots.h>
 #include <detnat/tables.h>
-#include <detnat/unsolicited.h>
-#include <detnat/watch.h>
 
 #define ADDR(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
@@ -101,24 +98,4 @@ Test(table_words, times_are_rounded_for_the_subscriber)
 	cr_expect_eq(ticks_of_seconds(1, 1000), 16);
 	cr_expect_eq(seconds_of_ticks(1172, 250), 300);
 	cr_expect_eq(seconds_of_ticks(1171, 250), 299);
-}
-
-/* Other tests know them by their names alone. */
-Test(table_words, limits_have_their_values)
-{
-	cr_expect_eq(FRAGMENTED_DATAGRAMS, 16384);
-	cr_expect_eq(FRAGMENT_SHARE, 8);
-	cr_expect_eq(FRAGMENTS_KEPT, 32);
-	cr_expect_eq(FRAGMENT_LIFETIME, 30);
-	cr_expect_eq(FRAGMENT_ID_REST, 1);
-	cr_expect_eq(FRAGMENTS_PER_SECOND, 1024);
-	cr_expect_eq(FRAGMENTS_PER_PEER, 256);
-	cr_expect_eq(FRAGMENT_END_MAX, 65535);
-	cr_expect_eq(OVERFLOW_SHARE, 7);
-	cr_expect_eq(OVERFLOW_FEW, 64);
-	cr_expect_eq(OVERFLOW_FEW_PART, 8);
-	cr_expect_eq(UNSOLICITED_WAIT, 6, "RFC 5382 REQ-4");
-	cr_expect_eq(UNSOLICITED_QUOTE_MIN, 40);
-	cr_expect_eq(UNSOLICITED_QUOTE_MAX, 120);
-	cr_expect_eq(ALARM_PAUSE_NS, 1000000000);
 }

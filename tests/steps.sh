@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# steps.sh LOGS STEP...: runs the steps of `make test` and `make test-rest`. Says what runs and about how long it takes, keeps
+# each step's output in LOGS/NAME.log, and shows the end of it if the step fails. The others run nevertheless.
+#
+# A step is "NAME|SECONDS|TARGET|WHAT": a target of the Makefile with its variables, and the seconds that it takes on two cores.
+# One whose name begins with + runs beside the next. The first one builds what the others need: if it fails, it is the last.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+MAKE=${MAKE:-make}
+EVERY=${EVERY:-30} # seconds between two lines about a step that runs
+logs=$1
+shift
+mkdir -p "$logs"
+begin=$SECONDS
+failed=()
+declare -A pids=() started=()
+
+span() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+say() { printf '[%s] %s\n' "$(span $((SECONDS - begin)))" "$*"; }
+
+stop() {
+    trap - INT TERM
+    [ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null
+    wait
+    say "interrupted; the output is in $logs"
+    exit 130
+}
+trap stop INT TERM
+
+start() {
+    local name=$1 target=$3
+    say "$number of $count, $4 ($name): about $(span "$2") min"
+    eval "set -- $target"
+    # shellcheck disable=SC2086 # MAKE may have options
+    $MAKE --no-print-directory "$@" >"$logs/$name.log" 2>&1 </dev/null &
+    pids[$name]=$! started[$name]=$SECONDS
+}
+
+# What pytest has done so far.
+progress() {
+    local name part
+    for name in "${!pids[@]}"; do
+        part=$(tail -c 200 "$logs/$name.log" | grep -o '\[ *[0-9]*%\]' | tail -n 1)
+        say "  $name runs for $(span $((SECONDS - started[$name])))${part:+, $part}"
+    done
+}
+
+end() {
+    local name=$1 status=$2
+    unset "pids[$name]"
+    if [ "$status" = 0 ]; then
+        say "  $name passed in $(span $((SECONDS - started[$name])))"
+        return
+    fi
+    failed+=("$name")
+    say "  $name FAILED; the end of $logs/$name.log:"
+    tail -n 80 "$logs/$name.log"
+}
+
+# Waits until one of the running steps has ended.
+wait_for_one() {
+    local name said=$SECONDS
+    while :; do
+        for name in "${!pids[@]}"; do
+            kill -0 "${pids[$name]}" 2>/dev/null && continue
+            wait "${pids[$name]}"
+            end "$name" $?
+            return
+        done
+        sleep 0.2
+        [ $((SECONDS - said)) -ge "$EVERY" ] && said=$SECONDS && progress
+    done
+}
+
+count=$# number=0 total=0
+for step in "$@"; do
+    IFS='|' read -r name seconds _ _ <<<"$step"
+    [[ $name = +* ]] || total=$((total + seconds))
+done
+say "$count steps, about $(((total + 30) / 60)) minutes on two cores; the output of each is in $logs"
+for step in "$@"; do
+    IFS='|' read -r name seconds target what <<<"$step"
+    number=$((number + 1))
+    start "${name#+}" "$seconds" "$target" "$what"
+    [[ $name = +* ]] && continue
+    while [ ${#pids[@]} -gt 0 ]; do wait_for_one; done
+    [ $number = 1 ] && [ ${#failed[@]} != 0 ] && break
+done
+if [ ${#failed[@]} != 0 ]; then
+    say "failed: ${failed[*]}"
+    exit 1
+fi
+say "everything passed"

@@ -79,7 +79,7 @@ static size_t clock_records(const struct history *h, const struct clock_step *st
 	if (!h->file.index.number)
 		return 0;
 	for (unsigned i = 0; i < n_steps; i++) {
-		log_warning("mapping history: the clock was set by %" PRId64 " s", steps[i].after - steps[i].before);
+		log_warning("mapping history: the clock was set by %.1f s", steps[i].by);
 		ret[n++] = (struct history_record){ .event = EVENT_CLOCK,
 						    .time = steps[i].noticed,
 						    .since = steps[i].before,

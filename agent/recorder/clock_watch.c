@@ -60,8 +60,12 @@ static struct clock_step step_between(struct clock_reading a, struct clock_readi
 {
 	int64_t passed = b.steady_ns + b.slack_ns - a.steady_ns;
 
-	return (struct clock_step){ clock_second(a.real_ns + passed), clock_second(b.real_ns - passed),
-				    clock_second(b.real_ns) };
+	return (struct clock_step){
+		.before = clock_second(a.real_ns + passed),
+		.after = clock_second(b.real_ns - passed),
+		.noticed = clock_second(b.real_ns),
+		.by = (double)set_by(a, b) / 1e9,
+	};
 }
 
 static void add_step(struct clock_watch *w, struct clock_step s)
@@ -75,6 +79,7 @@ static void add_step(struct clock_watch *w, struct clock_step s)
 	last->before = s.before > last->before ? s.before : last->before;
 	last->after = s.after < last->after ? s.after : last->after;
 	last->noticed = s.noticed;
+	last->by += s.by;
 }
 
 struct clock_reading clock_watch_look(struct clock_watch *w)
@@ -141,7 +146,7 @@ void clock_watch_begin(struct clock_watch *w, int64_t most, int64_t least)
 	pthread_mutex_lock(&w->lock);
 	first = clock_second(w->first.real_ns);
 	if (w->looked && first < least)
-		add_first(w, (struct clock_step){ most, first, first });
+		add_first(w, (struct clock_step){ most, first, first, (double)(first - most) });
 	pthread_mutex_unlock(&w->lock);
 }
 

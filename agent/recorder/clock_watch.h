@@ -33,6 +33,7 @@ struct clock_step {
 	int64_t before;
 	int64_t after;
 	int64_t noticed;
+	double by; /* seconds */
 };
 
 /* Steps that are told apart until they are taken; more are told as the last one. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "recorder/history_private.h"
+#include "recorder/pin.h"
 
 static bool on_earlier_day(int64_t then, int64_t now)
 {
@@ -68,7 +69,7 @@ uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT])
 	return h->file.index.number;
 }
 
-int history_detach_at(const char *dir, struct error *err)
+int history_detach_at(const char *dir, const struct history_pin *of, struct error *err)
 {
 	struct history_record record = { .event = EVENT_DETACH };
 	_cleanup_free_ char *path = NULL;
@@ -84,6 +85,10 @@ int history_detach_at(const char *dir, struct error *err)
 	r = history_open(dir, -1, &h, err);
 	if (r)
 		return r;
+	if (of && of->line && !history_has_hash(h->file.fd, of->hash)) {
+		history_close(h);
+		return error_set(err, -ESTALE, "the history of that datapath is not in %s", dir);
+	}
 	history_continue_clock(h, true);
 	/* It is not known what was there, if that was not recorded. */
 	r = h->file.index.n_open && !h->file.was.unrecorded ? history_append(h, &record, 1, err) : 0;

@@ -134,7 +134,11 @@ void history_detach(struct history *h);
 /* The end of the history: the number of its last line (0 if empty) and its checksum. */
 uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT]);
 
-/* For --detach: records in the history of a state directory, if there is one, that the datapath was removed. */
-int history_detach_at(const char *dir, struct error *err);
+struct history_pin;
+/*
+ * For --detach: records in the history of a state directory, if there is one, that the datapath was removed. of: what
+ * the datapath had, as the history may be another one's, of which it says nothing then: -ESTALE; NULL: not known.
+ */
+int history_detach_at(const char *dir, const struct history_pin *of, struct error *err);
 
 #endif

@@ -2,8 +2,12 @@
 #include "recorder/pin.h"
 
 #include <bpf/bpf.h>
+#include <stdio.h>
 #include <string.h>
 
+#include <detnat/tables.h>
+
+#include "base/base.h"
 #include "datapath/pinned_map.h"
 
 static const uint32_t only = 0;
@@ -19,6 +23,19 @@ int history_pin_open(const char *pin_dir)
 	};
 
 	return pinned_map_open(pin_dir, &map);
+}
+
+void history_pin_find(const char *pin_path, struct history_pin *ret)
+{
+	_cleanup_close_ int pin = -1;
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/v%u/history", pin_path, LAYOUT_VERSION) < 0)
+		path = NULL;
+	else
+		pin = bpf_obj_get(path);
+	if (pin < 0 || history_pin_read(pin, ret))
+		*ret = (struct history_pin){ 0 };
 }
 
 int history_pin_read(int pin, struct history_pin *ret)

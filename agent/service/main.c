@@ -11,6 +11,7 @@
 #include "diagnosis/doctor.h"
 #include "links/detach.h"
 #include "recorder/history.h"
+#include "recorder/pin.h"
 #include "service/guard_install.h"
 #include "service/prepare.h"
 #include "service/service.h"
@@ -125,12 +126,14 @@ static int detach(const char *config_path)
 	struct config *c;
 	struct error err = { 0 };
 	bool found = false, guarded = false;
+	struct history_pin recorded;
 	int r = config_load(config_path, &c, NULL, &err);
 
 	if (r)
 		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
+	history_pin_find(c->pin_path, &recorded);
 	r = detach_pinned(c->pin_path, &found, &err);
-	if (!r && found && history_detach_at(c->state_dir, &err))
+	if (!r && found && history_detach_at(c->state_dir, &recorded, &err))
 		log_warning("%s; the history lacks the removal of the datapath", err.text);
 	if (!r)
 		r = detach_guard(c->pin_path, &guarded, &err);

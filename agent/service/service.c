@@ -181,7 +181,7 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 	/* The earlier agent may have been killed long ago, so the counts are compared first. */
 	if (s->datapath.migration && migration_is_resumed(s->datapath.migration))
 		table_check_now(s->parts.mappings);
-	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
+	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, NULL, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
 	return history_queue_new(s->parts.base, startup_wanted(up)->state_dir, &s->datapath, s->parts.mappings,
 				 s->parts.portmaps, &s->parts.history, err);

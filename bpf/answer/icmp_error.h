@@ -1,18 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Answers a packet with an ICMP error from the gateway's address on the ingress interface. The quote is the packet as
- * its sender sent it; the error has at most 576 octets in all (RFC 1812 section 4.3.2.3). icmp_limit.h decides what may
- * be answered, struct arguments holds type, code and MTU.
+ * its sender sent it; the error has at most 576 octets in all (RFC 1812 section 4.3.2.3). icmp_limit.h decides which
+ * packets may be answered, struct arguments holds type, code and MTU.
+ *
+ * At tc the agent sends the error. A packet whose checksum is left to the card (CHECKSUM_PARTIAL), as a local container
+ * or a VM sends it, cannot be turned into another one: the kernel would still finish the checksum at its old place, in
+ * the middle of the quote. The quote is the packet as the card would have sent it: with its checksum finished, and the
+ * first segment of a GSO frame.
  */
 #ifndef DETNAT_ICMP_ERROR_H
 #define DETNAT_ICMP_ERROR_H
 
-#include "answer/icmp_error_headers.h"
-#include "answer/icmp_limit.h"
-#include "slow/in2out.h"
+#include "packet/frame_sum.h"
 #if !HOOK_XDP
-#include "answer/icmp_error_tc.h"
+#include "packet/offload.h"
+#include "translate/transmit_ring.h"
 #endif
+#include "slow/in2out.h"
+#include "answer/icmp_limit.h"
+
+#define ICMP_ERROR_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))
+#define ICMP_ERROR_QUOTE   (576U - ICMP_ERROR_HEADERS)
+
+/*
+ * Writes both headers of an ICMP error from an interface's address to p->src. quote: length of the quote in octets;
+ * sum: its unfolded checksum.
+ */
+static __always_inline void icmp_error_headers(struct iphdr *ip, const struct arguments *n, const struct device *in,
+					       const struct packet *p, __u32 quote, __u64 sum)
+{
+	struct icmphdr *icmp = (void *)(ip + 1);
+	__u64 ip_sum = 0;
+
+	*ip = (struct iphdr){
+		.version = 4,
+		.ihl = 5,
+		.tos = 0xc0, /* internetwork control (RFC 1812 section 4.3.2.5) */
+		.tot_len = bpf_htons(ICMP_ERROR_HEADERS + quote),
+		.frag_off = bpf_htons(IP_FLAG_DF),
+		.ttl = 64,
+		.protocol = IPPROTO_ICMP,
+		.saddr = bpf_htonl(in->addr),
+		.daddr = bpf_htonl(p->src),
+	};
+	*icmp = (struct icmphdr){ .type = n->type, .code = n->code, .sequence = bpf_htons((__u16)n->mtu) };
+	for (__u32 i = 0; i < sizeof(*ip) / 4; i++)
+		ip_sum += ((__u32 *)ip)[i];
+	ip->check = ~csum_fold(ip_sum);
+	icmp->checksum = ~csum_fold(sum + ((__u32 *)icmp)[0] + ((__u32 *)icmp)[1]);
+}
 
 #if HOOK_XDP
 
@@ -45,6 +82,68 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 	count_add(n->sent, 1);
 	count_add(n->reason, 1);
 	return send_by(ctx, in_ifindex);
+}
+
+#else
+
+/* Restores in *ip the packet that the subscriber, or its card, sent. */
+static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const struct packet *p, __u32 length)
+{
+	__u16 *ttl = (__u16 *)&ip->ttl, lowered = *ttl;
+	__be16 tot_len = bpf_htons((__u16)length);
+
+	/* At egress the kernel has decremented the TTL; the quote has the subscriber's value. */
+	if (!AT_INGRESS)
+		ip->ttl++;
+	ip->check = csum_update(ip->check, csum_change16(csum_change16(0, lowered, *ttl), ip->tot_len, tot_len));
+	ip->tot_len = tot_len;
+	if ((p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP) && !p->fragment)
+		checksum_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
+}
+
+/* Sum of the first octets of the quote in a transmission, zeros behind them, as 32-bit words; below 2^32. */
+SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 quote)
+{
+	const __u32 *word;
+	__u64 sum = 0;
+
+	if (!t)
+		return 0;
+	word = (const void *)t->frame + ICMP_ERROR_HEADERS;
+	for (__u32 i = 0; i < ICMP_ERROR_QUOTE / sizeof(*word); i++) {
+		if (i * sizeof(*word) >= quote)
+			break;
+		sum += word[i];
+	}
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u32)((sum & 0xffff) + (sum >> 16));
+}
+
+/* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
+static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
+					   __u32 in_ifindex, const struct packet *p, __u32 quote)
+{
+	struct transmission *t = transmission_get();
+	__u32 length = segment_length(ctx, p);
+
+	if (quote > length)
+		quote = length;
+	barrier_var(quote);
+	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE ||
+	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, quote))
+		return drop(n->reason);
+	/* Zero the word in which the quote may end. */
+	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(__u32));
+	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
+	icmp_error_headers((void *)t->frame, n, in, p, quote, quote_sum(t, quote));
+	t->ifindex = in_ifindex;
+	t->length = (__u16)(ICMP_ERROR_HEADERS + quote);
+	t->kind = TRANSMISSION_PACKET;
+	t->mtu = 0;
+	TRACE_STEP(redirect, in_ifindex, 0);
+	if (!transmission_send(t, ICMP_ERROR_HEADERS + quote))
+		count_add(n->sent, 1);
+	return drop(n->reason);
 }
 
 #endif

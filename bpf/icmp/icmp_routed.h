@@ -8,7 +8,7 @@
 
 #include "icmp/icmp_out.h"
 #include "subscriber/routed_flows.h"
-#include "packet/station.h"
+#include "packet/ether.h"
 
 /* PROG_icmp_routed. */
 static __always_inline int icmp_routed(ctx_t *ctx)

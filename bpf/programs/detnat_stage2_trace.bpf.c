@@ -4,4 +4,3 @@
 #include "programs/detnat_stage2.bpf.c"
 
 #include "trace/trace_stages.h"
-#include "trace/trace_subscriber.h"

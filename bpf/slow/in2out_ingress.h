@@ -8,8 +8,7 @@
 
 #include "slow/egress_check.h"
 #include "slow/in2out_routed.h"
-#include "packet/station.h"
-#include "packet/tags.h"
+#include "packet/ether.h"
 
 struct in2out {
 	struct flow f;

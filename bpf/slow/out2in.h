@@ -8,7 +8,7 @@
 #include "session/endpoint.h"
 #include "session/inbound_slots.h"
 #include "packet/ip_options.h"
-#include "packet/station.h"
+#include "packet/ether.h"
 #include "translate/translate.h"
 
 struct out2in {

@@ -9,7 +9,7 @@
 #include "slow/fragment_later.h"
 #include "slow/hairpin.h"
 #include "subscriber/routed_flows.h"
-#include "packet/station.h"
+#include "packet/ether.h"
 
 /* A later fragment of an answer. Before its first one it cannot be told from what is routed. */
 static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *p, struct subscriber *sender)

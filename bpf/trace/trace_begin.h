@@ -6,7 +6,6 @@
 #include "translate/fragment.h"
 #include "subscriber/lookup.h"
 #include "trace/trace_record.h"
-#include "trace/trace_subscriber.h"
 #include "egress/egress_in.h"
 
 _Static_assert((int)HOP_OUT == TRACE_HOP_OUT && (int)HOP_OUT_TAGGED == TRACE_HOP_OUT_TAGGED &&

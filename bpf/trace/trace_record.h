@@ -7,6 +7,7 @@
 #define DETNAT_TRACE_RECORD_H
 
 #include "base/trace_points.h"
+#include "subscriber/lookup.h"
 #include "trace/trace_read.h"
 
 /* Created by the agent for both hooks; gone with the tracing build. */
@@ -174,6 +175,21 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 	/* What stage 2 lets pass is sent. */
 	trace_packet(ctx, TRACE_end, STAGE2 && verdict == XDP_PASS ? XDP_REDIRECT : verdict, 0);
 	trace_hand_over(r, f);
+	return 0;
+}
+
+/* Records the subscriber of a packet. */
+__noinline int trace_subscriber(const struct mapping *m, __u32 number)
+{
+	struct trace_record *r = trace_record_get();
+	__u32 first;
+
+	if (!m || !r)
+		return 0;
+	first = mapping_port_lo(&m->geo, number);
+	trace_add(r, TRACE_subscriber, (__u64)(m->geo.in_base + number) << 32 | mapping_out_addr(&m->geo, number),
+		  (__u64)first << 16 | (first + m->geo.ports_per_host - 1) |
+			  (__u64) !!(LOAD(m->geo.flags) & MAPPING_RETIRED) << 32);
 	return 0;
 }
 

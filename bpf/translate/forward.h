@@ -7,7 +7,7 @@
 #define DETNAT_FORWARD_H
 
 #include "egress/nexthop.h"
-#include "packet/tags.h"
+#include "packet/ether.h"
 #if HOOK_XDP
 #include "translate/ports.h"
 #include "translate/transmit_ring.h"

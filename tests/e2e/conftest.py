@@ -63,7 +63,26 @@ LONG = ("test_layouts", "test_check", "test_kills", "test_pcp", "test_bypass", "
         "test_bindings", "test_fib_followed", "test_privileges", "test_routing_upgrade", "test_routing_pair", "test_routing_many")
 
 
+# Fixtures of which each test has its own, with one agent or several.
+OWN_AGENTS = {"lab", "gateways"}
+
+
+def _mark_rows(items):
+    """
+    Where each row of a test starts agents of its own, all rows but the first are slow: `make test` runs every such test
+    once, `make test-rest` all of them.
+    """
+    begun = set()
+    for item in items:
+        if hasattr(item, "callspec") and OWN_AGENTS & set(item.fixturenames):
+            if (item.path, item.originalname) in begun:
+                item.add_marker(pytest.mark.slow)
+            begun.add((item.path, item.originalname))
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items):
+    _mark_rows(items)
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 

@@ -8,6 +8,7 @@
 
 #include "history_fixture.h"
 #include "history_text.h"
+#include "recorder/pin.h"
 
 TestSuite(history_unrecorded, .init = lab_setup, .fini = lab_teardown);
 
@@ -140,11 +141,29 @@ Test(history_unrecorded, a_removal_without_an_agent_knows_how_the_clock_was_set)
 	lab.now += 900;
 	history_close(lab.history);
 	lab.history = NULL;
-	cr_assert_eq(history_detach_at(lab.state, &err), 0, "%s", err.text);
+	cr_assert_eq(history_detach_at(lab.state, NULL, &err), 0, "%s", err.text);
 	cr_expect_str_eq(lab_events(), "start add confirm stop clock detach", "%s", lab_events());
 	expect_said("1.1.1.0:1024", NOON + 3300, "10.0.0.0");
 	expect_said("1.1.1.0:1024", NOON + 3600, "10.0.0.0");
 	lab.history = NULL;
+}
+
+/* `--detach` with a file that names another directory than the agent has written to. */
+Test(history_unrecorded, a_removal_is_recorded_in_no_history_but_that_of_the_datapath)
+{
+	struct history_pin other = { .line = 2, .hash = "of another history" }, of = { .line = 4 };
+	struct error err = { 0 };
+
+	lab_add("10.0.0.0/24", "1.1.1.0/30");
+	history_stop(lab.history);
+	lab.now += 3600;
+	history_end(lab.history, of.hash);
+	history_close(lab.history);
+	lab.history = NULL;
+	cr_expect_eq(history_detach_at(lab.state, &other, &err), -ESTALE);
+	cr_expect_str_eq(lab_events(), "start add confirm stop", "%s", lab_events());
+	cr_expect_eq(history_detach_at(lab.state, &of, &err), 0, "%s", err.text);
+	cr_expect_str_eq(lab_events(), "start add confirm stop detach", "%s", lab_events());
 }
 
 /* No record can be written for long, and each attempt finds anew how the clock was set before the start. */

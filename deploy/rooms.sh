@@ -4,12 +4,45 @@
 #
 # A room is a folder of lib/, agent/ or bpf/. It includes its own headers and those of rooms before it in its list below;
 # the maps in docs/ARCHITECTURE.md list the same rooms in the same order. Within a room, source files do not call each
-# other in a circle, and headers do not include each other in one. A header that ends in _private.h stays in its room,
-# and no two headers have the same name.
+# other in a circle, and headers do not include each other in one. Headers stay in their room unless they are its face, or
+# in bpf/ unless they end in _private.h; no two headers have the same name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base proto history host config datapath tables sessions guard attach fib routing links ipfix syslog recorder punt pcp copies peers metrics change diagnosis control service)
+# The rooms of lib/ and agent/ in their order, and the face of each: the headers that other rooms include. The others are
+# private to their room; only tests look at them.
+faces='
+base       address address_ranges background base btf_layout cleanup clock duration error findings fnv
+           hash heap inside_runs interface_pattern ip_checksum json_scan limiter log notice text
+           timestamp trouble
+proto      collector_endpoint defaults label reason_texts timeouts verbs words
+history    history_index history_read history_record history_who
+host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
+           timer
+config     active config parts pools port_pairs
+datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
+tables     mapping_bindings mapping_tables mappings overflow_map portmap_table
+sessions   bound_ports check pool_states sessions top usage
+guard      guard
+attach     attach own_programs redirects
+fib        gateways route_copy
+routing    forwarding monitor neighbours route_limits route_lookup route_next_hops routes sources
+links      detach devices interfaces_patterns
+ipfix      ipfix
+syslog     syslog
+recorder   history pin queue
+punt       event_ring parked_fragments sender trace_frames tracing unsolicited_tcp
+pcp        pcp
+copies     copying lease_set wire
+peers      replication
+metrics    metrics usage_monitor
+change     change change_due preflight reload_losses
+diagnosis  checking doctor explain
+control    control
+service    -
+'
+# shellcheck disable=SC2207 # names of rooms are words
+rooms=($(sed -nE 's/^([a-z]+) .*/\1/p' <<<"$faces"))
 bpf_rooms=(base packet subscriber egress session translate fast slow icmp answer stage copy trace programs)
 status=0
 
@@ -43,6 +76,26 @@ order() {
     shift
     folders "$@"
     arrows "$@"
+}
+
+# ROOM/HEADER, sorted: what the table lists, and what other rooms or the command line include.
+listed() {
+    awk '/^[a-z]/ { room = $1; sub(/^[a-z]+/, "") } { for (i = 1; i <= NF; i++) if ($i != "-") print room "/" $i ".h" }' <<<"$faces" | sort
+}
+
+used() {
+    includes lib agent cli | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
+        sort -u
+}
+
+face() {
+    local header
+    for header in $(comm -13 <(listed) <(used)); do
+        complain "$header is private to its room, but another includes it: see the faces in deploy/rooms.sh"
+    done
+    for header in $(comm -23 <(listed) <(used)); do
+        complain "$header is in the face of its room, but no other includes it: see the faces in deploy/rooms.sh"
+    done
 }
 
 folders() {
@@ -156,6 +209,7 @@ map() {
 
 order "${rooms[*]}" lib agent
 order "${bpf_rooms[*]}" bpf
+face
 command_line
 circles
 names

@@ -7,6 +7,9 @@
 #ifndef DETNAT_ATTACH_H
 #define DETNAT_ATTACH_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "attach/own_programs.h"
 #include "datapath/datapath.h"
 #include "datapath/pinned.h"
@@ -83,5 +86,23 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
 		    const struct own_programs *own, bool made_clsact);
 void attach_forget(struct attach_before *before);
+
+/* What the kernel says when it refuses an XDP program, as libbpf reports it. */
+
+/*
+ * Between the two, libbpf prints nothing for this thread, and the kernel's own message about a refusal is kept. The
+ * text is valid until the next call; it is empty if the kernel gave none.
+ */
+void kernel_message_begin(void);
+const char *kernel_message_end(void);
+
+/* Which interfaces carry the programs of a datapath, found without a running agent. */
+
+/*
+ * Indexes of this namespace's interfaces that have a role in the datapath pinned under a pin path and carry what the
+ * role needs: XDP, on the interface or on its carrier, or tc at its ingress, and tc at the egress of an outside
+ * interface. The caller frees *ret. 0 or -errno.
+ */
+int carriers_find(const char *pin_path, uint32_t **ret, size_t *ret_n);
 
 #endif

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "attach/attach.h"
-#include "attach/kernel_message.h"
 
 /* A cls_bpf filter. */
 struct filter {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "attach/carriers.h"
+#include "attach/attach.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "attach/attach.h"
 #include "datapath/bpffs.h"
 
 struct search {

@@ -13,7 +13,6 @@
 #include "base/notice.h"
 #include "detnat_watch.skel.h"
 #include "attach/attach.h"
-#include "attach/kernel_message.h"
 #include "host/ring_reader.h"
 
 /* IEEE 802 local experimental EtherType 1: every station ignores it. */

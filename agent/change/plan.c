@@ -6,7 +6,7 @@
 #include "change/plan_private.h"
 #include "change/preflight.h"
 #include "change/stages_choice.h"
-#include "datapath/bypass_ranges.h"
+#include "datapath/datapath.h"
 #include "datapath/running.h"
 #include "links/devices.h"
 #include "punt/tracing.h"

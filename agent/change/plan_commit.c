@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_bindings.h"
 #include "change/plan_private.h"
 #include "change/stages_choice.h"
 #include "datapath/running.h"

@@ -7,9 +7,7 @@
 #include <detnat/drains.h>
 
 #include "base/log.h"
-#include "change/plan_bindings.h"
 #include "change/plan_private.h"
-#include "change/plan_retired.h"
 #include "recorder/queue.h"
 
 static bool overlap(struct prefix a, struct prefix b)

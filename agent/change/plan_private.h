@@ -5,7 +5,37 @@
 #define DETNAT_PLAN_PRIVATE_H
 
 #include "change/plan.h"
-#include "change/plan_portmaps.h"
+#include "config/config.h"
+#include "recorder/history.h"
+#include "tables/portmap_table.h"
+
+/* The part of a plan that is about portmaps. */
+
+/* What a change takes away and adds; zero-initialised: nothing. */
+struct portmap_changes {
+	struct portmap *del;
+	struct portmap *add;
+	size_t n_del;
+	size_t n_add;
+};
+
+/* Compares the portmaps of a configuration with those of the datapath. 0 or -ENOMEM. */
+int portmap_changes_find(const struct config *wanted, const struct portmaps *present, struct portmap_changes *ret);
+void portmap_changes_free(struct portmap_changes *c);
+
+/* Carries out one half; the other way round undoes it. */
+void portmap_changes_remove(const struct portmap_changes *c, struct portmaps *p);
+int portmap_changes_add(const struct portmap_changes *c, struct portmaps *p, struct error *err);
+
+/* Both halves, or with an error neither. */
+int portmap_changes_make(const struct portmap_changes *c, struct portmaps *p, struct error *err);
+void portmap_changes_undo(const struct portmap_changes *c, struct portmaps *p);
+
+/* How many leases of PCP a change takes away. */
+size_t portmap_changes_leases(const struct portmap_changes *c);
+
+/* Leaves out of a configuration the portmaps that the datapath does not have. */
+void portmap_changes_settle(struct config *c, const struct portmaps *present);
 
 struct plan_addition {
 	struct mapping_spec spec;
@@ -118,5 +148,34 @@ bool plan_adds(const struct plan *p, const struct config_mapping *m);
 
 /* Tells those who listen what has become of mappings (base/notice.h), while the previous configuration is known. */
 void plan_notices(const struct plan *p);
+
+/* Which inside addresses a plan takes from a mapping, and which it gives to one. */
+
+/*
+ * What a committed plan changes, what is taken first: an exception takes its addresses from the mapping around it, and
+ * gives them back. What drains is taken when that is over; of a mapping that is retired, this says so of all its
+ * addresses, those of former exceptions included. *ret is the caller's. Returns the number, or -ENOMEM.
+ */
+ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret);
+
+/* Appends what drains in the tables. 0 or -ENOMEM. */
+int plan_binding_drains(const struct mappings *m, struct plan_binding_list *ret);
+
+int plan_binding_append(struct plan_binding_list *l, const struct plan_binding *b);
+
+/* Appends the addresses of one that others of the same mapping, a list of n, do not have. 0 or -ENOMEM. */
+int plan_binding_append_rest(struct plan_binding_list *l, const struct plan_binding *b,
+			     const struct plan_binding *minus, size_t n);
+
+/* What begins and ends to drain by a plan, for the mapping history. */
+
+/*
+ * Lists them; the caller frees the lists. What ends as its mapping or the exception in it is deleted is left out. 0 or
+ * -ENOMEM.
+ */
+int plan_retired(const struct plan *p, struct history_drain_change *ret);
+
+/* Takes the drain from additions around which there is no mapping that has sessions. 0 or -ENOMEM. */
+int plan_forget_needless(struct plan *p);
 
 #endif

@@ -3,7 +3,7 @@
  * The tables find the mapping around an exception when that is linked: after the deletions that are not replacements,
  * and after the additions before it. The same order is gone through here.
  */
-#include "change/plan_retired.h"
+#include "change/plan_private.h"
 
 #include <errno.h>
 #include <stdlib.h>

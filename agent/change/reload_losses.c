@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/inside_runs.h"
-#include "sessions/subscriber_record.h"
+#include "sessions/sessions.h"
 
 /* Inside addresses that a mapping loses. */
 struct lost_range {

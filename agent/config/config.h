@@ -387,4 +387,7 @@ const struct config_rest *config_find_rest(const struct config *c, struct prefix
 /* Seconds that a rest has left, rounded up. */
 unsigned config_rest_left(const struct config_rest *r);
 
+/* The JSON schema (draft 2020-12) of configuration files, as text that the caller frees. NULL: out of memory. */
+char *config_schema(void);
+
 #endif

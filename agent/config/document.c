@@ -2,6 +2,9 @@
 /* The configuration as a document for people, without defaults. */
 #include <errno.h>
 
+#include <detnat/mapping.h>
+
+#include "config/config.h"
 #include "config/fields.h"
 
 static bool is_enabled(const struct field *f, const void *base)
@@ -59,4 +62,65 @@ cJSON *config_document(const struct config *c, bool all)
 		return NULL;
 	r = all ? fields_write(json, &config_fields, c) : write_changed(json, &config_fields, c, defaults);
 	return r ? NULL : take_pointer(json);
+}
+
+/* Writes the configuration: as JSON, and into the settings of the programs. */
+
+int fields_write(cJSON *object, const struct fields *t, const void *base)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct field *f = &t->field[i];
+		int r = f->type->write(object, f, (const char *)base + f->offset);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+char *config_to_json(const struct config *c)
+{
+	_cleanup_json_ cJSON *json = cJSON_CreateObject();
+
+	if (!json || fields_write(json, &config_fields, c) < 0)
+		return NULL;
+	return cJSON_PrintUnformatted(json);
+}
+
+void config_settings(const struct config *c, struct settings *settings)
+{
+	for (size_t i = 0; i < config_fields.n; i++) {
+		const struct field *f = &config_fields.field[i];
+
+		if (f->setting.size)
+			number_store((char *)settings + f->setting.offset, f->setting.size,
+				     number_load((const char *)c + f->offset, f->size));
+	}
+}
+
+/* Outside addresses of mappings that have drained rest before others get them. */
+
+unsigned config_rest_left(const struct config_rest *r)
+{
+	uint64_t now = monotonic_us();
+
+	return r->until_us > now ? (unsigned)((r->until_us - now + 999999) / 1000000) : 0;
+}
+
+/* Whether the same mapping is meant, whose ports are the same subscribers'. */
+static bool is_same(const struct config_rest *r, struct prefix in, struct prefix out)
+{
+	return r->in.base == in.base && r->in.plen == in.plen && r->out.base == out.base && r->out.plen == out.plen;
+}
+
+const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out)
+{
+	for (size_t i = 0; i < c->n_rests; i++) {
+		const struct config_rest *r = &c->rests[i];
+
+		if (!prefix_is_none(out) && prefix_overlaps(r->out.base, r->out.plen, out.base, out.plen) &&
+		    !is_same(r, in, out) && config_rest_left(r))
+			return r;
+	}
+	return NULL;
 }

@@ -84,3 +84,114 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 	}
 	return 0;
 }
+
+/* On which lines of the file values stand that are checked only with others: those of whole objects. */
+
+static const char *const objects[] = { "pcp", "replication", "metrics" };
+
+static int add(struct config *c, const char *path, unsigned line)
+{
+	struct config_line *lines = realloc(c->lines, (c->n_lines + 1) * sizeof(*lines));
+
+	if (!lines)
+		return -ENOMEM;
+	c->lines = lines;
+	snprintf(lines[c->n_lines].path, sizeof(lines->path), "%.47s", path);
+	lines[c->n_lines++].line = line;
+	return 0;
+}
+
+/* Adds a value and those in it. They are as deep as the rules for keys allow, which have been applied. */
+static int add_all(struct config *c, const cJSON *json, struct json_path *path) /* NOLINT(misc-no-recursion) */
+{
+	const cJSON *child;
+	size_t n = 0;
+	int r = add(c, path->text, json_line(json));
+
+	cJSON_ArrayForEach (child, json) {
+		size_t before = child->string ? json_path_add_key(path, child->string, strlen(child->string))
+					      : json_path_add_index(path, n++);
+
+		if (!r)
+			r = add_all(c, child, path);
+		json_path_cut(path, before);
+	}
+	return r;
+}
+
+int config_lines_read(struct config *c, const cJSON *document)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(objects); i++) {
+		const cJSON *json = cJSON_GetObjectItemCaseSensitive(document, objects[i]);
+		struct json_path path = { 0 };
+
+		json_path_add_key(&path, objects[i], strlen(objects[i]));
+		if (json)
+			r = add_all(c, json, &path);
+	}
+	return r;
+}
+
+unsigned config_line(const struct config *c, const char *path)
+{
+	for (size_t i = 0; i < c->n_lines; i++)
+		if (!strcmp(c->lines[i].path, path))
+			return c->lines[i].line;
+	return 0;
+}
+
+/* Lists of a fixed size at most, kept in the structure itself. */
+
+int elements_read(struct reader *r, const cJSON *json, void *array, element_read read, uint32_t max,
+		  const char *of_what, uint32_t *ret_n)
+{
+	const cJSON *element;
+	uint32_t n = 0;
+
+	if (!cJSON_IsArray(json) || !json->child)
+		return reader_refuse(r, json, "must be a list of %s", of_what);
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, n);
+		int ret;
+
+		if (n == max)
+			return reader_refuse(r, element, "more than %u %s", max, of_what);
+		ret = read(r, element, array, n);
+		if (ret < 0)
+			return ret;
+		n++;
+		json_path_cut(&r->path, before);
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int element_repeated(struct reader *r, const cJSON *json)
+{
+	return reader_refuse(r, json, "stands in this list already");
+}
+
+int element_mapping_read(struct reader *r, const cJSON *json, void *array, uint32_t n)
+{
+	char(*names)[LABEL_TEXT] = array;
+
+	if (!cJSON_IsString(json) || !label_valid(json->valuestring))
+		return reader_refuse(r, json, "must be the name of a mapping");
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(names[i], json->valuestring))
+			return element_repeated(r, json);
+	snprintf(names[n], LABEL_TEXT, "%s", json->valuestring);
+	return 0;
+}
+
+cJSON *element_mappings_write(const char (*names)[LABEL_TEXT], uint32_t n)
+{
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+
+	for (uint32_t i = 0; list && i < n; i++)
+		if (json_append(list, cJSON_CreateString(names[i])))
+			return NULL;
+	return take_pointer(list);
+}

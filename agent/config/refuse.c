@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "config/config.h"
 #include "config/fields.h"
 
 /* Characters of a file's name that a message shows, from its end. */
@@ -42,4 +44,60 @@ int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...)
 int reader_no_memory(struct reader *r)
 {
 	return config_refuse(r->err, -ENOMEM, r->name, 0, "", "no memory to read it");
+}
+
+/* Warnings about values that are allowed but break what works elsewhere. */
+
+/* Below so many ports a host, inside ports that hold one each for everybody soon use them up. */
+#define FEW_PORTS 64U
+
+/* Returns whether a mapping, found in a configuration or not, has endpoint-independent mapping. */
+static bool is_independent(const struct config *c, const struct config_mapping *m)
+{
+	return c && m && config_mapping_independence(c, m).mapping;
+}
+
+bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT])
+{
+	char title[MAPPING_TITLE];
+	struct geometry g;
+
+	if (!is_independent(c, m) || mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
+	    g.ports_per_host >= FEW_PORTS)
+		return false;
+	snprintf(text, FEW_PORTS_TEXT,
+		 "mapping %s: with endpoint_independent each inside port takes one of its subscriber's %u ports for "
+		 "all destinations; %u or more are advisable",
+		 config_mapping_title(c, m->in, m->out, title), g.ports_per_host, FEW_PORTS);
+	return true;
+}
+
+static void warn_of_few_ports(const struct config *now, const struct config *before, const char *place)
+{
+	for (size_t i = 0; i < now->n_mappings; i++) {
+		const struct config_mapping *m = &now->mappings[i];
+		char text[FEW_PORTS_TEXT];
+
+		if (config_few_ports(now, m, text) &&
+		    !is_independent(before, before ? config_find_mapping(before, m->in, m->out) : NULL))
+			log_warning("%s%s", place, text);
+	}
+}
+
+void config_warn(const struct config *now, const struct config *before, const char *name)
+{
+	_cleanup_free_ char *place = NULL;
+
+	if (asprintf(&place, "%s%s", name ? name : "", name ? ": " : "") < 0) {
+		place = NULL;
+		return;
+	}
+	warn_of_few_ports(now, before, place);
+	for (size_t i = 0; i < N_TIMEOUTS; i++) {
+		uint32_t seconds = now->timeouts[i];
+
+		if (seconds < timeout_minima[i].seconds && !(before && before->timeouts[i] == seconds))
+			log_warning("%stimeouts.%s: %u s is below the %u s that %s asks for", place, timeout_names[i],
+				    seconds, timeout_minima[i].seconds, timeout_minima[i].source);
+	}
 }

@@ -2,8 +2,8 @@
 /* The JSON schema of the configuration (draft 2020-12), made from the tables of keys. */
 #include <string.h>
 
+#include "config/config.h"
 #include "config/fields.h"
-#include "config/schema.h"
 #include "proto/label.h"
 
 #define OCTET	  "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

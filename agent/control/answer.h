@@ -6,8 +6,11 @@
 #include <cjson/cJSON.h>
 
 #include "base/address.h"
+#include "config/port_pairs.h"
 #include "control/request.h"
+#include "peers/replication.h"
 #include "sessions/sessions.h"
+#include "tables/portmap_table.h"
 
 /* An empty object, the answer of verbs that have nothing to show. */
 cJSON *answer_empty(struct request *r);
@@ -35,5 +38,42 @@ bool answer_add_warnings(const struct parts *a, cJSON *object, struct prefix in,
 
 /* Adds who forwards what leaves by an interface, or by any (NULL), and why it is the kernel. */
 bool answer_add_forwarding(const struct parts *a, cJSON *object, const char *interface);
+
+/* Parts of answers about replication. */
+
+/* Adds "lag_seconds", null where it is not known. */
+void json_add_lag(cJSON *json, const struct peer_figures *f);
+
+/* Adds "replication": null where it is off, else how many peers are in which state, and the longest lag. */
+void json_add_replication(cJSON *json, const struct replication *x);
+
+/*
+ * Adds "replication" to an explanation: how many sessions of an inside address are this gateway's own, and how many are
+ * copies of which peer. Nothing where replication is off.
+ */
+void json_add_owners(cJSON *json, const struct replication *x, uint32_t in_addr);
+
+/* Portmaps in answers. */
+
+/* The names that a configuration gives to portmaps, which the tables do not have. */
+struct portmap_names {
+	struct port_pair *pairs;
+	size_t n;
+	char (*name)[LABEL_TEXT]; /* by port_pair.number */
+};
+
+/* 0 or -ENOMEM. */
+int portmap_names_read(const struct config *c, struct portmap_names *ret);
+void portmap_names_free(struct portmap_names *n);
+
+/* NULL: out of memory. */
+cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names, const struct portmap *m);
+
+/*
+ * Adds the portmap of an outside endpoint as "portmap"; if TCP and UDP have different ones, that of UDP as
+ * "portmap_udp". Returns the first, or NULL.
+ */
+const struct portmap *json_add_portmaps(cJSON *object, const struct config *c, const struct portmaps *p,
+					struct endpoint out);
 
 #endif

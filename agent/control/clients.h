@@ -3,6 +3,8 @@
 #ifndef DETNAT_CLIENTS_H
 #define DETNAT_CLIENTS_H
 
+#include <cjson/cJSON.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 
 #include "control/control.h"
@@ -24,5 +26,16 @@ bool clients_evict(struct clients *l);
 
 /* Every second: closes clients that were idle for too long, and tells those that wait that the agent is at work. */
 void clients_tick(struct clients *l);
+
+/* The lines that the agent answers with (control/control.h). */
+
+/* {"ok":true,"result":…}; takes the result, NULL meaning that memory was short for it. */
+void reply_result(struct evbuffer *out, cJSON *result);
+
+/* {"ok":false,"status":…,"error":"…"}; with "request":…, the number of that in a batch, unless that is 0. */
+void reply_error(struct evbuffer *out, int status, unsigned request, const char *text);
+
+/* {"end":true}, or {"end":false,"error":"…"} where text is not NULL. */
+void reply_end(struct evbuffer *out, const char *text);
 
 #endif

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "host/accounts.h"
 #include "host/paths.h"
-#include "host/peer.h"
 
 #define BACKLOG 512
 

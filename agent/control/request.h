@@ -8,8 +8,9 @@
 
 #include "change/change.h"
 #include "control/control.h"
-#include "host/peer.h"
+#include "host/accounts.h"
 #include "proto/verbs.h"
+#include "sessions/sessions.h"
 
 /* How long one slice of a listing may take, and one slice of any other job, which ends soon. */
 #define REQUEST_SLICE_US 500U
@@ -49,7 +50,7 @@ struct request {
 	bool endless;		 /* a stream that ends with its client alone, even with the half that sends requests */
 	bool idle;		 /* has nothing to do until it says otherwise: its step is not called */
 
-	/* For batches (control/request_batch.h). */
+	/* For batches (control/request.h). */
 	struct batch *batch; /* NULL: it is a single request */
 	bool in_batch;	     /* is part of one, which makes the change: */
 	change_edit edit;
@@ -93,7 +94,8 @@ int request_parse_args(struct request *r, struct error *err);
 /* The argument of that name, which the verb's specification must have. */
 const struct arg_value *request_arg(const struct request *r, const char *name);
 
-/* Returns whether it changes the running state: its peer then needs the right to (host/peer.h), and it is logged. */
+/* Returns whether it changes the running state: its peer then needs the right to (host/accounts.h), and it is logged.
+ */
 bool request_changes(const struct request *r);
 
 /* Makes it a job that continues with step in slices. Takes the state, and frees it when the job has ended in any way.
@@ -112,5 +114,32 @@ int request_reload(struct request *r, bool force, request_answer answer, struct 
 
 /* Queues a replacement of the programs, with prepare called with the request as its argument. */
 int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err);
+
+/*
+ * Starts requests, and batches of them: several that edit the configuration, as one change. The edits are made in
+ * order, each on what the ones before have left; the result takes effect as a whole, or nothing does.
+ */
+
+/* request_start_one() for a request or a batch, whose answer is an array of those to its requests. */
+int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
+
+/* Which sessions a request means: all that is given must fit. */
+
+/* Arguments of the request that are not given, or NULL, fit all. */
+struct session_filter {
+	const struct arg_value *in;    /* prefix */
+	const struct arg_value *ext;   /* prefix, perhaps with a port */
+	const struct arg_value *out;   /* endpoint, perhaps with a port */
+	const struct arg_value *state; /* text */
+	uint32_t older;		       /* seconds without a packet from inside */
+	uint8_t proto;		       /* 0: all */
+	bool all;		       /* those that count in no figure, too */
+	const uint32_t *timeouts;      /* seconds, of the configuration */
+};
+
+bool session_fits(const struct session_filter *f, const struct session *s);
+
+/* Refuses an inside address that no mapping has. Returns ret. */
+int refuse_inside(uint32_t addr, int ret, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/request_batch.h"
+#include "control/request.h"
 
 #include <errno.h>
 #include <string.h>

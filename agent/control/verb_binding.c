@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
-#include "control/session_filter.h"
+#include "control/request.h"
 #include "sessions/bound_ports.h"
 
 static int list_one(const struct binding *b, void *arg)

@@ -6,13 +6,11 @@
 
 #include <detnat/binding.h>
 
+#include "control/answer.h"
 #include "control/handlers.h"
-#include "control/peer_json.h"
-#include "control/portmap_json.h"
 #include "diagnosis/explain.h"
-#include "diagnosis/explain_gather.h"
 #include "proto/words.h"
-#include "sessions/listing.h"
+#include "sessions/sessions.h"
 
 /* Portmaps of a subscriber that are shown. */
 #define EXPLAIN_PORTMAPS 20U

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
-#include "control/session_filter.h"
+#include "control/request.h"
 
 #define FLUSH_BATCH 256U
 

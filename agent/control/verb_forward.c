@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/answer.h"
 #include "control/handlers.h"
-#include "control/portmap_json.h"
 #include "diagnosis/explain.h"
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])

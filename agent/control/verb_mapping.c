@@ -5,8 +5,8 @@
 
 #include "base/timestamp.h"
 #include "change/preflight.h"
+#include "control/answer.h"
 #include "control/handlers.h"
-#include "control/portmap_json.h"
 #include "host/memory.h"
 
 /* Adds the mapping around this one, by its inside prefix and its name if it has one. */

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "control/answer.h"
 #include "control/handlers.h"
-#include "control/peer_json.h"
 
 /* Mappings that are not exchanged which one answer names, for each peer. */
 #define DIFFERENCES 100U

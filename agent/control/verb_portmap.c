@@ -8,8 +8,8 @@
 
 #include "base/json_scan.h"
 #include "config/port_pairs.h"
+#include "control/answer.h"
 #include "control/handlers.h"
-#include "control/portmap_json.h"
 #include "tables/portmap_table.h"
 
 static struct config_portmap portmap_given(const struct request *r)

@@ -6,10 +6,9 @@
 
 #include "base/clock.h"
 #include "control/handlers.h"
-#include "control/session_filter.h"
+#include "control/request.h"
 #include "sessions/bound_ports.h"
-#include "sessions/listing.h"
-#include "sessions/port_sessions.h"
+#include "sessions/sessions.h"
 
 /* Octets gathered before they are handed to the client's output. */
 #define LISTING_BUFFER (16U << 10)

@@ -7,8 +7,8 @@
 
 #include "base/timestamp.h"
 #include "base/trouble.h"
+#include "control/answer.h"
 #include "control/handlers.h"
-#include "control/peer_json.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "links/devices.h"

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
-#include "datapath/object_load.h"
+#include "datapath/datapath.h"
 #include "datapath/pinned.h"
 #include "detnat_copies.skel.h"
 

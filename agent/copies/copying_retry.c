@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sessions for which there was no room are tried again after a second, then after twice as long each time. */
-#include "copies/copying_place.h"
+#include "copies/ownership.h"
 
 /* In one call, of all peers' looked at and of this one's tried. */
 #define LOOK_MAX 4096U

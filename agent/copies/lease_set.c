@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "copies/lease_set.h"
 
+#include <bpf/bpf.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/base.h"
+#include "base/clock.h"
 #include "copies/mapping_digest.h"
+#include "datapath/pinned.h"
 
 #define NEWS_MIN 64U
 
@@ -126,4 +132,106 @@ void lease_set_del(struct lease_set *s, struct known_lease *k)
 	s->n_ended -= k->ended;
 	k->news = false;
 	hash_del(&known_leases, &s->table, k);
+}
+
+#define RANDOM_BITS 16
+
+struct value {
+	uint64_t stamp;
+	uint64_t until_s;
+	uint32_t content;
+	uint32_t in_addr;
+	uint16_t in_port;
+	uint16_t ended;
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct value) == 32, "no hidden padding");
+
+static const struct pinned_map stamps_map = {
+	.name = "lease_stamps",
+	.type = BPF_MAP_TYPE_HASH,
+	.key_size = sizeof(struct portmap_key),
+	.value_size = sizeof(struct value),
+	.entries = MIN_LEASES + LEASES_ENDED_MAX,
+};
+
+uint64_t lease_stamp_next(uint64_t before)
+{
+	uint64_t now = wall_clock_ms() << RANDOM_BITS, next = ((before >> RANDOM_BITS) + 1) << RANDOM_BITS;
+	uint16_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		random = (uint16_t)clock_ns(CLOCK_MONOTONIC);
+	return (now > next ? now : next) | random;
+}
+
+int lease_stamps_open(const char *pin_dir, uint32_t leases)
+{
+	struct pinned_map map = stamps_map;
+
+	map.entries = leases + LEASES_ENDED_MAX;
+	/* One that cannot be made larger lacks room for some stamps: those are not kept over a restart. */
+	pinned_map_fit(pin_dir, map.name, map.entries);
+	return pinned_map_open(pin_dir, &map);
+}
+
+int lease_stamps_make(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+
+	return bpf_map_create(stamps_map.type, stamps_map.name, stamps_map.key_size, stamps_map.value_size,
+			      stamps_map.entries, &opts);
+}
+
+static struct portmap_key key_of(const struct known_lease *k)
+{
+	return (struct portmap_key){ .addr = k->out.addr, .port = k->out.port, .proto = k->proto };
+}
+
+int lease_stamps_put(int map, const struct known_lease *k)
+{
+	const struct portmap_key key = key_of(k);
+	const struct value v = {
+		.stamp = k->stamp,
+		.until_s = k->until_s,
+		.content = k->content,
+		.in_addr = k->in.addr,
+		.in_port = k->in.port,
+		.ended = k->ended,
+	};
+
+	return map < 0 ? 0 : bpf_map_update_elem(map, &key, &v, BPF_ANY);
+}
+
+int lease_stamps_del(int map, const struct known_lease *k)
+{
+	const struct portmap_key key = key_of(k);
+	int r = map < 0 ? 0 : bpf_map_delete_elem(map, &key);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+int lease_stamps_read(int map, struct lease_set *s)
+{
+	struct portmap_key key, *before = NULL;
+
+	for (uint32_t n = 0; map >= 0 && n < MAX_LEASES + LEASES_ENDED_MAX && !bpf_map_get_next_key(map, before, &key);
+	     n++, before = &key) {
+		struct known_lease *k;
+		struct value v;
+
+		if (bpf_map_lookup_elem(map, &key, &v) || v.stamp > LEASE_STAMP_MAX)
+			continue;
+		k = lease_set_add(s, key.proto, (struct endpoint){ key.addr, key.port });
+		if (!k)
+			return -ENOMEM;
+		k->in = (struct endpoint){ v.in_addr, v.in_port };
+		k->stamp = v.stamp;
+		k->until_s = v.until_s;
+		k->content = v.content;
+		if (v.ended)
+			lease_set_ended(s, k, v.stamp);
+	}
+	s->due_s = 0;
+	return 0;
 }

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "base/clock.h"
+#include "copies/copying_private.h"
 #include "sessions/sessions.h"
 
 /* By how much a session's last packet is older if it gives way. */

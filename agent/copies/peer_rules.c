@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "copies/peer_rules.h"
+#include "copies/copying_private.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -11,6 +11,7 @@
 #ifndef DETNAT_DATAPATH_H
 #define DETNAT_DATAPATH_H
 
+#include <bpf/libbpf.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #include <detnat/tables.h>
 
 #include "base/base.h"
+#include "base/error.h"
 #include "config/config.h"
 
 /* The programs at tc egress; each set of programs is pinned as NAME_<generation>. */
@@ -276,5 +278,16 @@ uint32_t datapath_lease_room(const struct datapath *d);
 
 /* The counters, summed over all cores. 0 or -errno. */
 int datapath_counters(const struct datapath *d, struct counters *ret);
+
+/* Loads an object; on failure, writes everything that libbpf said to stderr. 0 or -errno with `err` set. */
+int object_load(struct bpf_object *o, struct error *err);
+
+/* The destinations of `bypass` in the form that the datapath looks them up. */
+
+/*
+ * Fills in settings->bypass and n_bypass: disjoint ranges sorted by address, from at most MAX_BYPASS prefixes, which
+ * may overlap, adjoin or repeat. Equal sets of addresses give equal settings.
+ */
+void bypass_ranges(const struct config *c, struct settings *settings);
 
 #endif

@@ -9,7 +9,6 @@
 #include <detnat/programs.h>
 
 #include "datapath/datapath.h"
-#include "datapath/object_load.h"
 
 #define PIN_RUNNING  "running"
 #define PIN_OVERFLOW "overflow"

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "datapath/bpffs.h"
-#include "datapath/pinned_map.h"
+#include "datapath/pinned.h"
 
 /* The inode of the first PID namespace (PROC_PID_INIT_INO); in another one, not all processes are visible. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCU

@@ -10,9 +10,60 @@
 
 #include "config/active.h"
 #include "config/parts.h"
-#include "diagnosis/explain_profile.h"
 #include "routing/route_lookup.h"
-#include "sessions/subscriber_record.h"
+#include "sessions/sessions.h"
+#include "sessions/usage.h"
+
+/* What the sessions of one subscriber add up to, for explain: by protocol, ports, the busiest destination. */
+
+/* Limits the sessions kept of the requested endpoint; others are only counted. */
+#define PROFILE_MATCHES 16U
+
+#define PROFILE_WORDS (MAPPING_PORTS / 64U)
+
+struct explain_profile {
+	/* Set before the first session: the port to match. */
+	uint16_t port;
+	bool match_in;	   /* as inside port */
+	bool match_out;	   /* as outside port */
+	uint32_t out_addr; /* of the block; sessions that drain may have another */
+	uint32_t port_lo;
+	uint32_t ports_per_host;
+
+	uint32_t sessions[N_USAGE_PROTOCOLS]; /* that count */
+	uint32_t unanswered;		      /* of those of TCP: only the inside has sent a SYN */
+	uint32_t time_wait;
+	uint32_t expired; /* but not yet removed */
+	uint64_t used[N_USAGE_PROTOCOLS][PROFILE_WORDS];
+	uint32_t ports[N_USAGE_PROTOCOLS]; /* of the block that sessions use */
+
+	uint64_t *destinations; /* of sessions that count */
+	size_t n_destinations;
+	size_t room;
+
+	struct session match[PROFILE_MATCHES];
+	uint32_t n_match; /* all that match */
+};
+
+/* An external endpoint and how many sessions there are with it. */
+struct explain_destination {
+	struct endpoint ext;
+	enum usage_protocol proto;
+	uint32_t sessions; /* 0: there is none */
+};
+
+/* Adds a session: 0, or -ENOMEM. */
+int explain_profile_add(struct explain_profile *p, const struct session *s);
+
+uint32_t explain_profile_sessions(const struct explain_profile *p);
+
+/* Ports in use, in the protocol that uses most. */
+uint32_t explain_profile_ports(const struct explain_profile *p);
+
+/* The destination with most sessions; the order of destinations is lost. */
+struct explain_destination explain_profile_busiest(struct explain_profile *p);
+
+void explain_profile_free(struct explain_profile *p);
 
 enum explain_side { EXPLAIN_NONE, EXPLAIN_INSIDE = DEVICE_INSIDE, EXPLAIN_OUTSIDE = DEVICE_OUTSIDE };
 
@@ -49,5 +100,21 @@ bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text
 
 /* The array of findings; NULL when memory is short. */
 cJSON *explain_findings(const struct explanation *e);
+
+/* Gathers what an explanation needs, in slices: sessions, record, routes. */
+
+struct explain_gather;
+
+/* port: of the endpoint, where with_port says that there is one. 0 or -errno. */
+int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_port, struct explain_gather **ret);
+
+/* Goes on for about budget_us microseconds: 1 more to do, 0 done, -ENOENT where the mapping has gone meanwhile, -errno.
+ */
+int explain_gather_step(struct explain_gather *g, unsigned budget_us);
+
+/* When it is done, until explain_gather_free(). */
+const struct explanation *explain_gather_result(const struct explain_gather *g);
+
+void explain_gather_free(struct explain_gather *g); /* NULL is allowed */
 
 #endif

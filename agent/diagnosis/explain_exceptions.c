@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Findings about mappings within others, and those without sessions. */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "diagnosis/explain_private.h"
 
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
@@ -81,4 +84,21 @@ void explain_add_open(const struct explanation *e, cJSON *list)
 		list, false, "inbound", "",
 		"%s and %s stand for each other: the inbound is open, there are no sessions, and everything is let in",
 		addr_format(e->in_addr, addr), addr_format(e->block.out_addr, out));
+}
+
+void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
+{
+	cJSON *json = cJSON_CreateObject();
+	char text[640];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	cJSON_AddBoolToObject(json, "drops", drops);
+	cJSON_AddStringToObject(json, "reason", reason);
+	cJSON_AddStringToObject(json, "text", text);
+	cJSON_AddStringToObject(json, "advice", advice);
+	if (!cJSON_AddItemToArray(list, json))
+		cJSON_Delete(json);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "diagnosis/explain_gather.h"
+#include "diagnosis/explain.h"
 
 #include <errno.h>
 #include <netinet/in.h>

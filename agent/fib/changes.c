@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fib/changes.h"
+#include "fib/route_copy_private.h"
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <string.h>
-
-#include "fib/paint.h"
 
 /* The way of a route, that of its nexthop object if it has one; also why it is the kernel's. */
 static struct fib_way way_of(struct route_copy *c, struct fib_told_route *told)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fib/lease.h"
+#include "fib/route_copy_private.h"
 
 /* Next hops that change are gathered for this long; nodes are not urgent. */
 #define HOPS_WAIT_MS  50

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fib/paint.h"
+#include "fib/route_copy_private.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fib/reading.h"
+#include "fib/route_copy_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,9 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "fib/changes.h"
-#include "fib/lease.h"
-#include "fib/paint.h"
 #include "host/netlink.h"
 
 #define SLICE_US 5000U

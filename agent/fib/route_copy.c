@@ -7,9 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "fib/lease.h"
-#include "fib/paint.h"
-#include "fib/reading.h"
 #include "fib/route_copy_private.h"
 #include "host/timer.h"
 

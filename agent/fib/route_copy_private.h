@@ -8,7 +8,6 @@
 #include "fib/dump.h"
 #include "fib/gateways.h"
 #include "fib/hops.h"
-#include "fib/nexthop_objects.h"
 #include "fib/route_copy.h"
 #include "fib/route_message.h"
 #include "fib/store.h"
@@ -96,5 +95,96 @@ static inline void route_copy_work(struct route_copy *c)
 	if (!event_pending(c->work, EV_TIMEOUT, NULL))
 		event_add(c->work, &now);
 }
+
+/* Changes of the kernel's routes: to the store, to the count of next hops, and to the trie. */
+
+/* A notification: RTM_NEWROUTE, with its NLM_F_..., or RTM_DELROUTE. */
+void changes_notified(struct route_copy *c, const struct fib_told_route *told, uint16_t type, uint16_t flags);
+
+/* A route of the present reading. */
+void changes_read(struct route_copy *c, const struct fib_told_route *told);
+
+/* An object. What is read does not change one that has been notified since the reading began. */
+void changes_object(struct route_copy *c, const struct fib_told_object *told, bool notified);
+
+/* Its routes are gone, too; see changes_purge(). */
+void changes_object_gone(struct route_copy *c, struct fib_object *object);
+
+/* A neighbour is usable, or not, or has another MAC address. */
+void changes_neighbour(struct route_copy *c, struct fib_neighbour *n, bool gone);
+
+/* Removes the routes of a segment of the store whose next hops are retired. */
+void changes_purge(struct route_copy *c, uint32_t segment);
+
+/* Removes the routes of a segment of the store that the reading that has ended did not see. */
+void changes_sweep(struct route_copy *c, uint32_t segment);
+
+/*
+ * Readings of everything, step by step: links, addresses, nexthop objects, neighbours, routes; then what was not seen
+ * is removed, and the trie painted if it has not been. Notifications go on meanwhile.
+ */
+
+void reading_begin(struct route_copy *c);
+
+/* The same where what is known may be wrong: the lease ends, until a reading has ended. */
+void reading_begin_stale(struct route_copy *c);
+
+/* Messages of a dump, or notifications. */
+void reading_message(struct route_copy *c, const struct nlmsghdr *h, bool notified);
+
+/* A dump has ended. */
+void reading_ended(struct route_copy *c, int r);
+
+/* Has the trie painted as a whole; the lease ends. */
+void reading_repaint(struct route_copy *c);
+
+/* No program reads the trie any more. */
+void reading_empty(struct route_copy *c);
+
+/* Works for some milliseconds. Whether there is more to do. */
+bool reading_work(struct route_copy *c);
+
+/* Brings the trie in line with the store, prefix by prefix. */
+
+/* A prefix has got or lost a route. flags: FIB_ROUTE_LOCAL or 0. */
+void paint_prefix(struct route_copy *c, uint32_t dst, unsigned plen, uint8_t flags);
+
+/* Paints what no route says: special ranges, and ranges of addresses of the gateway's own. */
+void paint_special(struct route_copy *c);
+
+/* Whether a prefix of addresses is painted as a special range, so that all has to be painted again if it changes. */
+bool paint_is_special(const struct fib_route *r);
+
+/* Gives the neighbours with an IPv4 address (host byte order) their leaves, or takes them away. */
+void paint_neighbours_at(struct route_copy *c, uint32_t addr);
+
+/* Has the neighbours with an address, with any in a prefix, or on an interface looked at by paint_met(). */
+void paint_meet(struct route_copy *c, uint32_t addr);
+void paint_meet_all(struct route_copy *c, uint32_t base, unsigned plen);
+void paint_meet_interface(struct route_copy *c, uint32_t ifindex);
+
+/* Looks at some of them. Whether there are more. */
+bool paint_met(struct route_copy *c, size_t most);
+
+/* The lease of the copy, and the waits for running programs that changes of next hops and nodes need. */
+
+/* Ends the lease while any reason holds it; renews it otherwise. */
+void lease_hold(struct route_copy *c, enum route_copy_hold why, bool held);
+
+/*
+ * Renews the lease if nothing holds it. Called several times a second. If it has run out, as the agent was stopped or
+ * busy or something held it, the notifications that wait are processed first (route_copy_on_return()).
+ */
+void lease_renew(struct route_copy *c);
+
+/* Whether the datapath goes by the copy. */
+bool lease_stands(const struct route_copy *c);
+
+/* Begins a wait for programs soon, if anything waits for one. */
+void lease_settle_soon(struct route_copy *c);
+
+/* Begins a wait, at once; lease_settle_end() returns true when it has ended. */
+void lease_settle_begin(struct route_copy *c);
+bool lease_settle_end(struct route_copy *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "guard/audit.h"
+#include "guard/nft.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,9 +9,7 @@
 #include "base/inside_runs.h"
 #include "base/log.h"
 #include "base/trouble.h"
-#include "guard/audit.h"
 #include "guard/nft.h"
-#include "guard/nft_events.h"
 
 #define RETRY_S 5
 /* Changes by other programs are undone at once, but not more often than this. */

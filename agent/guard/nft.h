@@ -3,7 +3,11 @@
 #ifndef DETNAT_NFT_H
 #define DETNAT_NFT_H
 
+#include <event2/event.h>
+#include <stdint.h>
+
 #include "base/base.h"
+#include "base/findings.h"
 #include "guard/image.h"
 #include "guard/rules.h"
 
@@ -39,5 +43,28 @@ int guard_nft_remove(struct guard_nft *n, const struct guard_rules *rules);
 
 /* Reads a packet counter and resets it to 0 atomically. */
 int guard_nft_take(struct guard_nft *n, const char *table, const char *counter, uint64_t *ret_packets);
+
+/* nf_tables notifications: reports changes of the guard's table by other programs. */
+
+struct guard_watch;
+
+/*
+ * Calls `changed` from the event loop, once per batch of messages, when a netlink socket with another port changes the
+ * table. 0 or -errno.
+ */
+int guard_watch_new(struct event_base *base, uint32_t port, const char *table, void (*changed)(void *arg), void *arg,
+		    struct guard_watch **ret);
+void guard_watch_free(struct guard_watch *w);
+
+/* Compares the guard's table in the kernel with the one that is wanted. */
+
+/*
+ * Adds each difference to the findings; *ret_parts: how many parts are wanted. 0; 1 if other programs keep changing
+ * tables; or -errno.
+ */
+int guard_compare(struct guard_nft *n, const struct guard_rules *rules, struct findings *findings, size_t *ret_parts);
+
+/* The number of differences, or -errno. */
+int guard_differs(struct guard_nft *n, const struct guard_rules *rules);
 
 #endif

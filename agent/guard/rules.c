@@ -47,7 +47,6 @@
 
 #include "base/fnv.h"
 #include "config/config.h"
-#include "guard/sets.h"
 
 #define PRIORITY_RAW	     (-300)
 #define PRIORITY_BEHIND_SNAT 300

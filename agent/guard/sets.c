@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "guard/sets.h"
+#include "guard/rules.h"
 
 #include <arpa/inet.h>
 #include <libnftnl/set.h>

@@ -3,6 +3,7 @@
 #ifndef DETNAT_ACCOUNTS_H
 #define DETNAT_ACCOUNTS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/base.h"
@@ -17,5 +18,40 @@ int account_name(uid_t uid, char ret_name[static ACCOUNT_NAME]);
 
 /* Whether a user may read a file, groups and the directories on its path included. Asked by root; else true. */
 bool account_may_read(const char *user, const char *path);
+
+/*
+ * The user at the other end of the control socket, and what that user may do. The socket's mode decides who may
+ * connect: root, the agent's own user, and the group `detnat`. All of them may read.
+ */
+
+/* Group of the control socket and the mapping history, and group whose members may make changes. */
+#define GROUP_READERS "detnat"
+#define GROUP_ADMINS  "detnat-admin"
+
+struct peer {
+	uid_t uid;
+	pid_t pid; /* 0: in another PID namespace */
+	bool may_change;
+};
+
+/* Reads the user as the kernel recorded it at connect(), with supplementary groups. 0 or -errno. */
+int peer_of(int fd, struct peer *ret);
+
+/*
+ * Gives an open file or directory of the agent to the group `detnat`, if that exists and the file still has the group
+ * of new files; a group that the operator chose is kept. 0 or -errno.
+ */
+int give_to_readers(int fd);
+
+/* The four capabilities that the agent works with, whatever user it runs as. */
+
+/* Returns -EPERM if one is missing; err names the missing ones and how to grant them. */
+int privileges_check(struct error *err);
+
+/*
+ * Drops all other capabilities for good, also from the bounding set, in the calling thread and the threads it starts.
+ * What needs root is done before: mounts, directories, other users' files.
+ */
+void privileges_drop(void);
 
 #endif

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "host/service_manager.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/base.h"
 
@@ -67,4 +72,45 @@ uint64_t notify_watchdog_interval_us(void)
 	if (!interval || (pid && strtoul(pid, NULL, 10) != (unsigned long)getpid()))
 		return 0;
 	return strtoull(interval, NULL, 10);
+}
+
+#define FIRST 3
+#define MAX   64
+
+/* Number of passed sockets, which are for this process if LISTEN_PID says so. */
+static int count(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	long n = fds ? strtol(fds, NULL, 10) : 0;
+
+	return pid && strtol(pid, NULL, 10) == getpid() && n > 0 && n <= MAX ? (int)n : 0;
+}
+
+static bool listens_at(int fd, struct endpoint at)
+{
+	struct sockaddr_in sa = { 0 };
+	socklen_t size = sizeof(sa), int_size = sizeof(int);
+	int listening = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) && listening &&
+	       !getsockname(fd, (struct sockaddr *)&sa, &size) && sa.sin_family == AF_INET &&
+	       ntohl(sa.sin_addr.s_addr) == at.addr && ntohs(sa.sin_port) == at.port;
+}
+
+int listeners_find(struct endpoint at)
+{
+	int n = count();
+
+	for (int fd = FIRST; fd < FIRST + n; fd++) {
+		int copy;
+
+		if (!listens_at(fd, at))
+			continue;
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, FIRST + n);
+		if (copy < 0 || fcntl(copy, F_SETFL, O_NONBLOCK))
+			return -errno;
+		return copy;
+	}
+	return -ENOENT;
 }

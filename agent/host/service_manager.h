@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/address.h"
+
 /* Sends assignments such as "READY=1", separated by newlines. 0, also where nobody listens, or -errno. */
 int notify_send(const char *state);
 
@@ -15,5 +17,15 @@ int notify_watchdog(void);
 
 /* Interval at which the manager wants to hear of this process, in microseconds; 0: not at all. */
 uint64_t notify_watchdog_interval_us(void);
+
+/*
+ * Sockets on which the service manager listens for the agent (sd_listen_fds(3)): from boot on and between runs of the
+ * agent, so that no other program can take the port.
+ */
+
+/*
+ * Returns a non-blocking duplicate of the socket that listens there, or -ENOENT. The original is kept for later calls.
+ */
+int listeners_find(struct endpoint at);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "datapath/pinned_map.h"
+#include "datapath/pinned.h"
 #include "links/interfaces.h"
 
 struct remembered {

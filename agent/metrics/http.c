@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "host/listeners.h"
+#include "host/service_manager.h"
 
 #define BACKLOG		      64
 #define TICK_US		      100000

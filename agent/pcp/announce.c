@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcp/announce.h"
+#include "pcp/pcp_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "tables/portmap_filters.h"
+#include "tables/portmap_table.h"
 
 /* Ports of a group: sessions that miss their first choice look here first, see <detnat/slots.h>. */
 #define GROUP_PORTS 8U

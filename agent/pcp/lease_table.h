@@ -10,7 +10,7 @@
 
 #include "base/address.h"
 #include "pcp/pcp_message.h"
-#include "sessions/held_ports.h"
+#include "sessions/bound_ports.h"
 
 struct pcp_lease {
 	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */

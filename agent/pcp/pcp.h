@@ -63,7 +63,7 @@ struct pcp_figures {
 	unsigned listening; /* addresses */
 	size_t leases;
 	uint32_t limit;	  /* of leases */
-	uint32_t assured; /* leases of each subscriber, see pcp/shares.h */
+	uint32_t assured; /* leases of each subscriber, see pcp/leases.h */
 	uint32_t common;  /* likewise */
 	uint64_t no_room; /* leases refused for want of room */
 	uint32_t epoch;	  /* seconds */

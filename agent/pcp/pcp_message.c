@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "tables/portmap_filters.h"
+#include "tables/portmap_table.h"
 
 /* Offsets in the header, and in what follows it for MAP and PEER, which begin alike. */
 enum {

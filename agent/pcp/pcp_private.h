@@ -3,15 +3,142 @@
 #ifndef DETNAT_PCP_PRIVATE_H
 #define DETNAT_PCP_PRIVATE_H
 
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
 #include "base/clock.h"
-#include "pcp/announce.h"
-#include "pcp/ingress.h"
+#include "datapath/datapath.h"
+#include "pcp/decide.h"
 #include "pcp/leases.h"
 #include "pcp/pcp.h"
-#include "pcp/pcp_sources.h"
+#include "pcp/pcp_message.h"
 #include "pcp/rate.h"
-#include "pcp/senders.h"
-#include "pcp/waiting.h"
+
+/* UDP sockets of the PCP server: bound to one address each, so that answers leave from where requests went. */
+
+/* Where a request came from. */
+struct pcp_arrival {
+	uint32_t source; /* host byte order */
+	uint16_t port;
+	uint32_t ifindex; /* of the interface that received it */
+};
+
+/* Opens a socket at an address, host byte order. Returns it, or -errno. */
+int pcp_socket_open(uint32_t addr);
+
+/* Returns the octets of the next request, which are cut at `size`; -EAGAIN if there is none, or another -errno. */
+ssize_t pcp_socket_receive(int fd, uint8_t *data, size_t size, struct pcp_arrival *ret);
+
+/* 0 or -errno. */
+int pcp_socket_answer(int fd, const struct pcp_arrival *to, const uint8_t *data, size_t size);
+
+/*
+ * Tells clients that leases were lost (RFC 6887 section 14.1): an ANNOUNCE response to all hosts, by every inside
+ * interface, several times.
+ */
+
+#define PCP_ANNOUNCEMENTS	 10U
+#define PCP_ANNOUNCE_INTERVAL_MS 250U /* from the first to the second; each further one is twice as long */
+
+struct pcp_announcer;
+
+/* Gives the sockets to send by, in turn; -1 behind the last. The epoch is asked for with each message. */
+struct pcp_announce_source {
+	int (*socket)(void *arg, unsigned n);
+	uint32_t (*epoch)(void *arg);
+	void *arg;
+};
+
+int pcp_announcer_new(struct event_base *base, const struct datapath *d, const struct pcp_announce_source *from,
+		      struct pcp_announcer **ret); /* -ENOMEM; base and d must outlive it */
+void pcp_announcer_free(struct pcp_announcer *a);
+
+void pcp_announce(struct pcp_announcer *a);	 /* begins, or begins anew */
+void pcp_announce_stop(struct pcp_announcer *a); /* ends it early */
+
+/*
+ * Whether a request came in by the interface on which its source is expected (RFC 6887 section 8.2): another one could
+ * be a subscriber who opens ports of a neighbour's.
+ */
+
+struct pcp_ingress;
+
+int pcp_ingress_new(const struct datapath *d, struct pcp_ingress **ret); /* d must outlive it; -errno */
+void pcp_ingress_free(struct pcp_ingress *i);				 /* NULL is allowed */
+
+/* Whether an interface has the role `inside`. */
+bool pcp_ingress_is_inside(const struct pcp_ingress *i, uint32_t ifindex);
+
+/*
+ * Whether the route back to a source leaves by an inside interface. Asks the kernel, unless the interface's
+ * reverse-path filter is strict: then the kernel has checked it.
+ */
+bool pcp_ingress_leads_back(struct pcp_ingress *i, uint32_t source, uint32_t ifindex);
+
+/* The MAC addresses that requests came from, as a filter of the sockets has noted them: see <detnat/pcp_sender.h>. */
+
+struct pcp_senders;
+
+/* Loads the filter. 0 or -errno. */
+int pcp_senders_new(struct pcp_senders **ret);
+void pcp_senders_free(struct pcp_senders *s); /* NULL is allowed */
+
+/* Has the filter look at what a socket receives from now on. 0 or -errno. */
+int pcp_senders_watch(const struct pcp_senders *s, int socket);
+
+/* The MAC address that a request came from. 0; -ENOENT: it is not known, or the request is none for a lease. */
+int pcp_senders_find(const struct pcp_senders *s, const struct pcp_arrival *from, const uint8_t *data, size_t size,
+		     uint8_t ret_mac[static 6]);
+
+/*
+ * Requests that wait a moment until the kernel knows the neighbour that they name as their source. There are few
+ * places: the client of one that loses its place repeats it, and then the neighbour is known.
+ */
+
+#define PCP_WAITING	    64U
+#define PCP_WAITING_MS	    1000U
+#define PCP_WAITING_LOOK_MS 40U
+
+struct pcp_waiting;
+
+/* Tries a request again, which came to the address `at`. Returns whether it has come to an end. */
+typedef bool (*pcp_waiting_try)(void *arg, uint32_t at, const struct pcp_arrival *from, const uint8_t *data,
+				size_t size);
+/* One is given up. */
+typedef void (*pcp_waiting_lost)(void *arg);
+
+int pcp_waiting_new(struct event_base *base, pcp_waiting_try again, pcp_waiting_lost lost, void *arg,
+		    struct pcp_waiting **ret); /* -ENOMEM */
+void pcp_waiting_free(struct pcp_waiting *w);  /* NULL is allowed */
+
+/* Keeps a request, in the place of the oldest if there is no other. */
+void pcp_waiting_add(struct pcp_waiting *w, uint32_t at, const struct pcp_arrival *from, const uint8_t *data,
+		     size_t size);
+
+/*
+ * Who sends a request for a lease, as far as the gateway can tell. The source address of a packet can be forged; but a
+ * subscriber on a link of the gateway's answers ARP requests for its address, with the MAC address that its packets
+ * come from. Of one behind a router nothing can be told.
+ */
+
+struct pcp_sources;
+
+int pcp_sources_new(struct pcp_sources **ret); /* 0 or -errno */
+void pcp_sources_free(struct pcp_sources *s);  /* NULL is allowed */
+
+/* A MAC address that is to be compared: none, where that is not possible; or one that should be known and is not. */
+enum pcp_mac { PCP_MAC_NONE, PCP_MAC_LOST, PCP_MAC_KNOWN };
+
+/*
+ * Whether a request by an interface may come from the source that it names. mac is that of its frame, if it is known.
+ * resolve: if the kernel does not know the neighbour, it is told to ask for it, at most PCP_RESOLVED_PER_SECOND times.
+ */
+#define PCP_RESOLVED_PER_SECOND 100U
+enum pcp_source pcp_source_of(struct pcp_sources *s, uint32_t source, uint32_t ifindex, enum pcp_mac known,
+			      const uint8_t mac[static 6], bool resolve);
 
 struct place {
 	struct pcp *owner;
@@ -53,7 +180,7 @@ static inline uint32_t pcp_epoch_now(const struct pcp *p)
 /* Takes requests from the socket of a place, its argument. */
 void pcp_on_request(int fd, short what, void *place);
 
-/* A request that waited, tried again or given up; arg: struct pcp. As pcp/waiting.h wants them. */
+/* A request that waited, tried again or given up; arg: struct pcp. As pcp/pcp_private.h wants them. */
 bool pcp_request_again(void *arg, uint32_t at, const struct pcp_arrival *from, const uint8_t *data, size_t size);
 void pcp_request_lost(void *arg);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcp/senders.h"
+#include "pcp/pcp_private.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

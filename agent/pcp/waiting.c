@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcp/waiting.h"
+#include "pcp/pcp_private.h"
 
 #include <errno.h>
 #include <string.h>

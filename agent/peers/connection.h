@@ -13,7 +13,6 @@
 #include <event2/event.h>
 
 #include "peers/frame.h"
-#include "peers/hello.h"
 
 /* Time for the TCP handshake and both hellos. */
 #define CONNECTION_PATIENCE_S 5U

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <nettle/memops.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* Names the protocol in the derivation of keys, so that they serve no other. */
 static const char label[] = "detnat replication";
@@ -130,5 +131,101 @@ int frame_read(struct frame_channel *c, const uint8_t *data, size_t size, struct
 		return -EILSEQ;
 	c->sequence++;
 	*ret = (struct frame){ h.type, h.flags & ~FRAME_HAS_MAC, be64toh(h.sequence_be), data + sizeof(h), length };
+	return 0;
+}
+
+int hello_make(struct endpoint listen, uint32_t interval_ms, struct hello *ret)
+{
+	struct hello h = { .version = WIRE_VERSION, .listen = listen, .interval_ms = interval_ms };
+
+	errno = 0;
+	if (getrandom(h.nonce, sizeof(h.nonce), 0) != (ssize_t)sizeof(h.nonce))
+		return errno_or(EIO);
+	*ret = h;
+	return 0;
+}
+
+void hello_write(const struct hello *h, uint8_t out[static HELLO_SIZE])
+{
+	struct wire_hello w = {
+		.version = htobe32(h->version),
+		.listen_addr = htobe32(h->listen.addr),
+		.listen_port = htobe16(h->listen.port),
+		.interval_ms = htobe32(h->interval_ms),
+		.tables = htobe64(h->tables),
+	};
+
+	memcpy(w.nonce, h->nonce, sizeof(w.nonce));
+	memcpy(out, &w, sizeof(w));
+}
+
+int hello_read(const uint8_t *data, size_t size, struct hello *ret)
+{
+	struct wire_hello w = { 0 };
+	struct hello h;
+
+	/* One of another version may be shorter. */
+	if (size < offsetof(struct wire_hello, tables) || size > HELLO_MAX)
+		return -EPROTO;
+	memcpy(&w, data, size < sizeof(w) ? size : sizeof(w));
+	h = (struct hello){
+		.version = be32toh(w.version),
+		.listen = { be32toh(w.listen_addr), be16toh(w.listen_port) },
+		.interval_ms = be32toh(w.interval_ms),
+		.tables = be64toh(w.tables),
+	};
+	memcpy(h.nonce, w.nonce, sizeof(h.nonce));
+	if (h.version == WIRE_VERSION &&
+	    (size < sizeof(w) || !h.interval_ms || h.interval_ms > HELLO_LONGEST_INTERVAL_MS))
+		return -EPROTO;
+	*ret = h;
+	return h.version == WIRE_VERSION ? 0 : -EPROTONOSUPPORT;
+}
+
+void alive_write(const struct wire_alive *a, uint8_t out[static sizeof(struct wire_alive)])
+{
+	const struct wire_alive w = { htobe64(a->sent_ms), htobe64(a->pass_ms) };
+
+	memcpy(out, &w, sizeof(w));
+}
+
+int alive_read(const uint8_t *payload, size_t length, struct wire_alive *ret)
+{
+	struct wire_alive w;
+
+	if (length != sizeof(w))
+		return -EPROTO;
+	memcpy(&w, payload, sizeof(w));
+	*ret = (struct wire_alive){ be64toh(w.sent_ms), be64toh(w.pass_ms) };
+	return 0;
+}
+
+void ack_write(const struct wire_ack *a, uint8_t out[static sizeof(struct wire_ack)])
+{
+	const struct wire_ack w = {
+		.sequence = htobe64(a->sequence),
+		.alive_ms = htobe64(a->alive_ms),
+		.pass_ms = htobe64(a->pass_ms),
+		.sessions = htobe64(a->sessions),
+		.refused = htobe64(a->refused),
+	};
+
+	memcpy(out, &w, sizeof(w));
+}
+
+int ack_read(const uint8_t *payload, size_t length, struct wire_ack *ret)
+{
+	struct wire_ack w;
+
+	if (length != sizeof(w))
+		return -EPROTO;
+	memcpy(&w, payload, sizeof(w));
+	*ret = (struct wire_ack){
+		.sequence = be64toh(w.sequence),
+		.alive_ms = be64toh(w.alive_ms),
+		.pass_ms = be64toh(w.pass_ms),
+		.sessions = be64toh(w.sessions),
+		.refused = be64toh(w.refused),
+	};
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/base.h"
 #include "copies/wire.h"
 #include "peers/key_file.h"
@@ -72,5 +73,42 @@ ssize_t frame_peek(const struct frame_channel *c, const uint8_t *data, size_t si
  * -EBADMSG for another HMAC, -EILSEQ for another sequence number, else as frame_peek(), -EPROTO if octets lack.
  */
 int frame_read(struct frame_channel *c, const uint8_t *data, size_t size, struct frame *ret);
+
+/* WIRE_HELLO, the payload that each end of a connection sends first. */
+
+#define HELLO_SIZE		  sizeof(struct wire_hello)
+#define HELLO_MAX		  256U
+#define HELLO_LONGEST_INTERVAL_MS 60000U
+
+struct hello {
+	uint32_t version;
+	uint8_t nonce[16];
+	struct endpoint listen; /* by which the peers know the sender */
+	uint32_t interval_ms;	/* between two passes of the sender */
+	uint64_t tables;	/* see tables_identity() */
+};
+
+/* A hello of this version with a fresh nonce. 0 or -errno. */
+int hello_make(struct endpoint listen, uint32_t interval_ms, struct hello *ret);
+
+void hello_write(const struct hello *h, uint8_t out[static HELLO_SIZE]);
+
+/*
+ * 0, or -EPROTO; -EPROTONOSUPPORT if it is of another version, which ret then tells. Longer hellos of this version are
+ * read as far as they are known.
+ */
+int hello_read(const uint8_t *data, size_t size, struct hello *ret);
+
+/* Signs of life and their acknowledgements: the payloads of WIRE_ALIVE and WIRE_ACK, read and written in host order. */
+
+/* A flag of the frame of an acknowledgement: its sender asks for a whole copy. */
+#define ACK_COPY_AGAIN 0x01U
+
+void alive_write(const struct wire_alive *a, uint8_t out[static sizeof(struct wire_alive)]);
+void ack_write(const struct wire_ack *a, uint8_t out[static sizeof(struct wire_ack)]);
+
+/* 0 or -EPROTO. */
+int alive_read(const uint8_t *payload, size_t length, struct wire_alive *ret);
+int ack_read(const uint8_t *payload, size_t length, struct wire_ack *ret);
 
 #endif

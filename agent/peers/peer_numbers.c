@@ -3,9 +3,13 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "datapath/pinned_map.h"
+#include "base/base.h"
+#include "base/fnv.h"
+#include "datapath/pinned.h"
 
 struct place {
 	uint32_t addr; /* 0: never used */
@@ -82,4 +86,21 @@ int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables)
 		return r;
 	place.tables = tables;
 	return bpf_map_update_elem(fd, &at, &place, BPF_ANY);
+}
+
+#define BOOT_ID 36U
+
+uint64_t tables_identity(const struct datapath *d)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+	char boot[BOOT_ID] = { 0 };
+	uint64_t hash;
+
+	if (fd < 0 || read(fd, boot, sizeof(boot)) != (ssize_t)sizeof(boot) ||
+	    bpf_obj_get_info_by_fd(d->buckets, &info, &size))
+		return 1;
+	hash = fnv1a(fnv1a(FNV1A_BEGIN, boot, sizeof(boot)), &info.id, sizeof(info.id));
+	return hash ? hash : 1;
 }

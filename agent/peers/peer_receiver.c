@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "peers/acknowledgement.h"
+#include "peers/frame.h"
 #include "peers/peer_queue.h"
 
 /* A peer that is silent for three of its intervals is not vouched for; for this, its connection is closed. */

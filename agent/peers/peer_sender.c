@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 #include "base/log.h"
-#include "peers/acknowledgement.h"
+#include "peers/frame.h"
 #include "peers/peer_queue.h"
 
 /* A whole copy waits while more than this does; changes may use the rest of the queue. */

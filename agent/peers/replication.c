@@ -8,15 +8,12 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "config/pools.h"
-#include "copies/lease_stamps.h"
+#include "copies/lease_set.h"
 #include "host/paths.h"
 #include "host/timer.h"
 #include "peers/peer_numbers.h"
-#include "peers/private_way.h"
+#include "peers/replication_means.h"
 #include "peers/replication_private.h"
-#include "peers/replication_state.h"
-#include "peers/replication_work.h"
-#include "peers/tables_identity.h"
 
 #define MARKS_FILE "replication"
 

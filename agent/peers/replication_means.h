@@ -3,6 +3,9 @@
 #ifndef DETNAT_REPLICATION_MEANS_H
 #define DETNAT_REPLICATION_MEANS_H
 
+#include <stdint.h>
+
+#include "base/base.h"
 #include "config/config.h"
 #include "peers/key_file.h"
 
@@ -35,5 +38,13 @@ const uint8_t *replication_key(const struct replication_means *m);
 
 /* Whether connections can stay as they are. */
 bool replication_same_means(const struct replication_means *a, const struct replication_means *b);
+
+/* Whether frames without an HMAC may go to a peer. */
+
+/*
+ * 0 if the route to an address leaves by the loopback interface, or by one that encrypts (wireguard, xfrm, vti). -EPERM
+ * with err if it leaves by another, -ENETUNREACH if there is none, or another -errno.
+ */
+int private_way_check(uint32_t addr, struct error *err);
 
 #endif

@@ -67,4 +67,26 @@ static inline uint64_t replication_now_ms(void)
 	return monotonic_us() / 1000;
 }
 
+/* States of peers: worked out, and told to operators by notices, the log and TROUBLE_REPLICATION. */
+
+void replication_peer_figures(const struct replication_peer *p, struct peer_figures *ret);
+
+/* REPLICATION_TICKS_A_SECOND times a second. */
+void replication_state_tick(struct replication *r);
+
+/* Replication is off: no trouble is left. */
+void replication_state_end(void);
+
+/*
+ * The work on sessions, in slices of two milliseconds with as long a pause after each: passes, whole copies for peers,
+ * and the refreshes of what peers vouch for.
+ */
+
+/* 0 or -ENOMEM. */
+int replication_work_start(struct replication *r);
+void replication_work_stop(struct replication *r);
+
+/* REPLICATION_TICKS_A_SECOND times a second: begins what is due. */
+void replication_work_tick(struct replication *r);
+
 #endif

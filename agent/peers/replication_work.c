@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "peers/replication_work.h"
+#include "peers/replication_private.h"
 
 #include <errno.h>
 #include <string.h>

@@ -32,7 +32,7 @@ void fragments_configure(struct fragments *f, const struct config_fragments *lim
 void fragments_free(struct fragments *f);
 
 /*
- * Loads the program for fragments_inject() on interfaces with generic XDP (punt/parked_fragments_inject.c). 0 or
+ * Loads the program for fragments_inject() on interfaces with generic XDP (punt/parked_fragments.c). 0 or
  * -errno.
  */
 int fragments_inject_open(int *ret_program);

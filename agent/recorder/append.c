@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "recorder/history_private.h"
-#include "recorder/pin.h"
 
 void history_mark(struct history *h)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "recorder/clock_watch.h"
+#include "recorder/history.h"
 
 #include <string.h>
 #include <time.h>

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "history/history_cache.h"
+#include "history/history_read.h"
+#include "host/accounts.h"
 #include "host/paths.h"
-#include "host/peer.h"
 
 /* Damaged places of a file that are logged. */
 #define MAX_LOGGED 5U

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "recorder/from_tables.h"
+#include "recorder/history.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "recorder/pin.h"
+#include "recorder/history_private.h"
 
 struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 {

@@ -6,8 +6,10 @@
 #ifndef DETNAT_HISTORY_PRIVATE_H
 #define DETNAT_HISTORY_PRIVATE_H
 
+#include "history/history_record.h"
 #include "recorder/file.h"
 #include "recorder/history.h"
+#include "recorder/pin.h"
 
 struct history {
 	char *dir;

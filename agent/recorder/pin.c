@@ -8,7 +8,7 @@
 #include <detnat/tables.h>
 
 #include "base/base.h"
-#include "datapath/pinned_map.h"
+#include "datapath/pinned.h"
 
 static const uint32_t only = 0;
 

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "config/config.h"
-#include "recorder/from_tables.h"
+#include "recorder/history.h"
 
 /* A disk that takes longer for one record is reported. */
 #define SLOW_US (5 * 1000000ULL)

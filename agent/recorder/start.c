@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "recorder/history_private.h"
-#include "recorder/pin.h"
 
 bool history_list_has(const struct history_mapping *list, size_t n, const struct history_mapping *m)
 {

@@ -7,12 +7,11 @@
 #include <detnat/version.h>
 
 #include "base/log.h"
-#include "config/schema.h"
+#include "config/config.h"
 #include "diagnosis/doctor.h"
 #include "links/detach.h"
 #include "recorder/history.h"
 #include "recorder/pin.h"
-#include "service/guard_install.h"
 #include "service/prepare.h"
 #include "service/service.h"
 #include "service/signals.h"

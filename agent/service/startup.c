@@ -12,7 +12,13 @@
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
 #include "diagnosis/doctor.h"
+#include "host/accounts.h"
 #include "links/devices.h"
+#include "metrics/metrics.h"
+#include "pcp/pcp.h"
+#include "peers/replication.h"
+#include "routing/forwarding.h"
+#include "service/service.h"
 
 void startup_free(struct startup *s)
 {
@@ -131,4 +137,32 @@ int startup_read(const char *config_path, bool starting, bool replace, struct st
 const struct config *startup_wanted(const struct startup *s)
 {
 	return s->running && s->running_hash == s->file_hash ? s->running : s->file;
+}
+
+/* `detnat-agent -t`. */
+
+/* The user of the unit. */
+#define SERVICE_USER "detnat"
+
+/* Root, who asks, can read what the service cannot. */
+static void check_readable(const char *config_path)
+{
+	if (!account_may_read(SERVICE_USER, config_path))
+		log_warning("%s: the service runs as user " SERVICE_USER ", who cannot read it: chgrp " SERVICE_USER
+			    " and chmod 640",
+			    config_path);
+}
+
+enum exit_status service_check(const char *config_path, struct error *err)
+{
+	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
+
+	if (startup_read(config_path, false, false, &up, err) ||
+	    metrics_check(startup_wanted(&up), up.running, config_path, err) ||
+	    pcp_check(startup_wanted(&up), up.running, config_path, err) ||
+	    replication_check(startup_wanted(&up), up.running, config_path, err))
+		return EXIT_BAD_CONFIGURATION;
+	forwarding_check(startup_wanted(&up));
+	check_readable(config_path);
+	return EXIT_DONE;
 }

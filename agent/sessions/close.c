@@ -152,3 +152,121 @@ int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint 
 
 	return subscriber < 0 ? -ENOENT : close_of(m, number, g->in_base + (uint32_t)subscriber, &c);
 }
+
+/* Reports sessions that end with their mapping, as sessions_on_close() does for those that are closed. */
+
+/* Time spent on reporting in one step. */
+#define TELL_BUDGET_US 2000U
+
+static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
+{
+	struct mappings *m = t->m;
+	struct session s = session_of(&t->record, in_addr, key, word, now, m->d->hz);
+
+	s.ended_ns = t->left_ns;
+	m->on_close(&s, m->on_close_arg);
+}
+
+static void report_slot(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word)
+{
+	tell(t, in_addr, key, word, datapath_ticks(t->m->d));
+}
+
+static bool report_slots(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+	uint64_t deadline_us = monotonic_us() + TELL_BUDGET_US;
+	uint32_t n_slots = BUCKET_SLOTS << t->record.bucket_shift, now = datapath_ticks(m->d), passed = 0;
+
+	while (t->told < t->n_subscribers) {
+		uint32_t n = (uint32_t)t->told++;
+		const struct subscriber *s = chunks_at(&m->subscribers, t->record.first_subscriber + n);
+		const struct slot *slots =
+			chunks_at(&m->buckets, t->record.first_bucket + (n << t->record.bucket_shift));
+		uint64_t key, word;
+
+		/* Those in time-wait are in no count. */
+		for (uint32_t i = 0; i < n_slots; i++)
+			if (slot_read(&slots[i], &key, &word))
+				tell(t, t->record.geo.in_base + n, key, word, now);
+		if ((s->sessions || !(++passed % 16)) && monotonic_us() >= deadline_us)
+			return false;
+	}
+	return true;
+}
+
+static void report_overflow(struct mapping_job *t, const struct overflow_key *in2out, uint64_t word)
+{
+	tell(t, in2out->in_addr, overflow_slot_key(in2out), word, datapath_ticks(t->m->d));
+}
+
+const struct mappings_ending sessions_ending = {
+	.report_slots = report_slots,
+	.report_slot = report_slot,
+	.report_overflow = report_overflow,
+};
+
+/* Finds a session by its endpoints and refreshes it, as a packet of the subscriber's would. */
+
+/* Sessions that are closing are not kept up. */
+static bool may_refresh(uint64_t word)
+{
+	return !(word_state(word) & SESSION_RESET) && word_state(word) != SESSION_TIME_WAIT;
+}
+
+static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_t proto, struct session *ret)
+{
+	for (uint32_t i = 0; i < it->n_slots; i++) {
+		uint64_t key, word;
+
+		if (!slot_read(&it->slots[i], &key, &word) || key != wanted || word_proto(word) != proto ||
+		    !word_counts(word, it->now, it->map->timeout_ticks))
+			continue;
+		if (may_refresh(word)) {
+			word_refresh((__u64 *)&it->slots[i].truth, it->now);
+			word = word_with(word, word_state(word), it->now);
+		}
+		*ret = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Those beyond the slots are found, but left as they are: user space cannot change them without a race. */
+static int find_overflow(struct subscriber_iterator *it, struct endpoint in, struct endpoint ext, uint8_t proto,
+			 struct session *ret)
+{
+	const struct overflow_key key = overflow_key_in(&it->map->geo, in.addr, in.port, ext.addr, ext.port, proto);
+	struct datapath *d = mappings_datapath(it->m);
+	uint64_t word;
+
+	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks))
+		return -ENOENT;
+	*ret = session_of(it->map, in.addr, overflow_slot_key(&key), word, it->now, d->hz);
+	return 0;
+}
+
+static int refresh_of(struct mappings *m, int number, struct endpoint in, struct endpoint ext, uint8_t proto,
+		      struct session *ret)
+{
+	struct subscriber_iterator it;
+	int r;
+
+	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
+		return -ENOENT;
+	subscriber_find_of(&it, m, number, in.addr);
+	r = refresh_slots(&it, slot_key(ext.addr, ext.port, in.port), proto, ret);
+	return r ? find_overflow(&it, in, ext, proto, ret) : 0;
+}
+
+int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret)
+{
+	int r = refresh_of(m, mappings_find_inside(m, in.addr), in, ext, proto, ret);
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	for (size_t i = 0; r && i < n; i++)
+		if (prefix_contains(d[i].in.base, d[i].in.plen, in.addr))
+			r = refresh_of(m, d[i].number, in, ext, proto, ret);
+	return r;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "sessions/port_sessions.h"
+#include "sessions/sessions.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,6 +6,8 @@
 #ifndef DETNAT_SESSIONS_H
 #define DETNAT_SESSIONS_H
 
+#include <stddef.h>
+
 #include <detnat/drains.h>
 
 #include "tables/mappings.h"
@@ -115,5 +117,62 @@ struct session_counter;
 int session_counter_new(struct mappings *m, struct session_counter **ret);
 int session_counter_step(struct session_counter *c, unsigned budget_us, struct session_count *ret); /* 1 more, 0 done */
 void session_counter_free(struct session_counter *c);
+
+/* Writes a session as a line of JSON, without a JSON library, because a listing may have many millions of lines. */
+
+/* Space for the longest line. */
+#define SESSION_TEXT 256U
+
+/* Writes the object that `session list` prints and a newline, without a NUL; returns the number of octets. */
+size_t session_text(const struct session *s, char text[static SESSION_TEXT]);
+
+/* How many sessions each port of a subscriber has, for subscribers in the order in which a session walk has them. */
+
+struct port_sessions;
+/* Takes the walk over, which has not begun. NULL: no memory. */
+struct port_sessions *port_sessions_new(struct session_walk *walk);
+void port_sessions_free(struct port_sessions *b); /* may be NULL */
+
+/*
+ * Goes on to a subscriber, of a kind as a subscriber iterator has it: 1: the time is up, ask again; 0: done, or -errno.
+ */
+int port_sessions_gather(struct port_sessions *b, unsigned kind, uint32_t in_addr, uint64_t deadline_us);
+
+/* The sessions of that subscriber that count and have a port. */
+uint32_t port_sessions_of(const struct port_sessions *b, uint8_t proto, uint16_t out_port);
+
+/* The ports that it has sessions of a protocol on. */
+uint32_t port_sessions_ports(const struct port_sessions *b, uint8_t proto);
+
+/* What the records of subscribers say beside their sessions, for explain. */
+
+struct subscriber_record {
+	uint32_t slots;
+	uint32_t slots_free;
+	uint32_t overflow;     /* sessions beyond the slots */
+	uint64_t refused;      /* packets */
+	int64_t quota_refusal; /* seconds since the last refusal for quota, or for room beyond the slots; -1: none
+				  lately */
+	int64_t ports_refusal; /* since the last one because no port was free */
+};
+
+/* 0, or -ENOENT where the address is in no mapping. */
+int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret);
+
+/* Sums over the subscribers of a mapping that have adjoining addresses, in slices; those with exceptions are left out.
+ */
+struct pool_figures {
+	uint32_t excepted; /* addresses that have another mapping */
+	uint32_t active;   /* subscribers that have sessions */
+	uint32_t at_quota;
+	uint64_t sessions;
+	uint64_t refused; /* packets */
+};
+struct pool_walk;
+/* number: of the mapping, whose addresses of one outside address these are; -1: those of all. 0 or -ENOMEM. */
+int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret);
+/* Goes on for about budget_us microseconds: 1 more to do, 0 done with *ret. */
+int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret);
+void pool_walk_free(struct pool_walk *w); /* NULL is allowed */
 
 #endif

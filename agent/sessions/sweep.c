@@ -4,10 +4,61 @@
  * sessions, it costs a load or two. A share of the subscribers without sessions is looked at in each sweep, because
  * sessions in time-wait are not counted but still occupy slots.
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 
-#include "sessions/overflow_orphans.h"
 #include "sessions/sessions_private.h"
+#include "tables/mapping_tables.h"
+
+/*
+ * OUT2IN entries of the overflow without their IN2OUT entry: their deletion failed because the kernel held the lock of
+ * their hash bucket. Such an entry blocks its port.
+ */
+
+#define ORPHANS_MAX 256U
+
+/* Entries that looked like orphans. */
+struct overflow_orphans {
+	unsigned n;
+	struct {
+		struct overflow_key out2in;
+		struct overflow_key in2out;
+	} found[ORPHANS_MAX];
+};
+
+static bool is_orphan(const struct datapath *d, const struct overflow_key *out2in, const struct overflow_key *in2out)
+{
+	uint64_t word;
+	int r = overflow_word(d, in2out, &word);
+
+	return r ? r == -ENOENT : word_out_port(word) != out2in->port;
+}
+
+/* Examines an OUT2IN entry. Orphans beyond ORPHANS_MAX are left for the next pass. */
+static void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d,
+				  const struct overflow_key *out2in, const struct overflow_session *session)
+{
+	struct overflow_key in2out = overflow_key_reverse(out2in, session->in_port);
+
+	if (o->n == ORPHANS_MAX || !is_orphan(d, out2in, &in2out))
+		return;
+	o->found[o->n].out2in = *out2in;
+	o->found[o->n].in2out = in2out;
+	o->n++;
+}
+
+/* Deletes those that are still orphans after a grace period. */
+static void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m)
+{
+	struct datapath *d = mappings_datapath(m);
+
+	if (o->n)
+		datapath_grace_period(d);
+	for (unsigned i = 0; i < o->n; i++)
+		if (is_orphan(d, &o->found[i].out2in, &o->found[i].in2out))
+			overflow_delete_orphan(d, &o->found[i].out2in, &o->found[i].in2out);
+	o->n = 0;
+}
 
 /* Subscribers without sessions, and orphans, are looked at in one sweep out of this many, a power of two. */
 #define TURNS 64U

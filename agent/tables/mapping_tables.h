@@ -27,7 +27,7 @@ enum table_stage {
 struct mapping_job;
 struct session;
 
-/* How sessions that end with their mapping are reported; sessions/ended.c implements it. */
+/* How sessions that end with their mapping are reported; sessions/close.c implements it. */
 struct mappings_ending {
 	/* Reports sessions in the slots of a leaving mapping, for a few milliseconds; true once all are reported. */
 	bool (*report_slots)(struct mapping_job *t);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tables/binding_preparation.h"
+#include "tables/mapping_bindings.h"
 
 static void order_changed(struct mappings *m)
 {

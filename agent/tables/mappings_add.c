@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tables/binding_preparation.h"
+#include "tables/mapping_bindings.h"
 
 /* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U

@@ -4,8 +4,12 @@
 #define DETNAT_OVERFLOW_MAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include <detnat/tables.h>
+
+#include "base/heap.h"
 #include "datapath/datapath.h"
 
 /* Entries fetched from the kernel at a time. */
@@ -32,9 +36,9 @@ int overflow_scan_any(struct overflow_scan *s, const struct datapath *d);
 void overflow_scan_end(struct overflow_scan *s);
 
 /* Whether the map may have any entry. */
-static inline bool overflow_any(const struct datapath *d)
+static inline bool overflow_any(const struct datapath *from)
 {
-	return d->overflow >= 0 && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
+	return from->overflow >= 0 && __atomic_load_n(&from->global->overflow, __ATOMIC_RELAXED) > 0;
 }
 
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
@@ -71,5 +75,38 @@ static inline void count_down(uint32_t *count)
 	       !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		;
 }
+
+/*
+ * Keys of overflow sessions in order of inside address: a heap, so that they never have to be sorted all at once. It
+ * holds at most overflow_heap_max keys of 20 octets. Of more keys it keeps those with the lowest addresses; the others
+ * must be gathered again once these are used up.
+ */
+
+/* At least twice as many as one subscriber may have; tests lower it. */
+extern size_t overflow_heap_max;
+
+/* Zero-initialised. */
+struct overflow_heap {
+	struct heap heap;
+	bool cut; /* keys of addresses from `end` on were left out */
+	uint32_t end;
+};
+
+/* Adds a key, unless its address is left out. 0 or -ENOMEM. */
+int overflow_heap_push(struct overflow_heap *h, const struct overflow_key *key);
+
+/* The key of the lowest address, or NULL. */
+static inline const struct overflow_key *overflow_heap_top(const struct overflow_heap *h)
+{
+	return h->heap.n ? h->heap.items : NULL;
+}
+
+/* Removes that key. */
+void overflow_heap_pop(struct overflow_heap *h);
+
+/* Removes all keys, to gather others. */
+void overflow_heap_clear(struct overflow_heap *h);
+
+void overflow_heap_free(struct overflow_heap *h);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_cache.h"
+#include "history/history_read.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "history/history_drains.h"
-#include "history/history_grow.h"
+#include "history/history_gaps.h"
 
 #include <errno.h>
 #include <stdlib.h>

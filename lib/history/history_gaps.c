@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "history/history_gaps.h"
 
-#include "history/history_grow.h"
 #include "history/history_record.h"
 
 int history_gaps_begin(struct history_gaps *g, int64_t from, uint32_t moment, bool damage)

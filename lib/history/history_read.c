@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_cache.h"
 #include "history/history_read.h"
 
 #include <cjson/cJSON.h>

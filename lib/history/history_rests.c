@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_rests.h"
+#include "history/history_index.h"
 
 #include <errno.h>
 #include <stdlib.h>

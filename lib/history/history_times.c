@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_grow.h"
+#include "history/history_gaps.h"
 #include "history/history_times.h"
 
 #include <errno.h>

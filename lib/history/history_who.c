@@ -7,7 +7,6 @@
 #include "base/address.h"
 #include "history/history_pieces.h"
 #include "history/history_who.h"
-#include "history/history_who_portmaps.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_who_portmaps.h"
+#include "history/history_who.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -4,9 +4,7 @@
  * and in order; with one, nothing that was not made by it is ever taken; what frame_write() makes is read back as it
  * was. The first octet says which of these; of the third kind, each payload is preceded by its type and its length.
  */
-#include "../../agent/peers/acknowledgement.c"
 #include "../../agent/peers/frame.c"
-#include "../../agent/peers/hello.c"
 #include "../../agent/peers/peer_queue.c"
 
 static const uint8_t key[REPLICATION_KEY] = "a key that the fuzzer lacks";

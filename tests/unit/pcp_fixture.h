@@ -7,7 +7,7 @@
 #include <netinet/in.h>
 
 #include "pcp/decide.h"
-#include "pcp/shares.h"
+#include "pcp/leases.h"
 
 #define SUBSCRIBER 0x64400002U /* 100.64.0.2 */
 #define NEIGHBOUR  0x64400003U

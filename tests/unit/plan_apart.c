@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "change/preflight.h"
-#include "datapath/bypass_ranges.h"
+#include "datapath/datapath.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
 #include "links/devices.h"
@@ -211,9 +211,8 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_drains.c" /* NOLINT(bugprone-suspicious-include) */
-#include "change/plan_holds.c"	/* NOLINT(bugprone-suspicious-include) */
-#include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_record.c" /* NOLINT(bugprone-suspicious-include) */
+#include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
 
 #undef mappings_add_commit_with
 #undef mappings_del

@@ -14,7 +14,6 @@
 
 #include "host/accounts.h"
 #include "host/paths.h"
-#include "host/peer.h"
 
 static char directory[] = "/tmp/detnat-accounts-XXXXXX";
 

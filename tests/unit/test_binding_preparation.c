@@ -7,7 +7,7 @@
 
 #include "sessions/bound_ports.h"
 #include "sessions/sessions_private.h"
-#include "tables/binding_preparation.h"
+#include "tables/mapping_bindings.h"
 #include "tables_fixture.h"
 
 static struct datapath d;

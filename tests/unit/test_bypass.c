@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "datapath/bypass_ranges.h"
+#include "datapath/datapath.h"
 
 static struct settings settings_of(const char *const *prefixes, size_t n)
 {

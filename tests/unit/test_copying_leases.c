@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "copying_fixture.h"
-#include "copies/lease_stamps.h"
+#include "copies/lease_set.h"
 #include "tables/portmap_table.h"
 
 static struct portmaps *of_a, *of_b;

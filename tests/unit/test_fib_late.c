@@ -9,7 +9,7 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "fib/reading.h"
+#include "fib/route_copy_private.h"
 #include "fib_lab.h"
 #include "routing/sources.h"
 #include "tables_fixture.h"

@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "guard/audit.h"
+#include "guard/nft.h"
 
 #define MANY 1000U
 

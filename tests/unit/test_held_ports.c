@@ -5,7 +5,7 @@
 
 #include <detnat/binding.h>
 
-#include "sessions/held_ports.h"
+#include "sessions/bound_ports.h"
 #include "sessions/sessions.h"
 #include "tables_fixture.h"
 

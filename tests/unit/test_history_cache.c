@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "history_fixture.h"
-#include "history/history_cache.h"
+#include "history/history_read.h"
 #include "history/history_who.h"
 
 TestSuite(history_cache, .init = lab_setup, .fini = lab_teardown);

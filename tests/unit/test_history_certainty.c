@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "recorder/pin.h"
+#include "recorder/history_private.h"
 #include "history_fixture.h"
 #include "history_text.h"
 #include "history/history_who.h"

@@ -13,10 +13,10 @@
 
 #include "base/log.h"
 #include "history/history_read.h"
-#include "history/history_rests.h"
+#include "history/history_record.h"
 #include "history/history_who.h"
 #include "recorder/history.h"
-#include "recorder/pin.h"
+#include "recorder/history_private.h"
 
 /* The mappings to choose from. Their pools are apart; of equal inside prefixes one is in use at a time. */
 static const char *const pairs[][2] = {

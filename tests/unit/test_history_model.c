@@ -19,7 +19,7 @@
 #include "history/history_read.h"
 #include "history/history_who.h"
 #include "recorder/history.h"
-#include "recorder/pin.h"
+#include "recorder/history_private.h"
 
 #define DAY	  86400
 #define TEN_YEARS (3653LL * DAY)

@@ -15,7 +15,7 @@
 #include "history/history_read.h"
 #include "history/history_who.h"
 #include "recorder/history.h"
-#include "recorder/pin.h"
+#include "recorder/history_private.h"
 
 #define BEGIN	  1767225600LL
 #define DAY	  86400

@@ -14,7 +14,7 @@
 #include <detnat/mapping.h>
 
 #include "base/log.h"
-#include "recorder/pin.h"
+#include "recorder/history_private.h"
 #include "history_fixture.h"
 #include "history_walk_tables.h"
 #include "history/history_who.h"

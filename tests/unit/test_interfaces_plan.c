@@ -6,7 +6,7 @@
 #include <net/if_arp.h>
 #include <string.h>
 
-#include "host/offloads.h"
+#include "host/stacking.h"
 #include "stacking_fixture.h"
 
 static const struct own_programs own;

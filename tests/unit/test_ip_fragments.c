@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/ip_checksum.h"
-#include "punt/ip_fragments.h"
+#include "punt/sender.h"
 
 #define SIZE 2000
 

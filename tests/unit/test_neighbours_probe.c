@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "routing/neighbours_probe.h"
+#include "routing/neighbours.h"
 
 #define HZ	 100U
 #define LONG_AGO (0U - 30U * HZ / 64U) /* ticks; the clock says 0 */

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "tables/overflow_heap.h"
+#include "tables/overflow_map.h"
 
 static uint32_t random_addr(uint32_t of)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "pcp/shares.h"
+#include "pcp/leases.h"
 
 Test(pcp_shares, a_limit_is_divided_by_subscribers)
 {

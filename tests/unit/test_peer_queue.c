@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "peers/acknowledgement.h"
+#include "peers/frame.h"
 #include "peers/peer_queue.h"
 
 static struct peer_queue *queue;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "peers/frame.h"
-#include "peers/hello.h"
 
 static const uint8_t key[REPLICATION_KEY] = "0123456789abcdef0123456789abcde";
 static const uint8_t other_key[REPLICATION_KEY] = "0123456789abcdef0123456789abcdf";

@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "sessions/listing.h"
+#include "sessions/sessions.h"
 
 Test(session_text, is_the_documented_object)
 {

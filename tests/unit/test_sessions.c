@@ -4,7 +4,7 @@
 
 #include <bpf/bpf.h>
 
-#include "tables/overflow_heap.h"
+#include "tables/overflow_map.h"
 
 TestSuite(sessions, .init = sessions_set_up, .timeout = 300);
 

@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "host/offloads.h"
+#include "host/stacking.h"
 #include "stacking_fixture.h"
 
 TestSuite(stacking, .init = stacking_set_up);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "sessions/top.h"
-#include "sessions/top_heap.h"
 #include "tables_fixture.h"
 
 #define NOW 100000U

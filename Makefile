@@ -205,11 +205,11 @@ define REST_STEPS
 'fuzz|150|test-fuzz|each fuzzer from its seeds' \
 'vm|330|test-vm "VM_PARTS=$(TEST_VM_PARTS)"|kernels 6.1 and 6.12'
 endef
-test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root (some 8 minutes)
+test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
 test-rest: deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(REST_STEPS)
-test-all: ## both (some 45 minutes on two cores)
+test-all: ## both
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-rest
 .PHONY: test-rest test-all

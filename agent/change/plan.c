@@ -83,6 +83,7 @@ static struct settings settings_of(struct plan *p)
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
+		.outside_filter = filters.outside_strict,
 		.route_mtus = devices_route_mtus(context->devices),
 		.tc = devices_tc(context->devices, c),
 		.inside_from = (uint8_t)config_inside_from(c),

@@ -9,16 +9,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/fnv.h"
 #include "config/fields.h"
 #include "host/paths.h"
 
-/* FNV-1a, 64 bits. Never 0, which stands for "no file". */
+/* Never 0, which stands for "no file". */
 static uint64_t hash_of(const char *text, size_t size)
 {
-	uint64_t hash = 0xcbf29ce484222325ULL;
+	uint64_t hash = fnv1a(FNV1A_BEGIN, text, size);
 
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3ULL;
 	return hash ? hash : 1;
 }
 

@@ -157,6 +157,7 @@ static void answer(struct copying *c, const struct session_copy *r, const struct
 		break;
 	case COPY_BEYOND:
 		c->counts->existing++;
+		crossed_beyond(c, r, p);
 		break;
 	case COPY_PORT:
 		port_gives_way(c, r, p);

@@ -120,6 +120,7 @@ void placed_in_overflow(struct copying *c, const struct session_copy *r, const s
 		break;
 	case COPY_EXISTS:
 		c->counts->existing++;
+		crossed_in_slot(c, r, p);
 		break;
 	case COPY_BEYOND:
 		present(c, r, p);

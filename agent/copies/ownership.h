@@ -57,6 +57,13 @@ struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct p
 /* The session of a request has no place yet, and is to be tried again. */
 void wait_for(struct copying *c, const struct session_copy *r, const struct placing *p);
 
+/*
+ * The session of a request is here already: beyond the slots, and the peer has it in a slot; or in the slot of the
+ * request, and the peer has it beyond the slots.
+ */
+void crossed_beyond(struct copying *c, const struct session_copy *r, const struct placing *p);
+void crossed_in_slot(struct copying *c, const struct session_copy *r, const struct placing *p);
+
 /* What holds the port of a request gives way, if it has to. */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p);
 

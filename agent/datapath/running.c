@@ -11,21 +11,14 @@
 
 #include "datapath/datapath_private.h"
 
+#include "base/fnv.h"
+
 #define RUNNING_MAGIC 0x646e7231U
 
-/* FNV-1a, 64 bits: it detects a torn write, not an attacker. */
-static uint64_t fnv1a(uint64_t sum, const void *data, size_t size)
-{
-	const uint8_t *octet = data;
-
-	for (size_t i = 0; i < size; i++)
-		sum = (sum ^ octet[i]) * 0x100000001b3ULL;
-	return sum;
-}
-
+/* It detects a torn write, not an attacker. */
 static uint64_t place_checksum(const struct running_header *header, const void *json)
 {
-	uint64_t sum = fnv1a(0xcbf29ce484222325ULL, header, offsetof(struct running_header, checksum));
+	uint64_t sum = fnv1a(FNV1A_BEGIN, header, offsetof(struct running_header, checksum));
 
 	return fnv1a(sum, json, header->length);
 }

@@ -4,16 +4,14 @@
 #include <detnat/fib.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 /* A segment grows by a quarter when four fifths of it are in use. */
 #define FIRST_SIZE 16U
 
 static uint32_t hash_of(uint32_t dst, unsigned plen, uint8_t flags)
 {
-	uint64_t h = ((uint64_t)dst << 8 | plen << 1 | (flags & FIB_ROUTE_LOCAL)) * 0x9e3779b97f4a7c15ULL;
-
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93ULL;
-	return (uint32_t)(h >> 32);
+	return (uint32_t)HASH_OF((uint64_t)dst << 8 | plen << 1 | (flags & FIB_ROUTE_LOCAL));
 }
 
 /* The top bits choose the segment, all others the place in it. */

@@ -45,6 +45,7 @@
 #include <net/ethernet.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "config/config.h"
 
 #define PRIORITY_RAW	     (-300)
@@ -90,14 +91,10 @@ const char *guard_set_name(unsigned number)
 
 void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT])
 {
-	uint32_t hash = 0x811c9dc5;
-
-	for (const char *c = pin_path; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 0x01000193;
 	if (!strcmp(pin_path, CONFIG_PIN_PATH))
 		snprintf(name, GUARD_NAME, "detnat");
 	else
-		snprintf(name, GUARD_NAME, "detnat-%08x", hash);
+		snprintf(name, GUARD_NAME, "detnat-%08x", fnv1a_32(FNV1A_BEGIN32, pin_path, strlen(pin_path)));
 	snprintf(comment, GUARD_COMMENT, "detnat-agent's guard for %.64s; what others change is undone", pin_path);
 }
 

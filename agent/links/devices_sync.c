@@ -219,7 +219,8 @@ static void sync_routing(struct devices *v)
 
 	if (v->applied)
 		changed |= rp_source_check(&v->filters) != s->source_check ||
-			   rp_outside_strict(&v->filters) != s->outside_strict;
+			   rp_outside_strict(&v->filters) != s->outside_strict ||
+			   v->filters.outside_strict != s->outside_filter;
 	changed |= (tc_wanted(v) & ~s->tc) != 0;
 	v->routing_told = now;
 	if (now != before && now == ROUTING_BY_MORE)

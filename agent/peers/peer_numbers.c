@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/fnv.h"
 #include "datapath/pinned.h"
 
 struct place {
@@ -89,15 +90,6 @@ int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables)
 
 #define BOOT_ID 36U
 
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
-{
-	const uint8_t *octet = data;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ octet[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
 uint64_t tables_identity(const struct datapath *d)
 {
 	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -109,6 +101,6 @@ uint64_t tables_identity(const struct datapath *d)
 	if (fd < 0 || read(fd, boot, sizeof(boot)) != (ssize_t)sizeof(boot) ||
 	    bpf_obj_get_info_by_fd(d->buckets, &info, &size))
 		return 1;
-	hash = mix(mix(0xcbf29ce484222325ULL, boot, sizeof(boot)), &info.id, sizeof(info.id));
+	hash = fnv1a(fnv1a(FNV1A_BEGIN, boot, sizeof(boot)), &info.id, sizeof(info.id));
 	return hash ? hash : 1;
 }

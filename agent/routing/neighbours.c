@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "host/timer.h"
 
@@ -46,11 +47,13 @@ struct neighbours {
 	uint32_t resolves;
 };
 
-static uint32_t hash_bytes(const void *data, size_t size, uint32_t hash)
+/* Hosts choose addresses: keyed, so that they cannot choose whose entry they take. */
+static uint64_t hash_of(uint32_t ifindex, const uint8_t addr[static 16])
 {
-	for (const uint8_t *c = data; size--; c++)
-		hash = (hash ^ *c) * 0x01000193U;
-	return hash ^ hash >> 15;
+	uint64_t words[2];
+
+	memcpy(words, addr, sizeof(words));
+	return HASH_OF(ifindex, words[0], words[1]);
 }
 
 static uint64_t now_ms(void)
@@ -117,7 +120,7 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
 	if (!is_ours(v, ifindex))
 		return;
 	memcpy(t.addr, addr, address_size(t.family));
-	recent = &v->recent[hash_bytes(&t, sizeof(t), 0) % RECENT_RESOLVES];
+	recent = &v->recent[hash_of(t.ifindex, t.addr) % RECENT_RESOLVES];
 	if (!memcmp(&recent->target, &t, sizeof(t)) && (int32_t)(recent->until_ms - (uint32_t)now) > 0)
 		return;
 	if (v->second != (uint32_t)(now / 1000)) {
@@ -179,7 +182,7 @@ bool neighbours_changed(struct neighbours *v, const struct nlmsghdr *h)
 		memcpy(told.mac, mnl_attr_get_payload(attr[NDA_LLADDR]), sizeof(told.mac));
 	if (h->nlmsg_type == RTM_NEWNEIGH && nd->ndm_state & NUD_FAILED)
 		tell_failed(v, nd, attr[NDA_DST]);
-	return enter(&v->known[hash_bytes(told.addr, sizeof(told.addr), told.ifindex) % KNOWN_NEIGHBOURS], &told,
+	return enter(&v->known[hash_of(told.ifindex, told.addr) % KNOWN_NEIGHBOURS], &told,
 		     h->nlmsg_type == RTM_NEWNEIGH && nd->ndm_state & NUD_INCOMPLETE);
 }
 

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "proto/words.h"
 #include "sessions/bound_ports.h"
 #include "sessions/sessions_private.h"
@@ -119,7 +120,7 @@ static bool mark(uint64_t *used, uint32_t offset, uint32_t ports)
 static uint32_t count_destination(struct session_usage *u, uint64_t key, enum usage_protocol p)
 {
 	uint64_t endpoint = key >> 16 | (uint64_t)p << 48;
-	uint32_t i = (uint32_t)(endpoint * 0x9e3779b97f4a7c15ULL >> 40);
+	uint32_t i = (uint32_t)HASH_OF(endpoint);
 	struct destination *d;
 
 	for (d = &u->destination[i % DESTINATIONS]; d->round == u->round && d->endpoint != endpoint;)

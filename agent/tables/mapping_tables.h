@@ -86,6 +86,7 @@ struct mappings {
 	unsigned n_live;
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
 	size_t n_runs;
+	bool unsettled; /* the index is ahead of `order`, or holds addresses: none of it may be hinted at */
 	struct mapping_drain drain[MAX_DRAINS];
 	unsigned n_drains;
 	struct mapping_job *leaving; /* list of tables on their way out */
@@ -112,6 +113,13 @@ void mappings_measure_pool(struct mappings *m);
 
 /* Has the datapath try addresses of the largest of the live mappings first, see fib_hint(). */
 void mappings_choose_hints(struct mappings *m);
+
+/*
+ * Begins and ends steps after each of which `order` and the index differ: in between, the datapath asks the index alone
+ * for inside addresses. A hint would give addresses of an exception to the mapping around it.
+ */
+void mappings_unsettle(struct mappings *m);
+void mappings_settled(struct mappings *m);
 
 /* The ticks in mapping_job.sweep_due, or NULL. */
 uint32_t *mappings_sweep_due(const struct mappings *m, int number);

@@ -248,6 +248,7 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 
 void mappings_hold(struct mappings *m, struct prefix in)
 {
+	mappings_unsettle(m);
 	/* Without a free node nothing can be inserted there either. */
 	(void)prefix_index_hold(&m->in, in.base, in.plen);
 	datapath_raise_epoch(m->d);
@@ -256,6 +257,7 @@ void mappings_hold(struct mappings *m, struct prefix in)
 void mappings_release(struct mappings *m)
 {
 	prefix_index_release(&m->in);
+	mappings_settled(m);
 	datapath_raise_epoch(m->d);
 }
 

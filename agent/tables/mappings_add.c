@@ -246,11 +246,15 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 
 	if (replaced >= 0) {
 		struct mapping_job *old = m->table[replaced];
+		bool unsettled = m->unsettled;
 
 		begin_drain(m, in, replaced, true, how->drain_s);
 		prefix_index_replace(&m->in, (unsigned)replaced, (unsigned)t->number, hidden);
+		mappings_unsettle(m);
 		mappings_unset_live(m, old);
 		mappings_note_live(m, t);
+		if (!unsettled)
+			mappings_settled(m);
 		mappings_set_retired(m, old);
 	} else {
 		bool drains = how->drain_s && drains_from(m, around);

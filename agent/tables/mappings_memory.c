@@ -145,13 +145,25 @@ void mappings_choose_hints(struct mappings *m)
 		const struct geometry *g = &largest->record.geo;
 		uint16_t leaf = (uint16_t)(INDEX_LEAF | (unsigned)largest->number);
 
-		inside = hint_inside(m, largest->number, leaf);
+		inside = m->unsettled ? FIB_NO_HINT : hint_inside(m, largest->number, leaf);
 		outside = fib_hint(g->out_base, g->out_plen, leaf);
 	}
 	if (!m->d->fib)
 		return;
 	__atomic_store_n(&m->d->fib->inside, inside, __ATOMIC_RELEASE);
 	__atomic_store_n(&m->d->fib->outside, outside, __ATOMIC_RELEASE);
+}
+
+void mappings_unsettle(struct mappings *m)
+{
+	m->unsettled = true;
+	mappings_choose_hints(m);
+}
+
+void mappings_settled(struct mappings *m)
+{
+	m->unsettled = false;
+	mappings_choose_hints(m);
 }
 
 /* The map `untranslated` of <detnat/tables.h>: the prefixes of mappings without an outside one. */

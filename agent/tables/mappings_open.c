@@ -233,6 +233,7 @@ static int take_over_all(struct mappings *m)
 	removed += prefix_index_open(&m->in, m->d->in_nodes, true);
 	removed += prefix_index_open(&m->out, m->d->out_nodes, false);
 	mappings_read_drains(m);
+	mappings_unsettle(m);
 	prefix_index_walk(&m->in, survey_leaf, in);
 	prefix_index_walk(&m->out, survey_leaf, out);
 	survey_whole(m, in, out);
@@ -251,6 +252,7 @@ static int take_over_all(struct mappings *m)
 		}
 	}
 	removed += prefix_index_repaint(&m->in);
+	mappings_settled(m);
 	mappings_measure_pool(m);
 	settle_drains(m);
 	end_parts(m);

@@ -59,6 +59,8 @@ static void end_subscriber(struct mapping_job *t, uint32_t n)
 		end_slot(t, in_addr, s, &slots[i]);
 	/* Those in the overflow have been purged, each with its count. */
 	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
+	/* Incomplete datagrams are taken off the count of the mapping that has the address when they end. */
+	__atomic_store_n(&s->datagrams, 0, __ATOMIC_RELAXED);
 }
 
 bool mapping_part_step(struct mapping_job *t)

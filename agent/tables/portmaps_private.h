@@ -6,20 +6,10 @@
 #ifndef DETNAT_PORTMAPS_PRIVATE_H
 #define DETNAT_PORTMAPS_PRIVATE_H
 
+#include "base/hash.h"
 #include "tables/portmap_table.h"
 
-enum portmap_index { INDEX_BY_OUT, INDEX_BY_IN, INDEX_BY_ADDR, N_PORTMAP_INDEXES };
-
-/* Links of doubly linked chains; numbers of places + 1, 0: none. */
-struct portmap_links {
-	uint32_t next;
-	uint32_t before;
-};
-
-struct portmap_place {
-	struct portmap portmap; /* proto 0: free */
-	struct portmap_links links[N_PORTMAP_INDEXES];
-};
+enum portmap_index { INDEX_BY_OUT, INDEX_BY_IN };
 
 struct portmaps {
 	struct mappings *m;
@@ -28,11 +18,10 @@ struct portmaps {
 	size_t n;
 	size_t n_of[N_PORTMAP_ORIGINS];
 	size_t lease_room; /* of the datapath's map */
-	struct portmap_place *place;
-	uint32_t room;			    /* places, a power of two, as many as heads of each index */
-	uint32_t free;			    /* first free place + 1; linked by links[0].next */
-	uint32_t *heads[N_PORTMAP_INDEXES]; /* first place + 1 of a chain */
-	portmap_visit changed;		    /* NULL: none */
+	struct hash_table by_out;
+	struct hash_index by_in;   /* the same entries */
+	struct hash_index by_addr; /* the first entry of each inside address's list */
+	portmap_visit changed;	   /* NULL: none */
 	void *changed_arg;
 	lease_visit acted; /* NULL: none */
 	void *acted_arg;

@@ -1,144 +1,161 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the agent knows of all portmaps: hash tables by outside endpoint, by inside endpoint and by inside address. */
+/* What the agent knows of all portmaps: by outside endpoint, by inside endpoint and by inside address. */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tables/portmaps_private.h"
 
-#define FIRST_ROOM 64U
+struct place {
+	struct hash_entry entry;
+	/* The list of the inside address: numbers + 1, 0: none. */
+	uint32_t next;
+	uint32_t before;
+	struct portmap portmap;
+};
 
-static uint32_t hash_of(enum portmap_index index, uint8_t proto, struct endpoint e)
+static uint64_t hash_of(uint8_t proto, struct endpoint e)
 {
-	uint64_t key = index == INDEX_BY_ADDR ? (uint64_t)e.addr << 32
-					      : (uint64_t)e.addr << 32 | (uint64_t)e.port << 8 | proto;
-
-	return (uint32_t)(key * 0x9e3779b97f4a7c15ULL >> 32);
+	return HASH_OF((uint64_t)e.addr << 32 | (uint64_t)e.port << 8 | proto);
 }
 
-static uint32_t *head_of(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e)
+static uint64_t hash_by_out(const void *entry)
 {
-	return &p->heads[index][hash_of(index, proto, e) & (p->room - 1)];
+	const struct place *place = entry;
+
+	return hash_of(place->portmap.proto, place->portmap.out);
 }
 
-static uint32_t *head_of_place(const struct portmaps *p, enum portmap_index index, const struct portmap *m)
+static bool same_out(const void *a, const void *b)
 {
-	return head_of(p, index, m->proto, index == INDEX_BY_OUT ? m->out : m->in);
+	const struct place *x = a, *y = b;
+
+	return x->portmap.proto == y->portmap.proto && endpoint_equal(x->portmap.out, y->portmap.out);
 }
 
-static void link_place(struct portmaps *p, uint32_t number)
+static const struct hash_type places = { sizeof(struct place), 0, hash_by_out, same_out };
+
+static const struct place *place_of(const struct portmap *m)
 {
-	struct portmap_place *place = &p->place[number - 1];
-
-	for (unsigned i = 0; i < N_PORTMAP_INDEXES; i++) {
-		uint32_t *head = head_of_place(p, i, &place->portmap);
-
-		place->links[i] = (struct portmap_links){ .next = *head };
-		if (*head)
-			p->place[*head - 1].links[i].before = number;
-		*head = number;
-	}
+	return (const struct place *)((const char *)m - offsetof(struct place, portmap));
 }
 
-static void unlink_place(struct portmaps *p, uint32_t number)
+static struct place *place_at(const struct portmaps *p, uint32_t number)
 {
-	struct portmap_place *place = &p->place[number - 1];
-
-	for (unsigned i = 0; i < N_PORTMAP_INDEXES; i++) {
-		struct portmap_links *links = &place->links[i];
-
-		if (links->next)
-			p->place[links->next - 1].links[i].before = links->before;
-		if (links->before)
-			p->place[links->before - 1].links[i].next = links->next;
-		else
-			*head_of_place(p, i, &place->portmap) = links->next;
-	}
+	return hash_at(&places, &p->by_out, number);
 }
 
-/* Doubles the room. */
-static int grow(struct portmaps *p)
+static struct place *first_of(const struct portmaps *p, uint32_t in_addr)
 {
-	uint32_t room = p->room ? 2 * p->room : FIRST_ROOM;
-	struct portmap_place *place;
+	uint64_t hash = HASH_OF(in_addr);
+	uint32_t number;
 
-	for (unsigned i = 0; i < N_PORTMAP_INDEXES; i++) {
-		uint32_t *heads = calloc(room, sizeof(*heads));
+	for (uint32_t step = 0; hash_index_next(&p->by_addr, hash, &step, &number);)
+		if (place_at(p, number)->portmap.in.addr == in_addr)
+			return place_at(p, number);
+	return NULL;
+}
 
-		if (!heads)
-			return -ENOMEM;
-		/* With the old room the chains are found in the lower part, until all are linked anew below. */
-		if (p->room)
-			memcpy(heads, p->heads[i], p->room * sizeof(*heads));
-		free(p->heads[i]);
-		p->heads[i] = heads;
-	}
-	place = reallocarray(p->place, room, sizeof(*place));
-	if (!place)
+/* Puts a place before all others of its inside address. */
+static int link_place(struct portmaps *p, struct place *place)
+{
+	struct place *first = first_of(p, place->portmap.in.addr);
+	uint64_t hash = HASH_OF(place->portmap.in.addr);
+
+	/* What follows has the room of the one that goes. */
+	if (first)
+		hash_index_del(&p->by_addr, hash, first->entry.number);
+	if (hash_index_add(&p->by_addr, hash, place->entry.number))
 		return -ENOMEM;
-	memset(place + p->room, 0, (room - p->room) * sizeof(*place));
-	p->place = place;
-	for (uint32_t i = room; i > p->room; i--) {
-		place[i - 1].links[0].next = p->free;
-		p->free = i;
+	if (first) {
+		place->next = first->entry.number + 1;
+		first->before = place->entry.number + 1;
 	}
-	for (unsigned i = 0; i < N_PORTMAP_INDEXES; i++)
-		memset(p->heads[i], 0, room * sizeof(*p->heads[i]));
-	p->room = room;
-	for (uint32_t i = 1; i <= room; i++)
-		if (place[i - 1].portmap.proto)
-			link_place(p, i);
 	return 0;
+}
+
+static void unlink_place(struct portmaps *p, struct place *place)
+{
+	uint64_t hash = HASH_OF(place->portmap.in.addr);
+
+	if (place->next)
+		place_at(p, place->next - 1)->before = place->before;
+	if (place->before) {
+		place_at(p, place->before - 1)->next = place->next;
+		return;
+	}
+	hash_index_del(&p->by_addr, hash, place->entry.number);
+	if (place->next)
+		hash_index_add(&p->by_addr, hash, place->next - 1);
 }
 
 int portmap_store(struct portmaps *p, const struct portmap *m)
 {
-	uint32_t number;
-	int r = p->free ? 0 : grow(p);
+	const struct place like = { .portmap = *m };
+	struct place *place = hash_add(&places, &p->by_out, &like);
+	uint64_t by_in = hash_of(m->proto, m->in);
 
-	if (r)
-		return r;
-	number = p->free;
-	p->free = p->place[number - 1].links[0].next;
-	p->place[number - 1].portmap = *m;
-	link_place(p, number);
+	if (!place)
+		return -ENOMEM;
+	if (hash_index_add(&p->by_in, by_in, place->entry.number)) {
+		hash_del(&places, &p->by_out, place);
+		return -ENOMEM;
+	}
+	if (link_place(p, place)) {
+		hash_index_del(&p->by_in, by_in, place->entry.number);
+		hash_del(&places, &p->by_out, place);
+		return -ENOMEM;
+	}
 	p->n++;
 	p->n_of[m->origin]++;
 	return 0;
 }
 
-struct portmap *portmap_find(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e)
+static struct portmap *find_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	for (uint32_t i = p->room ? *head_of(p, index, proto, e) : 0; i; i = p->place[i - 1].links[index].next) {
-		struct portmap *m = &p->place[i - 1].portmap;
-		struct endpoint own = index == INDEX_BY_OUT ? m->out : m->in;
+	const struct place like = { .portmap = { .proto = proto, .out = out } };
+	struct place *place = hash_find(&places, &p->by_out, &like);
 
-		if (m->proto == proto && own.addr == e.addr && own.port == e.port)
+	return place ? &place->portmap : NULL;
+}
+
+static struct portmap *find_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in)
+{
+	uint64_t hash = hash_of(proto, in);
+	uint32_t number;
+
+	for (uint32_t step = 0; hash_index_next(&p->by_in, hash, &step, &number);) {
+		struct portmap *m = &place_at(p, number)->portmap;
+
+		if (m->proto == proto && endpoint_equal(m->in, in))
 			return m;
 	}
 	return NULL;
 }
 
+struct portmap *portmap_find(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e)
+{
+	return index == INDEX_BY_OUT ? find_by_out(p, proto, e) : find_by_in(p, proto, e);
+}
+
 void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	struct portmap *m = portmap_find(p, INDEX_BY_OUT, proto, out);
-	uint32_t number;
+	struct portmap *m = find_by_out(p, proto, out);
+	struct place *place;
 
 	if (!m)
 		return;
-	number = (uint32_t)((struct portmap_place *)m - p->place) + 1;
-	unlink_place(p, number);
+	place = place_at(p, place_of(m)->entry.number);
+	unlink_place(p, place);
+	hash_index_del(&p->by_in, hash_of(m->proto, m->in), place->entry.number);
 	p->n--;
 	p->n_of[m->origin]--;
-	p->place[number - 1] = (struct portmap_place){ .links = { { .next = p->free } } };
-	p->free = number;
+	hash_del(&places, &p->by_out, place);
 }
 
 void portmap_store_free(struct portmaps *p)
 {
-	for (unsigned i = 0; i < N_PORTMAP_INDEXES; i++)
-		free(p->heads[i]);
-	free(p->place);
+	hash_free(&p->by_out);
+	hash_index_free(&p->by_in);
+	hash_index_free(&p->by_addr);
 }
 
 const struct portmap *portmaps_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out)
@@ -153,32 +170,29 @@ const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t proto, st
 
 const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, const struct portmap *before)
 {
-	uint32_t i = before    ? ((const struct portmap_place *)before)->links[INDEX_BY_ADDR].next
-		     : p->room ? *head_of(p, INDEX_BY_ADDR, 0, (struct endpoint){ .addr = in_addr })
-			       : 0;
+	uint32_t next = before ? place_of(before)->next : 0;
+	const struct place *place = !before ? first_of(p, in_addr) : next ? place_at(p, next - 1) : NULL;
 
-	for (; i; i = p->place[i - 1].links[INDEX_BY_ADDR].next)
-		if (p->place[i - 1].portmap.in.addr == in_addr)
-			return &p->place[i - 1].portmap;
-	return NULL;
+	return place ? &place->portmap : NULL;
 }
 
 const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before)
 {
-	uint32_t i = before ? (uint32_t)((const struct portmap_place *)before - p->place) + 1 : 0;
+	uint32_t at = before ? place_of(before)->entry.number + 1 : 0;
+	const struct place *place = hash_walk(&places, &p->by_out, &at);
 
-	for (; i < p->room; i++)
-		if (p->place[i].portmap.proto)
-			return &p->place[i].portmap;
-	return NULL;
+	return place ? &place->portmap : NULL;
 }
 
 const struct portmap *portmaps_walk(const struct portmaps *p, uint32_t *place, uint32_t end)
 {
-	for (; *place < p->room && *place < end; ++*place)
-		if (p->place[*place].portmap.proto)
-			return &p->place[(*place)++].portmap;
-	if (*place >= p->room)
+	while (*place < p->by_out.end && *place < end) {
+		const struct place *at = hash_get(&places, &p->by_out, (*place)++);
+
+		if (at)
+			return &at->portmap;
+	}
+	if (*place >= p->by_out.end)
 		*place = 0;
 	return NULL;
 }

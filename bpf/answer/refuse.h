@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The programs that refuse a session, which is counted, reported to the operator and answered (RFC 6888 REQ-11), or a
- * protocol.
+ * The programs that refuse a session or a protocol. A refused session is counted, reported to the operator and answered
+ * (RFC 6888 REQ-11).
  */
 #ifndef DETNAT_REFUSE_H
 #define DETNAT_REFUSE_H

@@ -126,7 +126,7 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 
 #else
 
-/* Has the agent send the reset: a segment whose checksum is left to the card cannot be turned into another one. */
+/* Hands the reset to the agent: a segment with its checksum left to the card cannot be turned into another one. */
 static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 {
 	struct transmission *t = transmission_get();

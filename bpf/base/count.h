@@ -67,7 +67,7 @@ static __always_inline int drop(enum reason reason)
 	return finish(CTX_DROP, reason);
 }
 
-/* Hands the packet to the kernel unchanged. Stage 2 cannot, and is not meant to meet such packets: dropped. */
+/* Hands the packet to the kernel unchanged. Stage 2 cannot: it drops the packet. */
 static __always_inline int pass_untranslated(void)
 {
 	return STAGE2 ? drop(REASON_drop_stage2) : finish(CTX_PASS, REASON_passed_untranslated);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1, that for the egress of
- * interfaces without an Ethernet header BARE.
+ * The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1. The one at the egress of
+ * interfaces without an Ethernet header defines BARE as 1.
  */
 #ifndef DETNAT_CTX_TC_H
 #define DETNAT_CTX_TC_H

@@ -12,7 +12,7 @@
 #define CTX_PASS   XDP_PASS
 #define CTX_DROP   XDP_DROP
 
-/* Set by the objects with stages, see <detnat/stages.h>: STAGED by that of stage 1, STAGE2 by that of stage 2. */
+/* Set by the objects with stages, see <detnat/stages.h>: stage 1 defines STAGED, stage 2 defines STAGE2. */
 #ifndef STAGED
 #define STAGED 0
 #endif
@@ -42,7 +42,7 @@ static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 #endif
 }
 
-/* Length of the whole frame in octets, including what is not in the linear part. */
+/* Length of the whole frame in octets, including the part outside the linear buffer. */
 static __always_inline __u64 ctx_length(ctx_t *ctx)
 {
 	return bpf_xdp_get_buff_len(ctx);

@@ -29,8 +29,8 @@ static __always_inline void order_memory(void)
 #define order_writes() order_memory()
 
 /*
- * How often the lock is tried: for about 100 us, several times as long as an opening takes whose walk is through all
- * slots. A packet that is dropped instead costs its sender a second.
+ * Number of attempts to take the lock: about 100 us, several times the length of an opening that walks through all
+ * slots. Dropping the packet instead would cost its sender a second.
  */
 #define LOCK_TRIES 4096
 
@@ -77,7 +77,7 @@ static __always_inline void open_unlock(struct subscriber *s)
 	__sync_fetch_and_add(&s->lock, 1);
 }
 
-/* Under the lock: records that a session whose first bucket is `home` is not in its preferred slot. */
+/* Under the lock: records that a session with first bucket `home` is not in its preferred slot. */
 static __always_inline void displace(struct subscriber *s, __u32 home)
 {
 	*(volatile __u32 *)&s->displaced |= home;

@@ -38,8 +38,8 @@ struct {
 } mappings SEC(".maps");
 
 /*
- * The agent creates the inner maps without type information. 6.1 rejects an inner map whose template differs in having
- * it, so the templates have none either.
+ * The agent creates the inner maps without type information. Kernel 6.1 requires the template to match, so the
+ * templates have none either.
  */
 struct subscriber_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -198,7 +198,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } routed_flows SEC(".maps");
 
-/* Last tick at which a flow may be noted there; 0: none ever was. */
+/* Last tick at which the map may hold a flow; 0: it never held one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Events from the datapath to the agent. If the ring buffer is full the event is lost and counted; nothing else is. */
+/* Events from the datapath to the agent. If the ring buffer is full, the event alone is lost, and counted. */
 #ifndef DETNAT_NOTIFY_H
 #define DETNAT_NOTIFY_H
 

@@ -14,15 +14,15 @@ static __always_inline __u32 now_ticks(void)
 }
 
 /*
- * A per-second rate limit is one word: the jiffy before which the next one is refused; 0: never used. A word more than
- * a second ahead dates from before the clock wrapped. Returns 1 if the next one is due.
+ * A per-second rate limit is one word: the next event is refused before this jiffy; 0: no event yet. A word more than a
+ * second ahead dates from before the clock wrapped. Returns 1 if the next event is due.
  */
 static __always_inline int rate_is_due(__u32 next, __u32 now)
 {
 	return !next || (__s32)(now - next) >= 0 || (__s32)(next - now) > (__s32)settings.hz;
 }
 
-/* Returns 1 if another one is allowed now, and reserves it; of several cores racing, only one succeeds. */
+/* Returns 1 and reserves the event if the limit allows it now. Of several cores racing, only one succeeds. */
 static __always_inline int rate_allows(__u32 *next, __u32 per_second)
 {
 	__u32 now = (__u32)bpf_jiffies64(), old = *(volatile __u32 *)next;

@@ -5,7 +5,7 @@
  * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
  * verifier, too.
  *
- * The fast path calls one for packets that few of a session's are, session_hit(); any other call costs too much.
+ * The fast path calls only session_hit(), which few packets of a session need; any other call would cost too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
 #define DETNAT_SUBPROGRAM_H
@@ -13,8 +13,8 @@
 #define SUBPROGRAM __attribute__((noinline))
 
 /*
- * In a subprogram whose context nothing reads in some objects: there clang would have its callers pass anything, and
- * the verifier refuses that.
+ * For a subprogram that does not read its context in some objects: clang would let callers pass any value, which the
+ * verifier rejects.
  */
 #define NEEDS_CONTEXT(ctx) asm volatile("" ::"r"(ctx))
 

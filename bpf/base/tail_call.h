@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Tail calls. The called program parses the packet again: that and the lookups are cheap while their cache lines are
- * warm, and no state between programs can go stale. Only what cannot be read from the packet is passed, in struct
- * arguments.
+ * warm, and no state between programs can go stale. Struct arguments passes only facts that are not in the packet.
  */
 #ifndef DETNAT_TAIL_CALL_H
 #define DETNAT_TAIL_CALL_H
@@ -85,7 +84,7 @@ static __always_inline void arguments_set(volatile struct arguments *n, __u32 re
 	n->mtu = mtu;
 }
 
-/* Does not return, unless the called program is missing: then returns the verdict `missing`, counted. */
+/* Returns only if the called program is missing: then counts the packet and returns `missing`. */
 static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 {
 	TRACE_STEP(tail_call, prog, 0);
@@ -94,8 +93,8 @@ static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 }
 
 /*
- * If the program is missing, the packet passes to the kernel at ingress; at egress and in stage 2 it could leak an
- * inside address: dropped.
+ * If the program is missing, the packet passes to the kernel at ingress. At egress and in stage 2 it is dropped, as it
+ * could leak an inside address.
  */
 static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 {

@@ -34,7 +34,7 @@ int trace_subscriber(const struct mapping *m, __u32 number);
 int trace_noted(__u32 sequence, __u32 ifindex);
 int trace_resumed(__u32 sequence);
 
-/* Returns 1 if a counter is about the packet's own fate or an answer to it; the others cost no call and no stack. */
+/* Returns 1 for counters of a packet's verdict or of an answer to it. Others cost no call and no stack. */
 static __always_inline int trace_counts(__u32 reason)
 {
 	return reason < REASON_sessions_opened || reason == REASON_sessions_overflowed ||

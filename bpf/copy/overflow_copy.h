@@ -168,6 +168,7 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 		r = copy_overflow_slots(m, s, c, offset);
 	if (r != COPY_PLACED)
 		return r;
+	STORE(found->stamp, now_ticks());
 	if (overflow_port_used(m, s, &found->p, word_out_port(c->word)) ||
 	    (subscriber_has_portmaps(s) && portmap_holds(m, &found->p, word_out_port(c->word))))
 		return COPY_PORT;

@@ -24,6 +24,7 @@ struct {
 struct copy_scan {
 	__u32 existing;	 /* the session itself */
 	__u32 taken;	 /* others on its port towards its external endpoint */
+	__u32 stamp;	 /* of the session's binding: sessions from outside lengthen none */
 	struct packet p; /* the session's, as a packet from inside would have it; here to save stack */
 };
 
@@ -127,11 +128,12 @@ static __always_inline struct opening *copy_scan(const struct mapping *m, struct
 SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
+	struct copy_scan *o = copy_scan_get();
 	struct binding_line *home;
 	__u32 first;
 	__s32 at;
 
-	if (!m || !s || !p || !b)
+	if (!m || !s || !p || !b || !o)
 		return -1;
 	first = mapping_first_choice(&m->geo, p->sport);
 
@@ -156,7 +158,7 @@ SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const s
 	if (at >= 0) {
 		if ((w.home << PORT_GROUP_SHIFT) + (__u32)at != offset)
 			return -1;
-		binding_raise(line_entry(home, (__u32)at), w.now);
+		binding_raise(line_entry(home, (__u32)at), LOAD(o->stamp));
 		return 0;
 	}
 	if (!(binding_flags(LOAD(home->entry[0])) & BINDING_AWAY))
@@ -169,10 +171,11 @@ SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const s
 SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
+	struct copy_scan *o = copy_scan_get();
 	__u32 at = offset & (PORT_GROUP - 1), bit = 1U << at, group = offset >> PORT_GROUP_SHIFT, home, now;
 	struct binding_line *line;
 
-	if (!m || !s || !p || !b)
+	if (!m || !s || !p || !b || !o)
 		return -1;
 	line = binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, group);
 	if (!line)
@@ -192,7 +195,7 @@ SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, con
 		/* Noted first, so that the binding is found from the moment at which it exists. */
 		binding_note_away(first, 1);
 	}
-	return binding_bind(line, bit, at, p->sport, group == home ? 0 : BINDING_STRAYED, now) < 0 ? -1 : 0;
+	return binding_bind(line, bit, at, p->sport, group == home ? 0 : BINDING_STRAYED, LOAD(o->stamp)) < 0 ? -1 : 0;
 }
 
 /*
@@ -300,6 +303,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 		return COPY_IMPOSSIBLE;
 	p = &found->p;
 	*p = copy_packet(m, c->subscriber, c->key, c->word);
+	STORE(found->stamp, c->inbound ? word_seen(c->word) : now_ticks());
 	first = mapping_first_choice(&m->geo, p->sport);
 	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
 	pair = session_buckets(p->dst, p->dport, p->proto, first, m->bucket_shift);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The egress of a packet: the interface that it leaves through, and whether XDP or the kernel sends it. For outbound
+ * The egress of a packet: its interface, and whether XDP or the kernel sends it. For outbound
  * packets it is part of the next-hop cache (nexthop.h); towards a subscriber it is read from the subscriber's record
  * (egress_in.h).
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 3, inbound: the egress towards a subscriber, whose next hop is cached in the subscriber's record. */
+/* Step 3, inbound: the egress towards a subscriber. The subscriber's record caches its next hop. */
 #ifndef DETNAT_EGRESS_IN_H
 #define DETNAT_EGRESS_IN_H
 
@@ -29,7 +29,7 @@ static __always_inline void egress_resolve(struct egress *e)
 	e->mtu = e->longest = out ? out->mtu : 0;
 }
 
-/* The same of a hairpin to an interface without an Ethernet header, which knows no neighbours: the agent sends it. */
+/* Interfaces without an Ethernet header have no neighbours to resolve: the agent sends hairpins to them. */
 static __always_inline void egress_resolve_bare(struct egress *e)
 {
 	struct device *out = device_get(e->ifindex);
@@ -38,7 +38,7 @@ static __always_inline void egress_resolve_bare(struct egress *e)
 		egress_resolve(e);
 }
 
-/* Ticks for which a cached next hop is valid without an agent that reports changes. */
+/* Ticks for which a cached next hop stays valid while no agent reports changes. */
 static __always_inline __u32 subscriber_hop_ticks(void)
 {
 	return settings.hz >> TICK_SHIFT;

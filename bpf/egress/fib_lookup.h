@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Looks up next hops in the agent's copy of the kernel's routes, see <detnat/fib.h>. It holds for a second after the
- * agent was last heard of, and never where routing depends on more than the destination; the kernel is asked then, and
- * for every address whose next hop has no flags.
+ * Looks up next hops in the agent's copy of the kernel's routes, see <detnat/fib.h>. The copy holds for a second after
+ * the agent's last sign of life, and never where routing depends on more than the destination. Where it does not hold,
+ * and for addresses whose next hop has no flags, the datapath asks the kernel.
  */
 #ifndef DETNAT_FIB_LOOKUP_H
 #define DETNAT_FIB_LOOKUP_H
@@ -33,7 +33,7 @@ struct {
 	__array(values, struct fib_chunk);
 } fib_nodes SEC(".maps");
 
-/* Returns 1 if the agent vouches for the copy at present. */
+/* Returns 1 if the copy holds now. */
 static __always_inline int fib_holds(const struct globals *g, __u32 now)
 {
 	return (__s32)(LOAD(g->fib_until) - now) >= 0;
@@ -85,7 +85,7 @@ static __always_inline struct fib_hop *fib_find(__u32 addr)
 	return hop;
 }
 
-/* index_find() for an address that most often is in a hint's prefix. */
+/* index_find(), faster for addresses within a hint's prefix. */
 static __always_inline __u32 fib_find_mapping(const __u64 *hint, void *index, __u32 addr)
 {
 	__u64 word = LOAD(*hint);
@@ -93,7 +93,7 @@ static __always_inline __u32 fib_find_mapping(const __u64 *hint, void *index, __
 	return likely(fib_hint_is(word, addr)) ? (__u16)word : index_find(index, addr);
 }
 
-/* Returns 1 if the fast path may send a packet of so many octets to a next hop. flag: FIB_FAST_OUT or FIB_FAST_IN. */
+/* Returns 1 if the fast path may send a packet of `length` octets to a next hop. flag: FIB_FAST_OUT or FIB_FAST_IN. */
 static __always_inline int fib_takes(const struct fib_hop *hop, __u32 flag, __u32 length)
 {
 	__u32 word = LOAD(*(const __u32 *)&hop->mtu);
@@ -107,7 +107,7 @@ static __always_inline int fib_is_for_us(const struct ethhdr *eth, __u32 in_ifin
 	return !((LOAD(fib.station[in_ifindex & (FIB_STATIONS - 1)]) ^ *(const __u64 *)eth) << 16);
 }
 
-/* Notes for the agent, which has the neighbour probed, that packets are sent to a next hop. */
+/* Notes that a next hop is in use, so that the agent probes the neighbour. */
 static __always_inline void fib_used(struct fib_hop *hop, __u32 now)
 {
 	if (LOAD(hop->used) != now)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 3, outbound: where the kernel would route a packet, found out before anything is rewritten.
+ * Step 3, outbound: finds the kernel's route for a packet before anything is rewritten.
  *
- * While the agent lives, its copy of the routes tells (fib_lookup.h). What that does not know is asked of the kernel
- * and cached: per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch
- * in which it was made, and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved,
- * forwarding off, no route), the kernel handles the packet.
+ * While the agent lives, its copy of the routes has the answer (fib_lookup.h). Otherwise the kernel is asked and the
+ * result cached: per core, direct-mapped by destination and ingress interface. An entry is valid within the agent's
+ * epoch and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved, forwarding off, no
+ * route), the kernel handles the packet.
  */
 #ifndef DETNAT_NEXTHOP_H
 #define DETNAT_NEXTHOP_H
@@ -94,8 +94,8 @@ static __always_inline struct device *device_get(__u32 ifindex)
 }
 
 /*
- * Interface that the kernel considers a packet received on: for a packet that came in on a bond's port, whose record is
- * `in`, the bond.
+ * The receiving interface as the kernel sees it: for a packet that came in on a bond's port, the bond. in: the record
+ * of the ingress interface.
  */
 static __always_inline __u32 received_by(const struct device *in, __u32 in_ifindex)
 {
@@ -142,7 +142,7 @@ static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifi
 	ret_fib->ifindex = in_ifindex;
 	ret_fib->ipv4_src = bpf_htonl(src);
 	ret_fib->ipv4_dst = bpf_htonl(dst);
-	/* For tc the kernel tells the route's MTU only if a length is given. */
+	/* At tc the kernel reports the route's MTU only if a length is given. */
 	if (!HOOK_XDP && AT_INGRESS)
 		ret_fib->tot_len = 1;
 	NEEDS_CONTEXT(ctx);
@@ -192,7 +192,7 @@ SUBPROGRAM int link_local_is_misplaced(ctx_t *ctx, __u32 src, __u32 dst)
 	return !address_is_martian(dst) && !address_is_local(ctx, src, dst);
 }
 
-/* Last tick at which something learned now is valid: a second at most. */
+/* Last tick at which an entry made now is valid: a second at most. */
 static __always_inline __u32 next_hop_until(__u32 now)
 {
 	return now + (settings.hz >> TICK_SHIFT);
@@ -252,7 +252,7 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
 	return nh && next_hop_holds(nh, in_ifindex, source, dst, g->epoch, now) ? nh : 0;
 }
 
-/* Makes of a next hop told by the agent what route() says of one. */
+/* Converts a next hop of the agent's copy to the result of route(). */
 static __always_inline long next_hop_told(struct fib_hop *hop, __u32 now, struct bpf_fib_lookup *ret_fib)
 {
 	ret_fib->ifindex = hop->ifindex;

@@ -94,8 +94,8 @@ static __always_inline int source_of_subscriber(ctx_t *ctx, const struct mapping
 }
 
 /*
- * Interface that the route back to the source of a packet in no mapping leads through; 0: there is none, or it is the
- * gateway's own address.
+ * Interface of the route back to a source outside all mappings; 0: there is no route, or the source is the gateway's
+ * own address.
  */
 SUBPROGRAM int source_way_back(ctx_t *ctx, __u32 src, __u32 dst)
 {
@@ -121,7 +121,7 @@ static __always_inline int source_is_spoofed(ctx_t *ctx, const struct packet *p)
 	return (__u32)source_way_back(ctx, p->src, p->dst) != packet_received_by(ctx);
 }
 
-/* Returns 1 if an interface is one that subscribers may be behind. */
+/* Returns 1 if subscribers may be behind an interface. */
 static __always_inline int leads_inside(__u32 ifindex)
 {
 	const struct device *out = device_get(ifindex);
@@ -153,7 +153,7 @@ SUBPROGRAM int source_is_forged(ctx_t *ctx, __u32 src, __u32 dst)
 /* Handles a packet from inside with a source in no mapping that leaves through an outside interface. */
 static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 {
-	/* On a stick, what comes from outside to an address that is not translated gets here, too. */
+	/* On a stick, packets from outside to untranslated addresses get here, too. */
 	if (unmatched_is_dropped(p->src) && !is_untranslated(p->dst))
 		return drop(REASON_drop_no_mapping);
 	if (!STAGE2 && settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The egress of the frame that the programs of stage 2 have in hand. */
+/* The egress of the frame that a program of stage 2 handles. */
 #ifndef DETNAT_STAGE2_EGRESS_H
 #define DETNAT_STAGE2_EGRESS_H
 
@@ -21,7 +21,7 @@ static __always_inline const struct stage_entry *stage2_current(void)
 	return list ? stage_entry_of(list, list->current) : 0;
 }
 
-/* NULL only in the eyes of the verifier. */
+/* Never NULL, except to the verifier. */
 static __always_inline const struct egress *stage2_egress(void)
 {
 	__u32 zero = 0;

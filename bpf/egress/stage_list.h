@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What both stages share; see <detnat/stages.h>. */
+/* The list of frames between the stages, see <detnat/stages.h>. */
 #ifndef DETNAT_STAGE_LIST_H
 #define DETNAT_STAGE_LIST_H
 

@@ -46,9 +46,13 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	refused = options_refusal(ctx, &i.p);
 	if (refused)
 		return refuse_to_pool(ctx, &i.p, refused);
-	/* An error to a pool address is unsolicited, like any packet from outside. */
+	/*
+	 * An error to a pool address is unsolicited, like any packet from outside. But that program leaves what quotes
+	 * an inside address to this one: one that drains, of no session.
+	 */
 	if (icmp_from_inside_is_foreign(&i))
-		return tail_call(ctx, PROG_icmp_in);
+		return address_is_inside(i.q.reply.src) ? refuse_to_pool(ctx, &i.p, REASON_drop_no_session)
+							: tail_call(ctx, PROG_icmp_in);
 	quoted = rewrite_of_quote(&i.q);
 	out_port = settings.hairpin ? icmp_from_inside_port(&i) : 0;
 	quoted.dport = (__u16)out_port;

@@ -11,7 +11,7 @@
 #include "slow/in2out.h"
 #include "session/session_lookup.h"
 
-/* All that is read and written of an error: IP header with options and ICMP header, then the quoted headers. */
+/* The part of an error that is read and written: IP header with options and ICMP header, then the quoted headers. */
 #define ICMP_QUOTE_HEADERS (L3_OFFSET + 60U + sizeof(struct icmphdr) + 60U + sizeof(struct tcphdr))
 /* Octets of a quoted transport header: ports, or type and identifier, and the checksum of UDP and ICMP. */
 #define QUOTED_TRANSPORT 8U
@@ -169,7 +169,7 @@ static __always_inline int quote_rewrite_short(const struct icmp_quote *q, struc
 
 /*
  * Rewrites the endpoints in the quote and adds the change to *sum, for the ICMP checksum that covers the quote. Returns
- * 0, or -1 with nothing changed if the packet is not what quote_parse() saw.
+ * 0, or -1 with nothing changed if the packet differs from the one that quote_parse() saw.
  */
 static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q, const struct rewrite *to, __u64 *sum)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors from inside to a routed host, <detnat/routed.h>, about what it has sent to a pool address: the host knows
- * the outside endpoint alone. Those about answers, to the pool address, are as from outside (icmp_in.h).
+ * ICMP errors from inside to a routed host, <detnat/routed.h>, about its packets to a pool address: the host knows only
+ * the outside endpoint. Errors about answers go to the pool address and are handled like those from outside
+ * (icmp_in.h).
  */
 #ifndef DETNAT_ICMP_ROUTED_H
 #define DETNAT_ICMP_ROUTED_H

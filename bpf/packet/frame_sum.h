@@ -9,7 +9,7 @@
 #define FRAME_SUM_FAILED (~0ULL)
 /* Octets per step. */
 #define FRAME_SUM_STEP 64U
-/* Octets summed at most. */
+/* Maximum number of octets summed. */
 #define FRAME_SUM_MAX 65536U
 
 struct frame_sum {

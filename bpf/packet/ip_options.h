@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * IP options of packets to be translated, and of packets quoted in ICMP errors. Options are kept unchanged, but a
- * packet with an option that contains addresses, which are never translated, is dropped in either direction (RFC 7126;
- * RFC 1812 section 5.3.13.4 for source routes): a packet that records its route would show inside addresses outside,
- * and so would the reply to one from outside.
+ * IP options of packets to be translated, and of packets quoted in ICMP errors. Options stay unchanged. As addresses in
+ * options are never translated, packets with such an option are dropped in both directions (RFC 7126; RFC 1812 section
+ * 5.3.13.4 for source routes): a recorded route would reveal inside addresses, and so would the reply to a packet that
+ * records one.
  */
 #ifndef DETNAT_IP_OPTIONS_H
 #define DETNAT_IP_OPTIONS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What tc sees before a card has done its part: frames of several segments (GSO) and unfinished checksums
+ * Frames at tc before the network card has finished them: several segments in one frame (GSO) and unfinished checksums
  * (CHECKSUM_PARTIAL).
  */
 #ifndef DETNAT_OFFLOAD_H
@@ -31,9 +31,9 @@ static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 l4_length)
 }
 
 /*
- * Finishes the checksum of a transport header that was copied from the frame, if it holds only the sum of the pseudo
- * header, which is what a sender leaves to the card. Any other value, right or wrong, is kept. length: octets of the
- * copied IP packet, the first of the frame.
+ * Finishes the checksum of a transport header that was copied from the frame. A sender that leaves the checksum to the
+ * card stores only the sum of the pseudo header. Any other value, right or wrong, is kept. length: octets of the copied
+ * IP packet, the first of the frame.
  */
 static __always_inline void checksum_finish(ctx_t *ctx, void *l4, const struct packet *p, __u32 length)
 {

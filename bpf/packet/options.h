@@ -16,7 +16,7 @@
 
 /*
  * The options of the current packet. Kept in a map, because the verifier then assumes nothing about their content or
- * about what the walk found.
+ * the result of the walk.
  */
 struct options {
 	__u8 octet[64];
@@ -75,8 +75,8 @@ static long options_step(__u32 i, struct options_walk *w)
 }
 
 /*
- * Looks for the first option of the kinds sought in `length` octets, at most MAX_OPTIONS, of the frame. If one is
- * found, *ret_o has the options, and o->at is its offset; its length is at least 2 and within the list.
+ * Looks for the first option of the given kinds in `length` octets of the frame, at most MAX_OPTIONS. If it finds one,
+ * *ret_o has the options, and o->at is its offset; its length is at least 2 and within the list.
  */
 static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offset, __u32 length,
 							 const struct option_kinds *sought, struct options **ret_o)

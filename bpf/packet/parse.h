@@ -155,9 +155,9 @@ static __always_inline enum packet_kind parse_fragment(void *data, void *data_en
 }
 
 /*
- * Length of an IP packet in octets. A packet that the kernel has merged from segments, or will segment, may be longer
- * than its header can say: its total length is then 0 (BIG TCP), and the frame's length decides. No frame of that
- * length comes from a wire, so at XDP the length alone tells.
+ * Length of an IP packet in octets. A packet that the kernel has merged from segments, or will segment, may be too long
+ * for its header: its total length is then 0 (BIG TCP), and the length of the frame counts. No frame on a wire is that
+ * long, so XDP looks at the length alone.
  */
 static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 {
@@ -172,7 +172,7 @@ static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 	return (__u32)frame - L3_OFFSET;
 }
 
-/* parse() for a zeroed *p: fills in what is valid for the packet's kind. Returns enum packet_kind. */
+/* parse() for a zeroed *p: fills in the fields valid for the packet's kind. Returns enum packet_kind. */
 SUBPROGRAM int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
@@ -215,7 +215,7 @@ static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
 	return parse_packet(ctx, p);
 }
 
-/* The reason to drop a packet that would have to be translated and cannot be. */
+/* The reason to drop a packet that needs translation but cannot be translated. */
 static __always_inline enum reason parse_drop_reason(enum packet_kind kind)
 {
 	switch (kind) {

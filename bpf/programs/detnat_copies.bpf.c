@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The program that places, changes and ends sessions told by other gateways. No packet comes here: the agent runs it.
+/* The program that places, changes and ends sessions announced by other gateways. The agent runs it, without a packet.
  */
 #include "base/ctx_xdp.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A filter of the PCP server's sockets, which end with the agent. It takes all packets, and notes by which MAC address
- * each request for a lease came.
+ * A filter of the PCP server's sockets, which end with the agent. It passes all packets and records the MAC address
+ * from which each request for a lease came.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Stage 2, which the program of the interfaces' entries in `ports` calls, and the programs that it calls in turn, in an
- * array of their own: the kernel calls no others from there.
+ * Stage 2, called by the program in the entries of `ports`, and the programs that it calls in turn. They are in an
+ * array of their own, as the kernel allows no other programs there.
  */
 #define STAGE2 1
 #include "base/ctx_xdp.h"

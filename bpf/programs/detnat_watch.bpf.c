@@ -96,7 +96,7 @@ static __always_inline void count(struct watched *w, __u32 ifindex, __u64 frames
 	bpf_ringbuf_output(&alarms, &ifindex, sizeof(ifindex), 0);
 }
 
-/* Takes off what the interface's program has dropped in this batch: 0 or more frames. */
+/* Subtracts the frames of this batch that the interface's program dropped. */
 static __always_inline __u32 without_stage2(__u32 drops)
 {
 	__u32 zero = 0, *own = bpf_map_lookup_elem(&stage_drops, &zero), n;

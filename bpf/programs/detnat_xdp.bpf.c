@@ -59,7 +59,7 @@ int out2in_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1), PROG_out2in));
 }
 
-/* What the main programs call while there is no agent whose copy of the routes holds. */
+/* The main programs call these while no agent keeps the copy of the routes. */
 static __always_inline int in2out_cached(struct xdp_md *ctx)
 {
 	return or_slow(ctx, fast_in2out_cached(ctx), PROG_in2out);
@@ -156,7 +156,7 @@ SEC("syscall")
 int overflow_removal(struct overflow_removal *r)
 {
 	struct overflow_key in = r->in2out, out = r->out2in;
-	/* The one that the outside address is of may drain. */
+	/* The mapping of the outside address may drain. */
 	const struct mapping *m = mapping_by_outside(in.out_addr);
 	struct subscriber *s;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The lines of a subscriber's bindings, <detnat/binding.h>: one for each protocol and group of ports. Here they are
- * found, scanned and written; bind_port.h chooses the port.
+ * The lines of a subscriber's bindings, <detnat/binding.h>: one for each protocol and group of ports. This file finds,
+ * scans and writes them; bind_port.h chooses the port.
  */
 #ifndef DETNAT_BIND_LINES_H
 #define DETNAT_BIND_LINES_H
@@ -21,16 +21,16 @@ static __always_inline struct binding_layout binding_layout_of(const struct mapp
 	return u.layout;
 }
 
-/* Returns 1 if inside endpoints of a mapping keep one outside port of this protocol. */
+/* Returns 1 if a mapping binds ports of this protocol. */
 static __always_inline int binding_maps(const struct mapping *m, __u8 proto)
 {
 	return settings.bindings && LOAD(m->bindings.mapping) & binding_protocol(proto);
 }
 
 /*
- * Returns 1 if an opening is not for the fast path: it has to be bound or, where the outside may open sessions of
- * another protocol, to give way to none and to be told from those in slots; or the session may exist in a mapping that
- * drains. A single setting tells that none of it is so.
+ * Returns 1 if an opening is not for the fast path: it needs a binding; or the outside may open sessions of another
+ * protocol, so that slots are marked with the opener's side; or a draining mapping may already have the session. A
+ * single setting is 0 if none of this applies.
  */
 static __always_inline int openings_are_slow(const struct mapping *m, __u8 proto)
 {
@@ -54,7 +54,7 @@ static __always_inline struct binding_line *binding_line_at(const struct mapping
 }
 
 /*
- * The entry at a place of a line. clang drops a mask that it can prove needless, and the verifier of kernel 6.1 cannot.
+ * The entry at a place of a line. clang drops a mask that it can prove redundant; the verifier of kernel 6.1 needs it.
  */
 static __always_inline __u64 *line_entry(struct binding_line *line, __u32 at)
 {
@@ -81,7 +81,7 @@ static __always_inline struct binding_header *binding_header_get(const struct ma
 	return (struct binding_header *)binding_line_at(m, binding_layout_of(m), subscriber, 0);
 }
 
-/* The octet of a bucket: its slots whose session the outside has opened. */
+/* The octet of a bucket with a bit for each slot whose session the outside opened. */
 static __always_inline __u8 *inbound_octet(const struct mapping *m, __u32 subscriber, __u32 bucket)
 {
 	__u32 at = (__u32)sizeof(struct binding_header) + bucket;

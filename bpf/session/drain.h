@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sessions of mappings that drain, <detnat/drains.h>, as packets from inside ask for them: after their own mapping's
- * slots, before anything is opened. All of it is compiled away while nothing drains.
+ * Sessions of draining mappings, <detnat/drains.h>. Packets from inside look for them after the slots of their own
+ * mapping, before anything is opened. Compiled away while nothing drains.
  */
 #ifndef DETNAT_DRAIN_H
 #define DETNAT_DRAIN_H
@@ -10,8 +10,7 @@
 #include "session/session_lookup.h"
 
 /*
- * Outside port of the session that a packet from inside has in a mapping that drains, and that mapping; 0: none. As
- * session_lookup_in2out().
+ * Outside port, and mapping, of a packet's session in a draining mapping; 0: none. As session_lookup_in2out().
  */
 static __always_inline int drain_find_in2out(const struct packet *p, enum session_use use, const struct mapping **ret_m)
 {

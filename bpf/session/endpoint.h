@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Whose an outside endpoint is: first the session's, then the portmap's. Every program that asks, asks here. */
+/* The owner of an outside endpoint: first a session, then a portmap. All programs look it up here. */
 #ifndef DETNAT_ENDPOINT_H
 #define DETNAT_ENDPOINT_H
 
@@ -47,7 +47,7 @@ static __always_inline int endpoint_owner(const struct packet *p, enum session_u
 	return in_port < 0 ? portmap_receiver(p, ret) : in_port;
 }
 
-/* Whether a filter of the portmap of an outside endpoint matches a sender. Without an entry none does. */
+/* Returns 1 if a filter of an outside endpoint's portmap matches a sender. */
 SUBPROGRAM int portmap_takes_from(__u32 out_addr, __u32 out_port, __u32 proto, __u32 src, __u32 sport)
 {
 	struct portmap_key key = {
@@ -59,8 +59,8 @@ SUBPROGRAM int portmap_takes_from(__u32 out_addr, __u32 out_port, __u32 proto, _
 }
 
 /*
- * Returns 1 if the receiver of a packet takes it from a sender's outside endpoint: a session does, and a portmap unless
- * its filters leave the sender out.
+ * Returns 1 if the receiver accepts a packet from a sender's outside endpoint: a session always, a portmap unless its
+ * filters exclude the sender.
  */
 static __always_inline int endpoint_takes_from(const struct receiver *r, const struct packet *p, __u32 src, __u16 sport)
 {

@@ -84,7 +84,7 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 w
 }
 
 /*
- * Refuses a flow that is in no slot, of a subscriber at its quota. One packet per tick goes to the slow path, which
+ * Refuses a flow without a slot if its subscriber is at its quota. One packet per tick goes to the slow path, which
  * looks for sessions that give way; so do packets for which an event or an ICMP error is due: see quota.h and refuse.h.
  */
 static __always_inline int fast_refuse(const struct flow *f, struct subscriber *s)
@@ -94,7 +94,7 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	if (LOAD(s->quota_pass) != QUOTA_IN_VAIN || LOAD(s->search_tick) != (__u16)f->now ||
 	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return TO_SLOW_PATH;
-	/* What needs no session passes at the quota, too. */
+	/* Packets that need no session pass at the quota, too. */
 	if (unlikely(s->overflow) &&
 	    (s->overflow & SUBSCRIBER_FLAGS || overflow_has(f->m, f->p.src, f->key, f->p.proto)))
 		return TO_SLOW_PATH;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which slots hold sessions that the outside has opened, by endpoint-independent filtering, and how many they are.
- * quota.h ends them when the subscriber needs room for its own. All of it is compiled away while no mapping has it.
+ * Marks and counts the slots of sessions that the outside opened through endpoint-independent filtering. quota.h ends
+ * them when the subscriber needs room for its own. Compiled away while no mapping has such filtering.
  */
 #ifndef DETNAT_INBOUND_SLOTS_H
 #define DETNAT_INBOUND_SLOTS_H
@@ -18,7 +18,7 @@ static __always_inline void inbound_mark(const struct flow *f, __u32 mask, int i
 	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
 	__u8 *octet;
 
-	/* What a mapping without tables has there is another's buckets. */
+	/* Without tables of its own, these are the buckets of another mapping. */
 	if (!LOAD(f->m->bindings.protocols))
 		return;
 	octet = inbound_octet(f->m, f->subscriber, mask & 0xff ? pair.first : pair.second);
@@ -27,7 +27,7 @@ static __always_inline void inbound_mark(const struct flow *f, __u32 mask, int i
 		STORE(*octet, (__u8)(inbound ? LOAD(*octet) | byte : LOAD(*octet) & ~byte));
 }
 
-/* The sessions that a look at all slots has found to be the outside's, of one core. */
+/* The outside's sessions that a walk through all slots has counted, one value per core. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

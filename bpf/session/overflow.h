@@ -26,7 +26,7 @@ SUBPROGRAM int overflow_has(const struct mapping *m, __u32 in_addr, __u64 key, _
 	return !!bpf_map_lookup_elem(&overflow, &in);
 }
 
-/* Returns what overflow_admit() claimed. */
+/* Gives back the room that overflow_admit() claimed. */
 static __always_inline void overflow_release(void)
 {
 	struct globals *g = globals_get();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A subscriber's sessions beyond the slots, one after the other, <detnat/overflow_list.h>: so that those that have
- * ended give way to new ones. A list is a ring: a search goes on where the last one ended.
+ * Lists of a subscriber's sessions beyond the slots, <detnat/overflow_list.h>, in which openings find ended sessions to
+ * replace. A list is a ring: a search goes on where the last one ended.
  */
 #ifndef DETNAT_BPF_OVERFLOW_LIST_H
 #define DETNAT_BPF_OVERFLOW_LIST_H
@@ -48,7 +48,7 @@ static __always_inline struct overflow_listed *overflow_listed_at(struct overflo
 	return &chunk->session[at & (OVERFLOW_CHUNK - 1)];
 }
 
-/* Takes an entry off the list: the last one takes its place. */
+/* Takes an entry off the list; the last entry moves to its place. */
 SUBPROGRAM int overflow_list_drop(const struct mapping *m, __u32 subscriber, __u32 at)
 {
 	struct overflow_list *head, *chunk, *of_last;
@@ -107,7 +107,7 @@ static __always_inline __s32 overflow_list_next(struct overflow_list *head)
 	return n ? (__s32)(next < n ? next : 0) : -1;
 }
 
-/* How many entries are looked at whenever one is added, so that what has gone leaves the list. */
+/* Entries examined whenever one is added, to remove those of sessions that are gone. */
 #define OVERFLOW_LIST_TIDY 2
 
 /* Under the lock: lists a session. port_and_proto: out_port << 8 | proto. */

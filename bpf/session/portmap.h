@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Portmaps, <detnat/portmaps.h>: from outside they take what belongs to no session, from inside what would open one.
- * All of it is compiled away while none is configured.
+ * Portmaps, <detnat/portmaps.h>. From outside they take packets of no session, from inside packets that would open one.
+ * Compiled away while none is configured.
  */
 #ifndef DETNAT_PORTMAP_H
 #define DETNAT_PORTMAP_H
@@ -19,7 +19,7 @@ static __always_inline void portmap_count(struct portmap_value *v, enum reason r
 	TRACE_STEP(portmap, (__u64)v->addr << 32 | v->port, 0);
 }
 
-/* Returns 1 if a lease should have been deleted long ago: no agent has been there to do it. */
+/* Returns 1 if a lease ended long ago, but no agent was there to delete it. */
 static __always_inline int portmap_is_over(const struct portmap_value *v)
 {
 	__u64 expires_s = LOAD(v->expires_s);
@@ -27,7 +27,7 @@ static __always_inline int portmap_is_over(const struct portmap_value *v)
 	return expires_s && (__s64)(bpf_ktime_get_boot_ns() - expires_s * NS_PER_S) > (__s64)(LEASE_LEFT_S * NS_PER_S);
 }
 
-/* The portmap of a key; NULL: there is none that is in force. Lasts until the program ends. */
+/* The portmap of a key, valid until the program ends; NULL: none is in force. */
 static __always_inline struct portmap_value *portmap_get(const struct portmap_key *key)
 {
 	struct portmap_value *v = settings.portmaps ? bpf_map_lookup_elem(&portmaps, key) : 0;
@@ -35,7 +35,7 @@ static __always_inline struct portmap_value *portmap_get(const struct portmap_ke
 	return v && !portmap_is_over(v) ? v : 0;
 }
 
-/* The portmap of a packet's destination, an outside endpoint; NULL: none. Lasts until the program ends. */
+/* The portmap of a packet's destination, an outside endpoint, valid until the program ends; NULL: none. */
 static __always_inline struct portmap_value *portmap_of_outside(const struct packet *p)
 {
 	struct portmap_key key = { .addr = p->dst, .port = p->dport, .proto = p->proto, .direction = PORTMAP_OUT2IN };

@@ -48,7 +48,8 @@ struct quota_walk {
 };
 
 /*
- * What a walk looks for and has found, of one core; in a map, as the verifier would follow each combination of values.
+ * The target and findings of a walk, one record per core. In a map, as the verifier would follow each combination of
+ * values.
  */
 struct quota_look {
 	__u32 wanted; /* the lowest rank that is taken */
@@ -210,7 +211,7 @@ static long quota_take_step(__u32 i, struct quota_walk *w)
 	return loop_ends(quota_take_bucket(w->m, w->subscriber, w->from + i, w->now));
 }
 
-/* Goes on with what a walk has found. Returns 1 if a session was taken, or seen. */
+/* Takes a session by the findings of the last walk. Returns 1 if one was taken, or seen. */
 static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *l, __u32 pass)
 {
 	__u32 buckets = 1U << w->m->bucket_shift, end;
@@ -277,8 +278,8 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 #define QUOTA_PEEK 0x80000000U
 
 /*
- * Whether a subscriber's packet may open a session: enum quota_room. What could not be found is not looked for again in
- * the same tick, unless a session has ended meanwhile.
+ * Returns whether a subscriber's packet may open a session, as enum quota_room. A search in vain is not repeated in the
+ * same tick, unless a session has ended meanwhile.
  *
  * elsewhere: sessions that the subscriber has in other mappings, which drain; expired ones count until they are swept.
  * With QUOTA_PEEK nothing gives way but what has expired, and QUOTA_PLACE means that something would.

@@ -25,6 +25,20 @@ struct receiver {
 	struct portmap_value *portmap; /* that leads to it, see endpoint_owner(); NULL: a session does */
 };
 
+/*
+ * Number of the subscriber of m that an outside address is of, where no session tells; -1 if it is nobody's: an
+ * exception may have taken the inside address out of the mapping.
+ */
+SUBPROGRAM int receiver_alone(const struct mapping *m, __u32 out_addr)
+{
+	__u32 number;
+
+	if (!m)
+		return -1;
+	number = out_addr - m->geo.out_base;
+	return index_find(&in_index, m->geo.in_base + number) == index_find(&out_index, out_addr) ? (int)number : -1;
+}
+
 /* Returns 0, or -1 if there is none. */
 static __always_inline int receiver_get(const struct packet *p, struct receiver *ret)
 {
@@ -36,7 +50,7 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	if (protocol_has_ports(p->proto) && !mapping_is_open(m))
 		number = mapping_reverse(&m->geo, p->dst, p->dport);
 	else if (mapping_is_one_to_one(m))
-		number = p->dst - m->geo.out_base;
+		number = receiver_alone(m, p->dst);
 	if (number < 0)
 		return -1;
 	ret->m = m;

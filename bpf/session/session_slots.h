@@ -64,8 +64,7 @@ static __always_inline int flow_buckets(const struct flow *f, struct bucket_choi
 	return bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, ret);
 }
 
-/* bucket_find_in() and bucket_find_out() for what is not in its preferred slot. port_and_proto: out_port << 8 | proto.
- */
+/* bucket_find_in() and bucket_find_out() beyond the preferred slot. port_and_proto: out_port << 8 | proto. */
 SUBPROGRAM int bucket_search_in(const struct bucket *b, __u64 key, __u32 proto, __u32 now, const struct mapping *m)
 {
 	return b && m ? bucket_find_in(b, key, (__u8)proto, now, m->timeout_ticks) : -1;
@@ -251,7 +250,7 @@ static __always_inline int entered_reset(__u64 before, __u64 after)
 	return word_state(after) & SESSION_RESET && !(word_state(before) & SESSION_RESET);
 }
 
-/* What was searched for in vain in this tick is searched for again. */
+/* Allows searches that were in vain in this tick to be repeated. */
 static __always_inline void searches_anew(struct subscriber *s)
 {
 	*(volatile __u16 *)&s->exhausted = 0;
@@ -260,8 +259,8 @@ static __always_inline void searches_anew(struct subscriber *s)
 }
 
 /*
- * Notes that a session has ended: it may give way, or its port may, so that what was searched for in vain in this tick
- * is found now.
+ * Notes that a session has ended. It or its port may give way, so searches that were in vain in this tick may succeed
+ * now.
  */
 static __always_inline void session_ended(struct subscriber *s, __u64 before, __u64 after)
 {
@@ -301,7 +300,7 @@ SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct
 	return 0;
 }
 
-/* session_hit() for the fast path: a call only for what may change more than last seen. */
+/* session_hit() for the fast path: makes the call only if more than last seen may change. */
 static __always_inline void session_hit_fast(struct slot *s, __u64 word, const struct packet *p, int from_inside,
 					     __u32 now, const struct mapping *m, __u32 subscriber)
 {

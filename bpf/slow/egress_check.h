@@ -52,7 +52,7 @@ static __always_inline int is_merged(ctx_t *ctx)
 }
 
 /*
- * Drops a packet, and sends its sender an ICMP error as often as the rate limit in the record allows. limit: NULL for
+ * Drops a packet and sends its sender an ICMP error, within the rate limit of the record. limit: NULL for
  * no error; mtu: octets, for ICMP_FRAG_NEEDED.
  */
 static __always_inline int egress_answer(struct subscriber *limit, enum reason reason, enum reason sent, __u8 type,
@@ -126,8 +126,8 @@ static __always_inline int egress_check(ctx_t *ctx, const struct packet *p, cons
 }
 
 /*
- * Finds and checks the egress towards an inside host: a subscriber with record s, or a routed host, of which s is the
- * sender's record. *ret is initialised. CONTINUE or a verdict.
+ * Finds and checks the egress towards an inside host: a subscriber with record s or, with `routed`, a routed host to
+ * which the subscriber with record s sends. *ret is initialised. Returns CONTINUE or a verdict.
  */
 static __always_inline int egress_towards_host(ctx_t *ctx, const struct packet *p, struct subscriber *s, int routed,
 					       __u32 in_addr, enum direction direction, struct subscriber *limit,

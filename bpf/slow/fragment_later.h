@@ -84,8 +84,7 @@ static __always_inline int fragment_translate(ctx_t *ctx, const struct packet *p
 }
 
 /*
- * A later fragment from inside: its datagram, and the addresses to write. *e is NULL as long as the first
- * fragment has not passed.
+ * A later fragment from inside: its datagram, and the new addresses. *e is NULL until the first fragment has passed.
  */
 static __always_inline int fragment_of_inside(ctx_t *ctx, struct in2out *io, struct fragment_piece *f,
 					      struct rewrite *to, struct fragment **e)

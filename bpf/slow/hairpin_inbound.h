@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opens the receiver's session of a hairpin to a bound port that anyone may send to; the hairpin program goes on. A
- * program of its own, as the stack has no room for both.
+ * Opens the receiver's session of a hairpin to a bound port with endpoint-independent filtering, then calls the hairpin
+ * program. A program of its own, as the stack has no room for both.
  */
 #ifndef DETNAT_HAIRPIN_INBOUND_H
 #define DETNAT_HAIRPIN_INBOUND_H

@@ -40,7 +40,7 @@ static __always_inline int is_wanted(enum packet_kind kind, enum packet_kind wan
 	return kind == wanted || (kind == PACKET_FRAGMENT && wanted == PACKET_SESSION);
 }
 
-/* Returns 1 for what passes as a protocol without ports does. Hairpins do not: the other side may have sessions. */
+/* Returns 1 for packets of an open mapping that need no session. Hairpins may: the other side can have sessions. */
 static __always_inline int in2out_is_stateless(const struct in2out *io, enum packet_kind kind)
 {
 	return mapping_is_open(io->f.m) && kind_passes_open(kind) && !is_hairpin(io);
@@ -76,8 +76,8 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 }
 
 /*
- * The mapping of a packet whose source is in none, but may have a session in one that drains. In that one nothing is
- * opened: see in2out_is_left_over().
+ * The draining mapping of a packet whose source is in no mapping now but may still have a session there. It opens no
+ * new ones: see in2out_is_left_over().
  */
 static __always_inline struct mapping *in2out_left_over(const struct packet *p, enum packet_kind kind)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What becomes of a packet from inside that is to leave neither by an outside interface nor for a pool address. */
+/* Packets from inside that neither leave by an outside interface nor go to a pool address. */
 #ifndef DETNAT_IN2OUT_ROUTED_H
 #define DETNAT_IN2OUT_ROUTED_H
 
@@ -7,8 +7,8 @@
 #include "subscriber/routed_flows.h"
 
 /*
- * It is the kernel's, unless it answers a routed host, or reports about such a packet. A later fragment, and an error,
- * do not show that by themselves.
+ * Leaves a packet to the kernel unless it answers a routed host or is an error about such a packet. Later fragments and
+ * errors need their own programs to find out.
  */
 static __always_inline int in2out_routed(ctx_t *ctx, const struct packet *p, enum packet_kind kind)
 {

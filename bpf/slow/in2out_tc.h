@@ -64,7 +64,7 @@ static __always_inline int is_tagged_inline(const ctx_t *ctx)
 	return is_vlan_tpid((__be16)ctx->protocol) && !ctx->vlan_present;
 }
 
-/* The IPv4 header, or NULL. If there is one it is in reach, as the kernel has read or written it. */
+/* The IPv4 header, or NULL. It is in the linear part, as the kernel has read or written it. */
 static __always_inline struct iphdr *header_in_reach(ctx_t *ctx)
 {
 	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
@@ -96,8 +96,8 @@ static __always_inline int is_own_icmp(ctx_t *ctx)
 }
 
 /*
- * Returns 1 if a packet with a mapped source that came in through an interface without a role is a subscriber's. in:
- * the interface's record, or NULL.
+ * Returns 1 if a packet with a mapped source belongs to a subscriber although it came in through an interface without a
+ * role. in: the interface's record, or NULL.
  */
 static __always_inline int is_from_anywhere(ctx_t *ctx, const struct device *in)
 {
@@ -106,7 +106,7 @@ static __always_inline int is_from_anywhere(ctx_t *ctx, const struct device *in)
 	return settings.inside_from == INSIDE_ANY || ctx_ingress(ctx) >= MAX_IFINDEX;
 }
 
-/* Returns 1 if an ICMP error, as of a router, quotes what a subscriber has received. */
+/* Returns 1 if an ICMP error, of a router for instance, quotes a packet that a subscriber received. */
 static __always_inline int quotes_inside(ctx_t *ctx, const struct packet *p)
 {
 	__u32 quote = (p->l4_offset & 127) + sizeof(struct icmphdr);

@@ -69,9 +69,9 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	o = open_scan(f, s, f->port_offset, &b);
 	if (!o)
 		return INBOUND_BUSY;
-	/* Another core has opened it meanwhile. */
+	/* Another core has opened it meanwhile; or it has another port, from before there were bindings. */
 	if (LOAD(o->existing))
-		return 0;
+		return word_out_port(LOAD(opening_slot(&b, LOAD(o->existing))->truth)) == p->dport ? 0 : INBOUND_NOT;
 	/* Another inside port's, from before there were bindings; see open_bound_port(). */
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
 	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, p->dport)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The program for packets from outside, of no session, to a bound port that anyone may send to. */
+/* The program for packets of no session from outside to a bound port with endpoint-independent filtering. */
 #ifndef DETNAT_INBOUND_IN_H
 #define DETNAT_INBOUND_IN_H
 

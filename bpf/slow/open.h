@@ -226,11 +226,12 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	}
 	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
+	/* Before it is there: a search for sessions of the outside, without the lock, would take it for one. */
+	if (settings.filtering)
+		inbound_mark(f, room, 0);
 	opened = open_claim(f, s, slot, from,
 			    state_word((__u16)(LOAD(o->port_lo) + offset), f->p.proto, open_state(&f->p), f->now),
 			    ret_word);
-	if (settings.filtering && opened == OPENED)
-		inbound_mark(f, room, 0);
 	return opened;
 }
 

@@ -169,6 +169,9 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
 	long r;
 
+	/* Half an entry is no session, and goes; without others the search for a port has not looked. */
+	if (overflow_port_used(f->m, s, &f->p, out_port))
+		return OPEN_NO_ROOM;
 	if (quota_take(f->m, s))
 		return OPEN_AT_QUOTA;
 	__sync_fetch_and_add(&s->overflow, 1);

@@ -96,8 +96,8 @@ static __always_inline int out2in_open(ctx_t *ctx, const struct packet *p, enum 
 }
 
 /*
- * Fills in *oi for a packet to a subscriber. slow: the caller is the slow program, to which other callers leave unusual
- * packets. Returns CONTINUE or a verdict.
+ * Fills in *oi for a packet to a subscriber. slow: handles unusual packets, too, which other callers leave to
+ * PROG_out2in_slow. Returns CONTINUE or a verdict.
  */
 static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
 {
@@ -183,7 +183,7 @@ static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 	return out2in_unsolicited(ctx, p);
 }
 
-/* The program for packets of no slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
+/* The program for packets without a slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
 static __always_inline int out2in_slow(ctx_t *ctx)
 {
 	struct egress e = {};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The program for packets from outside to a portmap, of no session: a table entry decides, and none grows. */
+/* The program for packets of no session from outside to a portmap. It creates no state. */
 #ifndef DETNAT_PORTMAP_IN_H
 #define DETNAT_PORTMAP_IN_H
 

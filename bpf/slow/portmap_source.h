@@ -15,14 +15,15 @@
 static __always_inline int portmap_source_is_told(const struct globals *g, __u32 src, __u32 ifindex, __u32 now)
 {
 	const struct device *in = device_get(ifindex);
-	const struct fib_hop *back;
+	__u32 leaf = fib_find_leaf(src);
+	const struct fib_hop *back = &fib.hop[FIB_HOP(leaf)];
 
 	if (!in)
 		return 0;
 	if (in->rp_filter != RP_STRICT && source_is_vouched(g, src, now))
 		return 1;
-	back = fib_find(src);
-	if (LOAD(back->flags) & FIB_LOCAL)
+	/* Its own address, or one of a prefix that is its own as a whole. */
+	if (LOAD(back->flags) & FIB_LOCAL || FIB_RANK(leaf) >= FIB_RANK_LOCAL_PREFIX)
 		return 0;
 	return in->rp_filter != RP_STRICT || LOAD(back->ifindex) == received_by(in, ifindex);
 }

@@ -27,7 +27,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	kind = parse(ctx, &p);
 	if ((kind != PACKET_PROTOCOL && !kind_passes_open(kind)) || receiver_get(&p, &r) ||
 	    (kind != PACKET_PROTOCOL && !mapping_is_open(r.m)))
-		return drop(REASON_drop_protocol);
+		return drop(kind == PACKET_PROTOCOL ? REASON_drop_protocol : REASON_drop_no_session);
 	if (portmap_source_is_martian(&p))
 		return drop(REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From a routed host, <detnat/routed.h>, to a pool address: it reaches what a host outside would reach, and its flow is
- * noted for the answers. A hairpin, one side of which keeps its address. in2out_unmatched() has checked the source.
+ * Packets from a routed host, <detnat/routed.h>, to a pool address. They reach the same endpoints as packets from
+ * outside, and their flow is noted for the answers. They are hairpins in which one side keeps its address.
+ * in2out_unmatched() has checked the source.
  */
 #ifndef DETNAT_ROUTED_IN_H
 #define DETNAT_ROUTED_IN_H
@@ -115,8 +116,8 @@ static __always_inline int routed_in(ctx_t *ctx)
 }
 
 /*
- * PROG_routed_inbound: opens the receiver's session of a packet to a bound port that anyone may send to; the program
- * above goes on.
+ * PROG_routed_inbound: opens the receiver's session of a packet to a bound port with endpoint-independent filtering,
+ * then calls PROG_routed_in.
  */
 static __always_inline int routed_inbound(ctx_t *ctx)
 {

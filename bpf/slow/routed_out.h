@@ -16,6 +16,7 @@ static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *
 {
 	struct egress egress = {};
 	struct fragment_piece f;
+	enum reason refused;
 	struct fragment *e;
 	struct rewrite to;
 	int verdict;
@@ -26,6 +27,9 @@ static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *
 	e = fragment_find(&f, &to.src, &to.dst);
 	if (!e || to.dst != p->dst)
 		return pass_untranslated();
+	refused = options_refusal(ctx, p);
+	if (refused)
+		return drop(refused);
 	verdict = egress_towards_host(ctx, p, sender, 1, p->dst, DIRECTION_HAIRPIN, 0, &egress);
 	if (verdict != CONTINUE)
 		return verdict;

@@ -140,10 +140,21 @@ static __always_inline int stage1_in2out(ctx_t *ctx)
 	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out_single);
 }
 
+/*
+ * Returns 1 if the kernel has to be asked whether the route back to the source of a packet that needs no session leads
+ * out, see portmap_source_is_told(): a strict reverse-path filter is on, and the copy does not know the route.
+ */
+static __always_inline int stage1_source_is_unknown(const struct fast_packet *q)
+{
+	return settings.outside_filter && (settings.portmaps || settings.filtering || settings.open_mappings) &&
+	       !(LOAD(fib_find(bpf_ntohl(q->ip->saddr))->flags) & FIB_ROUTED);
+}
+
 /* Returns 1 if a packet without a session could be for the gateway itself, or has to be answered in one stage. */
 static __always_inline int stage1_in_is_single(const struct fast_packet *q, __u32 dst)
 {
-	return (settings.unsolicited_tcp == UNSOLICITED_ANSWER && q->proto == IPPROTO_TCP) || fib_may_be_own(dst);
+	return (settings.unsolicited_tcp == UNSOLICITED_ANSWER && q->proto == IPPROTO_TCP) || fib_may_be_own(dst) ||
+	       stage1_source_is_unknown(q);
 }
 
 static __always_inline int stage1_out2in_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,

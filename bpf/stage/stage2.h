@@ -90,7 +90,9 @@ static __always_inline int stage2_open_in(ctx_t *ctx, const struct mapping_table
 
 	if (!mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
 		return drop(REASON_drop_no_session);
-	if (source_is_martian(src) || index_find(&in_index, src))
+	/* The first: an exception has the inside address, see receiver_alone(). */
+	if (index_find(&in_index, e->new_addr) != (INDEX_LEAF | e->mapping) || source_is_martian(src) ||
+	    address_is_inside(src))
 		return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
 	if (!portmap_source_is_told(&t->globals, src, e->ingress, e->now))
 		return drop(REASON_drop_martian);

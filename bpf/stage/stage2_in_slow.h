@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A packet from outside that stage 2 found in no slot: of a session in the overflow map, to a portmap, or unsolicited.
- */
+/* A packet from outside without a slot in stage 2: of a session in the overflow map, to a portmap, or unsolicited. */
 #ifndef DETNAT_STAGE2_IN_SLOW_H
 #define DETNAT_STAGE2_IN_SLOW_H
 

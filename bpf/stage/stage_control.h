@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The pinned map by which the agent says which programs may mark frames; see <detnat/stages.h>. */
+/* The pinned map in which the agent names the programs that may mark frames; see <detnat/stages.h>. */
 #ifndef DETNAT_STAGE_CONTROL_H
 #define DETNAT_STAGE_CONTROL_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames that stage 2 dropped on this core: the kernel reports them as frames that the interface refused, so the
- * watching program (detnat_watch.bpf.c) takes them off, and sets this to 0.
+ * Frames that stage 2 dropped on this core. The kernel counts them among those that the interface refused, so the
+ * watching program (detnat_watch.bpf.c) subtracts them and resets this to 0.
  */
 #ifndef DETNAT_STAGE_DROPS_H
 #define DETNAT_STAGE_DROPS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Destinations that are reached untranslated (RFC 6888 REQ-6). They are settings, and so part of the programs: if there
- * are none the verifier removes this code, and a change takes effect when the programs are replaced, all at once.
+ * Destinations reached without translation (RFC 6888 REQ-6). They are settings and so part of the programs: without
+ * any, the verifier removes this code, and a change takes effect at once when the programs are replaced.
  */
 #ifndef DETNAT_BYPASS_H
 #define DETNAT_BYPASS_H
@@ -17,7 +17,7 @@ static __always_inline __u32 not_above(__u32 a, __u32 b)
 	return (__u32)(difference >> 63) ^ 1;
 }
 
-/* An index below n, a power of two, as the 6.1 verifier sees it: the compiler, which knows its bits, would not tell. */
+/* Shows the 6.1 verifier that an index is below n, a power of two; the compiler would drop the mask as redundant. */
 static __always_inline __u32 index_within(__u32 at, __u32 n)
 {
 	barrier_var(at);

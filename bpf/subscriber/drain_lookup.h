@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which mappings drain of the sessions of an inside address, <detnat/drains.h>. Compiled away while none does. */
+/* Draining mappings that hold sessions of an inside address, <detnat/drains.h>. Compiled away while none drains. */
 #ifndef DETNAT_DRAIN_LOOKUP_H
 #define DETNAT_DRAIN_LOOKUP_H
 
@@ -9,7 +9,7 @@
 #include "base/settings.h"
 #include "base/subprogram.h"
 
-/* NULL: no session of the address (host byte order) is in a mapping that drains. */
+/* NULL: no draining mapping has sessions of the address (host byte order). */
 static __always_inline const struct drain_entry *drain_entry_of(__u32 addr)
 {
 	struct drain_key key = { .plen = 32, .addr = bpf_htonl(addr) };
@@ -17,7 +17,7 @@ static __always_inline const struct drain_entry *drain_entry_of(__u32 addr)
 	return settings.drains ? bpf_map_lookup_elem(&drains, &key) : 0;
 }
 
-/* The mapping from which an address drains, the one of the longest prefix; NULL: none. */
+/* The draining mapping of an address, the one with the longest prefix; NULL: none. */
 static __always_inline struct mapping *drain_first(__u32 addr)
 {
 	const struct drain_entry *e = drain_entry_of(addr);
@@ -31,13 +31,13 @@ SUBPROGRAM int drain_covers(__u32 addr)
 	return drain_entry_of(addr) != 0;
 }
 
-/* Returns 1 for an inside address: of a mapping, or with sessions in one that drains. */
+/* Returns 1 for an inside address: in a mapping, or with sessions in a draining one. */
 static __always_inline int address_is_inside(__u32 addr)
 {
 	return index_find(&in_index, addr) || (settings.drains && drain_covers(addr));
 }
 
-/* The mapping whose tables have a subscriber's record for an inside address, as address_is_inside(); NULL: none. */
+/* The mapping that holds the subscriber's record of an inside address, as address_is_inside(); NULL: none. */
 static __always_inline struct mapping *mapping_of_inside(__u32 addr)
 {
 	struct mapping *m = mapping_by_inside(addr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Flows between routed hosts and subscribers, <detnat/routed.h>. While there is none, a packet that could be of one
- * costs the look at a word.
+ * Flows between routed hosts and subscribers, <detnat/routed.h>. While there are none, a packet that might belong to
+ * one costs reading one word.
  */
 #ifndef DETNAT_ROUTED_FLOWS_H
 #define DETNAT_ROUTED_FLOWS_H
@@ -18,7 +18,7 @@ static __always_inline __u32 *routed_until_get(void)
 	return bpf_map_lookup_elem(&routed_until, &zero);
 }
 
-/* Returns 1 if any flow may be noted. */
+/* Returns 1 if the map may hold a flow. */
 static __always_inline int routed_flows_exist(void)
 {
 	const __u32 *until = routed_until_get();
@@ -65,7 +65,7 @@ SUBPROGRAM int routed_note(const struct mapping *m, const struct routed_flow *of
 	return 0;
 }
 
-/* Returns 1 if a subscriber's packet to a routed host, or a quoted one, is of a flow that the host has begun. */
+/* Returns 1 if a routed host began the flow of a subscriber's packet, or of a quoted one. */
 SUBPROGRAM int routed_flow_is_noted(const struct packet *p)
 {
 	const struct mapping *m = p ? mapping_by_inside(p->src) : 0;
@@ -78,7 +78,7 @@ SUBPROGRAM int routed_flow_is_noted(const struct packet *p)
 	seen = bpf_map_lookup_elem(&routed_flows, &flow);
 	if (!seen || (__s32)(now - LOAD(*seen)) > (__s32)routed_ticks(m, flow.proto))
 		return 0;
-	/* What the subscriber sends keeps it, as it keeps a session. */
+	/* The subscriber's packets refresh the flow, as they refresh a session. */
 	if (LOAD(*seen) != now)
 		*(volatile __u32 *)seen = now;
 	return 1;

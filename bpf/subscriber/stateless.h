@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Mappings without sessions: those whose inbound is open, in which TCP, UDP and ICMP pass as other protocols do
- * (protocol.h), and addresses that are not translated at all. Without open ones, the verifier removes their code.
+ * Traffic without sessions: mappings with inbound "open", where TCP, UDP and ICMP pass like other protocols
+ * (protocol.h), and addresses that are never translated. While no mapping is open, the verifier removes the code for
+ * them.
  */
 #ifndef DETNAT_STATELESS_H
 #define DETNAT_STATELESS_H
@@ -25,7 +26,7 @@ static __always_inline int kind_passes_open(enum packet_kind kind)
 	return kind == PACKET_SESSION || kind == PACKET_FRAGMENT || kind == PACKET_ICMP_OTHER;
 }
 
-/* Returns 1 if an address (host byte order) in no mapping is one that the configuration says is not translated. */
+/* Returns 1 if the configuration excludes an address (host byte order) from translation ("out": null). */
 static __always_inline int is_untranslated(__u32 addr)
 {
 	struct prefix_key key = { 32, bpf_htonl(addr) };

@@ -55,8 +55,8 @@ static __always_inline int trace_is_fragment_to(__u32 in_addr, const struct trac
 }
 
 /*
- * Returns 1 for packets of both directions of a subscriber, and errors about its packets; of errors to others, only
- * those that it sent.
+ * Returns 1 for a subscriber's packets in both directions and for ICMP errors about them. Errors to others match only
+ * if the subscriber sent them.
  */
 static __always_inline int trace_matches_in(__u32 in_addr, const struct trace_headers *h)
 {

@@ -27,7 +27,7 @@ union trace_ports {
 	struct icmphdr icmp;
 };
 
-/* Host byte order; 0 for what the packet does not have. The quote is an ICMP error's. */
+/* Host byte order; fields that the packet lacks are 0. The quote is that of an ICMP error. */
 struct trace_headers {
 	__u32 src;
 	__u32 dst;
@@ -144,7 +144,7 @@ static __always_inline void trace_read_arp(ctx_t *ctx, __u32 l3, struct trace_he
 	h->dst = trace_address(h->arp.target);
 }
 
-/* Reads the packet. Returns NULL only in the eyes of the verifier. */
+/* Reads the packet. Never returns NULL, except to the verifier. */
 static __always_inline struct trace_headers *trace_read(ctx_t *ctx)
 {
 	__u32 offset = 2 * ETH_ALEN, zero = 0;

@@ -172,7 +172,7 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 
 	if (!r || !f)
 		return 0;
-	/* What stage 2 lets pass is sent. */
+	/* A frame that stage 2 passes is sent. */
 	trace_packet(ctx, TRACE_end, STAGE2 && verdict == XDP_PASS ? XDP_REDIRECT : verdict, 0);
 	trace_hand_over(r, f);
 	return 0;

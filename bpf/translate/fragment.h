@@ -313,7 +313,8 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 	if (!blank || !s || !t)
 		return REASON_drop_no_mapping;
 	if (e) {
-		if (fragment_age(e) <= fragment_ticks(FRAGMENT_ID_REST))
+		/* Another core may be writing it: that it is new does not show yet. */
+		if (!fragment_is(e, &key) || fragment_age(e) <= fragment_ticks(FRAGMENT_ID_REST))
 			return REASON_drop_fragment_overlap;
 		datagram_end(&key, LOAD(e->in_addr));
 	}

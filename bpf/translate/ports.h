@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Redirects a frame. Programs with stages (STAGED) do so by the map `ports`, whatever the frame: see <detnat/stages.h>.
+ * Redirects a frame. Programs with stages (STAGED) redirect every frame through the map `ports`: see <detnat/stages.h>.
  */
 #ifndef DETNAT_PORTS_H
 #define DETNAT_PORTS_H

@@ -23,7 +23,7 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 	return SENDER_XDP;
 }
 
-/* The frame waits for its interface, which sends what passes. */
+/* The frame waits in its interface's queue, which sends it if this program passes it. */
 static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
 {
 	struct ethhdr *eth = ctx_data(ctx);

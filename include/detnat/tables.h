@@ -470,7 +470,8 @@ struct settings {
 	__u8 inside_from;	  /* enum inside_from */
 	__u8 drains;		  /* some mapping drains, <detnat/drains.h> */
 	__u8 open_mappings;	  /* the inbound of some is open */
-	__u8 pad[2];
+	__u8 outside_filter;	  /* an outside interface has a strict reverse-path filter */
+	__u8 pad;
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 40 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

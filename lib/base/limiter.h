@@ -6,8 +6,7 @@
 #ifndef DETNAT_LIMITER_H
 #define DETNAT_LIMITER_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/hash.h"
 
 struct limiter_place {
 	uint64_t key;
@@ -45,7 +44,7 @@ static inline enum limiter_verdict limiter_ask(struct limiter_place *places, siz
  */
 static inline struct limiter_place *limiter_recall(struct limiter_place *places, size_t n, uint64_t key)
 {
-	struct limiter_place *set = &places[(key * 0x9e3779b97f4a7c15ULL >> 32) % n & ~(size_t)(LIMITER_WAYS - 1)];
+	struct limiter_place *set = &places[HASH_OF(key) % n & ~(size_t)(LIMITER_WAYS - 1)];
 	struct limiter_place *oldest = set;
 
 	for (size_t i = 0; i < LIMITER_WAYS; i++) {

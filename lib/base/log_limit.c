@@ -4,18 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fnv.h"
+
 /* Level of the lines that report suppressed ones: warning. */
 #define LEVEL_OF_ALL 4
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash_of(int level, const char *text)
-{
-	uint64_t hash = 0xcbf29ce484222325ULL ^ (uint64_t)level;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
-	return hash;
-}
 
 /* The place of a line, or a free one: its minute is over and nothing is left to report. */
 static struct log_limit_place *find(struct log_limit *l, uint64_t hash, uint64_t now_ns)
@@ -56,7 +48,7 @@ bool log_limit_ask(struct log_limit *l, int level, const char *text, uint64_t no
 		l->until_ns = now_ns + LOG_LIMIT_NS;
 		l->said = 0;
 	}
-	if (!same_allowed(find(l, hash_of(level, text), now_ns), level, text))
+	if (!same_allowed(find(l, fnv1a(FNV1A_BEGIN ^ (uint64_t)level, text, strlen(text)), now_ns), level, text))
 		return false;
 	if (l->said < LOG_LIMIT_ALL) {
 		l->said++;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/timestamp.h"
 #include "proto/words.h"
 
@@ -24,7 +25,7 @@ static uint32_t *head_of(const struct history_portmaps *p, uint8_t proto, struct
 {
 	uint64_t key = (uint64_t)out.addr << 32 | (uint64_t)out.port << 8 | proto;
 
-	return &p->heads[key * 0x9e3779b97f4a7c15ULL >> 32 & (p->n_heads - 1)];
+	return &p->heads[HASH_OF(key) & (p->n_heads - 1)];
 }
 
 static struct portmap_interval *number_at(const struct history_portmaps *p, uint32_t number)

@@ -324,3 +324,38 @@ Test(copies, a_port_that_a_session_from_before_bindings_has_is_bound, .init = se
 	cr_expect_eq(copy(UDP, SESSION_UDP, 6304, 54, 0), COPY_PORT);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
 }
+
+/* What strangers have opened elsewhere lengthens no binding here either (RFC 4787 REQ-6). */
+Test(copies, of_sessions_from_outside_lengthen_no_binding, .init = set_up_bound)
+{
+	const int port = OUT_PORT(6304, 2);
+	const uint32_t ago = datapath_ticks(&datapath) - ticks_of_seconds(200, datapath.hz);
+	struct session_copy *c = &program.requests->copy[0];
+
+	set_protocols(BINDING_UDP, BINDING_UDP);
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), port);
+	*entry_of(UDP, port) = binding_entry(6304, BINDING_BOUND, ago);
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 54, 0), COPY_PLACED);
+	cr_expect_gt((int32_t)(binding_seen(*entry_of(UDP, port)) - ago), 0, "one of the subscriber's own does");
+	*entry_of(UDP, port) = binding_entry(6304, BINDING_BOUND, ago);
+	/* The copy of a session whose port was refreshed 200 seconds ago, and of one whose port is not bound here. */
+	for (unsigned i = 0; i < 2; i++) {
+		uint16_t in_port = (uint16_t)(6304 + i);
+		const struct mapping *m = mappings_get(mappings, 0);
+		uint32_t first = mapping_first_choice(&m->geo, in_port);
+
+		*c = (struct session_copy){
+			.key = slot_key(EXTERNAL, 55, in_port),
+			.word = state_word((uint16_t)(port + i), UDP, SESSION_UDP, ago),
+			.subscriber = SUBSCRIBER - m->geo.in_base,
+			.inbound = 1,
+			.slot = (uint16_t)(session_buckets(EXTERNAL, 55, UDP, first, m->bucket_shift).first *
+						   BUCKET_SLOTS +
+					   first % BUCKET_SLOTS),
+		};
+		cr_assert_eq(copy_program_run(&program), 0);
+		cr_assert_eq(c->result, COPY_PLACED);
+		cr_expect_eq(binding_seen(*entry_of(UDP, port + (int)i)), ago, "binding %u: %d ticks later", i,
+			     (int32_t)(binding_seen(*entry_of(UDP, port + (int)i)) - ago));
+	}
+}

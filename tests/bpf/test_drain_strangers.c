@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Addresses in no mapping any more, whose sessions drain: they are inside addresses still, shut to the outside. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
 
 #include "drain_fixture.h"
+#include "told_routes.h"
 
 TestSuite(drain_strangers, .init = drain_set_up, .fini = tear_down);
 
@@ -116,4 +118,30 @@ Test(drain_strangers, protocols_without_ports_pass_no_more)
 	cr_assert_eq(mappings_retire(mappings, own, own_out, 600), 0);
 	RUN_ROWS(after);
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), 1024 + 5000);
+}
+
+/* An error from inside, of a sender without a mapping: one program took it for a hairpin's, the other for no hairpin's.
+ */
+Test(drain_strangers, an_error_about_no_session_of_such_an_address_is_dropped_at_once)
+{
+	static const struct icmp_row rows[] = {
+		{ "from a router inside",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = ADDR(192, 0, 3, 9),
+		    .dst = POOL,
+		    3,
+		    3,
+		    .quote = { .src = POOL, .dst = OTHER, UDP, SESSION, 53, .payload = 20 } },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	cr_assert_eq(system("ip route add 192.0.3.0/24 via 10.0.0.3"), 0);
+	retire();
+	datapath_raise_epoch(&datapath);
+	refresh_followed_routes();
+	RUN_ICMP_ROWS(rows);
 }

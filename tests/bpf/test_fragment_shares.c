@@ -267,3 +267,40 @@ Test(fragment_shares, counts_do_not_fall_below_nothing)
 	cr_expect(out(SUBSCRIBER, EXTERNAL, 2, true));
 	cr_expect_eq(record(SUBSCRIBER)->datagrams, 1);
 }
+
+/* As if another core had made the entry, and not yet written what it is of. */
+Test(fragment_shares, an_entry_that_is_being_written_is_not_taken_for_an_old_one)
+{
+	static struct fragment value;
+
+	cr_assert(out(SUBSCRIBER, EXTERNAL, 1, true));
+	cr_assert_eq(entries(), 1);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.fragments, &key[0], &value), 0);
+	memset(&value, 0, sizeof(value));
+	cr_assert_eq(bpf_map_update_elem(datapath.fragments, &key[0], &value, BPF_EXIST), 0);
+	cr_expect(!out(SUBSCRIBER, EXTERNAL, 1, true));
+	cr_expect_eq(counted(REASON_drop_fragment_overlap), 1);
+	expect_counts("of the one");
+}
+
+/* What the block in the mapping around it has counted is not there for ever. */
+Test(fragment_shares, the_count_of_a_subscriber_who_moves_begins_anew)
+{
+	struct mapping_spec spec = { .in = { SUBSCRIBER, 32 },
+				     .out = { ADDR(203, 0, 113, 80), 32 },
+				     .sessions_per_user = 100,
+				     .session_slots = 64 };
+	enum reclaim r;
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 10000;
+	cr_assert_eq(flood(SUBSCRIBER, 20), 20);
+	cr_assert_eq(record(SUBSCRIBER)->datagrams, 20);
+	make_mapping(&spec, NULL);
+	while ((r = mappings_reclaim_step(mappings)) != RECLAIM_DONE)
+		if (r == RECLAIM_WAITS)
+			usleep(1000);
+	age(FRAGMENT_LIFETIME + 2);
+	flood(ATTACKER, 3000);
+	cr_expect_eq(record(SUBSCRIBER)->datagrams, 0);
+}

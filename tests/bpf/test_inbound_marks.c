@@ -7,6 +7,7 @@
 #include <detnat/slots.h>
 
 #include "binding_fixture.h"
+#include "told_routes.h"
 
 static void set_up_filtering(void)
 {
@@ -150,6 +151,59 @@ Test(inbound_marks, a_bound_port_that_another_has_towards_a_peer_is_not_used_tow
 	cr_expect_eq(open_flow(UDP, IN_PORT, 54, 0), -1);
 	cr_expect_eq(counted(REASON_drop_ports_exhausted), refused + 1);
 	cr_expect_eq(open_flow(UDP, IN_PORT, 55, 0), OUT);
+}
+
+/* Opens a flow that, from before there were bindings, has the port after the one that its inside port is bound to. */
+static void open_beside(uint32_t ext_addr, uint16_t ext_port)
+{
+	const struct endpoint ext = { ext_addr, ext_port }, first = { SUBSCRIBER, IN_PORT + PORTS };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t out_size;
+
+	for (unsigned i = 2; i--;) {
+		const struct frame f = { .from = HOST,
+					 .to = GATEWAY_IN,
+					 .src = SUBSCRIBER,
+					 .dst = ext_addr,
+					 UDP,
+					 (uint16_t)(IN_PORT + i * PORTS),
+					 ext_port };
+
+		run_frame(XDP_INSIDE, in, frame_build(&f, in), out, &out_size);
+	}
+	cr_assert_eq(sessions_close_in(mappings, first, ext, UDP), 1);
+}
+
+/* Nor does what the other side sends to the bound port go round in a circle. */
+Test(inbound_marks, a_flow_that_has_another_port_is_not_opened_again_on_the_bound_one)
+{
+	const uint16_t peer = OUT_PORT(7000, 3);
+	const struct row rows[] = {
+		{ "from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 54, OUT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "a hairpin",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 7000, OUT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	set_protocols(BINDING_TCP, BINDING_TCP);
+	open_beside(EXTERNAL, 54);
+	open_beside(POOL, peer);
+	cr_assert_eq(open_flow(UDP, IN_PORT, 54, 0), OUT + 1);
+	set_protocols(BINDING_UDP | BINDING_TCP, BINDING_UDP | BINDING_TCP);
+	cr_assert_eq(open_flow_of(OTHER, UDP, 7000, 53, 0), peer);
+	*entry_of(UDP, OUT + 1) = 0;
+	*entry_of(UDP, OUT) = binding_entry(IN_PORT, BINDING_BOUND, datapath_ticks(&datapath));
+	refresh_followed_routes();
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
 }
 
 /* As a search for a port does: see search_limit.h. */

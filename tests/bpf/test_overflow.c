@@ -145,3 +145,25 @@ Test(overflow, half_a_session_is_removed_unless_its_port_is_a_sessions)
 	cr_expect_eq(open_flow(UDP, in.port, 53, 0), word_out_port(s.truth));
 	cr_expect_eq(datapath.global->overflow, 1);
 }
+
+/*
+ * Half of an entry, which the kernel has failed to delete, is no session: it holds no port, even where the subscriber
+ * has no session beyond its slots.
+ */
+Test(overflow, half_an_entry_holds_no_port)
+{
+	const struct geometry *g = &mappings_get(mappings, 0)->geo;
+	const struct overflow_session session = { .in_port = 999 };
+	uint16_t port = OUT_PORT(6304, 2) + 8;
+	struct overflow_key out = overflow_key_out(g, SUBSCRIBER, port, EXTERNAL, 53, UDP);
+
+	for (unsigned i = 0; i < FLOWS - 1; i++)
+		cr_assert_geq(open_flow(UDP, in_port(i), 53, 0), 0);
+	cr_assert_eq(bpf_map_update_elem(datapath.overflow, &out, &session, BPF_NOEXIST), 0);
+	cr_expect_eq(open_flow(UDP, in_port(FLOWS - 1), 53, 0), port);
+	cr_expect_eq(counted(REASON_no_program), 0);
+	cr_expect_eq(counted(REASON_sessions_overflowed), 1);
+	cr_expect_eq(datapath.global->overflow, 1);
+	cr_expect_eq(mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0))->overflow, 1);
+	cr_expect_eq(sessions_of(SUBSCRIBER), FLOWS);
+}

@@ -294,6 +294,29 @@ static void pass_fragments(const struct frame *in, const struct frame *out, uint
 	}
 }
 
+/* Of a fragment behind the first as well. */
+Test(routed, answers_with_a_source_route_are_dropped)
+{
+	const struct frame asks = { ASKS, .dst = POOL, UDP, 5000, WEB, .payload = 192 },
+			   answers = { ANSWERS(SUBSCRIBER), UDP, 8080, 5000, .ip_options = 8, .payload = 192 };
+	uint8_t whole[FRAME_MAX], sent[FRAME_MAX], got[FRAME_MAX];
+	size_t size, got_size;
+
+	size = frame_build(&asks, whole);
+	cr_assert_eq(run_frame(XDP_INSIDE, whole, size, got, &got_size), REDIRECT_XDP);
+	frame_build(&answers, whole);
+	size = frame_fragment(whole, 11, 0, 64, true, sent);
+	cr_assert_eq(run_frame(XDP_INSIDE, sent, size, got, &got_size), REDIRECT_XDP);
+	frame_source_route(whole);
+	for (unsigned start = 64; start < 192; start += 64) {
+		size = frame_fragment(whole, 11, start, start + 64, true, sent);
+		run_frame_counted("a later one", XDP_INSIDE, sent, size, got, &got_size, DROP_XDP,
+				  REASON_drop_source_route);
+	}
+	size = frame_fragment(whole, 12, 0, 64, true, sent);
+	run_frame_counted("a first one", XDP_INSIDE, sent, size, got, &got_size, DROP_XDP, REASON_drop_source_route);
+}
+
 Test(routed, fragments_pass_both_ways)
 {
 	const struct frame asks = { ASKS, .dst = POOL, UDP, 5000, WEB, .payload = 192 },

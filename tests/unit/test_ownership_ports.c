@@ -188,3 +188,32 @@ Test(ownership_ports, a_copy_whose_port_a_portmap_holds_waits_until_that_is_gone
 	expect_at(&a, &b);
 	portmaps_close(portmaps);
 }
+
+/* Both have opened it, in a slot here and beyond the slots there: either may have the higher claim. */
+Test(ownership_ports, a_session_in_a_slot_here_and_beyond_the_slots_there_is_one_gateways_and_ends_at_both)
+{
+	uint16_t offset = mapping_first_choice(&mappings_get(b.m, b.number)->geo, 5000);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct gateway *in_slot = i ? &b : &a, *beyond = i ? &a : &b;
+		uint32_t slot = open_tcp(in_slot, 5000);
+
+		beyond_open(beyond, 5000, offset);
+		for (unsigned k = 0; k < 3; k++) {
+			exchange_twice();
+			retry_after(&a, 0);
+			retry_after(&b, 0);
+		}
+		cr_expect_eq(copying_held(a.c, 1) + copying_held(b.c, 1), 1, "one has it, and the other a copy");
+		cr_expect_eq(copying_told(a.c) + copying_told(b.c), 1);
+		pair_sound();
+		/* The one that has it is that of the higher claim, as it has it. */
+		if (!copying_held(in_slot->c, 1))
+			end_session(in_slot, HOST, slot);
+		else
+			beyond_end(beyond, 5000);
+		exchange_twice();
+		expect_ended();
+		cr_expect_eq(tables_overflow_entries(&a.d) + tables_overflow_entries(&b.d), 0);
+	}
+}

@@ -21,12 +21,12 @@ host       accounts mapped_file memory netlink paths raw_send ring_reader servic
            timer
 config     active config parts pools port_pairs
 datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
-tables     mapping_bindings mapping_tables mappings overflow_map portmap_table
+tables     mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
 sessions   bound_ports check pool_states sessions top usage
 guard      guard
 attach     attach own_programs redirects
 fib        gateways route_copy
-routing    forwarding monitor neighbours route_limits route_lookup route_next_hops routes sources
+routing    forwarding monitor neighbours route_limits route_lookup routes sources
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog

@@ -10,6 +10,7 @@
 #include "change/change.h"
 #include "change/stages_choice.h"
 #include "host/timer.h"
+#include "tables/mapping_drains.h"
 
 /* How long another choice must have been due before the programs are replaced: interfaces change several times. */
 #define STAGES_STEADY_S 5U

@@ -11,6 +11,8 @@
 #include "links/devices.h"
 #include "punt/tracing.h"
 #include "recorder/queue.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 
 static void free_plan(struct plan **p)
 {

@@ -4,6 +4,7 @@
 
 #include "base/inside_runs.h"
 #include "change/plan_private.h"
+#include "tables/mapping_drains.h"
 
 /* The mappings before or after the plan, and the runs of their addresses. */
 struct state {

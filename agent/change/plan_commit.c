@@ -20,6 +20,8 @@
 #include "recorder/queue.h"
 #include "sessions/sessions.h"
 #include "syslog/syslog.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 
 static int commit_additions(struct plan *p, struct error *err)
 {

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "change/plan_private.h"
 #include "recorder/queue.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 
 static bool overlap(struct prefix a, struct prefix b)
 {

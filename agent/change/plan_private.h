@@ -7,6 +7,7 @@
 #include "change/plan.h"
 #include "config/config.h"
 #include "recorder/history.h"
+#include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
 /* The part of a plan that is about portmaps. */

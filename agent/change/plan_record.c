@@ -9,6 +9,7 @@
 #include "guard/guard.h"
 #include "recorder/history.h"
 #include "recorder/queue.h"
+#include "tables/mapping_changes.h"
 
 /* How long a first start waits for the disk before it goes on without the record. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)

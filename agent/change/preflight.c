@@ -1,14 +1,85 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "change/preflight.h"
+
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/rtnetlink.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/interface_pattern.h"
 #include "base/log.h"
-#include "change/preflight.h"
+#include "config/config.h"
+#include "fib/gateways.h"
 #include "host/memory.h"
-#include "routing/route_next_hops.h"
+#include "host/netlink.h"
 #include "tables/mappings.h"
+
+/* Next hops of the kernel's routes, for change/preflight.c. */
+
+/* A table of a million routes has few next hops; recent ones are not looked up again. */
+#define SEEN 64U
+
+struct search {
+	const struct prefix *prefix;
+	int n;
+	int found;
+	uint32_t next_hop;
+	uint32_t seen[SEEN]; /* 0: free */
+};
+
+static void search_reset(void *arg)
+{
+	struct search *s = arg;
+
+	*s = (struct search){ .prefix = s->prefix, .n = s->n, .found = s->n };
+}
+
+static void look_up(uint32_t next_hop, void *arg)
+{
+	struct search *s = arg;
+	uint32_t *seen = &s->seen[(next_hop * 0x9e3779b1U) >> 26];
+
+	if (*seen == next_hop)
+		return;
+	*seen = next_hop;
+	for (int i = 0; i < s->found; i++) {
+		if (prefix_contains(s->prefix[i].base, s->prefix[i].plen, next_hop)) {
+			s->found = i;
+			s->next_hop = next_hop;
+			return;
+		}
+	}
+}
+
+static void visit_route(const struct nlmsghdr *h, void *arg)
+{
+	fib_gateways_of(h, look_up, arg);
+}
+
+/*
+ * Searches the IPv4 routes of this network namespace for next hops in any of n prefixes. Returns the lowest number of a
+ * prefix that contains one, with the next hop in host byte order; n if there is none; or -errno.
+ */
+static int routes_find_next_hop(const struct prefix *prefix, int n, uint32_t *ret_next_hop)
+{
+	_cleanup_netlink_ struct netlink *netlink = NULL;
+	struct search s = { .prefix = prefix, .n = n };
+	struct nlmsghdr *request;
+	int r = netlink_new(&netlink);
+
+	if (r < 0)
+		return r;
+	request = netlink_request(netlink, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
+	((struct rtmsg *)mnl_nlmsg_get_payload(request))->rtm_family = AF_INET;
+	search_reset(&s);
+	r = netlink_dump(netlink, visit_route, search_reset, &s);
+	if (r < 0)
+		return r;
+	if (s.found < n)
+		*ret_next_hop = s.next_hop;
+	return s.found;
+}
 
 struct check {
 	const struct config *config;

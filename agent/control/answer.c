@@ -10,6 +10,7 @@
 #include "diagnosis/doctor.h"
 #include "links/devices.h"
 #include "proto/words.h"
+#include "tables/mapping_drains.h"
 
 cJSON *answer_empty(struct request *r)
 {

@@ -5,6 +5,7 @@
 
 #include "control/handlers.h"
 #include "control/request.h"
+#include "tables/mapping_drains.h"
 
 #define FLUSH_BATCH 256U
 

@@ -6,6 +6,7 @@
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "diagnosis/explain.h"
+#include "tables/mapping_drains.h"
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
 {

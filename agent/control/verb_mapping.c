@@ -8,6 +8,7 @@
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "host/memory.h"
+#include "tables/mapping_drains.h"
 
 /* Adds the mapping around this one, by its inside prefix and its name if it has one. */
 static bool add_within(cJSON *json, const struct config_mapping *around)

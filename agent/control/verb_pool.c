@@ -7,6 +7,7 @@
 #include "base/timestamp.h"
 #include "config/pools.h"
 #include "control/handlers.h"
+#include "tables/mapping_drains.h"
 
 /* How long sessions may go on if neither the request nor the mapping says. */
 #define USUAL_DRAIN 3600U

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "copies/copying_private.h"
-#include "copies/mapping_digest.h"
+#include "tables/mapping_drains.h"
 
 static void *take_memory(size_t size)
 {

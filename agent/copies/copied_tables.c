@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "copies/copying_private.h"
-#include "copies/mapping_digest.h"
 
 void copying_report(struct copying *c, unsigned peer, struct copying_table_report *ret)
 {

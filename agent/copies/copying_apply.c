@@ -337,37 +337,6 @@ static int apply_groups(struct applying *a, struct reader *r)
 	return n;
 }
 
-/* The first subscriber from `at` on that may have copies of the peer; end_before: none. */
-static uint32_t next_holder(const struct applying *a, const struct copied_mapping *cm, uint32_t at, uint32_t end_before)
-{
-	const uint8_t bit = (uint8_t)(1U << a->peer);
-	const uint64_t bits = 0x0101010101010101ULL * bit;
-
-	for (; at < end_before; at++) {
-		uint64_t eight;
-
-		while (end_before - at >= sizeof(eight)) {
-			memcpy(&eight, cm->holders + at, sizeof(eight));
-			if (eight & bits)
-				break;
-			at += sizeof(eight);
-		}
-		if (at < end_before && cm->holders[at] & bit)
-			return at;
-	}
-	return end_before;
-}
-
-static bool holds_any(const struct applying *a, const struct copied_mapping *cm, uint32_t subscriber)
-{
-	const uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
-
-	for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++)
-		if (mark_peer(marks[slot]) == a->peer)
-			return true;
-	return false;
-}
-
 /*
  * Subscribers of a range that are not among the groups: nothing of them is the peer's. 1: the time is up; the next one
  * is noted.
@@ -375,13 +344,13 @@ static bool holds_any(const struct applying *a, const struct copied_mapping *cm,
 static int apply_empty(struct applying *a, struct copied_mapping *cm, uint32_t first, uint32_t end_before)
 {
 	struct copying_peer *p = &a->c->peer[a->peer];
-	uint32_t i = next_holder(a, cm, first, end_before);
+	uint32_t i = next_holder(cm, a->peer, first, end_before);
 
-	for (uint32_t n = 0; i < end_before; i = next_holder(a, cm, i + 1, end_before)) {
+	for (uint32_t n = 0; i < end_before; i = next_holder(cm, a->peer, i + 1, end_before)) {
 		struct group g = { .cm = cm, .subscriber = i };
 		int r = 0;
 
-		if (holds_any(a, cm, i))
+		if (holds_copies(cm, a->peer, i))
 			r = apply_whole(a, &g);
 		else
 			cm->holders[i] &= (uint8_t) ~(1U << a->peer);

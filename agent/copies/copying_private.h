@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include <detnat/tables.h>
 
 #include "base/hash.h"
 #include "base/inside_runs.h"
@@ -13,8 +16,8 @@
 #include "copies/copying.h"
 #include "copies/lease_set.h"
 #include "copies/moved_slots.h"
-#include "copies/told_sessions.h"
 #include "copies/session_id.h"
+#include "copies/told_sessions.h"
 #include "copies/waiting_copies.h"
 #include "copies/wire.h"
 #include "tables/overflow_map.h"
@@ -310,6 +313,12 @@ void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
 	      unsigned peer, uint16_t id);
 
+/* The first subscriber in [at, end_before) that may have a peer's copies in slots, or end_before. */
+uint32_t next_holder(const struct copied_mapping *cm, unsigned peer, uint32_t at, uint32_t end_before);
+
+/* Whether any slot of a subscriber is marked as a peer's copy. */
+bool holds_copies(const struct copied_mapping *cm, unsigned peer, uint32_t subscriber);
+
 /* Hands a payload over, if there is one. 0, or what `emit` returned: it is kept then. */
 int draft_flush(struct draft *o, copying_emit emit, void *arg);
 
@@ -444,5 +453,14 @@ uint64_t copied_rules_memory(const struct copying *c);
 
 /* Ends a copy that the slot's mark has been found to hold. False: a packet has refreshed it meanwhile. */
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);
+
+/*
+ * A digest of all that decides where a mapping has a session, and by which ports: gateways exchange sessions only of
+ * mappings for which it is equal. Quota and timeouts may differ, and a mapping that drains is as it was.
+ */
+uint64_t mapping_digest(const struct mapping *record);
+
+/* Goes on with a digest, which begins as 0. */
+uint64_t digest_add(uint64_t digest, uint64_t value);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "copies/mapping_digest.h"
+#include "copies/copying_private.h"
 #include "datapath/pinned.h"
 
 #define NEWS_MIN 64U

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Slots that hold copies: marked, and ended. */
+#include <string.h>
+
 #include "copies/copying_private.h"
 
 void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark)
@@ -31,4 +33,34 @@ bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 	if (word_state(word) != SESSION_TIME_WAIT)
 		count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
 	return true;
+}
+
+uint32_t next_holder(const struct copied_mapping *cm, unsigned peer, uint32_t at, uint32_t end_before)
+{
+	const uint8_t bit = (uint8_t)(1U << peer);
+	const uint64_t bits = 0x0101010101010101ULL * bit;
+
+	for (; at < end_before; at++) {
+		uint64_t eight;
+
+		while (end_before - at >= sizeof(eight)) {
+			memcpy(&eight, cm->holders + at, sizeof(eight));
+			if (eight & bits)
+				break;
+			at += sizeof(eight);
+		}
+		if (at < end_before && cm->holders[at] & bit)
+			return at;
+	}
+	return end_before;
+}
+
+bool holds_copies(const struct copied_mapping *cm, unsigned peer, uint32_t subscriber)
+{
+	const uint16_t *marks = copy_marks_of(&cm->marks, subscriber);
+
+	for (uint32_t slot = 0; marks && slot < cm->tables.n_slots; slot++)
+		if (mark_peer(marks[slot]) == peer)
+			return true;
+	return false;
 }

@@ -12,6 +12,7 @@
 #include "links/devices.h"
 #include "peers/replication.h"
 #include "recorder/queue.h"
+#include "tables/mapping_drains.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
 

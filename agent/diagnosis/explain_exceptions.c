@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "diagnosis/explain_private.h"
+#include "tables/mapping_drains.h"
 
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
 {

@@ -6,6 +6,7 @@
 
 #include "links/devices.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_drains.h"
 #include "tables/portmap_table.h"
 
 struct explain_gather {

@@ -7,6 +7,7 @@
 #include "metrics/page.h"
 #include "metrics/usage_monitor.h"
 #include "proto/words.h"
+#include "tables/mapping_drains.h"
 
 #define LABELS_TEXT 240
 

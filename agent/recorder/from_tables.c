@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "recorder/history_private.h"
+#include "tables/mapping_drains.h"
 
 struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 {

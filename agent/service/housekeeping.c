@@ -14,6 +14,7 @@
 #include "recorder/queue.h"
 #include "sessions/check.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_changes.h"
 
 #define SLICE_US 1000
 /* How often the threads that work for the reclaim are polled. */

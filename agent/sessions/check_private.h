@@ -8,6 +8,7 @@
 #include "base/background.h"
 #include "sessions/check.h"
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 
 /* Suspects that are examined again together, and how often before they are given up. */
 #define SUSPECTS_MAX 256U

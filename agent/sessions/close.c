@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 
 #define CLOSE_TRIES 1000U
 

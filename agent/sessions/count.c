@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 
 /*
  * Slots counted one by one, for some milliseconds. Beyond that the subscriber's record is trusted as long as none of

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/inside_runs.h"
+#include "tables/mapping_drains.h"
 
 const char *const pool_state_texts[N_POOL_STATES] = {
 #define X(constant, text) [constant] = text,

@@ -10,6 +10,7 @@
 
 #include <detnat/drains.h>
 
+#include "tables/mapping_drains.h"
 #include "tables/mappings.h"
 
 /* A session, in host byte order. */

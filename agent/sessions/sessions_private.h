@@ -4,6 +4,7 @@
 #define DETNAT_SESSIONS_PRIVATE_H
 
 #include "sessions/sessions.h"
+#include "tables/mapping_drains.h"
 #include "tables/mapping_tables.h"
 
 /* The longest age in ticks, by state byte, so that the inner loops need no branches. */

@@ -4,6 +4,7 @@
 
 #include "sessions/sessions.h"
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 
 /* Slots read, or subscribers skipped, between two looks at the clock: a few microseconds. */
 #define LOOK_INTERVAL 4096U

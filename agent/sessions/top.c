@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 
 /* Slots that are counted in any case, for some milliseconds. Beyond that the record is trusted while possible. */
 #define EXACT_SLOTS (1U << 20)

@@ -9,6 +9,7 @@
 #include "proto/words.h"
 #include "sessions/bound_ports.h"
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 
 #define WORD_BITS 64U
 #define WORDS	  (MAPPING_PORTS / WORD_BITS)

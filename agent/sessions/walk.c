@@ -6,6 +6,7 @@
 #include "proto/words.h"
 #include "sessions/sessions.h"
 #include "sessions/sessions_private.h"
+#include "tables/mapping_drains.h"
 #include "tables/overflow_map.h"
 
 /* Sessions visited between two looks at the clock. */

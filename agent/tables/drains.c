@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "tables/mapping_drains.h"
 #include "tables/mapping_tables.h"
 
 uint32_t mapping_drain_left(const struct mapping_drain *d)

@@ -7,6 +7,8 @@
 
 #include "base/inside_runs.h"
 #include "tables/chunks.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 #include "tables/mappings.h"
 #include "tables/overflow_map.h"
 #include "tables/prefix_index.h"

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "tables/mapping_bindings.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 
 static void order_changed(struct mappings *m)
 {

@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "tables/mapping_bindings.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 
 /* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U

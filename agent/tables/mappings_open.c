@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "tables/mapping_bindings.h"
+#include "tables/mapping_drains.h"
 
 /* What the indexes hold. */
 struct survey {

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "tables/mapping_bindings.h"
+#include "tables/mapping_changes.h"
 
 /* Moves all tables from one stage to another. */
 static void advance(struct mappings *m, enum table_stage from, enum table_stage to)

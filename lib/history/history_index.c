@@ -29,24 +29,6 @@ void history_index_free(struct history_index *x)
 	history_index_init(x);
 }
 
-static bool same_mapping(const struct history_mapping *m, const struct history_interval *v)
-{
-	struct history_mapping of = history_mapping_of(v);
-
-	return history_same(m, &of);
-}
-
-struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m)
-{
-	for (size_t i = 0; i < x->n_open; i++) {
-		struct history_interval *v = &x->intervals[x->open[i]];
-
-		if (same_mapping(m, v))
-			return v;
-	}
-	return NULL;
-}
-
 static int open_again(struct history_index *x, size_t number)
 {
 	if (history_grow(&x->open, x->n_open, sizeof(*x->open)))
@@ -210,7 +192,7 @@ static bool lists_what_is_open(const struct history_index *x, const struct histo
 	for (size_t i = 0; i < r->n_mappings; i++) {
 		const struct history_mapping *m = &r->mappings[i];
 
-		if (!same_mapping(m, &x->intervals[x->open[i]]) && !history_index_find_open(x, m))
+		if (!history_interval_is(m, &x->intervals[x->open[i]]) && !history_index_find_open(x, m))
 			return false;
 	}
 	return true;
@@ -223,7 +205,7 @@ static void take_names(struct history_index *x, const struct history_record *r)
 		const struct history_mapping *m = &r->mappings[i];
 		struct history_interval *v = &x->intervals[x->open[i]];
 
-		if (!same_mapping(m, v))
+		if (!history_interval_is(m, v))
 			v = history_index_find_open(x, m);
 		if (v)
 			memcpy(v->name, m->name, sizeof(v->name));

@@ -89,6 +89,13 @@ static inline struct history_mapping history_mapping_of(const struct history_int
 	return m;
 }
 
+static inline bool history_interval_is(const struct history_mapping *m, const struct history_interval *v)
+{
+	struct history_mapping of = history_mapping_of(v);
+
+	return history_same(m, &of);
+}
+
 /* Mappings that have drained, by the history: their ports rest before other subscribers get them (RFC 6888 REQ-8). */
 
 struct history_rest {

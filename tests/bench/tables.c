@@ -9,6 +9,7 @@
 
 #include "datapath/datapath_private.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_changes.h"
 #include "tables/mapping_tables.h"
 
 #define INSIDE_BASE    0xac100000U /* 172.16.0.0, as CSIT has it */

@@ -13,6 +13,8 @@
 
 #include "datapath/datapath_private.h"
 #include "links/interfaces.h"
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 #include <detnat/trace.h>
 
 #include "fixture.h"

@@ -17,6 +17,7 @@
 #include "datapath/datapath.h"
 #include "frame.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_changes.h"
 #include "tables/mappings.h"
 
 #define ADDR(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))

@@ -8,6 +8,7 @@
 #include <detnat/binding.h>
 
 #include "property.h"
+#include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
 #define ALL_BINDINGS (BINDING_UDP | BINDING_TCP | BINDING_ICMP)

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "binding_fixture.h"
+#include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
 static void set_up_mapping(void)

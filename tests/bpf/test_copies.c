@@ -8,6 +8,7 @@
 #include "binding_fixture.h"
 #include "icmp_frame.h"
 #include "copies/copy_program.h"
+#include "tables/mapping_changes.h"
 
 static struct copy_program program;
 

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 #include "told_routes.h"
 

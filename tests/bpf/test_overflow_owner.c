@@ -10,6 +10,7 @@
 
 #include "icmp_frame.h"
 #include "sessions/check.h"
+#include "tables/mapping_changes.h"
 #include "tables/overflow_map.h"
 
 static void set_up_owner(void)

@@ -9,6 +9,7 @@
 
 #include "race.h"
 #include "sessions/check.h"
+#include "tables/mapping_changes.h"
 #include "staged.h"
 #include "told_routes.h"
 

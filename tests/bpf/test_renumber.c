@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "fixture.h"
 #include "sessions/check.h"
+#include "tables/mapping_changes.h"
 #include "told_routes.h"
 
 #define INSIDE	 ADDR(100, 64, 0, 0)

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "fib/route_copy.h"
+#include "tables/mapping_drains.h"
 #include "fixture.h"
 #include "told_routes.h"
 

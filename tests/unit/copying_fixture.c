@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #include "sessions/check.h"
+#include "tables/mapping_changes.h"
 
 struct mapping_spec copying_spec;
 

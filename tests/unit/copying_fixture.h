@@ -7,6 +7,7 @@
 
 #include "base/findings.h"
 #include "copies/copying_private.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 /* 10.0.0.0/24 to 203.0.113.0/28, 4032 ports and 32 slots for each. */

@@ -14,6 +14,7 @@
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "punt/tracing.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 const char *const mapping_of[3][2] = {

@@ -4,6 +4,7 @@
 #define DETNAT_TABLES_FIXTURE_H
 
 #include "sessions/sessions.h"
+#include "tables/mapping_changes.h"
 #include "tables/mappings.h"
 
 /* Skips the test where maps cannot be made for want of rights. */

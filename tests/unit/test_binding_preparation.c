@@ -8,6 +8,7 @@
 #include "sessions/bound_ports.h"
 #include "sessions/sessions_private.h"
 #include "tables/mapping_bindings.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 static struct datapath d;

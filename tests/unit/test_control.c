@@ -16,6 +16,7 @@
 
 #include "config/active.h"
 #include "control/control.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 #define IN   "10.0.0.0/18"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "copying_fixture.h"
+#include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
 static struct portmaps *of_a, *of_b;

@@ -7,6 +7,7 @@
 
 #include "sessions/bound_ports.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 #define SUBSCRIBER 7U

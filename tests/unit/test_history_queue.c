@@ -12,6 +12,7 @@
 #include "history/history_read.h"
 #include "recorder/file.h"
 #include "recorder/queue.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 #define NOON 1767268800LL /* 2026-01-01T12:00:00Z */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "tables/mapping_changes.h"
 #include "tables/mapping_tables.h"
 
 #include "mappings_fixture.h"

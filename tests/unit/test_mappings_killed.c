@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tables/mapping_changes.h"
 #include "tables/ranges.h"
 #include "tables_fixture.h"
 

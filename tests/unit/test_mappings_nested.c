@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tables/mapping_changes.h"
+#include "tables/mapping_drains.h"
 #include "tables/mapping_tables.h"
 #include "tables_fixture.h"
 #include <detnat/drains.h>

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "tables/mapping_changes.h"
 #include "tables/mapping_tables.h"
 
 #include "mappings_fixture.h"

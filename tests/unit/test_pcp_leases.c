@@ -6,6 +6,7 @@
 
 #include "config_fixture.h"
 #include "pcp/leases.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 #define SUBSCRIBERS 16384U

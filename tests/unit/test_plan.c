@@ -12,6 +12,7 @@
 
 #include "plan_apart.h"
 #include "punt/event_ring.h"
+#include "tables/mapping_changes.h"
 
 TestSuite(plan, .init = plan_set_up, .timeout = 300);
 

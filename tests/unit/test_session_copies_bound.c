@@ -5,6 +5,7 @@
 #include <detnat/binding.h>
 
 #include "session_copies_fixture.h"
+#include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
 /* With endpoint-independent mapping and filtering of UDP. */

@@ -9,6 +9,7 @@
 #include <detnat/binding.h>
 
 #include "metrics/usage_monitor.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 #define NOW 100000U

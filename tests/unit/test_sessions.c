@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 
+#include "tables/mapping_changes.h"
 #include "tables/overflow_map.h"
 
 TestSuite(sessions, .init = sessions_set_up, .timeout = 300);

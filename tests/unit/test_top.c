@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sessions/top.h"
+#include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
 #define NOW 100000U

@@ -20,6 +20,7 @@
 
 #include "../random.h"
 #include "copies/copying_private.h"
+#include "tables/mapping_changes.h"
 
 static uint64_t seed = RANDOM_SEED;
 

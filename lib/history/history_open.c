@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* What the index knows as open, and what a drain has left of it. */
 #include "history/history_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m)
+{
+	for (size_t i = 0; i < x->n_open; i++) {
+		struct history_interval *v = &x->intervals[x->open[i]];
+
+		if (history_interval_is(m, v))
+			return v;
+	}
+	return NULL;
+}
 
 /* Whether the mapping of a drain ended with it; one that was taken into use again did not. */
 static bool ended_with_mapping(const struct history_index *x, const struct drain_interval *d)

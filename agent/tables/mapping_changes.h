@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings are added, changed, retired and deleted, and their memory is given back. */
+#ifndef DETNAT_MAPPING_CHANGES_H
+#define DETNAT_MAPPING_CHANGES_H
+
+#include "tables/mappings.h"
+
+struct mapping_job;
+
+/* A requested mapping, with defaults applied. */
+struct mapping_spec {
+	struct prefix in;
+	struct prefix out;
+	uint32_t sessions_per_user;
+	uint32_t session_slots;
+	bool open; /* inbound is open: no sessions, no slots */
+	uint32_t timeout_ticks[N_TIMEOUTS];
+	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
+};
+
+/* How a mapping takes over addresses that another one has. */
+struct mapping_handover {
+	bool replaces;	    /* a mapping of the same inside prefix, which is retired */
+	struct prefix from; /* the outside prefix of that one */
+	uint32_t drain_s;   /* how long; 0: sessions in an enclosing mapping end */
+};
+
+/*
+ * Adds a mapping: begin, then step until it returns 0 (1: a thread is working, ask again in some milliseconds), then
+ * commit, which makes the mapping visible to the datapath. abort frees a job at any time before commit. -ENOMEM, with
+ * figures in err, if memory is short. Begin all additions before the first step, so that their chunks are made
+ * together.
+ *
+ * Only commit checks for overlaps with other mappings (-EEXIST; the caller keeps the job), so that a mapping can be
+ * prepared while the one it replaces still serves. Commit waits for a grace period (about 10 ms) if a mapping with the
+ * same addresses was deleted since the last step, or if the only free numbers are those of mappings just deleted.
+ * Deleting all, then committing all, costs a single grace period.
+ */
+int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret,
+		       struct error *err);
+int mappings_add_step(struct mapping_job *job, struct error *err);
+int mappings_add_commit(struct mapping_job *job);
+int mappings_add_commit_with(struct mapping_job *job, const struct mapping_handover *how);
+void mappings_add_abort(struct mapping_job *job);
+
+/*
+ * Before several mappings that overlap are added, retired or deleted: the addresses of a prefix that is one of them
+ * have no mapping from now on, but for those of mappings within it, until the prefix is added, or mappings_release().
+ * Else packets would leave by a mapping that they have neither before nor after.
+ */
+void mappings_hold(struct mappings *m, struct prefix in);
+void mappings_release(struct mappings *m);
+
+/*
+ * Retires a mapping. -ENOENT if there is none; else as mappings_drain_check(), with nothing changed. Sessions go on for
+ * drain_s seconds at most; the caller then deletes the mapping, as any other, when mapping_drain_over().
+ */
+int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s);
+
+/* Takes a retired mapping into use again; how may be NULL. Errors as for mappings_add_commit(). */
+int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, const struct mapping_handover *how);
+
+/* Deletes a mapping from the datapath and queues its memory for mappings_reclaim_step(). -ENOENT if there is none. */
+int mappings_del(struct mappings *m, struct prefix in, struct prefix out);
+
+/*
+ * Returns the memory of deleted mappings and aborted additions, a few milliseconds at a time. After each deletion or
+ * abort, call it from the event loop until it is done.
+ */
+enum reclaim {
+	RECLAIM_DONE,
+	RECLAIM_MORE,  /* call again at once */
+	RECLAIM_WAITS, /* waiting for a thread or a grace period: call again in some milliseconds */
+};
+enum reclaim mappings_reclaim_step(struct mappings *m);
+
+/* Calls left(arg) whenever there is something new to reclaim; NULL: no call. */
+void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
+
+/*
+ * Changes the quota, the timeouts and the bindings of a mapping in place. Begin, then step until it returns 0 (1: a
+ * thread is working), prepare until it returns 0 (1: call again), and once more if other work came between; then
+ * update, which makes the change and does what is left. Abort gives up a change that was begun and not made; it keeps
+ * the memory for the next one of the mapping. -ENOMEM, with figures in err, if memory is short.
+ */
+int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err);
+int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err);
+int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec, struct error *err);
+int mappings_update(struct mappings *m, const struct mapping_spec *spec);
+void mappings_update_abort(struct mappings *m, const struct mapping_spec *spec);
+
+#endif

@@ -189,6 +189,7 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 # What a newcomer runs, on an ordinary build and this kernel. A step: name|seconds on two cores|target|what it is.
 define TEST_STEPS
 'build|75|tests-run|the programs and their tests are built' \
+'+lint-quick|20|lint-quick|formatting, names, layers and documents' \
 'unit|100|test-unit|modules of the agent and the command line' \
 'bpf|110|test-bpf|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
@@ -343,6 +344,11 @@ format: deps-test ## clang-format all C
 lint: deps-test ## formatting and static checks, warnings as errors
 	@$(MAKE) --no-print-directory $(JOBS) skeletons $(BUILD)/detnatctl
 	@BUILD=$(BUILD) deploy/lint.sh
+# Without the analysers of C, which keep both cores busy for a minute and a half.
+.PHONY: lint-quick
+lint-quick: deps-test
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/detnatctl
+	@BUILD=$(BUILD) deploy/lint.sh format licence flake8 shellcheck version sample manual keys verbs paths rooms conformance pairs
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := OPERATING.md ROUTING.md

@@ -241,15 +241,16 @@ class World:
         if came or gone:
             if not what:
                 self.model.changed(begin, done, "by itself")
-            self.reconsider(begin, done, what, [*came, *gone])
+            self.reconsider(begin, done, what, came, gone)
         self.oracles.consume(now if self.traffic.is_alive() else 1 << 62) if self.traffic else None
 
     def all_ports(self, gateway, ports):
         self.samples.setdefault("ports", {})[gateway.number] = ports
         return [row for rows in self.samples["ports"].values() for row in rows]
 
-    def reconsider(self, begin, now, what, changed):
+    def reconsider(self, begin, now, what, came, gone):
         """Flows whose subscriber's mapping is another one now."""
+        changed = [*came, *gone]
         for flow in list(self.traffic.flows.values()) if self.traffic else ():
             if flow.cert == "no" or not any(covers(held.inside, flow.host) for held in changed):
                 continue
@@ -259,7 +260,9 @@ class World:
             effective = self.model.effective(flow.host)
             block = effective.block(flow.host) if effective else None
             within = block and block[0] == flow.outside[0] and block[1] <= flow.outside[1] < block[1] + block[2]
-            same = within and effective.settled <= max(flow.since, flow.opened)
+            # What left by an exception that has come and gone may not have been seen yet.
+            between = effective and any(covers(h.inside, flow.host) and h.inside[1] > effective.inside[1] for h in gone)
+            same = within and not between and effective.settled <= max(flow.since, flow.opened)
             if same:
                 continue
             drain_end = 0

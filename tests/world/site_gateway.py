@@ -85,6 +85,7 @@ class Gateway:
         self.way_in, self.way_out = "in0", "out0"  # where the routes lead
         self.tracer = None
         self.boots = 0
+        self.killed = 0  # when its agent ended with a takeover, which is over when it comes back
         self.lacking, self.looked_at = set(), 0  # interfaces without their role, and when that was asked for
         self.fresh = 0  # descriptors of its first agent
         self.ids = {"map": set(), "prog": set()}

@@ -350,6 +350,7 @@ class World:
         if how in ("links", "kill") and here.running():
             if how == "kill":
                 here.agent.kill()
+                here.killed = now
                 self.copied_since = 0
                 self.oracles.endings_untold(now)
             for name in ("in0", "out0"):
@@ -376,8 +377,10 @@ class World:
             gateway.agent.write(**{key: other.get(key) for key in ("mappings", "portmaps", "timeouts")})
         self.start(gateway)
         if how == "reboot":
-            self.lost_record(gateway, begin, time.time_ns())
+            # Nobody knows when the datapath was lost after the agent was.
+            self.lost_record(gateway, min(begin, gateway.killed or begin), time.time_ns())
             self.exposed.append((begin, time.time_ns()))
+        gateway.killed = 0
         self.end_change(begin, f"gateway {number} comes back, {how}", ())
         self.copied_since = 0
         self.wait_synchronised(40)

@@ -235,6 +235,24 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	return opened;
 }
 
+/* Takes the lock and the place that `bound` says is reserved; 0, or -1 with that place given back. */
+static __always_inline int open_begin(struct subscriber *s, __u32 bound)
+{
+	if (open_lock(s)) {
+		if (bound & PLACE_RESERVED)
+			quota_give_back(s);
+		return -1;
+	}
+	place_reserve(bound);
+	return 0;
+}
+
+static __always_inline void open_end(struct subscriber *s)
+{
+	place_release(s);
+	open_unlock(s);
+}
+
 /*
  * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
  */
@@ -247,15 +265,10 @@ SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const
 	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
-	if (open_lock(s)) {
-		if (bound & PLACE_RESERVED)
-			quota_give_back(s);
+	if (open_begin(s, bound))
 		return OPEN_LOST;
-	}
-	place_reserve(bound);
 	opened = open_in_bucket(&f, s, bound & ~PLACE_RESERVED, ret_word);
-	place_release(s);
-	open_unlock(s);
+	open_end(s);
 	return opened;
 }
 

@@ -245,15 +245,10 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
-	if (open_lock(s)) {
-		if (bound & PLACE_RESERVED)
-			quota_give_back(s);
+	if (open_begin(s, bound))
 		return OPEN_LOST;
-	}
-	place_reserve(bound);
 	opened = open_admitted(&f, s, bound & ~PLACE_RESERVED, ret_word);
-	place_release(s);
-	open_unlock(s);
+	open_end(s);
 	return opened;
 }
 

@@ -59,7 +59,7 @@ def once(path):
     """The world of a file; writes what came of it beside it."""
     task = json.loads(pathlib.Path(path).read_text())
     os.environ["BUILD"] = task["build"]
-    faulthandler.register(signal.SIGUSR1)
+    faulthandler.dump_traceback_later(task["limit"])  # says where a run is that does not end
     import isolation
     from world_run import World
     directory = pathlib.Path(task["directory"])
@@ -88,9 +88,10 @@ def run_world(args, header, steps=None, seconds=None, limit=None):
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{RUNS}{os.getpid()}."))
     try:
         seconds = seconds or args.seconds
+        limit = limit or seconds * 1.1 + RUN_EXTRA
         task = folder / "task"
         task.write_text(json.dumps({"header": header, "steps": steps, "seconds": seconds, "build": str(pathlib.Path(args.build).resolve()),
-                                    "directory": str(folder / "run"), "go_on": args.go_on}))
+                                    "directory": str(folder / "run"), "go_on": args.go_on, "limit": limit}))
 
         def tied():
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -98,10 +99,8 @@ def run_world(args, header, steps=None, seconds=None, limit=None):
             child = subprocess.Popen([sys.executable, __file__, "--once", str(task)], stdin=subprocess.DEVNULL, stdout=err, stderr=err, preexec_fn=tied)
         _children.append(child)
         try:
-            child.wait(limit or seconds * 1.1 + RUN_EXTRA)
+            child.wait(limit + 5)
         except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGUSR1)  # says where it is
-            time.sleep(1)
             return {"failures": [{"oracle": "world", "text": f"did not end; {(folder / 'err').read_text()[-2000:]}", "at": 0, "step": 0, "log": {}}],
                     "steps": [], "log": [], "stuck": True}
         finally:

@@ -237,6 +237,7 @@ test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them 
 BPF_JOBS ?= -j4
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
+	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
 	$(BUILD)/tests/bpf/run $(BPF_JOBS)
 .PHONY: test-bpf-passes
 test-bpf-passes: deps-test ## the same with padded frames, in two stages, and by the tracing build, where they differ

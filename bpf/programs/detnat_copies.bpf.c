@@ -7,19 +7,32 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Does what a request asks for. Returns enum copy_result. */
-static __always_inline int copy_do(struct session_copy *c)
+/*
+ * The mapping of a request, or NULL: there is none, or it has no such subscriber or state. Not inlined, as kernel 6.1
+ * has 512 octets of stack for the whole chain of calls (tests/bpf/stacks.py).
+ */
+static __noinline const struct mapping *copy_mapping(const struct session_copy *c)
 {
 	struct mapping_table *t = mapping_table_get();
 	const struct mapping *m;
-	struct subscriber *s;
-	int r;
 
-	if (!c || !t || c->mapping >= MAX_MAPPINGS)
-		return COPY_IMPOSSIBLE;
+	if (!t || !c || c->mapping >= MAX_MAPPINGS)
+		return 0;
 	m = mapping_of_leaf(t, INDEX_LEAF | c->mapping);
 	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber >= prefix_size(m->geo.in_plen) ||
 	    (c->request != COPY_END && !copy_state_fits(c->key, word_proto(c->word), word_state(c->word))))
+		return 0;
+	return m;
+}
+
+/* Does what a request asks for. Returns enum copy_result. */
+static __always_inline int copy_do(struct session_copy *c)
+{
+	const struct mapping *m = copy_mapping(c);
+	struct subscriber *s;
+	int r;
+
+	if (!m)
 		return COPY_IMPOSSIBLE;
 	s = subscriber_get(m, c->subscriber);
 	if (!s)

@@ -289,6 +289,19 @@ Test(events, neighbour_is_asked_for_once_a_second_however_often_it_is_missed)
 	cr_assert_eq(records(), 0);
 }
 
+Test(events, neighbours_of_one_address_are_asked_for_on_each_interface)
+{
+	struct nat_event e = { .type = EVENT_RESOLVE };
+
+	for (unsigned i = 0; i < 16; i++) {
+		e.in_addr = i % 2 ? 0xffffffff : 0;
+		e.ifindex = 1 + i / 2;
+		produce(&e, 2);
+	}
+	turn();
+	cr_assert_eq(resolved.calls, 16, "%u", resolved.calls);
+}
+
 Test(events, neighbour_of_ipv6_is_asked_for_by_its_own_address)
 {
 	struct nat_event e = { .type = EVENT_RESOLVE_IPV6, .gateway = { 0xfe, 0x80, [15] = 5 }, .ifindex = 3 };

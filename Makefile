@@ -191,7 +191,7 @@ define TEST_STEPS
 'build|75|tests-run|the programs and their tests are built' \
 '+lint-quick|20|lint-quick|formatting, names, layers and documents' \
 'unit|75|test-unit ROUNDS=20|modules of the agent and the command line' \
-'bpf|220|test-bpf|the datapath, packet by packet' \
+'bpf|140|test-bpf|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
 'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef

@@ -112,7 +112,6 @@ static const struct {
 			   "fragment fragment_hairpin fragment_out2in portmap_in" },
 	{ "trace_records",
 	  "in2out out2in out2in_slow open overflow refuse_protocol icmp_error icmp_in arp fragment_out2in vlan" },
-	{ "trace_stages", "in2out" },
 	{ "turned_back", "open guard" },
 	{ "udp", "in2out in2out_cached out2in out2in_cached out2in_slow open" },
 	{ "unsolicited",

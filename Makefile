@@ -169,7 +169,7 @@ $(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc $(call libraries,criterion) -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc,--wrap=bpf_object__load $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
@@ -190,8 +190,8 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 define TEST_STEPS
 'build|75|tests-run|the programs and their tests are built' \
 '+lint-quick|20|lint-quick|formatting, names, layers and documents' \
-'unit|100|test-unit|modules of the agent and the command line' \
-'bpf|220|test-bpf|the datapath, packet by packet' \
+'unit|75|test-unit ROUNDS=20|modules of the agent and the command line' \
+'bpf|140|test-bpf|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
 'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
@@ -200,6 +200,7 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|40|tests-built|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
 'bpf-passes|260|test-bpf-passes|the datapath with padding, in two stages, and traced' \
 'e2e-sanitized|900|test-e2e SANITIZE=1|agent and command line under AddressSanitizer' \
@@ -218,9 +219,16 @@ test-all: ## both
 test-long: deps-test ## what is in neither, before a release: the end-to-end tests marked long, all parts of the virtual machines
 	@$(MAKE) --no-print-directory test-e2e SANITIZE=1 E2E_TESTS=long
 	@$(MAKE) --no-print-directory test-vm
-test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
+# Of the rounds of a test that has many (tests/unit/rounds.h), in percent.
+ROUNDS ?= 100
+test-unit: deps-test ## modules of the agent and the command line (ROUNDS=100 percent); without root some are skipped
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
-	$(BUILD)/tests/unit/run
+	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/unit/run
+# The suites that include tests/unit/rounds.h: in all their rounds, where `make test` has a fifth.
+.PHONY: test-unit-rounds
+test-unit-rounds: deps-test
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
+	$(BUILD)/tests/unit/run --filter '@(history_model|history_portmaps|history_time|history_walk|killed_agents|mappings_nested|overlapping_changes|sessions_under_traffic|slots)/*'
 # Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=thread build/tsan/tests/tsan/run

@@ -191,7 +191,7 @@ define TEST_STEPS
 'build|75|tests-run|the programs and their tests are built' \
 '+lint-quick|20|lint-quick|formatting, names, layers and documents' \
 'unit|75|test-unit ROUNDS=20|modules of the agent and the command line' \
-'bpf|140|test-bpf|the datapath, packet by packet' \
+'bpf|125|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
 'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
@@ -219,7 +219,7 @@ test-all: ## both
 test-long: deps-test ## what is in neither, before a release: the end-to-end tests marked long, all parts of the virtual machines
 	@$(MAKE) --no-print-directory test-e2e SANITIZE=1 E2E_TESTS=long
 	@$(MAKE) --no-print-directory test-vm
-# Of the rounds of a test that has many (tests/unit/rounds.h), in percent.
+# Of the rounds of a test that has many (tests/unit/rounds.h), in percent; of random packets and of the seconds of a race, too.
 ROUNDS ?= 100
 test-unit: deps-test ## modules of the agent and the command line (ROUNDS=100 percent); without root some are skipped
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
@@ -246,10 +246,11 @@ BPF_JOBS ?= -j4
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
-	$(BUILD)/tests/bpf/run $(BPF_JOBS)
+	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/bpf/run $(BPF_JOBS)
 .PHONY: test-bpf-passes
-test-bpf-passes: deps-test ## the same with padded frames, in two stages, and by the tracing build, where they differ
+test-bpf-passes: deps-test ## all random packets and races, and the same with padded frames, in two stages, and by the tracing build, where they differ
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
+	$(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(property|race)/*'
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
 	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Endpoint-independent mapping, <detnat/binding.h>: the outside port of an inside endpoint, found or bound when a
- * session opens. The fast path calls binding_take_home(), the slow path binding_take(); packets of sessions never get here.
- * All of it is compiled away while no mapping has it.
+ * session opens. The fast path calls binding_take_home(), the slow path binding_take(); packets of sessions never get
+ * here. All of it is compiled away while no mapping has it.
  */
 #ifndef DETNAT_BIND_PORT_H
 #define DETNAT_BIND_PORT_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opens a session in the common case: its two buckets hold nothing of the flow, its first-choice port is free towards
- * the endpoint, and so is a slot. For subscribers with portmaps and in mappings with bindings, subprograms choose the port
- * under the lock. Also refuses a session beyond the quota if neither an event nor an ICMP error is due.
- * open.h does everything else.
+ * the endpoint, and so is a slot. For subscribers with portmaps and in mappings with bindings, subprograms choose the
+ * port under the lock. Also refuses a session beyond the quota if neither an event nor an ICMP error is due. open.h
+ * does everything else.
  */
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
@@ -150,8 +150,7 @@ static __always_inline int fast_port_of(const struct flow *f, struct subscriber 
 	if (binding_maps(f->m, f->p.proto))
 		return binding_take_home(f->m, s, f->subscriber, (__u32)f->p.sport << 8 | f->p.proto);
 	if (subscriber_has_portmaps(s) &&
-	    portmap_is_on(f->m, f->subscriber, f->p.proto,
-			  mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset))
+	    portmap_is_on(f->m, f->subscriber, f->p.proto, mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset))
 		return -1;
 	return (int)f->port_offset;
 }

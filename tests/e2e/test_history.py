@@ -346,7 +346,7 @@ def test_a_mapping_whose_end_cannot_be_recorded_ends_once_it_can(lab):
     agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # as below
     agent.ctl("user", "move", "10.0.0.3", "1.1.9.0", "--until", "+8s")
     with strace.failing(agent.process.pid, "fsync", "EIO"):
-        wait_for(lambda: "have come to their end cannot be taken out" in agent.log_text(), what="the refusal")
+        wait_for(lambda: "have reached their `until` cannot be removed" in agent.log_text(), what="the refusal")
         assert "10.0.0.3/32" in [m["in"] for m in agent.ctl("mapping", "list")]
     wait_for(lambda: "10.0.0.3/32" not in [m["in"] for m in agent.ctl("mapping", "list")], timeout=20, what="the end")
     assert verified(agent)

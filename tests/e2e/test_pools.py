@@ -59,7 +59,7 @@ def test_without_a_drain_sessions_end_at_once(lab, agent):
 @pytest.mark.parametrize("arguments,reason", [
     (("9.9.9.9",), "9.9.9.9 is in the pool of no mapping"),
     (("1.1.1.0/24",), "is more than the pool of mapping homes"),
-    (("1.1.1.0/30", "--to", "1.1.9.0/31"), "1.1.9.0/31 has 2 free addresses, and 1.1.1.0/30 needs 4"),
+    (("1.1.1.0/30", "--to", "1.1.9.0/31"), "1.1.9.0/31 has 2 free addresses, but 1.1.1.0/30 needs 4"),
     (("1.1.1.2", "--to", "1.1.1.3"), "1.1.1.3 has 0 free addresses"),
     (("1.1.1.2", "--to", "10.0.0.0/24"), "10.0.0.0/24 has inside addresses, of mapping homes"),
     (("1.1.1.2", "--to", "198.51.100.254"), "the next hop of a route"),

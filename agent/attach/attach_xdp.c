@@ -79,8 +79,7 @@ int link_check(const struct link *l, struct error *err)
 	if (l->ifindex >= MAX_IFINDEX)
 		return error_set(err, -ERANGE,
 				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "
-				 "new network "
-				 "namespace or after a reboot",
+				 "new network namespace or after a reboot",
 				 l->name, l->ifindex, MAX_IFINDEX - 1);
 	return 0;
 }

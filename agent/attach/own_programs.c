@@ -158,13 +158,10 @@ int own_programs_open(const struct own_programs *own, uint32_t id)
 
 int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err)
 {
-	return error_set(
-		err, -EBUSY,
-		"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not visible "
-		"in "
-		"this mount namespace, as under `ip netns exec`; leave it: it translates. Run this with `nsenter "
-		"--net=/run/netns/NAME`, which keeps the mounts, or end the other datapath with `detnat-agent "
-		"--detach` "
-		"and its configuration",
-		link, program, id);
+	return error_set(err, -EBUSY,
+			 "%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not "
+			 "visible in this mount namespace, as under `ip netns exec`; leave it: it translates. Run this "
+			 "with `nsenter --net=/run/netns/NAME`, which keeps the mounts, or end the other datapath with "
+			 "`detnat-agent --detach` and its configuration",
+			 link, program, id);
 }

@@ -166,8 +166,7 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		if (!later.out && !s.out)
 			return refuse_side(v, later,
 					   "%s is the inside range of another mapping already: mapping add --replace "
-					   "puts this one "
-					   "in its place, mapping set changes it",
+					   "puts this one in its place, mapping set changes it",
 					   text_a);
 		if (!v->name)
 			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,

@@ -470,7 +470,7 @@ def test_explain_names_the_port_that_an_endpoint_has(lab):
     for place in (f"{host.addr}:3074", "%s:%d" % src):
         found = findings_of(lab, place)["binding"]
         assert not found["drops"]
-        assert found["text"] == f"udp {host.addr}:3074 has {src[0]}:{src[1]} towards everybody, and what anyone sends there opens a session"
+        assert found["text"] == f"udp {host.addr}:3074 has {src[0]}:{src[1]} for all destinations, and packets from anyone there open a session"
     assert "binding" not in findings_of(lab, host.addr) and "binding" not in findings_of(lab, f"{host.addr}:3075")
     # Without a session the port is bound for a while: nothing is dropped.
     lab.agent.ctl("session", "flush", host.addr)

@@ -210,7 +210,7 @@ def test_strict_filters_that_drop_what_comes_by_another_interface(lab):
     lab.start(interfaces={"inside": ["in0", "in1"], "outside": ["out0", "out1"]})
     host = lab.host()
     inside, outside = explain(lab, host.addr)["findings"]
-    assert inside["reason"] == "drop_martian" and f"what comes from {host.addr} by in1 is dropped" in inside["text"]
+    assert inside["reason"] == "drop_martian" and f"packets from {host.addr} through in1 are dropped" in inside["text"]
     assert outside["reason"] == "rp_filter" and "come by out1 are translated and then dropped by the kernel" in outside["text"]
     for name in ("in1", "out1"):
         lab.gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", "2")

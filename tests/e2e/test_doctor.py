@@ -160,7 +160,7 @@ def test_a_file_that_the_service_cannot_read_is_told_to_root(lab):
     os.chmod(lab.directory.parent, 0o755)
     agent.path.chmod(0o600)
     tested = agent.once("-t")
-    assert tested.status == 0 and f"{agent.path}: the service runs as user detnat, who cannot read it" in tested.err, tested
+    assert tested.status == 0 and f"{agent.path}: the service runs as user detnat, which cannot read it" in tested.err, tested
     agent.path.chmod(0o644)
     assert "cannot read it" not in agent.once("-t").err
 

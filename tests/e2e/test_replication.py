@@ -414,7 +414,7 @@ def test_a_reload_adds_changes_and_removes_replication(gateways):
     host = a.host()
     a.open_udp(host)
     assert a.agent.ctl("peer", "list") == [] and a.agent.ctl("status")["replication"] is None
-    assert a.agent.text("peer", "list") == "sessions are copied to and from no gateway\n"
+    assert a.agent.text("peer", "list") == "no sessions are copied to or from other gateways\n"
     a.agent.write(replication=gateways.replication(0))
     a.agent.ctl("reload")
     gateways.wait_synchronised()

@@ -69,7 +69,8 @@ static const struct {
 	{ { "reload" },
 	  false,
 	  "{\"ok\":true,\"result\":{\"dry_run\":true,\"changed\":true,\"keys\":[1,\"guard\"],\"portmaps\":1}}\n",
-	  "would change: -, guard\nthe file differs from what runs (detnatctl config diff), 0 sessions would end, 0 "
+	  "would change: -, guard\nthe file differs from the running configuration (detnatctl config diff), 0 sessions "
+	  "would end, 0 "
 	  "would drain\n",
 	  "",
 	  0 },

@@ -268,7 +268,7 @@ def test_an_older_copy_of_the_history_is_noticed(lab):
         file.write_bytes(content)
     next_second()
     agent.start()
-    assert "is not the one that was written for the datapath" in agent.log_text()
+    assert "does not belong to the existing datapath" in agent.log_text()
     start = records(agent)[-1]
     assert start["unknown_since"] == marked >= records(agent)[1]["time"], "known until the copy's last record, or mark"
     assert sorted(m["in"] for m in start["mappings"]) == [MAPPING["in"], OTHER["in"]]
@@ -408,7 +408,7 @@ def test_changes_are_refused_if_the_history_is_modified(lab):
     agent.ctl("mapping", "add", *PAIR)
     with open(path(agent), "ab") as file:
         file.write(b"\n")
-    assert "was changed by somebody else" in agent.refused("mapping", "del", *PAIR)
+    assert "was changed by another program" in agent.refused("mapping", "del", *PAIR)
 
 
 def test_a_state_directory_that_cannot_be_used_is_refused(lab):

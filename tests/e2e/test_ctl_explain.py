@@ -237,7 +237,7 @@ def test_an_interface_that_is_down(lab, name, role):
     answer = explain(lab, host.addr)
     assert reasons(answer)[:2] == [("interface", True), ("interface", False)]
     assert answer["findings"][0]["text"] == f"no {role} interface is up: nothing is translated"
-    assert answer["findings"][1]["text"].startswith(f"{name}: down, and with it the routes by it")
+    assert answer["findings"][1]["text"].startswith(f"{name}: down, and with it the routes through it")
 
 
 def test_a_routing_rule_by_source_leads_the_way_out(lab):

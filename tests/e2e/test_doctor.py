@@ -50,7 +50,7 @@ TROUBLES = [
     ("a rule that rejects what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 reject"],
      {"forwarding": "kernel"}, "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
     ("rules on marks", ["ip rule add fwmark 7 lookup 100"], {}, "WARNING", "rules", "routing rules on marks, ports, TOS or the like", False),
-    ("the inside is down", ["ip link set in0 down"], {}, "FAILURE", "links", "in0: down, and with it the routes by it", False),
+    ("the inside is down", ["ip link set in0 down"], {}, "FAILURE", "links", "in0: down, and with it the routes through it", False),
     ("the inside is down, and its routes are gone", ["ip link set in0 down"], {}, "WARNING", "inside routes",
      "the inside addresses 10.0.0.0/18 are not routed to the inside: in0 is down", True),
     ("the outside is down, and the default route is gone", ["ip link set out0 down"], {}, "WARNING", "route out",

@@ -242,7 +242,7 @@ static int check_one(const struct portmap_check *v, size_t number)
 	if (prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN) {
 		why = prefix_is_none(mapping->out) ? "not translated" : "in a mapping with `inbound` open";
 		return refuse(v, number, "in", "all ports of %s are reachable already, as it is %s%s%s%s", in, why,
-			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : "  must be deleted");
+			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : " must be deleted");
 	}
 	if (geometry_of(v->config, m->in.addr, &g))
 		return refuse(v, number, "in", "%s has no ports for a portmap", in);

@@ -31,7 +31,7 @@ static int check(const struct stat *st, const char *path, struct error *err)
 	if (st->st_size != REPLICATION_KEY)
 		return error_set(err, -EINVAL,
 				 "%s has %lld octets, not %u; " MAKE_KEY
-				 "  makes a key; copy it to all gateways of the group",
+				 " makes a key; copy it to all gateways of the group",
 				 path, (long long)st->st_size, REPLICATION_KEY, path, path, path);
 	return 0;
 }

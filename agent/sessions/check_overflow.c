@@ -146,7 +146,7 @@ static void compare_total(struct table_check *c)
 		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - least,
 				   __ATOMIC_ACQ_REL);
 	findings_add(c->findings, FINDING_OVERFLOW_TOTAL, c->repair, "overflow",
-		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 "  exist", least,
+		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 " exist", least,
 		     c->total_counted);
 }
 

@@ -202,7 +202,8 @@ def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     assert told == {**named, "dry_run": True}
     assert agent.text("reload", "--dry-run").splitlines() == [
         "would add 10.65.0.0/24 to 1.1.3.0/28", f"would delete {OTHER['in']} to {OTHER['out']}: 1 sessions would end",
-        "would change flats (10.0.0.0/18) to 1.1.1.0/30", "the file differs from the running configuration (detnatctl config diff), 1 sessions would end, 0 would drain"]
+        "would change flats (10.0.0.0/18) to 1.1.1.0/30",
+        "the file differs from the running configuration (detnatctl config diff), 1 sessions would end, 0 would drain"]
     assert agent.ctl("config") == running
     assert agent.ctl("reload") == named
     assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "portmaps": NO_PORTMAPS, "keys": [],

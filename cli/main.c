@@ -142,7 +142,7 @@ static int run_options(const struct options *o, struct writer *w, struct error *
 	if (o->batch && !o->help)
 		return run_batch(o, w, err);
 	if (o->force)
-		return error_set(err, EXIT_USAGE, "--force goes only with --batch");
+		return error_set(err, EXIT_USAGE, "--force goes with --batch only");
 	return run(o, w, err);
 }
 

@@ -495,7 +495,7 @@ def test_explain_says_that_the_outside_has_its_share(lab):
         lab.send_in(lab.from_outside(src[0], UDP(sport=999, dport=src[1]), src=f"192.0.2.{number + 7}"), host, 3074)
     with lab.counting(drop_inbound_limit=1):
         lab.outside.send(lab.from_outside(src[0], UDP(sport=999, dport=src[1]), src="192.0.2.99"))
-    assert "all of the 2 sessions that it is allowed" in findings_of(lab, host.addr)["drop_inbound_limit"]["text"]
+    assert "all 2 sessions that may be opened from outside" in findings_of(lab, host.addr)["drop_inbound_limit"]["text"]
 
 
 def test_bindings_are_counted_by_mapping_and_protocol(lab):

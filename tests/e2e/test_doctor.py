@@ -184,7 +184,7 @@ def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
     agent.ctl("reload")
     assert agent.log_text().count(rule) == before, "the kernel applies it"
     (finding,) = agent.ctl("explain", host.addr)["findings"]
-    assert finding["reason"] == "dropping" and f"{rule}: drops what none of its rules accepts" in finding["text"] and not finding["drops"]
+    assert finding["reason"] == "dropping" and f"{rule}: drops packets that none of its rules accepts" in finding["text"] and not finding["drops"]
 
 
 def test_explain_tells_of_an_own_address_in_the_pool(lab):

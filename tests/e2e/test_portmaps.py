@@ -336,7 +336,7 @@ def test_of_the_file_they_are_there_at_the_start_and_a_reload_follows_it(lab):
     reaches(lab, host, ("1.1.1.0", 444), 443)
     assert [m["out_port"] for m in agent.ctl("portmap", "list")] == [444]
     agent.write(mappings=[{"in": "10.1.0.0/18", "out": "1.1.2.0/30"}])
-    assert "portmaps[0].in: 10.0.0.2 is an inside address of no mapping" in agent.refused("reload")
+    assert "portmaps[0].in: 10.0.0.2 is not an inside address of any mapping" in agent.refused("reload")
     reaches(lab, host, ("1.1.1.0", 444), 443)
     agent.write(portmaps=None)
     agent.ctl("reload")

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "plan_apart.h"
+#include "rounds.h"
 
 static void set_up(void)
 {
@@ -136,7 +137,7 @@ Test(overlapping_changes, no_address_is_ever_in_a_mapping_that_it_has_neither_be
 	memset(from, -1, sizeof(from));
 	run_with("");
 	srand(7);
-	for (unsigned n = 0; n < 400; n++) {
+	for (unsigned n = 0; n < rounds_of(400); n++) {
 		for (size_t i = 0; i < ARRAY_SIZE(choices); i++)
 			to[i] = rand() % 3 ? from[i] : rand() % 3 - 1;
 		if (!change(from, to, drains[rand() % 8 == 0]))
@@ -144,7 +145,7 @@ Test(overlapping_changes, no_address_is_ever_in_a_mapping_that_it_has_neither_be
 		memcpy(from, to, sizeof(from));
 		done++;
 	}
-	cr_expect_gt(done, 100);
+	cr_expect_gt(done, rounds_of(100));
 	cr_expect_gt(steps, 2 * done);
 }
 

@@ -44,7 +44,7 @@ TROUBLES = [
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a firewall that drops what the kernel forwards",
      ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "kernel"},
-     "WARNING", "dropping", "nftables table fw, chain f (forward): drops what none of its rules accepts", False),
+     "WARNING", "dropping", "nftables table fw, chain f (forward): drops packets that none of its rules accepts", False),
     ("a rule that drops what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 drop"], {"forwarding": "kernel"},
      "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
     ("a rule that rejects what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 reject"],

@@ -5,7 +5,8 @@
  * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
  * verifier, too.
  *
- * The fast path calls only session_hit(), which few packets of a session need; any other call would cost too much.
+ * The fast path calls them only for what few packets of a session need: session_hit(), and portmaps and bindings. For
+ * other packets a call would cost too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
 #define DETNAT_SUBPROGRAM_H

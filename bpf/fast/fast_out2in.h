@@ -4,17 +4,28 @@
 #define DETNAT_FAST_OUT2IN_H
 
 #include "fast/fast_path.h"
+#include "fast/fast_portmap.h"
 
 /*
- * Handles a packet whose session is not in the preferred slot, or may change its state. Returns CONTINUE with the
- * slot's key in *ret_key, or TO_SLOW_PATH.
+ * Handles a packet to an inside address whose session is not in the preferred slot, or may change its state, or that a
+ * portmap takes. Returns CONTINUE with the inside port in *ret_key, as in a slot's key, or TO_SLOW_PATH.
  */
-static __always_inline int fast_out2in_session(const struct mapping *m, __u32 subscriber, const struct packet *p,
-					       __u32 now, __u64 *ret_key)
+static __always_inline int fast_out2in_session(const struct mapping *m, __u32 subscriber, __u32 in_addr,
+					       const struct packet *p, __u32 now, __u64 *ret_key)
 {
+	struct slot *s;
 	__u64 word;
-	struct slot *s = slot_lookup_out2in(m, subscriber, p, now, &word, ret_key);
 
+	if (settings.portmaps) {
+		int in_port = fast_portmap_in(m, in_addr, (__u64)p->src << 16 | p->sport,
+					      (__u64)p->dst << 24 | (__u32)p->dport << 8 | p->proto);
+
+		if (in_port >= 0) {
+			*ret_key = slot_key(0, 0, (__u16)in_port);
+			return CONTINUE;
+		}
+	}
+	s = slot_lookup_out2in(m, subscriber, p, now, &word, ret_key);
 	if (!s)
 		return TO_SLOW_PATH;
 	session_hit_fast(s, word, p, 0, now, m, subscriber);
@@ -119,7 +130,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
 		struct packet p = fast_parsed(&q, src, dst, sport, dport);
 
-		if (fast_out2in_session(m, subscriber, &p, now, &key) != CONTINUE)
+		if (fast_out2in_session(m, subscriber, m->geo.in_base + subscriber, &p, now, &key) != CONTINUE)
 			return TO_SLOW_PATH;
 	}
 	TRACE_STEP(egress, e.hop >> 48 << 32, told ? e.told->mtu : e.out->mtu);

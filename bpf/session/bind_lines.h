@@ -28,15 +28,12 @@ static __always_inline int binding_maps(const struct mapping *m, __u8 proto)
 }
 
 /*
- * Returns 1 if an opening is not for the fast path: it needs a binding; or the outside may open sessions of another
- * protocol, so that slots are marked with the opener's side; or a draining mapping may already have the session. A
- * single setting is 0 if none of this applies.
+ * Returns 1 if openings in a mapping are not for the fast path, as a draining one may already have the session. A
+ * single setting is 0 if no mapping drains.
  */
-static __always_inline int openings_are_slow(const struct mapping *m, __u8 proto)
+static __always_inline int openings_are_slow(const struct mapping *m)
 {
-	return settings.bindings &&
-	       (LOAD(m->bindings.mapping) & binding_protocol(proto) || LOAD(m->bindings.filtering) ||
-		(settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS));
+	return settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS;
 }
 
 /* A line of a subscriber's table; NULL only while tables are being deleted. */

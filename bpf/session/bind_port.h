@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Endpoint-independent mapping, <detnat/binding.h>: the outside port of an inside endpoint, found or bound when a
- * session opens. The fast path leaves openings of such mappings to the slow path; packets of sessions never get here.
- * All of it is compiled away while no mapping has it.
+ * session opens. The fast path calls binding_take_home(), the slow path binding_take(); packets of sessions never get
+ * here. All of it is compiled away while no mapping has it.
  */
 #ifndef DETNAT_BIND_PORT_H
 #define DETNAT_BIND_PORT_H
@@ -324,8 +324,7 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
 	binding_spare_portmaps(b, m, s, p, group);
 	at = LOAD(b->found);
-	if (at >= 0 && subscriber_has_portmaps(s) &&
-	    portmap_holds(m, p, mapping_port_lo(&m->geo, w.subscriber) + (group << PORT_GROUP_SHIFT) + (__u32)at)) {
+	if (at >= 0 && binding_is_portmaps(&w, (__s32)(group << PORT_GROUP_SHIFT) + at)) {
 		/* Another inside port's by now. */
 		entry = line_entry(home, (__u32)at);
 		binding_change(entry, LOAD(*entry), binding_freed(LOAD(*entry)));
@@ -365,6 +364,49 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	if (at == BINDING_NONE)
 		s->exhausted = binding_mark(p->proto);
 	return at;
+}
+
+/* Returns 1 if an inside endpoint may keep, or get, a port of its home line; as an offset in the block. */
+static __always_inline int binding_is_free_of_portmaps(const struct mapping *m, const struct subscriber *s,
+						       __u32 subscriber, __u8 proto, __u32 offset)
+{
+	return !subscriber_has_portmaps(s) ||
+	       !portmap_is_on(m, subscriber, proto, mapping_port_lo(&m->geo, subscriber) + offset);
+}
+
+/*
+ * Under the lock: binding_of() in the common case, where the line of the first choice has the inside endpoint's own
+ * port or a free one. endpoint: inside port 16 | protocol 8. -1: binding_of() has to look further.
+ */
+SUBPROGRAM int binding_take_home(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 endpoint)
+{
+	struct binding_search *b = binding_search_get();
+	__u16 in_port = (__u16)(endpoint >> 8);
+	__u32 first, group, at, now = now_ticks();
+	const struct binding_header *h;
+	struct binding_line *home;
+	int bound;
+
+	if (!m || !s || !b)
+		return -1;
+	first = mapping_first_choice(&m->geo, in_port);
+	group = first >> PORT_GROUP_SHIFT << PORT_GROUP_SHIFT;
+	h = binding_header_get(m, subscriber);
+	home = binding_line_get(m, subscriber, (__u8)endpoint, first >> PORT_GROUP_SHIFT);
+	if (!h || !home || !LOAD(h->imported))
+		return -1;
+	binding_scan(b, home, group_size(first, m->geo.ports_per_host), in_port, now, binding_life(m, (__u8)endpoint));
+	bound = LOAD(b->found) >= 0;
+	if (!bound && (binding_flags(LOAD(home->entry[0])) & BINDING_AWAY || !LOAD(b->free)))
+		return -1;
+	at = bound ? (__u32)LOAD(b->found) : binding_first_of(LOAD(b->free), first);
+	if (!binding_is_free_of_portmaps(m, s, subscriber, (__u8)endpoint, group + at))
+		return -1;
+	if (bound)
+		binding_raise(line_entry(home, at), now);
+	else if (binding_bind(home, 1U << (at & (PORT_GROUP - 1)), 0, in_port, 0, now) < 0)
+		return -1;
+	return (int)(group + at);
 }
 
 /*

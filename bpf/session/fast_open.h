@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opens a session in the common case: its two buckets hold nothing of the flow, its first-choice port is free towards
- * the endpoint, and so is a slot. Also refuses a session beyond the quota if neither an event nor an ICMP error is due.
- * open.h does everything else.
+ * the endpoint, and so is a slot. For subscribers with portmaps and in mappings with bindings, subprograms choose the
+ * port under the lock. Also refuses a session beyond the quota if neither an event nor an ICMP error is due. open.h
+ * does everything else.
  */
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
 
 #include "session/bind_port.h"
+#include "session/inbound_slots.h"
 #include "session/overflow.h"
 #include "session/quota.h"
 
@@ -102,6 +104,166 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	return drop(REASON_drop_quota);
 }
 
+/* Under the lock, whose value is `lock`: writes a flow's session to a free slot, and gives the lock back. */
+static __always_inline void fast_open_write(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 word,
+					    __u32 lock)
+{
+	*(volatile __u64 *)&slot->key = f->key;
+	order_writes();
+	*(volatile __u64 *)&slot->truth = word;
+	order_writes();
+	*(volatile __u32 *)&s->lock = lock + 1;
+}
+
+static __always_inline void fast_open_report(const struct flow *f, __u16 out_port)
+{
+	count_add(REASON_sessions_opened, 1);
+	session_notify(EVENT_SESSION_OPENED, f, out_port);
+}
+
+/* A flow as subprograms get it, beside its key: subscriber 32 | outside port 16 | TCP flags 8 | protocol 8. */
+static __always_inline __u64 fast_flow(const struct flow *f, __u16 out_port)
+{
+	return (__u64)f->subscriber << 32 | (__u32)out_port << 16 | (__u32)f->p.flags << 8 | f->p.proto;
+}
+
+static __always_inline struct flow fast_flow_of(const struct mapping *m, __u64 key, __u64 flow)
+{
+	struct flow f = { .m = m, .subscriber = (__u32)(flow >> 32), .now = now_ticks(), .key = key };
+
+	f.p.src = m->geo.in_base + f.subscriber;
+	f.p.dst = key_ext_addr(key);
+	f.p.sport = key_in_port(key);
+	f.p.dport = key_ext_port(key);
+	f.p.proto = (__u8)flow;
+	f.p.flags = (__u8)(flow >> 8);
+	f.port_offset = mapping_first_choice(&m->geo, f.p.sport);
+	return f;
+}
+
+/* Set in the port that fast_port_take() returns if it is a portmap's, so that the packet opens no session. */
+#define PORT_OF_PORTMAP 0x10000
+
+/* Under the lock: the outside port of a flow that opens a session, as an offset in the block; -1. */
+static __always_inline int fast_port_of(const struct flow *f, struct subscriber *s)
+{
+	if (binding_maps(f->m, f->p.proto))
+		return binding_take_home(f->m, s, f->subscriber, (__u32)f->p.sport << 8 | f->p.proto);
+	if (subscriber_has_portmaps(s) &&
+	    portmap_is_on(f->m, f->subscriber, f->p.proto, mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset))
+		return -1;
+	return (int)f->port_offset;
+}
+
+/*
+ * The outside port of a flow without a session, of a subscriber that has portmaps or whose mapping has bindings: its
+ * portmap's; or its session's, then the subscriber is locked and counts it, and fast_open_to() opens it. -1, without
+ * the lock: the packet is for the slow path. flow: fast_flow().
+ */
+SUBPROGRAM int fast_port_take(const struct mapping *m, struct subscriber *s, __u64 key, __u64 flow)
+{
+	struct portmap_value *v;
+	union opener before, after;
+	struct flow f;
+	int offset;
+
+	if (!m || !s || subscriber_overflow(s->overflow))
+		return -1;
+	f = fast_flow_of(m, key, flow);
+	v = subscriber_has_portmaps(s) ? portmap_of_inside(m, &f.p) : 0;
+	if (v) {
+		portmap_count(v, REASON_portmap_out);
+		return PORT_OF_PORTMAP | v->port;
+	}
+	before.word = LOAD(s->opener.word);
+	if (before.sessions >= m->sessions_per_user || before.lock & 1)
+		return -1;
+	after.sessions = before.sessions + 1;
+	after.lock = before.lock + 1;
+	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
+		return -1;
+	offset = fast_port_of(&f, s);
+	if (offset < 0) {
+		__sync_fetch_and_add(&s->sessions, -1U);
+		open_unlock(s);
+		return -1;
+	}
+	return (int)(mapping_port_lo(&m->geo, f.subscriber) + (__u32)offset);
+}
+
+/* The bit of a slot of two buckets, see opening_slot(). */
+static __always_inline __u32 fast_slot_bit(const struct bucket_choice *b, const struct slot *slot)
+{
+	__u64 first = (__u64)((const char *)slot - (const char *)b->first);
+	__u64 second = (__u64)((const char *)slot - (const char *)b->second);
+
+	return first < sizeof(struct bucket) ? 1U << (first / sizeof(*slot))
+					     : 1U << BUCKET_SLOTS << (second / sizeof(*slot) & (BUCKET_SLOTS - 1));
+}
+
+/*
+ * Opens the session of a flow, after fast_port_take(), with the outside port in `flow`, and gives the lock back.
+ * Returns the state word; 0: the packet is for the slow path.
+ */
+SUBPROGRAM __u64 fast_open_to(const struct mapping *m, struct subscriber *s, __u64 key, __u64 flow)
+{
+	__u16 out_port = (__u16)(flow >> 16);
+	int displaced = 0, crowded, other;
+	struct bucket_choice b;
+	struct slot *slot = 0;
+	struct flow f;
+	__u64 word;
+
+	if (!m || !s)
+		return 0;
+	f = fast_flow_of(m, key, flow);
+	word = state_word(out_port, f.p.proto, open_state(&f.p), f.now);
+	crowded = slots_crowded(LOAD(s->sessions) - 1, m->bucket_shift);
+	other = out_port != mapping_port_lo(&m->geo, f.subscriber) + f.port_offset;
+	if (!flow_buckets(&f, &b)) {
+		slot = preferred_slot(&b, f.port_offset);
+		if (crowded || other || !word_is_free(LOAD(slot->truth)) || LOAD(s->displaced) & b.home)
+			slot = fast_open_slot(&f, word, crowded, &displaced);
+	}
+	if (!slot) {
+		__sync_fetch_and_add(&s->sessions, -1U);
+		open_unlock(s);
+		return 0;
+	}
+	if (displaced || other)
+		displace(s, b.home);
+	if (settings.filtering)
+		inbound_mark(&f, fast_slot_bit(&b, slot), 0);
+	fast_open_write(&f, s, slot, word, LOAD(s->lock));
+	return word;
+}
+
+/* fast_open() of such a subscriber. */
+static __always_inline int fast_open_featured(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+{
+	int port = fast_port_take(f->m, s, f->key, fast_flow(f, 0));
+
+	if (port < 0)
+		return TO_SLOW_PATH;
+	if (port & PORT_OF_PORTMAP) {
+		*ret_word = state_word((__u16)port, f->p.proto, SESSION_UDP, f->now);
+		return CONTINUE;
+	}
+	*ret_word = fast_open_to(f->m, s, f->key, fast_flow(f, (__u16)port));
+	if (!*ret_word)
+		return TO_SLOW_PATH;
+	fast_open_report(f, (__u16)port);
+	return CONTINUE;
+}
+
+/* Returns 1 if an opening is one for fast_open_featured(). */
+static __always_inline int opening_is_featured(const struct flow *f, const struct subscriber *s)
+{
+	return (settings.portmaps && s->overflow == SUBSCRIBER_PORTMAPS) ||
+	       (settings.bindings &&
+		(binding_maps(f->m, f->p.proto) || (settings.filtering && LOAD(f->m->bindings.filtering))));
+}
+
 /*
  * Opens a session for a flow that is not in its preferred slot. The word with count and lock is read first, and the
  * lock is taken last, by a compare-and-swap: if the word is unchanged, no other core has opened a session meanwhile.
@@ -115,8 +277,10 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 	union opener before, after;
 	int displaced, crowded;
 
-	if (openings_are_slow(f->m, f->p.proto))
+	if (openings_are_slow(f->m))
 		return TO_SLOW_PATH;
+	if (opening_is_featured(f, s))
+		return fast_open_featured(f, s, ret_word);
 	before.word = LOAD(s->opener.word);
 	order_reads();
 	if (unlikely(before.sessions >= f->m->sessions_per_user))
@@ -136,13 +300,8 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 		return TO_SLOW_PATH;
 	if (displaced)
 		displace(s, home);
-	*(volatile __u64 *)&slot->key = f->key;
-	order_writes();
-	*(volatile __u64 *)&slot->truth = word;
-	order_writes();
-	*(volatile __u32 *)&s->lock = after.lock + 1;
-	count_add(REASON_sessions_opened, 1);
-	session_notify(EVENT_SESSION_OPENED, f, (__u16)out_port);
+	fast_open_write(f, s, slot, word, after.lock);
+	fast_open_report(f, (__u16)out_port);
 	*ret_word = word;
 	return CONTINUE;
 }

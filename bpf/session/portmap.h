@@ -107,19 +107,21 @@ static __always_inline int portmap_quote_in2out(const struct mapping *m, const s
 	return v ? v->port : 0;
 }
 
-/*
- * Returns 1 if a portmap holds an outside port of the subscriber, so that no session may get it. The inside endpoint of
- * the portmap itself opens none.
- */
+/* Returns 1 if a portmap has an outside port of a subscriber, so that no session may get it. */
+static __always_inline int portmap_is_on(const struct mapping *m, __u32 subscriber, __u8 proto, __u32 out_port)
+{
+	struct portmap_key key = { .addr = mapping_out_addr(&m->geo, subscriber),
+				   .port = (__u16)out_port,
+				   .proto = proto,
+				   .direction = PORTMAP_OUT2IN };
+
+	return !!bpf_map_lookup_elem(&portmaps, &key);
+}
+
+/* The same for the sender of a packet. The inside endpoint of the portmap itself opens no session. */
 SUBPROGRAM int portmap_holds(const struct mapping *m, const struct packet *p, __u32 out_port)
 {
-	struct portmap_key key = { .port = (__u16)out_port, .direction = PORTMAP_OUT2IN };
-
-	if (!m || !p)
-		return 0;
-	key.addr = mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src));
-	key.proto = p->proto;
-	return !!bpf_map_lookup_elem(&portmaps, &key);
+	return m && p && portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, out_port);
 }
 
 static __always_inline int portmap_holds_port(const struct flow *f, const struct subscriber *s, __u32 out_port)

@@ -147,7 +147,7 @@ static __always_inline int stage2_in(ctx_t *ctx, struct mapping_table *t, struct
 		struct packet p = fast_parsed(q, key_ext_addr(e->key), bpf_ntohl(q->ip->daddr), key_ext_port(e->key),
 					      bpf_ntohs(q->l4->dport));
 
-		if (fast_out2in_session(m, e->subscriber, &p, e->now, &key) != CONTINUE)
+		if (fast_out2in_session(m, e->subscriber, e->new_addr, &p, e->now, &key) != CONTINUE)
 			return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
 	}
 	count_translated(REASON_out2in_translated, bpf_ntohs(q->ip->tot_len));

@@ -77,7 +77,8 @@ __noinline int trace_mark(__u32 kind, __u64 a, __u64 b)
 
 	if (!r || (kind == TRACE_session && !b && r->session_seen))
 		return 0;
-	if (kind == TRACE_session || kind == TRACE_opened)
+	/* A portmap's packet has none; what the fast path says of a session then is for others. */
+	if (kind == TRACE_session || kind == TRACE_opened || kind == TRACE_portmap)
 		r->session_seen = 1;
 	trace_add(r, kind, a, b);
 	return 0;

@@ -167,8 +167,8 @@ struct subscriber {
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 
 /*
- * Flags in subscriber.overflow, set and cleared by the agent. While any is set, the fast path leaves the subscriber's
- * openings to the slow path, by the test that it makes anyway for sessions in the overflow.
+ * Flags in subscriber.overflow, set and cleared by the agent. The fast path sees them by the test that it makes anyway
+ * for sessions in the overflow: see fast_open().
  */
 #define SUBSCRIBER_PORTMAPS 0x80000000U /* has portmaps, <detnat/portmaps.h> */
 #define SUBSCRIBER_FLAGS    0xc0000000U

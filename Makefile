@@ -169,7 +169,7 @@ $(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc $(call libraries,criterion) -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc,--wrap=bpf_object__load $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
@@ -190,8 +190,8 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 define TEST_STEPS
 'build|75|tests-run|the programs and their tests are built' \
 '+lint-quick|20|lint-quick|formatting, names, layers and documents' \
-'unit|100|test-unit|modules of the agent and the command line' \
-'bpf|220|test-bpf|the datapath, packet by packet' \
+'unit|75|test-unit ROUNDS=20|modules of the agent and the command line' \
+'bpf|125|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
 'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
@@ -200,6 +200,7 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|40|tests-built|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
 'bpf-passes|260|test-bpf-passes|the datapath with padding, in two stages, and traced' \
 'e2e-sanitized|900|test-e2e SANITIZE=1|agent and command line under AddressSanitizer' \
@@ -218,9 +219,16 @@ test-all: ## both
 test-long: deps-test ## what is in neither, before a release: the end-to-end tests marked long, all parts of the virtual machines
 	@$(MAKE) --no-print-directory test-e2e SANITIZE=1 E2E_TESTS=long
 	@$(MAKE) --no-print-directory test-vm
-test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
+# Of the rounds of a test that has many (tests/unit/rounds.h), in percent; of random packets and of the seconds of a race, too.
+ROUNDS ?= 100
+test-unit: deps-test ## modules of the agent and the command line (ROUNDS=100 percent); without root some are skipped
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
-	$(BUILD)/tests/unit/run
+	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/unit/run
+# The suites that include tests/unit/rounds.h: in all their rounds, where `make test` has a fifth.
+.PHONY: test-unit-rounds
+test-unit-rounds: deps-test
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/unit/run
+	$(BUILD)/tests/unit/run --filter '@(history_model|history_portmaps|history_time|history_walk|killed_agents|mappings_nested|overlapping_changes|sessions_under_traffic|slots)/*'
 # Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=thread build/tsan/tests/tsan/run
@@ -238,14 +246,14 @@ BPF_JOBS ?= -j4
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
-	$(BUILD)/tests/bpf/run $(BPF_JOBS)
+	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/bpf/run $(BPF_JOBS)
 .PHONY: test-bpf-passes
-test-bpf-passes: deps-test ## the same with padded frames, in two stages, and by the tracing build, where they differ
+test-bpf-passes: deps-test ## all random packets and races, and the same with padded frames, in two stages, and by the tracing build, where they differ
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
+	$(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(property|race)/*'
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
 	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
-	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(mss|options|property|staged)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))

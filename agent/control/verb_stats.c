@@ -122,7 +122,9 @@ static void add_stages(cJSON *json, const struct parts *a)
 	unsigned stages = datapath_stages(a->datapath);
 	const char *reason = choice->reason;
 
-	if (stages != choice->stages)
+	if (stages != choice->stages && a->datapath->settings.trace)
+		reason = "a trace runs in one stage";
+	else if (stages != choice->stages)
 		reason = "the second one is not in place, see the log";
 	json_add_u64(json, "stages", stages);
 	cJSON_AddStringToObject(json, "stages_reason", reason);

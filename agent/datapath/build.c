@@ -9,7 +9,7 @@
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
 
-static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lists", [STAGE_TRACES] = "trace_waiting" };
+#define STAGE_LISTS "stage_lists"
 
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
@@ -53,8 +53,7 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
 	close_fd(&b->stage2);
-	for (unsigned i = 0; i < N_STAGE_MAPS; i++)
-		close_fd(&b->stage_maps[i]);
+	close_fd(&b->stage_lists);
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
 		close_fd(&b->arrays[i]);
 		for (unsigned k = 0; k < N_PROGS; k++)
@@ -83,9 +82,7 @@ static struct datapath_build *build_alloc(void)
 			b->progs[i].fd[k] = -1;
 	}
 	b->tc_outside = b->tc_bare = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
-	b->stage2 = -1;
-	for (unsigned i = 0; i < N_STAGE_MAPS; i++)
-		b->stage_maps[i] = -1;
+	b->stage2 = b->stage_lists = -1;
 	return b;
 }
 
@@ -135,27 +132,16 @@ static void leave_out_others(struct bpf_object *o, const struct settings *s)
 			build_leave_out(o, all[i]);
 }
 
-/* Keeps the maps of stage 1 for stage 2. */
-static int keep_stage_maps(struct datapath_build *b, const struct bpf_object *stage1)
+/* Keeps the map of stage 1 for stage 2. */
+static int keep_stage_lists(struct datapath_build *b, const struct bpf_object *stage1)
 {
-	for (unsigned i = 0; i < N_STAGE_MAPS; i++) {
-		if (i == STAGE_TRACES && !b->settings.trace)
-			continue;
-		b->stage_maps[i] = build_duplicate(bpf_object__find_map_fd_by_name(stage1, stage_maps[i]));
-		if (b->stage_maps[i] < 0)
-			return b->stage_maps[i];
-	}
-	return 0;
+	b->stage_lists = build_duplicate(bpf_object__find_map_fd_by_name(stage1, STAGE_LISTS));
+	return b->stage_lists < 0 ? b->stage_lists : 0;
 }
 
 int build_share_stages(const struct datapath_build *b, const struct bpf_object *stage2)
 {
-	int r = 0;
-
-	for (unsigned i = 0; !r && i < N_STAGE_MAPS; i++)
-		if (b->stage_maps[i] >= 0)
-			r = bpf_map__reuse_fd(bpf_object__find_map_by_name(stage2, stage_maps[i]), b->stage_maps[i]);
-	return r;
+	return bpf_map__reuse_fd(bpf_object__find_map_by_name(stage2, STAGE_LISTS), b->stage_lists);
 }
 
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
@@ -190,9 +176,9 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 			error_set(err, r, "the tail-call programs of XDP: %s", strerror(-r));
 	}
 	if (!r && settings_have_stages(&b->settings)) {
-		r = keep_stage_maps(b, xdp.object);
+		r = keep_stage_lists(b, xdp.object);
 		if (r)
-			error_set(err, r, "the maps of both stages: %s", strerror(-r));
+			error_set(err, r, "the map of both stages: %s", strerror(-r));
 	}
 	return r;
 }

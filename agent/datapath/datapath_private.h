@@ -71,9 +71,6 @@ struct prog_fds {
 	int fd[N_PROGS];
 };
 
-/* The second: of the tracing build alone. */
-enum stage_map { STAGE_LISTS, STAGE_TRACES, N_STAGE_MAPS };
-
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
 	int main[N_ENTRIES];	/* by enum entry */
@@ -83,8 +80,8 @@ struct datapath_build {
 	int overflow_removal;
 	int agent_count;
 	int session_held;
-	int stage2;		      /* -1 in one stage */
-	int stage_maps[N_STAGE_MAPS]; /* what both stages share */
+	int stage2;	 /* -1 in one stage */
+	int stage_lists; /* the map that both stages share; -1 in one */
 	int arrays[N_PROG_ARRAYS];
 	struct prog_fds progs[N_PROG_ARRAYS]; /* what the arrays hold */
 	int overflow;			      /* the map that the programs use */
@@ -185,7 +182,7 @@ int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, con
  */
 int build_of_pins(const struct datapath *d, struct datapath_build **ret);
 
-/* Gives an object of stage 2 the maps of the build's stage 1. 0 or -errno. */
+/* Gives an object of stage 2 the map of the build's stage 1. 0 or -errno. */
 int build_share_stages(const struct datapath_build *b, const struct bpf_object *stage2);
 
 /* Makes the hooks jump to the programs of a build. */
@@ -193,7 +190,7 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 
 void build_free(struct datapath_build *b);
 
-/* Whether programs with these settings have stages. */
+/* Whether programs with these settings have two stages; a trace runs in one. */
 bool settings_have_stages(const struct settings *s);
 
 /*

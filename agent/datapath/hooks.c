@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The objects of the hooks and of stage 2, in two builds each: the normal one and the tracing one. */
+/* The objects of the hooks, in two builds each, the normal one and the tracing one, and those of two stages. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,12 +9,10 @@
 #include "detnat_ingress.skel.h"
 #include "detnat_ingress_trace.skel.h"
 #include "detnat_stage2.skel.h"
-#include "detnat_stage2_trace.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_tc_trace.skel.h"
 #include "detnat_xdp.skel.h"
 #include "detnat_xdp_staged.skel.h"
-#include "detnat_xdp_staged_trace.skel.h"
 #include "detnat_xdp_trace.skel.h"
 
 /* Makes an object use the agent's copy of the routes. Without one, it gets an empty copy of its own. */
@@ -55,8 +53,6 @@ OPENER(detnat_tc)
 OPENER(detnat_bare)
 OPENER(detnat_ingress)
 OPENER(detnat_xdp_trace)
-OPENER(detnat_xdp_staged_trace)
-OPENER(detnat_stage2_trace)
 OPENER(detnat_tc_trace)
 OPENER(detnat_bare_trace)
 OPENER(detnat_ingress_trace)
@@ -87,22 +83,11 @@ static int open_one_stage(const struct datapath *d, const struct settings *setti
 static int open_stage1(const struct datapath *d, const struct settings *settings, unsigned generation,
 		       struct hook_object *ret)
 {
-	uint32_t *stage_generation;
-	int r;
+	int r = open_detnat_xdp_staged(d, settings, ret);
 
-	if (settings->trace) {
-		r = open_detnat_xdp_staged_trace(d, settings, ret);
-		if (r)
-			return r;
-		stage_generation =
-			(uint32_t *)&((struct detnat_xdp_staged_trace *)ret->skeleton)->rodata->stage_generation;
-	} else {
-		r = open_detnat_xdp_staged(d, settings, ret);
-		if (r)
-			return r;
-		stage_generation = (uint32_t *)&((struct detnat_xdp_staged *)ret->skeleton)->rodata->stage_generation;
-	}
-	*stage_generation = generation;
+	if (r)
+		return r;
+	*(uint32_t *)&((struct detnat_xdp_staged *)ret->skeleton)->rodata->stage_generation = generation;
 	return bpf_map__reuse_fd(bpf_object__find_map_by_name(ret->object, "ports"), d->ports);
 }
 
@@ -117,9 +102,7 @@ int hook_object_open_xdp(const struct datapath *d, const struct settings *settin
 
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
-	int r = settings->trace ? open_detnat_stage2_trace(d, settings, ret) : open_detnat_stage2(d, settings, ret);
-
-	return r ? r : set_trace_maps(d, settings, ret);
+	return open_detnat_stage2(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)

@@ -8,7 +8,7 @@
 
 bool settings_have_stages(const struct settings *s)
 {
-	return s->stages == 2;
+	return s->stages == 2 && !s->trace;
 }
 
 static void allow(const struct datapath *d, unsigned generation)

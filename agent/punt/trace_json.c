@@ -160,14 +160,6 @@ static void detail_way_in(const struct trace_step *s, char *text)
 	}
 }
 
-static void detail_noted(const struct trace_step *s, char *text)
-{
-	char name[IF_NAMESIZE];
-
-	append(text, "for stage 2, place %u, by %s", (unsigned)(uint32_t)s->a,
-	       interface_name((uint32_t)(s->a >> 32), name));
-}
-
 static void detail_session(const struct trace_step *s, char *text)
 {
 	append(text, "%s", session_state_name(word_state(s->a)));
@@ -197,12 +189,6 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 		break;
 	case TRACE_egress:
 		detail_way_in(s, text);
-		break;
-	case TRACE_noted:
-		detail_noted(s, text);
-		break;
-	case TRACE_resumed:
-		append(text, "place %u", (unsigned)s->a);
 		break;
 	case TRACE_session:
 		detail_session(s, text);
@@ -286,15 +272,12 @@ static bool add_step(cJSON *steps, const struct trace_record *r, const struct tr
 	       (!*detail || cJSON_AddStringToObject(json, "detail", detail));
 }
 
-/* The fast path makes no tail call, except from stage 1 to its form in one stage. */
+/* The fast path makes no tail call. */
 static bool took_slow_path(const struct trace_record *r)
 {
-	for (unsigned i = 0; i < r->n_steps; i++) {
-		const struct trace_step *s = &r->step[i];
-
-		if (s->kind == TRACE_tail_call && s->a != PROG_in2out_single && s->a != PROG_out2in_single)
+	for (unsigned i = 0; i < r->n_steps; i++)
+		if (r->step[i].kind == TRACE_tail_call)
 			return true;
-	}
 	return r->hook != TRACE_HOOK_XDP;
 }
 

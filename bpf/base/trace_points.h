@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Trace points: macros with which the programs report what they do to a packet. They expand to nothing, and so cost
- * nothing, except in the tracing build (detnat_*_trace.bpf.c), which runs only during a trace.
+ * nothing, except in the tracing build (detnat_*_trace.bpf.c), which runs only during a trace, and in one stage.
  *
  *	TRACE_BEGIN(ctx)	in main programs, before anything else
  *	TRACED(ctx, verdict)	wraps the return value of every program
@@ -12,8 +12,6 @@
  *	TRACE_SUBSCRIBER(m, n)	the packet's subscriber is known
  *	TRACE_EGRESS(e)		the packet's egress towards a subscriber is known
  *	TRACE_NEXT_HOP(nh)	the packet's next hop is known; NULL: none
- *	TRACE_NOTED(sequence, ifindex)	stage 1 leaves the packet to stage 2, under this number
- *	TRACE_RESUMED(sequence)	stage 2 goes on with that packet
  */
 #ifndef DETNAT_TRACE_POINTS_H
 #define DETNAT_TRACE_POINTS_H
@@ -31,8 +29,6 @@ int trace_mark(__u32 kind, __u64 a, __u64 b);
 int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b);
 int trace_count(__u32 reason);
 int trace_subscriber(const struct mapping *m, __u32 number);
-int trace_noted(__u32 sequence, __u32 ifindex);
-int trace_resumed(__u32 sequence);
 
 /* Returns 1 for counters of a packet's verdict or of an answer to it. Others cost no call and no stack. */
 static __always_inline int trace_counts(__u32 reason)
@@ -55,11 +51,9 @@ static __always_inline int trace_counts(__u32 reason)
 		if (!__builtin_constant_p(reason) || trace_counts(reason)) \
 			trace_count(reason);                               \
 	} while (0)
-#define TRACE_STEADY(word)	       trace_mark(TRACE_session, word, 0)
-#define TRACE_SUBSCRIBER(m, number)    trace_subscriber(m, number)
-#define TRACE_NOTED(sequence, ifindex) trace_noted(sequence, ifindex)
-#define TRACE_RESUMED(sequence)	       trace_resumed(sequence)
-#define TRACE_EGRESS(e)		       trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
+#define TRACE_STEADY(word)	    trace_mark(TRACE_session, word, 0)
+#define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
+#define TRACE_EGRESS(e)		    trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
 
 #define TRACE_NEXT_HOP(nh)                                                                                            \
 	do {                                                                                                          \
@@ -78,8 +72,6 @@ static __always_inline int trace_counts(__u32 reason)
 #define TRACE_SUBSCRIBER(m, n)
 #define TRACE_EGRESS(e)
 #define TRACE_NEXT_HOP(nh)
-#define TRACE_NOTED(sequence, ifindex)
-#define TRACE_RESUMED(sequence)
 
 #endif
 

@@ -20,14 +20,14 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 SEC("xdp.frags/devmap")
 int stage2(struct xdp_md *ctx)
 {
-	return stage2_end(TRACED(ctx, stage2_run(ctx)));
+	return stage2_end(stage2_run(ctx));
 }
 
-#define PROGRAM(name, function)                                \
-	SEC("xdp.frags/devmap")                                \
-	int prog_##name##_stage2(struct xdp_md *ctx)           \
-	{                                                      \
-		return stage2_end(TRACED(ctx, function(ctx))); \
+#define PROGRAM(name, function)                      \
+	SEC("xdp.frags/devmap")                      \
+	int prog_##name##_stage2(struct xdp_md *ctx) \
+	{                                            \
+		return stage2_end(function(ctx));    \
 	}
 
 PROGRAM(open, open_session)

@@ -11,15 +11,13 @@
 SEC("xdp.frags")
 int in2out_staged_xdp(struct xdp_md *ctx)
 {
-	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, stage1_in2out(ctx), PROG_in2out));
+	return or_slow(ctx, stage1_in2out(ctx), PROG_in2out);
 }
 
 SEC("xdp.frags")
 int out2in_staged_xdp(struct xdp_md *ctx)
 {
-	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, stage1_out2in(ctx), PROG_out2in));
+	return or_slow(ctx, stage1_out2in(ctx), PROG_out2in);
 }
 
 /* The fast path in one stage. */

@@ -63,7 +63,6 @@ static __always_inline int stage1_send(struct stage_entry *e, struct ethhdr *eth
 	mark->sequence[0] = (__u16)e->sequence;
 	mark->sequence[1] = (__u16)(e->sequence >> 16);
 	eth->h_proto = bpf_htons(STAGE_ETHERTYPE);
-	TRACE_NOTED(e->sequence, ifindex);
 	return verdict;
 }
 
@@ -90,7 +89,6 @@ static __always_inline int stage1_in2out_to(ctx_t *ctx, const struct mapping_tab
 	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
 	__u32 port_offset = mapping_first_choice(&m->geo, sport);
 
-	TRACE_SUBSCRIBER(m, subscriber);
 	e->bucket = stage1_bucket(m, subscriber, dst, dport, q->proto, port_offset);
 	e->key = slot_key(dst, dport, sport);
 	e->steady = (__u64)q->steady << 32 | now;
@@ -135,7 +133,6 @@ static __always_inline int stage1_in2out(ctx_t *ctx)
 	if (unlikely(!stage1_source_is_good(ctx, &t->globals, bpf_ntohl(q.ip->saddr), now)))
 		return tail_call(ctx, PROG_in2out_single);
 	fib_used(hop, now);
-	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
 	verdict = stage1_in2out_to(ctx, t, &q, list, number, hop->ifindex, now);
 	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out_single);
 }
@@ -179,8 +176,6 @@ static __always_inline int stage1_out2in_to(ctx_t *ctx, const struct mapping_tab
 	if (unlikely(!e))
 		return TO_SLOW_PATH;
 	fib_used(hop, now);
-	TRACE_SUBSCRIBER(m, subscriber);
-	TRACE_STEP(egress, (__u64)hop->ifindex << 32 | EGRESS_READY, hop->mtu);
 	e->bucket = stage1_bucket(m, subscriber, src, sport, q->proto, port_offset);
 	e->key = slot_key(src, sport, 0);
 	e->steady = (__u64)dport << 48 | (__u64)q->steady << 32;

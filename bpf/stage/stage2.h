@@ -65,8 +65,6 @@ static __always_inline int stage2_leave(ctx_t *ctx, struct stage_list *list, con
 static __always_inline int stage2_send(ctx_t *ctx, const struct fast_packet *q, const struct fib_hop *hop)
 {
 	ether_addresses_set(q->eth, (const struct ether_addresses *)hop->dmac);
-	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, hop->ifindex, 0);
 	return XDP_PASS;
 }
 
@@ -126,7 +124,6 @@ static __always_inline int stage2_out(ctx_t *ctx, struct mapping_table *t, struc
 		if (verdict != CONTINUE)
 			return verdict;
 	}
-	TRACE_STEADY(word);
 	count_translated(REASON_in2out_translated, bpf_ntohs(q->ip->tot_len));
 	fast_rewrite(q, 1, e->new_addr, word_out_port(word));
 	return stage2_send(ctx, q, hop);
@@ -153,7 +150,6 @@ static __always_inline int stage2_in(ctx_t *ctx, struct mapping_table *t, struct
 		if (fast_out2in_session(m, e->subscriber, &p, e->now, &key) != CONTINUE)
 			return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
 	}
-	TRACE_STEADY(word);
 	count_translated(REASON_out2in_translated, bpf_ntohs(q->ip->tot_len));
 	fast_rewrite(q, 0, e->new_addr, key_in_port(key));
 	return stage2_send(ctx, q, hop);
@@ -183,7 +179,6 @@ static __always_inline int stage2_run(ctx_t *ctx)
 	if (unlikely(mark->magic != STAGE_MAGIC || e->sequence != sequence || !e->waits))
 		return drop(REASON_drop_stage2);
 	e->waits = 0;
-	TRACE_RESUMED(sequence);
 	q.eth->h_proto = bpf_htons(ETH_P_IP);
 	q.proto = q.ip->protocol;
 	return e->from_inside ? stage2_out(ctx, t, list, e, &q, &fib.hop[e->hop])

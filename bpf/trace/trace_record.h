@@ -172,8 +172,7 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 
 	if (!r || !f)
 		return 0;
-	/* A frame that stage 2 passes is sent. */
-	trace_packet(ctx, TRACE_end, STAGE2 && verdict == XDP_PASS ? XDP_REDIRECT : verdict, 0);
+	trace_packet(ctx, TRACE_end, verdict, 0);
 	trace_hand_over(r, f);
 	return 0;
 }

@@ -17,8 +17,6 @@
  *			bit 32 of b: the mapping drains
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
  *	egress		a: interface 32 | enum trace_egress 32, b: MTU
- *	noted		a: interface 32 | place in struct stage_list 32
- *	resumed		a: that place
  *	session		a: state word before the packet, b: after it
  *	opened		a: outside port
  *	portmap		a: address 32 | port 32 of the other endpoint
@@ -36,8 +34,6 @@
 	X(subscriber, "subscriber")   \
 	X(next_hop, "next-hop")       \
 	X(egress, "way-in")           \
-	X(noted, "noted")             \
-	X(resumed, "stage-2")         \
 	X(session, "session")         \
 	X(opened, "session-opened")   \
 	X(overflowed, "overflowed")   \

@@ -19,6 +19,7 @@
 
 #include "fixture.h"
 #include "late_tc.h"
+#include "left_out.h"
 #include "staged.h"
 #include "told_routes.h"
 
@@ -165,6 +166,7 @@ void set_up(void)
 /* The namespaces, and with them everything else, end with the process. */
 void tear_down(void)
 {
+	left_out_check();
 	mappings_close(mappings);
 	datapath_close(&datapath);
 }

@@ -107,7 +107,7 @@ uint64_t staged_drops(void)
 
 void staged_number_from(uint32_t next)
 {
-	int lists = datapath.build->stage_maps[STAGE_LISTS];
+	int lists = datapath.build->stage_lists;
 	_cleanup_free_ struct stage_list *each = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*each));
 	uint32_t zero = 0;
 

@@ -17,6 +17,7 @@
 #include "property.h"
 #include "staged.h"
 #include "told_routes.h"
+#include "../unit/rounds.h"
 
 TestSuite(property, .init = set_up, .fini = tear_down);
 
@@ -158,7 +159,7 @@ static void run_random_packets(const struct scene *scene, bool told)
 	property_set_up(&t, scene, seed);
 	if (told || staged_wanted())
 		tell_property_routes();
-	while (end ? time(NULL) < end : t.packets < PACKETS)
+	while (end ? time(NULL) < end : t.packets < rounds_of(PACKETS))
 		step(&t);
 	fprintf(stderr, "property: seed %llu, %llu packets", (unsigned long long)seed, (unsigned long long)t.packets);
 #define X(name, text)                   \
@@ -178,13 +179,13 @@ static void run_random_packets(const struct scene *scene, bool told)
 	if (scene->renumbered) {
 		fprintf(stderr, "property: %u mappings replaced, %llu packets of their sessions\n", t.replaced,
 			(unsigned long long)t.drained);
-		cr_expect_gt(t.replaced, 5);
+		cr_expect_gt(t.replaced, rounds_of(5));
 		cr_expect_gt(t.drained, t.packets / 100);
 	}
 	if (scene->excepted) {
 		fprintf(stderr, "property: %u exceptions, %llu packets of sessions that were cut off\n", t.excepted,
 			(unsigned long long)t.cut);
-		cr_expect_gt(t.excepted, 20);
+		cr_expect_gt(t.excepted, rounds_of(20));
 		cr_expect_gt(t.cut, t.packets / 100);
 	}
 	if (!scene->reachable)

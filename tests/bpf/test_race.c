@@ -17,6 +17,7 @@
 
 #include "race.h"
 #include "staged.h"
+#include "../unit/rounds.h"
 
 void race_set_up(void)
 {
@@ -201,7 +202,7 @@ Test(race, two_cores_and_a_sweep_on_one_subscriber)
 {
 	const char *seconds = getenv("DETNAT_RACE_SECONDS");
 	struct core cores[2] = { { .number = 0 }, { .number = 1 } };
-	time_t end = time(NULL) + (seconds ? atoi(seconds) : 8);
+	time_t end = time(NULL) + (seconds ? (unsigned)atoi(seconds) : rounds_of(8));
 	pthread_t threads[2];
 	unsigned checks = 0;
 

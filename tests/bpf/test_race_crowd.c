@@ -12,6 +12,7 @@
 #include "tables/mapping_changes.h"
 #include "staged.h"
 #include "told_routes.h"
+#include "../unit/rounds.h"
 
 static volatile int stop;
 
@@ -211,7 +212,7 @@ static void race_of_many(unsigned cores, uint8_t in_plen, uint32_t slots, uint32
 		workers[i] = (struct worker){ .number = i, .seed = i + 1 };
 		cr_assert_eq(pthread_create(&threads[i], NULL, worker_main, &workers[i]), 0);
 	}
-	rounds = be_agent(time(NULL) + (seconds ? atoi(seconds) : 3), quota);
+	rounds = be_agent(time(NULL) + (seconds ? (unsigned)atoi(seconds) : rounds_of(3)), quota);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < cores; i++) {
 		pthread_join(threads[i], NULL);

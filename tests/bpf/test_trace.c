@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The tracing build, in one stage and in two: which steps it tells of a packet, in which order, and what of each. */
+/* The tracing build: the steps that it records of a packet, their order, and the values of each. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,14 +109,10 @@ static void append_step(struct text *t, const struct trace_step *s)
 	case TRACE_agent:
 		append(t, " %s", interface_name((uint32_t)s->a));
 		break;
-	case TRACE_noted:
-		append(t, " %u %s", (uint32_t)s->a, interface_name((uint32_t)(s->a >> 32)));
-		break;
 	case TRACE_session:
 		append(t, " %u", word_out_port(s->a));
 		break;
 	case TRACE_opened:
-	case TRACE_resumed:
 	case TRACE_end:
 		append(t, " %u", (unsigned)s->a);
 		break;
@@ -325,137 +321,35 @@ Test(trace, tells_both_steps_of_a_hairpin)
 	expect_traced(rows, sizeof(rows) / sizeof(*rows));
 }
 
-Test(trace_stages, tells_what_each_stage_did)
+/* The settings say two stages, as the agent's do: the tracing programs mark nothing, and the normal ones do so again.
+ */
+Test(trace_stages, packets_are_handled_in_one_stage_while_they_are_traced)
 {
 	static const struct traced rows[] = {
 		{ "opens",
 		  XDP_INSIDE,
 		  { FROM_HOST, UDP, 7000, 53, LONG },
 		  "received 10.0.0.2:7000 198.51.100.7:53; next-hop tout 0 1500; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 0 tout; stage-2 0; session-opened 3992; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3992; "
 		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
-		{ "goes on",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 7000, 53, LONG },
-		  "received 10.0.0.2:7000 198.51.100.7:53; next-hop tout 0 1500; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 1 tout; stage-2 1; session 3992; "
-		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
-		{ "with options, in one stage",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 7000, 53, .ip_options = 4 },
-		  "received 10.0.0.2:7000 198.51.100.7:53; leaf in2out; "
-		  "next-hop tout 0 1500; subscriber 10.0.0.2 203.0.113.0 3040-4047; "
-		  "session 3992; rewritten 203.0.113.0:3992 198.51.100.7:53; "
-		  "redirect tout; end 4" },
-		{ "opens a connection",
-		  XDP_INSIDE,
-		  { FROM_HOST, TCP, 7003, 80, .flags = 2 },
-		  "received 10.0.0.2:7003 198.51.100.7:80; next-hop tout 0 1500; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 2 tout; stage-2 2; session-opened 3995; "
-		  "rewritten 203.0.113.0:3995 198.51.100.7:80; redirect tout; end 4" },
 		{ "an answer",
 		  XDP_OUTSIDE,
 		  { FROM_ROUTER, UDP, 53, OUT_PORT(7000, 2), LONG },
 		  "received 198.51.100.7:53 203.0.113.0:3992; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; noted 3 tin; stage-2 3; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; "
 		  "session 3992; rewritten 198.51.100.7:53 10.0.0.2:7000; redirect tin; end 4" },
-		{ "whose port is taken",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 7000 + PORTS, 53, LONG },
-		  "received 10.0.0.2:8008 198.51.100.7:53; next-hop tout 0 1500; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 4 tout; stage-2 4; leaf open; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3993; "
-		  "rewritten 203.0.113.0:3993 198.51.100.7:53; redirect tout; end 4" },
-		{ "of no session",
-		  XDP_OUTSIDE,
-		  { FROM_ROUTER, UDP, 54, OUT_PORT(7000, 2), LONG },
-		  "received 198.51.100.7:54 203.0.113.0:3992; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; noted 5 tin; stage-2 5; "
-		  "leaf out2in_slow; end 1" },
 	};
-
-	expect_traced(rows, sizeof(rows) / sizeof(*rows));
-}
-
-/* With a quota of 0: the agent sends what stage 2 answers. */
-Test(trace_stages, tells_of_answers)
-{
-	static const struct traced rows[] = {
-		{ "refused",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 7000, 53, LONG },
-		  "received 10.0.0.2:7000 198.51.100.7:53; next-hop tout 0 1500; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 0 tout; stage-2 0; leaf open; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; leaf refuse; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; leaf icmp_error; answered; to-agent tin; end 1" },
-	};
-
-	datapath.mapping[0].sessions_per_user = 0;
-	staged_leave_answers = true;
-	expect_traced(rows, sizeof(rows) / sizeof(*rows));
-}
-
-/* Stage 2 takes them up in another order than stage 1 noted them. */
-Test(trace_stages, keeps_the_records_of_frames_that_wait_apart)
-{
-	enum { FRAMES = 16 };
-	struct text t;
-	struct ring_buffer *ring = ring_buffer__new(datapath.trace_ring, read_record, &t, NULL);
-	static uint8_t frame[FRAMES][FRAME_MAX];
-	size_t size[FRAMES];
-
-	cr_assert_not_null(ring);
-	for (unsigned i = 0; i < FRAMES; i++) {
-		struct frame f = { FROM_HOST, UDP, (uint16_t)(7000 + i), 53, LONG };
-		uint8_t in[FRAME_MAX];
-		size_t in_size = frame_build(&f, in);
-
-		cr_assert_eq(run_hook(XDP_INSIDE, in, in_size, frame[i], &size[i]), REDIRECT_XDP);
-		cr_assert(staged_is_marked(frame[i], size[i]));
-	}
-	cr_expect_eq(ring_buffer__consume(ring), 0, "of a frame that still waits");
-	for (unsigned i = 0; i < FRAMES; i++) {
-		unsigned at = (i * 7 + 5) % FRAMES;
-		char want[sizeof(t.octets)];
-
-		t = (struct text){ .size = size[at] };
-		snprintf(want, sizeof(want),
-			 "received 10.0.0.2:%u 198.51.100.7:53; next-hop tout 0 1500; "
-			 "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted %u tout; stage-2 %u; session-opened %u; "
-			 "rewritten 203.0.113.0:%u 198.51.100.7:53; redirect tout; end 4",
-			 7000 + at, at, at, OUT_PORT(7000 + at, 2), OUT_PORT(7000 + at, 2));
-		cr_expect_eq(staged_run_stage2(frame[at], &size[at]), PASS_XDP);
-		cr_assert_eq(ring_buffer__consume(ring), 1, "frame %u", at);
-		cr_expect_str_eq(t.octets, want, "%s", t.octets);
-	}
-	ring_buffer__free(ring);
-}
-
-Test(trace_stages, a_lost_frame_is_told_once_its_place_is_needed)
-{
-	struct trace_filter tcp = { .left = INT64_MAX, .proto = TCP };
-	struct frame lost = { FROM_HOST, TCP, 7000, 80, .flags = 2 }, other = { FROM_HOST, UDP, 7000, 53, LONG };
-	struct text t = { .n = 0 };
-	struct ring_buffer *ring = ring_buffer__new(datapath.trace_ring, read_record, &t, NULL);
+	struct frame f = { FROM_HOST, UDP, 7000, 53, LONG };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	size_t size = frame_build(&lost, in), out_size;
-	uint32_t zero = 0;
+	size_t size = frame_build(&f, in), out_size;
 
-	t.size = size;
-	cr_assert_not_null(ring);
-	cr_assert_eq(bpf_map_update_elem(datapath.trace_filter, &zero, &tcp, BPF_ANY), 0);
+	cr_assert_eq(datapath.settings.stages, 2);
+	cr_expect_eq(datapath_stages(&datapath), 1);
+	expect_traced(rows, sizeof(rows) / sizeof(*rows));
+	unsetenv("TRACED");
+	settings.trace = 0;
+	reload_settings();
+	cr_expect_eq(datapath_stages(&datapath), 2);
 	cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
-	cr_assert(staged_is_marked(out, out_size));
-	next_tick();
-	next_tick();
-	size = frame_build(&other, in);
-	for (unsigned i = 0; i < 2 * STAGE_ENTRIES; i++)
-		cr_assert_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
-	cr_expect_eq(ring_buffer__consume(ring), 1, "%s", t.octets);
-	cr_expect_str_eq(t.octets,
-			 "received 10.0.0.2:7000 198.51.100.7:80; next-hop tout 0 1500; "
-			 "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 0 tout",
-			 "%s", t.octets);
-	cr_expect_eq(last_reason, TRACE_NO_REASON);
-	ring_buffer__free(ring);
+	cr_expect(staged_is_marked(out, out_size));
 }

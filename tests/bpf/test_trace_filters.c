@@ -10,7 +10,6 @@
 
 #include "icmp_frame.h"
 #include "portmap_fixture.h"
-#include "staged.h"
 
 static struct ring_buffer *ring;
 
@@ -264,29 +263,4 @@ Test(trace_filters, those_that_find_the_ring_full_are_counted)
 	cr_expect_eq(get_filter().missed, SENT - told);
 	send_out(1);
 	cr_expect_eq(ring_buffer__consume(ring), 1, "there is room again");
-}
-
-static void set_up_stages(void)
-{
-	setenv("TRACED", "1", 1);
-	setenv("STAGES", "2", 1);
-	portmap_set_up();
-	open_ring();
-}
-
-/* One that waits for stage 2 meanwhile was selected by another filter. */
-Test(trace_filters, a_filter_that_has_been_replaced_tells_nothing, .init = set_up_stages)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	enum hook hook;
-	size_t size = build(OUT, &hook, in), out_size;
-
-	for (unsigned generation = 1; generation < 3; generation++) {
-		set_filter(&(struct trace_filter){ .left = 9, .generation = 1 });
-		cr_assert_eq(run_hook(hook, in, size, out, &out_size), REDIRECT_XDP);
-		cr_assert(staged_is_marked(out, out_size));
-		set_filter(&(struct trace_filter){ .left = 9, .generation = generation });
-		staged_run_stage2(out, &out_size);
-		cr_expect_eq(ring_buffer__consume(ring), generation == 1);
-	}
 }

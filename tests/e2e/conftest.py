@@ -63,26 +63,35 @@ LONG = ("test_layouts", "test_check", "test_kills", "test_pcp", "test_bypass", "
         "test_bindings", "test_fib_followed", "test_privileges", "test_routing_upgrade", "test_routing_pair", "test_routing_many")
 
 
-# Fixtures of which each test has its own, with one agent or several.
-OWN_AGENTS = {"lab", "gateways"}
+# Of the tests that start agents of their own, `make test` runs so many of each file: a start is a second of a processor.
+QUICK_STARTS = 2
 
 
-def _mark_rows(items):
+def _starts_agents(item):
+    """Whether the test itself, or a fixture that it shares with no other, has a place for an agent."""
+    definitions = item._fixtureinfo.name2fixturedefs
+    return "run_directory" in item._fixtureinfo.argnames or any(
+        found[-1].scope == "function" and "run_directory" in found[-1].argnames for found in definitions.values())
+
+
+def _mark_slow(items):
     """
-    Where each row of a test starts agents of its own, all rows but the first are slow: `make test` runs every such test
-    once, `make test-rest` all of them.
+    A test that starts agents of its own is slow, but for the first ones of its file, and of a test with rows for the first
+    row. `make test` runs those that are not slow, `make test-rest` all of them.
     """
-    begun = set()
+    begun = {}
     for item in items:
-        if hasattr(item, "callspec") and OWN_AGENTS & set(item.fixturenames):
-            if (item.path, item.originalname) in begun:
+        if _starts_agents(item) and not item.get_closest_marker("long"):
+            names = begun.setdefault(item.path, [])
+            if item.originalname in names or len(names) == QUICK_STARTS:
                 item.add_marker(pytest.mark.slow)
-            begun.add((item.path, item.originalname))
+            else:
+                names.append(item.originalname)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items):
-    _mark_rows(items)
+    _mark_slow(items)
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 

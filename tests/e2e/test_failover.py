@@ -4,11 +4,10 @@ A pair of docs/ROUTING.md whose gateways copy sessions: the active one dies, and
 has so many downloads, uploads, idle connections and UDP flows each.
 """
 
+import contextlib
 import os
 import resource
 import signal
-
-import pytest
 
 import isolation
 import topology
@@ -41,8 +40,8 @@ def peer(gateway):
     return gateway.agent.ctl("peer", "list")[0]
 
 
-@pytest.fixture
-def pair(run_directory):
+@contextlib.contextmanager
+def working_pair(run_directory):
     it = topology.Network(run_directory, gateways=2)
     it.kind = "frr"
     try:
@@ -57,8 +56,8 @@ def pair(run_directory):
         it.close()
 
 
-@pytest.fixture
-def streams(pair):
+@contextlib.contextmanager
+def working_streams(pair):
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     it = Streams(pair.subscribers[0], pair.upstream, [subscriber(10 + n) for n in range(50)], (SERVER, 8000), COUNT)
@@ -77,16 +76,37 @@ def kill(gateway):
         gateway.namespace.ip("link", "set", interface, "down")
 
 
-def test_every_session_goes_on_when_the_active_gateway_dies(pair, streams):
-    active, standby = pair.gateways
+def fail_over(pair, streams):
+    """
+    Kills the active gateway once the standby has a copy of each session. Returns the streams that do not go on, the sessions
+    that the standby refused before, and whether BFD saw nothing but the kill.
+    """
+    _, standby = pair.gateways
     pair.wait_for_bfd()
-    # Each is copied once it is older than min_age.
-    wait_for(lambda: peer(standby)["copies"] >= COUNT * len(KINDS), 60, "copies of all sessions", 0.2)
+    since = pair.bfd_since(1, 2)
+
+    def disturbed():
+        return pair.bfd_since(1, 2) != since
+
+    # Each is copied once it is older than min_age. If the routes have moved, some are the standby's own.
+    wait_for(lambda: peer(standby)["copies"] >= COUNT * len(KINDS) or disturbed(), 60, "copies of all sessions", 0.2)
     refused = peer(standby)["sessions_refused"]
+    if disturbed():
+        return streams.streams, refused, False
+    of_standby = pair.bfd_since(2)
     streams.forget_gaps()
-    kill(active)
+    kill(pair.gateways[0])
     pair.wait_for_ways({POOL: 2}, {1: 2})
     lost = streams.wait_until_all_go_on()
-    print(f"{pair.kind}: {streams.summary(lost)}")
+    return lost, refused, pair.bfd_since(2) == of_standby
+
+
+def test_every_session_goes_on_when_the_active_gateway_dies(run_directory):
+    for _ in range(3):
+        with working_pair(run_directory) as pair, working_streams(pair) as streams:
+            lost, refused, undisturbed = fail_over(pair, streams)
+            print(f"{pair.kind}: {streams.summary(lost)}")
+        if undisturbed:
+            break
     assert not lost, [(s.kind, s.index, s.error) for s in lost][:20]
     assert refused == 0

@@ -3,7 +3,9 @@
 
 import contextlib
 import platform
+import re
 import socket
+import time
 
 import pytest
 from scapy.layers.inet import IP, UDP
@@ -153,6 +155,39 @@ def test_without_the_guard_the_same_changes_leak(lab, change):
         with flooded(lab) as enough:
             change(lab, enough)
             enough()
+
+
+def opened_in_turn(lab, change):
+    """The interfaces that the guard lets through, by each of its tables that nft reports while change() is made."""
+    path = lab.agent.directory / "nft-monitor"
+    with open(path, "wb") as file:
+        monitor = lab.gateway.popen("nft", "monitor", stdout=file)
+    try:
+        for name in ("begun", "done"):
+            if name == "done":
+                change()
+            wait_for(lambda name=name: (lab.gateway.run("nft", f"add table ip {name}; delete table ip {name}"),
+                                        f"delete table ip {name}" in path.read_text())[1], what="nft's report")
+    finally:
+        monitor.kill()
+        monitor.wait()
+    said = path.read_text().split("delete table ip begun")[-1]
+    return [re.findall(r'interfaces2? \{ "(\w+)" \}', table) for table in said.split("# new generation")]
+
+
+def test_an_interface_is_shut_before_programs_that_others_took_off_are_attached_again(lab):
+    lab.start()
+    # So soon after it has attached them the agent would wait.
+    time.sleep(5.5)
+
+    def take_off():
+        lab.gateway.ip("link", "set", "in0", "xdp", "off")
+        wait_for(lambda: "xdp" in lab.gateway.ip("link", "show", "in0"), what="the programs")
+        wait_for(lambda: interfaces(lab) == ["in0", "out0"], what="the guard to open in0")
+
+    opened = opened_in_turn(lab, take_off)
+    assert ["out0"] in opened, opened
+    lab.open_udp(lab.host())
 
 
 # ---- paths that bypass the programs on in0 and out0

@@ -437,6 +437,15 @@ def test_a_reload_adds_changes_and_removes_replication(gateways):
     assert listed(b, host)
 
 
+def test_a_trouble_of_replication_ends_where_a_reload_removes_replication(gateways):
+    agent = gateways.prepare(0, {"mode": 0o640})
+    agent.start()
+    assert ["replication"] == [t["what"] for t in agent.ctl("status")["troubles"]]
+    agent.write(replication=None)
+    agent.ctl("reload")
+    assert agent.ctl("status")["troubles"] == []
+
+
 def test_without_a_key_only_loopback_and_tunnels_will_do(gateways):
     agent = gateways.prepare(0, {"key_file": None})
     refused = agent.once("-t")

@@ -239,6 +239,28 @@ Test(binding_preparation, another_change_begins_anew)
 	cr_expect_eq(listed(), 1);
 }
 
+Test(binding_preparation, an_update_to_another_layout_passes_over_nobody)
+{
+	put(7, IPPROTO_TCP, 1, 80, 4);
+	prepare(BINDING_UDP);
+	finish(BINDING_TCP);
+	cr_expect_eq(entry(7, IPPROTO_TCP, 4), BOUND(80));
+	cr_expect_eq(listed(), 1);
+}
+
+Test(binding_preparation, one_that_has_ended_is_none_for_the_next)
+{
+	put(7, IPPROTO_UDP, 0, 80, 3);
+	for (int times = 0; times < 2; times++) {
+		prepare(BINDING_UDP);
+		finish(BINDING_UDP);
+		cr_expect_eq(entry(7, IPPROTO_UDP, 3), BOUND(80));
+		cr_expect_null(m->table[number]->preparation.lock);
+		finish(0);
+		cr_expect_eq(listed(), 0);
+	}
+}
+
 static void start_again(void)
 {
 	struct error err = { 0 };

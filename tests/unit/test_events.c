@@ -14,6 +14,7 @@
 #include <detnat/events.h>
 
 #include "base/limiter.h"
+#include "host/ring_reader.h"
 #include "punt/event_ring.h"
 
 /* Limiter. */
@@ -222,15 +223,28 @@ Test(events, turn_takes_a_bounded_number_and_the_next_one_goes_on)
 	cr_assert_eq(records(), 2 * EVENTS_PER_TURN + 500);
 }
 
+static void count_sample(void *arg, void *data, size_t size)
+{
+	(*(unsigned *)arg)++;
+}
+
+/* The reader alone: the queue also looks into its ring each second. */
 Test(events, ring_that_was_emptied_wakes_the_loop_again)
 {
+	static const struct ring_reader_ops ops = { .sample = count_sample };
 	const struct nat_event opened = { .type = EVENT_SESSION_OPENED };
+	struct ring_reader *reader;
+	unsigned taken = 0;
 
+	events_free(events);
+	events = NULL;
+	cr_assert_eq(ring_reader_new(base, datapath.events, &ops, &taken, &reader), 0);
 	for (unsigned i = 1; i <= 3; i++) {
 		produce(&opened, 1);
-		event_base_loop(base, EVLOOP_ONCE);
-		cr_assert_eq(records(), i);
+		cr_assert_eq(event_base_loop(base, EVLOOP_ONCE), 0, "nothing is waited for");
+		cr_assert_eq(taken, i);
 	}
+	ring_reader_free(reader);
 }
 
 Test(events, time_of_an_event_is_converted_to_wall_clock)
@@ -273,6 +287,19 @@ Test(events, neighbour_is_asked_for_once_a_second_however_often_it_is_missed)
 	cr_assert_arr_eq(resolved.addr, ((uint8_t[]){ 10, 0, 0, 9 }), 4);
 	cr_assert_eq(resolved.ifindex, 3);
 	cr_assert_eq(records(), 0);
+}
+
+Test(events, neighbours_of_one_address_are_asked_for_on_each_interface)
+{
+	struct nat_event e = { .type = EVENT_RESOLVE };
+
+	for (unsigned i = 0; i < 16; i++) {
+		e.in_addr = i % 2 ? 0xffffffff : 0;
+		e.ifindex = 1 + i / 2;
+		produce(&e, 2);
+	}
+	turn();
+	cr_assert_eq(resolved.calls, 16, "%u", resolved.calls);
 }
 
 Test(events, neighbour_of_ipv6_is_asked_for_by_its_own_address)

@@ -20,9 +20,10 @@
 #include "history/history_who.h"
 #include "recorder/history.h"
 #include "recorder/history_private.h"
+#include "rounds.h"
 
 #define DAY	  86400
-#define TEN_YEARS (3653LL * DAY)
+#define TEN_YEARS 3653 /* days */
 #define BEGIN	  1767225600LL
 #define MAX_HELD  20000
 #define MAX_TIMES 40000
@@ -307,7 +308,7 @@ static void live(void)
 {
 	static void (*const rare[])(void) = { do_reboot, do_detach, do_restart, do_crash_in_change };
 
-	while (now < BEGIN + TEN_YEARS) {
+	while (now < BEGIN + rounds_of(TEN_YEARS) * DAY) {
 		unsigned kind = below(250);
 
 		pass();
@@ -468,14 +469,14 @@ Test(history_model, who_is_right_at_every_boundary_of_ten_years, .fini = teardow
 	cr_assert_eq(f.index.n_damages, 0);
 	cr_assert_eq(f.end, END_AGREES);
 	cr_assert_eq(who_new(&f.index, &w), 0);
-	cr_assert_gt(n_held, 1000);
-	cr_assert_gt(n_gaps, 10);
+	cr_assert_gt(n_held, rounds_of(1000));
+	cr_assert_gt(n_gaps, rounds_of(10));
 	for (unsigned k = 0; k < N_ENDPOINTS; k++) {
 		struct endpoint e;
 
 		cr_assert_eq(endpoint_parse(endpoints[k], &e), 0);
 		find_owners(e);
-		cr_assert_gt(n_owners, 50);
+		cr_assert_gt(n_owners, rounds_of(50));
 		for (unsigned i = 0; i < n_times; i++)
 			for (int64_t t = times[i] - 1; t <= times[i] + 1; t++)
 				compare_at(w, e, t);

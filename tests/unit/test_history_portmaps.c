@@ -16,6 +16,7 @@
 #include "history/history_who.h"
 #include "recorder/history.h"
 #include "recorder/history_private.h"
+#include "rounds.h"
 
 #define BEGIN	  1767225600LL
 #define DAY	  86400
@@ -316,7 +317,7 @@ static void live(void)
 	static void (*const rare[])(void) = { do_reboot, do_detach, do_restart, do_crash_in_change,
 					      do_crash_in_change };
 
-	for (unsigned i = 0; i < CHANGES; i++) {
+	for (unsigned i = 0; i < rounds_of(CHANGES); i++) {
 		unsigned kind = below(100);
 
 		pass();
@@ -476,14 +477,14 @@ Test(history_portmaps, who_is_right_at_every_boundary_of_thousands_of_changes)
 
 	begin_afresh();
 	live();
-	cr_assert_gt(n_held, 3000);
-	cr_assert_gt(n_gaps, 10);
+	cr_assert_gt(n_held, rounds_of(3000));
+	cr_assert_gt(n_gaps, rounds_of(10));
 	w = read_back();
 	for (unsigned port = 0; port < N_PORTS; port++)
 		for (unsigned i = 0; i < n_times; i++)
 			for (int64_t t = times[i] - 1; t <= times[i] + 1; t++)
 				compare_at(w, port, t);
-	cr_assert_gt(n_mentioned, 1000);
+	cr_assert_gt(n_mentioned, rounds_of(1000));
 	who_free(w);
 }
 
@@ -491,7 +492,7 @@ Test(history_portmaps, who_is_right_at_every_boundary_of_thousands_of_changes)
 Test(history_portmaps, a_change_that_was_cut_short_is_recorded_as_far_as_it_went)
 {
 	begin_afresh();
-	for (unsigned attempt = 0; attempt < 300; attempt++) {
+	for (unsigned attempt = 0; attempt < rounds_of(300); attempt++) {
 		struct history_portmap list[N_PLACES];
 		unsigned done = below(N_PLACES);
 		struct who *w;

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -151,6 +152,28 @@ Test(history_queue, changes_are_written_in_order_and_answered_once)
 	history_queue_drain(q);
 	history_queue_close(q, EVENT_STOP);
 	cr_assert_str_eq(events(), "start add add add confirm stop");
+}
+
+/* On one core that the loop takes away from the thread as soon as it signals the end of a write. */
+Test(history_queue, the_next_change_is_written_though_the_thread_of_the_last_has_not_ended_yet)
+{
+	const struct sched_param first = { .sched_priority = 1 };
+	const struct timeval patience = { .tv_sec = 60 };
+	struct answer a[3] = { 0 };
+	cpu_set_t core;
+
+	CPU_ZERO(&core);
+	CPU_SET((size_t)sched_getcpu(), &core);
+	cr_assert_eq(sched_setaffinity(0, sizeof(core), &core), 0);
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
+		cr_skip_test("may not have a priority");
+	change("10.0.0.0/24", "1.1.1.0/30", &a[0]);
+	change("10.0.1.0/24", "1.1.2.0/30", &a[1]);
+	change("10.0.2.0/24", "1.1.3.0/30", &a[2]);
+	event_base_loopexit(base, &patience);
+	while (!a[2].n && !event_base_got_exit(base))
+		cr_assert_geq(event_base_loop(base, EVLOOP_ONCE), 0);
+	cr_assert_eq(a[2].n, 1);
 }
 
 Test(history_queue, the_end_is_written_behind_what_waits)

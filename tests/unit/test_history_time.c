@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/timestamp.h"
+#include "rounds.h"
 
 static const struct {
 	const char *text;
@@ -105,7 +106,9 @@ Test(history_time, these_texts_are_no_time)
 
 Test(history_time, agrees_with_the_library_on_every_day_of_the_calendar)
 {
-	for (int64_t t = TIME_MIN + 4711; t <= TIME_MAX; t += 86400 - 11) {
+	const int64_t step = 86400 * (100 / rounds_of(100)) - 11;
+
+	for (int64_t t = TIME_MIN + 4711; t <= TIME_MAX; t += step) {
 		char text[TIME_TEXT], wanted[64];
 		time_t tt = (time_t)t;
 		struct tm tm;
@@ -114,9 +117,11 @@ Test(history_time, agrees_with_the_library_on_every_day_of_the_calendar)
 		gmtime_r(&tt, &tm);
 		snprintf(wanted, sizeof(wanted), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
 			 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-		cr_assert_str_eq(time_format(t, text), wanted);
-		cr_assert_eq(time_parse(text, &again), 0, "%s", text);
-		cr_assert_eq(again, t, "%s", text);
+		/* Assertions that hold take long, too. */
+		if (strcmp(time_format(t, text), wanted))
+			cr_assert_str_eq(text, wanted);
+		if (time_parse(text, &again) || again != t)
+			cr_assert_fail("%s", text);
 	}
 }
 

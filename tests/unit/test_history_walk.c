@@ -18,6 +18,7 @@
 #include "history_fixture.h"
 #include "history_walk_tables.h"
 #include "history/history_who.h"
+#include "rounds.h"
 
 #define WALKS  150
 #define EVENTS 90
@@ -433,7 +434,7 @@ Test(history_walk, who_names_exactly_those_that_were_possible, .init = lab_setup
 		cr_skip_test("BPF maps need root");
 	history_clock = walk_clock;
 	walk_parse();
-	for (unsigned number = 1; number <= WALKS; number++) {
+	for (unsigned number = 1; number <= rounds_of(WALKS); number++) {
 		char command[128];
 
 		cr_log_info("walk %u", number);
@@ -441,6 +442,6 @@ Test(history_walk, who_names_exactly_those_that_were_possible, .init = lab_setup
 		cr_assert_eq(system(command), 0);
 		walk(number);
 	}
-	cr_assert_gt(n_many, 1000);
-	cr_assert_gt(n_doubtful, 1000);
+	cr_assert_gt(n_many, rounds_of(1000));
+	cr_assert_gt(n_doubtful, rounds_of(1000));
 }

@@ -15,6 +15,7 @@
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
 #include "tables/mapping_tables.h"
+#include "rounds.h"
 #include "tables_fixture.h"
 #include <detnat/drains.h>
 
@@ -438,7 +439,7 @@ Test(mappings_nested, a_killed_agent_leaves_whole_mappings_or_none)
 
 	changes = mmap(NULL, sizeof(*changes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	cr_assert_neq(changes, MAP_FAILED);
-	for (unsigned round = 0; round < 60 || (seen <= 10 && round < 600); round++) {
+	for (unsigned round = 0; round < rounds_of(60) || (seen <= rounds_of(10) && round < 600); round++) {
 		int status;
 		pid_t child;
 
@@ -457,7 +458,7 @@ Test(mappings_nested, a_killed_agent_leaves_whole_mappings_or_none)
 		check_addresses();
 		seen += mappings_next(m, 0) >= 0;
 	}
-	cr_assert_gt(seen, 10);
+	cr_assert_gt(seen, rounds_of(10));
 }
 
 Test(mappings_nested, a_thousand_exceptions_are_there_after_a_restart)

@@ -85,6 +85,17 @@ static uint16_t kernel_state(struct next_hop_address at)
 	return found.ndm_state;
 }
 
+/* A packet to a stale neighbour: the kernel probes it some seconds later by itself. */
+static void send_to_stale(struct next_hop_address at)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = at.addr[0], .sin_port = htons(9) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(sendto(fd, "", 1, 0, (const void *)&to, sizeof(to)), 1);
+	close(fd);
+	cr_assert_eq(kernel_state(at), NUD_DELAY);
+}
+
 static void run_a_second(void)
 {
 	const struct timeval span = { .tv_sec = 1, .tv_usec = 100000 };
@@ -100,10 +111,11 @@ Test(neighbours_probe, routers_in_use_are_probed_and_of_others_the_stale_ones)
 		bool router;
 		uint32_t tick;
 		uint16_t state; /* a moment after the probe began */
+		bool sent_to;
 	} rows[] = {
 		{ "reachable", true, 0, NUD_PROBE },
 		{ "stale", true, 0, NUD_PROBE },
-		{ "delay", true, 0, NUD_PROBE },
+		{ "stale", true, 0, NUD_PROBE, .sent_to = true },
 		{ "permanent", true, 0, NUD_PERMANENT },
 		{ "reachable extern_learn", true, 0, NUD_REACHABLE },
 		{ "stale", true, LONG_AGO, NUD_STALE },
@@ -120,6 +132,8 @@ Test(neighbours_probe, routers_in_use_are_probed_and_of_others_the_stale_ones)
 			 rows[i].nud);
 		cr_assert_eq(system(command), 0, "%s", command);
 		use(address(0x0a000100 + i), rows[i].tick, rows[i].router);
+		if (rows[i].sent_to)
+			send_to_stale(address(0x0a000100 + i));
 	}
 	run_a_second();
 	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "plan_apart.h"
+#include "rounds.h"
 
 static void set_up(void)
 {
@@ -97,14 +98,13 @@ static void look(void)
 }
 
 /* Whether the change was carried out; others are refused, for what drains. */
-static bool change(const int *from, const int *to, uint32_t drain)
+static bool change_by(const int *from, const int *to, const struct change_options *options)
 {
 	_cleanup_config_ struct config *was = config_of(from), *wanted = config_of(to);
-	const struct change_options options = { .drain_given = true, .drain = drain };
 	struct error err = { 0 };
 	struct plan *p;
 
-	if (plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err))
+	if (plan_new_with(&context, wanted, 1, false, NULL, options, &p, &err))
 		return false;
 	expect(was, before);
 	expect(wanted, after);
@@ -120,6 +120,13 @@ static bool change(const int *from, const int *to, uint32_t drain)
 	return true;
 }
 
+static bool change(const int *from, const int *to, uint32_t drain)
+{
+	const struct change_options options = { .drain_given = true, .drain = drain };
+
+	return change_by(from, to, &options);
+}
+
 static const uint32_t drains[] = { 0, 100 };
 
 Test(overlapping_changes, no_address_is_ever_in_a_mapping_that_it_has_neither_before_nor_after)
@@ -130,7 +137,7 @@ Test(overlapping_changes, no_address_is_ever_in_a_mapping_that_it_has_neither_be
 	memset(from, -1, sizeof(from));
 	run_with("");
 	srand(7);
-	for (unsigned n = 0; n < 400; n++) {
+	for (unsigned n = 0; n < rounds_of(400); n++) {
 		for (size_t i = 0; i < ARRAY_SIZE(choices); i++)
 			to[i] = rand() % 3 ? from[i] : rand() % 3 - 1;
 		if (!change(from, to, drains[rand() % 8 == 0]))
@@ -138,7 +145,7 @@ Test(overlapping_changes, no_address_is_ever_in_a_mapping_that_it_has_neither_be
 		memcpy(from, to, sizeof(from));
 		done++;
 	}
-	cr_expect_gt(done, 100);
+	cr_expect_gt(done, rounds_of(100));
 	cr_expect_gt(steps, 2 * done);
 }
 
@@ -178,4 +185,23 @@ Test(overlapping_changes, a_mapping_that_changes_alone_is_not_held)
 	cr_assert(change(two, homes, 0));
 	cr_assert(change(homes, two, 100));
 	cr_expect_eq(absent, 0);
+}
+
+Test(overlapping_changes, a_drain_that_is_ended_is_none_of_those_that_the_configuration_lists)
+{
+	const int none[ARRAY_SIZE(choices)] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	const int homes[ARRAY_SIZE(choices)] = { 0, -1, -1, -1, -1, -1, -1, -1 };
+	struct mapping_spec spec = tables_spec(choices[0].in, choices[0].out[0]);
+	struct change_options options = {
+		.drain_given = true, .drain = 50, .timed = true, .timed_in = spec.in, .timed_out = spec.out
+	};
+
+	run_with("");
+	cr_assert(change(none, homes, 0));
+	cr_assert(change(homes, none, 100));
+	cr_assert(change_by(none, none, &options));
+	cr_expect_eq(active.config->n_draining, 1);
+	options.drain = 0;
+	cr_assert(change_by(none, none, &options));
+	cr_expect_eq(active.config->n_draining, 0);
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "rounds.h"
 #include "tables_fixture.h"
 
 #define NOW 100000U
@@ -152,7 +153,7 @@ Test(sessions_under_traffic, counts_are_exact_after_sweeping_walking_and_closing
 	clock_ticks = ticks;
 	for (uintptr_t i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, play_datapath, (void *)(i + 1));
-	for (unsigned round = 0; round < ROUNDS || seen.freed < ROUNDS; round++) {
+	for (unsigned round = 0; round < rounds_of(ROUNDS) || seen.freed < rounds_of(ROUNDS); round++) {
 		if (round % 64 == 0) {
 			clock_ticks = ++ticks;
 			tables_set_ticks(&d, ticks);

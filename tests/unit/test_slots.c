@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 
+#include "rounds.h"
 #include "slots_fixture.h"
 
 static const __u32 timeouts[N_TIMEOUTS] = { 300, 7440, 240, 60 };
@@ -265,7 +266,7 @@ Test(slots, racing_openers_refreshers_and_sweeper_keep_it_right)
 	static struct arena a;
 	pthread_t threads[4];
 
-	for (int round = 0; round < RACES; round++) {
+	for (int round = 0; round < (int)rounds_of(RACES); round++) {
 		a.stop = 0;
 		for (int i = 0; i < 4; i++)
 			pthread_create(&threads[i], NULL, i < 3 ? datapath : sweeper, &a);

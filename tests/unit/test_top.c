@@ -161,6 +161,31 @@ Test(top, counts_sessions_beyond_the_slots_and_ports_once)
 	top_free(t);
 }
 
+Test(top, each_port_of_a_block_counts_once_and_none_beyond_it)
+{
+	static const uint32_t ports[] = { 0, 1, 62, 63, 64, 65, 127, 128, 4030, 4031 };
+	uint32_t in_addr = tables_addr("10.0.0.9"), slot = 0;
+	struct session s = session_at(in_addr, 4032, SESSION_UDP);
+	const struct top_entry *e;
+	struct top *t;
+	size_t n;
+
+	tables_set_ticks(&datapath, NOW);
+	tables_put(m, in_addr, slot++, &s, NOW);
+	for (uint32_t ext = 0; ext < 2; ext++)
+		for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+			s = session_at(in_addr, ports[i], SESSION_UDP);
+			s.ext_addr += ext;
+			tables_put(m, in_addr, slot++, &s, NOW);
+		}
+	t = all_of(TOP_BY_SESSIONS, 5, 1000);
+	e = top_entries(t, &n);
+	cr_assert_eq(n, 1);
+	cr_expect_eq(e->sessions, 21, "%u", e->sessions);
+	cr_expect_eq(e->ports_used, 10, "%u", e->ports_used);
+	top_free(t);
+}
+
 Test(top, a_mapping_that_goes_in_between_takes_its_subscribers_along)
 {
 	struct prefix in, out;

@@ -46,7 +46,8 @@ static __always_inline int fast_parse_tc(ctx_t *ctx, struct fast_packet *q)
 	if ((void *)(&q->l4->udp + 1) > data_end)
 		return 0;
 	/* A tag that is still in the frame shows here, too. */
-	if ((BARE ? (__be16)ctx->protocol : *(__be16 *)(data + offsetof(struct ethhdr, h_proto))) != bpf_htons(ETH_P_IP))
+	if ((BARE ? (__be16)ctx->protocol : *(__be16 *)(data + offsetof(struct ethhdr, h_proto))) !=
+	    bpf_htons(ETH_P_IP))
 		return 0;
 	if (*(__u8 *)q->ip != 0x45 || q->ip->frag_off & bpf_htons(IP_FLAG_MF | IP_OFFSET_MASK))
 		return 0;

@@ -77,9 +77,8 @@ static char *text_of(const struct guard_rules *rules)
 	" [fib saddr type => reg 1 ] [cmp eq reg 1 0x00000002 ]"                               \
 	" [objref type 1 name drop_guard_out ] [immediate reg 0 drop ]\n"
 
-#define ACCEPT_INDEX(key) \
-	"[meta load " key " => reg 1 ] [cmp eq reg 1 0x%08x ] [immediate reg 0 accept ]\n"
-#define FEW 4U /* so many interfaces are compared before their set is searched */
+#define ACCEPT_INDEX(key) "[meta load " key " => reg 1 ] [cmp eq reg 1 0x%08x ] [immediate reg 0 accept ]\n"
+#define FEW		  4U /* so many interfaces are compared before their set is searched */
 
 struct row {
 	const char *name;
@@ -312,12 +311,12 @@ static size_t types_of(const struct guard_rules *rules, uint32_t flags, bool ane
 Test(guard_rules, empty_what_is_there_before_they_fill_it)
 {
 	static const uint8_t wanted[] = {
-		NFNL_MSG_BATCH_BEGIN, NFT_MSG_NEWTABLE, NFT_MSG_NEWSET,	 NFT_MSG_DELSET,   NFT_MSG_NEWSET,
-		NFT_MSG_NEWSET,	      NFT_MSG_DELSET,	NFT_MSG_NEWSET,	 NFT_MSG_NEWSET,   NFT_MSG_DELSET,
-		NFT_MSG_NEWSET,	      NFT_MSG_NEWSET,	NFT_MSG_DELSET,	 NFT_MSG_NEWSET,   NFT_MSG_NEWSETELEM,
-		NFT_MSG_NEWSETELEM,   NFT_MSG_NEWOBJ,	NFT_MSG_NEWOBJ,	 NFT_MSG_NEWCHAIN, NFT_MSG_NEWCHAIN,
-		NFT_MSG_DELRULE,      NFT_MSG_DELRULE,	NFT_MSG_NEWRULE, NFT_MSG_NEWRULE,  NFT_MSG_NEWRULE,
-		NFT_MSG_NEWRULE,      NFT_MSG_NEWRULE,	NFT_MSG_NEWRULE, NFT_MSG_NEWRULE,  NFT_MSG_NEWRULE,
+		NFNL_MSG_BATCH_BEGIN, NFT_MSG_NEWTABLE, NFT_MSG_NEWSET,	 NFT_MSG_DELSET,     NFT_MSG_NEWSET,
+		NFT_MSG_NEWSET,	      NFT_MSG_DELSET,	NFT_MSG_NEWSET,	 NFT_MSG_NEWSET,     NFT_MSG_DELSET,
+		NFT_MSG_NEWSET,	      NFT_MSG_NEWSET,	NFT_MSG_DELSET,	 NFT_MSG_NEWSET,     NFT_MSG_NEWSETELEM,
+		NFT_MSG_NEWSETELEM,   NFT_MSG_NEWOBJ,	NFT_MSG_NEWOBJ,	 NFT_MSG_NEWCHAIN,   NFT_MSG_NEWCHAIN,
+		NFT_MSG_DELRULE,      NFT_MSG_DELRULE,	NFT_MSG_NEWRULE, NFT_MSG_NEWRULE,    NFT_MSG_NEWRULE,
+		NFT_MSG_NEWRULE,      NFT_MSG_NEWRULE,	NFT_MSG_NEWRULE, NFT_MSG_NEWRULE,    NFT_MSG_NEWRULE,
 		NFT_MSG_NEWRULE,      NFT_MSG_NEWRULE,	NFT_MSG_NEWRULE, NFNL_MSG_BATCH_END,
 	};
 	const struct guard_rules rules = rules_of(&rows[2]);

@@ -193,7 +193,7 @@ define TEST_STEPS
 'unit|75|test-unit ROUNDS=20|modules of the agent and the command line' \
 'bpf|125|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
-'e2e|200|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
+'e2e|180|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
 # What CI runs besides. Of the virtual machines, the parts that load every program; the others are minutes of emulation.
 TEST_VM_PARTS ?= reachable tc
@@ -202,7 +202,7 @@ define REST_STEPS
 'lint|105|lint|formatting and static checks' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
-'bpf-passes|260|test-bpf-passes|the datapath with padding, in two stages, and traced' \
+'bpf-passes|280|test-bpf-passes|the datapath with padding, in two stages, and traced' \
 'e2e-sanitized|900|test-e2e SANITIZE=1|agent and command line under AddressSanitizer' \
 'fuzz|150|test-fuzz|each fuzzer from its seeds' \
 'vm|330|test-vm "VM_PARTS=$(TEST_VM_PARTS)"|kernels 6.1 and 6.12'

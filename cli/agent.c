@@ -27,7 +27,7 @@ static void cell_history(const cJSON *row, const char *key, char text[static CEL
 	snprintf(text, CELL_TEXT, "line %.20s, %.64s", line, hash);
 }
 
-/* Shows whether the guard is in place, or why not, and how many packets it has stopped. */
+/* Shows whether the guard is in place, or the reason why not, and the number of packets it has stopped. */
 static void cell_guard(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const cJSON *guard = json_get(row, key);
@@ -44,7 +44,7 @@ static void cell_guard(const cJSON *row, const char *key, char text[static CELL_
 		snprintf(text, CELL_TEXT, "no: %.120s", state);
 }
 
-/* Shows how much of the kernel's routes the datapath knows by itself, and why it does not go by it. */
+/* Shows how many of the kernel's routes the datapath has copied, and the reason if it does not use them. */
 static void cell_routes(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const cJSON *routes = json_get(row, key), *item;
@@ -67,7 +67,7 @@ static void cell_routes(const cJSON *row, const char *key, char text[static CELL
 			 left, memory);
 }
 
-/* Shows how many leases there are, and where they can be had. */
+/* Shows the number of leases, and where the server listens. */
 static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const cJSON *pcp = json_get(row, key);
@@ -79,7 +79,7 @@ static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TE
 			 json_number(pcp, "leases"), json_number(pcp, "limit"), json_number(pcp, "listening"));
 }
 
-/* Shows how many peers are in which state, and how far the slowest is behind. */
+/* Shows how many peers are in which state, and the longest lag. */
 static void cell_replication(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	static const char *const states[] = { "synchronised", "copying", "differs", "mismatch", "down" };
@@ -100,7 +100,7 @@ static void cell_replication(const cJSON *row, const char *key, char text[static
 		snprintf(text + n, CELL_TEXT - n, ", lag %.2f s", json_number(replication, "lag_seconds"));
 }
 
-/* Shows who forwards, and the interfaces of which that is not true. */
+/* Shows who forwards, and the interfaces that differ. */
 static void cell_forwardings(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const char *all = json_text(row, key, "-");
@@ -118,7 +118,7 @@ static void cell_forwardings(const cJSON *row, const char *key, char text[static
 	}
 }
 
-/* Shows how many stages there are, and why. */
+/* Shows the number of stages, and the reason. */
 static void cell_stages(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	size_t n;
@@ -199,7 +199,7 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 	}
 }
 
-/* A mapping that a reload would change, and what would become of its sessions. */
+/* A mapping that a reload would change, and the effect on its sessions. */
 static void show_reload_of(struct writer *w, const char *what, const cJSON *m)
 {
 	const char *name = json_text(m, "name", ""), *out = json_text(m, "out", "none");
@@ -282,12 +282,12 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 	show_keys(w, json_get(result, "keys"));
 	writer_line(w, "%s, %.0f sessions would end, %.0f would drain",
 		    cJSON_IsTrue(json_get(result, "changed"))
-			    ? "the file differs from what runs (detnatctl config diff)"
+			    ? "the file differs from the running configuration (detnatctl config diff)"
 			    : "nothing would change",
 		    json_number(result, "sessions_cut"), json_number(result, "sessions_drained"));
 }
 
-/* A dry run is shown whether or not the reload would be refused. */
+/* A dry run is shown even if the reload would be refused. */
 static int reload_status(const cJSON *result, struct error *err)
 {
 	const char *refused = cJSON_GetStringValue(json_get(result, "refused"));

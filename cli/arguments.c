@@ -53,7 +53,7 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 	if (arg_is_number(spec->kind))
 		cJSON_AddNumberToObject(a->json, spec->name, value.number);
 	else if (spec->kind == ARG_TIME && strchr("-+n", text[0]))
-		/* From now, which is over when it arrives. */
+		/* Seconds from now would be over by the time they arrive. */
 		cJSON_AddStringToObject(a->json, spec->name, time_format(value.time, when));
 	else
 		cJSON_AddStringToObject(a->json, spec->name, text);
@@ -65,7 +65,7 @@ static bool is_shown_option(const struct arg_spec *spec)
 	return spec->style == ARG_OPTION && !spec->refused;
 }
 
-/* Names the options that there are. */
+/* Lists the existing options. */
 static int refuse_option(const struct arguments *a, const char *word, int size, struct error *err)
 {
 	unsigned left = 0;
@@ -91,14 +91,14 @@ static int refuse_option(const struct arguments *a, const char *word, int size, 
 	return -EINVAL;
 }
 
-/* Whether a word of this kind is told from others by what it looks like. */
+/* Whether the form of a word identifies its kind. */
 static bool is_telling(enum arg_kind kind)
 {
 	return arg_words(kind) || arg_is_number(kind) || kind == ARG_ADDR || kind == ARG_PLACE || kind == ARG_REMOTE ||
 	       kind == ARG_TIME;
 }
 
-/* A word too many, and the option whose value it may be. */
+/* An unexpected word, and the option for which it may be the value. */
 static int refuse_word(const struct arguments *a, const char *word, struct error *err)
 {
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {

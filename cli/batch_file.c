@@ -33,7 +33,7 @@ static bool take_word(char **at, char **to)
 			*end++ = *from;
 		}
 	}
-	/* The word is never longer than what it was made of, so its end does not reach what follows. */
+	/* The word is never longer than its source, so its end does not reach the text behind it. */
 	*at = *from ? from + 1 : from;
 	*end = '\0';
 	*to = end + 1;

@@ -89,7 +89,7 @@ static cJSON *requests_of(const struct batch *b)
 	return list;
 }
 
-/* The line of the edit of that number, from 1; 0 is that of none. */
+/* The line of the edit with that number, from 1; 0 for none. */
 static unsigned line_of_edit(const struct batch *b, unsigned number)
 {
 	for (size_t i = 0; number && i < b->n; i++)
@@ -98,7 +98,7 @@ static unsigned line_of_edit(const struct batch *b, unsigned number)
 	return 0;
 }
 
-/* Makes all edits. Errors are shown here, as they may be those of a later line. */
+/* Makes all edits. Shows errors here, as they may belong to a later line. */
 static int make_edits(struct batch *b)
 {
 	_cleanup_json_ cJSON *requests = requests_of(b);
@@ -120,7 +120,7 @@ static int show_edit(struct batch *b, const struct line *l, struct error *err)
 {
 	_cleanup_json_ cJSON *answer = cJSON_DetachItemFromArray(b->answers, 0);
 
-	/* What it was about has been deleted by a later line. */
+	/* A later line has deleted its object. */
 	if (!answer || cJSON_IsNull(answer))
 		return EXIT_DONE;
 	return command_show_answer(l->command, l->args, answer, b->writer, err);
@@ -131,7 +131,7 @@ static int run_line(struct batch *b, struct line *l)
 	struct error err = {};
 	int status, r;
 
-	/* A single edit is a change in any case, and may be more than an edit: of what drains, or of leases. */
+	/* A single edit is a change in any case, and may do more than edit: end drains, or leases. */
 	if (is_edit(l) && b->n_edits > 1) {
 		status = b->answers ? EXIT_DONE : make_edits(b);
 		if (!status)
@@ -141,7 +141,7 @@ static int run_line(struct batch *b, struct line *l)
 	} else {
 		status = command_run(l->command, b->socket, l->args, b->writer, &err);
 	}
-	/* What the command shows precedes its error, and what the next one shows. */
+	/* The output of the command precedes its error, and the output of the next one. */
 	r = writer_flush(b->writer);
 	if (status)
 		batch_show_error(b->path, l->number, &err);

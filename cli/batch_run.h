@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs the commands of a file (-b FILE). All are read before the first is run. Those that edit the configuration are
- * one change, made where the first of them stands: it takes effect as a whole or not at all. The others are run in
- * order; the first that fails ends the batch.
+ * one change, made at the place of the first: it takes effect as a whole or not at all. The others are run in order;
+ * the first failure ends the batch.
  */
 #ifndef DETNATCTL_BATCH_RUN_H
 #define DETNATCTL_BATCH_RUN_H

@@ -40,7 +40,7 @@ static int status_of(const cJSON *result, struct error *err)
 	if (repaired >= total)
 		return error_set(err, EXIT_REFUSED, "%.0f findings, all repaired", total);
 	return error_set(err, EXIT_REFUSED, "%.0f findings%s", total - repaired,
-			 repaired > 0 ? " left" : "; detnatctl check --repair mends what can be mended");
+			 repaired > 0 ? " left" : "; detnatctl check --repair repairs findings where possible");
 }
 
 const struct view view_check = { .show = show_check, .status = status_of };

@@ -112,7 +112,7 @@ int client_batch(struct client *c, const cJSON *requests, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (strlen(text) + 1 >= CONTROL_MAX_BATCH)
 		return error_set(err, -E2BIG,
-				 "more commands than one change takes (%u KiB of requests); edit the configuration "
+				 "more commands than fit into one change (%u KiB of requests); edit the configuration "
 				 "file and reload, or run them one by one with --force",
 				 CONTROL_MAX_BATCH >> 10);
 	return send_line(c, text, err);
@@ -208,7 +208,7 @@ static int read_line(struct client *c, char **ret_line, size_t *ret_size, struct
 
 int client_not_agent(struct error *err)
 {
-	return error_set(err, -EPROTO, "what answers there is no detnat-agent, or one of another version");
+	return error_set(err, -EPROTO, "the process at this socket is not detnat-agent, or is another version");
 }
 
 /*

@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "base/json_scan.h"
 
-/* The longest the agent may send nothing, not even the empty line that says it is still working. */
+/* Longest time for which the agent may send nothing, not even the empty line that shows it is at work. */
 #define CLIENT_PATIENCE_S 60
 
 struct client {
@@ -39,15 +39,15 @@ struct answer {
 int client_connect(const char *path, struct client *ret, struct error *err);
 void client_close(struct client *c);
 
-/* Sets err to say that the answer is not of this protocol, and returns -EPROTO. */
+/* Sets err to say that the answer does not follow this protocol, and returns -EPROTO. */
 int client_not_agent(struct error *err);
 
 /* Sends a request; args may be NULL. Returns 0, or -errno with err. */
 int client_request(struct client *c, const char *verb, const cJSON *args, struct error *err);
 
 /*
- * Sends requests that are one change, each an object with a verb and args. -E2BIG where they are longer than the agent
- * takes.
+ * Sends requests that are one change, each an object with a verb and args. -E2BIG if they are longer than the agent
+ * accepts.
  */
 int client_batch(struct client *c, const cJSON *requests, struct error *err);
 

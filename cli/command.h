@@ -26,12 +26,12 @@ struct view {
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
 	/* Prints one element of a stream that is not a table. */
 	void (*show_element)(struct writer *w, const cJSON *element);
-	/* What the agent gets in place of the arguments, or NULL with err. NULL: it gets them as they are. */
+	/* The arguments that the agent gets instead, or NULL with err. NULL: it gets them unchanged. */
 	cJSON *(*request)(const cJSON *args, struct error *err);
-	bool lines; /* the stream has no end: in JSON its elements are documents of their own, a line each */
+	bool lines; /* the stream has no end: in JSON each element is a document on a line of its own */
 	/*
-	 * Writes the elements of a stream to the file that the argument `pcap` names, where it is given. Returns the
-	 * exit status, with err set unless it is 0.
+	 * Writes the elements of a stream to the file named by the argument `pcap`, if given. Returns the exit status,
+	 * with err set unless it is 0.
 	 */
 	int (*save)(struct client *client, const char *path, struct writer *w, struct error *err);
 	/*
@@ -93,7 +93,7 @@ bool command_in_group(const struct command *c, const char *word);
 typedef bool (*command_fits)(const struct command *c, const void *arg);
 unsigned command_name_all(struct error *err, command_fits fits, const void *arg, const char *last);
 
-/* Sets err to what may have been meant by words that name no command. */
+/* Sets err to the likely meaning of words that name no command. */
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err);
 
 /* Prints the help on a command. */
@@ -106,7 +106,7 @@ void command_help(FILE *out, const struct command *c);
 int command_help_on(FILE *out, char *const *words, unsigned n_words, struct error *err);
 
 /*
- * Finds the command that words are and builds the arguments of its request. Returns 0, or EXIT_USAGE with err; the
+ * Finds the command that the words name and builds the arguments of its request. Returns 0, or EXIT_USAGE with err; the
  * caller deletes the arguments.
  */
 int command_parse(char *const *words, unsigned n_words, const struct command **ret, cJSON **ret_args,

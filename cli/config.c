@@ -64,7 +64,7 @@ static void show_diff(struct writer *w, const cJSON *result, const cJSON *args)
 	}
 }
 
-/* The agent has another working directory, so it gets the whole path. */
+/* The agent has another working directory, so it needs the whole path. */
 static cJSON *diff_request(const cJSON *args, struct error *err)
 {
 	const char *file = json_text(args, "file", "/");
@@ -88,7 +88,7 @@ static int diff_status(const cJSON *result, struct error *err)
 	return cJSON_GetArraySize(result) ? EXIT_REFUSED : EXIT_DONE;
 }
 
-/* Writes what runs to path. Returns an exit status. */
+/* Writes the running configuration to path. Returns an exit status. */
 static int write_running(const char *socket, const char *path, struct error *err)
 {
 	int status;
@@ -111,7 +111,7 @@ static int write_running(const char *socket, const char *path, struct error *err
 	return status;
 }
 
-/* Tells the agent that its file was written, so that its next start takes over what runs. */
+/* Informs the agent that its file was written, so that its next start takes over the running configuration. */
 static int tell_agent(const char *socket, const char *path, struct error *err)
 {
 	cJSON *args = cJSON_CreateObject();
@@ -123,7 +123,7 @@ static int tell_agent(const char *socket, const char *path, struct error *err)
 	return status;
 }
 
-/* Whether both paths lead to the same file, which need not be there if they are equal. */
+/* Whether both paths lead to the same file, which need not exist if they are equal. */
 static bool same_file(const char *a, const char *b)
 {
 	_cleanup_free_ char *of_a = realpath(a, NULL), *of_b = realpath(b, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* explain: what the agent knows about an address, and why its packets are dropped. */
+/* explain: the agent's findings about an address, and why its packets are dropped. */
 #include <stdarg.h>
 #include <string.h>
 
@@ -109,11 +109,11 @@ static void put_way(cJSON *lines, const char *key, const cJSON *way)
 	const char *mac = json_text(way, "mac", NULL);
 
 	if (mac)
-		put(lines, key, "to %s by %s, next hop %s at %s; route from the %s", json_text(way, "addr", "-"),
+		put(lines, key, "to %s through %s, next hop %s at %s; route from the %s", json_text(way, "addr", "-"),
 		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), mac,
 		    json_text(way, "route_from", "-"));
 	else
-		put(lines, key, "to %s by %s, next hop %s (%s); route from the %s", json_text(way, "addr", "-"),
+		put(lines, key, "to %s through %s, next hop %s (%s); route from the %s", json_text(way, "addr", "-"),
 		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), json_text(way, "neighbour", "-"),
 		    json_text(way, "route_from", "-"));
 }
@@ -136,7 +136,7 @@ static void put_portmaps(cJSON *lines, const cJSON *portmaps)
 		put(lines, "portmaps", "%s", text);
 }
 
-/* Which gateway has opened, or carries on, the sessions. */
+/* The gateway that has opened, or continues, the sessions. */
 static void put_owner(cJSON *lines, const cJSON *replication)
 {
 	char text[CELL_TEXT];
@@ -232,7 +232,7 @@ static void show_explanation(struct writer *w, const cJSON *result, const cJSON 
 	show_findings(w, json_get(result, "findings"));
 }
 
-/* An explanation is shown whether or not the address was found. */
+/* An explanation is shown even if the address was not found. */
 static int status_of(const cJSON *result, struct error *err)
 {
 	const char *addr = json_text(result, "addr", "-");

@@ -45,7 +45,7 @@ static bool is_listing(const struct command *c)
 	return verb && !c->verb->changes && means_listing(verb + 1, true);
 }
 
-/* Returns whether a command of one word takes a word after it. */
+/* Returns whether a command of one word accepts a word after it. */
 static bool takes_words(const struct command *c)
 {
 	return c->verb->args[0].kind && c->verb->args[0].style <= ARG_MAYBE_WORD;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What users of other tools type out of habit, and the command that does it here: it is proposed, never run. */
+/* Words that users of other tools type out of habit, and the corresponding command here: it is proposed, never run. */
 #include <string.h>
 
 #include "command.h"
@@ -29,7 +29,7 @@ static const struct synonym nouns[] = {
 	{ "log", "monitor" },		{ "event", "monitor" },
 };
 
-/* What has no command of the same shape: a noun and a verb as above, or a word alone. */
+/* Phrases without a command of the same shape: a noun and a verb as above, or a single word. */
 static const struct synonym phrases[] = {
 	{ "mapping replace", "mapping add IN OUT --replace" },
 	{ "mapping flush", "session flush PREFIX --yes" },
@@ -52,7 +52,7 @@ static const struct synonym phrases[] = {
 	{ "configuration", "config show" },
 };
 
-/* Whether the word is the name, in the plural perhaps. */
+/* Whether the word is the name, perhaps in the plural. */
 static bool is_word(const char *typed, const char *name, size_t size)
 {
 	size_t n = strlen(typed);

@@ -39,7 +39,7 @@ static void help_all(FILE *out)
 	      out);
 }
 
-/* The commands whose noun is the word; false: it is no noun. */
+/* Shows the commands with that noun; false: there are none. */
 static bool help_group(FILE *out, const char *noun)
 {
 	const struct command *c;
@@ -64,7 +64,7 @@ static bool takes(const struct verb_spec *verb, enum arg_kind kind)
 	return false;
 }
 
-/* How times and numbers of seconds may be typed. */
+/* The formats of times and numbers of seconds. */
 static void help_times(FILE *out, const struct verb_spec *verb)
 {
 	if (takes(verb, ARG_TIME))
@@ -134,7 +134,7 @@ static void add_command(cJSON *list, const struct verb_spec *verb)
 	cJSON_AddItemToArray(list, json);
 }
 
-/* All commands, whatever the words: programs look up theirs. */
+/* Prints all commands, whatever the words: programs look up theirs. */
 static int help_json(struct writer *w, struct error *err)
 {
 	cJSON *list = cJSON_CreateArray();

@@ -39,7 +39,7 @@ int history_read_named(const char *socket, const cJSON *args, bool cached, struc
 
 	if (!dir)
 		config = ask_config(socket, &status, err);
-	/* An agent in the usual place that does not say is no reason to have no answer. */
+	/* An agent in the usual place that fails to answer does not prevent an answer. */
 	if (status == EXIT_UNREACHABLE || (status && !socket))
 		warn_of_usual_place(err);
 	else if (status)
@@ -81,7 +81,7 @@ void history_warn(const struct history_files *f)
 		fprintf(stderr, "detnatctl: warning: the history is damaged: line %" PRIu64 " %s\n", x->damages[i].line,
 			x->damages[i].text);
 	if (x->n_damages > MAX_WARNINGS)
-		fprintf(stderr, "detnatctl: warning: and %zu more; detnatctl history verify tells them all\n",
+		fprintf(stderr, "detnatctl: warning: and %zu more; detnatctl history verify lists them all\n",
 			x->n_damages - MAX_WARNINGS);
 	if (history_end_text(f, text, sizeof(text)))
 		fprintf(stderr, "detnatctl: warning: the history is damaged: %s\n", text);
@@ -189,7 +189,7 @@ static void widen(int *width, const char *text)
 	*width = n > *width ? n : *width;
 }
 
-/* The widths that the records need. */
+/* The widths needed for the records. */
 static struct widths widths_of(const struct history_files *f)
 {
 	struct widths widths = { 6, 18, 18 };

@@ -110,7 +110,7 @@ struct batch {
 	struct writer *writer;
 };
 
-/* A line has a command and nothing else: options of detnatctl itself stand before -b. */
+/* A line contains only a command: options of detnatctl itself precede -b. */
 static int run_batch_line(void *arg, unsigned number, char **words, unsigned n_words, struct error *err)
 {
 	const struct batch *b = arg;
@@ -120,7 +120,7 @@ static int run_batch_line(void *arg, unsigned number, char **words, unsigned n_w
 	line.words = words;
 	line.n_words = n_words;
 	status = run(&line, b->writer, err);
-	/* What the command shows precedes its error, and what the next one shows. */
+	/* The output of the command precedes its error, and the output of the next one. */
 	r = writer_flush(b->writer);
 	return r && !status ? EXIT_REFUSED : status;
 }
@@ -130,8 +130,9 @@ static int run_batch(const struct options *o, struct writer *w, struct error *er
 	struct batch b = { o, w };
 
 	if (o->n_words)
-		return error_set(err, EXIT_USAGE, "--batch takes commands from %s, so none may stand beside it: %s",
-				 o->batch, o->words[0]);
+		return error_set(err, EXIT_USAGE,
+				 "--batch takes commands from %s, so the command line may have none: %s", o->batch,
+				 o->words[0]);
 	w->lines = true;
 	return o->force ? batch_read(o->batch, true, run_batch_line, &b, err) : batch_run(o->batch, o->socket, w, err);
 }
@@ -141,7 +142,7 @@ static int run_options(const struct options *o, struct writer *w, struct error *
 	if (o->batch && !o->help)
 		return run_batch(o, w, err);
 	if (o->force)
-		return error_set(err, EXIT_USAGE, "--force goes with --batch alone");
+		return error_set(err, EXIT_USAGE, "--force goes with --batch only");
 	return run(o, w, err);
 }
 

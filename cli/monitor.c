@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What happens, a line an event. */
+/* Events, one per line. */
 #include "command.h"
 #include "json_get.h"
 

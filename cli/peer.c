@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Gateways that sessions are copied to and from. */
+/* Gateways with which sessions are copied. */
 #include <string.h>
 
 #include "command.h"
@@ -36,7 +36,7 @@ static void show_difference(struct writer *w, const char *at, const cJSON *d)
 		    text ? ": " : "", text ? text : "", cJSON_IsTrue(json_get(d, "matters")) ? "" : " (may differ)");
 }
 
-/* Whether there is a line about a mapping already, which says as much. */
+/* Whether a line already reports that the mapping is not exchanged. */
 static bool is_named(const cJSON *not_exchanged, const cJSON *d)
 {
 	const cJSON *m;
@@ -55,7 +55,7 @@ static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	const cJSON *peer, *m, *d;
 
-	writer_table(w, peer_columns, "sessions are copied to and from no gateway", result);
+	writer_table(w, peer_columns, "no sessions are copied to or from other gateways", result);
 	cJSON_ArrayForEach (peer, result) {
 		const char *at = json_text(peer, "peer", "-"), *reason = json_text(peer, "reason", NULL);
 

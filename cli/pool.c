@@ -62,7 +62,7 @@ static void show_moved(struct writer *w, const cJSON *result, const cJSON *args)
 	const char *until = json_text(result, "until", NULL), *in = json_text(result, "in_addr", "-");
 	const char *mapping = json_text(result, "mapping", "");
 
-	/* A mapping without a name is told by its inside prefix, which is that of the subscriber alone. */
+	/* A mapping without a name is identified by its inside prefix, which contains only the subscriber. */
 	writer_line(w, "moved %s to %s by mapping %s%s%s%s", in, json_text(result, "out_addr", "-"),
 		    *mapping ? mapping : in, *mapping ? "" : "/32", until ? ", until " : "", until ? until : "");
 }

@@ -30,7 +30,7 @@ static size_t skip_blanks(const char *text, size_t i, size_t size)
 	return i;
 }
 
-/* Writes the bracket at i, and what closes it if nothing stands between. Returns the octets taken. */
+/* Writes the bracket at i, and its closing one if nothing is between. Returns the octets taken. */
 static size_t open_bracket(FILE *out, const char *text, size_t i, size_t size, unsigned *depth)
 {
 	size_t next = skip_blanks(text, i + 1, size);

@@ -52,7 +52,7 @@ static int show_stream(struct client *client, const struct view *v, struct write
 	return EXIT_DONE;
 }
 
-/* What the agent says against something that it has done all the same. */
+/* Shows the agent's reservations about something that it has done nevertheless. */
 static void show_warnings(const cJSON *result)
 {
 	const cJSON *item;
@@ -95,7 +95,7 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 	int r, status;
 
 	if (path && w->json)
-		return error_set(err, EXIT_USAGE, "a capture is not JSON: leave out --json");
+		return error_set(err, EXIT_USAGE, "a capture is not JSON: omit --json");
 	if (v->request && !own)
 		return EXIT_REFUSED;
 	r = client_connect(socket, &client, err);

@@ -7,8 +7,9 @@
 #include "base/base.h"
 
 /*
- * Writes a file as a whole or not at all: beside it, then in its place. Refuses symbolic links, what is no regular
- * file, and directories or files that others than root and the user own or may write to. Returns 0, or -errno with err.
+ * Writes a file as a whole or not at all: beside it, then in its place. Refuses symbolic links, anything but a regular
+ * file, and directories or files that users other than root and this one own or may write to. Returns 0, or -errno with
+ * err.
  */
 int save_file(const char *path, const char *text, size_t size, struct error *err);
 

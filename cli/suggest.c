@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What is said of words that name no command. */
+/* Messages about words that name no command. */
 #include <string.h>
 
 #include "command.h"
@@ -14,7 +14,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Edit distance: letters added, left out, changed, or swapped with their neighbour. */
+/* Edit distance: letters added, omitted, changed, or swapped with their neighbour. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned d[NAME_MAX_LENGTH + 1][NAME_MAX_LENGTH + 1];
@@ -103,7 +103,7 @@ static bool is_of_noun(const struct command *c, const void *noun)
 	return command_in_group(c, noun);
 }
 
-/* A command of two words that ends in a verb; what lists is also called show. */
+/* Whether a command of two words ends in a verb; a command that lists is also called show. */
 static bool ends_in_verb(const struct command *c, const void *verb)
 {
 	const char *own = strchr(command_name(c), ' ');
@@ -122,10 +122,10 @@ static bool is_plural(const char *word, char noun[static NAME_MAX_LENGTH + 1])
 	return group_size(noun);
 }
 
-/* A verb in front, perhaps of another tool: names the commands that end in it. */
+/* A verb in front, perhaps from another tool: names the commands that end in it. */
 static void explain_verb(const char *typed, const char *verb, struct error *err)
 {
-	error_set(err, 0, "\"%s\" is not a command, as the noun stands first: ", typed);
+	error_set(err, 0, "\"%s\" is not a command, as the noun comes first: ", typed);
 	if (!command_name_all(err, ends_in_verb, verb, "or"))
 		append(err, "mapping list, for example; detnatctl help lists them all");
 	else if (!strcmp(verb, "list"))

@@ -38,7 +38,7 @@ static void warn_short(const cJSON *args)
 		const cJSON *given = json_get(args, names[i]);
 
 		if (cJSON_IsNumber(given) && given->valuedouble < timeout_minima[i].seconds)
-			fprintf(stderr, "detnatctl: warning: %s: %d s is below the %u s that %s asks for\n", names[i],
+			fprintf(stderr, "detnatctl: warning: %s: %d s is below the %u s that %s requires\n", names[i],
 				given->valueint, timeout_minima[i].seconds, timeout_minima[i].source);
 	}
 }

@@ -152,7 +152,7 @@ static int ask_top(struct live *l, cJSON **ret)
 	return r;
 }
 
-/* Requests everything that a frame shows. Returns 0, -ECANCELED if the operator quits, or -errno with trouble. */
+/* Requests all data of a frame. Returns 0, -ECANCELED if the operator quits, or -errno with trouble. */
 static int ask_all(struct live *l)
 {
 	cJSON *status = NULL, *stats = NULL, *top = NULL;

@@ -132,7 +132,8 @@ static void draw_subscribers(FILE *out, const struct top_view *v)
 		if (room && room--)
 			draw_subscriber(out, v, s, width);
 	if (v->top && !cJSON_GetArraySize(v->top))
-		line(out, v, "", "%s", v->by_quota ? "nobody was refused a session" : "no subscriber has a session");
+		line(out, v, "", "%s",
+		     v->by_quota ? "no subscriber was refused a session" : "no subscriber has a session");
 }
 
 static void draw_first(FILE *out, const struct top_view *v)

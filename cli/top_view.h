@@ -16,10 +16,10 @@ struct top_view {
 	double seconds;	       /* between the two */
 	const cJSON *top;
 	const cJSON *top_before;
-	const char *trouble; /* why there is no new data; NULL: no trouble */
+	const char *trouble; /* reason why there is no new data; NULL: no trouble */
 };
 
-/* Returns how many subscribers fit on the screen with the current counters: at least 1. */
+/* Returns the number of subscribers that fit on the screen with the current counters: at least 1. */
 unsigned top_view_subscribers(const struct top_view *v);
 
 /* Draws the frame from the top left corner, and clears what was behind it. */

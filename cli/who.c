@@ -23,7 +23,7 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 	return text;
 }
 
-/* A running agent confirms more often than this that the history goes on. */
+/* A running agent confirms the history's continuation at shorter intervals. */
 #define CURRENT_S 120
 
 /* "in_addr":…,"mapping":…,"from":…,"to":… */
@@ -51,7 +51,7 @@ static void print_portmaps(FILE *out, const struct who_answer *a)
 	}
 }
 
-/* "also":{...},"holders":[...], with a comma before them, if there is more to say than the answer. */
+/* "also":{...},"holders":[...], preceded by a comma, if there is more than the answer. */
 static void print_others(FILE *out, const struct who_answer *a)
 {
 	if (a->other) {
@@ -82,7 +82,7 @@ static const char *time_or(int64_t t, const char *open, char text[static TIME_TE
 	return t == TIME_OPEN ? open : time_format(t, text);
 }
 
-/* What is read. */
+/* The history that was read. */
 struct source {
 	struct who *who;
 	const char *dir;
@@ -106,7 +106,7 @@ static const char *reason(enum who_result result)
 	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
 }
 
-/* known_until: TIME_NONE where it need not be told. */
+/* known_until: TIME_NONE if it need not be shown. */
 static void show_json(struct writer *w, enum who_result result, const struct who_answer *a, int64_t known_until,
 		      const struct source *source)
 {
@@ -253,7 +253,7 @@ static void row_json(FILE *out, const struct question *q, enum who_result result
 
 #define ROW "%-20s  %-21s  %-15s  "
 
-/* In parentheses: the portmaps, and the others that may have held it. The caller frees it; NULL: out of memory. */
+/* In parentheses: the portmaps, and other possible holders. The caller frees it; NULL: out of memory. */
 static char *row_notes(enum who_result result, const struct who_answer *a)
 {
 	char addr[ADDR_TEXT], *text = NULL;

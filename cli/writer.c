@@ -204,7 +204,7 @@ void writer_line(struct writer *w, const char *format, ...)
 	fputc('\n', w->out);
 }
 
-/* As the agent sent it: a number of 64 bits would not survive being parsed. */
+/* Unchanged from the agent: a number of 64 bits would not survive parsing. */
 static void write_json(struct writer *w, const char *text, size_t size, unsigned depth)
 {
 	if (w->pretty)
@@ -219,7 +219,7 @@ void writer_json(struct writer *w, const char *text, size_t size)
 	fputc('\n', w->out);
 }
 
-/* What ends a row of a stream. */
+/* The end of a row in a stream. */
 static const char *row_end(const struct writer *w)
 {
 	return w->lines && !w->pretty ? "" : "\n";

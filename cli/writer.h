@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All output to stdout goes through the writer: as text for people, aligned and with units, or as the agent's JSON.
- * Commands describe what they show by columns or fields; they never print.
+ * Commands describe their output with columns or fields; they never print.
  */
 #ifndef DETNATCTL_WRITER_H
 #define DETNATCTL_WRITER_H
@@ -61,7 +61,7 @@ void writer_json(struct writer *w, const char *text, size_t size);
 
 /*
  * A list whose rows arrive one at a time. A row is printed from text in JSON, and from the object in text; with JSON
- * the object may be NULL. A list that broke off is not closed, so that half a listing is not taken for a whole one.
+ * the object may be NULL. An interrupted list is not closed, so that half a listing is not mistaken for a whole one.
  */
 void writer_stream_begin(struct writer *w, const struct column *columns);
 void writer_stream_row(struct writer *w, const struct column *columns, const char *text, const cJSON *row);

@@ -2,7 +2,7 @@
 /*
  * Attaches, replaces and detaches the XDP and tc programs of one interface; other programs are never touched.
  *
- * Programs are attached by netlink, not by bpf_link, so that they stay when the agent ends.
+ * Programs are attached through netlink, not bpf_link, so that they stay when the agent ends.
  */
 #ifndef DETNAT_ATTACH_H
 #define DETNAT_ATTACH_H
@@ -18,19 +18,21 @@
 /* DEVICE_TC: tc alone, without XDP. */
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVICE_TC };
 
-/* Refuses a link that can carry no program of detnat's: 0, or -errno with err naming the link and what to do. */
+/* Refuses a link that cannot carry detnat's programs: 0, or -errno with err naming the link and the remedy. */
 int link_check(const struct link *l, struct error *err);
 
-/* Refuses a link that the tc programs of a datapath with other pins translate; see own_programs_has(). */
+/* Refuses a link whose packets the tc programs of a datapath with other pins translate; see own_programs_has(). */
 int tc_check(struct netlink *n, const struct link *l, const struct own_programs *own, struct error *err);
 
-/* Whether the ingress of a link runs one of these programs, by XDP or by tc. */
+/* Whether one of these programs runs at the ingress of a link, in XDP or tc. */
 bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own);
 
-/* As link_check(), for a link on which XDP cannot work or must not be attached, too. */
+/* As link_check(), but also refuses a link on which XDP cannot work or must not be attached. */
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
-/* Whether a link carries a program of detnat's, by its name: that of this datapath, or of one whose pins are not seen.
+/*
+ * Whether a link carries an XDP program with the name of one of detnat's: of this datapath, or of one whose pins are
+ * not visible.
  */
 bool xdp_is_of_detnat(const struct link *l);
 /* Whether an interface carries an XDP program that is not detnat's, or one in the hardware. */
@@ -39,12 +41,12 @@ bool xdp_is_foreign(const struct link *l);
 /*
  * Makes the link run the program fd. If it does already, in a suitable mode, nothing is done. Another program of
  * detnat's is replaced without a gap, unless the mode has to change. l is as link_by_name() just returned it.
- * *ret_native tells the mode. -ENODEV if the interface is gone.
+ * *ret_native is the mode. -ENODEV if the interface is gone.
  */
 int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct own_programs *own, bool *ret_native,
 	       struct error *err);
 
-/* Sets err to the reason why generic XDP cannot be used on a link above `by`, whose GRO is on; returns -EOPNOTSUPP. */
+/* Sets err to the reason why a link above `by`, on which GRO is on, cannot use generic XDP; returns -EOPNOTSUPP. */
 int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err);
 
 /* Detaches the program if it is detnat's. 0 or -errno. */
@@ -82,12 +84,12 @@ struct attach_before {
 int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret);
 
-/* Restores what the link carried; made_clsact as for tc_detach(), since the note was taken. */
+/* Restores what the link carried; made_clsact as for tc_detach(), as of attach_note(). */
 void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
 		    const struct own_programs *own, bool made_clsact);
 void attach_forget(struct attach_before *before);
 
-/* What the kernel says when it refuses an XDP program, as libbpf reports it. */
+/* The kernel's message about a refused XDP program, as libbpf reports it. */
 
 /*
  * Between the two, libbpf prints nothing for this thread, and the kernel's own message about a refusal is kept. The

@@ -16,7 +16,7 @@ struct filter {
 	const char *ours; /* the name of its program, if that is one of detnat's; else NULL */
 };
 
-/* The name of the program, of detnat's, after which libbpf has named a filter: NAME:[ID]. */
+/* libbpf names a filter after its program: NAME:[ID]. Returns the name if the program is one of detnat's. */
 static const char *our_name(const struct nlattr *name)
 {
 #define X(name, ...) { #name, #name ":[" },
@@ -114,8 +114,8 @@ static void visit_qdisc(const struct nlmsghdr *h, void *arg)
 }
 
 /*
- * An `ingress` qdisc is in clsact's place. The kernel would still accept an egress filter there, and run it at the
- * ingress.
+ * Whether an `ingress` qdisc takes the place of clsact. The kernel would still accept an egress filter there, and run
+ * it at the ingress.
  */
 static bool has_ingress_qdisc(struct netlink *n, uint32_t ifindex)
 {

@@ -72,15 +72,14 @@ int link_check(const struct link *l, struct error *err)
 	if (!strcmp(l->port_kind, "vrf"))
 		return error_set(
 			err, -EOPNOTSUPP,
-			"%s: is in a VRF, where packets that the kernel routes cannot be told by their "
+			"%s: is in a VRF, where packets that the kernel routes cannot be told apart by their "
 			"interface; take it out, 'ip link set %s nomaster', or write \"inside\": [\"*\"], which "
 			"looks at sources alone",
 			l->name, l->name);
 	if (l->ifindex >= MAX_IFINDEX)
 		return error_set(err, -ERANGE,
 				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "
-				 "new network "
-				 "namespace or after a reboot",
+				 "new network namespace or after a reboot",
 				 l->name, l->ifindex, MAX_IFINDEX - 1);
 	return 0;
 }
@@ -109,7 +108,7 @@ static uint32_t mode_flag(bool native)
 	return native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
 }
 
-/* Puts fd (-1: nothing) in place of the program with this id, and only of that one; 0: of none. */
+/* Replaces the program with this id by fd (-1: nothing), and no other program; 0: only where there is none. */
 static int exchange(const struct own_programs *own, uint32_t ifindex, bool native, uint32_t old_id, int fd)
 {
 	if (!old_id)
@@ -140,7 +139,7 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rx-vlan-hw-parse off'" : "");
 }
 
-/* The same for a link that should have got native XDP. */
+/* The same for a link that could not get native XDP. */
 static int check_merged(const struct link *l, struct error *err)
 {
 	_cleanup_free_ struct link *links = NULL;

@@ -36,7 +36,7 @@ static bool carries(const struct search *s, const struct link *l, const struct d
 	return !(record->roles & DEVICE_OUTSIDE) || tc_attached(s->netlink, l->ifindex, TC_EGRESS);
 }
 
-/* Records of every layout count if they have the same format: an upgrade finds what the former version attached. */
+/* Counts records of every layout that have the same format: an upgrade finds what the former version attached. */
 static int visit_layout(const char *name, void *arg)
 {
 	struct search *s = arg;

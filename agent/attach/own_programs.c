@@ -35,7 +35,7 @@ struct pin_search {
 	const char *pin_path;
 };
 
-/* Pins of every layout count: an upgrade finds the programs of the former version. */
+/* Counts pins of every layout: an upgrade finds the programs of the former version. */
 static int visit_layout(const char *name, void *arg)
 {
 #define X(name, ...) "prog_" #name,
@@ -126,8 +126,8 @@ static bool is_empty_prog_array(uint32_t id)
 
 /*
  * Whether a program is an entry program of a datapath whose pins are gone (removed by hand, or with their mount
- * namespace): the kernel has then emptied its PROG_ARRAY, and it only passes packets. Just its id is left, so this
- * needs CAP_SYS_ADMIN; without it the program is taken for a foreign one.
+ * namespace): the kernel has then emptied its PROG_ARRAY, and it only passes packets. Only the id of that array is
+ * left, so this needs CAP_SYS_ADMIN; without it the program counts as foreign.
  */
 static bool is_orphan(uint32_t id)
 {
@@ -158,12 +158,10 @@ int own_programs_open(const struct own_programs *own, uint32_t id)
 
 int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err)
 {
-	return error_set(
-		err, -EBUSY,
-		"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to be seen "
-		"in "
-		"this mount namespace, as under `ip netns exec`; leave it: it translates. Run this with `nsenter "
-		"--net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by `detnat-agent --detach` "
-		"with its configuration",
-		link, program, id);
+	return error_set(err, -EBUSY,
+			 "%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not "
+			 "visible in this mount namespace, as under `ip netns exec`; leave it: it translates. Run this "
+			 "with `nsenter --net=/run/netns/NAME`, which keeps the mounts, or end the other datapath with "
+			 "`detnat-agent --detach` and its configuration",
+			 link, program, id);
 }

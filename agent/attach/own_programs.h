@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Recognises the programs at ingresses, of XDP and tc, that belong to detnat: only those are ever replaced or detached.
- */
+/* Recognises detnat's programs at the ingress of interfaces, in XDP and tc: no others are ever replaced or detached. */
 #ifndef DETNAT_OWN_PROGRAMS_H
 #define DETNAT_OWN_PROGRAMS_H
 
@@ -12,8 +11,8 @@
 #include "datapath/datapath.h"
 
 /*
- * After the pins of a datapath have gone, the kernel takes a moment to empty the program arrays, by which its programs
- * are recognised as orphans.
+ * Once the pins of a datapath are gone, the kernel takes a moment to empty the program arrays; only then are its
+ * programs recognised as orphans.
  */
 #define ORPHAN_ATTEMPTS	   10U
 #define ORPHAN_INTERVAL_US 100000U
@@ -29,23 +28,23 @@ struct own_programs {
 	size_t count;
 };
 
-/* d may be NULL: then only what is pinned under pin_path counts. */
+/* d may be NULL: then only the programs pinned under pin_path count. */
 int own_programs_read(const char *pin_path, const struct datapath *d, struct own_programs *ret);
 void own_programs_free(struct own_programs *own);
 
 /*
- * Whether a program is one of them, or belonged to a datapath of detnat's whose pins are gone; the latter needs
- * CAP_SYS_ADMIN to recognise.
+ * Whether a program is one of them, or belonged to a detnat datapath whose pins are gone; recognising the latter needs
+ * CAP_SYS_ADMIN.
  */
 bool own_programs_has(const struct own_programs *own, uint32_t id);
 
 /* Opens such a program: a new descriptor, or -errno. */
 int own_programs_open(const struct own_programs *own, uint32_t id);
 
-/* Sets err to how to deal with a live program of detnat's on a link whose pins are not seen; returns -EBUSY. */
+/* Sets err to the way to deal with a live detnat program on a link, whose pins are not visible; returns -EBUSY. */
 int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err);
 
-/* Whether this is the name of a program that detnat attaches to interfaces, at their ingress. */
+/* Whether this is the name of an entry program, which detnat attaches to the ingress of interfaces. */
 bool is_entry_program(const char *name);
 
 #endif

@@ -20,8 +20,7 @@
 #define TRIAL_FRAME	60
 
 /*
- * How long to wait between tries with a frame of the agent's own, and with packets of subscribers, which cost some of
- * them.
+ * Seconds between tries: with a frame of the agent's own, and with subscribers' packets, some of which each try loses.
  */
 #define PAUSE_TRIAL_S	  5U
 #define PAUSE_TRIAL_MAX_S 60U
@@ -228,7 +227,7 @@ bool redirects_alarm(struct redirects *r, const struct link *l, bool native, str
 
 	if (!r || h->refusing || bpf_map_lookup_elem(r->watched, &l->ifindex, &w) || w.unable == h->unable)
 		return false;
-	/* A link that goes down is decided in the next seconds. */
+	/* If the link is going down, its notification arrives within seconds. */
 	if (w.error == -ENETDOWN)
 		return false;
 	h->unable = w.unable;

@@ -24,7 +24,7 @@ void redirects_free(struct redirects *r);
 
 /* For one interface; zero-initialised. */
 struct redirect_health {
-	bool refusing;	 /* nothing is to be redirected to it */
+	bool refusing;	 /* no frame may be redirected to it */
 	uint64_t unable; /* as last read, see struct watched */
 	unsigned bad_seconds;
 	unsigned good_seconds;
@@ -35,15 +35,15 @@ struct redirect_health {
 /* In the functions below r may be NULL: then every interface counts as healthy. */
 
 /*
- * Starts afresh when an interface was attached or its link came up. A veth is tested with a frame of the agent's own,
+ * Starts afresh after an interface was attached or its link came up. A veth is tested with a frame of the agent's own,
  * to and from its MAC address, so that no subscriber's frame is lost.
  */
 void redirects_start(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
 
-/* Tests a refusing interface at once, because its link has changed, if a frame of the agent's own can be used. */
+/* Tests a refusing interface at once, as its link has changed, if the agent can use a frame of its own. */
 void redirects_retry(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
 
-/* The next two return whether h->refusing has changed, which they log. */
+/* The next two return whether h->refusing has changed; they log the change. */
 bool redirects_alarm(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
 
 /* Call this once a second. */

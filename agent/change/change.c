@@ -11,7 +11,7 @@
 #include "datapath/running.h"
 #include "links/devices.h"
 
-/* How long one turn of the event loop prepares tables, and how often the kernel is polled. */
+/* Time for which one turn of the event loop prepares tables, and interval at which the kernel is polled. */
 #define TURN_US 2000
 #define WAIT_US 5000
 
@@ -33,7 +33,7 @@ struct change_queue {
 	struct change *first; /* plan is its plan, once it has begun */
 	struct change **end;
 	struct plan *plan;
-	/* While the sessions are counted that a reload would end. */
+	/* set while the sessions are counted that a reload would end */
 	struct reload_losses *losses;
 	struct config *file;
 	uint64_t file_hash;
@@ -68,7 +68,7 @@ static void note_reload(struct active_config *a, int r, const struct error *err)
 		a->file_applied = time(NULL);
 		trouble_clear(TROUBLE_CONFIG);
 	} else if (!trouble_set(TROUBLE_CONFIG, "%s; nothing was changed", err->text)) {
-		/* The same trouble as before, but the log must answer this reload, too. */
+		/* The trouble may be known already, but this reload needs an answer in the log, too. */
 		log_error("%s; nothing was changed", err->text);
 	}
 }
@@ -114,7 +114,7 @@ static int plan_file(struct change_queue *q, struct error *err)
 	return plan_new(q->context, file, q->file_hash, false, q->context->active->path, &q->plan, err);
 }
 
-/* Reads the file; counts first what it would end, where that is limited. */
+/* Reads the file; where `reload_guard` limits losses, counts first the sessions that the reload would end. */
 static int begin_reload(struct change_queue *q, struct error *err)
 {
 	const struct active_config *active = q->context->active;
@@ -244,7 +244,7 @@ int change_submit_programs(struct change_queue *q, change_prepare prepare, chang
 static void on_monitored(void *arg, int r, const struct error *err)
 {
 	if (r && r != -ECANCELED)
-		log_warning("the programs cannot be replaced for events of sessions: %s", err->text);
+		log_warning("the programs that report events of sessions cannot be loaded or removed: %s", err->text);
 }
 
 int change_monitor_sessions(struct change_queue *q, bool wanted)
@@ -280,7 +280,8 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 	if (!written || !running)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (strcmp(written, running))
-		return error_set(err, -EAGAIN, "%s does not say what runs, which has changed meanwhile; save again",
+		return error_set(err, -EAGAIN,
+				 "%s differs from the running configuration, which has changed meanwhile; save again",
 				 active->path);
 	r = running_reserve(q->context->datapath, strlen(running), err);
 	if (!r)

@@ -33,16 +33,16 @@ typedef int (*change_prepare)(void *arg, struct error *err);
 typedef void (*change_done)(void *arg, int r, const struct error *err);
 
 /*
- * What becomes of the sessions of mappings that a change deletes or replaces, and of those that an exception takes
- * addresses from. Either they end with the change, or they *drain*: each goes on, with the outside endpoint that it
- * has, until it ends by itself or the time is over, while new sessions are opened as the new configuration says.
- * Refused with -EEXIST where a mapping that is added has outside addresses that would still be draining.
+ * What happens to the sessions of mappings that a change deletes or replaces, and of the addresses that an exception
+ * takes. Either they end with the change, or they *drain*: each continues with its outside endpoint until it ends by
+ * itself or the time is over, while new sessions follow the new configuration. -EEXIST if a mapping is added whose
+ * outside addresses would still be draining.
  */
 struct change_options {
-	bool drain_given;	     /* false: they end; for a reload, as `drain` of the mappings says */
+	bool drain_given;	     /* false: they end; on a reload, the mappings' `drain` decides */
 	uint32_t drain;		     /* seconds, at most CONFIG_MAX_DRAIN; 0: they end */
-	const struct config *before; /* at a start, what an earlier agent ran, or NULL */
-	/* Has what drains from `timed_in` to `timed_out`, if anything does, end after `drain` seconds, 0: at once. */
+	const struct config *before; /* at a start, the configuration of an earlier agent, or NULL */
+	/* Ends a drain from `timed_in` to `timed_out`, if there is one, after `drain` seconds; 0: at once. */
 	bool timed;
 	struct prefix timed_in;
 	struct prefix timed_out;
@@ -60,40 +60,42 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
 		       const struct change_options *options);
 
 /*
- * Queues a reload of the file. It is refused with -EPERM where it would end more sessions than `reload_guard` of what
- * runs allows, unless it is forced.
+ * Queues a reload of the file. Unless forced, it is refused with -EPERM if it would end more sessions than the running
+ * `reload_guard` allows.
  */
 int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg);
 
-/* Refuses what a reload would refuse before it prepares anything, but for `reload_guard`. Changes nothing. */
+/* Refuses what a reload would refuse before it prepares anything, except for `reload_guard`. Changes nothing. */
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err);
 
 /*
- * Queues a replacement of the programs, by those that the settings call for when its turn comes: after a change of the
+ * Queues a replacement of the programs by those that the settings require when its turn comes: after a change of the
  * routing rules, or for a trace. prepare may be NULL.
  */
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg);
 
 /*
- * One more client, or one less, wants notices of sessions opened and closed: other programs are loaded where that
- * changes what the datapath has to report. A failure is logged. -ENOMEM, with nothing changed.
+ * Adds (wanted) or removes a client that wants notices of sessions opened and closed. Loads other programs if that
+ * changes what the datapath has to report; a failure is logged. -ENOMEM, with nothing changed.
  */
 int change_monitor_sessions(struct change_queue *q, bool wanted);
 
 /*
- * Takes the agent's file for the one that was last applied, if its contents are what is active: another program has
- * written it. -EAGAIN with err if it says something else, -EBUSY while a change is under way.
+ * Records the agent's file as applied if its contents match the active configuration: another program has written it.
+ * -EAGAIN with err if they differ, -EBUSY while a change is under way.
  */
 int change_adopt_file(struct change_queue *q, struct error *err);
 
 /*
- * Applies the first configuration at the start of the agent, and returns when it is active. before: what an earlier
- * agent ran, or NULL.
+ * Applies the first configuration at the start of the agent, and returns when it is active. before: the configuration
+ * of an earlier agent, or NULL.
  */
 int change_apply_now(const struct parts *context, const struct config *wanted, uint64_t file_hash,
 		     const struct config *before, struct error *err);
 
-/* At the end of the agent, without a queue: replaces the tracing build, as the datapath goes on without the agent. */
+/*
+ * At the end of the agent, without a queue: replaces the tracing programs, as the datapath continues without the agent.
+ */
 void change_end_trace(const struct parts *context);
 
 #endif

@@ -12,14 +12,17 @@
 #include "host/timer.h"
 #include "tables/mapping_drains.h"
 
-/* How long another choice must have been due before the programs are replaced: interfaces change several times. */
+/*
+ * Seconds for which another choice must have been due before the programs are replaced: interfaces often change several
+ * times.
+ */
 #define STAGES_STEADY_S 5U
-/* After a failure, because the disk of the history is full for example. */
+/* After a failure, for example because the history's disk is full. */
 #define DRAINS_RETRY_S 10U
 #define ENDS_RETRY_S   60U
 
 struct watch {
-	unsigned seconds;    /* until the next look; of stages: since another choice has been due */
+	unsigned seconds;    /* until the next check; of stages: since another choice has been due */
 	bool submitted;	     /* the change */
 	bool awaits_history; /* until it can be written again */
 };
@@ -100,7 +103,7 @@ static const struct config_mapping *find_ended(const struct config *c, int64_t n
 	return NULL;
 }
 
-/* Takes out those whose sessions drain as long as those of the first. */
+/* Removes the mappings whose sessions drain as long as those of the first. */
 static int edit_ended(struct config *c, void *arg, struct error *err)
 {
 	int64_t now = time(NULL);
@@ -113,7 +116,7 @@ static int edit_ended(struct config *c, void *arg, struct error *err)
 
 		if (!m.until || m.until > now || m.drain != drain)
 			continue;
-		log_info("mapping %s has come to its end", config_mapping_title(c, m.in, m.out, title));
+		log_info("mapping %s has reached its `until`", config_mapping_title(c, m.in, m.out, title));
 		config_del_mapping(c, m.in, m.out);
 	}
 	return 0;
@@ -128,7 +131,7 @@ static void on_ended(void *arg, int r, const struct error *err)
 		return;
 	w->seconds = ENDS_RETRY_S;
 	w->awaits_history = trouble_get(TROUBLE_HISTORY);
-	log_warning("mappings that have come to their end cannot be taken out: %s; tried again in %u s%s", err->text,
+	log_warning("mappings that have reached their `until` cannot be removed: %s; tried again in %u s%s", err->text,
 		    ENDS_RETRY_S, w->awaits_history ? ", or once the history can be written" : "");
 }
 

@@ -2,9 +2,9 @@
 /*
  * Looks every second whether a change is due, and submits it:
  *  - another number of stages, once the machine has suited it for some seconds (change/stages_choice.h);
- *  - the end of what has drained: its record in the history, its routes, and after the last one the programs that look
+ *  - the end of a finished drain: its record in the history, its routes, and after the last one the programs that look
  *    for drains;
- *  - the end of mappings whose `until` has passed. Their sessions drain for as long as `drain` says. A refused change
+ *  - the end of mappings whose `until` has passed. Their sessions drain for `drain` seconds. A refused change
  *    is tried again every minute.
  */
 #ifndef DETNAT_CHANGE_DUE_H

@@ -100,7 +100,7 @@ static struct settings settings_of(struct plan *p)
 		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
 	}
 	settings.drains = p->drains;
-	/* The fast path asks for both by one. */
+	/* One setting makes the fast path ask for both. */
 	settings.bindings |= p->drains;
 	stages_choose_now(context, c, &settings, &p->stages);
 	settings.stages = p->stages.stages;
@@ -153,7 +153,7 @@ static void plan_deletion(struct plan *p, const struct mapping *record)
 	};
 }
 
-/* A mapping in the tables is deleted if the configuration has no such mapping, or one with other slots. */
+/* A mapping in the tables is deleted unless the configuration has it with the same slots. */
 static void plan_present(struct plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
@@ -186,7 +186,7 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 		p->update[p->n_update++].spec = *spec;
 	}
 	if (!p->only_checks && record && slots_of(record) && spec->session_slots)
-		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
+		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));
 }
@@ -219,7 +219,7 @@ static bool programs_right(const struct plan *p)
 	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
 }
 
-/* Works out all but the programs. p: zero-initialised but for what the caller says. */
+/* Works out everything but the programs. p: zero-initialised except for the caller's members. */
 static int plan_tables(struct plan *p, const struct parts *context, const struct config *wanted, bool checked,
 		       const char *name, struct error *err)
 {
@@ -268,7 +268,7 @@ int plan_new_with(const struct parts *context, const struct config *wanted, uint
 	r = plan_tables(p, context, wanted, checked, name, err);
 	if (r)
 		return r;
-	/* An operator who reloads the file may have mended what kept them from loading. */
+	/* An operator who reloads the file may have removed the reason why they did not load. */
 	if (name)
 		context->active->stages_failure[0] = '\0';
 	p->settings = settings_of(p);
@@ -288,7 +288,7 @@ int plan_new(const struct parts *context, const struct config *wanted, uint64_t 
 	return plan_new_with(context, wanted, file_hash, checked, name, &(struct change_options){ 0 }, ret, err);
 }
 
-/* The first addition that has not begun, or, of those begun, is not ready; NULL: none. */
+/* The first addition that has not begun, or has begun and is not ready; NULL: none. */
 static struct plan_addition *next_addition(const struct plan *p, bool begun)
 {
 	for (size_t i = 0; i < p->n_add; i++)
@@ -297,7 +297,7 @@ static struct plan_addition *next_addition(const struct plan *p, bool begun)
 	return NULL;
 }
 
-/* Goes on with the memory of an update: 0: it is there, 1: it is waited for. */
+/* Continues with the memory of an update: 0: ready, 1: not yet. */
 static int step_memory(struct plan *p, struct plan_update *u, struct error *err)
 {
 	int r = u->begun ? mappings_update_step(p->context->mappings, &u->spec, err)
@@ -310,7 +310,7 @@ static int step_memory(struct plan *p, struct plan_update *u, struct error *err)
 	return r;
 }
 
-/* Prepares the memory of one update, and what is in it; PLAN_READY: of all. */
+/* Prepares the memory of one update and its contents; PLAN_READY: all are done. */
 static int step_update(struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_update; i++) {
@@ -330,7 +330,7 @@ static int step_update(struct plan *p, struct error *err)
 	return PLAN_READY;
 }
 
-/* Sessions went on meanwhile: looks at them again, so that the commit has little left to do. */
+/* Looks again at sessions, which have gone on meanwhile, so that the commit has little left to do. */
 static int look_again(struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_update; i++) {
@@ -346,7 +346,7 @@ static int look_again(struct plan *p, struct error *err)
 	return PLAN_READY;
 }
 
-/* After the programs with two stages could not be loaded. */
+/* Falls back to one stage after the programs with two could not be loaded. */
 static int do_with_one_stage(struct plan *p, struct error *err)
 {
 	struct active_config *active = p->context->active;
@@ -366,7 +366,7 @@ static int do_with_one_stage(struct plan *p, struct error *err)
 	return PLAN_MORE;
 }
 
-/* A trace whose programs cannot be loaded does not begin, and says nothing about those that run. */
+/* A trace whose programs cannot be loaded does not begin, and is no reason to replace the running ones. */
 static bool may_do_with_one_stage(const struct plan *p)
 {
 	return p->settings.stages == 2 && (!p->settings.trace || p->context->datapath->settings.trace);

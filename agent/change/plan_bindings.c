@@ -49,7 +49,10 @@ static bool is_added(const struct plan *p, const struct config_mapping *m)
 	return false;
 }
 
-/* The mapping of a state that has an address; -1: none, or no translation. *ret_last: up to where that is so. */
+/*
+ * The mapping of a state that has an address; -1: none, or no translation. *ret_last: the last address with the same
+ * result.
+ */
 static int owner(const struct state *s, uint32_t addr, uint32_t *ret_last)
 {
 	size_t at = inside_run_at(s->run, s->n_runs, addr);
@@ -77,7 +80,7 @@ static bool stays(const struct state *before, int a, const struct state *after, 
 	return !before->changed[a] && !after->changed[b] && x->in.base == y->in.base && x->in.plen == y->in.plen;
 }
 
-/* Appends what one of the states has and the other has not. */
+/* Appends the addresses that one state has and the other has not. */
 static size_t differences(const struct state *before, const struct state *after, bool made, struct plan_binding *ret)
 {
 	uint64_t at = 0;
@@ -104,7 +107,7 @@ static void list_free(struct plan_binding_list *l)
 	free(l->at);
 }
 
-/* Appends what has drained and is not the mapping's again. */
+/* Appends the addresses that have drained and do not belong to the mapping again. */
 static int append_drained(const struct plan *p, const struct state *after, const struct plan_binding_list *drain,
 			  struct plan_binding_list *ret)
 {
@@ -128,7 +131,9 @@ static int append_drained(const struct plan *p, const struct state *after, const
 	return r;
 }
 
-/* What drains has not been taken yet, and what has drained until now has not been taken before it is given back. */
+/*
+ * Addresses that begin to drain are not taken yet; those that drained until now are taken before they are given back.
+ */
 static int with_drains(const struct plan *p, const struct state *after, const struct plan_binding *list, size_t n_taken,
 		       size_t n, struct plan_binding_list *ret)
 {
@@ -166,7 +171,7 @@ ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
 			state_add(&before, p->del[i].in, p->del[i].out, true);
 	before.n_runs = inside_runs(before.prefix, before.n, before.run);
 	after.n_runs = inside_runs(after.prefix, after.n, after.run);
-	/* Each step of either walk ends at the end of a run, or of what is between two. */
+	/* Each step of either walk ends at the end of a run, or of a gap between two. */
 	list = calloc(2 * (2 * (before.n_runs + after.n_runs) + 2), sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -180,7 +185,7 @@ ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
 	return (ssize_t)all.n;
 }
 
-/* Address bindings that drain are there as long as that lasts. */
+/* Draining address bindings exist as long as the drain. */
 
 static int append(struct plan_binding_list *l, const struct plan_binding *b, uint32_t first, uint32_t last)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Carries out a plan: first what can fail and can be undone (exporter, programs, interfaces), then the mappings. After
- * a crash in between, the next start plans anew.
+ * Carries out a plan: first the steps that can fail and can be undone (exporter, programs, interfaces), then the
+ * mappings. After a crash in between, the next start plans anew.
  */
 #include <errno.h>
 #include <string.h>
@@ -57,11 +57,11 @@ static void undo_additions(struct plan *p)
 	}
 }
 
-/* Everything that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
+/* All steps that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
 static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
 	const struct parts *context = p->context;
-	/* A start does not fail: it logs, and tries again. */
+	/* A start does not fail here: the exporter logs, and tries again. */
 	int r = context->active->config ? ipfix_configure(context->ipfix, &p->wanted->ipfix, err)
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
@@ -113,7 +113,7 @@ static void undo(struct plan *p, bool loaded, bool mapped)
 		replication_abandon(context->replication);
 	if (!context->active->config)
 		return;
-	/* The previous programs replace the new ones where those are attached. */
+	/* Where the new programs are attached, the previous ones replace them. */
 	if (loaded && devices_apply(context->devices, context->active->config, &err))
 		log_error("the previous state cannot be restored: %s", err.text);
 	if (devices_exclude(context->devices, context->active->config, &err))
@@ -126,9 +126,8 @@ static void undo(struct plan *p, bool loaded, bool mapped)
 }
 
 /*
- * Additions failed after deletions, which cannot be undone: the configuration without the missing mappings and
- * portmaps is active.
- * Its hash is that of no file, so that the next start applies the file.
+ * Additions failed after deletions, which cannot be undone: the configuration without the missing mappings and portmaps
+ * is active. Its hash matches no file, so that the next start applies the file.
  */
 static void settle_for_less(struct plan *p)
 {
@@ -140,14 +139,14 @@ static void settle_for_less(struct plan *p)
 	portmap_changes_settle(p->wanted, p->context->portmaps);
 	p->file_hash = 0;
 	json = config_to_json(p->wanted);
-	/* Out of memory, the longer text is saved; the next start compares the tables with it. */
+	/* Without memory the longer text stays saved; the next start compares it with the tables. */
 	if (json) {
 		free(p->json);
 		p->json = json;
 	}
 }
 
-/* Deletes a mapping, or has it drain. A no-op where it drains already. */
+/* Deletes or drains a mapping. Does nothing if it drains already. */
 static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
 {
 	struct mappings *m = p->context->mappings;
@@ -156,12 +155,12 @@ static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
 		return;
 	if (!d->drain_s)
 		mappings_del(m, d->in, d->out);
-	/* The plan has made sure that it can; its sessions would end with it. */
+	/* The plan has made sure that this cannot fail; otherwise its sessions would end with it. */
 	else if (mappings_retire(m, d->in, d->out, d->drain_s))
 		log_error("a mapping cannot drain and stays in use; reload the configuration");
 }
 
-/* 0, or -errno with err if only a part could be done: p->wanted then says what is active. */
+/* 0, or -errno with err if only a part succeeded: p->wanted is then the active configuration. */
 static int commit_mappings(struct plan *p, struct error *err)
 {
 	const struct parts *context = p->context;
@@ -178,7 +177,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 		if (!p->del[i].replaced)
 			commit_deletion(p, &p->del[i]);
 	r = commit_additions(p, &why);
-	/* What an addition that has failed was to replace. */
+	/* The mapping that a failed addition was to replace. */
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].replaced)
 			commit_deletion(p, &p->del[i]);
@@ -189,7 +188,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 	if (!r && p->n_del)
 		r = portmap_changes_add(&p->portmaps, context->portmaps, &why);
 	if (r) {
-		error_set(err, r, "%s; the rest of the change is in force, reload the configuration", why.text);
+		error_set(err, r, "%s; the rest of the change is in force; reload the configuration", why.text);
 		settle_for_less(p);
 	}
 	for (size_t i = 0; i < p->n_update; i++)
@@ -197,12 +196,12 @@ static int commit_mappings(struct plan *p, struct error *err)
 	return r;
 }
 
-/* Tells the history what the tables have become, once nothing of the change is to come. */
+/* Records the new state of the tables in the history, once no step of the change remains. */
 static void tell_history(const struct plan *p, int r)
 {
 	if (p->record_r)
 		history_queue_assume(p->context->history);
-	/* Drains of addresses that their mapping has again have ended without a record. */
+	/* Drains end without a record where their mapping has the addresses again. */
 	else if (r || ((p->drained.n || p->drains) && (p->n_add || p->n_del || p->n_end)))
 		history_queue_reconcile(p->context->history);
 	else if (p->record == RECORD_ENDED)
@@ -229,7 +228,7 @@ static void tell_exporter(const struct plan *p)
 	clock_gettime(CLOCK_REALTIME, &now);
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	if (n < 0)
-		log_warning("ipfix: the addresses of changed mappings are not exported: out of memory");
+		log_warning("ipfix: cannot export the addresses of changed mappings: out of memory");
 	for (ssize_t i = 0; i < n; i++)
 		ipfix_mapping(x, list[i].in, list[i].out, list[i].of, list[i].made, now_ms);
 }
@@ -256,7 +255,7 @@ int plan_commit(struct plan *p, struct error *err)
 	tell_history(p, r);
 	guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);
-	/* Told by the new settings: a mapping that comes with `syslog` is reported there. */
+	/* Uses the new settings: a mapping that comes with `syslog` is reported there. */
 	if (context->syslog)
 		syslog_configure(context->syslog, &p->wanted->syslog);
 	plan_notices(p);

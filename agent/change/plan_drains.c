@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a plan makes of sessions that may go on: see struct change_options and struct mapping_drain. */
+/* What a plan does with sessions that may continue: see struct change_options and struct mapping_drain. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static bool overlap(struct prefix a, struct prefix b)
 	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
 }
 
-/* How long sessions drain that `m` of the configuration puts an end to, or that end with it. */
+/* Seconds for which sessions drain that the mapping `m` of the configuration ends, or that end with it. */
 static uint32_t seconds_for(const struct plan *p, const struct config_mapping *m)
 {
 	if (p->options.drain_given)
@@ -43,7 +43,7 @@ static bool has_exceptions(const struct config *c, struct prefix in)
 	return false;
 }
 
-/* The drain that gets another time to end. */
+/* The drain whose end the options change. */
 static const struct mapping_drain *find_timed(const struct plan *p)
 {
 	const struct change_options *o = &p->options;
@@ -58,7 +58,7 @@ static bool is_over(const struct plan *p, const struct mapping_drain *d, const s
 	return mapping_drain_over(d) || (d == timed && !p->options.drain);
 }
 
-/* Retired mappings that are not taken into use again and have drained are deleted. */
+/* Retired mappings that have drained are deleted unless they are taken into use again. */
 static void find_ended(struct plan *p)
 {
 	const struct mappings *m = p->context->mappings;
@@ -82,7 +82,7 @@ static void find_ended(struct plan *p)
 			revived = true;
 			add->left_s = mapping_drain_left(&drain[i]);
 		}
-		/* Exceptions within it go on to drain. */
+		/* Exceptions within it continue to drain. */
 		if (revived && drain[i].whole) {
 			p->drains |= has_exceptions(p->wanted, in);
 			continue;
@@ -96,7 +96,7 @@ static void find_ended(struct plan *p)
 	}
 }
 
-/* Whether a retired mapping remains so. */
+/* Whether a retired mapping stays retired. */
 static bool stays_retired(const struct plan *p, const struct geometry *g)
 {
 	for (size_t i = 0; i < p->n_add; i++)
@@ -110,7 +110,7 @@ static bool stays_retired(const struct plan *p, const struct geometry *g)
 	return true;
 }
 
-/* Has deletions drain, those that an addition replaces by its commit. */
+/* Marks deletions to drain; those that an addition replaces drain through its commit. */
 static void find_retired(struct plan *p)
 {
 	for (size_t i = 0; i < p->n_del; i++) {
@@ -148,16 +148,19 @@ static int refuse_overlap(const struct plan *p, struct prefix out, const struct 
 		return config_refuse(
 			err, -EEXIST, p->name, 0, "",
 			"%s cannot be an outside prefix while sessions of %s drain from %s, which it overlaps; "
-			"choose other addresses, or no drain, which ends these sessions",
+			"choose other addresses, or do without a drain, which ends these sessions",
 			out_text, in_text, former);
 	return config_refuse(
 		err, -EEXIST, p->name, 0, "",
 		"%s cannot be an outside prefix yet: sessions of %s are draining from %s; wait, or end them "
-		"by `detnatctl mapping del %s %s`",
+		"with `detnatctl mapping del %s %s`",
 		out_text, in_text, former, in_text, former);
 }
 
-/* What an earlier agent has left, by the history's times. A clock that was set back makes no rest longer. */
+/*
+ * The remaining rest of a drain of an earlier agent, by the history's times. A clock that was set back makes no rest
+ * longer.
+ */
 static struct config_rest rest_of(const struct history_rest *r)
 {
 	int64_t left = r->ended + CONFIG_REST_S - history_now();
@@ -166,7 +169,7 @@ static struct config_rest rest_of(const struct history_rest *r)
 	return (struct config_rest){ r->in, r->out, monotonic_us() + left_s * 1000000 };
 }
 
-/* The mappings that have drained, now or lately. */
+/* Lists the mappings that have drained, now or lately. */
 static int list_rests(struct plan *p)
 {
 	const struct config *before = p->context->active->config;
@@ -207,13 +210,13 @@ static void tell_rest(const struct mapping_spec *spec, const struct config_rest 
 {
 	char in[ADDR_TEXT], out[ADDR_TEXT], former[ADDR_TEXT];
 
-	log_warning("mapping %s to %s: sessions of %s have drained from addresses of it, whose ports were to rest for "
+	log_warning("mapping %s to %s: sessions of %s have drained from its addresses, whose ports were to rest for "
 		    "another %u s",
 		    prefix_format(spec->in.base, spec->in.plen, in), prefix_format(spec->out.base, spec->out.plen, out),
 		    prefix_format(rest->in.base, rest->in.plen, former), config_rest_left(rest));
 }
 
-/* An outside endpoint never belongs to two. A start, which has to go on, ends what is in the way. */
+/* No outside endpoint ever belongs to two mappings. A start, which must continue, ends those in the way. */
 static int check_overlaps(struct plan *p, struct error *err)
 {
 	struct config *c = p->wanted;
@@ -237,7 +240,7 @@ static int check_overlaps(struct plan *p, struct error *err)
 	return 0;
 }
 
-/* At a start: what drains, or would, gives way to the configuration. */
+/* At a start: drains that are under way or would begin give way to the configuration. */
 static void give_way(struct plan *p)
 {
 	const struct mappings *m = p->context->mappings;
@@ -267,7 +270,7 @@ static void give_way(struct plan *p)
 	}
 }
 
-/* The mappings that drain once the plan is carried out. */
+/* Lists the mappings that drain once the plan is carried out. */
 static int list_draining(struct plan *p)
 {
 	const struct mappings *m = p->context->mappings;
@@ -291,7 +294,7 @@ static int list_draining(struct plan *p)
 	return 0;
 }
 
-/* As a drain, for mappings_drains_check(); of a mapping that is not in the tables yet, none of those that are. */
+/* The same as a drain, for mappings_drains_check(); a mapping that is not in the tables yet has none of theirs. */
 static struct mapping_drain as_drain(const struct plan *p, const struct history_drain *d, size_t at)
 {
 	int number = mappings_find(p->context->mappings, d->in, d->out);
@@ -317,14 +320,14 @@ static int refuse_drains(const struct plan *p, int r, const struct history_drain
 				     DRAIN_DEPTH);
 	return config_refuse(
 		err, r, p->name, 0, "",
-		"%zu drains last and %zu would begin, of at most %u at a time; wait until some have ended, "
+		"%zu drains are under way and %zu would begin, of at most %u at a time; wait until some end, "
 		"or do without a drain",
 		mappings_drains(p->context->mappings, &drain), c->n_begin, MAX_DRAINS);
 }
 
 /*
- * Whether all that is to drain can, so that no commit finds that it cannot. A mapping that is taken into use again
- * drains until its addresses are its own, and drains that are over end first only where mappings are deleted.
+ * Whether everything that is to drain can, so that no commit fails there. A mapping that is taken into use again drains
+ * until its addresses are its own; finished drains end first only where mappings are deleted.
  */
 static int check_room(const struct plan *p, struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tells those who listen which mappings a plan has added, changed and deleted. */
+/* Reports to listeners which mappings a plan has added, changed and deleted. */
 #include <string.h>
 
 #include "base/notice.h"
@@ -26,7 +26,7 @@ static void tell(const struct config *c, struct prefix in, struct prefix out, co
 	notice_tell(&n);
 }
 
-/* The addresses that an exception has begin or cease to drain from the mapping around it. */
+/* The addresses of an exception begin or cease to drain from the mapping around it. */
 static void tell_part(const struct plan *p, struct prefix in, int number, const char *event, const char *what)
 {
 	const struct mapping *record = mappings_get(p->context->mappings, number);
@@ -51,7 +51,7 @@ static void tell_part(const struct plan *p, struct prefix in, int number, const 
 	notice_tell(&n);
 }
 
-/* What an addition has begun to drain from the mapping around it; the newest drain is the last. */
+/* The drain from the mapping around it that an addition has begun; the newest drain is the last. */
 static void tell_taken(const struct plan *p, const struct plan_addition *add)
 {
 	const struct mapping_drain *drain;
@@ -65,7 +65,7 @@ static void tell_taken(const struct plan *p, const struct plan_addition *add)
 	}
 }
 
-/* Whether a mapping that stays differs in what an operator sees of it. */
+/* Whether a mapping that stays has changed in something that an operator sees. */
 static bool is_changed(const struct config *before, const struct config *after, const struct config_mapping *m)
 {
 	const struct config_mapping *was = config_find_mapping(before, m->in, m->out);

@@ -15,7 +15,7 @@ static struct portmap portmap_of_pair(const struct port_pair *pair)
 	return (struct portmap){ .in = pair->in, .out = pair->out, .proto = pair->proto, .origin = PORTMAP_STATIC };
 }
 
-/* Whether a lease's outside port is still of its subscriber's own block. */
+/* Whether a lease's outside port is still in its subscriber's own block. */
 static bool lease_holds(const struct config *c, const struct portmap *m)
 {
 	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
@@ -27,7 +27,7 @@ static bool lease_holds(const struct config *c, const struct portmap *m)
 	       mapping_reverse(&g, m->out.addr, m->out.port) == mapping_subscriber(&g, m->in.addr);
 }
 
-/* Whether a portmap of the datapath may stay. by_in: of a list of the same pairs, sorted by inside endpoint. */
+/* Whether a portmap of the datapath may stay. by_in: a list of the same pairs, sorted by inside endpoint. */
 static bool may_stay(const struct config *wanted, const struct port_pair *pairs, size_t n,
 		     const struct port_pair *by_in, const struct portmap *m)
 {
@@ -35,7 +35,7 @@ static bool may_stay(const struct config *wanted, const struct port_pair *pairs,
 
 	if (m->origin == PORTMAP_STATIC)
 		return pair && endpoint_equal(pair->in, m->in);
-	/* What the configuration says goes before a lease. */
+	/* The configuration takes precedence over a lease. */
 	return !pair && !port_pair_find_in(by_in, n, m->proto, m->in) && lease_holds(wanted, m);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Private to change/: the plan, as plan.c makes it, plan_record.c records it, plan_commit.c carries it out
- * and plan_notices.c tells of it. */
+/*
+ * Private to change/: the plan. plan.c makes it, plan_record.c records it, plan_commit.c carries it out and
+ * plan_notices.c reports it.
+ */
 #ifndef DETNAT_PLAN_PRIVATE_H
 #define DETNAT_PLAN_PRIVATE_H
 
@@ -10,9 +12,9 @@
 #include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
-/* The part of a plan that is about portmaps. */
+/* The portmaps of a plan. */
 
-/* What a change takes away and adds; zero-initialised: nothing. */
+/* What a change removes and adds; zero-initialised: nothing. */
 struct portmap_changes {
 	struct portmap *del;
 	struct portmap *add;
@@ -35,14 +37,14 @@ void portmap_changes_undo(const struct portmap_changes *c, struct portmaps *p);
 /* How many leases of PCP a change takes away. */
 size_t portmap_changes_leases(const struct portmap_changes *c);
 
-/* Leaves out of a configuration the portmaps that the datapath does not have. */
+/* Removes from a configuration the portmaps that the datapath does not have. */
 void portmap_changes_settle(struct config *c, const struct portmaps *present);
 
 struct plan_addition {
 	struct mapping_spec spec;
-	struct mapping_job *job; /* until the commit; NULL where the tables drain and are taken into use again */
+	struct mapping_job *job; /* until the commit; NULL where draining tables are taken into use again */
 	bool revives;
-	uint32_t left_s; /* that it would have drained */
+	uint32_t left_s; /* for which it would still have drained */
 	struct mapping_handover how;
 	bool ready;
 	bool committed;
@@ -51,7 +53,7 @@ struct plan_addition {
 struct plan_update {
 	struct mapping_spec spec;
 	bool begun;
-	bool ready; /* the memory */
+	bool ready; /* its memory is ready */
 	bool prepared;
 	bool looked_again;
 };
@@ -61,17 +63,17 @@ struct plan_deletion {
 	struct prefix out;
 	bool open;
 	uint32_t drain_s; /* 0: its sessions end */
-	bool replaced;	  /* by an addition, which has it drain */
+	bool replaced;	  /* by an addition, which makes it drain */
 	bool over;	  /* it has drained */
 };
 
-/* The addresses that an exception has have drained from the mapping around it. */
+/* The addresses of an exception have drained from the mapping around it. */
 struct plan_end {
 	struct prefix in;
 	int number;
 };
 
-/* Addresses of a mapping that had, or have, its translation. */
+/* Addresses of a mapping whose translation begins or ends. */
 struct plan_binding {
 	struct prefix in;
 	struct prefix out;
@@ -115,24 +117,24 @@ struct plan {
 	size_t n_end;
 	bool drains; /* something will be draining */
 	bool has_timed;
-	struct plan_end timed;		  /* what drains for options.drain seconds from the commit on */
-	struct plan_binding_list drained; /* what drains before the plan */
+	struct plan_end timed;		  /* drains for options.drain seconds from the commit on */
+	struct plan_binding_list drained; /* addresses that drain before the plan */
 };
 
 /*
  * Works out what drains, ends or is taken into use again, once additions and deletions are known. -EEXIST with err if
- * an addition has outside addresses that drain, as mappings_drain_check() if too much drains.
+ * an addition has outside addresses that drain, the error of mappings_drains_check() if too many do.
  */
 int plan_drains(struct plan *p, struct error *err);
 
-/* Ends what has drained, before the routes of its outside addresses go. Cannot fail. */
+/* Ends finished drains, before the routes of their outside addresses go. Cannot fail. */
 void plan_end_drains(struct plan *p);
 
 /*
- * Finds the prefixes of additions and deletions that overlap others of the plan. Packets from there could leave by a
- * mapping that the addresses have neither before nor after. plan_hold() leaves these addresses without a
- * mapping meanwhile. plan_guard_holds() makes the guard drop their packets, and those of addresses that another
- * mapping gets. 0 or -ENOMEM.
+ * Finds the prefixes of additions and deletions that overlap others of the plan. Packets from there could leave through
+ * a mapping that the addresses have neither before nor after. plan_hold() leaves these addresses without a mapping
+ * meanwhile. plan_guard_holds() makes the guard drop their packets, and those of addresses that another mapping gets. 0
+ * or -ENOMEM.
  */
 int plan_holds(struct plan *p);
 void plan_hold(const struct plan *p);
@@ -140,43 +142,43 @@ void plan_guard_holds(const struct plan *p);
 
 /*
  * Writes the change of mappings to the history: PLAN_WAITS until it is on disk. A first start waits for a limited time,
- * and goes on without the history if its trouble can pass.
+ * and continues without the history if its trouble is temporary.
  */
 int plan_record(struct plan *p, struct error *err);
 
-/* Whether the plan adds a mapping, or adds it anew with other slots. */
+/* Whether the plan adds a mapping, also one that replaces itself with other slots. */
 bool plan_adds(const struct plan *p, const struct config_mapping *m);
 
-/* Tells those who listen what has become of mappings (base/notice.h), while the previous configuration is known. */
+/* Reports the fate of mappings to listeners (base/notice.h), while the previous configuration is known. */
 void plan_notices(const struct plan *p);
 
-/* Which inside addresses a plan takes from a mapping, and which it gives to one. */
+/* The inside addresses that a plan takes from mappings and gives to them. */
 
 /*
- * What a committed plan changes, what is taken first: an exception takes its addresses from the mapping around it, and
- * gives them back. What drains is taken when that is over; of a mapping that is retired, this says so of all its
- * addresses, those of former exceptions included. *ret is the caller's. Returns the number, or -ENOMEM.
+ * What a committed plan changes, removals first: an exception takes its addresses from the mapping around it, and gives
+ * them back. Draining addresses are taken when the drain is over; for a retired mapping, the entry covers all its
+ * addresses, those of former exceptions included. The caller owns *ret. Returns the number, or -ENOMEM.
  */
 ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret);
 
-/* Appends what drains in the tables. 0 or -ENOMEM. */
+/* Appends the addresses that drain in the tables. 0 or -ENOMEM. */
 int plan_binding_drains(const struct mappings *m, struct plan_binding_list *ret);
 
 int plan_binding_append(struct plan_binding_list *l, const struct plan_binding *b);
 
-/* Appends the addresses of one that others of the same mapping, a list of n, do not have. 0 or -ENOMEM. */
+/* Appends the addresses of one entry that none of a list of n entries of the same mapping has. 0 or -ENOMEM. */
 int plan_binding_append_rest(struct plan_binding_list *l, const struct plan_binding *b,
 			     const struct plan_binding *minus, size_t n);
 
-/* What begins and ends to drain by a plan, for the mapping history. */
+/* Beginnings and ends of drains by a plan, for the mapping history. */
 
 /*
- * Lists them; the caller frees the lists. What ends as its mapping or the exception in it is deleted is left out. 0 or
+ * Lists them; the caller frees the lists. Ends that follow from a deleted mapping or exception are left out. 0 or
  * -ENOMEM.
  */
 int plan_retired(const struct plan *p, struct history_drain_change *ret);
 
-/* Takes the drain from additions around which there is no mapping that has sessions. 0 or -ENOMEM. */
+/* Clears the drain of additions that lie in no mapping with sessions. 0 or -ENOMEM. */
 int plan_forget_needless(struct plan *p);
 
 #endif

@@ -11,7 +11,7 @@
 #include "recorder/queue.h"
 #include "tables/mapping_changes.h"
 
-/* How long a first start waits for the disk before it goes on without the record. */
+/* Microseconds that a first start waits for the disk before it continues without the record. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)
 
 static void on_recorded(void *arg, int r, const struct error *err)
@@ -23,7 +23,7 @@ static void on_recorded(void *arg, int r, const struct error *err)
 	p->record_err = *err;
 }
 
-/* Those of the configuration, as spans; NULL: out of memory. */
+/* A list of portmaps as spans; NULL: out of memory. */
 static struct history_portmap *spans_of(const struct portmap *list, size_t n, size_t *ret_n)
 {
 	struct history_portmap *spans = calloc(n + 1, sizeof(*spans));
@@ -51,7 +51,7 @@ static struct history_mapping recorded(struct prefix in, struct prefix out, bool
 	return m;
 }
 
-/* Whether a mapping stays and gets another name. A start leaves that to the next change. */
+/* Whether a mapping stays under another name. A start leaves that to the next change. */
 static bool is_renamed(const struct plan *p, const struct config_mapping *m)
 {
 	const struct config *before = p->context->active->config;
@@ -107,7 +107,7 @@ static int begin(struct plan *p, struct error *err)
 	return PLAN_WAITS;
 }
 
-/* Whether the outside addresses of a mapping begin or cease to be its subscribers', or to drain. */
+/* Whether outside addresses of a mapping begin or cease to belong to its subscribers, or to drain. */
 static bool begins_or_ends(const struct plan *p)
 {
 	return p->n_add || p->n_del || p->n_end;
@@ -136,7 +136,7 @@ int plan_record(struct plan *p, struct error *err)
 
 /*
  * Holds the addresses that several steps of a change touch. The datapath applies each step at once, but not all steps
- * together: in between, the addresses would be in no mapping, or in one that no record names.
+ * together: in between, the addresses would be in no mapping, or in an unrecorded one.
  */
 
 /* An addition, or a deletion that is not part of an addition. */

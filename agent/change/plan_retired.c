@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tables find the mapping around an exception when that is linked: after the deletions that are not replacements,
- * and after the additions before it. The same order is gone through here.
+ * The tables look up the mapping around an exception when they link it: after the deletions that are not replacements,
+ * and after the earlier additions. This file follows the same order.
  */
 #include "change/plan_private.h"
 
@@ -12,7 +12,7 @@
 struct used {
 	struct prefix in;
 	struct prefix out;
-	bool sessions; /* it may have some */
+	bool sessions; /* it may have sessions */
 };
 
 /* Whether a mapping of the tables is gone when additions begin. */

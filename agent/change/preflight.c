@@ -15,7 +15,7 @@
 #include "host/netlink.h"
 #include "tables/mappings.h"
 
-/* Next hops of the kernel's routes, for change/preflight.c. */
+/* Next hops of the kernel's routes. */
 
 /* A table of a million routes has few next hops; recent ones are not looked up again. */
 #define SEEN 64U
@@ -98,7 +98,7 @@ static void say_unmatched(const char *pattern)
 	for (struct if_nameindex *i = all; i && i->if_index && !any; i++)
 		any = interface_matches(pattern, i->if_name);
 	if (!any)
-		log_info("%s: no interface matches yet; those that come are attached", pattern);
+		log_info("%s: no interface matches yet; those that appear are attached", pattern);
 	if (all)
 		if_freenameindex(all);
 }
@@ -123,14 +123,14 @@ static int check_interfaces(const struct check *k)
 			snprintf(path, sizeof(path), "interfaces.%s", list);
 		ifindex = if_nametoindex(interface->name);
 		if (!ifindex && k->starting) {
-			log_warning("%s: there is no such interface yet; it is attached when it comes",
+			log_warning("%s: there is no such interface yet; it is attached when it appears",
 				    interface->name);
 			continue;
 		}
 		if (!ifindex)
 			return config_refuse(k->err, -ENODEV, k->name, interface->line, path,
 					     "there is no interface %s on this machine", interface->name);
-		/* Interfaces are followed by their main name; by another one, a link could be listed twice. */
+		/* Interfaces are known by their main name; under another one, a link could be listed twice. */
 		if (if_indextoname(ifindex, main_name) && strcmp(main_name, interface->name) != 0)
 			return config_refuse(k->err, -EINVAL, k->name, interface->line, path,
 					     "%s is another name of %s; write %s", interface->name, main_name,
@@ -157,7 +157,7 @@ static uint64_t overflow_memory(const struct config *c)
 }
 
 /*
- * Memory of a table full of leases: two entries of the kernel's and a record of the agent's for each, and list heads of
+ * Memory of a full table of leases: for each, two entries in the kernel and a record in the agent, and list heads of
  * both maps.
  */
 #define LEASE_OCTETS (2 * 128U + 176U)
@@ -188,8 +188,7 @@ uint64_t config_binding_memory(const struct config *c, const struct config_mappi
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }
 
-/* What the tables of all subscribers together need that the running configuration does not have: the overflow, leases.
- */
+/* Memory that tables shared by all subscribers need beyond the running configuration's: the overflow, leases. */
 static int check_common_memory(const struct check *k, uint64_t available, uint64_t *ret_needed)
 {
 	const struct config *c = k->config;
@@ -201,7 +200,7 @@ static int check_common_memory(const struct check *k, uint64_t available, uint64
 		needed = overflow_memory(c);
 	if (needed > available)
 		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
-				     "%u sessions need %s of memory, %s are free", c->overflow_sessions,
+				     "%u sessions need %s of memory, but %s are free", c->overflow_sessions,
 				     memory_format(needed, needed_text), memory_format(available, available_text));
 	if (c->pcp.enabled && (!k->running || config_pcp_leases(k->running) < leases))
 		needed += lease_memory(leases);

@@ -8,9 +8,9 @@
 
 /*
  * Refuses interfaces that do not exist, mappings whose tables need more memory than is free, and pools that hold a next
- * hop. What `running` (may be NULL) has already is not checked again: its interfaces are waited for, its tables exist.
- * A start waits for all interfaces, with a warning. routes: of the running agent, which knows next hops without reading
- * all routes; NULL: they are read. Messages name file, line and key path as config_load() does.
+ * hop. Skips what `running` (may be NULL) has already: its interfaces may appear later, its tables exist. A start only
+ * warns about missing interfaces. routes: the running agent's copy, which knows next hops without reading all routes;
+ * NULL: reads them. Messages name file, line and key path as config_load() does.
  */
 int check_machine(const struct config *c, const struct config *running, bool starting, const struct route_copy *routes,
 		  const char *name, struct error *err);
@@ -21,7 +21,7 @@ int check_machine(const struct config *c, const struct config *running, bool sta
  */
 int check_paths(const struct config *c, const char *name, struct error *err);
 
-/* What the bound ports of a mapping take, octets (bindings: <detnat/binding.h>). */
+/* Memory in octets that the bound ports of a mapping take (bindings: <detnat/binding.h>). */
 uint64_t config_binding_memory(const struct config *c, const struct config_mapping *m);
 
 #endif

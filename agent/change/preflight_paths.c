@@ -21,7 +21,7 @@ static void cut_name(char *path)
 		slash[slash == path] = '\0';
 }
 
-/* Whether root may make directories in it. The kernel's own file systems refuse that whatever their modes are. */
+/* Whether root may make directories in it. The kernel's own file systems refuse that whatever their modes. */
 static int check_writable(const char *dir)
 {
 	struct statfs fs;
@@ -52,7 +52,7 @@ static int check_directory(const char *path, char at[static PATH_MAX])
 	return check_writable(at);
 }
 
-/* Whether those files of the history that exist can be written. */
+/* Whether the existing files of the history can be written. */
 static int check_history(const char *dir, char at[static PATH_MAX], struct error *why)
 {
 	static const char *const files[] = { HISTORY_FILE, HISTORY_HEAD_FILE };

@@ -44,7 +44,7 @@ static int owners_of(const struct config *c, struct owners *ret)
 	return 0;
 }
 
-/* The mapping that has an address, or -1; *ret_last: up to where that is so. */
+/* The mapping that has an address, or -1; *ret_last: the last address with the same result. */
 static int owner(const struct owners *o, uint32_t addr, uint32_t *ret_last)
 {
 	size_t at = inside_run_at(o->run, o->n, addr);
@@ -60,7 +60,7 @@ static int owner(const struct owners *o, uint32_t addr, uint32_t *ret_last)
 	return o->run[at].number;
 }
 
-/* Whether a mapping keeps its tables; *ret_other: what it becomes. */
+/* Whether a mapping keeps its tables; *ret_other: its counterpart in the other configuration. */
 static bool keeps_tables(const struct config *now, const struct config_mapping *m, const struct config *wanted,
 			 const struct config_mapping **ret_other)
 {
@@ -71,7 +71,7 @@ static bool keeps_tables(const struct config *now, const struct config_mapping *
 	       m->inbound == other->inbound;
 }
 
-/* Adds addresses that a mapping loses, whose sessions drain for so long. */
+/* Adds addresses that a mapping loses; their sessions drain for that many seconds. */
 static void add_range(struct reload_losses *l, const struct config_mapping *m, bool whole, uint32_t drain,
 		      struct lost_range range)
 {
@@ -89,7 +89,7 @@ static void add_range(struct reload_losses *l, const struct config_mapping *m, b
 	l->range[l->n_ranges++] = range;
 }
 
-/* As plan_drains() does it: what takes the place of a mapping says, or the mapping itself. */
+/* As in plan_drains(): the mapping that takes the place decides, or else the mapping itself. */
 static uint32_t drain_of(const struct config_mapping *m, const struct config *wanted, bool whole,
 			 const struct config_mapping *taker)
 {
@@ -98,7 +98,7 @@ static uint32_t drain_of(const struct config_mapping *m, const struct config *wa
 	return other ? other->drain : m->drain;
 }
 
-/* Gathers the ranges that have another owner afterwards, or one with other tables. */
+/* Gathers the ranges that have another owner afterwards, or an owner with other tables. */
 static void find_ranges(struct reload_losses *l, const struct config *now, const struct owners *before,
 			const struct config *wanted, const struct owners *after)
 {
@@ -203,6 +203,6 @@ int reload_losses_refuse(const struct reload_losses *l, const struct active_conf
 		return 0;
 	return error_set(err, -EPERM,
 			 "%s: the reload would end %" PRIu64 " sessions, and `reload_guard` allows %u; "
-			 "`detnatctl reload --dry-run` tells which, `detnatctl reload --force` ends them",
+			 "`detnatctl reload --dry-run` lists them, `detnatctl reload --force` ends them",
 			 active->path, n, limit);
 }

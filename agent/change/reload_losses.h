@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which sessions a configuration would end or leave to drain if it took the place of another, counted in slices. */
+/* Counts in slices which sessions would end or drain if one configuration replaced another. */
 #ifndef DETNAT_RELOAD_LOSSES_H
 #define DETNAT_RELOAD_LOSSES_H
 
 #include "config/active.h"
 #include "tables/mappings.h"
 
-/* What a mapping loses; whole: its tables go, not only addresses that an exception takes. */
+/* What a mapping loses; whole: its tables, not only addresses that an exception takes. */
 struct reload_loss {
 	struct prefix in;
 	struct prefix out;
 	char name[LABEL_TEXT];
 	bool whole;
 	uint32_t drain;	   /* seconds; 0: its sessions end */
-	uint64_t sessions; /* of what it loses */
+	uint64_t sessions; /* of the lost addresses */
 };
 
 struct reload_losses;

@@ -50,11 +50,11 @@ void stages_choose(const struct stages_facts *f, struct stages_choice *ret)
 	*ret = c;
 }
 
-/* What bpf/stage/stage1.h and datapath/build.c leave to one stage. */
+/* Why bpf/stage/stage1.h and datapath/build.c use one stage from outside; NULL: they do not. */
 static const char *outside_one(const struct settings *s)
 {
 	if (s->outside_strict)
-		return "packets from outside have one, for a strict reverse-path filter there";
+		return "packets from outside have one, because of a strict reverse-path filter there";
 	if (s->unsolicited_tcp == UNSOLICITED_ANSWER)
 		return "TCP from outside has one, as unsolicited TCP is answered";
 	return NULL;
@@ -85,7 +85,7 @@ void stages_tell(const struct stages_choice *before, const struct stages_choice 
 	bool same = before->stages == now->stages && before->wanting == now->wanting;
 
 	if (now->wanting && (!same || strcmp(before->reason, now->reason) != 0))
-		log_warning("\"stages\": 2 cannot be had, packets are handled in one stage: %s", now->reason);
+		log_warning("\"stages\": 2 is not possible here, packets are handled in one stage: %s", now->reason);
 	else if (!same)
 		log_info("packets are handled in %s: %s", now->stages == 2 ? "two stages" : "one stage", now->reason);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chooses between one stage and two, see <detnat/stages.h>. Two cost a little for each packet and gain where sessions
- * are read from memory: where the slots outgrow the processor's caches.
+ * Chooses between one stage and two, see <detnat/stages.h>. Two cost a little for each packet, and gain where the slots
+ * outgrow the processor's caches, so that sessions are read from memory.
  */
 #ifndef DETNAT_STAGES_CHOICE_H
 #define DETNAT_STAGES_CHOICE_H
@@ -13,7 +13,7 @@
 
 /* What the choice depends on. */
 struct stages_facts {
-	uint8_t wanted; /* by the configuration */
+	uint8_t wanted; /* from the configuration */
 	uint64_t slots; /* octets, of all mappings */
 	bool redirect;
 	const char *obstacle;	 /* to two stages, or empty */
@@ -22,11 +22,13 @@ struct stages_facts {
 
 void stages_choose(const struct stages_facts *f, struct stages_choice *ret);
 
-/* The choice for a configuration on the machine as it is. settings: all but `stages`, which follows from the result. */
+/*
+ * The choice for a configuration on the machine as it is. settings: all except `stages`, which follows from the result.
+ */
 void stages_choose_now(const struct parts *context, const struct config *c, const struct settings *settings,
 		       struct stages_choice *ret);
 
-/* Logs a choice that has taken effect, unless it is the one before. */
+/* Logs a choice that has taken effect if it differs from the one before. */
 void stages_tell(const struct stages_choice *before, const struct stages_choice *now);
 
 #endif

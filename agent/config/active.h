@@ -9,26 +9,26 @@
 
 #include "config/config.h"
 
-/* How many stages the programs have, and why: see change/stages_choice.h. */
+/* The number of stages of the programs, and the reason: see change/stages_choice.h. */
 struct stages_choice {
 	uint8_t stages;
-	bool wanting; /* the configuration asks for two, which cannot be had */
+	bool wanting; /* the configuration asks for two, which are not possible */
 	char reason[160];
 };
 
 struct active_config {
 	struct config *config; /* NULL until the first one is applied; saved in the pinned map `running` */
 	const char *path;      /* of the file */
-	uint64_t file_hash;    /* of the file that was last applied; 0: what is active is not what a file says */
+	uint64_t file_hash;    /* of the file that was last applied; 0: no file matches the active configuration */
 	uint64_t file_read;    /* of the file as it was when it was last applied, wholly or in part */
 	time_t file_applied;   /* CLOCK_REALTIME */
 	bool reload_failed;    /* whether the last reload failed */
 	struct stages_choice stages;
 	char stages_failure[160];  /* why the programs with two stages cannot be loaded; empty: they can */
-	unsigned session_monitors; /* clients that want to be told of sessions opened and closed */
+	unsigned session_monitors; /* clients that want notices of sessions opened and closed */
 };
 
-/* Whether anything wants to know of each session, with a configuration that is active or to be. */
+/* Whether anything needs notices of each session under a configuration, active or future. */
 static inline bool active_wants_sessions(const struct active_config *a, const struct config *c)
 {
 	return a->session_monitors || (c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS) ||

@@ -34,7 +34,7 @@ static int list_read(struct reader *r, const cJSON *json, const struct field *f,
 			return ret;
 		for (uint32_t i = 0; i < n; i++)
 			if (collector_same(x->collectors[i], x->collectors[n]))
-				return reader_refuse(r, element, "stands in this list already");
+				return reader_refuse(r, element, "is in this list already");
 		n++;
 		json_path_cut(&r->path, before);
 	}
@@ -49,7 +49,7 @@ static int collectors_read(struct reader *r, const cJSON *json, const struct fie
 	struct config_ipfix *x = value;
 
 	if (cJSON_IsArray(json)) {
-		/* The message is set already; -EINVAL would make the caller write one about a single collector. */
+		/* The message is set already; on -EINVAL the caller would write one about a single collector. */
 		int ret = list_read(r, json, f, x);
 
 		return ret == -EINVAL ? -EBADMSG : ret;

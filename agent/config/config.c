@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A configuration as a whole: defaults, copies, and the quota and slots that it gives a mapping. */
+/* A configuration as a whole: defaults, copies, and the quota and slots of its mappings. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -128,7 +128,7 @@ struct config_independence config_mapping_independence(const struct config *c, c
 		i.inbound_sessions = c->independence.inbound_sessions;
 	if (!i.inbound_sessions)
 		i.inbound_sessions = CONFIG_INBOUND_SESSIONS;
-	/* Where there are no sessions there is nothing to bind. */
+	/* Without sessions there is nothing to bind. */
 	if (prefix_is_none(m->out) || m->inbound == INBOUND_OPEN)
 		i.mapping = i.filtering = 0;
 	return i;

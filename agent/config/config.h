@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public header of config/: the configuration is read from JSON, validated, edited and written back as JSON.
+ * The public header of config/: reads the configuration from JSON, validates and edits it and writes it back as JSON.
  * Nothing here looks at interfaces or at the datapath; checks that need the machine are in change/preflight.h.
  */
 #ifndef DETNAT_CONFIG_H
@@ -25,7 +25,7 @@
 
 /* Longer files are refused. */
 #define CONFIG_MAX_SIZE (16U << 20)
-/* Fewer than the table holds, so that mappings can still be replaced when all are in use. */
+/* Below the size of the table, so that mappings can still be replaced when all are in use. */
 #define CONFIG_MAX_MAPPINGS   1000U
 #define CONFIG_MAX_INTERFACES 4096U
 
@@ -36,14 +36,14 @@ struct config_interface {
 	char name[IFNAMSIZ]; /* may have `*`, see base/interface_pattern.h */
 	uint8_t roles;	     /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
 	uint8_t xdp_mode;    /* 1 + enum xdp_mode; 0: the configuration's */
-	unsigned line;	     /* in the file; 0: it does not come from a file */
-	unsigned position;   /* in its list of the file, `inside` if it is in both */
+	unsigned line;	     /* in the file; 0: not from a file */
+	unsigned position;   /* in its list in the file, in `inside` if it is in both */
 };
 
 /* Prefixes of `spare`, of one mapping. */
 #define CONFIG_MAX_SPARE 16U
 
-/* session_slots of a mapping that says "auto", whatever the configuration says. */
+/* session_slots of a mapping that says "auto", regardless of the configuration's. */
 #define CONFIG_SLOTS_AUTO UINT32_MAX
 
 /* Endpoint-independent mapping and filtering, of a mapping or of all. Protocols are BINDING_…, or-ed. */
@@ -60,18 +60,18 @@ struct config_independence {
 
 struct config_mapping {
 	struct prefix in;
-	struct prefix out;			 /* PREFIX_NONE: not translated */
+	struct prefix out;			 /* PREFIX_NONE: no translation */
 	uint8_t inbound;			 /* enum inbound */
-	char name[LABEL_TEXT];			 /* "": none; no two mappings have the same */
+	char name[LABEL_TEXT];			 /* "": none; unique among mappings */
 	char comment[COMMENT_TEXT];		 /* "": none */
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
 	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
-	uint32_t drain;				 /* seconds, see struct change_options; a reload goes by it */
-	struct prefix spare[CONFIG_MAX_SPARE];	 /* outside addresses that `pool drain` takes first */
+	uint32_t drain;				 /* seconds, see struct change_options; a reload uses it */
+	struct prefix spare[CONFIG_MAX_SPARE];	 /* outside addresses that `pool drain` uses first */
 	uint32_t n_spare;
-	int64_t until; /* the mapping is taken out then, seconds since 1970; 0: it stays */
-	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
+	int64_t until; /* end of the mapping, seconds since 1970; 0: it stays */
+	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: not from a file */
 	unsigned in_line;
 	unsigned out_line;
 	unsigned name_line;
@@ -79,13 +79,13 @@ struct config_mapping {
 	unsigned spare_line;
 };
 
-/* A former mapping whose sessions go on. */
+/* A former mapping whose sessions continue. */
 struct config_drain {
 	struct prefix in;
 	struct prefix out;
 };
 
-/* A mapping that has drained: its ports go to no other subscriber before that time (RFC 6888 REQ-8). */
+/* A mapping that has drained: no other subscriber gets its ports before that time (RFC 6888 REQ-8). */
 #define CONFIG_REST_S 120U
 struct config_rest {
 	struct prefix in;
@@ -94,11 +94,11 @@ struct config_rest {
 };
 
 struct config_portmap {
-	char name[LABEL_TEXT]; /* "": none; several may have the same */
+	char name[LABEL_TEXT]; /* "": none; not unique */
 	uint8_t protos;	       /* enum portmap_protos */
 	struct port_span in;
 	struct port_span out; /* addr 0: for each port the first choice of its sessions */
-	unsigned line;	      /* lines of the portmap and of its endpoints in the file; 0: it comes from no file */
+	unsigned line;	      /* lines of the portmap and of its endpoints in the file; 0: not from a file */
 	unsigned in_line;
 	unsigned out_line;
 };
@@ -137,7 +137,7 @@ struct config_syslog {
 
 /* Fragments that arrive before the first one of their datagram. */
 struct config_fragments {
-	uint32_t max_parked; /* how many may wait for it; 0: none */
+	uint32_t max_parked; /* number that may wait for it; 0: none */
 	uint32_t max_bytes;  /* of memory that they may take */
 	uint32_t timeout;    /* seconds that each waits */
 	uint32_t per_subscriber;
@@ -151,17 +151,17 @@ struct config_fragments {
 /* The server of the Port Control Protocol. */
 struct config_pcp {
 	bool enabled;
-	bool announce; /* that leases were lost */
+	bool announce; /* whether to announce that leases were lost */
 	bool confirm_neighbours;
 	uint32_t n_listen;
 	uint32_t listen[PCP_MAX_LISTEN]; /* addresses, host byte order */
-	uint32_t n_mappings;		 /* 0: all are served */
+	uint32_t n_mappings;		 /* 0: all mappings */
 	char mappings[PCP_MAX_MAPPINGS][LABEL_TEXT];
 	uint32_t max_per_subscriber;
 	uint32_t max_leases;   /* of all subscribers; 0: config_pcp_leases() computes it */
 	uint32_t lifetime_min; /* seconds */
 	uint32_t lifetime_max;
-	uint32_t n_third_party; /* 0: clients act for themselves only */
+	uint32_t n_third_party; /* 0: clients act only for themselves */
 	struct prefix third_party[PCP_MAX_THIRD_PARTY];
 };
 
@@ -172,13 +172,13 @@ struct config_pcp {
 /* Copies of sessions, to and from other gateways. */
 struct config_replication {
 	bool enabled;
-	struct endpoint listen; /* also how the peers know this gateway */
+	struct endpoint listen; /* also this gateway's address for its peers */
 	uint32_t n_peers;	/* at least 1 if enabled, without duplicates */
 	struct endpoint peers[REPLICATION_MAX_PEERS];
 	char key_file[REPLICATION_KEY_FILE]; /* "": without authentication */
 	uint32_t min_age;		     /* seconds; younger sessions are not sent */
 	uint32_t interval;		     /* seconds between two passes over the sessions */
-	uint32_t n_mappings;		     /* whose sessions are sent; 0: all */
+	uint32_t n_mappings;		     /* mappings whose sessions are sent; 0: all */
 	char mappings[REPLICATION_MAX_MAPPINGS][LABEL_TEXT];
 };
 
@@ -190,7 +190,7 @@ extern const struct word unmatched_words[];
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB, XDP_MODE_NONE, N_XDP_MODES };
 extern const struct word xdp_mode_words[];
 
-/* The member `stages` of a configuration that leaves the choice to the agent. */
+/* Value of `stages` that leaves the choice to the agent. */
 #define STAGES_AUTO 0U
 
 struct config_line {
@@ -209,9 +209,9 @@ struct config {
 	size_t n_portmaps;
 	struct prefix *bypass;
 	size_t n_bypass;
-	struct config_drain *draining; /* of no file: what drains while this configuration is active */
+	struct config_drain *draining; /* not from a file: drains under this configuration */
 	size_t n_draining;
-	struct config_rest *rests; /* of no file either */
+	struct config_rest *rests; /* also not from a file */
 	size_t n_rests;
 	struct config_line *lines; /* of values in the file, for messages */
 	size_t n_lines;
@@ -219,7 +219,7 @@ struct config {
 	uint32_t session_slots; /* 0: auto */
 	struct config_independence independence;
 	uint32_t overflow_sessions;
-	unsigned overflow_line;	       /* in the file; 0: it does not come from a file */
+	unsigned overflow_line;	       /* in the file; 0: not from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
 	struct config_syslog syslog;
@@ -238,11 +238,11 @@ struct config {
 	bool guard;
 	uint8_t quota_icmp_code;
 	uint32_t sweep_interval; /* seconds */
-	uint32_t reload_guard;	 /* a reload that ends more sessions needs --force; 0: none does */
+	uint32_t reload_guard;	 /* a reload that ends more sessions needs --force; 0: no limit */
 	char *control_socket;
 	char *pin_path;
 	char *state_dir;
-	unsigned control_socket_line; /* in the file; 0: it does not come from a file */
+	unsigned control_socket_line; /* in the file; 0: not from a file */
 	unsigned pin_path_line;
 	unsigned state_dir_line;
 	bool metrics_enabled;
@@ -258,39 +258,38 @@ struct config *config_new(void);
  * Reads and checks a configuration file. On success *ret is the caller's, freed with config_free(), and *ret_hash (may
  * be NULL) identifies the file's content. Returns 0, or -errno with err saying "FILE:LINE: KEY.PATH: what is wrong":
  * unknown or repeated keys, wrong types, values out of range, malformed or overlapping prefixes, and so on
- * (detnat.json(5)). Anything but a regular file is refused unread.
+ * (detnat.json(5)). Refuses anything but a regular file, unread.
  */
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
 
-/* What config_load() identifies a file's content by, whatever that says: 0, or -errno if it cannot be read. */
+/* The hash of a file's content as from config_load(), even if that is not valid: 0, or -errno if it cannot be read. */
 int config_hash(const char *path, uint64_t *ret);
 
 /*
- * Takes out the mappings that end at or before a time, and logs each. Returns how many. config_load() has done so for
- * the present.
+ * Removes the mappings that end at or before a time, and logs each. Returns their number. config_load() has done so for
+ * the present time.
  */
 size_t config_drop_ended(struct config *c, int64_t now, const char *name);
 
 /*
- * Logs a warning for each timeout that is below what the RFCs ask for, unless it is the same in `before` (may be NULL).
- * name stands for the file; NULL leaves it out.
+ * Logs a warning for each timeout below the RFCs' minimum that is not the same in `before` (may be NULL). name is the
+ * file's; NULL omits it.
  */
 void config_warn(const struct config *now, const struct config *before, const char *name);
 
-/* The line of the file it was read from that a value of pcp, replication or metrics stands on, by its path; 0: none is
- * known. */
+/* The line of a value of pcp, replication or metrics in the file, by its path; 0: unknown. */
 unsigned config_line(const struct config *c, const char *path);
 
-/* As config_load(), for text in memory; name stands for the file in messages. */
+/* As config_load(), for text in memory; name is the file's in messages. */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err);
 
 /*
  * Checks ranges of values, prefixes and their overlaps, names and counts, as config_parse() does. name as there; NULL
- * leaves it out of the message. Of two prefixes that overlap, the message names the later one. 0 or -EINVAL.
+ * omits it. Of two prefixes that overlap, the message names the later one. 0 or -EINVAL.
  */
 int config_validate(const struct config *c, const char *name, struct error *err);
 
-/* Stores "NAME:LINE: PATH: text" and returns r. A name of NULL, a line of 0 and an empty path are left out. */
+/* Stores "NAME:LINE: PATH: text" and returns r. Omits a name of NULL, a line of 0 and an empty path. */
 int config_refuse(struct error *err, int r, const char *name, unsigned line, const char *path, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
@@ -308,7 +307,7 @@ static inline void config_free_pointer(struct config **c)
 /* JSON that config_parse() reads back as an equal configuration; the caller frees it. NULL: out of memory. */
 char *config_to_json(const struct config *c);
 
-/* 1: two configurations say the same, lists in any order where that has no meaning; 0: not; or -ENOMEM. */
+/* 1: two configurations are equal, with lists in any order where order has no meaning; 0: they differ; or -ENOMEM. */
 int config_same(const struct config *a, const struct config *b);
 
 /*
@@ -317,10 +316,10 @@ int config_same(const struct config *a, const struct config *b);
  */
 cJSON *config_document(const struct config *c, bool all);
 
-/* A JSON patch (RFC 6902) that makes one document of config_document() the other; replaced values are in "was". */
+/* A JSON patch (RFC 6902) that turns one document of config_document() into the other; replaced values are in "was". */
 cJSON *config_patch(const cJSON *from, const cJSON *to);
 
-/* Copies the keys that the programs read; settings that depend on the machine are left as they are. */
+/* Copies the keys that the programs read; leaves settings that depend on the machine unchanged. */
 void config_settings(const struct config *c, struct settings *settings);
 
 /*
@@ -330,20 +329,20 @@ void config_settings(const struct config *c, struct settings *settings);
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
 
-/* Whether PCP serves the subscribers of a mapping, and how many subscribers it serves. */
+/* Whether PCP serves the subscribers of a mapping, and their number. */
 bool config_pcp_serves(const struct config *c, const struct config_mapping *m);
 uint64_t config_pcp_subscribers(const struct config *c);
 
-/* How many leases there may be: max_leases, or as many as the subscribers may have, within bounds. */
+/* Maximum number of leases: max_leases, or as many as the subscribers may have, within bounds. */
 uint32_t config_pcp_leases(const struct config *c);
 
-/* The mode that an interface is to have, its own or the configuration's. */
+/* The XDP mode for an interface, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
 
-/* Where packets of subscribers may come from beside inside interfaces. */
+/* Where packets of subscribers may come from besides inside interfaces. */
 enum inside_from config_inside_from(const struct config *c);
 
-/* What a mapping's bindings are to do: its own, or the configuration's; inbound_sessions is not 0. */
+/* How a mapping's bindings behave: its own setting, or the configuration's; inbound_sessions is not 0. */
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);
 
 /* NULL: there is none. */
@@ -354,20 +353,20 @@ struct config_mapping *config_find_mapping(const struct config *c, struct prefix
 struct config_mapping *config_find_named(const struct config *c, const char *name);
 struct config_mapping *config_find_inside(const struct config *c, struct prefix in);
 
-/* The mapping in whose inside prefix this one lies, the longest; NULL: there is none. */
+/* The mapping with the longest inside prefix that contains this one; NULL: there is none. */
 const struct config_mapping *config_find_around(const struct config *c, struct prefix in);
 
 /* The name of the mapping between two prefixes; "" if it has none, or there is no such mapping. */
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out);
 
-/* Writes what messages call a mapping, "residential (10.0.0.0/18)" or "10.0.0.0/18", and returns it. */
+/* Writes a mapping's title in messages, "residential (10.0.0.0/18)" or "10.0.0.0/18", and returns it. */
 #define MAPPING_TITLE (ADDR_TEXT + LABEL_TEXT + 4)
 const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE]);
 
 /*
- * Whether a mapping has endpoint-independent mapping, and fewer ports a subscriber than are advisable for that; writes
- * a warning that says so.
+ * Whether a mapping has endpoint-independent mapping but fewer ports per subscriber than advisable; then writes a
+ * warning.
  */
 #define FEW_PORTS_TEXT (MAPPING_TITLE + 192)
 bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT]);
@@ -381,10 +380,10 @@ int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
 
-/* What keeps outside addresses from being those of other inside ones for some seconds yet, or NULL. */
+/* The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. */
 const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out);
 
-/* Seconds that a rest has left, rounded up. */
+/* Remaining seconds of a rest, rounded up. */
 unsigned config_rest_left(const struct config_rest *r);
 
 /* The JSON schema (draft 2020-12) of configuration files, as text that the caller frees. NULL: out of memory. */

@@ -14,7 +14,7 @@ static bool is_enabled(const struct field *f, const void *base)
 
 static int write_changed(cJSON *object, const struct fields *t, const void *base, const void *defaults);
 
-/* An object that can be absent is written even if all in it has its default. */
+/* An optional object is written even if all its members have their defaults. */
 static int write_object(cJSON *object, const struct field *f, const void *base, const void *defaults)
 {
 	_cleanup_json_ cJSON *json = cJSON_CreateObject();
@@ -26,7 +26,7 @@ static int write_object(cJSON *object, const struct field *f, const void *base, 
 	return json->child || f->enabled >= 0 ? json_add(object, f->name, take_pointer(json)) : 0;
 }
 
-/* Writes the value that the object lacks or has differently, or that has to be there. */
+/* Writes a value that the object lacks, has differently, or must have. */
 static int write_value(cJSON *object, const struct field *f, const void *base, const void *defaults)
 {
 	_cleanup_json_ cJSON *now = cJSON_CreateObject(), *usual = cJSON_CreateObject();
@@ -64,7 +64,7 @@ cJSON *config_document(const struct config *c, bool all)
 	return r ? NULL : take_pointer(json);
 }
 
-/* Writes the configuration: as JSON, and into the settings of the programs. */
+/* Writes the configuration as JSON, and into the settings of the programs. */
 
 int fields_write(cJSON *object, const struct fields *t, const void *base)
 {
@@ -107,7 +107,7 @@ unsigned config_rest_left(const struct config_rest *r)
 	return r->until_us > now ? (unsigned)((r->until_us - now + 999999) / 1000000) : 0;
 }
 
-/* Whether the same mapping is meant, whose ports are the same subscribers'. */
+/* Whether both are the same mapping, whose ports belong to the same subscribers. */
 static bool is_same(const struct config_rest *r, struct prefix in, struct prefix out)
 {
 	return r->in.base == in.base && r->in.plen == in.plen && r->out.base == out.base && r->out.plen == out.plen;

@@ -24,7 +24,7 @@
 #define MAX_AGE		  60U
 #define MAX_PASS_INTERVAL 60U
 
-/* What every host must accept (RFC 879), and the longest IPv4 packet less its headers. */
+/* The size that every host must accept (RFC 879), and the longest IPv4 packet less its headers. */
 #define MIN_MSS 536U
 #define MAX_MSS 65495U
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Private to config/: the keys of the configuration as tables. A row says what values a key takes, which member of
- * struct config keeps it, and which member of struct settings it is copied to for the programs. Reading, writing and
- * checking use these tables alone, so a new key is one row here and one item in docs/man/detnat.json.5.
+ * Private to config/: the keys of the configuration as tables. A row has the values that a key takes, the member of
+ * struct config that keeps it, and the member of struct settings to which it is copied for the programs. Reading,
+ * writing and checking use these tables alone, so a new key is one row here and one item in docs/man/detnat.json.5.
  */
 #ifndef DETNAT_FIELDS_H
 #define DETNAT_FIELDS_H
@@ -25,7 +25,7 @@ struct fields {
 };
 
 struct field_type {
-	/* What is expected, such as "a whole number from 1 to 65535". NULL: read() writes its own messages. */
+	/* The expected value, such as "a whole number from 1 to 65535". NULL: read() writes its own messages. */
 	void (*expected)(const struct field *f, char *text, size_t size);
 	/* Stores the value: 0, -EINVAL if it is not of this type, or -ENOMEM. With expected, the caller writes the
 	 * message of an -EINVAL; -EBADMSG: the message is set already. */
@@ -50,7 +50,7 @@ struct field {
 	struct {
 		size_t offset;
 		size_t size;
-	} setting; /* the member of struct settings that takes the value; size 0: none does */
+	} setting; /* the member of struct settings that receives the value; size 0: none */
 };
 
 extern const struct fields config_fields;	    /* of struct config */
@@ -80,7 +80,7 @@ extern const struct field_type field_time;	    /* int64_t: seconds since 1970, l
 extern const struct field_type field_interface;	    /* char[]: the name of an interface */
 extern const struct field_type field_own_word;	    /* uint8_t: as field_word, plus 1; left out if 0 */
 
-/* Values made of others. */
+/* Values that consist of others. */
 extern const struct field_type field_object;
 extern const struct field_type field_events;
 extern const struct field_type field_protocols;
@@ -111,20 +111,20 @@ int fields_write(cJSON *object, const struct fields *t, const void *base);
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
 
-/* Refuses spare addresses that are something else already, and portmaps that outlive their address. 0 or -EINVAL. */
+/* Refuses spare addresses that are in use already, and portmaps that outlive their address. 0 or -EINVAL. */
 int validate_spare(const struct config *c, const char *name, struct error *err);
 int validate_until(const struct config *c, const char *name, struct error *err);
 
-/* Refuses pcp values that do not fit each other, or the rest of the configuration. 0 or -EINVAL. */
+/* Refuses pcp values that conflict with each other or with the rest of the configuration. 0 or -EINVAL. */
 int validate_pcp(const struct config *c, const char *name, struct error *err);
 
 /* The same for replication. */
 int validate_replication(const struct config *c, const char *name, struct error *err);
 
-/* Refuses a value that is no array, or the first element beyond max. */
+/* Refuses a value that is not an array, or the first element beyond max. */
 int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);
 
-/* Writes a list of n objects, of the keys of the field; size: of each in memory. 0 or -ENOMEM. */
+/* Writes a list of n objects with the field's keys; size: of each in memory. 0 or -ENOMEM. */
 int records_write(cJSON *object, const struct field *f, const void *records, size_t size, size_t n);
 
 /* Reads an element of a list into place n of its array. 0 or -errno with the message set. */
@@ -134,13 +134,13 @@ typedef int (*element_read)(struct reader *r, const cJSON *json, void *array, ui
 int elements_read(struct reader *r, const cJSON *json, void *array, element_read read, uint32_t max,
 		  const char *of_what, uint32_t *ret_n);
 
-/* The message that an element is there twice. */
+/* Sets the message that an element is in the list twice. */
 int element_repeated(struct reader *r, const cJSON *json);
 
-/* An element that is the name of a mapping; the array is of char[LABEL_TEXT]. */
+/* Reads an element that is the name of a mapping; the array is of char[LABEL_TEXT]. */
 int element_mapping_read(struct reader *r, const cJSON *json, void *array, uint32_t n);
 
-/* A list of such names; NULL: memory is short. */
+/* A list of such names; NULL: out of memory. */
 cJSON *element_mappings_write(const char (*names)[LABEL_TEXT], uint32_t n);
 
 /* Numbers of one or four octets. */
@@ -150,13 +150,13 @@ void number_store(void *value, size_t size, uint32_t n);
 /* Stores a message about json, at r->path, and returns -EINVAL. */
 int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Stores the message that memory is short, and returns -ENOMEM. */
+/* Stores the out-of-memory message, and returns -ENOMEM. */
 int reader_no_memory(struct reader *r);
 
-/* Notes the lines for config_line(). 0 or -ENOMEM. */
+/* Stores the lines for config_line(). 0 or -ENOMEM. */
 int config_lines_read(struct config *c, const cJSON *document);
 
-/* Adds an item under a name. NULL, from a failed allocation, is -ENOMEM. The item is taken or freed. */
+/* Adds an item under a name. NULL, from a failed allocation, gives -ENOMEM. Takes or frees the item. */
 int json_add(cJSON *object, const char *name, cJSON *item);
 
 /* The same for an array. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values made of others: objects, and the lists of interfaces, mappings, prefixes and events. */
+/* Values that consist of others: objects, and the lists of interfaces, mappings, prefixes and events. */
 #include <errno.h>
 #include <string.h>
 
@@ -69,7 +69,7 @@ static int interface_read(struct reader *r, const cJSON *json, uint8_t role, uns
 	}
 	known = config_find_interface(c, i.name);
 	if (known && known->roles & role)
-		return reader_refuse(r, json, "%s stands in this list already", known->name);
+		return reader_refuse(r, json, "%s is in this list already", known->name);
 	if (known && i.xdp_mode && known->xdp_mode && known->xdp_mode != i.xdp_mode)
 		return reader_refuse(r, json, "%s has another 'xdp_mode' in the other list", known->name);
 	if (config_add_interface(c, i.name, role) < 0)

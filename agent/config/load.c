@@ -13,7 +13,7 @@
 #include "config/fields.h"
 #include "host/paths.h"
 
-/* Never 0, which stands for "no file". */
+/* Never 0, which means "no file". */
 static uint64_t hash_of(const char *text, size_t size)
 {
 	uint64_t hash = fnv1a(FNV1A_BEGIN, text, size);
@@ -21,7 +21,7 @@ static uint64_t hash_of(const char *text, size_t size)
 	return hash ? hash : 1;
 }
 
-/* Opens a regular file. Anything else is refused: a FIFO would block, a device might never end. */
+/* Opens a regular file and refuses everything else: a FIFO would block, a device might never end. */
 static int open_regular(const char *path, int *ret_fd, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -66,7 +66,7 @@ static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, st
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			/* Whatever the reason, trying again does not help. */
+			/* Whatever the reason, another attempt does not help. */
 			return config_refuse(err, -EINVAL, path, 0, "", "cannot be read: %s", strerror(errno));
 		if (n == 0)
 			break;

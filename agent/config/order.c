@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Compares configurations, whatever the order of their lists. That of `spare` has a meaning: `pool drain` takes the
+ * Compares configurations, whatever the order of their lists. Only the order of `spare` matters: `pool drain` takes the
  * first that fits.
  */
 #include <errno.h>
@@ -91,7 +91,7 @@ static void sort(void *list, size_t n, size_t size, int (*compare)(const void *a
 
 #define SORT(list, n, compare) sort(list, n, sizeof(*(list)), compare)
 
-/* The text of a configuration with each list in order; NULL: out of memory. */
+/* The text of a configuration with all lists sorted; NULL: out of memory. */
 static char *ordered(const struct config *c)
 {
 	_cleanup_config_ struct config *o = config_clone(c);

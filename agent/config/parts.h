@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The parts of a running agent. service/ makes them in order, ends them in the opposite one, and hands this list to the
- * rooms that use many of them: metrics, change, diagnosis, control. It knows no part by more than its name.
+ * rooms that use many of them: metrics, change, diagnosis, control. It knows only the name of each part.
  */
 #ifndef DETNAT_PARTS_H
 #define DETNAT_PARTS_H
@@ -29,7 +29,7 @@ struct syslog;
 struct trace;
 struct usage;
 
-/* A part is NULL until it has been made: in a unit test, all that the test does without. */
+/* A part is NULL until it has been made; in a unit test, so are all parts that the test does not need. */
 struct parts {
 	struct event_base *base;
 	struct active_config *active; /* only change/ replaces it */
@@ -51,7 +51,7 @@ struct parts {
 	struct sweep_figures *sweeps; /* updated at the end of each sweep */
 	/* Logs warnings about a machine that does not suit a configuration, after a reload. May be NULL. */
 	void (*warn)(const struct config *c);
-	const bool *ending;	      /* set when a signal has asked to give up the start */
+	const bool *ending;	      /* set once a signal has asked the start to give up */
 	struct timespec started;      /* CLOCK_MONOTONIC */
 	struct timespec started_wall; /* CLOCK_REALTIME */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What makes one document of the configuration another, as a JSON patch (RFC 6902). Mappings are told apart by their
+ * Turns one document of the configuration into another by a JSON patch (RFC 6902). Mappings are identified by their
  * inside prefix, portmaps by protocol and inside endpoint, elements of other lists by their value; the order of a list
- * does not matter. "was" is a member of our own, which RFC 6902 section 4 has others ignore.
+ * does not matter. "was" is a member of our own, which other programs ignore by RFC 6902 section 4.
  */
 #include <errno.h>
 #include <string.h>
@@ -63,7 +63,7 @@ static bool same_member(const cJSON *a, const cJSON *b, const char *name)
 	return of_a && of_b ? cJSON_Compare(of_a, of_b, true) : !of_a && !of_b;
 }
 
-/* Whether two elements of lists stand for the same thing. */
+/* Whether two elements of lists denote the same thing. */
 static bool same_element(const cJSON *a, const cJSON *b)
 {
 	if (cJSON_HasObjectItem(a, "in") && cJSON_HasObjectItem(b, "in"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lists of `pcp`: addresses to listen at, names of mappings, prefixes of those who act for others. Whom the server
- * serves, and how many leases they may have.
+ * The lists of `pcp`: addresses to listen on, names of mappings, prefixes of hosts that act for others. Which mappings
+ * the server serves, and their maximum number of leases.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include "config/fields.h"
 #include "config/pools.h"
 
-/* So many without being asked for: of 8192 subscribers each may have its 32. */
+/* The most without `max_leases`: of 8192 subscribers each may have its 32. */
 #define AUTO_MAX_LEASES 262144U
 
 static int address_read(struct reader *r, const cJSON *json, void *array, uint32_t n)
@@ -55,7 +55,7 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 			     &pcp->n_mappings);
 }
 
-/* Left out if all mappings are served. */
+/* Omitted if all mappings are served. */
 static int mappings_write(cJSON *object, const struct field *f, const void *value)
 {
 	const struct config_pcp *pcp = value;
@@ -111,7 +111,7 @@ static int third_party_write(cJSON *object, const struct field *f, const void *v
 
 const struct field_type field_pcp_third_party = { .read = third_party_read, .write = third_party_write };
 
-/* Why an address is none to listen at; NULL: it may be one. */
+/* Why the server cannot listen on an address; NULL: it can. */
 static const char *listen_problem(const struct config *c, uint32_t addr)
 {
 	if (!addr || addr >> 28 >= 14 || addr >> 24 == 127)
@@ -168,7 +168,7 @@ bool config_pcp_serves(const struct config *c, const struct config_mapping *m)
 	return !pcp->n_mappings;
 }
 
-/* Whether the subscribers of a mapping are also those of one around it that is served. */
+/* Whether the subscribers of a mapping also belong to a served one around it. */
 static bool is_within_served(const struct config *c, const struct config_mapping *m)
 {
 	for (m = config_find_around(c, m->in); m; m = config_find_around(c, m->in))

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Portmaps of outside addresses that their subscribers have lost to an edit. */
+/* Portmaps of outside addresses that their subscribers lose through an edit. */
 #include <errno.h>
 #include <string.h>
 
 #include "config/pools.h"
 #include "config/port_pairs.h"
 
-/* Of a message, what is left for the advice behind the portmaps. */
+/* Space in a message for the advice after the portmaps. */
 #define ADVICE_ROOM 160U
 
-/* The outside address of a portmap's subscriber, if the portmap names another one; 0: it does not. */
+/* The outside address of a portmap's subscriber, if the portmap names another one; else 0. */
 static uint32_t new_address(const struct config *c, const struct config_portmap *m)
 {
 	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
@@ -75,7 +75,7 @@ int pool_portmaps(struct config *c, enum portmaps_fate fate, const char *advice,
 	return 0;
 }
 
-/* Which mappings pool drain and user move have made, and of whose subscribers. */
+/* Which mappings pool drain and user move have made, and for whose subscribers. */
 
 static bool is_drain_name(const char *name)
 {

@@ -22,7 +22,7 @@ static struct prefix half(struct prefix p, unsigned which)
 	return p;
 }
 
-/* As an operator types it: an address without the length 32. */
+/* As an operator types it: a single address without the length 32. */
 static const char *range_format(struct prefix p, char text[static ADDR_TEXT])
 {
 	return p.plen == 32 ? addr_format(p.base, text) : prefix_format(p.base, p.plen, text);
@@ -43,7 +43,7 @@ const struct config_mapping *pool_find(const struct config *c, struct prefix out
 	return number < 0 ? NULL : &c->mappings[number];
 }
 
-/* The inside addresses behind outside ones of a mapping: consecutive, as blocks are given out in order. */
+/* The inside addresses behind outside ones of a mapping; they are consecutive, as blocks are given out in order. */
 static struct prefix inside_of(const struct config_mapping *m, struct prefix out)
 {
 	unsigned shift = m->out.plen - m->in.plen;
@@ -70,7 +70,7 @@ static bool is_excepted(const struct config *c, const struct config_mapping *m, 
 	return false;
 }
 
-/* How many outside addresses of a prefix still have subscribers. */
+/* The number of outside addresses of a prefix that still have subscribers. */
 static uint64_t count_used(const struct config *c, const struct config_mapping *m, struct prefix out)
 {
 	if (is_excepted(c, m, inside_of(m, out)))
@@ -87,7 +87,7 @@ static uint64_t count_used(const struct config *c, const struct config_mapping *
 	return prefix_size(out.plen);
 }
 
-/* How many inside addresses of a mapping are in no mapping within it. */
+/* The number of inside addresses of a mapping that are in no mapping within it. */
 static uint64_t count_subscribers(const struct config *c, const struct config_mapping *m, struct prefix in)
 {
 	bool any = false;
@@ -101,7 +101,7 @@ static uint64_t count_subscribers(const struct config *c, const struct config_ma
 	return count_subscribers(c, m, half(in, 0)) + count_subscribers(c, m, half(in, 1));
 }
 
-/* Refuses inside addresses where outside ones are meant. */
+/* Refuses inside addresses where outside ones are expected. */
 static int check_outside(const struct config *c, struct prefix out, struct error *err)
 {
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
@@ -120,11 +120,11 @@ static int check_outside(const struct config *c, struct prefix out, struct error
 struct source {
 	const struct prefix *from;
 	uint32_t n;
-	struct prefix drained; /* never taken */
+	struct prefix drained; /* never used */
 	const struct pool_users *users;
 };
 
-/* How much of p another prefix has. */
+/* How much of p the other prefix covers. */
 static enum pool_use use_by(struct prefix p, struct prefix other)
 {
 	return lies_in(p, other) ? POOL_WHOLE : overlap(p, other) ? POOL_IN_PART : POOL_FREE;
@@ -136,7 +136,7 @@ static void note(enum pool_use *use, enum pool_use also)
 		*use = also;
 }
 
-/* How much of a prefix is something else already, if it is for these inside addresses. */
+/* How much of a prefix is in use otherwise, if these inside addresses are to get it. */
 static enum pool_use use_of(const struct config *c, const struct source *s, struct prefix p, struct prefix in)
 {
 	enum pool_use use = use_by(p, s->drained);
@@ -193,7 +193,7 @@ static void drain_name(struct prefix out, char name[static LABEL_TEXT])
 		snprintf(name, LABEL_TEXT, POOL_DRAIN_NAME "%s-%u", addr, out.plen);
 }
 
-/* Adds a mapping like another one, with which it ends, without what is that one's alone. */
+/* Adds a mapping like another one, with the same end, without the members that belong to the other alone. */
 static struct config_mapping *add_like(struct config *c, const struct config_mapping *like, struct prefix in,
 				       struct prefix out, uint32_t drain)
 {
@@ -211,7 +211,7 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 	return &c->mappings[c->n_mappings - 1];
 }
 
-/* One drain under way. of: a copy, as mappings move when one is added. */
+/* One drain under way. of: a copy, as adding a mapping moves the list. */
 struct draining {
 	struct config *config;
 	struct config_mapping of;
@@ -220,7 +220,7 @@ struct draining {
 	struct pool_edit *edit;
 };
 
-/* Gives the subscribers of outside addresses others, in as few exceptions as fit. -ENOSPC without a message. */
+/* Moves the subscribers of outside addresses to others, in as few exceptions as fit. -ENOSPC without a message. */
 static int drain_part(struct draining *d, struct prefix out, struct error *err)
 {
 	struct prefix in = inside_of(&d->of, out), to;
@@ -229,7 +229,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 
 	if (is_excepted(d->config, &d->of, in))
 		return 0;
-	/* A mapping within another has fewer addresses than that one. */
+	/* A mapping within another has fewer addresses than the other. */
 	if (!prefix_equal(out, d->of.out) && take_free(d->config, &d->source, in, out.plen, &to)) {
 		m = add_like(d->config, &d->of, in, to, d->drain);
 		if (!m)
@@ -244,7 +244,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 	return r ? r : drain_part(d, half(out, 1), err);
 }
 
-/* Finds the mapping whose pool has all the addresses, and that still uses some of them. */
+/* Finds the mapping whose pool contains all the addresses and still uses some of them. */
 static int find_pool(const struct config *c, struct prefix out, struct config_mapping *ret, struct error *err)
 {
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
@@ -256,12 +256,11 @@ static int find_pool(const struct config *c, struct prefix out, struct config_ma
 
 		if (overlap(m->out, out))
 			return error_set(err, -EINVAL,
-					 "%s is more than the pool of mapping %s; name addresses of one pool", text,
+					 "%s is larger than the pool of mapping %s; name addresses of one pool", text,
 					 config_mapping_title(c, m->in, m->out, title));
 	}
 	if (number < 0)
-		return error_set(err, -ENOENT, "%s is in the pool of no mapping; `detnatctl pool list` shows them",
-				 text);
+		return error_set(err, -ENOENT, "%s is in no mapping's pool; `detnatctl pool list` shows them", text);
 	*ret = c->mappings[number];
 	return 0;
 }
@@ -278,7 +277,7 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 	range_format(out, text);
 	config_mapping_title(d->config, d->of.in, d->of.out, title);
 	if (to)
-		return error_set(err, -ENOSPC, "%s has %llu free addresses, and %s needs %llu", range_format(*to, from),
+		return error_set(err, -ENOSPC, "%s has %llu free addresses, but %s needs %llu", range_format(*to, from),
 				 (unsigned long long)free, text, (unsigned long long)needed);
 	if (!d->source.n)
 		return error_set(err, -ENOSPC,
@@ -288,7 +287,7 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 			 (unsigned long long)free, text, (unsigned long long)needed);
 }
 
-/* What brings addresses without subscribers back, if a drain took these. */
+/* Advises how to bring addresses without subscribers back, if a drain took these. */
 static int refuse_unused(const struct config *c, const struct config_mapping *of, struct prefix out, struct error *err)
 {
 	char text[ADDR_TEXT], drained[ADDR_TEXT], title[MAPPING_TITLE];
@@ -302,7 +301,7 @@ static int refuse_unused(const struct config *c, const struct config_mapping *of
 		if (!lies_in(outside_of(of, m->in), out))
 			return error_set(err, -EALREADY,
 					 "%s is out of use already; `detnatctl pool restore %s` brings it back, with "
-					 "the rest of what was drained together",
+					 "everything that was drained together",
 					 text, range_format(outside_of(of, m->in), drained));
 		return error_set(err, -EALREADY, "%s is out of use already; `detnatctl pool restore %s` brings it back",
 				 text, text);
@@ -338,7 +337,7 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 	if (r)
 		return r;
 	r = drain_part(&d, out, err);
-	return r == -ENOSPC ? error_set(err, r, "the addresses free for %s are too few", text) : r;
+	return r == -ENOSPC ? error_set(err, r, "too few addresses are free for %s", text) : r;
 }
 
 int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, struct error *err)
@@ -368,7 +367,8 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 		config_del_mapping(c, m.in, m.out);
 	}
 	if (!ret->mappings)
-		return error_set(err, -ENOENT, "%s was not drained; `detnatctl pool list` shows what was", text);
+		return error_set(err, -ENOENT, "%s was not drained; `detnatctl pool list` shows drained addresses",
+				 text);
 	return 0;
 }
 
@@ -384,7 +384,7 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 	return longest;
 }
 
-/* The mapping that a subscriber comes from, and the one that it was moved to before; -errno with err. */
+/* The mapping of a subscriber, and the one to which it was moved before; -errno with err. */
 static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret_home, struct config_mapping *ret_moved,
 		     struct error *err)
 {
@@ -440,7 +440,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 		return error_set(err, -ENOMEM, "out of memory");
 	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
-	/* Not beyond the mapping that the subscriber is from. */
+	/* Not beyond the end of the mapping from which the subscriber comes. */
 	if (move->until && (!home.until || move->until < home.until))
 		m->until = move->until;
 	*ret_out = to.base;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Edits that give subscribers other outside addresses for a while, and back: exceptions within their mapping, of the
- * same sharing ratio where whole addresses are drained.
+ * Edits that give subscribers other outside addresses for a while, and undo that: exceptions within their mapping, of
+ * the same sharing ratio where whole addresses are drained.
  *
- * An edit that is refused may have changed a part of the configuration, which the caller discards.
+ * A refused edit may have changed a part of the configuration, which the caller discards.
  */
 #ifndef DETNAT_POOLS_H
 #define DETNAT_POOLS_H
 
 #include "config/config.h"
 
-/* What the names of these exceptions begin with. */
+/* The prefix of these exceptions' names. */
 #define POOL_DRAIN_NAME "drain-"
 #define USER_MOVE_NAME	"move-"
 
@@ -18,41 +18,41 @@
 enum pool_use { POOL_FREE, POOL_IN_PART, POOL_WHOLE };
 
 /*
- * Tells of outside addresses that are in use without the configuration saying so, as sessions there are draining. in:
- * the inside addresses that would have them.
+ * Reports outside addresses that are in use although the configuration does not say so, as sessions there are draining.
+ * in: the inside addresses that would get them.
  */
 struct pool_users {
 	enum pool_use (*use)(struct prefix out, struct prefix in, void *arg);
 	void *arg;
 };
 
-/* What an edit has done. */
+/* The result of an edit. */
 struct pool_edit {
 	uint32_t mappings;  /* exceptions made or deleted */
-	uint64_t addresses; /* outside ones that lost their subscribers, or have them again */
+	uint64_t addresses; /* outside addresses that lost their subscribers, or regained them */
 	uint64_t subscribers;
 };
 
 /*
- * Takes outside addresses out of service: their subscribers get others of `to`, or of the spare addresses of the
- * mapping if to is NULL. drain becomes the key of the exceptions. 0, or -errno with err: -ENOENT (no pool has the
+ * Takes outside addresses out of service: their subscribers get others from `to`, or from the mapping's spare addresses
+ * if to is NULL. `drain` becomes that key of the exceptions. 0, or -errno with err: -ENOENT (no pool has the
  * addresses), -EALREADY (they have no subscribers), -ENOSPC (too few others), -EINVAL, -ENOMEM.
  */
 int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uint32_t drain,
 	       const struct pool_users *users, struct pool_edit *ret, struct error *err);
 
-/* Undoes that. -ENOENT: none of the addresses was drained; -EINVAL: they were drained together with others. */
+/* Undoes pool_drain(). -ENOENT: none of the addresses was drained; -EINVAL: they were drained together with others. */
 int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, struct error *err);
 
 /*
- * Has portmaps follow an edit: those that name an outside address which their subscriber has no more. *ret_n: how many
- * were moved or deleted. -EEXIST: they are in the way; err names them, and says `advice`.
+ * Adapts portmaps to an edit: those that name an outside address which their subscriber has lost. *ret_n: the number
+ * moved or deleted. -EEXIST: they block the edit; err names them, and ends with `advice`.
  */
 int pool_portmaps(struct config *c, enum portmaps_fate fate, const char *advice, uint32_t *ret_n, struct error *err);
 
 /*
- * Gives a subscriber a free address of `out` as the only one behind it, until a time (0: for good). name: of the
- * mapping; NULL: move-ADDR. A subscriber that was moved is moved on. *ret_out: the address. 0, or -errno with err.
+ * Gives a subscriber a free address of `out` as the only one behind it, until a time (0: for good). name: the
+ * mapping's; NULL: move-ADDR. A moved subscriber is moved on. *ret_out: the address. 0, or -errno with err.
  */
 struct user_move {
 	uint32_t addr;
@@ -71,15 +71,15 @@ const struct config_mapping *pool_find(const struct config *c, struct prefix out
 bool pool_is_drain(const struct config *c, const struct config_mapping *m, const struct config_mapping *of);
 
 /*
- * Whether `user move` has made a mapping: of one address, like the one around it but for addresses, times and a name,
- * or with a time or a name that says so.
+ * Whether `user move` has made a mapping: for one address, like the one around it except for addresses, times and a
+ * name, or with a time or a name typical of a move.
  */
 bool pool_is_move(const struct config *c, const struct config_mapping *m);
 
-/* The mapping whose subscribers these are without pool drains and moves: m itself, if it is of none. */
+/* The mapping to which these subscribers belong without pool drains and moves: m itself, if it is neither. */
 const struct config_mapping *pool_home(const struct config *c, const struct config_mapping *m);
 
-/* How long sessions drain that `pool restore` takes back, unless it is told. */
+/* Seconds for which sessions drain that `pool restore` takes back, unless the command sets another time. */
 uint32_t pool_restore_drain(const struct config *c, struct prefix out);
 
 #endif

@@ -19,7 +19,7 @@ static bool has_proto(const struct config_portmap *m, unsigned i)
 	return m->protos & 1U << i;
 }
 
-/* The outside port of the plan for an inside endpoint: what the first session of that port would get. */
+/* The planned outside port of an inside endpoint: the one that its first session would get. */
 static struct endpoint plan_endpoint(const struct geometry *g, struct endpoint in)
 {
 	struct port_block block = mapping_forward(g, in.addr);
@@ -63,7 +63,7 @@ static uint64_t in_key(const struct port_pair *p)
 	return (uint64_t)p->proto << 48 | (uint64_t)p->in.addr << 16 | p->in.port;
 }
 
-/* Of equal ones, those of earlier portmaps come first. */
+/* Among equal pairs, those of earlier portmaps come first. */
 static int compare(uint64_t a, uint64_t b, const struct port_pair *x, const struct port_pair *y)
 {
 	return a != b ? (a < b ? -1 : 1) : x->number < y->number ? -1 : x->number > y->number;
@@ -183,7 +183,7 @@ refuse(const struct portmap_check *v, size_t number, const char *key, const char
 	return config_refuse(v->err, -EINVAL, v->name, line, v->name ? path : "", "%s", text);
 }
 
-/* The outside ports must be in the subscriber's own block, or in none. */
+/* The outside ports must be in the subscriber's own block, or in no block. */
 static int check_out(const struct portmap_check *v, size_t number, const struct geometry *g)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
@@ -202,11 +202,11 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	addr_format(m->in.addr, in);
 	addr_format(m->out.addr, out);
 	if (v->added && m->out.addr != mapping_out_addr(g, own))
-		return refuse(v, number, "out", "%s leaves by %s, not by %s: name a port of %s, or leave OUT out", in,
+		return refuse(v, number, "out", "%s leaves through %s, not %s: name a port of %s, or omit OUT", in,
 			      addr_format(mapping_out_addr(g, own), other), out, other);
 	if (m->out.addr != mapping_out_addr(g, own))
 		return refuse(v, number, "out",
-			      "%s leaves by %s, not by %s: portmap %s has to have %s outside, or be deleted first", in,
+			      "%s leaves through %s, not %s: portmap %s must have %s outside, or be deleted first", in,
 			      addr_format(mapping_out_addr(g, own), other), out, portmap_title(m, title), other);
 	for (uint32_t port = m->out.first; port <= m->out.last; port++) {
 		__s64 owner = mapping_reverse(g, m->out.addr, port);
@@ -232,20 +232,20 @@ static int check_one(const struct portmap_check *v, size_t number)
 	portmap_title(m, title);
 	if (!mapping && v->added)
 		return refuse(v, number, "in",
-			      "%s is an inside address of no mapping; `detnatctl mapping list` shows them", in);
+			      "%s is not an inside address of any mapping; `detnatctl mapping list` shows them", in);
 	if (!mapping)
 		return refuse(
 			v, number, "in",
-			"%s is an inside address of no mapping: portmap %s has to name a subscriber, or be deleted "
+			"%s is not an inside address of any mapping: portmap %s must name a subscriber, or be deleted "
 			"first",
 			in, title);
 	if (prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN) {
 		why = prefix_is_none(mapping->out) ? "not translated" : "in a mapping with `inbound` open";
 		return refuse(v, number, "in", "all ports of %s are reachable already, as it is %s%s%s%s", in, why,
-			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : " has to go");
+			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : " must be deleted");
 	}
 	if (geometry_of(v->config, m->in.addr, &g))
-		return refuse(v, number, "in", "%s has no ports that a portmap could have", in);
+		return refuse(v, number, "in", "%s has no ports for a portmap", in);
 	return check_out(v, number, &g);
 }
 
@@ -271,7 +271,7 @@ static int check_duplicates(const struct portmap_check *v, const struct port_pai
 	return 0;
 }
 
-/* Refuses the portmap with which there are more ports than can be kept. */
+/* Refuses the portmap that exceeds the maximum number of ports. */
 static int check_number(const struct portmap_check *v)
 {
 	size_t n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The portmaps of a configuration, port by port: what they mean, and whether they can be had. */
+/* The portmaps of a configuration, port by port, and checks of them. */
 #ifndef DETNAT_PORT_PAIRS_H
 #define DETNAT_PORT_PAIRS_H
 
@@ -18,10 +18,10 @@ struct port_pair {
  */
 int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n);
 
-/* The pair with an outside endpoint, of a list so sorted; NULL: there is none. */
+/* The pair with an outside endpoint, in a list so sorted; NULL: there is none. */
 const struct port_pair *port_pair_find(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint out);
 
-/* The same by inside endpoint, of a list that is sorted by it. */
+/* The same by inside endpoint, in a list sorted by that. */
 void port_pairs_sort_in(struct port_pair *list, size_t n);
 const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint in);
 
@@ -35,23 +35,26 @@ struct endpoint config_portmap_out(const struct config *c, const struct config_p
 int config_add_portmap(struct config *c, const struct config_portmap *m);
 
 /*
- * Takes outside ports of these protocols away from the portmaps that have them, which are split if ports remain. 0,
+ * Removes outside ports of these protocols from the portmaps that have them, which are split if ports remain. 0,
  * -ENOENT if no portmap had any, or -ENOMEM.
  */
 int config_del_portmap(struct config *c, uint8_t protos, struct port_span out);
 
-/* Takes away the portmap of a name. 0, or with err -ENOENT, or -ENOTUNIQ if several have it. */
+/* Removes the portmap with a name. 0, or with err -ENOENT, or -ENOTUNIQ if several have it. */
 int config_del_portmap_named(struct config *c, const char *name, struct error *err);
 
-/* Checks the portmap that a command has just added, the last one, in words of the command. 0, or -EINVAL with err. */
+/*
+ * Checks the portmap that a command has just added, the last one, with messages in the command's words. 0, or -EINVAL
+ * with err.
+ */
 int portmap_validate_added(const struct config *c, struct error *err);
 
-/* Writes "tcp 1.1.1.0:443", which is also what `portmap del` takes. Returns text. */
+/* Writes "tcp 1.1.1.0:443", which `portmap del` also takes. Returns text. */
 #define PORTMAP_OUT_TEXT (SPAN_TEXT + 5)
 const char *portmap_out_format(const struct config *c, const struct config_portmap *m,
 			       char text[static PORTMAP_OUT_TEXT]);
 
-/* What messages call a portmap: its name, or its inside endpoint. Returns text. */
+/* A portmap's title in messages: its name, or its inside endpoint. Returns text. */
 const char *portmap_title(const struct config_portmap *m, char text[static LABEL_TEXT]);
 
 #endif

@@ -60,7 +60,7 @@ static void remove_at(struct config *c, size_t number)
 	memmove(&c->portmaps[number], &c->portmaps[number + 1], (c->n_portmaps - number) * sizeof(*c->portmaps));
 }
 
-/* Names the portmaps of a name by what `portmap del` takes. */
+/* Lists the portmaps of a name as `portmap del` takes them. */
 static void name_all(const struct config *c, const char *name, struct error *err)
 {
 	const char *before = "";
@@ -124,7 +124,7 @@ static bool is_within(const struct config *c, const struct config_portmap *m, si
 	return e.addr == out.addr && e.port >= out.first && e.port <= out.last;
 }
 
-/* Replaces a portmap by its parts without the ports that are taken away. */
+/* Replaces a portmap by its parts without the removed ports. */
 static int split(struct config *c, size_t number, uint8_t protos, struct port_span out)
 {
 	struct config_portmap m = c->portmaps[number];
@@ -155,7 +155,7 @@ int config_del_portmap(struct config *c, uint8_t protos, struct port_span out)
 {
 	bool found = false;
 
-	/* The parts that remain come last and have none of these ports. */
+	/* The remaining parts come last and have none of these ports. */
 	for (size_t i = c->n_portmaps; i > 0; i--) {
 		int r;
 

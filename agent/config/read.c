@@ -68,7 +68,7 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 		if (!f)
 			return reader_refuse(r, value, "unknown key");
 		if (seen & 1ULL << (f - t->field))
-			return reader_refuse(r, value, "this key stands here twice");
+			return reader_refuse(r, value, "this key is here twice");
 		seen |= 1ULL << (f - t->field);
 		ret = field_read(r, value, f, base);
 		if (ret < 0)
@@ -85,7 +85,7 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 	return 0;
 }
 
-/* On which lines of the file values stand that are checked only with others: those of whole objects. */
+/* The lines of values that are checked only together with others: those of whole objects. */
 
 static const char *const objects[] = { "pcp", "replication", "metrics" };
 
@@ -101,7 +101,7 @@ static int add(struct config *c, const char *path, unsigned line)
 	return 0;
 }
 
-/* Adds a value and those in it. They are as deep as the rules for keys allow, which have been applied. */
+/* Adds a value and those in it. The rules for keys, already applied, limit their depth. */
 static int add_all(struct config *c, const cJSON *json, struct json_path *path) /* NOLINT(misc-no-recursion) */
 {
 	const cJSON *child;
@@ -142,7 +142,7 @@ unsigned config_line(const struct config *c, const char *path)
 	return 0;
 }
 
-/* Lists of a fixed size at most, kept in the structure itself. */
+/* Lists with a maximum size, kept in the structure itself. */
 
 int elements_read(struct reader *r, const cJSON *json, void *array, element_read read, uint32_t max,
 		  const char *of_what, uint32_t *ret_n)
@@ -170,7 +170,7 @@ int elements_read(struct reader *r, const cJSON *json, void *array, element_read
 
 int element_repeated(struct reader *r, const cJSON *json)
 {
-	return reader_refuse(r, json, "stands in this list already");
+	return reader_refuse(r, json, "is in this list already");
 }
 
 int element_mapping_read(struct reader *r, const cJSON *json, void *array, uint32_t n)

@@ -46,9 +46,9 @@ int reader_no_memory(struct reader *r)
 	return config_refuse(r->err, -ENOMEM, r->name, 0, "", "no memory to read it");
 }
 
-/* Warnings about values that are allowed but break what works elsewhere. */
+/* Warnings about allowed values that break what works elsewhere. */
 
-/* Below so many ports a host, inside ports that hold one each for everybody soon use them up. */
+/* With fewer ports a host, inside ports that each hold one for all destinations soon use them up. */
 #define FEW_PORTS 64U
 
 /* Returns whether a mapping, found in a configuration or not, has endpoint-independent mapping. */
@@ -97,7 +97,7 @@ void config_warn(const struct config *now, const struct config *before, const ch
 		uint32_t seconds = now->timeouts[i];
 
 		if (seconds < timeout_minima[i].seconds && !(before && before->timeouts[i] == seconds))
-			log_warning("%stimeouts.%s: %u s is below the %u s that %s asks for", place, timeout_names[i],
+			log_warning("%stimeouts.%s: %u s is below the %u s that %s requires", place, timeout_names[i],
 				    seconds, timeout_minima[i].seconds, timeout_minima[i].source);
 	}
 }

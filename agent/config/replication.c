@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The values of `replication` that are of no common kind, and what they must be to fit each other. */
+/* The special values of `replication`, and how they must fit each other. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -96,15 +96,15 @@ static int owned_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_owned_mappings = { .read = owned_read, .write = owned_write };
 
-/* Why an address is not one of a gateway; NULL: it may be one. */
+/* Why an address cannot be a gateway's; NULL: it can. */
 static const char *address_problem(const struct config *c, uint32_t addr)
 {
 	if (!addr || addr >> 28 >= 14)
-		return "is not an address that one gateway has";
+		return "is not an address of a single gateway";
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (!prefix_is_none(c->mappings[i].out) &&
 		    prefix_contains(c->mappings[i].out.base, c->mappings[i].out.plen, addr))
-			return "is a pool address; write an address of the gateway's own";
+			return "is a pool address; write one of the gateway's own addresses";
 	return NULL;
 }
 

@@ -126,7 +126,7 @@ static cJSON *third_party_schema(void)
 	return json;
 }
 
-/* NULL: a type that is not known here. */
+/* NULL: an unknown type. */
 static cJSON *single_schema(const struct field *f)
 {
 	if (f->type == &field_number || f->type == &field_quota)

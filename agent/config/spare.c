@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The spare addresses of a mapping, and the time at which it ends: read, written, checked. */
+/* The spare addresses of a mapping, and the time of its end: read, written, checked. */
 #include <errno.h>
 #include <string.h>
 
@@ -88,7 +88,7 @@ static bool lies_in(struct prefix a, struct prefix b)
 	return a.plen >= b.plen && overlap(a, b);
 }
 
-/* A spare prefix, as messages need it. */
+/* A spare prefix and the context of its messages. */
 struct spare {
 	const struct config *config;
 	const char *name; /* of the file */
@@ -156,7 +156,7 @@ int validate_spare(const struct config *c, const char *name, struct error *err)
 	return 0;
 }
 
-/* Whether the subscribers of a mapping are those of another one with sessions once it has ended. */
+/* Whether, once a mapping has ended, another one with sessions has its subscribers. */
 static bool is_succeeded(const struct config *c, const struct config_mapping *m)
 {
 	while (m && m->until)
@@ -164,7 +164,7 @@ static bool is_succeeded(const struct config *c, const struct config_mapping *m)
 	return m && config_mapping_slots(c, m);
 }
 
-/* A portmap that the rest of the configuration would refuse once its mapping has ended, so that it could not end. */
+/* Refuses a portmap that would be invalid once its mapping has ended, so that the mapping could not end. */
 static int check_portmap_until(const struct config *c, size_t number, const char *name, struct error *err)
 {
 	const struct config_portmap *p = &c->portmaps[number];
@@ -181,11 +181,11 @@ static int check_portmap_until(const struct config *c, size_t number, const char
 				     "%s has %s only until %s; a portmap without `out` would go with it", addr,
 				     addr_format(p->out.addr, out), until);
 	return config_refuse(err, -EINVAL, name, p->in_line, name ? path : "",
-			     "%s is a subscriber only until %s; leave out the portmap, or `until` of its mapping", addr,
+			     "%s is a subscriber only until %s; omit the portmap, or `until` of its mapping", addr,
 			     until);
 }
 
-/* The same of a mapping that a list names. */
+/* The same for a mapping that a list names. */
 static int check_named_until(const struct config *c, const char *label, const char *list, uint32_t number,
 			     const char *name, struct error *err)
 {
@@ -196,7 +196,7 @@ static int check_named_until(const struct config *c, const char *label, const ch
 		return 0;
 	snprintf(path, sizeof(path), "%s.mappings[%u]", list, number);
 	return config_refuse(err, -EINVAL, name, config_line(c, path), path,
-			     "%s is there only until %s; name mappings that stay", label, time_format(m->until, until));
+			     "%s exists only until %s; name mappings that stay", label, time_format(m->until, until));
 }
 
 int validate_until(const struct config *c, const char *name, struct error *err)

@@ -151,7 +151,7 @@ static void word_expected(const struct field *f, char *text, size_t size)
 					   word->text);
 }
 
-/* Stores the number of a word, and `more`. */
+/* Stores the number of a word plus `more`. */
 static int read_word(const cJSON *json, const struct field *f, void *value, uint32_t more)
 {
 	uint32_t number;
@@ -269,7 +269,7 @@ static int path_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_path = { path_expected, path_read, path_valid, path_write };
 
-/* Texts that are kept in the structure itself; "" means "not given". */
+/* Texts kept in the structure itself; "" means "not given". */
 
 static int text_read(const cJSON *json, const struct field *f, void *value, bool (*valid)(const char *text))
 {

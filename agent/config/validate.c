@@ -38,7 +38,7 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 	return 0;
 }
 
-/* What is wrong with a name that has a `*`, or NULL. */
+/* What is wrong with a name that contains a `*`; NULL: nothing. */
 static const char *why_no_pattern(const struct config_interface *i)
 {
 	if (!strchr(i->name, '*'))
@@ -73,7 +73,7 @@ static int validate_interfaces(const struct validator *v)
 	return 0;
 }
 
-/* One of the two prefixes of a mapping, in the order in which they stand in the file. */
+/* One of the two prefixes of a mapping, in the order of the file. */
 struct side {
 	size_t number;
 	bool out;
@@ -138,8 +138,7 @@ static int validate_geometry(const struct validator *v, size_t number)
 	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
 }
 
-/* Whether two prefixes must not be there together: of inside ones, one may lie within the other, and has its addresses.
- */
+/* Whether two prefixes conflict: of inside ones, one may lie within the other, and has its addresses. */
 static bool collide(struct side a, struct prefix prefix_a, struct side b, struct prefix prefix_b)
 {
 	if (a.out || b.out)
@@ -167,8 +166,7 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		if (!later.out && !s.out)
 			return refuse_side(v, later,
 					   "%s is the inside range of another mapping already: mapping add --replace "
-					   "puts this one "
-					   "in its place, mapping set changes it",
+					   "puts this one in its place, mapping set changes it",
 					   text_a);
 		if (!v->name)
 			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
@@ -194,13 +192,16 @@ static int validate_name(const struct validator *v, size_t number)
 		if (strcmp(other->name, m->name) != 0)
 			continue;
 		return config_refuse(v->err, -EINVAL, v->name, m->name_line, v->name ? path : "",
-				     "%s is the name of the mapping of %s already", m->name,
+				     "%s is already the name of the mapping of %s", m->name,
 				     prefix_format(other->in.base, other->in.plen, in));
 	}
 	return 0;
 }
 
-/* Only a port that is bound for everybody can be open to everybody. number: of the mapping; -1: for all mappings. */
+/*
+ * Filtering needs mapping: only a port bound for all destinations can be open to all. number: of the mapping; -1: for
+ * all mappings.
+ */
 static int validate_independence(const struct validator *v, const struct config_independence *i, int number,
 				 unsigned line)
 {
@@ -208,7 +209,7 @@ static int validate_independence(const struct validator *v, const struct config_
 	const char *proto = word_text(binding_words, unbound & -unbound);
 	char path[64] = "endpoint_independent.filtering";
 
-	/* From a request; a file is refused when it is read. */
+	/* From a request; reading a file refuses it earlier. */
 	if (i->filtering & BINDING_ICMP)
 		return config_refuse(v->err, -EINVAL, v->name, line, "",
 				     "filtering is for udp and tcp: what comes from outside opens no session of icmp");
@@ -216,13 +217,14 @@ static int validate_independence(const struct validator *v, const struct config_
 		return 0;
 	if (number >= 0)
 		snprintf(path, sizeof(path), "mappings[%d].endpoint_independent.filtering", number);
-	return config_refuse(v->err, -EINVAL, v->name, line, v->name ? path : "",
-			     "%s must be in `mapping`, too: only a port that is one inside port's for everybody can be "
-			     "open to everybody",
-			     proto);
+	return config_refuse(
+		v->err, -EINVAL, v->name, line, v->name ? path : "",
+		"%s must be in `mapping`, too: endpoint-independent filtering requires endpoint-independent "
+		"mapping",
+		proto);
 }
 
-/* Without sessions there is no port to be bound. What all mappings have does not concern such a mapping. */
+/* Without sessions there are no ports to bind. Settings for all mappings do not concern such a mapping. */
 static int validate_bindable(const struct validator *v, size_t number)
 {
 	const struct config_mapping *m = &v->config->mappings[number];
@@ -303,7 +305,7 @@ static int validate_ipfix(const struct validator *v)
 			if (!collector_same(c->collectors[i], c->collectors[k]))
 				continue;
 			snprintf(path, sizeof(path), "ipfix.collector[%u]", i);
-			return config_refuse(v->err, -EINVAL, v->name, 0, path, "stands in this list already");
+			return config_refuse(v->err, -EINVAL, v->name, 0, path, "is in this list already");
 		}
 	}
 	return 0;

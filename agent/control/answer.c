@@ -268,7 +268,7 @@ static void add_expiry(cJSON *json, uint64_t expires_s)
 	json_add_u64(json, "expires", expires_s > now_s ? expires_s - now_s : 0);
 }
 
-/* Senders that it takes packets from; none: everybody. */
+/* Senders whose packets it accepts; none: any. */
 static void add_filters(cJSON *json, const struct portmap_filters *f)
 {
 	cJSON *list = cJSON_AddArrayToObject(json, "filters");

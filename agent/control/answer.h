@@ -30,26 +30,30 @@ bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL b
 /* Adds "mapping", the name of a mapping of the tables, if it has one. */
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
 
-/* Adds "draining", an array, if sessions of an inside address drain: from which blocks. Returns how many there are. */
+/*
+ * Adds "draining", an array of the blocks from which sessions of an inside address drain, if any. Returns their number.
+ */
 size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr);
 
-/* Adds "warnings", an array: what on this machine is at odds with the translation of one prefix to the other. */
+/*
+ * Adds "warnings", an array: conditions on this machine that conflict with the translation of one prefix to the other.
+ */
 bool answer_add_warnings(const struct parts *a, cJSON *object, struct prefix in, struct prefix out);
 
-/* Adds who forwards what leaves by an interface, or by any (NULL), and why it is the kernel. */
+/* Adds who forwards packets that leave through an interface, or through any (NULL), and why it is the kernel. */
 bool answer_add_forwarding(const struct parts *a, cJSON *object, const char *interface);
 
 /* Parts of answers about replication. */
 
-/* Adds "lag_seconds", null where it is not known. */
+/* Adds "lag_seconds", null if unknown. */
 void json_add_lag(cJSON *json, const struct peer_figures *f);
 
-/* Adds "replication": null where it is off, else how many peers are in which state, and the longest lag. */
+/* Adds "replication": null if it is off, else the number of peers in each state, and the longest lag. */
 void json_add_replication(cJSON *json, const struct replication *x);
 
 /*
  * Adds "replication" to an explanation: how many sessions of an inside address are this gateway's own, and how many are
- * copies of which peer. Nothing where replication is off.
+ * copies from which peer. Adds nothing if replication is off.
  */
 void json_add_owners(cJSON *json, const struct replication *x, uint32_t in_addr);
 

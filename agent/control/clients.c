@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Clients wait in four queues: those that sent a short request, those that sent a lot, those whose answer is made in
- * slices, and those whose listing is. One turn of the event loop serves short requests and then long ones for the time
- * of a slice, at least one of each, and then one slice of one answer and one of one listing. So neither two hundred
- * listings nor two hundred clients that send megabytes hold up a short request.
+ * Clients wait in four queues: those with a short request, those with much input, those whose answer is made in slices,
+ * and those whose listing is. One turn of the event loop serves short requests and then long ones for the time of a
+ * slice, at least one of each, and then one slice of one answer and one of one listing. So neither two hundred listings
+ * nor two hundred clients that send megabytes hold up a short request.
  */
 #include "control/clients.h"
 
@@ -18,11 +18,11 @@
 #include "base/base.h"
 #include "control/request.h"
 
-/* A client that had REQUEST_OUTPUT_HIGH is given more output once it is down to this. */
+/* A client whose output reached REQUEST_OUTPUT_HIGH gets more once it is down to this. */
 #define OUTPUT_LOW (16U << 10)
-/* A client with more input than this sends a lot. */
+/* A client with more input than this counts as sending much. */
 #define INPUT_SHORT (1U << 10)
-/* A client is not idle before it had time to send a request. */
+/* A client is not idle before it has had time to send a request. */
 #define IDLE_MIN_US 50000
 
 enum queue { QUEUE_SHORT, QUEUE_LONG, QUEUE_JOBS, QUEUE_STREAMS, N_QUEUES, QUEUE_NONE };
@@ -77,7 +77,7 @@ static void dequeue(struct client *c)
 	c->queue = QUEUE_NONE;
 }
 
-/* Takes the first of a queue out of it; NULL where there is none. */
+/* Removes the first of a queue; NULL: it is empty. */
 static struct client *pull(struct clients *l, enum queue queue)
 {
 	struct client *c = TAILQ_FIRST(&l->queues[queue]);
@@ -97,7 +97,7 @@ static void client_free(struct client *c)
 	free(c);
 }
 
-/* Reads no more and closes once what is in the output has been sent. */
+/* Stops reading, and closes once the output has been sent. */
 static void client_close(struct client *c)
 {
 	c->closing = true;
@@ -109,7 +109,7 @@ static void client_close(struct client *c)
 		enqueue(c, QUEUE_SHORT); /* the pump frees it: callers still hold it */
 }
 
-/* Those who may send batches may send long ones. */
+/* Clients that may send batches may send long ones. */
 static size_t max_line(const struct client *c)
 {
 	return c->peer.may_change ? CONTROL_MAX_BATCH : CONTROL_MAX_LINE;
@@ -120,7 +120,7 @@ static bool has_line(const struct client *c)
 	return evbuffer_search_eol(bufferevent_get_input(c->bev), NULL, NULL, EVBUFFER_EOL_LF).pos >= 0;
 }
 
-/* Queues the client if there is something to do for it. */
+/* Queues the client if there is work for it. */
 static void client_continue(struct client *c)
 {
 	if (c->closing || evbuffer_get_length(client_output(c)) >= REQUEST_OUTPUT_HIGH)
@@ -131,7 +131,7 @@ static void client_continue(struct client *c)
 		enqueue(c, c->request->stream ? QUEUE_STREAMS : QUEUE_JOBS);
 }
 
-/* Writes how a request ended: r is 0, or -errno with status and err. */
+/* Writes the outcome of a request: r is 0, or -errno with status and err. */
 static void conclude(struct client *c, int r, int status, cJSON *result, const struct error *err)
 {
 	bool stream = c->request->stream;
@@ -221,7 +221,7 @@ static void client_serve(struct client *c)
 	}
 	c->progress_us = monotonic_us();
 	client_request(c, line, size);
-	/* The first slice at once: an answer that is soon found does not wait behind listings. */
+	/* Runs the first slice at once: a quick answer does not wait behind listings. */
 	if (c->queue == QUEUE_NONE && c->request && c->request->step && !c->request->changing)
 		client_step(c);
 }
@@ -323,7 +323,7 @@ void clients_add(struct clients *l, int fd)
 
 enum eviction { EVICT_CLOSING, EVICT_IDLE, EVICT_LONG, EVICT_ANSWERED, EVICT_NOT };
 
-/* Rates which client to close first if there are too many; clients about to be served are exempt. */
+/* Rates clients for closing when there are too many; clients about to be served are exempt. */
 static enum eviction eviction(const struct client *c, uint64_t now)
 {
 	if (c->closing)
@@ -422,7 +422,7 @@ static unsigned utf8_length(const unsigned char *s)
 	return n;
 }
 
-/* Texts quote what clients sent, perhaps cut in the middle of a character; JSON is UTF-8. */
+/* Texts quote client input, perhaps cut in the middle of a character; JSON is UTF-8. */
 static cJSON *add_text(cJSON *object, const char *name, const char *text)
 {
 	_cleanup_free_ char *clean = strdup(text);

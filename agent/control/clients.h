@@ -24,15 +24,15 @@ bool clients_make_room(struct clients *l);
 /* Closes a client if one can be spared, whatever their number. */
 bool clients_evict(struct clients *l);
 
-/* Every second: closes clients that were idle for too long, and tells those that wait that the agent is at work. */
+/* Every second: closes clients that were idle for too long, and shows those that wait that the agent is at work. */
 void clients_tick(struct clients *l);
 
 /* The lines that the agent answers with (control/control.h). */
 
-/* {"ok":true,"result":…}; takes the result, NULL meaning that memory was short for it. */
+/* {"ok":true,"result":…}; takes the result, NULL meaning out of memory. */
 void reply_result(struct evbuffer *out, cJSON *result);
 
-/* {"ok":false,"status":…,"error":"…"}; with "request":…, the number of that in a batch, unless that is 0. */
+/* {"ok":false,"status":…,"error":"…"}; with "request":…, the request's number in a batch, unless that is 0. */
 void reply_error(struct evbuffer *out, int status, unsigned request, const char *text);
 
 /* {"end":true}, or {"end":false,"error":"…"} where text is not NULL. */

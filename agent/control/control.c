@@ -21,7 +21,7 @@ struct control {
 	struct event_base *base;
 	struct clients *clients;
 	char *path;
-	struct control_socket socket; /* fd -1: none, for the time being */
+	struct control_socket socket; /* fd -1: none at present */
 	struct event *accept;
 	struct event *resume; /* accepting, after a pause */
 	struct event *tick;

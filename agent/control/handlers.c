@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "control/audit_log.h"
 
-/* NULL for a verb that detnatctl answers by itself. */
+/* NULL for a verb that detnatctl answers itself. */
 static const verb_handler handlers[N_VERBS] = {
 #define VERB(id, ...) [VERB_##id] = verb_##id,
 #define LOCAL_VERB(id, ...)
@@ -36,7 +36,7 @@ int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, st
 	if (ret)
 		return ret;
 	if (!handlers[verb])
-		return error_set(err, -EINVAL, "%s is answered by detnatctl, without the agent", name);
+		return error_set(err, -EINVAL, "detnatctl answers %s itself, without the agent", name);
 	*ret_status = 1;
 	ret = check_rights(r, err);
 	if (ret)

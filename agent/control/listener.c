@@ -32,7 +32,7 @@ static int make_directory(const char *path, struct error *err)
 	return r ? error_set(err, r, "cannot make the directory %s: %s", dir, strerror(-r)) : 0;
 }
 
-/* 0: no agent answers, so the socket was left behind. -EADDRINUSE: one answers, or it is no socket. */
+/* 0: no agent answers, so the socket was left behind. -EADDRINUSE: one answers, or it is not a socket. */
 static int check_stale(const struct sockaddr_un *sa, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

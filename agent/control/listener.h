@@ -21,10 +21,10 @@ struct control_socket {
  */
 int control_socket_open(const char *path, struct control_socket *ret, struct error *err);
 
-/* Whether its path still leads to it. */
+/* Whether its path still leads to this socket. */
 bool control_socket_is_there(const struct control_socket *s);
 
-/* Closes, and removes the file if it is still the one that was made. */
+/* Closes it, and removes the file if it is still this socket's. */
 void control_socket_close(struct control_socket *s);
 
 #endif

@@ -6,12 +6,12 @@
 
 #include "control/audit_log.h"
 
-/* Changes that may wait at a time, those of clients that have gone included. */
+/* Changes that may wait at a time, including those of clients that have gone. */
 #define MAX_CHANGES 256U
 
 static unsigned changes_waiting;
 
-/* Whether a text has the escape of a NUL; two backslashes are one that escapes nothing. */
+/* Whether a text contains an escaped NUL; two backslashes are one that escapes nothing. */
 static bool escapes_nul(const char *line, size_t size)
 {
 	const char *at = line, *end = line + size;
@@ -24,13 +24,13 @@ static bool escapes_nul(const char *line, size_t size)
 	return false;
 }
 
-/* One JSON value and nothing after it; NULL else. */
+/* Parses one JSON value with nothing after it; else NULL. */
 static cJSON *parse_line(const char *line, size_t size)
 {
 	const char *end;
 	cJSON *document;
 
-	/* A NUL would end a text early, and what follows it would go unseen. */
+	/* A NUL would end a text early and hide the rest. */
 	if (memchr(line, 0, size) || escapes_nul(line, size))
 		return NULL;
 	document = cJSON_ParseWithLengthOpts(line, size, &end, false);
@@ -159,7 +159,7 @@ static int check_room(struct error *err)
 	return error_set(err, -EBUSY, "%u changes are waiting already, try again later", changes_waiting);
 }
 
-/* submit_r: of the queue of changes. */
+/* submit_r: the result from the queue of changes. */
 static int wait_for_change(struct request *r, int submit_r, request_answer answer, struct error *err)
 {
 	if (submit_r)
@@ -177,7 +177,7 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 	if (r->in_batch) {
 		r->edit = edit;
 		r->answer = answer;
-		/* What drains is ended by a change of its own. */
+		/* A separate change ends drains. */
 		r->options.timed = false;
 		return 0;
 	}

@@ -12,11 +12,11 @@
 #include "proto/verbs.h"
 #include "sessions/sessions.h"
 
-/* How long one slice of a listing may take, and one slice of any other job, which ends soon. */
+/* Time for one slice of a listing, and of any other job, which ends soon. */
 #define REQUEST_SLICE_US 500U
 #define REQUEST_COUNT_US 2000U
 
-/* A client with this much output that it has not read gets no more until it has read most of it. */
+/* A client with this much unread output gets no more until it has read most of it. */
 #define REQUEST_OUTPUT_HIGH (64U << 10)
 
 struct client;
@@ -24,13 +24,13 @@ struct request;
 
 /* 1: more to do; 0: done, with the answer unless it was streamed; -errno with err. */
 typedef int (*request_step)(struct request *r, cJSON **ret_result, struct error *err);
-/* Makes the answer to a change; NULL when memory is short. */
+/* Makes the answer to a change; NULL: out of memory. */
 typedef cJSON *(*request_answer)(struct request *r);
 
 /* Of several requests that are one change. */
 struct batch {
 	unsigned n;
-	unsigned refused; /* the number, from 1, of the request that was refused; 0: none, or all of them together */
+	unsigned refused; /* number, from 1, of the refused request; 0: none, or all of them together */
 	struct request *request[];
 };
 
@@ -46,13 +46,13 @@ struct request {
 	request_step step;
 	void *state;
 	void (*state_free)(void *state);
-	struct evbuffer *stream; /* where elements go, a line each; NULL: not a stream */
-	bool endless;		 /* a stream that ends with its client alone, even with the half that sends requests */
-	bool idle;		 /* has nothing to do until it says otherwise: its step is not called */
+	struct evbuffer *stream; /* receives elements, one per line; NULL: not a stream */
+	bool endless; /* a stream that ends only with its client, or with the half of it that sends requests */
+	bool idle;    /* has nothing to do for now: its step is not called */
 
 	/* For batches (control/request.h). */
 	struct batch *batch; /* NULL: it is a single request */
-	bool in_batch;	     /* is part of one, which makes the change: */
+	bool in_batch;	     /* belongs to one, which makes the change: */
 	change_edit edit;
 
 	/* For changes. */
@@ -60,7 +60,7 @@ struct request {
 	request_answer answer;
 	struct prefix named; /* the inside prefix of the mapping that is changed */
 	bool changing;	     /* the queue of changes holds this request */
-	/* Called with the change's result before the client is answered, which may have gone. May be NULL. */
+	/* Called with the change's result before the client, which may have gone, is answered. May be NULL. */
 	void (*ended)(struct request *r, int result_r);
 
 	/* Set by the control socket before the start. */
@@ -69,14 +69,11 @@ struct request {
 	void (*changed)(struct request *r, int result_r, cJSON *result, const struct error *err);
 };
 
-/*
- * Makes a request, or a batch of them, of a peer's line of size octets: 0, -ENOMEM, or -EBADMSG where the line is
- * neither.
- */
+/* Makes a request, or a batch, from a peer's line of size octets: 0, -ENOMEM, or -EBADMSG if the line is neither. */
 int request_new(const struct parts *context, const struct peer *peer, const char *line, size_t size,
 		struct request **ret);
 
-/* Whether a document has a verb, perhaps arguments, and nothing else, once each. NULL has not. */
+/* Whether a document has a verb, optional arguments, and nothing else, once each. NULL does not. */
 bool request_is_well_formed(const cJSON *document);
 
 /* Calls the step of a job. */
@@ -94,20 +91,19 @@ int request_parse_args(struct request *r, struct error *err);
 /* The argument of that name, which the verb's specification must have. */
 const struct arg_value *request_arg(const struct request *r, const char *name);
 
-/* Returns whether it changes the running state: its peer then needs the right to (host/accounts.h), and it is logged.
- */
+/* Whether it changes the running state: its peer then needs the right to (host/accounts.h), and it is logged. */
 bool request_changes(const struct request *r);
 
 /* Makes it a job that continues with step in slices. Takes the state, and frees it when the job has ended in any way.
  */
 void request_run(struct request *r, request_step step, void *state, void (*state_free)(void *state));
 
-/* Makes the answer a stream; elements are then lines added to what is returned. */
+/* Makes the answer a stream; elements are lines added to the result. */
 struct evbuffer *request_stream(struct request *r);
 
 /*
- * Queues a change of the configuration, with edit called with the request as its argument, or a reload of the file. The
- * change of a request in a batch is that of the batch.
+ * Queues a change of the configuration, with edit called with the request as its argument, or a reload of the file. A
+ * request in a batch shares the batch's change.
  */
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err);
 int request_reload(struct request *r, bool force, request_answer answer, struct error *err);
@@ -117,15 +113,15 @@ int request_programs(struct request *r, change_prepare prepare, request_answer a
 
 /*
  * Starts requests, and batches of them: several that edit the configuration, as one change. The edits are made in
- * order, each on what the ones before have left; the result takes effect as a whole, or nothing does.
+ * order, each on the result of the ones before; they take effect together or not at all.
  */
 
-/* request_start_one() for a request or a batch, whose answer is an array of those to its requests. */
+/* request_start_one() for a request or a batch, whose answer is an array of its requests' answers. */
 int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
 
-/* Which sessions a request means: all that is given must fit. */
+/* The sessions that a request selects: all given arguments must match. */
 
-/* Arguments of the request that are not given, or NULL, fit all. */
+/* Arguments that are absent from the request, or NULL, match all. */
 struct session_filter {
 	const struct arg_value *in;    /* prefix */
 	const struct arg_value *ext;   /* prefix, perhaps with a port */
@@ -133,13 +129,13 @@ struct session_filter {
 	const struct arg_value *state; /* text */
 	uint32_t older;		       /* seconds without a packet from inside */
 	uint8_t proto;		       /* 0: all */
-	bool all;		       /* those that count in no figure, too */
+	bool all;		       /* also those that count in no figure */
 	const uint32_t *timeouts;      /* seconds, of the configuration */
 };
 
 bool session_fits(const struct session_filter *f, const struct session *s);
 
-/* Refuses an inside address that no mapping has. Returns ret. */
+/* Refuses an inside address without a mapping. Returns ret. */
 int refuse_inside(uint32_t addr, int ret, struct error *err);
 
 #endif

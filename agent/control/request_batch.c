@@ -14,7 +14,7 @@ static bool has_arg(const struct verb_spec *spec, const char *name)
 	return false;
 }
 
-/* One change has one time for what drains. drains: an earlier request has set it. */
+/* One change has one drain time. drains: an earlier request has set it. */
 static int merge_options(struct request *r, const struct request *one, bool *drains, struct error *err)
 {
 	if (!has_arg(one->spec, "drain"))
@@ -22,7 +22,7 @@ static int merge_options(struct request *r, const struct request *one, bool *dra
 	if (*drains && (one->options.drain_given != r->options.drain_given || one->options.drain != r->options.drain))
 		return error_set(err, -EINVAL,
 				 "%s: sessions of one change drain alike: give each command of the batch that takes "
-				 "--drain the same",
+				 "--drain the same value",
 				 one->spec->name);
 	*drains = true;
 	r->options.drain_given = one->options.drain_given;
@@ -88,7 +88,7 @@ static int edit_all(struct config *c, void *arg, struct error *err)
 	return 0;
 }
 
-/* null is the answer to a request whose object a later one has deleted. */
+/* The answer to a request is null if a later one has deleted its object. */
 static cJSON *answer_all(struct request *r)
 {
 	cJSON *list = cJSON_CreateArray();
@@ -113,7 +113,7 @@ static int start_batch(struct request *r, cJSON *list, int *ret_status, struct e
 
 	*ret_status = 2;
 	if (!n)
-		return error_set(err, -EINVAL, "a batch needs a request at least");
+		return error_set(err, -EINVAL, "a batch needs at least one request");
 	r->batch = calloc(1, sizeof(*r->batch) + n * sizeof(struct request *));
 	if (!r->batch) {
 		*ret_status = 1;

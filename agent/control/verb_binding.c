@@ -19,7 +19,7 @@ static int list_one(const struct binding *b, void *arg)
 				   b->out_port, word_text(proto_words, b->proto), b->sessions, b->expires) < 0;
 }
 
-/* More another time, when the client has read some of it. */
+/* More follows when the client has read some of it. */
 static bool output_is_full(void *arg)
 {
 	return evbuffer_get_length(arg) >= REQUEST_OUTPUT_HIGH;

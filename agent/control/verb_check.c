@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* check: what diagnosis/checking.h finds. */
+/* check: shows the findings of diagnosis/checking.h. */
 #include <errno.h>
 
 #include "control/handlers.h"

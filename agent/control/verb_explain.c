@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* explain: gathers all that there is to know of an address, in slices, and tells it with what follows from it. */
+/* explain: gathers everything known about an address, in slices, and reports it with its consequences. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -98,7 +98,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	json_add_u64(busiest, "sessions", e->busiest.sessions);
 }
 
-/* Those of the subscriber, the first of many. */
+/* The first portmaps of the subscriber. */
 static void add_portmaps(cJSON *json, const struct explanation *e)
 {
 	const struct portmaps *p = e->context->portmaps;
@@ -132,7 +132,7 @@ static void add_pool(cJSON *json, const struct explanation *e)
 	json_add_u64(object, "quota_exceeded", e->pool.refused);
 }
 
-/* The sessions of the endpoint asked for, and where the next one of an inside port would stand. */
+/* The sessions of the requested endpoint, and the place of the next one of an inside port. */
 static void add_port(cJSON *json, const struct explanation *e)
 {
 	char text[SESSION_TEXT];
@@ -211,7 +211,7 @@ static int explain_step(struct request *r, cJSON **ret_result, struct error *err
 	if (ret == -ENOENT)
 		return error_set(err, ret, "the mapping was deleted meanwhile; ask again");
 	if (ret < 0)
-		return error_set(err, ret, "nothing could be found out: %s", strerror(-ret));
+		return error_set(err, ret, "the address could not be examined: %s", strerror(-ret));
 	if (ret)
 		return 1;
 	*ret_result = explanation_json(explain_gather_result(g));
@@ -230,7 +230,7 @@ int verb_explain(struct request *r, cJSON **ret_result, struct error *err)
 	int ret = explain_gather_new(r->context, place->endpoint, place->with_port, &g);
 
 	if (ret)
-		return error_set(err, ret, "nothing can be found out: %s", strerror(-ret));
+		return error_set(err, ret, "the address cannot be examined: %s", strerror(-ret));
 	request_run(r, explain_step, g, gather_free);
 	return 0;
 }

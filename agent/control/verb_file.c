@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * config show, diff, save: the running configuration and the file. The agent may not write to the file's directory
- * (detnat.service), so detnatctl writes the file with the rights of its user, and the agent takes what it finds there
- * for the file that was last applied, if it says what runs.
+ * (detnat.service), so detnatctl writes the file with the rights of its user. The agent then records that file as the
+ * one last applied, if it matches the running configuration.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@ int verb_config_show(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-/* Only who may make changes learns, from messages and differences, what a file of his choice says. */
+/* Only users who may make changes learn, from messages and differences, the contents of a file of their choice. */
 static int load_file(const struct request *r, struct config **ret, uint64_t *ret_hash, struct error *err)
 {
 	const struct arg_value *file = request_arg(r, "file");
@@ -25,7 +25,7 @@ static int load_file(const struct request *r, struct config **ret, uint64_t *ret
 		return config_load(r->context->active->path, ret, ret_hash, err);
 	if (!r->peer.may_change)
 		return error_set(err, -EPERM,
-				 "%s: other files than the agent's are read for root and members of " GROUP_ADMINS,
+				 "%s: files other than the agent's are read only for root and members of " GROUP_ADMINS,
 				 r->spec->name);
 	if (file->text[0] != '/')
 		return error_set(err, -EINVAL, "%.64s: the path of the file must be absolute", file->text);
@@ -46,7 +46,7 @@ int verb_config_diff(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-/* Whether the file is there and is not what was last applied. */
+/* Whether the file exists and differs from the one last applied. */
 static bool is_edited(const struct active_config *active)
 {
 	uint64_t hash;
@@ -55,7 +55,7 @@ static bool is_edited(const struct active_config *active)
 	return r ? r != -ENOENT : hash != active->file_read;
 }
 
-/* detnatctl asks first which file is the agent's and whether it has been edited, and names it once it is written. */
+/* detnatctl first asks for the agent's file and whether it has been edited, and names it once it is written. */
 int verb_config_save(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *file = request_arg(r, "file");

@@ -37,7 +37,7 @@ static void close_found(struct request *r, struct flush *f)
 				: sessions_close_in(r->context->mappings, (struct endpoint){ s->in_addr, s->in_port },
 						    (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
 
-		/* One that has ended meanwhile is not there to be closed. */
+		/* A session that has ended meanwhile is not there to close. */
 		f->closed += n > 0 ? (uint64_t)n : 0;
 	}
 	f->n = 0;
@@ -78,14 +78,15 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 	size_t n_drains = mappings_drains(r->context->mappings, &drain);
 	bool found = false;
 
-	/* Sessions may drain where there is no mapping any more. */
+	/* Sessions may drain in ranges without a mapping. */
 	for (size_t i = 0; i < n_drains; i++) {
 		if (!prefix_overlaps(in.base, in.plen, drain[i].in.base, drain[i].in.plen))
 			continue;
 		found = true;
 		if (in.plen <= drain[i].in.plen && in.plen < 32 && !confirmed)
 			return error_set(err, -EPERM,
-					 "%s has all that drains of %s: --yes ends its sessions, --dry-run counts them",
+					 "%s covers everything that drains from %s: --yes ends its sessions, --dry-run "
+					 "counts them",
 					 prefix_format(in.base, in.plen, text),
 					 prefix_format(drain[i].in.base, drain[i].in.plen, title));
 	}
@@ -96,14 +97,14 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 			continue;
 		found = true;
 		if (in.plen <= m->in.plen && in.plen < 32 && !confirmed)
-			return error_set(err, -EPERM,
-					 "%s has the whole mapping %s: --yes ends its sessions, --dry-run counts them",
-					 prefix_format(in.base, in.plen, text),
-					 config_mapping_title(c, m->in, m->out, title));
+			return error_set(
+				err, -EPERM,
+				"%s covers the whole mapping %s: --yes ends its sessions, --dry-run counts them",
+				prefix_format(in.base, in.plen, text), config_mapping_title(c, m->in, m->out, title));
 	}
 	if (!found)
 		return error_set(err, -ENOENT,
-				 "%s has no inside address of any mapping; `detnatctl mapping list` shows them",
+				 "%s contains no inside address of any mapping; `detnatctl mapping list` shows them",
 				 prefix_format(in.base, in.plen, text));
 	return 0;
 }

@@ -50,7 +50,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	return json ? 0 : -ENOMEM;
 }
 
-/* An outside endpoint of no block that a portmap has. */
+/* An outside endpoint in no block that belongs to a portmap. */
 static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -68,7 +68,7 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 	return json;
 }
 
-/* The mapping that sessions of an endpoint drain from, or have drained from. */
+/* The mapping from which sessions of an endpoint drain, or have drained. */
 static void add_former(cJSON *json, struct prefix in, struct prefix out)
 {
 	cJSON *former = cJSON_AddObjectToObject(json, "drains_from");
@@ -77,7 +77,7 @@ static void add_former(cJSON *json, struct prefix in, struct prefix out)
 	json_add_prefix(former, "out", out);
 }
 
-/* Shows the subscriber that last had an outside endpoint whose mapping has drained, while the endpoint rests. */
+/* Shows the last subscriber of an outside endpoint whose mapping has drained, while the endpoint rests. */
 static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 {
 	const struct config *c = r->context->active->config;
@@ -117,7 +117,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	addr_format(out.addr, text);
 	if (number < 0) {
 		*ret_result = reverse_rest(r, out);
-		return *ret_result ? 0 : error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+		return *ret_result ? 0 : error_set(err, -ENOENT, "%s is not a pool address of any mapping", text);
 	}
 	g = &mappings_get(r->context->mappings, number)->geo;
 	subscriber = mapping_owner(g, out.addr, out.port);

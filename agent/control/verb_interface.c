@@ -29,12 +29,11 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	const char *pattern = devices_pattern(r->context->devices, name);
 	int ret;
 
-	/* One that was renamed since is known by both names. */
+	/* An interface renamed since is known under both names. */
 	if (configured && !config_find_interface(c, name))
 		name = configured;
 	if (pattern && !config_find_interface(c, name))
-		return error_set(err, -ENOENT,
-				 "interface %s is one that %s stands for: 'detnatctl interface del' takes that name",
+		return error_set(err, -ENOENT, "interface %s matches %s: 'detnatctl interface del' takes that name",
 				 name, pattern);
 	ret = config_del_interface(c, name, (uint8_t)role);
 	if (ret == -ENOENT)

@@ -5,7 +5,7 @@
 
 #include "control/handlers.h"
 
-/* One as text, several as a list: as the configuration has them. */
+/* One collector as text, several as a list, as in the configuration. */
 static void add_collector_names(cJSON *json, const struct config_ipfix *c)
 {
 	char text[COLLECTOR_TEXT];

@@ -29,7 +29,7 @@ static bool add_protocols(cJSON *json, const char *name, uint8_t protocols)
 	return list;
 }
 
-/* What the configuration says of it apart from its translation. */
+/* The configuration's properties of it other than its translation. */
 static bool add_service(cJSON *json, const struct config_mapping *m)
 {
 	char until[TIME_TEXT];
@@ -55,7 +55,7 @@ static bool add_state(cJSON *json, const struct mapping_drain *drain)
 		      : cJSON_AddNullToObject(json, "drain_left") != NULL);
 }
 
-/* sessions: NULL where they are not counted. drain: NULL: the mapping is in use. */
+/* sessions: NULL: not counted. drain: NULL: the mapping is in use. */
 static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions,
 			   const struct mapping_drain *drain)
 {
@@ -86,7 +86,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	return json;
 }
 
-/* What the options leave out stays as it is; filtering ends with the mapping that it needs. */
+/* Omitted options stay as they are; filtering ends with the mapping that it needs. */
 static void take_independence(const struct request *r, const struct config *c, struct config_mapping *m)
 {
 	const struct arg_value *eim = request_arg(r, "eim"), *eif = request_arg(r, "eif");
@@ -107,7 +107,7 @@ static void take_independence(const struct request *r, const struct config *c, s
 		m->independence.inbound_sessions = inbound->number;
 }
 
-/* Copies the options that were given into a mapping. */
+/* Copies the given options into a mapping. */
 static void take_options(const struct request *r, const struct config *c, struct config_mapping *m)
 {
 	const struct arg_value *quota = request_arg(r, "sessions_per_user");
@@ -122,7 +122,7 @@ static void take_options(const struct request *r, const struct config *c, struct
 		snprintf(m->comment, sizeof(m->comment), "%s", comment->text);
 }
 
-/* Takes --drain for the change that the request asks for. */
+/* Takes --drain for the requested change. */
 static void take_drain(struct request *r)
 {
 	const struct arg_value *drain = request_arg(r, "drain");
@@ -131,7 +131,7 @@ static void take_drain(struct request *r)
 	r->options.drain = drain->number;
 }
 
-/* What has no meaning without translation, or without sessions, does not stay. */
+/* Removes properties that have no meaning without translation, or without sessions. */
 static void replace_out(const struct request *r, struct config_mapping *m, struct prefix out)
 {
 	const struct arg_value *inbound = request_arg(r, "inbound");
@@ -175,7 +175,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	return 0;
 }
 
-/* Adds to the array "warnings" that a mapping has few ports for its bindings, if so. */
+/* Adds a warning to the array "warnings" if a mapping has few ports for its bindings. */
 static void warn_of_few_ports(cJSON *json, const struct config *c, const struct config_mapping *m)
 {
 	char text[FEW_PORTS_TEXT];
@@ -218,7 +218,7 @@ static int find_named(const struct request *r, const struct config *c, struct co
 			 prefix_format(in->prefix.base, in->prefix.plen, text));
 }
 
-/* Whether the request is for what drains, as `mapping list` shows it, which then gets another time to end. */
+/* Whether the request names a drain, as `mapping list` shows it; that drain then gets another end. */
 static bool is_for_drain(const struct request *r, const struct config *c)
 {
 	const struct change_options *o = &r->options;
@@ -273,7 +273,7 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 	return 0;
 }
 
-/* Bindings that take more memory than this are worth a word, octets. */
+/* Bindings that take more memory, in octets, deserve a warning. */
 #define MUCH_MEMORY (16U << 20)
 
 static void warn_of_memory(cJSON *json, const struct config *c, const struct config_mapping *m)
@@ -306,7 +306,7 @@ int verb_mapping_set(struct request *r, cJSON **ret_result, struct error *err)
 	return request_change(r, edit_set, answer_set, err);
 }
 
-/* What drains, as the mapping that it was: the addresses of an exception from the one around it. */
+/* A drain as its former mapping: the addresses of an exception from the one around it. */
 static cJSON *drain_json(const struct request *r, const struct mapping_drain *d, const struct session_count *count)
 {
 	const struct mapping *record = mappings_get(r->context->mappings, d->number);

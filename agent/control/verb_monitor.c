@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * monitor: notices as they happen, a line each, until the client goes. What a client does not read in time is lost to
- * it, and it is told how much.
+ * monitor: notices as they happen, one per line, until the client goes. Notices that a client does not read in time are
+ * lost, and it learns their number.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 struct monitoring {
 	struct request *request;
 	struct notice_listener listener;
-	struct prefix in; /* only what concerns these inside addresses */
+	struct prefix in; /* only events of these inside addresses */
 	bool filtered;
 	bool sessions; /* the datapath reports them for this client, too */
 	uint64_t lost;
@@ -107,7 +107,7 @@ static void monitoring_free(void *state)
 	free(m);
 }
 
-/* Reporting sessions makes each opening dearer, so asking for them takes the right to make changes. */
+/* Reports of sessions make each opening more expensive, so requesting them needs the right to make changes. */
 static int want_sessions(struct monitoring *m, struct error *err)
 {
 	const struct request *r = m->request;

@@ -6,7 +6,7 @@
 #include "control/answer.h"
 #include "control/handlers.h"
 
-/* Mappings that are not exchanged which one answer names, for each peer. */
+/* Limit of mappings in one answer that are not exchanged with a peer. */
 #define DIFFERENCES 100U
 
 static const char *const reasons[] = {
@@ -107,7 +107,7 @@ int verb_peer_resync(struct request *r, cJSON **ret_result, struct error *err)
 		return error_set(err, ret, "%s:%u is down; all sessions are copied anyway once it is back", addr,
 				 peer.port);
 	if (ret)
-		return error_set(err, ret, "%s:%u is no peer; `detnatctl peer list` lists them", addr, peer.port);
+		return error_set(err, ret, "%s:%u is not a peer; `detnatctl peer list` lists them", addr, peer.port);
 	*ret_result = cJSON_CreateObject();
 	return *ret_result ? 0 : -ENOMEM;
 }

@@ -9,10 +9,10 @@
 #include "control/handlers.h"
 #include "tables/mapping_drains.h"
 
-/* How long sessions may go on if neither the request nor the mapping says. */
+/* Seconds for which sessions may continue if neither the request nor the mapping sets a time. */
 #define USUAL_DRAIN 3600U
 
-/* What an edit did, for the answer. */
+/* The result of an edit, for the answer. */
 struct moved {
 	struct pool_edit edit;
 	uint32_t out;
@@ -24,7 +24,7 @@ struct moved {
 	"ends them"
 
 /*
- * Addresses that a mapping of the tables has, whether the configuration knows it or not. One that drains of the very
+ * Addresses of mappings in the tables, whether the configuration has them or not. One that drains from the very
  * subscribers in question would be taken into use again.
  */
 static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *arg)
@@ -45,7 +45,7 @@ static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *ar
 			continue;
 		use = out.plen >= g->out_plen ? POOL_WHOLE : POOL_IN_PART;
 	}
-	/* What has drained a moment ago is not free either. */
+	/* Addresses that have just drained are not free either. */
 	if (use == POOL_FREE) {
 		const struct config_rest *rest = config_find_rest(a->active->config, in, out);
 
@@ -60,7 +60,7 @@ static struct pool_users users_of(struct request *r)
 	return (struct pool_users){ use_of_tables, r };
 }
 
-/* Sets for how long sessions drain, as the request or the mapping says; known: what it says. */
+/* Sets how long sessions drain, from the request or the mapping; known: the mapping's. */
 static void set_drain(struct request *r, uint32_t known)
 {
 	const struct arg_value *drain = request_arg(r, "drain");
@@ -83,7 +83,7 @@ static int begin(struct request *r, uint32_t known_drain, change_edit edit, requ
 	return request_change(r, edit, answer, err);
 }
 
-/* Has portmaps follow as the request says. */
+/* Adapts portmaps as the request says. */
 static int take_portmaps(struct request *r, struct config *c, struct error *err)
 {
 	struct moved *moved = r->state;

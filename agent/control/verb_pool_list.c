@@ -8,13 +8,13 @@
 #include "control/handlers.h"
 #include "sessions/pool_states.h"
 
-/* A pool above so many addresses is shown in ranges. */
+/* A pool with more addresses is shown in ranges. */
 #define EACH_ADDRESS 256U
 
 struct pool_listing {
 	struct pool_states *states;
 	bool each;		   /* no ranges */
-	struct pool_address first; /* of the line that was begun; pool NULL: none was */
+	struct pool_address first; /* of the present line; pool NULL: none */
 	uint64_t n;		   /* addresses on it */
 	struct evbuffer *output;
 };
@@ -32,7 +32,7 @@ static bool same_mapping(const struct pool *a, const struct pool *b)
 	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->of.base == b->of.base;
 }
 
-/* Whether an address goes on the line that was begun. */
+/* Whether an address continues the present line. */
 static bool joins(const struct pool_listing *l, const struct pool_address *next)
 {
 	bool in_ranges = next->pool->number < 0 || prefix_size(next->pool->out.plen) > EACH_ADDRESS;
@@ -78,7 +78,7 @@ static int list_address(struct pool_listing *l, const struct pool_address *next)
 	return 0;
 }
 
-/* 1: more another time, when the client has read some of it. */
+/* 1: more to come, when the client has read some of it. */
 static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct pool_listing *l = r->state;
@@ -107,9 +107,10 @@ int verb_pool_list(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (ret) {
 		free(l);
-		return ret == -ENOENT ? error_set(err, ret, "%s has no pool address; `detnatctl pool list` shows them",
-						  prefix_format(within->prefix.base, within->prefix.plen, text))
-				      : error_set(err, ret, "the agent is out of memory");
+		return ret == -ENOENT
+			       ? error_set(err, ret, "%s contains no pool address; `detnatctl pool list` shows them",
+					   prefix_format(within->prefix.base, within->prefix.plen, text))
+			       : error_set(err, ret, "the agent is out of memory");
 	}
 	l->each = within->given;
 	l->output = request_stream(r);

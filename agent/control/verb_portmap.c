@@ -75,7 +75,7 @@ static int edit_del_named(struct config *c, void *arg, struct error *err)
 	return config_del_portmap_named(c, request_arg(arg, "proto")->text, err);
 }
 
-/* Calls visit for each port that the request names; false from it ends that, and is returned. */
+/* Calls visit for each port that the request names; stops at false, and returns it. */
 static bool each_named(const struct request *r,
 		       bool (*visit)(const struct request *r, uint8_t proto, struct endpoint out))
 {
@@ -104,7 +104,7 @@ static bool end_lease(const struct request *r, uint8_t proto, struct endpoint ou
 	return !portmaps_end(r->context->portmaps, proto, out);
 }
 
-/* Leases are not of the configuration, so their end is no change of it, nor part of a batch. */
+/* Leases are not in the configuration, so their end is no change of it, nor part of a batch. */
 int verb_portmap_del(struct request *r, cJSON **ret_result, struct error *err)
 {
 	if (!request_arg(r, "out")->given)
@@ -143,7 +143,7 @@ static int by_endpoint(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* Those of an inside or outside address, and of an origin, or all. */
+/* Portmaps of an inside or outside address, and of an origin, or all. */
 static int gather(struct portmap_listing *l, const struct portmaps *p, const struct arg_value *addr,
 		  const struct arg_value *origin)
 {
@@ -162,7 +162,7 @@ static int gather(struct portmap_listing *l, const struct portmaps *p, const str
 	return 0;
 }
 
-/* 1: more another time, when the client has read some of it. */
+/* 1: more to come, when the client has read some of it. */
 static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct portmap_listing *l = r->state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* reload, and what it changes, or would change. */
+/* reload, and its effects, or those that it would have. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,7 +14,7 @@
 #include "control/handlers.h"
 #include "proto/words.h"
 
-/* Which portmaps one configuration has and another has not, for answers. */
+/* Portmaps that one configuration has and another has not, for answers. */
 
 /* The portmaps of a configuration, by protocol and outside endpoint. */
 struct side {
@@ -23,7 +23,7 @@ struct side {
 	size_t n;
 };
 
-/* Consecutive ports, of which the last is the one before `in` and `out`. */
+/* Consecutive ports; the last is the one before `in` and `out`. */
 struct run {
 	cJSON *list; /* NULL: none is under way */
 	cJSON *item;
@@ -52,7 +52,7 @@ static bool same_endpoint(struct endpoint a, struct endpoint b)
 	return a.addr == b.addr && a.port == b.port;
 }
 
-/* Ends what is under way. */
+/* Ends the present run. */
 static int end_run(struct run *r)
 {
 	bool added = true;
@@ -81,7 +81,7 @@ static bool add_was(cJSON *item, const struct config_portmap *was, struct endpoi
 	       json_add_u64(json, "in_port", in.port);
 }
 
-/* Takes a port into a list. was: what the portmap was before, with that inside endpoint; NULL: it was not there. */
+/* Adds a port to a list. was: the previous portmap of that inside endpoint; NULL: there was none. */
 static int take(struct run *r, cJSON *list, const struct port_pair *p, const struct config_portmap *of,
 		const struct config_portmap *was, struct endpoint was_in)
 {
@@ -104,7 +104,7 @@ static int take(struct run *r, cJSON *list, const struct port_pair *p, const str
 	return 0;
 }
 
-/* Goes through both in order of protocol and outside endpoint. */
+/* Walks both in order of protocol and outside endpoint. */
 static int add_changes(cJSON *json, const struct side *now, const struct side *wanted)
 {
 	cJSON *added = cJSON_AddArrayToObject(json, "added"), *deleted = cJSON_AddArrayToObject(json, "deleted");
@@ -138,8 +138,8 @@ static int add_changes(cJSON *json, const struct side *now, const struct side *w
 }
 
 /*
- * Adds "portmaps", with arrays `added`, `deleted` and `updated` of what makes `now` what is wanted: consecutive ports
- * of a portmap and protocol as one element. 0 or -ENOMEM.
+ * Adds "portmaps", with arrays `added`, `deleted` and `updated` of the changes from `now` to `wanted`: consecutive
+ * ports of a portmap and protocol as one element. 0 or -ENOMEM.
  */
 static int json_add_portmap_changes(cJSON *object, const struct config *now, const struct config *wanted)
 {
@@ -172,7 +172,7 @@ static void reload_free(void *state)
 	free(l);
 }
 
-/* What becomes of all sessions of a mapping; NULL: nothing. */
+/* The effect on all sessions of a mapping; NULL: none. */
 static const struct reload_loss *loss_of(const struct reload_losses *losses, const struct config_mapping *m)
 {
 	size_t n;
@@ -184,7 +184,7 @@ static const struct reload_loss *loss_of(const struct reload_losses *losses, con
 	return NULL;
 }
 
-/* loss: what becomes of its sessions; NULL: nothing. */
+/* loss: the effect on its sessions; NULL: none. */
 static void add_mapping(cJSON *list, const struct config_mapping *m, const struct reload_loss *loss)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -226,7 +226,9 @@ static bool is_updated(const struct config *now, const struct config_mapping *m,
 	       strcmp(m->name, other->name) || strcmp(m->comment, other->comment);
 }
 
-/* A JSON pointer as messages name keys, up to the first list: /interfaces/inside/0 is interfaces.inside. */
+/*
+ * Turns a JSON pointer into a key as messages name it, up to the first list: /interfaces/inside/0 is interfaces.inside.
+ */
 static void name_key(const char *pointer, char *key, size_t size)
 {
 	size_t n = 0;
@@ -242,7 +244,7 @@ static void name_key(const char *pointer, char *key, size_t size)
 	key[n] = '\0';
 }
 
-/* All keys but those of the mappings and portmaps, which are told one by one. */
+/* All keys except those of the mappings and portmaps, which are reported one by one. */
 static cJSON *keys_of(const struct config *c)
 {
 	cJSON *json = config_document(c, true);
@@ -263,7 +265,7 @@ static int add_keys(cJSON *json, const struct config *now, const struct config *
 
 	if (!keys)
 		return -ENOMEM;
-	/* The operations on a list follow each other. */
+	/* The operations on a list are consecutive. */
 	cJSON_ArrayForEach (operation, patch) {
 		char key[sizeof(last)];
 
@@ -276,7 +278,7 @@ static int add_keys(cJSON *json, const struct config *now, const struct config *
 	return 0;
 }
 
-/* What makes `now` what is wanted; NULL: out of memory. */
+/* The changes from `now` to `wanted`; NULL: out of memory. */
 static cJSON *report_of(const struct config *now, const struct config *wanted, const struct reload_losses *losses)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -327,7 +329,7 @@ static cJSON *answer_reloaded(struct request *r)
 	return take_pointer(l->report);
 }
 
-/* Counts the sessions, then reloads, unless it was only to be told what that does. */
+/* Counts the sessions, then reloads, except in a dry run. */
 static int reload_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct reload *l = r->state;
@@ -356,7 +358,7 @@ int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 	struct reload *l = calloc(1, sizeof(*l));
 	int ret = l ? config_load(r->context->active->path, &l->file, NULL, err) : -ENOMEM;
 
-	/* A file that is refused is refused, and noted as such, by the reload itself. */
+	/* The reload itself refuses an invalid file, and records that. */
 	if (ret && l && !dry_run) {
 		reload_free(l);
 		return request_reload(r, request_arg(r, "force")->number, answer_empty, err);

@@ -10,7 +10,7 @@
 #include "sessions/bound_ports.h"
 #include "sessions/sessions.h"
 
-/* Octets gathered before they are handed to the client's output. */
+/* Octets gathered before they go to the client's output. */
 #define LISTING_BUFFER (16U << 10)
 
 struct listing {
@@ -45,7 +45,7 @@ static int list_one(const struct session *s, void *arg)
 		return 0;
 	if (flush(l))
 		return -ENOMEM;
-	/* 1: more another time, when the client has read some of it. */
+	/* 1: more to come, when the client has read some of it. */
 	return evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH;
 }
 
@@ -88,7 +88,7 @@ static void list_free(void *state)
 	free(l);
 }
 
-/* 0 or -errno, -ENOENT where the address asked for is in no mapping. */
+/* 0 or -errno, -ENOENT if the requested address is in no mapping. */
 static int start_walk(const struct request *r, struct session_walk **ret)
 {
 	const struct arg_value *addr = request_arg(r, "addr");
@@ -157,7 +157,7 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-/* What user show is after, one after the other. */
+/* The steps of user show, one after the other. */
 struct user {
 	struct subscriber_counter *counter; /* NULL: done */
 	struct subscriber_figures figures;
@@ -199,7 +199,7 @@ static int refuse_user(const struct request *r, int ret, struct error *err)
 
 	addr_format(request_arg(r, "addr")->addr, text);
 	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, request_arg(r, "addr")->addr) >= 0)
-		return error_set(err, ret, "%s has no sessions, as its mapping says: see `detnatctl mapping list`",
+		return error_set(err, ret, "%s has no sessions, because of its mapping: see `detnatctl mapping list`",
 				 text);
 	if (ret == -ENOENT)
 		return error_set(err, ret,
@@ -234,7 +234,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 	mapping = number < 0 ? NULL : mappings_get(m, number);
 	if (!mapping || mapping->geo.out_plen == PLEN_NONE)
 		return error_set(err, -ENOENT,
-				 "%s has no ports of its own any more, only sessions that drain; `detnatctl session "
+				 "%s no longer has ports of its own, only sessions that drain; `detnatctl session "
 				 "list %s` shows them",
 				 addr_format(addr, text), text);
 	*ret_result = user_json(r, mapping, addr, u);

@@ -75,7 +75,7 @@ static void add_guard(cJSON *json, const struct parts *a)
 	json_add_u64(object, "dropped", counters.drop_guard_out + counters.drop_guard_in);
 }
 
-/* The datapath's copy of the routes: whether it is in force, if not why, and what is left to the kernel. */
+/* The datapath's copy of the routes: whether it is in force, the reason if not, and what is left to the kernel. */
 static void add_routes(cJSON *json, const struct parts *a)
 {
 	cJSON *object = cJSON_AddObjectToObject(json, "routes"), *list, *kernel;
@@ -98,7 +98,7 @@ static void add_routes(cJSON *json, const struct parts *a)
 	json_add_u64(kernel, "no_room", s.full);
 }
 
-/* As a whole, and by interface. */
+/* Overall, and by interface. */
 static void add_forwarding(cJSON *json, const struct parts *a)
 {
 	const struct config *c = a->active->config;
@@ -115,7 +115,7 @@ static void add_forwarding(cJSON *json, const struct parts *a)
 	}
 }
 
-/* Those in force, and why it is these. */
+/* The stages in force, and the reason. */
 static void add_stages(cJSON *json, const struct parts *a)
 {
 	const struct stages_choice *choice = &a->active->stages;
@@ -130,7 +130,7 @@ static void add_stages(cJSON *json, const struct parts *a)
 	cJSON_AddStringToObject(json, "stages_reason", reason);
 }
 
-/* null where PCP is off. */
+/* null if PCP is off. */
 static void add_pcp(cJSON *json, const struct parts *a)
 {
 	struct pcp_figures f;

@@ -7,10 +7,10 @@
 #include "control/handlers.h"
 #include "sessions/top.h"
 
-/* Subscribers shown if no number is given. */
+/* Subscribers shown by default. */
 #define TOP_DEFAULT 1000U
 
-/* Lines sent in one slice; a client takes some hundred before it has to be waited for. */
+/* Lines sent in one slice; after some hundred, a client must read before it gets more. */
 #define LINES 256U
 
 struct listing {
@@ -51,7 +51,7 @@ static int top_step_request(struct request *r, cJSON **ret_result, struct error 
 	if (!l->found) {
 		ret = top_step(l->top, REQUEST_COUNT_US);
 		if (ret < 0)
-			return error_set(err, ret, "the subscribers cannot be gone through: %s", strerror(-ret));
+			return error_set(err, ret, "the subscribers cannot be listed: %s", strerror(-ret));
 		l->found = !ret;
 		if (l->found)
 			request_stream(r);

@@ -127,7 +127,7 @@ int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err)
 	return 0;
 }
 
-/* The same with its file given. */
+/* The same, with the output file as an argument. */
 int verb_trace_pcap(struct request *r, cJSON **ret_result, struct error *err)
 {
 	return verb_trace_show(r, ret_result, err);

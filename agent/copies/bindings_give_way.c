@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bindings in the way of a session that a peer tells (docs/OWNERSHIP.md): one that no session here uses gives way to
- * the one by which the peer translates packets. Sessions keep theirs.
+ * Bindings in the way of a session that a peer announces (docs/OWNERSHIP.md): a binding that no session here uses gives
+ * way to the one with which the peer translates packets. Sessions keep theirs.
  */
 #include <detnat/binding.h>
 
@@ -23,7 +23,7 @@ static __u64 *entry_at(const struct bound *b, uint32_t offset)
 	return (__u64 *)mappings_binding(b->c->m, b->number, b->subscriber, b->proto, offset);
 }
 
-/* Whether a session may use a port: those beyond the slots cannot be looked up by the port alone. */
+/* Whether a session may use a port: sessions beyond the slots cannot be looked up by the port alone. */
 static bool is_used(const struct bound *b, uint32_t offset)
 {
 	const struct slot *slots = (const struct slot *)mappings_buckets(b->c->m, b->number, b->subscriber);
@@ -42,7 +42,7 @@ static bool is_used(const struct bound *b, uint32_t offset)
 }
 
 /*
- * The port is another inside port's: that one's binding is as good as expired, so that the program, which looks at
+ * The port belongs to another inside port: makes that binding as good as expired, so that the program, which looks at
  * sessions under the lock, may bind the port, and a packet of the inside port may yet revive the binding.
  */
 static void port_expires(const struct bound *b, uint32_t offset, uint16_t in_port)
@@ -54,7 +54,7 @@ static void port_expires(const struct bound *b, uint32_t offset, uint16_t in_por
 			       binding_entry(binding_in_port(entry), binding_flags(entry), b->now - b->life - 1));
 }
 
-/* The port that an inside port has, among `n` from `first` on; -1: none. */
+/* The port of an inside port, among `n` from `first` on; -1: none. */
 static int32_t find_own(const struct bound *b, uint32_t first, uint32_t n, uint16_t in_port)
 {
 	for (uint32_t offset = first; offset < first + n; offset++) {
@@ -66,7 +66,7 @@ static int32_t find_own(const struct bound *b, uint32_t first, uint32_t n, uint1
 	return -1;
 }
 
-/* The inside port has another port, expired or not, as its own packets would revive it. */
+/* The inside port has another port, expired or not, as its packets would revive it. */
 static void other_port_goes(const struct bound *b, uint32_t offset, uint16_t in_port)
 {
 	const struct geometry *geo = &b->map->geo;

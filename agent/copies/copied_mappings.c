@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which mappings there are to copy, with the memory that goes with each. */
+/* The mappings whose sessions are copied, and the memory for each. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +55,7 @@ static bool is_copied(const struct mapping *record)
 	return record->first_bucket != NO_BUCKETS && record->geo.in_plen;
 }
 
-/* Counts the marks that an agent before this one has left. */
+/* Counts the marks left by an earlier agent. */
 static void count_marks(struct copying *c, const struct copied_mapping *cm)
 {
 	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
@@ -113,14 +113,14 @@ static int note(struct copying *c, int number, const struct mapping *record)
 	return 0;
 }
 
-/* The sessions told and held of a mapping that is gone. */
+/* Uncounts the announced and held sessions of a deleted mapping. */
 static void uncount(struct copying *c, const struct copied_mapping *cm)
 {
 	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
 		const uint16_t *notes = cm->notes + (size_t)i * cm->tables.n_slots;
 		const uint16_t *marks = copy_marks_of(&cm->marks, i);
 
-		/* Never read, so nothing was told of it. */
+		/* Never read, so nothing was announced. */
 		if (!cm->words[i] && !marks)
 			continue;
 		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++) {
@@ -131,7 +131,7 @@ static void uncount(struct copying *c, const struct copied_mapping *cm)
 	}
 }
 
-/* Tells one mapping with its addresses from others, as peers see it. */
+/* Identifies a mapping with its addresses as peers see it. */
 static uint64_t number_of(const struct copied_mapping *cm)
 {
 	return HASH_OF(cm->tables.digest, (uint64_t)cm->in.base << 32 | cm->out.base,
@@ -169,18 +169,18 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 	release(cm, true);
 }
 
-/* What is held is counted anew. */
+/* Counts the held copies anew. */
 static void mend_marks(struct copying *c, struct copied_mapping *cm)
 {
 	if (copy_marks_mend(&cm->marks, &cm->tables))
-		return; /* for want of memory; tried again */
+		return; /* out of memory; tried again */
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		c->peer[p].held = 0;
 	for (cm = copied_mapping_from(c, 0); cm; cm = copied_mapping_from(c, cm->number + 1))
 		count_marks(c, cm);
 }
 
-/* Where a file cannot be written, marks go on in memory: no copy is lost for that. */
+/* If a file cannot be written, marks continue in memory, so that no copy is lost. */
 int copied_marks_make(struct copying *c, struct copied_mapping *cm, uint32_t subscriber)
 {
 	int r = copy_marks_make(&cm->marks, subscriber);
@@ -240,9 +240,9 @@ void copied_mappings_sync(struct copying *c)
 		if (cm->used)
 			forget(c, cm);
 		if (now.n_slots && note(c, i, mappings_get(c->m, i)))
-			continue; /* for want of memory; tried again */
+			continue; /* out of memory; tried again */
 		changed = true;
-		/* Peers see no difference, and what both knew of its sessions is gone. */
+		/* Peers see no difference, and everything known about its sessions is gone. */
 		if (cm->used && hash_set_has(&c->gone, number_of(cm)))
 			tell_anew(c);
 	}
@@ -301,7 +301,7 @@ uint32_t vouching_ticks(const struct copying *c)
 	return shortest / 4;
 }
 
-/* Which mapping here is one that a peer has shown. */
+/* Finds the mapping here for one that a peer has shown. */
 
 const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which mapping has which inside addresses. A mapping takes no copies of addresses that it does not have. If it loses
- * addresses, its copies of them end, and what is known of these is forgotten once it has them back.
+ * The inside addresses of each mapping. A mapping takes no copies for addresses that it does not have. If it loses
+ * addresses, its copies for them end; once it regains them, everything known about those copies is forgotten.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@ static bool had(const struct copying *c, const struct inside_run *run)
 	       before->last >= run->last;
 }
 
-/* Clears the marks of a subscriber's slots that no longer have their copy. */
+/* Clears the marks of a subscriber's slots that have lost their copy. */
 static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t subscriber)
 {
 	const struct slot *slots = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber);
@@ -34,7 +34,7 @@ static void forget_slots(struct copying *c, struct copied_mapping *cm, uint32_t 
 	}
 }
 
-/* Forgets copies in the overflow of subscribers from first to last that are gone. */
+/* Forgets lost copies in the overflow of subscribers from first to last. */
 static void forget_beyond(struct copying *c, const struct copied_mapping *cm, uint32_t first, uint32_t last)
 {
 	struct hash_table *t = &c->overflow_told;
@@ -63,7 +63,7 @@ static void forget_ended(struct copying *c, struct copied_mapping *cm, uint32_t 
 	forget_beyond(c, cm, first, last);
 }
 
-/* The same for the addresses of a run that another mapping had at the last look, or none. */
+/* The same for the addresses of a run that belonged to another mapping at the last look, or to none. */
 static void forget_gained(struct copying *c, struct copied_mapping *cm, const struct inside_run *run)
 {
 	uint64_t at = run->first;
@@ -84,7 +84,7 @@ static void forget_gained(struct copying *c, struct copied_mapping *cm, const st
 	}
 }
 
-/* Reads which mapping has which addresses now; returns the number of runs. */
+/* Reads the current addresses of each mapping; returns the number of runs. */
 static size_t read_reach(const struct mappings *m, struct inside_run *ret)
 {
 	size_t n = 0;
@@ -110,7 +110,7 @@ bool copied_reach_grows(struct copying *c)
 
 		if (!cm || had(c, &now[i]))
 			continue;
-		/* A mapping that was noted only now has the marks of an earlier agent. Its endings are told. */
+		/* A mapping noted only now has an earlier agent's marks. Its endings are announced. */
 		if (cm->begun != c->generation + 1)
 			forget_gained(c, cm, &now[i]);
 		cm->begun = c->generation + 1;

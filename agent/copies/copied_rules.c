@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rules that gateways show each other: told as a list of each kind, in parts that are numbered by their first
- * record. Parts of two lists may mix, as a pass tells a newer one while a whole copy is under way: what does not go on
- * with a list that has begun is left out, since the newer one came as a whole.
+ * The rules that gateways show each other: a list of each kind, sent in parts numbered by their first record. Parts of
+ * two lists may mix, as a pass sends a newer list during a whole copy: a part that does not continue a list is ignored,
+ * as the newer list was sent whole.
  */
 #include <errno.h>
 #include <string.h>
@@ -106,7 +106,7 @@ int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const vo
 	p->rules.list[kind] = coming->list;
 	*coming = (struct coming_rules){ 0 };
 	p->rules_shown |= 1U << kind;
-	/* What one has may be what another need not have. */
+	/* A rule that one gateway has may be missing at another. */
 	for (unsigned i = 1; i <= COPYING_PEERS; i++)
 		c->peer[i].compared_generation = 0;
 	return 0;
@@ -132,7 +132,7 @@ const struct copying_differences *copying_differences(struct copying *c, unsigne
 
 	copied_mappings_sync(c);
 	copied_rules_sync(c);
-	/* Before all is shown nothing can be said. */
+	/* Nothing can be said before all rules are shown. */
 	if (p->rules_shown != (1U << N_RULE_KINDS) - 1)
 		return &none;
 	if (!p->differences)

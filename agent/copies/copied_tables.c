@@ -27,7 +27,7 @@ void copying_report(struct copying *c, unsigned peer, struct copying_table_repor
 	ret->lacking += here - both;
 }
 
-/* Whether a peer's table before had this mapping, and nothing that was told can have been lost since. */
+/* Whether a peer's previous table had this mapping, and nothing announced can have been lost since. */
 static bool had(const struct copying_peer *p, const struct shown_mapping *s)
 {
 	for (uint32_t i = 0; i < p->n_shown; i++)
@@ -56,7 +56,7 @@ static int read_table(const struct wire_mapping *w, size_t n, struct shown_mappi
 		};
 		if (shown[i].number >= MAX_MAPPINGS || used[shown[i].number]++)
 			return -EPROTO;
-		/* One prefix of each pair, so that no two numbers lead to one mapping. */
+		/* Compares one prefix of each pair, so that no two numbers lead to one mapping. */
 		for (size_t k = 0; k < i; k++)
 			if (prefix_equal(shown[k].in, shown[i].in) && prefix_equal(shown[k].out, shown[i].out))
 				return -EPROTO;
@@ -90,7 +90,7 @@ int copying_mappings(struct copying *c, unsigned peer, const void *payload, size
 	p->n_shown = (uint32_t)n;
 	p->has_shown = true;
 	p->whole_generation = 0;
-	/* A whole copy begins with a table: what it does not tell has ended. */
+	/* A whole copy begins with a table: sessions missing from it have ended. */
 	copied_overflow_whole_began(c, peer);
 	copied_tables_link(c, peer);
 	copying_report(c, peer, ret);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A session that is in a slot at one gateway and beyond the slots at the other, as both have opened it: rules 3, 7 and
- * 8. What is here gives way or goes on, and what is told is tried again.
+ * A session that is in a slot at one gateway and beyond the slots at the other, as both have opened it (rules 3, 7 and
+ * 8). The session here gives way or stays, and the announced one is tried again.
  */
 #include <bpf/bpf.h>
 
 #include "copies/ownership.h"
 #include "sessions/sessions.h"
 
-/* Whether what a gateway (0: this one) has with a turn gives way to what a peer tells. */
+/* Whether a gateway's (0: this one's) session with a turn gives way to the one that a peer announces. */
 static bool yields(const struct copying *c, const struct placing *p, unsigned of, uint8_t turn)
 {
 	return of == p->peer || (of && !(c->up >> of & 1)) || claim_wins(c, p->peer, p->turn, of, turn);
@@ -22,7 +22,7 @@ static void report_own(struct copying *c, const struct session_copy *r, const st
 		sessions_ended(c->m, r->mapping, c->mapping[r->mapping].in.base + r->subscriber, r->key, word);
 }
 
-/* What was in the way is gone: packets need the copy, so its first try is due. */
+/* The obstacle is gone: packets need the copy, so its first try is due. */
 static void place_soon(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	struct waiting_copy w = waiting_copy_of(r, p);
@@ -54,7 +54,7 @@ void crossed_beyond(struct copying *c, const struct session_copy *r, const struc
 	} else if (overflow_delete(d, &in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber))) {
 		report_own(c, r, p, of, s.truth);
 		c->told -= t && t->state;
-		/* It goes on, so no end is told of it. */
+		/* It continues, so its end is not announced. */
 		if (t)
 			hash_del(&overflow_tolds, &c->overflow_told, t);
 		place_soon(c, r, p);

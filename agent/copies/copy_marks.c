@@ -104,7 +104,7 @@ static int make_file(struct copy_marks *k, const struct marked_tables *of)
 	k->fd = open(k->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (k->fd < 0)
 		return -errno;
-	/* Only what is allocated is touched: a store beyond what the file system has room for would be lost. */
+	/* Touches only allocated octets: a store beyond the file system's free space would be lost. */
 	r = -posix_fallocate(k->fd, 0, (off_t)k->header);
 	if (!r && ftruncate(k->fd, (off_t)k->size))
 		r = -errno;
@@ -115,8 +115,7 @@ static int make_file(struct copy_marks *k, const struct marked_tables *of)
 	return r;
 }
 
-/* Has every octet that may be stored to be there: a file that was copied may have holes, for which there may be no
- * room. */
+/* Allocates every octet that may be stored: a copied file may have holes, for which there may be no space. */
 static int fill_holes(const struct copy_marks *k)
 {
 	int r = posix_fallocate(k->fd, 0, (off_t)k->header);
@@ -145,7 +144,7 @@ static int open_file(struct copy_marks *k, const struct marked_tables *of)
 	if (k->fd >= 0 && !path_check_file(k->fd, k->path, &err) && fits(k->fd, k, of))
 		return map_found(k);
 	if (k->fd >= 0) {
-		log_info("the marks of copied sessions in %s are of other tables, and are discarded", k->path);
+		log_info("the marks of copied sessions in %s belong to other tables, and are discarded", k->path);
 		close(take_fd(k->fd));
 	}
 	return make_file(k, of);
@@ -162,7 +161,7 @@ static int open_memory(struct copy_marks *k, const struct marked_tables *of)
 	return 0;
 }
 
-/* The file that is mapped, if any, is so no more. */
+/* Unmaps the file, if there is one. */
 static void unmap_file(struct copy_marks *k)
 {
 	if (k->file)
@@ -218,7 +217,7 @@ bool copy_marks_lost(const struct copy_marks *k)
 	       (k->cut || memcmp(header_of(k)->magic, MAGIC, sizeof(MAGIC)) != 0 || mapped_file_lost(k->file));
 }
 
-/* Copies what there is of another's marks. */
+/* Copies the other's existing marks. */
 static int copy(struct copy_marks *k, const struct copy_marks *from)
 {
 	for (uint32_t i = 0; i < from->n_segments; i++) {
@@ -256,7 +255,7 @@ int copy_marks_mend(struct copy_marks *k, const struct marked_tables *of)
 {
 	int r = make_again(k, false, of);
 
-	log_warning("%s has been cut off or written to: of some sessions it is forgotten that they are copies",
+	log_warning("%s has been truncated or overwritten: some copied sessions are no longer known as copies",
 		    k->path);
 	return r ? copy_marks_to_memory(k, of) : 0;
 }
@@ -265,13 +264,13 @@ int copy_marks_to_memory(struct copy_marks *k, const struct marked_tables *of)
 {
 	int r = make_again(k, true, of);
 
-	/* It would be taken for the whole truth by the next agent. */
+	/* The next agent would take it for the whole truth. */
 	if (!r)
 		unlink(k->path);
 	return r;
 }
 
-/* Whether the file system has room for marks as they are. */
+/* Whether the file system has room for the present marks. */
 static int has_room(const struct copy_marks *k)
 {
 	_cleanup_free_ char *directory = strndup(k->path, (size_t)(strrchr(k->path, '/') - k->path));
@@ -298,7 +297,7 @@ int copy_marks_make(struct copy_marks *k, uint32_t subscriber)
 
 	if (copy_marks_has(k, segment))
 		return 0;
-	/* What has been cut off would come back as zeros. */
+	/* The truncated part would come back as zeros. */
 	k->cut |= k->fd >= 0 && !has_size(k->fd, k->size);
 	if (k->cut)
 		return -ESTALE;

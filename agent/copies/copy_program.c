@@ -12,7 +12,7 @@
 #include "datapath/pinned.h"
 #include "detnat_copies.skel.h"
 
-/* A lock is held for the time of one packet at most; a quota or a swept slot may be in the way for as long. */
+/* A packet holds a lock at most this long; a quota or a swept slot may block for as long. */
 #define TRIES 100U
 
 void copy_program_unload(struct copy_program *p)
@@ -23,8 +23,7 @@ void copy_program_unload(struct copy_program *p)
 	*p = (struct copy_program){ 0 };
 }
 
-/* The maps that the programs of the datapath share are the open ones; others that the program does not use are left
- * out. */
+/* Gives the program the open maps that the datapath's programs share; omits maps that it does not use. */
 static int set_maps(struct bpf_object *o, const struct datapath *d)
 {
 	const struct {
@@ -50,7 +49,7 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 			if (strcmp(name, shared[i].name))
 				continue;
 			needed = true;
-			/* Tests have none of what reports events, which the program does not. */
+			/* Tests lack the maps for reporting events, and the program does without. */
 			if (shared[i].fd >= 0)
 				r = bpf_map__reuse_fd(map, shared[i].fd);
 		}
@@ -88,9 +87,9 @@ static int load(struct copy_program *p, const struct datapath *d)
 		return -errno;
 	settings = (struct settings *)&p->skeleton->rodata->settings;
 	settings->hz = d->hz;
-	/* One program for all configurations: it is not on a packet's way. */
+	/* One program serves all configurations: no packet passes it. */
 	settings->portmaps = settings->bindings = settings->filtering = 1;
-	/* What copies displace is reported as what packets displace is. */
+	/* Sessions displaced by copies are reported like those displaced by packets. */
 	settings->session_events = d->settings.session_events;
 	r = set_maps(p->skeleton->obj, d);
 	if (!r)

@@ -10,19 +10,19 @@
 struct copy_program {
 	struct detnat_copies *skeleton; /* NULL: not loaded */
 	struct session_copies *requests;
-	uint32_t overflow;	/* id of the map that it knows */
+	uint32_t overflow;	/* id of its map */
 	uint8_t session_events; /* as it was loaded */
 	bool refused;		/* by the kernel, which has been logged */
 };
 
 /*
- * Loads it, or loads it again if the map `overflow` is another one by now, or sessions are reported since or no more. 0
- * or -errno; why the kernel refuses it is logged the first time.
+ * Loads it; loads it again if the map `overflow` has been replaced, or session events have been switched on or off. 0
+ * or -errno; the reason for a refusal by the kernel is logged the first time.
  */
 int copy_program_load(struct copy_program *p, const struct datapath *d);
 void copy_program_unload(struct copy_program *p);
 
-/* Runs requests->n requests; those that end with COPY_BUSY are tried again for some time. 0 or -errno. */
+/* Runs requests->n requests, and repeats those that end with COPY_BUSY for some time. 0 or -errno. */
 int copy_program_run(struct copy_program *p);
 
 #endif

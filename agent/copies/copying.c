@@ -19,7 +19,7 @@ static bool in_use(struct copying *c, const char *path)
 	return false;
 }
 
-/* Removes the files of mappings that are gone; c NULL: all. */
+/* Removes the files of deleted mappings; c NULL: all files. */
 static void remove_files(struct copying *c, const char *state_file)
 {
 	_cleanup_free_ char *pattern = NULL;
@@ -61,7 +61,7 @@ int copying_new(struct mappings *m, const struct copying_limits *limits, const c
 	marks_settle_found(c);
 	if (state_file)
 		remove_files(c, state_file);
-	/* A kernel that refuses it says so at the start; sessions that peers tell have it loaded again. */
+	/* A kernel that refuses it says so at the start; announced sessions load it again. */
 	(void)copy_program_load(&c->program, mappings_datapath(m));
 	*ret = c;
 	return 0;

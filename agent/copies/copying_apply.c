@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The receiver: reads what a peer tells, ends and changes copies, and has new ones placed. Nothing that is read is
- * trusted: a peer can at most tell sessions that a subscriber could have had.
+ * The receiver: reads a peer's announcements, ends and changes copies, and has new ones placed. It trusts nothing it
+ * reads: a peer can at most announce sessions that a subscriber could have had.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "copies/ownership.h"
 
-/* How long copies are ended that a range lacks, and how many subscribers' between two looks at the clock. */
+/* Microseconds for ending the copies that a range lacks, and number of subscribers between two looks at the clock. */
 #define APPLY_US      1000U
 #define LOOK_INTERVAL 16U
 
@@ -42,9 +42,9 @@ struct applying {
 	struct copying *c;
 	unsigned peer;
 	uint32_t now;
-	uint32_t fresh_ticks; /* how long a subscriber's tick of vouching is good enough for new copies */
+	uint32_t fresh_ticks; /* age up to which a subscriber's tick of vouching is good enough for new copies */
 	bool whole;
-	uint32_t told; /* tick at which the peer has told it */
+	uint32_t told; /* tick at which the peer has announced it */
 	uint64_t last; /* mapping and subscriber of the last group */
 	uint64_t deadline_us;
 };
@@ -91,7 +91,7 @@ static int next_group(struct applying *a, struct reader *r, struct group *ret)
 	return 1;
 }
 
-/* The slot here of what is in this slot at the peer, if its mark is the peer's. */
+/* The slot here for this slot at the peer, if its mark is the peer's. */
 static uint32_t slot_here(const struct applying *a, const struct group *g, uint16_t theirs)
 {
 	int ours = moved_ours(&a->c->moved, (uint16_t)g->cm->number, g->subscriber, a->peer, theirs);
@@ -108,7 +108,7 @@ struct held {
 	uint64_t word;
 };
 
-/* The copy that stands for a slot of the peer's. False: there is none, or it is none any more. */
+/* Finds the copy of a peer's slot. False: there is none, or no longer one. */
 static bool find_copy(const struct applying *a, const struct group *g, uint16_t *marks, uint16_t theirs,
 		      struct held *ret)
 {
@@ -121,7 +121,7 @@ static bool find_copy(const struct applying *a, const struct group *g, uint16_t 
 		.mark = &marks[slot],
 		.at = (struct slot *)mappings_buckets(c->m, g->cm->number, g->subscriber) + slot,
 	};
-	/* In that slot may be a copy that is in another one at the peer. */
+	/* That slot may hold a copy that is in another slot at the peer. */
 	if (mark_peer(*ret->mark) != a->peer || (other >= 0 && other != theirs))
 		return false;
 	ret->word = load_word(ret->at);
@@ -162,7 +162,7 @@ static int place(const struct applying *a, const struct group *g, const struct t
 	return waits ? 0 : placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
 }
 
-/* Has the subscriber's tick of vouching be recent, as copies are stored with it. */
+/* Makes the subscriber's tick of vouching recent, as copies are stored with it. */
 static void freshen(const struct applying *a, const struct group *g)
 {
 	const struct vouched *v = copy_vouched(&g->cm->marks, g->subscriber, a->peer);
@@ -198,7 +198,7 @@ static void forget_waiting(const struct applying *a, const struct group *g, uint
 	waiting_del(&a->c->waiting, &w);
 }
 
-/* Endings first: the port, or the flow, of a session that has ended may be that of another record. */
+/* Endings first: another record may need the port, or the flow, of an ended session. */
 static int apply_changes(const struct applying *a, const struct group *g)
 {
 	uint16_t *marks = copy_marks_of(&g->cm->marks, g->subscriber);
@@ -223,7 +223,7 @@ static int apply_changes(const struct applying *a, const struct group *g)
 	return r;
 }
 
-/* The record of a copy, by what it is; -1: none. */
+/* The record of a copy, by its session; -1: none. */
 static int find_record(const struct group *g, const struct held *h, const uint8_t *done)
 {
 	for (uint32_t i = 0; i < g->n; i++) {
@@ -237,7 +237,7 @@ static int find_record(const struct group *g, const struct held *h, const uint8_
 
 #define MAX_SLOTS 2048U
 
-/* All that the peer has of a subscriber: copies that are not among the records end. */
+/* Applies everything that the peer has of a subscriber: copies without a record end. */
 static int apply_whole(const struct applying *a, const struct group *g)
 {
 	struct copying *c = a->c;
@@ -248,7 +248,7 @@ static int apply_whole(const struct applying *a, const struct group *g)
 
 	if (g->n > g->cm->tables.n_slots)
 		return -EPROTO;
-	/* Most are where they were. */
+	/* Most have not moved. */
 	for (uint32_t i = 0; i < g->n; i++) {
 		const struct told_session t = session_of_record(&g->record[i]);
 
@@ -301,7 +301,7 @@ static int apply_group(struct applying *a, const struct group *g)
 	uint64_t at = (uint64_t)g->cm->number << 32 | g->subscriber;
 	int r;
 
-	/* What is waiting to be placed may be of this subscriber. */
+	/* Sessions waiting to be placed may belong to this subscriber. */
 	if (at <= a->last) {
 		r = placing_flush(c);
 		if (r)
@@ -337,10 +337,7 @@ static int apply_groups(struct applying *a, struct reader *r)
 	return n;
 }
 
-/*
- * Subscribers of a range that are not among the groups: nothing of them is the peer's. 1: the time is up; the next one
- * is noted.
- */
+/* Subscribers of a range without a group have no session of the peer. 1: the time is up; the next one is noted. */
 static int apply_empty(struct applying *a, struct copied_mapping *cm, uint32_t first, uint32_t end_before)
 {
 	struct copying_peer *p = &a->c->peer[a->peer];
@@ -365,7 +362,7 @@ static int apply_empty(struct applying *a, struct copied_mapping *cm, uint32_t f
 	return 0;
 }
 
-/* Subscribers of which a peer tells all. */
+/* Subscribers of whom a peer announces everything. */
 struct told_range {
 	unsigned peer;
 	int number;
@@ -380,7 +377,10 @@ static bool is_in_range(const struct waiting_copy *e, const void *arg)
 	return e->peer == r->peer && e->mapping == r->number && !e->beyond && e->subscriber - r->first < r->count;
 }
 
-/* A whole copy tells all slots of so many subscribers: what waits for one is forgotten, and waits on if it is told. */
+/*
+ * A whole copy announces all slots of this many subscribers: sessions that wait for one are forgotten, and wait again
+ * if announced.
+ */
 static void range_begins(struct copying *c, unsigned peer, const struct copied_mapping *cm, uint32_t first,
 			 uint32_t count)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Endings that other gateways have to know (docs/OWNERSHIP.md, rules 4 and 5): told, and taken. */
+/* Endings that other gateways must learn (docs/OWNERSHIP.md, rules 4 and 5): announced, and applied. */
 #include <bpf/bpf.h>
 #include <errno.h>
 
 #include "base/clock.h"
 #include "copies/ownership.h"
 
-/* How long an ending is kept at least. */
+/* Seconds for which an ending is kept at least. */
 #define LEAST_S 15U
 
 static void fill(const struct copying *c, const struct ended_session *e, uint32_t now, struct wire_ended *ret)
@@ -26,7 +26,7 @@ static void fill(const struct copying *c, const struct ended_session *e, uint32_
 	};
 }
 
-/* Adds a record to a draft, which may have to be emitted first. 0, or what `emit` returned. */
+/* Adds a record to a draft, which may have to be emitted first. 0, or the error of `emit`. */
 static int write_one(struct draft *o, const struct wire_ended *w, copying_emit emit, void *arg)
 {
 	int r;
@@ -41,7 +41,7 @@ static int write_one(struct draft *o, const struct wire_ended *w, copying_emit e
 	return 0;
 }
 
-/* Whether an ending can be forgotten: all peers know it, or have the session no more. */
+/* Whether an ending can be forgotten: all peers know it, or no longer have the session. */
 static bool is_over(const struct copying *c, const struct ended_session *e, uint32_t now)
 {
 	const struct copied_mapping *cm = &c->mapping[e->id.mapping];
@@ -57,7 +57,7 @@ static bool is_over(const struct copying *c, const struct ended_session *e, uint
 
 		longest = ticks > longest ? ticks : longest;
 	}
-	/* A peer may yet tell what began there before it knew. */
+	/* A peer may still announce sessions that began before it knew. */
 	return (known && now - e->tick > ticks_of_seconds(LEAST_S, mappings_datapath(c->m)->hz)) ||
 	       now - e->tick > longest;
 }
@@ -66,7 +66,7 @@ static void forget_over(struct copying *c, uint32_t now)
 {
 	struct ended_sessions *t = &c->ended;
 
-	/* What has not been told waits for that. */
+	/* Unannounced endings stay until they are announced. */
 	while (t->first < t->end && t->first < c->ended_told && is_over(c, ended_at(t, t->first), now))
 		ended_drop_first(t);
 }
@@ -144,14 +144,14 @@ struct applying {
 	uint32_t now;
 };
 
-/* Whether a session that has this turn, and was refreshed then, has ended with it. */
+/* Whether a session with this turn, last refreshed then, has ended with it. */
 static bool ends(const struct applying *a, unsigned of, uint8_t turn, uint64_t word)
 {
 	if (a->turn && turn_after(turn, a->turn))
 		return false;
 	if (of == a->peer)
 		return true;
-	/* A packet has come since. */
+	/* A packet has refreshed it since. */
 	return of || a->now - word_seen(word) >= a->ticks;
 }
 
@@ -160,7 +160,7 @@ static uint16_t *note_of(const struct applying *a, uint32_t slot)
 	return &a->cm->notes[(size_t)a->id.subscriber * a->cm->tables.n_slots + slot];
 }
 
-/* A packet has come since: others hear that it goes on. */
+/* A packet has refreshed it since: others learn that it continues. */
 static void go_on(const struct applying *a, uint32_t slot, uint16_t id)
 {
 	if (!copied_marks_make(a->c, a->cm, a->id.subscriber))
@@ -168,7 +168,7 @@ static void go_on(const struct applying *a, uint32_t slot, uint16_t id)
 			turn_next(a->turn));
 }
 
-/* Returns whether it goes on. */
+/* Returns whether it continues. */
 static bool end_slot(const struct applying *a, uint32_t slot, uint64_t key, uint64_t word)
 {
 	uint16_t none = 0, *marks = copy_marks_of(&a->cm->marks, a->id.subscriber),
@@ -204,7 +204,7 @@ static bool is_in(const struct applying *a, uint32_t slot, uint64_t *ret_key, ui
 	       word_out_port(*ret_word) == a->id.out_port;
 }
 
-/* Returns whether it goes on. */
+/* Returns whether it continues. */
 static bool end_in_slots(const struct applying *a, uint32_t slot)
 {
 	const struct mapping *record = mappings_get(a->c->m, a->cm->number);
@@ -233,7 +233,7 @@ static bool end_in_slots(const struct applying *a, uint32_t slot)
 	return false;
 }
 
-/* Returns whether it goes on. */
+/* Returns whether it continues. */
 static bool end_beyond(const struct applying *a)
 {
 	const struct overflow_key in = beyond_key_of(a->c, &a->id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Leases of PCP: what is known of them, and what is told. The last act on a lease counts, wherever it was: gateways
- * tell each other acts with their stamps, and the highest one wins (see docs/OWNERSHIP.md). An end is an act like any
+ * Leases of PCP: the known acts, and their announcement. The last act on a lease counts, on whichever gateway: gateways
+ * send each other acts with their stamps, and the highest one wins (see docs/OWNERSHIP.md). An end is an act like any
  * other.
  */
 #include <errno.h>
@@ -14,16 +14,16 @@
 #include "copies/copying_private.h"
 #include "copies/lease_set.h"
 
-/* Read between two looks at the clock, and ended in one go. */
+/* Number read between two looks at the clock, and ended in one go. */
 #define LOOK_INTERVAL 256U
 #define ENDED_AT_ONCE 128U
 
-/* A whole copy leaves out leases of which less is left: they could come back where they have ended just now. */
+/* A whole copy omits leases with fewer seconds left: they could come back where they have ended just now. */
 #define LEAST_LEFT_S 5U
 
 _Static_assert(WIRE_FILTERS == MAX_PORTMAP_FILTERS, "a record has room for the filters of any lease");
 
-/* The portmap of a lease that is as it is known; NULL: there is none. */
+/* The portmap of a lease if it matches the known act; NULL: there is none. */
 static const struct portmap *portmap_of(const struct copying *c, const struct known_lease *k)
 {
 	const struct portmap *m = k->ended ? NULL : portmaps_by_out(c->portmaps, k->proto, k->out);
@@ -36,8 +36,7 @@ void known_lease_keep(struct copying *c, const struct known_lease *k)
 	int r = lease_stamps_put(c->lease_stamps, k);
 
 	if (r && !c->lease_stamps_failed)
-		log_warning("replication: what clients do with leases of PCP cannot be kept over a restart: %s",
-			    strerror(-r));
+		log_warning("replication: acts on PCP leases cannot be kept over a restart: %s", strerror(-r));
 	c->lease_stamps_failed = r;
 }
 
@@ -60,17 +59,17 @@ void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp)
 static void note_news(struct copying *c, struct known_lease *k)
 {
 	if (!lease_set_tell(&c->leases, k))
-		log_error("replication: no memory to tell peers of a lease; the next whole copy does");
+		log_error("replication: no memory to announce a PCP lease to peers; the next whole copy does");
 }
 
-/* A client or an operator has put or is about to end a lease here. */
+/* A client or an operator has made or is about to end a lease here. */
 static void on_act(void *arg, const struct portmap *m, bool ends)
 {
 	struct copying *c = arg;
 	struct known_lease *k = lease_set_add(&c->leases, m->proto, m->out);
 
 	if (!k) {
-		log_error("replication: no memory to tell peers of a lease");
+		log_error("replication: no memory to announce a PCP lease to peers");
 		return;
 	}
 	if (!ends && !k->ended && lease_is(k, m))
@@ -109,7 +108,7 @@ static void fill(struct wire_lease *w, const struct known_lease *k, const struct
 	}
 }
 
-/* Whether a subscriber's mapping is one that is told. */
+/* Whether the mapping of a subscriber is announced. */
 static bool is_told(const struct copying *c, uint32_t in_addr)
 {
 	int number = mappings_find_inside(c->m, in_addr);
@@ -117,7 +116,7 @@ static bool is_told(const struct copying *c, uint32_t in_addr)
 	return number >= 0 && c->mapping[number].used && copied_mapping_owned(c, &c->mapping[number]);
 }
 
-/* Adds a record to a draft that has room. False: there is nothing to tell of the lease. */
+/* Adds a record to a draft that has room. False: the lease has nothing to announce. */
 static bool write_lease(const struct copying *c, struct draft *o, const struct known_lease *k, uint64_t now_s,
 			uint64_t least_s)
 {
@@ -129,7 +128,7 @@ static bool write_lease(const struct copying *c, struct draft *o, const struct k
 	return true;
 }
 
-/* Makes room for a record in the pass's payload. 0, or what `emit` returned. */
+/* Makes room for a record in the pass's payload. 0, or the error of `emit`. */
 static int make_room(struct draft *o, copying_emit emit, void *arg)
 {
 	int r = (o->length && o->type != WIRE_LEASES) || draft_room(o) < sizeof(struct wire_lease)
@@ -152,7 +151,7 @@ int copied_leases_tell(struct copying *c, copying_emit emit, void *arg)
 
 		if (!k || !k->news)
 			continue;
-		/* What there is at a start goes with whole copies. */
+		/* Leases that exist at a start go with whole copies. */
 		r = c->primed ? make_room(&c->out, emit, arg) : 0;
 		if (r)
 			return r;
@@ -180,7 +179,7 @@ int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64
 	return draft_tell(o, c, &leases, at, deadline_us, emit, arg);
 }
 
-/* A lease that was there when this agent started. */
+/* A lease that existed when this agent started. */
 static void read_portmap(struct copying *c, const struct portmap *m)
 {
 	struct known_lease *k = lease_set_find(&c->leases, m->proto, m->out);
@@ -196,7 +195,7 @@ static void read_portmap(struct copying *c, const struct portmap *m)
 			portmaps_del(c->portmaps, m->proto, m->out);
 		return;
 	}
-	/* Without a stamp the lease of the gateway at which the client was counts. */
+	/* Without a stamp, the lease counts on the gateway where the client was. */
 	lease_set_live(&c->leases, k, m, !known ? own : own ? lease_stamp_next(k->stamp) : k->stamp);
 	known_lease_keep(c, k);
 }
@@ -208,13 +207,13 @@ void copied_leases_begin(struct copying *c)
 	uint32_t at = 0;
 
 	if (lease_stamps_read(c->lease_stamps, s))
-		log_error("replication: no memory for all leases of PCP; the others are not told to peers");
+		log_error("replication: no memory for all leases of PCP; the others are not announced to peers");
 	for (m = portmaps_next(c->portmaps, NULL); m; m = next) {
 		next = portmaps_next(c->portmaps, m);
 		if (m->origin == PORTMAP_PCP)
 			read_portmap(c, m);
 	}
-	/* What a change of the configuration has ended since. */
+	/* Leases that a change of the configuration has ended since. */
 	for (struct known_lease *k; (k = hash_walk(&known_leases, &s->table, &at));)
 		if (!k->ended && !portmap_of(c, k))
 			known_lease_forget(c, k);
@@ -251,21 +250,21 @@ void copied_leases_expire(struct copying *c)
 }
 
 /*
- * Leases of PCP as the receiver takes them from a peer. Nothing that is read is trusted: a peer can at most tell acts
- * on leases that a subscriber could have.
+ * Leases of PCP as the receiver takes them from a peer. It trusts nothing it reads: a peer can at most announce acts on
+ * leases that a subscriber could have.
  */
 
-/* What is known of an ended lease is kept no longer. */
+/* Seconds for which an ended lease is kept at most. */
 #define LONGEST_ENDED_S 604800U
 
-/* An act on a lease, as a peer has told it. */
+/* An act on a lease, as a peer has announced it. */
 struct act {
 	struct portmap lease;
 	uint64_t stamp;
 	bool ends;
 };
 
-/* Reads a record. False: it can be none. */
+/* Reads a record. False: it is invalid. */
 static bool read_act(const struct wire_lease *w, unsigned peer, uint64_t now_s, struct act *ret)
 {
 	uint32_t left = be32toh(w->left_s);
@@ -295,7 +294,7 @@ static bool read_act(const struct wire_lease *w, unsigned peer, uint64_t now_s, 
 	return left && a.stamp <= LEASE_STAMP_MAX && (!f->n || portmap_filters_valid(f));
 }
 
-/* Whether a subscriber of a mapping that is exchanged with a peer can have the lease. */
+/* Whether a subscriber of a mapping exchanged with the peer can have the lease. */
 static bool can_have(const struct copying *c, unsigned peer, const struct portmap *m)
 {
 	int number = mappings_find_inside(c->m, m->in.addr);
@@ -308,7 +307,7 @@ static bool can_have(const struct copying *c, unsigned peer, const struct portma
 	return m->out.addr == block.out_addr && m->out.port >= block.port_lo && m->out.port <= block.port_hi;
 }
 
-/* Whether the act is later than the last that is known here of a portmap in its way; NULL: there is none. */
+/* Whether the act is later than the last known act here on a portmap in its way; NULL: there is none. */
 static bool is_later(struct copying *c, const struct act *a, const struct portmap *m)
 {
 	const struct known_lease *k;
@@ -321,7 +320,7 @@ static bool is_later(struct copying *c, const struct act *a, const struct portma
 	return !k || k->stamp < a->stamp;
 }
 
-/* Another lease of the inside endpoint gives way to a later one, at all gateways alike. */
+/* On all gateways, another lease of the inside endpoint gives way to a later one. */
 static void displace(struct copying *c, const struct act *a, const struct portmap *m)
 {
 	struct known_lease *k = lease_set_find(&c->leases, m->proto, m->out);
@@ -355,7 +354,7 @@ static void put(struct copying *c, const struct act *a, const struct portmap *he
 	}
 	if (other && other != here)
 		displace(c, a, other);
-	/* Another one may have been moved in its place. */
+	/* Another one may have moved to its place. */
 	here = portmaps_by_out(c->portmaps, a->lease.proto, a->lease.out);
 	if (here && !endpoint_equal(here->in, a->lease.in))
 		portmaps_del(c->portmaps, a->lease.proto, a->lease.out);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions in the overflow, as the sender tells them and as both sides keep them: found by reading the whole map, in
- * each pass unless it holds many. What is a copy says its mark, in the map itself.
+ * Sessions in the overflow, as the sender announces them and as both sides keep them. Each pass reads the whole map,
+ * unless it holds many. A mark in the map itself identifies copies.
  */
 #include <errno.h>
 
 #include "base/clock.h"
 #include "copies/ownership.h"
 
-/* Sessions for which a scan takes less than a twentieth of a second; with twice as many, there is one in two passes. */
+/* Sessions for which a scan takes less than a twentieth of a second; with twice as many, it takes two passes. */
 #define EACH_PASS 65536
 
-/* Entries read, or looked at for their end, between two looks at the clock. */
+/* Entries read, or checked for their end, between two looks at the clock. */
 #define LOOK_INTERVAL OVERFLOW_BATCH
 
 void copied_overflow_free(struct copying *c)
@@ -37,7 +37,7 @@ static void fill(const struct copying *c, struct wire_overflow *w, const struct 
 	};
 }
 
-/* Adds a record to the pass's payload. 0, or what `emit` returned. */
+/* Adds a record to the pass's payload. 0, or the error of `emit`. */
 static int tell(struct copying *c, const struct overflow_told *t, uint8_t state, copying_emit emit, void *arg)
 {
 	struct draft *o = &c->out;
@@ -53,7 +53,7 @@ static int tell(struct copying *c, const struct overflow_told *t, uint8_t state,
 	return 0;
 }
 
-/* It has ended and begun again since the last scan: nothing is told of what it is now. 0, or what `emit` returned. */
+/* It has ended and begun again since the last scan; its new state is not announced yet. 0, or the error of `emit`. */
 static int begin_anew(struct copying *c, struct overflow_told *t, copying_emit emit, void *arg)
 {
 	int r = t->state && c->primed ? tell(c, t, 0, emit, arg) : 0;
@@ -67,7 +67,7 @@ static int begin_anew(struct copying *c, struct overflow_told *t, copying_emit e
 	return 0;
 }
 
-/* Notes a session of this gateway's own, and tells it if it is due. 0, or what `emit` returned. */
+/* Notes a session of this gateway's own, and announces it if it is due. 0, or the error of `emit`. */
 static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, copying_emit emit, void *arg)
 {
 	uint8_t state = word_state(word);
@@ -85,7 +85,7 @@ static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, c
 	t->word = word;
 	if (t->state == state)
 		return 0;
-	/* What there is at a start goes with whole copies. */
+	/* Sessions that exist at a start go with whole copies. */
 	if (c->primed) {
 		if (!t->state && !t->taken && c->pass - t->since < passes_of_age(&c->limits)) {
 			t->taken = t->turn_known = begins_again(c, &t->id, &t->turn);
@@ -119,7 +119,7 @@ static int ask(struct copying *c, const struct copied_mapping *cm, const struct 
 	return e ? e : placing_add_overflow(c, cm, id->subscriber, &r, NULL, 0);
 }
 
-/* The session of an IN2OUT entry and its mapping. False: it is of none that is copied, or has expired. */
+/* The session of an IN2OUT entry and its mapping. False: its mapping is not copied, or it has expired. */
 static bool read_entry(struct copying *c, const struct overflow_key *key, const struct overflow_session *s,
 		       uint32_t now, struct copied_mapping **ret_cm, struct overflow_id *ret)
 {
@@ -198,7 +198,7 @@ static void begin(struct copying *c)
 	o->step = OVERFLOW_READS;
 }
 
-/* Reads a batch, or goes on with one. 0: it was the last; 1: there are more; or -errno, or what `emit` returned. */
+/* Reads a batch, or continues one. 0: it was the last; 1: there are more; or -errno, or the error of `emit`. */
 static int read_batch(struct copying *c, copying_emit emit, void *arg)
 {
 	const struct datapath *d = mappings_datapath(c->m);
@@ -243,7 +243,7 @@ static void end_scan(struct copying *c)
 	o->step = OVERFLOW_ENDS;
 }
 
-/* Whether the session is in the overflow all the same: it may have come, or come back, while the map was read. */
+/* Whether the session is in the overflow after all: it may have appeared, or come back, while the map was read. */
 static bool is_there(struct copying *c, const struct overflow_told *t)
 {
 	const struct overflow_key in = beyond_key_of(c, &t->id);
@@ -252,7 +252,10 @@ static bool is_there(struct copying *c, const struct overflow_told *t)
 	return !overflow_word(mappings_datapath(c->m), &in, &word) && word_out_port(word) == t->id.out_port;
 }
 
-/* One that was another gateway's, or is: others may have to know that it has ended here, unless it has expired. */
+/*
+ * Ends a session that is or was another gateway's: others may have to learn that it has ended here, unless it has
+ * expired.
+ */
 static void note_end(struct copying *c, const struct overflow_told *t)
 {
 	const struct copied_mapping *cm = copied_mapping(c, t->id.mapping);
@@ -264,7 +267,7 @@ static void note_end(struct copying *c, const struct overflow_told *t)
 	note_ended(c, &t->id, 0, 0, !t->turn_known ? 0 : t->peer ? turn_next(t->turn) : t->turn, now);
 }
 
-/* Tells the ends of those that were not seen. */
+/* Announces the ends of sessions that were not seen. */
 static int tell_ends(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg)
 {
 	struct hash_table *t = &c->overflow_told;

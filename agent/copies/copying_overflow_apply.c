@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sessions in the overflow, as the receiver takes them from a peer: nothing that is read is trusted. */
+/* Sessions in the overflow, as the receiver takes them from a peer: it trusts nothing it reads. */
 #include <errno.h>
 
 #include "copies/ownership.h"
 
-/* A table that no whole copy follows is followed by changes for ten minutes. */
+/* After a table without a whole copy, changes are followed for ten minutes. */
 #define HEARD_MAX (1U << 22)
 
 void copied_overflow_whole_began(struct copying *c, unsigned peer)
@@ -14,7 +14,7 @@ void copied_overflow_whole_began(struct copying *c, unsigned peer)
 	c->peer[peer].purge = PURGE_NONE;
 }
 
-/* Whether one that waits has not been told since the table. */
+/* Whether a waiting session has not been announced since the table. */
 static bool is_unheard(const struct waiting_copy *e, const void *arg)
 {
 	const struct copying *c = arg;
@@ -39,15 +39,15 @@ struct applying {
 	struct copying *c;
 	unsigned peer;
 	uint32_t now;
-	uint32_t told; /* tick at which the peer has told it */
+	uint32_t told; /* tick at which the peer has announced it */
 };
 
-/* From whom the peer takes the session, a bit for each peer, and 0 for this gateway: rules 3 and 8. */
+/* Gateways from which the peer takes the session, a bit for each peer, and 0 for this gateway: rules 3 and 8. */
 static uint8_t takes(const struct applying *a, const struct overflow_id *id, uint8_t turn)
 {
 	const struct overflow_told *t = overflow_tolds_find(&a->c->overflow_told, id);
 	unsigned of = t ? t->peer : 0;
-	/* Of a copy that no scan has found yet nothing is known. */
+	/* Nothing is known of a copy that no scan has found yet. */
 	uint8_t set = t ? (uint8_t)~a->c->up & 0xfeU : 0xfeU;
 
 	if (claim_wins(a->c, a->peer, turn, of, t ? t->turn : 0))
@@ -83,7 +83,7 @@ static void note_heard(const struct applying *a, const struct wire_overflow *w, 
 
 	if (!p->heard_all || (p->heard.n < HEARD_MAX && !hash_set_add(&p->heard, overflow_id_hash(&id))))
 		return;
-	/* Nothing is purged until the next whole copy. */
+	/* Purges nothing until the next whole copy. */
 	hash_index_free(&p->heard);
 	p->heard_all = false;
 	p->purge = PURGE_NONE;
@@ -169,7 +169,7 @@ int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload,
 	if (length % sizeof(*w))
 		return -EPROTO;
 	c->counts = add;
-	/* The port, or the flow, of a session that has ended may be that of another record. */
+	/* Another record may need the port, or the flow, of an ended session. */
 	r = apply_records(&a, w, n, true);
 	if (!r)
 		r = apply_records(&a, w, n, false);

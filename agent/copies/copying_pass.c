@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The sender's pass. A subscriber whose word with count and lock is unchanged has opened and ended nothing since its
- * slots were last read, so it costs one load; what changes without the word (states of TCP) is found as each subscriber
- * with sessions is read once in IDLE_TURNS passes.
+ * slots were last read, so it costs one load. Changes that leave the word as it is (states of TCP) are found because
+ * each subscriber with sessions is read once in IDLE_TURNS passes.
  */
 #include <errno.h>
 
@@ -22,7 +22,7 @@ struct reading {
 	const uint32_t *timeout_ticks;
 	uint32_t now;
 	unsigned phase;
-	unsigned min_phases; /* in which a session has been seen before it is told */
+	unsigned min_phases; /* in which a session has been seen before it is announced */
 	uint32_t subscriber;
 	const struct slot *slots;
 	uint16_t *notes;
@@ -31,13 +31,13 @@ struct reading {
 	struct wire_sessions *group;
 };
 
-/* Passes that count as one phase, so that the lowest age takes fewer than NOTE_PHASES. */
+/* Passes that count as one phase, such that the minimum age takes fewer than NOTE_PHASES. */
 static unsigned passes_per_phase(const struct copying_limits *l, unsigned *ret_min_phases)
 {
 	unsigned passes = passes_of_age(l);
 	unsigned per_phase = passes < NOTE_PHASES ? 1 : (passes + NOTE_PHASES - 3) / (NOTE_PHASES - 2);
 
-	/* A session may be seen at the end of a phase first. */
+	/* A session may first be seen at the end of a phase. */
 	*ret_min_phases = per_phase == 1 ? passes : (passes + per_phase - 1) / per_phase + 1;
 	return per_phase;
 }
@@ -68,14 +68,14 @@ static void tell(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
 	struct wire_session record;
 
-	/* What there is at a start goes with whole copies. */
+	/* Sessions that exist at a start go with whole copies. */
 	if (!rd->c->primed)
 		return;
 	wire_session_fill(&record, rd->c, rd->cm, rd->subscriber, slot, key, word, rd->now);
 	write_record(rd, slot, &record);
 }
 
-/* Notes that a slot has nothing to tell. */
+/* Notes that a slot has nothing to announce. */
 static void note_nothing(struct reading *rd, uint32_t slot)
 {
 	if (note_tag(rd->notes[slot]) == NOTE_TOLD)
@@ -92,8 +92,8 @@ static bool is_opening(uint64_t word)
 }
 
 /*
- * Whether a session that is told for the first time need not be old enough, as others have it already: one that was
- * taken over, or that has ended and begins again.
+ * Whether a session announced for the first time need not reach the minimum age, as others have it already: one that
+ * was taken over, or that has ended and begins again.
  */
 static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
@@ -111,7 +111,7 @@ static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t w
 	return true;
 }
 
-/* Notes a session that can be told: one of this gateway. */
+/* Notes a session that can be announced: one of this gateway's own. */
 static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
 	uint16_t id = session_id(key, word), told = note_told(id, word_state(word)), *note = &rd->notes[slot];
@@ -126,7 +126,7 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 		*note = told;
 		return;
 	}
-	/* Another session than the one told or seen before. */
+	/* Another session than the one announced or seen before. */
 	if (note_tag(*note) == NOTE_TOLD)
 		tell_end(rd, slot);
 	if (!note_tag(*note) || note_tag(*note) == NOTE_TOLD || (*note & ID_MASK) != id)
@@ -140,7 +140,7 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 	}
 }
 
-/* Whether a slot holds a copy, which its own gateway tells. */
+/* Whether a slot holds a copy, which its own gateway announces. */
 static bool is_copy(struct reading *rd, uint32_t slot)
 {
 	uint16_t *mark = rd->marks ? &rd->marks[slot] : NULL;
@@ -167,7 +167,7 @@ static void read_one(struct reading *rd, uint32_t slot)
 		note_session(rd, slot, key, word);
 }
 
-/* Reads all slots, or with `young_alone` those of sessions that are not told yet. */
+/* Reads all slots, or with `young_alone` those of sessions that are not announced yet. */
 static void read_subscriber(struct reading *rd, bool young_alone)
 {
 	uint32_t n = rd->cm->tables.n_slots;
@@ -182,7 +182,7 @@ static void read_subscriber(struct reading *rd, bool young_alone)
 	}
 }
 
-/* What there is to do with a subscriber; its word as it is now. */
+/* What to do with a subscriber, from its present word. */
 enum look { LOOK_NOTHING, LOOK_YOUNG, LOOK_ALL };
 
 static enum look look_at(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
@@ -196,7 +196,7 @@ static enum look look_at(const struct copying *c, const struct copied_mapping *c
 	return flags & SUBSCRIBER_YOUNG ? LOOK_YOUNG : LOOK_NOTHING;
 }
 
-/* Reads subscribers of a run, from the cursor on. 0: all of them; 1: the time is up; or what `emit` returned. */
+/* Reads subscribers of a run, from the cursor on. 0: all of them; 1: the time is up; or the error of `emit`. */
 static int read_run(struct reading *rd, uint32_t n, uint32_t *cost, uint64_t deadline_us, copying_emit emit, void *arg)
 {
 	struct copied_mapping *cm = rd->cm;
@@ -221,7 +221,7 @@ static int read_run(struct reading *rd, uint32_t n, uint32_t *cost, uint64_t dea
 			rd->marks = copy_marks_of(&cm->marks, at);
 			read_subscriber(rd, look == LOOK_YOUNG);
 			cm->words[at] = now.word;
-			/* Held: what is being opened is found by the next pass. */
+			/* The lock is held: the next pass finds the session that is being opened. */
 			cm->flags[at] = rd->flags | (now.lock & 1 ? SUBSCRIBER_UNSURE : 0);
 			*cost += cm->tables.n_slots;
 		}
@@ -266,7 +266,7 @@ static int read_mappings(struct copying *c, uint64_t deadline_us, copying_emit e
 	return 0;
 }
 
-/* As a whole, once they have changed. */
+/* Sends all rules once they have changed. */
 static int tell_rules(struct copying *c, copying_emit emit, void *arg)
 {
 	struct rules_cursor at = { 0 };
@@ -276,7 +276,7 @@ static int tell_rules(struct copying *c, copying_emit emit, void *arg)
 	if (c->told_rules == c->rules_generation)
 		return 0;
 	r = draft_flush(&c->out, emit, arg);
-	/* What there is at a start goes with whole copies. */
+	/* Rules that exist at a start go with whole copies. */
 	if (!r && c->primed)
 		r = copied_rules_tell(c, &at, &c->out, emit, arg);
 	if (!r)
@@ -291,7 +291,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 
 	copied_mappings_sync(c);
 	if (c->told_generation != c->generation) {
-		/* What is waiting has the numbers of before. */
+		/* The waiting payload has the earlier numbers. */
 		r = draft_flush(&c->out, emit, arg);
 		if (!r)
 			r = copied_tables_tell(c, emit, arg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sessions to be placed, gathered for the program that does it, and what becomes of each. */
+/* Sessions to place, gathered for the program that places them, and the outcome for each. */
 #include "copies/ownership.h"
 
 static struct session_copies *requests(struct copying *c)
@@ -7,7 +7,7 @@ static struct session_copies *requests(struct copying *c)
 	return c->program.requests;
 }
 
-/* Where the session of a request is marked, if it is in that slot. */
+/* The mark of a request's session, if it is in that slot. */
 static uint16_t *mark_at(struct copying *c, const struct session_copy *r, uint32_t slot)
 {
 	return copy_marks_of(&c->mapping[r->mapping].marks, r->subscriber) + slot;
@@ -36,21 +36,21 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 	     !claim_wins(c, p->peer, p->turn, mark_peer(*mark),
 			 slot_turn(cm, r->subscriber, slot, *mark, session_id(r->key, r->word)))))
 		return false;
-	/* As all of the new peer's. */
+	/* It is now wholly the new peer's. */
 	if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	mark_set(c, cm, r->subscriber, slot, mark, p->peer, session_id(r->key, r->word));
 	return true;
 }
 
-/* Notes the turn and the state of what was told, as the mark's. */
+/* Notes the announced turn and state with the mark. */
 static void note_turn(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
 {
 	set_turn(&c->mapping[r->mapping], r->subscriber, slot, p->turn);
 	set_life(&c->mapping[r->mapping], r->subscriber, slot, word_state(r->word));
 }
 
-/* Notes where a copy is. False: there is no room to note that it is in another slot. */
+/* Notes the place of a copy. False: there is no room to note that it is in another slot. */
 static bool note_place(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
 {
 	if (slot == p->theirs) {
@@ -65,7 +65,7 @@ static void placed(struct copying *c, const struct session_copy *r, const struct
 	struct copied_mapping *cm = &c->mapping[r->mapping];
 	uint16_t *mark = mark_at(c, r, r->slot);
 
-	/* What the slot held before may have ended here. */
+	/* The session that the slot held before may have ended here. */
 	if (*mark != mark_of(p->peer, session_id(r->key, r->word)))
 		mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, word_seen(r->word));
 	mark_set(c, cm, r->subscriber, r->slot, mark, p->peer, session_id(r->key, r->word));
@@ -86,7 +86,7 @@ static bool is_in(const struct session_copy *r, uint16_t slot)
 	return (r->result == COPY_PLACED || r->result == COPY_EXISTS) && r->slot == slot;
 }
 
-/* What is in the way may end soon. */
+/* Whether the obstacle may end soon. */
 static bool may_wait(const struct session_copy *r)
 {
 	return r->request <= COPY_TO_OVERFLOW && (r->result == COPY_BUSY || r->result == COPY_PORT ||
@@ -113,7 +113,7 @@ static void existing(struct copying *c, const struct session_copy *r, const stru
 	uint64_t word = load_word(s);
 
 	c->counts->existing++;
-	/* Of this gateway's own, or of another peer, on another port. */
+	/* It belongs to this gateway or another peer, on another port. */
 	if ((!copy || mark_peer(*mark) != p->peer) && word >> 40 != r->word >> 40) {
 		slot_gives_way(c, r, p, r->slot);
 		wait_for(c, r, p);
@@ -123,7 +123,7 @@ static void existing(struct copying *c, const struct session_copy *r, const stru
 		return;
 	if (mark_peer(*mark) != p->peer && !steal(c, r, p, r->slot, mark))
 		return;
-	/* The peer has opened it again on another port, and what it told of the former one was lost. */
+	/* The peer has opened it again on another port, and the announced end of the former one was lost. */
 	if (word >> 40 != r->word >> 40) {
 		if (end_copy(c, cm, r->subscriber, r->slot, word))
 			mark_clear(c, cm, r->subscriber, r->slot, mark);
@@ -230,10 +230,10 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 	c->placing[i].theirs = t->slot;
 	c->placing[i].turn = t->turn;
 	c->placing[i].age_s = t->age_s;
-	/* What has been there may have ended here, before others hear of it. */
+	/* The session that was there may have ended here, before others learn of it. */
 	if (*mark)
 		mark_settle(c, cm, subscriber, t->slot, mark, NULL, seen);
-	/* A free slot that is wanted is marked first, so that a kill in between leaves no copy without a mark. */
+	/* A free slot that is requested is marked first, so that a kill in between leaves no copy without a mark. */
 	c->placing[i].premarked = !*mark && word_is_free(load_word(s));
 	if (c->placing[i].premarked)
 		mark_set(c, cm, subscriber, t->slot, mark, p->peer, session_id(t->key, all->copy[i].word));

@@ -23,9 +23,9 @@
 #include "tables/overflow_map.h"
 
 /*
- * What gateways must have alike for a takeover, as they show it to each other: mappings and exceptions with all that
- * decides what becomes of packets, and the portmaps of the configuration. Lists of records as they are on the wire,
- * sorted by their key, which is their first octets.
+ * The rules that gateways must share for a takeover, as they show them to each other: mappings and exceptions with all
+ * that determines the fate of packets, and the portmaps of the configuration. Lists of records as on the wire, sorted
+ * by their key, which is their first octets.
  */
 
 enum rule_kind { RULE_MAPPING, RULE_PORTMAP, N_RULE_KINDS };
@@ -41,13 +41,13 @@ struct rules {
 
 void rules_free(struct rules *r);
 
-/* Those of this gateway; portmaps may be NULL. 0 or -ENOMEM. */
+/* The rules of this gateway; portmaps may be NULL. 0 or -ENOMEM. */
 struct portmaps;
 int rules_here(const struct mappings *m, const struct portmaps *portmaps, struct rules *ret);
 
 bool rules_equal(const struct rules *a, const struct rules *b);
 
-/* Of all that has to be alike. */
+/* Of all rules. */
 uint64_t rules_digest(const struct rules *r);
 
 /* Octets of a record of a kind, and of its key. */
@@ -60,9 +60,9 @@ uint32_t rules_max(enum rule_kind kind);
 void rule_list_sort(struct rule_list *l, enum rule_kind kind);
 
 /*
- * Compares what there is here with what a peer has shown, and counts. others: what `n_others` further gateways have
- * shown, if mappings are spread over the gateways, else NULL: what is missing there is no fault if one of these has it,
- * and what is missing here is the concern of the gateways that have it.
+ * Compares the rules here with those that a peer has shown, and counts. others: the rules shown by `n_others` further
+ * gateways, if mappings are spread over the gateways, else NULL: a rule missing at the peer is then no fault if one of
+ * these has it, and one missing here concerns only the gateways that have it.
  */
 void rules_compare(const struct rules *here, const struct rules *there, const struct rules *const *others,
 		   unsigned n_others, struct copying_differences *ret);
@@ -73,21 +73,21 @@ struct copied_mapping {
 	int number;
 	struct prefix in;
 	struct prefix out;
-	struct marked_tables tables; /* what it was about when it was noted */
+	struct marked_tables tables; /* its tables when it was noted */
 	bool filters;		     /* the outside may open sessions */
-	uint32_t begun;		     /* generation in which it was noted, or has got addresses */
+	uint32_t begun;		     /* generation in which it was noted, or gained addresses */
 	/* The sender's notes. */
 	uint64_t *words;  /* of each subscriber: count and lock when its slots were last read */
 	uint8_t *flags;	  /* of each subscriber */
-	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may have copies in slots */
+	uint8_t *holders; /* of each subscriber: peers, by bit, of which it may hold copies in slots */
 	uint16_t *notes;  /* of each slot, see session_id.h */
-	uint8_t *turns;	  /* of each slot with a mark, see ownership.h; 0: an agent before this one knew it */
+	uint8_t *turns;	  /* of each slot with a mark, see ownership.h; 0: marked by an earlier agent */
 	/* The receiver's. */
 	struct copy_marks marks;
 };
 
-/* Flags of a subscriber: its slots have to be read in the next pass though its word has not changed. */
-#define SUBSCRIBER_YOUNG  0x01U /* sessions that are not told yet: those alone */
+/* Flags of a subscriber: its slots must be read in the next pass although its word has not changed. */
+#define SUBSCRIBER_YOUNG  0x01U /* sessions not announced yet: only those */
 #define SUBSCRIBER_UNSURE 0x02U /* a slot was being changed, or a connection is being opened */
 
 /* A mapping as a peer has shown it. */
@@ -101,18 +101,18 @@ struct shown_mapping {
 };
 
 /*
- * What a peer has not told in a whole copy has ended: copies in the overflow are compared with what was told since its
- * table, by the first scan of the overflow that begins after the whole copy.
+ * A session that a peer omits from a whole copy has ended: the first scan of the overflow that begins after the whole
+ * copy compares copies there with the sessions announced since its table.
  */
 enum overflow_purge { PURGE_NONE, PURGE_DUE, PURGE_RUNS };
 
-/* A list of rules of which parts have come. */
+/* A list of rules that has arrived in part. */
 struct coming_rules {
 	struct rule_list list;
 	uint32_t total;
 };
 
-/* Where telling rules goes on. */
+/* Place at which sending rules continues. */
 struct rules_cursor {
 	enum rule_kind kind;
 	uint32_t first;
@@ -124,23 +124,23 @@ struct copying_peer {
 	bool has_shown;
 	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
 	bool exchanged[MAX_MAPPINGS]; /* by ours */
-	struct rules rules;	      /* as the peer has shown them */
+	struct rules rules;	      /* from the peer */
 	struct coming_rules coming[N_RULE_KINDS];
 	uint8_t rules_shown; /* a bit for each kind */
 	struct copying_differences *differences;
 	uint32_t compared_generation; /* of the rules here; 0: none yet */
-	uint32_t whole_at;	      /* subscriber at which a payload of a whole copy goes on */
+	uint32_t whole_at;	      /* subscriber at which a payload of a whole copy continues */
 	uint32_t whole_generation;    /* of the mappings then; 0: none is unfinished */
 	uint64_t held;		      /* copies in slots */
 	uint64_t held_beyond;	      /* in the overflow, at the last scan */
-	struct hash_index heard;      /* a set: overflow_id_hash() of those told since the last table */
-	bool heard_all;		      /* none is missing there */
+	struct hash_index heard;      /* a set: overflow_id_hash() of those announced since the last table */
+	bool heard_all;		      /* no hash is missing there */
 	enum overflow_purge purge;
-	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
+	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: unknown */
 	uint32_t vouched_tick; /* when its copies were last refreshed */
-	uint64_t known_ms;     /* it knows what was told before, CLOCK_MONOTONIC */
+	uint64_t known_ms;     /* the peer knows all sessions announced before, CLOCK_MONOTONIC */
 	bool tell_again;       /* see copying_tells_again() */
-	uint32_t retry_at;     /* where tries of what waits go on */
+	uint32_t retry_at;     /* place at which tries of waiting sessions continue */
 };
 
 /* A payload being written. */
@@ -156,21 +156,24 @@ struct copying_cursor {
 	uint32_t subscriber;
 };
 
-/* A scan of the overflow by the pass, which may be interrupted: first the map is read, then what was not seen ends. */
+/*
+ * A scan of the overflow by the pass, which may be interrupted: it reads the map, then ends sessions that it has not
+ * seen.
+ */
 struct overflow_pass {
 	enum { OVERFLOW_BEGINS, OVERFLOW_READS, OVERFLOW_ENDS, OVERFLOW_DONE } step;
 	struct overflow_scan scan;
-	uint32_t at; /* entry of the batch, then of what has been told */
+	uint32_t at; /* entry of the batch, then of the announced sessions */
 	bool last;   /* the batch is the last one */
 	uint64_t held[COPYING_PEERS + 1];
 };
 
-/* What a request to the program is about, beyond what the program is told. */
+/* Context of a request to the program, beyond the program's own input. */
 struct placing {
 	uint16_t theirs; /* slot */
 	uint8_t peer;
 	uint8_t turn;
-	uint16_t age_s; /* seconds since a packet has refreshed it at the peer, when it was told */
+	uint16_t age_s; /* seconds since a packet refreshed it at the peer, when it was announced */
 	uint32_t told;	/* tick */
 	bool premarked;
 };
@@ -180,10 +183,10 @@ struct copying {
 	struct copying_limits limits;
 	char *state_file;
 	struct copied_mapping *mapping;	   /* MAX_MAPPINGS, by number */
-	uint64_t order[COPYING_PEERS + 1]; /* of two with equal turns the higher one has the session; 0: this one */
-	uint8_t peers;			   /* there are */
+	uint64_t order[COPYING_PEERS + 1]; /* of two with equal turns the higher has the session; 0: this gateway */
+	uint8_t peers;			   /* number of peers */
 	uint32_t generation;		   /* raised whenever the set of mappings, or `begun` of one, changes */
-	struct inside_run reach[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
+	struct inside_run reach[INSIDE_RUNS(MAX_MAPPINGS)]; /* addresses of each mapping */
 	size_t n_reach;
 	bool reach_stale;
 	uint64_t digest;
@@ -191,7 +194,7 @@ struct copying {
 	bool rules_stale;
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
-	struct hash_index gone; /* a set: mappings that are gone, which peers have not been told */
+	struct hash_index gone; /* a set: deleted mappings whose end is not announced to peers yet */
 	struct moved_slots moved;
 	struct copy_program program;
 	/* The pass. */
@@ -199,14 +202,14 @@ struct copying {
 	uint32_t pass; /* number */
 	bool primed;   /* the first one is complete */
 	bool running;
-	uint32_t told_generation; /* the set of mappings that all peers have been told */
+	uint32_t told_generation; /* the set of mappings announced to all peers */
 	uint32_t told_rules;	  /* the same of rules */
 	uint64_t told;
 	struct draft out;
 	struct hash_table overflow_told; /* of overflow_tolds */
 	struct overflow_pass overflow_pass;
 	struct ended_sessions ended;
-	uint64_t ended_told; /* those with a lower number have been told */
+	uint64_t ended_told; /* endings with a lower number have been announced */
 	/* Vouching. */
 	uint8_t up;
 	uint8_t last_time; /* peers whose copies are to be refreshed for a last time */
@@ -215,26 +218,26 @@ struct copying {
 	uint32_t round_tick;
 	struct copying_cursor vouch_at;
 	struct overflow_scan vouch_scan;
-	/* Leases; portmaps NULL: none are exchanged. */
+	/* Leases; portmaps NULL: no exchange. */
 	struct portmaps *portmaps;
 	struct lease_set leases;
-	int lease_stamps; /* map; -1: what is known of them ends with the agent */
+	int lease_stamps; /* map; -1: known acts end with the agent */
 	bool lease_stamps_failed;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
 	struct hash_table waiting; /* of waiting_copies */
 	struct copying_counts *counts;
-	struct copying_counts aside; /* of what no peer has told */
+	struct copying_counts aside; /* of sessions that no peer has announced */
 };
 
-/* Notes which mappings there are by now. To be called before anything that reads tables. */
+/* Notes the present mappings. Call it before anything that reads tables. */
 void copied_mappings_sync(struct copying *c);
 void copied_mappings_free(struct copying *c);
 
 /*
- * Notes which addresses each mapping has. A mapping that has got some, as another one or an exception within it is
- * gone, lacks what peers have told of them: its `begun` changes. Copies that the other one has ended are forgotten, so
- * that no ending is told of them. True: there is one.
+ * Notes the addresses of each mapping. A mapping that has gained some, as another one or an exception within it is
+ * gone, lacks what peers have announced for them: its `begun` changes. Copies that the other mapping has ended are
+ * forgotten, so that no ending is announced for them. True: there is one.
  */
 bool copied_reach_grows(struct copying *c);
 
@@ -244,21 +247,21 @@ static inline struct copied_mapping *copied_mapping(struct copying *c, int numbe
 	return number >= 0 && number < (int)MAX_MAPPINGS && c->mapping[number].used ? &c->mapping[number] : NULL;
 }
 
-/* Has marks for a subscriber. 0 or -ENOMEM. */
+/* Makes marks for a subscriber. 0 or -ENOMEM. */
 int copied_marks_make(struct copying *c, struct copied_mapping *cm, uint32_t subscriber);
 
 /* The first mapping at or after a number; NULL: no more. */
 struct copied_mapping *copied_mapping_from(struct copying *c, int number);
 
-/* Whether the sessions of a mapping are told to peers. */
+/* Whether the sessions of a mapping are announced to peers. */
 static inline bool copied_mapping_owned(const struct copying *c, const struct copied_mapping *cm)
 {
 	return !c->limits.owned || c->limits.owned(c->limits.owned_arg, cm->in, cm->out);
 }
 
 /*
- * Whether the mapping has sessions of this subscriber: not if the address belongs to another one here, unless those
- * that it had drain.
+ * Whether the mapping has sessions of this subscriber: not if the address belongs to another mapping here, unless its
+ * former sessions drain.
  */
 bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber);
 
@@ -268,7 +271,7 @@ uint32_t vouching_ticks(const struct copying *c);
 /* The mapping here with the prefixes of one that a peer has shown; NULL: none. */
 const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s);
 
-/* Relates what a peer has shown to the mappings of now. */
+/* Links the mappings that a peer has shown to the present ones. */
 void copied_tables_link(struct copying *c, unsigned peer);
 
 static inline uint64_t load_word(const struct slot *s)
@@ -284,8 +287,8 @@ static inline bool read_slot(const struct slot *s, uint64_t word, uint64_t *ret_
 }
 
 /*
- * Whether the slot of a mark still holds the copy: the same session, not in time-wait, which is the end of one here,
- * not expired, and not refreshed but by vouching.
+ * Whether the slot of a mark still holds the copy: the same session, not in time-wait (which is its end here), not
+ * expired, and refreshed only by vouching.
  */
 static inline bool mark_holds(uint16_t mark, uint64_t key, uint64_t word, const struct vouched *v, uint32_t now,
 			      const uint32_t timeout_ticks[N_TIMEOUTS])
@@ -319,10 +322,10 @@ uint32_t next_holder(const struct copied_mapping *cm, unsigned peer, uint32_t at
 /* Whether any slot of a subscriber is marked as a peer's copy. */
 bool holds_copies(const struct copied_mapping *cm, unsigned peer, uint32_t subscriber);
 
-/* Hands a payload over, if there is one. 0, or what `emit` returned: it is kept then. */
+/* Hands over the payload, if there is one. 0, or the error of `emit`: the payload is then kept. */
 int draft_flush(struct draft *o, copying_emit emit, void *arg);
 
-/* A table of which a whole copy tells: `write` adds the record of a place, if there is one to tell. */
+/* A table that a whole copy announces: `write` adds the record of a place, if there is one. */
 struct draft_table {
 	unsigned type;
 	uint32_t room; /* places */
@@ -331,8 +334,9 @@ struct draft_table {
 };
 
 /*
- * Emits what a table has from *at on, so many places at once: what is not emitted is read again by the next call, as it
- * may have changed by then. 0: all; 1: the time is up; or what `emit` returned. Nothing is left in the draft.
+ * Emits a table from *at on, this many places at once. Places that could not be emitted are read again by the next
+ * call, as they may have changed by then. 0: all; 1: the time is up; or the error of `emit`. Leaves nothing in the
+ * draft.
  */
 int draft_tell(struct draft *o, struct copying *c, const struct draft_table *t, uint32_t *at, uint64_t deadline_us,
 	       copying_emit emit, void *arg);
@@ -350,7 +354,7 @@ static inline void *draft_take(struct draft *o, size_t size)
 	return at;
 }
 
-/* Writes a session of this gateway's own as it is told; now: a tick. */
+/* Writes the record that announces a session of this gateway's own; now: a tick. */
 void wire_session_fill(struct wire_session *ret, const struct copying *c, const struct copied_mapping *cm,
 		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word, uint32_t now);
 
@@ -362,27 +366,27 @@ static inline uint32_t session_age_s(const struct copying *c, uint64_t word, uin
 	return age > 0 ? (uint32_t)age / ticks_of_seconds(1, mappings_datapath(c->m)->hz) : 0;
 }
 
-/* Writes the table of mappings. 0, or what `emit` returned. */
+/* Writes the table of mappings. 0, or the error of `emit`. */
 int copied_tables_tell(struct copying *c, copying_emit emit, void *arg);
 
 /*
- * Refreshes a subscriber's copies of the peers in a set, and removes marks that do not hold any more. Copies of
- * mappings that a peer of the set does not exchange any more are ended.
+ * Refreshes a subscriber's copies of a set of peers, and removes stale marks. Ends copies of mappings that a peer of
+ * the set no longer exchanges.
  */
 void refresh_copies(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint8_t peers, uint32_t now);
 
-/* Passes for which a session has been seen before it is told. */
+/* Passes in which a session must be seen before it is announced. */
 static inline unsigned passes_of_age(const struct copying_limits *l)
 {
 	return (l->min_age_s * 1000 + l->interval_ms - 1) / (l->interval_ms ? l->interval_ms : 1);
 }
 
-/* The overflow's part of a pass. 0: all; 1: the time is up; or what `emit` returned. */
+/* The overflow's part of a pass. 0: all; 1: the time is up; or the error of `emit`. */
 int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg);
 
 /*
- * The overflow's part of a whole copy: *at is where it goes on, 0 at first. What is returned is as above; nothing is
- * left in the draft.
+ * The overflow's part of a whole copy: *at is where it continues, 0 at first. Returns the same; leaves nothing in the
+ * draft.
  */
 int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			  void *arg);
@@ -390,36 +394,33 @@ int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint
 int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
 			  struct copying_counts *add);
 
-/* A peer's table has come, and its whole copy has ended. */
+/* A peer's table has arrived; its whole copy has ended. */
 void copied_overflow_whole_began(struct copying *c, unsigned peer);
 void copied_overflow_whole_ended(struct copying *c, unsigned peer);
 
 /* Refreshes copies in the overflow of the peers in vouch_for. 0: all; 1: the time is up. */
 int copied_overflow_vouch(struct copying *c, uint64_t deadline_us);
 
-/* Has a peer's copies in the overflow be this gateway's own, which the next pass tells. */
+/* Takes over a peer's copies in the overflow; the next pass announces them. */
 void copied_overflow_adopt(struct copying *c, unsigned peer);
 
 void copied_overflow_free(struct copying *c);
 
-/*
- * Tells what has ended and was not told yet; what all peers know, or have no more, is forgotten. 0, or what `emit`
- * returned.
- */
+/* Announces new endings; forgets those that all peers know or whose session no peer has. 0, or the error of `emit`. */
 int copied_ended_tell(struct copying *c, copying_emit emit, void *arg);
 
-/* Emits what a peer does not know, from *at on, 0 at first. 0, or what `emit` returned. */
+/* Emits the endings that a peer does not know, from *at on, 0 at first. 0, or the error of `emit`. */
 int copied_ended_whole(struct copying *c, unsigned peer, uint64_t *at, struct draft *o, copying_emit emit, void *arg);
 
 int copied_ended_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
 		       struct copying_counts *add);
 
-/* Tells what has changed of the leases; what `emit` returned is returned, and the next call goes on. */
+/* Announces changed leases. 0, or the error of `emit`; then the next call continues. */
 int copied_leases_tell(struct copying *c, copying_emit emit, void *arg);
 
 /*
- * The leases' part of a whole copy: *at is where it goes on, 0 at first. 0: all; 1: the time is up; or what `emit`
- * returned. Nothing is left in the draft.
+ * The leases' part of a whole copy: *at is where it continues, 0 at first. 0: all; 1: the time is up; or the error of
+ * `emit`. Leaves nothing in the draft.
  */
 int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
 			void *arg);
@@ -427,40 +428,40 @@ int copied_leases_whole(struct copying *c, uint32_t *at, struct draft *o, uint64
 int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
 			struct copying_counts *add);
 
-/* Takes up what is known of leases from an agent before this one, and hears of acts on them from now on. */
+/* Reads the acts on leases that an earlier agent has kept, and listens to further acts. */
 void copied_leases_begin(struct copying *c);
 void copied_leases_end(struct copying *c);
 
-/* Ends those whose time is over. */
+/* Ends expired leases. */
 void copied_leases_expire(struct copying *c);
 
-/* Writes what is known of a lease to where it outlives the agent; forgets a lease. */
+/* Keeps the known act on a lease where it outlives the agent; forgets a lease. */
 void known_lease_keep(struct copying *c, const struct known_lease *k);
 void known_lease_forget(struct copying *c, struct known_lease *k);
 
-/* Says that a lease has ended, which stays known. */
+/* Notes that a lease has ended; it stays known. */
 void known_lease_end(struct copying *c, struct known_lease *k, uint64_t stamp);
 
-/* Has the rules known as they are, once rules_stale says that they may have changed. */
+/* Reads the rules again, if rules_stale says that they may have changed. */
 void copied_rules_sync(struct copying *c);
 
-/* Tells the rules, from *at on, which is all 0 at first. 0: all; or what `emit` returned. */
+/* Sends the rules, from *at on, which is all 0 at first. 0: all; or the error of `emit`. */
 int copied_rules_tell(const struct copying *c, struct rules_cursor *at, struct draft *o, copying_emit emit, void *arg);
 
 int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length);
 void copied_rules_free(struct copying *c);
 uint64_t copied_rules_memory(const struct copying *c);
 
-/* Ends a copy that the slot's mark has been found to hold. False: a packet has refreshed it meanwhile. */
+/* Ends the copy that a slot's mark was found to hold. False: a packet has refreshed it meanwhile. */
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);
 
 /*
- * A digest of all that decides where a mapping has a session, and by which ports: gateways exchange sessions only of
- * mappings for which it is equal. Quota and timeouts may differ, and a mapping that drains is as it was.
+ * A digest of everything that determines the place and the ports of a mapping's sessions: gateways exchange sessions
+ * only of mappings with equal digests. Quota and timeouts may differ; draining does not change it.
  */
 uint64_t mapping_digest(const struct mapping *record);
 
-/* Goes on with a digest, which begins as 0. */
+/* Continues a digest, which begins as 0. */
 uint64_t digest_add(uint64_t digest, uint64_t value);
 
 #endif

@@ -2,7 +2,7 @@
 /* Sessions for which there was no room are tried again after a second, then after twice as long each time. */
 #include "copies/ownership.h"
 
-/* In one call, of all peers' looked at and of this one's tried. */
+/* Limits of one call: looked at, for all peers, and tried, for this one. */
 #define LOOK_MAX 4096U
 #define TRY_MAX	 256U
 /* Some four minutes: then the next whole copy is not far. */
@@ -52,7 +52,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 		r = try_again(c, e, now);
 	}
 	f = placing_flush(c);
-	/* They have been counted as refused. */
+	/* These have been counted as refused. */
 	add->placed += c->aside.placed;
 	add->updated += c->aside.updated;
 	add->existing += c->aside.existing;

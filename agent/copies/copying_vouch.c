@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copies are refreshed in rounds, each within a quarter of the shortest timeout, as long as the peer that told them is
+ * Copies are refreshed in rounds, each within a quarter of the shortest timeout, while the peer that announced them is
  * heard; and once more when it falls silent, so that each has its whole timeout from then on.
  */
 #include <stdbool.h>
@@ -120,7 +120,7 @@ static void refresh(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 			mark_clear(c, cm, subscriber, slot, mark);
 		return;
 	}
-	/* If a packet has changed it meanwhile it is a copy no more, as the next look finds. */
+	/* If a packet has changed it meanwhile, it is no longer a copy, as the next look finds. */
 	__atomic_compare_exchange_n(&s->truth, &from, word_with(word, word_state(word), now), false, __ATOMIC_ACQ_REL,
 				    __ATOMIC_RELAXED);
 }
@@ -151,9 +151,9 @@ void refresh_copies(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 	}
 }
 
-/* What is held of a peer that has lost its tables. */
+/* Copies of a peer that has lost its tables. */
 
-/* Has the copies of a peer be sessions of this gateway, which the next pass tells. */
+/* Takes over the copies of a peer; the next pass announces them. */
 static void adopt(struct copying *c, struct copied_mapping *cm, unsigned peer)
 {
 	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {

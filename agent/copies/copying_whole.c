@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A whole copy for one peer: of each subscriber the sessions that have been told to all peers and are as they were
- * told. What has changed since then is told to all by the pass.
+ * A whole copy for one peer: for each subscriber, the sessions announced to all peers that have not changed since. The
+ * pass announces later changes to all.
  */
 #include <errno.h>
 
@@ -13,14 +13,14 @@
 struct copying_whole {
 	struct copying *c;
 	unsigned peer;
-	uint64_t ended; /* where endings go on */
+	uint64_t ended; /* where endings continue */
 	struct copying_cursor at;
-	uint32_t generation;	  /* of the mappings that this peer has been told */
+	uint32_t generation;	  /* of the mappings announced to this peer */
 	struct wire_range *range; /* at the beginning of the payload; NULL: none */
-	uint32_t overflow;	  /* where the sessions in the overflow go on */
+	uint32_t overflow;	  /* where the sessions in the overflow continue */
 	uint32_t leases;	  /* the same of leases */
 	struct rules_cursor rules;
-	uint32_t rules_generation; /* of the rules that this peer is being told */
+	uint32_t rules_generation; /* of the rules being sent to this peer */
 	struct draft out;
 };
 
@@ -80,7 +80,7 @@ static void write_subscriber(struct copying_whole *w, const struct copied_mappin
 		if (!word_is_live(word) || !read_slot(&slots[i], word, &key) ||
 		    notes[i] != note_told(session_id(key, word), word_state(word)))
 			continue;
-		/* What it has become since it was told. */
+		/* Its state since the announcement. */
 		if (marks && mark_peer(marks[i]) &&
 		    mark_holds(marks[i], key, word, copy_vouched(&cm->marks, w->at.subscriber, mark_peer(marks[i])),
 			       now, timeout_ticks))
@@ -104,7 +104,7 @@ static void begin_range(struct copying_whole *w, const struct copied_mapping *cm
 	*w->range = (struct wire_range){ .mapping = htobe16((uint16_t)cm->number), .first = htobe32(w->at.subscriber) };
 }
 
-/* Writes subscribers of a run: 0: all; 1: the time is up; or what `emit` returned. */
+/* Writes subscribers of a run: 0: all; 1: the time is up; or the error of `emit`. */
 static int write_run(struct copying_whole *w, const struct copied_mapping *cm, uint32_t n, uint64_t deadline_us,
 		     uint32_t *cost, copying_emit emit, void *arg)
 {
@@ -112,7 +112,7 @@ static int write_run(struct copying_whole *w, const struct copied_mapping *cm, u
 	const uint32_t *timeout_ticks = mappings_get(w->c->m, cm->number)->timeout_ticks;
 	size_t most = sizeof(struct wire_sessions) + cm->tables.n_slots * sizeof(struct wire_session);
 	uint32_t now = datapath_ticks(mappings_datapath(w->c->m));
-	/* Of others there is nothing, so that a peer ends what it was told while they were ours. */
+	/* Nothing is sent of others, so that a peer ends the sessions announced while they were ours. */
 	bool owned = copied_mapping_owned(w->c, cm);
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -131,7 +131,7 @@ static int write_run(struct copying_whole *w, const struct copied_mapping *cm, u
 		*cost = 0;
 		if (monotonic_us() < deadline_us)
 			continue;
-		/* What a pass tells before the next step must not be older than this. */
+		/* The payloads of a pass before the next step must not be older than this one. */
 		r = flush(w, emit, arg);
 		return r ? r : 1;
 	}
@@ -163,7 +163,7 @@ static int write_mappings(struct copying_whole *w, uint64_t deadline_us, copying
 	return 0;
 }
 
-/* The table comes first, and again once it has changed, before a number is used that was another mapping's. */
+/* The table comes first, and again after a change, before a number is used that belonged to another mapping. */
 static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 {
 	uint32_t generation = w->c->generation;
@@ -175,11 +175,11 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	if (r)
 		return r;
 	w->generation = generation;
-	/* What has been written and not emitted has numbers of before: the mapping is begun again. */
+	/* The unsent payload has the earlier numbers: the mapping begins again. */
 	w->range = NULL;
 	w->at.subscriber = 0;
 	w->ended = 0;
-	/* The peer compares with what comes after the table. */
+	/* The peer compares with the payloads after the table. */
 	w->overflow = 0;
 	w->leases = 0;
 	return 0;
@@ -187,14 +187,14 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 
 static int tell_rules(struct copying_whole *w, copying_emit emit, void *arg)
 {
-	/* The pass has told these, but not what was before. */
+	/* The pass has sent these, but not the earlier ones. */
 	if (w->rules_generation != w->c->rules_generation)
 		w->rules = (struct rules_cursor){ 0 };
 	w->rules_generation = w->c->rules_generation;
 	return w->rules.kind < N_RULE_KINDS ? copied_rules_tell(w->c, &w->rules, &w->out, emit, arg) : 0;
 }
 
-/* What was read and not emitted may be out of date by what a pass has told since: it is read again. */
+/* A pass may have announced changes since the unsent payload was read: reads it again. */
 static void rewind_range(struct copying_whole *w)
 {
 	if (!w->range)
@@ -210,7 +210,7 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 
 	copied_mappings_sync(w->c);
 	rewind_range(w);
-	/* The pass first: what it has yet to emit has the numbers that all peers know. */
+	/* The pass first: its unsent payloads have the numbers that all peers know. */
 	if (!w->c->primed || w->c->told_generation != w->c->generation)
 		return 1;
 	r = tell_mappings(w, emit, arg);

@@ -170,7 +170,7 @@ int lease_stamps_open(const char *pin_dir, uint32_t leases)
 	struct pinned_map map = stamps_map;
 
 	map.entries = leases + LEASES_ENDED_MAX;
-	/* One that cannot be made larger lacks room for some stamps: those are not kept over a restart. */
+	/* A map that cannot grow lacks room for some stamps: those are lost at a restart. */
 	pinned_map_fit(pin_dir, map.name, map.entries);
 	return pinned_map_open(pin_dir, &map);
 }

@@ -29,7 +29,7 @@ bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 
 	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
-	/* The winner adjusts the count, in which none is that is in time-wait by now. */
+	/* The winner adjusts the count, which excludes sessions in time-wait. */
 	if (word_state(word) != SESSION_TIME_WAIT)
 		count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What becomes of a session in the overflow that a peer has told, once the program has been run. */
+/* The outcome for a session in the overflow that a peer has announced, once the program has run. */
 #include "copies/ownership.h"
 #include "sessions/sessions.h"
 
@@ -14,7 +14,7 @@ static struct overflow_id id_of(const struct session_copy *r)
 	};
 }
 
-/* It is a copy of the peer's now, with what was told of it. */
+/* It is a copy of the peer's now, with the announced state. */
 static void note_copy(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct overflow_id id = id_of(r);
@@ -27,7 +27,7 @@ static void note_copy(struct copying *c, const struct session_copy *r, const str
 	t->turn_known = true;
 }
 
-/* It has ended because its gateway says so, which tells the others. */
+/* It has ended because its gateway reported the end, also to the others. */
 static void forget_copy(struct copying *c, const struct session_copy *r)
 {
 	const struct overflow_id id = id_of(r);
@@ -39,7 +39,7 @@ static void forget_copy(struct copying *c, const struct session_copy *r)
 	hash_del(&overflow_tolds, &c->overflow_told, t);
 }
 
-/* Whether the session was a copy of this peer, or could be taken from whom it was of. */
+/* Whether the session was a copy of this peer, or may be taken from its former gateway. */
 static bool is_taken(const struct session_copy *r, const struct placing *p)
 {
 	unsigned before = overflow_mark_holds(r->mark_before, r->before) ? overflow_mark_peer(r->mark_before) : 0;
@@ -47,7 +47,7 @@ static bool is_taken(const struct session_copy *r, const struct placing *p)
 	return before == p->peer || r->takes >> before & 1;
 }
 
-/* The copy that was there before, if it was one. */
+/* Uncounts the copy that was there before, if it was one. */
 static void uncount(struct copying *c, const struct session_copy *r)
 {
 	struct copying_peer *p = &c->peer[overflow_mark_peer(r->mark_before)];
@@ -56,7 +56,7 @@ static void uncount(struct copying *c, const struct session_copy *r)
 		p->held_beyond--;
 }
 
-/* It is this gateway's own, which has no better claim but its address: the peer is to hear of it at once. */
+/* It is this gateway's own, by its address only: the peer must learn of it at once. */
 static void contested(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct overflow_id id = id_of(r);
@@ -71,7 +71,7 @@ static void contested(struct copying *c, const struct session_copy *r, const str
 	overflow_contest(c, t, turn_next(t->turn));
 }
 
-/* It is there: as a copy that was replaced by this one, or as what the peer cannot have. */
+/* It is there: as a copy that this one replaced, or as a session that the peer cannot have. */
 static void present(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	c->counts->existing++;
@@ -112,7 +112,7 @@ void placed_in_overflow(struct copying *c, const struct session_copy *r, const s
 	}
 	switch (r->result) {
 	case COPY_PLACED:
-		/* In place of one on another port. */
+		/* Replaces one on another port. */
 		uncount(c, r);
 		c->counts->placed++;
 		peer->held_beyond++;

@@ -8,7 +8,7 @@
 #include "copies/copying_private.h"
 #include "sessions/sessions.h"
 
-/* By how much a session's last packet is older if it gives way. */
+/* Seconds by which a session's last packet must be older for it to give way. */
 #define GIVES_WAY_S 3U
 
 bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than)
@@ -22,7 +22,7 @@ uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t
 
 	if (!mark || !mark_is_of(mark, id))
 		return 0;
-	/* What an agent before this one has taken over has had another turn than the first. */
+	/* A session that an earlier agent has taken over has had another turn than the first. */
 	return turn ? turn - 1 : mark_is_taken(mark);
 }
 
@@ -30,7 +30,7 @@ void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber
 {
 	uint16_t id = *mark & ID_MASK;
 
-	/* One that is not known stays so. */
+	/* An unknown turn stays unknown. */
 	if (*known_at(cm, subscriber, slot) & KNOWN_TURN)
 		set_turn(cm, subscriber, slot, turn_next(slot_turn(cm, subscriber, slot, *mark, id)));
 	mark_clear(c, cm, subscriber, slot, mark);
@@ -44,7 +44,7 @@ void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, 
 	const struct ended_session *known = ended_find(&c->ended, id);
 	struct ended_session e = { .id = *id, .slot = (uint16_t)slot, .number = number, .turn = turn, .tick = now };
 
-	/* A peer has ended it, too: what begins again has a turn after either. */
+	/* A peer has ended it, too: a session that begins again has a turn after either. */
 	if (known && turn_after(known->turn, turn))
 		e.turn = known->turn;
 	ended_add(&c->ended, &e);
@@ -63,8 +63,8 @@ void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t tur
 #define MAY_HAVE_BEEN (3U * PORT_GROUP)
 
 /*
- * The slot of a session that is gone has its key still, unless another one has come: which ports and protocols fit? Now
- * and then more than one does. Returns how many.
+ * The slot of an ended session still has its key, unless it was reused. Finds the ports and protocols that fit: now and
+ * then more than one. Returns their number.
  */
 static unsigned recognise(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint64_t key,
 			  uint16_t mark, struct overflow_id ret[static MAY_HAVE_BEEN])
@@ -85,7 +85,7 @@ static unsigned recognise(const struct copying *c, const struct copied_mapping *
 	return n;
 }
 
-/* What ends without a packet or an operator is in the last state that was told. */
+/* A session that ends without a packet or an operator is in the last announced state. */
 static bool may_have_expired(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark)
 {
 	uint16_t note = cm->notes[(size_t)subscriber * cm->tables.n_slots + slot];
@@ -94,40 +94,40 @@ static bool may_have_expired(const struct copied_mapping *cm, uint32_t subscribe
 	return note_tag(note) == NOTE_TOLD && (state == SESSION_UDP || state == SESSION_ICMP);
 }
 
-/* Ticks since a peer's copies of a subscriber were refreshed last, of which the marks have the low half alone. */
+/* Ticks since a peer's copies of a subscriber were last refreshed; the marks have only the low half. */
 static uint32_t since_vouched(const struct copying *c, unsigned peer, const struct vouched *v, uint32_t now)
 {
 	uint32_t since = (uint16_t)((uint16_t)now - v->now), at_most = now - c->peer[peer].vouched_tick;
 
-	/* A subscriber's may have been refreshed after the last round. */
+	/* A subscriber's copies may have been refreshed after the last round. */
 	return at_most < since ? at_most : at_most - (at_most - since) % (UINT16_MAX + 1U);
 }
 
-/* What a slot is like whose mark holds no more. */
+/* The slot of a mark that no longer holds. */
 struct settling {
 	uint32_t subscriber;
 	uint32_t slot;
 	uint16_t mark;
 	uint64_t key;
 	uint64_t word;
-	bool same;    /* the session is there, in whatever state */
-	bool expired; /* what is there */
+	bool same;    /* the session is there, in any state */
+	bool expired; /* the session there */
 };
 
-/* A peer's copy that is gone has expired if it was not refreshed in time. */
+/* A lost copy of a peer's has expired if it was not refreshed in time. */
 static bool is_forgotten(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
 			 const struct vouched *v, uint32_t now)
 {
 	uint8_t life = *known_at(cm, s->subscriber, s->slot) >> KNOWN_LIFE_BIT;
 	unsigned peer = mark_peer(s->mark);
 
-	/* This agent has not refreshed any: the low half has to do. */
+	/* This agent has not refreshed any: the low half must suffice. */
 	if (!life || !c->peer[peer].vouched_tick)
 		return (uint16_t)((uint16_t)now - v->now) >= 4 * vouching_ticks(c);
 	return since_vouched(c, peer, v, now) >= mappings_get(c->m, cm->number)->timeout_ticks[life - 1];
 }
 
-/* Whether the session of a mark has ended here so that others have to know it. */
+/* Whether the session of a mark has ended here such that others must learn it. */
 static bool is_ending(const struct copying *c, const struct copied_mapping *cm, const struct settling *s,
 		      const struct vouched *v, uint32_t now)
 {
@@ -135,7 +135,7 @@ static bool is_ending(const struct copying *c, const struct copied_mapping *cm, 
 		return false;
 	if (s->same)
 		return !s->expired;
-	/* What marks of an agent before this one were about is not known. */
+	/* The sessions behind an earlier agent's marks are unknown. */
 	if (!c->primed)
 		return false;
 	return mark_is_taken(s->mark) ? !may_have_expired(cm, s->subscriber, s->slot, s->mark)
@@ -156,7 +156,7 @@ static void settle_ended(struct copying *c, struct copied_mapping *cm, const str
 		id[0] = slot_session_id(cm, s->subscriber, s->key, s->word);
 	else if (word_is_free(s->word))
 		n = recognise(c, cm, s->subscriber, s->key, s->mark, id);
-	/* 0: it is not known. */
+	/* 0: unknown. */
 	if (turn)
 		turn = mark_is_taken(s->mark) ? turn - 1 : turn_next(turn - 1);
 	for (unsigned i = 0; i < n || !i; i++)
@@ -171,7 +171,7 @@ bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscrib
 	struct settling s = { .subscriber = subscriber, .slot = slot, .mark = *mark, .word = load_word(at) };
 	unsigned peer = mark_peer(*mark);
 
-	/* Being changed: it is looked at again. */
+	/* Being changed: the next look decides. */
 	if (!*mark || word_state(s.word) == SESSION_OPENING || !read_slot(at, s.word, &s.key))
 		return false;
 	if (peer && !v)
@@ -282,7 +282,7 @@ bool yield_own(struct copying *c, const struct session_copy *r, const struct pla
 	return false;
 }
 
-/* Whether a session of this gateway's own is older than one that is told. */
+/* Whether a session of this gateway's own is older than an announced one. */
 static bool is_older(const struct copying *c, uint64_t word, const struct placing *p)
 {
 	uint32_t hz = mappings_datapath(c->m)->hz, now = datapath_ticks(mappings_datapath(c->m));
@@ -373,7 +373,7 @@ struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct p
 	};
 }
 
-/* The session is to be tried again, though the program has given another answer. */
+/* The session must be tried again, although the program has answered otherwise. */
 void wait_for(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct waiting_copy w = waiting_copy_of(r, p);
@@ -381,7 +381,9 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 	waiting_add(&c->waiting, &w);
 }
 
-/* What holds the port of a request: a session in a slot or in the overflow, a binding, or a portmap, which stays. */
+/*
+ * The obstacle on the port of a request: a session in a slot or in the overflow, a binding, or a portmap, which stays.
+ */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	const struct copied_mapping *cm = &c->mapping[r->mapping];
@@ -417,7 +419,7 @@ struct overflow_told *overflow_known(struct copying *c, const struct overflow_id
 
 void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word)
 {
-	/* What was told of it is its new gateway's to tell. */
+	/* Its new gateway now announces its state. */
 	c->told -= t->state != 0;
 	t->state = 0;
 	t->taken = t->ended = false;

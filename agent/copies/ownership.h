@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For the files that implement copying.h: which gateway has a session. docs/OWNERSHIP.md is the rule; what is numbered
- * here is numbered there.
+ * For the files that implement copying.h: which gateway has a session. docs/OWNERSHIP.md has the rules; the numbers
+ * here are its numbers.
  */
 #ifndef DETNAT_OWNERSHIP_H
 #define DETNAT_OWNERSHIP_H
 
 #include "copies/copying_private.h"
 
-/* For the files that implement copying.h: places sessions that a peer has told. */
+/* For the files that implement copying.h: places sessions that a peer has announced. */
 
 /* A record of the wire. */
 struct told_session {
@@ -23,38 +23,38 @@ struct told_session {
 };
 
 /*
- * Adds a session to those to be placed, with this tick as last seen. The subscriber has marks. 0, or -errno if the
- * program could not be run.
+ * Adds a session to those to place, with this tick as last seen. The subscriber must have marks. 0, or -errno if the
+ * program could not run.
  */
 int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		const struct placing *p, uint32_t seen);
 
-/* Whether the session has ended here, and the peer has yet to hear of it: it is tried again. */
+/* Whether the session has ended here and the peer has yet to learn it: it is tried again. */
 bool placing_waits(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		   const struct placing *p, uint32_t now);
 
 /*
- * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. t: what the peer
- * in the mark has told, of which the turn, and what follows it, counts; told: at this tick.
+ * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. t: the
+ * announcement by the peer in the mark; its turn and the members after it count; told: its tick.
  */
 int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
 			 const struct session_copy *request, const struct told_session *t, uint32_t told);
 
-/* What has become of such a request. */
+/* Handles the outcome of such a request. */
 void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p);
 
-/* What is known of a session in the overflow, added if it is not known yet; NULL for want of memory. */
+/* The known state of a session in the overflow, added if there is none; NULL: out of memory. */
 struct overflow_told *overflow_known(struct copying *c, const struct overflow_id *id);
 
-/* It is a peer's copy, and nothing is told of it. */
+/* It is a peer's copy, and is not announced. */
 void overflow_is_copy(struct copying *c, struct overflow_told *t, unsigned peer, uint64_t word);
 
-/* As contest(), of one beyond the slots. */
+/* As contest(), for a session beyond the slots. */
 void overflow_contest(struct copying *c, struct overflow_told *t, uint8_t turn);
 
 struct waiting_copy waiting_copy_of(const struct session_copy *r, const struct placing *p);
 
-/* The session of a request has no place yet, and is to be tried again. */
+/* The session of a request has no place yet, and must be tried again. */
 void wait_for(struct copying *c, const struct session_copy *r, const struct placing *p);
 
 /*
@@ -64,7 +64,7 @@ void wait_for(struct copying *c, const struct session_copy *r, const struct plac
 void crossed_beyond(struct copying *c, const struct session_copy *r, const struct placing *p);
 void crossed_in_slot(struct copying *c, const struct session_copy *r, const struct placing *p);
 
-/* What holds the port of a request gives way, if it has to. */
+/* The holder of a request's port gives way, if it must. */
 void port_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p);
 
 /* Tries once more to place a session; placing_flush() has to follow. 0 or -errno. */
@@ -74,13 +74,13 @@ int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, co
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);
 
-/* Whether a peer's session may be put in the place of one: not of one in time-wait, which counts no more. */
+/* Whether a peer's session may replace this one: not if it is in time-wait, which no longer counts. */
 static inline bool word_is_open(uint64_t word)
 {
 	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT;
 }
 
-/* Changes the state of a session, which keeps its last seen. False: it has been changed meanwhile. */
+/* Changes the state of a session, which keeps its last-seen tick. False: it has changed meanwhile. */
 static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
 {
 	return word_is_open(word) &&
@@ -88,12 +88,15 @@ static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* Rule 3: whether what a peer tells with a turn goes before what a gateway (peer; 0: this one) has with another. */
+/*
+ * Rule 3: whether a peer's announcement with a turn takes precedence over a session of a gateway (peer; 0: this one)
+ * with another.
+ */
 bool claim_wins(const struct copying *c, unsigned peer, uint8_t turn, unsigned of, uint8_t than);
 
 /*
- * What is known of a slot with a mark: its turn plus one, and above it the timeout that counts for a copy, plus one. 0
- * where it is not known.
+ * Known data of a slot with a mark: its turn plus one, and above it the timeout that counts for a copy, plus one. 0:
+ * unknown.
  */
 #define KNOWN_TURN     0x1fU
 #define KNOWN_LIFE_BIT 5U
@@ -120,66 +123,66 @@ static inline void set_life(const struct copied_mapping *cm, uint32_t subscriber
 		*at = now;
 }
 
-/* The turn of what a slot holds: of this gateway's own if the mark is of no peer. */
+/* The turn of the session in a slot: of this gateway's own if the mark belongs to no peer. */
 uint8_t slot_turn(const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t mark, uint16_t id);
 
 /*
- * Finds out what has become of what a slot's mark is about: still a copy (true); taken over by a packet (rule 2); or
- * ended, which is noted where others have to know it (rules 4 to 6). v: when the peer was vouched for; NULL: as the
- * marks say.
+ * Determines the fate of the session behind a slot's mark: still a copy (true); taken over by a packet (rule 2); or
+ * ended, which is noted where others must learn it (rules 4 to 6). v: when the peer was vouched for; NULL: as the marks
+ * say.
  */
 bool mark_settle(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
 		 const struct vouched *v, uint32_t now);
 
 /*
- * Finds that out of all marks that an agent before this one has left. What has ended is noted nowhere: tables may have
- * been lost, and later a mark whose session is not there would count as an ending.
+ * Does so for all marks left by an earlier agent. Endings are not noted: tables may have been lost, and then a mark
+ * without its session would count as an ending.
  */
 void marks_settle_found(struct copying *c);
 
-/* Rule 2: has the copy in a slot be this gateway's own. */
+/* Rule 2: makes the copy in a slot this gateway's own. */
 void take_over(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
 
-/* Has a slot be as if nothing had been told of it, without telling an end. */
+/* Resets a slot as if nothing had been announced for it, without announcing an end. */
 void forget_told(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber, uint32_t slot);
 
-/* What has been told of a slot is over: if the session with this id is there, it has begun since. */
+/* The announced session of a slot is over: if one with this id is there, it has begun since. */
 void note_over(struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t id);
 
-/* Has a session of this gateway's own have this turn, and be told with the next pass, as its end will be. */
+/* Gives this turn to a session of this gateway's own; the next pass announces it, and later its end. */
 void contest(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
 	     uint16_t id, uint8_t turn);
 
-/* A session of this gateway's own that a peer tells, too: rule 3. Returns whether it is a copy now. */
+/* A peer also announces a session of this gateway's own: rule 3. Returns whether it is a copy now. */
 bool yield_own(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot, uint16_t *mark);
 
 /*
- * What is in the way of a session that a peer tells: rule 7. The slot of a session on its port, or in its place with
- * another port; it is tried again then.
+ * The obstacle of an announced session gives way: rule 7. It is the slot of a session on its port, or in its place with
+ * another port; the announced one is then tried again.
  */
 void slot_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot);
 
-/* The same, of a session beyond the slots with this key, in the mapping of the request. */
+/* The same for a session beyond the slots with this key, in the mapping of the request. */
 void beyond_gives_way(struct copying *c, const struct session_copy *r, const struct placing *p,
 		      const struct overflow_key *in);
 
 /*
- * The bindings in its way: that of its port to another inside port, and that of its inside port to another port, if no
- * session here uses them. It is tried again then.
+ * The bindings in its way give way: the one of its port to another inside port, and the one of its inside port to
+ * another port, if no session here uses them. It is then tried again.
  */
 void bindings_give_way(struct copying *c, const struct session_copy *r);
 
-/* Whether a session that a peer tells has ended here, and the peer does not know it yet: rule 5. */
+/* Whether an announced session has ended here, unknown to the peer: rule 5. */
 bool ended_here(struct copying *c, unsigned peer, const struct overflow_id *id, uint8_t turn);
 
-/* A session of this gateway's own begins: if it is one that has ended, its turn is the next one. */
+/* A session of this gateway's own begins: if it had ended before, it gets the next turn. */
 bool begins_again(struct copying *c, const struct overflow_id *id, uint8_t *ret_turn);
 
 /* Notes that a session has ended with a turn; now: a tick. */
 void note_ended(struct copying *c, const struct overflow_id *id, uint32_t slot, uint16_t number, uint8_t turn,
 		uint32_t now);
 
-/* The same of one that a peer has ended, which has told all. */
+/* The same for one that a peer has ended and announced to all. */
 void note_heard_end(struct copying *c, const struct overflow_id *id, uint8_t turn, uint32_t now);
 
 /* The id of a session in a slot. */

@@ -126,7 +126,7 @@ int rules_here(const struct mappings *m, const struct portmaps *portmaps, struct
 	return 0;
 }
 
-/* All octets of records of the same key count, so that equal lists are equal octets. */
+/* Compares all octets of records of the same key count, so that equal lists are equal octets. */
 static int by_mapping(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct wire_rule));
@@ -259,13 +259,13 @@ static void compare_portmaps(struct copying_differences *all, const uint8_t *her
 	note(all, RULE_PORTMAP, here, d);
 }
 
-/* What further gateways have, see rules_compare(). */
+/* Rules of further gateways, see rules_compare(). */
 struct elsewhere {
 	const struct rules *const *rules; /* NULL: each gateway has all */
 	unsigned n;
 };
 
-/* Whether a record that is missing on one side need not be there. */
+/* Whether a record missing on one side may be missing. */
 static bool is_spread(const struct elsewhere *e, enum rule_kind kind, const uint8_t *record, bool lacking_here)
 {
 	bool found = lacking_here;

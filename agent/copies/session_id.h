@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How 16 bits stand for the session of a slot. */
+/* 16 bits that identify the session of a slot. */
 #ifndef DETNAT_SESSION_ID_H
 #define DETNAT_SESSION_ID_H
 
@@ -11,7 +11,7 @@
 #define ID_BITS 13U
 #define ID_MASK ((1U << ID_BITS) - 1)
 
-/* Of a session's endpoints and protocol: of two that follow each other in a slot, one pair in 8192 has the same. */
+/* From a session's endpoints and protocol: of two successive sessions in a slot, one pair in 8192 has the same. */
 static inline uint16_t session_id(uint64_t key, uint64_t word)
 {
 	uint64_t hash = (key ^ (word >> 40) * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
@@ -21,8 +21,8 @@ static inline uint16_t session_id(uint64_t key, uint64_t word)
 }
 
 /*
- * The sender's note about a slot. 0: nothing has been told, or its end has. NOTE_TOLD: the session with this id, in the
- * state that has been added to it, by exclusive or. Lower tags: a session seen first in that phase, see note_phase().
+ * The sender's note about a slot. 0: nothing has been announced, or its end has. NOTE_TOLD: the session with this id,
+ * combined with its announced state by exclusive or. Lower tags: a session first seen in that phase, see note_phase().
  */
 #define NOTE_TOLD   7U
 #define NOTE_PHASES 6U
@@ -32,7 +32,7 @@ static inline uint16_t note_told(uint16_t id, uint8_t state)
 	return (uint16_t)(NOTE_TOLD << ID_BITS | ((id ^ state) & ID_MASK));
 }
 
-/* A session has been told, its end has not, and the one with this id is another, though it may be like it. */
+/* A session was announced, its end was not, and the session with this id is another one, although it may look alike. */
 static inline uint16_t note_of_ended(uint16_t id)
 {
 	return note_told(id ^ 1U << (ID_BITS - 1), 0);
@@ -48,13 +48,13 @@ static inline unsigned note_tag(uint16_t note)
 	return note >> ID_BITS;
 }
 
-/* Phases since a session was seen first, at most NOTE_PHASES - 1. */
+/* Phases since a session was first seen, at most NOTE_PHASES - 1. */
 static inline unsigned note_age(uint16_t note, unsigned phase)
 {
 	return (phase + NOTE_PHASES - (note_tag(note) - 1)) % NOTE_PHASES;
 }
 
-/* Whether what has been told of a slot may be this session in another state. */
+/* Whether the announced entry could be this session in an earlier state. */
 static inline bool note_is_of(uint16_t note, uint16_t id)
 {
 	unsigned state = ((note ^ id) & ID_MASK);
@@ -64,7 +64,7 @@ static inline bool note_is_of(uint16_t note, uint16_t id)
 
 /*
  * The mark of a slot: the peer whose copy it holds, and the session's id. 0: none. With peer 0: a session of this
- * gateway's own that was a peer's, which may still have it.
+ * gateway's own that belonged to a peer, which may still have it.
  */
 static inline uint16_t mark_of(unsigned peer, uint16_t id)
 {
@@ -86,16 +86,16 @@ static inline bool mark_is_taken(uint16_t mark)
 	return mark && !mark_peer(mark);
 }
 
-/* Whether a mark is about this session. */
+/* Whether a mark belongs to this session. */
 static inline bool mark_is_of(uint16_t mark, uint16_t id)
 {
 	return mark_peer(mark) ? mark == mark_of(mark_peer(mark), id) : mark && mark == mark_of_taken(id);
 }
 
 /*
- * A session's turn: 0 where no gateway has taken it over, 1 where one has, then from 2 to 15 and on from 2. So any is
- * after 0 and, but for 0, after 1. An agent that has forgotten turns knows what was taken over and claims 1, which is
- * less than what has gone on since, however often.
+ * A session's turn: 0 if no gateway has taken it over, 1 if one has, then from 2 to 15 and again from 2. Any turn is
+ * after 0 and, except for 0, after 1. An agent that has forgotten turns knows which sessions were taken over and claims
+ * 1, which is below any later turn.
  */
 #define TURN_MAX 15U
 

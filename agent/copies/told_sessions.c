@@ -71,7 +71,7 @@ void ended_free(struct ended_sessions *t)
 	*t = (struct ended_sessions){ 0 };
 }
 
-/* *ret_number: the lower half of its number, which suffices for its place. */
+/* *ret_number: the lower half of its number, which suffices to find its place. */
 static struct ended_session *find_latest(const struct ended_sessions *t, const struct overflow_id *id, uint64_t hash,
 					 uint32_t *ret_number)
 {
@@ -106,7 +106,7 @@ void ended_add(struct ended_sessions *t, const struct ended_session *like)
 			return;
 		ended_drop_first(t);
 	}
-	/* Ends of the same session before this one are of no account any more. */
+	/* Earlier ends of the same session no longer count. */
 	if (find_latest(t, &like->id, hash, &before))
 		hash_index_del(&t->latest, hash, before);
 	if (hash_index_add(&t->latest, hash, (uint32_t)t->end))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions in the overflow: those that the peers have been told, or are to be told once they are old enough, and
- * copies. There are at most as many as in the overflow.
+ * Sessions in the overflow: those announced to the peers, those to be announced once they are old enough, and copies.
+ * At most as many as the overflow holds.
  */
 #ifndef DETNAT_TOLD_SESSIONS_H
 #define DETNAT_TOLD_SESSIONS_H
@@ -11,7 +11,7 @@
 
 #include "base/hash.h"
 
-/* What tells one session from another. */
+/* Identifies a session. */
 struct overflow_id {
 	uint64_t key; /* slot_key() */
 	uint32_t subscriber;
@@ -26,12 +26,12 @@ struct overflow_told {
 	struct overflow_id id;
 	uint64_t word; /* at the last scan */
 	bool seen;     /* in the scan under way */
-	bool ended;    /* as a peer says: if it begins again before the next scan, that is another session */
-	bool taken;    /* it was a peer's, which may have it still */
-	uint8_t peer;  /* whose copy it is; 0: of this gateway's own */
+	bool ended;    /* according to a peer: if it begins again before the next scan, it is another session */
+	bool taken;    /* it belonged to a peer, which may still have it */
+	uint8_t peer;  /* peer whose copy it is; 0: this gateway's own */
 	uint8_t turn;
-	bool turn_known; /* of a copy, or one that was: it has been told */
-	uint8_t state;	 /* as it was told; 0: it has not been told */
+	bool turn_known; /* of a copy, or a former copy: it was announced */
+	uint8_t state;	 /* as announced; 0: not announced */
 };
 
 extern const struct hash_type overflow_tolds;
@@ -51,20 +51,20 @@ bool overflow_id_equal(const struct overflow_id *a, const struct overflow_id *b)
 uint64_t overflow_id_hash(const struct overflow_id *id);
 
 /*
- * Sessions that have ended here while a peer may have them as its own: kept, in the order in which they have ended,
- * until all peers know it or the session has expired there, too. Bounded; the oldest make room.
+ * Sessions that have ended here while a peer may have them as its own: kept, in the order of their ends, until all
+ * peers know it or the session has expired there, too. Bounded; the oldest make room.
  */
 
 #define ENDED_MAX (1U << 20)
 
 struct ended_session {
-	struct overflow_id id; /* proto 0: all but mapping and subscriber is not known */
+	struct overflow_id id; /* proto 0: all except mapping and subscriber is unknown */
 	uint16_t slot;
 	uint16_t number; /* session_id() */
 	uint8_t turn;
 	bool gone;	  /* it has been opened again */
-	uint32_t tick;	  /* when it has ended */
-	uint64_t told_ms; /* CLOCK_MONOTONIC; 0: it has not been told */
+	uint32_t tick;	  /* when it ended */
+	uint64_t told_ms; /* CLOCK_MONOTONIC; 0: not announced */
 };
 
 struct ended_sessions {
@@ -77,7 +77,7 @@ struct ended_sessions {
 
 void ended_free(struct ended_sessions *t);
 
-/* Does nothing for want of memory: the peer has the session until it expires. */
+/* Without memory it does nothing: the peer keeps the session until it expires. */
 void ended_add(struct ended_sessions *t, const struct ended_session *like);
 
 /* The one with a number from first to end - 1. */
@@ -86,7 +86,7 @@ static inline struct ended_session *ended_at(const struct ended_sessions *t, uin
 	return &t->entry[number & (t->room - 1)];
 }
 
-/* The latest end of a session; NULL: none is known, or it has been opened again. */
+/* The latest end of a session; NULL: unknown, or opened again. */
 struct ended_session *ended_find(const struct ended_sessions *t, const struct overflow_id *id);
 
 /* Forgets the oldest. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "copies/waiting_copies.h"
 
-/* What a copy is known by. */
+/* The key of a copy. */
 static uint64_t hash(const void *entry)
 {
 	const struct waiting_copy *e = entry;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions that a peer has told and for which there was no room here, to be tried again soon: what is in the way may be
- * about to end. Bounded; what does not fit comes with the next whole copy.
+ * Sessions that a peer has announced and for which there was no room here, to be tried again soon: the obstacle may be
+ * about to end. Bounded; the rest comes with the next whole copy.
  */
 #ifndef DETNAT_WAITING_COPIES_H
 #define DETNAT_WAITING_COPIES_H
@@ -21,23 +21,23 @@ struct waiting_copy {
 	uint8_t proto;
 	uint8_t state;
 	bool inbound;
-	bool beyond; /* in the overflow: known by its endpoints, not by the slot */
+	bool beyond; /* in the overflow: its key is its endpoints, not the slot */
 	uint8_t tries;
 	uint8_t turn;
-	uint16_t age_s; /* as it was told */
+	uint16_t age_s; /* as announced */
 	uint32_t told;	/* tick */
 	uint32_t tick;	/* of the last try */
 };
 
 extern const struct hash_type waiting_copies;
 
-/* Notes one, in place of another that is known by the same; the same session keeps its tries. */
+/* Notes one, replacing another with the same key; the same session keeps its tries. */
 void waiting_add(struct hash_table *w, const struct waiting_copy *like);
 
-/* Forgets the one that is known by the same, if there is any. */
+/* Forgets the one with the same key, if there is any. */
 void waiting_del(struct hash_table *w, const struct waiting_copy *like);
 
-/* Forgets those of which `which` says so. */
+/* Forgets those for which `which` returns true. */
 void waiting_forget(struct hash_table *w, bool (*which)(const struct waiting_copy *e, const void *arg),
 		    const void *arg);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What gateways tell each other: the types of payloads and their records, as they are on the wire. All numbers are in
- * network order; nothing is aligned. A frame carries one payload.
+ * Payloads between gateways: their types and records, as on the wire. All numbers are in network order; nothing is
+ * aligned. A frame carries one payload.
  *
- * The sender numbers its mappings; the table WIRE_MAPPINGS says which they are, and comes before the first payload that
- * uses a number, and again after each change. Numbers mean nothing beyond a connection.
+ * The sender numbers its mappings; the table WIRE_MAPPINGS lists them, and is sent before the first payload that uses a
+ * number, and again after each change. Numbers are valid on one connection only.
  */
 #ifndef DETNAT_WIRE_H
 #define DETNAT_WIRE_H
@@ -14,7 +14,7 @@
 
 #define WIRE_VERSION 4U
 
-/* A payload is never longer: with a frame's header and digest it stays below 64 KiB. */
+/* No payload is longer: with a frame's header and digest it stays below 64 KiB. */
 #define WIRE_PAYLOAD_MAX 65408U
 
 enum wire_type {
@@ -24,16 +24,19 @@ enum wire_type {
 	WIRE_ACK = 3,
 	/* Of the sessions: made by copying_pass() and copying_whole_step(), read by copying_mappings() and
 	   copying_apply() */
-	WIRE_MAPPINGS = 16,  /* struct wire_mapping, repeated; replaces the table before it */
-	WIRE_CHANGES = 17,   /* struct wire_sessions with its records, repeated */
-	WIRE_WHOLE = 18,     /* struct wire_range, then as WIRE_CHANGES: all that the sender has of these subscribers */
+	WIRE_MAPPINGS = 16, /* struct wire_mapping, repeated; replaces the table before it */
+	WIRE_CHANGES = 17,  /* struct wire_sessions with its records, repeated */
+	WIRE_WHOLE =
+		18, /* struct wire_range, then as WIRE_CHANGES: everything that the sender has of these subscribers */
 	WIRE_WHOLE_END = 19, /* empty: a whole copy is complete */
-	/* struct wire_overflow, repeated: of sessions beyond the slots. Between a table and WIRE_WHOLE_END, all that
-	   the sender has are told at least once */
+	/*
+	 * struct wire_overflow, repeated: sessions beyond the slots. Between a table and WIRE_WHOLE_END, each of the
+	 * sender's is sent at least once
+	 */
 	WIRE_OVERFLOW = 20,
 	WIRE_LEASES = 21, /* struct wire_lease, repeated */
 	WIRE_ENDED = 22,  /* struct wire_ended, repeated: comes before the sessions of a whole copy */
-	/* What has to be alike: struct wire_part, then struct wire_rule or struct wire_portmap, repeated */
+	/* Rules that must be alike: struct wire_part, then struct wire_rule or struct wire_portmap, repeated */
 	WIRE_RULES = 23,
 	WIRE_PORTMAPS = 24,
 };
@@ -48,7 +51,7 @@ static inline int wire_is_of_sessions(unsigned type)
 struct wire_hello {
 	uint32_t version;
 	uint8_t nonce[16];
-	uint32_t listen_addr; /* the sender's own `listen`; all 0 from the one that accepts */
+	uint32_t listen_addr; /* the sender's own `listen`; all 0 from the accepting side */
 	uint16_t listen_port;
 	uint16_t flags;
 	uint32_t interval_ms;
@@ -56,14 +59,14 @@ struct wire_hello {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_hello) == 40, "part of the protocol");
 
-/* The dialler is there. */
+/* Shows that the dialler is alive. */
 struct wire_alive {
 	uint64_t sent_ms; /* CLOCK_MONOTONIC of the sender */
 	uint64_t pass_ms; /* the same clock: when the last complete pass began; 0: none yet */
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_alive) == 16, "part of the protocol");
 
-/* The other direction: what has been taken. */
+/* The other direction: acknowledges. */
 struct wire_ack {
 	uint64_t sequence; /* of the last frame applied */
 	uint64_t alive_ms; /* sent_ms of the last WIRE_ALIVE */
@@ -79,8 +82,8 @@ struct wire_mapping {
 	uint8_t out_plen;
 	uint32_t in_base;
 	uint32_t out_base;
-	uint32_t begun;	 /* another number than before: sessions that were told may be missing, tell them again */
-	uint64_t digest; /* of all that decides where a session is: geometry, slots, bindings */
+	uint32_t begun;	 /* another number than before: announced sessions may be missing, send them again */
+	uint64_t digest; /* of everything that determines where a session is: geometry, slots, bindings */
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_mapping) == 24, "part of the protocol");
 
@@ -94,10 +97,10 @@ _Static_assert(sizeof(struct wire_sessions) == 8, "part of the protocol");
 
 #define WIRE_SESSION_INBOUND 0x0001U /* the outside has opened it */
 
-/* In the flags of a session, beside the bits: its turn, and the seconds since a packet has refreshed it. */
+/* In the flags of a session, beside the bits: its turn, and the seconds since a packet refreshed it. */
 #define WIRE_TURN_SHIFT 2U
 #define WIRE_AGE_SHIFT	6U
-#define WIRE_AGE_MAX	1023U /* so old, or older */
+#define WIRE_AGE_MAX	1023U /* this old, or older */
 
 static inline uint16_t wire_flags(unsigned bits, uint8_t turn, uint32_t age_s)
 {
@@ -120,15 +123,15 @@ struct wire_session {
 	uint64_t key; /* slot_key(); 0 where `state` is */
 	uint16_t out_port;
 	uint8_t proto;
-	uint8_t state; /* enum session_state with SESSION_RESET; 0: the session that was told of this slot has ended */
+	uint8_t state; /* enum session_state with SESSION_RESET; 0: the announced session of this slot has ended */
 	uint16_t slot; /* of the subscriber's, at the sender */
 	uint16_t flags;
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_session) == 16, "part of the protocol");
 
-#define WIRE_OVERFLOW_WHOLE 0x0001U /* of a whole copy: it is no news */
+#define WIRE_OVERFLOW_WHOLE 0x0001U /* from a whole copy: it is not new */
 
-/* A session beyond the slots, which is known by its endpoints. */
+/* A session beyond the slots, identified by its endpoints. */
 struct wire_overflow {
 	uint64_t key; /* slot_key() */
 	uint32_t subscriber;
@@ -143,8 +146,8 @@ _Static_assert(sizeof(struct wire_overflow) == 20, "part of the protocol");
 #define WIRE_ENDED_AGE_MAX UINT16_MAX
 
 /*
- * A session that has ended at the sender, which had taken it over or had a copy of it: it ends wherever its turn is not
- * higher.
+ * A session that has ended at the sender, which had taken it over or had a copy of it: it ends on each gateway where
+ * its turn is not higher.
  */
 struct wire_ended {
 	uint64_t key; /* slot_key() */
@@ -152,16 +155,16 @@ struct wire_ended {
 	uint16_t mapping;
 	uint16_t out_port;
 	uint16_t slot;
-	uint16_t id; /* session_id(), with which the slot tells what it was where proto is 0: the rest is not known */
-	uint16_t age_s; /* since it has ended; WIRE_ENDED_AGE_MAX: so long, or longer */
+	uint16_t id;	/* session_id(), with which the slot identifies it where proto is 0: the rest is unknown */
+	uint16_t age_s; /* since its end; WIRE_ENDED_AGE_MAX: this long, or longer */
 	uint8_t proto;
-	uint8_t turn; /* 0: not known; when a packet has come last decides then */
+	uint8_t turn; /* 0: unknown; the time of the last packet then decides */
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_ended) == 24, "part of the protocol");
 
 #define WIRE_FILTERS 8U
 
-/* A sender from which a lease takes packets. */
+/* A sender whose packets a lease accepts. */
 struct wire_filter {
 	uint32_t addr; /* host bits cleared */
 	uint16_t port; /* 0: all */
@@ -172,23 +175,23 @@ _Static_assert(sizeof(struct wire_filter) == 8, "part of the protocol");
 
 #define WIRE_LEASE_ENDED 0x0001U
 
-/* A lease of PCP, as of the last act on it that the sender knows of. */
+/* A lease of PCP, as of the sender's last known act on it. */
 struct wire_lease {
 	uint32_t in_addr;
 	uint32_t out_addr;
 	uint16_t in_port;
 	uint16_t out_port;
 	uint8_t proto;
-	uint8_t filters; /* in use; 0: it takes packets from everybody */
+	uint8_t filters; /* in use; 0: it accepts packets from everywhere */
 	uint16_t flags;
-	uint32_t left_s; /* seconds; of one that has ended, those that would have been left */
+	uint32_t left_s; /* seconds; of an ended lease, those that would have been left */
 	uint8_t nonce[12];
 	uint64_t stamp; /* of the act, see lease_stamps.h */
 	struct wire_filter filter[WIRE_FILTERS];
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_lease) == 104, "part of the protocol");
 
-/* Which records of a list follow. */
+/* Identifies the records of a list that follow. */
 struct wire_part {
 	uint32_t first; /* number of the first; 0: the list begins */
 	uint32_t total; /* of the list */
@@ -196,15 +199,15 @@ struct wire_part {
 _Static_assert(sizeof(struct wire_part) == 8, "part of the protocol");
 
 /* X(constant, name, whether it matters in a takeover, whether its value says something) */
-#define RULE_FIELDS(X)                                         \
-	X(RULE_INBOUND, "inbound", 1, 0)                       \
-	X(RULE_PORTS, "ports_per_host", 1, 1)                  \
-	X(RULE_SLOTS, "session_slots", 1, 1)                   \
-	X(RULE_EIM, "endpoint-independent mapping", 1, 0)      \
-	X(RULE_EIF, "endpoint-independent filtering", 1, 0)    \
-	X(RULE_DRAINS, "it drains on one of them alone", 0, 0) \
-	X(RULE_QUOTA, "sessions_per_user", 0, 1)               \
-	X(RULE_SHARE, "inbound_sessions", 0, 1)                \
+#define RULE_FIELDS(X)                                        \
+	X(RULE_INBOUND, "inbound", 1, 0)                      \
+	X(RULE_PORTS, "ports_per_host", 1, 1)                 \
+	X(RULE_SLOTS, "session_slots", 1, 1)                  \
+	X(RULE_EIM, "endpoint-independent mapping", 1, 0)     \
+	X(RULE_EIF, "endpoint-independent filtering", 1, 0)   \
+	X(RULE_DRAINS, "it drains on one of them only", 0, 0) \
+	X(RULE_QUOTA, "sessions_per_user", 0, 1)              \
+	X(RULE_SHARE, "inbound_sessions", 0, 1)               \
 	X(RULE_TIMEOUTS, "timeouts", 0, 0)
 
 enum rule_field {
@@ -214,7 +217,7 @@ enum rule_field {
 		N_RULE_FIELDS
 };
 
-/* A mapping or an exception, with sessions or without; the key is what comes before the fields. */
+/* A mapping or an exception, with sessions or without; the key is the part before the fields. */
 struct wire_rule {
 	uint32_t in_base;
 	uint32_t out_base;
@@ -225,7 +228,7 @@ struct wire_rule {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_rule) == 48, "part of the protocol");
 
-/* A portmap of the configuration; the key is what comes before in_addr. */
+/* A portmap of the configuration; the key is the part before in_addr. */
 struct wire_portmap {
 	uint32_t out_addr;
 	uint16_t out_port;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compares pins and programs with what is open and what was loaded. */
+/* Compares pins and programs with the open and loaded ones. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static bool pin_again(const struct datapath *d, const struct audited_pin *p)
 	return !bpf_obj_pin(p->fd, path);
 }
 
-/* The programs that the attached programs jump to through a map. */
+/* The programs to which the attached programs jump through a map. */
 static void audit_entries(const char *name, int map, const int *main, bool repair, struct findings *findings)
 {
 	for (uint32_t i = 0; i < N_ENTRIES; i++) {
@@ -46,7 +46,7 @@ static void audit_entries(const char *name, int map, const int *main, bool repai
 	}
 }
 
-/* The second stage, without which frames that wait for it are dropped. Returns how many programs were compared. */
+/* The second stage, without which frames that wait for it are dropped. Returns the number of programs compared. */
 static unsigned audit_stage2(const struct datapath *d, bool repair, struct findings *findings)
 {
 	uint32_t zero = 0, id = 0;

@@ -17,7 +17,7 @@
 #include "host/paths.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"
-/* The source by which mounts made here are told from others. */
+/* The source of a mount, which identifies mounts made here. */
 #define MOUNT_SOURCE "detnat"
 
 bool bpffs_is(const char *path)
@@ -66,7 +66,7 @@ int bpffs_check_mount_point(const char *path, struct error *err)
 	if (directory_visit(path, visit_any, NULL) != -ENOTEMPTY)
 		return 0;
 	return error_set(err, -ENOTEMPTY,
-			 "%s is no bpffs and not empty, and a bpffs mounted there would hide what is in it; name an "
+			 "%s is no bpffs and not empty, and a bpffs mounted there would hide its contents; name an "
 			 "empty directory",
 			 path);
 }

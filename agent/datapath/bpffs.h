@@ -19,7 +19,7 @@ int bpffs_check_mount_point(const char *path, struct error *err);
 /* Whether the path is a directory on a bpffs. */
 bool bpffs_is(const char *path);
 
-/* Unmounts what bpffs_prepare() mounted on the path itself, unless it holds pins or is in use. */
+/* Unmounts the bpffs that bpffs_prepare() mounted on the path itself, unless it holds pins or is in use. */
 void bpffs_release(const char *path);
 
 /*

@@ -23,7 +23,9 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #undef X
 };
 
-/* Main programs for packets from inside, and from outside, by what decides about them. One of each is loaded. */
+/*
+ * Main programs for packets from inside, and from outside, by the criterion that selects them. One of each is loaded.
+ */
 #define IN2OUT	      "in2out_xdp"
 #define IN2OUT_EACH   "in2out_each_xdp"
 #define IN2OUT_CACHED "in2out_cached_xdp"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parts of a set of programs: their names, and taking them from the objects that hold them. */
+/* The parts of a set of programs: their names, and how to take them from their objects. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The maps of maps behind the tables `subscribers` and `buckets`: their inner maps, the chunks, how those are pinned,
- * and changes of several elements at a time.
+ * The maps of maps behind the tables `subscribers` and `buckets`: their inner maps, the chunks, the pins of these, and
+ * changes of several elements at a time.
  */
 #ifndef DETNAT_CHUNK_MAPS_H
 #define DETNAT_CHUNK_MAPS_H

@@ -97,7 +97,7 @@ uint32_t datapath_ticks(const struct datapath *d)
 
 void datapath_raise_epoch(struct datapath *d)
 {
-	/* Epoch 0 means "no cache entry", also in the bits that a subscriber's record keeps of it. */
+	/* Epoch 0 means "no cache entry", also in the bits of it that a subscriber's record keeps. */
 	while (!(__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST) & HOP_EPOCH))
 		;
 }
@@ -115,7 +115,7 @@ bool mapping_record_valid(const struct mapping *record)
 	const struct geometry *g = &record->geo;
 	struct geometry again;
 
-	/* Not translated: nothing but the inside prefix matters. */
+	/* Not translated: only the inside prefix matters. */
 	if (g->out_plen == PLEN_NONE)
 		return g->in_plen <= 32 && !(g->in_base & ~prefix_mask(g->in_plen)) && !g->ports_per_host;
 	if (g->flags & MAPPING_OPEN && (g->ratio_shift || record->first_bucket != NO_BUCKETS))

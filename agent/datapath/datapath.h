@@ -139,7 +139,7 @@ struct datapath {
  */
 int datapath_open(const struct config *c, bool replace, struct datapath *ret, struct error *err);
 
-/* Removes the pins of another layout, once the tables have been compared with what was copied. */
+/* Removes the pins of another layout, once the tables have been compared with the copies. */
 void datapath_migrated(struct datapath *d);
 
 /*
@@ -213,7 +213,7 @@ void datapath_settle(struct datapath *d);
 void datapath_revert(struct datapath *d);
 
 /*
- * Removes all pins under a pin path, of every layout; links/detach.h takes programs off interfaces. Call it with the
+ * Removes all pins under a pin path, of every layout; links/detach.h removes programs from interfaces. Call it with the
  * lock held, then datapath_close() and bpffs_release().
  */
 int datapath_unpin(const char *pin_path, struct error *err);
@@ -240,23 +240,23 @@ void datapath_raise_epoch(struct datapath *d);
 int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node **ret);
 
 /*
- * The map `ports`, by which the programs with stages redirect: enters an interface; asks whether it is entered; removes
- * it; removes all but those that are wanted. The kernel removes an interface that ceases to exist. 0 or -errno.
+ * The map `ports`, through which the programs with stages redirect: enters an interface; asks whether it is entered;
+ * removes it; removes all but the wanted ones. The kernel removes an interface that ceases to exist. 0 or -errno.
  */
 int datapath_add_port(const struct datapath *d, uint32_t ifindex);
 bool datapath_has_port(const struct datapath *d, uint32_t ifindex);
 void datapath_del_port(const struct datapath *d, uint32_t ifindex);
 void datapath_keep_ports(const struct datapath *d, bool (*wanted)(uint32_t ifindex, const void *arg), const void *arg);
 
-/* How many stages handle packets at present: 2 only if stage 2 is in place. */
+/* Number of stages that handle packets at present: 2 only if stage 2 is in place. */
 unsigned datapath_stages(const struct datapath *d);
 
 /* Waits until every program that was running at the time of the call has ended. */
 void datapath_grace_period(const struct datapath *d);
 
 /*
- * Compares the pins with what is open, and the programs that the attached programs jump to with those that were loaded;
- * adds differences to the findings. Returns how many pins and programs were compared.
+ * Compares the pins with the open objects, and the programs to which the attached programs jump with the loaded ones;
+ * adds differences to the findings. Returns the number of pins and programs compared.
  */
 struct findings;
 unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *findings);
@@ -264,7 +264,7 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 /* Whether a mapping can have this record: its geometry follows from its prefixes, and its buckets are aligned. */
 bool mapping_record_valid(const struct mapping *record);
 
-/* Buckets that the bindings of such a mapping take. */
+/* Buckets for the bindings of such a mapping. */
 uint64_t mapping_record_binding_buckets(const struct mapping *record);
 
 /*
@@ -273,16 +273,16 @@ uint64_t mapping_record_binding_buckets(const struct mapping *record);
  */
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);
 
-/* How many leases of PCP the maps of portmaps have room for; MIN_LEASES if they are not open. */
+/* Number of PCP leases for which the maps of portmaps have room; MIN_LEASES if they are not open. */
 uint32_t datapath_lease_room(const struct datapath *d);
 
 /* The counters, summed over all cores. 0 or -errno. */
 int datapath_counters(const struct datapath *d, struct counters *ret);
 
-/* Loads an object; on failure, writes everything that libbpf said to stderr. 0 or -errno with `err` set. */
+/* Loads an object; on failure, writes all messages of libbpf to stderr. 0 or -errno with `err` set. */
 int object_load(struct bpf_object *o, struct error *err);
 
-/* The destinations of `bypass` in the form that the datapath looks them up. */
+/* The destinations of `bypass` in the form used by the datapath for lookups. */
 
 /*
  * Fills in settings->bypass and n_bypass: disjoint ranges sorted by address, from at most MAX_BYPASS prefixes, which

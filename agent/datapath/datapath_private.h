@@ -83,7 +83,7 @@ struct datapath_build {
 	int stage2;	 /* -1 in one stage */
 	int stage_lists; /* the map that both stages share; -1 in one */
 	int arrays[N_PROG_ARRAYS];
-	struct prog_fds progs[N_PROG_ARRAYS]; /* what the arrays hold */
+	struct prog_fds progs[N_PROG_ARRAYS]; /* contents of the arrays */
 	int overflow;			      /* the map that the programs use */
 	unsigned generation;		      /* in the names of its pins; 0: an earlier agent's */
 	struct settings settings;
@@ -99,8 +99,8 @@ void datapath_init(struct datapath *d);
 int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
 
 /*
- * Gives the pinned maps of portmaps room for that many leases, unless the present ones do not fit. Returns how many
- * there is room for. Programs that run keep the maps that they have until others take their place.
+ * Gives the pinned maps of portmaps room for that many leases, unless the present ones do not fit. Returns the number
+ * for which there is room. Running programs keep their maps until others replace them.
  */
 uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases);
 
@@ -138,7 +138,7 @@ size_t running_map_size(int map);
 /* Maps the open maps into memory. */
 int pins_mmap(struct datapath *d, struct error *err);
 
-/* Closes and unmaps what the two above opened. */
+/* Closes and unmaps everything that the two above opened. */
 void pins_close(struct datapath *d);
 
 /* Creates d's maps of routes, empty, and maps `fib` into memory; the other undoes that. */
@@ -161,7 +161,7 @@ extern const char *const build_ingress_programs[N_ENTRIES];
 /* A descriptor of the same object, for the caller to close; or -errno. */
 int build_duplicate(int fd);
 
-/* Has a program of an object not loaded, if there is one of that name. */
+/* Makes a program, if there is one of that name, not load with its object. */
 void build_leave_out(struct bpf_object *o, const char *name);
 
 /* The same for the tail-call programs of an array that nothing calls with these settings. */
@@ -177,8 +177,8 @@ int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, con
 			 enum prog_array array);
 
 /*
- * The programs that `entries` leads to, as an earlier agent left them. They have one stage: two need a copy of the
- * routes, and theirs is no longer kept up to date.
+ * The programs to which `entries` leads, as an earlier agent left them. They have one stage: two need a copy of the
+ * routes, and theirs is no longer updated.
  */
 int build_of_pins(const struct datapath *d, struct datapath_build **ret);
 
@@ -227,7 +227,7 @@ int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_e
 /* Copies a map's entries to a map that no program uses; the caller frees *ret. */
 int overflow_copy(int from, int to, struct overflow_entries *ret);
 
-/* Carries over what the programs of the old map changed since the copy, once programs use the new map. */
+/* Carries over changes by the programs of the old map since the copy, once programs use the new map. */
 int overflow_catch_up(int from, int to, const struct overflow_entries *copied);
 
 /* Pins a map in place of the present one. */

@@ -133,7 +133,7 @@ uint32_t portmap_maps_fit(const struct datapath *d, uint32_t leases)
 			present, leases, r == -E2BIG ? "there are more leases" : strerror(-r));
 		leases = present;
 	}
-	/* Filters of leases that are there fit, as each lease does. */
+	/* The present filters of leases fit, as each lease does. */
 	r = pinned_map_fit(d->pin_dir, names[1], entries_for(1, leases));
 	if (r && r != -ENOENT)
 		log_warning("the table of filters cannot be made anew: %s", strerror(-r));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finds a datapath by the configuration file that it was created from, for a start whose file cannot be read. A
- * symbolic link to the file stands beside the pins.
+ * symbolic link to the file is beside the pins.
  */
 #include <errno.h>
 #include <limits.h>

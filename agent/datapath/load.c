@@ -90,7 +90,7 @@ static void join(struct datapath_loading *l)
 	l->joined = true;
 }
 
-/* Whether the programs set aside for a trace are the ones that are wanted. */
+/* Whether the programs set aside for a trace are the wanted ones. */
 static bool spare_fits(const struct datapath *d, const struct settings *settings)
 {
 	return d->spare && !memcmp(&d->spare->settings, settings, sizeof(*settings)) &&

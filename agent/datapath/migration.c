@@ -191,7 +191,7 @@ static int read_types(struct migration *m, struct error *err)
 	return 0;
 }
 
-/* Opens what is pinned in a directory; 0, or -errno with the reason in err. */
+/* Opens the pins in a directory; 0, or -errno with the reason in err. */
 static int open_source(const char *pin_dir, struct migration **ret, struct error *err)
 {
 	__attribute__((cleanup(free_migration))) struct migration *m = calloc(1, sizeof(*m));
@@ -266,11 +266,10 @@ static void say_lost(struct migration *m, const char *why, struct error *err)
 	/* Chunks are allocated from the lowest number up; on 6.1 each lookup costs a grace period. */
 	for (uint32_t chunk = 0; chunk < MAX_SUBSCRIBER_CHUNKS && missing < MISSING_MAX; chunk++)
 		missing = count_chunk(m, chunk, &t) ? 0 : missing + 1;
-	error_set(
-		err, 0,
-		"the running datapath has layout %u, this agent has layout %u: %s. The datapath goes on unchanged. To "
-		"replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are lost then",
-		m->version, LAYOUT_VERSION, why, t.sessions, mappings);
+	error_set(err, 0,
+		  "the running datapath has layout %u, this agent has layout %u: %s. The datapath continues unchanged. "
+		  "To replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are then lost",
+		  m->version, LAYOUT_VERSION, why, t.sessions, mappings);
 }
 
 static int open_or_say(const char *pin_dir, struct migration **ret, struct error *err)
@@ -281,10 +280,11 @@ static int open_or_say(const char *pin_dir, struct migration **ret, struct error
 	if (r == -EXDEV)
 		say_lost(*ret, why.text, err);
 	else if (r)
-		error_set(err, r,
-			  "the running datapath, %s, has another layout than this agent, %u: %s. The datapath goes on "
-			  "unchanged. To replace it, start the agent with --replace; its sessions will be lost",
-			  pin_dir, LAYOUT_VERSION, why.text);
+		error_set(
+			err, r,
+			"the running datapath, %s, has another layout than this agent, %u: %s. The datapath continues "
+			"unchanged. To replace it, start the agent with --replace; its sessions will be lost",
+			pin_dir, LAYOUT_VERSION, why.text);
 	if (r && *ret) {
 		migration_free(*ret);
 		*ret = NULL;

@@ -18,7 +18,7 @@ struct migration;
 
 /*
  * Looks for a datapath of another layout under a pin path, read-only. 0: there is none; 1: it can be taken over;
- * -EXDEV: it cannot, and err says what would be lost.
+ * -EXDEV: it cannot, and err says which data would be lost.
  */
 int migration_check(const char *pin_path, struct error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Copies a datapath of another layout, and carries over what changes afterwards. */
+/* Copies a datapath of another layout, and carries over later changes. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -239,7 +239,7 @@ bool migration_is_resumed(const struct migration *m)
 	return m->resumed;
 }
 
-/* What the old programs still change. */
+/* Carries over data that the old programs still change. */
 static void bring_over(const struct datapath *d, struct migration *m)
 {
 	int r = migration_overflow_bring_over(d, m);

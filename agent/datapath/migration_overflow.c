@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes over the overflow of layouts before 5, whose entries did not say whose a session is. An OUT2IN entry has both
- * endpoints; of IN2OUT entries the one that it leads to is the session's.
+ * Takes over the overflow of layouts before 5, whose entries did not identify the mapping of a session. An OUT2IN entry
+ * has both endpoints; of the IN2OUT entries, the one to which it leads belongs to the session.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -125,7 +125,7 @@ static struct old_entry entry_of(const struct old_layout *l, const uint8_t *key,
 	return e;
 }
 
-/* Reads all entries, in whatever order. */
+/* Reads all entries, in any order. */
 static int read_entries(const struct migration *m, const struct old_layout *l, struct old_entries *ret)
 {
 	_cleanup_free_ uint8_t *keys = calloc(BATCH, l->key_size), *values = calloc(BATCH, l->value_size);
@@ -160,7 +160,7 @@ static int compare_entries(const void *a, const void *b)
 	return memcmp(&left->key, &right->key, sizeof(left->key));
 }
 
-/* The mapping whose outside prefix has an address, or NULL. Both layouts share the index. */
+/* The mapping whose outside prefix contains an address, or NULL. Both layouts share the index. */
 static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_addr)
 {
 	uint16_t entry = d->out_nodes[out_addr >> 24].entry[out_addr >> 16 & 255];
@@ -173,7 +173,7 @@ static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_
 	return entry & INDEX_LEAF ? &d->mapping[entry & (MAX_MAPPINGS - 1)].geo : NULL;
 }
 
-/* The session that an OUT2IN entry leads to. False: none, or none that its mapping could have. */
+/* The session to which an OUT2IN entry leads. False: none, or none that its mapping could have. */
 static bool session_of(const struct datapath *d, const struct old_entries *list, const struct old_entry *out,
 		       struct migration_overflow *ret)
 {
@@ -206,7 +206,7 @@ static int compare_sessions(const void *a, const void *b)
 	return memcmp(&left->key, &right->key, sizeof(left->key));
 }
 
-/* The sessions that are in the old map now, sorted by key; the caller frees them. 0 or -errno. */
+/* The sessions that are now in the old map, sorted by key; the caller frees them. 0 or -errno. */
 static int read_sessions(const struct datapath *d, const struct migration *m, struct migration_overflow **ret,
 			 size_t *ret_n)
 {
@@ -245,7 +245,7 @@ static bool add(const struct datapath *d, const struct migration_overflow *s)
 	const struct overflow_key out = overflow_key_reverse(&s->key, word_out_port(s->session.truth));
 	const struct overflow_session reverse = { .in_port = s->key.port };
 
-	/* Where the new programs have opened another session meanwhile, that one stays. */
+	/* If the new programs have opened another session meanwhile, that one stays. */
 	if (bpf_map_update_elem(d->overflow, &out, &reverse, BPF_NOEXIST))
 		return false;
 	if (!bpf_map_update_elem(d->overflow, &s->key, &s->session, BPF_NOEXIST))
@@ -254,7 +254,7 @@ static bool add(const struct datapath *d, const struct migration_overflow *s)
 	return false;
 }
 
-/* Whether a session is as it was carried over: the new programs have not changed it. */
+/* Whether a session is unchanged since it was carried over: the new programs have not changed it. */
 static bool is_unchanged(const struct datapath *d, const struct migration_overflow *s)
 {
 	struct overflow_session there;
@@ -272,8 +272,7 @@ static bool remove_session(const struct datapath *d, const struct migration_over
 	return true;
 }
 
-/* Carries over what a session has become. `before`: as it was last time, or NULL. Returns the change of their number.
- */
+/* Carries over a session's present state. `before`: its last state, or NULL. Returns the change of their number. */
 static int carry_over(const struct datapath *d, const struct migration_overflow *before,
 		      const struct migration_overflow *now)
 {
@@ -315,7 +314,7 @@ int migration_overflow_bring_over(const struct datapath *d, struct migration *m)
 
 int migration_overflow_copy(const struct datapath *d, struct migration *m)
 {
-	/* What the old table says is counted again here. */
+	/* The counts of the old table are made again here. */
 	if (m->overflow >= 0)
 		__atomic_store_n(&d->global->overflow, 0, __ATOMIC_RELEASE);
 	return migration_overflow_bring_over(d, m);

@@ -106,7 +106,7 @@ uint32_t migration_overflow_entries(const struct migration *m);
 /* Copies the sessions of an overflow that is not shared to d's, which is empty. 0 or -errno. */
 int migration_overflow_copy(const struct datapath *d, struct migration *m);
 
-/* Carries over what the old programs have changed there since the last call. 0 or -errno. */
+/* Carries over changes of the old programs there since the last call. 0 or -errno. */
 int migration_overflow_bring_over(const struct datapath *d, struct migration *m);
 
 /* Maps a BPF map into memory; NULL on failure. */

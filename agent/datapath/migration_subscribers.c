@@ -39,8 +39,8 @@ static bool has_hairpins(const struct migration *m, uint8_t *from)
 }
 
 /*
- * Copies what outlives a packet. Limits and next hops start as in a new record. Until the bits of displaced sessions
- * are recomputed from the slots, any session may be in any slot.
+ * Copies members that outlive a packet. Limits and next hops start as in a new record. Until the bits of displaced
+ * sessions are recomputed from the slots, any session may be in any slot.
  */
 static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint32_t i)
 {

@@ -61,7 +61,7 @@ static uint64_t cookie_of(int namespace)
 	if (own < 0 || setns(namespace, CLONE_NEWNET))
 		return 0;
 	cookie = own_cookie();
-	/* What this process does next must not happen there. */
+	/* The next steps of this process must not happen there. */
 	if (setns(own, CLONE_NEWNET))
 		abort();
 	return cookie;
@@ -120,8 +120,8 @@ struct search {
 };
 
 /*
- * Whether a path that refers to the inode may refer to the namespace that is sought, and not to another that has the
- * inode now. Something else may be mounted over it.
+ * Whether a path that refers to the inode may refer to the namespace sought, and not to another that has reused the
+ * inode. Something else may be mounted over it.
  */
 static bool is_sought(const struct search *s, const char *path)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network namespace that pins belong to. Interface indexes mean nothing in another namespace, and the programs are
- * attached to this one's interfaces: an agent started elsewhere would take them for leftovers, detach the wrong
- * programs and wipe the records. So the pins record their namespace, by inode and cookie, and the boot.
+ * The network namespace of the pins. Interface indexes mean nothing in another namespace, and the programs are attached
+ * to this one's interfaces: an agent started elsewhere would mistake them for leftovers, detach the wrong programs and
+ * wipe the records. So the pins record their namespace, by inode and cookie, and the boot.
  */
 #ifndef DETNAT_NAMESPACE_H
 #define DETNAT_NAMESPACE_H
@@ -12,9 +12,9 @@
 #include "base/base.h"
 
 /*
- * 0 if the pins under the pin path, of any layout, belong to this process's network namespace or do not say; also if
- * their namespace is gone, and then *ret_gone is set. -EXDEV if they belong to another namespace that exists, or may
- * exist out of sight; err names the namespace and what to do.
+ * 0 if the pins under the pin path, of any layout, belong to this process's network namespace or do not record one;
+ * also if their namespace is gone, and then *ret_gone is set. -EXDEV if they belong to another namespace that exists,
+ * or may exist out of sight; err names the namespace and the remedy.
  */
 int namespace_check(const char *pin_path, bool *ret_gone, struct error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Loads libbpf's objects quietly; if a load fails, prints everything that libbpf and the verifier said. */
+/* Loads libbpf's objects quietly; if a load fails, prints all messages of libbpf and the verifier. */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>

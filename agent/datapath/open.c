@@ -55,7 +55,7 @@ static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 		return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
 	r = migration_begin(d, &d->migration, err);
 	if (r == -EXDEV && replace) {
-		log_warning("%s; as was asked for, it is replaced", err->text);
+		log_warning("%s; it is replaced, as requested", err->text);
 		d->replaced = true;
 		return 0;
 	}
@@ -107,7 +107,7 @@ static int open_locked(struct datapath *d, const struct config *c, bool replace,
 	if (!r && d->migration)
 		d->reused = true;
 	else if (!r && d->reused && migration_resume(d, &d->migration))
-		log_warning("the pins of another layout cannot be compared with what was taken over from them");
+		log_warning("the pins of another layout cannot be compared with the tables taken over from them");
 	if (!r)
 		r = claim_namespace(d, gone, err);
 	if (!r && !d->global->epoch)
@@ -123,7 +123,7 @@ static int lock_pins(const char *pin_path, struct datapath *d, struct error *err
 {
 	int r;
 
-	/* A detach that is just ending may remove the directory once. */
+	/* A detach that is about to end may remove the directory once. */
 	for (int attempt = 0; attempt < 3; attempt++) {
 		r = bpffs_prepare(pin_path, err);
 		if (!r)

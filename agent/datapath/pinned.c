@@ -115,11 +115,11 @@ int pinned_map_open(const char *pin_dir, const struct pinned_map *map)
 	return fd;
 }
 
-/* Gives a pinned map another size, with all that is in it. */
+/* Gives a pinned map another size, with all its entries. */
 
 #define BATCH 4096U
 
-/* Copies all entries to another map. Returns how many, or -errno. */
+/* Copies all entries to another map. Returns their number, or -errno. */
 static int64_t copy(int from, int to, const struct bpf_map_info *info)
 {
 	_cleanup_free_ uint8_t *keys = calloc(BATCH, info->key_size), *values = calloc(BATCH, info->value_size);
@@ -142,7 +142,7 @@ static int64_t copy(int from, int to, const struct bpf_map_info *info)
 	return r == -ENOENT ? total : r;
 }
 
-/* A map like another, with other room and the entries of that. Its descriptor, or -errno: -E2BIG if they do not fit. */
+/* A map like another, with other room and its entries. Its descriptor, or -errno: -E2BIG if they do not fit. */
 static int resized(int map, const struct bpf_map_info *info, uint32_t entries)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = info->map_flags);

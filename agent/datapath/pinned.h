@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds detnat's own programs and maps again by their pins. Opening one by its id takes CAP_SYS_ADMIN, which the agent
+ * Reopens detnat's own programs and maps through their pins. Opening one by its id takes CAP_SYS_ADMIN, which the agent
  * drops; so everything that it may have to open later is pinned, and ids are only compared.
  */
 #ifndef DETNAT_PINNED_H
@@ -42,7 +42,7 @@ int pinned_map_find(const char *pin_dir, const struct pinned_map *map);
 int pinned_map_open(const char *pin_dir, const struct pinned_map *map);
 
 /*
- * Gives a pinned hash room for that many entries: a map with the present ones takes its place. Who has the old one open
+ * Gives a pinned hash room for that many entries: a map with the present ones replaces it. Whoever has the old one open
  * keeps that. 0, -ENOENT if none is pinned, -E2BIG if the present entries do not fit, or another -errno.
  */
 int pinned_map_fit(const char *pin_dir, const char *name, uint32_t entries);

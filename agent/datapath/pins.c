@@ -142,7 +142,7 @@ static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 	}
 }
 
-/* What the maps have room for that depends on the configuration. */
+/* Room in the maps that depends on the configuration. */
 struct room {
 	uint32_t overflow; /* entries */
 	uint32_t leases;

@@ -106,10 +106,10 @@ int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *r
 
 /* The map of the running configuration grows with it: 65536 portmaps are some megabytes of JSON. */
 
-/* The pin of a map that is to take the place of the other; bpffs takes no dots. */
+/* The pin of a map that is about to replace the other; bpffs accepts no dots. */
 #define PIN_RUNNING_NEXT PIN_RUNNING "_next"
 
-/* Copies what is saved to a map in memory. */
+/* Copies the saved state to a map in memory. */
 static int copy_state(const struct datapath *d, void *memory, size_t size, struct error *err)
 {
 	_cleanup_free_ char *json = NULL;

@@ -54,8 +54,8 @@ static inline int running_load(const void *map, char **ret_json, uint64_t *ret_f
 struct datapath;
 
 /*
- * Makes room for a JSON of that length: what is saved moves to a larger map, which takes the place of the pinned one at
- * once. 0 or -errno with err and nothing changed.
+ * Makes room for a JSON of that length: the saved state moves to a larger map, which at once replaces the pinned one. 0
+ * or -errno with err and nothing changed.
  */
 int running_reserve(struct datapath *d, size_t length, struct error *err);
 

@@ -17,8 +17,8 @@
 #include "tables/portmap_table.h"
 
 /*
- * The part of `check` that compares with peers: rules that are not alike, and copies that a peer lacks. It reads what
- * peers have told anyway, so it takes no time where all is well, and some seconds where not.
+ * The part of `check` that compares with peers: rules that differ, and copies that a peer lacks. It reads only what
+ * peers have sent anyway, so it takes no time if all is well, and some seconds if not.
  */
 
 /* Zero-initialised. */
@@ -28,7 +28,7 @@ struct check_peers {
 	uint64_t next_us;
 };
 
-/* What is believed is seen so often, as sessions come and go, at this distance. */
+/* Looks needed before a difference counts, as sessions come and go, at this distance. */
 #define LOOKS	 3U
 #define PAUSE_US 1100000U
 
@@ -55,7 +55,9 @@ static void add_differences(const struct replication *x, unsigned n, const struc
 	}
 }
 
-/* Whether a mapping is not exchanged with a peer, as one that drains here alone: of its sessions the peer has no copy.
+/*
+ * Whether a mapping is not exchanged with a peer, for example one that drains only here: the peer has no copies of its
+ * sessions.
  */
 static bool leaves_out(const struct replication *x, unsigned n)
 {
@@ -65,7 +67,7 @@ static bool leaves_out(const struct replication *x, unsigned n)
 	return replication_difference(x, n, 0, &in, &out, &why);
 }
 
-/* Sessions of addresses that drain here: where the drain is over at the peer, it has no copies of them. */
+/* Sessions of addresses that drain here: a peer where the drain is over has no copies of them. */
 static uint64_t draining(const struct mappings *m)
 {
 	const struct mapping_drain *d;
@@ -78,8 +80,8 @@ static uint64_t draining(const struct mappings *m)
 }
 
 /*
- * Sessions that this gateway has told are copies there, but for those that drain and a few that are under way or find
- * no room. A difference of less than a twentieth says nothing.
+ * Whether a peer lacks copies of sessions that this gateway has announced, except those that drain and a few that are
+ * under way or find no room. A difference of less than a twentieth means nothing.
  */
 static bool lacks_copies(const struct replication *x, unsigned n, const struct peer_figures *f,
 			 const struct mappings *m)
@@ -95,11 +97,12 @@ static void add_lack(const struct peer_figures *f, struct findings *findings)
 	char at[64];
 
 	findings_add(findings, FINDING_PEER, false, where(f, at),
-		     "it has copies of %llu sessions, and was told %llu: `peer list` and the log there say why",
+		     "it has copies of %llu sessions, but %llu were announced: `peer list` and the log there have the "
+		     "reason",
 		     (unsigned long long)f->copies_there, (unsigned long long)f->told_then);
 }
 
-/* 0: done; 1: to be called again some time. *ret_compared: peers that are up. x may be NULL. */
+/* 0: done; 1: call it again after some time. *ret_compared: peers that are up. x may be NULL. */
 static int check_peers(struct check_peers *p, const struct replication *x, const struct mappings *m,
 		       struct findings *findings, unsigned *ret_compared)
 {
@@ -126,24 +129,24 @@ static int check_peers(struct check_peers *p, const struct replication *x, const
 	return ++p->looks < LOOKS && again;
 }
 
-/* How often to repeat a check while interfaces and routes change, and the pause before each. */
+/* Maximum number of repeated checks while interfaces and routes change, and the pause before each. */
 #define AUDITS_MAX     50U
 #define AUDIT_PAUSE_US 20000U
 
-/* Checks of what is not in the tables, in this order. */
+/* Checks outside the tables, in this order. */
 enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PORTMAPS, AUDIT_PINS, AUDIT_PEERS };
 
 struct checking {
 	const struct parts *parts;
 	bool repair;
-	struct error history; /* how the mapping history and the tables disagree */
+	struct error history; /* disagreement of the mapping history with the tables */
 	struct findings findings;
 	struct table_check *tables;
 	bool tables_done;
 	enum audit_step next;
 	unsigned audits;
 	uint64_t next_us;
-	struct checking_figures figures; /* but for those of the tables */
+	struct checking_figures figures; /* except those of the tables */
 	struct check_peers with_peers;
 };
 
@@ -193,7 +196,7 @@ static int audit_one(struct checking *c)
 	}
 }
 
-/* The change of mappings that the history waits for, if there is one, is over. */
+/* No change of mappings that the history was waiting for is left. */
 static void add_history(struct checking *c)
 {
 	if (c->repair)
@@ -202,7 +205,7 @@ static void add_history(struct checking *c)
 		     "history", "%s", c->history.text);
 }
 
-/* 1 to be asked again, 0 done, -errno. */
+/* 1: call it again, 0: done, -errno. */
 static int audit(struct checking *c)
 {
 	if (monotonic_us() < c->next_us)
@@ -230,7 +233,7 @@ int checking_step(struct checking *c, unsigned budget_us, struct error *err)
 	if (!c->tables_done) {
 		r = table_check_step(c->tables, budget_us);
 		if (r < 0)
-			return error_set(err, r, "the tables cannot be gone through: %s", strerror(-r));
+			return error_set(err, r, "the tables cannot be checked: %s", strerror(-r));
 		c->tables_done = r == TABLE_CHECK_DONE;
 		return 1;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The check of everything that must agree: tables, programs, pins, routes, guard, history, peers. It goes in slices. */
+/* The check of everything that must agree: tables, programs, pins, routes, guard, history, peers. It runs in slices. */
 #ifndef DETNAT_CHECKING_H
 #define DETNAT_CHECKING_H
 
@@ -9,7 +9,7 @@
 
 struct checking;
 
-/* How many of each were examined. */
+/* Numbers of examined objects. */
 struct checking_figures {
 	const struct check_figures *tables;
 	size_t interfaces;
@@ -20,11 +20,11 @@ struct checking_figures {
 	unsigned peers;
 };
 
-/* repair: also repairs the differences that can be repaired. -ENOMEM. */
+/* repair: also repairs differences where possible. -ENOMEM. */
 int checking_new(const struct parts *parts, bool repair, struct checking **ret);
 void checking_free(struct checking *c);
 
-/* Goes on for about budget_us microseconds. 1: more to do; 0: done; -errno with err. */
+/* Continues for about budget_us microseconds. 1: more to do; 0: done; -errno with err. */
 int checking_step(struct checking *c, unsigned budget_us, struct error *err);
 
 /* When it is done, until checking_free(). */

@@ -10,7 +10,7 @@
 static const struct {
 	const char *name;
 	void (*run)(struct doctor *d);
-	bool at_start;	 /* run at every start, reload and -t, too */
+	bool at_start;	 /* also run at every start, reload and -t */
 	bool in_explain; /* and by explain */
 } checks[] = {
 	{ "kernel", doctor_kernel, false, false },
@@ -23,7 +23,7 @@ static const struct {
 	{ "offloads", doctor_offloads, false, false },
 	{ "queues", doctor_queues, false, false },
 	{ "names", doctor_names, false, false },
-	{ "forwarding", doctor_forwarding, false, false }, /* attaching warns of it, too */
+	{ "forwarding", doctor_forwarding, false, false }, /* attaching also warns of it */
 	{ "rp_filter", doctor_rp_filter, false, false },
 	{ "inside routes", doctor_inside_routes, true, false },
 	{ "route out", doctor_outside_route, true, false },

@@ -17,10 +17,10 @@ unsigned doctor_examine(const struct config *c, const char *config_path);
 /* Logs the warnings of the cheap checks: those that need only a few reads and netlink calls. */
 void doctor_warn(const struct config *c);
 
-/* Tells of those that concern forwarding as such and the pools of the mappings, for explain. */
+/* Reports the findings about forwarding as such and the pools of the mappings, for explain. */
 void doctor_explain(const struct config *c, doctor_finding say, void *arg);
 
-/* Tells of the pools of the mappings alone, for commands that take addresses into use. */
+/* Reports only the findings about the pools of the mappings, for commands that take addresses into use. */
 void doctor_pool_warnings(const struct config *c, doctor_finding say, void *arg);
 
 #endif

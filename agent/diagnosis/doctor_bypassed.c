@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What packets bypass when XDP forwards them: rules of nftables and iptables, connection tracking, queueing disciplines
- * and tc filters. With 'forwarding' 'kernel' they bypass none of it, and a firewall that drops them is found instead.
+ * Mechanisms that packets bypass when XDP forwards them: rules of nftables and iptables, connection tracking, queueing
+ * disciplines and tc filters. With 'forwarding' 'kernel' they bypass none; the check then finds a firewall that drops
+ * them.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -14,7 +15,7 @@
 #include "attach/attach.h"
 #include "diagnosis/doctor_private.h"
 
-#define WHAT_TO_DO "; if it has to, set 'forwarding' to 'kernel'"
+#define WHAT_TO_DO "; if they must, set 'forwarding' to 'kernel'"
 
 static bool all_by_kernel(struct doctor *d)
 {
@@ -31,7 +32,7 @@ struct chains {
 
 static const char *const hooks[] = { "prerouting", "input", "forward", "output", "postrouting", "ingress" };
 
-/* Of a thousand rules that drop, the first few tell. */
+/* Of a thousand rules that drop, the first few suffice. */
 #define MOST_RULES 3U
 
 static const struct nlattr *nested_attribute(const struct nlattr *in, uint16_t type)
@@ -42,7 +43,7 @@ static const struct nlattr *nested_attribute(const struct nlattr *in, uint16_t t
 	return NULL;
 }
 
-/* The guard's, of this gateway or of another on the machine. */
+/* The guard's, of this gateway or of another one on the machine. */
 static bool is_own_table(const struct nlattr *name)
 {
 	return !strncmp(mnl_attr_get_str(name), "detnat", 6);
@@ -65,7 +66,7 @@ struct chain {
 	bool drops; /* by its policy */
 };
 
-/* Reads a chain at a hook. False: it is another kind of chain, or detnat's own. */
+/* Reads a chain at a hook. False: it is of another kind, or detnat's own. */
 static bool chain_parse(const struct nlmsghdr *h, struct chain *ret)
 {
 	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
@@ -107,7 +108,7 @@ static void visit_chain(const struct nlmsghdr *h, void *arg)
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s (%s): what XDP forwards does not pass it" WHAT_TO_DO, chain.table,
+		   "nftables table %s, chain %s (%s): packets that XDP forwards do not pass it" WHAT_TO_DO, chain.table,
 		   chain.name, hook_name(&chain));
 }
 
@@ -120,8 +121,8 @@ static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s (%s): drops what none of its rules accepts; accept what goes between "
-		   "inside and outside interfaces",
+		   "nftables table %s, chain %s (%s): drops packets that none of its rules accepts; accept packets "
+		   "between inside and outside interfaces",
 		   chain.table, chain.name, hook_name(&chain));
 }
 
@@ -170,7 +171,7 @@ static void visit_rule(const struct nlmsghdr *h, void *arg)
 		   mnl_attr_get_str(attr[NFTA_RULE_TABLE]), mnl_attr_get_str(attr[NFTA_RULE_CHAIN]));
 }
 
-/* Visits what nftables has of a kind, and returns how much of it was reported. message: NFT_MSG_GET…, for a dump. */
+/* Visits nftables objects of a kind, and returns the number reported. message: NFT_MSG_GET…, for a dump. */
 static unsigned visit_nftables(struct doctor *d, uint16_t message, netlink_visit visit)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
@@ -181,7 +182,7 @@ static unsigned visit_nftables(struct doctor *d, uint16_t message, netlink_visit
 		return 0;
 	h = netlink_request(n, NFNL_SUBSYS_NFTABLES << 8 | message, NLM_F_DUMP, sizeof(struct nfgenmsg));
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family = NFPROTO_UNSPEC;
-	netlink_call(n, visit, &c); /* fails without nftables: there is nothing */
+	netlink_call(n, visit, &c); /* fails without nftables: nothing to find */
 	return c.found;
 }
 
@@ -189,13 +190,13 @@ void doctor_dropping(struct doctor *d)
 {
 	unsigned found;
 
-	/* What XDP forwards passes none of it: doctor_firewall(). */
+	/* Packets that XDP forwards pass none of it: doctor_firewall(). */
 	if (d->config->forwarding != FORWARDING_KERNEL)
 		return;
 	found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_dropping_chain);
 	found += visit_nftables(d, NFT_MSG_GETRULE, visit_rule);
 	if (!found)
-		doctor_say(d, DOCTOR_OK, "no chain or rule of nftables drops what the kernel forwards");
+		doctor_say(d, DOCTOR_OK, "no chain or rule of nftables drops packets that the kernel forwards");
 }
 
 void doctor_firewall(struct doctor *d)
@@ -208,9 +209,9 @@ void doctor_firewall(struct doctor *d)
 	found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_chain);
 	if (doctor_read(d, text, sizeof(text), "/proc/self/net/ip_tables_names") && text[0] && ++found)
 		doctor_say(d, DOCTOR_WARNING,
-			   "iptables (legacy) has tables: what XDP forwards does not pass them" WHAT_TO_DO);
+			   "iptables (legacy) has tables: packets that XDP forwards do not pass them" WHAT_TO_DO);
 	if (!found)
-		doctor_say(d, DOCTOR_OK, "no rules that forwarding by XDP would pass by");
+		doctor_say(d, DOCTOR_OK, "no rules that forwarding by XDP would bypass");
 }
 
 static void visit_object(const struct nlmsghdr *h, void *arg)
@@ -226,7 +227,7 @@ static void visit_object(const struct nlmsghdr *h, void *arg)
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, connection tracking helper %s: it sees nothing of what XDP forwards" WHAT_TO_DO,
+		   "nftables table %s, connection tracking helper %s: it sees no packets that XDP forwards" WHAT_TO_DO,
 		   mnl_attr_get_str(attr[NFTA_OBJ_TABLE]), mnl_attr_get_str(attr[NFTA_OBJ_NAME]));
 }
 
@@ -241,8 +242,8 @@ void doctor_conntrack(struct doctor *d)
 	doctor_read_number(d, &entries, "/proc/sys/net/netfilter/nf_conntrack_count");
 	if (entries > 0)
 		doctor_say(d, DOCTOR_WARNING,
-			   "connection tracking has %lld entr%s: what XDP forwards does not pass it, nor its helpers "
-			   "(FTP, SIP)" WHAT_TO_DO,
+			   "connection tracking has %lld entr%s: packets that XDP forwards do not pass it, nor its "
+			   "helpers (FTP, SIP)" WHAT_TO_DO,
 			   entries, entries == 1 ? "y" : "ies");
 	else if (!helpers)
 		doctor_say(d, DOCTOR_OK, "nothing is tracked");
@@ -273,8 +274,9 @@ static void visit_qdisc(const struct nlmsghdr *h, void *arg)
 	if (tc->tcm_parent != TC_H_ROOT || !attr[TCA_KIND] || is_plain(mnl_attr_get_str(attr[TCA_KIND])))
 		return;
 	c->found++;
-	doctor_say(c->d, DOCTOR_WARNING, "%s: what XDP forwards does not wait in its queueing discipline %s" WHAT_TO_DO,
-		   l->name, mnl_attr_get_str(attr[TCA_KIND]));
+	doctor_say(c->d, DOCTOR_WARNING,
+		   "%s: packets that XDP forwards do not wait in its queueing discipline %s" WHAT_TO_DO, l->name,
+		   mnl_attr_get_str(attr[TCA_KIND]));
 }
 
 static void visit_filter(const struct nlmsghdr *h, void *arg)
@@ -309,8 +311,9 @@ static unsigned find_filters(struct doctor *d, const struct link *l)
 		if (netlink_call(d->netlink, visit_filter, &c) || !c.found)
 			continue;
 		found++;
-		doctor_say(d, DOCTOR_WARNING, "%s: what XDP forwards does not pass the tc filters at its %s" WHAT_TO_DO,
-			   l->name, sides[i].name);
+		doctor_say(d, DOCTOR_WARNING,
+			   "%s: packets that XDP forwards do not pass the tc filters at its %s" WHAT_TO_DO, l->name,
+			   sides[i].name);
 	}
 	return found;
 }
@@ -332,5 +335,5 @@ void doctor_queueing(struct doctor *d)
 			c.found += find_filters(d, l);
 	}
 	if (!c.found)
-		doctor_say(d, DOCTOR_OK, "no queueing discipline or filter that forwarding by XDP would pass by");
+		doctor_say(d, DOCTOR_OK, "no queueing discipline or filter that forwarding by XDP would bypass");
 }

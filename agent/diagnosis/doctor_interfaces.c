@@ -15,7 +15,7 @@
 #include "diagnosis/doctor_private.h"
 #include "host/stacking.h"
 
-/* A driver's XDP features, which the kernel reports from Linux 6.3 on (netlink family "netdev"). */
+/* A driver's XDP features, which the kernel reports since Linux 6.3 (netlink family "netdev"). */
 
 /* Bits of enum netdev_xdp_act. */
 #define XDP_FEATURE_BASIC    (1U << 0) /* XDP_PASS, XDP_DROP, XDP_TX, XDP_ABORTED */
@@ -136,7 +136,7 @@ void doctor_links(struct doctor *d)
 		const struct config_interface *c = &d->config->interfaces[i];
 		const struct link *l = doctor_link(d, c);
 
-		/* Of several interfaces with a role, some may be spare ones. */
+		/* Of several interfaces with a role, some may be spares. */
 		if (l && link_down_reason(l) && ++found)
 			doctor_say(d, any_up(d, c->roles) ? DOCTOR_WARNING : DOCTOR_FAILURE, "%s: %s", l->name,
 				   link_down_reason(l));
@@ -145,7 +145,7 @@ void doctor_links(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "all interfaces are up");
 }
 
-/* XDP where it is to be had. native: it is wanted in the driver. */
+/* Reports XDP where the driver has it. native: the driver must have it. */
 static void say_driver(struct doctor *d, const struct link *l, bool native)
 {
 	char driver[DRIVER_NAME] = "no driver";
@@ -155,8 +155,8 @@ static void say_driver(struct doctor *d, const struct link *l, bool native)
 	driver_name(l->name, driver);
 	if (r) /* before Linux 6.3 */
 		doctor_say(d, DOCTOR_UNKNOWN,
-			   "%s (%s): this kernel does not say what the driver can; 'detnatctl interface list' shows it "
-			   "after the start",
+			   "%s (%s): this kernel does not report the driver's XDP features; 'detnatctl interface list' "
+			   "shows them after the start",
 			   l->name, driver);
 	else if (!(features & XDP_FEATURE_BASIC))
 		doctor_say(d, native ? DOCTOR_FAILURE : DOCTOR_WARNING, "%s (%s): the driver has no XDP; %s", l->name,
@@ -175,7 +175,7 @@ static void say_foreign(struct doctor *d, const struct link *l, enum xdp_mode mo
 	bool wanted = mode != XDP_MODE_AUTO;
 
 	doctor_say(d, wanted ? DOCTOR_FAILURE : DOCTOR_WARNING,
-		   "%s: carries another XDP program, id %u: %s, or take the program off with 'ip link set %s xdp off'",
+		   "%s: carries another XDP program, id %u: %s, or remove the program with 'ip link set %s xdp off'",
 		   l->name, l->xdp.prog_id,
 		   wanted ? "set 'xdp_mode' to 'auto', which does without XDP there"
 			  : "detnat does without XDP there, and the kernel forwards; leave it so",
@@ -230,8 +230,8 @@ void doctor_offloads(struct doctor *d)
 }
 
 /*
- * The CPUs that handle an interface's interrupts, by /proc/interrupts and effective_affinity_list. Returns the number
- * of interrupts; *ret_cpus is that of different CPUs, up to 64.
+ * The CPUs that handle an interface's interrupts, from /proc/interrupts and effective_affinity_list. Returns the number
+ * of interrupts; *ret_cpus is the number of different CPUs, up to 64.
  */
 static unsigned interrupts(const struct doctor *d, const char *name, unsigned *ret_cpus)
 {
@@ -269,17 +269,18 @@ static void say_queues(struct doctor *d, const struct link *l)
 	unsigned irqs, cpus;
 
 	if (cores < 2) {
-		doctor_say(d, DOCTOR_OK, "%s: one core does all", l->name);
+		doctor_say(d, DOCTOR_OK, "%s: one core does all the work", l->name);
 		return;
 	}
 	if (!receive_queues(l->name, &used, &most) || !used) {
-		doctor_say(d, DOCTOR_UNKNOWN, "%s: the driver does not say how many queues it has", l->name);
+		doctor_say(d, DOCTOR_UNKNOWN, "%s: the driver does not report its number of queues", l->name);
 		return;
 	}
 	irqs = interrupts(d, l->name, &cpus);
 	if (used == 1 && most > 1)
 		doctor_say(d, DOCTOR_WARNING,
-			   "%s: one receive queue, so one of %ld cores does all: ethtool -L %s combined %ld (or rx)",
+			   "%s: one receive queue, so one of %ld cores does all the work: ethtool -L %s combined %ld "
+			   "(or rx)",
 			   l->name, cores, l->name, most < cores ? (long)most : cores);
 	else if (irqs > 1 && cpus == 1)
 		doctor_say(
@@ -334,12 +335,12 @@ void doctor_names(struct doctor *d)
 		doctor_say(
 			d, DOCTOR_WARNING,
 			"%s: the kernel numbered it, so another boot may give the name to another interface; name it "
-			"by a systemd.link(5) file with its MAC address",
+			"in a systemd.link(5) file with its MAC address",
 			name);
 		found++;
 	}
 	if (!found && unknown)
 		doctor_say(d, DOCTOR_UNKNOWN, "/sys does not show all interfaces of this network namespace");
 	else if (!found)
-		doctor_say(d, DOCTOR_OK, "no interface has a name that another boot may give away");
+		doctor_say(d, DOCTOR_OK, "no interface has a name that another boot may give to another interface");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel, the clock, and the checks that a start makes of the configuration. */
+/* The kernel, the clock, and the checks of the configuration at a start. */
 #include <errno.h>
 #include <string.h>
 #include <sys/timex.h>
@@ -31,7 +31,7 @@ void doctor_kernel(struct doctor *d)
 	else if (!doctor_read(d, octet, sizeof(octet), "/sys/kernel/btf/vmlinux"))
 		doctor_say(d, DOCTOR_FAILURE,
 			   "Linux %s has no type information (/sys/kernel/btf/vmlinux); take a kernel with "
-			   "CONFIG_DEBUG_INFO_BTF=y, as distributions have it",
+			   "CONFIG_DEBUG_INFO_BTF=y, as distributions provide",
 			   release);
 	else
 		doctor_say(d, DOCTOR_OK, "Linux %s with type information (BTF)", release);
@@ -77,15 +77,15 @@ void doctor_clock(struct doctor *d)
 
 	if (time(NULL) < EARLIEST_S)
 		doctor_say(d, DOCTOR_FAILURE,
-			   "the clock says that it is before 2025; set it: the mapping history goes by it");
+			   "the clock shows a time before 2025; set it: the mapping history relies on it");
 	else if (state < 0 || state == TIME_ERROR || t.status & STA_UNSYNC)
 		doctor_say(d, DOCTOR_WARNING,
-			   "the clock is not synchronised; run an NTP client: 'who' answers by the history's times");
+			   "the clock is not synchronised; run an NTP client: 'who' answers from the history's times");
 	else
 		doctor_say(d, DOCTOR_OK, "synchronised");
 }
 
-/* What makes a start fail. */
+/* Whatever makes a start fail. */
 void doctor_configuration(struct doctor *d)
 {
 	_cleanup_config_ struct config *running = NULL;
@@ -100,7 +100,8 @@ void doctor_configuration(struct doctor *d)
 	    config_parse(json, strlen(json), "running configuration", &running, &err))
 		doctor_say(d, DOCTOR_WARNING, "%s", err.text);
 	if (running)
-		doctor_say(d, DOCTOR_OK, "%s is examined, not what is in force: `detnatctl config diff` compares them",
+		doctor_say(d, DOCTOR_OK,
+			   "%s is examined, not the running configuration: `detnatctl config diff` compares them",
 			   path);
 	if (namespace_check(d->config->pin_path, &gone, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the doctor's checks read, and how they report. */
+/* Reads data for the doctor's checks, and reports their findings. */
 #include <fcntl.h>
 #include <string.h>
 

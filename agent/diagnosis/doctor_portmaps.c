@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Portmaps of the gateway's own addresses, where a program of the gateway listens, too. */
+/* Portmaps of the gateway's own addresses on which a program of the gateway also listens. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,7 +9,7 @@
 #include "config/port_pairs.h"
 #include "diagnosis/doctor_private.h"
 
-/* The first few show what is wrong. */
+/* The first few show the fault. */
 #define MOST_TOLD 3U
 
 /* The state of a UDP socket that is not connected. */
@@ -22,7 +22,7 @@ struct search {
 	unsigned found;
 };
 
-/* A socket that takes what comes from anyone. */
+/* A socket that accepts packets from anyone. */
 struct listener {
 	struct endpoint at; /* address 0: all of the gateway's */
 	unsigned state;
@@ -81,7 +81,7 @@ static void look_through(struct search *s, const char *name, uint8_t proto)
 	while (f && fgets(line, sizeof(line), f)) {
 		if (!read_line(line, &l))
 			continue;
-		/* Those that listen come first, before any number of connections. */
+		/* Listening sockets come first, before any number of connections. */
 		if (proto == IPPROTO_TCP && l.state != TCP_LISTEN)
 			break;
 		if (proto == IPPROTO_UDP && l.state != UDP_UNCONNECTED)
@@ -110,7 +110,7 @@ void doctor_portmaps(struct doctor *d)
 	}
 	free(s.pairs);
 	if (s.found > MOST_TOLD)
-		doctor_say(d, DOCTOR_WARNING, "and so it is with %u sockets more", s.found - MOST_TOLD);
+		doctor_say(d, DOCTOR_WARNING, "the same applies to %u more sockets", s.found - MOST_TOLD);
 	if (!s.found)
 		doctor_say(d, DOCTOR_OK, "no program of the gateway listens on the outside endpoint of a portmap");
 }

@@ -11,7 +11,7 @@ enum doctor_level { DOCTOR_OK, DOCTOR_UNKNOWN, DOCTOR_WARNING, DOCTOR_FAILURE, D
 
 struct doctor {
 	const struct config *config;
-	bool names_patterns;	 /* names with `*`, in whose place `config` has what they stand for now */
+	bool names_patterns;	 /* names with `*`; in `config` their present matches replace them */
 	bool names_any;		 /* "inside": ["*"] */
 	const char *config_path; /* NULL: only the cheap checks, at a start */
 	const char *root;	 /* before /proc and /sys: "", or a test's own tree */
@@ -29,13 +29,13 @@ struct doctor {
 void doctor_say(struct doctor *d, enum doctor_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The link of an interface of the configuration, or NULL where there is none. */
+/* The link of an interface of the configuration; NULL: there is none. */
 const struct link *doctor_link(const struct doctor *d, const struct config_interface *i);
 
-/* The interface of the configuration with that name and any of the roles, or NULL. */
+/* The interface of the configuration with that name and any of the roles; NULL: there is none. */
 const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles);
 
-/* An interface of the configuration with any of the roles that is down, or NULL. */
+/* An interface of the configuration that has any of the roles and is down; NULL: there is none. */
 const struct link *doctor_link_down(const struct doctor *d, uint8_t roles);
 
 /* Reads a file below d->root up to the first newline; the format gives its path. False: it cannot be read. */

@@ -23,7 +23,8 @@ void doctor_forwarding(struct doctor *d)
 		if (!forwarding_is_off(name))
 			continue;
 		doctor_say(d, DOCTOR_FAILURE,
-			   "%s: the kernel does not forward what comes in by it: sysctl -w net.ipv4.ip_forward=1, and "
+			   "%s: the kernel does not forward packets that arrive there: sysctl -w "
+			   "net.ipv4.ip_forward=1, and "
 			   "keep it in /etc/sysctl.d",
 			   name);
 		off++;
@@ -63,7 +64,8 @@ void doctor_rp_filter(struct doctor *d)
 			doctor_say(
 				d, DOCTOR_WARNING,
 				"%s: rp_filter is 1 (strict) on one of %u outside interfaces; answers that come back "
-				"by another one than the route to their sender are dropped: 2 (loose) lets them in",
+				"through another one than the route to their sender are dropped: 2 (loose) lets them "
+				"in",
 				name, outside);
 	}
 	if (!found)
@@ -91,7 +93,7 @@ static int way_of(struct prefix p, struct kernel_way *ret)
 	return r;
 }
 
-/* Of a thousand mappings, the first few show what is wrong. */
+/* Of a thousand mappings, the first few show the fault. */
 #define MOST_TOLD 3U
 
 /* Whether the inside addresses of a mapping are routed to the inside; if not, reports it, up to the limit. */
@@ -106,7 +108,7 @@ static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 		return true;
 	if (d->names_any && !way.error && way.ifindex && !doctor_interface(d, way.name, DEVICE_OUTSIDE))
 		return true;
-	/* Routes come and go with the interfaces that patterns stand for. */
+	/* Routes come and go with the interfaces that match patterns. */
 	if (silent ||
 	    (d->names_patterns && (way.error || !way.ifindex || doctor_interface(d, way.name, DEVICE_OUTSIDE))))
 		return false;
@@ -117,20 +119,18 @@ static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 	else if (way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,
 			   "there is no route to the inside addresses %s, so nothing reaches them; route them to the "
-			   "interface that they are behind",
+			   "interface of these subscribers",
 			   text);
 	else if (doctor_interface(d, way.name, DEVICE_OUTSIDE))
-		doctor_say(
-			d, DOCTOR_WARNING,
-			"the inside addresses %s are routed by %s, which is outside: are inside and outside swapped, "
-			"or is a route missing?",
-			text, way.name);
+		doctor_say(d, DOCTOR_WARNING,
+			   "the inside addresses %s are routed through %s, which is outside: are inside and outside "
+			   "swapped, or is a route missing?",
+			   text, way.name);
 	else
-		doctor_say(
-			d, DOCTOR_WARNING,
-			"the inside addresses %s are routed by %s, which is no inside interface: is a bridge or VLAN "
-			"interface meant, or a route missing?",
-			text, way.name);
+		doctor_say(d, DOCTOR_WARNING,
+			   "the inside addresses %s are routed through %s, which is not an inside interface: is a "
+			   "bridge or VLAN interface meant, or a route missing?",
+			   text, way.name);
 	return false;
 }
 
@@ -141,9 +141,9 @@ void doctor_inside_routes(struct doctor *d)
 	for (size_t i = 0; i < d->config->n_mappings; i++)
 		found += !routed_inside(d, d->config->mappings[i].in, found >= MOST_TOLD);
 	if (found > MOST_TOLD)
-		doctor_say(d, DOCTOR_WARNING, "and so it is with %zu mappings more", found - MOST_TOLD);
+		doctor_say(d, DOCTOR_WARNING, "the same applies to %zu more mappings", found - MOST_TOLD);
 	if (!found)
-		doctor_say(d, DOCTOR_OK, "the inside addresses of all mappings are routed by inside interfaces");
+		doctor_say(d, DOCTOR_OK, "the inside addresses of all mappings are routed through inside interfaces");
 }
 
 void doctor_outside_route(struct doctor *d)
@@ -156,14 +156,15 @@ void doctor_outside_route(struct doctor *d)
 			   doctor_link_down(d, DEVICE_OUTSIDE)->name);
 	else if (r || way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,
-			   "there is no default route, so nothing is translated but towards networks that have a route "
-			   "by an outside interface");
+			   "there is no default route, so packets are translated only towards networks with a route "
+			   "through an outside interface");
 	else if (!doctor_interface(d, way.name, DEVICE_OUTSIDE))
 		doctor_say(d, DOCTOR_WARNING,
-			   "the default route leaves by %s, which is no outside interface: nothing is translated on it",
+			   "the default route leaves through %s, which is not an outside interface: nothing is "
+			   "translated on it",
 			   way.name);
 	else
-		doctor_say(d, DOCTOR_OK, "the default route leaves by %s", way.name);
+		doctor_say(d, DOCTOR_OK, "the default route leaves through %s", way.name);
 }
 
 void doctor_rules(struct doctor *d)
@@ -175,11 +176,11 @@ void doctor_rules(struct doctor *d)
 	else if (routing == ROUTING_BY_MORE)
 		doctor_say(d, DOCTOR_WARNING,
 			   "routing rules on marks, ports, TOS or the like: XDP cannot follow them, so the kernel "
-			   "forwards everything; 'ip rule' lists them, and 'explain' does not see where they lead");
+			   "forwards everything; 'ip rule' lists them, and 'explain' cannot follow them");
 	else
 		doctor_say(d, DOCTOR_OK, "%s",
 			   routing == ROUTING_BY_ADDRESSES ? "by source or interface; XDP follows them"
-							   : "by destination alone");
+							   : "by destination only");
 }
 
 static bool in_prefix(struct prefix p, uint32_t addr)
@@ -199,7 +200,7 @@ static const char *link_name(const struct doctor *d, uint32_t ifindex)
 	return l ? l->name : "?";
 }
 
-/* Addresses that a pool may have, though no router delivers them to a gateway. */
+/* Addresses that a pool may have, although no router delivers them to a gateway. */
 static unsigned find_undeliverable_pools(struct doctor *d, struct prefix out)
 {
 	static const struct {
@@ -256,8 +257,8 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 			   pool, name);
 	else if (has_broadcast(m->out, a) && ++found)
 		doctor_say(d, DOCTOR_WARNING,
-			   "the pool %s holds %s, the broadcast address of the network of %s: what subscribers send "
-			   "by it is not answered; take it out of the pool",
+			   "the pool %s holds %s, the broadcast address of the network of %s: packets that subscribers "
+			   "send from it get no answer; take it out of the pool",
 			   pool, addr_format(a->addr | ~prefix_mask(a->plen), addr), name);
 	if (outside && a->plen < 32 && overlap(m->in, own) && ++found)
 		doctor_say(
@@ -273,7 +274,7 @@ struct neighbours_in_pools {
 	unsigned found;
 };
 
-/* A host that has answered from an address of a pool, which subscribers use, too. */
+/* A host that has answered from an address of a pool, which subscribers also use. */
 static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 {
 	const unsigned known = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
@@ -305,7 +306,7 @@ static unsigned find_neighbours_in_pools(struct doctor *d)
 {
 	struct neighbours_in_pools n = { .d = d };
 
-	/* The inside ones may have hundreds of thousands. */
+	/* The inside interfaces may have hundreds of thousands. */
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
 		struct nlmsghdr *h;
@@ -335,7 +336,7 @@ void doctor_pools(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "no pool holds an address of the gateway or of a neighbour's network");
 }
 
-/* Inside addresses in the network of an address: the subscribers that are neighbours there. */
+/* Inside addresses in the network of an address: subscribers that are neighbours there. */
 static uint64_t neighbours_of(const struct config *c, const struct address *a)
 {
 	const struct prefix own = { .base = a->addr & prefix_mask(a->plen), .plen = a->plen };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What explain has found out about an address, and what follows from it: everything that causes drops, or could
- * surprise, is a finding with advice.
+ * The facts of an explanation about an address, and its findings: everything that causes drops, or could surprise, with
+ * advice.
  */
 #ifndef DETNAT_EXPLAIN_H
 #define DETNAT_EXPLAIN_H
@@ -14,9 +14,9 @@
 #include "sessions/sessions.h"
 #include "sessions/usage.h"
 
-/* What the sessions of one subscriber add up to, for explain: by protocol, ports, the busiest destination. */
+/* The sum of one subscriber's sessions, for explain: by protocol, ports, the busiest destination. */
 
-/* Limits the sessions kept of the requested endpoint; others are only counted. */
+/* Maximum of kept sessions of the requested endpoint; others are only counted. */
 #define PROFILE_MATCHES 16U
 
 #define PROFILE_WORDS (MAPPING_PORTS / 64U)
@@ -45,7 +45,7 @@ struct explain_profile {
 	uint32_t n_match; /* all that match */
 };
 
-/* An external endpoint and how many sessions there are with it. */
+/* An external endpoint and the number of sessions with it. */
 struct explain_destination {
 	struct endpoint ext;
 	enum usage_protocol proto;
@@ -74,8 +74,8 @@ struct explanation {
 	enum explain_side side;
 	const struct mapping *mapping; /* NULL: none */
 	int number;		       /* of the mapping, which may be retired */
-	bool kept;		       /* in_addr, whose port was asked for, has another mapping */
-	bool subscriber;	       /* there is one: the members from in_addr on are its */
+	bool kept;		       /* in_addr, whose port was requested, has another mapping */
+	bool subscriber;	       /* there is one: the members from in_addr on belong to it */
 	uint32_t in_addr;
 	struct port_block block;
 	struct explain_profile profile;
@@ -86,29 +86,30 @@ struct explanation {
 	uint32_t pool_last;
 	struct pool_figures pool;
 	struct kernel_way way_in;
-	struct kernel_way way_out;  /* addr 0: nothing to ask for */
+	struct kernel_way way_out;  /* addr 0: no route to look up */
 	bool copied_in, copied_out; /* the datapath takes the next hop from its copy of the routes */
 };
 
 /*
- * Writes "kept for ADDR, which NAME maps to ADDR" where an inside address, of whose block in mapping `number` is the
- * question, has another mapping, and nothing of the address drains from this one; returns whether that is so. number: a
+ * Writes "kept for ADDR, which NAME maps to ADDR" if the question is about the block of an inside address in mapping
+ * `number`, but the address has another mapping and does not drain from this one; returns whether that is so. number: a
  * mapping of the tables.
  */
 #define KEPT_TEXT 192
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);
 
-/* The array of findings; NULL when memory is short. */
+/* The array of findings; NULL: out of memory. */
 cJSON *explain_findings(const struct explanation *e);
 
 /* Gathers what an explanation needs, in slices: sessions, record, routes. */
 
 struct explain_gather;
 
-/* port: of the endpoint, where with_port says that there is one. 0 or -errno. */
+/* port: the endpoint's, if with_port. 0 or -errno. */
 int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_port, struct explain_gather **ret);
 
-/* Goes on for about budget_us microseconds: 1 more to do, 0 done, -ENOENT where the mapping has gone meanwhile, -errno.
+/*
+ * Continues for about budget_us microseconds: 1 more to do, 0 done, -ENOENT if the mapping has gone meanwhile, -errno.
  */
 int explain_gather_step(struct explain_gather *g, unsigned budget_us);
 

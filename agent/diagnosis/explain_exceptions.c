@@ -35,7 +35,7 @@ void explain_add_kept(const struct explanation *e, cJSON *list)
 	if (explain_kept(e->context, number, e->in_addr, kept))
 		explain_add(list, true, "drop_no_session",
 			    "explain that address; mapping del of the exception gives the block back",
-			    "%s:%u is %s: what comes to it is dropped", addr_format(e->asked.addr, addr), e->asked.port,
+			    "%s:%u is %s: packets to it are dropped", addr_format(e->asked.addr, addr), e->asked.port,
 			    kept);
 }
 
@@ -56,8 +56,8 @@ void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *
 		block = mapping_block(&from->geo, in_addr);
 		explain_add(
 			list, false, "draining",
-			"mapping list shows what drains; mapping del of a retired mapping ends it now",
-			"%u sessions of %s from before go on at %s:<%u-%u>, for %u s at most; it has no new ones there",
+			"mapping list shows drains; mapping del of a retired mapping ends it now",
+			"%u earlier sessions of %s continue at %s:<%u-%u>, for %u s at most; it has no new ones there",
 			__atomic_load_n(
 				&mappings_subscriber(m, d->number, mapping_subscriber(&from->geo, in_addr))->sessions,
 				__ATOMIC_RELAXED),
@@ -70,21 +70,19 @@ void explain_add_untranslated(const struct explanation *e, cJSON *list)
 {
 	char addr[ADDR_TEXT];
 
-	explain_add(
-		list, false, "passed_untranslated",
-		"mapping del has it translated as the mapping around it says, if there is one",
-		"%s is not translated: what comes from it and goes to it is routed as it is, whatever unmatched says",
-		addr_format(e->asked.addr, addr));
+	explain_add(list, false, "passed_untranslated",
+		    "mapping del returns it to the mapping around it, if there is one",
+		    "%s is not translated: packets from and to it are routed unchanged, whatever unmatched says",
+		    addr_format(e->asked.addr, addr));
 }
 
 void explain_add_open(const struct explanation *e, cJSON *list)
 {
 	char addr[ADDR_TEXT], out[ADDR_TEXT];
 
-	explain_add(
-		list, false, "inbound", "",
-		"%s and %s stand for each other: the inbound is open, there are no sessions, and everything is let in",
-		addr_format(e->in_addr, addr), addr_format(e->block.out_addr, out));
+	explain_add(list, false, "inbound", "",
+		    "%s and %s map to each other: inbound is open, there are no sessions, and everything is let in",
+		    addr_format(e->in_addr, addr), addr_format(e->block.out_addr, out));
 }
 
 void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)

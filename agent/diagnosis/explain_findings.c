@@ -34,13 +34,15 @@ static void add_file(const struct explanation *e, cJSON *list)
 			continue;
 		explain_add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
 			    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, "
-			    "or never "
-			    "loaded",
+			    "or never loaded",
 			    prefix_format(m->in.base, m->in.plen, in), prefix_format(m->out.base, m->out.plen, out));
 	}
 }
 
-/* An address that is reached by an outside interface, unless that is only the default route of a private one. */
+/*
+ * Whether the route to an address leaves through an outside interface, unless that is only the default route of a
+ * private address.
+ */
 static bool is_outside(const struct explanation *e)
 {
 	const struct kernel_way *way = &e->way_out;
@@ -56,10 +58,8 @@ static void add_outside_host(const struct explanation *e, cJSON *list)
 	char addr[ADDR_TEXT];
 
 	explain_add(list, false, "outside", "explain a subscriber's address, or one of a pool",
-		    "%s is a host outside, reached by %s: what comes from it is let in where it answers a session, and "
-		    "needs "
-		    "no "
-		    "mapping",
+		    "%s is a host outside, reached through %s: it needs no mapping; packets from it are let in where "
+		    "they answer a session",
 		    addr_format(e->asked.addr, addr), e->way_out.name);
 }
 
@@ -75,20 +75,18 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 		explain_add(
 			list, true, "drop_no_mapping",
 			"detnatctl mapping add IN OUT covers it; or set unmatched to \"route\" in the configuration",
-			"%s is in no mapping: what comes from it by an inside interface and would leave by an outside "
-			"one "
-			"is "
-			"dropped, as unmatched is \"%s\"",
+			"%s is in no mapping: packets from it that arrive through an inside interface and would leave "
+			"through an outside one are dropped, as unmatched is \"%s\"",
 			addr, word_text(unmatched_words, c->unmatched));
 	else if (c->unmatched == UNMATCHED_STRICT)
-		explain_add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
-			    "%s is in no mapping: what comes from it is routed as it is where the route back to it is "
-			    "by the "
-			    "interface that it came in by, and else dropped, as unmatched is \"strict\"",
+		explain_add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT translates it",
+			    "%s is in no mapping: packets from it are routed unchanged where the route back to it is "
+			    "through the interface through which they arrived, and otherwise dropped, as unmatched is "
+			    "\"strict\"",
 			    addr);
 	else
-		explain_add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
-			    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
+		explain_add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT translates it",
+			    "%s is in no mapping: packets from it are routed unchanged, as unmatched is \"%s\"", addr,
 			    word_text(unmatched_words, c->unmatched));
 	add_file(e, list);
 	if (e->way_out.local)
@@ -112,7 +110,7 @@ static void add_role(const struct parts *a, cJSON *list, uint8_t role, const cha
 		}
 		absent++;
 		explain_add(list, true, "interface",
-			    "bring it up, or take it out with detnatctl interface del; the log says why",
+			    "bring it up, or remove it with detnatctl interface del; the log has the reason",
 			    "the %s interface %s is absent or not attached: nothing that crosses it is translated",
 			    name, c->name);
 	}
@@ -137,8 +135,8 @@ static void add_interfaces(const struct explanation *e, cJSON *list)
 
 		if (link && forwarding_is_off(link))
 			explain_add(list, true, "forwarding",
-				    "sysctl net.ipv4.ip_forward=1, or of that interface alone",
-				    "the kernel does not forward what comes in by %s", link);
+				    "sysctl net.ipv4.ip_forward=1, or for that interface only",
+				    "the kernel does not forward packets that arrive through %s", link);
 		if (problem && (link || grave))
 			explain_add(list, grave, "interface", "", "%s: %s", name, problem);
 	}
@@ -167,26 +165,25 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 
 	addr_format(way->addr, addr);
 	if (in && guarded)
-		explain_add(
-			list, true, "drop_guard_out", advice,
-			"packets to %s leave by %s, which is no inside interface: what comes from there by it is not "
-			"translated, and the guard drops it where it would leave",
-			addr, way->name);
+		explain_add(list, true, "drop_guard_out", advice,
+			    "packets to %s leave through %s, which is not an inside interface: packets from there "
+			    "through it are not translated, and the guard drops them where they would leave",
+			    addr, way->name);
 	else if (in)
 		explain_add(list, false, "route", advice,
-			    "packets to %s leave by %s, which is no inside interface: what comes in by it is not "
-			    "translated",
+			    "packets to %s leave through %s, which is not an inside interface: packets from there "
+			    "through it are not translated",
 			    addr, way->name);
 	else if (guarded)
 		explain_add(list, true, "drop_guard_out", advice,
-			    "packets to %s leave by %s, which is no outside interface: they are not translated, and "
-			    "the guard "
-			    "drops them",
+			    "packets to %s leave through %s, which is not an outside interface: they are not "
+			    "translated, and the guard drops them",
 			    addr, way->name);
 	else
-		explain_add(list, false, "passed_untranslated", advice,
-			    "packets to %s leave by %s, which is no outside interface: they are not translated", addr,
-			    way->name);
+		explain_add(
+			list, false, "passed_untranslated", advice,
+			"packets to %s leave through %s, which is not an outside interface: they are not translated",
+			addr, way->name);
 }
 
 static void add_guard(const struct explanation *e, cJSON *list)
@@ -196,19 +193,16 @@ static void add_guard(const struct explanation *e, cJSON *list)
 
 	if (!e->context->active->config->guard)
 		explain_add(list, false, "guard", "\"guard\": true in the configuration stops both",
-			    "\"guard\" is false: what is routed past detnat's interfaces leaves with its inside "
-			    "source, and "
-			    "what "
-			    "comes straight to an inside address is let in");
+			    "\"guard\" is false: packets routed past detnat's interfaces leave with their inside "
+			    "source, and what comes straight to an inside address is let in");
 	else if (problem)
-		explain_add(
-			list, false, "guard", "detnatctl status says more",
-			"the guard does not stand: %s; what is routed past detnat's interfaces leaves with its inside "
-			"source",
-			problem);
+		explain_add(list, false, "guard", "detnatctl status says more",
+			    "the guard is not in place: %s; packets routed past detnat's interfaces leave with their "
+			    "inside source",
+			    problem);
 	else if (ago >= 0 && ago <= GUARD_LATELY_S)
 		explain_add(list, false, "drop_guard_out",
-			    "detnatctl stats tells which way; compare `ip route get` with detnatctl interface list",
+			    "detnatctl stats shows the direction; compare `ip route get` with detnatctl interface list",
 			    "the guard has dropped packets of some subscriber %" PRId64
 			    " s ago: they were routed past the interfaces that translate",
 			    ago);
@@ -231,21 +225,21 @@ static void add_way(const struct explanation *e, cJSON *list, const struct kerne
 	addr_format(way->next_hop, next_hop);
 	if (way->error) {
 		explain_add(list, true, in ? "route" : "drop_unreachable",
-			    "add a route, or take away the one that refuses it", "the kernel has no route to %s: %s",
-			    addr, strerror(-way->error));
+			    "add a route, or remove the one that refuses it", "the kernel has no route to %s: %s", addr,
+			    strerror(-way->error));
 		return;
 	}
 	if (way->local) {
 		explain_add(list, false, "passed_untranslated",
 			    in ? "give subscribers other addresses than the gateway" : "",
-			    "%s is the gateway's own address: what goes to it, or comes from it, is untouched", addr);
+			    "%s is the gateway's own address: packets to and from it are not translated", addr);
 		return;
 	}
 	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)) && (!in || roles || !is_from_anywhere(d, way->ifindex)))
 		add_wrong_role(e, list, way, in, roles);
 	if (!way->up)
 		explain_add(list, true, "interface", "check the cable and the switch",
-			    "%s, by which %s is reached, is down", way->name, addr);
+			    "%s, through which %s is reached, is down", way->name, addr);
 	if (way->neighbour == NEIGHBOUR_FAILED || way->neighbour == NEIGHBOUR_INCOMPLETE)
 		explain_add(list, true, "neighbour", "is it on, at that address, and behind that interface? try arping",
 			    "%s on %s does not answer to ARP: packets to %s wait for it and are dropped", next_hop,
@@ -261,13 +255,12 @@ static void add_quota(const struct explanation *e, cJSON *list)
 	if (sessions >= quota)
 		explain_add(list, true, "drop_quota",
 			    "detnatctl session list ADDR shows the sessions, session close ends some; "
-			    "sessions_per_user raises "
-			    "the quota",
+			    "sessions_per_user raises the quota",
 			    "%s is at its quota: %u of %u sessions, further ones are refused", addr, sessions, quota);
 	else if (e->record.quota_refusal >= 0 && e->record.quota_refusal <= LATELY_S)
 		explain_add(
 			list, false, "drop_quota", "sessions_per_user raises the quota, session_slots the room",
-			"sessions of %s were last refused for its quota, or for want of room beyond its slots, %" PRId64
+			"sessions of %s were last refused for its quota, or for lack of room beyond its slots, %" PRId64
 			" s ago",
 			addr, e->record.quota_refusal);
 }
@@ -285,11 +278,11 @@ static void add_ports(const struct explanation *e, cJSON *list)
 			    ports, usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
 	else if (e->record.ports_refusal >= 0 && e->record.ports_refusal <= LATELY_S)
 		explain_add(list, false, "drop_ports_exhausted", advice,
-			    "a session was last refused for want of a free port %" PRId64 " s ago",
+			    "a session was last refused for lack of a free port %" PRId64 " s ago",
 			    e->record.ports_refusal);
 }
 
-/* Applies the admission rule of the datapath: a subscriber may have less than an eighth of what is free. */
+/* Applies the admission rule of the datapath: a subscriber may have less than an eighth of the free room. */
 static void add_overflow(const struct explanation *e, cJSON *list)
 {
 	const struct parts *a = e->context;
@@ -300,8 +293,7 @@ static void add_overflow(const struct explanation *e, cJSON *list)
 	if (!e->record.slots_free && used >= limit)
 		explain_add(list, true, "drop_overflow_full", advice,
 			    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64
-			    " sessions of all "
-			    "subscribers",
+			    " sessions of all subscribers",
 			    e->record.slots, used, limit);
 	else if (!e->record.slots_free && e->record.overflow >= share)
 		explain_add(list, true, "drop_overflow_full", advice,
@@ -323,11 +315,10 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 		return;
 	addr_format(e->asked.addr, addr);
 	if (e->side == EXPLAIN_OUTSIDE)
-		explain_add(
-			list, true, "drop_no_session",
-			"the subscriber opens a session, or leases the port by PCP; portmap add opens a port for good, "
-			"and in a mapping with inbound open all are",
-			"no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
+		explain_add(list, true, "drop_no_session",
+			    "the subscriber opens a session, or leases the port through PCP; portmap add opens a port "
+			    "for good, and in a mapping with inbound open all are",
+			    "no session uses %s:%u: packets to it from outside are dropped", addr, e->asked.port);
 	else
 		explain_add(list, false, "session", "it is opened by the first packet from there to outside",
 			    "there is no session of %s:%u", addr, e->asked.port);
@@ -341,16 +332,13 @@ static void add_no_subscriber(const struct explanation *e, cJSON *list)
 	addr_format(e->asked.addr, addr);
 	if (e->asked.port < MAPPING_FIRST_PORT)
 		explain_add(list, true, "drop_no_session", "",
-			    "%s:%u has no subscriber: ports below %u are never given out; what comes to it is dropped, "
-			    "unless "
-			    "the "
-			    "address is the gateway's own",
+			    "%s:%u has no subscriber: ports below %u are never given out; packets to it are dropped, "
+			    "unless the address is the gateway's own",
 			    addr, e->asked.port, MAPPING_FIRST_PORT);
 	else
 		explain_add(list, true, "drop_no_session", "",
-			    "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u; what comes "
-			    "to it is "
-			    "dropped, unless the address is the gateway's own",
+			    "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u; packets to "
+			    "it are dropped, unless the address is the gateway's own",
 			    addr, e->asked.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
 			    1U << g->ratio_shift, g->ports_per_host);
 }
@@ -359,11 +347,11 @@ static void add_outside(const struct explanation *e, cJSON *list)
 {
 	if (!e->context->active->config->answer_arp)
 		explain_add(list, false, "arp_answered",
-			    "a router outside needs a route to the pool by the gateway's address",
+			    "a router outside needs a route to the pool via the gateway's address",
 			    "ARP requests for pool addresses are not answered, as answer_arp is false");
 	if (e->pool.at_quota)
-		explain_add(list, true, "drop_quota", "detnatctl top --by quota shows who was refused",
-			    "%u of its subscribers are at their quota: further sessions of theirs are refused",
+		explain_add(list, true, "drop_quota", "detnatctl top --by quota shows these subscribers",
+			    "%u of its subscribers are at their quota: their further sessions are refused",
 			    e->pool.at_quota);
 }
 
@@ -372,7 +360,7 @@ static void add_machine_finding(void *arg, const char *subject, const char *text
 	explain_add(arg, false, subject, "", "%s", text);
 }
 
-/* What forwarding by XDP passes by, and addresses of the machine in the pool. */
+/* Mechanisms that forwarding by XDP bypasses, and addresses of the machine in the pool. */
 static void add_machine(const struct explanation *e, cJSON *list)
 {
 	const struct parts *a = e->context;
@@ -407,31 +395,31 @@ static const char *strict_beside(const struct explanation *e, const struct kerne
 	return NULL;
 }
 
-/* Drops of packets that were, or would be, translated: the kernel's filter looks where the way back to the sender is.
- */
+/* Drops of packets that were, or would be, translated: the kernel's filter checks the route back to the sender. */
 static void add_reverse_paths(const struct explanation *e, cJSON *list)
 {
-	const char *advice = "the filter must be 2 (loose) where packets come and go by several interfaces: sysctl "
-			     "net.ipv4.conf.NAME.rp_filter, and that of all, of which the greater counts";
+	const char *advice =
+		"the filter must be 2 (loose) where packets come and go through several interfaces: sysctl "
+		"net.ipv4.conf.NAME.rp_filter, and that of all, of which the greater counts";
 	const char *inside = strict_beside(e, &e->way_in, DEVICE_INSIDE);
 	const char *outside = e->way_out.addr ? strict_beside(e, &e->way_out, DEVICE_OUTSIDE) : NULL;
 	char addr[ADDR_TEXT];
 
 	if (inside && !e->way_in.error)
-		explain_add(list, false, "drop_martian", advice,
-			    "what comes from %s by %s is dropped, as rp_filter is 1 (strict) there and the route back "
-			    "is by %s",
-			    addr_format(e->in_addr, addr), inside, e->way_in.name);
+		explain_add(
+			list, false, "drop_martian", advice,
+			"packets from %s through %s are dropped, as rp_filter is 1 (strict) there and the route back "
+			"is through %s",
+			addr_format(e->in_addr, addr), inside, e->way_in.name);
 	if (outside && !e->way_out.error)
 		explain_add(list, false, "rp_filter", advice,
-			    "answers of %s that come by %s are translated and then dropped by the kernel, whose "
-			    "rp_filter is 1 "
-			    "(strict) there, as the route to their sender is by %s; nstat counts them as "
-			    "TcpExtIPReversePathFilter",
+			    "answers of %s that come through %s are translated and then dropped by the kernel, whose "
+			    "rp_filter is 1 (strict) there, as the route to their sender is through %s; nstat counts "
+			    "them as TcpExtIPReversePathFilter",
 			    addr_format(e->way_out.addr, addr), outside, e->way_out.name);
 }
 
-/* Fewer may be what a host does that tries addresses. */
+/* Fewer may come from a host that probes addresses. */
 #define UNANSWERED 3U
 
 static void add_unanswered(const struct explanation *e, cJSON *list)
@@ -444,7 +432,7 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 		return;
 	explain_add(
 		list, false, "unanswered",
-		"does the upstream router have a route to the pool by this gateway, or ask for its addresses by ARP?",
+		"does the upstream router have a route to the pool via this gateway, or ask for its addresses by ARP?",
 		"none of the %u TCP sessions of %s was ever answered; answers go to the pool %s", tcp,
 		addr_format(e->in_addr, addr), prefix_format(g->out_base, g->out_plen, pool));
 }

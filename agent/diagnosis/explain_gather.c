@@ -11,13 +11,13 @@
 
 struct explain_gather {
 	struct explanation e;
-	struct mapping mapping; /* as it was at the beginning */
+	struct mapping mapping; /* at the beginning */
 	struct mappings *m;
 	struct session_walk *walk; /* of the subscriber; NULL: none, or ended */
 	struct pool_walk *pool;	   /* of the subscribers of an outside address; NULL: none, or ended */
 };
 
-/* A port of no block may be a portmap's. */
+/* A port in no block may belong to a portmap. */
 static int find_by_portmap(struct explain_gather *g)
 {
 	struct explanation *e = &g->e;
@@ -136,7 +136,7 @@ static bool still_there(const struct explain_gather *g)
 	return !g->e.mapping || number_of(g) >= 0;
 }
 
-/* An external address to look up the route for: one of a session, or any. */
+/* An external address for the lookup of the route: one of a session, or any. */
 static uint32_t external_address(const struct explanation *e)
 {
 	if (e->profile.n_match)
@@ -144,7 +144,7 @@ static uint32_t external_address(const struct explanation *e)
 	return e->busiest.sessions ? e->busiest.ext.addr : address_beyond();
 }
 
-/* Whether XDP finds a next hop and its MAC address in the copy of the routes; else the kernel is asked. */
+/* Whether XDP finds a next hop and its MAC address in the copy of the routes; otherwise the kernel decides. */
 static bool is_copied(const struct explanation *e, uint32_t addr)
 {
 	const struct route_copy *copy = devices_routes(e->context->devices);
@@ -159,7 +159,7 @@ static int read_ways(struct explanation *e)
 	uint32_t external;
 	int r;
 
-	if (!e->mapping) /* the route tells whether it is the gateway's own address */
+	if (!e->mapping) /* the route shows whether it is the gateway's own address */
 		return kernel_way_read(e->asked.addr, &e->way_out);
 	if (!e->subscriber)
 		return 0;

@@ -6,23 +6,23 @@
 #include "diagnosis/explain.h"
 
 /*
- * Adds a finding. drops: it causes packets to be dropped. reason: the counter of such packets, or a word if they reach
- * none of our counters.
+ * Adds a finding. drops: it causes packets to be dropped. reason: the counter of such packets, or a word if none of our
+ * counters counts them.
  */
 void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* The port asked for is in the block of a subscriber that has another mapping. */
+/* The requested port is in the block of a subscriber that has another mapping. */
 void explain_add_kept(const struct explanation *e, cJSON *list);
 
-/* Sessions of an inside address that drain. */
+/* Draining sessions of an inside address. */
 void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *list);
 
 /* The address is not translated. */
 void explain_add_untranslated(const struct explanation *e, cJSON *list);
 
 /*
- * Portmaps and bindings of the subscriber, and of the port asked for. Returns whether what comes to that port is let in
+ * Portmaps and bindings of the subscriber, and of the requested port. Returns whether packets to that port are let in
  * without a session.
  */
 bool explain_add_reachable(const struct explanation *e, cJSON *list);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Findings about outside ports that belong to an inside port towards everybody: portmaps and bindings. */
+/* Findings about outside ports that belong to an inside port for all destinations: portmaps and bindings. */
 #include <netinet/in.h>
 
 #include <detnat/binding.h>
@@ -58,10 +58,10 @@ static bool add_binding(const struct explanation *e, cJSON *list, const struct b
 	bool open = e->mapping->bindings.filtering & binding_protocol(b->proto);
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	explain_add(list, false, "binding", "", "%s %s:%u has %s:%u towards everybody%s",
+	explain_add(list, false, "binding", "", "%s %s:%u has %s:%u for all destinations%s",
 		    word_text(proto_words, b->proto), addr_format(b->in_addr, in), b->in_port,
 		    addr_format(b->out_addr, out), b->out_port,
-		    open ? ", and what anyone sends there opens a session" : "");
+		    open ? ", and packets from anyone there open a session" : "");
 	return open;
 }
 
@@ -85,12 +85,11 @@ static void add_inbound(const struct explanation *e, cJSON *list)
 		return;
 	inbound = mappings_inbound(tables, e->number, mapping_subscriber(&m->geo, e->in_addr));
 	if (inbound >= limit)
-		explain_add(
-			list, false, "drop_inbound_limit",
-			"inbound_sessions in endpoint_independent is the share of the quota",
-			"the outside may have opened all of the %u sessions that it is allowed: strangers are dropped "
-			"until some end",
-			limit);
+		explain_add(list, false, "drop_inbound_limit",
+			    "inbound_sessions in endpoint_independent is the share of the quota",
+			    "all %u sessions that may be opened from outside may be in use: strangers are dropped "
+			    "until some end",
+			    limit);
 }
 
 /* Room for all filters of a portmap. */
@@ -121,8 +120,8 @@ static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 	addr_format(m->in.addr, in);
 	if (m->filters.n)
 		explain_add(list, false, "drop_portmap_filter",
-			    "the subscriber sets the filters by PCP; detnatctl portmap del ends the lease",
-			    "a portmap leads %s %s:%u to %s:%u: only what comes from %s is let in, without a session",
+			    "the subscriber sets the filters through PCP; detnatctl portmap del ends the lease",
+			    "a portmap leads %s %s:%u to %s:%u: only packets from %s are let in, without a session",
 			    word_text(proto_words, proto), out, m->out.port, in, m->in.port,
 			    filters_text(&m->filters, filters));
 	else
@@ -132,7 +131,7 @@ static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 	return true;
 }
 
-/* Why the subscriber gets no further lease. */
+/* The reason why the subscriber gets no further lease. */
 static void add_leases(const struct explanation *e, cJSON *list)
 {
 	const struct config_pcp *pcp = &e->context->active->config->pcp;
@@ -152,7 +151,7 @@ static void add_leases(const struct explanation *e, cJSON *list)
 	else if (f.leases >= (n < f.assured ? f.limit : f.common))
 		explain_add(
 			list, false, "pcp",
-			"detnatctl portmap list --origin pcp shows who has them; max_leases in pcp is the limit",
+			"detnatctl portmap list --origin pcp shows them; max_leases in pcp is the limit",
 			"the subscriber has %u leases of PCP and gets no further one: all have %zu of %u, and each is "
 			"assured %u",
 			n, f.leases, f.limit, f.assured);

@@ -31,7 +31,7 @@ static bool read_message(const struct nlmsghdr *h, struct fib_address *ret)
 	return true;
 }
 
-/* The address, made if it is not known. NULL: out of memory. */
+/* The address, added if unknown. NULL: out of memory. */
 static struct fib_address *get(struct fib_addresses *a, const struct fib_address *sought)
 {
 	for (size_t i = 0; i < a->count; i++) {

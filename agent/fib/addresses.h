@@ -16,7 +16,7 @@ struct fib_address {
 	uint32_t local, peer; /* network byte order */
 	uint8_t plen;
 	uint8_t generation; /* of the reading that last saw it; 0: none, it is deleted */
-	uint8_t notified;   /* that in which a notification last told of it */
+	uint8_t notified;   /* reading during which a notification last reported it */
 };
 
 /* Zero-initialised. */
@@ -24,18 +24,18 @@ struct fib_addresses {
 	struct fib_address *list;
 	size_t count;
 	size_t room;
-	bool lost; /* for want of memory: any address may be the last one */
+	bool lost; /* out of memory: any address may be the last one */
 };
 
 void fib_addresses_free(struct fib_addresses *a);
 
 /*
- * Enters an RTM_NEWADDR or RTM_DELADDR. What is read does not change what has been notified since the reading began.
- * Returns the index of the interface that has lost its last address, or 0.
+ * Enters an RTM_NEWADDR or RTM_DELADDR. A reading does not change addresses notified since it began. Returns the index
+ * of the interface that has lost its last address, or 0.
  */
 uint32_t fib_addresses_message(struct fib_addresses *a, const struct nlmsghdr *h, uint8_t generation, bool notified);
 
-/* Forgets those that the reading, which has ended, did not see. */
+/* Forgets addresses that the reading, which has ended, did not see. */
 void fib_addresses_sweep(struct fib_addresses *a, uint8_t generation);
 
 #endif

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* The way of a route, that of its nexthop object if it has one; also why it is the kernel's. */
+/* The way of a route, or of its nexthop object if it has one; also the reason why the kernel forwards it. */
 static struct fib_way way_of(struct route_copy *c, struct fib_told_route *told)
 {
 	struct fib_object *object = told->way.object ? fib_objects_get(&c->objects, told->way.object) : NULL;
@@ -42,7 +42,7 @@ static void take_hop(struct route_copy *c, struct fib_told_route *told)
 	told->route.hop = (uint16_t)hop;
 }
 
-/* Whether a route of the store, of the same prefix, is the one that a message is about. */
+/* Whether a route of the store, with the same prefix, is the one in a message. */
 static bool is_told(const struct route_copy *c, const struct fib_route *r, const struct fib_told_route *told)
 {
 	const struct fib_way *way = fib_hops_way(&c->hops, r->hop);
@@ -63,7 +63,7 @@ static bool is_present(const struct route_copy *c, const struct fib_route *r)
 	return !(r->flags & FIB_ROUTE_GONE) && !fib_hops_is_retired(&c->hops, r->hop);
 }
 
-/* Ranges of the gateway's own addresses hide routes: painted anew as a whole. */
+/* Ranges of the gateway's own addresses hide routes, so everything is painted anew. */
 static void tell_special(struct route_copy *c, const struct fib_route *r)
 {
 	if (c->painted && paint_is_special(r))
@@ -84,7 +84,7 @@ static void remove_route(struct route_copy *c, struct fib_route *r)
 	fib_hops_drop(&c->hops, gone.hop);
 }
 
-/* While routes are being read, a deleted one is remembered: what is about to be read may be older. */
+/* During a reading a deleted route is remembered: routes about to be read may be older. */
 static void delete_route(struct route_copy *c, struct fib_route *r)
 {
 	if (!c->reading) {
@@ -103,7 +103,7 @@ static void doubt(struct route_copy *c, struct fib_route *r)
 	paint_prefix(c, r->dst, r->plen, r->flags);
 }
 
-/* Adds a route, with its next hop taken. NULL if there is no memory. *ret_new: it was not there, or gone. */
+/* Adds a route, whose next hop is taken. NULL: out of memory. *ret_new: it was not there, or was gone. */
 static struct fib_route *add(struct route_copy *c, struct fib_told_route *told, uint8_t flags, bool *ret_new)
 {
 	struct fib_route *r;
@@ -128,7 +128,7 @@ static struct fib_route *add(struct route_copy *c, struct fib_told_route *told, 
 	return r;
 }
 
-/* The first route of the same prefix and metric that is_told() says so of, or not. */
+/* The first route of the same prefix and metric for which is_told() is true, or false. */
 static struct fib_route *find(const struct route_copy *c, const struct fib_told_route *told, bool same, size_t *ret_n)
 {
 	struct fib_route *r = NULL, *first = NULL;
@@ -170,7 +170,7 @@ static void added(struct route_copy *c, struct fib_told_route *told, uint16_t fl
 	if (other && others == 1 && is_new) {
 		delete_route(c, other);
 	} else if (other) {
-		/* In the place of one of several, or it was read before; the message does not say which. */
+		/* It replaces one of several, or was read before; the message does not identify it. */
 		doubt(c, other);
 	}
 	paint_prefix(c, told->route.dst, told->route.plen, told->route.flags);
@@ -189,7 +189,7 @@ static void deleted(struct route_copy *c, struct fib_told_route *told)
 		doubt(c, r);
 		return;
 	}
-	/* Not read yet, or silently removed with its interface. */
+	/* Not yet read, or silently removed with its interface. */
 	if (!c->reading)
 		return;
 	told->route.hop = FIB_HOP_KERNEL;
@@ -209,7 +209,7 @@ void changes_notified(struct route_copy *c, const struct fib_told_route *told, u
 		deleted(c, &copy);
 }
 
-/* Whether a notification since the reading began says more than what is read. */
+/* Whether a notification since the reading began is newer than the route read. */
 static bool is_outdated(struct route_copy *c, const struct fib_told_route *told)
 {
 	struct fib_route *r = NULL, *other = NULL;
@@ -217,7 +217,7 @@ static bool is_outdated(struct route_copy *c, const struct fib_told_route *told)
 	while ((r = fib_store_next(&c->store, told->route.dst, told->route.plen, told->route.flags, r))) {
 		if (!(r->flags & FIB_ROUTE_NOTIFIED) || r->metric != told->route.metric)
 			continue;
-		/* Since an earlier reading began, which was given up because notifications were lost. */
+		/* From an earlier reading, abandoned because notifications were lost. */
 		if (r->generation != c->generation)
 			continue;
 		if (is_told(c, r, told) || (r->flags & FIB_ROUTE_GONE && r->tag == told->route.tag))
@@ -225,7 +225,7 @@ static bool is_outdated(struct route_copy *c, const struct fib_told_route *told)
 		if (!(r->flags & FIB_ROUTE_GONE))
 			other = r;
 	}
-	/* Either it has been replaced since, or there are two. */
+	/* Either it has been replaced since, or both exist. */
 	if (other)
 		doubt(c, other);
 	return other;
@@ -261,13 +261,13 @@ void changes_object(struct route_copy *c, const struct fib_told_object *told, bo
 	object->known = true;
 	object->told = *told;
 	fib_hops_of_object(&c->hops, told->id, &told->way);
-	/* It may have become on-link, or the contrary. */
+	/* It may have become on-link, or ceased to be. */
 	paint_meet_all(c, 0, 0);
 }
 
 void changes_object_gone(struct route_copy *c, struct fib_object *object)
 {
-	/* Its routes may be among those that are about to be read. */
+	/* Its routes may be among those about to be read. */
 	c->again |= c->reading;
 	if (fib_hops_retire_object(&c->hops, object->told.id)) {
 		c->purging = true;

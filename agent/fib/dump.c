@@ -14,7 +14,7 @@
 #define MESSAGE_BUFFER 65536U
 #define REQUEST_SIZE   256U
 
-/* Time spent on a dump before the event loop does something else. */
+/* Time for a dump before the event loop does something else. */
 #define SLICE_US 5000U
 
 struct fib_dump {
@@ -33,13 +33,13 @@ static void end(struct fib_dump *d, int r)
 	d->calls.ended(r, d->calls.arg);
 }
 
-/* Whether the dump goes on. */
+/* Whether the dump continues. */
 static bool process(struct fib_dump *d, size_t size)
 {
 	int left = (int)size;
 
 	for (const struct nlmsghdr *h = (const void *)d->buffer; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-		/* Left over from one that was given up. */
+		/* From an abandoned dump. */
 		if (h->nlmsg_seq != d->seq)
 			continue;
 		d->interrupted |= h->nlmsg_flags & NLM_F_DUMP_INTR;
@@ -142,7 +142,7 @@ int fib_dump_begin(struct fib_dump *d, uint16_t type, uint8_t family)
 	uint8_t *header;
 	int r;
 
-	/* A socket takes no other dump until it has given out the rest. */
+	/* A socket starts no other dump until it has delivered the rest. */
 	if (d->running || !d->socket) {
 		close_socket(d);
 		r = open_socket(d);

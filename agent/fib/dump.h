@@ -11,8 +11,8 @@ struct fib_dump;
 struct fib_dump_calls {
 	void (*message)(const struct nlmsghdr *h, void *arg);
 	/*
-	 * The dump has ended: 0; -EINTR: a change interrupted it, and something may be missing; or -errno. May begin
-	 * another one.
+	 * The dump has ended: 0; -EINTR: a change interrupted it, and entries may be missing; or -errno. May begin
+	 * another dump.
 	 */
 	void (*ended)(int r, void *arg);
 	void *arg;
@@ -22,7 +22,7 @@ struct fib_dump_calls {
 int fib_dump_new(struct event_base *base, const struct fib_dump_calls *calls, struct fib_dump **ret);
 void fib_dump_free(struct fib_dump *d);
 
-/* Begins a dump, and gives up one that is under way. type: RTM_GET..., family: AF_... 0 or -errno. */
+/* Begins a dump, and abandons one that is under way. type: RTM_GET..., family: AF_... 0 or -errno. */
 int fib_dump_begin(struct fib_dump *d, uint16_t type, uint8_t family);
 
 #endif

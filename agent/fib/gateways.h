@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The gateways of all IPv4 routes, whatever their table, multipath and encapsulating ones included: a set that holds
- * each of them, and perhaps some of routes that are gone since the last reading.
+ * The gateways of all IPv4 routes in any table, including multipath and encapsulating ones: a set that contains each of
+ * them, and perhaps some of routes removed since the last reading.
  */
 #ifndef DETNAT_FIB_GATEWAYS_H
 #define DETNAT_FIB_GATEWAYS_H
@@ -16,10 +16,10 @@ void fib_gateways_of(const struct nlmsghdr *h, void (*call)(uint32_t addr, void 
 /* Zero-initialised. */
 struct fib_gateways {
 	struct hash_index addrs;
-	bool lost; /* for want of memory, or because there were too many */
+	bool lost; /* out of memory, or too many */
 };
 
-/* Leaves it empty. */
+/* Empties it. */
 void fib_gateways_free(struct fib_gateways *g);
 
 void fib_gateways_add(struct fib_gateways *g, uint32_t addr);

@@ -74,7 +74,7 @@ static void complete(const struct fib_hops *h, const struct fib_way *way, struct
 		ret->flags |= d->roles & DEVICE_INSIDE ? FIB_FAST_IN : FIB_FAST_OUT;
 }
 
-/* What the record of a next hop should say; what is not valid stays as it is. */
+/* The intended record of a next hop; its invalid members stay unchanged. */
 static struct fib_hop record_of(const struct fib_hops *h, const struct fib_hop_state *s, const struct fib_hop *have)
 {
 	struct fib_hop record = *have;
@@ -113,7 +113,7 @@ static void wait_for_programs(struct fib_hops *h, uint32_t number, uint8_t state
 	s->state = state;
 }
 
-/* `from`: the next hop whose way counts; another one for number 0 only. */
+/* `from`: the next hop whose way counts; differs from number only for number 0. */
 static void write_record(struct fib_hops *h, uint32_t number, uint32_t from)
 {
 	struct fib_hop_state *s = &h->list[number];
@@ -252,7 +252,7 @@ void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_wa
 		s->way = *way;
 		s->way.object = object;
 		s->way.mtu = mtu;
-		/* Has the room of the one before. */
+		/* Reuses the room of the former entry. */
 		hash_index_add(&h->by_gateway, hash_of(&s->way), i);
 		remake(h, i);
 	}
@@ -302,7 +302,7 @@ void fib_hops_settle_end(struct fib_hops *h)
 	size_t n = h->n_settling, kept = 0;
 
 	h->n_settling = 0;
-	/* Those that were given up meanwhile wait once more, before those that were added. */
+	/* Hops released meanwhile wait another grace period, ahead of new ones. */
 	for (size_t i = 0; i < n; i++) {
 		uint32_t number = h->waiting[i];
 		struct fib_hop_state *s = &h->list[number];
@@ -318,7 +318,7 @@ void fib_hops_settle_end(struct fib_hops *h)
 			remake(h, number);
 		}
 	}
-	/* remake() may have added to the end: nothing that was not exposed waits, but next hop 0 may. */
+	/* remake() may have added to the end: only exposed hops wait, but next hop 0 may be one. */
 	memmove(&h->waiting[kept], &h->waiting[n], (h->n_waiting - n) * sizeof(*h->waiting));
 	h->n_waiting -= n - kept;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Next hops: numbered, counted by who refers to them, and written to the records that the datapath reads. A record
- * whose address changes has its flags cleared at once; the new address is written only when no program can still be
- * reading the old one (fib_hops_settle_end()).
+ * Next hops: numbered, reference-counted, and written to the records that the datapath reads. A record whose address
+ * changes has its flags cleared at once; the new address is written only when no program can still be reading the old
+ * one (fib_hops_settle_end()).
  */
 #ifndef DETNAT_FIB_HOPS_H
 #define DETNAT_FIB_HOPS_H
@@ -18,7 +18,7 @@ enum fib_way_kind {
 	FIB_WAY_KERNEL,	 /* left to the kernel */
 };
 
-/* What tells next hops from each other. Zero what is not used. */
+/* Identifies a next hop. Unused members are zero. */
 struct fib_way {
 	uint32_t ifindex;
 	uint32_t object; /* id of the kernel's nexthop object, if the route refers to one, else 0 */
@@ -35,8 +35,8 @@ struct fib_hop_state {
 	uint8_t state;	/* enum hop_state */
 	bool exposed;	/* programs may be reading the address */
 	bool leaf;	/* one of the references is a neighbour's leaf */
-	bool retired;	/* its interface has been down since: not for new routes */
-	bool left_late; /* given up while it was waiting for something else */
+	bool retired;	/* its interface has been down since: not used for new routes */
+	bool left_late; /* released while it was waiting for something else */
 };
 
 /* Bits of fib_hops.link. */
@@ -44,7 +44,7 @@ struct fib_hop_state {
 #define FIB_LINK_RUNS	0x02 /* and has a carrier */
 #define FIB_LINK_NO_ARP 0x04
 #define FIB_LINK_SEEN	0x08 /* by the present reading */
-#define FIB_LINK_TOLD	0x10 /* by a notification since it began */
+#define FIB_LINK_TOLD	0x10 /* by a notification since the reading began */
 
 struct fib_hops {
 	struct fib *fib;
@@ -58,7 +58,7 @@ struct fib_hops {
 	size_t n_free, n_waiting, n_settling;
 	uint32_t end;	      /* all numbers in use are below */
 	uint32_t default_hop; /* the next hop of the default route */
-	size_t too_many;      /* times that there was no number left */
+	size_t too_many;      /* number of times that no number was left */
 };
 
 /* 0 or -ENOMEM. */
@@ -66,7 +66,7 @@ int fib_hops_init(struct fib_hops *h, struct fib *fib, const struct device *devi
 		  const struct fib_neighbours *neighbours);
 void fib_hops_free(struct fib_hops *h);
 
-/* The number of a next hop, made if needed, with one more reference; FIB_HOP_KERNEL if there is no number left. */
+/* The number of a next hop, made if needed, with one more reference; FIB_HOP_KERNEL if no number is left. */
 uint32_t fib_hops_take(struct fib_hops *h, const struct fib_way *way);
 void fib_hops_drop(struct fib_hops *h, uint32_t number);
 
@@ -75,10 +75,10 @@ void fib_hops_set_default(struct fib_hops *h, uint32_t number);
 
 const struct fib_way *fib_hops_way(const struct fib_hops *h, uint32_t number);
 
-/* Whether packets to the neighbours on an interface take this next hop, as it has no gateway. */
+/* Whether packets to the neighbours on an interface use this next hop, as it has no gateway. */
 bool fib_hops_is_on_link(const struct fib_hops *h, uint32_t number);
 
-/* Writes the records again that may have changed: of an interface, of one neighbour on it. */
+/* Rewrite the records that may have changed: of an interface, of one neighbour on it. */
 void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex);
 void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n);
 
@@ -86,7 +86,7 @@ void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n);
 uint32_t fib_hops_next(const struct fib_hops *h, uint32_t ifindex, uint8_t family, const uint8_t addr[static 16],
 		       uint32_t *step);
 
-/* The next hops of a nexthop object lead elsewhere: all but `object` and `mtu` is taken from way. */
+/* A nexthop object leads elsewhere: its next hops take everything except `object` and `mtu` from way. */
 void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way);
 
 /*

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fib/route_copy_private.h"
 
-/* Next hops that change are gathered for this long; nodes are not urgent. */
+/* Milliseconds for which changes of next hops are gathered; nodes are not urgent. */
 #define HOPS_WAIT_MS  50
 #define NODES_WAIT_MS 1000
-/* How often to look whether programs have ended. */
+/* Milliseconds between two checks whether programs have ended. */
 #define POLL_MS 4
 
 static void store_until(const struct route_copy *c, uint32_t until)
@@ -24,7 +24,7 @@ static bool has_run_out(const struct route_copy *c)
 	return (int32_t)(datapath_ticks(c->datapath) - until) > 0;
 }
 
-/* A lease that has run out begins again only after the notifications that wait in the socket are processed. */
+/* An expired lease begins again only after the notifications waiting in the socket are processed. */
 static void catch_up(struct route_copy *c)
 {
 	if (!c->catch_up || c->catching_up || c->held || !has_run_out(c))

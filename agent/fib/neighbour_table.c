@@ -133,7 +133,7 @@ struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const str
 		return NULL;
 	told.notified = from == FIB_NEIGHBOUR_READ ? 0 : generation;
 	n = fib_neighbours_find(t, told.ifindex, told.family, told.addr);
-	/* Subscribers can make the kernel ask for any number of unused addresses: those are not worth a place. */
+	/* Subscribers can make the kernel resolve any number of unused addresses: those do not deserve a place. */
 	if (!n) {
 		told.generation = told.usable ? generation : 0;
 		n = told.usable || from == FIB_NEIGHBOUR_NOTIFIED_FIRST ? add(t, &told) : NULL;

@@ -17,16 +17,16 @@ struct fib_neighbour {
 	uint8_t mac[6];	    /* valid if usable */
 	bool usable;	    /* the kernel sends to that address */
 	bool gone;	    /* about to be removed */
-	bool queued;	    /* its leaf is to be looked at again */
+	bool queued;	    /* its leaf must be looked at again */
 	uint8_t generation; /* of the reading that last saw it; 0: none, it is deleted */
-	uint8_t notified;   /* that in which a notification last told of it */
+	uint8_t notified;   /* reading during which a notification last reported it */
 	uint16_t leaf;	    /* next hop of its leaf in the trie; 0: none */
 };
 
 /* Zero-initialised. */
 struct fib_neighbours {
 	struct hash_table table;
-	struct hash_index by_ipv4; /* by address alone: one may be a neighbour on several interfaces */
+	struct hash_index by_ipv4; /* by address only: it may be a neighbour on several interfaces */
 	size_t refused;		   /* beyond FIB_NEIGHBOURS */
 };
 
@@ -39,15 +39,15 @@ void fib_neighbours_remove(struct fib_neighbours *t, struct fib_neighbour *n);
 /* The next one with an IPv4 address (host byte order), on any interface; *step begins as 0. */
 struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, uint32_t *step);
 
-/* Where a message comes from. */
+/* The origin of a message. */
 enum fib_neighbour_from {
 	FIB_NEIGHBOUR_READ,
 	FIB_NEIGHBOUR_NOTIFIED,
-	/* Notified during a reading, which may be older: what is deleted or not usable is remembered, too. */
+	/* Notified during a reading, which may be older: deleted and unusable neighbours are remembered, too. */
 	FIB_NEIGHBOUR_NOTIFIED_FIRST,
 };
 
-/* Calls the function for each; it may remove the one that it is called for. */
+/* Calls the function for each; it may remove its argument. */
 void fib_neighbours_each(struct fib_neighbours *t, void (*visit)(struct fib_neighbour *n, void *arg), void *arg);
 
 /* IPv4 addresses in host byte order. */
@@ -56,8 +56,8 @@ void fib_address_of_ipv4(uint32_t addr, uint8_t ret[static 16]);
 
 /*
  * Enters an RTM_NEWNEIGH or RTM_DELNEIGH. Returns the neighbour if its MAC address or whether it is usable has changed,
- * else NULL. One that is deleted is no longer usable; it is returned, too, and left to the caller to remove, unless
- * that was notified first: then it stays until the end of the reading.
+ * else NULL. Also returns a deleted one, which is no longer usable; the caller removes it, unless the deletion was
+ * notified during a reading: then it stays until that ends.
  */
 struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const struct nlmsghdr *h, uint8_t generation,
 					     enum fib_neighbour_from from);

@@ -12,7 +12,7 @@ static const struct prefix always_special[] = {
 	{ 0x00000000, 8 }, { 0x7f000000, 8 }, { 0xe0000000, 3 }, { 0xa9fe0000, 16 }
 };
 
-/* The rank of the prefixes that are never forwarded, if an address is in one; else 0. */
+/* The rank of prefixes that are never forwarded, if one contains the address; else 0. */
 static unsigned special_rank(const struct route_copy *c, uint32_t addr)
 {
 	for (unsigned plen = 0; plen < 32; plen++) {
@@ -48,7 +48,7 @@ void paint_special(struct route_copy *c)
 		set_special(c, c->special[i].base, c->special[i].plen);
 }
 
-/* What the routes say of an address: its entry without neighbours and what hides them. */
+/* The entry of an address according to the routes, without neighbours and special ranges. */
 static void find_route(const struct route_copy *c, uint32_t addr, unsigned *ret_rank, uint32_t *ret_hop)
 {
 	if (fib_store_best(&c->store, addr, 32, 0, ret_hop)) {
@@ -76,7 +76,7 @@ static void paint_default(struct route_copy *c)
 		paint_meet_all(c, 0, 0);
 }
 
-/* An address of the gateway's own, or of a broadcast. */
+/* An address of the gateway's own, or a broadcast address. */
 static void paint_own(struct route_copy *c, uint32_t addr)
 {
 	unsigned rank = special_rank(c, addr);
@@ -185,7 +185,7 @@ void paint_meet(struct route_copy *c, uint32_t addr)
 		size_t room = c->met_room ? c->met_room * 2 : 256;
 		uint32_t *grown = reallocarray(c->met, room, sizeof(*grown));
 
-		/* Without memory everything is read again. */
+		/* Without memory, everything is read again. */
 		if (!grown) {
 			c->again = true;
 			return;

@@ -10,10 +10,10 @@
 #include "host/netlink.h"
 
 #define SLICE_US 5000U
-/* Neighbours looked at in a row. */
+/* Neighbours processed in a row. */
 #define MET_AT_ONCE 256U
 
-/* Of a dump that is interrupted by changes each time, the last attempt has to do, as changes are notified. */
+/* If changes interrupt each dump, the last attempt must suffice, as changes are notified. */
 #define ATTEMPTS 8U
 
 static const struct {
@@ -52,8 +52,8 @@ static void forget_object(struct fib_object *object, void *arg)
 }
 
 /*
- * The kernel does not notify routes that vanish with an interface that goes down, nor nexthop objects that do when it
- * loses its carrier, with the routes that refer to them.
+ * The kernel does not notify the removal of routes through an interface that goes down, nor of nexthop objects through
+ * one that loses its carrier, with the routes that refer to them.
  */
 static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
 {
@@ -61,7 +61,7 @@ static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
 
 	c->hops.link[ifindex] = now;
 	if (before & FIB_LINK_UP && !(now & FIB_LINK_UP)) {
-		/* What has been read, or is about to be, may be older. */
+		/* Routes read, or about to be read, may be outdated. */
 		c->again |= c->reading;
 		if (fib_hops_retire_interface(&c->hops, ifindex, true))
 			purge(c);
@@ -80,12 +80,12 @@ static void on_link(struct route_copy *c, const struct nlmsghdr *h, bool notifie
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*info) || info->ifi_index <= 0 ||
 	    info->ifi_index >= (int)MAX_IFINDEX || info->ifi_family != AF_UNSPEC)
 		return;
-	/* What is read may be older. */
+	/* The reading may be outdated. */
 	if (!notified && c->hops.link[info->ifi_index] & FIB_LINK_TOLD)
 		return;
 	if (h->nlmsg_type == RTM_NEWLINK && info->ifi_flags & IFF_UP)
 		now |= FIB_LINK_UP;
-	/* IFF_LOWER_UP, as <net/if.h> has it not. */
+	/* IFF_LOWER_UP, which <net/if.h> lacks. */
 	if (now & FIB_LINK_UP && info->ifi_flags & IFF_RUNNING && info->ifi_flags & 1U << 16)
 		now |= FIB_LINK_RUNS;
 	if (info->ifi_flags & IFF_NOARP)
@@ -136,7 +136,7 @@ static void on_object(struct route_copy *c, const struct nlmsghdr *h, bool notif
 		changes_object_gone(c, fib_objects_get(&c->objects, told.id));
 }
 
-/* Nor are routes notified that vanish with the address that is their preferred source. */
+/* Nor is the removal of routes notified whose preferred source disappears. */
 static void on_source_gone(struct route_copy *c, const struct nlmsghdr *h)
 {
 	const struct nlattr *attr[IFA_LOCAL + 1];
@@ -154,7 +154,7 @@ static void on_source_gone(struct route_copy *c, const struct nlmsghdr *h)
 	}
 }
 
-/* Nor those that vanish with the last address of their interface; those with nexthop objects stay. */
+/* Nor of those through an interface that loses its last address; those with nexthop objects stay. */
 static void on_address(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	uint32_t bare = fib_addresses_message(&c->addresses, h, c->generation, notified);
@@ -194,7 +194,7 @@ void reading_message(struct route_copy *c, const struct nlmsghdr *h, bool notifi
 	}
 }
 
-/* Readings because of doubts are far between, and further if they do not help. */
+/* Readings because of doubts are infrequent, and even more so if they do not help. */
 static void later(struct route_copy *c)
 {
 	c->patience_s = c->patience_s ? c->patience_s * 2 : 1;
@@ -239,7 +239,7 @@ static void renew_object(struct fib_object *object, void *arg)
 	object->generation = object->notified = 0;
 }
 
-/* There are 255 generations: before the first of them comes again, nothing may be of it. */
+/* There are 255 generations: before the first is reused, nothing may have it. */
 static void renew_generations(struct route_copy *c)
 {
 	for (size_t i = 0; i < FIB_SEGMENTS; i++)
@@ -254,7 +254,7 @@ static void renew_generations(struct route_copy *c)
 
 void reading_begin(struct route_copy *c)
 {
-	/* What is painted stays so, but for what was about to be. */
+	/* Painted entries stay; those about to be painted do not. */
 	if (c->step == FIB_STEP_EMPTY || c->step == FIB_STEP_PAINT)
 		stop_painting(c);
 	if (!++c->generation)
@@ -295,7 +295,7 @@ static void forget_unseen_object(struct fib_object *object, void *arg)
 		changes_object_gone(c, object);
 }
 
-/* What the dump that has ended did not show. */
+/* Forgets entries that the ended dump did not contain. */
 static void forget_unseen(struct route_copy *c)
 {
 	switch (c->step) {
@@ -367,7 +367,7 @@ void reading_repaint(struct route_copy *c)
 	c->repaint = true;
 	stop_painting(c);
 	lease_hold(c, ROUTE_COPY_READING, true);
-	/* A reading that is under way paints at its end. */
+	/* A reading under way paints at its end. */
 	if (c->step < FIB_STEP_EMPTY)
 		return;
 	c->repaint = false;

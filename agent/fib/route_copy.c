@@ -100,7 +100,7 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 
 	if (!lease_settle_end(c))
 		return;
-	/* What was running may have begun before the lease ended. */
+	/* A running program may have begun before the lease ended. */
 	if (c->step == FIB_STEP_EMPTY && !c->emptying)
 		lease_settle_begin(c);
 	else if (c->step == FIB_STEP_EMPTY)
@@ -255,7 +255,7 @@ bool route_copy_own(const struct route_copy *c, void (*call)(uint32_t base, unsi
 		for (uint32_t k = 0; k < g->size; k++) {
 			const struct fib_route *r = &g->route[k];
 
-			/* Of single addresses, the others are broadcast. */
+			/* Of single addresses, the others are broadcast addresses. */
 			if (r->flags & FIB_ROUTE_LOCAL && !(r->flags & FIB_ROUTE_GONE) &&
 			    (r->plen < 32 || r->hop == FIB_HOP_LOCAL))
 				call(r->dst, r->plen, arg);
@@ -276,7 +276,7 @@ static bool is_used(const struct route_copy *c, const struct used *when, uint32_
 	return tick && ((int32_t)(when->now - tick) < 0 || when->now - tick <= when->most);
 }
 
-/* Whether packets were sent to a next hop, also as that of the default route. */
+/* Whether packets were sent to a next hop, also as the default route's. */
 static bool way_is_used(const struct route_copy *c, const struct used *when, uint32_t number)
 {
 	return is_used(c, when, number) || (number == c->hops.default_hop && is_used(c, when, FIB_HOP_DEFAULT));

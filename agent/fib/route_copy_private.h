@@ -13,7 +13,7 @@
 #include "fib/store.h"
 #include "fib/trie.h"
 
-/* Preferred sources of routes that are remembered; with more, any address counts as one. */
+/* Number of remembered preferred sources of routes; beyond it, any address counts as one. */
 #define FIB_SOURCES 64U
 
 /* Steps of a reading, in this order. */
@@ -24,7 +24,7 @@ enum fib_step {
 	FIB_STEP_NEIGHBOURS,
 	FIB_STEP_NEIGHBOURS6,
 	FIB_STEP_ROUTES,
-	FIB_STEP_SWEEP, /* removing what was not seen */
+	FIB_STEP_SWEEP, /* removing unseen entries */
 	FIB_STEP_EMPTY, /* waiting until no program reads the trie */
 	FIB_STEP_PAINT,
 	FIB_STEP_DONE,
@@ -47,28 +47,28 @@ struct route_copy {
 	enum fib_step step;
 	uint8_t generation;  /* of the present reading, or of the last one; never 0 */
 	unsigned attempts;   /* at the present dump */
-	bool reading;	     /* routes: notifications take precedence over what is read */
-	bool stale;	     /* notifications may be missing since the last reading that ended */
-	bool again;	     /* it is not certain that everything was read: once more */
+	bool reading;	     /* routes: notifications take precedence over messages of the reading */
+	bool stale;	     /* notifications may be missing since the last complete reading */
+	bool again;	     /* the reading may be incomplete: repeat it */
 	unsigned patience_s; /* before that */
 
 	bool painted;		       /* the trie follows the store */
 	bool repaint;		       /* the special ranges have changed */
 	bool purging;		       /* routes with retired next hops are being removed */
-	uint32_t purged, swept, drawn; /* segments of the store that are done */
+	uint32_t purged, swept, drawn; /* segments of the store processed so far */
 
-	uint32_t *met; /* IPv4 addresses of neighbours to be looked at again */
+	uint32_t *met; /* IPv4 addresses of neighbours to look at again */
 	size_t n_met, met_room, met_done;
 
 	struct fib_gateways gateways; /* noted since the present reading began, or the last one */
-	bool gateways_known;	      /* all of them */
+	bool gateways_known;	      /* complete */
 
 	uint32_t source[FIB_SOURCES];
 	size_t n_sources; /* FIB_SOURCES + 1: more */
 
 	unsigned held;	     /* bits of enum route_copy_hold */
 	uint64_t painted_us; /* CLOCK_MONOTONIC, when the trie was last painted as a whole */
-	uint64_t next_us;    /* when the next reading because of doubts may begin */
+	uint64_t next_us;    /* earliest beginning of the next reading because of doubts */
 
 	struct background grace;
 	bool settling; /* waiting for programs to end */
@@ -84,10 +84,10 @@ struct route_copy {
 	struct event *work;    /* the next slice */
 	struct event *lease;   /* several times a second */
 	struct event *settle;  /* the next wait for programs begins */
-	struct event *settled; /* looks whether it has ended */
+	struct event *settled; /* checks whether it has ended */
 };
 
-/* Has the next slice done as soon as everything else has had its turn. */
+/* Schedules the next slice for when everything else has had its turn. */
 static inline void route_copy_work(struct route_copy *c)
 {
 	const struct timeval now = { 0 };
@@ -104,7 +104,7 @@ void changes_notified(struct route_copy *c, const struct fib_told_route *told, u
 /* A route of the present reading. */
 void changes_read(struct route_copy *c, const struct fib_told_route *told);
 
-/* An object. What is read does not change one that has been notified since the reading began. */
+/* A nexthop object. A reading does not change objects notified since it began. */
 void changes_object(struct route_copy *c, const struct fib_told_object *told, bool notified);
 
 /* Its routes are gone, too; see changes_purge(). */
@@ -116,17 +116,17 @@ void changes_neighbour(struct route_copy *c, struct fib_neighbour *n, bool gone)
 /* Removes the routes of a segment of the store whose next hops are retired. */
 void changes_purge(struct route_copy *c, uint32_t segment);
 
-/* Removes the routes of a segment of the store that the reading that has ended did not see. */
+/* Removes the routes of a segment of the store that the ended reading did not see. */
 void changes_sweep(struct route_copy *c, uint32_t segment);
 
 /*
- * Readings of everything, step by step: links, addresses, nexthop objects, neighbours, routes; then what was not seen
- * is removed, and the trie painted if it has not been. Notifications go on meanwhile.
+ * Readings of everything, step by step: links, addresses, nexthop objects, neighbours, routes; then unseen entries are
+ * removed, and the trie is painted if it has not been. Notifications continue meanwhile.
  */
 
 void reading_begin(struct route_copy *c);
 
-/* The same where what is known may be wrong: the lease ends, until a reading has ended. */
+/* The same if the copy may be wrong: the lease ends, until a reading has ended. */
 void reading_begin_stale(struct route_copy *c);
 
 /* Messages of a dump, or notifications. */
@@ -135,35 +135,37 @@ void reading_message(struct route_copy *c, const struct nlmsghdr *h, bool notifi
 /* A dump has ended. */
 void reading_ended(struct route_copy *c, int r);
 
-/* Has the trie painted as a whole; the lease ends. */
+/* Schedules painting the whole trie; the lease ends. */
 void reading_repaint(struct route_copy *c);
 
 /* No program reads the trie any more. */
 void reading_empty(struct route_copy *c);
 
-/* Works for some milliseconds. Whether there is more to do. */
+/* Works for some milliseconds. Returns whether there is more to do. */
 bool reading_work(struct route_copy *c);
 
 /* Brings the trie in line with the store, prefix by prefix. */
 
-/* A prefix has got or lost a route. flags: FIB_ROUTE_LOCAL or 0. */
+/* A prefix has gained or lost a route. flags: FIB_ROUTE_LOCAL or 0. */
 void paint_prefix(struct route_copy *c, uint32_t dst, unsigned plen, uint8_t flags);
 
-/* Paints what no route says: special ranges, and ranges of addresses of the gateway's own. */
+/* Paints entries that no route determines: special ranges, and ranges of the gateway's own addresses. */
 void paint_special(struct route_copy *c);
 
-/* Whether a prefix of addresses is painted as a special range, so that all has to be painted again if it changes. */
+/*
+ * Whether a prefix of addresses is painted as a special range, so that its change requires painting everything again.
+ */
 bool paint_is_special(const struct fib_route *r);
 
-/* Gives the neighbours with an IPv4 address (host byte order) their leaves, or takes them away. */
+/* Gives the neighbours with an IPv4 address (host byte order) their leaves, or removes these. */
 void paint_neighbours_at(struct route_copy *c, uint32_t addr);
 
-/* Has the neighbours with an address, with any in a prefix, or on an interface looked at by paint_met(). */
+/* Make paint_met() look at the neighbours with an address, with any in a prefix, or on an interface. */
 void paint_meet(struct route_copy *c, uint32_t addr);
 void paint_meet_all(struct route_copy *c, uint32_t base, unsigned plen);
 void paint_meet_interface(struct route_copy *c, uint32_t ifindex);
 
-/* Looks at some of them. Whether there are more. */
+/* Looks at some of them. Returns whether there are more. */
 bool paint_met(struct route_copy *c, size_t most);
 
 /* The lease of the copy, and the waits for running programs that changes of next hops and nodes need. */
@@ -173,14 +175,14 @@ void lease_hold(struct route_copy *c, enum route_copy_hold why, bool held);
 
 /*
  * Renews the lease if nothing holds it. Called several times a second. If it has run out, as the agent was stopped or
- * busy or something held it, the notifications that wait are processed first (route_copy_on_return()).
+ * busy or something held it, waiting notifications are processed first (route_copy_on_return()).
  */
 void lease_renew(struct route_copy *c);
 
-/* Whether the datapath goes by the copy. */
+/* Whether the datapath uses the copy. */
 bool lease_stands(const struct route_copy *c);
 
-/* Begins a wait for programs soon, if anything waits for one. */
+/* Begins a wait for programs soon, if one is needed. */
 void lease_settle_soon(struct route_copy *c);
 
 /* Begins a wait, at once; lease_settle_end() returns true when it has ended. */

@@ -10,7 +10,7 @@
 
 #define IGNORED 0xff
 
-/* What an attribute of a route means for forwarding: enum fib_kept. Others are not known. */
+/* The meaning of a route's attribute for forwarding: enum fib_kept. Others are unknown. */
 static const uint8_t kept_by[RTA_MAX + 1] = {
 	[RTA_UNSPEC] = FIB_KEPT_OTHER,
 	[RTA_DST] = IGNORED,
@@ -42,7 +42,7 @@ static uint16_t mix_payload(uint16_t tag, const struct nlattr *attr)
 	return attr ? mix(tag, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr)) : tag;
 }
 
-/* The next hops of a multipath route, without their flags, which change by themselves. */
+/* The next hops of a multipath route, without their flags, which change independently. */
 static uint16_t mix_multipath(uint16_t tag, const struct nlattr *multipath)
 {
 	const struct rtnexthop *hop = multipath ? mnl_attr_get_payload(multipath) : NULL;
@@ -56,16 +56,13 @@ static uint16_t mix_multipath(uint16_t tag, const struct nlattr *multipath)
 	return tag;
 }
 
-/*
- * Of routes that are alike in all that the copy goes by, such as one address on two interfaces, one may go and the
- * other stay.
- */
+/* Of routes that the copy sees as equal, such as one address on two interfaces, one may go and the other stay. */
 static void tell_apart(const struct nlattr *const attr[], struct fib_told_route *ret)
 {
 	static const uint8_t by[] = { RTA_OIF, RTA_GATEWAY, RTA_VIA, RTA_ENCAP };
 
 	ret->route.tag = mix_multipath(ret->route.tag, attr[RTA_MULTIPATH]);
-	/* The kernel repeats in a route what its nexthop object says, which changes with the object. */
+	/* The kernel repeats the nexthop object's members in a route; they change with the object. */
 	for (size_t i = 0; i < ARRAY_SIZE(by) && !attr[RTA_NH_ID]; i++)
 		ret->route.tag = mix_payload(ret->route.tag, attr[by[i]]);
 }
@@ -173,7 +170,7 @@ static void read_kind(const struct nlmsghdr *h, const struct nlattr *const attr[
 	}
 	if (ret->route.kept == FIB_KEPT_NOT)
 		read_metrics(attr[RTA_METRICS], ret);
-	/* What stands in the table `local` is the kernel's own affair, and not worth mentioning. */
+	/* Entries of the table `local` concern only the kernel, and are not reported. */
 	if (ret->route.kept != FIB_KEPT_NOT)
 		ret->way = (struct fib_way){ .kind = FIB_WAY_KERNEL };
 	if (ret->route.flags & FIB_ROUTE_LOCAL)

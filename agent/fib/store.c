@@ -75,7 +75,7 @@ static bool grow(struct fib_segment *g)
 	return true;
 }
 
-/* Adds a route to what is counted, or takes it out. */
+/* Adds a route to the counts, or subtracts it. */
 static void tally(struct fib_store *s, const struct fib_route *r, int n)
 {
 	if (!(r->flags & FIB_ROUTE_LOCAL))
@@ -139,7 +139,7 @@ void fib_store_remove(struct fib_store *s, struct fib_route *route)
 
 	tally(s, route, -1);
 	g->count--;
-	/* Moves up those behind that would no longer be found. */
+	/* Moves up the entries behind it that lookups would no longer find. */
 	for (;;) {
 		uint32_t from;
 

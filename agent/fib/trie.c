@@ -25,7 +25,7 @@ static uint32_t load(const uint32_t *entry)
 	return __atomic_load_n(entry, __ATOMIC_RELAXED);
 }
 
-/* What a node holds must be visible before the entry that leads to it. */
+/* The contents of a node must be visible before the entry that leads to it. */
 static void store(uint32_t *entry, uint32_t value)
 {
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
@@ -78,7 +78,7 @@ static bool add_chunk(struct fib_trie *t)
 	return true;
 }
 
-/* Puts a node in the place of a leaf, with that leaf in all its entries. False if there is none. */
+/* Replaces a leaf by a node with that leaf in all its entries. False if there is no free node. */
 static bool expand(struct fib_trie *t, unsigned level, unsigned index, uint32_t *entry)
 {
 	uint32_t leaf = load(entry), number = index;
@@ -119,18 +119,18 @@ static void collapse(struct fib_trie *t, unsigned level, unsigned index, uint32_
 	if (!is_uniform(node))
 		return;
 	store(entry, load(&node->entry[0]));
-	/* A node of the second octet always stands for the same addresses, so a late reader finds what holds now. */
+	/* A node of the second octet always has the same addresses, so a late reader finds valid entries. */
 	if (level)
 		t->left[t->n_left++] = number;
 }
 
-/* Whether the leaf is one to be replaced by another. */
+/* Whether this change replaces the leaf. */
 static bool concerns(const struct paint *p, uint32_t leaf)
 {
 	return FIB_RANK(leaf) >= p->lowest && FIB_RANK(leaf) <= p->rank && leaf != p->leaf;
 }
 
-/* Changes of routes tell of neighbours; those of neighbours and the gateway's addresses do not. */
+/* Changes of routes report neighbours; those of neighbours and the gateway's addresses do not. */
 static void met(struct fib_trie *t, const struct paint *p, uint32_t leaf, uint32_t addr)
 {
 	if (FIB_RANK(leaf) == FIB_RANK_NEIGHBOUR && p->rank < FIB_RANK_NEIGHBOUR && t->calls.met_neighbour)

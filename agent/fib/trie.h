@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Paints prefixes into the trie that the datapath reads (<detnat/fib.h>). An entry carries the rank of the prefix that
- * wrote it, so that a change never has to look at other routes: a prefix overwrites what has its rank or a lower one,
- * and a prefix that goes gives what has its rank to the next shorter one.
+ * wrote it, so that a change never has to look at other routes: a prefix overwrites entries of its rank or a lower one,
+ * and a removed prefix gives entries of its rank to the next shorter one.
  *
  * Readers see the old or the new entry of each address at any time. A node that is no longer needed, because all its
  * entries are the same, is used again only after fib_trie_settle().
@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rank of an entry whose range needs a node while there is none: the kernel's until the trie is built again. */
+/* Rank of an entry whose range needs a node when none is free: the kernel's until the trie is rebuilt. */
 #define FIB_RANK_FULL 63U
 
 struct fib_trie_calls {
-	/* Adds a chunk, zeroed; the datapath must be able to read it when this returns. NULL: there is no room. */
+	/* Adds a zeroed chunk; the datapath must be able to read it on return. NULL: there is no room. */
 	struct fib_node *(*add_chunk)(uint32_t number, void *arg);
 	/* A prefix of a rank of routes met the leaf of a neighbour (FIB_RANK_NEIGHBOUR). Must not call the trie. */
 	void (*met_neighbour)(uint32_t addr, void *arg);
@@ -47,7 +47,7 @@ void fib_trie_done(struct fib_trie *t); /* the chunks belong to the caller */
  */
 void fib_trie_set(struct fib_trie *t, uint32_t base, unsigned plen, unsigned rank, uint32_t hop);
 
-/* Gives what has this rank in the prefix to another one. */
+/* Gives entries of this rank in the prefix to another one. */
 void fib_trie_clear(struct fib_trie *t, uint32_t base, unsigned plen, unsigned rank, unsigned cover_rank,
 		    uint32_t cover_hop);
 
@@ -55,8 +55,8 @@ void fib_trie_clear(struct fib_trie *t, uint32_t base, unsigned plen, unsigned r
 uint32_t fib_trie_entry(const struct fib_trie *t, uint32_t addr);
 
 /*
- * Call the first, then wait until no program can still read what was unlinked before, then the second. Not more than
- * one at a time.
+ * Call the first, then wait until no program can still read nodes unlinked before, then the second. Not more than one
+ * at a time.
  */
 void fib_trie_settle_begin(struct fib_trie *t);
 void fib_trie_settle_end(struct fib_trie *t);
@@ -64,7 +64,7 @@ void fib_trie_settle_end(struct fib_trie *t);
 /* Makes every address lead to next hop 0. No program may be reading the trie. */
 void fib_trie_empty(struct fib_trie *t);
 
-/* Nodes that are linked, and those that could still be had. */
+/* Nodes in use, and nodes still available. */
 size_t fib_trie_nodes(const struct fib_trie *t);
 size_t fib_trie_room(const struct fib_trie *t);
 

@@ -183,7 +183,7 @@ static const struct needed {
 	{ CAP_BPF, "CAP_BPF" },		    /* BPF maps and programs */
 	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, /* network programs, interfaces and routes */
 	{ CAP_NET_RAW, "CAP_NET_RAW" },	    /* frames and ICMP messages that the agent sends */
-	{ CAP_PERFMON, "CAP_PERFMON" },	    /* tracepoints, and what the verifier allows network programs */
+	{ CAP_PERFMON, "CAP_PERFMON" },	    /* tracepoints, and rights that the verifier gives network programs */
 };
 
 /* CAP_SYS_ADMIN includes the capabilities that were split off from it. */

@@ -20,8 +20,8 @@ int account_name(uid_t uid, char ret_name[static ACCOUNT_NAME]);
 bool account_may_read(const char *user, const char *path);
 
 /*
- * The user at the other end of the control socket, and what that user may do. The socket's mode decides who may
- * connect: root, the agent's own user, and the group `detnat`. All of them may read.
+ * The user at the other end of the control socket, and that user's rights. The socket's mode decides who may connect:
+ * root, the agent's own user, and the group `detnat`. All of them may read.
  */
 
 /* Group of the control socket and the mapping history, and group whose members may make changes. */
@@ -43,14 +43,14 @@ int peer_of(int fd, struct peer *ret);
  */
 int give_to_readers(int fd);
 
-/* The four capabilities that the agent works with, whatever user it runs as. */
+/* The four capabilities that the agent needs, whatever user it runs as. */
 
 /* Returns -EPERM if one is missing; err names the missing ones and how to grant them. */
 int privileges_check(struct error *err);
 
 /*
  * Drops all other capabilities for good, also from the bounding set, in the calling thread and the threads it starts.
- * What needs root is done before: mounts, directories, other users' files.
+ * Everything that needs root is done before: mounts, directories, other users' files.
  */
 void privileges_drop(void);
 

@@ -19,7 +19,7 @@ struct mapped_file {
 static struct mapped_file *files;
 static struct sigaction before;
 
-/* Has memory take the place of a page. */
+/* Replaces a page by memory. */
 static bool replace(struct mapped_file *f, const uint8_t *at)
 {
 	uint8_t *page = f->base + (size_t)(at - f->base) / f->page * f->page;

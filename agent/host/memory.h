@@ -8,7 +8,7 @@
 /*
  * Octets free on the machine, or less if the process's cgroup or one above it has a limit (memory.max, or
  * memory.limit_in_bytes in version 1), which also applies to BPF tables. Memory that the kernel would reclaim (inactive
- * page cache) counts as free. UINT64_MAX if the kernel does not say.
+ * page cache) counts as free. UINT64_MAX if unknown.
  *
  * root: prefix of /proc and of the cgroup mounts; "" except in tests.
  */

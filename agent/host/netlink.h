@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests to the kernel by rtnetlink, and the links, addresses and routing rules read that way. */
+/* Requests to the kernel through rtnetlink, and the links, addresses and routing rules read with them. */
 #ifndef DETNAT_NETLINK_H
 #define DETNAT_NETLINK_H
 
@@ -77,7 +77,7 @@ struct link {
 /* Whether its packets have no Ethernet header, as those of PPP and tunnels. */
 bool link_is_bare(const struct link *l);
 
-/* Why nothing crosses a link, and what to do, to follow its name and a colon; NULL: it is up. */
+/* The reason why nothing crosses a link, and the remedy, to follow its name and a colon; NULL: it is up. */
 const char *link_down_reason(const struct link *l);
 
 /* Reads an RTM_NEWLINK. */
@@ -108,7 +108,7 @@ int addresses_read(struct netlink *n, struct address **ret, size_t *ret_count);
  */
 uint32_t addresses_primary(const struct address *a, size_t count, uint32_t ifindex);
 
-/* What routing depends on, according to the rules other than the three that every namespace starts with. */
+/* The criteria of routing, according to the rules other than the three that every namespace starts with. */
 enum routing {
 	ROUTING_BY_DESTINATION, /* no other rules */
 	ROUTING_BY_ADDRESSES,	/* also on the source or the interface, which XDP can look up */

@@ -66,7 +66,7 @@ bool link_is_bare(const struct link *l)
 const char *link_down_reason(const struct link *l)
 {
 	if (!(l->flags & IFF_UP))
-		return "down, and with it the routes by it; 'ip link set' brings it up";
+		return "down, and with it the routes through it; 'ip link set' brings it up";
 	return l->flags & IFF_RUNNING ? NULL : "down, without a carrier; check the cable and the other end";
 }
 

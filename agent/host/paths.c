@@ -61,7 +61,7 @@ static int check(const struct stat *st, const char *path, bool reading, struct e
 	if (!path_trusts(st->st_uid) && !(reading && called_by(st->st_uid)))
 		return error_set(
 			err, -EPERM,
-			"%s belongs to uid %u (%s), mode %04o, who can change what is in it; `chown root %s`, or "
+			"%s belongs to uid %u (%s), mode %04o, which can change its contents; `chown root %s`, or "
 			"name another path",
 			path, st->st_uid, user_name(st->st_uid, user), st->st_mode & 07777, path);
 	/* Devices and the like are refused elsewhere, for their type. */
@@ -193,7 +193,7 @@ static int make_directory(const struct walk *w, const char *name, mode_t mode)
 	return take_fd(fd);
 }
 
-/* Opens the next name without following it; makes the directory if that is wanted. */
+/* Opens the next name without following it; makes the directory if requested. */
 static int open_name(const struct walk *w, const char *name)
 {
 	int fd = openat(w->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -275,7 +275,7 @@ int path_open_file(const char *path, int flags, int *ret_fd, struct error *err)
 
 	if (r)
 		return r;
-	/* Reopens the object that was checked, whatever the name leads to by now. */
+	/* Reopens the checked object, whatever the name leads to by now. */
 	name_of(w.at, self);
 	fd = open(self, flags | O_CLOEXEC);
 	if (fd < 0)

@@ -16,7 +16,7 @@
 #define AGENT_USER "detnat"
 
 /*
- * All return 0 or -errno. -EPERM if another user could change what the path leads to; err then names the part of the
+ * All return 0 or -errno. -EPERM if another user could change the target of the path; err then names the part of the
  * path, its owner, its mode and the command that corrects it. For other errors err is empty.
  */
 

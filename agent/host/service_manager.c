@@ -77,7 +77,7 @@ uint64_t notify_watchdog_interval_us(void)
 #define FIRST 3
 #define MAX   64
 
-/* Number of passed sockets, which are for this process if LISTEN_PID says so. */
+/* Number of passed sockets, which are for this process if LISTEN_PID matches. */
 static int count(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");

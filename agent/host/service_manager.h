@@ -7,7 +7,7 @@
 
 #include "base/address.h"
 
-/* Sends assignments such as "READY=1", separated by newlines. 0, also where nobody listens, or -errno. */
+/* Sends assignments such as "READY=1", separated by newlines. 0, even without a listener, or -errno. */
 int notify_send(const char *state);
 
 int notify_ready(void);
@@ -15,7 +15,7 @@ int notify_reloading(void); /* with the time stamp that Type=notify-reload asks 
 int notify_stopping(void);
 int notify_watchdog(void);
 
-/* Interval at which the manager wants to hear of this process, in microseconds; 0: not at all. */
+/* Interval at which the manager expects signs of life, in microseconds; 0: not at all. */
 uint64_t notify_watchdog_interval_us(void);
 
 /*

@@ -34,8 +34,8 @@ unsigned link_height(const struct link_list *all, const struct link *l);
 const struct link *link_find(const struct link_list *all, uint32_t ifindex);
 
 /*
- * The interface whose XDP program sees the frames of a VLAN interface, with their tags: the first below that is no VLAN
- * interface. NULL if that is in another namespace, or if there are more tags than the datapath parses.
+ * The interface whose XDP program sees the frames of a VLAN interface, with their tags: the first below that is not a
+ * VLAN interface. NULL if that is in another namespace, or if there are more tags than the datapath parses.
  */
 const struct link *vlan_carrier(const struct link_list *all, const struct link *vlan);
 
@@ -70,7 +70,7 @@ bool offload_is_on(const char *name, const char *offload);
 /* Name of the driver; false if there is none. */
 bool driver_name(const char *name, char ret[static DRIVER_NAME]);
 
-/* Number of receive queues in use, and the driver's maximum. False if the driver does not say. */
+/* Number of receive queues in use, and the driver's maximum. False if the driver does not report them. */
 bool receive_queues(const char *name, uint32_t *ret_used, uint32_t *ret_most);
 
 #endif

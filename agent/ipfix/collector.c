@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-/* Trouble that was not noted again for this long is over. */
+/* Trouble not noted again for this long is over. */
 #define COMPLAINT_US (60 * 1000000ULL)
 
 /* Templates are repeated after refusals at most this often. */

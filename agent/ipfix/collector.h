@@ -23,29 +23,29 @@ int ipfix_collector_bind(struct ipfix_collector *c, struct endpoint source, cons
 void ipfix_collector_start(struct ipfix_collector *c);
 
 /*
- * Sends what is queued, over TCP until end_us (monotonic_us()) at the latest; the rest is lost. Stores the final
- * figures in *ret, which may be NULL.
+ * Sends the queue, over TCP until end_us (monotonic_us()) at the latest; the rest is lost. Stores the final figures in
+ * *ret, which may be NULL.
  */
 void ipfix_collector_free(struct ipfix_collector *c, uint64_t end_us, struct ipfix_figures *ret);
 
-/* Called before the domain changes: what cannot be sent now is lost. Returns the next sequence number. */
+/* Call it before the domain changes: messages that cannot be sent now are lost. Returns the next sequence number. */
 uint32_t ipfix_collector_end_domain(struct ipfix_collector *c);
-/* Called after the domain has changed: continues with this sequence number; templates are due. */
+/* Call it after the domain has changed: continues with this sequence number; templates are due. */
 void ipfix_collector_begin_domain(struct ipfix_collector *c, uint32_t sequence);
 
 /* Sends templates if they are due. Called before data records. */
 void ipfix_collector_refresh(struct ipfix_collector *c);
 
-/* Sends templates, due or not. 0, or -errno if the collector does not have them. */
+/* Sends templates, due or not. 0, or -errno if the collector did not get them. */
 int ipfix_collector_send_templates(struct ipfix_collector *c);
 
 /* Sends a finished message of data records of the current domain, or counts them as lost. */
 void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m);
 
-/* Called once a second: connects, sends what is queued, reports losses. */
+/* Call it once a second: connects, sends the queue, reports losses. */
 void ipfix_collector_tick(struct ipfix_collector *c);
 
-/* What is wrong with the collector, or NULL. */
+/* The trouble with the collector, or NULL. */
 const char *ipfix_collector_trouble(const struct ipfix_collector *c);
 
 #endif

@@ -164,7 +164,7 @@ static void tell_trouble(const struct ipfix *x)
 
 		if (!text)
 			continue;
-		trouble_set(TROUBLE_IPFIX, "ipfix: collector %s: %s; `detnatctl ipfix show` counts what is lost",
+		trouble_set(TROUBLE_IPFIX, "ipfix: collector %s: %s; `detnatctl ipfix show` counts lost records",
 			    collector_format(x->collectors[i]->to, to), text);
 		return;
 	}

@@ -8,9 +8,9 @@
  * Records are gathered into messages no longer than path_mtu less IP and UDP headers, which are sent when full, at a
  * flush, or by ipfix_tick().
  *
- * Nothing here blocks. What a collector cannot take at once waits in a queue of bounded size. Records that do not fit
- * in it, or are refused, are counted, leave a gap in the sequence numbers, and are reported to the collector (RFC 7011
- * section 4.3), as are events that the datapath lost.
+ * Nothing here blocks. Messages that a collector cannot take at once wait in a queue of bounded size. Records that do
+ * not fit in it, or are refused, are counted, leave a gap in the sequence numbers, and are reported to the collector
+ * (RFC 7011 section 4.3), as are events that the datapath lost.
  */
 #ifndef DETNAT_IPFIX_H
 #define DETNAT_IPFIX_H
@@ -40,12 +40,12 @@ struct ipfix_collector_stats {
 
 int ipfix_new(struct ipfix **ret); /* -ENOMEM */
 
-/* Sends what was gathered, and waits up to a second for the queues of TCP collectors. x may be NULL. */
+/* Sends the gathered records, and waits up to a second for the queues of TCP collectors. x may be NULL. */
 void ipfix_free(struct ipfix *x);
 
 /*
  * Binds the source and sets the collectors; nothing changes on failure (source address not on this machine, port
- * taken). What was gathered is sent with the old settings first. A configuration that is not enabled stops the export.
+ * taken). Gathered records are sent with the old settings first. A configuration that is not enabled stops the export.
  * An unreachable collector is no failure: it is retried.
  */
 int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err);
@@ -57,7 +57,7 @@ int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struc
 void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 
 /*
- * Inside addresses of a mapping got or lost its translation at wall_ms: exports an address binding event (RFC 8158,
+ * Inside addresses of a mapping gained or lost its translation at wall_ms: exports an address binding event (RFC 8158,
  * natEvent 14 and 15) for each of them, if the settings enable them, at most IPFIX_BINDINGS_PER_TICK a tick.
  */
 #define IPFIX_BINDINGS_PER_TICK 20000U
@@ -73,7 +73,7 @@ void ipfix_portmap(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
 /* Sets the total of events that did not fit in the ring buffer. */
 void ipfix_set_ring_losses(struct ipfix *x, uint64_t events);
 
-/* Sends what was gathered, connects, reports losses. Must be called once a second, as waits are counted in ticks. */
+/* Sends gathered records, connects, reports losses. Call it once a second, as waits are counted in ticks. */
 void ipfix_tick(struct ipfix *x, uint64_t now_ms);
 
 /* Sends templates and everything gathered at once. */

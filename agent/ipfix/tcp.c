@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Messages to a collector over TCP (RFC 7011 section 10.4). Messages stay in the queue until the collector's host has
- * acknowledged them, so that the next connection delivers what a broken one did not. All waiting is done by the tick:
- * nothing blocks.
+ * acknowledged them, so that the next connection delivers those that a broken one did not. Only the tick waits: nothing
+ * blocks.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -147,7 +147,7 @@ static void start(struct ipfix_collector *c)
 	check_connecting(c);
 }
 
-/* Removes what the collector's host has acknowledged. */
+/* Removes messages that the collector's host has acknowledged. */
 static void reap(struct ipfix_collector *c)
 {
 	struct ipfix_queue *q = &c->queue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What ipfix/collector.c shares with the transports ipfix/udp.c and ipfix/tcp.c: the state of a collector, the
- * operations that a transport implements, and the accounts that both keep.
+ * Shared by ipfix/collector.c and the transports ipfix/udp.c and ipfix/tcp.c: the state of a collector, the operations
+ * that a transport implements, and the accounts that both keep.
  */
 #ifndef DETNAT_TRANSPORT_H
 #define DETNAT_TRANSPORT_H

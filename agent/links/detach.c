@@ -24,10 +24,10 @@ int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
 	return r;
 }
 
-/* What the interfaces carry of detnat's while nothing is pinned at the pin path. */
+/* Detnat programs on the interfaces while nothing is pinned at the pin path. */
 struct strays {
 	bool orphans; /* programs of a datapath whose pins are gone, by hand or with their mount */
-	bool live;    /* programs whose pins are elsewhere, or went only a moment ago */
+	bool live;    /* programs whose pins are elsewhere, or were removed only a moment ago */
 };
 
 static struct strays look_for_strays(void)
@@ -61,8 +61,8 @@ static bool any_orphan(void)
 }
 
 /*
- * Detaches programs without pins. Nothing is touched unless it is recognised as an orphan: the pin path may be wrong,
- * and the datapath intact under another.
+ * Detaches programs without pins. Touches only recognised orphans: the pin path may be wrong, and the datapath intact
+ * under another.
  */
 static int detach_orphans(const char *pin_path, bool *ret_found, struct error *err)
 {
@@ -81,8 +81,8 @@ static int detach_orphans(const char *pin_path, bool *ret_found, struct error *e
 }
 
 /*
- * The interfaces went with their network namespace; those here are different ones. Were they the same after all, their
- * programs would be orphans without the pins.
+ * The interfaces went with their network namespace; those here are different ones. If they were the same after all,
+ * their programs would be orphans without the pins.
  */
 static int detach_pins(struct datapath *d, const char *pin_path, struct error *err)
 {

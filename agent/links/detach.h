@@ -9,8 +9,8 @@
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err);
 
 /*
- * The same for whatever is found under a pin path, for --detach, including programs whose pins are gone. *ret_found:
- * whether there was anything. -EBUSY if an agent is running.
+ * The same for everything under a pin path, for --detach, including programs whose pins are gone. *ret_found: whether
+ * there was anything. -EBUSY if an agent is running.
  */
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err);
 

@@ -11,10 +11,10 @@
 #include "links/devices_private.h"
 #include "routing/routes.h"
 
-/* How long to wait after lost notifications before everything is read again; reading during a storm would lose more. */
+/* Pause after lost notifications before everything is read again; reading during a storm would lose more. */
 #define LOST_PAUSE_MS 200
 
-/* Every change is notified; this is for notifications that got lost. */
+/* Every change is notified; this covers lost notifications. */
 #define RESYNC_S 30U
 
 static void on_sync(evutil_socket_t fd, short what, void *arg)
@@ -109,7 +109,7 @@ static void on_route(struct devices *v, const struct nlmsghdr *h)
 	}
 }
 
-/* False if it is about an interface that is none of detnat's: each that comes has its own. */
+/* False if it is about a foreign interface: each new one has its own. */
 static bool on_netconf(struct devices *v, const struct nlmsghdr *h)
 {
 	const struct nlattr *attr[NETCONFA_IFINDEX + 1];
@@ -173,7 +173,7 @@ static void on_lost(void *arg)
 {
 	struct devices *v = arg;
 
-	/* It also reads again what on_routes() needs. */
+	/* It also reads again the data for on_routes(). */
 	route_copy_lost(v->copy);
 	neighbours_forget(v->neighbours);
 	devices_mark_all(v);
@@ -190,7 +190,7 @@ static void on_return(void *arg)
 	monitor_catch_up(v->monitor);
 }
 
-/* Routes as the copy reads them: what the limits are made of. */
+/* Routes as the copy reads them: the limits are made from them. */
 static void on_routes(enum route_copy_reading what, const struct nlmsghdr *h, void *arg)
 {
 	struct devices *v = arg;

@@ -18,20 +18,20 @@
 
 struct devices;
 
-/* guard: it is told which interfaces carry their programs, before one is detached and after one is attached. */
+/* guard: learns which interfaces carry their programs, before one is detached and after one is attached. */
 int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
 		struct error *err);
 void devices_free(struct devices *v); /* keeps everything attached */
 
 /*
- * Keeps the datapath's copy of the routes from forwarding to what a configuration does not translate (`bypass`) and to
- * its pools. Call it before either takes effect. 0 or -ENOMEM.
+ * Keeps the datapath's copy of the routes from forwarding to destinations that a configuration does not translate
+ * (`bypass`) and to its pools. Call it before either takes effect. 0 or -ENOMEM.
  */
 int devices_exclude(struct devices *v, const struct config *c, struct error *err);
 
 /*
  * Makes the attached programs match the interfaces of the configuration, and the blackhole routes its outside prefixes.
- * Whatever is right already is left alone. On failure every change is undone.
+ * Leaves correct ones alone. On failure undoes every change.
  */
 int devices_apply(struct devices *v, const struct config *c, struct error *err);
 
@@ -41,30 +41,28 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err);
  */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
 const char *devices_without_xdp(const struct devices *v,
-				const char *name);			  /* why it runs tc alone; NULL: it does not */
-bool devices_shared(const struct devices *v, const char *name);		  /* under libxdp's dispatcher */
+				const char *name);		/* reason why it runs tc alone; NULL: it does not */
+bool devices_shared(const struct devices *v, const char *name); /* under libxdp's dispatcher */
 const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
 
 /*
- * The interfaces that `interface list` shows: those of the configuration, patterns included, then those that patterns
- * stand for, which are written to *place. NULL: there are no more.
+ * The interfaces that `interface list` shows: those of the configuration, patterns included, then those that match
+ * patterns, which are written to *place. NULL: no more.
  */
 const struct config_interface *devices_listed(const struct devices *v, const struct config *c, size_t n,
 					      struct config_interface *place);
-const char *devices_pattern(const struct devices *v, const char *name); /* that stands for it, or NULL */
-size_t devices_matches(const struct devices *v, const char *pattern);	/* how many interfaces it stands for */
+const char *devices_pattern(const struct devices *v, const char *name); /* that matches it, or NULL */
+size_t devices_matches(const struct devices *v, const char *pattern);	/* number of interfaces that match it */
 
-/*
- * What an operator should know about an interface, or NULL. *ret_grave: whether it keeps packets from being translated.
- */
+/* What an operator should know about an interface, or NULL. *ret_grave: whether it prevents translation of packets. */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
 
 /* Whether an interface exists and is down, or has no carrier. */
 bool devices_is_down(const struct devices *v, const char *name);
 
 /*
- * Why the kernel forwards what leaves by an interface, in a few words; NULL: XDP redirects it. name NULL: what leaves
- * by any of them; NULL, where XDP redirects to some interface, or none is attached.
+ * Why the kernel forwards packets that leave through an interface, in a few words; NULL: XDP redirects them. name NULL:
+ * through any of them; NULL if XDP redirects to some interface, or none is attached.
  */
 const char *devices_kernel_forwards(const struct devices *v, const struct config *c, const char *name);
 
@@ -75,9 +73,9 @@ const char *devices_configured_name(const struct devices *v, const char *link_na
 int devices_check_names(const struct devices *v, const struct config *c, struct error *err);
 
 /*
- * Compares the attached programs, the datapath's records of interfaces and the blackhole routes with what they should
- * be, and adds differences to the findings. repair: also repairs them. 1 if changes are still to be processed, so ask
- * again; 0; or -errno.
+ * Compares the attached programs, the datapath's records of interfaces and the blackhole routes with their intended
+ * state, and adds differences to the findings. repair: also repairs them. 1 if changes are still being processed, so
+ * call it again; 0; or -errno.
  */
 struct findings;
 int devices_audit(struct devices *v, bool repair, struct findings *findings, size_t *ret_interfaces,
@@ -86,34 +84,34 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
 void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex);
 
-/* What routing decisions depend on. If on more than XDP can look up, the kernel must forward everything. */
+/* The criteria of routing decisions. If XDP cannot look up all of them, the kernel must forward everything. */
 enum routing devices_routing(const struct devices *v);
 
-/* The datapath's copy of the kernel's routes; the caller only asks it. */
+/* The datapath's copy of the kernel's routes; the caller only reads it. */
 const struct route_copy *devices_routes(const struct devices *v);
 
 /* Whether routes have an `mtu`; the datapath then finds it in the map route_mtus. */
 bool devices_route_mtus(const struct devices *v);
 
 /*
- * Writes what keeps two stages from handling the traffic of a configuration's interfaces, or an empty text. Of an
- * interface that is not attached yet it assumes the mode in which it will be.
+ * Writes the reason why two stages cannot handle the traffic of a configuration's interfaces, or an empty text. For an
+ * interface not yet attached it assumes its future mode.
  */
 void devices_stages_obstacle(const struct devices *v, const struct config *c, char *text, size_t size);
 
-/* The tc programs that a configuration's interfaces take beside that at the egress, TC_…, as far as is known. */
+/* The tc programs that a configuration's interfaces need besides the one at the egress, TC_…, as far as is known. */
 uint8_t devices_tc(const struct devices *v, const struct config *c);
 
 /* The present reverse-path filters of a configuration's interfaces. */
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c);
 
-/* Calls a function from the event loop whenever one of these differs from what the programs were loaded for. */
+/* Calls a function from the event loop whenever one of these differs from its value when the programs were loaded. */
 typedef void (*devices_notify)(void *arg);
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
 
 /*
  * Refuses interfaces that XDP cannot or must not be attached to (not Ethernet, another program, an index beyond the
- * tables); missing interfaces are skipped. Changes nothing. For -t; devices_apply() checks by itself.
+ * tables); skips missing interfaces. Changes nothing. For -t; devices_apply() checks by itself.
  */
 int devices_check(const struct config *c, struct error *err);
 

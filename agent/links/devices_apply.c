@@ -14,7 +14,7 @@ static const char *roles_name(uint8_t roles)
 	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
 }
 
-/* Writes the outside prefixes, with those that drain, and returns how many there are. */
+/* Writes the outside prefixes, including draining ones, and returns their number. */
 static size_t pools_of(const struct config *c, struct prefix *ret)
 {
 	size_t n = 0;
@@ -182,9 +182,8 @@ static void start(struct devices *v, struct interfaces *all)
 			continue;
 		}
 		if (i->link.port_kind[0] && strcmp(i->link.port_kind, "vrf"))
-			log_warning(
-				"%s: is a port of a %s, which is what routes refer to; most likely that one is meant",
-				i->name, i->link.port_kind);
+			log_warning("%s: is a port of a %s, to which routes refer; most likely that one is meant",
+				    i->name, i->link.port_kind);
 		if (!i->hidden)
 			interface_check_forwarding(i);
 		if (interface_has_xdp(i))
@@ -200,7 +199,7 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 {
 	int r = check_all(v->netlink, all, &v->own, err);
 
-	/* A start logs what stays attached, and continues. */
+	/* A start logs the interfaces that stay attached, and continues. */
 	if (!r && v->applied)
 		r = devices_check_others(v, all, err);
 	if (!r) {
@@ -273,7 +272,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	v->n_patterns = n_patterns;
 	v->applied = true;
 	devices_hold_copy(v);
-	/* devices_sync() logs names that do not fit their links. */
+	/* devices_sync() logs names that do not match their links. */
 	devices_mark_all(v);
 	devices_schedule_sync(v, 0);
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compares attached programs, records and blackhole routes with what they should be. */
+/* Compares attached programs, records and blackhole routes with their intended state. */
 #include <errno.h>
 #include <string.h>
 
@@ -63,7 +63,7 @@ static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 	return r ? r : routes_compare(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, audit_routes_missing, f);
 }
 
-/* Whether notified changes are still to be processed. */
+/* Whether notified changes have yet to be processed. */
 static bool unsettled(const struct devices *v)
 {
 	for (size_t k = 0; k < v->interfaces.count; k++)

@@ -34,7 +34,7 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
 	struct timeval now, due;
 
-	/* An earlier time stands. */
+	/* An earlier time takes precedence. */
 	event_base_gettimeofday_cached(event_get_base(v->sync), &now);
 	evutil_timeradd(&now, &delay, &now);
 	if (event_pending(v->sync, EV_TIMEOUT, &due) && evutil_timercmp(&due, &now, <))
@@ -72,7 +72,7 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 	route_copy_devices_changed(v->copy);
 }
 
-/* Before the record, which has frames redirected to it. */
+/* Before the record, which causes frames to be redirected to it. */
 static void enter_port(struct devices *v, struct interface *i)
 {
 	int r = interface_is_port(i) ? datapath_add_port(v->datapath, i->link.ifindex) : 0;
@@ -164,7 +164,7 @@ int devices_attach_egress(struct devices *v, struct interface *i, struct error *
 	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
 	if (!(i->roles & DEVICE_OUTSIDE))
 		return 0;
-	/* An interface that has just come; devices_sync() has the programs loaded. */
+	/* A new interface; devices_sync() has the programs loaded. */
 	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
 		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded",
 				 i->name);
@@ -191,7 +191,7 @@ static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
 	return r;
 }
 
-/* tc at the ingress, then nothing of XDP: until then both run, which translates nothing twice. */
+/* tc at the ingress, then no XDP: until then both run, which translates nothing twice. */
 static int attach_tc_alone(struct devices *v, struct interface *i, struct error *err)
 {
 	int r = tc_attach(v->netlink, &i->link, TC_INGRESS, interface_tc_program(v->datapath, i), &i->made_clsact, err);
@@ -205,7 +205,7 @@ static int attach_tc_alone(struct devices *v, struct interface *i, struct error 
 	return 0;
 }
 
-/* Whether tc can take XDP's place; then it says why. */
+/* Whether tc can replace XDP; then notes the reason. */
 static bool may_do_without_xdp(struct interface *i, int r, const struct error *err)
 {
 	const char *why = strncmp(err->text, i->name, strlen(i->name)) ? err->text : err->text + strlen(i->name);
@@ -237,7 +237,7 @@ int devices_attach_ingress(struct devices *v, struct interface *i, struct error 
 
 void devices_lost(struct devices *v, struct interface *i)
 {
-	/* Thousands may go together: devices_sync() tells the guard and the copy of the routes once of all. */
+	/* Thousands may go together: devices_sync() informs the guard and the copy of the routes once about all. */
 	if (!i->pattern[0])
 		guard_shut(v->guard, i->link.ifindex);
 	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
@@ -260,7 +260,7 @@ void devices_lost(struct devices *v, struct interface *i)
  * port. So each port has the record of its bond, including the bond's index, which the kernel uses for routing.
  */
 
-/* The bond in the list that the frames of a link belong to, or NULL. */
+/* The bond in the list to which the frames of a link belong, or NULL. */
 static const struct interface *bond_of(const struct interfaces *all, const struct link *l)
 {
 	const struct interface *bond = l->master ? interfaces_find_index(all, l->master) : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interfaces that names with `*` stand for, as they come and go. One that stands on no other is taken up or dropped by
- * itself; a plan of all interfaces is for the rest.
+ * Interfaces that match names with `*`, as they come and go. One that is stacked on no other is added or dropped on its
+ * own; the rest requires a plan of all interfaces.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -30,7 +30,7 @@ static size_t count_matches(const struct devices *v)
 	return n;
 }
 
-/* Adds the interface to the list, to be attached by devices_sync(). False: that takes a plan. */
+/* Adds the interface to the list, to be attached by devices_sync(). False: that requires a plan. */
 static bool take_up(struct devices *v, const struct config_interface *pattern, const struct link *l)
 {
 	struct interface *more, added;
@@ -56,7 +56,7 @@ void devices_match(struct devices *v, const struct nlmsghdr *h)
 		return;
 	link_parse(h, &l);
 	pattern = pattern_for(v->patterns, v->n_patterns, &l);
-	/* One of that name is marked already: it may be this one. */
+	/* One with that name is marked already: it may be this one. */
 	if (!pattern || interfaces_find_index(&v->interfaces, l.ifindex) || interfaces_find(&v->interfaces, l.name))
 		return;
 	v->plan_due |= !take_up(v, pattern, &l);
@@ -69,7 +69,7 @@ bool devices_still_matches(struct devices *v, struct interface *i, const struct 
 	const struct interface *other = interfaces_find(&v->interfaces, l->name);
 
 	if (!pattern || strcmp(pattern->name, i->pattern) || (other && other != i)) {
-		log_info("%s: '%s' does not stand for it any more", i->name, i->pattern);
+		log_info("%s: '%s' no longer matches it", i->name, i->pattern);
 		v->plan_due = true;
 		return false;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Takes this datapath's programs off interfaces that are to have none. */
+/* Removes this datapath's programs from interfaces that should have none. */
 #include <errno.h>
 #include <linux/if_link.h>
 #include <string.h>
@@ -40,9 +40,9 @@ static int compare_height(const void *a, const void *b)
 }
 
 /*
- * Finds the links that carry something of this datapath and are not in the list (NULL: all links). Upper interfaces
- * come first, because the kernel refuses to change an XDP program below an interface that has one. The caller frees
- * *ret. 0 or -ENOMEM.
+ * Finds the links that carry programs of this datapath and are not in the list (NULL: all links). Upper interfaces come
+ * first, because the kernel refuses to change an XDP program below an interface that has one. The caller frees *ret. 0
+ * or -ENOMEM.
  */
 static int find_others(struct netlink *nl, const struct datapath *d, const struct own_programs *own,
 		       const struct link_list *links, const struct interfaces *all, struct standing **ret,
@@ -99,7 +99,7 @@ int devices_check_others(struct devices *v, const struct interfaces *all, struct
 				continue;
 			return error_set(
 				err, -EBUSY,
-				"%s: the kernel takes no program off it while %s, which stands on it, has one; "
+				"%s: the kernel removes no program from it while %s, which is stacked on it, has one; "
 				"detach that one first, 'detnatctl interface del %s' if it is detnat's",
 				lower->name, upper->name, upper->name);
 		}
@@ -140,14 +140,14 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 		else
 			tell_detached(l->name);
 	}
-	/* Records that an earlier agent left of interfaces that are gone. */
+	/* Records left by an earlier agent, for interfaces that are gone. */
 	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
 		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex) &&
 		    !is_port_of_any(all, &v->datapath->device[ifindex])) {
 			redirects_stop(v->redirects, ifindex);
 			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
 		}
-	/* Of interfaces of which an earlier agent left no record. */
+	/* For interfaces without a record by an earlier agent. */
 	datapath_keep_ports(v->datapath, is_in_list, all);
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];

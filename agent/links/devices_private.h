@@ -28,7 +28,7 @@ struct devices {
 	int names;			   /* pinned map: configured names by index */
 	struct config_interface *patterns; /* the names with `*` */
 	size_t n_patterns;
-	bool plan_due; /* an interface that a pattern stands for takes a plan */
+	bool plan_due; /* an interface that matches a pattern requires a plan */
 	enum xdp_mode mode;
 	uint32_t *ports; /* indexes of ports of bonds that have records */
 	size_t n_ports;
@@ -58,23 +58,23 @@ static inline uint64_t monotonic_s(void)
 	return monotonic_us() / 1000000;
 }
 
-/* Enters in the datapath's record what must be there before the interface is attached: all but the flags. */
+/* Enters in the datapath's record everything needed before the interface is attached: all but the flags. */
 void devices_record_begin(struct devices *v, const struct interface *i);
 
 /*
- * Attaches tc at the egress, if the interface is an outside one, and XDP or tc at the ingress; whatever is right
- * already is left alone. The link must have just been read. -ENODEV if it has vanished.
+ * Attaches tc at the egress, if the interface is an outside one, and XDP or tc at the ingress; leaves correct ones
+ * alone. The link must have just been read. -ENODEV if it has vanished.
  */
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
 
-/* The interface of that name; of a pattern one that it stands for; or NULL. */
+/* The interface with that name; for a pattern, one that matches; or NULL. */
 const struct interface *devices_example(const struct devices *v, const char *name);
 
 /* devices_problem() of one in the list. */
 const char *devices_problem_of(const struct devices *v, const struct interface *i, bool *ret_grave);
 
-/* Tells those who listen what has become of an interface (base/notice.h). */
+/* Reports the fate of an interface to listeners (base/notice.h). */
 void devices_tell(const struct interface *i, enum log_level level, const char *event, const char *what);
 
 /* Marks an interface as absent. */
@@ -92,16 +92,16 @@ void devices_record(struct devices *v, struct interfaces *all);
 /* The patterns of a configuration, which the caller frees; NULL: out of memory. */
 struct config_interface *devices_patterns_of(const struct config *c, size_t *ret_n);
 
-/* Takes up the interface of an RTM_NEWLINK if a pattern stands for it. */
+/* Adds the interface of an RTM_NEWLINK if it matches a pattern. */
 void devices_match(struct devices *v, const struct nlmsghdr *h);
 
-/* Whether a pattern stands for the link of its interface still, which takes over the link's name. */
+/* Whether a pattern still matches the link of its interface, which takes over the link's name. */
 bool devices_still_matches(struct devices *v, struct interface *i, const struct link *l);
 
-/* Removes interfaces from the list that patterns stood for and that are gone. */
+/* Removes from the list interfaces that matched patterns and are gone. */
 void devices_forget_matches(struct devices *v);
 
-/* Whether the link carries what it should. */
+/* Whether the link carries its programs. */
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l);
 
 /* Schedules devices_sync() in that many milliseconds, unless it is due earlier. */
@@ -110,10 +110,12 @@ void devices_schedule_sync(struct devices *v, unsigned ms);
 /* Plans again, and switches programs if the plan has changed. 0, or -errno with nothing changed. */
 int devices_replan(struct devices *v, struct error *err);
 
-/* Refuses to take out an interface that would keep its program because an upper one keeps its own. */
+/* Refuses to remove an interface that would keep its program because an upper one keeps its own. */
 int devices_check_others(struct devices *v, const struct interfaces *all, struct error *err);
 
-/* Detaches what is not in the list. The new configuration is already running, so failures are only logged. */
+/*
+ * Detaches everything that is not in the list. The new configuration is already running, so failures are only logged.
+ */
 void devices_detach_others(struct devices *v, const struct interfaces *all);
 
 /*
@@ -122,13 +124,13 @@ void devices_detach_others(struct devices *v, const struct interfaces *all);
  */
 void devices_vouch(struct devices *v);
 
-/* Tells the copy of the routes whether what it cannot say matters. */
+/* Informs the copy of the routes whether its gaps matter. */
 void devices_hold_copy(struct devices *v);
 
 /* Marks every interface as dirty. */
 void devices_mark_all(struct devices *v);
 
-/* Reads the dirty interfaces again, and repairs what is not as it should be. */
+/* Reads the dirty interfaces again, and repairs deviations. */
 void devices_sync(struct devices *v);
 
 /* Gives the ports of bonds that run XDP natively the records of their bonds. True if a record changed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the other rooms, and the copy of the routes, ask about interfaces and routing. */
+/* Answers questions of the other rooms, and of the copy of the routes, about interfaces and routing. */
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
@@ -21,7 +21,7 @@ const char *devices_without_xdp(const struct devices *v, const char *name)
 	const struct interface *i = devices_example(v, name);
 
 	if (interface_is_any(name))
-		return "stands for wherever packets come from";
+		return "matches any interface that packets come from";
 	return i && i->attachment == DEVICE_TC ? i->without_xdp : NULL;
 }
 
@@ -122,7 +122,7 @@ static bool any_forwarding_off(const struct devices *v)
 	return false;
 }
 
-/* The copy says nothing of these: then the kernel is asked. Rules and TOS have the programs replaced, too. */
+/* The copy lacks these: the kernel is then asked. Rules and TOS also cause the programs to be replaced. */
 void devices_hold_copy(struct devices *v)
 {
 	route_copy_hold(v->copy, ROUTE_COPY_RULES, v->rules_dirty || devices_routing(v) != ROUTING_BY_DESTINATION);
@@ -144,7 +144,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 
 		if (interface_is_any(wanted->name))
 			continue;
-		/* Loaded before such an interface comes. */
+		/* Loaded before such an interface appears. */
 		if (interface_is_pattern(wanted->name) && mode != XDP_MODE_NATIVE && mode != XDP_MODE_SKB)
 			tc |= wanted->roles & DEVICE_OUTSIDE ? TC_ALONE | TC_BARE : TC_ALONE;
 		if (there)
@@ -152,7 +152,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		else if (link_by_name(v->netlink, wanted->name, &l))
 			l = (struct link){ 0 };
 		bare = l.ifindex && link_is_bare(&l);
-		/* Before it is attached, what it carries says so. */
+		/* Before it is attached, the programs that it carries decide. */
 		without = there ? i->attachment == DEVICE_TC : l.ifindex && why_no_xdp(&v->own, &l);
 		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
 			tc |= TC_ALONE;
@@ -162,7 +162,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 	return tc;
 }
 
-/* Adds the interfaces that patterns stand for, and that are not named themselves. */
+/* Adds the interfaces that match patterns and are not named themselves. */
 static void add_matches(const struct devices *v, const struct config *c, const struct rp_filters *filters,
 			struct rp_summary *summary)
 {
@@ -196,9 +196,9 @@ struct rp_summary devices_rp_filters(const struct devices *v, const struct confi
 	return summary;
 }
 
-/* Which forwarding is in force: by XDP's redirects, or by the kernel, and why. */
+/* The forwarding in force: by XDP's redirects, or by the kernel, and the reason. */
 
-/* Why the programs that run redirect nothing at all. */
+/* Why the running programs redirect nothing at all. */
 static const char *none_redirected(const struct devices *v, const struct config *c)
 {
 	if (v->datapath->settings.redirect)

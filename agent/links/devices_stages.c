@@ -20,7 +20,7 @@ static const char *routing_obstacle(const struct devices *v)
 	return NULL;
 }
 
-/* Whether an interface runs generic XDP, or will in all probability when it is attached. */
+/* Whether an interface runs generic XDP, or most likely will when it is attached. */
 static bool is_generic(const struct devices *v, const struct interface *i, const struct link *l, enum xdp_mode mode)
 {
 	if (mode != XDP_MODE_AUTO)
@@ -32,7 +32,7 @@ static bool is_generic(const struct devices *v, const struct interface *i, const
 						   : l->xdp.attached == XDP_ATTACHED_SKB;
 }
 
-/* What is in the way of an interface with that link; i: what is known of it, or NULL. NULL: nothing is. */
+/* The obstacle on an interface with that link; i: its known state, or NULL. NULL: no obstacle. */
 static const char *link_obstacle(const struct devices *v, const struct interface *i, const struct link *l,
 				 enum xdp_mode mode)
 {
@@ -59,14 +59,14 @@ static const char *interface_obstacle(const struct devices *v, const struct conf
 	const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
 	struct link l;
 
-	/* Even before one comes: the programs do not change with each that comes or goes. */
+	/* Even before one appears: the programs do not change with each interface. */
 	if (strchr(wanted->name, '*') && (interface_is_any(wanted->name) || mode != XDP_MODE_NATIVE))
-		return "may stand for interfaces without native XDP";
+		return "may match interfaces without native XDP";
 	if (wanted->roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
 		return "is inside and outside";
 	if (i && i->link.ifindex)
 		return link_obstacle(v, i, &i->link, mode);
-	/* devices_sync() notices when it comes. */
+	/* devices_sync() notices when it appears. */
 	if ((i && v->applied) || link_by_name(v->netlink, wanted->name, &l))
 		return NULL;
 	return link_obstacle(v, i, &l, mode);

@@ -9,7 +9,7 @@
 #include "links/devices_private.h"
 #include "routing/routes.h"
 
-/* Programs that were detached by others are attached again, but not more often than this, in case the others insist. */
+/* Seconds before programs that others detached are attached again, in case the others insist. */
 #define REPAIR_S 5U
 
 static void complain(struct devices *v, struct interface *i, const struct error *err)
@@ -44,7 +44,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	if (returned && i->mode == XDP_MODE_NONE)
 		interface_without_xdp(&v->own, i);
 	r = interface_check(v->netlink, i, &v->own, &err);
-	/* sync_plan() has tc take XDP's place. */
+	/* sync_plan() replaces XDP by tc. */
 	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
 		i->attachment = DEVICE_ABSENT;
 		return;
@@ -150,8 +150,8 @@ static bool sync_interface(struct devices *v, struct interface *i)
 }
 
 /*
- * What the interfaces are stacked on may have changed: another one may have to carry programs, or the plan may have
- * become impossible.
+ * The interfaces below may have changed: another one may have to carry programs, or the plan may have become
+ * impossible.
  */
 static void sync_plan(struct devices *v)
 {
@@ -191,10 +191,10 @@ static void read_routing(struct devices *v)
 	}
 	r = route_limits_apply(&v->limits, v->datapath->route_mtus);
 	if (r)
-		log_warning("the routes' MTUs cannot be told to the datapath: %s", strerror(-r));
+		log_warning("the routes' MTUs cannot be passed to the datapath: %s", strerror(-r));
 }
 
-/* The tc programs that the interfaces take as they are now. */
+/* The tc programs that the interfaces need in their present state. */
 static uint8_t tc_wanted(const struct devices *v)
 {
 	uint8_t tc = 0;
@@ -230,7 +230,7 @@ static void sync_routing(struct devices *v)
 		v->routing_changed(v->routing_changed_arg);
 }
 
-/* Makes `status` refer to 'interface list', which says what is wrong with each interface. */
+/* Makes `status` refer to 'interface list', which shows the fault of each interface. */
 static void tell_trouble(const struct devices *v)
 {
 	char names[256] = "";
@@ -244,19 +244,22 @@ static void tell_trouble(const struct devices *v)
 			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", name);
 	}
 	if (n)
-		trouble_set(TROUBLE_INTERFACES, "%s: not as configured; 'detnatctl interface list' says what is wrong",
+		trouble_set(TROUBLE_INTERFACES, "%s: not as configured; 'detnatctl interface list' shows the fault",
 			    names);
 	else
 		trouble_clear(TROUBLE_INTERFACES);
 }
 
-/* Of thousands that come and go each would have all links read: one without an Ethernet header is below no other. */
+/*
+ * Of thousands that come and go, each would cause all links to be read: one without an Ethernet header is below no
+ * other.
+ */
 static bool concerns_plan(const struct interface *i)
 {
 	return !i->pattern[0] || (i->link.ifindex && !link_is_bare(&i->link));
 }
 
-/* Reads the dirty interfaces. True if what all are stacked on must be looked at. */
+/* Reads the dirty interfaces. True if the interfaces below must be examined. */
 static bool sync_interfaces(struct devices *v)
 {
 	bool replan = v->plan_due;

@@ -9,8 +9,7 @@
 
 struct interface {
 	char name[IFNAMSIZ]; /* as configured; the link may be renamed, see links/interfaces_names.c */
-	/* The name with `*` that stands for it in the configuration; `name` is then the link's. "": it is named itself.
-	 */
+	/* The name with `*` in the configuration that it matches; `name` is then the link's. "": it is named itself. */
 	char pattern[IFNAMSIZ];
 	uint8_t roles;
 	enum xdp_mode mode; /* as configured for it */
@@ -32,10 +31,10 @@ struct interface {
 	uint8_t rp_filter;   /* as the kernel applies it: 0 off, 1 strict, 2 loose */
 	uint64_t attached_s; /* last attached, or tried to; CLOCK_MONOTONIC */
 	struct redirect_health health;
-	bool xdp_failed;				 /* XDP was tried and refused; the next member says how */
-	char without_xdp[192];				 /* why it runs tc alone; "": it runs XDP, or tries to */
-	char problem[sizeof(((struct error *)0)->text)]; /* why it is not attached, as last logged */
-	char name_note[256];				 /* what is unusual about its name, as last logged */
+	bool xdp_failed;				 /* XDP was tried and refused; the next member has the reason */
+	char without_xdp[192];				 /* reason why it runs tc alone; "": it runs XDP, or tries to */
+	char problem[sizeof(((struct error *)0)->text)]; /* reason why it is not attached, as last logged */
+	char name_note[256];				 /* oddity of its name, as last logged */
 };
 
 struct interfaces {
@@ -55,11 +54,10 @@ static inline bool interface_is_port(const struct interface *i)
 }
 
 /*
- * Plans the interfaces for a configuration: those it names, those that its patterns stand for, and those below them
- * that VLAN interfaces need. Reads links
- * again; takes over what is already known of them. Refuses what cannot work, and changes nothing. `known` may be empty;
- * own tells detnat's XDP programs from others; mode is that of interfaces without one of their own. The caller frees
- * ret->list.
+ * Plans the interfaces for a configuration: those it names, those that match its patterns, and those below them that
+ * VLAN interfaces need. Reads links again; reuses known data about them. Refuses impossible plans, and changes nothing.
+ * `known` may be empty; own distinguishes detnat's XDP programs from others; mode applies to interfaces without their
+ * own. The caller frees ret->list.
  */
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
 		    const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
@@ -71,16 +69,16 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 		       struct interfaces *ret, struct error *err);
 
 /*
- * Fills in an interface that has come and for which a pattern stands, if it takes no plan: one that stands on no other.
- * Its link is still to be attached. False: plan again.
+ * Fills in a new interface that matches a pattern, if it requires no plan: one that is stacked on no other. Its link is
+ * still to be attached. False: plan again.
  */
 bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
 			  enum xdp_mode mode, struct interface *ret);
 
-/* Why there can be no XDP on a link; NULL: nothing is known that keeps it off. */
+/* Why XDP is impossible on a link; NULL: no reason is known. */
 const char *why_no_xdp(const struct own_programs *own, const struct link *l);
 
-/* Decides whether an interface does without XDP, and why, from what is known of it alone. */
+/* Decides whether an interface does without XDP, and why, from its known data alone. */
 void interface_without_xdp(const struct own_programs *own, struct interface *i);
 
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
@@ -92,7 +90,7 @@ void interfaces_carry(struct interfaces *all);
 /* Updates the datapath's map of VLAN tags. 0 or -errno. */
 int interfaces_tell_vlans(const struct interfaces *all, int vlans);
 
-/* The link that an interface of this name is known to be, whatever its present name. NULL if unknown or gone. */
+/* The link that an interface of this name is known to be, whatever the link's present name. NULL if unknown or gone. */
 const struct link *interfaces_followed(const struct interfaces *known, const struct link_list *links, const char *name);
 
 /*
@@ -115,7 +113,7 @@ int interfaces_remember(const struct interfaces *all, int map);
 int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct own_programs *own,
 			  struct interfaces *ret);
 
-/* Logs once if name and link do not fit. other: another link that has the configured name, or NULL. */
+/* Logs once if name and link do not match. other: another link with the configured name, or NULL. */
 void interface_tell_name(const struct interfaces *all, struct interface *i, const struct link *other);
 
 /*
@@ -126,8 +124,8 @@ void interface_tell_name(const struct interfaces *all, struct interface *i, cons
 bool device_store(const struct datapath *d, uint32_t ifindex, const struct device *record);
 
 /*
- * Refuses an existing interface that cannot carry the program it is to get, or that another datapath translates: 0, or
- * -errno with err naming it and what to do.
+ * Refuses an existing interface that cannot carry its program, or that another datapath translates: 0, or -errno with
+ * err naming it and the remedy.
  */
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err);
 
@@ -138,22 +136,22 @@ int interface_tc_program(const struct datapath *d, const struct interface *i);
 /* The same of the program at tc egress, of an outside interface. */
 int interface_egress_program(const struct datapath *d, const struct interface *i);
 
-/* Detaches everything of detnat's from a link and clears its record; the link may be gone. 0, or the first -errno. */
+/* Detaches all detnat programs from a link and clears its record; the link may be gone. 0, or the first -errno. */
 int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex);
 
 /* Logs once that the kernel does not forward packets received by the interface. */
 void interface_check_forwarding(struct interface *i);
 
 /*
- * Why XDP redirects nothing to an attached interface, so that the kernel forwards what leaves by it; NULL: it redirects
- * there, if the programs redirect at all.
+ * Why XDP redirects nothing to an attached interface, so that the kernel forwards packets that leave through it; NULL:
+ * it redirects there, if the programs redirect at all.
  */
 const char *interface_unable(const struct interfaces *all, const struct interface *i);
 
 /* The record of an interface with these flags. */
 struct device interface_record_with(const struct interface *i, uint8_t flags);
 
-/* The record that the datapath should have of an interface attached as in the list. */
+/* The correct record of an interface attached as in the list. */
 struct device interface_record(const struct interfaces *all, const struct interface *i);
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which link an interface of the configuration is. The name is looked up once, when the interface is first attached;
- * from then on the link is followed by its index, even if renamed, until it is gone or no longer configured. The pinned
- * map `interfaces` stores the names, so that a later agent follows the same links.
+ * Relates the interfaces of the configuration to links. The name is looked up once, when the interface is first
+ * attached; from then on the link is followed by its index, even if renamed, until it is gone or no longer configured.
+ * The pinned map `interfaces` stores the names, so that a later agent follows the same links.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * Decides which interfaces carry programs. XDP for a VLAN interface runs on the interface below it if it can see the
  * tags there: natively, if the driver supports it, and before GRO. Otherwise generic XDP runs on the VLAN interface
- * itself. Where there is to be no XDP, or can be none, tc runs on the interface itself.
+ * itself. Where XDP is not wanted or impossible, tc runs on the interface itself.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -107,7 +107,7 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 	}
 	/* Only a bond that runs XDP natively sees frames as its ports do. */
 	if (link_is_stacked(carrier) && (strcmp(carrier->kind, "bond") != 0 || mode == XDP_MODE_SKB)) {
-		snprintf(text, size, "%s is a %s, which sees tags no more", carrier->name, carrier->kind);
+		snprintf(text, size, "%s is a %s, which no longer sees tags", carrier->name, carrier->kind);
 		return text;
 	}
 	by = tags_taken_by(&p->links, carrier, offload);
@@ -192,8 +192,8 @@ static int plan_check_merged(const struct plan *p, const struct interface *i, st
 }
 
 /*
- * Two configured interfaces of which the lower one sees the packets of the upper one as its own: outgoing packets would
- * be translated at both, and incoming ones taken for the lower one's if their MAC addresses are the same.
+ * Refuses two configured interfaces of which the lower sees the packets of the upper as its own: outgoing packets would
+ * be translated at both, and incoming ones mistaken for the lower one's if their MAC addresses are the same.
  */
 static int check_pair(const struct plan *p, const struct interface *upper, const struct interface *lower,
 		      struct error *err)
@@ -204,7 +204,7 @@ static int check_pair(const struct plan *p, const struct interface *upper, const
 	    (!same_role && memcmp(upper->link.mac, lower->link.mac, sizeof(lower->link.mac)) != 0))
 		return 0;
 	return error_set(err, -EOPNOTSUPP,
-			 "%s: is a %s that stands on %s, and both have a role: %s; name only the one that has the "
+			 "%s: is a %s stacked on %s, and both have a role: %s; name only the one that has the "
 			 "routes, and remove the other ('detnatctl interface del')",
 			 upper->name, upper->link.kind, lower->name,
 			 same_role ? "its packets would be translated at both, and dropped"
@@ -249,7 +249,7 @@ static enum xdp_mode mode_of(const struct config_interface *i, enum xdp_mode mod
 	return i->xdp_mode ? (enum xdp_mode)(i->xdp_mode - 1) : mode;
 }
 
-/* Adds the links that patterns stand for, and that are not named themselves. */
+/* Adds the links that match patterns and are not named themselves. */
 static void plan_matches(struct plan *p, const struct config_interface *wanted, size_t n, enum xdp_mode mode)
 {
 	size_t matches = 0;
@@ -261,7 +261,7 @@ static void plan_matches(struct plan *p, const struct config_interface *wanted, 
 		if (!pattern || interfaces_find_index(&p->all, l->ifindex))
 			continue;
 		if (matches++ == MAX_MATCHES) {
-			log_warning("names with '*' stand for more than %u interfaces, the others translate nothing: "
+			log_warning("names with '*' match more than %u interfaces, the others translate nothing: "
 				    "\"inside\": [\"*\"] takes packets from wherever they come",
 				    MAX_MATCHES);
 			return;
@@ -279,7 +279,7 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 	memcpy(ret->name, l->name, sizeof(ret->name));
 	memcpy(ret->pattern, pattern->name, sizeof(ret->pattern));
 	interface_without_xdp(own, ret);
-	/* As one that was waited for: it is attached when it is read. */
+	/* Treated as one that is missing: it is attached when it is read. */
 	ret->link = (struct link){ 0 };
 	return true;
 }

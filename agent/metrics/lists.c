@@ -173,8 +173,7 @@ static const struct family of_mappings[] = {
 	  write_unanswered },
 	{ "detnat_bindings", "gauge",
 	  "Outside ports that an inside port holds for all destinations (endpoint_independent), by mapping and "
-	  "protocol, "
-	  "of subscribers that have sessions.",
+	  "protocol, of subscribers that have sessions.",
 	  write_bindings },
 	{ "detnat_mapping_addresses", "gauge", "Inside addresses of the mapping, each a subscriber's.",
 	  write_capacity },
@@ -195,8 +194,7 @@ static const struct family of_mappings[] = {
 	  write_block_utilization },
 	{ "detnat_destination_utilization_ratio", "histogram",
 	  "Subscribers that have sessions, by sessions to their busiest destination as share of the block's ports; at "
-	  "1 "
-	  "they are refused more of them.",
+	  "1 they are refused more of them.",
 	  write_destination_utilization },
 };
 
@@ -279,7 +277,7 @@ static void write_drain(const struct parts *from, const struct family *f, int nu
 	f->write(&i);
 }
 
-/* One kind of families: what they list, and how. */
+/* One kind of families: the items that they list, and how. */
 struct kind {
 	const struct family *families;
 	size_t n;

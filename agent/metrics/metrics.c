@@ -96,7 +96,7 @@ static struct http_site site_of(struct metrics *m)
 	return (struct http_site){ "/metrics", forms, ARRAY_SIZE(forms), document, m };
 }
 
-/* The metrics name no subscriber, but tell how many there are and what they do. */
+/* The metrics name no subscriber, but reveal the number of subscribers and their activity. */
 static void warn_of_all_addresses(struct endpoint at)
 {
 	if (!at.addr)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public header of metrics/, which serves metrics to Prometheus: GET /metrics at metrics.listen, by HTTP.
+ * The public header of metrics/, which serves metrics to Prometheus: GET /metrics at metrics.listen, over HTTP.
  *
  * A scrape reads counters and copies text. Figures whose number grows with mappings, interfaces or sessions are
- * gathered beforehand, in slices (metrics/usage_monitor.h, metrics/page.h), with a timestamp. Clients cannot hold up
- * the agent: the number, duration and size of connections are bounded (metrics/http.h).
+ * gathered beforehand, in slices (metrics/usage_monitor.h, metrics/page.h), with a timestamp. Clients cannot delay the
+ * agent: the number, duration and size of connections are bounded (metrics/http.h).
  */
 #ifndef DETNAT_METRICS_H
 #define DETNAT_METRICS_H
@@ -33,8 +33,8 @@ void metrics_free(struct metrics *m); /* NULL is allowed */
 
 /*
  * Listens at the address of the configuration, or stops listening. If that fails (port in use, address not local) and
- * `wait` is true, it is tried again every second, which is TROUBLE_METRICS; else it is an error and nothing changes. An
- * address that is waited for already is no error. name stands for the file in the message; NULL: none.
+ * `wait` is true, it tries again every second, which is TROUBLE_METRICS; else it is an error and nothing changes. An
+ * address already waited for is no error. name is the file's in the message; NULL: none.
  */
 int metrics_configure(struct metrics *m, const struct config *c, bool wait, const char *name, struct error *err);
 

@@ -18,7 +18,7 @@
 #include "syslog/syslog.h"
 #include "tables/portmap_table.h"
 
-/* Private to metrics/: figures of the gateways that sessions are copied to and from. */
+/* Private to metrics/: figures of the gateways with which sessions are copied. */
 
 struct replication;
 
@@ -70,7 +70,7 @@ static void write_states(const struct row *rows, unsigned n, struct evbuffer *ou
 	}
 }
 
-/* Writes nothing where replication is off, or r is NULL. */
+/* Writes nothing if replication is off, or r is NULL. */
 static void metrics_peers(const struct replication *r, struct evbuffer *out)
 {
 	struct row rows[REPLICATION_MAX_PEERS];
@@ -183,7 +183,7 @@ static double seconds_of_timeval(struct timeval t)
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-/* Resident memory of the agent in octets; 0: the kernel does not say. */
+/* Resident memory of the agent in octets; 0: unknown. */
 static uint64_t resident_memory(void)
 {
 	unsigned long total, resident;
@@ -195,7 +195,7 @@ static uint64_t resident_memory(void)
 	return read ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-/* The names are those that Prometheus' client libraries use. */
+/* The names are those of Prometheus' client libraries. */
 static void write_process(const struct parts *from, struct evbuffer *out)
 {
 	struct rusage usage = { 0 };
@@ -307,7 +307,7 @@ static void write_ipfix(const struct parts *from, struct evbuffer *out)
 		       "IPFIX data records that the socket or the collector refused.");
 }
 
-/* Nothing where PCP is off. */
+/* Nothing if PCP is off. */
 static void write_pcp(const struct parts *from, struct evbuffer *out)
 {
 	static const char *const dropped[] = {

@@ -27,8 +27,8 @@
 #define OVERFLOW_WELL_PERCENT 75U
 
 /*
- * A mapping is warned of if at least so many sessions of TCP, and this share of them, were never answered. It is well
- * again below the second share.
+ * The agent warns of a mapping if at least this many of its TCP sessions, and this share of them, were never answered.
+ * It is well again below the second share.
  */
 #define SILENT_SESSIONS 10U
 #define SILENT_PERCENT	90U
@@ -47,7 +47,7 @@ struct usage {
 	usage_notify ended;
 	void *arg;
 	bool overflow_told;
-	struct geometry told[MAX_MAPPINGS];   /* by number, the mappings warned of; ports_per_host 0: none */
+	struct geometry told[MAX_MAPPINGS];   /* by number, the mappings in warnings; ports_per_host 0: none */
 	struct geometry silent[MAX_MAPPINGS]; /* the same, of those whose sessions are not answered */
 };
 

@@ -16,12 +16,14 @@ struct pcp_announcer {
 	const struct datapath *d;
 	struct pcp_announce_source from;
 	struct event *timer;
-	unsigned left;	       /* announcements, the one under way included */
+	unsigned left;	       /* announcements, including the one under way */
 	unsigned interval_ms;  /* to the next one */
 	uint32_t next_ifindex; /* of the one under way */
 };
 
-/* One message by one interface. What cannot be sent is lost: clients learn of it with their next request. */
+/*
+ * Sends one message through one interface. Unsent messages are lost: clients learn of the loss with their next request.
+ */
 static void send_by(int fd, uint32_t ifindex, const uint8_t *message, size_t length)
 {
 	const struct in_pktinfo by = { .ipi_ifindex = (int)ifindex };
@@ -47,7 +49,7 @@ static void send_by(int fd, uint32_t ifindex, const uint8_t *message, size_t len
 	sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Sends by all sockets on one interface and returns how many messages that were. */
+/* Sends through all sockets on one interface and returns the number of messages. */
 static unsigned send_on(const struct pcp_announcer *a, uint32_t ifindex)
 {
 	uint8_t message[PCP_MAX_MESSAGE];

@@ -12,14 +12,14 @@
 /* Ports of a block that are tried for one request. */
 #define MAX_TRIES 2048U
 
-/* One request as it is carried out. */
+/* One request being carried out. */
 struct errand {
 	const struct pcp_desk *desk;
 	const struct pcp_request *request;
 	uint32_t in_addr; /* of the subscriber */
 	uint64_t now_s;
-	uint32_t error_lifetime; /* of an error whose end is known; 0: the usual one */
-	enum pcp_source source;	 /* other than taken: there is no answer, whatever the result */
+	uint32_t error_lifetime; /* of an error with a known end; 0: the usual one */
+	enum pcp_source source;	 /* other than taken: no answer, whatever the result */
 	struct pcp_assigned assigned;
 };
 
@@ -28,7 +28,7 @@ static struct endpoint inside(const struct errand *e)
 	return (struct endpoint){ e->in_addr, e->request->in_port };
 }
 
-/* The lifetime that is granted (section 15). */
+/* The granted lifetime (section 15). */
 static uint32_t granted(const struct errand *e)
 {
 	const struct config_pcp *rules = e->desk->rules;
@@ -63,7 +63,7 @@ static bool suggests(const struct pcp_request *r)
 	return r->suggested_port || r->suggested_addr || r->suggests_ipv6;
 }
 
-/* Whether an outside endpoint is what the client suggests, as far as it suggests one. */
+/* Whether an outside endpoint matches the client's suggestion, as far as there is one. */
 static bool is_suggested(const struct pcp_request *r, struct endpoint out)
 {
 	return !r->suggests_ipv6 && (!r->suggested_addr || r->suggested_addr == out.addr) &&
@@ -76,13 +76,13 @@ static enum pcp_result assign(struct errand *e, struct endpoint out, uint32_t li
 	return PCP_SUCCESS;
 }
 
-/* Whether neither a lease or portmap nor another inside port of the subscriber has an outside endpoint. */
+/* Whether an outside endpoint belongs neither to a lease or portmap nor to another inside port of the subscriber. */
 static bool is_free(const struct errand *e, const struct held_ports *held, struct endpoint out)
 {
 	return !held_port(held, out.port) && !e->desk->table->taken(e->desk->arg, e->request->proto, out);
 }
 
-/* The port of the plan, the others of its group, then the rest of the block. */
+/* The planned port, the others of its group, then the rest of the block. */
 static int find_port(const struct errand *e, const struct held_ports *held, const struct port_block *block,
 		     struct endpoint *ret_out)
 {
@@ -120,7 +120,7 @@ static enum pcp_result choose(const struct errand *e, struct endpoint *ret_out)
 		return PCP_NETWORK_FAILURE;
 	e->desk->table->held(e->desk->arg, r->proto, inside(e), &held);
 	out = (struct endpoint){ block.out_addr, held.own };
-	/* The inside port keeps the port that it has towards everybody already (RFC 4787 REQ-1). */
+	/* The inside port keeps the port that it already has for all destinations (RFC 4787 REQ-1). */
 	if (held.own && is_free(e, &held, out)) {
 		if (r->prefer_failure && !is_suggested(r, out))
 			return PCP_CANNOT_PROVIDE_EXTERNAL;
@@ -144,7 +144,7 @@ static bool wants_filters(const struct pcp_request *r)
 	return r->filters.n || r->too_many_filters;
 }
 
-/* Section 13.3: the filters of a request are added to those of the lease, unless it has these removed first. */
+/* Section 13.3: adds the filters of a request to those of the lease, unless it removes these first. */
 static enum pcp_result set_filters(const struct pcp_request *r, struct pcp_lease *l)
 {
 	struct portmap_filters f = { 0 };
@@ -178,7 +178,7 @@ static enum pcp_result store(struct errand *e, struct pcp_lease *l)
 
 static enum pcp_result renew(struct errand *e, struct pcp_lease *l)
 {
-	/* Nothing is stored for a client whose port the operator has mapped already; it may keep any nonce. */
+	/* Stores nothing for a client whose port the operator has mapped already; it may keep any nonce. */
 	if (!l->fixed && !knows_nonce(e, l))
 		return refuse_stranger(e, l);
 	if (e->request->prefer_failure && !is_suggested(e->request, l->out))
@@ -220,7 +220,7 @@ static enum pcp_result give_up(struct errand *e)
 	e->assigned = (struct pcp_assigned){ .as_requested = true };
 	if (!r->in_port)
 		return t->del_all(e->desk->arg, e->in_addr, r->proto, r->nonce) < 0 ? PCP_NOT_AUTHORIZED : PCP_SUCCESS;
-	/* A deletion that comes a second time succeeds, too. */
+	/* A repeated deletion succeeds, too. */
 	if (t->find(e->desk->arg, r->proto, inside(e), &l))
 		return PCP_SUCCESS;
 	if (l.fixed)
@@ -240,7 +240,7 @@ static bool is_open(const struct errand *e)
 	return e->desk->table->open(e->desk->arg, e->in_addr);
 }
 
-/* Of an open mapping: all ports of all protocols lead to the client as they are, so nothing is stored, nor ended. */
+/* Of an open mapping: all ports of all protocols lead to the client unchanged, so nothing is stored, nor ended. */
 static enum pcp_result answer_open(struct errand *e, uint32_t lifetime)
 {
 	struct endpoint out = { .port = e->request->in_port };
@@ -263,7 +263,7 @@ static enum pcp_result answer_map(struct errand *e)
 		return r->lifetime ? answer_open(e, granted(e)) : PCP_NOT_AUTHORIZED;
 	if (!r->lifetime)
 		return give_up(e);
-	/* All protocols, or all ports of one, would take ports of other subscribers. */
+	/* All protocols, or all ports of one, would include ports of other subscribers. */
 	if (!has_ports(r->proto) || !r->in_port)
 		return PCP_UNSUPP_PROTOCOL;
 	if (!e->desk->table->find(e->desk->arg, r->proto, inside(e), &l))
@@ -284,13 +284,13 @@ static enum pcp_result answer_peer(struct errand *e)
 		return PCP_UNSUPP_PROTOCOL;
 	if (is_open(e))
 		return answer_open(e, granted(e));
-	/* Of a session that exists the suggestion is ignored. */
+	/* Ignores the suggestion if the session exists. */
 	if (!t->session(e->desk->arg, r->proto, inside(e), ext, &out, &left))
 		return assign(e, out, left);
-	/* What comes from a leased endpoint leaves by the lease. */
+	/* Packets from a leased endpoint leave through the lease. */
 	if (t->find(e->desk->arg, r->proto, inside(e), &l))
 		return PCP_NO_RESOURCES;
-	/* What this peer answers is dropped. */
+	/* Answers from this peer are dropped. */
 	if (l.filters.n && !portmap_filters_match(&l.filters, ext.addr, ext.port))
 		return PCP_NO_RESOURCES;
 	if (suggests(r) && !is_suggested(r, l.out))
@@ -317,7 +317,7 @@ static enum pcp_result carry_out(struct errand *e)
 	return e->request->opcode == PCP_MAP ? answer_map(e) : answer_peer(e);
 }
 
-/* Whether a source may name others by the option THIRD_PARTY. */
+/* Whether a source may act for others with the option THIRD_PARTY. */
 static bool may_act_for_others(const struct config_pcp *rules, uint32_t source)
 {
 	for (uint32_t i = 0; i < rules->n_third_party; i++)
@@ -331,7 +331,7 @@ bool pcp_is_client(const struct pcp_desk *d, uint32_t source)
 	return is_served(d, source) || may_act_for_others(d->rules, source);
 }
 
-/* Without a subscriber of its own, a source can only ask for others. */
+/* Without a subscriber of its own, a source can only act for others. */
 static bool names_subscriber(const struct pcp_desk *d, const struct pcp_request *r, uint32_t source)
 {
 	return r->opcode == PCP_ANNOUNCE || r->has_third_party || is_served(d, source);

@@ -36,7 +36,7 @@ void pcp_ingress_free(struct pcp_ingress *i)
 
 struct question {
 	uint32_t ifindex;
-	bool yes; /* a next hop of the route leaves by the interface */
+	bool yes; /* a next hop of the route uses the interface */
 };
 
 static void visit_paths(const struct nlattr *paths, struct question *q)

@@ -7,13 +7,13 @@
 #include "base/base.h"
 #include "sessions/sessions.h"
 
-/* Deleted in a slice, as each takes some system calls; and looked at in one. */
+/* Limits of a slice: deleted, as each takes some system calls; and looked at. */
 #define DELETED_PER_SLICE 128U
 #define WALKED_PER_SLICE  32768U
 
 _Static_assert(PCP_NONCE == PORTMAP_NONCE, "a portmap keeps the nonce of its lease");
 
-/* The geometry of the mapping that covers an inside address; NULL: none that is served. */
+/* The geometry of the served mapping that covers an inside address; NULL: none. */
 static const struct geometry *geometry_of(const struct pcp_leases *l, uint32_t in_addr)
 {
 	int number = mappings_find_inside(l->mappings, in_addr);
@@ -237,7 +237,7 @@ unsigned pcp_leases_trim(struct pcp_leases *l)
 	return total;
 }
 
-/* Deletes those that have ended of a part of all portmaps. */
+/* Deletes the ended leases among a part of all portmaps. */
 static void expire_some(struct pcp_leases *l, uint64_t now_s)
 {
 	const uint32_t end = l->place + WALKED_PER_SLICE;
@@ -277,7 +277,7 @@ struct pcp_shares pcp_shares_of(uint32_t limit, uint64_t subscribers, uint32_t m
 		if (!s.assured)
 			s.assured = subscribers <= limit;
 	}
-	/* Leases beyond what is assured are granted up to here alone, so there are never more than this of them. */
+	/* Leases beyond the assured ones are granted only up to here, so there are never more than this. */
 	s.common = limit - (uint32_t)(s.assured * subscribers);
 	return s;
 }

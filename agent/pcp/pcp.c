@@ -13,8 +13,8 @@
 #include "pcp/pcp_private.h"
 
 /*
- * The server's epoch (RFC 6887 section 8.5): seconds since leases were last lost. When it began stands in a pinned map,
- * so it goes on over restarts of the agent, as the leases do, and begins anew with them.
+ * The server's epoch (RFC 6887 section 8.5): seconds since leases were last lost. Its beginning is in a pinned map, so
+ * it continues over restarts of the agent, as the leases do, and is renewed with them.
  */
 
 struct epoch {
@@ -31,7 +31,7 @@ static const struct pinned_map epoch_map = {
 
 static const uint32_t only = 0;
 
-/* Begins it anew, as leases were lost. 0 or -errno. */
+/* Renews the epoch, as leases were lost. 0 or -errno. */
 static int pcp_epoch_restart(const char *pin_dir, uint64_t now_s)
 {
 	_cleanup_close_ int fd = pinned_map_open(pin_dir, &epoch_map);
@@ -40,7 +40,7 @@ static int pcp_epoch_restart(const char *pin_dir, uint64_t now_s)
 	return fd < 0 ? fd : bpf_map_update_elem(fd, &only, &e, BPF_ANY);
 }
 
-/* Reads when the epoch began, in seconds of CLOCK_BOOTTIME; a first call begins it: *ret_new. 0 or -errno. */
+/* Reads the beginning of the epoch, in seconds of CLOCK_BOOTTIME; a first call begins it: *ret_new. 0 or -errno. */
 static int pcp_epoch_open(const char *pin_dir, uint64_t now_s, uint64_t *ret_began_s, bool *ret_new)
 {
 	_cleanup_close_ int fd = pinned_map_open(pin_dir, &epoch_map);
@@ -59,7 +59,7 @@ static int pcp_epoch_open(const char *pin_dir, uint64_t now_s, uint64_t *ret_beg
 	return 0;
 }
 
-/* There is room again when the leases are fewer than this much of what is common to all. */
+/* There is room again when the leases are below this percentage of the common room. */
 #define ROOM_WELL_PERCENT 90U
 
 static uint32_t epoch_now(void *arg)
@@ -100,7 +100,7 @@ static void look_again(struct pcp *p, bool soon)
 	evtimer_add(p->second, soon ? &pause : &second);
 }
 
-/* Tells that leases are refused for want of room, once, until there is some again. */
+/* Warns that leases are refused for lack of room, once, until there is some again. */
 static void warn_of_room(struct pcp *p)
 {
 	const struct pcp_shares *s = &p->leases.shares;
@@ -108,7 +108,7 @@ static void warn_of_room(struct pcp *p)
 
 	if (!p->room_told && p->leases.refused != p->refused_told) {
 		p->room_told = true;
-		log_warning("leases of PCP are refused for want of room: there are %zu of %u, and each subscriber is "
+		log_warning("leases of PCP are refused for lack of room: there are %zu of %u, and each subscriber is "
 			    "assured %u; look for hosts that ask in the name of others, or raise pcp.max_leases",
 			    leases, s->limit, s->assured);
 	} else if (p->room_told && leases * 100 < (uint64_t)s->common * ROOM_WELL_PERCENT) {
@@ -152,7 +152,7 @@ static void open_epoch(struct pcp *p)
 	begin_epoch(p, is_new);
 }
 
-/* Loads the filter that notes MAC addresses, once. Without it a neighbour that exists is taken for who asks. */
+/* Loads the filter that notes MAC addresses, once. Without it, any neighbour that exists counts as the sender. */
 static void open_senders(struct pcp *p)
 {
 	int r;
@@ -162,7 +162,7 @@ static void open_senders(struct pcp *p)
 	p->senders_tried = true;
 	r = pcp_senders_new(&p->senders);
 	if (r)
-		log_warning("PCP: the MAC addresses of who asks are not known: %s", strerror(-r));
+		log_warning("PCP: the MAC addresses of clients are not known: %s", strerror(-r));
 }
 
 int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *name, struct error *err)
@@ -192,7 +192,7 @@ int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *
 	return 0;
 }
 
-/* What the operator may not expect, once for each number of leases and subscribers. */
+/* Warns of limits that the operator may not expect, once for each number of leases and subscribers. */
 static void warn_of_shares(struct pcp *p, const struct config *c)
 {
 	uint64_t subscribers = config_pcp_subscribers(c);
@@ -215,7 +215,7 @@ static void warn_of_shares(struct pcp *p, const struct config *c)
 void pcp_settle(struct pcp *p, const struct config *c, size_t lost)
 {
 	if (pcp_leases_configure(&p->leases, c)) {
-		log_error("no memory for the mappings that PCP serves; it goes on with those of before");
+		log_error("no memory for the mappings that PCP serves; it keeps the previous ones");
 		return;
 	}
 	if (p->rules.enabled)

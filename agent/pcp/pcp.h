@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public header of pcp/: the server of the Port Control Protocol (RFC 6887), by which subscribers open ports of
- * their own blocks. It listens on UDP port 5351 of the addresses of `pcp.listen` and answers what comes from
- * subscribers by inside interfaces. A lease is a portmap of origin `pcp` (tables/portmap_table.h): it is in force
- * before it is answered.
+ * The public header of pcp/: the server of the Port Control Protocol (RFC 6887), with which subscribers open ports of
+ * their own blocks. It listens on UDP port 5351 of the addresses of `pcp.listen` and answers requests that subscribers
+ * send through inside interfaces. A lease is a portmap of origin `pcp` (tables/portmap_table.h): it is in force before
+ * it is answered.
  */
 #ifndef DETNAT_PCP_H
 #define DETNAT_PCP_H
@@ -24,22 +24,21 @@ int pcp_new(struct event_base *base, struct datapath *d, struct mappings *m, str
 void pcp_free(struct pcp *p); /* leases stay in force; NULL is allowed */
 
 /*
- * Listens at the addresses of the configuration, or no longer. If that fails and `wait` is true, it is tried again
- * every second, which is TROUBLE_PCP; else it is an error and nothing changes. name stands for the file in the message;
- * NULL: none.
+ * Listens at the addresses of the configuration, or stops. If that fails and `wait` is true, it tries again every
+ * second, which is TROUBLE_PCP; else it is an error and nothing changes. name is the file's in the message; NULL: none.
  */
 int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *name, struct error *err);
 
 /*
- * To be called once a configuration and its mappings are in force: deletes leases that it does not allow, and begins a
- * new epoch if there were any. lost: how many the change has deleted already.
+ * Call it once a configuration and its mappings are in force: deletes leases that it does not allow, and begins a new
+ * epoch if there were any. lost: number of leases that the change has deleted already.
  */
 void pcp_settle(struct pcp *p, const struct config *c, size_t lost);
 
-/* For -t: whether the addresses can be bound. Those of the running configuration (may be NULL) are not tried. */
+/* For -t: whether the addresses can be bound. Does not try those of the running configuration (may be NULL). */
 int pcp_check(const struct config *c, const struct config *running, const char *name, struct error *err);
 
-/* Requests that were dropped without an answer: X(constant, name, text) */
+/* Requests dropped without an answer: X(constant, name, text) */
 #define PCP_DROPS(X)                                                                                      \
 	X(PCP_DROP_INTERFACE, "interface", "not by the inside interface on which the source is expected") \
 	X(PCP_DROP_SOURCE, "source", "not of a subscriber of a served mapping, or no request")            \
@@ -55,7 +54,7 @@ enum pcp_drop {
 		N_PCP_DROPS
 };
 
-/* Opcodes that are not supported are counted as one, behind the others. */
+/* Unsupported opcodes are counted as one, after the others. */
 #define PCP_OPCODE_OTHER N_PCP_OPCODES
 
 struct pcp_figures {
@@ -65,7 +64,7 @@ struct pcp_figures {
 	uint32_t limit;	  /* of leases */
 	uint32_t assured; /* leases of each subscriber, see pcp/leases.h */
 	uint32_t common;  /* likewise */
-	uint64_t no_room; /* leases refused for want of room */
+	uint64_t no_room; /* leases refused for lack of room */
 	uint32_t epoch;	  /* seconds */
 	uint64_t answers[PCP_OPCODE_OTHER + 1][N_PCP_RESULTS];
 	uint64_t drops[N_PCP_DROPS];

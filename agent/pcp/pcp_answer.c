@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests to the PCP server: which are looked at, which wait, and their answers. */
+/* Requests to the PCP server: admission, waiting, and answers. */
 #include <errno.h>
 
 #include "pcp/decide.h"
@@ -8,10 +8,10 @@
 /* Requests answered in a turn of the event loop: about a millisecond. */
 #define REQUESTS_PER_TURN 32U
 
-/* One octet more than a message may have, so that one that is too long is seen to be. */
+/* One octet more than a message may have, so that a longer one is noticed. */
 #define RECEIVED_MAX (PCP_MAX_MESSAGE + 1U)
 
-/* Whether a request is to be looked at: PCP_DROPS, or N_PCP_DROPS if it is. */
+/* Whether a request is examined: PCP_DROPS, or N_PCP_DROPS if it is. */
 static enum pcp_drop admit(struct pcp *p, const struct pcp_desk *desk, const struct pcp_arrival *from, uint64_t now_s)
 {
 	if (!pcp_ingress_is_inside(p->ingress, from->ifindex))
@@ -50,7 +50,7 @@ static enum pcp_source source_of(void *arg)
 	return pcp_source_of(a->p->sources, a->from->source, a->from->ifindex, known, mac, !a->again);
 }
 
-/* Carries a request out and answers it. PCP_SOURCE_UNKNOWN: nothing was done, and it may be tried again. */
+/* Carries out a request and answers it. PCP_SOURCE_UNKNOWN: nothing was done, and it may be tried again. */
 static enum pcp_source carry_out(struct asking *a, int fd)
 {
 	struct pcp *p = a->p;
@@ -63,7 +63,7 @@ static enum pcp_source carry_out(struct asking *a, int fd)
 
 	if (length) {
 		count_answer(p, &outcome);
-		/* The client asks again where the answer is lost. */
+		/* The client asks again if the answer is lost. */
 		if (pcp_socket_answer(fd, a->from, out, length))
 			p->figures.drops[PCP_DROP_SEND]++;
 	} else if (outcome.source != PCP_SOURCE_UNKNOWN) {
@@ -116,7 +116,7 @@ void pcp_on_request(evutil_socket_t fd, short what, void *arg)
 
 		if (n == -EAGAIN)
 			return;
-		/* Errors that ICMP brought: of an earlier answer. */
+		/* Errors through ICMP, about an earlier answer. */
 		if (n >= 0)
 			answer(at->owner, at, data, (size_t)n, &from);
 	}

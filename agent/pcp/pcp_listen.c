@@ -41,7 +41,7 @@ static int listen_at(struct pcp *p, uint32_t addr)
 		return fd;
 	*at = (struct place){ .owner = p, .addr = addr, .fd = fd };
 	if (p->senders && pcp_senders_watch(p->senders, fd))
-		log_warning("PCP: the MAC addresses of who asks are not known");
+		log_warning("PCP: the MAC addresses of clients are not known");
 	at->event = event_new(p->base, fd, EV_READ | EV_PERSIST, pcp_on_request, at);
 	if (!at->event || event_add(at->event, NULL)) {
 		place_close(at);

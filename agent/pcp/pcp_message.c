@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "tables/portmap_table.h"
 
-/* Offsets in the header, and in what follows it for MAP and PEER, which begin alike. */
+/* Offsets in the header, and in the part after it of MAP and PEER, which begin alike. */
 enum {
 	AT_VERSION = 0,
 	AT_OPCODE = 1,
@@ -38,7 +38,7 @@ enum option {
 #define FILTER_PORT   2U
 #define FILTER_ADDR   4U
 
-/* Length of the prefix that IPv4-mapped addresses have in common. */
+/* Length of the common prefix of IPv4-mapped addresses. */
 #define MAPPED_PLEN 96U
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -128,7 +128,7 @@ struct option_place {
 	const uint8_t *data;
 };
 
-/* Steps from one option to the next. False at the end, and where the options are not a sequence of options. */
+/* Steps from one option to the next. False at the end, and if the options are malformed. */
 static bool next_option(const uint8_t *data, size_t size, size_t *at, struct option_place *ret)
 {
 	size_t length;
@@ -143,8 +143,7 @@ static bool next_option(const uint8_t *data, size_t size, size_t *at, struct opt
 	return true;
 }
 
-/* The options that are processed are those of code < 128: section 7.3 leaves others to the server, which ignores them.
- */
+/* Processes options of code < 128: section 7.3 leaves others to the server, which ignores them. */
 static int take_third_party(const struct option_place *o, bool allowed, struct pcp_request *r)
 {
 	if (!allowed || r->opcode == PCP_ANNOUNCE)
@@ -157,8 +156,8 @@ static int take_third_party(const struct option_place *o, bool allowed, struct p
 }
 
 /*
- * Section 13.3. What cannot be a peer of an IPv4 address is refused as a prefix of the wrong length is. A prefix length
- * of 0 removes all filters, those before it in the request included.
+ * Section 13.3. An address that cannot be an IPv4 peer is refused like a prefix of the wrong length. A prefix length of
+ * 0 removes all filters, including earlier ones in the request.
  */
 static int take_filter(const struct option_place *o, struct pcp_request *r)
 {
@@ -209,7 +208,7 @@ static int parse_options(const uint8_t *data, size_t size, size_t first, bool th
 	size_t at = first;
 	int result;
 
-	/* The structure of all of them comes before the meaning of any (section 7.3). */
+	/* Checks the structure of all options before the meaning of any (section 7.3). */
 	while (next_option(data, size, &at, &o))
 		;
 	if (at != size)
@@ -270,7 +269,7 @@ int pcp_parse(const uint8_t *data, size_t size, uint32_t source, bool third_part
 	result = parse_options(data, size, PCP_HEADER + opcode_length(r.opcode), third_party, &r);
 	if (!result && is_contradictory(&r))
 		result = PCP_MALFORMED_REQUEST;
-	/* The option names another host than the one that sends it (section 13.1). */
+	/* The option must name another host than the sender (section 13.1). */
 	if (!result && r.has_third_party && r.third_party == source)
 		result = PCP_MALFORMED_REQUEST;
 	if (!result)
@@ -324,7 +323,7 @@ size_t pcp_error(const uint8_t *data, size_t size, enum pcp_result result, bool 
 	memcpy(out, data, copied);
 	memset(out + copied, 0, length - copied);
 	put_header(out, result, lifetime, epoch);
-	/* Of a request that was not parsed, these octets of the client's address stay (section 7.2). */
+	/* If the request was not parsed, these octets of the client's address stay (section 7.2). */
 	if (parsed)
 		memset(out + AT_RESERVED, 0, PCP_HEADER - AT_RESERVED);
 	return length;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Messages of the Port Control Protocol, version 2 (RFC 6887 sections 7, 11, 12, 13 and 14), between octets and
- * structures. Pure functions. Addresses and ports are in host byte order; an IPv6 address that is no IPv4-mapped one
+ * structures. Pure functions. Addresses and ports are in host byte order; an IPv6 address that is not IPv4-mapped
  * belongs to no subscriber and is kept as 0.
  */
 #ifndef DETNAT_PCP_MESSAGE_H
@@ -38,7 +38,7 @@ enum pcp_opcode {
 		N_PCP_OPCODES
 };
 
-/* How long a client should expect the same error (section 7.4), in seconds. */
+/* Seconds for which a client should expect the same error (section 7.4). */
 #define PCP_SHORT_ERROR 30U
 #define PCP_LONG_ERROR	1800U
 
@@ -70,7 +70,7 @@ const char *pcp_result_name(enum pcp_result result);
 const char *pcp_opcode_name(unsigned opcode); /* "other" for one that is not supported */
 uint32_t pcp_error_lifetime(enum pcp_result result);
 
-/* What a request asks for. Members of an opcode that it does not have, and of options that it lacks, are 0. */
+/* The contents of a request. Members that its opcode does not have, or of absent options, are 0. */
 struct pcp_request {
 	uint8_t opcode;
 	uint32_t lifetime;
@@ -89,13 +89,13 @@ struct pcp_request {
 	bool has_third_party;
 	uint32_t third_party; /* 0: an IPv6 address */
 	/* FILTER */
-	bool clears_filters;   /* those that the lease has are removed first */
+	bool clears_filters;   /* removes the lease's filters first */
 	bool too_many_filters; /* there are more than these */
 	struct portmap_filters filters;
 };
 
 /*
- * A request without an answer: a response itself, one shorter than a header (section 8.2), or than two octets where the
+ * A request without an answer: a response itself, one shorter than a header (section 8.2), or than two octets if the
  * version is another.
  */
 #define PCP_SILENCE (-1)
@@ -106,7 +106,7 @@ struct pcp_request {
  */
 int pcp_parse(const uint8_t *data, size_t size, uint32_t source, bool third_party, struct pcp_request *ret_request);
 
-/* What a success says beside what it repeats of the request. */
+/* The contents of a success beyond those repeated from the request. */
 struct pcp_assigned {
 	uint32_t lifetime;
 	uint32_t addr;
@@ -116,8 +116,8 @@ struct pcp_assigned {
 
 /*
  * Write the response to the request data[0..size) to out and return its length, a multiple of 4. A success repeats the
- * options that were processed; an error repeats the whole request (section 8.2), as far as PCP_MAX_MESSAGE goes.
- * parsed: pcp_parse() took the request.
+ * processed options; an error repeats the whole request (section 8.2), up to PCP_MAX_MESSAGE. parsed: pcp_parse()
+ * accepted the request.
  */
 size_t pcp_success(const uint8_t *data, size_t size, const struct pcp_request *request,
 		   const struct pcp_assigned *assigned, uint32_t epoch, uint8_t out[static PCP_MAX_MESSAGE]);

@@ -17,9 +17,9 @@
 #include "pcp/pcp_message.h"
 #include "pcp/rate.h"
 
-/* UDP sockets of the PCP server: bound to one address each, so that answers leave from where requests went. */
+/* UDP sockets of the PCP server: each bound to one address, so that answers leave from the address of the request. */
 
-/* Where a request came from. */
+/* The arrival of a request. */
 struct pcp_arrival {
 	uint32_t source; /* host byte order */
 	uint16_t port;
@@ -29,15 +29,15 @@ struct pcp_arrival {
 /* Opens a socket at an address, host byte order. Returns it, or -errno. */
 int pcp_socket_open(uint32_t addr);
 
-/* Returns the octets of the next request, which are cut at `size`; -EAGAIN if there is none, or another -errno. */
+/* Returns the number of octets of the next request, cut at `size`; -EAGAIN if there is none, or another -errno. */
 ssize_t pcp_socket_receive(int fd, uint8_t *data, size_t size, struct pcp_arrival *ret);
 
 /* 0 or -errno. */
 int pcp_socket_answer(int fd, const struct pcp_arrival *to, const uint8_t *data, size_t size);
 
 /*
- * Tells clients that leases were lost (RFC 6887 section 14.1): an ANNOUNCE response to all hosts, by every inside
- * interface, several times.
+ * Announces to clients that leases were lost (RFC 6887 section 14.1): an ANNOUNCE response to all hosts, through every
+ * inside interface, several times.
  */
 
 #define PCP_ANNOUNCEMENTS	 10U
@@ -45,7 +45,7 @@ int pcp_socket_answer(int fd, const struct pcp_arrival *to, const uint8_t *data,
 
 struct pcp_announcer;
 
-/* Gives the sockets to send by, in turn; -1 behind the last. The epoch is asked for with each message. */
+/* Returns the sockets for sending, in turn; -1 after the last. Reads the epoch for each message. */
 struct pcp_announce_source {
 	int (*socket)(void *arg, unsigned n);
 	uint32_t (*epoch)(void *arg);
@@ -60,8 +60,8 @@ void pcp_announce(struct pcp_announcer *a);	 /* begins, or begins anew */
 void pcp_announce_stop(struct pcp_announcer *a); /* ends it early */
 
 /*
- * Whether a request came in by the interface on which its source is expected (RFC 6887 section 8.2): another one could
- * be a subscriber who opens ports of a neighbour's.
+ * Whether a request arrived through the interface on which its source is expected (RFC 6887 section 8.2): another one
+ * could be a subscriber who opens a neighbour's ports.
  */
 
 struct pcp_ingress;
@@ -73,12 +73,12 @@ void pcp_ingress_free(struct pcp_ingress *i);				 /* NULL is allowed */
 bool pcp_ingress_is_inside(const struct pcp_ingress *i, uint32_t ifindex);
 
 /*
- * Whether the route back to a source leaves by an inside interface. Asks the kernel, unless the interface's
- * reverse-path filter is strict: then the kernel has checked it.
+ * Whether the route back to a source uses an inside interface. Asks the kernel, unless the interface's reverse-path
+ * filter is strict: then the kernel has checked it.
  */
 bool pcp_ingress_leads_back(struct pcp_ingress *i, uint32_t source, uint32_t ifindex);
 
-/* The MAC addresses that requests came from, as a filter of the sockets has noted them: see <detnat/pcp_sender.h>. */
+/* The MAC addresses of requests, noted by a filter on the sockets: see <detnat/pcp_sender.h>. */
 
 struct pcp_senders;
 
@@ -86,16 +86,16 @@ struct pcp_senders;
 int pcp_senders_new(struct pcp_senders **ret);
 void pcp_senders_free(struct pcp_senders *s); /* NULL is allowed */
 
-/* Has the filter look at what a socket receives from now on. 0 or -errno. */
+/* Attaches the filter to a socket. 0 or -errno. */
 int pcp_senders_watch(const struct pcp_senders *s, int socket);
 
-/* The MAC address that a request came from. 0; -ENOENT: it is not known, or the request is none for a lease. */
+/* The MAC address of a request's frame. 0; -ENOENT: unknown, or the request is not for a lease. */
 int pcp_senders_find(const struct pcp_senders *s, const struct pcp_arrival *from, const uint8_t *data, size_t size,
 		     uint8_t ret_mac[static 6]);
 
 /*
- * Requests that wait a moment until the kernel knows the neighbour that they name as their source. There are few
- * places: the client of one that loses its place repeats it, and then the neighbour is known.
+ * Requests that wait briefly until the kernel knows the neighbour that they name as their source. There are few places:
+ * a client that loses its place repeats its request, and by then the neighbour is known.
  */
 
 #define PCP_WAITING	    64U
@@ -104,10 +104,10 @@ int pcp_senders_find(const struct pcp_senders *s, const struct pcp_arrival *from
 
 struct pcp_waiting;
 
-/* Tries a request again, which came to the address `at`. Returns whether it has come to an end. */
+/* Tries again a request that came to the address `at`. Returns whether it is finished. */
 typedef bool (*pcp_waiting_try)(void *arg, uint32_t at, const struct pcp_arrival *from, const uint8_t *data,
 				size_t size);
-/* One is given up. */
+/* A request is dropped. */
 typedef void (*pcp_waiting_lost)(void *arg);
 
 int pcp_waiting_new(struct event_base *base, pcp_waiting_try again, pcp_waiting_lost lost, void *arg,
@@ -119,9 +119,9 @@ void pcp_waiting_add(struct pcp_waiting *w, uint32_t at, const struct pcp_arriva
 		     size_t size);
 
 /*
- * Who sends a request for a lease, as far as the gateway can tell. The source address of a packet can be forged; but a
- * subscriber on a link of the gateway's answers ARP requests for its address, with the MAC address that its packets
- * come from. Of one behind a router nothing can be told.
+ * The sender of a request for a lease, as far as the gateway can know. The source address of a packet can be forged;
+ * but a subscriber on a link of the gateway's answers ARP requests for its address, with the MAC address from which its
+ * packets come. Behind a router, nothing can be checked.
  */
 
 struct pcp_sources;
@@ -129,12 +129,12 @@ struct pcp_sources;
 int pcp_sources_new(struct pcp_sources **ret); /* 0 or -errno */
 void pcp_sources_free(struct pcp_sources *s);  /* NULL is allowed */
 
-/* A MAC address that is to be compared: none, where that is not possible; or one that should be known and is not. */
+/* A MAC address for comparison: none, if that is not possible; or one that should be known and is not. */
 enum pcp_mac { PCP_MAC_NONE, PCP_MAC_LOST, PCP_MAC_KNOWN };
 
 /*
- * Whether a request by an interface may come from the source that it names. mac is that of its frame, if it is known.
- * resolve: if the kernel does not know the neighbour, it is told to ask for it, at most PCP_RESOLVED_PER_SECOND times.
+ * Whether a request through an interface may come from the source that it names. mac is that of its frame, if known.
+ * resolve: if the kernel does not know the neighbour, it is asked to resolve it, at most PCP_RESOLVED_PER_SECOND times.
  */
 #define PCP_RESOLVED_PER_SECOND 100U
 enum pcp_source pcp_source_of(struct pcp_sources *s, uint32_t source, uint32_t ifindex, enum pcp_mac known,
@@ -156,16 +156,16 @@ struct pcp {
 	struct pcp_announcer *announcer;
 	struct pcp_rate rate;
 	struct pcp_sources *sources;
-	struct pcp_senders *senders; /* NULL: there is no filter, so MAC addresses are not known */
+	struct pcp_senders *senders; /* NULL: no filter, so MAC addresses are unknown */
 	bool senders_tried;
 	struct pcp_waiting *waiting;
-	/* A free one has no owner. Twice, as a change opens what is new before it closes what is not wanted. */
+	/* A free one has no owner. Twice the maximum, as a change opens new sockets before it closes unwanted ones. */
 	struct place place[2 * PCP_MAX_LISTEN];
-	struct event *second; /* leases that end; addresses that are waited for */
+	struct event *second; /* for ends of leases, and missing addresses */
 	bool waits;
-	uint32_t told_wanted; /* leases, and of how many subscribers, when the log was last told of them */
+	uint32_t told_wanted; /* leases and subscribers in the last warning */
 	uint64_t told_subscribers;
-	bool room_told;	       /* that leases are refused */
+	bool room_told;	       /* refusals of leases are in the log */
 	uint64_t refused_told; /* of pcp_leases.refused */
 	uint64_t began_s;      /* the epoch, CLOCK_BOOTTIME */
 	bool has_epoch;
@@ -180,21 +180,21 @@ static inline uint32_t pcp_epoch_now(const struct pcp *p)
 /* Takes requests from the socket of a place, its argument. */
 void pcp_on_request(int fd, short what, void *place);
 
-/* A request that waited, tried again or given up; arg: struct pcp. As pcp/pcp_private.h wants them. */
+/* A waiting request, tried again or dropped; arg: struct pcp. For pcp/pcp_private.h. */
 bool pcp_request_again(void *arg, uint32_t at, const struct pcp_arrival *from, const uint8_t *data, size_t size);
 void pcp_request_lost(void *arg);
 
-/* Whether a configuration wants to listen at an address. */
+/* Whether a configuration includes listening at an address. */
 bool pcp_wants(const struct config_pcp *rules, uint32_t addr);
 
-/* Stores that it cannot, in words, and returns r. c may be NULL. */
+/* Stores a message that an address cannot be bound, and returns r. c may be NULL. */
 int pcp_refuse_address(const struct config *c, uint32_t addr, uint32_t number, int r, const char *name,
 		       struct error *err);
 
-/* Listens where the rules say, as far as it does not yet. 0, or -errno with err about the first failure. */
+/* Listens at missing addresses of the rules. 0, or -errno with err about the first failure. */
 int pcp_listen_missing(struct pcp *p, const struct config *c, const char *name, struct error *err);
 
-/* Listens no longer where the rules do not say so; or anywhere. */
+/* Stop listening where the rules do not ask for it; or anywhere. */
 void pcp_close_unwanted(struct pcp *p);
 void pcp_close_all(struct pcp *p);
 

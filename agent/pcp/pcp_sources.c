@@ -15,11 +15,11 @@
 
 struct pcp_sources {
 	struct netlink *netlink;
-	/* The interface that was looked at last, and whether its hosts are found by ARP. */
+	/* The last interface examined, and whether its hosts are found through ARP. */
 	uint32_t ifindex;
 	uint64_t looked_s;
 	bool has_arp;
-	/* Neighbours that the kernel was told to ask for in a second. */
+	/* Neighbours that the kernel was asked to resolve in a second. */
 	uint64_t second;
 	uint32_t resolved;
 };
@@ -63,7 +63,7 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 		 !attr[RTA_VIA];
 }
 
-/* Whether the kernel sends to an address directly, by that interface. */
+/* Whether the kernel sends to an address directly, through that interface. */
 static bool is_on_link(struct pcp_sources *s, uint32_t addr, uint32_t ifindex)
 {
 	struct nlmsghdr *h = netlink_request(s->netlink, RTM_GETROUTE, 0, sizeof(struct rtmsg));
@@ -77,7 +77,7 @@ static bool is_on_link(struct pcp_sources *s, uint32_t addr, uint32_t ifindex)
 	return !netlink_call(s->netlink, visit_route, &l) && l.yes;
 }
 
-/* Whether hosts on an interface are found by ARP. Asked anew after a second. */
+/* Whether hosts on an interface are found through ARP. Checked again after a second. */
 static bool has_arp(struct pcp_sources *s, uint32_t ifindex)
 {
 	uint64_t now_s = boottime_s();
@@ -125,7 +125,7 @@ static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 	memcpy(n->mac, mnl_attr_get_payload(attr[NDA_LLADDR]), sizeof(n->mac));
 }
 
-/* Has the kernel ask for a neighbour, as it would to send to it. */
+/* Makes the kernel resolve a neighbour, as it would to send to it. */
 static void ask_for(struct pcp_sources *s, uint32_t addr, uint32_t ifindex)
 {
 	uint64_t now_s = boottime_s();

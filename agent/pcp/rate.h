@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How many PCP requests are taken in a second: of one source, and of all. */
+/* Limits the PCP requests accepted in a second: from one source, and from all. */
 #ifndef DETNAT_PCP_RATE_H
 #define DETNAT_PCP_RATE_H
 
@@ -16,8 +16,8 @@ struct pcp_rate {
 };
 
 /*
- * Counts a request in a second of any clock, or returns false if it is one too many or there is no memory. A source is
- * an address as received by one interface, so that hosts behind others cannot use up its share.
+ * Counts a request in a second of any clock, or returns false if it is one too many or memory is short. A source is an
+ * address on the interface that received it, so that hosts behind others cannot use up its share.
  */
 bool pcp_rate_take(struct pcp_rate *r, uint32_t addr, uint32_t ifindex, uint64_t second);
 

@@ -81,7 +81,7 @@ void pcp_waiting_free(struct pcp_waiting *w)
 	free(w);
 }
 
-/* A free place, or the one that ends next. */
+/* A free place, or the one that expires next. */
 static struct request *place_of(struct pcp_waiting *w)
 {
 	struct request *oldest = &w->request[0];

@@ -12,7 +12,7 @@
 /* A longest frame must fit. */
 #define INPUT_HIGH (256U << 10)
 #define OUTPUT_LOW (64U << 10)
-/* Of half a core, what one connection may have: frames are handed on for as long as is then waited. */
+/* Half a core is a connection's limit: after each slice of frames it waits as long. */
 #define SLICE_US 2000
 
 enum stage { STAGE_CONNECTING, STAGE_HELLO, STAGE_PROOF, STAGE_READY };
@@ -28,7 +28,7 @@ struct connection {
 	bool keyed;
 	uint8_t key[REPLICATION_KEY];
 	struct frame_channel in, out;
-	bool unfinished;    /* the input begins with a frame that has been read, and is to be handed over again: */
+	bool unfinished;    /* the input begins with a frame that has been read, and must be passed on again: */
 	struct frame frame; /* this one; the payload has moved */
 	struct hello peer;
 	uint8_t own_hello[HELLO_SIZE];
@@ -44,7 +44,7 @@ static void end(struct connection *c, const char *why)
 	c->ops->ended(c->arg, why);
 }
 
-/* What a frame that cannot be read says of the peer. */
+/* What a malformed frame reveals about the peer. */
 static const char *fault(int r)
 {
 	switch (r) {
@@ -53,9 +53,9 @@ static const char *fault(int r)
 	case -ENOKEY:
 		return "one of the two gateways has a key_file, the other has null";
 	case -EILSEQ:
-		return "a frame was repeated or left out";
+		return "a frame was repeated or lost";
 	default:
-		return "what it sends is not of this protocol";
+		return "it does not speak this protocol";
 	}
 }
 
@@ -91,7 +91,7 @@ static void become_ready(struct connection *c)
 	c->ops->ready(c->arg, &c->peer);
 }
 
-/* The keys of both directions, from both hellos. */
+/* Derives the keys of both directions from both hellos. */
 static void derive(struct connection *c, const uint8_t *theirs, size_t length)
 {
 	bool dials = c->role == FRAME_FROM_DIALLER;
@@ -103,7 +103,7 @@ static void derive(struct connection *c, const uint8_t *theirs, size_t length)
 			     n_second);
 }
 
-/* The version is read before the HMAC is checked, as another version may compute that differently. */
+/* Reads the version before the HMAC is checked, as another version may compute that differently. */
 static int read_hello(struct connection *c, const uint8_t *payload, size_t length, struct error *why)
 {
 	int r = hello_read(payload, length, &c->peer);
@@ -143,7 +143,7 @@ static int take_hello(struct connection *c, const uint8_t *data, size_t size, st
 	return r ? error_set(why, r, "out of memory") : 0;
 }
 
-/* 0; 1: the frame is to be taken again; or -errno. */
+/* 0; 1: the frame must be taken again; or -errno. */
 static int take_frame(struct connection *c, const uint8_t *data, size_t size, struct error *why)
 {
 	int r = 0;
@@ -164,7 +164,7 @@ static int take_frame(struct connection *c, const uint8_t *data, size_t size, st
 	return r;
 }
 
-/* The size of the frame that the input begins with: 0 if it has not come whole, or -errno. */
+/* The size of the frame at the beginning of the input: 0 if incomplete, or -errno. */
 static ssize_t next_frame(struct connection *c, struct evbuffer *input)
 {
 	uint8_t header[FRAME_HEADER];
@@ -173,7 +173,7 @@ static ssize_t next_frame(struct connection *c, struct evbuffer *input)
 	if (n < (ssize_t)sizeof(header))
 		return 0;
 	size = frame_peek(&c->in, header, (size_t)n);
-	/* Strangers have no megabytes to send. */
+	/* Strangers have no reason to send megabytes. */
 	if (size > 0 && c->stage != STAGE_READY && (size_t)size > frame_size(&c->in, HELLO_MAX) &&
 	    c->stage != STAGE_PROOF)
 		return -EPROTO;
@@ -250,7 +250,7 @@ static const char *end_text(const struct connection *c, short what)
 		return strerror(EVUTIL_SOCKET_ERROR());
 	if (c->stage != STAGE_HELLO)
 		return "it closed the connection";
-	return "it closed the connection at the hello: its log says why";
+	return "it closed the connection at the hello; its log has the reason";
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -263,7 +263,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		end(c, end_text(c, what));
 }
 
-/* A peer that has vanished is noticed by what is not acknowledged. */
+/* A peer that has vanished is noticed by missing acknowledgements. */
 static void set_options(int fd)
 {
 	const int on = 1;
@@ -294,7 +294,7 @@ static int open_events(struct connection *c, const struct connection_setup *setu
 	return 0;
 }
 
-/* Takes the descriptor, even where it fails. */
+/* Takes ownership of fd, also on failure. */
 static int connection_new(const struct connection_setup *setup, int fd, enum frame_direction role,
 			  const struct connection_ops *ops, void *arg, struct connection **ret)
 {
@@ -313,7 +313,7 @@ static int connection_new(const struct connection_setup *setup, int fd, enum fra
 	if (setup->key)
 		memcpy(c->key, setup->key, sizeof(c->key));
 	frame_channel_hello(role == FRAME_FROM_DIALLER ? &c->out : &c->in, key_of(c));
-	/* Until the acceptor's hello is there, only its size is asked for. */
+	/* Until the acceptor's hello has come, only its size is needed. */
 	c->in.keyed = c->keyed;
 	r = open_events(c, setup, fd);
 	if (!r)

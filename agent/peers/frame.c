@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Names the protocol in the derivation of keys, so that they serve no other. */
+/* Names the protocol in the derivation of keys, so that no other protocol can use them. */
 static const char label[] = "detnat replication";
 
 struct frame_header {
@@ -34,7 +34,7 @@ static void add(struct hmac_sha256_ctx *mac, const void *data, size_t length)
 	hmac_sha256_update(mac, length, data);
 }
 
-/* Makes the group's key of c the one of a direction, and of two hellos. */
+/* Derives the key of a direction from the group's key in c and two hellos. */
 static void derive(struct frame_channel *c, uint8_t direction, const uint8_t *first, size_t n_first,
 		   const uint8_t *second, size_t n_second)
 {
@@ -123,7 +123,7 @@ int frame_read(struct frame_channel *c, const uint8_t *data, size_t size, struct
 	if (c->keyed) {
 		hmac_sha256_update(&c->mac, sizeof(h) + length, data);
 		hmac_sha256_digest(&c->mac, sizeof(mac), mac);
-		/* In a time that does not tell how much of it is right. */
+		/* Takes constant time, which does not reveal how much of it is right. */
 		if (!memeql_sec(mac, data + sizeof(h) + length, sizeof(mac)))
 			return -EBADMSG;
 	}
@@ -164,7 +164,7 @@ int hello_read(const uint8_t *data, size_t size, struct hello *ret)
 	struct wire_hello w = { 0 };
 	struct hello h;
 
-	/* One of another version may be shorter. */
+	/* A hello of another version may be shorter. */
 	if (size < offsetof(struct wire_hello, tables) || size > HELLO_MAX)
 		return -EPROTO;
 	memcpy(&w, data, size < sizeof(w) ? size : sizeof(w));

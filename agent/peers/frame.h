@@ -4,10 +4,10 @@
  *
  * 	length of the payload u32 | type u8 | flags u8 | 0 u16 | sequence u64
  *
- * All is big-endian. Sequence numbers begin with 0 on each connection and in each direction, and no number is left out:
- * a frame that is repeated, left out or put elsewhere ends the connection, as one with another HMAC does. The keys of
- * the two directions are derived from the group's and from both hellos, which hold a nonce each, so a frame of another
- * connection, or of the other direction, has another HMAC, too.
+ * All is big-endian. Sequence numbers begin with 0 on each connection and in each direction, without gaps: a frame that
+ * is repeated, lost or moved ends the connection, as does one with a wrong HMAC. The keys of the two directions derive
+ * from the group's key and both hellos, each with a nonce, so a frame of another connection, or of the other direction,
+ * has a wrong HMAC, too.
  */
 #ifndef DETNAT_FRAME_H
 #define DETNAT_FRAME_H
@@ -42,13 +42,13 @@ struct frame {
 	size_t length;
 };
 
-/* Who sends on a channel. */
+/* The sender on a channel. */
 enum frame_direction { FRAME_FROM_DIALLER = 1, FRAME_FROM_ACCEPTOR = 2 };
 
-/* For the dialler's hello, which no nonce of the acceptor's goes before. key NULL: no HMAC. */
+/* For the dialler's hello, before which there is no nonce of the acceptor. key NULL: no HMAC. */
 void frame_channel_hello(struct frame_channel *c, const uint8_t *key);
 
-/* For all others: the key comes from both payloads, the dialler's first. key NULL: no HMAC. */
+/* For all other frames: the key derives from both payloads, the dialler's first. key NULL: no HMAC. */
 void frame_channel_derive(struct frame_channel *c, const uint8_t *key, enum frame_direction direction,
 			  const uint8_t *hello_dialler, size_t length_dialler, const uint8_t *hello_acceptor,
 			  size_t length_acceptor);
@@ -63,14 +63,14 @@ void frame_write(struct frame_channel *c, uint8_t type, uint8_t flags, const voi
 		 uint8_t *out);
 
 /*
- * The size of the frame that begins with these octets: 0 if they are too few to say, -EPROTO if it is no frame, -ENOKEY
- * if one end has a key and the other has none. A frame that is too long is refused before its payload has come.
+ * The size of the frame that begins with these octets: 0 if they are too few, -EPROTO if they are no frame, -ENOKEY if
+ * only one end has a key. Refuses a frame that is too long before its payload has come.
  */
 ssize_t frame_peek(const struct frame_channel *c, const uint8_t *data, size_t size);
 
 /*
- * Checks the frame in these octets, of which there are as many as frame_peek() said; the payload stays where it is. 0,
- * -EBADMSG for another HMAC, -EILSEQ for another sequence number, else as frame_peek(), -EPROTO if octets lack.
+ * Checks the frame in these octets, as many as frame_peek() returned; the payload stays in place. 0, -EBADMSG for a
+ * wrong HMAC, -EILSEQ for a wrong sequence number, else as frame_peek(), -EPROTO if octets are missing.
  */
 int frame_read(struct frame_channel *c, const uint8_t *data, size_t size, struct frame *ret);
 
@@ -83,7 +83,7 @@ int frame_read(struct frame_channel *c, const uint8_t *data, size_t size, struct
 struct hello {
 	uint32_t version;
 	uint8_t nonce[16];
-	struct endpoint listen; /* by which the peers know the sender */
+	struct endpoint listen; /* the sender's address for its peers */
 	uint32_t interval_ms;	/* between two passes of the sender */
 	uint64_t tables;	/* see tables_identity() */
 };
@@ -94,14 +94,14 @@ int hello_make(struct endpoint listen, uint32_t interval_ms, struct hello *ret);
 void hello_write(const struct hello *h, uint8_t out[static HELLO_SIZE]);
 
 /*
- * 0, or -EPROTO; -EPROTONOSUPPORT if it is of another version, which ret then tells. Longer hellos of this version are
- * read as far as they are known.
+ * 0, or -EPROTO; -EPROTONOSUPPORT for another version, which is then in ret. Of a longer hello of this version, the
+ * known part is read.
  */
 int hello_read(const uint8_t *data, size_t size, struct hello *ret);
 
 /* Signs of life and their acknowledgements: the payloads of WIRE_ALIVE and WIRE_ACK, read and written in host order. */
 
-/* A flag of the frame of an acknowledgement: its sender asks for a whole copy. */
+/* A flag in the frame of an acknowledgement: its sender requests a whole copy. */
 #define ACK_COPY_AGAIN 0x01U
 
 void alive_write(const struct wire_alive *a, uint8_t out[static sizeof(struct wire_alive)]);

@@ -18,9 +18,9 @@
 struct visitor {
 	struct gate *gate; /* NULL: the place is free */
 	uint32_t from;
-	struct endpoint listen; /* addr 0: it has not said */
+	struct endpoint listen; /* addr 0: not known yet */
 	struct connection *connection;
-	uint64_t number; /* in the order in which they came */
+	uint64_t number; /* in the order of arrival */
 };
 
 struct gate {
@@ -64,7 +64,7 @@ static void on_ready(void *arg, const struct hello *h)
 	entered.gate->ops->enter(entered.gate->arg, h->listen, entered.connection, h);
 }
 
-/* Does not happen: the frame after a proof is the new owner's. */
+/* Does not happen: the new owner gets the frame after a proof. */
 static int on_frame(void *arg, const struct frame *f, struct error *why)
 {
 	return -EPROTO;
@@ -98,7 +98,7 @@ static struct visitor *place(struct gate *g)
 		if (g->visitor[i].number < oldest->number)
 			oldest = &g->visitor[i];
 	}
-	turn_away(oldest, "too many connections that have not proved to be of a peer");
+	turn_away(oldest, "too many connections without proof of a peer");
 	return oldest;
 }
 
@@ -109,7 +109,7 @@ static void take(struct gate *g, int fd, uint32_t from)
 
 	if (!g->ops->known(g->arg, from)) {
 		close(fd);
-		g->ops->refused(g->arg, from, (struct endpoint){ 0 }, "the address is that of no peer");
+		g->ops->refused(g->arg, from, (struct endpoint){ 0 }, "the address does not belong to a peer");
 		return;
 	}
 	v = place(g);
@@ -121,7 +121,7 @@ static void take(struct gate *g, int fd, uint32_t from)
 	}
 }
 
-/* What will not do at once will not do a moment later either. */
+/* A failure that recurs at once would recur a moment later. */
 static void rest(struct gate *g, int error)
 {
 	static const struct timeval pause = { .tv_sec = 1 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where peers connect: connections from addresses of no peer are closed at once, and of the others only a few may stand
- * there that have not yet proved to be a peer's.
+ * Where peers connect: connections from addresses of no peer are closed at once, and only a few others may be open
+ * without proof that they are a peer's.
  */
 #ifndef DETNAT_GATE_H
 #define DETNAT_GATE_H
@@ -16,18 +16,21 @@ struct gate;
 struct gate_ops {
 	/* Whether a peer has this address. */
 	bool (*known)(void *arg, uint32_t addr);
-	/* Whether the dialler, whose address and whose `listen` these are, is a peer: 0, or -errno with why. */
+	/* Whether the dialler, with this address and this `listen`, is a peer: 0, or -errno with the reason. */
 	int (*admit)(void *arg, uint32_t from, struct endpoint listen, struct error *why);
-	/* It has proved to be: the connection is the callee's. */
+	/* The dialler has proved that it is a peer: the callee owns the connection. */
 	void (*enter)(void *arg, struct endpoint listen, struct connection *c, const struct hello *h);
-	/* It was not let in. listen: the peer that it said it was, addr 0: it did not come to that. */
+	/* The dialler was refused. listen: the peer that it claimed to be, addr 0: unknown. */
 	void (*refused)(void *arg, uint32_t from, struct endpoint listen, const char *why);
 };
 
-/* A socket that listens there. -errno if that cannot be had. */
+/* A socket that listens there, or -errno. */
 int gate_socket(struct endpoint at);
 
-/* Lets peers in by a listening socket, which is the result's, or closed. setup must outlive it. 0 or -ENOMEM. */
+/*
+ * Lets peers in through a listening socket. Takes ownership of fd, also on failure. setup must outlive it. 0 or
+ * -ENOMEM.
+ */
 int gate_open(const struct connection_setup *setup, int fd, const struct gate_ops *ops, void *arg, struct gate **ret);
 void gate_close(struct gate *g);
 

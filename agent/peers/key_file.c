@@ -8,7 +8,7 @@
 
 #include "host/paths.h"
 
-/* What makes a new key that the agent may read. */
+/* The command that makes a new key which the agent may read. */
 #define MAKE_KEY "`head -c 32 /dev/urandom > %s; chown " AGENT_USER ": %s; chmod 0600 %s`"
 
 void key_forget(void *secret, size_t size)
@@ -22,15 +22,16 @@ static int check(const struct stat *st, const char *path, struct error *err)
 		return error_set(err, -EINVAL, "%s is not a regular file; " MAKE_KEY " makes one", path, path, path,
 				 path);
 	if (!path_trusts(st->st_uid))
-		return error_set(err, -EPERM, "%s belongs to uid %u, who knows the key; `chown " AGENT_USER ": %s`",
-				 path, st->st_uid, path);
+		return error_set(err, -EPERM,
+				 "%s belongs to uid %u, which may read the key; `chown " AGENT_USER ": %s`", path,
+				 st->st_uid, path);
 	if (st->st_mode & 0077)
-		return error_set(err, -EPERM, "%s has mode %04o, so that others know the key; `chmod 0600 %s`", path,
+		return error_set(err, -EPERM, "%s has mode %04o, so others may read the key; `chmod 0600 %s`", path,
 				 st->st_mode & 07777, path);
 	if (st->st_size != REPLICATION_KEY)
 		return error_set(err, -EINVAL,
 				 "%s has %lld octets, not %u; " MAKE_KEY
-				 " makes a key, which all gateways of the group get",
+				 " makes a key; copy it to all gateways of the group",
 				 path, (long long)st->st_size, REPLICATION_KEY, path, path, path);
 	return 0;
 }

@@ -10,8 +10,8 @@
 #define REPLICATION_KEY 32U
 
 /*
- * Reads the key. Refused are files that another user owns, may read or may write, and those of another length; err then
- * says which command mends it. 0, or -errno with err, which names the file and nothing of what it holds.
+ * Reads the key. Refuses files that another user owns, may read or may write, and those of another length; err then has
+ * the command that mends it. 0, or -errno with err, which names the file and reveals nothing of its contents.
  */
 int key_file_read(const char *path, uint8_t ret_key[static REPLICATION_KEY], struct error *err);
 

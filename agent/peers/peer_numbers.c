@@ -14,7 +14,7 @@
 struct place {
 	uint32_t addr; /* 0: never used */
 	uint16_t port;
-	uint16_t tables; /* as of peer_numbers_note(); 0: not known, which earlier agents have left */
+	uint16_t tables; /* from peer_numbers_note(); 0: unknown, from earlier agents */
 };
 
 static const struct pinned_map numbers_map = {
@@ -38,7 +38,7 @@ static bool is_wanted(const struct config_replication *c, const struct place *p)
 	return false;
 }
 
-/* The place of a peer: its own, else one that was never used, else one of a peer that is none any more. */
+/* The place of a peer: its own, else an unused one, else that of a former peer. */
 static uint32_t find(const struct place *places, const struct config_replication *c, struct endpoint e)
 {
 	uint32_t vacant = REPLICATION_MAX_PEERS, left = REPLICATION_MAX_PEERS;

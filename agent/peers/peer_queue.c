@@ -8,7 +8,7 @@
 #include "base/base.h"
 #include "copies/wire.h"
 
-/* What stands before a payload in the buffer. */
+/* Precedes each payload in the buffer. */
 struct envelope {
 	uint32_t length;
 	uint8_t type;

@@ -8,7 +8,7 @@
 #include "peers/frame.h"
 #include "peers/peer_queue.h"
 
-/* A peer that is silent for three of its intervals is not vouched for; for this, its connection is closed. */
+/* A peer that is silent for three of its intervals is not vouched for; after this time, its connection is closed. */
 #define LEAST_SILENCE_MS 2000U
 #define CLOSED_AFTER_MS	 30000U
 #define WHY_TEXT	 192U
@@ -170,7 +170,7 @@ void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_m
 	connection_free(r->connection);
 	r->connection = c;
 	connection_hand_over(c, &ops, r);
-	/* A silence between two connections ends what was vouched for; a short one does not. */
+	/* A long silence between two connections ends the vouching; a short one does not. */
 	r->complete &= !is_silent(r);
 	r->interval_ms = interval_ms;
 	r->heard_ms = now_ms();
@@ -181,7 +181,7 @@ void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_m
 void receiver_tick(struct receiver *r)
 {
 	if (!is_silent(r)) {
-		/* An error is told when the next payload meets it, too. */
+		/* The next payload reports the error, too. */
 		copying_retry(r->copying, r->number, &r->counts);
 		return;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Takes in what one peer tells, on a connection that the peer has dialled, and acknowledges it. */
+/* Applies one peer's announcements, on a connection that the peer has dialled, and acknowledges them. */
 #ifndef DETNAT_PEER_RECEIVER_H
 #define DETNAT_PEER_RECEIVER_H
 
@@ -19,10 +19,10 @@ void receiver_free(struct receiver *r);
 /* Takes over a connection that has become ready; an earlier one is closed. interval_ms: of the peer. */
 void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_ms);
 
-/* A few times a second: notices silence. */
+/* Notices silence; call it a few times a second. */
 void receiver_tick(struct receiver *r);
 
-/* Whether this gateway may vouch for the peer's copies: it has been heard lately, and its whole copy is complete. */
+/* Whether this gateway may vouch for the peer's copies: the peer was heard lately, and its whole copy is complete. */
 bool receiver_vouches(const struct receiver *r);
 
 /* Asks the peer for a whole copy. */
@@ -31,14 +31,14 @@ void receiver_ask_again(struct receiver *r);
 /* After a change of the running mappings. */
 void receiver_mappings_changed(struct receiver *r);
 
-/* Notes why a dialler that named this peer was refused. */
+/* Notes the reason why a dialler that claimed to be this peer was refused. */
 void receiver_note(struct receiver *r, const char *why);
 
 struct receiver_figures {
 	bool connected;	   /* and heard lately */
 	bool complete;	   /* its whole copy has come */
-	bool mismatch;	   /* no mapping is exchanged, though there are some */
-	const char *why;   /* why it is not connected; "": it is, or has not dialled yet */
+	bool mismatch;	   /* no mapping is exchanged, although there are some */
+	const char *why;   /* reason why it is not connected; "": it is, or has not dialled yet */
 	uint64_t received; /* records of sessions */
 	uint64_t refused;
 	uint64_t existing;

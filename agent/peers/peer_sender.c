@@ -12,14 +12,17 @@
 /* A whole copy waits while more than this does; changes may use the rest of the queue. */
 #define WHOLE_WAITS   (1U << 20)
 #define FIRST_WAIT_MS 250U
-/* A connection that has lasted so long was a good one: the next is dialled at once. */
+/* A connection that has lasted this long was a good one: the next is dialled at once. */
 #define GOOD_MS		10000U
 #define LONGEST_WAIT_MS 8000U
-/* A peer acknowledges each sign of life; it is given up after this, or three of its intervals. */
+/*
+ * A peer acknowledges each sign of life; without acknowledgements it is given up after this time, or three of its
+ * intervals.
+ */
 #define ACK_PATIENCE_MS 5000U
 #define ALIVE_MS	500U
 #define WHY_TEXT	192U
-/* Signs of life that may be under way, as far as they are remembered. */
+/* Signs of life under way that are remembered. */
 #define TOLD_TIMES 16U
 
 struct sender {
@@ -30,7 +33,7 @@ struct sender {
 	bool ready;
 	struct peer_queue *queue;
 	struct copying_whole *whole;
-	bool telling;			/* a whole copy has begun: changes follow it */
+	bool telling;			/* a whole copy has begun: changes follow */
 	bool complete;			/* the peer has acknowledged a whole copy on this connection */
 	bool asked;			/* the peer wants another one */
 	uint64_t whole_end_ms;		/* when its end was put into the queue; 0: it was not */
@@ -43,7 +46,7 @@ struct sender {
 	uint64_t pass_ms;
 	char why[WHY_TEXT];
 	uint64_t sent, copies, overruns;
-	/* Sessions that had been told when a sign of life was put into the queue, in a ring. */
+	/* Sessions announced by the time a sign of life was queued, in a ring. */
 	struct {
 		uint64_t alive_ms;
 		uint64_t told;
@@ -97,7 +100,7 @@ void sender_free(struct sender *s)
 	free(s);
 }
 
-/* What waits becomes frames as the connection has room. */
+/* Waiting payloads become frames as the connection has room. */
 static void pump(struct sender *s)
 {
 	const void *payload;
@@ -137,7 +140,7 @@ static void on_ended(void *arg, const char *why)
 	fail(arg, why);
 }
 
-/* In the queue, so that its acknowledgement says that all before it has been taken. */
+/* Goes into the queue, so that its acknowledgement covers everything before it. */
 static void put_alive(struct sender *s)
 {
 	uint8_t payload[sizeof(struct wire_alive)];
@@ -146,7 +149,7 @@ static void put_alive(struct sender *s)
 	alive_write(&(struct wire_alive){ s->alive_ms, s->pass_ms }, payload);
 	s->told[s->next_told % TOLD_TIMES].alive_ms = s->alive_ms;
 	s->told[s->next_told++ % TOLD_TIMES].told = copying_told(s->shared->copying);
-	/* Where the queue is full, there is a whole copy to come, and another sign of life. */
+	/* If the queue is full, a whole copy is due, and another sign of life. */
 	peer_queue_put(s->queue, WIRE_ALIVE, payload, sizeof(payload));
 }
 
@@ -218,7 +221,7 @@ static void on_ready(void *arg, const struct hello *h)
 	sender_copy_again(s);
 }
 
-/* How many copies the peer had when it had been told how many sessions. */
+/* Notes the copies that the peer had, and the sessions announced by then. */
 static void note_copies(struct sender *s, const struct wire_ack *ack)
 {
 	for (unsigned i = 0; s->complete && i < TOLD_TIMES; i++) {
@@ -236,9 +239,9 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 	struct wire_ack ack;
 
 	if (f->type != WIRE_ACK || ack_read(f->payload, f->length, &ack))
-		return error_set(why, -EPROTO, "what it sends is not of this protocol");
+		return error_set(why, -EPROTO, "it does not speak this protocol");
 	s->ack_ms = now_ms();
-	/* An acknowledgement of what was never sent says nothing. */
+	/* Ignores an acknowledgement of something never sent. */
 	if (ack.alive_ms <= s->alive_ms && ack.alive_ms >= s->acknowledged.sent_ms && ack.pass_ms <= s->pass_ms)
 		s->acknowledged = (struct wire_alive){ ack.alive_ms, ack.pass_ms };
 	note_copies(s, &ack);
@@ -246,7 +249,7 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 		s->complete = true;
 	if (s->complete)
 		copying_known(s->shared->copying, s->number, s->acknowledged.pass_ms);
-	/* A few times a second at most: acknowledgements are small, and whole copies are not. */
+	/* Comes a few times a second at most: acknowledgements are small, whole copies are not. */
 	s->asked |= f->flags & ACK_COPY_AGAIN;
 	return 0;
 }

@@ -17,7 +17,7 @@
 
 #define MARKS_FILE "replication"
 
-/* What the gate asks and tells. */
+/* The gate's callbacks. */
 
 static bool on_known(void *arg, uint32_t addr)
 {
@@ -43,7 +43,7 @@ static int on_admit(void *arg, uint32_t from, struct endpoint listen, struct err
 	char text[ADDR_TEXT];
 
 	if (!find_peer(r, listen) || listen.addr != from)
-		return error_set(why, -EPERM, "it says that it listens on %s:%u, which is none of the peers here",
+		return error_set(why, -EPERM, "it claims to listen on %s:%u, which is not a peer here",
 				 addr_format(listen.addr, text), listen.port);
 	return replication_key(&r->now) ? 0 : private_way_check(from, why);
 }
@@ -55,7 +55,7 @@ static void on_enter(void *arg, struct endpoint listen, struct connection *c, co
 	uint16_t tables = tables_mark(h->tables);
 
 	copying_peer_tables(r->copying, p->number, tables);
-	/* Without it, what the peer loses while this agent is down is not noticed. */
+	/* Otherwise a loss of tables by the peer while this agent is down would go unnoticed. */
 	peer_numbers_note(r->d->pin_dir, p->number, tables);
 	receiver_take(p->receiver, c, h->interval_ms);
 	sender_hurry(p->sender);
@@ -66,7 +66,7 @@ static uint64_t order_of(struct endpoint at)
 	return (uint64_t)at.addr << 16 | at.port;
 }
 
-/* The peer of a dialler that did not come to say so: the only one with this address, if there is no other. */
+/* The peer of a dialler that did not identify itself: the one with this address, if there is only one. */
 static struct replication_peer *guess_peer(const struct replication *r, uint32_t from)
 {
 	struct replication_peer *found = NULL;
@@ -115,7 +115,7 @@ static void stop_peers(struct replication *r)
 	r->n_peers = 0;
 }
 
-/* Ends all connections; what the tables' side knows stays. */
+/* Ends all connections; the tables' side keeps its data. */
 static void stop(struct replication *r)
 {
 	replication_work_stop(r);
@@ -130,7 +130,7 @@ static void on_wants_copy(void *arg)
 	sender_copy_again(p->sender);
 }
 
-/* Without a key the way to a peer may change. */
+/* Without a key, the route to a peer may become unsuitable. */
 static void look_at_way(struct replication_peer *p)
 {
 	p->refused.text[0] = '\0';
@@ -193,7 +193,7 @@ static bool is_owned(const void *arg, struct prefix in, struct prefix out)
 	return !o->n || bsearch(&wanted, o->mapping, o->n, sizeof(wanted), compare_pairs);
 }
 
-/* Whether a mapping is named, or has addresses of one by a pool drain or a move. */
+/* Whether a mapping is named, or has addresses of a named one through a pool drain or a move. */
 static bool is_named(const struct config *c, const struct config_mapping *m)
 {
 	const struct config_replication *rules = &c->replication;
@@ -205,7 +205,7 @@ static bool is_named(const struct config *c, const struct config_mapping *m)
 	return false;
 }
 
-/* The mappings behind the names, which may have got others. Returns whether there is a change. */
+/* Notes the mappings behind the names, which may have changed. Returns whether they have. */
 static bool note_owned(struct replication *r, const struct config *c)
 {
 	struct replication_owned *o = &r->owned, before = *o;
@@ -233,7 +233,7 @@ static struct copying_limits limits_of(const struct replication *r)
 	};
 }
 
-/* The directory of the control socket: it outlives the agent, but not the machine. */
+/* The directory of the control socket: it outlives the agent, but not a reboot. */
 static int name_state_file(struct replication *r, const char *control_socket)
 {
 	const char *slash = strrchr(control_socket, '/');
@@ -254,8 +254,7 @@ static int open_lease_stamps(const struct datapath *d)
 	int fd = lease_stamps_open(d->pin_dir, datapath_lease_room(d));
 
 	if (fd < 0)
-		log_warning("replication: what clients do with leases of PCP is forgotten when the agent ends: %s",
-			    strerror(-fd));
+		log_warning("replication: acts on PCP leases are forgotten when the agent ends: %s", strerror(-fd));
 	return fd;
 }
 
@@ -313,7 +312,7 @@ static void turn_off(struct replication *r)
 	replication_state_end();
 }
 
-/* Tries again what a start could not have. */
+/* Tries again the steps that failed at the start. */
 static void try_again(struct replication *r)
 {
 	static const struct replication_source none = { 0 };
@@ -418,7 +417,7 @@ void replication_abandon(struct replication *r)
 	r->prepared = false;
 }
 
-/* A socket that listens where it is to listen: a new one, or another descriptor of the one that does. */
+/* A socket that listens on the wanted address: a new one, or another descriptor of the present one. */
 static int next_socket(struct replication *r)
 {
 	return r->next.fd >= 0 ? take_fd(r->next.fd) : gate_socket_again(r->gate);
@@ -443,7 +442,7 @@ static void switch_over(struct replication *r)
 			    strerror(-ret));
 }
 
-/* After a change that left `replication` as it was. */
+/* After a change that left `replication` unchanged. */
 static void follow_mappings(struct replication *r, bool owned_changed)
 {
 	for (unsigned i = 0; i < r->n_peers; i++) {

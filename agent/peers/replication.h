@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public header of peers/: copies of sessions between gateways of one configuration. Each gateway dials every
- * peer and tells it of its sessions there; it takes in what its peers tell on the connections that they have dialled.
+ * The public header of peers/: copies of sessions between gateways with one configuration. Each gateway dials every
+ * peer and announces its sessions there; it applies its peers' announcements on the connections that they have dialled.
  * So a connection has one direction, and acknowledgements come back on it.
  *
- * 	copying.h	what there is to tell, and what becomes of what was told: tables, no sockets
+ * 	copying.h	sessions to announce, and announced sessions: tables, no sockets
  * 	frame.h		frames and their HMAC;  connection.h: hellos, then frames both ways;  gate.h: who may come in
  * 	peer_sender.h, peer_receiver.h	one of each for every peer
  * 	replication_work.h		passes, whole copies and refreshes, in slices
- * 	replication_state.h		what operators are told
+ * 	replication_state.h		reports to operators
  */
 #ifndef DETNAT_REPLICATION_H
 #define DETNAT_REPLICATION_H
@@ -29,17 +29,17 @@ int replication_new(struct event_base *base, struct datapath *d, struct mappings
 void replication_free(struct replication *r); /* copies stay, and their marks; NULL is allowed */
 
 /*
- * Reads the key and begins to listen, as the configuration says, for replication_settle(). If that fails and `wait` is
- * true, it is tried again every second, which is TROUBLE_REPLICATION; else it is an error. name stands for the file in
- * the message; NULL: none.
+ * Reads the key and begins to listen, as configured, for replication_settle(). If that fails and `wait` is true, it
+ * tries again every second, which is TROUBLE_REPLICATION; else it is an error. name is the file's in the message; NULL:
+ * none.
  */
 int replication_configure(struct replication *r, const struct config *c, bool wait, const char *name,
 			  struct error *err);
 
-/* The configuration will not be in force after all. */
+/* The configuration will not take effect after all. */
 void replication_abandon(struct replication *r);
 
-/* Once a configuration and its mappings are in force. Connections are made anew where `replication` has changed. */
+/* Call it once a configuration and its mappings are in force. Renews connections if `replication` has changed. */
 void replication_settle(struct replication *r, const struct config *c);
 
 /* For -t: whether the key can be read and the address be bound. running may be NULL. */
@@ -65,28 +65,28 @@ struct peer_figures {
 	struct endpoint peer;
 	unsigned number; /* as of copying_subscriber() */
 	enum peer_state state;
-	char reason[192]; /* why it is not synchronised; "": it is, or there is no more to say */
+	char reason[192]; /* reason why it is not synchronised; "": it is, or there is none */
 	bool has_lag;
-	uint64_t lag_ms;   /* age of what the peer may lack */
+	uint64_t lag_ms;   /* replication lag */
 	uint64_t sent;	   /* records of sessions */
 	uint64_t received; /* the same */
 	uint64_t refused;  /* of these, the port or the place was not free here */
-	uint64_t existing; /* of these, this gateway has the session of its own */
+	uint64_t existing; /* of these, already this gateway's own */
 	uint64_t held;	   /* copies at present */
 	uint64_t unsent;   /* records in the queue */
 	uint64_t copies;   /* whole copies begun */
 	uint64_t overruns; /* of these, because the queue was full */
 	uint64_t memory;   /* octets of queues and buffers */
-	uint32_t differ;   /* mappings, exceptions and portmaps that are not alike, and should be */
+	uint32_t differ;   /* mappings, exceptions and portmaps that differ and should not */
 	bool differs_long; /* for longer than changes of both gateways take */
 	bool has_copies_there;
-	uint64_t copies_there; /* that the peer has of sessions here */
-	uint64_t told_then;    /* sessions that it had been told by then */
+	uint64_t copies_there; /* the peer's copies of sessions here */
+	uint64_t told_then;    /* sessions announced to it by then */
 };
 
 bool replication_enabled(const struct replication *r);
 
-/* How many peers there are, and the figures of one. */
+/* The number of peers, and the figures of one. */
 unsigned replication_peers(const struct replication *r);
 void replication_peer(const struct replication *r, unsigned n, struct peer_figures *ret);
 
@@ -94,7 +94,7 @@ void replication_peer(const struct replication *r, unsigned n, struct peer_figur
 bool replication_difference(const struct replication *r, unsigned n, unsigned k, struct prefix *ret_in,
 			    struct prefix *ret_out, enum copying_difference *ret_why);
 
-/* What is not alike here and at a peer, and one of them in words. */
+/* The differences between this gateway and a peer, and one of them in words. */
 const struct copying_differences *replication_differences(const struct replication *r, unsigned n);
 #define COPYING_DIFFERENCE_LINE 192U
 const char *replication_difference_text(const struct copying_rule_difference *d,
@@ -103,10 +103,10 @@ const char *replication_difference_text(const struct copying_rule_difference *d,
 /* Of the mappings, exceptions and portmaps here. 0: replication is off. */
 uint64_t replication_digest(const struct replication *r);
 
-/* Copies all sessions again, from here to the peer and back. -ENOENT: it is no peer; -ENOTCONN: it is down. */
+/* Copies all sessions again, from here to the peer and back. -ENOENT: not a peer; -ENOTCONN: it is down. */
 int replication_resync(struct replication *r, struct endpoint peer);
 
-/* Whose the sessions of an inside address are. -ENOENT: no mapping has it, or replication is off. */
+/* The owners of the sessions of an inside address. -ENOENT: no mapping has it, or replication is off. */
 int replication_subscriber(const struct replication *r, uint32_t in_addr, struct copying_subscriber *ret);
 
 /* Octets of marks, queues and buffers. */

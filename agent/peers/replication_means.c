@@ -33,7 +33,7 @@ static int refuse(const struct replication_source *from, const char *key, int r,
 			     why->text);
 }
 
-/* Reads the key or, where there is to be none, looks at the ways to the peers. */
+/* Reads the key or, without one, checks the routes to the peers. */
 static int prepare_key(const struct config_replication *rules, struct replication_means *m,
 		       const struct replication_source *from, struct error *err)
 {
@@ -44,7 +44,7 @@ static int prepare_key(const struct config_replication *rules, struct replicatio
 		r = key_file_read(rules->key_file, m->key, &why);
 	for (uint32_t i = 0; !*rules->key_file && !r && i < rules->n_peers; i++) {
 		r = private_way_check(rules->peers[i].addr, &why);
-		/* It may come, and is asked for again before each connection. */
+		/* A route may appear; it is checked again before each connection. */
 		if (r == -ENETUNREACH)
 			r = 0;
 	}
@@ -63,7 +63,7 @@ static int prepare_socket(const struct config_replication *rules, struct replica
 	error_set(&why, m->fd, "cannot listen on %s:%u: %s%s", addr_format(rules->listen.addr, text),
 		  rules->listen.port, strerror(-m->fd),
 		  m->fd == -EADDRNOTAVAIL ? "; it must be an address of this machine"
-		  : m->fd == -EACCES	  ? "; choose a port from 1024 on"
+		  : m->fd == -EACCES	  ? "; choose a port from 1024 up"
 					  : "");
 	return refuse(from, "listen", m->fd, &why, err);
 }
@@ -147,8 +147,9 @@ int private_way_check(uint32_t addr, struct error *err)
 		return error_set(err, r, "the route to %s cannot be read: %s", text, strerror(-r));
 	if (link.flags & IFF_LOOPBACK || encrypts(&link))
 		return 0;
-	return error_set(err, -EPERM,
-			 "null is for loopback, WireGuard and IPsec interfaces, but %s is reached by %s; name a key "
-			 "file, or route it through a tunnel",
-			 text, link.name);
+	return error_set(
+		err, -EPERM,
+		"null is for loopback, WireGuard and IPsec interfaces, but %s is reached through %s; name a key "
+		"file, or route it through a tunnel",
+		text, link.name);
 }

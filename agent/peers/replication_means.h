@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What replication needs of the machine, before a configuration can be in force: its key, and a socket that listens. */
+/* The means that replication needs before a configuration can take effect: its key, and a listening socket. */
 #ifndef DETNAT_REPLICATION_MEANS_H
 #define DETNAT_REPLICATION_MEANS_H
 
@@ -12,20 +12,20 @@
 /* Prepared before a change of the configuration, and kept while it is in force. */
 struct replication_means {
 	struct config_replication rules; /* enabled: false while it is off */
-	int fd;				 /* a socket that listens; -1: none, or the gate's by now */
+	int fd;				 /* a listening socket; -1: none, or the gate's by now */
 	uint8_t key[REPLICATION_KEY];
-	bool waits; /* for an address or a key that cannot be had yet */
+	bool waits; /* for an address or a key that is not available yet */
 };
 
-/* Where rules stand, for messages. */
+/* Where the rules come from, for messages. */
 struct replication_source {
-	const struct config *config; /* tells the line of a key; NULL: none */
+	const struct config *config; /* knows the line of a key; NULL: none */
 	const char *name;	     /* of the file; NULL: none */
 };
 
 /*
- * The means of a configuration; without a socket if it is to listen where `running` (may be NULL) does. 0, or -errno
- * with err naming the key and where it stands.
+ * The means of a configuration; without a socket if the address to listen on is that of `running` (may be NULL). 0, or
+ * -errno with err naming the key and its place.
  */
 int replication_prepare(const struct config_replication *rules, const struct config_replication *running,
 			struct replication_means *ret, const struct replication_source *from, struct error *err);
@@ -42,8 +42,8 @@ bool replication_same_means(const struct replication_means *a, const struct repl
 /* Whether frames without an HMAC may go to a peer. */
 
 /*
- * 0 if the route to an address leaves by the loopback interface, or by one that encrypts (wireguard, xfrm, vti). -EPERM
- * with err if it leaves by another, -ENETUNREACH if there is none, or another -errno.
+ * 0 if the route to an address uses the loopback interface, or one that encrypts (wireguard, xfrm, vti). -EPERM with
+ * err if it uses another, -ENETUNREACH if there is none, or another -errno.
  */
 int private_way_check(uint32_t addr, struct error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Private to peers/: what is shared by its lifetime (replication.c), its work and its states. */
+/* Private to peers/: shared by its lifetime (replication.c), its work and its states. */
 #ifndef DETNAT_REPLICATION_PRIVATE_H
 #define DETNAT_REPLICATION_PRIVATE_H
 
@@ -18,9 +18,9 @@ struct replication_peer {
 	enum peer_state state;
 	uint64_t since_ms; /* of the state, CLOCK_MONOTONIC */
 	bool was_up;
-	enum peer_state told; /* of which operators were told last */
-	uint64_t differs_ms;  /* since when something is not alike, CLOCK_MONOTONIC; 0: nothing is */
-	struct error refused; /* why it must not be dialled at present; "": it may */
+	enum peer_state told; /* reported to operators last */
+	uint64_t differs_ms;  /* since when rules differ, CLOCK_MONOTONIC; 0: they do not */
+	struct error refused; /* reason why it must not be dialled at present; "": it may */
 };
 
 /* The mappings whose sessions are sent, in order of their prefixes. */
@@ -34,10 +34,10 @@ struct replication_owned {
 struct replication_passes {
 	struct event *work;   /* the next slice */
 	uint64_t began_ms;    /* the pass under way, or the last one; 0: none yet */
-	uint64_t complete_ms; /* when the last complete one began; 0: none yet */
+	uint64_t complete_ms; /* beginning of the last complete one; 0: none yet */
 	bool under_way;
 	bool vouching;	    /* copying_vouch() has more to do */
-	unsigned next_copy; /* the peer whose whole copy goes on next */
+	unsigned next_copy; /* the peer whose whole copy continues next */
 };
 
 struct replication {
@@ -47,7 +47,7 @@ struct replication {
 	struct portmaps *portmaps;
 	struct replication_means now;
 	struct replication_means next;
-	bool prepared; /* next is to be settled */
+	bool prepared; /* `next` waits to be settled */
 	struct copying *copying;
 	char *state_file;
 	struct replication_owned owned;
@@ -67,26 +67,26 @@ static inline uint64_t replication_now_ms(void)
 	return monotonic_us() / 1000;
 }
 
-/* States of peers: worked out, and told to operators by notices, the log and TROUBLE_REPLICATION. */
+/* States of peers: determined, and reported to operators in notices, the log and TROUBLE_REPLICATION. */
 
 void replication_peer_figures(const struct replication_peer *p, struct peer_figures *ret);
 
 /* REPLICATION_TICKS_A_SECOND times a second. */
 void replication_state_tick(struct replication *r);
 
-/* Replication is off: no trouble is left. */
+/* Replication is off: clears its trouble. */
 void replication_state_end(void);
 
 /*
  * The work on sessions, in slices of two milliseconds with as long a pause after each: passes, whole copies for peers,
- * and the refreshes of what peers vouch for.
+ * and refreshes of vouched copies.
  */
 
 /* 0 or -ENOMEM. */
 int replication_work_start(struct replication *r);
 void replication_work_stop(struct replication *r);
 
-/* REPLICATION_TICKS_A_SECOND times a second: begins what is due. */
+/* REPLICATION_TICKS_A_SECOND times a second: begins work that is due. */
 void replication_work_tick(struct replication *r);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/trouble.h"
 #include "peers/replication_private.h"
 
-/* A peer that has not come up after a start, or has gone, is trouble after this. */
+/* A peer that has not come up after a start, or has gone, is trouble after this time. */
 #define PATIENCE_MS 5000U
 
 static const char *const names[] = {
@@ -39,7 +39,7 @@ static enum peer_state state_of(const struct sender_figures *s, const struct rec
 	return differ ? PEER_DIFFERS : PEER_SYNCHRONISED;
 }
 
-/* What the two directions say about a peer that is down. */
+/* What the two directions know about a peer that is down. */
 static void write_reason(const struct sender_figures *s, const struct receiver_figures *r, char *text, size_t size)
 {
 	const char *to = s->connected ? "" : s->why, *from = r->connected ? "" : r->why;
@@ -102,7 +102,7 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		.state = state_of(&s, &r, differences->n_matter),
 		.differ = differences->n_matter,
 		.differs_long = p->differs_ms && replication_now_ms() - p->differs_ms >= PATIENCE_MS,
-		/* Of mappings that are not there it has none. */
+		/* It has none of mappings that it lacks. */
 		.has_copies_there = s.has_copies && !differences->n_spread,
 		.copies_there = s.copies_there,
 		.told_then = s.told_then,
@@ -122,7 +122,7 @@ void replication_peer_figures(const struct replication_peer *p, struct peer_figu
 		write_reason(&s, &r, ret->reason, sizeof(ret->reason));
 	else if (ret->state == PEER_MISMATCH)
 		snprintf(ret->reason, sizeof(ret->reason),
-			 "no mapping is the same on both gateways: %u differ, %u are on one of them alone",
+			 "no mapping is the same on both gateways: %u differ, %u are on one of them only",
 			 r.report.differs, r.report.lacking);
 	else if (ret->state == PEER_DIFFERS)
 		write_difference(differences, ret->reason, sizeof(ret->reason));
@@ -151,7 +151,7 @@ static void tell(const struct replication_peer *p, const struct peer_figures *f)
 	notice_tell(&n);
 }
 
-/* A peer that copies again has not gone; one that was never up has not either, which trouble tells. */
+/* A peer that copies again has not gone; nor has one that was never up, which the trouble reports. */
 static void follow(struct replication_peer *p, const struct peer_figures *f)
 {
 	enum peer_state before = p->state;
@@ -171,7 +171,7 @@ static void follow(struct replication_peer *p, const struct peer_figures *f)
 	tell(p, f);
 }
 
-/* What is wrong, one after the other. */
+/* The faults, one after the other. */
 struct wrongs {
 	char text[TROUBLE_TEXT];
 	size_t length;
@@ -197,12 +197,12 @@ static void look_at_marks(const struct replication *r, struct wrongs *w)
 
 	if (ret)
 		add_wrong(w,
-			  "%s cannot be written: %s. Which sessions are copies is forgotten when the agent ends; tried "
+			  "%s cannot be written: %s. The marks of copied sessions are lost when the agent ends; tried "
 			  "again every second",
 			  path, strerror(-ret));
 }
 
-/* Gateways whose configurations change get them one after the other. */
+/* The configurations of gateways change one after the other. */
 static void look_at_differences(struct replication_peer *p, const struct peer_figures *f, struct wrongs *w)
 {
 	uint64_t now = replication_now_ms();
@@ -251,7 +251,7 @@ void replication_state_end(void)
 	trouble_clear(TROUBLE_REPLICATION);
 }
 
-/* What verbs and metrics ask of replication. */
+/* Figures for verbs and metrics. */
 
 bool replication_enabled(const struct replication *r)
 {

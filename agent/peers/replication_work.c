@@ -45,7 +45,7 @@ static void step_pass(struct replication *r)
 		p->complete_ms = p->began_ms;
 }
 
-/* One peer's in a slice, in turns. */
+/* One peer's per slice, in turn. */
 static bool step_copies(struct replication *r)
 {
 	struct replication_passes *p = &r->passes;

@@ -17,9 +17,9 @@
 #include "host/timer.h"
 #include "proto/words.h"
 
-/* Notices (base/notice.h) of what the datapath reports: refusals, and sessions opened and closed. */
+/* Notices (base/notice.h) of events in the datapath: refusals, and sessions opened and closed. */
 
-/* The addresses of an event as text, which a notice refers to. */
+/* The addresses of an event as text, to which a notice refers. */
 struct event_text {
 	char in[ADDR_TEXT], out[ADDR_TEXT], ext[ADDR_TEXT];
 	char proto[8];
@@ -70,7 +70,7 @@ static void tell_session(const struct nat_event *e, uint64_t wall_ns)
 	notice_tell(&n);
 }
 
-/* The word for a refusal, with its text; NULL: the event is none. */
+/* The word for a refusal, with its text; NULL: the event is not one. */
 static const char *refusal(const struct nat_event *e, struct event_text *t)
 {
 	switch (e->type) {
@@ -124,8 +124,8 @@ static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const stru
 }
 
 /*
- * Tells those who listen of an event that happened at wall_ns (CLOCK_REALTIME); events of other kinds are left out. c:
- * for the name of the mapping, NULL: it is not told. Sessions are told without the name, as there are many.
+ * Reports to listeners an event that happened at wall_ns (CLOCK_REALTIME); omits events of other kinds. c: for the name
+ * of the mapping, NULL: it is omitted. Notices of sessions omit the name, as there are many.
  */
 static void event_notice(const struct nat_event *e, uint64_t wall_ns, const struct config *c)
 {
@@ -150,7 +150,7 @@ struct events {
 	struct event *timer;
 	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
 	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
-	uint64_t set_ns;	/* when it was noticed last that CLOCK_REALTIME was set */
+	uint64_t set_ns;	/* when a step of CLOCK_REALTIME was last noticed */
 	int64_t offset_before_set_ns;
 	uint64_t unlogged; /* refusals not logged, as the minute's lines were used up */
 	uint64_t unlogged_until_ns;
@@ -178,7 +178,7 @@ static void read_clocks(struct events *v)
 	v->wall_offset_ns = offset;
 }
 
-/* CLOCK_REALTIME at a time of CLOCK_MONOTONIC. An event has the time of the clock as it was then. */
+/* CLOCK_REALTIME at a time of CLOCK_MONOTONIC. An event has the clock's time of that moment. */
 static uint64_t wall_ns(const struct events *v, uint64_t monotonic_ns)
 {
 	int64_t offset = monotonic_ns < v->set_ns ? v->offset_before_set_ns : v->wall_offset_ns;
@@ -222,14 +222,13 @@ static void log_refusal(const struct nat_event *e)
 		break;
 	case EVENT_FRAGMENTS:
 		log_warning("subscriber %s has %u fragments waiting for their first one: limit reached, another "
-			    "fragment dropped; "
-			    "fragments.per_subscriber raises the limit",
+			    "fragment dropped; fragments.per_subscriber raises the limit",
 			    in, e->limit);
 		break;
 	}
 }
 
-/* Limits what a subscriber's refusals add to the log. */
+/* Limits the log lines about a subscriber's refusals. */
 static void report_refusal(struct events *v, const struct nat_event *e)
 {
 	uint64_t key = (uint64_t)e->type << 32 | e->in_addr;
@@ -331,8 +330,7 @@ static void report_ring_losses(struct events *v)
 	if (c.events_lost == v->losses_logged || v->now_ns < v->losses_logged_until_ns)
 		return;
 	log_warning("%llu more events found the ring buffer full and are lost: more occur than this machine can "
-		    "export; "
-		    "leave `sessions` out of ipfix.events",
+		    "export; leave `sessions` out of ipfix.events",
 		    (unsigned long long)(c.events_lost - v->losses_logged));
 	v->losses_logged = c.events_lost;
 	v->losses_logged_until_ns = v->now_ns + 60 * NS_PER_S;

@@ -44,7 +44,7 @@ int events_new(struct event_base *base, const struct datapath *d, const struct a
 /* Takes a last turn; events that are left stay in the ring buffer for the next agent. */
 void events_free(struct events *v);
 
-/* To be called when the clock was set: events from before have the time before. arg: struct events *. */
+/* Call it when the clock was set: earlier events have the earlier time. arg: struct events *. */
 void events_clock_set(void *arg);
 
 /* Reports an event that the agent itself detected: to the log and to the collectors. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fragments that arrived before the first one of their packet (RFC 4787 REQ-14). They are parked, within limits, until
- * the datapath has seen the first fragment, and then sent through the datapath again. They come by the ring buffer
+ * the datapath has seen the first fragment, and then sent through the datapath again. They come through the ring buffer
  * `early_fragments`; see <detnat/fragments.h>.
  *
- * Each is counted once: by the datapath when it passes, or here as dropped when it is given up.
+ * Each is counted once: by the datapath when it passes, or here as dropped when the wait is abandoned.
  */
 #ifndef DETNAT_PARKED_FRAGMENTS_H
 #define DETNAT_PARKED_FRAGMENTS_H
@@ -28,7 +28,7 @@ int fragments_new(struct event_base *base, struct datapath *d, struct events *v,
 /* Sets new limits. The timeout also applies to parked fragments; those above a lower limit stay. f may be NULL. */
 void fragments_configure(struct fragments *f, const struct config_fragments *limits);
 
-/* Gives up the fragments that are still parked. f may be NULL. */
+/* Drops the fragments that are still parked. f may be NULL. */
 void fragments_free(struct fragments *f);
 
 /*
@@ -38,8 +38,8 @@ void fragments_free(struct fragments *f);
 int fragments_inject_open(int *ret_program);
 
 /*
- * Feeds the frame to the datapath as received on its interface again; the changes that egress made to a frame taken
- * there are undone first. program: of fragments_inject_open(). 0 or -errno.
+ * Feeds the frame to the datapath as received on its interface again, after undoing the changes that egress made to a
+ * frame taken there. program: of fragments_inject_open(). 0 or -errno.
  */
 int fragments_inject(const struct datapath *d, int program, struct early_fragment *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sends what the datapath cannot send itself: replies (ARP, ICMP, resets) and hairpinned packets through interfaces
- * that take no frames from XDP, hairpinned packets that must be fragmented, and ICMP errors made at tc. They come by
- * the ring buffer `transmissions`; see <detnat/transmit.h>.
+ * Sends packets that the datapath cannot send itself: replies (ARP, ICMP, resets) and hairpinned packets through
+ * interfaces that take no frames from XDP, hairpinned packets that must be fragmented, and ICMP errors made at tc. They
+ * come through the ring buffer `transmissions`; see <detnat/transmit.h>.
  */
 #ifndef DETNAT_SENDER_H
 #define DETNAT_SENDER_H

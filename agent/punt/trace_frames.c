@@ -50,7 +50,7 @@ static void put_16(struct trace_frame *f, uint16_t value)
 	put(f, &value, sizeof(value));
 }
 
-/* Addresses are not held. */
+/* The record has no MAC addresses. */
 static void put_ethernet(struct trace_frame *f, const struct trace_record *r, unsigned n_tags)
 {
 	static const uint8_t unknown[ETH_ALEN];
@@ -81,7 +81,7 @@ static void put_ip(struct trace_frame *f, const struct trace_record *r, const st
 	put(f, &ip, sizeof(ip));
 }
 
-/* A SYN carries no data, so all behind its header are options; of other segments that is not known. */
+/* A SYN carries no data, so everything behind its header is options; of other segments that is unknown. */
 static size_t tcp_header(const struct trace_record *r, size_t payload)
 {
 	if (!(r->tcp_flags & TH_SYN) || payload < sizeof(struct tcphdr) || payload > 60)
@@ -116,7 +116,7 @@ static void put_tcp(struct trace_frame *f, const struct trace_record *r, const s
 	put(f, &tcp, sizeof(tcp));
 }
 
-/* UDP's checksum 0 stands for none. */
+/* UDP's checksum 0 means none. */
 static void put_udp(struct trace_frame *f, const struct trace_record *r, const struct trace_step *s, size_t payload)
 {
 	const struct udphdr udp = {
@@ -142,7 +142,7 @@ static void put_icmp(struct trace_frame *f, const struct trace_record *r, const 
 	put(f, &icmp, sizeof(icmp));
 }
 
-/* Appends as much of the headers as is known, and never more than the frame has. */
+/* Appends the known part of the headers, and never more than the frame has. */
 static void fill(struct trace_frame *f, const struct trace_record *r, const struct trace_step *s, unsigned n_tags,
 		 uint8_t ttl)
 {
@@ -162,8 +162,10 @@ static void fill(struct trace_frame *f, const struct trace_record *r, const stru
 	}
 }
 
-/* The interface that XDP, or tc at the ingress, sends by: the last it redirected to, else the one the packet came in
- * by. */
+/*
+ * The interface through which XDP, or tc at the ingress, sends: the last redirect's, else the one through which the
+ * packet arrived.
+ */
 static uint32_t sent_by(const struct trace_record *r)
 {
 	for (unsigned i = r->n_steps; i--;)
@@ -188,7 +190,7 @@ unsigned trace_frames(const struct trace_record *r, struct trace_frame ret[stati
 
 	last = &r->step[r->n_steps - 1];
 	fate = trace_fate(r, last->a);
-	/* An answer is another packet, which is not held; nor is what lies behind the last step that fitted. */
+	/* An answer is another packet, which is not recorded; nor is anything after the last step that fitted. */
 	if (last->kind != TRACE_end || fate == TRACE_DROPPED || r->ether_type != ETH_P_IP ||
 	    has_step(r, TRACE_answered))
 		return 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The frames of a traced packet, before and after translation, for a capture file. A trace holds fields, not octets, so
- * headers are made from them, and what it does not hold is zero; see detnatctl(8), trace pcap.
+ * headers are made from them, and missing fields are zero; see detnatctl(8), trace pcap.
  */
 #ifndef DETNAT_TRACE_FRAMES_H
 #define DETNAT_TRACE_FRAMES_H
@@ -13,7 +13,7 @@
 
 enum trace_fate { TRACE_DROPPED, TRACE_TO_KERNEL, TRACE_SENT };
 
-/* What became of a packet, from the return value of the program (the value of its last step). */
+/* The fate of a packet, from the return value of the program (the value of its last step). */
 enum trace_fate trace_fate(const struct trace_record *r, uint64_t verdict);
 
 /* Ethernet, two tags, IPv4 and TCP without options. */
@@ -28,7 +28,7 @@ struct trace_frame {
 	uint8_t octets[TRACE_FRAME_MAX];
 };
 
-/* Makes one frame of a packet as it came, and where it went on translated or not, another one. Returns their number. */
+/* Makes one frame of a packet as it arrived and, if it left, translated or not, another one. Returns their number. */
 unsigned trace_frames(const struct trace_record *r, struct trace_frame ret[static 2]);
 
 #endif

@@ -32,7 +32,7 @@ static const char *const leaf_names[N_PROGS] = {
 #undef X
 };
 
-/* The name of the last step says where the packet went. */
+/* The name of the last step is the packet's fate. */
 static const char *const fate_names[] = {
 	[TRACE_DROPPED] = "dropped",
 	[TRACE_TO_KERNEL] = "to-kernel",

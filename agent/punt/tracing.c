@@ -68,7 +68,7 @@ static void on_record(void *arg, void *data, size_t size)
 	struct trace *t = arg;
 	const struct trace_record *r = data;
 
-	/* Of an earlier trace, or beyond the count that was asked for. */
+	/* From an earlier trace, or beyond the requested count. */
 	if (size < sizeof(*r) || r->generation != t->generation || t->n_records >= t->count ||
 	    r->n_steps > TRACE_MAX_STEPS)
 		return;

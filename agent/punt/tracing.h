@@ -37,7 +37,7 @@ void trace_free(struct trace *t);
 /* Whether the tracing build should run. */
 bool trace_wanted(const struct trace *t);
 
-/* Called before the programs are replaced: the tracing build is wanted, or no longer. 0 or -errno with err. */
+/* Call it before the programs are replaced: the tracing programs are wanted, or no longer. 0 or -errno with err. */
 int trace_prepare(struct trace *t, struct error *err);
 void trace_dismiss(struct trace *t);
 

@@ -74,7 +74,7 @@ static void take(struct unsolicited *u, const struct unsolicited_syn *s)
 		STAILQ_INSERT_TAIL(&u->queue, w, by_age);
 }
 
-/* Whether the session exists by now; true if that cannot be found out, so that no SYN is refused in error. */
+/* Whether the session exists by now; true if that is unknown, so that no SYN is refused in error. */
 static bool is_held(const struct unsolicited *u, const struct session_question *of)
 {
 	struct session_question question = *of;

@@ -2,7 +2,7 @@
 /*
  * TCP SYNs from outside that belong to no session (RFC 5382 REQ-4), with `unsolicited_tcp` set to "answer". They wait
  * for UNSOLICITED_WAIT seconds to see whether the subscriber opens the session; if not, the sender gets an ICMP port
- * unreachable. They come by the ring buffer `unsolicited_syns`; see <detnat/unsolicited.h>.
+ * unreachable. They come through the ring buffer `unsolicited_syns`; see <detnat/unsolicited.h>.
  */
 #ifndef DETNAT_UNSOLICITED_TCP_H
 #define DETNAT_UNSOLICITED_TCP_H

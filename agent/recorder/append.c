@@ -20,11 +20,11 @@ void history_mark_unrecorded(struct history *h)
 {
 	struct clock_reading last = clock_watch_last(&h->watch);
 
-	/* The record of the start says it of a history that is empty. */
+	/* For an empty history, the record of the start contains it. */
 	if (!h->opened || !h->file.index.number)
 		return;
 	if (history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns, true))
-		log_error("mapping history: cannot even note that something is mapped without a record");
+		log_error("mapping history: cannot even note that mappings exist without a record");
 }
 
 void history_continue_clock(struct history *h, bool on_datapath)
@@ -69,7 +69,7 @@ static void set_time(struct history_record *r, int64_t now_ns)
 			r->mappings[i].from = now;
 }
 
-/* Records of what has become of the clock; those of the steps taken come first. Returns how many. */
+/* Records of changes of the clock, first those of the steps taken. Returns their number. */
 static size_t clock_records(const struct history *h, const struct clock_step *steps, unsigned n_steps, int64_t now,
 			    struct history_record ret[static CLOCK_STEPS + 1])
 {
@@ -84,7 +84,7 @@ static size_t clock_records(const struct history *h, const struct clock_step *st
 						    .since = steps[i].before,
 						    .after = steps[i].after };
 	}
-	/* It is behind the end of the file, or was set back by less than the watch notices. */
+	/* It is behind the end of the file, or was set back by less than the watch detects. */
 	if (now < (n ? ret[n - 1].time : h->latest)) {
 		log_warning("mapping history: the clock was set back by %" PRId64 " s", h->latest - now);
 		ret[n++] = (struct history_record){
@@ -94,7 +94,7 @@ static size_t clock_records(const struct history *h, const struct clock_step *st
 	return n;
 }
 
-/* What only says more of lines that are on the disk need not be there at once. */
+/* Records that only add to lines on the disk may come later. */
 static bool may_come_later(const struct history_record *records, size_t n)
 {
 	return n == 1 && records[0].event == EVENT_CONFIRM;
@@ -164,7 +164,7 @@ int history_write_confirm(struct history *h, struct error *err)
 	struct history_record confirm = { .event = EVENT_CONFIRM };
 	int r;
 
-	/* By the clock as it is now: what it was set by since then is in the records before. */
+	/* By the present clock: the records before contain its steps since then. */
 	confirm.until = clock_second(now.real_ns - (now.steady_ns - h->effect_ns) + HISTORY_UNDER_WAY_NS);
 	r = history_index_waits(&h->file.index, &confirm.first, &confirm.last) ? history_append(h, &confirm, 1, err)
 									       : 0;

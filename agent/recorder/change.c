@@ -13,7 +13,7 @@ int history_confirm(struct history *h, int64_t steady_ns, struct error *err)
 	return h->owes_start || h->owes_undo ? 0 : history_write_confirm(h, err);
 }
 
-/* Expects the tables to become what the history says. */
+/* Expects the tables to match the history. */
 static void expect_open(struct history *h)
 {
 	struct history_mapping *list = calloc(h->file.index.n_open + 1, sizeof(*list));
@@ -27,7 +27,7 @@ static void expect_open(struct history *h)
 	h->present = list;
 }
 
-/* Writes a list of what is mapped if a mapping has got another name. */
+/* Writes a list of the mappings if one has been renamed. */
 static int record_names(struct history *h, const struct history_mapping *add, size_t n, struct error *err)
 {
 	bool changed = false;
@@ -57,7 +57,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	size_t n = 0;
 	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
 
-	/* Before the changes, which a list after them would make final. */
+	/* Before the changes, which a later list would make final. */
 	if (!r)
 		r = record_names(h, add, n_add, err);
 	if (r)
@@ -98,7 +98,7 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
 	return history_settle(h, err);
 }
 
-/* What is in the tables has been there since a time. */
+/* Sets the time since when the mappings have been in the tables. */
 static void date_present(struct history *h, int64_t time)
 {
 	for (size_t i = 0; i < h->n_present; i++)
@@ -109,7 +109,7 @@ static void date_present(struct history *h, int64_t time)
 		h->drains[i].from = time;
 }
 
-/* Whether the history has it, and since then. */
+/* Whether the history has the same mappings, since that time. */
 static bool knows_present(const struct history *h, int64_t time)
 {
 	const struct history_index *x = &h->file.index;
@@ -129,7 +129,7 @@ int history_assume(struct history *h, const struct history_mapping *present, siz
 	if (history_keep_present(h, present, n))
 		return error_set(err, -ENOMEM, "mapping history: out of memory");
 	date_present(h, time);
-	/* The list of a start has them, unless it could be written meanwhile. */
+	/* The list of a start contains them, unless it was written meanwhile. */
 	if (!h->owes_start && !knows_present(h, time)) {
 		h->owes_start = h->was_early = true;
 		r = history_settle(h, err);

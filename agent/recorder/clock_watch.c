@@ -4,10 +4,10 @@
 #include <string.h>
 #include <time.h>
 
-/* Smaller steps are taken for noise, until they add up. */
+/* Smaller steps count as noise, until they add up. */
 #define NOISE_NS (10 * 1000000LL)
 
-/* A reading during which the program was stopped this long is repeated. */
+/* A reading during which the program was stopped for this long is repeated. */
 #define SLACK_NS 100000
 #define ATTEMPTS 8U
 
@@ -46,7 +46,7 @@ void clock_watch_init(struct clock_watch *w)
 	pthread_mutex_init(&w->lock, NULL);
 }
 
-/* By how much the clock was set between two readings; 0: it was not. */
+/* Nanoseconds by which the clock was set between two readings; 0: it was not. */
 static int64_t set_by(struct clock_reading a, struct clock_reading b)
 {
 	int64_t by = (b.real_ns - b.steady_ns) - (a.real_ns - a.steady_ns);
@@ -55,7 +55,7 @@ static int64_t set_by(struct clock_reading a, struct clock_reading b)
 	return by > noise || by < -noise ? by : 0;
 }
 
-/* What the clock read when it was set is not known better than this. */
+/* The clock's reading when it was set is not known more precisely. */
 static struct clock_step step_between(struct clock_reading a, struct clock_reading b)
 {
 	int64_t passed = b.steady_ns + b.slack_ns - a.steady_ns;
@@ -96,7 +96,7 @@ struct clock_reading clock_watch_look(struct clock_watch *w)
 	} else if (!w->looked) {
 		w->last = now;
 	} else {
-		/* Keeps the distance of the clocks, so that small steps add up. */
+		/* Keeps the difference between the clocks, so that small steps add up. */
 		w->last.real_ns += now.steady_ns - w->last.steady_ns;
 		w->last.steady_ns = now.steady_ns;
 	}

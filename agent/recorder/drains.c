@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Drains in the history. Their beginning is recorded before it takes effect, as sessions are opened elsewhere then. */
+/* Drains in the history. Their beginning is recorded before it takes effect, as sessions are then opened elsewhere. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +108,7 @@ size_t history_drains_wrong(const struct history *h, struct history_record *ret)
 		const struct drain_interval *v = &x->drains.interval[i];
 		uint64_t line = 0;
 
-		/* What was recorded before the last change has come to pass, whatever has become of it. */
+		/* Records before the last change have taken effect, whatever happened later. */
 		if (v->undone || (v->line < x->last_change && v->end_line < x->last_change))
 			continue;
 		if (v->to == TIME_OPEN && v->line > x->settled && v->line >= x->last_change &&

@@ -87,7 +87,7 @@ static void tell_damage(const struct history_file *f, const struct history_files
 }
 
 /*
- * Takes over what was read, and removes an incomplete line: a crash interrupted its write, so its change never took
+ * Takes over the lines read, and removes an incomplete one: a crash interrupted its write, so its change never took
  * effect.
  */
 static int mend(struct history_file *f, struct history_files *files, struct error *err)
@@ -174,12 +174,12 @@ static int check_file(struct history_file *f, struct error *err)
 				 f->path);
 	if (f->torn && (uint64_t)open.st_size > f->size) {
 		if (ftruncate(f->fd, (off_t)f->size))
-			return refuse(f, -errno, ": what is left of a failed write cannot be removed", err);
+			return refuse(f, -errno, ": the remains of a failed write cannot be removed", err);
 		open.st_size = (off_t)f->size;
 	}
 	f->torn = false;
 	if ((uint64_t)open.st_size != f->size)
-		return error_set(err, -ESTALE, "mapping history %s: was changed by somebody else; restart the agent",
+		return error_set(err, -ESTALE, "mapping history %s: was changed by another program; restart the agent",
 				 f->path);
 	return 0;
 }
@@ -261,7 +261,7 @@ int history_file_probe(struct history_file *f, struct error *err)
 	return 0;
 }
 
-/* So many lines take a question some milliseconds. */
+/* With this many lines, a question takes some milliseconds. */
 #define CACHE_LINES 2000U
 
 void history_file_cache(struct history_file *f)
@@ -271,7 +271,7 @@ void history_file_cache(struct history_file *f)
 
 	if (more < CACHE_LINES || more < f->index.lines / 16)
 		return;
-	/* Not before as much has come again, whatever becomes of it. */
+	/* Not again before as many lines have been added, even after a failure. */
 	f->cached = f->index.lines;
 	if (!history_cache_write(f->dir, f->fd, f->size, &f->index, &fd))
 		give_to_readers(fd);

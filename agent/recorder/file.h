@@ -3,7 +3,7 @@
  * The history file: opens, locks and repairs it after a crash, and appends with fsync. Records appended are also fed to
  * the index, so that it always matches the file.
  *
- * The file only grows. HISTORY_HEAD_FILE beside it says where it ends and until when the agent was running.
+ * The file only grows. HISTORY_HEAD_FILE beside it contains its end and the time until which the agent was running.
  */
 #ifndef DETNAT_FILE_H
 #define DETNAT_FILE_H
@@ -19,7 +19,7 @@ struct history_file {
 	bool torn;     /* octets of a failed append may follow */
 	bool unsynced; /* the last records may not be on the disk yet */
 	struct history_index index;
-	uint64_t cached; /* lines that HISTORY_CACHE_FILE covers, as far as is known */
+	uint64_t cached; /* known number of lines that HISTORY_CACHE_FILE covers */
 	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
 	int64_t known_until;
 	struct history_head was;
@@ -47,16 +47,16 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 /* Waits until all records are on the disk. 0 or -errno with err. */
 int history_file_sync(struct history_file *f, struct error *err);
 
-/* Writes HISTORY_CACHE_FILE anew once many lines have come; if that fails, questions read the history alone. */
+/* Rewrites HISTORY_CACHE_FILE once many lines have been added; if that fails, questions read only the history. */
 void history_file_cache(struct history_file *f);
 
 /*
- * Stores the end of the history, that time, and what the clocks read together, in HISTORY_HEAD_FILE. unrecorded: and,
- * on the disk, that something is mapped without a record. 0 or -errno.
+ * Stores the end of the history, that time, and a simultaneous reading of the clocks, in HISTORY_HEAD_FILE. unrecorded:
+ * also, on the disk, that mappings exist without a record. 0 or -errno.
  */
 int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded);
 
-/* Whether it was stored since the machine was started, as far as it says. */
+/* Whether it was stored since the machine was started, according to its contents. */
 bool history_head_of_this_boot(const struct history_head *head);
 
 #endif

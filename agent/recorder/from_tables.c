@@ -13,7 +13,7 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
 	size_t n = 0;
 
-	/* What drains is in the tables, too: its outside addresses are its subscribers'. */
+	/* Draining mappings are in the tables, too: their outside addresses are their subscribers'. */
 	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++) {
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = record ? &record->geo : NULL;

@@ -19,11 +19,11 @@ int history_tick(struct history *h, struct error *err)
 	int r = history_settle(h, err);
 	int64_t now;
 
-	/* Records that the clock was set, if it was. */
+	/* Records any step of the clock. */
 	if (!r)
 		r = history_append(h, NULL, 0, err);
 	now = clock_second(clock_watch_last(&h->watch).real_ns);
-	/* A list of what is about to change would make that final. */
+	/* A list of mappings that are about to change would make the change final. */
 	if (!r && on_earlier_day(x->listed_time, now) && history_agrees(h) && !history_waits(h))
 		r = history_write_list(h, EVENT_DAILY, TIME_NONE, err);
 	if (!r)
@@ -45,7 +45,7 @@ static void write_end(struct history *h, enum history_event event)
 	struct history_record r = { .event = event };
 	struct error err = { 0 };
 
-	/* A start that was never recorded needs no end. */
+	/* An unrecorded start needs no end. */
 	if (h->owes_start)
 		return;
 	if (history_settle(h, &err) || history_append(h, &r, 1, &err))
@@ -90,7 +90,7 @@ int history_detach_at(const char *dir, const struct history_pin *of, struct erro
 		return error_set(err, -ESTALE, "the history of that datapath is not in %s", dir);
 	}
 	history_continue_clock(h, true);
-	/* It is not known what was there, if that was not recorded. */
+	/* Without a record of them, the former mappings are unknown. */
 	r = h->file.index.n_open && !h->file.was.unrecorded ? history_append(h, &record, 1, err) : 0;
 	history_close(h);
 	return r;

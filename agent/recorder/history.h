@@ -6,8 +6,8 @@
  *
  * The datapath outlives the agent, and the history outlives the datapath, so a start compares the two. If the datapath
  * is still there and its pinned map names the last line of the history, no mapping has changed in between; at most, the
- * last change was recorded and did not take effect, and is undone. Otherwise it is unknown what was mapped since the
- * agent last ran, and the record of the start says so.
+ * last change was recorded and did not take effect, and is undone. Otherwise the mappings since the agent last ran are
+ * unknown, and the record of the start says so.
  */
 #ifndef DETNAT_HISTORY_H
 #define DETNAT_HISTORY_H
@@ -26,7 +26,7 @@ struct history;
 /* Interval at which history_tick() must be called. */
 #define HISTORY_TICK_S 60
 
-/* Packets that are in the kernel when the tables change have left it this much later. */
+/* Packets in the kernel when the tables change have left it after this time. */
 #define HISTORY_UNDER_WAY_NS (100 * 1000000LL)
 
 /*
@@ -58,9 +58,9 @@ int history_portmaps_present(struct history *h, const struct history_portmap *li
 int history_drains_present(struct history *h, const struct history_drain *list, size_t n);
 
 /*
- * Lists the mappings that have drained and ended in so many seconds before now, between history_begin() and the record
- * of the start; those that were draining in a datapath that is gone ended now. None if the history cannot be read. 0 or
- * -ENOMEM; the caller frees *ret.
+ * Lists the mappings that have drained and ended in this many seconds before now, between history_begin() and the
+ * record of the start; those that were draining in a datapath that is gone ended now. None if the history cannot be
+ * read. 0 or -ENOMEM; the caller frees *ret.
  */
 int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n);
 
@@ -84,42 +84,42 @@ struct history_drain_change {
 int history_settle(struct history *h, struct error *err);
 
 /*
- * Notes that these mappings have been in the tables since that time without a record, which could not be written: the
- * record of the start will say so. If that could be written meanwhile, another one is. 0, or -errno with err.
+ * Notes that these mappings have been in the tables since that time without a record, as it could not be written: the
+ * record of the start will say so. If that was written meanwhile, writes another one. 0, or -errno with err.
  */
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err);
 
 /*
- * Records that mappings are about to be deleted and added; those in both lists go on. drains may be NULL. 0, or -errno
- * with err if the change must not be made.
+ * Records that mappings are about to be deleted and added; those in both lists continue. drains may be NULL. 0, or
+ * -errno with err if the change must not be made.
  */
 int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
 		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
 		   const struct history_drain_change *drains, struct error *err);
 
 /*
- * Records that the last change has taken effect, at that time of the steady clock or before. Does nothing if no change
- * waits for that. 0, or -errno with err; the next record then comes after it.
+ * Records that the last change has taken effect, at that time of the steady clock or before. Does nothing without an
+ * unconfirmed change. 0, or -errno with err; the next record then comes after it.
  */
 int history_confirm(struct history *h, int64_t steady_ns, struct error *err);
 
 /* Whether a change was recorded, and neither confirmed nor undone. */
 bool history_waits(const struct history *h);
 
-/* The clock, to be looked at from time to time by another thread; lives as long as the history. */
+/* The watch of the clock, for periodic looks by another thread; lives as long as the history. */
 struct clock_watch *history_clock_watch(struct history *h);
 
 /*
  * A change failed, or took effect in part, and these mappings are in the tables since that time of the steady clock:
- * undoes the records of what did not take effect, and confirms the others. If that cannot be written, returns -errno
- * with err and retries before the next record.
+ * undoes the records without effect, and confirms the others. If that cannot be written, returns -errno with err and
+ * retries before the next record.
  */
 int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, int64_t steady_ns,
 		      struct error *err);
 
 /*
- * Whether the history agrees that these are the mappings, if not, with a text that names one (why may be NULL). True
- * also if it cannot be written, which is reported elsewhere.
+ * Whether the history agrees with these mappings; if not, sets a text that names one (why may be NULL). True also if it
+ * cannot be written, which is reported elsewhere.
  */
 bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why);
 bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n,
@@ -132,7 +132,7 @@ bool history_holds_drains(const struct history *h, const struct history_drain *p
  */
 int history_tick(struct history *h, struct error *err);
 
-/* Record that the agent ends and the datapath goes on, or that the datapath was removed. Failures are logged. */
+/* Record that the agent ends and the datapath continues, or that the datapath was removed. Log failures. */
 void history_stop(struct history *h);
 void history_detach(struct history *h);
 
@@ -141,8 +141,8 @@ uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT]);
 
 struct history_pin;
 /*
- * For --detach: records in the history of a state directory, if there is one, that the datapath was removed. of: what
- * the datapath had, as the history may be another one's, of which it says nothing then: -ESTALE; NULL: not known.
+ * For --detach: records in the history of a state directory, if there is one, that the datapath was removed. of: the
+ * pin of the datapath, as the history may belong to another one, and then records nothing: -ESTALE; NULL: unknown.
  */
 int history_detach_at(const char *dir, const struct history_pin *of, struct error *err);
 
@@ -157,7 +157,7 @@ struct history_portmap history_portmap_of(const struct portmap *m);
 /* The portmaps of the configuration that the datapath has, as spans. The same. */
 struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t *ret_n);
 
-/* What drains, in order of its beginning. The same. */
+/* The drains, in order of their beginning. The same. */
 struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n);
 
 /* history_new() and history_begin() of a state directory for a datapath. */
@@ -166,14 +166,13 @@ int history_new_tables(const char *dir, const struct datapath *d, const struct m
 
 /*
  * Notices when the clock of the machine is set, by comparing it with one that cannot be: both follow the same
- * corrections of their rate, so a clock that NTP slews is not taken for one that was set. May be used by several
- * threads.
+ * corrections of their rate, so a clock that NTP slews does not count as set. May be used by several threads.
  */
 
 struct clock_reading {
 	int64_t real_ns;   /* since 1970 UTC */
 	int64_t steady_ns; /* since the machine was started */
-	int64_t slack_ns;  /* at most so long lies between the two */
+	int64_t slack_ns;  /* maximum time between the two */
 };
 
 /* Reads both clocks; tests replace it. */
@@ -187,7 +186,7 @@ static inline int64_t clock_second(int64_t ns)
 	return ns / 1000000000 - (ns % 1000000000 < 0);
 }
 
-/* The clock was set: in seconds, what it can have read before at most, after at least, and when that was noticed. */
+/* The clock was set: in seconds, the highest possible time before, the lowest after, and when it was noticed. */
 struct clock_step {
 	int64_t before;
 	int64_t after;
@@ -195,7 +194,7 @@ struct clock_step {
 	double by; /* seconds */
 };
 
-/* Steps that are told apart until they are taken; more are told as the last one. */
+/* Number of separate steps until they are taken; further ones are merged into the last. */
 #define CLOCK_STEPS 16U
 
 struct clock_watch {
@@ -212,25 +211,30 @@ void clock_watch_init(struct clock_watch *w);
 /* Reads the clocks and notes whether the clock was set since the last look. Returns the reading. */
 struct clock_reading clock_watch_look(struct clock_watch *w);
 
-/* The last reading before which no step waits to be taken, as far apart as when the clock was set last. */
+/*
+ * The last reading before which no step waits to be taken, with the difference between the clocks as of the last step.
+ */
 struct clock_reading clock_watch_last(struct clock_watch *w);
 
-/* Notes whether it was set between a reading of an earlier agent, on this boot of the machine, and the first look. */
+/*
+ * Notes whether the clock was set between a reading of an earlier agent, on this boot of the machine, and the first
+ * look.
+ */
 void clock_watch_continue(struct clock_watch *w, struct clock_reading before);
 
 /*
- * Notes that it was set before the first look if that read less than `least`, which it had read before; it may have
+ * Notes that the clock was set before the first look if that read less than `least`, an earlier reading; it may have
  * read `most` then.
  */
 void clock_watch_begin(struct clock_watch *w, int64_t most, int64_t least);
 
-/* Whether there are steps to be taken. */
+/* Whether steps wait to be taken. */
 bool clock_watch_stepped(struct clock_watch *w);
 
-/* Takes the steps that are noted, in order of time; returns how many. */
+/* Takes the noted steps, in order of time; returns their number. */
 unsigned clock_watch_take(struct clock_watch *w, struct clock_step ret[static CLOCK_STEPS]);
 
-/* Gives back what could not be recorded. */
+/* Gives back steps that could not be recorded. */
 void clock_watch_give_back(struct clock_watch *w, const struct clock_step *steps, unsigned n);
 
 #endif

@@ -17,10 +17,10 @@ struct history {
 	bool opened;
 	int pin;
 	int64_t latest; /* latest time seen: of the clock, or of the end of the file */
-	int64_t later;	/* by so much it may have been later yet */
+	int64_t later;	/* it may have been this much later */
 	struct clock_watch watch;
 	bool continued; /* history_continue_clock() was called */
-	/* The mappings in the tables as last reported, and the records that are owed. */
+	/* The last reported mappings in the tables, and the records that are owed. */
 	struct history_mapping *present;
 	size_t n_present;
 	struct history_portmaps portmaps; /* the same of portmaps */
@@ -31,26 +31,26 @@ struct history {
 	bool was_early; /* the start was written before mappings that it should list were in the tables */
 	bool owes_undo;
 	bool owes_confirm;
-	int64_t effect_ns; /* when the tables were as the records say, by the steady clock */
+	int64_t effect_ns; /* when the tables matched the records, by the steady clock */
 	int head_r;	   /* of the last write of HISTORY_HEAD_FILE */
 };
 
 /*
  * Appends records with the time before they are written, which is also that of mappings without one, and sets their
- * line and time. If the clock was set, records of that come first. 0, or -errno with err and nothing written.
+ * line and time. Records of steps of the clock come first. 0, or -errno with err and nothing written.
  */
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
 
-/* Writes what history_confirm() could not, if anything. 0 or -errno with err. */
+/* Writes the confirmation that history_confirm() could not, if any. 0 or -errno with err. */
 int history_write_confirm(struct history *h, struct error *err);
 
-/* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
+/* Stores the end of the history in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
 void history_mark(struct history *h);
 
-/* Stores in HISTORY_HEAD_FILE, if that is possible, that something is mapped without a record. */
+/* Stores in HISTORY_HEAD_FILE, if possible, that mappings exist without a record. */
 void history_mark_unrecorded(struct history *h);
 
-/* Notes, once, how the clock was set since the history was opened last. on_datapath: of this boot of the machine. */
+/* Notes, once, the steps of the clock since the history was last opened. on_datapath: of this boot of the machine. */
 void history_continue_clock(struct history *h, bool on_datapath);
 
 bool history_list_has(const struct history_mapping *list, size_t n, const struct history_mapping *m);
@@ -64,42 +64,43 @@ bool history_portmaps_agree(const struct history *h);
 /* Whether a port that is open in one list leads to the same place in another. */
 bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v);
 
-/* Makes a list of ports of one of portmaps. 0 or -ENOMEM. */
+/* Turns a list of portmaps into one of ports. 0 or -ENOMEM. */
 int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n);
 
 /*
  * Lines about portmaps to take back, since the last record of another kind: only the last change of a pair of endpoints
- * counts. ret has room for each portmap of the history. Returns how many, the last line first.
+ * counts. ret has room for each portmap of the history. Returns their number, the last line first.
  */
 size_t history_portmaps_wrong(const struct history *h, struct history_record *ret);
 
-/* Records the ends and beginnings of portmaps that the history does not know. 0 or -errno with err. */
+/* Records ends and beginnings of portmaps that the history lacks. 0 or -errno with err. */
 int history_portmaps_align(struct history *h, struct error *err);
 
 /* Expects the datapath to have the portmaps of the history. */
 void history_portmaps_expect(struct history *h);
 
-/* Records for the portmaps of a change, without times; returns how many. */
+/* Records for the portmaps of a change, without times; returns their number. */
 size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
 			       struct history_record *ret);
 
 /* Whether the history has the drains of the tables. */
 bool history_drains_agree(const struct history *h);
 
-/* Lines to take back, since the last record of another kind, as what they say did not come to pass. Returns how many.
+/*
+ * Lines to take back, since the last record of another kind, as their drains did not take effect. Returns their number.
  */
 size_t history_drains_wrong(const struct history *h, struct history_record *ret);
 
-/* Records that drains of the tables have begun and others have ended, where the history does not know. */
+/* Records beginnings and ends of drains of the tables that the history lacks. */
 int history_drains_align(struct history *h, struct error *err);
 
 /* Expects the tables to have the drains of the history. */
 void history_drains_expect(struct history *h);
 
-/* Copies the drains of the history if it agrees with the tables, else those of the tables; returns how many. */
+/* Copies the drains of the history if it agrees with the tables, else those of the tables; returns their number. */
 size_t history_drains_copy(const struct history *h, struct history_drain *ret);
 
-/* Records for the drains of a change, without times of beginnings; returns how many. */
+/* Records for the drains of a change, without times of beginnings; returns their number. */
 size_t history_drain_records(const struct history *h, const struct history_drain_change *c, struct history_record *ret);
 
 /* Whether the history matches the tables. */

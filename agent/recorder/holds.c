@@ -14,7 +14,7 @@ static bool differs(struct error *why, enum side side, const char *kind, const c
 	return false;
 }
 
-/* Whether the history cannot be compared: it is not open, or a record of it has yet to be written. */
+/* Whether the history cannot be compared: it is not open, or one of its records has yet to be written. */
 static bool is_silent(const struct history *h)
 {
 	return !h->opened || h->owes_start || h->owes_undo;

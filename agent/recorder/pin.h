@@ -14,7 +14,7 @@ _Static_assert(sizeof(struct history_pin) == 80, "value of a map");
 /* Opens the map under a pin directory, creating it if needed. Returns a descriptor or -errno. */
 int history_pin_open(const char *pin_dir);
 
-/* What a datapath has that is pinned under a pin path; line 0: none has any. Creates nothing. */
+/* The pin of any datapath under a pin path; line 0: there is none. Creates nothing. */
 void history_pin_find(const char *pin_path, struct history_pin *ret);
 
 /* 0 or -errno. */

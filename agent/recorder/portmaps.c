@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Portmaps of the configuration in the history. Leases are not: their ports are of the subscriber's own block. */
+/* Portmaps of the configuration in the history. Leases are not in it: their ports are in the subscriber's own block. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -74,7 +74,7 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 	return n;
 }
 
-/* The line that has to be taken back for an interval to be as the datapath is; 0: none. */
+/* The line to take back so that an interval matches the datapath; 0: none. */
 static uint64_t wrong_line(const struct history *h, const struct portmap_interval *v)
 {
 	bool present = history_portmap_is_open(&h->portmaps, v);
@@ -119,7 +119,7 @@ size_t history_portmaps_wrong(const struct history *h, struct history_record *re
 		calloc(x->portmaps.n + 1, sizeof(const struct portmap_interval *));
 	size_t n_late = 0, n = 0, kept = 0;
 
-	/* Without memory they are recorded to have ended instead. */
+	/* Without memory, their end is recorded instead. */
 	if (!late || history_portmaps_agree(h))
 		return 0;
 	for (size_t i = 0; i < x->portmaps.n; i++) {

@@ -25,12 +25,12 @@ struct job {
 	struct job *next;
 	enum job_kind kind;
 	struct history_queue *queue;
-	struct history_mapping *del, *add; /* add: of JOB_RECONCILE and JOB_ASSUME, what is in the tables */
+	struct history_mapping *del, *add; /* add: for JOB_RECONCILE and JOB_ASSUME, the contents of the tables */
 	size_t n_del, n_add;
 	struct history_portmap_change portmaps; /* add: as above */
 	struct history_drain_change drains;	/* begin: as above */
 	int64_t time;				/* of JOB_ASSUME */
-	int64_t steady_ns;			/* of JOB_CONFIRM and JOB_RECONCILE: the tables are so since then */
+	int64_t steady_ns; /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
 	history_done done;
 	void *arg;
 	bool forgotten;
@@ -47,14 +47,14 @@ struct history_queue {
 	struct event *woken;
 	int set; /* timerfd: the clock was set */
 	struct event *was_set;
-	void (*on_set)(void *arg); /* NULL: nobody asks */
+	void (*on_set)(void *arg); /* NULL: no listener */
 	void *on_set_arg;
 	struct job *first; /* the running job, if any */
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
-	bool waits;	 /* a change was written and is not confirmed */
-	int64_t began_s; /* when the last change was queued, or given up */
+	bool waits;	 /* a change was written and not yet confirmed */
+	int64_t began_s; /* when the last change was queued, or abandoned */
 	struct history_rest *rests;
 	size_t n_rests;
 	/* The end of the history after the last job. */
@@ -158,7 +158,7 @@ static void end_first(struct history_queue *q)
 
 static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns);
 
-/* A step of the clock is written down at once, though no change waits for that. */
+/* A step of the clock is recorded at once, even if no change waits for that. */
 static void look_at_clock(struct history_queue *q)
 {
 	clock_watch_look(history_clock_watch(q->history));
@@ -179,7 +179,7 @@ static void on_set(evutil_socket_t fd, short what, void *arg)
 	struct history_queue *q = arg;
 	uint64_t count;
 
-	/* -ECANCELED; each second looks, too. */
+	/* -ECANCELED; the check each second also notices it. */
 	if (read(fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
 		return;
 	look_at_clock(q);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The mapping history for the event loop: writes are queued and done one by one by a thread, as a disk may be slow. A
- * change of mappings takes effect when its record is on the disk; everything else goes on in the meantime. Failures are
+ * change of mappings takes effect when its record is on the disk; everything else continues meanwhile. Failures are
  * reported as TROUBLE_HISTORY and retried.
  */
 #ifndef DETNAT_QUEUE_H
@@ -17,7 +17,7 @@ struct history_queue;
 
 /*
  * Opens the history of a state directory for a datapath, as history_new() and history_begin() do. If it cannot be
- * opened, an error that can pass, or any error on an existing datapath, is only reported as trouble.
+ * opened, an error that may be temporary, or any error on an existing datapath, is only reported as trouble.
  */
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
 		      const struct portmaps *p, struct history_queue **ret, struct error *err);
@@ -39,10 +39,10 @@ int history_queue_change(struct history_queue *q, const struct history_mapping *
 /* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);
 
-/* history_confirm(): the tables have changed, as the last change that was written says. */
+/* history_confirm(): the tables have changed as the last written change says. */
 void history_queue_confirm(struct history_queue *q);
 
-/* history_reconcile() with what is in the tables now. */
+/* history_reconcile() with the present contents of the tables. */
 void history_queue_reconcile(struct history_queue *q);
 
 /* history_assume(): the tables have changed without a record. */
@@ -52,20 +52,20 @@ void history_queue_assume(struct history_queue *q);
 void history_queue_ready(struct history_queue *q);
 
 /*
- * Must be called every second: looks at the clock, and runs history_tick() if that was set, every HISTORY_TICK_S, or
- * every second while there is trouble.
+ * Call it every second: looks at the clock, and runs history_tick() if that was set, every HISTORY_TICK_S, or every
+ * second during trouble.
  */
 void history_queue_second(struct history_queue *q);
 
-/* Has a function called when the clock was set, as long as the event loop runs. */
+/* Calls a function whenever the clock was set, as long as the event loop runs. */
 void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void *arg);
 
 /* The end of the history as history_end() returns it. */
 uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT]);
 
 /*
- * history_holds() of mappings, portmaps and drains in the tables; true also while anything is being written, a change
- * that was written is not in the tables yet, or nothing can be written. why may be NULL.
+ * history_holds() for mappings, portmaps and drains in the tables; true also while anything is being written, a written
+ * change is not in the tables yet, or nothing can be written. why may be NULL.
  */
 bool history_queue_holds(const struct history_queue *q, struct error *why);
 
@@ -73,7 +73,7 @@ bool history_queue_holds(const struct history_queue *q, struct error *why);
 void history_queue_drain(struct history_queue *q);
 
 /*
- * Records that the agent ends and the datapath goes on (EVENT_STOP) or was removed (EVENT_DETACH), after everything
+ * Records that the agent ends and the datapath continues (EVENT_STOP) or was removed (EVENT_DETACH), after everything
  * queued unless the disk takes too long, and frees the queue. q may be NULL.
  */
 void history_queue_close(struct history_queue *q, enum history_event event);

@@ -42,8 +42,8 @@ bool history_agrees(const struct history *h)
 }
 
 /*
- * Adds lines about drains and portmaps to those to be taken back: once each, and the last first, as they may depend on
- * each other.
+ * Adds lines about drains and portmaps to those to take back: once each, and the last first, as they may depend on each
+ * other.
  */
 static size_t add_others(const struct history *h, struct history_record *records, size_t n)
 {
@@ -133,7 +133,7 @@ static bool has_anything(const struct history *h)
 	return h->n_present || h->portmaps.n_open || h->n_drains;
 }
 
-/* Time since which it is unknown what was mapped, or TIME_NONE. */
+/* Time since which the mappings are unknown, or TIME_NONE. */
 static int64_t unknown_since(struct history *h)
 {
 	const struct history_index *x = &h->file.index;
@@ -143,7 +143,7 @@ static int64_t unknown_since(struct history *h)
 	/* Mappings that were added while no record could be written. */
 	if (!h->taken_over && h->n_present)
 		return x->number ? h->latest : h->present[0].from;
-	/* Of a datapath that was recorded elsewhere it is known from now on what is mapped. */
+	/* The mappings of a datapath that was recorded elsewhere are known from now on. */
 	if (!x->number)
 		return has_anything(h) ? clock_second(clock_watch_last(&h->watch).real_ns) : TIME_NONE;
 	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost && !h->file.was.unrecorded)
@@ -156,12 +156,12 @@ static void tell_unknown(const struct history *h, int64_t since)
 	char text[TIME_TEXT];
 
 	if (h->taken_over && h->file.index.lost)
-		log_error("mapping history %s: its end is damaged; what is mapped is written down anew", h->file.path);
+		log_error("mapping history %s: its end is damaged; the present mappings are recorded anew",
+			  h->file.path);
 	else if (h->taken_over)
-		log_error(
-			"mapping history %s: is not the one that was written for the datapath that is there; mappings "
-			"since %s are not in it",
-			h->file.path, time_format(since, text));
+		log_error("mapping history %s: does not belong to the existing datapath; mappings "
+			  "since %s are not in it",
+			  h->file.path, time_format(since, text));
 	else
 		log_warning(
 			"mapping history: the datapath has gone since %s, at an unknown time; there is no record from "
@@ -202,7 +202,7 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 	return history_append(h, &r, 1, err);
 }
 
-/* Takes back what did not come to pass, and records what the history does not know. */
+/* Takes back records without effect, and adds those that the history lacks. */
 static int align(struct history *h, struct error *err)
 {
 	int r = history_undo(h, err);

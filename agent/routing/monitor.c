@@ -23,7 +23,7 @@ struct monitor {
 	struct event *readable;
 	struct event *quiet; /* pending if the epoch was raised recently */
 	bool raise_again;
-	bool lost; /* until everything that waits has been read */
+	bool lost; /* until all waiting messages have been read */
 	bool reading;
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BUFFER];
 };
@@ -58,8 +58,8 @@ static int visit_message(const struct nlmsghdr *h, void *arg)
 }
 
 /*
- * Until all that waits has been read, the kernel drops further messages without another error: what is read before that
- * may already be out of date.
+ * Until all waiting messages have been read, the kernel drops further ones without another error: messages read before
+ * that may already be outdated.
  */
 static void on_drained(struct monitor *m)
 {
@@ -99,7 +99,7 @@ static void read_one_by_one(struct monitor *m, int most)
 	}
 }
 
-/* Whatever a message leads to, the next one waits until it has been processed. */
+/* The next message waits until this one has been processed with all its effects. */
 static void read_messages(struct monitor *m, int most)
 {
 	if (m->reading)

@@ -19,8 +19,8 @@ struct monitor;
 struct monitor_handlers {
 	void (*message)(const struct nlmsghdr *h, void *arg);
 	/*
-	 * Notifications were lost: read everything again. Called at once, and once more when those that were waiting
-	 * have been processed. The epoch has been raised.
+	 * Notifications were lost: read everything again. Called at once, and again after the waiting ones have been
+	 * processed. The epoch has been raised.
 	 */
 	void (*lost)(void *arg);
 	void *arg;
@@ -30,10 +30,10 @@ int monitor_new(struct event_base *base, struct datapath *d, const struct monito
 		struct monitor **ret);
 void monitor_free(struct monitor *m);
 
-/* Passes on all that waits, at once. */
+/* Passes on all waiting messages at once. */
 void monitor_catch_up(struct monitor *m);
 
-/* Raises the epoch now or, if that was done within MONITOR_QUIET_MS, when they are over. */
+/* Raises the epoch now or, if that was done within MONITOR_QUIET_MS, after this time. */
 void monitor_raise_epoch(struct monitor *m);
 
 #endif

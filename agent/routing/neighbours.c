@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "host/timer.h"
 
-/* Size of the table of neighbours as last notified; if two share an entry, that only costs an epoch now and then. */
+/* Size of the table of neighbours as last notified; two that share an entry only cost an epoch now and then. */
 #define KNOWN_NEIGHBOURS 16384U
 #define RECENT_RESOLVES	 1024U
 
@@ -47,7 +47,7 @@ struct neighbours {
 	uint32_t resolves;
 };
 
-/* Hosts choose addresses: keyed, so that they cannot choose whose entry they take. */
+/* Keyed, as hosts choose addresses: they must not be able to choose whose entry they take. */
 static uint64_t hash_of(uint32_t ifindex, const uint8_t addr[static 16])
 {
 	uint64_t words[2];
@@ -134,8 +134,8 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
 }
 
 /*
- * Enters a notification; true if it differs from what was known. An entry being resolved had no MAC address just
- * before, so if it was unknown nothing has changed. Subscribers can create any number of such entries by sending to
+ * Enters a notification; true if it differs from the known state. An entry being resolved had no MAC address just
+ * before, so if it was unknown, nothing has changed. Subscribers can create any number of such entries by sending to
  * unused addresses, so they must not displace usable ones.
  */
 static bool enter(struct known *known, const struct known *told, bool resolving)
@@ -230,7 +230,7 @@ void neighbours_free(struct neighbours *v)
 /* Map elements read at a time; more than one hash bucket ever holds. */
 #define BATCH 1024U
 
-/* Next hops of one kind that are in use, and which comes next. */
+/* Next hops of one kind that are in use, and the next one. */
 struct turns {
 	struct next_hop_address *list;
 	size_t count;

@@ -38,14 +38,14 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
  */
 bool neighbours_changed(struct neighbours *v, const struct nlmsghdr *h);
 
-/* Clears what neighbours_changed() compares with, after notifications were lost. */
+/* Clears the state with which neighbours_changed() compares, after notifications were lost. */
 void neighbours_forget(struct neighbours *v);
 
 /*
  * Checks whether the neighbours that XDP sends to are still there. The kernel probes those that it sends to itself; for
  * the others the agent starts the kernel's state machine: unicast ARP or NDP requests, one a second. If three go
  * unanswered (net.ipv4.neigh.*.ucast_solicit, retrans_time_ms), the kernel marks the entry as failed. So a router that
- * dies, or silently changes its MAC address, gets no more packets after five seconds.
+ * dies, or silently changes its MAC address, gets no packets after five seconds.
  */
 
 /*
@@ -58,7 +58,7 @@ void neighbours_forget(struct neighbours *v);
 
 struct prober;
 
-/* copy: also tells which neighbours are in use; NULL: the datapath's map alone does. */
+/* copy: also shows which neighbours are in use; NULL: only the datapath's map does. */
 int prober_new(struct event_base *base, const struct datapath *d, const struct route_copy *copy, struct netlink *n,
 	       struct prober **ret);
 void prober_free(struct prober *p);

@@ -101,7 +101,7 @@ void route_limits_message(struct route_limits *l, const struct nlmsghdr *h)
 		add(l, &route);
 }
 
-/* Routes that are the same as before change nothing. */
+/* Unchanged routes have no effect. */
 static void enter_again(struct route_limits *l, const struct nlmsghdr *h)
 {
 	struct route_limit route;
@@ -209,7 +209,7 @@ static int put(int map, uint32_t base, uint32_t plen, uint32_t mtu)
 	return bpf_map_update_elem(map, &key, &mtu, BPF_ANY);
 }
 
-/* Removes from the map what is not in the list. */
+/* Removes from the map entries that are not in the list. */
 static void remove_others(const struct route_limits *l, int map)
 {
 	struct prefix_key key, next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Routes with restrictions that bpf_fib_lookup() does not report to the datapath: those with an `mtu`, by which the
- * kernel limits what it forwards, and those for a TOS. The datapath gets the former in the map `route_mtus`: a prefix
+ * Routes with restrictions that bpf_fib_lookup() does not report to the datapath: those with an `mtu`, which limits the
+ * packets that the kernel forwards, and those for a TOS. The datapath gets the former in the map `route_mtus`: a prefix
  * and the lowest MTU of all such routes that cover it, in any table. It leaves longer packets to the kernel.
  *
  * Routes that vanish with an interface are not notified; an outdated entry only costs speed.

@@ -49,7 +49,7 @@ static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned
 	return h;
 }
 
-/* Whether the kernel refuses the source, or forwards nothing from there: that tells nothing about the way. */
+/* Whether the kernel refuses the source, or forwards nothing from there: that reveals nothing about the route. */
 static bool is_refused_at_entry(int r, uint32_t ifindex)
 {
 	char name[IFNAMSIZ];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the kernel would send a packet: route, interface, neighbour. */
+/* The kernel's decision for a packet: route, interface, neighbour. */
 #ifndef DETNAT_ROUTE_LOOKUP_H
 #define DETNAT_ROUTE_LOOKUP_H
 
@@ -38,9 +38,9 @@ uint32_t address_beyond(void);
 int kernel_way_read(uint32_t addr, struct kernel_way *ret);
 
 /*
- * The same for a packet from an address that comes in by an interface: routing rules by source and by interface count.
- * Where the kernel would not take such a packet at all, as by a strict rp_filter or without forwarding, the way is that
- * of kernel_way_read(). ifindex 0: by none.
+ * The same for a packet from an address that arrives through an interface: routing rules by source and by interface
+ * count. If the kernel would not accept such a packet at all, for example because of a strict rp_filter or without
+ * forwarding, the result is that of kernel_way_read(). ifindex 0: no interface.
  */
 int kernel_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct kernel_way *ret);
 

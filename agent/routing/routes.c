@@ -72,7 +72,7 @@ static void add_own(struct own_routes *own, const struct own_route *route)
 	own->route[own->count++] = *route;
 }
 
-/* A route that takes the place of another comes without a notification about that one. */
+/* A route that replaces another comes without a notification about that one. */
 static void forget_replaced(struct own_routes *own, const struct own_route *by)
 {
 	for (size_t i = own->count; i-- > 0;) {
@@ -182,7 +182,7 @@ static int delete_route(struct netlink *n, const struct own_route *route, struct
 			 prefix_format(route->prefix.base, route->prefix.plen, text), strerror(-r));
 }
 
-/* Brings `own` up to date if notifications do not; *ret is then the caller's to free. */
+/* Updates `own` if notifications do not; *ret is then the caller's to free. */
 static int know_routes(struct netlink *n, const struct own_routes *own, struct own_routes *ret)
 {
 	if (!own || !own->known)

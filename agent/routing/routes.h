@@ -25,12 +25,12 @@ struct own_route {
 	bool old; /* not seen yet by the present reading */
 };
 
-/* Those that there are, as far as notified. Zero-initialised. */
+/* The existing ones, as far as notified. Zero-initialised. */
 struct own_routes {
 	struct own_route *route;
 	size_t count;
 	size_t room;
-	bool failed; /* for want of memory */
+	bool failed; /* out of memory */
 	bool known;  /* all of them have been read since notifications were last lost */
 };
 
@@ -44,9 +44,8 @@ void own_routes_again(struct own_routes *own, enum route_copy_reading what, cons
 
 /*
  * Makes detnat's routes in the main table match these prefixes: adds missing ones, deletes others. A prefix of length 0
- * gets none. If another route is in the same place, it is left alone, which is logged once per call. own: those that
- * there are; if they are not known, or it is NULL, they are read, which takes long where there are many routes. 0 or
- * -errno.
+ * gets none. Leaves alone another route in the same place, and logs that once per call. own: the existing ones; if they
+ * are unknown, or it is NULL, they are read, which takes long if there are many routes. 0 or -errno.
  */
 int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix *prefixes, size_t count,
 		 struct error *err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* This long after the agent was last heard of, addresses are no longer vouched for. */
+/* After this long without a sign of the agent, addresses are no longer vouched for. */
 #define HEARD_OF_S 3U
 
 static void visit_netconf(const struct nlmsghdr *h, void *arg)

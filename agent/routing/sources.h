@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel's checks of source addresses on this machine: reverse-path filters, and the gateway's own addresses. The
- * datapath applies them to what it forwards itself (bpf/egress/source.h).
+ * datapath applies them to packets that it forwards itself (bpf/egress/source.h).
  */
 #ifndef DETNAT_SOURCES_H
 #define DETNAT_SOURCES_H
@@ -36,7 +36,7 @@ bool rp_outside_strict(const struct rp_summary *s);
 /* The gateway's own addresses, as the bits of globals.own_sources. */
 struct own_sources {
 	uint64_t bits[4];
-	bool prefixes; /* includes whole prefixes beside loopback, which bits cannot express */
+	bool prefixes; /* also whole prefixes besides loopback, which bits cannot express */
 };
 
 /* False if they are not known yet. */

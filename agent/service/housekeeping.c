@@ -17,7 +17,7 @@
 #include "tables/mapping_changes.h"
 
 #define SLICE_US 1000
-/* How often the threads that work for the reclaim are polled. */
+/* Microseconds between two polls of the threads that reclaim memory. */
 #define WAIT_US 2000
 
 struct housekeeping {
@@ -59,7 +59,7 @@ static int sweep_slice(struct housekeeping *h)
 	return 0;
 }
 
-/* After tables of another layout were taken over: its pins are removed when all counts have been compared. */
+/* After tables of another layout were taken over: removes that layout's pins once all counts have been compared. */
 static enum table_check_progress check_slice(struct housekeeping *h)
 {
 	int r;
@@ -102,8 +102,8 @@ static void on_leave(void *arg)
 }
 
 /*
- * Whether sessions are being refused while there are others in the overflow map. The datapath reuses a subscriber's
- * slots of expired sessions by itself, but only the sweep removes expired sessions from that map.
+ * Whether sessions are being refused while there are others in the overflow map. The datapath itself reuses a
+ * subscriber's slots of expired sessions, but only the sweep removes expired sessions from that map.
  */
 static bool sweep_is_urgent(struct housekeeping *h)
 {
@@ -137,7 +137,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 	guard_count(h->parts->guard, h->parts->datapath);
 
-	/* Seconds are counted, so that a shorter interval takes effect as soon as it is set. */
+	/* Counts seconds, so that a shorter interval takes effect at once. */
 	if ((++h->seconds >= h->parts->active->config->sweep_interval || urgent) && !h->sweep) {
 		h->seconds = 0;
 		h->sweep_began_us = monotonic_us();
@@ -189,7 +189,7 @@ int housekeeping_new(struct event_base *base, const struct parts *parts, struct 
 			return error_set(err, -ENOMEM, "out of memory");
 		}
 	}
-	/* An earlier agent may have left something to end. */
+	/* An earlier agent may have left tables to end. */
 	on_leave(h);
 	*ret = h;
 	return 0;

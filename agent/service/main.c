@@ -176,7 +176,7 @@ static int run(const char *config_path, bool replace)
 
 /*
  * Blocks signals from the first moment on, before the libraries are initialised: an early reload is carried out later,
- * and no signal ends the agent halfway. It makes the system call itself, as libc is not ready yet.
+ * and no signal ends the agent halfway. Makes the system call directly, as libc is not ready yet.
  */
 static __attribute__((no_sanitize("address", "undefined"))) void hold_signals(int argc, char **argv, char **environment)
 {

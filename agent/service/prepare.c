@@ -43,7 +43,7 @@ static int give_below(const char *name, void *arg)
 	return give(path, to);
 }
 
-/* Layouts of any version; nothing else there is ours. */
+/* Layouts of any version; nothing else there belongs to detnat. */
 static int give_layout(const char *name, void *arg)
 {
 	const struct owner *to = arg;
@@ -59,7 +59,7 @@ static int give_layout(const char *name, void *arg)
 	return r ? r : directory_visit(path, give_below, &(struct owner){ path, to->uid, to->gid });
 }
 
-/* systemd mounts /sys/fs/bpf for root only. The right to pass through it discloses nothing of what it holds. */
+/* systemd mounts /sys/fs/bpf for root only. The right to pass through it does not disclose its contents. */
 static int let_through(const char *path)
 {
 	char partial[PATH_MAX];
@@ -98,7 +98,7 @@ static int prepare_pins(const struct config *c, const struct owner *to, struct e
 	return r ? error_set(err, r, "%s: cannot be given to uid %u: %s", c->pin_path, to->uid, strerror(-r)) : 0;
 }
 
-/* 1: a file in the directory that is not detnat's. */
+/* 1: the directory contains a file that is not detnat's. */
 static int visit_foreign(const char *name, void *arg)
 {
 	return strncmp(name, "history.", strlen("history.")) ? 1 : 0;
@@ -127,7 +127,7 @@ int prepare_for(const struct config *c, uid_t uid, gid_t gid, struct error *err)
 	struct error why = { 0 };
 	int r = prepare_pins(c, &to, err);
 
-	/* The agent decides whether NAT can go on without its history. */
+	/* The agent decides whether NAT can continue without its history. */
 	if (!r && prepare_state(c, &to, &why))
 		log_warning("%s", why.text);
 	return r;
@@ -178,7 +178,7 @@ enum exit_status guard_install(const char *config_path, const char **ret_done, s
 	/* While the lock is held, no agent starts. */
 	r = datapath_open_pinned(up.file->pin_path, &d, NULL);
 	if (r == -EBUSY) {
-		*ret_done = "an agent runs, which sees to the guard";
+		*ret_done = "an agent runs, which maintains the guard";
 		return EXIT_DONE;
 	}
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What only root can do for an agent that runs as another user: mount the bpffs, and give that user the pins and the
- * history, whichever user ran the agent before.
+ * The tasks that only root can do for an agent that runs as another user: mount the bpffs, and give that user the pins
+ * and the history, whichever user ran the agent before.
  */
 #ifndef DETNAT_PREPARE_H
 #define DETNAT_PREPARE_H
@@ -23,8 +23,8 @@ void guard_open_carriers(struct guard *g, const char *pin_path);
 
 /*
  * Installs the guard for the mappings of the file and of a running datapath; interfaces with its programs stay open.
- * With "guard": false it is removed. While an agent runs, nothing is done, as the guard is the agent's. *ret_done: what
- * was done, for the user.
+ * Removes it with "guard": false. Does nothing while an agent runs, as the guard is the agent's. *ret_done: the result,
+ * for the user.
  */
 enum exit_status guard_install(const char *config_path, const char **ret_done, struct error *err);
 

@@ -48,11 +48,11 @@ struct service {
 	struct control *control;
 	struct housekeeping *housekeeping;
 	struct sweep_figures sweeps;
-	bool ending; /* asked for by a signal */
+	bool ending; /* requested by a signal */
 	struct signals signals;
 	bool guard_is_new;  /* none existed when the agent started */
 	bool replace;	    /* replace a datapath of another layout that cannot be taken over */
-	bool reload_wanted; /* by a signal that came before the first configuration was active */
+	bool reload_wanted; /* by a signal before the first configuration was active */
 	bool reload_waits;  /* a reload by signal is queued and has not read the file yet */
 };
 
@@ -100,7 +100,7 @@ static void on_adapted(void *arg, int r, const struct error *err)
 		log_info("the routing rules have changed; the programs were replaced");
 }
 
-/* The programs are built for one way of caching next hops. */
+/* The programs are built for one way to cache next hops. */
 static void on_routing_change(void *arg)
 {
 	struct service *s = arg;
@@ -114,7 +114,7 @@ static void resolve(void *arg, int family, const void *addr, uint32_t ifindex)
 	devices_resolve(arg, family, addr, ifindex);
 }
 
-/* Before anything is attached: closes all that is mapped, or will be, except on interfaces with programs. */
+/* Before anything is attached: closes all addresses that are or will be mapped, except on interfaces with programs. */
 static int start_guard(struct service *s, const struct startup *up, struct error *err)
 {
 	const char *pin_path = up->file->pin_path;
@@ -129,11 +129,12 @@ static int start_guard(struct service *s, const struct startup *up, struct error
 
 static void note_trouble(struct service *s, const struct error *err)
 {
-	trouble_set(TROUBLE_CONFIG, "%s; what ran before goes on, reload when this is mended", err->text);
+	trouble_set(TROUBLE_CONFIG, "%s; the previous configuration stays in force; reload when this is mended",
+		    err->text);
 	s->active.reload_failed = true;
 }
 
-/* Applies the wanted configuration or, if that fails, the one that ran before. */
+/* Applies the wanted configuration or, if that fails, the previous one. */
 static int apply(struct service *s, struct startup *up, struct error *err)
 {
 	const struct config *wanted = startup_wanted(up);
@@ -193,7 +194,7 @@ static int replace_programs(void *arg, change_prepare prepare, change_done done,
 	return change_submit_programs(s->parts.changes, prepare, done, done_arg);
 }
 
-/* What changes of the configuration act on. */
+/* The modules on which changes of the configuration act. */
 static int start_modules(struct service *s, struct error *err)
 {
 	struct parts *p = &s->parts;
@@ -239,7 +240,7 @@ static int start_workers(struct service *s, struct error *err)
 	return r;
 }
 
-/* Everything up to the ready line, each after what it needs. */
+/* Everything up to the ready line, each module after those that it needs. */
 static int start(struct service *s, struct startup *up, struct error *err)
 {
 	enum routing routing;
@@ -265,7 +266,7 @@ static int start(struct service *s, struct startup *up, struct error *err)
 			   err);
 }
 
-/* Stops everything but the datapath. */
+/* Stops everything except the datapath. */
 static void stop(struct service *s)
 {
 	struct parts *p = &s->parts;
@@ -297,7 +298,7 @@ static void stop(struct service *s)
 	mappings_close(take_pointer(p->mappings));
 }
 
-/* A first start that fails leaves nothing behind; an existing datapath goes on as it was. */
+/* A first start that fails leaves nothing behind; an existing datapath continues unchanged. */
 static void fail(struct service *s, const struct startup *up)
 {
 	struct datapath *d = &s->datapath;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public header of service/, which puts the agent together: it starts all rooms in order, hands each what it uses,
- * and stops them again. No other room knows all of them.
+ * The public header of service/, which puts the agent together: it starts all rooms in order, gives each the parts that
+ * it uses, and stops them again. No other room knows all of them.
  */
 #ifndef DETNAT_SERVICE_H
 #define DETNAT_SERVICE_H
@@ -13,8 +13,10 @@
 /* Exit statuses of detnat-agent. */
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIGURATION = 2 };
 
-/* Runs until SIGTERM or SIGINT. replace: see startup_read(). On failure says why in err; at a first start nothing is
- * left behind then. */
+/*
+ * Runs until SIGTERM or SIGINT. replace: see startup_read(). On failure err has the reason; a first start then leaves
+ * nothing behind.
+ */
 enum exit_status service_run(const char *config_path, bool replace, struct error *err);
 
 /* All checks of a start, with its warnings; changes nothing. */

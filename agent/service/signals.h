@@ -18,7 +18,7 @@ struct signals {
 int signals_catch(struct signals *s, struct event_base *base, struct error *err);
 void signals_free(struct signals *s);
 
-/* Unblocks the signals, which are blocked since before main(). */
+/* Unblocks the signals, which have been blocked since before main(). */
 void signals_release(void);
 
 #endif

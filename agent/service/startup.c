@@ -60,14 +60,17 @@ static int check(struct startup *s, const char *config_path, bool starting, stru
 	if (r)
 		return r;
 	r = check_paths(s->file, config_path, &path_err);
-	/* The users of those directories report it and try again. */
+	/* The users of those directories report the error and try again. */
 	if (r && (!starting || (!s->running && !error_passes(r))))
 		return error_set(err, r, "%s", path_err.text);
 	/* Programs of an incomplete datapath cannot be recognised before its pins are removed. */
 	return datapath_is_incomplete(s->file->pin_path) ? 0 : check_devices(s->file, err);
 }
 
-/* A datapath of another layout is taken over or, with --replace, replaced; else the start fails and it goes on. */
+/*
+ * A datapath of another layout is taken over or, with --replace, replaced; else the start fails and the datapath
+ * continues.
+ */
 static int check_layout(const struct config *c, bool replace, struct error *err)
 {
 	int r = migration_check(c->pin_path, err);
@@ -90,7 +93,7 @@ static int read_file(const char *config_path, bool starting, bool replace, struc
 	return check(s, config_path, starting, err);
 }
 
-/* Uses what an earlier agent left running in place of the file. -ENOENT: there is nothing. */
+/* Uses the state that an earlier agent left running in place of the file. -ENOENT: there is none. */
 static int fall_back(const char *config_path, struct startup *s)
 {
 	char pin_path[PATH_MAX];
@@ -144,11 +147,11 @@ const struct config *startup_wanted(const struct startup *s)
 /* The user of the unit. */
 #define SERVICE_USER "detnat"
 
-/* Root, who asks, can read what the service cannot. */
+/* Root, who runs the check, can read files that the service cannot. */
 static void check_readable(const char *config_path)
 {
 	if (!account_may_read(SERVICE_USER, config_path))
-		log_warning("%s: the service runs as user " SERVICE_USER ", who cannot read it: chgrp " SERVICE_USER
+		log_warning("%s: the service runs as user " SERVICE_USER ", which cannot read it: chgrp " SERVICE_USER
 			    " and chmod 640",
 			    config_path);
 }

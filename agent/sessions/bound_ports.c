@@ -12,7 +12,7 @@
 
 static const uint8_t protocols[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
 
-/* Where the entries of a group begin, and how many there are. */
+/* The first entry of a group, and the number of entries. */
 static uint64_t *group_of(const struct subscriber_iterator *it, uint8_t proto, uint32_t group, uint32_t *ret_n)
 {
 	*ret_n = group_size(group << PORT_GROUP_SHIFT, it->map->geo.ports_per_host);
@@ -21,10 +21,9 @@ static uint64_t *group_of(const struct subscriber_iterator *it, uint8_t proto, u
 }
 
 /*
- * A connection that is established keeps its binding for as long after its end as any; else a packet from inside counts
- * (RFC 4787 REQ-6). A session that the outside has opened begins with the binding's own stamp, so that it keeps the
- * port no longer, unless the inside answers or packets from outside refresh (REQ-6a); a SYN that nothing has answered
- * keeps none.
+ * An established connection keeps its binding after its end as long as any session; otherwise a packet from inside
+ * counts (RFC 4787 REQ-6). A session opened from outside begins with the binding's own stamp, so that it keeps the port
+ * no longer, unless the inside answers or packets from outside refresh (REQ-6a); an unanswered SYN keeps none.
  */
 void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
 {
@@ -140,7 +139,7 @@ static int visit_bindings(struct subscriber_iterator *it, void *arg)
 	}
 	it->cost = it->map->geo.ports_per_host * binding_count(it->map->bindings.mapping);
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		/* What others have left until they are turned on again is no binding. */
+		/* Entries left until the protocol is turned on again are no bindings. */
 		if (!(it->map->bindings.mapping & binding_protocol(protocols[i])))
 			continue;
 		for (uint32_t group = 0; !r && group < binding_groups(it->map->geo.ports_per_host); group++)
@@ -154,7 +153,7 @@ int bindings_visit(struct subscriber_iterator *it, binding_visit visit, void *ar
 	return visit_bindings(it, &(struct binding_walk){ .visit = visit, .arg = arg });
 }
 
-/* Takes the walk over the sessions over. */
+/* Takes over the walk over the sessions. */
 static int walk_new(struct mappings *m, struct session_walk *sessions, struct binding_walk **ret)
 {
 	struct binding_walk *w = calloc(1, sizeof(*w));

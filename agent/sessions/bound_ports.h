@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ports that endpoint-independent mapping has bound, <detnat/binding.h>, as they are listed. */
+/* Lists the ports that endpoint-independent mapping has bound, <detnat/binding.h>. */
 #ifndef DETNAT_BOUND_PORTS_H
 #define DETNAT_BOUND_PORTS_H
 
@@ -12,10 +12,10 @@ struct binding {
 	uint16_t out_port;
 	uint8_t proto;
 	uint32_t expires;  /* seconds, unless its sessions keep it */
-	uint32_t sessions; /* that count; set by a walk alone */
+	uint32_t sessions; /* that count; set only by a walk */
 };
 
-/* Non-zero ends the visits. */
+/* A non-zero result ends the visits. */
 typedef int (*binding_visit)(const struct binding *b, void *arg);
 
 /* Visits the bindings of all subscribers, or of one; -ENOENT if that one is in no mapping. */
@@ -25,20 +25,20 @@ int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct bin
 void binding_walk_free(struct binding_walk *w);
 
 /*
- * Visits some: 1: more to do, 0: done, or -ENOMEM. Before each subscriber `wait` is asked, and the step ends where it
- * returns true; NULL: it never does.
+ * Visits some: 1: more to do, 0: done, or -ENOMEM. The step ends if `wait`, called before each subscriber, returns
+ * true; NULL: it never does.
  */
 int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
 		      void *arg);
 
-/* Visits the bindings of the subscriber that an iteration is at. */
+/* Visits the bindings of an iteration's present subscriber. */
 struct subscriber_iterator;
 int bindings_visit(struct subscriber_iterator *it, binding_visit visit, void *arg);
 
-/* How many ports a subscriber has bound; 0 if it is in no mapping. */
+/* Number of ports that a subscriber has bound; 0 if it is in no mapping. */
 uint32_t bindings_count(struct mappings *m, uint32_t in_addr);
 
-/* Which outside ports of a subscriber are in use for an inside port other than one that asks for a port. */
+/* The outside ports of a subscriber that other inside ports use than the one that asks for a port. */
 
 struct held_ports {
 	uint16_t own; /* bound to the inside port itself; 0: none */
@@ -51,9 +51,9 @@ static inline bool held_port(const struct held_ports *h, uint16_t port)
 }
 
 /*
- * Finds the ports that bindings and sessions in slots hold for a protocol, other than those of the inside endpoint.
- * Sessions in time-wait hold none. Sessions beyond the slots are not looked for; where there are bindings, these hold
- * their ports. *ret is empty where the address has no sessions.
+ * Finds the ports that bindings and sessions in slots hold for a protocol, except those of the inside endpoint.
+ * Sessions in time-wait hold none. Ignores sessions beyond the slots; where there are bindings, these hold their ports.
+ * *ret is empty if the address has no sessions.
  */
 void held_ports_find(struct mappings *m, struct endpoint in, uint8_t proto, struct held_ports *ret);
 

@@ -54,7 +54,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-/* Examines the suspects again; those that changed stay in the list. */
+/* Examines the suspects again; those that have changed stay in the list. */
 static void look_again(struct table_check *c)
 {
 	while (c->n_looked < c->n_suspects && monotonic_us() < c->deadline_us) {
@@ -94,7 +94,7 @@ static int step_overflow(struct table_check *c)
 {
 	int r = check_overflow_step(c);
 
-	/* The overflow map has been replaced, by a reload for example. */
+	/* The overflow map has been replaced, for example by a reload. */
 	if (r == -EAGAIN)
 		return TABLE_CHECK_MORE;
 	if (r)
@@ -148,7 +148,7 @@ static int step_counts(struct table_check *c)
 		return TABLE_CHECK_MORE;
 	if (r)
 		return r;
-	/* Subscribers whose overflow count is right by now are examined by their slots. */
+	/* Subscribers whose overflow count is now right are examined through their slots. */
 	c->phase = c->n_suspects ? PHASE_SUSPECTS_GRACE : c->walked ? PHASE_DONE : PHASE_SUBSCRIBERS;
 	return TABLE_CHECK_MORE;
 }

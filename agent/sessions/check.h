@@ -3,9 +3,9 @@
  * Checks the tables against the rules that the datapath and the agent follow (`detnatctl check`), while both are
  * working on them.
  *
- * The check stops no packets. Whatever looks wrong is examined again once every program that was running at the first
- * look has ended, and only what still looks the same is reported; what changes every time is given up as unsettled.
- * Counts are repaired by a compare-and-swap of the word that each opener changes, so no change is lost.
+ * The check stops no packets. Suspects are examined again once every program that was running at the first look has
+ * ended, and reported only if they still look the same; those that change every time are given up as unsettled. Counts
+ * are repaired with a compare-and-swap of the word that each opener changes, so no change is lost.
  */
 #ifndef DETNAT_CHECK_H
 #define DETNAT_CHECK_H
@@ -13,7 +13,7 @@
 #include "base/findings.h"
 #include "tables/mappings.h"
 
-/* What was examined. */
+/* Figures of the examination. */
 struct check_figures {
 	uint64_t mappings;
 	uint64_t subscribers;
@@ -27,7 +27,7 @@ struct check_figures {
 
 struct table_check;
 
-/* Prepares a check of all tables. repair: repairs what can be repaired safely. The caller owns the findings. */
+/* Prepares a check of all tables. repair: makes all safe repairs. The caller owns the findings. */
 int table_check_new(struct mappings *m, bool repair, struct findings *findings, struct table_check **ret);
 
 enum table_check_progress {

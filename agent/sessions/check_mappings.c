@@ -45,7 +45,7 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	s->covered[number] += prefix_size(plen);
 }
 
-/* Inside addresses of a mapping that no other one within it has. */
+/* Inside addresses of a mapping without those of mappings within it. */
 static uint64_t own_addresses(const struct mappings *m, unsigned number)
 {
 	uint64_t n = 0;
@@ -85,7 +85,7 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 	}
 }
 
-/* The next agent opens a chunk by its pin. */
+/* The next agent opens a chunk through its pin. */
 static void check_chunk_pins(struct table_check *c, const struct chunks *chunks, uint32_t first, uint64_t count)
 {
 	for (uint64_t chunk = first >> chunks->shift; count && chunk <= (first + count - 1) >> chunks->shift; chunk++) {
@@ -169,7 +169,7 @@ static uint32_t home_of(const struct subscriber_iterator *it, uint64_t entry)
 	return mapping_first_choice(&it->map->geo, binding_in_port(entry)) >> PORT_GROUP_SHIFT;
 }
 
-/* Whether the line of its first choice says that a binding of it has strayed. */
+/* Whether the line of its first choice shows that a binding of it has strayed. */
 static bool is_noted(const struct subscriber_iterator *it, uint8_t proto, uint64_t entry)
 {
 	const uint64_t *first = entry_at(it, proto, home_of(it, entry) << PORT_GROUP_SHIFT);
@@ -177,7 +177,9 @@ static bool is_noted(const struct subscriber_iterator *it, uint8_t proto, uint64
 	return first && binding_flags(LOAD(*first)) & BINDING_AWAY;
 }
 
-/* Whether another port, of a higher number, is bound for the same inside port; the home group has those not strayed. */
+/*
+ * Whether another port, with a higher number, is bound for the same inside port; the home group has those not strayed.
+ */
 static bool has_second(const struct subscriber_iterator *it, uint8_t proto, uint32_t offset, uint64_t entry)
 {
 	uint32_t home = home_of(it, entry) << PORT_GROUP_SHIFT;
@@ -232,7 +234,7 @@ uint64_t examine_bindings(const struct subscriber_iterator *it, struct examinati
 	return n;
 }
 
-/* Stamps go on while a binding is used. */
+/* Stamps change while a binding is used. */
 static bool same_fault(const struct binding_fault *a, const struct binding_fault *b)
 {
 	return a->kind == b->kind && a->proto == b->proto && a->offset == b->offset && !((a->entry ^ b->entry) >> 32);
@@ -254,9 +256,9 @@ bool settle_bindings(struct table_check *c, const struct suspect *s, const struc
 		     const struct examination *now)
 {
 	static const char *const texts[] = {
-		[BINDING_ELSEWHERE] = "bound in a group of ports in which it is not looked for",
-		[BINDING_SECOND] = "bound though the inside port has another port",
-		[BINDING_NOT_NOTED] = "bound in another group, and its own does not say so",
+		[BINDING_ELSEWHERE] = "bound in a group of ports where no lookup finds it",
+		[BINDING_SECOND] = "bound although the inside port has another port",
+		[BINDING_NOT_NOTED] = "bound in another group, which its own group does not show",
 	};
 	const struct geometry *g = &it->map->geo;
 	bool settled = true;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Checks the overflow: that entries are in pairs, the counts of subscribers, and the total. */
+/* Checks the overflow: the pairs of entries, the counts of subscribers, and the total. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
 
 #include "sessions/check_private.h"
 
-/* Passes through all entries before the counts are given up. */
+/* Passes through all entries before the counts are abandoned. */
 #define PASSES_MAX 4U
 
 static bool lookup(const struct datapath *d, const struct overflow_key *key, struct overflow_session *ret)
@@ -14,7 +14,7 @@ static bool lookup(const struct datapath *d, const struct overflow_key *key, str
 	return !bpf_map_lookup_elem(d->overflow, key, ret);
 }
 
-/* The key of a session's other entry; false if it is of no mapping. */
+/* The key of a session's other entry; false if it belongs to no mapping. */
 static bool partner_of(const struct mappings *m, const struct overflow_key *key, const struct overflow_session *s,
 		       struct overflow_key *ret)
 {
@@ -53,7 +53,7 @@ static uint32_t *tally(struct table_check *c, int number, uint32_t in_addr, bool
 	return t->count ? &t->count[mapping_subscriber(&of->record.geo, in_addr)] : NULL;
 }
 
-/* A number for a session, so that the sum of all tells whether they are the same as before. */
+/* A number for a session, so that the sum of all shows whether they are the same as before. */
 static uint64_t digest_of(const struct overflow_key *key)
 {
 	uint64_t ends = (uint64_t)key->in_addr << 32 | key->ext_addr;
@@ -124,9 +124,9 @@ static int begin_again(struct table_check *c)
 
 /*
  * At the end of the pass, notes whether the total differs from the number of entries. Sessions come and go meanwhile,
- * and one that is being admitted is counted before there is room for it, which may come to nothing. So it counts only
- * if a second pass, after a grace period, finds the very same sessions, and the total was too high, or too low, all
- * the time.
+ * and one that is being admitted is counted before it has room, which may fail. So the difference counts only if a
+ * second pass, after a grace period, finds exactly the same sessions, and the total was too high, or too low, all the
+ * time.
  */
 static void compare_total(struct table_check *c)
 {
@@ -146,7 +146,7 @@ static void compare_total(struct table_check *c)
 		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - least,
 				   __ATOMIC_ACQ_REL);
 	findings_add(c->findings, FINDING_OVERFLOW_TOTAL, c->repair, "overflow",
-		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 " are there", least,
+		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 " exist", least,
 		     c->total_counted);
 }
 
@@ -206,7 +206,7 @@ void check_overflow_pairs(struct table_check *c)
 		repaired = c->repair && remove_unpaired(c, &s);
 		findings_add(c->findings, FINDING_OVERFLOW_PAIR, repaired,
 			     addr_format(s.key.direction == OVERFLOW_IN2OUT ? s.key.in_addr : s.key.out_addr, addr),
-			     "the %s entry of an overflow session stands alone: protocol %u, port %u, to %s:%u%s",
+			     "the %s entry of an overflow session has no partner: protocol %u, port %u, to %s:%u%s",
 			     s.key.direction == OVERFLOW_IN2OUT ? "outbound" : "inbound", s.key.proto, s.key.port,
 			     addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
 	}

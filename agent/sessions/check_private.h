@@ -10,11 +10,11 @@
 #include "sessions/sessions_private.h"
 #include "tables/mapping_drains.h"
 
-/* Suspects that are examined again together, and how often before they are given up. */
+/* Suspects that are examined again together, and the number of tries. */
 #define SUSPECTS_MAX 256U
 #define TRIES_MAX    6U
 
-/* Faults of one subscriber's slots that are reported at a time. */
+/* Limit of faults reported at a time for one subscriber's slots. */
 #define FAULTS_MAX 8U
 
 struct slot_fault {
@@ -27,7 +27,7 @@ struct slot_fault {
 enum binding_fault_kind {
 	BINDING_ELSEWHERE, /* not in the group of its first choice and not marked as strayed, or the reverse */
 	BINDING_SECOND,
-	BINDING_NOT_NOTED, /* strayed, which the line of its first choice does not say */
+	BINDING_NOT_NOTED, /* strayed, but the line of its first choice does not show it */
 };
 
 struct binding_fault {
@@ -86,7 +86,7 @@ struct overflow_tally {
 
 enum check_phase {
 	PHASE_MAPPINGS,
-	PHASE_OVERFLOW,	      /* all entries: pairs, and how many each subscriber has */
+	PHASE_OVERFLOW,	      /* all entries: pairs, and the number for each subscriber */
 	PHASE_OVERFLOW_GRACE, /* a second look at single entries */
 	PHASE_SUBSCRIBERS,    /* all records and slots */
 	PHASE_SUSPECTS_GRACE, /* a second look at suspects, then on with the subscribers */
@@ -115,7 +115,7 @@ struct table_check {
 	int64_t total_least, total_most; /* of the global count since the previous pass */
 	bool total_observed;		 /* for a grace period */
 	int64_t total_counted;
-	uint64_t digest;  /* of the sessions that were counted */
+	uint64_t digest;  /* of the counted sessions */
 	bool total_wrong; /* the previous pass found it wrong, with the digest below */
 	uint64_t wrong_digest;
 	unsigned passes;
@@ -127,7 +127,7 @@ struct table_check {
 
 void examine(const struct subscriber_iterator *it, struct examination *ret);
 
-/* Fills `it` for a subscriber of a mapping. -ENOENT if it has no sessions there any more. */
+/* Fills `it` for a subscriber of a mapping. -ENOENT if it no longer has sessions there. */
 static inline int check_find(struct table_check *c, struct subscriber_iterator *it, int number, uint32_t in_addr)
 {
 	if (!mappings_serves(c->m, number, in_addr) || !mapping_has_slots(mappings_get(c->m, number)))
@@ -136,23 +136,23 @@ static inline int check_find(struct table_check *c, struct subscriber_iterator *
 	return 0;
 }
 
-/* Examines the bindings; returns how many there are. */
+/* Examines the bindings; returns their number. */
 uint64_t examine_bindings(const struct subscriber_iterator *it, struct examination *ret);
 
-/* Reports, and repairs, faults of bindings that both looks have shown. True if there are no others. */
+/* Reports, and repairs, faults of bindings that both looks have found. True if there are no others. */
 bool settle_bindings(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
 		     const struct examination *now);
 
 /*
- * Clears the `displaced` bits that no session needs: a migration sets them all. A superfluous bit is no fault, it only
+ * Clears the `displaced` bits that no session needs: a migration sets them all. A superfluous bit is harmless: it only
  * makes an opener look at more slots.
  */
 void examination_tidy(const struct subscriber_iterator *it, const struct examination *now);
 
-/* Whether it shows something that may be wrong, or changed while it was made. */
+/* Whether it contains a possible fault, or changed during the examination. */
 bool examination_suspicious(const struct examination *e);
 
-/* Reports, and repairs, what both looks have shown. True if nothing is left to examine again. */
+/* Reports, and repairs, faults that both looks have found. True if nothing is left to examine again. */
 bool suspect_settle(struct table_check *c, struct suspect *s, const struct subscriber_iterator *it,
 		    const struct examination *now);
 

@@ -9,7 +9,7 @@
 
 #define CLOSE_TRIES 1000U
 
-/* What to close for one subscriber. */
+/* The sessions of one subscriber to close. */
 struct closing {
 	bool outside; /* `endpoint` is the outside one */
 	struct endpoint endpoint;
@@ -154,7 +154,7 @@ int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint 
 	return subscriber < 0 ? -ENOENT : close_of(m, number, g->in_base + (uint32_t)subscriber, &c);
 }
 
-/* Reports sessions that end with their mapping, as sessions_on_close() does for those that are closed. */
+/* Reports sessions that end with their mapping, as sessions_on_close() does for closed ones. */
 
 /* Time spent on reporting in one step. */
 #define TELL_BUDGET_US 2000U
@@ -186,7 +186,7 @@ static bool report_slots(struct mapping_job *t)
 			chunks_at(&m->buckets, t->record.first_bucket + (n << t->record.bucket_shift));
 		uint64_t key, word;
 
-		/* Those in time-wait are in no count. */
+		/* No count includes those in time-wait. */
 		for (uint32_t i = 0; i < n_slots; i++)
 			if (slot_read(&slots[i], &key, &word))
 				tell(t, t->record.geo.in_base + n, key, word, now);
@@ -209,7 +209,7 @@ const struct mappings_ending sessions_ending = {
 
 /* Finds a session by its endpoints and refreshes it, as a packet of the subscriber's would. */
 
-/* Sessions that are closing are not kept up. */
+/* Closing sessions are not refreshed. */
 static bool may_refresh(uint64_t word)
 {
 	return !(word_state(word) & SESSION_RESET) && word_state(word) != SESSION_TIME_WAIT;
@@ -233,7 +233,7 @@ static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_
 	return -ENOENT;
 }
 
-/* Those beyond the slots are found, but left as they are: user space cannot change them without a race. */
+/* Finds sessions beyond the slots, but does not refresh them: user space cannot change them without a race. */
 static int find_overflow(struct subscriber_iterator *it, struct endpoint in, struct endpoint ext, uint8_t proto,
 			 struct session *ret)
 {

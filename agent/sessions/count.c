@@ -12,8 +12,8 @@
  * Slots counted one by one, for some milliseconds. Beyond that the subscriber's record is trusted as long as none of
  * its sessions can have expired. It is right except for a session that took a shorter timeout without a packet from
  * inside (an idle connection closed by the outside), until the next sweep. A subscriber with a session that may have
- * expired is swept here, as it soon would be anyway, which makes the next count cheaper; at most this many sessions are
- * freed.
+ * expired is swept here, as it soon would be anyway, which makes the next count cheaper; it frees at most this many
+ * sessions.
  */
 #define EXACT_SLOTS (1U << 20)
 #define MAX_FREED   (1U << 16)
@@ -47,7 +47,7 @@ void session_counter_free(struct session_counter *c)
 	free(c);
 }
 
-/* The count of a drain, which begins at 0; NULL: of more drains than there can be at a time. */
+/* The count of a drain, which begins at 0; NULL: there are more drains than possible at a time. */
 static struct drain_count *count_of(struct session_count *c, const struct mapping_drain *d)
 {
 	for (size_t i = c->n_drains; i-- > 0;)
@@ -59,7 +59,7 @@ static struct drain_count *count_of(struct session_count *c, const struct mappin
 	return &c->by_drain[c->n_drains++];
 }
 
-/* Where sessions of a mapping's inside addresses count that drain (d), or do not (NULL). */
+/* The place in which sessions of a mapping's inside addresses that drain (d), or do not (NULL), are counted. */
 static uint64_t *place_of(struct session_count *c, int number, const struct mapping_drain *d)
 {
 	struct drain_count *of_drain = d && !d->whole ? count_of(c, d) : NULL;

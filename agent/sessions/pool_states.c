@@ -54,7 +54,7 @@ static int add_pool(struct pool_states *s, const struct pool *p)
 	return 0;
 }
 
-/* Adds what of a spare prefix is in no pool; the pools come first in the list. */
+/* Adds the part of a spare prefix that is in no pool; the pools come first in the list. */
 static int add_spare(struct pool_states *s, size_t n_pools, struct pool spare)
 {
 	bool used = false;
@@ -82,7 +82,7 @@ static int by_address(const void *a, const void *b)
 	return (x->out.base > y->out.base) - (x->out.base < y->out.base);
 }
 
-/* Gathers all pools of the tables, those that drain too, and which inside addresses each mapping in use has. */
+/* Gathers all pools of the tables, including draining ones, and the inside addresses of each mapping in use. */
 static int gather_pools(struct pool_states *s, const struct mappings *m, const struct config *c)
 {
 	_cleanup_free_ struct inside_prefix *inside = calloc(MAX_MAPPINGS, sizeof(*inside));
@@ -133,7 +133,7 @@ static int gather(struct pool_states *s, const struct mappings *m, const struct 
 	return r;
 }
 
-/* How many subscribers of an outside address the mapping itself translates. */
+/* Number of subscribers of an outside address that the mapping itself translates. */
 static uint64_t subscribers_of(const struct pool_states *s, const struct pool *p, uint32_t first, uint32_t last)
 {
 	uint64_t n = 0;
@@ -148,7 +148,7 @@ static uint64_t subscribers_of(const struct pool_states *s, const struct pool *p
 	return n;
 }
 
-/* Sessions, according to the records of the subscribers, whether they have an exception by now or not. */
+/* Sessions, from the records of the subscribers, whether they now have an exception or not. */
 static uint64_t sessions_of(const struct mappings *m, const struct pool *p, uint32_t first)
 {
 	const struct mapping *record = mappings_get(m, p->number);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The outside addresses of all mappings one by one: whether they are in use, by how many subscribers, and spare ones.
- */
+/* The outside addresses of all mappings one by one: their state, the number of their subscribers, and spare ones. */
 #ifndef DETNAT_POOL_STATES_H
 #define DETNAT_POOL_STATES_H
 
@@ -9,7 +8,7 @@
 
 #define POOL_STATES(X)                                                                  \
 	X(POOL_IN_USE, "in use")	 /* it has subscribers */                       \
-	X(POOL_DRAINING, "draining")	 /* it has none, but sessions from before */    \
+	X(POOL_DRAINING, "draining")	 /* it has none, but earlier sessions */        \
 	X(POOL_OUT_OF_USE, "out of use") /* neither; exceptions have its subscribers */ \
 	X(POOL_SPARE, "spare")		 /* in `spare` of a mapping, and in no pool */
 
@@ -22,7 +21,7 @@ enum pool_state {
 
 extern const char *const pool_state_texts[N_POOL_STATES];
 
-/* Outside addresses of one mapping: its pool, or what is free of a spare prefix. */
+/* Outside addresses of one mapping: its pool, or the free part of a spare prefix. */
 struct pool {
 	struct prefix out;
 	struct prefix in; /* of the mapping */
@@ -37,12 +36,14 @@ struct pool_address {
 	enum pool_state state;
 	uint32_t addr;
 	uint64_t subscribers;
-	uint64_t sessions; /* by the subscribers' records, so expired ones that were not swept yet count */
+	uint64_t sessions; /* from the subscribers' records, so expired ones not yet swept count */
 };
 
 struct pool_states;
 
-/* Takes a picture of the pools, of those within a prefix only if that is not NULL. 0, -ENOENT: there are none, -ENOMEM.
+/*
+ * Takes a snapshot of the pools, only of those within a prefix if that is not NULL. 0, -ENOENT: there are none,
+ * -ENOMEM.
  */
 int pool_states_new(const struct mappings *m, const struct config *c, const struct prefix *within,
 		    struct pool_states **ret);
@@ -51,7 +52,7 @@ void pool_states_free(struct pool_states *p); /* NULL is allowed */
 /* The next address, in order; false: that was the last. Mappings may be added and deleted between calls. */
 bool pool_states_next(struct pool_states *p, struct pool_address *ret);
 
-/* Passes over a pool that is in use as a whole, if the next address is its first. Returns how many addresses it has. */
+/* Skips a pool that is wholly in use, if the next address is its first. Returns its number of addresses. */
 uint64_t pool_states_pass(struct pool_states *p);
 
 #endif

@@ -17,7 +17,7 @@ struct port_sessions {
 	struct session_walk *walk;
 	bool ended;	    /* the walk */
 	bool read;	    /* `ahead` is */
-	struct place ahead; /* of the session that the walk is at */
+	struct place ahead; /* of the walk's present session */
 	struct place at;    /* the subscriber gathered */
 	bool complete;
 	uint32_t *ports; /* of its sessions, in order once it is complete */
@@ -90,7 +90,7 @@ static int compare_ports(const void *a, const void *b)
 	return one < other ? -1 : one > other;
 }
 
-/* Reads one session further: 1: the time is up, 0: done, or -errno. */
+/* Reads one more session: 1: the time is up, 0: done, or -errno. */
 static int read_on(struct port_sessions *b, uint64_t deadline_us)
 {
 	uint64_t now = monotonic_us();
@@ -132,7 +132,7 @@ int port_sessions_gather(struct port_sessions *b, unsigned kind, uint32_t in_add
 	return r;
 }
 
-/* How many of the ports are below one. */
+/* Number of the ports below one. */
 static size_t below(const struct port_sessions *b, uint32_t port)
 {
 	size_t first = 0, end = b->n;

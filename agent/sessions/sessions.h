@@ -42,12 +42,12 @@ struct session_walk;
 int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */
 int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr,
 				struct session_walk **ret); /* -ENOENT: no mapping */
-/* Continues for about budget_us microseconds: 1: more to do, 0: done, or what visit returned. */
+/* Continues for about budget_us microseconds: 1: more to do, 0: done, or the result of visit. */
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg);
 void session_walk_free(struct session_walk *w);
-/* Before its first step: leaves out subscribers of whose sessions none counts. */
+/* Before its first step: skips subscribers without a session that counts. */
 void session_walk_skip_idle(struct session_walk *w);
-/* In a visit: 0: the session is of a mapping in use; n: of drain n - 1. They follow each other in this order. */
+/* In a visit: 0: the session belongs to a mapping in use; n: to drain n - 1. They are visited in this order. */
 unsigned session_walk_kind(const struct session_walk *w);
 
 /*
@@ -70,20 +70,20 @@ void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t k
 
 /*
  * Closes sessions by their inside or outside endpoint and their external endpoint; proto 0 means any protocol. Returns
- * how many were closed, or -errno.
+ * the number closed, or -errno.
  */
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
 /*
- * Refreshes the session of an inside endpoint with an external one, in a mapping that drains, too, unless it is closing
- * or lives beyond the slots, and describes it. -ENOENT: there is none.
+ * Refreshes the session of an inside endpoint with an external one, also in a draining mapping, unless it is closing or
+ * beyond the slots, and describes it. -ENOENT: there is none.
  */
 int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret);
 
 /*
- * The figures of one subscriber, computed in slices if it has overflow sessions, as these have to be searched for among
- * all. -ENOENT if no mapping has the address.
+ * The figures of one subscriber, computed in slices if it has overflow sessions, as finding these means searching all.
+ * -ENOENT if no mapping has the address.
  */
 struct subscriber_figures {
 	uint32_t sessions;
@@ -98,7 +98,7 @@ void subscriber_counter_free(struct subscriber_counter *c);
 
 /*
  * Counts sessions per mapping number, in slices; subscribers without sessions cost one load. Each session is in one
- * count: what drains from a mapping that is in use counts for the drain, not for the mapping.
+ * count: one that drains from a mapping in use counts for the drain, not for the mapping.
  */
 struct session_count {
 	uint64_t total;
@@ -127,25 +127,26 @@ void session_counter_free(struct session_counter *c);
 /* Writes the object that `session list` prints and a newline, without a NUL; returns the number of octets. */
 size_t session_text(const struct session *s, char text[static SESSION_TEXT]);
 
-/* How many sessions each port of a subscriber has, for subscribers in the order in which a session walk has them. */
+/* The number of sessions on each port of a subscriber, for subscribers in the order of a session walk. */
 
 struct port_sessions;
-/* Takes the walk over, which has not begun. NULL: no memory. */
+/* Takes over a walk that has not begun. NULL: out of memory. */
 struct port_sessions *port_sessions_new(struct session_walk *walk);
 void port_sessions_free(struct port_sessions *b); /* may be NULL */
 
 /*
- * Goes on to a subscriber, of a kind as a subscriber iterator has it: 1: the time is up, ask again; 0: done, or -errno.
+ * Advances to a subscriber, of a kind as in a subscriber iterator: 1: the time is up, call it again; 0: done, or
+ * -errno.
  */
 int port_sessions_gather(struct port_sessions *b, unsigned kind, uint32_t in_addr, uint64_t deadline_us);
 
 /* The sessions of that subscriber that count and have a port. */
 uint32_t port_sessions_of(const struct port_sessions *b, uint8_t proto, uint16_t out_port);
 
-/* The ports that it has sessions of a protocol on. */
+/* Number of its ports with sessions of a protocol. */
 uint32_t port_sessions_ports(const struct port_sessions *b, uint8_t proto);
 
-/* What the records of subscribers say beside their sessions, for explain. */
+/* Data in the records of subscribers beside their sessions, for explain. */
 
 struct subscriber_record {
 	uint32_t slots;
@@ -154,14 +155,13 @@ struct subscriber_record {
 	uint64_t refused;      /* packets */
 	int64_t quota_refusal; /* seconds since the last refusal for quota, or for room beyond the slots; -1: none
 				  lately */
-	int64_t ports_refusal; /* since the last one because no port was free */
+	int64_t ports_refusal; /* since the last one for lack of a free port */
 };
 
-/* 0, or -ENOENT where the address is in no mapping. */
+/* 0, or -ENOENT if the address is in no mapping. */
 int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret);
 
-/* Sums over the subscribers of a mapping that have adjoining addresses, in slices; those with exceptions are left out.
- */
+/* Sums over the subscribers of a mapping with adjacent addresses, in slices; omits those with exceptions. */
 struct pool_figures {
 	uint32_t excepted; /* addresses that have another mapping */
 	uint32_t active;   /* subscribers that have sessions */
@@ -170,9 +170,9 @@ struct pool_figures {
 	uint64_t refused; /* packets */
 };
 struct pool_walk;
-/* number: of the mapping, whose addresses of one outside address these are; -1: those of all. 0 or -ENOMEM. */
+/* number: the mapping's, whose addresses share one outside address; -1: the addresses of all. 0 or -ENOMEM. */
 int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret);
-/* Goes on for about budget_us microseconds: 1 more to do, 0 done with *ret. */
+/* Continues for about budget_us microseconds: 1 more to do, 0 done with *ret. */
 int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret);
 void pool_walk_free(struct pool_walk *w); /* NULL is allowed */
 

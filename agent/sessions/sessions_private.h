@@ -10,7 +10,7 @@
 /* The longest age in ticks, by state byte, so that the inner loops need no branches. */
 struct age_limits {
 	int64_t life[256];   /* unlimited for states that are not a session */
-	int64_t counts[256]; /* negative for states that are in no count */
+	int64_t counts[256]; /* negative for states that no count includes */
 };
 
 void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS]);
@@ -44,7 +44,7 @@ bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word);
 /* Frees a slot if it still has this state word. True if this call freed it; the counts are then adjusted. */
 bool slot_free(struct slot *s, uint64_t word, struct subscriber *subscriber);
 
-/* How many of the slots hold a session that counts. */
+/* Number of slots that hold a session that counts. */
 uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now);
 
 /* Builds a session from the key and state word of a slot or of an overflow session. */
@@ -69,12 +69,12 @@ struct subscriber_iterator {
 	uint32_t idle_turn;
 	/*
 	 * Which sessions: 0: those of mappings in use, in order of address; n: those of drain n - 1, after them. With
-	 * `one_kind` no others follow.
+	 * `one_kind`, only these.
 	 */
 	unsigned kind;
 	bool one_kind;
 	bool begun;    /* this kind */
-	bool tallies;  /* notes how many sessions a drain still has */
+	bool tallies;  /* notes the remaining sessions of a drain */
 	uint64_t from; /* `next` at the beginning */
 	uint64_t tally;
 	bool heed_due; /* skip subscribers whose tick in sweep_due has not come */
@@ -92,16 +92,16 @@ struct subscriber_iterator {
 	uint32_t cost; /* of a visit, in slots read; a visit may change it */
 };
 
-/* Has it visit the subscribers of one drain alone that are among first..last. False: there are none. */
+/* Restricts it to those subscribers of one drain that are among first..last. False: there are none. */
 bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last);
 
-/* The drain that is being visited; NULL: none is. */
+/* The drain being visited; NULL: none. */
 const struct mapping_drain *subscriber_iterator_at(const struct subscriber_iterator *it);
 
 /* Visits every subscriber, with or without sessions; set fields to narrow it down. */
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m);
 
-/* Whether the subscriber's sessions must be looked at: one may have expired, or it is not known. */
+/* Whether the subscriber's sessions must be looked at: one may have expired, or that is unknown. */
 static inline bool subscriber_due(const struct subscriber_iterator *it)
 {
 	return !it->due || *it->due - it->now - 1 > it->due_max;
@@ -115,11 +115,11 @@ int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, sub
 
 /*
  * Frees a subscriber's expired sessions in slots, calls `closed` (NULL: no call) for each, and notes when to look
- * again. Returns how many were freed.
+ * again. Returns their number.
  */
 uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg);
 
-/* Keeps the bindings of a subscriber's sessions and removes those long expired, after its slots. */
+/* After the slots: keeps the bindings of a subscriber's sessions and removes those long expired. */
 void bindings_sweep(struct subscriber_iterator *it);
 
 /* Keeps the binding of a live session of a mapping's subscriber. */
@@ -131,10 +131,10 @@ void subscriber_find_of(struct subscriber_iterator *it, struct mappings *m, int 
 /* Fills `it` for one subscriber. -ENOENT if it is in no mapping. */
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
 
-/* The same of one of whom all sessions may be in mappings that drain. */
+/* The same for a subscriber whose sessions may all be in draining mappings. */
 int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
 
-/* What mappings that drain have of a subscriber's sessions, beside the one that `it` is of. */
+/* A subscriber's sessions in draining mappings, beside the mapping of `it`. */
 struct elsewhere {
 	uint32_t in_slots; /* that count */
 	uint32_t overflow; /* as recorded */
@@ -142,7 +142,7 @@ struct elsewhere {
 };
 struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it);
 
-/* Whether an address is in no mapping, nor drains from one. */
+/* Whether an address is in no mapping and drains from none. */
 bool is_nowhere(const struct mappings *m, uint32_t in_addr);
 
 #endif

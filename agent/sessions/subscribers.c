@@ -15,9 +15,9 @@ void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m
 }
 
 /*
- * How far the next look may be put off: a session opened right after this one lives for at least the shortest timeout,
- * and one that changes to a state with a shorter timeout must not be found expired too late. A due tick further ahead
- * than this dates from before timeouts were shortened and is ignored.
+ * Longest delay of the next look: a session opened right after this one lives for at least the shortest timeout, and
+ * one that changes to a state with a shorter timeout must not be found expired too late. A due tick further ahead dates
+ * from before timeouts were shortened and is ignored.
  */
 static uint32_t longest_delay(const uint32_t timeout_ticks[N_TIMEOUTS])
 {
@@ -108,7 +108,7 @@ static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cos
 	return 0;
 }
 
-/* Visits subscribers of the mapping that has been entered, from it->next to `last`. */
+/* Visits subscribers of the present mapping, from it->next to `last`. */
 static int iterate_mapping(struct subscriber_iterator *it, uint64_t last, uint32_t *cost, uint64_t deadline_us,
 			   subscriber_visit visit, void *arg)
 {
@@ -222,8 +222,8 @@ int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, sub
 }
 
 /*
- * Seconds since the last report of a kind, from the time at which the next one may be made, in jiffies: a second after
- * the last. -1: there was none, or so long ago that jiffies do not tell.
+ * Seconds since the last report of a kind, from the time of the next possible one, in jiffies: a second after the last.
+ * -1: there was none, or it was too long ago for jiffies.
  */
 static int64_t last_report(uint32_t next, uint32_t now_jiffies, uint32_t hz)
 {
@@ -264,7 +264,7 @@ struct pool_walk {
 	struct pool_figures figures;
 };
 
-/* Of a mapping that is retired, the sessions that drain. */
+/* The draining sessions of a retired mapping. */
 static void walk_drain(struct pool_walk *w, int number, uint32_t first, uint32_t last)
 {
 	const struct mapping_drain *d;

@@ -96,7 +96,7 @@ void session_sweep_free(struct session_sweep *s)
 	free(s);
 }
 
-/* Where the freed sessions of a subscriber are reported, and how many were freed. */
+/* Where a subscriber's freed sessions are reported, and their number. */
 struct freeing {
 	session_visit closed;
 	void *arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The record of a subscriber says how many sessions it has, including expired ones that have not been freed: it never
- * shows too few. So a subscriber whose record does not rank among the highest need not be examined, and with 16 million
+ * The record of a subscriber has its number of sessions, including expired ones that have not been freed: it is never
+ * too low. So a subscriber whose record does not rank among the highest need not be examined, and with 16 million
  * subscribers nearly all cost one load. For the others, slots are counted if a session may have expired, and at the end
  * for all that were chosen.
  */
@@ -106,7 +106,9 @@ static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, ui
 	return sessions < recorded ? sessions : recorded;
 }
 
-/* A subscriber is chosen once: by its mapping or, without one, by the first of those from which its sessions drain. */
+/*
+ * Each subscriber is chosen once: through its mapping or, without one, through the first from which its sessions drain.
+ */
 static bool is_first(const struct subscriber_iterator *it)
 {
 	struct subscriber_iterator first;
@@ -241,7 +243,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 		t->used[p][port / WORD_BITS] |= 1ULL << port % WORD_BITS;
 		ports[p]++;
 	}
-	/* All of them where no mapping has the address. */
+	/* All of them if no mapping has the address. */
 	if (mappings_find_inside(t->m, chosen->in_addr) != it.number)
 		e->draining = e->sessions;
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)

@@ -16,7 +16,7 @@
 
 struct top_entry {
 	uint32_t in_addr;
-	uint32_t sessions; /* sessions that count, those that drain among them */
+	uint32_t sessions; /* sessions that count, including draining ones */
 	uint32_t draining;
 	uint32_t quota;
 	uint64_t quota_exceeded; /* packets refused */
@@ -27,7 +27,7 @@ struct top_entry {
 
 struct top;
 
-/* Finds the n highest, 1..TOP_MAX, leaving out those without sessions or without refusals. 0 or -ENOMEM. */
+/* Finds the n highest, 1..TOP_MAX, omitting those without sessions or without refusals. 0 or -ENOMEM. */
 int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **ret);
 
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or -errno. */
@@ -38,7 +38,7 @@ const struct top_entry *top_entries(const struct top *t, size_t *ret_n);
 
 void top_free(struct top *t); /* may be NULL */
 
-/* Keeps the highest-ranking subscribers of any number, with memory only for as many as are wanted. */
+/* Keeps the highest-ranking of any number of subscribers, with memory only for the requested number. */
 
 /* Ranked by `first`, then `second`, then address; the lower address ranks higher. */
 struct top_rank {

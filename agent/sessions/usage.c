@@ -92,7 +92,7 @@ int session_usage_new(struct mappings *m, struct session_usage **ret)
 		return -ENOMEM;
 	subscriber_iterator_init(&u->it, m);
 	u->it.idle_turn = 1;   /* under a mask of 0: skips those without sessions */
-	u->it.one_kind = true; /* what drains has figures of its own */
+	u->it.one_kind = true; /* drains have their own figures */
 	*ret = u;
 	return 0;
 }
@@ -149,7 +149,7 @@ static int count_binding(const struct binding *b, void *arg)
 	return 0;
 }
 
-/* Returns the ports that are bound in the protocol that has most. */
+/* Returns the number of bound ports in the protocol that has most. */
 static uint32_t count_bindings(struct subscriber_iterator *it, struct mapping_usage *m)
 {
 	uint32_t cost = it->cost, n[N_USAGE_PROTOCOLS] = { 0 }, most = 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How much of their limits subscribers have used: a pass through all sessions but those that drain, in slices, summed
- * up per mapping.
- * Subscribers without sessions cost one load.
+ * How much of their limits subscribers use: a pass in slices through all sessions except draining ones, summed up per
+ * mapping. Subscribers without sessions cost one load.
  */
 #ifndef DETNAT_USAGE_H
 #define DETNAT_USAGE_H
@@ -30,8 +29,8 @@ struct mapping_usage {
 	struct geometry geo; /* of the mapping that the figures belong to */
 	uint64_t sessions[N_USAGE_PROTOCOLS];
 	/*
-	 * Of those of TCP, where only the inside has sent a SYN, and a second or more has passed since: a session of
-	 * UDP or ICMP does not show whether it was answered.
+	 * TCP sessions in which only the inside has sent a SYN, a second ago or more: a session of UDP or ICMP does not
+	 * show whether it was answered.
 	 */
 	uint64_t unanswered;
 	uint64_t bindings[N_USAGE_PROTOCOLS]; /* of subscribers with sessions */

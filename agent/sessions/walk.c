@@ -20,7 +20,7 @@ struct session_walk {
 	bool gathered;	      /* overflow sessions up to it.last are in the heap */
 	struct overflow_scan scan;
 	struct overflow_heap heap;
-	uint32_t slot_addr; /* the subscriber that the last step stopped at, */
+	uint32_t slot_addr; /* the subscriber at which the last step stopped, */
 	uint32_t slot;	    /* and the slot to continue at */
 
 	/* For the present step. */
@@ -87,7 +87,7 @@ unsigned session_walk_kind(const struct session_walk *w)
 	return w->it.kind;
 }
 
-/* True to stop here: the time is up, or visit said so. */
+/* True to stop here: the time is up, or visit asked for it. */
 static bool visit_one(struct session_walk *w, uint64_t key, uint64_t word)
 {
 	const struct subscriber_iterator *it = &w->it;
@@ -151,7 +151,7 @@ static int gather(struct session_walk *w)
 	return r;
 }
 
-/* Goes on to sessions that drain, which come after the others. */
+/* Continues with draining sessions, which come after the others. */
 static bool next_drain(struct session_walk *w)
 {
 	const struct mapping_drain *d;

@@ -66,7 +66,7 @@ static void note_failure(struct syslog *s, int r)
 {
 	char to[ADDR_TEXT + 8] = LOCAL_SOCKET, addr[ADDR_TEXT];
 
-	/* A receiver that is behind takes the next one. */
+	/* A receiver that lags takes the next one. */
 	if (r == -EAGAIN)
 		return;
 	if (s->settings.transport == SYSLOG_UDP)
@@ -75,7 +75,7 @@ static void note_failure(struct syslog *s, int r)
 		    strerror(-r));
 }
 
-/* Says how many were lost, before the next message or by itself. 0 or -errno. */
+/* Reports the number of lost messages, before the next message or alone. 0 or -errno. */
 static int report_losses(struct syslog *s)
 {
 	uint64_t lost = s->figures.lost - s->reported;

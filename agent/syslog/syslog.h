@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sends notices (base/notice.h) as messages of RFC 5424, to the local socket /dev/log or by UDP (RFC 5426). Nothing
- * here blocks or waits: what the receiver does not take at once is lost, counted, and reported to it with the next
- * message that it takes.
+ * Sends notices (base/notice.h) as messages of RFC 5424, to the local socket /dev/log or through UDP (RFC 5426).
+ * Nothing here blocks or waits: messages that the receiver does not accept at once are lost, counted, and reported to
+ * it with the next one that it accepts.
  */
 #ifndef DETNAT_SYSLOG_H
 #define DETNAT_SYSLOG_H
@@ -21,7 +21,9 @@ struct syslog_figures {
 int syslog_new(struct event_base *base, struct syslog **ret); /* -ENOMEM */
 void syslog_free(struct syslog *s);			      /* NULL is allowed */
 
-/* Listens for what a configuration asks for from now on. A receiver that cannot be reached is TROUBLE_SYSLOG. */
+/*
+ * From now on listens for the events that a configuration selects. A receiver that cannot be reached is TROUBLE_SYSLOG.
+ */
 void syslog_configure(struct syslog *s, const struct config_syslog *c);
 
 struct syslog_figures syslog_figures(const struct syslog *s);

@@ -7,7 +7,7 @@
 
 #include "base/notice.h"
 
-/* What every message of this agent has. */
+/* The common part of every message of this agent. */
 struct syslog_origin {
 	uint8_t facility;
 	char host[256]; /* "-": unknown */

@@ -77,7 +77,7 @@ static void unpin(const struct chunks *c, uint32_t chunk)
 		unlink(path);
 }
 
-/* Lookups after which it is known whether they are slow here. */
+/* After this many lookups it is known whether they are slow here. */
 #define SLOW_LOOKUPS 8
 
 /* Maps the chunk of that number, if an earlier agent left one. */

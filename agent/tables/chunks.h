@@ -62,10 +62,10 @@ void chunks_close(struct chunks *c);
  */
 int chunks_find_all(struct chunks *c, struct error *err);
 
-/* Maps the chunks that a range of records reaches into; missing ones are skipped. */
+/* Maps the chunks of a range of records; skips missing ones. */
 int chunks_find(struct chunks *c, uint64_t first, uint64_t count, struct error *err);
 
-/* Takes a range that is in use already; -ENOENT if a chunk is missing, else as ranges_take(). */
+/* Takes a range already in use; -ENOENT if a chunk is missing, else as ranges_take(). */
 int chunks_take(struct chunks *c, uint32_t first, uint64_t count);
 
 /* Undoes chunks_take(). */
@@ -86,7 +86,10 @@ int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count);
 /* Whether the range has all its chunks. */
 bool chunks_complete(const struct chunks *c, uint32_t first, uint64_t count);
 
-/* Marks a range as needing its chunks no more. Call this before releasing it, once the datapath cannot reach it. */
+/*
+ * Marks that a range no longer needs its chunks. Call it before the range is released, once the datapath cannot reach
+ * it.
+ */
 void chunks_retire(struct chunks *c, uint32_t first, uint64_t count);
 
 /*
@@ -116,7 +119,7 @@ static inline void *chunks_at(const struct chunks *c, uint32_t n)
 	return c->base[n >> c->shift] + (size_t)(n & ((1U << c->shift) - 1)) * c->record_size;
 }
 
-/* How many records from n on are contiguous in memory. */
+/* Number of records, from n on, that are contiguous in memory. */
 static inline uint32_t chunks_run(const struct chunks *c, uint32_t n)
 {
 	return (1U << c->shift) - (n & ((1U << c->shift) - 1));

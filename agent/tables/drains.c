@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The list of drains, and the map `drains` that is made of it: <detnat/drains.h>. */
+/* The list of drains, and the map `drains` made from it: <detnat/drains.h>. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -78,7 +78,7 @@ bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)
 	return false;
 }
 
-/* How many drains there would be of the addresses of a prefix, with one more of `more`. */
+/* The number of drains that the addresses of a prefix would have, with one more for `more`. */
 static unsigned depth(const struct mappings *m, struct prefix of, struct prefix more)
 {
 	unsigned n = lies_within(of, more);
@@ -120,7 +120,7 @@ void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain)
 int mappings_drains_check(const struct mappings *m, const struct mapping_drain *ended, size_t n_ended,
 			  const struct mapping_drain *begun, size_t n_begun, size_t *ret_failed)
 {
-	/* The list of drains alone is looked at. */
+	/* Only the list of drains matters here. */
 	_cleanup_free_ struct mappings *then = calloc(1, sizeof(*then));
 	int r = 0;
 
@@ -151,7 +151,7 @@ void mappings_forget_drains(struct mappings *m, int number)
 			mappings_forget_drain(m, i);
 }
 
-/* Whether a mapping that is in use has the addresses of a prefix, but for those of exceptions within it. */
+/* Whether a mapping in use has the addresses of a prefix, other than those of exceptions within it. */
 static bool has_itself(const struct mappings *m, int number, struct prefix in)
 {
 	const struct inside_prefix *found = NULL;
@@ -180,14 +180,14 @@ static bool lies_directly_in(const struct mappings *m, const struct inside_prefi
 	return true;
 }
 
-/* Has addresses of exceptions go on to drain from a mapping that has the others of a drain again. */
+/* Lets addresses of exceptions continue to drain from a mapping that has regained the other addresses of a drain. */
 static void keep_exceptions(struct mappings *m, const struct mapping_drain *of)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
 		const struct inside_prefix *p = &m->order[k];
 		const struct prefix in = { p->base, p->plen };
 
-		/* Of too many, the sessions are left to expire; see MAX_DRAINS. */
+		/* If there are too many, the sessions are left to expire; see MAX_DRAINS. */
 		if (lies_directly_in(m, p, of->in) && !mappings_drains_of(m, in, of->number) &&
 		    mappings_drain_check(m, in) == 0)
 			mappings_add_drain(
@@ -208,7 +208,7 @@ void mappings_forget_needless_drains(struct mappings *m)
 	}
 }
 
-/* The entry of a drain's prefix: of all drains that its addresses have. */
+/* The entry of a drain's prefix: all drains of its addresses. */
 static struct drain_entry entry_of(const struct mappings *m, struct prefix in)
 {
 	struct drain_entry e = { 0 };
@@ -246,7 +246,7 @@ static bool is_drained(const struct mappings *m, const struct drain_key *key)
 	return false;
 }
 
-/* Removes entries of drains that are over. */
+/* Removes entries of finished drains. */
 static void remove_others(const struct mappings *m)
 {
 	struct drain_key keys[64], before, *at;
@@ -270,7 +270,7 @@ static void remove_others(const struct mappings *m)
 	} while (n == ARRAY_SIZE(keys));
 }
 
-/* Whether addresses of a mapping in use may have sessions in one that drains. */
+/* Whether addresses of a mapping in use may have sessions in a draining one. */
 static bool succeeds(const struct mappings *m, const struct geometry *g)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
@@ -301,7 +301,7 @@ static void set_succeeding(struct mappings *m, bool on)
 
 void mappings_publish_drains(struct mappings *m)
 {
-	/* A mapping asks for sessions elsewhere before there can be any, and for as long. */
+	/* A mapping asks for sessions elsewhere before there can be any, and as long as there can. */
 	set_succeeding(m, true);
 	for (unsigned i = 0; i < m->n_drains; i++) {
 		struct drain_key key = key_of(m->drain[i].in);
@@ -325,7 +325,7 @@ static bool is_known(const struct mappings *m, const struct drain_from *from, st
 
 static void read_entry(struct mappings *m, const struct drain_key *key, const struct drain_entry *e)
 {
-	/* The oldest last, so that the order stays. */
+	/* The oldest last, to keep the order. */
 	for (uint32_t i = e->n < DRAIN_DEPTH ? e->n : DRAIN_DEPTH; i-- > 0;) {
 		const struct drain_from *from = &e->from[i];
 		struct prefix in = { .plen = from->plen };

@@ -8,13 +8,13 @@ static uint64_t buckets_of(const struct mapping_job *t, uint8_t protocols)
 	return binding_buckets(t->n_subscribers, protocols, t->record.geo.ports_per_host, t->record.bucket_shift);
 }
 
-/* The range for so many protocols; which they are does not matter to its size. */
+/* The range for this many protocols; only their number determines its size. */
 static struct bucket_range *range_of(struct mapping_job *t, uint8_t protocols)
 {
 	return &t->bindings[binding_count(protocols) - 1];
 }
 
-/* Protocols that have entries, and are to have some. */
+/* Protocols that have entries, and those that will. */
 static uint8_t with(const struct mapping_job *t, uint8_t protocols)
 {
 	return t->record.bindings.protocols | protocols;
@@ -185,7 +185,7 @@ bool mappings_slot_inbound(const struct mappings *m, int number, uint32_t subscr
 /* Slots and ports read, or subscribers passed over, between two looks at the clock: a few microseconds. */
 #define LOOK_INTERVAL 4096U
 
-/* Pages that hold nothing are left untouched. */
+/* Leaves empty pages untouched. */
 static void carry_line(const struct binding_line *from, struct binding_line *to)
 {
 	for (uint32_t k = 0; k < PORT_GROUP; k++) {
@@ -196,7 +196,7 @@ static void carry_line(const struct binding_line *from, struct binding_line *to)
 	}
 }
 
-/* Takes over what the outside has opened, and the bindings of protocols that keep them, from the table before. */
+/* Copies from the previous table the sessions opened from outside, and the bindings of protocols that keep them. */
 static void carry(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber)
 {
 	const struct mapping *r = &t->record;
@@ -214,7 +214,7 @@ static void carry(const struct mapping_job *t, const struct mapping *next, uint3
 	}
 }
 
-/* Frees what was bound before a protocol was turned off, or by an earlier look. */
+/* Frees ports bound before a protocol was turned off, or by an earlier look. */
 static void forget(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber, uint32_t protocols)
 {
 	static const struct binding_line nothing;
@@ -264,13 +264,13 @@ static void bind_sessions(const struct mapping_job *t, const struct mapping *nex
 	}
 }
 
-/* What a pass goes by. */
+/* The context of a pass. */
 struct pass {
-	struct mapping next; /* the record to come */
+	struct mapping next; /* the next record */
 	uint32_t begun;	     /* protocols */
 	uint32_t now;	     /* tick */
-	bool carries;	     /* from another table, rather than in the one that is in use */
-	bool repeats;	     /* passes over those that nothing has changed */
+	bool carries;	     /* from another table, not in the one in use */
+	bool repeats;	     /* skips subscribers that have not changed */
 };
 
 static void prepare(const struct mapping_job *t, const struct pass *p, uint32_t subscriber, uint32_t sessions)
@@ -280,14 +280,17 @@ static void prepare(const struct mapping_job *t, const struct pass *p, uint32_t 
 	if (p->carries)
 		carry(t, &p->next, subscriber);
 	forget(t, &p->next, subscriber, p->begun);
-	/* What is opened meanwhile the datapath binds. */
+	/* The datapath binds sessions opened meanwhile. */
 	if (h->imported)
 		__atomic_store_n(&h->imported, 0, __ATOMIC_RELAXED);
 	if (sessions)
 		bind_sessions(t, &p->next, subscriber, p->begun, p->now);
 }
 
-/* Prepares a subscriber, unless that was done and no session or binding has been made since. Returns what it read. */
+/*
+ * Prepares a subscriber, unless that was done and no session or binding has been made since. Returns the number of
+ * slots and ports read.
+ */
 static uint32_t visit(struct mapping_job *t, const struct pass *p, uint32_t subscriber)
 {
 	const struct subscriber *s = chunks_at(&t->m->subscribers, p->next.first_subscriber + subscriber);
@@ -357,7 +360,7 @@ void binding_preparation_finish(struct mapping_job *t, const struct binding_layo
 
 	if (b->lock && !same_layout(&b->wanted, wanted))
 		binding_preparation_end(t);
-	/* What a pass under way has passed may have changed since. */
+	/* Subscribers that a pass has visited may have changed since. */
 	if (b->next)
 		go_on(t, wanted, UINT64_MAX);
 	go_on(t, wanted, UINT64_MAX);

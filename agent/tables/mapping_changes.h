@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings are added, changed, retired and deleted, and their memory is given back. */
+/* Adds, changes, retires and deletes mappings, and returns their memory. */
 #ifndef DETNAT_MAPPING_CHANGES_H
 #define DETNAT_MAPPING_CHANGES_H
 
@@ -18,11 +18,11 @@ struct mapping_spec {
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 };
 
-/* How a mapping takes over addresses that another one has. */
+/* How a mapping takes over addresses of another one. */
 struct mapping_handover {
 	bool replaces;	    /* a mapping of the same inside prefix, which is retired */
 	struct prefix from; /* the outside prefix of that one */
-	uint32_t drain_s;   /* how long; 0: sessions in an enclosing mapping end */
+	uint32_t drain_s;   /* time to drain; 0: sessions in an enclosing mapping end */
 };
 
 /*
@@ -44,16 +44,16 @@ int mappings_add_commit_with(struct mapping_job *job, const struct mapping_hando
 void mappings_add_abort(struct mapping_job *job);
 
 /*
- * Before several mappings that overlap are added, retired or deleted: the addresses of a prefix that is one of them
- * have no mapping from now on, but for those of mappings within it, until the prefix is added, or mappings_release().
- * Else packets would leave by a mapping that they have neither before nor after.
+ * Call it before several overlapping mappings are added, retired or deleted: from now on the addresses of one of their
+ * prefixes have no mapping, except for those of mappings within it, until the prefix is added, or mappings_release().
+ * Otherwise packets would leave through a mapping that they have neither before nor after.
  */
 void mappings_hold(struct mappings *m, struct prefix in);
 void mappings_release(struct mappings *m);
 
 /*
- * Retires a mapping. -ENOENT if there is none; else as mappings_drain_check(), with nothing changed. Sessions go on for
- * drain_s seconds at most; the caller then deletes the mapping, as any other, when mapping_drain_over().
+ * Retires a mapping. -ENOENT if there is none; else as mappings_drain_check(), with nothing changed. Sessions continue
+ * for drain_s seconds at most; when mapping_drain_over(), the caller deletes the mapping like any other.
  */
 int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s);
 
@@ -80,8 +80,8 @@ void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
 /*
  * Changes the quota, the timeouts and the bindings of a mapping in place. Begin, then step until it returns 0 (1: a
  * thread is working), prepare until it returns 0 (1: call again), and once more if other work came between; then
- * update, which makes the change and does what is left. Abort gives up a change that was begun and not made; it keeps
- * the memory for the next one of the mapping. -ENOMEM, with figures in err, if memory is short.
+ * update, which makes the change and does the rest. Abort gives up a change before that; it keeps the memory for the
+ * next one of the mapping. -ENOMEM, with figures in err, if memory is short.
  */
 int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err);

@@ -17,9 +17,9 @@
 enum table_stage {
 	TABLE_MADE,	   /* chunks are being made; unknown to the datapath */
 	TABLE_LIVE,	   /* in the index */
-	TABLE_RETIRED,	   /* in that of outside addresses alone: it drains */
+	TABLE_RETIRED,	   /* only in the index of outside addresses: it drains */
 	TABLE_UNLINKED,	   /* removed from the index; packets in flight may still use them */
-	TABLE_IN_GRACE,	   /* waiting for a grace period, after which none does */
+	TABLE_IN_GRACE,	   /* waiting for a grace period, after which no packet does */
 	TABLE_AWAITS_SCAN, /* its overflow sessions are deleted in the next pass through the overflow */
 	TABLE_IN_SCAN,	   /* or in the present one */
 	TABLE_TELLING,	   /* its sessions are being reported as ended */
@@ -48,9 +48,9 @@ struct bucket_range {
 /* See binding_preparation.h. */
 struct binding_preparation {
 	struct binding_layout wanted;
-	uint32_t *lock;	 /* of each subscriber, as it was when its table was prepared; NULL: nothing is under way */
+	uint32_t *lock;	 /* of each subscriber, when its table was prepared; NULL: no preparation under way */
 	uint32_t next;	 /* subscriber of the pass under way */
-	uint32_t passes; /* that have ended */
+	uint32_t passes; /* number of ended passes */
 };
 
 struct mapping_job {
@@ -67,11 +67,11 @@ struct mapping_job {
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
 	struct binding_preparation preparation;
 	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
-	uint64_t left_ns;	   /* CLOCK_REALTIME since which the datapath does not use them */
+	uint64_t left_ns;	   /* CLOCK_REALTIME since when the datapath does not use them */
 	uint64_t told;		   /* subscribers whose sessions have been reported */
 	uint64_t subscribers_done; /* returned so far */
 	uint64_t buckets_done;
-	uint64_t bindings_done; /* of the range that is being returned */
+	uint64_t bindings_done; /* of the range being returned */
 };
 
 struct mappings {
@@ -84,9 +84,9 @@ struct mappings {
 	struct mapping_job *table[MAX_MAPPINGS];  /* by number; NULL: the number is free */
 	struct inside_prefix order[MAX_MAPPINGS]; /* inside prefixes of live mappings, sorted by address */
 	unsigned n_live;
-	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
+	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* addresses of each */
 	size_t n_runs;
-	bool unsettled; /* the index is ahead of `order`, or holds addresses: none of it may be hinted at */
+	bool unsettled; /* the index is ahead of `order`, or holds addresses: gives no hints */
 	struct mapping_drain drain[MAX_DRAINS];
 	unsigned n_drains;
 	struct mapping_job *leaving; /* list of tables on their way out */
@@ -95,7 +95,7 @@ struct mappings {
 	struct background grace; /* for unlinked tables */
 	bool grace_runs;
 	uint32_t sweeps;		      /* number of sweeps begun */
-	const struct mappings_ending *ending; /* NULL: sessions end unreported */
+	const struct mappings_ending *ending; /* NULL: ends of sessions are not reported */
 	int (*on_close)(const struct session *s, void *arg);
 	void *on_close_arg;
 	void (*on_leave)(void *arg);
@@ -108,15 +108,15 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
 /* Widens globals.pool_first..pool_last by an outside prefix; call it before the prefix can be found in the index. */
 void mappings_widen_pool(struct mappings *m, const struct geometry *g);
 
-/* Sets that range to what all live mappings need, which may be less than before. */
+/* Sets that range to the needs of all live mappings, which may be smaller than before. */
 void mappings_measure_pool(struct mappings *m);
 
-/* Has the datapath try addresses of the largest of the live mappings first, see fib_hint(). */
+/* Makes the datapath try addresses of the largest live mappings first, see fib_hint(). */
 void mappings_choose_hints(struct mappings *m);
 
 /*
- * Begins and ends steps after each of which `order` and the index differ: in between, the datapath asks the index alone
- * for inside addresses. A hint would give addresses of an exception to the mapping around it.
+ * Begin and end steps after each of which `order` and the index differ: in between, the datapath looks up inside
+ * addresses only in the index. A hint would give addresses of an exception to the mapping around it.
  */
 void mappings_unsettle(struct mappings *m);
 void mappings_settled(struct mappings *m);
@@ -143,7 +143,7 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 
 /*
  * An exception inside a mapping has been linked: once no packet in flight uses the enclosing mapping for its addresses,
- * their sessions in the tables of that one end. A no-op where that one has none.
+ * their sessions in its tables end. Does nothing if there are none.
  */
 void mappings_part(struct mappings *m, int enclosing, const struct geometry *exception);
 
@@ -153,46 +153,46 @@ bool mapping_part_step(struct mapping_job *t);
 /* A mapping in use, or one that a change takes into use again; or -ENOENT. */
 int mappings_find_kept(const struct mappings *m, const struct mapping_spec *spec);
 
-/* Sets the map `drains`, and the flags of mappings, by the list of drains. */
+/* Sets the map `drains`, and the flags of mappings, from the list of drains. */
 void mappings_publish_drains(struct mappings *m);
 
 /*
- * Enters a mapping's addresses in the map `untranslated`, or takes them out; nothing is done for one that has an
- * outside prefix. 0 or -errno.
+ * Enters a mapping's addresses in the map `untranslated`, or removes them; does nothing for a mapping with an outside
+ * prefix. 0 or -errno.
  */
 int mappings_show_untranslated(const struct mappings *m, const struct geometry *g);
 void mappings_hide_untranslated(const struct mappings *m, const struct geometry *g);
 
-/* Adds a drain, and removes those that it covers. The caller has checked that there is room, and publishes it. */
+/* Adds a drain, and removes those that it covers. The caller must make sure that there is room, and publish it. */
 void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain);
 
-/* Whether sessions that a mapping has of an inside address, or of all of a prefix, drain. */
+/* Whether a mapping's sessions of an inside address, or of a whole prefix, drain. */
 bool mappings_drains_of(const struct mappings *m, struct prefix in, int number);
 
 /*
  * Removes the drains of a mapping's number, or those of addresses that their mapping has itself; exceptions within
- * these go on to drain.
+ * these continue to drain.
  */
 void mappings_forget_drain(struct mappings *m, unsigned at);
 void mappings_forget_drains(struct mappings *m, int number);
 void mappings_forget_needless_drains(struct mappings *m);
 
-/* Reads what an earlier agent has pinned, without judging it. */
+/* Reads the drains pinned by an earlier agent, without checking them. */
 void mappings_read_drains(struct mappings *m);
 
-/* Has a mapping, in tables or not, drain from now on: it is in the index of outside addresses alone. */
+/* Makes a mapping, in tables or not, drain from now on: it is only in the index of outside addresses. */
 void mappings_set_retired(struct mappings *m, struct mapping_job *t);
 
-/* Whether the tables hold sessions: not where nothing is translated, or inbound is open. */
+/* Whether the tables hold sessions: not without translation, or if inbound is open. */
 static inline bool mapping_has_slots(const struct mapping *record)
 {
 	return record->first_bucket != NO_BUCKETS;
 }
 
-/* Waits until no packet in flight uses unlinked tables; their numbers and index nodes are free then. */
+/* Waits until no packet in flight uses unlinked tables; their numbers and index nodes are then free. */
 void mappings_settle(struct mappings *m);
 
-/* Waits until nothing is left of former mappings that share inside or outside addresses with this one. */
+/* Waits until former mappings that share inside or outside addresses with this one have left nothing behind. */
 void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
 
 /* Whether a former mapping that shares addresses with this one may still have overflow sessions. */

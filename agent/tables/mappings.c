@@ -54,7 +54,7 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 		at++;
 	m->order[at] = m->order[--m->n_live];
 	order_changed(m);
-	/* The one that replaces it may have the same prefix. */
+	/* Its replacement may have the same prefix. */
 	if (mappings_find(m, (struct prefix){ t->record.geo.in_base, t->record.geo.in_plen }, PREFIX_NONE) < 0)
 		mappings_hide_untranslated(m, &t->record.geo);
 }
@@ -174,7 +174,7 @@ struct datapath *mappings_datapath(const struct mappings *m)
 	return m->d;
 }
 
-/* Programs read it as one word. */
+/* Stores the layout as one word, as programs read it. */
 static void binding_layout_store(struct binding_layout *at, struct binding_layout l)
 {
 	uint64_t word;
@@ -203,7 +203,7 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 
 	struct binding_layout bindings = mapping_bindings_layout(t, &spec->bindings);
 
-	/* The sweep has put off looks according to the former timeouts, and has bound no ports of sessions. */
+	/* The sweep has postponed looks according to the former timeouts, and has bound no ports of sessions. */
 	if (t->sweep_due && (memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(record->timeout_ticks)) ||
 			     record->bindings.mapping != bindings.mapping))
 		memset(t->sweep_due, 0, t->n_subscribers * sizeof(*t->sweep_due));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Mappings and the memory of their subscribers and slots: opened, looked up, read. tables/mapping_changes.h adds,
- * changes and deletes them; tables/mapping_drains.h has those whose sessions go on for a while.
+ * changes and deletes them; tables/mapping_drains.h has those whose sessions continue for a while.
  *
  * The datapath sees a mapping as soon as its index entries point to it. It has forgotten the mapping once these are
  * cleared and a grace period has passed; only then is the memory reused. Work that grows with the mapping (making
@@ -14,24 +14,24 @@
 
 struct mappings;
 /*
- * Maps the tables. Mappings that an earlier agent pinned are taken over: the records that the index leads to tell which
- * ranges are in use. Ranges without a mapping (an agent was killed during an addition or deletion) are cleared. The
- * datapath must outlive the result.
+ * Maps the tables. Takes over the mappings that an earlier agent pinned: the records in the index say which ranges are
+ * in use. Ranges without a mapping (an agent was killed during an addition or deletion) are cleared. The datapath must
+ * outlive the result.
  */
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err);
 void mappings_close(struct mappings *m);
 
-/* Octets of tables that such a mapping takes, and those of its slots alone. */
+/* Octets of memory for the tables of such a mapping, and for its slots alone. */
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
 uint64_t mappings_slot_memory(struct prefix in, uint32_t session_slots);
 
-/* Octets that bindings of these protocols, BINDING_…, take beside them. */
+/* Octets of memory for bindings of these protocols, BINDING_…, in addition. */
 uint64_t mappings_binding_memory(const struct geometry *g, uint32_t session_slots, uint8_t protocols);
 
 /* Octets that the machine can provide without swapping; UINT64_MAX if unknown. */
 uint64_t memory_available(void);
 
-/* The mapping that a session beyond the slots belongs to, which may be retired, by the key of an entry; or -ENOENT. */
+/* The mapping of a session beyond the slots, possibly retired, from the key of an entry; or -ENOENT. */
 struct overflow_key;
 int mappings_of_overflow(const struct mappings *m, const struct overflow_key *key);
 
@@ -45,11 +45,11 @@ int mappings_next(const struct mappings *m, int from);
 
 /*
  * The number of the mapping with sessions that covers an inside address, else of the next one above it, or -1: iterates
- * in order of address. *ret_first..*ret_last are its addresses there: up to those of a mapping within it, for instance.
+ * in order of address. *ret_first..*ret_last are its addresses there, for example up to those of a mapping within it.
  */
 int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last);
 
-/* Number of the mapping in whose inside prefix this one lies, the longest, or -ENOENT. */
+/* Number of the mapping with the longest inside prefix that contains this one, or -ENOENT. */
 int mappings_around(const struct mappings *m, struct prefix in);
 
 /* The record of a mapping in use. */
@@ -62,22 +62,22 @@ struct subscriber *mappings_subscriber(const struct mappings *m, int number, uin
 struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t subscriber);
 
 /*
- * The entry of an outside port, as an offset in the subscriber's block, in its bindings of a protocol; NULL: the
- * mapping has none of it. Those of a group, eight, follow each other.
+ * The entry of an outside port, an offset in the subscriber's block, in its bindings of a protocol; NULL: the mapping
+ * has no bindings of it. The eight of a group are consecutive.
  */
 uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscriber, uint8_t proto,
 			   uint32_t port_offset);
 
-/* Sessions that the outside has opened to a subscriber, at most: those that have ended may be among them. */
+/* Maximum number of sessions opened to a subscriber from outside: some may have ended. */
 uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscriber);
 
-/* Whether the outside has opened the session in a subscriber's slot. */
+/* Whether the session in a subscriber's slot was opened from outside. */
 bool mappings_slot_inbound(const struct mappings *m, int number, uint32_t subscriber, uint32_t slot);
 
-/* How many subscribers from this one on have contiguous records and contiguous buckets. */
+/* Number of subscribers from this one on with contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);
 
-/* The datapath that the tables belong to. */
+/* The datapath of the tables. */
 struct datapath *mappings_datapath(const struct mappings *m);
 
 /* Octets of all tables, including chunks and fixed maps. */

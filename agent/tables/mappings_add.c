@@ -12,7 +12,7 @@
 /* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U
 
-/* How long a slice of the preparation of an update may take. */
+/* Time for one slice of the preparation of an update. */
 #define PREPARE_US 1000U
 
 static int too_much(const struct mapping_job *t, uint64_t needed, struct error *err)
@@ -189,7 +189,7 @@ static int free_number(const struct mappings *m)
 	return -ENOSPC;
 }
 
-/* The number of the mapping that is replaced: -1: none; -ENOENT if it is not there. */
+/* The number of the mapping to be replaced: -1: none; -ENOENT if it does not exist. */
 static int replaced_by(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how)
 {
 	int number = how->replaces ? mappings_find(m, (struct prefix){ g->in_base, g->in_plen }, how->from) : -1;
@@ -224,7 +224,7 @@ static uint64_t until(uint32_t seconds)
 	return boottime_s() + seconds;
 }
 
-/* Notes that the addresses of a prefix drain from a mapping, and tells the datapath. */
+/* Notes that the addresses of a prefix drain from a mapping, and informs the datapath. */
 static void begin_drain(struct mappings *m, struct prefix in, int number, bool whole, uint32_t seconds)
 {
 	mappings_add_drain(
@@ -234,8 +234,8 @@ static void begin_drain(struct mappings *m, struct prefix in, int number, bool w
 
 /*
  * Gives the inside addresses to tables whose number, record and outside addresses the datapath knows. Sessions are
- * opened there from then on. What the addresses' sessions are in drains before, so that the datapath finds them all the
- * while.
+ * opened there from then on. The mapping of their present sessions begins to drain before, so that the datapath finds
+ * these at any time.
  */
 static void link_inside(struct mappings *m, struct mapping_job *t, const struct mapping_handover *how)
 {
@@ -293,7 +293,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	    (t->n_buckets && !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets)) ||
 	    !mapping_bindings_complete(t))
 		return -ENOMEM;
-	/* Before the index shows none: no packet of theirs is to be dropped as of no mapping. */
+	/* Before they leave the index: no packet may be dropped for lack of a mapping. */
 	r = mappings_show_untranslated(m, g);
 	if (r)
 		return r;
@@ -306,7 +306,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 		prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
 	}
 	mappings_enter(m, t, number);
-	/* It looks for sessions elsewhere from the first one that it opens. */
+	/* From its first session on, it looks for sessions elsewhere. */
 	if (how->replaces || how->drain_s || m->n_drains) {
 		t->record.geo.flags |= MAPPING_SUCCEEDS;
 		m->d->mapping[number].geo.flags |= MAPPING_SUCCEEDS;
@@ -331,7 +331,7 @@ int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uin
 	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
 	mappings_unset_live(m, t);
 	mappings_set_retired(m, t);
-	/* What addresses of exceptions had drained from it stays with it; theirs may drain from others. */
+	/* Drains of addresses of exceptions from it stay with it; theirs may drain from others. */
 	mappings_forget_needless_drains(m);
 	mappings_publish_drains(m);
 	datapath_raise_epoch(m->d);

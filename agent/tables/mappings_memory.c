@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What tables cost, and what memory the machine has left. */
+/* The memory for tables, and the memory left on the machine. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
@@ -63,7 +63,7 @@ uint64_t mappings_table_memory(const struct mappings *m)
 	return sum;
 }
 
-/* Summaries of all mappings for the datapath, with which most packets need not ask the prefix index. */
+/* Summaries of all mappings for the datapath, which save most packets a look into the prefix index. */
 
 static uint32_t pool_end(const struct geometry *g)
 {
@@ -81,7 +81,7 @@ void mappings_widen_pool(struct mappings *m, const struct geometry *g)
 		__atomic_store_n(&global->pool_first, g->out_base, __ATOMIC_RELEASE);
 }
 
-/* Without a mapping it is a range that contains hardly an address. */
+/* Without a mapping, the range contains hardly an address. */
 void mappings_measure_pool(struct mappings *m)
 {
 	uint32_t first = ~0U, last = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes over the tables as an earlier agent left them, even in the middle of a change.
+ * Takes over the tables of an earlier agent, even in the middle of a change.
  *
- * A number is a mapping if one index maps all of its inside prefix to it, but for prefixes of others within it, the
- * other index all of its outside prefix, its record is valid and its tables exist. Everything else is a partial
- * addition or deletion and is removed. Where nothing is translated, the record alone tells.
+ * A number is a mapping if one index maps its whole inside prefix to it, except for prefixes of others within it, the
+ * other index its whole outside prefix, its record is valid and its tables exist. Everything else is a partial addition
+ * or deletion and is removed. Without translation, only the record counts.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -15,14 +15,14 @@
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_drains.h"
 
-/* What the indexes hold. */
+/* Contents of the indexes. */
 struct survey {
 	const struct mapping *records;
 	bool outside;
 	uint64_t covered[MAX_MAPPINGS]; /* addresses within the record's prefix */
-	bool strays[MAX_MAPPINGS];	/* whether there are any outside it */
-	bool retired[MAX_MAPPINGS];	/* inside: it drains, and all of its outside addresses lead to it */
-	bool whole[MAX_MAPPINGS];	/* inside: every address that no other mapping has instead leads to it */
+	bool strays[MAX_MAPPINGS];	/* whether there are addresses outside it */
+	bool retired[MAX_MAPPINGS];	/* inside: it drains, and all its outside addresses lead to it */
+	bool whole[MAX_MAPPINGS];	/* inside: every address without another mapping leads to it */
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];
 	size_t n_runs;
 	uint64_t seen; /* addresses below this one have been compared with the runs */
@@ -86,8 +86,8 @@ static bool is_retiring(const struct mappings *m, int number)
 }
 
 /*
- * Which mappings the indexes hold as a whole, as far as the records and the outside tell: one that was being added or
- * deleted has not all of its addresses, or those around it have some of them.
+ * Determines which mappings the indexes hold as a whole, judging by the records and the outside: one that was being
+ * added or deleted lacks some of its addresses, or those around it have some.
  */
 static void survey_whole(struct mappings *m, struct survey *in, const struct survey *out)
 {
@@ -103,7 +103,7 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 		if (!is_untranslated(record) && (in->strays[number] || out->strays[number] || !out->covered[number] ||
 						 out->covered[number] != prefix_size(g->out_plen)))
 			continue;
-		/* Its inside addresses, if it has not lost them yet, are the configuration's to give back. */
+		/* The configuration decides whether to give back its inside addresses, unless it has lost them. */
 		in->retired[number] = is_retiring(m, (int)number);
 		if (in->retired[number])
 			continue;
@@ -113,7 +113,7 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 	in->n_runs = inside_runs(prefix, n, in->run);
 	prefix_index_walk(&m->in, compare_leaf, in);
 	compare_until(in, 1ULL << 32, -1);
-	/* Those where nothing is translated have no entries, and no other sign than the record. */
+	/* Mappings without translation have no entries, only their record. */
 	for (size_t i = 0; i < n; i++)
 		if (is_untranslated(&m->d->mapping[prefix[i].number]))
 			in->whole[prefix[i].number] = true;
@@ -179,7 +179,7 @@ static void end_parts(struct mappings *m)
 	}
 }
 
-/* Drains of what could not be taken over end, and so do those of addresses that their mapping has itself. */
+/* Ends drains of mappings that could not be taken over, and those of addresses that their mapping has itself. */
 static void settle_drains(struct mappings *m)
 {
 	for (unsigned i = m->n_drains; i-- > 0;) {
@@ -196,7 +196,7 @@ static void settle_drains(struct mappings *m)
 		mappings_publish_drains(m);
 }
 
-/* Takes out of the map `untranslated` what no mapping has, and enters what is missing. Returns 0 or -errno. */
+/* Removes prefixes without a mapping from the map `untranslated`, and enters missing ones. Returns 0 or -errno. */
 static int settle_untranslated(const struct mappings *m)
 {
 	_cleanup_free_ struct prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
@@ -272,7 +272,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 		const struct mapping *record = &m->d->mapping[i];
 		uint64_t subscribers;
 
-		/* A record of zeroes is valid for the mapping of /0, which no machine has memory for. */
+		/* A record of zeroes is valid for a mapping of /0, for which no machine has memory. */
 		if (!mapping_record_valid(record) || !record->geo.in_plen || is_untranslated(record))
 			continue;
 		subscribers = prefix_size(record->geo.in_plen);
@@ -329,7 +329,9 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 		return r;
 	}
 
-	/* Packets in flight may still use what was removed, now or by an agent that was killed right afterwards. */
+	/*
+	 * Packets in flight may still use the removed memory, also if an agent was killed right after it removed some.
+	 */
 	datapath_grace_period(d);
 	prefix_index_settle(&m->in);
 	prefix_index_settle(&m->out);

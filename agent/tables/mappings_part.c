@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An exception takes addresses out of the mapping around it. The tables of that one keep their records and slots for
- * these addresses, empty, for the time when the exception is deleted.
+ * An exception takes addresses out of the mapping around it. The tables of the outer mapping keep their records and
+ * slots for these addresses, empty, for the time after the exception is deleted.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 	    mappings_drains_of(m, (struct prefix){ exception->in_base, exception->in_plen }, enclosing))
 		return;
 	t = calloc(1, sizeof(*t));
-	/* The next start ends what is left. */
+	/* The next start ends the rest. */
 	if (!t)
 		return;
 	*t = (struct mapping_job){
@@ -59,7 +59,7 @@ static void end_subscriber(struct mapping_job *t, uint32_t n)
 		end_slot(t, in_addr, s, &slots[i]);
 	/* Those in the overflow have been purged, each with its count. */
 	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
-	/* Incomplete datagrams are taken off the count of the mapping that has the address when they end. */
+	/* Incomplete datagrams are subtracted when they end, from the mapping that then has the address. */
 	__atomic_store_n(&s->datagrams, 0, __ATOMIC_RELAXED);
 }
 
@@ -72,7 +72,7 @@ bool mapping_part_step(struct mapping_job *t)
 	while (t->told < t->n_subscribers && m->table[t->number] == t->part_of && t->part_of->stage == TABLE_LIVE) {
 		uint32_t n = t->part_first + (uint32_t)t->told++;
 
-		/* Where the exception has been deleted meanwhile, the sessions are those of the mapping again. */
+		/* If the exception has been deleted meanwhile, the sessions belong to the mapping again. */
 		if (mappings_find_inside(m, t->record.geo.in_base + n) != t->number)
 			end_subscriber(t, n);
 		if (monotonic_us() >= deadline_us)

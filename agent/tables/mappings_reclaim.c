@@ -2,7 +2,7 @@
 /*
  * Retires deleted mappings: a grace period, then their overflow sessions, then their memory.
  *
- * Overflow sessions of a former mapping are never taken for those of a later one, except if that has the same blocks.
+ * Overflow sessions of a former mapping are never mistaken for those of a later one, unless that has the same blocks.
  * They must still be deleted before the same addresses are mapped again: the records of that mapping do not count them.
  */
 #include <errno.h>
@@ -33,7 +33,7 @@ static void wait_for_packets(void *arg)
 	datapath_grace_period(arg);
 }
 
-/* The grace period that unlinked tables wait for has ended. */
+/* Ends the grace period that unlinked tables wait for. */
 static void end_grace(struct mappings *m)
 {
 	m->grace_runs = false;
@@ -72,7 +72,7 @@ void mappings_settle(struct mappings *m)
 		background_wait(&m->grace);
 }
 
-/* The tables on their way out that an overflow session is of, or NULL. */
+/* The tables on their way out to which an overflow session belongs, or NULL. */
 static struct mapping_job *owner_of(const struct mappings *m, const struct overflow_key *in2out)
 {
 	for (struct mapping_job *t = m->leaving; t; t = t->next)
@@ -93,7 +93,7 @@ static struct subscriber *parted_subscriber(const struct mappings *m, const stru
 	return mappings_subscriber(m, number, mapping_subscriber(&m->table[number]->record.geo, key->in_addr));
 }
 
-/* How often a session is tried to delete that packets from outside may still change. */
+/* Tries to delete a session that packets from outside may still change. */
 #define PURGE_TRIES 100U
 
 static bool purge_parted(struct mappings *m, struct subscriber *s, const struct overflow_key *in2out, uint64_t *word)
@@ -107,7 +107,7 @@ static bool purge_parted(struct mappings *m, struct subscriber *s, const struct 
 	return false;
 }
 
-/* Deletes a session of no mapping that has its inside address, given by its IN2OUT entry. */
+/* Deletes a session, given by its IN2OUT entry, of which no mapping has the inside address. */
 static void purge_session(struct mappings *m, const struct overflow_key *in2out, uint64_t word)
 {
 	struct mapping_job *of = owner_of(m, in2out);
@@ -118,7 +118,7 @@ static void purge_session(struct mappings *m, const struct overflow_key *in2out,
 		m->ending->report_overflow(of, in2out, word);
 }
 
-/* Deletes the entries of a batch that belong to no mapping that has their inside address. */
+/* Deletes the entries of a batch whose inside address no mapping has. */
 static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 {
 	for (uint32_t i = 0; i < scan->n; i++) {

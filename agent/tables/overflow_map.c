@@ -73,12 +73,12 @@ int overflow_word(const struct datapath *d, const struct overflow_key *in2out, u
 	return r;
 }
 
-/* Deletes by a program of the datapath, because sessions come and go under the opener's lock. */
+/* Deletes through a program of the datapath, because sessions come and go under the opener's lock. */
 static bool remove_under_lock(const struct datapath *d, const struct overflow_removal *removal)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = removal, .ctx_size_in = sizeof(*removal));
 
-	/* The lock is held for the time of one packet at most. */
+	/* A packet holds the lock at most. */
 	for (int tries = 0; tries < 100; tries++) {
 		if (bpf_prog_test_run_opts(d->overflow_removal, &run))
 			return false;
@@ -139,7 +139,7 @@ static int compare_addresses(const void *a, const void *b)
 static const struct heap_type keys = { .item_size = sizeof(struct overflow_key), .compare = compare_addresses };
 _Static_assert(sizeof(struct overflow_key) <= HEAP_ITEM_MAX, "fits into a heap");
 
-/* The median of the addresses, by quickselect, which leaves the keys in another order. */
+/* The median of the addresses, found by quickselect, which reorders the keys. */
 static uint32_t median_addr(struct overflow_key *key, size_t n)
 {
 	size_t low = 0, high = n - 1, middle = n / 2;

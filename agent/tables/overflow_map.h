@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The map `overflow`, which holds the sessions that found no slot: how the agent reads it and deletes from it. */
+/* The map `overflow`, which holds the sessions that found no slot: read and deleted by the agent. */
 #ifndef DETNAT_OVERFLOW_MAP_H
 #define DETNAT_OVERFLOW_MAP_H
 
@@ -28,7 +28,7 @@ struct overflow_scan {
 
 /*
  * Fetches the next batch into keys[0..n-1] and sessions[]: 1: more may follow; 0: this was the last; or -errno. No
- * entry comes twice; entries of both directions come.
+ * entry comes twice; both directions come.
  */
 int overflow_scan_step(struct overflow_scan *s, const struct datapath *d);
 /* The same, but without trusting the count of sessions, which normally skips an empty map. */
@@ -44,7 +44,7 @@ static inline bool overflow_any(const struct datapath *from)
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
 int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word);
 
-/* How many of a subscriber's sessions are in the map, by its record. */
+/* The number of a subscriber's sessions in the map, from its record. */
 static inline uint32_t overflow_count(const struct subscriber *s)
 {
 	return subscriber_overflow(__atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE));
@@ -88,11 +88,11 @@ extern size_t overflow_heap_max;
 /* Zero-initialised. */
 struct overflow_heap {
 	struct heap heap;
-	bool cut; /* keys of addresses from `end` on were left out */
+	bool cut; /* keys of addresses from `end` on were omitted */
 	uint32_t end;
 };
 
-/* Adds a key, unless its address is left out. 0 or -ENOMEM. */
+/* Adds a key, unless its address is beyond the cut. 0 or -ENOMEM. */
 int overflow_heap_push(struct overflow_heap *h, const struct overflow_key *key);
 
 /* The key of the lowest address, or NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Portmaps, <detnat/portmaps.h>, of all origins: the pinned map of the datapath, and what the agent knows of it. Who
- * adds one has checked it against the configuration, and written it to the mapping history where its port is not of the
+ * Portmaps, <detnat/portmaps.h>, of all origins: the pinned map of the datapath, and the agent's records. Before adding
+ * one, the caller checks it against the configuration, and writes it to the mapping history if its port is not in the
  * subscriber's own block.
  */
 #ifndef DETNAT_PORTMAP_TABLE_H
@@ -22,42 +22,40 @@ struct portmap {
 	struct endpoint out;
 	uint8_t proto;	    /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t origin;	    /* enum portmap_origin */
-	uint8_t peer;	    /* number of the gateway that has told a lease; 0: it is this one's own */
-	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin looks at it */
+	uint8_t peer;	    /* number of the gateway that announced a lease; 0: this gateway's own */
+	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin uses it */
 	uint8_t nonce[PORTMAP_NONCE];
-	struct portmap_filters filters; /* n 0: it takes packets from everybody */
+	struct portmap_filters filters; /* n 0: it accepts packets from everywhere */
 };
 
 /*
- * Reads the pinned map. Halves of portmaps, left by an agent that was killed, are removed. The mappings must outlive
- * the result.
+ * Reads the pinned map, and removes incomplete portmaps left by a killed agent. The mappings must outlive the result.
  */
 int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err);
 void portmaps_close(struct portmaps *p);
 
 /*
  * Adds a portmap, or gives one with the same endpoints another expiry, origin, peer, nonce and filters. 0; -EEXIST if
- * another portmap has one of the endpoints; -EADDRNOTAVAIL if the inside address is in no mapping, or leaves by another
- * outside address; -ENOSPC if there are as many of the origin as there is room for: MAX_PORTMAPS, or
- * portmaps_lease_room(); or -errno.
+ * another portmap has one of the endpoints; -EADDRNOTAVAIL if the inside address is in no mapping, or uses another
+ * outside address; -ENOSPC if the room for the origin is full: MAX_PORTMAPS, or portmaps_lease_room(); or -errno.
  */
 int portmaps_put(struct portmaps *p, const struct portmap *portmap);
 
 /* Removes a portmap. -ENOENT if there is none. */
 int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out);
 
-/* The same of a lease that its client or an operator ends, rather than its time or a change of the configuration. */
+/* The same for a lease that its client or an operator ends, not its time or a change of the configuration. */
 int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out);
 
 /*
- * Called for each act of a client or an operator on a lease: one of this gateway's own that has been put, new or
+ * Called for each act of a client or an operator on a lease: after one of this gateway's own has been put, new or
  * renewed, and before portmaps_end() removes one. One function at a time; NULL: none.
  */
 typedef void (*lease_visit)(void *arg, const struct portmap *lease, bool ends);
 void portmaps_on_act(struct portmaps *p, lease_visit acted, void *arg);
 
 /*
- * Called for each portmap that is made or has ended from now on; not for what else changes about one, nor for what
+ * Called for each portmap that is made or ends from now on; not for other changes of one, nor for those that
  * portmaps_open() finds. One function at a time; NULL: none.
  */
 typedef void (*portmap_visit)(void *arg, const struct portmap *portmap, bool made);
@@ -74,14 +72,14 @@ const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, co
 const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before);
 
 /*
- * The same in parts, with changes in between: the next one of those from *place to before `end`, *place moves behind
- * it. NULL: no more of them; then *place is `end`, or 0 behind the last of all.
+ * The same in parts, with changes in between: the next one from *place up to before `end`; *place moves behind it.
+ * NULL: no more of them; *place is then `end`, or 0 behind the last of all.
  */
 const struct portmap *portmaps_walk(const struct portmaps *p, uint32_t *place, uint32_t end);
 
 size_t portmaps_count(const struct portmaps *p, enum portmap_origin origin);
 
-/* How many leases the datapath's table has room for, beside the portmaps of a configuration. */
+/* Number of leases for which the datapath's table has room, beside the portmaps of a configuration. */
 size_t portmaps_lease_room(const struct portmaps *p);
 
 struct portmap_traffic {
@@ -90,26 +88,23 @@ struct portmap_traffic {
 };
 void portmaps_traffic(const struct portmaps *p, const struct portmap *portmap, struct portmap_traffic *ret);
 
-/*
- * Writes to the records of the subscribers in a prefix that they have portmaps, as records of a new mapping say
- * nothing.
- */
+/* Marks subscribers in a prefix that have portmaps, in their records, as records of a new mapping have no marks. */
 void portmaps_mark(const struct portmaps *p, struct prefix in);
 
-/* Compares the map and the subscribers' records with what the agent knows. Returns how many portmaps it compared. */
+/* Compares the map and the subscribers' records with the agent's records. Returns the number of portmaps compared. */
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings);
 
 /* Lists of filters of portmaps, <detnat/portmaps.h>. Pure functions. Addresses are in host byte order. */
 
 /*
- * Adds a filter unless it is there; host bits of the address do not matter. port: 0 for all. False: there are
+ * Adds a filter unless it exists; host bits of the address do not matter. port: 0 for all. False: there are
  * MAX_PORTMAP_FILTERS others.
  */
 bool portmap_filters_add(struct portmap_filters *f, uint32_t addr, uint8_t plen, uint16_t port);
 
 bool portmap_filters_equal(const struct portmap_filters *a, const struct portmap_filters *b);
 
-/* Whether a list is one that portmap_filters_add() could have made, other than the empty one. */
+/* Whether portmap_filters_add() could have made a list, other than the empty one. */
 bool portmap_filters_valid(const struct portmap_filters *f);
 
 /* Writes "192.0.2.1", "192.0.2.1:443", "192.0.2.0/24" or "192.0.2.0/24:443" and returns text. */

@@ -124,8 +124,8 @@ static bool same(struct endpoint a, struct endpoint b)
 }
 
 /*
- * Packets from inside go by it once the flag is set, and those from outside before. Its filters are there before they
- * are asked.
+ * Packets from inside use it once the flag is set, and those from outside before. Its filters exist before any packet
+ * needs them.
  */
 static int write_all(struct portmaps *p, const struct portmap *m)
 {
@@ -138,7 +138,7 @@ static int write_all(struct portmaps *p, const struct portmap *m)
 	return r;
 }
 
-/* Gives a portmap that exists what else there is to it. */
+/* Sets the other properties of an existing portmap. */
 static int renew(struct portmaps *p, struct portmap *known, const struct portmap *m)
 {
 	int r;
@@ -172,7 +172,7 @@ static void tell(const struct portmaps *p, const struct portmap *m, bool made)
 		p->changed(p->changed_arg, m, made);
 }
 
-/* Neither kind takes the other's room. */
+/* The two kinds have separate room. */
 static size_t room_of(const struct portmaps *p, uint8_t origin)
 {
 	return origin == PORTMAP_STATIC ? MAX_PORTMAPS : p->lease_room;

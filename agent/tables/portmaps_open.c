@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Portmaps that an earlier agent pinned, and the comparison of the map with what this one knows. */
+/* Portmaps pinned by an earlier agent, and the comparison of the map with this agent's records. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "tables/portmaps_private.h"
 
-/* The portmap that an entry is half of. */
+/* The portmap of an entry, which is half of it. */
 static struct portmap portmap_of_entry(const struct portmap_key *key, const struct portmap_value *value)
 {
 	struct endpoint own = { key->addr, key->port }, other = { value->addr, value->port };
@@ -34,7 +34,7 @@ static bool entry_is_valid(const struct portmap_key *key, const struct portmap_v
 	       value->origin < N_PORTMAP_ORIGINS;
 }
 
-/* Whether the map holds a half of a portmap; what else an entry says does not matter. */
+/* Whether the map holds a half of a portmap, whatever else its entry contains. */
 static bool map_has(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
 {
 	struct portmap_key key = portmap_key_of(m, direction);
@@ -43,7 +43,7 @@ static bool map_has(const struct portmaps *p, const struct portmap *m, enum port
 	return !bpf_map_lookup_elem(p->map, &key, &value) && value.addr == wanted.addr && value.port == wanted.port;
 }
 
-/* Fills in the filters that the datapath asks for. 0; -ENOENT if there are none where it does. */
+/* Fills in the filters that the datapath uses. 0; -ENOENT if they are missing. */
 static int read_filters(const struct portmaps *p, struct portmap *m)
 {
 	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
@@ -88,7 +88,7 @@ static bool has_filters(const struct portmaps *p, const struct portmap_key *key)
 	return m && m->filters.n && key->direction == PORTMAP_OUT2IN;
 }
 
-/* Removes filters that an agent has written and not referred to, or no longer, before it was killed. */
+/* Removes filters to which no portmap refers, left by a killed agent. */
 static int drop_stray_filters(const struct portmaps *p)
 {
 	_cleanup_free_ struct portmap_key *keys = NULL;
@@ -123,7 +123,7 @@ static int take_over(struct portmaps *p)
 		}
 	}
 	if (halves)
-		log_warning("%zu halves of portmaps are removed, as an agent was killed while it changed them", halves);
+		log_warning("removed %zu incomplete portmaps left by a killed agent", halves);
 	if (!r)
 		r = drop_stray_filters(p);
 	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
@@ -159,7 +159,7 @@ void portmaps_close(struct portmaps *p)
 	free(p);
 }
 
-/* One that the agent knows. */
+/* Audits a portmap that the agent knows. */
 static void audit_known(const struct portmaps *p, const struct portmap *m, bool repair, struct findings *findings)
 {
 	char out[ADDR_TEXT], in[ADDR_TEXT];
@@ -176,7 +176,7 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 	if (portmap_filters_differ(p, m)) {
 		repaired = repair && !portmap_write_filters(p, m) && !portmap_write(p, m, PORTMAP_OUT2IN);
 		findings_add(findings, FINDING_PORTMAP, repaired, addr_format(m->out.addr, out),
-			     "the datapath has other filters for the portmap of port %u than its client has set",
+			     "the datapath's filters for the portmap of port %u are not those that its client has set",
 			     m->out.port);
 	}
 	if (portmap_is_flagged(p, m->in.addr))
@@ -184,10 +184,10 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 	if (repair)
 		portmap_flag(p, m->in.addr);
 	findings_add(findings, FINDING_PORTMAP, repair, addr_format(m->in.addr, in),
-		     "its record does not say that it has portmaps, so what it sends does not leave by them");
+		     "its record does not show its portmaps, so packets that it sends do not use them");
 }
 
-/* An entry of the datapath's map. */
+/* Audits an entry of the datapath's map. */
 static void audit_entry(const struct portmaps *p, const struct portmap_key *key, bool repair, struct findings *findings)
 {
 	struct endpoint e = { key->addr, key->port };
@@ -207,8 +207,8 @@ static void audit_filters(const struct portmaps *p, const struct portmap_key *ke
 
 	if (!has_filters(p, key))
 		findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->filters, key),
-			     addr_format(key->addr, addr), "the datapath has filters of port %u that no portmap has",
-			     key->port);
+			     addr_format(key->addr, addr),
+			     "the datapath has filters for port %u that belong to no portmap", key->port);
 }
 
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings)

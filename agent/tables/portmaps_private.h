@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared by the files behind tables/portmap_table.h: portmaps_store.c (what the agent knows), portmaps.c (the
- * datapath), portmaps_open.c (start and comparison).
+ * Shared by the files behind tables/portmap_table.h: portmaps_store.c (the agent's records), portmaps.c (the datapath),
+ * portmaps_open.c (start and comparison).
  */
 #ifndef DETNAT_PORTMAPS_PRIVATE_H
 #define DETNAT_PORTMAPS_PRIVATE_H
@@ -30,7 +30,7 @@ struct portmaps {
 /* By its inside or outside endpoint; NULL: none. */
 struct portmap *portmap_find(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e);
 
-/* Keeps a copy of one that is not there. 0 or -ENOMEM. */
+/* Keeps a copy of a new portmap. 0 or -ENOMEM. */
 int portmap_store(struct portmaps *p, const struct portmap *m);
 void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out);
 void portmap_store_free(struct portmaps *p);
@@ -43,10 +43,10 @@ int portmap_write(const struct portmaps *p, const struct portmap *m, enum portma
 /* Writes the entry of its filters, if it has any. */
 int portmap_write_filters(const struct portmaps *p, const struct portmap *m);
 
-/* Whether the datapath has the portmap with other filters. */
+/* Whether the datapath has other filters for the portmap. */
 bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m);
 
-/* Sets or clears the flag in a subscriber's record, as it has portmaps or none. */
+/* Sets or clears the flag in a subscriber's record, depending on whether it has portmaps. */
 void portmap_flag(const struct portmaps *p, uint32_t in_addr);
 bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the agent knows of all portmaps: by outside endpoint, by inside endpoint and by inside address. */
+/* The agent's records of all portmaps: by outside endpoint, by inside endpoint and by inside address. */
 #include <errno.h>
 
 #include "tables/portmaps_private.h"
@@ -60,7 +60,7 @@ static int link_place(struct portmaps *p, struct place *place)
 	struct place *first = first_of(p, place->portmap.in.addr);
 	uint64_t hash = HASH_OF(place->portmap.in.addr);
 
-	/* What follows has the room of the one that goes. */
+	/* Reuses the room of the removed one. */
 	if (first)
 		hash_index_del(&p->by_addr, hash, first->entry.number);
 	if (hash_index_add(&p->by_addr, hash, place->entry.number))

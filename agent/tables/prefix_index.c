@@ -17,7 +17,7 @@ static int find_free(const struct prefix_index *x, uint32_t from)
 	return -ENOSPC;
 }
 
-/* A node that says what the leaf or empty entry says in whose place it is to be linked. */
+/* A node with the meaning of the leaf or empty entry that it will replace. */
 static uint16_t new_node(struct prefix_index *x, uint16_t entry)
 {
 	uint16_t node = (uint16_t)find_free(x, INDEX_ROOTS);
@@ -88,7 +88,7 @@ void prefix_index_walk(const struct prefix_index *x, prefix_index_visit visit, v
 		walk_node(x, root, root << 24, 16, visit, arg);
 }
 
-/* Whether there are as many free nodes as a prefix needs. */
+/* Whether enough nodes are free for a prefix. */
 static int check_room(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
 	uint16_t second = get(x, octet(base, 0), octet(base, 1));
@@ -102,7 +102,7 @@ static int check_room(const struct prefix_index *x, uint32_t base, unsigned plen
 	return node < 0 ? node : 0;
 }
 
-/* Whether nothing is in the way of a prefix that may overlap no other. */
+/* Whether nothing conflicts with a prefix that must not overlap any other. */
 static int check_empty(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
 	uint32_t last = last_addr(base, plen);
@@ -167,7 +167,7 @@ static bool gives_way(const struct prefix_index *x, uint16_t entry, unsigned ple
 	return !entry || !x->nests || x->of[number_of(entry)].plen < plen || !x->of[number_of(entry)].used;
 }
 
-/* Sets the entries first..last of a node, and all of the nodes behind them, where they give way. */
+/* Sets the entries first..last of a node, and all those of the nodes behind them, wherever they give way. */
 static void paint(struct prefix_index *x, uint32_t node, uint32_t first, uint32_t last, uint16_t leaf, unsigned plen)
 {
 	for (uint32_t i = first; i <= last; i++) {
@@ -218,7 +218,7 @@ void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, un
 	x->of[number] = (struct index_prefix){ .base = base, .plen = (uint8_t)plen, .used = true, .hidden = hidden };
 }
 
-/* The longest prefix around this one, of the numbers below `end`. */
+/* The longest prefix around this one, among the numbers below `end`. */
 static int find_around(const struct prefix_index *x, uint32_t base, unsigned plen, unsigned end)
 {
 	int found = -ENOENT;
@@ -238,7 +238,7 @@ int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned pl
 	return find_around(x, base, plen, MAX_MAPPINGS);
 }
 
-/* A number that leaves, and the entry that takes the place of its leaves. */
+/* A number being removed, and the entry that replaces its leaves. */
 struct removal {
 	uint16_t leaf;
 	uint16_t instead;
@@ -255,7 +255,7 @@ static void fold(struct prefix_index *x, uint32_t node, uint32_t i)
 	}
 }
 
-/* Takes the entries first..last of a node, and those of the nodes behind them, from a number. */
+/* Takes from a number the entries first..last of a node, and those of the nodes behind them. */
 static void clear(struct prefix_index *x, uint32_t node, uint32_t first, uint32_t last, struct removal r)
 {
 	for (uint32_t i = first; i <= last; i++) {
@@ -448,7 +448,7 @@ unsigned prefix_index_repaint(struct prefix_index *x)
 	r.changed = 0;
 	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
 		repaint_node(x, &r, root, root << 24, 16);
-	/* In order of length: what is still missing needs nodes, and longer ones do not give way. */
+	/* In order of length: missing entries need nodes, and longer prefixes do not give way. */
 	for (unsigned plen = 0; plen <= 32; plen++)
 		for (size_t i = 0; i < n; i++)
 			if (prefix[i].plen == plen && !check_room(x, prefix[i].base, plen))

@@ -8,9 +8,9 @@
  * prefix_index_settle(), when no reader can still be in it.
  *
  * Outside prefixes must not overlap. Inside prefixes may lie within each other (`nests`): the longest has the address,
- * and what a removed one had goes back to the one around it. Addresses are in host byte order.
+ * and those of a removed one go back to the one around it. Addresses are in host byte order.
  *
- * A change of several prefixes that overlap holds them first: in between, their addresses would be found in a mapping
+ * A change of several overlapping prefixes holds them first: in between, their addresses would be found in a mapping
  * that they have neither before nor after.
  */
 #ifndef DETNAT_PREFIX_INDEX_H
@@ -32,7 +32,7 @@ struct index_prefix {
 struct prefix_index {
 	struct index_node *nodes; /* INDEX_NODES of them, shared with the datapath */
 	bool nests;
-	struct index_prefix of[2 * MAX_MAPPINGS]; /* if `nests`: by number; behind these, what is held */
+	struct index_prefix of[2 * MAX_MAPPINGS]; /* if `nests`: by number, then the holds */
 	uint8_t usage[INDEX_NODES];		  /* free, linked, or unlinked */
 	struct index_node own[INDEX_NODES];	  /* the nodes, with the numbers of hidden prefixes */
 };
@@ -42,12 +42,12 @@ typedef void (*prefix_index_visit)(uint32_t base, unsigned plen, unsigned number
 
 /*
  * Takes over existing nodes. Clears entries that no writer could have left (links to missing nodes or to nodes linked
- * already, numbers of no mapping) and links to empty nodes; returns how many. With `nests`, prefix_index_own() and
- * prefix_index_repaint() must follow.
+ * already, numbers without a mapping) and links to empty nodes; returns their number. With `nests`, prefix_index_own()
+ * and prefix_index_repaint() must follow.
  */
 unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes, bool nests);
 
-/* Says which prefix a number stands for, in an index that has it already. */
+/* Sets the prefix of a number, in an index that already contains it. */
 void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, unsigned plen, bool hidden);
 
 /* Gives every address to the longest of the prefixes in use. Returns how many entries were changed. */
@@ -65,10 +65,10 @@ int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned ple
 /* Errors as for prefix_index_check(), with nothing changed. */
 int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
 
-/* The same for a prefix in which the datapath is to find no mapping. Only with `nests`. */
+/* The same for a prefix in which the datapath must find no mapping. Only with `nests`. */
 int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
 
-/* Takes the leaf entries of this number within the prefix from it. */
+/* Removes the leaf entries of this number within the prefix. */
 void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
 
 /*
@@ -77,13 +77,13 @@ void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, u
  */
 int prefix_index_hold(struct prefix_index *x, uint32_t base, unsigned plen);
 
-/* Ends all holds: each address is that of the longest prefix in use again. */
+/* Ends all holds: each address belongs to the longest prefix in use again. */
 void prefix_index_release(struct prefix_index *x);
 
 /* Gives the prefix of one number, and all its entries, to another; each entry changes at once. */
 void prefix_index_replace(struct prefix_index *x, unsigned number, unsigned by, bool hidden);
 
-/* Takes all leaf entries of this number from it. */
+/* Removes all leaf entries of this number. */
 void prefix_index_remove_number(struct prefix_index *x, unsigned number);
 
 /* Call this when a grace period has passed since the last removal. */
@@ -92,7 +92,7 @@ void prefix_index_settle(struct prefix_index *x);
 /* Number of the mapping that covers an address, or -ENOENT. */
 int prefix_index_find(const struct prefix_index *x, uint32_t addr);
 
-/* Number of the longest prefix around this one, which itself does not count, or -ENOENT. Only with `nests`. */
+/* Number of the longest prefix around this one, excluding itself, or -ENOENT. Only with `nests`. */
 int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Entries of the prefix index: read, written, and what they say. */
+/* Entries of the prefix index: read, written, and their meaning. */
 #ifndef DETNAT_PREFIX_INDEX_PRIVATE_H
 #define DETNAT_PREFIX_INDEX_PRIVATE_H
 
@@ -26,7 +26,7 @@ static inline uint16_t leaf_of(unsigned number)
 	return (uint16_t)(INDEX_LEAF | number);
 }
 
-/* What the datapath is to find for an entry. */
+/* The entry that the datapath sees for an entry. */
 static inline uint16_t published(const struct prefix_index *x, uint16_t entry)
 {
 	return is_leaf(entry) && x->nests && x->of[number_of(entry)].hidden ? 0 : entry;
@@ -41,7 +41,7 @@ static inline void set(struct prefix_index *x, uint32_t node, uint32_t i, uint16
 		__atomic_store_n(&x->nodes[node].entry[i], shown, __ATOMIC_RELEASE);
 }
 
-/* The entry that all of a node's entries are, if that is a leaf or empty; else a link. */
+/* The common value of all of a node's entries, if it is a leaf or empty; else a link. */
 static inline uint16_t uniform(const struct prefix_index *x, uint32_t node)
 {
 	uint16_t first = get(x, node, 0);

@@ -13,7 +13,7 @@ static inline struct address_range address_range_of(struct prefix p)
 }
 
 /*
- * Sorts ranges by address and merges those that overlap, adjoin or repeat. Returns how many remain; equal sets of
+ * Sorts ranges by address and merges those that overlap, adjoin or repeat. Returns the remaining number; equal sets of
  * addresses give equal ranges.
  */
 size_t address_ranges_merge(struct address_range *range, size_t n);

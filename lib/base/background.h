@@ -17,8 +17,8 @@ struct background {
 };
 
 /*
- * Calls run(arg) in a thread that gets no signals, or at once if no thread can be made. What it uses belongs to the
- * thread until background_busy() is false. Nothing may be running already.
+ * Calls run(arg) in a thread that gets no signals, or at once if no thread can be made. Data that it uses belongs to
+ * the thread until background_busy() is false. Nothing may be running already.
  */
 void background_start(struct background *b, void (*run)(void *arg), void *arg);
 

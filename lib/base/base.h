@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every other room uses: error texts, cleanup attributes and clocks. The parts of lib/base with a header of their
- * own (log, JSON, addresses, heap, …) are included by name; none of them depends on NAT or on the configuration.
+ * Shared by every other room: error texts, cleanup attributes and clocks. The parts of lib/base with their own header
+ * (log, JSON, addresses, heap, …) are included by name; none of them depends on NAT or on the configuration.
  */
 #ifndef DETNAT_BASE_H
 #define DETNAT_BASE_H

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-/* The agent's records are shallow; a deeper description is not of the agent's making. */
+/* The agent's records are shallow; a deeper description comes from elsewhere. */
 #define DEPTH_MAX 12U
 
 static const char *path_of(const char *pin_dir, char text[static PATH_MAX])

@@ -48,7 +48,7 @@ int duration_parse(const char *text, uint64_t *ret)
 		for (; is_digit(*text); text++)
 			number = bounded(number * 10 + (uint64_t)(*text - '0'));
 		size = strcspn(text, "0123456789");
-		/* Without a unit a number stands alone. */
+		/* A number without a unit must be the only one. */
 		seconds = !size && !*text && first ? 1 : unit_of(text, size);
 		if (!seconds)
 			return -EINVAL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lengths of time as people type them, and times that are told by their distance from now. */
+/* Lengths of time as people type them, and times given relative to now. */
 #ifndef DETNAT_DURATION_H
 #define DETNAT_DURATION_H
 
 #include <stdint.h>
 
-/* What any longer duration is read as: more than there are seconds between two times. */
+/* Any longer duration is read as this: more than the seconds between any two times. */
 #define DURATION_MAX (1ULL << 40)
 
 /*
@@ -15,8 +15,8 @@
 int duration_parse(const char *text, uint64_t *ret);
 
 /*
- * Reads a time as time_parse() does, or relative to now: "-60", "-5m", "+2h", "now". 0 or -EINVAL, also where the time
- * has no text.
+ * Reads a time as time_parse() does, or relative to now: "-60", "-5m", "+2h", "now". 0 or -EINVAL, also if the time
+ * cannot be written as text.
  */
 int time_parse_typed(const char *text, int64_t now, int64_t *ret);
 

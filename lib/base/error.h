@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Why something was refused: what is wrong, where, and what to do about it. */
+/* The reason for a refusal: the fault, its place, and the remedy. */
 struct error {
 	char text[512];
 };
@@ -26,13 +26,13 @@ static inline int __attribute__((format(printf, 3, 4))) error_set(struct error *
 	return r;
 }
 
-/* The errno that libbpf and libevent leave, as -errno; -otherwise if they leave none. */
+/* The errno set by libbpf or libevent, as -errno; -otherwise if they set none. */
 static inline int errno_or(int otherwise)
 {
 	return errno ? -errno : -otherwise;
 }
 
-/* Whether an error (-errno) can pass without an operator: resources that run short, file systems that are read-only. */
+/* Whether an error (-errno) can pass without an operator: scarce resources, read-only file systems. */
 bool error_passes(int r);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What `detnatctl check` has found wrong: a list of faults that each part of the agent adds its own to. */
+/* The findings of `detnatctl check`: a list of faults to which each part of the agent adds its own. */
 #ifndef DETNAT_FINDINGS_H
 #define DETNAT_FINDINGS_H
 
@@ -48,7 +48,7 @@ struct finding {
 	bool repaired;
 };
 
-/* Findings beyond these are only counted. */
+/* Further findings are only counted. */
 #define FINDINGS_MAX 1000U
 
 /* Zero-initialised; released by findings_free(). */

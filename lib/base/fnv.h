@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * FNV-1a: tells apart files, records and names that nobody chooses to collide. A digest is the same in every process;
- * where hosts choose the keys of a table, see hash.h.
+ * FNV-1a: distinguishes files, records and names that no attacker chooses. A digest is the same in every process; where
+ * hosts choose the keys of a table, see hash.h.
  */
 #ifndef DETNAT_FNV_H
 #define DETNAT_FNV_H
@@ -12,7 +12,7 @@
 #define FNV1A_BEGIN   0xcbf29ce484222325ULL
 #define FNV1A_BEGIN32 0x811c9dc5U
 
-/* Goes on with a digest of 64 bits, which begins as FNV1A_BEGIN. */
+/* Continues a digest of 64 bits, which begins as FNV1A_BEGIN. */
 static inline uint64_t fnv1a(uint64_t digest, const void *data, size_t size)
 {
 	const uint8_t *octet = data;

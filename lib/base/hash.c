@@ -80,7 +80,7 @@ static void put(struct hash_index *x, struct hash_place p)
 	x->n++;
 }
 
-/* Places are in the order of their marks, but for a few: both tables are gone through from one end to the other. */
+/* Places are almost in the order of their marks: both tables are walked from one end to the other. */
 static int grow(struct hash_index *x)
 {
 	struct hash_index grown = { .room = x->room ? 2 * x->room : ROOM_MIN };
@@ -114,7 +114,7 @@ void hash_index_del(struct hash_index *x, uint64_t hash, uint32_t number)
 			return;
 	} while (found != number);
 	hole = at = (home(x, hash_mark(hash)) + step - 1) & (x->room - 1);
-	/* Those behind it that are past their home move up, as nothing is found behind a free place. */
+	/* Entries behind it that are past their home move up, as lookups stop at a free place. */
 	while (x->place[at = (at + 1) & (x->room - 1)].mark) {
 		past = (at - home(x, x->place[at].mark)) & (x->room - 1);
 		if (past < ((at - hole) & (x->room - 1)))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hash tables. A table keeps entries of one size; an entry has a number and an address, and keeps both until it is
- * removed. Where entries are kept otherwise, an index finds their numbers. Hosts may choose keys: hashes are keyed by
- * a secret that each process draws anew, so nobody can choose keys that collide.
+ * removed. Where entries are kept otherwise, an index finds their numbers. Hosts may choose keys: hashes are keyed with
+ * a secret that each process draws anew, so no host can choose keys that collide.
  */
 #ifndef DETNAT_HASH_H
 #define DETNAT_HASH_H
@@ -14,7 +14,7 @@
 /* SipHash-1-3 of 64-bit words. */
 uint64_t siphash13(const uint64_t key[static 2], const uint64_t *words, size_t n);
 
-/* The same with the secret of this process, for tables in memory; no digest, as another process gets another. */
+/* The same with the secret of this process, for tables in memory; not a digest, as it differs between processes. */
 uint64_t hash_words(const uint64_t *words, size_t n);
 
 /* The hash of a key given as words: HASH_OF(addr, port). */
@@ -53,8 +53,8 @@ static inline uint32_t hash_mark(uint64_t hash)
 }
 
 /*
- * The next number with this hash, or false: then there are no more. *step begins as 0; nothing may be added or removed
- * until the end. The caller compares the keys.
+ * The next number with this hash; false: no more. *step begins as 0; nothing may be added or removed until the end. The
+ * caller compares the keys.
  */
 static inline bool hash_index_next(const struct hash_index *x, uint64_t hash, uint32_t *step, uint32_t *ret)
 {
@@ -73,10 +73,10 @@ static inline bool hash_index_next(const struct hash_index *x, uint64_t hash, ui
 	return false;
 }
 
-/* All numbers in turn, from *at on, which begins as 0; false: there are no more. */
+/* All numbers in turn, from *at on, which begins as 0; false: no more. */
 bool hash_index_walk(const struct hash_index *x, uint32_t *at, uint32_t *ret);
 
-/* A set of hashes, of which nothing else is kept: two keys are taken for one if all 64 bits agree. 0 or -ENOMEM. */
+/* A set of hashes, without further data: two keys count as one if all 64 bits agree. 0 or -ENOMEM. */
 int hash_set_add(struct hash_index *x, uint64_t hash);
 
 static inline bool hash_set_has(const struct hash_index *x, uint64_t hash)
@@ -101,7 +101,7 @@ struct hash_entry {
 
 #define HASH_FREE 0x80000000U /* in a number: the entry is free */
 
-/* What the entries of a table are. Functions get entries, of which they read the key alone. */
+/* Describes the entries of a table. Functions get entries, of which they read only the key. */
 struct hash_type {
 	uint32_t size; /* octets of an entry */
 	uint32_t max;  /* entries that a table may have; 0: no limit */
@@ -138,7 +138,7 @@ static inline void *hash_get(const struct hash_type *type, const struct hash_tab
 	return entry && !(entry->number & HASH_FREE) ? entry : NULL;
 }
 
-/* The entry that is the same as this one by its key, or NULL. */
+/* The entry with the same key as this one, or NULL. */
 static inline void *hash_find(const struct hash_type *type, const struct hash_table *t, const void *like)
 {
 	uint64_t hash;
@@ -156,14 +156,14 @@ static inline void *hash_find(const struct hash_type *type, const struct hash_ta
 	return NULL;
 }
 
-/* Adds a copy of an entry; there must not be the same. NULL: out of memory, or the limit is reached. */
+/* Adds a copy of an entry whose key must not exist. NULL: out of memory, or the limit is reached. */
 void *hash_add(const struct hash_type *type, struct hash_table *t, const void *like);
 
 void hash_del(const struct hash_type *type, struct hash_table *t, void *entry);
 
 /*
- * The entries in the order of their numbers, from *at on, which begins as 0; NULL: no more. Meanwhile entries may be
- * removed; those that are added may be left out.
+ * The entries in the order of their numbers, from *at on, which begins as 0; NULL: no more. Entries may be removed
+ * meanwhile; added ones may be skipped.
  */
 void *hash_walk(const struct hash_type *type, const struct hash_table *t, uint32_t *at);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which of several prefixes an address belongs to where one may lie within another: the longest. Prefixes become runs
- * of addresses, disjoint and in order. Addresses are in host byte order.
+ * Decides to which of several prefixes an address belongs if one may lie within another: the longest. Prefixes become
+ * runs of addresses, disjoint and in order. Addresses are in host byte order.
  */
 #ifndef DETNAT_INSIDE_RUNS_H
 #define DETNAT_INSIDE_RUNS_H
@@ -22,11 +22,10 @@ struct inside_run {
 	uint16_t number;
 };
 
-/* Runs that n prefixes make at most. */
+/* Maximum number of runs of n prefixes. */
 #define INSIDE_RUNS(n) (2 * (size_t)(n))
 
-/* Sorts the prefixes, no two of which are equal, by address, the shorter first; writes their runs and returns how many.
- */
+/* Sorts the prefixes, which must differ, by address, the shorter first; writes their runs and returns their number. */
 size_t inside_runs(struct inside_prefix *prefix, size_t n, struct inside_run *ret);
 
 /* Index of the first run that ends at or above an address; n if there is none. */

@@ -28,7 +28,7 @@ size_t json_path_add_key(struct json_path *p, const char *key, size_t size);
 size_t json_path_add_index(struct json_path *p, size_t index);
 void json_path_cut(struct json_path *p, size_t length);
 
-/* What is wrong with a text, and where. */
+/* The fault of a text, and its place. */
 struct json_fault {
 	unsigned line;
 	struct json_path path;
@@ -41,7 +41,7 @@ struct json_fault {
  */
 int json_read(const char *text, size_t size, cJSON **ret, struct json_fault *ret_fault);
 
-/* Line of a value made by json_read(), from 1: of its key where it has one. */
+/* Line of a value made by json_read(), from 1; of its key if it has one. */
 static inline unsigned json_line(const cJSON *value)
 {
 	return (unsigned)value->valueint;

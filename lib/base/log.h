@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The agent's log: one line per message on stderr. Under journald (JOURNAL_STREAM) lines carry a <priority>, elsewhere
- * the level as a word. Messages say what happened and what the operator can do.
+ * the level as a word. Messages name the event and the operator's remedy.
  */
 #ifndef DETNAT_LOG_H
 #define DETNAT_LOG_H

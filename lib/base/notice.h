@@ -20,8 +20,8 @@ enum notice_kind {
 	NOTICE_MAPPINGS = 2,   /* added, changed, deleted */
 	NOTICE_INTERFACES = 4, /* attached, gone, refusing frames */
 	NOTICE_TROUBLES = 8,   /* base/trouble.h */
-	NOTICE_PEERS = 32,     /* gateways that copy sessions to each other: up, down, at odds */
-	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only while that is asked for */
+	NOTICE_PEERS = 32,     /* gateways that copy sessions to each other: up, down, differing */
+	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only on request */
 };
 
 #define NOTICE_ALL \
@@ -43,7 +43,7 @@ struct notice {
 	enum log_level level;
 	const char *event; /* one word, such as "quota" */
 	uint64_t wall_ns;  /* CLOCK_REALTIME */
-	struct prefix in;  /* the inside addresses that it is about; length 0: none */
+	struct prefix in;  /* the inside addresses concerned; length 0: none */
 	const char *text;  /* for people */
 	struct notice_param param[NOTICE_PARAMS];
 	unsigned n_params;
@@ -61,13 +61,13 @@ struct notice_listener {
 void notice_listen(struct notice_listener *l);
 void notice_unlisten(struct notice_listener *l); /* does nothing if it does not listen */
 
-/* Returns whether any listener wants this kind: the rest need not be made otherwise. */
+/* Returns whether any listener wants this kind; otherwise the rest need not be made. */
 bool notice_wanted(enum notice_kind kind);
 
 /* Begins a notice that happens now; its texts must outlive it. */
 struct notice notice_now(enum notice_kind kind, enum log_level level, const char *event, const char *text);
 
-/* Those beyond NOTICE_PARAMS are left out. */
+/* Omits parameters beyond NOTICE_PARAMS. */
 void notice_add_text(struct notice *n, const char *name, const char *text);
 void notice_add_number(struct notice *n, const char *name, uint64_t number);
 

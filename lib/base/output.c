@@ -29,7 +29,7 @@ struct output {
 	bool busy; /* the thread is writing */
 	bool ending;
 	uint64_t lost; /* lines */
-	uint64_t told; /* lost lines that the reader was told of */
+	uint64_t told; /* lost lines reported to the reader */
 	uint64_t slow_until_us;
 };
 

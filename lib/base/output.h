@@ -5,8 +5,8 @@
  * that share the descriptor.
  *
  * Normally a text is written when output_write() returns. If that takes longer than OUTPUT_PATIENCE_MS, this text and
- * the following ones are left to the thread. Texts that find OUTPUT_MAX octets waiting are lost and counted, and the
- * reader is told how many.
+ * the following ones are left to the thread. Texts that find OUTPUT_MAX octets waiting are lost and counted, and a line
+ * reports their number to the reader.
  */
 #ifndef DETNAT_OUTPUT_H
 #define DETNAT_OUTPUT_H

@@ -13,7 +13,7 @@
 
 #define CACHE_NEW HISTORY_CACHE_FILE ".new"
 
-/* Another order of octets, or another version of this file, does not read it. */
+/* A program with another byte order, or another version of this file, does not read it. */
 #define MAGIC 0x327865646e696864ULL
 
 /* The arrays of an index, in the order of the file: X(member, number of elements) */
@@ -33,11 +33,11 @@
 
 struct header {
 	uint64_t magic;
-	uint64_t sizes;			     /* of the records, so that a program with others does not read it */
-	uint64_t covered;		     /* octets of the history */
+	uint64_t sizes;	  /* of the records, so that a program with different records does not read it */
+	uint64_t covered; /* octets of the history */
 	uint8_t history[SHA256_DIGEST_SIZE]; /* of them */
 	uint8_t content[SHA256_DIGEST_SIZE]; /* of the header without this, and of what follows it */
-	struct history_index index;	     /* its pointers mean nothing */
+	struct history_index index;	     /* its pointers are invalid */
 };
 
 static uint64_t record_sizes(void)
@@ -140,7 +140,7 @@ static size_t content_size(const struct history_index *x)
 	return size;
 }
 
-/* Room that is left to the history itself. */
+/* Room that is reserved for the history itself. */
 static bool has_room(int dir, size_t size)
 {
 	struct statvfs v;
@@ -283,7 +283,7 @@ static bool valid(const struct history_index *x)
 	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) && text_valid(x->hash, sizeof(x->hash));
 }
 
-/* Returns where the next octets are, and goes past them. */
+/* Returns the position of the next octets, and advances past them. */
 static const char *take_octets(const char **at, size_t size)
 {
 	const char *octets = *at;

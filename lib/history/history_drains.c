@@ -56,7 +56,7 @@ static int begin_one(struct history_drains *p, const struct history_drain *d, ui
 	return open_again(p, p->n++);
 }
 
-/* Ends the open one at a place in the list; the order of the others stays. */
+/* Ends the open one at a place in the list; the others keep their order. */
 static void end_at(struct history_drains *p, size_t i, struct history_at at)
 {
 	struct drain_interval *v = &p->interval[p->open[i]];
@@ -89,7 +89,7 @@ int history_drains_end(struct history_drains *p, const struct history_drain *d, 
 {
 	int r = 0;
 
-	/* After lines are missing, the end alone tells that it was there. */
+	/* If lines are missing, only the end shows that it existed. */
 	if (!history_drain_open(p, d))
 		r = begin_one(p, d, begin, at.line);
 	for (size_t i = p->n_open; !r && i-- > 0;)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Drains in the mapping history: inside addresses whose mapping opens no more sessions for them, because it was deleted
- * or replaced or because an exception has the addresses, while the sessions that they have in it go on.
+ * Drains in the mapping history: the mapping of inside addresses opens no more sessions for them, because it was
+ * deleted or replaced or because an exception has the addresses, while their sessions in it continue.
  */
 #ifndef DETNAT_HISTORY_DRAINS_H
 #define DETNAT_HISTORY_DRAINS_H
@@ -14,7 +14,7 @@
 #include "base/address.h"
 #include "history/history_times.h"
 
-/* As a record has it. */
+/* As in a record. */
 struct history_drain {
 	struct prefix in; /* the mapping's */
 	struct prefix out;
@@ -44,36 +44,36 @@ struct history_drains {
 
 void history_drains_free(struct history_drains *p);
 
-/* Whether two are of the same addresses and the same mapping. */
+/* Whether two drains have the same addresses and the same mapping. */
 bool history_drain_same(const struct history_drain *a, const struct history_drain *b);
 
-/* Whether a drain is of all addresses of its mapping. */
+/* Whether a drain covers all addresses of its mapping. */
 bool history_drain_whole(const struct history_drain *d);
 
 /* The open interval of a drain, or NULL. */
 struct drain_interval *history_drain_open(const struct history_drains *p, const struct history_drain *d);
 
 /*
- * Takes the record of a beginning, which was at the moment begin. Drains from the same mapping that it covers end: they
- * go on as this one. 0 or -ENOMEM.
+ * Applies the record of a beginning, which was at the moment begin. Ends drains from the same mapping that it covers:
+ * they continue as this one. 0 or -ENOMEM.
  */
 int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at);
 
-/* Takes the record of an end; begin: the moment at which one began that is not known. 0 or -ENOMEM. */
+/* Applies the record of an end; begin: the moment of the beginning, if that is unknown. 0 or -ENOMEM. */
 int history_drains_end(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at);
 
-/* Those of a mapping that has ended end, or all. */
+/* Ends the drains of an ended mapping, or all. */
 void history_drains_end_of(struct history_drains *p, struct prefix in, struct prefix out, struct history_at at);
 void history_drains_end_all(struct history_drains *p, struct history_at at);
 
-/* Undoes what a line said; false if it said nothing of drains. *ret: 0 or -ENOMEM. */
+/* Undoes the effect of a line; false if the line is not about drains. *ret: 0 or -ENOMEM. */
 bool history_drains_undo(struct history_drains *p, struct history_times *t, uint64_t line, struct history_at at,
 			 int *ret);
 
-/* Copies the open ones, in the order in which they began; returns how many. */
+/* Copies the open ones, in the order in which they began; returns their number. */
 size_t history_drains_list(const struct history_drains *p, struct history_drain *ret);
 
-/* "in":...,"out":...,"of":...,"from":... of a record; and back: false if it is none. */
+/* Writes "in":...,"out":...,"of":...,"from":... of a record; reads them: false if malformed. */
 void history_drain_write(FILE *out, const struct history_drain *d);
 bool history_drain_read(const cJSON *json, struct history_drain *ret);
 

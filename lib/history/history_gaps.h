@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Gaps: times for which the mapping history knows nothing but what its intervals say. Pure. */
+/* Gaps: times for which the mapping history knows only its intervals. Pure. */
 #ifndef DETNAT_HISTORY_GAPS_H
 #define DETNAT_HISTORY_GAPS_H
 
@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "history/history_times.h"
 
-/* From <= t < to. Of a second that came twice, only one passage may lie in it. */
+/* From <= t < to. Of a second that came twice, it may contain only one passage. */
 struct history_gap {
 	int64_t from; /* TIME_NONE: from the beginning */
 	int64_t to;   /* TIME_OPEN: it has no end yet */

@@ -71,7 +71,7 @@ static void end_interval(struct history_index *x, struct history_interval *v, st
 	}
 }
 
-/* All that holds ends at a moment: what is not known to have happened by then may have. */
+/* Ends all intervals at a moment: events not known to have happened by then may have. */
 static void end_all_at(struct history_index *x, int64_t time, uint32_t moment)
 {
 	struct history_at at = { x->number, time, moment };
@@ -98,7 +98,7 @@ static int end_all(struct history_index *x, int64_t time)
 	return 0;
 }
 
-/* Nothing is known from a time of the present reckoning on. 0 or -ENOMEM. */
+/* Begins a gap at a time of the present reckoning. 0 or -ENOMEM. */
 static int begin_gap(struct history_index *x, int64_t from, bool damage)
 {
 	return history_gaps_begin(&x->gaps, from, history_times_add(&x->times, from, from, x->number), damage);
@@ -115,7 +115,8 @@ static int end_gap(struct history_index *x, const struct history_record *r)
 }
 
 /*
- * The last line cannot be trusted: mappings are taken to have held until the last good line; what follows is unknown.
+ * The last line cannot be trusted: mappings are assumed to have held until the last good line; the time after it is
+ * unknown.
  */
 static int __attribute__((format(printf, 2, 3))) note_damage(struct history_index *x, const char *format, ...)
 {
@@ -135,10 +136,7 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 	return end_all(x, x->last_time);
 }
 
-/*
- * The moment at which began what a record names with the time of its beginning, which is not known from records before
- * it. MOMENT_NONE if out of memory.
- */
+/* The moment for the time of a beginning that a record names and earlier records lack. MOMENT_NONE if out of memory. */
 static uint32_t past(struct history_index *x, int64_t from, struct history_at at)
 {
 	return from == at.time ? at.moment : history_times_add_past(&x->times, from, at.time, at.line);
@@ -151,7 +149,7 @@ static int take_add(struct history_index *x, const struct history_record *r, str
 	return x->lost ? 0 : note_damage(x, "adds a mapping that is there already");
 }
 
-/* A del record also says when its mapping began. What drained from it has ended. */
+/* A del record also contains the beginning of its mapping. Ends the drains from it. */
 static int take_del(struct history_index *x, const struct history_record *r, struct history_at at)
 {
 	struct history_interval *v = history_index_find_open(x, &r->mapping);
@@ -184,7 +182,7 @@ static int take_drained(struct history_index *x, const struct history_record *r,
 	return begin == MOMENT_NONE ? -ENOMEM : history_drains_end(&x->drains, &r->drain, begin, at);
 }
 
-/* The agent lists mappings in the order they have here, but any order is accepted. */
+/* The agent lists mappings in the order of this index, but any order is accepted. */
 static bool lists_what_is_open(const struct history_index *x, const struct history_record *r)
 {
 	if (r->n_mappings != x->n_open)
@@ -198,7 +196,7 @@ static bool lists_what_is_open(const struct history_index *x, const struct histo
 	return true;
 }
 
-/* Mappings may have got other names since the last list. */
+/* Mappings may have been renamed since the last list. */
 static void take_names(struct history_index *x, const struct history_record *r)
 {
 	for (size_t i = 0; i < r->n_mappings; i++) {
@@ -212,7 +210,7 @@ static void take_names(struct history_index *x, const struct history_record *r)
 	}
 }
 
-/* Begins what is listed; nothing holds before. */
+/* Begins the listed mappings; none holds before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
 	struct history_at at = { r->line, r->time, history_times_add(&x->times, r->time, r->time, r->line) };
@@ -242,7 +240,7 @@ static bool lists_anything(const struct history_record *r)
 	return r->n_mappings || r->n_portmaps || r->n_drains;
 }
 
-/* What held ended at an unknown time, from the one that the record names until now. 0 or -ENOMEM. */
+/* Earlier intervals ended at an unknown time, between the one that the record names and now. 0 or -ENOMEM. */
 static int take_unknown(struct history_index *x, const struct history_record *r)
 {
 	struct history_times *t = &x->times;
@@ -271,7 +269,7 @@ static int take_start_or_daily(struct history_index *x, const struct history_rec
 		}
 		ret = note_damage(x, "lists other mappings than the lines before it");
 	} else if (first && lists_anything(r)) {
-		/* It was there before, since a time that is not known. */
+		/* It existed before, since an unknown time. */
 		ret = begin_gap(x, TIME_NONE, false) || end_gap(x, r) ? -ENOMEM : 0;
 	}
 	if (!ret)
@@ -284,7 +282,7 @@ static int take_start_or_daily(struct history_index *x, const struct history_rec
 	return take_list(x, r);
 }
 
-/* Takes back the beginning of an interval, or its end. */
+/* Undoes the beginning of an interval, or its end. */
 static int undo_interval(struct history_index *x, size_t number, bool begun, struct history_at at)
 {
 	struct history_interval *v = &x->intervals[number];
@@ -302,7 +300,7 @@ static int undo_interval(struct history_index *x, size_t number, bool begun, str
 /* Undoes the change recorded in one line. Returns false if that line has no such change. */
 static bool undo_line(struct history_index *x, uint64_t line, struct history_at at, int *ret)
 {
-	/* The end of a mapping ends what drained from it, too. */
+	/* The end of a mapping also ends its drains. */
 	bool found = history_drains_undo(&x->drains, &x->times, line, at, ret);
 
 	if (*ret)
@@ -320,7 +318,7 @@ static bool undo_line(struct history_index *x, uint64_t line, struct history_at 
 	return history_portmaps_undo(&x->portmaps, &x->times, line, at, ret) || found;
 }
 
-/* After damage, lines that are known are taken back, too: nothing else says that they did not take effect. */
+/* After damage, known lines are also taken back: nothing else shows that they did not take effect. */
 static int take_undo(struct history_index *x, const struct history_record *r, struct history_at at)
 {
 	int ret = 0;
@@ -380,7 +378,7 @@ static int take(struct history_index *x, const struct history_record *r, struct 
 	return 0;
 }
 
-/* Checks the position of a record. Returns 0, or 1 with err saying what is wrong. */
+/* Checks the position of a record. Returns 0, or 1 with err naming the fault. */
 static int misplaced(const struct history_index *x, const struct history_record *r, int hash, struct error *err)
 {
 	uint64_t expected = x->number + 1;
@@ -399,19 +397,16 @@ static int misplaced(const struct history_index *x, const struct history_record 
 	return 0;
 }
 
-/* Whether an event says that something changes, which a kill may prevent. */
+/* Whether an event records a change, which a kill may prevent. */
 static bool is_change(enum history_event e)
 {
 	return e == EVENT_ADD || e == EVENT_DEL || e == EVENT_PORTMAP || e == EVENT_RETIRE || e == EVENT_DRAINED;
 }
 
-/* Before format 3 a change that took effect in the second after its record was left as it was. */
+/* Before format 3, the time of a change that took effect in the second after its record was not corrected. */
 #define UNCONFIRMED_S 1
 
-/*
- * The moment of a record. Those of one change have the same one where it is told apart from the next by its
- * confirmation.
- */
+/* The moment of a record. Records of one change share it if the change's confirmation separates it from the next. */
 static int moment_of(struct history_index *x, const struct history_record *r, bool goes_on, uint32_t *ret)
 {
 	struct history_times *t = &x->times;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a history says: which mapping held when. Fed with the lines of a file in order, by both the agent and detnatctl;
- * depends on neither the agent nor the machine.
+ * The state recorded in a history: which mapping held when. Fed with the lines of a file in order, by both the agent
+ * and detnatctl; depends on neither the agent nor the machine.
  *
- * The checksums reveal changed and missing lines. What was mapped is then unknown until the next record that lists all
- * mappings (`start`, `daily`), except for what later lines say about earlier times: each gives the time since which its
+ * The checksums reveal changed and missing lines. The mappings are then unknown until the next record that lists them
+ * all (`start`, `daily`), except as far as later lines cover earlier times: each contains the time since when its
  * mapping existed.
  */
 #ifndef DETNAT_HISTORY_INDEX_H
@@ -25,7 +25,7 @@ struct history_interval {
 	uint64_t line;	       /* number of the record that began it */
 	uint64_t end_line;     /* number of the record that ended it; 0: none */
 	bool undone;	       /* the change failed, or never took effect */
-	char name[LABEL_TEXT]; /* the last that it had; "": none */
+	char name[LABEL_TEXT]; /* its last name; "": none */
 };
 
 struct history_damage {
@@ -47,11 +47,11 @@ struct history_index {
 	size_t n_damages;
 
 	uint64_t lines;	      /* number of lines in the file */
-	uint64_t number;      /* number of the last line, by its own account */
+	uint64_t number;      /* number of the last line, as the line itself says */
 	uint64_t settled;     /* number of the last record that is not a change of a mapping */
 	uint64_t change_end;  /* number of the last record of a change */
 	uint64_t last_change; /* number of the first record of the last change: records of the same time */
-	uint64_t format;      /* of the records; 0: not known */
+	uint64_t format;      /* of the records; 0: unknown */
 	bool in_change;	      /* the last record is one of a change, */
 	uint32_t moment;      /* of this moment */
 	int64_t first_time;   /* earliest time of a record; TIME_OPEN: no records */
@@ -70,13 +70,13 @@ int history_index_feed(struct history_index *x, const char *line, size_t size);
 /* Takes all complete lines of a text; *ret_used (ret_used may be NULL) is their size, newlines included. */
 int history_index_feed_all(struct history_index *x, const char *text, size_t size, size_t *ret_used);
 
-/* After the last line: nothing is known from a time on, as it was not recorded. 0 or -ENOMEM. */
+/* After the last line: nothing is known from a time on, as later changes were not recorded. 0 or -ENOMEM. */
 int history_index_lose(struct history_index *x, int64_t since);
 
 /* Returns the open interval of a mapping, or NULL. */
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
 
-/* Whether changes were recorded and are neither confirmed nor undone: the numbers of their first and last record. */
+/* Whether recorded changes are neither confirmed nor undone: the numbers of their first and last record. */
 bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last);
 
 /* The mapping of an interval. */
@@ -96,7 +96,10 @@ static inline bool history_interval_is(const struct history_mapping *m, const st
 	return history_same(m, &of);
 }
 
-/* Mappings that have drained, by the history: their ports rest before other subscribers get them (RFC 6888 REQ-8). */
+/*
+ * Mappings that have drained, according to the history: their ports rest before other subscribers get them (RFC 6888
+ * REQ-8).
+ */
 
 struct history_rest {
 	struct prefix in;
@@ -105,8 +108,8 @@ struct history_rest {
 };
 
 /*
- * Lists the mappings that ended after a time, having drained until then. still: when those that are draining by the
- * history have ended, or TIME_NONE if they go on. 0 or -ENOMEM; the caller frees *ret.
+ * Lists the mappings that ended after a time, having drained until then. still: the end of those that the history has
+ * as draining, or TIME_NONE if they continue. 0 or -ENOMEM; the caller frees *ret.
  */
 int history_rests(const struct history_index *x, int64_t after, int64_t still, struct history_rest **ret,
 		  size_t *ret_n);

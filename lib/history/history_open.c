@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the index knows as open, and what a drain has left of it. */
+/* The open intervals of the index, and the remains of drained ones. */
 #include "history/history_index.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All that changes for an address while an interval lasts is listed, sorted by its moment, and gone through once: how
- * many exceptions have the address, how often the mapping is retired, and how many drains may have sessions.
+ * Lists all changes for an address during an interval, sorts them by moment, and walks them once: how many exceptions
+ * have the address, how often the mapping is retired, and how many drains may have sessions.
  */
 #include "history/history_pieces.h"
 
@@ -12,12 +12,12 @@
 
 #define FIRST_ROOM 16U
 
-/* What begins or ends at a moment. */
+/* A beginning or an end at a moment. */
 struct piece_change {
 	uint32_t moment;
 	enum { BY_EXCEPTION, BY_ABSENCE, BY_RETIREMENT, BY_DRAIN } kind;
 	int by;	      /* 1: begins; -1: ends */
-	bool again;   /* of BY_DRAIN: it goes on after a pause */
+	bool again;   /* of BY_DRAIN: it continues after a pause */
 	size_t drain; /* of BY_DRAIN: its place */
 };
 
@@ -119,7 +119,7 @@ static size_t first_drain(const struct holdings *x, const struct held *h)
 	return low;
 }
 
-/* The next drain of an interval from *at on, of an address or, where that is NULL, of all; NULL: no more. */
+/* The next drain of an interval from *at on, for an address or, if that is NULL, for all; NULL: no more. */
 static const struct held_drain *next_drain(const struct holdings *x, const struct held *h, const uint32_t *in_addr,
 					   size_t *at)
 {
@@ -155,7 +155,7 @@ static size_t first_inner(const struct holdings *x, struct prefix in)
 	return low;
 }
 
-/* Notes that something is so from one moment to another. */
+/* Notes a state that lasts from one moment to another. */
 static int add_change(struct pieces *p, uint32_t begin, uint32_t end, struct piece_change c)
 {
 	if (make_room(&p->change, p->n_changes + 1, &p->changes_room, sizeof(*p->change)))
@@ -170,7 +170,7 @@ static int add_change(struct pieces *p, uint32_t begin, uint32_t end, struct pie
 	return 0;
 }
 
-/* The same, and that it was not so in its pauses. */
+/* The same, except during its pauses. */
 static int add_with_pauses(struct pieces *p, uint32_t begin, uint32_t end, struct piece_change c,
 			   const struct history_pauses *pauses, size_t number)
 {
@@ -185,7 +185,7 @@ static int add_with_pauses(struct pieces *p, uint32_t begin, uint32_t end, struc
 	return r;
 }
 
-/* An exception has the address, except while it is retired itself. */
+/* An exception has the address, except while the exception is retired. */
 static int add_exception(const struct holdings *x, struct pieces *p, const struct held *e)
 {
 	const struct piece_change has = { .kind = BY_EXCEPTION, .by = 1 },
@@ -221,7 +221,7 @@ static int add_exceptions(const struct holdings *x, struct pieces *p, const stru
 	return r;
 }
 
-/* What drains of the mapping, and the times in which it was deleted, if that is taken back. */
+/* The drains of the mapping, and the times during which it was deleted, if that is taken back. */
 static int add_own(const struct holdings *x, struct pieces *p, const struct held *h, uint32_t in_addr)
 {
 	const struct piece_change retired = { .kind = BY_RETIREMENT, .by = 1 };
@@ -257,10 +257,10 @@ struct state {
 	int retired;
 	int drained; /* drains that may have sessions */
 	bool held;
-	uint32_t last; /* the moment at which it was held last, if it is not */
+	uint32_t last; /* the last moment at which it was held, if it is not */
 };
 
-/* Whether the address may have had sessions when a drain began: it had the mapping before the change, or amid it. */
+/* Whether the address may have had sessions when a drain began: it had the mapping before or during the change. */
 static bool may_have(const struct holdings *x, const struct held *h, const struct state *s, uint32_t begin)
 {
 	const struct history_moment *m = x->times.moment;
@@ -292,7 +292,7 @@ static int begin_or_end(const struct holdings *x, struct pieces *p, struct state
 		s->last = moment;
 		return 0;
 	}
-	/* What ended by a change that was taken back went on. */
+	/* Intervals ended by a change that was taken back continued. */
 	if (p->n && p->piece[p->n - 1].end == x->times.moment[moment].undoes) {
 		p->piece[p->n - 1].end = MOMENT_NONE;
 		return 0;
@@ -303,7 +303,7 @@ static int begin_or_end(const struct holdings *x, struct pieces *p, struct state
 	return 0;
 }
 
-/* Makes the changes of one moment; returns the place of those of the next. */
+/* Applies the changes of one moment; returns the place of those of the next. */
 static size_t make_all_of(const struct holdings *x, const struct held *h, struct pieces *p, struct state *s, size_t i)
 {
 	uint32_t moment = p->change[i].moment;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When a mapping could have sessions of one of its inside addresses: not while an exception has the address, nor once
- * it is retired, but in both cases for as long as its sessions drain.
+ * The times at which a mapping could have sessions of one of its inside addresses: not while an exception has the
+ * address, nor once it is retired, but in both cases as long as its sessions drain.
  */
 #ifndef DETNAT_HISTORY_PIECES_H
 #define DETNAT_HISTORY_PIECES_H
@@ -25,7 +25,7 @@ struct held_drain {
 	size_t number;
 };
 
-/* Those that have the same inside addresses, and what drains. */
+/* Intervals with the same inside addresses, and drains. */
 struct holdings {
 	struct history_times times;
 	struct held *inner; /* all intervals, sorted by inside prefix */
@@ -54,7 +54,7 @@ struct pieces {
 	bool *drained; /* of each drain: there may have been sessions */
 };
 
-/* Sorts `inner`, which the caller has filled, and takes the rest from the index. 0 or -ENOMEM. */
+/* Sorts `inner`, which the caller has filled, and gets the rest from the index. 0 or -ENOMEM. */
 int holdings_init(struct holdings *x, const struct history_index *index);
 void holdings_free(struct holdings *x);
 

@@ -121,7 +121,7 @@ int history_portmaps_take(struct history_portmaps *p, const struct history_portm
 			continue;
 		if (known)
 			end_one(p, known, at);
-		/* After lines are missing, the end alone tells that it was there. */
+		/* If lines are missing, only the end shows that it existed. */
 		if (!known || !ends)
 			r = begin_one(p, v);
 		if (!known && ends && !r)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Portmaps in the mapping history: which inside endpoint an outside one led to, and when. Port by port, as a range may
+ * Portmaps in the mapping history: the inside endpoint of an outside one, and its times. Port by port, as a range may
  * lose some of its ports.
  */
 #ifndef DETNAT_HISTORY_PORTMAPS_H
@@ -48,7 +48,7 @@ struct history_portmaps {
 	size_t n_open;
 };
 
-/* Makes the chains of open ones anew, for as many as there is room for: a power of two. 0 or -ENOMEM. */
+/* Rebuilds the chains of open ones, for as many as there is room for: a power of two. 0 or -ENOMEM. */
 int history_portmaps_rehash(struct history_portmaps *p);
 
 void history_portmaps_free(struct history_portmaps *p);
@@ -57,16 +57,16 @@ void history_portmaps_free(struct history_portmaps *p);
 struct portmap_interval *history_portmap_open(const struct history_portmaps *p, uint8_t proto, struct endpoint out);
 
 /*
- * Takes a record: the ports begin to lead there, or end. A port that led elsewhere ends when it begins. begin: the
+ * Applies a record: the ports begin to lead there, or end. A port that led elsewhere ends at the beginning. begin: the
  * moment at which they began. 0 or -ENOMEM.
  */
 int history_portmaps_take(struct history_portmaps *p, const struct history_portmap *record, bool ends, uint32_t begin,
 			  struct history_at at);
 
-/* All open ones end. */
+/* Ends all open ones. */
 void history_portmaps_end(struct history_portmaps *p, struct history_at at);
 
-/* Undoes what a line said; false if it said nothing of portmaps. *ret: 0 or -ENOMEM. */
+/* Undoes the effect of a line; false if the line is not about portmaps. *ret: 0 or -ENOMEM. */
 bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, uint64_t line, struct history_at at,
 			   int *ret);
 
@@ -74,12 +74,12 @@ bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, 
 int history_portmaps_list(const struct history_portmaps *p, struct history_portmap **ret, size_t *ret_n);
 
 /*
- * Merges neighbours of a list of single ports to spans, in place; returns how many there are then. Ports that began at
- * different times stay apart.
+ * Merges neighbours in a list of single ports to spans, in place; returns their number. Ports that began at different
+ * times stay apart.
  */
 size_t history_portmaps_merge(struct history_portmap *list, size_t n);
 
-/* "proto":...,"in":...,"out":...,"from":... of a record; and back: false if it is none. */
+/* Writes "proto":...,"in":...,"out":...,"from":... of a record; reads them: false if malformed. */
 void history_portmap_write(FILE *out, const struct history_portmap *m);
 bool history_portmap_read(const cJSON *json, struct history_portmap *ret);
 

@@ -94,7 +94,7 @@ bool history_has_hash(int fd, const char *hash)
 	return !read_all(fd, &text, &size) && has_hash(text, size, hash);
 }
 
-/* Lines after those that the head covers were appended by an agent that died before it wrote the head. */
+/* Lines beyond those covered by the head were appended by an agent that died before it wrote the head. */
 static enum history_end compare_end(const struct history_files *f)
 {
 	if (f->head.line > f->index.number)

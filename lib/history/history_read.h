@@ -7,18 +7,18 @@
 
 #define BOOT_TEXT 40
 
-/* HISTORY_HEAD_FILE: where the history ends, and when that was last confirmed. */
+/* HISTORY_HEAD_FILE: the end of the history, and the time of its last confirmation. */
 struct history_head {
 	uint64_t line;
 	int64_t time;
 	char hash[HASH_TEXT];
-	int64_t real_ms; /* what the clock read then, and that of the time since the machine was started; 0: not told */
+	int64_t real_ms; /* readings of the clock and of the time since the machine was started; 0: not recorded */
 	int64_t boot_ms;
-	char boot[BOOT_TEXT]; /* the kernel's name of the boot of the machine; "": not told */
-	bool unrecorded;      /* something was mapped since then without a record */
+	char boot[BOOT_TEXT]; /* the kernel's name of the boot of the machine; "": not recorded */
+	bool unrecorded;      /* mappings exist since then without a record */
 };
 
-/* How the end of the file compares with its head file. */
+/* Compares the end of the file with its head file. */
 enum history_end {
 	END_AGREES,
 	END_NO_HEAD,  /* without the head file a missing end cannot be detected */
@@ -39,7 +39,7 @@ struct history_files {
 /* Reads the history of a directory. Returns 0, or -errno with err. Damage is not an error. */
 int history_files_read(const char *dir, struct history_files *ret, struct error *err);
 
-/* The same, by way of HISTORY_CACHE_FILE if that fits. */
+/* The same, through HISTORY_CACHE_FILE if that matches. */
 int history_files_read_cached(const char *dir, struct history_files *ret, struct error *err);
 void history_files_free(struct history_files *f);
 
@@ -53,9 +53,9 @@ int history_files_read_at(int dir, int fd, struct history_files *ret);
 bool history_has_hash(int fd, const char *hash);
 
 /*
- * What a history says, as it was read once, in a file beside it: a question then reads only the lines that have come
- * since. The file is derived: it counts only if it was made from exactly the octets that the history begins with, by
- * their SHA-256, and by a program with the same records. Nothing in it is believed before it is checked.
+ * The contents of a history, saved after a reading in a file beside it: a question then reads only the lines added
+ * since. The file is derived: it is valid only if it was made from exactly the octets at the beginning of the history,
+ * by their SHA-256, and by a program with the same records. Everything in it is checked before use.
  */
 
 #define HISTORY_CACHE_FILE "history.index"
@@ -65,7 +65,7 @@ bool history_has_hash(int fd, const char *hash);
 
 /*
  * Reads the one in a directory for the text of a history. 0 with *ret_used octets of the text covered, or -errno: it is
- * not there, or does not fit.
+ * missing, or does not match.
  */
 int history_cache_read(int dir, const char *text, size_t size, struct history_index *ret, size_t *ret_used);
 

@@ -85,7 +85,7 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 		fputs("\"out\":null,", out);
 	else
 		fprintf(out, "\"out\":\"%s\",", prefix_format(m->out.base, m->out.plen, out_text));
-	/* Nothing in a name has to be escaped. */
+	/* No character of a name needs escaping. */
 	if (*m->name)
 		fprintf(out, "\"name\":\"%s\",", m->name);
 	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
@@ -370,7 +370,7 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	return cJSON_IsNull(since) || read_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
 }
 
-/* Before format 3 an undo did not tell until when the change may have been in force. */
+/* Before format 3, an undo did not contain the time until which the change may have been in force. */
 static bool read_lines(const cJSON *json, struct history_record *r)
 {
 	r->until = r->time;
@@ -379,7 +379,7 @@ static bool read_lines(const cJSON *json, struct history_record *r)
 									      : read_time(json, "until", &r->until));
 }
 
-/* Agents before format 3 looked at the clock once in that many seconds. */
+/* Agents before format 3 looked at the clock once in this many seconds. */
 #define LOOKED_S 60
 
 static bool read_clock(const cJSON *json, struct history_record *r)

@@ -20,16 +20,15 @@
 #include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
-/* Where the history ends, in a file of its own, so that a missing end is detected. */
+/* Contains the end of the history, so that missing lines at the end are detected. */
 #define HISTORY_HEAD_FILE "history.head"
 
 /*
- * Raised when older readers would misunderstand what is written. 2: inside prefixes may lie within each other, `out`
- * may be null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is
- * recorded, too.
+ * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
+ * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
  */
 #define HISTORY_FORMAT 3ULL
-/* Since this one, a change that is not confirmed may or may not have taken effect. */
+/* Since this one, an unconfirmed change may or may not have taken effect. */
 #define HISTORY_FORMAT_CONFIRMS 3ULL
 
 #define HASH_TEXT 65
@@ -37,10 +36,10 @@
 
 /* X(constant, word) */
 #define HISTORY_EVENTS(X)                                                       \
-	X(EVENT_START, "start")	    /* an agent starts: lists what is mapped */ \
+	X(EVENT_START, "start")	    /* an agent starts: lists all mappings */   \
 	X(EVENT_ADD, "add")	    /* a mapping begins */                      \
 	X(EVENT_DEL, "del")	    /* a mapping ends */                        \
-	X(EVENT_DAILY, "daily")	    /* lists what is mapped; no change */       \
+	X(EVENT_DAILY, "daily")	    /* lists all mappings; no change */         \
 	X(EVENT_UNDO, "undo")	    /* a recorded change did not take place */  \
 	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
 	X(EVENT_RETIRE, "retire")   /* addresses of a mapping begin to drain */ \
@@ -48,7 +47,7 @@
 	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
 	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
 	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
-	X(EVENT_DETACH, "detach")   /* the datapath was removed: nothing is mapped */
+	X(EVENT_DETACH, "detach")   /* the datapath was removed: no mappings */
 
 enum history_event {
 #define X(constant, word) constant,
@@ -64,7 +63,7 @@ struct history_mapping {
 	char name[LABEL_TEXT]; /* "": none */
 };
 
-/* Whether two records are about the same mapping. */
+/* Whether both records have the same mapping. */
 static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
 {
 	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
@@ -86,12 +85,12 @@ struct history_record {
 	struct history_drain drain;   /* retire, drained */
 	struct history_drain *drains; /* start, daily */
 	size_t n_drains;
-	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest time that it can
-			  have read before it was set */
-	int64_t after; /* clock: the earliest that it can have read after that */
-	int64_t until; /* confirm: the lines had taken effect by then; undo: and had been taken back */
+	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest possible reading
+			  before it was set */
+	int64_t after; /* clock: the earliest possible reading after that */
+	int64_t until; /* confirm: the lines had taken effect by then; undo: they had been taken back by then */
 	uint64_t first, last; /* undo, confirm: line numbers */
-	uint64_t format;      /* start: as it was read; 0 is written as HISTORY_FORMAT */
+	uint64_t format;      /* start: as read; 0 is written as HISTORY_FORMAT */
 	char host[HOST_TEXT]; /* start */
 	bool taken_over;      /* start: took over an existing datapath */
 };
@@ -103,8 +102,8 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 			 char ret_hash[static HASH_TEXT]);
 
 /*
- * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err saying what is wrong with it, or
- * -ENOMEM. Does not check the hash.
+ * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err naming the fault, or -ENOMEM. Does not
+ * check the hash.
  */
 int history_record_read(const char *line, size_t size, struct history_record *ret, struct error *err);
 

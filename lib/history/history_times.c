@@ -65,7 +65,7 @@ uint32_t history_times_add(struct history_times *t, int64_t early, int64_t late,
 	return begin(t) ? MOMENT_NONE : add(t, t->n_epochs - 1, early, late, line);
 }
 
-/* What a record tells of one time past is one moment. */
+/* Everything that a record reports about one time past shares a moment. */
 static uint32_t add_past(struct history_times *t, uint32_t epoch, int64_t time, uint64_t line)
 {
 	for (uint32_t i = t->n; i-- > 0 && t->moment[i].line == line;)
@@ -155,7 +155,7 @@ int history_times_set(struct history_times *t, int64_t before, int64_t after)
 	if (begin(t) || history_grow(&t->epoch, t->n_epochs, sizeof(*t->epoch)))
 		return -ENOMEM;
 	last = &t->epoch[t->n_epochs - 1];
-	/* What it leaps over belongs to both. */
+	/* The skipped seconds belong to both. */
 	last->end = before > after ? before : after;
 	if (last->end < last->start)
 		last->end = last->start;

@@ -131,7 +131,7 @@ int who_new(const struct history_index *x, struct who **ret)
 	return 0;
 }
 
-/* A question, and what a search has found so far. */
+/* A question, and the present result of its search. */
 struct search {
 	struct who *w;
 	const struct history_times *times;
@@ -143,9 +143,9 @@ struct search {
 	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
 	uint32_t kept_in;
 	uint32_t kept_epoch;
-	uint8_t known;		       /* protocols of which it is recorded who had it in this reckoning */
+	uint8_t known;		       /* protocols whose holder in this reckoning is recorded */
 	bool covered;		       /* its address was in a mapping */
-	const struct history_gap *gap; /* in another one that is not known */
+	const struct history_gap *gap; /* in another one that is unknown */
 	int r;
 };
 
@@ -174,7 +174,7 @@ static int64_t subscriber_of(const struct search *s, const struct held *h, const
 	return h->open ? (int64_t)s->addr - g->out_base : mapping_reverse(g, s->addr, s->port);
 }
 
-/* Of two of one subscriber, or of two that are recorded to have held it at the end of the second. */
+/* Compares two holders, of one subscriber or both recorded to have held it at the end of the second. */
 static bool is_better(const struct search *s, const struct who_holder *a, const struct who_holder *b)
 {
 	if (a->holds != b->holds)
@@ -227,7 +227,7 @@ static struct endpoint endpoint_of(const struct search *s)
 	return (struct endpoint){ s->addr, (uint16_t)s->port };
 }
 
-/* A port of no block: portmaps may have had it. */
+/* A port in no block: portmaps may have had it. */
 static void consider_portmaps(struct search *s, const struct held *h)
 {
 	for (size_t i = 0; i < WHO_PROTOS; i++) {
@@ -318,7 +318,7 @@ static void look(struct search *s)
 		look_in(s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
 	}
 	gap = s->known == ALL_PROTOS ? NULL : history_gaps_find(&s->w->gaps, s->times, s->epoch, s->t);
-	/* Where lines are lost, those that are there tell who had it, and not that nobody had. */
+	/* Where lines are lost, the remaining ones show who had it, but not that no subscriber had. */
 	if (gap && !s->gap && (!s->covered || gap->damage))
 		s->gap = gap;
 }
@@ -413,7 +413,7 @@ static const struct who_holder *best_of(const struct search *s)
 	return best;
 }
 
-/* Adds the portmaps of the endpoint then: of its subscriber, or, of a port of no block, all. */
+/* Adds the portmaps of the endpoint at that time: of its subscriber or, for a port in no block, all. */
 static void add_portmaps(const struct search *s, const struct who_holder *best, struct who_answer *a)
 {
 	for (size_t i = 0; i < WHO_PROTOS; i++) {
@@ -434,7 +434,7 @@ static void add_portmaps(const struct search *s, const struct who_holder *best, 
 	}
 }
 
-/* The one that had held it longest, of equals the last, among those of which the answer does not tell all. */
+/* The one that had held it longest, of equals the last, among those that the answer does not cover wholly. */
 static const struct who_holder *other_of(const struct search *s, const struct who_answer *a, bool found)
 {
 	const struct who_holder *other = NULL;

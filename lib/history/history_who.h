@@ -12,39 +12,41 @@
 enum who_result {
 	WHO_FOUND,
 	WHO_NOBODY,    /* known: no subscriber held it at the end of that second */
-	WHO_NO_RECORD, /* not known */
+	WHO_NO_RECORD, /* unknown */
 };
 
-/* One that held it, or may have. */
+/* An actual or possible holder. */
 struct who_holder {
 	uint32_t in_addr;
 	struct prefix in;
 	struct prefix out;
 	int64_t from;	       /* in no earlier second */
 	int64_t to;	       /* in no later one; TIME_OPEN: still */
-	char name[LABEL_TEXT]; /* of the mapping, the last that it had; "": none */
-	/* Of the search: the moment at which it began, the reckoning of the clock, and what is preferred. */
+	char name[LABEL_TEXT]; /* of the mapping, its last one; "": none */
+	/* For the search: the moment at which it began, the reckoning of the clock, and the preference. */
 	uint32_t begin;
 	uint32_t epoch;
 	enum { BY_UDP_PORTMAP, BY_TCP_PORTMAP, BY_BLOCK } by;
-	bool holds;	/* is recorded to have held it by the end of the second */
-	uint8_t protos; /* bits of those of which it may have held it: 0: TCP, 1: UDP */
-	bool also;	/* it may have held it otherwise than the answer and its portmaps say */
+	bool holds;	/* recorded to have held it by the end of the second */
+	uint8_t protos; /* bits of the protocols for which it may have held it: 0: TCP, 1: UDP */
+	bool also;	/* it may have held it in a way that the answer and its portmaps do not show */
 };
 
 struct who_answer {
-	struct who_holder best; /* the last that is recorded to have held it by the end of the second */
-	/* The portmaps of the endpoint then, that of TCP first. Without a block, from and to are those of the first. */
+	struct who_holder best; /* the last one recorded to have held it by the end of the second */
+	/*
+	 * The portmaps of the endpoint at that time, TCP's first. Without a block, from and to are those of the first.
+	 */
 	struct portmap_interval portmap[2];
 	unsigned n_portmaps;
 	/*
-	 * All that may have held it in that second, each subscriber once, in order of time: it changed hands in the
-	 * second, or between the record of a change and its confirmation, or the clock was set and the second came
-	 * twice. Until the next question.
+	 * All possible holders in that second, each subscriber once, in order of time: it changed hands in the second,
+	 * or between the record of a change and its confirmation, or the clock was set and the second came twice. Valid
+	 * until the next question.
 	 */
 	const struct who_holder *holders;
 	size_t n_holders;
-	/* Of the holders other than the answer the one that had held it longest; NULL: the answer is definite. */
+	/* Of the holders other than the answer, the one that had held it longest; NULL: the answer is definite. */
 	const struct who_holder *other;
 };
 
@@ -56,13 +58,13 @@ void who_free(struct who *w);
 
 /*
  * Finds which subscriber held the port of the outside address in second t. `best` and the portmaps are those of
- * WHO_FOUND; holders and other are always written. Otherwise `why` says why there is no answer.
+ * WHO_FOUND; holders and other are always written. Otherwise `why` has the reason why there is no answer.
  */
 enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why);
 
-/* Which portmaps an outside endpoint had at a time. */
+/* The portmaps of an outside endpoint at a time. */
 
-/* A portmap without its pauses: it was from one moment to the other. */
+/* A portmap without its pauses: it lasted from one moment to the other. */
 struct who_portmap {
 	struct portmap_interval of;
 	uint32_t begin, end;
@@ -86,7 +88,7 @@ const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t 
 #define WHO_PROTOS 2U
 extern const uint8_t who_protos[WHO_PROTOS];
 
-/* Whether an answer and its portmaps say of each protocol that a holder may have had that it did. */
+/* Whether, for each protocol that a holder may have had, an answer and its portmaps show it. */
 bool who_portmaps_tell_all(const struct who_answer *a, const struct who_holder *h);
 
 #endif

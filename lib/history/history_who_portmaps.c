@@ -22,7 +22,7 @@ static int compare(const void *pa, const void *pb, void *times)
 	return history_times_order(times, a->begin, b->begin);
 }
 
-/* What began and ended with one change never was. */
+/* An interval that began and ended with one change never existed. */
 static size_t add_part(struct who_portmap *held, const struct history_times *times, const struct portmap_interval *v,
 		       uint32_t begin, uint32_t end)
 {
@@ -91,7 +91,7 @@ const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t 
 	return &w->held[first];
 }
 
-/* Who has a protocol by the answer. */
+/* The holder of a protocol according to the answer. */
 static uint32_t told_of(const struct who_answer *a, uint8_t proto)
 {
 	for (unsigned i = 0; i < a->n_portmaps; i++)

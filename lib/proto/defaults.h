@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What detnat-agent and detnatctl agree on: the usual paths, and how long a request may be. */
+/* Values that detnat-agent and detnatctl share: the usual paths, and the maximum length of a request. */
 #ifndef DETNAT_DEFAULTS_H
 #define DETNAT_DEFAULTS_H
 

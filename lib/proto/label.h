@@ -13,7 +13,7 @@
 
 /*
  * Returns whether a text can be a name: [A-Za-z0-9._][A-Za-z0-9._-]{0,62}, but not of digits and dots as an address is.
- * No prefix is one, as a prefix has a slash, and no option, as an option begins with a hyphen.
+ * A prefix cannot be a name, as it has a slash, nor can an option, as it begins with a hyphen.
  */
 bool label_valid(const char *text);
 

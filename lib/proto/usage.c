@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How the arguments of a verb are typed, as the usage, the help and messages show it. */
+/* The form in which the arguments of a verb are typed, as the usage, the help and messages show it. */
 #include <string.h>
 
 #include "proto/verbs.h"

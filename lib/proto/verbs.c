@@ -32,7 +32,7 @@ int verb_find(const char *name)
 	return -ENOENT;
 }
 
-/* Parses decimal digits only; a number that is too large becomes a huge value, to tell it apart from other text. */
+/* Parses decimal digits only; a number that is too large becomes a huge value, to distinguish it from other text. */
 static int digits(const char *text, double *ret)
 {
 	double number = 0;
@@ -224,7 +224,7 @@ static int parse_protocols(const struct arg_spec *spec, const char *text, struct
 	return 0;
 }
 
-/* Names have no slash and are not like an address, so each is told apart from the other. */
+/* Names have no slash and do not look like an address, so the two cannot be confused. */
 static int parse_mapping(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	if (strchr(text, '/') || !label_valid(text))
@@ -254,10 +254,7 @@ int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, b
 	return 0;
 }
 
-/*
- * An address is a prefix of 32 bits. Bits beyond the length are refused: who types 1.1.1.2/30 may mean one address, or
- * all four.
- */
+/* An address is a prefix of 32 bits. Refuses bits beyond the length: 1.1.1.2/30 may mean one address, or all four. */
 static int parse_remote(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	const char *colon = strchr(text, ':');
@@ -290,7 +287,7 @@ static int parse_place(const struct arg_spec *spec, const char *text, struct arg
 	return r;
 }
 
-/* What stands in place of a kind's own text where it takes no port. */
+/* Replaces a kind's own text if it takes no port. */
 #define EXPECTED_RANGE "an address or a prefix, such as 198.51.100.0/24"
 
 /* Kinds that are neither numbers, flags nor one of a list of words. */
@@ -350,7 +347,7 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 #define HINT_TEXT 80
 
 /*
- * What to type instead: of a prefix of one address where an address is expected, and of an address with the length of a
+ * The likely meaning: of a prefix of one address where an address is expected, and of an address with the length of a
  * prefix where either will do.
  */
 static const char *hint_for(enum arg_kind kind, const char *text, char ret[static HINT_TEXT])

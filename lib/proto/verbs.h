@@ -74,7 +74,7 @@ struct arg_spec {
 	uint32_t min;
 	uint32_t max;
 	const char *shown;   /* placeholder in the usage; NULL: that of the kind */
-	const char *refused; /* not in the usage, and refused with this text; NULL: it is taken */
+	const char *refused; /* not in the usage, and refused with this text; NULL: accepted */
 };
 
 #define VERB_MAX_ARGS 12U
@@ -94,8 +94,8 @@ struct verb_spec {
 	const char *name; /* one word or two */
 	struct arg_spec args[VERB_MAX_ARGS + 1];
 	bool needs_option;	  /* one of its options at least is required */
-	bool changes;		  /* changes the running state, which requires the right to */
-	bool edits;		  /* changes the configuration alone, so that several can be one change: see -b */
+	bool changes;		  /* changes the running state, which requires that right */
+	bool edits;		  /* changes only the configuration, so that several can be one change: see -b */
 	const char *changes_with; /* changes it only if this flag is set; NULL: no such flag */
 	const char *purpose;	  /* one line, for the list of commands */
 	const char *details;	  /* further lines for its own help, or NULL */
@@ -123,14 +123,19 @@ struct arg_value {
 /* Returns the number of the verb with that name, or -ENOENT. */
 int verb_find(const char *name);
 
-/* Writes how a verb's arguments are typed, "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]", and returns it. */
+/*
+ * Writes the form in which a verb's arguments are typed, "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]", and
+ * returns it.
+ */
 #define USAGE_TEXT 320
 const char *verb_usage(const struct verb_spec *verb, char text[static USAGE_TEXT]);
 
-/* Writes what messages call an argument, as the usage has it: "IN", "--count N", "udp=N"; "role" for lists of words. */
+/*
+ * Writes an argument's title in messages, as the usage has it: "IN", "--count N", "udp=N"; "role" for lists of words.
+ */
 const char *arg_title(const struct arg_spec *spec, char text[static USAGE_TEXT]);
 
-/* Returns whether further words, which no other argument takes, belong to the value of this kind, with commas. */
+/* Returns whether further words, which no other argument takes, belong to a value of this kind, with commas. */
 bool arg_is_list(enum arg_kind kind);
 
 /* Returns whether values of this kind are JSON numbers. */
@@ -146,8 +151,8 @@ const struct word *arg_words(enum arg_kind kind);
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err);
 
 /*
- * Whether a value and the argument behind it go together: 0, or -EINVAL with err. Of ARG_PORTMAP, a protocol needs
- * ports and a name takes none.
+ * Checks a value together with the argument after it: 0, or -EINVAL with err. Of ARG_PORTMAP, a protocol needs ports
+ * and a name takes none.
  */
 int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, bool next_given, struct error *err);
 

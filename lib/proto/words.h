@@ -12,9 +12,9 @@ struct word {
 	uint32_t number;
 };
 
-/* What is let in of what comes to a mapping's outside addresses. */
+/* Packets to a mapping's outside addresses that are let in. */
 enum inbound {
-	INBOUND_SESSIONS, /* what answers a session */
+	INBOUND_SESSIONS, /* those that answer a session */
 	INBOUND_OPEN,	  /* everything, without sessions */
 };
 
@@ -33,7 +33,7 @@ extern const struct word state_words[];	  /* the states of sessions, as they are
 /* Protocols of a portmap, or-ed. */
 enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };
 
-/* What becomes of portmaps whose subscriber loses the outside address that they name. */
+/* The fate of portmaps whose subscriber loses the outside address that they name. */
 enum portmaps_fate {
 	PORTMAPS_IN_THE_WAY, /* the change is refused */
 	PORTMAPS_MOVE,	     /* to the same ports of the new address */

@@ -335,7 +335,7 @@ Test(migration, other_slots_are_refused_and_go_on)
 	open_flows();
 	become_another("truth", "trvth");
 	cr_assert_eq(migration_check(PINS, &err), -EXDEV);
-	cr_expect(strstr(err.text, "--replace; 40 sessions of 1 mappings are lost then"), "%s", err.text);
+	cr_expect(strstr(err.text, "--replace; 40 sessions of 1 mappings are then lost"), "%s", err.text);
 	cr_assert_eq(try_open(false, &err), -EXDEV);
 	cr_expect(strstr(err.text, "40 sessions"), "%s", err.text);
 	cr_expect(pinned(OTHER_LAYOUT "/buckets") && !pinned(own), "nothing is touched");

@@ -64,7 +64,7 @@ LONG = ("test_layouts", "test_check", "test_kills", "test_pcp", "test_bypass", "
 
 
 # Of the tests that start agents of their own, `make test` runs so many of each file: a start is a second of a processor.
-QUICK_STARTS = 2
+QUICK_STARTS = 1
 
 
 def _starts_agents(item):
@@ -76,7 +76,7 @@ def _starts_agents(item):
 
 def _mark_slow(items):
     """
-    A test that starts agents of its own is slow, but for the first ones of its file, and of a test with rows for the first
+    A test that starts agents of its own is slow, but for the first one of its file, and of a test with rows for the first
     row. `make test` runs those that are not slow, `make test-rest` all of them.
     """
     begun = {}

@@ -470,7 +470,7 @@ def test_explain_names_the_port_that_an_endpoint_has(lab):
     for place in (f"{host.addr}:3074", "%s:%d" % src):
         found = findings_of(lab, place)["binding"]
         assert not found["drops"]
-        assert found["text"] == f"udp {host.addr}:3074 has {src[0]}:{src[1]} towards everybody, and what anyone sends there opens a session"
+        assert found["text"] == f"udp {host.addr}:3074 has {src[0]}:{src[1]} for all destinations, and packets from anyone there open a session"
     assert "binding" not in findings_of(lab, host.addr) and "binding" not in findings_of(lab, f"{host.addr}:3075")
     # Without a session the port is bound for a while: nothing is dropped.
     lab.agent.ctl("session", "flush", host.addr)
@@ -495,7 +495,7 @@ def test_explain_says_that_the_outside_has_its_share(lab):
         lab.send_in(lab.from_outside(src[0], UDP(sport=999, dport=src[1]), src=f"192.0.2.{number + 7}"), host, 3074)
     with lab.counting(drop_inbound_limit=1):
         lab.outside.send(lab.from_outside(src[0], UDP(sport=999, dport=src[1]), src="192.0.2.99"))
-    assert "all of the 2 sessions that it is allowed" in findings_of(lab, host.addr)["drop_inbound_limit"]["text"]
+    assert "all 2 sessions that may be opened from outside" in findings_of(lab, host.addr)["drop_inbound_limit"]["text"]
 
 
 def test_bindings_are_counted_by_mapping_and_protocol(lab):

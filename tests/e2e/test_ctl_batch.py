@@ -113,7 +113,7 @@ def test_another_command_that_fails_ends_the_batch(agent, batch):
 
 def test_more_than_one_change_takes_is_refused(agent, batch):
     done = batch("".join(f"timeouts set udp={100 + n % 900}\n" for n in range(25000)))
-    assert done.status == 1 and "commands: more commands than one change takes (1024 KiB of requests)" in done.err, done
+    assert done.status == 1 and "commands: more commands than fit into one change (1024 KiB of requests)" in done.err, done
     assert agent.ctl("timeouts", "show")["udp"] == 300
 
 

@@ -202,7 +202,8 @@ def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     assert told == {**named, "dry_run": True}
     assert agent.text("reload", "--dry-run").splitlines() == [
         "would add 10.65.0.0/24 to 1.1.3.0/28", f"would delete {OTHER['in']} to {OTHER['out']}: 1 sessions would end",
-        "would change flats (10.0.0.0/18) to 1.1.1.0/30", "the file differs from what runs (detnatctl config diff), 1 sessions would end, 0 would drain"]
+        "would change flats (10.0.0.0/18) to 1.1.1.0/30",
+        "the file differs from the running configuration (detnatctl config diff), 1 sessions would end, 0 would drain"]
     assert agent.ctl("config") == running
     assert agent.ctl("reload") == named
     assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "portmaps": NO_PORTMAPS, "keys": [],
@@ -247,7 +248,7 @@ def test_a_reload_names_the_keys_that_change(lab, agent):
     assert told["changed"] is True and sorted(told["keys"]) == names, told
     lines = agent.text("reload", "--dry-run").splitlines()
     assert lines == ["would change homes (10.0.0.0/18) to 1.1.1.0/30", "would change: " + ", ".join(told["keys"]),
-                     "the file differs from what runs (detnatctl config diff), 0 sessions would end, 0 would drain"]
+                     "the file differs from the running configuration (detnatctl config diff), 0 sessions would end, 0 would drain"]
     agent.write(**{**changed, "interfaces": interfaces})
     done = [key for key in told["keys"] if key != "interfaces.inside"]
     assert agent.ctl("reload")["keys"] == done

@@ -130,14 +130,14 @@ def test_a_host_that_is_not_translated(running_lab):
     running_lab.agent.ctl("mapping", "add", "10.0.7.0/24", "none", "--name", "lab")
     answer = explain(running_lab, "10.0.7.9")
     assert answer["side"] == "inside" and answer["mapping"]["out"] is None and "subscriber" not in answer
-    assert reasons(answer) == [("passed_untranslated", False)] and "is routed as it is" in answer["findings"][0]["text"]
+    assert reasons(answer) == [("passed_untranslated", False)] and "routed unchanged" in answer["findings"][0]["text"]
     assert "\nMapping:         lab: 10.0.7.0/24 is not translated\n" in running_lab.agent.text("explain", "10.0.7.9")
 
 
 def test_a_host_outside_is_called_one(running_lab):
     for addr in (SERVER, "8.8.8.8"):
         answer = explain(running_lab, addr, found=False)
-        assert answer["side"] == "none" and reasons(answer) == [("outside", False)] and "reached by out0" in answer["findings"][0]["text"]
+        assert answer["side"] == "none" and reasons(answer) == [("outside", False)] and "reached through out0" in answer["findings"][0]["text"]
     text = running_lab.agent.command("explain", SERVER)
     assert text.out.startswith(f"{SERVER} is a host outside.\n") and text.err == f"detnatctl: {SERVER} is a host outside, in no mapping\n"
 
@@ -210,8 +210,8 @@ def test_strict_filters_that_drop_what_comes_by_another_interface(lab):
     lab.start(interfaces={"inside": ["in0", "in1"], "outside": ["out0", "out1"]})
     host = lab.host()
     inside, outside = explain(lab, host.addr)["findings"]
-    assert inside["reason"] == "drop_martian" and f"what comes from {host.addr} by in1 is dropped" in inside["text"]
-    assert outside["reason"] == "rp_filter" and "come by out1 are translated and then dropped by the kernel" in outside["text"]
+    assert inside["reason"] == "drop_martian" and f"packets from {host.addr} through in1 are dropped" in inside["text"]
+    assert outside["reason"] == "rp_filter" and "come through out1 are translated and then dropped by the kernel" in outside["text"]
     for name in ("in1", "out1"):
         lab.gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", "2")
     # One look at a time: the filters may be read between the two of explain().
@@ -237,7 +237,7 @@ def test_an_interface_that_is_down(lab, name, role):
     answer = explain(lab, host.addr)
     assert reasons(answer)[:2] == [("interface", True), ("interface", False)]
     assert answer["findings"][0]["text"] == f"no {role} interface is up: nothing is translated"
-    assert answer["findings"][1]["text"].startswith(f"{name}: down, and with it the routes by it")
+    assert answer["findings"][1]["text"].startswith(f"{name}: down, and with it the routes through it")
 
 
 def test_a_routing_rule_by_source_leads_the_way_out(lab):

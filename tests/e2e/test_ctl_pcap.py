@@ -119,7 +119,7 @@ def test_a_file_is_written_only_where_there_are_packets(running_lab, agent, tmp_
 
 
 @pytest.mark.parametrize("words, text", [
-    (["-j", "trace", "pcap", "-"], "leave out --json"),
+    (["-j", "trace", "pcap", "-"], "omit --json"),
     (["trace", "pcap"], "usage: detnatctl trace pcap FILE"),
 ])
 def test_usage(agent, words, text):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnatctl trace: the steps of a packet, filters, and how a trace ends."""
 
+import contextlib
 import datetime
 import os
+import pathlib
 import re
 import signal
 
@@ -25,6 +27,7 @@ def agent(running_lab):
 
 
 STAGES = "auto"  # as the agent chooses
+MAP_TYPE_RINGBUF = 27
 
 
 def shown(agent):
@@ -97,6 +100,24 @@ def test_start_and_stop_return_an_empty_object(agent):
     assert agent.ctl("trace", "stop") == {}
     assert agent.ctl("status")["tracing"] is False
     assert agent.ctl("trace", "stop") == {}
+
+
+def ring_buffers(agent):
+    """How many the agent has open."""
+    count = 0
+    for info in pathlib.Path(f"/proc/{agent.process.pid}/fdinfo").iterdir():
+        # The connection of the last command may be closed meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            count += f"map_type:\t{MAP_TYPE_RINGBUF}\n" in info.read_text()
+    return count
+
+
+def test_a_trace_that_was_stopped_keeps_no_ring_buffer(agent):
+    before = ring_buffers(agent)
+    agent.ctl("trace", "start")
+    assert ring_buffers(agent) > before
+    agent.ctl("trace", "stop")
+    assert ring_buffers(agent) == before
 
 
 def test_both_directions_of_a_subscriber_are_traced_and_no_other(running_lab, agent):

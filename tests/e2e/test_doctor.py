@@ -21,16 +21,16 @@ TROUBLES = [
     ("forwarding is off", ["sysctl -qw net.ipv4.ip_forward=0"], {}, "FAILURE", "forwarding", "sysctl -w net.ipv4.ip_forward=1", False),
     ("no default route", ["ip route del default"], {}, "WARNING", "route out", "there is no default route", True),
     ("default route by the inside", ["ip route replace default via 10.0.0.9"], {}, "WARNING", "route out",
-     "leaves by in0, which is no outside interface", True),
+     "leaves through in0, which is not an outside interface", True),
     ("roles swapped", [], {"interfaces": {"inside": ["out0"], "outside": ["in0"]}}, "WARNING", "inside routes",
-     "10.0.0.0/18 are routed by in0, which is outside: are inside and outside swapped", True),
+     "10.0.0.0/18 are routed through in0, which is outside: are inside and outside swapped", True),
     ("inside prefix of the outside network", [], {"mappings": OUTSIDE_MAPPING}, "WARNING", "pools",
      "198.51.100.0/24 overlap the network of out0, which is outside", True),
     ("no route to the inside", ["ip route add blackhole 100.64.0.0/10"], {"mappings": [{"in": "100.64.0.0/18", "out": "1.1.1.0/30"}]},
      "WARNING", "inside routes", "there is no route to the inside addresses 100.64.0.0/18", True),
     ("many mappings without a route", ["ip route add blackhole 100.64.0.0/10"],
      {"mappings": [{"in": f"100.64.{i}.0/24", "out": f"1.1.1.{i}/32"} for i in range(7)]}, "WARNING", "inside routes",
-     "and so it is with 4 mappings more", True),
+     "the same applies to 4 more mappings", True),
     ("pool with an own address", [], {"mappings": POOL_OF_OWN}, "WARNING", "pools", "holds 198.51.100.1, the gateway's own address on out0", True),
     ("pool with the broadcast address", [], {"mappings": [{"in": "10.0.0.0/18", "out": "198.51.100.255/32"}]}, "WARNING", "pools",
      "the pool 198.51.100.255/32 holds 198.51.100.255, the broadcast address of the network of out0", True),
@@ -44,13 +44,13 @@ TROUBLES = [
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a firewall that drops what the kernel forwards",
      ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "kernel"},
-     "WARNING", "dropping", "nftables table fw, chain f (forward): drops what none of its rules accepts", False),
+     "WARNING", "dropping", "nftables table fw, chain f (forward): drops packets that none of its rules accepts", False),
     ("a rule that drops what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 drop"], {"forwarding": "kernel"},
      "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
     ("a rule that rejects what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 reject"],
      {"forwarding": "kernel"}, "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
     ("rules on marks", ["ip rule add fwmark 7 lookup 100"], {}, "WARNING", "rules", "routing rules on marks, ports, TOS or the like", False),
-    ("the inside is down", ["ip link set in0 down"], {}, "FAILURE", "links", "in0: down, and with it the routes by it", False),
+    ("the inside is down", ["ip link set in0 down"], {}, "FAILURE", "links", "in0: down, and with it the routes through it", False),
     ("the inside is down, and its routes are gone", ["ip link set in0 down"], {}, "WARNING", "inside routes",
      "the inside addresses 10.0.0.0/18 are not routed to the inside: in0 is down", True),
     ("the outside is down, and the default route is gone", ["ip link set out0 down"], {}, "WARNING", "route out",
@@ -61,9 +61,9 @@ TROUBLES = [
      {"mappings": [{"in": "10.0.0.0/18", "out": "198.51.100.76/30"}]}, "WARNING", "pools",
      "the pool 198.51.100.76/30 holds 198.51.100.77, the address of a neighbour on out0", True),
     ("a shaper", ["tc qdisc add dev out0 root tbf rate 20mbit burst 32k latency 50ms"], {}, "WARNING", "queueing",
-     "out0: what XDP forwards does not wait in its queueing discipline tbf", True),
+     "out0: packets that XDP forwards do not wait in its queueing discipline tbf", True),
     ("a foreign filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
-     "in0: what XDP forwards does not pass the tc filters at its ingress", True),
+     "in0: packets that XDP forwards do not pass the tc filters at its ingress", True),
     ("an interface that is not there", [], {"interfaces": {"inside": ["in0"], "outside": ["wan7"]}}, "FAILURE", "configuration",
      "there is no interface wan7", False),
     ("more memory than there is", [], {"mappings": [{"in": "10.0.0.0/8", "out": "1.0.0.0/16", "session_slots": 2048}]}, "FAILURE",
@@ -105,7 +105,7 @@ def test_the_default_route_of_a_gateway_with_addresses_of_the_examples(lab):
     """192.0.2.0/24, which usually only a default route covers, is its inside."""
     lab.gateway.ip("addr", "add", "192.0.2.1/24", "dev", "in0")
     examined = lab.prepare().once("--doctor")
-    assert "the default route leaves by out0" in "".join(line_of(examined.out, "ok", "route out")), examined
+    assert "the default route leaves through out0" in "".join(line_of(examined.out, "ok", "route out")), examined
 
 
 def test_rules_that_the_kernel_applies_are_no_finding_unless_they_drop(lab):
@@ -160,7 +160,7 @@ def test_a_file_that_the_service_cannot_read_is_told_to_root(lab):
     os.chmod(lab.directory.parent, 0o755)
     agent.path.chmod(0o600)
     tested = agent.once("-t")
-    assert tested.status == 0 and f"{agent.path}: the service runs as user detnat, who cannot read it" in tested.err, tested
+    assert tested.status == 0 and f"{agent.path}: the service runs as user detnat, which cannot read it" in tested.err, tested
     agent.path.chmod(0o644)
     assert "cannot read it" not in agent.once("-t").err
 
@@ -184,7 +184,7 @@ def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
     agent.ctl("reload")
     assert agent.log_text().count(rule) == before, "the kernel applies it"
     (finding,) = agent.ctl("explain", host.addr)["findings"]
-    assert finding["reason"] == "dropping" and f"{rule}: drops what none of its rules accepts" in finding["text"] and not finding["drops"]
+    assert finding["reason"] == "dropping" and f"{rule}: drops packets that none of its rules accepts" in finding["text"] and not finding["drops"]
 
 
 def test_explain_tells_of_an_own_address_in_the_pool(lab):
@@ -218,7 +218,7 @@ def test_check_finds_nothing_on_a_running_gateway(lab):
     assert examined.status == 0, examined
     assert not line_of(examined.out, "WARNING", "queueing"), "its own filter is no one else's"
     (line, _) = line_of(examined.out, "ok", "configuration")
-    assert f"{agent.path} is examined, not what is in force: `detnatctl config diff` compares them" in line
+    assert f"{agent.path} is examined, not the running configuration: `detnatctl config diff` compares them" in line
     assert agent.command("status").status == 0
 
 

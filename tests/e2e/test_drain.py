@@ -76,7 +76,7 @@ def test_ports_rest_over_a_reboot(lab):
     agent.write(mappings=[NEW, {"in": "10.50.0.0/18", "out": MAPPING["out"]}])
     agent.start()
     assert len(agent.ctl("mapping", "list")) == 2
-    assert "sessions of 10.0.0.0/18 have drained from addresses of it, whose ports were to rest" in agent.log_text()
+    assert "sessions of 10.0.0.0/18 have drained from its addresses, whose ports were to rest" in agent.log_text()
 
 
 def test_sessions_drain_from_a_mapping_that_is_gone_from_the_file_at_a_start(lab):

@@ -351,7 +351,7 @@ def test_the_guard_exists_before_the_first_start_and_goes_with_detach(lab):
     agent.start()
     stands = table(lab)
     assert interfaces(lab) == ["in0", "out0"] and stands.replace(before, "") != stands
-    assert agent.once("--guard").out == "an agent runs, which sees to the guard\n"
+    assert agent.once("--guard").out == "an agent runs, which maintains the guard\n"
     assert interfaces(lab) == ["in0", "out0"]
     agent.stop()
     agent.detach()

@@ -268,7 +268,7 @@ def test_an_older_copy_of_the_history_is_noticed(lab):
         file.write_bytes(content)
     next_second()
     agent.start()
-    assert "is not the one that was written for the datapath" in agent.log_text()
+    assert "does not belong to the existing datapath" in agent.log_text()
     start = records(agent)[-1]
     assert start["unknown_since"] == marked >= records(agent)[1]["time"], "known until the copy's last record, or mark"
     assert sorted(m["in"] for m in start["mappings"]) == [MAPPING["in"], OTHER["in"]]
@@ -346,7 +346,7 @@ def test_a_mapping_whose_end_cannot_be_recorded_ends_once_it_can(lab):
     agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # as below
     agent.ctl("user", "move", "10.0.0.3", "1.1.9.0", "--until", "+8s")
     with strace.failing(agent.process.pid, "fsync", "EIO"):
-        wait_for(lambda: "have come to their end cannot be taken out" in agent.log_text(), what="the refusal")
+        wait_for(lambda: "have reached their `until` cannot be removed" in agent.log_text(), what="the refusal")
         assert "10.0.0.3/32" in [m["in"] for m in agent.ctl("mapping", "list")]
     wait_for(lambda: "10.0.0.3/32" not in [m["in"] for m in agent.ctl("mapping", "list")], timeout=20, what="the end")
     assert verified(agent)
@@ -408,7 +408,7 @@ def test_changes_are_refused_if_the_history_is_modified(lab):
     agent.ctl("mapping", "add", *PAIR)
     with open(path(agent), "ab") as file:
         file.write(b"\n")
-    assert "was changed by somebody else" in agent.refused("mapping", "del", *PAIR)
+    assert "was changed by another program" in agent.refused("mapping", "del", *PAIR)
 
 
 def test_a_state_directory_that_cannot_be_used_is_refused(lab):

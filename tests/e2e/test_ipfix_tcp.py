@@ -128,7 +128,7 @@ def test_losses_are_reported_to_the_collector_that_missed_them(lab):
 
 @pytest.mark.parametrize("collector,message", [
     ([], "ipfix.collector: must name a collector"),
-    (["192.0.2.1:1", "udp:192.0.2.1:1"], "ipfix.collector[1]: stands in this list already"),
+    (["192.0.2.1:1", "udp:192.0.2.1:1"], "ipfix.collector[1]: is in this list already"),
     ([f"192.0.2.{i}:1" for i in range(9)], "ipfix.collector[8]: more than 8 collectors"),
     (["192.0.2.1:1", "tcp:192.0.2.1"], "ipfix.collector[1]: must be an IPv4 address and a port"),
     ("tls:192.0.2.1:1", "ipfix.collector: must be an IPv4 address and a port"),

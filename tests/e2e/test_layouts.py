@@ -198,11 +198,11 @@ def test_an_incompatible_datapath_keeps_running_until_replaced(lab):
         for options in (["-t"], []):
             result = agent.once(*options)
             assert result.status == 2, result
-            assert 'its records "slot" differ' in result.err and "--replace; 2 sessions of 2 mappings are lost then" in result.err
+            assert 'its records "slot" differ' in result.err and "--replace; 2 sessions of 2 mappings are then lost" in result.err
         assert [p.name for p in agent.pins.glob("v*")] == ["v99"]
         assert agent.once("-t", "--replace").status == 2
     agent.start("--replace")
-    assert only_layout(agent) != "v99" and "as was asked for, it is replaced" in agent.log_text()
+    assert only_layout(agent) != "v99" and "it is replaced, as requested" in agent.log_text()
     # The mappings are the same, their sessions are gone, and the history knows when.
     assert [m["in"] for m in agent.ctl("mapping", "list")] == ["10.0.0.0/18", RUNTIME[0]]
     assert agent.ctl("status")["sessions"] == 0 and stream.sent > 0

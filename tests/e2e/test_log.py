@@ -13,7 +13,7 @@ from lab import SERVER
 from xdp_mode import NONE
 
 INFO = "out0: outside, tc alone: configured" if NONE else "out0: outside, native XDP"
-WARNING = "timeouts.udp: 60 s is below the 120 s that RFC 4787 REQ-5 asks for"
+WARNING = "timeouts.udp: 60 s is below the 120 s that RFC 4787 REQ-5 requires"
 SHORT = {"timeouts": {"udp": 60}}
 
 

@@ -215,7 +215,7 @@ def test_whatever_the_kernel_routes_out_is_translated(lab):
     """From interfaces of both kinds that have no role; what is in no mapping, and the gateway's own, is not."""
     agent = lab.start(interfaces=ANY)
     row = listed(lab)["*"]
-    assert (row["xdp"], row["xdp_reason"], row["forwarding"]) == ("none", "stands for wherever packets come from", "kernel")
+    assert (row["xdp"], row["xdp_reason"], row["forwarding"]) == ("none", "matches any interface that packets come from", "kernel")
     assert filters(lab, "in0") == {"ingress": False, "egress": False}
     host, tun = lab.host(), ppp(lab)
     src = lab.open_udp(host)

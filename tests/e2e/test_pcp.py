@@ -244,7 +244,7 @@ def test_a_filtered_port_lets_in_whom_its_client_names(pcp_lab, client):
         text = lab.agent.text("portmap", "list", client.addr)
         assert "FILTERS" in text.splitlines()[0] and text.splitlines()[1].split()[-1] == "192.0.2.7"
         [finding] = [f for f in lab.agent.ctl("explain", "%s:%d" % out)["findings"] if f["reason"] == "drop_portmap_filter"]
-        assert not finding["drops"] and "only what comes from 192.0.2.7 is let in" in finding["text"]
+        assert not finding["drops"] and "only packets from 192.0.2.7 are let in" in finding["text"]
         client.lease(proto=pcp.UDP, port=4000, options=pcp.filter_of(None, 0))
         assert leases(lab.agent, client.addr)[0]["filters"] == []
         assert heard(lab, out, inside, *sockets) == [True] * 4

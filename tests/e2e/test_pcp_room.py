@@ -83,7 +83,7 @@ def test_whatever_others_ask_for_a_subscriber_gets_what_it_is_assured(lab):
     figures = pcp.figures(lab.gateway)
     assert figures["detnat_pcp_no_room_total"] == refused + 1
     assert (figures["detnat_pcp_leases_limit"], figures["detnat_pcp_leases_assured"]) == (256, 2)
-    wait_for(lambda: "leases of PCP are refused for want of room" in agent.log_text(), what="a line in the log")
+    wait_for(lambda: "leases of PCP are refused for lack of room" in agent.log_text(), what="a line in the log")
 
 
 def test_portmaps_of_the_operator_have_room_when_leases_have_none(lab):

@@ -42,7 +42,7 @@ def test_pools_are_listed_with_their_states(lab, agent):
     assert len(agent.ctl("pool", "list", "1.1.8.4/30")) == 4 and len(agent.ctl("pool", "list", "1.1.1.3")) == 1
     text = agent.text("pool", "list")
     assert "1.1.8.0-1.1.8.7" in text and "in use" in text
-    assert "9.9.9.9/32 has no pool address" in agent.refused("pool", "list", "9.9.9.9")
+    assert "9.9.9.9/32 contains no pool address" in agent.refused("pool", "list", "9.9.9.9")
 
 
 def test_without_a_drain_sessions_end_at_once(lab, agent):
@@ -57,9 +57,9 @@ def test_without_a_drain_sessions_end_at_once(lab, agent):
 
 
 @pytest.mark.parametrize("arguments,reason", [
-    (("9.9.9.9",), "9.9.9.9 is in the pool of no mapping"),
-    (("1.1.1.0/24",), "is more than the pool of mapping homes"),
-    (("1.1.1.0/30", "--to", "1.1.9.0/31"), "1.1.9.0/31 has 2 free addresses, and 1.1.1.0/30 needs 4"),
+    (("9.9.9.9",), "9.9.9.9 is in no mapping's pool"),
+    (("1.1.1.0/24",), "is larger than the pool of mapping homes"),
+    (("1.1.1.0/30", "--to", "1.1.9.0/31"), "1.1.9.0/31 has 2 free addresses, but 1.1.1.0/30 needs 4"),
     (("1.1.1.2", "--to", "1.1.1.3"), "1.1.1.3 has 0 free addresses"),
     (("1.1.1.2", "--to", "10.0.0.0/24"), "10.0.0.0/24 has inside addresses, of mapping homes"),
     (("1.1.1.2", "--to", "198.51.100.254"), "the next hop of a route"),
@@ -201,7 +201,7 @@ def test_moves_that_cannot_be_made_are_refused(agent):
     assert "not an inside address" in agent.refused("user", "move", "192.0.2.9", "1.1.9.0")
     assert "1.1.1.3 has no free address" in agent.refused("user", "move", ADDR, "1.1.1.3")
     assert "10.0.0.0/8 has inside addresses, of mapping homes" in agent.refused("user", "move", ADDR, "10.0.0.0/8")
-    assert "is the name of the mapping" in agent.refused("user", "move", ADDR, "1.1.9.0", "--name", "homes")
+    assert "is already the name of the mapping" in agent.refused("user", "move", ADDR, "1.1.9.0", "--name", "homes")
     assert agent.ctl("config") == before
 
 

@@ -115,10 +115,10 @@ def test_without_an_outside_endpoint_it_is_the_first_choice(portmaps):
 
 
 @pytest.mark.parametrize("arguments,said", [
-    (("tcp", "10.0.0.2:443", "1.1.1.1:443"), "10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1: name a port of 1.1.1.0, or leave OUT out"),
+    (("tcp", "10.0.0.2:443", "1.1.1.1:443"), "10.0.0.2 leaves through 1.1.1.0, not 1.1.1.1: name a port of 1.1.1.0, or omit OUT"),
     (("tcp", "10.0.0.2:443", "1.1.1.0:1069"), "port 1069 of 1.1.1.0 is in the block of 10.0.0.3: take one of 1054 to 1068, or below 1024"),
     (("tcp", "10.0.0.2:443-445", "1.1.1.0:443-444"), "OUT has 2 ports, and IN has 3"),
-    (("tcp", "192.0.2.1:443", "1.1.1.0:443"), "192.0.2.1 is an inside address of no mapping; `detnatctl mapping list` shows them"),
+    (("tcp", "192.0.2.1:443", "1.1.1.0:443"), "192.0.2.1 is not an inside address of any mapping; `detnatctl mapping list` shows them"),
     (("tcp", "10.0.0.2:443", "1.1.1.0:80"), "tcp 1.1.1.0:80 is taken by another portmap, first"),
     (("tcp", "10.0.0.2:8080", "1.1.1.0:81"), "tcp 10.0.0.2:8080 is taken by another portmap, first"),
 ])
@@ -140,7 +140,7 @@ def test_what_is_reachable_already_has_no_portmaps(portmaps):
     before = agent.ctl("config")
     for out in ("none", "1.1.2.10/32"):
         options = () if out == "none" else ("--inbound", "open")
-        assert "portmap shop has to go" in agent.refused("mapping", "add", "10.0.7.3/32", out, *options)
+        assert "portmap shop must be deleted" in agent.refused("mapping", "add", "10.0.7.3/32", out, *options)
     assert agent.ctl("config") == before
 
 
@@ -336,7 +336,7 @@ def test_of_the_file_they_are_there_at_the_start_and_a_reload_follows_it(lab):
     reaches(lab, host, ("1.1.1.0", 444), 443)
     assert [m["out_port"] for m in agent.ctl("portmap", "list")] == [444]
     agent.write(mappings=[{"in": "10.1.0.0/18", "out": "1.1.2.0/30"}])
-    assert "portmaps[0].in: 10.0.0.2 is an inside address of no mapping" in agent.refused("reload")
+    assert "portmaps[0].in: 10.0.0.2 is not an inside address of any mapping" in agent.refused("reload")
     reaches(lab, host, ("1.1.1.0", 444), 443)
     agent.write(portmaps=None)
     agent.ctl("reload")

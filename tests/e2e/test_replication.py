@@ -193,7 +193,7 @@ def test_resync_copies_everything_again_both_ways(gateways):
     wait_for(lambda: all(gateways.peer(n)["whole_copies"] > before[n] for n in range(2)), what="a whole copy both ways", interval=0.05)
     gateways.wait_synchronised()
     assert listed(a, host) == listed(b, host)
-    assert "is no peer" in a.agent.refused("peer", "resync", "192.0.2.7:9470")
+    assert "is not a peer" in a.agent.refused("peer", "resync", "192.0.2.7:9470")
     gateways.link("down")
     gateways.wait_state("down", 0)
     assert "is down" in a.agent.refused("peer", "resync", endpoint(1))
@@ -357,7 +357,7 @@ def test_connections_that_prove_nothing_do_not_add_up_and_do_not_keep_the_peer_o
         gateways.link("up")
         gateways.wait_synchronised()
     log = a.agent.log_text()
-    assert log.count("a connection from 192.0.2.77 is refused: the address is that of no peer") == 1
+    assert log.count("a connection from 192.0.2.77 is refused: the address does not belong to a peer") == 1
     assert log.count("a connection from") <= 2
 
 
@@ -388,7 +388,7 @@ def test_a_key_file_that_others_may_read_is_refused_and_a_start_waits_for_a_bett
     agent = gateways.prepare(0, {"mode": 0o640})
     path = agent.config["replication"]["key_file"]
     refused = agent.once("-t")
-    assert refused.status == 2 and f"has mode 0640, so that others know the key; `chmod 0600 {path}`" in refused.err
+    assert refused.status == 2 and f"has mode 0640, so others may read the key; `chmod 0600 {path}`" in refused.err
     agent.start()
     # Traffic does not wait for it.
     a.open_udp(a.host())
@@ -414,7 +414,7 @@ def test_a_reload_adds_changes_and_removes_replication(gateways):
     host = a.host()
     a.open_udp(host)
     assert a.agent.ctl("peer", "list") == [] and a.agent.ctl("status")["replication"] is None
-    assert a.agent.text("peer", "list") == "sessions are copied to and from no gateway\n"
+    assert a.agent.text("peer", "list") == "no sessions are copied to or from other gateways\n"
     a.agent.write(replication=gateways.replication(0))
     a.agent.ctl("reload")
     gateways.wait_synchronised()
@@ -450,7 +450,7 @@ def test_without_a_key_only_loopback_and_tunnels_will_do(gateways):
     agent = gateways.prepare(0, {"key_file": None})
     refused = agent.once("-t")
     assert refused.status == 2
-    assert f"{place(agent, 'key_file')}: null is for loopback, WireGuard and IPsec interfaces, but 192.0.2.2 is reached by sync0" in refused.err
+    assert f"{place(agent, 'key_file')}: null is for loopback, WireGuard and IPsec interfaces, but 192.0.2.2 is reached through sync0" in refused.err
     agent.write(replication={**gateways.replication(0), "listen": "192.0.2.9:9470"})
     assert f"{place(agent, 'listen')}: cannot listen on 192.0.2.9:9470" in agent.once("-t").err
     agent.write(replication={**gateways.replication(0), "key_file": None, "peers": ["127.0.0.2:9470"], "listen": "127.0.0.1:9470"})

@@ -196,9 +196,9 @@ def test_two_hundred_connections_of_a_peer_leave_no_descriptors_behind(gateways,
 
 def test_peers_that_cannot_be_are_refused_with_a_reason(gateways):
     agent = gateways.prepare(0)
-    for peers, reason in (([endpoint(0)], "is this gateway itself"), ([endpoint(1), endpoint(1)], "stands in this list already"),
+    for peers, reason in (([endpoint(0)], "is this gateway itself"), ([endpoint(1), endpoint(1)], "is in this list already"),
                           (["[2001:db8::1]:9470"], "must be the address and port"), (["gateway-b:9470"], "must be the address and port"),
-                          ([], "replication.peers"), (["224.0.0.1:9470"], "is not an address that one gateway has"),
+                          ([], "replication.peers"), (["224.0.0.1:9470"], "is not an address of a single gateway"),
                           (["1.1.1.1:9470"], "is a pool address")):
         agent.write(replication=gateways.replication(0, peers=peers))
         refused = agent.once("-t")

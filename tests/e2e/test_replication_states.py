@@ -245,7 +245,7 @@ def test_check_finds_that_a_peer_lacks_copies_and_nothing_while_sessions_come_an
     a.inside.send(*(a.from_inside(host, UDP(sport=5000 + i % 10, dport=53 + i // 10) / b"query") for i in range(200)))
     wait_for(lambda: len(a.sessions(host.addr)) == 200, what="the sessions")
     (found,) = wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"], what="the finding")
-    assert (found["what"], found["text"].split(": ")[0]) == ("peer", "it has copies of 24 sessions, and was told 204")
+    assert (found["what"], found["text"].split(": ")[0]) == ("peer", "it has copies of 24 sessions, but 204 were announced")
     assert json.loads(b.agent.command("-j", "check").out)["findings"] == []
     a.agent.ctl("session", "flush", host.addr)
     wait_for(lambda: json.loads(a.agent.command("-j", "check").out)["findings"] == [], what="no finding")

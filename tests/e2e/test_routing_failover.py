@@ -10,6 +10,8 @@ from agent import wait_for
 from flows import Download, Flows
 from topology import PAIR_POOL as POOL, SERVER, subscriber
 
+pytestmark = pytest.mark.slow  # networks of routing daemons: a CPU second or more for each test
+
 
 @pytest.fixture(scope="module", params=["bird", "frr"])
 def network(request, run_directory):

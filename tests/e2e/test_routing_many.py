@@ -12,6 +12,8 @@ from agent import wait_for
 from flows import Flows
 from topology import SERVER, subscriber
 
+pytestmark = pytest.mark.slow  # networks of routing daemons: a CPU second or more for each test
+
 POOLS = {1: "203.0.113.0/26", 2: "203.0.113.64/26", 3: "203.0.113.128/26"}
 OWNERS = {POOLS[n]: n for n in POOLS}
 EACH_ITS_OWN = {n: n for n in POOLS}

@@ -10,6 +10,8 @@ from agent import wait_for
 from test_failover import join, peer, replication
 from topology import SERVER, subscriber
 
+pytestmark = pytest.mark.slow  # networks of routing daemons: a CPU second or more for each test
+
 POOL = "203.0.113.0/24"
 COUNT = 40
 

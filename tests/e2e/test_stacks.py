@@ -49,7 +49,7 @@ def test_a_stack_is_refused_by_check_start_reload_and_interface_add(lab_without_
     lab = lab_without_gro
     lab.gateway.batch(*stacked_interfaces)
     agent = lab.start()
-    message = "top0: is a %s that stands on out0, and both have a role" % stacked_interfaces[0].split("type ")[1].split()[0]
+    message = "top0: is a %s stacked on out0, and both have a role" % stacked_interfaces[0].split("type ")[1].split()[0]
     assert message in agent.refused("interface", "add", "top0", "outside")
     agent.write(interfaces=BOTH)
     assert message in agent.refused("reload")
@@ -70,11 +70,11 @@ def test_a_stack_that_appears_while_the_agent_runs_is_reported(lab_without_gro, 
     agent = lab.start(interfaces=BOTH)
     assert listed(lab, "top0")["xdp"] == "absent"
     lab.gateway.batch(*stacked_interfaces)
-    wait_for(lambda: "stands on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
-    assert agent.log_text().count("stands on out0") == 1
+    wait_for(lambda: "stacked on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
+    assert agent.log_text().count("stacked on out0") == 1
     # Nothing is detached; the bridge may have got its programs before the port was added.
     assert NONE or programs(lab) >= {"in0", "out0"}
-    assert "stands on out0" in str(agent.ctl("explain", "10.0.0.9"))
+    assert "stacked on out0" in str(agent.ctl("explain", "10.0.0.9"))
     lab.gateway.ip("link", "del", "top0")
     wait_for(lambda: listed(lab, "top0")["problem"] is None, what="all to be well again")
 
@@ -85,7 +85,7 @@ def make_bridge_of_both(lab):
     agent = lab.start(interfaces=BOTH)
     assert programs(lab) == {"in0", "out0", "top0"}
     lab.gateway.ip("link", "set", "out0", "master", "top0")
-    wait_for(lambda: "stands on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
+    wait_for(lambda: "stacked on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
     return agent
 
 
@@ -96,7 +96,7 @@ def test_del_does_not_print_deleted_while_a_program_remains(lab_without_gro):
         pytest.skip("this kernel has no bridge")
     agent = make_bridge_of_both(lab)
     refused = agent.refused("interface", "del", "out0", "outside")
-    assert "out0: the kernel takes no program off it while top0" in refused
+    assert "out0: the kernel removes no program from it while top0" in refused
     assert listed(lab, "out0")["xdp"] == "native" and programs(lab) == {"in0", "out0", "top0"}
     agent.ctl("interface", "del", "top0", "outside")
     assert programs(lab) == {"in0", "out0"}

@@ -82,7 +82,7 @@ def test_other_values_are_refused(lab, value, said):
 def test_two_that_cannot_be_had_are_one_with_a_warning(lab):
     lab.start(stages=2, xdp_mode="skb")
     assert stages(lab) == (1, "in0 runs XDP in generic mode")
-    assert '"stages": 2 cannot be had, packets are handled in one stage: in0 runs XDP in generic mode' in lab.agent.log_text()
+    assert '"stages": 2 is not possible here, packets are handled in one stage: in0 runs XDP in generic mode' in lab.agent.log_text()
     lab.open_udp(lab.host())
 
 

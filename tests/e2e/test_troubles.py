@@ -196,7 +196,7 @@ def test_a_restart_continues_with_the_previous_configuration_if_the_file(lab, fi
     result = agent.once("-t")
     assert result.status == 2 and result.err, result
     agent.start()
-    told(agent, "config", "what ran before goes on, reload when this is mended")
+    told(agent, "config", "the previous configuration stays in force; reload when this is mended")
     assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], OTHER["in"]]
     lab.open_udp(host, 5001)
     agent.refused("reload")

@@ -79,7 +79,7 @@ Test(check, a_start_waits_for_an_interface_that_is_not_there)
 	cr_expect_eq(check_machine(c, NULL, true, NULL, "FILE", &err), 0, "%s", err.text);
 	fflush(stderr);
 	cr_expect_stderr_eq_str(
-		"detnat-agent: warning: nix: there is no such interface yet; it is attached when it comes\n");
+		"detnat-agent: warning: nix: there is no such interface yet; it is attached when it appears\n");
 }
 
 Test(check, an_interface_added_by_hand_has_no_line)

@@ -69,7 +69,8 @@ static const struct {
 	{ { "reload" },
 	  false,
 	  "{\"ok\":true,\"result\":{\"dry_run\":true,\"changed\":true,\"keys\":[1,\"guard\"],\"portmaps\":1}}\n",
-	  "would change: -, guard\nthe file differs from what runs (detnatctl config diff), 0 sessions would end, 0 "
+	  "would change: -, guard\nthe file differs from the running configuration (detnatctl config diff), 0 sessions "
+	  "would end, 0 "
 	  "would drain\n",
 	  "",
 	  0 },
@@ -117,17 +118,17 @@ static const struct {
 	  "[\n{\"a\":1}",
 	  "went away",
 	  3 },
-	{ { "session", "list" }, true, "{\"ok\":true,\"stream\":true}\njunk\n", "[", "no detnat-agent", 3 },
-	{ { "session", "list" }, false, "{\"ok\":true,\"stream\":true}\n{x}\n", "", "no detnat-agent", 3 },
+	{ { "session", "list" }, true, "{\"ok\":true,\"stream\":true}\njunk\n", "[", "is not detnat-agent", 3 },
+	{ { "session", "list" }, false, "{\"ok\":true,\"stream\":true}\n{x}\n", "", "is not detnat-agent", 3 },
 	{ { "status" }, false, "", "", "went away", 3 },
 	{ { "status" }, false, "{\"ok\":true,\"result\":{}}", "", "went away", 3 },
-	{ { "status" }, false, "HTTP/1.1 400 Bad Request\n", "", "no detnat-agent", 3 },
-	{ { "status" }, false, "{}\n", "", "no detnat-agent", 3 },
-	{ { "status" }, false, "[]\n", "", "no detnat-agent", 3 },
-	{ { "status" }, false, "{\"ok\":true}\n", "", "no detnat-agent", 3 },
-	{ { "status" }, false, "{\"ok\":false}\n", "", "no detnat-agent", 3 },
-	{ { "status" }, false, "{\"result\":{},\"ok\":true}\n", "", "no detnat-agent", 3 },
-	{ { "status" }, false, "{\"ok\":true,\"stream\":true}\n", "", "no detnat-agent", 3 },
+	{ { "status" }, false, "HTTP/1.1 400 Bad Request\n", "", "is not detnat-agent", 3 },
+	{ { "status" }, false, "{}\n", "", "is not detnat-agent", 3 },
+	{ { "status" }, false, "[]\n", "", "is not detnat-agent", 3 },
+	{ { "status" }, false, "{\"ok\":true}\n", "", "is not detnat-agent", 3 },
+	{ { "status" }, false, "{\"ok\":false}\n", "", "is not detnat-agent", 3 },
+	{ { "status" }, false, "{\"result\":{},\"ok\":true}\n", "", "is not detnat-agent", 3 },
+	{ { "status" }, false, "{\"ok\":true,\"stream\":true}\n", "", "is not detnat-agent", 3 },
 };
 
 static unsigned count(const char *const words[3])

@@ -123,7 +123,8 @@ Test(cli_top, shows_what_there_is)
 	v.before = NULL;
 	v.by_quota = true;
 	text = draw(&v);
-	cr_expect(strstr(text, "nobody was refused") && strstr(text, "[r by refusals]") && !strstr(text, "in2out"),
+	cr_expect(strstr(text, "no subscriber was refused") && strstr(text, "[r by refusals]") &&
+			  !strstr(text, "in2out"),
 		  "%s", text);
 	free(text);
 	view_free(&v);

@@ -118,7 +118,7 @@ Test(config_limits, hostile_texts_are_refused_at_once)
 		{ "{\"mappings\":", "[", 32, "", "nested more than 32 deep" },
 		{ "[", "0,", 4000000, "0]", "more than 100000 values" },
 		{ "{", "\"a\":0,", 1000000, "\"a\":0}", "more than 100000 values" },
-		{ "{", "\"hairpin\":true,", 90000, "\"hairpin\":true}", "this key stands here twice" },
+		{ "{", "\"hairpin\":true,", 90000, "\"hairpin\":true}", "this key is here twice" },
 		{ "{\"", "k", 8000000, "\":1}", "unknown key" },
 		{ "{\"sweep_interval\":", "9", 8000000, "}", "a number of more than 40 characters" },
 		{ "{\"pin_path\":\"/", "x", 8000000, "\"}", "must be an absolute path of at most 1023 octets" },

@@ -200,10 +200,10 @@ Test(config_load, timeouts_below_the_rfcs_are_warned_about, .init = cr_redirect_
 	config_free(c);
 	fflush(stderr);
 	cr_assert_gt(fread(log, 1, sizeof(log) - 1, cr_get_redirected_stderr()), 0);
-	cr_expect(strstr(log, "timeouts.udp: 119 s is below the 120 s that RFC 4787 REQ-5 asks for"), "%s", log);
-	cr_expect(strstr(log, "timeouts.tcp_transitory: 239 s is below the 240 s that RFC 5382 REQ-5 asks for"), "%s",
+	cr_expect(strstr(log, "timeouts.udp: 119 s is below the 120 s that RFC 4787 REQ-5 requires"), "%s", log);
+	cr_expect(strstr(log, "timeouts.tcp_transitory: 239 s is below the 240 s that RFC 5382 REQ-5 requires"), "%s",
 		  log);
-	cr_expect(strstr(log, "timeouts.icmp: 1 s is below the 60 s that RFC 5508 REQ-2 asks for"), "%s", log);
+	cr_expect(strstr(log, "timeouts.icmp: 1 s is below the 60 s that RFC 5508 REQ-2 requires"), "%s", log);
 	cr_expect_not(strstr(log, "tcp_established"), "%s", log);
 	cr_expect_not(strstr(strstr(log, "timeouts.udp") + 1, "timeouts.udp"), "warned of once: %s", log);
 }

@@ -19,14 +19,14 @@ Test(config_refused, keys)
 		{ WITH("\"\":true"), ":2: \"\": unknown key" },
 		{ WITH("\"hairpin \":true"), ":2: hairpin?: unknown key" },
 		{ WITH("\"hairpin\":true,\n\"answer_arp\":true,\n\"hairpin\":true"),
-		  ":4: hairpin: this key stands here twice" },
-		{ WITH("\"hairpin\":true,\n\"hair\\u0070in\":true"), ":3: hairpin: this key stands here twice" },
-		{ WITH(INTERFACES), ":2: interfaces: this key stands here twice" },
-		{ WITH("\"mappings\":[],\"mappings\":[]"), ":2: mappings: this key stands here twice" },
-		{ WITH("\"timeouts\":{\"udp\":1,\n\"udp\":2}"), ":3: timeouts.udp: this key stands here twice" },
+		  ":4: hairpin: this key is here twice" },
+		{ WITH("\"hairpin\":true,\n\"hair\\u0070in\":true"), ":3: hairpin: this key is here twice" },
+		{ WITH(INTERFACES), ":2: interfaces: this key is here twice" },
+		{ WITH("\"mappings\":[],\"mappings\":[]"), ":2: mappings: this key is here twice" },
+		{ WITH("\"timeouts\":{\"udp\":1,\n\"udp\":2}"), ":3: timeouts.udp: this key is here twice" },
 		{ WITH("\"timeouts\":{\n\"UDP\":1}"), ":3: timeouts.UDP: unknown key" },
 		{ WITH("\"metrics\":{\"port\":1}"), ":2: metrics.port: unknown key" },
-		{ WITH("\"bypass\":[],\"bypass\":[]"), ":2: bypass: this key stands here twice" },
+		{ WITH("\"bypass\":[],\"bypass\":[]"), ":2: bypass: this key is here twice" },
 		{ WITH("\"x\":{\"y\":[{}]}"), ":2: x: unknown key" },
 	};
 
@@ -43,12 +43,11 @@ Test(config_refused, portmaps)
 		{ PORTMAP("\"proto\":\"icmp\",\"in\":\"10.0.0.2:1\""),
 		  ":3: portmaps[0].proto: must be one of \"tcp\", \"udp\", \"both\", not \"icmp\"" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.9.0.2:1\""),
-		  ":3: portmaps[0].in: 10.9.0.2 is an inside address of no mapping: portmap 10.9.0.2:1 has to name a "
-		  "subscriber, or be deleted first" },
+		  ":3: portmaps[0].in: 10.9.0.2 is not an inside address of any mapping: portmap 10.9.0.2:1 must "
+		  "name a subscriber, or be deleted first" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.1:1\""),
-		  ":4: portmaps[0].out: 10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1: portmap 10.0.0.2:1 has to have "
-		  "1.1.1.0 "
-		  "outside, or be deleted first" },
+		  ":4: portmaps[0].out: 10.0.0.2 leaves through 1.1.1.0, not 1.1.1.1: portmap 10.0.0.2:1 must have "
+		  "1.1.1.0 outside, or be deleted first" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.0:1024\""),
 		  ":4: portmaps[0].out: port 1024 of 1.1.1.0 is in the block of 10.0.0.0: take one of 3040 to 4047, "
 		  "or below 1024" },
@@ -72,9 +71,9 @@ Test(config_refused, interfaces)
 		  ":1: interfaces.inside: must be a list of names of interfaces" },
 		{ "{\"interfaces\":{\"inside\":[],\"outside\":[],\n\"both\":[]}}", ":2: interfaces.both: unknown key" },
 		{ "{\"interfaces\":{\"inside\":[\"a\",\n\"b\",\n\"a\"],\"outside\":[]}}",
-		  ":3: interfaces.inside[2]: a stands in this list already" },
+		  ":3: interfaces.inside[2]: a is in this list already" },
 		{ "{\"interfaces\":{\"inside\":[\"a\"],\"outside\":[\"a\",\n\"a\"]}}",
-		  ":2: interfaces.outside[1]: a stands in this list already" },
+		  ":2: interfaces.outside[1]: a is in this list already" },
 		{ "{\"interfaces\":{\"inside\":[\"\"],\"outside\":[]}}",
 		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
 		{ "{\"interfaces\":{\"inside\":[],\n\"outside\":[\"*\"]}}",
@@ -126,8 +125,8 @@ Test(config_refused, numbers)
 		{ WITH("\"sessions_per_user\":18446744073709551617"),
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 1.84467440737096e+19" },
 		{ WITH("\"endpoint_independent\":{\"filtering\":[\"udp\"]}"),
-		  ": endpoint_independent.filtering: udp must be in `mapping`, too: only a port that is one inside "
-		  "port's for everybody can be open to everybody" },
+		  ": endpoint_independent.filtering: udp must be in `mapping`, too: endpoint-independent filtering "
+		  "requires endpoint-independent mapping" },
 		{ WITH("\"endpoint_independent\":{\"mapping\":[\"sctp\"]}"),
 		  ":2: endpoint_independent.mapping[0]: must be one of \"udp\", \"tcp\", \"icmp\", not \"sctp\"" },
 		{ WITH("\"endpoint_independent\":{\"filtering\":[\"icmp\"]}"),
@@ -186,7 +185,7 @@ Test(config_refused, fragments)
 		{ WITH("\"fragments\":7"), ":2: fragments: must be an object" },
 		{ WITH("\"fragments\":{\"parked\":1}"), ":2: fragments.parked: unknown key" },
 		{ WITH("\"fragments\":{\"timeout\":1,\n\"timeout\":1}"),
-		  ":3: fragments.timeout: this key stands here twice" },
+		  ":3: fragments.timeout: this key is here twice" },
 		{ WITH("\"fragments\":{\"max_parked\":65537}"),
 		  ":2: fragments.max_parked: must be a whole number from 0 to 65536, not 65537" },
 		{ WITH("\"fragments\":{\"max_parked\":-1}"),
@@ -281,7 +280,7 @@ Test(config_refused, ipfix)
 		  "port from 1 to 65535, such as "
 		  "\"192.0.2.10:4739\", not \"1.2.3.4\"" },
 		{ IPFIX("\"collector\":[\"1.2.3.4:1\",\"tcp:1.2.3.4:1\",\n\"udp:1.2.3.4:1\"]"),
-		  ":3: ipfix.collector[2]: stands in this list already" },
+		  ":3: ipfix.collector[2]: is in this list already" },
 		{ IPFIX("\"collector\":[\"1.2.3.4:1\",\"1.2.3.4:2\",\"1.2.3.4:3\",\"1.2.3.4:4\",\"1.2.3.4:5\","
 			"\"1.2.3.4:6\",\"1.2.3.4:7\",\"1.2.3.4:8\",\n\"1.2.3.4:9\"]"),
 		  ":3: ipfix.collector[8]: more than 8 collectors" },

@@ -18,7 +18,7 @@ Test(config_refused, shape_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions\":1}"),
 		  ":3: mappings[0].sessions: unknown key" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\n\"in\":\"11.0.0.0/18\"}"),
-		  ":4: mappings[0].in: this key stands here twice" },
+		  ":4: mappings[0].in: this key is here twice" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0\",\"out\":\"1.1.1.0/30\"}"),
 		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"10.0.0.0\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/33\"}"),
@@ -59,7 +59,7 @@ Test(config_refused, shape_of_mappings)
 		  "\"a?b\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"a\"},\n"
 			   "{\"in\":\"10.1.0.0/18\",\"out\":\"1.1.2.0/30\",\"name\":\"a\"}"),
-		  ":4: mappings[1].name: a is the name of the mapping of 10.0.0.0/18 already" },
+		  ":4: mappings[1].name: a is already the name of the mapping of 10.0.0.0/18" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"drain\":604801}"),
 		  ":3: mappings[0].drain: must be a whole number from 0 to 604800, not 604801" },
 		{ WITH("\"comment\":[]"),
@@ -68,9 +68,8 @@ Test(config_refused, shape_of_mappings)
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 0" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\n"
 			   "\"endpoint_independent\":{\"mapping\":[\"udp\"],\"filtering\":[\"udp\",\"tcp\"]}}"),
-		  ":4: mappings[0].endpoint_independent.filtering: tcp must be in `mapping`, too: only a port that is "
-		  "one "
-		  "inside port's for everybody can be open to everybody" },
+		  ":4: mappings[0].endpoint_independent.filtering: tcp must be in `mapping`, too: "
+		  "endpoint-independent filtering requires endpoint-independent mapping" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/"
 			   "30\",\"endpoint_independent\":{\"mapping\":\"udp\"}}"),
 		  ":3: mappings[0].endpoint_independent.mapping: must be a list of protocols" },
@@ -174,19 +173,17 @@ Test(config_refused, spare_addresses_and_ends)
 		  "would go with it" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],\n\"portmaps\":[{"
 			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}"),
-		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; leave out the "
-		  "portmap, or "
-		  "`until` of its mapping" },
+		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; omit the "
+		  "portmap, or `until` of its mapping" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
 			   "30\",\"inbound\":\"sessions\",\"until\":\"2026-12-01\"},"
 			   "{\"in\":\"10.0.0.0/23\",\"out\":null}],\n\"portmaps\":[{"
 			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}"),
-		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; leave out the "
-		  "portmap, or "
-		  "`until` of its mapping" },
+		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; omit the "
+		  "portmap, or `until` of its mapping" },
 		{ MAPPINGS("{\"name\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],"
 			   "\"pcp\":{\"listen\":[\"10.9.0.1\"],\"mappings\":[\"a\"]},\"bypass\":[\"10.1.0.0/16\""),
-		  ":3: pcp.mappings[0]: a is there only until 2026-12-01T00:00:00Z; name mappings that stay" },
+		  ":3: pcp.mappings[0]: a exists only until 2026-12-01T00:00:00Z; name mappings that stay" },
 		{ WITH("\"reload_guard\":-1"),
 		  ":2: reload_guard: must be a whole number from 0 to 4294967295, not -1" },
 	};

@@ -160,7 +160,7 @@ Test(history, a_file_that_is_gone_is_noticed_though_nothing_is_to_be_written)
 	cr_assert_eq(history_tick(lab.history, &err), 0);
 	cr_assert_eq(truncate(path, 1), 0);
 	cr_assert_eq(history_tick(lab.history, &err), -ESTALE);
-	cr_assert(strstr(err.text, "changed by somebody else"), "%s", err.text);
+	cr_assert(strstr(err.text, "changed by another program"), "%s", err.text);
 }
 
 static unsigned open_files(void)
@@ -213,8 +213,8 @@ static const struct {
 	const char *said;
 } starts[] = {
 	{ "the datapath has gone", false, false, "the datapath has gone since 2026-01-01T12:00:00Z" },
-	{ "another datapath", true, false, "is not the one that was written for the datapath that is there" },
-	{ "a damaged end", true, true, "its end is damaged; what is mapped is written down anew" },
+	{ "another datapath", true, false, "does not belong to the existing datapath" },
+	{ "a damaged end", true, true, "its end is damaged; the present mappings are recorded anew" },
 };
 
 Test(history, a_start_says_what_is_not_known)

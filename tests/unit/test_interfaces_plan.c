@@ -186,7 +186,7 @@ Test(interfaces_plan, a_plan_that_cannot_work_is_refused_with_what_to_do)
 		  "'ethtool -K eth0 rx-vlan-stag-hw-parse off'" },
 		{ "eth0.7.8.9", XDP_MODE_NATIVE, { NULL }, 0, "more than two tags" },
 		{ "far.5", XDP_MODE_NATIVE, { NULL }, 0, "the interface below is in another namespace" },
-		{ "br0.4", XDP_MODE_NATIVE, { NULL }, 0, "br0 is a bridge, which sees tags no more" },
+		{ "br0.4", XDP_MODE_NATIVE, { NULL }, 0, "br0 is a bridge, which no longer sees tags" },
 		{ "eth0.100",
 		  XDP_MODE_AUTO,
 		  { "rx-vlan-hw-parse", "gro" },
@@ -271,12 +271,12 @@ Test(interfaces_plan, interfaces_that_show_in_each_other_are_refused_where_they_
 		bool same_mac;
 		const char *message; /* NULL: it works */
 	} rows[] = {
-		{ { "eth0", "mv0", "plain" }, 0, 0, false, "mv0: is a macvlan that stands on eth0" },
-		{ { "mv0", "eth0", "plain" }, 0, 0, false, "mv0: is a macvlan that stands on eth0" },
+		{ { "eth0", "mv0", "plain" }, 0, 0, false, "mv0: is a macvlan stacked on eth0" },
+		{ { "mv0", "eth0", "plain" }, 0, 0, false, "mv0: is a macvlan stacked on eth0" },
 		{ { "plain", "mv0", "eth0" }, 0, 0, false, NULL },
 		{ { "plain", "mv0", "eth0" }, 0, 0, true, "which has its MAC address" },
-		{ { "br0", "eth1", "plain" }, ETH1, BRIDGE, false, "br0: is a bridge that stands on eth1" },
-		{ { "bond0", "eth1", "plain" }, ETH1, BOND, false, "bond0: is a bond that stands on eth1" },
+		{ { "br0", "eth1", "plain" }, ETH1, BRIDGE, false, "br0: is a bridge stacked on eth1" },
+		{ { "bond0", "eth1", "plain" }, ETH1, BOND, false, "bond0: is a bond stacked on eth1" },
 		{ { "plain", "br0", "eth1" }, ETH1, BRIDGE, true, "which has its MAC address" },
 		{ { "br0", "plain", "eth1" }, 0, 0, false, NULL },
 		{ { "eth0", "eth0.100", "plain" }, 0, 0, true, NULL },

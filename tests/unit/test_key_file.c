@@ -70,7 +70,7 @@ Test(key_file, a_file_that_others_may_read_or_write_is_refused_with_the_command_
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		make_file(REPLICATION_KEY, modes[i]);
-		snprintf(part, sizeof(part), "has mode %04o, so that others know the key; `chmod 0600 %s`", modes[i],
+		snprintf(part, sizeof(part), "has mode %04o, so others may read the key; `chmod 0600 %s`", modes[i],
 			 path);
 		expect_refused(-EPERM, part);
 	}

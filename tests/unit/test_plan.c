@@ -72,12 +72,12 @@ static const struct {
 	  "guard-both ipfix exclude metrics hold apply release " UNDONE, "reconcile", "a", "apply fails" },
 	{ "an addition behind a deletion", "a", "bc", "add", 2, "machine names record-a+b+c",
 	  "guard-both ipfix exclude metrics hold apply del add add reconcile guard-new ends begins " DONE, "", "b",
-	  "mapping 10.0.2.0/24 cannot be added: Input/output error; the rest of the change is in force, reload the "
+	  "mapping 10.0.2.0/24 cannot be added: Input/output error; the rest of the change is in force; reload the "
 	  "configuration" },
 	{ "the first one behind a deletion, with a change of timeouts", "ac", "bc+", "add", 1,
 	  "machine names record-a+b",
 	  "guard-both ipfix exclude metrics hold apply del add update reconcile guard-new ends " DONE, "", "c",
-	  "mapping 10.0.1.0/24 cannot be added: Input/output error; the rest of the change is in force, reload the "
+	  "mapping 10.0.1.0/24 cannot be added: Input/output error; the rest of the change is in force; reload the "
 	  "configuration" },
 };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "plan_apart.h"
+#include "tables/mapping_drains.h"
 #include "rounds.h"
 
 static void set_up(void)
@@ -204,4 +205,26 @@ Test(overlapping_changes, a_drain_that_is_ended_is_none_of_those_that_the_config
 	options.drain = 0;
 	cr_assert(change_by(none, none, &options));
 	cr_expect_eq(active.config->n_draining, 0);
+}
+
+Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
+{
+	const int none[ARRAY_SIZE(choices)] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	const int homes[ARRAY_SIZE(choices)] = { 0, -1, -1, -1, -1, -1, -1, -1 };
+	struct mapping_spec spec = tables_spec("10.9.0.0/24", choices[0].out[0]);
+	const struct change_options options = { 0 };
+	_cleanup_config_ struct config *wanted = config_new();
+	struct error err = { 0 };
+	struct plan *p;
+
+	run_with("");
+	cr_assert(change(none, homes, 0));
+	cr_assert(change(homes, none, 100));
+	cr_assert_eq(mappings_next_retired(context.mappings, 0), 0, "the first of them all");
+	cr_assert_eq(config_add_mapping(wanted, spec.in, spec.out), 0);
+	cr_expect_neq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0);
+	config_free(active.config);
+	active.config = NULL;
+	cr_assert_eq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0, "%s", err.text);
+	plan_free(p);
 }

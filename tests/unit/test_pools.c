@@ -184,21 +184,21 @@ Test(pools, a_subscriber_with_an_exception_keeps_it)
 Test(pools, an_address_that_cannot_be_drained_is_refused_with_figures)
 {
 	expect_refused("192.0.2.1/32", NULL, -ENOENT,
-		       "192.0.2.1 is in the pool of no mapping; `detnatctl pool list` shows them");
+		       "192.0.2.1 is in no mapping's pool; `detnatctl pool list` shows them");
 	expect_refused(
 		"203.0.113.0/24", NULL, -EINVAL,
-		"203.0.113.0/24 is more than the pool of mapping residential (100.64.0.0/22); name addresses of one "
+		"203.0.113.0/24 is larger than the pool of mapping residential (100.64.0.0/22); name addresses of one "
 		"pool");
 	expect_refused(
 		"203.0.113.0/29", NULL, -ENOSPC,
 		"mapping residential (100.64.0.0/22) has 4 spare addresses free, and 203.0.113.0/29 needs 8; name "
 		"others with --to");
 	expect_refused("203.0.113.0/29", "192.0.2.0/30", -ENOSPC,
-		       "192.0.2.0/30 has 4 free addresses, and 203.0.113.0/29 needs 8");
+		       "192.0.2.0/30 has 4 free addresses, but 203.0.113.0/29 needs 8");
 	expect_refused("203.0.113.3/32", "203.0.113.3/32", -ENOSPC,
-		       "203.0.113.3 has 0 free addresses, and 203.0.113.3 needs 1");
+		       "203.0.113.3 has 0 free addresses, but 203.0.113.3 needs 1");
 	expect_refused("203.0.113.3/32", "203.0.113.4/32", -ENOSPC,
-		       "203.0.113.4 has 0 free addresses, and 203.0.113.3 needs 1");
+		       "203.0.113.4 has 0 free addresses, but 203.0.113.3 needs 1");
 	expect_refused("203.0.113.3/32", "100.64.0.0/10", -EINVAL,
 		       "100.64.0.0/10 has inside addresses, of mapping residential (100.64.0.0/22); name outside "
 		       "addresses");
@@ -259,7 +259,7 @@ Test(pools, a_drained_address_is_out_of_use_until_it_is_restored)
 	EXPECT_EXCEPTIONS(c, "");
 	cr_expect_eq(edit.subscribers, 64);
 	cr_expect_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), -ENOENT);
-	cr_expect_str_eq(err.text, "203.0.113.3 was not drained; `detnatctl pool list` shows what was");
+	cr_expect_str_eq(err.text, "203.0.113.3 was not drained; `detnatctl pool list` shows drained addresses");
 }
 
 Test(pools, an_address_out_of_use_says_what_brings_it_back)
@@ -272,7 +272,7 @@ Test(pools, an_address_out_of_use_says_what_brings_it_back)
 	cr_expect_eq(drain(c, "203.0.113.2/32", NULL, &err), -EALREADY);
 	cr_expect_str_eq(err.text,
 			 "203.0.113.2 is out of use already; `detnatctl pool restore 203.0.113.2/31` brings it back, "
-			 "with the rest of what was drained together");
+			 "with everything that was drained together");
 	cr_expect_eq(drain(c, "203.0.113.1/32", NULL, &err), -EALREADY);
 	cr_expect_str_eq(err.text, "203.0.113.1 is out of use already: mappings within residential (100.64.0.0/22) "
 				   "have all its subscribers");

@@ -3,11 +3,13 @@
  * table inet detnat {
  *	chain incoming {
  *		type filter hook prerouting priority raw
+ *		iif INDEX accept			for each interface, if there are few
  *		iif @interfaces accept
  *		ip daddr @inside ip saddr != @bypass fib daddr type != local counter name drop_guard_in drop
  *	}
  *	chain outgoing {
  *		type filter hook postrouting priority 300
+ *		oif INDEX accept			likewise
  *		oif @interfaces accept
  *		iif 0 accept
  *		ip saddr @inside ip daddr != @bypass fib saddr type != local counter name drop_guard_out drop
@@ -17,10 +19,11 @@
  *	}
  * }
  *
- * Most packets cost one lookup per hook; only those that cross an interface without a role go further. Incoming packets
- * are judged before anything can translate their destination, and outgoing ones after anything has translated their
- * source: if an operator's own rules do so, it is not a leak. `iif 0` stands for what the gateway itself sends. A
- *tunnel that ends at the gateway's inside address has a source within a mapping, so local sources pass.
+ * Most packets cost a comparison or two per hook, or one lookup if there are many interfaces; only those that cross an
+ * interface without a role go further. A comparison costs half of a lookup. Incoming packets are judged before anything
+ * can translate their destination, and outgoing ones after anything has translated their source: if an operator's own
+ * rules do so, it is not a leak. `iif 0` stands for what the gateway itself sends. A tunnel that ends at the gateway's
+ * inside address has a source within a mapping, so local sources pass.
  *
  * While a mapping is being replaced, packets of @held are dropped in the same way, before interfaces are looked at.
  *
@@ -61,6 +64,9 @@
 #define IPV4_DESTINATION 16
 
 #define IPPROTO_ETHERNET_FRAME 143 /* RFC 8986 */
+
+/* Up to so many interfaces are compared one by one before the set is searched. */
+#define FEW_INTERFACES 4U
 
 enum set { INSIDE, BYPASS, INTERFACES, HELD, SETS };
 
@@ -281,10 +287,26 @@ static void put_rule(struct guard_batch *b, struct nftnl_rule *r, uint16_t type)
 		nftnl_rule_free(r);
 }
 
-static void put_accept(struct guard_batch *b, const struct guard_rules *rules, const char *chain, uint32_t key)
+/* Packets of one interface. key: NFT_META_IIF or NFT_META_OIF. */
+static void put_accept_one(struct guard_batch *b, const struct guard_rules *rules, const char *chain, uint32_t key,
+			   uint32_t index)
 {
 	struct nftnl_rule *r = rule_new(b, rules, chain);
 
+	add_meta(b, r, key);
+	add_cmp(b, r, NFT_CMP_EQ, &index, sizeof(index));
+	add_verdict(b, r, NF_ACCEPT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+/* Packets of the open interfaces. */
+static void put_accept(struct guard_batch *b, const struct guard_rules *rules, const char *chain, uint32_t key)
+{
+	struct nftnl_rule *r;
+
+	for (size_t i = 0; rules->n_interfaces <= FEW_INTERFACES && i < rules->n_interfaces; i++)
+		put_accept_one(b, rules, chain, key, rules->interfaces[i]);
+	r = rule_new(b, rules, chain);
 	add_meta(b, r, key);
 	add_lookup(b, r, set_of(rules->place, INTERFACES), false);
 	add_verdict(b, r, NF_ACCEPT);
@@ -350,13 +372,7 @@ static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules,
 
 static void put_accept_own(struct guard_batch *b, const struct guard_rules *rules)
 {
-	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
-	const uint32_t no_interface = 0;
-
-	add_meta(b, r, NFT_META_IIF);
-	add_cmp(b, r, NFT_CMP_EQ, &no_interface, sizeof(no_interface));
-	add_verdict(b, r, NF_ACCEPT);
-	put_rule(b, r, NFT_MSG_NEWRULE);
+	put_accept_one(b, rules, OUTGOING, NFT_META_IIF, 0);
 }
 
 static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)

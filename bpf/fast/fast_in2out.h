@@ -4,7 +4,7 @@
 #define DETNAT_FAST_IN2OUT_H
 
 #include "fast/fast_path.h"
-#include "session/fast_open.h"
+#include "fast/fast_session.h"
 #include "egress/source.h"
 
 /*
@@ -21,34 +21,6 @@ static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals 
 		return source_is_told(fib_find(f->p.src), ctx_ingress(ctx));
 	sender = subscriber_get(f->m, f->subscriber);
 	return sender && source_is_known(sender, g, ctx_ingress(ctx), f->now);
-}
-
-/*
- * Handles a packet whose session is not in the preferred slot, or must be refreshed, opened or changed, and whose
- * source is good. Returns CONTINUE with the state word in *ret_word, or a verdict.
- */
-static __always_inline int fast_session_of(const struct flow *f, struct slot *s, __u64 *ret_word)
-{
-	const struct mapping *m = f->m;
-
-	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
-	if (!*ret_word) {
-		struct subscriber *sub = subscriber_get(m, f->subscriber);
-		__u32 home = home_bit(
-			session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, m->bucket_shift).first);
-		struct slot *elsewhere;
-
-		if (!sub)
-			return TO_SLOW_PATH;
-		elsewhere = LOAD(sub->displaced) & home ? slot_lookup_in2out(f, ret_word) : 0;
-		if (!elsewhere)
-			return fast_open(f, sub, s, home, ret_word);
-		s = elsewhere;
-	}
-	if (session_reopens(*ret_word, &f->p))
-		return TO_SLOW_PATH;
-	session_hit_fast(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
-	return CONTINUE;
 }
 
 /* The same for any source. */

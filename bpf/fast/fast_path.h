@@ -11,39 +11,9 @@
 #define DETNAT_FAST_H
 
 #include "egress/nexthop.h"
+#include "fast/fast_packet.h"
 #include "translate/ports.h"
 #include "translate/rewrite.h"
-#include "session/session_slots.h"
-
-/* A TCP header, or a UDP header and octets that every Ethernet frame has, if only as padding. */
-union fast_transport {
-	struct tcphdr tcp;
-	struct udphdr udp;
-	struct {
-		__be16 sport;
-		__be16 dport;
-	};
-};
-_Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
-
-/* The headers of a frame, and what was read from them. */
-struct fast_packet {
-	struct ethhdr *eth;
-	struct iphdr *ip;
-	union fast_transport *l4;
-	/*
-	 * Protocol and state, as in a state word, of a session that this packet cannot change; 0 for a TCP segment that
-	 * opens, closes or resets.
-	 */
-	__u32 steady;
-	__u8 proto;
-};
-
-/* Flags of a TCP segment. */
-static __always_inline __u8 fast_tcp_flags(const struct fast_packet *q)
-{
-	return ((const __u8 *)&q->l4->tcp)[13];
-}
 
 /* A value of a setting at its place in settings.each_packet; 0xff selects all bits of the setting. */
 #define EACH_PACKET(setting, value) ((struct settings){ .setting = (value) }.each_packet)
@@ -91,41 +61,10 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 	return headers + sizeof(struct iphdr) <= length;
 }
 
-/*
- * Builds the packet for slow-path functions. The caller passes the addresses and ports that it has read, so that the
- * compiler reuses what it computed from them, the buckets above all.
- */
-static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
-						 __u16 dport)
-{
-	return (struct packet){
-		.src = src,
-		.dst = dst,
-		.sport = sport,
-		.dport = dport,
-		.proto = q->proto,
-		.flags = q->proto == IPPROTO_TCP ? fast_tcp_flags(q) : 0,
-	};
-}
-
 /* Destination MAC of a frame, encoded like next_hop.station of a hop that the fast path can use. */
 static __always_inline __u64 fast_station(const struct ethhdr *eth)
 {
 	return *(__u64 *)eth & bpf_cpu_to_be64(0xffffffffffff0000ULL);
-}
-
-/* Preferred slot of a port offset towards an external endpoint (host byte order), or NULL. */
-static __always_inline struct slot *fast_slot(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
-					      __u8 proto, __u32 port_offset)
-{
-	struct bucket_pair pair = session_buckets(ext_addr, ext_port, proto, port_offset, m->bucket_shift);
-	struct bucket_range range;
-	struct bucket *b;
-
-	if (unlikely(bucket_range_get(m, subscriber, &range)))
-		return 0;
-	b = bucket_get(&range, pair.first);
-	return b ? &b->slot[port_offset & (BUCKET_SLOTS - 1)] : 0;
 }
 
 /*

@@ -2,6 +2,7 @@
 /* Programs of the tc hook at the egress of outside interfaces, for packets that the kernel has routed. */
 #include "base/ctx_tc.h"
 
+#include "fast/fast_in2out_tc.h"
 #include "slow/fragment_later.h"
 #include "slow/guard_tc.h"
 #include "answer/icmp_error.h"
@@ -13,11 +14,20 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+/* The slow path, for packets that the fast path has left alone. Without it, only the gateway's own leave. */
+static __always_inline int slow_path(struct __sk_buff *ctx)
+{
+	return tail_call_or(ctx, PROG_in2out, ctx_ingress(ctx) ? CTX_DROP : CTX_PASS);
+}
+
 SEC("tc")
 int tc_outside(struct __sk_buff *ctx)
 {
+	int verdict;
+
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, in2out(ctx));
+	verdict = fast_in2out_tc(ctx);
+	return TRACED(ctx, verdict >= 0 ? verdict : slow_path(ctx));
 }
 
 /* Defines a tail-called program, implemented by `function`. */
@@ -28,6 +38,7 @@ int tc_outside(struct __sk_buff *ctx)
 		return TRACED(ctx, function(ctx));  \
 	}
 
+PROGRAM(in2out, in2out)
 PROGRAM(open, open_session)
 PROGRAM(overflow, open_overflow)
 PROGRAM(refuse, refuse_session)

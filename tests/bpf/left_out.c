@@ -22,7 +22,7 @@ int __wrap_bpf_object__load(struct bpf_object *o);
 static const struct {
 	const char *suite, *called;
 } suites[] = {
-	{ "anywhere", "open icmp_out guard" },
+	{ "anywhere", "in2out open icmp_out guard" },
 	{ "arp", "out2in arp" },
 	{ "bare_ingress", "in2out out2in open" },
 	{ "binding", "in2out in2out_cached out2in out2in_slow open overflow refuse icmp_error" },
@@ -50,7 +50,7 @@ static const struct {
 	{ "fragments", "in2out out2in out2in_slow open hairpin fragment fragment_hairpin fragment_out2in" },
 	{ "gateway_pool", "in2out out2in out2in_cached out2in_slow open icmp_in hairpin fragment_out2in" },
 	{ "giving_way", "in2out in2out_cached out2in out2in_slow open overflow refuse icmp_error inbound" },
-	{ "guard", "guard" },
+	{ "guard", "in2out guard" },
 	{ "hairpin", "in2out in2out_cached out2in out2in_cached out2in_slow open icmp_error hairpin arp" },
 	{ "icmp_in", "in2out in2out_cached out2in out2in_slow open overflow icmp_in" },
 	{ "icmp_out", "in2out out2in open icmp_in icmp_out icmp_hairpin hairpin" },
@@ -112,7 +112,7 @@ static const struct {
 			   "fragment fragment_hairpin fragment_out2in portmap_in" },
 	{ "trace_records",
 	  "in2out out2in out2in_slow open overflow refuse_protocol icmp_error icmp_in arp fragment_out2in vlan" },
-	{ "turned_back", "open guard" },
+	{ "turned_back", "in2out open guard" },
 	{ "udp", "in2out in2out_cached out2in out2in_cached out2in_slow open" },
 	{ "unsolicited",
 	  "in2out in2out_cached out2in out2in_cached out2in_slow open overflow fragment_out2in vlan tcp_reset" },

@@ -383,6 +383,23 @@ Test(in2out, a_taken_port_gives_way_to_another_of_the_block)
 }
 
 /* Untranslated it would show an inside address. */
+/* The first packet goes by the slow path, later ones of the same tick by the fast path. */
+Test(in2out, at_egress_a_session_goes_on_as_it_began)
+{
+	static const struct row rows[] = {
+		AT_TC("opens", UDP, 6300, 53),
+		AT_TC("goes on", UDP, 6300, 53),
+		AT_TC("goes on with a payload", UDP, 6300, 53, .payload = 100),
+		AT_TC("goes on without a checksum", UDP, 6300, 53, .options = NO_UDP_CHECKSUM),
+		AT_TC("a TCP connection opens", TCP, 6301, 80, .flags = 2),
+		AT_TC("and goes on", TCP, 6301, 80, .flags = 16, .payload = 40),
+		AT_TC("and still goes on", TCP, 6301, 80, .flags = 16),
+	};
+
+	tc_program();
+	RUN_ROWS(rows);
+}
+
 Test(in2out, at_egress_nothing_leaves_without_its_program)
 {
 	static const struct row rows[] = {

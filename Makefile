@@ -116,7 +116,8 @@ $(SKEL)/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
 	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
-$(SKEL)/%.skel.h: $(SKEL)/%.bpf.o
+# Of these alone, so that a build directory of before does not ask for what is gone.
+$(SKELETONS) $(BENCH_BPF): $(SKEL)/%.skel.h: $(SKEL)/%.bpf.o
 	$(SAY) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
@@ -407,5 +408,8 @@ clean: ## remove build/
 	rm -rf build compile_commands.json
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_.-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A source that has moved since a build directory was made: it is compiled from where it is now.
+bpf/%.bpf.c: ;
 
 -include $(shell find $(BUILD) $(SKEL) -type f -name '*.d' -not -path '*/vm/*' -not -path '*/deb/*' 2>/dev/null)

@@ -133,10 +133,12 @@ $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
+# In half the time; what they test is optimised.
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1)
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
 
 # Appended, not replaced: files of one name stand in several rooms.
 $(BUILD)/libdetnat.a: $(LIB_OBJECTS)

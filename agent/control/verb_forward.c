@@ -117,7 +117,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	addr_format(out.addr, text);
 	if (number < 0) {
 		*ret_result = reverse_rest(r, out);
-		return *ret_result ? 0 : error_set(err, -ENOENT, "%s is not a pool address of any mapping", text);
+		return *ret_result ? 0 : error_set(err, -ENOENT, "no mapping has the pool address %s", text);
 	}
 	g = &mappings_get(r->context->mappings, number)->geo;
 	subscriber = mapping_owner(g, out.addr, out.port);

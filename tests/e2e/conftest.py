@@ -77,10 +77,13 @@ def _starts_agents(item):
 def _mark_slow(items):
     """
     A test that starts agents of its own is slow, but for the first one of its file, and of a test with rows for the first
-    row. `make test` runs those that are not slow, `make test-rest` all of them.
+    row; so is one of another path through the gateway than the first. `make test` runs those that are not slow,
+    `make test-rest` all of them.
     """
     begun = {}
     for item in items:
+        if hasattr(item, "callspec") and item.callspec.params.get("mode", MODES[0]) != MODES[0]:
+            item.add_marker(pytest.mark.slow)
         if _starts_agents(item) and not item.get_closest_marker("long"):
             names = begun.setdefault(item.path, [])
             if item.originalname in names or len(names) == QUICK_STARTS:

@@ -170,7 +170,7 @@ def test_one_that_a_pattern_stands_for_cannot_be_deleted_by_its_name(lab):
     agent = lab.start(interfaces=PPP)
     ppp(lab)
     wait_for(lambda: attached(lab, "ppp0"), what="ppp0")
-    assert "ppp* stands for" in agent.refused("interface", "del", "ppp0", "inside", status=1)
+    assert "ppp0 matches ppp*" in agent.refused("interface", "del", "ppp0", "inside", status=1)
 
 
 def test_hairpins_between_an_ethernet_and_a_ppp_subscriber(lab):

@@ -34,7 +34,7 @@ static __always_inline void *ctx_data_end(const ctx_t *ctx)
 	return (void *)(long)ctx->data_end;
 }
 
-/* Index of the ingress interface; in stage 2 packet_ingress() knows it. */
+/* Index of the ingress interface; in stage 2 use packet_ingress(). */
 static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 {
 #if STAGE2

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads the addresses of any packet for a trace. Uses helpers, so that it copes with tags, fragments and non-linear
- * data, and no packet is too malformed to be shown.
+ * Reads the addresses of any packet for a trace. It uses helpers, so it copes with tags, fragments and non-linear data,
+ * and shows malformed packets, too.
  */
 #ifndef DETNAT_TRACE_READ_H
 #define DETNAT_TRACE_READ_H

@@ -4,10 +4,12 @@
 #define DETNAT_CTX_XDP_H
 
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
 
 #define HOOK_XDP   1
 #define AT_INGRESS 1
+#define L3_OFFSET  ETH_HLEN
 #define BARE	   0
 #define CTX_PASS   XDP_PASS
 #define CTX_DROP   XDP_DROP

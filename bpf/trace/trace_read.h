@@ -153,11 +153,13 @@ static __always_inline struct trace_headers *trace_read(ctx_t *ctx)
 	if (!h)
 		return 0;
 	__builtin_memset(h, 0, sizeof(*h));
-#if BARE
-	h->ether_type = bpf_ntohs((__be16)ctx->protocol);
-	if (h->ether_type == ETH_P_IP)
-		trace_read_ip(ctx, 0, h);
-	return h;
+#if !HOOK_XDP
+	if (BARE) {
+		h->ether_type = bpf_ntohs((__be16)ctx->protocol);
+		if (h->ether_type == ETH_P_IP)
+			trace_read_ip(ctx, 0, h);
+		return h;
+	}
 #endif
 	if (trace_load(ctx, offset, &h->type))
 		return h;

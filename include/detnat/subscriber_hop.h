@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How cores concurrently cache a subscriber's next hop in its record. Pure, so that tests can race on it. */
+/* Caches a subscriber's next hop in its record, on many cores at once. Pure, so that tests can race on it. */
 #ifndef DETNAT_SUBSCRIBER_HOP_H
 #define DETNAT_SUBSCRIBER_HOP_H
 

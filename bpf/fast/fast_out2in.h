@@ -77,8 +77,8 @@ static __always_inline int fast_cached_in(const struct globals *g, const struct 
 }
 
 /*
- * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; while that does not
- * hold, calls the program that does as well with cached next hops.
+ * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; while that is not
+ * valid, it calls the program that works with cached next hops.
  */
 static __always_inline int fast_out2in(ctx_t *ctx, int told)
 {

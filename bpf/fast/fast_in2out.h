@@ -5,6 +5,7 @@
 
 #include "fast/fast_path.h"
 #include "fast/fast_session.h"
+#include "fast/fast_stateless.h"
 #include "egress/source.h"
 
 /*
@@ -41,7 +42,7 @@ struct fast_egress {
 
 /* The rest of the way of a packet whose next hop is known. */
 static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
-					  const struct fast_egress *e, __u32 now, enum source_check check)
+					  const struct fast_egress *e, __u32 now, enum source_check check, int open)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
@@ -56,7 +57,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	struct slot *s = fast_slot(m, subscriber, dst, dport, q->proto, port_offset);
 
 	if (unlikely(!s))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_out(ctx) : TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
 	if (check == SOURCES_STRICT_EACH) {
 		const struct subscriber *sender = subscriber_get(m, subscriber);
@@ -91,10 +92,11 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 }
 
 /*
- * By the agent's copy of the routes. each: the source of every packet is checked. Returns a verdict, or TO_SLOW_PATH
- * with nothing changed; without the copy, calls the program that does as well with cached next hops.
+ * By the agent's copy of the routes. each: the source of every packet is checked; open: mappings may be open. Returns
+ * a verdict, or TO_SLOW_PATH with nothing changed; without the copy, calls the program that does as well with cached
+ * next hops.
  */
-static __always_inline int fast_in2out(ctx_t *ctx, int each)
+static __always_inline int fast_in2out(ctx_t *ctx, int each, int open)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
 	const struct mapping_table *t = mapping_table_get();
@@ -119,7 +121,7 @@ static __always_inline int fast_in2out(ctx_t *ctx, int each)
 
 	struct fast_egress e = { (const struct ether_addresses *)hop->dmac, hop->ifindex, hop };
 
-	return fast_in2out_to(ctx, t, &q, &e, now, SOURCES_ROUTED);
+	return fast_in2out_to(ctx, t, &q, &e, now, SOURCES_ROUTED, open);
 }
 
 /*
@@ -144,7 +146,7 @@ static __always_inline int fast_in2out_cached(ctx_t *ctx)
 
 	struct fast_egress e = { &nh->egress.mac, nh->egress.ifindex, 0 };
 
-	return fast_in2out_to(ctx, t, &q, &e, now, settings.source_check);
+	return fast_in2out_to(ctx, t, &q, &e, now, settings.source_check, 0);
 }
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "fast/fast_path.h"
 #include "fast/fast_portmap.h"
+#include "fast/fast_stateless.h"
 
 /*
  * Handles a packet to an inside address whose session is not in the preferred slot, or may change its state, or that a
@@ -77,10 +78,10 @@ static __always_inline int fast_cached_in(const struct globals *g, const struct 
 }
 
 /*
- * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; while that does not
- * hold, calls the program that does as well with cached next hops.
+ * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; while that is not
+ * valid, it calls the program that works with cached next hops.
  */
-static __always_inline int fast_out2in(ctx_t *ctx, int told)
+static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
 {
 	const __u32 mask =
 		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
@@ -107,7 +108,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	__s64 reverse = mapping_reverse(&m->geo, dst, dport);
 
 	if (unlikely(reverse < 0))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 
 	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
 	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
@@ -115,7 +116,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	struct fast_egress_in e;
 
 	if (unlikely(!s))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	if (unlikely(!(told ? fast_told_in(&t->globals, m->geo.in_base + subscriber, src, length, now, &e)
 			    : fast_cached_in(&t->globals, subscriber_get(m, subscriber), length, now, &e))))
 		return TO_SLOW_PATH;

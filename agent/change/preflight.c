@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/interface_pattern.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -38,7 +39,7 @@ static void search_reset(void *arg)
 static void look_up(uint32_t next_hop, void *arg)
 {
 	struct search *s = arg;
-	uint32_t *seen = &s->seen[(next_hop * 0x9e3779b1U) >> 26];
+	uint32_t *seen = &s->seen[HASH_OF(next_hop) % SEEN];
 
 	if (*seen == next_hop)
 		return;

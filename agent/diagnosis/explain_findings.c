@@ -11,8 +11,7 @@
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "routing/forwarding.h"
-
-#define RP_FILTER_STRICT 1
+#include "routing/sources.h"
 
 /* Older refusals, and older drops by the guard, are not reported. */
 #define LATELY_S       600

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's unicast IPv4 routes: a hash of 16 octets a route, in segments that grow one by one, so that no change
- * takes long. A prefix may have several routes; the best has the lowest metric.
+ * The kernel's unicast IPv4 routes. A prefix may have several; the best has the lowest metric.
+ *
+ * A table of its own beside base/hash.h, for a million routes: the routes are in the places themselves, which takes
+ * less memory than entries and an index, and 256 segments grow one by one, so no addition waits until the whole table
+ * grows.
  */
 #ifndef DETNAT_FIB_STORE_H
 #define DETNAT_FIB_STORE_H

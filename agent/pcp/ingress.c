@@ -4,8 +4,7 @@
 #include <arpa/inet.h>
 
 #include "host/netlink.h"
-
-#define RP_FILTER_STRICT 1
+#include "routing/sources.h"
 
 struct pcp_ingress {
 	const struct datapath *d;

@@ -27,7 +27,7 @@ bool history_portmaps_agree(const struct history *h)
 {
 	const struct history_portmaps *known = &h->file.index.portmaps;
 
-	return known->n_open == h->portmaps.n_open && all_open_in(known, &h->portmaps);
+	return known->open.n == h->portmaps.open.n && all_open_in(known, &h->portmaps);
 }
 
 int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n)
@@ -156,7 +156,7 @@ static struct history_portmap one_port(const struct portmap_interval *v, int64_t
 static struct history_portmap *missing_in(const struct history_portmaps *p, const struct history_portmaps *other,
 					  bool now, size_t *ret_n)
 {
-	struct history_portmap *list = calloc(p->n_open + 1, sizeof(*list));
+	struct history_portmap *list = calloc((size_t)p->open.n + 1, sizeof(*list));
 	size_t n = 0;
 
 	for (size_t i = 0; list && i < p->n; i++) {

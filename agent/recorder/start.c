@@ -130,7 +130,7 @@ static bool is_of_datapath(const struct history *h)
 
 static bool has_anything(const struct history *h)
 {
-	return h->n_present || h->portmaps.n_open || h->n_drains;
+	return h->n_present || h->portmaps.open.n || h->n_drains;
 }
 
 /* Time since which the mappings are unknown, or TIME_NONE. */

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
+#include "base/limiter.h"
 #include "base/log.h"
 #include "host/timer.h"
 
@@ -32,33 +34,23 @@ struct target {
 	uint8_t addr[16]; /* network byte order; IPv4 uses the first four */
 };
 
-struct recent {
-	struct target target;
-	uint32_t until_ms;
-};
-
 struct neighbours {
 	struct datapath *datapath;
 	struct netlink *netlink;
 	struct prober *prober;
 	struct known known[KNOWN_NEIGHBOURS];
-	struct recent recent[RECENT_RESOLVES];
-	uint32_t second; /* of the monotonic clock; `resolves` counts in it */
+	struct limiter_place recent[RECENT_RESOLVES]; /* resolved within the last second */
+	uint64_t second;			      /* of the monotonic clock; `resolves` counts in it */
 	uint32_t resolves;
 };
 
 /* Keyed, as hosts choose addresses: they must not be able to choose whose entry they take. */
-static uint64_t hash_of(uint32_t ifindex, const uint8_t addr[static 16])
+static uint64_t hash_of(uint32_t family, uint32_t ifindex, const uint8_t addr[static 16])
 {
 	uint64_t words[2];
 
 	memcpy(words, addr, sizeof(words));
-	return HASH_OF(ifindex, words[0], words[1]);
-}
-
-static uint64_t now_ms(void)
-{
-	return monotonic_us() / 1000;
+	return HASH_OF((uint64_t)family << 32 | ifindex, words[0], words[1]);
 }
 
 static bool is_ours(const struct neighbours *v, uint32_t ifindex)
@@ -114,22 +106,23 @@ static void use_neighbour(struct neighbours *v, const struct target *t)
 void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint32_t ifindex)
 {
 	struct target t = { .ifindex = ifindex, .family = (uint32_t)family };
-	struct recent *recent;
-	uint64_t now = now_ms();
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), key;
+	struct limiter_place *recent;
 
 	if (!is_ours(v, ifindex))
 		return;
 	memcpy(t.addr, addr, address_size(t.family));
-	recent = &v->recent[hash_of(t.ifindex, t.addr) % RECENT_RESOLVES];
-	if (!memcmp(&recent->target, &t, sizeof(t)) && (int32_t)(recent->until_ms - (uint32_t)now) > 0)
+	key = hash_of(t.family, t.ifindex, t.addr);
+	recent = limiter_recall(v->recent, RECENT_RESOLVES, key);
+	if (recent->key == key && recent->until_ns > now_ns)
 		return;
-	if (v->second != (uint32_t)(now / 1000)) {
-		v->second = (uint32_t)(now / 1000);
+	if (v->second != now_ns / NS_PER_S) {
+		v->second = now_ns / NS_PER_S;
 		v->resolves = 0;
 	}
 	if (v->resolves++ >= NEIGHBOURS_RESOLVES_S)
 		return;
-	*recent = (struct recent){ .target = t, .until_ms = (uint32_t)now + 1000 };
+	*recent = (struct limiter_place){ .key = key, .until_ns = now_ns + NS_PER_S };
 	use_neighbour(v, &t);
 }
 
@@ -182,7 +175,7 @@ bool neighbours_changed(struct neighbours *v, const struct nlmsghdr *h)
 		memcpy(told.mac, mnl_attr_get_payload(attr[NDA_LLADDR]), sizeof(told.mac));
 	if (h->nlmsg_type == RTM_NEWNEIGH && nd->ndm_state & NUD_FAILED)
 		tell_failed(v, nd, attr[NDA_DST]);
-	return enter(&v->known[hash_of(told.ifindex, told.addr) % KNOWN_NEIGHBOURS], &told,
+	return enter(&v->known[hash_of(nd->ndm_family, told.ifindex, told.addr) % KNOWN_NEIGHBOURS], &told,
 		     h->nlmsg_type == RTM_NEWNEIGH && nd->ndm_state & NUD_INCOMPLETE);
 }
 

@@ -64,11 +64,11 @@ void rp_summary_add(struct rp_summary *s, uint8_t roles, uint8_t rp_filter)
 	if (roles & DEVICE_INSIDE) {
 		s->inside++;
 		s->inside_any |= rp_filter != 0;
-		s->inside_strict |= rp_filter == 1;
+		s->inside_strict |= rp_filter == RP_FILTER_STRICT;
 	}
 	if (roles & DEVICE_OUTSIDE) {
 		s->outside++;
-		s->outside_strict |= rp_filter == 1;
+		s->outside_strict |= rp_filter == RP_FILTER_STRICT;
 	}
 }
 

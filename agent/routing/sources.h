@@ -10,6 +10,8 @@
 #include "fib/route_copy.h"
 #include "host/netlink.h"
 
+#define RP_FILTER_STRICT 1
+
 /* Reverse-path filters as the kernel applies them, by interface index. */
 struct rp_filters {
 	uint8_t all;

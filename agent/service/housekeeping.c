@@ -159,13 +159,12 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 
 static int start_watchdog(struct housekeeping *h)
 {
-	uint64_t half_us = notify_watchdog_interval_us() / 2;
-	struct timeval interval = { (time_t)(half_us / 1000000), (suseconds_t)(half_us % 1000000) };
+	uint64_t half_ms = notify_watchdog_interval_us() / 2000;
 
-	if (!half_us)
+	if (!half_ms)
 		return 0;
-	h->watchdog = event_new(h->base, -1, EV_PERSIST, on_watchdog, NULL);
-	return h->watchdog ? event_add(h->watchdog, &interval) : -1;
+	h->watchdog = timer_every(h->base, (unsigned)half_ms, on_watchdog, NULL);
+	return h->watchdog ? 0 : -ENOMEM;
 }
 
 int housekeeping_new(struct event_base *base, const struct parts *parts, struct housekeeping **ret, struct error *err)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/hash.h"
 #include "sessions/check_private.h"
 
 /* Passes through all entries before the counts are abandoned. */
@@ -56,12 +57,9 @@ static uint32_t *tally(struct table_check *c, int number, uint32_t in_addr, bool
 /* A number for a session, so that the sum of all shows whether they are the same as before. */
 static uint64_t digest_of(const struct overflow_key *key)
 {
-	uint64_t ends = (uint64_t)key->in_addr << 32 | key->ext_addr;
-	uint64_t rest = (uint64_t)key->out_addr << 32 | (uint32_t)key->port << 16 | key->ext_port;
-	uint64_t mixed = (ends ^ rest * 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U +
-			 ((uint32_t)key->ratio_shift << 8 | key->proto);
-
-	return (mixed ^ mixed >> 31) * 0x94d049bb133111ebU;
+	return HASH_OF((uint64_t)key->in_addr << 32 | key->ext_addr,
+		       (uint64_t)key->out_addr << 32 | (uint32_t)key->port << 16 | key->ext_port,
+		       (uint32_t)key->ratio_shift << 8 | key->proto);
 }
 
 static void count_session(struct table_check *c, const struct overflow_key *in2out)

@@ -16,12 +16,13 @@
 
 const uint8_t usage_bounds[N_USAGE_BOUNDS] = { 10, 25, 50, 75, 90, 95, 100 };
 
-/* Twice the most slots of a subscriber, a power of two. */
+/* Entries at which the destinations of earlier subscribers are forgotten: seldom, as that writes the whole table. */
 #define DESTINATIONS 4096U
 
 struct destination {
+	struct hash_entry entry;
+	uint32_t round; /* the subscriber */
 	uint64_t endpoint;
-	uint32_t round; /* entries of other rounds are free */
 	uint32_t sessions;
 };
 
@@ -30,10 +31,26 @@ struct session_usage {
 	struct overflow_scan scan;
 	bool slots_done;
 	struct mapping_usage mapping[MAX_MAPPINGS];
-	uint64_t used[N_USAGE_PROTOCOLS][WORDS];      /* ports of the current subscriber */
-	struct destination destination[DESTINATIONS]; /* of its sessions, a hash table */
+	uint64_t used[N_USAGE_PROTOCOLS][WORDS]; /* ports of the current subscriber */
+	struct hash_table destinations;		 /* of its sessions, and of earlier subscribers */
 	uint32_t round;
 };
+
+static uint64_t hash(const void *entry)
+{
+	const struct destination *d = entry;
+
+	return HASH_OF(d->round, d->endpoint);
+}
+
+static bool same(const void *a, const void *b)
+{
+	const struct destination *x = a, *y = b;
+
+	return x->endpoint == y->endpoint && x->round == y->round;
+}
+
+static const struct hash_type destinations = { .size = sizeof(struct destination), .hash = hash, .same = same };
 
 const char *usage_protocol_text(enum usage_protocol p)
 {
@@ -102,6 +119,7 @@ void session_usage_free(struct session_usage *u)
 	if (!u)
 		return;
 	overflow_scan_end(&u->scan);
+	hash_free(&u->destinations);
 	free(u);
 }
 
@@ -116,18 +134,15 @@ static bool mark(uint64_t *used, uint32_t offset, uint32_t ports)
 	return true;
 }
 
-/* Counts a session to an external endpoint; returns how many there are now. */
+/* Counts a session to an external endpoint; returns how many there are now, or 0 without memory. */
 static uint32_t count_destination(struct session_usage *u, uint64_t key, enum usage_protocol p)
 {
-	uint64_t endpoint = key >> 16 | (uint64_t)p << 48;
-	uint32_t i = (uint32_t)HASH_OF(endpoint);
-	struct destination *d;
+	const struct destination like = { .round = u->round, .endpoint = key >> 16 | (uint64_t)p << 48 };
+	struct destination *d = hash_find(&destinations, &u->destinations, &like);
 
-	for (d = &u->destination[i % DESTINATIONS]; d->round == u->round && d->endpoint != endpoint;)
-		d = &u->destination[++i % DESTINATIONS];
-	if (d->round != u->round)
-		*d = (struct destination){ .endpoint = endpoint, .round = u->round };
-	return ++d->sessions;
+	if (!d)
+		d = hash_add(&destinations, &u->destinations, &like);
+	return d ? ++d->sessions : 0;
 }
 
 static uint32_t capped(uint32_t n, uint32_t limit)
@@ -176,6 +191,8 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	uint32_t ports[N_USAGE_PROTOCOLS] = { 0 };
 
 	u->round++;
+	if (u->destinations.n >= DESTINATIONS)
+		hash_clear(&u->destinations);
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
 		memset(u->used[p], 0, (geo->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(u->used[p][0]));
 	for (uint32_t i = 0; i < it->n_slots; i++) {
@@ -185,9 +202,9 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 			continue;
 
 		enum usage_protocol p = protocol_of_state(word_state(word));
-		uint32_t same = count_destination(u, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), p);
+		uint32_t with = count_destination(u, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), p);
 
-		busiest = same > busiest ? same : busiest;
+		busiest = with > busiest ? with : busiest;
 		m->sessions[p]++;
 		m->unanswered += is_unanswered(u, word, it->now);
 		sessions++;

@@ -169,7 +169,7 @@ int history_cache_write(int dir, int history, uint64_t size, const struct histor
 #define X(member, n) h.index.member = NULL;
 	ARRAYS(X)
 #undef X
-	h.index.portmaps.heads = NULL;
+	h.index.portmaps.open = (struct hash_index){ 0 };
 	memory = open_memstream(&content, &length);
 	if (!memory)
 		return -ENOMEM;
@@ -306,7 +306,7 @@ static int take_content(struct history_index *x, const struct history_index *fro
 	x->drains.pauses.room = room_for(x->drains.pauses.n);
 	x->portmaps.pauses.room = room_for(x->portmaps.pauses.n);
 	x->portmaps.room = room_for(x->portmaps.n);
-	return valid(x) ? history_portmaps_rehash(&x->portmaps) : -EBADMSG;
+	return valid(x) ? history_portmaps_index(&x->portmaps) : -EBADMSG;
 }
 
 static int read_file(int dir, char **ret, size_t *ret_size)
@@ -372,7 +372,7 @@ int history_cache_read(int dir, const char *text, size_t size, struct history_in
 #define X(member, n) x.member = NULL;
 	ARRAYS(X)
 #undef X
-	x.portmaps.heads = NULL;
+	x.portmaps.open = (struct hash_index){ 0 };
 	r = take_content(&x, &h.index, file + sizeof(h));
 	if (r) {
 		history_index_free(&x);

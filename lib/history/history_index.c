@@ -89,7 +89,7 @@ static int end_all(struct history_index *x, int64_t time)
 	uint32_t moment;
 
 	history_times_settle(&x->times, time);
-	if (!x->n_open && !x->portmaps.n_open && !x->drains.n_open)
+	if (!x->n_open && !x->portmaps.open.n && !x->drains.n_open)
 		return 0;
 	moment = history_times_add(&x->times, time, time, x->number);
 	if (moment == MOMENT_NONE)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/timestamp.h"
 #include "proto/words.h"
 
@@ -16,70 +15,54 @@
 void history_portmaps_free(struct history_portmaps *p)
 {
 	free(p->interval);
-	free(p->heads);
+	hash_index_free(&p->open);
 	free(p->pauses.at);
 	*p = (struct history_portmaps){ 0 };
 }
 
-static uint32_t *head_of(const struct history_portmaps *p, uint8_t proto, struct endpoint out)
+static uint64_t hash_of(uint8_t proto, struct endpoint out)
 {
-	uint64_t key = (uint64_t)out.addr << 32 | (uint64_t)out.port << 8 | proto;
-
-	return &p->heads[HASH_OF(key) & (p->n_heads - 1)];
-}
-
-static struct portmap_interval *number_at(const struct history_portmaps *p, uint32_t number)
-{
-	return number ? &p->interval[number - 1] : NULL;
+	return HASH_OF((uint64_t)out.addr << 32 | (uint64_t)out.port << 8 | proto);
 }
 
 struct portmap_interval *history_portmap_open(const struct history_portmaps *p, uint8_t proto, struct endpoint out)
 {
-	struct portmap_interval *v = p->n_heads ? number_at(p, *head_of(p, proto, out)) : NULL;
+	uint64_t hash = p->open.n ? hash_of(proto, out) : 0;
+	uint32_t number;
 
-	while (v && (v->proto != proto || v->out.addr != out.addr || v->out.port != out.port))
-		v = number_at(p, v->next);
-	return v;
+	for (uint32_t step = 0; hash_index_next(&p->open, hash, &step, &number);) {
+		struct portmap_interval *v = &p->interval[number];
+
+		if (v->proto == proto && v->out.addr == out.addr && v->out.port == out.port)
+			return v;
+	}
+	return NULL;
 }
 
-static void link_open(struct history_portmaps *p, struct portmap_interval *v)
+static int note_open(struct history_portmaps *p, struct portmap_interval *v)
 {
-	uint32_t *head = head_of(p, v->proto, v->out);
-
+	if (hash_index_add(&p->open, hash_of(v->proto, v->out), (uint32_t)(v - p->interval)))
+		return -ENOMEM;
 	v->to = STILL;
 	v->end = MOMENT_NONE;
 	v->end_line = 0;
-	v->next = *head;
-	*head = (uint32_t)(v - p->interval) + 1;
-	p->n_open++;
+	return 0;
 }
 
 static void end_one(struct history_portmaps *p, struct portmap_interval *v, struct history_at at)
 {
-	uint32_t number = (uint32_t)(v - p->interval) + 1, *link = head_of(p, v->proto, v->out);
-
-	while (*link != number)
-		link = &number_at(p, *link)->next;
-	*link = v->next;
+	hash_index_del(&p->open, hash_of(v->proto, v->out), (uint32_t)(v - p->interval));
 	v->to = at.time;
 	v->end = at.moment;
 	v->end_line = at.line;
-	p->n_open--;
 }
 
-int history_portmaps_rehash(struct history_portmaps *p)
+int history_portmaps_index(struct history_portmaps *p)
 {
-	uint32_t *heads = calloc(p->room, sizeof(*heads));
-
-	if (!heads)
-		return -ENOMEM;
-	free(p->heads);
-	p->heads = heads;
-	p->n_heads = (uint32_t)p->room;
-	p->n_open = 0;
+	hash_index_clear(&p->open);
 	for (size_t i = 0; i < p->n; i++)
-		if (p->interval[i].to == STILL)
-			link_open(p, &p->interval[i]);
+		if (p->interval[i].to == STILL && note_open(p, &p->interval[i]))
+			return -ENOMEM;
 	return 0;
 }
 
@@ -92,7 +75,7 @@ static int grow(struct history_portmaps *p)
 		return -ENOMEM;
 	p->interval = interval;
 	p->room = room;
-	return history_portmaps_rehash(p);
+	return 0;
 }
 
 static int begin_one(struct history_portmaps *p, struct portmap_interval v)
@@ -100,7 +83,9 @@ static int begin_one(struct history_portmaps *p, struct portmap_interval v)
 	if (p->n == p->room && grow(p))
 		return -ENOMEM;
 	p->interval[p->n] = v;
-	link_open(p, &p->interval[p->n++]);
+	if (note_open(p, &p->interval[p->n]))
+		return -ENOMEM;
+	p->n++;
 	return 0;
 }
 
@@ -134,7 +119,7 @@ int history_portmaps_take(struct history_portmaps *p, const struct history_portm
 
 void history_portmaps_end(struct history_portmaps *p, struct history_at at)
 {
-	for (size_t i = 0; p->n_open && i < p->n; i++)
+	for (size_t i = 0; p->open.n && i < p->n; i++)
 		if (p->interval[i].to == STILL)
 			end_one(p, &p->interval[i], at);
 }
@@ -161,7 +146,7 @@ bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, 
 			*ret = history_pauses_add(&p->pauses, i, v->end, at.moment);
 		v->undone = begun;
 		if (!*ret && ended)
-			link_open(p, v);
+			*ret = note_open(p, v);
 		found = true;
 	}
 	return found;
@@ -202,7 +187,7 @@ size_t history_portmaps_merge(struct history_portmap *list, size_t n)
 
 int history_portmaps_list(const struct history_portmaps *p, struct history_portmap **ret, size_t *ret_n)
 {
-	struct history_portmap *list = calloc(p->n_open + 1, sizeof(*list));
+	struct history_portmap *list = calloc((size_t)p->open.n + 1, sizeof(*list));
 	size_t n = 0;
 
 	if (!list)

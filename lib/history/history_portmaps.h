@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
+#include "base/hash.h"
 #include "history/history_times.h"
 
 /* Consecutive ports of a portmap, as a record has them. */
@@ -34,7 +35,6 @@ struct portmap_interval {
 	int64_t to;	   /* TIME_OPEN: still does */
 	uint64_t line;	   /* number of the record that began it */
 	uint64_t end_line; /* number of the record that ended it; 0: none */
-	uint32_t next;	   /* in a chain of open ones, + 1; 0: none */
 };
 
 /* Zero-initialised. */
@@ -43,13 +43,11 @@ struct history_portmaps {
 	size_t n;
 	size_t room;
 	struct history_pauses pauses;
-	uint32_t *heads; /* chains of open ones by outside endpoint */
-	uint32_t n_heads;
-	size_t n_open;
+	struct hash_index open; /* numbers of the open ones, by outside endpoint */
 };
 
-/* Rebuilds the chains of open ones, for as many as there is room for: a power of two. 0 or -ENOMEM. */
-int history_portmaps_rehash(struct history_portmaps *p);
+/* Indexes the open ones among the intervals. 0 or -ENOMEM. */
+int history_portmaps_index(struct history_portmaps *p);
 
 void history_portmaps_free(struct history_portmaps *p);
 

@@ -121,6 +121,10 @@ static void run_rounds(struct bench *b, const struct path p[N_GATEWAYS], enum fr
 		for (unsigned round = 0; rows[k] && round < rounds; round++)
 			if (rows[GATEWAY_NFT]->gbits[round] > 0)
 				rows[k]->of_nft[round] = rows[k]->gbits[round] / rows[GATEWAY_NFT]->gbits[round];
+	for (unsigned k = 0; k < N_GATEWAYS; k++)
+		for (unsigned round = 0; rows[k] && round < rounds; round++)
+			if (!(rows[k]->gbits[round] > 0))
+				complain(b, "bulk TCP, rounds that moved data", rows[k]->gateway, round, rounds);
 	report_goal(&b->report, GOAL_AT_LEAST, frames == FRAMES_MTU ? 1 : 0.9,
 		    median(rows[GATEWAY_DETNAT]->of_nft, rounds),
 		    "bulk TCP, detnat redirect against nft SNAT, %s frames, streams: %u", frames_names[frames], n);

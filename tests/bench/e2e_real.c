@@ -150,7 +150,7 @@ static void run_rounds(struct bench *b, struct gateway *g, struct traffic *t, st
 	report_note(&b->report, "mixed traffic: the generator alone takes %.1f ns a packet\n", median(alone, rounds));
 }
 
-void real_measure(struct bench *b, unsigned rounds, double goal)
+void real_measure(struct bench *b, unsigned rounds, struct redirect_goal goal)
 {
 	static struct gateway g[N_GATEWAYS];
 	struct traffic traffic[N_GATEWAYS] = { 0 };
@@ -189,8 +189,8 @@ void real_measure(struct bench *b, unsigned rounds, double goal)
 	report_print_rows(&b->report, first);
 	report_goal(&b->report, GOAL_AT_LEAST, 5, median(rows[GATEWAY_DETNAT]->of_nft, rounds),
 		    "detnat redirect against nft SNAT, mixed traffic");
-	report_goal(&b->report, GOAL_AT_MOST, goal * MIXED_ALLOWANCE, median(rows[GATEWAY_DETNAT]->of_xdp, rounds),
-		    "detnat redirect against the bare redirect, mixed traffic");
+	goal = mixed_goal(goal);
+	goals_beside_redirect(b, rows[GATEWAY_DETNAT], &goal, "mixed traffic");
 	for (unsigned k = 0; k < N_GATEWAYS; k++) {
 		if (compared[k])
 			gateway_free(&g[k]);

@@ -25,13 +25,15 @@ struct row {
 	double of_forward[MAX_ROUNDS];
 	double net_of_nft[MAX_ROUNDS]; /* the same less the generator's own time on both sides */
 	double of_xdp[MAX_ROUNDS];     /* how many times as long as the bare redirect takes */
+	double above_xdp[MAX_ROUNDS];  /* nanoseconds more than that */
 	uint64_t sent, arrived, samples, bad;
 	uint64_t sessions; /* opened, and in the table afterwards */
 	uint64_t entries;
 	double seconds; /* that measuring took */
 };
 
-enum goal_kind { GOAL_AT_LEAST, GOAL_MORE, GOAL_AT_MOST };
+/* Of ratios; the last one is of nanoseconds. */
+enum goal_kind { GOAL_AT_LEAST, GOAL_MORE, GOAL_AT_MOST, GOAL_NS_AT_MOST };
 
 struct goal {
 	char what[96];

@@ -46,6 +46,12 @@ struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size siz
 	return report_row(&b->report, name, gateway_name(kind), path);
 }
 
+static void compare_to_redirect(struct row *row, const struct row *redirect, unsigned round)
+{
+	row->of_xdp[round] = row->ns[round] / redirect->ns[round];
+	row->above_xdp[round] = row->ns[round] - redirect->ns[round];
+}
+
 void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone)
 {
 	for (unsigned k = 0; k < N_GATEWAYS; k++) {
@@ -61,8 +67,18 @@ void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone)
 		if (k != GATEWAY_FORWARD && rows[GATEWAY_FORWARD])
 			rows[k]->of_forward[round] = rows[GATEWAY_FORWARD]->ns[round] / ns;
 		if (k != GATEWAY_REDIRECT && rows[GATEWAY_REDIRECT])
-			rows[k]->of_xdp[round] = ns / rows[GATEWAY_REDIRECT]->ns[round];
+			compare_to_redirect(rows[k], rows[GATEWAY_REDIRECT], round);
 	}
+}
+
+void goals_beside_redirect(struct bench *b, const struct row *row, const struct redirect_goal *goal, const char *what)
+{
+	if (goal->of_xdp > 0)
+		report_goal(&b->report, GOAL_AT_MOST, goal->of_xdp, median(row->of_xdp, row->rounds),
+			    "detnat redirect against the bare redirect, %s", what);
+	if (goal->above_ns > 0)
+		report_goal(&b->report, GOAL_NS_AT_MOST, goal->above_ns, median(row->above_xdp, row->rounds),
+			    "detnat redirect above the bare redirect, %s", what);
 }
 
 uint32_t *draw_destinations(const struct internet *t, uint32_t n)

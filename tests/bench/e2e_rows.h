@@ -37,17 +37,35 @@ void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone);
 /* Destinations of n flows, host byte order, as mixed traffic has them; to be freed. Ends the program without memory. */
 uint32_t *draw_destinations(const struct internet *t, uint32_t n);
 
-/* What mixed traffic may cost, of the goal of one direction to one destination. */
+/* What a packet of detnat may take, beside the bare redirect's in the same round; 0: no goal. */
+struct redirect_goal {
+	double of_xdp;	 /* times the redirect's nanoseconds */
+	double above_ns; /* nanoseconds more than the redirect's */
+};
+
+/* What mixed traffic may cost, of the goals of one direction to one destination. */
 #define MIXED_ALLOWANCE 1.1
+#define MIXED_NS_MORE	50.0
+
+static inline struct redirect_goal mixed_goal(struct redirect_goal one_way)
+{
+	return (struct redirect_goal){
+		.of_xdp = one_way.of_xdp * MIXED_ALLOWANCE,
+		.above_ns = one_way.above_ns > 0 ? one_way.above_ns + MIXED_NS_MORE : 0,
+	};
+}
+
+/* what: the traffic of the row. */
+void goals_beside_redirect(struct bench *b, const struct row *row, const struct redirect_goal *goal, const char *what);
 
 /*
  * Many subscribers and destinations, new sessions, both directions and frames of all sizes at once (e2e_real.c). goal:
- * of one direction, in the bare redirect's nanoseconds, at most.
+ * of one direction.
  */
-void real_measure(struct bench *b, unsigned rounds, double goal);
+void real_measure(struct bench *b, unsigned rounds, struct redirect_goal goal);
 
 /* Tables that no cache holds (e2e_large.c). goal: as above. */
-void large_measure(struct bench *b, uint32_t hosts, unsigned rounds, double goal);
+void large_measure(struct bench *b, uint32_t hosts, unsigned rounds, struct redirect_goal goal);
 
 /* Bulk TCP (e2e_bulk.c). */
 void bulk_measure(struct bench *b, unsigned rounds);

@@ -88,7 +88,7 @@ static void same_answers(void)
 	cr_assert_eq(history_files_read_cached(lab.state, &cached, &err), 0);
 	cr_assert_eq(plain.index.n_intervals, cached.index.n_intervals);
 	cr_assert_eq(plain.index.times.n, cached.index.times.n);
-	cr_assert_eq(plain.index.portmaps.n_open, cached.index.portmaps.n_open);
+	cr_assert_eq(plain.index.portmaps.open.n, cached.index.portmaps.open.n);
 	cr_assert_str_eq(plain.index.hash, cached.index.hash);
 	cr_assert_eq(plain.end, cached.end);
 	cr_assert_eq(who_new(&plain.index, &a), 0);

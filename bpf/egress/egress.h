@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The egress of a packet: its interface, and whether XDP or the kernel sends it. For outbound
- * packets it is part of the next-hop cache (nexthop.h); towards a subscriber it is read from the subscriber's record
- * (egress_in.h).
+ * packets it is part of the next-hop cache (route.h); towards a subscriber it is read from the subscriber's record
+ * (egress_find.h).
  */
 #ifndef DETNAT_EGRESS_H
 #define DETNAT_EGRESS_H

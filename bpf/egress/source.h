@@ -13,7 +13,7 @@
 #define DETNAT_SOURCE_H
 
 #include "subscriber/classify.h"
-#include "egress/egress_in.h"
+#include "egress/egress_find.h"
 
 #define SOURCE_SECONDS 60U
 

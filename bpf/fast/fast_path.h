@@ -10,7 +10,7 @@
 #ifndef DETNAT_FAST_H
 #define DETNAT_FAST_H
 
-#include "egress/nexthop.h"
+#include "egress/route.h"
 #include "fast/fast_packet.h"
 #include "translate/ports.h"
 #include "translate/rewrite.h"

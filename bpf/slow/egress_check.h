@@ -6,7 +6,7 @@
 #ifndef DETNAT_EGRESS_CHECK_H
 #define DETNAT_EGRESS_CHECK_H
 
-#include "egress/egress_in.h"
+#include "egress/egress_find.h"
 #include "translate/forward.h"
 #include "session/quota.h"
 #if !HOOK_XDP

@@ -4,7 +4,7 @@
 #define DETNAT_IN2OUT_TC_H
 
 #include "packet/ether.h"
-#include "egress/nexthop.h"
+#include "egress/route.h"
 
 struct in2out {
 	struct flow f;

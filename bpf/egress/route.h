@@ -7,8 +7,8 @@
  * epoch and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved, forwarding off, no
  * route), the kernel handles the packet.
  */
-#ifndef DETNAT_NEXTHOP_H
-#define DETNAT_NEXTHOP_H
+#ifndef DETNAT_ROUTE_H
+#define DETNAT_ROUTE_H
 
 #include "subscriber/bypass.h"
 #include "subscriber/drain_lookup.h"

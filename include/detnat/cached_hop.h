@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* How cores concurrently cache a subscriber's next hop in its record. Pure, so that tests can race on it. */
-#ifndef DETNAT_SUBSCRIBER_HOP_H
-#define DETNAT_SUBSCRIBER_HOP_H
+#ifndef DETNAT_CACHED_HOP_H
+#define DETNAT_CACHED_HOP_H
 
 #include "slots.h"
 #include "tables.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Step 3, inbound: the egress towards a subscriber. The subscriber's record caches its next hop. */
-#ifndef DETNAT_EGRESS_IN_H
-#define DETNAT_EGRESS_IN_H
+#ifndef DETNAT_EGRESS_FIND_H
+#define DETNAT_EGRESS_FIND_H
 
-#include <detnat/subscriber_hop.h>
+#include <detnat/cached_hop.h>
 
-#include "egress/nexthop.h"
+#include "egress/route.h"
 
 #define RP_STRICT 1 /* value of device.rp_filter */
 

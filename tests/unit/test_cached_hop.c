@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include <detnat/subscriber_hop.h>
+#include <detnat/cached_hop.h>
 
 /* Under ThreadSanitizer, which sees a race without its being lost, fewer do. */
 #ifdef __SANITIZE_THREAD__

@@ -1,77 +1,113 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Cores that keep the way in to one subscriber at once, one of them what it learned before a change. */
+/* Cores that write and read one entry of the cache of next hops at once, with answers from before a change and after. */
 #include <criterion/criterion.h>
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
 #include <detnat/cached_hop.h>
 
 /* Under ThreadSanitizer, which sees a race without its being lost, fewer do. */
 #ifdef __SANITIZE_THREAD__
-#define ROUNDS 5000U
+#define ROUNDS 20000U
 #else
-#define ROUNDS 200000U
+#define ROUNDS 1000000U
 #endif
 
-enum { OLD_WAY = 1, NEW_WAY = 2, OLD_EPOCH = 7, NEW_EPOCH = 8 };
+enum { BEFORE = 7, AFTER = 8, NOW = 1000 };
 
-static struct subscriber record;
-static atomic_uint arrived, left;
+static struct cached_hop entry;
+static atomic_bool ended;
 
-/* Waits for the other thread; both go on at the same time. */
-static void meet(atomic_uint *count, unsigned round)
+static struct cached_question question(uint32_t epoch)
 {
-	atomic_fetch_add(count, 1);
-	for (unsigned i = 1; atomic_load(count) < 2 * round; i++)
-		if (i % 1024 == 0)
-			sched_yield();
+	return (struct cached_question){ .dst = 0x0a000002, .in_ifindex = 3, .epoch = epoch };
 }
 
-static void *keep_old(void *arg)
+/* Of this epoch, which shows in each of its words. */
+static struct fib_hop hop_of(uint32_t epoch)
 {
-	for (unsigned round = 1; round <= ROUNDS; round++) {
-		meet(&arrived, round);
-		subscriber_hop_keep(&record, OLD_WAY, OLD_EPOCH, 0);
-		meet(&left, round);
-	}
+	struct fib_hop hop = { .ifindex = epoch, .mtu = (uint16_t)epoch, .flags = (uint8_t)epoch };
+
+	memset(hop.dmac, (int)epoch, sizeof(hop.dmac));
+	memset(hop.smac, (int)epoch, sizeof(hop.smac));
+	return hop;
+}
+
+static void keep(uint32_t epoch)
+{
+	const struct cached_question q = question(epoch);
+	const struct fib_hop hop = hop_of(epoch);
+
+	cached_hop_write(&entry, &q, NOW, &hop);
+}
+
+static bool reads(uint32_t epoch, uint32_t now, struct fib_hop *ret)
+{
+	const struct cached_question q = question(epoch);
+
+	*ret = (struct fib_hop){ 0 };
+	return cached_hop_read(&entry, &q, now, ret);
+}
+
+static bool is_of(const struct fib_hop *hop, uint32_t epoch)
+{
+	const struct fib_hop wanted = hop_of(epoch);
+
+	return !memcmp(hop, &wanted, sizeof(wanted));
+}
+
+static void *keep_on(void *arg)
+{
+	while (!ended)
+		keep(arg ? AFTER : BEFORE);
 	return arg;
 }
 
-Test(way, a_way_learned_before_a_change_never_stands_beside_the_epoch_after_it, .timeout = 300)
+Test(cached_hop, is_read_whole_and_of_the_epoch_asked_for_while_others_write_it, .timeout = 300)
 {
-	unsigned wrong = 0, kept = 0, lost_bits = 0;
-	pthread_t other;
+	unsigned wrong = 0, read[2] = { 0 };
+	pthread_t writers[2];
 
-	cr_assert_eq(pthread_create(&other, NULL, keep_old, NULL), 0);
-	for (unsigned round = 1; round <= ROUNDS; round++) {
-		record.way = 0;
-		record.way_epoch = round & 1 ? SUBSCRIBER_HAIRPINS : 0;
-		meet(&arrived, round);
-		subscriber_hop_keep(&record, NEW_WAY, NEW_EPOCH, 0);
-		while (atomic_load(&left) < 2 * round - 1)
-			;
-		wrong += (record.way_epoch & HOP_EPOCH) == NEW_EPOCH && record.way != NEW_WAY;
-		kept += (record.way_epoch & HOP_EPOCH) == NEW_EPOCH;
-		lost_bits += !(record.way_epoch & SUBSCRIBER_HAIRPINS) != !(round & 1);
-		meet(&left, round);
+	for (uintptr_t i = 0; i < 2; i++)
+		cr_assert_eq(pthread_create(&writers[i], NULL, keep_on, (void *)i), 0);
+	for (unsigned round = 0; round < ROUNDS || !read[0] || !read[1]; round++) {
+		uint32_t epoch = round & 1 ? AFTER : BEFORE;
+		struct fib_hop hop;
+
+		if (!reads(epoch, NOW, &hop))
+			continue;
+		read[round & 1]++;
+		wrong += !is_of(&hop, epoch);
 	}
-	pthread_join(other, NULL);
-	cr_expect_eq(wrong, 0, "%u of %u", wrong, ROUNDS);
-	cr_expect_eq(lost_bits, 0, "%u", lost_bits);
-	cr_expect_gt(kept, 0);
+	ended = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(writers[i], NULL);
+	cr_expect_eq(wrong, 0, "%u of %u and %u", wrong, read[0], read[1]);
+	cr_expect_eq(entry.version & 1, 0, "both have ended");
 }
 
-Test(way, is_kept_with_its_tick_and_epoch_alone)
+Test(cached_hop, answers_its_own_question_until_its_last_tick)
 {
-	struct subscriber s = { .way_epoch = SUBSCRIBER_HAIRPINS | 3 };
+	struct cached_question other = question(AFTER);
+	struct fib_hop hop;
 
-	subscriber_hop_keep(&s, NEW_WAY, 0xffffffff, 77);
-	cr_expect_eq(s.way, NEW_WAY);
-	cr_expect_eq(s.way_tick, 77);
-	cr_expect_eq(s.way_epoch, SUBSCRIBER_HAIRPINS | 0x7fffffff);
-	s.way_epoch = 3;
-	subscriber_hop_keep(&s, NEW_WAY, 0x80000005, 77);
-	cr_expect_eq(s.way_epoch, 5, "the flag is not the epoch's");
+	cr_expect(!reads(0, NOW, &hop), "it is empty");
+	keep(AFTER);
+	cr_expect(reads(AFTER, NOW, &hop) && is_of(&hop, AFTER));
+	cr_expect(!reads(AFTER, NOW + 1, &hop), "a tick later");
+	cr_expect(!reads(BEFORE, NOW, &hop), "another epoch");
+	other.in_ifindex++;
+	cr_expect(!cached_hop_read(&entry, &other, NOW, &hop), "another interface");
+	other = question(AFTER);
+	other.src++;
+	cr_expect(!cached_hop_read(&entry, &other, NOW, &hop), "another source");
+	entry.version++;
+	cr_expect(!reads(AFTER, NOW, &hop), "a core writes");
+	keep(BEFORE);
+	entry.version++;
+	cr_expect(reads(AFTER, NOW, &hop), "which no other does meanwhile");
 }

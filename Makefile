@@ -193,8 +193,8 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 define TEST_STEPS
 'build|75|tests-run -j$(shell nproc)|the programs and their tests are built' \
 '+lint-quick|20|lint-quick|formatting, names, layers and documents' \
-'unit|75|test-unit ROUNDS=20|modules of the agent and the command line' \
-'bpf|125|test-bpf ROUNDS=30|the datapath, packet by packet' \
+'+unit|90|test-unit ROUNDS=20|modules of the agent and the command line' \
+'bpf|150|test-bpf ROUNDS=30|the datapath, packet by packet' \
 '+world|60|test-world|five worlds of fixed seeds' \
 'e2e|180|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef

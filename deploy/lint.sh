@@ -111,6 +111,11 @@ paths() {
     "$PYTHON" deploy/paths.py
 }
 
+# Every source file, function and struct that a document names is there.
+names() {
+    "$PYTHON" deploy/names.py
+}
+
 manual() {
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
 }
@@ -144,6 +149,7 @@ checks=(
     "keys keys"
     "verbs verbs"
     "paths paths"
+    "names names"
     "rooms deploy/rooms.sh"
     "conformance conformance"
     "pairs pairs"

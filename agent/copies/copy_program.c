@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "datapath/datapath.h"
 #include "datapath/pinned.h"
-#include "detnat_copies.skel.h"
+#include "detnat_agent.skel.h"
 
 /* A packet holds a lock at most this long; a quota or a swept slot may block for as long. */
 #define TRIES 100U
@@ -19,7 +19,7 @@ void copy_program_unload(struct copy_program *p)
 {
 	if (p->requests)
 		munmap(p->requests, sizeof(*p->requests));
-	detnat_copies__destroy(p->skeleton);
+	detnat_agent__destroy(p->skeleton);
 	*p = (struct copy_program){ 0 };
 }
 
@@ -82,7 +82,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	struct settings *settings;
 	int r;
 
-	p->skeleton = detnat_copies__open();
+	p->skeleton = detnat_agent__open();
 	if (!p->skeleton)
 		return -errno;
 	settings = (struct settings *)&p->skeleton->rodata->settings;
@@ -91,6 +91,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	settings->portmaps = settings->bindings = settings->filtering = 1;
 	/* Sessions displaced by copies are reported like those displaced by packets. */
 	settings->session_events = d->settings.session_events;
+	bpf_program__set_autoload(p->skeleton->progs.pcp_sender, false);
 	r = set_maps(p->skeleton->obj, d);
 	if (!r)
 		r = load_object(p);

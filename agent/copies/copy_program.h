@@ -8,7 +8,7 @@
 #include "datapath/datapath.h"
 
 struct copy_program {
-	struct detnat_copies *skeleton; /* NULL: not loaded */
+	struct detnat_agent *skeleton; /* NULL: not loaded */
 	struct session_copies *requests;
 	uint32_t overflow;	/* id of its map */
 	uint8_t session_events; /* as it was loaded */

@@ -19,6 +19,12 @@ static const char *const prog_suffixes[N_PROG_ARRAYS] = { [XDP_PROGS] = "xdp",
 							  [INGRESS_PROGS] = "ingress",
 							  [STAGE2_PROGS] = "stage2" };
 
+/* Their maps: the two sets for the egress are of one object. */
+static const char *const array_maps[N_PROG_ARRAYS] = {
+	[XDP_PROGS] = PIN_XDP_PROGS,	     [TC_PROGS] = PIN_TC_PROGS,		[BARE_PROGS] = PIN_TC_PROGS,
+	[INGRESS_PROGS] = PIN_INGRESS_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
+};
+
 /* Room for the name of a tail-call program. */
 #define PROGRAM_NAME 64
 
@@ -99,7 +105,7 @@ int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, con
 			 enum prog_array array)
 {
 	char name[64], path[PATH_MAX];
-	int fd = build_duplicate(bpf_object__find_map_fd_by_name(o, array_pins[array])), r = 0;
+	int fd = build_duplicate(bpf_object__find_map_fd_by_name(o, array_maps[array])), r = 0;
 
 	if (fd < 0)
 		return fd;
@@ -151,6 +157,10 @@ static int load(const struct datapath *d, const struct datapath_build *b, opener
 	if (r)
 		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
 	build_leave_out_unused(o->object, &b->settings, array);
+	if (array == BARE_PROGS)
+		build_leave_out(o->object, PIN_TC_PROGRAM);
+	if (array == TC_PROGS)
+		build_leave_out(o->object, PIN_BARE_PROGRAM);
 	return object_load(o->object, err);
 }
 
@@ -169,7 +179,7 @@ static int load_egress(const struct datapath *d, struct datapath_build *b, opene
 	int r = load(d, b, open, array, &o, err);
 
 	if (!r)
-		r = build_take(o.object, PIN_TC_PROGRAM, ret_fd, err);
+		r = build_take(o.object, pin, ret_fd, err);
 	if (!r)
 		r = build_pin(d, pin, b->generation, *ret_fd, err);
 	return r ? r : add_tail_calls(d, b, &o, array, err);

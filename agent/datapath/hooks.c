@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "datapath/datapath_private.h"
-#include "detnat_bare.skel.h"
-#include "detnat_bare_trace.skel.h"
 #include "detnat_ingress.skel.h"
 #include "detnat_ingress_trace.skel.h"
 #include "detnat_stage2.skel.h"
@@ -50,11 +48,9 @@ OPENER(detnat_xdp)
 OPENER(detnat_xdp_staged)
 OPENER(detnat_stage2)
 OPENER(detnat_tc)
-OPENER(detnat_bare)
 OPENER(detnat_ingress)
 OPENER(detnat_xdp_trace)
 OPENER(detnat_tc_trace)
-OPENER(detnat_bare_trace)
 OPENER(detnat_ingress_trace)
 
 void hook_object_close(struct hook_object *o)
@@ -114,9 +110,16 @@ int hook_object_open_tc(const struct datapath *d, const struct settings *setting
 
 int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
-	int r = settings->trace ? open_detnat_bare_trace(d, settings, ret) : open_detnat_bare(d, settings, ret);
+	int r = hook_object_open_tc(d, settings, ret);
+	void *skeleton = ret->skeleton;
 
-	return r ? r : set_trace_maps(d, settings, ret);
+	if (r)
+		return r;
+	if (settings->trace)
+		*(uint32_t *)&((struct detnat_tc_trace *)skeleton)->rodata->l3_offset = 0;
+	else
+		*(uint32_t *)&((struct detnat_tc *)skeleton)->rodata->l3_offset = 0;
+	return 0;
 }
 
 int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret)

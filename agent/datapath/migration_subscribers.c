@@ -31,8 +31,8 @@ static uint8_t *old_record(const struct migration *m, const struct migration_chu
 }
 
 /*
- * Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. Layouts 3 and 4 kept
- * it as a bit of way_epoch.
+ * Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. Layouts 3 and 4
+ * kept it as a bit of way_epoch.
  */
 static bool has_hairpins(const struct migration *m, uint8_t *from)
 {

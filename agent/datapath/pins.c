@@ -15,9 +15,7 @@
 #include "datapath/migration_private.h"
 #include "datapath/running.h"
 #include "detnat_entry.skel.h"
-#include "detnat_stage2_entry.skel.h"
 #include "detnat_tc.skel.h"
-#include "detnat_tc_entry.skel.h"
 #include "detnat_xdp.skel.h"
 
 /* Memory-mapped maps: X(member with the descriptor, member with the pointer, octets) */
@@ -185,16 +183,6 @@ static void destroy_entry(struct detnat_entry **skeleton)
 	detnat_entry__destroy(*skeleton);
 }
 
-static void destroy_stage2_entry(struct detnat_stage2_entry **skeleton)
-{
-	detnat_stage2_entry__destroy(*skeleton);
-}
-
-static void destroy_tc_entry(struct detnat_tc_entry **skeleton)
-{
-	detnat_tc_entry__destroy(*skeleton);
-}
-
 static void destroy_xdp(struct detnat_xdp **skeleton)
 {
 	detnat_xdp__destroy(*skeleton);
@@ -226,15 +214,12 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
-	__attribute__((cleanup(destroy_stage2_entry))) struct detnat_stage2_entry *stage2 =
-		detnat_stage2_entry__open_opts(&opts);
-	__attribute__((cleanup(destroy_tc_entry))) struct detnat_tc_entry *tc_entry = detnat_tc_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
 	struct room room = { .overflow = overflow_entries(d, c) };
 	int r = 0;
 
-	if (!entry || !stage2 || !tc_entry || !xdp || !tc)
+	if (!entry || !xdp || !tc)
 		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
@@ -248,10 +233,6 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	}
 	if (!r)
 		r = make_entries(d, entry->obj, &room, err);
-	if (!r)
-		r = make_entries(d, stage2->obj, &room, err);
-	if (!r)
-		r = make_entries(d, tc_entry->obj, &room, err);
 	if (!r)
 		r = make_ports(d, err);
 	if (!r) {

@@ -41,8 +41,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err);
  */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
 const char *devices_without_xdp(const struct devices *v,
-				const char *name);		/* reason why it runs tc alone; NULL: it does not */
-bool devices_shared(const struct devices *v, const char *name); /* under libxdp's dispatcher */
+				const char *name); /* reason why it runs tc alone; NULL: it does not */
 const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
 
 /*
@@ -54,7 +53,7 @@ const struct config_interface *devices_listed(const struct devices *v, const str
 const char *devices_pattern(const struct devices *v, const char *name); /* that matches it, or NULL */
 size_t devices_matches(const struct devices *v, const char *pattern);	/* number of interfaces that match it */
 
-/* What an operator should know about an interface, or NULL. *ret_grave: whether it prevents translation of packets. */
+/* A problem of an interface for the operator, or NULL. *ret_grave: whether it prevents translation of packets. */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
 
 /* Whether an interface exists and is down, or has no carrier. */

@@ -10,11 +10,30 @@
 #include <detnat/pcp_sender.h>
 
 #include "base/base.h"
-#include "detnat_pcp.skel.h"
+#include "detnat_agent.skel.h"
 
 struct pcp_senders {
-	struct detnat_pcp *skeleton;
+	struct detnat_agent *skeleton;
 };
+
+/* Loads the filter and its map alone. 0 or -errno. */
+static int load(struct detnat_agent *skeleton)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+	int r = 0;
+
+	bpf_object__for_each_program(program, skeleton->obj)
+		bpf_program__set_autoload(program, program == skeleton->progs.pcp_sender);
+	bpf_object__for_each_map(map, skeleton->obj)
+	{
+		if (!r)
+			r = bpf_map__set_autocreate(map, map == skeleton->maps.senders);
+		if (!r)
+			r = bpf_map__set_pin_path(map, NULL);
+	}
+	return r ? r : bpf_object__load(skeleton->obj);
+}
 
 int pcp_senders_new(struct pcp_senders **ret)
 {
@@ -23,8 +42,8 @@ int pcp_senders_new(struct pcp_senders **ret)
 
 	if (!s)
 		return -ENOMEM;
-	s->skeleton = detnat_pcp__open();
-	r = s->skeleton ? detnat_pcp__load(s->skeleton) : -errno;
+	s->skeleton = detnat_agent__open();
+	r = s->skeleton ? load(s->skeleton) : -errno;
 	if (r) {
 		pcp_senders_free(s);
 		return r;
@@ -37,7 +56,7 @@ void pcp_senders_free(struct pcp_senders *s)
 {
 	if (!s)
 		return;
-	detnat_pcp__destroy(s->skeleton);
+	detnat_agent__destroy(s->skeleton);
 	free(s);
 }
 

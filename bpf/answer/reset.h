@@ -89,7 +89,7 @@ static __always_inline void reset_write(void *headers, const struct packet *p, c
 
 #if HOOK_XDP
 
-/* Truncates the frame to what a reset needs, but not below Ethernet's minimum. Returns NULL if there is no room. */
+/* Truncates the frame to a reset, but not below Ethernet's minimum. Returns NULL if there is no room. */
 static __always_inline struct reset_frame *reset_frame_get(ctx_t *ctx)
 {
 	struct reset_frame *f;

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1. The one at the egress of
- * interfaces without an Ethernet header defines BARE as 1.
- */
+/* The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1. */
 #ifndef DETNAT_CTX_TC_H
 #define DETNAT_CTX_TC_H
 
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
@@ -14,15 +12,21 @@
 #ifndef AT_INGRESS
 #define AT_INGRESS 0
 #endif
-#ifndef BARE
-#define BARE 0
-#endif
 #define STAGED	 0
 #define STAGE2	 0
 #define CTX_PASS TC_ACT_OK
 #define CTX_DROP TC_ACT_SHOT
 
 typedef struct __sk_buff ctx_t;
+
+#if AT_INGRESS
+#define L3_OFFSET ETH_HLEN
+#else
+/* Where packets begin with the IPv4 header (PPP, WireGuard, tunnels) the agent sets this to 0 before it loads them. */
+const volatile __u32 l3_offset = ETH_HLEN;
+#define L3_OFFSET l3_offset
+#endif
+#define BARE (!L3_OFFSET)
 
 static __always_inline void *ctx_data(const ctx_t *ctx)
 {

@@ -4,10 +4,12 @@
 #define DETNAT_CTX_XDP_H
 
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
 
 #define HOOK_XDP   1
 #define AT_INGRESS 1
+#define L3_OFFSET  ETH_HLEN
 #define BARE	   0
 #define CTX_PASS   XDP_PASS
 #define CTX_DROP   XDP_DROP
@@ -32,7 +34,7 @@ static __always_inline void *ctx_data_end(const ctx_t *ctx)
 	return (void *)(long)ctx->data_end;
 }
 
-/* Index of the ingress interface; in stage 2 packet_ingress() knows it. */
+/* Index of the ingress interface; in stage 2 use packet_ingress(). */
 static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 {
 #if STAGE2

@@ -5,7 +5,7 @@
  * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
  * verifier, too.
  *
- * The fast path calls them only for what few packets of a session need: session_hit(), and portmaps and bindings. For
+ * The fast path calls them only where few packets of a session need them: session_hit(), portmaps and bindings. For
  * other packets a call would cost too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
@@ -19,7 +19,7 @@
  */
 #define NEEDS_CONTEXT(ctx) asm volatile("" ::"r"(ctx))
 
-/* What a step of bpf_loop() returns, 1 to end it. clang may know what a subprogram returns, the verifier does not. */
+/* The result of a step of bpf_loop(): 1 ends it. clang may know a subprogram's result; the verifier does not. */
 static __attribute__((always_inline)) inline long loop_ends(int returned)
 {
 	asm volatile("" : "+r"(returned));

@@ -25,9 +25,6 @@ struct {
 #elif AT_INGRESS
 } ingress_leaves SEC(".maps");
 #define programs ingress_leaves
-#elif BARE
-} bare_leaves SEC(".maps");
-#define programs bare_leaves
 #else
 } tc_leaves SEC(".maps");
 #define programs tc_leaves

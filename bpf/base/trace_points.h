@@ -57,7 +57,7 @@ static __always_inline int trace_counts(__u32 reason)
 #define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
 #define TRACE_EGRESS(e)		    trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
 
-#define TRACE_NEXT_HOP(e, kind)	    trace_mark(TRACE_next_hop, (__u64)(e)->ifindex << 32 | (kind), (e)->mtu)
+#define TRACE_NEXT_HOP(e, kind) trace_mark(TRACE_next_hop, (__u64)(e)->ifindex << 32 | (kind), (e)->mtu)
 
 #else
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sessions in the overflow that another gateway has announced, <detnat/copies.h>: placed, changed and ended under the
- * lock. The rules are those of open_overflow.h, except that the peer has shared out its overflow among subscribers
- * already: here, only the sum of all sessions is limited.
+ * Places, changes and ends sessions in the overflow that another gateway has announced, <detnat/copies.h>, under the
+ * lock. The rules are those of open_overflow.h, with one exception: here only the number of all sessions is limited, as
+ * the peer has already shared out the overflow among its subscribers.
  */
 #ifndef DETNAT_OVERFLOW_COPY_H
 #define DETNAT_OVERFLOW_COPY_H
@@ -36,8 +36,11 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
 }
 
 /*
- * Under the lock: looks for the session and its port in the slots. COPY_PLACED: neither is there. A session is in the
- * buckets of its first choice, others on its port are in those of the port.
+ * Under the lock: looks for the session and its port in the slots. The session itself can be in the buckets of its
+ *first choice, other sessions on its port in the buckets of the port. Returns COPY_PLACED	neither is in the slots
+ *	COPY_EXISTS	the session is in c->slot
+ *	COPY_PORT	another session, in c->slot, has the port
+ *	COPY_IMPOSSIBLE	the tables are being deleted
  */
 SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s, struct session_copy *c, __u32 offset)
 {
@@ -71,8 +74,11 @@ SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s
 }
 
 /*
- * Under the lock: looks for the session in the overflow. COPY_PLACED: it is not there, or no more; COPY_BEYOND: it is;
- * if it is a copy that may be replaced, it is the one that was told now.
+ * Under the lock: looks for the session in the overflow. Returns
+ *	COPY_PLACED	it is not there, or was removed: it had expired, or was a copy on another port
+ *	COPY_BEYOND	it is there; if it is a copy that may be replaced, it is now the announced one
+ *	COPY_BUSY	it changed meanwhile
+ * c->before and c->mark_before return its state word and mark; 0: it was not there.
  */
 SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
@@ -102,7 +108,7 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 	if (peer != overflow_mark_peer(c->mark) &&
 	    (!(c->takes >> peer & 1) || (!peer && word_out_port(word) != word_out_port(c->word))))
 		return COPY_BEYOND;
-	/* Opened again on another port, and what was told of the former one was lost. */
+	/* The peer opened it again on another port, and its announcement about the former one was lost. */
 	if (word_out_port(word) != word_out_port(c->word))
 		return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
 	if (__sync_val_compare_and_swap(&o->truth, word, c->word) != word)
@@ -111,7 +117,8 @@ SUBPROGRAM int copy_overflow_present(const struct mapping *m, struct subscriber 
 	return COPY_BEYOND;
 }
 
-/* Under the lock: inserts both entries and counts them. */
+/* Under the lock: inserts both entries and counts the session. Returns COPY_PLACED, or COPY_NO_SLOT with none inserted.
+ */
 SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *s, const struct session_copy *c)
 {
 	struct overflow_session session = { 0 };
@@ -149,7 +156,7 @@ static __always_inline int copy_admit(void)
 	return -1;
 }
 
-/* Under the lock: COPY_TO_OVERFLOW. */
+/* COPY_TO_OVERFLOW, under the lock. Returns enum copy_result. */
 SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct copy_scan *found = copy_scan_get();
@@ -185,7 +192,7 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 	return r;
 }
 
-/* Under the lock: COPY_END. */
+/* COPY_END, under the lock. Returns enum copy_result. */
 SUBPROGRAM int copy_overflow_end(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct overflow_session *o;
@@ -203,7 +210,7 @@ SUBPROGRAM int copy_overflow_end(const struct mapping *m, struct subscriber *s, 
 	return copy_overflow_delete(m, s, c, word) ? COPY_PLACED : COPY_BUSY;
 }
 
-/* Under the lock, so that the entry stays this session's: COPY_CHANGE. */
+/* COPY_CHANGE. Under the lock, so that the entry keeps belonging to this session. */
 SUBPROGRAM int copy_overflow_change(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
 	struct overflow_session *o;

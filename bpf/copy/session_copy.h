@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Places a session that another gateway has announced in a slot of its subscriber, <detnat/copies.h>. It opens as that
- * of a packet does (opening.h), except that its port is given, that sessions in time-wait give way, and that its
- * gateway has reported it. The announcement may be anything.
+ * Places a session that another gateway has announced in a slot of its subscriber, <detnat/copies.h>. It is opened like
+ * that of a packet (opening.h), with three differences: the announcement gives its port, sessions in time-wait give
+ * way, and its opening is not reported, as the other gateway has done so. An announcement may have any content.
  */
 #ifndef DETNAT_SESSION_COPY_H
 #define DETNAT_SESSION_COPY_H
@@ -20,12 +20,12 @@ struct {
 	__type(value, struct session_copies);
 } copies SEC(".maps");
 
-/* What stands in a copy's way, a bit for each slot as in struct opening. In a map for the verifier's sake. */
+/* The sessions that prevent a copy, one bit per slot as in struct opening. In a map, as the verifier needs it. */
 struct copy_scan {
 	__u32 existing;	 /* the session itself */
 	__u32 taken;	 /* others on its port towards its external endpoint */
-	__u32 stamp;	 /* of the session's binding: sessions from outside lengthen none */
-	struct packet p; /* the session's, as a packet from inside would have it; here to save stack */
+	__u32 stamp;	 /* of the session's binding: a session from outside does not prolong it */
+	struct packet p; /* a packet of the session from inside; here to save stack */
 };
 
 struct {
@@ -49,7 +49,7 @@ static __always_inline struct copy_scan *copy_scan_get(void)
 	return bpf_map_lookup_elem(&copy_scans, &zero);
 }
 
-/* The session as a packet from inside would have it, for the functions that ask about ports. */
+/* A packet of the session from inside, for the functions that look for ports. */
 static __always_inline struct packet copy_packet(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
 {
 	return (struct packet){ .src = m->geo.in_base + subscriber,
@@ -60,8 +60,8 @@ static __always_inline struct packet copy_packet(const struct mapping *m, __u32 
 }
 
 /*
- * Notes whether a slot has the copy itself, or another session on its port towards its external endpoint. In time-wait
- * either gives way: the gateway that announced the copy has found the port free.
+ * Notes whether a slot holds the copied session itself, or another one on its port towards its external endpoint.
+ * Either gives way if it is in time-wait: the gateway that announced the copy has found the port free.
  */
 static __always_inline void copy_clash(const struct mapping *m, const struct session_copy *c, struct slot *s, __u32 bit,
 				       struct copy_scan *found, struct opening *o)
@@ -82,7 +82,7 @@ static __always_inline void copy_clash(const struct mapping *m, const struct ses
 		ADD_BITS(found->taken, bit);
 }
 
-/* copy_clash() for each slot of both buckets of a port offset. Returns 0, or -1 only while tables are being deleted. */
+/* copy_clash() for each slot of both buckets of a port offset. Returns 0, or -1 while tables are being deleted. */
 SUBPROGRAM int copy_clashes(const struct mapping *m, const struct session_copy *c, __u32 port_offset)
 {
 	struct copy_scan *found = copy_scan_get();
@@ -103,8 +103,8 @@ SUBPROGRAM int copy_clashes(const struct mapping *m, const struct session_copy *
 }
 
 /*
- * Under the lock: scans both buckets of a port offset for a session with the packet found->p. Returns what is in them;
- * or NULL, only while tables are being deleted.
+ * Under the lock: scans both buckets of a port offset for a session with the packet found->p. Returns its findings, or
+ * NULL while tables are being deleted.
  */
 static __always_inline struct opening *copy_scan(const struct mapping *m, struct subscriber *s,
 						 const struct session_copy *c, __u32 port_offset,
@@ -122,8 +122,8 @@ static __always_inline struct opening *copy_scan(const struct mapping *m, struct
 }
 
 /*
- * Under the lock: looks for the port that an inside port is bound to. Returns 0 if it is the one of this offset in the
- * block, 1 if there is none, -1 if it is another one.
+ * Under the lock: looks for the port to which an inside port is bound. Returns 0 if it is the one at this offset in the
+ * block, 1 if the inside port has none, -1 if it is another one.
  */
 SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
@@ -167,7 +167,7 @@ SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const s
 	return at < 0 ? 1 : (__u32)at == offset ? 0 : -1;
 }
 
-/* Under the lock: binds the port of this offset to an inside port that has none. 0, or -1 if it is another's. */
+/* Under the lock: binds the port at this offset to an inside port that has none. 0, or -1 if the port is not free. */
 SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
@@ -192,16 +192,16 @@ SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, con
 
 		if (!first)
 			return -1;
-		/* Noted first, so that the binding is found from the moment at which it exists. */
+		/* Noted first, so that lookups find the binding as soon as it exists. */
 		binding_note_away(first, 1);
 	}
 	return binding_bind(line, bit, at, p->sport, group == home ? 0 : BINDING_STRAYED, LOAD(o->stamp)) < 0 ? -1 : 0;
 }
 
 /*
- * Under the lock: binds a port, an offset in the block, to the inside port of a session that has it, where the mapping
- * is endpoint-independent. Returns 0, or -1 if it is another's or the inside port has another one. In two steps, as
- * kernel 6.1 has 512 octets of stack for a chain of calls and rounds each frame up to 32.
+ * Under the lock, for an endpoint-independent mapping: binds a session's port, an offset in the block, to its inside
+ * port. Returns 0, or -1 if the port is bound to another inside port or the inside port to another port. In two steps,
+ * as kernel 6.1 allows 512 octets of stack for a chain of calls and rounds each frame up to 32.
  */
 static __always_inline int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p,
 				     __u32 offset)
@@ -211,7 +211,7 @@ static __always_inline int copy_bind(const struct mapping *m, struct subscriber 
 	return r > 0 ? copy_bind_port(m, s, p, offset) : r;
 }
 
-/* Under the lock: whether the port is free for the session, as far as the buckets do not tell; binds it. */
+/* Under the lock: checks the tables other than the buckets for the session's port, and binds it. */
 static __always_inline int copy_port(const struct mapping *m, struct subscriber *s, const struct packet *p,
 				     __u32 out_port, __u32 offset)
 {
@@ -239,7 +239,7 @@ static __always_inline __u32 copy_slot_number(struct bucket_pair pair, __u32 mas
 	return (mask & 0xff ? pair.first : pair.second) << BUCKET_SLOTS_SHIFT | at;
 }
 
-/* Notes the slot of the session that has the port; copy_scan.taken is of the buckets of this port. */
+/* Notes the slot of the session that has the port: copy_scan.taken, of the buckets of this port. */
 static __always_inline void copy_note_taken(const struct mapping *m, struct session_copy *c, __u32 offset)
 {
 	struct copy_scan *found = copy_scan_get();
@@ -250,7 +250,7 @@ static __always_inline void copy_note_taken(const struct mapping *m, struct sess
 						  LOAD(found->taken));
 }
 
-/* Bit of a slot in the masks; 0: it is in neither bucket. */
+/* Bit of a slot in the masks; 0: the slot is in neither bucket. */
 static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
 {
 	__u32 bucket = slot >> BUCKET_SLOTS_SHIFT, bit = 1U << (slot & (BUCKET_SLOTS - 1));
@@ -258,7 +258,7 @@ static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
 	return bucket == pair.first ? bit : bucket == pair.second ? bit << BUCKET_SLOTS : 0;
 }
 
-/* Under the lock: notes in the octet of the slot's bucket which side has opened the session. */
+/* Under the lock: notes in the octet of the slot's bucket which side opened the session. */
 static __always_inline void copy_mark_inbound(const struct mapping *m, const struct session_copy *c, __u32 slot)
 {
 	struct binding_header *h = binding_header_get(m, c->subscriber);

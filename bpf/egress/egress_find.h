@@ -7,8 +7,8 @@
  * 2. the cache of the kernel's answers (egress_cache.h);
  * 3. the kernel (route.h).
  *
- * The fast path asks the first two itself. If the kernel gives no final answer (neighbour unresolved, forwarding off, no
- * route), it handles the packet.
+ * The fast path asks the first two itself. If the kernel gives no final answer (neighbour unresolved, forwarding off,
+ * no route), it handles the packet.
  */
 #ifndef DETNAT_EGRESS_FIND_H
 #define DETNAT_EGRESS_FIND_H
@@ -127,8 +127,7 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 }
 
 /*
- * Finds the egress of packets from src to dst (host byte order) that come in through an interface. *ret is initialised.
- * Returns 0.
+ * Finds the egress of packets from src to dst (host byte order) that come in through an interface. Returns 0.
  */
 SUBPROGRAM int egress_find(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct egress *ret)
 {
@@ -137,7 +136,10 @@ SUBPROGRAM int egress_find(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, s
 	__u32 now = now_ticks();
 
 	NEEDS_CONTEXT(ctx);
-	if (!g || !ret)
+	if (!ret)
+		return 0;
+	ret->state = EGRESS_KERNEL;
+	if (!g)
 		return 0;
 	if (told) {
 		fib_used(told, now);

@@ -5,6 +5,7 @@
 
 #include "fast/fast_path.h"
 #include "fast/fast_session.h"
+#include "fast/fast_stateless.h"
 #include "egress/source.h"
 
 /*
@@ -32,7 +33,7 @@ static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals 
 
 /* The rest of the way of a packet whose next hop is known. */
 static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
-					  struct fib_hop *hop, int told, __u32 now, enum source_check check)
+					  struct fib_hop *hop, int told, __u32 now, enum source_check check, int open)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
@@ -47,7 +48,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	struct slot *s = fast_slot(m, subscriber, dst, dport, q->proto, port_offset);
 
 	if (unlikely(!s))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_out(ctx) : TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
 	if (check == SOURCES_STRICT_EACH &&
 	    !source_is_known(&t->globals, src, dst, ctx_ingress(ctx), hop->ifindex, now))
@@ -80,10 +81,10 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 
 /*
  * told: by the agent's copy of the routes; where that does not hold, calls the program that does as well with the
- * kernel's answers, which the slow path has cached. each: the source of every packet is checked by that copy. Returns a
- * verdict, or TO_SLOW_PATH with nothing changed.
+ * kernel's answers, which the slow path has cached. each: the source of every packet is checked by that copy;
+ * open: mappings may be open. Returns a verdict, or TO_SLOW_PATH with nothing changed.
  */
-static __always_inline int fast_in2out(ctx_t *ctx, int told, int each)
+static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | (told ? EACH_PACKET(policy_routing, 0xff) : 0);
 	const struct mapping_table *t = mapping_table_get();
@@ -104,7 +105,7 @@ static __always_inline int fast_in2out(ctx_t *ctx, int told, int each)
 	if (each && !source_is_told(fib_find(src), ctx_ingress(ctx)))
 		return TO_SLOW_PATH;
 	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
-	return fast_in2out_to(ctx, t, &q, hop, told, now, told ? SOURCES_ROUTED : settings.source_check);
+	return fast_in2out_to(ctx, t, &q, hop, told, now, told ? SOURCES_ROUTED : settings.source_check, open);
 }
 
 #endif

@@ -34,25 +34,24 @@ static __always_inline int fast_parse_udp(struct fast_packet *q, __u32 length)
 
 /*
  * Returns 1 and sets *q if the packet is one for the fast path. Only its headers need be in reach, and it may be a GSO
- * frame: no length changes.
+ * frame: no length changes. l3: L3_OFFSET as a constant.
  */
-static __always_inline int fast_parse_tc(ctx_t *ctx, struct fast_packet *q)
+static __always_inline int fast_parse_tc(ctx_t *ctx, struct fast_packet *q, __u32 l3)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	__u32 length;
 
-	q->ip = data + L3_OFFSET;
-	q->l4 = data + L3_OFFSET + sizeof(struct iphdr);
+	q->ip = data + l3;
+	q->l4 = data + l3 + sizeof(struct iphdr);
 	if ((void *)(&q->l4->udp + 1) > data_end)
 		return 0;
 	/* A tag that is still in the frame shows here, too. */
-	if ((BARE ? (__be16)ctx->protocol : *(__be16 *)(data + offsetof(struct ethhdr, h_proto))) !=
-	    bpf_htons(ETH_P_IP))
+	if ((l3 ? *(__be16 *)(data + offsetof(struct ethhdr, h_proto)) : (__be16)ctx->protocol) != bpf_htons(ETH_P_IP))
 		return 0;
 	if (*(__u8 *)q->ip != 0x45 || q->ip->frag_off & bpf_htons(IP_FLAG_MF | IP_OFFSET_MASK))
 		return 0;
 	length = bpf_ntohs(q->ip->tot_len);
-	if (L3_OFFSET + length > ctx->len)
+	if (l3 + length > ctx->len)
 		return 0;
 	q->proto = q->ip->protocol;
 	if (q->proto == IPPROTO_UDP)
@@ -79,9 +78,10 @@ static __always_inline int fast_addresses_are_special(__u32 src, __u32 dst)
  * Rewrites the source. The transport checksum is left to helpers, which know whether it is still to be computed
  * (CHECKSUM_PARTIAL) and whether the device has summed the packet; the rest needs no calls. Returns 0, or -1.
  */
-static __always_inline int fast_rewrite_tc(ctx_t *ctx, const struct fast_packet *q, __u32 new_addr, __u16 new_port)
+static __always_inline int fast_rewrite_tc(ctx_t *ctx, const struct fast_packet *q, __u32 l3, __u32 new_addr,
+					   __u16 new_port)
 {
-	__u32 check = L3_OFFSET + sizeof(struct iphdr) +
+	__u32 check = l3 + sizeof(struct iphdr) +
 		      (q->proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
 	__u64 flags = q->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	__be32 addr = q->ip->saddr, addr_be = bpf_htonl(new_addr);
@@ -95,13 +95,13 @@ static __always_inline int fast_rewrite_tc(ctx_t *ctx, const struct fast_packet 
 	return port != port_be && bpf_l4_csum_replace(ctx, check, port, port_be, flags | sizeof(port)) ? -1 : 0;
 }
 
-/* Returns a verdict, or TO_SLOW_PATH with nothing changed. */
-static __always_inline int fast_in2out_tc(ctx_t *ctx)
+/* l3: L3_OFFSET as a constant. Returns a verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 {
 	const struct mapping_table *t = mapping_table_get();
 	struct fast_packet q = {};
 
-	if (!t || !fast_crosses(ctx) || !fast_parse_tc(ctx, &q))
+	if (!t || !fast_crosses(ctx) || !fast_parse_tc(ctx, &q, l3))
 		return TO_SLOW_PATH;
 
 	__u32 src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr), now = now_ticks();
@@ -138,7 +138,7 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx)
 			return verdict;
 	}
 	TRACE_STEADY(word);
-	if (fast_rewrite_tc(ctx, &q, mapping_out_addr(&m->geo, f.subscriber), word_out_port(word)))
+	if (fast_rewrite_tc(ctx, &q, l3, mapping_out_addr(&m->geo, f.subscriber), word_out_port(word)))
 		return drop(REASON_drop_error);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	count_translated(REASON_in2out_translated, length);

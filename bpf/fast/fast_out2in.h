@@ -5,6 +5,7 @@
 
 #include "fast/fast_path.h"
 #include "fast/fast_portmap.h"
+#include "fast/fast_stateless.h"
 
 /*
  * Handles a packet to an inside address whose session is not in the preferred slot, or may change its state, or that a
@@ -42,7 +43,7 @@ static __always_inline int source_is_in_pool(const struct globals *g, __u32 src)
  * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; where that does not
  * hold, calls the program that does as well with the kernel's answers, which the slow path has cached.
  */
-static __always_inline int fast_out2in(ctx_t *ctx, int told)
+static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(outside_strict, 0xff) |
 			   (told ? EACH_PACKET(policy_routing, 0xff) : 0);
@@ -69,7 +70,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	__s64 reverse = mapping_reverse(&m->geo, dst, dport);
 
 	if (unlikely(reverse < 0))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 
 	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
 	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
@@ -77,7 +78,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	struct fib_hop *hop, cached;
 
 	if (unlikely(!s))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	hop = fast_hop(ctx, &t->globals, told, src, m->geo.in_base + subscriber, now, &cached);
 	if (unlikely(!hop || !fib_takes(hop, FIB_FAST_IN, length) || source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;

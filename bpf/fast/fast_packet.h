@@ -16,7 +16,7 @@ union fast_transport {
 };
 _Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
 
-/* The headers of a frame, and what was read from them. */
+/* The headers of a frame, and the values read from them. */
 struct fast_packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
@@ -37,7 +37,7 @@ static __always_inline __u8 fast_tcp_flags(const struct fast_packet *q)
 
 /*
  * Builds the packet for slow-path functions. The caller passes the addresses and ports that it has read, so that the
- * compiler reuses what it computed from them, the buckets above all.
+ * compiler reuses its results from them, above all the buckets.
  */
 static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
 						 __u16 dport)

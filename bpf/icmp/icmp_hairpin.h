@@ -47,8 +47,8 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	if (refused)
 		return refuse_to_pool(ctx, &i.p, refused);
 	/*
-	 * An error to a pool address is unsolicited, like any packet from outside. But that program leaves what quotes
-	 * an inside address to this one: one that drains, of no session.
+	 * An error to a pool address is unsolicited, like any packet from outside. But PROG_icmp_in leaves errors that
+	 * quote an inside address to this program: here that address drains and has no session.
 	 */
 	if (icmp_from_inside_is_foreign(&i))
 		return address_is_inside(i.q.reply.src) ? refuse_to_pool(ctx, &i.p, REASON_drop_no_session)

@@ -31,7 +31,7 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 		return 1;
 	e->f.p = e->q.reply;
 	e->f.m = mapping_by_inside(e->f.p.src);
-	/* In none now, but perhaps with a session in one that drains. */
+	/* Covered by no mapping now, but it may have a session in one that drains. */
 	if (settings.drains && !e->f.m && e->kind == QUOTE_SESSION)
 		drain_take(&e->f, SESSION_QUOTE);
 	return 1;
@@ -51,7 +51,7 @@ static __always_inline int icmp_from_inside_port(struct icmp_from_inside *e)
 	port = session_quote_in2out(e->f.m, &e->f.p);
 	if (!port && e->kind == QUOTE_SESSION)
 		port = drain_take(&e->f, SESSION_QUOTE);
-	/* The address that the other side knows the sender by. */
+	/* The address by which the other side knows the sender. */
 	if (settings.drains && port && e->p.src == e->f.p.src)
 		e->sender = e->f.m;
 	return port ? port : portmap_quote_in2out(e->f.m, &e->f.p);
@@ -157,9 +157,9 @@ static __always_inline int icmp_out(ctx_t *ctx)
 #elif !AT_INGRESS
 
 /*
- * Returns 1 if an ICMP message of the kernel would show an inside address. Its error about a packet whose session is
- * gone quotes the subscriber's address; any of its messages may come from an inside address or, being a redirect, name
- * one. Messages to destinations that are reached untranslated show nothing.
+ * Returns 1 if an ICMP message of the kernel would reveal an inside address. An error about a packet without a session
+ * quotes the subscriber's address; any message may come from an inside address, and a redirect may name one. Messages
+ * to destinations reached without translation reveal nothing.
  */
 SUBPROGRAM int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * ICMP errors sent by other hosts (RFC 792): the packet that they quote, its session, and the translation of both
- * headers (RFC 5508 section 4). What follows the quoted transport header, including RFC 4884 extensions, is left
+ * headers (RFC 5508 section 4). The octets behind the quoted transport header, RFC 4884 extensions included, stay
  * unchanged. icmp_error.h makes the datapath's own errors.
  */
 #ifndef DETNAT_ICMP_QUOTE_H
@@ -35,8 +35,8 @@ struct icmp_quote {
 };
 
 /*
- * Octets of the transport header that a quote must have, if the quoted packet has `payload` of them behind its IP
- * header. Of a protocol without ports and without a checksum over addresses nothing is read, and there may be less.
+ * The fewest octets of the transport header in a quote, if the quoted packet has `payload` octets behind its IP header.
+ * A protocol without ports and without a checksum over addresses needs none, as nothing of its header is read.
  */
 static __always_inline __u32 quote_least(__u8 proto, __u32 payload)
 {
@@ -205,8 +205,8 @@ static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q,
 }
 
 /*
- * Rewrites the error's own addresses, and updates its checksum by sum, the change of what it covers. lower_ttl: XDP
- * forwards the packet itself. Returns 0, or -1 with nothing changed.
+ * Rewrites the error's own addresses, and adds sum, the change of the quote, to its checksum. lower_ttl: XDP forwards
+ * the packet itself. Returns 0, or -1 with nothing changed.
  */
 static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *p, const struct rewrite *to, __u64 sum,
 					       int lower_ttl)

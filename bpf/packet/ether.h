@@ -20,7 +20,7 @@ static __always_inline void ether_addresses_set(struct ethhdr *eth, const struct
 	*(struct ether_addresses *)eth = *mac;
 }
 
-/* Returns 1 if the frame is addressed to the interface itself, whose record is `in`. At tc the kernel has found out. */
+/* Returns 1 if the frame is addressed to the interface with record `in`. At tc the kernel has already checked it. */
 static __always_inline int frame_is_for(const ctx_t *ctx, const struct ethhdr *eth, const struct device *in)
 {
 #if HOOK_XDP

@@ -38,12 +38,7 @@ struct icmphdr {
 	__be16 sequence; /* echo; the next hop's MTU in ICMP_FRAG_NEEDED */
 };
 
-/* Frames with a VLAN tag belong to another interface and are not parsed, so the IP header's place is fixed. */
-#if BARE
-#define L3_OFFSET 0
-#else
-#define L3_OFFSET ETH_HLEN
-#endif
+/* Frames with a VLAN tag belong to another interface and are not parsed, so the IP header is always at L3_OFFSET. */
 #define IP_FLAG_MF     0x2000U
 #define IP_FLAG_DF     0x4000U
 #define IP_OFFSET_MASK 0x1fffU
@@ -172,32 +167,34 @@ static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 	return (__u32)frame - L3_OFFSET;
 }
 
+static __always_inline int is_ipv4(const ctx_t *ctx, const struct ethhdr *eth, const void *data_end)
+{
+#if !HOOK_XDP
+	if (BARE)
+		return ctx->protocol == bpf_htons(ETH_P_IP);
+#endif
+	return (void *)(eth + 1) <= data_end && eth->h_proto == bpf_htons(ETH_P_IP);
+}
+
 /* parse() for a zeroed *p: fills in the fields valid for the packet's kind. Returns enum packet_kind. */
 SUBPROGRAM int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
-#if !BARE
-	struct ethhdr *eth = data;
-#endif
-	struct iphdr *ip = data + L3_OFFSET;
+	const __u32 l3 = L3_OFFSET;
+	struct iphdr *ip = data + l3;
 
 	if (!p)
 		return PACKET_BAD_HEADER;
-#if BARE
-	if (ctx->protocol != bpf_htons(ETH_P_IP))
+	if (!is_ipv4(ctx, data, data_end))
 		return PACKET_NOT_IPV4;
-#else
-	if ((void *)(eth + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP))
-		return PACKET_NOT_IPV4;
-#endif
 	if ((void *)(ip + 1) > data_end || ip->version != 4 || ip->ihl < 5)
 		return PACKET_BAD_HEADER;
 
 	p->length = ip_length(ctx, ip);
-	p->l4_offset = L3_OFFSET + ip->ihl * 4U;
+	p->l4_offset = l3 + ip->ihl * 4U;
 	if (p->length < ip->ihl * 4U)
 		return PACKET_BAD_HEADER;
-	if (data + L3_OFFSET + p->length > data_end && L3_OFFSET + (__u64)p->length > ctx_length(ctx))
+	if (data + l3 + p->length > data_end && l3 + (__u64)p->length > ctx_length(ctx))
 		return PACKET_BAD_HEADER;
 	p->src = bpf_ntohl(ip->saddr);
 	p->dst = bpf_ntohl(ip->daddr);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Programs of the tc hook at the egress of outside interfaces, for packets that the kernel has routed. */
+/*
+ * Programs of the tc hook at the egress of outside interfaces, for packets that the kernel has routed. A set has one
+ * main program: tc_bare for interfaces whose packets have no Ethernet header, with the l3_offset 0, else tc_outside.
+ */
 #include "base/ctx_tc.h"
 
 #include "fast/fast_in2out_tc.h"
@@ -20,14 +23,25 @@ static __always_inline int slow_path(struct __sk_buff *ctx)
 	return tail_call_or(ctx, PROG_in2out, ctx_ingress(ctx) ? CTX_DROP : CTX_PASS);
 }
 
+static __always_inline int fast_or_slow(struct __sk_buff *ctx, __u32 l3)
+{
+	int verdict = fast_in2out_tc(ctx, l3);
+
+	return verdict >= 0 ? verdict : slow_path(ctx);
+}
+
 SEC("tc")
 int tc_outside(struct __sk_buff *ctx)
 {
-	int verdict;
-
 	TRACE_BEGIN(ctx);
-	verdict = fast_in2out_tc(ctx);
-	return TRACED(ctx, verdict >= 0 ? verdict : slow_path(ctx));
+	return TRACED(ctx, fast_or_slow(ctx, ETH_HLEN));
+}
+
+SEC("tc")
+int tc_bare(struct __sk_buff *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, fast_or_slow(ctx, 0));
 }
 
 /* Defines a tail-called program, implemented by `function`. */

@@ -36,17 +36,15 @@ static __always_inline int fragment_park_admit(const struct fragment_piece *f)
 /* Copies a frame of so many octets; a packet without an Ethernet header gets one. Returns 0, or -errno. */
 static __always_inline long fragment_copy(ctx_t *ctx, __u8 *to, __u64 length)
 {
-#if BARE
 	struct ethhdr *eth = (void *)to;
 
+	if (!BARE)
+		return ctx_load(ctx, 0, to, length);
 	if (length <= ETH_HLEN)
 		return -1;
 	__builtin_memset(eth, 0, sizeof(*eth));
 	eth->h_proto = bpf_htons(ETH_P_IP);
 	return ctx_load(ctx, 0, to + ETH_HLEN, length - ETH_HLEN);
-#else
-	return ctx_load(ctx, 0, to, length);
-#endif
 }
 
 static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece *f)

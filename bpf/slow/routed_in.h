@@ -57,7 +57,7 @@ static __always_inline int routed_in_stranger(ctx_t *ctx, const struct packet *p
 	return out2in_unsolicited(ctx, p);
 }
 
-/* Returns 1 for what an open mapping, or one without ports to tell subscribers apart, takes by its address alone. */
+/* Returns 1 for a packet that needs only its address: in an open mapping, or of a protocol without ports. */
 static __always_inline int routed_in_is_stateless(const struct receiver *r, enum packet_kind kind)
 {
 	return kind == PACKET_PROTOCOL || (mapping_is_open(r->m) && kind_passes_open(kind));

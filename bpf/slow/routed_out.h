@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A subscriber's answers to a routed host, <detnat/routed.h>: they leave by the outside endpoint that the host has sent
- * to. What the host has not asked for is routed as it is.
+ * A subscriber's answers to a routed host, <detnat/routed.h>: they leave by the outside endpoint to which the host has
+ * sent. Packets that answer nothing are routed unchanged.
  */
 #ifndef DETNAT_ROUTED_OUT_H
 #define DETNAT_ROUTED_OUT_H
@@ -11,7 +11,7 @@
 #include "subscriber/routed_flows.h"
 #include "packet/ether.h"
 
-/* A later fragment of an answer. Before its first one it cannot be told from what is routed. */
+/* A later fragment of an answer. Before the first one, it looks like any fragment that is routed unchanged. */
 static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *p, struct subscriber *sender)
 {
 	struct egress *egress;

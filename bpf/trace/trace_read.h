@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads the addresses of any packet for a trace. Uses helpers, so that it copes with tags, fragments and non-linear
- * data, and no packet is too malformed to be shown.
+ * Reads the addresses of any packet for a trace. It uses helpers, so it copes with tags, fragments and non-linear data,
+ * and shows malformed packets, too.
  */
 #ifndef DETNAT_TRACE_READ_H
 #define DETNAT_TRACE_READ_H
@@ -153,11 +153,13 @@ static __always_inline struct trace_headers *trace_read(ctx_t *ctx)
 	if (!h)
 		return 0;
 	__builtin_memset(h, 0, sizeof(*h));
-#if BARE
-	h->ether_type = bpf_ntohs((__be16)ctx->protocol);
-	if (h->ether_type == ETH_P_IP)
-		trace_read_ip(ctx, 0, h);
-	return h;
+#if !HOOK_XDP
+	if (BARE) {
+		h->ether_type = bpf_ntohs((__be16)ctx->protocol);
+		if (h->ether_type == ETH_P_IP)
+			trace_read_ip(ctx, 0, h);
+		return h;
+	}
 #endif
 	if (trace_load(ctx, offset, &h->type))
 		return h;

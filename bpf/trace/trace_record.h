@@ -77,7 +77,7 @@ __noinline int trace_mark(__u32 kind, __u64 a, __u64 b)
 
 	if (!r || (kind == TRACE_session && !b && r->session_seen))
 		return 0;
-	/* A portmap's packet has none; what the fast path says of a session then is for others. */
+	/* A packet of a portmap has no session of its own, so later steps about one are skipped, too. */
 	if (kind == TRACE_session || kind == TRACE_opened || kind == TRACE_portmap)
 		r->session_seen = 1;
 	trace_add(r, kind, a, b);
@@ -133,7 +133,7 @@ __noinline int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
 	return trace_packet(ctx, kind, a, b);
 }
 
-/* Records that a counter was incremented of which trace_counts() is 1. */
+/* Records that a counter was incremented, one for which trace_counts() returns 1. */
 __noinline int trace_count(__u32 reason)
 {
 	struct trace_record *r = trace_record_get();

@@ -17,7 +17,7 @@
 
 #if STAGE2
 
-/* Stage 2 sends by no other interface than the one that the frame waits for, so the agent does. */
+/* Stage 2 can send only through the interface whose queue holds the frame, so the agent sends it. */
 static __always_inline int send_by(ctx_t *ctx, __u32 ifindex)
 {
 	return transmit(ctx, ifindex, 0);
@@ -38,7 +38,7 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 	TRACE_STEP(redirect, ifindex, 0);
 	if (out && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
 		return transmit(ctx, ifindex, 0);
-	/* An answer to what a bond's port received: `ports` has the bond alone. */
+	/* An answer to a frame from a bond's port: `ports` has only the bond. */
 	if (STAGED && out && out->master)
 		return redirect_to(out->master);
 	if (!out || !out->lower)
@@ -81,8 +81,8 @@ static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
 }
 
 /*
- * Returns 1 if an interface takes the frame from XDP. A frame of several buffers needs more of a driver, and a
- * redirected frame may exceed the MTU of the interface that sends it by one tag only.
+ * Returns 1 if an interface takes the frame from XDP. A frame of several buffers needs DEVICE_FRAGS, and a redirected
+ * frame may exceed the MTU of the egress by no more than one tag.
  */
 SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Lowers the MSS option of TCP SYNs (RFC 9293 section 3.7.1) to what the configuration or the MTUs of both directions
- * allow. It never raises or adds the option. SYNs of both sides are treated alike, as each limits what the other side
- * sends.
+ * Lowers the MSS option of TCP SYNs (RFC 9293 section 3.7.1) to the limit of the configuration, or of the MTUs of both
+ * directions. It never raises or adds the option. SYNs of both sides are treated alike, as each limits what the other
+ * side sends.
  */
 #ifndef DETNAT_MSS_H
 #define DETNAT_MSS_H

@@ -181,7 +181,7 @@ static __always_inline __u32 rewrite_check_offset(__u8 proto)
 	}
 }
 
-/* Replaces an address in what a transport checksum covers. Returns 0, or -1. */
+/* Updates a transport checksum for the change of an address. Returns 0, or -1. */
 static __always_inline int rewrite_sum_address(ctx_t *ctx, __u32 check, __u64 flags, __u32 from, __u32 to)
 {
 	return from != to && bpf_l4_csum_replace(ctx, check, bpf_htonl(from), bpf_htonl(to),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How cores share an entry of the cache of next hops (bpf/egress/egress_cache.h). Pure, so that tests can race on it. */
+/* How cores share an entry of the cache of next hops (bpf/egress/egress_cache.h). Pure, so that tests can race on it.
+ */
 #ifndef DETNAT_CACHED_HOP_H
 #define DETNAT_CACHED_HOP_H
 
@@ -37,9 +38,8 @@ struct cached_hop {
 _Static_assert(sizeof(struct cached_hop) == 64, "a cache line");
 
 /* Returns 1 and copies an entry's next hop if it answers the question at a tick, and no core writes meanwhile. */
-static inline __attribute__((always_inline)) int cached_hop_read(const struct cached_hop *c,
-								 const struct cached_question *q, __u32 now,
-								 struct fib_hop *ret)
+static inline __attribute__((always_inline)) int
+cached_hop_read(const struct cached_hop *c, const struct cached_question *q, __u32 now, struct fib_hop *ret)
 {
 	__u32 version = LOAD(c->version);
 	__u64 *word = (__u64 *)ret;
@@ -57,9 +57,8 @@ static inline __attribute__((always_inline)) int cached_hop_read(const struct ca
  * Stores a next hop. Of cores that write an entry at the same time the first one does; the others have asked the kernel
  * for themselves, and keep nothing. The atomic operations are the barriers.
  */
-static inline __attribute__((always_inline)) void cached_hop_write(struct cached_hop *c,
-								   const struct cached_question *q, __u32 until,
-								   const struct fib_hop *hop)
+static inline __attribute__((always_inline)) void
+cached_hop_write(struct cached_hop *c, const struct cached_question *q, __u32 until, const struct fib_hop *hop)
 {
 	const __u64 *word = (const __u64 *)hop;
 	__u32 version = LOAD(c->version);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Requests of the agent to the program `session_copies` (a syscall program): place sessions that a peer has told in
- * slots or in the overflow, as the datapath does when it opens one, under the opener's lock, which the agent never
- * takes itself; and change and end those in the overflow.
+ * The agent's requests to the syscall program `session_copies`. The program places sessions that a peer has announced
+ * in slots or in the overflow, and changes and ends those in the overflow. It holds the opener's lock meanwhile, as the
+ * datapath does when it opens a session; the agent never takes that lock itself.
  */
 #ifndef DETNAT_COPIES_H
 #define DETNAT_COPIES_H
@@ -13,8 +13,9 @@
 #define COPIES_BATCH 256U
 
 /*
- * The mark of a copy in the overflow, in its IN2OUT entry: the peer that told it, and low bits of the last seen with
- * which it was stored. A session with another last seen has been refreshed by a packet, so it is no copy any more.
+ * The mark of a copy in the overflow, in its IN2OUT entry: the number of the peer that announced it, and the low bits
+ * of last seen when it was stored. If last seen differs, a packet has refreshed the session since, and it is not a copy
+ * any more.
  */
 #define OVERFLOW_MARK_BITS 13U
 #define OVERFLOW_MARK_MASK ((1U << OVERFLOW_MARK_BITS) - 1)
@@ -35,15 +36,15 @@ static __always_inline int overflow_mark_holds(__u16 mark, __u64 word)
 	return mark && !((mark ^ word_seen(word)) & OVERFLOW_MARK_MASK);
 }
 
-/* `slot` where the session that has the port is in no slot. */
+/* Value of `slot` if the session that has the port is not in a slot. */
 #define COPY_NOT_IN_A_SLOT 0xffffU
 
-/* What a request asks for. All but the first are about the overflow. */
+/* The kinds of requests. All but the first concern the overflow. */
 enum copy_request {
 	COPY_TO_SLOT,
 	/*
-	 * Place it. A copy of the same peer, or of one in `takes`, becomes this one, as does a session of this
-	 * gateway's own on the same port if 0 is in `takes`: `before` and `mark_before` tell what it was.
+	 * Place it. It replaces a copy of the same peer, or of a peer in `takes`; and, if bit 0 of `takes` is set, this
+	 * gateway's own session on the same port. `before` and `mark_before` return the replaced session's.
 	 */
 	COPY_TO_OVERFLOW,
 	COPY_END,    /* remove it, if it is the copy of the peer in `mark`, on the port of `word` */
@@ -51,19 +52,19 @@ enum copy_request {
 };
 
 /*
- * The answer to a request, which asks with COPY_BUSY. All but COPY_PLACED leave the session as it is: nowhere, or where
- * it was.
+ * The result of a request, which begins as COPY_BUSY. Unless it is COPY_PLACED, the session stays in its place or
+ * without one.
  */
 enum copy_result {
-	COPY_PLACED,	 /* done; `slot` tells where */
-	COPY_EXISTS,	 /* the subscriber has this session; `slot` tells where */
-	COPY_BEYOND,	 /* it has it in the overflow */
-	COPY_PORT,	 /* another session has the port, `slot` tells which, or a binding or a portmap */
+	COPY_PLACED,	 /* done; `slot` is its slot */
+	COPY_EXISTS,	 /* the subscriber has this session in `slot` */
+	COPY_BEYOND,	 /* the subscriber has this session in the overflow; it was replaced there if it may be */
+	COPY_PORT,	 /* a binding, a portmap or another session has the port; `slot` is that session's */
 	COPY_NO_SLOT,	 /* all slots of its two buckets are taken, or the overflow is full */
 	COPY_QUOTA,	 /* the subscriber is at its quota */
 	COPY_IMPOSSIBLE, /* no subscriber of the mapping can have such a session, or none in this slot */
-	COPY_CHANGED,	 /* COPY_END and COPY_CHANGE: it is no such copy, or is gone */
-	COPY_BUSY,	 /* not tried yet, a race lost, or the lock is held: try again */
+	COPY_CHANGED,	 /* COPY_END and COPY_CHANGE: the copy is gone, or has changed */
+	COPY_BUSY,	 /* not tried yet, or another core was faster, or holds the lock: try again */
 };
 
 struct session_copy {
@@ -71,18 +72,18 @@ struct session_copy {
 	__u64 word;	  /* the state word */
 	__u64 before;	  /* see enum copy_request */
 	__u32 subscriber; /* number within the mapping */
-	__u16 mapping;	  /* number */
-	__u16 slot;	  /* of the subscriber's: the one that is wanted */
+	__u16 mapping;	  /* its number */
+	__u16 slot;	  /* the requested one, numbered among the subscriber's */
 	__u16 mark;
 	__u16 mark_before;
-	__u8 inbound; /* the outside has opened it */
+	__u8 inbound; /* the outside opened it */
 	__u8 result;  /* enum copy_result */
 	__u8 request; /* enum copy_request */
-	__u8 takes;   /* a bit for each peer; 0: this gateway */
+	__u8 takes;   /* one bit per peer; bit 0: this gateway */
 };
 _Static_assert(sizeof(struct session_copy) == 40, "no hidden padding");
 
-/* Returns 1 if a session of a protocol can have a state: one that is told, so not time-wait. */
+/* Returns 1 if a session of this protocol can be announced in this state; time-wait is never announced. */
 static __always_inline int copy_state_fits(__u64 key, __u8 proto, __u8 state)
 {
 	if (proto == 17)

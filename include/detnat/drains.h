@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Drains: mappings that have been deleted or replaced, or have lost addresses to an exception, while sessions of these
- * addresses go on in their tables. From outside such a session is found as ever, by `out_index`. From inside, what has
- * no session in the mapping of its address now is looked up in those that drain: the LPM_TRIE `drains` leads to them.
- * Only the agent changes it.
+ * Drains: a mapping drains after it is deleted or replaced, or loses addresses to an exception, until the sessions of
+ * those addresses have ended. Packets from outside find such a session as before, through `out_index`. A packet from
+ * inside without a session in its address's present mapping is looked up in the draining ones, which the LPM_TRIE
+ * `drains` lists by inside address. Only the agent changes that map.
  */
 #ifndef DETNAT_DRAINS_H
 #define DETNAT_DRAINS_H
@@ -11,7 +11,7 @@
 #include <linux/types.h>
 
 #define MAX_DRAINS 1024U
-/* Mappings in which an address may have sessions beside its own. */
+/* The most draining mappings in which one address may have sessions. */
 #define DRAIN_DEPTH 4U
 
 struct drain_key {
@@ -20,17 +20,17 @@ struct drain_key {
 };
 _Static_assert(sizeof(struct drain_key) == 8, "as an LPM_TRIE wants it");
 
-/* The addresses of a prefix, which contains the one of the entry's key or is it, drain from a mapping. */
+/* A prefix drains from a mapping. The prefix equals or contains that of the entry's key. */
 struct drain_from {
-	__u64 until_s; /* CLOCK_BOOTTIME, in seconds; the programs do not read it */
-	__u16 mapping; /* number */
+	__u64 until_s; /* CLOCK_BOOTTIME in seconds; the programs do not read it */
+	__u16 mapping; /* its number */
 	__u8 plen;     /* of the prefix */
-	__u8 whole;    /* the mapping is gone; else an exception has the addresses */
+	__u8 whole;    /* 1: the whole mapping drains; 0: an exception took these addresses */
 	__u8 pad[4];
 };
 _Static_assert(sizeof(struct drain_from) == 16, "no hidden padding");
 
-/* All of one key, the longest prefix first; of equal ones, the latest. */
+/* All drains of one key: longer prefixes first, and the latest first among equal ones. */
 struct drain_entry {
 	__u32 n;
 	__u32 pad;

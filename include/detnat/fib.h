@@ -8,8 +8,8 @@
  * fourth octet are in the ARRAY_OF_MAPS `fib_nodes`, whose inner maps ("chunks") the agent adds as it needs them.
  * Nothing of it is pinned: a new agent fills new maps.
  *
- * What is said here holds while the agent lives: until the tick globals.fib_until, which it puts off several times a
- * second. After that, and for every address whose next hop has no flags, the kernel is asked.
+ * The copy is valid until the tick globals.fib_until, which a running agent postpones several times a second. After
+ * that, and for every address whose next hop has no flags, the programs ask the kernel.
  */
 #ifndef DETNAT_FIB_H
 #define DETNAT_FIB_H
@@ -35,7 +35,7 @@
 enum fib_rank {
 	FIB_RANK_NEIGHBOUR = 33,    /* a neighbour on a connected network */
 	FIB_RANK_SPECIAL = 40,	    /* never forwarded by XDP: martians, link-local, `bypass` and pool prefixes */
-	FIB_RANK_LOCAL_PREFIX = 44, /* a prefix of them, by a route of the table `local`: the kernel is asked */
+	FIB_RANK_LOCAL_PREFIX = 44, /* a prefix of the gateway's own addresses, in the table `local`: ask the kernel */
 	FIB_RANK_LOCAL = 48,	    /* one of the gateway's own addresses */
 };
 
@@ -61,8 +61,8 @@ enum { FIB_HOP_DEFAULT, FIB_HOP_KERNEL, FIB_HOP_LOCAL, FIB_HOP_DISCARD, FIB_HOP_
 #define FIB_DISCARD  0x20 /* a blackhole, unreachable or prohibit route: not forwarded, and not local */
 
 /*
- * A next hop. The agent changes the address of one that has had FIB_RESOLVED only after clearing the flags and waiting
- * until no program can still be reading it; the flags are stored last.
+ * A next hop. Before the agent changes the addresses of a next hop that had FIB_RESOLVED, it clears the flags and waits
+ * until no program can still be reading them; it stores the flags last.
  */
 struct fib_hop {
 	__u8 dmac[6];
@@ -80,9 +80,9 @@ _Static_assert(__builtin_offsetof(struct fib_hop, mtu) == 16 && __builtin_offset
 	       "one word");
 
 /*
- * A hint: a prefix and what the prefix index (<detnat/tables.h>) says of it, to be tried before the index. Prefix base
- * 32 | unused 8 | host bits 8 | leaf 16, in one word that is stored and read at once. The prefix length is 1..32.
- * FIB_NO_HINT is right, too: 0.0.0.0 is in no mapping.
+ * A hint: a prefix of length 1..32 and its entry in the prefix index (<detnat/tables.h>), which programs try before the
+ * index. Prefix base 32 | unused 8 | host bits 8 | leaf 16, in one word that is stored and read at once. FIB_NO_HINT is
+ * a valid hint, too: 0.0.0.0 is in no mapping.
  */
 #define FIB_NO_HINT 0ULL
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * IPv4 fragments: what the datapath records about a fragmented datagram, and how it hands fragments that arrive before
- * their first one to the agent.
+ * IPv4 fragments: the datapath's record of a fragmented datagram, and the record with which it hands the agent a
+ * fragment that arrives before the datagram's first one.
  *
  * The first fragment opens or finds a session like a whole packet, and creates an entry in the map `fragments`; the
  * others use only that entry, which is deleted when the datagram is complete. Only first fragments create entries, so
@@ -19,7 +19,7 @@
 /* Datagrams that a subscriber keeps for their whole lifetime, however small its share has become. */
 #define FRAGMENTS_KEPT 32U
 
-/* Seconds to wait for the rest of a datagram; most hosts wait as long. */
+/* Seconds to wait for the rest of a datagram, as long as most hosts do. */
 #define FRAGMENT_LIFETIME 30U
 
 /* Seconds after which another first fragment starts a new datagram, as identifications are reused (RFC 6864). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The map `next_hops_used`, an LRU_HASH: neighbours that XDP sends to, so that the agent knows which to probe. The
- * kernel does not probe them, as it forwards nothing to them itself.
+ * The map `next_hops_used`, an LRU_HASH of the neighbours that XDP sends to. The agent probes these neighbours, because
+ * the kernel does not: it forwards nothing to them itself.
  */
 #ifndef DETNAT_NEXT_HOPS_H
 #define DETNAT_NEXT_HOPS_H
@@ -18,8 +18,8 @@ struct next_hop_address {
 _Static_assert(sizeof(struct next_hop_address) == 24, "hashed as octets");
 
 struct next_hop_use {
-	__u32 tick;   /* when the kernel was last asked for it, which happens once a second for a cached one */
-	__u32 router; /* 1: packets to other addresses than its own go through it */
+	__u32 tick;   /* of the last lookup in the kernel; a cached next hop has one every second */
+	__u32 router; /* 1: it forwards packets to other addresses */
 };
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Lists of a subscriber's sessions beyond the slots, by which the datapath finds those that have ended: the LRU_HASH
- * `overflow_lists`. The map `overflow` can be searched by endpoints alone.
+ * Each subscriber's list of its sessions in the overflow: the LRU_HASH `overflow_lists`. It lets the datapath find
+ * those that have expired, as the map `overflow` can only be searched by endpoints.
  *
- * Lists are changed under the opener's lock, when a session is opened or one gives way. What ends otherwise stays
- * listed until then, so an entry is a hint: it counts if the session is there. A list has twice as many entries as the
- * subscriber has sessions there, at most, and a few more. What the kernel evicts, or what was opened by programs
- * without lists, is missing: such sessions end when the agent's sweep finds them.
+ * Lists change under the opener's lock, when a session opens or gives way. A session that ends otherwise stays listed
+ * until then. So an entry is a hint, valid only while the session exists, and a list has at most overflow_list_room()
+ * entries. Sessions whose entries the kernel has evicted, and sessions opened by programs without lists, are not
+ * listed; the agent's sweep removes them when they expire.
  */
 #ifndef DETNAT_OVERFLOW_LIST_H
 #define DETNAT_OVERFLOW_LIST_H
@@ -15,7 +15,7 @@
 
 #define OVERFLOW_CHUNK_SHIFT 3U
 #define OVERFLOW_CHUNK	     (1U << OVERFLOW_CHUNK_SHIFT)
-/* 2 MiB for as many sessions as `overflow_sessions` is by default, and more. */
+/* 2 MiB: enough for the default of `overflow_sessions`, and more. */
 #define OVERFLOW_CHUNKS 16384U
 
 struct overflow_list_key {
@@ -32,13 +32,13 @@ struct overflow_listed {
 _Static_assert(sizeof(struct overflow_listed) == 16, "no hidden padding");
 
 struct overflow_list {
-	/* In chunk 0 alone. */
+	/* Used in chunk 0 only. */
 	__u32 n;
-	__u32 next; /* entry to be looked at next */
+	__u32 next; /* the entry to examine next */
 	struct overflow_listed session[OVERFLOW_CHUNK];
 };
 
-/* Entries that a list may have. */
+/* The most entries of a list, given the subscriber's sessions in the overflow. */
 static inline __attribute__((always_inline)) __u32 overflow_list_room(__u32 sessions)
 {
 	return 2 * sessions + 2 * OVERFLOW_CHUNK;

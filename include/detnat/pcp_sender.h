@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where requests of PCP came from: the map `senders`, which a filter of the server's sockets fills, as a socket does
- * not tell the MAC address of who sent a packet.
+ * Source MAC addresses of PCP requests: the map `senders`. A filter on the server's sockets fills it, because a socket
+ * does not report the MAC address from which a packet came.
  */
 #ifndef DETNAT_PCP_SENDER_H
 #define DETNAT_PCP_SENDER_H
 
 #include <linux/types.h>
 
-/* More than the packets that wait in all sockets. */
+/* More than the packets that can wait in all sockets. */
 #define PCP_SENDERS 8192U
 
-/* Octets of a request that tell it from others: nonce, protocol, and inside and suggested port, from this one on. */
+/* The part of a request that identifies it: from this octet on, nonce, protocol, inside port and suggested port. */
 #define PCP_SENDER_FROM	 24U
 #define PCP_SENDER_WHICH 20U
 

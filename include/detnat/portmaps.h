@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Portmaps: outside endpoints that belong to one inside endpoint each, towards every sender or those of its filters. A
- * portmap has no session; it is two entries of the pinned HASH `portmaps`, one to be found from each side, which only
- * the agent changes.
+ * Portmaps: each leads an outside endpoint to one inside endpoint, for all senders or for those that its filters allow.
+ * A portmap needs no session. It has two entries in the pinned HASH `portmaps`, one for each direction; only the agent
+ * changes them.
  */
 #ifndef DETNAT_PORTMAPS_H
 #define DETNAT_PORTMAPS_H
@@ -10,15 +10,15 @@
 #include "mapping.h"
 
 /*
- * Portmaps of the configuration, and leases: each kind has room of its own in the tables. Those are made for
- * PORTMAP_ROOM() portmaps, with room for more leases than MIN_LEASES if the configuration can have more.
+ * The configuration's portmaps and the leases of PCP have separate room in the tables: MAX_PORTMAPS, and at least
+ * MIN_LEASES, or more if the configuration allows more leases.
  */
 #define MAX_PORTMAPS	     65536U
 #define MIN_LEASES	     65536U
 #define MAX_LEASES	     1048576U
 #define PORTMAP_ROOM(leases) (MAX_PORTMAPS + (leases))
 
-/* The side that a packet comes from. */
+/* The direction of a packet. */
 enum portmap_direction { PORTMAP_IN2OUT, PORTMAP_OUT2IN };
 
 struct portmap_key {
@@ -49,22 +49,22 @@ struct portmap_value {
 	__u16 port;
 	__u8 origin;   /* enum portmap_origin */
 	__u8 filtered; /* 1: it has filters */
-	__u64 packets; /* taken in this direction */
+	__u64 packets; /* translated in this direction */
 	/*
-	 * The agent's, the same in both entries: when a lease ends (CLOCK_BOOTTIME in seconds, 0: never) and its nonce.
-	 * The agent deletes it then; one whose agent is away runs on for LEASE_LEFT_S, and after that programs take it
-	 * for none.
+	 * Written by the agent, equal in both entries: the end of a lease (CLOCK_BOOTTIME in seconds, 0: never) and its
+	 * nonce. The agent deletes the lease at its end. Without an agent, the programs honour it for LEASE_LEFT_S more
+	 * and then ignore it.
 	 */
 	__u64 expires_s;
 	__u8 nonce[PORTMAP_NONCE];
-	__u8 peer; /* likewise: that has told the lease, numbered as copies are marked; 0: it is this gateway's own */
+	__u8 peer; /* likewise: the peer that announced the lease, numbered as in marks of copies; 0: this gateway */
 	__u8 pad[3];
 };
 _Static_assert(sizeof(struct portmap_value) == 40, "no hidden padding");
 
 /*
- * Filters (RFC 6887 section 13.3): the senders from which a portmap takes packets. Those of a portmap are one entry of
- * the pinned HASH `portmap_filters`, under the key of its OUT2IN entry.
+ * Filters (RFC 6887 section 13.3): the senders from which a portmap accepts packets. All filters of a portmap are one
+ * entry of the pinned HASH `portmap_filters`, under the key of its OUT2IN entry.
  */
 #define MAX_PORTMAP_FILTERS 8U
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Routed hosts: inside hosts whose addresses are not translated, as no mapping has them or one says so. They reach
- * subscribers by pool addresses, as hosts outside do, and the answers have to come from there. But what a subscriber
- * sends to a routed host by itself is routed as it is. So the datapath notes the flows that such a host has begun: the
- * map `routed_flows`, an LRU_HASH from the flow as the subscriber sees it to the tick of its last packet.
+ * Routed hosts: inside hosts whose addresses are not translated, because no mapping covers them or an exception says
+ * so. Like hosts outside, they reach subscribers at pool addresses, and expect the answers from there. But packets that
+ * a subscriber sends to a routed host unasked are routed unchanged. So the datapath notes each flow that a routed host
+ * begins: the map `routed_flows`, an LRU_HASH from the flow as the subscriber sees it to the tick of its last packet.
  *
- * A note says only that answers are translated: to what, the subscriber's session, portmap or mapping says each time.
- * So one that is left over lets nothing leave with an address that is another's by now.
+ * A note says only that answers are translated. The subscriber's session, portmap or mapping gives the translation for
+ * each packet, so a stale note never lets a packet leave with an address that belongs to another subscriber.
  */
 #ifndef DETNAT_ROUTED_H
 #define DETNAT_ROUTED_H

@@ -172,8 +172,8 @@ static __always_inline __u64 word_with(__u64 word, __u8 state, __u32 seen)
 }
 
 /*
- * The timeout of a state, as bits in which it differs from the transitory one: a branch for each would have the
- * verifier follow the rest of a search once for each.
+ * The timeout of a state. Computed from the bits in which it differs from the transitory one, without branches: for
+ * each branch the verifier would follow the rest of a search again.
  */
 static __always_inline enum timeout session_timeout(__u8 state)
 {

@@ -120,9 +120,9 @@ static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u
 }
 
 /*
- * What an opener learns from the candidate buckets. The masks have one bit per slot: 0..7 for the first bucket, 8..15
- * for the second. In BPF the struct must be in a map: the verifier follows every value in registers and on the stack,
- * of which there are too many combinations, but assumes nothing about a map's content.
+ * An opener's findings in the candidate buckets. The masks have one bit per slot: 0..7 for the first bucket, 8..15 for
+ * the second. In BPF the struct must be in a map: the verifier follows each combination of values in registers and on
+ * the stack, of which there are too many, but assumes nothing about the contents of a map.
  */
 struct opening {
 	/* input */
@@ -142,7 +142,7 @@ struct opening {
 	__u32 gone;	  /* sessions removed, including time-wait: to be reported, one bit each */
 	__u32 reset_port; /* as time_wait_port, for sessions that an RST has closed */
 	__u32 others;	  /* port search: whose ports may be taken, a bit for each enum port_of */
-	__u32 reserved;	  /* 1: the flow has a place in the quota, that of a session which has given way */
+	__u32 reserved;	  /* 1: the flow has the place in the quota of a session that gave way */
 	struct slot gone_slot[2 * BUCKET_SLOTS]; /* the removed slots */
 };
 _Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hidden padding");

@@ -16,15 +16,15 @@
 
 #include <linux/types.h>
 
-/* Frames of a core that wait at one time: 16 an interface, but never more than this. A power of two. */
+/* The most frames of a core that wait at a time, of which each interface has up to 16. A power of two. */
 #define STAGE_ENTRIES 64U
 
 /* Entries of `ports`, a DEVMAP_HASH by interface index: a power of two. */
 #define STAGE_PORTS 4096U
 
 /*
- * The mark: this in place of the destination's address, and IEEE 802's second local experimental EtherType, 0x88b6. The
- * source's address stays.
+ * The mark: struct stage_mark replaces the destination's MAC address, and IEEE 802's second local experimental
+ * EtherType, 0x88b6, the EtherType. The source's MAC address stays.
  */
 #define STAGE_ETHERTYPE 0x88b6
 #define STAGE_MAGIC	0x6e02 /* a locally administered address */
@@ -35,7 +35,7 @@ struct stage_mark {
 };
 _Static_assert(sizeof(struct stage_mark) == 6, "in place of an address");
 
-/* What stage 1 found out about a frame. Addresses and ports are in host byte order. */
+/* The results of stage 1 for a frame. Addresses and ports are in host byte order. */
 struct stage_entry {
 	__u32 sequence;
 	__u32 waits;  /* 1 until stage 2 has seen the frame */
@@ -44,21 +44,21 @@ struct stage_entry {
 	__u64 key;    /* slot_key(); from outside, with inside port 0 */
 	__u64 steady; /* bits of the state word that must not differ, see stage2.h */
 	__u32 subscriber;
-	__u32 new_addr; /* what the source, or from outside the destination, becomes */
+	__u32 new_addr; /* the new source or, from outside, the new destination */
 	__u32 ingress;	/* interface index */
-	__u16 hop;	/* number in the copy of the routes, <detnat/fib.h> */
-	__u16 mapping;	/* number */
+	__u16 hop;	/* its number in the copy of the routes, <detnat/fib.h> */
+	__u16 mapping;	/* its number */
 	__u16 port_offset;
 	__u8 from_inside;
 	__u8 pad[13];
 };
 _Static_assert(sizeof(struct stage_entry) == 64, "a cache line");
 
-/* A core's list: the PERCPU_ARRAY `stage_lists` of one. The entry of a sequence number s is s % STAGE_ENTRIES. */
+/* A core's list, the only value of the PERCPU_ARRAY `stage_lists`. Sequence number s has entry s % STAGE_ENTRIES. */
 struct stage_list {
 	__u32 next;    /* sequence number of the next entry */
 	__u32 touched; /* entries before this one have been read ahead */
-	__u32 current; /* sequence number of the frame in hand, for the programs that stage 2 calls */
+	__u32 current; /* sequence number of the current frame, for the programs that stage 2 calls */
 	__u32 pad[13];
 	struct stage_entry entry[STAGE_ENTRIES];
 };
@@ -66,9 +66,9 @@ struct stage_list {
 /*
  * The pinned map `stage_control`, an ARRAY of one, written by the agent.
  *
- * A switch of programs: `generation` becomes 0, so that nothing is marked any more; the main programs are replaced;
- * after a grace period all frames marked have left; then stage 2 is replaced, and `generation` set. Killed anywhere on
- * the way, an agent leaves programs that mark nothing, and forward in one stage.
+ * To replace programs, the agent sets `generation` to 0, so that no more frames are marked, and replaces the main
+ * programs. After a grace period, when all marked frames have left, it replaces stage 2 and sets `generation`. If it is
+ * killed on the way, the programs it leaves mark no frames and forward in one stage.
  */
 struct stage_control {
 	__u32 generation; /* of the programs that may mark frames; 0: none */

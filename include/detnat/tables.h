@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Values of the pinned maps, shared by the BPF programs and the agent. A change of a layout here raises LAYOUT_VERSION,
- * which is part of the pin path, so that a new agent never reads an old table. Fields keep their names: an agent that
- * takes over another layout finds and compares them by name.
+ * which is part of the pin path, so a new agent never reads an old table as a new one. Fields keep their names, because
+ * an agent that takes over another layout finds and compares fields by name.
  */
 #ifndef DETNAT_TABLES_H
 #define DETNAT_TABLES_H
@@ -40,14 +40,14 @@ struct index_table {
 
 /* Mappings: map `mappings`, ARRAY of one struct mapping_table. */
 
-/* In place of the first bucket of a mapping without slots: no chunk has such a number. */
+/* Value of first_bucket for a mapping without slots: no chunk has such a number. */
 #define NO_BUCKETS 0x80000000U
 
 struct mapping {
 	struct geometry geo;
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
-	__u32 first_bucket;		/* first of the mapping's, numbered across all mappings */
-	__u32 first_subscriber;		/* first of the mapping's, numbered across all mappings */
+	__u32 first_bucket;		/* the mapping's first, numbered across all mappings */
+	__u32 first_subscriber;		/* the mapping's first, numbered across all mappings */
 	__u32 sessions_per_user;
 	__u32 bucket_shift; /* log2 of the number of buckets per subscriber */
 	__u32 timeout_ticks[N_TIMEOUTS];
@@ -61,11 +61,11 @@ struct globals {
 	__s64 overflow; /* sessions in the overflow map */
 	/*
 	 * Last tick at which an agent vouches for the sources of subscribers (see source.h), except those whose bit
-	 * own_source_bit() is set in own_sources, which may be the gateway's own addresses. Without an agent that does
-	 * it is in the past.
+	 * own_source_bit() is set in own_sources, which may be the gateway's own addresses. It is in the past while no
+	 * agent vouches for them.
 	 */
 	__u32 sources_until;
-	__u32 fib_until; /* the same of the copy of the routes, <detnat/fib.h> */
+	__u32 fib_until; /* the same for the copy of the routes, <detnat/fib.h> */
 	__u64 own_sources[4];
 	/* All outside prefixes lie within pool_first..pool_last (host byte order), which may contain other addresses.
 	 */
@@ -122,9 +122,9 @@ union opener {
 	__u64 word;
 };
 
-/* Values of subscriber.quota_pass besides rank 8 | bucket 8, from which on sessions of that rank give way. */
+/* Values of subscriber.quota_pass besides rank 8 | bucket 8, at which the search for sessions of that rank goes on. */
 #define QUOTA_NOT_BEGUN 0U
-#define QUOTA_IN_VAIN	0xffffU /* no session can */
+#define QUOTA_IN_VAIN	0xffffU /* no session can give way */
 
 struct subscriber {
 	union {
@@ -136,10 +136,10 @@ struct subscriber {
 	};
 	/* Number of these sessions that are in the map `overflow`, with flags: see subscriber_overflow(). */
 	__u32 overflow;
-	__u16 quota_pass; /* how far the search for sessions that give way has got in search_tick, see quota.h */
+	__u16 quota_pass; /* progress in search_tick of the search for sessions that can give way, see quota.h */
 	/*
-	 * Tick of the last search of the slots, see search_limit.h. The low half: at worst a search that comes 65536
-	 * ticks after another is skipped for one tick.
+	 * Low half of the tick of the last search of the slots, see search_limit.h. At worst a search 65536 ticks after
+	 * another waits one tick.
 	 */
 	__u16 search_tick;
 	__u64 refused;		/* packets refused for quota, ports or overflow */
@@ -149,9 +149,9 @@ struct subscriber {
 	/* 1 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
 	__u32 hairpins;
 	/*
-	 * One bit per bucket, home_bit(), set under the lock if the bucket is the first one of a session that did not
-	 * get its preferred slot there and its first-choice port. While it is clear, only the preferred slot of a flow
-	 * can hold its session, or another one on its port.
+	 * One bit per bucket, home_bit(). The opener sets it under the lock if the bucket is the first one of a session
+	 * that did not get both its preferred slot and its first-choice port. While it is clear, only a flow's
+	 * preferred slot can hold its session, or another session on its port.
 	 */
 	__u32 displaced;
 	__u32 datagrams;   /* entries in the map `fragments`: from outside 16 | from inside 16 */
@@ -163,8 +163,8 @@ struct subscriber {
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 
 /*
- * Flags in subscriber.overflow, set and cleared by the agent. The fast path sees them by the test that it makes anyway
- * for sessions in the overflow: see fast_open().
+ * Flags in subscriber.overflow, set and cleared by the agent. The fast path notices them without a test of their own,
+ * as it tests this word for sessions in the overflow anyway: see fast_open().
  */
 #define SUBSCRIBER_PORTMAPS 0x80000000U /* has portmaps, <detnat/portmaps.h> */
 #define SUBSCRIBER_FLAGS    0xc0000000U
@@ -181,9 +181,8 @@ static __always_inline __u32 subscriber_overflow(__u32 overflow)
  * The OVERFLOW_IN2OUT entry holds the state word, the OVERFLOW_OUT2IN entry leads to it. Both are inserted and deleted
  * under the subscriber's opener lock. Sessions are admitted first (globals.overflow), so that the kernel never evicts.
  *
- * The keys say whose a session is: the inside address, the outside one, and the ratio, which together determine the
- * port block. So a look-up through one mapping never finds a session of another one, whatever has become of the
- * mappings since it was opened.
+ * A key has the inside address, the outside address and the sharing ratio, which together determine the port block. So
+ * a lookup for one mapping never finds a session of another, even if mappings have changed since it was opened.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
@@ -249,7 +248,7 @@ static __always_inline struct overflow_key overflow_key_reverse(const struct ove
 	return other;
 }
 
-/* Returns 1 if a session is of a mapping. */
+/* Returns 1 if a session belongs to a mapping. */
 static __always_inline int overflow_key_is_of(const struct geometry *g, const struct overflow_key *key)
 {
 	return g->out_plen != PLEN_NONE && prefix_contains(g->in_base, g->in_plen, key->in_addr) &&
@@ -258,9 +257,9 @@ static __always_inline int overflow_key_is_of(const struct geometry *g, const st
 }
 
 /*
- * Request of the agent to the program `overflow_removal` (a syscall program): remove the session of an IN2OUT key if
- * its state word is still what the agent read; or, if the word is 0, the OUT2IN entry if it leads to no session.
- * Sessions are inserted and removed only under the opener's lock, which the agent never takes: it could die holding it.
+ * The agent's request to the syscall program `overflow_removal`: remove the session of an IN2OUT key if its state word
+ * is still `truth`; or, if `truth` is 0, remove the OUT2IN entry if it leads to no session. Sessions are inserted and
+ * removed only under the opener's lock. The agent never takes that lock, as it could die while it holds it.
  */
 struct overflow_removal {
 	struct overflow_key in2out;
@@ -277,17 +276,16 @@ enum overflow_removed {
 };
 
 /*
- * Map entries for a number of admitted sessions: two directions, a quarter more, and what the kernel's free lists
- * withhold, 128 per core, so this is enough for 512 cores. An LRU map that finds its own list empty evicts, even if
- * others are full.
+ * Map entries for a number of admitted sessions: two per session, a quarter more, and the entries that the kernel's
+ * free lists withhold, 128 per core for 512 cores. A core with an empty list evicts an entry, even if other lists are
+ * full.
  */
 #define OVERFLOW_ENTRIES(sessions) ((sessions)*2U + (sessions) / 2U + 65536U)
 
 /*
- * Entries that one subscriber may hold of a shared table, of which `free` entries are free: a fraction of the free
- * entries that shrinks with them, so that the first subscribers leave room for others. The first gets at most
- * 1/`parts`, and N subscribers that take all they can leave 1/(1 + N / parts) of the table. Never 0 while anything is
- * free.
+ * The most entries that one subscriber may hold of a shared table, of which `free` entries are free. The share shrinks
+ * with the free entries, so that the first subscribers leave room for others: the first gets at most 1/`parts`, and N
+ * subscribers that take all they can leave 1/(1 + N / parts) of the table. It is never 0 while an entry is free.
  */
 static inline __u64 table_share(__u64 entries, __u64 free, __u64 parts)
 {
@@ -296,11 +294,11 @@ static inline __u64 table_share(__u64 entries, __u64 free, __u64 parts)
 
 #define OVERFLOW_SHARE 7U
 
-/* A few sessions are granted more readily: up to OVERFLOW_FEW, an eighth of the free ones. */
+/* Up to OVERFLOW_FEW sessions, a subscriber may have an eighth of the free ones. */
 #define OVERFLOW_FEW	  64U
 #define OVERFLOW_FEW_PART 8U
 
-/* Overflow sessions that one subscriber may hold, with `free` of `sessions` free: alone, about 11 % of all. */
+/* The most sessions of one subscriber in the overflow, with `free` of `sessions` free: alone, about 11 % of all. */
 static inline __u64 overflow_share(__u64 sessions, __u64 free)
 {
 	__u64 few = (free + OVERFLOW_FEW_PART - 1) / OVERFLOW_FEW_PART;
@@ -376,8 +374,8 @@ _Static_assert(sizeof(struct prefix_key) == 8, "as an LPM_TRIE wants it");
 #define MAX_ROUTE_MTUS 16384U
 
 /*
- * Mappings without an outside prefix: the LPM_TRIE `untranslated`, whose values mean nothing. The index shows no
- * mapping there; only what would be dropped for having none is looked up here.
+ * Mappings without an outside prefix: the LPM_TRIE `untranslated`, whose values mean nothing. The index has no entry
+ * for them, so the datapath looks here only before it drops a packet because no mapping covers its source.
  */
 
 /* Settings: read-only data of the programs, set before loading. */
@@ -413,7 +411,7 @@ static __always_inline int unmatched_drops(__u32 unmatched, __u32 src)
 	       ((unmatched == UNMATCHED_DROP_PRIVATE || unmatched == UNMATCHED_STRICT) && address_is_private(src));
 }
 
-/* How sources of subscribers are checked against the routes back to them; see source.h. */
+/* The check of a subscriber's source address against the route back to it; see source.h. */
 enum source_check {
 	SOURCES_ROUTED,	    /* a route must exist, through any interface */
 	SOURCES_STRICT,	    /* through the ingress interface; checked when a session opens or is refreshed */
@@ -426,11 +424,11 @@ enum source_check {
  */
 enum inside_from {
 	INSIDE_NAMED,  /* none */
-	INSIDE_BEYOND, /* those with an index that has no record, for which a pattern may stand */
+	INSIDE_BEYOND, /* those with an index beyond the records; a pattern may match their names */
 	INSIDE_ANY,    /* all: "inside": ["*"] */
 };
 
-/* What happens to TCP from outside that belongs to no session. */
+/* The treatment of TCP segments from outside that belong to no session. */
 enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
 
 struct settings {
@@ -457,16 +455,16 @@ struct settings {
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; or MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */
 	__u8 guard;		  /* the guard checks untranslated packets at egress, see bpf/slow/guard_tc.h */
-	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
-	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
+	__u8 route_mtus;	  /* 1: the map route_mtus has entries */
+	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; the programs do not read it */
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
 	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h>, or drains */
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
-	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
-	__u8 inside_from;	  /* enum inside_from */
-	__u8 drains;		  /* some mapping drains, <detnat/drains.h> */
-	__u8 open_mappings;	  /* the inbound of some is open */
-	__u8 outside_filter;	  /* an outside interface has a strict reverse-path filter */
+	__u8 tc;	     /* TC_…: the tc programs loaded besides that at egress; the programs do not read it */
+	__u8 inside_from;    /* enum inside_from */
+	__u8 drains;	     /* some mapping drains, <detnat/drains.h> */
+	__u8 open_mappings;  /* some mapping has inbound "open" */
+	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
 	__u8 pad;
 	struct address_range bypass[MAX_BYPASS];
 };

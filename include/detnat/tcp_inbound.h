@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP connections that the outside opens, up to the handshake's end; from then on <detnat/tcp_state.h> applies. Pure
- * functions. A connection is established once the inside has answered and the outside has acknowledged that.
+ * States of a TCP connection that the outside opens, until the end of the handshake; then <detnat/tcp_state.h> applies.
+ * The connection is established once the inside has answered and the outside has acknowledged the answer. Pure
+ * functions.
  */
 #ifndef DETNAT_TCP_INBOUND_H
 #define DETNAT_TCP_INBOUND_H
 
 #include "tcp_state.h"
 
-/* Returns 1 if a state, perhaps with SESSION_RESET, is one of such a handshake. */
+/* Returns 1 for a state of such a handshake, with or without SESSION_RESET. */
 static __always_inline int tcp_is_inbound(__u8 state)
 {
 	return (__u8)((state & ~SESSION_RESET) - SESSION_SYN_RECEIVED) <=
@@ -46,7 +47,7 @@ static __always_inline __u64 tcp_inbound_step(__u64 word, __u8 flags, int from_i
 
 	if (from_inside) {
 		next = tcp_inbound_from_inside(state, flags);
-		/* As of any session, repeated RSTs do not prolong it. */
+		/* Repeated RSTs do not prolong it, as in any session. */
 		return word_with(word, next, next == state && state & SESSION_RESET ? seen : now);
 	}
 	next = tcp_inbound_from_outside(state, flags);

@@ -13,7 +13,7 @@
 #define TCP_FIN 0x01U
 #define TCP_SYN 0x02U
 #define TCP_RST 0x04U
-/* Set in the last segment of what an application has written; taken here as the sign of new data. */
+/* Hosts set it in the last segment of an application's write; here it is the sign of new data. */
 #define TCP_PSH 0x08U
 #define TCP_ACK 0x10U
 

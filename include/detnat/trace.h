@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tracing build records about a packet, for `detnatctl trace`, and which packets it records. Addresses and
- * ports are in host byte order. For ICMP echo the identifier is the requester's port, as in sessions; without ports
- * they are 0.
+ * The tracing build's record of a packet, for `detnatctl trace`, and the filter that selects packets. Addresses and
+ * ports are in host byte order. For ICMP echo the identifier is the requester's port, as in sessions; packets without
+ * ports have 0.
  */
 #ifndef DETNAT_TRACE_H
 #define DETNAT_TRACE_H
@@ -92,7 +92,7 @@ _Static_assert(sizeof(struct trace_step) == 40, "records cross the ring buffer")
 struct trace_record {
 	__u64 time_ns;	  /* CLOCK_MONOTONIC */
 	__u32 generation; /* of the filter that matched */
-	__u32 ifindex;	  /* index of the interface that it was seen on */
+	__u32 ifindex;	  /* index of the interface of the hook */
 	__u32 length;	  /* of the frame, octets */
 	__u16 ether_type;
 	__u16 ip_length; /* of the IP packet, octets; 0: not IPv4 */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets that the datapath has built but cannot send, and hands to the agent: frames for an interface that takes none
- * from XDP (usually a veth whose peer has neither GRO nor an XDP program), packets longer than the MTU of their egress,
- * and ICMP errors and TCP resets built at tc.
+ * Packets that the datapath has built but cannot send itself, so it hands them to the agent: frames for an interface
+ * that takes none from XDP (usually a veth whose peer has neither GRO nor an XDP program), packets longer than the MTU
+ * of their egress, and ICMP errors and TCP resets built at tc.
  */
 #ifndef DETNAT_TRANSMIT_H
 #define DETNAT_TRANSMIT_H

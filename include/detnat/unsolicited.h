@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP SYNs from outside that belong to no session, if they are to be answered (RFC 5382 REQ-4): the datapath hands them
- * to the agent, which waits to see whether the subscriber opens the session, and sends an ICMP error if not.
+ * TCP SYNs from outside that belong to no session, with "unsolicited_tcp" set to "answer" (RFC 5382 REQ-4): the
+ * datapath hands them to the agent, which waits for the subscriber to open the session, and otherwise sends an ICMP
+ * error.
  */
 #ifndef DETNAT_UNSOLICITED_H
 #define DETNAT_UNSOLICITED_H
 
 #include <linux/types.h>
 
-/* Seconds for which a SYN is not answered, as the other side may open the session, too. */
+/* Seconds before a SYN is answered, as the subscriber may open the session from its side, too. */
 #define UNSOLICITED_WAIT 6U
 
-/* Most octets of a packet that are handed over for quoting: the longest IP and TCP headers. */
+/* Octets of a packet handed over for quoting, at most: the longest IP and TCP headers. */
 #define UNSOLICITED_QUOTE_MAX 120U
-/* Fewest octets: both headers without options. */
+/* At least: both headers without options. */
 #define UNSOLICITED_QUOTE_MIN 40U
 
 /* Endpoints of a session as seen from outside, host byte order. Context of the program `session_held`. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the tracepoint programs record about interfaces that XDP redirects to: the map `watched`, by interface index. */
+/* The tracepoint programs' records of interfaces that XDP redirects to: the map `watched`, by interface index. */
 #ifndef DETNAT_WATCH_H
 #define DETNAT_WATCH_H
 
@@ -12,7 +12,7 @@
 
 struct watched {
 	__u64 refused;	     /* frames that did not leave, for any reason */
-	__u64 unable;	     /* of these, refused for a reason in the interface, not in the frame or a full queue */
+	__u64 unable;	     /* those refused because of the interface, not because of the frame or a full queue */
 	__u64 tried_ok;	     /* frames of the agent's own tests that were taken */
 	__u64 tried_refused; /* and those that were refused */
 	__u64 told_ns;	     /* CLOCK_MONOTONIC of the last alarm */

@@ -101,7 +101,7 @@ struct hash_entry {
 
 #define HASH_FREE 0x80000000U /* in a number: the entry is free */
 
-/* Describes the entries of a table. Functions get entries, of which they read only the key. */
+/* Describes the entries of a table. The functions get whole entries, but read only the key. */
 struct hash_type {
 	uint32_t size; /* octets of an entry */
 	uint32_t max;  /* entries that a table may have; 0: no limit */

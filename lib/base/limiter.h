@@ -39,8 +39,8 @@ static inline enum limiter_verdict limiter_ask(struct limiter_place *places, siz
 #define LIMITER_WAYS 4U
 
 /*
- * A table of n places, a power of two, for things that happen to many: returns the place of `key`, or the one to use
- * for it, whose old entry is then lost. The caller fills it in.
+ * For a table of n places, a power of two, that may forget entries: returns the place of `key`, or the place to use for
+ * it, whose entry is then lost. The caller fills it in.
  */
 static inline struct limiter_place *limiter_recall(struct limiter_place *places, size_t n, uint64_t key)
 {

@@ -38,8 +38,8 @@ struct log_limit {
 bool log_limit_ask(struct log_limit *l, int level, const char *text, uint64_t now_ns);
 
 /*
- * Reports what was suppressed in a minute that is over: true with one line and its level. Called once a second,
- * repeatedly until it returns false.
+ * Reports lines suppressed in a minute that is over: true with one line and its level. Call it once a second, each
+ * time until it returns false.
  */
 bool log_limit_tell(struct log_limit *l, uint64_t now_ns, int *ret_level, char *text, size_t size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Texts from outside: what is UTF-8, and may be shown on a terminal as it is. */
+/* Texts from outside: checks for UTF-8, and for characters that are safe to show on a terminal. */
 #ifndef DETNAT_TEXT_H
 #define DETNAT_TEXT_H
 

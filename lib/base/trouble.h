@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Trouble outside the datapath: something that the agent runs without and retries. It is reported until it is over: in
- * the log when it begins, when it changes and once a minute, in `detnatctl status`, as a metric, and to those who
- * listen to notices.
+ * Troubles outside the datapath: failures that the agent survives and retries. Each is reported until it is over: in
+ * the log when it begins, when it changes and once a minute, in `detnatctl status`, as a metric, and to listeners of
+ * notices.
  *
- * May only be called by the event loop's thread.
+ * Only the event loop's thread may call these functions.
  */
 #ifndef DETNAT_TROUBLE_H
 #define DETNAT_TROUBLE_H

@@ -36,7 +36,7 @@ struct header {
 	uint64_t sizes;	  /* of the records, so that a program with different records does not read it */
 	uint64_t covered; /* octets of the history */
 	uint8_t history[SHA256_DIGEST_SIZE]; /* of them */
-	uint8_t content[SHA256_DIGEST_SIZE]; /* of the header without this, and of what follows it */
+	uint8_t content[SHA256_DIGEST_SIZE]; /* of the header without this, and of the rest of the file */
 	struct history_index index;	     /* its pointers are invalid */
 };
 

@@ -13,7 +13,7 @@ struct reason_text {
 /* Indexed by enum reason. */
 extern const struct reason_text reason_texts[N_REASONS];
 
-/* The first of them are the exits of packets; the others count what was sent, incidents and octets. */
+/* The first ones are the exits of packets; the others count answers sent, incidents and octets. */
 #define X(name, text) +1
 enum { N_EXITS = 0 REASONS(X) };
 #undef X

@@ -39,7 +39,7 @@ enum arg_kind {
 	ARG_PROTO,	   /* tcp, udp, icmp: number is the IP protocol */
 	ARG_NUMBER,	   /* min..max */
 	ARG_SLOTS,	   /* a power of two, min..max */
-	ARG_SECONDS,	   /* min..max; typed perhaps with units, 90s, 1h30m: see base/duration.h */
+	ARG_SECONDS,	   /* min..max; may be typed with units, 90s, 1h30m: see base/duration.h */
 	ARG_FLAG,	   /* number is 0 or 1 */
 	ARG_QUESTION,	   /* 1.1.1.1:1276, or - for questions on standard input: text */
 	ARG_TIME,	   /* an RFC 3339 time, a date, or relative to now, see base/duration.h: time */
@@ -79,7 +79,7 @@ struct arg_spec {
 
 #define VERB_MAX_ARGS 12U
 
-/* Maximum number of packets in a trace: bounds what the agent keeps. */
+/* The most packets of a trace, which the agent keeps in memory. */
 #define TRACE_MAX_COUNT 10000U
 
 /* Maximum number of subscribers that `top` shows. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Words that stand for numbers in requests, answers and the output of detnatctl. Each list is defined only here. */
+/* Words for numbers in requests, answers and the output of detnatctl. Each list is defined only here. */
 #ifndef DETNAT_WORDS_H
 #define DETNAT_WORDS_H
 

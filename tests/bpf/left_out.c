@@ -14,6 +14,7 @@
 #include "datapath/datapath_private.h"
 
 #include "left_out.h"
+#include "verified.h"
 
 /* The tests are linked with --wrap=bpf_object__load. */
 int __real_bpf_object__load(struct bpf_object *o);
@@ -239,6 +240,8 @@ int __wrap_bpf_object__load(struct bpf_object *o)
 		if (bpf_object__find_map_by_name(o, prog_array_name(arrays[i].array)))
 			n[i] = leave_out(o, i, listed, left[i]);
 	r = __real_bpf_object__load(o);
+	if (!r)
+		verified_note(o);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(arrays); i++) {
 		if (!n[i])
 			continue;

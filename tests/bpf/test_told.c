@@ -443,7 +443,7 @@ Test(told_copies, an_expired_one_beyond_the_slots_whose_place_a_copy_takes)
 /* Sessions that are not reported need no program that does. */
 Test(told_copies, the_program_follows_when_reports_begin_and_end)
 {
-	const struct detnat_copies *before = program.skeleton;
+	const struct detnat_agent *before = program.skeleton;
 
 	cr_assert_eq(copy_program_load(&program, &datapath), 0);
 	cr_expect_eq(program.skeleton, before);

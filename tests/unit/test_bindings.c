@@ -289,7 +289,8 @@ static void *opener(void *arg)
 	while (!stop) {
 		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
 
-		uint16_t in_port = (uint16_t)(1000 + (random >> 33) % IN_PORTS);
+		/* One half of the ports at a time, so that the others expire. */
+		uint16_t in_port = (uint16_t)(1000 + (now / 16 % 2) * (IN_PORTS / 2) + (random >> 33) % (IN_PORTS / 2));
 
 		pthread_mutex_lock(&lock);
 		open_port(in_port);

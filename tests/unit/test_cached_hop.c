@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Cores that write and read one entry of the cache of next hops at once, with answers from before a change and after. */
+/* Cores that write and read one entry of the cache of next hops at once, with answers from before a change and after.
+ */
 #include <criterion/criterion.h>
 
 #include <pthread.h>

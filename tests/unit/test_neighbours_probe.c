@@ -179,12 +179,14 @@ Test(neighbours_probe, thousands_of_subscribers_take_turns_behind_the_routers)
 		probed += kernel_state(address(0x0a010000 + i)) == NUD_PROBE;
 	cr_expect_gt(probed, 0);
 	cr_expect_leq(probed, PROBE_HOSTS_S, "%u", probed);
-	for (int i = 0; i < 4; i++)
+	/* Five turns; a busy machine may be late with each of them. */
+	for (int i = 0; i < 15 && probed < N; i++) {
 		run_a_second();
-	probed = 0;
-	for (uint32_t i = 0; i < N; i++)
-		probed += kernel_state(address(0x0a010000 + i)) != NUD_STALE;
-	cr_expect_eq(probed, N, "after five seconds each had its turn: %u", probed);
+		probed = 0;
+		for (uint32_t k = 0; k < N; k++)
+			probed += kernel_state(address(0x0a010000 + k)) != NUD_STALE;
+	}
+	cr_expect_eq(probed, N, "each had its turn: %u", probed);
 }
 
 Test(neighbours_probe, one_that_failed_in_use_is_resolved_anew)

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The program that places, changes and ends sessions announced by other gateways. The agent runs it, without a packet.
+/*
+ * Programs that the agent loads for itself, each where it needs it, and that end with it: session_copies places,
+ * changes and ends sessions announced by other gateways; pcp_sender looks at packets to the PCP server.
  */
 #include "base/ctx_xdp.h"
+
+#include <detnat/pcp_sender.h>
 
 #include "copy/overflow_copy.h"
 
@@ -81,4 +85,34 @@ int session_copies(void *ctx)
 	if (all)
 		bpf_loop(LOAD(all->n), copy_next, 0, 0);
 	return 0;
+}
+
+#define WHOLE_PACKET (-1)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PCP_SENDERS);
+	__type(key, struct pcp_sender_key);
+	__type(value, struct pcp_sender);
+} senders SEC(".maps");
+
+/*
+ * A filter of the PCP server's sockets. It passes all packets and records the MAC address from which each request for a
+ * lease came. The data of a packet at a socket begin with the UDP header.
+ */
+SEC("socket")
+int pcp_sender(struct __sk_buff *skb)
+{
+	struct pcp_sender_key key = {};
+	struct pcp_sender value = {};
+
+	if (bpf_skb_load_bytes(skb, __builtin_offsetof(struct udphdr, source), &key.port, sizeof(key.port)) ||
+	    bpf_skb_load_bytes(skb, sizeof(struct udphdr) + PCP_SENDER_FROM, key.which, sizeof(key.which)) ||
+	    bpf_skb_load_bytes_relative(skb, __builtin_offsetof(struct iphdr, saddr), &key.addr, sizeof(key.addr),
+					BPF_HDR_START_NET) ||
+	    bpf_skb_load_bytes_relative(skb, __builtin_offsetof(struct ethhdr, h_source), value.mac, sizeof(value.mac),
+					BPF_HDR_START_MAC))
+		return WHOLE_PACKET;
+	bpf_map_update_elem(&senders, &key, &value, BPF_ANY);
+	return WHOLE_PACKET;
 }

@@ -1,6 +1,0 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The tracing build of the same: see trace_points.h. */
-#define TRACE
-#include "programs/detnat_bare.bpf.c"
-
-#include "trace/trace_begin.h"

@@ -318,6 +318,10 @@ bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames o
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
+.PHONY: bench-path
+bench-path: ## instructions and cache lines of a packet, in one stage and in two (ARGS=-v: by table); the same on every machine
+	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/agent/path_tables
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/path.py $(ARGS)
 
 .PHONY: simulate
 simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/SCALE.md

@@ -16,14 +16,17 @@ union fast_transport {
 };
 _Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
 
+/* No session's, nor that of a free slot, whose last seen may be this tick: a refresh may come late. */
+#define STEADY_NEVER 0xffffU
+
 /* The headers of a frame, and the values read from them. */
 struct fast_packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	union fast_transport *l4;
 	/*
-	 * Protocol and state, as in a state word, of a session that this packet cannot change; 0 for a TCP segment that
-	 * opens, closes or resets.
+	 * Protocol and state, as in a state word, of a session that this packet cannot change; STEADY_NEVER for a TCP
+	 * segment that opens, closes or resets.
 	 */
 	__u32 steady;
 	__u8 proto;

@@ -53,8 +53,8 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 			return 0;
 		if (settings.tcp_mss_clamp && fast_tcp_flags(q) & TCP_SYN)
 			return 0;
-		q->steady =
-			fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? 0 : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
+		q->steady = fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER
+									      : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
 	} else {
 		return 0;
 	}

@@ -63,6 +63,8 @@ static const struct row rows[] = {
 	/* What subscribers can have beside plain sessions: see features.c. */
 	{ "portmap-h1024", "portmaps", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPPED, .runs = ANY,
 	  .paths = BIT(IN) | BIT(OUT) },
+	{ "portmap-h64", "portmaps", SHAPE(64, 63, 6, 128), .feature = FEATURE_PORTMAPPED, .runs = ANY,
+	  .paths = BIT(IN) | BIT(OUT) },
 	{ "open-h1024", "open", SHAPE(1024, 63, 0, 0), .feature = FEATURE_OPEN, .runs = ANY,
 	  .paths = BIT(IN) | BIT(OUT) },
 	{ "eim-h1024-p63", "eim", SHAPE(1024, 63, 10, 128), .feature = FEATURE_ONE_PORT, .runs = ANY, .paths = BOTH },

@@ -160,7 +160,7 @@ $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lm
 # The tests of which several threads work on the same things, with a stand-in for Criterion.
-TSAN_TESTS   := accounts background history_queue mappings mappings_overflow mappings_restart output sessions_race slots subscriber_hop
+TSAN_TESTS   := accounts background history_queue mappings mappings_overflow mappings_restart output sessions_race slots cached_hop
 TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
 $(TSAN_OBJECTS): ALL_CFLAGS := -Itests/tsan -Itests/unit $(ALL_CFLAGS)
 $(BUILD)/tests/tsan/%.o: tests/unit/%.c | $(SKELETONS)

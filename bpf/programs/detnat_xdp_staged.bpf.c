@@ -23,7 +23,7 @@ int out2in_staged_xdp(struct xdp_md *ctx)
 /* The fast path in one stage. */
 static __always_inline int in2out_single(struct xdp_md *ctx)
 {
-	return or_slow(ctx, fast_in2out(ctx, settings.source_check == SOURCES_STRICT_EACH, settings.open_mappings),
+	return or_slow(ctx, fast_in2out(ctx, 1, settings.source_check == SOURCES_STRICT_EACH, settings.open_mappings),
 		       PROG_in2out);
 }
 

@@ -158,7 +158,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	open_unlock(s);
 	/* A hairpin's peer is a subscriber, see out2in(). */
 	if (!r && index_find(&out_index, p->src))
-		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+		*(volatile __u32 *)&s->hairpins = 1;
 	return r ? r : in_port;
 }
 

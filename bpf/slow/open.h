@@ -386,7 +386,7 @@ static __always_inline int open_session(ctx_t *ctx)
 	if (bound < 0)
 		return open_unbound(ctx, bound);
 	if (is_hairpin(&io))
-		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+		*(volatile __u32 *)&s->hairpins = 1;
 
 	__u64 word = 0;
 

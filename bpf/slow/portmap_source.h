@@ -48,11 +48,9 @@ static __always_inline int portmap_source_is_own(ctx_t *ctx, const struct packet
 static __always_inline int portmap_source_leads_out(ctx_t *ctx, const struct packet *p, __u32 in_addr,
 						    const struct egress *e)
 {
-	struct bpf_fib_lookup fib;
-
 	if (e->state != EGRESS_READY)
 		return 1;
-	return !portmap_source_is_own(ctx, p) && source_is_behind(ctx, in_addr, p->src, e->ifindex, &fib);
+	return !portmap_source_is_own(ctx, p) && source_is_behind(ctx, in_addr, p->src, e->ifindex);
 }
 
 #endif

@@ -83,7 +83,7 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
 		json_add_text(json, "xdp_reason", devices_without_xdp(v, f->name));
-		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
+		cJSON_AddFalseToObject(json, "shared"); /* by libxdp's dispatcher, which detnat does not use */
 		answer_add_forwarding(r->context, json, f->name);
 		json_add_text(json, "pattern", devices_pattern(v, f->name));
 		if (interface_is_pattern(f->name))

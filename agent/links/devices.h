@@ -41,8 +41,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err);
  */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
 const char *devices_without_xdp(const struct devices *v,
-				const char *name);		/* reason why it runs tc alone; NULL: it does not */
-bool devices_shared(const struct devices *v, const char *name); /* under libxdp's dispatcher */
+				const char *name); /* reason why it runs tc alone; NULL: it does not */
 const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
 
 /*

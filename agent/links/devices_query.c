@@ -79,11 +79,6 @@ const char *devices_problem_of(const struct devices *v, const struct interface *
 	return i->name_note[0] ? i->name_note : NULL;
 }
 
-bool devices_shared(const struct devices *v, const char *name)
-{
-	return false;
-}
-
 int devices_check_names(const struct devices *v, const struct config *c, struct error *err)
 {
 	for (size_t k = 0; k < c->n_interfaces; k++) {

@@ -20,7 +20,7 @@
 
 static const char usage[] =
 	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --detach | --doctor | --prepare]\n"
-	"       detnat-agent -V | -h\n"
+	"       detnat-agent --schema | -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
 	"\n"

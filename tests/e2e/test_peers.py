@@ -22,19 +22,31 @@ MAPPING = ("10.99.0.0/24", "9.9.9.0/28")
 # Every verb that changes something, with arguments that a running lab accepts. Later ones undo earlier ones.
 CHANGES = [
     ("mapping", "add", *MAPPING),
+    ("mapping", "set", MAPPING[0], "--sessions-per-user", "2000"),
+    ("portmap", "add", "tcp", "10.99.0.1:8080", "9.9.9.0:6000"),
+    ("portmap", "del", "tcp", "9.9.9.0:6000"),
+    ("pool", "drain", "9.9.9.3", "--to", "9.9.8.3", "--drain", "0"),
+    ("pool", "restore", "9.9.9.3", "--drain", "0"),
+    ("user", "move", "10.99.0.7", "9.9.7.1", "--drain", "0"),
+    ("mapping", "del", "10.99.0.7", "--drain", "0"),
     ("mapping", "del", *MAPPING),
     ("interface", "del", "out0", "outside"),
     ("interface", "add", "out0", "outside"),
     ("timeouts", "set", "udp=77"),
     ("timeouts", "reset"),
     ("session", "close", "in", "10.0.0.10:5000", "198.51.100.7:53"),
+    ("session", "flush", "10.0.0.10"),
     ("ipfix", "set", "collector=198.51.100.7:4739"),
     ("ipfix", "flush"),
     ("ipfix", "disable"),
     ("trace", "start"),
     ("trace", "stop"),
+    ("check", "--repair"),
     ("reload",),
 ]
+
+# Their success needs a second gateway, and a file that the user may write.
+REFUSED_ALONE = [("peer", "resync", "192.0.2.9:9470"), ("config", "save")]
 
 READS = [
     ("status",), ("stats",), ("mapping", "list"), ("interface", "list"), ("timeouts", "show"), ("session", "list"), ("user", "show", "10.0.0.10"),
@@ -83,12 +95,23 @@ def test_members_of_detnat_read_everything(gateway, words):
     assert result.status == 0, result
 
 
-@pytest.mark.parametrize("words", CHANGES, ids=" ".join)
+def verb_of(words):
+    return words[0] if words[0] in ("reload", "check") else " ".join(words[:2])
+
+
+def test_every_verb_that_changes_something_is_here():
+    rows = pathlib.Path(__file__, "../../../lib/proto/verbs.def").resolve().read_text().split("\nVERB(")
+    changing = [re.search(r'\.name = "([^"]+)"', row)[1] for row in rows if ".changes = true" in row or ".changes_with" in row]
+    assert len(changing) >= 22
+    assert sorted(changing) == sorted({verb_of(words) for words in CHANGES + REFUSED_ALONE})
+
+
+@pytest.mark.parametrize("words", CHANGES + REFUSED_ALONE, ids=" ".join)
 def test_members_of_detnat_change_nothing(gateway, words):
     size = len(gateway.agent.log_text())
     result = command_of(gateway, [READERS], *words)
     assert result.status == 1, result
-    verb = " ".join(words[:2]) if words[0] != "reload" else "reload"
+    verb = verb_of(words)
     assert result.err == f"detnatctl: {verb}: changes need root or membership of group detnat-admin\n"
     assert f"{verb}: refused to uid {USER} (pid " in gateway.agent.log_text()[size:]
     assert "audit: " not in gateway.agent.log_text()[size:]
@@ -102,7 +125,7 @@ def test_admins_and_root_change_everything_and_the_log_names_the_user(gateway, t
         size = len(gateway.agent.log_text())
         result = command_of(gateway, those, *words, uid=uid)
         assert result.status == 0, f"{words}: {result}"
-        verb = words[0] if words[0] == "reload" else " ".join(words[:2])
+        verb = verb_of(words)
         line = audited(gateway, verb, size)
         assert re.fullmatch(rf'\S+Z detnat-agent: audit: uid={uid} \({"root" if uid == 0 else "[?]"}\) pid=\d+: {verb} \{{.*\}}: done', line), line
     gateway.inside.clear()

@@ -160,7 +160,7 @@ $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lm
 # The tests of which several threads work on the same things, with a stand-in for Criterion.
-TSAN_TESTS   := accounts background history_queue mappings mappings_overflow mappings_restart output sessions_race slots subscriber_hop
+TSAN_TESTS   := accounts background history_queue mappings mappings_overflow mappings_restart output sessions_race slots cached_hop
 TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
 $(TSAN_OBJECTS): ALL_CFLAGS := -Itests/tsan -Itests/unit $(ALL_CFLAGS)
 $(BUILD)/tests/tsan/%.o: tests/unit/%.c | $(SKELETONS)
@@ -318,6 +318,10 @@ bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames o
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
+.PHONY: bench-path
+bench-path: ## instructions and cache lines of a packet, in one stage and in two (ARGS=-v: by table); the same on every machine
+	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/agent/path_tables
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/path.py $(ARGS)
 
 .PHONY: simulate
 simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/SCALE.md

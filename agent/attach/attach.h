@@ -71,7 +71,7 @@ uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side);
 /* Detaches detnat's filter there; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
 int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact);
 
-/* What a link carried before a change. */
+/* The programs and the record of a link before a change. */
 struct attach_before {
 	uint32_t ifindex; /* 0: not filled in */
 	bool xdp_native;
@@ -84,7 +84,7 @@ struct attach_before {
 int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret);
 
-/* Restores what the link carried; made_clsact as for tc_detach(), as of attach_note(). */
+/* Restores the programs and record that attach_note() noted; made_clsact as for tc_detach(). */
 void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
 		    const struct own_programs *own, bool made_clsact);
 void attach_forget(struct attach_before *before);

@@ -65,7 +65,7 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
  */
 int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg);
 
-/* Refuses what a reload would refuse before it prepares anything, except for `reload_guard`. Changes nothing. */
+/* Makes the checks that a reload makes before it prepares anything, except for `reload_guard`. Changes nothing. */
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err);
 
 /*

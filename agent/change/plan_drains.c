@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a plan does with sessions that may continue: see struct change_options and struct mapping_drain. */
+/* The part of a plan about sessions that may continue: see struct change_options and struct mapping_drain. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>

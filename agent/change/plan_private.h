@@ -14,7 +14,7 @@
 
 /* The portmaps of a plan. */
 
-/* What a change removes and adds; zero-initialised: nothing. */
+/* Portmaps that a change removes and adds. Zero-initialised: none. */
 struct portmap_changes {
 	struct portmap *del;
 	struct portmap *add;

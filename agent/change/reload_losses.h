@@ -6,7 +6,7 @@
 #include "config/active.h"
 #include "tables/mappings.h"
 
-/* What a mapping loses; whole: its tables, not only addresses that an exception takes. */
+/* A loss of a mapping; whole: its tables, not only addresses that an exception takes. */
 struct reload_loss {
 	struct prefix in;
 	struct prefix out;

@@ -11,7 +11,7 @@
 /* Octets of slots from which two stages pay; docs/END-TO-END.md shows what both cost on either side of it. */
 #define STAGES_PAY (16ULL << 20)
 
-/* What the choice depends on. */
+/* The facts on which the choice depends. */
 struct stages_facts {
 	uint8_t wanted; /* from the configuration */
 	uint64_t slots; /* octets, of all mappings */

@@ -37,7 +37,7 @@ struct group {
 	const struct wire_session *record;
 };
 
-/* What is being applied. */
+/* The announcement being applied. */
 struct applying {
 	struct copying *c;
 	unsigned peer;

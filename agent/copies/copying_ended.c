@@ -132,7 +132,7 @@ int copied_ended_whole(struct copying *c, unsigned peer, uint64_t *at, struct dr
 	return r;
 }
 
-/* What is being applied. */
+/* The announcement being applied. */
 struct applying {
 	struct copying *c;
 	struct copied_mapping *cm;

@@ -34,7 +34,7 @@ void copied_overflow_whole_ended(struct copying *c, unsigned peer)
 	waiting_forget(&c->waiting, is_unheard, c);
 }
 
-/* What is being applied. */
+/* The announcement being applied. */
 struct applying {
 	struct copying *c;
 	unsigned peer;

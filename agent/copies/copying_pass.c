@@ -182,7 +182,7 @@ static void read_subscriber(struct reading *rd, bool young_alone)
 	}
 }
 
-/* What to do with a subscriber, from its present word. */
+/* The treatment of a subscriber, from its present word. */
 enum look { LOOK_NOTHING, LOOK_YOUNG, LOOK_ALL };
 
 static enum look look_at(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,

@@ -39,10 +39,10 @@ extern const struct hash_type overflow_tolds;
 /* NULL: there is none. */
 struct overflow_told *overflow_tolds_find(const struct hash_table *t, const struct overflow_id *id);
 
-/* Adds one that is not there: not told, since pass 0. NULL: no memory. */
+/* Adds a session that must not be there yet, as not announced, since pass 0. NULL: out of memory. */
 struct overflow_told *overflow_tolds_add(struct hash_table *t, const struct overflow_id *id);
 
-/* Removes those of a mapping. Returns how many of them have been told. */
+/* Removes those of a mapping. Returns the number of those that had been announced. */
 uint32_t overflow_tolds_del_mapping(struct hash_table *t, uint16_t mapping);
 
 bool overflow_id_equal(const struct overflow_id *a, const struct overflow_id *b);

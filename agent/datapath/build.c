@@ -30,8 +30,10 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #define IN2OUT_EACH   "in2out_each_xdp"
 #define IN2OUT_CACHED "in2out_cached_xdp"
 #define IN2OUT_STAGED "in2out_staged_xdp"
+#define IN2OUT_OPEN   "in2out_open_xdp"
 #define OUT2IN	      "out2in_xdp"
 #define OUT2IN_STAGED "out2in_staged_xdp"
+#define OUT2IN_OPEN   "out2in_open_xdp"
 
 /* The pins of each set of programs, called NAME_<generation>. */
 static const char *const generation_pins[] = { PIN_XDP_PROGS,	 PIN_TC_PROGS,	 PIN_BARE_PROGS,   PIN_INGRESS_PROGS,
@@ -110,12 +112,16 @@ static const char *in2out_program(const struct settings *s)
 		return IN2OUT_CACHED;
 	if (settings_have_stages(s))
 		return IN2OUT_STAGED;
-	return s->source_check == SOURCES_STRICT_EACH ? IN2OUT_EACH : IN2OUT;
+	if (s->source_check == SOURCES_STRICT_EACH)
+		return IN2OUT_EACH;
+	return s->open_mappings ? IN2OUT_OPEN : IN2OUT;
 }
 
 static const char *out2in_program(const struct settings *s)
 {
-	return settings_have_stages(s) && !s->policy_routing && !s->outside_strict ? OUT2IN_STAGED : OUT2IN;
+	if (settings_have_stages(s) && !s->policy_routing && !s->outside_strict)
+		return OUT2IN_STAGED;
+	return s->open_mappings ? OUT2IN_OPEN : OUT2IN;
 }
 
 static const char *main_program(const struct settings *s, enum entry entry)
@@ -127,7 +133,8 @@ static const char *main_program(const struct settings *s, enum entry entry)
 
 static void leave_out_others(struct bpf_object *o, const struct settings *s)
 {
-	static const char *const all[] = { IN2OUT, IN2OUT_EACH, IN2OUT_CACHED, IN2OUT_STAGED, OUT2IN, OUT2IN_STAGED };
+	static const char *const all[] = { IN2OUT,	IN2OUT_EACH, IN2OUT_CACHED, IN2OUT_STAGED,
+					   IN2OUT_OPEN, OUT2IN,	     OUT2IN_STAGED, OUT2IN_OPEN };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))

@@ -97,8 +97,8 @@ uint32_t datapath_ticks(const struct datapath *d)
 
 void datapath_raise_epoch(struct datapath *d)
 {
-	/* Epoch 0 means "no cache entry", also in the bits of it that a subscriber's record keeps. */
-	while (!(__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST) & HOP_EPOCH))
+	/* Epoch 0 is that of an empty cache entry. */
+	while (!__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST))
 		;
 }
 

@@ -91,7 +91,7 @@ int migration_subscribers_count(const struct datapath *d, struct migration *m);
 /* Maps both copies of each chunk that an earlier agent created. */
 int migration_subscribers_map(const struct datapath *d, struct migration *m);
 
-/* Adds what the old programs have counted since the last call to the new records. */
+/* Adds the old programs' counts since the last call to the new records. */
 void migration_subscribers_bring_over(struct migration *m);
 
 /* Moves counts and marks that the old programs no longer change. Moving them makes the call repeatable. */

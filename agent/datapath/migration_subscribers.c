@@ -8,6 +8,9 @@
 #include "datapath/pinned.h"
 #include "datapath/table_types.h"
 
+/* In way_epoch of layouts 3 and 4. */
+#define OLD_HAIRPINS 0x80000000U
+
 static uint32_t load(const uint8_t *record, struct layout_member member)
 {
 	return __atomic_load_n((const uint32_t *)(record + member.offset), __ATOMIC_RELAXED);
@@ -28,13 +31,13 @@ static uint8_t *old_record(const struct migration *m, const struct migration_chu
 }
 
 /*
- * Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. Layout 3 kept it in
- * way_epoch.
+ * Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. Layouts 3 and 4
+ * kept it as a bit of way_epoch.
  */
 static bool has_hairpins(const struct migration *m, uint8_t *from)
 {
 	if (m->fields.way_epoch.size)
-		return load(from, m->fields.way_epoch) & SUBSCRIBER_HAIRPINS;
+		return load(from, m->fields.way_epoch) & OLD_HAIRPINS;
 	return !m->fields.hairpins.size || is_set(from, m->fields.hairpins);
 }
 
@@ -53,7 +56,7 @@ static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint
 	to->sessions = seen.sessions;
 	to->overflow = seen.overflow;
 	to->displaced = ~0U;
-	to->way_epoch = has_hairpins(m, from) ? SUBSCRIBER_HAIRPINS : 0;
+	to->hairpins = has_hairpins(m, from);
 	m->n_sessions += seen.sessions;
 	m->n_overflow += seen.overflow;
 }
@@ -226,7 +229,7 @@ void migration_subscribers_move_rest(struct migration *m)
 			uint8_t *from = old_record(m, c, k);
 
 			if (has_hairpins(m, from))
-				__atomic_fetch_or(&c->to[k].way_epoch, SUBSCRIBER_HAIRPINS, __ATOMIC_ACQ_REL);
+				__atomic_store_n(&c->to[k].hairpins, 1, __ATOMIC_RELEASE);
 			if (m->fields.refused.size) {
 				uint64_t *old = (uint64_t *)(from + m->fields.refused.offset);
 				uint64_t refused = __atomic_exchange_n(old, 0, __ATOMIC_ACQ_REL);

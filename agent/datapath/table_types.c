@@ -25,22 +25,13 @@ struct member {
 
 /* In order of offset, as the kernel requires. */
 static const struct member subscriber_members[] = {
-	MEMBER(subscriber, sessions),
-	MEMBER(subscriber, lock),
-	MEMBER(subscriber, overflow),
-	MEMBER(subscriber, quota_pass),
-	MEMBER(subscriber, search_tick),
-	MEMBER(subscriber, refused),
-	MEMBER(subscriber, icmp_next),
-	MEMBER(subscriber, quota_event_next),
-	MEMBER(subscriber, ports_event_next),
-	MEMBER(subscriber, way_tick),
-	MEMBER(subscriber, way),
-	MEMBER(subscriber, way_epoch),
-	MEMBER(subscriber, displaced),
-	MEMBER(subscriber, datagrams),
-	MEMBER(subscriber, exhausted),
-	MEMBER(subscriber, searched),
+	MEMBER(subscriber, sessions),	      MEMBER(subscriber, lock),
+	MEMBER(subscriber, overflow),	      MEMBER(subscriber, quota_pass),
+	MEMBER(subscriber, search_tick),      MEMBER(subscriber, refused),
+	MEMBER(subscriber, icmp_next),	      MEMBER(subscriber, quota_event_next),
+	MEMBER(subscriber, ports_event_next), MEMBER(subscriber, hairpins),
+	MEMBER(subscriber, displaced),	      MEMBER(subscriber, datagrams),
+	MEMBER(subscriber, exhausted),	      MEMBER(subscriber, searched),
 	MEMBER(subscriber, resolve_tick),
 };
 

@@ -112,7 +112,7 @@ static void add_set(struct guard_image *image, const struct nftnl_set *s, const 
 			 nftnl_set_get_u32(s, NFTNL_SET_FLAGS), nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN));
 }
 
-/* A batch deletes what it creates afresh. */
+/* A batch deletes the objects that it creates afresh. */
 static void remove_set(struct guard_image *image, const struct nftnl_set *s, const char *table)
 {
 	char head[64];

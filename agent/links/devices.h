@@ -53,7 +53,7 @@ const struct config_interface *devices_listed(const struct devices *v, const str
 const char *devices_pattern(const struct devices *v, const char *name); /* that matches it, or NULL */
 size_t devices_matches(const struct devices *v, const char *pattern);	/* number of interfaces that match it */
 
-/* What an operator should know about an interface, or NULL. *ret_grave: whether it prevents translation of packets. */
+/* A problem of an interface for the operator, or NULL. *ret_grave: whether it prevents translation of packets. */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
 
 /* Whether an interface exists and is down, or has no carrier. */

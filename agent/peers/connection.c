@@ -44,7 +44,7 @@ static void end(struct connection *c, const char *why)
 	c->ops->ended(c->arg, why);
 }
 
-/* What a malformed frame reveals about the peer. */
+/* The fault of a peer that a malformed frame reveals. */
 static const char *fault(int r)
 {
 	switch (r) {

@@ -138,7 +138,7 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 {
 	struct receiver *r = arg;
 
-	/* What was missed meanwhile, if anything, is unknown. */
+	/* Announcements may have been missed meanwhile. */
 	r->ask_again |= is_silent(r);
 	r->heard_ms = now_ms();
 	if (f->type == WIRE_ALIVE)

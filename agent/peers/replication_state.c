@@ -39,7 +39,7 @@ static enum peer_state state_of(const struct sender_figures *s, const struct rec
 	return differ ? PEER_DIFFERS : PEER_SYNCHRONISED;
 }
 
-/* What the two directions know about a peer that is down. */
+/* The reason why a peer is down, as far as the two directions know it. */
 static void write_reason(const struct sender_figures *s, const struct receiver_figures *r, char *text, size_t size)
 {
 	const char *to = s->connected ? "" : s->why, *from = r->connected ? "" : r->why;

@@ -11,12 +11,14 @@
  *	TRACE_STEADY(word)	the state word of a session that the packet does not change
  *	TRACE_SUBSCRIBER(m, n)	the packet's subscriber is known
  *	TRACE_EGRESS(e)		the packet's egress towards a subscriber is known
- *	TRACE_NEXT_HOP(nh)	the packet's next hop is known; NULL: none
+ *	TRACE_NEXT_HOP(e, kind)	the egress of a packet from inside is known, and where that goes
  */
 #ifndef DETNAT_TRACE_POINTS_H
 #define DETNAT_TRACE_POINTS_H
 
 #ifdef TRACE
+
+#define TRACING 1
 
 #include <detnat/reasons.h>
 #include <detnat/trace.h>
@@ -55,14 +57,11 @@ static __always_inline int trace_counts(__u32 reason)
 #define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
 #define TRACE_EGRESS(e)		    trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
 
-#define TRACE_NEXT_HOP(nh)                                                                                            \
-	do {                                                                                                          \
-		if (nh)                                                                                               \
-			trace_mark(TRACE_next_hop, (__u64)(nh)->egress.ifindex << 32 | (nh)->kind, (nh)->egress.mtu); \
-	} while (0)
+#define TRACE_NEXT_HOP(e, kind) trace_mark(TRACE_next_hop, (__u64)(e)->ifindex << 32 | (kind), (e)->mtu)
 
 #else
 
+#define TRACING 0
 #define TRACE_BEGIN(ctx)
 #define TRACED(ctx, verdict)   (verdict)
 #define TRACE_STEP(kind, a, b) ((void)0)
@@ -71,7 +70,7 @@ static __always_inline int trace_counts(__u32 reason)
 #define TRACE_STEADY(word)
 #define TRACE_SUBSCRIBER(m, n)
 #define TRACE_EGRESS(e)
-#define TRACE_NEXT_HOP(nh)
+#define TRACE_NEXT_HOP(e, kind)
 
 #endif
 

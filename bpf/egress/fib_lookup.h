@@ -76,13 +76,19 @@ static __always_inline int fib_may_be_own(__u32 addr)
 	return FIB_RANK(fib_find_leaf(addr)) >= FIB_RANK_LOCAL_PREFIX;
 }
 
-static __always_inline struct fib_hop *fib_find(__u32 addr)
+/* The next hop with a number of fib_find_number(). */
+static __always_inline struct fib_hop *fib_hop_at(__u32 number)
 {
-	struct fib_hop *hop = &fib.hop[fib_find_number(addr)];
+	struct fib_hop *hop = &fib.hop[number];
 
 	/* Kept in a register: the compiler would work it out anew each time. */
 	barrier_var(hop);
 	return hop;
+}
+
+static __always_inline struct fib_hop *fib_find(__u32 addr)
+{
+	return fib_hop_at(fib_find_number(addr));
 }
 
 /* index_find(), faster for addresses within a hint's prefix. */

@@ -6,16 +6,14 @@
  * with SOURCES_STRICT_EACH. The kernel decides what cannot be decided here.
  *
  * If no reverse-path filter is on and routes depend only on destinations, only the gateway's own addresses are refused,
- * and the agent vouches for all others (globals.own_sources). Otherwise, and without an agent, a route back to the
- * address must have been found in this epoch, within the last minute.
+ * and the agent vouches for all others (globals.own_sources). Otherwise, and without an agent, the route back to the
+ * address is looked for as any egress is (egress_find.h).
  */
 #ifndef DETNAT_SOURCE_H
 #define DETNAT_SOURCE_H
 
 #include "subscriber/classify.h"
-#include "egress/egress_in.h"
-
-#define SOURCE_SECONDS 60U
+#include "egress/egress_find.h"
 
 enum source_verdict {
 	SOURCE_GOOD,
@@ -32,14 +30,16 @@ static __always_inline int source_is_vouched(const struct globals *g, __u32 src,
 }
 
 /*
- * Returns 1 if the route back to the sender is known and, if the check is strict, leads through the ingress interface.
+ * Returns 1 if the route back to a sender is cached and, if the check is strict, leads through the ingress interface.
+ * out_ifindex: through which an answer would come in.
  */
-static __always_inline int source_is_known(const struct subscriber *s, const struct globals *g, __u32 in_ifindex,
-					   __u32 now)
+static __always_inline int source_is_known(const struct globals *g, __u32 src, __u32 dst, __u32 in_ifindex,
+					   __u32 out_ifindex, __u32 now)
 {
-	if (!subscriber_hop_is_fresh(s, LOAD(g->epoch), now, settings.hz * SOURCE_SECONDS >> TICK_SHIFT))
-		return 0;
-	return settings.source_check == SOURCES_ROUTED || LOAD(s->way) >> 48 == in_ifindex;
+	struct fib_hop back;
+
+	return egress_cached(g, out_ifindex, dst, src, now, &back) &&
+	       (settings.source_check == SOURCES_ROUTED || back.ifindex == in_ifindex);
 }
 
 /* The same by the agent's copy of the routes, which knows all senders behind a route: see fib_lookup.h. */
@@ -49,48 +49,36 @@ static __always_inline int source_is_told(const struct fib_hop *back, __u32 in_i
 	       (settings.source_check == SOURCES_ROUTED || LOAD(back->ifindex) == in_ifindex);
 }
 
+static __always_inline enum source_verdict source_judge(const struct egress *back, const struct device *in,
+							__u32 in_ifindex)
+{
+	int strict = LOAD(in->rp_filter) == RP_STRICT, full = LOAD(in->rp_filter) || settings.policy_routing;
+
+	if (back->state == EGRESS_NOWHERE)
+		return SOURCE_REFUSED;
+	if (egress_is_routed(back))
+		return strict && back->ifindex != in_ifindex ? SOURCE_KERNEL : SOURCE_GOOD;
+	return (back->state == EGRESS_TUNNELLED ? strict : full) ? SOURCE_KERNEL : SOURCE_GOOD;
+}
+
 /*
- * Checks the source of a packet from src to dst (host byte order) with egress out_ifindex (0: unknown). s: record of
- * the sender, or NULL if it is no subscriber. Returns enum source_verdict.
+ * Checks the source of a packet from src to dst (host byte order) with egress out_ifindex (0: unknown). Returns enum
+ * source_verdict.
  */
-SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __u32 out_ifindex)
+SUBPROGRAM int source_check(ctx_t *ctx, __u32 src, __u32 dst, __u32 out_ifindex)
 {
 	struct globals *g = globals_get();
 	__u32 in_ifindex = packet_ingress(ctx);
 	struct device *in = device_get(in_ifindex);
+	struct egress back = {};
 
 	if (!g || !in)
 		return SOURCE_KERNEL;
 	in_ifindex = received_by(in, in_ifindex);
 	if (source_is_vouched(g, src, now_ticks()))
 		return SOURCE_GOOD;
-
-	const struct fib_hop *back = fib_told(src, FIB_ROUTED);
-
-	if (back ? source_is_told(back, in_ifindex) : s && source_is_known(s, g, in_ifindex, now_ticks()))
-		return SOURCE_GOOD;
-
-	struct bpf_fib_lookup fib;
-	int strict = LOAD(in->rp_filter) == RP_STRICT, full = LOAD(in->rp_filter) || settings.policy_routing;
-
-	switch (subscriber_route(ctx, s, dst, src, out_ifindex ? out_ifindex : in_ifindex, &fib)) {
-	case BPF_FIB_LKUP_RET_NOT_FWDED:
-		return SOURCE_REFUSED;
-	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH:
-		return strict && fib.ifindex != in_ifindex ? SOURCE_KERNEL : SOURCE_GOOD;
-	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
-		return strict ? SOURCE_KERNEL : SOURCE_GOOD;
-	default:
-		return full ? SOURCE_KERNEL : SOURCE_GOOD;
-	}
-}
-
-/* source_check() for a packet of a subscriber of m. */
-static __always_inline int source_of_subscriber(ctx_t *ctx, const struct mapping *m, const struct packet *p,
-						__u32 out_ifindex)
-{
-	return source_check(ctx, subscriber_get(m, mapping_subscriber(&m->geo, p->src)), p->src, p->dst, out_ifindex);
+	egress_find_back(ctx, src, dst, out_ifindex ? out_ifindex : in_ifindex, &back);
+	return source_judge(&back, in, in_ifindex);
 }
 
 /*
@@ -99,17 +87,10 @@ static __always_inline int source_of_subscriber(ctx_t *ctx, const struct mapping
  */
 SUBPROGRAM int source_way_back(ctx_t *ctx, __u32 src, __u32 dst)
 {
-	const struct fib_hop *back = fib_told(src, FIB_ROUTED);
-	struct bpf_fib_lookup fib;
-	long verdict;
+	struct egress back = {};
 
-	if (back)
-		return back->ifindex;
-	verdict = route(ctx, dst, src, packet_received_by(ctx), &fib);
-	if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH &&
-	    verdict != BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return 0;
-	return (int)fib.ifindex;
+	egress_find_back(ctx, src, dst, packet_ingress(ctx), &back);
+	return egress_is_routed(&back) ? (int)back.ifindex : 0;
 }
 
 /*

@@ -4,6 +4,7 @@
 #define DETNAT_STAGE_LIST_H
 
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include <detnat/stages.h>
@@ -26,6 +27,14 @@ static __always_inline struct stage_list *stage_list_get(void)
 static __always_inline struct stage_entry *stage_entry_of(struct stage_list *list, __u32 sequence)
 {
 	return &list->entry[sequence & (STAGE_ENTRIES - 1)];
+}
+
+/* Marks a frame. */
+static __always_inline void stage_mark_set(void *frame, __u32 sequence)
+{
+	STAGE_MAGIC_AT(frame) = STAGE_MAGIC;
+	STAGE_SEQUENCE_AT(frame) = sequence;
+	STAGE_ETHERTYPE_AT(frame) = bpf_htons(STAGE_ETHERTYPE);
 }
 
 #endif

@@ -5,43 +5,35 @@
 
 #include "fast/fast_path.h"
 #include "fast/fast_session.h"
+#include "fast/fast_stateless.h"
 #include "egress/source.h"
 
 /*
  * Returns 1 if the source of a packet that opens or refreshes a session is one that the slow path would let pass;
  * see source_check().
  */
-static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals *g, const struct flow *f)
+static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals *g, const struct flow *f, int told,
+					       __u32 out_ifindex)
 {
-	const struct subscriber *sender;
-
 	if (likely(source_is_vouched(g, f->p.src, f->now)))
 		return 1;
-	if (fib_holds(g, f->now) && !settings.policy_routing)
+	if (told)
 		return source_is_told(fib_find(f->p.src), ctx_ingress(ctx));
-	sender = subscriber_get(f->m, f->subscriber);
-	return sender && source_is_known(sender, g, ctx_ingress(ctx), f->now);
+	return source_is_known(g, f->p.src, f->p.dst, ctx_ingress(ctx), out_ifindex, f->now);
 }
 
 /* The same for any source. */
-static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
-					       struct slot *s, __u64 *ret_word)
+static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f, int told,
+					       __u32 out_ifindex, struct slot *s, __u64 *ret_word)
 {
-	if (unlikely(!fast_source_is_good(ctx, g, f)))
+	if (unlikely(!fast_source_is_good(ctx, g, f, told, out_ifindex)))
 		return TO_SLOW_PATH;
 	return fast_session_of(f, s, ret_word);
 }
 
-/* Where a packet leaves, however that was found out. */
-struct fast_egress {
-	const struct ether_addresses *mac;
-	__u32 ifindex;
-	struct fib_hop *told; /* NULL: cached */
-};
-
 /* The rest of the way of a packet whose next hop is known. */
 static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
-					  const struct fast_egress *e, __u32 now, enum source_check check)
+					  struct fib_hop *hop, int told, __u32 now, enum source_check check, int open)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
@@ -56,14 +48,11 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	struct slot *s = fast_slot(m, subscriber, dst, dport, q->proto, port_offset);
 
 	if (unlikely(!s))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_out(ctx) : TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
-	if (check == SOURCES_STRICT_EACH) {
-		const struct subscriber *sender = subscriber_get(m, subscriber);
-
-		if (!sender || !source_is_known(sender, &t->globals, ctx_ingress(ctx), now))
-			return TO_SLOW_PATH;
-	}
+	if (check == SOURCES_STRICT_EACH &&
+	    !source_is_known(&t->globals, src, dst, ctx_ingress(ctx), hop->ifindex, now))
+		return TO_SLOW_PATH;
 
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q->steady << 32 | now;
@@ -73,78 +62,50 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 		int verdict;
 
 		/* Each session comes this way once a tick. */
-		if (e->told)
-			fib_used(e->told, now);
+		if (told)
+			fib_used(hop, now);
 		f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), dst, sport, dport);
 		f.key = slot_key(dst, dport, sport);
-		verdict = fast_in2out_session(ctx, &t->globals, &f, s, &word);
+		verdict = fast_in2out_session(ctx, &t->globals, &f, told, hop->ifindex, s, &word);
 		if (verdict != CONTINUE)
 			return verdict;
 	}
 	TRACE_STEADY(word);
 	count_translated(REASON_in2out_translated, bpf_ntohs(q->ip->tot_len));
 	fast_rewrite(q, 1, mapping_out_addr(&m->geo, subscriber), word_out_port(word));
-	ether_addresses_set(q->eth, e->mac);
+	ether_addresses_set(q->eth, (const struct ether_addresses *)hop->dmac);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, e->ifindex, 0);
-	return redirect_to(e->ifindex);
+	TRACE_STEP(redirect, hop->ifindex, 0);
+	return redirect_to(hop->ifindex);
 }
 
 /*
- * By the agent's copy of the routes. each: the source of every packet is checked. Returns a verdict, or TO_SLOW_PATH
- * with nothing changed; without the copy, calls the program that does as well with cached next hops.
+ * told: by the agent's copy of the routes; where that does not hold, calls the program that does as well with the
+ * kernel's answers, which the slow path has cached. each: the source of every packet is checked by that copy;
+ * open: mappings may be open. Returns a verdict, or TO_SLOW_PATH with nothing changed.
  */
-static __always_inline int fast_in2out(ctx_t *ctx, int each)
+static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open)
 {
-	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | (told ? EACH_PACKET(policy_routing, 0xff) : 0);
 	const struct mapping_table *t = mapping_table_get();
+	struct fib_hop *hop, cached;
 	struct fast_packet q;
 
 	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
 		return TO_SLOW_PATH;
 
-	__u32 now = now_ticks();
+	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr);
 
-	if (unlikely(!fib_holds(&t->globals, now)))
+	if (told && unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_in2out_cached);
-
-	struct fib_hop *hop = fib_find(bpf_ntohl(q.ip->daddr));
-
-	if (unlikely(!fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
+	hop = fast_hop(ctx, &t->globals, told, src, bpf_ntohl(q.ip->daddr), now, &cached);
+	if (unlikely(!hop || !fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
 		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
 		return TO_SLOW_PATH;
-	if (each && !source_is_told(fib_find(bpf_ntohl(q.ip->saddr)), ctx_ingress(ctx)))
+	if (each && !source_is_told(fib_find(src), ctx_ingress(ctx)))
 		return TO_SLOW_PATH;
 	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
-
-	struct fast_egress e = { (const struct ether_addresses *)hop->dmac, hop->ifindex, hop };
-
-	return fast_in2out_to(ctx, t, &q, &e, now, SOURCES_ROUTED);
-}
-
-/*
- * By next hops of the kernel's, which the slow path has cached: while the agent's copy does not hold, and where routing
- * depends on more than the destination.
- */
-static __always_inline int fast_in2out_cached(ctx_t *ctx)
-{
-	const struct mapping_table *t = mapping_table_get();
-	struct fast_packet q;
-
-	if (!settings.redirect || !t || !fast_parse(ctx, &q))
-		return TO_SLOW_PATH;
-
-	__u32 now = now_ticks(), source = next_hop_source(bpf_ntohl(q.ip->saddr));
-	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), source, bpf_ntohl(q.ip->daddr), now);
-
-	_Static_assert(HOP_OUT == 0, "the octets behind the address are 0");
-	if (unlikely(!nh || nh->station != fast_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->egress.mtu))
-		return TO_SLOW_PATH;
-	TRACE_NEXT_HOP(nh);
-
-	struct fast_egress e = { &nh->egress.mac, nh->egress.ifindex, 0 };
-
-	return fast_in2out_to(ctx, t, &q, &e, now, settings.source_check);
+	return fast_in2out_to(ctx, t, &q, hop, told, now, told ? SOURCES_ROUTED : settings.source_check, open);
 }
 
 #endif

@@ -20,7 +20,7 @@ static __always_inline int fast_parse_tcp(struct fast_packet *q, __u32 length)
 
 	if (headers < sizeof(struct tcphdr) || (settings.tcp_mss_clamp && flags & TCP_SYN))
 		return 0;
-	q->steady = flags & (TCP_FIN | TCP_SYN | TCP_RST) ? 0 : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
+	q->steady = flags & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
 	return headers + sizeof(struct iphdr) <= length;
 }
 

@@ -5,6 +5,7 @@
 
 #include "fast/fast_path.h"
 #include "fast/fast_portmap.h"
+#include "fast/fast_stateless.h"
 
 /*
  * Handles a packet to an inside address whose session is not in the preferred slot, or may change its state, or that a
@@ -32,58 +33,20 @@ static __always_inline int fast_out2in_session(const struct mapping *m, __u32 su
 	return CONTINUE;
 }
 
-/* Where a packet to a subscriber leaves. */
-struct fast_egress_in {
-	__u64 hop;		    /* as subscriber.way; only the interface if `told` is set */
-	const struct fib_hop *told; /* by the agent's copy of the routes, or NULL */
-	const struct device *out;   /* without `told`: the interface's record */
-};
-
 /* Such a source may be a hairpin's peer, whose packets come from inside: see out2in.h. */
 static __always_inline int source_is_in_pool(const struct globals *g, __u32 src)
 {
 	return src - g->pool_first <= g->pool_last - g->pool_first && index_find(&out_index, src);
 }
 
-/* By the agent's copy of the routes. Returns 1, or 0 if the packet is not for the fast path. */
-static __always_inline int fast_told_in(const struct globals *g, __u32 in_addr, __u32 src, __u32 length, __u32 now,
-					struct fast_egress_in *ret)
-{
-	struct fib_hop *hop = fib_find(in_addr);
-
-	if (unlikely(!fib_takes(hop, FIB_FAST_IN, length) || source_is_in_pool(g, src)))
-		return 0;
-	fib_used(hop, now);
-	*ret = (struct fast_egress_in){ .hop = (__u64)hop->ifindex << 48, .told = hop };
-	return 1;
-}
-
-/* By the next hop that the slow path has cached in the subscriber's record. */
-static __always_inline int fast_cached_in(const struct globals *g, const struct subscriber *sub, __u32 length,
-					  __u32 now, struct fast_egress_in *ret)
-{
-	/* With SUBSCRIBER_HAIRPINS set, way_epoch never matches. */
-	if (unlikely(!sub || LOAD(sub->way_epoch) != (g->epoch & HOP_EPOCH) ||
-		     now - LOAD(sub->way_tick) > subscriber_hop_ticks()))
-		return 0;
-
-	__u64 hop = LOAD(sub->way);
-	const struct device *out = device_get((__u32)(hop >> 48));
-
-	if (unlikely(!out || !(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) || length > out->mtu))
-		return 0;
-	*ret = (struct fast_egress_in){ .hop = hop, .out = out };
-	return 1;
-}
-
 /*
- * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; while that does not
- * hold, calls the program that does as well with cached next hops.
+ * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; where that does not
+ * hold, calls the program that does as well with the kernel's answers, which the slow path has cached.
  */
-static __always_inline int fast_out2in(ctx_t *ctx, int told)
+static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
 {
-	const __u32 mask =
-		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(outside_strict, 0xff) |
+			   (told ? EACH_PACKET(policy_routing, 0xff) : 0);
 	const struct mapping_table *t = mapping_table_get();
 	struct fast_packet q;
 
@@ -107,18 +70,20 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	__s64 reverse = mapping_reverse(&m->geo, dst, dport);
 
 	if (unlikely(reverse < 0))
-		return TO_SLOW_PATH;
+		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 
 	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
 	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
 	const struct slot *s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
-	struct fast_egress_in e;
+	struct fib_hop *hop, cached;
 
 	if (unlikely(!s))
+		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
+	hop = fast_hop(ctx, &t->globals, told, src, m->geo.in_base + subscriber, now, &cached);
+	if (unlikely(!hop || !fib_takes(hop, FIB_FAST_IN, length) || source_is_in_pool(&t->globals, src)))
 		return TO_SLOW_PATH;
-	if (unlikely(!(told ? fast_told_in(&t->globals, m->geo.in_base + subscriber, src, length, now, &e)
-			    : fast_cached_in(&t->globals, subscriber_get(m, subscriber), length, now, &e))))
-		return TO_SLOW_PATH;
+	if (told)
+		fib_used(hop, now);
 	TRACE_SUBSCRIBER(m, subscriber);
 
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
@@ -133,17 +98,14 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 		if (fast_out2in_session(m, subscriber, m->geo.in_base + subscriber, &p, now, &key) != CONTINUE)
 			return TO_SLOW_PATH;
 	}
-	TRACE_STEP(egress, e.hop >> 48 << 32, told ? e.told->mtu : e.out->mtu);
+	TRACE_STEP(egress, (__u64)hop->ifindex << 32, hop->mtu);
 	TRACE_STEADY(word);
 	count_translated(REASON_out2in_translated, length);
 	fast_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
-	if (told)
-		ether_addresses_set(q.eth, (const struct ether_addresses *)e.told->dmac);
-	else
-		subscriber_hop_addresses(q.eth, e.hop, e.out);
+	ether_addresses_set(q.eth, (const struct ether_addresses *)hop->dmac);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, e.hop >> 48, 0);
-	return redirect_to((__u32)(e.hop >> 48));
+	TRACE_STEP(redirect, hop->ifindex, 0);
+	return redirect_to(hop->ifindex);
 }
 
 #endif

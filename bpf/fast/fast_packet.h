@@ -16,14 +16,17 @@ union fast_transport {
 };
 _Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
 
-/* The headers of a frame, and what was read from them. */
+/* No session's, nor that of a free slot, whose last seen may be this tick: a refresh may come late. */
+#define STEADY_NEVER 0xffffU
+
+/* The headers of a frame, and the values read from them. */
 struct fast_packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	union fast_transport *l4;
 	/*
-	 * Protocol and state, as in a state word, of a session that this packet cannot change; 0 for a TCP segment that
-	 * opens, closes or resets.
+	 * Protocol and state, as in a state word, of a session that this packet cannot change; STEADY_NEVER for a TCP
+	 * segment that opens, closes or resets.
 	 */
 	__u32 steady;
 	__u8 proto;
@@ -37,7 +40,7 @@ static __always_inline __u8 fast_tcp_flags(const struct fast_packet *q)
 
 /*
  * Builds the packet for slow-path functions. The caller passes the addresses and ports that it has read, so that the
- * compiler reuses what it computed from them, the buckets above all.
+ * compiler reuses its results from them, above all the buckets.
  */
 static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
 						 __u16 dport)

@@ -10,7 +10,7 @@
 #ifndef DETNAT_FAST_H
 #define DETNAT_FAST_H
 
-#include "egress/nexthop.h"
+#include "egress/egress_cache.h"
 #include "fast/fast_packet.h"
 #include "translate/ports.h"
 #include "translate/rewrite.h"
@@ -53,18 +53,24 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 			return 0;
 		if (settings.tcp_mss_clamp && fast_tcp_flags(q) & TCP_SYN)
 			return 0;
-		q->steady =
-			fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? 0 : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
+		q->steady = fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER
+									      : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
 	} else {
 		return 0;
 	}
 	return headers + sizeof(struct iphdr) <= length;
 }
 
-/* Destination MAC of a frame, encoded like next_hop.station of a hop that the fast path can use. */
-static __always_inline __u64 fast_station(const struct ethhdr *eth)
+/*
+ * Next hop of a packet from src to dst, by the agent's copy of the routes or, if not `told`, from the cache, copied to
+ * *room; NULL: not cached.
+ */
+static __always_inline struct fib_hop *fast_hop(ctx_t *ctx, const struct globals *g, int told, __u32 src, __u32 dst,
+						__u32 now, struct fib_hop *room)
 {
-	return *(__u64 *)eth & bpf_cpu_to_be64(0xffffffffffff0000ULL);
+	if (told)
+		return fib_find(dst);
+	return egress_cached(g, ctx_ingress(ctx), src, dst, now, room) ? room : 0;
 }
 
 /*

@@ -16,7 +16,7 @@ static __always_inline int icmp_hairpin_source(ctx_t *ctx, const struct icmp_fro
 	if (icmp_from_inside_is_foreign(i))
 		return source_is_forged(ctx, i->p.src, i->p.dst) ? refuse_to_pool(ctx, &i->p, REASON_drop_spoofed)
 								 : CONTINUE;
-	switch (source_check(ctx, icmp_from_inside_sender(i), i->p.src, i->p.dst, 0)) {
+	switch (source_check(ctx, i->p.src, i->p.dst, 0)) {
 	case SOURCE_GOOD:
 		return CONTINUE;
 	case SOURCE_REFUSED:
@@ -30,7 +30,7 @@ static __always_inline int icmp_hairpin_source(ctx_t *ctx, const struct icmp_fro
 static __always_inline int icmp_hairpin(ctx_t *ctx)
 {
 	struct icmp_from_inside i = {};
-	struct egress e = {};
+	struct egress *e;
 	struct rewrite to, quoted;
 	struct receiver r;
 	enum reason refused;
@@ -72,10 +72,10 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	verdict = egress_towards(ctx, &i.p, r.s, r.in_addr, DIRECTION_HAIRPIN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	to = (struct rewrite){ .src = icmp_from_inside_source(&i, e.ifindex), .dst = r.in_addr };
+	to = (struct rewrite){ .src = icmp_from_inside_source(&i, e->ifindex), .dst = r.in_addr };
 	quoted.src = r.in_addr;
 	quoted.sport = (__u16)in_port;
-	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, &e, DIRECTION_HAIRPIN);
+	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, e, DIRECTION_HAIRPIN);
 }
 
 #endif

@@ -17,7 +17,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 {
 	struct device *in = device_get(packet_ingress(ctx));
 	struct icmp_quote q = {};
-	struct egress e = {};
+	struct egress *e;
 	struct rewrite to, quoted;
 	struct receiver r;
 	enum quote_kind kind;
@@ -50,13 +50,13 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	if (!portmap_source_leads_out(ctx, &p, r.in_addr, &e))
+	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
 		return drop(REASON_drop_martian);
 	to = rewrite_of(&p);
 	quoted = rewrite_of_quote(&q);
 	to.dst = quoted.src = r.in_addr;
 	quoted.sport = (__u16)in_port;
-	return icmp_translate(ctx, &p, &to, &q, &quoted, &e, DIRECTION_IN);
+	return icmp_translate(ctx, &p, &to, &q, &quoted, e, DIRECTION_IN);
 }
 
 #endif

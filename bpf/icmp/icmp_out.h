@@ -62,12 +62,6 @@ static __always_inline enum reason icmp_from_inside_reason(const struct icmp_fro
 	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
 }
 
-/* The sender's record; NULL if it is no subscriber. */
-static __always_inline struct subscriber *icmp_from_inside_sender(const struct icmp_from_inside *e)
-{
-	return e->sender ? subscriber_get(e->sender, mapping_subscriber(&e->sender->geo, e->p.src)) : 0;
-}
-
 /* The sender's outside address, or the gateway's on interface ifindex for other senders. Never an inside address. */
 static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_inside *e, __u32 ifindex)
 {
@@ -105,7 +99,7 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 			return drop(REASON_drop_malformed);
 		return source_unmatched(ctx, &e->p);
 	}
-	source = source_check(ctx, icmp_from_inside_sender(e), e->p.src, e->p.dst, out_ifindex);
+	source = source_check(ctx, e->p.src, e->p.dst, out_ifindex);
 	if (source == SOURCE_REFUSED)
 		return drop(REASON_drop_martian);
 	refused = options_refusal(ctx, &e->p);
@@ -135,25 +129,29 @@ static __always_inline int icmp_out_finish(ctx_t *ctx, const struct icmp_from_in
 static __always_inline int icmp_out(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
-	struct next_hop *nh;
+	struct egress *to = egress_get();
+	enum hop_kind kind;
 	int out_port, verdict;
 
 	if (!icmp_from_inside_parse(ctx, &e))
 		return drop(REASON_drop_malformed);
-	nh = next_hop_get(ctx, &e.p);
-	TRACE_NEXT_HOP(nh);
-	/* As in in2out_admit(), which has already looked up this hop. */
-	if (!nh || nh->kind > HOP_OUT_KERNEL)
+	if (!to)
+		return drop(REASON_drop_error);
+	egress_find(ctx, e.p.src, e.p.dst, packet_ingress(ctx), to);
+	kind = hop_kind(to, e.p.dst);
+	TRACE_NEXT_HOP(to, kind);
+	/* As in in2out_admit(), which has already looked up this egress. */
+	if (kind > HOP_OUT_KERNEL)
 		return pass_untranslated();
-	verdict = icmp_out_check(ctx, &e, nh->egress.ifindex);
+	verdict = icmp_out_check(ctx, &e, to->ifindex);
 	if (verdict == CONTINUE)
-		verdict = egress_check_out(ctx, &e.p, &nh->egress);
+		verdict = egress_check_out(ctx, &e.p, to);
 	if (verdict != CONTINUE)
 		return verdict;
 	out_port = icmp_from_inside_port(&e);
 	if (!out_port)
 		return drop(icmp_from_inside_reason(&e));
-	return icmp_out_finish(ctx, &e, (__u16)out_port, icmp_from_inside_source(&e, nh->egress.ifindex), &nh->egress);
+	return icmp_out_finish(ctx, &e, (__u16)out_port, icmp_from_inside_source(&e, to->ifindex), to);
 }
 
 #elif !AT_INGRESS

@@ -17,7 +17,7 @@ static __always_inline int icmp_routed(ctx_t *ctx)
 	struct device *in = device_get(packet_ingress(ctx));
 	struct ethhdr *eth = ctx_data(ctx);
 	struct icmp_from_inside i = {};
-	struct egress e = {};
+	struct egress *e;
 	struct rewrite to, quoted;
 	struct subscriber *of;
 	enum reason refused;
@@ -37,15 +37,15 @@ static __always_inline int icmp_routed(ctx_t *ctx)
 		refused = quote_options_refusal(ctx, &i.q);
 	if (refused)
 		return drop(refused);
-	verdict = egress_towards_host(ctx, &i.p, of, 1, i.p.dst, DIRECTION_HAIRPIN, 0, &e);
+	verdict = egress_towards(ctx, &i.p, of, i.p.dst, DIRECTION_HAIRPIN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	to = rewrite_of(&i.p);
-	to.src = icmp_from_inside_source(&i, e.ifindex);
+	to.src = icmp_from_inside_source(&i, e->ifindex);
 	quoted = rewrite_of_quote(&i.q);
 	quoted.dst = mapping_out_addr(&i.f.m->geo, i.f.subscriber);
 	quoted.dport = (__u16)out_port;
-	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, &e, DIRECTION_HAIRPIN);
+	return icmp_translate(ctx, &i.p, &to, &i.q, &quoted, e, DIRECTION_HAIRPIN);
 }
 
 #endif

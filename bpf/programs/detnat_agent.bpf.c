@@ -59,7 +59,7 @@ static __always_inline int copy_do(struct session_copy *c)
 	open_unlock(s);
 	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */
 	if (r == COPY_PLACED && index_find(&out_index, key_ext_addr(c->key)))
-		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+		*(volatile __u32 *)&s->hairpins = 1;
 	return r;
 }
 

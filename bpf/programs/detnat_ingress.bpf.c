@@ -7,7 +7,7 @@
 #include "base/ctx_tc.h"
 
 #include "answer/arp.h"
-#include "egress/nexthop.h"
+#include "egress/route.h"
 #include "slow/both.h"
 #include "slow/fragment_later.h"
 #include "slow/hairpin.h"

@@ -193,7 +193,7 @@ static __always_inline __u16 binding_mark(__u8 proto)
 	return (__u16)(proto << 1 | 0x8000);
 }
 
-/* Ticks for which a port that sessions were found on is not looked at again. */
+/* Ticks for which searches pass over a port on which sessions were found. */
 #define BINDING_HELD_TICKS 8U
 
 /*
@@ -236,7 +236,7 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 	}
 	if (!mask)
 		return BINDING_BUSY;
-	/* Noted first, so that the binding is found from the moment at which it exists. */
+	/* Noted first, so that lookups find the binding as soon as it exists. */
 	binding_note_away(home, 1);
 	at = binding_bind(line, mask, 0, w->in_port, BINDING_STRAYED, w->now);
 	return at < 0 ? BINDING_BUSY : (group << PORT_GROUP_SHIFT) + at;
@@ -264,8 +264,8 @@ static __always_inline void binding_keep(const struct mapping *m, const struct p
 }
 
 /*
- * Binds the ports of sessions from before there were bindings; of several inside ports, the first one found has it. The
- * agent has done so when it turned bindings on: these were opened meanwhile.
+ * Binds the ports of sessions that are older than the bindings; of several inside ports, the first one found gets the
+ * port. The agent did so before it turned bindings on; sessions opened meanwhile are left for this.
  */
 struct binding_import {
 	const struct mapping *m;
@@ -305,7 +305,7 @@ static long binding_import_slot(__u32 i, struct binding_import *w)
 	return 0;
 }
 
-/* Under the lock, at the first opening of a subscriber whose mapping has got bindings. */
+/* Under the lock, at a subscriber's first opening after its mapping got bindings. */
 static __always_inline void binding_import(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
 {
 	struct binding_header *h = binding_header_get(m, subscriber);
@@ -386,7 +386,7 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	return at;
 }
 
-/* Returns 1 if an inside endpoint may keep, or get, a port of its home line; as an offset in the block. */
+/* Returns 1 if an inside endpoint may keep or get a port of its home line, given as an offset in the block. */
 static __always_inline int binding_is_free_of_portmaps(const struct mapping *m, const struct subscriber *s,
 						       __u32 subscriber, __u8 proto, __u32 offset)
 {
@@ -430,8 +430,8 @@ SUBPROGRAM int binding_take_home(const struct mapping *m, struct subscriber *s, 
 }
 
 /*
- * The outside port of the inside endpoint that a packet from inside comes from, as an offset in the block: the one that
- * it has, or one that is bound to it now. Or BINDING_NONE, BINDING_BUSY. Takes the lock.
+ * The outside port of a packet's inside endpoint, as an offset in the block: the one that it has, or one bound to it
+ * now. Or BINDING_NONE, or BINDING_BUSY. Takes the lock.
  */
 SUBPROGRAM int binding_take(const struct mapping *m, struct subscriber *s, const struct packet *p)
 {

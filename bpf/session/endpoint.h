@@ -32,7 +32,7 @@ static __always_inline int portmap_receiver(const struct packet *p, struct recei
 
 /*
  * Inside port to which a packet to a pool address goes, with its subscriber in *ret; -1: none. For a protocol without
- * ports, 0 if its mapping translates it. use: what the session is looked up for. A packet that a portmap takes is
+ * ports, 0 if its mapping translates it. use: the purpose of the lookup. A packet that a portmap takes is
  * counted by endpoint_count(), once it is sure to pass.
  */
 static __always_inline int endpoint_owner(const struct packet *p, enum session_use use, struct receiver *ret)

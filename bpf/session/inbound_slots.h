@@ -89,7 +89,7 @@ static __always_inline int inbound_filters(const struct mapping *m, __u8 proto)
 	return settings.filtering && LOAD(m->bindings.filtering) & binding_protocol(proto);
 }
 
-/* Returns 0; or, if the outside may open no more of a subscriber's sessions in this tick, INBOUND_… */
+/* Returns 0, or INBOUND_… if the outside may not open another session of a subscriber in this tick. */
 static __always_inline int inbound_full(const struct mapping *m, const struct subscriber *s, __u32 subscriber,
 					const struct binding_header *h, __u32 now)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What all share that open a session in a slot, under the opener's lock and by the rules of <detnat/session.h>: packets
+ * Shared by all openers of a session in a slot, under the opener's lock and by the rules of <detnat/session.h>: packets
  * from either side (open.h, inbound.h) and sessions announced by another gateway (session_copy.h). They scan the two
  * buckets, choose a slot and claim it.
  */
@@ -125,8 +125,8 @@ SUBPROGRAM int open_scan_buckets(const struct mapping *m, struct subscriber *s, 
 }
 
 /*
- * Under the lock: claims a slot, whose state word is `from`, for the session (key, word). What it displaces is
- * reported. Returns OPENED, OPEN_AT_QUOTA or OPEN_LOST.
+ * Under the lock: claims a slot, whose state word is `from`, for the session (key, word). A session that it displaces
+ * is reported. Returns OPENED, OPEN_AT_QUOTA or OPEN_LOST.
  */
 static __always_inline enum opened opening_claim(const struct mapping *m, struct subscriber *s, __u32 subscriber,
 						 struct slot *slot, __u64 from, __u64 key, __u64 word, __u32 now)

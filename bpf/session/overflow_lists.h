@@ -84,7 +84,7 @@ static __always_inline int overflow_listed_key(const struct mapping *m, __u32 su
 	return 1;
 }
 
-/* Returns the state word of the session at a place of the list, or 0 if it is there no more. */
+/* Returns the state word of the session at a place of the list, or 0 if the session is gone. */
 SUBPROGRAM __u64 overflow_listed_word(const struct mapping *m, __u32 subscriber, __u32 at)
 {
 	struct overflow_session *o;

@@ -25,7 +25,7 @@
 /* Buckets of a walk for a unit of search work: a walk looks at whole buckets, which is four times as fast. */
 #define QUOTA_UNIT (4 * SEARCH_UNIT / BUCKET_SLOTS)
 
-/* Ranks: 0, those that stay; then those of the outside, reset ones, and expired ones. */
+/* Ranks: 0 for sessions that stay; then those that the outside opened, reset ones, and expired ones. */
 #define QUOTA_RANK_INBOUND 1U
 #define QUOTA_RANK_BEYOND  127U /* in subscriber.quota_pass: sessions beyond the slots are taken */
 #define QUOTA_RANK_RESET   128U
@@ -44,7 +44,7 @@ struct quota_walk {
 	__u32 subscriber;
 	__u32 now;
 	__u32 from; /* bucket */
-	__u32 peek; /* 1: only look whether there is one */
+	__u32 peek; /* 1: only see whether one would give way */
 };
 
 /*
@@ -151,7 +151,7 @@ SUBPROGRAM int quota_look_slot(const struct mapping *m, struct slot *slot, __u32
 	return 0;
 }
 
-/* Removes what has expired in bucket i, and looks for the highest rank. Returns 1 if there is no such bucket. */
+/* Removes the expired sessions of bucket i, and looks for the highest rank. Returns 1 if there is no such bucket. */
 SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
 {
 	struct quota_look *l = quota_look_get();
@@ -247,12 +247,12 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 	return 1;
 }
 
-/* Looks for a session that gives way. Returns 1 if one has, or would. */
+/* Looks for a session that gives way. Returns 1 if one did or, with a peek, would. */
 static __always_inline int quota_give_way(struct quota_walk *w, struct quota_look *l)
 {
 	int beyond = 0;
 
-	/* Once more, if others have taken what the walk has found. */
+	/* Once more, if others have taken the session that the walk found. */
 	for (int i = 0; i < 4; i++) {
 		__u32 pass = LOAD(w->s->quota_pass);
 
@@ -281,8 +281,8 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
  * Returns whether a subscriber's packet may open a session, as enum quota_room. A search in vain is not repeated in the
  * same tick, unless a session has ended meanwhile.
  *
- * elsewhere: sessions that the subscriber has in other mappings, which drain; expired ones count until they are swept.
- * With QUOTA_PEEK nothing gives way but what has expired, and QUOTA_PLACE means that something would.
+ * elsewhere: the subscriber's sessions in draining mappings; expired ones count until they are swept. With QUOTA_PEEK
+ * only expired sessions give way, and QUOTA_PLACE means that another one would.
  */
 SUBPROGRAM int quota_room(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 elsewhere)
 {

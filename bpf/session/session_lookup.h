@@ -26,8 +26,8 @@ struct receiver {
 };
 
 /*
- * Number of the subscriber of m that an outside address is of, where no session tells; -1 if it is nobody's: an
- * exception may have taken the inside address out of the mapping.
+ * The number of the only subscriber of m with an outside address, for packets without a session; -1 if it has none, as
+ * an exception may have taken the inside address out of the mapping.
  */
 SUBPROGRAM int receiver_alone(const struct mapping *m, __u32 out_addr)
 {

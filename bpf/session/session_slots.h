@@ -176,8 +176,8 @@ SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32
 }
 
 /*
- * Reports a session that the datapath itself removed; called by the winner of the compare-and-swap. key, word: as they
- * stood in the slot, with the key read before the swap.
+ * Reports a session that the datapath itself removed; called by the winner of the compare-and-swap. key, word: the
+ * contents of the slot, with the key read before the swap.
  */
 SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
@@ -205,8 +205,8 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
 
 /*
  * Applies a packet to the state word *at. *word is the value read, and becomes the one that this packet replaced; next
- * is what session_after() makes of it. Returns the state word afterwards. A lost race is retried once; then the packet
- * passes without a refresh, as the winner has just refreshed the session.
+ * is the result of session_after() for it. Returns the state word afterwards. A lost race is retried once; then the
+ * packet passes without a refresh, as the winner has just refreshed the session.
  */
 static __always_inline __u64 session_apply(__u64 *at, __u64 *word, __u64 next, __u8 flags, int from_inside, __u32 now,
 					   const struct mapping *m)

@@ -6,7 +6,7 @@
 #ifndef DETNAT_EGRESS_CHECK_H
 #define DETNAT_EGRESS_CHECK_H
 
-#include "egress/egress_in.h"
+#include "egress/egress_find.h"
 #include "translate/forward.h"
 #include "session/quota.h"
 #if !HOOK_XDP
@@ -20,7 +20,7 @@
  */
 static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, const struct egress *e)
 {
-	if (e->state != EGRESS_READY || p->ttl <= 1 || p->length > e->mtu || !takes_frame(ctx, e->ifindex))
+	if (e->state != EGRESS_READY || p->ttl <= 1 || p->length > e->longest || !takes_frame(ctx, e->ifindex))
 		return pass_untranslated();
 	return CONTINUE;
 }
@@ -125,34 +125,42 @@ static __always_inline int egress_check(ctx_t *ctx, const struct packet *p, cons
 		     : egress_check_in(ctx, p, e, 0, direction);
 }
 
-/*
- * Finds and checks the egress towards an inside host: a subscriber with record s or, with `routed`, a routed host to
- * which the subscriber with record s sends. *ret is initialised. Returns CONTINUE or a verdict.
- */
-static __always_inline int egress_towards_host(ctx_t *ctx, const struct packet *p, struct subscriber *s, int routed,
-					       __u32 in_addr, enum direction direction, struct subscriber *limit,
-					       struct egress *ret)
+/* Checks the TTL of a packet to a pool address, whose egress is not known yet. Returns CONTINUE or a verdict. */
+static __always_inline int egress_check_ttl(ctx_t *ctx, const struct packet *p, struct subscriber *limit)
 {
-	int verdict;
+	struct egress *e = egress_get();
 
-	ret->state = egress_in(ctx, routed ? 0 : s, p->src, in_addr, ret);
-	if (!HOOK_XDP)
-		egress_resolve(ret);
-	else if (direction == DIRECTION_HAIRPIN)
-		egress_resolve_bare(ret);
-	if (direction == DIRECTION_HAIRPIN)
-		egress_of_hairpin(ret);
-	TRACE_EGRESS(ret);
-	verdict = egress_check(ctx, p, ret, limit, direction);
-	if (verdict != CONTINUE || direction != DIRECTION_HAIRPIN || ret->state == EGRESS_READY)
-		return verdict;
-	return ret->state == EGRESS_UNRESOLVED ? egress_unresolved(s, ret) : drop(REASON_drop_unreachable);
+	if (!e)
+		return drop(REASON_drop_error);
+	e->state = EGRESS_KERNEL;
+	return egress_check(ctx, p, e, limit, DIRECTION_HAIRPIN);
 }
 
+/*
+ * Finds and checks the egress towards an inside host: a subscriber with record s, or a routed host to which the
+ * subscriber with record s sends. Returns CONTINUE or a verdict.
+ */
 static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, struct subscriber *s, __u32 in_addr,
-					  enum direction direction, struct subscriber *limit, struct egress *ret)
+					  enum direction direction, struct subscriber *limit, struct egress **ret)
 {
-	return egress_towards_host(ctx, p, s, 0, in_addr, direction, limit, ret);
+	struct egress *e = egress_get();
+	int verdict;
+
+	if (!e)
+		return drop(REASON_drop_error);
+	*ret = e;
+	egress_find_inwards(ctx, p->src, in_addr, e);
+	if (!HOOK_XDP)
+		egress_resolve(e);
+	else if (direction == DIRECTION_HAIRPIN)
+		egress_resolve_bare(e);
+	if (direction == DIRECTION_HAIRPIN)
+		egress_of_hairpin(e);
+	TRACE_EGRESS(e);
+	verdict = egress_check(ctx, p, e, limit, direction);
+	if (verdict != CONTINUE || direction != DIRECTION_HAIRPIN || e->state == EGRESS_READY)
+		return verdict;
+	return e->state == EGRESS_UNRESOLVED ? egress_unresolved(s, e) : drop(REASON_drop_unreachable);
 }
 
 #endif

@@ -120,17 +120,16 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 
 /* Finds and checks the egress of a later fragment towards a subscriber. */
 static __always_inline int fragment_egress(ctx_t *ctx, const struct packet *p, __u32 in_addr, enum direction direction,
-					   struct egress *ret)
+					   struct egress **ret)
 {
 	struct subscriber *s = fragment_subscriber(in_addr);
 
-	*ret = (struct egress){};
 	return s ? egress_towards(ctx, p, s, in_addr, direction, 0, ret) : drop(REASON_drop_no_mapping);
 }
 
 static __always_inline int fragment_hairpin(ctx_t *ctx)
 {
-	struct egress egress;
+	struct egress *egress;
 	struct fragment_piece f;
 	struct rewrite to;
 	struct fragment *e;
@@ -147,13 +146,13 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 	verdict = fragment_egress(ctx, &io.f.p, to.dst, DIRECTION_HAIRPIN, &egress);
 	if (verdict != CONTINUE)
 		return verdict;
-	return fragment_translate(ctx, &io.f.p, e, &f, &to, &egress, DIRECTION_HAIRPIN);
+	return fragment_translate(ctx, &io.f.p, e, &f, &to, egress, DIRECTION_HAIRPIN);
 }
 
 /* Tail-called by out2in_prepare(). */
 static __always_inline int fragment_out2in(ctx_t *ctx)
 {
-	struct egress egress;
+	struct egress *egress;
 	struct fragment_piece f;
 	struct rewrite to;
 	struct fragment *e;
@@ -172,7 +171,7 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 	verdict = fragment_egress(ctx, &p, to.dst, DIRECTION_IN, &egress);
 	if (verdict != CONTINUE)
 		return verdict;
-	return fragment_translate(ctx, &p, e, &f, &to, &egress, DIRECTION_IN);
+	return fragment_translate(ctx, &p, e, &f, &to, egress, DIRECTION_IN);
 }
 
 #endif

@@ -48,7 +48,7 @@ static __always_inline int inbound_may_open_hairpin(const struct packet *p)
 /* PROG_hairpin. */
 static __always_inline int hairpin(ctx_t *ctx)
 {
-	struct egress e = { .state = EGRESS_KERNEL };
+	struct egress *e;
 	struct subscriber *sender;
 	struct receiver r;
 	struct rewrite to;
@@ -64,8 +64,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (!settings.hairpin || p->ttl <= 1) {
 		if (address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
-		/* Before anything is opened or refreshed; no egress is known yet, so only the TTL is checked. */
-		verdict = egress_check(ctx, p, &e, sender, DIRECTION_HAIRPIN);
+		/* Before anything is opened or refreshed. */
+		verdict = egress_check_ttl(ctx, p, sender);
 		return verdict != CONTINUE ? verdict : drop(REASON_drop_no_session);
 	}
 	to = rewrite_of(p);
@@ -87,7 +87,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (verdict != CONTINUE)
 		return verdict;
 	endpoint_count(&r);
-	return translate_session(ctx, p, &to, &e, DIRECTION_HAIRPIN, p->src);
+	return translate_session(ctx, p, &to, e, DIRECTION_HAIRPIN, p->src);
 }
 
 #endif

@@ -51,7 +51,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 /* SOURCE_KERNEL passes the packet on: the kernel drops it, having checked the source or for the blackhole route. */
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
-	switch (source_of_subscriber(ctx, io->f.m, &io->f.p, 0)) {
+	switch (source_check(ctx, io->f.p.src, io->f.p.dst, 0)) {
 	case SOURCE_GOOD:
 		return CONTINUE;
 	case SOURCE_REFUSED:

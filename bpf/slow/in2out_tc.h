@@ -4,7 +4,7 @@
 #define DETNAT_IN2OUT_TC_H
 
 #include "packet/ether.h"
-#include "egress/nexthop.h"
+#include "egress/route.h"
 
 struct in2out {
 	struct flow f;
@@ -175,8 +175,8 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 /* SOURCE_KERNEL passes: the kernel has checked the source. */
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
-	return source_of_subscriber(ctx, io->f.m, &io->f.p, ctx->ifindex) == SOURCE_REFUSED ? drop(REASON_drop_martian)
-											    : CONTINUE;
+	return source_check(ctx, io->f.p.src, io->f.p.dst, ctx->ifindex) == SOURCE_REFUSED ? drop(REASON_drop_martian)
+											   : CONTINUE;
 }
 
 static __always_inline int in2out_egress_check(ctx_t *ctx, const struct in2out *io)

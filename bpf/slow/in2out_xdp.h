@@ -26,8 +26,10 @@ static __always_inline int is_hairpin(const struct in2out *io)
 static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum packet_kind *ret_kind)
 {
 	struct packet *p = &io->f.p;
+	struct device *in = device_get(packet_ingress(ctx));
 	enum packet_kind kind = parse(ctx, p);
-	struct next_hop *nh;
+	struct egress *e = egress_get();
+	enum hop_kind to;
 	struct ethhdr *eth;
 
 	if (kind == PACKET_NOT_IPV4)
@@ -39,22 +41,27 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	/* If the kernel forwards, tc translates; only hairpins are forwarded here. */
 	if (!settings.redirect && !index_find(&out_index, p->dst))
 		return is_martian(p) ? drop(REASON_drop_martian) : in2out_routed(ctx, p, kind);
-	nh = next_hop_get(ctx, p);
-	TRACE_NEXT_HOP(nh);
-	eth = ctx_data(ctx);
-	if (!nh || (void *)(eth + 1) > ctx_data_end(ctx) || !mac_equal(eth->h_dest, nh->in_mac))
+	if (!in || !in->roles || !e)
 		return pass_untranslated();
-	if (nh->kind > HOP_POOL)
+	/* Of a hairpin it is known once its receiver is. */
+	if (TRACING || !index_find(&out_index, p->dst))
+		egress_find(ctx, p->src, p->dst, packet_ingress(ctx), e);
+	to = hop_kind(e, p->dst);
+	TRACE_NEXT_HOP(e, to);
+	eth = ctx_data(ctx);
+	if ((void *)(eth + 1) > ctx_data_end(ctx) || !frame_is_for(ctx, eth, in))
+		return pass_untranslated();
+	if (to > HOP_POOL)
 		return is_martian(p) ? drop(REASON_drop_martian) : in2out_routed(ctx, p, kind);
-	io->egress = &nh->egress;
-	io->hairpin = nh->kind == HOP_POOL;
+	io->egress = e;
+	io->hairpin = to == HOP_POOL;
 	*ret_kind = kind;
 	return CONTINUE;
 }
 
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
-	switch (source_of_subscriber(ctx, io->f.m, &io->f.p, is_hairpin(io) ? 0 : io->egress->ifindex)) {
+	switch (source_check(ctx, io->f.p.src, io->f.p.dst, is_hairpin(io) ? 0 : io->egress->ifindex)) {
 	case SOURCE_GOOD:
 		return CONTINUE;
 	case SOURCE_REFUSED:

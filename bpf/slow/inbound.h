@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Endpoint-independent filtering: what comes from outside to a bound port, of no session, opens one. The sessions that
- * the outside has opened are kept in slots only, are limited to a share of the quota, and give way to the subscriber's
- * own at the quota. All of it is compiled away while no mapping has it.
+ * Endpoint-independent filtering: a packet from outside to a bound port opens a session if it has none. The sessions
+ * that the outside has opened are kept in slots only, are limited to a share of the quota, and give way to the
+ * subscriber's own at the quota. All of it is compiled away while no mapping uses it.
  */
 #ifndef DETNAT_INBOUND_H
 #define DETNAT_INBOUND_H
@@ -145,7 +145,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	r = inbound_full(m, s, subscriber, h, f.now);
 	if (r)
 		return r;
-	/* The flow as it is from inside. */
+	/* The flow as seen from inside. */
 	f.p = *p;
 	f.p.src = m->geo.in_base + subscriber;
 	f.p.dst = p->src;
@@ -158,7 +158,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	open_unlock(s);
 	/* A hairpin's peer is a subscriber, see out2in(). */
 	if (!r && index_find(&out_index, p->src))
-		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+		*(volatile __u32 *)&s->hairpins = 1;
 	return r ? r : in_port;
 }
 

@@ -10,7 +10,7 @@
 /* PROG_inbound. Its caller has found that the packet may open a session. */
 static __always_inline int inbound(ctx_t *ctx)
 {
-	struct egress e = {};
+	struct egress *e;
 	const struct binding_header *h;
 	struct subscriber *s;
 	struct out2in oi;
@@ -30,14 +30,14 @@ static __always_inline int inbound(ctx_t *ctx)
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, &e))
+	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, e))
 		return drop(REASON_drop_martian);
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
 	if (in_port == INBOUND_NOT)
 		return out2in_unsolicited(ctx, &oi.p);
 	if (in_port < 0)
 		return drop(inbound_refusal(in_port));
-	return out2in_finish(ctx, &oi, &e, (__u16)in_port);
+	return out2in_finish(ctx, &oi, e, (__u16)in_port);
 }
 
 #endif

@@ -123,7 +123,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	return OPENED;
 }
 
-/* open_scan_buckets() for a flow: what it found, and where; or NULL. */
+/* open_scan_buckets() for a flow: its findings and buckets, or NULL. */
 static __always_inline struct opening *open_scan(const struct flow *f, struct subscriber *s, __u32 port_offset,
 						 struct bucket_choice *ret_b)
 {
@@ -148,8 +148,8 @@ static __always_inline __s32 open_bound_port(const struct opening *o, const stru
 }
 
 /*
- * Argument `bound` of the next functions: a port offset plus one; 0: the flow may have any port. Where the subprograms
- * get it, a flag tells that the flow has a place in the quota, which is taken or given back.
+ * Argument `bound` of the next functions: a port offset plus one; 0: the flow may have any port. For subprograms, a
+ * flag in it says that the flow has a place in the quota, which they take or give back.
  */
 #define BOUND_TO(offset) ((__u32)(offset) + 1)
 #define PLACE_RESERVED	 0x80000000U
@@ -396,7 +396,7 @@ static __always_inline int open_session(ctx_t *ctx)
 	if (bound < 0)
 		return open_unbound(ctx, bound);
 	if (is_hairpin(&io))
-		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+		*(volatile __u32 *)&s->hairpins = 1;
 
 	__u64 word = 0;
 

@@ -144,7 +144,7 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, co
 /* The program for sessions in slots. */
 static __always_inline int out2in(ctx_t *ctx)
 {
-	struct egress e = {};
+	struct egress *e;
 	struct subscriber *s;
 	struct slot *slot;
 	struct out2in oi;
@@ -158,13 +158,13 @@ static __always_inline int out2in(ctx_t *ctx)
 	if (!s)
 		return tail_call(ctx, PROG_out2in_slow);
 	/* A hairpin's peer is a subscriber of this gateway, whose packets come from inside. */
-	if (LOAD(s->way_epoch) & SUBSCRIBER_HAIRPINS && index_find(&out_index, oi.p.src))
+	if (LOAD(s->hairpins) && index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	session_hit(slot, word, oi.p.flags, oi.m, oi.subscriber);
-	return out2in_finish(ctx, &oi, &e, key_in_port(key));
+	return out2in_finish(ctx, &oi, e, key_in_port(key));
 }
 
 /* Handles a packet to a subscriber's port that belongs to no session. */
@@ -186,7 +186,7 @@ static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 /* The program for packets without a slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
 static __always_inline int out2in_slow(ctx_t *ctx)
 {
-	struct egress e = {};
+	struct egress *e;
 	struct subscriber *s;
 	struct out2in oi;
 	int verdict = out2in_prepare(ctx, &oi, 1), in_port = -1;
@@ -203,7 +203,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 	if (verdict != CONTINUE)
 		return verdict;
 	session_packet_out2in(oi.m, oi.subscriber, &oi.p);
-	return out2in_finish(ctx, &oi, &e, (__u16)in_port);
+	return out2in_finish(ctx, &oi, e, (__u16)in_port);
 }
 
 #endif

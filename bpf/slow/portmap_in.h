@@ -11,7 +11,7 @@
 /* PROG_portmap_in. */
 static __always_inline int portmap_in(ctx_t *ctx)
 {
-	struct egress e = {};
+	struct egress *e;
 	struct rewrite to;
 	struct receiver r;
 	struct packet p;
@@ -30,13 +30,13 @@ static __always_inline int portmap_in(ctx_t *ctx)
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	if (!portmap_source_leads_out(ctx, &p, r.in_addr, &e))
+	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
 		return drop(REASON_drop_martian);
 	endpoint_count(&r);
 	to = rewrite_of(&p);
 	to.dst = r.in_addr;
 	to.dport = (__u16)in_port;
-	return translate_session(ctx, &p, &to, &e, DIRECTION_IN, r.in_addr);
+	return translate_session(ctx, &p, &to, e, DIRECTION_IN, r.in_addr);
 }
 
 #endif

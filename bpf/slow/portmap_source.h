@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Sources of packets that need no session: to a portmap, a bound port, an outside address that is one subscriber's, and
- * of ICMP errors. Anyone may send, and no session shows that the way back leads out: so the sender may be neither a
- * subscriber, who comes from inside, nor the gateway, and the reverse-path filter is asked.
+ * of ICMP errors. Anyone may send, and no session shows that the way back leads out. So the sender may be neither a
+ * subscriber, who comes from inside, nor the gateway, and must pass the reverse-path filter.
  */
 #ifndef DETNAT_PORTMAP_SOURCE_H
 #define DETNAT_PORTMAP_SOURCE_H
@@ -44,15 +44,13 @@ static __always_inline int portmap_source_is_own(ctx_t *ctx, const struct packet
 	return !(g && source_is_vouched(g, p->src, now_ticks())) && address_is_local(ctx, p->dst, p->src);
 }
 
-/* The kernel asks by itself for what it is left to send. */
+/* The kernel itself checks the packets that it sends. */
 static __always_inline int portmap_source_leads_out(ctx_t *ctx, const struct packet *p, __u32 in_addr,
 						    const struct egress *e)
 {
-	struct bpf_fib_lookup fib;
-
 	if (e->state != EGRESS_READY)
 		return 1;
-	return !portmap_source_is_own(ctx, p) && source_is_behind(ctx, in_addr, p->src, e->ifindex, &fib);
+	return !portmap_source_is_own(ctx, p) && source_is_behind(ctx, in_addr, p->src, e->ifindex);
 }
 
 #endif

@@ -17,7 +17,7 @@
 /* The program for packets from outside to a pool address, which out2in_prepare() has found not to be local. */
 static __always_inline int protocol_in(ctx_t *ctx)
 {
-	struct egress e = {};
+	struct egress *e;
 	struct receiver r;
 	struct rewrite to;
 	enum packet_kind kind;
@@ -34,19 +34,19 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	if (!portmap_source_leads_out(ctx, &p, r.in_addr, &e))
+	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
 		return drop(REASON_drop_martian);
 	to = rewrite_of(&p);
 	to.dst = r.in_addr;
-	mss_clamp(ctx, &p, egress_mss_mtu(ctx, &e, DIRECTION_IN));
-	return translate(ctx, &p, PACKET_PROTOCOL, &to, &e, DIRECTION_IN);
+	mss_clamp(ctx, &p, egress_mss_mtu(ctx, e, DIRECTION_IN));
+	return translate(ctx, &p, PACKET_PROTOCOL, &to, e, DIRECTION_IN);
 }
 
 /* Handles a packet from one subscriber to another. to: already has the sender's outside address. */
 static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io, struct rewrite *to)
 {
 	const struct packet *p = &io->f.p;
-	struct egress e = {};
+	struct egress *e;
 	struct receiver r;
 	int verdict;
 
@@ -60,7 +60,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io,
 	if (verdict != CONTINUE)
 		return verdict;
 	to->dst = r.in_addr;
-	return translate(ctx, p, PACKET_PROTOCOL, to, &e, DIRECTION_HAIRPIN);
+	return translate(ctx, p, PACKET_PROTOCOL, to, e, DIRECTION_HAIRPIN);
 }
 
 #endif

@@ -26,7 +26,7 @@ static __always_inline struct routed_flow routed_flow_to(const struct packet *p,
 static __always_inline int routed_in_fragment(ctx_t *ctx, const struct packet *p)
 {
 	struct fragment_piece f;
-	struct egress egress;
+	struct egress *egress;
 	struct fragment *e;
 	struct rewrite to;
 	int verdict;
@@ -40,7 +40,7 @@ static __always_inline int routed_in_fragment(ctx_t *ctx, const struct packet *p
 	verdict = fragment_egress(ctx, p, to.dst, DIRECTION_HAIRPIN, &egress);
 	if (verdict != CONTINUE)
 		return verdict;
-	return fragment_translate(ctx, p, e, &f, &to, &egress, DIRECTION_HAIRPIN);
+	return fragment_translate(ctx, p, e, &f, &to, egress, DIRECTION_HAIRPIN);
 }
 
 /* Handles a packet that no session, portmap or open mapping takes. */
@@ -57,7 +57,7 @@ static __always_inline int routed_in_stranger(ctx_t *ctx, const struct packet *p
 	return out2in_unsolicited(ctx, p);
 }
 
-/* Returns 1 for what an open mapping, or one without ports to tell subscribers apart, takes by its address alone. */
+/* Returns 1 for a packet that needs only its address: in an open mapping, or of a protocol without ports. */
 static __always_inline int routed_in_is_stateless(const struct receiver *r, enum packet_kind kind)
 {
 	return kind == PACKET_PROTOCOL || (mapping_is_open(r->m) && kind_passes_open(kind));
@@ -68,7 +68,7 @@ static __always_inline int routed_in_finish(ctx_t *ctx, const struct packet *p, 
 					    const struct receiver *r, __u16 in_port)
 {
 	struct routed_flow flow = routed_flow_to(p, r->in_addr, in_port);
-	struct egress e = {};
+	struct egress *e;
 	struct rewrite to;
 	int verdict;
 
@@ -84,10 +84,10 @@ static __always_inline int routed_in_finish(ctx_t *ctx, const struct packet *p, 
 	to.dst = r->in_addr;
 	if (!routed_in_is_stateless(r, kind)) {
 		to.dport = in_port;
-		return translate_session(ctx, p, &to, &e, DIRECTION_HAIRPIN, r->in_addr);
+		return translate_session(ctx, p, &to, e, DIRECTION_HAIRPIN, r->in_addr);
 	}
-	mss_clamp(ctx, p, egress_mss_mtu(ctx, &e, DIRECTION_HAIRPIN));
-	return translate(ctx, p, PACKET_PROTOCOL, &to, &e, DIRECTION_HAIRPIN);
+	mss_clamp(ctx, p, egress_mss_mtu(ctx, e, DIRECTION_HAIRPIN));
+	return translate(ctx, p, PACKET_PROTOCOL, &to, e, DIRECTION_HAIRPIN);
 }
 
 /* PROG_routed_in. */
@@ -121,15 +121,14 @@ static __always_inline int routed_in(ctx_t *ctx)
  */
 static __always_inline int routed_inbound(ctx_t *ctx)
 {
-	struct egress e = { .state = EGRESS_KERNEL };
 	struct receiver r;
 	struct packet p;
 	int in_port, verdict;
 
 	if (parse(ctx, &p) != PACKET_SESSION || receiver_get(&p, &r))
 		return drop(REASON_drop_no_session);
-	/* Before anything is opened; no egress is known yet, so only the TTL is checked. */
-	verdict = egress_check(ctx, &p, &e, r.s, DIRECTION_HAIRPIN);
+	/* Before anything is opened. */
+	verdict = egress_check_ttl(ctx, &p, r.s);
 	if (verdict != CONTINUE)
 		return verdict;
 	in_port = inbound_open(r.m, r.number, &p);

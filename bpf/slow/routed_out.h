@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A subscriber's answers to a routed host, <detnat/routed.h>: they leave by the outside endpoint that the host has sent
- * to. What the host has not asked for is routed as it is.
+ * A subscriber's answers to a routed host, <detnat/routed.h>: they leave by the outside endpoint to which the host has
+ * sent. Packets that answer nothing are routed unchanged.
  */
 #ifndef DETNAT_ROUTED_OUT_H
 #define DETNAT_ROUTED_OUT_H
@@ -11,10 +11,10 @@
 #include "subscriber/routed_flows.h"
 #include "packet/ether.h"
 
-/* A later fragment of an answer. Before its first one it cannot be told from what is routed. */
+/* A later fragment of an answer. Before the first one, it looks like any fragment that is routed unchanged. */
 static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *p, struct subscriber *sender)
 {
-	struct egress egress = {};
+	struct egress *egress;
 	struct fragment_piece f;
 	enum reason refused;
 	struct fragment *e;
@@ -30,10 +30,10 @@ static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *
 	refused = options_refusal(ctx, p);
 	if (refused)
 		return drop(refused);
-	verdict = egress_towards_host(ctx, p, sender, 1, p->dst, DIRECTION_HAIRPIN, 0, &egress);
+	verdict = egress_towards(ctx, p, sender, p->dst, DIRECTION_HAIRPIN, 0, &egress);
 	if (verdict != CONTINUE)
 		return verdict;
-	return fragment_translate(ctx, p, e, &f, &to, &egress, DIRECTION_HAIRPIN);
+	return fragment_translate(ctx, p, e, &f, &to, egress, DIRECTION_HAIRPIN);
 }
 
 /* PROG_routed_out. */
@@ -42,7 +42,7 @@ static __always_inline int routed_out(ctx_t *ctx)
 	struct device *in = device_get(packet_ingress(ctx));
 	struct ethhdr *eth = ctx_data(ctx);
 	struct packet *p;
-	struct egress e = {};
+	struct egress *e;
 	struct subscriber *sender;
 	struct in2out io;
 	struct rewrite to;
@@ -61,13 +61,13 @@ static __always_inline int routed_out(ctx_t *ctx)
 		return pass_untranslated();
 	if (kind == PACKET_FRAGMENT)
 		return routed_out_fragment(ctx, p, sender);
-	verdict = source_check(ctx, sender, p->src, p->dst, 0);
+	verdict = source_check(ctx, p->src, p->dst, 0);
 	if (verdict != SOURCE_GOOD)
 		return verdict == SOURCE_REFUSED ? drop(REASON_drop_martian) : pass_untranslated();
 	refused = options_refusal(ctx, p);
 	if (refused)
 		return drop(refused);
-	verdict = egress_towards_host(ctx, p, sender, 1, p->dst, DIRECTION_HAIRPIN, sender, &e);
+	verdict = egress_towards(ctx, p, sender, p->dst, DIRECTION_HAIRPIN, sender, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	out_port = hairpin_send(&io, sender);
@@ -77,9 +77,9 @@ static __always_inline int routed_out(ctx_t *ctx)
 	to.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
 	if (kind == PACKET_SESSION) {
 		to.sport = (__u16)out_port;
-		return translate_session(ctx, p, &to, &e, DIRECTION_HAIRPIN, p->src);
+		return translate_session(ctx, p, &to, e, DIRECTION_HAIRPIN, p->src);
 	}
-	return translate(ctx, p, PACKET_PROTOCOL, &to, &e, DIRECTION_HAIRPIN);
+	return translate(ctx, p, PACKET_PROTOCOL, &to, e, DIRECTION_HAIRPIN);
 }
 
 #endif

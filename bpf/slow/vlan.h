@@ -40,7 +40,7 @@ static __always_inline __u32 vlan_find(ctx_t *ctx, struct vlan_tags *ret)
 
 /*
  * Runs the slow path and returns here: a tail call from a subprogram ends only the subprogram. The barrier hides the
- * return value, which is not what the compiler would conclude.
+ * return value, as the compiler would draw a wrong conclusion about it.
  */
 SUBPROGRAM int vlan_inner(struct xdp_md *ctx, __u32 prog)
 {

@@ -25,14 +25,6 @@ static __always_inline struct stage_list *stage1_list(void)
 	return c && LOAD(c->generation) == stage_generation ? stage_list_get() : 0;
 }
 
-/* Number of the first bucket of a session, across all mappings. */
-static __always_inline __u32 stage1_bucket(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
-					   __u8 proto, __u32 port_offset)
-{
-	return m->first_bucket + (subscriber << m->bucket_shift) +
-	       session_buckets(ext_addr, ext_port, proto, port_offset, m->bucket_shift).first;
-}
-
 /*
  * The entry for the next frame; NULL if too many are waiting. Lost frames keep theirs for STAGE_LOST ticks.
  */
@@ -41,28 +33,73 @@ static __always_inline struct stage_entry *stage1_entry(struct stage_list *list,
 	__u32 sequence = list->next;
 	struct stage_entry *e = stage_entry_of(list, sequence);
 
-	list->next = sequence + 1;
-	if (unlikely(e->waits && now - e->now < STAGE_LOST))
+	barrier_var(e); /* as in fib_hop_at() */
+	if (likely(!stage_place_waits(e->place, sequence)))
+		return e;
+	if (now - e->now < STAGE_LOST) {
+		list->next = sequence + 1;
 		return 0;
-	e->waits = 0;
-	e->sequence = sequence;
-	e->now = now;
+	}
+	e->place = sequence;
 	return e;
 }
 
-/* Sends a frame whose entry is filled in to stage 2. Returns a verdict, or TO_SLOW_PATH with nothing changed. */
-static __always_inline int stage1_send(struct stage_entry *e, struct ethhdr *eth, __u32 ifindex)
+/* A packet's session, by which stage 2 finds it. */
+struct stage1_flow {
+	const struct mapping *m;
+	__u32 leaf;
+	__u32 subscriber;
+	__u32 port_offset;
+	__u32 ext_addr;
+	__u16 ext_port;
+};
+
+/* How a session ages whose state the packet leaves as it is: fast_packet.steady. */
+static __always_inline void stage1_note_age(struct stage_entry *e, const struct mapping *m, __u8 proto)
 {
-	struct stage_mark *mark = (void *)eth;
-	int verdict = (int)bpf_redirect_map(&ports, ifindex, XDP_ABORTED);
+	if (likely(proto == IPPROTO_UDP)) {
+		e->timeout = m->timeout_ticks[session_timeout(SESSION_UDP)];
+		e->refreshes = e->from_inside | settings.udp_inbound_refresh;
+	} else {
+		e->timeout = m->timeout_ticks[session_timeout(SESSION_ESTABLISHED)];
+		e->refreshes = e->from_inside;
+	}
+}
+
+/*
+ * Fills in what an entry has in both directions, but for key and next hop. That is done before the route is looked up,
+ * whether or not the frame gets to stage 2: what has been written needs no register any more.
+ */
+static __always_inline void stage1_note(ctx_t *ctx, struct stage_entry *e, const struct stage1_flow *f,
+					const struct fast_packet *q, __u32 now)
+{
+	__u32 bucket = f->m->first_bucket + (f->subscriber << f->m->bucket_shift) +
+		       session_buckets(f->ext_addr, f->ext_port, q->proto, f->port_offset, f->m->bucket_shift).first;
+
+	e->now = now;
+	e->chunk = bucket >> BUCKET_CHUNK_SHIFT;
+	e->within = bucket & (BUCKET_CHUNK - 1);
+	stage1_note_age(e, f->m, q->proto);
+	e->subscriber = f->subscriber;
+	e->ingress = ctx_ingress(ctx);
+	e->mapping = f->leaf & (MAX_MAPPINGS - 1);
+	e->port_offset = (__u16)f->port_offset;
+}
+
+/* Sends a frame whose entry is filled in to stage 2. Returns a verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int stage1_send(struct stage_list *list, struct stage_entry *e, const struct fast_packet *q,
+				       __u32 number, const struct fib_hop *hop)
+{
+	int verdict = (int)bpf_redirect_map(&ports, hop->ifindex, XDP_ABORTED);
+	__u32 sequence;
 
 	if (unlikely(verdict != XDP_REDIRECT))
 		return TO_SLOW_PATH;
-	e->waits = 1;
-	mark->magic = STAGE_MAGIC;
-	mark->sequence[0] = (__u16)e->sequence;
-	mark->sequence[1] = (__u16)(e->sequence >> 16);
-	eth->h_proto = bpf_htons(STAGE_ETHERTYPE);
+	sequence = list->next;
+	list->next = sequence + 1;
+	e->hop = (__u16)number;
+	e->place = stage_place(sequence);
+	stage_mark_set(q->eth, sequence);
 	return verdict;
 }
 
@@ -74,32 +111,39 @@ static __always_inline int stage1_source_is_good(ctx_t *ctx, const struct global
 	return source_is_told(fib_find(src), ctx_ingress(ctx));
 }
 
-static __always_inline int stage1_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
-					    struct stage_list *list, __u32 hop, __u32 ifindex, __u32 now)
+static __always_inline const struct mapping *stage1_mapping(const struct mapping_table *t, __u32 leaf)
+{
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+
+	barrier_var(m); /* as in fib_hop_at() */
+	return m;
+}
+
+/* Fills in an entry for a packet from inside. Returns 0, or -1 if no mapping has its source. */
+static __always_inline int stage1_note_out(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
+					   struct stage_entry *e, __u32 now)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
-	struct stage_entry *e = stage1_entry(list, now);
 
-	if (unlikely(!leaf || !e))
-		return TO_SLOW_PATH;
+	if (unlikely(!leaf))
+		return -1;
 
-	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
-	__u32 subscriber = mapping_subscriber(&m->geo, src);
+	const struct mapping *m = stage1_mapping(t, leaf);
 	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
-	__u32 port_offset = mapping_first_choice(&m->geo, sport);
+	struct stage1_flow f = { .m = m,
+				 .leaf = leaf,
+				 .subscriber = mapping_subscriber(&m->geo, src),
+				 .port_offset = mapping_first_choice(&m->geo, sport),
+				 .ext_addr = dst,
+				 .ext_port = dport };
 
-	e->bucket = stage1_bucket(m, subscriber, dst, dport, q->proto, port_offset);
 	e->key = slot_key(dst, dport, sport);
-	e->steady = (__u64)q->steady << 32 | now;
-	e->subscriber = subscriber;
-	e->new_addr = mapping_out_addr(&m->geo, subscriber);
-	e->ingress = ctx_ingress(ctx);
-	e->hop = (__u16)hop;
-	e->mapping = leaf & (MAX_MAPPINGS - 1);
-	e->port_offset = (__u16)port_offset;
+	e->steady = q->steady;
+	e->new_addr = mapping_out_addr(&m->geo, f.subscriber);
 	e->from_inside = 1;
-	return stage1_send(e, q->eth, ifindex);
+	stage1_note(ctx, e, &f, q, now);
+	return 0;
 }
 
 /*
@@ -111,6 +155,7 @@ static __always_inline int stage1_in2out(ctx_t *ctx)
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
 	const struct mapping_table *t = mapping_table_get();
 	struct stage_list *list = stage1_list();
+	struct stage_entry *e;
 	struct fast_packet q;
 	int verdict;
 
@@ -124,8 +169,14 @@ static __always_inline int stage1_in2out(ctx_t *ctx)
 	if (unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_in2out_cached);
 
+	e = stage1_entry(list, now);
+	if (unlikely(!e))
+		return tail_call(ctx, PROG_in2out_single);
+	if (unlikely(stage1_note_out(ctx, t, &q, e, now)))
+		return TO_SLOW_PATH;
+
 	__u32 number = fib_find_number(bpf_ntohl(q.ip->daddr));
-	struct fib_hop *hop = &fib.hop[number];
+	struct fib_hop *hop = fib_hop_at(number);
 
 	if (unlikely(!fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
 		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
@@ -133,7 +184,7 @@ static __always_inline int stage1_in2out(ctx_t *ctx)
 	if (unlikely(!stage1_source_is_good(ctx, &t->globals, bpf_ntohl(q.ip->saddr), now)))
 		return tail_call(ctx, PROG_in2out_single);
 	fib_used(hop, now);
-	verdict = stage1_in2out_to(ctx, t, &q, list, number, hop->ifindex, now);
+	verdict = stage1_send(list, e, &q, number, hop);
 	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out_single);
 }
 
@@ -154,39 +205,58 @@ static __always_inline int stage1_in_is_single(const struct fast_packet *q, __u3
 	       stage1_source_is_unknown(q);
 }
 
-static __always_inline int stage1_out2in_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
-					    struct stage_list *list, __u32 leaf, __u32 now)
+/*
+ * Fills in an entry for a packet from outside to an outside address of a mapping, which leaf is of. Returns the
+ * receiver's address, or -1 if no subscriber has the port.
+ */
+static __always_inline __s64 stage1_note_in(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
+					    struct stage_entry *e, __u32 leaf, __u32 now)
 {
-	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	const struct mapping *m = stage1_mapping(t, leaf);
 	__u32 src = bpf_ntohl(q->ip->saddr);
 	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
 	__s64 reverse = mapping_reverse(&m->geo, bpf_ntohl(q->ip->daddr), dport);
-	struct stage_entry *e;
 
 	if (unlikely(reverse < 0))
-		return TO_SLOW_PATH;
+		return -1;
 
-	__u32 subscriber = (__u32)reverse, in_addr = m->geo.in_base + subscriber;
-	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber), number = fib_find_number(in_addr);
-	struct fib_hop *hop = &fib.hop[number];
+	struct stage1_flow f = { .m = m,
+				 .leaf = leaf,
+				 .subscriber = (__u32)reverse,
+				 .port_offset = dport - mapping_port_lo(&m->geo, (__u32)reverse),
+				 .ext_addr = src,
+				 .ext_port = sport };
+	__u32 in_addr = m->geo.in_base + f.subscriber;
 
-	if (unlikely(!fib_takes(hop, FIB_FAST_IN, bpf_ntohs(q->ip->tot_len)) || source_is_in_pool(&t->globals, src)))
-		return TO_SLOW_PATH;
-	e = stage1_entry(list, now);
+	e->key = slot_key(src, sport, 0);
+	e->steady = (__u32)dport << 16 | q->steady;
+	e->new_addr = in_addr;
+	e->from_inside = 0;
+	stage1_note(ctx, e, &f, q, now);
+	return in_addr;
+}
+
+/* The rest of the way of a packet from outside. */
+static __always_inline int stage1_out2in_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
+					    struct stage_list *list, __u32 leaf, __u32 now)
+{
+	struct stage_entry *e = stage1_entry(list, now);
+	__s64 in_addr;
+
 	if (unlikely(!e))
 		return TO_SLOW_PATH;
+	in_addr = stage1_note_in(ctx, t, q, e, leaf, now);
+	if (unlikely(in_addr < 0))
+		return TO_SLOW_PATH;
+
+	__u32 number = fib_find_number((__u32)in_addr);
+	struct fib_hop *hop = fib_hop_at(number);
+
+	if (unlikely(!fib_takes(hop, FIB_FAST_IN, bpf_ntohs(q->ip->tot_len)) ||
+		     source_is_in_pool(&t->globals, bpf_ntohl(q->ip->saddr))))
+		return TO_SLOW_PATH;
 	fib_used(hop, now);
-	e->bucket = stage1_bucket(m, subscriber, src, sport, q->proto, port_offset);
-	e->key = slot_key(src, sport, 0);
-	e->steady = (__u64)dport << 48 | (__u64)q->steady << 32;
-	e->subscriber = subscriber;
-	e->new_addr = in_addr;
-	e->ingress = ctx_ingress(ctx);
-	e->hop = (__u16)number;
-	e->mapping = leaf & (MAX_MAPPINGS - 1);
-	e->port_offset = (__u16)port_offset;
-	e->from_inside = 0;
-	return stage1_send(e, q->eth, hop->ifindex);
+	return stage1_send(list, e, q, number, hop);
 }
 
 /* As stage1_in2out(). */

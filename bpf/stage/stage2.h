@@ -14,34 +14,60 @@
 #include "slow/portmap_source.h"
 #include "egress/stage_list.h"
 
-/* Preferred slot of an entry's session, or NULL. */
+/* Preferred slot of an entry's session, or NULL. The keys of the maps are in the entry: nothing is copied. */
 static __always_inline struct slot *stage2_slot(const struct stage_entry *e)
 {
-	__u32 chunk = e->bucket >> BUCKET_CHUNK_SHIFT, within = e->bucket & (BUCKET_CHUNK - 1);
-	void *in = bpf_map_lookup_elem(&buckets, &chunk);
-	struct bucket *b = in ? bpf_map_lookup_elem(in, &within) : 0;
+	void *chunk = bpf_map_lookup_elem(&buckets, &e->chunk);
+	struct bucket *b = chunk ? bpf_map_lookup_elem(chunk, &e->within) : 0;
+	struct slot *s;
 
-	return b ? &b->slot[e->port_offset & (BUCKET_SLOTS - 1)] : 0;
+	if (!b)
+		return 0;
+	s = &b->slot[e->port_offset & (BUCKET_SLOTS - 1)];
+	barrier_var(s); /* as in fib_hop_at() */
+	return s;
 }
 
-/* Reads a word of the slots of all entries that are new, so that their cache lines are fetched at the same time. */
+/*
+ * Reads a word of the slots of all entries that are new, so that their cache lines are fetched at the same time: as
+ * many as the instructions between two reads leave room for in the processor.
+ */
 static __always_inline void stage2_touch(struct stage_list *list)
 {
-	__u32 next = list->next, at = list->touched;
+	__u32 from = list->touched, n = list->next - from;
 
-	list->touched = next;
-	if (next - at > STAGE_ENTRIES)
-		at = next - STAGE_ENTRIES;
+	list->touched = list->next;
+	if (n > STAGE_ENTRIES) {
+		from += n - STAGE_ENTRIES;
+		n = STAGE_ENTRIES;
+	}
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < STAGE_ENTRIES; i++) {
+	for (__u32 i = 0; i < n; i++) {
+		const struct stage_entry *e = stage_entry_of(list, from + i);
 		const struct slot *s;
 
-		if (at == next)
-			return;
-		s = stage2_slot(stage_entry_of(list, at++));
+		barrier_var(e);
+		s = stage2_slot(e);
 		if (s)
 			(void)LOAD(s->truth);
+		/* Keeps the loop as it is written, which has the fewest instructions. */
+		barrier_var(i);
 	}
+}
+
+/*
+ * Returns 1 if a packet leaves its session in a slot as it is but for last seen, and refreshes it. word: the state word
+ * read; differs: 0 if that and the key are what the entry says, so that the session is live.
+ */
+static __always_inline int stage2_hit(struct slot *s, const struct stage_entry *e, __u64 word, __u64 differs)
+{
+	__u32 seen = word_seen(word);
+
+	if (unlikely(differs || !word_same(LOAD(s->truth), word) || (__s32)(e->now - seen) > (__s32)e->timeout))
+		return 0;
+	if (seen != e->now && e->refreshes)
+		word_refresh(&s->truth, e->now);
+	return 1;
 }
 
 /*
@@ -57,7 +83,7 @@ static __always_inline int stage2_leave(ctx_t *ctx, struct stage_list *list, con
 	if (!n || !in)
 		return drop(REASON_drop_stage2);
 	*(volatile __u32 *)&n->ingress = e->ingress;
-	*(volatile __u32 *)&list->current = e->sequence;
+	*(volatile __u32 *)&list->current = e->place;
 	__builtin_memcpy(eth->h_dest, in->mac, sizeof(eth->h_dest));
 	return tail_call(ctx, prog);
 }
@@ -69,10 +95,12 @@ static __always_inline int stage2_send(ctx_t *ctx, const struct fast_packet *q, 
 }
 
 /* Without slots: the mapping is open, or being deleted. The port stays. */
-static __always_inline int stage2_open_out(ctx_t *ctx, struct mapping_table *t, const struct stage_entry *e,
-					   const struct fast_packet *q, const struct fib_hop *hop)
+static __always_inline int stage2_open_out(ctx_t *ctx, const struct stage_entry *e, const struct fast_packet *q,
+					   const struct fib_hop *hop)
 {
-	if (!mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
+	const struct mapping_table *t = mapping_table_get();
+
+	if (!t || !mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
 		return drop(REASON_drop_no_mapping);
 	count_translated(REASON_in2out_translated, bpf_ntohs(q->ip->tot_len));
 	fast_rewrite(q, 1, e->new_addr, bpf_ntohs(q->l4->sport));
@@ -80,13 +108,13 @@ static __always_inline int stage2_open_out(ctx_t *ctx, struct mapping_table *t, 
 }
 
 /* The same from outside. No session has shown that the source is one that may be there. */
-static __always_inline int stage2_open_in(ctx_t *ctx, const struct mapping_table *t, struct stage_list *list,
-					  const struct stage_entry *e, const struct fast_packet *q,
-					  const struct fib_hop *hop)
+static __always_inline int stage2_open_in(ctx_t *ctx, struct stage_list *list, const struct stage_entry *e,
+					  const struct fast_packet *q, const struct fib_hop *hop)
 {
+	const struct mapping_table *t = mapping_table_get();
 	__u32 src = key_ext_addr(e->key);
 
-	if (!mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
+	if (!t || !mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
 		return drop(REASON_drop_no_session);
 	/* The first: an exception has the inside address, see receiver_alone(). */
 	if (index_find(&in_index, e->new_addr) != (INDEX_LEAF | e->mapping) || source_is_martian(src) ||
@@ -99,28 +127,35 @@ static __always_inline int stage2_open_in(ctx_t *ctx, const struct mapping_table
 	return stage2_send(ctx, q, hop);
 }
 
-static __always_inline int stage2_out(ctx_t *ctx, struct mapping_table *t, struct stage_list *list,
-				      const struct stage_entry *e, const struct fast_packet *q,
-				      const struct fib_hop *hop)
+/* Without a session that stays as it is. Returns CONTINUE with the outside port in *ret_word, or a verdict. */
+static __always_inline int stage2_session_out(ctx_t *ctx, struct stage_list *list, const struct stage_entry *e,
+					      const struct fast_packet *q, struct slot *s, __u64 *ret_word)
+{
+	struct mapping_table *t = mapping_table_get();
+	__u64 key = e->key;
+	struct flow f = { .subscriber = e->subscriber, .port_offset = e->port_offset, .now = e->now, .key = key };
+	int verdict;
+
+	if (!t)
+		return drop(REASON_drop_stage2);
+	f.m = &t->mapping[e->mapping & (MAX_MAPPINGS - 1)];
+	f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), key_ext_addr(key), key_in_port(key), key_ext_port(key));
+	verdict = fast_session_of(&f, s, ret_word);
+	return verdict == TO_SLOW_PATH ? stage2_leave(ctx, list, e, q->eth, PROG_open) : verdict;
+}
+
+static __always_inline int stage2_out(ctx_t *ctx, struct stage_list *list, const struct stage_entry *e,
+				      const struct fast_packet *q, const struct fib_hop *hop)
 {
 	struct slot *s = stage2_slot(e);
-	__u64 word, key = e->key;
+	__u64 word;
 
 	if (unlikely(!s))
-		return stage2_open_out(ctx, t, e, q, hop);
+		return stage2_open_out(ctx, e, q, hop);
 	word = LOAD(s->truth);
-	if (unlikely((word ^ e->steady) << 16 || LOAD(s->key) != key || LOAD(s->truth) != word)) {
-		struct flow f = { .m = &t->mapping[e->mapping & (MAX_MAPPINGS - 1)],
-				  .subscriber = e->subscriber,
-				  .port_offset = e->port_offset,
-				  .now = e->now,
-				  .key = key };
-		int verdict;
+	if (unlikely(!stage2_hit(s, e, word, (((word >> 32) & 0xffff) ^ e->steady) | (LOAD(s->key) ^ e->key)))) {
+		int verdict = stage2_session_out(ctx, list, e, q, s, &word);
 
-		f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), key_ext_addr(key), key_in_port(key), key_ext_port(key));
-		verdict = fast_session_of(&f, s, &word);
-		if (verdict == TO_SLOW_PATH)
-			return stage2_leave(ctx, list, e, q->eth, PROG_open);
 		if (verdict != CONTINUE)
 			return verdict;
 	}
@@ -129,26 +164,37 @@ static __always_inline int stage2_out(ctx_t *ctx, struct mapping_table *t, struc
 	return stage2_send(ctx, q, hop);
 }
 
-static __always_inline int stage2_in(ctx_t *ctx, struct mapping_table *t, struct stage_list *list,
-				     const struct stage_entry *e, const struct fast_packet *q,
-				     const struct fib_hop *hop)
+/* As stage2_session_out(), with the inside port in *ret_key, as in a slot's key. */
+static __always_inline int stage2_session_in(ctx_t *ctx, struct stage_list *list, const struct stage_entry *e,
+					     const struct fast_packet *q, __u64 *ret_key)
 {
-	const struct mapping *m = &t->mapping[e->mapping & (MAX_MAPPINGS - 1)];
-	const struct slot *s = stage2_slot(e);
+	struct mapping_table *t = mapping_table_get();
+	struct packet p = fast_parsed(q, key_ext_addr(e->key), bpf_ntohl(q->ip->daddr), key_ext_port(e->key),
+				      bpf_ntohs(q->l4->dport));
+
+	if (!t)
+		return drop(REASON_drop_stage2);
+	if (fast_out2in_session(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)], e->subscriber, e->new_addr, &p, e->now,
+				ret_key) == CONTINUE)
+		return CONTINUE;
+	return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
+}
+
+static __always_inline int stage2_in(ctx_t *ctx, struct stage_list *list, const struct stage_entry *e,
+				     const struct fast_packet *q, const struct fib_hop *hop)
+{
+	struct slot *s = stage2_slot(e);
 	__u64 word, key;
 
 	if (unlikely(!s))
-		return stage2_open_in(ctx, t, list, e, q, hop);
+		return stage2_open_in(ctx, list, e, q, hop);
 	word = LOAD(s->truth);
 	key = LOAD(s->key);
-	if (unlikely((word ^ e->steady) >> 32 || (key ^ e->key) >> 16 || LOAD(s->truth) != word ||
-		     word_expired(word, e->now, m->timeout_ticks) ||
-		     (settings.udp_inbound_refresh && q->proto == IPPROTO_UDP && word_seen(word) != e->now))) {
-		struct packet p = fast_parsed(q, key_ext_addr(e->key), bpf_ntohl(q->ip->daddr), key_ext_port(e->key),
-					      bpf_ntohs(q->l4->dport));
+	if (unlikely(!stage2_hit(s, e, word, ((word >> 32) ^ e->steady) | (key ^ e->key) >> 16))) {
+		int verdict = stage2_session_in(ctx, list, e, q, &key);
 
-		if (fast_out2in_session(m, e->subscriber, e->new_addr, &p, e->now, &key) != CONTINUE)
-			return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
+		if (verdict != CONTINUE)
+			return verdict;
 	}
 	count_translated(REASON_out2in_translated, bpf_ntohs(q->ip->tot_len));
 	fast_rewrite(q, 0, e->new_addr, key_in_port(key));
@@ -159,30 +205,28 @@ static __always_inline int stage2_run(ctx_t *ctx)
 {
 	void *data = ctx_data(ctx);
 	struct fast_packet q = { .eth = data, .ip = data + L3_OFFSET, .l4 = data + L3_OFFSET + sizeof(struct iphdr) };
-	const struct stage_mark *mark = data;
-	struct mapping_table *t;
 	struct stage_list *list;
 	struct stage_entry *e;
 	__u32 sequence;
 
 	/* Stage 1 marks no shorter frames. */
-	if ((void *)(q.l4 + 1) > ctx_data_end(ctx) || q.eth->h_proto != bpf_htons(STAGE_ETHERTYPE))
+	if ((void *)(q.l4 + 1) > ctx_data_end(ctx) || STAGE_ETHERTYPE_AT(data) != bpf_htons(STAGE_ETHERTYPE))
 		return XDP_PASS;
-	t = mapping_table_get();
 	list = stage_list_get();
-	if (!t || !list)
+	if (!list)
 		return drop(REASON_drop_stage2);
 	if (list->touched != list->next)
 		stage2_touch(list);
-	sequence = mark->sequence[0] | (__u32)mark->sequence[1] << 16;
+	sequence = STAGE_SEQUENCE_AT(data);
 	e = stage_entry_of(list, sequence);
-	if (unlikely(mark->magic != STAGE_MAGIC || e->sequence != sequence || !e->waits))
+	barrier_var(e);
+	if (unlikely(STAGE_MAGIC_AT(data) != STAGE_MAGIC || e->place != stage_place(sequence)))
 		return drop(REASON_drop_stage2);
-	e->waits = 0;
-	q.eth->h_proto = bpf_htons(ETH_P_IP);
+	e->place = sequence;
+	STAGE_ETHERTYPE_AT(data) = bpf_htons(ETH_P_IP);
 	q.proto = q.ip->protocol;
-	return e->from_inside ? stage2_out(ctx, t, list, e, &q, &fib.hop[e->hop])
-			      : stage2_in(ctx, t, list, e, &q, &fib.hop[e->hop]);
+	return e->from_inside ? stage2_out(ctx, list, e, &q, fib_hop_at(e->hop))
+			      : stage2_in(ctx, list, e, &q, fib_hop_at(e->hop));
 }
 
 #endif

@@ -6,7 +6,7 @@
 #include "translate/fragment.h"
 #include "subscriber/lookup.h"
 #include "trace/trace_record.h"
-#include "egress/egress_in.h"
+#include "egress/egress_find.h"
 
 _Static_assert((int)HOP_OUT == TRACE_HOP_OUT && (int)HOP_OUT_TAGGED == TRACE_HOP_OUT_TAGGED &&
 		       (int)HOP_OUT_KERNEL == TRACE_HOP_OUT_KERNEL && (int)HOP_POOL == TRACE_HOP_POOL &&

@@ -6,7 +6,7 @@
 #ifndef DETNAT_FORWARD_H
 #define DETNAT_FORWARD_H
 
-#include "egress/nexthop.h"
+#include "egress/route.h"
 #include "packet/ether.h"
 #if HOOK_XDP
 #include "translate/ports.h"

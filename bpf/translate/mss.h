@@ -8,7 +8,7 @@
 #define DETNAT_MSS_H
 
 #include "packet/checksum.h"
-#include "egress/nexthop.h"
+#include "egress/route.h"
 #include "packet/options.h"
 
 #define TCP_OPTION_MSS	    2

@@ -23,26 +23,26 @@
 #define STAGE_PORTS 4096U
 
 /*
- * The mark: struct stage_mark replaces the destination's MAC address, and IEEE 802's second local experimental
- * EtherType, 0x88b6, the EtherType. The source's MAC address stays.
+ * The mark: STAGE_MAGIC and the entry's sequence number replace the destination's MAC address, and IEEE 802's second
+ * local experimental EtherType, 0x88b6, the EtherType. The source's MAC address stays.
  */
 #define STAGE_ETHERTYPE 0x88b6
 #define STAGE_MAGIC	0x6e02 /* a locally administered address */
 
-struct stage_mark {
-	__u16 magic;
-	__u16 sequence[2]; /* of the entry, the low half first */
-};
-_Static_assert(sizeof(struct stage_mark) == 6, "in place of an address");
+/* The mark's parts in a frame, each read and written as one word. */
+#define STAGE_MAGIC_AT(frame)	  (*(__u16 *)(frame))
+#define STAGE_SEQUENCE_AT(frame)  (*(__u32 *)((char *)(frame) + 2))
+#define STAGE_ETHERTYPE_AT(frame) (*(__be16 *)((char *)(frame) + 12))
 
 /* The results of stage 1 for a frame. Addresses and ports are in host byte order. */
 struct stage_entry {
-	__u32 sequence;
-	__u32 waits;  /* 1 until stage 2 has seen the frame */
-	__u32 now;    /* tick of stage 1 */
-	__u32 bucket; /* first bucket of the session, numbered across all mappings */
-	__u64 key;    /* slot_key(); from outside, with inside port 0 */
-	__u64 steady; /* bits of the state word that must not differ, see stage2.h */
+	__u32 place;   /* see stage_place() */
+	__u32 now;     /* tick of stage 1 */
+	__u32 chunk;   /* of the session's first bucket */
+	__u32 within;  /* the bucket's number in the chunk */
+	__u64 key;     /* slot_key(); from outside, with inside port 0 */
+	__u32 steady;  /* upper half of the state word that the packet leaves as it is; from inside without the port */
+	__u32 timeout; /* ticks that the session lives without a refresh, if it is in that state */
 	__u32 subscriber;
 	__u32 new_addr; /* the new source or, from outside, the new destination */
 	__u32 ingress;	/* interface index */
@@ -50,9 +50,25 @@ struct stage_entry {
 	__u16 mapping;	/* its number */
 	__u16 port_offset;
 	__u8 from_inside;
-	__u8 pad[13];
+	__u8 refreshes; /* the packet refreshes its session */
+	__u8 pad[12];
 };
 _Static_assert(sizeof(struct stage_entry) == 64, "a cache line");
+
+/*
+ * stage_entry.place of a frame with this sequence number that waits for stage 2. Once stage 2 has seen the frame, the
+ * place is the sequence number itself, whose lowest bits are others.
+ */
+static inline __attribute__((always_inline)) __u32 stage_place(__u32 sequence)
+{
+	return ~sequence;
+}
+
+/* Returns 1 if a frame waits whose entry is that of a sequence number. */
+static inline __attribute__((always_inline)) int stage_place_waits(__u32 place, __u32 sequence)
+{
+	return !((place ^ stage_place(sequence)) & (STAGE_ENTRIES - 1));
+}
 
 /* A core's list, the only value of the PERCPU_ARRAY `stage_lists`. Sequence number s has entry s % STAGE_ENTRIES. */
 struct stage_list {

@@ -126,10 +126,6 @@ union opener {
 #define QUOTA_NOT_BEGUN 0U
 #define QUOTA_IN_VAIN	0xffffU /* no session can give way */
 
-#define HOP_EPOCH 0x7fffffffU
-/* The subscriber has opened a session towards a pool address; before that, none can be its peer. */
-#define SUBSCRIBER_HAIRPINS 0x80000000U
-
 struct subscriber {
 	union {
 		struct {
@@ -150,9 +146,8 @@ struct subscriber {
 	__u32 icmp_next;	/* jiffy before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffy before which no further event is reported */
 	__u32 ports_event_next;
-	__u32 way_tick;	 /* when `way` was learned */
-	__u64 way;	 /* next hop: MAC address 48 | interface index 16 */
-	__u32 way_epoch; /* HOP_EPOCH: epoch in which `way` was learned, 0: none; SUBSCRIBER_HAIRPINS */
+	/* 1 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
+	__u32 hairpins;
 	/*
 	 * One bit per bucket, home_bit(). The opener sets it under the lock if the bucket is the first one of a session
 	 * that did not get both its preferred slot and its first-choice port. While it is clear, only a flow's
@@ -163,6 +158,7 @@ struct subscriber {
 	__u16 exhausted;   /* hash of the external endpoint for which a search in search_tick found no port; 0: none */
 	__u8 searched;	   /* work of the searches in search_tick, in units of SEARCH_UNIT slots */
 	__u8 resolve_tick; /* tick of the last request to resolve the next hop, see egress_check.h; 0: none */
+	__u32 room[3];
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 

@@ -69,7 +69,7 @@ enum path {
 
 enum mix { MIX_NONE, MIX_UNIFORM, MIX_ZIPF };
 
-/* What a row's subscribers have beside plain sessions. */
+/* What a row has beside plain sessions, by the agent's copy of the routes. */
 enum feature {
 	FEATURE_NONE,
 	FEATURE_PORTMAPPED,	    /* portmaps in place of sessions */
@@ -77,6 +77,8 @@ enum feature {
 	FEATURE_ONE_PORT,	    /* endpoint-independent mapping */
 	FEATURE_PORTMAPS,	    /* one portmap each, beside their sessions */
 	FEATURE_PORTMAPS_ELSEWHERE, /* portmaps are configured, though not theirs */
+	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
+	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 };
 
 /* Which runs a row is part of. */
@@ -122,8 +124,8 @@ static inline bool row_is_stateless(const struct row *r)
 	return r->feature == FEATURE_PORTMAPPED || r->feature == FEATURE_OPEN;
 }
 
-/* The row with plain sessions that those with a feature are compared with. */
-#define PLAIN_ROW "h1024-p63"
+/* Whether a row has plain sessions only, of as many hosts as the other: that one's feature is compared with it. */
+bool row_is_plain(const struct row *r, const struct row *of);
 
 /* The world. */
 
@@ -158,10 +160,7 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores);
 
 void world_end(struct bench *b);
 
-/*
- * Loads the programs for a way of forwarding and what a row's subscribers have; hits need no cache of an earlier set of
- * programs.
- */
+/* Loads the programs for a way of forwarding and a row's feature; hits need no cache of an earlier set of programs. */
 void world_programs(struct bench *b, enum forwarding forwarding, enum feature feature);
 
 /* Processor time of this thread, in nanoseconds. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The datapath's copy of the kernel's routes, filled as the agent would fill it; its lease never ends. */
+/* The datapath's copy of the kernel's routes, filled as the agent would fill it. */
 #include "bench.h"
 
 #include <errno.h>
@@ -78,7 +78,6 @@ void copy_open(struct bench *b)
 		describe_hop(b, i ? HOP_ROUTES + i - 1 : FIB_HOP_DEFAULT, b->outside_ifindex, station);
 	}
 	fill_first();
-	b->d.global->fib_until = datapath_ticks(&b->d) + 0x40000000;
 }
 
 void copy_close(void)

@@ -128,7 +128,7 @@ void report_features(const struct result *results, unsigned n)
 			if (!feature_cost(&results[i], (enum path)path, results, n, &cost))
 				continue;
 			if (!any)
-				printf("\n%-60s %10s\n", "FEATURE", "OF " PLAIN_ROW);
+				printf("\n%-60s %10s\n", "FEATURE", "OF PLAIN");
 			any = true;
 			printf("%-30s %-29s %10.3f\n", results[i].row->name, path_text((enum path)path), cost);
 		}

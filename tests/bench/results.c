@@ -118,7 +118,7 @@ bool feature_cost(const struct result *r, enum path path, const struct result *r
 	if (r->row->feature == FEATURE_NONE || r->wrong || !figures_of(r, path, &f))
 		return false;
 	for (unsigned i = 0; i < n; i++) {
-		if (strcmp(results[i].row->name, PLAIN_ROW) || !figures_of(&results[i], path, &plain))
+		if (!row_is_plain(results[i].row, r->row) || !figures_of(&results[i], path, &plain))
 			continue;
 		*ret = f.net / f.floor / (plain.net / plain.floor);
 		return true;

@@ -63,6 +63,8 @@ static const struct row rows[] = {
 	/* What subscribers can have beside plain sessions: see features.c. */
 	{ "portmap-h1024", "portmaps", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPPED, .runs = ANY,
 	  .paths = BIT(IN) | BIT(OUT) },
+	{ "portmap-h64", "portmaps", SHAPE(64, 63, 6, 128), .feature = FEATURE_PORTMAPPED, .runs = ANY,
+	  .paths = BIT(IN) | BIT(OUT) },
 	{ "open-h1024", "open", SHAPE(1024, 63, 0, 0), .feature = FEATURE_OPEN, .runs = ANY,
 	  .paths = BIT(IN) | BIT(OUT) },
 	{ "eim-h1024-p63", "eim", SHAPE(1024, 63, 10, 128), .feature = FEATURE_ONE_PORT, .runs = ANY, .paths = BOTH },
@@ -70,6 +72,13 @@ static const struct row rows[] = {
 	  .paths = BOTH },
 	{ "portmaps-of-others-h1024-p63", "others", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPS_ELSEWHERE,
 	  .runs = ANY, .paths = BOTH },
+
+	/* The kernel is asked for routes. */
+	{ "no-agent-h1024-p63", "no-agent", SHAPE(1024, 63, 10, 128), .feature = FEATURE_NO_AGENT, .runs = ANY,
+	  .paths = BOTH },
+	{ "no-agent-h16384-p63", "no-agent", SHAPE(16384, 63, 10, 128), .feature = FEATURE_NO_AGENT, .runs = ANY,
+	  .paths = BOTH },
+	{ "rules-h1024-p63", "rules", SHAPE(1024, 63, 10, 128), .feature = FEATURE_RULES, .runs = ANY, .paths = BOTH },
 
 	{ "paced-h65536", "paced", SHAPE(65536, 63, 10, 128), .runs = ANY, .paths = PACED },
 
@@ -88,6 +97,12 @@ static const struct row rows[] = {
 const struct row *row_get(unsigned n)
 {
 	return n < ARRAY_SIZE(rows) ? &rows[n] : NULL;
+}
+
+bool row_is_plain(const struct row *r, const struct row *of)
+{
+	return r->feature == FEATURE_NONE && !r->tcp && r->mix == MIX_NONE && r->mappings == 1 &&
+	       r->hosts == of->hosts && r->sessions == of->sessions && r->paths & BIT(IN);
 }
 
 const char *row_csit_name(const struct row *r, char text[static ROW_NAME])

@@ -113,12 +113,17 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 			    feature == FEATURE_PORTMAPS_ELSEWHERE,
 		.open_mappings = feature == FEATURE_OPEN,
 		.bindings = feature == FEATURE_ONE_PORT,
+		.policy_routing = feature == FEATURE_RULES,
 	};
+	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES;
+	const uint32_t until = datapath_ticks(&b->d) + (vouched ? 0x40000000U : -1U);
 	struct error err;
 
 	if (datapath_load(&b->d, &settings, &err))
 		die(err.text, EINVAL);
 	datapath_settle(&b->d);
+	/* As an agent does where no reverse-path filter is on. */
+	b->d.global->fib_until = b->d.global->sources_until = until;
 	close_fd(&b->inside_fd);
 	close_fd(&b->outside_fd);
 	b->inside_fd = entry_program(b, ENTRY_INSIDE);
@@ -164,8 +169,6 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 	}
 	world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
 	copy_open(b);
-	/* As an agent does where no reverse-path filter is on. */
-	b->d.global->sources_until = datapath_ticks(&b->d) + 0x40000000;
 	if (mappings_open(&b->d, &b->m, &err))
 		die(err.text, EINVAL);
 	core_pin(&b->core[0]);

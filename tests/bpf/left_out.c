@@ -77,7 +77,7 @@ static const struct {
 	{ "options", "in2out in2out_cached out2in out2in_cached out2in_slow open overflow hairpin" },
 	{ "out2in",
 	  "in2out in2out_cached out2in out2in_cached out2in_slow open overflow refuse icmp_error fragment_out2in" },
-	{ "overflow", "in2out in2out_cached open overflow" },
+	{ "overflow", "in2out in2out_cached out2in out2in_slow open overflow" },
 	{ "overflow_owner",
 	  "in2out in2out_cached out2in out2in_cached out2in_slow open overflow icmp_in icmp_out hairpin fragment" },
 	{ "portmap",

@@ -131,6 +131,75 @@ Test(copies, another_external_port_s_session_is_another)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
 }
 
+/* The slot that a session of SUBSCRIBER asks for: of its first bucket, or from BUCKET_SLOTS on of its second one. */
+static uint16_t slot_asked(uint16_t ext_port, unsigned at)
+{
+	const struct mapping *m = mappings_get(mappings, 0);
+	struct bucket_pair pair =
+		session_buckets(EXTERNAL, ext_port, UDP, mapping_first_choice(&m->geo, 6304), m->bucket_shift);
+
+	return (uint16_t)((at < BUCKET_SLOTS ? pair.first : pair.second) * BUCKET_SLOTS + at % BUCKET_SLOTS);
+}
+
+/* The result of the request for another flow and slot. */
+static int copy_again(uint16_t in_port, uint16_t ext_port, uint16_t slot)
+{
+	struct session_copy *c = &program.requests->copy[0];
+
+	c->key = slot_key(EXTERNAL, ext_port, in_port);
+	c->slot = slot;
+	program.requests->n = 1;
+	c->result = COPY_BUSY;
+	cr_assert_eq(copy_program_run(&program), 0);
+	return c->result;
+}
+
+Test(copies, a_session_gets_the_slot_that_it_asks_for_and_the_answers_about_it_name_that_slot)
+{
+	const struct slot *slots =
+		(const struct slot *)mappings_buckets(mappings, 0, SUBSCRIBER - mappings_get(mappings, 0)->geo.in_base);
+	struct session_copy *c = &program.requests->copy[0];
+	uint16_t ext_port = 1000;
+
+	for (unsigned at = 0; at < 2 * BUCKET_SLOTS; at++) {
+		uint16_t slot, beside;
+
+		while (slot_asked(ext_port, 0) == slot_asked(ext_port, BUCKET_SLOTS) ||
+		       slots[slot_asked(ext_port, at)].truth)
+			ext_port++;
+		slot = slot_asked(ext_port, at);
+		beside = slot_asked(ext_port, at ^ 1);
+		c->word = state_word((uint16_t)OUT_PORT(6304, 2), UDP, SESSION_UDP, datapath_ticks(&datapath));
+		c->subscriber = SUBSCRIBER - mappings_get(mappings, 0)->geo.in_base;
+		cr_expect_eq(copy_again(6304, ext_port, slot), COPY_PLACED, "%u", at);
+		cr_expect_eq(c->slot, slot, "%u: placed in %u", at, c->slot);
+		cr_expect_eq(slots[slot].key, c->key, "%u", at);
+		cr_expect_eq(slots[slot].truth, c->word, "%u", at);
+		cr_expect_eq(copy_again(6304, ext_port, beside), COPY_EXISTS, "%u", at);
+		cr_expect_eq(c->slot, slot, "%u: exists in %u", at, c->slot);
+		cr_expect_eq(copy_again(6304 + PORTS, ext_port, beside), COPY_PORT, "%u", at);
+		cr_expect_eq(c->slot, slot, "%u: the port is taken by %u", at, c->slot);
+		ext_port++;
+	}
+}
+
+Test(copies, a_session_is_placed_after_another_whose_port_was_taken)
+{
+	struct session_copy *c = program.requests->copy;
+
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2));
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304 + PORTS, 53, 0), COPY_PORT);
+	c[0].result = COPY_BUSY;
+	c[1] = c[0];
+	c[1].key = slot_key(EXTERNAL, 55, 6304);
+	c[1].slot = slot_asked(55, 6304 % PORTS % BUCKET_SLOTS);
+	program.requests->n = 2;
+	cr_assert_eq(copy_program_run(&program), 0);
+	cr_expect_eq(c[0].result, COPY_PORT);
+	cr_expect_eq(c[1].result, COPY_PLACED);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+}
+
 /* Of the subscriber behind the last of its mapping, on a port that it would have, or of no mapping. */
 Test(copies, a_request_about_nobody_is_impossible)
 {

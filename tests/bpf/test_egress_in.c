@@ -2,9 +2,12 @@
 /* The way to a subscriber: by routes, rules and MTUs. Whole packets are compared. */
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
+
+#include <detnat/cached_hop.h>
 
 #include "fixture.h"
 #include "told_routes.h"
@@ -224,6 +227,70 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel)
 	RUN_ROWS(rows);
 }
 
+/* A map that a program uses, by name; -1: none. */
+static int map_of(int program, const char *name)
+{
+	uint32_t ids[64], size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = { .nr_map_ids = 64, .map_ids = (uintptr_t)ids };
+
+	cr_assert_eq(bpf_obj_get_info_by_fd(program, &info, &size), 0);
+	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
+		struct bpf_map_info map = { 0 };
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+
+		size = sizeof(map);
+		cr_assert_eq(bpf_obj_get_info_by_fd(fd, &map, &size), 0);
+		if (!strcmp(map.name, name))
+			return fd;
+		close_fd(&fd);
+	}
+	return -1;
+}
+
+static int program_in(int map, uint32_t at)
+{
+	uint32_t id;
+	int fd;
+
+	cr_assert_eq(bpf_map_lookup_elem(map, &at, &id), 0);
+	fd = bpf_prog_get_fd_by_id(id);
+	cr_assert_geq(fd, 0);
+	return fd;
+}
+
+/* The cache of the kernel's answers, which is no pin's. */
+static int open_cache(void)
+{
+	_cleanup_close_ int main = program_in(datapath.entries, ENTRY_OUTSIDE);
+	_cleanup_close_ int programs = map_of(main, "xdp_leaves");
+	_cleanup_close_ int cached = program_in(programs, PROG_out2in_cached);
+	int cache = map_of(cached, "cached_hops");
+
+	cr_assert_geq(cache, 0);
+	return cache;
+}
+
+/* Place of the answer about packets to an address. */
+static uint32_t cached_at(int cache, uint32_t dst, struct cached_hop *ret)
+{
+	for (uint32_t at = 0; !bpf_map_lookup_elem(cache, &at, ret); at++)
+		if (ret->question.dst == dst)
+			return at;
+	cr_assert_fail("it is not cached");
+	return 0;
+}
+
+/* Spoils the address of the answer about the subscriber, which is as if given at another time. */
+static void spoil(int cache, uint32_t at, uint32_t ticks)
+{
+	struct cached_hop c;
+
+	cr_assert_eq(bpf_map_lookup_elem(cache, &at, &c), 0);
+	c.hop.dmac[0] ^= 0xff;
+	c.until -= ticks;
+	cr_assert_eq(bpf_map_update_elem(cache, &at, &c, BPF_EXIST), 0);
+}
+
 /* The clock of a way was of 16 bits once. */
 Test(egress_in, a_way_of_long_ago_is_never_fresh_again)
 {
@@ -235,18 +302,24 @@ Test(egress_in, a_way_of_long_ago_is_never_fresh_again)
 		  { .to = HOST, DELIVERED(EXTERNAL) },
 		  REASON_out2in_translated },
 	};
+	struct cached_hop c;
+	uint32_t at;
+	int cache;
 
+	tell_no_routes();
 	open_towards(EXTERNAL, EXTERNAL);
+	cache = open_cache();
 	RUN_ROWS(rows);
+	at = cached_at(cache, SUBSCRIBER, &c);
 	for (unsigned shift = 16; shift < 32; shift++) {
-		record(SUBSCRIBER)->way ^= 0xff;
-		record(SUBSCRIBER)->way_tick -= 1U << shift;
+		spoil(cache, at, 1U << shift);
 		RUN_ROWS(rows);
 	}
 	/* Nor is that of an epoch whose lower bits are the same. */
-	record(SUBSCRIBER)->way ^= 0xff;
+	spoil(cache, at, 0);
 	datapath.global->epoch += 1U << 16;
 	RUN_ROWS(rows);
+	close_fd(&cache);
 }
 
 #define UNRESOLVED ADDR(10, 0, 0, 100)

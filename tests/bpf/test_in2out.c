@@ -400,6 +400,21 @@ Test(in2out, at_egress_a_session_goes_on_as_it_began)
 	RUN_ROWS(rows);
 }
 
+/* The payload is so long that options could be taken for the header of a datagram. */
+Test(in2out, at_egress_options_of_ip_are_no_ports)
+{
+	static const struct row rows[] = {
+		AT_TC("opens", UDP, 6302, 53, .payload = 400, .ip_options = 8),
+		AT_TC("goes on", UDP, 6302, 53, .payload = 400, .ip_options = 8),
+		AT_TC("goes on without options", UDP, 6302, 53, .payload = 400),
+	};
+
+	datapath.global->sources_until = datapath_ticks(&datapath) + ticks_of_seconds(60, datapath.hz);
+	tc_program();
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
 Test(in2out, at_egress_nothing_leaves_without_its_program)
 {
 	static const struct row rows[] = {

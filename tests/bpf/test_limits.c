@@ -270,6 +270,29 @@ Test(limits, the_oldest_reset_connection_makes_way_at_the_quota)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 5);
 }
 
+/* The openings of a tick share a walk: one that goes on with it is counted for its part, and then for a walk in vain.
+ */
+Test(limits, a_walk_at_the_quota_that_goes_on_is_counted_as_search)
+{
+	struct subscriber *s = subscriber();
+	unsigned buckets = 1U << mappings_get(mappings, 0)->bucket_shift;
+	uint32_t tick;
+
+	cr_assert_eq(buckets, 128, "a unit of work");
+	datapath.mapping[0].sessions_per_user = 1;
+	cr_assert_geq(open_flow(UDP, 2000, 53, 0), 0);
+	do {
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		s->search_tick = (uint16_t)tick;
+		s->searched = 0;
+		s->quota_pass = 128 << 8; /* the lowest rank of reset sessions, from the first bucket on */
+		cr_assert_eq(open_flow(UDP, 2001, 53, 0), -1);
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_eq(s->searched, 2, "%u", s->searched);
+	cr_expect_eq(s->quota_pass, QUOTA_IN_VAIN);
+}
+
 Test(limits, connections_that_end_in_resets_do_not_use_up_the_quota)
 {
 	datapath.mapping[0].sessions_per_user = 50;

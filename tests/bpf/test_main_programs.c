@@ -41,3 +41,13 @@ Test(main_programs, are_chosen_by_whether_each_packets_source_matters)
 	settings.policy_routing = 0;
 	expect_inside(one);
 }
+
+Test(main_programs, know_of_open_mappings_where_there_are_some)
+{
+	const char *staged = "in2out_staged_x";
+
+	settings.open_mappings = 1;
+	expect_inside(staged_wanted() ? staged : "in2out_open_xdp");
+	settings.source_check = SOURCES_STRICT_EACH;
+	expect_inside(staged_wanted() ? staged : "in2out_each_xdp");
+}

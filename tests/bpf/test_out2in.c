@@ -281,6 +281,7 @@ Test(out2in, ttl_and_mtu_are_answered_with_what_the_sender_sent)
 
 	mappings_subscriber(mappings, 0, 2)->icmp_next = 0;
 	datapath.device[inside_ifindex].mtu = 1280;
+	datapath_raise_epoch(&datapath);
 	if (staged_wanted())
 		tell_routes();
 	size = frame_build(&big, in);

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 #include "tables/overflow_map.h"
 
 TestSuite(overflow, .init = set_up, .fini = tear_down);
@@ -32,6 +33,37 @@ static void expect_only_slots(void)
 	cr_expect_eq(mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0))->overflow, 0);
 	cr_expect_neq(bpf_map_get_next_key(datapath.overflow, NULL, &key), 0, "an entry is left");
 	cr_expect_eq(sessions_of(SUBSCRIBER), FLOWS - 1);
+}
+
+/* By the agent's copy of the routes, which needs the address of the subscriber. */
+Test(overflow, a_packet_from_outside_of_a_session_beyond_the_slots_goes_to_its_subscriber)
+{
+	uint16_t port = 0;
+
+	for (unsigned i = 0; i < FLOWS; i++)
+		port = (uint16_t)open_flow(UDP, in_port(i), 53, 0);
+	cr_assert_eq(datapath.global->overflow, 1);
+	tell_routes();
+
+	const struct row rows[] = {
+		{ "an answer",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 53, port, .payload = 20 },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    53,
+		    in_port(FLOWS - 1),
+		    .payload = 20 },
+		  REASON_out2in_translated },
+	};
+
+	RUN_ROWS(rows);
+	tell_no_routes();
 }
 
 Test(overflow, a_session_that_the_agent_closes_is_counted_once)

@@ -360,6 +360,30 @@ Test(routed, errors_of_the_gateway_quote_what_was_sent)
 	cr_expect_eq(counted(REASON_drop_ttl), 2);
 }
 
+/* A source route, or an option of the quoted packet that shows a subscriber's address. */
+Test(routed, errors_to_a_host_with_an_option_that_tells_addresses_are_dropped)
+{
+	static const struct icmp_error routed = { ANSWERS(SUBSCRIBER), 3, 3, .ip_options = 8,
+						  .quote = { .src = ROUTED, .dst = SUBSCRIBER, UDP, 5000, 8080 } };
+	static const struct icmp_error recorded = {
+		ANSWERS(SUBSCRIBER), 3, 3,
+		.quote = { .src = ROUTED, .dst = SUBSCRIBER, UDP, 5000, 8080, .ip_options = 8 }
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+
+	RUN_ROWS(web);
+	size = icmp_error_build(&routed, in);
+	run_frame_counted("kept", XDP_INSIDE, in, size, out, &out_size, REDIRECT_XDP, REASON_icmp_error_translated);
+	frame_source_route(in);
+	run_frame_counted("source route", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_source_route);
+	size = icmp_error_build(&recorded, in);
+	run_frame_counted("kept in the quote", XDP_INSIDE, in, size, out, &out_size, REDIRECT_XDP,
+			  REASON_icmp_error_translated);
+	icmp_error_quote_option(in, 7);
+	run_frame_counted("quoted", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_address_option);
+}
+
 /* Addresses that a mapping leaves untranslated are routed, too, if private. */
 Test(routed, hosts_of_a_mapping_without_an_outside_are_routed)
 {

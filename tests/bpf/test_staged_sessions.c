@@ -96,3 +96,51 @@ Test(staged_sessions, a_portmap_takes_what_its_filters_let_in)
 	portmaps_traffic(portmaps, portmaps_by_out(portmaps, TCP, (struct endpoint){ POOL, CAM }), &traffic);
 	cr_expect_eq(traffic.packets_in, 1);
 }
+
+/* The slot of the session to external port 53, which is the first choice of inside port 5000. */
+static struct slot *slot_of_5000(void)
+{
+	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - mappings_get(mappings, 0)->geo.in_base);
+
+	return &b[bucket_of(53)].slot[5000 % PORTS % BUCKET_SLOTS];
+}
+
+#define OUT_AND_ON(name_)                                                                         \
+	{                                                                                         \
+		name_, XDP_INSIDE, { FROM_HOST, UDP, 5000, 53, LONG }, REDIRECT_XDP,              \
+			{ TO_ROUTER, UDP, OUT_PORT(5000, 2), 53, LONG }, REASON_in2out_translated \
+	}
+
+Test(staged_sessions, packets_from_inside_keep_their_session_and_change_nothing_else_in_it)
+{
+	const struct row rows[] = { OUT_AND_ON("kept") };
+	struct slot before;
+
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	before = *slot_of_5000();
+	cr_assert_eq(word_out_port(before.truth), OUT_PORT(5000, 2));
+	for (unsigned i = 0; i < 3; i++) {
+		age_sessions(SUBSCRIBER, 200);
+		RUN_ROWS(rows);
+		cr_expect_eq(slot_of_5000()->key, before.key);
+		cr_expect(word_same(slot_of_5000()->truth, before.truth));
+		cr_expect_geq(word_seen(slot_of_5000()->truth), word_seen(before.truth));
+	}
+	cr_expect_eq(counted(REASON_sessions_opened), 1);
+}
+
+/* The timeout is 300 seconds. */
+Test(staged_sessions, one_that_has_expired_is_none_to_either_side)
+{
+	const struct row late[] = {
+		{ "late", XDP_OUTSIDE, { FROM_ROUTER, UDP, 53, OUT_PORT(5000, 2), LONG }, DROPPED(drop_no_session) }
+	};
+	const struct row anew[] = { OUT_AND_ON("anew") };
+
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	age_sessions(SUBSCRIBER, 302);
+	RUN_ROWS(late);
+	RUN_ROWS(anew);
+	cr_expect_eq(counted(REASON_sessions_opened), 2);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}

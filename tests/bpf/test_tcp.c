@@ -348,3 +348,20 @@ Test(udp, lengths_that_contradict_each_other)
 		}
 	}
 }
+
+/* As after a session's end, while another core still writes that it has seen a packet of it. */
+Test(tcp, a_syn_opens_a_session_in_a_free_slot_that_a_late_refresh_was_written_to)
+{
+	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - mappings_get(mappings, 0)->geo.in_base);
+	struct slot *slot = b->slot;
+
+	next_tick();
+	cr_assert_eq(open_flow(TCP, 5000, 80, S), OUT_PORT(5000, 2));
+	while (!word_is_live(slot->truth))
+		slot++;
+	slot->truth = datapath_ticks(&datapath);
+	mappings_subscriber(mappings, 0, SUBSCRIBER - mappings_get(mappings, 0)->geo.in_base)->sessions--;
+	cr_expect_eq(open_flow(TCP, 5000, 80, S), OUT_PORT(5000, 2));
+	cr_expect_eq(word_state(slot->truth), SESSION_SYN_SENT);
+	cr_expect_eq(counted(REASON_sessions_opened), 2);
+}

@@ -90,6 +90,44 @@ Test(copying_retry, another_session_in_the_slot_takes_the_place_of_the_one_that_
 	pair_sound();
 }
 
+/* News of its end may have been lost. */
+Test(copying_retry, a_session_that_waits_is_known_by_its_flow_and_its_port)
+{
+	static const struct waiting_copy first = { .peer = 1,
+						   .slot = 3,
+						   .key = 7,
+						   .proto = IPPROTO_TCP,
+						   .out_port = 2000,
+						   .state = SESSION_ESTABLISHED,
+						   .tick = 5 };
+	struct waiting_copy told[] = { first, first, first, first };
+	struct waiting_copy *e;
+
+	told[0].key++;
+	told[1].proto = IPPROTO_UDP;
+	told[2].out_port++;
+	told[3].tick++;
+	for (unsigned i = 0; i < ARRAY_SIZE(told); i++) {
+		struct hash_table waiting = { 0 };
+		bool same = i == 3;
+
+		waiting_add(&waiting, &first);
+		e = hash_find(&waiting_copies, &waiting, &first);
+		cr_assert_not_null(e);
+		e->tries = 9;
+		waiting_add(&waiting, &told[i]);
+		cr_assert_eq(waiting.n, 1);
+		e = hash_find(&waiting_copies, &waiting, &first);
+		cr_assert_not_null(e);
+		cr_expect_eq(e->key, told[i].key, "%u", i);
+		cr_expect_eq(e->proto, told[i].proto, "%u", i);
+		cr_expect_eq(e->out_port, told[i].out_port, "%u", i);
+		cr_expect_eq(e->tries, same ? 9 : 0, "%u: %u", i, e->tries);
+		cr_expect_eq(e->tick, 5, "%u: %u", i, e->tick);
+		hash_free(&waiting);
+	}
+}
+
 Test(copying_retry, a_whole_copy_begins_anew)
 {
 	uint32_t mine;

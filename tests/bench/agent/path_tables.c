@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Writes the tables of a small gateway to files in the current directory, for tests/bench/path.py: 16,384 subscribers,
+ * a default route, and one route that leads to all of them.
+ */
+#include <stdio.h>
+
+#include <detnat/fib.h>
+#include <detnat/mapping.h>
+#include <detnat/stages.h>
+#include <detnat/tables.h>
+
+#define INSIDE	0xac100000U /* 172.16.0.0 */
+#define OUTSIDE 0xcb007100U /* 203.0.113.0 */
+#define NEVER	0x7fffffffU
+#define STATION                  \
+	{                        \
+		2, 0, 0, 0, 0, 2 \
+	}
+#define HOP_IN	 FIB_HOP_FIRST
+#define IF_IN	 2
+#define IF_OUT	 3
+#define HZ	 1000
+#define SESSIONS 63
+
+static int put(const char *name, const void *value, size_t size)
+{
+	FILE *f = fopen(name, "wb");
+	int r = !f || fwrite(value, size, 1, f) != 1;
+
+	return f && fclose(f) ? 1 : r;
+}
+
+static int put_mappings(struct fib *fib)
+{
+	static struct mapping_table t;
+	struct mapping *m = &t.mapping[0];
+
+	if (mapping_geometry(INSIDE, 18, OUTSIDE, 28, &m->geo))
+		return 1;
+	m->bucket_shift = 4;
+	m->sessions_per_user = SESSIONS;
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		m->timeout_ticks[i] = NEVER / 2;
+	t.globals = (struct globals){ .epoch = 1,
+				      .sources_until = NEVER,
+				      .fib_until = NEVER,
+				      .pool_first = m->geo.out_base,
+				      .pool_last = m->geo.out_base + 15 };
+	fib->inside = fib_hint(m->geo.in_base, m->geo.in_plen, INDEX_LEAF);
+	fib->outside = fib_hint(m->geo.out_base, m->geo.out_plen, INDEX_LEAF);
+	return put("mappings", &t, sizeof(t));
+}
+
+static int put_routes(struct fib *fib)
+{
+	struct fib_hop hop = { .dmac = { 2, 0, 0, 0, 0, 1 }, .smac = STATION, .mtu = 1500 };
+	const struct device station = { .mac = STATION };
+
+	hop.ifindex = IF_OUT;
+	hop.flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_OUT;
+	fib->hop[FIB_HOP_DEFAULT] = hop;
+	hop.ifindex = IF_IN;
+	hop.flags = FIB_ROUTED | FIB_RESOLVED | FIB_FAST_IN;
+	fib->hop[HOP_IN] = hop;
+	fib->first.entry[INSIDE >> 24] = FIB_NODE | INSIDE >> 24;
+	for (unsigned i = 16; i < 32; i++)
+		fib->second[INSIDE >> 24].entry[i] = 12 << 24 | HOP_IN;
+	__builtin_memcpy(&fib->station[IF_IN], station.mac, sizeof(station.mac));
+	__builtin_memcpy(&fib->station[IF_OUT], station.mac, sizeof(station.mac));
+	return put("fib", fib, sizeof(*fib));
+}
+
+int main(void)
+{
+	const struct settings settings = { .hz = HZ, .redirect = 1, .hairpin = 1 };
+	const struct stage_control control = { .generation = 1 };
+	static struct fib fib;
+
+	return put_mappings(&fib) || put_routes(&fib) || put("settings", &settings, sizeof(settings)) ||
+	       put("stage_control", &control, sizeof(control));
+}

@@ -406,8 +406,8 @@ double route_read_of(const struct result *r);
 bool figures_of_direct(const struct result *r, enum path path, struct figures *ret);
 
 /*
- * What a path of a row with a feature costs, net and in units of its row's floor, of the same path of PLAIN_ROW; false
- * where one was not measured. Portmaps and open mappings are compared with the packets of sessions.
+ * What a path of a row with a feature costs, net and in units of its row's floor, of the same path of the plain row;
+ * false where one was not measured. Portmaps and open mappings are compared with the packets of sessions.
  */
 bool feature_cost(const struct result *r, enum path path, const struct result *results, unsigned n, double *ret);
 

@@ -8,6 +8,7 @@
 
 #include <detnat/binding.h>
 
+#include "base/subprogram.h"
 #include "subscriber/lookup.h"
 
 /* The layout of a mapping's tables, read as a whole. */
@@ -144,6 +145,16 @@ static __always_inline void binding_scan(struct binding_search *b, const struct 
 		else if (binding_expired(entry, now, life))
 			ADD_BITS(b->expired, 1U << k);
 	}
+}
+
+/* The same for the slow path, which has it in several places. Returns 0. */
+SUBPROGRAM int binding_scan_line(const struct binding_line *line, __u32 size, __u16 in_port, __u32 now, __u32 life)
+{
+	struct binding_search *b = binding_search_get();
+
+	if (line && b)
+		binding_scan(b, line, size, in_port, now, life);
+	return 0;
 }
 
 /* Place of the first port in a mask of a line, from one on; the mask is not 0. */

@@ -94,51 +94,71 @@ struct binding_groups_walk {
 };
 
 /* Returns 1 if a portmap holds a port of the block. */
-static __always_inline int binding_is_portmaps(const struct binding_groups_walk *w, __s32 offset)
+static __always_inline int binding_is_portmaps(const struct mapping *m, const struct subscriber *s,
+					       const struct packet *p, __s32 offset)
 {
-	return subscriber_has_portmaps(w->s) &&
-	       portmap_holds(w->m, w->p, mapping_port_lo(&w->m->geo, w->subscriber) + (__u32)offset);
+	return subscriber_has_portmaps(s) &&
+	       portmap_holds(m, p, mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (__u32)offset);
+}
+
+/*
+ * Looks at a port of another group, which is in `line`: notes whether it is free, expired or strayed. Returns 1 if it
+ * is the inside endpoint's own. For the verifier's sake a subprogram, and with little on the stack (stacks.py).
+ */
+SUBPROGRAM int binding_visit(const struct mapping *m, const struct subscriber *s, const struct packet *p,
+			     struct binding_line *line, __s32 offset)
+{
+	struct binding_search *b = binding_search_get();
+	__u64 *at, entry;
+
+	if (!m || !s || !p || !line || !b)
+		return 1;
+	at = line_entry(line, (__u32)offset);
+	entry = LOAD(*at);
+	if (!binding_is_bound(entry)) {
+		if (LOAD(b->vacant) < 0 && !binding_is_portmaps(m, s, p, offset))
+			STORE(b->vacant, offset);
+		return 0;
+	}
+	if (binding_flags(entry) & BINDING_STRAYED) {
+		if (binding_in_port(entry) == p->sport && binding_is_portmaps(m, s, p, offset)) {
+			/* Another inside port's by now. */
+			binding_change(at, entry, binding_freed(entry));
+			return 0;
+		}
+		if (binding_in_port(entry) == p->sport) {
+			STORE(b->port, offset);
+			binding_raise(at, now_ticks());
+			return 1;
+		}
+		if (mapping_first_choice(&m->geo, binding_in_port(entry)) >> PORT_GROUP_SHIFT ==
+		    mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT)
+			STORE(b->strays, 1);
+	}
+	if (LOAD(b->stale) < 0 && binding_expired(entry, now_ticks(), binding_life(m, p->proto)) &&
+	    !binding_is_portmaps(m, s, p, offset))
+		STORE(b->stale, offset >> PORT_GROUP_SHIFT);
+	return 0;
 }
 
 static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
 {
-	struct binding_search *b = binding_search_get();
-	__u32 groups = binding_groups(w->m->geo.ports_per_host), group = w->home + 1 + i, size;
+	const struct binding_search *b;
+	__u32 groups = binding_groups(w->m->geo.ports_per_host), group = w->home + 1 + i, offset, end;
 	struct binding_line *line;
 
 	if (group >= groups)
 		group -= groups;
 	line = binding_line_get(w->m, w->subscriber, w->proto, group);
-	if (!b || !line)
+	if (!line)
 		return 1;
-	size = group_size(group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host);
-	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
-		__u64 entry = LOAD(line->entry[k]);
-		__s32 offset = (__s32)((group << PORT_GROUP_SHIFT) + k);
-
-		if (!binding_is_bound(entry)) {
-			if (LOAD(b->vacant) < 0 && !binding_is_portmaps(w, offset))
-				STORE(b->vacant, offset);
-			continue;
-		}
-		if (binding_flags(entry) & BINDING_STRAYED) {
-			if (binding_in_port(entry) == w->in_port && binding_is_portmaps(w, offset)) {
-				/* Another inside port's by now. */
-				binding_change(&line->entry[k], entry, binding_freed(entry));
-				continue;
-			}
-			if (binding_in_port(entry) == w->in_port) {
-				STORE(b->port, offset);
-				binding_raise(&line->entry[k], w->now);
-				return 1;
-			}
-			if (mapping_first_choice(&w->m->geo, binding_in_port(entry)) >> PORT_GROUP_SHIFT == w->home)
-				STORE(b->strays, 1);
-		}
-		if (LOAD(b->stale) < 0 && binding_expired(entry, w->now, w->life) && !binding_is_portmaps(w, offset))
-			STORE(b->stale, (__s32)group);
-	}
-	return !w->choose ? 0 : LOAD(b->vacant) >= 0;
+	offset = group << PORT_GROUP_SHIFT;
+	end = offset + group_size(offset, w->m->geo.ports_per_host);
+	for (__u32 k = 0; k < PORT_GROUP && offset < end; k++, offset++)
+		if (binding_visit(w->m, w->s, w->p, line, (__s32)offset))
+			return 1;
+	b = binding_search_get();
+	return b && w->choose && LOAD(b->vacant) >= 0;
 }
 
 /* Clears or sets the note in a home line that a binding of its group has strayed. */
@@ -206,8 +226,8 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 		return BINDING_BUSY;
 	mask = 1U << (vacant & (PORT_GROUP - 1));
 	if (vacant < 0) {
-		binding_scan(b, line, group_size((__u32)group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host),
-			     w->in_port, w->now, w->life);
+		binding_scan_line(line, group_size((__u32)group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host),
+				  w->in_port, w->now, w->life);
 		binding_spare_portmaps(b, w->m, s, p, (__u32)group);
 		binding_walk(w->m, w->subscriber, p, s, (__u32)group, w->now);
 		mask = LOAD(b->expired) & ~LOAD(b->held);
@@ -278,7 +298,7 @@ static long binding_import_slot(__u32 i, struct binding_import *w)
 	line = binding_line_get(m, w->subscriber, word_proto(word), at >> PORT_GROUP_SHIFT);
 	if (!line)
 		return 1;
-	binding_scan(b, line, PORT_GROUP, key_in_port(key), w->now, ~0U >> 1);
+	binding_scan_line(line, PORT_GROUP, key_in_port(key), w->now, ~0U >> 1);
 	at &= PORT_GROUP - 1;
 	if (LOAD(b->found) < 0 && LOAD(b->free) >> at & 1)
 		binding_bind(line, 1U << at, 0, key_in_port(key), 0, word_seen(word));
@@ -321,10 +341,10 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	if (!b || !home)
 		return BINDING_BUSY;
 	binding_import(m, s, w.subscriber, w.now);
-	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
+	binding_scan_line(home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
 	binding_spare_portmaps(b, m, s, p, group);
 	at = LOAD(b->found);
-	if (at >= 0 && binding_is_portmaps(&w, (__s32)(group << PORT_GROUP_SHIFT) + at)) {
+	if (at >= 0 && binding_is_portmaps(m, s, p, (__s32)(group << PORT_GROUP_SHIFT) + at)) {
 		/* Another inside port's by now. */
 		entry = line_entry(home, (__u32)at);
 		binding_change(entry, LOAD(*entry), binding_freed(LOAD(*entry)));

@@ -313,6 +313,16 @@ static __always_inline int open_unbound(ctx_t *ctx, int why)
 	return why == BINDING_NONE ? refuse(ctx, REASON_drop_ports_exhausted) : drop(REASON_drop_busy);
 }
 
+/* Continues with a packet that found no room in its slots, with the port that is bound for its session. */
+static __always_inline int open_elsewhere(ctx_t *ctx, int bound)
+{
+	struct arguments *n = settings.bindings ? arguments_get() : 0;
+
+	if (n)
+		*(volatile __u32 *)&n->bound = (__u32)bound;
+	return tail_call(ctx, PROG_overflow);
+}
+
 /* How often an opening is tried while others disturb it. */
 #define OPEN_TRIES 3
 
@@ -394,7 +404,7 @@ static __always_inline int open_session(ctx_t *ctx)
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:
-		return tail_call(ctx, PROG_overflow);
+		return open_elsewhere(ctx, bound);
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_AT_QUOTA:

@@ -257,17 +257,16 @@ static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s), bound;
+	int verdict = open_prepare(ctx, &io, &s);
 
 	if (verdict != CONTINUE)
 		return verdict;
-	bound = open_bind(&io.f, s);
-	if (bound < 0)
-		return open_unbound(ctx, bound);
 
+	struct arguments *n = settings.bindings ? arguments_get() : 0;
+	__u32 bound = n ? *(volatile __u32 *)&n->bound : 0;
 	__u64 word = 0;
 
-	switch (open_with_room(open_beyond_slots, &io.f, s, bound, &word)) {
+	switch (open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:

@@ -9,38 +9,45 @@
 #include "staged.h"
 #include "verified.h"
 
-/* From the agent's start on, with the objects that each asks for. */
-static unsigned start_with(const char *what, const struct settings *with)
+/*
+ * Loads what the agent loads at its start with these settings, and has it stay within a limit. Kernels differ by some
+ * percent; the limits leave room for that.
+ */
+static void expect_start(const char *what, const struct settings *with, unsigned limit)
 {
-	unsigned sum;
-
+	if (staged_wanted() || getenv("TRACED"))
+		cr_skip_test("for the ordinary programs");
 	settings = *with;
 	set_up();
 	tc_program();
-	sum = verified_report(what);
+	cr_expect_leq(verified_report(what), limit);
 	tear_down();
-	return sum;
 }
 
 Test(verified, an_ordinary_start_asks_little_of_the_verifier)
 {
 	struct settings ordinary = settings;
 
-	if (staged_wanted() || getenv("TRACED"))
-		cr_skip_test("for the ordinary programs");
-	cr_expect_leq(start_with("a start", &ordinary), 400000);
+	expect_start("a start", &ordinary, 350000);
 }
 
-Test(verified, so_does_one_with_everything_on)
+Test(verified, so_does_one_with_endpoint_independent_mapping_and_portmaps)
+{
+	struct settings with = settings;
+
+	with.portmaps = 1;
+	bindings.mapping = 1;
+	expect_start("a start with endpoint-independent mapping and portmaps", &with, 420000);
+}
+
+Test(verified, one_with_everything_asks_for_three_times_as_much)
 {
 	struct settings all = settings;
 
-	if (staged_wanted() || getenv("TRACED"))
-		cr_skip_test("for the ordinary programs");
 	all.portmaps = 1;
 	all.tcp_mss_clamp = MSS_CLAMP_MTU;
 	all.session_events = 1;
 	all.tc = TC_ALONE | TC_BARE;
 	bindings.mapping = bindings.filtering = 1;
-	cr_expect_leq(start_with("a start with everything", &all), 1300000);
+	expect_start("a start with everything", &all, 950000);
 }

@@ -191,12 +191,12 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 
 # What a newcomer runs, on an ordinary build and this kernel. A step: name|seconds on two cores|target|what it is.
 define TEST_STEPS
-'build|75|tests-run -j$(shell nproc)|the programs and their tests are built' \
-'+lint-quick|20|lint-quick|formatting, names, layers and documents' \
-'+unit|90|test-unit ROUNDS=20|modules of the agent and the command line' \
-'bpf|150|test-bpf ROUNDS=30|the datapath, packet by packet' \
-'+world|60|test-world|five worlds of fixed seeds' \
-'e2e|180|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
+'build|60|tests-run -j$(shell nproc)|the programs and their tests are built' \
+'+lint-quick|50|lint-quick|formatting, names, layers and documents' \
+'+unit|190|test-unit ROUNDS=20|modules of the agent and the command line' \
+'bpf|215|test-bpf ROUNDS=30|the datapath, packet by packet' \
+'+world|125|test-world|five worlds of fixed seeds' \
+'e2e|205|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
 # What CI runs besides. Of the virtual machines, the parts that load every program; the others are minutes of emulation.
 TEST_VM_PARTS ?= reachable tc

@@ -22,9 +22,7 @@ static const char *our_name(const struct nlattr *name)
 #define X(name, ...) { #name, #name ":[" },
 	static const struct {
 		const char *program, *begin;
-	} ours[] = { { PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" },
-		     { PIN_BARE_PROGRAM, PIN_BARE_PROGRAM ":[" },
-		     TC_ENTRY_PROGRAMS(X) };
+	} ours[] = { { PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" }, TC_ENTRY_PROGRAMS(X) };
 #undef X
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)

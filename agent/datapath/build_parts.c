@@ -160,10 +160,6 @@ static int load(const struct datapath *d, const struct datapath_build *b, opener
 	if (r)
 		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
 	build_leave_out_unused(o->object, &b->settings, array);
-	if (array == BARE_PROGS)
-		build_leave_out(o->object, PIN_TC_PROGRAM);
-	if (array == TC_PROGS)
-		build_leave_out(o->object, PIN_BARE_PROGRAM);
 	return object_load(o->object, err);
 }
 
@@ -182,7 +178,7 @@ static int load_egress(const struct datapath *d, struct datapath_build *b, opene
 	int r = load(d, b, open, array, &o, err);
 
 	if (!r)
-		r = build_take(o.object, pin, ret_fd, err);
+		r = build_take(o.object, PIN_TC_PROGRAM, ret_fd, err);
 	if (!r)
 		r = build_pin(d, pin, b->generation, *ret_fd, err);
 	return r ? r : add_tail_calls(d, b, &o, array, err);

@@ -30,7 +30,7 @@ struct {
 #define programs tc_leaves
 #endif
 
-/* Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code; of PROG_overflow: bound. */
+/* Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code; of PROG_overflow: bound and binder. */
 struct arguments {
 	__u32 reason; /* enum reason that counts the packet */
 	__u32 sent;   /* enum reason that counts the ICMP error */
@@ -38,7 +38,8 @@ struct arguments {
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
-	__u32 bound; /* see slow/open.h */
+	__u32 bound;  /* see slow/open.h */
+	__u32 binder; /* the subscriber whose port that is, numbered across all mappings */
 	/* VLAN interface that the frame came in through, while its tags are removed; in stage 2 any interface; else 0
 	 */
 	__u32 ingress;

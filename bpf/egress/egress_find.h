@@ -72,6 +72,7 @@ static __always_inline enum egress_state egress_state_of(long verdict)
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		return EGRESS_READY;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED: /* at tc egress, where the kernel compares the frame that is in hand */
 		return EGRESS_UNRESOLVED;
 	case BPF_FIB_LKUP_RET_NOT_FWDED:
 		return EGRESS_NOWHERE;
@@ -123,6 +124,7 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 	hop->mtu = (__u16)ret->longest;
 	hop->flags = egress_hop_flags(ret, dst);
 	hop->pad = 0;
+	hop->used = 0;
 	egress_cache(epoch, in_ifindex, src, dst, now, hop);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Programs of the tc hook at the egress of outside interfaces, for packets that the kernel has routed. A set has one
- * main program: tc_bare for interfaces whose packets have no Ethernet header, with the l3_offset 0, else tc_outside.
+ * Programs of the tc hook at the egress of outside interfaces, for packets that the kernel has routed. For interfaces
+ * whose packets have no Ethernet header, they are loaded a second time, with the l3_offset 0.
  */
 #include "base/ctx_tc.h"
 
@@ -30,18 +30,12 @@ static __always_inline int fast_or_slow(struct __sk_buff *ctx, __u32 l3)
 	return verdict >= 0 ? verdict : slow_path(ctx);
 }
 
+/* The verifier leaves out the branch that l3_offset does not select. */
 SEC("tc")
 int tc_outside(struct __sk_buff *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, fast_or_slow(ctx, ETH_HLEN));
-}
-
-SEC("tc")
-int tc_bare(struct __sk_buff *ctx)
-{
-	TRACE_BEGIN(ctx);
-	return TRACED(ctx, fast_or_slow(ctx, 0));
+	return TRACED(ctx, l3_offset ? fast_or_slow(ctx, ETH_HLEN) : fast_or_slow(ctx, 0));
 }
 
 /* Defines a tail-called program, implemented by `function`. */

@@ -147,6 +147,9 @@ static __always_inline struct flow fast_flow_of(const struct mapping *m, __u64 k
 /* Under the lock: the outside port of a flow that opens a session, as an offset in the block; -1. */
 static __always_inline int fast_port_of(const struct flow *f, struct subscriber *s)
 {
+	/* Another core may have opened the first session there, on this port, since fast_port_take() looked. */
+	if (subscriber_overflow(LOAD(s->overflow)))
+		return -1;
 	if (binding_maps(f->m, f->p.proto))
 		return binding_take_home(f->m, s, f->subscriber, (__u32)f->p.sport << 8 | f->p.proto);
 	if (subscriber_has_portmaps(s) &&

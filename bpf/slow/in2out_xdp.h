@@ -46,6 +46,8 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	/* Of a hairpin it is known once its receiver is. */
 	if (TRACING || !index_find(&out_index, p->dst))
 		egress_find(ctx, p->src, p->dst, packet_ingress(ctx), e);
+	else
+		e->state = EGRESS_KERNEL;
 	to = hop_kind(e, p->dst);
 	TRACE_NEXT_HOP(e, to);
 	eth = ctx_data(ctx);

@@ -314,12 +314,14 @@ static __always_inline int open_unbound(ctx_t *ctx, int why)
 }
 
 /* Continues with a packet that found no room in its slots, with the port that is bound for its session. */
-static __always_inline int open_elsewhere(ctx_t *ctx, int bound)
+static __always_inline int open_elsewhere(ctx_t *ctx, const struct flow *f, int bound)
 {
 	struct arguments *n = settings.bindings ? arguments_get() : 0;
 
-	if (n)
+	if (n) {
 		*(volatile __u32 *)&n->bound = (__u32)bound;
+		*(volatile __u32 *)&n->binder = f->m->first_subscriber + f->subscriber;
+	}
 	return tail_call(ctx, PROG_overflow);
 }
 
@@ -404,7 +406,7 @@ static __always_inline int open_session(ctx_t *ctx)
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:
-		return open_elsewhere(ctx, bound);
+		return open_elsewhere(ctx, &io.f, bound);
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_AT_QUOTA:

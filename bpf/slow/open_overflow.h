@@ -266,6 +266,9 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	__u32 bound = n ? *(volatile __u32 *)&n->bound : 0;
 	__u64 word = 0;
 
+	/* The mapping may have changed since: the port is one of another block then. */
+	if (n && *(volatile __u32 *)&n->binder != io.f.m->first_subscriber + io.f.subscriber)
+		return drop(REASON_drop_busy);
 	switch (open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));

@@ -146,7 +146,8 @@ struct subscriber {
 	__u32 icmp_next;	/* jiffy before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffy before which no further event is reported */
 	__u32 ports_event_next;
-	/* 1 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
+	__u32 room[3]; /* of the next hop that trees before this one kept here, in the same layout */
+	/* Not 0 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
 	__u32 hairpins;
 	/*
 	 * One bit per bucket, home_bit(). The opener sets it under the lock if the bucket is the first one of a session
@@ -158,7 +159,6 @@ struct subscriber {
 	__u16 exhausted;   /* hash of the external endpoint for which a search in search_tick found no port; 0: none */
 	__u8 searched;	   /* work of the searches in search_tick, in units of SEARCH_UNIT slots */
 	__u8 resolve_tick; /* tick of the last request to resolve the next hop, see egress_check.h; 0: none */
-	__u32 room[3];
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -114,7 +115,7 @@ void make_mapping(const struct mapping_spec *spec, const struct mapping_handover
 
 	cr_assert_eq(r, 0, "%s", err.text);
 	while ((r = mappings_add_step(job, &err)) > 0)
-		;
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	cr_assert_eq(r, 0, "%s", err.text);
 	cr_assert_eq(mappings_add_commit_with(job, how ? how : &(struct mapping_handover){ 0 }), 0);
 }

@@ -94,11 +94,15 @@ Test(fast_features, a_session_beside_a_portmap_needs_one_program)
 /* 500 ports into its block is the portmap's. The flow is for the slow path, which is not there. */
 Test(fast_features, no_session_gets_the_port_of_a_portmap)
 {
-	uint16_t in_port = 1024;
+	struct frame f = { FROM_HOST, UDP, 1024, 53, .payload = 30 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
 
-	while (OUT_PORT(in_port, 2) != CAM)
-		in_port++;
-	cr_expect_lt(open_flow(UDP, in_port, 53, 0), 0);
+	while (OUT_PORT(f.sport, 2) != CAM)
+		f.sport++;
+	size = frame_build(&f, in);
+	run_frame_counted("its first choice is taken", XDP_INSIDE, in, size, out, &out_size, PASS_XDP,
+			  REASON_no_program);
 	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->sessions, 1);
 	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->lock & 1, 0);
 }

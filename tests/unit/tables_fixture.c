@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 
 #include "tables_fixture.h"
@@ -143,7 +144,7 @@ int tables_add(struct mappings *m, const struct mapping_spec *spec)
 
 	cr_assert_eq(mappings_add_begin(m, spec, &job, &err), 0, "%s", err.text);
 	while ((r = mappings_add_step(job, &err)) > 0)
-		;
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	cr_assert_eq(r, 0, "%s", err.text);
 	cr_assert_eq(mappings_add_commit(job), 0);
 	return mappings_find(m, spec->in, spec->out);

@@ -58,6 +58,7 @@ endif
 # By their names for pkg-config; deploy/missing.sh checks for the same.
 AGENT_PACKAGES := libbpf libevent libcjson libmnl libnftnl nettle libcap-ng
 CLI_PACKAGES   := libcjson nettle
+HELPER_PACKAGES := libxdp libbpf libcap-ng
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
@@ -66,6 +67,7 @@ BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D_
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
 CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
+HELPER_LIBS = $(call libraries,$(HELPER_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/programs/*.bpf.c)
 SKELETONS     := $(BPF_SOURCES:bpf/programs/%.bpf.c=$(SKEL)/%.skel.h)
@@ -74,6 +76,7 @@ LIB_OBJECTS   := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xdp/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
@@ -81,8 +84,8 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
-PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
+PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp
+C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -133,6 +136,10 @@ $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
+$(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 # In half the time; what they test is optimised.
 $(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2,$(CFLAGS)),-O1 -g1 -Wno-maybe-uninitialized)
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
@@ -153,6 +160,9 @@ $(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
+$(BUILD)/detnat-xdp: $(HELPER_OBJECTS) $(BUILD)/libdetnat.a
+	$(SAY) LD $@
+	$(Q)$(LINK) $^ -o $@ $(HELPER_LIBS)
 $(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread -lm $(AGENT_LIBS)
@@ -367,18 +377,20 @@ lint-quick: deps-test
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := OPERATING.md ROUTING.md
-SERVICES   := detnat.service detnat-guard.service
+SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service
+SOCKETS    := detnat-metrics.socket detnat-xdp.socket
 PAGES      := $(wildcard docs/man/*.[1-8])
 ROUTING    := $(wildcard deploy/routing/*/*)
 install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
+	install -D -m 755 $(BUILD)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-xdp
 	install -d -m 755 $(DESTDIR)/etc/detnat $(DESTDIR)$(UNITDIR)
 	for unit in $(SERVICES); do \
-	    sed 's,/usr/sbin/detnat-agent,$(SBINDIR)/detnat-agent,' deploy/$$unit > $(BUILD)/$$unit && \
+	    sed 's,/usr/sbin/detnat-,$(SBINDIR)/detnat-,' deploy/$$unit > $(BUILD)/$$unit && \
 	    install -m 644 $(BUILD)/$$unit $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
-	install -m 644 deploy/detnat-metrics.socket $(DESTDIR)$(UNITDIR)/detnat-metrics.socket
+	install -m 644 $(SOCKETS:%=deploy/%) $(DESTDIR)$(UNITDIR)/
 	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/detnat.conf
 	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/detnat.conf
 	install -D -m 644 deploy/rt_protos.conf $(DESTDIR)$(RTPROTOSDIR)/detnat.conf
@@ -390,17 +402,17 @@ install-docs:
 	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
 	for file in $(GUIDES); do \
-	    sed -E 's,\]\((END-TO-END|HISTORY|OWNERSHIP|PERFORMANCE|SCALE)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
+	    sed -E 's,\]\((END-TO-END|HISTORY|OWNERSHIP|PERFORMANCE|SCALE|SHARING-XDP)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
 	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
 	done
 	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
+	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
 	      $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish \
 	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
-	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) detnat-metrics.socket) \
+	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) $(SOCKETS)) \
 	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
 	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%)) \
 	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Interfaces. */
+#include <string.h>
+
 #include "command.h"
+
+/* Whether detnat is under libxdp's dispatcher, and the programs there with their priorities, in their order. */
+static void cell_shared(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *programs = cJSON_GetObjectItem(row, "programs"), *program;
+	size_t n;
+
+	cell_flag(row, key, text);
+	n = strlen(text);
+	cJSON_ArrayForEach (program, programs) {
+		const cJSON *name = cJSON_GetObjectItem(program, "name"),
+			    *priority = cJSON_GetObjectItem(program, "priority");
+
+		if (n < CELL_TEXT && cJSON_IsString(name) && cJSON_IsNumber(priority))
+			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%s %d",
+					      program == programs->child ? ": " : ", ", name->valuestring,
+					      priority->valueint);
+	}
+}
 
 static const struct column interface_columns[] = {
 	{ "INTERFACE", "name", cell_text, false, 0 },  { "ROLE", "role", cell_text, false, 0 },
 	{ "XDP", "xdp", cell_reasoned, false, 0 },     { "FORWARDING", "forwarding", cell_reasoned, false, 0 },
-	{ "SHARED", "shared", cell_flag, false, 0 },   { "LINK", "link", cell_text, false, 0 },
+	{ "SHARED", "shared", cell_shared, false, 0 }, { "LINK", "link", cell_text, false, 0 },
 	{ "PROBLEM", "problem", cell_text, false, 0 }, {},
 };
 

@@ -19,6 +19,7 @@ library libmnl libmnl-dev
 library libnftnl libnftnl-dev
 library nettle nettle-dev
 library libcap-ng libcap-ng-dev
+library libxdp libxdp-dev
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "missing for a build, as Debian names the packages: ${missing[*]}" >&2

@@ -24,7 +24,7 @@ datapath   bpffs chunk_maps datapath migration namespace pinned running table_ty
 tables     mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
 sessions   bound_ports check pool_states sessions top usage
 guard      guard
-attach     attach own_programs redirects
+attach     attach own_programs redirects share
 fib        gateways route_copy
 routing    forwarding monitor neighbours route_limits route_lookup routes sources
 links      detach devices interfaces_patterns
@@ -145,6 +145,16 @@ command_line() {
     done < <(includes cli)
 }
 
+helper() {
+    local at header
+    while read -r at header; do
+        case $header in
+        base/* | helper.h | *.skel.h) ;;
+        *) complain "$at: detnat-xdp includes base alone, not \"$header\"" ;;
+        esac
+    done < <(includes xdp)
+}
+
 # Prints "CALLER CALLED FUNCTION" for each module that uses a function of another module of the same room.
 calls() {
     # shellcheck disable=SC2016 # the dollars are awk's
@@ -211,6 +221,7 @@ order "${rooms[*]}" lib agent
 order "${bpf_rooms[*]}" bpf
 face
 command_line
+helper
 circles
 names
 map "${rooms[*]}" 'lib|agent'

@@ -9,6 +9,8 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#include "attach/share.h"
+#include "base/log.h"
 #include "datapath/bpffs.h"
 
 bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own)
@@ -46,7 +48,13 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 
 	before.record = d->device[l->ifindex];
 	before.xdp_native = l->xdp.attached == XDP_ATTACHED_DRV;
-	if (l->xdp.attached != XDP_ATTACHED_NONE && own_programs_has(own, l->xdp.prog_id)) {
+	if (own_programs_shares(own, l->ifindex, l->xdp.prog_id)) {
+		const struct own_program *share = own_programs_share(own, l->ifindex);
+
+		before.shared = true;
+		before.entry = share->entry;
+		before.priority = share->priority;
+	} else if (l->xdp.attached != XDP_ATTACHED_NONE && own_programs_has(own, l->xdp.prog_id)) {
 		before.xdp = own_programs_open(own, l->xdp.prog_id);
 		if (before.xdp < 0)
 			return before.xdp;
@@ -63,10 +71,13 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 	return 0;
 }
 
-void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
-		    const struct own_programs *own, bool made_clsact)
+void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before, struct own_programs *own,
+		    bool made_clsact)
 {
-	enum xdp_mode mode = before->xdp_native ? XDP_MODE_NATIVE : XDP_MODE_SKB;
+	const struct xdp_wish wish = { .mode = before->xdp_native ? XDP_MODE_NATIVE : XDP_MODE_SKB,
+				       .dispatcher = DISPATCHER_LIBXDP,
+				       .priority = before->priority };
+	struct error err = { 0 };
 	struct link l;
 	bool ignored;
 
@@ -76,10 +87,16 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 		d->device[before->ifindex] = (struct device){ 0 };
 		return;
 	}
-	if (before->xdp < 0)
+	if (before->shared) {
+		if (share_attach(d, &l, before->entry, &wish, own, &ignored, &err))
+			log_error("%s", err.text);
+	} else if (share_detach(d, l.ifindex, own, &err) || link_by_index(n, before->ifindex, &l)) {
+		log_error("%s: %s", l.name, err.text);
+	} else if (before->xdp < 0) {
 		xdp_detach(&l, own);
-	else
-		xdp_attach(&l, before->xdp, mode, own, &ignored, NULL);
+	} else {
+		xdp_attach(&l, before->xdp, wish.mode, own, &ignored, NULL);
+	}
 	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++)
 		if (!before->had_tc[side])
 			tc_detach(n, l.ifindex, side, made_clsact && side == TC_INGRESS);

@@ -27,7 +27,8 @@ int tc_check(struct netlink *n, const struct link *l, const struct own_programs 
 /* Whether one of these programs runs at the ingress of a link, in XDP or tc. */
 bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own);
 
-/* As link_check(), but also refuses a link on which XDP cannot work or must not be attached. */
+/* As link_check(), but also refuses a link on which XDP cannot work; and, too, on which it must not be attached. */
+int xdp_check_link(const struct link *l, struct error *err);
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
 /*
@@ -46,10 +47,13 @@ bool xdp_is_foreign(const struct link *l);
 int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct own_programs *own, bool *ret_native,
 	       struct error *err);
 
+/* Refuses generic XDP on a stacked link whose packets GRO merges below: 0, or -EOPNOTSUPP with err. */
+int xdp_check_merged(const struct link *l, struct error *err);
+
 /* Sets err to the reason why a link above `by`, on which GRO is on, cannot use generic XDP; returns -EOPNOTSUPP. */
 int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err);
 
-/* Detaches the program if it is detnat's. 0 or -errno. */
+/* Detaches the program if it is detnat's, alone on the link. 0 or -errno. */
 int xdp_detach(const struct link *l, const struct own_programs *own);
 
 /* The filter's place, on both sides: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
@@ -75,7 +79,10 @@ int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_
 struct attach_before {
 	uint32_t ifindex; /* 0: not filled in */
 	bool xdp_native;
-	int xdp;	/* descriptors; -1: no program of detnat's */
+	bool shared; /* the program was a component of libxdp's dispatcher, with these */
+	uint8_t entry;
+	uint8_t priority;
+	int xdp;	/* descriptors; -1: no program of detnat's, alone */
 	int tc[2];	/* by enum tc_side */
 	bool had_tc[2]; /* there was a tc program of detnat's, even if tc is -1 */
 	struct device record;
@@ -85,8 +92,8 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 		struct attach_before *ret);
 
 /* Restores the programs and record that attach_note() noted; made_clsact as for tc_detach(). */
-void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
-		    const struct own_programs *own, bool made_clsact);
+void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before, struct own_programs *own,
+		    bool made_clsact);
 void attach_forget(struct attach_before *before);
 
 /* The kernel's message about a refused XDP program, as libbpf reports it. */

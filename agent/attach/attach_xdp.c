@@ -49,8 +49,9 @@ static int refuse_foreign(const struct link *l, struct error *err)
 	if (!strcmp(name, "xdp_dispatcher"))
 		return error_set(
 			err, -EBUSY,
-			"%s: carries libxdp's dispatcher (program id %u), with other programs; detach them with "
-			"`xdp-loader unload %s --all`",
+			"%s: carries libxdp's dispatcher (program id %u), with other programs; set 'xdp_dispatcher' "
+			"to \"libxdp\", which runs detnat beside them, or detach them with `xdp-loader unload %s "
+			"--all`",
 			l->name, l->xdp.prog_id, l->name);
 	if (is_entry_program(name))
 		return own_programs_refuse(l->name, name, l->xdp.prog_id, err);
@@ -84,7 +85,7 @@ int link_check(const struct link *l, struct error *err)
 	return 0;
 }
 
-int xdp_check(const struct link *l, const struct own_programs *own, struct error *err)
+int xdp_check_link(const struct link *l, struct error *err)
 {
 	int r = link_check(l, err);
 
@@ -95,8 +96,15 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 				 "%s: has no Ethernet header (link type %u), like tunnels and PPP, and carries no XDP "
 				 "program: set 'xdp_mode' to 'auto' or 'none'",
 				 l->name, l->type);
-	if (l->xdp.attached == XDP_ATTACHED_NONE)
-		return 0;
+	return 0;
+}
+
+int xdp_check(const struct link *l, const struct own_programs *own, struct error *err)
+{
+	int r = xdp_check_link(l, err);
+
+	if (r || l->xdp.attached == XDP_ATTACHED_NONE)
+		return r;
 	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
 	    !own_programs_has(own, l->xdp.prog_id))
 		return refuse_foreign(l, err);
@@ -139,8 +147,7 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rx-vlan-hw-parse off'" : "");
 }
 
-/* The same for a link that could not get native XDP. */
-static int check_merged(const struct link *l, struct error *err)
+int xdp_check_merged(const struct link *l, struct error *err)
 {
 	_cleanup_free_ struct link *links = NULL;
 	struct link_list all = { 0 };
@@ -169,7 +176,7 @@ static int attach_afresh(const struct own_programs *own, const struct link *l, i
 	r = exchange(own, l->ifindex, native, 0, fd);
 	message = kernel_message_end();
 	if (r && r != -ENODEV && r != -EBUSY && r != -EEXIST && mode == XDP_MODE_AUTO) {
-		if (check_merged(l, err))
+		if (xdp_check_merged(l, err))
 			return -EOPNOTSUPP;
 		log_info("%s: no native XDP (%s), which is faster; using generic XDP", l->name,
 			 *message ? message : strerror(-r));

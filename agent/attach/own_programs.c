@@ -11,9 +11,9 @@
 #include "datapath/bpffs.h"
 #include "datapath/pinned.h"
 
-static int own_add(struct own_programs *own, int fd)
+/* Enters a program, or a dispatcher with the descriptor of a link to it; id 0: neither. */
+static int own_add(struct own_programs *own, uint32_t id, int fd, struct own_program as)
 {
-	uint32_t id = program_id(fd);
 	struct own_program *grown;
 	int copy;
 
@@ -26,14 +26,56 @@ static int own_add(struct own_programs *own, int fd)
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy < 0)
 		return -errno;
-	own->program[own->count++] = (struct own_program){ .id = id, .fd = copy };
+	as.id = id;
+	as.fd = copy;
+	own->program[own->count++] = as;
 	return 0;
+}
+
+static int add_program(struct own_programs *own, int fd)
+{
+	return own_add(own, program_id(fd), fd, (struct own_program){ 0 });
+}
+
+/* The id of the dispatcher to which a link attaches its program; 0: it is no such link. */
+static uint32_t dispatcher_of(int link)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &size) || info.type != BPF_LINK_TYPE_TRACING)
+		return 0;
+	return info.tracing.target_obj_id;
 }
 
 struct pin_search {
 	struct own_programs *own;
 	const char *pin_path;
 };
+
+struct share_search {
+	struct own_programs *own;
+	const char *directory;
+};
+
+static int visit_share(const char *name, void *arg)
+{
+	const struct share_search *s = arg;
+	unsigned ifindex, entry, priority;
+	char path[PATH_MAX];
+	int end = 0;
+
+	if (sscanf(name, PIN_SHARE "_%u_%u_%u%n", &ifindex, &entry, &priority, &end) != 3 || name[end] ||
+	    entry >= N_ENTRIES || priority > UINT8_MAX ||
+	    (size_t)snprintf(path, sizeof(path), "%s/%s", s->directory, name) >= sizeof(path))
+		return 0;
+
+	_cleanup_close_ int fd = bpf_obj_get(path);
+
+	return own_add(
+		s->own, dispatcher_of(fd), fd,
+		(struct own_program){ .shared = ifindex, .entry = (uint8_t)entry, .priority = (uint8_t)priority });
+}
 
 /* Counts pins of every layout: an upgrade finds the programs of the former version. */
 static int visit_layout(const char *name, void *arg)
@@ -42,6 +84,7 @@ static int visit_layout(const char *name, void *arg)
 	static const char *const pins[] = { ENTRY_PROGRAMS(X) };
 #undef X
 	const struct pin_search *s = arg;
+	char directory[PATH_MAX];
 	int r = 0;
 
 	for (size_t i = 0; !r && name[0] == 'v' && i < ARRAY_SIZE(pins); i++) {
@@ -52,8 +95,11 @@ static int visit_layout(const char *name, void *arg)
 
 		_cleanup_close_ int fd = bpf_obj_get(path);
 
-		r = own_add(s->own, fd);
+		r = add_program(s->own, fd);
 	}
+	if (!r && name[0] == 'v' &&
+	    (size_t)snprintf(directory, sizeof(directory), "%s/%s", s->pin_path, name) < sizeof(directory))
+		r = directory_visit(directory, visit_share, &(struct share_search){ s->own, directory });
 	return r;
 }
 
@@ -69,7 +115,7 @@ int own_programs_read(const char *pin_path, const struct datapath *d, struct own
 #undef X
 
 		for (size_t i = 0; !r && i < ARRAY_SIZE(fds); i++)
-			r = own_add(&own, fds[i]);
+			r = add_program(&own, fds[i]);
 	}
 	if (!r && bpffs_is(pin_path))
 		r = directory_visit(pin_path, visit_layout, &search);
@@ -95,6 +141,53 @@ static const struct own_program *own_find(const struct own_programs *own, uint32
 		if (own->program[i].id == id)
 			return &own->program[i];
 	return NULL;
+}
+
+const struct own_program *own_programs_share(const struct own_programs *own, uint32_t ifindex)
+{
+	for (size_t i = 0; ifindex && i < own->count; i++)
+		if (own->program[i].shared == ifindex)
+			return &own->program[i];
+	return NULL;
+}
+
+bool own_programs_shares(const struct own_programs *own, uint32_t ifindex, uint32_t id)
+{
+	const struct own_program *share = own_programs_share(own, ifindex);
+
+	return share && id && share->id == id;
+}
+
+void own_programs_del_share(struct own_programs *own, uint32_t ifindex)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < own->count; i++)
+		if (ifindex && own->program[i].shared == ifindex)
+			close(own->program[i].fd);
+		else
+			own->program[kept++] = own->program[i];
+	own->count = kept;
+}
+
+int own_programs_add_share(struct own_programs *own, int link, uint32_t ifindex, uint8_t entry, uint8_t priority)
+{
+	uint32_t id = dispatcher_of(link);
+	struct own_programs before = *own;
+	int r = id ? own_add(own, id, link,
+			     (struct own_program){ .shared = ifindex, .entry = entry, .priority = priority })
+		   : -EINVAL;
+
+	if (r)
+		return r;
+	/* The former ones; the new one is the last. */
+	for (size_t i = 0; i < before.count; i++)
+		if (own->program[i].shared == ifindex) {
+			close(own->program[i].fd);
+			own->program[i] = own->program[--own->count];
+			break;
+		}
+	return 0;
 }
 
 bool is_entry_program(const char *name)
@@ -151,6 +244,10 @@ bool own_programs_has(const struct own_programs *own, uint32_t id)
 int own_programs_open(const struct own_programs *own, uint32_t id)
 {
 	const struct own_program *found = own_find(own, id);
+
+	if (found && found->shared)
+		return -EBUSY;
+
 	int fd = found ? fcntl(found->fd, F_DUPFD_CLOEXEC, 3) : bpf_prog_get_fd_by_id(id);
 
 	return fd < 0 ? -errno : fd;

@@ -20,6 +20,13 @@
 struct own_program {
 	uint32_t id;
 	int fd;
+	/*
+	 * Of a component of libxdp's dispatcher, see attach/share.h: the interface, else 0. Then id is that of the
+	 * dispatcher, and fd the link between the two.
+	 */
+	uint32_t shared;
+	uint8_t entry; /* enum entry */
+	uint8_t priority;
 };
 
 /* The entry programs of the datapaths under one pin path, of every layout. */
@@ -38,7 +45,24 @@ void own_programs_free(struct own_programs *own);
  */
 bool own_programs_has(const struct own_programs *own, uint32_t id);
 
-/* Opens such a program: a new descriptor, or -errno. */
+/*
+ * The component of that interface; NULL: none. Its dispatcher may have been replaced since: own_programs_shares() says
+ * whether the program that the interface runs is still the one.
+ */
+const struct own_program *own_programs_share(const struct own_programs *own, uint32_t ifindex);
+bool own_programs_shares(const struct own_programs *own, uint32_t ifindex, uint32_t id);
+
+/*
+ * Enters a component in place of the former one of its interface, with a copy of its link's descriptor; or takes that
+ * one out. 0 or -errno.
+ */
+int own_programs_add_share(struct own_programs *own, int link, uint32_t ifindex, uint8_t entry, uint8_t priority);
+void own_programs_del_share(struct own_programs *own, uint32_t ifindex);
+
+/* The name of the pin of a component's link. */
+#define PIN_SHARE "share"
+
+/* Opens such a program, which is no component: a new descriptor, or -errno. */
 int own_programs_open(const struct own_programs *own, uint32_t id);
 
 /* Sets err to the way to deal with a live detnat program on a link, whose pins are not visible; returns -EBUSY. */

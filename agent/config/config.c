@@ -55,6 +55,7 @@ struct config *config_new(void)
 		.answer_arp = true,
 		.hairpin = true,
 		.quota_icmp_code = 1,
+		.xdp_priority = CONFIG_XDP_PRIORITY,
 		.sweep_interval = 5,
 		.control_socket = strdup(DEFAULT_SOCKET),
 		.pin_path = strdup(CONFIG_PIN_PATH),

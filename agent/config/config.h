@@ -33,11 +33,13 @@
 #define CONFIG_PIN_PATH "/sys/fs/bpf/detnat"
 
 struct config_interface {
-	char name[IFNAMSIZ]; /* may have `*`, see base/interface_pattern.h */
-	uint8_t roles;	     /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
-	uint8_t xdp_mode;    /* 1 + enum xdp_mode; 0: the configuration's */
-	unsigned line;	     /* in the file; 0: not from a file */
-	unsigned position;   /* in its list in the file, in `inside` if it is in both */
+	char name[IFNAMSIZ];	/* may have `*`, see base/interface_pattern.h */
+	uint8_t roles;		/* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	uint8_t xdp_mode;	/* 1 + enum xdp_mode; 0: the configuration's */
+	uint8_t xdp_dispatcher; /* 1 + enum xdp_dispatcher, the same */
+	uint16_t xdp_priority;	/* 1 + priority, the same */
+	unsigned line;		/* in the file; 0: not from a file */
+	unsigned position;	/* in its list in the file, in `inside` if it is in both */
 };
 
 /* Prefixes of `spare`, of one mapping. */
@@ -190,6 +192,19 @@ extern const struct word unmatched_words[];
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB, XDP_MODE_NONE, N_XDP_MODES };
 extern const struct word xdp_mode_words[];
 
+/* Whether XDP programs of others run on the interface, too: DISPATCHER_LIBXDP has detnat's in libxdp's dispatcher. */
+enum xdp_dispatcher { DISPATCHER_NONE, DISPATCHER_LIBXDP };
+
+/* The default of xdp_priority: behind programs with libxdp's default of 50. */
+#define CONFIG_XDP_PRIORITY 90U
+
+/* How XDP is to run on an interface. */
+struct xdp_wish {
+	enum xdp_mode mode;
+	enum xdp_dispatcher dispatcher;
+	uint8_t priority; /* with DISPATCHER_LIBXDP: among the programs of the dispatcher, the lowest runs first */
+};
+
 /* Value of `stages` that leaves the choice to the agent. */
 #define STAGES_AUTO 0U
 
@@ -228,6 +243,8 @@ struct config {
 	struct config_replication replication;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
+	enum xdp_dispatcher xdp_dispatcher;
+	uint8_t xdp_priority;
 	uint8_t stages; /* STAGES_AUTO, 1 or 2, see <detnat/stages.h> */
 	enum unmatched unmatched;
 	bool answer_arp;
@@ -338,6 +355,10 @@ uint32_t config_pcp_leases(const struct config *c);
 
 /* The XDP mode for an interface, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
+
+/* How XDP is to run on all interfaces without keys of their own; and on one, with that as what its keys leave open. */
+struct xdp_wish config_xdp(const struct config *c);
+struct xdp_wish config_interface_xdp(const struct config_interface *i, struct xdp_wish otherwise);
 
 /* Where packets of subscribers may come from besides inside interfaces. */
 enum inside_from config_inside_from(const struct config *c);

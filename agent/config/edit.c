@@ -105,9 +105,27 @@ int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
 	return 0;
 }
 
+struct xdp_wish config_xdp(const struct config *c)
+{
+	return (struct xdp_wish){ c->xdp_mode, c->xdp_dispatcher, c->xdp_priority };
+}
+
+struct xdp_wish config_interface_xdp(const struct config_interface *i, struct xdp_wish otherwise)
+{
+	struct xdp_wish wish = otherwise;
+
+	if (i->xdp_mode)
+		wish.mode = (enum xdp_mode)(i->xdp_mode - 1);
+	if (i->xdp_dispatcher)
+		wish.dispatcher = (enum xdp_dispatcher)(i->xdp_dispatcher - 1);
+	if (i->xdp_priority)
+		wish.priority = (uint8_t)(i->xdp_priority - 1);
+	return wish;
+}
+
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i)
 {
-	return i->xdp_mode ? (enum xdp_mode)(i->xdp_mode - 1) : c->xdp_mode;
+	return config_interface_xdp(i, config_xdp(c)).mode;
 }
 
 enum inside_from config_inside_from(const struct config *c)

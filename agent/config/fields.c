@@ -51,6 +51,7 @@ const struct word xdp_mode_words[] = {
 	{ "none", XDP_MODE_NONE },
 	{},
 };
+static const struct word dispatcher_words[] = { { "none", DISPATCHER_NONE }, { "libxdp", DISPATCHER_LIBXDP }, {} };
 const struct word unmatched_words[] = {
 	{ "drop-private", UNMATCHED_DROP_PRIVATE },
 	{ "route", UNMATCHED_ROUTE },
@@ -74,6 +75,9 @@ static const struct fields interfaces_fields = TABLE(interfaces_table);
 static const struct field interface_table[] = {
 	{ "name", &field_interface, MEMBER(struct config_interface, name), .required = true },
 	{ "xdp_mode", &field_own_word, MEMBER(struct config_interface, xdp_mode), .words = xdp_mode_words },
+	{ "xdp_dispatcher", &field_own_word, MEMBER(struct config_interface, xdp_dispatcher),
+	  .words = dispatcher_words },
+	{ "xdp_priority", &field_own_number, MEMBER(struct config_interface, xdp_priority), .max = UINT8_MAX },
 };
 const struct fields config_interface_fields = TABLE(interface_table);
 
@@ -208,6 +212,8 @@ static const struct field config_table[] = {
 	  .enabled = offsetof(struct config, replication.enabled) },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
+	{ "xdp_dispatcher", &field_word, MEMBER(struct config, xdp_dispatcher), .words = dispatcher_words },
+	{ "xdp_priority", &field_number, MEMBER(struct config, xdp_priority), .max = UINT8_MAX },
 	{ "stages", &field_auto, MEMBER(struct config, stages), .min = 1, .max = 2 },
 	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words, SETTING(unmatched) },
 	{ "bypass", &field_bypass, .offset = 0 },

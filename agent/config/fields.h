@@ -79,6 +79,7 @@ extern const struct field_type field_comment;	    /* char[], left out if "" */
 extern const struct field_type field_time;	    /* int64_t: seconds since 1970, left out if 0 */
 extern const struct field_type field_interface;	    /* char[]: the name of an interface */
 extern const struct field_type field_own_word;	    /* uint8_t: as field_word, plus 1; left out if 0 */
+extern const struct field_type field_own_number;    /* uint16_t: as field_number, plus 1; left out if 0 */
 
 /* Values that consist of others. */
 extern const struct field_type field_object;

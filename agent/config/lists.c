@@ -52,6 +52,26 @@ static int object_write(cJSON *object, const struct field *f, const void *value)
 const struct field_type field_object = { .read = object_read, .write = object_write };
 
 /* A name, or an object with it. */
+#define OWN_KEY(member)                                                \
+	static uint32_t own_##member(const struct config_interface *i) \
+	{                                                              \
+		return i->member;                                      \
+	}
+
+OWN_KEY(xdp_mode)
+OWN_KEY(xdp_dispatcher)
+OWN_KEY(xdp_priority)
+
+/* What an interface in both lists has once. */
+static const struct {
+	const char *name;
+	uint32_t (*get)(const struct config_interface *i);
+} own_keys[] = {
+	{ "xdp_mode", own_xdp_mode },
+	{ "xdp_dispatcher", own_xdp_dispatcher },
+	{ "xdp_priority", own_xdp_priority },
+};
+
 static int interface_read(struct reader *r, const cJSON *json, uint8_t role, unsigned position)
 {
 	struct config *c = r->config;
@@ -70,8 +90,10 @@ static int interface_read(struct reader *r, const cJSON *json, uint8_t role, uns
 	known = config_find_interface(c, i.name);
 	if (known && known->roles & role)
 		return reader_refuse(r, json, "%s is in this list already", known->name);
-	if (known && i.xdp_mode && known->xdp_mode && known->xdp_mode != i.xdp_mode)
-		return reader_refuse(r, json, "%s has another 'xdp_mode' in the other list", known->name);
+	for (size_t k = 0; known && k < ARRAY_SIZE(own_keys); k++)
+		if (own_keys[k].get(&i) && own_keys[k].get(known) && own_keys[k].get(&i) != own_keys[k].get(known))
+			return reader_refuse(r, json, "%s has another '%s' in the other list", known->name,
+					     own_keys[k].name);
 	if (config_add_interface(c, i.name, role) < 0)
 		return reader_no_memory(r);
 	if (!known || role == DEVICE_INSIDE) {
@@ -79,8 +101,13 @@ static int interface_read(struct reader *r, const cJSON *json, uint8_t role, uns
 		known->line = json_line(json);
 		known->position = position;
 	}
+	known = config_find_interface(c, i.name);
 	if (i.xdp_mode)
-		config_find_interface(c, i.name)->xdp_mode = i.xdp_mode;
+		known->xdp_mode = i.xdp_mode;
+	if (i.xdp_dispatcher)
+		known->xdp_dispatcher = i.xdp_dispatcher;
+	if (i.xdp_priority)
+		known->xdp_priority = i.xdp_priority;
 	return 0;
 }
 
@@ -105,9 +132,10 @@ static int interfaces_read(struct reader *r, const cJSON *json, const struct fie
 
 static int interface_write(cJSON *list, const struct config_interface *i)
 {
-	_cleanup_json_ cJSON *json = i->xdp_mode ? cJSON_CreateObject() : cJSON_CreateString(i->name);
+	bool keys = i->xdp_mode || i->xdp_dispatcher || i->xdp_priority;
+	_cleanup_json_ cJSON *json = keys ? cJSON_CreateObject() : cJSON_CreateString(i->name);
 
-	if (!json || (i->xdp_mode && fields_write(json, &config_interface_fields, i)))
+	if (!json || (keys && fields_write(json, &config_interface_fields, i)))
 		return -ENOMEM;
 	return json_append(list, take_pointer(json));
 }

@@ -129,7 +129,7 @@ static cJSON *third_party_schema(void)
 /* NULL: an unknown type. */
 static cJSON *single_schema(const struct field *f)
 {
-	if (f->type == &field_number || f->type == &field_quota)
+	if (f->type == &field_number || f->type == &field_quota || f->type == &field_own_number)
 		return number_schema(f);
 	if (f->type == &field_bool)
 		return of_type("boolean");

@@ -208,6 +208,32 @@ static int own_word_write(cJSON *object, const struct field *f, const void *valu
 
 const struct field_type field_own_word = { word_expected, own_word_read, own_word_valid, own_word_write };
 
+static int own_number_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	uint32_t n;
+
+	if (whole_number(json, &n) < 0 || n < f->min || n > f->max)
+		return -EINVAL;
+	*(uint16_t *)value = (uint16_t)(n + 1);
+	return 0;
+}
+
+static bool own_number_valid(const struct field *f, const void *value)
+{
+	uint32_t n = *(const uint16_t *)value;
+
+	return !n || (n - 1 >= f->min && n - 1 <= f->max);
+}
+
+static int own_number_write(cJSON *object, const struct field *f, const void *value)
+{
+	uint32_t n = *(const uint16_t *)value;
+
+	return n ? json_add(object, f->name, cJSON_CreateNumber(n - 1)) : 0;
+}
+
+const struct field_type field_own_number = { number_expected, own_number_read, own_number_valid, own_number_write };
+
 static void interface_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "the name of an interface, 1 to %zu characters", f->size - 1);

@@ -50,6 +50,8 @@ static const char *why_no_pattern(const struct config_interface *i)
 		       "\"wan*\"";
 	if (interface_is_any(i->name) && i->xdp_mode && i->xdp_mode - 1 != XDP_MODE_NONE)
 		return "\"*\" runs no XDP: leave its 'xdp_mode' out";
+	if (interface_is_any(i->name) && (i->xdp_dispatcher || i->xdp_priority))
+		return "\"*\" runs no XDP: leave its 'xdp_dispatcher' and 'xdp_priority' out";
 	return NULL;
 }
 

@@ -66,6 +66,47 @@ static const char *attachment_name(enum device_attachment attachment)
 	return "absent";
 }
 
+/* The verdicts after which the next program runs, as libxdp names them. */
+static cJSON *chain_of(uint32_t chain)
+{
+	static const char *const verdicts[] = { "XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT" };
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (chain & 1U << i)
+			cJSON_AddItemToArray(list, cJSON_CreateString(verdicts[i]));
+	return list;
+}
+
+/* What runs under libxdp's dispatcher; NULL: detnat is not under it. */
+static void add_share(cJSON *json, const struct share_answer *a)
+{
+	cJSON *list, *dispatcher;
+
+	cJSON_AddBoolToObject(json, "shared", a != NULL);
+	if (!a) {
+		cJSON_AddNullToObject(json, "dispatcher");
+		cJSON_AddNullToObject(json, "programs");
+		return;
+	}
+	dispatcher = cJSON_AddObjectToObject(json, "dispatcher");
+	json_add_u64(dispatcher, "id", a->dispatcher);
+	json_add_u64(dispatcher, "version", a->dispatcher_version);
+	cJSON_AddBoolToObject(dispatcher, "frags", a->frags);
+	list = cJSON_AddArrayToObject(json, "programs");
+	for (unsigned i = 0; i < a->n_programs; i++) {
+		const struct share_program *p = &a->program[i];
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(item, "name", p->name);
+		json_add_u64(item, "priority", p->priority);
+		cJSON_AddItemToObject(item, "chain", chain_of(p->chain));
+		cJSON_AddBoolToObject(item, "frags", p->frags);
+		cJSON_AddBoolToObject(item, "own", p->own);
+		cJSON_AddItemToArray(list, item);
+	}
+}
+
 int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct config *c = r->context->active->config;
@@ -83,7 +124,7 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
 		json_add_text(json, "xdp_reason", devices_without_xdp(v, f->name));
-		cJSON_AddFalseToObject(json, "shared"); /* by libxdp's dispatcher, which detnat does not use */
+		add_share(json, devices_share(v, f->name));
 		answer_add_forwarding(r->context, json, f->name);
 		json_add_text(json, "pattern", devices_pattern(v, f->name));
 		if (interface_is_pattern(f->name))

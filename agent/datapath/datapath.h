@@ -279,6 +279,13 @@ uint32_t datapath_lease_room(const struct datapath *d);
 /* The counters, summed over all cores. 0 or -errno. */
 int datapath_counters(const struct datapath *d, struct counters *ret);
 
+/*
+ * All programs of a PROG_ARRAY have one expected_attach_type, and so has whatever jumps through it. A component of
+ * libxdp's dispatcher, which jumps through `entries`, can have 0 alone; on an interface 0 is as good as BPF_XDP. This
+ * sets it for the XDP programs of an object that is about to be loaded; object_load() does it by itself.
+ */
+void object_set_types(const struct bpf_object *o);
+
 /* Loads an object; on failure, writes all messages of libbpf to stderr. 0 or -errno with `err` set. */
 int object_load(struct bpf_object *o, struct error *err);
 

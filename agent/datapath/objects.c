@@ -36,12 +36,22 @@ void datapath_log_libbpf(unsigned verbosity)
 	libbpf_set_print(print);
 }
 
+void object_set_types(const struct bpf_object *o)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, o) if (bpf_program__type(p) == BPF_PROG_TYPE_XDP &&
+					       bpf_program__expected_attach_type(p) == BPF_XDP)
+		bpf_program__set_expected_attach_type(p, 0);
+}
+
 int object_load(struct bpf_object *o, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int r;
 
+	object_set_types(o);
 	captured = open_memstream(&text, &size);
 	r = bpf_object__load(o);
 	if (captured)

@@ -20,6 +20,7 @@ static const struct {
 	{ "configuration", doctor_configuration, false, false },
 	{ "links", doctor_links, false, false },
 	{ "xdp", doctor_xdp, false, false },
+	{ "libxdp", doctor_shared, false, false },
 	{ "offloads", doctor_offloads, false, false },
 	{ "queues", doctor_queues, false, false },
 	{ "names", doctor_names, false, false },

@@ -182,11 +182,13 @@ static void say_foreign(struct doctor *d, const struct link *l, enum xdp_mode mo
 		   l->name);
 }
 
-static void say_xdp(struct doctor *d, const struct link *l, enum xdp_mode mode)
+static void say_xdp(struct doctor *d, const struct link *l, struct xdp_wish wish)
 {
+	enum xdp_mode mode = wish.mode;
+
 	if (mode == XDP_MODE_NONE)
 		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'none': tc alone, the kernel forwards", l->name);
-	else if (xdp_is_foreign(l))
+	else if (wish.dispatcher == DISPATCHER_NONE && xdp_is_foreign(l))
 		say_foreign(d, l, mode);
 	else if (mode == XDP_MODE_AUTO && l->type != ARPHRD_ETHER)
 		doctor_say(d, DOCTOR_OK, "%s: has no Ethernet header: tc alone, the kernel forwards", l->name);
@@ -202,7 +204,7 @@ void doctor_xdp(struct doctor *d)
 		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
 
 		if (l)
-			say_xdp(d, l, config_interface_mode(d->config, &d->config->interfaces[i]));
+			say_xdp(d, l, config_interface_xdp(&d->config->interfaces[i], config_xdp(d->config)));
 	}
 }
 

@@ -40,6 +40,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	devices_hold_copy(v);
 	if (++v->seconds % RESYNC_S == 0) {
 		devices_mark_all(v);
+		devices_retry_shares(v);
+		devices_see_shares(v, true);
 		devices_sync(v);
 	}
 }
@@ -274,6 +276,7 @@ void devices_free(struct devices *v)
 	if (v->second)
 		event_free(v->second);
 	own_programs_free(&v->own);
+	free(v->seen);
 	route_limits_free(&v->limits);
 	own_routes_free(&v->own_routes);
 	close_fd(&v->names);

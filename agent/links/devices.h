@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "attach/attach.h"
+#include "attach/share.h"
 #include "datapath/datapath.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
@@ -52,6 +53,12 @@ const struct config_interface *devices_listed(const struct devices *v, const str
 					      struct config_interface *place);
 const char *devices_pattern(const struct devices *v, const char *name); /* that matches it, or NULL */
 size_t devices_matches(const struct devices *v, const char *pattern);	/* number of interfaces that match it */
+
+/*
+ * What runs under libxdp's dispatcher on an interface with that name, as last seen: NULL if it is not shared. To show
+ * only.
+ */
+const struct share_answer *devices_share(const struct devices *v, const char *name);
 
 /* A problem of an interface for the operator, or NULL. *ret_grave: whether it prevents translation of packets. */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);

@@ -51,6 +51,24 @@ static int check_all(struct netlink *n, const struct interfaces *all, const stru
 	return r;
 }
 
+/* Whether libxdp's dispatcher would take detnat's program, where it is to and does not yet have it. */
+static int check_shares(const struct interfaces *all, const struct own_programs *own, struct error *err)
+{
+	for (size_t k = 0; k < all->count; k++) {
+		const struct interface *i = &all->list[k];
+		struct share_answer a;
+		int r;
+
+		if (!devices_is_shared(i) || !i->link.ifindex || i->xdp.mode == XDP_MODE_AUTO ||
+		    own_programs_has(own, i->link.xdp.prog_id))
+			continue;
+		r = share_try(NULL, &i->link, &i->xdp, &a, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int devices_check(const struct config *c, struct error *err)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
@@ -66,9 +84,11 @@ int devices_check(const struct config *c, struct error *err)
 		r = interfaces_remembered(n, pin_dir, &own, &known);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, &own, c->xdp_mode, &all, err);
+	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, &own, config_xdp(c), &all, err);
 	if (!r)
 		r = check_all(n, &all, &own, err);
+	if (!r)
+		r = check_shares(&all, &own, err);
 	free(all.list);
 	free(known.list);
 	return r;
@@ -161,7 +181,8 @@ static void say_attached(const struct interfaces *all, const struct interface *i
 	else if (carrier)
 		log_info("%s: %s, %s XDP on %s", i->name, roles_name(i->roles), xdp, carrier->name);
 	else
-		log_info("%s: %s, %s XDP", i->name, roles_name(i->roles), xdp);
+		log_info("%s: %s, %s XDP%s", i->name, roles_name(i->roles), xdp,
+			 i->xdp.dispatcher == DISPATCHER_LIBXDP ? ", under libxdp's dispatcher" : "");
 }
 
 static void start(struct devices *v, struct interfaces *all)
@@ -173,7 +194,7 @@ static void start(struct devices *v, struct interfaces *all)
 		if (!i->link.ifindex || (i->hidden && i->carrier))
 			continue;
 		if (known && known->attachment == i->attachment && known->roles == i->roles &&
-		    known->carrier == i->carrier)
+		    known->carrier == i->carrier && known->xdp.dispatcher == i->xdp.dispatcher)
 			continue;
 		say_attached(all, i);
 		devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");
@@ -194,7 +215,7 @@ static void start(struct devices *v, struct interfaces *all)
 }
 
 /* Switches to the interfaces of the list, which becomes v's; prefixes NULL: v's own. */
-static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct prefix *prefixes,
+static int apply(struct devices *v, struct interfaces *all, struct xdp_wish xdp, struct prefix *prefixes,
 		 size_t n_prefixes, struct error *err)
 {
 	int r = check_all(v->netlink, all, &v->own, err);
@@ -215,7 +236,7 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	devices_detach_others(v, all);
 	free(v->interfaces.list);
 	v->interfaces = *all;
-	v->mode = mode;
+	v->xdp = xdp;
 	devices_record(v, &v->interfaces);
 	return 0;
 }
@@ -254,11 +275,11 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	}
 	if (!patterns)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, &own, c->xdp_mode, &all, err);
+	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, &own, config_xdp(c), &all, err);
 	if (!r)
 		r = prefixes_of(c, &prefixes, &n_prefixes, err);
 	if (!r)
-		r = apply(v, &all, c->xdp_mode, prefixes, n_prefixes, err);
+		r = apply(v, &all, config_xdp(c), prefixes, n_prefixes, err);
 	if (r) {
 		free(all.list);
 		free(prefixes);
@@ -294,16 +315,18 @@ int devices_replan(struct devices *v, struct error *err)
 		if (i->hidden || i->pattern[0])
 			continue;
 		memcpy(wanted[n].name, i->name, sizeof(wanted[n].name));
-		wanted[n].xdp_mode = (uint8_t)(1 + i->mode);
+		wanted[n].xdp_mode = (uint8_t)(1 + i->xdp.mode);
+		wanted[n].xdp_dispatcher = (uint8_t)(1 + i->xdp.dispatcher);
+		wanted[n].xdp_priority = (uint16_t)(1 + i->xdp.priority);
 		wanted[n++].roles = i->roles;
 	}
 	for (size_t k = 0; k < v->n_patterns; k++)
 		wanted[n++] = v->patterns[k];
-	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, &v->own, v->mode, &all, err);
+	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, &v->own, v->xdp, &all, err);
 	if (r)
 		return r;
 	if (!interfaces_same_plan(&all, &v->interfaces))
-		r = apply(v, &all, v->mode, NULL, v->n_prefixes, err);
+		r = apply(v, &all, v->xdp, NULL, v->n_prefixes, err);
 	else
 		free(take_pointer(all.list));
 	if (r)

@@ -50,8 +50,9 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 	if (i->attachment == DEVICE_TC) {
 		if (tc_attached(v->netlink, l->ifindex, TC_INGRESS) != program_id(interface_tc_program(d, i)))
 			return false;
-	} else if (i->carrier
-			   ? own_programs_has(&v->own, l->xdp.prog_id)
+	} else if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
+		   : devices_is_shared(i)
+			   ? i->attachment == DEVICE_ABSENT || !own_programs_shares(&v->own, l->ifindex, l->xdp.prog_id)
 			   : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i))) {
 		return false;
 	}
@@ -153,7 +154,8 @@ void devices_shut_guard(struct devices *v, const struct interfaces *all)
 	for (size_t k = 0; kept && k < all->count; k++) {
 		uint32_t ifindex = all->list[k].link.ifindex;
 
-		if (ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles == all->list[k].roles)
+		if (ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles == all->list[k].roles &&
+		    !devices_changes_share(v, &all->list[k]))
 			kept[n++] = ifindex;
 	}
 	guard_keep(v->guard, kept, n);
@@ -174,18 +176,32 @@ int devices_attach_egress(struct devices *v, struct interface *i, struct error *
 
 static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
 {
-	enum xdp_mode mode = i->mode;
+	struct xdp_wish wish = i->xdp;
 	int fd = interface_program(v->datapath, i), r = -EAGAIN;
 	bool native = false;
 
 	/* A bond sees the tags of frames only if XDP runs on its ports. */
 	if (i->carrying && link_is_stacked(&i->link))
-		mode = XDP_MODE_NATIVE;
+		wish.mode = XDP_MODE_NATIVE;
+	if (devices_is_shared(i)) {
+		r = share_attach(v->datapath, &i->link, interface_entry(i), &wish, &v->own, &native, err);
+		if (!r)
+			i->attachment = native ? DEVICE_XDP_NATIVE : DEVICE_XDP_SKB;
+		return r;
+	}
+	if (own_programs_share(&v->own, i->link.ifindex)) {
+		r = share_leave(v->datapath, &i->link, &v->own, err);
+		if (!r)
+			r = link_by_index(v->netlink, i->link.ifindex, &i->link);
+		if (r)
+			return r;
+		r = -EAGAIN;
+	}
 	/* Generic XDP was configured until now; only a try shows whether native XDP works. */
-	if (v->applied && v->mode == XDP_MODE_SKB && mode == XDP_MODE_AUTO)
+	if (v->applied && v->xdp.mode == XDP_MODE_SKB && wish.mode == XDP_MODE_AUTO)
 		r = xdp_attach(&i->link, fd, XDP_MODE_NATIVE, &v->own, &native, NULL);
 	if (r && r != -ENODEV)
-		r = xdp_attach(&i->link, fd, mode, &v->own, &native, err);
+		r = xdp_attach(&i->link, fd, wish.mode, &v->own, &native, err);
 	if (!r)
 		i->attachment = native ? DEVICE_XDP_NATIVE : DEVICE_XDP_SKB;
 	return r;
@@ -198,9 +214,9 @@ static int attach_tc_alone(struct devices *v, struct interface *i, struct error 
 
 	if (r)
 		return r;
-	r = xdp_detach(&i->link, &v->own);
+	r = devices_xdp_off(v, i, err);
 	if (r)
-		return error_set(err, r, "%s: its XDP program cannot be detached: %s", i->name, strerror(-r));
+		return r;
 	i->attachment = DEVICE_TC;
 	return 0;
 }
@@ -210,7 +226,7 @@ static bool may_do_without_xdp(struct interface *i, int r, const struct error *e
 {
 	const char *why = strncmp(err->text, i->name, strlen(i->name)) ? err->text : err->text + strlen(i->name);
 
-	if (i->mode != XDP_MODE_AUTO || !i->roles || i->carrying || r == -ENODEV)
+	if (i->xdp.mode != XDP_MODE_AUTO || !i->roles || i->carrying || r == -ENODEV)
 		return false;
 	i->xdp_failed = true;
 	snprintf(i->without_xdp, sizeof(i->without_xdp), "%s", why + strspn(why, ": "));
@@ -224,7 +240,7 @@ int devices_attach_ingress(struct devices *v, struct interface *i, struct error 
 	i->attached_s = monotonic_s();
 	/* Its carrier sees its frames. */
 	if (i->carrier)
-		return xdp_detach(&i->link, &v->own);
+		return devices_xdp_off(v, i, err);
 	r = i->without_xdp[0] ? attach_tc_alone(v, i, err) : attach_xdp(v, i, err);
 	if (r && !i->without_xdp[0] && may_do_without_xdp(i, r, err))
 		r = attach_tc_alone(v, i, err);
@@ -240,7 +256,7 @@ void devices_lost(struct devices *v, struct interface *i)
 	/* Thousands may go together: devices_sync() informs the guard and the copy of the routes once about all. */
 	if (!i->pattern[0])
 		guard_shut(v->guard, i->link.ifindex);
-	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
+	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex, NULL);
 	redirects_stop(v->redirects, i->link.ifindex);
 	monitor_raise_epoch(v->monitor);
 	if (!i->pattern[0])

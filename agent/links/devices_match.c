@@ -35,7 +35,7 @@ static bool take_up(struct devices *v, const struct config_interface *pattern, c
 {
 	struct interface *more, added;
 
-	if (count_matches(v) >= MAX_MATCHES || !interface_of_pattern(pattern, l, &v->own, v->mode, &added))
+	if (count_matches(v) >= MAX_MATCHES || !interface_of_pattern(pattern, l, &v->own, v->xdp, &added))
 		return false;
 	more = reallocarray(v->interfaces.list, v->interfaces.count + 1, sizeof(*more));
 	if (!more)

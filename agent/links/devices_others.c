@@ -24,7 +24,7 @@ static bool is_ours(struct netlink *n, const struct datapath *d, const struct ow
 {
 	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
 		return true;
-	return link_carries(n, l, own);
+	return own_programs_share(own, l->ifindex) || link_carries(n, l, own);
 }
 
 struct standing {
@@ -125,6 +125,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 	_cleanup_free_ struct link *read = NULL;
 	_cleanup_free_ struct standing *others = NULL;
 	struct link_list links = { 0 };
+	struct error err = { 0 };
 	size_t n = 0;
 	int r = read_others(v, all, &read, &links, &others, &n);
 
@@ -134,9 +135,9 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 		const struct link *l = others[k].link;
 
 		redirects_stop(v->redirects, l->ifindex);
-		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex);
+		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex, &err);
 		if (r)
-			log_warning("%s: cannot be detached: %s", l->name, strerror(-r));
+			log_warning("%s: cannot be detached: %s", l->name, err.text);
 		else
 			tell_detached(l->name);
 	}
@@ -145,7 +146,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex) &&
 		    !is_port_of_any(all, &v->datapath->device[ifindex])) {
 			redirects_stop(v->redirects, ifindex);
-			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
+			interface_detach(v->netlink, v->datapath, &v->own, ifindex, NULL);
 		}
 	/* For interfaces without a record by an earlier agent. */
 	datapath_keep_ports(v->datapath, is_in_list, all);
@@ -167,7 +168,7 @@ int devices_detach_all(struct datapath *d, struct error *err)
 	_cleanup_free_ struct standing *ours = NULL;
 	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
 	struct link_list links = { 0 };
-	struct error failures = { 0 };
+	struct error failures = { 0 }, why = { 0 };
 	size_t count = 0;
 	int r = pin_path ? netlink_new(&n) : -ENOMEM, failed = 0;
 
@@ -185,12 +186,12 @@ int devices_detach_all(struct datapath *d, struct error *err)
 	for (size_t k = 0; k < count; k++) {
 		size_t length = strlen(failures.text);
 
-		r = interface_detach(n, d, &own, ours[k].link->ifindex);
+		r = interface_detach(n, d, &own, ours[k].link->ifindex, &why);
 		if (!r)
 			continue;
 		failed = r;
-		snprintf(failures.text + length, sizeof(failures.text) - length, "%s%s: cannot be detached: %s",
-			 length ? "; " : "", ours[k].link->name, strerror(-r));
+		snprintf(failures.text + length, sizeof(failures.text) - length, "%s%s: cannot be detached: %.400s",
+			 length ? "; " : "", ours[k].link->name, why.text);
 	}
 	r = routes_remove_all(n, failed ? NULL : err);
 	return failed ? error_set(err, failed, "%s", failures.text) : r;

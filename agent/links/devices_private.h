@@ -4,6 +4,7 @@
 #define DETNAT_DEVICES_PRIVATE_H
 
 #include "attach/redirects.h"
+#include "attach/share.h"
 #include "base/log.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
@@ -15,6 +16,13 @@
 #include "routing/routes.h"
 #include "routing/sources.h"
 
+/* What was last seen under libxdp's dispatcher on an interface. */
+struct share_seen {
+	uint32_t ifindex;
+	bool told_unpinned;
+	struct share_answer answer;
+};
+
 struct devices {
 	struct datapath *datapath;
 	char *pin_path;
@@ -24,13 +32,15 @@ struct devices {
 	struct neighbours *neighbours;
 	struct redirects *redirects; /* NULL: not supported by this kernel */
 	struct own_programs own;
+	struct share_seen *seen;
+	size_t n_seen;
 	struct interfaces interfaces;
 	int names;			   /* pinned map: configured names by index */
 	struct config_interface *patterns; /* the names with `*` */
 	size_t n_patterns;
-	bool plan_due; /* an interface that matches a pattern requires a plan */
-	enum xdp_mode mode;
-	uint32_t *ports; /* indexes of ports of bonds that have records */
+	bool plan_due;	     /* an interface that matches a pattern requires a plan */
+	struct xdp_wish xdp; /* for interfaces without keys of their own */
+	uint32_t *ports;     /* indexes of ports of bonds that have records */
 	size_t n_ports;
 	struct prefix *prefixes; /* with blackhole routes */
 	size_t n_prefixes;
@@ -103,6 +113,25 @@ void devices_forget_matches(struct devices *v);
 
 /* Whether the link carries its programs. */
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l);
+
+/*
+ * Interfaces shared through libxdp's dispatcher, see attach/share.h. Whether an interface is to be shared; whether its
+ * component is still there after the dispatcher was replaced; another look at all of them, and another try of those
+ * that do without XDP, as the dispatcher refused.
+ */
+bool devices_is_shared(const struct interface *i);
+bool devices_share_stays(struct devices *v, const struct interface *i, const struct link *l);
+void devices_see_shares(struct devices *v, bool again);
+void devices_retry_shares(struct devices *v);
+
+/* devices_share() of one in the list; i may be NULL. */
+const struct share_answer *devices_share_of(const struct devices *v, const struct interface *i);
+
+/* Whether the way in which XDP runs on an interface is about to change, with a moment without any program. */
+bool devices_changes_share(const struct devices *v, const struct interface *i);
+
+/* Takes detnat's XDP program off an interface, alone or under a dispatcher. 0, or -errno with err. */
+int devices_xdp_off(struct devices *v, const struct interface *i, struct error *err);
 
 /* Schedules devices_sync() in that many milliseconds, unless it is due earlier. */
 void devices_schedule_sync(struct devices *v, unsigned ms);

@@ -25,6 +25,11 @@ const char *devices_without_xdp(const struct devices *v, const char *name)
 	return i && i->attachment == DEVICE_TC ? i->without_xdp : NULL;
 }
 
+const struct share_answer *devices_share(const struct devices *v, const char *name)
+{
+	return devices_share_of(v, devices_example(v, name));
+}
+
 const char *devices_link_name(const struct devices *v, const char *name)
 {
 	const struct interface *i = interfaces_find(&v->interfaces, name);
@@ -133,7 +138,8 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 	for (size_t k = 0; k < c->n_interfaces; k++) {
 		const struct config_interface *wanted = &c->interfaces[k];
 		const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
-		enum xdp_mode mode = config_interface_mode(c, wanted);
+		struct xdp_wish xdp = config_interface_xdp(wanted, config_xdp(c));
+		enum xdp_mode mode = xdp.mode;
 		struct link l;
 		bool there = i && i->link.ifindex, bare, without;
 
@@ -148,7 +154,9 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 			l = (struct link){ 0 };
 		bare = l.ifindex && link_is_bare(&l);
 		/* Before it is attached, the programs that it carries decide. */
-		without = there ? i->attachment == DEVICE_TC : l.ifindex && why_no_xdp(&v->own, &l);
+		without = there ? i->attachment == DEVICE_TC : l.ifindex && why_no_xdp(&v->own, &l, xdp.dispatcher);
+		/* Whether libxdp's dispatcher takes detnat's program is known only when it is asked. */
+		without |= xdp.dispatcher == DISPATCHER_LIBXDP;
 		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
 			tc |= TC_ALONE;
 		if (bare && wanted->roles & DEVICE_OUTSIDE)

@@ -26,7 +26,7 @@ static bool is_generic(const struct devices *v, const struct interface *i, const
 	if (mode != XDP_MODE_AUTO)
 		return mode == XDP_MODE_SKB;
 	/* A switch from generic XDP tries native XDP. */
-	if (v->applied && v->mode == XDP_MODE_SKB)
+	if (v->applied && v->xdp.mode == XDP_MODE_SKB)
 		return false;
 	return i && i->attachment != DEVICE_ABSENT ? i->attachment == DEVICE_XDP_SKB
 						   : l->xdp.attached == XDP_ATTACHED_SKB;
@@ -34,14 +34,14 @@ static bool is_generic(const struct devices *v, const struct interface *i, const
 
 /* The obstacle on an interface with that link; i: its known state, or NULL. NULL: no obstacle. */
 static const char *link_obstacle(const struct devices *v, const struct interface *i, const struct link *l,
-				 enum xdp_mode mode)
+				 struct xdp_wish xdp)
 {
 	if (link_is_vlan(l))
 		return "is a VLAN interface";
-	if (mode == XDP_MODE_NONE || (i && i->attachment == DEVICE_TC) ||
-	    (!i && mode == XDP_MODE_AUTO && why_no_xdp(&v->own, l)))
+	if (xdp.mode == XDP_MODE_NONE || (i && i->attachment == DEVICE_TC) ||
+	    (!i && xdp.mode == XDP_MODE_AUTO && why_no_xdp(&v->own, l, xdp.dispatcher)))
 		return "runs no XDP";
-	if (is_generic(v, i, l, mode))
+	if (is_generic(v, i, l, xdp.mode))
 		return "runs XDP in generic mode";
 	if (!i)
 		return NULL;
@@ -54,22 +54,22 @@ static const char *link_obstacle(const struct devices *v, const struct interface
 
 /* The same for an interface of a configuration. An absent one is no obstacle. */
 static const char *interface_obstacle(const struct devices *v, const struct config_interface *wanted,
-				      enum xdp_mode mode)
+				      struct xdp_wish xdp)
 {
 	const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
 	struct link l;
 
 	/* Even before one appears: the programs do not change with each interface. */
-	if (strchr(wanted->name, '*') && (interface_is_any(wanted->name) || mode != XDP_MODE_NATIVE))
+	if (strchr(wanted->name, '*') && (interface_is_any(wanted->name) || xdp.mode != XDP_MODE_NATIVE))
 		return "may match interfaces without native XDP";
 	if (wanted->roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
 		return "is inside and outside";
 	if (i && i->link.ifindex)
-		return link_obstacle(v, i, &i->link, mode);
+		return link_obstacle(v, i, &i->link, xdp);
 	/* devices_sync() notices when it appears. */
 	if ((i && v->applied) || link_by_name(v->netlink, wanted->name, &l))
 		return NULL;
-	return link_obstacle(v, i, &l, mode);
+	return link_obstacle(v, i, &l, xdp);
 }
 
 void devices_stages_obstacle(const struct devices *v, const struct config *c, char *text, size_t size)
@@ -81,7 +81,7 @@ void devices_stages_obstacle(const struct devices *v, const struct config *c, ch
 		return;
 	}
 	for (size_t k = 0; k < c->n_interfaces; k++) {
-		why = interface_obstacle(v, &c->interfaces[k], config_interface_mode(c, &c->interfaces[k]));
+		why = interface_obstacle(v, &c->interfaces[k], config_interface_xdp(&c->interfaces[k], config_xdp(c)));
 		if (!why)
 			continue;
 		snprintf(text, size, "%s %s", c->interfaces[k].name, why);
@@ -90,7 +90,7 @@ void devices_stages_obstacle(const struct devices *v, const struct config *c, ch
 	for (size_t k = 0; k < v->interfaces.count; k++) {
 		const struct interface *i = &v->interfaces.list[k];
 
-		why = i->pattern[0] && i->link.ifindex ? link_obstacle(v, i, &i->link, i->mode) : NULL;
+		why = i->pattern[0] && i->link.ifindex ? link_obstacle(v, i, &i->link, i->xdp) : NULL;
 		if (!why)
 			continue;
 		snprintf(text, size, "%s %s", i->name, why);

@@ -41,11 +41,11 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 			     "the programs were detached by something else");
 	}
 	/* `auto` tries XDP first: the programs for tc alone may not be loaded. */
-	if (returned && i->mode == XDP_MODE_NONE)
+	if (returned && i->xdp.mode == XDP_MODE_NONE)
 		interface_without_xdp(&v->own, i);
 	r = interface_check(v->netlink, i, &v->own, &err);
 	/* sync_plan() replaces XDP by tc. */
-	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
+	if (r && i->xdp.mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
 		i->attachment = DEVICE_ABSENT;
 		return;
 	}
@@ -136,7 +136,7 @@ static bool sync_interface(struct devices *v, struct interface *i)
 		return true;
 	came_up = !was_up && l.flags & IFF_RUNNING;
 	i->link = l;
-	if (!devices_is_attached(v, i, &l))
+	if (!devices_is_attached(v, i, &l) && !devices_share_stays(v, i, &l))
 		repair(v, i, returned);
 	else if (!interface_has_xdp(i))
 		;
@@ -289,6 +289,7 @@ void devices_sync(struct devices *v)
 	}
 	replan = sync_interfaces(v);
 	devices_forget_matches(v);
+	devices_see_shares(v, false);
 	if (replan)
 		sync_plan(v);
 	devices_open_guard(v, &v->interfaces);

@@ -7,6 +7,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#include "attach/share.h"
 #include "routing/forwarding.h"
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name)
@@ -113,17 +114,28 @@ struct device interface_record(const struct interfaces *all, const struct interf
 
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err)
 {
-	int r = i->without_xdp[0] ? link_check(&i->link, err) : xdp_check(&i->link, own, err);
+	int r = i->without_xdp[0]			 ? link_check(&i->link, err)
+		: i->xdp.dispatcher == DISPATCHER_LIBXDP ? xdp_check_link(&i->link, err)
+							 : xdp_check(&i->link, own, err);
 
 	return r ? r : tc_check(n, &i->link, own, err);
 }
 
-int interface_program(const struct datapath *d, const struct interface *i)
+enum entry interface_entry(const struct interface *i)
 {
 	/* An interface without a role carries VLAN interfaces; the outside program does nothing else there. */
-	return i->roles == DEVICE_INSIDE		 ? d->xdp_inside
-	       : !i->roles || i->roles == DEVICE_OUTSIDE ? d->xdp_outside
-							 : d->xdp_both;
+	return i->roles == DEVICE_INSIDE		 ? ENTRY_INSIDE
+	       : !i->roles || i->roles == DEVICE_OUTSIDE ? ENTRY_OUTSIDE
+							 : ENTRY_BOTH;
+}
+
+int interface_program(const struct datapath *d, const struct interface *i)
+{
+#define X(name, entry, program) [entry] = d->name,
+	const int programs[N_ENTRIES] = { XDP_ENTRY_PROGRAMS(X) };
+#undef X
+
+	return programs[interface_entry(i)];
 }
 
 int interface_tc_program(const struct datapath *d, const struct interface *i)
@@ -138,7 +150,8 @@ int interface_egress_program(const struct datapath *d, const struct interface *i
 	return link_is_bare(&i->link) ? d->tc_bare : d->tc_outside;
 }
 
-int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex)
+int interface_detach(struct netlink *n, struct datapath *d, struct own_programs *own, uint32_t ifindex,
+		     struct error *err)
 {
 	static const struct device none;
 	bool in_tables = d->device && ifindex < MAX_IFINDEX;
@@ -147,13 +160,20 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 	int r = 0, tc;
 
 	if (!link_by_index(n, ifindex, &l)) {
-		r = xdp_detach(&l, own);
+		if (own_programs_share(own, ifindex))
+			r = share_detach(d, ifindex, own, err);
+		else
+			r = xdp_detach(&l, own);
+		if (r && !own_programs_share(own, ifindex))
+			error_set(err, r, "%s", strerror(-r));
 		/* The qdisc goes with the last of them. */
 		for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
 			tc = tc_detach(n, ifindex, side, made_clsact && side == TC_INGRESS);
-			if (!r)
-				r = tc;
+			if (!r && tc)
+				r = error_set(err, tc, "%s", strerror(-tc));
 		}
+	} else {
+		share_forget(d, ifindex, own);
 	}
 	if (in_tables)
 		device_store(d, ifindex, &none);

@@ -12,8 +12,8 @@ struct interface {
 	/* The name with `*` in the configuration that it matches; `name` is then the link's. "": it is named itself. */
 	char pattern[IFNAMSIZ];
 	uint8_t roles;
-	enum xdp_mode mode; /* as configured for it */
-	struct link link;   /* as last read; ifindex 0: absent */
+	struct xdp_wish xdp; /* as configured for it */
+	struct link link;    /* as last read; ifindex 0: absent */
 	enum device_attachment attachment;
 	/*
 	 * For a VLAN interface: index of the interface whose XDP sees its frames, with tags; 0: it sees them itself,
@@ -56,16 +56,16 @@ static inline bool interface_is_port(const struct interface *i)
 /*
  * Plans the interfaces for a configuration: those it names, those that match its patterns, and those below them that
  * VLAN interfaces need. Reads links again; reuses known data about them. Refuses impossible plans, and changes nothing.
- * `known` may be empty; own distinguishes detnat's XDP programs from others; mode applies to interfaces without their
- * own. The caller frees ret->list.
+ * `known` may be empty; own distinguishes detnat's XDP programs from others; xdp applies to interfaces without keys
+ * of their own. The caller frees ret->list.
  */
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
-		    const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		    const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		    struct interfaces *ret, struct error *err);
 
 /* The same with links that have been read: all of the namespace. */
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
-		       const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		       const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		       struct interfaces *ret, struct error *err);
 
 /*
@@ -73,10 +73,10 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
  * still to be attached. False: plan again.
  */
 bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
-			  enum xdp_mode mode, struct interface *ret);
+			  struct xdp_wish xdp, struct interface *ret);
 
-/* Why XDP is impossible on a link; NULL: no reason is known. */
-const char *why_no_xdp(const struct own_programs *own, const struct link *l);
+/* Why XDP is impossible on a link; NULL: no reason is known. With libxdp's dispatcher, others may run there, too. */
+const char *why_no_xdp(const struct own_programs *own, const struct link *l, enum xdp_dispatcher dispatcher);
 
 /* Decides whether an interface does without XDP, and why, from its known data alone. */
 void interface_without_xdp(const struct own_programs *own, struct interface *i);
@@ -132,12 +132,15 @@ int interface_check(struct netlink *n, const struct interface *i, const struct o
 /* Descriptor of the XDP program for the interface's roles, and of the program at tc ingress. */
 int interface_program(const struct datapath *d, const struct interface *i);
 int interface_tc_program(const struct datapath *d, const struct interface *i);
+enum entry interface_entry(const struct interface *i);
 
 /* The same of the program at tc egress, of an outside interface. */
 int interface_egress_program(const struct datapath *d, const struct interface *i);
 
-/* Detaches all detnat programs from a link and clears its record; the link may be gone. 0, or the first -errno. */
-int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex);
+/* Detaches all detnat programs from a link and clears its record; the link may be gone. 0, or the first -errno with
+ * err. */
+int interface_detach(struct netlink *n, struct datapath *d, struct own_programs *own, uint32_t ifindex,
+		     struct error *err);
 
 /* Logs once that the kernel does not forward packets received by the interface. */
 void interface_check_forwarding(struct interface *i);

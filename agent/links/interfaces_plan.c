@@ -23,7 +23,7 @@ struct plan {
 
 /* Adds an interface, for which there is room; l is NULL if it is absent, pattern "" if it is named itself. */
 static struct interface *plan_add(struct plan *p, const char *name, const char *pattern, uint8_t roles,
-				  enum xdp_mode mode, const struct link *l)
+				  struct xdp_wish xdp, const struct link *l)
 {
 	const struct interface *known =
 		l ? interfaces_find_index(p->known, l->ifindex) : interfaces_find(p->known, name);
@@ -33,7 +33,7 @@ static struct interface *plan_add(struct plan *p, const char *name, const char *
 	snprintf(i->name, sizeof(i->name), "%s", name);
 	snprintf(i->pattern, sizeof(i->pattern), "%s", pattern);
 	i->roles = roles;
-	i->mode = mode;
+	i->xdp = xdp;
 	i->carrier = 0;
 	i->hidden = i->carrying = false;
 	i->problem[0] = '\0';
@@ -48,33 +48,33 @@ static struct interface *plan_add(struct plan *p, const char *name, const char *
 }
 
 /* The interface in the list, or a new one added to carry a VLAN interface. */
-static struct interface *plan_below(struct plan *p, enum xdp_mode mode, const struct link *l)
+static struct interface *plan_below(struct plan *p, struct xdp_wish xdp, const struct link *l)
 {
 	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
 
 	if (!i) {
-		i = plan_add(p, l->name, "", 0, mode, l);
+		i = plan_add(p, l->name, "", 0, xdp, l);
 		i->hidden = true;
 	}
 	return i;
 }
 
-const char *why_no_xdp(const struct own_programs *own, const struct link *l)
+const char *why_no_xdp(const struct own_programs *own, const struct link *l, enum xdp_dispatcher dispatcher)
 {
 	if (link_is_bare(l))
 		return "has no Ethernet header";
-	if (xdp_is_foreign(l) && !own_programs_has(own, l->xdp.prog_id))
+	if (dispatcher == DISPATCHER_NONE && xdp_is_foreign(l) && !own_programs_has(own, l->xdp.prog_id))
 		return "carries another XDP program";
 	return NULL;
 }
 
 void interface_without_xdp(const struct own_programs *own, struct interface *i)
 {
-	const char *why = i->mode == XDP_MODE_NONE   ? "configured"
-			  : i->mode == XDP_MODE_AUTO ? why_no_xdp(own, &i->link)
-						     : NULL;
+	const char *why = i->xdp.mode == XDP_MODE_NONE	 ? "configured"
+			  : i->xdp.mode == XDP_MODE_AUTO ? why_no_xdp(own, &i->link, i->xdp.dispatcher)
+							 : NULL;
 
-	if (!why && i->mode == XDP_MODE_AUTO && i->xdp_failed)
+	if (!why && i->xdp.mode == XDP_MODE_AUTO && i->xdp_failed)
 		return;
 	i->xdp_failed = false;
 	snprintf(i->without_xdp, sizeof(i->without_xdp), "%s", why ? why : "");
@@ -86,7 +86,7 @@ static const char *why_not_carrier(const struct plan *p, const struct interface 
 {
 	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
 	const char *why = known && known->without_xdp[0] ? "runs no XDP"
-			  : i->mode == XDP_MODE_AUTO	 ? why_no_xdp(p->own, carrier)
+			  : i->xdp.mode == XDP_MODE_AUTO ? why_no_xdp(p->own, carrier, i->xdp.dispatcher)
 							 : NULL;
 
 	if (why)
@@ -134,7 +134,7 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 	const struct link *carrier = NULL, *l;
 	const struct interface *other;
 	char text[192];
-	const char *why = why_not_below(p, &i->link, i->mode, &carrier, text, sizeof(text));
+	const char *why = why_not_below(p, &i->link, i->xdp.mode, &carrier, text, sizeof(text));
 
 	other = why ? taken_for(p, &i->link) : NULL;
 	if (other)
@@ -142,7 +142,7 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 				 other->name, why);
 	if (i->without_xdp[0])
 		return 0;
-	if (why && i->mode == XDP_MODE_NATIVE)
+	if (why && i->xdp.mode == XDP_MODE_NATIVE)
 		return error_set(err, -EOPNOTSUPP,
 				 "%s: native XDP for a VLAN interface runs on the interface below: %s", i->name, why);
 	if (why) {
@@ -151,15 +151,15 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 		return 0;
 	}
 	if (why_not_carrier(p, i, carrier, i->without_xdp, sizeof(i->without_xdp)))
-		return i->mode == XDP_MODE_AUTO
+		return i->xdp.mode == XDP_MODE_AUTO
 			       ? 0
 			       : error_set(err, -EOPNOTSUPP,
 					   "%s: %s: set 'xdp_mode' of both to the same, or of %s to 'auto' or 'none'",
 					   i->name, i->without_xdp, i->name);
 	i->carrier = carrier->ifindex;
 	for (l = link_find(&p->links, i->link.lower); l && l != carrier; l = link_find(&p->links, l->lower))
-		plan_below(p, i->mode, l)->carrier = carrier->ifindex;
-	plan_below(p, i->mode, carrier)->carrying = true;
+		plan_below(p, i->xdp, l)->carrier = carrier->ifindex;
+	plan_below(p, i->xdp, carrier)->carrying = true;
 	return 0;
 }
 
@@ -172,7 +172,7 @@ static void warn_of_unseen_vlans(const struct plan *p)
 			link_is_vlan(l) && !interfaces_find_index(&p->all, l->ifindex) ? taken_for(p, l) : NULL;
 		char text[192];
 		const char *why = i && !interfaces_find(p->known, i->name)
-					  ? why_not_below(p, l, i->mode, &carrier, text, sizeof(text))
+					  ? why_not_below(p, l, i->xdp.mode, &carrier, text, sizeof(text))
 					  : NULL;
 
 		if (why)
@@ -185,7 +185,7 @@ static int plan_check_merged(const struct plan *p, const struct interface *i, st
 {
 	const struct link *by;
 
-	if (i->carrier || i->without_xdp[0] || (!strcmp(i->link.kind, "bond") && i->mode != XDP_MODE_SKB))
+	if (i->carrier || i->without_xdp[0] || (!strcmp(i->link.kind, "bond") && i->xdp.mode != XDP_MODE_SKB))
 		return 0;
 	by = merged_by(&p->links, &i->link);
 	return by ? xdp_refuse_merged(&i->link, by, err) : 0;
@@ -244,13 +244,8 @@ static int plan_links(struct plan *p, struct error *err)
 	return r;
 }
 
-static enum xdp_mode mode_of(const struct config_interface *i, enum xdp_mode mode)
-{
-	return i->xdp_mode ? (enum xdp_mode)(i->xdp_mode - 1) : mode;
-}
-
 /* Adds the links that match patterns and are not named themselves. */
-static void plan_matches(struct plan *p, const struct config_interface *wanted, size_t n, enum xdp_mode mode)
+static void plan_matches(struct plan *p, const struct config_interface *wanted, size_t n, struct xdp_wish xdp)
 {
 	size_t matches = 0;
 
@@ -266,16 +261,16 @@ static void plan_matches(struct plan *p, const struct config_interface *wanted, 
 				    MAX_MATCHES);
 			return;
 		}
-		plan_add(p, l->name, pattern->name, pattern->roles, mode_of(pattern, mode), l);
+		plan_add(p, l->name, pattern->name, pattern->roles, config_interface_xdp(pattern, xdp), l);
 	}
 }
 
 bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
-			  enum xdp_mode mode, struct interface *ret)
+			  struct xdp_wish xdp, struct interface *ret)
 {
 	if (link_is_stacked(l))
 		return false;
-	*ret = (struct interface){ .roles = pattern->roles, .mode = mode_of(pattern, mode), .link = *l };
+	*ret = (struct interface){ .roles = pattern->roles, .xdp = config_interface_xdp(pattern, xdp), .link = *l };
 	memcpy(ret->name, l->name, sizeof(ret->name));
 	memcpy(ret->pattern, pattern->name, sizeof(ret->pattern));
 	interface_without_xdp(own, ret);
@@ -285,7 +280,7 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 }
 
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
-		       const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		       const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		       struct interfaces *ret, struct error *err)
 {
 	_cleanup_free_ const struct link **found = calloc(n_wanted + 1, sizeof(const struct link *));
@@ -301,8 +296,9 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 	interfaces_choose(wanted, n_wanted, known, &links, found);
 	for (size_t k = 0; k < n_wanted; k++)
 		if (!strchr(wanted[k].name, '*'))
-			plan_add(&p, wanted[k].name, "", wanted[k].roles, mode_of(&wanted[k], mode), found[k]);
-	plan_matches(&p, wanted, n_wanted, mode);
+			plan_add(&p, wanted[k].name, "", wanted[k].roles, config_interface_xdp(&wanted[k], xdp),
+				 found[k]);
+	plan_matches(&p, wanted, n_wanted, xdp);
 	r = plan_links(&p, err);
 	if (r) {
 		free(p.all.list);
@@ -314,7 +310,7 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 }
 
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
-		    const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		    const struct interfaces *known, const struct own_programs *own, struct xdp_wish xdp,
 		    struct interfaces *ret, struct error *err)
 {
 	_cleanup_free_ struct link *links = NULL;
@@ -323,7 +319,7 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, own, mode, ret, err);
+	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, own, xdp, ret, err);
 }
 
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)

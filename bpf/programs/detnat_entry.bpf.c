@@ -8,22 +8,11 @@
 #include <bpf/bpf_endian.h>
 #include <linux/pkt_cls.h>
 
-#include <detnat/programs.h>
 #include <detnat/stages.h>
 
-#include "base/count.h"
+#include "base/entry.h"
 #include "stage/stage_control.h" /* for the agent, before there are programs with stages */
 #include "stage/stage_drops.h"
-
-/* Defines a pinned map of programs with n elements. */
-#define PROGRAMS(name, n)                              \
-	struct {                                       \
-		__uint(type, BPF_MAP_TYPE_PROG_ARRAY); \
-		__uint(max_entries, n);                \
-		__type(key, __u32);                    \
-		__type(value, __u32);                  \
-		__uint(pinning, LIBBPF_PIN_BY_NAME);   \
-	} name SEC(".maps")
 
 PROGRAMS(entries, N_ENTRIES);
 PROGRAMS(tc_entries, N_ENTRIES);
@@ -31,24 +20,9 @@ PROGRAMS(stage2_entries, 1);
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/*
- * If the element is missing, packets go to the kernel and are counted. At tc ingress those from inside are then
- * translated at the egress, and for those to the pool there is a blackhole route.
- */
-#define ENTRY_PROGRAM(section, ctx_type, name, map, element, missing) \
-	SEC(section)                                                  \
-	int name(struct ctx_type *ctx)                                \
-	{                                                             \
-		bpf_tail_call(ctx, &(map), element);                  \
-		return finish(missing, REASON_no_program);            \
-	}
+#define TC_ENTRY(name, element) ENTRY_PROGRAM("tc", __sk_buff, name, tc_entries, element, TC_ACT_OK)
 
-#define XDP_ENTRY(name, element) ENTRY_PROGRAM("xdp.frags", xdp_md, name, entries, element, XDP_PASS)
-#define TC_ENTRY(name, element)	 ENTRY_PROGRAM("tc", __sk_buff, name, tc_entries, element, TC_ACT_OK)
-
-XDP_ENTRY(xdp_inside, ENTRY_INSIDE)
-XDP_ENTRY(xdp_outside, ENTRY_OUTSIDE)
-XDP_ENTRY(xdp_both, ENTRY_BOTH)
+XDP_ENTRIES
 TC_ENTRY(tc_from_inside, ENTRY_INSIDE)
 TC_ENTRY(tc_from_outside, ENTRY_OUTSIDE)
 TC_ENTRY(tc_from_both, ENTRY_BOTH)

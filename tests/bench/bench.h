@@ -438,6 +438,9 @@ void report_machine(const struct bench *b, const struct options *o);
 void report_row(const struct result *r);
 void report_features(const struct result *results, unsigned n);
 void report_goals(const struct result *results, unsigned n);
+
+/* Prints what it costs to be called by a dispatcher as libxdp's, beside other programs. */
+void report_slots(void);
 /* 0 or -errno. */
 int report_json(const struct bench *b, const struct options *o, const struct result *results, unsigned n,
 		const char *path);

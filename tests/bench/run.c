@@ -178,6 +178,7 @@ int main(int argc, char **argv)
 	}
 	report_features(results, n);
 	report_goals(results, n);
+	report_slots();
 	if (a.output)
 		r = report_json(&b, &a.options, results, n, a.output);
 	if (r)

@@ -88,6 +88,8 @@ static void set_target(const struct core *c, uint32_t target, int fd)
 static void make_generator(struct bench *b, struct core *c)
 {
 	c->skel = generator__open();
+	if (c->skel)
+		object_set_types(c->skel->obj);
 	if (!c->skel || bpf_map__set_max_entries(c->skel->maps.flows, b->list_max) || generator__load(c->skel))
 		die("loading the generator", errno);
 	c->flows = mmap(NULL, b->list_max * sizeof(*c->flows), PROT_READ | PROT_WRITE, MAP_SHARED,

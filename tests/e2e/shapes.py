@@ -7,7 +7,8 @@ MAPPING_ADDED = {**MAPPING, "warnings": list}
 FORWARD = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int}
 REVERSE = {"out_addr": str, "out_port": int, "in_addr": str}
 INTERFACE = {"name": str, "pattern": (str, type(None)), "matches": (int, type(None)), "role": str,
-             "xdp": str, "xdp_reason": (str, type(None)), "shared": bool, "forwarding": str, "forwarding_reason": (str, type(None))}
+             "xdp": str, "xdp_reason": (str, type(None)), "shared": bool, "dispatcher": (dict, type(None)), "programs": (list, type(None)),
+             "forwarding": str, "forwarding_reason": (str, type(None))}
 TIMEOUTS = {"udp": int, "tcp_established": int, "tcp_transitory": int, "icmp": int}
 SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "ext_addr": str,
            "ext_port": int, "state": str, "expires": int}

@@ -33,7 +33,7 @@ def attached(lab, link):
 
 def as_listed(name):
     """What is listed of an outside link that is as configured."""
-    return {"name": name, "role": "outside", "xdp": XDP, "xdp_reason": XDP_REASON, "shared": False, "link": name,
+    return {"name": name, "role": "outside", "xdp": XDP, "xdp_reason": XDP_REASON, "shared": False, "dispatcher": None, "programs": None, "link": name,
             "forwarding": FORWARDING, "forwarding_reason": FORWARDING_REASON, "problem": None,
             "pattern": None, "matches": None}
 

@@ -37,6 +37,8 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->fragments.per_subscriber, 64);
 	cr_expect_eq(c->forwarding, FORWARDING_REDIRECT);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_AUTO);
+	cr_expect_eq(c->xdp_dispatcher, DISPATCHER_NONE);
+	cr_expect_eq(c->xdp_priority, 90);
 	cr_expect_eq(c->stages, STAGES_AUTO);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
 	cr_expect(c->guard);
@@ -55,6 +57,23 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_not(c->detach_on_exit);
 }
 
+Test(config_accepted, interfaces_with_their_own_ways_of_xdp)
+{
+	_cleanup_config_ struct config *c =
+		config_of("{\"interfaces\":{\"inside\":[{\"name\":\"a\",\"xdp_dispatcher\":\"libxdp\"},\"b\"],"
+			  "\"outside\":[{\"name\":\"b\",\"xdp_priority\":0,\"xdp_mode\":\"skb\"}]},"
+			  "\"xdp_priority\":255}");
+	struct xdp_wish a = config_interface_xdp(config_find_interface(c, "a"), config_xdp(c)),
+			b = config_interface_xdp(config_find_interface(c, "b"), config_xdp(c));
+
+	cr_expect_eq(a.mode, XDP_MODE_AUTO);
+	cr_expect_eq(a.dispatcher, DISPATCHER_LIBXDP);
+	cr_expect_eq(a.priority, 255);
+	cr_expect_eq(b.mode, XDP_MODE_SKB);
+	cr_expect_eq(b.dispatcher, DISPATCHER_NONE);
+	cr_expect_eq(b.priority, 0);
+}
+
 Test(config_accepted, the_documented_example)
 {
 	_cleanup_config_ struct config *c = config_of(
@@ -64,7 +83,8 @@ Test(config_accepted, the_documented_example)
 		"\"timeouts\": { \"udp\": 300, \"tcp_established\": 7440, \"tcp_transitory\": 240, \"icmp\": 60 },\n"
 		"\"ipfix\": { \"collector\": \"192.0.2.10:4739\", \"source\": \"192.0.2.1:4739\", \"domain_id\": 1,\n"
 		"\"path_mtu\": 512, \"template_interval\": 600, \"events\": [\"quota\", \"ports\"] },\n"
-		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"stages\": \"auto\", \"unmatched\": "
+		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"xdp_dispatcher\": \"none\", \"xdp_priority\": "
+		"90, \"stages\": \"auto\", \"unmatched\": "
 		"\"drop-private\", "
 		"\"bypass\": "
 		"[],\n"
@@ -100,10 +120,11 @@ Test(config_accepted, every_other_value_of_every_word)
 		"\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_slots\":2048,"
 		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
-	_cleanup_config_ struct config *d = config_of(
-		WITH("\"xdp_mode\":\"native\",\"stages\":2,\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
-		     "\"tcp_mss_clamp\":1360,\"metrics\":{},"
-		     "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
+	_cleanup_config_ struct config *d =
+		config_of(WITH("\"xdp_mode\":\"native\",\"xdp_dispatcher\":\"libxdp\",\"xdp_priority\":0,\"stages\":2,"
+			       "\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
+			       "\"tcp_mss_clamp\":1360,\"metrics\":{},"
+			       "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
 
 	cr_expect_eq(c->forwarding, FORWARDING_KERNEL);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_SKB);
@@ -119,6 +140,8 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_eq(c->ipfix.source.addr, 0);
 	cr_expect_eq(c->ipfix.source.port, 0);
 	cr_expect_eq(d->xdp_mode, XDP_MODE_NATIVE);
+	cr_expect_eq(d->xdp_dispatcher, DISPATCHER_LIBXDP);
+	cr_expect_eq(d->xdp_priority, 0);
 	cr_expect_eq(d->stages, 2);
 	cr_expect_eq(d->unmatched, UNMATCHED_ROUTE);
 	cr_expect_eq(d->unsolicited_tcp, UNSOLICITED_DROP);

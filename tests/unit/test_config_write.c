@@ -102,6 +102,8 @@ static struct config *random_config(void)
 	};
 	c->forwarding = random_below(2);
 	c->xdp_mode = random_below(3);
+	c->xdp_dispatcher = random_below(2);
+	c->xdp_priority = (uint8_t)random_below(256);
 	c->stages = (uint8_t)random_below(3);
 	c->unmatched = random_below(4);
 	c->guard = random_below(2);
@@ -180,6 +182,8 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_eq(a->fragments.per_subscriber, b->fragments.per_subscriber);
 	cr_assert_eq(a->forwarding, b->forwarding);
 	cr_assert_eq(a->xdp_mode, b->xdp_mode);
+	cr_assert_eq(a->xdp_dispatcher, b->xdp_dispatcher);
+	cr_assert_eq(a->xdp_priority, b->xdp_priority);
 	cr_assert_eq(a->stages, b->stages);
 	cr_assert_eq(a->unmatched, b->unmatched);
 	cr_assert_eq(a->guard, b->guard);

@@ -23,7 +23,7 @@ static int make_plan(enum xdp_mode mode, const char *const *names, size_t n)
 		wanted[i] = (struct config_interface){ .roles = i + 1 < n ? DEVICE_INSIDE : DEVICE_OUTSIDE };
 		snprintf(wanted[i].name, sizeof(wanted[i].name), "%s", names[i]);
 	}
-	return interfaces_plan_on(wanted, n, all, &known, &own, mode, &plan, &error);
+	return interfaces_plan_on(wanted, n, all, &known, &own, (struct xdp_wish){ .mode = mode }, &plan, &error);
 }
 
 #define PLAN(mode, ...)                                       \

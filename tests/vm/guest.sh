@@ -11,6 +11,8 @@
 . /lib/checks/links.sh # and by it, agent.sh and common.sh
 # shellcheck source=tests/vm/copies.sh
 . /lib/checks/copies.sh
+# shellcheck source=tests/vm/libxdp.sh
+. /lib/checks/libxdp.sh
 
 LOG=/tmp/seen.log
 STATE=none # "redirect native" and so on
@@ -151,7 +153,7 @@ check_quota() {
 nothing_left() {
     in_gw /usr/bin/ip -d link | grep -E 'xdp' && return 1
     in_gw /usr/bin/tc filter show dev out0 egress | grep . && return 1
-    find /sys/fs/bpf -mindepth 1 | grep . && return 1
+    find /sys/fs/bpf -mindepth 1 ! -path /sys/fs/bpf/xdp | grep . && return 1 # libxdp keeps its directory
     in_gw /usr/bin/ip route show table all | grep 1.1.1. && return 1
     wait_for expect "maps 0" peer programs || { peer programs; return 1; }
 }
@@ -298,6 +300,7 @@ has_part() { grep -qw "$1" /etc/parts; }
 ! has_part vlan || vlan_part
 ! has_part bond || bond_part
 ! has_part vrf || vrf_part
+! has_part libxdp || libxdp_part
 
 if [ -x /usr/bin/bpf-tests ]; then
     STAGES=$stages bpf-tests -j1 --tap=/tmp/tap >&2

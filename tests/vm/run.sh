@@ -15,7 +15,7 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf systemd} # which of the checks of guest.sh, and the units under systemd
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf libxdp systemd} # which of the checks of guest.sh, and the units under systemd
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 # VM_ACCEL=kvm is faster, where the machine has it.
 ACCEL=${VM_ACCEL:-tcg,thread=multi}
@@ -76,6 +76,20 @@ make_busybox() {
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
 }
 
+# libxdp's tools as Debian has them, and a dispatcher whose slots suit kernels from 6.12 on.
+install_libxdp() {
+    local tool
+    install_program "$BUILD/detnat-xdp"
+    for tool in xdp-loader xdp-filter; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
+    install_file /usr/lib/"$(${CC:-gcc} -print-multiarch)"/bpf/*.o
+    mkdir -p "$root/usr/lib/dispatcher"
+    ${CLANG:-clang} -O2 -g -mcpu=v3 -target bpf -I/usr/include/"$(${CC:-gcc} -print-multiarch)" -c $here/dispatcher.bpf.c \
+        -o "$root/usr/lib/dispatcher/xdp-dispatcher.o"
+    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -Iinclude -static $here/ask.c -o "$root/usr/bin/ask"
+    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -shared -fPIC $here/kill.c -o "$root/usr/lib/kill.so"
+    sed -n 's/^#define LAYOUT_VERSION //p' include/detnat/tables.h >"$root/etc/layout"
+}
+
 make_root() {
     root=$out/root
     make_busybox
@@ -88,7 +102,8 @@ make_root() {
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,agent,common}.sh
+    ! has_part libxdp || install_libxdp
     echo "$VM_PARTS" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
 }
@@ -230,7 +245,7 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf' <<<"$VM_PARTS"; then
+    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|libxdp' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi

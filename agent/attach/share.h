@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interfaces shared with other XDP programs: detnat's entry program is a component of libxdp's dispatcher there. The
+ * helper detnat-xdp puts it there and takes it out (<detnat/xdp_helper.h>); the agent holds the link between the two,
+ * and pins it as share_<interface>_<entry>_<priority>, so that the component outlives both libxdp's pins and the agent.
+ */
+#ifndef DETNAT_SHARE_H
+#define DETNAT_SHARE_H
+
+#include <detnat/programs.h>
+#include <detnat/xdp_helper.h>
+
+#include "attach/own_programs.h"
+#include "config/config.h"
+#include "datapath/datapath.h"
+#include "host/netlink.h"
+
+/*
+ * What runs on an interface under libxdp's dispatcher, as the helper sees it. d NULL, or without its maps: none is
+ * detnat's. try: also whether a component could be attached in that mode; -errno with err if not. -ENOTCONN: there is
+ * no helper to ask; *ret is then all 0.
+ */
+int share_look(const struct datapath *d, uint32_t ifindex, struct share_answer *ret, struct error *err);
+int share_try(const struct datapath *d, const struct link *l, const struct xdp_wish *wish, struct share_answer *ret,
+	      struct error *err);
+
+/*
+ * Makes the dispatcher on a link run the entry program, with the wished priority, and enters it in own. Asks the helper
+ * for nothing where that is so already. detnat's program alone on the interface goes first, and comes back after a
+ * failure. *ret_native is the mode. l is as just read.
+ */
+int share_attach(const struct datapath *d, const struct link *l, enum entry entry, const struct xdp_wish *wish,
+		 struct own_programs *own, bool *ret_native, struct error *err);
+
+/*
+ * After another program came or went, which replaces the dispatcher: finds the component in the new one, and takes the
+ * new link. True if it is in its place, and every program before it passes packets on.
+ */
+bool share_renew(const struct datapath *d, const struct link *l, struct own_programs *own, struct share_answer *ret,
+		 struct error *err);
+
+/* Removes the component from the interface, and the pin of its link. 0, or -errno with err. */
+int share_detach(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err);
+
+/* As share_detach(), but -EBUSY if other programs keep the dispatcher there, where detnat's cannot be alone. */
+int share_leave(const struct datapath *d, const struct link *l, struct own_programs *own, struct error *err);
+
+/* Forgets the component of an interface that is gone. */
+void share_forget(const struct datapath *d, uint32_t ifindex, struct own_programs *own);
+
+#endif

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnat-xdp, the helper through which interfaces are shared by libxdp's dispatcher: what it refuses, and what follows where it
+cannot help. What works is tested in virtual machines (tests/vm/libxdp.sh), as not every kernel has programs of type EXT."""
+import array
+import ctypes
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+
+import pytest
+
+from agent import BUILD, wait_for
+
+MAGIC, VERSION = 0x646E7870, 1
+LIST, ATTACH, DETACH = 1, 2, 3
+NATIVE, SKB = 1, 2
+TRY = 1
+EPERM, EBADMSG, EINVAL, EPROTO, ENODEV = 1, 74, 22, 71, 19
+ANSWER = 1208
+NR_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+BPF_OBJ_GET = 7
+
+
+def request(kind=LIST, mode=0, ifindex=1, entry=0, priority=90, flags=0, pad=0, magic=MAGIC, version=VERSION):
+    return struct.pack("=IHBBIBBBB", magic, version, kind, mode, ifindex, entry, priority, flags, pad)
+
+
+def pinned(path):
+    """A descriptor of what is pinned there."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    attr = ctypes.create_string_buffer(struct.pack("=Q", ctypes.addressof(name)), 128)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(NR_BPF, BPF_OBJ_GET, attr, 128)
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    return fd
+
+
+class Helper:
+    def __init__(self, path):
+        self.path = path
+        self.process = subprocess.Popen([BUILD / "detnat-xdp", "--listen", path], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        wait_for(self.listens, what="the helper to listen")
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            return s.connect_ex(str(self.path)) == 0
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate()
+
+    def ask(self, message, fds=(), parts=None):
+        """The answer's error, text and number of programs; None if it ends without one."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.settimeout(30)
+            s.connect(str(self.path))
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            try:
+                s.sendmsg([message], rights)
+            except BrokenPipeError:
+                pass  # it had refused before
+            data, ancillary, _, _ = s.recvmsg(4096, 1024)
+            for _, _, found in ancillary:
+                for fd in array.array("i", found):
+                    os.close(fd)
+        if not data:
+            return None
+        assert len(data) == ANSWER and struct.unpack_from("=IH", data) == (MAGIC, VERSION)
+        (error,) = struct.unpack_from("=i", data, 8)
+        return -error, data[24:408].split(b"\0")[0].decode(), data[7]
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    h = Helper(tmp_path / "xdp.sock")
+    monkeypatch.setenv("DETNAT_XDP_SOCKET", str(h.path))
+    yield h
+    h.stop()
+
+
+@pytest.fixture
+def netns():
+    fd = os.open("/proc/self/ns/net", os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+def permits(helper, netns):
+    """Whether this kernel has programs of type EXT."""
+    return helper.ask(request(mode=SKB, flags=TRY), [netns])[0] == 0
+
+
+@pytest.fixture
+def refusing(helper, netns):
+    """Only on a kernel that refuses them."""
+    if permits(helper, netns):
+        pytest.skip("this kernel permits programs of type EXT")
+    return helper
+
+
+REFUSED = re.compile(r"this kernel refuses programs of type EXT \(freplace\), which libxdp needs")
+
+
+@pytest.mark.parametrize("options", [["-t"], []])
+def test_a_kernel_that_refuses_is_named_in_one_line(lab, refusing, options):
+    agent = lab.prepare(xdp_mode="native", xdp_dispatcher="libxdp")
+    result = agent.once(*options)
+    errors = [line for line in result.err.splitlines() if "error:" in line or REFUSED.search(line)]
+    assert result.status == 2 and len(errors) == 1, result
+    assert "in0: " in errors[0] and REFUSED.search(errors[0]) and "set 'xdp_dispatcher' to \"none\"" in errors[0], result
+
+
+def test_automatically_tc_translates_and_xdp_stays_free(lab, refusing):
+    agent = lab.start(xdp_mode="auto", xdp_dispatcher="libxdp")
+    for row in agent.ctl("interface", "list"):
+        assert row["xdp"] == "none" and REFUSED.search(row["xdp_reason"]), row
+        assert row["shared"] is False and row["programs"] is None and row["dispatcher"] is None
+    for name in ("in0", "out0"):
+        assert "xdp" not in lab.gateway.ip("-d", "link", "show", name)
+    lab.open_udp(lab.host())
+    examined = agent.once("--doctor")
+    assert REFUSED.search(examined.out), examined
+
+
+def test_without_a_helper_it_is_said_how_to_start_one(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("DETNAT_XDP_SOCKET", str(tmp_path / "none.sock"))
+    agent = lab.prepare(xdp_mode="native", xdp_dispatcher="libxdp")
+    result = agent.once("-t")
+    assert result.status == 2 and "systemctl enable --now detnat-xdp.socket" in result.err, result
+    agent.write(xdp_mode="auto")
+    agent.start()
+    assert {row["xdp"] for row in agent.ctl("interface", "list")} == {"none"}
+    lab.open_udp(lab.host())
+
+
+def test_an_interface_with_its_own_dispatcher(lab, refusing):
+    """Only the interface that asks for it is affected."""
+    agent = lab.start(xdp_mode="auto", interfaces={"inside": [{"name": "in0", "xdp_dispatcher": "libxdp"}], "outside": ["out0"]})
+    assert {row["name"]: row["xdp"] for row in agent.ctl("interface", "list")}["in0"] == "none"
+    assert {row["name"]: row["xdp"] for row in agent.ctl("interface", "list")}["out0"] != "none"
+    assert agent.ctl("config", "show")["interfaces"]["inside"] == [{"name": "in0", "xdp_dispatcher": "libxdp"}]
+
+
+# ---- requests that no agent makes
+
+
+@pytest.mark.parametrize("message, number", [
+    (b"", EBADMSG),
+    (b"x", EBADMSG),
+    (request()[:-1], EBADMSG),
+    (request() + b"\0", EBADMSG),
+    (b"\xff" * 65000, EBADMSG),
+    (request(magic=1), EBADMSG),
+    (request(version=2), EPROTO),
+    (request(kind=0), EBADMSG),
+    (request(kind=4), EBADMSG),
+    (request(mode=3), EBADMSG),
+    (request(entry=3), EBADMSG),
+    (request(flags=2), EBADMSG),
+    (request(pad=1), EBADMSG),
+    (request(kind=ATTACH, mode=0), EBADMSG),
+    (request(ifindex=0), ENODEV),
+    (request(ifindex=0x80000000), ENODEV),
+    (request(ifindex=0x7fffffff), ENODEV),
+], ids=lambda value: f"{len(value)}-octets-{value[:16].hex()}" if isinstance(value, bytes) else str(value))
+def test_a_message_that_is_wrong_is_refused(helper, netns, message, number):
+    answer = helper.ask(message, [netns])
+    assert answer is not None and answer[0] == number and answer[1] and not answer[2], answer
+
+
+def test_requests_of_other_users_are_refused(helper, tmp_path):
+    """Whatever the permissions of the socket are."""
+    os.chmod(helper.path, 0o666)
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.getuid() and folder != tmp_path.root:
+            os.chmod(folder, folder.stat().st_mode | 0o011)
+    code = ("import socket, sys, struct\n"
+            "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+            "s.connect(sys.argv[1])\n"
+            "d = s.recv(4096)\n"
+            "print(-struct.unpack_from('=i', d, 8)[0], d[24:408].split(b'\\0')[0].decode())\n")
+    said = subprocess.run([shutil.which("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", code, helper.path],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert said.stdout.strip() == f"{EPERM} only the user detnat and root may ask detnat-xdp, not uid 65534", said
+
+
+@pytest.fixture(scope="module")
+def maps(running_lab):
+    """Descriptors of what a running agent has pinned, by name."""
+    (layout,) = running_lab.agent.pins.glob("v*")
+    opened = {name: pinned(layout / name) for name in ("entries", "tc_entries", "counters", "stage2_entries", "mappings", "prog_xdp_inside")}
+    yield opened
+    for fd in opened.values():
+        os.close(fd)
+
+
+@pytest.mark.parametrize("entries, counters, why", [
+    ("counters", "entries", "the map for 'entries' is of type 6 "),
+    ("stage2_entries", "counters", "the map for 'entries' is of type 3 with keys of 4 octets, values of 4 and 1 elements"),
+    ("entries", "mappings", "the map for 'counters' is of type "),
+    ("prog_xdp_inside", "counters", "the descriptor for the map 'entries' is not a map's"),
+    ("entries", "prog_xdp_inside", "the descriptor for the map 'counters' is not a map's"),
+    (None, "counters", "the descriptor for the map 'entries' is not a map's"),
+])
+@pytest.mark.parametrize("kind", [LIST, ATTACH, DETACH])
+def test_forged_maps_are_refused(helper, netns, maps, kind, entries, counters, why):
+    with open(__file__, "rb") as plain:
+        fds = [netns] + [maps[name] if name else plain.fileno() for name in (entries, counters)]
+        number, text, _ = helper.ask(request(kind=kind, mode=NATIVE), fds)
+    assert number == EINVAL and why in text, (number, text)
+
+
+@pytest.mark.parametrize("kind, space", [(LIST, "mnt"), (LIST, "user"), (ATTACH, "pid"), (DETACH, "uts"), (LIST, None)])
+def test_what_is_no_network_namespace_is_refused(helper, maps, kind, space):
+    fd = os.open(f"/proc/self/ns/{space}" if space else __file__, os.O_RDONLY)
+    try:
+        number, text, _ = helper.ask(request(kind=kind, mode=NATIVE), [fd, maps["entries"], maps["counters"]])
+    finally:
+        os.close(fd)
+    assert (number, text) == (EINVAL, "the first descriptor is not of a network namespace")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 4, 40])
+def test_too_few_or_too_many_descriptors_are_refused(helper, netns, count):
+    number, text, _ = helper.ask(request(kind=ATTACH, mode=NATIVE), [netns] * count)
+    assert number in (EINVAL, EBADMSG) and text, (number, text)
+
+
+def test_an_interface_that_is_gone_is_said_to_be(helper, netns, maps):
+    for kind in (LIST, ATTACH, DETACH):
+        number, text, _ = helper.ask(request(kind=kind, mode=NATIVE, ifindex=65000), [netns, maps["entries"], maps["counters"]])
+        assert (number, text) == (ENODEV, "the interface is gone")
+
+
+def test_many_requests_at_a_time_are_all_answered(helper, netns):
+    sockets = []
+    for _ in range(20):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.settimeout(30)
+        s.connect(str(helper.path))
+        sockets.append(s)
+    for s in sockets:
+        s.sendmsg([request()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [netns]))])
+    for s in sockets:
+        assert len(s.recv(4096)) == ANSWER
+        s.close()

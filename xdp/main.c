@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * detnat-xdp: puts detnat's entry programs into libxdp's dispatcher, and takes them out, for the agent, which lacks the
+ * capability for it. A service manager starts it for each connection, with the connection as its standard input.
+ */
+#include <bpf/bpf.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <detnat/version.h>
+
+#include "helper.h"
+
+#define AGENT_USER "detnat"
+
+/* After which a request that hangs ends as if it were killed. */
+#define PATIENCE_S 60U
+
+/* Processes at a time; more connections wait. */
+#define MAX_CHILDREN 4
+
+static const char usage[] =
+	"Usage: detnat-xdp [--listen PATH]\n"
+	"       detnat-xdp -V | -h\n"
+	"\n"
+	"Puts detnat's entry programs into libxdp's dispatcher for detnat-agent: one request, which "
+	"comes over\n"
+	"the socket that is its standard input. detnat-xdp.socket starts it.\n"
+	"\n"
+	"      --listen PATH  without systemd: listen there, and start a process for each request\n"
+	"  -V, --version      print the version\n"
+	"  -h, --help         print this text\n";
+
+/* Root and the agent's user may ask. */
+static int check_peer(int connection, struct error *err)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	const struct passwd *user;
+
+	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) || size != sizeof(peer))
+		return error_set(err, -EPERM, "the peer of the socket is unknown");
+	if (!peer.uid)
+		return 0;
+	user = getpwnam(AGENT_USER);
+	if (user && user->pw_uid == peer.uid)
+		return 0;
+	return error_set(err, -EPERM, "only the user " AGENT_USER " and root may ask detnat-xdp, not uid %u", peer.uid);
+}
+
+static int keep_capabilities(void)
+{
+	capng_clear(CAPNG_SELECT_CAPS);
+	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN, CAP_NET_ADMIN, -1))
+		return -EPERM;
+	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
+}
+
+static int perform(const struct request *q, struct error *err)
+{
+	switch (q->said.kind) {
+	case SHARE_ATTACH:
+		return component_attach(q, err);
+	case SHARE_DETACH:
+		return component_detach(q, err);
+	default:
+		return 0;
+	}
+}
+
+/* Answers with what is there afterwards, whether the request succeeded or not. */
+static void answer(int connection, const struct request *q, int r, struct error *err)
+{
+	struct share_answer a = { 0 };
+	struct look l = { .own = SHARE_MAX_PROGRAMS };
+	int fd[SHARE_ANSWER_FDS] = { -1, -1 };
+	int seen = q->said.ifindex ? look_at(q->said.ifindex, q->fd[SHARE_ENTRIES], &l, r ? NULL : err) : 0;
+
+	if (!r)
+		r = seen;
+	a = l.found;
+	/* Last, as it leaves the network namespace. */
+	if (!r && q->said.kind == SHARE_LIST && q->said.flags & SHARE_TRY)
+		r = component_try(q, err);
+	if (l.own < SHARE_MAX_PROGRAMS && l.link[l.own] >= 0) {
+		fd[SHARE_LINK] = l.link[l.own];
+		fd[SHARE_PROGRAM] = bpf_prog_get_fd_by_id(l.found.program[l.own].id);
+	}
+	a.magic = SHARE_MAGIC;
+	a.version = SHARE_VERSION;
+	a.error = r;
+	if (r)
+		snprintf(a.text, sizeof(a.text), "%.*s", (int)sizeof(a.text) - 1, err->text);
+	answer_send(connection, &a, fd);
+	close_fd(&fd[SHARE_PROGRAM]);
+	look_close(&l);
+}
+
+static int serve(int connection)
+{
+	struct request q = { .fd = { -1, -1, -1 } };
+	struct error err = { 0 };
+	int r;
+
+	alarm(PATIENCE_S);
+	complaints_begin();
+	r = keep_capabilities() ? error_set(&err, -EPERM, "detnat-xdp lacks CAP_SYS_ADMIN or CAP_NET_ADMIN")
+				: check_peer(connection, &err);
+	if (!r)
+		r = request_receive(connection, &q, &err);
+	if (!r)
+		r = request_enter(&q, &err);
+	/* Of a request that is not granted nothing is looked at. */
+	if (r)
+		q.said.ifindex = 0;
+	else
+		r = perform(&q, &err);
+	answer(connection, &q, r, &err);
+	request_close(&q);
+	if (r)
+		fprintf(stderr, "detnat-xdp: %s\n", err.text);
+	return r ? 1 : 0;
+}
+
+/* A socket that exists under its name only once connections to it are taken; -1 with a message. */
+static int listen_at(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	const struct passwd *user = getpwnam(AGENT_USER);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	mode_t mask = umask(0177);
+	int r = fd < 0 ? -1 : 0;
+
+	if (!r && snprintf(at.sun_path, sizeof(at.sun_path), "%s.new", path) >= (int)sizeof(at.sun_path)) {
+		errno = ENAMETOOLONG;
+		r = -1;
+	}
+	if (!r && unlink(at.sun_path) && errno != ENOENT)
+		r = -1;
+	if (!r)
+		r = bind(fd, (const struct sockaddr *)&at, sizeof(at));
+	if (!r && user)
+		r = chown(at.sun_path, user->pw_uid, user->pw_gid);
+	if (!r)
+		r = listen(fd, SOMAXCONN);
+	if (!r)
+		r = rename(at.sun_path, path);
+	umask(mask);
+	if (r) {
+		fprintf(stderr, "detnat-xdp: %s: %s\n", path, strerror(errno));
+		close_fd(&fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Never returns but for a failure: what systemd does where there is systemd. */
+static int listen_and_fork(const char *path)
+{
+	int listener = listen_at(path), connection, children = 0;
+
+	if (listener < 0)
+		return 1;
+	for (;;) {
+		pid_t child;
+
+		while (children && waitpid(-1, NULL, children < MAX_CHILDREN ? WNOHANG : 0) > 0)
+			children--;
+		connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (connection < 0) {
+			if (errno == EINTR || errno == ECONNABORTED)
+				continue;
+			fprintf(stderr, "detnat-xdp: accept: %s\n", strerror(errno));
+			return 1;
+		}
+		child = fork();
+		if (!child) {
+			close(listener);
+			_exit(serve(connection));
+		}
+		children += child > 0;
+		close(connection);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "listen", required_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const char *path = NULL;
+	int option;
+
+	signal(SIGPIPE, SIG_IGN);
+	while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'l':
+			path = optarg;
+			break;
+		case 'V':
+			puts("detnat-xdp " DETNAT_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs("detnat-xdp: see detnat-xdp --help\n", stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fputs("detnat-xdp: it takes no arguments; see detnat-xdp --help\n", stderr);
+		return 2;
+	}
+	if (path)
+		return listen_and_fork(path);
+	return serve(STDIN_FILENO);
+}

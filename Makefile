@@ -334,7 +334,7 @@ bench-path: ## instructions and cache lines of a packet, in one stage and in two
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/path.py $(ARGS)
 
 .PHONY: simulate
-simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/SCALE.md
+simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/evidence/SCALE.md
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/scale/simulate
 	@$(BUILD)/tests/scale/simulate $(ARGS)
 
@@ -376,7 +376,7 @@ lint-quick: deps-test
 	@BUILD=$(BUILD) deploy/lint.sh quick
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
-GUIDES     := OPERATING.md ROUTING.md
+GUIDES     := $(notdir $(wildcard docs/guide/*.md))
 SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service
 SOCKETS    := detnat-metrics.socket detnat-xdp.socket
 PAGES      := $(wildcard docs/man/*.[1-8])
@@ -399,10 +399,10 @@ install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBIN
 	install -D -m 644 deploy/completion/detnatctl.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish
 # What documents link to beyond those that are installed beside them is in the package detnat-doc. `make lint` looks for dead links.
 install-docs:
-	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
+	install -D -m 644 docs/reference/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
 	for file in $(GUIDES); do \
-	    sed -E 's,\]\((END-TO-END|HISTORY|OWNERSHIP|PERFORMANCE|SCALE|SHARING-XDP)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
+	    sed -E 's,\]\(\.\./([A-Za-z]),](../detnat-doc/docs/\1,g; s,\]\(\.\./\.\./,](../detnat-doc/,g' docs/guide/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
 	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
 	done
 	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done

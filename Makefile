@@ -307,7 +307,7 @@ pictures: deps-demo ## the pictures of README: the demo recorded, top and explai
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
 	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
-	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' -- env BUILD=$(BUILD) deploy/pictures/look.sh
+	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
 	@deploy/demo.sh clean
 	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
 release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root

@@ -32,6 +32,7 @@ grep -qx "## $version, [0-9]\{4\}-[0-9][0-9]-[0-9][0-9]" CHANGELOG.md || die "CH
 tagged=$(git rev-parse -q --verify "v$version^{commit}" || true)
 [ -z "$tagged" ] || [ "$tagged" = "$(git rev-parse HEAD)" ] || die "tag v$version is at another commit: raise the version"
 if [ -z "${DEBFULLNAME:-}" ] || [ -z "${DEBEMAIL:-}" ]; then die "set DEBFULLNAME and DEBEMAIL: the packages name their maintainer"; fi
+[ "$(id -u)" = 0 ] || die "chroots and mounts need root"
 command -v rpmbuild >/dev/null || die "rpmbuild is missing: deploy/install-deps.sh package"
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
@@ -50,9 +51,10 @@ cp "$work/out/$name.tar.gz" "$work/rpm/SOURCES/"
 cp "$work/$name/deploy/detnat.spec" "$work/rpm/"
 chmod 644 "$work/rpm/SOURCES/$name.tar.gz" "$work/rpm/detnat.spec"
 touch -d "@$SOURCE_DATE_EPOCH" "$work/rpm/SOURCES/$name.tar.gz" "$work/rpm/detnat.spec"
-# The size of the payload's buffer and the host are the only things of the machine that a source package has otherwise.
-rpmbuild -bs --nodeps -D "_topdir $work/rpm" -D 'use_source_date_epoch_as_buildtime 1' -D '_buildhost localhost' \
-    -D 'dist %{nil}' -D '_source_payload w9.gzdio' "$work/rpm/detnat.spec" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2 && die "no source package for RPM"; }
+# A source package has the build directory in it, so that is /mnt everywhere, in a mount namespace of its own.
+unshare --mount sh -c 'mount --bind "$0" /mnt && exec "$@"' "$work/rpm" \
+    rpmbuild -bs --nodeps -D '_topdir /mnt' -D 'use_source_date_epoch_as_buildtime 1' -D '_buildhost localhost' \
+    -D 'dist %{nil}' -D '_source_payload w9.gzdio' /mnt/detnat.spec >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2 && die "no source package for RPM"; }
 cp "$work"/rpm/SRPMS/*.src.rpm "$work/out/"
 
 buildinfo=()

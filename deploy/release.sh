@@ -52,6 +52,7 @@ cp "$work/$name/deploy/detnat.spec" "$work/rpm/"
 chmod 644 "$work/rpm/SOURCES/$name.tar.gz" "$work/rpm/detnat.spec"
 touch -d "@$SOURCE_DATE_EPOCH" "$work/rpm/SOURCES/$name.tar.gz" "$work/rpm/detnat.spec"
 # A source package has the build directory in it, so that is /mnt everywhere, in a mount namespace of its own.
+# shellcheck disable=SC2016 # the inner shell expands its own arguments
 unshare --mount sh -c 'mount --bind "$0" /mnt && exec "$@"' "$work/rpm" \
     rpmbuild -bs --nodeps -D '_topdir /mnt' -D 'use_source_date_epoch_as_buildtime 1' -D '_buildhost localhost' \
     -D 'dist %{nil}' -D '_source_payload w9.gzdio' /mnt/detnat.spec >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2 && die "no source package for RPM"; }

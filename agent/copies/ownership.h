@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For the files that implement copying.h: which gateway has a session. docs/OWNERSHIP.md has the rules; the numbers
+ * For the files that implement copying.h: which gateway has a session. docs/internals/OWNERSHIP.md has the rules; the numbers
  * here are its numbers.
  */
 #ifndef DETNAT_OWNERSHIP_H

@@ -146,6 +146,11 @@ verbs() {
     }
 }
 
+# The pictures of README are those of this tree, and its figures those of docs/evidence/figures.tsv.
+pictures() {
+    "$PYTHON" deploy/pictures/check.py
+}
+
 # NAME FUNCTION
 checks=(
     "format format"
@@ -166,6 +171,7 @@ checks=(
     "rooms deploy/rooms.sh"
     "conformance conformance"
     "pairs pairs"
+    "pictures pictures"
 )
 names=("${checks[@]%% *}")
 mapfile -t quick < <(printf '%s\n' "${names[@]}" | grep -vx -e cppcheck -e clang-tidy)

@@ -21,6 +21,7 @@ MADE = "<!-- Made by `make docs` from {}; do not edit. -->\n"
 LITERAL = r'"(?:[^"\\]|\\.)*"'
 STRINGS = rf"({LITERAL}(?:\s*{LITERAL})*)"
 METRIC = re.compile(rf'"((?:detnat|process)_\w+)",\s*"(gauge|counter|histogram)",((?:{LITERAL}|[^";}}])*)', re.S)
+DURATION = re.compile(rf'metrics_duration\(out, "(\w+)",[^"]*{STRINGS}\)')
 PEER_COUNTER = re.compile(rf'\{{ "(detnat_\w+_total)",\s*{STRINGS}', re.S)
 
 
@@ -100,6 +101,8 @@ def metrics():
             literals = re.findall(STRINGS, rest)
             if literals:
                 rows[name] = (kind, text_of(literals[-1]))
+        for name, literals in DURATION.findall(source):
+            rows[name] = ("summary", text_of(literals))
         for name, literals in PEER_COUNTER.findall(source):
             rows.setdefault(name, ("counter", text_of(literals)))
     for name, text in activity():

@@ -23,6 +23,12 @@ static const struct {
 	{ "libxdp", doctor_shared, false, false },
 	{ "offloads", doctor_offloads, false, false },
 	{ "queues", doctor_queues, false, false },
+	{ "rss", doctor_rss, false, false },
+	{ "moderation", doctor_moderation, false, false },
+	{ "transmit", doctor_transmit, false, false },
+	{ "steering", doctor_steering, false, false },
+	{ "numa", doctor_numa, false, false },
+	{ "governor", doctor_governor, false, false },
 	{ "names", doctor_names, false, false },
 	{ "forwarding", doctor_forwarding, false, false }, /* attaching also warns of it */
 	{ "rp_filter", doctor_rp_filter, false, false },

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Links, drivers, offloads, receive queues and names of the interfaces. */
-#include <ctype.h>
+/* Links, drivers, offloads and names of the interfaces. */
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
@@ -231,90 +230,8 @@ void doctor_offloads(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "nothing merges packets before XDP sees them");
 }
 
-/*
- * The CPUs that handle an interface's interrupts, from /proc/interrupts and effective_affinity_list. Returns the number
- * of interrupts; *ret_cpus is the number of different CPUs, up to 64.
- */
-static unsigned interrupts(const struct doctor *d, const char *name, unsigned *ret_cpus)
-{
-	char path[256], line[8192];
-	uint64_t cpus = 0;
-	unsigned count = 0;
-
-	snprintf(path, sizeof(path), "%s/proc/interrupts", d->root);
-
-	FILE *f = fopen(path, "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		const char *at = strstr(line, name);
-		long long cpu;
-		unsigned number;
-
-		/* eth1 is not eth10. */
-		if (!at || !isspace((unsigned char)at[-1]) || isalnum((unsigned char)at[strlen(name)]) ||
-		    sscanf(line, "%u:", &number) != 1)
-			continue;
-		count++;
-		if (doctor_read_number(d, &cpu, "/proc/irq/%u/effective_affinity_list", number) && cpu >= 0)
-			cpus |= 1ULL << (cpu & 63);
-	}
-	if (f)
-		fclose(f);
-	*ret_cpus = (unsigned)__builtin_popcountll(cpus);
-	return count;
-}
-
-static void say_queues(struct doctor *d, const struct link *l)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t used, most;
-	unsigned irqs, cpus;
-
-	if (cores < 2) {
-		doctor_say(d, DOCTOR_OK, "%s: one core does all the work", l->name);
-		return;
-	}
-	if (!receive_queues(l->name, &used, &most) || !used) {
-		doctor_say(d, DOCTOR_UNKNOWN, "%s: the driver does not report its number of queues", l->name);
-		return;
-	}
-	irqs = interrupts(d, l->name, &cpus);
-	if (used == 1 && most > 1)
-		doctor_say(d, DOCTOR_WARNING,
-			   "%s: one receive queue, so one of %ld cores does all the work: ethtool -L %s combined %ld "
-			   "(or rx)",
-			   l->name, cores, l->name, most < cores ? (long)most : cores);
-	else if (irqs > 1 && cpus == 1)
-		doctor_say(
-			d, DOCTOR_WARNING,
-			"%s: the interrupts of all %u queues go to one core; run irqbalance, or write other cores to "
-			"/proc/irq/NUMBER/smp_affinity_list",
-			l->name, irqs);
-	else
-		doctor_say(d, DOCTOR_OK, "%s: %u receive queue%s", l->name, used, used == 1 ? "" : "s");
-}
-
-void doctor_queues(struct doctor *d)
-{
-	for (size_t i = 0; i < d->config->n_interfaces; i++) {
-		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
-
-		if (l)
-			say_queues(d, l);
-	}
-}
-
 /* name_assign_type: the kernel numbered it, so another order of discovery gives another number. */
 #define NAME_ENUMERATED 1
-
-/* Under `nsenter --net`, /sys/class/net is that of the network namespace in which /sys was mounted. */
-static bool shown_in_sys(const struct doctor *d, const struct link *l)
-{
-	long long ifindex;
-
-	return doctor_read_number(d, &ifindex, "/sys/class/net/%s/ifindex", l->name) &&
-	       ifindex == (long long)l->ifindex;
-}
 
 void doctor_names(struct doctor *d)
 {
@@ -327,7 +244,7 @@ void doctor_names(struct doctor *d)
 
 		if (!l)
 			continue;
-		if (!shown_in_sys(d, l)) {
+		if (!doctor_shown_in_sys(d, l)) {
 			unknown++;
 			continue;
 		}

@@ -86,3 +86,11 @@ bool doctor_read_number(const struct doctor *d, long long *ret, const char *form
 	*ret = strtoll(text, &end, 10);
 	return end != text;
 }
+
+bool doctor_shown_in_sys(const struct doctor *d, const struct link *l)
+{
+	long long ifindex;
+
+	return doctor_read_number(d, &ifindex, "/sys/class/net/%s/ifindex", l->name) &&
+	       ifindex == (long long)l->ifindex;
+}

@@ -19,6 +19,8 @@ struct doctor {
 	struct link_list links; /* all links of the network namespace */
 	struct address *addresses;
 	size_t n_addresses;
+	/* Reads the settings of a card; NULL: card_read(). */
+	void (*card)(const char *name, struct card *ret);
 	const char *check; /* its name */
 	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
 	doctor_finding say; /* for explain */
@@ -46,6 +48,12 @@ bool doctor_read(const struct doctor *d, char *ret, size_t size, const char *for
 bool doctor_read_number(const struct doctor *d, long long *ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Whether /sys/class/net shows that interface. Under `nsenter --net`, it is that of the network namespace in which /sys
+ * was mounted.
+ */
+bool doctor_shown_in_sys(const struct doctor *d, const struct link *l);
+
 /* The checks. Each reports its findings, or one DOCTOR_OK. */
 
 void doctor_kernel(struct doctor *d);
@@ -58,8 +66,15 @@ void doctor_links(struct doctor *d);
 void doctor_xdp(struct doctor *d);
 void doctor_shared(struct doctor *d);
 void doctor_offloads(struct doctor *d);
-void doctor_queues(struct doctor *d);
 void doctor_names(struct doctor *d);
+
+void doctor_queues(struct doctor *d);
+void doctor_rss(struct doctor *d);
+void doctor_moderation(struct doctor *d);
+void doctor_transmit(struct doctor *d);
+void doctor_steering(struct doctor *d);
+void doctor_numa(struct doctor *d);
+void doctor_governor(struct doctor *d);
 
 void doctor_forwarding(struct doctor *d);
 void doctor_rp_filter(struct doctor *d);

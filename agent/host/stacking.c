@@ -230,3 +230,52 @@ bool receive_queues(const char *name, uint32_t *ret_used, uint32_t *ret_most)
 	*ret_most = channels.max_rx + channels.max_combined;
 	return true;
 }
+
+/* Of mlx5 with many queues; others have 128 or 512. */
+#define MAX_RSS_TABLE 8192U
+
+/* Number of different queues in the indirection table; 0: unknown. */
+static uint32_t rss_queues(int fd, const char *name)
+{
+	struct ethtool_rxfh_indir size = { .cmd = ETHTOOL_GRXFHINDIR };
+	_cleanup_free_ struct ethtool_rxfh_indir *table = NULL;
+	_cleanup_free_ bool *seen = NULL;
+	uint32_t count = 0;
+
+	if (ethtool(fd, name, &size) || !size.size || size.size > MAX_RSS_TABLE)
+		return 0;
+	table = calloc(1, sizeof(*table) + size.size * sizeof(table->ring_index[0]));
+	seen = calloc(MAX_RSS_TABLE, sizeof(*seen));
+	if (!table || !seen)
+		return 0;
+	table->cmd = ETHTOOL_GRXFHINDIR;
+	table->size = size.size;
+	if (ethtool(fd, name, table))
+		return 0;
+	for (uint32_t i = 0; i < size.size; i++) {
+		uint32_t queue = table->ring_index[i];
+
+		count += queue < MAX_RSS_TABLE && !seen[queue];
+		seen[queue % MAX_RSS_TABLE] = true;
+	}
+	return count;
+}
+
+void card_read(const char *name, struct card *ret)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_coalesce moderation = { .cmd = ETHTOOL_GCOALESCE };
+
+	*ret = (struct card){ 0 };
+	if (fd < 0)
+		return;
+	driver_name(name, ret->driver);
+	receive_queues(name, &ret->queues, &ret->most_queues);
+	ret->rss_queues = rss_queues(fd, name);
+	if (ethtool(fd, name, &moderation))
+		return;
+	ret->moderates = true;
+	ret->adaptive = moderation.use_adaptive_rx_coalesce;
+	ret->rx_usecs = moderation.rx_coalesce_usecs;
+	ret->rx_frames = moderation.rx_max_coalesced_frames;
+}

@@ -73,4 +73,19 @@ bool driver_name(const char *name, char ret[static DRIVER_NAME]);
 /* Number of receive queues in use, and the driver's maximum. False if the driver does not report them. */
 bool receive_queues(const char *name, uint32_t *ret_used, uint32_t *ret_most);
 
+/* How a card distributes what it receives, and how it moderates its interrupts. 0: the driver does not report it. */
+struct card {
+	char driver[DRIVER_NAME]; /* "" if there is none */
+	uint32_t queues;	  /* receive queues in use */
+	uint32_t most_queues;
+	uint32_t rss_queues; /* different queues in the indirection table of RSS */
+	bool moderates;	     /* the next three are known */
+	bool adaptive;
+	uint32_t rx_usecs; /* microseconds from a frame to the interrupt */
+	uint32_t rx_frames;
+};
+
+/* Reads all of it; a driver that does not report something leaves it 0. */
+void card_read(const char *name, struct card *ret);
+
 #endif

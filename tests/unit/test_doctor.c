@@ -1,52 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The doctor's checks that read /proc and /sys, on trees of files made up for the purpose. */
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "diagnosis/doctor_private.h"
-
-static char root[] = "/tmp/detnat-doctor.XXXXXX";
-static char said[4096];
-
-static void set_up(void)
-{
-	cr_assert_not_null(mkdtemp(root));
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	return remove(path);
-}
-
-static void tear_down(void)
-{
-	nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Makes a file below the root, with its directories. */
-static void put(const char *path, const char *content)
-{
-	char full[512];
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-		*slash = '\0';
-		mkdir(full, 0700);
-	}
-
-	FILE *f = fopen(full, "w");
-
-	cr_assert_not_null(f, "%s", full);
-	fputs(content, f);
-	fclose(f);
-}
-
-static void collect(struct doctor *d, enum doctor_level level, const char *text)
-{
-	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
-}
+#include "doctor_fixture.h"
 
 static struct config *two_interfaces(void)
 {
@@ -175,7 +132,7 @@ static const struct row rows[] = {
 	  "room for 4096, 4096 can be neighbours" },
 };
 
-TestSuite(doctor, .init = set_up, .fini = tear_down);
+TestSuite(doctor, .init = doctor_tree_begin, .fini = doctor_tree_end);
 
 Test(doctor, each_finding_names_what_to_mend)
 {
@@ -189,23 +146,18 @@ Test(doctor, each_finding_names_what_to_mend)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *row = &rows[i];
 		struct doctor d = { .config = c,
-				    .root = root,
+				    .root = doctor_root,
 				    .links = { links, ARRAY_SIZE(links) },
 				    .addresses = addresses,
 				    .n_addresses = ARRAY_SIZE(addresses),
-				    .report = collect };
-		enum doctor_level worst = DOCTOR_OK;
+				    .report = doctor_collect };
 
 		for (size_t k = 0; k < ARRAY_SIZE(row->files) && row->files[k][0]; k++)
-			put(row->files[k][0], row->files[k][1]);
-		said[0] = '\0';
+			doctor_put(row->files[k][0], row->files[k][1]);
+		doctor_said[0] = '\0';
 		row->check(&d);
-		for (int level = 0; level < DOCTOR_N_LEVELS; level++)
-			if (d.count[level])
-				worst = level;
-		cr_expect_eq(worst, row->level, "%s: said %s", row->name, said);
-		cr_expect_not_null(strstr(said, row->text), "%s: said %s", row->name, said);
-		tear_down();
-		mkdir(root, 0700);
+		cr_expect_eq(doctor_worst(&d), row->level, "%s: said %s", row->name, doctor_said);
+		cr_expect_not_null(strstr(doctor_said, row->text), "%s: said %s", row->name, doctor_said);
+		doctor_tree_clear();
 	}
 }

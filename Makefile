@@ -387,6 +387,11 @@ lint-quick: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/detnatctl
 	@BUILD=$(BUILD) deploy/lint.sh quick
 
+.PHONY: docs
+docs: deps-test ## docs/reference from the manual pages and the source, and the prose of all documents wrapped
+	@$(PYTHON) deploy/reference.py --write
+	@$(PYTHON) deploy/wrap.py --write
+
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))
 SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service

@@ -117,6 +117,16 @@ names() {
     "$PYTHON" deploy/names.py
 }
 
+# The prose of documents is wrapped.
+width() {
+    "$PYTHON" deploy/wrap.py
+}
+
+# docs/reference is what the manual pages and the tables of the source make of it.
+reference() {
+    "$PYTHON" deploy/reference.py
+}
+
 manual() {
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
 }
@@ -156,6 +166,8 @@ checks=(
     "verbs verbs"
     "paths paths"
     "names names"
+    "width width"
+    "reference reference"
     "rooms deploy/rooms.sh"
     "conformance conformance"
     "pairs pairs"

@@ -496,3 +496,13 @@ def test_an_agent_that_ends_does_not_wait_for_clients(lab):
         agent.stop()
         assert time.monotonic() - begin < 9
         assert silent.recv(1) == b""
+
+
+def test_the_reference_has_every_family_as_it_is_served(metrics_lab):
+    page = (TREE / "docs/reference/METRICS.md").read_text()
+    listed = {name: (kind, text) for name, kind, text in re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", page, re.MULTILINE)}
+    metrics = scrape(metrics_lab)
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", metrics, re.MULTILINE))
+    served = {name: (kinds[name], text) for name, text in re.findall(r"^# HELP (\S+) (.*)$", metrics, re.MULTILINE)}
+    assert len(served) > 50
+    assert {name: row for name, row in served.items() if listed.get(name) != row} == {}

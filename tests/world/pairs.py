@@ -17,6 +17,9 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "deploy"))
+import wrap  # noqa: E402
+
 TABLE, PAGE = HERE / "pairs.tsv", ROOT / "docs/internals/PAIRS.md"
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
 
@@ -124,8 +127,8 @@ def main():
     cells, wrong = read_table()
     wrong += [] if wrong else list(faults(cells))
     if sys.argv[1:] == ["--write"] and not wrong:
-        PAGE.write_text(page(cells))
-    if not wrong and (not PAGE.exists() or PAGE.read_text() != page(cells)):
+        PAGE.write_text(wrap.wrap_fully(page(cells)))
+    if not wrong and (not PAGE.exists() or PAGE.read_text() != wrap.wrap_fully(page(cells))):
         wrong.append(f"{PAGE.name} is not what pairs.py --write makes of it")
     for line in wrong:
         print(f"{TABLE.name}: {re.sub(chr(9), ' ', line)}", file=sys.stderr)

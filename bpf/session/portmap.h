@@ -130,14 +130,16 @@ static __always_inline int portmap_is_on(const struct mapping *m, __u32 subscrib
 }
 
 /* The same for the sender of a packet. The inside endpoint of the portmap itself opens no session. */
-SUBPROGRAM int portmap_holds(const struct mapping *m, const struct packet *p, __u32 out_port)
+SUBPROGRAM int portmap_holds(const struct mapping *m, const struct subscriber *s, const struct packet *p,
+			     __u32 out_port)
 {
-	return m && p && portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, out_port);
+	return m && s && p && subscriber_may_map_out(s, p->proto, out_port) &&
+	       portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, out_port);
 }
 
 static __always_inline int portmap_holds_port(const struct flow *f, const struct subscriber *s, __u32 out_port)
 {
-	return subscriber_may_map_out(s, f->p.proto, out_port) && portmap_holds(f->m, &f->p, out_port);
+	return subscriber_has_portmaps(s) && portmap_holds(f->m, s, &f->p, out_port);
 }
 
 #endif

@@ -41,7 +41,7 @@ SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, 
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 		return -1;
 	port = LOAD(o->port_lo) + offset;
-	if (subscriber_may_map_out(s, p->proto, port) && portmap_holds(m, p, port))
+	if (subscriber_has_portmaps(s) && portmap_holds(m, s, p, port))
 		return -1;
 	if (subscriber_overflow(s->overflow) &&
 	    (of == CANDIDATE_OF_ANY
@@ -326,7 +326,24 @@ static __always_inline int open_elsewhere(ctx_t *ctx, const struct flow *f, int 
 }
 
 /* How often an opening is tried while others disturb it. */
-#define OPEN_TRIES 3
+#define OPEN_TRIES 8
+
+/*
+ * Takes a place in the quota before the session opens. Places that others give back for a moment, to open beyond the
+ * slots, look free to an opener that then loses them under the lock. Returns 1 if it has one.
+ */
+static __always_inline int open_take_place(const struct flow *f, struct subscriber *s)
+{
+	int taken;
+
+	if (open_lock(s))
+		return 0;
+	taken = !quota_is_reached(f->m, s);
+	if (taken)
+		__sync_fetch_and_add(&s->sessions, 1);
+	open_unlock(s);
+	return taken;
+}
 
 /*
  * Opens a flow's session by open_in_slot() or open_beyond_slots(), in place of one that gives way at the quota. bound:
@@ -344,6 +361,8 @@ static __always_inline int open_with_room(int (*open)(const struct mapping *m, s
 
 		if (room == QUOTA_FULL)
 			return OPEN_AT_QUOTA;
+		if (room == QUOTA_BELOW && i && open_take_place(f, s))
+			room = QUOTA_PLACE;
 		opened = open(f->m, s, &f->p, (__u32)bound | (room == QUOTA_PLACE ? PLACE_RESERVED : 0), ret_word);
 	}
 	return opened;

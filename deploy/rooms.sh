@@ -17,6 +17,8 @@ base       address address_ranges background base btf_layout cleanup clock durat
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 history    history_index history_read history_record history_who
+traffic    traffic
+planner    collection planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer
 config     active config parts pools port_pairs
@@ -139,8 +141,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | history/*) ;;
-        */*) complain "$at: the command line includes base, proto and history alone, not \"$header\"" ;;
+        base/* | proto/* | history/* | traffic/* | planner/*) ;;
+        */*) complain "$at: the command line includes base, proto, history, traffic and planner alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

@@ -178,7 +178,7 @@ static int find_target(struct plan_result *p, struct error *err)
 /* The least ratio for which the outside addresses suffice gets a row. */
 static void add_fitting(struct plan_result *p)
 {
-	uint64_t addresses = plan_addresses(p->options->out, p->options->n_out), ratio;
+	uint64_t addresses = range_addresses(p->options->out, p->options->n_out), ratio;
 
 	if (!addresses)
 		return;

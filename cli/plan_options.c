@@ -22,7 +22,7 @@ void plan_options_free(struct plan_options *o)
 	o->in = o->out = NULL;
 }
 
-uint64_t plan_addresses(const struct address_range *range, size_t n)
+uint64_t range_addresses(const struct address_range *range, size_t n)
 {
 	uint64_t sum = 0;
 
@@ -182,7 +182,7 @@ static int read_all(const cJSON *args, struct plan_options *o, struct error *err
 		r = error_set(err, -EINVAL,
 			      "plan needs --traffic, or --subscribers or --in for a table from an assumption");
 	if (!r && !o->traffic && !o->subscribers)
-		o->subscribers = (uint32_t)plan_addresses(o->in, o->n_in);
+		o->subscribers = (uint32_t)range_addresses(o->in, o->n_in);
 	return r;
 }
 

@@ -16,6 +16,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
            hash heap inside_runs interface_pattern ip_checksum json_scan limiter log notice text
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
+plan       plan
 history    history_index history_read history_record history_who
 traffic    traffic
 planner    collection planner plan_file
@@ -141,8 +142,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | history/* | traffic/* | planner/*) ;;
-        */*) complain "$at: the command line includes base, proto, history, traffic and planner alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | history/* | traffic/* | planner/*) ;;
+        */*) complain "$at: the command line includes base, proto, plan, history, traffic and planner alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

@@ -16,8 +16,15 @@ struct replay *replay_new(const struct replay_plan *plan)
 	if (!r)
 		return NULL;
 	r->plan = *plan;
-	r->geo.ports_per_host = plan->ports;
-	r->geo.ports_inverse = (1ULL << 32) / plan->ports + 1;
+	/* Of the geometry, only the size of a block decides where sessions are. */
+	if (mapping_make(&(struct mapping_parameters){ .ratio = 1,
+						       .first_port = MAPPING_FIRST_PORT,
+						       .pitch = plan->ports,
+						       .ports_per_host = plan->ports },
+			 &r->geo)) {
+		free(r);
+		return NULL;
+	}
 	r->shift = (uint32_t)__builtin_ctz(plan->slots) - BUCKET_SLOTS_SHIFT;
 	r->groups = binding_groups(plan->ports);
 	for (unsigned i = 0; i < N_TIMEOUTS; i++)

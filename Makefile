@@ -303,6 +303,18 @@ deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
+pictures: deps-demo ## the pictures of README: the demo recorded, top and explain in its network, the chart; needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
+	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
+	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
+	@deploy/demo.sh clean
+	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
+release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
+	@deploy/install-deps.sh build demo package
+	BUILD=$(abspath $(BUILD)) deploy/release.sh
+.PHONY: pictures release
+
 bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
@@ -334,7 +346,7 @@ bench-path: ## instructions and cache lines of a packet, in one stage and in two
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/path.py $(ARGS)
 
 .PHONY: simulate
-simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/SCALE.md
+simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/evidence/SCALE.md
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/scale/simulate
 	@$(BUILD)/tests/scale/simulate $(ARGS)
 
@@ -376,7 +388,7 @@ lint-quick: deps-test
 	@BUILD=$(BUILD) deploy/lint.sh quick
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
-GUIDES     := OPERATING.md ROUTING.md
+GUIDES     := $(notdir $(wildcard docs/guide/*.md))
 SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service
 SOCKETS    := detnat-metrics.socket detnat-xdp.socket
 PAGES      := $(wildcard docs/man/*.[1-8])
@@ -399,10 +411,10 @@ install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBIN
 	install -D -m 644 deploy/completion/detnatctl.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish
 # What documents link to beyond those that are installed beside them is in the package detnat-doc. `make lint` looks for dead links.
 install-docs:
-	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
+	install -D -m 644 docs/reference/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
 	for file in $(GUIDES); do \
-	    sed -E 's,\]\((END-TO-END|HISTORY|OWNERSHIP|PERFORMANCE|SCALE|SHARING-XDP)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
+	    sed -E 's,\]\(\.\./([A-Za-z]),](../detnat-doc/docs/\1,g; s,\]\(\.\./\.\./,](../detnat-doc/,g' docs/guide/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
 	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
 	done
 	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done

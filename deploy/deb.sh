@@ -4,6 +4,8 @@
 # chroot each time that has the build dependencies and nothing else, no network, another directory and other users and
 # time zones. It fails where the packages are not the same octet by octet, or lintian complains. SUITE=bookworm.
 #
+# The packages name the maintainer of DEBFULLNAME and DEBEMAIL, see identity.sh.
+#
 # The chroot's packages come from the Debian mirrors that the machine's own apt uses; a copy is kept in DEB_CACHE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,6 +37,7 @@ else
     # Without what was removed and not committed yet.
     { git ls-files -co --exclude-standard && git ls-files -d; } | sort | uniq -u | tar -c -T - | tar -x -C "$work/source"
 fi
+deploy/identity.sh "$work/source"
 version=$(cd "$work/source" && dpkg-parsechangelog -S Version)
 
 # build_package NAME DIR USER ZONE LOCALE: in a chroot; the packages go into $work/NAME.

@@ -195,6 +195,8 @@ title "Back from what the internet saw to the subscriber"
 seen=$(in_ns "$bob" curl -sS --max-time 5 "http://$web_addr/" | awk '{sub(",", "", $2); print $2 ":" $4}') || fail "the web server did not answer"
 say "The web server's log names $seen. That is"
 ctl reverse "$seen"
+say "The same from the history of mappings, which knows any time in the past:"
+ctl who "$seen"
 
 title "Bob asks for more than his ten sessions"
 as bob deploy/demo/ask.sh "$web_addr" 20

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Compares the keys of agent/config/fields.c with docs/man/detnat.json.5 and docs/detnat.schema.json: each key of the tables has one item in the
+"""Compares the keys of agent/config/fields.c with docs/man/detnat.json.5 and docs/reference/detnat.schema.json: each key of the tables has one item in the
 page, under the item of the object that holds it, that names all words the key takes; and the page has no other item."""
 import json
 import pathlib
@@ -11,7 +11,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 TABLES = (TOP / "agent/config/fields.c").read_text()
 WORDS = (TOP / "lib/proto/words.c").read_text() + TABLES
 TIMEOUTS = (TOP / "include/detnat/session.h").read_text()
-SCHEMA = TOP / "docs/detnat.schema.json"
+SCHEMA = TOP / "docs/reference/detnat.schema.json"
 PAGE = TOP / "docs/man/detnat.json.5"
 
 

@@ -92,7 +92,7 @@ sample() {
     for file in deploy/detnat.json deploy/grafana/*.json; do "$PYTHON" -m json.tool "$file" || return 1; done
 }
 
-# Every test is there that docs/CONFORMANCE.md, OWNERSHIP.md, HISTORY.md and RELIABILITY.md name.
+# Every test is there that docs/evidence/CONFORMANCE.md, OWNERSHIP.md, HISTORY.md and RELIABILITY.md name.
 conformance() {
     "$PYTHON" tests/conformance.py
 }
@@ -136,6 +136,11 @@ verbs() {
     }
 }
 
+# The pictures of README are those of this tree, and its figures those of docs/evidence/figures.tsv.
+pictures() {
+    "$PYTHON" deploy/pictures/check.py
+}
+
 # NAME FUNCTION
 checks=(
     "format format"
@@ -154,6 +159,7 @@ checks=(
     "rooms deploy/rooms.sh"
     "conformance conformance"
     "pairs pairs"
+    "pictures pictures"
 )
 names=("${checks[@]%% *}")
 mapfile -t quick < <(printf '%s\n' "${names[@]}" | grep -vx -e cppcheck -e clang-tidy)

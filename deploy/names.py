@@ -9,7 +9,7 @@ import sys
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
 # README compares detnat with other projects and names their files.
-DOCUMENTS = ["CONTRIBUTING.md", *sorted(str(p.relative_to(TREE)) for p in (TREE / "docs").glob("*.md"))]
+DOCUMENTS = ["CONTRIBUTING.md", *sorted(str(p.relative_to(TREE)) for p in (TREE / "docs").rglob("*.md"))]
 QUOTED = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"<?([\w/*-]+(?:\.bpf)?\.(?:h|c|def|sh|py))>?")
 FUNCTION = re.compile(r"(\w+)\(\)")

@@ -3,7 +3,7 @@
 # The layers of the source, checked in the sources: `make lint` runs this.
 #
 # A room is a folder of lib/, agent/ or bpf/. It includes its own headers and those of rooms before it in its list below;
-# the maps in docs/ARCHITECTURE.md list the same rooms in the same order. Within a room, source files do not call each
+# the maps in docs/internals/ARCHITECTURE.md list the same rooms in the same order. Within a room, source files do not call each
 # other in a circle, and headers do not include each other in one. Headers stay in their room unless they are its face, or
 # in bpf/ unless they end in _private.h; no two headers have the same name.
 set -euo pipefail
@@ -216,8 +216,8 @@ names() {
 # The rows of a map, | `lib/base` | ... |: map 'ROOM...' ROOTS
 map() {
     local rows
-    rows=$(sed -nE "s,^\| \`($2)/([a-z]+)\` \|.*,\2,p" docs/ARCHITECTURE.md | paste -sd' ')
-    [ "$rows" = "$1" ] || complain "docs/ARCHITECTURE.md: its map lists '$rows', not '$1'"
+    rows=$(sed -nE "s,^\| \`($2)/([a-z]+)\` \|.*,\2,p" docs/internals/ARCHITECTURE.md | paste -sd' ')
+    [ "$rows" = "$1" ] || complain "docs/internals/ARCHITECTURE.md: its map lists '$rows', not '$1'"
 }
 
 order "${rooms[*]}" lib agent

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Checks the documents of which each row names the tests that show it: docs/CONFORMANCE.md, where a row has a known status, too, and
-docs/OWNERSHIP.md. Of docs/HISTORY.md and docs/RELIABILITY.md it checks that the tests exist that they name anywhere. Prints what is wrong and
+Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and
+OWNERSHIP.md. Of HISTORY.md and RELIABILITY.md it checks that the tests exist that they name anywhere. Prints what is wrong and
 exits with 1.
 """
 
@@ -27,11 +27,11 @@ class Page:
 
 
 PAGES = (
-    Page("CONFORMANCE.md", "requirement", 5, statuses=frozenset(("yes", "option", "partly", "no", "n/a")), untested=frozenset(("no", "n/a"))),
-    Page("OWNERSHIP.md", "case", 3, suites=False),
+    Page("evidence/CONFORMANCE.md", "requirement", 5, statuses=frozenset(("yes", "option", "partly", "no", "n/a")), untested=frozenset(("no", "n/a"))),
+    Page("internals/OWNERSHIP.md", "case", 3, suites=False),
 )
 
-MENTIONING = ("HISTORY.md", "RELIABILITY.md")
+MENTIONING = ("evidence/HISTORY.md", "evidence/RELIABILITY.md")
 MENTION = re.compile(r"`(?:tests/\w+/)?((?:[\w*]+|test_\w+\.py|…)(?:/|::)[\w*…]+|test_\w+(?:\.py)?)`")
 
 

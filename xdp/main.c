@@ -7,6 +7,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,9 +23,6 @@
 #include "helper.h"
 
 #define AGENT_USER "detnat"
-
-/* After which a request that hangs ends as if it were killed. */
-#define PATIENCE_S 60U
 
 /* Processes at a time; more connections wait. */
 #define MAX_CHILDREN 4
@@ -66,8 +64,18 @@ static int keep_capabilities(void)
 	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
 }
 
-static int perform(const struct request *q, struct error *err)
+/* Whether the peer has closed its end: a request that waited too long is no longer meant. */
+static bool is_given_up(int connection)
 {
+	struct pollfd p = { .fd = connection };
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
+static int perform(int connection, const struct request *q, struct error *err)
+{
+	if (is_given_up(connection))
+		return error_set(err, -ECANCELED, "the peer no longer waits for an answer");
 	switch (q->said.kind) {
 	case SHARE_ATTACH:
 		return component_attach(q, err);
@@ -78,8 +86,9 @@ static int perform(const struct request *q, struct error *err)
 	}
 }
 
-/* Answers with what is there afterwards, whether the request succeeded or not. */
-static void answer(int connection, const struct request *q, int r, struct error *err)
+/* Answers with what is there afterwards, whether the request succeeded or not. 0: the peer has the answer; or -errno.
+ */
+static int answer(int connection, const struct request *q, int r, struct error *err)
 {
 	struct share_answer a = { 0 };
 	struct look l = { .own = SHARE_MAX_PROGRAMS };
@@ -101,35 +110,39 @@ static void answer(int connection, const struct request *q, int r, struct error 
 	a.error = r;
 	if (r)
 		snprintf(a.text, sizeof(a.text), "%.*s", (int)sizeof(a.text) - 1, err->text);
-	answer_send(connection, &a, fd);
+	r = answer_send(connection, &a, fd);
 	close_fd(&fd[SHARE_PROGRAM]);
 	look_close(&l);
+	return r;
 }
 
 static int serve(int connection)
 {
 	struct request q = { .fd = { -1, -1, -1 } };
 	struct error err = { 0 };
-	int r;
+	int denied, sent, r;
 
-	alarm(PATIENCE_S);
+	alarm(SHARE_HELPER_PATIENCE_S);
 	complaints_begin();
-	r = keep_capabilities() ? error_set(&err, -EPERM, "detnat-xdp lacks CAP_SYS_ADMIN or CAP_NET_ADMIN")
-				: check_peer(connection, &err);
-	if (!r)
-		r = request_receive(connection, &q, &err);
+	denied = keep_capabilities() ? error_set(&err, -EPERM, "detnat-xdp lacks CAP_SYS_ADMIN or CAP_NET_ADMIN")
+				     : check_peer(connection, &err);
+	r = denied ? denied : request_receive(connection, &q, &err);
 	if (!r)
 		r = request_enter(&q, &err);
 	/* Of a request that is not granted nothing is looked at. */
 	if (r)
 		q.said.ifindex = 0;
 	else
-		r = perform(&q, &err);
-	answer(connection, &q, r, &err);
+		r = perform(connection, &q, &err);
+	sent = answer(connection, &q, r, &err);
 	request_close(&q);
-	if (r)
+	/* Other reasons are the peer's to tell: where interfaces wait for a dispatcher, it has one every half a minute.
+	 */
+	if (denied)
 		fprintf(stderr, "detnat-xdp: %s\n", err.text);
-	return r ? 1 : 0;
+	else if (sent)
+		fprintf(stderr, "detnat-xdp: the answer cannot be sent: %s\n", strerror(-sent));
+	return denied || sent ? 1 : 0;
 }
 
 /* A socket that exists under its name only once connections to it are taken; -1 with a message. */

@@ -45,13 +45,16 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 		struct attach_before *ret)
 {
 	struct attach_before before = { .ifindex = l->ifindex, .xdp = -1, .tc = { -1, -1 } };
+	const struct own_program *share;
 
 	before.record = d->device[l->ifindex];
 	before.xdp_native = l->xdp.attached == XDP_ATTACHED_DRV;
-	if (own_programs_shares(own, l->ifindex, l->xdp.prog_id)) {
-		const struct own_program *share = own_programs_share(own, l->ifindex);
-
+	share = own_programs_share(own, l->ifindex);
+	/* Also under a dispatcher that others have put there since. */
+	if (share && l->xdp.prog_id &&
+	    (own_programs_shares(own, l->ifindex, l->xdp.prog_id) || !own_programs_has(own, l->xdp.prog_id))) {
 		before.shared = true;
+		before.of_another_layout = share_is_apart(d, share);
 		before.entry = share->entry;
 		before.priority = share->priority;
 	} else if (l->xdp.attached != XDP_ATTACHED_NONE && own_programs_has(own, l->xdp.prog_id)) {
@@ -87,7 +90,10 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 		d->device[before->ifindex] = (struct device){ 0 };
 		return;
 	}
-	if (before->shared) {
+	if (before->shared && before->of_another_layout) {
+		if (share_detach_present(d, l.ifindex, own, &err))
+			log_error("%s: %s", l.name, err.text);
+	} else if (before->shared) {
 		if (share_attach(d, &l, before->entry, &wish, own, &ignored, &err))
 			log_error("%s", err.text);
 	} else if (share_detach(d, l.ifindex, own, &err) || link_by_index(n, before->ifindex, &l)) {

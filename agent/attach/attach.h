@@ -79,7 +79,8 @@ int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_
 struct attach_before {
 	uint32_t ifindex; /* 0: not filled in */
 	bool xdp_native;
-	bool shared; /* the program was a component of libxdp's dispatcher, with these */
+	bool shared;		/* the program was a component of libxdp's dispatcher, with these */
+	bool of_another_layout; /* of a datapath of a former version, which stays until the change has succeeded */
 	uint8_t entry;
 	uint8_t priority;
 	int xdp;	/* descriptors; -1: no program of detnat's, alone */

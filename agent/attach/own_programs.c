@@ -56,6 +56,7 @@ struct pin_search {
 struct share_search {
 	struct own_programs *own;
 	const char *directory;
+	uint32_t layout;
 };
 
 static int visit_share(const char *name, void *arg)
@@ -72,9 +73,11 @@ static int visit_share(const char *name, void *arg)
 
 	_cleanup_close_ int fd = bpf_obj_get(path);
 
-	return own_add(
-		s->own, dispatcher_of(fd), fd,
-		(struct own_program){ .shared = ifindex, .entry = (uint8_t)entry, .priority = (uint8_t)priority });
+	return own_add(s->own, dispatcher_of(fd), fd,
+		       (struct own_program){ .shared = ifindex,
+					     .layout = s->layout,
+					     .entry = (uint8_t)entry,
+					     .priority = (uint8_t)priority });
 }
 
 /* Counts pins of every layout: an upgrade finds the programs of the former version. */
@@ -85,6 +88,7 @@ static int visit_layout(const char *name, void *arg)
 #undef X
 	const struct pin_search *s = arg;
 	char directory[PATH_MAX];
+	unsigned layout;
 	int r = 0;
 
 	for (size_t i = 0; !r && name[0] == 'v' && i < ARRAY_SIZE(pins); i++) {
@@ -97,9 +101,9 @@ static int visit_layout(const char *name, void *arg)
 
 		r = add_program(s->own, fd);
 	}
-	if (!r && name[0] == 'v' &&
+	if (!r && datapath_is_layout(name, &layout) &&
 	    (size_t)snprintf(directory, sizeof(directory), "%s/%s", s->pin_path, name) < sizeof(directory))
-		r = directory_visit(directory, visit_share, &(struct share_search){ s->own, directory });
+		r = directory_visit(directory, visit_share, &(struct share_search){ s->own, directory, layout });
 	return r;
 }
 
@@ -145,25 +149,33 @@ static const struct own_program *own_find(const struct own_programs *own, uint32
 
 const struct own_program *own_programs_share(const struct own_programs *own, uint32_t ifindex)
 {
-	for (size_t i = 0; ifindex && i < own->count; i++)
-		if (own->program[i].shared == ifindex)
-			return &own->program[i];
-	return NULL;
+	const struct own_program *former = NULL;
+
+	for (size_t i = 0; ifindex && i < own->count; i++) {
+		const struct own_program *p = &own->program[i];
+
+		if (p->shared == ifindex && p->layout == LAYOUT_VERSION)
+			return p;
+		if (p->shared == ifindex)
+			former = p;
+	}
+	return former;
 }
 
 bool own_programs_shares(const struct own_programs *own, uint32_t ifindex, uint32_t id)
 {
-	const struct own_program *share = own_programs_share(own, ifindex);
-
-	return share && id && share->id == id;
+	for (size_t i = 0; ifindex && id && i < own->count; i++)
+		if (own->program[i].shared == ifindex && own->program[i].id == id)
+			return true;
+	return false;
 }
 
-void own_programs_del_share(struct own_programs *own, uint32_t ifindex)
+void own_programs_del_share(struct own_programs *own, uint32_t ifindex, uint32_t layout)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < own->count; i++)
-		if (ifindex && own->program[i].shared == ifindex)
+		if (ifindex && own->program[i].shared == ifindex && own->program[i].layout == layout)
 			close(own->program[i].fd);
 		else
 			own->program[kept++] = own->program[i];
@@ -175,14 +187,17 @@ int own_programs_add_share(struct own_programs *own, int link, uint32_t ifindex,
 	uint32_t id = dispatcher_of(link);
 	struct own_programs before = *own;
 	int r = id ? own_add(own, id, link,
-			     (struct own_program){ .shared = ifindex, .entry = entry, .priority = priority })
+			     (struct own_program){ .shared = ifindex,
+						   .layout = LAYOUT_VERSION,
+						   .entry = entry,
+						   .priority = priority })
 		   : -EINVAL;
 
 	if (r)
 		return r;
 	/* The former ones; the new one is the last. */
 	for (size_t i = 0; i < before.count; i++)
-		if (own->program[i].shared == ifindex) {
+		if (own->program[i].shared == ifindex && own->program[i].layout == LAYOUT_VERSION) {
 			close(own->program[i].fd);
 			own->program[i] = own->program[--own->count];
 			break;

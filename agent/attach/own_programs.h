@@ -25,7 +25,8 @@ struct own_program {
 	 * dispatcher, and fd the link between the two.
 	 */
 	uint32_t shared;
-	uint8_t entry; /* enum entry */
+	uint32_t layout; /* of the component's datapath */
+	uint8_t entry;	 /* enum entry */
 	uint8_t priority;
 };
 
@@ -46,18 +47,18 @@ void own_programs_free(struct own_programs *own);
 bool own_programs_has(const struct own_programs *own, uint32_t id);
 
 /*
- * The component of that interface; NULL: none. Its dispatcher may have been replaced since: own_programs_shares() says
- * whether the program that the interface runs is still the one.
+ * The component of that interface, of this layout if there is one; NULL: none. Its dispatcher may have been replaced
+ * since: own_programs_shares() says whether the program that the interface runs is still the one.
  */
 const struct own_program *own_programs_share(const struct own_programs *own, uint32_t ifindex);
 bool own_programs_shares(const struct own_programs *own, uint32_t ifindex, uint32_t id);
 
 /*
- * Enters a component in place of the former one of its interface, with a copy of its link's descriptor; or takes that
- * one out. 0 or -errno.
+ * Enters a component of this layout in place of the former one of its interface, with a copy of its link's descriptor,
+ * 0 or -errno; or takes that of a layout out.
  */
 int own_programs_add_share(struct own_programs *own, int link, uint32_t ifindex, uint8_t entry, uint8_t priority);
-void own_programs_del_share(struct own_programs *own, uint32_t ifindex);
+void own_programs_del_share(struct own_programs *own, uint32_t ifindex, uint32_t layout);
 
 /* The name of the pin of a component's link. */
 #define PIN_SHARE "share"

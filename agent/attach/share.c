@@ -122,10 +122,13 @@ static int hold(const struct datapath *d, uint32_t ifindex, int link, enum entry
 
 void share_forget(const struct datapath *d, uint32_t ifindex, struct own_programs *own)
 {
-	if (!own_programs_share(own, ifindex))
-		return;
-	unpin(d, ifindex, NULL);
-	own_programs_del_share(own, ifindex);
+	const struct own_program *share;
+
+	while ((share = own_programs_share(own, ifindex)) != NULL) {
+		if (share->layout == LAYOUT_VERSION)
+			unpin(d, ifindex, NULL);
+		own_programs_del_share(own, ifindex, share->layout);
+	}
 }
 
 /* Whether another mode than the first could help after a failure: where the driver or the MTU allows no native XDP. */
@@ -195,7 +198,8 @@ static bool is_there(const struct link *l, enum entry entry, const struct xdp_wi
 	const struct own_program *share = own_programs_share(own, l->ifindex);
 	bool native = l->xdp.attached == XDP_ATTACHED_DRV;
 
-	return share && share->id == l->xdp.prog_id && share->entry == entry && share->priority == wish->priority &&
+	return share && share->layout == LAYOUT_VERSION && share->id == l->xdp.prog_id && share->entry == entry &&
+	       share->priority == wish->priority &&
 	       !(native ? wish->mode == XDP_MODE_SKB : wish->mode == XDP_MODE_NATIVE);
 }
 
@@ -244,10 +248,9 @@ bool share_renew(const struct datapath *d, const struct link *l, struct own_prog
 
 	if (r) {
 		name_it(l, r, &why, err);
-		/* Nobody to ask: what is held tells, too. */
-		return r == -ENOTCONN && own_programs_shares(own, l->ifindex, l->xdp.prog_id);
+		return false;
 	}
-	if (!share || link < 0 || !own_of(ret)) {
+	if (!share || share->layout != LAYOUT_VERSION || link < 0 || !own_of(ret)) {
 		error_set(err, -ENOENT, "%s: detnat's program is not under libxdp's dispatcher", l->name);
 		return false;
 	}
@@ -257,20 +260,100 @@ bool share_renew(const struct datapath *d, const struct link *l, struct own_prog
 	return !r;
 }
 
-int share_detach(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err)
+/* Opens a map of the datapath of another layout beside d's; -1: there is none. */
+static int open_beside(const struct datapath *d, uint32_t layout, const char *map)
+{
+	char path[PATH_MAX];
+	int length = (int)(strrchr(d->pin_dir, '/') - d->pin_dir);
+
+	if ((size_t)snprintf(path, sizeof(path), "%.*s/v%u/%s", length, d->pin_dir, layout, map) >= sizeof(path))
+		return -1;
+	return bpf_obj_get(path);
+}
+
+/* Asks for the removal of what jumps through the maps of d. */
+static int ask_detach(const struct datapath *d, uint32_t ifindex, struct error *err)
 {
 	struct share_answer a;
 	int r;
 
-	if (!own_programs_share(own, ifindex))
-		return 0;
 	if (d->entries < 0 || d->counters < 0)
 		return error_set(err, -ENOENT, "the maps are gone by which detnat's component is found");
 	r = share_ask(d, (struct share_request){ .kind = SHARE_DETACH, .ifindex = ifindex }, &a, NULL, err);
-	if (r && r != -ENODEV)
+	return r == -ENODEV ? 0 : r;
+}
+
+bool share_is_apart(const struct datapath *d, const struct own_program *share)
+{
+	_cleanup_close_ int entries = -1;
+
+	if (share->layout == LAYOUT_VERSION)
+		return false;
+	entries = open_beside(d, share->layout, "entries");
+	return entries >= 0 && map_id(entries) != map_id(d->entries);
+}
+
+static const struct own_program *share_of_another_layout(const struct own_programs *own, uint32_t ifindex)
+{
+	for (size_t i = 0; i < own->count; i++)
+		if (own->program[i].shared == ifindex && own->program[i].layout != LAYOUT_VERSION)
+			return &own->program[i];
+	return NULL;
+}
+
+int share_detach_former(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err)
+{
+	const struct own_program *former;
+	int r = 0;
+
+	while (!r && ifindex && (former = share_of_another_layout(own, ifindex)) != NULL) {
+		_cleanup_close_ int entries = open_beside(d, former->layout, "entries");
+		_cleanup_close_ int counters = open_beside(d, former->layout, "counters");
+		const struct datapath other = { .entries = entries, .counters = counters };
+
+		/* Else it is the present one: the datapaths have that map in common. */
+		r = share_is_apart(d, former) ? ask_detach(&other, ifindex, err) : 0;
+		if (!r)
+			own_programs_del_share(own, ifindex, former->layout);
+	}
+	return r;
+}
+
+int share_detach_present(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err)
+{
+	const struct own_program *share = own_programs_share(own, ifindex);
+	int r;
+
+	if (!share || share->layout != LAYOUT_VERSION)
+		return 0;
+	r = ask_detach(d, ifindex, err);
+	if (r)
 		return r;
-	share_forget(d, ifindex, own);
+	unpin(d, ifindex, NULL);
+	own_programs_del_share(own, ifindex, LAYOUT_VERSION);
 	return 0;
+}
+
+int share_detach(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err)
+{
+	bool any = own_programs_share(own, ifindex);
+	int r = share_detach_former(d, ifindex, own, err);
+
+	/* Also one that this datapath has taken over, and whose link it has not pinned yet. */
+	if (!r && any)
+		r = ask_detach(d, ifindex, err);
+	if (r || !any)
+		return r;
+	unpin(d, ifindex, NULL);
+	own_programs_del_share(own, ifindex, LAYOUT_VERSION);
+	return 0;
+}
+
+void share_detach_stray(const struct datapath *d, const struct link *l, const struct own_programs *own)
+{
+	if (l->xdp.prog_id && !own_programs_has(own, l->xdp.prog_id) && !own_programs_share(own, l->ifindex) &&
+	    !xdp_is_of_detnat(l))
+		ask_detach(d, l->ifindex, NULL);
 }
 
 int share_leave(const struct datapath *d, const struct link *l, struct own_programs *own, struct error *err)

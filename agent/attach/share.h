@@ -17,8 +17,8 @@
 
 /*
  * What runs on an interface under libxdp's dispatcher, as the helper sees it. d NULL, or without its maps: none is
- * detnat's. try: also whether a component could be attached in that mode; -errno with err if not. -ENOTCONN: there is
- * no helper to ask; *ret is then all 0.
+ * detnat's. try: also whether a component could be attached in that mode; -errno with err if not. -ENOTCONN: no helper
+ * answers; *ret is then all 0. After one that did not answer in time, none is asked for a minute.
  */
 int share_look(const struct datapath *d, uint32_t ifindex, struct share_answer *ret, struct error *err);
 int share_try(const struct datapath *d, const struct link *l, const struct xdp_wish *wish, struct share_answer *ret,
@@ -39,8 +39,25 @@ int share_attach(const struct datapath *d, const struct link *l, enum entry entr
 bool share_renew(const struct datapath *d, const struct link *l, struct own_programs *own, struct share_answer *ret,
 		 struct error *err);
 
-/* Removes the component from the interface, and the pin of its link. 0, or -errno with err. */
+/*
+ * Removes the components from the interface, and the pin of the link: all; those of datapaths of other layouts, whose
+ * pins are still there; or that of this one. 0, or -errno with err.
+ */
 int share_detach(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err);
+int share_detach_former(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err);
+int share_detach_present(const struct datapath *d, uint32_t ifindex, struct own_programs *own, struct error *err);
+
+/*
+ * Whether a component is of a datapath of another layout that has `entries` of its own; mostly, an upgrade takes that
+ * map over, and the component with it.
+ */
+bool share_is_apart(const struct datapath *d, const struct own_program *share);
+
+/*
+ * Removes a component that no pin is known of, as of an agent that ended while the helper worked for it. Nothing
+ * happens without a helper.
+ */
+void share_detach_stray(const struct datapath *d, const struct link *l, const struct own_programs *own);
 
 /* As share_detach(), but -EBUSY if other programs keep the dispatcher there, where detnat's cannot be alone. */
 int share_leave(const struct datapath *d, const struct link *l, struct own_programs *own, struct error *err);

@@ -8,9 +8,16 @@
 #include <sys/un.h>
 
 #include "attach/share_private.h"
+#include "base/clock.h"
 
-/* An attachment has the kernel verify some small programs. */
-#define PATIENCE_S 30
+/* Seconds without another question to a helper that has not answered in time, as the agent does nothing meanwhile. */
+#define PAUSE_S 60U
+
+/* Seconds for a connection to be taken, for which nothing but a long queue has it wait. */
+#define CONNECT_S 5
+
+/* When the pause ends, in microseconds of the monotonic clock; 0: there is none. */
+static uint64_t pause_until_us;
 
 static const char *socket_path(void)
 {
@@ -21,6 +28,23 @@ static const char *socket_path(void)
 
 static int refuse(int r, struct error *err)
 {
+	if (r == -ETIMEDOUT)
+		return error_set(
+			err, -ENOTCONN,
+			"the helper detnat-xdp did not answer within %u seconds, and is not asked for the next %u: "
+			"'journalctl -u \"detnat-xdp@*\"' may say why; 'systemctl restart detnat-xdp.socket' "
+			"begins afresh",
+			SHARE_AGENT_PATIENCE_S, PAUSE_S);
+	if (r == -EPROTO)
+		return error_set(
+			err, -ENOTCONN,
+			"what answers at %s is not detnat-xdp, or is of another version than the agent: install "
+			"both from one build, and restart detnat",
+			socket_path());
+	if (r == -ECONNRESET)
+		return error_set(
+			err, -ENOTCONN,
+			"the helper detnat-xdp ended without an answer: 'journalctl -u \"detnat-xdp@*\"' may say why");
 	return error_set(
 		err, -ENOTCONN,
 		"the helper detnat-xdp, which puts programs under libxdp's dispatcher, cannot be asked (%s: %s): "
@@ -30,7 +54,7 @@ static int refuse(int r, struct error *err)
 
 static int connect_to_helper(int *ret)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	const struct timeval patience = { .tv_sec = SHARE_AGENT_PATIENCE_S }, soon = { .tv_sec = CONNECT_S };
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -40,9 +64,9 @@ static int connect_to_helper(int *ret)
 		return -ENAMETOOLONG;
 	strncpy(to.sun_path, socket_path(), sizeof(to.sun_path) - 1);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon)) ||
 	    connect(fd, (const struct sockaddr *)&to, sizeof(to)))
-		return -errno;
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	*ret = take_fd(fd);
 	return 0;
 }
@@ -94,6 +118,9 @@ static int receive_answer(int connection, struct share_answer *ret, int fd[SHARE
 	};
 	ssize_t length = recvmsg(connection, &m, MSG_CMSG_CLOEXEC);
 
+	/* It did not read the request, as of one who may not ask; its answer is still there, behind that error. */
+	if (length < 0 && errno == ECONNRESET)
+		length = recvmsg(connection, &m, MSG_CMSG_CLOEXEC);
 	if (length < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	take_fds(&m, fd);
@@ -108,35 +135,47 @@ static int receive_answer(int connection, struct share_answer *ret, int fd[SHARE
 	return 0;
 }
 
+/* One question, and no other within the pause that a helper which hangs causes. */
+static int exchange(const struct share_request *q, const int *fd, size_t n_fd, struct share_answer *ret,
+		    int got[SHARE_ANSWER_FDS])
+{
+	_cleanup_close_ int connection = -1;
+	int r;
+
+	if (monotonic_us() < pause_until_us)
+		return -ETIMEDOUT;
+	r = connect_to_helper(&connection);
+	if (!r)
+		r = send_request(connection, q, fd, n_fd);
+	/* It may have refused before it read all of the request. */
+	if (!r || r == -EPIPE)
+		r = receive_answer(connection, ret, got);
+	pause_until_us = r == -ETIMEDOUT ? monotonic_us() + PAUSE_S * 1000000ULL : 0;
+	return r;
+}
+
 int share_ask(const struct datapath *d, struct share_request q, struct share_answer *ret, int *ret_link,
 	      struct error *err)
 {
-	_cleanup_close_ int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), connection = -1;
+	_cleanup_close_ int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	int fd[SHARE_REQUEST_FDS] = { netns, d ? d->entries : -1, d ? d->counters : -1 };
 	int got[SHARE_ANSWER_FDS] = { -1, -1 };
 	bool maps = fd[SHARE_ENTRIES] >= 0 && fd[SHARE_COUNTERS] >= 0;
-	int r = netns < 0 ? -errno : connect_to_helper(&connection);
+	struct share_answer a = { 0 };
+	int r = netns < 0 ? -errno : 0;
 
 	q.magic = SHARE_MAGIC;
 	q.version = SHARE_VERSION;
-	*ret = (struct share_answer){ 0 };
+	*ret = a;
 	if (!r)
-		r = send_request(connection, &q, fd, maps ? SHARE_REQUEST_FDS : 1);
-	/* It may have refused before it read all of the request. */
-	if (r && r != -EPIPE)
-		return refuse(r, err);
-	r = receive_answer(connection, ret, got);
+		r = exchange(&q, fd, maps ? SHARE_REQUEST_FDS : 1, &a, got);
 	close_fd(&got[SHARE_PROGRAM]);
 	if (ret_link && !r)
 		*ret_link = got[SHARE_LINK];
 	else
 		close_fd(&got[SHARE_LINK]);
-	if (r) {
-		*ret = (struct share_answer){ 0 };
-		return error_set(err, r == -EPROTO ? r : -ECONNRESET, "the helper detnat-xdp did not answer: %s",
-				 r == -EPROTO ? "not in this version's way" : strerror(-r));
-	}
-	if (ret->error < 0)
-		return error_set(err, ret->error, "%s", ret->text);
-	return 0;
+	if (r)
+		return refuse(r, err);
+	*ret = a;
+	return a.error < 0 ? error_set(err, a.error, "%s", a.text) : 0;
 }

@@ -8,7 +8,7 @@
 
 #include "change/change.h"
 
-/* Octets of slots from which two stages pay; docs/END-TO-END.md shows what both cost on either side of it. */
+/* Octets of slots from which two stages pay; docs/evidence/END-TO-END.md shows what both cost on either side of it. */
 #define STAGES_PAY (16ULL << 20)
 
 /* The facts on which the choice depends. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bindings in the way of a session that a peer announces (docs/OWNERSHIP.md): a binding that no session here uses gives
- * way to the one with which the peer translates packets. Sessions keep theirs.
+ * Bindings in the way of a session that a peer announces (docs/internals/OWNERSHIP.md): a binding that no session here
+ * uses gives way to the one with which the peer translates packets. Sessions keep theirs.
  */
 #include <detnat/binding.h>
 

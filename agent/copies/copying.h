@@ -5,7 +5,7 @@
  *
  * A *copy* is a session received from a peer. Its mark has the number of the peer that announced it, until a packet of
  * this gateway refreshes it: then it is this gateway's own and announced to the peers like any other, and the gateway
- * that had it now has a copy. docs/OWNERSHIP.md has the rule.
+ * that had it now has a copy. docs/internals/OWNERSHIP.md has the rule.
  *
  * Order. A peer receives, on one connection and in the order in which they are emitted: the payloads of each pass that
  * begins or continues after copying_whole_new(), for all peers alike, and those of its own whole copy. A peer that

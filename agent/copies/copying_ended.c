@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Endings that other gateways must learn (docs/OWNERSHIP.md, rules 4 and 5): announced, and applied. */
+/* Endings that other gateways must learn (docs/internals/OWNERSHIP.md, rules 4 and 5): announced, and applied. */
 #include <bpf/bpf.h>
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Leases of PCP: the known acts, and their announcement. The last act on a lease counts, on whichever gateway: gateways
- * send each other acts with their stamps, and the highest one wins (see docs/OWNERSHIP.md). An end is an act like any
- * other.
+ * send each other acts with their stamps, and the highest one wins (see docs/internals/OWNERSHIP.md). An end is an act
+ * like any other.
  */
 #include <errno.h>
 #include <netinet/in.h>

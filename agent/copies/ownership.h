@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For the files that implement copying.h: which gateway has a session. docs/OWNERSHIP.md has the rules; the numbers
- * here are its numbers.
+ * For the files that implement copying.h: which gateway has a session. docs/internals/OWNERSHIP.md has the rules; the
+ * numbers here are its numbers.
  */
 #ifndef DETNAT_OWNERSHIP_H
 #define DETNAT_OWNERSHIP_H

@@ -215,7 +215,8 @@ static int attach_tc_alone(struct devices *v, struct interface *i, struct error 
 	if (r)
 		return r;
 	r = devices_xdp_off(v, i, err);
-	if (r)
+	/* Where no helper answers, both go on; devices_retry_shares() ends that. */
+	if (r && !(r == -ENOTCONN && devices_awaits_share(i)))
 		return r;
 	i->attachment = DEVICE_TC;
 	return 0;

@@ -153,6 +153,9 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 
+		if (share_detach_former(v->datapath, i->link.ifindex, &v->own, &err))
+			log_warning("%s: the component of a former version stays under libxdp's dispatcher: %s",
+				    i->name, err.text);
 		if (!i->link.ifindex || i->roles & DEVICE_OUTSIDE)
 			continue;
 		tc_detach(v->netlink, i->link.ifindex, TC_EGRESS, i->made_clsact && i->attachment != DEVICE_TC);
@@ -184,9 +187,15 @@ int devices_detach_all(struct datapath *d, struct error *err)
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	for (size_t k = 0; k < count; k++) {
+		const struct link *l = ours[k].link;
 		size_t length = strlen(failures.text);
 
-		r = interface_detach(n, d, &own, ours[k].link->ifindex, &why);
+		/* First, as a component that stays needs its record. */
+		r = share_detach(d, l->ifindex, &own, &why);
+		if (!r) {
+			share_detach_stray(d, l, &own);
+			r = interface_detach(n, d, &own, l->ifindex, &why);
+		}
 		if (!r)
 			continue;
 		failed = r;

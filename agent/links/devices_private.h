@@ -124,6 +124,12 @@ bool devices_share_stays(struct devices *v, const struct interface *i, const str
 void devices_see_shares(struct devices *v, bool again);
 void devices_retry_shares(struct devices *v);
 
+/* Whether tc translates on an interface until libxdp's dispatcher takes detnat's program there. */
+static inline bool devices_awaits_share(const struct interface *i)
+{
+	return i->xdp.dispatcher == DISPATCHER_LIBXDP && i->xdp_failed && !i->carrier;
+}
+
 /* devices_share() of one in the list; i may be NULL. */
 const struct share_answer *devices_share_of(const struct devices *v, const struct interface *i);
 

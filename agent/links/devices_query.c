@@ -81,6 +81,10 @@ const char *devices_problem_of(const struct devices *v, const struct interface *
 	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
 		return v->plan_problem;
 	*ret_grave = false;
+	if (devices_share_of(v, i) && devices_share_of(v, i)->unpinned)
+		return "libxdp's pins of its dispatcher are gone: detnat's program stays, but libxdp changes nothing "
+		       "there "
+		       "until 'xdp-loader unload INTERFACE --all'";
 	return i->name_note[0] ? i->name_note : NULL;
 }
 

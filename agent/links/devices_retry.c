@@ -12,8 +12,8 @@ void devices_retry_shares(struct devices *v)
 		char before[sizeof(i->without_xdp)];
 		struct error err;
 
-		if (i->xdp.dispatcher != DISPATCHER_LIBXDP || i->attachment != DEVICE_TC || !i->xdp_failed ||
-		    i->carrier || link_by_index(v->netlink, i->link.ifindex, &i->link))
+		if (!devices_awaits_share(i) || i->attachment != DEVICE_TC ||
+		    link_by_index(v->netlink, i->link.ifindex, &i->link))
 			continue;
 		memcpy(before, i->without_xdp, sizeof(before));
 		i->xdp_failed = false;

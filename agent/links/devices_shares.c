@@ -60,7 +60,7 @@ bool devices_share_stays(struct devices *v, const struct interface *i, const str
 	struct error err = { 0 };
 
 	if (!devices_is_shared(i) || !interface_has_xdp(i) || !l->xdp.prog_id ||
-	    !own_programs_share(&v->own, l->ifindex))
+	    !own_programs_share(&v->own, l->ifindex) || own_programs_shares(&v->own, l->ifindex, l->xdp.prog_id))
 		return false;
 	if (!share_renew(v->datapath, l, &v->own, &a, &err)) {
 		log_warning("%s", err.text);

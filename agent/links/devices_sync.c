@@ -136,7 +136,8 @@ static bool sync_interface(struct devices *v, struct interface *i)
 		return true;
 	came_up = !was_up && l.flags & IFF_RUNNING;
 	i->link = l;
-	if (!devices_is_attached(v, i, &l) && !devices_share_stays(v, i, &l))
+	/* A component that has stayed under another dispatcher is taken up; what else is missing is repaired. */
+	if (!devices_is_attached(v, i, &l) && !(devices_share_stays(v, i, &l) && devices_is_attached(v, i, &l)))
 		repair(v, i, returned);
 	else if (!interface_has_xdp(i))
 		;

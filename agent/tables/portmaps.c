@@ -46,13 +46,46 @@ static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, 
 	return mappings_subscriber(m, number, mapping_subscriber(g, in_addr));
 }
 
+/* More portmaps than this are taken to have every bit. */
+#define PORTMAPS_READ 128
+
+/* The bits of the ports of a subscriber's portmaps. */
+static void bits_of(const struct portmaps *p, uint32_t in_addr, uint16_t *ret_in, uint16_t *ret_out)
+{
+	size_t n = 0;
+
+	*ret_in = *ret_out = 0;
+	for (const struct portmap *m = portmaps_of(p, in_addr, NULL); m; m = portmaps_of(p, in_addr, m)) {
+		*ret_in |= n < PORTMAPS_READ ? portmap_bit(m->proto, m->in.port) : 0xffff;
+		*ret_out |= n < PORTMAPS_READ ? portmap_bit(m->proto, m->out.port) : 0xffff;
+		if (n++ == PORTMAPS_READ)
+			break;
+	}
+}
+
+/* Before a portmap is in the tables: its bits in the record of its subscriber. */
+static void announce(const struct portmaps *p, const struct portmap *m)
+{
+	uint32_t out;
+	struct subscriber *s = record_of(p->m, m->in.addr, &out);
+
+	if (!s)
+		return;
+	__atomic_fetch_or(&s->portmap_in, portmap_bit(m->proto, m->in.port), __ATOMIC_RELEASE);
+	__atomic_fetch_or(&s->portmap_out, portmap_bit(m->proto, m->out.port), __ATOMIC_RELEASE);
+}
+
 void portmap_flag(const struct portmaps *p, uint32_t in_addr)
 {
 	uint32_t out;
+	uint16_t in_bits, out_bits;
 	struct subscriber *s = record_of(p->m, in_addr, &out);
 
 	if (!s)
 		return;
+	bits_of(p, in_addr, &in_bits, &out_bits);
+	__atomic_store_n(&s->portmap_in, in_bits, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->portmap_out, out_bits, __ATOMIC_RELEASE);
 	if (portmaps_of(p, in_addr, NULL))
 		__atomic_fetch_or(&s->overflow, SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
 	else
@@ -62,9 +95,13 @@ void portmap_flag(const struct portmaps *p, uint32_t in_addr)
 bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr)
 {
 	uint32_t out;
+	uint16_t in_bits, out_bits;
 	const struct subscriber *s = record_of(p->m, in_addr, &out);
 
-	return s && __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS;
+	bits_of(p, in_addr, &in_bits, &out_bits);
+	return s && __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS &&
+	       !(in_bits & ~__atomic_load_n(&s->portmap_in, __ATOMIC_ACQUIRE)) &&
+	       !(out_bits & ~__atomic_load_n(&s->portmap_out, __ATOMIC_ACQUIRE));
 }
 
 int portmap_write(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
@@ -207,10 +244,12 @@ static int put(struct portmaps *p, const struct portmap *m)
 	r = portmap_store(p, m);
 	if (r)
 		return r;
+	announce(p, m);
 	r = write_all(p, m);
 	if (r) {
 		erase_all(p, m);
 		portmap_forget(p, m->proto, m->out);
+		portmap_flag(p, m->in.addr);
 		return r;
 	}
 	portmap_flag(p, m->in.addr);

@@ -46,7 +46,7 @@ int portmap_write_filters(const struct portmaps *p, const struct portmap *m);
 /* Whether the datapath has other filters for the portmap. */
 bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m);
 
-/* Sets or clears the flag in a subscriber's record, depending on whether it has portmaps. */
+/* Sets flag and bits in a subscriber's record by its portmaps. */
 void portmap_flag(const struct portmaps *p, uint32_t in_addr);
 bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr);
 

@@ -177,7 +177,8 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 		return r;
 	STORE(found->stamp, now_ticks());
 	if (overflow_port_used(m, s, &found->p, word_out_port(c->word)) ||
-	    (subscriber_has_portmaps(s) && portmap_holds(m, &found->p, word_out_port(c->word))))
+	    (subscriber_may_map_out(s, found->p.proto, word_out_port(c->word)) &&
+	     portmap_holds(m, &found->p, word_out_port(c->word))))
 		return COPY_PORT;
 	if (LOAD(s->sessions) >= m->sessions_per_user)
 		return COPY_QUOTA;

@@ -223,7 +223,7 @@ static __always_inline int copy_port(const struct mapping *m, struct subscriber 
 		if (overflow_port_used(m, s, p, out_port))
 			return COPY_PORT;
 	}
-	if (subscriber_has_portmaps(s) && portmap_holds(m, p, out_port))
+	if (subscriber_may_map_out(s, p->proto, out_port) && portmap_holds(m, p, out_port))
 		return COPY_PORT;
 	if (binding_maps(m, p->proto) && copy_bind(m, s, p, offset))
 		return COPY_PORT;

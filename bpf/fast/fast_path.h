@@ -5,7 +5,7 @@
  * from the slow path (in2out.h, out2in.h), and leaves every packet that it does not recognise at once to it, unchanged.
  *
  * It is written for the CPU rather than for the compiler: few live values and no hard-to-predict branches, so that the
- * cache misses of one packet overlap with the work on the next. docs/PERFORMANCE.md has the figures.
+ * cache misses of one packet overlap with the work on the next. docs/evidence/PERFORMANCE.md has the figures.
  */
 #ifndef DETNAT_FAST_H
 #define DETNAT_FAST_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Programs of the XDP hook: the main programs, which the entry programs call, and the programs that these tail-call.
- * docs/ARCHITECTURE.md shows a packet's path through them.
+ * docs/internals/ARCHITECTURE.md shows a packet's path through them.
  */
 #include "base/ctx_xdp.h"
 

@@ -21,7 +21,7 @@ static __always_inline void binding_spare_portmaps(struct binding_search *b, con
 	if (!subscriber_has_portmaps(s))
 		return;
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
-		if (!portmap_holds(m, p, first + k))
+		if (!subscriber_may_map_out(s, p->proto, first + k) || !portmap_holds(m, p, first + k))
 			continue;
 		STORE(b->free, LOAD(b->free) & ~(1U << k));
 		STORE(b->expired, LOAD(b->expired) & ~(1U << k));
@@ -97,8 +97,9 @@ struct binding_groups_walk {
 static __always_inline int binding_is_portmaps(const struct mapping *m, const struct subscriber *s,
 					       const struct packet *p, __s32 offset)
 {
-	return subscriber_has_portmaps(s) &&
-	       portmap_holds(m, p, mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (__u32)offset);
+	__u32 port = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (__u32)offset;
+
+	return subscriber_may_map_out(s, p->proto, port) && portmap_holds(m, p, port);
 }
 
 /*
@@ -390,8 +391,9 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 static __always_inline int binding_is_free_of_portmaps(const struct mapping *m, const struct subscriber *s,
 						       __u32 subscriber, __u8 proto, __u32 offset)
 {
-	return !subscriber_has_portmaps(s) ||
-	       !portmap_is_on(m, subscriber, proto, mapping_port_lo(&m->geo, subscriber) + offset);
+	__u32 port = mapping_port_lo(&m->geo, subscriber) + offset;
+
+	return !subscriber_may_map_out(s, proto, port) || !portmap_is_on(m, subscriber, proto, port);
 }
 
 /*

@@ -152,10 +152,8 @@ static __always_inline int fast_port_of(const struct flow *f, struct subscriber 
 		return -1;
 	if (binding_maps(f->m, f->p.proto))
 		return binding_take_home(f->m, s, f->subscriber, (__u32)f->p.sport << 8 | f->p.proto);
-	if (subscriber_has_portmaps(s) &&
-	    portmap_is_on(f->m, f->subscriber, f->p.proto, mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset))
-		return -1;
-	return (int)f->port_offset;
+	return binding_is_free_of_portmaps(f->m, s, f->subscriber, f->p.proto, f->port_offset) ? (int)f->port_offset
+											       : -1;
 }
 
 /*
@@ -173,7 +171,7 @@ SUBPROGRAM int fast_port_take(const struct mapping *m, struct subscriber *s, __u
 	if (!m || !s || subscriber_overflow(s->overflow))
 		return -1;
 	f = fast_flow_of(m, key, flow);
-	v = subscriber_has_portmaps(s) ? portmap_of_inside(m, &f.p) : 0;
+	v = subscriber_may_map_in(s, f.p.proto, f.p.sport) ? portmap_of_inside(m, &f.p) : 0;
 	if (v) {
 		portmap_count(v, REASON_portmap_out);
 		return PORT_OF_PORTMAP | v->port;
@@ -259,10 +257,17 @@ static __always_inline int fast_open_featured(const struct flow *f, struct subsc
 	return CONTINUE;
 }
 
-/* Returns 1 if an opening is one for fast_open_featured(). */
-static __always_inline int opening_is_featured(const struct flow *f, const struct subscriber *s)
+/* Returns 1 if a portmap may have the inside port of an opening, or the outside port that it would get. */
+static __always_inline int opening_meets_portmap(const struct flow *f, const struct subscriber *s, __u32 out_port)
 {
-	return (settings.portmaps && s->overflow == SUBSCRIBER_PORTMAPS) ||
+	return s->overflow == SUBSCRIBER_PORTMAPS &&
+	       (subscriber_may_map_in(s, f->p.proto, f->p.sport) || subscriber_may_map_out(s, f->p.proto, out_port));
+}
+
+/* Returns 1 if an opening is one for fast_open_featured(). */
+static __always_inline int opening_is_featured(const struct flow *f, const struct subscriber *s, __u32 out_port)
+{
+	return (settings.portmaps && opening_meets_portmap(f, s, out_port)) ||
 	       (settings.bindings &&
 		(binding_maps(f->m, f->p.proto) || (settings.filtering && LOAD(f->m->bindings.filtering))));
 }
@@ -282,13 +287,13 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 
 	if (openings_are_slow(f->m))
 		return TO_SLOW_PATH;
-	if (opening_is_featured(f, s))
+	if (opening_is_featured(f, s, out_port))
 		return fast_open_featured(f, s, ret_word);
 	before.word = LOAD(s->opener.word);
 	order_reads();
 	if (unlikely(before.sessions >= f->m->sessions_per_user))
 		return fast_refuse(f, s);
-	if (before.lock & 1 || s->overflow)
+	if (before.lock & 1 || (settings.portmaps ? subscriber_overflow(s->overflow) : s->overflow))
 		return TO_SLOW_PATH;
 	displaced = 0;
 	crowded = slots_crowded(before.sessions, f->m->bucket_shift);

@@ -60,6 +60,17 @@ static __always_inline int subscriber_has_portmaps(const struct subscriber *s)
 	return settings.portmaps && LOAD(s->overflow) & SUBSCRIBER_PORTMAPS;
 }
 
+/* Returns 1 if a portmap of the subscriber may have an inside port, or an outside one. */
+static __always_inline int subscriber_may_map_in(const struct subscriber *s, __u8 proto, __u16 in_port)
+{
+	return subscriber_has_portmaps(s) && LOAD(s->portmap_in) & portmap_bit(proto, in_port);
+}
+
+static __always_inline int subscriber_may_map_out(const struct subscriber *s, __u8 proto, __u32 out_port)
+{
+	return subscriber_has_portmaps(s) && LOAD(s->portmap_out) & portmap_bit(proto, (__u16)out_port);
+}
+
 /* portmap_packet_in2out() of a subscriber that has portmaps. */
 SUBPROGRAM int portmap_take_in2out(const struct mapping *m, const struct packet *p)
 {
@@ -96,7 +107,7 @@ SUBPROGRAM int portmap_take_in2out(const struct mapping *m, const struct packet 
 static __always_inline int portmap_packet_in2out(const struct mapping *m, const struct subscriber *s,
 						 const struct packet *p)
 {
-	return subscriber_has_portmaps(s) ? portmap_take_in2out(m, p) : 0;
+	return subscriber_may_map_in(s, p->proto, p->sport) ? portmap_take_in2out(m, p) : 0;
 }
 
 /* The same for an ICMP error about such a packet, and for any subscriber. */
@@ -126,7 +137,7 @@ SUBPROGRAM int portmap_holds(const struct mapping *m, const struct packet *p, __
 
 static __always_inline int portmap_holds_port(const struct flow *f, const struct subscriber *s, __u32 out_port)
 {
-	return subscriber_has_portmaps(s) && portmap_holds(f->m, &f->p, out_port);
+	return subscriber_may_map_out(s, f->p.proto, out_port) && portmap_holds(f->m, &f->p, out_port);
 }
 
 #endif

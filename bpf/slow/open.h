@@ -41,7 +41,7 @@ SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, 
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 		return -1;
 	port = LOAD(o->port_lo) + offset;
-	if (subscriber_has_portmaps(s) && portmap_holds(m, p, port))
+	if (subscriber_may_map_out(s, p->proto, port) && portmap_holds(m, p, port))
 		return -1;
 	if (subscriber_overflow(s->overflow) &&
 	    (of == CANDIDATE_OF_ANY

@@ -41,6 +41,12 @@ enum portmap_origin {
 		N_PORTMAP_ORIGINS
 };
 
+/* The bit of a port (host byte order) in portmap_in and portmap_out of a subscriber's record. */
+static __always_inline __u16 portmap_bit(__u8 proto, __u16 port)
+{
+	return (__u16)(1U << ((((__u32)port << 8 | proto) * 0x9e3779b1U) >> 28));
+}
+
 #define PORTMAP_NONCE 12U
 #define LEASE_LEFT_S  3600U
 

@@ -149,7 +149,13 @@ struct subscriber {
 	__u32 icmp_next;	/* jiffy before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffy before which no further event is reported */
 	__u32 ports_event_next;
-	__u32 room[3]; /* of the next hop that trees before this one kept here, in the same layout */
+	/*
+	 * Ports of the subscriber's portmaps, inside and outside: portmap_bit() of each is set. The agent sets them
+	 * before a portmap is in the tables, so a clear bit says that no lookup is needed.
+	 */
+	__u16 portmap_in;
+	__u16 portmap_out;
+	__u32 unused[2];
 	/* Not 0 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
 	__u32 hairpins;
 	/*

@@ -16,6 +16,13 @@
 #define SHARE_MAGIC   0x646e7870U
 #define SHARE_VERSION 1U
 
+/*
+ * Seconds. The helper ends by itself before the agent gives it up, so that nothing comes after the agent has chosen
+ * another way. An attachment has the kernel verify some small programs.
+ */
+#define SHARE_HELPER_PATIENCE_S 12U
+#define SHARE_AGENT_PATIENCE_S	15U
+
 /* Descriptors with a request, and with an answer. */
 enum { SHARE_NETNS, SHARE_ENTRIES, SHARE_COUNTERS, SHARE_REQUEST_FDS };
 enum { SHARE_LINK, SHARE_PROGRAM, SHARE_ANSWER_FDS };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Nanoseconds a packet of the datapath, as ratios to the parse-and-rewrite floor, measured alternately in one process.
- * docs/PERFORMANCE.md has the method.
+ * docs/evidence/PERFORMANCE.md has the method.
  */
 #include "bench.h"
 

@@ -432,3 +432,61 @@ Test(portmap, the_agent_takes_over_what_is_pinned)
 	cr_expect_eq(memcmp(m->nonce, lease.nonce, sizeof(m->nonce)), 0);
 	cr_expect_neq(bpf_map_lookup_elem(datapath.portmaps, &half, &value), 0, "the half is gone");
 }
+
+/* The record of SUBSCRIBER. */
+static const struct subscriber *its_record(void)
+{
+	return mappings_subscriber(mappings, 0, 2);
+}
+
+static void expect_bits(uint16_t in, uint16_t out)
+{
+	cr_expect_eq(its_record()->portmap_in, in);
+	cr_expect_eq(its_record()->portmap_out, out);
+}
+
+Test(portmap, its_subscribers_record_has_the_bits_of_its_ports)
+{
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	expect_bits(portmap_bit(TCP, 8443), portmap_bit(TCP, WEB));
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	expect_bits(portmap_bit(TCP, 8443) | portmap_bit(UDP, 3074), portmap_bit(TCP, WEB) | portmap_bit(UDP, CAM));
+	cr_assert_neq(portmap_bit(UDP, 3074), portmap_bit(TCP, 8443));
+	cr_assert_eq(portmaps_del(portmaps, TCP, (struct endpoint){ POOL, WEB }), 0);
+	expect_bits(portmap_bit(UDP, 3074), portmap_bit(UDP, CAM));
+	cr_assert_eq(portmaps_del(portmaps, UDP, (struct endpoint){ POOL, CAM }), 0);
+	expect_bits(0, 0);
+	cr_expect_eq(its_record()->overflow & SUBSCRIBER_PORTMAPS, 0);
+}
+
+Test(portmap, a_record_of_very_many_has_all_bits)
+{
+	uint16_t port = 0;
+
+	/* All ports have the same bit. */
+	for (int n = 0; n < 129; n++) {
+		expect_bits(!!n, !!n);
+		do
+			port++;
+		while (portmap_bit(UDP, port) != 1);
+		map_port(UDP, SUBSCRIBER, port, port);
+	}
+	expect_bits(0xffff, 0xffff);
+}
+
+Test(portmap, a_record_that_lacks_bits_is_found_and_mended)
+{
+	struct findings findings = {};
+	struct subscriber *s = mappings_subscriber(mappings, 0, 2);
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	for (int lacks_in = 0; lacks_in < 2; lacks_in++) {
+		*(lacks_in ? &s->portmap_in : &s->portmap_out) = 0;
+		portmaps_audit(portmaps, false, &findings);
+		cr_expect_eq(findings.total, 1U + 2U * (uint32_t)lacks_in);
+		portmaps_audit(portmaps, true, &findings);
+		expect_bits(portmap_bit(TCP, 8443), portmap_bit(TCP, WEB));
+	}
+	cr_expect_eq(findings.repaired, 2);
+	findings_free(&findings);
+}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-A pair of docs/ROUTING.md whose gateways copy sessions: the active one dies, and all that its subscribers do goes on. FAILOVER=2500
+A pair of docs/guide/ROUTING.md whose gateways copy sessions: the active one dies, and all that its subscribers do goes on. FAILOVER=2500
 has so many downloads, uploads, idle connections and UDP flows each.
 """
 

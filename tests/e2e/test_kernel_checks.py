@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""XDP forwards nothing that the kernel would refuse: the table of docs/ARCHITECTURE.md, row by row.
+"""XDP forwards nothing that the kernel would refuse: the table of docs/internals/ARCHITECTURE.md, row by row.
 
 The same packets go through two gateways that differ in `forwarding` alone; what comes out at every wire is the same, octet by
 octet, and is what the row says.

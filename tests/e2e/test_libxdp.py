@@ -11,10 +11,13 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
+import time
 
 import pytest
 
 from agent import BUILD, wait_for
+from test_history import attach_foreign_program
 
 MAGIC, VERSION = 0x646E7870, 1
 LIST, ATTACH, DETACH = 1, 2, 3
@@ -146,6 +149,17 @@ def test_an_interface_with_its_own_dispatcher(lab, refusing):
     assert agent.ctl("config", "show")["interfaces"]["inside"] == [{"name": "in0", "xdp_dispatcher": "libxdp"}]
 
 
+def test_interface_add_is_refused_with_the_reason(lab, refusing):
+    agent = lab.start(xdp_mode="native", xdp_dispatcher="libxdp", interfaces={
+        "inside": [{"name": "in0", "xdp_dispatcher": "none"}], "outside": [{"name": "out0", "xdp_dispatcher": "none"}]})
+    lab.gateway.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
+    before = agent.ctl("interface", "list")
+    assert REFUSED.search(agent.refused("interface", "add", "spare0", "inside"))
+    assert agent.ctl("interface", "list") == before
+    assert "xdp" not in lab.gateway.ip("-d", "link", "show", "spare0")
+    lab.open_udp(lab.host())
+
+
 # ---- requests that no agent makes
 
 
@@ -248,4 +262,169 @@ def test_many_requests_at_a_time_are_all_answered(helper, netns):
         s.sendmsg([request()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [netns]))])
     for s in sockets:
         assert len(s.recv(4096)) == ANSWER
+        s.close()
+
+
+# ---- what answers is not the helper, or hangs
+
+
+class FalseHelper:
+    """Answers each request with the same message, or takes the connection and never answers (None)."""
+
+    def __init__(self, path, message):
+        self.message = message
+        self.asked = []
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(str(path))
+        self.listener.listen(64)
+        self.kept = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            self.asked.append(time.monotonic())
+            if self.message is None:
+                self.kept.append(s)
+                continue
+            if self.message:
+                s.send(self.message)
+            s.close()
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        for s in (self.listener, *self.kept):
+            s.close()
+
+
+@pytest.fixture
+def false_helper(tmp_path, monkeypatch):
+    path = tmp_path / "false.sock"
+    monkeypatch.setenv("DETNAT_XDP_SOCKET", str(path))
+    started = []
+
+    def start(message):
+        started.append(FalseHelper(path, message))
+        return started[-1]
+
+    yield start
+    for h in started:
+        h.stop()
+
+
+def answer(magic=MAGIC, version=VERSION, programs=0, error=0, size=ANSWER):
+    return struct.pack("=IHBBi", magic, version, 0, programs, error).ljust(size, b"\0")
+
+
+OTHER = "is not detnat-xdp, or is of another version than the agent"
+
+
+@pytest.mark.parametrize("message, why", [
+    (b"", "ended without an answer"),
+    (b"x", OTHER),
+    (answer(magic=1), OTHER),
+    (answer(version=2), OTHER),
+    (answer(programs=11), OTHER),
+    (answer(size=ANSWER - 1), OTHER),
+    (answer(size=ANSWER + 1), OTHER),
+], ids=["nothing", "an-octet", "magic", "version", "programs", "short", "long"])
+def test_what_is_not_the_helper_is_named(lab, false_helper, message, why):
+    false_helper(message)
+    agent = lab.prepare(xdp_mode="native", xdp_dispatcher="libxdp")
+    result = agent.once("-t")
+    assert result.status == 2 and result.err.count("error:") == 1 and "in0: " in result.err and why in result.err, result
+    agent.write(xdp_mode="auto", xdp_dispatcher="libxdp")
+    agent.start()
+    assert {row["xdp"] for row in agent.ctl("interface", "list")} == {"none"}
+    lab.open_udp(lab.host())
+
+
+def test_an_answer_without_a_program_is_no_success(lab, false_helper):
+    false_helper(answer())
+    agent = lab.start(xdp_mode="auto", xdp_dispatcher="libxdp")
+    for row in agent.ctl("interface", "list"):
+        assert row["xdp"] == "none" and "did not stay under libxdp's dispatcher" in row["xdp_reason"], row
+    lab.open_udp(lab.host())
+
+
+def test_a_helper_that_hangs_stops_the_agent_once_and_not_for_long(lab, false_helper):
+    """15 s for the first question, for two interfaces together: far below the 60 s of the unit's watchdog."""
+    helper = false_helper(None)
+    agent = lab.prepare(xdp_mode="auto", xdp_dispatcher="libxdp")
+    began = time.monotonic()
+    agent.start()
+    assert 14 < time.monotonic() - began < 40
+    for row in agent.ctl("interface", "list"):
+        assert row["xdp"] == "none" and "did not answer within 15 seconds" in row["xdp_reason"], row
+    assert len(helper.asked) == 1
+    lab.open_udp(lab.host())
+    # It is left alone for a minute, in which the agent tries again twice.
+    asked_again = wait_for(lambda: len(helper.asked) > 1 and helper.asked, timeout=150, what="the agent to ask again")
+    assert asked_again[1] - asked_again[0] > 60 and len(asked_again) == 2
+
+
+def test_a_request_that_its_peer_has_given_up_is_not_performed(helper, netns):
+    """As of an agent that has ended, or has chosen another way meanwhile."""
+    helper.process.send_signal(signal.SIGSTOP)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(str(helper.path))
+        s.sendmsg([request()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [netns]))])
+    helper.process.send_signal(signal.SIGCONT)
+    line = helper.process.stderr.readline().decode()
+    assert line == "detnat-xdp: the answer cannot be sent: Broken pipe\n"
+
+
+def load_dispatcher(lab, folder, name, version):
+    """A dispatcher without programs, of this version of libxdp's protocol."""
+    source = folder / "other.bpf.c"
+    source.write_text(f"""
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <xdp/prog_dispatcher.h>
+static volatile const struct xdp_dispatcher_config conf = {{ .magic = XDP_DISPATCHER_MAGIC, .dispatcher_version = {version} }};
+SEC("xdp") int xdp_dispatcher(struct xdp_md *ctx) {{ return conf.num_progs_enabled ? XDP_ABORTED : XDP_PASS; }}
+char _license[] SEC("license") = "GPL";
+""")
+    made = folder / "other.o"
+    subprocess.run(["clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{platform.machine()}-linux-gnu", "-c", source, "-o", made], check=True)
+    lab.gateway.ip("link", "set", "dev", name, "xdpdrv", "obj", made, "sec", "xdp")
+
+
+@pytest.mark.parametrize("mode", ["native", "auto"])
+def test_a_dispatcher_of_another_protocol_is_left_alone(lab, helper, tmp_path, mode):
+    load_dispatcher(lab, tmp_path, "in0", 3)
+    link = lab.gateway.ip("-d", "link", "show", "in0")
+    agent = lab.prepare(xdp_mode="none", interfaces={"inside": [{"name": "in0", "xdp_mode": mode, "xdp_dispatcher": "libxdp"}], "outside": ["out0"]})
+    reason = "its dispatcher is of libxdp's protocol 3, and detnat-xdp's libxdp has 2"
+    if mode == "native":
+        result = agent.once("-t")
+        assert result.status == 2 and reason in result.err and "xdp-loader unload" in result.err, result
+    else:
+        agent.start()
+        row = {row["name"]: row for row in agent.ctl("interface", "list")}["in0"]
+        assert row["xdp"] == "none" and reason in row["xdp_reason"], row
+        lab.open_udp(lab.host())
+    assert lab.gateway.ip("-d", "link", "show", "in0") == link
+
+
+def test_a_program_without_a_dispatcher_is_named(lab, helper):
+    attach_foreign_program(lab, "in0")
+    result = lab.prepare(xdp_mode="native", xdp_dispatcher="libxdp").once("-t")
+    assert result.status == 2 and 'in0: carries the XDP program "pass" (id ' in result.err, result
+    assert "which is not under libxdp's dispatcher: take it off, and load it by xdp-loader" in result.err, result
+
+
+def test_an_idle_connection_does_not_keep_others_waiting(helper, netns):
+    idle = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
+    for s in idle:
+        s.connect(str(helper.path))
+    began = time.monotonic()
+    assert helper.ask(request(), [netns])[0] == 0
+    assert time.monotonic() - began < 30  # four idle ones end by their alarm, at 12 s
+    for s in idle:
         s.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/OPERATING.md: every command of its console blocks is run and prints what the page shows, except for numbers."""
+"""docs/guide/OPERATING.md: every command of its console blocks is run and prints what the page shows, except for numbers."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from xdp_mode import xdp_only
 
 pytestmark = xdp_only  # the page shows a gateway with XDP
 
-PAGE = prometheus.TREE / "docs" / "OPERATING.md"
+PAGE = prometheus.TREE / "docs/guide" / "OPERATING.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

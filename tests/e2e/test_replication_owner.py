@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Which of two gateways has a session, docs/OWNERSHIP.md, where routes move there and back. Each gateway has a lab of its own; a test that
+Which of two gateways has a session, docs/internals/OWNERSHIP.md, where routes move there and back. Each gateway has a lab of its own; a test that
 sends by the other one has moved the routes.
 """
 

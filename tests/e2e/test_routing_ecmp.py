@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md, ECMP: which hashing keeps both halves of a session on one gateway, and what happens where none does."""
+"""docs/guide/ROUTING.md, ECMP: which hashing keeps both halves of a session on one gateway, and what happens where none does."""
 
 import contextlib
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md, a pair: routing daemons that are killed, and sessions that a standby cannot carry on without copies."""
+"""docs/guide/ROUTING.md, a pair: routing daemons that are killed, and sessions that a standby cannot carry on without copies."""
 
 import signal
 

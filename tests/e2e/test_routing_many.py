@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md, three gateways: each is the owner of a group of subscribers and stands in for its neighbour."""
+"""docs/guide/ROUTING.md, three gateways: each is the owner of a group of subscribers and stands in for its neighbour."""
 
 import contextlib
 import itertools

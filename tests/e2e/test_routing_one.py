@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md, one gateway: pools are announced while detnat translates them, by BIRD and by FRR."""
+"""docs/guide/ROUTING.md, one gateway: pools are announced while detnat translates them, by BIRD and by FRR."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_a_pool_that_is_taken_away_or_added_is_announced_so(network):
 
 def test_the_page_has_replication_as_the_agent_takes_it(network, tmp_path):
     """The object of the active gateway of a pair, with another key file."""
-    page = (routers.TREE / "docs" / "ROUTING.md").read_text()
+    page = (routers.TREE / "docs/guide" / "ROUTING.md").read_text()
     (found,) = re.findall(r'^("replication": .*)$', page, re.MULTILINE)
     key = tmp_path / "replication.key"
     key.write_bytes(bytes(range(32)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md, a pair of an active and a standby gateway: what becomes of flows when the active one is cut off."""
+"""docs/guide/ROUTING.md, a pair of an active and a standby gateway: what becomes of flows when the active one is cut off."""
 
 import itertools
 

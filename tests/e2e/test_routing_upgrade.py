@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md: a machine is drained, stopped and taken into service again, and no packet is lost in either direction."""
+"""docs/guide/ROUTING.md: a machine is drained, stopped and taken into service again, and no packet is lost in either direction."""
 
 import contextlib
 import itertools
@@ -104,7 +104,7 @@ def test_a_machine_is_upgraded_without_a_lost_packet(network):
 
 
 def test_the_page_has_the_commands_that_were_run():
-    page = (routers.TREE / "docs" / "ROUTING.md").read_text()
+    page = (routers.TREE / "docs/guide" / "ROUTING.md").read_text()
     for commands in routers.Frr.DRAIN.values():
         for command in commands:
             assert command in page

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/ROUTING.md: with replication a machine is upgraded without ending a session in which nothing is sent meanwhile."""
+"""docs/guide/ROUTING.md: with replication a machine is upgraded without ending a session in which nothing is sent meanwhile."""
 
 import socket
 

@@ -10,7 +10,7 @@ import pytest
 from agent import AGENT, execute
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-SCHEMA = json.loads((TOP / "docs/detnat.schema.json").read_text())
+SCHEMA = json.loads((TOP / "docs/reference/detnat.schema.json").read_text())
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None)}
 
 
@@ -41,7 +41,7 @@ def valid(schema, value):
 
 def test_the_file_is_what_the_agent_prints():
     printed = execute(AGENT, "--schema")
-    assert printed.status == 0 and printed.out == (TOP / "docs/detnat.schema.json").read_text()
+    assert printed.status == 0 and printed.out == (TOP / "docs/reference/detnat.schema.json").read_text()
 
 
 def test_the_sample_is_valid():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The network of docs/ROUTING.md in namespaces: subscribers, their routers, gateways with real routing daemons, an upstream router.
+"""The network of docs/guide/ROUTING.md in namespaces: subscribers, their routers, gateways with real routing daemons, an upstream router.
 
     subs1 -- subs0 [ aggregation1 ] inside0 --+   +-- inside0 [ gateway1 ] outside0 --+
     subs2 -- subs0 [ aggregation2 ] inside0 --+---+-- inside0 [ gateway2 ] outside0 --+-- outside0 [ upstream ]

@@ -38,6 +38,7 @@ step() { # NAME COMMAND…
 
 step "the files for the network" tests/package/network.sh
 step "the rpm spec" spec
+step "the life of the RPM" tests/package/rpm.sh
 step "the container image" tests/package/container.sh
 step "the life of the package in a virtual machine" env VM_REQUIRED=1 VM_PARTS=package SERIES=6.1 tests/vm/run.sh
 passed=$(grep -c '^ok ' "$said")

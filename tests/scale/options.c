@@ -72,7 +72,7 @@ static const struct option_row rows[] = {
 	{ "displaced", AT(displaced_percent), NUMBER, 0, 100, NULL, "%",
 	  "of sessions in use: not at their first choice of a port" },
 	{ "layout", AT(layout), WHOLE, 0, 0, layouts, "",
-	  "pair, ring (docs/ROUTING.md: many), ecmp (a pool for each gateway)" },
+	  "pair, ring (docs/guide/ROUTING.md: many), ecmp (a pool for each gateway)" },
 	{ "hash", AT(hash), WHOLE, 0, 0, hashes, "", "what ECMP routers hash: source, addresses, ports" },
 	{ "rehash", AT(rehash), WHOLE, 0, 0, rehashes, "",
 	  "what ECMP does when a gateway goes: threshold, modulo, resilient" },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A country's subscribers behind gateways of detnat: what failures lose, for how long, and what it takes in machines.
- * See docs/SCALE.md. */
+ * See docs/evidence/SCALE.md. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the tests of docs/OWNERSHIP.md do to the two gateways, and expect of them. */
+/* What the tests of docs/internals/OWNERSHIP.md do to the two gateways, and expect of them. */
 #ifndef DETNAT_TEST_OWNERSHIP_FIXTURE_H
 #define DETNAT_TEST_OWNERSHIP_FIXTURE_H
 

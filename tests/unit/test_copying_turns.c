@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Turns of sessions that are taken over often, end at both gateways and begin again (docs/OWNERSHIP.md, rules 3 to 5).
+/* Turns of sessions that are taken over often, end at both gateways and begin again (docs/internals/OWNERSHIP.md, rules
+ * 3 to 5).
  */
 #include <netinet/in.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The cases of docs/OWNERSHIP.md: which of two or three gateways has a session, and where it ends. */
+/* The cases of docs/internals/OWNERSHIP.md: which of two or three gateways has a session, and where it ends. */
 #include <string.h>
 
 #include "ownership_fixture.h"

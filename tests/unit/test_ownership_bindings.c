@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The cases of docs/OWNERSHIP.md: bindings in the way of sessions that a peer tells. */
+/* The cases of docs/internals/OWNERSHIP.md: bindings in the way of sessions that a peer tells. */
 #include <detnat/binding.h>
 
 #include "ownership_fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The cases of docs/OWNERSHIP.md: two flows on one outside endpoint, and sessions beyond the slots. */
+/* The cases of docs/internals/OWNERSHIP.md: two flows on one outside endpoint, and sessions beyond the slots. */
 #include "ownership_fixture.h"
 #include "tables/portmap_table.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The cases of docs/OWNERSHIP.md: a peer has been silent for longer than the shortest of the timeouts. */
+/* The cases of docs/internals/OWNERSHIP.md: a peer has been silent for longer than the shortest of the timeouts. */
 #include "ownership_fixture.h"
 
 #define SHORTEST 500 /* ticks: of ICMP and UDP */

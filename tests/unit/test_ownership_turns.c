@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The cases of docs/OWNERSHIP.md: how turns are counted, told and lost, and what a killed agent still knows. */
+/* The cases of docs/internals/OWNERSHIP.md: how turns are counted, told and lost, and what a killed agent still knows.
+ */
 #include <string.h>
 
 #include "ownership_fixture.h"

@@ -9,7 +9,7 @@
 HELPER=/run/detnat/xdp.sock
 PINS=/sys/fs/bpf/detnat/v$(cat /etc/layout)
 case $(uname -r) in 6.1.*) tools_suit=1 ;; *) tools_suit=0 ;; esac
-shared_priority=90
+shared_priority=90 shared_stages=$stages
 
 start_helper() { # WRAPPER…
     mkdir -p /run/detnat
@@ -24,6 +24,7 @@ start_helper() { # WRAPPER…
 stop_helper() {
     kill "$helper"
     wait "$helper"
+    rm -f $HELPER
     return 0
 }
 
@@ -32,7 +33,7 @@ configure_shared() { # DISPATCHER MODE
 {
   "interfaces": { "inside": ["in0"], "outside": ["out0"] },
   "mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" } ],
-  "xdp_mode": "$2", "xdp_dispatcher": "$1", "xdp_priority": $shared_priority, "sessions_per_user": 1000, "sweep_interval": 1,
+  "xdp_mode": "$2", "xdp_dispatcher": "$1", "xdp_priority": $shared_priority, "stages": $shared_stages, "sessions_per_user": 1000, "sweep_interval": 1,
   "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
 }
 CONFIGURATION
@@ -152,6 +153,8 @@ killed_at_each_call() {
     echo "# $STATE: the helper was killed at $((n - 1)) calls" | tee /tmp/killed
     [ $n -gt 10 ]
 }
+
+status_names() { ctl status | grep -q 'in0, out0: not as configured'; }
 
 frags_of() { interfaces | grep -q "\"dispatcher\":{\"id\":[0-9]*,\"version\":2,\"frags\":$1}"; }
 
@@ -279,6 +282,97 @@ all_kills() {
     flood_was_whole && [ $kills = 0 ]
 }
 
+# ---- the helper is away ----
+
+egress_filter() { in_gw /usr/bin/tc filter show dev out0 egress | grep -q .; }
+
+# What others take off at the egress comes back, although the component has stayed.
+egress_comes_back() {
+    in_gw /usr/bin/tc filter del dev out0 egress || return 1
+    wait_for egress_filter
+}
+
+# The component stays as it is, with its record, so packets are translated on.
+detached_without_a_helper() {
+    check "the agent ends" stop_agent
+    stop_helper
+    check "without a helper --detach says what to start" fails_with "systemctl enable --now detnat-xdp.socket" in_gw detnat-agent --detach -c $CONFIG
+    check "and leaves all as it was" udp_of_3
+    check "the helper listens" start_helper env
+    check "a new agent starts" start_agent
+    check "and finds its programs" shared_twice
+}
+
+# tc translates until the helper can be asked, and when it cannot any more.
+helper_comes_and_goes() {
+    STATE="libxdp, the helper comes late"
+    stop_helper
+    begin libxdp auto || return
+    check "tc alone" in_mode in0 none
+    check "and says why" because "thehelperdetnat-xdp"
+    check "tc translates" wait_for udp_of_3
+    check "the helper listens" start_helper env
+    PATIENCE_MS=60000
+    check "shared by itself" wait_for shared_twice
+    PATIENCE_MS=10000
+    check "and translates" udp_of_3
+    if [ "$tools_suit" = 1 ]; then
+        STATE="libxdp, the helper goes"
+        stop_helper
+        flood_begins
+        check "xdp-filter is loaded without a helper" filter_on native
+        check "tc translates beside" wait_for in_mode in0 none
+        check "others go on" wait_for udp_of_3
+        check "the helper listens" start_helper env
+        PATIENCE_MS=60000
+        check "shared again" wait_for shared_twice
+        PATIENCE_MS=10000
+        check "and translates" udp_of_3
+        check "nothing passed untranslated" flood_was_guarded
+        cat /tmp/flood
+        check "xdp-filter is unloaded" filter_off
+        check "both are shared still" wait_for shared_twice
+    fi
+    end
+}
+
+both_stages() {
+    STATE="libxdp, two stages"
+    shared_stages=2
+    begin libxdp native || return
+    check "both are shared" shared_twice
+    check "UDP" wait_for udp_of_3
+    check "TCP of 60000 octets" expect 1.1.1.0:1065 in_sub peer tcp 10.0.0.2:40001 $REFLECTOR 60000
+    check "frames went through stage 2" stage_2_ran
+    [ "$tools_suit" = 0 ] || beside_a_filter native
+    end
+    shared_stages=$stages
+}
+
+# The agent takes `entries` over, and so the component, whose link it has to pin anew.
+one_own() {
+    expect 2 sh -c "detnatctl -s /run/agent.sock -j interface list | tr -d ' \n\t' | grep -o '\"own\":true' | wc -l" &&
+        expect 2 sh -c "detnatctl -s /run/agent.sock -j interface list | tr -d ' \n\t' | grep -oE '\"name\":\"xdp_(in|out)side\",\"priority\"' | wc -l"
+}
+after_another_layout() {
+    STATE="libxdp, after another layout"
+    begin libxdp native || return
+    check "UDP" wait_for udp_of_3
+    check "the agent ends" stop_agent
+    check "its pins become those of another layout" mv "$PINS" "${PINS%/*}/v1"
+    flood_begins
+    check "an agent of this layout starts" start_agent
+    PATIENCE_MS=60000 # it copies the former tables meanwhile
+    check "both are shared" wait_for shared_twice
+    PATIENCE_MS=10000
+    check "by its own component, alone" wait_for one_own
+    check "which translates" udp_of_3
+    check "no packet is lost or untranslated" flood_was_whole
+    cat /tmp/flood
+    end
+    check "nothing is left" nothing_left
+}
+
 in_mode() { interfaces | grep -q "\"name\":\"$1\",\"role\":\"[a-z]*\",\"xdp\":\"$2\""; }
 because() { interfaces | grep -q "$1" || { interfaces; return 1; }; }
 
@@ -314,18 +408,27 @@ libxdp_part() {
     shared_basics native
     [ "$tools_suit" = 0 ] || beside_a_filter native
     whole "xdp-loader clean in another namespace" nsenter --net=/run/netns/sub xdp-loader clean
+    PATIENCE_MS=60000
+    check "status names the interfaces whose pins are gone" wait_for status_names
+    PATIENCE_MS=10000
+    check "interface list says which" because "libxdp.spinsofitsdispatcheraregone"
+    check "the filter at the egress comes back" egress_comes_back
     flood_begins
     check "unload --all by others is noticed" unloaded_by_others
     check "the programs are back" back_again
     check "nothing passed untranslated" flood_was_guarded
     cat /tmp/flood
     without_the_agent
+    detached_without_a_helper
     key_changes
     end
     check "nothing is left" nothing_left
     detached_beside_a_filter
     long_frames
     beside_a_foreign_program
+    helper_comes_and_goes
+    both_stages
+    after_another_layout
     shared_basics skb
     [ "$tools_suit" = 0 ] || beside_a_filter skb
     end

@@ -129,6 +129,8 @@ make_systemd_root() {
     make --no-print-directory -s BUILD="$BUILD" DESTDIR="$(realpath "$root")" install >"$out/install.log" 2>&1 || { cat "$out/install.log"; return 1; }
     install_program "$BUILD/detnat-agent" ../../tmp/libraries
     install_program "$BUILD/detnatctl" ../../tmp/libraries
+    install_program "$BUILD/detnat-xdp" ../../tmp/libraries
+    install_file /usr/lib/"$(${CC:-gcc} -print-multiarch)"/bpf/*.o # libxdp's dispatcher
     rm "$root/tmp/libraries"
     for unit in "$root"/usr/lib/systemd/system/detnat*.service; do
         install -D -m 644 "$unit" "$root/lib/systemd/system/$(basename "$unit")"
@@ -137,6 +139,8 @@ make_systemd_root() {
             ln -s "$systemd/system/$(basename "$unit")" "$system/$target.wants/"
         done
     done
+    # Not enabled: a check starts it.
+    install -m 644 "$root/usr/lib/systemd/system/detnat-xdp.socket" "$root/lib/systemd/system/"
     install -m 755 $here/systemd/init "$root/init"
     install -D -m 755 $here/systemd/lab.sh "$root/usr/lib/lab/lab.sh"
     install -D -m 644 -t "$root/lib/checks" $here/systemd/checks.sh $here/common.sh

@@ -505,7 +505,7 @@ class Oracles:
 
     def ends_everywhere(self, flow):
         """
-        Whether the flow's session, which ends now, must end at all gateways (docs/OWNERSHIP.md): not if two have opened it, nor if
+        Whether the flow's session, which ends now, must end at all gateways (docs/internals/OWNERSHIP.md): not if two have opened it, nor if
         one that cannot be told has it, and it ends without a packet.
         """
         if len(self.truth) == 1:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The table of pairs: which test, or which profile of the world, has two features or faults at once.
 
-    pairs.py            compares tests/world/pairs.tsv with the tests, the profiles and docs/PAIRS.md
-    pairs.py --write    writes docs/PAIRS.md
+    pairs.py            compares tests/world/pairs.tsv with the tests, the profiles and docs/internals/PAIRS.md
+    pairs.py --write    writes docs/internals/PAIRS.md
     pairs.py --met FILE shows the pairs that runs of the world (`--pairs FILE`) have not met
 
 A line of pairs.tsv is a pair and its cell, separated by tabs: `world ARGUMENTS`, the name of a test, `never: REASON`, or several of
@@ -17,7 +17,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-TABLE, PAGE = HERE / "pairs.tsv", ROOT / "docs/PAIRS.md"
+TABLE, PAGE = HERE / "pairs.tsv", ROOT / "docs/internals/PAIRS.md"
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
 
 THINGS = ("plain", "overflow", "exception", "untranslated", "open", "drain", "move", "handover", "EIM", "EIF", "portmap", "PCP lease", "hairpin",
@@ -69,7 +69,7 @@ def faults(cells):
 
 
 def page(cells):
-    """docs/PAIRS.md"""
+    """docs/internals/PAIRS.md"""
     notes, letters = {}, {}
     lines = ["# Pairs of features and faults", "",
              "Faults hide where two features meet. This table has a cell for each pair; `tests/world/pairs.tsv` is its source,",

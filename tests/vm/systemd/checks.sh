@@ -65,6 +65,27 @@ refuses_a_bad_file() {
     [ "$(property MainPID)" = "$pid" ] && quota 77
 }
 
+shared_twice() { expect 2 sh -c "detnatctl -j interface list | tr -d ' \n\t' | grep -o '\"shared\":true' | wc -l"; }
+
+# By detnat-xdp as its unit confines it.
+shares() {
+    sed 's/"stages"/"xdp_mode": "native", "xdp_dispatcher": "libxdp", "stages"/' $CONFIG >/tmp/new && cat /tmp/new >$CONFIG
+    systemctl start detnat-xdp.socket && systemctl reload detnat && wait_for shared_twice
+}
+
+no_request_failed() {
+    expect "" systemctl list-units --failed --plain --no-legend 'detnat-xdp*' || return 1
+    expect "listening 0" echo "$(property SubState detnat-xdp.socket) $(journalctl -o cat --no-pager -u 'detnat-xdp@*' | grep -c .)"
+}
+
+detaches_only_with_the_helper() {
+    systemctl stop detnat-xdp.socket
+    detnat-agent --detach 2>/tmp/detach && return 1
+    grep -q 'systemctl enable --now detnat-xdp.socket' /tmp/detach || { cat /tmp/detach; return 1; }
+    expect 1.1.1.0:1063 in_sub peer udp 10.0.0.2:41004 $REFLECTOR 100 || return 1
+    systemctl start detnat-xdp.socket
+}
+
 stays_without_the_agent() {
     systemctl stop detnat || return 1
     ls /sys/fs/bpf/detnat/v*/entries || return 1
@@ -97,9 +118,14 @@ check "a killed agent is started again, and the datapath translates meanwhile" c
 check "the sessions of before and of meanwhile are there" eval "wait_for session_of 41001 && session_of 41003"
 check "a reload applies the file" reloads
 check "a reload of a bad file fails and changes nothing" refuses_a_bad_file
+check "the key makes both interfaces shared, by a socket that starts the helper" shares
+check "the agent still has four capabilities" runs_as_detnat
+check "UDP is translated under the dispatcher" wait_for expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:41001 $REFLECTOR 100
+check "no request failed, and none says anything in the journal" no_request_failed
 check "a mapping is added" detnatctl mapping add 10.9.0.0/24 9.9.9.0/28
 check "the log has an audit line" sh -c 'journalctl -u detnat -o cat --no-pager | grep -q "audit: uid=0 (root) pid=.*: mapping add"'
 check "stopped, the datapath stays and translates; its pins are the system's" stays_without_the_agent
+check "--detach with the helper's socket stopped says so, and leaves all as it was" detaches_only_with_the_helper
 check "--detach by root ends it" detnat-agent --detach
 check "a bad file at a first start: status 2, and not started again" gives_up_on_a_bad_file
 check "the kernel saw nothing wrong" kernel_is_well

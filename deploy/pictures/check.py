@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Whether the pictures of README are those of this tree, and its figures those of docs/evidence/figures.tsv."""
+
+import html
+import pathlib
+import re
+import sys
+
+import chart
+import figures
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+PICTURES = TREE / "docs/pictures"
+SHORT, LARGE = "ethip4udp-{}-h1024-p63-s64512-mrr/{}/in2out", "ethip4udp-{}-h16384-p63-s1032192-mrr/{}/in2out"
+# A pattern in README, joined over its lines, and the figure of each group: a name, and how it is quoted.
+QUOTED = [
+    (r"detnat translates ([\d.]+) with 64,512 sessions and ([\d.]+) with a million, nftables ([\d.]+) and ([\d.]+), "
+     r"a bare XDP redirect ([\d.]+) and ([\d.]+)",
+     [(f"e2e/64b-1c-{row.format(program, gateway)}", "mpps") for program, gateway in
+      (("nat44det", "detnat-redirect"), ("nat44nft", "nft-SNAT"), ("ip4xdp", "XDP-no-NAT")) for row in (SHORT, LARGE)]),
+    (r"connections open and close ([\d.]+) times", [("e2e/64b-1c-ethip4tcp-nat44det-h1024-p63-s64512-cps/detnat-redirect/connection/times_nft", "ratio")]),
+    (r"([\d.]+) times nftables with XDP, ([\d.]+) times with tc alone",
+     [("e2e/bulk-tcp-gso-1/detnat-redirect/of_nft", "ratio"), ("e2e/bulk-tcp-gso-1/detnat-tc-alone/of_nft", "ratio")]),
+]
+
+
+def words_of(picture):
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", picture.read_text())))
+
+
+def missing_words():
+    """What the demo prints in any run, and its recording does not have."""
+    recorded = words_of(PICTURES / "demo.svg")
+    source = (TREE / "deploy/demo.sh").read_text().split('if [ -n "$keep" ]')[0]
+    version = re.search(r'DETNAT_VERSION "(.*)"', (TREE / "include/detnat/version.h").read_text())[1]
+    wanted = re.findall(r'^title "([^"]*)"', source, re.MULTILINE)
+    wanted += [f"detnatctl {words}" for words in re.findall(r"^ctl ([a-z -]+)", source, re.MULTILINE)]
+    wanted.append(f"detnat-agent {version}:")
+    return [words for words in wanted if words.strip() not in recorded]
+
+
+def quoted(table, name, how):
+    value = float(table[name]["value"])
+    return f"{1000 / value if how == 'mpps' else value:.1f}"
+
+
+def wrong_figures(text, table):
+    for pattern, names in QUOTED:
+        match = re.search(pattern, text)
+        if not match:
+            yield f"README has nothing like: {pattern}"
+            continue
+        for shown, (name, how) in zip(match.groups(), names):
+            if shown != quoted(table, name, how):
+                yield f"README has {shown}, docs/evidence/figures.tsv {quoted(table, name, how)}: {name}"
+
+
+def main():
+    table = figures.read()
+    found = [f"docs/pictures/demo.svg has no \"{words}\", which the demo prints: make pictures" for words in missing_words()]
+    if (PICTURES / "speed.svg").read_text() != chart.draw(table):
+        found.append("docs/pictures/speed.svg is not what docs/evidence/figures.tsv gives: make pictures")
+    found += wrong_figures(re.sub(r"\s+", " ", (TREE / "README.md").read_text()), table)
+    print("\n".join(found))
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -69,21 +69,25 @@ static void check_part(struct checking *c, const struct file_part *p)
 		warn(c, "%s: %llu outside addresses end in .0 or .255, which old filters elsewhere drop", p->in,
 		     (unsigned long long)edges);
 	if (p->port_lo < 1024)
-		warn(c, "%s: blocks begin at port %u; some servers refuse clients with a port below 1024", p->in, p->port_lo);
+		warn(c, "%s: blocks begin at port %u; some servers refuse clients with a port below 1024", p->in,
+		     p->port_lo);
 	if (p->bindings && p->ports < FEW_PORTS)
-		warn(c, "%s: %u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
-			"out of them early; use %u or more",
+		warn(c,
+		     "%s: %u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
+		     "out of them early; use %u or more",
 		     p->in, p->ports, FEW_PORTS);
 	if (p->bindings && p->quota > p->ports)
 		warn(c, "%s: a quota of %u sessions, but endpoint-independent mapping has %u ports a protocol", p->in,
 		     p->quota, p->ports);
 	if (p->quota > p->slots)
-		warn(c, "%s: a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which all "
-			"subscribers share",
+		warn(c,
+		     "%s: a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which "
+		     "all "
+		     "subscribers share",
 		     p->in, p->quota, p->slots);
 	if (room >= p->ratio)
-		warn(c, "%s: %llu of %llu outside addresses have no subscriber", p->in, (unsigned long long)(room / p->ratio),
-		     (unsigned long long)addresses);
+		warn(c, "%s: %llu of %llu outside addresses have no subscriber", p->in,
+		     (unsigned long long)(room / p->ratio), (unsigned long long)addresses);
 	if (p->pitch > p->ports)
 		warn(c, "%s: between two blocks are %u ports that nobody can have", p->in, p->pitch - p->ports);
 	if (!left && p->ratio > 1)
@@ -93,10 +97,15 @@ static void check_part(struct checking *c, const struct file_part *p)
 static void show_check(struct writer *w, const struct checking *c)
 {
 	static const struct column columns[] = {
-		{ "INSIDE", "in", cell_text, false, 0 },	  { "OUTSIDE", "out", cell_text, false, 0 },
-		{ "SUBSCRIBERS", "subscribers", cell_number, true, 0 }, { "ADDRESSES", "addresses", cell_number, true, 0 },
-		{ "RATIO", "sharing_ratio", cell_number, true, 0 }, { "PORTS", "ports_per_host", cell_number, true, 0 },
-		{ "LEFT", "ports_left", cell_number, true, 0 }, { "FREE BLOCKS", "blocks_free", cell_number, true, 0 },	  { "MEMORY", "memory_bytes", cell_bytes, true, 0 },
+		{ "INSIDE", "in", cell_text, false, 0 },
+		{ "OUTSIDE", "out", cell_text, false, 0 },
+		{ "SUBSCRIBERS", "subscribers", cell_number, true, 0 },
+		{ "ADDRESSES", "addresses", cell_number, true, 0 },
+		{ "RATIO", "sharing_ratio", cell_number, true, 0 },
+		{ "PORTS", "ports_per_host", cell_number, true, 0 },
+		{ "LEFT", "ports_left", cell_number, true, 0 },
+		{ "FREE BLOCKS", "blocks_free", cell_number, true, 0 },
+		{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 		{},
 	};
 	const cJSON *warning;
@@ -176,10 +185,12 @@ static void show_changes(struct writer *w, const struct plan_changes *c, cJSON *
 	char *text;
 
 	if (!w->json) {
-		writer_line(w, "%llu subscribers: %llu keep address and ports, %llu get another address, %llu other ports; "
-			       "%llu are new, %llu are gone",
-			    (unsigned long long)c->subscribers, (unsigned long long)c->kept, (unsigned long long)c->moved,
-			    (unsigned long long)c->shifted, (unsigned long long)c->added, (unsigned long long)c->removed);
+		writer_line(
+			w,
+			"%llu subscribers: %llu keep address and ports, %llu get another address, %llu other ports; "
+			"%llu are new, %llu are gone",
+			(unsigned long long)c->subscribers, (unsigned long long)c->kept, (unsigned long long)c->moved,
+			(unsigned long long)c->shifted, (unsigned long long)c->added, (unsigned long long)c->removed);
 		return;
 	}
 	json = cJSON_CreateObject();

@@ -132,10 +132,11 @@ static int read_timeouts(const cJSON *args, uint32_t timeout_s[static N_TIMEOUTS
 		while (i < N_TIMEOUTS && strcmp(word, timeout_names[i]) != 0)
 			i++;
 		if (i == N_TIMEOUTS || !value || duration_parse(value, &seconds) || !seconds || seconds > 604800)
-			return error_set(err, -EINVAL,
-					 "--timeouts: \"%.40s\" is none of udp=N, tcp_established=N, tcp_transitory=N and "
-					 "icmp=N, of 1 to 604800 seconds",
-					 word);
+			return error_set(
+				err, -EINVAL,
+				"--timeouts: \"%.40s\" is none of udp=N, tcp_established=N, tcp_transitory=N and "
+				"icmp=N, of 1 to 604800 seconds",
+				word);
 		timeout_s[i] = (uint32_t)seconds;
 	}
 	return 0;

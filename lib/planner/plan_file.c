@@ -191,7 +191,8 @@ static int mappings_read(const cJSON *config, const char *name, struct plan_file
 
 		if (r) {
 			plan_file_free(&f);
-			return error_set(err, r, "%.120s:%u: mappings[%u]: %.320s", name, json_line(mapping), n, why.text);
+			return error_set(err, r, "%.120s:%u: mappings[%u]: %.320s", name, json_line(mapping), n,
+					 why.text);
 		}
 		n++;
 	}

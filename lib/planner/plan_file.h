@@ -15,15 +15,15 @@
 struct file_part {
 	uint32_t in_first, in_last;
 	uint32_t out_first, out_last;
-	bool none;	   /* not translated: the fields below are 0 */
-	uint32_t ratio;	   /* blocks of an outside address */
-	uint32_t ports;	   /* of a block */
-	uint32_t pitch;	   /* distance of two blocks */
-	uint32_t port_lo;  /* the first block's first port */
-	uint32_t port_hi;  /* the last block's last one */
-	uint32_t slots;	   /* of a subscriber */
+	bool none;	  /* not translated: the fields below are 0 */
+	uint32_t ratio;	  /* blocks of an outside address */
+	uint32_t ports;	  /* of a block */
+	uint32_t pitch;	  /* distance of two blocks */
+	uint32_t port_lo; /* the first block's first port */
+	uint32_t port_hi; /* the last block's last one */
+	uint32_t slots;	  /* of a subscriber */
 	uint32_t quota;
-	uint8_t bindings;  /* BINDING_… with endpoint-independent mapping */
+	uint8_t bindings;				/* BINDING_… with endpoint-independent mapping */
 	char in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT]; /* as shown */
 	struct geometry geo;
 };

@@ -448,10 +448,10 @@ int replay_subscriber(struct replay *r, const struct plan_flow *flow, size_t n, 
 			told(arg, &flow[i], (enum replay_fate)fate, offset);
 		if (beyond && fate == FATE_OVERFLOW)
 			beyond(arg, flow[i].first_ms,
-			       replay_ends(&flow[i]) ? flow[i].last_ms
-						     : flow[i].last_ms +
-							       (int64_t)r->plan.timeout_s[session_timeout(flow[i].state)] *
-								       1000);
+			       replay_ends(&flow[i])
+				       ? flow[i].last_ms
+				       : flow[i].last_ms +
+						 (int64_t)r->plan.timeout_s[session_timeout(flow[i].state)] * 1000);
 	}
 	return 0;
 }

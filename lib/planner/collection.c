@@ -240,7 +240,6 @@ static size_t resolve(struct collection *c, struct plan_flow *flow, size_t n)
 			}
 			f.first_ms -= idle;
 			f.last_ms = f.first_ms;
-			f.timer = 0;
 		}
 		c->from_ms = f.first_ms < c->from_ms ? f.first_ms : c->from_ms;
 		c->to_ms = f.last_ms > c->to_ms ? f.last_ms : c->to_ms;

@@ -19,7 +19,7 @@ struct plan_flow {
 	uint32_t ext_addr;
 	uint16_t in_port;
 	uint16_t ext_port;
-	uint16_t timer; /* 0, or the number of a timer plus one */
+	uint16_t timer; /* not 0: an entry of a table, whose state is that of the table's time */
 	uint8_t proto;
 	uint8_t state;
 	bool exact;

@@ -152,7 +152,7 @@ int demand_of(struct demand_work *w, const struct collection *c, const struct pl
 			continue;
 		}
 		/* In a table, one in time-wait has ended already. */
-		if (f->state == SESSION_TIME_WAIT && f->first_ms == f->last_ms && !f->exact)
+		if (f->state == SESSION_TIME_WAIT && f->timer)
 			continue;
 		d.opened++;
 		s->count = 1;

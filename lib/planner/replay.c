@@ -102,8 +102,8 @@ static uint8_t running_state(const struct plan_flow *f)
 {
 	if (f->proto != 6)
 		return f->proto == 17 ? SESSION_UDP : SESSION_ICMP;
-	/* That of a table, in which the end has come already. */
-	if (f->state & SESSION_RESET && f->first_ms == f->last_ms)
+	/* In a table, the end has come already. */
+	if (f->timer)
 		return f->state;
 	return f->state == SESSION_TIME_WAIT || f->state & SESSION_RESET ? SESSION_ESTABLISHED : f->state;
 }

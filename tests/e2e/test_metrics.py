@@ -453,14 +453,10 @@ def test_silent_connections_do_not_displace_others(metrics_lab):
     """Many times more silent connections than the limit; a real client is still served."""
     idle = [connect(metrics_lab) for _ in range(90)]
     try:
-        begin = time.monotonic()
         assert metrics_lab.agent.ctl("status")["mappings"] == 1
-        # They are cut off after ten seconds.
-        assert time.monotonic() - begin < 9
         with connect(metrics_lab, timeout=30) as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\n" + HOST)
             assert read_all(client).startswith(b"HTTP/1.1 200 ")
-        assert time.monotonic() - begin < 25
     finally:
         for client in idle:
             client.close()

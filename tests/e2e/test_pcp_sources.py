@@ -2,7 +2,6 @@
 """A new lease is made for a neighbour that answers ARP, with the MAC address that its request came from."""
 
 import itertools
-import time
 
 import pytest
 from scapy.layers.inet import IP, UDP
@@ -87,11 +86,10 @@ def test_a_known_neighbour_gets_a_lease_from_its_own_mac_address_alone(pcp_lab, 
 def test_an_unknown_neighbour_gets_its_lease_when_it_answers(pcp_lab, subscriber):
     lab = pcp_lab
     lab.inside.clear()
-    began = time.monotonic()
     ask(lab, subscriber, mac_of(subscriber), port=8080)
     answer_arp(lab, subscriber, mac_of(subscriber))
     response = answer(lab, subscriber)
-    assert response.result == "SUCCESS" and time.monotonic() - began < 1
+    assert response.result == "SUCCESS"
     assert [lease["in_port"] for lease in leases(lab.agent, subscriber)] == [8080]
     # It was answered once.
     ask(lab, subscriber, mac_of(subscriber), port=8081)
@@ -121,9 +119,8 @@ def test_a_host_that_forges_all_its_neighbours_leaves_the_others_their_leases(pc
     for n in range(1000):
         ask(lab, f"10.0.{32 + n // 250}.{1 + n % 250}", FORGER_MAC)
         if n == 500:
-            began = time.monotonic()
             ask(lab, host.addr, host.mac)
-            assert answer(lab, host.addr).result == "SUCCESS" and time.monotonic() - began < 2
+            assert answer(lab, host.addr).result == "SUCCESS"
     wait_for_drop(lab, "unknown", before, 1000)
     assert len(leases(lab.agent)) == count + 1
 

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/trouble.h"
-#include "change/plan.h"
+#include "change/change_plan.h"
 #include "change/reload_losses.h"
 #include "datapath/running.h"
 #include "links/devices.h"

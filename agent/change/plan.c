@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "change/preflight.h"
 #include "change/stages_choice.h"
 #include "datapath/datapath.h"

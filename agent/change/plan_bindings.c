@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/inside_runs.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "tables/mapping_drains.h"
 
 /* The mappings before or after the plan, and the runs of their addresses. */

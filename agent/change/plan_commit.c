@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "change/stages_choice.h"
 #include "datapath/running.h"
 #include "guard/guard.h"

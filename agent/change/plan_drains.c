@@ -7,7 +7,7 @@
 #include <detnat/drains.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "recorder/queue.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"

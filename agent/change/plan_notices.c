@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/notice.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "tables/mapping_drains.h"
 
 static void tell(const struct config *c, struct prefix in, struct prefix out, const char *event, const char *what)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "guard/guard.h"
 #include "recorder/history.h"
 #include "recorder/queue.h"

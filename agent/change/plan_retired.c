@@ -3,7 +3,7 @@
  * The tables look up the mapping around an exception when they link it: after the deletions that are not replacements,
  * and after the earlier additions. This file follows the same order.
  */
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 
 #include <errno.h>
 #include <stdlib.h>

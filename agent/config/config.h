@@ -26,7 +26,7 @@
 /* Longer files are refused. */
 #define CONFIG_MAX_SIZE (16U << 20)
 /* Below the size of the table, so that mappings can still be replaced when all are in use. */
-#define CONFIG_MAX_MAPPINGS   1000U
+#define CONFIG_MAX_MAPPINGS   4096U
 #define CONFIG_MAX_INTERFACES 4096U
 
 /* The default of pin_path. */

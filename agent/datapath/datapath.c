@@ -120,8 +120,9 @@ bool mapping_record_valid(const struct mapping *record)
 		return g->in_plen <= 32 && !(g->in_base & ~prefix_mask(g->in_plen)) && !g->ports_per_host;
 	if (g->flags & MAPPING_OPEN && (g->ratio_shift || record->first_bucket != NO_BUCKETS))
 		return false;
-	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
-	       (again.flags = g->flags, g->flags <= MAPPING_FLAGS) && !memcmp(g, &again, sizeof(again)) &&
+	const struct mapping_parameters p = mapping_parameters_of(g);
+
+	return !mapping_make(&p, &again) && (again.flags = g->flags, g->flags <= MAPPING_FLAGS) && !memcmp(g, &again, sizeof(again)) &&
 	       record->bucket_shift <= 8 && !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
 	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
 	       !(record->bindings.mapping & ~record->bindings.protocols);

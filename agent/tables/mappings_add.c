@@ -36,7 +36,7 @@ static int check_spec(const struct mapping_spec *spec, struct geometry *ret)
 	int r;
 
 	if (prefix_is_none(spec->out)) {
-		*ret = (struct geometry){ .in_base = spec->in.base, .in_plen = spec->in.plen, .out_plen = PLEN_NONE };
+		*ret = mapping_untranslated(spec->in.base, ~prefix_mask(spec->in.plen));
 		return 0;
 	}
 	r = mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, ret) ? -EINVAL : 0;

@@ -13,7 +13,7 @@
 
 #define LAYOUT_VERSION 6
 
-#define MAX_MAPPINGS 1024U
+#define MAX_MAPPINGS 8192U
 #define MAX_IFINDEX  65536U
 #define MAX_BYPASS   256U
 
@@ -26,9 +26,10 @@
  */
 #define INDEX_LEAF  0x8000U
 #define INDEX_ROOTS 256U
-/* A power of two with room for two nodes per mapping. */
-#define INDEX_NODES 4096U
-_Static_assert(INDEX_NODES >= INDEX_ROOTS + 2U * MAX_MAPPINGS, "every mapping has its nodes");
+/* A power of two. A prefix needs up to two nodes, a range that is none up to four. */
+#define INDEX_NODES 16384U
+_Static_assert(INDEX_NODES + MAX_MAPPINGS <= INDEX_LEAF, "entries tell numbers of nodes and of mappings apart");
+_Static_assert(2 * MAX_MAPPINGS <= INDEX_LEAF, "the agent has as many numbers again");
 
 struct index_node {
 	__u16 entry[256];
@@ -45,14 +46,16 @@ struct index_table {
 
 struct mapping {
 	struct geometry geo;
-	struct binding_layout bindings; /* read at openings, and for packets of no session */
-	__u32 first_bucket;		/* the mapping's first, numbered across all mappings */
-	__u32 first_subscriber;		/* the mapping's first, numbered across all mappings */
+	__u32 first_bucket;	/* the mapping's first, numbered across all mappings */
+	__u32 first_subscriber; /* the mapping's first, numbered across all mappings */
+	__u32 bucket_shift;	/* log2 of the number of buckets per subscriber */
 	__u32 sessions_per_user;
-	__u32 bucket_shift; /* log2 of the number of buckets per subscriber */
 	__u32 timeout_ticks[N_TIMEOUTS];
+	struct binding_layout bindings; /* read at openings, and for packets of no session */
+	__u64 pad[5];
 };
-_Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
+_Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
+_Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");
 
 struct globals {
 	__u32 epoch; /* raised by the agent at any change of routes, neighbours, links or mappings; never 0 */
@@ -257,8 +260,7 @@ static __always_inline struct overflow_key overflow_key_reverse(const struct ove
 /* Returns 1 if a session belongs to a mapping. */
 static __always_inline int overflow_key_is_of(const struct geometry *g, const struct overflow_key *key)
 {
-	return g->out_plen != PLEN_NONE && prefix_contains(g->in_base, g->in_plen, key->in_addr) &&
-	       key->ratio_shift == g->ratio_shift &&
+	return g->ports_per_host && mapping_has_inside(g, key->in_addr) && key->ratio_shift == g->ratio_shift &&
 	       key->out_addr == mapping_out_addr(g, mapping_subscriber(g, key->in_addr));
 }
 

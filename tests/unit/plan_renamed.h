@@ -15,6 +15,6 @@
 #define plan_holds	 tested_plan_holds
 #define plan_hold	 tested_plan_hold
 #define plan_guard_holds tested_plan_guard_holds
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 
 #endif

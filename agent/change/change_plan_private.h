@@ -6,7 +6,7 @@
 #ifndef DETNAT_PLAN_PRIVATE_H
 #define DETNAT_PLAN_PRIVATE_H
 
-#include "change/plan.h"
+#include "change/change_plan.h"
 #include "config/config.h"
 #include "recorder/history.h"
 #include "tables/mapping_changes.h"

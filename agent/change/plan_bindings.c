@@ -41,7 +41,7 @@ static void state_add(struct state *s, struct prefix in, struct prefix out, bool
 	s->n++;
 }
 
-static bool is_added(const struct plan *p, const struct config_mapping *m)
+static bool is_added(const struct change_plan *p, const struct config_mapping *m)
 {
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].committed && p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
@@ -108,7 +108,7 @@ static void list_free(struct plan_binding_list *l)
 }
 
 /* Appends the addresses that have drained and do not belong to the mapping again. */
-static int append_drained(const struct plan *p, const struct state *after, const struct plan_binding_list *drain,
+static int append_drained(const struct change_plan *p, const struct state *after, const struct plan_binding_list *drain,
 			  struct plan_binding_list *ret)
 {
 	__attribute__((cleanup(list_free))) struct plan_binding_list keeps = { 0 };
@@ -134,8 +134,8 @@ static int append_drained(const struct plan *p, const struct state *after, const
 /*
  * Addresses that begin to drain are not taken yet; those that drained until now are taken before they are given back.
  */
-static int with_drains(const struct plan *p, const struct state *after, const struct plan_binding *list, size_t n_taken,
-		       size_t n, struct plan_binding_list *ret)
+static int with_drains(const struct change_plan *p, const struct state *after, const struct plan_binding *list,
+		       size_t n_taken, size_t n, struct plan_binding_list *ret)
 {
 	__attribute__((cleanup(list_free))) struct plan_binding_list drain = { 0 };
 	int r = plan_binding_drains(p->context->mappings, &drain);
@@ -149,7 +149,7 @@ static int with_drains(const struct plan *p, const struct state *after, const st
 	return r;
 }
 
-ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
+ssize_t plan_bindings(const struct change_plan *p, struct plan_binding **ret)
 {
 	__attribute__((cleanup(state_free))) struct state before = { 0 }, after = { 0 };
 	struct plan_binding_list all = { 0 };

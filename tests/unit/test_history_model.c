@@ -136,15 +136,15 @@ static size_t tables(struct history_mapping *ret)
 }
 
 /* What one change does: deletes some of what is there, adds what fits then. */
-struct plan {
+struct change_plan {
 	struct history_mapping del[N_PAIRS], add[N_PAIRS];
 	unsigned del_pair[N_PAIRS], add_pair[N_PAIRS];
 	size_t n_del, n_add;
 };
 
-static struct plan choose(void)
+static struct change_plan choose(void)
 {
-	struct plan c = { 0 };
+	struct change_plan c = { 0 };
 	bool there[N_PAIRS];
 
 	for (unsigned p = 0; p < N_PAIRS; p++) {
@@ -170,7 +170,7 @@ static struct plan choose(void)
 	return c;
 }
 
-static void apply(const struct plan *c)
+static void apply(const struct change_plan *c)
 {
 	n_changes++;
 	for (size_t i = 0; i < c->n_del; i++) {
@@ -197,7 +197,7 @@ static void end_all(int64_t at)
 	}
 }
 
-static void write_change(const struct plan *c)
+static void write_change(const struct change_plan *c)
 {
 	struct error err;
 
@@ -209,7 +209,7 @@ static void write_change(const struct plan *c)
 
 static void do_change(void)
 {
-	struct plan c = choose();
+	struct change_plan c = choose();
 
 	write_change(&c);
 	apply(&c);
@@ -225,7 +225,7 @@ static void note_doubt(int64_t from)
 
 static void do_failed_change(void)
 {
-	struct plan c = choose();
+	struct change_plan c = choose();
 	struct history_mapping present[N_PAIRS];
 
 	write_change(&c);
@@ -263,7 +263,7 @@ static void do_restart(void)
 /* Killed between the record and the change. */
 static void do_crash_in_change(void)
 {
-	struct plan c = choose();
+	struct change_plan c = choose();
 	int64_t recorded = now;
 
 	write_change(&c);

@@ -31,7 +31,7 @@
 #define MAPPING_MAX_BLOCK 65535U
 /* An address has ports for 2^15 subscribers of one port each, but not for 2^16. */
 #define MAPPING_MAX_RATIO_SHIFT 15U
-/* The most inside addresses of one record. */
+/* The most inside addresses of one record whose R is no power of two. */
 #define MAPPING_MAX_SUBSCRIBERS (1ULL << 31)
 
 #ifndef __always_inline
@@ -156,7 +156,8 @@ static inline int mapping_make(const struct mapping_parameters *p, struct geomet
 	if (!p->ratio || p->ratio > MAPPING_MAX_RATIO || !p->ports_per_host || p->ports_per_host > p->pitch ||
 	    p->pitch > MAPPING_MAX_BLOCK ||
 	    (__u64)p->first_port + (__u64)p->pitch * (p->ratio - 1) + p->ports_per_host > 65536 ||
-	    (!p->first_port && p->ports_per_host == 1) || p->last_subscriber >= MAPPING_MAX_SUBSCRIBERS ||
+	    (!p->first_port && p->ports_per_host == 1) ||
+	    ((p->ratio & (p->ratio - 1)) && p->last_subscriber >= MAPPING_MAX_SUBSCRIBERS) ||
 	    (__u64)p->in_base + p->last_subscriber > ~0U || (__u64)p->out_base + p->last_out > ~0U ||
 	    ((__u64)p->last_out + 1) * p->ratio <= p->last_subscriber)
 		return -1;
@@ -237,8 +238,8 @@ static inline int mapping_geometry(__u32 in_base, __u32 in_plen, __u32 out_base,
 }
 
 /*
- * n / D for n < 2^31 by multiplication: with an inverse M = ceil(2^s / D) and 2^(s-31) >= D, the error M*D - 2^s is
- * below D, so n times it is below 2^s, and the quotient is exact.
+ * n / D for n < 2^31, and for all n if D is a power of two, by multiplication: with an inverse M = ceil(2^s / D) and
+ * 2^(s-31) >= D, the error M*D - 2^s is below D, so n times it is below 2^s, and the quotient is exact.
  */
 static __always_inline __u32 mapping_quotient(const struct geometry *g, __u32 n)
 {

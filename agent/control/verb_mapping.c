@@ -65,7 +65,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	bool none = prefix_is_none(m->out);
 	struct geometry g = { 0 };
 
-	if ((!none && mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g)) ||
+	if ((!none && config_mapping_geometry(m, &g)) ||
 	    !json_add_prefix(json, "in", m->in) ||
 	    !(none ? cJSON_AddNullToObject(json, "out") != NULL : json_add_prefix(json, "out", m->out)) ||
 	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||

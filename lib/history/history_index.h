@@ -107,6 +107,7 @@ static inline bool history_interval_is(const struct history_mapping *m, const st
 struct history_rest {
 	struct prefix in;
 	struct prefix out;
+	struct plan_blocks blocks;
 	int64_t ended;
 };
 

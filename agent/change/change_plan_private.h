@@ -61,6 +61,7 @@ struct plan_update {
 struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
+	struct geometry geo; /* of the table */
 	bool open;
 	uint32_t drain_s; /* 0: its sessions end */
 	bool replaced;	  /* by an addition, which makes it drain */

@@ -118,6 +118,8 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 	};
 	struct config_independence wanted = config_mapping_independence(c, m);
 
+	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
+		spec.geo = (struct geometry){ 0 };
 	if (wanted.mapping)
 		spec.bindings = (struct binding_layout){ .mapping = wanted.mapping,
 							 .filtering = wanted.filtering,
@@ -133,10 +135,17 @@ static uint32_t slots_of(const struct mapping *record)
 	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
 }
 
-/* Whether a mapping can keep its tables under the new configuration. */
-static bool same_kind(const struct mapping *record, bool open, uint32_t slots)
+/* Whether its subscribers keep their addresses and ports. */
+static bool same_ports(const struct mapping *record, const struct geometry *wanted)
 {
-	return slots_of(record) == slots && !(record->geo.flags & MAPPING_OPEN) == !open;
+	return record->geo.out_plen == PLEN_NONE || mapping_equal(&record->geo, wanted);
+}
+
+/* Whether a mapping can keep its tables under the new configuration. */
+static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
+{
+	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
+	       same_ports(record, &wanted->geo);
 }
 
 static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
@@ -150,6 +159,7 @@ static void plan_deletion(struct change_plan *p, const struct mapping *record)
 		.in = { record->geo.in_base, record->geo.in_plen },
 		.out = { record->geo.out_base, record->geo.out_plen },
 		.open = record->geo.flags & MAPPING_OPEN,
+		.geo = record->geo,
 	};
 }
 
@@ -160,7 +170,9 @@ static void plan_present(struct change_plan *p, const struct mapping *record)
 	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
 							     (struct prefix){ g->out_base, g->out_plen });
 
-	if (!m || !same_kind(record, m->inbound == INBOUND_OPEN, config_mapping_slots(p->wanted, m)))
+	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
+
+	if (!m || !same_kind(record, &spec))
 		plan_deletion(p, record);
 }
 
@@ -172,7 +184,7 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
 	char title[MAPPING_TITLE];
 
-	if (record && same_kind(record, spec->open, spec->session_slots)) {
+	if (record && same_kind(record, spec)) {
 		if (record->sessions_per_user != spec->sessions_per_user ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
 		    !same_bindings(&record->bindings, &spec->bindings))
@@ -181,11 +193,14 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	}
 	p->add[p->n_add++].spec = *spec;
 	number = mappings_find_retired(m, spec->in, spec->out);
-	if (number >= 0 && same_kind(mappings_get(m, number), spec->open, spec->session_slots)) {
+	if (number >= 0 && same_kind(mappings_get(m, number), spec)) {
 		p->add[p->n_add - 1].revives = true;
 		p->update[p->n_update++].spec = *spec;
 	}
-	if (!p->only_checks && record && slots_of(record) && spec->session_slots)
+	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
+		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
+			    config_mapping_title(p->wanted, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));

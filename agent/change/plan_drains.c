@@ -90,7 +90,7 @@ static void find_ended(struct change_plan *p)
 		if (!is_over(p, &drain[i], timed))
 			p->drains = true;
 		else if (drain[i].whole)
-			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true };
+			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true, .geo = *g };
 		else
 			p->end[p->n_end++] = (struct plan_end){ drain[i].in, drain[i].number };
 	}
@@ -166,7 +166,11 @@ static struct config_rest rest_of(const struct history_rest *r)
 	int64_t left = r->ended + CONFIG_REST_S - history_now();
 	uint64_t left_s = left < 0 ? 0 : left > CONFIG_REST_S ? CONFIG_REST_S : (uint64_t)left;
 
-	return (struct config_rest){ r->in, r->out, monotonic_us() + left_s * 1000000 };
+	struct config_rest rest = { .in = r->in, .out = r->out, .until_us = monotonic_us() + left_s * 1000000 };
+
+	if (plan_blocks_geometry(r->in, r->out, &r->blocks, &rest.geo))
+		rest.geo = (struct geometry){ 0 };
+	return rest;
 }
 
 /* Lists the mappings that have drained, now or lately. */
@@ -189,8 +193,9 @@ static int list_rests(struct change_plan *p)
 			c->rests[c->n_rests++] = before->rests[i];
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].over)
-			c->rests[c->n_rests++] = (struct config_rest){ p->del[i].in, p->del[i].out,
-								       monotonic_us() + CONFIG_REST_S * 1000000ULL };
+			c->rests[c->n_rests++] =
+				(struct config_rest){ p->del[i].in, p->del[i].out,
+						      monotonic_us() + CONFIG_REST_S * 1000000ULL, p->del[i].geo };
 	return 0;
 }
 
@@ -224,7 +229,7 @@ static int check_overlaps(struct change_plan *p, struct error *err)
 
 	for (size_t i = 0; i < p->n_add; i++) {
 		const struct mapping_spec *spec = &p->add[i].spec;
-		const struct config_rest *rest = config_find_rest(c, spec->in, spec->out);
+		const struct config_rest *rest = config_find_rest(c, spec->in, spec->out, &spec->geo);
 
 		if (rest && p->context->active->config)
 			return refuse_rest(p, spec->out, rest, err);
@@ -266,6 +271,7 @@ static void give_way(struct change_plan *p)
 			if (stays_retired(p, g) && overlap(out, (struct prefix){ g->out_base, g->out_plen }))
 				p->del[p->n_del++] = (struct plan_deletion){ .in = { g->in_base, g->in_plen },
 									     .out = { g->out_base, g->out_plen },
+									     .geo = *g,
 									     .over = true };
 		}
 	}

@@ -22,7 +22,7 @@ static bool lease_holds(const struct config *c, const struct portmap *m)
 	struct geometry g;
 
 	return mapping &&
-	       !mapping_geometry(mapping->in.base, mapping->in.plen, mapping->out.base, mapping->out.plen, &g) &&
+	       !config_mapping_geometry(mapping, &g) &&
 	       m->out.addr == mapping_out_addr(&g, mapping_subscriber(&g, m->in.addr)) &&
 	       mapping_reverse(&g, m->out.addr, m->out.port) == mapping_subscriber(&g, m->in.addr);
 }

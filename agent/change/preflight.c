@@ -184,7 +184,7 @@ uint64_t config_binding_memory(const struct config *c, const struct config_mappi
 {
 	struct geometry g;
 
-	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g))
+	if (config_mapping_geometry(m, &g))
 		return 0;
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }

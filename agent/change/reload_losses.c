@@ -157,7 +157,7 @@ int reload_losses_step(struct reload_losses *l, unsigned budget_us)
 
 		if (now >= until)
 			return 1;
-		if (!l->walk && pool_walk_new(l->mappings, -1, range->first, range->last, &l->walk))
+		if (!l->walk && pool_walk_new(l->mappings, -1, range->first, range->last, 1, &l->walk))
 			return -ENOMEM;
 		if (pool_walk_step(l->walk, (unsigned)(until - now), &figures))
 			return 1;

@@ -26,7 +26,7 @@
 /* Longer files are refused. */
 #define CONFIG_MAX_SIZE (16U << 20)
 /* Below the size of the table, so that mappings can still be replaced when all are in use. */
-#define CONFIG_MAX_MAPPINGS   4096U
+#define CONFIG_MAX_MAPPINGS   1000U
 #define CONFIG_MAX_INTERFACES 4096U
 
 /* The default of pin_path. */
@@ -60,9 +60,23 @@ struct config_independence {
 /* The longest drain, in seconds: a week. */
 #define CONFIG_MAX_DRAIN 604800U
 
+/*
+ * How the ports of an outside address are shared out; 0: not given. All zero: R = inside / outside addresses, and so
+ * on, see <detnat/mapping.h>.
+ */
+struct config_ports {
+	uint32_t subscribers_per_address; /* R */
+	uint32_t ports_per_host;	  /* P */
+	uint32_t first_port;		  /* F */
+	uint32_t block_pitch;		  /* S */
+	uint8_t order;			  /* enum plan_order */
+};
+extern const struct word port_order_words[];
+
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;			 /* PREFIX_NONE: no translation */
+	struct config_ports ports;
 	uint8_t inbound;			 /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; unique among mappings */
 	char comment[COMMENT_TEXT];		 /* "": none */
@@ -92,7 +106,8 @@ struct config_drain {
 struct config_rest {
 	struct prefix in;
 	struct prefix out;
-	uint64_t until_us; /* monotonic_us() */
+	uint64_t until_us;   /* monotonic_us() */
+	struct geometry geo; /* without ports_per_host: that of the prefixes alone */
 };
 
 struct config_portmap {
@@ -353,6 +368,19 @@ uint64_t config_pcp_subscribers(const struct config *c);
 /* Maximum number of leases: max_leases, or as many as the subscribers may have, within bounds. */
 uint32_t config_pcp_leases(const struct config *c);
 
+/*
+ * The arithmetic of a mapping that is translated, with its defaults filled in: 0, or -EINVAL with nothing written.
+ * config_geometry_check() says in err what is wrong, and which figures would fit.
+ */
+int config_mapping_geometry(const struct config_mapping *m, struct geometry *ret);
+int config_geometry_check(const struct config_mapping *m, struct geometry *ret, struct error *err);
+
+/* The keys for the ports of a mapping that exists; all 0 where its prefixes alone say as much. */
+struct config_ports config_ports_of(const struct geometry *g);
+
+/* Whether a mapping has keys for its ports, rather than its prefixes alone. */
+bool config_ports_given(const struct config_mapping *m);
+
 /* The XDP mode for an interface, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
 
@@ -401,8 +429,12 @@ int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
 
-/* The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. */
-const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out);
+/*
+ * The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. geo: how they would share
+ * the ports; without ports_per_host: as the prefixes alone say.
+ */
+const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out,
+					   const struct geometry *geo);
 
 /* Remaining seconds of a rest, rounded up. */
 unsigned config_rest_left(const struct config_rest *r);

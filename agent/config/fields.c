@@ -64,6 +64,7 @@ static const struct word unsolicited_words[] = {
 	{ "answer", UNSOLICITED_ANSWER },
 	{},
 };
+const struct word port_order_words[] = { { "sequential", PLAN_SEQUENTIAL }, { "netmap", PLAN_NETMAP }, {} };
 static const struct word on_exit_words[] = { { "keep", false }, { "detach", true }, {} };
 
 static const struct field interfaces_table[] = {
@@ -166,6 +167,14 @@ static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
 	{ "in", &field_prefix, MEMBER(struct config_mapping, in), .required = true },
 	{ "out", &field_out, MEMBER(struct config_mapping, out), .required = true },
+	{ "subscribers_per_address", &field_quota, MEMBER(struct config_mapping, ports.subscribers_per_address),
+	  .min = 1, .max = MAPPING_MAX_RATIO },
+	{ "ports_per_host", &field_quota, MEMBER(struct config_mapping, ports.ports_per_host), .min = 1,
+	  .max = MAPPING_MAX_BLOCK },
+	{ "first_port", &field_quota, MEMBER(struct config_mapping, ports.first_port), .min = 1, .max = UINT16_MAX },
+	{ "block_pitch", &field_quota, MEMBER(struct config_mapping, ports.block_pitch), .min = 1,
+	  .max = MAPPING_MAX_BLOCK },
+	{ "order", &field_choice, MEMBER(struct config_mapping, ports.order), .words = port_order_words },
 	{ "inbound", &field_choice, MEMBER(struct config_mapping, inbound), .words = inbound_words },
 	{ "sessions_per_user", &field_quota, MEMBER(struct config_mapping, sessions_per_user), .min = 1,
 	  .max = UINT16_MAX },

@@ -75,7 +75,11 @@ struct geometry {
 	__u8 flags;	  /* MAPPING_… */
 	__u8 in_plen;	  /* of the inside range; PLEN_RANGE if it is no prefix */
 	__u8 out_plen;	  /* of the outside range; PLEN_RANGE, or PLEN_NONE */
-	__u8 ratio_shift; /* log2 of R, if that is a power of two */
+	/*
+	 * log2 of R where F, P, S and the order have their defaults, else a number from 16 that depends on all of them:
+	 * sessions in the overflow tell one layout of blocks from another by it.
+	 */
+	__u8 ratio_shift;
 };
 _Static_assert(sizeof(struct geometry) == 48, "geometry is part of a map's value");
 
@@ -131,6 +135,38 @@ static inline __u8 mapping_log2(__u32 n)
 	return log;
 }
 
+/*
+ * Whether the blocks of an outside address are those of a mapping that has its prefixes alone: R a power of two, F =
+ * 1024, P = S = floor(64512 / R), sequential order.
+ */
+static inline int mapping_is_plain(const struct geometry *g)
+{
+	return !(g->flags & MAPPING_NETMAP) && !(g->ratio & (g->ratio - 1)) && g->first_port == MAPPING_FIRST_PORT &&
+	       g->pitch == g->ports_per_host && g->ports_per_host == MAPPING_PORTS / g->ratio;
+}
+
+/* A number that depends on R, F, S, P and the order; 0 for a plain mapping. */
+static inline __u16 mapping_layout(const struct geometry *g)
+{
+	__u64 digest;
+
+	if (!g->ports_per_host || mapping_is_plain(g))
+		return 0;
+	digest = (__u64)g->ratio << 48 | (__u64)g->first_port << 32 | (__u32)g->pitch << 16 | g->ports_per_host;
+	digest = (digest ^ (g->flags & MAPPING_NETMAP)) * 0x9e3779b97f4a7c15ULL;
+	digest = (digest ^ digest >> 32) * 0xff51afd7ed558ccdULL;
+	return (__u16)(1 + (digest >> 32) % 65535);
+}
+
+/* Whether two mappings give the same addresses and ports to the same subscribers. */
+static inline int mapping_equal(const struct geometry *a, const struct geometry *b)
+{
+	return a->in_base == b->in_base && a->last_subscriber == b->last_subscriber && a->out_plen == b->out_plen &&
+	       a->out_base == b->out_base && a->last_out == b->last_out && a->ratio == b->ratio &&
+	       a->first_port == b->first_port && a->pitch == b->pitch && a->ports_per_host == b->ports_per_host &&
+	       (a->flags & MAPPING_NETMAP) == (b->flags & MAPPING_NETMAP);
+}
+
 /* Parameters of mapping_make(). */
 struct mapping_parameters {
 	__u32 in_base;
@@ -180,8 +216,8 @@ static inline int mapping_make(const struct mapping_parameters *p, struct geomet
 		.flags = netmap ? MAPPING_NETMAP : 0,
 		.in_plen = mapping_plen(p->in_base, p->last_subscriber),
 		.out_plen = mapping_plen(p->out_base, p->last_out),
-		.ratio_shift = mapping_log2(p->ratio),
 	};
+	ret_g->ratio_shift = (__u8)(mapping_is_plain(ret_g) ? mapping_log2(p->ratio) : 16 + mapping_layout(ret_g) % 240);
 	/* In netmap order the mask takes the remainder, so the division is by 1. */
 	divisor = netmap ? 1 : p->ratio;
 	ret_g->divisor_shift = (__u8)(31 + mapping_log2(divisor));
@@ -340,6 +376,24 @@ static __always_inline __s64 mapping_reverse(const struct geometry *g, __u32 out
 	__u32 offset;
 
 	return mapping_reverse_at(g, out_addr, out_port, &offset);
+}
+
+/*
+ * The subscribers of an outside address, which must be in the outside range: *ret_first, then every *ret_stride-th, as
+ * many as returned; 0: the address has none.
+ */
+static inline __u32 mapping_sharers(const struct geometry *g, __u32 out_addr, __u32 *ret_first, __u32 *ret_stride)
+{
+	__u64 a = out_addr - g->out_base, all = g->last_subscriber + 1ULL;
+	__u64 stride = g->flags & MAPPING_NETMAP ? g->last_out + 1ULL : 1;
+	__u64 first = g->flags & MAPPING_NETMAP ? a : a * g->ratio, n;
+
+	*ret_first = (__u32)first;
+	*ret_stride = (__u32)stride;
+	if (first >= all)
+		return 0;
+	n = (all - first + stride - 1) / stride;
+	return (__u32)(n < g->ratio ? n : g->ratio);
 }
 
 /* Kinds of a port of an outside address: mapping_port_kind(). */

@@ -11,9 +11,9 @@
 #include "programs.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 6
+#define LAYOUT_VERSION 7
 
-#define MAX_MAPPINGS 8192U
+#define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
 #define MAX_BYPASS   256U
 
@@ -26,10 +26,9 @@
  */
 #define INDEX_LEAF  0x8000U
 #define INDEX_ROOTS 256U
-/* A power of two. A prefix needs up to two nodes, a range that is none up to four. */
-#define INDEX_NODES 16384U
-_Static_assert(INDEX_NODES + MAX_MAPPINGS <= INDEX_LEAF, "entries tell numbers of nodes and of mappings apart");
-_Static_assert(2 * MAX_MAPPINGS <= INDEX_LEAF, "the agent has as many numbers again");
+/* A power of two with room for two nodes per mapping. */
+#define INDEX_NODES 4096U
+_Static_assert(INDEX_NODES >= INDEX_ROOTS + 2U * MAX_MAPPINGS, "every mapping has its nodes");
 
 struct index_node {
 	__u16 entry[256];
@@ -190,8 +189,9 @@ static __always_inline __u32 subscriber_overflow(__u32 overflow)
  * The OVERFLOW_IN2OUT entry holds the state word, the OVERFLOW_OUT2IN entry leads to it. Both are inserted and deleted
  * under the subscriber's opener lock. Sessions are admitted first (globals.overflow), so that the kernel never evicts.
  *
- * A key has the inside address, the outside address and the sharing ratio, which together determine the port block. So
- * a lookup for one mapping never finds a session of another, even if mappings have changed since it was opened.
+ * A key has the inside address, the outside address and the layout of the outside address's blocks, which together
+ * determine the port block. So a lookup for one mapping does not find a session of another, even if mappings have
+ * changed since it was opened.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
@@ -203,7 +203,7 @@ struct overflow_key {
 	__u16 ext_port;
 	__u8 proto;
 	__u8 direction;
-	__u8 ratio_shift; /* of the mapping */
+	__u8 ratio_shift; /* of the mapping; see struct geometry */
 	__u8 pad;
 };
 _Static_assert(sizeof(struct overflow_key) == 20, "hashed as words");

@@ -78,6 +78,7 @@ struct plan_end {
 struct plan_binding {
 	struct prefix in;
 	struct prefix out;
+	struct plan_blocks blocks;
 	struct address_range of;
 	bool made;
 };

@@ -229,8 +229,13 @@ static void tell_exporter(const struct change_plan *p)
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	if (n < 0)
 		log_warning("ipfix: cannot export the addresses of changed mappings: out of memory");
-	for (ssize_t i = 0; i < n; i++)
-		ipfix_mapping(x, list[i].in, list[i].out, list[i].of, list[i].made, now_ms);
+	for (ssize_t i = 0; i < n; i++) {
+		struct geometry geo;
+
+		if (!prefix_is_none(list[i].out) &&
+		    !plan_blocks_geometry(list[i].in, list[i].out, &list[i].blocks, &geo))
+			ipfix_mapping(x, &geo, list[i].of, list[i].made, now_ms);
+	}
 }
 
 int plan_commit(struct change_plan *p, struct error *err)

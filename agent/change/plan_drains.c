@@ -166,7 +166,11 @@ static struct config_rest rest_of(const struct history_rest *r)
 	int64_t left = r->ended + CONFIG_REST_S - history_now();
 	uint64_t left_s = left < 0 ? 0 : left > CONFIG_REST_S ? CONFIG_REST_S : (uint64_t)left;
 
-	return (struct config_rest){ .in = r->in, .out = r->out, .until_us = monotonic_us() + left_s * 1000000 };
+	struct config_rest rest = { .in = r->in, .out = r->out, .until_us = monotonic_us() + left_s * 1000000 };
+
+	if (plan_blocks_geometry(r->in, r->out, &r->blocks, &rest.geo))
+		rest.geo = (struct geometry){ 0 };
+	return rest;
 }
 
 /* Lists the mappings that have drained, now or lately. */

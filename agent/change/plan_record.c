@@ -43,11 +43,28 @@ static int record_portmaps(const struct change_plan *p, struct history_portmap_c
 	return ret->del && ret->add ? 0 : -ENOMEM;
 }
 
-static struct history_mapping recorded(struct prefix in, struct prefix out, bool open, const char *name)
+/* The mapping of an addition, with its blocks. */
+static struct history_mapping added(const struct mapping_spec *spec, const char *name)
 {
-	struct history_mapping m = { .in = in, .out = out, .open = open };
+	struct history_mapping m = { .in = spec->in, .out = spec->out, .open = spec->open };
+	struct geometry geo;
+
+	if (!prefix_is_none(spec->out) && !mapping_spec_geometry(spec, &geo))
+		m.blocks = plan_blocks_of(&geo);
 
 	snprintf(m.name, sizeof(m.name), "%s", name);
+	return m;
+}
+
+/* A mapping that stays, under its new name. */
+static struct history_mapping renamed(const struct config_mapping *of)
+{
+	struct history_mapping m = { .in = of->in, .out = of->out, .open = of->inbound == INBOUND_OPEN };
+	struct geometry geo;
+
+	if (!prefix_is_none(of->out) && !config_mapping_geometry(of, &geo))
+		m.blocks = plan_blocks_of(&geo);
+	snprintf(m.name, sizeof(m.name), "%s", of->name);
 	return m;
 }
 
@@ -83,17 +100,17 @@ static int begin(struct change_plan *p, struct error *err)
 
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].revives)
-			add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out, p->add[i].spec.open,
-						config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
+			add[n_add++] =
+				added(&p->add[i].spec, config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (is_renamed(p, &c->mappings[i]))
-			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out,
-						c->mappings[i].inbound == INBOUND_OPEN, c->mappings[i].name);
+			add[n_add++] = renamed(&c->mappings[i]);
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].drain_s)
 			del[n_del++] = (struct history_mapping){ .in = p->del[i].in,
 								 .out = p->del[i].out,
-								 .open = p->del[i].open };
+								 .open = p->del[i].open,
+								 .blocks = plan_blocks_of(&p->del[i].geo) };
 	if (record_portmaps(p, &portmaps) || plan_retired(p, &drains) ||
 	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, on_recorded, p)) {
 		free(portmaps.del);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Every key of the configuration, in the order in which they are written. */
 #include "config/fields.h"
-#include "plan/plan.h"
 
 #define MEMBER(struct_name, member) .offset = offsetof(struct_name, member), .size = sizeof(((struct_name *)0)->member)
 #define SETTING(member)		    .setting = { offsetof(struct settings, member), sizeof(((struct settings *)0)->member) }

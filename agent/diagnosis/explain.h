@@ -99,6 +99,10 @@ struct explanation {
 #define KEPT_TEXT 192
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);
 
+/* Writes why a port of an outside address has no subscriber, and returns the text. */
+#define NO_BLOCK_TEXT 128
+const char *explain_no_block(const struct geometry *g, struct endpoint out, char text[static NO_BLOCK_TEXT]);
+
 /* The array of findings; NULL: out of memory. */
 cJSON *explain_findings(const struct explanation *e);
 

@@ -30,7 +30,7 @@ static uint32_t held(const struct bind *b, uint32_t group)
 
 static int32_t bound(const struct bind *b, uint32_t group, uint32_t at, uint32_t flags)
 {
-	uint64_t *entry = &b->line[group].entry[at];
+	__u64 *entry = &b->line[group].entry[at];
 
 	flags |= BINDING_BOUND | (binding_flags(*entry) & BINDING_AWAY);
 	*entry = binding_entry(b->in_port, flags, b->seen);
@@ -59,7 +59,7 @@ static int32_t bind_in(const struct bind *b, uint32_t group, uint32_t first, uin
 }
 
 /* The own entry of a group; NULL: it has none. */
-static uint64_t *own(const struct bind *b, uint32_t group, uint32_t flags)
+static __u64 *own(const struct bind *b, uint32_t group, uint32_t flags)
 {
 	uint32_t size = group_size(group << PORT_GROUP_SHIFT, b->r->plan.ports);
 
@@ -70,7 +70,7 @@ static uint64_t *own(const struct bind *b, uint32_t group, uint32_t flags)
 	return NULL;
 }
 
-static int32_t kept(const struct bind *b, uint32_t group, uint64_t *entry)
+static int32_t kept(const struct bind *b, uint32_t group, __u64 *entry)
 {
 	*entry = binding_raised(*entry, b->seen);
 	return (int32_t)((group << PORT_GROUP_SHIFT) + (uint32_t)(entry - b->line[group].entry));
@@ -89,7 +89,7 @@ int32_t replay_bind(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t 
 		.life = r->timeout_ticks[binding_timeout(proto)],
 	};
 	uint32_t first = mapping_first_choice(&r->geo, in_port), home = first >> PORT_GROUP_SHIFT;
-	uint64_t *entry;
+	__u64 *entry;
 	int32_t at;
 
 	r->line_used[protocol] = 1;

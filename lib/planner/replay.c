@@ -304,7 +304,7 @@ static int open_beyond(struct step *s, int32_t bound, uint32_t *ret_offset)
 }
 
 /* The state word of the flow's session, or NULL. */
-static uint64_t *find(struct step *s, struct beyond **ret_beyond)
+static __u64 *find(struct step *s, struct beyond **ret_beyond)
 {
 	struct bucket_choice b = buckets_of(s, s->offset);
 	struct bucket *both[] = { b.first, b.second };
@@ -329,7 +329,7 @@ static uint64_t *find(struct step *s, struct beyond **ret_beyond)
 }
 
 /* Joins a flow to the session that it has. False: it has none, or may not reopen it. */
-static enum replay_fate join(struct step *s, uint64_t *word)
+static enum replay_fate join(struct step *s, __u64 *word)
 {
 	uint64_t before = *word;
 	uint32_t seen = word_seen(before);
@@ -351,7 +351,7 @@ static int replay_flow(struct step *s, uint32_t *ret_offset)
 {
 	struct replay *r = s->r;
 	struct beyond *beyond;
-	uint64_t *word = find(s, &beyond);
+	__u64 *word = find(s, &beyond);
 	int32_t bound = -1;
 	int opened;
 
@@ -394,7 +394,7 @@ static void end_flow(struct replay *r, const struct plan_flow *f, int64_t base_m
 {
 	struct step s = step_of(r, f, base_ms);
 	struct beyond *beyond;
-	uint64_t *word;
+	__u64 *word;
 
 	s.now = s.seen;
 	word = find(&s, &beyond);

@@ -13,7 +13,7 @@
 struct beyond {
 	struct hash_entry entry;
 	uint64_t key; /* slot_key() */
-	uint64_t word;
+	__u64 word;
 	uint8_t proto;
 };
 

@@ -53,6 +53,7 @@ static const char *const placeholders[] = {
 	[ARG_TEXT] = "TEXT",
 	[ARG_LABEL] = "NAME",
 	[ARG_FILE] = "FILE",
+	[ARG_FILES] = "FILE",
 	[ARG_REMOTE] = "PREFIX[:PORT]",
 	[ARG_NOTICES] = "KIND",
 	[ARG_STATE] = "STATE",

@@ -92,7 +92,8 @@ static int check_sources(const struct plan_result *p, struct error *err)
 				 (unsigned long long)c->unclear);
 	if (!c->flows)
 		return error_set(err, -EINVAL, "no flow is from a subscriber%s",
-				 c->n_in ? ": does --in have their addresses before translation?" : "; --in names them");
+				 c->n_in ? ": does --in have their addresses before translation?"
+					 : "; --in names them");
 	return 0;
 }
 
@@ -178,7 +179,7 @@ static int find_target(struct plan_result *p, struct error *err)
 /* The least ratio for which the outside addresses suffice gets a row. */
 static void add_fitting(struct plan_result *p)
 {
-	uint64_t addresses = plan_addresses(p->options->out, p->options->n_out), ratio;
+	uint64_t addresses = range_addresses(p->options->out, p->options->n_out), ratio;
 
 	if (!addresses)
 		return;
@@ -198,9 +199,10 @@ static int fill(struct plan_result *p, struct error *err)
 		r = r ? r : check_sources(p, err);
 		r = r ? r : planner_demand_read(p->traffic, &p->options->settings, &p->demand, err);
 		if (!r && !p->demand.subscribers)
-			r = error_set(err, -EINVAL,
-				      "all sessions have been idle for longer than detnat keeps them: nothing is left to "
-				      "plan with");
+			r = error_set(
+				err, -EINVAL,
+				"all sessions have been idle for longer than detnat keeps them: nothing is left to "
+				"plan with");
 	}
 	if (r)
 		return r;

@@ -14,7 +14,6 @@
 #define FEW_PORTS 64U
 
 struct checking {
-	struct writer *w;
 	cJSON *rows, *warnings;
 	uint64_t subscribers, memory;
 };
@@ -31,7 +30,7 @@ static void __attribute__((format(printf, 2, 3))) warn(struct checking *c, const
 }
 
 /* Outside addresses that end in .0 or .255, which some networks drop. */
-static uint64_t edge_addresses(const struct plan_part *p)
+static uint64_t edge_addresses(const struct file_part *p)
 {
 	uint64_t n = 0;
 
@@ -42,14 +41,16 @@ static uint64_t edge_addresses(const struct plan_part *p)
 	return n;
 }
 
-static void check_part(struct checking *c, const struct plan_part *p)
+static void check_part(struct checking *c, const struct file_part *p)
 {
 	uint64_t subscribers = p->in_last - p->in_first + 1ULL, addresses = p->out_last - p->out_first + 1ULL;
 	uint64_t edges = edge_addresses(p);
 	const struct planner_row row = { .ports = p->ports, .slots = p->slots };
 	const struct planner_settings settings = { .bindings = p->bindings };
 	uint64_t memory = planner_memory(&settings, &row, subscribers);
-	uint32_t left = 65536 - MAPPING_FIRST_PORT - p->ratio * p->ports;
+	uint32_t last = MAPPING_FIRST_PORT > p->port_lo ? p->port_lo : MAPPING_FIRST_PORT;
+	uint32_t left = 65536 - last - p->ratio * p->ports;
+	uint64_t room = addresses * p->ratio - subscribers;
 	cJSON *json = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(json, "in", p->in);
@@ -59,6 +60,7 @@ static void check_part(struct checking *c, const struct plan_part *p)
 	cJSON_AddNumberToObject(json, "sharing_ratio", p->ratio);
 	cJSON_AddNumberToObject(json, "ports_per_host", p->ports);
 	cJSON_AddNumberToObject(json, "ports_left", left);
+	cJSON_AddNumberToObject(json, "blocks_free", (double)room);
 	cJSON_AddNumberToObject(json, "memory_bytes", (double)memory);
 	cJSON_AddItemToArray(c->rows, json);
 	c->subscribers += subscribers;
@@ -67,18 +69,27 @@ static void check_part(struct checking *c, const struct plan_part *p)
 		warn(c, "%s: %llu outside addresses end in .0 or .255, which old filters elsewhere drop", p->in,
 		     (unsigned long long)edges);
 	if (p->port_lo < 1024)
-		warn(c, "%s: blocks begin at port %u; some servers refuse clients with a port below 1024", p->in, p->port_lo);
+		warn(c, "%s: blocks begin at port %u; some servers refuse clients with a port below 1024", p->in,
+		     p->port_lo);
 	if (p->bindings && p->ports < FEW_PORTS)
-		warn(c, "%s: %u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
-			"out of them early; use %u or more",
+		warn(c,
+		     "%s: %u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
+		     "out of them early; use %u or more",
 		     p->in, p->ports, FEW_PORTS);
 	if (p->bindings && p->quota > p->ports)
 		warn(c, "%s: a quota of %u sessions, but endpoint-independent mapping has %u ports a protocol", p->in,
 		     p->quota, p->ports);
 	if (p->quota > p->slots)
-		warn(c, "%s: a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which all "
-			"subscribers share",
+		warn(c,
+		     "%s: a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which "
+		     "all "
+		     "subscribers share",
 		     p->in, p->quota, p->slots);
+	if (room >= p->ratio)
+		warn(c, "%s: %llu of %llu outside addresses have no subscriber", p->in,
+		     (unsigned long long)(room / p->ratio), (unsigned long long)addresses);
+	if (p->pitch > p->ports)
+		warn(c, "%s: between two blocks are %u ports that nobody can have", p->in, p->pitch - p->ports);
 	if (!left && p->ratio > 1)
 		warn(c, "%s: no port of an address is left for portmaps", p->in);
 }
@@ -86,10 +97,15 @@ static void check_part(struct checking *c, const struct plan_part *p)
 static void show_check(struct writer *w, const struct checking *c)
 {
 	static const struct column columns[] = {
-		{ "INSIDE", "in", cell_text, false, 0 },	  { "OUTSIDE", "out", cell_text, false, 0 },
-		{ "SUBSCRIBERS", "subscribers", cell_number, true, 0 }, { "ADDRESSES", "addresses", cell_number, true, 0 },
-		{ "RATIO", "sharing_ratio", cell_number, true, 0 }, { "PORTS", "ports_per_host", cell_number, true, 0 },
-		{ "LEFT", "ports_left", cell_number, true, 0 },	  { "MEMORY", "memory_bytes", cell_bytes, true, 0 },
+		{ "INSIDE", "in", cell_text, false, 0 },
+		{ "OUTSIDE", "out", cell_text, false, 0 },
+		{ "SUBSCRIBERS", "subscribers", cell_number, true, 0 },
+		{ "ADDRESSES", "addresses", cell_number, true, 0 },
+		{ "RATIO", "sharing_ratio", cell_number, true, 0 },
+		{ "PORTS", "ports_per_host", cell_number, true, 0 },
+		{ "LEFT", "ports_left", cell_number, true, 0 },
+		{ "FREE BLOCKS", "blocks_free", cell_number, true, 0 },
+		{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 		{},
 	};
 	const cJSON *warning;
@@ -101,7 +117,7 @@ static void show_check(struct writer *w, const struct checking *c)
 
 static int check_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	struct checking c = { .w = w };
+	struct checking c = { 0 };
 	struct plan_file file;
 	cJSON *json;
 	char *text;
@@ -129,7 +145,6 @@ static int check_run(const char *socket, const cJSON *args, struct writer *w, st
 
 struct listing {
 	struct writer *w;
-	bool list;
 	cJSON *json; /* array, or NULL */
 };
 
@@ -170,10 +185,12 @@ static void show_changes(struct writer *w, const struct plan_changes *c, cJSON *
 	char *text;
 
 	if (!w->json) {
-		writer_line(w, "%llu subscribers: %llu keep address and ports, %llu get another address, %llu other ports; "
-			       "%llu are new, %llu are gone",
-			    (unsigned long long)c->subscribers, (unsigned long long)c->kept, (unsigned long long)c->moved,
-			    (unsigned long long)c->shifted, (unsigned long long)c->added, (unsigned long long)c->removed);
+		writer_line(
+			w,
+			"%llu subscribers: %llu keep address and ports, %llu get another address, %llu other ports; "
+			"%llu are new, %llu are gone",
+			(unsigned long long)c->subscribers, (unsigned long long)c->kept, (unsigned long long)c->moved,
+			(unsigned long long)c->shifted, (unsigned long long)c->added, (unsigned long long)c->removed);
 		return;
 	}
 	json = cJSON_CreateObject();
@@ -195,7 +212,7 @@ static void show_changes(struct writer *w, const struct plan_changes *c, cJSON *
 static int diff_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	bool list = cJSON_IsTrue(json_get(args, "v"));
-	struct listing l = { .w = w, .list = list, .json = w->json && list ? cJSON_CreateArray() : NULL };
+	struct listing l = { .w = w, .json = w->json && list ? cJSON_CreateArray() : NULL };
 	struct plan_file before = { 0 }, after = { 0 };
 	struct plan_changes c;
 	int r = plan_file_read(json_text(args, "old", ""), &before, err);

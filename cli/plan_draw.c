@@ -6,12 +6,12 @@
 
 #include "plan_show.h"
 
-#define WIDTH	640.0
-#define HEIGHT	400.0
-#define LEFT	70.0
-#define RIGHT	20.0
-#define TOP	40.0
-#define BOTTOM	50.0
+#define WIDTH  640.0
+#define HEIGHT 400.0
+#define LEFT   70.0
+#define RIGHT  20.0
+#define TOP    40.0
+#define BOTTOM 50.0
 /* Shares from a thousandth of a percent to all; what is below lies on the lower edge. */
 #define DECADES 5.0
 
@@ -62,26 +62,32 @@ static void draw_line(FILE *f, const struct plan_result *r, share_of share, cons
 		fprintf(f, "%s%.1f,%.1f", i ? " " : "", at_x(r, r->row[i].ratio), at_y(share(r, &r->row[i])));
 	fprintf(f, "\"/>\n");
 	for (size_t i = 0; i < r->n; i++)
-		fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"><title>ratio %u, %u ports: %.4f%%</title></circle>\n",
+		fprintf(f,
+			"<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"><title>ratio %u, %u ports: "
+			"%.4f%%</title></circle>\n",
 			at_x(r, r->row[i].ratio), at_y(share(r, &r->row[i])), colour, r->row[i].ratio, r->row[i].ports,
 			share(r, &r->row[i]) * 100);
 }
 
 static void draw(FILE *f, const struct plan_result *r)
 {
-	fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\" font-size=\"12\">\n",
+	fprintf(f,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\" "
+		"font-size=\"12\">\n",
 		WIDTH, HEIGHT);
 	fprintf(f, "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n");
 	draw_axes(f, r);
 	draw_line(f, r, plan_row_exceed, "#1f77b4");
-	fprintf(f, "<text x=\"%.1f\" y=\"22\" fill=\"#1f77b4\">subscribers with more sessions than ports%s</text>\n", LEFT,
-		r->traffic ? "" : " (an assumption)");
+	fprintf(f, "<text x=\"%.1f\" y=\"22\" fill=\"#1f77b4\">subscribers with more sessions than ports%s</text>\n",
+		LEFT, r->traffic ? "" : " (an assumption)");
 	if (r->traffic) {
 		draw_line(f, r, refused_of, "#d62728");
 		fprintf(f, "<text x=\"%.1f\" y=\"22\" fill=\"#d62728\">sessions refused</text>\n", LEFT + 280);
 	}
 	if (r->traffic && r->options->target > 0)
-		fprintf(f, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#d62728\" stroke-dasharray=\"4\"/>\n",
+		fprintf(f,
+			"<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#d62728\" "
+			"stroke-dasharray=\"4\"/>\n",
 			LEFT, at_y(r->options->target), WIDTH - RIGHT, at_y(r->options->target));
 	fprintf(f, "</svg>\n");
 }

@@ -22,7 +22,7 @@ void plan_options_free(struct plan_options *o)
 	o->in = o->out = NULL;
 }
 
-uint64_t plan_addresses(const struct address_range *range, size_t n)
+uint64_t range_addresses(const struct address_range *range, size_t n)
 {
 	uint64_t sum = 0;
 
@@ -132,10 +132,11 @@ static int read_timeouts(const cJSON *args, uint32_t timeout_s[static N_TIMEOUTS
 		while (i < N_TIMEOUTS && strcmp(word, timeout_names[i]) != 0)
 			i++;
 		if (i == N_TIMEOUTS || !value || duration_parse(value, &seconds) || !seconds || seconds > 604800)
-			return error_set(err, -EINVAL,
-					 "--timeouts: \"%.40s\" is none of udp=N, tcp_established=N, tcp_transitory=N and "
-					 "icmp=N, of 1 to 604800 seconds",
-					 word);
+			return error_set(
+				err, -EINVAL,
+				"--timeouts: \"%.40s\" is none of udp=N, tcp_established=N, tcp_transitory=N and "
+				"icmp=N, of 1 to 604800 seconds",
+				word);
 		timeout_s[i] = (uint32_t)seconds;
 	}
 	return 0;
@@ -182,7 +183,7 @@ static int read_all(const cJSON *args, struct plan_options *o, struct error *err
 		r = error_set(err, -EINVAL,
 			      "plan needs --traffic, or --subscribers or --in for a table from an assumption");
 	if (!r && !o->traffic && !o->subscribers)
-		o->subscribers = (uint32_t)plan_addresses(o->in, o->n_in);
+		o->subscribers = (uint32_t)range_addresses(o->in, o->n_in);
 	return r;
 }
 

@@ -22,6 +22,6 @@ int plan_options_read(const cJSON *args, struct plan_options *ret, struct error 
 void plan_options_free(struct plan_options *o);
 
 /* Addresses in ranges. */
-uint64_t plan_addresses(const struct address_range *range, size_t n);
+uint64_t range_addresses(const struct address_range *range, size_t n);
 
 #endif

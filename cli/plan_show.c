@@ -24,7 +24,13 @@ static const char *percent(double share, char text[static 16])
 {
 	double n = share * 100;
 
-	snprintf(text, 16, n >= 10 ? "%.0f%%" : n >= 1 ? "%.1f%%" : n >= 0.1 || n == 0 ? "%.2f%%" : n >= 0.001 ? "%.3f%%" : "<0.001%%", n);
+	snprintf(text, 16,
+		 n >= 10	      ? "%.0f%%"
+		 : n >= 1	      ? "%.1f%%"
+		 : n >= 0.1 || n == 0 ? "%.2f%%"
+		 : n >= 0.001	      ? "%.3f%%"
+				      : "<0.001%%",
+		 n);
 	return text;
 }
 
@@ -54,8 +60,8 @@ static void show_head(struct writer *w, const struct plan_result *r)
 	char sessions[16], from[TIME_TEXT], to[TIME_TEXT];
 
 	if (!r->traffic) {
-		writer_line(w, "%llu subscribers; no traffic: this is an assumption, times %g:", (unsigned long long)r->subscribers,
-			    r->options->settings.scale);
+		writer_line(w, "%llu subscribers; no traffic: this is an assumption, times %g:",
+			    (unsigned long long)r->subscribers, r->options->settings.scale);
 		writer_line(w, "%s", ASSUMPTION_SOURCES);
 		return;
 	}
@@ -65,8 +71,9 @@ static void show_head(struct writer *w, const struct plan_result *r)
 		from[strlen(from) - 1] = '\0';
 		to[strlen(to) - 1] = '\0';
 	}
-	writer_line(w, "%llu subscribers, %llu of them with traffic: %s sessions, %s to %s", (unsigned long long)r->subscribers,
-		    (unsigned long long)r->demand.subscribers, amount(r->demand.sessions, sessions), from, to);
+	writer_line(w, "%llu subscribers, %llu of them with traffic: %s sessions, %s to %s",
+		    (unsigned long long)r->subscribers, (unsigned long long)r->demand.subscribers,
+		    amount(r->demand.sessions, sessions), from, to);
 }
 
 static const char *mark(const struct plan_result *r, const struct planner_row *row, char text[static 64])
@@ -92,7 +99,8 @@ static void show_rows(struct writer *w, const struct plan_result *r)
 		if (r->traffic) {
 			percent(planner_refused(row), refused);
 			snprintf(many, sizeof(many), "%llu", (unsigned long long)row->subscribers_refused);
-			percent(row->result.sessions ? (double)row->result.overflowed / (double)row->result.sessions : 0,
+			percent(row->result.sessions ? (double)row->result.overflowed / (double)row->result.sessions
+						     : 0,
 				over);
 		}
 		writer_line(w, "%6u %6u %8s %8s %20s %9s %9s %10llu%s", row->ratio, row->ports,
@@ -108,11 +116,12 @@ static void show_notes(struct writer *w, const struct plan_result *r)
 	const struct planner_demand *d = &r->demand;
 	uint64_t by_quota = 0, beyond = 0;
 
-	writer_line(w,
-		    "Busiest destination: 99%% of subscribers need %u ports at once, 99.9%% %u; with endpoint-independent "
-		    "mapping 99%% need %u, 99.9%% %u.",
-		    planner_demand_of(d, MOST_BUSIEST, 0.99), planner_demand_of(d, MOST_BUSIEST, 0.999),
-		    planner_demand_of(d, MOST_ENDPOINTS, 0.99), planner_demand_of(d, MOST_ENDPOINTS, 0.999));
+	writer_line(
+		w,
+		"Busiest destination: 99%% of subscribers need %u ports at once, 99.9%% %u; with endpoint-independent "
+		"mapping 99%% need %u, 99.9%% %u.",
+		planner_demand_of(d, MOST_BUSIEST, 0.99), planner_demand_of(d, MOST_BUSIEST, 0.999),
+		planner_demand_of(d, MOST_ENDPOINTS, 0.99), planner_demand_of(d, MOST_ENDPOINTS, 0.999));
 	writer_line(w, "Sessions at once: 50%% of subscribers have %u, 90%% %u, 99%% %u, 99.9%% %u, the most %u.",
 		    planner_demand_of(d, MOST_SESSIONS, 0.5), planner_demand_of(d, MOST_SESSIONS, 0.9),
 		    planner_demand_of(d, MOST_SESSIONS, 0.99), planner_demand_of(d, MOST_SESSIONS, 0.999),
@@ -125,10 +134,13 @@ static void show_notes(struct writer *w, const struct plan_result *r)
 		writer_line(w, "The quota of %u sessions (--quota) refuses up to %llu of them, whatever the ratio.",
 			    r->options->settings.quota, (unsigned long long)by_quota);
 	if (beyond)
-		writer_line(w, "Beyond the slots are up to %llu sessions at once: overflow_sessions (65536) must not be below.",
+		writer_line(w,
+			    "Beyond the slots are up to %llu sessions at once: overflow_sessions (65536) must not be "
+			    "below.",
 			    (unsigned long long)beyond);
 	if (c->idle)
-		writer_line(w, "Left out: %llu sessions idle for longer than detnat keeps them.", (unsigned long long)c->idle);
+		writer_line(w, "Left out: %llu sessions idle for longer than detnat keeps them.",
+			    (unsigned long long)c->idle);
 	if (c->towards || c->strangers || c->unclear)
 		writer_line(w, "Set aside: %llu flows towards subscribers, %llu of no subscriber.",
 			    (unsigned long long)c->towards, (unsigned long long)(c->strangers + c->unclear));
@@ -145,8 +157,9 @@ void plan_show_text(struct writer *w, const struct plan_result *r)
 	if (r->traffic)
 		show_notes(w, r);
 	else
-		writer_line(w, "EXCEED counts sessions. A port serves several destinations, so far fewer are refused; with "
-			       "endpoint-independent mapping ports are inside endpoints. --traffic shows both.");
+		writer_line(
+			w, "EXCEED counts sessions. A port serves several destinations, so far fewer are refused; with "
+			   "endpoint-independent mapping ports are inside endpoints. --traffic shows both.");
 	if (r->traffic && r->options->target >= 0 && !r->meets)
 		writer_line(w, "No ratio meets %s.", percent(r->options->target, share));
 	if (r->options->n_out && !r->fits)
@@ -175,7 +188,8 @@ static cJSON *row_json(const struct plan_result *r, const struct planner_row *ro
 		cJSON_AddNumberToObject(json, "overflow_sessions", (double)row->result.overflowed);
 		cJSON_AddNumberToObject(json, "overflow_peak", (double)row->beyond_peak);
 	}
-	cJSON_AddNumberToObject(json, "memory_bytes", (double)planner_memory(&r->options->settings, row, r->subscribers));
+	cJSON_AddNumberToObject(json, "memory_bytes",
+				(double)planner_memory(&r->options->settings, row, r->subscribers));
 	cJSON_AddNumberToObject(json, "addresses", (double)plan_row_addresses(r, row));
 	cJSON_AddBoolToObject(json, "meets_target", r->meets && row->ratio == r->meets);
 	cJSON_AddBoolToObject(json, "fits_out", r->fits && row->ratio == r->fits);

@@ -17,8 +17,8 @@ struct plan_result {
 	struct planner_demand demand;
 	struct planner_row row[PLANNER_MAX_ROWS];
 	size_t n;
-	uint32_t meets; /* the largest ratio that meets the target; 0: none */
-	uint32_t fits;	/* the least ratio for which the outside addresses suffice; 0: not known, or none */
+	uint32_t meets;		    /* the largest ratio that meets the target; 0: none */
+	uint32_t fits;		    /* the least ratio for which the outside addresses suffice; 0: not known, or none */
 	struct collection *traffic; /* NULL: the table is from the assumption */
 	struct plan_source *source;
 	size_t n_sources;

@@ -61,7 +61,8 @@ bool beyond_port_held(struct replay *r, uint64_t key, uint8_t proto, uint32_t of
 
 		if (!b || (b->key ^ key) >> 16 || b->proto != proto || word_out_port(b->word) != offset)
 			continue;
-		if (!word_expired(b->word, now, r->timeout_ticks) && !(take_reset && word_state(b->word) & SESSION_RESET))
+		if (!word_expired(b->word, now, r->timeout_ticks) &&
+		    !(take_reset && word_state(b->word) & SESSION_RESET))
 			return true;
 		beyond_del(r, b);
 		return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Endpoint-independent mapping in a replay: the steps of bpf/session/bind_port.h on the entries of <detnat/binding.h>. */
+/* Endpoint-independent mapping in a replay: the steps of bpf/session/bind_port.h on the entries of <detnat/binding.h>.
+ */
 #include "planner/replay_private.h"
 
 struct bind {

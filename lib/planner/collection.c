@@ -188,9 +188,10 @@ int collection_read(struct collection *c, int fd, const char *name, int64_t take
 	err->text[0] = '\0';
 	r = traffic_read(fd, name, taken_ms, take_flow, c, &notes, err);
 	if (r)
-		return *err->text ? r
-				  : error_set(err, r, "%s: flows beyond %lu MiB wait in a file in $TMPDIR or /var/tmp: %s",
-					      name, COLLECTION_MEMORY >> 20, strerror(-r));
+		return *err->text
+			       ? r
+			       : error_set(err, r, "%s: flows beyond %lu MiB wait in a file in $TMPDIR or /var/tmp: %s",
+					   name, COLLECTION_MEMORY >> 20, strerror(-r));
 	for (unsigned t = 1; t < N_TRAFFIC_TIMERS; t++)
 		timers[c->files * N_TRAFFIC_TIMERS + t] = traffic_timer_length(notes.longest_ms[t]);
 	c->files++;
@@ -215,7 +216,8 @@ static int by_time(const void *a, const void *b)
 		return x->first_ms < y->first_ms ? -1 : 1;
 	if (x->last_ms != y->last_ms)
 		return x->last_ms < y->last_ms ? -1 : 1;
-	return memcmp(&x->in_addr, &y->in_addr, offsetof(struct plan_flow, timer) - offsetof(struct plan_flow, in_addr));
+	return memcmp(&x->in_addr, &y->in_addr,
+		      offsetof(struct plan_flow, timer) - offsetof(struct plan_flow, in_addr));
 }
 
 /*
@@ -238,7 +240,6 @@ static size_t resolve(struct collection *c, struct plan_flow *flow, size_t n)
 			}
 			f.first_ms -= idle;
 			f.last_ms = f.first_ms;
-			f.timer = 0;
 		}
 		c->from_ms = f.first_ms < c->from_ms ? f.first_ms : c->from_ms;
 		c->to_ms = f.last_ms > c->to_ms ? f.last_ms : c->to_ms;

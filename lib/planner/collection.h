@@ -19,7 +19,7 @@ struct plan_flow {
 	uint32_t ext_addr;
 	uint16_t in_port;
 	uint16_t ext_port;
-	uint16_t timer; /* 0, or the number of a timer plus one */
+	uint16_t timer; /* not 0: an entry of a table, whose state is that of the table's time */
 	uint8_t proto;
 	uint8_t state;
 	bool exact;
@@ -45,11 +45,11 @@ struct collection {
 	size_t memory; /* limit, in octets; 0: COLLECTION_MEMORY */
 	uint32_t timeout_s[N_TIMEOUTS];
 	/* findings */
-	uint64_t flows;	   /* collected */
-	uint64_t towards;  /* from outside to a subscriber: answers, and what the outside opens */
+	uint64_t flows;	    /* collected */
+	uint64_t towards;   /* from outside to a subscriber: answers, and what the outside opens */
 	uint64_t strangers; /* neither end is inside */
-	uint64_t unclear;  /* without ranges: both ends are private, or neither is */
-	uint64_t idle;	   /* of tables: idle for longer than detnat keeps them */
+	uint64_t unclear;   /* without ranges: both ends are private, or neither is */
+	uint64_t idle;	    /* of tables: idle for longer than detnat keeps them */
 	int64_t from_ms, to_ms;
 	size_t peak_memory;
 	bool naive;
@@ -62,7 +62,7 @@ struct collection {
 		uint32_t part;
 		uint32_t n;
 		uint64_t at;
-	} *spills;
+	} * spills;
 	size_t n_spills, room_spills;
 	int64_t *timer_ms; /* length of each timer of each file */
 	unsigned files;
@@ -75,7 +75,8 @@ void collection_free(struct collection *c);
 int collection_read(struct collection *c, int fd, const char *name, int64_t taken_ms, struct traffic_notes *ret_notes,
 		    struct error *err);
 
-/* Gets the flows of a subscriber, sorted by their first packet; it may change them. 0, or -errno, which ends the walk. */
+/* Gets the flows of a subscriber, sorted by their first packet; it may change them. 0, or -errno, which ends the walk.
+ */
 typedef int (*collection_take)(void *arg, uint32_t in_addr, struct plan_flow *flow, size_t n);
 
 /* Walks through the subscribers, in no order of their addresses; the same in each walk. 0, or -errno with err. */

@@ -13,7 +13,7 @@ struct demand_entry {
 	uint64_t key;
 	uint32_t more; /* of the key; 0: the entry is free */
 	uint32_t count;
-	int64_t until_ms; /* of a session */
+	int64_t until_ms;	   /* of a session */
 	uint32_t external, inside; /* of a session: the other two entries */
 };
 
@@ -142,7 +142,8 @@ int demand_of(struct demand_work *w, const struct collection *c, const struct pl
 		return r;
 	for (size_t i = 0; i < n; i++) {
 		const struct plan_flow *f = &flow[i];
-		uint32_t at = entry_of(w->table[BY_SESSION], room, slot_key(f->ext_addr, f->ext_port, f->in_port), f->proto);
+		uint32_t at =
+			entry_of(w->table[BY_SESSION], room, slot_key(f->ext_addr, f->ext_port, f->in_port), f->proto);
 		struct demand_entry *s = &w->table[BY_SESSION][at], *external;
 
 		expire(&k, f->first_ms);
@@ -151,12 +152,13 @@ int demand_of(struct demand_work *w, const struct collection *c, const struct pl
 			continue;
 		}
 		/* In a table, one in time-wait has ended already. */
-		if (f->state == SESSION_TIME_WAIT && f->first_ms == f->last_ms && !f->exact)
+		if (f->state == SESSION_TIME_WAIT && f->timer)
 			continue;
 		d.opened++;
 		s->count = 1;
 		s->until_ms = until(c, f);
-		s->external = entry_of(w->table[BY_EXTERNAL], room, (uint64_t)f->ext_addr << 16 | f->ext_port, f->proto);
+		s->external =
+			entry_of(w->table[BY_EXTERNAL], room, (uint64_t)f->ext_addr << 16 | f->ext_port, f->proto);
 		s->inside = entry_of(w->table[BY_INSIDE], room, f->in_port, f->proto);
 		push(w->heap, &k.heap, (struct demand_due){ s->until_ms, at });
 		external = &w->table[BY_EXTERNAL][s->external];

@@ -62,56 +62,114 @@ static uint32_t number_of(const cJSON *object, const char *key, uint32_t otherwi
 		       : otherwise;
 }
 
-/* The protocols of "endpoint_independent_mapping", an array of words. */
+/* The protocols of "endpoint_independent": { "mapping": [...] }. */
 static uint8_t protocols_of(const cJSON *object, uint8_t otherwise)
 {
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, "endpoint_independent_mapping"), *word;
+	const cJSON *independent = cJSON_GetObjectItemCaseSensitive(object, "endpoint_independent"),
+		    *words = cJSON_GetObjectItemCaseSensitive(independent, "mapping"), *word;
 	uint8_t protocols = 0;
 
-	if (!value)
+	if (!words)
 		return otherwise;
-	cJSON_ArrayForEach (word, value) {
+	cJSON_ArrayForEach (word, words) {
 		const char *text = cJSON_GetStringValue(word);
 
-		protocols |= !text			? 0
-			     : !strcmp(text, "udp")	? BINDING_UDP
-			     : !strcmp(text, "tcp")	? BINDING_TCP
+		protocols |= !text		     ? 0
+			     : !strcmp(text, "udp")  ? BINDING_UDP
+			     : !strcmp(text, "tcp")  ? BINDING_TCP
 			     : !strcmp(text, "icmp") ? BINDING_ICMP
-							: 0;
+						     : 0;
 	}
 	return protocols;
 }
 
-static int mapping_read(const cJSON *json, const struct defaults *d, struct plan_part *ret, const char **ret_why)
+/* A text, or an array of texts. */
+static int addresses_of(const cJSON *json, const char *key, struct plan_addresses *ret, struct error *err)
 {
-	const cJSON *in = cJSON_GetObjectItemCaseSensitive(json, "in"),
-		    *out = cJSON_GetObjectItemCaseSensitive(json, "out");
-	const char *in_text = cJSON_GetStringValue(in), *out_text = cJSON_GetStringValue(out);
-	struct prefix in_prefix, out_prefix;
-	struct plan_part p = { .none = cJSON_IsNull(out) };
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key), *text;
+	int r = 0;
 
-	*ret_why = "\"in\" and \"out\" must be prefixes";
-	if (!in_text || prefix_parse(in_text, &in_prefix) || (!p.none && (!out_text || prefix_parse(out_text, &out_prefix))))
-		return -EINVAL;
-	p.in_first = in_prefix.base;
-	p.in_last = in_prefix.base | ~prefix_mask(in_prefix.plen);
-	snprintf(p.in, sizeof(p.in), "%s", in_text);
-	snprintf(p.out, sizeof(p.out), "%s", p.none ? "none" : out_text);
-	*ret_why = "the outside range is larger than the inside range, or a subscriber would get no port";
-	if (!p.none && mapping_geometry(in_prefix.base, in_prefix.plen, out_prefix.base, out_prefix.plen, &p.geo))
-		return -EINVAL;
-	if (!p.none) {
-		p.out_first = out_prefix.base;
-		p.out_last = out_prefix.base | ~prefix_mask(out_prefix.plen);
-		p.ratio = 1U << (out_prefix.plen - in_prefix.plen);
-		p.ports = p.geo.ports_per_host;
-		p.port_lo = MAPPING_FIRST_PORT;
-		p.port_hi = p.port_lo + p.ratio * p.ports - 1;
-		p.slots = number_of(json, "session_slots", d->slots ? d->slots : slots_for_ports(p.ports));
-		p.quota = number_of(json, "sessions_per_user", d->quota);
-		p.bindings = protocols_of(json, d->bindings);
+	if (cJSON_IsString(value))
+		return plan_addresses_read(value->valuestring, ret, err);
+	if (!cJSON_IsArray(value))
+		return error_set(err, -EINVAL, "\"%s\" must be a prefix, a range, or a list of them", key);
+	cJSON_ArrayForEach (text, value) {
+		if (!r && !cJSON_IsString(text))
+			r = error_set(err, -EINVAL, "\"%s\" must be a prefix, a range, or a list of them", key);
+		else if (!r)
+			r = plan_addresses_read(text->valuestring, ret, err);
 	}
-	*ret = p;
+	return r;
+}
+
+static int geometry_of(const cJSON *json, struct plan_mapping *m, struct error *err)
+{
+	const char *order = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "order"));
+	const cJSON *first = cJSON_GetObjectItemCaseSensitive(json, "first_port");
+	int r = addresses_of(json, "in", &m->in, err);
+
+	if (!r && !cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out")))
+		r = addresses_of(json, "out", &m->out, err);
+	if (!r && cJSON_HasObjectItem(json, "exclude"))
+		r = addresses_of(json, "exclude", &m->exclude, err);
+	if (r)
+		return r;
+	if (order && strcmp(order, "netmap") != 0 && strcmp(order, "sequential") != 0)
+		return error_set(err, -EINVAL, "\"order\" must be \"sequential\" or \"netmap\"");
+	if (first && (!cJSON_IsNumber(first) || first->valuedouble < 0 || first->valuedouble > 65535))
+		return error_set(err, -EINVAL, "\"first_port\" must be a number from 0 to 65535");
+	m->order = order && !strcmp(order, "netmap") ? PLAN_NETMAP : PLAN_SEQUENTIAL;
+	m->first_port = first ? (uint32_t)first->valuedouble : m->first_port;
+	m->subscribers_per_address = number_of(json, "subscribers_per_address", 0);
+	m->ports_per_host = number_of(json, "ports_per_host", 0);
+	m->block_pitch = number_of(json, "block_pitch", 0);
+	return 0;
+}
+
+/* The part of a record. */
+static struct file_part part_of(const cJSON *json, const struct defaults *d, const struct geometry *g)
+{
+	struct file_part p = { .in_first = g->in_base, .in_last = g->in_base + g->last_subscriber, .geo = *g };
+
+	plan_range_format(p.in_first, p.in_last, p.in);
+	p.none = !g->ports_per_host;
+	if (p.none) {
+		snprintf(p.out, sizeof(p.out), "none");
+		return p;
+	}
+	p.out_first = g->out_base;
+	p.out_last = g->out_base + g->last_out;
+	plan_range_format(p.out_first, p.out_last, p.out);
+	p.ratio = g->ratio;
+	p.ports = g->ports_per_host;
+	p.pitch = g->pitch;
+	p.port_lo = g->lowest_port;
+	p.port_hi = g->first_port + g->pitch * (g->ratio - 1U) + g->ports_per_host - 1U;
+	p.slots = number_of(json, "session_slots", d->slots ? d->slots : slots_for_ports(p.ports));
+	p.quota = number_of(json, "sessions_per_user", d->quota);
+	p.bindings = protocols_of(json, d->bindings);
+	return p;
+}
+
+/* Adds the parts of a mapping; `plan` finds what overlaps. */
+static int mapping_read(const cJSON *json, const struct defaults *d, struct plan *plan, struct plan_file *f,
+			struct error *err)
+{
+	struct plan_mapping m = PLAN_MAPPING;
+	size_t before = plan->n;
+	struct file_part *more;
+	int r = geometry_of(json, &m, err);
+
+	r = r ? r : plan_add(plan, &m, err);
+	plan_mapping_free(&m);
+	if (r)
+		return r;
+	more = reallocarray(f->part, plan->n + 1, sizeof(*more));
+	if (!more)
+		return error_set(err, -ENOMEM, "out of memory");
+	f->part = more;
+	for (size_t i = before; i < plan->n; i++)
+		f->part[f->n++] = part_of(json, d, &plan->part[i].geo);
 	return 0;
 }
 
@@ -123,18 +181,20 @@ static int mappings_read(const cJSON *config, const char *name, struct plan_file
 		.quota = number_of(config, "sessions_per_user", 1000),
 		.bindings = protocols_of(config, 0),
 	};
-	struct plan_file f = { .part = calloc((size_t)cJSON_GetArraySize(mappings) + 1, sizeof(*f.part)) };
-	const char *why;
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct plan_file f = { 0 };
+	unsigned n = 0;
 
-	if (!f.part)
-		return error_set(err, -ENOMEM, "out of memory");
 	cJSON_ArrayForEach (mapping, mappings) {
-		if (mapping_read(mapping, &d, &f.part[f.n], &why)) {
-			error_set(err, -EINVAL, "%s:%u: mappings[%zu]: %s", name, json_line(mapping), f.n, why);
+		struct error why;
+		int r = mapping_read(mapping, &d, &plan, &f, &why);
+
+		if (r) {
 			plan_file_free(&f);
-			return -EINVAL;
+			return error_set(err, r, "%.120s:%u: mappings[%u]: %.320s", name, json_line(mapping), n,
+					 why.text);
 		}
-		f.n++;
+		n++;
 	}
 	*ret = f;
 	return 0;
@@ -160,12 +220,12 @@ int plan_file_read(const char *path, struct plan_file *ret, struct error *err)
 	return mappings_read(config, path, ret, err);
 }
 
-const struct plan_part *plan_file_part(const struct plan_file *f, uint32_t in_addr)
+const struct file_part *plan_file_part(const struct plan_file *f, uint32_t in_addr)
 {
-	const struct plan_part *best = NULL;
+	const struct file_part *best = NULL;
 
 	for (size_t i = 0; i < f->n; i++) {
-		const struct plan_part *p = &f->part[i];
+		const struct file_part *p = &f->part[i];
 
 		if (in_addr >= p->in_first && in_addr <= p->in_last &&
 		    (!best || p->in_last - p->in_first < best->in_last - best->in_first))
@@ -194,7 +254,7 @@ static size_t bounds_of(const struct plan_file *f, uint64_t *bound)
 }
 
 /* Compares the addresses from one to another, which are of one part each. */
-static void compare_run(const struct plan_part *before, const struct plan_part *after, uint64_t from, uint64_t to,
+static void compare_run(const struct file_part *before, const struct file_part *after, uint64_t from, uint64_t to,
 			plan_changed changed, void *arg, struct plan_changes *c)
 {
 	for (uint64_t at = from; at < to; at++) {
@@ -232,7 +292,7 @@ int plan_file_compare(const struct plan_file *before, const struct plan_file *af
 	n += bounds_of(after, bound + n);
 	qsort(bound, n, sizeof(*bound), by_number);
 	for (size_t i = 0; i + 1 < n; i++) {
-		const struct plan_part *was, *is;
+		const struct file_part *was, *is;
 
 		if (bound[i] == bound[i + 1])
 			continue;

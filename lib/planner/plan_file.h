@@ -10,24 +10,26 @@
 #include <detnat/mapping.h>
 
 #include "base/error.h"
+#include "plan/plan.h"
 
-struct plan_part {
+struct file_part {
 	uint32_t in_first, in_last;
 	uint32_t out_first, out_last;
-	bool none;	   /* not translated: the fields below are 0 */
-	uint32_t ratio;	   /* blocks of an outside address */
-	uint32_t ports;	   /* of a block */
-	uint32_t port_lo;  /* the first block's first port */
-	uint32_t port_hi;  /* the last block's last one */
-	uint32_t slots;	   /* of a subscriber */
+	bool none;	  /* not translated: the fields below are 0 */
+	uint32_t ratio;	  /* blocks of an outside address */
+	uint32_t ports;	  /* of a block */
+	uint32_t pitch;	  /* distance of two blocks */
+	uint32_t port_lo; /* the first block's first port */
+	uint32_t port_hi; /* the last block's last one */
+	uint32_t slots;	  /* of a subscriber */
 	uint32_t quota;
-	uint8_t bindings;  /* BINDING_… with endpoint-independent mapping */
-	char in[48], out[48]; /* as shown */
+	uint8_t bindings;				/* BINDING_… with endpoint-independent mapping */
+	char in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT]; /* as shown */
 	struct geometry geo;
 };
 
 struct plan_file {
-	struct plan_part *part;
+	struct file_part *part;
 	size_t n;
 };
 
@@ -36,7 +38,7 @@ int plan_file_read(const char *path, struct plan_file *ret, struct error *err);
 void plan_file_free(struct plan_file *f);
 
 /* The part that has an inside address, the smallest of several; NULL: none, or it is not translated. */
-const struct plan_part *plan_file_part(const struct plan_file *f, uint32_t in_addr);
+const struct file_part *plan_file_part(const struct plan_file *f, uint32_t in_addr);
 
 /*
  * Compares two plans. Each function is called for an address whose block is another one; a port_lo of 0 in `before` or

@@ -196,8 +196,8 @@ static int take_rows(void *arg, uint32_t in_addr, struct plan_flow *flow, size_t
 		struct replay_result before = r->row[i].result, *now = &r->row[i].result;
 
 		e = replay_subscriber(r->work[i].replay, flow, n, r->ends, ends, now, NULL, note_beyond, &r->work[i]);
-		r->row[i].subscribers_refused += now->refused_ports + now->refused_quota >
-						 before.refused_ports + before.refused_quota;
+		r->row[i].subscribers_refused +=
+			now->refused_ports + now->refused_quota > before.refused_ports + before.refused_quota;
 	}
 	return e;
 }

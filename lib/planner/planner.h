@@ -59,17 +59,18 @@ int planner_rows_fill(struct collection *c, const struct planner_settings *s, co
 /* The share of sessions that a row refuses. */
 static inline double planner_refused(const struct planner_row *row)
 {
-	return row->result.sessions ? (double)(row->result.refused_ports + row->result.refused_quota) /
-					      (double)row->result.sessions
-				    : 0;
+	return row->result.sessions
+		       ? (double)(row->result.refused_ports + row->result.refused_quota) / (double)row->result.sessions
+		       : 0;
 }
 
 /*
- * The assumption where there is no traffic: the most sessions of a subscriber at once are distributed lognormally, with a
- * mean of 20 and one in a thousand above 1000. Returns the share of subscribers above a number of ports.
+ * The assumption where there is no traffic: the most sessions of a subscriber at once are distributed lognormally, with
+ * a mean of 20 and one in a thousand above 1000. Returns the share of subscribers above a number of ports.
  */
 #define ASSUMPTION_SOURCES                                                                                         \
-	"20 sessions a subscriber on average (T. Wicks, NANOG, July 2014, fixed broadband), 99.9 % of them below 1000 " \
+	"20 sessions a subscriber on average (T. Wicks, NANOG, July 2014, fixed broadband), 99.9 % of them below " \
+	"1000 "                                                                                                    \
 	"(household of the VyOS manual; a choice)"
 double planner_assumed_exceed(uint32_t ports, double scale);
 

@@ -16,8 +16,15 @@ struct replay *replay_new(const struct replay_plan *plan)
 	if (!r)
 		return NULL;
 	r->plan = *plan;
-	r->geo.ports_per_host = plan->ports;
-	r->geo.ports_inverse = (1ULL << 32) / plan->ports + 1;
+	/* Of the geometry, only the size of a block decides where sessions are. */
+	if (mapping_make(&(struct mapping_parameters){ .ratio = 1,
+						       .first_port = MAPPING_FIRST_PORT,
+						       .pitch = plan->ports,
+						       .ports_per_host = plan->ports },
+			 &r->geo)) {
+		free(r);
+		return NULL;
+	}
 	r->shift = (uint32_t)__builtin_ctz(plan->slots) - BUCKET_SLOTS_SHIFT;
 	r->groups = binding_groups(plan->ports);
 	for (unsigned i = 0; i < N_TIMEOUTS; i++)
@@ -95,8 +102,8 @@ static uint8_t running_state(const struct plan_flow *f)
 {
 	if (f->proto != 6)
 		return f->proto == 17 ? SESSION_UDP : SESSION_ICMP;
-	/* That of a table, in which the end has come already. */
-	if (f->state & SESSION_RESET && f->first_ms == f->last_ms)
+	/* In a table, the end has come already. */
+	if (f->timer)
 		return f->state;
 	return f->state == SESSION_TIME_WAIT || f->state & SESSION_RESET ? SESSION_ESTABLISHED : f->state;
 }
@@ -441,10 +448,10 @@ int replay_subscriber(struct replay *r, const struct plan_flow *flow, size_t n, 
 			told(arg, &flow[i], (enum replay_fate)fate, offset);
 		if (beyond && fate == FATE_OVERFLOW)
 			beyond(arg, flow[i].first_ms,
-			       replay_ends(&flow[i]) ? flow[i].last_ms
-						     : flow[i].last_ms +
-							       (int64_t)r->plan.timeout_s[session_timeout(flow[i].state)] *
-								       1000);
+			       replay_ends(&flow[i])
+				       ? flow[i].last_ms
+				       : flow[i].last_ms +
+						 (int64_t)r->plan.timeout_s[session_timeout(flow[i].state)] * 1000);
 	}
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A subscriber's flows multiplied by a factor: copies have other inside ports, and the same times and external endpoints. */
+/* A subscriber's flows multiplied by a factor: copies have other inside ports, and the same times and external
+ * endpoints. */
 #ifndef DETNAT_SCALED_H
 #define DETNAT_SCALED_H
 

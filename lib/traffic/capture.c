@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "traffic/reader.h"
 
-#define MAX_PACKET (1U << 18)
+#define MAX_PACKET  (1U << 18)
 #define CACHE_SHIFT 16U
 
 struct cached {
@@ -270,8 +270,9 @@ int capture_read(int fd, const void *begin, size_t size, struct reading *r, cons
 	s.nano = magic == 0xa1b23c4d || magic == 0x4d3cb2a1;
 	s.link = u32_of(&s, buffer + 20) & 0xffff;
 	if (!link_known(s.link))
-		return error_set(err, -EINVAL, "%s: captured on a link of type %u; read are Ethernet, Linux cooked and raw IP",
-				 name, s.link);
+		return error_set(err, -EINVAL,
+				 "%s: captured on a link of type %u; read are Ethernet, Linux cooked and raw IP", name,
+				 s.link);
 	s.at = 24;
 	r->notes->format = "a capture";
 	while (more > 0)

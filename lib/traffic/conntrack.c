@@ -71,7 +71,8 @@ static bool take_words(struct entry *e, const char *at)
 		/* ICMP has the identifier in each tuple; `id=` after the tuples is the entry's. */
 		else if (scan_value(word, "type", &value))
 			e->seen_type = true;
-		else if (e->tuples && (!scan_value(word, "id", &value) || (e->seen_type && !e->tuple[e->tuples - 1].has_id)) &&
+		else if (e->tuples &&
+			 (!scan_value(word, "id", &value) || (e->seen_type && !e->tuple[e->tuples - 1].has_id)) &&
 			 take_part(&e->tuple[e->tuples - 1], word) < 0)
 			return false;
 	}
@@ -117,7 +118,8 @@ static enum line_is read_line(struct reading *r, char *line)
 		return LINE_SILENT;
 	if (span_is(word, "ipv6"))
 		return LINE_OTHER;
-	if (span_is(word, "ipv4") && (!scan_word(&at, &word) || !scan_number(word, 255, &number) || !scan_word(&at, &word)))
+	if (span_is(word, "ipv4") &&
+	    (!scan_word(&at, &word) || !scan_number(word, 255, &number) || !scan_word(&at, &word)))
 		return LINE_GARBAGE;
 	/* conntrack's last line, where both outputs are in one file. */
 	if (span_is(word, "conntrack"))

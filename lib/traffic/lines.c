@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The formats of detnat: `detnatctl --json session list`, and the neutral line TIME PROTO IN:PORT EXT:PORT [OUT:PORT] [END]. */
+/* The formats of detnat: `detnatctl --json session list`, and the neutral line TIME PROTO IN:PORT EXT:PORT [OUT:PORT]
+ * [END]. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,8 @@ static bool json_place(const char *object, const char *addr_key, const char *por
 	struct span_text value;
 	uint64_t n;
 
-	if (!json_value(object, addr_key, &value) || !scan_addr(value, addr) ||
-	    !json_value(object, port_key, &value) || !scan_number(value, 65535, &n))
+	if (!json_value(object, addr_key, &value) || !scan_addr(value, addr) || !json_value(object, port_key, &value) ||
+	    !scan_number(value, 65535, &n))
 		return false;
 	*port = (uint16_t)n;
 	return true;
@@ -55,15 +56,15 @@ static bool state_named(struct span_text name, uint8_t *ret_state, enum traffic_
 #define X(constant, value, word, timeout) { constant, word },
 		SESSION_STATES(X)
 #undef X
-		{ SESSION_TRANSITORY | SESSION_RESET, SESSION_RESET_NAME },
+			{ SESSION_TRANSITORY | SESSION_RESET, SESSION_RESET_NAME },
 	};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		if (!span_is(name, states[i].name))
 			continue;
 		*ret_state = states[i].state;
-		*ret_timer = states[i].state == SESSION_UDP	    ? TIMER_UDP
-			     : states[i].state == SESSION_ICMP	    ? TIMER_ICMP
+		*ret_timer = states[i].state == SESSION_UDP	      ? TIMER_UDP
+			     : states[i].state == SESSION_ICMP	      ? TIMER_ICMP
 			     : states[i].state == SESSION_ESTABLISHED ? TIMER_ESTABLISHED
 								      : TIMER_FIN_WAIT;
 		return true;
@@ -100,7 +101,8 @@ static enum line_is take_object(struct reading *r, const char *object)
 static bool sessions_fit(const char *line)
 {
 	line += strspn(line, " \t[{");
-	return *line == '"' && (strstr(line, "\"in_addr\"") || strstr(line, "\"proto\"") || strstr(line, "\"out_addr\""));
+	return *line == '"' &&
+	       (strstr(line, "\"in_addr\"") || strstr(line, "\"proto\"") || strstr(line, "\"out_addr\""));
 }
 
 static enum line_is sessions_line(struct reading *r, char *line)
@@ -192,6 +194,6 @@ static bool neutral_fits(const char *line)
 	       scan_proto(word) >= 0 && scan_word(&line, &word) && scan_endpoint(word, &addr, &port);
 }
 
-const struct reader reader_neutral = {
-	.name = "lines of TIME PROTO IN:PORT EXT:PORT [OUT:PORT] [END]", .fits = neutral_fits, .line = neutral_line
-};
+const struct reader reader_neutral = { .name = "lines of TIME PROTO IN:PORT EXT:PORT [OUT:PORT] [END]",
+				       .fits = neutral_fits,
+				       .line = neutral_line };

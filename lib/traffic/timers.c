@@ -5,10 +5,9 @@
 
 #include "traffic/reader.h"
 
-const char *const traffic_timer_names[N_TRAFFIC_TIMERS] = {
-	[TIMER_NONE] = "none",
+const char *const traffic_timer_names[N_TRAFFIC_TIMERS] = { [TIMER_NONE] = "none",
 #define X(constant, name, state) [constant] = name,
-	TRAFFIC_TIMERS(X)
+							    TRAFFIC_TIMERS(X)
 #undef X
 };
 
@@ -24,10 +23,17 @@ enum traffic_timer timer_of_tcp(const char *name, size_t size)
 		const char *name;
 		enum traffic_timer timer;
 	} names[] = {
-		{ "established", TIMER_ESTABLISHED }, { "syn-sent", TIMER_SYN_SENT },	  { "syn-sent2", TIMER_SYN_SENT },
-		{ "syn-recv", TIMER_SYN_RECEIVED },   { "syn-received", TIMER_SYN_RECEIVED }, { "fin-wait", TIMER_FIN_WAIT },
-		{ "close-wait", TIMER_CLOSE_WAIT },   { "last-ack", TIMER_LAST_ACK },	  { "time-wait", TIMER_TIME_WAIT },
-		{ "close", TIMER_CLOSE },	      { "none", TIMER_SYN_SENT },
+		{ "established", TIMER_ESTABLISHED },
+		{ "syn-sent", TIMER_SYN_SENT },
+		{ "syn-sent2", TIMER_SYN_SENT },
+		{ "syn-recv", TIMER_SYN_RECEIVED },
+		{ "syn-received", TIMER_SYN_RECEIVED },
+		{ "fin-wait", TIMER_FIN_WAIT },
+		{ "close-wait", TIMER_CLOSE_WAIT },
+		{ "last-ack", TIMER_LAST_ACK },
+		{ "time-wait", TIMER_TIME_WAIT },
+		{ "close", TIMER_CLOSE },
+		{ "none", TIMER_SYN_SENT },
 	};
 	char text[16];
 

@@ -14,7 +14,7 @@
 #define BLOCK (1U << 16)
 
 static const struct reader *const readers[] = { &reader_nat_events, &reader_nfdump_csv, &reader_conntrack,
-						 &reader_sessions,   &reader_routeros,	 &reader_neutral };
+						&reader_sessions,   &reader_routeros,	&reader_neutral };
 
 /* Files of other kinds, by their first octets. */
 static const struct {
@@ -90,10 +90,11 @@ static int read_line(struct reading *r, char *line, size_t size, const char *nam
 	if (is == LINE_GARBAGE)
 		note_garbage(n, line, size);
 	if (is == LINE_SAMPLED)
-		return error_set(err, -EINVAL,
-				 "%s:%llu: these flows are sampled: of most sessions there is none, so they say nothing about "
-				 "ports; export unsampled flows, or use a connection table",
-				 name, (unsigned long long)n->lines);
+		return error_set(
+			err, -EINVAL,
+			"%s:%llu: these flows are sampled: of most sessions there is none, so they say nothing about "
+			"ports; export unsampled flows, or use a connection table",
+			name, (unsigned long long)n->lines);
 	return is == LINE_FAILED ? r->error : 0;
 }
 
@@ -163,10 +164,11 @@ static int refuse_unknown(const char *text, size_t size, const char *name, struc
 			return error_set(err, -EINVAL, "%s %s", name, foreign[i].text);
 	if (!size)
 		return error_set(err, -EINVAL, "%s is empty", name);
-	return error_set(err, -EINVAL,
-			 "%s: the format is not known; read are conntrack -L, RouterOS' connection list, nfdump -o csv "
-			 "and -o nel, pcap, detnatctl --json session list, and lines of TIME PROTO IN:PORT EXT:PORT [END]",
-			 name);
+	return error_set(
+		err, -EINVAL,
+		"%s: the format is not known; read are conntrack -L, RouterOS' connection list, nfdump -o csv "
+		"and -o nel, pcap, detnatctl --json session list, and lines of TIME PROTO IN:PORT EXT:PORT [END]",
+		name);
 }
 
 int traffic_read(int fd, const char *name, int64_t taken_ms, traffic_take take, void *arg,

@@ -18,17 +18,17 @@
  * The timers of connection tables: X(constant, name, detnat's state). A table shows the time that an entry has left;
  * the longest such time in a file tells how long the timer is, see traffic_timer_length().
  */
-#define TRAFFIC_TIMERS(X)                                                       \
-	X(TIMER_ESTABLISHED, "tcp established", SESSION_ESTABLISHED)            \
-	X(TIMER_SYN_SENT, "tcp syn sent", SESSION_SYN_SENT)                     \
-	X(TIMER_SYN_RECEIVED, "tcp syn received", SESSION_SYN_ANSWERED)         \
-	X(TIMER_FIN_WAIT, "tcp fin wait", SESSION_FIN_WAIT)                     \
-	X(TIMER_CLOSE_WAIT, "tcp close wait", SESSION_CLOSE_WAIT)               \
-	X(TIMER_LAST_ACK, "tcp last ack", SESSION_LAST_ACK_IN)                  \
-	X(TIMER_TIME_WAIT, "tcp time wait", SESSION_TIME_WAIT)                  \
-	X(TIMER_CLOSE, "tcp close", (SESSION_TRANSITORY | SESSION_RESET))       \
-	X(TIMER_UDP, "udp", SESSION_UDP)                                        \
-	X(TIMER_UDP_STREAM, "udp stream", SESSION_UDP)                          \
+#define TRAFFIC_TIMERS(X)                                                 \
+	X(TIMER_ESTABLISHED, "tcp established", SESSION_ESTABLISHED)      \
+	X(TIMER_SYN_SENT, "tcp syn sent", SESSION_SYN_SENT)               \
+	X(TIMER_SYN_RECEIVED, "tcp syn received", SESSION_SYN_ANSWERED)   \
+	X(TIMER_FIN_WAIT, "tcp fin wait", SESSION_FIN_WAIT)               \
+	X(TIMER_CLOSE_WAIT, "tcp close wait", SESSION_CLOSE_WAIT)         \
+	X(TIMER_LAST_ACK, "tcp last ack", SESSION_LAST_ACK_IN)            \
+	X(TIMER_TIME_WAIT, "tcp time wait", SESSION_TIME_WAIT)            \
+	X(TIMER_CLOSE, "tcp close", (SESSION_TRANSITORY | SESSION_RESET)) \
+	X(TIMER_UDP, "udp", SESSION_UDP)                                  \
+	X(TIMER_UDP_STREAM, "udp stream", SESSION_UDP)                    \
 	X(TIMER_ICMP, "icmp", SESSION_ICMP)
 
 enum traffic_timer {

@@ -13,7 +13,7 @@
 
 TestSuite(plan_replay, .init = set_up, .fini = tear_down);
 
-#define FLOWS 3000U
+#define FLOWS	3000U
 #define REFUSED (-1)
 
 struct heard {
@@ -50,13 +50,16 @@ static void draw(struct plan_flow *flow, size_t n, uint32_t seed, uint32_t exter
 		};
 }
 
-static void replay(const struct plan_flow *flow, size_t n, uint32_t quota, struct heard *ret, struct replay_result *result)
+static void replay(const struct plan_flow *flow, size_t n, uint32_t quota, struct heard *ret,
+		   struct replay_result *result)
 {
 	const struct replay_plan plan = {
 		.ports = PORTS,
 		.slots = 1024,
 		.quota = quota,
-		.timeout_s = { [TIMEOUT_UDP] = 300, [TIMEOUT_TCP_ESTABLISHED] = 7440, [TIMEOUT_TCP_TRANSITORY] = 240,
+		.timeout_s = { [TIMEOUT_UDP] = 300,
+			       [TIMEOUT_TCP_ESTABLISHED] = 7440,
+			       [TIMEOUT_TCP_TRANSITORY] = 240,
 			       [TIMEOUT_ICMP] = 60 },
 		.bindings = bindings.mapping,
 	};

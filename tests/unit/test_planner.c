@@ -11,10 +11,12 @@
 #include "planner/plan_file.h"
 #include "planner/planner.h"
 
-static const struct planner_settings usual = {
-	.quota = 1000, .scale = 1, .timeout_s = { [TIMEOUT_UDP] = 300, [TIMEOUT_TCP_ESTABLISHED] = 7440,
-						  [TIMEOUT_TCP_TRANSITORY] = 240, [TIMEOUT_ICMP] = 60 }
-};
+static const struct planner_settings usual = { .quota = 1000,
+					       .scale = 1,
+					       .timeout_s = { [TIMEOUT_UDP] = 300,
+							      [TIMEOUT_TCP_ESTABLISHED] = 7440,
+							      [TIMEOUT_TCP_TRANSITORY] = 240,
+							      [TIMEOUT_ICMP] = 60 } };
 
 static void collect(struct collection *c, const char *text)
 {
@@ -45,10 +47,14 @@ Test(planner, entries_of_a_table_that_detnat_would_have_ended_are_left_out)
 	struct collection c;
 	struct planner_demand d = demand_of_text(
 		/* Idle for 1 s, for 2 h, and for 3 h: detnat ends a connection after 2 h 4 min. */
-		"tcp 6 431999 ESTABLISHED src=100.64.0.1 dst=8.8.8.8 sport=1 dport=443 src=8.8.8.8 dst=1.1.1.1 sport=443 dport=1\n"
-		"tcp 6 424800 ESTABLISHED src=100.64.0.1 dst=8.8.8.8 sport=2 dport=443 src=8.8.8.8 dst=1.1.1.1 sport=443 dport=2\n"
-		"tcp 6 421200 ESTABLISHED src=100.64.0.1 dst=8.8.8.8 sport=3 dport=443 src=8.8.8.8 dst=1.1.1.1 sport=443 dport=3\n"
-		"tcp 6 119 TIME_WAIT src=100.64.0.1 dst=8.8.8.8 sport=4 dport=443 src=8.8.8.8 dst=1.1.1.1 sport=443 dport=4\n",
+		"tcp 6 431999 ESTABLISHED src=100.64.0.1 dst=8.8.8.8 sport=1 dport=443 src=8.8.8.8 dst=1.1.1.1 "
+		"sport=443 dport=1\n"
+		"tcp 6 424800 ESTABLISHED src=100.64.0.1 dst=8.8.8.8 sport=2 dport=443 src=8.8.8.8 dst=1.1.1.1 "
+		"sport=443 dport=2\n"
+		"tcp 6 421200 ESTABLISHED src=100.64.0.1 dst=8.8.8.8 sport=3 dport=443 src=8.8.8.8 dst=1.1.1.1 "
+		"sport=443 dport=3\n"
+		"tcp 6 119 TIME_WAIT src=100.64.0.1 dst=8.8.8.8 sport=4 dport=443 src=8.8.8.8 dst=1.1.1.1 sport=443 "
+		"dport=4\n",
 		&usual, &c);
 
 	cr_expect_eq(c.idle, 1);
@@ -246,8 +252,9 @@ Test(planner, the_assumption_has_the_shares_of_its_sources)
 	static const struct {
 		uint32_t ports;
 		double low, high;
-	} rows[] = { { 4032, 0.00004, 0.00006 }, { 2016, 0.0002, 0.0003 }, { 1008, 0.00095, 0.00105 }, { 504, 0.0033, 0.0035 },
-		     { 252, 0.0095, 0.0105 },	 { 126, 0.026, 0.028 },	   { 63, 0.061, 0.064 } };
+	} rows[] = { { 4032, 0.00004, 0.00006 }, { 2016, 0.0002, 0.0003 }, { 1008, 0.00095, 0.00105 },
+		     { 504, 0.0033, 0.0035 },	 { 252, 0.0095, 0.0105 },  { 126, 0.026, 0.028 },
+		     { 63, 0.061, 0.064 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		double share = planner_assumed_exceed(rows[i].ports, 1);
@@ -276,7 +283,8 @@ Test(planner, two_plans_are_compared_subscriber_by_subscriber)
 
 	plan_of("{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"}]}", &before);
 	/* One has another address, eight in a row half the ports, and 16 are not translated any more. */
-	plan_of("{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"},{\"in\":\"10.0.0.7\",\"out\":\"198.51.100.1\"},"
+	plan_of("{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/"
+		"28\"},{\"in\":\"10.0.0.7\",\"out\":\"198.51.100.1\"},"
 		"{\"in\":\"10.0.0.16/28\",\"out\":null},{\"in\":\"10.1.0.0/31\",\"out\":\"198.51.100.2\"}]}",
 		&after);
 	cr_assert_eq(plan_file_compare(&before, &after, NULL, NULL, &c), 0);
@@ -286,7 +294,8 @@ Test(planner, two_plans_are_compared_subscriber_by_subscriber)
 	cr_expect_eq(c.added, 2);
 	cr_expect_eq(c.kept, 239);
 	plan_file_free(&after);
-	plan_of("{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\",\"ports_per_host\":4000,\"block_pitch\":4032}]}",
+	plan_of("{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/"
+		"28\",\"ports_per_host\":4000,\"block_pitch\":4032}]}",
 		&after);
 	cr_assert_eq(plan_file_compare(&before, &after, NULL, NULL, &c), 0);
 	cr_expect_eq(c.shifted, 256);

@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "traffic/traffic.h"
 
-#define TAKEN 1700000000000LL /* 2023-11-14T22:13:20Z */
+#define TAKEN	 1700000000000LL /* 2023-11-14T22:13:20Z */
 #define MAX_SEEN 16
 
 struct seen {
@@ -73,8 +73,8 @@ static void run(const struct row *rows, size_t n)
 		cr_expect_eq(s.result, 0, "%s: %s", rows[i].name, s.err.text);
 		for (; k < 4 && rows[i].flow[k]; k++)
 			if (k < s.n)
-				cr_expect_str_eq(show(&s.flow[k], text), rows[i].flow[k], "%s: %s, not %s", rows[i].name, text,
-						 rows[i].flow[k]);
+				cr_expect_str_eq(show(&s.flow[k], text), rows[i].flow[k], "%s: %s, not %s",
+						 rows[i].name, text, rows[i].flow[k]);
 		cr_expect_eq(s.n, k, "%s: %u flows, not %u", rows[i].name, s.n, k);
 		cr_expect_eq(s.notes.garbage, rows[i].garbage, "%s: %llu lines not understood, first %s", rows[i].name,
 			     (unsigned long long)s.notes.garbage, s.notes.named[0].text);
@@ -103,7 +103,8 @@ Test(traffic, connection_tables_of_linux_are_read_in_their_three_forms)
 		  "code=0 id=78 mark=0 use=1\n",
 		  { "1 64400001:77 9090909:0 c6336401:78 state 3 timer 11 0..29000" } },
 		{ "other protocols and IPv6 are counted",
-		  "ipv4     2 gre      47 179 src=100.64.0.1 dst=9.9.9.9 srckey=0x0 dstkey=0x0 src=9.9.9.9 dst=1.1.1.1\n"
+		  "ipv4     2 gre      47 179 src=100.64.0.1 dst=9.9.9.9 srckey=0x0 dstkey=0x0 src=9.9.9.9 "
+		  "dst=1.1.1.1\n"
 		  "ipv6     10 udp      17 29 src=fe80::1 dst=fe80::2 sport=7 dport=53 src=fe80::2 dst=fe80::1\n"
 		  "udp      17 29 src=fe80::1 dst=fe80::2 sport=7 dport=53 src=fe80::2 dst=fe80::1\n",
 		  { NULL },
@@ -111,7 +112,8 @@ Test(traffic, connection_tables_of_linux_are_read_in_their_three_forms)
 		  3 },
 		{ "lines that are cut are not understood",
 		  "udp      17 29 src=100.64.0.1 dst=9.9.9.9 sport=7 dport=53\nudp      17 29 src=100.64.0.1\n"
-		  "tcp      6 99 NEWSTATE src=100.64.0.1 dst=9.9.9.9 sport=7 dport=53\nudp 17 x src=1.1.1.1 dst=2.2.2.2\n",
+		  "tcp      6 99 NEWSTATE src=100.64.0.1 dst=9.9.9.9 sport=7 dport=53\nudp 17 x src=1.1.1.1 "
+		  "dst=2.2.2.2\n",
 		  { "17 64400001:7 9090909:53 0:0 state 2 timer 9 0..29000" },
 		  3 },
 	};
@@ -155,8 +157,10 @@ Test(traffic, flows_of_nfdump_are_read_by_the_names_of_columns)
 	static const struct row rows[] = {
 		{ "1.6, and its summary",
 		  "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n"
-		  "2023-11-14 22:13:20,2023-11-14 22:13:22,2.000,100.64.0.2,8.8.8.8,40000,443,TCP,...A..SF,0,0,2,80,0,0\n"
-		  "2023-11-14 22:13:21,2023-11-14 22:13:21,0.000,100.64.0.3,1.1.1.1,40001,53,UDP,........,0,0,1,28,0,0\n"
+		  "2023-11-14 22:13:20,2023-11-14 "
+		  "22:13:22,2.000,100.64.0.2,8.8.8.8,40000,443,TCP,...A..SF,0,0,2,80,0,0\n"
+		  "2023-11-14 22:13:21,2023-11-14 "
+		  "22:13:21,0.000,100.64.0.3,1.1.1.1,40001,53,UDP,........,0,0,1,28,0,0\n"
 		  "Summary\nflows,bytes,packets,avg_bps,avg_pps,avg_bpp\n3,148,4,394,1,37\n",
 		  { "6 64400002:40000 8080808:443 0:0 state 13 timer 0 0..2000",
 		    "17 64400003:40001 1010101:53 0:0 state 2 timer 0 1000..1000" } },
@@ -176,7 +180,8 @@ Test(traffic, flows_of_nfdump_are_read_by_the_names_of_columns)
 		  "ts,te,td,sa,da,sp,dp,pr,flg\n"
 		  "2023-11-14 22:13:20,2023-11-14 22:13:20,0.0,100.64.0.2,8.8.8.8,1,2,TCP,......S.\n"
 		  "2023-11-14 22:13:20,2023-11-14 22:13:20,0.0,100.64.0.2,8.8.8.8,1,2,TCP,...A.RS.\n",
-		  { "6 64400002:1 8080808:2 0:0 state 4 timer 0 0..0", "6 64400002:1 8080808:2 0:0 state 70 timer 0 0..0" } },
+		  { "6 64400002:1 8080808:2 0:0 state 4 timer 0 0..0",
+		    "6 64400002:1 8080808:2 0:0 state 70 timer 0 0..0" } },
 		{ "an empty answer", "ts,te,td,sa,da,sp,dp,pr,flg\nNo matching flows\n", { NULL } },
 	};
 
@@ -189,21 +194,26 @@ Test(traffic, nat_events_become_sessions_from_their_beginning_to_their_end)
 		{ "-o nel",
 		  "Event time               Event Proto      Src IP Addr:Port          Dst IP Addr:Port     X-Src IP "
 		  "Addr:Port        X-Dst IP Addr:Port \n"
-		  "2023-11-14 22:13:20.000 CREATE TCP       100.64.0.2:32779 ->   148.251.238.36:80       188.168.5.178:9452  "
+		  "2023-11-14 22:13:20.000 CREATE TCP       100.64.0.2:32779 ->   148.251.238.36:80       "
+		  "188.168.5.178:9452  "
 		  "->   148.251.238.36:80\n"
 		  "2023-11-14 22:13:21.000    ADD UDP       100.64.0.3:1 ->   8.8.8.8:53       188.168.5.178:2  ->   "
 		  "8.8.8.8:53\n"
-		  "2023-11-14 22:13:25.000 DELETE TCP       100.64.0.2:32779 ->   148.251.238.36:80       188.168.5.178:9452  "
+		  "2023-11-14 22:13:25.000 DELETE TCP       100.64.0.2:32779 ->   148.251.238.36:80       "
+		  "188.168.5.178:9452  "
 		  "->   148.251.238.36:80\n"
 		  "Summary: total flows: 3, total bytes: 148\n",
 		  { "6 64400002:32779 94fbee24:80 bca805b2:9452 state 8 timer 0 0..5000 exact",
 		    "17 64400003:1 8080808:53 bca805b2:2 state 2 timer 0 1000..5000 exact" } },
 		{ "an end without its beginning counts where it ends",
-		  "Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP Addr:Port     X-Src IP "
+		  "Event time               Event  XEvent Proto      Src IP Addr:Port          Dst IP Addr:Port     "
+		  "X-Src IP "
 		  "Addr:Port        X-Dst IP Addr:Port   In Byte Out Byte\n"
-		  "2023-11-14 22:13:20.000 DELETE  Ignore TCP       100.64.0.2:1 ->   8.8.8.8:80       1.1.1.1:9452  ->   "
+		  "2023-11-14 22:13:20.000 DELETE  Ignore TCP       100.64.0.2:1 ->   8.8.8.8:80       1.1.1.1:9452  "
+		  "->   "
 		  "8.8.8.8:80  0  0\n"
-		  "2023-11-14 22:13:20.000 INVALID  Ignore TCP       100.64.0.2:1 ->   8.8.8.8:80       1.1.1.1:9452  ->   "
+		  "2023-11-14 22:13:20.000 INVALID  Ignore TCP       100.64.0.2:1 ->   8.8.8.8:80       1.1.1.1:9452  "
+		  "->   "
 		  "8.8.8.8:80  0  0\n",
 		  { "6 64400002:1 8080808:80 1010101:9452 state 8 timer 0 0..0 exact" },
 		  0,
@@ -217,15 +227,19 @@ Test(traffic, sessions_of_detnat_and_the_neutral_line_are_read)
 {
 	static const struct row rows[] = {
 		{ "detnatctl --json session list",
-		  "[\n{\"proto\":\"tcp\",\"in_addr\":\"100.64.0.2\",\"in_port\":1,\"out_addr\":\"203.0.113.0\",\"out_port\":2,"
+		  "[\n{\"proto\":\"tcp\",\"in_addr\":\"100.64.0.2\",\"in_port\":1,\"out_addr\":\"203.0.113.0\",\"out_"
+		  "port\":2,"
 		  "\"ext_addr\":\"8.8.8.8\",\"ext_port\":443,\"state\":\"tcp-established\",\"expires\":7000},\n"
-		  "{\"proto\":\"udp\",\"in_addr\":\"100.64.0.3\",\"in_port\":1,\"out_addr\":\"203.0.113.0\",\"out_port\":2,"
+		  "{\"proto\":\"udp\",\"in_addr\":\"100.64.0.3\",\"in_port\":1,\"out_addr\":\"203.0.113.0\",\"out_"
+		  "port\":2,"
 		  "\"ext_addr\":\"8.8.8.8\",\"ext_port\":53,\"state\":\"udp-active\",\"expires\":290}\n]\n",
 		  { "6 64400002:1 8080808:443 cb007100:2 state 8 timer 1 0..7000000",
 		    "17 64400003:1 8080808:53 cb007100:2 state 2 timer 9 0..290000" } },
 		{ "indented, and an object without a state",
-		  "[\n  {\n    \"proto\": \"udp\",\n    \"in_addr\": \"100.64.0.3\",\n    \"in_port\": 1,\n    \"ext_addr\": "
-		  "\"8.8.8.8\",\n    \"ext_port\": 53,\n    \"state\": \"udp-active\",\n    \"expires\": 290\n  },\n  {\n    "
+		  "[\n  {\n    \"proto\": \"udp\",\n    \"in_addr\": \"100.64.0.3\",\n    \"in_port\": 1,\n    "
+		  "\"ext_addr\": "
+		  "\"8.8.8.8\",\n    \"ext_port\": 53,\n    \"state\": \"udp-active\",\n    \"expires\": 290\n  },\n  "
+		  "{\n    "
 		  "\"proto\": \"udp\"\n  }\n]\n",
 		  { "17 64400003:1 8080808:53 0:0 state 2 timer 9 0..290000" },
 		  1 },
@@ -254,7 +268,8 @@ struct packet_row {
 
 static size_t put_packet(uint8_t *to, const struct packet_row *p, bool vlan)
 {
-	uint32_t size = (vlan ? 18 : 14) + 40, header[4] = { 1700000000 + p->ms / 1000, p->ms % 1000 * 1000, size, size };
+	uint32_t size = (vlan ? 18 : 14) + 40,
+		 header[4] = { 1700000000 + p->ms / 1000, p->ms % 1000 * 1000, size, size };
 	uint8_t frame[64] = { 0 }, *ip = frame + (vlan ? 18 : 14);
 
 	frame[12] = vlan ? 0x81 : 8;
@@ -351,7 +366,8 @@ Test(traffic, a_line_without_end_takes_no_memory_and_counts_once)
 	size_t size = 1 << 20;
 	char *text = malloc(size);
 	struct seen s;
-	static const char before[] = "1700000001 udp 100.64.0.2:1 8.8.8.8:53\n", after[] = "\n1700000002 udp 100.64.0.2:2 8.8.8.8:53";
+	static const char before[] = "1700000001 udp 100.64.0.2:1 8.8.8.8:53\n",
+			  after[] = "\n1700000002 udp 100.64.0.2:2 8.8.8.8:53";
 
 	memset(text, 'x', size);
 	memcpy(text, before, sizeof(before) - 1);

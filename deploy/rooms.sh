@@ -19,7 +19,7 @@ proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       plan
 history    history_index history_read history_record history_who
 traffic    traffic
-planner    collection planner plan_file
+planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer
 config     active config parts pools port_pairs

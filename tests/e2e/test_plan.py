@@ -93,7 +93,8 @@ def capture(inside, tmp_path):
     path = tmp_path / "inside.pcap"
     dump = subprocess.Popen(["ip", "netns", "exec", inside.name, "tcpdump", "-i", "lo", "-U", "-w", path],
                             stderr=subprocess.PIPE, text=True)
-    assert "listening" in dump.stderr.readline() + dump.stderr.readline()
+    while "listening" not in dump.stderr.readline():
+        assert dump.poll() is None
     inside("python3", "-c", TRAFFIC % (CONNECTIONS, ""))
     wait_until(lambda: path.stat().st_size > CONNECTIONS * 4 * 80)
     dump.terminate()

@@ -59,6 +59,8 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 		return add_to_array(a, spec, text, err);
 	if (cJSON_HasObjectItem(a->json, spec->name))
 		return error_set(err, -EINVAL, "%s: %s is given twice", a->name, arg_title(spec, title));
+	if (spec->kind == ARG_FLAG && spec->refused)
+		return error_set(err, -EINVAL, "%s: --%s: %s", a->name, spec->name, spec->refused);
 	if (spec->kind == ARG_FLAG) {
 		cJSON_AddTrueToObject(a->json, spec->name);
 		return 0;

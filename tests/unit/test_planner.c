@@ -81,6 +81,19 @@ Test(planner, parts_of_a_flow_that_was_cut_are_one_session_if_the_gap_is_below_t
 	collection_free(&c);
 }
 
+Test(planner, a_connection_that_opens_and_closes_within_a_second_counts)
+{
+	static const char text[] = "ts,te,sa,da,sp,dp,pr,flg\n"
+				   "2023-11-14 22:00:00,2023-11-14 22:00:00,100.64.0.1,8.8.8.8,1,53,TCP,...AP.SF\n";
+	struct collection c;
+	struct planner_demand d = demand_of_text(text, &usual, &c);
+
+	cr_expect_eq(d.sessions, 1);
+	cr_expect_eq(d.most[MOST_SESSIONS][0], 1);
+	planner_demand_free(&d);
+	collection_free(&c);
+}
+
 Test(planner, flows_are_oriented_by_the_inside_ranges_or_by_private_addresses)
 {
 	static const char text[] = "1700000001 udp 100.64.0.2:1 8.8.8.8:53\n1700000001 udp 8.8.8.8:53 100.64.0.2:1\n"

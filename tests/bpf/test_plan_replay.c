@@ -94,8 +94,7 @@ static void compare(uint32_t seed, size_t n, uint32_t external_ports, struct rep
 	cr_expect_eq(others, 0, "%u of %zu flows differ, the first is number %u: the replay says %d", others, n, first,
 		     heard.port[first]);
 	cr_expect_eq(counted(REASON_sessions_overflowed), result->overflowed);
-	cr_expect_eq(sessions_of(SUBSCRIBER),
-		     result->sessions - result->refused_ports - result->refused_quota);
+	cr_expect_eq(sessions_of(SUBSCRIBER), result->sessions - result->refused_ports - result->refused_quota);
 }
 
 Test(plan_replay, flows_to_many_endpoints_get_the_ports_that_the_plan_says)

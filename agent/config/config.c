@@ -6,7 +6,6 @@
 #include "config/config.h"
 #include "proto/defaults.h"
 
-
 struct config *config_new(void)
 {
 	_cleanup_config_ struct config *c = malloc(sizeof(*c));

@@ -46,6 +46,9 @@ const struct word notice_words[] = {
 	{ "sessions", NOTICE_SESSIONS },
 	{},
 };
+const struct word import_format_words[] = {
+	{ "auto", IMPORT_AUTO }, { "table", IMPORT_TABLE }, { "vpp", IMPORT_VPP }, { "fortios", IMPORT_FORTIOS }, {},
+};
 const struct word state_words[] = {
 	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },
 	{ "tcp-established", 0 }, { "tcp-fin-wait", 0 },   { "tcp-close-wait", 0 }, { "tcp-last-ack", 0 },

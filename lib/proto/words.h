@@ -31,6 +31,10 @@ extern const struct word block_order_words[]; /* sequential, netmap: 0, 1 */
 extern const struct word notice_words[];      /* refusals, mappings and so on: enum notice_kind */
 extern const struct word state_words[];	      /* the states of sessions, as they are shown; without numbers */
 
+/* Plans of other systems that `import` reads. */
+enum import_format { IMPORT_AUTO, IMPORT_TABLE, IMPORT_VPP, IMPORT_FORTIOS };
+extern const struct word import_format_words[];
+
 /* Protocols of a portmap, or-ed. */
 enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };
 

@@ -31,6 +31,7 @@ static int (*const readers[])(struct import *m, const struct import_text *text, 
 			      struct error *err) = {
 	[IMPORT_TABLE] = import_read_table,
 	[IMPORT_VPP] = import_read_vpp,
+	[IMPORT_ROUTEROS] = import_read_routeros,
 	[IMPORT_FORTIOS] = import_read_fortios,
 };
 

@@ -8,9 +8,17 @@ static const struct {
 	enum import_format format;
 	const char *text;
 } signs[] = {
-	{ IMPORT_FORTIOS, "config firewall ippool" },	{ IMPORT_VPP, "det44 add" },
-	{ IMPORT_VPP, "snat deterministic add" },	{ IMPORT_VPP, "nat44 deterministic add" },
-	{ IMPORT_VPP, "NAT44 deterministic mappings" }, { IMPORT_VPP, "nat deterministic mapping" },
+	{ IMPORT_ROUTEROS, "/ip firewall nat" },
+	{ IMPORT_ROUTEROS, "/ip/firewall/nat" },
+	{ IMPORT_ROUTEROS, "chain=srcnat" },
+	{ IMPORT_ROUTEROS, "action=src-nat" },
+	{ IMPORT_ROUTEROS, "action=netmap" },
+	{ IMPORT_FORTIOS, "config firewall ippool" },
+	{ IMPORT_VPP, "det44 add" },
+	{ IMPORT_VPP, "snat deterministic add" },
+	{ IMPORT_VPP, "nat44 deterministic add" },
+	{ IMPORT_VPP, "NAT44 deterministic mappings" },
+	{ IMPORT_VPP, "nat deterministic mapping" },
 };
 
 static bool is_table(const struct import_text *text)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The configuration, as indented JSON. */
 #include <stdio.h>
+#include <string.h>
 
 #include "import/import_build.h"
 
@@ -69,6 +70,20 @@ static void write_timeouts(FILE *out, const struct import *m)
 	fputs(any ? " }" : "", out);
 }
 
+static void write_bypass(FILE *out, const struct import *m)
+{
+	char text[IMPORT_RANGE_TEXT];
+
+	if (!m->bypass.n)
+		return;
+	fputs(",\n  \"bypass\": [", out);
+	for (size_t i = 0; i < m->bypass.n; i++) {
+		import_range_format(m->bypass.range[i], text);
+		fprintf(out, "%s\"%s%s\"", i ? ", " : "", text, strchr(text, '/') ? "" : "/32");
+	}
+	fputc(']', out);
+}
+
 static void write_collectors(FILE *out, const struct import *m)
 {
 	char text[COLLECTOR_TEXT];
@@ -104,6 +119,7 @@ char *import_write(const struct import *m, const char *comment)
 	if (m->sessions_per_user)
 		fprintf(out, ",\n  \"sessions_per_user\": %u", m->sessions_per_user);
 	write_timeouts(out, m);
+	write_bypass(out, m);
 	write_collectors(out, m);
 	fputs("\n}\n", out);
 	if (fclose(out)) {

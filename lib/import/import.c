@@ -8,30 +8,10 @@
 #include "import/import_rows.h"
 #include "import/import_text.h"
 
-static const struct {
-	const char *word;
-	bool lost;
-} kinds[N_IMPORT_NOTES] = {
-#define X(constant, word, lost) [constant] = { word, lost },
-	IMPORT_NOTES(X)
-#undef X
-};
-
-const char *import_note_word(enum import_note_kind kind)
-{
-	return kinds[kind].word;
-}
-
-bool import_note_lost(enum import_note_kind kind)
-{
-	return kinds[kind].lost;
-}
-
 static int (*const readers[])(struct import *m, const struct import_text *text, const struct import_options *options,
 			      struct error *err) = {
-	[IMPORT_TABLE] = import_read_table,
-	[IMPORT_VPP] = import_read_vpp,
-	[IMPORT_ROUTEROS] = import_read_routeros,
+	[IMPORT_TABLE] = import_read_table,	  [IMPORT_VPP] = import_read_vpp,
+	[IMPORT_ROUTEROS] = import_read_routeros, [IMPORT_VYOS] = import_read_vyos,
 	[IMPORT_FORTIOS] = import_read_fortios,
 };
 

@@ -5,6 +5,25 @@
 
 #include <detnat/mapping.h>
 
+static const struct {
+	const char *word;
+	bool lost;
+} kinds[N_IMPORT_NOTES] = {
+#define X(constant, word, lost) [constant] = { word, lost },
+	IMPORT_NOTES(X)
+#undef X
+};
+
+const char *import_note_word(enum import_note_kind kind)
+{
+	return kinds[kind].word;
+}
+
+bool import_note_lost(enum import_note_kind kind)
+{
+	return kinds[kind].lost;
+}
+
 void import_fail(struct import *m, const char *text)
 {
 	if (!m->failed)

@@ -16,6 +16,8 @@ int import_read_vpp(struct import *m, const struct import_text *text, const stru
 		    struct error *err);
 int import_read_routeros(struct import *m, const struct import_text *text, const struct import_options *options,
 			 struct error *err);
+int import_read_vyos(struct import *m, const struct import_text *text, const struct import_options *options,
+		     struct error *err);
 int import_read_fortios(struct import *m, const struct import_text *text, const struct import_options *options,
 			struct error *err);
 

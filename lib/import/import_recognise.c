@@ -8,6 +8,9 @@ static const struct {
 	enum import_format format;
 	const char *text;
 } signs[] = {
+	{ IMPORT_VYOS, "nat cgnat pool" },
+	{ IMPORT_VYOS, "nat cgnat rule" },
+	{ IMPORT_VYOS, "per-user-limit {" },
 	{ IMPORT_ROUTEROS, "/ip firewall nat" },
 	{ IMPORT_ROUTEROS, "/ip/firewall/nat" },
 	{ IMPORT_ROUTEROS, "chain=srcnat" },

@@ -47,8 +47,13 @@ const struct word notice_words[] = {
 	{},
 };
 const struct word import_format_words[] = {
-	{ "auto", IMPORT_AUTO }, { "table", IMPORT_TABLE },	{ "routeros", IMPORT_ROUTEROS },
-	{ "vpp", IMPORT_VPP },	 { "fortios", IMPORT_FORTIOS }, {},
+	{ "auto", IMPORT_AUTO },
+	{ "table", IMPORT_TABLE },
+	{ "routeros", IMPORT_ROUTEROS },
+	{ "vpp", IMPORT_VPP },
+	{ "vyos", IMPORT_VYOS },
+	{ "fortios", IMPORT_FORTIOS },
+	{},
 };
 const struct word state_words[] = {
 	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },

@@ -32,7 +32,7 @@ extern const struct word notice_words[];      /* refusals, mappings and so on: e
 extern const struct word state_words[];	      /* the states of sessions, as they are shown; without numbers */
 
 /* Plans of other systems that `import` reads. */
-enum import_format { IMPORT_AUTO, IMPORT_TABLE, IMPORT_ROUTEROS, IMPORT_VPP, IMPORT_FORTIOS };
+enum import_format { IMPORT_AUTO, IMPORT_TABLE, IMPORT_ROUTEROS, IMPORT_VPP, IMPORT_VYOS, IMPORT_FORTIOS };
 extern const struct word import_format_words[];
 
 /* Protocols of a portmap, or-ed. */

@@ -213,6 +213,8 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 	char comment[257];
 	size_t size = 0;
 
+	if (json_get(args, "junos_pool_boundaries"))
+		options.junos_pool_boundaries = !strcmp(json_text(args, "junos_pool_boundaries", "no"), "yes");
 	word_number(import_format_words, json_text(args, "format", "auto"), &format);
 	if (read_file(path, &text, &size, err) ||
 	    import_read(format, text, size, strcmp(path, "-") ? path : "standard input", &options, &m, err))

@@ -12,7 +12,7 @@ static int (*const readers[])(struct import *m, const struct import_text *text, 
 			      struct error *err) = {
 	[IMPORT_TABLE] = import_read_table,	  [IMPORT_VPP] = import_read_vpp,
 	[IMPORT_ROUTEROS] = import_read_routeros, [IMPORT_VYOS] = import_read_vyos,
-	[IMPORT_FORTIOS] = import_read_fortios,
+	[IMPORT_JUNOS] = import_read_junos,	  [IMPORT_FORTIOS] = import_read_fortios,
 };
 
 /* Nothing was found that says who has which block: the reason, as far as it is known. */

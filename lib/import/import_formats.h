@@ -18,6 +18,8 @@ int import_read_routeros(struct import *m, const struct import_text *text, const
 			 struct error *err);
 int import_read_vyos(struct import *m, const struct import_text *text, const struct import_options *options,
 		     struct error *err);
+int import_read_junos(struct import *m, const struct import_text *text, const struct import_options *options,
+		      struct error *err);
 int import_read_fortios(struct import *m, const struct import_text *text, const struct import_options *options,
 			struct error *err);
 

@@ -8,6 +8,9 @@ static const struct {
 	enum import_format format;
 	const char *text;
 } signs[] = {
+	{ IMPORT_JUNOS, "deterministic-port-block-allocation" },
+	{ IMPORT_JUNOS, "deterministic-napt44" },
+	{ IMPORT_JUNOS, "set services nat" },
 	{ IMPORT_VYOS, "nat cgnat pool" },
 	{ IMPORT_VYOS, "nat cgnat rule" },
 	{ IMPORT_VYOS, "per-user-limit {" },

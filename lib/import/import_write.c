@@ -118,6 +118,9 @@ char *import_write(const struct import *m, const char *comment)
 	write_mappings(out, m);
 	if (m->sessions_per_user)
 		fprintf(out, ",\n  \"sessions_per_user\": %u", m->sessions_per_user);
+	if (m->eim || m->eif)
+		fprintf(out, ",\n  \"endpoint_independent\": { \"mapping\": [\"udp\", \"tcp\"]%s }",
+			m->eif ? ", \"filtering\": [\"udp\", \"tcp\"]" : "");
 	write_timeouts(out, m);
 	write_bypass(out, m);
 	write_collectors(out, m);

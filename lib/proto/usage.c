@@ -19,6 +19,7 @@ static const struct word *const words_of[] = {
 	[ARG_PORTMAPS_FATE] = fate_words,
 	[ARG_BLOCK_ORDER] = block_order_words,
 	[ARG_FORMAT] = import_format_words,
+	[ARG_WHETHER] = whether_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)

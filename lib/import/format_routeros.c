@@ -167,11 +167,7 @@ static int take_rule(struct reader *r, unsigned from, bool flagged, struct error
 	if (e)
 		return e;
 	if (disabled) {
-		while (r->m->n_notes > notes) {
-			r->m->n_notes--;
-			r->m->n_lost -= import_note_lost(r->m->note[r->m->n_notes].kind);
-			free(r->m->note[r->m->n_notes].text);
-		}
+		import_notes_cut(r->m, notes);
 		r->rules.sources.n = rule.src;
 		if (!r->n_disabled++)
 			r->disabled_line = rule.line;

@@ -13,6 +13,8 @@ static int (*const readers[])(struct import *m, const struct import_text *text, 
 	[IMPORT_TABLE] = import_read_table,	  [IMPORT_VPP] = import_read_vpp,
 	[IMPORT_ROUTEROS] = import_read_routeros, [IMPORT_VYOS] = import_read_vyos,
 	[IMPORT_JUNOS] = import_read_junos,	  [IMPORT_FORTIOS] = import_read_fortios,
+	[IMPORT_NFT] = import_read_nft,		  [IMPORT_IPTABLES] = import_read_iptables,
+	[IMPORT_NOKIA] = import_read_nokia,	  [IMPORT_H3C] = import_read_h3c,
 };
 
 /* Nothing was found that says who has which block: the reason, as far as it is known. */
@@ -64,13 +66,15 @@ int import_read(enum import_format format, const char *text, size_t size, const 
 	return 0;
 }
 
-static void free_parts(struct import *m)
+void import_parts_free(struct import *m)
 {
 	for (size_t i = 0; i < m->n_parts; i++) {
 		import_ranges_free(&m->part[i].in);
 		import_ranges_free(&m->part[i].out);
 	}
 	free(m->part);
+	m->part = NULL;
+	m->n_parts = 0;
 }
 
 void import_free(struct import *m)
@@ -79,7 +83,7 @@ void import_free(struct import *m)
 		return;
 	for (size_t i = 0; i < m->n_notes; i++)
 		free(m->note[i].text);
-	free_parts(m);
+	import_parts_free(m);
 	free(m->note);
 	free(m->row);
 	free(m->inside.name);

@@ -83,6 +83,16 @@ void import_note(struct import *m, enum import_note_kind kind, uint32_t line, co
 	m->n_disabled += kind == IMPORT_DISABLED;
 }
 
+void import_notes_cut(struct import *m, size_t n)
+{
+	while (m->n_notes > n) {
+		m->n_notes--;
+		m->n_lost -= import_note_lost(m->note[m->n_notes].kind);
+		m->n_disabled -= m->note[m->n_notes].kind == IMPORT_DISABLED;
+		free(m->note[m->n_notes].text);
+	}
+}
+
 int import_fault(const struct import *m, uint32_t line, struct error *err, const char *format, ...)
 {
 	char text[440];

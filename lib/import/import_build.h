@@ -11,9 +11,18 @@ void import_add(struct import *m, uint32_t in, uint32_t out, uint32_t lo, uint32
 void import_note(struct import *m, enum import_note_kind kind, uint32_t line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Takes back all notes but the first n. */
+void import_notes_cut(struct import *m, size_t n);
+
 /* Stores "NAME:LINE: …" (without a line if that is 0) and returns -EINVAL. */
 int import_fault(const struct import *m, uint32_t line, struct error *err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Releases the parts, so that there are none. */
+void import_parts_free(struct import *m);
+
+/* The first row, in the order of inside addresses, at or above an address; the end of the rows if there is none. */
+const struct import_row *import_first(const struct import *m, uint32_t in);
 
 /* Marks the import as failed. */
 void import_fail(struct import *m, const char *text);

@@ -7,6 +7,7 @@
 
 #include "import/import_build.h"
 #include "import/import_group.h"
+#include "import/import_prefixes.h"
 #include "import/import_rows.h"
 #include "plan/plan.h"
 
@@ -282,18 +283,9 @@ static void find_holes(struct import *m)
 		for (size_t j = 0; j < m->part[i].in.n; j++) {
 			struct import_range in = m->part[i].in.range[j];
 			const struct import_row *end = m->row + m->n_rows, *r;
-			size_t lo = 0, hi = m->n_rows;
 			uint64_t at = in.first;
 
-			while (lo < hi) {
-				size_t mid = lo + (hi - lo) / 2;
-
-				if (m->row[mid].in < in.first)
-					lo = mid + 1;
-				else
-					hi = mid;
-			}
-			for (r = m->row + lo; r < end && r->in <= in.last; r++) {
+			for (r = import_first(m, in.first); r < end && r->in <= in.last; r++) {
 				if (r->in > at)
 					import_ranges_add(m, &m->untranslated,
 							  (struct import_range){ (uint32_t)at, r->in - 1 });
@@ -336,6 +328,11 @@ int import_fit(struct import *m, bool shrink)
 			    m->irregular_lo, m->irregular_hi, m->shrunk_to);
 	if (!m->failed && m->n_parts)
 		qsort(m->part, m->n_parts, sizeof(*m->part), compare_parts);
-	find_holes(m);
+	if (!m->failed)
+		import_prefixes(m);
+	if (!m->failed)
+		find_holes(m);
+	if (!m->failed)
+		import_prefixes_untranslated(m);
 	return m->failed ? -ENOMEM : 0;
 }

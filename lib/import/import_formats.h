@@ -22,6 +22,14 @@ int import_read_junos(struct import *m, const struct import_text *text, const st
 		      struct error *err);
 int import_read_fortios(struct import *m, const struct import_text *text, const struct import_options *options,
 			struct error *err);
+int import_read_nft(struct import *m, const struct import_text *text, const struct import_options *options,
+		    struct error *err);
+int import_read_iptables(struct import *m, const struct import_text *text, const struct import_options *options,
+			 struct error *err);
+int import_read_nokia(struct import *m, const struct import_text *text, const struct import_options *options,
+		      struct error *err);
+int import_read_h3c(struct import *m, const struct import_text *text, const struct import_options *options,
+		    struct error *err);
 
 /* The format of a text; IMPORT_AUTO: it looks like none. */
 enum import_format import_recognise(const struct import_text *text);

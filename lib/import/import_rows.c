@@ -252,7 +252,7 @@ int import_rows_order(struct import *m, struct error *err)
 	return refuse_shared(m, err);
 }
 
-const struct import_row *import_find(const struct import *m, uint32_t in)
+const struct import_row *import_first(const struct import *m, uint32_t in)
 {
 	size_t lo = 0, hi = m->n_rows;
 
@@ -264,5 +264,12 @@ const struct import_row *import_find(const struct import *m, uint32_t in)
 		else
 			hi = mid;
 	}
-	return lo < m->n_rows && m->row[lo].in == in ? &m->row[lo] : NULL;
+	return m->row + lo;
+}
+
+const struct import_row *import_find(const struct import *m, uint32_t in)
+{
+	const struct import_row *r = import_first(m, in);
+
+	return r < m->row + m->n_rows && r->in == in ? r : NULL;
 }

@@ -47,8 +47,10 @@ const struct word notice_words[] = {
 	{},
 };
 const struct word import_format_words[] = {
-	{ "auto", IMPORT_AUTO }, { "table", IMPORT_TABLE }, { "routeros", IMPORT_ROUTEROS }, { "vpp", IMPORT_VPP },
-	{ "vyos", IMPORT_VYOS }, { "junos", IMPORT_JUNOS }, { "fortios", IMPORT_FORTIOS },   {},
+	{ "auto", IMPORT_AUTO },       { "table", IMPORT_TABLE }, { "routeros", IMPORT_ROUTEROS },
+	{ "vpp", IMPORT_VPP },	       { "vyos", IMPORT_VYOS },	  { "junos", IMPORT_JUNOS },
+	{ "fortios", IMPORT_FORTIOS }, { "nft", IMPORT_NFT },	  { "iptables", IMPORT_IPTABLES },
+	{ "nokia", IMPORT_NOKIA },     { "h3c", IMPORT_H3C },	  {},
 };
 const struct word whether_words[] = { { "yes", 1 }, { "no", 0 }, {} };
 const struct word state_words[] = {

@@ -39,7 +39,11 @@ enum import_format {
 	IMPORT_VPP,
 	IMPORT_VYOS,
 	IMPORT_JUNOS,
-	IMPORT_FORTIOS
+	IMPORT_FORTIOS,
+	IMPORT_NFT,
+	IMPORT_IPTABLES,
+	IMPORT_NOKIA,
+	IMPORT_H3C
 };
 extern const struct word import_format_words[];
 extern const struct word whether_words[]; /* yes, no: 1, 0 */

@@ -43,7 +43,8 @@ Test(config_accepted, ports_of_mappings)
 	cr_assert_eq(config_mapping_geometry(&c->mappings[3], &g), 0);
 	cr_expect(mapping_is_plain(&g));
 	/* Only the keys that were given are written. */
-	cr_expect(strstr(json, "{\"in\":\"100.64.56.0/22\",\"out\":\"143.208.72.192/27\",\"subscribers_per_address\":33}"));
+	cr_expect(strstr(json,
+			 "{\"in\":\"100.64.56.0/22\",\"out\":\"143.208.72.192/27\",\"subscribers_per_address\":33}"));
 	cr_expect(strstr(json, "{\"in\":\"100.66.0.0/24\",\"out\":\"198.0.3.0/30\"}"));
 }
 

@@ -160,6 +160,9 @@ Test(config_refused, ports_of_mappings)
 		  "ports_per_host 1954" },
 		{ SHARED("\"subscribers_per_address\":31"),
 		  ":3: mappings[0]: holds 992 of 1024 subscribers: subscribers_per_address 32, or 2 addresses more" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"11.0.0.0/8\",\"subscribers_per_address\":1000}"),
+		  ":3: mappings[0]: 16777216 outside addresses have blocks for more than 4294967296 subscribers: make "
+		  "out smaller" },
 		{ SHARED("\"ports_per_host\":4000"),
 		  ":3: mappings[0]: holds 512 of 1024 subscribers: ports_per_host 2016, or 32 addresses more" },
 		{ SHARED("\"ports_per_host\":2000,\"block_pitch\":1999"),
@@ -168,7 +171,8 @@ Test(config_refused, ports_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\n\"first_port\":1025}"),
 		  ":3: mappings[0]: is not translated, so it has no ports: leave subscribers_per_address, "
 		  "ports_per_host, first_port, block_pitch and order out" },
-		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/24\",\"inbound\":\"open\",\n\"first_port\":1025}"),
+		{ MAPPINGS(
+			  "{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/24\",\"inbound\":\"open\",\n\"first_port\":1025}"),
 		  ":3: mappings[0]: \"open\" gives a subscriber all ports of his address: leave "
 		  "subscribers_per_address, ports_per_host, first_port, block_pitch and order out" },
 		{ MAPPINGS("{\"in\":\"10.0.0.1-10.0.0.9\",\"out\":\"1.1.1.0/30\"}"),
@@ -176,7 +180,8 @@ Test(config_refused, ports_of_mappings)
 		{ SHARED("\"subscribers_per_address\":32,\"first_port\":1026,\"block_pitch\":2016,"
 			 "\"ports_per_host\":2014}],\n\"portmaps\":[{\"proto\":\"tcp\",\"in\":\"10.0.0.0:80\","
 			 "\"out\":\"1.1.1.0:3040\""),
-		  ":4: portmaps[0].out: port 3040 of 1.1.1.0 is between two blocks, which block_pitch keeps apart: take "
+		  ":4: portmaps[0].out: port 3040 of 1.1.1.0 is between two blocks, which block_pitch keeps apart: "
+		  "take "
 		  "one of 1026 to 3039, or below 1026" },
 	};
 

@@ -7,6 +7,7 @@
 
 #include "base/json_scan.h"
 #include "command.h"
+#include "import_check.h"
 #include "import/import.h"
 #include "import/import_prove.h"
 #include "json_get.h"
@@ -14,6 +15,9 @@
 
 /* Of a kind of note, so many are printed; --json has all. */
 #define SHOWN 20U
+
+/* The most mappings of a configuration. */
+#define MAPPINGS 1000U
 
 /* Reads a file, or standard input, as a whole. 0 or -errno. */
 static int read_all(FILE *in, char **ret, size_t *ret_size)
@@ -174,9 +178,9 @@ static void make_comment(const char *path, const char *text, size_t size, char c
 }
 
 static int show(const struct import *m, const struct import_proof *p, const cJSON *args, const char *comment,
-		struct writer *w, struct error *err)
+		bool differs, struct writer *w, struct error *err)
 {
-	bool lost = m->n_lost || p->kept != p->subscribers;
+	bool lost = m->n_lost || p->kept != p->subscribers || differs;
 	bool strict = cJSON_IsTrue(json_get(args, "strict")) && lost;
 	_cleanup_free_ char *config = strict ? NULL : import_write(m, comment);
 	char text[256];
@@ -203,7 +207,8 @@ static int show(const struct import *m, const struct import_proof *p, const cJSO
 
 static int import_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	const char *path = json_text(args, "file", "-");
+	const char *path = json_text(args, "file", "-"), *sessions = json_text(args, "check", "");
+	struct import_checked checked = {};
 	struct import_options options = { .junos_pool_boundaries = -1 };
 	_cleanup_import_ struct import *m = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -221,6 +226,12 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 		return EXIT_USAGE;
 	if (import_fit(m, cJSON_IsTrue(json_get(args, "shrink"))))
 		return error_set(err, EXIT_USAGE, "out of memory");
+	if (m->n_parts + m->untranslated.n > MAPPINGS)
+		return error_set(
+			err, EXIT_REFUSED,
+			"the plan takes %zu mappings, and a configuration has at most %u; divide it among several "
+			"gateways",
+			m->n_parts + m->untranslated.n, MAPPINGS);
 	if (import_plan(m, &plan, err) || import_prove(m, &plan, &proof))
 		return *err->text ? EXIT_USAGE : error_set(err, EXIT_USAGE, "out of memory");
 	if (proof.foreign) {
@@ -231,8 +242,10 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 				 "detnatctl, please report it",
 				 addr_format(proof.wrong.in, addr));
 	}
+	if (*sessions && import_check(m, sessions, &checked, err))
+		return EXIT_USAGE;
 	make_comment(path, text, size, comment);
-	return show(m, &proof, args, comment, w, err);
+	return show(m, &proof, args, comment, checked.differ, w, err);
 }
 
 const struct view view_import = { .run = import_run };

@@ -19,12 +19,13 @@ static const struct word protocols[] = { { "tcp", IMPORT_TCP },
 
 bool nft_next(struct nft *r)
 {
+	r->set_end = false;
 	return import_tokens_next(&r->t);
 }
 
 static bool ends(const struct nft *r)
 {
-	return r->t.over || import_token_is(&r->t, ";") || import_token_is(&r->t, "}");
+	return r->t.over || import_token_is(&r->t, ";") || (import_token_is(&r->t, "}") && !r->set_end);
 }
 
 /* Skips what is between braces, the first of which was read. */
@@ -34,6 +35,7 @@ static void skip_braces(struct nft *r)
 		depth += import_token_is(&r->t, "{");
 		depth -= import_token_is(&r->t, "}");
 	}
+	r->set_end = true;
 }
 
 /* Skips the rest of a statement, with what is between braces in it. */
@@ -101,6 +103,7 @@ static void take_sources(struct nft *r, struct import_rule *rule)
 			else
 				import_ranges_add(r->m, &r->rules.sources, range);
 		}
+		r->set_end = true;
 	} else if (import_range_parse(value_of(r, r->t.word), &range)) {
 		partial(r, rule, r->t.word);
 	} else {
@@ -120,6 +123,7 @@ static void take_protocols(struct nft *r, struct import_rule *rule)
 	while (nft_next(r) && !import_token_is(&r->t, "}"))
 		if (!import_token_is(&r->t, ",") && !import_token_is(&r->t, ";"))
 			rule->protos |= word_number(protocols, r->t.word, &proto) ? IMPORT_OTHER : (uint8_t)proto;
+	r->set_end = true;
 }
 
 static void take_names(struct nft *r, struct import_names *names)
@@ -131,6 +135,7 @@ static void take_names(struct nft *r, struct import_names *names)
 	while (nft_next(r) && !import_token_is(&r->t, "}"))
 		if (!import_token_is(&r->t, ","))
 			import_names_add(r->m, names, value_of(r, r->t.word));
+	r->set_end = true;
 }
 
 /* "ADDRESS", "ADDRESS:PORTS" or "A-B" of a translation. */
@@ -162,6 +167,7 @@ static void add_elements(struct nft *r, const struct import_rule *rule, const st
 
 		one.src = r->rules.sources.n;
 		one.line = e->line;
+		one.map = rule->line;
 		one.action = rule->action == RULE_NETMAP ? RULE_NETMAP : RULE_SNAT;
 		one.to = e->to;
 		one.ported = e->ported;

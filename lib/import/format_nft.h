@@ -31,6 +31,7 @@ struct nft {
 	struct import *m;
 	struct import_rules rules;
 	struct import_tokens t;
+	bool set_end; /* the token is a } that ends a set, not a block */
 	struct nft_define *define;
 	size_t n_defines;
 	struct nft_element *element;

@@ -114,6 +114,7 @@ void nft_elements(struct nft *r, struct nft_map *map)
 		while (!r->t.over && !between(r) && !import_token_is(&r->t, "}"))
 			nft_next(r);
 	}
+	r->set_end = true;
 }
 
 static void skip_block(struct nft *r)

@@ -59,6 +59,17 @@ static void emit(struct cut *c, const struct import_part *like, struct import_ra
 	import_ranges_add(c->m, &p->out, out);
 }
 
+/* Whether all subscribers of an inside range are on these outside addresses. */
+static bool owns(const struct import *m, struct import_range in, struct import_range out)
+{
+	const struct import_row *end = m->row + m->n_rows;
+
+	for (const struct import_row *r = import_first(m, in.first); r < end && r->in <= in.last; r++)
+		if (!import_range_has(out, r->out))
+			return false;
+	return true;
+}
+
 static void leave_out(struct cut *c, struct import_range in, struct import_range out)
 {
 	const struct import_row *r = c->m->row, *end = r + c->m->n_rows;
@@ -96,7 +107,7 @@ static void one_address(struct cut *c, const struct import_part *p, struct impor
 	struct import_range wide = around(in), at = { out, out };
 	int64_t first_port = (int64_t)p->first_port - (int64_t)p->pitch * (in.first - wide.first);
 
-	if (fits(import_range_size(wide), first_port, p))
+	if (fits(import_range_size(wide), first_port, p) && owns(c->m, wide, at))
 		emit(c, p, wide, at, import_range_size(wide), (uint32_t)first_port);
 	else
 		leave_out(c, in, at);
@@ -160,7 +171,8 @@ static void by_block(struct cut *c, const struct import_part *p)
 	uint64_t a = import_range_size(out);
 	int64_t first_port = (int64_t)p->first_port - (int64_t)p->pitch * (int64_t)((in.first - wide.first) / a);
 
-	if (p->in.n == 1 && p->out.n == 1 && fits(import_range_size(wide) / a, first_port, p)) {
+	if (p->in.n == 1 && p->out.n == 1 && fits(import_range_size(wide) / a, first_port, p) &&
+	    owns(c->m, wide, out)) {
 		emit(c, p, wide, out, import_range_size(wide) / a, (uint32_t)first_port);
 		return;
 	}

@@ -23,6 +23,7 @@ static const struct {
 	{ IMPORT_NOKIA, "deterministic prefix" },
 	{ IMPORT_NOKIA, "deterministic prefix-map" },
 	{ IMPORT_NOKIA, "first-outside-address" },
+	{ IMPORT_NOKIA, "classic-lsn-sub" },
 	{ IMPORT_NOKIA, "deterministic port-reservation" },
 	{ IMPORT_H3C, "nat444 static local" },
 	{ IMPORT_H3C, "port-block-group" },

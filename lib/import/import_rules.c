@@ -167,9 +167,14 @@ static void translate(struct walk *w, struct import_rule *r, const struct import
 		import_add(w->m, s->list.range[0].first, r->to.first, 1, 65535, w->proto, r->line);
 		return;
 	}
-	/* Once for a rule, whatever its protocols. */
-	if (r->reached)
+	/* Once for a rule, whatever its protocols, and once for a map. */
+	if (r->reached || (r->map && r->map == w->rules->noted_map && !(w->proto & IMPORT_PORTS)))
 		return;
+	if (r->map && !(w->proto & IMPORT_PORTS)) {
+		snprintf(who, sizeof(who), "all in a map");
+		snprintf(to, sizeof(to), "its addresses");
+		w->rules->noted_map = r->map;
+	}
 	if (r->action == RULE_MASQUERADE)
 		import_note(w->m, IMPORT_DYNAMIC, r->line, "masquerade of %s: not kept, no rule names its address",
 			    who);

@@ -28,6 +28,7 @@ struct import_rule {
 	uint32_t line;
 	uint32_t chain;
 	uint32_t target; /* of RULE_JUMP and RULE_GOTO */
+	uint32_t map;	 /* line of the rule of whose map this is an element; 0: none */
 	enum import_action action;
 	uint8_t protos; /* IMPORT_… */
 	bool ported;
@@ -60,6 +61,7 @@ struct import_rules {
 	struct hash_index names;
 	struct import_ranges sources;
 	uint32_t *by_chain;
+	uint32_t noted_map; /* the last map of which it was noted that other protocols have it, too */
 	uint64_t n_dnat;
 };
 

@@ -128,6 +128,10 @@ static int merge_protocols(struct import *m, struct error *err)
 
 		while (last + 1 < m->n_rows && m->row[last + 1].in == m->row[first].in)
 			last++;
+		if (last == first && to == first) {
+			to = ++first;
+			continue;
+		}
 		row = m->row[first];
 		if (last > first)
 			r = merge_one(m, first, last, &row, err);

@@ -13,13 +13,22 @@ static void write_names(FILE *out, const struct import_names *list)
 	fputc(']', out);
 }
 
+/* As configurations have it: a single address is a prefix of 32 bits. */
+static const char *range_text(struct import_range r, char text[static IMPORT_RANGE_TEXT])
+{
+	import_range_format(r, text);
+	if (r.first == r.last)
+		strncat(text, "/32", IMPORT_RANGE_TEXT - 1 - strlen(text));
+	return text;
+}
+
 static void write_ranges(FILE *out, const struct import_ranges *list)
 {
 	char text[IMPORT_RANGE_TEXT];
 
 	fputs(list->n > 1 ? "[" : "", out);
 	for (size_t i = 0; i < list->n; i++)
-		fprintf(out, "%s\"%s\"", i ? ", " : "", import_range_format(list->range[i], text));
+		fprintf(out, "%s\"%s\"", i ? ", " : "", range_text(list->range[i], text));
 	fputs(list->n > 1 ? "]" : "", out);
 }
 
@@ -50,7 +59,7 @@ static void write_mappings(FILE *out, const struct import *m)
 		char text[IMPORT_RANGE_TEXT];
 
 		fprintf(out, "%s    { \"in\": \"%s\", \"out\": null }", between,
-			import_range_format(m->untranslated.range[i], text));
+			range_text(m->untranslated.range[i], text));
 	}
 	fputs("\n  ]", out);
 }
@@ -78,8 +87,7 @@ static void write_bypass(FILE *out, const struct import *m)
 		return;
 	fputs(",\n  \"bypass\": [", out);
 	for (size_t i = 0; i < m->bypass.n; i++) {
-		import_range_format(m->bypass.range[i], text);
-		fprintf(out, "%s\"%s%s\"", i ? ", " : "", text, strchr(text, '/') ? "" : "/32");
+		fprintf(out, "%s\"%s\"", i ? ", " : "", range_text(m->bypass.range[i], text));
 	}
 	fputc(']', out);
 }

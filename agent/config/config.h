@@ -71,7 +71,6 @@ struct config_ports {
 	uint32_t block_pitch;		  /* S */
 	uint8_t order;			  /* enum plan_order */
 };
-extern const struct word port_order_words[];
 
 struct config_mapping {
 	struct prefix in;

@@ -64,7 +64,6 @@ static const struct word unsolicited_words[] = {
 	{ "answer", UNSOLICITED_ANSWER },
 	{},
 };
-const struct word port_order_words[] = { { "sequential", PLAN_SEQUENTIAL }, { "netmap", PLAN_NETMAP }, {} };
 static const struct word on_exit_words[] = { { "keep", false }, { "detach", true }, {} };
 
 static const struct field interfaces_table[] = {
@@ -174,7 +173,7 @@ static const struct field mapping_table[] = {
 	{ "first_port", &field_quota, MEMBER(struct config_mapping, ports.first_port), .min = 1, .max = UINT16_MAX },
 	{ "block_pitch", &field_quota, MEMBER(struct config_mapping, ports.block_pitch), .min = 1,
 	  .max = MAPPING_MAX_BLOCK },
-	{ "order", &field_choice, MEMBER(struct config_mapping, ports.order), .words = port_order_words },
+	{ "order", &field_choice, MEMBER(struct config_mapping, ports.order), .words = block_order_words },
 	{ "inbound", &field_choice, MEMBER(struct config_mapping, inbound), .words = inbound_words },
 	{ "sessions_per_user", &field_quota, MEMBER(struct config_mapping, sessions_per_user), .min = 1,
 	  .max = UINT16_MAX },

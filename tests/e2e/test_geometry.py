@@ -96,7 +96,8 @@ def test_forward_and_reverse(geometry_lab, mapping, addr):
 def test_reverse_says_why_a_port_has_no_subscriber(geometry_lab, endpoint, why):
     lab = geometry_lab
     assert f"{endpoint} has no subscriber: {why}" in lab.agent.refused("reverse", endpoint)
-    assert any(why in f["text"] for f in lab.agent.ctl("explain", endpoint)["findings"])
+    explained = lab.agent.command("-j", "explain", endpoint)
+    assert explained.status == 1 and any(why in f["text"] for f in json.loads(explained.out)["findings"]), explained
     addr, port = endpoint.split(":")
     lab.outside.send(lab.from_outside(addr, UDP(sport=53, dport=int(port)) / b"stray"))
     lab.inside.assert_silent()

@@ -21,8 +21,7 @@ static bool lease_holds(const struct config *c, const struct portmap *m)
 	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
 	struct geometry g;
 
-	return mapping &&
-	       !config_mapping_geometry(mapping, &g) &&
+	return mapping && !config_mapping_geometry(mapping, &g) &&
 	       m->out.addr == mapping_out_addr(&g, mapping_subscriber(&g, m->in.addr)) &&
 	       mapping_reverse(&g, m->out.addr, m->out.port) == mapping_subscriber(&g, m->in.addr);
 }

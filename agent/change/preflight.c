@@ -177,7 +177,8 @@ static bool has_tables(const struct check *k, const struct config_mapping *m)
 {
 	const struct config_mapping *known = k->running ? config_find_mapping(k->running, m->in, m->out) : NULL;
 
-	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m);
+	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m) &&
+	       config_same_ports(known, m);
 }
 
 uint64_t config_binding_memory(const struct config *c, const struct config_mapping *m)

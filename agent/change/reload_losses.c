@@ -68,7 +68,7 @@ static bool keeps_tables(const struct config *now, const struct config_mapping *
 
 	*ret_other = other;
 	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
-	       m->inbound == other->inbound;
+	       m->inbound == other->inbound && config_same_ports(m, other);
 }
 
 /* Adds addresses that a mapping loses; their sessions drain for that many seconds. */

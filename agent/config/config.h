@@ -69,7 +69,7 @@ struct config_ports {
 	uint32_t ports_per_host;	  /* P */
 	uint32_t first_port;		  /* F */
 	uint32_t block_pitch;		  /* S */
-	uint8_t order;			  /* enum plan_order */
+	uint8_t order;			  /* of block_order_words */
 };
 
 struct config_mapping {
@@ -374,8 +374,8 @@ uint32_t config_pcp_leases(const struct config *c);
 int config_mapping_geometry(const struct config_mapping *m, struct geometry *ret);
 int config_geometry_check(const struct config_mapping *m, struct geometry *ret, struct error *err);
 
-/* The keys for the ports of a mapping that exists; all 0 where its prefixes alone say as much. */
-struct config_ports config_ports_of(const struct geometry *g);
+/* Whether the subscribers of two mappings between the same prefixes have the same addresses and ports. */
+bool config_same_ports(const struct config_mapping *a, const struct config_mapping *b);
 
 /* Whether a mapping has keys for its ports, rather than its prefixes alone. */
 bool config_ports_given(const struct config_mapping *m);

@@ -12,19 +12,6 @@ bool config_ports_given(const struct config_mapping *m)
 	return p->subscribers_per_address || p->ports_per_host || p->first_port || p->block_pitch || p->order;
 }
 
-struct config_ports config_ports_of(const struct geometry *g)
-{
-	if (!g->ports_per_host || (mapping_is_plain(g) && (__u64)g->ratio * (g->last_out + 1ULL) == g->last_subscriber + 1ULL))
-		return (struct config_ports){ 0 };
-	return (struct config_ports){
-		.subscribers_per_address = g->ratio,
-		.ports_per_host = g->ports_per_host,
-		.first_port = g->first_port,
-		.block_pitch = g->pitch == g->ports_per_host ? 0 : g->pitch,
-		.order = g->flags & MAPPING_NETMAP ? PLAN_NETMAP : PLAN_SEQUENTIAL,
-	};
-}
-
 static struct plan_range range_of(struct prefix p)
 {
 	return (struct plan_range){ p.base, p.base | ~prefix_mask(p.plen), true };
@@ -67,4 +54,12 @@ int config_mapping_geometry(const struct config_mapping *m, struct geometry *ret
 	struct error why;
 
 	return config_geometry_check(m, ret, &why);
+}
+
+bool config_same_ports(const struct config_mapping *a, const struct config_mapping *b)
+{
+	struct geometry x, y;
+
+	return prefix_is_none(a->out) ||
+	       (!config_mapping_geometry(a, &x) && !config_mapping_geometry(b, &y) && mapping_equal(&x, &y));
 }

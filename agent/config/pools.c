@@ -111,7 +111,7 @@ static int check_prefixes(const struct config *c, const struct config_mapping *m
 	struct geometry g;
 
 	if (config_mapping_geometry(m, &g) ||
-	    (!(g.flags & MAPPING_NETMAP) && g.ratio == 1U << (m->out.plen - m->in.plen)))
+	    (!(g.flags & MAPPING_NETMAP) && m->out.plen >= m->in.plen && g.ratio == 1ULL << (m->out.plen - m->in.plen)))
 		return 0;
 	config_mapping_title(c, m->in, m->out, title);
 	if (g.flags & MAPPING_NETMAP)

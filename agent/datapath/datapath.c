@@ -124,8 +124,8 @@ bool mapping_record_valid(const struct mapping *record)
 	if (g->in_plen > 32 || g->out_plen > 32 || mapping_make(&p, &again))
 		return false;
 	again.flags = g->flags;
-	return g->flags <= MAPPING_FLAGS && !memcmp(g, &again, sizeof(again)) &&
-	       record->bucket_shift <= 8 && !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
+	return g->flags <= MAPPING_FLAGS && !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
+	       !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
 	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
 	       !(record->bindings.mapping & ~record->bindings.protocols);
 }

@@ -34,8 +34,7 @@ int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret)
 {
 	struct geometry geo = spec->geo;
 
-	if (!geo.ports_per_host &&
-	    mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, &geo))
+	if (!geo.ports_per_host && mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, &geo))
 		return -EINVAL;
 	geo.flags &= MAPPING_NETMAP;
 	if (geo.in_base != spec->in.base || geo.in_plen != spec->in.plen || geo.out_base != spec->out.base ||

@@ -145,12 +145,13 @@ static inline int mapping_is_plain(const struct geometry *g)
 	       g->pitch == g->ports_per_host && g->ports_per_host == MAPPING_PORTS / g->ratio;
 }
 
-/* A number that depends on R, F, S, P and the order; 0 for a plain mapping. */
+/* A number that depends on R, F, S, P and the order; 0 if they have the defaults of the two ranges. */
 static inline __u16 mapping_layout(const struct geometry *g)
 {
 	__u64 digest;
 
-	if (!g->ports_per_host || mapping_is_plain(g))
+	if (!g->ports_per_host ||
+	    (mapping_is_plain(g) && (__u64)g->ratio * (g->last_out + 1ULL) == g->last_subscriber + 1ULL))
 		return 0;
 	digest = (__u64)g->ratio << 48 | (__u64)g->first_port << 32 | (__u32)g->pitch << 16 | g->ports_per_host;
 	digest = (digest ^ (g->flags & MAPPING_NETMAP)) * 0x9e3779b97f4a7c15ULL;

@@ -140,6 +140,11 @@ int plan_figures(const struct plan_mapping *m, const struct plan_addresses *in, 
 		return refuse_end(&f, err);
 	if (f.addresses * f.ratio < f.subscribers)
 		return refuse_capacity(m, &f, err);
+	if (f.addresses * f.ratio > 1ULL << 32)
+		return error_set(err, -EINVAL,
+				 "%" PRIu64 " outside addresses have blocks for more than 4294967296 subscribers: "
+				 "make out smaller",
+				 f.addresses);
 	*ret = f;
 	return 0;
 }

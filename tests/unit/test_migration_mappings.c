@@ -110,7 +110,8 @@ Test(migration_mappings, of_layout_6_become_those_of_this_one)
 {
 	static struct mapping6 old[MAX_MAPPINGS];
 	static struct mapping_table table;
-	struct migration m = { .from = layout6(), .to = layout_now(), .table = old };
+	struct btf *now = layout_now();
+	struct migration m = { .from = layout6(), .to = now, .table = old };
 	struct geometry wanted;
 
 	old[0] = (struct mapping6){ .geo = { 0x0a000000, 0xcb007100, 18, 28, 10, MAPPING_SUCCEEDS, 63, 7 },
@@ -142,14 +143,15 @@ Test(migration_mappings, of_layout_6_become_those_of_this_one)
 	cr_expect_eq(table.mapping[3].geo.flags, MAPPING_OPEN);
 	cr_expect_not(mapping_record_valid(&table.mapping[4]));
 	btf__free(m.from);
-	btf__free(m.to);
+	btf__free(now);
 }
 
 Test(migration_mappings, of_this_layout_are_no_case_for_it)
 {
-	struct migration m = { .from = layout_now(), .to = layout_now() };
+	struct btf *now = layout_now();
+	struct migration m = { .from = layout_now(), .to = now };
 
 	cr_expect_not(migration_geometry_fits(&m));
 	btf__free(m.from);
-	btf__free(m.to);
+	btf__free(now);
 }

@@ -316,6 +316,7 @@ test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot,
 test-arm64: deps-arm64 ## unit, datapath and traffic on arm64, in emulated machines with Debian's kernels 6.1 and 6.12; needs root
 	@$(MAKE) --no-print-directory CROSS=aarch64-linux-gnu sysroot
 	@$(MAKE) --no-print-directory $(JOBS) CROSS=aarch64-linux-gnu tests-run
+	$(PYTHON) tests/bpf/barriers.py build/aarch64-linux-gnu/skel/detnat_*.bpf.o
 	tests/vm/arm64.sh
 .PHONY: test-arm64
 

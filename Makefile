@@ -2,6 +2,15 @@
 # `make help` lists the targets.
 
 BUILD      ?= build
+# CROSS=aarch64-linux-gnu builds for arm64, into a directory of its own: Debian's cross compiler and the libraries in SYSROOT,
+# which deploy/sysroot.sh unpacks.
+ifneq ($(CROSS),)
+BUILD      := build/$(CROSS)
+SYSROOT    := $(abspath build/sysroot-$(CROSS))
+CC         := $(CROSS)-gcc --sysroot=$(SYSROOT)
+AR         := $(CROSS)-ar
+PKG_CONFIG := $(SYSROOT)/pkg-config
+endif
 CLANG      ?= clang
 BPFTOOL    ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
@@ -26,8 +35,10 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # End-to-end test files run side by side: they spend more time waiting than computing.
 E2E_WORKERS ?= 4
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# The processor that is built for, as libbpf names it.
+TARGET := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))))
 
-# The BPF objects are the same in every build.
+# The BPF objects are the same in every build for a processor: whether barriers are needed depends on it (include/detnat/order.h).
 SKEL := $(BUILD)/skel
 ifeq ($(SANITIZE),1)
 BUILD     := build/asan
@@ -62,8 +73,8 @@ HELPER_PACKAGES := libxdp libbpf libcap-ng
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
-BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
-              -Ibpf -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
+BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(TARGET) -Wall -Wextra -Werror -Wno-unused-parameter \
+              -Ibpf -Iinclude -I$(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
 CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
@@ -91,7 +102,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*
 .SECONDARY:
 .PHONY: all install-docs deps deps-bench deps-demo deps-test deps-package demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd deb deb-build soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
 
-all: ## build the programs into build/; installs nothing
+all: $(if $(CROSS),sysroot) ## build the programs into build/; installs nothing
 	@PKG_CONFIG="$(PKG_CONFIG)" CC="$(CC)" CLANG="$(CLANG)" BPFTOOL="$(BPFTOOL)" deploy/missing.sh
 	@$(MAKE) --no-print-directory $(JOBS) programs
 .PHONY: programs skeletons tests-built
@@ -108,6 +119,11 @@ deps-bench:
 	@deploy/install-deps.sh build bench
 deps-test:
 	@deploy/install-deps.sh build demo test
+deps-arm64:
+	@deploy/install-deps.sh build arm64
+.PHONY: sysroot deps-arm64
+sysroot:
+	@deploy/sysroot.sh $(SYSROOT)
 deps-package:
 	@deploy/install-deps.sh build demo package
 
@@ -296,6 +312,13 @@ test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernel
 test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot, restart, kill, reload, leaks
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) VM_PARTS=systemd SERIES=6.1 tests/vm/run.sh
+
+test-arm64: deps-arm64 ## unit, datapath and traffic on arm64, in emulated machines with Debian's kernels 6.1 and 6.12; needs root
+	@$(MAKE) --no-print-directory CROSS=aarch64-linux-gnu sysroot
+	@$(MAKE) --no-print-directory $(JOBS) CROSS=aarch64-linux-gnu tests-run
+	$(PYTHON) tests/bpf/barriers.py build/aarch64-linux-gnu/skel/detnat_*.bpf.o
+	tests/vm/arm64.sh
+.PHONY: test-arm64
 
 # REF: a tag or commit instead of the files of the tree. DEB_BEFORE: the package that the upgrade begins with.
 deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour from nothing)

@@ -67,7 +67,8 @@ def section(text, first, last):
 def first_gateway():
     text = section(page("detnat.7"), "A first gateway", "See also")
     text = text.replace("## A first gateway\n", "# A first gateway\n", 1)
-    return MADE.format("detnat(7)") + "\n" + text + "\n[OPERATING.md](OPERATING.md) goes on from here; [INSTALL.md](INSTALL.md) has the packages.\n"
+    return (MADE.format("detnat(7)") + "\n" + text + "\n[OPERATING.md](OPERATING.md) goes on from here, [TROUBLESHOOTING.md](TROUBLESHOOTING.md) helps when "
+            "something does not work; [INSTALL.md](INSTALL.md) has the packages.\n")
 
 
 def configuration():
@@ -134,7 +135,7 @@ def troubles():
     body = re.search(r"#define TROUBLES\(X\)(.*?[^\\])\n", read("lib/base/trouble.h"), re.S)[1]
     rows = re.findall(rf'X\(\w+, "(\w+)",\s*{STRINGS}\)', body)
     return (MADE.format("lib/base/trouble.h") + f"\n# Troubles\n\nA trouble is a problem beside the datapath, which the agent survives and retries. There are "
-            f"{len(rows)} kinds. [OPERATING.md](../guide/OPERATING.md#troubles) says how each comes about and how it ends.\n\n"
+            f"{len(rows)} kinds. [TROUBLESHOOTING.md](../guide/TROUBLESHOOTING.md#troubles) says how each comes about and how it ends.\n\n"
             + table(("trouble", "logged when it is over"), [(f"`{name}`", text_of(text)) for name, text in rows]))
 
 

@@ -229,6 +229,7 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|20|tests-built -j$(shell nproc)|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'alerts|5|test-alerts|the rules for Prometheus' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
 'bpf-passes|280|test-bpf-passes|the datapath with padding, in two stages, and traced' \
@@ -292,6 +293,11 @@ test-e2e: deps-test ## agent and command line with real traffic in namespaces (S
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
+PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/promtool) promtool)
+test-alerts: deps-test ## the alert rules, by promtool: each where it is due, and none where all is well
+	$(PROMTOOL) check rules deploy/prometheus/detnat.rules.yml
+	$(PROMTOOL) test rules deploy/prometheus/detnat.rules.test.yml
+.PHONY: test-alerts
 MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs

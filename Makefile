@@ -332,13 +332,14 @@ deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
-pictures: deps-demo ## the pictures of README: the demo recorded, top and explain in its network, the chart; needs root
+pictures: deps-test ## the pictures of README: the demo recorded, top and explain in its network, the chart, the dashboard; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
 	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
 	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
 	@deploy/demo.sh clean
 	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
+	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py docs/pictures/dashboard.svg
 release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
 	@deploy/install-deps.sh build demo package
 	BUILD=$(abspath $(BUILD)) deploy/release.sh

@@ -367,6 +367,11 @@ bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames o
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
+.PHONY: bench-nic
+bench-nic: deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with another machine that sends; needs root
+	@$(if $(and $(IN),$(OUT)),,echo "usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine" >&2; exit 2)
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/nic.py $(IN) $(OUT)
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)

@@ -138,7 +138,8 @@ def graph(panel, query, x, y, width):
     out = box(x, y, width, GRAPH, panel["title"])
     for step in range(5):
         at = top + h - h * step / 4
-        out += [f'<line x1="{left:g}" y1="{at:g}" x2="{left + w:g}" y2="{at:g}" stroke="#2c3235"/>', text(left - 6, at + 4, number(highest * step / 4, unit), "a", "end")]
+        out += [f'<line x1="{left:g}" y1="{at:g}" x2="{left + w:g}" y2="{at:g}" stroke="#2c3235"/>',
+                text(left - 6, at + 4, number(highest * step / 4, unit), "a", "end")]
     for step in range(1, 4):
         moment = query.begin + (query.end - query.begin) * step / 4
         out.append(text(left + w * step / 4, top + h + 14, f"{datetime.datetime.fromtimestamp(moment, datetime.timezone.utc):%H:%M:%S}", "a", "middle"))

@@ -415,11 +415,11 @@ fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each,
 format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
 lint: deps-test ## formatting and static checks, warnings as errors
-	@$(MAKE) --no-print-directory $(JOBS) skeletons $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) skeletons $(PROGRAMS)
 	@BUILD=$(BUILD) deploy/lint.sh
 .PHONY: lint-quick
 lint-quick: deps-test
-	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) $(PROGRAMS)
 	@BUILD=$(BUILD) deploy/lint.sh quick
 
 .PHONY: docs

@@ -229,6 +229,7 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|20|tests-built -j$(shell nproc)|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'site|10|site|the documents as a site, without dead links' \
 'alerts|5|test-alerts|the rules for Prometheus' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
@@ -426,6 +427,11 @@ lint-quick: deps-test
 docs: deps-test ## docs/reference from the manual pages and the source, and the prose of all documents wrapped
 	@$(PYTHON) deploy/reference.py --write
 	@$(PYTHON) deploy/wrap.py --write
+
+.PHONY: site
+site: ## the documents and manual pages as a web site in build/site/html; a dead link is an error
+	@deploy/install-deps.sh site
+	@deploy/site/site.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))

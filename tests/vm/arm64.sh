@@ -15,7 +15,7 @@ SERIES=${SERIES:-6.1 6.12}
 VM_PARTS=${VM_PARTS:-reachable tc}
 ROUNDS=${ROUNDS:-1}
 UNIT=${UNIT-*/*}
-BPF=${BPF-@(datapath|in2out|out2in|hairpin|icmp_in|icmp_out|fragments|fib|egress|portmap|binding|overflow|race|records|trace|tcp|udp|vlan)/*}
+BPF=${BPF-@(datapath|in2out|out2in|icmp_in|race)/*}
 VM_TIMEOUT=${VM_TIMEOUT:-3600} # seconds, of one guest
 MEMORY=4096                    # MiB, of a guest
 here=tests/vm out=$BUILD/vm root=$BUILD/vm/root

@@ -229,6 +229,7 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|20|tests-built -j$(shell nproc)|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'alerts|5|test-alerts|the rules for Prometheus' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
 'bpf-passes|280|test-bpf-passes|the datapath with padding, in two stages, and traced' \
@@ -292,6 +293,11 @@ test-e2e: deps-test ## agent and command line with real traffic in namespaces (S
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
+PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/promtool) promtool)
+test-alerts: deps-test ## the alert rules, by promtool: each where it is due, and none where all is well
+	$(PROMTOOL) check rules deploy/prometheus/detnat.rules.yml
+	$(PROMTOOL) test rules deploy/prometheus/detnat.rules.test.yml
+.PHONY: test-alerts
 MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
@@ -326,13 +332,14 @@ deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
-pictures: deps-demo ## the pictures of README: the demo recorded, top and explain in its network, the chart; needs root
+pictures: deps-test ## the pictures of README: the demo recorded, top and explain in its network, the chart, the dashboard; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
 	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
 	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
 	@deploy/demo.sh clean
 	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
+	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py docs/pictures/dashboard.svg
 release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
 	@deploy/install-deps.sh build demo package
 	BUILD=$(abspath $(BUILD)) deploy/release.sh
@@ -360,6 +367,11 @@ bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames o
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
+.PHONY: bench-nic
+bench-nic: deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with another machine that sends; needs root
+	@$(if $(and $(IN),$(OUT)),,echo "usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine" >&2; exit 2)
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/nic.py $(IN) $(OUT)
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import descriptions  # noqa: E402
 import wrap  # noqa: E402
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
@@ -73,7 +74,7 @@ def first_gateway():
 
 def configuration():
     return (MADE.format("detnat.json(5)") + "\n# Configuration\n\nThis is detnat.json(5). [detnat.schema.json](detnat.schema.json), which "
-            "`detnat-agent --schema` prints, lets an editor check a file and complete its keys.\n\n" + page("detnat.json.5"))
+            "`detnat-agent --schema` prints, lets an editor check a file, complete its keys and show help about each.\n\n" + page("detnat.json.5"))
 
 
 def commands():
@@ -140,6 +141,7 @@ def troubles():
 
 
 PAGES = {
+    "agent/config/descriptions.def": descriptions.definitions,
     "docs/guide/FIRST-GATEWAY.md": first_gateway,
     "docs/reference/CONFIGURATION.md": configuration,
     "docs/reference/COMMANDS.md": commands,
@@ -152,7 +154,8 @@ PAGES = {
 def main():
     write, wrong = sys.argv[1:] == ["--write"], 0
     for name, make in PAGES.items():
-        text, path = wrap.wrap_fully(make()), TREE / name
+        path = TREE / name
+        text = wrap.wrap_fully(make()) if name.endswith(".md") else make()
         if path.exists() and path.read_text() == text:
             continue
         if write:

@@ -229,6 +229,7 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|20|tests-built -j$(shell nproc)|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'site|10|site|the documents as a site, without dead links' \
 'alerts|5|test-alerts|the rules for Prometheus' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
@@ -415,17 +416,22 @@ fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each,
 format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
 lint: deps-test ## formatting and static checks, warnings as errors
-	@$(MAKE) --no-print-directory $(JOBS) skeletons $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) skeletons $(PROGRAMS)
 	@BUILD=$(BUILD) deploy/lint.sh
 .PHONY: lint-quick
 lint-quick: deps-test
-	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) $(PROGRAMS)
 	@BUILD=$(BUILD) deploy/lint.sh quick
 
 .PHONY: docs
 docs: deps-test ## docs/reference from the manual pages and the source, and the prose of all documents wrapped
 	@$(PYTHON) deploy/reference.py --write
 	@$(PYTHON) deploy/wrap.py --write
+
+.PHONY: site
+site: ## the documents and manual pages as a web site in build/site/html; a dead link is an error
+	@deploy/install-deps.sh site
+	@deploy/site/site.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))

@@ -18,7 +18,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 history    history_index history_read history_record history_who
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
-           timer
+           timer virtio
 config     active config parts pools port_pairs
 datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
 tables     mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table

@@ -58,8 +58,7 @@ SUBPROGRAM int open_lock(struct subscriber *s)
 
 static __always_inline void open_unlock(struct subscriber *s)
 {
-	order_writes();
-	__sync_fetch_and_add(&s->lock, 1);
+	order_and_add(&s->lock, 1);
 }
 
 /* Under the lock: records that a session with first bucket `home` is not in its preferred slot. */

@@ -57,7 +57,7 @@ cached_hop_read(const struct cached_hop *c, const struct cached_question *q, __u
 
 /*
  * Stores a next hop. Of cores that write an entry at the same time the first one does; the others have asked the kernel
- * for themselves, and keep nothing. The first atomic operation is a barrier, as its result is used.
+ * for themselves, and keep nothing. The atomic operations are the barriers.
  */
 static inline __attribute__((always_inline)) void
 cached_hop_write(struct cached_hop *c, const struct cached_question *q, __u32 until, const struct fib_hop *hop)
@@ -73,8 +73,7 @@ cached_hop_write(struct cached_hop *c, const struct cached_question *q, __u32 un
 	*(volatile __u64 *)&c->word[0] = word[0];
 	*(volatile __u64 *)&c->word[1] = word[1];
 	*(volatile __u64 *)&c->word[2] = word[2];
-	order_writes();
-	__sync_fetch_and_add(&c->version, 1);
+	order_and_add(&c->version, 1);
 }
 
 #endif

@@ -14,8 +14,8 @@ SUITE=${SUITE:-bookworm}
 SERIES=${SERIES:-6.1 6.12}
 VM_PARTS=${VM_PARTS:-reachable tc}
 ROUNDS=${ROUNDS:-1}
-UNIT=${UNIT-*/*}
-BPF=${BPF-@(datapath|in2out|out2in|hairpin|icmp_in|icmp_out|fragments|fib|egress|portmap|binding|overflow|race|records|trace|tcp|udp|vlan)/*}
+UNIT=${UNIT-@(mapping|slots|slot_words|copy_words|hash|tcp_state|ip_fragments|stages_choice|replication_frame|pcp_message)/*}
+BPF=${BPF-@(datapath|in2out|race)/*}
 VM_TIMEOUT=${VM_TIMEOUT:-3600} # seconds, of one guest
 MEMORY=4096                    # MiB, of a guest
 here=tests/vm out=$BUILD/vm root=$BUILD/vm/root

@@ -51,6 +51,14 @@ def anchors():
                 yield f"{document.relative_to(TREE)}: {other.name} has no heading for #{anchor}"
 
 
+def navigation():
+    """Each document has its place on the site."""
+    listed = set(re.findall(r": ([\w./-]+\.md)$", read("deploy/site/mkdocs.yml"), re.MULTILINE))
+    for document in documents():
+        if (name := str(document.relative_to(TREE))) not in listed:
+            yield f"deploy/site/mkdocs.yml: {name} is in no menu"
+
+
 # ---- numbers and lists
 
 
@@ -135,7 +143,7 @@ def options(build):
 
 def main():
     build = TREE / (sys.argv[1] if len(sys.argv) > 1 else "build")
-    found = [*anchors(), *numbers(), *lists(), *options(build)]
+    found = [*anchors(), *navigation(), *numbers(), *lists(), *options(build)]
     print("\n".join(found))
     return bool(found)
 

@@ -2,6 +2,15 @@
 # `make help` lists the targets.
 
 BUILD      ?= build
+# CROSS=aarch64-linux-gnu builds for arm64, into a directory of its own: Debian's cross compiler and the libraries in SYSROOT,
+# which deploy/sysroot.sh unpacks.
+ifneq ($(CROSS),)
+BUILD      := build/$(CROSS)
+SYSROOT    := $(abspath build/sysroot-$(CROSS))
+CC         := $(CROSS)-gcc --sysroot=$(SYSROOT)
+AR         := $(CROSS)-ar
+PKG_CONFIG := $(SYSROOT)/pkg-config
+endif
 CLANG      ?= clang
 BPFTOOL    ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
@@ -26,8 +35,10 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # End-to-end test files run side by side: they spend more time waiting than computing.
 E2E_WORKERS ?= 4
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# The processor that is built for, as libbpf names it.
+TARGET := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))))
 
-# The BPF objects are the same in every build.
+# The BPF objects are the same in every build for a processor: whether barriers are needed depends on it (include/detnat/order.h).
 SKEL := $(BUILD)/skel
 ifeq ($(SANITIZE),1)
 BUILD     := build/asan
@@ -62,8 +73,8 @@ HELPER_PACKAGES := libxdp libbpf libcap-ng
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
-BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
-              -Ibpf -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
+BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(TARGET) -Wall -Wextra -Werror -Wno-unused-parameter \
+              -Ibpf -Iinclude -I$(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
 CLI_LIBS   = $(call libraries,$(CLI_PACKAGES)) -lm
@@ -91,7 +102,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*
 .SECONDARY:
 .PHONY: all install-docs deps deps-bench deps-demo deps-test deps-package demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd deb deb-build soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
 
-all: ## build the programs into build/; installs nothing
+all: $(if $(CROSS),sysroot) ## build the programs into build/; installs nothing
 	@PKG_CONFIG="$(PKG_CONFIG)" CC="$(CC)" CLANG="$(CLANG)" BPFTOOL="$(BPFTOOL)" deploy/missing.sh
 	@$(MAKE) --no-print-directory $(JOBS) programs
 .PHONY: programs skeletons tests-built
@@ -108,6 +119,11 @@ deps-bench:
 	@deploy/install-deps.sh build bench
 deps-test:
 	@deploy/install-deps.sh build demo test
+deps-arm64:
+	@deploy/install-deps.sh build arm64
+.PHONY: sysroot deps-arm64
+sysroot:
+	@deploy/sysroot.sh $(SYSROOT)
 deps-package:
 	@deploy/install-deps.sh build demo package
 
@@ -213,6 +229,8 @@ TEST_VM_PARTS ?= reachable tc
 define REST_STEPS
 'build|20|tests-built -j$(shell nproc)|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
+'site|10|site|the documents as a site, without dead links' \
+'alerts|5|test-alerts|the rules for Prometheus' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
 'bpf-passes|280|test-bpf-passes|the datapath with padding, in two stages, and traced' \
@@ -276,6 +294,11 @@ test-e2e: deps-test ## agent and command line with real traffic in namespaces (S
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
+PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/promtool) promtool)
+test-alerts: deps-test ## the alert rules, by promtool: each where it is due, and none where all is well
+	$(PROMTOOL) check rules deploy/prometheus/detnat.rules.yml
+	$(PROMTOOL) test rules deploy/prometheus/detnat.rules.test.yml
+.PHONY: test-alerts
 MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
@@ -297,19 +320,27 @@ test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot,
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) VM_PARTS=systemd SERIES=6.1 tests/vm/run.sh
 
+test-arm64: deps-arm64 ## unit, datapath and traffic on arm64, in emulated machines with Debian's kernels 6.1 and 6.12; needs root
+	@$(MAKE) --no-print-directory CROSS=aarch64-linux-gnu sysroot
+	@$(MAKE) --no-print-directory $(JOBS) CROSS=aarch64-linux-gnu tests-run
+	$(PYTHON) tests/bpf/barriers.py build/aarch64-linux-gnu/skel/detnat_*.bpf.o
+	tests/vm/arm64.sh
+.PHONY: test-arm64
+
 # REF: a tag or commit instead of the files of the tree. DEB_BEFORE: the package that the upgrade begins with.
 deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour from nothing)
 	BUILD=$(abspath $(BUILD)) tests/package/run.sh
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
-pictures: deps-demo ## the pictures of README: the demo recorded, top and explain in its network, the chart; needs root
+pictures: deps-test ## the pictures of README: the demo recorded, top and explain in its network, the chart, the dashboard; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
 	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
 	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
 	@deploy/demo.sh clean
 	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
+	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py docs/pictures/dashboard.svg
 release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
 	@deploy/install-deps.sh build demo package
 	BUILD=$(abspath $(BUILD)) deploy/release.sh
@@ -337,6 +368,11 @@ bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames o
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
+.PHONY: bench-nic
+bench-nic: deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with another machine that sends; needs root
+	@$(if $(and $(IN),$(OUT)),,echo "usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine" >&2; exit 2)
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/nic.py $(IN) $(OUT)
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
@@ -380,17 +416,22 @@ fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each,
 format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
 lint: deps-test ## formatting and static checks, warnings as errors
-	@$(MAKE) --no-print-directory $(JOBS) skeletons $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) skeletons $(PROGRAMS)
 	@BUILD=$(BUILD) deploy/lint.sh
 .PHONY: lint-quick
 lint-quick: deps-test
-	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) $(PROGRAMS)
 	@BUILD=$(BUILD) deploy/lint.sh quick
 
 .PHONY: docs
 docs: deps-test ## docs/reference from the manual pages and the source, and the prose of all documents wrapped
 	@$(PYTHON) deploy/reference.py --write
 	@$(PYTHON) deploy/wrap.py --write
+
+.PHONY: site
+site: ## the documents and manual pages as a web site in build/site/html; a dead link is an error
+	@deploy/install-deps.sh site
+	@deploy/site/site.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))

@@ -3,6 +3,7 @@
 # deb.sh [REF]: makes Debian packages of the files of the tree, or of a tag or commit, in BUILD/deb/: twice, in a new
 # chroot each time that has the build dependencies and nothing else, no network, another directory and other users and
 # time zones. It fails where the packages are not the same octet by octet, or lintian complains. SUITE=bookworm.
+# ARCH=arm64 makes those of another processor than the machine's, by Debian's cross compiler, in BUILD/deb-arm64/.
 #
 # The packages name the maintainer of DEBFULLNAME and DEBEMAIL, see identity.sh.
 #
@@ -14,7 +15,10 @@ BUILD=${BUILD:-build}
 SUITE=${SUITE:-bookworm}
 DEB_CACHE=${DEB_CACHE:-$BUILD/deb/cache}
 ref=${1:-}
+machine=$(dpkg --print-architecture)
+ARCH=${ARCH:-$machine}
 out=$BUILD/deb
+[ "$ARCH" = "$machine" ] || out=$BUILD/deb-$ARCH
 began=$SECONDS
 
 say() { echo "deb: $((SECONDS - began)) s: $*"; }
@@ -51,7 +55,7 @@ build_package() {
     chroot "$root" chown -R "$user:" "$dir"
     # Without what make and its caller have in the environment, such as BUILD.
     unshare --mount --pid --fork --net --uts --ipc --mount-proc="$root/proc" chroot "$root" \
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin su "$user" -c "cd $dir/detnat && TZ=$zone LC_ALL=$locale DEB_BUILD_OPTIONS=parallel=2 dpkg-buildpackage -b -us -uc" \
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin su "$user" -c "cd $dir/detnat && TZ=$zone LC_ALL=$locale DEB_BUILD_OPTIONS=parallel=2 dpkg-buildpackage $how -us -uc" \
         >"$out/build-$name.log" 2>&1 || {
         tail -n 30 "$out/build-$name.log" >&2
         die "the build failed, see $out/build-$name.log"
@@ -62,9 +66,18 @@ build_package() {
 
 say "a chroot of $SUITE with the build dependencies"
 # shellcheck disable=SC2016 # perl's own
-chroot=$(debian_root build --variant=buildd "$(cd "$work/source" && perl -MDpkg::Control::Info -e '
+needed=$(cd "$work/source" && perl -MDpkg::Control::Info -e '
     $_ = Dpkg::Control::Info->new("debian/control")->get_source()->{"Build-Depends"};
-    s/\(= (\d+)\)//g; s/\([^)]*\)//g; s/\s+//g; print')")
+    s/\(= (\d+)\)//g; s/\([^)]*\)//g; s/\s+//g; print')
+if [ "$ARCH" = "$machine" ]; then
+    how=-b
+    chroot=$(debian_root build --variant=buildd "${needed//:native/}")
+else
+    # Libraries of that processor, and tools of this one; nothing is built that does not depend on the processor.
+    how="-B -a$ARCH -Pcross,nocheck"
+    needed=$(tr , '\n' <<<"$needed" | sed -e "/:native\$\|^debhelper/!s/\$/:$ARCH/" -e 's/:native$//' | paste -sd ,)
+    chroot=$(debian_root "build-$ARCH" --variant=buildd "crossbuild-essential-$ARCH,$needed" --architectures="$machine,$ARCH")
+fi
 
 say "the first build of $version, its log is $out/build-first.log"
 build_package first /build/here first UTC C.UTF-8
@@ -79,6 +92,10 @@ for file in "$work"/first/*.deb; do
     die "two builds differ: $out/first-$name and $out/second-$name"
 done
 say "two builds are the same octet by octet"
+
+[ "$ARCH" = "$machine" ] || for file in "$work"/first/*.deb; do
+    [ "$(dpkg-deb -f "$file" Architecture)" = "$ARCH" ] || die "$(basename "$file") is not for $ARCH"
+done
 
 lintian --allow-root --fail-on error,warning --display-info --pedantic "$work"/first/*.changes || die "lintian complains"
 say "lintian has nothing to say"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test|clang|package]...: installs the Debian packages that a build, the benchmark, the demo and
-# the tests need; without arguments, all but those of clang and package. Prints and does nothing where none is missing. The tests run
+# install-deps.sh [build|bench|demo|test|clang|arm64|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
+# the tests need; without arguments, all but those of clang, arm64, package and site. Prints and does nothing where none is missing. The tests run
 # Prometheus, FRR and BIRD: they are unpacked into build/prometheus and build/routing where the machine has none, as installing the
 # packages would start services; of the latter two the libraries are installed.
 set -euo pipefail
@@ -17,12 +17,16 @@ bench=(iproute2 ethtool nftables)
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck flake8 mandoc shellcheck
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
-    curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace fish zsh xdp-tools
+    curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd
     libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
 )
 # `make test-clang` compiles with those of them that apt has.
 clang=(clang-14 clang-16 clang-19)
+# A build for arm64 (CROSS=aarch64-linux-gnu) and its tests. The libraries are unpacked into build/, see sysroot.sh.
+arm64=(gcc-aarch64-linux-gnu mmdebstrap qemu-system-arm cpio kmod xz-utils)
+# `make site` makes the documents' site with it.
+site=(mkdocs mandoc)
 # `make deb` and its tests; no other target needs them.
 package=(
     debhelper dpkg-dev mmdebstrap lintian diffoscope-minimal rpm rpmlint podman runc netavark netplan.io
@@ -52,9 +56,11 @@ for group; do
             apt-cache show "$package" >/dev/null 2>&1 && packages+=("$package")
         done
         ;;
+    arm64) packages+=("${arm64[@]}") ;;
     package) packages+=("${package[@]}") ;;
+    site) packages+=("${site[@]}") ;;
     *)
-        echo "usage: $0 [build|bench|demo|test|clang|package]..." >&2
+        echo "usage: $0 [build|bench|demo|test|clang|arm64|package|site]..." >&2
         exit 2
         ;;
     esac

@@ -117,6 +117,11 @@ names() {
     "$PYTHON" deploy/names.py
 }
 
+# Anchors of links, numbers and lists in documents, and --help, agree with the source.
+drift() {
+    "$PYTHON" deploy/drift.py "$BUILD"
+}
+
 # The prose of documents is wrapped.
 width() {
     "$PYTHON" deploy/wrap.py
@@ -166,6 +171,7 @@ checks=(
     "verbs verbs"
     "paths paths"
     "names names"
+    "drift drift"
     "width width"
     "reference reference"
     "rooms deploy/rooms.sh"

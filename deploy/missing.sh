@@ -8,7 +8,8 @@ missing=()
 tool() { command -v "$1" >/dev/null || missing+=("$2"); }
 library() { "${PKG_CONFIG:-pkg-config}" --exists "$1" 2>/dev/null || missing+=("$2"); }
 
-tool "${CC:-cc}" gcc
+compiler=${CC:-cc}
+tool "${compiler%% *}" gcc
 tool "${CLANG:-clang}" clang
 tool "${BPFTOOL:-bpftool}" bpftool
 tool "${PKG_CONFIG:-pkg-config}" pkgconf

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Makes docs/reference and docs/guide/FIRST-GATEWAY.md from the manual pages and from the tables of the source, so that they cannot drift.
+Makes docs/reference, docs/guide/FIRST-GATEWAY.md and the results in PERFORMANCE.md from the manual pages and from the tables of the
+source, so that they cannot drift.
 
     reference.py            prints the pages that differ from what would be made, and exits with 1 if there are any
     reference.py --write    writes them
@@ -13,6 +14,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import descriptions  # noqa: E402
 import wrap  # noqa: E402
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
@@ -67,12 +69,13 @@ def section(text, first, last):
 def first_gateway():
     text = section(page("detnat.7"), "A first gateway", "See also")
     text = text.replace("## A first gateway\n", "# A first gateway\n", 1)
-    return MADE.format("detnat(7)") + "\n" + text + "\n[OPERATING.md](OPERATING.md) goes on from here; [INSTALL.md](INSTALL.md) has the packages.\n"
+    return (MADE.format("detnat(7)") + "\n" + text + "\n[OPERATING.md](OPERATING.md) goes on from here, [TROUBLESHOOTING.md](TROUBLESHOOTING.md) helps when "
+            "something does not work; [INSTALL.md](INSTALL.md) has the packages.\n")
 
 
 def configuration():
     return (MADE.format("detnat.json(5)") + "\n# Configuration\n\nThis is detnat.json(5). [detnat.schema.json](detnat.schema.json), which "
-            "`detnat-agent --schema` prints, lets an editor check a file and complete its keys.\n\n" + page("detnat.json.5"))
+            "`detnat-agent --schema` prints, lets an editor check a file, complete its keys and show help about each.\n\n" + page("detnat.json.5"))
 
 
 def commands():
@@ -134,11 +137,45 @@ def troubles():
     body = re.search(r"#define TROUBLES\(X\)(.*?[^\\])\n", read("lib/base/trouble.h"), re.S)[1]
     rows = re.findall(rf'X\(\w+, "(\w+)",\s*{STRINGS}\)', body)
     return (MADE.format("lib/base/trouble.h") + f"\n# Troubles\n\nA trouble is a problem beside the datapath, which the agent survives and retries. There are "
-            f"{len(rows)} kinds. [OPERATING.md](../guide/OPERATING.md#troubles) says how each comes about and how it ends.\n\n"
+            f"{len(rows)} kinds. [TROUBLESHOOTING.md](../guide/TROUBLESHOOTING.md#troubles) says how each comes about and how it ends.\n\n"
             + table(("trouble", "logged when it is over"), [(f"`{name}`", text_of(text)) for name, text in rows]))
 
 
+GATEWAYS = {"nft-SNAT": "nat44nft", "XDP-no-NAT": "ip4xdp", "kernel-no-NAT": "ip4base", "detnat-redirect": "nat44det", "detnat-kernel": "nat44det",
+            "detnat-tc-alone": "nat44det"}
+SMALL, LARGE = "h1024-p63-s64512", "h16384-p63-s1032192"
+RESULTS = [
+    ("64-octet frames out, 64,512 sessions", "64b-1c-ethip4udp-{}-" + SMALL + "-mrr", "in2out"),
+    ("in", "64b-1c-ethip4udp-{}-" + SMALL + "-mrr", "out2in"),
+    ("out, 1,032,192 sessions", "64b-1c-ethip4udp-{}-" + LARGE + "-mrr", "in2out"),
+    ("in", "64b-1c-ethip4udp-{}-" + LARGE + "-mrr", "out2in"),
+    ("IMIX, a million routes, 100,000 destinations, 5 % openings", "imix-1c-ethip4udp-{}-" + LARGE + "-d100k-r1m-new5-mrr", "mixed"),
+    ("a new UDP session, 64,512 of them", "64b-1c-ethip4udp-{}-" + SMALL + "-open", "new"),
+    ("a TCP connection, six segments", "64b-1c-ethip4tcp-{}-" + SMALL + "-cps", "connection"),
+]
+BULK = [("bulk TCP, frames of 1500 octets, 1 connection", "mtu-1"), ("8 connections", "mtu-8"), ("frames of 64 KB, 1 connection", "gso-1"),
+        ("8 connections", "gso-8")]
+BEGIN, END = "<!-- Results, made by `make docs` from docs/evidence/figures.tsv. -->\n", "<!-- End of the results. -->\n"
+
+
+def results():
+    """The tables of present results, within docs/evidence/PERFORMANCE.md."""
+    figures = dict(line.split("\t")[:2] for line in read("docs/evidence/figures.tsv").splitlines()[1:])
+    machines = sorted({line.split("\t")[4] for line in read("docs/evidence/figures.tsv").splitlines()[1:]})
+    head = ["", *(name.replace("-", " ") for name in GATEWAYS)]
+
+    def cells(names, places):
+        return [f"{float(figures[name]):.{places}f}" if name in figures else "-" for name in names]
+    packets = [(what, *cells((f"e2e/{row.format(word)}/{name}/{path}" for name, word in GATEWAYS.items()), 0)) for what, row, path in RESULTS]
+    bulk = [(what, *cells((f"e2e/bulk-tcp-{row}/{name}" for name in GATEWAYS), 1)) for what, row in BULK]
+    text = read("docs/evidence/PERFORMANCE.md")
+    made = f"Nanoseconds of one core: a packet, a session or a connection.\n\n{table(head, packets)}\nGbit/s:\n\n{table(head, bulk)}\n{', '.join(machines)}.\n"
+    return text[:text.index(BEGIN)] + BEGIN + "\n" + made + "\n" + text[text.index(END):]
+
+
 PAGES = {
+    "docs/evidence/PERFORMANCE.md": results,
+    "agent/config/descriptions.def": descriptions.definitions,
     "docs/guide/FIRST-GATEWAY.md": first_gateway,
     "docs/reference/CONFIGURATION.md": configuration,
     "docs/reference/COMMANDS.md": commands,
@@ -151,7 +188,8 @@ PAGES = {
 def main():
     write, wrong = sys.argv[1:] == ["--write"], 0
     for name, make in PAGES.items():
-        text, path = wrap.wrap_fully(make()), TREE / name
+        path = TREE / name
+        text = wrap.wrap_fully(make()) if name.endswith(".md") else make()
         if path.exists() and path.read_text() == text:
             continue
         if write:

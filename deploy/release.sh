@@ -29,6 +29,7 @@ out=$BUILD/release/$name
 changed=$(git status --porcelain)
 [ -z "$changed" ] || die "the tree has changes; commit or remove them:"$'\n'"$changed"
 grep -qx "## $version, [0-9]\{4\}-[0-9][0-9]-[0-9][0-9]" CHANGELOG.md || die "CHANGELOG.md has no line \"## $version, DATE\""
+[ -d "tests/samples/${version%.*}" ] || die "tests/samples has nothing of ${version%.*}: docs/reference/STABILITY.md says how to record it"
 tagged=$(git rev-parse -q --verify "v$version^{commit}" || true)
 [ -z "$tagged" ] || [ "$tagged" = "$(git rev-parse HEAD)" ] || die "tag v$version is at another commit: raise the version"
 if [ -z "${DEBFULLNAME:-}" ] || [ -z "${DEBEMAIL:-}" ]; then die "set DEBFULLNAME and DEBEMAIL: the packages name their maintainer"; fi

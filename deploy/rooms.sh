@@ -3,7 +3,7 @@
 # The layers of the source, checked in the sources: `make lint` runs this.
 #
 # A room is a folder of lib/, agent/ or bpf/. It includes its own headers and those of rooms before it in its list below;
-# the maps in docs/internals/ARCHITECTURE.md list the same rooms in the same order. Within a room, source files do not call each
+# the maps in docs/internals/ARCHITECTURE.md and DATAPATH.md list the same rooms in the same order. Within a room, source files do not call each
 # other in a circle, and headers do not include each other in one. Headers stay in their room unless they are its face, or
 # in bpf/ unless they end in _private.h; no two headers have the same name.
 set -euo pipefail
@@ -22,7 +22,7 @@ history    history_index history_read history_record history_who
 traffic    traffic
 planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
-           timer
+           timer virtio
 config     active config parts pools port_pairs
 datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
 tables     mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
@@ -214,11 +214,11 @@ names() {
     done
 }
 
-# The rows of a map, | `lib/base` | ... |: map 'ROOM...' ROOTS
+# The rows of a map, | `lib/base` | ... |: map PAGE 'ROOM...' ROOTS
 map() {
     local rows
-    rows=$(sed -nE "s,^\| \`($2)/([a-z]+)\` \|.*,\2,p" docs/internals/ARCHITECTURE.md | paste -sd' ')
-    [ "$rows" = "$1" ] || complain "docs/internals/ARCHITECTURE.md: its map lists '$rows', not '$1'"
+    rows=$(sed -nE "s,^\| \`($3)/([a-z]+)\` \|.*,\2,p" "docs/internals/$1.md" | paste -sd' ')
+    [ "$rows" = "$2" ] || complain "docs/internals/$1.md: its map lists '$rows', not '$2'"
 }
 
 order "${rooms[*]}" lib agent
@@ -228,6 +228,6 @@ command_line
 helper
 circles
 names
-map "${rooms[*]}" 'lib|agent'
-map "${bpf_rooms[*]}" bpf
+map ARCHITECTURE "${rooms[*]}" 'lib|agent'
+map DATAPATH "${bpf_rooms[*]}" bpf
 exit $status

@@ -20,7 +20,7 @@ ITEM = re.compile(r"((?:[-*+]|\d+[.)])\s+)")
 
 
 def documents():
-    return sorted((TREE / "docs").rglob("*.md"))
+    return [TREE / "README.md", TREE / "SECURITY.md", *sorted((TREE / "docs").rglob("*.md"))]
 
 
 def fill(words, first, rest):

@@ -32,6 +32,12 @@ int xdp_check_link(const struct link *l, struct error *err);
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
 /*
+ * The mode that suits a link whose driver takes an XDP program and never runs it, where *mode is "auto"; refuses
+ * "native" there: 0, or -EOPNOTSUPP with err.
+ */
+int xdp_settle_mode(const struct link *l, enum xdp_mode *mode, struct error *err);
+
+/*
  * Whether a link carries an XDP program with the name of one of detnat's: of this datapath, or of one whose pins are
  * not visible.
  */

@@ -11,6 +11,7 @@
 #include "attach/attach.h"
 #include "base/log.h"
 #include "host/stacking.h"
+#include "host/virtio.h"
 
 /* "?" if the kernel shows the name only to CAP_SYS_ADMIN. */
 static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
@@ -108,6 +109,21 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
 	    !own_programs_has(own, l->xdp.prog_id))
 		return refuse_foreign(l, err);
+	return 0;
+}
+
+int xdp_settle_mode(const struct link *l, enum xdp_mode *mode, struct error *err)
+{
+	if (*mode == XDP_MODE_SKB || *mode == XDP_MODE_NONE || !virtio_ignores_xdp("", l->name, l->mtu))
+		return 0;
+	if (*mode == XDP_MODE_NATIVE)
+		return error_set(
+			err, -EOPNOTSUPP,
+			"%s: virtio_net takes a native XDP program here and never runs it, as the host offers "
+			"no mergeable buffers; give the guest mrg_rxbuf=on, or set 'xdp_mode' to 'auto', which "
+			"uses generic XDP",
+			l->name);
+	*mode = XDP_MODE_SKB;
 	return 0;
 }
 

@@ -74,7 +74,7 @@ struct config_ports {
 
 struct config_mapping {
 	struct prefix in;
-	struct prefix out;			 /* PREFIX_NONE: no translation */
+	struct prefix out; /* PREFIX_NONE: no translation */
 	struct config_ports ports;
 	uint8_t inbound;			 /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; unique among mappings */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON schema of the configuration (draft 2020-12), made from the tables of keys. */
+#include <stdio.h>
 #include <string.h>
 
 #include "config/config.h"
@@ -15,7 +16,20 @@
 #define TIME	  "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}.*)?$"
 #define SPAN	  "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"
 
-static cJSON *object_schema(const struct fields *t, const void *defaults);
+/* Longest path of a key, such as mappings.endpoint_independent.inbound_sessions. */
+#define PATH_TEXT 128
+
+/* For editors: the first sentences about a key in the manual page. */
+static const struct description {
+	const char *path, *text;
+} descriptions[] = {
+#define DESCRIPTION(path, text) { path, text },
+#include "config/descriptions.def"
+#undef DESCRIPTION
+};
+
+/* above: path of the object, "" for the configuration; defaults: NULL where there are none. */
+static cJSON *object_schema(const struct fields *t, const void *defaults, const char *above);
 
 static cJSON *of_type(const char *type)
 {
@@ -166,14 +180,15 @@ static cJSON *interface_schema(void)
 	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
 
 	cJSON_AddItemToArray(list, string_schema(INTERFACE, 0));
-	cJSON_AddItemToArray(list, object_schema(&config_interface_fields, NULL));
+	cJSON_AddItemToArray(list, object_schema(&config_interface_fields, NULL, ""));
 	return json;
 }
 
-static cJSON *field_schema(const struct field *f, const void *defaults)
+static cJSON *field_schema(const struct field *f, const void *defaults, const char *path)
 {
 	if (f->type == &field_object)
-		return object_schema(f->fields, defaults && f->enabled < 0 ? (const char *)defaults + f->offset : NULL);
+		return object_schema(f->fields, defaults && f->enabled < 0 ? (const char *)defaults + f->offset : NULL,
+				     path);
 	if (f->type == &field_events || f->type == &field_protocols)
 		return list_schema(words_schema(f), 0, 0);
 	if (f->type == &field_collectors)
@@ -183,9 +198,9 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 	if (f->type == &field_interfaces)
 		return list_schema(interface_schema(), 0, CONFIG_MAX_INTERFACES);
 	if (f->type == &field_mappings)
-		return list_schema(object_schema(f->fields, NULL), 0, CONFIG_MAX_MAPPINGS);
+		return list_schema(object_schema(f->fields, NULL, path), 0, CONFIG_MAX_MAPPINGS);
 	if (f->type == &field_portmaps)
-		return list_schema(object_schema(f->fields, NULL), 0, MAX_PORTMAPS);
+		return list_schema(object_schema(f->fields, NULL, path), 0, MAX_PORTMAPS);
 	if (f->type == &field_spare)
 		return list_schema(string_schema(PREFIX, 0), 0, CONFIG_MAX_SPARE);
 	if (f->type == &field_bypass)
@@ -216,15 +231,26 @@ static void add_default(cJSON *schema, const struct field *f, const void *defaul
 	cJSON_AddItemToObject(schema, "default", cJSON_DetachItemViaPointer(usual, usual->child));
 }
 
-static cJSON *object_schema(const struct fields *t, const void *defaults)
+static void add_description(cJSON *schema, const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(descriptions); i++)
+		if (!strcmp(descriptions[i].path, path))
+			cJSON_AddStringToObject(schema, "description", descriptions[i].text);
+}
+
+static cJSON *object_schema(const struct fields *t, const void *defaults, const char *above)
 {
 	cJSON *json = of_type("object"), *properties = cJSON_AddObjectToObject(json, "properties");
 	cJSON *required = cJSON_CreateArray();
 
 	for (size_t i = 0; i < t->n; i++) {
 		const struct field *f = &t->field[i];
-		cJSON *schema = field_schema(f, defaults);
+		char path[PATH_TEXT];
+		cJSON *schema;
 
+		snprintf(path, sizeof(path), "%s%s%s", above, *above ? "." : "", f->name);
+		schema = field_schema(f, defaults, path);
+		add_description(schema, path);
 		add_default(schema, f, defaults);
 		cJSON_AddItemToObject(properties, f->name, schema);
 		if (f->required)
@@ -241,7 +267,7 @@ static cJSON *object_schema(const struct fields *t, const void *defaults)
 char *config_schema(void)
 {
 	_cleanup_config_ struct config *defaults = config_new();
-	_cleanup_json_ cJSON *json = defaults ? object_schema(&config_fields, defaults) : NULL;
+	_cleanup_json_ cJSON *json = defaults ? object_schema(&config_fields, defaults, "") : NULL;
 
 	if (!json)
 		return NULL;

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "diagnosis/doctor_private.h"
 #include "host/stacking.h"
+#include "host/virtio.h"
 
 /* A driver's XDP features, which the kernel reports since Linux 6.3 (netlink family "netdev"). */
 
@@ -144,6 +145,17 @@ void doctor_links(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "all interfaces are up");
 }
 
+/* Whether frames that XDP redirects may be taken once the link carries a program: most drivers say so only then. */
+static bool may_take_later(const struct link *l, const char *driver)
+{
+	static const char *const never[] = { "mlx4_en", "ixgbevf", "nfp", "nicvf" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		if (!strcmp(driver, never[i]))
+			return false;
+	return strcmp(l->kind, "veth") && l->xdp.attached != XDP_ATTACHED_DRV;
+}
+
 /* Reports XDP where the driver has it. native: the driver must have it. */
 static void say_driver(struct doctor *d, const struct link *l, bool native)
 {
@@ -152,7 +164,12 @@ static void say_driver(struct doctor *d, const struct link *l, bool native)
 	int r = xdp_features(l->ifindex, &features);
 
 	driver_name(l->name, driver);
-	if (r) /* before Linux 6.3 */
+	if (virtio_ignores_xdp(d->root, l->name, l->mtu))
+		doctor_say(d, native ? DOCTOR_FAILURE : DOCTOR_WARNING,
+			   "%s (%s): the driver takes a native program and never runs it, as the host offers no "
+			   "mergeable buffers: give the guest mrg_rxbuf=on%s",
+			   l->name, driver, native ? ", or set 'xdp_mode' to 'auto'" : "; generic XDP is slower");
+	else if (r) /* before Linux 6.3 */
 		doctor_say(d, DOCTOR_UNKNOWN,
 			   "%s (%s): this kernel does not report the driver's XDP features; 'detnatctl interface list' "
 			   "shows them after the start",
@@ -161,7 +178,8 @@ static void say_driver(struct doctor *d, const struct link *l, bool native)
 		doctor_say(d, native ? DOCTOR_FAILURE : DOCTOR_WARNING, "%s (%s): the driver has no XDP; %s", l->name,
 			   driver,
 			   native ? "set 'xdp_mode' to 'auto' or 'skb'" : "generic XDP is used, which is slower");
-	else if (!(features & XDP_FEATURE_TRANSMIT) && d->config->forwarding == FORWARDING_REDIRECT)
+	else if (!(features & XDP_FEATURE_TRANSMIT) && d->config->forwarding == FORWARDING_REDIRECT &&
+		 !may_take_later(l, driver))
 		doctor_say(d, DOCTOR_WARNING, "%s (%s): takes no frames from XDP now, so the kernel forwards to it%s",
 			   l->name, driver,
 			   !strcmp(l->kind, "veth") ? "; set 'ethtool -K PEER gro on' at its peer" : "");
@@ -216,9 +234,12 @@ void doctor_offloads(struct doctor *d)
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const char *name = d->config->interfaces[i].name;
 		bool none = config_interface_mode(d->config, &d->config->interfaces[i]) == XDP_MODE_NONE;
+		char driver[DRIVER_NAME] = "";
 
+		/* virtio_net itself has the host stop while there is a program, and refuses the command then. */
+		driver_name(name, driver);
 		for (size_t k = 0; !none && k < ARRAY_SIZE(harmful); k++) {
-			if (!offload_is_on(name, harmful[k]))
+			if (!offload_is_on(name, harmful[k]) || !strcmp(driver, "virtio_net"))
 				continue;
 			doctor_say(d, DOCTOR_WARNING,
 				   "%s: the card merges packets before XDP sees them: ethtool -K %s %s off", name, name,

@@ -208,7 +208,7 @@ bool offload_is_on(const char *name, const char *offload)
 	return features.block[(unsigned)number / WORD].active >> ((unsigned)number % WORD) & 1;
 }
 
-bool driver_name(const char *name, char ret[static DRIVER_NAME])
+bool driver_and_place(const char *name, char ret[static DRIVER_NAME], char ret_place[static DRIVER_PLACE])
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
@@ -216,7 +216,15 @@ bool driver_name(const char *name, char ret[static DRIVER_NAME])
 	if (fd < 0 || ethtool(fd, name, &info))
 		return false;
 	snprintf(ret, DRIVER_NAME, "%s", info.driver);
+	snprintf(ret_place, DRIVER_PLACE, "%s", info.bus_info);
 	return true;
+}
+
+bool driver_name(const char *name, char ret[static DRIVER_NAME])
+{
+	char place[DRIVER_PLACE];
+
+	return driver_and_place(name, ret, place);
 }
 
 bool receive_queues(const char *name, uint32_t *ret_used, uint32_t *ret_most)

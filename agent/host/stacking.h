@@ -65,10 +65,14 @@ const struct link *merged_by(const struct link_list *all, const struct link *l);
 /* Whether an offload is on; false also if the driver or the kernel does not know it. */
 bool offload_is_on(const char *name, const char *offload);
 
-#define DRIVER_NAME 32
+#define DRIVER_NAME  32
+#define DRIVER_PLACE 32
 
 /* Name of the driver; false if there is none. */
 bool driver_name(const char *name, char ret[static DRIVER_NAME]);
+
+/* The same, and where its device is on its bus, such as 0000:00:03.0; "" if the driver does not tell. */
+bool driver_and_place(const char *name, char ret[static DRIVER_NAME], char ret_place[static DRIVER_PLACE]);
 
 /* Number of receive queues in use, and the driver's maximum. False if the driver does not report them. */
 bool receive_queues(const char *name, uint32_t *ret_used, uint32_t *ret_most);

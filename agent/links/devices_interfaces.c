@@ -183,6 +183,12 @@ static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
 	/* A bond sees the tags of frames only if XDP runs on its ports. */
 	if (i->carrying && link_is_stacked(&i->link))
 		wish.mode = XDP_MODE_NATIVE;
+	else if (xdp_settle_mode(&i->link, &wish.mode, err))
+		return -EOPNOTSUPP;
+	if (wish.mode != i->xdp.mode && wish.mode == XDP_MODE_SKB && i->attachment != DEVICE_XDP_SKB)
+		log_info("%s: no native XDP, as virtio_net does not run it without mergeable buffers (mrg_rxbuf); "
+			 "using generic XDP",
+			 i->name);
 	if (devices_is_shared(i)) {
 		r = share_attach(v->datapath, &i->link, interface_entry(i), &wish, &v->own, &native, err);
 		if (!r)

@@ -114,10 +114,13 @@ struct device interface_record(const struct interfaces *all, const struct interf
 
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err)
 {
+	enum xdp_mode mode = i->xdp.mode;
 	int r = i->without_xdp[0]			 ? link_check(&i->link, err)
 		: i->xdp.dispatcher == DISPATCHER_LIBXDP ? xdp_check_link(&i->link, err)
 							 : xdp_check(&i->link, own, err);
 
+	if (!r && !i->without_xdp[0])
+		r = xdp_settle_mode(&i->link, &mode, err);
 	return r ? r : tc_check(n, &i->link, own, err);
 }
 

@@ -6,27 +6,11 @@
 #ifndef DETNAT_LOCK_H
 #define DETNAT_LOCK_H
 
+#include <detnat/order.h>
 #include <detnat/slots.h>
 #include <detnat/tables.h>
 
 #include "base/subprogram.h"
-
-/*
- * Memory barriers between reads, or between writes. x86 keeps their order anyway; elsewhere an atomic operation serves
- * as a barrier, as clang 14 has none for BPF.
- */
-#ifdef __TARGET_ARCH_x86
-#define order_memory() asm volatile("" ::: "memory")
-#else
-static __always_inline void order_memory(void)
-{
-	__u64 unused = 0;
-
-	__sync_fetch_and_add(&unused, 1);
-}
-#endif
-#define order_reads()  order_memory()
-#define order_writes() order_memory()
 
 /*
  * Number of attempts to take the lock: about 100 us, several times the length of an opening that walks through all
@@ -74,7 +58,7 @@ SUBPROGRAM int open_lock(struct subscriber *s)
 
 static __always_inline void open_unlock(struct subscriber *s)
 {
-	__sync_fetch_and_add(&s->lock, 1);
+	order_and_add(&s->lock, 1);
 }
 
 /* Under the lock: records that a session with first bucket `home` is not in its preferred slot. */

@@ -104,6 +104,7 @@ static __always_inline int fib_takes(const struct fib_hop *hop, __u32 flag, __u3
 {
 	__u32 word = LOAD(*(const __u32 *)&hop->mtu);
 
+	order_reads(); /* the agent stores the flags last */
 	return word & flag << 16 && length <= (word & 0xffff);
 }
 
@@ -139,7 +140,10 @@ static __always_inline struct fib_hop *fib_told(__u32 addr, __u8 flags)
 	if (number < 0)
 		return 0;
 	hop = &fib.hop[FIB_HOP((__u32)number)];
-	return (LOAD(hop->flags) & flags) == flags ? hop : 0;
+	if ((LOAD(hop->flags) & flags) != flags)
+		return 0;
+	order_reads();
+	return hop;
 }
 
 #endif

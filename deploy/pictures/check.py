@@ -3,6 +3,7 @@
 """Whether the pictures of README are those of this tree, and its figures those of docs/evidence/figures.tsv."""
 
 import html
+import json
 import pathlib
 import re
 import sys
@@ -56,11 +57,19 @@ def wrong_figures(text, table):
                 yield f"README has {shown}, docs/evidence/figures.tsv {quoted(table, name, how)}: {name}"
 
 
+def missing_panels():
+    """Panels of the dashboard's picture that the dashboard does not have."""
+    titles = [panel["title"] for panel in json.loads((TREE / "deploy/grafana/detnat.json").read_text())["panels"]]
+    shown = re.findall(r'class="t"[^>]*>([^<]*)<', (PICTURES / "dashboard.svg").read_text())[1:]
+    return [title for title in map(html.unescape, shown) if title not in titles] if shown else ["no panel"]
+
+
 def main():
     table = figures.read()
     found = [f"docs/pictures/demo.svg has no \"{words}\", which the demo prints: make pictures" for words in missing_words()]
     if (PICTURES / "speed.svg").read_text() != chart.draw(table):
         found.append("docs/pictures/speed.svg is not what docs/evidence/figures.tsv gives: make pictures")
+    found += [f"docs/pictures/dashboard.svg has a panel \"{title}\", which deploy/grafana/detnat.json has not: make pictures" for title in missing_panels()]
     found += wrong_figures(re.sub(r"\s+", " ", (TREE / "README.md").read_text()), table)
     print("\n".join(found))
     return bool(found)

@@ -44,12 +44,14 @@ cached_hop_read(const struct cached_hop *c, const struct cached_question *q, __u
 	__u32 version = LOAD(c->version);
 	__u64 *word = (__u64 *)ret;
 
+	order_reads();
 	if (version & 1 || LOAD(c->question.key) != q->key || LOAD(c->question.conditions) != q->conditions ||
 	    (__s32)(LOAD(c->until) - now) < 0)
 		return 0;
 	word[0] = LOAD(c->word[0]);
 	word[1] = LOAD(c->word[1]);
 	word[2] = LOAD(c->word[2]);
+	order_reads();
 	return LOAD(c->version) == version;
 }
 
@@ -71,7 +73,7 @@ cached_hop_write(struct cached_hop *c, const struct cached_question *q, __u32 un
 	*(volatile __u64 *)&c->word[0] = word[0];
 	*(volatile __u64 *)&c->word[1] = word[1];
 	*(volatile __u64 *)&c->word[2] = word[2];
-	__sync_fetch_and_add(&c->version, 1);
+	order_and_add(&c->version, 1);
 }
 
 #endif

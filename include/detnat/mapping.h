@@ -71,10 +71,10 @@ struct geometry {
 	__u16 ports_per_host;  /* P; 0: not translated */
 	__u16 lowest_port;     /* F, but 1 if that is 0 */
 	__u8 divisor_shift;
-	__u8 out_shift;	  /* log2 of A in netmap order */
-	__u8 flags;	  /* MAPPING_… */
-	__u8 in_plen;	  /* of the inside range; PLEN_RANGE if it is no prefix */
-	__u8 out_plen;	  /* of the outside range; PLEN_RANGE, or PLEN_NONE */
+	__u8 out_shift; /* log2 of A in netmap order */
+	__u8 flags;	/* MAPPING_… */
+	__u8 in_plen;	/* of the inside range; PLEN_RANGE if it is no prefix */
+	__u8 out_plen;	/* of the outside range; PLEN_RANGE, or PLEN_NONE */
 	/*
 	 * log2 of R where F, P, S and the order have their defaults, else a number from 16 that depends on all of them:
 	 * sessions in the overflow tell one layout of blocks from another by it.
@@ -218,7 +218,8 @@ static inline int mapping_make(const struct mapping_parameters *p, struct geomet
 		.in_plen = mapping_plen(p->in_base, p->last_subscriber),
 		.out_plen = mapping_plen(p->out_base, p->last_out),
 	};
-	ret_g->ratio_shift = (__u8)(mapping_is_plain(ret_g) ? mapping_log2(p->ratio) : 16 + mapping_layout(ret_g) % 240);
+	ret_g->ratio_shift =
+		(__u8)(mapping_is_plain(ret_g) ? mapping_log2(p->ratio) : 16 + mapping_layout(ret_g) % 240);
 	/* In netmap order the mask takes the remainder, so the division is by 1. */
 	divisor = netmap ? 1 : p->ratio;
 	ret_g->divisor_shift = (__u8)(31 + mapping_log2(divisor));

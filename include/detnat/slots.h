@@ -8,6 +8,7 @@
 #ifndef DETNAT_SLOTS_H
 #define DETNAT_SLOTS_H
 
+#include "order.h"
 #include "session.h"
 
 /* A single load, which the compiler neither repeats nor omits. */
@@ -22,8 +23,10 @@ static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8
 {
 	__u64 word = LOAD(s->truth);
 
+	order_reads();
 	if (LOAD(s->key) != key || !word_is_live(word) || word_proto(word) != proto)
 		return 0;
+	order_reads();
 	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
 		return 0;
 	return word;
@@ -36,10 +39,13 @@ static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8
 static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u16 out_port, __u8 proto, __u32 now,
 					    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_key)
 {
-	__u64 word = LOAD(s->truth), found = LOAD(s->key);
+	__u64 word = LOAD(s->truth), found;
 
+	order_reads();
+	found = LOAD(s->key);
 	if ((found ^ key) >> 16 || !word_is_live(word) || word_out_port(word) != out_port || word_proto(word) != proto)
 		return 0;
+	order_reads();
 	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
 		return 0;
 	*ret_key = found;

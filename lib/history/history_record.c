@@ -10,6 +10,8 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "history/history_blocks.h"
+
 #define HASH_BEGIN ",\"hash\":\""
 #define HASH_END   "\"}"
 /* Size of a line from HASH_BEGIN on. */
@@ -100,13 +102,6 @@ static void write_algorithm(FILE *out, const char *algorithm, unsigned port_lo, 
 	fprintf(out, ",\"algorithm\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", algorithm, port_lo, port_hi);
 }
 
-static void write_blocks(FILE *out, const struct plan_blocks *b)
-{
-	fprintf(out,
-		",\"order\":\"%s\",\"first_port\":%u,\"sharing_ratio\":%u,\"block_pitch\":%u,\"ports_per_host\":%u",
-		b->netmap ? "netmap" : "sequential", b->first_port, b->ratio, b->pitch, b->ports_per_host);
-}
-
 static bool has_blocks(const struct history_record *r)
 {
 	for (size_t i = 0; i < r->n_mappings; i++)
@@ -129,7 +124,7 @@ static void write_change(FILE *out, const struct history_record *r)
 		fputs(",\"to\":null", out);
 	if (!plan_blocks_default(&m->blocks)) {
 		write_algorithm(out, ALGORITHM_BLOCKS, plan_blocks_lowest(&m->blocks), plan_blocks_last(&m->blocks));
-		write_blocks(out, &m->blocks);
+		history_blocks_write(out, &m->blocks);
 		return;
 	}
 	write_algorithm(out, ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
@@ -170,7 +165,7 @@ static void write_list(FILE *out, const struct history_record *r)
 		fputs(i ? ",{" : "{", out);
 		write_mapping(out, &r->mappings[i]);
 		if (!plan_blocks_default(&r->mappings[i].blocks))
-			write_blocks(out, &r->mappings[i].blocks);
+			history_blocks_write(out, &r->mappings[i].blocks);
 		fputc('}', out);
 	}
 	fputc(']', out);
@@ -285,34 +280,6 @@ static bool read_count(const cJSON *json, const char *key, uint64_t *ret)
 	return true;
 }
 
-/* Reads a member of the blocks, in which 0 has a meaning for the first port alone. */
-static bool read_port(const cJSON *json, const char *key, uint16_t *ret)
-{
-	uint64_t value;
-
-	if (!read_count(json, key, &value) || value > UINT16_MAX)
-		return false;
-	*ret = (uint16_t)value;
-	return true;
-}
-
-/* Reads a mapping's blocks, if it names them; *ret_g has their arithmetic. */
-static bool read_blocks(const cJSON *json, struct history_mapping *m, struct geometry *ret_g)
-{
-	const char *order = text_of(json, "order");
-	struct plan_blocks b = { .netmap = order && !strcmp(order, "netmap") };
-
-	if (order &&
-	    ((!b.netmap && strcmp(order, "sequential") != 0) || !read_port(json, "first_port", &b.first_port) ||
-	     !read_port(json, "sharing_ratio", &b.ratio) || !read_port(json, "block_pitch", &b.pitch) ||
-	     !read_port(json, "ports_per_host", &b.ports_per_host) || !b.ratio))
-		return false;
-	if (plan_blocks_geometry(m->in, m->out, &b, ret_g))
-		return false;
-	m->blocks = plan_blocks_of(ret_g);
-	return true;
-}
-
 static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 {
 	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
@@ -327,8 +294,10 @@ static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 		ret->out = PREFIX_NONE;
 		return !inbound;
 	}
-	return out && !prefix_parse(out, &ret->out) && read_blocks(json, ret, &g) &&
-	       (!inbound || (ret->open && g.ratio == 1));
+	if (!out || prefix_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
+		return false;
+	ret->blocks = plan_blocks_of(&g);
+	return (!inbound || (ret->open && g.ratio == 1));
 }
 
 /* Returns whether this program implements the algorithm. Blocks are in the mappings, and were read with them. */

@@ -349,7 +349,6 @@ static enum who_result nobody(const struct search *s, struct error *why)
 {
 	const struct held *h = s->covers;
 	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
-	enum mapping_port kind;
 	struct geometry g;
 	char out[ADDR_TEXT], in[ADDR_TEXT];
 
@@ -359,9 +358,9 @@ static enum who_result nobody(const struct search *s, struct error *why)
 						  s->w->portmaps.n ? ", and no portmap had this one" : "");
 	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
-	kind = mapping_port_kind(&g, s->addr, s->port);
-	prefix_format(h->in.base, h->in.plen, in);
-	prefix_format(h->out.base, h->out.plen, out);
+	prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out);
+	const enum mapping_port kind = mapping_port_kind(&g, s->addr, s->port);
+
 	if (kind == MAPPING_PORT_BELOW)
 		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u of mapping %s to %s are in no block",
 						  g.lowest_port, in, out);

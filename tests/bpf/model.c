@@ -71,8 +71,8 @@ bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, ui
 			return true;
 		}
 		/* By trying each of the subscribers. */
-		for (uint32_t i = 0; i < m->in_count; i++) {
-			uint32_t in_addr = m->in_base + i;
+		for (uint32_t k = 0; k < m->in_count; k++) {
+			uint32_t in_addr = m->in_base + k;
 			unsigned lo = model_port_lo(m, in_addr);
 
 			if (model_out_addr(m, in_addr) == out_addr && port >= lo && port < lo + model_ports(m)) {

@@ -101,8 +101,8 @@ def decode_nfdump(directory):
 
 
 def nfdump_text(directory):
-    """What the command line of docs/guide/OPERATING.md prints."""
-    page = pathlib.Path(__file__).parents[2].joinpath("docs/guide/OPERATING.md").read_text()
+    """What the command line of docs/guide/MONITORING.md prints."""
+    page = pathlib.Path(__file__).parents[2].joinpath("docs/guide/MONITORING.md").read_text()
     command = shlex.split(re.search(r"`(nfdump -R [^`]*)`", page)[1].replace("DIR", shlex.quote(str(directory))))
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "TZ": "UTC"}, check=True).stdout
 

@@ -396,10 +396,10 @@ def test_explain_bad_usage(running_lab, arguments):
 
 
 def test_each_cause_in_the_table_of_complaints_has_a_test():
-    """OPERATING names what explain says to each complaint; a test asserts each of these words."""
+    """TROUBLESHOOTING names what explain says to each complaint; a test asserts each of these words."""
     tree = pathlib.Path(__file__).parents[2]
-    text = (tree / "docs/guide" / "OPERATING.md").read_text()
-    table = text.split("### From a complaint to its cause")[1].split("\n## ")[0]
+    text = (tree / "docs/guide" / "TROUBLESHOOTING.md").read_text()
+    table = text.split("## From a complaint to its cause")[1].split("\n## ")[0]
     causes = set(re.findall(r"`\(([a-z_]+)\)`", table))
     assert len(causes) > 15
     tests = "".join(path.read_text() for path in pathlib.Path(__file__).parent.glob("test_*.py"))

@@ -131,6 +131,27 @@ def test_one_of_several_interfaces_of_a_role_may_be_down(lab):
     assert "in1: down" in "".join(line_of(examined.out, "WARNING", "links")), examined
 
 
+def test_the_queues_of_a_card_are_examined_and_the_command_mends_them(lab):
+    lab.gateway.ip("link", "add", "in1", "numrxqueues", "4", "numtxqueues", "4", "type", "veth", "peer", "name", "in1-peer",
+                   "numrxqueues", "4", "numtxqueues", "4")
+    lab.gateway.batch("link set in1 up", "link set in1-peer up")
+    lab.gateway.run("ethtool", "-L", "in1", "rx", "1", "tx", "1")
+    agent = lab.prepare(interfaces={"inside": ["in1"], "outside": ["out0"]})
+    cores = os.cpu_count()
+    found = "".join(line_of(agent.once("--doctor").out, "WARNING" if cores > 1 else "ok", "queues"))
+    assert (f"in1: one receive queue, so one of {cores} cores does all the work: ethtool -L in1 combined {min(cores, 4)} (or rx)" in found
+            if cores > 1 else "in1: one core does all the work" in found), found
+    lab.gateway.run("ethtool", "-L", "in1", "rx", str(min(cores, 4)))
+    assert f"in1: {cores if cores < 4 else 4} receive queues" in "".join(line_of(agent.once("--doctor").out, "ok", "queues")) or cores == 1
+
+
+def test_what_no_driver_here_reports_is_unknown_or_fine(lab):
+    examined = lab.prepare().once("--doctor")
+    for level, check in (("unknown", "rss"), ("ok", "transmit"), ("ok", "numa")):
+        assert line_of(examined.out, level, check), examined
+    assert "takes no frames from XDP" not in examined.out and "never runs it" not in examined.out
+
+
 @xdp_only
 @pytest.mark.parametrize("mode, level", [("auto", "WARNING"), ("native", "FAILURE"), ("skb", "FAILURE")])
 def test_another_xdp_program_is_found(lab, mode, level):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/guide/OPERATING.md: every command of its console blocks is run and prints what the page shows, except for numbers."""
+"""Three pages of docs/guide: every command of their console blocks is run and prints what the page shows, except for numbers."""
 
 import os
 import re
@@ -14,13 +14,14 @@ from xdp_mode import xdp_only
 
 pytestmark = xdp_only  # the page shows a gateway with XDP
 
-PAGE = prometheus.TREE / "docs/guide" / "OPERATING.md"
+PAGES = ("OPERATING.md", "TROUBLESHOOTING.md", "MONITORING.md")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def examples():
-    """(command, expected lines) of every console block."""
-    for block in BLOCK.findall(PAGE.read_text()):
+    """(command, expected lines) of every console block, in order."""
+    text = "".join((prometheus.TREE / "docs/guide" / page).read_text() for page in PAGES)
+    for block in BLOCK.findall(text):
         for example in re.split(r"^# ", block, flags=re.MULTILINE)[1:]:
             command, *lines = example.rstrip("\n").split("\n")
             yield command, lines
@@ -28,7 +29,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def example_gateway(run_directory):
-    """The gateway that the page describes."""
+    """The gateway that the pages describe."""
     it = Lab(run_directory)
     try:
         it.start(metrics={"listen": "127.0.0.1:9469"}, sessions_per_user=3, sweep_interval=1, ipfix={"collector": f"{SERVER}:4739"})
@@ -98,5 +99,5 @@ def test_commands_print_what_the_page_says(example_gateway, command, lines):
     assert matches(shape(lines) or [""], shape(found)), "\n".join(["the page:", *lines, "", "in truth:", *found])
 
 
-def test_the_page_has_examples():
-    assert len(list(examples())) >= 10
+def test_the_pages_have_examples():
+    assert len(list(examples())) >= 20

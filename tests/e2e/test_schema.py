@@ -44,6 +44,18 @@ def test_the_file_is_what_the_agent_prints():
     assert printed.status == 0 and printed.out == (TOP / "docs/reference/detnat.schema.json").read_text()
 
 
+def undescribed(schema, path=""):
+    """Keys without help. Of interfaces a list says all; their objects have the keys of the top level."""
+    for key, below in schema.get("properties", {}).items():
+        if not below.get("description") and path != ".interfaces":
+            yield f"{path}.{key}"
+        yield from undescribed(below.get("items", below), f"{path}.{key}")
+
+
+def test_every_key_has_help_for_an_editor():
+    assert list(undescribed(SCHEMA)) == []
+
+
 def test_the_sample_is_valid():
     assert valid(SCHEMA, json.loads((TOP / "deploy/detnat.json").read_text()))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The doctor's checks of queues, interrupts and CPUs, on made-up cards and files. */
 #include <criterion/criterion.h>
+#include <linux/if_link.h>
 #include <string.h>
 
 #include "diagnosis/doctor_cards.h"
@@ -16,6 +17,7 @@ struct row {
 	enum doctor_level level;	  /* the worst that is said */
 	const char *text;		  /* a part of what is said */
 	const char *settings;		  /* further keys of the configuration */
+	bool attached;			  /* the cards carry a native program already */
 };
 
 #define SHOWN                                        \
@@ -199,8 +201,49 @@ static const struct row rows[] = {
 	  CARD("virtio_net", 2, 2),
 	  CARD("virtio_net", 2, 4),
 	  { CPUS("0-1") },
+	  DOCTOR_OK,
+	  "as far as it is known" },
+	{ "a guest with fewer queues than CPUs",
+	  doctor_transmit,
+	  CARD("virtio_net", 4, 4),
+	  CARD("virtio_net", 2, 2),
+	  { CPUS("0-3") },
 	  DOCTOR_WARNING,
-	  "in0 (virtio_net): 2 CPUs share its transmit queues with a lock when XDP sends: give the guest 4 queues" },
+	  "out0 (virtio_net): 4 CPUs wait for each other at its 2 transmit queues when XDP sends: give the guest 4 "
+	  "queues" },
+	{ "a guest that leaves queues unused",
+	  doctor_transmit,
+	  CARD("virtio_net", 1, 4),
+	  CARD("virtio_net", 4, 4),
+	  { CPUS("0-3") },
+	  DOCTOR_WARNING,
+	  "in0 (virtio_net): 4 CPUs wait for each other at its 1 transmit queue when XDP sends: before the agent "
+	  "starts, ethtool -L in0 combined 4" },
+	{ "a guest with fewer queues than CPUs, some to be added",
+	  doctor_transmit,
+	  CARD("virtio_net", 2, 7),
+	  CARD("virtio_net", 2, 6),
+	  { CPUS("0-3"), { "/sys/devices/system/cpu/possible", "0-4\n" } },
+	  DOCTOR_WARNING,
+	  "out0 (virtio_net): 4 CPUs wait" },
+	{ "queues that XDP has taken already",
+	  doctor_transmit,
+	  CARD("virtio_net", 3, 3),
+	  CARD("virtio_net", 6, 6),
+	  { CPUS("0-1"), { "/sys/devices/system/cpu/possible", "0-1\n" } },
+	  DOCTOR_OK,
+	  "as far as it is known",
+	  NULL,
+	  true },
+	{ "queues of which XDP has got none",
+	  doctor_transmit,
+	  CARD("virtio_net", 3, 3),
+	  CARD("virtio_net", 6, 6),
+	  { CPUS("0-3") },
+	  DOCTOR_WARNING,
+	  "in0 (virtio_net): 4 CPUs wait",
+	  NULL,
+	  true },
 	{ "a guest with twice as many",
 	  doctor_transmit,
 	  CARD("virtio_net", 2, 4),
@@ -355,10 +398,11 @@ TestSuite(doctor_cards, .init = doctor_tree_begin, .fini = doctor_tree_end);
 
 Test(doctor_cards, each_finding_names_what_to_mend)
 {
-	const struct link links[] = { { .ifindex = 3, .name = "in0" }, { .ifindex = 4, .name = "out0" } };
-
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *row = &rows[i];
+		uint8_t attached = row->attached ? XDP_ATTACHED_DRV : XDP_ATTACHED_NONE;
+		const struct link links[] = { { .ifindex = 3, .name = "in0", .xdp.attached = attached },
+					      { .ifindex = 4, .name = "out0", .xdp.attached = attached } };
 		_cleanup_config_ struct config *c = configuration(row->settings);
 		struct doctor d = { .config = c,
 				    .root = doctor_root,

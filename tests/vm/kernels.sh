@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# kernels.sh SERIES DIR: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config, modules/, version.
+# kernels.sh SERIES DIR [ARCH]: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config, modules/, version. ARCH
+# is Debian's name of the processor, amd64 by default.
 # Does nothing if it is already there, with the modules that are needed now. Exit status 3: not available (no network, no Debian mirror known).
 #
 # The packages come from the Debian mirror that the machine's own apt uses (or DEBIAN_MIRROR), by way of an apt configuration
@@ -9,6 +10,7 @@ set -euo pipefail
 
 series=$1
 dir=$2
+arch=${3:-amd64}
 declare -A suites=([6.1]="bookworm" [6.12]="bookworm-backports trixie")
 # What the guest needs beyond what is built in; a module's dependencies come with it.
 modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding vrf bridge nf_tables nft_fib_inet nft_objref)
@@ -27,7 +29,7 @@ mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: P
     2>/dev/null | grep -v -- -security | head -n 1)} || true
 [ -n "$mirror" ] || unavailable "the machine's apt knows no Debian mirror; set DEBIAN_MIRROR"
 
-work=$(mkdir -p "$(dirname "$dir")" && cd "$(dirname "$dir")" && pwd)/.apt-$series
+work=$(mkdir -p "$(dirname "$dir")" && cd "$(dirname "$dir")" && pwd)/.apt-$arch-$series
 rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists/partial,archives/partial,parts,tree}
@@ -42,8 +44,8 @@ Dir::State::Lists "$work/lists";
 Dir::State::Status "$work/status";
 Dir::Cache "$work";
 Dir::Cache::Archives "$work/archives";
-APT::Architecture "amd64";
-APT::Architectures "amd64";
+APT::Architecture "$arch";
+APT::Architectures "$arch";
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::Retries "2";
@@ -60,7 +62,7 @@ find_package() {
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$work/sources.list"
     apt-get -qq -c "$work/apt.conf" update >"$work/log" 2>&1 || return 1
     apt-cache -c "$work/apt.conf" pkgnames "linux-image-$series." |
-        grep -E "^linux-image-${series//./\\.}\.[0-9]+([-+].*)?-cloud-amd64-unsigned$" | sort -V | tail -n 1
+        grep -E "^linux-image-${series//./\\.}\.[0-9]+([-+].*)?-cloud-$arch(-unsigned)?\$" | sort -V | tail -n 1
 }
 
 package=

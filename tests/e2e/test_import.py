@@ -96,7 +96,8 @@ server = socket.create_server(("198.51.100.7", 8080))
 pairs = []
 for i in range(8):
     for port in (20000, 20001):
-        client = socket.create_connection(("198.51.100.7", 8080), source_address=(f"100.65.0.{i}", port))
+        client = socket.create_connection(("198.51.100.7", 8080), source_address=(f"100.65.0.{i}", port),
+                                          timeout=20)
         pairs.append((client, server.accept()[0]))
 sys.stdout.write(subprocess.run(["conntrack", "-L"], capture_output=True, text=True, check=True).stdout)
 """
@@ -109,7 +110,8 @@ def test_live_sessions_of_linux_lie_in_the_imported_blocks(namespace, tmp_path, 
             pytest.skip(f"{program} is not installed")
     for i in range(8):
         namespace("ip", "address", "add", f"100.65.0.{i}/32", "dev", "lo")
-    namespace("ip", "address", "add", "198.51.100.7/32", "dev", "lo")
+    for address in ("198.51.100.7/32", "198.51.100.1/32"):
+        namespace("ip", "address", "add", address, "dev", "lo")
     rules = (CORPUS / name).read_text().replace("wan0", "lo")
     loaded = namespace("nft", "-f", "-", input=rules) if name.endswith(".nft") else \
         namespace("iptables-restore", input=rules)

@@ -43,6 +43,13 @@ struct nft {
 
 bool nft_next(struct nft *r);
 
+/* Whether the token ends a statement, or separates two elements. */
+bool nft_ends(const struct nft *r);
+bool nft_between(const struct nft *r);
+
+/* Skips what is between braces, the first of which was read. */
+void nft_skip_braces(struct nft *r);
+
 /* Skips to the end of a statement. */
 void nft_skip(struct nft *r);
 
@@ -54,7 +61,7 @@ void nft_define(struct nft *r);
 void nft_elements(struct nft *r, struct nft_map *map);
 struct nft_map *nft_map_find(struct nft *r, const char *name);
 
-/* Reads the tables and commands of a file. 0, or -EINVAL with err if braces do not close. */
-int nft_file(struct nft *r, struct error *err);
+/* As nft_map_find(), made if there is none; NULL: out of memory. */
+struct nft_map *nft_map_of(struct nft *r, const char *name);
 
 #endif

@@ -69,7 +69,7 @@ Test(history_blocks, a_list_names_the_format_that_it_needs)
 
 Test(history_blocks, mappings_are_read_back_with_their_blocks)
 {
-	const struct plan_blocks rows[] = { by_33, netmap, { 0 }, { 7, 0, 9000, 8999, 0 } };
+	const struct plan_blocks rows[] = { by_33, netmap, { 0 }, { 33, 0, 1900, 1899, 0 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct history_index x;

@@ -13,6 +13,8 @@
 . /lib/checks/copies.sh
 # shellcheck source=tests/vm/libxdp.sh
 . /lib/checks/libxdp.sh
+# shellcheck source=tests/vm/cards.sh
+. /lib/checks/cards.sh
 
 LOG=/tmp/seen.log
 STATE=none # "redirect native" and so on
@@ -158,7 +160,8 @@ nothing_left() {
     wait_for expect "maps 0" peer programs || { peer programs; return 1; }
 }
 
-# check_mode FORWARDING XDP_MODE MORE…: one mode from a first start to a detach; MORE: further checks, of this file.
+# check_mode FORWARDING XDP_MODE [MORE [ATTACHED]]: one mode from a first start to a detach; MORE: further checks; ATTACHED: how, if the
+# mode leaves it open.
 check_mode() {
     STATE="$1 $2"
     failed=0
@@ -168,7 +171,7 @@ check_mode() {
     check "the agent starts and is ready" start_agent
     [ -n "$ready_ms" ] || return
     echo "# $STATE: ready after $ready_ms ms"
-    check "both interfaces are attached" attached_as "$2"
+    check "both interfaces are attached" attached_as "${4:-$2}"
     [ "$1 $2" != "redirect native" ] || peer programs | sed 's/^/# /'
     if check_translation; then
         [ "$stages $1 $2" != "2 redirect native" ] || check "frames went through stage 2" stage_2_ran
@@ -283,24 +286,28 @@ tc_part() {
 trap '' PIPE
 sysctl -qw kernel.bpf_stats_enabled=1
 echo "# checks begin $(uptime_ms) ms after the kernel's start"
-make_network
-(umask 077 && head -c 32 /dev/urandom >$KEY)
-STATE=guest
-ip -n net route add 10.0.0.0/18 via 198.51.100.1
-check "the network carries traffic without detnat" expect 10.0.0.2:40000 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
-ip -n net route del 10.0.0.0/18
-
 has_part() { grep -qw "$1" /etc/parts; }
 
-! has_part guard || guard_part
-! has_part plain || plain_part
-! has_part reachable || reachable_part
-! has_part tc || tc_part
-! has_part copies || copies_part
-! has_part vlan || vlan_part
-! has_part bond || bond_part
-! has_part vrf || vrf_part
-! has_part libxdp || libxdp_part
+veth_parts() {
+    make_network
+    (umask 077 && head -c 32 /dev/urandom >$KEY)
+    STATE=guest
+    ip -n net route add 10.0.0.0/18 via 198.51.100.1
+    check "the network carries traffic without detnat" expect 10.0.0.2:40000 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
+    ip -n net route del 10.0.0.0/18
+
+    ! has_part guard || guard_part
+    ! has_part plain || plain_part
+    ! has_part reachable || reachable_part
+    ! has_part tc || tc_part
+    ! has_part copies || copies_part
+    ! has_part vlan || vlan_part
+    ! has_part bond || bond_part
+    ! has_part vrf || vrf_part
+    ! has_part libxdp || libxdp_part
+}
+
+if has_part cards; then cards_part; else veth_parts; fi
 
 if [ -x /usr/bin/bpf-tests ]; then
     STAGES=$stages bpf-tests -j1 --tap=/tmp/tap >&2

@@ -15,7 +15,8 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf libxdp systemd} # which of the checks of guest.sh, and the units under systemd
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf libxdp systemd cards} # which of the checks of guest.sh, and the units under systemd
+VM_CARDS=${VM_CARDS:-mergeable_virtio plain_virtio vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 # VM_ACCEL=kvm is faster, where the machine has it.
 ACCEL=${VM_ACCEL:-tcg,thread=multi}
@@ -90,7 +91,7 @@ install_libxdp() {
     sed -n 's/^#define LAYOUT_VERSION //p' include/detnat/tables.h >"$root/etc/layout"
 }
 
-make_root() {
+make_root() { # [PARTS]
     root=$out/root
     make_busybox
     for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
@@ -102,10 +103,11 @@ make_root() {
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,cards,agent,common}.sh
     ! has_part libxdp || install_libxdp
-    echo "$VM_PARTS" >"$root/etc/parts"
+    echo "${1:-${VM_PARTS//cards/}}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
+    echo "$VM_CARDS" >"$root/etc/cards"
 }
 
 # A small system of the machine's own systemd, with detnat as `make install` puts it there and its units enabled.
@@ -208,18 +210,20 @@ boot() {
     cp -r "$kernel/modules" "$root/modules"
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
     : >"$out/results-$name.log"
-    timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
+    local command=(qemu-system-x86_64)
+    [ "${3:-}" != -cards ] || command=("$here/wires.sh" qemu-system-x86_64)
+    timeout --foreground -k 5 "$VM_TIMEOUT" "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
         -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off" \
         -serial "file:$out/console-$name.log" -serial "file:$out/results-$name.log" </dev/null &
-    guests+=("$! $series $name $SECONDS")
+    guests+=("$! $series $name $SECONDS $kernel")
 }
 
-# collect PID SERIES NAME BEGAN: waits for a guest and counts what it reported.
+# collect PID SERIES NAME BEGAN KERNEL: waits for a guest and counts what it reported.
 collect() {
-    local pid=$1 series=$2 name=$3 began=$4 line finished=0 before=$failed
+    local pid=$1 series=$2 name=$3 began=$4 kernel=$5 line finished=0 before=$failed
     wait "$pid" || true
-    echo "# $name: $(cat "$VM_CACHE/kernel-$series/version")"
+    echo "# $name: $(cat "$kernel/version")"
     while IFS= read -r line; do
         line=${line%$'\r'}
         case $line in
@@ -252,6 +256,17 @@ for series in $SERIES; do
     if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|libxdp' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
+    fi
+    if has_part cards; then
+        $here/kernels.sh "$series" "$VM_CACHE/kernel-cards-$series" amd64 cards || status=$?
+        if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
+            skip "$series: the wires between emulated cards need root and /dev/net/tun"
+        elif [ $status = 0 ]; then
+            make_root cards
+            boot "$series" "$VM_CACHE/kernel-cards-$series" -cards
+        else
+            skip "$series: no kernel with the drivers of physical cards"
+        fi
     fi
     if has_part systemd && [ "$series" = "$SYSTEMD_SERIES" ]; then
         if [ ! -x /lib/systemd/systemd ] || [ ! -x /bin/systemctl ]; then

@@ -6,6 +6,11 @@
 #include "base/base.h"
 #include "diagnosis/doctor_cards.h"
 
+static bool refuses_change(const struct link *l, const struct card *card)
+{
+	return !strcmp(card->driver, "virtio_net") && l->xdp.attached == XDP_ATTACHED_DRV;
+}
+
 static void say_queues(struct doctor *d, const struct link *l, const struct cpus *online)
 {
 	unsigned cores = cpus_count(online), irqs, cpus, possible;
@@ -23,8 +28,11 @@ static void say_queues(struct doctor *d, const struct link *l, const struct cpus
 	else if (card.queues == 1 && card.most_queues > 1)
 		doctor_say(d, DOCTOR_WARNING,
 			   "%s: one receive queue, so one of %u cores does all the work: ethtool -L %s combined %u "
-			   "(or rx)",
-			   l->name, cores, l->name, card.most_queues < cores ? card.most_queues : cores);
+			   "(or rx)%s",
+			   l->name, cores, l->name, card.most_queues < cores ? card.most_queues : cores,
+			   refuses_change(l, &card) ? ", which virtio_net refuses while XDP is attached: before a "
+						      "start, or after --detach, which ends NAT"
+						    : "");
 	else if (irqs > 1 && cpus == 1)
 		doctor_say(
 			d, DOCTOR_WARNING,

@@ -12,6 +12,7 @@ import pytest
 import agent
 import isolation
 import lab as lab_module
+import stability
 from gateways import Gateways
 from xdp_mode import NONE
 
@@ -114,6 +115,16 @@ def pytest_runtest_makereport(item, call):
         for value in item.funcargs.values():
             if isinstance(value, lab_module.Lab) and value.agent:
                 report.sections.append(("detnat-agent", value.agent.log_end()))
+
+
+@pytest.fixture(scope="module")
+def rich(run_directory):
+    """A gateway with something of everything that commands show."""
+    it = stability.Rich(run_directory)
+    try:
+        yield it
+    finally:
+        it.lab.close()
 
 
 @pytest.fixture(scope="session")

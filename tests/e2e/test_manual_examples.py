@@ -19,15 +19,6 @@ SHOWN = {
 SOMETIMES = {"Trouble", "Portmap", "But also", "Known until", "Drains", "Draining", "Bound ports", "Mapping"}
 
 
-@pytest.fixture(scope="module")
-def rich(run_directory):
-    it = stability.Rich(run_directory)
-    try:
-        yield it
-    finally:
-        it.lab.close()
-
-
 def examples():
     """{command: lines that the manual page shows}, the first example of each."""
     page = isolation.run("mandoc", "-T", "ascii", "-O", "width=200", stability.prometheus.TREE / "docs/man/detnatctl.8").stdout

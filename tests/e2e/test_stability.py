@@ -19,15 +19,6 @@ RELEASES = [RECORD] if RECORD else sorted(path.name for path in stability.SAMPLE
 SCHEMA = stability.prometheus.TREE / "docs/reference/detnat.schema.json"
 
 
-@pytest.fixture(scope="module")
-def rich(run_directory):
-    it = stability.Rich(run_directory)
-    try:
-        yield it
-    finally:
-        it.lab.close()
-
-
 def sample(release, name, now):
     """The sample of a release, written first if that is asked for."""
     path = stability.SAMPLES / release / name

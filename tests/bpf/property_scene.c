@@ -86,7 +86,7 @@ static const uint32_t shared_subscribers[] = {
 	ADDR(10, 64, 0, 32), ADDR(10, 64, 0, 33), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),
 	ADDR(10, 80, 0, 63), ADDR(10, 96, 0, 0),  ADDR(10, 96, 0, 32),	ADDR(10, 96, 3, 255),
 };
-const struct scene property_shared = { shared_mappings, 4, shared_subscribers, 8, 2, false, false, false };
+const struct scene property_shared = { shared_mappings, 4, shared_subscribers, 8, 5, false, false, false };
 
 /* As set up, with the mappings that there are now. */
 static struct scene current;

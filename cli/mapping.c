@@ -29,6 +29,28 @@ static void cell_state(const cJSON *row, const char *key, char text[static CELL_
 		snprintf(text, CELL_TEXT, "%.200s", state);
 }
 
+/* Without the key, a mapping that is translated has the default. */
+static void cell_first(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	cell_number(row, key, text);
+	if (!json_get(row, key) && json_number(row, "ports_per_host") > 0)
+		strcpy(text, "1024");
+}
+
+static void cell_pitch(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	cell_number(row, key, text);
+	if (!json_get(row, key) && json_number(row, "ports_per_host") > 0)
+		cell_number(row, "ports_per_host", text);
+}
+
+static void cell_order(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	cell_text(row, key, text);
+	if (!json_get(row, key) && json_number(row, "ports_per_host") > 0)
+		strcpy(text, "sequential");
+}
+
 static const struct column mapping_columns[] = {
 	{ "NAME", "name", cell_text, false, 0 },
 	{ "INSIDE", "in", cell_text, false, 0 },
@@ -37,6 +59,9 @@ static const struct column mapping_columns[] = {
 	{ "WITHIN", "within", cell_text, false, 0 },
 	{ "RATIO", "sharing_ratio", cell_number, true, 0 },
 	{ "PORTS/HOST", "ports_per_host", cell_number, true, 0 },
+	{ "FIRST", "first_port", cell_first, true, WIDTH_IF_ANY },
+	{ "PITCH", "block_pitch", cell_pitch, true, WIDTH_IF_ANY },
+	{ "ORDER", "order", cell_order, false, WIDTH_IF_ANY },
 	{ "SLOTS/HOST", "session_slots", cell_number, true, 0 },
 	{ "QUOTA", "sessions_per_user", cell_number, true, 0 },
 	{ "EIM", "eim", cell_list, false, 0 },

@@ -150,16 +150,34 @@ static void write_cell(struct writer *w, const struct column *column, int width,
 	fputs(next->header ? "  " : "\n", w->out);
 }
 
-void writer_table(struct writer *w, const struct column *columns, const char *empty, const cJSON *array)
+/* The most columns of a table, and one more. */
+#define MAX_COLUMNS 24
+
+static bool any_has(const cJSON *array, const char *key)
 {
+	const cJSON *row;
+
+	cJSON_ArrayForEach (row, array)
+		if (value_of(row, key))
+			return true;
+	return false;
+}
+
+void writer_table(struct writer *w, const struct column *all, const char *empty, const cJSON *array)
+{
+	struct column columns[MAX_COLUMNS] = {};
 	char text[CELL_TEXT];
-	int widths[16] = {};
+	int widths[MAX_COLUMNS] = {};
+	unsigned n = 0;
 	const cJSON *row;
 
 	if (!cJSON_GetArraySize(array)) {
 		fprintf(w->out, "%s\n", empty);
 		return;
 	}
+	for (; all->header; all++)
+		if (all->width != WIDTH_IF_ANY || any_has(array, all->key))
+			columns[n++] = *all;
 	for (unsigned i = 0; columns[i].header; i++)
 		widths[i] = text_width(columns[i].header);
 	cJSON_ArrayForEach (row, array) {

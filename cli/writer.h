@@ -38,6 +38,9 @@ void cell_list(const cJSON *row, const char *key, char text[static CELL_TEXT]);	
 void cell_reasoned(const cJSON *row, const char *key, char text[static CELL_TEXT]);
 void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT]); /* KEY_addr:KEY_port */
 
+/* The width of a column that a table shows only if a row has its key. */
+#define WIDTH_IF_ANY (-1)
+
 /* A column of a table, or a line of an object. Lists end with an entry without a header. */
 struct column {
 	const char *header;

@@ -16,6 +16,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
            hash heap inside_runs interface_pattern ip_checksum json_scan limiter log notice text
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
+plan       blocks plan
 history    history_index history_read history_record history_who
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
@@ -139,8 +140,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | history/*) ;;
-        */*) complain "$at: the command line includes base, proto and history alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | history/*) ;;
+        */*) complain "$at: the command line includes base, proto, plan and history alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

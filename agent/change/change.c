@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/trouble.h"
-#include "change/plan.h"
+#include "change/change_plan.h"
 #include "change/reload_losses.h"
 #include "datapath/running.h"
 #include "links/devices.h"
@@ -32,7 +32,7 @@ struct change_queue {
 	struct event *turn;
 	struct change *first; /* plan is its plan, once it has begun */
 	struct change **end;
-	struct plan *plan;
+	struct change_plan *plan;
 	/* set while the sessions are counted that a reload would end */
 	struct reload_losses *losses;
 	struct config *file;
@@ -80,7 +80,7 @@ static void finish(struct change_queue *q, int r, const struct error *err)
 
 	if (c->reload)
 		note_reload(q->context->active, r, err);
-	plan_free(take_pointer(q->plan));
+	change_plan_free(take_pointer(q->plan));
 	reload_losses_free(take_pointer(q->losses));
 	config_free(take_pointer(q->file));
 	q->first = c->next;
@@ -296,7 +296,7 @@ int change_apply_now(const struct parts *context, const struct config *wanted, u
 		     const struct config *before, struct error *err)
 {
 	const struct change_options options = { .before = before };
-	struct plan *p;
+	struct change_plan *p;
 	int r = plan_new_with(context, wanted, file_hash, true, context->active->path, &options, &p, err);
 
 	if (r)
@@ -314,7 +314,7 @@ int change_apply_now(const struct parts *context, const struct config *wanted, u
 		r = plan_commit(p, err);
 	if (!r)
 		context->active->file_applied = time(NULL);
-	plan_free(p);
+	change_plan_free(p);
 	return r;
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "change/preflight.h"
 #include "change/stages_choice.h"
 #include "datapath/datapath.h"
@@ -14,12 +14,12 @@
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
 
-static void free_plan(struct plan **p)
+static void free_plan(struct change_plan **p)
 {
-	plan_free(*p);
+	change_plan_free(*p);
 }
 
-void plan_free(struct plan *p)
+void change_plan_free(struct change_plan *p)
 {
 	if (!p)
 		return;
@@ -68,7 +68,7 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
-static struct settings settings_of(struct plan *p)
+static struct settings settings_of(struct change_plan *p)
 {
 	const struct parts *context = p->context;
 	const struct config *c = p->wanted;
@@ -118,6 +118,8 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 	};
 	struct config_independence wanted = config_mapping_independence(c, m);
 
+	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
+		spec.geo = (struct geometry){ 0 };
 	if (wanted.mapping)
 		spec.bindings = (struct binding_layout){ .mapping = wanted.mapping,
 							 .filtering = wanted.filtering,
@@ -133,10 +135,17 @@ static uint32_t slots_of(const struct mapping *record)
 	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
 }
 
-/* Whether a mapping can keep its tables under the new configuration. */
-static bool same_kind(const struct mapping *record, bool open, uint32_t slots)
+/* Whether its subscribers keep their addresses and ports. */
+static bool same_ports(const struct mapping *record, const struct geometry *wanted)
 {
-	return slots_of(record) == slots && !(record->geo.flags & MAPPING_OPEN) == !open;
+	return record->geo.out_plen == PLEN_NONE || mapping_equal(&record->geo, wanted);
+}
+
+/* Whether a mapping can keep its tables under the new configuration. */
+static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
+{
+	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
+	       same_ports(record, &wanted->geo);
 }
 
 static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
@@ -144,35 +153,38 @@ static bool same_bindings(const struct binding_layout *a, const struct binding_l
 	return a->mapping == b->mapping && a->filtering == b->filtering && a->inbound == b->inbound;
 }
 
-static void plan_deletion(struct plan *p, const struct mapping *record)
+static void plan_deletion(struct change_plan *p, const struct mapping *record)
 {
 	p->del[p->n_del++] = (struct plan_deletion){
 		.in = { record->geo.in_base, record->geo.in_plen },
 		.out = { record->geo.out_base, record->geo.out_plen },
 		.open = record->geo.flags & MAPPING_OPEN,
+		.geo = record->geo,
 	};
 }
 
 /* A mapping in the tables is deleted unless the configuration has it with the same slots. */
-static void plan_present(struct plan *p, const struct mapping *record)
+static void plan_present(struct change_plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
 	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
 							     (struct prefix){ g->out_base, g->out_plen });
 
-	if (!m || !same_kind(record, m->inbound == INBOUND_OPEN, config_mapping_slots(p->wanted, m)))
+	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
+
+	if (!m || !same_kind(record, &spec))
 		plan_deletion(p, record);
 }
 
 /* A mapping of the configuration is added, updated, or in the tables already. */
-static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
+static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 {
 	const struct mappings *m = p->context->mappings;
 	int number = mappings_find(m, spec->in, spec->out);
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
 	char title[MAPPING_TITLE];
 
-	if (record && same_kind(record, spec->open, spec->session_slots)) {
+	if (record && same_kind(record, spec)) {
 		if (record->sessions_per_user != spec->sessions_per_user ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
 		    !same_bindings(&record->bindings, &spec->bindings))
@@ -181,17 +193,20 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 	}
 	p->add[p->n_add++].spec = *spec;
 	number = mappings_find_retired(m, spec->in, spec->out);
-	if (number >= 0 && same_kind(mappings_get(m, number), spec->open, spec->session_slots)) {
+	if (number >= 0 && same_kind(mappings_get(m, number), spec)) {
 		p->add[p->n_add - 1].revives = true;
 		p->update[p->n_update++].spec = *spec;
 	}
-	if (!p->only_checks && record && slots_of(record) && spec->session_slots)
+	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
+		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
+			    config_mapping_title(p->wanted, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));
 }
 
-static int plan_mappings(struct plan *p)
+static int plan_mappings(struct change_plan *p)
 {
 	const struct mappings *m = p->context->mappings;
 	const struct config *c = p->wanted;
@@ -212,7 +227,7 @@ static int plan_mappings(struct plan *p)
 }
 
 /* Whether programs with these settings run already and are this agent's own. */
-static bool programs_right(const struct plan *p)
+static bool programs_right(const struct change_plan *p)
 {
 	const struct datapath *d = p->context->datapath;
 
@@ -220,7 +235,7 @@ static bool programs_right(const struct plan *p)
 }
 
 /* Works out everything but the programs. p: zero-initialised except for the caller's members. */
-static int plan_tables(struct plan *p, const struct parts *context, const struct config *wanted, bool checked,
+static int plan_tables(struct change_plan *p, const struct parts *context, const struct config *wanted, bool checked,
 		       const char *name, struct error *err)
 {
 	int r = config_validate(wanted, name, err);
@@ -247,7 +262,7 @@ static int plan_tables(struct plan *p, const struct parts *context, const struct
 
 int plan_check(const struct parts *context, const struct config *wanted, const char *name, struct error *err)
 {
-	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
+	__attribute__((cleanup(free_plan))) struct change_plan *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -256,9 +271,9 @@ int plan_check(const struct parts *context, const struct config *wanted, const c
 }
 
 int plan_new_with(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
-		  const char *name, const struct change_options *options, struct plan **ret, struct error *err)
+		  const char *name, const struct change_options *options, struct change_plan **ret, struct error *err)
 {
-	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
+	__attribute__((cleanup(free_plan))) struct change_plan *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
@@ -283,13 +298,13 @@ int plan_new_with(const struct parts *context, const struct config *wanted, uint
 }
 
 int plan_new(const struct parts *context, const struct config *wanted, uint64_t file_hash, bool checked,
-	     const char *name, struct plan **ret, struct error *err)
+	     const char *name, struct change_plan **ret, struct error *err)
 {
 	return plan_new_with(context, wanted, file_hash, checked, name, &(struct change_options){ 0 }, ret, err);
 }
 
 /* The first addition that has not begun, or has begun and is not ready; NULL: none. */
-static struct plan_addition *next_addition(const struct plan *p, bool begun)
+static struct plan_addition *next_addition(const struct change_plan *p, bool begun)
 {
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].revives && (begun ? !p->add[i].ready : !p->add[i].job))
@@ -298,7 +313,7 @@ static struct plan_addition *next_addition(const struct plan *p, bool begun)
 }
 
 /* Continues with the memory of an update: 0: ready, 1: not yet. */
-static int step_memory(struct plan *p, struct plan_update *u, struct error *err)
+static int step_memory(struct change_plan *p, struct plan_update *u, struct error *err)
 {
 	int r = u->begun ? mappings_update_step(p->context->mappings, &u->spec, err)
 			 : mappings_update_begin(p->context->mappings, &u->spec, err);
@@ -311,7 +326,7 @@ static int step_memory(struct plan *p, struct plan_update *u, struct error *err)
 }
 
 /* Prepares the memory of one update and its contents; PLAN_READY: all are done. */
-static int step_update(struct plan *p, struct error *err)
+static int step_update(struct change_plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_update; i++) {
 		struct plan_update *u = &p->update[i];
@@ -331,7 +346,7 @@ static int step_update(struct plan *p, struct error *err)
 }
 
 /* Looks again at sessions, which have gone on meanwhile, so that the commit has little left to do. */
-static int look_again(struct plan *p, struct error *err)
+static int look_again(struct change_plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_update; i++) {
 		struct plan_update *u = &p->update[i];
@@ -347,7 +362,7 @@ static int look_again(struct plan *p, struct error *err)
 }
 
 /* Falls back to one stage after the programs with two could not be loaded. */
-static int do_with_one_stage(struct plan *p, struct error *err)
+static int do_with_one_stage(struct change_plan *p, struct error *err)
 {
 	struct active_config *active = p->context->active;
 
@@ -367,12 +382,12 @@ static int do_with_one_stage(struct plan *p, struct error *err)
 }
 
 /* A trace whose programs cannot be loaded does not begin, and is no reason to replace the running ones. */
-static bool may_do_with_one_stage(const struct plan *p)
+static bool may_do_with_one_stage(const struct change_plan *p)
 {
 	return p->settings.stages == 2 && (!p->settings.trace || p->context->datapath->settings.trace);
 }
 
-int plan_step(struct plan *p, struct error *err)
+int plan_step(struct change_plan *p, struct error *err)
 {
 	struct plan_addition *add = next_addition(p, false);
 	int r;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/inside_runs.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "tables/mapping_drains.h"
 
 /* The mappings before or after the plan, and the runs of their addresses. */
@@ -33,15 +33,15 @@ static int state_new(struct state *s, size_t room)
 	return s->mapping && s->changed && s->prefix && s->run ? 0 : -ENOMEM;
 }
 
-static void state_add(struct state *s, struct prefix in, struct prefix out, bool changed)
+static void state_add(struct state *s, struct prefix in, struct prefix out, const struct geometry *geo, bool changed)
 {
-	s->mapping[s->n] = (struct plan_binding){ .in = in, .out = out };
+	s->mapping[s->n] = (struct plan_binding){ .in = in, .out = out, .blocks = plan_blocks_of(geo) };
 	s->changed[s->n] = changed;
 	s->prefix[s->n] = (struct inside_prefix){ in.base, in.plen, (uint16_t)s->n };
 	s->n++;
 }
 
-static bool is_added(const struct plan *p, const struct config_mapping *m)
+static bool is_added(const struct change_plan *p, const struct config_mapping *m)
 {
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].committed && p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
@@ -108,7 +108,7 @@ static void list_free(struct plan_binding_list *l)
 }
 
 /* Appends the addresses that have drained and do not belong to the mapping again. */
-static int append_drained(const struct plan *p, const struct state *after, const struct plan_binding_list *drain,
+static int append_drained(const struct change_plan *p, const struct state *after, const struct plan_binding_list *drain,
 			  struct plan_binding_list *ret)
 {
 	__attribute__((cleanup(list_free))) struct plan_binding_list keeps = { 0 };
@@ -134,8 +134,8 @@ static int append_drained(const struct plan *p, const struct state *after, const
 /*
  * Addresses that begin to drain are not taken yet; those that drained until now are taken before they are given back.
  */
-static int with_drains(const struct plan *p, const struct state *after, const struct plan_binding *list, size_t n_taken,
-		       size_t n, struct plan_binding_list *ret)
+static int with_drains(const struct change_plan *p, const struct state *after, const struct plan_binding *list,
+		       size_t n_taken, size_t n, struct plan_binding_list *ret)
 {
 	__attribute__((cleanup(list_free))) struct plan_binding_list drain = { 0 };
 	int r = plan_binding_drains(p->context->mappings, &drain);
@@ -149,7 +149,7 @@ static int with_drains(const struct plan *p, const struct state *after, const st
 	return r;
 }
 
-ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
+ssize_t plan_bindings(const struct change_plan *p, struct plan_binding **ret)
 {
 	__attribute__((cleanup(state_free))) struct state before = { 0 }, after = { 0 };
 	struct plan_binding_list all = { 0 };
@@ -161,14 +161,17 @@ ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		bool added = is_added(p, &c->mappings[i]);
+		struct geometry geo;
 
-		state_add(&after, c->mappings[i].in, c->mappings[i].out, added);
+		if (prefix_is_none(c->mappings[i].out) || config_mapping_geometry(&c->mappings[i], &geo))
+			geo = (struct geometry){ 0 };
+		state_add(&after, c->mappings[i].in, c->mappings[i].out, &geo, added);
 		if (!added)
-			state_add(&before, c->mappings[i].in, c->mappings[i].out, false);
+			state_add(&before, c->mappings[i].in, c->mappings[i].out, &geo, false);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].over)
-			state_add(&before, p->del[i].in, p->del[i].out, true);
+			state_add(&before, p->del[i].in, p->del[i].out, &p->del[i].geo, true);
 	before.n_runs = inside_runs(before.prefix, before.n, before.run);
 	after.n_runs = inside_runs(after.prefix, after.n, after.run);
 	/* Each step of either walk ends at the end of a run, or of a gap between two. */
@@ -206,7 +209,7 @@ static int append(struct plan_binding_list *l, const struct plan_binding *b, uin
 static bool same_mapping(const struct plan_binding *a, const struct plan_binding *b)
 {
 	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
-	       a->out.plen == b->out.plen;
+	       a->out.plen == b->out.plen && plan_blocks_same(&a->blocks, &b->blocks);
 }
 
 int plan_binding_append(struct plan_binding_list *l, const struct plan_binding *b)
@@ -251,6 +254,7 @@ int plan_binding_drains(const struct mappings *m, struct plan_binding_list *ret)
 		struct prefix in = drain[i].in;
 		struct plan_binding b = { .in = { g->in_base, g->in_plen },
 					  .out = { g->out_base, g->out_plen },
+					  .blocks = plan_blocks_of(g),
 					  .of = { in.base, in.base | ~prefix_mask(in.plen) } };
 
 		r = plan_binding_append(ret, &b);

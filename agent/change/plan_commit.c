@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "change/stages_choice.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
@@ -23,7 +23,7 @@
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
 
-static int commit_additions(struct plan *p, struct error *err)
+static int commit_additions(struct change_plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
@@ -44,7 +44,7 @@ static int commit_additions(struct plan *p, struct error *err)
 	return 0;
 }
 
-static void undo_additions(struct plan *p)
+static void undo_additions(struct change_plan *p)
 {
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
@@ -58,7 +58,7 @@ static void undo_additions(struct plan *p)
 }
 
 /* All steps that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
-static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
+static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
 	const struct parts *context = p->context;
 	/* A start does not fail here: the exporter logs, and tries again. */
@@ -98,7 +98,7 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 	return devices_apply(context->devices, p->wanted, err);
 }
 
-static void undo(struct plan *p, bool loaded, bool mapped)
+static void undo(struct change_plan *p, bool loaded, bool mapped)
 {
 	const struct parts *context = p->context;
 	struct error err = { 0 };
@@ -129,7 +129,7 @@ static void undo(struct plan *p, bool loaded, bool mapped)
  * Additions failed after deletions, which cannot be undone: the configuration without the missing mappings and portmaps
  * is active. Its hash matches no file, so that the next start applies the file.
  */
-static void settle_for_less(struct plan *p)
+static void settle_for_less(struct change_plan *p)
 {
 	char *json;
 
@@ -147,7 +147,7 @@ static void settle_for_less(struct plan *p)
 }
 
 /* Deletes or drains a mapping. Does nothing if it drains already. */
-static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
+static void commit_deletion(const struct change_plan *p, const struct plan_deletion *d)
 {
 	struct mappings *m = p->context->mappings;
 
@@ -161,7 +161,7 @@ static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
 }
 
 /* 0, or -errno with err if only a part succeeded: p->wanted is then the active configuration. */
-static int commit_mappings(struct plan *p, struct error *err)
+static int commit_mappings(struct change_plan *p, struct error *err)
 {
 	const struct parts *context = p->context;
 	struct error why = { 0 };
@@ -197,7 +197,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 }
 
 /* Records the new state of the tables in the history, once no step of the change remains. */
-static void tell_history(const struct plan *p, int r)
+static void tell_history(const struct change_plan *p, int r)
 {
 	if (p->record_r)
 		history_queue_assume(p->context->history);
@@ -217,7 +217,7 @@ static void listen_to_sessions(const struct parts *context)
 }
 
 /* Exports address bindings, if the new settings ask for them. */
-static void tell_exporter(const struct plan *p)
+static void tell_exporter(const struct change_plan *p)
 {
 	_cleanup_free_ struct plan_binding *list = NULL;
 	ssize_t n = p->n_add || p->n_del || p->n_end ? plan_bindings(p, &list) : 0;
@@ -229,11 +229,16 @@ static void tell_exporter(const struct plan *p)
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	if (n < 0)
 		log_warning("ipfix: cannot export the addresses of changed mappings: out of memory");
-	for (ssize_t i = 0; i < n; i++)
-		ipfix_mapping(x, list[i].in, list[i].out, list[i].of, list[i].made, now_ms);
+	for (ssize_t i = 0; i < n; i++) {
+		struct geometry geo;
+
+		if (!prefix_is_none(list[i].out) &&
+		    !plan_blocks_geometry(list[i].in, list[i].out, &list[i].blocks, &geo))
+			ipfix_mapping(x, &geo, list[i].of, list[i].made, now_ms);
+	}
 }
 
-int plan_commit(struct plan *p, struct error *err)
+int plan_commit(struct change_plan *p, struct error *err)
 {
 	const struct parts *context = p->context;
 	uint64_t file_hash = p->file_hash;

@@ -7,7 +7,7 @@
 #include <detnat/drains.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "recorder/queue.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
@@ -18,14 +18,14 @@ static bool overlap(struct prefix a, struct prefix b)
 }
 
 /* Seconds for which sessions drain that the mapping `m` of the configuration ends, or that end with it. */
-static uint32_t seconds_for(const struct plan *p, const struct config_mapping *m)
+static uint32_t seconds_for(const struct change_plan *p, const struct config_mapping *m)
 {
 	if (p->options.drain_given)
 		return p->options.drain;
 	return p->name && m ? m->drain : 0;
 }
 
-static uint32_t deletion_seconds(const struct plan *p, const struct plan_deletion *d)
+static uint32_t deletion_seconds(const struct change_plan *p, const struct plan_deletion *d)
 {
 	const struct config *active = p->context->active->config, *before = active ? active : p->options.before;
 	const struct config_mapping *m = config_find_inside(p->wanted, d->in);
@@ -44,7 +44,7 @@ static bool has_exceptions(const struct config *c, struct prefix in)
 }
 
 /* The drain whose end the options change. */
-static const struct mapping_drain *find_timed(const struct plan *p)
+static const struct mapping_drain *find_timed(const struct change_plan *p)
 {
 	const struct change_options *o = &p->options;
 
@@ -53,13 +53,13 @@ static const struct mapping_drain *find_timed(const struct plan *p)
 	return mappings_find_drain(p->context->mappings, o->timed_in, o->timed_out);
 }
 
-static bool is_over(const struct plan *p, const struct mapping_drain *d, const struct mapping_drain *timed)
+static bool is_over(const struct change_plan *p, const struct mapping_drain *d, const struct mapping_drain *timed)
 {
 	return mapping_drain_over(d) || (d == timed && !p->options.drain);
 }
 
 /* Retired mappings that have drained are deleted unless they are taken into use again. */
-static void find_ended(struct plan *p)
+static void find_ended(struct change_plan *p)
 {
 	const struct mappings *m = p->context->mappings;
 	const struct mapping_drain *drain, *timed = find_timed(p);
@@ -90,14 +90,14 @@ static void find_ended(struct plan *p)
 		if (!is_over(p, &drain[i], timed))
 			p->drains = true;
 		else if (drain[i].whole)
-			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true };
+			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true, .geo = *g };
 		else
 			p->end[p->n_end++] = (struct plan_end){ drain[i].in, drain[i].number };
 	}
 }
 
 /* Whether a retired mapping stays retired. */
-static bool stays_retired(const struct plan *p, const struct geometry *g)
+static bool stays_retired(const struct change_plan *p, const struct geometry *g)
 {
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].revives && p->add[i].spec.in.base == g->in_base && p->add[i].spec.in.plen == g->in_plen &&
@@ -111,7 +111,7 @@ static bool stays_retired(const struct plan *p, const struct geometry *g)
 }
 
 /* Marks deletions to drain; those that an addition replaces drain through its commit. */
-static void find_retired(struct plan *p)
+static void find_retired(struct change_plan *p)
 {
 	for (size_t i = 0; i < p->n_del; i++) {
 		struct plan_deletion *d = &p->del[i];
@@ -136,7 +136,7 @@ static void find_retired(struct plan *p)
 	}
 }
 
-static int refuse_overlap(const struct plan *p, struct prefix out, const struct config_drain *d, bool now,
+static int refuse_overlap(const struct change_plan *p, struct prefix out, const struct config_drain *d, bool now,
 			  struct error *err)
 {
 	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
@@ -166,11 +166,15 @@ static struct config_rest rest_of(const struct history_rest *r)
 	int64_t left = r->ended + CONFIG_REST_S - history_now();
 	uint64_t left_s = left < 0 ? 0 : left > CONFIG_REST_S ? CONFIG_REST_S : (uint64_t)left;
 
-	return (struct config_rest){ r->in, r->out, monotonic_us() + left_s * 1000000 };
+	struct config_rest rest = { .in = r->in, .out = r->out, .until_us = monotonic_us() + left_s * 1000000 };
+
+	if (plan_blocks_geometry(r->in, r->out, &r->blocks, &rest.geo))
+		rest.geo = (struct geometry){ 0 };
+	return rest;
 }
 
 /* Lists the mappings that have drained, now or lately. */
-static int list_rests(struct plan *p)
+static int list_rests(struct change_plan *p)
 {
 	const struct config *before = p->context->active->config;
 	struct config *c = p->wanted;
@@ -189,12 +193,14 @@ static int list_rests(struct plan *p)
 			c->rests[c->n_rests++] = before->rests[i];
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].over)
-			c->rests[c->n_rests++] = (struct config_rest){ p->del[i].in, p->del[i].out,
-								       monotonic_us() + CONFIG_REST_S * 1000000ULL };
+			c->rests[c->n_rests++] =
+				(struct config_rest){ p->del[i].in, p->del[i].out,
+						      monotonic_us() + CONFIG_REST_S * 1000000ULL, p->del[i].geo };
 	return 0;
 }
 
-static int refuse_rest(const struct plan *p, struct prefix out, const struct config_rest *rest, struct error *err)
+static int refuse_rest(const struct change_plan *p, struct prefix out, const struct config_rest *rest,
+		       struct error *err)
 {
 	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
 
@@ -217,13 +223,13 @@ static void tell_rest(const struct mapping_spec *spec, const struct config_rest 
 }
 
 /* No outside endpoint ever belongs to two mappings. A start, which must continue, ends those in the way. */
-static int check_overlaps(struct plan *p, struct error *err)
+static int check_overlaps(struct change_plan *p, struct error *err)
 {
 	struct config *c = p->wanted;
 
 	for (size_t i = 0; i < p->n_add; i++) {
 		const struct mapping_spec *spec = &p->add[i].spec;
-		const struct config_rest *rest = config_find_rest(c, spec->in, spec->out);
+		const struct config_rest *rest = config_find_rest(c, spec->in, spec->out, &spec->geo);
 
 		if (rest && p->context->active->config)
 			return refuse_rest(p, spec->out, rest, err);
@@ -241,7 +247,7 @@ static int check_overlaps(struct plan *p, struct error *err)
 }
 
 /* At a start: drains that are under way or would begin give way to the configuration. */
-static void give_way(struct plan *p)
+static void give_way(struct change_plan *p)
 {
 	const struct mappings *m = p->context->mappings;
 
@@ -265,13 +271,14 @@ static void give_way(struct plan *p)
 			if (stays_retired(p, g) && overlap(out, (struct prefix){ g->out_base, g->out_plen }))
 				p->del[p->n_del++] = (struct plan_deletion){ .in = { g->in_base, g->in_plen },
 									     .out = { g->out_base, g->out_plen },
+									     .geo = *g,
 									     .over = true };
 		}
 	}
 }
 
 /* Lists the mappings that drain once the plan is carried out. */
-static int list_draining(struct plan *p)
+static int list_draining(struct change_plan *p)
 {
 	const struct mappings *m = p->context->mappings;
 	struct config *c = p->wanted;
@@ -295,7 +302,7 @@ static int list_draining(struct plan *p)
 }
 
 /* The same as a drain, for mappings_drains_check(); a mapping that is not in the tables yet has none of theirs. */
-static struct mapping_drain as_drain(const struct plan *p, const struct history_drain *d, size_t at)
+static struct mapping_drain as_drain(const struct change_plan *p, const struct history_drain *d, size_t at)
 {
 	int number = mappings_find(p->context->mappings, d->in, d->out);
 
@@ -304,7 +311,7 @@ static struct mapping_drain as_drain(const struct plan *p, const struct history_
 	return (struct mapping_drain){ .in = d->of, .number = number < 0 ? (int)MAX_MAPPINGS + (int)at : number };
 }
 
-static int refuse_drains(const struct plan *p, int r, const struct history_drain_change *c, size_t failed,
+static int refuse_drains(const struct change_plan *p, int r, const struct history_drain_change *c, size_t failed,
 			 struct error *err)
 {
 	const struct mapping_drain *drain;
@@ -329,7 +336,7 @@ static int refuse_drains(const struct plan *p, int r, const struct history_drain
  * Whether everything that is to drain can, so that no commit fails there. A mapping that is taken into use again drains
  * until its addresses are its own; finished drains end first only where mappings are deleted.
  */
-static int check_room(const struct plan *p, struct error *err)
+static int check_room(const struct change_plan *p, struct error *err)
 {
 	struct history_drain_change c;
 	_cleanup_free_ struct mapping_drain *ended = NULL, *begun = NULL;
@@ -358,7 +365,7 @@ static int check_room(const struct plan *p, struct error *err)
 	return r;
 }
 
-int plan_drains(struct plan *p, struct error *err)
+int plan_drains(struct change_plan *p, struct error *err)
 {
 	int r;
 
@@ -379,7 +386,7 @@ int plan_drains(struct plan *p, struct error *err)
 	return r ? r : check_overlaps(p, err);
 }
 
-void plan_end_drains(struct plan *p)
+void plan_end_drains(struct change_plan *p)
 {
 	struct mappings *m = p->context->mappings;
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/notice.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "tables/mapping_drains.h"
 
 static void tell(const struct config *c, struct prefix in, struct prefix out, const char *event, const char *what)
@@ -27,7 +27,7 @@ static void tell(const struct config *c, struct prefix in, struct prefix out, co
 }
 
 /* The addresses of an exception begin or cease to drain from the mapping around it. */
-static void tell_part(const struct plan *p, struct prefix in, int number, const char *event, const char *what)
+static void tell_part(const struct change_plan *p, struct prefix in, int number, const char *event, const char *what)
 {
 	const struct mapping *record = mappings_get(p->context->mappings, number);
 	struct prefix around = { record->geo.in_base, record->geo.in_plen };
@@ -52,7 +52,7 @@ static void tell_part(const struct plan *p, struct prefix in, int number, const 
 }
 
 /* The drain from the mapping around it that an addition has begun; the newest drain is the last. */
-static void tell_taken(const struct plan *p, const struct plan_addition *add)
+static void tell_taken(const struct change_plan *p, const struct plan_addition *add)
 {
 	const struct mapping_drain *drain;
 	size_t i = mappings_drains(p->context->mappings, &drain);
@@ -74,7 +74,7 @@ static bool is_changed(const struct config *before, const struct config *after, 
 		       strcmp(was->name, m->name) != 0 || strcmp(was->comment, m->comment) != 0);
 }
 
-bool plan_adds(const struct plan *p, const struct config_mapping *m)
+bool plan_adds(const struct change_plan *p, const struct config_mapping *m)
 {
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
@@ -82,7 +82,7 @@ bool plan_adds(const struct plan *p, const struct config_mapping *m)
 	return false;
 }
 
-void plan_notices(const struct plan *p)
+void plan_notices(const struct change_plan *p)
 {
 	const struct config *before = p->context->active->config;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,8 +21,7 @@ static bool lease_holds(const struct config *c, const struct portmap *m)
 	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
 	struct geometry g;
 
-	return mapping &&
-	       !mapping_geometry(mapping->in.base, mapping->in.plen, mapping->out.base, mapping->out.plen, &g) &&
+	return mapping && !config_mapping_geometry(mapping, &g) &&
 	       m->out.addr == mapping_out_addr(&g, mapping_subscriber(&g, m->in.addr)) &&
 	       mapping_reverse(&g, m->out.addr, m->out.port) == mapping_subscriber(&g, m->in.addr);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 #include "guard/guard.h"
 #include "recorder/history.h"
 #include "recorder/queue.h"
@@ -16,7 +16,7 @@
 
 static void on_recorded(void *arg, int r, const struct error *err)
 {
-	struct plan *p = arg;
+	struct change_plan *p = arg;
 
 	p->record = RECORD_ENDED;
 	p->record_r = r;
@@ -36,23 +36,40 @@ static struct history_portmap *spans_of(const struct portmap *list, size_t n, si
 	return spans;
 }
 
-static int record_portmaps(const struct plan *p, struct history_portmap_change *ret)
+static int record_portmaps(const struct change_plan *p, struct history_portmap_change *ret)
 {
 	ret->del = spans_of(p->portmaps.del, p->portmaps.n_del, &ret->n_del);
 	ret->add = spans_of(p->portmaps.add, p->portmaps.n_add, &ret->n_add);
 	return ret->del && ret->add ? 0 : -ENOMEM;
 }
 
-static struct history_mapping recorded(struct prefix in, struct prefix out, bool open, const char *name)
+/* The mapping of an addition, with its blocks. */
+static struct history_mapping added(const struct mapping_spec *spec, const char *name)
 {
-	struct history_mapping m = { .in = in, .out = out, .open = open };
+	struct history_mapping m = { .in = spec->in, .out = spec->out, .open = spec->open };
+	struct geometry geo;
+
+	if (!prefix_is_none(spec->out) && !mapping_spec_geometry(spec, &geo))
+		m.blocks = plan_blocks_of(&geo);
 
 	snprintf(m.name, sizeof(m.name), "%s", name);
 	return m;
 }
 
+/* A mapping that stays, under its new name. */
+static struct history_mapping renamed(const struct config_mapping *of)
+{
+	struct history_mapping m = { .in = of->in, .out = of->out, .open = of->inbound == INBOUND_OPEN };
+	struct geometry geo;
+
+	if (!prefix_is_none(of->out) && !config_mapping_geometry(of, &geo))
+		m.blocks = plan_blocks_of(&geo);
+	snprintf(m.name, sizeof(m.name), "%s", of->name);
+	return m;
+}
+
 /* Whether a mapping stays under another name. A start leaves that to the next change. */
-static bool is_renamed(const struct plan *p, const struct config_mapping *m)
+static bool is_renamed(const struct change_plan *p, const struct config_mapping *m)
 {
 	const struct config *before = p->context->active->config;
 	const struct config_mapping *was = before ? config_find_mapping(before, m->in, m->out) : NULL;
@@ -60,7 +77,7 @@ static bool is_renamed(const struct plan *p, const struct config_mapping *m)
 	return was && strcmp(was->name, m->name) != 0 && !plan_adds(p, m);
 }
 
-static bool renames(const struct plan *p)
+static bool renames(const struct change_plan *p)
 {
 	for (size_t i = 0; i < p->wanted->n_mappings; i++)
 		if (is_renamed(p, &p->wanted->mappings[i]))
@@ -68,7 +85,7 @@ static bool renames(const struct plan *p)
 	return false;
 }
 
-static int begin(struct plan *p, struct error *err)
+static int begin(struct change_plan *p, struct error *err)
 {
 	const struct config *c = p->wanted;
 	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + c->n_mappings + 1, sizeof(*add));
@@ -83,17 +100,17 @@ static int begin(struct plan *p, struct error *err)
 
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].revives)
-			add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out, p->add[i].spec.open,
-						config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
+			add[n_add++] =
+				added(&p->add[i].spec, config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (is_renamed(p, &c->mappings[i]))
-			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out,
-						c->mappings[i].inbound == INBOUND_OPEN, c->mappings[i].name);
+			add[n_add++] = renamed(&c->mappings[i]);
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].drain_s)
 			del[n_del++] = (struct history_mapping){ .in = p->del[i].in,
 								 .out = p->del[i].out,
-								 .open = p->del[i].open };
+								 .open = p->del[i].open,
+								 .blocks = plan_blocks_of(&p->del[i].geo) };
 	if (record_portmaps(p, &portmaps) || plan_retired(p, &drains) ||
 	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, on_recorded, p)) {
 		free(portmaps.del);
@@ -108,12 +125,12 @@ static int begin(struct plan *p, struct error *err)
 }
 
 /* Whether outside addresses of a mapping begin or cease to belong to its subscribers, or to drain. */
-static bool begins_or_ends(const struct plan *p)
+static bool begins_or_ends(const struct change_plan *p)
 {
 	return p->n_add || p->n_del || p->n_end;
 }
 
-int plan_record(struct plan *p, struct error *err)
+int plan_record(struct change_plan *p, struct error *err)
 {
 	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
@@ -145,7 +162,7 @@ struct step {
 	struct prefix in;
 };
 
-static size_t list_steps(const struct plan *p, struct step *steps)
+static size_t list_steps(const struct change_plan *p, struct step *steps)
 {
 	size_t n = 0;
 
@@ -172,7 +189,7 @@ static bool replaces(const struct step *s)
 	return s->add && s->add->how.replaces;
 }
 
-int plan_holds(struct plan *p)
+int plan_holds(struct change_plan *p)
 {
 	size_t room = p->n_add + p->n_del + 1, n;
 	_cleanup_free_ struct step *steps = calloc(room, sizeof(*steps));
@@ -189,13 +206,13 @@ int plan_holds(struct plan *p)
 	return 0;
 }
 
-void plan_hold(const struct plan *p)
+void plan_hold(const struct change_plan *p)
 {
 	for (size_t i = 0; i < p->n_held; i++)
 		mappings_hold(p->context->mappings, p->held[i]);
 }
 
-void plan_guard_holds(const struct plan *p)
+void plan_guard_holds(const struct change_plan *p)
 {
 	_cleanup_free_ struct prefix *in = calloc(p->n_add + p->n_held + 1, sizeof(*in));
 	size_t n = 0;

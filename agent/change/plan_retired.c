@@ -3,7 +3,7 @@
  * The tables look up the mapping around an exception when they link it: after the deletions that are not replacements,
  * and after the earlier additions. This file follows the same order.
  */
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ struct used {
 };
 
 /* Whether a mapping of the tables is gone when additions begin. */
-static bool is_deleted(const struct plan *p, struct prefix in, struct prefix out)
+static bool is_deleted(const struct change_plan *p, struct prefix in, struct prefix out)
 {
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].over && !p->del[i].replaced && prefix_equal(p->del[i].in, in) &&
@@ -25,7 +25,7 @@ static bool is_deleted(const struct plan *p, struct prefix in, struct prefix out
 	return false;
 }
 
-static size_t list_used(const struct plan *p, struct used *list)
+static size_t list_used(const struct change_plan *p, struct used *list)
 {
 	const struct mappings *m = p->context->mappings;
 	size_t n = 0;
@@ -71,7 +71,7 @@ static size_t use(struct used *list, size_t n, const struct plan_addition *add)
 	return at == n ? n + 1 : n;
 }
 
-int plan_retired(const struct plan *p, struct history_drain_change *ret)
+int plan_retired(const struct change_plan *p, struct history_drain_change *ret)
 {
 	const struct mappings *m = p->context->mappings;
 	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
@@ -109,7 +109,7 @@ int plan_retired(const struct plan *p, struct history_drain_change *ret)
 	return 0;
 }
 
-int plan_forget_needless(struct plan *p)
+int plan_forget_needless(struct change_plan *p)
 {
 	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
 	size_t n;

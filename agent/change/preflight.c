@@ -177,14 +177,15 @@ static bool has_tables(const struct check *k, const struct config_mapping *m)
 {
 	const struct config_mapping *known = k->running ? config_find_mapping(k->running, m->in, m->out) : NULL;
 
-	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m);
+	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m) &&
+	       config_same_ports(known, m);
 }
 
 uint64_t config_binding_memory(const struct config *c, const struct config_mapping *m)
 {
 	struct geometry g;
 
-	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g))
+	if (config_mapping_geometry(m, &g))
 		return 0;
 	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
 }

@@ -68,7 +68,7 @@ static bool keeps_tables(const struct config *now, const struct config_mapping *
 
 	*ret_other = other;
 	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
-	       m->inbound == other->inbound;
+	       m->inbound == other->inbound && config_same_ports(m, other);
 }
 
 /* Adds addresses that a mapping loses; their sessions drain for that many seconds. */
@@ -157,7 +157,7 @@ int reload_losses_step(struct reload_losses *l, unsigned budget_us)
 
 		if (now >= until)
 			return 1;
-		if (!l->walk && pool_walk_new(l->mappings, -1, range->first, range->last, &l->walk))
+		if (!l->walk && pool_walk_new(l->mappings, -1, range->first, range->last, 1, &l->walk))
 			return -ENOMEM;
 		if (pool_walk_step(l->walk, (unsigned)(until - now), &figures))
 			return 1;

@@ -141,7 +141,7 @@ static uint32_t auto_slots(const struct config_mapping *m)
 	uint32_t slots = AUTO_MIN_SLOTS;
 	struct geometry g;
 
-	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) < 0)
+	if (config_mapping_geometry(m, &g) < 0)
 		return slots;
 	while (slots < 2 * g.ports_per_host && slots < AUTO_MAX_SLOTS)
 		slots *= 2;

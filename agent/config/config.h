@@ -60,9 +60,22 @@ struct config_independence {
 /* The longest drain, in seconds: a week. */
 #define CONFIG_MAX_DRAIN 604800U
 
+/*
+ * How the ports of an outside address are shared out; 0: not given. All zero: R = inside / outside addresses, and so
+ * on, see <detnat/mapping.h>.
+ */
+struct config_ports {
+	uint32_t subscribers_per_address; /* R */
+	uint32_t ports_per_host;	  /* P */
+	uint32_t first_port;		  /* F */
+	uint32_t block_pitch;		  /* S */
+	uint8_t order;			  /* of block_order_words */
+};
+
 struct config_mapping {
 	struct prefix in;
-	struct prefix out;			 /* PREFIX_NONE: no translation */
+	struct prefix out; /* PREFIX_NONE: no translation */
+	struct config_ports ports;
 	uint8_t inbound;			 /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; unique among mappings */
 	char comment[COMMENT_TEXT];		 /* "": none */
@@ -92,7 +105,8 @@ struct config_drain {
 struct config_rest {
 	struct prefix in;
 	struct prefix out;
-	uint64_t until_us; /* monotonic_us() */
+	uint64_t until_us;   /* monotonic_us() */
+	struct geometry geo; /* without ports_per_host: that of the prefixes alone */
 };
 
 struct config_portmap {
@@ -353,6 +367,19 @@ uint64_t config_pcp_subscribers(const struct config *c);
 /* Maximum number of leases: max_leases, or as many as the subscribers may have, within bounds. */
 uint32_t config_pcp_leases(const struct config *c);
 
+/*
+ * The arithmetic of a mapping that is translated, with its defaults filled in: 0, or -EINVAL with nothing written.
+ * config_geometry_check() says in err what is wrong, and which figures would fit.
+ */
+int config_mapping_geometry(const struct config_mapping *m, struct geometry *ret);
+int config_geometry_check(const struct config_mapping *m, struct geometry *ret, struct error *err);
+
+/* Whether the subscribers of two mappings between the same prefixes have the same addresses and ports. */
+bool config_same_ports(const struct config_mapping *a, const struct config_mapping *b);
+
+/* Whether a mapping has keys for its ports, rather than its prefixes alone. */
+bool config_ports_given(const struct config_mapping *m);
+
 /* The XDP mode for an interface, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
 
@@ -401,8 +428,12 @@ int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
 
-/* The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. */
-const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out);
+/*
+ * The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. geo: how they would share
+ * the ports; without ports_per_host: as the prefixes alone say.
+ */
+const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out,
+					   const struct geometry *geo);
 
 /* Remaining seconds of a rest, rounded up. */
 unsigned config_rest_left(const struct config_rest *r);

@@ -108,18 +108,19 @@ unsigned config_rest_left(const struct config_rest *r)
 }
 
 /* Whether both are the same mapping, whose ports belong to the same subscribers. */
-static bool is_same(const struct config_rest *r, struct prefix in, struct prefix out)
+static bool is_same(const struct config_rest *r, struct prefix in, struct prefix out, const struct geometry *geo)
 {
-	return r->in.base == in.base && r->in.plen == in.plen && r->out.base == out.base && r->out.plen == out.plen;
+	return prefix_equal(r->in, in) && prefix_equal(r->out, out) && mapping_layout(&r->geo) == mapping_layout(geo);
 }
 
-const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out)
+const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out,
+					   const struct geometry *geo)
 {
 	for (size_t i = 0; i < c->n_rests; i++) {
 		const struct config_rest *r = &c->rests[i];
 
 		if (!prefix_is_none(out) && prefix_overlaps(r->out.base, r->out.plen, out.base, out.plen) &&
-		    !is_same(r, in, out) && config_rest_left(r))
+		    !is_same(r, in, out, geo) && config_rest_left(r))
 			return r;
 	}
 	return NULL;

@@ -16,8 +16,7 @@ static uint32_t new_address(const struct config *c, const struct config_portmap 
 	struct geometry g;
 	uint32_t addr;
 
-	if (!m->out.addr || !mapping || prefix_is_none(mapping->out) ||
-	    mapping_geometry(mapping->in.base, mapping->in.plen, mapping->out.base, mapping->out.plen, &g))
+	if (!m->out.addr || !mapping || prefix_is_none(mapping->out) || config_mapping_geometry(mapping, &g))
 		return 0;
 	addr = mapping_out_addr(&g, mapping_subscriber(&g, m->in.addr));
 	return addr == m->out.addr ? 0 : addr;

@@ -101,6 +101,30 @@ static uint64_t count_subscribers(const struct config *c, const struct config_ma
 	return count_subscribers(c, m, half(in, 0)) + count_subscribers(c, m, half(in, 1));
 }
 
+/*
+ * Refuses mappings of which an outside address has subscribers that are no prefix, or an address more than they fill:
+ * an exception takes the place of a prefix inside and of a prefix outside.
+ */
+static int check_prefixes(const struct config *c, const struct config_mapping *m, struct error *err)
+{
+	char title[MAPPING_TITLE];
+	struct geometry g;
+
+	if (config_mapping_geometry(m, &g) ||
+	    (!(g.flags & MAPPING_NETMAP) && m->out.plen >= m->in.plen && g.ratio == 1ULL << (m->out.plen - m->in.plen)))
+		return 0;
+	config_mapping_title(c, m->in, m->out, title);
+	if (g.flags & MAPPING_NETMAP)
+		return error_set(err, -EINVAL,
+				 "mapping %s has netmap order, so the subscribers of an address are no prefix: move "
+				 "them one by one with `detnatctl user move`",
+				 title);
+	return error_set(err, -EINVAL,
+			 "mapping %s has %u subscribers an address, which are no prefix of their own: move them one by "
+			 "one with `detnatctl user move`",
+			 title, g.ratio);
+}
+
 /* Refuses inside addresses where outside ones are expected. */
 static int check_outside(const struct config *c, struct prefix out, struct error *err)
 {
@@ -319,6 +343,9 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 
 	if (r)
 		return r;
+	r = check_prefixes(c, &d.of, err);
+	if (r)
+		return r;
 	*ret = (struct pool_edit){ .addresses = count_used(c, &d.of, out) };
 	ret->subscribers = count_subscribers(c, &d.of, inside_of(&d.of, out));
 	range_format(out, text);
@@ -346,6 +373,9 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 	struct config_mapping of;
 	int r = find_pool(c, out, &of, err);
 
+	if (r)
+		return r;
+	r = check_prefixes(c, &of, err);
 	if (r)
 		return r;
 	*ret = (struct pool_edit){ 0 };
@@ -376,7 +406,10 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 {
 	const struct config_mapping *of = pool_find(c, out);
 	uint32_t longest = 0;
+	struct error why;
 
+	if (of && check_prefixes(c, of, &why))
+		return 0;
 	for (size_t i = 0; of && i < c->n_mappings; i++)
 		if (pool_is_drain(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
 		    c->mappings[i].drain > longest)
@@ -438,6 +471,8 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	m = add_like(c, &home, in, to, move->drain);
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
+	/* Alone on an address, a subscriber has all its ports from the first one on. */
+	m->ports = (struct config_ports){ .first_port = home.ports.first_port };
 	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
 	/* Not beyond the end of the mapping from which the subscriber comes. */

@@ -32,7 +32,7 @@ static int geometry_of(const struct config *c, uint32_t in_addr, struct geometry
 {
 	const struct config_mapping *m = config_mapping_of(c, in_addr);
 
-	return m ? mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, ret) : -1;
+	return m ? config_mapping_geometry(m, ret) : -1;
 }
 
 static struct port_pair pair_of(const struct config_portmap *m, const struct geometry *g, uint8_t proto, size_t port)
@@ -213,9 +213,14 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 
 		if (owner >= 0 && (uint32_t)owner != own)
 			return refuse(v, number, "out",
-				      "port %u of %s is in the block of %s: take one of %u to %u, or below 1024", port,
+				      "port %u of %s is in the block of %s: take one of %u to %u, or below %u", port,
 				      out, addr_format(g->in_base + (uint32_t)owner, other), block.port_lo,
-				      block.port_hi);
+				      block.port_hi, g->first_port);
+		if (mapping_port_kind(g, m->out.addr, port) == MAPPING_PORT_GAP)
+			return refuse(v, number, "out",
+				      "port %u of %s is between two blocks, which block_pitch keeps apart: take one of "
+				      "%u to %u, or below %u",
+				      port, out, block.port_lo, block.port_hi, g->first_port);
 	}
 	return 0;
 }

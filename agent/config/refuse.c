@@ -62,8 +62,7 @@ bool config_few_ports(const struct config *c, const struct config_mapping *m, ch
 	char title[MAPPING_TITLE];
 	struct geometry g;
 
-	if (!is_independent(c, m) || mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
-	    g.ports_per_host >= FEW_PORTS)
+	if (!is_independent(c, m) || config_mapping_geometry(m, &g) || g.ports_per_host >= FEW_PORTS)
 		return false;
 	snprintf(text, FEW_PORTS_TEXT,
 		 "mapping %s: with endpoint_independent each inside port takes one of its subscriber's %u ports for "

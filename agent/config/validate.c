@@ -116,6 +116,31 @@ static int refuse_inbound(const struct validator *v, size_t number, const char *
 	return config_refuse(v->err, -EINVAL, v->name, m->line, v->name ? path : "", "%s", text);
 }
 
+/* The same for a mapping with keys for its ports; the error has the figures that fit. */
+static int validate_ports(const struct validator *v, size_t number)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	char path[48];
+	struct error why;
+	struct geometry g;
+	int r = 0;
+
+	if (prefix_is_none(m->out))
+		r = error_set(&why, -EINVAL,
+			      "is not translated, so it has no ports: leave subscribers_per_address, ports_per_host, "
+			      "first_port, block_pitch and order out");
+	else if (m->inbound == INBOUND_OPEN)
+		r = error_set(&why, -EINVAL,
+			      "\"open\" gives a subscriber all ports of his address: leave subscribers_per_address, "
+			      "ports_per_host, first_port, block_pitch and order out");
+	else
+		r = config_geometry_check(m, &g, &why);
+	if (r != -EINVAL)
+		return r;
+	snprintf(path, sizeof(path), "mappings[%zu]", number);
+	return config_refuse(v->err, r, v->name, m->line, v->name ? path : "", "%s", why.text);
+}
+
 /* Whether the arithmetic of <detnat/mapping.h> can map one prefix to the other. */
 static int validate_geometry(const struct validator *v, size_t number)
 {
@@ -124,12 +149,14 @@ static int validate_geometry(const struct validator *v, size_t number)
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
 	struct geometry g;
 
+	if (config_ports_given(m))
+		return validate_ports(v, number);
 	if (prefix_is_none(m->out) && m->inbound == INBOUND_OPEN)
 		return refuse_inbound(v, number, "all of it is reachable already, as it is not translated");
 	if (prefix_is_none(m->out))
 		return 0;
-	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) == 0) {
-		if (m->inbound != INBOUND_OPEN || !g.ratio_shift)
+	if (config_mapping_geometry(m, &g) == 0) {
+		if (m->inbound != INBOUND_OPEN || g.ratio == 1)
 			return 0;
 		return refuse_inbound(v, number, "\"open\" needs an outside address for each inside address");
 	}

@@ -62,6 +62,15 @@ bool json_add_u64(cJSON *object, const char *name, uint64_t number)
 	return cJSON_AddRawToObject(object, name, text);
 }
 
+bool json_add_blocks(cJSON *object, const struct geometry *g)
+{
+	struct plan_blocks b = plan_blocks_of(g);
+
+	return plan_blocks_default(&b) ||
+	       (json_add_u64(object, "first_port", b.first_port) && json_add_u64(object, "block_pitch", b.pitch) &&
+		cJSON_AddStringToObject(object, "order", b.netmap ? "netmap" : "sequential"));
+}
+
 struct counting {
 	struct session_counter *counter;
 	struct session_count count;

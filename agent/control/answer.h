@@ -9,6 +9,7 @@
 #include "config/port_pairs.h"
 #include "control/request.h"
 #include "peers/replication.h"
+#include "plan/blocks.h"
 #include "sessions/sessions.h"
 #include "tables/portmap_table.h"
 
@@ -26,6 +27,9 @@ bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);
 bool json_add_name(cJSON *object, const char *name, const char *text); /* null where text is "" */
 bool json_add_u64(cJSON *object, const char *name, uint64_t number);   /* all 64 bits, which no double holds */
 bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL becomes null */
+
+/* Adds "first_port", "block_pitch" and "order" of a mapping whose blocks are not the defaults of its prefixes. */
+bool json_add_blocks(cJSON *object, const struct geometry *g);
 
 /* Adds "mapping", the name of a mapping of the tables, if it has one. */
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);

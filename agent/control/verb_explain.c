@@ -32,8 +32,9 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 				   (struct prefix){ m->geo.out_base, m->geo.out_plen });
 	if (*name)
 		cJSON_AddStringToObject(object, "name", name);
-	json_add_u64(object, "sharing_ratio", 1ULL << m->geo.ratio_shift);
+	json_add_u64(object, "sharing_ratio", m->geo.ratio ? m->geo.ratio : 1);
 	json_add_u64(object, "ports_per_host", m->geo.ports_per_host);
+	json_add_blocks(object, &m->geo);
 	json_add_u64(object, "session_slots",
 		     m->first_bucket == NO_BUCKETS ? 0 : (uint64_t)BUCKET_SLOTS << m->bucket_shift);
 	if (m->geo.out_plen != PLEN_NONE)
@@ -84,7 +85,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	json_add_u64(object, "ports", e->mapping->geo.ports_per_host);
 	json_add_u64(object, "ports_used", explain_profile_ports(p));
 	cJSON_AddStringToObject(object, "nat_type", nat_type(e->mapping));
-	cJSON_AddBoolToObject(object, "shares_address", e->mapping->geo.ratio_shift != 0);
+	cJSON_AddBoolToObject(object, "shares_address", e->mapping->geo.ratio > 1);
 	add_seconds(object, "last_quota_refusal", e->record.quota_refusal);
 	add_seconds(object, "last_ports_refusal", e->record.ports_refusal);
 	if (!e->busiest.sessions) {
@@ -117,14 +118,25 @@ static void add_portmaps(cJSON *json, const struct explanation *e)
 
 static void add_pool(cJSON *json, const struct explanation *e)
 {
+	uint64_t n = 0;
 	cJSON *object;
 
 	if (e->side != EXPLAIN_OUTSIDE || e->with_port)
 		return;
+	/* Of a pool with more addresses than its subscribers fill, the last ones have none. */
+	if (e->pool_stride)
+		n = ((uint64_t)e->pool_last - e->pool_first) / e->pool_stride + 1;
 	object = cJSON_AddObjectToObject(json, "pool");
-	json_add_addr(object, "in_first", e->pool_first);
-	json_add_addr(object, "in_last", e->pool_last);
-	json_add_u64(object, "subscribers", (uint64_t)e->pool_last - e->pool_first + 1 - e->pool.excepted);
+	if (n) {
+		json_add_addr(object, "in_first", e->pool_first);
+		json_add_addr(object, "in_last", e->pool_last);
+	} else {
+		cJSON_AddNullToObject(object, "in_first");
+		cJSON_AddNullToObject(object, "in_last");
+	}
+	if (e->pool_stride > 1)
+		json_add_u64(object, "in_stride", e->pool_stride);
+	json_add_u64(object, "subscribers", n - e->pool.excepted);
 	json_add_u64(object, "excepted", e->pool.excepted);
 	json_add_u64(object, "active", e->pool.active);
 	json_add_u64(object, "at_quota", e->pool.at_quota);

@@ -84,12 +84,13 @@ static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 
 	for (size_t i = 0; i < c->n_rests; i++) {
 		const struct config_rest *rest = &c->rests[i];
-		struct geometry g;
+		struct geometry g = rest->geo;
 		int64_t subscriber = -1;
 		cJSON *json;
 
 		if (config_rest_left(rest) && prefix_contains(rest->out.base, rest->out.plen, out.addr) &&
-		    !mapping_geometry(rest->in.base, rest->in.plen, rest->out.base, rest->out.plen, &g))
+		    (g.ports_per_host ||
+		     !mapping_geometry(rest->in.base, rest->in.plen, rest->out.base, rest->out.plen, &g)))
 			subscriber = mapping_owner(&g, out.addr, out.port);
 		if (subscriber < 0)
 			continue;
@@ -110,7 +111,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	int number = mappings_find_outside(r->context->mappings, out.addr);
 	const struct mapping_drain *drain;
 	const struct geometry *g;
-	char text[ADDR_TEXT], kept[KEPT_TEXT];
+	char text[ADDR_TEXT], kept[KEPT_TEXT], why[NO_BLOCK_TEXT];
 	int64_t subscriber;
 	cJSON *json;
 
@@ -126,14 +127,9 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 		if (*ret_result)
 			return 0;
 	}
-	if (subscriber < 0 && out.port < MAPPING_FIRST_PORT)
-		return error_set(err, -ENOENT, "%s:%u has no subscriber: ports below %u are never given out", text,
-				 out.port, MAPPING_FIRST_PORT);
 	if (subscriber < 0)
-		return error_set(err, -ENOENT,
-				 "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u", text,
-				 out.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
-				 1U << g->ratio_shift, g->ports_per_host);
+		return error_set(err, -ENOENT, "%s:%u has no subscriber: %s", text, out.port,
+				 explain_no_block(g, out, why));
 	if (explain_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
 		return error_set(err, -ENOENT, "%s:%u is %s", text, out.port, kept);
 	json = cJSON_CreateObject();

@@ -55,9 +55,10 @@ static bool add_state(cJSON *json, const struct mapping_drain *drain)
 		      : cJSON_AddNullToObject(json, "drain_left") != NULL);
 }
 
-/* sessions: NULL: not counted. drain: NULL: the mapping is in use. */
-static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions,
-			   const struct mapping_drain *drain)
+/* geo: that of the tables; NULL: that of the configuration. sessions: NULL: not counted. drain: NULL: the mapping is in
+ * use. */
+static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const struct geometry *geo,
+			   const uint64_t *sessions, const struct mapping_drain *drain)
 {
 	cJSON *json = cJSON_CreateObject();
 	uint32_t slots = config_mapping_slots(c, m);
@@ -65,14 +66,16 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	bool none = prefix_is_none(m->out);
 	struct geometry g = { 0 };
 
-	if ((!none && mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g)) ||
-	    !json_add_prefix(json, "in", m->in) ||
+	if (geo)
+		g = *geo;
+	if ((!none && !geo && config_mapping_geometry(m, &g)) || !json_add_prefix(json, "in", m->in) ||
 	    !(none ? cJSON_AddNullToObject(json, "out") != NULL : json_add_prefix(json, "out", m->out)) ||
 	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
 	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
 	    !add_within(json, config_find_around(c, m->in)) ||
-	    !json_add_u64(json, "sharing_ratio", 1ULL << g.ratio_shift) ||
-	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || !json_add_u64(json, "session_slots", slots) ||
+	    !json_add_u64(json, "sharing_ratio", g.ratio ? g.ratio : 1) ||
+	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || (!none && !json_add_blocks(json, &g)) ||
+	    !json_add_u64(json, "session_slots", slots) ||
 	    !json_add_u64(json, "sessions_per_user", config_mapping_quota(c, m)) ||
 	    !json_add_u64(json, "memory_bytes",
 			  none ? 0 : mappings_memory(m->in, slots) + mappings_binding_memory(&g, slots, i.mapping)) ||
@@ -122,6 +125,25 @@ static void take_options(const struct request *r, const struct config *c, struct
 		snprintf(m->comment, sizeof(m->comment), "%s", comment->text);
 }
 
+/* Copies the given options for the ports of an outside address; 0 takes one away, except the first port. */
+static void take_ports(const struct request *r, struct config_mapping *m)
+{
+	const struct arg_value *ratio = request_arg(r, "subscribers_per_address");
+	const struct arg_value *ports = request_arg(r, "ports_per_host"), *first = request_arg(r, "first_port");
+	const struct arg_value *pitch = request_arg(r, "block_pitch"), *order = request_arg(r, "order");
+
+	if (ratio->given)
+		m->ports.subscribers_per_address = ratio->number;
+	if (ports->given)
+		m->ports.ports_per_host = ports->number;
+	if (first->given)
+		m->ports.first_port = first->number;
+	if (pitch->given)
+		m->ports.block_pitch = pitch->number;
+	if (order->given)
+		m->ports.order = (uint8_t)order->number;
+}
+
 /* Takes --drain for the requested change. */
 static void take_drain(struct request *r)
 {
@@ -142,8 +164,10 @@ static void replace_out(const struct request *r, struct config_mapping *m, struc
 		m->inbound = INBOUND_SESSIONS;
 		m->n_spare = 0;
 	}
-	if (none || (inbound->given && inbound->number == INBOUND_OPEN))
+	if (none || (inbound->given && inbound->number == INBOUND_OPEN)) {
 		m->independence = (struct config_independence){ 0 };
+		m->ports = (struct config_ports){ 0 };
+	}
 }
 
 static int edit_add(struct config *c, void *arg, struct error *err)
@@ -171,6 +195,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 		m->session_slots = slots->number;
 	if (inbound->given)
 		m->inbound = (uint8_t)inbound->number;
+	take_ports(r, m);
 	take_options(r, c, m);
 	return 0;
 }
@@ -189,7 +214,7 @@ static cJSON *answer_added(struct request *r)
 	const struct config *c = r->context->active->config;
 	const struct config_mapping *m =
 		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
-	cJSON *json = m ? mapping_json(c, m, &(uint64_t){ 0 }, NULL) : NULL;
+	cJSON *json = m ? mapping_json(c, m, NULL, &(uint64_t){ 0 }, NULL) : NULL;
 
 	if (json && answer_add_warnings(r->context, json, m->in, m->out))
 		warn_of_few_ports(json, c, m);
@@ -292,7 +317,7 @@ static cJSON *answer_set(struct request *r)
 {
 	const struct config *c = r->context->active->config;
 	const struct config_mapping *m = config_find_inside(c, r->named);
-	cJSON *json = m ? mapping_json(c, m, NULL, NULL) : NULL;
+	cJSON *json = m ? mapping_json(c, m, NULL, NULL, NULL) : NULL;
 
 	if (json && cJSON_AddArrayToObject(json, "warnings") && request_arg(r, "eim")->given) {
 		warn_of_few_ports(json, c, m);
@@ -319,14 +344,10 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 		.independence = { true, b->mapping, b->filtering, b->inbound },
 	};
 	uint64_t sessions = session_count_of_drain(count, d);
-	cJSON *json = mapping_json(r->context->active->config, &m, &sessions, d);
+	cJSON *json = mapping_json(r->context->active->config, &m, &record->geo, &sessions, d);
 
-	/* The geometry is that of the mapping. */
-	if (json && !d->whole) {
-		cJSON_ReplaceItemInObject(json, "sharing_ratio", cJSON_CreateNumber(1U << record->geo.ratio_shift));
-		cJSON_ReplaceItemInObject(json, "ports_per_host", cJSON_CreateNumber(record->geo.ports_per_host));
+	if (json && !d->whole)
 		cJSON_ReplaceItemInObject(json, "memory_bytes", cJSON_CreateNumber(0));
-	}
 	return json;
 }
 
@@ -340,10 +361,10 @@ static cJSON *answer_list(struct request *r, const struct session_count *count)
 	for (size_t i = 0; i < c->n_mappings + n_drains; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 		int number = i < c->n_mappings ? mappings_find(r->context->mappings, m->in, m->out) : -1;
-		cJSON *json =
-			i >= c->n_mappings
-				? drain_json(r, &drain[i - c->n_mappings], count)
-				: mapping_json(c, m, number >= 0 ? &count->by_mapping[number] : &(uint64_t){ 0 }, NULL);
+		cJSON *json = i >= c->n_mappings
+				      ? drain_json(r, &drain[i - c->n_mappings], count)
+				      : mapping_json(c, m, NULL,
+						     number >= 0 ? &count->by_mapping[number] : &(uint64_t){ 0 }, NULL);
 
 		if (!json || !cJSON_AddItemToArray(list, json)) {
 			cJSON_Delete(json);

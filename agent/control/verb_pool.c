@@ -47,7 +47,8 @@ static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *ar
 	}
 	/* Addresses that have just drained are not free either. */
 	if (use == POOL_FREE) {
-		const struct config_rest *rest = config_find_rest(a->active->config, in, out);
+		const struct geometry plain = { 0 };
+		const struct config_rest *rest = config_find_rest(a->active->config, in, out, &plain);
 
 		if (rest)
 			use = out.plen >= rest->out.plen ? POOL_WHOLE : POOL_IN_PART;

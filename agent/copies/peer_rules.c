@@ -15,7 +15,7 @@ static const struct {
 	size_t key;
 	uint32_t max;
 } kinds[N_RULE_KINDS] = {
-	[RULE_MAPPING] = { sizeof(struct wire_rule), offsetof(struct wire_rule, field), MAX_MAPPINGS },
+	[RULE_MAPPING] = { sizeof(struct wire_rule), offsetof(struct wire_rule, layout), MAX_MAPPINGS },
 	[RULE_PORTMAP] = { sizeof(struct wire_portmap), offsetof(struct wire_portmap, in_addr), MAX_PORTMAPS },
 };
 
@@ -73,7 +73,8 @@ static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drai
 	*w = (struct wire_rule){ .in_base = htobe32(g->in_base),
 				 .out_base = htobe32(g->out_base),
 				 .in_plen = g->in_plen,
-				 .out_plen = g->out_plen };
+				 .out_plen = g->out_plen,
+				 .layout = htobe16(mapping_layout(g)) };
 	for (unsigned f = 0; f < N_RULE_FIELDS; f++)
 		w->field[f] = htobe32(value[f]);
 }
@@ -169,7 +170,7 @@ uint64_t rules_digest(const struct rules *r)
 	for (unsigned k = 0; k < N_RULE_KINDS; k++)
 		for (uint32_t i = 0; i < r->list[k].n; i++) {
 			const uint8_t *record = at(&r->list[k], k, i);
-			size_t n = k == RULE_MAPPING ? kinds[k].key : kinds[k].size;
+			size_t n = k == RULE_MAPPING ? offsetof(struct wire_rule, field) : kinds[k].size;
 
 			if (drains(k, record))
 				continue;
@@ -234,6 +235,10 @@ static void compare_mappings(struct copying_differences *all, const uint8_t *her
 	struct copying_rule_difference d = { .why = COPYING_DIFFERS };
 	bool retired = drains(RULE_MAPPING, here) || drains(RULE_MAPPING, there);
 
+	if (h->layout != t->layout) {
+		d.matters |= !retired;
+		say(d.text, "subscribers_per_address, first_port, block_pitch or order");
+	}
 	for (unsigned f = 0; f < N_RULE_FIELDS; f++) {
 		if (h->field[f] == t->field[f])
 			continue;
@@ -333,6 +338,8 @@ uint64_t mapping_digest(const struct mapping *record)
 
 	digest = digest_add(digest, (uint64_t)g->in_plen << 8 | g->out_plen);
 	digest = digest_add(digest, g->ports_per_host);
+	if (mapping_layout(g))
+		digest = digest_add(digest, mapping_layout(g));
 	digest = digest_add(digest, record->bucket_shift);
 	return digest_add(digest, (uint64_t)record->bindings.mapping << 8 | record->bindings.filtering);
 }

@@ -223,7 +223,7 @@ struct wire_rule {
 	uint32_t out_base;
 	uint8_t in_plen;
 	uint8_t out_plen; /* 255: not translated */
-	uint16_t reserved;
+	uint16_t layout;  /* of the blocks of an address, see mapping_layout(); 0 with gateways that know only one */
 	uint32_t field[N_RULE_FIELDS];
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_rule) == 48, "part of the protocol");

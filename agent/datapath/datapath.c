@@ -113,16 +113,19 @@ void datapath_grace_period(const struct datapath *d)
 bool mapping_record_valid(const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
+	const struct mapping_parameters p = mapping_parameters_of(g);
 	struct geometry again;
 
 	/* Not translated: only the inside prefix matters. */
 	if (g->out_plen == PLEN_NONE)
 		return g->in_plen <= 32 && !(g->in_base & ~prefix_mask(g->in_plen)) && !g->ports_per_host;
-	if (g->flags & MAPPING_OPEN && (g->ratio_shift || record->first_bucket != NO_BUCKETS))
+	if (g->flags & MAPPING_OPEN && (g->ratio != 1 || record->first_bucket != NO_BUCKETS))
 		return false;
-	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
-	       (again.flags = g->flags, g->flags <= MAPPING_FLAGS) && !memcmp(g, &again, sizeof(again)) &&
-	       record->bucket_shift <= 8 && !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
+	if (g->in_plen > 32 || g->out_plen > 32 || mapping_make(&p, &again))
+		return false;
+	again.flags = g->flags;
+	return g->flags <= MAPPING_FLAGS && !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
+	       !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
 	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
 	       !(record->bindings.mapping & ~record->bindings.protocols);
 }

@@ -164,7 +164,8 @@ static const char *obstacle(const struct migration *m)
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (layout_find(m->from, "subscriber", needed[i], &member) || member.size != sizeof(uint32_t))
 			return "subscriber";
-	if (layout_find(m->from, "mapping", "geo", &member) || !layout_same(m->from, m->to, "geometry"))
+	if (layout_find(m->from, "mapping", "geo", &member) ||
+	    !(layout_same(m->from, m->to, "geometry") || migration_geometry_fits(m)))
 		return "mapping";
 	return NULL;
 }
@@ -260,7 +261,7 @@ static void say_lost(struct migration *m, const char *why, struct error *err)
 	unsigned missing = 0;
 
 	if (table && m->from && m->to)
-		layout_copy(m->from, m->to, "mapping_table", m->table, table);
+		migration_copy_mappings(m, table);
 	for (unsigned i = 0; table && i < MAX_MAPPINGS; i++)
 		mappings += mapping_record_valid(&table->mapping[i]) && table->mapping[i].geo.in_plen;
 	/* Chunks are allocated from the lowest number up; on 6.1 each lookup costs a grace period. */

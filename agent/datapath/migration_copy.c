@@ -185,7 +185,7 @@ static int copy_running(struct datapath *d, const struct migration *m, struct er
 
 int migration_copy(struct datapath *d, struct migration *m, struct error *err)
 {
-	int r = layout_copy(m->from, m->to, "mapping_table", m->table, d->table);
+	int r = migration_copy_mappings(m, d->table);
 
 	/* Rate limits start afresh, those of subscribers too. */
 	d->table->limits = (struct shared_limits){ 0 };

@@ -82,6 +82,12 @@ bool migration_shares(const struct migration *m, const struct migration_shared *
 /* Opens the other layout under d's pin path; *ret is NULL if there is none. -EXDEV with err. */
 int migration_open(const struct datapath *d, struct migration **ret, struct error *err);
 
+/* Whether the records of mappings can be taken over, although their arithmetic has other members. */
+bool migration_geometry_fits(const struct migration *m);
+
+/* Copies the table of mappings. 0 or -errno. */
+int migration_copy_mappings(const struct migration *m, struct mapping_table *ret);
+
 /* Creates d's chunks from those of the old layout. 0 or -errno. */
 int migration_subscribers_copy(const struct datapath *d, struct migration *m);
 

@@ -19,7 +19,7 @@
 /* Maximum of kept sessions of the requested endpoint; others are only counted. */
 #define PROFILE_MATCHES 16U
 
-#define PROFILE_WORDS (MAPPING_PORTS / 64U)
+#define PROFILE_WORDS (65536U / 64U)
 
 struct explain_profile {
 	/* Set before the first session: the port to match. */
@@ -84,6 +84,7 @@ struct explanation {
 	/* If an outside address was given without a port: its subscribers, from first to last address. */
 	uint32_t pool_first;
 	uint32_t pool_last;
+	uint32_t pool_stride; /* from one of them to the next; 0: the address has no subscribers */
 	struct pool_figures pool;
 	struct kernel_way way_in;
 	struct kernel_way way_out;  /* addr 0: no route to look up */
@@ -97,6 +98,10 @@ struct explanation {
  */
 #define KEPT_TEXT 192
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);
+
+/* Writes why a port of an outside address has no subscriber, and returns the text. */
+#define NO_BLOCK_TEXT 128
+const char *explain_no_block(const struct geometry *g, struct endpoint out, char text[static NO_BLOCK_TEXT]);
 
 /* The array of findings; NULL: out of memory. */
 cJSON *explain_findings(const struct explanation *e);

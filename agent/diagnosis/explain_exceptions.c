@@ -27,6 +27,33 @@ bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text
 	return true;
 }
 
+const char *explain_no_block(const struct geometry *g, struct endpoint out, char text[static NO_BLOCK_TEXT])
+{
+	uint32_t above = out.port - g->first_port, lo = g->first_port + above / g->pitch * g->pitch;
+
+	switch (mapping_port_kind(g, out.addr, out.port)) {
+	case MAPPING_PORT_BELOW:
+		if (g->first_port == MAPPING_FIRST_PORT)
+			snprintf(text, NO_BLOCK_TEXT, "ports below %u are never given out", MAPPING_FIRST_PORT);
+		else
+			snprintf(text, NO_BLOCK_TEXT, "ports below %u are in no block", g->lowest_port);
+		break;
+	case MAPPING_PORT_GAP:
+		snprintf(text, NO_BLOCK_TEXT, "ports %u to %u lie between two blocks, and are never given out",
+			 lo + g->ports_per_host, lo + g->pitch - 1);
+		break;
+	case MAPPING_PORT_SPARE:
+		snprintf(text, NO_BLOCK_TEXT, "ports %u to %u are a block that no inside address has", lo,
+			 lo + g->ports_per_host - 1);
+		break;
+	default:
+		snprintf(text, NO_BLOCK_TEXT, "ports above %u are the remainder of %u blocks of %u",
+			 mapping_last_port(g), g->ratio, g->ports_per_host);
+		break;
+	}
+	return text;
+}
+
 void explain_add_kept(const struct explanation *e, cJSON *list)
 {
 	char addr[ADDR_TEXT], kept[KEPT_TEXT];

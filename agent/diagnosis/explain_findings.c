@@ -325,21 +325,11 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 
 static void add_no_subscriber(const struct explanation *e, cJSON *list)
 {
-	const struct geometry *g = &e->mapping->geo;
-	char addr[ADDR_TEXT];
+	char addr[ADDR_TEXT], why[NO_BLOCK_TEXT];
 
-	addr_format(e->asked.addr, addr);
-	if (e->asked.port < MAPPING_FIRST_PORT)
-		explain_add(list, true, "drop_no_session", "",
-			    "%s:%u has no subscriber: ports below %u are never given out; packets to it are dropped, "
-			    "unless the address is the gateway's own",
-			    addr, e->asked.port, MAPPING_FIRST_PORT);
-	else
-		explain_add(list, true, "drop_no_session", "",
-			    "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u; packets to "
-			    "it are dropped, unless the address is the gateway's own",
-			    addr, e->asked.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
-			    1U << g->ratio_shift, g->ports_per_host);
+	explain_add(list, true, "drop_no_session", "",
+		    "%s:%u has no subscriber: %s; packets to it are dropped, unless the address is the gateway's own",
+		    addr_format(e->asked.addr, addr), e->asked.port, explain_no_block(&e->mapping->geo, e->asked, why));
 }
 
 static void add_outside(const struct explanation *e, cJSON *list)

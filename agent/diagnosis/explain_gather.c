@@ -36,14 +36,18 @@ static int find_by_portmap(struct explain_gather *g)
 static int find_outside(struct explain_gather *g, const struct geometry *geo)
 {
 	struct explanation *e = &g->e;
-	uint32_t first = geo->in_base + ((e->asked.addr - geo->out_base) << geo->ratio_shift);
+	uint32_t first, stride, n;
 	int64_t subscriber;
 
 	if (!e->with_port) {
-		e->pool_first = first;
-		e->pool_last = first + (1U << geo->ratio_shift) - 1;
+		n = mapping_sharers(geo, e->asked.addr, &first, &stride);
+		if (!n)
+			return 0;
+		e->pool_first = geo->in_base + first;
+		e->pool_last = e->pool_first + (n - 1) * stride;
+		e->pool_stride = stride;
 		return pool_walk_new(g->m, mappings_find_outside(g->m, e->asked.addr), e->pool_first, e->pool_last,
-				     &g->pool);
+				     stride, &g->pool);
 	}
 	subscriber = mapping_owner(geo, e->asked.addr, e->asked.port);
 	if (subscriber < 0)

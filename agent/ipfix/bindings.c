@@ -24,19 +24,19 @@ static int put(struct ipfix_bindings *b, const struct ipfix_binding *one)
 	return 0;
 }
 
-void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, struct address_range of,
-			bool made, uint64_t wall_ms)
+void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, struct address_range of, bool made,
+			uint64_t wall_ms)
 {
-	struct ipfix_binding one = {
-		.next = of.first - in.base, .count = (uint64_t)of.last - in.base + 1, .wall_ms = wall_ms, .made = made
-	};
+	struct ipfix_binding one = { .geometry = *geo,
+				     .next = of.first - geo->in_base,
+				     .count = (uint64_t)of.last - geo->in_base + 1,
+				     .wall_ms = wall_ms,
+				     .made = made };
 	char text[ADDR_TEXT];
 
-	if (prefix_is_none(out))
-		return;
-	if (mapping_geometry(in.base, in.plen, out.base, out.plen, &one.geometry) || put(b, &one))
+	if (put(b, &one))
 		log_warning("ipfix: the addresses of mapping %s are not exported: out of memory",
-			    prefix_format(in.base, in.plen, text));
+			    prefix_format(geo->in_base, geo->in_plen, text));
 }
 
 /* The event of a later port of the portmap, counted from its first. */

@@ -28,9 +28,10 @@ struct ipfix_bindings {
 	size_t room;
 };
 
-/* of: addresses of the inside prefix. Without memory, their events are lost and that is logged. */
-void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, struct address_range of,
-			bool made, uint64_t wall_ms);
+/* of: addresses of the inside range of a mapping that is translated. Without memory, their events are lost and that is
+ * logged. */
+void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, struct address_range of, bool made,
+			uint64_t wall_ms);
 
 /* The same for a portmap: EVENT_PORTMAP_MADE or EVENT_PORTMAP_ENDED. Consecutive ports take one place. */
 void ipfix_bindings_add_portmap(struct ipfix_bindings *b, const struct nat_event *e, uint64_t wall_ms);

@@ -114,13 +114,12 @@ void ipfix_set_ring_losses(struct ipfix *x, uint64_t events)
 		ring->first_ms = x->shared.now_ms;
 }
 
-void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, struct address_range of, bool made,
-		   uint64_t wall_ms)
+void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, bool made, uint64_t wall_ms)
 {
 	const struct config_ipfix *c = &x->shared.settings;
 
 	if (c->enabled && c->events & IPFIX_ADDRESSES)
-		ipfix_bindings_add(&x->bindings, in, out, of, made, wall_ms);
+		ipfix_bindings_add(&x->bindings, geo, of, made, wall_ms);
 }
 
 void ipfix_portmap(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)

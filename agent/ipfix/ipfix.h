@@ -61,8 +61,7 @@ void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
  * natEvent 14 and 15) for each of them, if the settings enable them, at most IPFIX_BINDINGS_PER_TICK a tick.
  */
 #define IPFIX_BINDINGS_PER_TICK 20000U
-void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, struct address_range of, bool made,
-		   uint64_t wall_ms);
+void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, bool made, uint64_t wall_ms);
 
 /*
  * A portmap of any origin was made, or has ended, at wall_ms: exports a BIB event (RFC 8158, natEvent 8 and 9) in the

@@ -14,7 +14,7 @@
 #include "links/interfaces.h"
 #include "links/interfaces_patterns.h"
 
-struct plan {
+struct change_plan {
 	const struct interfaces *known;
 	const struct own_programs *own;
 	struct link_list links;
@@ -22,7 +22,7 @@ struct plan {
 };
 
 /* Adds an interface, for which there is room; l is NULL if it is absent, pattern "" if it is named itself. */
-static struct interface *plan_add(struct plan *p, const char *name, const char *pattern, uint8_t roles,
+static struct interface *plan_add(struct change_plan *p, const char *name, const char *pattern, uint8_t roles,
 				  struct xdp_wish xdp, const struct link *l)
 {
 	const struct interface *known =
@@ -48,7 +48,7 @@ static struct interface *plan_add(struct plan *p, const char *name, const char *
 }
 
 /* The interface in the list, or a new one added to carry a VLAN interface. */
-static struct interface *plan_below(struct plan *p, struct xdp_wish xdp, const struct link *l)
+static struct interface *plan_below(struct change_plan *p, struct xdp_wish xdp, const struct link *l)
 {
 	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
 
@@ -81,7 +81,7 @@ void interface_without_xdp(const struct own_programs *own, struct interface *i)
 }
 
 /* The same for the interface below a VLAN interface that would carry it. NULL: it can. */
-static const char *why_not_carrier(const struct plan *p, const struct interface *i, const struct link *carrier,
+static const char *why_not_carrier(const struct change_plan *p, const struct interface *i, const struct link *carrier,
 				   char *text, size_t size)
 {
 	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
@@ -95,7 +95,7 @@ static const char *why_not_carrier(const struct plan *p, const struct interface 
 }
 
 /* Why no lower interface can carry the VLAN interface; NULL: *ret can. */
-static const char *why_not_below(const struct plan *p, const struct link *vlan, enum xdp_mode mode,
+static const char *why_not_below(const struct change_plan *p, const struct link *vlan, enum xdp_mode mode,
 				 const struct link **ret, char *text, size_t size)
 {
 	const struct link *carrier = vlan_carrier(&p->links, vlan), *by;
@@ -121,7 +121,7 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 }
 
 /* The interface with a role whose XDP sees the frames of a VLAN interface without their tags, or NULL. */
-static const struct interface *taken_for(const struct plan *p, const struct link *vlan)
+static const struct interface *taken_for(const struct change_plan *p, const struct link *vlan)
 {
 	const struct link *carrier = vlan_carrier(&p->links, vlan);
 	const struct interface *i = carrier ? interfaces_find_index(&p->all, carrier->ifindex) : NULL;
@@ -129,7 +129,7 @@ static const struct interface *taken_for(const struct plan *p, const struct link
 	return i && i->roles && !i->without_xdp[0] ? i : NULL;
 }
 
-static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
+static int plan_vlan(struct change_plan *p, struct interface *i, struct error *err)
 {
 	const struct link *carrier = NULL, *l;
 	const struct interface *other;
@@ -164,7 +164,7 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 }
 
 /* VLAN interfaces that are not configured: their frames belong to the kernel, but cannot be told apart. */
-static void warn_of_unseen_vlans(const struct plan *p)
+static void warn_of_unseen_vlans(const struct change_plan *p)
 {
 	for (size_t k = 0; k < p->links.count; k++) {
 		const struct link *l = &p->links.link[k], *carrier;
@@ -181,7 +181,7 @@ static void warn_of_unseen_vlans(const struct plan *p)
 }
 
 /* Generic XDP above interfaces with GRO on would break the checksums of merged packets. */
-static int plan_check_merged(const struct plan *p, const struct interface *i, struct error *err)
+static int plan_check_merged(const struct change_plan *p, const struct interface *i, struct error *err)
 {
 	const struct link *by;
 
@@ -195,7 +195,7 @@ static int plan_check_merged(const struct plan *p, const struct interface *i, st
  * Refuses two configured interfaces of which the lower sees the packets of the upper as its own: outgoing packets would
  * be translated at both, and incoming ones mistaken for the lower one's if their MAC addresses are the same.
  */
-static int check_pair(const struct plan *p, const struct interface *upper, const struct interface *lower,
+static int check_pair(const struct change_plan *p, const struct interface *upper, const struct interface *lower,
 		      struct error *err)
 {
 	bool same_role = upper->roles & lower->roles;
@@ -211,7 +211,7 @@ static int check_pair(const struct plan *p, const struct interface *upper, const
 				   : "its packets would be taken for those of the other, which has its MAC address");
 }
 
-static int plan_check_stacks(const struct plan *p, struct error *err)
+static int plan_check_stacks(const struct change_plan *p, struct error *err)
 {
 	int r = 0;
 
@@ -223,7 +223,7 @@ static int plan_check_stacks(const struct plan *p, struct error *err)
 	return r;
 }
 
-static int plan_links(struct plan *p, struct error *err)
+static int plan_links(struct change_plan *p, struct error *err)
 {
 	size_t wanted = p->all.count;
 	int r = plan_check_stacks(p, err);
@@ -245,7 +245,7 @@ static int plan_links(struct plan *p, struct error *err)
 }
 
 /* Adds the links that match patterns and are not named themselves. */
-static void plan_matches(struct plan *p, const struct config_interface *wanted, size_t n, struct xdp_wish xdp)
+static void plan_matches(struct change_plan *p, const struct config_interface *wanted, size_t n, struct xdp_wish xdp)
 {
 	size_t matches = 0;
 
@@ -284,7 +284,7 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 		       struct interfaces *ret, struct error *err)
 {
 	_cleanup_free_ const struct link **found = calloc(n_wanted + 1, sizeof(const struct link *));
-	struct plan p = { .known = known, .own = own, .links = links };
+	struct change_plan p = { .known = known, .own = own, .links = links };
 	int r;
 
 	/* Each may need two more: two tags mean two interfaces below. */

@@ -25,6 +25,7 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 			.in = { g->in_base, g->in_plen },
 			.out = { g->out_base, g->out_plen },
 			.open = g->flags & MAPPING_OPEN,
+			.blocks = plan_blocks_of(g),
 			.from = TIME_NONE,
 		};
 	}

@@ -133,8 +133,8 @@ static int gather(struct pool_states *s, const struct mappings *m, const struct 
 	return r;
 }
 
-/* Number of subscribers of an outside address that the mapping itself translates. */
-static uint64_t subscribers_of(const struct pool_states *s, const struct pool *p, uint32_t first, uint32_t last)
+/* Number of inside addresses first..last that the mapping itself translates. */
+static uint64_t count_between(const struct pool_states *s, const struct pool *p, uint32_t first, uint32_t last)
 {
 	uint64_t n = 0;
 
@@ -148,22 +148,41 @@ static uint64_t subscribers_of(const struct pool_states *s, const struct pool *p
 	return n;
 }
 
+/* The subscribers of one outside address: every stride-th of the mapping's from the first one on. */
+struct sharers {
+	uint32_t first;
+	uint32_t stride;
+	uint32_t n;
+};
+
+/* Number of subscribers of an outside address that the mapping itself translates. */
+static uint64_t subscribers_of(const struct pool_states *s, const struct pool *p, const struct sharers *of)
+{
+	uint32_t in = p->geo.in_base + of->first;
+	uint64_t n = 0;
+
+	if (of->stride == 1 && of->n)
+		return count_between(s, p, in, in + of->n - 1);
+	for (uint32_t i = 0; i < of->n; i++, in += of->stride)
+		n += count_between(s, p, in, in);
+	return n;
+}
+
 /* Sessions, from the records of the subscribers, whether they now have an exception or not. */
-static uint64_t sessions_of(const struct mappings *m, const struct pool *p, uint32_t first)
+static uint64_t sessions_of(const struct mappings *m, const struct pool *p, const struct sharers *of)
 {
 	const struct mapping *record = mappings_get(m, p->number);
-	uint64_t n = 1ULL << p->geo.ratio_shift, sessions = 0, done = 0;
+	uint64_t sessions = 0;
+	uint32_t done = 0;
 
 	/* It may have been deleted since the listing began. */
-	if (!record || record->geo.in_base != p->geo.in_base || record->geo.in_plen != p->geo.in_plen ||
-	    record->geo.out_base != p->geo.out_base || record->geo.out_plen != p->geo.out_plen ||
-	    record->first_bucket == NO_BUCKETS)
+	if (!record || !mapping_equal(&record->geo, &p->geo) || record->first_bucket == NO_BUCKETS)
 		return 0;
-	while (done < n) {
-		uint32_t subscriber = first + (uint32_t)done, run = mappings_run(m, p->number, subscriber);
+	while (done < of->n) {
+		uint32_t subscriber = of->first + done * of->stride, run = mappings_run(m, p->number, subscriber);
 		const struct subscriber *s = mappings_subscriber(m, p->number, subscriber);
 
-		for (uint32_t i = 0; i < run && done < n; i++, done++)
+		for (uint32_t i = 0; i < run && done < of->n; i += of->stride, done++)
 			sessions += __atomic_load_n(&s[i].sessions, __ATOMIC_RELAXED);
 	}
 	return sessions;
@@ -189,19 +208,18 @@ static bool goto_next(struct pool_states *s)
 bool pool_states_next(struct pool_states *s, struct pool_address *ret)
 {
 	const struct pool *p;
-	uint32_t first, in;
+	struct sharers of;
 
 	if (!goto_next(s))
 		return false;
 	p = &s->pool[s->at];
 	*ret = (struct pool_address){ .pool = p, .state = POOL_SPARE, .addr = (uint32_t)(p->out.base + s->offset) };
-	first = (uint32_t)s->offset << p->geo.ratio_shift;
-	in = p->geo.in_base + first;
 	s->offset++;
 	if (p->number < 0)
 		return true;
-	ret->subscribers = subscribers_of(s, p, in, (uint32_t)(in + (1U << p->geo.ratio_shift) - 1));
-	ret->sessions = sessions_of(s->mappings, p, first);
+	of.n = mapping_sharers(&p->geo, ret->addr, &of.first, &of.stride);
+	ret->subscribers = subscribers_of(s, p, &of);
+	ret->sessions = sessions_of(s->mappings, p, &of);
 	ret->state = ret->subscribers ? POOL_IN_USE : ret->sessions ? POOL_DRAINING : POOL_OUT_OF_USE;
 	return true;
 }
@@ -209,13 +227,17 @@ bool pool_states_next(struct pool_states *s, struct pool_address *ret)
 uint64_t pool_states_pass(struct pool_states *s)
 {
 	const struct pool *p;
+	struct sharers of;
 	size_t at;
 
 	if (!goto_next(s) || s->offset)
 		return 0;
 	p = &s->pool[s->at];
 	at = inside_run_at(s->run, s->n_runs, p->in.base);
-	if (p->number < 0 || at == s->n_runs || s->run[at].number != p->number || s->run[at].first != p->in.base ||
+	/* Not if addresses at the end have no subscribers. */
+	if (p->number < 0 || !mapping_sharers(&p->geo, p->out.base + p->geo.last_out, &of.first, &of.stride))
+		return 0;
+	if (at == s->n_runs || s->run[at].number != p->number || s->run[at].first != p->in.base ||
 	    s->run[at].last != (uint32_t)(p->in.base + prefix_size(p->in.plen) - 1))
 		return 0;
 	s->at++;

@@ -161,7 +161,7 @@ struct subscriber_record {
 /* 0, or -ENOENT if the address is in no mapping. */
 int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret);
 
-/* Sums over the subscribers of a mapping with adjacent addresses, in slices; omits those with exceptions. */
+/* Sums over subscribers of a mapping with addresses at equal distances, in slices; omits those with exceptions. */
 struct pool_figures {
 	uint32_t excepted; /* addresses that have another mapping */
 	uint32_t active;   /* subscribers that have sessions */
@@ -170,8 +170,12 @@ struct pool_figures {
 	uint64_t refused; /* packets */
 };
 struct pool_walk;
-/* number: the mapping's, whose addresses share one outside address; -1: the addresses of all. 0 or -ENOMEM. */
-int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret);
+/*
+ * number: the mapping's, of whose addresses first..last every stride-th shares one outside address; -1: the addresses
+ * of all. 0 or -ENOMEM.
+ */
+int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, uint32_t stride,
+		  struct pool_walk **ret);
 /* Continues for about budget_us microseconds: 1 more to do, 0 done with *ret. */
 int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret);
 void pool_walk_free(struct pool_walk *w); /* NULL is allowed */

@@ -261,6 +261,8 @@ int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, str
 struct pool_walk {
 	struct subscriber_iterator it;
 	int number;
+	uint32_t first;
+	uint32_t stride;
 	struct pool_figures figures;
 };
 
@@ -275,7 +277,8 @@ static void walk_drain(struct pool_walk *w, int number, uint32_t first, uint32_t
 			subscriber_iterator_drain(&w->it, i, first, last);
 }
 
-int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret)
+int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, uint32_t stride,
+		  struct pool_walk **ret)
 {
 	struct pool_walk *w = calloc(1, sizeof(*w));
 
@@ -286,12 +289,14 @@ int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last,
 	w->it.next = first;
 	w->it.last = last;
 	w->number = number;
+	w->first = first;
+	w->stride = stride;
 	if (mappings_is_retired(m, number)) {
 		walk_drain(w, number, first, last);
 		*ret = w;
 		return 0;
 	}
-	for (uint64_t addr = first; number >= 0 && addr <= last; addr++)
+	for (uint64_t addr = first; number >= 0 && addr <= last; addr += stride)
 		w->figures.excepted += mappings_find_inside(m, (uint32_t)addr) != number;
 	*ret = w;
 	return 0;
@@ -304,7 +309,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	uint32_t sessions;
 
 	it->cost = 1;
-	if (w->number >= 0 && it->number != w->number)
+	if (w->number >= 0 && (it->number != w->number || (it->in_addr - w->first) % w->stride))
 		return 0;
 	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))

@@ -50,7 +50,7 @@ struct top {
 	struct top_entry *entries;
 	size_t n_entries;
 	size_t measured; /* number of chosen subscribers */
-	uint64_t used[N_PROTOCOLS][MAPPING_PORTS / WORD_BITS];
+	uint64_t used[N_PROTOCOLS][65536U / WORD_BITS];
 };
 
 int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **ret)

@@ -12,7 +12,7 @@
 #include "tables/mapping_drains.h"
 
 #define WORD_BITS 64U
-#define WORDS	  (MAPPING_PORTS / WORD_BITS)
+#define WORDS	  (65536U / WORD_BITS)
 
 const uint8_t usage_bounds[N_USAGE_BOUNDS] = { 10, 25, 50, 75, 90, 95, 100 };
 

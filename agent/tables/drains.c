@@ -49,10 +49,16 @@ const struct mapping_drain *mappings_drain_of(const struct mappings *m, int numb
 struct prefix mappings_drain_out(const struct mappings *m, int number, struct prefix in)
 {
 	const struct geometry *g = &m->table[number]->record.geo;
-	unsigned plen = in.plen + g->ratio_shift;
-	struct prefix out = { .plen = (uint8_t)(plen > 32 ? 32 : plen) };
+	uint32_t of = mapping_subscriber(g, in.base), last = ~prefix_mask(in.plen);
+	uint32_t from = mapping_out_addr(g, of), to = mapping_out_addr(g, of + last);
+	struct prefix out = { .plen = 32 };
 
-	out.base = mapping_out_addr(g, mapping_subscriber(g, in.base)) & prefix_mask(out.plen);
+	/* In netmap order a prefix of so many addresses comes round to the first one again. */
+	if (g->flags & MAPPING_NETMAP && last >= g->last_out)
+		return (struct prefix){ g->out_base, g->out_plen };
+	while ((from ^ to) & prefix_mask(out.plen))
+		out.plen--;
+	out.base = from & prefix_mask(out.plen);
 	return out;
 }
 

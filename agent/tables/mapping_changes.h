@@ -11,12 +11,16 @@ struct mapping_job;
 struct mapping_spec {
 	struct prefix in;
 	struct prefix out;
+	struct geometry geo; /* without ports_per_host: that of the prefixes alone */
 	uint32_t sessions_per_user;
 	uint32_t session_slots;
 	bool open; /* inbound is open: no sessions, no slots */
 	uint32_t timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 };
+
+/* The arithmetic of a mapping that is translated. 0, or -EINVAL with nothing written. */
+int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret);
 
 /* How a mapping takes over addresses of another one. */
 struct mapping_handover {

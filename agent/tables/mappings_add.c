@@ -30,23 +30,39 @@ static uint64_t missing_memory(const struct mappings *m)
 	return chunks_missing_memory(&m->subscribers) + chunks_missing_memory(&m->buckets);
 }
 
+int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret)
+{
+	struct geometry geo = spec->geo;
+
+	if (!geo.ports_per_host && mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, &geo))
+		return -EINVAL;
+	geo.flags &= MAPPING_NETMAP;
+	if (geo.in_base != spec->in.base || geo.in_plen != spec->in.plen || geo.out_base != spec->out.base ||
+	    geo.out_plen != spec->out.plen)
+		return -EINVAL;
+	*ret = geo;
+	return 0;
+}
+
 static int check_spec(const struct mapping_spec *spec, struct geometry *ret)
 {
 	uint32_t slots = spec->session_slots;
 	int r;
 
 	if (prefix_is_none(spec->out)) {
-		*ret = (struct geometry){ .in_base = spec->in.base, .in_plen = spec->in.plen, .out_plen = PLEN_NONE };
+		*ret = mapping_untranslated(spec->in.base, ~prefix_mask(spec->in.plen));
 		return 0;
 	}
-	r = mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, ret) ? -EINVAL : 0;
+	r = mapping_spec_geometry(spec, ret);
+	if (r)
+		return r;
 	if (spec->open) {
 		ret->flags = MAPPING_OPEN;
-		return ret->ratio_shift ? -EINVAL : r;
+		return mapping_is_plain(ret) && ret->ratio == 1 ? 0 : -EINVAL;
 	}
 	if (slots < BUCKET_SLOTS || slots > MAX_SLOTS || slots & (slots - 1))
 		return -EINVAL;
-	return r;
+	return 0;
 }
 
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret, struct error *err)

@@ -67,13 +67,13 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
 
 	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
-	__s64 reverse = mapping_reverse(&m->geo, dst, dport);
+	__u32 port_offset;
+	__s64 reverse = mapping_reverse_at(&m->geo, dst, dport, &port_offset);
 
 	if (unlikely(reverse < 0))
 		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 
 	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
-	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
 	const struct slot *s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
 	struct fib_hop *hop, cached;
 

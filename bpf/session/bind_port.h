@@ -93,12 +93,24 @@ struct binding_groups_walk {
 	__u8 choose; /* look for a free port, too */
 };
 
+/* Returns 1 if the first choices of two inside ports are in one group; on a stack of its own, too. */
+SUBPROGRAM int binding_same_group(const struct mapping *m, __u16 a, __u16 b)
+{
+	return m && mapping_first_choice(&m->geo, a) >> PORT_GROUP_SHIFT ==
+			    mapping_first_choice(&m->geo, b) >> PORT_GROUP_SHIFT;
+}
+
+/* The first port of a subscriber's block, computed on a stack of its own (stacks.py). */
+SUBPROGRAM __u32 binding_block(const struct mapping *m, __u32 in_addr)
+{
+	return m ? mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, in_addr)) : 0;
+}
+
 /* Returns 1 if a portmap holds a port of the block. */
 static __always_inline int binding_is_portmaps(const struct mapping *m, const struct subscriber *s,
 					       const struct packet *p, __s32 offset)
 {
-	return subscriber_has_portmaps(s) &&
-	       portmap_holds(m, s, p, mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (__u32)offset);
+	return subscriber_has_portmaps(s) && portmap_holds(m, s, p, binding_block(m, p->src) + (__u32)offset);
 }
 
 /*
@@ -131,8 +143,7 @@ SUBPROGRAM int binding_visit(const struct mapping *m, const struct subscriber *s
 			binding_raise(at, now_ticks());
 			return 1;
 		}
-		if (mapping_first_choice(&m->geo, binding_in_port(entry)) >> PORT_GROUP_SHIFT ==
-		    mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT)
+		if (binding_same_group(m, binding_in_port(entry), p->sport))
 			STORE(b->strays, 1);
 	}
 	if (LOAD(b->stale) < 0 && binding_expired(entry, now_ticks(), binding_life(m, p->proto)) &&

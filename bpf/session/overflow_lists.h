@@ -72,14 +72,19 @@ SUBPROGRAM int overflow_list_drop(const struct mapping *m, __u32 subscriber, __u
 static __always_inline int overflow_listed_key(const struct mapping *m, __u32 subscriber, __u32 at,
 					       struct overflow_key *ret, __u16 *ret_port)
 {
-	struct overflow_list *chunk = overflow_chunk_get(m, subscriber, at >> OVERFLOW_CHUNK_SHIFT);
+	struct overflow_list *chunk;
 	const struct overflow_listed *l;
 
+	/* First, while few values are in registers: it would take more stack later. */
+	*ret = overflow_key_of(&m->geo, m->geo.in_base + subscriber, 0, 0, 0);
+	chunk = overflow_chunk_get(m, subscriber, at >> OVERFLOW_CHUNK_SHIFT);
 	if (!chunk)
 		return 0;
 	l = overflow_listed_at(chunk, at);
-	*ret = overflow_key_in(&m->geo, m->geo.in_base + subscriber, key_in_port(LOAD(l->key)),
-			       key_ext_addr(LOAD(l->key)), key_ext_port(LOAD(l->key)), LOAD(l->proto));
+	ret->port = key_in_port(LOAD(l->key));
+	ret->ext_addr = key_ext_addr(LOAD(l->key));
+	ret->ext_port = key_ext_port(LOAD(l->key));
+	ret->proto = LOAD(l->proto);
 	*ret_port = LOAD(l->out_port);
 	return 1;
 }

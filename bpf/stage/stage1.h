@@ -215,7 +215,8 @@ static __always_inline __s64 stage1_note_in(ctx_t *ctx, const struct mapping_tab
 	const struct mapping *m = stage1_mapping(t, leaf);
 	__u32 src = bpf_ntohl(q->ip->saddr);
 	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
-	__s64 reverse = mapping_reverse(&m->geo, bpf_ntohl(q->ip->daddr), dport);
+	__u32 port_offset;
+	__s64 reverse = mapping_reverse_at(&m->geo, bpf_ntohl(q->ip->daddr), dport, &port_offset);
 
 	if (unlikely(reverse < 0))
 		return -1;
@@ -223,7 +224,7 @@ static __always_inline __s64 stage1_note_in(ctx_t *ctx, const struct mapping_tab
 	struct stage1_flow f = { .m = m,
 				 .leaf = leaf,
 				 .subscriber = (__u32)reverse,
-				 .port_offset = dport - mapping_port_lo(&m->geo, (__u32)reverse),
+				 .port_offset = port_offset,
 				 .ext_addr = src,
 				 .ext_port = sport };
 	__u32 in_addr = m->geo.in_base + f.subscriber;

@@ -71,7 +71,7 @@ static __always_inline struct mapping *mapping_by_outside(__u32 addr)
  */
 static __always_inline int mapping_is_one_to_one(const struct mapping *m)
 {
-	return !m->geo.ratio_shift && !(settings.drains && LOAD(m->geo.flags) & MAPPING_RETIRED);
+	return m->geo.ratio == 1 && !(settings.drains && LOAD(m->geo.flags) & MAPPING_RETIRED);
 }
 
 /*

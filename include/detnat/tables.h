@@ -11,7 +11,7 @@
 #include "programs.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 6
+#define LAYOUT_VERSION 7
 
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
@@ -45,14 +45,16 @@ struct index_table {
 
 struct mapping {
 	struct geometry geo;
-	struct binding_layout bindings; /* read at openings, and for packets of no session */
-	__u32 first_bucket;		/* the mapping's first, numbered across all mappings */
-	__u32 first_subscriber;		/* the mapping's first, numbered across all mappings */
+	__u32 first_bucket;	/* the mapping's first, numbered across all mappings */
+	__u32 first_subscriber; /* the mapping's first, numbered across all mappings */
+	__u32 bucket_shift;	/* log2 of the number of buckets per subscriber */
 	__u32 sessions_per_user;
-	__u32 bucket_shift; /* log2 of the number of buckets per subscriber */
 	__u32 timeout_ticks[N_TIMEOUTS];
+	struct binding_layout bindings; /* read at openings, and for packets of no session */
+	__u64 pad[5];
 };
-_Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
+_Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
+_Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");
 
 struct globals {
 	__u32 epoch; /* raised by the agent at any change of routes, neighbours, links or mappings; never 0 */
@@ -187,8 +189,9 @@ static __always_inline __u32 subscriber_overflow(__u32 overflow)
  * The OVERFLOW_IN2OUT entry holds the state word, the OVERFLOW_OUT2IN entry leads to it. Both are inserted and deleted
  * under the subscriber's opener lock. Sessions are admitted first (globals.overflow), so that the kernel never evicts.
  *
- * A key has the inside address, the outside address and the sharing ratio, which together determine the port block. So
- * a lookup for one mapping never finds a session of another, even if mappings have changed since it was opened.
+ * A key has the inside address, the outside address and the layout of the outside address's blocks, which together
+ * determine the port block. So a lookup for one mapping does not find a session of another, even if mappings have
+ * changed since it was opened.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
@@ -200,7 +203,7 @@ struct overflow_key {
 	__u16 ext_port;
 	__u8 proto;
 	__u8 direction;
-	__u8 ratio_shift; /* of the mapping */
+	__u8 ratio_shift; /* of the mapping; see struct geometry */
 	__u8 pad;
 };
 _Static_assert(sizeof(struct overflow_key) == 20, "hashed as words");
@@ -257,8 +260,7 @@ static __always_inline struct overflow_key overflow_key_reverse(const struct ove
 /* Returns 1 if a session belongs to a mapping. */
 static __always_inline int overflow_key_is_of(const struct geometry *g, const struct overflow_key *key)
 {
-	return g->out_plen != PLEN_NONE && prefix_contains(g->in_base, g->in_plen, key->in_addr) &&
-	       key->ratio_shift == g->ratio_shift &&
+	return g->ports_per_host && mapping_has_inside(g, key->in_addr) && key->ratio_shift == g->ratio_shift &&
 	       key->out_addr == mapping_out_addr(g, mapping_subscriber(g, key->in_addr));
 }
 

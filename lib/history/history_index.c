@@ -48,6 +48,7 @@ static int begin_interval(struct history_index *x, const struct history_mapping 
 		.in = m->in,
 		.out = m->out,
 		.open = m->open,
+		.blocks = m->blocks,
 		.begin = begin,
 		.from = m->from,
 		.line = x->number,

@@ -18,6 +18,7 @@ struct history_interval {
 	struct prefix in;
 	struct prefix out;
 	bool open; /* inbound */
+	struct plan_blocks blocks;
 	uint32_t begin;
 	uint32_t end; /* MOMENT_NONE: none */
 	int64_t from;
@@ -82,7 +83,9 @@ bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uin
 /* The mapping of an interval. */
 static inline struct history_mapping history_mapping_of(const struct history_interval *v)
 {
-	struct history_mapping m = { .in = v->in, .out = v->out, .open = v->open, .from = v->from };
+	struct history_mapping m = {
+		.in = v->in, .out = v->out, .open = v->open, .blocks = v->blocks, .from = v->from
+	};
 
 	for (unsigned i = 0; i < sizeof(m.name); i++)
 		m.name[i] = v->name[i];
@@ -104,6 +107,7 @@ static inline bool history_interval_is(const struct history_mapping *m, const st
 struct history_rest {
 	struct prefix in;
 	struct prefix out;
+	struct plan_blocks blocks;
 	int64_t ended;
 };
 

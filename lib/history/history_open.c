@@ -16,8 +16,8 @@ struct history_interval *history_index_find_open(const struct history_index *x, 
 	return NULL;
 }
 
-/* Whether the mapping of a drain ended with it; one that was taken into use again did not. */
-static bool ended_with_mapping(const struct history_index *x, const struct drain_interval *d)
+/* The mapping of a drain that ended with it; NULL if it was taken into use again. */
+static const struct history_interval *ended_with(const struct history_index *x, const struct drain_interval *d)
 {
 	for (size_t i = x->n_intervals; i-- > 0;) {
 		const struct history_interval *v = &x->intervals[i];
@@ -25,9 +25,21 @@ static bool ended_with_mapping(const struct history_index *x, const struct drain
 		if (v->end_line == d->end_line && !v->undone && v->in.base == d->drain.in.base &&
 		    v->in.plen == d->drain.in.plen && v->out.base == d->drain.out.base &&
 		    v->out.plen == d->drain.out.plen)
-			return true;
+			return v;
 	}
-	return false;
+	return NULL;
+}
+
+/* The blocks of a mapping that drains. */
+static struct plan_blocks draining_blocks(const struct history_index *x, const struct drain_interval *d)
+{
+	for (size_t i = 0; i < x->n_open; i++) {
+		const struct history_interval *v = &x->intervals[x->open[i]];
+
+		if (prefix_equal(v->in, d->drain.in) && prefix_equal(v->out, d->drain.out))
+			return v->blocks;
+	}
+	return (struct plan_blocks){ 0 };
 }
 
 int history_rests(const struct history_index *x, int64_t after, int64_t still, struct history_rest **ret, size_t *ret_n)
@@ -39,12 +51,13 @@ int history_rests(const struct history_index *x, int64_t after, int64_t still, s
 		return -ENOMEM;
 	for (size_t i = 0; i < x->drains.n; i++) {
 		const struct drain_interval *d = &x->drains.interval[i];
+		const struct history_interval *of = d->to == TIME_OPEN ? NULL : ended_with(x, d);
 		int64_t ended = d->to == TIME_OPEN ? still : d->to;
 
-		if (d->undone || !history_drain_whole(&d->drain) || ended <= after ||
-		    (d->to != TIME_OPEN && !ended_with_mapping(x, d)))
+		if (d->undone || !history_drain_whole(&d->drain) || ended <= after || (d->to != TIME_OPEN && !of))
 			continue;
-		list[n++] = (struct history_rest){ d->drain.in, d->drain.out, ended };
+		list[n++] = (struct history_rest){ d->drain.in, d->drain.out, of ? of->blocks : draining_blocks(x, d),
+						   ended };
 	}
 	*ret = list;
 	*ret_n = n;

@@ -17,6 +17,7 @@ struct held {
 	uint32_t reach; /* that of the last end of this and the earlier ones of the same outside prefix */
 	size_t number;	/* of the interval */
 	bool open;
+	struct plan_blocks blocks;
 	char name[LABEL_TEXT];
 };
 

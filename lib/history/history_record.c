@@ -10,13 +10,17 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "history/history_blocks.h"
+
 #define HASH_BEGIN ",\"hash\":\""
 #define HASH_END   "\"}"
 /* Size of a line from HASH_BEGIN on. */
 #define HASH_TAIL (sizeof(HASH_BEGIN) - 1 + HASH_TEXT - 1 + sizeof(HASH_END) - 1)
 
-#define ALGORITHM "sequential"
-#define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
+/* Of lines in which all mappings have their default blocks, and of others, which older readers must not misread. */
+#define ALGORITHM	 "sequential"
+#define ALGORITHM_BLOCKS "blocks"
+#define LAST_PORT	 (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
 static const char *const words[] = {
 #define X(constant, word) [constant] = (word),
@@ -93,9 +97,17 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 		fputs(",\"inbound\":\"open\"", out);
 }
 
-static void write_algorithm(FILE *out)
+static void write_algorithm(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi)
 {
-	fprintf(out, ",\"algorithm\":\"" ALGORITHM "\",\"port_lo\":%u,\"port_hi\":%u", MAPPING_FIRST_PORT, LAST_PORT);
+	fprintf(out, ",\"algorithm\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", algorithm, port_lo, port_hi);
+}
+
+static bool has_blocks(const struct history_record *r)
+{
+	for (size_t i = 0; i < r->n_mappings; i++)
+		if (!plan_blocks_default(&r->mappings[i].blocks))
+			return true;
+	return false;
 }
 
 static void write_change(FILE *out, const struct history_record *r)
@@ -110,7 +122,12 @@ static void write_change(FILE *out, const struct history_record *r)
 		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
 	else
 		fputs(",\"to\":null", out);
-	write_algorithm(out);
+	if (!plan_blocks_default(&m->blocks)) {
+		write_algorithm(out, ALGORITHM_BLOCKS, plan_blocks_lowest(&m->blocks), plan_blocks_last(&m->blocks));
+		history_blocks_write(out, &m->blocks);
+		return;
+	}
+	write_algorithm(out, ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
 	if (prefix_is_none(m->out))
 		return;
 	fprintf(out, ",\"sharing_ratio\":%u,\"ports_per_host\":%u", 1U << shift, MAPPING_PORTS >> shift);
@@ -142,11 +159,13 @@ static void write_drain(FILE *out, const struct history_record *r)
 
 static void write_list(FILE *out, const struct history_record *r)
 {
-	write_algorithm(out);
+	write_algorithm(out, has_blocks(r) ? ALGORITHM_BLOCKS : ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
 	fputs(",\"mappings\":[", out);
 	for (size_t i = 0; i < r->n_mappings; i++) {
 		fputs(i ? ",{" : "{", out);
 		write_mapping(out, &r->mappings[i]);
+		if (!plan_blocks_default(&r->mappings[i].blocks))
+			history_blocks_write(out, &r->mappings[i].blocks);
 		fputc('}', out);
 	}
 	fputc(']', out);
@@ -165,9 +184,10 @@ static void write_list(FILE *out, const struct history_record *r)
 static void write_start(FILE *out, const struct history_record *r)
 {
 	char since[TIME_TEXT];
+	uint64_t needed = has_blocks(r) ? HISTORY_FORMAT_BLOCKS : HISTORY_FORMAT_CONFIRMS;
 
 	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\",\"taken_over\":%s,\"unknown_since\":",
-		r->format ? r->format : (uint64_t)HISTORY_FORMAT, r->host, r->taken_over ? "true" : "false");
+		r->format ? r->format : needed, r->host, r->taken_over ? "true" : "false");
 	if (r->since == TIME_NONE)
 		fputs("null", out);
 	else
@@ -274,17 +294,20 @@ static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 		ret->out = PREFIX_NONE;
 		return !inbound;
 	}
-	return out && !prefix_parse(out, &ret->out) &&
-	       !mapping_geometry(ret->in.base, ret->in.plen, ret->out.base, ret->out.plen, &g) &&
-	       (!inbound || (ret->open && !g.ratio_shift));
+	if (!out || prefix_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
+		return false;
+	ret->blocks = plan_blocks_of(&g);
+	return (!inbound || (ret->open && g.ratio == 1));
 }
 
-/* Returns whether this program implements the algorithm. */
+/* Returns whether this program implements the algorithm. Blocks are in the mappings, and were read with them. */
 static bool algorithm_known(const cJSON *json)
 {
 	const char *algorithm = text_of(json, "algorithm");
 	uint64_t lo, hi;
 
+	if (algorithm && !strcmp(algorithm, ALGORITHM_BLOCKS))
+		return true;
 	return algorithm && !strcmp(algorithm, ALGORITHM) && read_count(json, "port_lo", &lo) &&
 	       read_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
 }

@@ -17,6 +17,7 @@
 #include "history/history_drains.h"
 #include "history/history_portmaps.h"
 #include "history/history_times.h"
+#include "plan/blocks.h"
 #include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
@@ -26,8 +27,10 @@
 /*
  * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
  * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
+ * 4: a mapping may have other blocks than the defaults. Lines without such mappings are as in format 3, and say so.
  */
-#define HISTORY_FORMAT 3ULL
+#define HISTORY_FORMAT	      4ULL
+#define HISTORY_FORMAT_BLOCKS 4ULL
 /* Since this one, an unconfirmed change may or may not have taken effect. */
 #define HISTORY_FORMAT_CONFIRMS 3ULL
 
@@ -59,6 +62,7 @@ struct history_mapping {
 	struct prefix in;
 	struct prefix out; /* may be PREFIX_NONE */
 	bool open;	   /* "inbound": "open" */
+	struct plan_blocks blocks;
 	int64_t from;
 	char name[LABEL_TEXT]; /* "": none */
 };
@@ -67,7 +71,7 @@ struct history_mapping {
 static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
 {
 	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
-	       a->out.plen == b->out.plen && a->open == b->open;
+	       a->out.plen == b->out.plen && a->open == b->open && plan_blocks_same(&a->blocks, &b->blocks);
 }
 
 #define HOST_TEXT 65
@@ -90,7 +94,7 @@ struct history_record {
 	int64_t after; /* clock: the earliest possible reading after that */
 	int64_t until; /* confirm: the lines had taken effect by then; undo: they had been taken back by then */
 	uint64_t first, last; /* undo, confirm: line numbers */
-	uint64_t format;      /* start: as read; 0 is written as HISTORY_FORMAT */
+	uint64_t format;      /* start: as read; 0 is written as the lowest that will do */
 	char host[HOST_TEXT]; /* start */
 	bool taken_over;      /* start: took over an existing datapath */
 };

@@ -19,7 +19,7 @@ struct who {
 	size_t n_held;
 	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
 	struct holdings holdings; /* all of them, and those without an outside prefix */
-	bool any_open;
+	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
 	struct who_portmaps portmaps;
 	struct history_gaps gaps;
 	int64_t first_time;
@@ -69,10 +69,12 @@ static void take_intervals(struct who *w, const struct history_index *x)
 				    .end = v->end,
 				    .reach = v->end,
 				    .number = i,
-				    .open = v->open };
+				    .open = v->open,
+				    .blocks = v->blocks };
 		memcpy(h->name, v->name, sizeof(v->name));
 		all->lengths |= 1ULL << v->in.plen;
-		w->any_open |= v->open;
+		w->low_ports |=
+			v->open || (!plan_blocks_default(&v->blocks) && v->blocks.first_port < MAPPING_FIRST_PORT);
 		if (prefix_is_none(v->out))
 			continue;
 		w->held[w->n_held++] = *h;
@@ -281,7 +283,7 @@ static void consider(struct search *s, const struct held *h)
 	int64_t subscriber;
 
 	if (!history_times_touch(s->times, h->begin, h->end, s->epoch, s->t) ||
-	    mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
+	    plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
 		return;
 	subscriber = subscriber_of(s, h, &g);
 	if (subscriber >= 0) {
@@ -345,18 +347,31 @@ static void look_in_all(struct search *s)
 
 static enum who_result nobody(const struct search *s, struct error *why)
 {
+	const struct held *h = s->covers;
+	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
+	struct geometry g;
 	char out[ADDR_TEXT], in[ADDR_TEXT];
 
-	if (s->port < MAPPING_FIRST_PORT)
+	if (usual && s->port < MAPPING_FIRST_PORT)
 		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out%s",
 						  MAPPING_FIRST_PORT,
 						  s->w->portmaps.n ? ", and no portmap had this one" : "");
-	if (!s->covers)
+	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
-	return (enum who_result)error_set(why, WHO_NOBODY,
-					  "the port is one of the remainder of mapping %s to %s, which nobody has",
-					  prefix_format(s->covers->in.base, s->covers->in.plen, in),
-					  prefix_format(s->covers->out.base, s->covers->out.plen, out));
+	prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out);
+	const enum mapping_port kind = mapping_port_kind(&g, s->addr, s->port);
+
+	if (kind == MAPPING_PORT_BELOW)
+		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u of mapping %s to %s are in no block",
+						  g.lowest_port, in, out);
+	if (kind == MAPPING_PORT_GAP)
+		return (enum who_result)error_set(why, WHO_NOBODY,
+						  "the port lies between two blocks of mapping %s to %s", in, out);
+	if (kind == MAPPING_PORT_SPARE)
+		return (enum who_result)error_set(
+			why, WHO_NOBODY, "the port is in a block of mapping %s to %s that no subscriber has", in, out);
+	return (enum who_result)error_set(
+		why, WHO_NOBODY, "the port is one of the remainder of mapping %s to %s, which nobody has", in, out);
 }
 
 /* The port was in the block of a subscriber that had another mapping. */
@@ -370,7 +385,7 @@ static enum who_result kept(const struct search *s, struct error *why)
 	if (!e)
 		return (enum who_result)error_set(why, WHO_NOBODY,
 						  "the port was kept for %s, whose mapping was retired", in);
-	if (mapping_geometry(e->in.base, e->in.plen, e->out.base, e->out.plen, &g))
+	if (plan_blocks_geometry(e->in, e->out, &e->blocks, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was not translated",
 						  in);
 	return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was mapped to %s", in,
@@ -385,7 +400,7 @@ static enum who_result explain(const struct search *s, struct error *why)
 
 	if (!gap && s->kept)
 		return kept(s, why);
-	if (!gap && (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open && !w->portmaps.n)))
+	if (!gap && (s->covers || (s->port < MAPPING_FIRST_PORT && !w->low_ports && !w->portmaps.n)))
 		return nobody(s, why);
 	if (w->first_time == TIME_OPEN)
 		return (enum who_result)error_set(why, WHO_NO_RECORD,

@@ -19,6 +19,14 @@
 #define TIMEOUT_ARG(constant, timeout_name, seconds) \
 	{ #timeout_name, ARG_SECONDS, ARG_ASSIGNMENT, 1, SECONDS_MAX, .shown = "N" },
 
+/* Options that share out the ports of an outside address. */
+#define PORT_ARGS(why)                                                                     \
+	{ "subscribers_per_address", ARG_NUMBER, ARG_OPTION, 0, 64512, .refused = (why) }, \
+		{ "ports_per_host", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },  \
+		{ "first_port", ARG_NUMBER, ARG_OPTION, 1, 65535, .refused = (why) },      \
+		{ "block_pitch", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },     \
+		{ "order", ARG_BLOCK_ORDER, ARG_OPTION, .refused = (why) },
+
 const struct verb_spec verb_specs[N_VERBS] = {
 #define VERB(id, ...) [VERB_##id] = { __VA_ARGS__ },
 #include "proto/verbs.def"

@@ -56,6 +56,7 @@ enum arg_kind {
 	ARG_STATE,	   /* udp-active, tcp-established and so on: number is the session's state */
 	ARG_OUT,	   /* an outside prefix, masked, or none, which is PREFIX_NONE */
 	ARG_INBOUND,	   /* sessions, open: number is enum inbound */
+	ARG_BLOCK_ORDER,   /* sequential, netmap: number is 0 or 1 */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 
@@ -77,7 +78,12 @@ struct arg_spec {
 	const char *refused; /* not in the usage, and refused with this text; NULL: accepted */
 };
 
-#define VERB_MAX_ARGS 12U
+#define VERB_MAX_ARGS 17U
+
+/* mapping set refuses options that share out the ports. */
+#define BLOCKS_REFUSED                                                                                           \
+	"the ports of its subscribers stay as they are; `mapping add --replace` changes them, which ends their " \
+	"sessions"
 
 /* The most packets of a trace, which the agent keeps in memory. */
 #define TRACE_MAX_COUNT 10000U
@@ -127,7 +133,7 @@ int verb_find(const char *name);
  * Writes the form in which a verb's arguments are typed, "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]", and
  * returns it.
  */
-#define USAGE_TEXT 320
+#define USAGE_TEXT 512
 const char *verb_usage(const struct verb_spec *verb, char text[static USAGE_TEXT]);
 
 /*

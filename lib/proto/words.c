@@ -36,6 +36,7 @@ const struct word portmap_words[] = {
 const struct word fate_words[] = { { "move", PORTMAPS_MOVE }, { "delete", PORTMAPS_DELETE }, {} };
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word inbound_words[] = { { "sessions", INBOUND_SESSIONS }, { "open", INBOUND_OPEN }, {} };
+const struct word block_order_words[] = { { "sequential", 0 }, { "netmap", 1 }, {} };
 const struct word notice_words[] = {
 	{ "refusals", NOTICE_REFUSALS },
 	{ "mappings", NOTICE_MAPPINGS },

@@ -18,17 +18,18 @@ enum inbound {
 	INBOUND_OPEN,	  /* everything, without sessions */
 };
 
-extern const struct word role_words[];	  /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
-extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
-extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
-extern const struct word binding_words[]; /* udp, tcp, icmp: BINDING_… */
-extern const struct word portmap_words[]; /* tcp, udp, both: enum portmap_protos */
-extern const struct word fate_words[];	  /* move, delete: enum portmaps_fate */
-extern const struct word origin_words[];  /* static, pcp: enum portmap_origin */
-extern const struct word order_words[];	  /* sessions, quota: enum top_order */
-extern const struct word inbound_words[]; /* sessions, open: enum inbound */
-extern const struct word notice_words[];  /* refusals, mappings and so on: enum notice_kind */
-extern const struct word state_words[];	  /* the states of sessions, as they are shown; without numbers */
+extern const struct word role_words[];	      /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
+extern const struct word side_words[];	      /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
+extern const struct word proto_words[];	      /* tcp, udp, icmp: the IP protocol */
+extern const struct word binding_words[];     /* udp, tcp, icmp: BINDING_… */
+extern const struct word portmap_words[];     /* tcp, udp, both: enum portmap_protos */
+extern const struct word fate_words[];	      /* move, delete: enum portmaps_fate */
+extern const struct word origin_words[];      /* static, pcp: enum portmap_origin */
+extern const struct word order_words[];	      /* sessions, quota: enum top_order */
+extern const struct word inbound_words[];     /* sessions, open: enum inbound */
+extern const struct word block_order_words[]; /* sequential, netmap: 0, 1 */
+extern const struct word notice_words[];      /* refusals, mappings and so on: enum notice_kind */
+extern const struct word state_words[];	      /* the states of sessions, as they are shown; without numbers */
 
 /* Protocols of a portmap, or-ed. */
 enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };

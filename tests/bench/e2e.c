@@ -29,20 +29,20 @@
 #include "e2e_rows.h"
 #include "e2e_traffic.h"
 
-struct plan {
+struct change_plan {
 	uint32_t hosts;
 	unsigned rounds;
 	unsigned connection_rounds; /* 0: no TCP rows */
 	struct redirect_goal goal;
 };
 
-static const struct plan quick[] = { { 1024, 5, 3, { 1.30, 0 } }, { 16384, 3, 0, { 1.75, 120 } } };
-static const struct plan full[] = { { 1024, 11, 9, { 1.30, 0 } },
-				    { 4096, 9, 0, { 0 } },
-				    { 16384, 9, 3, { 1.75, 120 } } };
+static const struct change_plan quick[] = { { 1024, 5, 3, { 1.30, 0 } }, { 16384, 3, 0, { 1.75, 120 } } };
+static const struct change_plan full[] = { { 1024, 11, 9, { 1.30, 0 } },
+					   { 4096, 9, 0, { 0 } },
+					   { 16384, 9, 3, { 1.75, 120 } } };
 
 /* Tables that no cache holds. */
-static const struct plan large[] = { { 262144, 7, 0, { 1.9, 120 } }, { 1048576, 5, 0, { 2.2, 0 } } };
+static const struct change_plan large[] = { { 262144, 7, 0, { 1.9, 120 } }, { 1048576, 5, 0, { 2.2, 0 } } };
 
 static const char *const size_names[N_FRAME_SIZES] = { "64b", "imix" };
 static const char *const direction_names[N_DIRECTIONS] = { "in2out", "out2in" };
@@ -83,7 +83,7 @@ static void ramp_up(struct bench *b, struct gateway *g, struct row *row)
 		complain(b, "outside endpoints", gateway_name(g->kind), distinct, sessions);
 }
 
-static void throughput(struct bench *b, struct gateway *g, const struct plan *p)
+static void throughput(struct bench *b, struct gateway *g, const struct change_plan *p)
 {
 	struct row *rows[N_FRAME_SIZES][N_DIRECTIONS][N_GATEWAYS];
 	double generator[N_FRAME_SIZES][MAX_ROUNDS];
@@ -153,7 +153,7 @@ static void throughput(struct bench *b, struct gateway *g, const struct plan *p)
 		}
 }
 
-static void connections(struct bench *b, struct gateway *g, const struct plan *p)
+static void connections(struct bench *b, struct gateway *g, const struct change_plan *p)
 {
 	static uint16_t ext_port = 20000; /* another for each run: every tuple is new */
 	struct row *rows[N_GATEWAYS];
@@ -180,7 +180,7 @@ static void connections(struct bench *b, struct gateway *g, const struct plan *p
 		    "whole TCP connections a second, detnat redirect against nft SNAT");
 }
 
-static void measure(struct bench *b, const struct plan *p)
+static void measure(struct bench *b, const struct change_plan *p)
 {
 	struct gateway g[N_GATEWAYS];
 	struct row *opening[N_GATEWAYS] = { 0 };
@@ -258,7 +258,7 @@ static void find_build(char *ret, size_t size)
 int main(int argc, char *argv[])
 {
 	static struct bench b;
-	const struct plan *plan = quick;
+	const struct change_plan *plan = quick;
 	size_t plans = ARRAY_SIZE(quick);
 	const char *out = NULL, *only = NULL;
 	uint32_t hosts = 1024, only_large = 0;

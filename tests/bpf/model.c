@@ -7,12 +7,17 @@
 
 unsigned model_ratio(const struct model_mapping *m)
 {
-	return m->in_count / m->out_count;
+	return m->ratio ? m->ratio : m->in_count / m->out_count;
+}
+
+static unsigned first_port(const struct model_mapping *m)
+{
+	return m->first_port ? m->first_port : 1024;
 }
 
 unsigned model_ports(const struct model_mapping *m)
 {
-	return (65536 - 1024) / model_ratio(m);
+	return m->ports ? m->ports : (65536 - first_port(m)) / model_ratio(m);
 }
 
 const struct model_mapping *model_inside(const struct model *model, uint32_t addr)
@@ -30,12 +35,16 @@ const struct model_mapping *model_inside(const struct model *model, uint32_t add
 
 uint32_t model_out_addr(const struct model_mapping *m, uint32_t in_addr)
 {
-	return m->out_base + (in_addr - m->in_base) / model_ratio(m);
+	uint32_t i = in_addr - m->in_base;
+
+	return m->out_base + (m->netmap ? i % m->out_count : i / model_ratio(m));
 }
 
 uint16_t model_port_lo(const struct model_mapping *m, uint32_t in_addr)
 {
-	return (uint16_t)(1024 + model_ports(m) * ((in_addr - m->in_base) % model_ratio(m)));
+	uint32_t i = in_addr - m->in_base, block = m->netmap ? i / m->out_count : i % model_ratio(m);
+
+	return (uint16_t)(first_port(m) + (m->pitch ? m->pitch : model_ports(m)) * block);
 }
 
 uint16_t model_first_choice(const struct model_mapping *m, uint32_t in_addr, uint16_t in_port)
@@ -61,14 +70,12 @@ bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, ui
 			*ret_in_addr = m->in_base + (out_addr - m->out_base);
 			return true;
 		}
-		/* By trying each of the subscribers of the address. */
-		if (port < 1024)
-			continue;
-		for (unsigned k = 0; k < model_ratio(m); k++) {
-			uint32_t in_addr = m->in_base + (out_addr - m->out_base) * model_ratio(m) + k;
+		/* By trying each of the subscribers. */
+		for (uint32_t k = 0; k < m->in_count; k++) {
+			uint32_t in_addr = m->in_base + k;
 			unsigned lo = model_port_lo(m, in_addr);
 
-			if (port >= lo && port < lo + model_ports(m)) {
+			if (model_out_addr(m, in_addr) == out_addr && port >= lo && port < lo + model_ports(m)) {
 				*ret_in_addr = in_addr;
 				return true;
 			}

@@ -37,6 +37,12 @@ struct model_mapping {
 	unsigned anyone;       /* of them: those to whose ports anyone may send */
 	unsigned inbound_part; /* percent of the quota, or of the slots, that the outside may open */
 	bool former;	       /* opens nothing more: the sessions that it has go on */
+	/* How the ports of an outside address are shared out; 0: as the counts alone say. */
+	unsigned ratio;
+	unsigned first_port;
+	unsigned pitch;
+	unsigned ports;
+	bool netmap; /* the outside address changes from one inside address to the next */
 };
 
 /* Senders from whom a portmap takes packets: of an address range, by one port or, 0, by any. */

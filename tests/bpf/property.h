@@ -25,7 +25,7 @@ struct scene {
 	bool excepted;	 /* exceptions come and go, and cut sessions off */
 };
 
-extern const struct scene property_plain, property_reachable, property_renumbered, property_excepted;
+extern const struct scene property_plain, property_reachable, property_renumbered, property_excepted, property_shared;
 extern const struct scene *property_scene; /* the one that was set up */
 
 /* What became of a packet at a hook. */

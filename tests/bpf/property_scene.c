@@ -72,6 +72,22 @@ static const uint32_t reachable_subscribers[] = {
 };
 const struct scene property_reachable = { reachable_mappings, 6, reachable_subscribers, 7, 4, true, false, false };
 
+/* Blocks other than the defaults: 33 subscribers an address, netmap order, gaps between blocks. */
+static const struct model_mapping shared_mappings[] = {
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60, .slots = 1024 },
+	{ ADDR(10, 64, 0, 0), 1024, ADDR(203, 0, 114, 0), 32, 36, .slots = 8, .ratio = 33, .ports = 1954 },
+	{ ADDR(10, 80, 0, 0), 64, ADDR(203, 0, 117, 0), 2, 36, .slots = 8, .ratio = 32, .first_port = 1026,
+	  .pitch = 2016, .ports = 2014 },
+	/* 15 ports, which are soon in use. */
+	{ ADDR(10, 96, 0, 0), 1024, ADDR(203, 0, 115, 0), 32, 50, .slots = 64, .ratio = 32, .first_port = 60000,
+	  .pitch = 17, .ports = 15, .netmap = true },
+};
+static const uint32_t shared_subscribers[] = {
+	ADDR(10, 64, 0, 32), ADDR(10, 64, 0, 33), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),
+	ADDR(10, 80, 0, 63), ADDR(10, 96, 0, 0),  ADDR(10, 96, 0, 32),	ADDR(10, 96, 3, 255),
+};
+const struct scene property_shared = { shared_mappings, 4, shared_subscribers, 8, 5, false, false, false };
+
 /* As set up, with the mappings that there are now. */
 static struct scene current;
 static struct model_mapping mapping_now[10];
@@ -104,6 +120,21 @@ static void add_mapping(const struct model_mapping *m, const struct mapping_hand
 			      .inbound = (uint8_t)m->inbound_part },
 	};
 
+	if (m->ratio) {
+		const struct mapping_parameters p = {
+			.in_base = m->in_base,
+			.last_subscriber = m->in_count - 1,
+			.out_base = m->out_base,
+			.last_out = m->out_count - 1,
+			.ratio = m->ratio,
+			.first_port = m->first_port ? m->first_port : 1024,
+			.pitch = m->pitch ? m->pitch : m->ports,
+			.ports_per_host = m->ports,
+			.netmap = m->netmap,
+		};
+
+		cr_assert_eq(mapping_make(&p, &spec.geo), 0);
+	}
 	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
 	make_mapping(&spec, how);
 }

@@ -222,6 +222,11 @@ Test(property, random_packets_while_exceptions_come_and_go, .timeout = 0)
 	run_random_packets(&property_excepted, false);
 }
 
+Test(property, random_packets_of_mappings_with_blocks_of_any_kind, .timeout = 0)
+{
+	run_random_packets(&property_shared, false);
+}
+
 /* The comparison above is one of two programs: without its slow path the main one takes ordinary packets all the same.
  */
 Test(property, ordinary_packets_take_the_fast_path)

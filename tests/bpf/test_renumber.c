@@ -36,11 +36,11 @@ static void renumber_set_up(void)
 
 TestSuite(renumber, .init = renumber_set_up, .fini = tear_down, .timeout = 900);
 
-struct plan {
+struct change_plan {
 	uint32_t pool;
 	unsigned share;
 };
-static const struct plan old_plan = { OLD_POOL, OLD_SHARE }, new_plan = { NEW_POOL, NEW_SHARE };
+static const struct change_plan old_plan = { OLD_POOL, OLD_SHARE }, new_plan = { NEW_POOL, NEW_SHARE };
 
 /* A flow: the n-th subscriber's, from this inside port. */
 struct flow {
@@ -75,7 +75,7 @@ static struct flow flow_of(uint32_t i)
 	return (struct flow){ (i * 2654435761U) & (n - 1), (uint16_t)(5000 + i / n) };
 }
 
-static struct outside endpoint_of(const struct plan *p, struct flow f)
+static struct outside endpoint_of(const struct change_plan *p, struct flow f)
 {
 	uint32_t ports = 64512U >> p->share;
 
@@ -142,7 +142,7 @@ static void comes_in(struct flow f, uint16_t ext_port, struct outside o)
 				.payload = 20 });
 }
 
-static void all_flows(uint16_t ext_port, const struct plan *p, bool answers)
+static void all_flows(uint16_t ext_port, const struct change_plan *p, bool answers)
 {
 	for (uint32_t i = 0; i < n_flows; i++) {
 		struct flow f = flow_of(i);
@@ -177,7 +177,7 @@ static void wait_for_traffic(unsigned n)
 		usleep(100);
 }
 
-static struct mapping_spec spec_of(const struct plan *p)
+static struct mapping_spec spec_of(const struct change_plan *p)
 {
 	struct mapping_spec spec = { .in = { INSIDE, (uint8_t)(32 - bits) },
 				     .out = { p->pool, (uint8_t)(32 - bits + p->share) },
@@ -189,7 +189,7 @@ static struct mapping_spec spec_of(const struct plan *p)
 	return spec;
 }
 
-static void add(const struct plan *p, const struct mapping_handover *how)
+static void add(const struct change_plan *p, const struct mapping_handover *how)
 {
 	struct mapping_spec spec = spec_of(p);
 

@@ -4,6 +4,7 @@
 import ctypes
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -27,7 +28,9 @@ RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
 
 @pytest.fixture(scope="module")
 def other_layout_build(tmp_path_factory):
-    """The directory of an agent whose records have their members in another order."""
+    """The directory of an agent whose records have their members in another order, or of an earlier version."""
+    if "DETNAT_EARLIER_BUILD" in os.environ:
+        return pathlib.Path(os.environ["DETNAT_EARLIER_BUILD"])
     return other_layout.build(other_layout.migratable, tmp_path_factory.mktemp("other") / "tree")
 
 

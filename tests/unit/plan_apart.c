@@ -187,7 +187,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define datapath_raise_epoch(d)				  call("epoch", NULL)
 #define ipfix_configure(x, c, err)			  call("ipfix", err)
 #define ipfix_configure_waiting(x, c, err)		  call("ipfix-waiting", err)
-#define ipfix_mapping(x, in, out, of, made, ms)		  tell_mapping(x, made, ms)
+#define ipfix_mapping(x, geo, of, made, ms)		  ((void)(geo), tell_mapping(x, made, ms))
 #define metrics_configure(m, c, wait, name, err)	  call((wait) ? "metrics-waiting" : "metrics", err)
 #define guard_configure(g, now, then)			  configure_guard(now, then)
 #define running_save_to(map, size, json, hash, err)	  save_running(json, hash)
@@ -282,7 +282,7 @@ const char *in_tables(void)
 	return letters;
 }
 
-int prepare(struct plan *p, int record_r, struct error *err)
+int prepare(struct change_plan *p, int record_r, struct error *err)
 {
 	int r;
 
@@ -308,14 +308,14 @@ void run_with(const char *letters)
 {
 	_cleanup_config_ struct config *c = config_with(letters);
 	struct error err = { 0 };
-	struct plan *p;
+	struct change_plan *p;
 
 	cr_assert_eq(plan_new(&context, c, 1, false, "x", &p, &err), 0, "%s", err.text);
 	cr_assert_eq(prepare(p, 0, &err), 0, "%s", err.text);
 	cr_assert_eq(plan_commit(p, &err), 0, "%s", err.text);
 	datapath.tc_outside = 0;
 	datapath.settings = p->settings;
-	plan_free(p);
+	change_plan_free(p);
 	datapath.reused = true;
 	forget_calls();
 }

@@ -38,7 +38,7 @@ struct config *config_with(const char *letters);
 const char *in_tables(void);
 
 /* Steps until the plan is ready or fails; the disk answers record_r as soon as it is asked. */
-int prepare(struct plan *p, int record_r, struct error *err);
+int prepare(struct change_plan *p, int record_r, struct error *err);
 
 void forget_calls(void);
 

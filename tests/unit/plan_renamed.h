@@ -7,7 +7,7 @@
 #define plan_new_with	 tested_plan_new_with
 #define plan_check	 tested_plan_check
 #define plan_step	 tested_plan_step
-#define plan_free	 tested_plan_free
+#define change_plan_free tested_plan_free
 #define plan_commit	 tested_plan_commit
 #define plan_record	 tested_plan_record
 #define plan_drains	 tested_plan_drains
@@ -15,6 +15,6 @@
 #define plan_holds	 tested_plan_holds
 #define plan_hold	 tested_plan_hold
 #define plan_guard_holds tested_plan_guard_holds
-#include "change/plan_private.h"
+#include "change/change_plan_private.h"
 
 #endif

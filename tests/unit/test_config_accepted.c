@@ -8,6 +8,46 @@
 #define INTERFACES "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
 #define WITH(keys) "{" INTERFACES ",\n" keys "}"
 
+/* What the documents of other systems say: 33 subscribers an address; netmap order; blocks at a distance. */
+Test(config_accepted, ports_of_mappings)
+{
+	_cleanup_config_ struct config *c = config_of(WITH(
+		"\"mappings\":["
+		"{\"in\":\"100.64.56.0/22\",\"out\":\"143.208.72.192/27\",\"subscribers_per_address\":33},"
+		"{\"in\":\"100.64.40.0/22\",\"out\":\"179.106.165.192/27\",\"order\":\"netmap\",\"first_port\":1536,"
+		"\"ports_per_host\":2000},"
+		"{\"in\":\"100.65.0.0/22\",\"out\":\"198.0.2.0/27\",\"first_port\":1026,\"block_pitch\":2016,"
+		"\"ports_per_host\":2014},"
+		"{\"in\":\"100.66.0.0/24\",\"out\":\"198.0.3.0/30\",\"order\":\"sequential\"}]"));
+	_cleanup_free_ char *json = config_to_json(c);
+	struct port_block block;
+	struct geometry g;
+
+	cr_assert_eq(config_mapping_geometry(&c->mappings[0], &g), 0);
+	cr_expect_eq(g.ratio, 33);
+	cr_expect_eq(g.ports_per_host, 1954);
+	block = mapping_forward(&g, 0x64403821);
+	cr_expect_eq(block.out_addr, 0x8fd048c1);
+	cr_expect_eq(block.port_lo, 1024);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[1], &g), 0);
+	cr_expect_eq(g.ratio, 32);
+	block = mapping_forward(&g, 0x64402821);
+	cr_expect_eq(block.out_addr, 0xb36aa5c1);
+	cr_expect_eq(block.port_lo, 3536);
+	cr_expect_eq(block.port_hi, 5535);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[2], &g), 0);
+	block = mapping_forward(&g, 0x64410001);
+	cr_expect_eq(block.out_addr, 0xc6000200);
+	cr_expect_eq(block.port_lo, 3042);
+	cr_expect_eq(block.port_hi, 5055);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[3], &g), 0);
+	cr_expect(mapping_is_plain(&g));
+	/* Only the keys that were given are written. */
+	cr_expect(strstr(json,
+			 "{\"in\":\"100.64.56.0/22\",\"out\":\"143.208.72.192/27\",\"subscribers_per_address\":33}"));
+	cr_expect(strstr(json, "{\"in\":\"100.66.0.0/24\",\"out\":\"198.0.3.0/30\"}"));
+}
+
 Test(config_accepted, interfaces_alone_bring_every_default)
 {
 	_cleanup_config_ struct config *c = config_of("{" INTERFACES "}");

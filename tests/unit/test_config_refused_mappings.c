@@ -138,6 +138,56 @@ Test(config_refused, geometry_and_overlaps_of_mappings)
 	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
+#define SHARED(keys) MAPPINGS("{\"in\":\"10.0.0.0/22\",\"out\":\"1.1.1.0/27\"," keys "}")
+
+Test(config_refused, ports_of_mappings)
+{
+	static const struct refused_row rows[] = {
+		{ SHARED("\"subscribers_per_address\":0"),
+		  ":3: mappings[0].subscribers_per_address: must be a whole number from 1 to 64512, not 0" },
+		{ SHARED("\"subscribers_per_address\":64513"),
+		  ":3: mappings[0].subscribers_per_address: must be a whole number from 1 to 64512, not 64513" },
+		{ SHARED("\"ports_per_host\":65536"),
+		  ":3: mappings[0].ports_per_host: must be a whole number from 1 to 65535, not 65536" },
+		{ SHARED("\"first_port\":0"),
+		  ":3: mappings[0].first_port: must be a whole number from 1 to 65535, not 0" },
+		{ SHARED("\"block_pitch\":0"),
+		  ":3: mappings[0].block_pitch: must be a whole number from 1 to 65535, not 0" },
+		{ SHARED("\"order\":\"staggered\""),
+		  ":3: mappings[0].order: must be one of \"sequential\", \"netmap\", not \"staggered\"" },
+		{ SHARED("\"subscribers_per_address\":33,\"ports_per_host\":1955"),
+		  ":3: mappings[0]: block 32 of 33 would end at port 65538: subscribers_per_address 32, or "
+		  "ports_per_host 1954" },
+		{ SHARED("\"subscribers_per_address\":31"),
+		  ":3: mappings[0]: holds 992 of 1024 subscribers: subscribers_per_address 32, or 2 addresses more" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"11.0.0.0/8\",\"subscribers_per_address\":1000}"),
+		  ":3: mappings[0]: 16777216 outside addresses have blocks for more than 4294967296 subscribers: make "
+		  "out smaller" },
+		{ SHARED("\"ports_per_host\":4000"),
+		  ":3: mappings[0]: holds 512 of 1024 subscribers: ports_per_host 2016, or 32 addresses more" },
+		{ SHARED("\"ports_per_host\":2000,\"block_pitch\":1999"),
+		  ":3: mappings[0]: block_pitch 1999 is below ports_per_host 2000, so blocks would overlap: "
+		  "block_pitch 2000, or ports_per_host 1999" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\n\"first_port\":1025}"),
+		  ":3: mappings[0]: is not translated, so it has no ports: leave subscribers_per_address, "
+		  "ports_per_host, first_port, block_pitch and order out" },
+		{ MAPPINGS(
+			  "{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/24\",\"inbound\":\"open\",\n\"first_port\":1025}"),
+		  ":3: mappings[0]: \"open\" gives a subscriber all ports of his address: leave "
+		  "subscribers_per_address, ports_per_host, first_port, block_pitch and order out" },
+		{ MAPPINGS("{\"in\":\"10.0.0.1-10.0.0.9\",\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"10.0.0.1-10.0.0.9\"" },
+		{ SHARED("\"subscribers_per_address\":32,\"first_port\":1026,\"block_pitch\":2016,"
+			 "\"ports_per_host\":2014}],\n\"portmaps\":[{\"proto\":\"tcp\",\"in\":\"10.0.0.0:80\","
+			 "\"out\":\"1.1.1.0:3040\""),
+		  ":4: portmaps[0].out: port 3040 of 1.1.1.0 is between two blocks, which block_pitch keeps apart: "
+		  "take "
+		  "one of 1026 to 3039, or below 1026" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
 #define SPARED "{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\n\"spare\":"
 
 Test(config_refused, spare_addresses_and_ends)

@@ -29,7 +29,9 @@ Test(config_rests, addresses_that_have_drained_go_to_others_later)
 		struct config_rest rest = { prefix("10.0.0.0/24"), prefix("1.1.1.0/30"),
 					    monotonic_us() + (uint64_t)((int64_t)cases[i].left_s * 1000000) };
 		struct config c = { .rests = &rest, .n_rests = 1 };
-		const struct config_rest *found = config_find_rest(&c, prefix(cases[i].in), prefix(cases[i].out));
+		const struct geometry plain = { 0 };
+		const struct config_rest *found =
+			config_find_rest(&c, prefix(cases[i].in), prefix(cases[i].out), &plain);
 
 		cr_expect_eq(found != NULL, cases[i].rests, "%s to %s", cases[i].in, cases[i].out);
 		cr_expect_leq(config_rest_left(&rest), 60);

@@ -40,10 +40,13 @@ static struct config *random_config(void)
 		m->session_slots = pick(0, CONFIG_SLOTS_AUTO, 8U << random_below(9));
 		m->drain = pick(0, 1, CONFIG_MAX_DRAIN);
 		m->until = (int64_t)pick(0, 1, UINT32_MAX);
+		m->ports = (struct config_ports){ .first_port = pick(0, 1, 4096), .order = (uint8_t)random_below(2) };
 		if (!random_below(4))
 			m->out = PREFIX_NONE;
 		else if (in_plen == out_plen)
 			m->inbound = (uint8_t)random_below(2);
+		if (prefix_is_none(m->out) || m->inbound == INBOUND_OPEN || out_plen - in_plen > 14 || random_below(2))
+			m->ports = (struct config_ports){ 0 };
 		m->independence.given = !prefix_is_none(m->out) && m->inbound != INBOUND_OPEN && random_below(2);
 		if (m->independence.given)
 			m->independence =

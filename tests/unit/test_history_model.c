@@ -34,20 +34,36 @@ static const struct history_portmap_change no_portmaps;
  * Mappings to choose from; those whose outside prefixes overlap, or whose inside prefixes are equal, are never there at
  * the same time. Of inside prefixes within each other the longest has the address.
  */
-static const char *const pairs[][2] = {
-	{ "10.0.0.0/18", "192.0.2.0/30" },    { "10.1.0.0/24", "192.0.2.0/28" },
-	{ "10.0.0.0/24", "192.0.2.0/30" },    { "10.2.0.0/24", "192.0.2.2/32" },
-	{ "10.3.0.0/20", "198.51.100.0/24" }, { "10.3.0.0/24", "198.51.100.0/24" },
-	{ "10.4.0.0/30", "203.0.113.9/32" },  { "10.4.0.0/29", "203.0.113.8/29" },
-	{ "10.0.0.0/20", "203.0.113.64/28" }, { "10.3.0.77/32", NULL },
-	{ "10.4.0.1/32", "203.0.113.33/32" }, { "10.3.0.64/26", "203.0.113.96/27" },
+static const struct {
+	const char *in, *out;
+	struct plan_blocks blocks;
+} pairs[] = {
+	{ "10.0.0.0/18", "192.0.2.0/30" },
+	{ "10.1.0.0/24", "192.0.2.0/28" },
+	{ "10.0.0.0/24", "192.0.2.0/30" },
+	{ "10.2.0.0/24", "192.0.2.2/32" },
+	{ "10.3.0.0/20", "198.51.100.0/24" },
+	{ "10.3.0.0/24", "198.51.100.0/24" },
+	{ "10.4.0.0/30", "203.0.113.9/32" },
+	{ "10.4.0.0/29", "203.0.113.8/29" },
+	{ "10.0.0.0/20", "203.0.113.64/28" },
+	{ "10.3.0.77/32", NULL },
+	{ "10.4.0.1/32", "203.0.113.33/32" },
+	{ "10.3.0.64/26", "203.0.113.96/27" },
+	/* Other blocks of the same prefixes. */
+	{ "10.0.0.0/18", "192.0.2.0/30", { 4097, 1000, 15, 14, 0 } },
+	{ "10.0.0.0/18", "192.0.2.0/30", { 4096, 1, 15, 15, 1 } },
+	{ "10.0.0.0/24", "192.0.2.0/30", { 64, 1026, 1000, 998, 1 } },
+	{ "10.3.0.0/20", "198.51.100.0/24", { 33, 1024, 1954, 1954, 0 } },
+	{ "10.3.0.0/20", "198.51.100.0/24", { 32, 1536, 2000, 2000, 1 } },
+	{ "10.4.0.0/29", "203.0.113.8/29", { 7, 0, 9000, 8999, 0 } },
 };
 #define N_PAIRS (sizeof(pairs) / sizeof(*pairs))
 
-/* Each is in several of the pools. */
+/* Each is in several of the pools; most in blocks of other subscribers with other blocks. */
 static const char *const endpoints[] = {
-	"192.0.2.0:1024",     "192.0.2.2:40000",   "192.0.2.3:65534",
-	"198.51.100.77:5000", "203.0.113.9:64000", "203.0.113.9:65535",
+	"192.0.2.0:1024",    "192.0.2.2:40000", "192.0.2.3:65534",   "198.51.100.77:5000", "203.0.113.9:64000",
+	"203.0.113.9:65535", "192.0.2.1:2025",	"198.51.100.9:2990", "203.0.113.8:8999",
 };
 #define N_ENDPOINTS (sizeof(endpoints) / sizeof(*endpoints))
 
@@ -95,10 +111,11 @@ static void parse_pairs(void)
 {
 	for (unsigned p = 0; p < N_PAIRS; p++) {
 		mappings[p].from = TIME_NONE;
-		cr_assert_eq(prefix_parse(pairs[p][0], &mappings[p].in), 0);
+		cr_assert_eq(prefix_parse(pairs[p].in, &mappings[p].in), 0);
+		mappings[p].blocks = pairs[p].blocks;
 		mappings[p].out = PREFIX_NONE;
-		if (pairs[p][1])
-			cr_assert_eq(prefix_parse(pairs[p][1], &mappings[p].out), 0);
+		if (pairs[p].out)
+			cr_assert_eq(prefix_parse(pairs[p].out, &mappings[p].out), 0);
 	}
 }
 
@@ -136,15 +153,15 @@ static size_t tables(struct history_mapping *ret)
 }
 
 /* What one change does: deletes some of what is there, adds what fits then. */
-struct plan {
+struct change_plan {
 	struct history_mapping del[N_PAIRS], add[N_PAIRS];
 	unsigned del_pair[N_PAIRS], add_pair[N_PAIRS];
 	size_t n_del, n_add;
 };
 
-static struct plan choose(void)
+static struct change_plan choose(void)
 {
-	struct plan c = { 0 };
+	struct change_plan c = { 0 };
 	bool there[N_PAIRS];
 
 	for (unsigned p = 0; p < N_PAIRS; p++) {
@@ -170,7 +187,7 @@ static struct plan choose(void)
 	return c;
 }
 
-static void apply(const struct plan *c)
+static void apply(const struct change_plan *c)
 {
 	n_changes++;
 	for (size_t i = 0; i < c->n_del; i++) {
@@ -197,7 +214,7 @@ static void end_all(int64_t at)
 	}
 }
 
-static void write_change(const struct plan *c)
+static void write_change(const struct change_plan *c)
 {
 	struct error err;
 
@@ -209,7 +226,7 @@ static void write_change(const struct plan *c)
 
 static void do_change(void)
 {
-	struct plan c = choose();
+	struct change_plan c = choose();
 
 	write_change(&c);
 	apply(&c);
@@ -225,7 +242,7 @@ static void note_doubt(int64_t from)
 
 static void do_failed_change(void)
 {
-	struct plan c = choose();
+	struct change_plan c = choose();
 	struct history_mapping present[N_PAIRS];
 
 	write_change(&c);
@@ -263,7 +280,7 @@ static void do_restart(void)
 /* Killed between the record and the change. */
 static void do_crash_in_change(void)
 {
-	struct plan c = choose();
+	struct change_plan c = choose();
 	int64_t recorded = now;
 
 	write_change(&c);
@@ -331,15 +348,23 @@ static bool owner(unsigned pair, struct endpoint e, uint32_t *ret)
 	if (prefix_is_none(m.out))
 		return false;
 
-	uint32_t ratio = 1U << (m.out.plen - m.in.plen), ports = 64512 / ratio;
-	uint32_t block;
+	struct plan_blocks b = m.blocks;
+	uint32_t block, subscriber, out_size = ~prefix_mask(m.out.plen) + 1, number = e.addr - m.out.base;
 
-	if ((e.addr & prefix_mask(m.out.plen)) != m.out.base || e.port < 1024)
+	if (!b.ratio) {
+		b.ratio = (uint16_t)(1U << (m.out.plen - m.in.plen));
+		b.first_port = 1024;
+		b.pitch = b.ports_per_host = (uint16_t)(64512 / b.ratio);
+	}
+	if ((e.addr & prefix_mask(m.out.plen)) != m.out.base || e.port < b.first_port || !e.port)
 		return false;
-	block = (e.port - 1024U) / ports;
-	if (block >= ratio)
+	block = ((uint32_t)e.port - b.first_port) / b.pitch;
+	if (block >= b.ratio || ((uint32_t)e.port - b.first_port) % b.pitch >= b.ports_per_host)
 		return false;
-	*ret = m.in.base + (e.addr - m.out.base) * ratio + block;
+	subscriber = b.netmap ? number + block * out_size : number * b.ratio + block;
+	if (subscriber > ~prefix_mask(m.in.plen))
+		return false;
+	*ret = m.in.base + subscriber;
 	return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/address_ranges.h"
 #include "ipfix/bindings.h"
+#include "plan/blocks.h"
 
 TestSuite(ipfix, .init = exporter_set_up, .fini = exporter_tear_down);
 
@@ -246,19 +247,30 @@ Test(ipfix, freed_exporter_sends_what_it_has)
 	EXPECT(&collector, { 2, 0, QUOTA | PORTS }, { 256, 0, 1 });
 }
 
+static struct geometry geometry_of(struct prefix in, struct prefix out, const struct plan_blocks *blocks)
+{
+	struct geometry g;
+
+	cr_assert_eq(plan_blocks_geometry(in, out, blocks, &g), 0);
+	return g;
+}
+
+static const struct plan_blocks usual;
+
 Test(ipfix, bindings_of_mappings_are_told_over_several_ticks)
 {
 	const struct prefix in = { 0x0a000000, 16 }, out = { 0x01010100, 28 };
+	const struct geometry large = geometry_of(in, out, &usual), small = geometry_of(out, out, &usual);
 	struct config_ipfix c = exporter_settings();
 
-	ipfix_mapping(exporter, in, out, address_range_of(in), true, NOW_MS);
+	ipfix_mapping(exporter, &large, address_range_of(in), true, NOW_MS);
 	ipfix_tick(exporter, NOW_MS);
 	EXPECT_NOTHING(&collector);
 
 	c.events = IPFIX_ADDRESSES;
 	configure(c);
-	ipfix_mapping(exporter, in, out, address_range_of(in), true, NOW_MS);
-	ipfix_mapping(exporter, out, out, address_range_of(out), false, NOW_MS);
+	ipfix_mapping(exporter, &large, address_range_of(in), true, NOW_MS);
+	ipfix_mapping(exporter, &small, address_range_of(out), false, NOW_MS);
 	for (unsigned ticks = 0; ticks <= 4; ticks++) {
 		unsigned records = ticks * IPFIX_BINDINGS_PER_TICK;
 
@@ -320,6 +332,32 @@ Test(ipfix, ports_of_a_portmap_take_one_place_and_keep_their_order)
 	ipfix_bindings_clear(&b);
 }
 
+Test(ipfix, binding_has_the_blocks_of_its_mapping)
+{
+	const struct prefix in = { 0x0a000000, 21 }, out = { 0x01010100, 26 };
+	const struct plan_blocks netmap = { 32, 1536, 2000, 2000, 1 }, by_33 = { 33, 1024, 1954, 1954, 0 };
+	const struct geometry g = geometry_of(in, out, &netmap), h = geometry_of(in, out, &by_33);
+	struct ipfix_bindings b = { 0 };
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	ipfix_bindings_add(&b, &g, address_range_of(in), false, NOW_MS);
+	ipfix_bindings_add(&b, &h, (struct address_range){ in.base + 30, in.base + 70 }, true, NOW_MS);
+	for (uint32_t i = 0; i < 2048; i++) {
+		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
+		cr_assert_eq(e.type, EVENT_ADDRESS_UNBOUND);
+		cr_assert_eq(e.in_addr, in.base + i);
+		cr_assert_eq(e.out_addr, out.base + i % 64);
+	}
+	for (uint32_t i = 30; i <= 70; i++) {
+		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
+		cr_assert_eq(e.in_addr, in.base + i);
+		cr_assert_eq(e.out_addr, out.base + i / 33);
+	}
+	cr_assert_not(ipfix_bindings_next(&b, &e, &wall_ms));
+	ipfix_bindings_clear(&b);
+}
+
 Test(ipfix, portmaps_are_told_where_the_settings_ask_for_them)
 {
 	struct config_ipfix c = exporter_settings();
@@ -338,12 +376,13 @@ Test(ipfix, portmaps_are_told_where_the_settings_ask_for_them)
 Test(ipfix, binding_has_the_mappings_arithmetic)
 {
 	const struct prefix in = { 0x0a000000, 16 }, out = { 0x01010100, 28 }, one = { 0xc0000201, 32 };
+	const struct geometry large = geometry_of(in, out, &usual), alone = geometry_of(one, one, &usual);
 	struct ipfix_bindings b = { 0 };
 	struct nat_event e;
 	uint64_t wall_ms;
 
-	ipfix_bindings_add(&b, in, out, address_range_of(in), true, NOW_MS);
-	ipfix_bindings_add(&b, one, one, address_range_of(one), false, NOW_MS + 1);
+	ipfix_bindings_add(&b, &large, address_range_of(in), true, NOW_MS);
+	ipfix_bindings_add(&b, &alone, address_range_of(one), false, NOW_MS + 1);
 	for (uint32_t i = 0; i < 65536; i++) {
 		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
 		cr_assert_eq(e.type, EVENT_ADDRESS_BOUND);

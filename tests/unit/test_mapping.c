@@ -60,7 +60,7 @@ Test(mapping, division_is_exact_for_every_dividend_and_divisor)
 	for (uint32_t ports = 1; ports <= MAPPING_PORTS; ports++) {
 		/* Of all divisors those that occur in full, and of the rest the dividends at which the quotient
 		 * changes. */
-		struct geometry g = { .ports_per_host = ports, .ports_inverse = (1ULL << 32) / ports + 1 };
+		struct geometry g = { .ports_per_host = ports, .ports_inverse = ~0U / ports };
 		bool occurs = false;
 
 		for (unsigned shift = 0; shift <= MAPPING_MAX_RATIO_SHIFT; shift++)

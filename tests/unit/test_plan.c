@@ -1,422 +1,245 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Plans over real tables, with everything else a double that writes down that it was called and fails where a row says
- * so: in which order a change is made, and what is taken back of one that fails.
- */
+/* Plans of lib/plan: the worked examples of other systems, the refusals and their figures. */
 #include <criterion/criterion.h>
-
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
+#include <inttypes.h>
 
-#include "plan_apart.h"
-#include "punt/event_ring.h"
-#include "tables/mapping_changes.h"
+#include "base/address.h"
+#include "plan/plan.h"
 
-TestSuite(plan, .init = plan_set_up, .timeout = 300);
-
-#define UNDONE "exclude metrics-waiting ipfix-waiting guard-old"
-#define DONE   "epoch save warn fragments"
-
-static const struct {
+struct row {
 	const char *name;
-	const char *before; /* NULL: a start */
-	const char *wanted;
-	const char *failing;
-	unsigned number;
-	const char *prepared;
-	const char *committed;
-	const char *freed;
-	const char *after;
-	const char *said; /* NULL: it does not fail */
-} commits[] = {
-	{ "a start", NULL, "ab", NULL, 0, "machine names load ready record+a+b",
-	  "ipfix-waiting exclude metrics-waiting swap add add apply confirm guard-new begins begins settle epoch save "
-	  "fragments",
-	  "", "ab", NULL },
-	{ "nothing changes", "a", "a", NULL, 0, "machine names",
-	  "guard-both ipfix exclude metrics apply guard-new " DONE, "", "a", NULL },
-	{ "an addition comes before the interfaces", "a", "ab", NULL, 0, "machine names record+b",
-	  "guard-both ipfix exclude metrics add apply confirm guard-new begins " DONE, "", "ab", NULL },
-	{ "a deletion comes after them", "ab", "b", NULL, 0, "machine names record-a",
-	  "guard-both ipfix exclude metrics apply del confirm guard-new ends " DONE, "", "b", NULL },
-	{ "so do several", "abc", "a", NULL, 0, "machine names record-b-c",
-	  "guard-both ipfix exclude metrics apply del del confirm guard-new ends ends " DONE, "", "a", NULL },
-	{ "a replacement as well", "a", "b", NULL, 0, "machine names record-a+b",
-	  "guard-both ipfix exclude metrics hold apply del add confirm guard-new ends begins " DONE, "", "b", NULL },
-	{ "another number of slots replaces", "a", "a#", NULL, 0, "machine names record-a+a",
-	  "guard-both ipfix exclude metrics hold apply del add confirm guard-new ends begins " DONE, "", "a", NULL },
-	{ "timeouts are no change of mappings", "ab", "ab+", NULL, 0, "machine names",
-	  "guard-both ipfix exclude metrics apply update update guard-new " DONE, "", "ab", NULL },
-	{ "other programs", "a", "a!", NULL, 0, "machine names load ready",
-	  "guard-both ipfix exclude metrics swap apply guard-new settle " DONE, "", "a", NULL },
-
-	{ "the exporter at a start", NULL, "a", "ipfix-waiting", 1, "machine names load ready record+a",
-	  "ipfix-waiting", "reconcile abort", "", "ipfix-waiting fails" },
-	{ "an addition at a start", NULL, "ab", "add", 2, "machine names load ready record+a+b",
-	  "ipfix-waiting exclude metrics-waiting swap add add del revert", "reconcile", "",
-	  "mapping 10.0.1.0/24 cannot be added: Input/output error" },
-	{ "the exporter", "a", "ab", "ipfix", 1, "machine names record+b", "guard-both ipfix " UNDONE, "reconcile", "a",
-	  "ipfix fails" },
-	{ "metrics", "a", "a!", "metrics", 1, "machine names load ready", "guard-both ipfix exclude metrics " UNDONE,
-	  "abort", "a", "metrics fails" },
-	{ "programs", "a", "a!", "swap", 1, "machine names load ready", "guard-both ipfix exclude metrics swap " UNDONE,
-	  "", "a", "swap fails" },
-	{ "an addition", "a", "abc", "add", 2, "machine names record+b+c",
-	  "guard-both ipfix exclude metrics add add del " UNDONE, "reconcile", "a",
-	  "mapping 10.0.2.0/24 cannot be added: Input/output error" },
-	{ "the interfaces", "a", "ab!", "apply", 1, "machine names load ready record+b",
-	  "guard-both ipfix exclude metrics swap add apply del revert apply " UNDONE, "reconcile", "a", "apply fails" },
-	{ "the interfaces before a deletion", "a", "b", "apply", 1, "machine names record-a+b",
-	  "guard-both ipfix exclude metrics hold apply release " UNDONE, "reconcile", "a", "apply fails" },
-	{ "an addition behind a deletion", "a", "bc", "add", 2, "machine names record-a+b+c",
-	  "guard-both ipfix exclude metrics hold apply del add add reconcile guard-new ends begins " DONE, "", "b",
-	  "mapping 10.0.2.0/24 cannot be added: Input/output error; the rest of the change is in force; reload the "
-	  "configuration" },
-	{ "the first one behind a deletion, with a change of timeouts", "ac", "bc+", "add", 1,
-	  "machine names record-a+b",
-	  "guard-both ipfix exclude metrics hold apply del add update reconcile guard-new ends " DONE, "", "c",
-	  "mapping 10.0.1.0/24 cannot be added: Input/output error; the rest of the change is in force; reload the "
-	  "configuration" },
+	const char *in, *out, *exclude;
+	uint32_t ratio, ports, pitch, first_port; /* 0: not given */
+	bool port_zero, netmap;
+	const char *expected[8]; /* "IN OUT LO-HI" */
+	const char *refused;	 /* or the message */
+	const char *nobody;	 /* OUT:PORT of no subscriber */
 };
 
-/* What is in force, in tables, configuration and what is saved for the next start alike. */
-static void check_in_force(const char *name, const char *letters, bool saves, uint64_t hash)
-{
-	struct config *expected = config_with(letters);
+static const struct row rows[] = {
+	{ "VPP det44", "10.0.0.0/18", "1.1.1.0/30", .nobody = "1.1.1.0:65535",
+	  .expected = { "10.0.0.2 1.1.1.0 1054-1068", "10.0.16.16 1.1.1.1 1264-1278",
+			"10.0.63.255 1.1.1.3 62449-62463" } },
+	{ "VPP's own test", "172.16.255.0/24", "172.17.255.50/32",
+	  .expected = { "172.16.255.20 172.17.255.50 6064-6315" } },
+	{ "TNSR", "198.18.0.0/15", "203.0.113.128/25", .expected = { "198.18.4.1 203.0.113.129 1087-1149" } },
+	{ "VyOS, two addresses", "100.64.0.0/29", "192.0.2.1-192.0.2.2", .ratio = 4, .ports = 5000, .first_port = 40000,
+	  .expected = { "100.64.0.0 192.0.2.1 40000-44999", "100.64.0.3 192.0.2.1 55000-59999",
+			"100.64.0.4 192.0.2.2 40000-44999", "100.64.0.7 192.0.2.2 55000-59999" } },
+	{ "VyOS, three pools in order", "100.64.0.0/28", "198.51.100.23, 203.0.113.102,192.0.2.121", .ports = 10000,
+	  .expected = { "100.64.0.0 198.51.100.23 1024-11023", "100.64.0.5 198.51.100.23 51024-61023",
+			"100.64.0.6 203.0.113.102 1024-11023", "100.64.0.12 192.0.2.121 1024-11023",
+			"100.64.0.15 192.0.2.121 31024-41023" } },
+	{ "VyOS, descending", "100.64.0.0/29", "203.0.113.1,192.0.2.1", .ports = 16000,
+	  .expected = { "100.64.0.3 203.0.113.1 49024-65023", "100.64.0.4 192.0.2.1 1024-17023" } },
+	{ "VyOS, two ranges", "100.64.0.1-100.64.0.32", "192.0.2.1-192.0.2.2,203.0.113.253-203.0.113.254",
+	  .ports = 8000,
+	  .expected = { "100.64.0.1 192.0.2.1 1024-9023", "100.64.0.8 192.0.2.1 57024-65023",
+			"100.64.0.9 192.0.2.2 1024-9023", "100.64.0.17 203.0.113.253 1024-9023" } },
+	{ "nftables, addresses left over", "100.64.0.0/28", "192.0.2.0/30", .ports = 8000, .nobody = "192.0.2.2:1024",
+	  .expected = { "100.64.0.7 192.0.2.0 57024-65023", "100.64.0.8 192.0.2.1 1024-9023" } },
+	{ "Junos, 259 an address", "10.1.0.1-10.1.255.254", "44.44.44.1-44.44.44.254", .ratio = 259, .ports = 249,
+	  .expected = { "10.1.1.250 44.44.44.2 62278-62526" } },
+	{ "Junos, 33 an address", "100.64.56.1-100.64.63.254", "143.208.72.193-143.208.72.254", .ratio = 33,
+	  .ports = 1954, .nobody = "143.208.72.193:65506",
+	  .expected = { "100.64.56.1 143.208.72.193 1024-2977", "100.64.56.33 143.208.72.193 63552-65505",
+			"100.64.56.34 143.208.72.194 1024-2977", "100.64.63.254 143.208.72.254 63552-65505" } },
+	{ "Junos, ranges alone", "100.64.56.1-100.64.63.254", "143.208.72.193-143.208.72.254",
+	  .expected = { "100.64.56.33 143.208.72.193 63552-65505" } },
+	{ "FortiGate", "10.0.1.1-10.0.1.253", "70.70.70.71-70.70.70.80", .ports = 2323, .first_port = 5117,
+	  .nobody = "70.70.70.80:49254",
+	  .expected = { "10.0.1.1 70.70.70.71 5117-7439", "10.0.1.26 70.70.70.71 63192-65514",
+			"10.0.1.27 70.70.70.72 5117-7439", "10.0.1.253 70.70.70.80 46931-49253" } },
+	{ "A10", "100.97.0.0/25", "168.232.197.32/31",
+	  .expected = { "100.97.0.63 168.232.197.32 64528-65535", "100.97.0.64 168.232.197.33 1024-2031" } },
+	{ "H3C", "10.0.0.0-10.0.0.19", "202.38.1.100-202.38.1.101", .ratio = 10, .ports = 500, .first_port = 10001,
+	  .expected = { "10.0.0.9 202.38.1.100 14501-15000", "10.0.0.10 202.38.1.101 10001-10500" } },
+	{ "py-cgnat", "100.65.12.0/22", "177.66.58.160/27", .ports = 2000, .first_port = 1536, .netmap = true,
+	  .expected = { "100.65.15.42 177.66.58.170 51536-53535", "100.65.12.42 177.66.58.170 3536-5535" } },
+	{ "netmap of two prefixes in a row", "100.48.15.0/29,100.48.15.8/29", "217.177.0.96/29", .ports = 1500,
+	  .first_port = 1000, .netmap = true,
+	  .expected = { "100.48.15.0 217.177.0.96 1000-2499", "100.48.15.7 217.177.0.103 1000-2499",
+			"100.48.15.8 217.177.0.96 2500-3999" } },
+	{ "php-cgnat, shrunk", "100.65.0.0/22", "198.0.2.1-198.0.2.32", .ports = 2014, .pitch = 2016,
+	  .first_port = 1026, .nobody = "198.0.2.1:3040",
+	  .expected = { "100.65.0.0 198.0.2.1 1026-3039", "100.65.0.31 198.0.2.1 63522-65535",
+			"100.65.0.32 198.0.2.2 1026-3039" } },
+	{ "RFC 7422", "198.51.100.1-198.51.100.14", "203.0.113.1", .ports = 4032,
+	  .expected = { "198.51.100.1 203.0.113.1 1024-5055", "198.51.100.14 203.0.113.1 53440-57471" } },
+	{ "port 0 belongs to no subscriber", "10.0.0.0/29", "192.0.2.1/32", .ports = 8192, .port_zero = true,
+	  .nobody = "192.0.2.1:0", .expected = { "10.0.0.0 192.0.2.1 1-8191", "10.0.0.7 192.0.2.1 57344-65535" } },
+	{ "one port each", "10.0.0.0-10.0.251.255", "192.0.2.1/32", .ratio = 64512,
+	  .expected = { "10.0.0.0 192.0.2.1 1024-1024", "10.0.251.255 192.0.2.1 65535-65535" } },
+	{ "addresses that are not counted", "10.0.0.0/30", "192.0.2.0/29", "192.0.2.0,192.0.2.2-192.0.2.3", .ratio = 1,
+	  .expected = { "10.0.0.0 192.0.2.1 1024-65535", "10.0.0.1 192.0.2.4 1024-65535",
+			"10.0.0.3 192.0.2.6 1024-65535" },
+	  .nobody = "192.0.2.7:1024" },
+	{ "lists on both sides", "10.0.0.0/30,10.9.0.0/31", "192.0.2.9,192.0.2.5,192.0.2.1", .ratio = 2,
+	  .expected = { "10.0.0.2 192.0.2.5 1024-33279", "10.9.0.1 192.0.2.1 33280-65535" } },
+	{ "too few addresses", "10.0.0.0/18", "192.0.2.0-192.0.2.125", .ports = 1008,
+	  .refused = "holds 8064 of 16384 subscribers: ports_per_host 492, or 130 addresses more" },
+	{ "the figures of that message", "10.0.0.0/18", "192.0.2.0-192.0.2.125", .ports = 492,
+	  .expected = { "10.0.0.0 192.0.2.0 1024-1515" } },
+	{ "a block too many", "10.0.0.0/27", "192.0.2.0", .ratio = 34, .ports = 1954,
+	  .refused = "block 33 of 34 would end at port 67459: subscribers_per_address 33, or ports_per_host 1897" },
+	{ "the figures of that message, too", "10.0.0.0/27", "192.0.2.0", .ratio = 34, .ports = 1897,
+	  .expected = { "10.0.0.1 192.0.2.0 2921-4817" } },
+	{ "two ranges on one address", "10.0.0.0/30,10.9.0.0/30", "192.0.2.0/30", .ratio = 3,
+	  .refused = "in: 10.0.0.3-10.0.0.3 and 10.9.0.0 would share 192.0.2.1, but a range inside, unless it is the "
+		     "last, must "
+		     "fill its outside addresses: end it 1 addresses earlier, or write a mapping for each range" },
+	{ "a list with an address twice", "10.0.0.0/24,10.0.0.9", "192.0.2.0", .ratio = 300,
+	  .refused = "in: 10.0.0.0/24 and 10.0.0.9/32 overlap: each address counts once" },
+	{ "netmap of a range", "10.0.0.1-10.0.0.6", "192.0.2.0/31", .netmap = true,
+	  .refused = "netmap order is for prefixes, or lists of equal prefixes: write a mapping for each" },
+};
 
-	cr_expect_str_eq(in_tables(), letters, "%s: %s", name, in_tables());
-	cr_expect_eq(active.config ? active.config->n_mappings : 0, expected->n_mappings, "%s", name);
-	cr_expect_eq(*saved != 0, saves, "%s", name);
-	for (unsigned i = 0; saves && i < ARRAY_SIZE(mapping_of); i++)
-		cr_expect_eq(strstr(saved, mapping_of[i][0]) != NULL, strchr(letters, (int)('a' + i)) != NULL, "%s: %s",
-			     name, saved);
-	if (saves)
-		cr_expect_eq(saved_hash, hash, "%s", name);
-	cr_expect_eq(active.file_hash, saves ? hash : active.config ? 1 : 0, "%s", name);
-	config_free(expected);
+static void read_list(const char *text, struct plan_addresses *a)
+{
+	struct error err;
+
+	if (text)
+		cr_assert_eq(plan_addresses_read(text, a, &err), 0, "%s: %s", text, err.text);
 }
 
-static void take_all_away(void)
+static void check(const struct row *row)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(mapping_of); i++) {
-		struct mapping_spec spec = tables_spec(mapping_of[i][0], mapping_of[i][1]);
-
-		mappings_del(context.mappings, spec.in, spec.out);
-	}
-	tables_reclaim(context.mappings);
-	config_free(active.config);
-	active.config = NULL;
-	active.file_hash = 0;
-	datapath.tc_outside = -1;
-	datapath.reused = false;
-}
-
-Test(plan, is_carried_out_in_order_and_taken_back_where_it_fails)
-{
-	uint64_t empty = mappings_table_memory(context.mappings);
-
-	for (size_t i = 0; i < ARRAY_SIZE(commits); i++) {
-		_cleanup_config_ struct config *wanted = config_with(commits[i].wanted);
-		const char *name = commits[i].name;
-		struct error err = { 0 };
-		struct plan *p;
-
-		if (commits[i].before)
-			run_with(commits[i].before);
-		forget_calls();
-		cr_assert_eq(plan_new(&context, wanted, 7, false, "x", &p, &err), 0, "%s: %s", name, err.text);
-		cr_assert_eq(prepare(p, 0, &err), 0, "%s: %s", name, err.text);
-		cr_expect_str_eq(calls, commits[i].prepared, "%s: %s", name, calls);
-		cr_expect_str_eq(in_tables(), commits[i].before ? commits[i].before : "", "%s", name);
-		forget_calls();
-		failing = commits[i].failing;
-		failing_number = commits[i].number;
-
-		bool partly = commits[i].said && strstr(commits[i].said, "in force");
-
-		cr_expect_eq(plan_commit(p, &err), commits[i].said ? -EIO : 0, "%s", name);
-		failing = NULL;
-		cr_expect_str_eq(calls, commits[i].committed, "%s: %s", name, calls);
-		cr_expect_str_eq(err.text, commits[i].said ? commits[i].said : "", "%s: %s", name, err.text);
-		check_in_force(name, commits[i].after, !commits[i].said || partly, partly ? 0 : 7);
-		calls[0] = '\0';
-		plan_free(p);
-		cr_expect_str_eq(calls, commits[i].freed, "%s: %s", name, calls);
-		take_all_away();
-		cr_expect_eq(mappings_table_memory(context.mappings), empty, "%s", name);
-	}
-}
-
-Test(plan, waits_for_tables_and_programs_before_its_record)
-{
-	_cleanup_config_ struct config *wanted = config_with("ab");
-	struct error err = { 0 };
-	unsigned waits = 0;
-	struct plan *p;
+	struct plan_mapping m = PLAN_MAPPING;
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct error err = { "" };
 	int r;
 
-	load_waits = 3;
-	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
-	cr_assert_str_eq(calls, "load", "what was checked is not asked again");
-	while (load_waits >= 0) {
-		r = plan_step(p, &err);
-		cr_assert(r == PLAN_MORE || r == PLAN_WAITS);
-		waits += r == PLAN_WAITS && load_waits < 3 && load_waits >= 0;
-		cr_assert(load_waits < 0 || !strcmp(calls, "load"));
+	read_list(row->in, &m.in);
+	read_list(row->out, &m.out);
+	read_list(row->exclude, &m.exclude);
+	m.subscribers_per_address = row->ratio;
+	m.ports_per_host = row->ports;
+	m.block_pitch = row->pitch;
+	m.first_port = row->port_zero ? 0 : row->first_port ? row->first_port : MAPPING_FIRST_PORT;
+	m.order = row->netmap ? PLAN_NETMAP : PLAN_SEQUENTIAL;
+	r = plan_add(&plan, &m, &err);
+	plan_mapping_free(&m);
+	if (row->refused) {
+		cr_assert_eq(r, -EINVAL, "%s", row->name);
+		cr_assert_str_eq(err.text, row->refused, "%s: %s", row->name, err.text);
+		return;
 	}
-	cr_assert_eq(waits, 3);
-	cr_assert_str_eq(calls, "load ready record+a+b");
-	plan_free(p);
-	cr_assert_str_eq(calls, "load ready record+a+b forget abort");
-}
+	cr_assert_eq(r, 0, "%s: %s", row->name, err.text);
+	for (size_t i = 0; i < 8 && row->expected[i]; i++) {
+		char in[ADDR_TEXT], out[ADDR_TEXT], found[96];
+		struct plan_place place, back;
+		uint32_t addr;
 
-static const struct {
-	const char *failing;
-	const char *prepared;
-} preparations[] = {
-	{ "machine", "machine" },
-	{ "names", "machine names" },
-	{ "load", "machine names load" },
-	{ "ready", "machine names load ready abort" },
-};
-
-Test(plan, that_cannot_be_prepared_leaves_nothing)
-{
-	uint64_t empty = mappings_table_memory(context.mappings);
-
-	for (size_t i = 0; i < ARRAY_SIZE(preparations); i++) {
-		_cleanup_config_ struct config *wanted = config_with("ab");
-		struct error err = { 0 };
-		struct plan *p = NULL;
-		char said[64];
-		int r;
-
-		forget_calls();
-		failing = preparations[i].failing;
-		failing_number = 1;
-		r = plan_new(&context, wanted, 7, false, "x", &p, &err);
-		if (!r)
-			r = prepare(p, 0, &err);
-		plan_free(p);
-		snprintf(said, sizeof(said), "%s fails", preparations[i].failing);
-		cr_expect_eq(r, -EIO, "%s", preparations[i].failing);
-		cr_expect_str_eq(err.text, said, "%s", err.text);
-		cr_expect_str_eq(calls, preparations[i].prepared, "%s", calls);
-		tables_reclaim(context.mappings);
-		cr_expect_eq(mappings_table_memory(context.mappings), empty);
-	}
-}
-
-static const struct {
-	const char *name;
-	const char *before; /* NULL: a start */
-	bool reused;	    /* over a datapath that was there */
-	int record_r;
-	int r;
-	const char *committed;
-} records[] = {
-	{ "a full disk while it runs", "a", true, -ENOSPC, -ENOSPC, NULL },
-	{ "a full disk at a start over a datapath", NULL, true, -ENOSPC, -ENOSPC, NULL },
-	{ "a full disk at a first start", NULL, false, -ENOSPC, 0,
-	  "ipfix-waiting exclude metrics-waiting swap add apply assume guard-new begins settle epoch save fragments" },
-	{ "a history that is not to be trusted at a first start", NULL, false, -EPERM, -EPERM, NULL },
-	{ "a late one while it runs", "a", true, -ETIMEDOUT, -ETIMEDOUT, NULL },
-};
-
-Test(plan, needs_its_record_but_at_a_first_start)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
-		_cleanup_config_ struct config *wanted = config_with("b");
-		struct error err = { 0 };
-		struct plan *p;
-
-		if (records[i].before)
-			run_with(records[i].before);
-		datapath.reused = records[i].reused;
-		cr_assert_eq(plan_new(&context, wanted, 7, false, "x", &p, &err), 0);
-		cr_expect_eq(prepare(p, records[i].record_r, &err), records[i].r, "%s", records[i].name);
-		cr_expect_str_eq(err.text, records[i].r ? "the disk is full" : "", "%s", records[i].name);
-		forget_calls();
-		if (records[i].committed) {
-			cr_expect_eq(plan_commit(p, &err), 0, "%s", records[i].name);
-			cr_expect_str_eq(calls, records[i].committed, "%s: %s", records[i].name, calls);
-			calls[0] = '\0';
+		cr_assert_eq(sscanf(row->expected[i], "%23s", in), 1);
+		cr_assert_eq(addr_parse(in, &addr), 0);
+		cr_assert_eq(plan_forward(&plan, addr, &place), 0, "%s: %s", row->name, in);
+		snprintf(found, sizeof(found), "%s %s %u-%u", in, addr_format(place.block.out_addr, out),
+			 place.block.port_lo, place.block.port_hi);
+		cr_assert_str_eq(found, row->expected[i], "%s: %s", row->name, found);
+		for (uint32_t port = place.block.port_lo; port <= place.block.port_hi; port++) {
+			cr_assert_eq(plan_reverse(&plan, place.block.out_addr, (uint16_t)port, &back, NULL), 0);
+			cr_assert_eq(back.in_addr, addr, "%s: port %u", row->name, port);
 		}
-		plan_free(p);
-		cr_expect_null(strstr(calls, "reconcile"), "%s: nothing was written", records[i].name);
-		take_all_away();
+	}
+	if (row->nobody) {
+		struct endpoint e;
+		struct plan_place place;
+
+		cr_assert_eq(endpoint_parse(row->nobody, &e), 0);
+		cr_assert(plan_reverse(&plan, e.addr, e.port, &place, NULL) < 0, "%s: %s", row->name, row->nobody);
 	}
 }
 
-Test(plan, a_first_start_alone_goes_on_without_a_disk_that_does_not_answer)
+Test(plan, plans_of_other_systems_give_the_same_addresses_and_ports)
 {
-	for (int first = 0; first < 2; first++) {
-		_cleanup_config_ struct config *wanted = config_with("b");
-		struct error err = { 0 };
-		struct plan *p;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		check(&rows[i]);
+}
 
-		datapath.reused = !first;
-		clock_us = 1000;
-		forget_calls();
-		cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
-		while (p->record != RECORD_UNDER_WAY)
-			cr_assert_gt(plan_step(p, &err), 0);
-		clock_us += 19999999;
-		cr_assert_eq(plan_step(p, &err), PLAN_WAITS);
-		clock_us++;
-		cr_assert_eq(plan_step(p, &err), first ? PLAN_READY : PLAN_WAITS);
-		cr_assert_eq(plan_step(p, &err), first ? PLAN_READY : PLAN_WAITS);
-		plan_free(p);
-		cr_assert_str_eq(calls, "load ready record+b forget abort", "%s", calls);
+/* A model with real division, for every port of two outside addresses. */
+static void check_address(uint32_t ratio, uint32_t ports, uint32_t pitch, uint32_t first, bool netmap)
+{
+	const struct mapping_parameters p = { .in_base = 0x0a000001,
+					      .last_subscriber = 2 * ratio - 1 - (ratio > 1),
+					      .out_base = 0xc0000200,
+					      .last_out = 1,
+					      .ratio = ratio,
+					      .first_port = first,
+					      .pitch = pitch,
+					      .ports_per_host = ports,
+					      .netmap = netmap };
+	struct geometry g;
+
+	cr_assert_eq(mapping_make(&p, &g), 0, "R %u P %u S %u F %u", ratio, ports, pitch, first);
+	for (uint32_t a = 0; a < 2; a++)
+		for (uint32_t port = 0; port < 65536; port++) {
+			uint32_t k = port < first ? 0 : (port - first) / pitch;
+			int64_t model = netmap ? a + 2 * k : a * ratio + k,
+				found = mapping_reverse(&g, g.out_base + a, port);
+
+			if (!port || port < first || k >= ratio || (port - first) % pitch >= ports ||
+			    model > p.last_subscriber)
+				model = -1;
+			cr_assert_eq(found, model, "R %u P %u S %u F %u port %u: %" PRId64 ", not %" PRId64, ratio,
+				     ports, pitch, first, port, found, model);
+		}
+	for (uint32_t i = 0; i <= p.last_subscriber; i++) {
+		uint32_t a = netmap ? i % 2 : i / ratio, k = netmap ? i / 2 : i % ratio;
+
+		cr_assert_eq(mapping_out_addr(&g, i), g.out_base + a);
+		cr_assert_eq(mapping_port_lo(&g, i), first + pitch * k);
 	}
 }
 
-Test(plan, keys_that_are_settled_at_the_start_cannot_change)
+Test(plan, every_ratio_pitch_and_block_is_exact_in_both_orders)
 {
-	static const char *const keys[] = { "control_socket", "pin_path", "state_dir" };
+	for (uint32_t ratio = 1; ratio <= MAPPING_MAX_RATIO; ratio += 1 + ratio / 12) {
+		uint32_t most = 64512 / ratio;
 
-	run_with("a");
-	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-		_cleanup_config_ struct config *wanted = config_with("a");
-		char **path[] = { &wanted->control_socket, &wanted->pin_path, &wanted->state_dir };
-		struct error err = { 0 };
-		struct plan *p;
-
-		free(*path[i]);
-		*path[i] = strdup("/somewhere/else");
-		cr_assert_eq(plan_new(&context, wanted, 7, false, "x", &p, &err), -EBUSY);
-		cr_assert(strstr(err.text, keys[i]) && strstr(err.text, "while the agent runs"), "%s", err.text);
-		cr_assert_str_empty(calls);
+		for (int netmap = 0; netmap < 2; netmap++) {
+			check_address(ratio, most, most, 1024, netmap);
+			check_address(ratio, most - most / 3, most, 1024 - (most > 2), netmap);
+			if (most > 2)
+				check_address(ratio, most - 1, most, 0, netmap);
+		}
 	}
 }
 
-Test(plan, sessions_that_end_are_listened_to_where_their_events_are_sent)
+Test(plan, division_by_every_divisor_is_exact_for_every_port)
 {
-	static const struct {
-		const char *wanted;
-		bool listens;
-	} rows[] = { { "a*", true }, { "b*", true }, { "b", false } };
+	for (uint32_t d = 1; d <= MAPPING_MAX_BLOCK; d++)
+		for (uint32_t n = 0, q = 0, rest = 0; n < 65536; n++) {
+			if (mapping_by_inverse(n, ~0U / d) != q)
+				cr_assert_fail("%u / %u", n, d);
+			if (++rest == d) {
+				rest = 0;
+				q++;
+			}
+		}
+}
 
-	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_config_ struct config *wanted = config_with(rows[i].wanted);
-		struct error err = { 0 };
-		struct plan *p;
+Test(plan, division_by_every_ratio_is_exact_at_its_edges)
+{
+	for (uint32_t ratio = 1; ratio <= MAPPING_MAX_RATIO; ratio++) {
+		const struct mapping_parameters p = { .last_subscriber = (uint32_t)(MAPPING_MAX_SUBSCRIBERS - 1),
+						      .last_out = (uint32_t)((MAPPING_MAX_SUBSCRIBERS - 1) / ratio),
+						      .ratio = ratio,
+						      .first_port = 1024,
+						      .pitch = 1,
+						      .ports_per_host = 1 };
+		struct geometry g;
 
-		cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0, "%s", err.text);
-		cr_assert_eq(prepare(p, 0, &err), 0);
-		cr_assert_eq(plan_commit(p, &err), 0);
-		plan_free(p);
-		cr_assert_eq(listener == events_session_closed, rows[i].listens, "row %u", i);
+		cr_assert_eq(mapping_make(&p, &g), 0);
+		for (uint64_t step = 0; step < 512; step++) {
+			uint64_t q = step < 256 ? step : (MAPPING_MAX_SUBSCRIBERS - 1) / ratio - (step - 256),
+				 n = q * ratio;
+
+			if ((int64_t)q < 0 || n + ratio > MAPPING_MAX_SUBSCRIBERS)
+				continue;
+			if (mapping_quotient(&g, (uint32_t)n) != q ||
+			    mapping_quotient(&g, (uint32_t)(n + ratio - 1)) != q)
+				cr_assert_fail("%" PRIu64 " / %u", n, ratio);
+		}
 	}
-}
-
-static struct config *with_settings(void)
-{
-	struct config *c = config_with("a*");
-
-	c->overflow_sessions = 12345;
-	c->forwarding = FORWARDING_REDIRECT;
-	return c;
-}
-
-/* What the programs are told follows from the configuration. */
-Test(plan, programs_get_the_settings_that_are_wanted)
-{
-	static const struct {
-		const char *name;
-		bool exporter;
-		uint8_t events;
-		bool session_events;
-		enum forwarding forwarding;
-		bool redirect;
-	} rows[] = {
-		{ "events of sessions", true, IPFIX_SESSIONS, true, FORWARDING_REDIRECT, true },
-		{ "events of nothing", true, 0, false, FORWARDING_REDIRECT, true },
-		{ "no exporter", false, IPFIX_SESSIONS, false, FORWARDING_REDIRECT, true },
-		{ "the kernel forwards", false, 0, false, FORWARDING_KERNEL, false },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_config_ struct config *wanted = with_settings();
-		struct error err = { 0 };
-		struct plan *p;
-
-		wanted->ipfix.enabled = rows[i].exporter;
-		wanted->ipfix.events = rows[i].events;
-		wanted->forwarding = rows[i].forwarding;
-		cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0, "%s: %s", rows[i].name, err.text);
-		cr_expect_eq(p->settings.session_events, rows[i].session_events, "%s", rows[i].name);
-		cr_expect_eq(p->settings.redirect, rows[i].redirect, "%s", rows[i].name);
-		cr_expect_eq(p->settings.overflow_sessions, 12345);
-		cr_expect_eq(p->settings.hz, TABLES_HZ);
-		cr_expect_eq(p->settings.hairpin, wanted->hairpin);
-		cr_expect_eq(p->settings.answer_arp, wanted->answer_arp);
-		cr_expect_eq(p->settings.guard, wanted->guard);
-		cr_expect_not(p->settings.policy_routing);
-		plan_free(p);
-	}
-}
-
-/* Programs with two stages that cannot be loaded are replaced by those with one, until the file is read again. */
-Test(plan, does_with_one_stage_where_two_cannot_be_loaded)
-{
-	_cleanup_config_ struct config *wanted = config_with("a");
-	struct error err = { 0 };
-	struct plan *p;
-
-	wanted->stages = 2;
-	failing = "ready";
-	failing_number = 1;
-	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
-	cr_assert_eq(p->settings.stages, 2);
-	cr_assert_eq(plan_step(p, &err), PLAN_MORE);
-	cr_assert_eq(prepare(p, 0, &err), 0, "%s", err.text);
-	cr_assert_str_eq(calls, "load ready abort load record+a");
-	cr_assert_eq(p->settings.stages, 1);
-	cr_assert_str_eq(active.stages_failure, "the programs cannot be loaded, see the log");
-	plan_free(p);
-
-	forget_calls();
-	cr_assert_eq(plan_new(&context, wanted, 7, true, NULL, &p, &err), 0);
-	cr_assert_eq(p->settings.stages, 1, "an edit does not try again");
-	plan_free(p);
-	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
-	cr_assert_eq(p->settings.stages, 2, "a reload does");
-	plan_free(p);
-}
-
-Test(plan, a_trace_whose_programs_cannot_be_loaded_leaves_two_stages_as_they_are)
-{
-	_cleanup_config_ struct config *wanted = config_with("a");
-	struct error err = { 0 };
-	struct plan *p;
-
-	wanted->stages = 2;
-	failing = "ready";
-	failing_number = 1;
-	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
-	p->settings.trace = 1;
-	datapath.settings.trace = 0;
-	cr_expect_lt(prepare(p, 0, &err), 0);
-	cr_expect_str_eq(calls, "load ready");
-	cr_expect_str_eq(active.stages_failure, "");
-	plan_free(p);
-}
-
-/* The kernel refuses to take the chunks. */
-Test(plan, tables_that_cannot_be_made_end_it)
-{
-	_cleanup_config_ struct config *wanted = config_with("a");
-	int other = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct error err = { 0 };
-	struct plan *p;
-
-	cr_assert_eq(dup2(other, datapath.buckets), datapath.buckets);
-	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
-	cr_assert_lt(prepare(p, 0, &err), 0);
-	cr_assert(strstr(err.text, "cannot make session tables"), "%s", err.text);
-	plan_free(p);
-	cr_assert_str_eq(calls, "load abort");
 }

@@ -103,7 +103,7 @@ static bool change_by(const int *from, const int *to, const struct change_option
 {
 	_cleanup_config_ struct config *was = config_of(from), *wanted = config_of(to);
 	struct error err = { 0 };
-	struct plan *p;
+	struct change_plan *p;
 
 	if (plan_new_with(&context, wanted, 1, false, NULL, options, &p, &err))
 		return false;
@@ -115,7 +115,7 @@ static bool change_by(const int *from, const int *to, const struct change_option
 	after_step = NULL;
 	for (uint32_t i = 0; i < ADDRESSES; i++)
 		cr_assert_eq(found(tables_addr("10.0.0.0") + i), after[i], "10.0.0.%u", i);
-	plan_free(p);
+	change_plan_free(p);
 	calls[0] = '\0';
 	tables_reclaim(context.mappings);
 	return true;
@@ -215,7 +215,7 @@ Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
 	const struct change_options options = { 0 };
 	_cleanup_config_ struct config *wanted = config_new();
 	struct error err = { 0 };
-	struct plan *p;
+	struct change_plan *p;
 
 	run_with("");
 	cr_assert(change(none, homes, 0));
@@ -226,5 +226,5 @@ Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
 	config_free(active.config);
 	active.config = NULL;
 	cr_assert_eq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0, "%s", err.text);
-	plan_free(p);
+	change_plan_free(p);
 }

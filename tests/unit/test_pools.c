@@ -411,3 +411,51 @@ Test(pools, the_replacement_of_a_mapping_that_ends_ends_with_it)
 	cr_expect_eq(config_drop_ended(c, 4000, NULL), 1);
 	cr_expect_eq(config_drop_ended(c, 5000, NULL), 4);
 }
+
+/* An exception needs a prefix inside for a prefix outside. A single subscriber may go anywhere, with all ports there.
+ */
+Test(pools, mappings_whose_addresses_have_no_prefixes_behind_them)
+{
+	_cleanup_config_ struct config *c = residential();
+	struct user_move move = { .addr = prefix("100.64.0.33/32").base, .out = prefix("198.51.100.0/30") };
+	struct error err = { "" };
+	struct geometry g;
+	uint32_t out;
+
+	c->mappings[0].ports = (struct config_ports){ .subscribers_per_address = 65, .first_port = 2048 };
+	expect_valid(c);
+	cr_expect_eq(drain(c, "203.0.113.3/32", NULL, &err), -EINVAL);
+	cr_expect_str_eq(err.text,
+			 "mapping residential (100.64.0.0/22) has 65 subscribers an address, which are no prefix of "
+			 "their own: move them one by one with `detnatctl user move`",
+			 "%s", err.text);
+	cr_assert_eq(user_move(c, &move, &none, &out, &err), 0, "%s", err.text);
+	EXPECT_EXCEPTIONS(c, "move-100.64.0.33 100.64.0.33/32 198.51.100.0/32");
+	cr_assert_eq(config_mapping_geometry(&c->mappings[1], &g), 0);
+	cr_expect_eq(g.ratio, 1);
+	cr_expect_eq(g.first_port, 2048);
+	cr_expect_eq(g.ports_per_host, 65536 - 2048);
+	c->mappings[0].ports = (struct config_ports){ .order = 1 };
+	cr_expect_eq(drain(c, "203.0.113.3/32", NULL, &err), -EINVAL);
+	cr_expect_str_eq(err.text,
+			 "mapping residential (100.64.0.0/22) has netmap order, so the subscribers of an address are "
+			 "no prefix: move them one by one with `detnatctl user move`",
+			 "%s", err.text);
+}
+
+/* A drained address's subscribers keep their ports, on the new one. */
+Test(pools, a_drain_keeps_the_ports_of_a_mapping)
+{
+	_cleanup_config_ struct config *c = residential();
+	struct geometry of, g;
+	struct error err = { "" };
+
+	c->mappings[0].ports = (struct config_ports){ .ports_per_host = 1000, .first_port = 1026, .block_pitch = 1003 };
+	cr_assert_eq(config_mapping_geometry(&c->mappings[0], &of), 0);
+	cr_assert_eq(of.ratio, 64);
+	cr_assert_eq(drain(c, "203.0.113.3/32", NULL, &err), 0, "%s", err.text);
+	EXPECT_EXCEPTIONS(c, "drain-203.0.113.3 100.64.0.192/26 198.51.100.0/32");
+	cr_assert_eq(config_mapping_geometry(&c->mappings[1], &g), 0);
+	cr_expect_eq(mapping_forward(&g, 0x644000c5).port_lo, mapping_forward(&of, 0x644000c5).port_lo);
+	cr_expect_eq(mapping_forward(&g, 0x644000c5).port_hi, mapping_forward(&of, 0x644000c5).port_hi);
+}

@@ -6,7 +6,7 @@
 #ifndef DETNAT_PLAN_PRIVATE_H
 #define DETNAT_PLAN_PRIVATE_H
 
-#include "change/plan.h"
+#include "change/change_plan.h"
 #include "config/config.h"
 #include "recorder/history.h"
 #include "tables/mapping_changes.h"
@@ -61,6 +61,7 @@ struct plan_update {
 struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
+	struct geometry geo; /* of the table */
 	bool open;
 	uint32_t drain_s; /* 0: its sessions end */
 	bool replaced;	  /* by an addition, which makes it drain */
@@ -77,6 +78,7 @@ struct plan_end {
 struct plan_binding {
 	struct prefix in;
 	struct prefix out;
+	struct plan_blocks blocks;
 	struct address_range of;
 	bool made;
 };
@@ -88,7 +90,7 @@ struct plan_binding_list {
 	size_t room;
 };
 
-struct plan {
+struct change_plan {
 	const struct parts *context;
 	struct change_options options;
 	struct config *wanted;
@@ -125,10 +127,10 @@ struct plan {
  * Works out what drains, ends or is taken into use again, once additions and deletions are known. -EEXIST with err if
  * an addition has outside addresses that drain, the error of mappings_drains_check() if too many do.
  */
-int plan_drains(struct plan *p, struct error *err);
+int plan_drains(struct change_plan *p, struct error *err);
 
 /* Ends finished drains, before the routes of their outside addresses go. Cannot fail. */
-void plan_end_drains(struct plan *p);
+void plan_end_drains(struct change_plan *p);
 
 /*
  * Finds the prefixes of additions and deletions that overlap others of the plan. Packets from there could leave through
@@ -136,21 +138,21 @@ void plan_end_drains(struct plan *p);
  * meanwhile. plan_guard_holds() makes the guard drop their packets, and those of addresses that another mapping gets. 0
  * or -ENOMEM.
  */
-int plan_holds(struct plan *p);
-void plan_hold(const struct plan *p);
-void plan_guard_holds(const struct plan *p);
+int plan_holds(struct change_plan *p);
+void plan_hold(const struct change_plan *p);
+void plan_guard_holds(const struct change_plan *p);
 
 /*
  * Writes the change of mappings to the history: PLAN_WAITS until it is on disk. A first start waits for a limited time,
  * and continues without the history if its trouble is temporary.
  */
-int plan_record(struct plan *p, struct error *err);
+int plan_record(struct change_plan *p, struct error *err);
 
 /* Whether the plan adds a mapping, also one that replaces itself with other slots. */
-bool plan_adds(const struct plan *p, const struct config_mapping *m);
+bool plan_adds(const struct change_plan *p, const struct config_mapping *m);
 
 /* Reports the fate of mappings to listeners (base/notice.h), while the previous configuration is known. */
-void plan_notices(const struct plan *p);
+void plan_notices(const struct change_plan *p);
 
 /* The inside addresses that a plan takes from mappings and gives to them. */
 
@@ -159,7 +161,7 @@ void plan_notices(const struct plan *p);
  * them back. Draining addresses are taken when the drain is over; for a retired mapping, the entry covers all its
  * addresses, those of former exceptions included. The caller owns *ret. Returns the number, or -ENOMEM.
  */
-ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret);
+ssize_t plan_bindings(const struct change_plan *p, struct plan_binding **ret);
 
 /* Appends the addresses that drain in the tables. 0 or -ENOMEM. */
 int plan_binding_drains(const struct mappings *m, struct plan_binding_list *ret);
@@ -176,9 +178,9 @@ int plan_binding_append_rest(struct plan_binding_list *l, const struct plan_bind
  * Lists them; the caller frees the lists. Ends that follow from a deleted mapping or exception are left out. 0 or
  * -ENOMEM.
  */
-int plan_retired(const struct plan *p, struct history_drain_change *ret);
+int plan_retired(const struct change_plan *p, struct history_drain_change *ret);
 
 /* Clears the drain of additions that lie in no mapping with sessions. 0 or -ENOMEM. */
-int plan_forget_needless(struct plan *p);
+int plan_forget_needless(struct change_plan *p);
 
 #endif

@@ -75,3 +75,37 @@ int plan_addresses_read(const char *text, struct plan_addresses *a, struct error
 		a->n = before;
 	return r;
 }
+
+uint64_t plan_addresses_count(const struct plan_addresses *a)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		count += (uint64_t)a->range[i].last - a->range[i].first + 1;
+	return count;
+}
+
+void plan_addresses_free(struct plan_addresses *a)
+{
+	free(a->range);
+	*a = (struct plan_addresses){ 0 };
+}
+
+void plan_mapping_free(struct plan_mapping *m)
+{
+	plan_addresses_free(&m->in);
+	plan_addresses_free(&m->out);
+	plan_addresses_free(&m->exclude);
+}
+
+const char *plan_range_format(uint32_t first, uint32_t last, char text[static PLAN_RANGE_TEXT])
+{
+	unsigned plen = mapping_plen(first, last - first);
+	char from[ADDR_TEXT], to[ADDR_TEXT];
+
+	if (plen <= 32)
+		snprintf(text, PLAN_RANGE_TEXT, "%s/%u", addr_format(first, from), plen);
+	else
+		snprintf(text, PLAN_RANGE_TEXT, "%s-%s", addr_format(first, from), addr_format(last, to));
+	return text;
+}

@@ -178,7 +178,7 @@ static bool meets_another(const struct step *steps, size_t n, size_t at)
 {
 	for (size_t i = 0; i < n; i++)
 		if (i != at &&
-		    prefix_overlaps(steps[i].in.base, steps[i].in.plen, steps[at].in.base, steps[at].in.plen))
+		    prefixes_overlap(steps[i].in, steps[at].in))
 			return true;
 	return false;
 }

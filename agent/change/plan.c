@@ -167,8 +167,7 @@ static void plan_deletion(struct change_plan *p, const struct mapping *record)
 static void plan_present(struct change_plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
-	const struct config_mapping *m = config_find_mapping(p->wanted, geometry_in(g),
-							     geometry_out(g));
+	const struct config_mapping *m = config_find_mapping(p->wanted, geometry_in(g), geometry_out(g));
 
 	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
 

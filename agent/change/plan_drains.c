@@ -208,8 +208,8 @@ static int refuse_rest(const struct change_plan *p, struct prefix out, const str
 		err, -EEXIST, p->name, 0, "",
 		"%s cannot be an outside prefix yet: sessions of %s have drained from %s, whose ports rest "
 		"before other subscribers get them; wait %u s",
-		prefix_text(out, out_text), prefix_text(rest->in, in_text),
-		prefix_text(rest->out, former), config_rest_left(rest));
+		prefix_text(out, out_text), prefix_text(rest->in, in_text), prefix_text(rest->out, former),
+		config_rest_left(rest));
 }
 
 static void tell_rest(const struct mapping_spec *spec, const struct config_rest *rest)
@@ -218,8 +218,8 @@ static void tell_rest(const struct mapping_spec *spec, const struct config_rest 
 
 	log_warning("mapping %s to %s: sessions of %s have drained from its addresses, whose ports were to rest for "
 		    "another %u s",
-		    prefix_text(spec->in, in), prefix_text(spec->out, out),
-		    prefix_text(rest->in, former), config_rest_left(rest));
+		    prefix_text(spec->in, in), prefix_text(spec->out, out), prefix_text(rest->in, former),
+		    config_rest_left(rest));
 }
 
 /* No outside endpoint ever belongs to two mappings. A start, which must continue, ends those in the way. */
@@ -269,10 +269,9 @@ static void give_way(struct change_plan *p)
 			const struct geometry *g = &mappings_get(m, k)->geo;
 
 			if (stays_retired(p, g) && overlap(out, geometry_out(g)))
-				p->del[p->n_del++] = (struct plan_deletion){ .in = geometry_in(g),
-									     .out = geometry_out(g),
-									     .geo = *g,
-									     .over = true };
+				p->del[p->n_del++] = (struct plan_deletion){
+					.in = geometry_in(g), .out = geometry_out(g), .geo = *g, .over = true
+				};
 		}
 	}
 }
@@ -292,8 +291,7 @@ static int list_draining(struct change_plan *p)
 		const struct geometry *g = &mappings_get(m, k)->geo;
 
 		if (stays_retired(p, g))
-			c->draining[c->n_draining++] =
-				(struct config_drain){ geometry_in(g), geometry_out(g) };
+			c->draining[c->n_draining++] = (struct config_drain){ geometry_in(g), geometry_out(g) };
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s)
@@ -323,8 +321,7 @@ static int refuse_drains(const struct change_plan *p, int r, const struct histor
 		return config_refuse(err, r, p->name, 0, "",
 				     "sessions of %s would drain from more than %u mappings at a time; wait until some "
 				     "have ended, or do without a drain",
-				     prefix_text(c->begin[failed].of, text),
-				     DRAIN_DEPTH);
+				     prefix_text(c->begin[failed].of, text), DRAIN_DEPTH);
 	return config_refuse(
 		err, r, p->name, 0, "",
 		"%zu drains are under way and %zu would begin, of at most %u at a time; wait until some end, "

@@ -32,8 +32,7 @@ static void tell_part(const struct change_plan *p, struct prefix in, int number,
 	const struct mapping *record = mappings_get(p->context->mappings, number);
 	struct prefix around = geometry_in(&record->geo);
 	struct prefix out = mappings_drain_out(p->context->mappings, number, in);
-	const char *name =
-		config_mapping_name(p->wanted, around, geometry_out(&record->geo));
+	const char *name = config_mapping_name(p->wanted, around, geometry_out(&record->geo));
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], around_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 

@@ -33,9 +33,7 @@ static size_t list_used(const struct change_plan *p, struct used *list)
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = &record->geo;
-		struct used u = { geometry_in(g),
-				  geometry_out(g),
-				  record->first_bucket != NO_BUCKETS };
+		struct used u = { geometry_in(g), geometry_out(g), record->first_bucket != NO_BUCKETS };
 
 		if (!is_deleted(p, u.in, u.out))
 			list[n++] = u;
@@ -86,8 +84,7 @@ int plan_retired(const struct change_plan *p, struct history_drain_change *ret)
 	for (size_t i = 0; i < p->n_end; i++) {
 		const struct geometry *g = &mappings_get(m, p->end[i].number)->geo;
 
-		c.end[c.n_end++] = drain_of(geometry_in(g),
-					    geometry_out(g), p->end[i].in);
+		c.end[c.n_end++] = drain_of(geometry_in(g), geometry_out(g), p->end[i].in);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s && mappings_find(m, p->del[i].in, p->del[i].out) >= 0)

@@ -294,8 +294,7 @@ static int check_next_hops(const struct check *k)
 			 config_mapping_number(c, &c->mappings[number[found]]));
 		return config_refuse(k->err, -EADDRINUSE, k->name, c->mappings[number[found]].out_line,
 				     k->name ? path : "", "%s holds %s, the next hop of a route of this machine",
-				     prefix_text(prefix[found], pool),
-				     addr_format(next_hop, hop));
+				     prefix_text(prefix[found], pool), addr_format(next_hop, hop));
 	}
 	return 0;
 }

@@ -81,10 +81,10 @@ struct config_mapping {
 	struct prefix in;  /* a prefix or a range */
 	struct prefix out; /* PREFIX_NONE: no translation */
 	struct config_ports ports;
-	unsigned part;	    /* number of the part, from 0 */
+	unsigned part;		     /* number of the part, from 0 */
 	struct config_ports figures; /* of a part, all filled in; subscribers_per_address 0: `ports` are its own */
-	char *lists;	    /* of the first part: JSON of `in`, `out` and `exclude` as written; NULL: none is a list */
-	uint8_t inbound;			 /* enum inbound */
+	char *lists;	 /* of the first part: JSON of `in`, `out` and `exclude` as written; NULL: none is a list */
+	uint8_t inbound; /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; unique among mappings */
 	char comment[COMMENT_TEXT];		 /* "": none */
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
@@ -433,7 +433,8 @@ bool config_few_ports(const struct config *c, const struct config_mapping *m, ch
 /* The mapping that translates an inside address, or NULL. */
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);
 
-/* The mapping that a part belongs to: its first part, its number in the list of the file, and the number of its parts. */
+/* The mapping that a part belongs to: its first part, its number in the list of the file, and the number of its parts.
+ */
 struct config_mapping *config_first_part(const struct config *c, const struct config_mapping *m);
 size_t config_mapping_number(const struct config *c, const struct config_mapping *m);
 size_t config_parts(const struct config *c, const struct config_mapping *m);
@@ -442,8 +443,8 @@ size_t config_parts(const struct config *c, const struct config_mapping *m);
 void config_spread(struct config *c, const struct config_mapping *m);
 
 /*
- * Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. A mapping is deleted with all
- * its parts.
+ * Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. A mapping is
+ * deleted with all its parts.
  */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);

@@ -76,8 +76,7 @@ const char *config_mapping_title(const struct config *c, struct prefix in, struc
 	const char *name = config_mapping_name(c, in, out);
 	char prefix[ADDR_TEXT];
 
-	snprintf(text, MAPPING_TITLE, "%s%s%s%s", name, *name ? " (" : "", prefix_text(in, prefix),
-		 *name ? ")" : "");
+	snprintf(text, MAPPING_TITLE, "%s%s%s%s", name, *name ? " (" : "", prefix_text(in, prefix), *name ? ")" : "");
 	return text;
 }
 

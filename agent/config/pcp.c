@@ -103,8 +103,7 @@ static int third_party_write(cJSON *object, const struct field *f, const void *v
 		return json_add(object, f->name, cJSON_CreateFalse());
 	list = cJSON_CreateArray();
 	for (uint32_t i = 0; list && i < pcp->n_third_party; i++)
-		if (json_append(list, cJSON_CreateString(
-					      prefix_text(pcp->third_party[i], text))))
+		if (json_append(list, cJSON_CreateString(prefix_text(pcp->third_party[i], text))))
 			return -ENOMEM;
 	return json_add(object, f->name, take_pointer(list));
 }
@@ -117,8 +116,7 @@ static const char *listen_problem(const struct config *c, uint32_t addr)
 	if (!addr || addr >> 28 >= 14 || addr >> 24 == 127)
 		return "is not an address of an inside interface";
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) &&
-		    prefix_holds(c->mappings[i].out, addr))
+		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, addr))
 			return "is a pool address; write the gateway's own address on an inside interface";
 	return NULL;
 }

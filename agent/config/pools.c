@@ -102,7 +102,8 @@ static uint64_t count_used(const struct config *c, const struct config_mapping *
 	if (!any && prefix_is_none(inside_of(m, prefix_of(prefix_last(out), prefix_last(out)))) == false)
 		return prefix_count(out);
 	middle = out.base + (prefix_last(out) - out.base) / 2;
-	return count_used(c, m, prefix_of(out.base, middle)) + count_used(c, m, prefix_of(middle + 1, prefix_last(out)));
+	return count_used(c, m, prefix_of(out.base, middle)) +
+	       count_used(c, m, prefix_of(middle + 1, prefix_last(out)));
 }
 
 /* The number of inside addresses of a mapping that are in no mapping within it. */
@@ -131,10 +132,11 @@ static int check_order(const struct config *c, const struct config_mapping *m, s
 
 	if (config_mapping_geometry(m, &g) || !(g.flags & MAPPING_NETMAP))
 		return 0;
-	return error_set(err, -EINVAL,
-			 "mapping %s has netmap order, in which the subscribers of an address do not follow each other: "
-			 "move them one by one with `detnatctl user move`",
-			 config_mapping_title(c, m->in, m->out, title));
+	return error_set(
+		err, -EINVAL,
+		"mapping %s has netmap order, in which the subscribers of an address do not follow each other: "
+		"move them one by one with `detnatctl user move`",
+		config_mapping_title(c, m->in, m->out, title));
 }
 
 /* Refuses inside addresses where outside ones are expected. */
@@ -255,9 +257,9 @@ static void keep_blocks(const struct config_mapping *of, struct config_mapping *
 {
 	struct geometry g, own;
 
-	if (config_mapping_geometry(of, &g) || (!config_mapping_geometry(m, &own) && own.ratio == g.ratio &&
-						own.first_port == g.first_port && own.pitch == g.pitch &&
-						own.ports_per_host == g.ports_per_host))
+	if (config_mapping_geometry(of, &g) ||
+	    (!config_mapping_geometry(m, &own) && own.ratio == g.ratio && own.first_port == g.first_port &&
+	     own.pitch == g.pitch && own.ports_per_host == g.ports_per_host))
 		return;
 	m->ports = (struct config_ports){ .subscribers_per_address = g.ratio,
 					  .ports_per_host = g.ports_per_host,

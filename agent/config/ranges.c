@@ -119,14 +119,12 @@ static int prefix_write(cJSON *object, const char *key, struct prefix p)
 {
 	char text[ADDR_TEXT];
 
-	return json_add(object, key,
-			prefix_is_none(p) ? cJSON_CreateNull() : cJSON_CreateString(prefix_text(p, text)));
+	return json_add(object, key, prefix_is_none(p) ? cJSON_CreateNull() : cJSON_CreateString(prefix_text(p, text)));
 }
 
 static int in_write(cJSON *object, const struct field *f, const void *value)
 {
-	const struct config_mapping *m =
-		(const void *)((const char *)value - offsetof(struct config_mapping, in));
+	const struct config_mapping *m = (const void *)((const char *)value - offsetof(struct config_mapping, in));
 	int r;
 
 	return written(object, m, f->name, &r) ? r : prefix_write(object, f->name, m->in);
@@ -134,8 +132,7 @@ static int in_write(cJSON *object, const struct field *f, const void *value)
 
 static int out_write(cJSON *object, const struct field *f, const void *value)
 {
-	const struct config_mapping *m =
-		(const void *)((const char *)value - offsetof(struct config_mapping, out));
+	const struct config_mapping *m = (const void *)((const char *)value - offsetof(struct config_mapping, out));
 	int r;
 
 	return written(object, m, f->name, &r) ? r : prefix_write(object, f->name, m->out);

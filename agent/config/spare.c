@@ -109,8 +109,7 @@ static int refuse(const struct spare *s, struct prefix other, const struct confi
 
 	snprintf(path, sizeof(path), "mappings[%zu].spare[%u]", config_mapping_number(s->config, s->of), s->number);
 	return config_refuse(s->err, -EINVAL, s->name, s->of->spare_line, s->name ? path : "",
-			     "%s overlaps %s, %s of %s", prefix_text(p, text),
-			     prefix_text(other, other_text), what,
+			     "%s overlaps %s, %s of %s", prefix_text(p, text), prefix_text(other, other_text), what,
 			     config_mapping_title(s->config, of->in, of->out, title));
 }
 

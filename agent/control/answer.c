@@ -47,8 +47,7 @@ bool json_add_name(cJSON *object, const char *name, const char *text)
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m)
 {
 	const struct geometry *g = &m->geo;
-	const char *name = config_mapping_name(r->context->active->config, geometry_in(g),
-					       geometry_out(g));
+	const char *name = config_mapping_name(r->context->active->config, geometry_in(g), geometry_out(g));
 
 	if (*name)
 		cJSON_AddStringToObject(object, "mapping", name);

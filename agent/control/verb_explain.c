@@ -28,8 +28,7 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 		cJSON_AddNullToObject(object, "out");
 	else
 		json_add_prefix(object, "out", geometry_out(&m->geo));
-	name = config_mapping_name(e->context->active->config, geometry_in(&m->geo),
-				   geometry_out(&m->geo));
+	name = config_mapping_name(e->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo));
 	if (*name)
 		cJSON_AddStringToObject(object, "name", name);
 	json_add_u64(object, "sharing_ratio", m->geo.ratio ? m->geo.ratio : 1);

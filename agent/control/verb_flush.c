@@ -87,8 +87,7 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 			return error_set(err, -EPERM,
 					 "%s covers everything that drains from %s: --yes ends its sessions, --dry-run "
 					 "counts them",
-					 prefix_text(in, text),
-					 prefix_text(drain[i].in, title));
+					 prefix_text(in, text), prefix_text(drain[i].in, title));
 	}
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];

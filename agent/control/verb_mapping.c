@@ -42,8 +42,7 @@ static bool add_service(cJSON *json, const struct config_mapping *m)
 	for (uint32_t i = 0; spare && i < m->n_spare; i++) {
 		char text[ADDR_TEXT];
 
-		cJSON_AddItemToArray(spare,
-				     cJSON_CreateString(prefix_text(m->spare[i], text)));
+		cJSON_AddItemToArray(spare, cJSON_CreateString(prefix_text(m->spare[i], text)));
 	}
 	return spare;
 }
@@ -196,8 +195,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	else
 		ret = config_add_mapping(c, in, out);
 	if (ret)
-		return error_set(err, ret, "mapping %s to %s: %s", prefix_text(in, in_text),
-				 prefix_text(out, out_text),
+		return error_set(err, ret, "mapping %s to %s: %s", prefix_text(in, in_text), prefix_text(out, out_text),
 				 ret == -EEXIST ? "exists already" : strerror(-ret));
 	m = config_find_mapping(c, in, out);
 	if (slots->given)
@@ -276,8 +274,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 		return ret;
 	if (out->given && !prefix_equal(out->prefix, m->out))
 		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
-				 prefix_text(m->in, in_text),
-				 prefix_text(m->out, out_text),
+				 prefix_text(m->in, in_text), prefix_text(m->out, out_text),
 				 prefix_text(out->prefix, given));
 	return config_del_mapping(c, m->in, m->out);
 }

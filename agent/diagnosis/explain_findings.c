@@ -28,8 +28,7 @@ static void add_file(const struct explanation *e, cJSON *list)
 	for (size_t i = 0; i < file->n_mappings; i++) {
 		const struct config_mapping *m = &file->mappings[i];
 
-		if (!prefix_holds(m->in, e->asked.addr) &&
-		    !prefix_holds(m->out, e->asked.addr))
+		if (!prefix_holds(m->in, e->asked.addr) && !prefix_holds(m->out, e->asked.addr))
 			continue;
 		explain_add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
 			    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, "

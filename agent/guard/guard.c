@@ -230,7 +230,8 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 	if (!prefix || !run)
 		return -ENOMEM;
 	for (size_t k = 0; k < c->n_mappings; k++)
-		prefix[k] = (struct inside_range){ c->mappings[k].in.base, prefix_last(c->mappings[k].in), (uint16_t)k };
+		prefix[k] =
+			(struct inside_range){ c->mappings[k].in.base, prefix_last(c->mappings[k].in), (uint16_t)k };
 	n_runs = inside_runs(prefix, c->n_mappings, run);
 	for (size_t k = 0; k < n_runs; k++)
 		if (!prefix_is_none(c->mappings[run[k].number].out))

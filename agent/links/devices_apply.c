@@ -258,8 +258,7 @@ static int apply(struct devices *v, struct interfaces *all, struct xdp_wish xdp,
 
 int devices_exclude(struct devices *v, const struct config *c, struct error *err)
 {
-	_cleanup_free_ struct prefix *special =
-		calloc(c->n_mappings + c->n_draining + c->n_bypass + 1, sizeof(*special));
+	_cleanup_free_ struct prefix *special = calloc(pools_of(c, NULL) + c->n_bypass + 1, sizeof(*special));
 	int r = special ? 0 : -ENOMEM;
 	size_t n = r ? 0 : pools_of(c, special);
 

@@ -239,8 +239,7 @@ static void write_mapping(const struct parts *from, const struct family *f, int 
 		return;
 	/* A name has no characters to be escaped. */
 	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_text(in, inside),
-		 prefix_text(out_prefix, outside), *name ? ",mapping=\"" : "", name,
-		 *name ? "\"" : "");
+		 prefix_text(out_prefix, outside), *name ? ",mapping=\"" : "", name, *name ? "\"" : "");
 	f->write(&i);
 }
 
@@ -271,8 +270,7 @@ static void write_drain(const struct parts *from, const struct family *f, int nu
 	mappings_drains(from->mappings, &drain);
 	i.drain = &drain[number];
 	g = &mappings_get(from->mappings, i.drain->number)->geo;
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"",
-		 prefix_text(i.drain->in, inside),
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"", prefix_text(i.drain->in, inside),
 		 prefix_text(geometry_out(g), outside));
 	f->write(&i);
 }

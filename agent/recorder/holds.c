@@ -82,8 +82,7 @@ static bool drain_differs(struct error *why, enum side side, const struct histor
 {
 	char of[ADDR_TEXT], out[ADDR_TEXT];
 
-	return differs(why, side, "the drain of", prefix_text(d->of, of),
-		       prefix_text(d->out, out));
+	return differs(why, side, "the drain of", prefix_text(d->of, of), prefix_text(d->out, out));
 }
 
 bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why)

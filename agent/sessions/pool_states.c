@@ -101,7 +101,8 @@ static int gather_pools(struct pool_states *s, const struct mappings *m, const s
 		p.in = geometry_in(g);
 		p.geo = *g;
 		if (!mappings_is_retired(m, number))
-			inside[n++] = (struct inside_range){ g->in_base, g->in_base + g->last_subscriber, (uint16_t)number };
+			inside[n++] =
+				(struct inside_range){ g->in_base, g->in_base + g->last_subscriber, (uint16_t)number };
 		if (g->out_plen == PLEN_NONE)
 			continue;
 		p.out = p.of = geometry_out(g);
@@ -198,8 +199,7 @@ static bool goto_next(struct pool_states *s)
 			continue;
 		if (s->within.base > out.base && s->offset < s->within.base - out.base)
 			s->offset = s->within.base - out.base;
-		if (s->offset < prefix_count(out) &&
-		    prefix_holds(s->within, (uint32_t)(out.base + s->offset)))
+		if (s->offset < prefix_count(out) && prefix_holds(s->within, (uint32_t)(out.base + s->offset)))
 			return true;
 	}
 	return false;

@@ -456,8 +456,7 @@ int mappings_of_overflow(const struct mappings *m, const struct overflow_key *ke
 	for (unsigned i = 0; i < m->n_drains; i++) {
 		const struct mapping_drain *d = &m->drain[i];
 
-		if (prefix_holds(d->in, key->in_addr) &&
-		    overflow_key_is_of(&m->table[d->number]->record.geo, key))
+		if (prefix_holds(d->in, key->in_addr) && overflow_key_is_of(&m->table[d->number]->record.geo, key))
 			return d->number;
 	}
 	return -ENOENT;

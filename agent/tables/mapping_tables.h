@@ -81,7 +81,7 @@ struct mappings {
 	struct table_types types;
 	struct chunks subscribers;
 	struct chunks buckets;
-	struct mapping_job *table[MAX_MAPPINGS];  /* by number; NULL: the number is free */
+	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
 	struct inside_range order[MAX_MAPPINGS]; /* inside addresses of live mappings, sorted by address */
 	unsigned n_live;
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* addresses of each */

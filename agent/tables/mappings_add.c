@@ -228,8 +228,7 @@ static int check_link(const struct mappings *m, const struct geometry *g, const 
 		r = prefix_index_check(&m->in, geometry_in(g));
 	if (!r && g->out_plen != PLEN_NONE && !revive)
 		r = prefix_index_check(&m->out, geometry_out(g));
-	if (!r && how->drain_s &&
-	    (replaced >= 0 || drains_from(m, prefix_index_around(&m->in, geometry_in(g)))))
+	if (!r && how->drain_s && (replaced >= 0 || drains_from(m, prefix_index_around(&m->in, geometry_in(g)))))
 		r = mappings_drain_check(m, geometry_in(g));
 	return r;
 }

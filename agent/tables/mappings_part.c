@@ -13,8 +13,7 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 {
 	struct mapping_job *of = enclosing < 0 ? NULL : m->table[enclosing], *t;
 
-	if (!of || !mapping_has_slots(&of->record) ||
-	    mappings_drains_of(m, geometry_in(exception), enclosing))
+	if (!of || !mapping_has_slots(&of->record) || mappings_drains_of(m, geometry_in(exception), enclosing))
 		return;
 	t = calloc(1, sizeof(*t));
 	/* The next start ends the rest. */

@@ -156,9 +156,8 @@ void history_drain_write(FILE *out, const struct history_drain *d)
 {
 	char in[ADDR_TEXT], pool[ADDR_TEXT], of[ADDR_TEXT], from[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"of\":\"%s\",\"from\":\"%s\"",
-		prefix_text(d->in, in), prefix_text(d->out, pool),
-		prefix_text(d->of, of), time_format(d->from, from));
+	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"of\":\"%s\",\"from\":\"%s\"", prefix_text(d->in, in),
+		prefix_text(d->out, pool), prefix_text(d->of, of), time_format(d->from, from));
 }
 
 static const char *text_of(const cJSON *json, const char *key)

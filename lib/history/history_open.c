@@ -22,7 +22,8 @@ static const struct history_interval *ended_with(const struct history_index *x, 
 	for (size_t i = x->n_intervals; i-- > 0;) {
 		const struct history_interval *v = &x->intervals[i];
 
-		if (v->end_line == d->end_line && !v->undone && prefix_equal(v->in, d->drain.in) && prefix_equal(v->out, d->drain.out))
+		if (v->end_line == d->end_line && !v->undone && prefix_equal(v->in, d->drain.in) &&
+		    prefix_equal(v->out, d->drain.out))
 			return v;
 	}
 	return NULL;

@@ -400,9 +400,8 @@ const struct held *held_exception(const struct holdings *x, const struct held *h
 			found = &x->inner[i];
 	for (int length = 32; length >= 0; length--) {
 		struct prefix in = { in_addr & prefix_mask((unsigned)length), (uint8_t)length };
-		size_t i = x->lengths >> length & 1 && prefix_inside(in, found ? found->in : h->in)
-				   ? first_inner(x, in)
-				   : x->n;
+		size_t i = x->lengths >> length & 1 && prefix_inside(in, found ? found->in : h->in) ? first_inner(x, in)
+												    : x->n;
 
 		for (; i < x->n && !prefix_order(x->inner[i].in, in); i++)
 			if (in_use(x, &x->inner[i], epoch, s))

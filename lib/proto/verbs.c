@@ -304,8 +304,10 @@ static const struct {
 	const char *expected;
 } kinds[] = {
 	[ARG_ADDR] = { .parse = parse_addr, .expected = "an address such as 10.0.0.2" },
-	[ARG_PREFIX] = { .parse = parse_prefix, .expected = "a prefix such as 10.0.0.0/18, a range such as 10.0.0.1-10.0.0.9, or an address" },
-	[ARG_OUT] = { .parse = parse_out, .expected = "a prefix such as 1.1.1.0/30, a range such as 1.1.1.1-1.1.1.9, an address, or none" },
+	[ARG_PREFIX] = { .parse = parse_prefix,
+			 .expected = "a prefix such as 10.0.0.0/18, a range such as 10.0.0.1-10.0.0.9, or an address" },
+	[ARG_OUT] = { .parse = parse_out,
+		      .expected = "a prefix such as 1.1.1.0/30, a range such as 1.1.1.1-1.1.1.9, an address, or none" },
 	[ARG_ENDPOINT] = { .parse = parse_endpoint, .expected = "an address and port such as 192.0.2.1:1024" },
 	[ARG_SPAN] = { .parse = parse_span,
 		       .expected = "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, "
@@ -371,8 +373,7 @@ static const char *hint_for(enum arg_kind kind, const char *text, char ret[stati
 	if (kind == ARG_ADDR && p.plen == 32)
 		snprintf(ret, HINT_TEXT, "; did you mean %s?", addr_text);
 	if (kind == ARG_REMOTE)
-		snprintf(ret, HINT_TEXT, "; did you mean %s or %s?", addr_text,
-			 prefix_text(p, whole));
+		snprintf(ret, HINT_TEXT, "; did you mean %s or %s?", addr_text, prefix_text(p, whole));
 	return ret;
 }
 

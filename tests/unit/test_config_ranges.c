@@ -11,12 +11,13 @@
 #define INTERFACES_OF "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
 #define OF(mappings)  "{" INTERFACES_OF ",\n\"mappings\":[" mappings "]}"
 
-#define JUNOS                                                                                        \
-	"{\"in\":\"100.64.56.1-100.64.63.254\",\"out\":\"143.208.72.193-143.208.72.254\","             \
+#define JUNOS                                                                              \
+	"{\"in\":\"100.64.56.1-100.64.63.254\",\"out\":\"143.208.72.193-143.208.72.254\"," \
 	"\"subscribers_per_address\":33,\"ports_per_host\":1954}"
-#define LISTS                                                                                        \
-	"{\"name\":\"lists\",\"in\":[\"10.0.0.0/25\",\"10.0.1.0-10.0.1.63\"],"                           \
-	"\"out\":[\"203.0.113.1-203.0.113.2\",\"203.0.113.16/30\"],\"exclude\":[\"203.0.113.17\"],"       \
+#define LISTS                                                                      \
+	"{\"name\":\"lists\",\"in\":[\"10.0.0.0/25\",\"10.0.1.0-10.0.1.63\"],"     \
+	"\"out\":[\"203.0.113.1-203.0.113.2\",\"203.0.113.16/30\",\"203.0.113.20/" \
+	"32\"],\"exclude\":[\"203.0.113.17\"],"                                    \
 	"\"subscribers_per_address\":32,\"first_port\":2000}"
 
 static struct port_block block_of(const struct config *c, uint32_t addr)
@@ -57,7 +58,7 @@ Test(config_ranges, a_list_with_an_exclusion_is_cut_into_ranges_that_follow_each
 {
 	_cleanup_config_ struct config *c = config_of(OF(LISTS));
 
-	/* 64 subscribers on .1 and .2, 32 on .16, 96 on .18 and .19 in two ranges. */
+	/* 64 subscribers on .1 and .2, 32 on .16, 96 on .18 to .20, of two ranges. */
 	expect_block(c, 0x0a000000, 0xcb007101, 2000, 3984);
 	expect_block(c, 0x0a00003f, 0xcb007102, 63535, 65519);
 	expect_block(c, 0x0a000040, 0xcb007110, 2000, 3984);
@@ -147,7 +148,7 @@ Test(config_ranges, refused)
 		     "{\"in\":\"10.1.0.0/24\",\"out\":\"1.1.1.3-1.1.1.9\"}"),
 		  ":3: mappings[1].out: 1.1.1.3-1.1.1.9 overlaps 1.1.1.2/31, mappings[0].out" },
 		{ OF("{\"in\":\"10.0.0.1-10.0.3.254\",\"out\":\"1.1.1.1-1.1.1.9\",\"ports_per_host\":1000}"),
-		  ":2: mappings[0]: holds 576 of 1022 subscribers: ports_per_host 564, or 7 addresses more" },
+		  ":2: mappings[0]: holds 576 of 1022 subscribers: ports_per_host 565, or 7 addresses more" },
 	};
 
 	expect_refused(rows, ARRAY_SIZE(rows));

@@ -423,8 +423,9 @@ static void check_addresses(void)
 		int best = -1;
 
 		for (unsigned k = 0; k < m->n_live; k++)
-			if (prefix_contains(m->order[k].base, m->order[k].plen, addr) &&
-			    (best < 0 || m->order[k].plen > mappings_get(m, best)->geo.in_plen))
+			if (m->order[k].first <= addr && addr <= m->order[k].last &&
+			    (best < 0 ||
+			     m->order[k].last - m->order[k].first < mappings_get(m, best)->geo.last_subscriber))
 				best = m->order[k].number;
 		if (mappings_find_inside(m, addr) != (best < 0 ? -ENOENT : best))
 			cr_assert_fail("%08x", addr);

@@ -249,6 +249,9 @@ int config_cut_lists(struct reader *r, const cJSON *element)
 		ret = plan_expand(&wanted, &geo, &n, &why);
 	if (ret == -EINVAL)
 		return reader_refuse(r, element, "%s", why.text);
+	if (!ret && r->config->n_mappings - 1 + n > CONFIG_MAX_MAPPINGS)
+		return reader_refuse(r, element, "more than %u mappings; each range of a list counts",
+				     CONFIG_MAX_MAPPINGS);
 	m->lists = ret ? NULL : keep_lists(element);
 	if (!m->lists || take_parts(r->config, geo, n))
 		return reader_no_memory(r);

@@ -122,7 +122,7 @@ static int gather(struct pool_states *s, const struct mappings *m, const struct 
 	for (size_t i = 0; !r && i < c->n_mappings; i++) {
 		const struct config_mapping *of = &c->mappings[i];
 
-		for (uint32_t k = 0; !r && k < of->n_spare; k++) {
+		for (uint32_t k = 0; !r && !of->part && k < of->n_spare; k++) {
 			struct pool spare = { .out = of->spare[k], .in = of->in, .of = of->out, .number = -1 };
 
 			snprintf(spare.name, sizeof(spare.name), "%s", of->name);

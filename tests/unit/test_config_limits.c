@@ -56,7 +56,7 @@ Test(config_limits, full_lists_are_taken_and_one_more_is_refused)
 		{ "{" INTERFACES ",\"mappings\":[",
 		  "{\"in\":\"10.%1$u.%2$u.0/24\",\"out\":\"198.%1$u.%2$u.0/"
 		  "32\",\"sessions_per_user\":7,\"session_slots\":8}",
-		  "]}", 1000, "FILE:1002: mappings[1000]: more than 1000 mappings; each range of a list counts" },
+		  "]}", 1000, "FILE:1002: mappings[1000]: more than 1000 mappings" },
 		{ "{" INTERFACES ",\"bypass\":[", "\"10.%u.%u.0/24\"", "]}", 256,
 		  "FILE:258: bypass[256]: more than 256 prefixes" },
 		{ "{\"interfaces\":{\"outside\":[],\"inside\":[", "\"e%u.%u\"", "]}}", 4096,

@@ -54,7 +54,8 @@ else
 SAY = @:
 endif
 
-WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter \
+	-Wno-missing-field-initializers
 CFLAGS   ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
 HERE     := PWD=/proc/self/cwd

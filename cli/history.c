@@ -125,7 +125,7 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	case EVENT_RETIRE:
 	case EVENT_DRAINED:
 		if (!history_drain_whole(&r->drain))
-			snprintf(text, size, "of %s", prefix_format(r->drain.in.base, r->drain.in.plen, addr));
+			snprintf(text, size, "of %s", prefix_text(r->drain.in, addr));
 		break;
 	case EVENT_ADD:
 		snprintf(text, size, "%s", r->mapping.name);
@@ -169,12 +169,12 @@ static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT
 	snprintf(in, SPAN_TEXT, "-");
 	snprintf(out, SPAN_TEXT, "-");
 	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
-		prefix_format(r->mapping.in.base, r->mapping.in.plen, in);
-		prefix_format(r->mapping.out.base, r->mapping.out.plen, out);
+		prefix_text(r->mapping.in, in);
+		prefix_text(r->mapping.out, out);
 	}
 	if (r->event == EVENT_RETIRE || r->event == EVENT_DRAINED) {
-		prefix_format(r->drain.of.base, r->drain.of.plen, in);
-		prefix_format(r->drain.out.base, r->drain.out.plen, out);
+		prefix_text(r->drain.of, in);
+		prefix_text(r->drain.out, out);
 	}
 	if (r->event == EVENT_PORTMAP) {
 		span_format(r->portmap.in, in);

@@ -32,7 +32,7 @@ static void print_holder(FILE *out, const struct who_holder *h)
 	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
 	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", addr_format(h->in_addr, addr),
-		prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, pool));
+		prefix_text(h->in, in), prefix_text(h->out, pool));
 	if (*h->name)
 		fprintf(out, ",\"name\":\"%s\"", h->name);
 	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
@@ -144,9 +144,8 @@ static void show_others(struct writer *w, const struct who_answer *a, bool found
 		writer_line(w,
 			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
 			    "confirmed, or before the clock was set",
-			    addr_format(h->in_addr, addr), prefix_format(h->in.base, h->in.plen, in),
-			    prefix_format(h->out.base, h->out.plen, out), time_format(h->from, from),
-			    time_or(h->to, "now", to));
+			    addr_format(h->in_addr, addr), prefix_text(h->in, in), prefix_text(h->out, out),
+			    time_format(h->from, from), time_or(h->to, "now", to));
 	}
 }
 
@@ -156,8 +155,8 @@ static void show_text(struct writer *w, const struct who_answer *a, int64_t know
 	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	writer_line(w, "Inside address: %s", addr_format(h->in_addr, addr));
-	writer_line(w, "Mapping:        %s to %s%s%s", prefix_format(h->in.base, h->in.plen, in),
-		    prefix_format(h->out.base, h->out.plen, out), *h->name ? ", " : "", h->name);
+	writer_line(w, "Mapping:        %s to %s%s%s", prefix_text(h->in, in), prefix_text(h->out, out),
+		    *h->name ? ", " : "", h->name);
 	writer_line(w, "From:           %s", time_format(h->from, from));
 	writer_line(w, "To:             %s", time_or(h->to, "still", to));
 	for (unsigned i = 0; i < a->n_portmaps; i++)
@@ -291,9 +290,8 @@ static void row_text(struct writer *w, const struct question *q, enum who_result
 			    result == WHO_NOBODY ? "no subscriber" : "no record", why->text, notes);
 	else
 		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
-			    time_format(h->from, from), time_or(h->to, "still", to),
-			    prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out),
-			    *h->name ? ", " : "", h->name, notes);
+			    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
+			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes);
 }
 
 static void row_malformed(struct writer *w, uint64_t line)

@@ -71,6 +71,8 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	free(c->interfaces);
+	for (size_t i = 0; c->mappings && i < c->n_mappings; i++)
+		free(c->mappings[i].lists);
 	free(c->mappings);
 	free(c->portmaps);
 	free(c->bypass);
@@ -93,6 +95,26 @@ static void *copy_array(const void *from, size_t n, size_t size)
 	return to;
 }
 
+/* A copy of the mappings with texts of their own, or NULL. */
+static struct config_mapping *copy_mappings(const struct config *c)
+{
+	struct config_mapping *to = copy_array(c->mappings, c->n_mappings, sizeof(*to));
+	bool short_of_memory = false;
+
+	for (size_t i = 0; to && i < c->n_mappings; i++) {
+		if (!to[i].lists)
+			continue;
+		to[i].lists = strdup(to[i].lists);
+		short_of_memory |= !to[i].lists;
+	}
+	if (!short_of_memory)
+		return to;
+	for (size_t i = 0; i < c->n_mappings; i++)
+		free(to[i].lists);
+	free(to);
+	return NULL;
+}
+
 struct config *config_clone(const struct config *c)
 {
 	_cleanup_config_ struct config *copy = malloc(sizeof(*copy));
@@ -102,7 +124,7 @@ struct config *config_clone(const struct config *c)
 	*copy = *c;
 	copy->lines = copy_array(c->lines, c->n_lines, sizeof(*c->lines));
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
-	copy->mappings = copy_array(c->mappings, c->n_mappings, sizeof(*c->mappings));
+	copy->mappings = copy_mappings(c);
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));

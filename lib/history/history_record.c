@@ -84,11 +84,11 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 {
 	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",", prefix_format(m->in.base, m->in.plen, in));
+	fprintf(out, "\"in\":\"%s\",", prefix_text(m->in, in));
 	if (prefix_is_none(m->out))
 		fputs("\"out\":null,", out);
 	else
-		fprintf(out, "\"out\":\"%s\",", prefix_format(m->out.base, m->out.plen, out_text));
+		fprintf(out, "\"out\":\"%s\",", prefix_text(m->out, out_text));
 	/* No character of a name needs escaping. */
 	if (*m->name)
 		fprintf(out, "\"name\":\"%s\",", m->name);
@@ -105,7 +105,7 @@ static void write_algorithm(FILE *out, const char *algorithm, unsigned port_lo, 
 static bool has_blocks(const struct history_record *r)
 {
 	for (size_t i = 0; i < r->n_mappings; i++)
-		if (!plan_blocks_default(&r->mappings[i].blocks))
+		if (!plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in))
 			return true;
 	return false;
 }
@@ -287,14 +287,14 @@ static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	if (!in || prefix_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
+	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");
 	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
 		ret->out = PREFIX_NONE;
 		return !inbound;
 	}
-	if (!out || prefix_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
+	if (!out || range_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
 		return false;
 	ret->blocks = plan_blocks_of(&g);
 	return (!inbound || (ret->open && g.ratio == 1));

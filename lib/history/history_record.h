@@ -27,7 +27,8 @@
 /*
  * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
  * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
- * 4: a mapping may have other blocks than the defaults. Lines without such mappings are as in format 3, and say so.
+ * 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
+ * are as in format 3, and say so.
  */
 #define HISTORY_FORMAT	      4ULL
 #define HISTORY_FORMAT_BLOCKS 4ULL
@@ -70,8 +71,8 @@ struct history_mapping {
 /* Whether both records have the same mapping. */
 static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
 {
-	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
-	       a->out.plen == b->out.plen && a->open == b->open && plan_blocks_same(&a->blocks, &b->blocks);
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->open == b->open &&
+	       plan_blocks_same(&a->blocks, &b->blocks);
 }
 
 #define HOST_TEXT 65

@@ -17,7 +17,8 @@ from wire import ETH_ARP
 RANGE = {"name": "range", "in": "10.0.56.1-10.0.63.254", "out": "203.0.113.193-203.0.113.254", "subscribers_per_address": 33,
          "ports_per_host": 1954}
 LISTS = {"name": "lists", "in": ["10.0.0.0/25", "10.0.1.0-10.0.1.63"],
-         "out": ["203.0.113.1-203.0.113.2", "203.0.113.16/30", "203.0.113.20/32"], "exclude": ["203.0.113.17"], "subscribers_per_address": 32, "first_port": 2000}
+         "out": ["203.0.113.1-203.0.113.2", "203.0.113.16/30", "203.0.113.20/32"], "exclude": ["203.0.113.17"],
+         "subscribers_per_address": 32, "first_port": 2000}
 EXCEPTION = {"name": "excepted", "in": "10.0.1.7/32", "out": "203.0.113.17/32"}
 WITHIN = {"name": "within", "in": "10.0.60.3-10.0.60.8", "out": "203.0.113.32/31"}
 PORTMAP = {"name": "web", "proto": "tcp", "in": "10.0.1.7:80", "out": "203.0.113.17:80"}

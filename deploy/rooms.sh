@@ -17,6 +17,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 history    history_index history_read history_record history_who
+leases     lease_files
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs
@@ -139,8 +140,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | history/*) ;;
-        */*) complain "$at: the command line includes base, proto and history alone, not \"$header\"" ;;
+        base/* | proto/* | history/* | leases/*) ;;
+        */*) complain "$at: the command line includes base, proto, history and leases alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

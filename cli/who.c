@@ -111,9 +111,8 @@ static int ask_many(const struct who_source *source, struct writer *w, struct er
 	return EXIT_DONE;
 }
 
-/* endpoint is NULL if the questions are on standard input. */
-static int answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
-		  struct writer *w, struct error *err)
+int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
+	       struct writer *w, struct error *err)
 {
 	struct who_source source = { .dir = dir, .until = history_files_known_until(f) };
 	int status;
@@ -146,7 +145,7 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	if (status)
 		return status;
 	history_warn(&f);
-	status = answer(&f, dir, many ? NULL : endpoint, t, args, w, err);
+	status = who_answer(&f, dir, many ? NULL : endpoint, t, args, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -3,6 +3,7 @@
 #ifndef DETNATCTL_WHO_ROWS_H
 #define DETNATCTL_WHO_ROWS_H
 
+#include "history/history_read.h"
 #include "who_view.h"
 
 struct who_question {
@@ -23,5 +24,12 @@ void who_row_malformed(struct writer *w, uint64_t line, const char *text);
 
 /* Answers one line of input, TIME ADDR:PORT. Returns an exit status: EXIT_USAGE if it is malformed. */
 int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w);
+
+/*
+ * Answers a question, or with endpoint NULL those on standard input, from a history of a directory and the leases that
+ * the arguments name. Returns an exit status, with err set unless it is 0.
+ */
+int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
+	       struct writer *w, struct error *err);
 
 #endif

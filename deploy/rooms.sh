@@ -17,7 +17,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 history    history_index history_read history_record history_who
-leases     lease_files
+leases     chain_verify chained_file complaint lease_append lease_files lease_import
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs

@@ -121,10 +121,10 @@ static int64_t end_of(const struct lease_line *l)
 	return l->event == LEASE_STOP && l->to == TIME_OPEN ? l->time : l->to;
 }
 
-/* Whether a line is about a lease that ended before it: it begins another. */
+/* Whether a line is about a lease that ended before it, or was expected to: it begins another. */
 static bool begins_anew(const struct lease *l, const struct lease_line *line)
 {
-	return l->stopped && begin_of(line) > l->to;
+	return (l->stopped || l->to != TIME_OPEN) && begin_of(line) > l->to;
 }
 
 static void keep_text(uint32_t *at, uint32_t later)
@@ -141,8 +141,10 @@ static void go_on(struct lease *l, const struct lease_line *line, const struct l
 	keep_text(&l->mac, texts->mac);
 	keep_text(&l->circuit, texts->circuit);
 	l->gap = higher(l->gap, gap < 0 ? -gap : gap);
-	if (line->event != LEASE_STOP || line->from != TIME_NONE)
-		l->from = lower(l->from, begin_of(line));
+	/* A start knows its second; what other lines reckon back to may be one off. */
+	if (line->event == LEASE_START || (!l->started && line->from != TIME_NONE))
+		l->from = l->started || line->event != LEASE_START ? lower(l->from, begin_of(line)) : begin_of(line);
+	l->started |= line->event == LEASE_START;
 	if (line->event == LEASE_STOP) {
 		l->to = l->stopped ? higher(l->to, end) : end;
 		l->stopped = true;
@@ -166,6 +168,7 @@ static int add_lease(struct lease_index *x, const struct lease_line *line, const
 	l->to = end_of(line);
 	l->seen = line->time;
 	l->stopped = line->event == LEASE_STOP;
+	l->started = line->event == LEASE_START;
 	return 0;
 }
 

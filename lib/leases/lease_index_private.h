@@ -9,6 +9,7 @@
 /* A lease; texts are offsets in the pool. */
 struct lease {
 	struct lease_addr addr;
+	bool started; /* `from` is recorded */
 	bool stopped; /* `to` is recorded */
 	bool assumed;
 	uint32_t tenant, id, mac, circuit, session;

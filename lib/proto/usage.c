@@ -9,10 +9,11 @@
 
 /* Kinds whose values are one of a list of words. */
 static const struct word *const words_of[] = {
-	[ARG_ROLE] = role_words,       [ARG_SIDE] = side_words,
-	[ARG_PROTO] = proto_words,     [ARG_PORTMAP_PROTO] = portmap_words,
-	[ARG_ORIGIN] = origin_words,   [ARG_ORDER] = order_words,
-	[ARG_INBOUND] = inbound_words, [ARG_PORTMAPS_FATE] = fate_words,
+	[ARG_ROLE] = role_words,	  [ARG_SIDE] = side_words,
+	[ARG_PROTO] = proto_words,	  [ARG_PORTMAP_PROTO] = portmap_words,
+	[ARG_ORIGIN] = origin_words,	  [ARG_ORDER] = order_words,
+	[ARG_LEASES] = lease_words,	  [ARG_INBOUND] = inbound_words,
+	[ARG_PORTMAPS_FATE] = fate_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)

@@ -137,3 +137,17 @@ def test_evidence_proves_itself(lab, leases, tmp_path):
     next(agent.state.glob("queries-*.jsonl")).unlink()
     told = execute(CTL, "history", "verify", "--state-dir", agent.state)
     assert told.status == 1 and "is gone, and the ledger has no removal of it" in told.out, told
+
+
+def test_old_days_go_and_the_ledger_says_so(leases, tmp_path):
+    source = tmp_path / "dnsmasq.leases"
+    source.write_text(f"0 02:00:00:00:00:04 {IN} host *\n")
+    for at in ("2026-01-31T12:00:00Z", "now"):
+        assert execute(CTL, "leases", "import", "dnsmasq", source, "--leases", leases, "--at", at).status == 0
+    old = ("leases", "expire", "--older", "2d", "--leases", leases)
+    assert execute(CTL, *old, "--dry-run").out == "leases-2026-01-31.jsonl\n" and len(list(leases.glob("leases-*"))) == 2
+    assert json.loads(execute(CTL, "-j", *old).out) == [{"file": "leases-2026-01-31.jsonl"}]
+    assert len(list(leases.glob("leases-*"))) == 1 and execute(CTL, *old).out == ""
+    assert [json.loads(line)["event"] for line in (leases / "chain.jsonl").read_text().splitlines()] == ["grow", "grow", "remove"]
+    told = execute(CTL, "leases", "expire", "--older", "2d")
+    assert told.status == 2 and "--leases DIR names the directory" in told.err

@@ -249,7 +249,7 @@ static const struct {
 	{ "map add 10.0.0.0/18 1.1.1.0/30", "\"mapping add\"? Commands that change" },
 	{ "session c in 10.0.0.2:1 192.0.2.1:1", "\"session close\"? Commands that change" },
 	{ "relo", "\"reload\"? Commands that change" },
-	{ "re", "\"re\" is ambiguous: reverse or reload" },
+	{ "re", "\"re\" is ambiguous: reverse, request or reload" },
 	{ "st", "\"st\" is ambiguous: stats or status" },
 	{ "i ls", "\"i ls\" is ambiguous: interface list or ipfix show" },
 	{ "trace s", "\"trace s\" is ambiguous: trace start, trace show or trace stop" },

@@ -300,11 +300,12 @@ static void check(const struct lease_index *x, const struct truth *leases, uint3
 			 "address %u at %lld", addr, (long long)t);
 }
 
+/* Of the processor, so that what else runs does not count. */
 static double seconds(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -343,7 +344,8 @@ Test(lease_index, a_million_leases_and_a_hundred_thousand_questions_agree_with_a
 		asked += seconds() - now;
 		check(x, leases, addr + 1, t);
 	}
-	printf("leases %zu: read in %.2f s (with drawing), sorted in %.2f s; %u questions in %.3f s\n",
+	printf("leases %zu: read in %.2f s (with drawing), sorted in %.2f s; %u questions in %.3f s, of the "
+	       "processor\n",
 	       lease_index_count(x), fed - begun, sorted - fed, questions, asked);
 	lease_index_free(x);
 	free(truth);

@@ -33,7 +33,7 @@ static const enum lease_event events[] = {
 static void set_session(struct lease_line *l, const struct accounting *a)
 {
 	snprintf(l->session, sizeof(l->session), "%.250s/%.250s", a->server, a->session);
-	for (size_t i = 0; a->server[i] && i < 250; i++)
+	for (size_t i = 0; i < 250 && a->server[i]; i++)
 		if (l->session[i] == '/')
 			l->session[i] = '_';
 }

@@ -300,7 +300,7 @@ static bool zone_of(struct cursor *c, struct zone *ret)
 		return true;
 	}
 	next.at += *next.at == '(';
-	while (isupper((unsigned char)next.at[used]) && used < 6)
+	while (used < 6 && isupper((unsigned char)next.at[used]))
 		used++;
 	if (!used || isalnum((unsigned char)next.at[used]))
 		return true;

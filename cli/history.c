@@ -6,6 +6,7 @@
 #include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "leases/chain_verify.h"
 #include "message.h"
 #include "proto/words.h"
 
@@ -285,7 +286,63 @@ static void add_time(cJSON *json, const char *key, int64_t t)
 		cJSON_AddStringToObject(json, key, time_format(t, text));
 }
 
-static void verify_json(struct writer *w, const struct history_files *f)
+/* The files of leases and queries. */
+struct chain_check {
+	struct chain_state state;
+	cJSON *faults; /* array of objects */
+};
+
+static void chain_fault(void *arg, const char *file, uint64_t line, const char *text)
+{
+	struct chain_check *c = arg;
+	cJSON *item = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(item, "file", file);
+	if (line)
+		cJSON_AddNumberToObject(item, "line", (double)line);
+	else
+		cJSON_AddNullToObject(item, "line");
+	cJSON_AddStringToObject(item, "text", text);
+	cJSON_AddItemToArray(c->faults, item);
+}
+
+static bool chain_there(const struct chain_check *c)
+{
+	return c->state.ledger || c->state.files || c->state.wrong;
+}
+
+static void chain_json(cJSON *json, const struct chain_check *c)
+{
+	cJSON *chain = chain_there(c) ? cJSON_AddObjectToObject(json, "leases") : NULL;
+
+	if (!chain)
+		return;
+	cJSON_AddNumberToObject(chain, "files", (double)c->state.files);
+	cJSON_AddNumberToObject(chain, "lines", (double)c->state.lines);
+	cJSON_AddNumberToObject(chain, "ledger", (double)c->state.ledger);
+	cJSON_AddStringToObject(chain, "hash", c->state.hash);
+	cJSON_AddItemToObject(chain, "damage", cJSON_Duplicate(c->faults, true));
+}
+
+static void chain_text(struct writer *w, const struct chain_check *c)
+{
+	const cJSON *item;
+
+	if (!chain_there(c))
+		return;
+	cJSON_ArrayForEach (item, c->faults)
+		if (cJSON_IsNumber(json_get(item, "line")))
+			writer_line(w, "%s: line %.0f %s", json_text(item, "file", ""), json_number(item, "line"),
+				    json_text(item, "text", ""));
+		else
+			writer_line(w, "%s %s", json_text(item, "file", ""), json_text(item, "text", ""));
+	writer_line(w,
+		    "%" PRIu64 " lines of leases and queries in %" PRIu64 " files; their ledger has %" PRIu64
+		    " lines, the last of checksum %s",
+		    c->state.lines, c->state.files, c->state.ledger, c->state.hash);
+}
+
+static void verify_json(struct writer *w, const struct history_files *f, const struct chain_check *chain)
 {
 	const struct history_index *x = &f->index;
 	cJSON *json = cJSON_CreateObject();
@@ -307,6 +364,7 @@ static void verify_json(struct writer *w, const struct history_files *f)
 		cJSON_AddStringToObject(item, "text", x->damages[i].text);
 		cJSON_AddItemToArray(damage, item);
 	}
+	chain_json(json, chain);
 	text = cJSON_PrintUnformatted(json);
 	if (text)
 		writer_json(w, text, strlen(text));
@@ -341,17 +399,25 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
 	int status = history_read_named(socket, args, false, &f, &dir, err);
+	struct chain_check chain = { 0 };
 	char text[128];
 
 	if (status)
 		return status;
-	if (w->json)
-		verify_json(w, &f);
-	else
+	chain.faults = cJSON_CreateArray();
+	status = chain_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
+	if (w->json && !status)
+		verify_json(w, &f, &chain);
+	else if (!status)
 		verify_text(w, &f);
+	if (!w->json && !status)
+		chain_text(w, &chain);
+	if (!status && chain.state.wrong)
+		status = error_set(err, EXIT_REFUSED, "the leases or queries are damaged");
 	if (f.index.n_damages || f.torn || history_end_text(&f, text, sizeof(text)))
 		status = error_set(err, EXIT_REFUSED, "the history is damaged");
 	history_files_free(&f);
+	cJSON_Delete(chain.faults);
 	return status;
 }
 

@@ -18,6 +18,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 history    history_index history_read history_record history_who
+leases     chain_verify chained_file complaint lease_append lease_files lease_import
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs
@@ -140,8 +141,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | plan/* | history/*) ;;
-        */*) complain "$at: the command line includes base, proto, plan and history alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | history/* | leases/*) ;;
+        */*) complain "$at: the command line includes base, proto, plan, history and leases alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

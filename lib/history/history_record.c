@@ -45,7 +45,7 @@ void history_record_free(struct history_record *r)
 
 static const char hex[] = "0123456789abcdef";
 
-static void hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
+void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct sha256_ctx ctx;
@@ -74,7 +74,7 @@ int history_hash_check(const char *line, size_t size, const char prev[static HAS
 		if (!memchr(hex, hash[i], 16))
 			return -EINVAL;
 	/* prev and ret may be the same. */
-	hash_of(prev, line, size - HASH_TAIL, wanted);
+	history_hash_of(prev, line, size - HASH_TAIL, wanted);
 	memcpy(ret, hash, HASH_TEXT - 1);
 	ret[HASH_TEXT - 1] = '\0';
 	return strcmp(wanted, ret) ? -EBADMSG : 0;
@@ -247,7 +247,7 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 	write_body(memory, r);
 	if (fclose(memory))
 		return -ENOMEM;
-	hash_of(prev, body, size, hash);
+	history_hash_of(prev, body, size, hash);
 	fwrite(body, 1, size, out);
 	fprintf(out, HASH_BEGIN "%s" HASH_END "\n", hash);
 	if (ferror(out))

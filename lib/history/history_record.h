@@ -119,6 +119,9 @@ int history_record_read(const char *line, size_t size, struct history_record *re
  */
 int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT]);
 
+/* The hash of a line after the one with the hash prev: `text` is the line up to the comma before its hash. */
+void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT]);
+
 /* Returns the word for an event. */
 const char *history_event_word(enum history_event event);
 

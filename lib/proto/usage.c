@@ -18,6 +18,7 @@ static const struct word *const words_of[] = {
 	[ARG_INBOUND] = inbound_words,
 	[ARG_PORTMAPS_FATE] = fate_words,
 	[ARG_BLOCK_ORDER] = block_order_words,
+	[ARG_LEASES] = lease_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)

@@ -346,7 +346,7 @@ static const struct {
 static int parse_word(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	const struct word *words = arg_words(spec->kind);
-	char expected[64], title[USAGE_TEXT];
+	char expected[160], title[USAGE_TEXT];
 
 	if (!word_number(words, text, &ret->number))
 		return 0;

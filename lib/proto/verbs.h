@@ -46,6 +46,7 @@ enum arg_kind {
 	ARG_PATH,	   /* path of a directory */
 	ARG_FILE,	   /* path of a file, or -: text */
 	ARG_ORDER,	   /* sessions, quota: number is enum top_order */
+	ARG_LEASES,	   /* freeradius-detail, kea and so on: number is enum lease_format */
 	ARG_TEXT,	   /* printable UTF-8 of 1 to max octets: text */
 	ARG_LABEL,	   /* the name of a mapping, or "" for none: text */
 	ARG_COMMENT,	   /* a comment, or "" for none: text */

@@ -46,6 +46,12 @@ const struct word notice_words[] = {
 	{ "sessions", NOTICE_SESSIONS },
 	{},
 };
+const struct word lease_words[] = {
+#define X(constant, word) { word, FORMAT_##constant },
+	LEASE_FORMATS(X)
+#undef X
+		{},
+};
 const struct word state_words[] = {
 	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },
 	{ "tcp-established", 0 }, { "tcp-fin-wait", 0 },   { "tcp-close-wait", 0 }, { "tcp-last-ack", 0 },

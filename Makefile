@@ -70,6 +70,7 @@ endif
 AGENT_PACKAGES := libbpf libevent libcjson libmnl libnftnl nettle libcap-ng
 CLI_PACKAGES   := libcjson nettle
 HELPER_PACKAGES := libxdp libbpf libcap-ng
+DESK_PACKAGES  := libcjson nettle libmicrohttpd
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
@@ -79,6 +80,7 @@ BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D_
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
 CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
 HELPER_LIBS = $(call libraries,$(HELPER_PACKAGES))
+DESK_LIBS  = $(call libraries,$(DESK_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/programs/*.bpf.c)
 SKELETONS     := $(BPF_SOURCES:bpf/programs/%.bpf.c=$(SKEL)/%.skel.h)
@@ -88,6 +90,7 @@ AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xdp/*.c))
+DESK_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard desk/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
@@ -95,8 +98,8 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
-PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp
-C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
+PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp $(BUILD)/detnat-desk
+C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] desk/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -152,6 +155,12 @@ $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
+$(BUILD)/desk/%.o: desk/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DDESK_CTL='"$(BINDIR)/detnatctl"' -c $< -o $@
+# The assembler puts them into the object.
+$(BUILD)/desk/assets.o: $(wildcard desk/www/*)
 $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -179,6 +188,9 @@ $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
 $(BUILD)/detnat-xdp: $(HELPER_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(HELPER_LIBS)
+$(BUILD)/detnat-desk: $(DESK_OBJECTS) $(BUILD)/libdetnat.a
+	$(SAY) LD $@
+	$(Q)$(LINK) $^ -o $@ $(DESK_LIBS) -lpthread
 $(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread -lm $(AGENT_LIBS)

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 
 import agent as programs
@@ -20,15 +21,22 @@ GROUPS = "root:x:0:\ndetnat-lea:x:7001:lea,both\ndetnat:x:7002:ops,both\nother:x
 UNDER = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && shift 2 && exec "$@"'
 
 
+def connected(path, timeout=programs.START_PATIENCE):
+    """A socket that waits for a place in a full queue, which those of Python with a timeout do not."""
+    s = socket.socket(socket.AF_UNIX)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", timeout, 0))
+    s.connect(str(path))
+    s.settimeout(timeout)
+    return s
+
+
 class Connection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("desk", timeout=timeout)
         self.path = path
 
     def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
+        self.sock = connected(self.path, self.timeout)
 
 
 class Answer:
@@ -80,10 +88,7 @@ class Desk:
 
     def connect(self):
         """A connected socket."""
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(programs.START_PATIENCE)
-        s.connect(str(self.socket))
-        return s
+        return connected(self.socket)
 
     def ask(self, path, user="ops", method="GET", body=None, headers=()):
         c = Connection(self.socket, programs.START_PATIENCE)

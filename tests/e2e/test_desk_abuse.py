@@ -51,8 +51,9 @@ def test_any_octets_are_read(desk, body):
 
 
 @pytest.mark.parametrize("request_", [
-    b"\r\n" * 10, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n", b"POST /api/who HTTP/1.1\r\nX-Remote-User: ops\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"\r\n" * 10, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+    b"POST /api/who HTTP/1.1\r\nX-Remote-User: ops\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
 ])
 def test_what_is_no_http_is_refused(desk, request_):
     with desk.connect() as s:
@@ -90,10 +91,7 @@ def test_thousands_of_connections_leave_room_for_one(desk):
     held = []
     try:
         for _ in range(3000):
-            s = socket.socket(socket.AF_UNIX)
-            s.settimeout(20)
-            s.connect(str(desk.socket))
-            held.append(s)
+            held.append(desk.connect())
         assert desk.ask("/").status == 200 and desk.ask("/api/status").status == 200
         assert desk.threads() <= 270 and desk.memory_kb() - before < 64 << 10
     finally:
@@ -116,7 +114,8 @@ def test_many_uploads_share_a_limit(desk):
     try:
         for _ in range(8):
             s = desk.connect()
-            s.sendall(b"POST /api/questions HTTP/1.1\r\nHost: desk\r\nX-Remote-User: ops\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 9_000_000)
+            s.sendall(b"POST /api/questions HTTP/1.1\r\nHost: desk\r\nX-Remote-User: ops\r\nContent-Length: 10000000\r\n\r\n" +
+                      b"x" * 9_000_000)
             held.append(s)
         assert desk.memory_kb() < 300 << 10
         assert desk.ask("/").status == 200

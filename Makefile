@@ -170,7 +170,7 @@ $(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -Idesk -c $< -o $@
 
 # Appended, not replaced: files of one name stand in several rooms.
 $(BUILD)/libdetnat.a: $(LIB_OBJECTS)
@@ -191,9 +191,9 @@ $(BUILD)/detnat-xdp: $(HELPER_OBJECTS) $(BUILD)/libdetnat.a
 $(BUILD)/detnat-desk: $(DESK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(DESK_LIBS) -lpthread
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread -lm $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion libmicrohttpd) -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lm
@@ -460,14 +460,16 @@ site: ## the documents and manual pages as a web site in build/site/html; a dead
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))
-SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service
-SOCKETS    := detnat-metrics.socket detnat-xdp.socket
+SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service detnat-desk.service
+SOCKETS    := detnat-metrics.socket detnat-xdp.socket detnat-desk.socket
 PAGES      := $(wildcard docs/man/*.[1-8])
 ROUTING    := $(wildcard deploy/routing/*/*)
+PROXIES    := $(wildcard deploy/desk/*)
 install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
 	install -D -m 755 $(BUILD)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-xdp
+	install -D -m 755 $(BUILD)/detnat-desk $(DESTDIR)$(SBINDIR)/detnat-desk
 	install -d -m 755 $(DESTDIR)/etc/detnat $(DESTDIR)$(UNITDIR)
 	for unit in $(SERVICES); do \
 	    sed 's,/usr/sbin/detnat-,$(SBINDIR)/detnat-,' deploy/$$unit > $(BUILD)/$$unit && \
@@ -488,16 +490,17 @@ install-docs:
 	    sed -E 's,\]\(\.\./([A-Za-z]),](../detnat-doc/docs/\1,g; s,\]\(\.\./\.\./,](../detnat-doc/,g' docs/guide/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
 	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
 	done
-	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
+	for file in $(ROUTING) $(PROXIES); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
+	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-desk \
+	      $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
 	      $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish \
 	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
 	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) $(SOCKETS)) \
 	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
-	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%)) \
+	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%) $(PROXIES:deploy/%=%)) \
 	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 # From a dry run: the commands are those that the rules above would run.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The files of desk/www, put into the program by the assembler. The page is served under the paths of routes.c. */
-#include "routes.h"
+/* The files of desk/www, put into the program by the assembler. The page is served under the paths of pages.c. */
+#include "pages.h"
 
 #define FILES(X)                                                   \
 	X(page, "page.html", "text/html; charset=utf-8")           \

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "connections.h"
-#include "routes.h"
+#include "pages.h"
 
 #define IDLE_S	     10U
 #define HEADERS_ROOM 32768U

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "routes.h"
+#include "pages.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The paths of the page: those of files, and those that ask detnatctl. A path that is not here is 404. */
-#ifndef DETNAT_DESK_ROUTES_H
-#define DETNAT_DESK_ROUTES_H
+#ifndef DETNAT_DESK_PAGES_H
+#define DETNAT_DESK_PAGES_H
 
 #include <stdbool.h>
 

@@ -16,9 +16,14 @@ function also(row) {
 	return others.length ? `but also ${[...new Set(others)].join(", ")}` : "";
 }
 
+// Later than the history was read: who it will have been is not known.
+function late(row) {
+	return row.in_addr && Date.parse(row.time) > Date.parse(row.read_until) + 120000 ? `known only until ${when(row.read_until)}` : "";
+}
+
 function notes(row) {
 	const portmap = row.portmap ? `portmap ${row.portmap.proto} to ${row.portmap.in}` : "";
-	return [row.error ?? "", portmap, also(row)].filter(Boolean).join("; ");
+	return [row.error ?? "", late(row), portmap, also(row)].filter(Boolean).join("; ");
 }
 
 const mapping = (row) => (row.mapping ? `${row.mapping.in} to ${row.mapping.out}` : null);

@@ -126,6 +126,7 @@ def test_a_person_finds_who_it_was(browser):
     browser.one("#ask").click()
     browser.says("1 of 1 found")
     browser.says("10.0.16.16")
+    browser.says("known only until 20")
     assert browser.driver.title == "detnat desk"
     browser.one("a[href='/subscriber/10.0.16.16']").click()
     browser.says("Subscriber 10.0.16.16")

@@ -231,8 +231,8 @@ static unsigned run(const struct ask_at *at, char *const *argv, const struct buf
 	return 200;
 }
 
-unsigned ask(const struct ask_at *at, const char *const *words, const struct buffer *input, struct buffer *ret,
-	     struct error *err)
+unsigned ask_ctl(const struct ask_at *at, const char *const *words, const struct buffer *input, struct buffer *ret,
+		 struct error *err)
 {
 	const char *argv[ASK_MAX_WORDS + 6] = { "detnatctl", "-j", "-s", at->control };
 	unsigned n = 4, status;

@@ -26,7 +26,7 @@ struct ask_at {
  * or another one with err, which says what to do about it: 404 nothing found, 400 malformed, 503 the agent or room for
  * another question is missing, 504 no answer in ASK_SECONDS, 502 anything else.
  */
-unsigned ask(const struct ask_at *at, const char *const *words, const struct buffer *input, struct buffer *ret,
-	     struct error *err);
+unsigned ask_ctl(const struct ask_at *at, const char *const *words, const struct buffer *input, struct buffer *ret,
+		 struct error *err);
 
 #endif

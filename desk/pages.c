@@ -92,7 +92,7 @@ static unsigned answer_who(struct call *call)
 		return 400;
 	}
 	log_audit("%s asks who it was: %zu questions", *call->user ? call->user : "a user of this machine", q.n);
-	return ask(call->at, words, &lines, &call->out, &call->err);
+	return ask_ctl(call->at, words, &lines, &call->out, &call->err);
 }
 
 static unsigned answer_history(struct call *call)
@@ -100,7 +100,7 @@ static unsigned answer_history(struct call *call)
 	const char *words[] = { "history", "list", call->at->state_dir ? "--state-dir" : NULL, call->at->state_dir,
 				NULL };
 
-	return ask(call->at, words, NULL, &call->out, &call->err);
+	return ask_ctl(call->at, words, NULL, &call->out, &call->err);
 }
 
 /* The words of detnatctl are here, and nowhere else: each of them reads. */
@@ -175,5 +175,5 @@ unsigned route_answer(const struct route *r, const char *rest, struct call *call
 	}
 	if (*rest)
 		words[n] = rest;
-	return ask(call->at, words, NULL, &call->out, &call->err);
+	return ask_ctl(call->at, words, NULL, &call->out, &call->err);
 }

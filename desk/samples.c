@@ -81,7 +81,8 @@ static void take(void)
 	struct sample s = { .time = time(NULL) };
 	struct error err;
 
-	if (ask(place, status_words, NULL, &status, &err) == 200 && ask(place, stats_words, NULL, &stats, &err) == 200)
+	if (ask_ctl(place, status_words, NULL, &status, &err) == 200 &&
+	    ask_ctl(place, stats_words, NULL, &stats, &err) == 200)
 		sample_read(status.data, status.size, stats.data, stats.size, &s);
 	samples_add(s);
 }

@@ -3,7 +3,8 @@
 import { api, count, h } from "./dom.js";
 
 const PORTS = 64512;
-const STEPS = [[0, "none"], [0.01, "below 1 %"], [0.1, "below 10 %"], [0.25, "below 25 %"], [0.5, "below 50 %"], [Infinity, "50 % or more"]];
+const STEPS = [[0, "none"], [0.01, "below 1 %"], [0.1, "below 10 %"], [0.25, "below 25 %"], [0.5, "below 50 %"],
+	[Infinity, "50 % or more"]];
 const OTHER = { spare: "spare", "out of use": "out of use", draining: "draining" };
 // A pool with up to so many addresses has a cell for each.
 const SINGLE = 4096;

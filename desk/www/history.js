@@ -76,7 +76,8 @@ const day = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 
 function drawing({ bars, gaps }, begin, end) {
 	const x = (ms) => ((Math.min(ms, end) - begin) / (end - begin)) * WIDTH, height = TOP + bars.length * ROW + 6;
-	const marks = [0, 0.5, 1].map((at) => svg("text", { x: at * WIDTH, y: 14, "text-anchor": ["start", "middle", "end"][at * 2] }, day(begin + at * (end - begin))));
+	const marks = [0, 0.5, 1].map((at) => svg("text", { x: at * WIDTH, y: 14, "text-anchor": ["start", "middle", "end"][at * 2] },
+		day(begin + at * (end - begin))));
 	const rows = bars.map((bar, i) => {
 		const text = `${bar.name}${bar.label ? `, ${bar.label}` : ""}: ${day(bar.from)} to ${bar.to ? day(bar.to) : "now"}`;
 		return svg("g", { class: bar.to ? "bar-past" : "bar-now" }, svg("title", {}, text),
@@ -84,9 +85,10 @@ function drawing({ bars, gaps }, begin, end) {
 			svg("text", { x: x(bar.from) > WIDTH * 0.6 ? x(bar.from) - 8 : x(bar.from) + 8, y: TOP + i * ROW + 16,
 				"text-anchor": x(bar.from) > WIDTH * 0.6 ? "end" : "start" }, bar.label ? `${bar.name} (${bar.label})` : bar.name));
 	});
-	return svg("svg", { class: "timeline", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `Timeline of ${bars.length} mappings` }, marks,
-		gaps.map((gap) => svg("rect", { class: "gap", x: x(gap.from), y: TOP - 4, width: Math.max(x(gap.to) - x(gap.from), 2), height }, svg("title", {},
-			`Nothing is known from ${day(gap.from)} to ${day(gap.to)}`))), rows);
+	return svg("svg", { class: "timeline", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `Timeline of ${bars.length} mappings` },
+		marks,
+		gaps.map((gap) => svg("rect", { class: "gap", x: x(gap.from), y: TOP - 4, width: Math.max(x(gap.to) - x(gap.from), 2), height },
+			svg("title", {}, `Nothing is known from ${day(gap.from)} to ${day(gap.to)}`))), rows);
 }
 
 function about(r) {
@@ -107,7 +109,8 @@ function draw(place, records) {
 			found.bars.length > shown.bars.length ? h("p", { class: "quiet" }, `The last 200 of ${count(found.bars.length)}.`) : null),
 		section("Records", table("Records, the last first", ["Line", "Time (UTC)", "Event", "About"],
 			records.slice(-SHOWN).reverse().map((r) => [count(r.line), when(r.time), r.event, about(r)]), [0]),
-		records.length > SHOWN ? h("p", { class: "quiet" }, `The last ${SHOWN} of ${count(records.length)}; detnatctl history list has all.`) : null));
+		records.length > SHOWN ? h("p", { class: "quiet" },
+			`The last ${SHOWN} of ${count(records.length)}; detnatctl history list has all.`) : null));
 }
 
 export function show(main) {

@@ -42,7 +42,8 @@ function cell(value) {
 }
 
 function csv(rows) {
-	const lines = rows.map((row) => [row.time, row.out_addr, row.out_port, row.in_addr, row.from, row.to, mapping(row), notes(row), row.read_until]);
+	const lines = rows.map((row) => [row.time, row.out_addr, row.out_port, row.in_addr, row.from, row.to, mapping(row), notes(row),
+		row.read_until]);
 	const head = ["time", "out_addr", "out_port", "in_addr", "from", "to", "mapping", "notes", "history_read_until"];
 	return [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
 }
@@ -87,7 +88,8 @@ function showQuestions(place, found, answers, { me, tell }) {
 		showAnswers(answers, await api("who", lines), me), tell) }, n === 1 ? "Ask this question" : `Ask these ${count(n)} questions`);
 	answers.replaceChildren();
 	place.replaceChildren(section("Questions",
-		n ? null : h("p", { role: "status", class: "warn" }, "No question was found. A line needs an address with a port and a time with a zone."),
+		n ? null : h("p", { role: "status", class: "warn" },
+			"No question was found. A line needs an address with a port and a time with a zone."),
 		n ? table("Questions", ["Line", "Time (UTC)", "Outside address and port"],
 			found.questions.slice(0, SHOWN).map((q) => [count(q.line), when(q.time), `${q.out_addr}:${q.out_port}`]), [0]) : null,
 		more(n, "will be asked, too."),

@@ -46,7 +46,8 @@ function drawing(points, title) {
 	const y = (v) => TOP + (1 - v / top) * (HEIGHT - TOP - BOTTOM);
 	const at = (p) => `${x(p.time).toFixed(1)},${y(p.value).toFixed(1)}`;
 	const lines = runs(points).flatMap((run) => [
-		svg("path", { class: "area", d: `M${x(run[0].time).toFixed(1)},${y(0)}L${run.map(at).join("L")}L${x(run.at(-1).time).toFixed(1)},${y(0)}Z` }),
+		svg("path", { class: "area",
+			d: `M${x(run[0].time).toFixed(1)},${y(0)}L${run.map(at).join("L")}L${x(run.at(-1).time).toFixed(1)},${y(0)}Z` }),
 		svg("path", { class: "line", d: `M${run.map(at).join("L")}` }),
 		svg("circle", { class: "dot", cx: x(run.at(-1).time), cy: y(run.at(-1).value), r: 2.5 }),
 	]);

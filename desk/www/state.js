@@ -74,7 +74,8 @@ function exchange(place, ...children) {
 }
 
 export function show(main) {
-	const places = Object.fromEntries(["troubles", "figures", "pools", "day", "drops", "interfaces", "peers"].map((id) => [id, h("div", { id })]));
+	const places = Object.fromEntries(["troubles", "figures", "pools", "day", "drops", "interfaces", "peers"]
+		.map((id) => [id, h("div", { id })]));
 	let last = null;
 	main.replaceChildren(h("h1", {}, "State of the gateway"), places.troubles, places.figures, section("Pools", places.pools),
 		section("The last day", places.day), section("Dropped packets", places.drops), section("Interfaces", places.interfaces),

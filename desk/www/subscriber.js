@@ -13,8 +13,8 @@ function findings(list) {
 }
 
 function bar(label, used, all) {
-	return h("p", { class: "bar" }, h("span", {}, `${label}: ${count(used)} of ${count(all)}`), h("meter", { min: 0, max: all || 1, high: all * 0.8, value: used,
-		"aria-label": label }));
+	return h("p", { class: "bar" }, h("span", {}, `${label}: ${count(used)} of ${count(all)}`),
+		h("meter", { min: 0, max: all || 1, high: all * 0.8, value: used, "aria-label": label }));
 }
 
 function way(name, w) {

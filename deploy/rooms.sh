@@ -86,7 +86,7 @@ listed() {
 }
 
 used() {
-    includes lib agent cli | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
+    includes lib agent cli desk | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
         sort -u
 }
 
@@ -147,6 +147,16 @@ command_line() {
     done < <(includes cli)
 }
 
+desk() {
+    local at header
+    while read -r at header; do
+        case $header in
+        base/* | proto/*) ;;
+        */*) complain "$at: the desk includes base and proto alone, not \"$header\"; it asks detnatctl" ;;
+        esac
+    done < <(includes desk)
+}
+
 helper() {
     local at header
     while read -r at header; do
@@ -193,7 +203,7 @@ members_of_circles() {
 
 circles() {
     local folder edges members
-    for folder in lib/*/ agent/*/ cli/; do
+    for folder in lib/*/ agent/*/ cli/ desk/; do
         folder=${folder%/}
         edges=$(calls "$folder")
         members=$(cut -d' ' -f1,2 <<<"$edges" | members_of_circles) || true
@@ -207,8 +217,8 @@ $(awk 'NR == FNR { member[$1]; next } $1 in member && $2 in member { print "    
 
 names() {
     local name
-    for name in $(find include lib agent cli bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
-        complain "$name is in several places: $(find include lib agent cli bpf -name "$name" | sort | paste -sd' ')"
+    for name in $(find include lib agent cli desk bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
+        complain "$name is in several places: $(find include lib agent cli desk bpf -name "$name" | sort | paste -sd' ')"
     done
 }
 
@@ -223,6 +233,7 @@ order "${rooms[*]}" lib agent
 order "${bpf_rooms[*]}" bpf
 face
 command_line
+desk
 helper
 circles
 names

@@ -77,7 +77,7 @@ BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D_
               -Ibpf -Iinclude -I$(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
-CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
+CLI_LIBS   = $(call libraries,$(CLI_PACKAGES)) -lm
 HELPER_LIBS = $(call libraries,$(HELPER_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/programs/*.bpf.c)

@@ -17,7 +17,10 @@ base       address address_ranges background base btf_layout cleanup clock durat
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       plan
+import     import import_prove
 history    history_index history_read history_record history_who
+traffic    traffic
+planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs
@@ -140,8 +143,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | plan/* | history/*) ;;
-        */*) complain "$at: the command line includes base, proto, plan and history alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | import/* | history/* | traffic/* | planner/*) ;;
+        */*) complain "$at: the command line includes base, proto, plan, import, history, traffic and planner alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

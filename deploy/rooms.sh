@@ -16,7 +16,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
            hash heap inside_runs interface_pattern ip_checksum json_scan limiter log notice text
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
-plan       plan
+plan       blocks plan
 import     import import_prove
 history    history_index history_read history_record history_who
 traffic    traffic

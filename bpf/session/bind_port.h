@@ -110,8 +110,7 @@ SUBPROGRAM __u32 binding_block(const struct mapping *m, __u32 in_addr)
 static __always_inline int binding_is_portmaps(const struct mapping *m, const struct subscriber *s,
 					       const struct packet *p, __s32 offset)
 {
-	return subscriber_has_portmaps(s) &&
-	       portmap_holds(m, s, p, binding_block(m, p->src) + (__u32)offset);
+	return subscriber_has_portmaps(s) && portmap_holds(m, s, p, binding_block(m, p->src) + (__u32)offset);
 }
 
 /*

@@ -38,8 +38,8 @@ struct change_plan {
 
 static const struct change_plan quick[] = { { 1024, 5, 3, { 1.30, 0 } }, { 16384, 3, 0, { 1.75, 120 } } };
 static const struct change_plan full[] = { { 1024, 11, 9, { 1.30, 0 } },
-				    { 4096, 9, 0, { 0 } },
-				    { 16384, 9, 3, { 1.75, 120 } } };
+					   { 4096, 9, 0, { 0 } },
+					   { 16384, 9, 3, { 1.75, 120 } } };
 
 /* Tables that no cache holds. */
 static const struct change_plan large[] = { { 262144, 7, 0, { 1.9, 120 } }, { 1048576, 5, 0, { 2.2, 0 } } };

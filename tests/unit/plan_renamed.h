@@ -7,7 +7,7 @@
 #define plan_new_with	 tested_plan_new_with
 #define plan_check	 tested_plan_check
 #define plan_step	 tested_plan_step
-#define change_plan_free	 tested_plan_free
+#define change_plan_free tested_plan_free
 #define plan_commit	 tested_plan_commit
 #define plan_record	 tested_plan_record
 #define plan_drains	 tested_plan_drains

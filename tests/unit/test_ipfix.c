@@ -5,7 +5,6 @@
 #include "base/address_ranges.h"
 #include "ipfix/bindings.h"
 #include "plan/blocks.h"
-#include "plan/blocks.h"
 
 TestSuite(ipfix, .init = exporter_set_up, .fini = exporter_tear_down);
 

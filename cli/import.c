@@ -8,6 +8,7 @@
 #include "base/json_scan.h"
 #include "command.h"
 #include "import_check.h"
+#include "import_claim.h"
 #include "import/import.h"
 #include "import/import_prove.h"
 #include "json_get.h"
@@ -158,30 +159,59 @@ static void print_json(struct writer *w, const struct import *m, const struct im
 	cJSON_free(text);
 }
 
-/* "imported from mx.conf, sha256 …", without what a comment may not have. */
-static void make_comment(const char *path, const char *text, size_t size, char comment[static 257])
+/* The name of the file, without what a comment may not have, and its hash. */
+static void make_origin(const char *path, const char *text, size_t size, struct claim_origin *ret)
 {
 	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct sha256_ctx sha;
-	int n;
 
 	sha256_init(&sha);
 	sha256_update(&sha, size, (const uint8_t *)text);
 	sha256_digest(&sha, sizeof(digest), digest);
-	n = snprintf(comment, 257, "imported from %.120s, sha256 ", strcmp(name, "-") ? name : "standard input");
-	for (char *c = comment; *c; c++)
+	*ret = (struct claim_origin){ .time = time(NULL) };
+	snprintf(ret->source, sizeof(ret->source), "%.120s", strcmp(name, "-") ? name : "standard input");
+	for (char *c = ret->source; *c; c++)
 		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f || *c == '"' || *c == '\\')
 			*c = '?';
 	for (unsigned i = 0; i < sizeof(digest); i++)
-		n += snprintf(comment + n, 257 - (size_t)n, "%02x", digest[i]);
+		snprintf(ret->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
+}
+
+/* Reads the file once more, as the parts of a configuration are not those of the other system. */
+static int claim(const struct claim_origin *origin, const char *text, size_t size, const struct import *read,
+		 const struct import_options *options, const cJSON *args, struct error *err)
+{
+	_cleanup_import_ struct import *m = NULL;
+	struct claim_origin since = *origin;
+	char now[TIME_TEXT];
+
+	if (time_parse(json_text(args, "since", ""), &since.from))
+		return error_set(err, EXIT_USAGE, "--since: is no time");
+	if (since.from > since.time)
+		return error_set(err, EXIT_USAGE, "--since is later than now, %s: nothing was in force since then",
+				 time_format(since.time, now));
+	if (import_read(read->format, text, size, read->name, options, &m, err) ||
+	    import_claim(m, json_text(args, "state_dir", ""), &since, err))
+		return EXIT_USAGE;
+	return EXIT_DONE;
+}
+
+static bool loses(const struct import *m, const struct import_proof *p, bool differs)
+{
+	return m->n_lost || p->kept != p->subscribers || differs;
+}
+
+/* Whether --strict forbids a configuration. */
+static bool refused(const struct import *m, const struct import_proof *p, const cJSON *args, bool differs)
+{
+	return cJSON_IsTrue(json_get(args, "strict")) && loses(m, p, differs);
 }
 
 static int show(const struct import *m, const struct import_proof *p, const cJSON *args, const char *comment,
 		bool differs, struct writer *w, struct error *err)
 {
-	bool lost = m->n_lost || p->kept != p->subscribers || differs;
-	bool strict = cJSON_IsTrue(json_get(args, "strict")) && lost;
+	bool lost = loses(m, p, differs), strict = refused(m, p, args, differs);
 	_cleanup_free_ char *config = strict ? NULL : import_write(m, comment);
 	char text[256];
 
@@ -215,9 +245,14 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 	_cleanup_plan_ struct plan plan = { 0 };
 	struct import_proof proof;
 	uint32_t format = IMPORT_AUTO;
+	struct claim_origin origin;
 	char comment[257];
 	size_t size = 0;
 
+	if (!json_get(args, "since") != !json_get(args, "state_dir"))
+		return error_set(err, EXIT_USAGE,
+				 "--since TIME and --state-dir DIR go together: who then answers from DIR for the time "
+				 "from TIME to the switch");
 	if (json_get(args, "junos_pool_boundaries"))
 		options.junos_pool_boundaries = !strcmp(json_text(args, "junos_pool_boundaries", "no"), "yes");
 	word_number(import_format_words, json_text(args, "format", "auto"), &format);
@@ -244,7 +279,11 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 	}
 	if (*sessions && import_check(m, sessions, &checked, err))
 		return EXIT_USAGE;
-	make_comment(path, text, size, comment);
+	make_origin(path, text, size, &origin);
+	snprintf(comment, sizeof(comment), "imported from %s, sha256 %s", origin.source, origin.sha256);
+	if (json_get(args, "since") && !refused(m, &proof, args, checked.differ) &&
+	    claim(&origin, text, size, m, &options, args, err))
+		return EXIT_USAGE;
 	return show(m, &proof, args, comment, checked.differ, w, err);
 }
 

@@ -9,6 +9,7 @@
 #include "json_get.h"
 #include "history/history_who.h"
 #include "proto/words.h"
+#include "who_claims.h"
 
 /* Rows written between two checks whether the output is still read. */
 #define ROWS_A_LOOK 1024U
@@ -85,6 +86,8 @@ static const char *time_or(int64_t t, const char *open, char text[static TIME_TE
 /* The history that was read. */
 struct source {
 	struct who *who;
+	const struct history_index *index;
+	struct history_claims *claims;
 	const char *dir;
 	int64_t until; /* known until then; TIME_NONE: empty */
 };
@@ -104,6 +107,27 @@ static void print_source(FILE *out, const struct source *s)
 static const char *reason(enum who_result result)
 {
 	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
+}
+
+/* An answer by a claim, with those who may have had it by the history. */
+static void show_claimed_json(struct writer *w, const struct who_claimed *c, const struct who_answer *a,
+			      const struct source *source)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		return;
+	fputc('{', memory);
+	if (!c->answer.held)
+		fprintf(memory, "\"in_addr\":null,\"reason\":\"%s\",", reason(WHO_NOBODY));
+	who_claimed_json(memory, c);
+	print_others(memory, a);
+	print_source(memory, source);
+	fputc('}', memory);
+	if (!fclose(memory))
+		writer_json(w, text, size);
 }
 
 /* known_until: TIME_NONE if it need not be shown. */
@@ -169,6 +193,17 @@ static void show_text(struct writer *w, const struct who_answer *a, int64_t know
 	writer_line(w, "History:        %s, read until %s", source->dir, time_format(source->until, to));
 }
 
+static void show_claimed(struct writer *w, const struct who_claimed *c, const struct who_answer *a,
+			 const struct source *source)
+{
+	char time[TIME_TEXT];
+
+	who_claimed_show(w, c);
+	show_others(w, a, false);
+	writer_line(w, "History:        %s, %s%s", source->dir, source->until == TIME_NONE ? "empty" : "read until ",
+		    source->until == TIME_NONE ? "" : time_format(source->until, time));
+}
+
 /* If no subscriber held it at the end of that second, adds one that may have held it in the second. */
 static void add_other(const struct who_answer *a, struct error *why)
 {
@@ -190,16 +225,25 @@ static int ask_one(const struct source *source, const char *endpoint_text, int64
 	char when[TIME_TEXT];
 	enum who_result result;
 	int64_t known_until = source->until;
+	struct who_claimed room;
+	const struct who_claimed *claimed;
 
 	endpoint_parse(endpoint_text, &out);
 	result = who_ask(source->who, out, t, &a, &why);
+	claimed = who_claims_ask(source->claims, source->index, out, t, &result, &room, &why);
+	if (claimed && w->json)
+		show_claimed_json(w, claimed, &a, source);
+	else if (claimed && claimed->answer.held)
+		show_claimed(w, claimed, &a, source);
+	if (claimed && claimed->answer.held)
+		return EXIT_DONE;
 	if (result != WHO_FOUND || a.best.to != TIME_OPEN || t - CURRENT_S <= known_until)
 		known_until = TIME_NONE;
-	if (w->json && (result == WHO_FOUND || a.other))
+	if (w->json && !claimed && (result == WHO_FOUND || a.other))
 		show_json(w, result, &a, known_until, source);
 	else if (result == WHO_FOUND)
 		show_text(w, &a, known_until, source);
-	else
+	else if (!w->json)
 		show_others(w, &a, false);
 	if (result == WHO_FOUND)
 		return EXIT_DONE;
@@ -235,7 +279,7 @@ static bool read_question(char *text, size_t size, struct question *ret)
 }
 
 static void row_json(FILE *out, const struct question *q, enum who_result result, const struct who_answer *a,
-		     const struct error *why, const struct source *source)
+		     const struct who_claimed *claimed, const struct error *why, const struct source *source)
 {
 	char addr[ADDR_TEXT], when[TIME_TEXT];
 
@@ -243,15 +287,18 @@ static void row_json(FILE *out, const struct question *q, enum who_result result
 		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
 	if (result == WHO_FOUND)
 		print_answer(out, a);
-	else
-		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"", reason(result), why->text);
+	else if (!claimed || !claimed->answer.held)
+		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"%s", reason(result), why->text,
+			claimed ? "," : "");
+	if (claimed)
+		who_claimed_json(out, claimed);
 	if (result != WHO_FOUND)
 		print_others(out, a);
 	print_source(out, source);
 	fputc('}', out);
 }
 
-#define ROW "%-20s  %-21s  %-15s  "
+#define ROW WHO_ROW
 
 /* In parentheses: the portmaps, and other possible holders. The caller frees it; NULL: out of memory. */
 static char *row_notes(enum who_result result, const struct who_answer *a)
@@ -296,6 +343,14 @@ static void row_text(struct writer *w, const struct question *q, enum who_result
 			    *h->name ? ", " : "", h->name, notes);
 }
 
+static void row_claimed(struct writer *w, const struct question *q, const struct who_claimed *c)
+{
+	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT];
+
+	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
+	who_claimed_row(w, time_format(q->t, when), endpoint, c);
+}
+
 static void row_malformed(struct writer *w, uint64_t line)
 {
 	static const char text[] = "is no TIME ADDR:PORT";
@@ -316,12 +371,15 @@ static int answer_line(const struct source *source, char *text, size_t size, uin
 	struct who_answer a;
 	struct error why = { 0 };
 	enum who_result result;
+	struct who_claimed room_claimed;
+	const struct who_claimed *claimed;
 
 	if (!read_question(text, size, &q)) {
 		row_malformed(w, line);
 		return EXIT_USAGE;
 	}
 	result = who_ask(source->who, q.out, q.t, &a, &why);
+	claimed = who_claims_ask(source->claims, source->index, q.out, q.t, &result, &room_claimed, &why);
 	if (w->json) {
 		_cleanup_free_ char *row = NULL;
 		size_t room;
@@ -331,14 +389,16 @@ static int answer_line(const struct source *source, char *text, size_t size, uin
 			return EXIT_REFUSED;
 		if (result != WHO_FOUND)
 			add_other(&a, &why);
-		row_json(memory, &q, result, &a, &why, source);
+		row_json(memory, &q, result, &a, claimed, &why, source);
 		if (fclose(memory))
 			return EXIT_REFUSED;
 		writer_stream_row(w, NULL, row, NULL);
+	} else if (claimed && claimed->answer.held) {
+		row_claimed(w, &q, claimed);
 	} else {
 		row_text(w, &q, result, &a, &why);
 	}
-	return result == WHO_FOUND ? EXIT_DONE : EXIT_REFUSED;
+	return result == WHO_FOUND || (claimed && claimed->answer.held) ? EXIT_DONE : EXIT_REFUSED;
 }
 
 static int ask_many(const struct source *source, struct writer *w, struct error *err)
@@ -378,8 +438,17 @@ static int ask_many(const struct source *source, struct writer *w, struct error 
 static int answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, struct writer *w,
 		  struct error *err)
 {
-	struct source source = { .dir = dir, .until = history_files_known_until(f) };
+	_cleanup_claims_ struct history_claims claims = { 0 };
+	struct source source = {
+		.index = &f->index, .claims = &claims, .dir = dir, .until = history_files_known_until(f)
+	};
 	int status;
+
+	if (history_claims_read(dir, &claims, err))
+		return EXIT_REFUSED;
+	if (claims.damaged)
+		fprintf(stderr, "detnatctl: warning: " CLAIMS_FILE " is damaged: line %" PRIu64 " %s\n",
+			claims.first_damage, claims.damage);
 
 	if (who_new(&f->index, &source.who))
 		return error_set(err, EXIT_REFUSED, "out of memory");

@@ -18,7 +18,7 @@ base       address address_ranges background base btf_layout cleanup clock durat
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
-history    history_index history_read history_record history_who
+history    history_claims history_index history_read history_record history_who
 traffic    traffic
 planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking

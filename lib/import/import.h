@@ -167,6 +167,9 @@ void import_free(struct import *m);
  */
 int import_fit(struct import *m, bool shrink);
 
+/* The same as the other system has them, in ranges and lists, whatever a configuration can say of them. */
+int import_fit_whole(struct import *m);
+
 /* The row of an inside address; NULL: none. */
 const struct import_row *import_find(const struct import *m, uint32_t in);
 

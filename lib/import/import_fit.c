@@ -297,7 +297,8 @@ static void find_holes(struct import *m)
 	}
 }
 
-int import_fit(struct import *m, bool shrink)
+/* Finds the parts in ranges and lists. 0 or -ENOMEM. */
+static int find_parts(struct import *m, bool shrink)
 {
 	_cleanup_free_ uint32_t *order = NULL;
 	_cleanup_free_ struct import_group *groups = NULL;
@@ -328,8 +329,26 @@ int import_fit(struct import *m, bool shrink)
 			    m->irregular_lo, m->irregular_hi, m->shrunk_to);
 	if (!m->failed && m->n_parts)
 		qsort(m->part, m->n_parts, sizeof(*m->part), compare_parts);
-	if (!m->failed)
-		import_prefixes(m);
+	return m->failed ? -ENOMEM : 0;
+}
+
+int import_fit_whole(struct import *m)
+{
+	int r = find_parts(m, false);
+
+	if (!r)
+		find_holes(m);
+	return m->failed ? -ENOMEM : r;
+}
+
+/* All that a configuration cannot say yet is here. */
+int import_fit(struct import *m, bool shrink)
+{
+	int r = find_parts(m, shrink);
+
+	if (r)
+		return r;
+	import_prefixes(m);
 	if (!m->failed)
 		find_holes(m);
 	if (!m->failed)

@@ -14,18 +14,33 @@ static int read_ranges(const struct import_ranges *list, struct plan_addresses *
 	return r;
 }
 
-static int add_part(const struct import_part *p, struct plan *plan, struct error *err)
+int import_mapping(const struct import_part *p, struct plan_mapping *ret, struct error *err)
 {
 	struct plan_mapping m = PLAN_MAPPING;
 	int r = read_ranges(&p->in, &m.in, err);
 
 	r = r ? r : read_ranges(&p->out, &m.out, err);
+	if (r) {
+		plan_mapping_free(&m);
+		return r;
+	}
 	m.subscribers_per_address = p->ratio;
 	m.ports_per_host = p->ports;
 	m.first_port = p->first_port;
 	m.block_pitch = p->pitch != p->ports && p->ratio > 1 ? p->pitch : 0;
 	m.order = p->netmap ? PLAN_NETMAP : PLAN_SEQUENTIAL;
-	r = r ? r : plan_add(plan, &m, err);
+	*ret = m;
+	return 0;
+}
+
+static int add_part(const struct import_part *p, struct plan *plan, struct error *err)
+{
+	struct plan_mapping m;
+	int r = import_mapping(p, &m, err);
+
+	if (r)
+		return r;
+	r = plan_add(plan, &m, err);
 	plan_mapping_free(&m);
 	return r;
 }
@@ -82,4 +97,14 @@ int import_prove(const struct import *m, struct plan *plan, struct import_proof 
 		}
 	}
 	return 0;
+}
+
+int import_row_kept(struct plan *plan, const struct import_row *row)
+{
+	struct plan_place place;
+	int r = plan_forward(plan, row->in, &place);
+
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	return place.translated && same_ports(row, &place.block);
 }

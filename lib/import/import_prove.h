@@ -15,10 +15,16 @@ struct import_proof {
 	uint64_t foreign;	 /* must be 0 */
 };
 
+/* A part as a mapping, which plan_mapping_free() releases. 0, or -errno with err. */
+int import_mapping(const struct import_part *p, struct plan_mapping *ret, struct error *err);
+
 /* The plan that detnat makes of the parts; plan_free() releases it. 0, or -errno with err. */
 int import_plan(const struct import *m, struct plan *ret, struct error *err);
 
 /* 0, or -ENOMEM. */
 int import_prove(const struct import *m, struct plan *plan, struct import_proof *ret);
+
+/* Whether a plan gives a subscriber the address and the ports of the row. 1, 0, or -ENOMEM. */
+int import_row_kept(struct plan *plan, const struct import_row *row);
 
 #endif

@@ -224,8 +224,11 @@ define TEST_STEPS
 '+world|125|test-world|five worlds of fixed seeds' \
 'e2e|205|test-e2e E2E_TESTS=quick E2E_WORKERS=6|agent and command line with real traffic'
 endef
-# What CI runs besides. Of the virtual machines, the parts that load every program; the others are minutes of emulation.
-TEST_VM_PARTS ?= reachable tc
+# SHARE=2/6: of the long steps of test-rest a sixth, so that CI ends in time on a slow machine; without it, everything.
+SHARE ?=
+# Of the virtual machines, the parts that load every program; the others are minutes of emulation.
+TEST_VM_PARTS ?= reachable $(if $(filter-out 1/6 4/6,$(SHARE)),,tc)
+# What CI runs besides.
 define REST_STEPS
 'build|20|tests-built -j$(shell nproc)|the benchmarks are built, too' \
 'lint|105|lint|formatting and static checks' \
@@ -233,15 +236,15 @@ define REST_STEPS
 'alerts|5|test-alerts|the rules for Prometheus' \
 'rounds|40|test-unit-rounds|random histories, kills and races in all their rounds' \
 'tsan|75|test-tsan|threads that race, under ThreadSanitizer' \
-'bpf-passes|280|test-bpf-passes|the datapath with padding, in two stages, and traced' \
-'e2e-sanitized|900|test-e2e SANITIZE=1|agent and command line under AddressSanitizer' \
-'fuzz|150|test-fuzz|each fuzzer from its seeds' \
-'vm|330|test-vm "VM_PARTS=$(TEST_VM_PARTS)"|kernels 6.1 and 6.12'
+'bpf-passes|$(if $(SHARE),70,280)|test-bpf-passes|the datapath with padding, in two stages, and traced' \
+'e2e-sanitized|$(if $(SHARE),200,900)|test-e2e SANITIZE=1|agent and command line under AddressSanitizer' \
+'fuzz|$(if $(SHARE),80,150)|test-fuzz|each fuzzer from its seeds' \
+'vm|$(if $(SHARE),250,330)|test-vm "VM_PARTS=$(TEST_VM_PARTS)"|kernels 6.1 and 6.12'
 endef
 test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
-test-rest: deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12
-	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(REST_STEPS)
+test-rest: deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12 (SHARE=1/6)
+	@MAKE="$(MAKE)" SHARE=$(SHARE) tests/steps.sh $(BUILD)/test $(REST_STEPS)
 test-all: ## both
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-rest
@@ -278,19 +281,29 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
 	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/bpf/run $(BPF_JOBS)
-.PHONY: test-bpf-passes
+# All random packets and races, and the suites where padded frames, two stages and the tracing build make a difference.
+BPF_PASSES := rounds padded stages traced
+BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds stages
+.PHONY: test-bpf-passes $(BPF_PASSES:%=test-bpf-%)
 test-bpf-passes: deps-test ## all random packets and races, and the same with padded frames, in two stages, and by the tracing build, where they differ
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
+	@for pass in $(if $(SHARE),$(word $(SHARE:%/6=%),$(BPF_PASSES_OF_SHARES)),$(BPF_PASSES)); do \
+	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
+	done
+test-bpf-rounds:
 	$(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(property|race)/*'
+test-bpf-padded:
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
+test-bpf-stages:
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(exceptions|fib|in2out|out2in|overflow_owner|portmap|property|sources|unsolicited)/*'
+test-bpf-traced:
 	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))
 test-e2e: deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
-	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),-m "$(E2E_SELECTED)")
+	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
@@ -407,7 +420,7 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 # In `make test-rest`: so short that all of them together take no more than two minutes.
 test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=5, two at a time
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(TEST_FUZZ_SECONDS) FUZZ_JOBS=2
-TEST_FUZZ_SECONDS ?= 5
+TEST_FUZZ_SECONDS ?= $(if $(SHARE),2,5)
 FUZZ_JOBS    ?= 1
 fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each, FUZZ_JOBS=1 at a time)
 	@$(MAKE) --no-print-directory $(JOBS) $(FUZZERS)

@@ -38,40 +38,42 @@ static int read_one(char *text, struct plan_range *ret)
 	return 0;
 }
 
+/* Adds the range that is written from `at` to before `end`, blanks around it aside. */
+static int add_one(const char *at, const char *end, struct plan_addresses *a, struct error *err)
+{
+	char one[PLAN_RANGE_TEXT];
+	struct plan_range range = { 0 };
+	size_t length;
+	int r = -EINVAL;
+
+	at += strspn(at, " \t");
+	for (length = at < end ? (size_t)(end - at) : 0; length && strchr(" \t", at[length - 1]); length--)
+		;
+	if (length < sizeof(one)) {
+		memcpy(one, at, length);
+		one[length] = '\0';
+		r = read_one(one, &range);
+	}
+	if (r == -EINVAL)
+		return error_set(err, r,
+				 "\"%.*s\" is no range: write a prefix as 203.0.113.0/24, a range as "
+				 "203.0.113.1-203.0.113.9, or a list of these",
+				 (int)(length < 64 ? length : 64), at);
+	return r ? r : plan_addresses_add(a, range);
+}
+
 int plan_addresses_read(const char *text, struct plan_addresses *a, struct error *err)
 {
 	size_t before = a->n;
+	int r = 0;
 
-	for (const char *at = text, *end; at; at = *end ? end + 1 : NULL) {
-		char one[PLAN_RANGE_TEXT];
-		struct plan_range range;
-		size_t length;
-		int r = 0;
-
+	for (const char *at = text, *end; !r && at; at = *end ? end + 1 : NULL) {
 		end = strchrnul(at, ',');
-		at += strspn(at, " \t");
-		for (length = at < end ? (size_t)(end - at) : 0; length && strchr(" \t", at[length - 1]); length--)
-			;
-		if (length >= sizeof(one)) {
-			r = -EINVAL;
-		} else {
-			memcpy(one, at, length);
-			one[length] = '\0';
-			r = read_one(one, &range);
-		}
-		if (r == -EINVAL)
-			error_set(err, r,
-				  "\"%.*s\" is no range: write a prefix as 203.0.113.0/24, a range as "
-				  "203.0.113.1-203.0.113.9, or a list of these",
-				  (int)(length < 64 ? length : 64), at);
-		else
-			r = plan_addresses_add(a, range);
-		if (r) {
-			a->n = before;
-			return r;
-		}
+		r = add_one(at, end, a, err);
 	}
-	return 0;
+	if (r)
+		a->n = before;
+	return r;
 }
 
 uint64_t plan_addresses_count(const struct plan_addresses *a)

@@ -19,10 +19,10 @@ struct plan_blocks plan_blocks_of(const struct geometry *g)
 		b.netmap = 0;
 	if (mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &usual))
 		return b;
-	return b.ratio == usual.ratio && b.first_port == usual.first_port && b.pitch == usual.pitch &&
-			       b.ports_per_host == usual.ports_per_host && !b.netmap
-		       ? (struct plan_blocks){ 0 }
-		       : b;
+	if (b.ratio == usual.ratio && b.first_port == usual.first_port && b.pitch == usual.pitch &&
+	    b.ports_per_host == usual.ports_per_host && !b.netmap)
+		return (struct plan_blocks){ 0 };
+	return b;
 }
 
 int plan_blocks_geometry(struct prefix in, struct prefix out, const struct plan_blocks *b, struct geometry *ret)

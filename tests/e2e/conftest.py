@@ -30,8 +30,17 @@ if NONE:
     MODES = [("redirect", "none")]
 
 
+def share(text):
+    """(K - 1, N) of "K/N"; argparse reports a ValueError."""
+    part, parts = map(int, text.split("/"))
+    if not 1 <= part <= parts:
+        raise ValueError(text)
+    return part - 1, parts
+
+
 def pytest_addoption(parser):
     parser.addoption("--valgrind", action="store_true", help="run the agent and detnatctl under valgrind")
+    parser.addoption("--share", type=share, metavar="K/N", help="only every N-th module, from the K-th on, 1/6 to 6/6 for instance")
 
 
 def _terminate(number, frame):
@@ -93,9 +102,17 @@ def _mark_slow(items):
                 names.append(item.originalname)
 
 
+def _keep_share(config, items):
+    first, step = config.getoption("--share") or (0, 1)
+    kept = set(sorted({item.path for item in items})[first::step])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in kept])
+    items[:] = [item for item in items if item.path in kept]
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     _mark_slow(items)
+    _keep_share(config, items)
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 

@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from scapy.layers.inet import ICMP, TCP, UDP
+from scapy.layers.inet import ICMP, UDP
 
 import packets
 from agent import CTL, execute, wait_for

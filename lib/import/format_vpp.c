@@ -7,21 +7,8 @@
 
 #include <detnat/mapping.h>
 
-#include "import/import_build.h"
+#include "import/format_vpp.h"
 #include "import/import_formats.h"
-
-#define MAPS 4096U
-
-struct map {
-	struct import_range in;
-	uint32_t line;
-};
-
-struct vpp {
-	struct import *m;
-	struct map *map;
-	size_t n;
-};
 
 /* The word after another, or NULL. */
 static const char *after(const struct import_lines *l, const char *word)
@@ -40,43 +27,7 @@ static bool has(const struct import_lines *l, const char *word)
 	return false;
 }
 
-static int add_map(struct vpp *v, const char *inside, const char *outside, uint32_t line, struct error *err)
-{
-	struct import *m = v->m;
-	struct prefix in, out;
-	uint32_t ratio, ports;
-	uint64_t taken = 0;
-
-	if (prefix_parse(inside, &in) || prefix_parse(outside, &out))
-		return import_fault(m, line, err, "needs a prefix inside and one outside, not \"%.40s\" and \"%.40s\"",
-				    inside, outside);
-	if (out.plen < in.plen || out.plen - in.plen > 15)
-		return import_fault(m, line, err, "no port is left for each of the addresses of %.40s in %.40s", inside,
-				    outside);
-	if (prefix_size(in.plen) > IMPORT_MAX_ROWS || v->n >= MAPS)
-		return import_fault(m, line, err, "more than %u inside addresses, or %u maps", IMPORT_MAX_ROWS, MAPS);
-	ratio = 1U << (out.plen - in.plen);
-	ports = MAPPING_PORTS / ratio;
-	for (uint64_t i = 0; i < prefix_size(in.plen) && !m->failed; i++) {
-		uint32_t addr = in.base + (uint32_t)i, lo = 1024 + ports * (uint32_t)(i % ratio);
-		size_t k = 0;
-
-		while (k < v->n && !import_range_has(v->map[k].in, addr))
-			k++;
-		if (k < v->n)
-			taken++;
-		else
-			import_add(m, addr, out.base + (uint32_t)(i / ratio), lo, lo + ports - 1, IMPORT_ALL, line);
-	}
-	if (taken)
-		import_note(m, taken == prefix_size(in.plen) ? IMPORT_UNREACHED : IMPORT_TAKEN, line,
-			    "%llu addresses of %.40s are in an earlier map, which has them", (unsigned long long)taken,
-			    inside);
-	v->map[v->n++] = (struct map){ { in.base, in.base | ~prefix_mask(in.plen) }, line };
-	return 0;
-}
-
-static void take_interfaces(struct vpp *v, const struct import_lines *l)
+static void take_interfaces(struct import_vpp *v, const struct import_lines *l)
 {
 	for (unsigned i = 0; i + 1 < l->n_words; i++) {
 		if (!strcmp(l->word[i], "inside") || !strcmp(l->word[i], "in"))
@@ -86,7 +37,7 @@ static void take_interfaces(struct vpp *v, const struct import_lines *l)
 	}
 }
 
-static void take_timeouts(struct vpp *v, const struct import_lines *l)
+static void take_timeouts(struct import_vpp *v, const struct import_lines *l)
 {
 	static const struct {
 		const char *word;
@@ -107,7 +58,7 @@ static void take_timeouts(struct vpp *v, const struct import_lines *l)
 	}
 }
 
-static void take_collector(struct vpp *v, const struct import_lines *l)
+static void take_collector(struct import_vpp *v, const struct import_lines *l)
 {
 	const char *addr = after(l, "collector"), *port = after(l, "port");
 	struct collector_endpoint c;
@@ -120,7 +71,7 @@ static void take_collector(struct vpp *v, const struct import_lines *l)
 		v->m->collectors[v->m->n_collectors++] = c;
 }
 
-static void take_vrf(struct vpp *v, const struct import_lines *l)
+static void take_vrf(struct import_vpp *v, const struct import_lines *l)
 {
 	for (unsigned i = 0; i + 1 < l->n_words; i++)
 		if (!strcmp(l->word[i], "vrf") && strcmp(l->word[i + 1], "0") != 0) {
@@ -130,17 +81,17 @@ static void take_vrf(struct vpp *v, const struct import_lines *l)
 		}
 }
 
-static int take_line(struct vpp *v, const struct import_lines *l, struct error *err)
+static int take_line(struct import_vpp *v, const struct import_lines *l, struct error *err)
 {
 	bool det = has(l, "det44") || has(l, "deterministic");
 	const char *in = after(l, "in"), *out = after(l, "out");
 
 	if (l->n_words == 4 && !strcmp(l->word[0], "in") && !strcmp(l->word[2], "out"))
-		return add_map(v, l->word[1], l->word[3], l->line, err);
+		return import_vpp_map(v, l->word[1], l->word[3], l->line, err);
 	if (det && has(l, "mapping") && after(l, "inside") && after(l, "outside"))
-		return add_map(v, after(l, "inside"), after(l, "outside"), l->line, err);
+		return import_vpp_map(v, after(l, "inside"), after(l, "outside"), l->line, err);
 	if (det && has(l, "add") && in && out && !has(l, "del"))
-		return add_map(v, in, out, l->line, err);
+		return import_vpp_map(v, in, out, l->line, err);
 	if (det && has(l, "del")) {
 		import_note(v->m, IMPORT_UNKNOWN, l->line, "a deletion: not taken; remove the map that it deletes");
 	} else if (has(l, "interface") && (det || has(l, "snat") || has(l, "nat44"))) {
@@ -162,22 +113,36 @@ static int take_line(struct vpp *v, const struct import_lines *l, struct error *
 	return 0;
 }
 
+static int read_lines(struct import_vpp *v, const struct import_text *text, struct error *err)
+{
+	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
+	int r = 0;
+
+	if (!l || import_lines_begin(l, text, false))
+		return error_set(err, -ENOMEM, "out of memory");
+	while (!r && !v->m->failed && import_lines_next(l)) {
+		import_lines_words(l, "", '#');
+		if (l->n_words)
+			r = take_line(v, l, err);
+	}
+	import_lines_end(l);
+	return r;
+}
+
 int import_read_vpp(struct import *m, const struct import_text *text, const struct import_options *options,
 		    struct error *err)
 {
-	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
-	_cleanup_free_ struct map *maps = malloc(MAPS * sizeof(*maps));
-	struct vpp v = { .m = m, .map = maps };
-	int r = 0;
+	_cleanup_free_ struct import_vpp_map *maps = malloc(IMPORT_VPP_MAPS * sizeof(*maps));
+	struct import_vpp v = { .m = m, .map = maps };
+	int r;
 
-	if (!l || !maps || import_lines_begin(l, text, false))
+	if (!maps)
 		return error_set(err, -ENOMEM, "out of memory");
-	while (!r && !m->failed && import_lines_next(l)) {
-		import_lines_words(l, "", '#');
-		if (l->n_words)
-			r = take_line(&v, l, err);
-	}
-	import_lines_end(l);
+	/* VyOS on VPP has the same maps in a configuration of its own. */
+	r = memmem(text->text, text->size, "inside-prefix", strlen("inside-prefix"))
+		    ? import_vpp_read_vyos(&v, text, err)
+		    : read_lines(&v, text, err);
+	import_ranges_free(&v.excluded);
 	if (m->n_rows)
 		m->sessions_per_user = 1000;
 	return r;

@@ -11,6 +11,7 @@ static const struct {
 	{ IMPORT_JUNOS, "deterministic-port-block-allocation" },
 	{ IMPORT_JUNOS, "deterministic-napt44" },
 	{ IMPORT_JUNOS, "set services nat" },
+	{ IMPORT_VPP, "inside-prefix" },
 	{ IMPORT_VYOS, "nat cgnat pool" },
 	{ IMPORT_VYOS, "nat cgnat rule" },
 	{ IMPORT_VYOS, "per-user-limit {" },

@@ -34,6 +34,8 @@ EXPECTED = {
     "table-m3.csv": (64, 0),
     "table-m4.txt": (288, 288),
     "vpp-d1.conf": (16384, 16384),
+    "vpp-vyos.boot": (65536, 65536),
+    "vpp-vyos.set": (255, 255),
     "vyos-v2.set": (16, 4),
     "vyos-v4.boot": (32, 0),
 }

@@ -57,6 +57,21 @@ static const struct vector vectors[] = {
 	  65536,
 	  65536,
 	  { { "100.64.1.5", "203.0.113.1", 2284, 2535 } } },
+	{ "D3 of VyOS on VPP",
+	  IMPORT_VPP,
+	  "set vpp nat cgnat rule 1 inside-prefix 100.64.0.0/16\nset vpp nat cgnat rule 1 outside-prefix "
+	  "203.0.113.0/24\n",
+	  65536,
+	  65536,
+	  { { "100.64.1.5", "203.0.113.1", 2284, 2535 } } },
+	{ "exclude of VyOS on VPP",
+	  IMPORT_VPP,
+	  "set vpp nat cgnat rule 1 inside-prefix 100.64.0.0/24\nset vpp nat cgnat rule 1 outside-prefix "
+	  "203.0.113.7/32\n"
+	  "set vpp nat cgnat exclude rule 10 local-address 100.64.0.10\n",
+	  255,
+	  255,
+	  { { "100.64.0.9", "203.0.113.7", 3292, 3543 }, { "100.64.0.11", "203.0.113.7", 3796, 4047 } } },
 	{ "D4",
 	  IMPORT_VPP,
 	  "nat deterministic mapping inside 198.18.0.0/15 outside 203.0.113.128/25\n",

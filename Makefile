@@ -403,7 +403,7 @@ FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS  := -std=gnu17 -O1 -g1 -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
 # A formula of a line would else make millions of rows.
-FUZZ_CFLAGS  += -DIMPORT_MAX_ROWS=65536U
+FUZZ_CFLAGS  += -DIMPORT_MAX_ROWS=4096U
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Ibpf -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)

@@ -44,6 +44,28 @@ static void hint_large_pages(const struct import_row *row, size_t room)
 		(void)madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 
+static bool make_room(struct import *m, size_t room)
+{
+	struct import_row *row = realloc(m->row, room * sizeof(*row));
+
+	if (!row) {
+		import_fail(m, "out of memory");
+		return false;
+	}
+	hint_large_pages(row, room);
+	m->row = row;
+	m->room = room;
+	return true;
+}
+
+void import_reserve(struct import *m, uint64_t more)
+{
+	uint64_t room = m->n_rows + more;
+
+	if (!m->failed && more <= IMPORT_MAX_ROWS && room > m->room)
+		make_room(m, room > 2 * m->room ? room : 2 * m->room);
+}
+
 void import_add(struct import *m, uint32_t in, uint32_t out, uint32_t lo, uint32_t hi, uint32_t protos, uint32_t line)
 {
 	/* Each protocol may have a row of its own until they are brought together. */
@@ -51,18 +73,8 @@ void import_add(struct import *m, uint32_t in, uint32_t out, uint32_t lo, uint32
 		import_fail(m, "more than 33,554,432 subscribers");
 		return;
 	}
-	if (m->n_rows == m->room) {
-		size_t room = m->room ? 2 * m->room : 1024;
-		struct import_row *row = realloc(m->row, room * sizeof(*row));
-
-		if (!row) {
-			import_fail(m, "out of memory");
-			return;
-		}
-		hint_large_pages(row, room);
-		m->row = row;
-		m->room = room;
-	}
+	if (m->n_rows == m->room && !make_room(m, m->room ? 2 * m->room : 1024))
+		return;
 	m->row[m->n_rows++] = (struct import_row){ .in = in,
 						   .out = out,
 						   .lo = (uint16_t)lo,
@@ -268,6 +280,7 @@ void import_by_address(struct import *m, const struct import_formula *f)
 	uint32_t k = 0;	 /* of the block */
 	uint32_t out = n_outs ? f->out->range[0].first : 0;
 
+	import_reserve(m, import_ranges_size(f->in));
 	for (size_t i = 0; i < f->in->n; i++) {
 		for (uint64_t in = f->in->range[i].first; in <= f->in->range[i].last && at < n_outs && !m->failed;
 		     in++) {

@@ -8,6 +8,9 @@
 /* Adds what one subscriber has. Without memory, or beyond IMPORT_MAX_ROWS, the import is marked as failed. */
 void import_add(struct import *m, uint32_t in, uint32_t out, uint32_t lo, uint32_t hi, uint32_t protos, uint32_t line);
 
+/* Makes room for so many rows at once: to grow costs a copy. */
+void import_reserve(struct import *m, uint64_t more);
+
 void import_note(struct import *m, enum import_note_kind kind, uint32_t line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

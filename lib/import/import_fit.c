@@ -341,17 +341,25 @@ int import_fit_whole(struct import *m)
 	return m->failed ? -ENOMEM : r;
 }
 
-/* All that a configuration cannot say yet is here. */
+/*
+ * Cuts the parts into what a configuration can say: prefixes. The only place that knows: where ranges and lists can be
+ * written as they are, find_holes() is left of it.
+ */
+static void cut(struct import *m)
+{
+	import_prefixes(m);
+	if (!m->failed)
+		find_holes(m);
+	if (!m->failed)
+		import_prefixes_untranslated(m);
+}
+
 int import_fit(struct import *m, bool shrink)
 {
 	int r = find_parts(m, shrink);
 
 	if (r)
 		return r;
-	import_prefixes(m);
-	if (!m->failed)
-		find_holes(m);
-	if (!m->failed)
-		import_prefixes_untranslated(m);
+	cut(m);
 	return m->failed ? -ENOMEM : 0;
 }

@@ -31,6 +31,7 @@ int import_vpp_map(struct import_vpp *v, const char *inside, const char *outside
 				    IMPORT_VPP_MAPS);
 	ratio = 1U << (out.plen - in.plen);
 	ports = MAPPING_PORTS / ratio;
+	import_reserve(m, prefix_size(in.plen));
 	for (uint64_t i = 0; i < prefix_size(in.plen) && !m->failed; i++) {
 		uint32_t addr = in.base + (uint32_t)i, lo = 1024 + ports * (uint32_t)(i % ratio);
 		size_t k = 0;

@@ -16,11 +16,17 @@ struct claiming {
 	size_t n_blocks;
 };
 
-static void free_claiming(struct claiming *c)
+static void drop_mappings(struct claiming *c)
 {
 	plan_free(&c->plan);
 	for (size_t i = 0; i < c->n; i++)
 		plan_mapping_free(&c->mapping[i]);
+	c->n = 0;
+}
+
+static void free_claiming(struct claiming *c)
+{
+	drop_mappings(c);
 	free(c->mapping);
 	free(c->block);
 }
@@ -38,13 +44,17 @@ static int take_mapping(struct claiming *c, struct plan_mapping *m)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* -EADDRINUSE: the plan does not take it, and would name subscribers who had nothing. */
 static int take_untranslated(struct claiming *c, struct import_range in)
 {
 	struct plan_mapping m = PLAN_MAPPING;
+	size_t before = c->n;
+	int r;
 
 	if (plan_addresses_add(&m.in, (struct plan_range){ in.first, in.last, false }))
 		return -ENOMEM;
-	return take_mapping(c, &m);
+	r = take_mapping(c, &m);
+	return r || c->n > before ? r : -EADDRINUSE;
 }
 
 static int take_mappings(struct claiming *c, const struct import *m, struct error *err)
@@ -133,6 +143,12 @@ int import_claim(struct import *m, const char *dir, const struct claim_origin *o
 	*err->text = '\0';
 	r = r ? r : take_mappings(&c, m, err);
 	r = r ? r : take_blocks(&c, m, err);
+	/* Mappings that do not agree with the rows in everything claim nothing. */
+	if (r == -EADDRINUSE) {
+		drop_mappings(&c);
+		c.n_blocks = 0;
+		r = take_blocks(&c, m, err);
+	}
 	r = r ? r
 	      : history_claims_append(dir, origin, &(struct claim_plan){ c.mapping, c.n, c.block, c.n_blocks }, &lines,
 				      err);

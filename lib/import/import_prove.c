@@ -106,5 +106,7 @@ int import_row_kept(struct plan *plan, const struct import_row *row)
 
 	if (r)
 		return r == -ENOENT ? 0 : r;
-	return place.translated && same_ports(row, &place.block);
+	if (!place.translated)
+		return 0;
+	return same_ports(row, &place.block) ? 1 : -EADDRINUSE;
 }

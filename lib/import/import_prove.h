@@ -24,7 +24,8 @@ int import_plan(const struct import *m, struct plan *ret, struct error *err);
 /* 0, or -ENOMEM. */
 int import_prove(const struct import *m, struct plan *plan, struct import_proof *ret);
 
-/* Whether a plan gives a subscriber the address and the ports of the row. 1, 0, or -ENOMEM. */
+/* Whether a plan gives a subscriber the ports of the row: 1, 0: it gives none, -EADDRINUSE: it gives others, or
+ * -ENOMEM. */
 int import_row_kept(struct plan *plan, const struct import_row *row);
 
 #endif

@@ -64,6 +64,20 @@ def test_a_list_of_questions_has_claims_too(claimed):
     assert rows[1]["reason"] == "no-record" and "claimed" not in rows[1]
 
 
+def test_ranges_that_overlap_are_claimed_block_by_block(tmp_path):
+    """The subscriber of one address lies among those of another: only blocks that somebody had are answered."""
+    table = tmp_path / "table.txt"
+    table.write_text("10.0.0.0 198.51.100.0 1024 9023\n10.0.0.2 198.51.100.0 17024 25023\n"
+                     "10.0.0.1 198.51.100.1 9024 17023\n10.0.0.3 198.51.100.1 25024 33023\n10.0.0.6 198.51.100.1 49024 57023\n")
+    done = ctl("import", "table", str(table), "--since", "2024-03-01", "--state-dir", str(tmp_path))
+    assert "for 5 subscribers, as claimed" in done.stderr
+    for endpoint, addr in (("198.51.100.0:1024", "10.0.0.0"), ("198.51.100.0:17024", "10.0.0.2"), ("198.51.100.1:9024", "10.0.0.1"),
+                           ("198.51.100.1:57023", "10.0.0.6")):
+        assert f"Inside address: {addr}\n" in who(tmp_path, endpoint, "2025-07-01").stdout
+    for endpoint in ("198.51.100.0:9024", "198.51.100.1:1024", "198.51.100.1:17024"):
+        assert "no subscriber held" in who(tmp_path, endpoint, "2025-07-01").stderr
+
+
 def test_verify_notices_a_claim_that_was_changed(claimed):
     done = ctl("history", "verify", "--state-dir", str(claimed))
     assert done.returncode == 0, done.stderr

@@ -134,7 +134,10 @@ static void by_address(struct cut *c, const struct import_part *p)
 
 	if (p->in.n == 1 && p->out.n == 1 && is_prefix(p->in.range[0].first, import_range_size(p->in.range[0])) &&
 	    is_prefix(out.first, import_range_size(out)) && fits(p->ratio, p->first_port, p)) {
-		emit(c, p, p->in.range[0], out, p->ratio, p->first_port);
+		if (owns(c->m, p->in.range[0], out))
+			emit(c, p, p->in.range[0], out, p->ratio, p->first_port);
+		else
+			leave_out(c, p->in.range[0], out);
 		return;
 	}
 	for (size_t i = 0; i < p->in.n; i++) {
@@ -146,9 +149,14 @@ static void by_address(struct cut *c, const struct import_part *p)
 			uint64_t outs = size ? size / p->ratio : 1;
 
 			if (size) {
-				emit(c, p, (struct import_range){ in, in + (uint32_t)size - 1 },
-				     (struct import_range){ out.first, out.first + (uint32_t)outs - 1 }, p->ratio,
-				     p->first_port);
+				struct import_range from = { in, in + (uint32_t)size - 1 };
+				struct import_range to = { out.first, out.first + (uint32_t)outs - 1 };
+
+				/* Others may have addresses between them. */
+				if (owns(c->m, from, to))
+					emit(c, p, from, to, p->ratio, p->first_port);
+				else
+					leave_out(c, from, to);
 			} else {
 				size = n < p->ratio ? n : p->ratio;
 				one_address(c, p, (struct import_range){ in, in + (uint32_t)size - 1 }, out.first);

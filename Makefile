@@ -79,7 +79,7 @@ BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D_
               -Ibpf -Iinclude -I$(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
-CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
+CLI_LIBS   = $(call libraries,$(CLI_PACKAGES)) -lm
 HELPER_LIBS = $(call libraries,$(HELPER_PACKAGES))
 DESK_LIBS  = $(call libraries,$(DESK_PACKAGES))
 
@@ -415,6 +415,8 @@ simulate: ## what failures cost a country's subscribers, and what it takes in ma
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS  := -std=gnu17 -O1 -g1 -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
+# A formula of a line would else make millions of rows.
+FUZZ_CFLAGS  += -DIMPORT_MAX_ROWS=4096U
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Ibpf -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)

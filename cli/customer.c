@@ -105,6 +105,17 @@ void customer_find(const struct customers *c, struct who *who, struct endpoint o
 	ret->same = same_around(c, who, out, t, &copy, &ret->lease);
 }
 
+void customer_of(const struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret)
+{
+	struct lease_addr addr = lease_addr_of(in_addr);
+	int64_t begin = t - c->margin, end = end_of_margin(c, t);
+
+	*ret = (struct customer){ .lease.result = LEASE_NO_RECORD };
+	lease_ask(c->index, &addr, NULL, t, &ret->lease);
+	ret->same = begin >= from && (to == TIME_OPEN || end <= to) &&
+		    lease_same(c->index, &addr, NULL, begin, end, &ret->lease);
+}
+
 static void print_text(FILE *out, const char *key, const char *text)
 {
 	if (!*text) {

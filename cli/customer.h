@@ -46,6 +46,10 @@ int64_t customers_margin(const cJSON *args);
 void customer_find(const struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
 		   const struct who_answer *a, struct customer *ret);
 
+/* The customer behind an inside address that had the endpoint of a question from a time to another. */
+void customer_of(const struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t,
+		 struct customer *ret);
+
 /* ,"customer":...,"customer_reason":...,"margin":{...}, and with several customers "customers":[...] */
 void customer_print(FILE *out, const struct customers *c, const struct customer *found);
 

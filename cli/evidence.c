@@ -9,6 +9,7 @@
 
 #include "base/json_scan.h"
 #include "evidence_files.h"
+#include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/chained_file.h"
@@ -145,6 +146,7 @@ static int write_readme(const struct evidence *e, const struct asked *a, struct 
 		"  question.json   the question, and who asked\n"
 		"  answer.json     the answer, for programs\n"
 		"  history.jsonl   the mapping history; history.head says where it ends\n"
+		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
 		"  leases.jsonl    the lines of leases about the inside address, each with the checksum of the one "
 		"before\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
@@ -175,6 +177,7 @@ static int write_all(const struct evidence *e, const struct asked *a, const char
 	r = r ? r : evidence_write(e, "version.txt", version, strlen(version), err);
 	r = r ? r : evidence_copy(e, dir, "history.head", err);
 	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
+	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
 	if (!r && a->leases && *a->in_addr)
 		r = evidence_leases(e, a->leases, a->in_addr, err);
 	r = r ? r : write_readme(e, a, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/chain_verify.h"
@@ -342,7 +343,17 @@ static void chain_text(struct writer *w, const struct chain_check *c)
 		    c->state.lines, c->state.files, c->state.ledger, c->state.hash);
 }
 
-static void verify_json(struct writer *w, const struct history_files *f, const struct chain_check *chain)
+static void add_claims(cJSON *json, const struct history_claims *c)
+{
+	cJSON *claims = cJSON_AddObjectToObject(json, "claims");
+
+	cJSON_AddNumberToObject(claims, "lines", (double)c->lines);
+	cJSON_AddStringToObject(claims, "hash", c->hash);
+	cJSON_AddNumberToObject(claims, "damaged", (double)c->damaged);
+}
+
+static void verify_json(struct writer *w, const struct history_files *f, const struct history_claims *claims,
+			const struct chain_check *chain)
 {
 	const struct history_index *x = &f->index;
 	cJSON *json = cJSON_CreateObject();
@@ -364,6 +375,8 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 		cJSON_AddStringToObject(item, "text", x->damages[i].text);
 		cJSON_AddItemToArray(damage, item);
 	}
+	if (claims->lines)
+		add_claims(json, claims);
 	chain_json(json, chain);
 	text = cJSON_PrintUnformatted(json);
 	if (text)
@@ -394,26 +407,44 @@ static void verify_text(struct writer *w, const struct history_files *f)
 			    time_format(x->first_time, first), time_format(x->last_time, last), x->hash);
 }
 
+static void verify_claims(struct writer *w, const struct history_claims *c)
+{
+	if (c->damaged)
+		writer_line(w, CLAIMS_FILE ": line %" PRIu64 " %s; lines that are not used: %" PRIu64, c->first_damage,
+			    c->damage, c->damaged);
+	if (c->lines)
+		writer_line(w, CLAIMS_FILE ": %" PRIu64 " lines, the last of checksum %s", c->lines, c->hash);
+}
+
 static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
+	_cleanup_claims_ struct history_claims claims = { 0 };
 	int status = history_read_named(socket, args, false, &f, &dir, err);
 	struct chain_check chain = { 0 };
 	char text[128];
 
 	if (status)
 		return status;
+	if (history_claims_read(dir, &claims, err)) {
+		history_files_free(&f);
+		return EXIT_REFUSED;
+	}
 	chain.faults = cJSON_CreateArray();
 	status = chain_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
 	if (w->json && !status)
-		verify_json(w, &f, &chain);
+		verify_json(w, &f, &claims, &chain);
 	else if (!status)
 		verify_text(w, &f);
-	if (!w->json && !status)
+	if (!w->json && !status) {
+		verify_claims(w, &claims);
 		chain_text(w, &chain);
+	}
 	if (!status && chain.state.wrong)
 		status = error_set(err, EXIT_REFUSED, "the leases or queries are damaged");
+	if (!status && claims.damaged)
+		status = error_set(err, EXIT_REFUSED, CLAIMS_FILE " is damaged");
 	if (f.index.n_damages || f.torn || history_end_text(&f, text, sizeof(text)))
 		status = error_set(err, EXIT_REFUSED, "the history is damaged");
 	history_files_free(&f);

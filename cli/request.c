@@ -93,16 +93,15 @@ static int answer_all(const struct who_source *source, char *text, size_t size, 
 static int answer_from(const struct history_files *f, const char *dir, const cJSON *args, char *text, size_t size,
 		       const struct zone *zone, struct writer *w, struct error *err)
 {
-	struct who_source source = { .dir = dir, .until = history_files_known_until(f) };
-	int status;
+	_cleanup_claims_ struct history_claims claims = { 0 };
+	struct who_source source;
+	int status = who_source_open(f, dir, &claims, &source, err);
 
-	if (who_new(&f->index, &source.who))
-		return error_set(err, EXIT_REFUSED, "out of memory");
-	status = customers_open(args, dir, NULL, &source.customers, err);
+	if (!status)
+		status = customers_open(args, dir, NULL, &source.customers, err);
 	if (!status)
 		status = answer_all(&source, text, size, zone, w, err);
-	customers_close(&source.customers);
-	who_free(source.who);
+	who_source_close(&source);
 	return status;
 }
 

@@ -15,42 +15,48 @@
 #define CURRENT_S 120
 
 /* The leases are read once it is known of which address. */
-static int open_for(struct who_source *source, const struct who_answer *a, enum who_result result, int64_t t,
-		    const cJSON *args, struct error *err)
+static int open_for(struct who_source *source, const struct who_reply *r, int64_t t, const cJSON *args,
+		    struct error *err)
 {
-	struct lease_addr addr = lease_addr_of(a->best.in_addr);
+	struct lease_addr addr = lease_addr_of(r->answer.best.in_addr);
 	struct customers *c = &source->customers;
 
 	c->margin = customers_margin(args);
-	if (result != WHO_FOUND)
+	if (!who_reply_named(r))
 		return EXIT_DONE;
-	return customers_open(args, source->dir, customers_one_address(c, a, t) ? &addr : NULL, c, err);
+	return customers_open(args, source->dir,
+			      r->result == WHO_FOUND && customers_one_address(c, &r->answer, t) ? &addr : NULL, c, err);
 }
 
-static int refuse(const char *endpoint, int64_t t, enum who_result result, const struct who_answer *a,
-		  struct error *why, struct error *err)
+static int refuse(const char *endpoint, int64_t t, struct who_reply *r, struct error *err)
 {
 	char when[TIME_TEXT];
 
-	who_add_other(a, why);
+	who_add_other(&r->answer, &r->why);
 	return error_set(err, EXIT_REFUSED, "%s %s at %s: %.400s",
-			 result == WHO_NOBODY ? "no subscriber held" : "no record of", endpoint, time_format(t, when),
-			 why->text);
+			 r->result == WHO_NOBODY ? "no subscriber held" : "no record of", endpoint,
+			 time_format(t, when), r->why.text);
 }
 
-static int show(const struct who_source *source, const struct who_answer *a, int64_t t, const struct customer *c,
-		struct writer *w, struct error *err)
+static int show(const struct who_source *source, const struct who_reply *r, int64_t t, struct writer *w,
+		struct error *err)
 {
-	int64_t known_until = a->best.to != TIME_OPEN || t - CURRENT_S <= source->until ? TIME_NONE : source->until;
+	const struct who_holder *best = &r->answer.best;
+	bool claimed = who_reply_claimed(r);
+	int64_t known_until =
+		claimed || best->to != TIME_OPEN || t - CURRENT_S <= source->until ? TIME_NONE : source->until;
 	char addr[ADDR_TEXT];
 
 	if (w->json)
-		who_show_json(w, WHO_FOUND, a, known_until, source, c);
+		who_show_json(w, r, known_until, source);
+	else if (claimed)
+		who_show_claimed(w, r, source);
 	else
-		who_show_text(w, a, known_until, source, c);
-	if (source->customers.index && customer_missing(c))
-		return error_set(err, EXIT_REFUSED, "no customer of %s: %s", addr_format(a->best.in_addr, addr),
-				 customer_missing(c));
+		who_show_text(w, &r->answer, known_until, source, &r->customer);
+	if (source->customers.index && customer_missing(&r->customer))
+		return error_set(err, EXIT_REFUSED, "no customer of %s: %s",
+				 addr_format(claimed ? r->claim.answer.in_addr : best->in_addr, addr),
+				 customer_missing(&r->customer));
 	return EXIT_DONE;
 }
 
@@ -58,28 +64,22 @@ static int ask_one(struct who_source *source, const char *endpoint_text, int64_t
 		   struct error *err)
 {
 	struct endpoint out = { 0 };
-	struct who_answer a;
-	struct customer c = { 0 };
-	struct error why = { 0 };
-	enum who_result result;
+	struct who_reply r;
 	int status;
 
 	endpoint_parse(endpoint_text, &out);
-	result = who_ask(source->who, out, t, &a, &why);
-	status = open_for(source, &a, result, t, args, err);
+	who_reply_ask(source, out, t, &r);
+	status = open_for(source, &r, t, args, err);
 	if (status)
 		return status;
-	if (source->customers.index) {
-		customer_find(&source->customers, source->who, out, t, result, &a, &c);
-		who_ask(source->who, out, t, &a, &why);
-	}
-	if (result == WHO_FOUND)
-		return show(source, &a, t, &c, w, err);
+	who_reply_customer(source, out, t, &r);
+	if (who_reply_named(&r))
+		return show(source, &r, t, w, err);
 	if (!w->json)
-		who_show_others(w, &a, false);
-	else if (a.other)
-		who_show_json(w, result, &a, TIME_NONE, source, &c);
-	return refuse(endpoint_text, t, result, &a, &why, err);
+		who_show_others(w, &r.answer, false);
+	else if (r.claimed || r.answer.other)
+		who_show_json(w, &r, TIME_NONE, source);
+	return refuse(endpoint_text, t, &r, err);
 }
 
 static int ask_many(const struct who_source *source, struct writer *w, struct error *err)
@@ -114,16 +114,15 @@ static int ask_many(const struct who_source *source, struct writer *w, struct er
 int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
 	       struct writer *w, struct error *err)
 {
-	struct who_source source = { .dir = dir, .until = history_files_known_until(f) };
-	int status;
+	_cleanup_claims_ struct history_claims claims = { 0 };
+	struct who_source source;
+	int status = who_source_open(f, dir, &claims, &source, err);
 
-	if (who_new(&f->index, &source.who))
-		return error_set(err, EXIT_REFUSED, "out of memory");
-	status = endpoint ? EXIT_DONE : customers_open(args, dir, NULL, &source.customers, err);
+	if (!status && !endpoint)
+		status = customers_open(args, dir, NULL, &source.customers, err);
 	if (!status)
 		status = endpoint ? ask_one(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
-	customers_close(&source.customers);
-	who_free(source.who);
+	who_source_close(&source);
 	return status;
 }
 

@@ -27,25 +27,22 @@ static bool read_question(char *text, size_t size, struct who_question *ret)
 	return !time_parse_typed(text, time(NULL), &ret->t);
 }
 
-static void row_json(FILE *out, const struct who_question *q, enum who_result result, const struct who_answer *a,
-		     const struct error *why, const struct who_source *source, const struct customer *c)
+static void row_json(FILE *out, const struct who_question *q, const struct who_reply *r,
+		     const struct who_source *source)
 {
 	char addr[ADDR_TEXT], when[TIME_TEXT];
 
 	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
 		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
-	if (result == WHO_FOUND)
-		who_print_answer(out, a);
-	else
-		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"", who_reason(result), why->text);
-	if (result != WHO_FOUND)
-		who_print_others(out, a);
-	customer_print(out, &source->customers, c);
+	who_print_reply(out, r);
+	if (!who_reply_named(r))
+		fprintf(out, ",\"error\":\"%s\"", r->why.text);
+	customer_print(out, &source->customers, &r->customer);
 	who_print_source(out, source);
 	fputc('}', out);
 }
 
-#define ROW "%-20s  %-21s  %-15s  "
+#define ROW WHO_ROW
 
 /* In parentheses: the portmaps, and other possible holders. The caller frees it; NULL: out of memory. */
 static char *row_notes(enum who_result result, const struct who_answer *a)
@@ -83,29 +80,30 @@ static const char *row_customer(const struct who_source *source, const struct cu
 	return text;
 }
 
-static void row_text(struct writer *w, const struct who_question *q, enum who_result result, const struct who_answer *a,
-		     const struct error *why, const char *customer)
+static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r, const char *customer)
 {
-	const struct who_holder *h = &a->best;
+	const struct who_holder *h = &r->answer.best;
 	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
 	char from[TIME_TEXT], to[TIME_TEXT];
-	_cleanup_free_ char *notes = row_notes(result, a);
+	_cleanup_free_ char *notes = row_notes(r->result, &r->answer);
 
 	if (!notes)
 		return;
 	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
 	time_format(q->t, when);
-	if (result != WHO_FOUND)
+	if (who_reply_claimed(r))
+		who_claimed_row(w, when, endpoint, r->claimed, customer);
+	else if (r->result != WHO_FOUND)
 		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
-			    result == WHO_NOBODY ? "no subscriber" : "no record", why->text, notes);
+			    r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
 	else
 		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
 			    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
 			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes, customer);
 }
 
-static void write_row(struct writer *w, const struct who_question *q, enum who_result result, struct who_answer *a,
-		      struct error *why, const struct who_source *source, const struct customer *c)
+static void write_row(struct writer *w, const struct who_question *q, struct who_reply *r,
+		      const struct who_source *source)
 {
 	_cleanup_free_ char *row = NULL;
 	char customer[CUSTOMER_TEXT + 32];
@@ -113,32 +111,26 @@ static void write_row(struct writer *w, const struct who_question *q, enum who_r
 	FILE *memory = w->json ? open_memstream(&row, &room) : NULL;
 
 	if (!w->json) {
-		row_text(w, q, result, a, why, row_customer(source, c, customer));
+		row_text(w, q, r, row_customer(source, &r->customer, customer));
 		return;
 	}
 	if (!memory)
 		return;
-	if (result != WHO_FOUND)
-		who_add_other(a, why);
-	row_json(memory, q, result, a, why, source, c);
+	if (r->result != WHO_FOUND)
+		who_add_other(&r->answer, &r->why);
+	row_json(memory, q, r, source);
 	if (!fclose(memory))
 		writer_stream_row(w, NULL, row, NULL);
 }
 
 int who_row(const struct who_source *source, const struct who_question *q, struct writer *w)
 {
-	struct who_answer a;
-	struct customer c = { 0 };
-	struct error why = { 0 };
-	enum who_result result = who_ask(source->who, q->out, q->t, &a, &why);
+	struct who_reply r;
 
-	/* Looking around asks further questions, which the list of holders does not survive. */
-	if (source->customers.index) {
-		customer_find(&source->customers, source->who, q->out, q->t, result, &a, &c);
-		who_ask(source->who, q->out, q->t, &a, &why);
-	}
-	write_row(w, q, result, &a, &why, source, &c);
-	if (result != WHO_FOUND || (source->customers.index && customer_missing(&c)))
+	who_reply_ask(source, q->out, q->t, &r);
+	who_reply_customer(source, q->out, q->t, &r);
+	write_row(w, q, &r, source);
+	if (!who_reply_named(&r) || (source->customers.index && customer_missing(&r.customer)))
 		return EXIT_REFUSED;
 	return EXIT_DONE;
 }

@@ -85,9 +85,20 @@ const char *who_reason(enum who_result result)
 	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
 }
 
-/* known_until: TIME_NONE if it need not be shown. */
-void who_show_json(struct writer *w, enum who_result result, const struct who_answer *a, int64_t known_until,
-		   const struct who_source *source, const struct customer *c)
+void who_print_reply(FILE *out, const struct who_reply *r)
+{
+	if (r->result == WHO_FOUND) {
+		who_print_answer(out, &r->answer);
+		return;
+	}
+	if (!who_reply_claimed(r))
+		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\"%s", who_reason(r->result), r->claimed ? "," : "");
+	if (r->claimed)
+		who_claimed_json(out, r->claimed);
+	who_print_others(out, &r->answer);
+}
+
+void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source)
 {
 	_cleanup_free_ char *text = NULL;
 	char until[TIME_TEXT + 2];
@@ -97,15 +108,10 @@ void who_show_json(struct writer *w, enum who_result result, const struct who_an
 	if (!memory)
 		return;
 	fputc('{', memory);
-	if (result == WHO_FOUND)
-		who_print_answer(memory, a);
-	else
-		fprintf(memory, "\"in_addr\":null,\"reason\":\"%s\"", who_reason(result));
-	if (result != WHO_FOUND)
-		who_print_others(memory, a);
+	who_print_reply(memory, r);
 	if (known_until != TIME_NONE)
 		fprintf(memory, ",\"known_until\":%s", time_or_null(known_until, until));
-	customer_print(memory, &source->customers, c);
+	customer_print(memory, &source->customers, &r->customer);
 	who_print_source(memory, source);
 	fputc('}', memory);
 	if (!fclose(memory))
@@ -160,4 +166,16 @@ void who_add_other(const struct who_answer *a, struct error *why)
 		snprintf(why->text + n, sizeof(why->text) - n, "; but also %s may have held it then, from %s to %s",
 			 addr_format(a->other->in_addr, addr), time_format(a->other->from, from),
 			 time_or(a->other->to, "now", to));
+}
+
+void who_show_claimed(struct writer *w, const struct who_reply *r, const struct who_source *source)
+{
+	char time[TIME_TEXT];
+
+	who_claimed_show(w, r->claimed);
+	if (source->customers.index)
+		customer_show(w, &source->customers, &r->customer, r->claimed->answer.in_addr);
+	who_show_others(w, &r->answer, false);
+	writer_line(w, "History:        %s, %s%s", source->dir, source->until == TIME_NONE ? "empty" : "read until ",
+		    source->until == TIME_NONE ? "" : time_format(source->until, time));
 }

@@ -3,16 +3,7 @@
 #ifndef DETNATCTL_WHO_VIEW_H
 #define DETNATCTL_WHO_VIEW_H
 
-#include "customer.h"
-#include "history/history_who.h"
-
-/* The history that was read, and the leases. */
-struct who_source {
-	struct who *who;
-	const char *dir;
-	int64_t until; /* known until then; TIME_NONE: empty */
-	struct customers customers;
-};
+#include "who_reply.h"
 
 /* "in_addr":…,"mapping":…, portmaps and other holders */
 void who_print_answer(FILE *out, const struct who_answer *a);
@@ -26,9 +17,12 @@ void who_print_source(FILE *out, const struct who_source *s);
 /* The word for an answer without a holder. */
 const char *who_reason(enum who_result result);
 
-/* Shows an answer. known_until: TIME_NONE if it need not be shown. */
-void who_show_json(struct writer *w, enum who_result result, const struct who_answer *a, int64_t known_until,
-		   const struct who_source *source, const struct customer *c);
+/* An answer by the history, by a claim, or by none of them, as members of an object. */
+void who_print_reply(FILE *out, const struct who_reply *r);
+
+/* Shows a reply. known_until: TIME_NONE if it need not be shown. */
+void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source);
+void who_show_claimed(struct writer *w, const struct who_reply *r, const struct who_source *source);
 void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct who_source *source,
 		   const struct customer *c);
 void who_show_others(struct writer *w, const struct who_answer *a, bool found);

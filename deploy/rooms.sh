@@ -17,8 +17,11 @@ base       address address_ranges background base btf_layout cleanup clock durat
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
-history    history_index history_read history_record history_who
+import     import import_prove
+history    history_claims history_index history_read history_record history_who
 leases     chain_verify chained_file complaint lease_append lease_files lease_import
+traffic    traffic
+planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs
@@ -141,8 +144,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | plan/* | history/* | leases/*) ;;
-        */*) complain "$at: the command line includes base, proto, plan, history and leases alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | import/* | history/* | leases/* | traffic/* | planner/*) ;;
+        */*) complain "$at: the command line includes base, proto, plan, import, history, leases, traffic and planner alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

@@ -237,7 +237,7 @@ unsigned ask_ctl(const struct ask_at *at, const char *const *words, const struct
 	const char *argv[ASK_MAX_WORDS + 6] = { "detnatctl", "-j", "-s", at->control };
 	unsigned n = 4, status;
 
-	for (unsigned i = 0; words[i] && i < ASK_MAX_WORDS; i++)
+	for (unsigned i = 0; i < ASK_MAX_WORDS && words[i]; i++)
 		argv[n++] = words[i];
 	if (!begin()) {
 		error_set(err, 0, "too many questions at once; try again in some seconds");

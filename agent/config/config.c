@@ -6,9 +6,6 @@
 #include "config/config.h"
 #include "proto/defaults.h"
 
-#define AUTO_MIN_SLOTS 128U
-#define AUTO_MAX_SLOTS 1024U
-
 struct config *config_new(void)
 {
 	_cleanup_config_ struct config *c = malloc(sizeof(*c));
@@ -157,17 +154,14 @@ struct config_independence config_mapping_independence(const struct config *c, c
 	return i;
 }
 
-/* The smallest power of two that is at least twice the ports of a host, from AUTO_MIN_SLOTS to AUTO_MAX_SLOTS. */
+/* As many as the ports of a host need. */
 static uint32_t auto_slots(const struct config_mapping *m)
 {
-	uint32_t slots = AUTO_MIN_SLOTS;
 	struct geometry g;
 
 	if (config_mapping_geometry(m, &g) < 0)
-		return slots;
-	while (slots < 2 * g.ports_per_host && slots < AUTO_MAX_SLOTS)
-		slots *= 2;
-	return slots;
+		return AUTO_MIN_SLOTS;
+	return slots_for_ports(g.ports_per_host);
 }
 
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m)

@@ -234,19 +234,11 @@ static void write_body(FILE *out, const struct history_record *r)
 	}
 }
 
-int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
-			 char ret_hash[static HASH_TEXT])
+int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
+		       char ret_hash[static HASH_TEXT])
 {
-	_cleanup_free_ char *body = NULL;
-	size_t size = 0;
-	FILE *memory = open_memstream(&body, &size);
 	char hash[HASH_TEXT];
 
-	if (!memory)
-		return -ENOMEM;
-	write_body(memory, r);
-	if (fclose(memory))
-		return -ENOMEM;
 	history_hash_of(prev, body, size, hash);
 	fwrite(body, 1, size, out);
 	fprintf(out, HASH_BEGIN "%s" HASH_END "\n", hash);
@@ -254,6 +246,21 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 		return -ENOMEM;
 	memcpy(ret_hash, hash, HASH_TEXT);
 	return 0;
+}
+
+int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
+			 char ret_hash[static HASH_TEXT])
+{
+	_cleanup_free_ char *body = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&body, &size);
+
+	if (!memory)
+		return -ENOMEM;
+	write_body(memory, r);
+	if (fclose(memory))
+		return -ENOMEM;
+	return history_line_write(out, body, size, prev, ret_hash);
 }
 
 static const char *text_of(const cJSON *json, const char *key)

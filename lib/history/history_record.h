@@ -107,6 +107,13 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 			 char ret_hash[static HASH_TEXT]);
 
 /*
+ * Writes a line whose text up to its hash is `body`, size octets, chained to the hash prev, which ret_hash may be. 0 or
+ * -ENOMEM.
+ */
+int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
+		       char ret_hash[static HASH_TEXT]);
+
+/*
  * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err naming the fault, or -ENOMEM. Does not
  * check the hash.
  */

@@ -325,6 +325,7 @@ static const struct {
 	[ARG_PATH] = { .parse = parse_path, .expected = "the path of a directory" },
 	[ARG_TEXT] = { .parse = parse_text, .expected = "a short text of UTF-8 without control characters" },
 	[ARG_FILE] = { .parse = parse_path, .expected = "the path of a file" },
+	[ARG_FILES] = { .parse = parse_path, .expected = "the path of a file" },
 	[ARG_REMOTE] = { .parse = parse_remote,
 			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
 	[ARG_NOTICES] = { .parse = parse_notices,

@@ -48,6 +48,23 @@ extern const struct word notice_words[];      /* refusals, mappings and so on: e
 extern const struct word lease_words[];	      /* freeradius-detail, kea and so on: enum lease_format */
 extern const struct word state_words[];	      /* the states of sessions, as they are shown; without numbers */
 
+/* Plans of other systems that `import` reads. */
+enum import_format {
+	IMPORT_AUTO,
+	IMPORT_TABLE,
+	IMPORT_ROUTEROS,
+	IMPORT_VPP,
+	IMPORT_VYOS,
+	IMPORT_JUNOS,
+	IMPORT_FORTIOS,
+	IMPORT_NFT,
+	IMPORT_IPTABLES,
+	IMPORT_NOKIA,
+	IMPORT_H3C
+};
+extern const struct word import_format_words[];
+extern const struct word whether_words[]; /* yes, no: 1, 0 */
+
 /* Protocols of a portmap, or-ed. */
 enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };
 

@@ -252,7 +252,7 @@ static const struct {
 	{ "relo", "\"reload\"? Commands that change" },
 	{ "re", "\"re\" is ambiguous: reverse, request or reload" },
 	{ "st", "\"st\" is ambiguous: stats or status" },
-	{ "i ls", "\"i ls\" is ambiguous: interface list or ipfix show" },
+	{ "i ls", "\"i ls\" is ambiguous: interface list, ipfix show or import" },
 	{ "trace s", "\"trace s\" is ambiguous: trace start, trace show or trace stop" },
 	{ "trace st", "\"trace st\" is ambiguous: trace start or trace stop" },
 	{ "forward show", "show" },

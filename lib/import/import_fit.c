@@ -341,13 +341,110 @@ int import_fit_whole(struct import *m)
 	return m->failed ? -ENOMEM : r;
 }
 
-/*
- * Cuts the parts into what a configuration can say: prefixes. The only place that knows: where ranges and lists can be
- * written as they are, find_holes() is left of it.
- */
+static bool has(const struct import_ranges *list, uint32_t addr)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (import_range_has(list->range[i], addr))
+			return true;
+	return false;
+}
+
+/* Whether all subscribers of a part's inside ranges are its own, so that no other part overlaps it inside. */
+static bool owns_inside(const struct import *m, const struct import_part *p)
+{
+	for (size_t i = 0; i < p->in.n; i++) {
+		struct import_range in = p->in.range[i];
+		const struct import_row *end = m->row + m->n_rows;
+
+		for (const struct import_row *r = import_first(m, in.first); r < end && r->in <= in.last; r++)
+			if (!has(&p->out, r->out))
+				return false;
+	}
+	return true;
+}
+
+struct owned {
+	struct import_range out;
+	size_t part;
+};
+
+static int compare_owned(const void *a, const void *b)
+{
+	const struct owned *x = a, *y = b;
+
+	return COMPARE(x->out.first, y->out.first);
+}
+
+/* Marks the parts that share outside addresses with another. 0 or -ENOMEM. */
+static int mark_shared(const struct import *m, bool *apart)
+{
+	_cleanup_free_ struct owned *all = NULL;
+	size_t n = 0, last = 0;
+
+	for (size_t i = 0; i < m->n_parts; i++)
+		n += m->part[i].out.n;
+	all = calloc(n ? n : 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < m->n_parts; i++)
+		for (size_t j = 0; j < m->part[i].out.n; j++)
+			all[n++] = (struct owned){ m->part[i].out.range[j], i };
+	qsort(all, n, sizeof(*all), compare_owned);
+	for (size_t i = 1; i < n; i++) {
+		if (all[i].out.first <= all[last].out.last)
+			apart[all[i].part] = apart[all[last].part] = true;
+		if (all[i].out.last > all[last].out.last)
+			last = i;
+	}
+	return 0;
+}
+
+/* Parts that a configuration cannot have as they are, as they overlap others, are cut into prefixes; they go last. */
+static void cut_overlapping(struct import *m, const bool *apart)
+{
+	struct import_part *whole = calloc(m->n_parts, sizeof(*whole)), *larger;
+	size_t n = 0, kept = 0;
+
+	if (!whole) {
+		import_fail(m, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < m->n_parts; i++) {
+		if (apart[i])
+			m->part[kept++] = m->part[i];
+		else
+			whole[n++] = m->part[i];
+	}
+	m->n_parts = kept;
+	if (kept)
+		import_prefixes(m);
+	larger = realloc(m->part, (m->n_parts + n) * sizeof(*larger));
+	if (larger) {
+		m->part = larger;
+		memcpy(m->part + m->n_parts, whole, n * sizeof(*whole));
+		m->n_parts += n;
+	} else {
+		import_fail(m, "out of memory");
+	}
+	free(whole);
+}
+
+/* Cuts the parts into what a configuration can say. */
 static void cut(struct import *m)
 {
-	import_prefixes(m);
+	_cleanup_free_ bool *apart = calloc(m->n_parts ? m->n_parts : 1, sizeof(*apart));
+
+	if (!apart || mark_shared(m, apart)) {
+		import_fail(m, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < m->n_parts; i++)
+		apart[i] |= !owns_inside(m, &m->part[i]);
+	if (m->n_parts)
+		cut_overlapping(m, apart);
+	if (!m->failed && m->n_parts)
+		qsort(m->part, m->n_parts, sizeof(*m->part), compare_parts);
 	if (!m->failed)
 		find_holes(m);
 	if (!m->failed)

@@ -16,13 +16,13 @@ AGENT = str(pathlib.Path(CTL).parent / "detnat-agent")
 
 # Subscribers, and those that keep address and ports, of each file of the corpus.
 EXPECTED = {
-    "fortios-f1.conf": (253, 0),
-    "h3c-groups.cfg": (256, 8),
-    "h3c-h1.cfg": (64, 4),
+    "fortios-f1.conf": (253, 253),
+    "h3c-groups.cfg": (256, 256),
+    "h3c-h1.cfg": (64, 64),
     "h3c-prefixes.cfg": (256, 256),
     "iptables-netmap.sh": (8, 8),
     "iptables-snat.save": (8, 8),
-    "junos-j2.set": (2046, 0),
+    "junos-j2.set": (2046, 2046),
     "nft-n1.nft": (16, 16),
     "nft-rules.nft": (8, 8),
     "nokia-classic.cfg": (256, 256),
@@ -36,8 +36,8 @@ EXPECTED = {
     "vpp-d1.conf": (16384, 16384),
     "vpp-vyos.boot": (65536, 65536),
     "vpp-vyos.set": (255, 255),
-    "vyos-v2.set": (16, 4),
-    "vyos-v4.boot": (32, 0),
+    "vyos-v2.set": (16, 16),
+    "vyos-v4.boot": (32, 32),
 }
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")

@@ -10,7 +10,8 @@
 #define OCTET	  "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 #define ADDR	  OCTET "(\\." OCTET "){3}"
 #define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
-#define RANGE	  "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")$"
+#define RANGE	  "^" ADDR "-" ADDR "$"
+#define ONE_OF	  "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")$"
 #define ADDRESSES "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")?$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
 #define LABEL	  "^[A-Za-z0-9._][A-Za-z0-9._-]{0,62}$"
@@ -108,8 +109,9 @@ static cJSON *ranges_schema(bool null)
 {
 	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
 
+	cJSON_AddItemToArray(list, string_schema(PREFIX, 0));
 	cJSON_AddItemToArray(list, string_schema(RANGE, 0));
-	cJSON_AddItemToArray(list, list_schema(string_schema(RANGE, 0), 1, 0));
+	cJSON_AddItemToArray(list, list_schema(string_schema(ONE_OF, 0), 1, 0));
 	if (null)
 		cJSON_AddItemToArray(list, of_type("null"));
 	return json;

@@ -54,7 +54,8 @@ else
 SAY = @:
 endif
 
-WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter \
+	-Wno-missing-field-initializers
 CFLAGS   ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
 HERE     := PWD=/proc/self/cwd
@@ -70,6 +71,7 @@ endif
 AGENT_PACKAGES := libbpf libevent libcjson libmnl libnftnl nettle libcap-ng
 CLI_PACKAGES   := libcjson nettle
 HELPER_PACKAGES := libxdp libbpf libcap-ng
+DESK_PACKAGES  := libcjson nettle libmicrohttpd
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
@@ -77,8 +79,9 @@ BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D_
               -Ibpf -Iinclude -I$(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
-CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
+CLI_LIBS   = $(call libraries,$(CLI_PACKAGES)) -lm
 HELPER_LIBS = $(call libraries,$(HELPER_PACKAGES))
+DESK_LIBS  = $(call libraries,$(DESK_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/programs/*.bpf.c)
 SKELETONS     := $(BPF_SOURCES:bpf/programs/%.bpf.c=$(SKEL)/%.skel.h)
@@ -88,6 +91,7 @@ AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xdp/*.c))
+DESK_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard desk/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
@@ -95,8 +99,8 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
-PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp
-C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
+PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp $(BUILD)/detnat-desk
+C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] desk/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -152,6 +156,12 @@ $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
+$(BUILD)/desk/%.o: desk/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DDESK_CTL='"$(BINDIR)/detnatctl"' -c $< -o $@
+# The assembler puts them into the object.
+$(BUILD)/desk/assets.o: $(wildcard desk/www/*)
 $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -161,7 +171,7 @@ $(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -Idesk -c $< -o $@
 
 # Appended, not replaced: files of one name stand in several rooms.
 $(BUILD)/libdetnat.a: $(LIB_OBJECTS)
@@ -179,9 +189,12 @@ $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
 $(BUILD)/detnat-xdp: $(HELPER_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(HELPER_LIBS)
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
+$(BUILD)/detnat-desk: $(DESK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread -lm $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(DESK_LIBS) -lpthread
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion libmicrohttpd) -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lm
@@ -402,6 +415,8 @@ simulate: ## what failures cost a country's subscribers, and what it takes in ma
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS  := -std=gnu17 -O1 -g1 -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
+# A formula of a line would else make millions of rows.
+FUZZ_CFLAGS  += -DIMPORT_MAX_ROWS=4096U
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Ibpf -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
@@ -448,14 +463,16 @@ site: ## the documents and manual pages as a web site in build/site/html; a dead
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))
-SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service
-SOCKETS    := detnat-metrics.socket detnat-xdp.socket
+SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service detnat-desk.service
+SOCKETS    := detnat-metrics.socket detnat-xdp.socket detnat-desk.socket
 PAGES      := $(wildcard docs/man/*.[1-8])
 ROUTING    := $(wildcard deploy/routing/*/*)
+PROXIES    := $(wildcard deploy/desk/*)
 install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
 	install -D -m 755 $(BUILD)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-xdp
+	install -D -m 755 $(BUILD)/detnat-desk $(DESTDIR)$(SBINDIR)/detnat-desk
 	install -d -m 755 $(DESTDIR)/etc/detnat $(DESTDIR)$(UNITDIR)
 	for unit in $(SERVICES); do \
 	    sed 's,/usr/sbin/detnat-,$(SBINDIR)/detnat-,' deploy/$$unit > $(BUILD)/$$unit && \
@@ -476,16 +493,17 @@ install-docs:
 	    sed -E 's,\]\(\.\./([A-Za-z]),](../detnat-doc/docs/\1,g; s,\]\(\.\./\.\./,](../detnat-doc/,g' docs/guide/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
 	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
 	done
-	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
+	for file in $(ROUTING) $(PROXIES); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
+	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-desk \
+	      $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
 	      $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish \
 	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
 	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) $(SOCKETS)) \
 	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
-	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%)) \
+	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%) $(PROXIES:deploy/%=%)) \
 	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 # From a dry run: the commands are those that the rules above would run.

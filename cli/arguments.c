@@ -35,14 +35,32 @@ static const struct arg_spec *find_spec(const struct arguments *a, enum arg_styl
 	return NULL;
 }
 
+/* Of an option that may be given several times. */
+static int add_to_array(struct arguments *a, const struct arg_spec *spec, const char *text, struct error *err)
+{
+	cJSON *array = cJSON_GetObjectItemCaseSensitive(a->json, spec->name);
+	struct arg_value value;
+	int r = arg_parse(spec, text, &value, err);
+
+	if (r)
+		return r;
+	if (!array)
+		array = cJSON_AddArrayToObject(a->json, spec->name);
+	return cJSON_AddItemToArray(array, cJSON_CreateString(text)) ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
 static int add(struct arguments *a, const struct arg_spec *spec, const char *text, struct error *err)
 {
 	char title[USAGE_TEXT], when[TIME_TEXT];
 	struct arg_value value;
 	int r;
 
+	if (spec->kind == ARG_FILES)
+		return add_to_array(a, spec, text, err);
 	if (cJSON_HasObjectItem(a->json, spec->name))
 		return error_set(err, -EINVAL, "%s: %s is given twice", a->name, arg_title(spec, title));
+	if (spec->kind == ARG_FLAG && spec->refused)
+		return error_set(err, -EINVAL, "%s: --%s: %s", a->name, spec->name, spec->refused);
 	if (spec->kind == ARG_FLAG) {
 		cJSON_AddTrueToObject(a->json, spec->name);
 		return 0;

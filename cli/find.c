@@ -124,8 +124,11 @@ const struct command *command_find(char *const *words, unsigned n_words, unsigne
 		unsigned n;
 		enum fit fit = fit_of(c, words[0], second, &n);
 
-		n_best = fit > best_fit ? 1 : n_best + (fit == best_fit);
-		if (fit > best_fit) {
+		/* Of `plan` and `plan check`, what was typed is the longer. */
+		bool longer = fit == FIT_NAME && fit == best_fit && n > *ret_words;
+
+		n_best = fit > best_fit || longer ? 1 : n_best + (fit == best_fit);
+		if (fit > best_fit || longer) {
 			best = c;
 			best_fit = fit;
 			*ret_words = n;

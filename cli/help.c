@@ -113,7 +113,8 @@ int command_help_on(FILE *out, char *const *words, unsigned n_words, struct erro
 		help_all(out);
 		return EXIT_DONE;
 	}
-	if (n_words == 1 && help_group(out, words[0]))
+	/* A noun that is a command, too, has the help on itself. */
+	if (n_words == 1 && verb_find(words[0]) < 0 && help_group(out, words[0]))
 		return EXIT_DONE;
 	c = command_find(words, n_words, &n, err);
 	if (!c)

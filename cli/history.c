@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "leases/chain_verify.h"
 #include "message.h"
 #include "proto/words.h"
 
@@ -125,7 +127,7 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	case EVENT_RETIRE:
 	case EVENT_DRAINED:
 		if (!history_drain_whole(&r->drain))
-			snprintf(text, size, "of %s", prefix_format(r->drain.in.base, r->drain.in.plen, addr));
+			snprintf(text, size, "of %s", prefix_text(r->drain.in, addr));
 		break;
 	case EVENT_ADD:
 		snprintf(text, size, "%s", r->mapping.name);
@@ -169,12 +171,12 @@ static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT
 	snprintf(in, SPAN_TEXT, "-");
 	snprintf(out, SPAN_TEXT, "-");
 	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
-		prefix_format(r->mapping.in.base, r->mapping.in.plen, in);
-		prefix_format(r->mapping.out.base, r->mapping.out.plen, out);
+		prefix_text(r->mapping.in, in);
+		prefix_text(r->mapping.out, out);
 	}
 	if (r->event == EVENT_RETIRE || r->event == EVENT_DRAINED) {
-		prefix_format(r->drain.of.base, r->drain.of.plen, in);
-		prefix_format(r->drain.out.base, r->drain.out.plen, out);
+		prefix_text(r->drain.of, in);
+		prefix_text(r->drain.out, out);
 	}
 	if (r->event == EVENT_PORTMAP) {
 		span_format(r->portmap.in, in);
@@ -285,7 +287,73 @@ static void add_time(cJSON *json, const char *key, int64_t t)
 		cJSON_AddStringToObject(json, key, time_format(t, text));
 }
 
-static void verify_json(struct writer *w, const struct history_files *f)
+/* The files of leases and queries. */
+struct chain_check {
+	struct chain_state state;
+	cJSON *faults; /* array of objects */
+};
+
+static void chain_fault(void *arg, const char *file, uint64_t line, const char *text)
+{
+	struct chain_check *c = arg;
+	cJSON *item = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(item, "file", file);
+	if (line)
+		cJSON_AddNumberToObject(item, "line", (double)line);
+	else
+		cJSON_AddNullToObject(item, "line");
+	cJSON_AddStringToObject(item, "text", text);
+	cJSON_AddItemToArray(c->faults, item);
+}
+
+static bool chain_there(const struct chain_check *c)
+{
+	return c->state.ledger || c->state.files || c->state.wrong;
+}
+
+static void chain_json(cJSON *json, const struct chain_check *c)
+{
+	cJSON *chain = chain_there(c) ? cJSON_AddObjectToObject(json, "leases") : NULL;
+
+	if (!chain)
+		return;
+	cJSON_AddNumberToObject(chain, "files", (double)c->state.files);
+	cJSON_AddNumberToObject(chain, "lines", (double)c->state.lines);
+	cJSON_AddNumberToObject(chain, "ledger", (double)c->state.ledger);
+	cJSON_AddStringToObject(chain, "hash", c->state.hash);
+	cJSON_AddItemToObject(chain, "damage", cJSON_Duplicate(c->faults, true));
+}
+
+static void chain_text(struct writer *w, const struct chain_check *c)
+{
+	const cJSON *item;
+
+	if (!chain_there(c))
+		return;
+	cJSON_ArrayForEach (item, c->faults)
+		if (cJSON_IsNumber(json_get(item, "line")))
+			writer_line(w, "%s: line %.0f %s", json_text(item, "file", ""), json_number(item, "line"),
+				    json_text(item, "text", ""));
+		else
+			writer_line(w, "%s %s", json_text(item, "file", ""), json_text(item, "text", ""));
+	writer_line(w,
+		    "%" PRIu64 " lines of leases and queries in %" PRIu64 " files; their ledger has %" PRIu64
+		    " lines, the last of checksum %s",
+		    c->state.lines, c->state.files, c->state.ledger, c->state.hash);
+}
+
+static void add_claims(cJSON *json, const struct history_claims *c)
+{
+	cJSON *claims = cJSON_AddObjectToObject(json, "claims");
+
+	cJSON_AddNumberToObject(claims, "lines", (double)c->lines);
+	cJSON_AddStringToObject(claims, "hash", c->hash);
+	cJSON_AddNumberToObject(claims, "damaged", (double)c->damaged);
+}
+
+static void verify_json(struct writer *w, const struct history_files *f, const struct history_claims *claims,
+			const struct chain_check *chain)
 {
 	const struct history_index *x = &f->index;
 	cJSON *json = cJSON_CreateObject();
@@ -307,6 +375,9 @@ static void verify_json(struct writer *w, const struct history_files *f)
 		cJSON_AddStringToObject(item, "text", x->damages[i].text);
 		cJSON_AddItemToArray(damage, item);
 	}
+	if (claims->lines)
+		add_claims(json, claims);
+	chain_json(json, chain);
 	text = cJSON_PrintUnformatted(json);
 	if (text)
 		writer_json(w, text, strlen(text));
@@ -336,22 +407,48 @@ static void verify_text(struct writer *w, const struct history_files *f)
 			    time_format(x->first_time, first), time_format(x->last_time, last), x->hash);
 }
 
+static void verify_claims(struct writer *w, const struct history_claims *c)
+{
+	if (c->damaged)
+		writer_line(w, CLAIMS_FILE ": line %" PRIu64 " %s; lines that are not used: %" PRIu64, c->first_damage,
+			    c->damage, c->damaged);
+	if (c->lines)
+		writer_line(w, CLAIMS_FILE ": %" PRIu64 " lines, the last of checksum %s", c->lines, c->hash);
+}
+
 static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
+	_cleanup_claims_ struct history_claims claims = { 0 };
 	int status = history_read_named(socket, args, false, &f, &dir, err);
+	struct chain_check chain = { 0 };
 	char text[128];
 
 	if (status)
 		return status;
-	if (w->json)
-		verify_json(w, &f);
-	else
+	if (history_claims_read(dir, &claims, err)) {
+		history_files_free(&f);
+		return EXIT_REFUSED;
+	}
+	chain.faults = cJSON_CreateArray();
+	status = chain_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
+	if (w->json && !status)
+		verify_json(w, &f, &claims, &chain);
+	else if (!status)
 		verify_text(w, &f);
+	if (!w->json && !status) {
+		verify_claims(w, &claims);
+		chain_text(w, &chain);
+	}
+	if (!status && chain.state.wrong)
+		status = error_set(err, EXIT_REFUSED, "the leases or queries are damaged");
+	if (!status && claims.damaged)
+		status = error_set(err, EXIT_REFUSED, CLAIMS_FILE " is damaged");
 	if (f.index.n_damages || f.torn || history_end_text(&f, text, sizeof(text)))
 		status = error_set(err, EXIT_REFUSED, "the history is damaged");
 	history_files_free(&f);
+	cJSON_Delete(chain.faults);
 	return status;
 }
 

@@ -3,369 +3,106 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/duration.h"
 #include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
-#include "history/history_who.h"
-#include "proto/words.h"
+#include "who_rows.h"
 
 /* Rows written between two checks whether the output is still read. */
 #define ROWS_A_LOOK 1024U
 
-static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
-{
-	char plain[TIME_TEXT];
-
-	if (t == TIME_OPEN)
-		return "null";
-	snprintf(text, TIME_TEXT + 2, "\"%s\"", time_format(t, plain));
-	return text;
-}
-
 /* A running agent confirms the history's continuation at shorter intervals. */
 #define CURRENT_S 120
 
-/* "in_addr":…,"mapping":…,"from":…,"to":… */
-static void print_holder(FILE *out, const struct who_holder *h)
+/* The leases are read once it is known of which address. */
+static int open_for(struct who_source *source, const struct who_reply *r, int64_t t, const cJSON *args,
+		    struct error *err)
 {
-	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+	struct lease_addr addr = lease_addr_of(r->answer.best.in_addr);
+	struct customers *c = &source->customers;
 
-	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", addr_format(h->in_addr, addr),
-		prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, pool));
-	if (*h->name)
-		fprintf(out, ",\"name\":\"%s\"", h->name);
-	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
+	c->margin = customers_margin(args);
+	if (!who_reply_named(r))
+		return EXIT_DONE;
+	return customers_open(args, source->dir,
+			      r->result == WHO_FOUND && customers_one_address(c, &r->answer, t) ? &addr : NULL, c, err);
 }
 
-/* "portmap":{...}, and if UDP leads elsewhere than TCP "portmap_udp":{...} */
-static void print_portmaps(FILE *out, const struct who_answer *a)
+static int refuse(const char *endpoint, int64_t t, struct who_reply *r, struct error *err)
 {
-	for (unsigned i = 0; i < a->n_portmaps; i++) {
-		const struct portmap_interval *v = &a->portmap[i];
-		char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+	char when[TIME_TEXT];
 
-		fprintf(out, ",\"portmap%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}",
-			i ? "_udp" : "", word_text(proto_words, v->proto), addr_format(v->in.addr, in), v->in.port,
-			time_or_null(v->from, from), time_or_null(v->to, to));
-	}
+	who_add_other(&r->answer, &r->why);
+	return error_set(err, EXIT_REFUSED, "%s %s at %s: %.400s",
+			 r->result == WHO_NOBODY ? "no subscriber held" : "no record of", endpoint,
+			 time_format(t, when), r->why.text);
 }
 
-/* "also":{...},"holders":[...], preceded by a comma, if there is more than the answer. */
-static void print_others(FILE *out, const struct who_answer *a)
+static int show(const struct who_source *source, const struct who_reply *r, int64_t t, struct writer *w,
+		struct error *err)
 {
-	if (a->other) {
-		fputs(",\"also\":{", out);
-		print_holder(out, a->other);
-		fputc('}', out);
-	}
-	if (!a->other && a->n_holders < 2)
-		return;
-	fputs(",\"holders\":[", out);
-	for (size_t i = 0; i < a->n_holders; i++) {
-		fputs(i ? ",{" : "{", out);
-		print_holder(out, &a->holders[i]);
-		fputc('}', out);
-	}
-	fputc(']', out);
-}
+	const struct who_holder *best = &r->answer.best;
+	bool claimed = who_reply_claimed(r);
+	int64_t known_until =
+		claimed || best->to != TIME_OPEN || t - CURRENT_S <= source->until ? TIME_NONE : source->until;
+	char addr[ADDR_TEXT];
 
-static void print_answer(FILE *out, const struct who_answer *a)
-{
-	print_holder(out, &a->best);
-	print_portmaps(out, a);
-	print_others(out, a);
-}
-
-static const char *time_or(int64_t t, const char *open, char text[static TIME_TEXT])
-{
-	return t == TIME_OPEN ? open : time_format(t, text);
-}
-
-/* The history that was read. */
-struct source {
-	struct who *who;
-	const char *dir;
-	int64_t until; /* known until then; TIME_NONE: empty */
-};
-
-/* ,"state_dir":…,"read_until":… */
-static void print_source(FILE *out, const struct source *s)
-{
-	_cleanup_json_ cJSON *dir = cJSON_CreateString(s->dir);
-	char *quoted = dir ? cJSON_PrintUnformatted(dir) : NULL;
-	char until[TIME_TEXT + 2];
-
-	fprintf(out, ",\"state_dir\":%s,\"read_until\":%s", quoted ? quoted : "null",
-		s->until == TIME_NONE ? "null" : time_or_null(s->until, until));
-	cJSON_free(quoted);
-}
-
-static const char *reason(enum who_result result)
-{
-	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
-}
-
-/* known_until: TIME_NONE if it need not be shown. */
-static void show_json(struct writer *w, enum who_result result, const struct who_answer *a, int64_t known_until,
-		      const struct source *source)
-{
-	_cleanup_free_ char *text = NULL;
-	char until[TIME_TEXT + 2];
-	size_t size;
-	FILE *memory = open_memstream(&text, &size);
-
-	if (!memory)
-		return;
-	fputc('{', memory);
-	if (result == WHO_FOUND)
-		print_answer(memory, a);
+	if (w->json)
+		who_show_json(w, r, known_until, source);
+	else if (claimed)
+		who_show_claimed(w, r, source);
 	else
-		fprintf(memory, "\"in_addr\":null,\"reason\":\"%s\"", reason(result));
-	if (result != WHO_FOUND)
-		print_others(memory, a);
-	if (known_until != TIME_NONE)
-		fprintf(memory, ",\"known_until\":%s", time_or_null(known_until, until));
-	print_source(memory, source);
-	fputc('}', memory);
-	if (!fclose(memory))
-		writer_json(w, text, size);
+		who_show_text(w, &r->answer, known_until, source, &r->customer);
+	if (source->customers.index && customer_missing(&r->customer))
+		return error_set(err, EXIT_REFUSED, "no customer of %s: %s",
+				 addr_format(claimed ? r->claim.answer.in_addr : best->in_addr, addr),
+				 customer_missing(&r->customer));
+	return EXIT_DONE;
 }
 
-static void show_others(struct writer *w, const struct who_answer *a, bool found)
-{
-	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
-
-	for (size_t i = 0; a->other && i < a->n_holders; i++) {
-		const struct who_holder *h = &a->holders[i];
-
-		if (found && h->in_addr == a->best.in_addr && !h->also)
-			continue;
-		writer_line(w,
-			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
-			    "confirmed, or before the clock was set",
-			    addr_format(h->in_addr, addr), prefix_format(h->in.base, h->in.plen, in),
-			    prefix_format(h->out.base, h->out.plen, out), time_format(h->from, from),
-			    time_or(h->to, "now", to));
-	}
-}
-
-static void show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct source *source)
-{
-	const struct who_holder *h = &a->best;
-	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
-
-	writer_line(w, "Inside address: %s", addr_format(h->in_addr, addr));
-	writer_line(w, "Mapping:        %s to %s%s%s", prefix_format(h->in.base, h->in.plen, in),
-		    prefix_format(h->out.base, h->out.plen, out), *h->name ? ", " : "", h->name);
-	writer_line(w, "From:           %s", time_format(h->from, from));
-	writer_line(w, "To:             %s", time_or(h->to, "still", to));
-	for (unsigned i = 0; i < a->n_portmaps; i++)
-		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
-			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);
-	if (known_until != TIME_NONE)
-		writer_line(w, "Known until:    %s", time_format(known_until, to));
-	show_others(w, a, true);
-	writer_line(w, "History:        %s, read until %s", source->dir, time_format(source->until, to));
-}
-
-/* If no subscriber held it at the end of that second, adds one that may have held it in the second. */
-static void add_other(const struct who_answer *a, struct error *why)
-{
-	size_t n = strlen(why->text);
-	char addr[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
-
-	if (a->other)
-		snprintf(why->text + n, sizeof(why->text) - n, "; but also %s may have held it then, from %s to %s",
-			 addr_format(a->other->in_addr, addr), time_format(a->other->from, from),
-			 time_or(a->other->to, "now", to));
-}
-
-static int ask_one(const struct source *source, const char *endpoint_text, int64_t t, struct writer *w,
+static int ask_one(struct who_source *source, const char *endpoint_text, int64_t t, const cJSON *args, struct writer *w,
 		   struct error *err)
 {
 	struct endpoint out = { 0 };
-	struct who_answer a;
-	struct error why = { 0 };
-	char when[TIME_TEXT];
-	enum who_result result;
-	int64_t known_until = source->until;
+	struct who_reply r;
+	int status;
 
 	endpoint_parse(endpoint_text, &out);
-	result = who_ask(source->who, out, t, &a, &why);
-	if (result != WHO_FOUND || a.best.to != TIME_OPEN || t - CURRENT_S <= known_until)
-		known_until = TIME_NONE;
-	if (w->json && (result == WHO_FOUND || a.other))
-		show_json(w, result, &a, known_until, source);
-	else if (result == WHO_FOUND)
-		show_text(w, &a, known_until, source);
-	else
-		show_others(w, &a, false);
-	if (result == WHO_FOUND)
-		return EXIT_DONE;
-	add_other(&a, &why);
-	return error_set(err, EXIT_REFUSED, "%s %s at %s: %.400s",
-			 result == WHO_NOBODY ? "no subscriber held" : "no record of", endpoint_text,
-			 time_format(t, when), why.text);
+	who_reply_ask(source, out, t, &r);
+	status = open_for(source, &r, t, args, err);
+	if (status)
+		return status;
+	who_reply_customer(source, out, t, &r);
+	if (who_reply_named(&r))
+		return show(source, &r, t, w, err);
+	if (!w->json)
+		who_show_others(w, &r.answer, false);
+	else if (r.claimed || r.answer.other)
+		who_show_json(w, &r, TIME_NONE, source);
+	return refuse(endpoint_text, t, &r, err);
 }
 
-struct question {
-	uint64_t line; /* line number in the input */
-	int64_t t;
-	struct endpoint out;
-};
-
-/* Reads "TIME ADDR:PORT", where the time may contain a space. */
-static bool read_question(char *text, size_t size, struct question *ret)
-{
-	char *blank;
-
-	while (size && strchr("\n\r\t ", text[size - 1]) && text[size - 1])
-		text[--size] = '\0';
-	blank = strrchr(text, ' ');
-	for (char *tab = strrchr(text, '\t'); tab > blank;)
-		blank = tab;
-	if (strlen(text) != size || !blank || endpoint_parse(blank + 1, &ret->out))
-		return false;
-	while (blank > text && (blank[-1] == ' ' || blank[-1] == '\t'))
-		blank--;
-	*blank = '\0';
-	text += strspn(text, " \t");
-	return !time_parse_typed(text, time(NULL), &ret->t);
-}
-
-static void row_json(FILE *out, const struct question *q, enum who_result result, const struct who_answer *a,
-		     const struct error *why, const struct source *source)
-{
-	char addr[ADDR_TEXT], when[TIME_TEXT];
-
-	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
-		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
-	if (result == WHO_FOUND)
-		print_answer(out, a);
-	else
-		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"", reason(result), why->text);
-	if (result != WHO_FOUND)
-		print_others(out, a);
-	print_source(out, source);
-	fputc('}', out);
-}
-
-#define ROW "%-20s  %-21s  %-15s  "
-
-/* In parentheses: the portmaps, and other possible holders. The caller frees it; NULL: out of memory. */
-static char *row_notes(enum who_result result, const struct who_answer *a)
-{
-	char addr[ADDR_TEXT], *text = NULL;
-	size_t size;
-	FILE *memory = open_memstream(&text, &size);
-
-	if (!memory)
-		return NULL;
-	for (unsigned i = 0; i < a->n_portmaps; i++)
-		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ", word_text(proto_words, a->portmap[i].proto),
-			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
-			i + 1 == a->n_portmaps ? ")" : "");
-	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
-		if (result != WHO_FOUND || a->holders[i].in_addr != a->best.in_addr || a->holders[i].also)
-			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
-	fputs(a->other ? ")" : "", memory);
-	fclose(memory);
-	return text;
-}
-
-static void row_text(struct writer *w, const struct question *q, enum who_result result, const struct who_answer *a,
-		     const struct error *why)
-{
-	const struct who_holder *h = &a->best;
-	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
-	char from[TIME_TEXT], to[TIME_TEXT];
-	_cleanup_free_ char *notes = row_notes(result, a);
-
-	if (!notes)
-		return;
-	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
-	time_format(q->t, when);
-	if (result != WHO_FOUND)
-		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
-			    result == WHO_NOBODY ? "no subscriber" : "no record", why->text, notes);
-	else
-		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
-			    time_format(h->from, from), time_or(h->to, "still", to),
-			    prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out),
-			    *h->name ? ", " : "", h->name, notes);
-}
-
-static void row_malformed(struct writer *w, uint64_t line)
-{
-	static const char text[] = "is no TIME ADDR:PORT";
-	char json[160];
-
-	snprintf(json, sizeof(json),
-		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"error\":\"%s\"}", line, text);
-	if (w->json)
-		writer_stream_row(w, NULL, json, NULL);
-	else
-		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
-}
-
-/* Answers one line of input. Returns an exit status. */
-static int answer_line(const struct source *source, char *text, size_t size, uint64_t line, struct writer *w)
-{
-	struct question q = { .line = line };
-	struct who_answer a;
-	struct error why = { 0 };
-	enum who_result result;
-
-	if (!read_question(text, size, &q)) {
-		row_malformed(w, line);
-		return EXIT_USAGE;
-	}
-	result = who_ask(source->who, q.out, q.t, &a, &why);
-	if (w->json) {
-		_cleanup_free_ char *row = NULL;
-		size_t room;
-		FILE *memory = open_memstream(&row, &room);
-
-		if (!memory)
-			return EXIT_REFUSED;
-		if (result != WHO_FOUND)
-			add_other(&a, &why);
-		row_json(memory, &q, result, &a, &why, source);
-		if (fclose(memory))
-			return EXIT_REFUSED;
-		writer_stream_row(w, NULL, row, NULL);
-	} else {
-		row_text(w, &q, result, &a, &why);
-	}
-	return result == WHO_FOUND ? EXIT_DONE : EXIT_REFUSED;
-}
-
-static int ask_many(const struct source *source, struct writer *w, struct error *err)
+static int ask_many(const struct who_source *source, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	uint64_t line = 0, malformed = 0, unanswered = 0;
 	size_t room = 0;
 	ssize_t size;
 
-	if (w->json)
-		writer_stream_begin(w, NULL);
-	else
-		writer_line(w, ROW "%-20s  %-20s  %s", "TIME", "OUTSIDE", "INSIDE", "FROM", "TO", "MAPPING");
+	who_rows_begin(w);
 	while ((size = getline(&text, &room, stdin)) >= 0) {
 		int status;
 
 		line++;
 		if (text[strspn(text, " \t\r\n")] == '\0' && strlen(text) == (size_t)size)
 			continue;
-		status = answer_line(source, text, (size_t)size, line, w);
+		status = who_row_of_line(source, text, (size_t)size, line, w);
 		malformed += status == EXIT_USAGE;
 		unanswered += status == EXIT_REFUSED;
 		if (line % ROWS_A_LOOK == 0 && (w->failed || ferror(w->out)))
 			break;
 	}
-	if (w->json)
-		writer_stream_end(w, "");
+	who_rows_end(w);
 	if (malformed)
 		return error_set(err, EXIT_USAGE, "malformed lines: %" PRIu64 "; each must be TIME ADDR:PORT",
 				 malformed);
@@ -374,17 +111,18 @@ static int ask_many(const struct source *source, struct writer *w, struct error 
 	return EXIT_DONE;
 }
 
-/* endpoint is NULL if the questions are on standard input. */
-static int answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, struct writer *w,
-		  struct error *err)
+int who_answer(const struct history_files *f, const char *dir, const char *endpoint, int64_t t, const cJSON *args,
+	       struct writer *w, struct error *err)
 {
-	struct source source = { .dir = dir, .until = history_files_known_until(f) };
-	int status;
+	_cleanup_claims_ struct history_claims claims = { 0 };
+	struct who_source source;
+	int status = who_source_open(f, dir, &claims, &source, err);
 
-	if (who_new(&f->index, &source.who))
-		return error_set(err, EXIT_REFUSED, "out of memory");
-	status = endpoint ? ask_one(&source, endpoint, t, w, err) : ask_many(&source, w, err);
-	who_free(source.who);
+	if (!status && !endpoint)
+		status = customers_open(args, dir, NULL, &source.customers, err);
+	if (!status)
+		status = endpoint ? ask_one(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
+	who_source_close(&source);
 	return status;
 }
 
@@ -406,7 +144,7 @@ static int who_run(const char *socket, const cJSON *args, struct writer *w, stru
 	if (status)
 		return status;
 	history_warn(&f);
-	status = answer(&f, dir, many ? NULL : endpoint, t, w, err);
+	status = who_answer(&f, dir, many ? NULL : endpoint, t, args, w, err);
 	history_files_free(&f);
 	return status;
 }

@@ -111,6 +111,15 @@ start_servers() {
 	wait_until 100 grep -q listening "$world/internet.out" || fail "the servers did not start"
 }
 
+# Only the demo that is left running has it, on the machine's loopback; remove_world ends it.
+start_desk() {
+	[ -x "$build/detnat-desk" ] || return 1
+	(exec 9>&- && exec setsid "$build/detnat-desk" --listen "$desk_at" --control "$world/agent.sock" --sample 5) \
+		>"$world/desk.out" 2>"$world/desk.log" &
+	echo $! >"$world/desk.pid"
+	wait_until 50 grep -q ready "$world/desk.out"
+}
+
 start_collector() {
 	spawn "$internet" tshark -q -i eth0 -f 'udp port 4739' -w - >"$world/ipfix.pcap" 2>"$world/tshark.log"
 	collector=$!
@@ -239,6 +248,9 @@ if [ -n "$keep" ]; then
 	hint "nsenter --net=/run/netns/$alice ping $web_addr" "as a subscriber (bob is refused until his sessions expire)"
 	hint "$build/detnatctl -s $world/agent.sock session list" "as the operator"
 	hint "nsenter --net=/run/netns/$gateway bpftool net" "what is attached"
+	if start_desk; then
+		hint "http://$desk_at/" "the page for operators and the abuse desk, in a browser on this machine"
+	fi
 	hint "bpftool map dump pinned $world/bpf/v4/counters" "the counters, as the kernel has them"
 	hint "cat $world/agent.log" "the agent's log"
 	hint "deploy/demo.sh clean" "to end it"

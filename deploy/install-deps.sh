@@ -9,7 +9,7 @@ set -euo pipefail
 build=(
     gcc make clang bpftool pkgconf libbpf-dev
     libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev libnftnl-dev nettle-dev libcap-ng-dev
-    libxdp-dev
+    libxdp-dev libmicrohttpd-dev
 )
 demo=(iproute2 ethtool iputils-ping curl python3 tshark)
 bench=(iproute2 ethtool nftables)
@@ -17,8 +17,8 @@ bench=(iproute2 ethtool nftables)
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck flake8 mandoc shellcheck
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
-    curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace fish zsh xdp-tools
-    qemu-system-x86 busybox-static cpio kmod xz-utils systemd
+    curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
+    qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
     libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
 )
 # `make test-clang` compiles with those of them that apt has.

@@ -21,6 +21,7 @@ library libnftnl libnftnl-dev
 library nettle nettle-dev
 library libcap-ng libcap-ng-dev
 library libxdp libxdp-dev
+library libmicrohttpd libmicrohttpd-dev
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "missing for a build, as Debian names the packages: ${missing[*]}" >&2

@@ -17,7 +17,11 @@ base       address address_ranges background base btf_layout cleanup clock durat
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
-history    history_index history_read history_record history_who
+import     import import_prove
+history    history_claims history_index history_read history_record history_who
+leases     chain_verify chained_file complaint lease_append lease_files lease_import
+traffic    traffic
+planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
            timer virtio
 config     active config parts pools port_pairs
@@ -85,7 +89,7 @@ listed() {
 }
 
 used() {
-    includes lib agent cli | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
+    includes lib agent cli desk | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
         sort -u
 }
 
@@ -140,10 +144,20 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | plan/* | history/*) ;;
-        */*) complain "$at: the command line includes base, proto, plan and history alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | import/* | history/* | leases/* | traffic/* | planner/*) ;;
+        */*) complain "$at: the command line includes base, proto, plan, import, history, leases, traffic and planner alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
+}
+
+desk() {
+    local at header
+    while read -r at header; do
+        case $header in
+        base/* | proto/*) ;;
+        */*) complain "$at: the desk includes base and proto alone, not \"$header\"; it asks detnatctl" ;;
+        esac
+    done < <(includes desk)
 }
 
 helper() {
@@ -192,7 +206,7 @@ members_of_circles() {
 
 circles() {
     local folder edges members
-    for folder in lib/*/ agent/*/ cli/; do
+    for folder in lib/*/ agent/*/ cli/ desk/; do
         folder=${folder%/}
         edges=$(calls "$folder")
         members=$(cut -d' ' -f1,2 <<<"$edges" | members_of_circles) || true
@@ -206,8 +220,8 @@ $(awk 'NR == FNR { member[$1]; next } $1 in member && $2 in member { print "    
 
 names() {
     local name
-    for name in $(find include lib agent cli bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
-        complain "$name is in several places: $(find include lib agent cli bpf -name "$name" | sort | paste -sd' ')"
+    for name in $(find include lib agent cli desk bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
+        complain "$name is in several places: $(find include lib agent cli desk bpf -name "$name" | sort | paste -sd' ')"
     done
 }
 
@@ -222,6 +236,7 @@ order "${rooms[*]}" lib agent
 order "${bpf_rooms[*]}" bpf
 face
 command_line
+desk
 helper
 circles
 names

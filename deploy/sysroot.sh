@@ -11,7 +11,7 @@ DEB_CACHE=${DEB_CACHE:-build/deb/cache}
 # shellcheck source=deploy/debian-root.sh
 . deploy/debian-root.sh
 
-packages=libc6-dev,libbpf-dev,libcap-ng-dev,libcjson-dev,libcriterion-dev,libevent-dev,libmnl-dev,libnftnl-dev,libxdp-dev,nettle-dev
+packages=libc6-dev,libbpf-dev,libcap-ng-dev,libcjson-dev,libcriterion-dev,libevent-dev,libmicrohttpd-dev,libmnl-dev,libnftnl-dev,libxdp-dev,nettle-dev
 [ "$(cat "$dir/packages" 2>/dev/null)" != "$SUITE $packages" ] || exit 0
 
 mkdir -p "$DEB_CACHE"

@@ -156,8 +156,8 @@ static bool same_bindings(const struct binding_layout *a, const struct binding_l
 static void plan_deletion(struct change_plan *p, const struct mapping *record)
 {
 	p->del[p->n_del++] = (struct plan_deletion){
-		.in = { record->geo.in_base, record->geo.in_plen },
-		.out = { record->geo.out_base, record->geo.out_plen },
+		.in = geometry_in(&record->geo),
+		.out = geometry_out(&record->geo),
 		.open = record->geo.flags & MAPPING_OPEN,
 		.geo = record->geo,
 	};
@@ -167,8 +167,7 @@ static void plan_deletion(struct change_plan *p, const struct mapping *record)
 static void plan_present(struct change_plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
-	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
-							     (struct prefix){ g->out_base, g->out_plen });
+	const struct config_mapping *m = config_find_mapping(p->wanted, geometry_in(g), geometry_out(g));
 
 	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
 

@@ -10,7 +10,7 @@
 struct state {
 	struct plan_binding *mapping;
 	bool *changed; /* deleted or added by the plan */
-	struct inside_prefix *prefix;
+	struct inside_range *prefix;
 	struct inside_run *run;
 	size_t n;
 	size_t n_runs;
@@ -37,14 +37,14 @@ static void state_add(struct state *s, struct prefix in, struct prefix out, cons
 {
 	s->mapping[s->n] = (struct plan_binding){ .in = in, .out = out, .blocks = plan_blocks_of(geo) };
 	s->changed[s->n] = changed;
-	s->prefix[s->n] = (struct inside_prefix){ in.base, in.plen, (uint16_t)s->n };
+	s->prefix[s->n] = (struct inside_range){ in.base, prefix_last(in), (uint16_t)s->n };
 	s->n++;
 }
 
 static bool is_added(const struct change_plan *p, const struct config_mapping *m)
 {
 	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].committed && p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
+		if (p->add[i].committed && prefix_equal(p->add[i].spec.in, m->in))
 			return true;
 	return false;
 }
@@ -77,7 +77,7 @@ static bool stays(const struct state *before, int a, const struct state *after, 
 		return a == b;
 	x = &before->mapping[a];
 	y = &after->mapping[b];
-	return !before->changed[a] && !after->changed[b] && x->in.base == y->in.base && x->in.plen == y->in.plen;
+	return !before->changed[a] && !after->changed[b] && prefix_equal(x->in, y->in);
 }
 
 /* Appends the addresses that one state has and the other has not. */
@@ -208,8 +208,7 @@ static int append(struct plan_binding_list *l, const struct plan_binding *b, uin
 
 static bool same_mapping(const struct plan_binding *a, const struct plan_binding *b)
 {
-	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
-	       a->out.plen == b->out.plen && plan_blocks_same(&a->blocks, &b->blocks);
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && plan_blocks_same(&a->blocks, &b->blocks);
 }
 
 int plan_binding_append(struct plan_binding_list *l, const struct plan_binding *b)
@@ -252,10 +251,10 @@ int plan_binding_drains(const struct mappings *m, struct plan_binding_list *ret)
 	for (size_t i = 0; i < n && !r; i++) {
 		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
 		struct prefix in = drain[i].in;
-		struct plan_binding b = { .in = { g->in_base, g->in_plen },
-					  .out = { g->out_base, g->out_plen },
+		struct plan_binding b = { .in = geometry_in(g),
+					  .out = geometry_out(g),
 					  .blocks = plan_blocks_of(g),
-					  .of = { in.base, in.base | ~prefix_mask(in.plen) } };
+					  .of = { in.base, prefix_last(in) } };
 
 		r = plan_binding_append(ret, &b);
 	}

@@ -14,7 +14,7 @@
 
 static bool overlap(struct prefix a, struct prefix b)
 {
-	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+	return prefixes_overlap(a, b);
 }
 
 /* Seconds for which sessions drain that the mapping `m` of the configuration ends, or that end with it. */
@@ -38,7 +38,7 @@ static uint32_t deletion_seconds(const struct change_plan *p, const struct plan_
 static bool has_exceptions(const struct config *c, struct prefix in)
 {
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (c->mappings[i].in.plen > in.plen && overlap(c->mappings[i].in, in))
+		if (prefix_inside(c->mappings[i].in, in))
 			return true;
 	return false;
 }
@@ -71,7 +71,7 @@ static void find_ended(struct change_plan *p)
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
-		struct prefix in = { g->in_base, g->in_plen }, out = { g->out_base, g->out_plen };
+		struct prefix in = geometry_in(g), out = geometry_out(g);
 		bool revived = false;
 
 		for (size_t k = 0; k < p->n_add; k++) {
@@ -100,12 +100,12 @@ static void find_ended(struct change_plan *p)
 static bool stays_retired(const struct change_plan *p, const struct geometry *g)
 {
 	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].revives && p->add[i].spec.in.base == g->in_base && p->add[i].spec.in.plen == g->in_plen &&
-		    p->add[i].spec.out.base == g->out_base && p->add[i].spec.out.plen == g->out_plen)
+		if (p->add[i].revives && prefix_equal(p->add[i].spec.in, geometry_in(g)) &&
+		    prefix_equal(p->add[i].spec.out, geometry_out(g)))
 			return false;
 	for (size_t i = 0; i < p->n_del; i++)
-		if (p->del[i].over && p->del[i].in.base == g->in_base && p->del[i].in.plen == g->in_plen &&
-		    p->del[i].out.base == g->out_base && p->del[i].out.plen == g->out_plen)
+		if (p->del[i].over && prefix_equal(p->del[i].in, geometry_in(g)) &&
+		    prefix_equal(p->del[i].out, geometry_out(g)))
 			return false;
 	return true;
 }
@@ -141,9 +141,9 @@ static int refuse_overlap(const struct change_plan *p, struct prefix out, const 
 {
 	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
 
-	prefix_format(out.base, out.plen, out_text);
-	prefix_format(d->in.base, d->in.plen, in_text);
-	prefix_format(d->out.base, d->out.plen, former);
+	prefix_text(out, out_text);
+	prefix_text(d->in, in_text);
+	prefix_text(d->out, former);
 	if (now)
 		return config_refuse(
 			err, -EEXIST, p->name, 0, "",
@@ -208,8 +208,8 @@ static int refuse_rest(const struct change_plan *p, struct prefix out, const str
 		err, -EEXIST, p->name, 0, "",
 		"%s cannot be an outside prefix yet: sessions of %s have drained from %s, whose ports rest "
 		"before other subscribers get them; wait %u s",
-		prefix_format(out.base, out.plen, out_text), prefix_format(rest->in.base, rest->in.plen, in_text),
-		prefix_format(rest->out.base, rest->out.plen, former), config_rest_left(rest));
+		prefix_text(out, out_text), prefix_text(rest->in, in_text), prefix_text(rest->out, former),
+		config_rest_left(rest));
 }
 
 static void tell_rest(const struct mapping_spec *spec, const struct config_rest *rest)
@@ -218,8 +218,8 @@ static void tell_rest(const struct mapping_spec *spec, const struct config_rest 
 
 	log_warning("mapping %s to %s: sessions of %s have drained from its addresses, whose ports were to rest for "
 		    "another %u s",
-		    prefix_format(spec->in.base, spec->in.plen, in), prefix_format(spec->out.base, spec->out.plen, out),
-		    prefix_format(rest->in.base, rest->in.plen, former), config_rest_left(rest));
+		    prefix_text(spec->in, in), prefix_text(spec->out, out), prefix_text(rest->in, former),
+		    config_rest_left(rest));
 }
 
 /* No outside endpoint ever belongs to two mappings. A start, which must continue, ends those in the way. */
@@ -268,11 +268,10 @@ static void give_way(struct change_plan *p)
 		for (int k = mappings_next_retired(m, 0); k >= 0; k = mappings_next_retired(m, k + 1)) {
 			const struct geometry *g = &mappings_get(m, k)->geo;
 
-			if (stays_retired(p, g) && overlap(out, (struct prefix){ g->out_base, g->out_plen }))
-				p->del[p->n_del++] = (struct plan_deletion){ .in = { g->in_base, g->in_plen },
-									     .out = { g->out_base, g->out_plen },
-									     .geo = *g,
-									     .over = true };
+			if (stays_retired(p, g) && overlap(out, geometry_out(g)))
+				p->del[p->n_del++] = (struct plan_deletion){
+					.in = geometry_in(g), .out = geometry_out(g), .geo = *g, .over = true
+				};
 		}
 	}
 }
@@ -292,8 +291,7 @@ static int list_draining(struct change_plan *p)
 		const struct geometry *g = &mappings_get(m, k)->geo;
 
 		if (stays_retired(p, g))
-			c->draining[c->n_draining++] =
-				(struct config_drain){ { g->in_base, g->in_plen }, { g->out_base, g->out_plen } };
+			c->draining[c->n_draining++] = (struct config_drain){ geometry_in(g), geometry_out(g) };
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s)
@@ -323,8 +321,7 @@ static int refuse_drains(const struct change_plan *p, int r, const struct histor
 		return config_refuse(err, r, p->name, 0, "",
 				     "sessions of %s would drain from more than %u mappings at a time; wait until some "
 				     "have ended, or do without a drain",
-				     prefix_format(c->begin[failed].of.base, c->begin[failed].of.plen, text),
-				     DRAIN_DEPTH);
+				     prefix_text(c->begin[failed].of, text), DRAIN_DEPTH);
 	return config_refuse(
 		err, r, p->name, 0, "",
 		"%zu drains are under way and %zu would begin, of at most %u at a time; wait until some end, "

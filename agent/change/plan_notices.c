@@ -12,8 +12,8 @@ static void tell(const struct config *c, struct prefix in, struct prefix out, co
 	char title[MAPPING_TITLE], in_text[ADDR_TEXT], out_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 
-	prefix_format(in.base, in.plen, in_text);
-	prefix_format(out.base, out.plen, out_text);
+	prefix_text(in, in_text);
+	prefix_text(out, out_text);
 	snprintf(text, sizeof(text), "mapping %s to %s %s", m ? config_mapping_title(c, in, out, title) : in_text,
 		 out_text, what);
 	n.in = in;
@@ -30,16 +30,15 @@ static void tell(const struct config *c, struct prefix in, struct prefix out, co
 static void tell_part(const struct change_plan *p, struct prefix in, int number, const char *event, const char *what)
 {
 	const struct mapping *record = mappings_get(p->context->mappings, number);
-	struct prefix around = { record->geo.in_base, record->geo.in_plen };
+	struct prefix around = geometry_in(&record->geo);
 	struct prefix out = mappings_drain_out(p->context->mappings, number, in);
-	const char *name =
-		config_mapping_name(p->wanted, around, (struct prefix){ record->geo.out_base, record->geo.out_plen });
+	const char *name = config_mapping_name(p->wanted, around, geometry_out(&record->geo));
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], around_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 
-	prefix_format(in.base, in.plen, in_text);
-	prefix_format(out.base, out.plen, out_text);
-	prefix_format(around.base, around.plen, around_text);
+	prefix_text(in, in_text);
+	prefix_text(out, out_text);
+	prefix_text(around, around_text);
 	snprintf(text, sizeof(text), "%s %s from %s of mapping %s", in_text, what, out_text,
 		 *name ? name : around_text);
 	n.in = in;
@@ -58,7 +57,7 @@ static void tell_taken(const struct change_plan *p, const struct plan_addition *
 	size_t i = mappings_drains(p->context->mappings, &drain);
 
 	while (i-- > 0) {
-		if (drain[i].whole || drain[i].in.base != add->spec.in.base || drain[i].in.plen != add->spec.in.plen)
+		if (drain[i].whole || !prefix_equal(drain[i].in, add->spec.in))
 			continue;
 		tell_part(p, drain[i].in, drain[i].number, "mapping-draining", "is draining");
 		return;
@@ -77,7 +76,7 @@ static bool is_changed(const struct config *before, const struct config *after, 
 bool plan_adds(const struct change_plan *p, const struct config_mapping *m)
 {
 	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
+		if (prefix_equal(p->add[i].spec.in, m->in))
 			return true;
 	return false;
 }

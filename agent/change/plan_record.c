@@ -177,8 +177,7 @@ static size_t list_steps(const struct change_plan *p, struct step *steps)
 static bool meets_another(const struct step *steps, size_t n, size_t at)
 {
 	for (size_t i = 0; i < n; i++)
-		if (i != at &&
-		    prefix_overlaps(steps[i].in.base, steps[i].in.plen, steps[at].in.base, steps[at].in.plen))
+		if (i != at && prefixes_overlap(steps[i].in, steps[at].in))
 			return true;
 	return false;
 }

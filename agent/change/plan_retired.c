@@ -33,9 +33,7 @@ static size_t list_used(const struct change_plan *p, struct used *list)
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = &record->geo;
-		struct used u = { { g->in_base, g->in_plen },
-				  { g->out_base, g->out_plen },
-				  record->first_bucket != NO_BUCKETS };
+		struct used u = { geometry_in(g), geometry_out(g), record->first_bucket != NO_BUCKETS };
 
 		if (!is_deleted(p, u.in, u.out))
 			list[n++] = u;
@@ -54,8 +52,7 @@ static const struct used *around(const struct used *list, size_t n, struct prefi
 	const struct used *found = NULL;
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].in.plen < in.plen && prefix_contains(list[i].in.base, list[i].in.plen, in.base) &&
-		    (!found || list[i].in.plen > found->in.plen))
+		if (prefix_inside(in, list[i].in) && (!found || prefix_inside(list[i].in, found->in)))
 			found = &list[i];
 	return found && found->sessions ? found : NULL;
 }
@@ -87,8 +84,7 @@ int plan_retired(const struct change_plan *p, struct history_drain_change *ret)
 	for (size_t i = 0; i < p->n_end; i++) {
 		const struct geometry *g = &mappings_get(m, p->end[i].number)->geo;
 
-		c.end[c.n_end++] = drain_of((struct prefix){ g->in_base, g->in_plen },
-					    (struct prefix){ g->out_base, g->out_plen }, p->end[i].in);
+		c.end[c.n_end++] = drain_of(geometry_in(g), geometry_out(g), p->end[i].in);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s && mappings_find(m, p->del[i].in, p->del[i].out) >= 0)

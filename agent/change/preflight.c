@@ -45,7 +45,7 @@ static void look_up(uint32_t next_hop, void *arg)
 		return;
 	*seen = next_hop;
 	for (int i = 0; i < s->found; i++) {
-		if (prefix_contains(s->prefix[i].base, s->prefix[i].plen, next_hop)) {
+		if (prefix_holds(s->prefix[i], next_hop)) {
 			s->found = i;
 			s->next_hop = next_hop;
 			return;
@@ -239,14 +239,26 @@ static int check_memory(const struct check *k)
 		needed += own;
 		if (needed <= available)
 			continue;
-		snprintf(path, sizeof(path), "mappings[%zu]", i);
+		snprintf(path, sizeof(path), "mappings[%zu]", config_mapping_number(c, m));
 		return config_refuse(k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
 				     "the tables of %s need %s of memory, with what comes before it %s; %s "
 				     "are free; fewer session_slots make them smaller",
-				     prefix_format(m->in.base, m->in.plen, text), memory_format(own, own_text),
+				     prefix_text(m->in, text), memory_format(own, own_text),
 				     memory_format(needed, needed_text), memory_format(available, available_text));
 	}
 	return 0;
+}
+
+static bool may_lead_to(const struct route_copy *routes, struct prefix out)
+{
+	for (uint64_t at = out.base; at <= prefix_last(out);) {
+		struct prefix piece = prefix_first_of((uint32_t)at, prefix_last(out));
+
+		if (route_copy_may_lead_to(routes, piece))
+			return true;
+		at = (uint64_t)prefix_last(piece) + 1;
+	}
+	return false;
 }
 
 /* With the next hop in a pool, the gateway would answer ARP requests for it, and egress would be lost. */
@@ -264,7 +276,7 @@ static int check_next_hops(const struct check *k)
 		if (prefix_is_none(c->mappings[i].out) ||
 		    (k->running && config_find_mapping(k->running, c->mappings[i].in, c->mappings[i].out)))
 			continue;
-		if (k->routes && !route_copy_may_lead_to(k->routes, c->mappings[i].out))
+		if (k->routes && !may_lead_to(k->routes, c->mappings[i].out))
 			continue;
 		prefix[n] = c->mappings[i].out;
 		number[n++] = i;
@@ -278,11 +290,11 @@ static int check_next_hops(const struct check *k)
 	if (found < n) {
 		char path[32], hop[ADDR_TEXT], pool[ADDR_TEXT];
 
-		snprintf(path, sizeof(path), "mappings[%zu].out", number[found]);
+		snprintf(path, sizeof(path), "mappings[%zu].out",
+			 config_mapping_number(c, &c->mappings[number[found]]));
 		return config_refuse(k->err, -EADDRINUSE, k->name, c->mappings[number[found]].out_line,
 				     k->name ? path : "", "%s holds %s, the next hop of a route of this machine",
-				     prefix_format(prefix[found].base, prefix[found].plen, pool),
-				     addr_format(next_hop, hop));
+				     prefix_text(prefix[found], pool), addr_format(next_hop, hop));
 	}
 	return 0;
 }

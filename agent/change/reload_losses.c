@@ -33,13 +33,14 @@ struct owners {
 
 static int owners_of(const struct config *c, struct owners *ret)
 {
-	_cleanup_free_ struct inside_prefix *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
+	_cleanup_free_ struct inside_range *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
 
 	ret->run = calloc(INSIDE_RUNS(c->n_mappings) + 1, sizeof(*ret->run));
 	if (!prefix || !ret->run)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++)
-		prefix[i] = (struct inside_prefix){ c->mappings[i].in.base, c->mappings[i].in.plen, (uint16_t)i };
+		prefix[i] =
+			(struct inside_range){ c->mappings[i].in.base, prefix_last(c->mappings[i].in), (uint16_t)i };
 	ret->n = inside_runs(prefix, c->n_mappings, ret->run);
 	return 0;
 }
@@ -77,8 +78,7 @@ static void add_range(struct reload_losses *l, const struct config_mapping *m, b
 {
 	size_t i = 0;
 
-	while (i < l->n_losses &&
-	       (l->loss[i].in.base != m->in.base || l->loss[i].in.plen != m->in.plen || l->loss[i].drain != drain))
+	while (i < l->n_losses && (!prefix_equal(l->loss[i].in, m->in) || l->loss[i].drain != drain))
 		i++;
 	if (i == l->n_losses) {
 		l->loss[l->n_losses++] =

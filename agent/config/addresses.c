@@ -26,38 +26,10 @@ static int prefix_write(cJSON *object, const struct field *f, const void *value)
 	const struct prefix *p = value;
 	char text[ADDR_TEXT];
 
-	return json_add(object, f->name, cJSON_CreateString(prefix_format(p->base, p->plen, text)));
+	return json_add(object, f->name, cJSON_CreateString(prefix_text(*p, text)));
 }
 
 const struct field_type field_prefix = { prefix_expected, prefix_read, prefix_valid, prefix_write };
-
-static void out_expected(const struct field *f, char *text, size_t size)
-{
-	snprintf(text, size, "an IPv4 prefix such as \"10.0.0.0/18\", or null");
-}
-
-static int out_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
-{
-	if (!cJSON_IsNull(json))
-		return prefix_read(r, json, f, value);
-	*(struct prefix *)value = PREFIX_NONE;
-	return 0;
-}
-
-static bool out_valid(const struct field *f, const void *value)
-{
-	const struct prefix *p = value, none = PREFIX_NONE;
-
-	return (p->plen == none.plen && p->base == none.base) || prefix_valid(f, value);
-}
-
-static int out_write(cJSON *object, const struct field *f, const void *value)
-{
-	return prefix_is_none(*(const struct prefix *)value) ? json_add(object, f->name, cJSON_CreateNull())
-							     : prefix_write(object, f, value);
-}
-
-const struct field_type field_out = { out_expected, out_read, out_valid, out_write };
 
 static void endpoint_expected(const struct field *f, char *text, size_t size)
 {

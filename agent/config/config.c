@@ -6,9 +6,6 @@
 #include "config/config.h"
 #include "proto/defaults.h"
 
-#define AUTO_MIN_SLOTS 128U
-#define AUTO_MAX_SLOTS 1024U
-
 struct config *config_new(void)
 {
 	_cleanup_config_ struct config *c = malloc(sizeof(*c));
@@ -71,6 +68,8 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	free(c->interfaces);
+	for (size_t i = 0; c->mappings && i < c->n_mappings; i++)
+		free(c->mappings[i].lists);
 	free(c->mappings);
 	free(c->portmaps);
 	free(c->bypass);
@@ -93,6 +92,26 @@ static void *copy_array(const void *from, size_t n, size_t size)
 	return to;
 }
 
+/* A copy of the mappings with texts of their own, or NULL. */
+static struct config_mapping *copy_mappings(const struct config *c)
+{
+	struct config_mapping *to = copy_array(c->mappings, c->n_mappings, sizeof(*to));
+	bool short_of_memory = false;
+
+	for (size_t i = 0; to && i < c->n_mappings; i++) {
+		if (!to[i].lists)
+			continue;
+		to[i].lists = strdup(to[i].lists);
+		short_of_memory |= !to[i].lists;
+	}
+	if (!short_of_memory)
+		return to;
+	for (size_t i = 0; i < c->n_mappings; i++)
+		free(to[i].lists);
+	free(to);
+	return NULL;
+}
+
 struct config *config_clone(const struct config *c)
 {
 	_cleanup_config_ struct config *copy = malloc(sizeof(*copy));
@@ -102,7 +121,7 @@ struct config *config_clone(const struct config *c)
 	*copy = *c;
 	copy->lines = copy_array(c->lines, c->n_lines, sizeof(*c->lines));
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
-	copy->mappings = copy_array(c->mappings, c->n_mappings, sizeof(*c->mappings));
+	copy->mappings = copy_mappings(c);
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
@@ -135,17 +154,14 @@ struct config_independence config_mapping_independence(const struct config *c, c
 	return i;
 }
 
-/* The smallest power of two that is at least twice the ports of a host, from AUTO_MIN_SLOTS to AUTO_MAX_SLOTS. */
+/* As many as the ports of a host need. */
 static uint32_t auto_slots(const struct config_mapping *m)
 {
-	uint32_t slots = AUTO_MIN_SLOTS;
 	struct geometry g;
 
 	if (config_mapping_geometry(m, &g) < 0)
-		return slots;
-	while (slots < 2 * g.ports_per_host && slots < AUTO_MAX_SLOTS)
-		slots *= 2;
-	return slots;
+		return AUTO_MIN_SLOTS;
+	return slots_for_ports(g.ports_per_host);
 }
 
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m)

@@ -64,19 +64,27 @@ struct config_independence {
  * How the ports of an outside address are shared out; 0: not given. All zero: R = inside / outside addresses, and so
  * on, see <detnat/mapping.h>.
  */
+#define PORTS_FROM_0 UINT32_MAX
 struct config_ports {
 	uint32_t subscribers_per_address; /* R */
 	uint32_t ports_per_host;	  /* P */
-	uint32_t first_port;		  /* F */
+	uint32_t first_port;		  /* F; PORTS_FROM_0: 0 */
 	uint32_t block_pitch;		  /* S */
 	uint8_t order;			  /* of block_order_words */
 };
 
+/*
+ * A mapping, or a part of one whose lists of addresses were cut into ranges. The parts follow each other, in the order
+ * of their addresses, and have all but the ranges and the texts of the file in common.
+ */
 struct config_mapping {
-	struct prefix in;
+	struct prefix in;  /* a prefix or a range */
 	struct prefix out; /* PREFIX_NONE: no translation */
 	struct config_ports ports;
-	uint8_t inbound;			 /* enum inbound */
+	unsigned part;		     /* number of the part, from 0 */
+	struct config_ports figures; /* of a part, all filled in; subscribers_per_address 0: `ports` are its own */
+	char *lists;	 /* of the first part: JSON of `in`, `out` and `exclude` as written; NULL: none is a list */
+	uint8_t inbound; /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; unique among mappings */
 	char comment[COMMENT_TEXT];		 /* "": none */
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
@@ -377,7 +385,10 @@ int config_geometry_check(const struct config_mapping *m, struct geometry *ret, 
 /* Whether the subscribers of two mappings between the same prefixes have the same addresses and ports. */
 bool config_same_ports(const struct config_mapping *a, const struct config_mapping *b);
 
-/* Whether a mapping has keys for its ports, rather than its prefixes alone. */
+/* F, from the key or its default. */
+uint32_t config_first_port(const struct config_ports *p);
+
+/* Whether a mapping has keys for its ports, rather than its addresses alone. */
 bool config_ports_given(const struct config_mapping *m);
 
 /* The XDP mode for an interface, its own or the configuration's. */
@@ -422,7 +433,19 @@ bool config_few_ports(const struct config *c, const struct config_mapping *m, ch
 /* The mapping that translates an inside address, or NULL. */
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);
 
-/* Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. */
+/* The mapping that a part belongs to: its first part, its number in the list of the file, and the number of its parts.
+ */
+struct config_mapping *config_first_part(const struct config *c, const struct config_mapping *m);
+size_t config_mapping_number(const struct config *c, const struct config_mapping *m);
+size_t config_parts(const struct config *c, const struct config_mapping *m);
+
+/* Gives all parts of a mapping what one of them has besides its addresses. */
+void config_spread(struct config *c, const struct config_mapping *m);
+
+/*
+ * Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. A mapping is
+ * deleted with all its parts.
+ */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);

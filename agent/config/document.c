@@ -119,8 +119,8 @@ const struct config_rest *config_find_rest(const struct config *c, struct prefix
 	for (size_t i = 0; i < c->n_rests; i++) {
 		const struct config_rest *r = &c->rests[i];
 
-		if (!prefix_is_none(out) && prefix_overlaps(r->out.base, r->out.plen, out.base, out.plen) &&
-		    !is_same(r, in, out, geo) && config_rest_left(r))
+		if (!prefix_is_none(out) && prefixes_overlap(r->out, out) && !is_same(r, in, out, geo) &&
+		    config_rest_left(r))
 			return r;
 	}
 	return NULL;

@@ -38,15 +38,16 @@ struct config_mapping *config_find_inside(const struct config *c, struct prefix 
 	return NULL;
 }
 
-static const struct config_mapping *longest_around(const struct config *c, uint32_t addr, unsigned below)
+/* The smallest range around addresses, which may be equal to it or must not. */
+static const struct config_mapping *smallest_around(const struct config *c, struct prefix in, bool equal)
 {
 	const struct config_mapping *found = NULL;
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (m->in.plen < below && prefix_contains(m->in.base, m->in.plen, addr) &&
-		    (!found || m->in.plen > found->in.plen))
+		if ((equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)) &&
+		    (!found || prefix_inside(m->in, found->in)))
 			found = m;
 	}
 	return found;
@@ -54,12 +55,12 @@ static const struct config_mapping *longest_around(const struct config *c, uint3
 
 const struct config_mapping *config_find_around(const struct config *c, struct prefix in)
 {
-	return longest_around(c, in.base, in.plen);
+	return smallest_around(c, in, false);
 }
 
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr)
 {
-	return longest_around(c, in_addr, 33);
+	return smallest_around(c, (struct prefix){ .base = in_addr, .plen = 32 }, true);
 }
 
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)
@@ -75,8 +76,7 @@ const char *config_mapping_title(const struct config *c, struct prefix in, struc
 	const char *name = config_mapping_name(c, in, out);
 	char prefix[ADDR_TEXT];
 
-	snprintf(text, MAPPING_TITLE, "%s%s%s%s", name, *name ? " (" : "", prefix_format(in.base, in.plen, prefix),
-		 *name ? ")" : "");
+	snprintf(text, MAPPING_TITLE, "%s%s%s%s", name, *name ? " (" : "", prefix_text(in, prefix), *name ? ")" : "");
 	return text;
 }
 
@@ -97,12 +97,58 @@ int config_add_mapping(struct config *c, struct prefix in, struct prefix out)
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
 {
 	struct config_mapping *m = config_find_mapping(c, in, out);
+	size_t n;
 
 	if (!m)
 		return -ENOENT;
-	c->n_mappings--;
-	memmove(m, m + 1, (size_t)(&c->mappings[c->n_mappings] - m) * sizeof(*m));
+	m = config_first_part(c, m);
+	n = config_parts(c, m);
+	free(m->lists);
+	c->n_mappings -= n;
+	memmove(m, m + n, (size_t)(&c->mappings[c->n_mappings] - m) * sizeof(*m));
 	return 0;
+}
+
+struct config_mapping *config_first_part(const struct config *c, const struct config_mapping *m)
+{
+	return &c->mappings[m - c->mappings] - m->part;
+}
+
+size_t config_mapping_number(const struct config *c, const struct config_mapping *m)
+{
+	size_t n = 0;
+
+	for (const struct config_mapping *i = c->mappings; i < m; i++)
+		n += !i->part;
+	return m->part ? n - 1 : n;
+}
+
+size_t config_parts(const struct config *c, const struct config_mapping *m)
+{
+	const struct config_mapping *first = config_first_part(c, m), *end = c->mappings + c->n_mappings;
+	size_t n = 1;
+
+	while (first + n < end && first[n].part)
+		n++;
+	return n;
+}
+
+void config_spread(struct config *c, const struct config_mapping *m)
+{
+	struct config_mapping *first = config_first_part(c, m);
+	const struct config_mapping like = *m;
+	size_t n = config_parts(c, m);
+
+	for (size_t i = 0; i < n; i++) {
+		struct config_mapping *part = &first[i], own = *part;
+
+		*part = like;
+		part->in = own.in;
+		part->out = own.out;
+		part->part = own.part;
+		part->figures = own.figures;
+		part->lists = own.lists;
+	}
 }
 
 struct xdp_wish config_xdp(const struct config *c)

@@ -164,13 +164,14 @@ static const struct fields independence_fields = TABLE(independence_table);
 
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
-	{ "in", &field_prefix, MEMBER(struct config_mapping, in), .required = true },
+	{ "in", &field_in, MEMBER(struct config_mapping, in), .required = true },
 	{ "out", &field_out, MEMBER(struct config_mapping, out), .required = true },
+	{ "exclude", &field_exclude, .offset = 0 },
 	{ "subscribers_per_address", &field_quota, MEMBER(struct config_mapping, ports.subscribers_per_address),
 	  .min = 1, .max = MAPPING_MAX_RATIO },
 	{ "ports_per_host", &field_quota, MEMBER(struct config_mapping, ports.ports_per_host), .min = 1,
 	  .max = MAPPING_MAX_BLOCK },
-	{ "first_port", &field_quota, MEMBER(struct config_mapping, ports.first_port), .min = 1, .max = UINT16_MAX },
+	{ "first_port", &field_first_port, MEMBER(struct config_mapping, ports.first_port), .max = UINT16_MAX },
 	{ "block_pitch", &field_quota, MEMBER(struct config_mapping, ports.block_pitch), .min = 1,
 	  .max = MAPPING_MAX_BLOCK },
 	{ "order", &field_choice, MEMBER(struct config_mapping, ports.order), .words = block_order_words },

@@ -59,19 +59,22 @@ extern const struct fields config_interface_fields; /* of struct config_interfac
 extern const struct fields config_portmap_fields;   /* of struct config_portmap */
 
 /* Single values. */
-extern const struct field_type field_number;	    /* uint32_t or uint8_t, min..max */
-extern const struct field_type field_auto;	    /* the same, or "auto", which is 0 */
-extern const struct field_type field_bool;	    /* bool */
-extern const struct field_type field_word;	    /* enum or bool: the number of one of words */
-extern const struct field_type field_path;	    /* char *, absolute, at most max octets */
-extern const struct field_type field_slots;	    /* uint32_t: a power of two min..max, "auto" */
-extern const struct field_type field_mss;	    /* uint32_t */
-extern const struct field_type field_endpoint;	    /* struct endpoint with a port of min or more */
-extern const struct field_type field_source;	    /* the same, left out if it is all zero */
-extern const struct field_type field_prefix;	    /* struct prefix */
-extern const struct field_type field_out;	    /* struct prefix, or null, which is PREFIX_NONE */
-extern const struct field_type field_choice;	    /* as field_word, left out if 0 */
-extern const struct field_type field_quota;	    /* as field_number, left out if 0 */
+extern const struct field_type field_number;	 /* uint32_t or uint8_t, min..max */
+extern const struct field_type field_auto;	 /* the same, or "auto", which is 0 */
+extern const struct field_type field_bool;	 /* bool */
+extern const struct field_type field_word;	 /* enum or bool: the number of one of words */
+extern const struct field_type field_path;	 /* char *, absolute, at most max octets */
+extern const struct field_type field_slots;	 /* uint32_t: a power of two min..max, "auto" */
+extern const struct field_type field_mss;	 /* uint32_t */
+extern const struct field_type field_endpoint;	 /* struct endpoint with a port of min or more */
+extern const struct field_type field_source;	 /* the same, left out if it is all zero */
+extern const struct field_type field_prefix;	 /* struct prefix */
+extern const struct field_type field_in;	 /* struct prefix of a mapping: a prefix, a range, or a list of these */
+extern const struct field_type field_out;	 /* the same, or null, which is PREFIX_NONE */
+extern const struct field_type field_exclude;	 /* value: struct config_mapping */
+extern const struct field_type field_first_port; /* uint32_t: as field_quota, but 0 is PORTS_FROM_0 */
+extern const struct field_type field_choice;	 /* as field_word, left out if 0 */
+extern const struct field_type field_quota;	 /* as field_number, left out if 0 */
 extern const struct field_type field_mapping_slots; /* as field_slots, left out if 0 */
 extern const struct field_type field_label;	    /* char[]: a name, left out if "" */
 extern const struct field_type field_span;	    /* struct port_span, left out if the address is 0 */
@@ -113,6 +116,9 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 		    struct error *err);
 
 /* Refuses spare addresses that are in use already, and portmaps that outlive their address. 0 or -EINVAL. */
+/* Cuts the mapping just read, the last one, into parts if its JSON has lists: 0 or -errno, with the message set. */
+int config_cut_lists(struct reader *r, const cJSON *element);
+
 int validate_spare(const struct config *c, const char *name, struct error *err);
 int validate_until(const struct config *c, const char *name, struct error *err);
 

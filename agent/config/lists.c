@@ -158,21 +158,33 @@ static int interfaces_write(cJSON *object, const struct field *f, const void *va
 
 const struct field_type field_interfaces = { .read = interfaces_read, .write = interfaces_write };
 
+/* The place for the next mapping, all zeros; NULL: out of memory. */
+static struct config_mapping *next_mapping(struct config *c)
+{
+	struct config_mapping *more = reallocarray(c->mappings, c->n_mappings + 1, sizeof(*more));
+
+	if (!more)
+		return NULL;
+	c->mappings = more;
+	more[c->n_mappings] = (struct config_mapping){ 0 };
+	return &more[c->n_mappings];
+}
+
 static int mappings_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
 	struct config *c = value;
 	const cJSON *element;
+	size_t number = 0;
 	int ret = expect_array(r, json, CONFIG_MAX_MAPPINGS, "mappings");
 
 	if (ret < 0)
 		return ret;
-	c->mappings = calloc((size_t)cJSON_GetArraySize(json) + 1, sizeof(*c->mappings));
-	if (!c->mappings)
-		return reader_no_memory(r);
 	cJSON_ArrayForEach (element, json) {
-		struct config_mapping *m = &c->mappings[c->n_mappings];
-		size_t before = json_path_add_index(&r->path, c->n_mappings);
+		struct config_mapping *m = next_mapping(c);
+		size_t before = json_path_add_index(&r->path, number++);
 
+		if (!m)
+			return reader_no_memory(r);
 		ret = fields_read(r, element, f->fields, m);
 		if (ret < 0)
 			return ret;
@@ -187,6 +199,9 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 		if (m->n_spare)
 			m->spare_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "spare"));
 		c->n_mappings++;
+		ret = config_cut_lists(r, element);
+		if (ret)
+			return ret;
 		json_path_cut(&r->path, before);
 	}
 	return 0;
@@ -211,8 +226,19 @@ int records_write(cJSON *object, const struct field *f, const void *records, siz
 static int mappings_write(cJSON *object, const struct field *f, const void *value)
 {
 	const struct config *c = value;
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
 
-	return records_write(object, f, c->mappings, sizeof(*c->mappings), c->n_mappings);
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		cJSON *element = c->mappings[i].part ? NULL : cJSON_CreateObject();
+
+		if (c->mappings[i].part)
+			continue;
+		if (json_append(list, element) || fields_write(element, f->fields, &c->mappings[i]) < 0)
+			return -ENOMEM;
+	}
+	return json_add(object, f->name, take_pointer(list));
 }
 
 const struct field_type field_mappings = { .read = mappings_read, .write = mappings_write };
@@ -252,7 +278,7 @@ static int bypass_write(cJSON *object, const struct field *f, const void *value)
 	for (size_t i = 0; i < c->n_bypass; i++) {
 		char text[ADDR_TEXT];
 
-		if (json_append(list, cJSON_CreateString(prefix_format(c->bypass[i].base, c->bypass[i].plen, text))))
+		if (json_append(list, cJSON_CreateString(prefix_text(c->bypass[i], text))))
 			return -ENOMEM;
 	}
 	return json_add(object, f->name, take_pointer(list));

@@ -29,7 +29,9 @@ static int compare_prefixes(const void *a, const void *b)
 {
 	const struct prefix *x = a, *y = b;
 
-	return x->base != y->base ? by_number(x->base, y->base) : by_number(x->plen, y->plen);
+	if (x->base != y->base)
+		return by_number(x->base, y->base);
+	return x->plen != y->plen ? by_number(x->plen, y->plen) : by_number(x->last, y->last);
 }
 
 static int compare_mappings(const void *a, const void *b)

@@ -72,7 +72,7 @@ static int prefix_read(struct reader *r, const cJSON *json, void *array, uint32_
 	int ret = field_read(r, json, &element, &p[n]);
 
 	for (uint32_t i = 0; !ret && i < n; i++)
-		if (p[i].base == p[n].base && p[i].plen == p[n].plen)
+		if (prefix_equal(p[i], p[n]))
 			return element_repeated(r, json);
 	return ret;
 }
@@ -103,8 +103,7 @@ static int third_party_write(cJSON *object, const struct field *f, const void *v
 		return json_add(object, f->name, cJSON_CreateFalse());
 	list = cJSON_CreateArray();
 	for (uint32_t i = 0; list && i < pcp->n_third_party; i++)
-		if (json_append(list, cJSON_CreateString(
-					      prefix_format(pcp->third_party[i].base, pcp->third_party[i].plen, text))))
+		if (json_append(list, cJSON_CreateString(prefix_text(pcp->third_party[i], text))))
 			return -ENOMEM;
 	return json_add(object, f->name, take_pointer(list));
 }
@@ -117,8 +116,7 @@ static const char *listen_problem(const struct config *c, uint32_t addr)
 	if (!addr || addr >> 28 >= 14 || addr >> 24 == 127)
 		return "is not an address of an inside interface";
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) &&
-		    prefix_contains(c->mappings[i].out.base, c->mappings[i].out.plen, addr))
+		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, addr))
 			return "is a pool address; write the gateway's own address on an inside interface";
 	return NULL;
 }
@@ -183,7 +181,7 @@ uint64_t config_pcp_subscribers(const struct config *c)
 
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (config_pcp_serves(c, &c->mappings[i]) && !is_within_served(c, &c->mappings[i]))
-			n += prefix_size(c->mappings[i].in.plen);
+			n += prefix_count(c->mappings[i].in);
 	return n;
 }
 

@@ -92,8 +92,10 @@ bool pool_is_drain(const struct config *c, const struct config_mapping *m, const
 {
 	const struct config_mapping *around = config_find_around(c, m->in);
 
+	struct geometry own, other;
+
 	return is_drain_name(m->name) && around && prefix_equal(around->in, of->in) && !prefix_is_none(m->out) &&
-	       m->out.plen - m->in.plen == of->out.plen - of->in.plen;
+	       !config_mapping_geometry(m, &own) && !config_mapping_geometry(of, &other) && own.ratio == other.ratio;
 }
 
 bool pool_is_move(const struct config *c, const struct config_mapping *m)
@@ -101,7 +103,7 @@ bool pool_is_move(const struct config *c, const struct config_mapping *m)
 	const struct config_mapping *around = config_find_around(c, m->in);
 	const struct config_independence *a = &m->independence, *b = around ? &around->independence : NULL;
 
-	if (m->in.plen < 32 || prefix_is_none(m->out) || !around || prefix_is_none(around->out))
+	if (m->in.plen != 32 || prefix_is_none(m->out) || !around || prefix_is_none(around->out))
 		return false;
 	if (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)))
 		return true;

@@ -6,13 +6,13 @@
 
 static bool overlap(struct prefix a, struct prefix b)
 {
-	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+	return prefixes_overlap(a, b);
 }
 
 /* Whether a is b, or a part of it. */
 static bool lies_in(struct prefix a, struct prefix b)
 {
-	return a.plen >= b.plen && overlap(a, b);
+	return prefix_within(a, b);
 }
 
 static struct prefix half(struct prefix p, unsigned which)
@@ -25,7 +25,7 @@ static struct prefix half(struct prefix p, unsigned which)
 /* As an operator types it: a single address without the length 32. */
 static const char *range_format(struct prefix p, char text[static ADDR_TEXT])
 {
-	return p.plen == 32 ? addr_format(p.base, text) : prefix_format(p.base, p.plen, text);
+	return p.plen == 32 ? addr_format(p.base, text) : prefix_text(p, text);
 }
 
 static int find_at(const struct config *c, struct prefix out)
@@ -43,19 +43,34 @@ const struct config_mapping *pool_find(const struct config *c, struct prefix out
 	return number < 0 ? NULL : &c->mappings[number];
 }
 
-/* The inside addresses behind outside ones of a mapping; they are consecutive, as blocks are given out in order. */
+/* R of a mapping that is translated. */
+static uint32_t ratio_of(const struct config_mapping *m)
+{
+	struct geometry g;
+
+	return config_mapping_geometry(m, &g) ? 1 : g.ratio;
+}
+
+/*
+ * The inside addresses behind outside ones of a mapping; they are consecutive, as blocks are given out in order. The
+ * last addresses of a pool may have none: PREFIX_NONE.
+ */
 static struct prefix inside_of(const struct config_mapping *m, struct prefix out)
 {
-	unsigned shift = m->out.plen - m->in.plen;
+	uint64_t ratio = ratio_of(m), first = m->in.base + (out.base - m->out.base) * ratio;
+	uint64_t last = first + prefix_count(out) * ratio - 1;
 
-	return (struct prefix){ m->in.base + ((out.base - m->out.base) << shift), (uint8_t)(out.plen - shift) };
+	if (first > prefix_last(m->in))
+		return PREFIX_NONE;
+	return prefix_of((uint32_t)first, last < prefix_last(m->in) ? (uint32_t)last : prefix_last(m->in));
 }
 
 static struct prefix outside_of(const struct config_mapping *m, struct prefix in)
 {
-	unsigned shift = m->out.plen - m->in.plen;
+	uint32_t ratio = ratio_of(m);
 
-	return (struct prefix){ m->out.base + ((in.base - m->in.base) >> shift), (uint8_t)(in.plen + shift) };
+	return prefix_of(m->out.base + (in.base - m->in.base) / ratio,
+			 m->out.base + (prefix_last(in) - m->in.base) / ratio);
 }
 
 /* Whether all of a part of a mapping belongs to a single mapping within it. */
@@ -64,65 +79,64 @@ static bool is_excepted(const struct config *c, const struct config_mapping *m, 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *other = &c->mappings[i];
 
-		if (other->in.plen > m->in.plen && lies_in(other->in, m->in) && lies_in(in, other->in))
+		if (prefix_inside(other->in, m->in) && lies_in(in, other->in))
 			return true;
 	}
-	return false;
+	return prefix_is_none(in);
 }
 
-/* The number of outside addresses of a prefix that still have subscribers. */
+/* The number of outside addresses of a prefix or range that still have subscribers. */
 static uint64_t count_used(const struct config *c, const struct config_mapping *m, struct prefix out)
 {
-	if (is_excepted(c, m, inside_of(m, out)))
-		return 0;
-	if (out.plen < 32) {
-		bool any = false;
-
-		for (size_t i = 0; i < c->n_mappings && !any; i++)
-			any = c->mappings[i].in.plen > m->in.plen && lies_in(c->mappings[i].in, inside_of(m, out)) &&
-			      c->mappings[i].in.plen <= 32U - (m->out.plen - m->in.plen);
-		if (any)
-			return count_used(c, m, half(out, 0)) + count_used(c, m, half(out, 1));
-	}
-	return prefix_size(out.plen);
-}
-
-/* The number of inside addresses of a mapping that are in no mapping within it. */
-static uint64_t count_subscribers(const struct config *c, const struct config_mapping *m, struct prefix in)
-{
+	struct prefix in = inside_of(m, out);
+	uint32_t ratio = ratio_of(m), middle;
 	bool any = false;
 
 	if (is_excepted(c, m, in))
 		return 0;
 	for (size_t i = 0; i < c->n_mappings && !any; i++)
-		any = c->mappings[i].in.plen > in.plen && lies_in(c->mappings[i].in, in);
-	if (!any)
-		return prefix_size(in.plen);
-	return count_subscribers(c, m, half(in, 0)) + count_subscribers(c, m, half(in, 1));
+		any = prefix_inside(c->mappings[i].in, m->in) && lies_in(c->mappings[i].in, in) &&
+		      prefix_count(c->mappings[i].in) >= ratio;
+	if (prefix_count(out) == 1)
+		return 1;
+	if (!any && prefix_is_none(inside_of(m, prefix_of(prefix_last(out), prefix_last(out)))) == false)
+		return prefix_count(out);
+	middle = out.base + (prefix_last(out) - out.base) / 2;
+	return count_used(c, m, prefix_of(out.base, middle)) +
+	       count_used(c, m, prefix_of(middle + 1, prefix_last(out)));
 }
 
-/*
- * Refuses mappings of which an outside address has subscribers that are no prefix, or an address more than they fill:
- * an exception takes the place of a prefix inside and of a prefix outside.
- */
-static int check_prefixes(const struct config *c, const struct config_mapping *m, struct error *err)
+/* The number of inside addresses of a mapping that are in no mapping within it. */
+static uint64_t count_subscribers(const struct config *c, const struct config_mapping *m, struct prefix in)
+{
+	uint32_t middle;
+	bool any = false;
+
+	if (is_excepted(c, m, in))
+		return 0;
+	for (size_t i = 0; i < c->n_mappings && !any; i++)
+		any = prefix_inside(c->mappings[i].in, in) ||
+		      (prefix_inside(c->mappings[i].in, m->in) && overlap(c->mappings[i].in, in));
+	if (!any)
+		return prefix_count(in);
+	middle = in.base + (prefix_last(in) - in.base) / 2;
+	return count_subscribers(c, m, prefix_of(in.base, middle)) +
+	       count_subscribers(c, m, prefix_of(middle + 1, prefix_last(in)));
+}
+
+/* Refuses netmap order, in which the subscribers of an outside address do not follow each other. */
+static int check_order(const struct config *c, const struct config_mapping *m, struct error *err)
 {
 	char title[MAPPING_TITLE];
 	struct geometry g;
 
-	if (config_mapping_geometry(m, &g) ||
-	    (!(g.flags & MAPPING_NETMAP) && m->out.plen >= m->in.plen && g.ratio == 1ULL << (m->out.plen - m->in.plen)))
+	if (config_mapping_geometry(m, &g) || !(g.flags & MAPPING_NETMAP))
 		return 0;
-	config_mapping_title(c, m->in, m->out, title);
-	if (g.flags & MAPPING_NETMAP)
-		return error_set(err, -EINVAL,
-				 "mapping %s has netmap order, so the subscribers of an address are no prefix: move "
-				 "them one by one with `detnatctl user move`",
-				 title);
-	return error_set(err, -EINVAL,
-			 "mapping %s has %u subscribers an address, which are no prefix of their own: move them one by "
-			 "one with `detnatctl user move`",
-			 title, g.ratio);
+	return error_set(
+		err, -EINVAL,
+		"mapping %s has netmap order, in which the subscribers of an address do not follow each other: "
+		"move them one by one with `detnatctl user move`",
+		config_mapping_title(c, m->in, m->out, title));
 }
 
 /* Refuses inside addresses where outside ones are expected. */
@@ -193,7 +207,7 @@ static uint64_t count_free(const struct config *c, const struct source *s, struc
 
 	if (use == POOL_IN_PART)
 		return count_free(c, s, half(p, 0), in) + count_free(c, s, half(p, 1), in);
-	return use == POOL_FREE ? prefix_size(p.plen) : 0;
+	return use == POOL_FREE ? prefix_count(p) : 0;
 }
 
 static bool take_free(const struct config *c, const struct source *s, struct prefix in, unsigned plen,
@@ -227,12 +241,30 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 		return NULL;
 	m.in = in;
 	m.out = out;
+	m.part = 0;
+	m.lists = NULL;
+	m.figures = (struct config_ports){ 0 };
 	m.drain = drain;
 	m.n_spare = 0;
 	m.name[0] = m.comment[0] = '\0';
 	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.spare_line = 0;
 	c->mappings[c->n_mappings - 1] = m;
 	return &c->mappings[c->n_mappings - 1];
+}
+
+/* Gives a drain the blocks of the mapping that it is for, where the addresses alone would not. */
+static void keep_blocks(const struct config_mapping *of, struct config_mapping *m)
+{
+	struct geometry g, own;
+
+	if (config_mapping_geometry(of, &g) ||
+	    (!config_mapping_geometry(m, &own) && own.ratio == g.ratio && own.first_port == g.first_port &&
+	     own.pitch == g.pitch && own.ports_per_host == g.ports_per_host))
+		return;
+	m->ports = (struct config_ports){ .subscribers_per_address = g.ratio,
+					  .ports_per_host = g.ports_per_host,
+					  .first_port = g.first_port ? g.first_port : PORTS_FROM_0,
+					  .block_pitch = g.pitch };
 }
 
 /* One drain under way. of: a copy, as adding a mapping moves the list. */
@@ -258,6 +290,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 		m = add_like(d->config, &d->of, in, to, d->drain);
 		if (!m)
 			return error_set(err, -ENOMEM, "out of memory");
+		keep_blocks(&d->of, m);
 		drain_name(out, m->name);
 		d->edit->mappings++;
 		return 0;
@@ -343,7 +376,7 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 
 	if (r)
 		return r;
-	r = check_prefixes(c, &d.of, err);
+	r = check_order(c, &d.of, err);
 	if (r)
 		return r;
 	*ret = (struct pool_edit){ .addresses = count_used(c, &d.of, out) };
@@ -375,7 +408,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 
 	if (r)
 		return r;
-	r = check_prefixes(c, &of, err);
+	r = check_order(c, &of, err);
 	if (r)
 		return r;
 	*ret = (struct pool_edit){ 0 };
@@ -392,7 +425,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 			return error_set(err, -EINVAL, "%s was drained together with the rest of %s; restore that",
 					 text, range_format(drained, with));
 		ret->mappings++;
-		ret->addresses += prefix_size(drained.plen);
+		ret->addresses += prefix_count(drained);
 		ret->subscribers += count_subscribers(c, &m, m.in);
 		config_del_mapping(c, m.in, m.out);
 	}
@@ -408,7 +441,7 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 	uint32_t longest = 0;
 	struct error why;
 
-	if (of && check_prefixes(c, of, &why))
+	if (of && check_order(c, of, &why))
 		return 0;
 	for (size_t i = 0; of && i < c->n_mappings; i++)
 		if (pool_is_drain(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
@@ -447,6 +480,14 @@ static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret
 	return moved;
 }
 
+/* The key `first_port` that a subscriber of a mapping keeps. */
+static uint32_t first_port_of(const struct config_mapping *m)
+{
+	uint32_t port = m->figures.subscribers_per_address ? m->figures.first_port : m->ports.first_port;
+
+	return port == MAPPING_FIRST_PORT && m->figures.subscribers_per_address ? 0 : port;
+}
+
 int user_move(struct config *c, const struct user_move *move, const struct pool_users *users, uint32_t *ret_out,
 	      struct error *err)
 {
@@ -472,7 +513,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
 	/* Alone on an address, a subscriber has all its ports from the first one on. */
-	m->ports = (struct config_ports){ .first_port = home.ports.first_port };
+	m->ports = (struct config_ports){ .first_port = first_port_of(&home) };
 	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
 	/* Not beyond the end of the mapping from which the subscriber comes. */

@@ -102,8 +102,7 @@ static const char *address_problem(const struct config *c, uint32_t addr)
 	if (!addr || addr >> 28 >= 14)
 		return "is not an address of a single gateway";
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) &&
-		    prefix_contains(c->mappings[i].out.base, c->mappings[i].out.plen, addr))
+		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, addr))
 			return "is a pool address; write one of the gateway's own addresses";
 	return NULL;
 }

@@ -10,6 +10,9 @@
 #define OCTET	  "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 #define ADDR	  OCTET "(\\." OCTET "){3}"
 #define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
+#define RANGE	  "^" ADDR "-" ADDR "$"
+#define ONE_OF	  "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")$"
+#define ADDRESSES "^" ADDR "(/(3[0-2]|[12]?[0-9])|-" ADDR ")?$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
 #define LABEL	  "^[A-Za-z0-9._][A-Za-z0-9._-]{0,62}$"
 #define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
@@ -101,6 +104,19 @@ static cJSON *or_null(cJSON *other)
 	return json;
 }
 
+/* A prefix, a range, or a list of these. */
+static cJSON *ranges_schema(bool null)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
+
+	cJSON_AddItemToArray(list, string_schema(PREFIX, 0));
+	cJSON_AddItemToArray(list, string_schema(RANGE, 0));
+	cJSON_AddItemToArray(list, list_schema(string_schema(ONE_OF, 0), 1, 0));
+	if (null)
+		cJSON_AddItemToArray(list, of_type("null"));
+	return json;
+}
+
 static cJSON *slots_schema(const struct field *f)
 {
 	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "enum");
@@ -163,8 +179,12 @@ static cJSON *single_schema(const struct field *f)
 		return string_schema(ENDPOINT, 0);
 	if (f->type == &field_prefix)
 		return string_schema(PREFIX, 0);
-	if (f->type == &field_out)
-		return or_null(string_schema(PREFIX, 0));
+	if (f->type == &field_in || f->type == &field_out)
+		return ranges_schema(f->type == &field_out);
+	if (f->type == &field_exclude)
+		return list_schema(string_schema(ADDRESSES, 0), 1, 0);
+	if (f->type == &field_first_port)
+		return number_schema(f);
 	if (f->type == &field_span)
 		return string_schema(SPAN, 0);
 	if (f->type == &field_time)

@@ -39,7 +39,7 @@ static int spare_write(cJSON *object, const struct field *f, const void *value)
 	if (!m->n_spare)
 		return 0;
 	for (uint32_t i = 0; i < m->n_spare; i++)
-		if (json_append(list, cJSON_CreateString(prefix_format(m->spare[i].base, m->spare[i].plen, text))))
+		if (json_append(list, cJSON_CreateString(prefix_text(m->spare[i], text))))
 			return -ENOMEM;
 	return json_add(object, f->name, take_pointer(list));
 }
@@ -80,12 +80,12 @@ const struct field_type field_time = { time_expected, time_read, time_valid, tim
 
 static bool overlap(struct prefix a, struct prefix b)
 {
-	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+	return prefixes_overlap(a, b);
 }
 
 static bool lies_in(struct prefix a, struct prefix b)
 {
-	return a.plen >= b.plen && overlap(a, b);
+	return prefix_within(a, b);
 }
 
 /* A spare prefix and the context of its messages. */
@@ -97,34 +97,44 @@ struct spare {
 	struct error *err;
 };
 
-static struct prefix prefix_of(const struct spare *s)
+static struct prefix spare_prefix(const struct spare *s)
 {
 	return s->of->spare[s->number];
 }
 
 static int refuse(const struct spare *s, struct prefix other, const struct config_mapping *of, const char *what)
 {
-	struct prefix p = prefix_of(s);
+	struct prefix p = spare_prefix(s);
 	char path[48], text[ADDR_TEXT], other_text[ADDR_TEXT], title[MAPPING_TITLE];
 
-	snprintf(path, sizeof(path), "mappings[%td].spare[%u]", s->of - s->config->mappings, s->number);
+	snprintf(path, sizeof(path), "mappings[%zu].spare[%u]", config_mapping_number(s->config, s->of), s->number);
 	return config_refuse(s->err, -EINVAL, s->name, s->of->spare_line, s->name ? path : "",
-			     "%s overlaps %s, %s of %s", prefix_format(p.base, p.plen, text),
-			     prefix_format(other.base, other.plen, other_text), what,
+			     "%s overlaps %s, %s of %s", prefix_text(p, text), prefix_text(other, other_text), what,
 			     config_mapping_title(s->config, of->in, of->out, title));
+}
+
+/* Whether a mapping lies within one of the parts of another. */
+static bool is_exception_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
+{
+	size_t n = config_parts(c, of);
+
+	for (size_t i = 0; i < n; i++)
+		if (prefix_inside(m->in, of[i].in))
+			return true;
+	return false;
 }
 
 /* Checks a spare prefix against one mapping; the mapping's own exceptions may use it. */
 static int check_against(const struct spare *s, const struct config_mapping *m)
 {
-	struct prefix p = prefix_of(s);
-	bool taken = m != s->of && m->in.plen > s->of->in.plen && lies_in(m->in, s->of->in) && lies_in(m->out, p);
+	struct prefix p = spare_prefix(s);
+	bool taken = m != s->of && is_exception_of(s->config, m, s->of) && lies_in(m->out, p);
 
 	if (overlap(p, m->in))
 		return refuse(s, m->in, m, "the inside range");
 	if (overlap(p, m->out) && !taken)
 		return refuse(s, m->out, m, "the outside range");
-	if (m > s->of)
+	if (m > s->of || m->part)
 		return 0;
 	for (uint32_t i = 0; i < (m == s->of ? s->number : m->n_spare); i++)
 		if (overlap(p, m->spare[i]))
@@ -137,10 +147,12 @@ int validate_spare(const struct config *c, const char *name, struct error *err)
 	struct spare s = { .config = c, .name = name, .err = err };
 
 	for (s.of = c->mappings; s.of < c->mappings + c->n_mappings; s.of++) {
+		if (s.of->part)
+			continue;
 		if (s.of->n_spare && prefix_is_none(s.of->out)) {
 			char path[48];
 
-			snprintf(path, sizeof(path), "mappings[%td].spare", s.of - c->mappings);
+			snprintf(path, sizeof(path), "mappings[%zu].spare", config_mapping_number(c, s.of));
 			return config_refuse(err, -EINVAL, name, s.of->spare_line, name ? path : "",
 					     "is of no use where nothing is translated");
 		}
@@ -220,7 +232,8 @@ size_t config_drop_ended(struct config *c, int64_t now, const char *name)
 		const struct config_mapping m = c->mappings[i - 1];
 		char title[MAPPING_TITLE], until[TIME_TEXT];
 
-		if (!m.until || m.until > now)
+		/* The first part takes the others with it. */
+		if (m.part || !m.until || m.until > now)
 			continue;
 		log_info("%s%smapping %s ended at %s", name ? name : "", name ? ": " : "",
 			 config_mapping_title(c, m.in, m.out, title), time_format(m.until, until));

@@ -122,6 +122,32 @@ static int quota_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_quota = { number_expected, number_read, quota_valid, quota_write };
 
+/* The first port of a mapping: a number, and 0 is not the same as "not given". */
+
+static int first_port_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	uint32_t *port = value;
+	int ret = number_read(r, json, f, value);
+
+	if (!ret && !*port)
+		*port = PORTS_FROM_0;
+	return ret;
+}
+
+static bool first_port_valid(const struct field *f, const void *value)
+{
+	return load(f, value) == PORTS_FROM_0 || number_valid(f, value);
+}
+
+static int first_port_write(cJSON *object, const struct field *f, const void *value)
+{
+	if (load(f, value) != PORTS_FROM_0)
+		return quota_write(object, f, value);
+	return json_add(object, f->name, cJSON_CreateNumber(0));
+}
+
+const struct field_type field_first_port = { number_expected, first_port_read, first_port_valid, first_port_write };
+
 static void bool_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "true or false");

@@ -101,7 +101,7 @@ refuse_side(const struct validator *v, struct side s, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	snprintf(path, sizeof(path), "mappings[%zu].%s", s.number, side_name(s));
+	snprintf(path, sizeof(path), "mappings[%zu].%s", config_mapping_number(v->config, m), side_name(s));
 	/* Positions refer to a file; a request has none. */
 	return config_refuse(v->err, -EINVAL, v->name, s.out ? m->out_line : m->in_line, v->name ? path : "", "%s",
 			     text);
@@ -112,7 +112,7 @@ static int refuse_inbound(const struct validator *v, size_t number, const char *
 	const struct config_mapping *m = &v->config->mappings[number];
 	char path[48];
 
-	snprintf(path, sizeof(path), "mappings[%zu].inbound", number);
+	snprintf(path, sizeof(path), "mappings[%zu].inbound", config_mapping_number(v->config, m));
 	return config_refuse(v->err, -EINVAL, v->name, m->line, v->name ? path : "", "%s", text);
 }
 
@@ -137,7 +137,7 @@ static int validate_ports(const struct validator *v, size_t number)
 		r = config_geometry_check(m, &g, &why);
 	if (r != -EINVAL)
 		return r;
-	snprintf(path, sizeof(path), "mappings[%zu]", number);
+	snprintf(path, sizeof(path), "mappings[%zu]", config_mapping_number(v->config, m));
 	return config_refuse(v->err, r, v->name, m->line, v->name ? path : "", "%s", why.text);
 }
 
@@ -147,6 +147,7 @@ static int validate_geometry(const struct validator *v, size_t number)
 	const struct config_mapping *m = &v->config->mappings[number];
 	const struct side out = { number, true };
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
+	struct error why;
 	struct geometry g;
 
 	if (config_ports_given(m))
@@ -155,25 +156,40 @@ static int validate_geometry(const struct validator *v, size_t number)
 		return refuse_inbound(v, number, "all of it is reachable already, as it is not translated");
 	if (prefix_is_none(m->out))
 		return 0;
-	if (config_mapping_geometry(m, &g) == 0) {
+	if (config_geometry_check(m, &g, &why) == 0) {
 		if (m->inbound != INBOUND_OPEN || g.ratio == 1)
 			return 0;
 		return refuse_inbound(v, number, "\"open\" needs an outside address for each inside address");
 	}
-	prefix_format(m->in.base, m->in.plen, in_text);
-	prefix_format(m->out.base, m->out.plen, out_text);
-	if (m->out.plen < m->in.plen)
+	prefix_text(m->in, in_text);
+	prefix_text(m->out, out_text);
+	if (prefix_is_range(m->in) || prefix_is_range(m->out))
+		return refuse_side(v, out, "%s", why.text);
+	if (prefix_count(m->out) > prefix_count(m->in))
 		return refuse_side(v, out, "%s is larger than the inside range %s", out_text, in_text);
 	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
 }
 
-/* Whether two prefixes conflict: of inside ones, one may lie within the other, and has its addresses. */
+/* Whether two ranges conflict: of inside ones, one may lie within the other, and has its addresses. */
 static bool collide(struct side a, struct prefix prefix_a, struct side b, struct prefix prefix_b)
 {
-	if (a.out || b.out)
-		return !prefix_is_none(prefix_a) && !prefix_is_none(prefix_b) &&
-		       prefix_overlaps(prefix_a.base, prefix_a.plen, prefix_b.base, prefix_b.plen);
-	return prefix_a.base == prefix_b.base && prefix_a.plen == prefix_b.plen;
+	if (!prefixes_overlap(prefix_a, prefix_b))
+		return false;
+	return a.out || b.out || prefix_equal(prefix_a, prefix_b) ||
+	       (!prefix_within(prefix_a, prefix_b) && !prefix_within(prefix_b, prefix_a));
+}
+
+/* Refuses inside ranges of which neither lies within the other. */
+static int refuse_partly(const struct validator *v, struct side later, struct side s)
+{
+	char a[ADDR_TEXT], b[ADDR_TEXT], other[48] = "another mapping";
+
+	if (v->name)
+		snprintf(other, sizeof(other), "mappings[%zu].in",
+			 config_mapping_number(v->config, &v->config->mappings[s.number]));
+	return refuse_side(v, later, "%s overlaps %s, of %s, in part: one must lie within the other",
+			   prefix_text(side_prefix(v->config, later), a), prefix_text(side_prefix(v->config, s), b),
+			   other);
 }
 
 /* Refuses a prefix that collides with an earlier one. */
@@ -188,10 +204,13 @@ static int validate_disjoint(const struct validator *v, struct side later)
 
 		if (!collide(later, a, s, b))
 			continue;
-		prefix_format(a.base, a.plen, text_a);
-		prefix_format(b.base, b.plen, text_b);
+		if (!later.out && !s.out && !prefix_equal(a, b))
+			return refuse_partly(v, later, s);
+		prefix_text(a, text_a);
+		prefix_text(b, text_b);
 		if (!later.out && !s.out && v->name)
-			return refuse_side(v, later, "%s is mappings[%zu].in already", text_a, s.number);
+			return refuse_side(v, later, "%s is mappings[%zu].in already", text_a,
+					   config_mapping_number(v->config, &v->config->mappings[s.number]));
 		if (!later.out && !s.out)
 			return refuse_side(v, later,
 					   "%s is the inside range of another mapping already: mapping add --replace "
@@ -201,8 +220,8 @@ static int validate_disjoint(const struct validator *v, struct side later)
 			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
 					   s.number == later.number ? "its own inside range"
 								    : "a range of another mapping");
-		return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s", text_a, text_b, s.number,
-				   side_name(s));
+		return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s", text_a, text_b,
+				   config_mapping_number(v->config, &v->config->mappings[s.number]), side_name(s));
 	}
 	return 0;
 }
@@ -213,8 +232,8 @@ static int validate_name(const struct validator *v, size_t number)
 	const struct config_mapping *m = &v->config->mappings[number];
 	char path[48];
 
-	snprintf(path, sizeof(path), "mappings[%zu].name", number);
-	for (size_t i = 0; *m->name && i < number; i++) {
+	snprintf(path, sizeof(path), "mappings[%zu].name", config_mapping_number(v->config, m));
+	for (size_t i = 0; *m->name && !m->part && i < number; i++) {
 		const struct config_mapping *other = &v->config->mappings[i];
 		char in[ADDR_TEXT];
 
@@ -222,7 +241,7 @@ static int validate_name(const struct validator *v, size_t number)
 			continue;
 		return config_refuse(v->err, -EINVAL, v->name, m->name_line, v->name ? path : "",
 				     "%s is already the name of the mapping of %s", m->name,
-				     prefix_format(other->in.base, other->in.plen, in));
+				     prefix_text(other->in, in));
 	}
 	return 0;
 }
@@ -262,7 +281,7 @@ static int validate_bindable(const struct validator *v, size_t number)
 
 	if (!m->independence.given || (!untranslated && m->inbound != INBOUND_OPEN))
 		return 0;
-	snprintf(path, sizeof(path), "mappings[%zu].endpoint_independent", number);
+	snprintf(path, sizeof(path), "mappings[%zu].endpoint_independent", config_mapping_number(v->config, m));
 	return config_refuse(v->err, -EINVAL, v->name, m->independence_line, v->name ? path : "",
 			     "%s has no effect: leave endpoint_independent out",
 			     untranslated ? "a mapping that is not translated has no ports, so it"
@@ -278,14 +297,14 @@ static int validate_mappings(const struct validator *v)
 
 		snprintf(path, sizeof(path), "mappings[%u]", CONFIG_MAX_MAPPINGS);
 		return config_refuse(v->err, -EINVAL, v->name, c->mappings[CONFIG_MAX_MAPPINGS].line, path,
-				     "more than %u mappings", CONFIG_MAX_MAPPINGS);
+				     "more than %u mappings; each range of a list counts", CONFIG_MAX_MAPPINGS);
 	}
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		struct json_path path = { 0 };
 		int r;
 
 		json_path_add_key(&path, "mappings", strlen("mappings"));
-		json_path_add_index(&path, i);
+		json_path_add_index(&path, config_mapping_number(c, &c->mappings[i]));
 		r = fields_validate(&config_mapping_fields, &c->mappings[i], &path, v->name, v->err);
 		if (r == 0)
 			r = validate_name(v, i);

@@ -28,7 +28,7 @@ bool json_add_prefix(cJSON *object, const char *name, struct prefix p)
 {
 	char text[ADDR_TEXT];
 
-	return cJSON_AddStringToObject(object, name, prefix_format(p.base, p.plen, text));
+	return cJSON_AddStringToObject(object, name, prefix_text(p, text));
 }
 
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e)
@@ -47,8 +47,7 @@ bool json_add_name(cJSON *object, const char *name, const char *text)
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m)
 {
 	const struct geometry *g = &m->geo;
-	const char *name = config_mapping_name(r->context->active->config, (struct prefix){ g->in_base, g->in_plen },
-					       (struct prefix){ g->out_base, g->out_plen });
+	const char *name = config_mapping_name(r->context->active->config, geometry_in(g), geometry_out(g));
 
 	if (*name)
 		cJSON_AddStringToObject(object, "mapping", name);
@@ -146,8 +145,8 @@ size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_ad
 		json_add_addr(item, "out_addr", block.out_addr);
 		json_add_u64(item, "port_lo", block.port_lo);
 		json_add_u64(item, "port_hi", block.port_hi);
-		json_add_prefix(item, "in", (struct prefix){ g->in_base, g->in_plen });
-		json_add_prefix(item, "out", (struct prefix){ g->out_base, g->out_plen });
+		json_add_prefix(item, "in", geometry_in(g));
+		json_add_prefix(item, "out", geometry_out(g));
 		json_add_u64(
 			item, "sessions",
 			__atomic_load_n(&mappings_subscriber(m, d->number, mapping_subscriber(g, in_addr))->sessions,

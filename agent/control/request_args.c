@@ -83,7 +83,7 @@ bool request_changes(const struct request *r)
 
 static bool in_prefix(uint32_t addr, struct prefix p)
 {
-	return !p.plen || (addr ^ p.base) >> (32 - p.plen) == 0;
+	return prefix_holds(p, addr);
 }
 
 /* Seconds since its last packet from inside. The configuration's timeouts may have changed meanwhile. */

@@ -23,13 +23,12 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 
 	if (!m)
 		return;
-	json_add_prefix(object, "in", (struct prefix){ m->geo.in_base, m->geo.in_plen });
+	json_add_prefix(object, "in", geometry_in(&m->geo));
 	if (m->geo.out_plen == PLEN_NONE)
 		cJSON_AddNullToObject(object, "out");
 	else
-		json_add_prefix(object, "out", (struct prefix){ m->geo.out_base, m->geo.out_plen });
-	name = config_mapping_name(e->context->active->config, (struct prefix){ m->geo.in_base, m->geo.in_plen },
-				   (struct prefix){ m->geo.out_base, m->geo.out_plen });
+		json_add_prefix(object, "out", geometry_out(&m->geo));
+	name = config_mapping_name(e->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo));
 	if (*name)
 		cJSON_AddStringToObject(object, "name", name);
 	json_add_u64(object, "sharing_ratio", m->geo.ratio ? m->geo.ratio : 1);

@@ -80,32 +80,31 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 
 	/* Sessions may drain in ranges without a mapping. */
 	for (size_t i = 0; i < n_drains; i++) {
-		if (!prefix_overlaps(in.base, in.plen, drain[i].in.base, drain[i].in.plen))
+		if (!prefixes_overlap(in, drain[i].in))
 			continue;
 		found = true;
-		if (in.plen <= drain[i].in.plen && in.plen < 32 && !confirmed)
+		if (prefix_within(drain[i].in, in) && in.plen < 32 && !confirmed)
 			return error_set(err, -EPERM,
 					 "%s covers everything that drains from %s: --yes ends its sessions, --dry-run "
 					 "counts them",
-					 prefix_format(in.base, in.plen, text),
-					 prefix_format(drain[i].in.base, drain[i].in.plen, title));
+					 prefix_text(in, text), prefix_text(drain[i].in, title));
 	}
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (!prefix_overlaps(in.base, in.plen, m->in.base, m->in.plen))
+		if (!prefixes_overlap(in, m->in))
 			continue;
 		found = true;
-		if (in.plen <= m->in.plen && in.plen < 32 && !confirmed)
+		if (prefix_within(m->in, in) && in.plen < 32 && !confirmed)
 			return error_set(
 				err, -EPERM,
 				"%s covers the whole mapping %s: --yes ends its sessions, --dry-run counts them",
-				prefix_format(in.base, in.plen, text), config_mapping_title(c, m->in, m->out, title));
+				prefix_text(in, text), config_mapping_title(c, m->in, m->out, title));
 	}
 	if (!found)
 		return error_set(err, -ENOENT,
 				 "%s contains no inside address of any mapping; `detnatctl mapping list` shows them",
-				 prefix_format(in.base, in.plen, text));
+				 prefix_text(in, text));
 	return 0;
 }
 

@@ -10,8 +10,7 @@
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
 {
-	return config_mapping_title(r->context->active->config, (struct prefix){ m->geo.in_base, m->geo.in_plen },
-				    (struct prefix){ m->geo.out_base, m->geo.out_plen }, title);
+	return config_mapping_title(r->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo), title);
 }
 
 static const char *drains_at_all(const struct mappings *m, uint32_t in_addr)
@@ -88,7 +87,7 @@ static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 		int64_t subscriber = -1;
 		cJSON *json;
 
-		if (config_rest_left(rest) && prefix_contains(rest->out.base, rest->out.plen, out.addr) &&
+		if (config_rest_left(rest) && prefix_holds(rest->out, out.addr) &&
 		    (g.ports_per_host ||
 		     !mapping_geometry(rest->in.base, rest->in.plen, rest->out.base, rest->out.plen, &g)))
 			subscriber = mapping_owner(&g, out.addr, out.port);
@@ -139,8 +138,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
 	if (drain) {
 		json_add_u64(json, "drain_left", mapping_drain_left(drain));
-		add_former(json, (struct prefix){ g->in_base, g->in_plen },
-			   (struct prefix){ g->out_base, g->out_plen });
+		add_former(json, geometry_in(g), geometry_out(g));
 	}
 	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));

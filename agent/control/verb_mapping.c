@@ -42,8 +42,7 @@ static bool add_service(cJSON *json, const struct config_mapping *m)
 	for (uint32_t i = 0; spare && i < m->n_spare; i++) {
 		char text[ADDR_TEXT];
 
-		cJSON_AddItemToArray(spare,
-				     cJSON_CreateString(prefix_format(m->spare[i].base, m->spare[i].plen, text)));
+		cJSON_AddItemToArray(spare, cJSON_CreateString(prefix_text(m->spare[i], text)));
 	}
 	return spare;
 }
@@ -137,7 +136,7 @@ static void take_ports(const struct request *r, struct config_mapping *m)
 	if (ports->given)
 		m->ports.ports_per_host = ports->number;
 	if (first->given)
-		m->ports.first_port = first->number;
+		m->ports.first_port = first->number ? first->number : PORTS_FROM_0;
 	if (pitch->given)
 		m->ports.block_pitch = pitch->number;
 	if (order->given)
@@ -160,6 +159,10 @@ static void replace_out(const struct request *r, struct config_mapping *m, struc
 	bool none = prefix_is_none(out);
 
 	m->out = out;
+	free(m->lists);
+	m->lists = NULL;
+	if (m->figures.subscribers_per_address)
+		m->figures = (struct config_ports){ 0 };
 	if (none) {
 		m->inbound = INBOUND_SESSIONS;
 		m->n_spare = 0;
@@ -179,16 +182,20 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
 	int ret = 0;
 
-	if (request_arg(r, "out")->single && in.plen < 32)
+	if (request_arg(r, "out")->single && prefix_count(in) > 1)
 		return error_set(err, -EINVAL, "%s to one address alone: write %s if that is meant",
-				 prefix_format(in.base, in.plen, in_text), prefix_format(out.base, out.plen, out_text));
+				 prefix_text(in, in_text), prefix_text(out, out_text));
+	if (m && config_parts(c, m) > 1)
+		return error_set(err, -EINVAL,
+				 "%s is a part of a mapping whose addresses are a list: change it in the file, and "
+				 "`detnatctl reload`",
+				 prefix_text(in, in_text));
 	if (m)
 		replace_out(r, m, out);
 	else
 		ret = config_add_mapping(c, in, out);
 	if (ret)
-		return error_set(err, ret, "mapping %s to %s: %s", prefix_format(in.base, in.plen, in_text),
-				 prefix_format(out.base, out.plen, out_text),
+		return error_set(err, ret, "mapping %s to %s: %s", prefix_text(in, in_text), prefix_text(out, out_text),
 				 ret == -EEXIST ? "exists already" : strerror(-ret));
 	m = config_find_mapping(c, in, out);
 	if (slots->given)
@@ -240,7 +247,7 @@ static int find_named(const struct request *r, const struct config *c, struct co
 		return error_set(err, -ENOENT, "there is no mapping named %s; `detnatctl mapping list` shows them",
 				 in->text);
 	return error_set(err, -ENOENT, "there is no mapping of %s; `detnatctl mapping list` shows them",
-			 prefix_format(in->prefix.base, in->prefix.plen, text));
+			 prefix_text(in->prefix, text));
 }
 
 /* Whether the request names a drain, as `mapping list` shows it; that drain then gets another end. */
@@ -265,11 +272,10 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	ret = find_named(r, c, &m, err);
 	if (ret)
 		return ret;
-	if (out->given && (out->prefix.base != m->out.base || out->prefix.plen != m->out.plen))
+	if (out->given && !prefix_equal(out->prefix, m->out))
 		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
-				 prefix_format(m->in.base, m->in.plen, in_text),
-				 prefix_format(m->out.base, m->out.plen, out_text),
-				 prefix_format(out->prefix.base, out->prefix.plen, given));
+				 prefix_text(m->in, in_text), prefix_text(m->out, out_text),
+				 prefix_text(out->prefix, given));
 	return config_del_mapping(c, m->in, m->out);
 }
 
@@ -295,6 +301,7 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 	/* The answer finds it by its prefix, as the name may change. */
 	r->named = m->in;
 	take_options(r, c, m);
+	config_spread(c, m);
 	return 0;
 }
 

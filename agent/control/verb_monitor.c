@@ -71,7 +71,7 @@ static int tell_losses(struct monitoring *m)
 
 static bool is_wanted(const struct monitoring *m, const struct notice *n)
 {
-	return !m->filtered || (n->in.plen && prefix_overlaps(m->in.base, m->in.plen, n->in.base, n->in.plen));
+	return !m->filtered || (n->in.plen && prefixes_overlap(m->in, n->in));
 }
 
 static void on_notice(void *arg, const struct notice *n)

@@ -38,12 +38,12 @@ static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *ar
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = record ? &record->geo : NULL;
 
-		if (!g || g->out_plen > 32 || !prefix_overlaps(g->out_base, g->out_plen, out.base, out.plen))
+		if (!g || !prefixes_overlap(geometry_out(g), out))
 			continue;
-		if (out.plen == g->out_plen && in.base == g->in_base && in.plen == g->in_plen &&
+		if (prefix_count(out) == g->last_out + 1ULL && prefix_equal(in, geometry_in(g)) &&
 		    mappings_is_retired(m, number))
 			continue;
-		use = out.plen >= g->out_plen ? POOL_WHOLE : POOL_IN_PART;
+		use = prefix_within(out, geometry_out(g)) ? POOL_WHOLE : POOL_IN_PART;
 	}
 	/* Addresses that have just drained are not free either. */
 	if (use == POOL_FREE) {
@@ -51,7 +51,7 @@ static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *ar
 		const struct config_rest *rest = config_find_rest(a->active->config, in, out, &plain);
 
 		if (rest)
-			use = out.plen >= rest->out.plen ? POOL_WHOLE : POOL_IN_PART;
+			use = prefix_within(out, rest->out) ? POOL_WHOLE : POOL_IN_PART;
 	}
 	return use;
 }

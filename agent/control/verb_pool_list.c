@@ -29,13 +29,13 @@ static void listing_free(void *state)
 
 static bool same_mapping(const struct pool *a, const struct pool *b)
 {
-	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->of.base == b->of.base;
+	return prefix_equal(a->in, b->in) && a->of.base == b->of.base;
 }
 
 /* Whether an address continues the present line. */
 static bool joins(const struct pool_listing *l, const struct pool_address *next)
 {
-	bool in_ranges = next->pool->number < 0 || prefix_size(next->pool->out.plen) > EACH_ADDRESS;
+	bool in_ranges = next->pool->number < 0 || prefix_count(next->pool->out) > EACH_ADDRESS;
 
 	return l->first.pool && in_ranges && !l->each && l->first.state == next->state &&
 	       same_mapping(l->first.pool, next->pool) && l->first.addr + l->n == next->addr;
@@ -109,7 +109,7 @@ int verb_pool_list(struct request *r, cJSON **ret_result, struct error *err)
 		free(l);
 		return ret == -ENOENT
 			       ? error_set(err, ret, "%s contains no pool address; `detnatctl pool list` shows them",
-					   prefix_format(within->prefix.base, within->prefix.plen, text))
+					   prefix_text(within->prefix, text))
 			       : error_set(err, ret, "the agent is out of memory");
 	}
 	l->each = within->given;

@@ -179,7 +179,7 @@ static const struct reload_loss *loss_of(const struct reload_losses *losses, con
 	const struct reload_loss *list = reload_losses_list(losses, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].whole && list[i].in.base == m->in.base && list[i].in.plen == m->in.plen)
+		if (list[i].whole && prefix_equal(list[i].in, m->in))
 			return &list[i];
 	return NULL;
 }

@@ -44,7 +44,7 @@ static void describe(const struct mapping *record, struct marked_tables *ret)
 		.digest = mapping_digest(record),
 		.first_bucket = record->first_bucket,
 		.first_subscriber = record->first_subscriber,
-		.n_subscribers = (uint32_t)prefix_size(record->geo.in_plen),
+		.n_subscribers = record->geo.last_subscriber + 1,
 		.n_slots = BUCKET_SLOTS << record->bucket_shift,
 	};
 }
@@ -92,8 +92,8 @@ static int note(struct copying *c, int number, const struct mapping *record)
 	*cm = (struct copied_mapping){
 		.used = true,
 		.number = number,
-		.in = { record->geo.in_base, record->geo.in_plen },
-		.out = { record->geo.out_base, record->geo.out_plen },
+		.in = geometry_in(&record->geo),
+		.out = geometry_out(&record->geo),
 		.filters = record->bindings.filtering,
 		.begun = c->generation + 1,
 		.marks.fd = -1,
@@ -283,7 +283,7 @@ bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, ui
 		return true;
 	n = mappings_drains(c->m, &d);
 	for (size_t i = 0; i < n; i++)
-		if (d[i].number == cm->number && prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
+		if (d[i].number == cm->number && prefix_holds(d[i].in, in_addr))
 			return true;
 	return false;
 }
@@ -306,8 +306,8 @@ uint32_t vouching_ticks(const struct copying *c)
 const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s)
 {
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		if (c->mapping[i].used && prefix_equal(c->mapping[i].in, s->in) &&
-		    prefix_equal(c->mapping[i].out, s->out))
+		if (c->mapping[i].used && prefix_begins_alike(c->mapping[i].in, s->in) &&
+		    prefix_begins_alike(c->mapping[i].out, s->out))
 			return &c->mapping[i];
 	return NULL;
 }

@@ -121,7 +121,8 @@ bool copying_difference(struct copying *c, unsigned peer, unsigned n, struct pre
 		bool shown = false;
 
 		for (uint32_t k = 0; cm->used && k < p->n_shown; k++)
-			shown |= prefix_equal(p->shown[k].in, cm->in) && prefix_equal(p->shown[k].out, cm->out);
+			shown |= prefix_begins_alike(p->shown[k].in, cm->in) &&
+				 prefix_begins_alike(p->shown[k].out, cm->out);
 		if (!cm->used || shown || n--)
 			continue;
 		*ret_in = cm->in;

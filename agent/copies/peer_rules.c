@@ -55,6 +55,14 @@ static uint32_t timeouts_digest(const struct mapping *m, uint32_t hz)
 	return (uint32_t)digest;
 }
 
+/* The ends of ranges that are no prefixes, which a record has no room for; 0 of prefixes. */
+static uint16_t ranges_digest(const struct geometry *g)
+{
+	if (g->in_plen != PLEN_RANGE && g->out_plen != PLEN_RANGE)
+		return 0;
+	return (uint16_t)(1 + digest_add(g->last_subscriber, g->last_out) % UINT16_MAX);
+}
+
 static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drains, uint32_t hz)
 {
 	const struct geometry *g = &m->geo;
@@ -74,7 +82,7 @@ static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drai
 				 .out_base = htobe32(g->out_base),
 				 .in_plen = g->in_plen,
 				 .out_plen = g->out_plen,
-				 .layout = htobe16(mapping_layout(g)) };
+				 .layout = htobe16((uint16_t)(mapping_layout(g) ^ ranges_digest(g))) };
 	for (unsigned f = 0; f < N_RULE_FIELDS; f++)
 		w->field[f] = htobe32(value[f]);
 }
@@ -237,7 +245,7 @@ static void compare_mappings(struct copying_differences *all, const uint8_t *her
 
 	if (h->layout != t->layout) {
 		d.matters |= !retired;
-		say(d.text, "subscribers_per_address, first_port, block_pitch or order");
+		say(d.text, "subscribers_per_address, first_port, block_pitch, order, or the end of a range");
 	}
 	for (unsigned f = 0; f < N_RULE_FIELDS; f++) {
 		if (h->field[f] == t->field[f])
@@ -337,6 +345,8 @@ uint64_t mapping_digest(const struct mapping *record)
 	uint64_t digest = digest_add(0, (uint64_t)g->in_base << 32 | g->out_base);
 
 	digest = digest_add(digest, (uint64_t)g->in_plen << 8 | g->out_plen);
+	if (g->in_plen == PLEN_RANGE || g->out_plen == PLEN_RANGE)
+		digest = digest_add(digest, (uint64_t)g->last_subscriber << 32 | g->last_out);
 	digest = digest_add(digest, g->ports_per_host);
 	if (mapping_layout(g))
 		digest = digest_add(digest, mapping_layout(g));

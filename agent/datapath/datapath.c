@@ -116,12 +116,13 @@ bool mapping_record_valid(const struct mapping *record)
 	const struct mapping_parameters p = mapping_parameters_of(g);
 	struct geometry again;
 
-	/* Not translated: only the inside prefix matters. */
+	/* Not translated: only the inside addresses matter. */
 	if (g->out_plen == PLEN_NONE)
-		return g->in_plen <= 32 && !(g->in_base & ~prefix_mask(g->in_plen)) && !g->ports_per_host;
+		return (uint64_t)g->in_base + g->last_subscriber <= UINT32_MAX &&
+		       g->in_plen == mapping_plen(g->in_base, g->last_subscriber) && !g->ports_per_host;
 	if (g->flags & MAPPING_OPEN && (g->ratio != 1 || record->first_bucket != NO_BUCKETS))
 		return false;
-	if (g->in_plen > 32 || g->out_plen > 32 || mapping_make(&p, &again))
+	if (mapping_make(&p, &again))
 		return false;
 	again.flags = g->flags;
 	return g->flags <= MAPPING_FLAGS && !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
@@ -133,7 +134,7 @@ bool mapping_record_valid(const struct mapping *record)
 uint64_t mapping_record_binding_buckets(const struct mapping *record)
 {
 	return record->bindings.protocols
-		       ? binding_buckets(prefix_size(record->geo.in_plen), record->bindings.protocols,
+		       ? binding_buckets(record->geo.last_subscriber + 1ULL, record->bindings.protocols,
 					 record->geo.ports_per_host, record->bucket_shift)
 		       : 0;
 }

@@ -93,7 +93,7 @@ static int pin_shared_chunks(const struct datapath *d, const struct migration *m
 
 		if (!mapping_record_valid(record) || !record->geo.in_plen || record->geo.out_plen == PLEN_NONE)
 			continue;
-		n = prefix_size(record->geo.in_plen);
+		n = record->geo.last_subscriber + 1ULL;
 		if (record->first_bucket != NO_BUCKETS)
 			r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->first_bucket, n << record->bucket_shift,
 				       BUCKET_CHUNK_SHIFT);

@@ -181,7 +181,7 @@ static bool session_of(const struct datapath *d, const struct old_entries *list,
 	struct old_entry wanted = { .key = out->key };
 	const struct old_entry *in;
 
-	if (!g || g->out_plen == PLEN_NONE || !prefix_contains(g->in_base, g->in_plen, out->in_addr) ||
+	if (!g || g->out_plen == PLEN_NONE || !mapping_has_inside(g, out->in_addr) ||
 	    mapping_reverse(g, out->key.out_addr, out->key.port) != mapping_subscriber(g, out->in_addr))
 		return false;
 	wanted.key.in_addr = out->in_addr;

@@ -126,7 +126,7 @@ static int find_chunks(const struct datapath *d, struct migration *m)
 		if (!mapping_record_valid(record) || !record->geo.in_plen || record->geo.out_plen == PLEN_NONE)
 			continue;
 		m->n_mappings++;
-		last = record->first_subscriber + prefix_size(record->geo.in_plen) - 1;
+		last = record->first_subscriber + (record->geo.last_subscriber + 1ULL) - 1;
 		for (uint64_t chunk = record->first_subscriber >> SUBSCRIBER_CHUNK_SHIFT;
 		     r >= 0 && chunk <= last >> SUBSCRIBER_CHUNK_SHIFT && chunk < MAX_SUBSCRIBER_CHUNKS; chunk++)
 			r = add_chunk(m, (uint32_t)chunk);

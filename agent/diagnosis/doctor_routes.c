@@ -72,11 +72,6 @@ void doctor_rp_filter(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "fits the roles of the interfaces");
 }
 
-static const char *prefix_text(struct prefix p, char text[static ADDR_TEXT])
-{
-	return prefix_format(p.base, p.plen, text);
-}
-
 /* An address that a host can have: the first one of a prefix is the network's own, unless it is the only one. */
 static uint32_t host_of(struct prefix p)
 {
@@ -88,7 +83,7 @@ static int way_of(struct prefix p, struct kernel_way *ret)
 {
 	int r = kernel_way_read(host_of(p), ret);
 
-	if (!r && ret->local && p.plen < 30)
+	if (!r && ret->local && prefix_count(p) > 2)
 		r = kernel_way_read(host_of(p) + 1, ret);
 	return r;
 }
@@ -185,12 +180,12 @@ void doctor_rules(struct doctor *d)
 
 static bool in_prefix(struct prefix p, uint32_t addr)
 {
-	return prefix_contains(p.base, p.plen, addr);
+	return prefix_holds(p, addr);
 }
 
 static bool overlap(struct prefix a, struct prefix b)
 {
-	return prefix_overlaps(a.base, a.plen, b.base, b.plen);
+	return prefixes_overlap(a, b);
 }
 
 static const char *link_name(const struct doctor *d, uint32_t ifindex)
@@ -251,7 +246,7 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 			"gateway's own connections; keep those out with net.ipv4.ip_local_reserved_ports, or take the "
 			"address out of the pool",
 			pool, addr, name);
-	else if (a->plen && a->plen < 32 && m->out.plen <= a->plen && in_prefix(m->out, own.base) && ++found)
+	else if (a->plen && a->plen < 32 && prefix_within(own, m->out) && ++found)
 		doctor_say(d, DOCTOR_WARNING,
 			   "the pool %s covers the whole network of %s, neighbours included, whose addresses it takes",
 			   pool, name);
@@ -346,7 +341,7 @@ static uint64_t neighbours_of(const struct config *c, const struct address *a)
 		struct prefix in = c->mappings[i].in;
 
 		if (overlap(in, own))
-			sum += 1ULL << (32 - (in.plen > own.plen ? in.plen : own.plen));
+			sum += prefix_within(in, own) ? prefix_count(in) : prefix_count(own);
 	}
 	return sum;
 }

@@ -28,13 +28,12 @@ static void add_file(const struct explanation *e, cJSON *list)
 	for (size_t i = 0; i < file->n_mappings; i++) {
 		const struct config_mapping *m = &file->mappings[i];
 
-		if (!prefix_contains(m->in.base, m->in.plen, e->asked.addr) &&
-		    !prefix_contains(m->out.base, m->out.plen, e->asked.addr))
+		if (!prefix_holds(m->in, e->asked.addr) && !prefix_holds(m->out, e->asked.addr))
 			continue;
 		explain_add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
 			    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, "
 			    "or never loaded",
-			    prefix_format(m->in.base, m->in.plen, in), prefix_format(m->out.base, m->out.plen, out));
+			    prefix_text(m->in, in), prefix_text(m->out, out));
 	}
 }
 
@@ -149,7 +148,7 @@ static bool guard_stands(const struct explanation *e)
 static bool is_bypassed(const struct config *c, uint32_t addr)
 {
 	for (size_t i = 0; i < c->n_bypass; i++)
-		if (prefix_contains(c->bypass[i].base, c->bypass[i].plen, addr))
+		if (prefix_holds(c->bypass[i], addr))
 			return true;
 	return false;
 }
@@ -355,8 +354,8 @@ static void add_machine(const struct explanation *e, cJSON *list)
 	const struct parts *a = e->context;
 	const struct geometry *g = &e->mapping->geo;
 	struct config_mapping mapping = {
-		.in = { g->in_base, g->in_plen },
-		.out = { g->out_base, g->out_plen },
+		.in = geometry_in(g),
+		.out = geometry_out(g),
 	};
 	struct config c = *a->active->config;
 
@@ -423,7 +422,7 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 		list, false, "unanswered",
 		"does the upstream router have a route to the pool via this gateway, or ask for its addresses by ARP?",
 		"none of the %u TCP sessions of %s was ever answered; answers go to the pool %s", tcp,
-		addr_format(e->in_addr, addr), prefix_format(g->out_base, g->out_plen, pool));
+		addr_format(e->in_addr, addr), prefix_text(geometry_out(g), pool));
 }
 
 static void add_sessions(const struct explanation *e, cJSON *list)

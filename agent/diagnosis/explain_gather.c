@@ -129,7 +129,7 @@ static int add_session(const struct session *s, void *arg)
 static int number_of(const struct explain_gather *g)
 {
 	const struct geometry *geo = &g->mapping.geo;
-	struct prefix in = { geo->in_base, geo->in_plen }, out = { geo->out_base, geo->out_plen };
+	struct prefix in = geometry_in(geo), out = geometry_out(geo);
 	int number = mappings_find(g->m, in, out);
 
 	return number < 0 ? mappings_find_retired(g->m, in, out) : number;

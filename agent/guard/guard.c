@@ -223,14 +223,15 @@ static void on_changed(void *arg)
  */
 static ssize_t append_inside(const struct config *c, struct address_range *in, size_t n)
 {
-	_cleanup_free_ struct inside_prefix *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
+	_cleanup_free_ struct inside_range *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
 	_cleanup_free_ struct inside_run *run = calloc(INSIDE_RUNS(c->n_mappings) + 1, sizeof(*run));
 	size_t n_runs;
 
 	if (!prefix || !run)
 		return -ENOMEM;
 	for (size_t k = 0; k < c->n_mappings; k++)
-		prefix[k] = (struct inside_prefix){ c->mappings[k].in.base, c->mappings[k].in.plen, (uint16_t)k };
+		prefix[k] =
+			(struct inside_range){ c->mappings[k].in.base, prefix_last(c->mappings[k].in), (uint16_t)k };
 	n_runs = inside_runs(prefix, c->n_mappings, run);
 	for (size_t k = 0; k < n_runs; k++)
 		if (!prefix_is_none(c->mappings[run[k].number].out))

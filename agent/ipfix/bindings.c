@@ -36,7 +36,7 @@ void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, st
 
 	if (put(b, &one))
 		log_warning("ipfix: the addresses of mapping %s are not exported: out of memory",
-			    prefix_format(geo->in_base, geo->in_plen, text));
+			    prefix_text(geometry_in(geo), text));
 }
 
 /* The event of a later port of the portmap, counted from its first. */

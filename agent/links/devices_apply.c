@@ -14,22 +14,37 @@ static const char *roles_name(uint8_t roles)
 	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
 }
 
-/* Writes the outside prefixes, including draining ones, and returns their number. */
+/* Appends the prefixes that outside addresses are cut into to n others, and returns the number then. */
+static size_t add_prefixes(struct prefix out, struct prefix *ret, size_t n)
+{
+	if (prefix_is_none(out))
+		return n;
+	for (uint64_t at = out.base; at <= prefix_last(out);) {
+		struct prefix piece = prefix_first_of((uint32_t)at, prefix_last(out));
+
+		if (ret)
+			ret[n] = piece;
+		n++;
+		at = (uint64_t)prefix_last(piece) + 1;
+	}
+	return n;
+}
+
+/* Writes the outside prefixes, including draining ones, unless ret is NULL, and returns their number. */
 static size_t pools_of(const struct config *c, struct prefix *ret)
 {
 	size_t n = 0;
 
 	for (size_t k = 0; k < c->n_mappings; k++)
-		if (!prefix_is_none(c->mappings[k].out))
-			ret[n++] = c->mappings[k].out;
+		n = add_prefixes(c->mappings[k].out, ret, n);
 	for (size_t k = 0; k < c->n_draining; k++)
-		ret[n++] = c->draining[k].out;
+		n = add_prefixes(c->draining[k].out, ret, n);
 	return n;
 }
 
 static int prefixes_of(const struct config *c, struct prefix **ret, size_t *ret_n, struct error *err)
 {
-	struct prefix *prefixes = calloc(c->n_mappings + c->n_draining + 1, sizeof(*prefixes));
+	struct prefix *prefixes = calloc(pools_of(c, NULL) + 1, sizeof(*prefixes));
 
 	if (!prefixes)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -243,8 +258,7 @@ static int apply(struct devices *v, struct interfaces *all, struct xdp_wish xdp,
 
 int devices_exclude(struct devices *v, const struct config *c, struct error *err)
 {
-	_cleanup_free_ struct prefix *special =
-		calloc(c->n_mappings + c->n_draining + c->n_bypass + 1, sizeof(*special));
+	_cleanup_free_ struct prefix *special = calloc(pools_of(c, NULL) + c->n_bypass + 1, sizeof(*special));
 	int r = special ? 0 : -ENOMEM;
 	size_t n = r ? 0 : pools_of(c, special);
 

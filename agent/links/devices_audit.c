@@ -28,8 +28,7 @@ static void audit_routes_missing(struct prefix prefix, void *arg)
 {
 	char text[ADDR_TEXT];
 
-	findings_add(arg, FINDING_ROUTE, false, prefix_format(prefix.base, prefix.plen, text),
-		     "its blackhole route is missing");
+	findings_add(arg, FINDING_ROUTE, false, prefix_text(prefix, text), "its blackhole route is missing");
 }
 
 static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)

@@ -61,7 +61,7 @@ static void write_unanswered(const struct item *i)
 
 static void write_capacity(const struct item *i)
 {
-	sample(i, prefix_size(i->mapping->geo.in_plen));
+	sample(i, i->mapping->geo.last_subscriber + 1ULL);
 }
 
 static void write_active(const struct item *i)
@@ -91,7 +91,7 @@ static void write_ports(const struct item *i)
 
 static void write_memory(const struct item *i)
 {
-	const struct prefix in = { i->mapping->geo.in_base, i->mapping->geo.in_plen };
+	const struct prefix in = geometry_in(&i->mapping->geo);
 
 	uint32_t slots = i->mapping->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << i->mapping->bucket_shift;
 
@@ -222,8 +222,8 @@ static const struct family of_interfaces[] = {
 static void write_mapping(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping *map = mappings_get(from->mappings, number);
-	const struct prefix in = { map->geo.in_base, map->geo.in_plen };
-	const struct prefix out_prefix = { map->geo.out_base, map->geo.out_plen };
+	const struct prefix in = geometry_in(&map->geo);
+	const struct prefix out_prefix = geometry_out(&map->geo);
 	const char *name = config_mapping_name(from->active->config, in, out_prefix);
 	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
 	const struct item i = {
@@ -238,9 +238,8 @@ static void write_mapping(const struct parts *from, const struct family *f, int 
 	if (map->geo.out_plen == PLEN_NONE)
 		return;
 	/* A name has no characters to be escaped. */
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_format(in.base, in.plen, inside),
-		 prefix_format(out_prefix.base, out_prefix.plen, outside), *name ? ",mapping=\"" : "", name,
-		 *name ? "\"" : "");
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_text(in, inside),
+		 prefix_text(out_prefix, outside), *name ? ",mapping=\"" : "", name, *name ? "\"" : "");
 	f->write(&i);
 }
 
@@ -271,9 +270,8 @@ static void write_drain(const struct parts *from, const struct family *f, int nu
 	mappings_drains(from->mappings, &drain);
 	i.drain = &drain[number];
 	g = &mappings_get(from->mappings, i.drain->number)->geo;
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"",
-		 prefix_format(i.drain->in.base, i.drain->in.plen, inside),
-		 prefix_format(g->out_base, g->out_plen, outside));
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"", prefix_text(i.drain->in, inside),
+		 prefix_text(geometry_out(g), outside));
 	f->write(&i);
 }
 

@@ -78,8 +78,7 @@ static void warn_of_mapping(struct usage *u, int number)
 	uint64_t near = usage_above(&m.destination, NEAR_BOUND);
 	char title[MAPPING_TITLE];
 
-	config_mapping_title(u->active->config, (struct prefix){ m.geo.in_base, m.geo.in_plen },
-			     (struct prefix){ m.geo.out_base, m.geo.out_plen }, title);
+	config_mapping_title(u->active->config, geometry_in(&m.geo), geometry_out(&m.geo), title);
 	if (!is_told(u, number, &m.geo)) {
 		if (near < NEAR_SUBSCRIBERS || near * NEAR_SHARE < m.subscribers)
 			return;
@@ -102,8 +101,8 @@ static void warn_of_no_answers(struct usage *u, int number)
 	uint64_t tcp = m.sessions[USAGE_TCP];
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	prefix_format(m.geo.in_base, m.geo.in_plen, in);
-	prefix_format(m.geo.out_base, m.geo.out_plen, out);
+	prefix_text(geometry_in(&m.geo), in);
+	prefix_text(geometry_out(&m.geo), out);
 	if (memcmp(&u->silent[number], &m.geo, sizeof(m.geo))) {
 		if (m.unanswered < SILENT_SESSIONS || m.unanswered * 100 < tcp * SILENT_PERCENT)
 			return;

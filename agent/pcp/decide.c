@@ -321,7 +321,7 @@ static enum pcp_result carry_out(struct errand *e)
 static bool may_act_for_others(const struct config_pcp *rules, uint32_t source)
 {
 	for (uint32_t i = 0; i < rules->n_third_party; i++)
-		if (prefix_contains(rules->third_party[i].base, rules->third_party[i].plen, source))
+		if (prefix_holds(rules->third_party[i], source))
 			return true;
 	return false;
 }

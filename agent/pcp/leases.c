@@ -20,7 +20,7 @@ static const struct geometry *geometry_of(const struct pcp_leases *l, uint32_t i
 	const struct geometry *g = number < 0 ? NULL : &mappings_get(l->mappings, number)->geo;
 
 	for (size_t i = 0; g && i < l->n_served; i++)
-		if (l->served[i].base == g->in_base && l->served[i].plen == g->in_plen)
+		if (prefix_equal(l->served[i], geometry_in(g)))
 			return g;
 	return NULL;
 }

@@ -174,7 +174,9 @@ static int compare_prefixes(struct prefix a, struct prefix b)
 {
 	if (a.base != b.base)
 		return a.base < b.base ? -1 : 1;
-	return a.plen - b.plen;
+	if (a.plen != b.plen)
+		return a.plen - b.plen;
+	return (a.last > b.last) - (a.last < b.last);
 }
 
 static int compare_pairs(const void *a, const void *b)

@@ -66,9 +66,8 @@ const char *replication_difference_text(const struct copying_rule_difference *d,
 		snprintf(text, COPYING_DIFFERENCE_LINE, "portmap %s %s %s%s", d->proto == IPPROTO_TCP ? "tcp" : "udp",
 			 endpoint_text(d->out_at, span), why[d->why], d->text);
 	else
-		snprintf(text, COPYING_DIFFERENCE_LINE, "mapping %s to %s %s%s",
-			 prefix_format(d->in.base, d->in.plen, in), prefix_format(d->out.base, d->out.plen, out),
-			 why[d->why], d->text);
+		snprintf(text, COPYING_DIFFERENCE_LINE, "mapping %s to %s %s%s", prefix_text(d->in, in),
+			 prefix_text(d->out, out), why[d->why], d->text);
 	return text;
 }
 

@@ -96,7 +96,7 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 static const char *mapping_of(const struct config *c, uint32_t addr)
 {
 	for (size_t i = 0; c && i < c->n_mappings; i++)
-		if (prefix_contains(c->mappings[i].in.base, c->mappings[i].in.plen, addr))
+		if (prefix_holds(c->mappings[i].in, addr))
 			return c->mappings[i].name;
 	return "";
 }

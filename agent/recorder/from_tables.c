@@ -22,8 +22,8 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 			continue;
 
 		list[n++] = (struct history_mapping){
-			.in = { g->in_base, g->in_plen },
-			.out = { g->out_base, g->out_plen },
+			.in = geometry_in(g),
+			.out = geometry_out(g),
 			.open = g->flags & MAPPING_OPEN,
 			.blocks = plan_blocks_of(g),
 			.from = TIME_NONE,
@@ -62,10 +62,9 @@ struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret
 	for (size_t i = 0; list && i < n; i++) {
 		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
 
-		list[i] = (struct history_drain){ .in = { g->in_base, g->in_plen },
-						  .out = { g->out_base, g->out_plen },
-						  .of = drain[i].in,
-						  .from = TIME_NONE };
+		list[i] = (struct history_drain){
+			.in = geometry_in(g), .out = geometry_out(g), .of = drain[i].in, .from = TIME_NONE
+		};
 	}
 	*ret_n = list ? n : 0;
 	return list;

@@ -24,8 +24,8 @@ static bool mapping_differs(struct error *why, enum side side, const struct hist
 {
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	return differs(why, side, "mapping", prefix_format(m->in.base, m->in.plen, in),
-		       prefix_is_none(m->out) ? "none" : prefix_format(m->out.base, m->out.plen, out));
+	return differs(why, side, "mapping", prefix_text(m->in, in),
+		       prefix_is_none(m->out) ? "none" : prefix_text(m->out, out));
 }
 
 bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why)
@@ -82,8 +82,7 @@ static bool drain_differs(struct error *why, enum side side, const struct histor
 {
 	char of[ADDR_TEXT], out[ADDR_TEXT];
 
-	return differs(why, side, "the drain of", prefix_format(d->of.base, d->of.plen, of),
-		       prefix_format(d->out.base, d->out.plen, out));
+	return differs(why, side, "the drain of", prefix_text(d->of, of), prefix_text(d->out, out));
 }
 
 bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why)

@@ -36,8 +36,8 @@ static struct own_route *find_own(const struct own_routes *own, const struct own
 	for (size_t i = 0; i < own->count; i++) {
 		struct own_route *r = &own->route[i];
 
-		if (r->prefix.base == route->prefix.base && r->prefix.plen == route->prefix.plen &&
-		    r->metric == route->metric && r->table == route->table && r->type == route->type)
+		if (prefix_equal(r->prefix, route->prefix) && r->metric == route->metric && r->table == route->table &&
+		    r->type == route->type)
 			return r;
 	}
 	return NULL;
@@ -78,8 +78,7 @@ static void forget_replaced(struct own_routes *own, const struct own_route *by)
 	for (size_t i = own->count; i-- > 0;) {
 		struct own_route *r = &own->route[i];
 
-		if (r->prefix.base == by->prefix.base && r->prefix.plen == by->prefix.plen && r->metric == by->metric &&
-		    r->table == by->table)
+		if (prefix_equal(r->prefix, by->prefix) && r->metric == by->metric && r->table == by->table)
 			forget_own(own, r);
 	}
 }
@@ -178,8 +177,8 @@ static int delete_route(struct netlink *n, const struct own_route *route, struct
 
 	if (!r || r == -ESRCH)
 		return 0;
-	return error_set(err, r, "the blackhole route of %s cannot be deleted: %s",
-			 prefix_format(route->prefix.base, route->prefix.plen, text), strerror(-r));
+	return error_set(err, r, "the blackhole route of %s cannot be deleted: %s", prefix_text(route->prefix, text),
+			 strerror(-r));
 }
 
 /* Updates `own` if notifications do not; *ret is then the caller's to free. */
@@ -201,7 +200,7 @@ static bool wanted_route(const struct prefix *prefixes, size_t count, const stru
 	if (route->type != RTN_BLACKHOLE || route->metric != ROUTE_METRIC || route->table != RT_TABLE_MAIN)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (prefixes[i].base == route->prefix.base && prefixes[i].plen == route->prefix.plen)
+		if (prefix_equal(prefixes[i], route->prefix))
 			return true;
 	return false;
 }
@@ -222,7 +221,7 @@ static int add_route(struct netlink *n, struct own_routes *own, struct prefix pr
 	char text[ADDR_TEXT];
 	int r = change_route(n, RTM_NEWROUTE, &route);
 
-	prefix_format(prefix.base, prefix.plen, text);
+	prefix_text(prefix, text);
 	/* The notification comes later. */
 	if (!r && own)
 		add_own(own, &route);

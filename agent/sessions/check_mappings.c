@@ -18,11 +18,11 @@ struct index_survey {
 	bool strays[MAX_MAPPINGS];
 };
 
-static const char *prefix_of(const struct mapping_job *t, bool outside, char text[static ADDR_TEXT])
+static const char *title_of(const struct mapping_job *t, bool outside, char text[static ADDR_TEXT])
 {
 	const struct geometry *g = &t->record.geo;
 
-	return outside ? prefix_format(g->out_base, g->out_plen, text) : prefix_format(g->in_base, g->in_plen, text);
+	return outside ? prefix_text(geometry_out(g), text) : prefix_text(geometry_in(g), text);
 }
 
 /* Numbers of former mappings may appear until their grace period is over. */
@@ -39,8 +39,8 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 		return;
 	}
 	g = &t->record.geo;
-	if (s->outside ? plen < g->out_plen || !prefix_contains(g->out_base, g->out_plen, base)
-		       : plen < g->in_plen || !prefix_contains(g->in_base, g->in_plen, base))
+	if (!prefix_within((struct prefix){ .base = base, .plen = (uint8_t)plen },
+			   s->outside ? geometry_out(g) : geometry_in(g)))
 		s->strays[number] = true;
 	s->covered[number] += prefix_size(plen);
 }
@@ -76,9 +76,9 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 			continue;
 		if (t->record.geo.out_plen == PLEN_NONE)
 			continue;
-		size = outside ? prefix_size(t->record.geo.out_plen) : own_addresses(c->m, number);
+		size = outside ? t->record.geo.last_out + 1ULL : own_addresses(c->m, number);
 		if (s->covered[number] != size || s->strays[number])
-			findings_add(c->findings, FINDING_INDEX, false, prefix_of(t, outside, text),
+			findings_add(c->findings, FINDING_INDEX, false, title_of(t, outside, text),
 				     "the index maps %llu addresses to it instead of %llu%s",
 				     (unsigned long long)s->covered[number], (unsigned long long)size,
 				     s->strays[number] ? ", including addresses outside the prefix" : "");
@@ -116,7 +116,7 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 	if ((t->n_subscribers && !chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers)) ||
 	    (t->n_buckets && !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets)) ||
 	    !mapping_bindings_complete(t))
-		findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
+		findings_add(c->findings, FINDING_MAPPING, false, title_of(t, false, text),
 			     "part of its tables is missing");
 	for (unsigned number = (unsigned)t->number + 1; number < MAX_MAPPINGS; number++) {
 		const struct mapping_job *u = c->m->table[number];
@@ -124,7 +124,7 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 		if (u && (!apart(t->record.first_subscriber, t->n_subscribers, u->record.first_subscriber,
 				 u->n_subscribers) ||
 			  !apart(t->record.first_bucket, t->n_buckets, u->record.first_bucket, u->n_buckets)))
-			findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
+			findings_add(c->findings, FINDING_MAPPING, false, title_of(t, false, text),
 				     "it shares its tables with mapping %u", number);
 	}
 }
@@ -141,7 +141,7 @@ void check_mappings(struct table_check *c)
 		if (memcmp(&t->record, &mappings_datapath(c->m)->mapping[number], sizeof(t->record))) {
 			if (c->repair)
 				mappings_datapath(c->m)->mapping[number] = t->record;
-			findings_add(c->findings, FINDING_MAPPING, c->repair, prefix_of(t, false, text),
+			findings_add(c->findings, FINDING_MAPPING, c->repair, title_of(t, false, text),
 				     "its record in the tables is not what the agent wrote");
 		}
 		check_ranges(c, t);

@@ -135,7 +135,7 @@ int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ex
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; i < n; i++)
-		if (prefix_contains(d[i].in.base, d[i].in.plen, in.addr))
+		if (prefix_holds(d[i].in, in.addr))
 			r = close_of(m, d[i].number, in.addr, &c);
 	return r;
 }
@@ -267,7 +267,7 @@ int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; r && i < n; i++)
-		if (prefix_contains(d[i].in.base, d[i].in.plen, in.addr))
+		if (prefix_holds(d[i].in, in.addr))
 			r = refresh_of(m, d[i].number, in, ext, proto, ret);
 	return r;
 }

@@ -167,7 +167,7 @@ int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint
 	if (!subscriber_find(it, m, in_addr))
 		return 0;
 	for (size_t i = n; i-- > 0;) {
-		if (!prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
+		if (!prefix_holds(d[i].in, in_addr))
 			continue;
 		subscriber_find_of(it, m, d[i].number, in_addr);
 		return 0;
@@ -184,7 +184,7 @@ struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscribe
 	for (size_t i = 0; i < n; i++) {
 		struct subscriber_iterator other;
 
-		if (!prefix_contains(d[i].in.base, d[i].in.plen, it->in_addr) || d[i].number == it->number)
+		if (!prefix_holds(d[i].in, it->in_addr) || d[i].number == it->number)
 			continue;
 		subscriber_find_of(&other, m, d[i].number, it->in_addr);
 		sum.in_slots += slots_count(other.slots, other.n_slots, &other.limits, other.now);

@@ -36,7 +36,7 @@ void pool_states_free(struct pool_states *s)
 
 static bool overlap(struct prefix a, struct prefix b)
 {
-	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+	return prefixes_overlap(a, b);
 }
 
 static int add_pool(struct pool_states *s, const struct pool *p)
@@ -62,7 +62,7 @@ static int add_spare(struct pool_states *s, size_t n_pools, struct pool spare)
 	for (size_t i = 0; i < n_pools; i++) {
 		if (!overlap(s->pool[i].out, spare.out))
 			continue;
-		if (s->pool[i].out.plen <= spare.out.plen)
+		if (prefix_within(spare.out, s->pool[i].out))
 			return 0;
 		used = true;
 	}
@@ -85,7 +85,7 @@ static int by_address(const void *a, const void *b)
 /* Gathers all pools of the tables, including draining ones, and the inside addresses of each mapping in use. */
 static int gather_pools(struct pool_states *s, const struct mappings *m, const struct config *c)
 {
-	_cleanup_free_ struct inside_prefix *inside = calloc(MAX_MAPPINGS, sizeof(*inside));
+	_cleanup_free_ struct inside_range *inside = calloc(MAX_MAPPINGS, sizeof(*inside));
 	size_t n = 0;
 
 	s->run = calloc(INSIDE_RUNS(MAX_MAPPINGS), sizeof(*s->run));
@@ -98,13 +98,14 @@ static int gather_pools(struct pool_states *s, const struct mappings *m, const s
 
 		if (!g)
 			continue;
-		p.in = (struct prefix){ g->in_base, g->in_plen };
+		p.in = geometry_in(g);
 		p.geo = *g;
 		if (!mappings_is_retired(m, number))
-			inside[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
+			inside[n++] =
+				(struct inside_range){ g->in_base, g->in_base + g->last_subscriber, (uint16_t)number };
 		if (g->out_plen == PLEN_NONE)
 			continue;
-		p.out = p.of = (struct prefix){ g->out_base, g->out_plen };
+		p.out = p.of = geometry_out(g);
 		snprintf(p.name, sizeof(p.name), "%s", config_mapping_name(c, p.in, p.out));
 		if (add_pool(s, &p))
 			return -ENOMEM;
@@ -121,7 +122,7 @@ static int gather(struct pool_states *s, const struct mappings *m, const struct 
 	for (size_t i = 0; !r && i < c->n_mappings; i++) {
 		const struct config_mapping *of = &c->mappings[i];
 
-		for (uint32_t k = 0; !r && k < of->n_spare; k++) {
+		for (uint32_t k = 0; !r && !of->part && k < of->n_spare; k++) {
 			struct pool spare = { .out = of->spare[k], .in = of->in, .of = of->out, .number = -1 };
 
 			snprintf(spare.name, sizeof(spare.name), "%s", of->name);
@@ -196,10 +197,9 @@ static bool goto_next(struct pool_states *s)
 
 		if (!overlap(out, s->within))
 			continue;
-		if (s->within.plen > out.plen && s->offset < s->within.base - out.base)
+		if (s->within.base > out.base && s->offset < s->within.base - out.base)
 			s->offset = s->within.base - out.base;
-		if (s->offset < prefix_size(out.plen) &&
-		    prefix_contains(s->within.base, s->within.plen, (uint32_t)(out.base + s->offset)))
+		if (s->offset < prefix_count(out) && prefix_holds(s->within, (uint32_t)(out.base + s->offset)))
 			return true;
 	}
 	return false;
@@ -238,10 +238,10 @@ uint64_t pool_states_pass(struct pool_states *s)
 	if (p->number < 0 || !mapping_sharers(&p->geo, p->out.base + p->geo.last_out, &of.first, &of.stride))
 		return 0;
 	if (at == s->n_runs || s->run[at].number != p->number || s->run[at].first != p->in.base ||
-	    s->run[at].last != (uint32_t)(p->in.base + prefix_size(p->in.plen) - 1))
+	    s->run[at].last != (uint32_t)(p->in.base + prefix_count(p->in) - 1))
 		return 0;
 	s->at++;
-	return prefix_size(p->out.plen);
+	return prefix_count(p->out);
 }
 
 int pool_states_new(const struct mappings *m, const struct config *c, const struct prefix *within,

@@ -147,7 +147,7 @@ static int iterate_in_use(struct subscriber_iterator *it, uint32_t *cost, uint64
 static bool drain_range(const struct mapping_drain *d, uint64_t first, uint64_t last, uint64_t *ret_first,
 			uint64_t *ret_last)
 {
-	uint64_t own_last = d->in.base + prefix_size(d->in.plen) - 1;
+	uint64_t own_last = d->in.base + prefix_count(d->in) - 1;
 
 	*ret_first = d->in.base > first ? d->in.base : first;
 	*ret_last = own_last < last ? own_last : last;

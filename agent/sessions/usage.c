@@ -87,8 +87,7 @@ static enum usage_protocol protocol_of_state(uint8_t state)
 
 static bool same_mapping(const struct geometry *a, const struct geometry *b)
 {
-	return a->in_base == b->in_base && a->in_plen == b->in_plen && a->out_base == b->out_base &&
-	       a->out_plen == b->out_plen;
+	return prefix_equal(geometry_in(a), geometry_in(b)) && prefix_equal(geometry_out(a), geometry_out(b));
 }
 
 /* The entry of a mapping, zeroed if its number belonged to another one. */

@@ -50,7 +50,7 @@ bool is_nowhere(const struct mappings *m, uint32_t in_addr)
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; i < n; i++)
-		if (prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
+		if (prefix_holds(d[i].in, in_addr))
 			return false;
 	return mappings_find_inside(m, in_addr) < 0;
 }

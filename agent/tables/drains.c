@@ -35,13 +35,13 @@ size_t mappings_drains(const struct mappings *m, const struct mapping_drain **re
 
 static bool lies_within(struct prefix a, struct prefix b)
 {
-	return b.plen <= a.plen && prefix_contains(b.base, b.plen, a.base);
+	return prefix_within(a, b);
 }
 
 const struct mapping_drain *mappings_drain_of(const struct mappings *m, int number, uint32_t in_addr)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (m->drain[i].number == number && prefix_contains(m->drain[i].in.base, m->drain[i].in.plen, in_addr))
+		if (m->drain[i].number == number && prefix_holds(m->drain[i].in, in_addr))
 			return &m->drain[i];
 	return NULL;
 }
@@ -49,13 +49,17 @@ const struct mapping_drain *mappings_drain_of(const struct mappings *m, int numb
 struct prefix mappings_drain_out(const struct mappings *m, int number, struct prefix in)
 {
 	const struct geometry *g = &m->table[number]->record.geo;
-	uint32_t of = mapping_subscriber(g, in.base), last = ~prefix_mask(in.plen);
+	uint32_t of = mapping_subscriber(g, in.base), last = prefix_last(in) - in.base;
 	uint32_t from = mapping_out_addr(g, of), to = mapping_out_addr(g, of + last);
 	struct prefix out = { .plen = 32 };
 
-	/* In netmap order a prefix of so many addresses comes round to the first one again. */
-	if (g->flags & MAPPING_NETMAP && last >= g->last_out)
-		return (struct prefix){ g->out_base, g->out_plen };
+	if (prefix_equal(in, geometry_in(g)))
+		return geometry_out(g);
+	/* In netmap order so many addresses come round to the first one again. */
+	if (g->flags & MAPPING_NETMAP && (last >= g->last_out || to < from))
+		return geometry_out(g);
+	if (g->in_plen == PLEN_RANGE || g->out_plen == PLEN_RANGE || prefix_is_range(in))
+		return prefix_of(from, to);
 	while ((from ^ to) & prefix_mask(out.plen))
 		out.plen--;
 	out.base = from & prefix_mask(out.plen);
@@ -94,9 +98,24 @@ static unsigned depth(const struct mappings *m, struct prefix of, struct prefix 
 	return n;
 }
 
+/* The keys of the map that a drain needs: a range that is no prefix has several. */
+static unsigned keys_of(struct prefix in)
+{
+	uint32_t last = prefix_last(in);
+	unsigned n = 0;
+
+	for (uint64_t at = in.base; at <= last; at = (uint64_t)prefix_last(prefix_first_of((uint32_t)at, last)) + 1)
+		n++;
+	return n;
+}
+
 int mappings_drain_check(const struct mappings *m, struct prefix in)
 {
-	if (m->n_drains == MAX_DRAINS)
+	unsigned keys = keys_of(in);
+
+	for (unsigned i = 0; i < m->n_drains; i++)
+		keys += keys_of(m->drain[i].in);
+	if (m->n_drains == MAX_DRAINS || keys > MAX_DRAINS)
 		return -ENOSPC;
 	if (depth(m, in, in) > DRAIN_DEPTH)
 		return -EMLINK;
@@ -157,30 +176,34 @@ void mappings_forget_drains(struct mappings *m, int number)
 			mappings_forget_drain(m, i);
 }
 
+static bool has_inside(const struct inside_range *p, struct prefix in)
+{
+	return p->first <= in.base && p->last >= prefix_last(in);
+}
+
 /* Whether a mapping in use has the addresses of a prefix, other than those of exceptions within it. */
 static bool has_itself(const struct mappings *m, int number, struct prefix in)
 {
-	const struct inside_prefix *found = NULL;
+	const struct inside_range *found = NULL;
 
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_prefix *p = &m->order[k];
+		const struct inside_range *p = &m->order[k];
 
-		if (p->plen <= in.plen && prefix_contains(p->base, p->plen, in.base) &&
-		    (!found || p->plen > found->plen))
+		if (has_inside(p, in) && (!found || p->last - p->first < found->last - found->first))
 			found = p;
 	}
 	return found && found->number == number;
 }
 
 /* Whether a prefix in use lies directly in another one: there is none between the two. */
-static bool lies_directly_in(const struct mappings *m, const struct inside_prefix *p, struct prefix in)
+static bool lies_directly_in(const struct mappings *m, struct prefix p, struct prefix in)
 {
-	if (p->plen <= in.plen || !prefix_contains(in.base, in.plen, p->base))
+	if (!prefix_inside(p, in))
 		return false;
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_prefix *q = &m->order[k];
+		struct prefix q = prefix_of(m->order[k].first, m->order[k].last);
 
-		if (q->plen > in.plen && q->plen < p->plen && prefix_contains(q->base, q->plen, p->base))
+		if (prefix_inside(q, in) && prefix_inside(p, q))
 			return false;
 	}
 	return true;
@@ -190,11 +213,10 @@ static bool lies_directly_in(const struct mappings *m, const struct inside_prefi
 static void keep_exceptions(struct mappings *m, const struct mapping_drain *of)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_prefix *p = &m->order[k];
-		const struct prefix in = { p->base, p->plen };
+		const struct prefix in = prefix_of(m->order[k].first, m->order[k].last);
 
 		/* If there are too many, the sessions are left to expire; see MAX_DRAINS. */
-		if (lies_directly_in(m, p, of->in) && !mappings_drains_of(m, in, of->number) &&
+		if (lies_directly_in(m, in, of->in) && !mappings_drains_of(m, in, of->number) &&
 		    mappings_drain_check(m, in) == 0)
 			mappings_add_drain(
 				m, &(struct mapping_drain){ .in = in, .number = of->number, .until_s = of->until_s });
@@ -214,24 +236,49 @@ void mappings_forget_needless_drains(struct mappings *m)
 	}
 }
 
-/* The entry of a drain's prefix: all drains of its addresses. */
-static struct drain_entry entry_of(const struct mappings *m, struct prefix in)
+/* Smaller ranges first, and the latest first among equal ones. */
+static bool comes_before(const struct mapping_drain *a, const struct mapping_drain *b)
 {
+	return prefix_count(a->in) != prefix_count(b->in) ? prefix_count(a->in) < prefix_count(b->in) : a > b;
+}
+
+static struct drain_from from_of(const struct mapping_drain *d, struct prefix piece)
+{
+	bool range = prefix_is_range(d->in);
+
+	struct drain_from from = {
+		.until_s = d->until_s,
+		.mapping = (uint16_t)d->number,
+		.plen = range ? piece.base == d->in.base ? DRAIN_RANGE : DRAIN_REST : d->in.plen,
+		.whole = d->whole,
+	};
+
+	if (range)
+		memcpy(from.pad, &d->in.last, sizeof(from.pad));
+	return from;
+}
+
+/* The entry of a prefix: all drains of its addresses. */
+static struct drain_entry entry_of(const struct mappings *m, struct prefix piece)
+{
+	const struct mapping_drain *chosen[DRAIN_DEPTH], *before = NULL;
 	struct drain_entry e = { 0 };
 
-	for (int plen = in.plen; plen >= 0; plen--) {
-		for (unsigned i = m->n_drains; i-- > 0 && e.n < DRAIN_DEPTH;) {
+	while (e.n < DRAIN_DEPTH) {
+		const struct mapping_drain *next = NULL;
+
+		for (unsigned i = 0; i < m->n_drains; i++) {
 			const struct mapping_drain *d = &m->drain[i];
 
-			if (d->in.plen != plen || !lies_within(in, d->in))
-				continue;
-			e.from[e.n++] = (struct drain_from){
-				.until_s = d->until_s,
-				.mapping = (uint16_t)d->number,
-				.plen = d->in.plen,
-				.whole = d->whole,
-			};
+			if (lies_within(piece, d->in) && (!before || comes_before(before, d)) &&
+			    (!next || comes_before(d, next)))
+				next = d;
 		}
+		if (!next)
+			break;
+		before = chosen[e.n] = next;
+		e.from[e.n] = from_of(chosen[e.n], piece);
+		e.n++;
 	}
 	return e;
 }
@@ -241,13 +288,30 @@ static struct drain_key key_of(struct prefix in)
 	return (struct drain_key){ .plen = in.plen, .addr = htonl(in.base) };
 }
 
+/* The prefix, of those that a drain's addresses are cut into, that begins at an address; false: there is none. */
+static bool next_piece(const struct mapping_drain *d, uint64_t *at, struct prefix *ret)
+{
+	uint32_t last = prefix_last(d->in);
+
+	if (*at > last)
+		return false;
+	*ret = prefix_first_of((uint32_t)*at, last);
+	*at = (uint64_t)prefix_last(*ret) + 1;
+	return true;
+}
+
 static bool is_drained(const struct mappings *m, const struct drain_key *key)
 {
-	for (unsigned i = 0; i < m->n_drains; i++) {
-		struct drain_key other = key_of(m->drain[i].in);
+	const uint32_t addr = ntohl(key->addr);
 
-		if (!memcmp(key, &other, sizeof(other)))
-			return true;
+	for (unsigned i = 0; i < m->n_drains; i++) {
+		uint64_t at = m->drain[i].in.base;
+
+		if (!prefix_holds(m->drain[i].in, addr))
+			continue;
+		for (struct prefix piece; next_piece(&m->drain[i], &at, &piece);)
+			if (piece.base == addr && piece.plen == key->plen)
+				return true;
 	}
 	return false;
 }
@@ -280,7 +344,7 @@ static void remove_others(const struct mappings *m)
 static bool succeeds(const struct mappings *m, const struct geometry *g)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (prefix_overlaps(g->in_base, g->in_plen, m->drain[i].in.base, m->drain[i].in.plen))
+		if (prefixes_overlap(geometry_in(g), m->drain[i].in))
 			return true;
 	return false;
 }
@@ -310,11 +374,15 @@ void mappings_publish_drains(struct mappings *m)
 	/* A mapping asks for sessions elsewhere before there can be any, and as long as there can. */
 	set_succeeding(m, true);
 	for (unsigned i = 0; i < m->n_drains; i++) {
-		struct drain_key key = key_of(m->drain[i].in);
-		struct drain_entry e = entry_of(m, m->drain[i].in);
+		uint64_t at = m->drain[i].in.base;
 
-		if (bpf_map_update_elem(m->d->drains, &key, &e, BPF_ANY))
-			log_warning("the map of drains cannot be written: %s", strerror(errno));
+		for (struct prefix piece; next_piece(&m->drain[i], &at, &piece);) {
+			struct drain_key key = key_of(piece);
+			struct drain_entry e = entry_of(m, piece);
+
+			if (bpf_map_update_elem(m->d->drains, &key, &e, BPF_ANY))
+				log_warning("the map of drains cannot be written: %s", strerror(errno));
+		}
 	}
 	if (m->d->drains >= 0)
 		remove_others(m);
@@ -334,11 +402,17 @@ static void read_entry(struct mappings *m, const struct drain_key *key, const st
 	/* The oldest last, to keep the order. */
 	for (uint32_t i = e->n < DRAIN_DEPTH ? e->n : DRAIN_DEPTH; i-- > 0;) {
 		const struct drain_from *from = &e->from[i];
+		uint32_t addr = ntohl(key->addr), last;
 		struct prefix in = { .plen = from->plen };
 
-		if (from->plen > 32 || from->mapping >= MAX_MAPPINGS || m->n_drains == MAX_DRAINS)
+		memcpy(&last, from->pad, sizeof(last));
+		if ((from->plen > 32 && from->plen != DRAIN_RANGE) || from->mapping >= MAX_MAPPINGS ||
+		    m->n_drains == MAX_DRAINS || (from->plen == DRAIN_RANGE && last < addr))
 			continue;
-		in.base = ntohl(key->addr) & prefix_mask(from->plen);
+		if (from->plen == DRAIN_RANGE)
+			in = prefix_of(addr, last);
+		else
+			in.base = addr & prefix_mask(from->plen);
 		if (!is_known(m, from, in))
 			m->drain[m->n_drains++] =
 				(struct mapping_drain){ in, from->mapping, from->whole, from->until_s, UINT64_MAX };
@@ -382,8 +456,7 @@ int mappings_of_overflow(const struct mappings *m, const struct overflow_key *ke
 	for (unsigned i = 0; i < m->n_drains; i++) {
 		const struct mapping_drain *d = &m->drain[i];
 
-		if (prefix_contains(d->in.base, d->in.plen, key->in_addr) &&
-		    overflow_key_is_of(&m->table[d->number]->record.geo, key))
+		if (prefix_holds(d->in, key->in_addr) && overflow_key_is_of(&m->table[d->number]->record.geo, key))
 			return d->number;
 	}
 	return -ENOENT;

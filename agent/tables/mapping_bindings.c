@@ -27,7 +27,7 @@ uint64_t mappings_binding_memory(const struct geometry *g, uint32_t session_slot
 
 	uint32_t shift = (uint32_t)__builtin_ctz(session_slots) - BUCKET_SLOTS_SHIFT;
 
-	return binding_buckets(prefix_size(g->in_plen), protocols, g->ports_per_host, shift) * sizeof(struct bucket);
+	return binding_buckets(g->last_subscriber + 1ULL, protocols, g->ports_per_host, shift) * sizeof(struct bucket);
 }
 
 int mapping_bindings_alloc(struct mapping_job *t, uint8_t protocols)

@@ -81,8 +81,8 @@ struct mappings {
 	struct table_types types;
 	struct chunks subscribers;
 	struct chunks buckets;
-	struct mapping_job *table[MAX_MAPPINGS];  /* by number; NULL: the number is free */
-	struct inside_prefix order[MAX_MAPPINGS]; /* inside prefixes of live mappings, sorted by address */
+	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
+	struct inside_range order[MAX_MAPPINGS]; /* inside addresses of live mappings, sorted by address */
 	unsigned n_live;
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* addresses of each */
 	size_t n_runs;
@@ -161,6 +161,8 @@ void mappings_publish_drains(struct mappings *m);
  * prefix. 0 or -errno.
  */
 int mappings_show_untranslated(const struct mappings *m, const struct geometry *g);
+/* Whether a key of the map is one of those that the addresses have there. */
+bool mappings_untranslated_key(const struct geometry *g, const struct prefix_key *key);
 void mappings_hide_untranslated(const struct mappings *m, const struct geometry *g);
 
 /* Adds a drain, and removes those that it covers. The caller must make sure that there is room, and publish it. */

@@ -29,7 +29,8 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 void mappings_note_live(struct mappings *m, struct mapping_job *t)
 {
 	m->order[m->n_live++] =
-		(struct inside_prefix){ t->record.geo.in_base, t->record.geo.in_plen, (uint16_t)t->number };
+		(struct inside_range){ t->record.geo.in_base, t->record.geo.in_base + t->record.geo.last_subscriber,
+				       (uint16_t)t->number };
 	t->stage = TABLE_LIVE;
 	order_changed(m);
 }
@@ -55,7 +56,7 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 	m->order[at] = m->order[--m->n_live];
 	order_changed(m);
 	/* Its replacement may have the same prefix. */
-	if (mappings_find(m, (struct prefix){ t->record.geo.in_base, t->record.geo.in_plen }, PREFIX_NONE) < 0)
+	if (mappings_find(m, geometry_in(&t->record.geo), PREFIX_NONE) < 0)
 		mappings_hide_untranslated(m, &t->record.geo);
 }
 
@@ -80,11 +81,11 @@ int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
 int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_prefix *p = &m->order[k];
+		const struct inside_range *p = &m->order[k];
 		const struct geometry *g = &m->table[p->number]->record.geo;
 
-		if (p->base == in.base && p->plen == in.plen)
-			return g->out_base == out.base && g->out_plen == out.plen ? p->number : -ENOENT;
+		if (p->first == in.base && prefix_equal(geometry_in(g), in))
+			return prefix_equal(geometry_out(g), out) ? p->number : -ENOENT;
 	}
 	return -ENOENT;
 }
@@ -116,8 +117,7 @@ int mappings_find_retired(const struct mappings *m, struct prefix in, struct pre
 	for (int number = mappings_next_retired(m, 0); number >= 0; number = mappings_next_retired(m, number + 1)) {
 		const struct geometry *g = &m->table[number]->record.geo;
 
-		if (g->in_base == in.base && g->in_plen == in.plen && g->out_base == out.base &&
-		    g->out_plen == out.plen)
+		if (prefix_equal(geometry_in(g), in) && prefix_equal(geometry_out(g), out))
 			return number;
 	}
 	return -ENOENT;
@@ -137,7 +137,7 @@ int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *r
 
 int mappings_around(const struct mappings *m, struct prefix in)
 {
-	return prefix_index_around(&m->in, in.base, in.plen);
+	return prefix_index_around(&m->in, in);
 }
 
 const struct mapping *mappings_get(const struct mappings *m, int number)
@@ -250,7 +250,7 @@ void mappings_hold(struct mappings *m, struct prefix in)
 {
 	mappings_unsettle(m);
 	/* Without a free node nothing can be inserted there either. */
-	(void)prefix_index_hold(&m->in, in.base, in.plen);
+	(void)prefix_index_hold(&m->in, in);
 	datapath_raise_epoch(m->d);
 }
 
@@ -273,11 +273,11 @@ int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 
 	/* Inside first, so that no further sessions are opened. */
 	if (!retired)
-		prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
+		prefix_index_remove(&m->in, in, (unsigned)number);
 	if (prefix_is_none(out))
 		memset(&m->d->mapping[number], 0, sizeof(m->d->mapping[number]));
 	else
-		prefix_index_remove(&m->out, out.base, out.plen, (unsigned)number);
+		prefix_index_remove(&m->out, out, (unsigned)number);
 	if (!retired)
 		mappings_unset_live(m, m->table[number]);
 	m->table[number]->stage = TABLE_UNLINKED;

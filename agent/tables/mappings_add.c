@@ -22,7 +22,7 @@ static int too_much(const struct mapping_job *t, uint64_t needed, struct error *
 
 	return error_set(err, -ENOMEM,
 			 "the tables of mapping %s need %" PRIu64 " MiB more memory, %" PRIu64 " MiB are free",
-			 prefix_format(g->in_base, g->in_plen, in), needed >> 20, memory_available() >> 20);
+			 prefix_text(geometry_in(g), in), needed >> 20, memory_available() >> 20);
 }
 
 static uint64_t missing_memory(const struct mappings *m)
@@ -37,8 +37,7 @@ int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret)
 	if (!geo.ports_per_host && mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, &geo))
 		return -EINVAL;
 	geo.flags &= MAPPING_NETMAP;
-	if (geo.in_base != spec->in.base || geo.in_plen != spec->in.plen || geo.out_base != spec->out.base ||
-	    geo.out_plen != spec->out.plen)
+	if (!prefix_equal(geometry_in(&geo), spec->in) || !prefix_equal(geometry_out(&geo), spec->out))
 		return -EINVAL;
 	*ret = geo;
 	return 0;
@@ -50,7 +49,7 @@ static int check_spec(const struct mapping_spec *spec, struct geometry *ret)
 	int r;
 
 	if (prefix_is_none(spec->out)) {
-		*ret = mapping_untranslated(spec->in.base, ~prefix_mask(spec->in.plen));
+		*ret = mapping_untranslated(spec->in.base, prefix_last(spec->in) - spec->in.base);
 		return 0;
 	}
 	r = mapping_spec_geometry(spec, ret);
@@ -84,7 +83,7 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 			.sessions_per_user = spec->sessions_per_user,
 			.first_bucket = NO_BUCKETS,
 		},
-		.n_subscribers = prefix_is_none(spec->out) ? 0 : prefix_size(geo.in_plen),
+		.n_subscribers = prefix_is_none(spec->out) ? 0 : geo.last_subscriber + 1ULL,
 	};
 	memcpy(t->record.timeout_ticks, spec->timeout_ticks, sizeof(t->record.timeout_ticks));
 	if (!t->n_subscribers) {
@@ -208,7 +207,7 @@ static int free_number(const struct mappings *m)
 /* The number of the mapping to be replaced: -1: none; -ENOENT if it does not exist. */
 static int replaced_by(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how)
 {
-	int number = how->replaces ? mappings_find(m, (struct prefix){ g->in_base, g->in_plen }, how->from) : -1;
+	int number = how->replaces ? mappings_find(m, geometry_in(g), how->from) : -1;
 
 	return how->replaces && number < 0 ? -ENOENT : number;
 }
@@ -226,12 +225,11 @@ static int check_link(const struct mappings *m, const struct geometry *g, const 
 	int replaced = replaced_by(m, g, how), r = replaced < -1 ? replaced : 0;
 
 	if (!r && replaced < 0)
-		r = prefix_index_check(&m->in, g->in_base, g->in_plen);
+		r = prefix_index_check(&m->in, geometry_in(g));
 	if (!r && g->out_plen != PLEN_NONE && !revive)
-		r = prefix_index_check(&m->out, g->out_base, g->out_plen);
-	if (!r && how->drain_s &&
-	    (replaced >= 0 || drains_from(m, prefix_index_around(&m->in, g->in_base, g->in_plen))))
-		r = mappings_drain_check(m, (struct prefix){ g->in_base, g->in_plen });
+		r = prefix_index_check(&m->out, geometry_out(g));
+	if (!r && how->drain_s && (replaced >= 0 || drains_from(m, prefix_index_around(&m->in, geometry_in(g)))))
+		r = mappings_drain_check(m, geometry_in(g));
 	return r;
 }
 
@@ -256,8 +254,8 @@ static void begin_drain(struct mappings *m, struct prefix in, int number, bool w
 static void link_inside(struct mappings *m, struct mapping_job *t, const struct mapping_handover *how)
 {
 	const struct geometry *g = &t->record.geo;
-	const struct prefix in = { g->in_base, g->in_plen };
-	int around = prefix_index_around(&m->in, in.base, in.plen), replaced = replaced_by(m, g, how);
+	const struct prefix in = geometry_in(g);
+	int around = prefix_index_around(&m->in, in), replaced = replaced_by(m, g, how);
 	bool hidden = g->out_plen == PLEN_NONE;
 
 	if (replaced >= 0) {
@@ -278,9 +276,9 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 		if (drains)
 			begin_drain(m, in, around, false, how->drain_s);
 		if (hidden)
-			prefix_index_insert_hidden(&m->in, in.base, in.plen, (unsigned)t->number);
+			prefix_index_insert_hidden(&m->in, in, (unsigned)t->number);
 		else
-			prefix_index_insert(&m->in, in.base, in.plen, (unsigned)t->number);
+			prefix_index_insert(&m->in, in, (unsigned)t->number);
 		mappings_note_live(m, t);
 		if (!drains)
 			mappings_part(m, around, g);
@@ -319,7 +317,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	m->d->mapping[number] = t->record;
 	if (g->out_plen != PLEN_NONE) {
 		mappings_widen_pool(m, g);
-		prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
+		prefix_index_insert(&m->out, geometry_out(g), (unsigned)number);
 	}
 	mappings_enter(m, t, number);
 	/* From its first session on, it looks for sessions elsewhere. */
@@ -344,7 +342,7 @@ int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uin
 	if (r)
 		return r;
 	begin_drain(m, in, number, true, drain_s);
-	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
+	prefix_index_remove(&m->in, in, (unsigned)number);
 	mappings_unset_live(m, t);
 	mappings_set_retired(m, t);
 	/* Drains of addresses of exceptions from it stay with it; theirs may drain from others. */
@@ -374,11 +372,11 @@ int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, con
 
 void mappings_end_drain(struct mappings *m, struct prefix in, int number)
 {
-	struct geometry part = { .in_base = in.base, .in_plen = in.plen };
+	struct geometry part = mapping_untranslated(in.base, prefix_last(in) - in.base);
 	unsigned at = 0;
 
-	while (at < m->n_drains && (m->drain[at].whole || m->drain[at].number != number ||
-				    m->drain[at].in.base != in.base || m->drain[at].in.plen != in.plen))
+	while (at < m->n_drains &&
+	       (m->drain[at].whole || m->drain[at].number != number || !prefix_equal(m->drain[at].in, in)))
 		at++;
 	if (at == m->n_drains)
 		return;

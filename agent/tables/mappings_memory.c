@@ -10,12 +10,12 @@
 
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots)
 {
-	return prefix_size(in.plen) * sizeof(struct subscriber) + mappings_slot_memory(in, session_slots);
+	return prefix_count(in) * sizeof(struct subscriber) + mappings_slot_memory(in, session_slots);
 }
 
 uint64_t mappings_slot_memory(struct prefix in, uint32_t session_slots)
 {
-	return prefix_size(in.plen) * session_slots * sizeof(struct slot);
+	return prefix_count(in) * session_slots * sizeof(struct slot);
 }
 
 /* The number after a word in a file of /proc; false if it is not there. */
@@ -67,7 +67,7 @@ uint64_t mappings_table_memory(const struct mappings *m)
 
 static uint32_t pool_end(const struct geometry *g)
 {
-	return (uint32_t)(g->out_base + prefix_size(g->out_plen) - 1);
+	return g->out_base + g->last_out;
 }
 
 /* At any moment the datapath sees a range that contains every outside prefix in the index. */
@@ -146,7 +146,9 @@ void mappings_choose_hints(struct mappings *m)
 		uint16_t leaf = (uint16_t)(INDEX_LEAF | (unsigned)largest->number);
 
 		inside = m->unsettled ? FIB_NO_HINT : hint_inside(m, largest->number, leaf);
-		outside = fib_hint(g->out_base, g->out_plen, leaf);
+		struct prefix out = largest_within(g->out_base, g->out_base + g->last_out);
+
+		outside = fib_hint(out.base, out.plen, leaf);
 	}
 	if (!m->d->fib)
 		return;
@@ -168,23 +170,53 @@ void mappings_settled(struct mappings *m)
 
 /* The map `untranslated` of <detnat/tables.h>: the prefixes of mappings without an outside one. */
 
-static struct prefix_key key_of(const struct geometry *g)
+static struct prefix_key key_of(struct prefix p)
 {
-	return (struct prefix_key){ g->in_plen, htonl(g->in_base) };
+	return (struct prefix_key){ p.plen, htonl(p.base) };
+}
+
+/* The prefix, of those that the addresses are cut into, that begins at an address; UINT64_MAX: there is none. */
+static uint64_t next_untranslated(const struct geometry *g, uint64_t first, struct prefix_key *ret)
+{
+	uint64_t last = (uint64_t)g->in_base + g->last_subscriber;
+	struct prefix p;
+
+	if (first > last)
+		return UINT64_MAX;
+	p = prefix_first_of((uint32_t)first, (uint32_t)last);
+	*ret = key_of(p);
+	return (uint64_t)prefix_last(p) + 1;
+}
+
+bool mappings_untranslated_key(const struct geometry *g, const struct prefix_key *key)
+{
+	struct prefix_key own;
+
+	for (uint64_t at = g->in_base; (at = next_untranslated(g, at, &own)) != UINT64_MAX;)
+		if (own.addr == key->addr && own.plen == key->plen)
+			return true;
+	return false;
 }
 
 int mappings_show_untranslated(const struct mappings *m, const struct geometry *g)
 {
-	const struct prefix_key key = key_of(g);
 	const uint32_t none = 0;
+	struct prefix_key key;
+	int r = 0;
 
-	return g->out_plen == PLEN_NONE ? bpf_map_update_elem(m->d->untranslated, &key, &none, BPF_ANY) : 0;
+	if (g->out_plen != PLEN_NONE)
+		return 0;
+	for (uint64_t at = g->in_base; !r && (at = next_untranslated(g, at, &key)) != UINT64_MAX;)
+		r = bpf_map_update_elem(m->d->untranslated, &key, &none, BPF_ANY);
+	return r;
 }
 
 void mappings_hide_untranslated(const struct mappings *m, const struct geometry *g)
 {
-	const struct prefix_key key = key_of(g);
+	struct prefix_key key;
 
-	if (g->out_plen == PLEN_NONE)
+	if (g->out_plen != PLEN_NONE)
+		return;
+	for (uint64_t at = g->in_base; (at = next_untranslated(g, at, &key)) != UINT64_MAX;)
 		bpf_map_delete_elem(m->d->untranslated, &key);
 }

@@ -32,10 +32,11 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 {
 	struct survey *s = arg;
 	const struct geometry *g = &s->records[number].geo;
-	uint32_t own = s->outside ? g->out_base : g->in_base;
-	unsigned own_plen = s->outside ? g->out_plen : g->in_plen;
+	struct prefix own = s->outside ? geometry_out(g) : geometry_in(g);
 
-	if (own_plen > 32 || own_plen > plen || !prefix_contains(own, own_plen, base))
+	if (own.plen != PLEN_RANGE && own.plen > 32)
+		s->strays[number] = true;
+	else if (!prefix_within((struct prefix){ .base = base, .plen = (uint8_t)plen }, own))
 		s->strays[number] = true;
 	s->covered[number] += prefix_size(plen);
 }
@@ -51,7 +52,8 @@ static bool is_untranslated(const struct mapping *record)
  */
 static bool is_to_give_back(const struct survey *s, int retired, unsigned around)
 {
-	return retired >= 0 && s->retired[retired] && s->records[around].geo.in_plen < s->records[retired].geo.in_plen;
+	return retired >= 0 && s->retired[retired] &&
+	       s->records[around].geo.last_subscriber > s->records[retired].geo.last_subscriber;
 }
 
 /* Compares addresses below `end`, which all lead to this number (-1: to none), with the runs. */
@@ -91,7 +93,7 @@ static bool is_retiring(const struct mappings *m, int number)
  */
 static void survey_whole(struct mappings *m, struct survey *in, const struct survey *out)
 {
-	struct inside_prefix prefix[MAX_MAPPINGS];
+	struct inside_range prefix[MAX_MAPPINGS];
 	size_t n = 0;
 
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
@@ -101,14 +103,14 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 		if (!mapping_record_valid(record))
 			continue;
 		if (!is_untranslated(record) && (in->strays[number] || out->strays[number] || !out->covered[number] ||
-						 out->covered[number] != prefix_size(g->out_plen)))
+						 out->covered[number] != g->last_out + 1ULL))
 			continue;
 		/* The configuration decides whether to give back its inside addresses, unless it has lost them. */
 		in->retired[number] = is_retiring(m, (int)number);
 		if (in->retired[number])
 			continue;
 		in->whole[number] = true;
-		prefix[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
+		prefix[n++] = (struct inside_range){ g->in_base, g->in_base + g->last_subscriber, (uint16_t)number };
 	}
 	in->n_runs = inside_runs(prefix, n, in->run);
 	prefix_index_walk(&m->in, compare_leaf, in);
@@ -148,7 +150,7 @@ static int take_over(struct mappings *m, int number, bool retired)
 	if (!t)
 		return -ENOMEM;
 	*t = (struct mapping_job){ .m = m, .record = *record };
-	t->n_subscribers = is_untranslated(record) ? 0 : prefix_size(record->geo.in_plen);
+	t->n_subscribers = is_untranslated(record) ? 0 : record->geo.last_subscriber + 1ULL;
 	t->n_buckets = mapping_has_slots(record) ? t->n_subscribers << record->bucket_shift : 0;
 
 	int r = take_tables(m, t);
@@ -164,7 +166,7 @@ static int take_over(struct mappings *m, int number, bool retired)
 	}
 	t->record.geo.flags &= (uint8_t)~MAPPING_RETIRED;
 	record->geo.flags = t->record.geo.flags;
-	prefix_index_own(&m->in, (unsigned)number, record->geo.in_base, record->geo.in_plen, is_untranslated(record));
+	prefix_index_own(&m->in, (unsigned)number, geometry_in(&record->geo), is_untranslated(record));
 	mappings_note_live(m, take_pointer(t));
 	return 0;
 }
@@ -173,9 +175,9 @@ static int take_over(struct mappings *m, int number, bool retired)
 static void end_parts(struct mappings *m)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_prefix *p = &m->order[k];
+		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
 
-		mappings_part(m, prefix_index_around(&m->in, p->base, p->plen), &m->table[p->number]->record.geo);
+		mappings_part(m, prefix_index_around(&m->in, geometry_in(g)), g);
 	}
 }
 
@@ -187,13 +189,24 @@ static void settle_drains(struct mappings *m)
 		const struct mapping *record = mappings_get(m, d->number);
 
 		if (!record || !mapping_has_slots(record) || d->whole != mappings_is_retired(m, d->number) ||
-		    d->in.plen < record->geo.in_plen ||
-		    !prefix_contains(record->geo.in_base, record->geo.in_plen, d->in.base))
+		    !prefix_within(d->in, geometry_in(&record->geo)))
 			mappings_forget_drain(m, i);
 	}
 	mappings_forget_needless_drains(m);
 	if (m->d->drains >= 0)
 		mappings_publish_drains(m);
+}
+
+/* Whether a key of the map is one of the prefixes of a mapping that is not translated. */
+static bool is_untranslated_piece(const struct mappings *m, const struct prefix_key *key)
+{
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+
+		if (g->out_plen == PLEN_NONE && mappings_untranslated_key(g, key))
+			return true;
+	}
+	return false;
 }
 
 /* Removes prefixes without a mapping from the map `untranslated`, and enters missing ones. Returns 0 or -errno. */
@@ -206,7 +219,7 @@ static int settle_untranslated(const struct mappings *m)
 	if (!stale)
 		return -ENOMEM;
 	while (n < MAX_MAPPINGS && !bpf_map_get_next_key(m->d->untranslated, at, &key)) {
-		if (mappings_find(m, (struct prefix){ ntohl(key.addr), (uint8_t)key.plen }, PREFIX_NONE) < 0)
+		if (!is_untranslated_piece(m, &key))
 			stale[n++] = key;
 		at = &key;
 	}
@@ -275,7 +288,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 		/* A record of zeroes is valid for a mapping of /0, for which no machine has memory. */
 		if (!mapping_record_valid(record) || !record->geo.in_plen || is_untranslated(record))
 			continue;
-		subscribers = prefix_size(record->geo.in_plen);
+		subscribers = record->geo.last_subscriber + 1ULL;
 		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);
 		if (!r && mapping_has_slots(record))
 			r = chunks_find(&m->buckets, record->first_bucket, subscribers << record->bucket_shift, err);

@@ -13,8 +13,7 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 {
 	struct mapping_job *of = enclosing < 0 ? NULL : m->table[enclosing], *t;
 
-	if (!of || !mapping_has_slots(&of->record) ||
-	    mappings_drains_of(m, (struct prefix){ exception->in_base, exception->in_plen }, enclosing))
+	if (!of || !mapping_has_slots(&of->record) || mappings_drains_of(m, geometry_in(exception), enclosing))
 		return;
 	t = calloc(1, sizeof(*t));
 	/* The next start ends the rest. */
@@ -24,7 +23,7 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 		.m = m,
 		.number = enclosing,
 		.record = of->record,
-		.n_subscribers = prefix_size(exception->in_plen),
+		.n_subscribers = exception->last_subscriber + 1ULL,
 		.part_of = of,
 		.part_first = mapping_subscriber(&of->record.geo, exception->in_base),
 	};

@@ -175,9 +175,7 @@ static bool scan_step(struct mappings *m)
 
 static bool overlaps(const struct geometry *a, const struct geometry *b)
 {
-	return prefix_overlaps(a->in_base, a->in_plen, b->in_base, b->in_plen) ||
-	       (a->out_plen != PLEN_NONE && b->out_plen != PLEN_NONE &&
-		prefix_overlaps(a->out_base, a->out_plen, b->out_base, b->out_plen));
+	return prefixes_overlap(geometry_in(a), geometry_in(b)) || prefixes_overlap(geometry_out(a), geometry_out(b));
 }
 
 bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g)

@@ -108,7 +108,7 @@ bool portmap_filters_equal(const struct portmap_filters *a, const struct portmap
 bool portmap_filters_valid(const struct portmap_filters *f);
 
 /* Writes "192.0.2.1", "192.0.2.1:443", "192.0.2.0/24" or "192.0.2.0/24:443" and returns text. */
-#define PORTMAP_FILTER_TEXT 32
+#define PORTMAP_FILTER_TEXT 40
 const char *portmap_filter_format(const struct portmap_filter *f, char text[static PORTMAP_FILTER_TEXT]);
 
 #endif

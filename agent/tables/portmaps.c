@@ -302,7 +302,7 @@ void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct 
 void portmaps_mark(const struct portmaps *p, struct prefix in)
 {
 	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
-		if (prefix_contains(in.base, in.plen, m->in.addr))
+		if (prefix_holds(in, m->in.addr))
 			portmap_flag(p, m->in.addr);
 }
 

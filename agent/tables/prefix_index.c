@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/inside_runs.h"
@@ -88,22 +89,51 @@ void prefix_index_walk(const struct prefix_index *x, prefix_index_visit visit, v
 		walk_node(x, root, root << 24, 16, visit, arg);
 }
 
-/* Whether enough nodes are free for a prefix. */
-static int check_room(const struct prefix_index *x, uint32_t base, unsigned plen)
-{
-	uint16_t second = get(x, octet(base, 0), octet(base, 1));
-	bool has_second = second && !is_leaf(second);
-	uint16_t third = has_second ? get(x, second, octet(base, 2)) : 0;
-	int needed = plen > 16 && !has_second, node = INDEX_ROOTS - 1;
+/* The prefixes that a prefix or range is cut into, in order; ends when they are used up. */
+struct pieces {
+	uint64_t next;
+	uint32_t last;
+};
 
-	needed += plen > 24 && (!third || is_leaf(third));
+static struct pieces pieces_of(struct prefix p)
+{
+	return (struct pieces){ p.base, prefix_last(p) };
+}
+
+static bool next_piece(struct pieces *s, struct prefix *ret)
+{
+	if (s->next > s->last)
+		return false;
+	*ret = prefix_first_of((uint32_t)s->next, s->last);
+	s->next = (uint64_t)prefix_last(*ret) + 1;
+	return true;
+}
+
+/* Whether enough nodes are free: one for each 2^16 addresses of which a part is needed, and the same for 2^8. */
+static int check_room(const struct prefix_index *x, struct prefix p)
+{
+	uint64_t second_of = UINT64_MAX, third_of = UINT64_MAX;
+	struct pieces s = pieces_of(p);
+	int needed = 0, node = INDEX_ROOTS - 1;
+
+	for (struct prefix piece; next_piece(&s, &piece);) {
+		uint16_t second = get(x, octet(piece.base, 0), octet(piece.base, 1));
+		bool has_second = second && !is_leaf(second);
+		uint16_t third = has_second ? get(x, second, octet(piece.base, 2)) : 0;
+
+		needed += piece.plen > 16 && !has_second && piece.base >> 16 != second_of;
+		if (piece.plen > 16)
+			second_of = piece.base >> 16;
+		needed += piece.plen > 24 && (!third || is_leaf(third)) && piece.base >> 8 != third_of;
+		if (piece.plen > 24)
+			third_of = piece.base >> 8;
+	}
 	for (; needed && node >= 0; needed--)
 		node = find_free(x, (uint32_t)node + 1);
 	return node < 0 ? node : 0;
 }
 
-/* Whether nothing conflicts with a prefix that must not overlap any other. */
-static int check_empty(const struct prefix_index *x, uint32_t base, unsigned plen)
+static int check_empty_piece(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
 	uint32_t last = last_addr(base, plen);
 
@@ -135,47 +165,66 @@ static int check_empty(const struct prefix_index *x, uint32_t base, unsigned ple
 	return 0;
 }
 
-/* The number below `end`, from `number` on, that has exactly this prefix, or -ENOENT. */
-static int find_equal(const struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, unsigned end)
+/* Whether nothing conflicts with a prefix that must not overlap any other. */
+static int check_empty(const struct prefix_index *x, struct prefix p)
 {
+	struct pieces s = pieces_of(p);
+	int r = 0;
+
+	for (struct prefix piece; !r && next_piece(&s, &piece);)
+		r = check_empty_piece(x, piece.base, piece.plen);
+	return r;
+}
+
+/* The number below `end`, from `number` on, that has exactly these addresses, or -ENOENT. */
+static int find_equal(const struct prefix_index *x, struct prefix p, unsigned number, unsigned end)
+{
+	uint32_t last = prefix_last(p);
+
 	for (; number < end; number++)
-		if (x->of[number].used && x->of[number].base == base && x->of[number].plen == plen)
+		if (x->of[number].used && x->of[number].first == p.base && x->of[number].last == last)
 			return (int)number;
 	return -ENOENT;
 }
 
-static int find_mapping(const struct prefix_index *x, uint32_t base, unsigned plen)
+static int find_mapping(const struct prefix_index *x, struct prefix p)
 {
-	return find_equal(x, base, plen, 0, MAX_MAPPINGS);
+	return find_equal(x, p, 0, MAX_MAPPINGS);
 }
 
-static int find_hold(const struct prefix_index *x, uint32_t base, unsigned plen)
+static int find_hold(const struct prefix_index *x, struct prefix p)
 {
-	return find_equal(x, base, plen, MAX_MAPPINGS, 2 * MAX_MAPPINGS);
+	return find_equal(x, p, MAX_MAPPINGS, 2 * MAX_MAPPINGS);
 }
 
-int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen)
+int prefix_index_check(const struct prefix_index *x, struct prefix p)
 {
-	int r = !x->nests ? check_empty(x, base, plen) : find_mapping(x, base, plen) < 0 ? 0 : -EEXIST;
+	int r = !x->nests ? check_empty(x, p) : find_mapping(x, p) < 0 ? 0 : -EEXIST;
 
-	return r ? r : check_room(x, base, plen);
+	return r ? r : check_room(x, p);
 }
 
-/* Whether an entry's prefix is shorter, so that another of this length hides it. */
-static bool gives_way(const struct prefix_index *x, uint16_t entry, unsigned plen)
+/* Addresses less 1. */
+static uint32_t size_of(const struct index_prefix *p)
 {
-	return !entry || !x->nests || x->of[number_of(entry)].plen < plen || !x->of[number_of(entry)].used;
+	return p->last - p->first;
+}
+
+/* Whether an entry's prefix is larger, so that another of this size, less 1, hides it. */
+static bool gives_way(const struct prefix_index *x, uint16_t entry, uint32_t size)
+{
+	return !entry || !x->nests || size_of(&x->of[number_of(entry)]) > size || !x->of[number_of(entry)].used;
 }
 
 /* Sets the entries first..last of a node, and all those of the nodes behind them, wherever they give way. */
-static void paint(struct prefix_index *x, uint32_t node, uint32_t first, uint32_t last, uint16_t leaf, unsigned plen)
+static void paint(struct prefix_index *x, uint32_t node, uint32_t first, uint32_t last, uint16_t leaf, uint32_t size)
 {
 	for (uint32_t i = first; i <= last; i++) {
 		uint16_t entry = get(x, node, i);
 
 		if (entry && !is_leaf(entry))
-			paint(x, entry, 0, 255, leaf, plen);
-		else if (gives_way(x, entry, plen))
+			paint(x, entry, 0, 255, leaf, size);
+		else if (gives_way(x, entry, size))
 			set(x, node, i, leaf);
 	}
 }
@@ -185,14 +234,15 @@ static bool is_link(uint16_t entry)
 	return entry && !is_leaf(entry);
 }
 
-/* Paints a prefix for which there is room. New nodes are linked when they are complete. */
-static void paint_prefix(struct prefix_index *x, uint32_t base, unsigned plen, uint16_t leaf)
+/* Paints one of the prefixes of a range of this size, less 1. New nodes are linked when they are complete. */
+static void paint_piece(struct prefix_index *x, struct prefix p, uint16_t leaf, uint32_t size)
 {
-	uint32_t last = last_addr(base, plen);
+	uint32_t base = p.base, last = prefix_last(p);
+	unsigned plen = p.plen;
 
 	if (plen <= 16) {
 		for (uint32_t i = base >> 16; i <= last >> 16; i++)
-			paint(x, i >> 8, i & 255, i & 255, leaf, plen);
+			paint(x, i >> 8, i & 255, i & 255, leaf, size);
 		return;
 	}
 
@@ -200,12 +250,12 @@ static void paint_prefix(struct prefix_index *x, uint32_t base, unsigned plen, u
 	uint16_t second = is_link(linked) ? linked : new_node(x, linked);
 
 	if (plen <= 24) {
-		paint(x, second, octet(base, 2), octet(last, 2), leaf, plen);
+		paint(x, second, octet(base, 2), octet(last, 2), leaf, size);
 	} else {
 		uint16_t below = get(x, second, octet(base, 2));
 		uint16_t third = is_link(below) ? below : new_node(x, below);
 
-		paint(x, third, octet(base, 3), octet(last, 3), leaf, plen);
+		paint(x, third, octet(base, 3), octet(last, 3), leaf, size);
 		if (third != below)
 			set(x, second, octet(base, 2), third);
 	}
@@ -213,29 +263,39 @@ static void paint_prefix(struct prefix_index *x, uint32_t base, unsigned plen, u
 		set(x, octet(base, 0), octet(base, 1), second);
 }
 
-void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, unsigned plen, bool hidden)
+/* Paints addresses for which there is room. */
+static void paint_prefix(struct prefix_index *x, struct prefix p, uint16_t leaf)
 {
-	x->of[number] = (struct index_prefix){ .base = base, .plen = (uint8_t)plen, .used = true, .hidden = hidden };
+	struct pieces s = pieces_of(p);
+
+	for (struct prefix piece; next_piece(&s, &piece);)
+		paint_piece(x, piece, leaf, prefix_last(p) - p.base);
 }
 
-/* The longest prefix around this one, among the numbers below `end`. */
-static int find_around(const struct prefix_index *x, uint32_t base, unsigned plen, unsigned end)
+void prefix_index_own(struct prefix_index *x, unsigned number, struct prefix p, bool hidden)
+{
+	x->of[number] =
+		(struct index_prefix){ .first = p.base, .last = prefix_last(p), .used = true, .hidden = hidden };
+}
+
+/* The smallest range with more than these addresses around them, or with these alone, among the numbers below `end`. */
+static int find_around(const struct prefix_index *x, uint32_t first, uint32_t last, bool equal, unsigned end)
 {
 	int found = -ENOENT;
 
 	for (unsigned number = 0; number < end; number++) {
 		const struct index_prefix *p = &x->of[number];
 
-		if (p->used && p->plen < plen && prefix_contains(p->base, p->plen, base) &&
-		    (found < 0 || p->plen > x->of[found].plen))
+		if (p->used && p->first <= first && p->last >= last && (equal || size_of(p) > last - first) &&
+		    (found < 0 || size_of(p) < size_of(&x->of[found])))
 			found = (int)number;
 	}
 	return found;
 }
 
-int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen)
+int prefix_index_around(const struct prefix_index *x, struct prefix p)
 {
-	return find_around(x, base, plen, MAX_MAPPINGS);
+	return find_around(x, p.base, prefix_last(p), false, MAX_MAPPINGS);
 }
 
 /* A number being removed, and the entry that replaces its leaves. */
@@ -270,9 +330,10 @@ static void clear(struct prefix_index *x, uint32_t node, uint32_t first, uint32_
 	}
 }
 
-static void clear_prefix(struct prefix_index *x, uint32_t base, unsigned plen, struct removal r)
+static void clear_piece(struct prefix_index *x, struct prefix p, struct removal r)
 {
-	uint32_t last = last_addr(base, plen);
+	uint32_t base = p.base, last = prefix_last(p);
+	unsigned plen = p.plen;
 
 	if (plen <= 16) {
 		for (uint32_t i = base >> 16; i <= last >> 16; i++)
@@ -297,24 +358,32 @@ static void clear_prefix(struct prefix_index *x, uint32_t base, unsigned plen, s
 	fold(x, octet(base, 0), octet(base, 1));
 }
 
+static void clear_prefix(struct prefix_index *x, struct prefix p, struct removal r)
+{
+	struct pieces s = pieces_of(p);
+
+	for (struct prefix piece; next_piece(&s, &piece);)
+		clear_piece(x, piece, r);
+}
+
 /* Gives the leaves of a prefix in the index from one number to another, which has the same prefix. */
 static void give(struct prefix_index *x, unsigned number, unsigned to)
 {
 	const struct index_prefix *p = &x->of[number];
 
-	clear_prefix(x, p->base, p->plen, (struct removal){ leaf_of(number), leaf_of(to) });
+	clear_prefix(x, prefix_of(p->first, p->last), (struct removal){ leaf_of(number), leaf_of(to) });
 }
 
-static int insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, bool hidden)
+static int insert(struct prefix_index *x, struct prefix p, unsigned number, bool hidden)
 {
-	int r = prefix_index_check(x, base, plen), hold = x->nests ? find_hold(x, base, plen) : -ENOENT;
+	int r = prefix_index_check(x, p), hold = x->nests ? find_hold(x, p) : -ENOENT;
 
 	if (r < 0)
 		return r;
 	if (x->nests)
-		prefix_index_own(x, number, base, plen, hidden);
+		prefix_index_own(x, number, p, hidden);
 	if (hold < 0) {
-		paint_prefix(x, base, plen, leaf_of(number));
+		paint_prefix(x, p, leaf_of(number));
 	} else {
 		give(x, (unsigned)hold, number);
 		x->of[hold].used = false;
@@ -322,28 +391,28 @@ static int insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned
 	return 0;
 }
 
-int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+int prefix_index_insert(struct prefix_index *x, struct prefix p, unsigned number)
 {
-	return insert(x, base, plen, number, false);
+	return insert(x, p, number, false);
 }
 
-int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+int prefix_index_insert_hidden(struct prefix_index *x, struct prefix p, unsigned number)
 {
-	return insert(x, base, plen, number, true);
+	return insert(x, p, number, true);
 }
 
 static struct removal removal_of(struct prefix_index *x, unsigned number)
 {
 	struct index_prefix *p = &x->of[number];
-	int around = x->nests && p->used ? find_around(x, p->base, p->plen, 2 * MAX_MAPPINGS) : -ENOENT;
+	int around = x->nests && p->used ? find_around(x, p->first, p->last, false, 2 * MAX_MAPPINGS) : -ENOENT;
 
 	p->used = false;
 	return (struct removal){ leaf_of(number), around < 0 ? 0 : leaf_of((unsigned)around) };
 }
 
-void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+void prefix_index_remove(struct prefix_index *x, struct prefix p, unsigned number)
 {
-	clear_prefix(x, base, plen, removal_of(x, number));
+	clear_prefix(x, p, removal_of(x, number));
 }
 
 void prefix_index_remove_number(struct prefix_index *x, unsigned number)
@@ -354,20 +423,20 @@ void prefix_index_remove_number(struct prefix_index *x, unsigned number)
 		clear(x, root, 0, 255, r);
 }
 
-int prefix_index_hold(struct prefix_index *x, uint32_t base, unsigned plen)
+int prefix_index_hold(struct prefix_index *x, struct prefix p)
 {
-	int mapping = find_mapping(x, base, plen), r = check_room(x, base, plen);
+	int mapping = find_mapping(x, p), r = check_room(x, p);
 	unsigned hold = MAX_MAPPINGS;
 
-	if (find_hold(x, base, plen) >= 0)
+	if (find_hold(x, p) >= 0)
 		return 0;
 	while (hold < 2 * MAX_MAPPINGS && x->of[hold].used)
 		hold++;
 	if (r < 0 || hold == 2 * MAX_MAPPINGS)
 		return -ENOSPC;
-	prefix_index_own(x, hold, base, plen, true);
+	prefix_index_own(x, hold, p, true);
 	if (mapping < 0)
-		paint_prefix(x, base, plen, leaf_of(hold));
+		paint_prefix(x, p, leaf_of(hold));
 	else
 		give(x, (unsigned)mapping, hold);
 	return 0;
@@ -376,23 +445,24 @@ int prefix_index_hold(struct prefix_index *x, uint32_t base, unsigned plen)
 void prefix_index_release(struct prefix_index *x)
 {
 	for (unsigned hold = MAX_MAPPINGS; hold < 2 * MAX_MAPPINGS; hold++) {
-		const struct index_prefix p = x->of[hold];
-		int mapping = p.used ? find_mapping(x, p.base, p.plen) : -ENOENT;
+		const bool used = x->of[hold].used;
+		const struct prefix p = prefix_of(x->of[hold].first, x->of[hold].last);
+		int mapping = used ? find_mapping(x, p) : -ENOENT;
 
-		if (!p.used)
+		if (!used)
 			continue;
 		if (mapping >= 0) {
 			give(x, hold, (unsigned)mapping);
 			x->of[hold].used = false;
 		} else {
-			prefix_index_remove(x, p.base, p.plen, hold);
+			prefix_index_remove(x, p, hold);
 		}
 	}
 }
 
 void prefix_index_replace(struct prefix_index *x, unsigned number, unsigned by, bool hidden)
 {
-	prefix_index_own(x, by, x->of[number].base, x->of[number].plen, hidden);
+	prefix_index_own(x, by, prefix_of(x->of[number].first, x->of[number].last), hidden);
 	give(x, number, by);
 	x->of[number].used = false;
 }
@@ -425,7 +495,7 @@ static void repaint_node(struct prefix_index *x, struct runs *r, uint32_t node, 
 		} else if (r->run[at].first <= addr && r->run[at].last >= last_addr(addr, plen)) {
 			around = r->run[at].number;
 		} else {
-			around = prefix_index_around(x, addr, plen + 1);
+			around = find_around(x, addr, last_addr(addr, plen), true, MAX_MAPPINGS);
 		}
 		if (around >= 0)
 			wanted = leaf_of((unsigned)around);
@@ -434,25 +504,36 @@ static void repaint_node(struct prefix_index *x, struct runs *r, uint32_t node, 
 	}
 }
 
+static int larger_first(const void *a, const void *b)
+{
+	const struct inside_range *x = a, *y = b;
+	uint32_t x_size = x->last - x->first, y_size = y->last - y->first;
+
+	return x_size > y_size ? -1 : x_size < y_size;
+}
+
 unsigned prefix_index_repaint(struct prefix_index *x)
 {
-	static struct inside_prefix prefix[MAX_MAPPINGS];
+	static struct inside_range range[MAX_MAPPINGS];
 	static struct runs r;
 	size_t n = 0;
 
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
 		if (x->of[number].used)
-			prefix[n++] =
-				(struct inside_prefix){ x->of[number].base, x->of[number].plen, (uint16_t)number };
-	r.n = inside_runs(prefix, n, r.run);
+			range[n++] = (struct inside_range){ x->of[number].first, x->of[number].last, (uint16_t)number };
+	r.n = inside_runs(range, n, r.run);
 	r.changed = 0;
 	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
 		repaint_node(x, &r, root, root << 24, 16);
-	/* In order of length: missing entries need nodes, and longer prefixes do not give way. */
-	for (unsigned plen = 0; plen <= 32; plen++)
-		for (size_t i = 0; i < n; i++)
-			if (prefix[i].plen == plen && !check_room(x, prefix[i].base, plen))
-				paint_prefix(x, prefix[i].base, plen, leaf_of(prefix[i].number));
+	/* In order of size: missing entries need nodes, and smaller ranges do not give way. */
+	if (n)
+		qsort(range, n, sizeof(*range), larger_first);
+	for (size_t i = 0; i < n; i++) {
+		struct prefix p = prefix_of(range[i].first, range[i].last);
+
+		if (!check_room(x, p))
+			paint_prefix(x, p, leaf_of(range[i].number));
+	}
 	return r.changed;
 }
 

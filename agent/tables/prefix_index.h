@@ -7,8 +7,9 @@
  * old or the new value of an entry. A new node is complete before it is linked. An unlinked node is reused only after
  * prefix_index_settle(), when no reader can still be in it.
  *
- * Outside prefixes must not overlap. Inside prefixes may lie within each other (`nests`): the longest has the address,
- * and those of a removed one go back to the one around it. Addresses are in host byte order.
+ * A prefix may also be a range that is none; it is cut into prefixes, whose entries have one number. Outside prefixes
+ * must not overlap. Inside prefixes may lie within each other (`nests`), but not overlap in part: the longest has the
+ * address, and those of a removed one go back to the one around it. Addresses are in host byte order.
  *
  * A change of several overlapping prefixes holds them first: in between, their addresses would be found in a mapping
  * that they have neither before nor after.
@@ -21,10 +22,12 @@
 
 #include <detnat/tables.h>
 
+#include "base/address.h"
+
 /* A prefix in the index. */
 struct index_prefix {
-	uint32_t base;
-	uint8_t plen;
+	uint32_t first;
+	uint32_t last;
 	bool used;
 	bool hidden; /* the datapath finds no mapping there */
 };
@@ -48,7 +51,7 @@ typedef void (*prefix_index_visit)(uint32_t base, unsigned plen, unsigned number
 unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes, bool nests);
 
 /* Sets the prefix of a number, in an index that already contains it. */
-void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, unsigned plen, bool hidden);
+void prefix_index_own(struct prefix_index *x, unsigned number, struct prefix p, bool hidden);
 
 /* Gives every address to the longest of the prefixes in use. Returns how many entries were changed. */
 unsigned prefix_index_repaint(struct prefix_index *x);
@@ -60,22 +63,22 @@ void prefix_index_walk(const struct prefix_index *x, prefix_index_visit visit, v
  * Whether the prefix can be inserted: 0, -EEXIST if it overlaps another (with `nests`: is equal to it), -ENOSPC if
  * there are too few free nodes.
  */
-int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen);
+int prefix_index_check(const struct prefix_index *x, struct prefix p);
 
 /* Errors as for prefix_index_check(), with nothing changed. */
-int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
+int prefix_index_insert(struct prefix_index *x, struct prefix p, unsigned number);
 
 /* The same for a prefix in which the datapath must find no mapping. Only with `nests`. */
-int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
+int prefix_index_insert_hidden(struct prefix_index *x, struct prefix p, unsigned number);
 
 /* Removes the leaf entries of this number within the prefix. */
-void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
+void prefix_index_remove(struct prefix_index *x, struct prefix p, unsigned number);
 
 /*
  * From now on the datapath finds no mapping for the addresses of a prefix, except for longer prefixes within it, until
  * it is inserted, or released. 0, or -ENOSPC. Only with `nests`.
  */
-int prefix_index_hold(struct prefix_index *x, uint32_t base, unsigned plen);
+int prefix_index_hold(struct prefix_index *x, struct prefix p);
 
 /* Ends all holds: each address belongs to the longest prefix in use again. */
 void prefix_index_release(struct prefix_index *x);
@@ -92,7 +95,7 @@ void prefix_index_settle(struct prefix_index *x);
 /* Number of the mapping that covers an address, or -ENOENT. */
 int prefix_index_find(const struct prefix_index *x, uint32_t addr);
 
-/* Number of the longest prefix around this one, excluding itself, or -ENOENT. Only with `nests`. */
-int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen);
+/* Number of the smallest range around this one, excluding itself, or -ENOENT. Only with `nests`. */
+int prefix_index_around(const struct prefix_index *x, struct prefix p);
 
 #endif

@@ -23,7 +23,7 @@ static __noinline const struct mapping *copy_mapping(const struct session_copy *
 	if (!t || !c || c->mapping >= MAX_MAPPINGS)
 		return 0;
 	m = mapping_of_leaf(t, INDEX_LEAF | c->mapping);
-	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber >= prefix_size(m->geo.in_plen) ||
+	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber > m->geo.last_subscriber ||
 	    (c->request != COPY_END && !copy_state_fits(c->key, word_proto(c->word), word_state(c->word))))
 		return 0;
 	return m;

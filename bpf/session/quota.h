@@ -17,6 +17,8 @@
 #ifndef DETNAT_QUOTA_H
 #define DETNAT_QUOTA_H
 
+#include <detnat/giving_way.h>
+
 #include "session/overflow_lists.h"
 
 #define REFUSALS_PER_SECOND 10U
@@ -24,12 +26,6 @@
 
 /* Buckets of a walk for a unit of search work: a walk looks at whole buckets, which is four times as fast. */
 #define QUOTA_UNIT (4 * SEARCH_UNIT / BUCKET_SLOTS)
-
-/* Ranks: 0 for sessions that stay; then those that the outside opened, reset ones, and expired ones. */
-#define QUOTA_RANK_INBOUND 1U
-#define QUOTA_RANK_BEYOND  127U /* in subscriber.quota_pass: sessions beyond the slots are taken */
-#define QUOTA_RANK_RESET   128U
-#define QUOTA_RANK_EXPIRED 255U
 
 /* Results of quota_room(). */
 enum quota_room {
@@ -100,24 +96,10 @@ static __always_inline int quota_concerns(const struct mapping *m, __u64 word, _
 	       (word_state(word) & SESSION_RESET || inbound & 1 || word_expired(word, now, m->timeout_ticks));
 }
 
-/*
- * The rank of a session that quota_concerns(). Of those alike it grows with their age: four ranks for each doubling.
- * Ages are of 2^22 ticks at most, as timeouts are.
- */
+/* The rank of a session that quota_concerns(). */
 SUBPROGRAM int quota_rank(const struct mapping *m, __u64 word, __u32 now)
 {
-	/* A timestamp may be one tick ahead. */
-	__s32 signed_age = (__s32)(now - word_seen(word)) + 2;
-	__u32 age = signed_age < 1 ? 1 : (__u32)signed_age, bits = 0;
-
-	if (!m || word_expired(word, now, m->timeout_ticks))
-		return QUOTA_RANK_EXPIRED;
-	for (__u32 shift = 16; shift; shift >>= 1) {
-		if (age >> bits >> shift)
-			bits += shift;
-	}
-	bits = bits * 4 + ((age << 2 >> bits) & 3);
-	return (int)((word_state(word) & SESSION_RESET ? QUOTA_RANK_RESET : QUOTA_RANK_INBOUND) + (bits & 127));
+	return m ? (int)giving_way_rank(word, now, m->timeout_ticks) : (int)QUOTA_RANK_EXPIRED;
 }
 
 /* Ends a session for another one, or because it has expired; its place in the count remains. Returns 1 if so. */

@@ -10,6 +10,9 @@ readonly world=/run/detnat-demo
 readonly alice=detnat-alice bob=detnat-bob gateway=detnat-gateway internet=detnat-internet
 readonly namespaces=("$alice" "$bob" "$gateway" "$internet")
 readonly alice_addr=10.0.0.2 bob_addr=10.0.16.16 gateway_addr=10.0.0.1 web_addr=198.51.100.7
+# The page of the demo that is left running.
+# shellcheck disable=SC2034 # demo.sh uses it
+readonly desk_at=127.0.0.1:8469
 
 # Runs a command in a namespace. Unlike `ip netns exec` it keeps the mounts, so that BPF pins are visible.
 in_ns() {
@@ -21,6 +24,8 @@ in_ns() {
 # Removes all that a demo created, whether it ended normally or was killed. Prints nothing if there is nothing.
 remove_world() {
 	local namespace pids pid
+	pid=$(cat "$world/desk.pid" 2>/dev/null) || pid=
+	[[ -z $pid || $(readlink "/proc/$pid/exe") != */detnat-desk ]] || kill -TERM "$pid" || true
 	for namespace in "${namespaces[@]}"; do
 		[ -e "/run/netns/$namespace" ] || continue
 		pids=$(ip netns pids "$namespace" 2>/dev/null) || true

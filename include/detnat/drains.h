@@ -14,19 +14,26 @@
 /* The most draining mappings in which one address may have sessions. */
 #define DRAIN_DEPTH 4U
 
+/*
+ * A range that is no prefix has a key for each of the prefixes that it is cut into. Their entries have these in place
+ * of the length: the first key begins where the range does.
+ */
+#define DRAIN_RANGE 64U /* of the first */
+#define DRAIN_REST  65U /* of the others */
+
 struct drain_key {
 	__u32 plen;
 	__be32 addr;
 };
 _Static_assert(sizeof(struct drain_key) == 8, "as an LPM_TRIE wants it");
 
-/* A prefix drains from a mapping. The prefix equals or contains that of the entry's key. */
+/* Addresses drain from a mapping. They equal or contain the prefix of the entry's key. */
 struct drain_from {
 	__u64 until_s; /* CLOCK_BOOTTIME in seconds; the programs do not read it */
 	__u16 mapping; /* its number */
-	__u8 plen;     /* of the prefix */
+	__u8 plen;     /* of the prefix, or DRAIN_RANGE or DRAIN_REST */
 	__u8 whole;    /* 1: the whole mapping drains; 0: an exception took these addresses */
-	__u8 pad[4];
+	__u8 pad[4];   /* of a range that is no prefix: its last address, host byte order; else 0 */
 };
 _Static_assert(sizeof(struct drain_from) == 16, "no hidden padding");
 

@@ -73,6 +73,18 @@ int prefix_parse(const char *text, struct prefix *ret)
 	return 0;
 }
 
+int range_parse(const char *text, struct prefix *ret)
+{
+	uint32_t first, last;
+
+	if (!strchr(text, '-'))
+		return prefix_parse(text, ret);
+	if (read_addr(&text, &first) < 0 || *text++ != '-' || read_addr(&text, &last) < 0 || *text || last < first)
+		return -EINVAL;
+	*ret = prefix_of(first, last);
+	return 0;
+}
+
 int endpoint_parse(const char *text, struct endpoint *ret)
 {
 	uint32_t addr, port;

@@ -9,7 +9,7 @@
 
 static inline struct address_range address_range_of(struct prefix p)
 {
-	return (struct address_range){ p.base, p.base | ~prefix_mask(p.plen) };
+	return (struct address_range){ p.base, prefix_last(p) };
 }
 
 /*

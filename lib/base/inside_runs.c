@@ -3,33 +3,25 @@
 
 #include <stdlib.h>
 
-#include <detnat/mapping.h>
-
-/* Prefixes that lie within each other, at most: one of each length. */
-#define MAX_DEPTH 33U
-
 static int compare(const void *pa, const void *pb)
 {
-	const struct inside_prefix *a = pa, *b = pb;
+	const struct inside_range *a = pa, *b = pb;
 
-	return a->base != b->base ? (a->base > b->base) - (a->base < b->base) : a->plen - b->plen;
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return a->last > b->last ? -1 : a->last < b->last;
 }
 
-static uint32_t last_of(const struct inside_prefix *p)
-{
-	return (uint32_t)(p->base + (prefix_size(p->plen) - 1));
-}
-
-/* The prefixes around the present address, the longest last. */
+/* The ranges around the present address. */
 struct sweep {
-	const struct inside_prefix *around[MAX_DEPTH];
-	unsigned depth;
-	uint64_t at; /* first address that has no run yet */
+	struct inside_range *range;
+	unsigned inmost; /* 1 + the place of the smallest one; 0: none */
+	uint64_t at;	 /* first address that has no run yet */
 	struct inside_run *run;
 	size_t n;
 };
 
-/* Gives the addresses below `end` to the innermost prefix. */
+/* Gives the addresses below `end` to the innermost range. */
 static void run_until(struct sweep *s, uint64_t end)
 {
 	if (s->at >= end)
@@ -37,32 +29,33 @@ static void run_until(struct sweep *s, uint64_t end)
 	s->run[s->n++] = (struct inside_run){
 		.first = (uint32_t)s->at,
 		.last = (uint32_t)(end - 1),
-		.number = s->around[s->depth - 1]->number,
+		.number = s->range[s->inmost - 1].number,
 	};
 	s->at = end;
 }
 
-/* Leaves the prefixes that end below an address. */
+/* Leaves the ranges that end below an address. */
 static void leave(struct sweep *s, uint64_t addr)
 {
-	while (s->depth && last_of(s->around[s->depth - 1]) < addr) {
-		run_until(s, (uint64_t)last_of(s->around[s->depth - 1]) + 1);
-		s->depth--;
+	while (s->inmost && s->range[s->inmost - 1].last < addr) {
+		run_until(s, (uint64_t)s->range[s->inmost - 1].last + 1);
+		s->inmost = s->range[s->inmost - 1].around;
 	}
 }
 
-size_t inside_runs(struct inside_prefix *prefix, size_t n, struct inside_run *ret)
+size_t inside_runs(struct inside_range *range, size_t n, struct inside_run *ret)
 {
-	struct sweep s = { .run = ret };
+	struct sweep s = { .range = range, .run = ret };
 
 	if (n)
-		qsort(prefix, n, sizeof(*prefix), compare);
+		qsort(range, n, sizeof(*range), compare);
 	for (size_t i = 0; i < n; i++) {
-		leave(&s, prefix[i].base);
-		if (s.depth)
-			run_until(&s, prefix[i].base);
-		s.at = prefix[i].base;
-		s.around[s.depth++] = &prefix[i];
+		leave(&s, range[i].first);
+		if (s.inmost)
+			run_until(&s, range[i].first);
+		s.at = range[i].first;
+		range[i].around = (uint16_t)s.inmost;
+		s.inmost = (unsigned)i + 1;
 	}
 	leave(&s, 1ULL << 32);
 	return s.n;

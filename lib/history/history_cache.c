@@ -211,6 +211,8 @@ static bool span_valid(const struct history_index *x, uint32_t begin, uint32_t e
 
 static bool prefix_valid(struct prefix p)
 {
+	if (prefix_is_range(p))
+		return p.last > p.base;
 	return prefix_is_none(p) || (p.plen <= 32 && !(p.base & ~prefix_mask(p.plen)));
 }
 

@@ -71,8 +71,7 @@ static void end_at(struct history_drains *p, size_t i, struct history_at at)
 
 static bool covers(const struct history_drain *a, const struct history_drain *b)
 {
-	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->of.plen <= b->of.plen &&
-	       prefix_contains(a->of.base, a->of.plen, b->of.base);
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && prefix_within(b->of, a->of);
 }
 
 int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint32_t begin, struct history_at at)
@@ -157,9 +156,8 @@ void history_drain_write(FILE *out, const struct history_drain *d)
 {
 	char in[ADDR_TEXT], pool[ADDR_TEXT], of[ADDR_TEXT], from[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"of\":\"%s\",\"from\":\"%s\"",
-		prefix_format(d->in.base, d->in.plen, in), prefix_format(d->out.base, d->out.plen, pool),
-		prefix_format(d->of.base, d->of.plen, of), time_format(d->from, from));
+	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"of\":\"%s\",\"from\":\"%s\"", prefix_text(d->in, in),
+		prefix_text(d->out, pool), prefix_text(d->of, of), time_format(d->from, from));
 }
 
 static const char *text_of(const cJSON *json, const char *key)
@@ -172,7 +170,6 @@ bool history_drain_read(const cJSON *json, struct history_drain *ret)
 	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *of = text_of(json, "of");
 	const char *from = text_of(json, "from");
 
-	return in && out && of && from && !prefix_parse(in, &ret->in) && !prefix_parse(out, &ret->out) &&
-	       !prefix_parse(of, &ret->of) && !time_parse(from, &ret->from) && ret->of.plen >= ret->in.plen &&
-	       prefix_contains(ret->in.base, ret->in.plen, ret->of.base);
+	return in && out && of && from && !range_parse(in, &ret->in) && !range_parse(out, &ret->out) &&
+	       !range_parse(of, &ret->of) && !time_parse(from, &ret->from) && prefix_within(ret->of, ret->in);
 }

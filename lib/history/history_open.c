@@ -22,9 +22,8 @@ static const struct history_interval *ended_with(const struct history_index *x, 
 	for (size_t i = x->n_intervals; i-- > 0;) {
 		const struct history_interval *v = &x->intervals[i];
 
-		if (v->end_line == d->end_line && !v->undone && v->in.base == d->drain.in.base &&
-		    v->in.plen == d->drain.in.plen && v->out.base == d->drain.out.base &&
-		    v->out.plen == d->drain.out.plen)
+		if (v->end_line == d->end_line && !v->undone && prefix_equal(v->in, d->drain.in) &&
+		    prefix_equal(v->out, d->drain.out))
 			return v;
 	}
 	return NULL;

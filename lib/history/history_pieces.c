@@ -25,7 +25,16 @@ int prefix_order(struct prefix a, struct prefix b)
 {
 	if (a.plen != b.plen)
 		return a.plen < b.plen ? -1 : 1;
-	return (a.base > b.base) - (a.base < b.base);
+	if (a.base != b.base)
+		return a.base < b.base ? -1 : 1;
+	return (a.last > b.last) - (a.last < b.last);
+}
+
+size_t first_range_of(const struct held *held, size_t n, bool outside)
+{
+	while (n && prefix_is_range(outside ? held[n - 1].out : held[n - 1].in))
+		n--;
+	return n;
 }
 
 static int compare_inner(const void *pa, const void *pb, void *times)
@@ -60,6 +69,7 @@ int holdings_init(struct holdings *x, const struct history_index *index)
 		return -ENOMEM;
 	if (x->n)
 		qsort_r(x->inner, x->n, sizeof(*x->inner), compare_inner, &x->times);
+	x->first_range = first_range_of(x->inner, x->n, false);
 	x->drain = calloc(drains->n + 1, sizeof(*x->drain));
 	if (!x->drain)
 		return -ENOMEM;
@@ -132,7 +142,7 @@ static const struct held_drain *next_drain(const struct holdings *x, const struc
 		if (history_times_order(&x->times, v->begin, h->begin) < 0 ||
 		    history_times_order(&x->times, v->begin, h->end) > 0 ||
 		    history_times_order(&x->times, v->end, h->end) > 0 ||
-		    (in_addr ? !prefix_contains(d->of.base, d->of.plen, *in_addr) : !history_drain_whole(d)))
+		    (in_addr ? !prefix_holds(d->of, *in_addr) : !history_drain_whole(d)))
 			continue;
 		return &x->drain[(*at)++];
 	}
@@ -207,17 +217,22 @@ static bool meet(const struct holdings *x, const struct held *a, const struct he
 
 static int add_exceptions(const struct holdings *x, struct pieces *p, const struct held *h, uint32_t in_addr)
 {
-	uint64_t longer = x->lengths & ~((2ULL << h->in.plen) - 1);
 	int r = 0;
 
-	for (; longer; longer &= longer - 1) {
-		uint8_t length = (uint8_t)__builtin_ctzll(longer);
+	for (uint64_t lengths = x->lengths; lengths; lengths &= lengths - 1) {
+		uint8_t length = (uint8_t)__builtin_ctzll(lengths);
 		struct prefix in = { in_addr & prefix_mask(length), length };
 
+		if (!prefix_inside(in, h->in))
+			continue;
 		for (size_t i = first_inner(x, in); !r && i < x->n && !prefix_order(x->inner[i].in, in); i++)
 			if (meet(x, &x->inner[i], h))
 				r = add_exception(x, p, &x->inner[i]);
 	}
+	for (size_t i = x->first_range; !r && i < x->n; i++)
+		if (prefix_holds(x->inner[i].in, in_addr) && prefix_inside(x->inner[i].in, h->in) &&
+		    meet(x, &x->inner[i], h))
+			r = add_exception(x, p, &x->inner[i]);
 	return r;
 }
 
@@ -377,13 +392,20 @@ static bool in_use(const struct holdings *x, const struct held *h, uint32_t epoc
 const struct held *held_exception(const struct holdings *x, const struct held *h, uint32_t in_addr, uint32_t epoch,
 				  int64_t s)
 {
-	for (uint8_t length = 32; length > h->in.plen; length--) {
-		struct prefix in = { in_addr & prefix_mask(length), length };
-		size_t i = x->lengths >> length & 1 ? first_inner(x, in) : x->n;
+	const struct held *found = NULL;
+
+	for (size_t i = x->first_range; i < x->n; i++)
+		if (prefix_holds(x->inner[i].in, in_addr) && prefix_inside(x->inner[i].in, found ? found->in : h->in) &&
+		    in_use(x, &x->inner[i], epoch, s))
+			found = &x->inner[i];
+	for (int length = 32; length >= 0; length--) {
+		struct prefix in = { in_addr & prefix_mask((unsigned)length), (uint8_t)length };
+		size_t i = x->lengths >> length & 1 && prefix_inside(in, found ? found->in : h->in) ? first_inner(x, in)
+												    : x->n;
 
 		for (; i < x->n && !prefix_order(x->inner[i].in, in); i++)
 			if (in_use(x, &x->inner[i], epoch, s))
 				return &x->inner[i];
 	}
-	return NULL;
+	return found;
 }

@@ -31,6 +31,7 @@ struct holdings {
 	struct history_times times;
 	struct held *inner; /* all intervals, sorted by inside prefix */
 	size_t n;
+	size_t first_range;	  /* those from here on have inside ranges that are no prefixes */
 	uint64_t lengths;	  /* bit n: there is an inside prefix of length n */
 	struct held_drain *drain; /* sorted by mapping, then by time */
 	size_t n_drains;
@@ -70,7 +71,10 @@ void pieces_free(struct pieces *p);
 const struct held *held_exception(const struct holdings *x, const struct held *h, uint32_t in_addr, uint32_t epoch,
 				  int64_t s);
 
-/* Orders prefixes by length, then by address. */
+/* Orders prefixes by length, then by address; ranges that are none come last. */
 int prefix_order(struct prefix a, struct prefix b);
+
+/* The place of the first one of n sorted intervals whose inside (or outside) addresses are no prefix. */
+size_t first_range_of(const struct held *held, size_t n, bool outside);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/history_claims.h"
 #include "history/history_read.h"
 
 #include <cjson/cJSON.h>
@@ -132,6 +133,16 @@ int history_files_read_at(int dir, int fd, struct history_files *ret)
 	return read_files(dir, fd, false, ret);
 }
 
+/* Claims may be there before the first start of an agent: the history is empty then. */
+static int read_nothing(int dir, struct history_files *ret)
+{
+	if (faccessat(dir, CLAIMS_FILE, F_OK, 0))
+		return -ENOENT;
+	*ret = (struct history_files){ .text = strdup(""), .end = END_AGREES };
+	history_index_init(&ret->index);
+	return ret->text ? 0 : -ENOMEM;
+}
+
 static int read_named(const char *dir, bool cached, struct history_files *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -142,6 +153,8 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 	if (dir_fd < 0)
 		return error_set(err, -errno, "no mapping history at %s: %s; --state-dir names its directory", dir,
 				 strerror(errno));
+	if (fd < 0 && errno == ENOENT && !read_nothing(dir_fd, ret))
+		return 0;
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
 	r = read_files(dir_fd, fd, cached, ret);

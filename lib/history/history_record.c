@@ -45,7 +45,7 @@ void history_record_free(struct history_record *r)
 
 static const char hex[] = "0123456789abcdef";
 
-static void hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
+void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct sha256_ctx ctx;
@@ -74,7 +74,7 @@ int history_hash_check(const char *line, size_t size, const char prev[static HAS
 		if (!memchr(hex, hash[i], 16))
 			return -EINVAL;
 	/* prev and ret may be the same. */
-	hash_of(prev, line, size - HASH_TAIL, wanted);
+	history_hash_of(prev, line, size - HASH_TAIL, wanted);
 	memcpy(ret, hash, HASH_TEXT - 1);
 	ret[HASH_TEXT - 1] = '\0';
 	return strcmp(wanted, ret) ? -EBADMSG : 0;
@@ -84,11 +84,11 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 {
 	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",", prefix_format(m->in.base, m->in.plen, in));
+	fprintf(out, "\"in\":\"%s\",", prefix_text(m->in, in));
 	if (prefix_is_none(m->out))
 		fputs("\"out\":null,", out);
 	else
-		fprintf(out, "\"out\":\"%s\",", prefix_format(m->out.base, m->out.plen, out_text));
+		fprintf(out, "\"out\":\"%s\",", prefix_text(m->out, out_text));
 	/* No character of a name needs escaping. */
 	if (*m->name)
 		fprintf(out, "\"name\":\"%s\",", m->name);
@@ -105,7 +105,7 @@ static void write_algorithm(FILE *out, const char *algorithm, unsigned port_lo, 
 static bool has_blocks(const struct history_record *r)
 {
 	for (size_t i = 0; i < r->n_mappings; i++)
-		if (!plan_blocks_default(&r->mappings[i].blocks))
+		if (!plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in))
 			return true;
 	return false;
 }
@@ -234,26 +234,33 @@ static void write_body(FILE *out, const struct history_record *r)
 	}
 }
 
-int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
-			 char ret_hash[static HASH_TEXT])
+int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
+		       char ret_hash[static HASH_TEXT])
 {
-	_cleanup_free_ char *body = NULL;
-	size_t size = 0;
-	FILE *memory = open_memstream(&body, &size);
 	char hash[HASH_TEXT];
 
-	if (!memory)
-		return -ENOMEM;
-	write_body(memory, r);
-	if (fclose(memory))
-		return -ENOMEM;
-	hash_of(prev, body, size, hash);
+	history_hash_of(prev, body, size, hash);
 	fwrite(body, 1, size, out);
 	fprintf(out, HASH_BEGIN "%s" HASH_END "\n", hash);
 	if (ferror(out))
 		return -ENOMEM;
 	memcpy(ret_hash, hash, HASH_TEXT);
 	return 0;
+}
+
+int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
+			 char ret_hash[static HASH_TEXT])
+{
+	_cleanup_free_ char *body = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&body, &size);
+
+	if (!memory)
+		return -ENOMEM;
+	write_body(memory, r);
+	if (fclose(memory))
+		return -ENOMEM;
+	return history_line_write(out, body, size, prev, ret_hash);
 }
 
 static const char *text_of(const cJSON *json, const char *key)
@@ -287,14 +294,14 @@ static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	if (!in || prefix_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
+	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");
 	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
 		ret->out = PREFIX_NONE;
 		return !inbound;
 	}
-	if (!out || prefix_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
+	if (!out || range_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
 		return false;
 	ret->blocks = plan_blocks_of(&g);
 	return (!inbound || (ret->open && g.ratio == 1));

@@ -27,7 +27,8 @@
 /*
  * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
  * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
- * 4: a mapping may have other blocks than the defaults. Lines without such mappings are as in format 3, and say so.
+ * 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
+ * are as in format 3, and say so.
  */
 #define HISTORY_FORMAT	      4ULL
 #define HISTORY_FORMAT_BLOCKS 4ULL
@@ -70,8 +71,8 @@ struct history_mapping {
 /* Whether both records have the same mapping. */
 static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
 {
-	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
-	       a->out.plen == b->out.plen && a->open == b->open && plan_blocks_same(&a->blocks, &b->blocks);
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->open == b->open &&
+	       plan_blocks_same(&a->blocks, &b->blocks);
 }
 
 #define HOST_TEXT 65
@@ -106,6 +107,13 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 			 char ret_hash[static HASH_TEXT]);
 
 /*
+ * Writes a line whose text up to its hash is `body`, size octets, chained to the hash prev, which ret_hash may be. 0 or
+ * -ENOMEM.
+ */
+int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
+		       char ret_hash[static HASH_TEXT]);
+
+/*
  * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err naming the fault, or -ENOMEM. Does not
  * check the hash.
  */
@@ -117,6 +125,9 @@ int history_record_read(const char *line, size_t size, struct history_record *re
  * written.
  */
 int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT]);
+
+/* The hash of a line after the one with the hash prev: `text` is the line up to the comma before its hash. */
+void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT]);
 
 /* Returns the word for an event. */
 const char *history_event_word(enum history_event event);

@@ -17,6 +17,7 @@
 struct who {
 	struct held *held; /* sorted by outside prefix */
 	size_t n_held;
+	size_t first_range;	  /* those from here on have outside ranges that are no prefixes */
 	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
 	struct holdings holdings; /* all of them, and those without an outside prefix */
 	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
@@ -72,13 +73,13 @@ static void take_intervals(struct who *w, const struct history_index *x)
 				    .open = v->open,
 				    .blocks = v->blocks };
 		memcpy(h->name, v->name, sizeof(v->name));
-		all->lengths |= 1ULL << v->in.plen;
+		all->lengths |= prefix_is_range(v->in) ? 0 : 1ULL << v->in.plen;
 		w->low_ports |=
 			v->open || (!plan_blocks_default(&v->blocks) && v->blocks.first_port < MAPPING_FIRST_PORT);
 		if (prefix_is_none(v->out))
 			continue;
 		w->held[w->n_held++] = *h;
-		w->lengths |= 1ULL << v->out.plen;
+		w->lengths |= prefix_is_range(v->out) ? 0 : 1ULL << v->out.plen;
 	}
 }
 
@@ -101,6 +102,7 @@ static int prepare(struct who *w, const struct history_index *x)
 		return -ENOMEM;
 	if (w->n_held)
 		qsort_r(w->held, w->n_held, sizeof(*w->held), compare_held, &w->holdings.times);
+	w->first_range = first_range_of(w->held, w->n_held, true);
 	for (size_t i = 1; i < w->n_held; i++)
 		if (!prefix_order(w->held[i].out, w->held[i - 1].out) &&
 		    history_times_order_late(t, w->held[i].reach, w->held[i - 1].reach) < 0)
@@ -242,7 +244,7 @@ static void consider_portmaps(struct search *s, const struct held *h)
 						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
 						  .protos = (uint8_t)(1U << i) };
 
-			if (!prefix_contains(h->in.base, h->in.plen, v->of.in.addr) ||
+			if (!prefix_holds(h->in, v->of.in.addr) ||
 			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
 				continue;
 			one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
@@ -319,6 +321,9 @@ static void look(struct search *s)
 
 		look_in(s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
 	}
+	for (size_t i = s->w->n_held; i-- > s->w->first_range && !s->r;)
+		if (prefix_holds(s->w->held[i].out, s->addr))
+			consider(s, &s->w->held[i]);
 	gap = s->known == ALL_PROTOS ? NULL : history_gaps_find(&s->w->gaps, s->times, s->epoch, s->t);
 	/* Where lines are lost, the remaining ones show who had it, but not that no subscriber had. */
 	if (gap && !s->gap && (!s->covered || gap->damage))
@@ -358,7 +363,7 @@ static enum who_result nobody(const struct search *s, struct error *why)
 						  s->w->portmaps.n ? ", and no portmap had this one" : "");
 	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
-	prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, out);
+	prefix_text(h->in, in), prefix_text(h->out, out);
 	const enum mapping_port kind = mapping_port_kind(&g, s->addr, s->port);
 
 	if (kind == MAPPING_PORT_BELOW)

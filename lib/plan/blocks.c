@@ -35,11 +35,11 @@ int plan_blocks_geometry(struct prefix in, struct prefix out, const struct plan_
 
 	if (plan_blocks_default(b))
 		return mapping_geometry(in.base, in.plen, out.base, out.plen, ret);
-	if (in.plen > 32 || out.plen > 32)
+	if (prefix_is_none(in) || prefix_is_none(out))
 		return -1;
-	p.in_base = in.base & prefix_mask(in.plen);
-	p.last_subscriber = ~prefix_mask(in.plen);
-	p.out_base = out.base & prefix_mask(out.plen);
-	p.last_out = ~prefix_mask(out.plen);
+	p.in_base = in.base;
+	p.last_subscriber = prefix_last(in) - in.base;
+	p.out_base = out.base;
+	p.last_out = prefix_last(out) - out.base;
 	return mapping_make(&p, ret);
 }

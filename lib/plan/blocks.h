@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a mapping between two prefixes divides the ports of its outside addresses, in a form that records and messages
- * keep. Pure.
+ * How a mapping between two prefixes or ranges divides the ports of its outside addresses, in a form that records and
+ * messages keep. Pure.
  */
 #ifndef DETNAT_BLOCKS_H
 #define DETNAT_BLOCKS_H

@@ -99,7 +99,8 @@ static int counted(const struct plan_mapping *m, struct plan_addresses *ret, str
 		if (plan_addresses_add(&exclude, x))
 			return -ENOMEM;
 	}
-	qsort(exclude.range, exclude.n, sizeof(*exclude.range), compare_ranges);
+	if (exclude.n)
+		qsort(exclude.range, exclude.n, sizeof(*exclude.range), compare_ranges);
 	for (size_t i = 0; i < m->out.n; i++)
 		if (join_rest(ret, m->out.range[i], &exclude))
 			return -ENOMEM;

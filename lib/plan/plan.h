@@ -102,7 +102,7 @@ void plan_addresses_free(struct plan_addresses *a);
 void plan_mapping_free(struct plan_mapping *m);
 
 /* Writes "a.b.c.d/len" if a range is a prefix, else "a.b.c.d-e.f.g.h", and returns text. */
-#define PLAN_RANGE_TEXT 48
+#define PLAN_RANGE_TEXT 64
 const char *plan_range_format(uint32_t first, uint32_t last, char text[static PLAN_RANGE_TEXT]);
 
 /*

@@ -22,7 +22,7 @@ int collector_parse(const char *text, struct collector_endpoint *ret);
 int collectors_parse(const char *text, struct collector_endpoint ret[MAX_COLLECTORS], uint32_t *ret_n);
 
 /* Room for "tcp:255.255.255.255:65535". */
-#define COLLECTOR_TEXT 40
+#define COLLECTOR_TEXT 48
 
 /* Writes a collector in the form that collector_parse() reads, without "udp:", and returns text. */
 const char *collector_format(struct collector_endpoint c, char text[static COLLECTOR_TEXT]);

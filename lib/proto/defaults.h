@@ -3,8 +3,24 @@
 #ifndef DETNAT_DEFAULTS_H
 #define DETNAT_DEFAULTS_H
 
+#include <stdint.h>
+
 #define DEFAULT_SOCKET	  "/run/detnat/agent.sock"
 #define DEFAULT_STATE_DIR "/var/lib/detnat"
+
+/* The least and the most slots that `auto` gives a subscriber. */
+#define AUTO_MIN_SLOTS 128U
+#define AUTO_MAX_SLOTS 1024U
+
+/* What `auto` gives: the smallest power of two that is at least twice the ports of a host, within these. */
+static inline uint32_t slots_for_ports(uint32_t ports)
+{
+	uint32_t slots = AUTO_MIN_SLOTS;
+
+	while (slots < 2 * ports && slots < AUTO_MAX_SLOTS)
+		slots *= 2;
+	return slots;
+}
 
 /* Octets, newline included. */
 #define CONTROL_MAX_LINE  (64U << 10)

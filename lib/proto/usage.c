@@ -18,6 +18,9 @@ static const struct word *const words_of[] = {
 	[ARG_INBOUND] = inbound_words,
 	[ARG_PORTMAPS_FATE] = fate_words,
 	[ARG_BLOCK_ORDER] = block_order_words,
+	[ARG_LEASES] = lease_words,
+	[ARG_FORMAT] = import_format_words,
+	[ARG_WHETHER] = whether_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)
@@ -53,6 +56,7 @@ static const char *const placeholders[] = {
 	[ARG_TEXT] = "TEXT",
 	[ARG_LABEL] = "NAME",
 	[ARG_FILE] = "FILE",
+	[ARG_FILES] = "FILE",
 	[ARG_REMOTE] = "PREFIX[:PORT]",
 	[ARG_NOTICES] = "KIND",
 	[ARG_STATE] = "STATE",

@@ -23,7 +23,7 @@
 #define PORT_ARGS(why)                                                                     \
 	{ "subscribers_per_address", ARG_NUMBER, ARG_OPTION, 0, 64512, .refused = (why) }, \
 		{ "ports_per_host", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },  \
-		{ "first_port", ARG_NUMBER, ARG_OPTION, 1, 65535, .refused = (why) },      \
+		{ "first_port", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },      \
 		{ "block_pitch", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },     \
 		{ "order", ARG_BLOCK_ORDER, ARG_OPTION, .refused = (why) },
 
@@ -110,7 +110,7 @@ static int parse_prefix(const struct arg_spec *spec, const char *text, struct ar
 
 	ret->single = !addr_parse(text, &addr);
 	if (!ret->single)
-		return prefix_parse(text, &ret->prefix);
+		return range_parse(text, &ret->prefix);
 	ret->prefix = (struct prefix){ addr, 32 };
 	return 0;
 }
@@ -235,7 +235,7 @@ static int parse_protocols(const struct arg_spec *spec, const char *text, struct
 /* Names have no slash and do not look like an address, so the two cannot be confused. */
 static int parse_mapping(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
-	if (strchr(text, '/') || !label_valid(text))
+	if (strchr(text, '/') || !label_valid(text) || !range_parse(text, &ret->prefix))
 		return parse_prefix(spec, text, ret);
 	ret->text = text;
 	return label_valid(text) ? 0 : -EINVAL;
@@ -304,8 +304,10 @@ static const struct {
 	const char *expected;
 } kinds[] = {
 	[ARG_ADDR] = { .parse = parse_addr, .expected = "an address such as 10.0.0.2" },
-	[ARG_PREFIX] = { .parse = parse_prefix, .expected = "a prefix such as 10.0.0.0/18, or an address" },
-	[ARG_OUT] = { .parse = parse_out, .expected = "a prefix such as 1.1.1.0/30, an address, or none" },
+	[ARG_PREFIX] = { .parse = parse_prefix,
+			 .expected = "a prefix such as 10.0.0.0/18, a range such as 10.0.0.1-10.0.0.9, or an address" },
+	[ARG_OUT] = { .parse = parse_out,
+		      .expected = "a prefix such as 1.1.1.0/30, a range such as 1.1.1.1-1.1.1.9, an address, or none" },
 	[ARG_ENDPOINT] = { .parse = parse_endpoint, .expected = "an address and port such as 192.0.2.1:1024" },
 	[ARG_SPAN] = { .parse = parse_span,
 		       .expected = "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, "
@@ -323,6 +325,7 @@ static const struct {
 	[ARG_PATH] = { .parse = parse_path, .expected = "the path of a directory" },
 	[ARG_TEXT] = { .parse = parse_text, .expected = "a short text of UTF-8 without control characters" },
 	[ARG_FILE] = { .parse = parse_path, .expected = "the path of a file" },
+	[ARG_FILES] = { .parse = parse_path, .expected = "the path of a file" },
 	[ARG_REMOTE] = { .parse = parse_remote,
 			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
 	[ARG_NOTICES] = { .parse = parse_notices,
@@ -335,7 +338,7 @@ static const struct {
 	[ARG_PROTOCOLS] = { .parse = parse_protocols,
 			    .expected = "none, or protocols out of udp, tcp and icmp with commas between" },
 	[ARG_MAPPING] = { .parse = parse_mapping,
-			  .expected = "the name of a mapping, or its inside prefix such as 10.0.0.0/18" },
+			  .expected = "the name of a mapping, or its inside addresses such as 10.0.0.0/18" },
 	[ARG_PORTMAP] = { .parse = parse_portmap, .expected = "tcp, udp, both or the name of a portmap" },
 	[ARG_PLACE] = { .parse = parse_place,
 			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
@@ -344,7 +347,7 @@ static const struct {
 static int parse_word(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	const struct word *words = arg_words(spec->kind);
-	char expected[64], title[USAGE_TEXT];
+	char expected[160], title[USAGE_TEXT];
 
 	if (!word_number(words, text, &ret->number))
 		return 0;
@@ -352,7 +355,7 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 	return error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title), expected, text);
 }
 
-#define HINT_TEXT 80
+#define HINT_TEXT 96
 
 /*
  * The likely meaning: of a prefix of one address where an address is expected, and of an address with the length of a
@@ -360,7 +363,7 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
  */
 static const char *hint_for(enum arg_kind kind, const char *text, char ret[static HINT_TEXT])
 {
-	char addr_text[ADDR_TEXT], prefix_text[ADDR_TEXT];
+	char addr_text[ADDR_TEXT], whole[ADDR_TEXT];
 	size_t size = strcspn(text, "/");
 	struct prefix p;
 
@@ -371,8 +374,7 @@ static const char *hint_for(enum arg_kind kind, const char *text, char ret[stati
 	if (kind == ARG_ADDR && p.plen == 32)
 		snprintf(ret, HINT_TEXT, "; did you mean %s?", addr_text);
 	if (kind == ARG_REMOTE)
-		snprintf(ret, HINT_TEXT, "; did you mean %s or %s?", addr_text,
-			 prefix_format(p.base, p.plen, prefix_text));
+		snprintf(ret, HINT_TEXT, "; did you mean %s or %s?", addr_text, prefix_text(p, whole));
 	return ret;
 }
 

@@ -45,7 +45,11 @@ enum arg_kind {
 	ARG_TIME,	   /* an RFC 3339 time, a date, or relative to now, see base/duration.h: time */
 	ARG_PATH,	   /* path of a directory */
 	ARG_FILE,	   /* path of a file, or -: text */
+	ARG_FILES,	   /* the same, as an option that may be given several times: an array */
+	ARG_FORMAT,	   /* auto, table and so on: number is enum import_format */
+	ARG_WHETHER,	   /* yes, no: number is 1 or 0 */
 	ARG_ORDER,	   /* sessions, quota: number is enum top_order */
+	ARG_LEASES,	   /* freeradius-detail, kea and so on: number is enum lease_format */
 	ARG_TEXT,	   /* printable UTF-8 of 1 to max octets: text */
 	ARG_LABEL,	   /* the name of a mapping, or "" for none: text */
 	ARG_COMMENT,	   /* a comment, or "" for none: text */

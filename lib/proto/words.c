@@ -46,6 +46,19 @@ const struct word notice_words[] = {
 	{ "sessions", NOTICE_SESSIONS },
 	{},
 };
+const struct word lease_words[] = {
+#define X(constant, word) { word, FORMAT_##constant },
+	LEASE_FORMATS(X)
+#undef X
+		{},
+};
+const struct word import_format_words[] = {
+	{ "auto", IMPORT_AUTO },       { "table", IMPORT_TABLE }, { "routeros", IMPORT_ROUTEROS },
+	{ "vpp", IMPORT_VPP },	       { "vyos", IMPORT_VYOS },	  { "junos", IMPORT_JUNOS },
+	{ "fortios", IMPORT_FORTIOS }, { "nft", IMPORT_NFT },	  { "iptables", IMPORT_IPTABLES },
+	{ "nokia", IMPORT_NOKIA },     { "h3c", IMPORT_H3C },	  {},
+};
+const struct word whether_words[] = { { "yes", 1 }, { "no", 0 }, {} };
 const struct word state_words[] = {
 	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },
 	{ "tcp-established", 0 }, { "tcp-fin-wait", 0 },   { "tcp-close-wait", 0 }, { "tcp-last-ack", 0 },

@@ -18,6 +18,22 @@ enum inbound {
 	INBOUND_OPEN,	  /* everything, without sessions */
 };
 
+/* X(constant, word): what others write down about who had which address */
+#define LEASE_FORMATS(X)                          \
+	X(FREERADIUS_DETAIL, "freeradius-detail") \
+	X(RADACCT_CSV, "radacct-csv")             \
+	X(KEA, "kea")                             \
+	X(MIKROTIK, "mikrotik")                   \
+	X(DNSMASQ, "dnsmasq")                     \
+	X(ISC_DHCPD, "isc-dhcpd")                 \
+	X(ACCEL_PPP, "accel-ppp")
+
+enum lease_format {
+#define X(constant, word) FORMAT_##constant,
+	LEASE_FORMATS(X)
+#undef X
+};
+
 extern const struct word role_words[];	      /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word side_words[];	      /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word proto_words[];	      /* tcp, udp, icmp: the IP protocol */
@@ -29,7 +45,25 @@ extern const struct word order_words[];	      /* sessions, quota: enum top_order
 extern const struct word inbound_words[];     /* sessions, open: enum inbound */
 extern const struct word block_order_words[]; /* sequential, netmap: 0, 1 */
 extern const struct word notice_words[];      /* refusals, mappings and so on: enum notice_kind */
+extern const struct word lease_words[];	      /* freeradius-detail, kea and so on: enum lease_format */
 extern const struct word state_words[];	      /* the states of sessions, as they are shown; without numbers */
+
+/* Plans of other systems that `import` reads. */
+enum import_format {
+	IMPORT_AUTO,
+	IMPORT_TABLE,
+	IMPORT_ROUTEROS,
+	IMPORT_VPP,
+	IMPORT_VYOS,
+	IMPORT_JUNOS,
+	IMPORT_FORTIOS,
+	IMPORT_NFT,
+	IMPORT_IPTABLES,
+	IMPORT_NOKIA,
+	IMPORT_H3C
+};
+extern const struct word import_format_words[];
+extern const struct word whether_words[]; /* yes, no: 1, 0 */
 
 /* Protocols of a portmap, or-ed. */
 enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };

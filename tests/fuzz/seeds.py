@@ -67,6 +67,12 @@ def lease(in_port, left, stamp, ended=0):
     return struct.pack(">IIHHBBHI12xQ64x", 0x0A000007, 0xCB000000, in_port, 8000, 6, 0, ended, left, stamp)
 
 
+def claim(plan):
+    """A line of claims without its checksum, which the fuzzer adds."""
+    return (f'{{"line":1,"time":"2026-01-31T10:00:00Z","event":"claim","claim":"0123456789abcdef",{plan},"from":"2024-03-01T00:00:00Z",'
+            f'"source":"mx.conf","sha256":"{"a" * 64}"}}\n').encode()
+
+
 HELLO = struct.pack(">I16sIHHIQ", 4, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
 SESSION = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 0xC633640701BB0005, 1470, 17, 2, 77, 0)
 OVERFLOW = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 2, 0)
@@ -142,6 +148,12 @@ SEEDS = {
         "lease-ended": told(21, lease(80, 60, 1) + lease(80, 50, 2, ended=1) + lease(81, 50, 3) + lease(80, 50, 3)),
         "filtered": told(21, struct.pack(">IIHHBB2xI12xIHBxIHBx48x", 0x0A000007, 0xCB000000, 80, 8000, 6, 2, 60,
                                          0xC6336400, 0, 24, 0xC6336407, 443, 32)),
+    },
+    "claims": {
+        "mapping": claim('"in":"10.0.0.0/18","out":"1.1.1.0/30","subscribers_per_address":4096,"ports_per_host":15,"first_port":1024,"order":"sequential"'),
+        "range": claim('"in":"100.64.56.1-100.64.63.254","out":"143.208.72.193-143.208.72.254","subscribers_per_address":33,"ports_per_host":1954'),
+        "blocks": claim('"out":"198.0.2.1","blocks":[{"in":"100.65.0.0","port_lo":1025,"port_hi":3041},{"in":"100.65.0.1","port_lo":3042,"port_hi":5057}]'),
+        "untranslated": claim('"in":"10.0.0.5","out":null'),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -45,7 +45,7 @@ rpmbuild -bb --nodeps -D "_topdir $work/top" -D 'debug_package %{nil}' -D '_unit
     tail -n 30 "$BUILD/rpm/build.log" >&2
     exit 1
 }
-archive=$(debian_root rpm --variant=apt rpm,systemd,iproute2,libbpf1,libcap-ng0,libcjson1,libevent-2.1-7,libmnl0,libnftnl11,libnettle8,libxdp1)
+archive=$(debian_root rpm --variant=apt rpm,systemd,iproute2,libbpf1,libcap-ng0,libcjson1,libevent-2.1-7,libmicrohttpd12,libmnl0,libnftnl11,libnettle8,libxdp1)
 tar -x -C "$work/root" -f "$archive"
 cp "$work"/top/RPMS/*/detnat-*.rpm "$work/root/root/"
 cp tests/package/rpm-life.sh "$work/root/life.sh"

@@ -94,7 +94,7 @@ const char *told_ask(const struct history_index *x, const char *endpoint, int64_
 	r = who_ask(w, e, t, &a, NULL);
 	strcpy(said, r == WHO_FOUND ? addr_format(a.best.in_addr, addr) : r == WHO_NOBODY ? "nobody" : "no record");
 	if (a.other)
-		snprintf(said + strlen(said), 32, "+%s", addr_format(a.other->in_addr, addr));
+		snprintf(said + strlen(said), ADDR_TEXT + 1, "+%s", addr_format(a.other->in_addr, addr));
 	who_free(w);
 	return said;
 }

@@ -114,7 +114,7 @@ uint32_t tables_addr(const char *text)
 	return ntohl(addr.s_addr);
 }
 
-static struct prefix prefix_of(const char *text)
+static struct prefix prefix_read(const char *text)
 {
 	unsigned a, b, c, d, plen;
 
@@ -125,8 +125,8 @@ static struct prefix prefix_of(const char *text)
 struct mapping_spec tables_spec(const char *in, const char *out)
 {
 	return (struct mapping_spec){
-		.in = prefix_of(in),
-		.out = prefix_of(out),
+		.in = prefix_read(in),
+		.out = prefix_read(out),
 		.sessions_per_user = 1000,
 		.session_slots = 32,
 		.timeout_ticks = { [TIMEOUT_UDP] = 300,

@@ -93,7 +93,8 @@ Test(config_edit, an_edit_that_breaks_something_is_refused_without_file_and_line
 	cr_assert_eq(config_del_mapping(c, in_b, out_a), 0);
 
 	c->mappings[0].in.base |= 1;
-	expect_invalid(c, "mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\"");
+	expect_invalid(c, "mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
+			  "\"10.0.0.1-10.0.0.254\", or a list of these");
 	c->mappings[0].in = in_a;
 	c->mappings[0].session_slots = 7;
 	expect_invalid(c, "mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048");

@@ -39,7 +39,7 @@ static const char *who_had(int64_t t)
 				   : "no record");
 	for (size_t i = 0; i < a.n_holders; i++)
 		if (r != WHO_FOUND || a.holders[i].in_addr != a.best.in_addr)
-			snprintf(said + strlen(said), 32, "+%s", addr_format(a.holders[i].in_addr, addr));
+			snprintf(said + strlen(said), ADDR_TEXT + 1, "+%s", addr_format(a.holders[i].in_addr, addr));
 	who_free(w);
 	history_files_free(&f);
 	return said;

@@ -345,7 +345,7 @@ Test(mappings_nested, the_next_agent_gives_back_what_a_retired_exception_still_h
 	tables_put(m, tables_addr("10.0.0.1"), 3, &slot, 100000);
 	cr_assert_eq(mappings_retire(m, in, out, 600), 0);
 	/* As it was before its addresses were given back. */
-	cr_assert_eq(prefix_index_insert(&m->in, in.base, in.plen, (unsigned)b), 0);
+	cr_assert_eq(prefix_index_insert(&m->in, in, (unsigned)b), 0);
 	open_again();
 	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), a);
 	cr_expect_neq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0, "the session goes on");
@@ -423,8 +423,9 @@ static void check_addresses(void)
 		int best = -1;
 
 		for (unsigned k = 0; k < m->n_live; k++)
-			if (prefix_contains(m->order[k].base, m->order[k].plen, addr) &&
-			    (best < 0 || m->order[k].plen > mappings_get(m, best)->geo.in_plen))
+			if (m->order[k].first <= addr && addr <= m->order[k].last &&
+			    (best < 0 ||
+			     m->order[k].last - m->order[k].first < mappings_get(m, best)->geo.last_subscriber))
 				best = m->order[k].number;
 		if (mappings_find_inside(m, addr) != (best < 0 ? -ENOENT : best))
 			cr_assert_fail("%08x", addr);

@@ -59,8 +59,7 @@ static const char *exceptions(const struct config *c)
 		const struct config_mapping *m = &c->mappings[i];
 
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %s %s", i > 1 ? "; " : "", m->name,
-				      prefix_format(m->in.base, m->in.plen, in),
-				      prefix_format(m->out.base, m->out.plen, out));
+				      prefix_text(m->in, in), prefix_text(m->out, out));
 	}
 	return text;
 }
@@ -412,34 +411,35 @@ Test(pools, the_replacement_of_a_mapping_that_ends_ends_with_it)
 	cr_expect_eq(config_drop_ended(c, 5000, NULL), 4);
 }
 
-/* An exception needs a prefix inside for a prefix outside. A single subscriber may go anywhere, with all ports there.
- */
+/* Any number of subscribers is drained as a range. A single subscriber may go anywhere, with all ports there. */
 Test(pools, mappings_whose_addresses_have_no_prefixes_behind_them)
 {
 	_cleanup_config_ struct config *c = residential();
 	struct user_move move = { .addr = prefix("100.64.0.33/32").base, .out = prefix("198.51.100.0/30") };
 	struct error err = { "" };
-	struct geometry g;
+	struct geometry of, g;
 	uint32_t out;
 
 	c->mappings[0].ports = (struct config_ports){ .subscribers_per_address = 65, .first_port = 2048 };
 	expect_valid(c);
-	cr_expect_eq(drain(c, "203.0.113.3/32", NULL, &err), -EINVAL);
-	cr_expect_str_eq(err.text,
-			 "mapping residential (100.64.0.0/22) has 65 subscribers an address, which are no prefix of "
-			 "their own: move them one by one with `detnatctl user move`",
-			 "%s", err.text);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[0], &of), 0);
+	cr_assert_eq(drain(c, "203.0.113.3/32", NULL, &err), 0, "%s", err.text);
 	cr_assert_eq(user_move(c, &move, &none, &out, &err), 0, "%s", err.text);
-	EXPECT_EXCEPTIONS(c, "move-100.64.0.33 100.64.0.33/32 198.51.100.0/32");
+	EXPECT_EXCEPTIONS(c, "drain-203.0.113.3 100.64.0.195-100.64.1.3 198.51.100.0/32; "
+			     "move-100.64.0.33 100.64.0.33/32 198.51.100.1/32");
+	expect_valid(c);
 	cr_assert_eq(config_mapping_geometry(&c->mappings[1], &g), 0);
+	cr_expect_eq(mapping_forward(&g, 0x64400103).port_lo, mapping_forward(&of, 0x64400103).port_lo);
+	cr_expect_eq(mapping_forward(&g, 0x64400103).port_hi, mapping_forward(&of, 0x64400103).port_hi);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[2], &g), 0);
 	cr_expect_eq(g.ratio, 1);
 	cr_expect_eq(g.first_port, 2048);
 	cr_expect_eq(g.ports_per_host, 65536 - 2048);
 	c->mappings[0].ports = (struct config_ports){ .order = 1 };
-	cr_expect_eq(drain(c, "203.0.113.3/32", NULL, &err), -EINVAL);
+	cr_expect_eq(drain(c, "203.0.113.5/32", NULL, &err), -EINVAL);
 	cr_expect_str_eq(err.text,
-			 "mapping residential (100.64.0.0/22) has netmap order, so the subscribers of an address are "
-			 "no prefix: move them one by one with `detnatctl user move`",
+			 "mapping residential (100.64.0.0/22) has netmap order, in which the subscribers of an "
+			 "address do not follow each other: move them one by one with `detnatctl user move`",
 			 "%s", err.text);
 }
 

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "customer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "json_get.h"
+
+int64_t customers_margin(const cJSON *args)
+{
+	return cJSON_HasObjectItem(args, "margin") ? (int64_t)json_number(args, "margin") : DEFAULT_MARGIN;
+}
+
+/* Whether a directory has files of leases. */
+static bool has_leases(const char *dir)
+{
+	struct lease_names names = { 0 };
+	bool has = !lease_names_read(dir, &names, NULL) && names.n;
+
+	free(names.name);
+	return has;
+}
+
+int customers_open(const cJSON *args, const char *state_dir, const struct lease_addr *only, struct customers *ret,
+		   struct error *err)
+{
+	const char *dir = json_text(args, "leases", NULL);
+	uint64_t wrong;
+
+	ret->margin = customers_margin(args);
+	ret->index = NULL;
+	if (!dir && !has_leases(state_dir))
+		return EXIT_DONE;
+	if (lease_files_read(dir ? dir : state_dir, only, &ret->index, &wrong, err))
+		return EXIT_REFUSED;
+	if (wrong)
+		fprintf(stderr,
+			"detnatctl: warning: the leases are damaged: %" PRIu64
+			" lines cannot be read; detnatctl history "
+			"verify lists them\n",
+			wrong);
+	return EXIT_DONE;
+}
+
+void customers_close(struct customers *c)
+{
+	lease_index_free(c->index);
+	c->index = NULL;
+}
+
+bool customers_one_address(const struct customers *c, const struct who_answer *a, int64_t t)
+{
+	return !a->other && a->best.from <= t - c->margin && (a->best.to == TIME_OPEN || a->best.to >= t + c->margin);
+}
+
+/* Whether a second has the customer of the answer. */
+static bool same_at(const struct customers *c, struct who *who, struct endpoint out, int64_t t,
+		    const struct lease_answer *lease)
+{
+	struct who_answer a;
+	struct error why;
+	struct lease_addr addr;
+
+	if (who_ask(who, out, t, &a, &why) != WHO_FOUND || a.other)
+		return false;
+	addr = lease_addr_of(a.best.in_addr);
+	return lease_same(c->index, &addr, NULL, t, t, lease);
+}
+
+/* Seconds after the last line have not been recorded yet. */
+static int64_t end_of_margin(const struct customers *c, int64_t t)
+{
+	int64_t until = lease_index_until(c->index), end = t + c->margin;
+
+	if (end > until)
+		end = until > t ? until : t;
+	return end;
+}
+
+static bool same_around(const struct customers *c, struct who *who, struct endpoint out, int64_t t,
+			const struct who_answer *a, const struct lease_answer *lease)
+{
+	struct lease_addr addr = lease_addr_of(a->best.in_addr);
+	int64_t from = t - c->margin, to = end_of_margin(c, t);
+
+	if (customers_one_address(c, a, t))
+		return lease_same(c->index, &addr, NULL, from, to, lease);
+	for (int64_t s = from; s <= to; s++)
+		if (!same_at(c, who, out, s, lease))
+			return false;
+	return true;
+}
+
+void customer_find(const struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
+		   const struct who_answer *a, struct customer *ret)
+{
+	struct lease_addr addr = lease_addr_of(a->best.in_addr);
+	/* The holders of an answer live until the next question. */
+	struct who_answer copy = *a;
+
+	*ret = (struct customer){ .lease.result = LEASE_NO_RECORD };
+	if (result != WHO_FOUND)
+		return;
+	lease_ask(c->index, &addr, NULL, t, &ret->lease);
+	ret->same = same_around(c, who, out, t, &copy, &ret->lease);
+}
+
+void customer_of(const struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret)
+{
+	struct lease_addr addr = lease_addr_of(in_addr);
+	int64_t begin = t - c->margin, end = end_of_margin(c, t);
+
+	*ret = (struct customer){ .lease.result = LEASE_NO_RECORD };
+	lease_ask(c->index, &addr, NULL, t, &ret->lease);
+	ret->same = begin >= from && (to == TIME_OPEN || end <= to) &&
+		    lease_same(c->index, &addr, NULL, begin, end, &ret->lease);
+}
+
+static void print_text(FILE *out, const char *key, const char *text)
+{
+	if (!*text) {
+		fprintf(out, "\"%s\":null", key);
+		return;
+	}
+	fprintf(out, "\"%s\":\"", key);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_time(FILE *out, const char *key, int64_t t)
+{
+	char text[TIME_TEXT];
+
+	if (t == TIME_OPEN || t == TIME_NONE)
+		fprintf(out, ",\"%s\":null", key);
+	else
+		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
+}
+
+static void print_holder(FILE *out, const struct lease_holder *h)
+{
+	fputc('{', out);
+	print_text(out, "id", h->id);
+	fputc(',', out);
+	print_text(out, "tenant", h->tenant);
+	fputc(',', out);
+	print_text(out, "mac", h->mac);
+	fputc(',', out);
+	print_text(out, "circuit", h->circuit);
+	fputc(',', out);
+	print_text(out, "session", h->session);
+	print_time(out, "from", h->from);
+	print_time(out, "to", h->to);
+	fprintf(out, ",\"end_assumed\":%s}", h->assumed ? "true" : "false");
+}
+
+void customer_print(FILE *out, const struct customers *c, const struct customer *found)
+{
+	const struct lease_answer *a = &found->lease;
+	const char *reason = lease_reason(a->result);
+
+	if (!c->index)
+		return;
+	fputs(",\"customer\":", out);
+	if (reason)
+		fprintf(out, "null,\"customer_reason\":\"%s\"", reason);
+	else
+		print_holder(out, &a->holder[0]);
+	fputs(a->result == LEASE_TWO ? ",\"customers\":[" : "", out);
+	for (unsigned i = 0; a->result == LEASE_TWO && i < a->n; i++) {
+		fputs(i ? "," : "", out);
+		print_holder(out, &a->holder[i]);
+	}
+	fputs(a->result == LEASE_TWO ? "]" : "", out);
+	fprintf(out, ",\"margin\":{\"seconds\":%" PRId64 ",\"same\":%s}", c->margin, found->same ? "true" : "false");
+}
+
+static size_t add_part(char *text, size_t at, const char *word, const char *value)
+{
+	int n = !*value ? 0 : snprintf(text + at, CUSTOMER_TEXT - at, "%s%s%s", at ? ", " : "", word, value);
+
+	return n > 0 && at + (size_t)n < CUSTOMER_TEXT ? at + (size_t)n : at;
+}
+
+const char *customer_name(const struct lease_holder *h, char text[static CUSTOMER_TEXT])
+{
+	size_t at = 0;
+
+	text[0] = '\0';
+	at = add_part(text, at, "", h->id);
+	at = add_part(text, at, "tenant ", h->tenant);
+	at = add_part(text, at, "MAC ", strcmp(h->mac, h->id) != 0 ? h->mac : "");
+	at = add_part(text, at, "circuit ", h->circuit);
+	add_part(text, at, "session ", h->session);
+	return text;
+}
+
+const char *customer_missing(const struct customer *found)
+{
+	static const char *const texts[] = {
+		[LEASE_CUSTOMER] = NULL,
+		[LEASE_NO_LEASE] = "no lease: nobody is recorded to have had the address then",
+		[LEASE_TWO] = "two leases: more than one customer had the address in that second",
+		[LEASE_NO_RECORD] = "no record: the leases of that time were not recorded",
+	};
+
+	return texts[found->lease.result];
+}
+
+static void show_holder(struct writer *w, const struct lease_holder *h)
+{
+	char name[CUSTOMER_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	writer_line(w, "Customer:       %s", customer_name(h, name));
+	writer_line(w, "Lease:          %s to %s%s", time_format(h->from, from), time_or(h->to, "now", to),
+		    h->assumed ? ", an end that no line records" : "");
+}
+
+void customer_show(struct writer *w, const struct customers *c, const struct customer *found, uint32_t in_addr)
+{
+	char addr[ADDR_TEXT];
+
+	if (!c->index)
+		return;
+	if (customer_missing(found))
+		writer_line(w, "Customer:       none of %s: %s", addr_format(in_addr, addr), customer_missing(found));
+	for (unsigned i = 0; i < found->lease.n; i++)
+		show_holder(w, &found->lease.holder[i]);
+	writer_line(w, "Margin:         %s in each second from %" PRId64 " s before to %" PRId64 " s after",
+		    found->same ? "the same answer" : "NOT the same answer", c->margin, c->margin);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* import --check: the live sessions of the system whose plan it is, against the plan. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "import_check.h"
+#include "traffic/traffic.h"
+
+struct checking {
+	const struct import *m;
+	uint64_t agree;
+	uint64_t differ;
+	uint64_t own;	  /* from no inside address of the plan: the router's own */
+	uint64_t unknown; /* without an outside endpoint */
+	struct traffic_flow first;
+	struct import_row expected;
+};
+
+static int take(void *arg, const struct traffic_flow *f)
+{
+	struct checking *c = arg;
+	const struct import_row *r = import_find(c->m, f->src);
+
+	if (!r) {
+		c->own++;
+	} else if (!f->out_addr) {
+		c->unknown++;
+	} else if (f->out_addr == r->out &&
+		   /* Of ICMP a table has an identifier, or two, or none. */
+		   (f->proto == IPPROTO_ICMP || (f->out_port >= r->lo && f->out_port <= r->hi))) {
+		c->agree++;
+	} else if (!c->differ++) {
+		c->first = *f;
+		c->expected = *r;
+	}
+	return 0;
+}
+
+static void show_first(const struct checking *c)
+{
+	char in[ADDR_TEXT], out[ADDR_TEXT], expected[ADDR_TEXT];
+
+	fprintf(stderr, "; %" PRIu64 " %s not, first: %s:%u left by %s:%u, the plan has %s:%u-%u", c->differ,
+		c->differ == 1 ? "does" : "do", addr_format(c->first.src, in), c->first.sport,
+		addr_format(c->first.out_addr, out), c->first.out_port, addr_format(c->expected.out, expected),
+		c->expected.lo, c->expected.hi);
+}
+
+static void show(const struct checking *c, const struct traffic_notes *notes, const char *path)
+{
+	uint64_t n = c->agree + c->differ;
+
+	for (uint64_t i = 0; i < notes->garbage && i < TRAFFIC_NAMED; i++)
+		fprintf(stderr, "%s:%" PRIu64 ": not understood: %s\n", path, notes->named[i].line,
+			notes->named[i].text);
+	if (notes->garbage > TRAFFIC_NAMED)
+		fprintf(stderr, "%s: %" PRIu64 " lines are not understood\n", path, notes->garbage);
+	if (c->own)
+		fprintf(stderr, "%s: %" PRIu64 " sessions are of no subscriber of the plan: not compared\n", path,
+			c->own);
+	if (c->unknown)
+		fprintf(stderr, "%s: %" PRIu64 " sessions have no outside endpoint: not compared\n", path, c->unknown);
+	fprintf(stderr, "%" PRIu64 " session%s: %" PRIu64 " agree", n, n == 1 ? "" : "s", c->agree);
+	if (c->differ)
+		show_first(c);
+	fputc('\n', stderr);
+}
+
+int import_check(const struct import *m, const char *path, struct import_checked *ret, struct error *err)
+{
+	struct checking c = { .m = m };
+	struct traffic_notes notes;
+	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO, r;
+
+	if (fd < 0)
+		return error_set(err, -errno, "%.200s: cannot be read: %s", path, strerror(errno));
+	r = traffic_read(fd, path, (int64_t)time(NULL) * 1000, take, &c, &notes, err);
+	if (fd != STDIN_FILENO)
+		close(fd);
+	if (r)
+		return r;
+	if (!(c.agree + c.differ))
+		return error_set(
+			err, -EINVAL,
+			"%.200s: has no session of a subscriber of the plan with its outside endpoint: nothing "
+			"is compared",
+			path);
+	show(&c, &notes, path);
+	*ret = (struct import_checked){ c.agree, c.differ };
+	return 0;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* leases import: what another server wrote down becomes lines of leases; leases expire: old ones go. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/json_scan.h"
+#include "command.h"
+#include "json_get.h"
+#include "leases/chained_file.h"
+#include "leases/lease_append.h"
+#include "leases/lease_files.h"
+#include "leases/lease_import.h"
+
+/* When a file was written: --at, or its time of modification, or now for a pipe. */
+static int64_t time_of(const cJSON *args, FILE *in)
+{
+	const char *at = json_text(args, "at", NULL);
+	int64_t t = time(NULL);
+	struct stat st;
+
+	if (at)
+		time_parse(at, &t);
+	else if (!fstat(fileno(in), &st) && S_ISREG(st.st_mode))
+		t = st.st_mtime;
+	return t;
+}
+
+static int read_input(struct lease_import *x, const cJSON *args, const char *path, struct error *err)
+{
+	FILE *in = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
+	uint32_t format = 0;
+	int r;
+
+	if (!in)
+		return error_set(err, EXIT_REFUSED, "%.200s: %s", path, strerror(errno));
+	word_number(lease_words, json_text(args, "format", ""), &format);
+	x->at = time_of(args, in);
+	r = lease_import(x, (enum lease_format)format, in);
+	if (in != stdin)
+		fclose(in);
+	if (r == -EBADMSG)
+		return error_set(err, EXIT_REFUSED, "%.200s:%" PRIu64 ": is no header of %s: nothing was imported",
+				 path, x->line, word_text(lease_words, format));
+	return r ? error_set(err, EXIT_REFUSED, "%.200s: %s: nothing was imported", path, strerror(-r)) : EXIT_DONE;
+}
+
+static void show(struct writer *w, const struct lease_import *x, const struct lease_batch *b, const char *dir)
+{
+	char json[192];
+	int n = snprintf(json, sizeof(json), "{\"added\":%" PRIu64 ",\"known\":%" PRIu64 ",\"skipped\":%" PRIu64 "}",
+			 b->lines, b->known, x->skipped);
+
+	if (w->json)
+		writer_json(w, json, (size_t)n);
+	else
+		writer_line(w, "%" PRIu64 " lines added to %s, %" PRIu64 " were there, %" PRIu64 " records skipped",
+			    b->lines, dir, b->known, x->skipped);
+}
+
+static int import(const cJSON *args, const char *dir, struct lease_batch *batch, struct writer *w, struct error *err)
+{
+	struct lease_import x = { .take = lease_batch_add, .arg = batch };
+	const char *path = json_text(args, "file", ""), *zone = json_text(args, "zone", NULL);
+	int status;
+
+	if (zone && zone_parse(zone, &x.zone, err))
+		return EXIT_USAGE;
+	status = read_input(&x, args, path, err);
+	if (status)
+		return status;
+	if (!x.events && !x.skipped)
+		return error_set(err, EXIT_REFUSED, "%.200s has no record of %s: nothing was imported", path,
+				 json_text(args, "format", ""));
+	if (lease_batch_write(batch, time(NULL), err))
+		return EXIT_REFUSED;
+	show(w, &x, batch, dir);
+	if (x.skipped)
+		return error_set(err, EXIT_REFUSED, "%.100s: %" PRIu64 " records were skipped; the first: %.300s", path,
+				 x.skipped, x.first.text);
+	return EXIT_DONE;
+}
+
+static int import_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	const char *dir = json_text(args, "leases", NULL);
+	struct lease_batch batch = { .dir = dir, .fresh = true };
+	int status;
+
+	(void)socket;
+	if (!dir)
+		return error_set(err, EXIT_USAGE, "leases import: --leases DIR names the directory of leases");
+	status = import(args, dir, &batch, w, err);
+	lease_batch_free(&batch);
+	return status;
+}
+
+static int remove_file(const char *dir, const char *name, bool dry, struct writer *w, struct error *err)
+{
+	char json[64];
+	int n = snprintf(json, sizeof(json), "{\"file\":\"%s\"}", name);
+
+	if (!dry && chain_remove(dir, name, time(NULL), err))
+		return EXIT_REFUSED;
+	if (w->json && n > 0)
+		writer_stream_row(w, NULL, json, NULL);
+	else
+		writer_line(w, "%s%s", name, dry ? "" : " removed");
+	return EXIT_DONE;
+}
+
+/* The names have the order of their days. A day is older once its last second is. */
+static int expire(const char *dir, const struct lease_names *names, int64_t before, bool dry, struct writer *w,
+		  struct error *err)
+{
+	char limit[LEASE_FILE_TEXT];
+	int status = EXIT_DONE;
+
+	lease_file_name(before, limit);
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	for (size_t i = 0; i < names->n && !status && strcmp(names->name[i], limit) < 0; i++)
+		status = remove_file(dir, names->name[i], dry, w, err);
+	if (w->json && !status)
+		writer_stream_end(w, "");
+	return status;
+}
+
+static int expire_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	const char *dir = json_text(args, "leases", NULL);
+	struct lease_names names = { 0 };
+	int status;
+
+	(void)socket;
+	if (!dir || !cJSON_HasObjectItem(args, "older"))
+		return error_set(
+			err, EXIT_USAGE,
+			"leases expire: --leases DIR names the directory of leases, and --older 180d their age");
+	if (lease_names_read(dir, &names, err))
+		return EXIT_REFUSED;
+	status = expire(dir, &names, time(NULL) - (int64_t)json_number(args, "older"),
+			cJSON_IsTrue(json_get(args, "dry_run")), w, err);
+	free(names.name);
+	return status;
+}
+
+const struct view view_leases_expire = { .run = expire_run };
+const struct view view_leases_import = { .run = import_run };

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* plan check and plan diff: what a configuration gives its subscribers, and what a change of it does to them. */
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/base.h"
+#include "command.h"
+#include "json_get.h"
+#include "planner/plan_file.h"
+#include "planner/planner.h"
+
+/* A session of each of so many subscribers needs a port of its own with endpoint-independent mapping. */
+#define FEW_PORTS 64U
+
+struct checking {
+	cJSON *rows, *warnings;
+	uint64_t subscribers, memory;
+};
+
+static void __attribute__((format(printf, 2, 3))) warn(struct checking *c, const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	cJSON_AddItemToArray(c->warnings, cJSON_CreateString(text));
+}
+
+/* Outside addresses that end in .0 or .255, which some networks drop. */
+static uint64_t edge_addresses(const struct file_part *p)
+{
+	uint64_t n = 0;
+
+	for (uint64_t at = p->out_first; at <= p->out_last; at = (at | 255) + 1)
+		n += (at & 255) == 0;
+	for (uint64_t at = p->out_first | 255; at <= p->out_last; at += 256)
+		n++;
+	return n;
+}
+
+static void check_part(struct checking *c, const struct file_part *p)
+{
+	uint64_t subscribers = p->in_last - p->in_first + 1ULL, addresses = p->out_last - p->out_first + 1ULL;
+	uint64_t edges = edge_addresses(p);
+	const struct planner_row row = { .ports = p->ports, .slots = p->slots };
+	const struct planner_settings settings = { .bindings = p->bindings };
+	uint64_t memory = planner_memory(&settings, &row, subscribers);
+	uint32_t last = MAPPING_FIRST_PORT > p->port_lo ? p->port_lo : MAPPING_FIRST_PORT;
+	uint32_t left = 65536 - last - p->ratio * p->ports;
+	uint64_t room = addresses * p->ratio - subscribers;
+	cJSON *json = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(json, "in", p->in);
+	cJSON_AddStringToObject(json, "out", p->out);
+	cJSON_AddNumberToObject(json, "subscribers", (double)subscribers);
+	cJSON_AddNumberToObject(json, "addresses", (double)addresses);
+	cJSON_AddNumberToObject(json, "sharing_ratio", p->ratio);
+	cJSON_AddNumberToObject(json, "ports_per_host", p->ports);
+	cJSON_AddNumberToObject(json, "ports_left", left);
+	cJSON_AddNumberToObject(json, "blocks_free", (double)room);
+	cJSON_AddNumberToObject(json, "memory_bytes", (double)memory);
+	cJSON_AddItemToArray(c->rows, json);
+	c->subscribers += subscribers;
+	c->memory += memory;
+	if (edges)
+		warn(c, "%s: %llu outside addresses end in .0 or .255, which old filters elsewhere drop", p->in,
+		     (unsigned long long)edges);
+	if (p->port_lo < 1024)
+		warn(c, "%s: blocks begin at port %u; some servers refuse clients with a port below 1024", p->in,
+		     p->port_lo);
+	if (p->bindings && p->ports < FEW_PORTS)
+		warn(c,
+		     "%s: %u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
+		     "out of them early; use %u or more",
+		     p->in, p->ports, FEW_PORTS);
+	if (p->bindings && p->quota > p->ports)
+		warn(c, "%s: a quota of %u sessions, but endpoint-independent mapping has %u ports a protocol", p->in,
+		     p->quota, p->ports);
+	if (p->quota > p->slots)
+		warn(c,
+		     "%s: a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which "
+		     "all "
+		     "subscribers share",
+		     p->in, p->quota, p->slots);
+	if (room >= p->ratio)
+		warn(c, "%s: %llu of %llu outside addresses have no subscriber", p->in,
+		     (unsigned long long)(room / p->ratio), (unsigned long long)addresses);
+	if (p->pitch > p->ports)
+		warn(c, "%s: between two blocks are %u ports that nobody can have", p->in, p->pitch - p->ports);
+	if (!left && p->ratio > 1)
+		warn(c, "%s: no port of an address is left for portmaps", p->in);
+}
+
+static void show_check(struct writer *w, const struct checking *c)
+{
+	static const struct column columns[] = {
+		{ "INSIDE", "in", cell_text, false, 0 },
+		{ "OUTSIDE", "out", cell_text, false, 0 },
+		{ "SUBSCRIBERS", "subscribers", cell_number, true, 0 },
+		{ "ADDRESSES", "addresses", cell_number, true, 0 },
+		{ "RATIO", "sharing_ratio", cell_number, true, 0 },
+		{ "PORTS", "ports_per_host", cell_number, true, 0 },
+		{ "LEFT", "ports_left", cell_number, true, 0 },
+		{ "FREE BLOCKS", "blocks_free", cell_number, true, 0 },
+		{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
+		{},
+	};
+	const cJSON *warning;
+
+	writer_table(w, columns, "no mappings", c->rows);
+	cJSON_ArrayForEach (warning, c->warnings)
+		writer_line(w, "warning: %s", warning->valuestring);
+}
+
+static int check_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	struct checking c = { 0 };
+	struct plan_file file;
+	cJSON *json;
+	char *text;
+
+	if (plan_file_read(json_text(args, "file", ""), &file, err))
+		return EXIT_REFUSED;
+	json = cJSON_CreateObject();
+	c.rows = cJSON_AddArrayToObject(json, "mappings");
+	c.warnings = cJSON_AddArrayToObject(json, "warnings");
+	for (size_t i = 0; i < file.n; i++)
+		if (!file.part[i].none)
+			check_part(&c, &file.part[i]);
+	cJSON_AddNumberToObject(json, "subscribers", (double)c.subscribers);
+	cJSON_AddNumberToObject(json, "memory_bytes", (double)c.memory);
+	text = w->json ? cJSON_PrintUnformatted(json) : NULL;
+	if (text)
+		writer_json(w, text, strlen(text));
+	else
+		show_check(w, &c);
+	cJSON_free(text);
+	cJSON_Delete(json);
+	plan_file_free(&file);
+	return EXIT_DONE;
+}
+
+struct listing {
+	struct writer *w;
+	cJSON *json; /* array, or NULL */
+};
+
+static const char *block_text(const struct port_block *b, char text[static 48])
+{
+	char addr[ADDR_TEXT];
+
+	if (!b->port_hi)
+		snprintf(text, 48, "none");
+	else
+		snprintf(text, 48, "%s:%u-%u", addr_format(b->out_addr, addr), b->port_lo, b->port_hi);
+	return text;
+}
+
+static void list_change(void *arg, uint32_t in_addr, const struct port_block *before, const struct port_block *after)
+{
+	struct listing *l = arg;
+	char addr[ADDR_TEXT], was[48], is[48];
+
+	addr_format(in_addr, addr);
+	block_text(before, was);
+	block_text(after, is);
+	if (l->json) {
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(item, "in_addr", addr);
+		cJSON_AddStringToObject(item, "before", was);
+		cJSON_AddStringToObject(item, "after", is);
+		cJSON_AddItemToArray(l->json, item);
+	} else {
+		writer_line(l->w, "%s: %s -> %s", addr, was, is);
+	}
+}
+
+static void show_changes(struct writer *w, const struct plan_changes *c, cJSON *list)
+{
+	cJSON *json;
+	char *text;
+
+	if (!w->json) {
+		writer_line(
+			w,
+			"%llu subscribers: %llu keep address and ports, %llu get another address, %llu other ports; "
+			"%llu are new, %llu are gone",
+			(unsigned long long)c->subscribers, (unsigned long long)c->kept, (unsigned long long)c->moved,
+			(unsigned long long)c->shifted, (unsigned long long)c->added, (unsigned long long)c->removed);
+		return;
+	}
+	json = cJSON_CreateObject();
+	cJSON_AddNumberToObject(json, "subscribers", (double)c->subscribers);
+	cJSON_AddNumberToObject(json, "kept", (double)c->kept);
+	cJSON_AddNumberToObject(json, "other_address", (double)c->moved);
+	cJSON_AddNumberToObject(json, "other_ports", (double)c->shifted);
+	cJSON_AddNumberToObject(json, "added", (double)c->added);
+	cJSON_AddNumberToObject(json, "removed", (double)c->removed);
+	if (list)
+		cJSON_AddItemToObject(json, "changes", list);
+	text = cJSON_PrintUnformatted(json);
+	if (text)
+		writer_json(w, text, strlen(text));
+	cJSON_free(text);
+	cJSON_Delete(json);
+}
+
+static int diff_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	bool list = cJSON_IsTrue(json_get(args, "v"));
+	struct listing l = { .w = w, .json = w->json && list ? cJSON_CreateArray() : NULL };
+	struct plan_file before = { 0 }, after = { 0 };
+	struct plan_changes c;
+	int r = plan_file_read(json_text(args, "old", ""), &before, err);
+
+	r = r ? r : plan_file_read(json_text(args, "new", ""), &after, err);
+	if (!r && plan_file_compare(&before, &after, list ? list_change : NULL, &l, &c))
+		r = error_set(err, -ENOMEM, "out of memory");
+	plan_file_free(&before);
+	plan_file_free(&after);
+	if (r) {
+		cJSON_Delete(l.json);
+		return EXIT_REFUSED;
+	}
+	show_changes(w, &c, l.json);
+	if (c.moved + c.shifted + c.removed)
+		return error_set(err, EXIT_REFUSED, "%llu subscribers do not keep address and ports",
+				 (unsigned long long)(c.moved + c.shifted + c.removed));
+	return EXIT_DONE;
+}
+
+const struct view view_plan_check = { .run = check_run };
+const struct view view_plan_diff = { .run = diff_run };

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* request: the questions of a complaint, each answered by a line. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "history_files.h"
+#include "json_get.h"
+#include "leases/complaint.h"
+#include "who_rows.h"
+
+struct request {
+	const struct who_source *source;
+	struct writer *w;
+	uint64_t questions, refused, unanswered;
+	struct error first; /* why the first that is refused is no question */
+};
+
+static int answer_complaint(void *arg, const struct complaint *c)
+{
+	struct request *r = arg;
+	struct who_question q = { .line = c->line, .t = c->t, .out = c->out };
+
+	r->questions++;
+	if (c->good) {
+		r->unanswered += who_row(r->source, &q, r->w) != EXIT_DONE;
+		return 0;
+	}
+	who_row_malformed(r->w, c->line, c->why.text);
+	if (!r->refused++)
+		error_set(&r->first, 0, "line %" PRIu64 ": %.400s", c->line, c->why.text);
+	return 0;
+}
+
+/* Reads all of a file, which ends with a NUL then. 0 or -errno; the caller frees *ret. */
+static int read_all(FILE *in, char **ret, size_t *ret_size)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, room = 0;
+
+	while (!feof(in)) {
+		if (size == room) {
+			char *larger = realloc(text, (room ? room * 2 : 1U << 16) + 1);
+
+			if (!larger)
+				return -ENOMEM;
+			text = larger;
+			room = room ? room * 2 : 1U << 16;
+		}
+		size += fread(text + size, 1, room - size, in);
+		if (ferror(in))
+			return -EIO;
+		if (size > COMPLAINT_MAX)
+			return -EFBIG;
+	}
+	text[size] = '\0';
+	*ret = take_pointer(text);
+	*ret_size = size;
+	return 0;
+}
+
+static int read_text(const char *path, char **ret, size_t *ret_size, struct error *err)
+{
+	FILE *in = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
+	int r = in ? read_all(in, ret, ret_size) : -errno;
+
+	if (in && in != stdin)
+		fclose(in);
+	return r ? error_set(err, EXIT_REFUSED, "%.200s: %s", path, strerror(-r)) : EXIT_DONE;
+}
+
+static int answer_all(const struct who_source *source, char *text, size_t size, const struct zone *zone,
+		      struct writer *w, struct error *err)
+{
+	struct request r = { .source = source, .w = w };
+
+	who_rows_begin(w);
+	if (complaint_read(text, size, zone, answer_complaint, &r))
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	who_rows_end(w);
+	if (!r.questions)
+		return error_set(err, EXIT_USAGE, "no question was found: no address with a port");
+	if (r.refused)
+		return error_set(err, EXIT_USAGE,
+				 "%" PRIu64 " of %" PRIu64 " questions were refused; the first, %.400s", r.refused,
+				 r.questions, r.first.text);
+	if (r.unanswered)
+		return error_set(err, EXIT_REFUSED, "questions without an answer: %" PRIu64, r.unanswered);
+	return EXIT_DONE;
+}
+
+static int answer_from(const struct history_files *f, const char *dir, const cJSON *args, char *text, size_t size,
+		       const struct zone *zone, struct writer *w, struct error *err)
+{
+	_cleanup_claims_ struct history_claims claims = { 0 };
+	struct who_source source;
+	int status = who_source_open(f, dir, &claims, &source, err);
+
+	if (!status)
+		status = customers_open(args, dir, NULL, &source.customers, err);
+	if (!status)
+		status = answer_all(&source, text, size, zone, w, err);
+	who_source_close(&source);
+	return status;
+}
+
+static int request_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	const char *name = json_text(args, "zone", NULL);
+	_cleanup_free_ char *dir = NULL, *text = NULL;
+	struct zone zone = { 0 };
+	struct history_files f;
+	size_t size = 0;
+	int status;
+
+	if (name && zone_parse(name, &zone, err))
+		return EXIT_USAGE;
+	status = read_text(json_text(args, "file", ""), &text, &size, err);
+	status = status ? status : history_read_named(socket, args, true, &f, &dir, err);
+	if (status)
+		return status;
+	history_warn(&f);
+	status = answer_from(&f, dir, args, text, size, &zone, w, err);
+	history_files_free(&f);
+	return status;
+}
+
+const struct view view_request = { .run = request_run };

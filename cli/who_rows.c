@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Rows of answers: one question each. */
+#include "who_rows.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "proto/words.h"
+
+/* Reads "TIME ADDR:PORT", where the time may contain a space. */
+static bool read_question(char *text, size_t size, struct who_question *ret)
+{
+	char *blank;
+
+	while (size && strchr("\n\r\t ", text[size - 1]) && text[size - 1])
+		text[--size] = '\0';
+	blank = strrchr(text, ' ');
+	for (char *tab = strrchr(text, '\t'); tab > blank;)
+		blank = tab;
+	if (strlen(text) != size || !blank || endpoint_parse(blank + 1, &ret->out))
+		return false;
+	while (blank > text && (blank[-1] == ' ' || blank[-1] == '\t'))
+		blank--;
+	*blank = '\0';
+	text += strspn(text, " \t");
+	return !time_parse_typed(text, time(NULL), &ret->t);
+}
+
+static void row_json(FILE *out, const struct who_question *q, const struct who_reply *r,
+		     const struct who_source *source)
+{
+	char addr[ADDR_TEXT], when[TIME_TEXT];
+
+	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
+		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
+	who_print_reply(out, r);
+	if (!who_reply_named(r))
+		fprintf(out, ",\"error\":\"%s\"", r->why.text);
+	customer_print(out, &source->customers, &r->customer);
+	who_print_source(out, source);
+	fputc('}', out);
+}
+
+#define ROW WHO_ROW
+
+/* In parentheses: the portmaps, and other possible holders. The caller frees it; NULL: out of memory. */
+static char *row_notes(enum who_result result, const struct who_answer *a)
+{
+	char addr[ADDR_TEXT], *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		return NULL;
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ", word_text(proto_words, a->portmap[i].proto),
+			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
+			i + 1 == a->n_portmaps ? ")" : "");
+	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
+		if (result != WHO_FOUND || a->holders[i].in_addr != a->best.in_addr || a->holders[i].also)
+			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
+	fputs(a->other ? ")" : "", memory);
+	fclose(memory);
+	return text;
+}
+
+/* The customer at the end of a row: ", customer alice". */
+static const char *row_customer(const struct who_source *source, const struct customer *c,
+				char text[static CUSTOMER_TEXT + 32])
+{
+	char name[CUSTOMER_TEXT];
+
+	text[0] = '\0';
+	if (source->customers.index && c->lease.result == LEASE_CUSTOMER)
+		snprintf(text, CUSTOMER_TEXT + 32, "; customer %s%s", customer_name(&c->lease.holder[0], name),
+			 c->same ? "" : " (not within the margin)");
+	else if (source->customers.index)
+		snprintf(text, CUSTOMER_TEXT + 32, "; no customer: %s", lease_reason(c->lease.result));
+	return text;
+}
+
+static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r, const char *customer)
+{
+	const struct who_holder *h = &r->answer.best;
+	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
+	char from[TIME_TEXT], to[TIME_TEXT];
+	_cleanup_free_ char *notes = row_notes(r->result, &r->answer);
+
+	if (!notes)
+		return;
+	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
+	time_format(q->t, when);
+	if (who_reply_claimed(r))
+		who_claimed_row(w, when, endpoint, r->claimed, customer);
+	else if (r->result != WHO_FOUND)
+		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
+			    r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
+	else
+		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
+			    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
+			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes, customer);
+}
+
+static void write_row(struct writer *w, const struct who_question *q, struct who_reply *r,
+		      const struct who_source *source)
+{
+	_cleanup_free_ char *row = NULL;
+	char customer[CUSTOMER_TEXT + 32];
+	size_t room;
+	FILE *memory = w->json ? open_memstream(&row, &room) : NULL;
+
+	if (!w->json) {
+		row_text(w, q, r, row_customer(source, &r->customer, customer));
+		return;
+	}
+	if (!memory)
+		return;
+	if (r->result != WHO_FOUND)
+		who_add_other(&r->answer, &r->why);
+	row_json(memory, q, r, source);
+	if (!fclose(memory))
+		writer_stream_row(w, NULL, row, NULL);
+}
+
+int who_row(const struct who_source *source, const struct who_question *q, struct writer *w)
+{
+	struct who_reply r;
+
+	who_reply_ask(source, q->out, q->t, &r);
+	who_reply_customer(source, q->out, q->t, &r);
+	write_row(w, q, &r, source);
+	if (!who_reply_named(&r) || (source->customers.index && customer_missing(&r.customer)))
+		return EXIT_REFUSED;
+	return EXIT_DONE;
+}
+
+void who_row_malformed(struct writer *w, uint64_t line, const char *text)
+{
+	char json[320];
+
+	snprintf(json, sizeof(json),
+		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"error\":\"%s\"}", line, text);
+	if (w->json)
+		writer_stream_row(w, NULL, json, NULL);
+	else
+		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
+}
+
+int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)
+{
+	struct who_question q = { .line = line };
+
+	if (read_question(text, size, &q))
+		return who_row(source, &q, w);
+	who_row_malformed(w, line, "is no TIME ADDR:PORT");
+	return EXIT_USAGE;
+}
+
+void who_rows_begin(struct writer *w)
+{
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	else
+		writer_line(w, ROW "%-20s  %-20s  %s", "TIME", "OUTSIDE", "INSIDE", "FROM", "TO", "MAPPING");
+}
+
+void who_rows_end(struct writer *w)
+{
+	if (w->json)
+		writer_stream_end(w, "");
+}

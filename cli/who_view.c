@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Answers of `who`, as JSON and as text. */
+#include "who_view.h"
+
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "proto/words.h"
+
+static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
+{
+	char plain[TIME_TEXT];
+
+	if (t == TIME_OPEN)
+		return "null";
+	snprintf(text, TIME_TEXT + 2, "\"%s\"", time_format(t, plain));
+	return text;
+}
+
+/* "in_addr":…,"mapping":…,"from":…,"to":… */
+static void print_holder(FILE *out, const struct who_holder *h)
+{
+	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+
+	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", addr_format(h->in_addr, addr),
+		prefix_text(h->in, in), prefix_text(h->out, pool));
+	if (*h->name)
+		fprintf(out, ",\"name\":\"%s\"", h->name);
+	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
+}
+
+/* "portmap":{...}, and if UDP leads elsewhere than TCP "portmap_udp":{...} */
+static void print_portmaps(FILE *out, const struct who_answer *a)
+{
+	for (unsigned i = 0; i < a->n_portmaps; i++) {
+		const struct portmap_interval *v = &a->portmap[i];
+		char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+
+		fprintf(out, ",\"portmap%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}",
+			i ? "_udp" : "", word_text(proto_words, v->proto), addr_format(v->in.addr, in), v->in.port,
+			time_or_null(v->from, from), time_or_null(v->to, to));
+	}
+}
+
+/* "also":{...},"holders":[...], preceded by a comma, if there is more than the answer. */
+void who_print_others(FILE *out, const struct who_answer *a)
+{
+	if (a->other) {
+		fputs(",\"also\":{", out);
+		print_holder(out, a->other);
+		fputc('}', out);
+	}
+	if (!a->other && a->n_holders < 2)
+		return;
+	fputs(",\"holders\":[", out);
+	for (size_t i = 0; i < a->n_holders; i++) {
+		fputs(i ? ",{" : "{", out);
+		print_holder(out, &a->holders[i]);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+void who_print_answer(FILE *out, const struct who_answer *a)
+{
+	print_holder(out, &a->best);
+	print_portmaps(out, a);
+	who_print_others(out, a);
+}
+
+/* ,"state_dir":…,"read_until":… */
+void who_print_source(FILE *out, const struct who_source *s)
+{
+	_cleanup_json_ cJSON *dir = cJSON_CreateString(s->dir);
+	char *quoted = dir ? cJSON_PrintUnformatted(dir) : NULL;
+	char until[TIME_TEXT + 2];
+
+	fprintf(out, ",\"state_dir\":%s,\"read_until\":%s", quoted ? quoted : "null",
+		s->until == TIME_NONE ? "null" : time_or_null(s->until, until));
+	cJSON_free(quoted);
+}
+
+const char *who_reason(enum who_result result)
+{
+	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
+}
+
+void who_print_reply(FILE *out, const struct who_reply *r)
+{
+	if (r->result == WHO_FOUND) {
+		who_print_answer(out, &r->answer);
+		return;
+	}
+	if (!who_reply_claimed(r))
+		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\"%s", who_reason(r->result), r->claimed ? "," : "");
+	if (r->claimed)
+		who_claimed_json(out, r->claimed);
+	who_print_others(out, &r->answer);
+}
+
+void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source)
+{
+	_cleanup_free_ char *text = NULL;
+	char until[TIME_TEXT + 2];
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		return;
+	fputc('{', memory);
+	who_print_reply(memory, r);
+	if (known_until != TIME_NONE)
+		fprintf(memory, ",\"known_until\":%s", time_or_null(known_until, until));
+	customer_print(memory, &source->customers, &r->customer);
+	who_print_source(memory, source);
+	fputc('}', memory);
+	if (!fclose(memory))
+		writer_json(w, text, size);
+}
+
+void who_show_others(struct writer *w, const struct who_answer *a, bool found)
+{
+	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	for (size_t i = 0; a->other && i < a->n_holders; i++) {
+		const struct who_holder *h = &a->holders[i];
+
+		if (found && h->in_addr == a->best.in_addr && !h->also)
+			continue;
+		writer_line(w,
+			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
+			    "confirmed, or before the clock was set",
+			    addr_format(h->in_addr, addr), prefix_text(h->in, in), prefix_text(h->out, out),
+			    time_format(h->from, from), time_or(h->to, "now", to));
+	}
+}
+
+void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct who_source *source,
+		   const struct customer *c)
+{
+	const struct who_holder *h = &a->best;
+	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	writer_line(w, "Inside address: %s", addr_format(h->in_addr, addr));
+	writer_line(w, "Mapping:        %s to %s%s%s", prefix_text(h->in, in), prefix_text(h->out, out),
+		    *h->name ? ", " : "", h->name);
+	writer_line(w, "From:           %s", time_format(h->from, from));
+	writer_line(w, "To:             %s", time_or(h->to, "still", to));
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
+			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);
+	if (known_until != TIME_NONE)
+		writer_line(w, "Known until:    %s", time_format(known_until, to));
+	who_show_others(w, a, true);
+	customer_show(w, &source->customers, c, h->in_addr);
+	writer_line(w, "History:        %s, read until %s", source->dir, time_format(source->until, to));
+}
+
+/* If no subscriber held it at the end of that second, adds one that may have held it in the second. */
+void who_add_other(const struct who_answer *a, struct error *why)
+{
+	size_t n = strlen(why->text);
+	char addr[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	if (a->other)
+		snprintf(why->text + n, sizeof(why->text) - n, "; but also %s may have held it then, from %s to %s",
+			 addr_format(a->other->in_addr, addr), time_format(a->other->from, from),
+			 time_or(a->other->to, "now", to));
+}
+
+void who_show_claimed(struct writer *w, const struct who_reply *r, const struct who_source *source)
+{
+	char time[TIME_TEXT];
+
+	who_claimed_show(w, r->claimed);
+	if (source->customers.index)
+		customer_show(w, &source->customers, &r->customer, r->claimed->answer.in_addr);
+	who_show_others(w, &r->answer, false);
+	writer_line(w, "History:        %s, %s%s", source->dir, source->until == TIME_NONE ? "empty" : "read until ",
+		    source->until == TIME_NONE ? "" : time_format(source->until, time));
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define STATUS_REFUSED	   1
+#define STATUS_USAGE	   2
+#define STATUS_UNREACHABLE 3
+/* What is kept of its messages. */
+#define MESSAGES 4096U
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned n_running;
+
+static bool begin(void)
+{
+	bool room;
+
+	pthread_mutex_lock(&mutex);
+	room = n_running < ASK_AT_ONCE;
+	n_running += room;
+	pthread_mutex_unlock(&mutex);
+	return room;
+}
+
+static void end(void)
+{
+	pthread_mutex_lock(&mutex);
+	n_running--;
+	pthread_mutex_unlock(&mutex);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A process and this side's ends of its standard streams; -1: closed. */
+struct child {
+	pid_t pid;
+	int in, out, err;
+};
+
+static int spawn(const char *program, char *const *argv, const int pipes[3][2], pid_t *ret)
+{
+	static char *const environment[] = { "LC_ALL=C", "PATH=/usr/bin:/bin", NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pipes[0][0], 0);
+	posix_spawn_file_actions_adddup2(&actions, pipes[1][1], 1);
+	posix_spawn_file_actions_adddup2(&actions, pipes[2][1], 2);
+	r = posix_spawn(ret, program, &actions, &attributes, argv, environment);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	return -r;
+}
+
+static int start(const char *program, char *const *argv, struct child *ret)
+{
+	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	int r = 0;
+
+	for (unsigned i = 0; i < 3 && !r; i++)
+		r = pipe2(pipes[i], O_CLOEXEC) ? -errno : 0;
+	if (!r)
+		r = spawn(program, argv, pipes, &ret->pid);
+	if (!r) {
+		ret->in = take_fd(pipes[0][1]);
+		ret->out = take_fd(pipes[1][0]);
+		ret->err = take_fd(pipes[2][0]);
+		fcntl(ret->in, F_SETFL, O_NONBLOCK);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		close_fd(&pipes[i][0]);
+		close_fd(&pipes[i][1]);
+	}
+	return r;
+}
+
+static void shut(int *fd)
+{
+	close_fd(fd);
+	*fd = -1;
+}
+
+/* Reads what is there; the descriptor is closed at its end. What is beyond the limit is -E2BIG. */
+static int drain(int *fd, struct buffer *to, size_t limit)
+{
+	char piece[65536];
+	ssize_t n = read(*fd, piece, sizeof(piece));
+
+	if (n > 0)
+		return buffer_add(to, piece, (size_t)n, limit);
+	if (n == 0 || errno != EINTR)
+		shut(fd);
+	return 0;
+}
+
+static void feed(int *fd, const struct buffer *input, size_t *done)
+{
+	ssize_t n = input && *done < input->size ? write(*fd, input->data + *done, input->size - *done) : 0;
+
+	if (n > 0)
+		*done += (size_t)n;
+	if (!input || *done == input->size || (n < 0 && errno != EAGAIN && errno != EINTR))
+		shut(fd);
+}
+
+/* Until both outputs are at their end: 0, -ETIME, -E2BIG or -ENOMEM. */
+static int talk(struct child *c, const struct buffer *input, struct buffer *out, struct buffer *messages)
+{
+	int64_t until = now_ms() + ASK_SECONDS * 1000;
+	size_t done = 0;
+	int r = 0;
+
+	while (!r && (c->out >= 0 || c->err >= 0)) {
+		struct pollfd p[] = { { c->in, POLLOUT, 0 }, { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 } };
+		int64_t left = until - now_ms();
+
+		if (left <= 0)
+			return -ETIME;
+		if (poll(p, 3, (int)left) <= 0)
+			continue;
+		if (p[0].revents)
+			feed(&c->in, input, &done);
+		if (p[1].revents)
+			r = drain(&c->out, out, ASK_OUTPUT);
+		if (p[2].revents && drain(&c->err, messages, MESSAGES))
+			shut(&c->err);
+	}
+	return r;
+}
+
+/* Ends the process if it still runs. Returns its exit status, or -1. */
+static int finish(struct child *c, bool kill_it)
+{
+	int status = 0;
+
+	if (kill_it)
+		kill(c->pid, SIGKILL);
+	shut(&c->in);
+	shut(&c->out);
+	shut(&c->err);
+	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The first of its messages that is no warning, without the program's name. */
+static unsigned explain(int status, const struct buffer *messages, struct error *err)
+{
+	static const char name[] = "detnatctl: ", warning[] = "detnatctl: warning: ";
+	const char *at = messages->data ? messages->data : "", *stop = at + messages->size;
+
+	while (stop - at > (ptrdiff_t)sizeof(warning) && !strncmp(at, warning, sizeof(warning) - 1) &&
+	       memchr(at, '\n', (size_t)(stop - at)))
+		at = (const char *)memchr(at, '\n', (size_t)(stop - at)) + 1;
+	if (stop - at >= (ptrdiff_t)sizeof(name) && !strncmp(at, name, sizeof(name) - 1))
+		at += sizeof(name) - 1;
+	while (stop > at && stop[-1] == '\n')
+		stop--;
+	error_set(err, 0, "%.*s", (int)(stop - at), stop > at ? at : "");
+	if (stop == at)
+		error_set(err, 0, "detnatctl ended without an answer; see the journal of detnat-desk");
+	switch (status) {
+	case STATUS_REFUSED:
+		return 404;
+	case STATUS_USAGE:
+		return 400;
+	case STATUS_UNREACHABLE:
+		return 503;
+	default:
+		return 502;
+	}
+}
+
+static unsigned broke_off(int r, struct error *err)
+{
+	if (r == -ETIME) {
+		error_set(err, 0,
+			  "the agent did not answer within %d s; try again, or see `detnatctl status` on the gateway",
+			  ASK_SECONDS);
+		return 504;
+	}
+	error_set(err, 0, r == -E2BIG ? "the answer is longer than 64 MiB; ask for less at once" : "out of memory");
+	return r == -E2BIG ? 502 : 503;
+}
+
+static unsigned run(const struct ask_at *at, char *const *argv, const struct buffer *input, struct buffer *ret,
+		    struct error *err)
+{
+	_cleanup_buffer_ struct buffer messages = {}, out = {};
+	struct child c;
+	int r = start(at->program, argv, &c), status;
+
+	if (r) {
+		error_set(err, 0, "%s cannot be run: %s", at->program, strerror(-r));
+		return 502;
+	}
+	r = talk(&c, input, &out, &messages);
+	status = finish(&c, r != 0);
+	if (r)
+		return broke_off(r, err);
+	/* Findings and unanswered questions end with status 1, and are answers. */
+	if (!out.size || (status != 0 && status != STATUS_REFUSED))
+		return explain(status, &messages, err);
+	*ret = out;
+	out = (struct buffer){};
+	return 200;
+}
+
+unsigned ask_ctl(const struct ask_at *at, const char *const *words, const struct buffer *input, struct buffer *ret,
+		 struct error *err)
+{
+	const char *argv[ASK_MAX_WORDS + 6] = { "detnatctl", "-j", "-s", at->control };
+	unsigned n = 4, status;
+
+	for (unsigned i = 0; i < ASK_MAX_WORDS && words[i]; i++)
+		argv[n++] = words[i];
+	if (!begin()) {
+		error_set(err, 0, "too many questions at once; try again in some seconds");
+		return 503;
+	}
+	status = run(at, (char *const *)argv, input, ret, err);
+	end();
+	return status;
+}

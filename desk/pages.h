@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The paths of the page: those of files, and those that ask detnatctl. A path that is not here is 404. */
+#ifndef DETNAT_DESK_PAGES_H
+#define DETNAT_DESK_PAGES_H
+
+#include <stdbool.h>
+
+#include "ask.h"
+#include "users.h"
+
+/* A file of desk/www, in the program. */
+struct asset {
+	const char *path; /* under which it is served */
+	const char *type;
+	const char *data, *end;
+};
+
+extern const struct asset assets[];
+extern const unsigned n_assets;
+
+/* What follows the path of a route. */
+enum route_rest { REST_NONE, REST_ADDR, REST_PREFIX };
+
+struct call;
+
+/* Exactly one of page, words and answer is set, as to how it is answered. */
+struct route {
+	const char *path;
+	enum route_rest rest;
+	enum right right;
+	bool page;			       /* the page's HTML, whose script asks the rest */
+	const char *words[3];		       /* detnatctl's; what follows the path is added */
+	unsigned (*answer)(struct call *call); /* here; with a body if `post` */
+	bool post;
+};
+
+/* A request under way. */
+struct call {
+	const struct ask_at *at;
+	const char *user; /* "": none, on loopback */
+	enum right right;
+	struct buffer body; /* of a POST */
+	struct buffer out;  /* JSON */
+	struct error err;
+};
+
+/* Finds the route; *ret_rest is what follows its path, "" for nothing. NULL: there is none, or the rest is malformed.
+ */
+const struct route *route_find(const char *path, const char **ret_rest);
+const struct asset *asset_find(const char *path);
+
+/* Answers a route that is no page: the status of HTTP, with JSON in call->out or a text in call->err. */
+unsigned route_answer(const struct route *r, const char *rest, struct call *call);
+
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "samples.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json_scan.h"
+#include "base/timestamp.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct sample ring[SAMPLES_MAX];
+static size_t n_added;
+static const struct ask_at *place;
+static unsigned interval;
+
+static bool number(const cJSON *object, const char *key, uint64_t *ret)
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	if (!cJSON_IsNumber(value) || value->valuedouble < 0 || value->valuedouble >= 1.8e19)
+		return false;
+	*ret = (uint64_t)value->valuedouble;
+	return true;
+}
+
+/* The sum of the counters that begin so, or have one of two names. */
+static uint64_t sum(const cJSON *counters, bool (*counts)(const char *name))
+{
+	const cJSON *value;
+	uint64_t total = 0, one;
+
+	cJSON_ArrayForEach (value, counters)
+		if (counts(value->string) && number(counters, value->string, &one))
+			total += one;
+	return total;
+}
+
+static bool is_translated(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 11 && !strcmp(name + n - 11, "_translated");
+}
+
+/* Refused for want of room: the quota, ports, the overflow. */
+static bool is_refused(const char *name)
+{
+	return !strcmp(name, "drop_quota") || !strcmp(name, "drop_ports_exhausted") ||
+	       !strcmp(name, "drop_overflow_full");
+}
+
+static bool is_dropped(const char *name)
+{
+	return !strncmp(name, "drop_", 5) && !is_refused(name);
+}
+
+bool sample_read(const char *status, size_t status_size, const char *stats, size_t stats_size, struct sample *ret)
+{
+	_cleanup_json_ cJSON *now = cJSON_ParseWithLength(status, status_size);
+	_cleanup_json_ cJSON *counted = cJSON_ParseWithLength(stats, stats_size);
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(counted, "counters");
+	struct sample s = { .time = ret->time, .valid = true };
+
+	if (!number(now, "sessions", &s.sessions) || !number(counters, "sessions_opened", &s.opened))
+		return false;
+	s.translated = sum(counters, is_translated);
+	s.refused = sum(counters, is_refused);
+	s.dropped = sum(counters, is_dropped);
+	*ret = s;
+	return true;
+}
+
+static void take(void)
+{
+	static const char *const status_words[] = { "status", NULL }, *const stats_words[] = { "stats", NULL };
+	_cleanup_buffer_ struct buffer status = {}, stats = {};
+	struct sample s = { .time = time(NULL) };
+	struct error err;
+
+	if (ask_ctl(place, status_words, NULL, &status, &err) == 200 &&
+	    ask_ctl(place, stats_words, NULL, &stats, &err) == 200)
+		sample_read(status.data, status.size, stats.data, stats.size, &s);
+	samples_add(s);
+}
+
+static void *work(void *arg)
+{
+	struct timespec next;
+
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	for (;;) {
+		take();
+		next.tv_sec += interval;
+		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL) == EINTR)
+			;
+	}
+	return arg;
+}
+
+int samples_start(const struct ask_at *at, unsigned interval_s)
+{
+	pthread_t thread;
+	int r;
+
+	place = at;
+	interval = interval_s;
+	r = pthread_create(&thread, NULL, work, NULL);
+	if (!r)
+		pthread_detach(thread);
+	return -r;
+}
+
+void samples_add(struct sample s)
+{
+	pthread_mutex_lock(&mutex);
+	ring[n_added++ % SAMPLES_MAX] = s;
+	pthread_mutex_unlock(&mutex);
+}
+
+static void write_one(FILE *out, const struct sample *s)
+{
+	char when[TIME_TEXT];
+
+	fprintf(out, "{\"time\":\"%s\",", time_format(s->time, when));
+	if (s->valid)
+		fprintf(out,
+			"\"sessions\":%" PRIu64 ",\"opened\":%" PRIu64 ",\"translated\":%" PRIu64
+			",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64 "}",
+			s->sessions, s->opened, s->translated, s->refused, s->dropped);
+	else
+		fputs("\"sessions\":null,\"opened\":null,\"translated\":null,\"refused\":null,\"dropped\":null}", out);
+}
+
+int samples_write(struct buffer *ret)
+{
+	struct buffer b = {};
+	FILE *out = open_memstream(&b.data, &b.size);
+
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "{\"interval\":%u,\"samples\":[", interval);
+	pthread_mutex_lock(&mutex);
+	for (size_t i = n_added > SAMPLES_MAX ? n_added - SAMPLES_MAX : 0, first = i; i < n_added; i++) {
+		fputs(i > first ? "," : "", out);
+		write_one(out, &ring[i % SAMPLES_MAX]);
+	}
+	pthread_mutex_unlock(&mutex);
+	fputs("]}", out);
+	if (fclose(out)) {
+		buffer_free(&b);
+		return -ENOMEM;
+	}
+	b.room = b.size;
+	*ret = b;
+	return 0;
+}

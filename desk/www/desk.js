@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Begins the page: asks for the rights, picks the view of the path, and keeps it up to date.
+import { api } from "./dom.js";
+
+const VIEWS = [
+	[/^\/(lookup)?$/, "lookup"],
+	[/^\/state$/, "state"],
+	[/^\/history$/, "history"],
+	[/^\/subscriber\/([0-9.]+)$/, "subscriber"],
+];
+
+function tell(error) {
+	const fault = document.getElementById("fault");
+	fault.hidden = !error;
+	fault.textContent = error ? error.message : "";
+}
+
+function greet(me) {
+	document.getElementById("user").textContent = me.user;
+	for (const element of document.querySelectorAll("[data-right=state]"))
+		element.hidden = !me.state;
+	for (const link of document.querySelectorAll("nav a"))
+		if (link.getAttribute("href") === location.pathname)
+			link.setAttribute("aria-current", "page");
+	document.getElementById("jump").addEventListener("submit", (event) => {
+		event.preventDefault();
+		location.assign(`/subscriber/${encodeURIComponent(event.target.address.value.trim())}`);
+	});
+}
+
+// Calls it again and again while the page is seen; a failure is told and tried again.
+async function repeat(update, seconds) {
+	for (;;) {
+		if (document.visibilityState === "visible")
+			try {
+				await update();
+				tell(null);
+			} catch (error) {
+				tell(error);
+			}
+		await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+	}
+}
+
+async function begin() {
+	const [pattern, name] = VIEWS.find(([form]) => form.test(location.pathname));
+	const main = document.getElementById("main");
+	try {
+		const [me, view] = await Promise.all([api("me"), import(`./${name}.js`)]);
+		greet(me);
+		const { update, seconds } = await view.show(main, { me, tell, match: location.pathname.match(pattern) });
+		if (update)
+			repeat(update, seconds);
+	} catch (error) {
+		tell(error);
+	}
+}
+
+begin();

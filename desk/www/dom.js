@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Elements and requests. All text becomes text nodes or attributes: nothing that comes from the server is read as HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+	for (const [name, value] of Object.entries(attributes))
+		if (name.startsWith("on"))
+			element.addEventListener(name.slice(2), value);
+		else if (value === true)
+			element.setAttribute(name, "");
+		else if (value !== false && value !== null && value !== undefined)
+			element.setAttribute(name, value);
+	element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+	return element;
+}
+
+export function h(tag, attributes = {}, ...children) {
+	return fill(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+	return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+// The answer as an object; an Error has the server's words.
+export async function api(path, body) {
+	let response, answer;
+	try {
+		response = await fetch(`/api/${path}`, body === undefined ? {} : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
+	} catch (error) {
+		throw new Error("The desk does not answer. Check detnat-desk and the proxy before it.", { cause: error });
+	}
+	try {
+		answer = await response.json();
+	} catch (error) {
+		throw new Error(`The server answered ${response.status} without an explanation.`, { cause: error });
+	}
+	if (!response.ok)
+		throw Object.assign(new Error(answer.error ?? `status ${response.status}`), { status: response.status });
+	return answer;
+}
+
+// A table with a head and rows of cells, each a text or an element; `numbers`: columns that are aligned to the right.
+export function table(caption, head, rows, numbers = []) {
+	const align = (column) => ({ class: numbers.includes(column) ? "number" : null });
+	return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, h("table", {},
+		h("caption", {}, caption),
+		h("thead", {}, h("tr", {}, head.map((text, i) => h("th", { scope: "col", ...align(i) }, text)))),
+		h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, i) => h("td", align(i), cell ?? "–")))))));
+}
+
+// Terms and their descriptions, without those that are null.
+export function facts(pairs) {
+	return h("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined)
+		.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}
+
+export function section(title, ...children) {
+	return h("section", {}, h("h2", {}, title), children);
+}
+
+export const count = (n) => Number(n).toLocaleString("en");
+
+export function short(n) {
+	for (const [limit, unit] of [[1e9, "G"], [1e6, "M"], [1e4, "k"]])
+		if (Math.abs(n) >= limit)
+			return `${(n / (unit === "k" ? 1e3 : limit)).toFixed(1)}${unit}`;
+	return n >= 100 || Number.isInteger(n) ? count(Math.round(n)) : n.toFixed(1);
+}
+
+export function duration(seconds) {
+	const parts = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+	const first = parts.findIndex(([, size]) => seconds >= size);
+	if (first < 0)
+		return "0 s";
+	let left = seconds;
+	return parts.slice(first, first + 2).map(([unit, size]) => {
+		const n = Math.floor(left / size);
+		left -= n * size;
+		return n ? `${n} ${unit}` : "";
+	}).join(" ").trim();
+}
+
+export const when = (text) => (text ? text.replace("T", " ") : "still");

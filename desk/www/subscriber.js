@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A subscriber: the diagnosis of detnatctl explain, and a plot of the sessions while the page is open.
+import { api, count, duration, facts, h, section } from "./dom.js";
+import { plot } from "./plot.js";
+
+const SECONDS = 3, KEPT = 1200;
+
+function findings(list) {
+	if (!list.length)
+		return h("p", { class: "good", role: "status" }, "Nothing found that keeps this subscriber's packets back.");
+	return h("ul", { class: "troubles", role: "status" }, list.map((f) => h("li", {},
+		h("b", {}, f.drops ? "Dropped: " : "Note: "), f.text, f.advice ? h("div", {}, `To do: ${f.advice}`) : null)));
+}
+
+function bar(label, used, all) {
+	return h("p", { class: "bar" }, h("span", {}, `${label}: ${count(used)} of ${count(all)}`),
+		h("meter", { min: 0, max: all || 1, high: all * 0.8, value: used, "aria-label": label }));
+}
+
+function way(name, w) {
+	return w ? [name, [w.interface && `by ${w.interface}`, w.next_hop && `next hop ${w.next_hop}`, w.neighbour && `neighbour ${w.neighbour}`]
+		.filter(Boolean).join(", ")] : [name, null];
+}
+
+const ago = (seconds) => (seconds === null ? null : `${duration(seconds)} ago`);
+
+function subscriber(answer) {
+	const s = answer.subscriber, m = answer.mapping;
+	return [facts([
+		["Inside address", s.in_addr],
+		["Outside address", s.out_addr],
+		["Outside ports", `${s.port_lo} to ${s.port_hi}`],
+		["Mapping", m && `${m.in} to ${m.out}`],
+		["Sharing ratio", m && count(m.sharing_ratio)],
+		["Type of NAT", s.nat_type],
+		["Refused by the quota", count(s.quota_exceeded)],
+		["Last refusal by the quota", ago(s.last_quota_refusal)],
+		["Last refusal for want of ports", ago(s.last_ports_refusal)],
+		way("Way in", answer.way_in),
+		way("Way out", answer.way_out),
+	]),
+	h("div", { class: "bars" }, bar("Sessions", s.sessions, s.quota), bar("Ports in use", s.ports_used, s.ports),
+		bar("TCP", s.tcp, s.quota), bar("UDP", s.udp, s.quota), bar("ICMP", s.icmp, s.quota))];
+}
+
+export function show(main, { match }) {
+	const addr = match[1], facts_ = h("div", { id: "subscriber" }), found = h("div", { id: "findings" }), past = h("div", { id: "sessions" });
+	const points = [];
+	main.replaceChildren(h("h1", {}, `Subscriber ${addr}`), found, facts_, section("Sessions while this page is open", past));
+	return { seconds: SECONDS, update: async () => {
+		const answer = await api(`explain/${addr}`);
+		found.replaceChildren(findings(answer.findings));
+		if (!answer.subscriber)
+			return;
+		points.push({ time: Date.now(), value: answer.subscriber.sessions });
+		points.splice(0, points.length - KEPT);
+		facts_.replaceChildren(...subscriber(answer));
+		past.replaceChildren(plot("Sessions", points));
+	} };
+}

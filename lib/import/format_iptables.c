@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * iptables: the table nat as iptables-save prints it, and shell scripts of iptables' commands. The chain POSTROUTING,
+ * and those that it jumps to, are walked.
+ */
+#include <string.h>
+
+#include "import/import_build.h"
+#include "import/import_formats.h"
+#include "import/import_rules.h"
+
+struct reader {
+	struct import *m;
+	struct import_rules rules;
+	struct import_lines *l;
+	bool other_table; /* the section is of another one than nat */
+};
+
+static const struct word protocols[] = { { "tcp", IMPORT_TCP },
+					 { "6", IMPORT_TCP },
+					 { "udp", IMPORT_UDP },
+					 { "17", IMPORT_UDP },
+					 { "icmp", IMPORT_ICMP },
+					 { "1", IMPORT_ICMP },
+					 { "all", IMPORT_ALL | IMPORT_OTHER },
+					 {} };
+
+static const struct word targets[] = { { "SNAT", RULE_SNAT },	  { "NETMAP", RULE_NETMAP },
+				       { "ACCEPT", RULE_ACCEPT }, { "MASQUERADE", RULE_MASQUERADE },
+				       { "RETURN", RULE_RETURN }, { "DNAT", RULE_DNAT },
+				       { "REDIRECT", RULE_DNAT }, { "LOG", RULE_PASS },
+				       { "NFLOG", RULE_PASS },	  { "MARK", RULE_PASS },
+				       { "CONNMARK", RULE_PASS }, {} };
+
+/* Options without a value, and those whose value says nothing of who is translated to what. */
+static const char *const flags[] = { "-w", "--wait", "--random", "--random-fully", "--persistent" };
+static const char *const harmless[] = { "--comment",	    "-c",	  "--log-prefix", "--log-level",
+					"--to-destination", "--to-ports", "--set-xmark",  "--nflog-group" };
+
+static bool one_of(const char *const *list, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i], word))
+			return true;
+	return false;
+}
+
+static void partial(struct reader *r, struct import_rule *rule, const char *key, const char *value)
+{
+	if (!rule->partial)
+		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%.40s %.60s: not understood, so the rule is not taken",
+			    key, value);
+	rule->partial = true;
+}
+
+/* "A", "A-B" or a prefix, with ":LO-HI" or without. */
+static int take_target(const char *text, struct import_rule *rule)
+{
+	size_t n = strcspn(text, ":");
+	char addr[64];
+	uint32_t lo, hi;
+
+	if (n >= sizeof(addr))
+		return -EINVAL;
+	snprintf(addr, sizeof(addr), "%.*s", (int)n, text);
+	if (import_range_parse(addr, &rule->to) || (text[n] && import_ports_parse(text + n + 1, &lo, &hi)))
+		return -EINVAL;
+	if (text[n]) {
+		rule->ported = true;
+		rule->lo = (uint16_t)lo;
+		rule->hi = (uint16_t)hi;
+	}
+	return 0;
+}
+
+static bool is(const char *word, const char *a, const char *b)
+{
+	return !strcmp(word, a) || !strcmp(word, b);
+}
+
+static void take_source(struct reader *r, struct import_rule *rule, const char *key, char *value)
+{
+	for (char *one = strtok(value, ","); one; one = strtok(NULL, ",")) {
+		struct import_range range;
+
+		if (import_range_parse(one, &range))
+			partial(r, rule, key, one);
+		else
+			import_ranges_add(r->m, &r->rules.sources, range);
+	}
+}
+
+static void take_jump(struct reader *r, struct import_rule *rule, const char *key, const char *value)
+{
+	uint32_t action;
+
+	if (!word_number(targets, value, &action)) {
+		rule->action = action;
+		return;
+	}
+	rule->action = is(key, "-g", "--goto") ? RULE_GOTO : RULE_JUMP;
+	rule->target = import_chain(&r->rules, value);
+}
+
+/* An option and its value. */
+static void take_option(struct reader *r, struct import_rule *rule, const char *key, char *value)
+{
+	uint32_t proto;
+
+	if (is(key, "-s", "--source") || !strcmp(key, "--src") || !strcmp(key, "--src-range")) {
+		take_source(r, rule, key, value);
+	} else if (is(key, "-d", "--destination") || !strcmp(key, "--dst")) {
+		rule->outwards = true;
+		if (import_range_parse(value, &rule->dst))
+			partial(r, rule, key, value);
+	} else if (is(key, "-p", "--protocol")) {
+		rule->protos = word_number(protocols, value, &proto) ? IMPORT_OTHER : (uint8_t)proto;
+	} else if (is(key, "-o", "--out-interface")) {
+		import_names_add(r->m, &r->m->outside, value);
+	} else if (is(key, "-m", "--match")) {
+		if (!is(value, "tcp", "udp") && !is(value, "icmp", "iprange") && !is(value, "comment", "limit"))
+			partial(r, rule, key, value);
+	} else if (is(key, "--to-source", "--to")) {
+		if (take_target(value, rule))
+			partial(r, rule, key, value);
+	} else if (!one_of(harmless, ARRAY_SIZE(harmless), key)) {
+		partial(r, rule, key, value);
+	}
+}
+
+static bool negated(const char *key)
+{
+	return !strcmp(key, "!");
+}
+
+/* The words from..n of a line are a rule of a chain. */
+static void take_rule(struct reader *r, unsigned from, uint32_t chain)
+{
+	struct import_rule rule = { .line = r->l->line,
+				    .chain = chain,
+				    .target = IMPORT_CHAIN_NONE,
+				    .action = RULE_PASS,
+				    .protos = IMPORT_ALL | IMPORT_OTHER,
+				    .src = r->rules.sources.n };
+	size_t notes = r->m->n_notes;
+
+	for (unsigned i = from; i < r->l->n_words; i++) {
+		char *key = r->l->word[i], *value = i + 1 < r->l->n_words ? r->l->word[i + 1] : NULL;
+
+		if (is(key, "-j", "--jump") || is(key, "-g", "--goto")) {
+			if (value)
+				take_jump(r, &rule, key, value);
+			i++;
+		} else if (one_of(flags, ARRAY_SIZE(flags), key)) {
+			i += !strcmp(key, "-w") && value && *value >= '0' && *value <= '9';
+		} else if (negated(key) || !value || *key != '-') {
+			partial(r, &rule, key, value ? value : "");
+			i += negated(key) && i + 2 < r->l->n_words ? 2 : 0;
+		} else if (!strcmp(key, "-t")) {
+			i++;
+		} else {
+			take_option(r, &rule, key, value);
+			i++;
+		}
+	}
+	if (rule.action == RULE_DNAT || rule.action == RULE_PASS)
+		import_notes_cut(r->m, notes);
+	if (rule.action == RULE_DNAT)
+		import_note(r->m, IMPORT_INBOUND, rule.line, "DNAT or REDIRECT: not kept (see portmaps)");
+	import_rules_add(&r->rules, &rule);
+}
+
+static bool of_other_table(const struct import_lines *l)
+{
+	for (unsigned i = 0; i + 1 < l->n_words; i++)
+		if (is(l->word[i], "-t", "--table"))
+			return strcmp(l->word[i + 1], "nat") != 0;
+	return false;
+}
+
+static void take_line(struct reader *r)
+{
+	struct import_lines *l = r->l;
+
+	if (l->word[0][0] == '*') {
+		r->other_table = strcmp(l->word[0], "*nat") != 0;
+		return;
+	}
+	if (r->other_table || of_other_table(l))
+		return;
+	for (unsigned i = 0; i + 1 < l->n_words; i++) {
+		if (is(l->word[i], "-A", "--append")) {
+			uint32_t chain = import_chain(&r->rules, l->word[i + 1]);
+
+			take_rule(r, i + 2, chain);
+			return;
+		}
+		if (is(l->word[i], "-I", "--insert") || is(l->word[i], "-R", "--replace")) {
+			import_note(r->m, IMPORT_UNKNOWN, l->line,
+				    "%.10s puts a rule before others: not taken; import the output of iptables-save",
+				    l->word[i]);
+			return;
+		}
+	}
+}
+
+int import_read_iptables(struct import *m, const struct import_text *text, const struct import_options *options,
+			 struct error *err)
+{
+	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
+	struct reader r = { .m = m, .rules = { .m = m }, .l = l };
+
+	if (!l || import_lines_begin(l, text, true))
+		return error_set(err, -ENOMEM, "out of memory");
+	while (!m->failed && import_lines_next(l)) {
+		import_lines_words(l, "", '#');
+		if (l->n_words)
+			take_line(&r);
+	}
+	for (uint32_t c = 0; c < r.rules.n_chains; c++)
+		r.rules.chain[c].base = !strcmp(r.rules.chain[c].name, "POSTROUTING");
+	import_rules_walk(&r.rules);
+	import_rules_free(&r.rules);
+	import_lines_end(l);
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Parts of the reader of nftables' language. */
+#ifndef DETNAT_FORMAT_NFT_H
+#define DETNAT_FORMAT_NFT_H
+
+#include "base/error.h"
+#include "import/import_rules.h"
+#include "import/import_tokens.h"
+
+struct nft_define {
+	char name[64];
+	char value[64];
+};
+
+struct nft_element {
+	struct import_range from;
+	struct import_range to;
+	uint32_t line;
+	bool ported;
+	uint16_t lo, hi;
+};
+
+/* Elements first..first+n-1. */
+struct nft_map {
+	char name[64];
+	size_t first;
+	size_t n;
+};
+
+struct nft {
+	struct import *m;
+	struct import_rules rules;
+	struct import_tokens t;
+	bool set_end; /* the token is a } that ends a set, not a block */
+	struct nft_define *define;
+	size_t n_defines;
+	struct nft_element *element;
+	size_t n_elements;
+	size_t elements_room;
+	struct nft_map *map;
+	size_t n_maps;
+};
+
+bool nft_next(struct nft *r);
+
+/* Whether the token ends a statement, or separates two elements. */
+bool nft_ends(const struct nft *r);
+bool nft_between(const struct nft *r);
+
+/* Skips what is between braces, the first of which was read. */
+void nft_skip_braces(struct nft *r);
+
+/* Skips to the end of a statement. */
+void nft_skip(struct nft *r);
+
+/* A rule, whose first word was read, up to the end of its statement. */
+void nft_rule(struct nft *r, uint32_t chain);
+void nft_define(struct nft *r);
+
+/* The elements of a map, whose brace was read, up to the closing one; they join those of the map. */
+void nft_elements(struct nft *r, struct nft_map *map);
+struct nft_map *nft_map_find(struct nft *r, const char *name);
+
+/* As nft_map_find(), made if there is none; NULL: out of memory. */
+struct nft_map *nft_map_of(struct nft *r, const char *name);
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Tables that systems print: a line for each inside address, with its outside address and ports, in any of the forms
+ * "IN OUT LO HI", "IN OUT LO-HI", "IN OUT:LO-HI", "IN,OUT,LO,HI". Of the dialects, A10's port-mapping file names the
+ * outside address once for all below it. A header may say that the outside address comes first.
+ */
+#include <string.h>
+
+#include "import/import_build.h"
+#include "import/import_formats.h"
+
+struct table {
+	struct import *m;
+	bool outside_first;
+	bool has_group; /* "NAT Address: A" precedes the lines of A */
+	uint32_t group;
+	uint32_t rows;
+};
+
+static const char *const inside_words[] = { "inside",	  "internal", "private", "intern",  "user",
+					    "subscriber", "local",    "client",	 "privado", NULL };
+static const char *const outside_words[] = { "outside",	 "external", "public", "nat ip",
+					     "nat addr", "global",   "extern", NULL };
+
+static const char *first_of(const char *line, const char *const *words)
+{
+	const char *first = NULL;
+
+	for (; *words; words++) {
+		const char *at = strcasestr(line, *words);
+
+		if (at && (!first || at < first))
+			first = at;
+	}
+	return first;
+}
+
+/* A line before the rows, or a header in between, which holds no row. */
+static bool take_header(struct table *t, const char *line)
+{
+	const char *in = first_of(line, inside_words), *out = first_of(line, outside_words);
+
+	if (!line[strspn(line, " \t-=+|_")])
+		return true;
+	if (in && out)
+		t->outside_first = out < in;
+	return !t->rows || (in && import_holds(line, "port")) || import_holds(line, "ippool name=") ||
+	       import_begins(line, "Fixed NAT") || import_begins(line, "cgnv6 ");
+}
+
+/* What a row has, in the order of the line. */
+struct cells {
+	uint32_t addr[3];
+	unsigned n_addr;
+	uint32_t port[3];
+	unsigned n_port;
+	uint32_t protos;
+	bool odd;
+};
+
+static void take_ports(struct cells *c, const char *text)
+{
+	uint32_t lo, hi;
+
+	if (import_ports_parse(text, &lo, &hi)) {
+		c->odd = true;
+		return;
+	}
+	if (c->n_port < 3)
+		c->port[c->n_port++] = lo;
+	if (strpbrk(text, "-~") && c->n_port < 3)
+		c->port[c->n_port++] = hi;
+}
+
+static void take_cell(struct cells *c, char *word)
+{
+	char *equals = strchr(word, '='), *colon;
+	uint32_t addr, proto;
+
+	if (equals)
+		word = equals + 1;
+	if (!*word)
+		return;
+	colon = strchr(word, ':');
+	if (colon)
+		*colon = '\0';
+	if (strlen(word) > 3 && !strcmp(word + strlen(word) - 3, "/32"))
+		word[strlen(word) - 3] = '\0';
+	if (!addr_parse(word, &addr)) {
+		if (c->n_addr < 3)
+			c->addr[c->n_addr++] = addr;
+		if (colon)
+			take_ports(c, colon + 1);
+		return;
+	}
+	for (char *l = word; *l; l++)
+		*l = (char)(*l >= 'A' && *l <= 'Z' ? *l + 32 : *l);
+	if (!word_number(proto_words, word, &proto)) {
+		c->protos |= !strcmp(word, "tcp") ? IMPORT_TCP : !strcmp(word, "udp") ? IMPORT_UDP : IMPORT_ICMP;
+		return;
+	}
+	if (!strcmp(word, "to") || !strcmp(word, "-") || !strcmp(word, "all") || !strcmp(word, "any") ||
+	    !strcmp(word, "internal") || !strcmp(word, "nat"))
+		return;
+	take_ports(c, word);
+}
+
+static int refuse_row(const struct table *t, const struct import_lines *l, const char *line, struct error *err)
+{
+	return import_fault(t->m, l->line, err,
+			    "needs an inside address, an outside address, and the first and last of its ports, not "
+			    "\"%.80s\"",
+			    line);
+}
+
+static int read_row(struct table *t, struct import_lines *l, const char *line, struct error *err)
+{
+	struct cells c = {};
+	unsigned need = t->has_group ? 1 : 2;
+	uint32_t in, out;
+
+	import_lines_words(l, ",;|", 0);
+	for (unsigned i = 0; i < l->n_words; i++)
+		take_cell(&c, l->word[i]);
+	if (c.odd || c.n_addr != need || c.n_port != 2 || c.port[1] < c.port[0] || c.port[1] > 65535)
+		return refuse_row(t, l, line, err);
+	in = t->has_group ? c.addr[0] : c.addr[t->outside_first];
+	out = t->has_group ? t->group : c.addr[!t->outside_first];
+	import_add(t->m, in, out, c.port[0], c.port[1], c.protos ? c.protos : IMPORT_ALL, l->line);
+	t->rows++;
+	return 0;
+}
+
+/* "NAT Address: 192.0.2.1" */
+static bool take_group(struct table *t, const char *line)
+{
+	static const char title[] = "NAT Address:";
+
+	if (strncasecmp(line, title, sizeof(title) - 1) != 0)
+		return false;
+	line += sizeof(title) - 1;
+	line += strspn(line, " \t");
+	t->has_group = !addr_parse(line, &t->group);
+	return t->has_group;
+}
+
+static bool has_address(const char *line)
+{
+	for (; *line; line++) {
+		unsigned a, b, c, d;
+
+		if (*line >= '0' && *line <= '9' && sscanf(line, "%3u.%3u.%3u.%3u", &a, &b, &c, &d) == 4)
+			return true;
+	}
+	return false;
+}
+
+int import_read_table(struct import *m, const struct import_text *text, const struct import_options *options,
+		      struct error *err)
+{
+	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
+	struct table t = { .m = m };
+	int r = 0;
+
+	if (!l || import_lines_begin(l, text, false))
+		return error_set(err, -ENOMEM, "out of memory");
+	while (!r && !m->failed && import_lines_next(l)) {
+		const char *line = l->buffer + strspn(l->buffer, " \t");
+		char shown[88];
+
+		if (!*line || *line == '#' || *line == '!' || take_group(&t, line))
+			continue;
+		snprintf(shown, sizeof(shown), "%s", line);
+		if (has_address(line))
+			r = read_row(&t, l, shown, err);
+		else if (!take_header(&t, line))
+			r = refuse_row(&t, l, shown, err);
+	}
+	import_lines_end(l);
+	return r;
+}

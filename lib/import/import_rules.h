@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rules of a packet filter that translate sources: chains, walked as a packet is, so that the first rule that matches
+ * has it. For RouterOS, nftables and iptables.
+ */
+#ifndef DETNAT_IMPORT_RULES_H
+#define DETNAT_IMPORT_RULES_H
+
+#include "base/hash.h"
+#include "import/import.h"
+
+enum import_action {
+	RULE_SNAT,	 /* to `to`, ports lo..hi if `ported` */
+	RULE_NETMAP,	 /* the same, address by address */
+	RULE_MASQUERADE, /* to an address that no rule names */
+	RULE_ACCEPT,	 /* no translation */
+	RULE_JUMP,
+	RULE_GOTO,
+	RULE_RETURN,
+	RULE_DNAT, /* from outside */
+	RULE_PASS, /* nothing; the next rule */
+};
+
+#define IMPORT_CHAIN_NONE UINT32_MAX
+
+/* Zero-initialised; import_rules_add() takes it. */
+struct import_rule {
+	uint32_t line;
+	uint32_t chain;
+	uint32_t target; /* of RULE_JUMP and RULE_GOTO */
+	uint32_t map;	 /* line of the rule of whose map this is an element; 0: none */
+	enum import_action action;
+	uint8_t protos; /* IMPORT_… */
+	bool ported;
+	bool partial;  /* has a condition that the importer does not know, named in a note */
+	bool outwards; /* has a destination: `dst` */
+	bool reached;
+	uint16_t lo, hi;
+	struct import_range to;
+	struct import_range dst;
+	size_t src; /* in `sources`; n_src 0: any */
+	size_t n_src;
+};
+
+struct import_chain {
+	char name[64];
+	bool base; /* translates sources of what leaves */
+	uint32_t n_rules;
+	uint32_t first; /* in `by_chain` */
+	bool walking;
+};
+
+/* Zero-initialised but for m; released by import_rules_free(). */
+struct import_rules {
+	struct import *m;
+	struct import_rule *rule;
+	size_t n;
+	size_t room;
+	struct import_chain *chain;
+	uint32_t n_chains;
+	struct hash_index names;
+	struct import_ranges sources;
+	uint32_t *by_chain;
+	uint32_t noted_map; /* the last map of which it was noted that other protocols have it, too */
+	uint64_t n_dnat;
+};
+
+/* The number of a chain, made if there is none. */
+uint32_t import_chain(struct import_rules *rules, const char *name);
+
+/* The rule's sources are those added to `sources` since it began: its src. */
+void import_rules_add(struct import_rules *rules, const struct import_rule *r);
+
+/* Walks all base chains and adds the rows. The import may fail. */
+void import_rules_walk(struct import_rules *rules);
+void import_rules_free(struct import_rules *rules);
+
+#endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The configuration, as indented JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "import/import_build.h"
+
+static void write_names(FILE *out, const struct import_names *list)
+{
+	fputc('[', out);
+	for (size_t i = 0; i < list->n; i++)
+		fprintf(out, "%s\"%s\"", i ? ", " : "", list->name[i]);
+	fputc(']', out);
+}
+
+/* As configurations have it: a single address is a prefix of 32 bits. */
+static const char *range_text(struct import_range r, char text[static IMPORT_RANGE_TEXT])
+{
+	import_range_format(r, text);
+	if (r.first == r.last)
+		strncat(text, "/32", IMPORT_RANGE_TEXT - 1 - strlen(text));
+	return text;
+}
+
+static void write_ranges(FILE *out, const struct import_ranges *list)
+{
+	char text[IMPORT_RANGE_TEXT];
+
+	fputs(list->n > 1 ? "[" : "", out);
+	for (size_t i = 0; i < list->n; i++)
+		fprintf(out, "%s\"%s\"", i ? ", " : "", range_text(list->range[i], text));
+	fputs(list->n > 1 ? "]" : "", out);
+}
+
+static void write_part(FILE *out, const struct import_part *p)
+{
+	fputs("    { \"in\": ", out);
+	write_ranges(out, &p->in);
+	fputs(", \"out\": ", out);
+	write_ranges(out, &p->out);
+	fprintf(out, ", \"subscribers_per_address\": %u, \"ports_per_host\": %u", p->ratio, p->ports);
+	if (p->first_port != 1024)
+		fprintf(out, ", \"first_port\": %u", p->first_port);
+	if (p->pitch != p->ports && p->ratio > 1)
+		fprintf(out, ", \"block_pitch\": %u", p->pitch);
+	fprintf(out, "%s }", p->netmap ? ", \"order\": \"netmap\"" : "");
+}
+
+static void write_mappings(FILE *out, const struct import *m)
+{
+	const char *between = "\n";
+
+	fputs("  \"mappings\": [", out);
+	for (size_t i = 0; i < m->n_parts; i++, between = ",\n") {
+		fputs(between, out);
+		write_part(out, &m->part[i]);
+	}
+	for (size_t i = 0; i < m->untranslated.n; i++, between = ",\n") {
+		char text[IMPORT_RANGE_TEXT];
+
+		fprintf(out, "%s    { \"in\": \"%s\", \"out\": null }", between,
+			range_text(m->untranslated.range[i], text));
+	}
+	fputs("\n  ]", out);
+}
+
+static void write_timeouts(FILE *out, const struct import *m)
+{
+	const char *between = ",\n  \"timeouts\": { ";
+	bool any = false;
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++) {
+		if (!m->timeouts[i])
+			continue;
+		fprintf(out, "%s\"%s\": %u", between, timeout_names[i], m->timeouts[i]);
+		between = ", ";
+		any = true;
+	}
+	fputs(any ? " }" : "", out);
+}
+
+static void write_bypass(FILE *out, const struct import *m)
+{
+	char text[IMPORT_RANGE_TEXT];
+
+	if (!m->bypass.n)
+		return;
+	fputs(",\n  \"bypass\": [", out);
+	for (size_t i = 0; i < m->bypass.n; i++) {
+		fprintf(out, "%s\"%s\"", i ? ", " : "", range_text(m->bypass.range[i], text));
+	}
+	fputc(']', out);
+}
+
+static void write_collectors(FILE *out, const struct import *m)
+{
+	char text[COLLECTOR_TEXT];
+
+	if (!m->n_collectors)
+		return;
+	fputs(",\n  \"ipfix\": { \"collector\": [", out);
+	for (uint32_t i = 0; i < m->n_collectors; i++)
+		fprintf(out, "%s\"%s\"", i ? ", " : "", collector_format(m->collectors[i], text));
+	fputc(']', out);
+	if (m->domain_id)
+		fprintf(out, ", \"domain_id\": %u", m->domain_id);
+	fputs(" }", out);
+}
+
+char *import_write(const struct import *m, const char *comment)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs("{\n", out);
+	if (*comment)
+		fprintf(out, "  \"comment\": \"%s\",\n", comment);
+	fputs("  \"interfaces\": { \"inside\": ", out);
+	write_names(out, &m->inside);
+	fputs(", \"outside\": ", out);
+	write_names(out, &m->outside);
+	fputs(" },\n", out);
+	write_mappings(out, m);
+	if (m->sessions_per_user)
+		fprintf(out, ",\n  \"sessions_per_user\": %u", m->sessions_per_user);
+	if (m->eim || m->eif)
+		fprintf(out, ",\n  \"endpoint_independent\": { \"mapping\": [\"udp\", \"tcp\"]%s }",
+			m->eif ? ", \"filtering\": [\"udp\", \"tcp\"]" : "");
+	write_timeouts(out, m);
+	write_bypass(out, m);
+	write_collectors(out, m);
+	fputs("\n}\n", out);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The files of DHCP servers: Kea's CSV, dnsmasq's leases, and those of ISC dhcpd. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leases/import_private.h"
+
+static bool number_of(const char *text, int64_t *ret)
+{
+	size_t n = strlen(text);
+
+	if (!n || n > 12 || strspn(text, "0123456789") != n)
+		return false;
+	*ret = strtoll(text, NULL, 10);
+	return true;
+}
+
+/* Kea's states of a lease. */
+enum { KEA_ASSIGNED = 0, KEA_DECLINED = 1, KEA_RECLAIMED = 2, KEA_RELEASED = 3 };
+
+static void kea_customer(const struct import_columns *c, struct lease_line *l)
+{
+	const char *client = import_cell(c, "client_id|duid");
+
+	mac_text(import_cell(c, "hwaddr"), l->mac);
+	import_text(l->id, sizeof(l->id), *client && strcmp(client, "00") != 0 ? client : l->mac);
+}
+
+/* Without an end that is seen, a lease that was taken back keeps the end that was expected. */
+static int kea_gone(struct lease_import *x, struct lease_line *l, int64_t state, int64_t expire)
+{
+	l->event = LEASE_STOP;
+	l->from = TIME_NONE;
+	if (state == KEA_RECLAIMED)
+		l->time = l->to = expire;
+	else if (x->live)
+		l->time = l->to = x->at;
+	else
+		return 0;
+	return import_give(x, l);
+}
+
+/* Kea appends a row at each change; its times are those of the client's last message. */
+static int kea_row(struct lease_import *x, const struct import_columns *c)
+{
+	int64_t lifetime, expire, state = KEA_ASSIGNED;
+	char address[LEASE_ADDR_TEXT];
+	struct lease_line l;
+
+	if (!number_of(import_cell(c, "valid_lifetime"), &lifetime) || !number_of(import_cell(c, "expire"), &expire))
+		return import_skip(x, "valid_lifetime or expire is no number");
+	number_of(import_cell(c, "state"), &state);
+	lease_line_init(&l, expire - lifetime, LEASE_START);
+	l.from = l.time;
+	l.to = lifetime == UINT32_MAX ? TIME_OPEN : expire;
+	snprintf(address, sizeof(address), "%.45s%s%.3s", import_cell(c, "address"),
+		 !strcmp(import_cell(c, "lease_type"), "2") ? "/" : "",
+		 !strcmp(import_cell(c, "lease_type"), "2") ? import_cell(c, "prefix_len") : "");
+	if (lease_addr_parse(address, &l.addr))
+		return import_skip(x, "\"%.48s\" is no address", address);
+	kea_customer(c, &l);
+	if (state == KEA_DECLINED)
+		return 0;
+	if (state != KEA_ASSIGNED || !lifetime)
+		return kea_gone(x, &l, state, expire);
+	return import_give(x, &l);
+}
+
+static int kea_line(struct lease_import *x, void *state, char *line, size_t size)
+{
+	struct import_columns *c = state;
+
+	if (!size)
+		return 0;
+	if (!c->n) {
+		import_header(c, line);
+		return import_has(c, "address") && import_has(c, "expire") ? 0 : -EBADMSG;
+	}
+	import_row(c, line);
+	return kea_row(x, c);
+}
+
+int import_kea(struct lease_import *x, FILE *in)
+{
+	struct import_columns c = { 0 };
+
+	return import_lines(x, in, kea_line, &c);
+}
+
+/* "EXPIRY MAC ADDRESS NAME CLIENT"; 0: it never expires. The file shows the moment of its writing. */
+static int dnsmasq_line(struct lease_import *x, void *state, char *line, size_t size)
+{
+	char *save = NULL, *word[5] = { NULL };
+	char mac[MAC_TEXT];
+	struct lease_line l;
+	int64_t expiry;
+
+	(void)state;
+	word[0] = strtok_r(line, " \t", &save);
+	for (unsigned i = 1; i < 5 && word[i - 1]; i++)
+		word[i] = strtok_r(NULL, " \t", &save);
+	if (!word[0] || !strcmp(word[0], "duid"))
+		return 0;
+	lease_line_init(&l, x->at, LEASE_INTERIM);
+	if (!word[4] || !number_of(word[0], &expiry) || lease_addr_parse(word[2], &l.addr))
+		return import_skip(x, "is no line of dnsmasq's leases");
+	l.to = expiry ? expiry : TIME_OPEN;
+	/* A leading type, as in 06-02:..., is of other hardware than Ethernet. */
+	mac_text(word[1], mac);
+	import_text(l.mac, sizeof(l.mac), mac);
+	import_text(l.id, sizeof(l.id), strcmp(word[4], "*") != 0 ? word[4] : mac);
+	return import_give(x, &l);
+}
+
+int import_dnsmasq(struct lease_import *x, FILE *in)
+{
+	return import_lines(x, in, dnsmasq_line, NULL);
+}
+
+/* A block of ISC dhcpd, as its lines come. */
+struct isc {
+	bool inside;
+	struct lease_line l;
+	int64_t starts, ends;
+	char uid[LEASE_ID];
+	bool active;
+};
+
+/* "4 2026/11/26 10:00:00" or "epoch 1795600000"; UTC. "never" is TIME_OPEN. */
+static int64_t isc_time(const char *text)
+{
+	static const struct zone utc = { .given = true };
+	int64_t t;
+
+	if (!strncmp(text, "never", 5))
+		return TIME_OPEN;
+	if (!strncmp(text, "epoch ", 6))
+		return strtoll(text + 6, NULL, 10);
+	return zone_time_find(text, strlen(text), &utc, &t, NULL, NULL) ? TIME_NONE : t;
+}
+
+/* The text between quotes, with escapes as they are. */
+static void isc_quoted(char *ret, size_t room, const char *text)
+{
+	const char *begin = strchr(text, '"'), *end = begin ? strrchr(text, '"') : NULL;
+
+	if (end > begin)
+		lease_text(ret, room, begin + 1, (size_t)(end - begin - 1));
+}
+
+static void isc_statement(struct isc *b, const char *line)
+{
+	char mac[MAC_TEXT], word[32];
+
+	if (!strncmp(line, "starts ", 7))
+		b->starts = isc_time(line + 7);
+	else if (!strncmp(line, "ends ", 5))
+		b->ends = isc_time(line + 5);
+	else if (!strncmp(line, "binding state ", 14))
+		b->active = !strncmp(line + 14, "active", 6);
+	else if (!strncmp(line, "uid ", 4))
+		isc_quoted(b->uid, sizeof(b->uid), line);
+	else if (!strncmp(line, "option agent.circuit-id ", 24))
+		isc_quoted(b->l.circuit, sizeof(b->l.circuit), line);
+	else if (sscanf(line, "hardware ethernet %31[0-9a-fA-F:];", word) == 1)
+		import_text(b->l.mac, sizeof(b->l.mac), mac_text(word, mac));
+}
+
+static int isc_end(struct lease_import *x, struct isc *b)
+{
+	struct lease_line *l = &b->l;
+
+	b->inside = false;
+	if (b->starts == TIME_NONE || b->starts == TIME_OPEN || !l->addr.plen)
+		return import_skip(x, "the lease before this line has no address, or no `starts`");
+	memcpy(l->id, *b->uid ? b->uid : l->mac, *b->uid ? sizeof(l->id) : sizeof(l->mac));
+	if (!*l->id)
+		return 0;
+	l->from = b->starts;
+	l->to = b->ends == TIME_NONE ? TIME_OPEN : b->ends;
+	l->event = b->active ? LEASE_START : LEASE_STOP;
+	if (!b->active && l->to == TIME_OPEN)
+		return import_skip(x, "the lease before this line is over, and has no `ends`");
+	l->time = b->active ? l->from : l->to;
+	return import_give(x, l);
+}
+
+static int isc_line(struct lease_import *x, void *state, char *line, size_t size)
+{
+	struct isc *b = state;
+	char *text = import_trim(line), address[LEASE_ADDR_TEXT];
+
+	(void)size;
+	if (b->inside && *text == '}')
+		return isc_end(x, b);
+	if (b->inside) {
+		isc_statement(b, text);
+		return 0;
+	}
+	if (sscanf(text, "lease %55s {", address) != 1)
+		return 0;
+	*b = (struct isc){ .inside = true, .starts = TIME_NONE, .ends = TIME_NONE, .active = true };
+	lease_line_init(&b->l, TIME_NONE, LEASE_START);
+	lease_addr_parse(address, &b->l.addr);
+	return 0;
+}
+
+int import_isc_dhcpd(struct lease_import *x, FILE *in)
+{
+	struct isc b = { 0 };
+
+	return import_lines(x, in, isc_line, &b);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* For the parsers of each format. */
+#ifndef DETNAT_IMPORT_PRIVATE_H
+#define DETNAT_IMPORT_PRIVATE_H
+
+#include "leases/lease_import.h"
+
+/* Longer lines are skipped as a whole. */
+#define IMPORT_LINE_MAX 65536U
+
+/* Receives a line without its end; the parser may write in it. 0, or what take returned. */
+typedef int (*import_line)(struct lease_import *x, void *state, char *line, size_t size);
+
+/* Gives each line of a file. 0, -errno, or what the function returned. */
+int import_lines(struct lease_import *x, FILE *in, import_line line, void *state);
+
+/* Counts a record that is not taken, with the reason. Returns 0. */
+int import_skip(struct lease_import *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Gives a line of leases. 0, or what take returned. */
+int import_give(struct lease_import *x, const struct lease_line *l);
+
+/* Gives the lines of an accounting record. As import_give(). */
+int import_accounting(struct lease_import *x, const struct accounting *a, int64_t received);
+
+/* Copies a text that ends with a NUL; see lease_text(). */
+void import_text(char *ret, size_t room, const char *text);
+
+/* Cuts blanks from both ends, in place. */
+char *import_trim(char *text);
+
+/* "1w2d3h4m5s", "01:02:03", "1d01:02:03", "1.01:02:03": seconds, or -1. */
+int64_t import_uptime(const char *text);
+
+/* One CSV field: unquotes in place, and *at moves behind it; NULL: no more. */
+char *import_csv(char **at);
+
+/* The most columns of a table. */
+#define IMPORT_COLUMNS 64U
+
+/* The columns of a table by name, from its header. */
+struct import_columns {
+	char name[IMPORT_COLUMNS][32];
+	unsigned n;
+	char *cell[IMPORT_COLUMNS]; /* of the current row */
+	unsigned cells;
+};
+
+/* The cell of the first of the names, separated by '|', that the table has; "": none. */
+const char *import_cell(const struct import_columns *c, const char *names);
+bool import_has(const struct import_columns *c, const char *names);
+
+/* Splits a row of comma-separated values; the first is the header. */
+void import_header(struct import_columns *c, char *line);
+void import_row(struct import_columns *c, char *line);
+
+int import_freeradius_detail(struct lease_import *x, FILE *in);
+int import_radacct_csv(struct lease_import *x, FILE *in);
+int import_kea(struct lease_import *x, FILE *in);
+int import_mikrotik(struct lease_import *x, FILE *in);
+int import_dnsmasq(struct lease_import *x, FILE *in);
+int import_isc_dhcpd(struct lease_import *x, FILE *in);
+int import_accel_ppp(struct lease_import *x, FILE *in);
+
+#endif

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "leases/lease_append.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "leases/chained_file.h"
+#include "leases/lease_files.h"
+
+struct lease_day {
+	char name[LEASE_FILE_TEXT];
+	char *text;
+	size_t size;
+	FILE *out;
+	struct hash_index known; /* hashes of the lines that are there */
+};
+
+#define BODY_WORDS 640U
+
+static uint64_t hash_body(const char *text, size_t size)
+{
+	uint64_t words[BODY_WORDS] = { size };
+
+	if (size > sizeof(words) - sizeof(words[0]))
+		size = sizeof(words) - sizeof(words[0]);
+	memcpy(words + 1, text, size);
+	return hash_words(words, 1 + (size + 7) / 8);
+}
+
+static int note_known(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+{
+	struct lease_day *day = arg;
+	const char *body;
+	size_t body_size;
+
+	(void)name;
+	(void)number;
+	if (!chain_body(line, size, &body, &body_size))
+		return 0;
+	return hash_set_add(&day->known, hash_body(body, body_size));
+}
+
+static int read_known(const char *dir, struct lease_day *day)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t torn;
+	int r = fd < 0 ? -errno : lease_file_read(fd, day->name, note_known, day, &torn);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static void free_day(struct lease_day *day)
+{
+	if (day->out)
+		fclose(day->out);
+	free(day->text);
+	hash_index_free(&day->known);
+}
+
+/* Adds a day. The stream keeps the address of its text, so days are not moved: there is room for all at once. */
+#define MAX_DAYS 4096U
+
+static int add_day(struct lease_batch *b, const char *name, struct lease_day **ret)
+{
+	struct lease_day *day;
+	int r;
+
+	if (!b->day)
+		b->day = calloc(MAX_DAYS, sizeof(*b->day));
+	if (!b->day || b->n_days == MAX_DAYS)
+		return b->day ? -E2BIG : -ENOMEM;
+	day = &b->day[b->n_days];
+	memcpy(day->name, name, strlen(name) + 1);
+	day->out = open_memstream(&day->text, &day->size);
+	r = !day->out ? -ENOMEM : b->fresh ? read_known(b->dir, day) : 0;
+	if (r) {
+		free_day(day);
+		*day = (struct lease_day){ 0 };
+		return r;
+	}
+	b->n_days++;
+	*ret = day;
+	return 0;
+}
+
+/* The last days first: lines come mostly in order. */
+static int find_day(struct lease_batch *b, int64_t time, struct lease_day **ret)
+{
+	char name[LEASE_FILE_TEXT];
+
+	lease_file_name(time, name);
+	for (size_t i = b->n_days; i-- > 0;) {
+		if (strcmp(b->day[i].name, name) != 0)
+			continue;
+		*ret = &b->day[i];
+		return 0;
+	}
+	return add_day(b, name, ret);
+}
+
+int lease_batch_add(void *batch, const struct lease_line *l)
+{
+	struct lease_batch *b = batch;
+	_cleanup_free_ char *body = NULL;
+	struct lease_day *day;
+	size_t size = 0;
+	FILE *memory;
+	uint64_t hash;
+	int r = find_day(b, l->time, &day);
+
+	if (r)
+		return r;
+	memory = open_memstream(&body, &size);
+	if (!memory)
+		return -ENOMEM;
+	lease_line_write(memory, l);
+	if (fclose(memory))
+		return -ENOMEM;
+	hash = hash_body(body, size);
+	if (b->fresh && hash_set_has(&day->known, hash)) {
+		b->known++;
+		return 0;
+	}
+	if (b->fresh && hash_set_add(&day->known, hash))
+		return -ENOMEM;
+	b->lines++;
+	return fprintf(day->out, "%s\n", body) < 0 ? -ENOMEM : 0;
+}
+
+int lease_batch_write(struct lease_batch *b, int64_t now, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < b->n_days && !r; i++) {
+		struct lease_day *day = &b->day[i];
+
+		if (!day->out)
+			continue;
+		if (fflush(day->out))
+			r = error_set(err, -ENOMEM, "out of memory");
+		else if (day->size)
+			r = chain_append(b->dir, day->name, day->text, day->size, now, err);
+		if (r)
+			break;
+		/* What is written is not written again if another day fails. */
+		free_day(day);
+		*day = (struct lease_day){ 0 };
+	}
+	if (!r)
+		lease_batch_free(b);
+	return r;
+}
+
+void lease_batch_free(struct lease_batch *b)
+{
+	for (size_t i = 0; i < b->n_days; i++)
+		free_day(&b->day[i]);
+	free(b->day);
+	b->day = NULL;
+	b->n_days = 0;
+}

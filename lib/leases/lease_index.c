@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "leases/lease_index_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int lease_index_new(struct lease_index **ret)
+{
+	struct lease_index *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return -ENOMEM;
+	x->first_time = TIME_OPEN;
+	x->last_time = TIME_NONE;
+	*ret = x;
+	return 0;
+}
+
+void lease_index_free(struct lease_index *x)
+{
+	if (!x)
+		return;
+	lease_pool_free(&x->pool);
+	hash_index_free(&x->latest);
+	free(x->lease);
+	free(x->off);
+	free(x->lost);
+	free(x);
+}
+
+int64_t lease_index_until(const struct lease_index *x)
+{
+	return x->last_time;
+}
+
+size_t lease_index_count(const struct lease_index *x)
+{
+	return x->n;
+}
+
+/* Makes room for one more element. 0 or -ENOMEM. */
+static int grow(void *array, size_t n, size_t *room, size_t size)
+{
+	void **at = array, *larger;
+
+	if (n < *room)
+		return 0;
+	larger = reallocarray(*at, *room ? *room * 2 : 64, size);
+	if (!larger)
+		return -ENOMEM;
+	*at = larger;
+	*room = *room ? *room * 2 : 64;
+	return 0;
+}
+
+static uint64_t hash_of(const struct lease *l)
+{
+	uint64_t addr[2];
+
+	memcpy(addr, l->addr.octet, sizeof(addr));
+	return HASH_OF(addr[0], addr[1] ^ l->addr.plen, l->tenant, l->session ? l->session : ~(uint64_t)l->id);
+}
+
+/* Whether lines with these are about the same lease, unless it ended between them. */
+static bool same_lease(const struct lease *a, const struct lease *b)
+{
+	return !memcmp(&a->addr, &b->addr, sizeof(a->addr)) && a->tenant == b->tenant && a->session == b->session &&
+	       (a->session || a->id == b->id);
+}
+
+static struct lease *find_latest(struct lease_index *x, const struct lease *like, uint64_t hash, uint32_t *ret)
+{
+	for (uint32_t step = 0; hash_index_next(&x->latest, hash, &step, ret);)
+		if (same_lease(&x->lease[*ret], like))
+			return &x->lease[*ret];
+	return NULL;
+}
+
+/* The part of a session before the slash. */
+static int take_server(struct lease_index *x, const char *session, uint32_t *ret)
+{
+	const char *slash = strchr(session, '/');
+	char server[LEASE_SESSION];
+
+	*ret = 0;
+	if (!slash || slash == session)
+		return 0;
+	memcpy(server, session, (size_t)(slash - session));
+	server[slash - session] = '\0';
+	return lease_pool_add(&x->pool, server, ret);
+}
+
+static int take_texts(struct lease_index *x, const struct lease_line *line, struct lease *ret)
+{
+	if (lease_pool_add(&x->pool, line->tenant, &ret->tenant) || lease_pool_add(&x->pool, line->id, &ret->id) ||
+	    lease_pool_add(&x->pool, line->mac, &ret->mac) || lease_pool_add(&x->pool, line->circuit, &ret->circuit) ||
+	    lease_pool_add(&x->pool, line->session, &ret->session))
+		return -ENOMEM;
+	return take_server(x, line->session, &ret->server);
+}
+
+static int64_t lower(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t higher(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* When a line says that its lease began; the time of the line if it does not say. */
+static int64_t begin_of(const struct lease_line *l)
+{
+	return l->from == TIME_NONE ? l->time : l->from;
+}
+
+static int64_t end_of(const struct lease_line *l)
+{
+	return l->event == LEASE_STOP && l->to == TIME_OPEN ? l->time : l->to;
+}
+
+/* Whether a line is about a lease that ended before it, or was expected to: it begins another. */
+static bool begins_anew(const struct lease *l, const struct lease_line *line)
+{
+	return (l->stopped || l->to != TIME_OPEN) && begin_of(line) > l->to;
+}
+
+static void keep_text(uint32_t *at, uint32_t later)
+{
+	*at = later ? later : *at;
+}
+
+/* A further line of a lease. Stopped leases stay so: lines may come late. */
+static void go_on(struct lease *l, const struct lease_line *line, const struct lease *texts)
+{
+	int64_t gap = line->time - l->seen, end = end_of(line);
+
+	keep_text(&l->id, texts->id);
+	keep_text(&l->mac, texts->mac);
+	keep_text(&l->circuit, texts->circuit);
+	l->gap = higher(l->gap, gap < 0 ? -gap : gap);
+	/* A start knows its second; what other lines reckon back to may be one off. */
+	if (line->event == LEASE_START || (!l->started && line->from != TIME_NONE))
+		l->from = l->started || line->event != LEASE_START ? lower(l->from, begin_of(line)) : begin_of(line);
+	l->started |= line->event == LEASE_START;
+	if (line->event == LEASE_STOP) {
+		l->to = l->stopped ? higher(l->to, end) : end;
+		l->stopped = true;
+	} else if (!l->stopped && line->time >= l->seen) {
+		l->to = end;
+	}
+	l->seen = higher(l->seen, line->time);
+	l->line = texts->line;
+}
+
+static int add_lease(struct lease_index *x, const struct lease_line *line, const struct lease *texts, uint64_t hash)
+{
+	struct lease *l;
+
+	if (x->n == UINT32_MAX || grow(&x->lease, x->n, &x->room, sizeof(*x->lease)) ||
+	    hash_index_add(&x->latest, hash, (uint32_t)x->n))
+		return -ENOMEM;
+	l = &x->lease[x->n++];
+	*l = *texts;
+	l->from = begin_of(line);
+	l->to = end_of(line);
+	l->seen = line->time;
+	l->stopped = line->event == LEASE_STOP;
+	l->started = line->event == LEASE_START;
+	return 0;
+}
+
+static int take_lease(struct lease_index *x, const struct lease_line *line)
+{
+	struct lease texts = { .addr = line->addr, .line = x->lines }, *l;
+	uint32_t number;
+	uint64_t hash;
+
+	if (take_texts(x, line, &texts))
+		return -ENOMEM;
+	hash = hash_of(&texts);
+	l = find_latest(x, &texts, hash, &number);
+	if (l && !begins_anew(l, line)) {
+		go_on(l, line, &texts);
+		return 0;
+	}
+	if (l)
+		hash_index_del(&x->latest, hash, number);
+	return add_lease(x, line, &texts, hash);
+}
+
+static int take_off(struct lease_index *x, const struct lease_line *line)
+{
+	struct lease_off off = { .time = line->time, .line = x->lines };
+
+	if (take_server(x, line->session, &off.server) || grow(&x->off, x->n_off, &x->off_room, sizeof(*x->off)))
+		return -ENOMEM;
+	x->off[x->n_off++] = off;
+	return 0;
+}
+
+/* The first recording knows nothing of before, which first_time says already. */
+static int take_lost(struct lease_index *x, int64_t from, int64_t to)
+{
+	if (from == TIME_NONE || from >= to)
+		return 0;
+	if (grow(&x->lost, x->n_lost, &x->lost_room, sizeof(*x->lost)))
+		return -ENOMEM;
+	x->lost[x->n_lost++] = (struct lease_span){ from, to };
+	return 0;
+}
+
+void lease_index_note(struct lease_index *x, int64_t time)
+{
+	x->first_time = lower(x->first_time, time);
+	x->last_time = higher(x->last_time, time);
+}
+
+int lease_index_feed(struct lease_index *x, const struct lease_line *line)
+{
+	x->lines++;
+	lease_index_note(x, line->time);
+	switch (line->event) {
+	case LEASE_START:
+	case LEASE_INTERIM:
+	case LEASE_STOP:
+		return take_lease(x, line);
+	case LEASE_OFF:
+		return take_off(x, line);
+	case LEASE_BEGIN:
+		return take_lost(x, line->from, line->time);
+	case LEASE_LOST:
+		return take_lost(x, line->from, line->to == TIME_OPEN ? line->time : line->to);
+	case LEASE_MARK:
+		break;
+	}
+	return 0;
+}
+
+int lease_index_finish(struct lease_index *x)
+{
+	hash_index_free(&x->latest);
+	x->latest = (struct hash_index){ 0 };
+	return lease_ends_find(x);
+}

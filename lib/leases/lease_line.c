@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "leases/lease_line.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const char *const words[] = {
+#define X(constant, word) [constant] = (word),
+	LEASE_EVENTS(X)
+#undef X
+};
+
+const char *lease_event_word(enum lease_event event)
+{
+	return words[event];
+}
+
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+struct lease_addr lease_addr_of(uint32_t addr)
+{
+	struct lease_addr a = { .plen = 128 };
+
+	memcpy(a.octet, mapped, sizeof(mapped));
+	addr = htonl(addr);
+	memcpy(a.octet + 12, &addr, sizeof(addr));
+	return a;
+}
+
+bool lease_addr_is_ipv4(const struct lease_addr *a, uint32_t *ret)
+{
+	uint32_t be;
+
+	if (a->plen != 128 || memcmp(a->octet, mapped, sizeof(mapped)) != 0)
+		return false;
+	memcpy(&be, a->octet + 12, sizeof(be));
+	*ret = ntohl(be);
+	return true;
+}
+
+/* Reads "56" after the slash of a prefix; 0: it is no length. */
+static unsigned parse_length(const char *text)
+{
+	unsigned n = 0;
+
+	if (!*text || strlen(text) > 3 || text[strspn(text, "0123456789")])
+		return 0;
+	for (; *text; text++)
+		n = n * 10 + (unsigned)(*text - '0');
+	return n <= 128 ? n : 0;
+}
+
+static void clear_host_bits(struct lease_addr *a)
+{
+	for (unsigned bit = a->plen; bit < 128; bit++)
+		a->octet[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
+}
+
+int lease_addr_parse(const char *text, struct lease_addr *ret)
+{
+	struct lease_addr a = { .plen = 128 };
+	char address[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	size_t size = slash ? (size_t)(slash - text) : strlen(text);
+	uint32_t v4;
+
+	if (!strchr(text, ':')) {
+		if (addr_parse(text, &v4))
+			return -EINVAL;
+		*ret = lease_addr_of(v4);
+		return 0;
+	}
+	if (size >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, text, size);
+	address[size] = '\0';
+	a.plen = slash ? (uint8_t)parse_length(slash + 1) : 128;
+	if (!a.plen || inet_pton(AF_INET6, address, a.octet) != 1)
+		return -EINVAL;
+	clear_host_bits(&a);
+	*ret = a;
+	return 0;
+}
+
+const char *lease_addr_format(const struct lease_addr *a, char text[static LEASE_ADDR_TEXT])
+{
+	uint32_t v4;
+
+	if (lease_addr_is_ipv4(a, &v4))
+		return addr_format(v4, text);
+	if (!inet_ntop(AF_INET6, a->octet, text, LEASE_ADDR_TEXT))
+		text[0] = '\0';
+	if (a->plen < 128)
+		snprintf(text + strlen(text), LEASE_ADDR_TEXT - strlen(text), "/%u", a->plen);
+	return text;
+}
+
+/* Control characters, C1 and line separators included. */
+static bool is_control(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+}
+
+void lease_text(char *ret, size_t room, const char *text, size_t size)
+{
+	size_t used = 0;
+
+	while (size) {
+		uint32_t c = 0;
+		unsigned n = utf8_read(text, size, &c), wide = n && !is_control(c) ? n : 1;
+
+		if (used + wide >= room)
+			break;
+		if (n && !is_control(c))
+			memcpy(ret + used, text, n);
+		else
+			ret[used] = '?';
+		used += wide;
+		text += n ? n : 1;
+		size -= n ? n : 1;
+	}
+	ret[used] = '\0';
+}
+
+void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
+{
+	*l = (struct lease_line){ .time = time, .event = event, .from = TIME_NONE, .to = TIME_OPEN };
+}
+
+/* The text is printable, so that only two characters need care. */
+static void write_text(FILE *out, const char *key, const char *text)
+{
+	if (!*text)
+		return;
+	fprintf(out, ",\"%s\":\"", key);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void write_time(FILE *out, const char *key, int64_t t)
+{
+	char text[TIME_TEXT];
+
+	if (t == TIME_NONE || t == TIME_OPEN)
+		fprintf(out, ",\"%s\":null", key);
+	else
+		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
+}
+
+void lease_line_write(FILE *out, const struct lease_line *l)
+{
+	char text[TIME_TEXT], addr[LEASE_ADDR_TEXT];
+
+	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(l->time, text), words[l->event]);
+	if (l->addr.plen)
+		fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&l->addr, addr));
+	write_text(out, "tenant", l->tenant);
+	write_text(out, "id", l->id);
+	write_text(out, "mac", l->mac);
+	write_text(out, "circuit", l->circuit);
+	write_text(out, "session", l->session);
+	write_time(out, "from", l->from);
+	write_time(out, "to", l->to);
+}
+
+/* What remains to be read of a line. */
+struct scan {
+	const char *at, *end;
+};
+
+static bool take(struct scan *s, char c)
+{
+	if (s->at == s->end || *s->at != c)
+		return false;
+	s->at++;
+	return true;
+}
+
+/* Reads a string into text, cut at its room. Escapes other than of a quote and of a backslash are not written here. */
+static bool scan_string(struct scan *s, char *text, size_t room)
+{
+	size_t n = 0;
+
+	if (!take(s, '"'))
+		return false;
+	while (s->at < s->end && *s->at != '"') {
+		if (*s->at == '\\' && ++s->at < s->end && *s->at != '"' && *s->at != '\\')
+			return false;
+		if (s->at == s->end || (unsigned char)*s->at < 0x20 || n + 1 >= room)
+			return false;
+		text[n++] = *s->at++;
+	}
+	text[n] = '\0';
+	return take(s, '"');
+}
+
+/* Skips a number or a word. */
+static bool scan_plain(struct scan *s)
+{
+	const char *begin = s->at;
+
+	while (s->at < s->end && *s->at != ',' && *s->at != '}')
+		s->at++;
+	return s->at > begin;
+}
+
+static bool set_time(const char *text, int64_t *ret)
+{
+	return !time_parse(text, ret);
+}
+
+static bool set_event(const char *text, enum lease_event *ret)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(words[i], text) != 0)
+			continue;
+		*ret = (enum lease_event)i;
+		return true;
+	}
+	return false;
+}
+
+static bool set_text(const char *text, char *ret, size_t room)
+{
+	size_t n = strlen(text);
+
+	if (n >= room || !text_printable(text))
+		return false;
+	memcpy(ret, text, n + 1);
+	return true;
+}
+
+/* Keys that are unknown are of a later version, and skipped. */
+static bool set_member(struct lease_line *l, const char *key, const char *text)
+{
+	if (!strcmp(key, "time"))
+		return set_time(text, &l->time);
+	if (!strcmp(key, "event"))
+		return set_event(text, &l->event);
+	if (!strcmp(key, "in_addr"))
+		return !lease_addr_parse(text, &l->addr);
+	if (!strcmp(key, "tenant"))
+		return set_text(text, l->tenant, sizeof(l->tenant));
+	if (!strcmp(key, "id"))
+		return set_text(text, l->id, sizeof(l->id));
+	if (!strcmp(key, "mac"))
+		return set_text(text, l->mac, sizeof(l->mac));
+	if (!strcmp(key, "circuit"))
+		return set_text(text, l->circuit, sizeof(l->circuit));
+	if (!strcmp(key, "session"))
+		return set_text(text, l->session, sizeof(l->session));
+	if (!strcmp(key, "from"))
+		return set_time(text, &l->from);
+	return strcmp(key, "to") != 0 || set_time(text, &l->to);
+}
+
+static bool scan_member(struct scan *s, struct lease_line *l)
+{
+	char key[16], text[LEASE_SESSION];
+
+	if (!scan_string(s, key, sizeof(key)) || !take(s, ':'))
+		return false;
+	if (s->at < s->end && *s->at != '"')
+		return scan_plain(s);
+	return scan_string(s, text, sizeof(text)) && set_member(l, key, text);
+}
+
+/* Whether an event has what it needs. */
+static bool complete(const struct lease_line *l)
+{
+	bool lease = l->event == LEASE_START || l->event == LEASE_INTERIM || l->event == LEASE_STOP;
+
+	if (l->time == TIME_NONE || (lease && !l->addr.plen))
+		return false;
+	return l->event != LEASE_OFF || strchr(l->session, '/');
+}
+
+int lease_line_read(const char *line, size_t size, struct lease_line *ret, struct error *err)
+{
+	struct scan s = { line, line + size };
+	bool good = size <= LEASE_LINE_MAX && take(&s, '{');
+
+	lease_line_init(ret, TIME_NONE, LEASE_MARK);
+	do
+		good = good && scan_member(&s, ret);
+	while (good && take(&s, ','));
+	if (!good || !take(&s, '}') || s.at != s.end || !complete(ret))
+		return error_set(err, -EINVAL, "is no line of leases");
+	return 0;
+}
+
+#define FILE_PREFIX "leases-"
+#define FILE_SUFFIX ".jsonl"
+
+const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT])
+{
+	char day[TIME_TEXT];
+
+	snprintf(text, LEASE_FILE_TEXT, FILE_PREFIX "%.10s" FILE_SUFFIX, time_format(time, day));
+	return text;
+}
+
+bool lease_file_named(const char *name)
+{
+	char day[11], again[LEASE_FILE_TEXT];
+	int64_t t;
+
+	if (strlen(name) != strlen(FILE_PREFIX FILE_SUFFIX) + 10 ||
+	    strncmp(name, FILE_PREFIX, strlen(FILE_PREFIX)) != 0)
+		return false;
+	memcpy(day, name + strlen(FILE_PREFIX), 10);
+	day[10] = '\0';
+	return !time_parse(day, &t) && !strcmp(lease_file_name(t, again), name);
+}

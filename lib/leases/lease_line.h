@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lines of leases-YYYY-MM-DD.jsonl: which customer had which inside address. One object of JSON a line, of the day of
+ * its time (UTC):
+ *
+ *   {"line":7,"time":"2026-01-31T10:00:00Z","event":"start","in_addr":"100.64.16.16","tenant":"a","id":"alice",
+ *    "mac":"02:00:00:00:00:01","circuit":"ge-0/0/1.100","session":"192.0.2.9/4711","from":"2026-01-31T10:00:00Z",
+ *    "to":null,"hash":"..."}
+ *
+ * Texts that are unknown are left out. The hash chains the line to the one before, see chained_file.h. Pure functions.
+ */
+#ifndef DETNAT_LEASE_LINE_H
+#define DETNAT_LEASE_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "history/history_record.h"
+
+/* X(constant, word) */
+#define LEASE_EVENTS(X)                                                                    \
+	X(LEASE_START, "start")	    /* since `from`; until `to`, if nothing is heard */    \
+	X(LEASE_INTERIM, "interim") /* continues; until `to`, if nothing is heard */       \
+	X(LEASE_STOP, "stop")	    /* ended at `to` */                                    \
+	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */ \
+	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
+	X(LEASE_MARK, "mark")	    /* recording continues */                              \
+	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */
+
+enum lease_event {
+#define X(constant, word) constant,
+	LEASE_EVENTS(X)
+#undef X
+};
+
+/* An IPv4 address as ::ffff:a.b.c.d with plen 128, or an IPv6 prefix with its host bits cleared; plen 0: none. */
+struct lease_addr {
+	uint8_t octet[16];
+	uint8_t plen;
+};
+
+#define LEASE_TENANT  64U
+#define LEASE_ID      256U
+#define LEASE_MAC     64U
+#define LEASE_SESSION 512U
+
+/* Texts are printable UTF-8, "": unknown; see lease_text(). */
+struct lease_line {
+	int64_t time;
+	enum lease_event event;
+	struct lease_addr addr;
+	int64_t from; /* TIME_NONE: unknown */
+	int64_t to;   /* TIME_OPEN: unknown */
+	char tenant[LEASE_TENANT];
+	char id[LEASE_ID];
+	char mac[LEASE_MAC];
+	char circuit[LEASE_ID];
+	char session[LEASE_SESSION]; /* SERVER/SESSION, or the session alone; SERVER/ for LEASE_OFF */
+};
+
+/* Enough for an IPv6 prefix. */
+#define LEASE_ADDR_TEXT 56
+#define LEASE_LINE_MAX	8192U /* octets of a line that is read */
+
+/* An IPv4 address in host byte order. */
+struct lease_addr lease_addr_of(uint32_t addr);
+
+/* Whether it is an IPv4 address; *ret is in host byte order. */
+bool lease_addr_is_ipv4(const struct lease_addr *a, uint32_t *ret);
+
+/* Reads an address or an IPv6 prefix, and writes it. 0 or -EINVAL. */
+int lease_addr_parse(const char *text, struct lease_addr *ret);
+const char *lease_addr_format(const struct lease_addr *a, char text[static LEASE_ADDR_TEXT]);
+
+/*
+ * Copies a text from outside: control characters and octets that are no UTF-8 become question marks, what is too long
+ * is cut between characters.
+ */
+void lease_text(char *ret, size_t room, const char *text, size_t size);
+
+/* A line without an address or texts, and without from and to. */
+void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event);
+
+/* Writes the members of a line without its number, hash and braces: "time":...,"to":... */
+void lease_line_write(FILE *out, const struct lease_line *l);
+
+/* Reads a line of size octets, without its newline. 0, or -EINVAL with err (may be NULL). Does not check the hash. */
+int lease_line_read(const char *line, size_t size, struct lease_line *ret, struct error *err);
+
+const char *lease_event_word(enum lease_event event);
+
+/* Writes the name of the file of a time, "leases-2026-01-31.jsonl". */
+#define LEASE_FILE_TEXT 32
+const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT]);
+
+/* Whether a file's name is one of these. */
+bool lease_file_named(const char *name);
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "leases/lease_pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Offsets have 32 bits. */
+#define POOL_MAX ((size_t)UINT32_MAX)
+
+#define WORDS 72U /* of the longest text */
+
+static uint64_t hash_text(const char *text, size_t size)
+{
+	uint64_t words[WORDS] = { size };
+
+	if (size > sizeof(words) - sizeof(words[0]))
+		size = sizeof(words) - sizeof(words[0]);
+	memcpy(words + 1, text, size);
+	return hash_words(words, 1 + (size + 7) / 8);
+}
+
+static int make_room(struct lease_pool *p, size_t more)
+{
+	size_t room = p->room ? p->room : 4096;
+	char *larger;
+
+	while (room < p->size + more)
+		room *= 2;
+	if (room == p->room)
+		return 0;
+	larger = room > POOL_MAX ? NULL : realloc(p->text, room);
+	if (!larger)
+		return -ENOMEM;
+	p->text = larger;
+	p->room = room;
+	return 0;
+}
+
+int lease_pool_add(struct lease_pool *p, const char *text, uint32_t *ret_offset)
+{
+	size_t size = strlen(text);
+	uint64_t hash = size ? hash_text(text, size) : 0;
+	uint32_t at;
+
+	for (uint32_t step = 0; size && hash_index_next(&p->index, hash, &step, &at);) {
+		if (strcmp(p->text + at, text) != 0)
+			continue;
+		*ret_offset = at;
+		return 0;
+	}
+	if (!p->size)
+		p->size = 1;
+	if (size && (make_room(p, size + 1) || hash_index_add(&p->index, hash, (uint32_t)p->size)))
+		return -ENOMEM;
+	*ret_offset = size ? (uint32_t)p->size : 0;
+	if (!size)
+		return 0;
+	memcpy(p->text + p->size, text, size + 1);
+	p->size += size + 1;
+	return 0;
+}
+
+void lease_pool_free(struct lease_pool *p)
+{
+	free(p->text);
+	hash_index_free(&p->index);
+}

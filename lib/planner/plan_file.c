@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "planner/plan_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/base.h"
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "proto/defaults.h"
+
+#include <detnat/binding_layout.h>
+
+#define MAX_FILE (16U << 20)
+
+void plan_file_free(struct plan_file *f)
+{
+	free(f->part);
+	*f = (struct plan_file){ 0 };
+}
+
+/* The whole file; the caller frees it. */
+static int read_whole(const char *path, char **ret, size_t *ret_size, struct error *err)
+{
+	bool standard = !strcmp(path, "-");
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = malloc(MAX_FILE + 1);
+	size_t size = 0;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	while (text && size <= MAX_FILE && (n = read(fd, text + size, MAX_FILE + 1 - size)) > 0)
+		size += (size_t)n;
+	if (!standard)
+		close(fd);
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (n < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (size > MAX_FILE)
+		return error_set(err, -EFBIG, "%s is no configuration: it is larger than %u MiB", path, MAX_FILE >> 20);
+	*ret = take_pointer(text);
+	*ret_size = size;
+	return 0;
+}
+
+struct defaults {
+	uint32_t slots, quota;
+	uint8_t bindings;
+};
+
+static uint32_t number_of(const cJSON *object, const char *key, uint32_t otherwise)
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(value) && value->valuedouble >= 1 && value->valuedouble <= UINT32_MAX
+		       ? (uint32_t)value->valuedouble
+		       : otherwise;
+}
+
+/* The protocols of "endpoint_independent": { "mapping": [...] }. */
+static uint8_t protocols_of(const cJSON *object, uint8_t otherwise)
+{
+	const cJSON *independent = cJSON_GetObjectItemCaseSensitive(object, "endpoint_independent"),
+		    *words = cJSON_GetObjectItemCaseSensitive(independent, "mapping"), *word;
+	uint8_t protocols = 0;
+
+	if (!words)
+		return otherwise;
+	cJSON_ArrayForEach (word, words) {
+		const char *text = cJSON_GetStringValue(word);
+
+		protocols |= !text		     ? 0
+			     : !strcmp(text, "udp")  ? BINDING_UDP
+			     : !strcmp(text, "tcp")  ? BINDING_TCP
+			     : !strcmp(text, "icmp") ? BINDING_ICMP
+						     : 0;
+	}
+	return protocols;
+}
+
+/* A text, or an array of texts. */
+static int addresses_of(const cJSON *json, const char *key, struct plan_addresses *ret, struct error *err)
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key), *text;
+	int r = 0;
+
+	if (cJSON_IsString(value))
+		return plan_addresses_read(value->valuestring, ret, err);
+	if (!cJSON_IsArray(value))
+		return error_set(err, -EINVAL, "\"%s\" must be a prefix, a range, or a list of them", key);
+	cJSON_ArrayForEach (text, value) {
+		if (!r && !cJSON_IsString(text))
+			r = error_set(err, -EINVAL, "\"%s\" must be a prefix, a range, or a list of them", key);
+		else if (!r)
+			r = plan_addresses_read(text->valuestring, ret, err);
+	}
+	return r;
+}
+
+static int geometry_of(const cJSON *json, struct plan_mapping *m, struct error *err)
+{
+	const char *order = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "order"));
+	const cJSON *first = cJSON_GetObjectItemCaseSensitive(json, "first_port");
+	int r = addresses_of(json, "in", &m->in, err);
+
+	if (!r && !cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out")))
+		r = addresses_of(json, "out", &m->out, err);
+	if (!r && cJSON_HasObjectItem(json, "exclude"))
+		r = addresses_of(json, "exclude", &m->exclude, err);
+	if (r)
+		return r;
+	if (order && strcmp(order, "netmap") != 0 && strcmp(order, "sequential") != 0)
+		return error_set(err, -EINVAL, "\"order\" must be \"sequential\" or \"netmap\"");
+	if (first && (!cJSON_IsNumber(first) || first->valuedouble < 0 || first->valuedouble > 65535))
+		return error_set(err, -EINVAL, "\"first_port\" must be a number from 0 to 65535");
+	m->order = order && !strcmp(order, "netmap") ? PLAN_NETMAP : PLAN_SEQUENTIAL;
+	m->first_port = first ? (uint32_t)first->valuedouble : m->first_port;
+	m->subscribers_per_address = number_of(json, "subscribers_per_address", 0);
+	m->ports_per_host = number_of(json, "ports_per_host", 0);
+	m->block_pitch = number_of(json, "block_pitch", 0);
+	return 0;
+}
+
+/* The part of a record. */
+static struct file_part part_of(const cJSON *json, const struct defaults *d, const struct geometry *g)
+{
+	struct file_part p = { .in_first = g->in_base, .in_last = g->in_base + g->last_subscriber, .geo = *g };
+
+	plan_range_format(p.in_first, p.in_last, p.in);
+	p.none = !g->ports_per_host;
+	if (p.none) {
+		snprintf(p.out, sizeof(p.out), "none");
+		return p;
+	}
+	p.out_first = g->out_base;
+	p.out_last = g->out_base + g->last_out;
+	plan_range_format(p.out_first, p.out_last, p.out);
+	p.ratio = g->ratio;
+	p.ports = g->ports_per_host;
+	p.pitch = g->pitch;
+	p.port_lo = g->lowest_port;
+	p.port_hi = g->first_port + g->pitch * (g->ratio - 1U) + g->ports_per_host - 1U;
+	p.slots = number_of(json, "session_slots", d->slots ? d->slots : slots_for_ports(p.ports));
+	p.quota = number_of(json, "sessions_per_user", d->quota);
+	p.bindings = protocols_of(json, d->bindings);
+	return p;
+}
+
+/* Adds the parts of a mapping; `plan` finds what overlaps. */
+static int mapping_read(const cJSON *json, const struct defaults *d, struct plan *plan, struct plan_file *f,
+			struct error *err)
+{
+	struct plan_mapping m = PLAN_MAPPING;
+	size_t before = plan->n;
+	struct file_part *more;
+	int r = geometry_of(json, &m, err);
+
+	r = r ? r : plan_add(plan, &m, err);
+	plan_mapping_free(&m);
+	if (r)
+		return r;
+	more = reallocarray(f->part, plan->n + 1, sizeof(*more));
+	if (!more)
+		return error_set(err, -ENOMEM, "out of memory");
+	f->part = more;
+	for (size_t i = before; i < plan->n; i++)
+		f->part[f->n++] = part_of(json, d, &plan->part[i].geo);
+	return 0;
+}
+
+static int mappings_read(const cJSON *config, const char *name, struct plan_file *ret, struct error *err)
+{
+	const cJSON *mappings = cJSON_GetObjectItemCaseSensitive(config, "mappings"), *mapping;
+	const struct defaults d = {
+		.slots = number_of(config, "session_slots", 0),
+		.quota = number_of(config, "sessions_per_user", 1000),
+		.bindings = protocols_of(config, 0),
+	};
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct plan_file f = { 0 };
+	unsigned n = 0;
+
+	cJSON_ArrayForEach (mapping, mappings) {
+		struct error why;
+		int r = mapping_read(mapping, &d, &plan, &f, &why);
+
+		if (r) {
+			plan_file_free(&f);
+			return error_set(err, r, "%.120s:%u: mappings[%u]: %.320s", name, json_line(mapping), n,
+					 why.text);
+		}
+		n++;
+	}
+	*ret = f;
+	return 0;
+}
+
+int plan_file_read(const char *path, struct plan_file *ret, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ cJSON *config = NULL;
+	struct json_fault fault;
+	size_t size = 0;
+	int r = read_whole(path, &text, &size, err);
+
+	if (r)
+		return r;
+	r = json_read(text, size, &config, &fault);
+	if (r == -EINVAL)
+		return error_set(err, r, "%s:%u: %s", path, fault.line, fault.text);
+	if (r)
+		return error_set(err, r, "out of memory");
+	if (!cJSON_IsObject(config))
+		return error_set(err, -EINVAL, "%s: a configuration is an object, as in detnat.json(5)", path);
+	return mappings_read(config, path, ret, err);
+}
+
+const struct file_part *plan_file_part(const struct plan_file *f, uint32_t in_addr)
+{
+	const struct file_part *best = NULL;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct file_part *p = &f->part[i];
+
+		if (in_addr >= p->in_first && in_addr <= p->in_last &&
+		    (!best || p->in_last - p->in_first < best->in_last - best->in_first))
+			best = p;
+	}
+	return best && !best->none ? best : NULL;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The addresses at which another part may begin, sorted. */
+static size_t bounds_of(const struct plan_file *f, uint64_t *bound)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		bound[n++] = f->part[i].in_first;
+		bound[n++] = f->part[i].in_last + 1ULL;
+	}
+	return n;
+}
+
+/* Compares the addresses from one to another, which are of one part each. */
+static void compare_run(const struct file_part *before, const struct file_part *after, uint64_t from, uint64_t to,
+			plan_changed changed, void *arg, struct plan_changes *c)
+{
+	for (uint64_t at = from; at < to; at++) {
+		struct port_block was = before ? mapping_forward(&before->geo, (uint32_t)at) : (struct port_block){ 0 };
+		struct port_block is = after ? mapping_forward(&after->geo, (uint32_t)at) : (struct port_block){ 0 };
+
+		c->subscribers++;
+		if (!before)
+			c->added++;
+		else if (!after)
+			c->removed++;
+		else if (was.out_addr != is.out_addr)
+			c->moved++;
+		else if (was.port_lo != is.port_lo || was.port_hi != is.port_hi)
+			c->shifted++;
+		else {
+			c->kept++;
+			continue;
+		}
+		if (changed)
+			changed(arg, (uint32_t)at, &was, &is);
+	}
+}
+
+int plan_file_compare(const struct plan_file *before, const struct plan_file *after, plan_changed changed, void *arg,
+		      struct plan_changes *ret)
+{
+	_cleanup_free_ uint64_t *bound = calloc(2 * (before->n + after->n) + 1, sizeof(*bound));
+	struct plan_changes c = { 0 };
+	size_t n;
+
+	if (!bound)
+		return -ENOMEM;
+	n = bounds_of(before, bound);
+	n += bounds_of(after, bound + n);
+	qsort(bound, n, sizeof(*bound), by_number);
+	for (size_t i = 0; i + 1 < n; i++) {
+		const struct file_part *was, *is;
+
+		if (bound[i] == bound[i + 1])
+			continue;
+		was = plan_file_part(before, (uint32_t)bound[i]);
+		is = plan_file_part(after, (uint32_t)bound[i]);
+		if (was || is)
+			compare_run(was, is, bound[i], bound[i + 1], changed, arg, &c);
+	}
+	*ret = c;
+	return 0;
+}

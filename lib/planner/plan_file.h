@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The mappings of a configuration file, as a plan: who has which block. Addresses are in host byte order. */
+#ifndef DETNAT_PLAN_FILE_H
+#define DETNAT_PLAN_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <detnat/mapping.h>
+
+#include "base/error.h"
+#include "plan/plan.h"
+
+struct file_part {
+	uint32_t in_first, in_last;
+	uint32_t out_first, out_last;
+	bool none;	  /* not translated: the fields below are 0 */
+	uint32_t ratio;	  /* blocks of an outside address */
+	uint32_t ports;	  /* of a block */
+	uint32_t pitch;	  /* distance of two blocks */
+	uint32_t port_lo; /* the first block's first port */
+	uint32_t port_hi; /* the last block's last one */
+	uint32_t slots;	  /* of a subscriber */
+	uint32_t quota;
+	uint8_t bindings;				/* BINDING_… with endpoint-independent mapping */
+	char in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT]; /* as shown */
+	struct geometry geo;
+};
+
+struct plan_file {
+	struct file_part *part;
+	size_t n;
+};
+
+/* Reads a configuration file, - being standard input. 0, or -errno with err, which names the place. */
+int plan_file_read(const char *path, struct plan_file *ret, struct error *err);
+void plan_file_free(struct plan_file *f);
+
+/* The part that has an inside address, the smallest of several; NULL: none, or it is not translated. */
+const struct file_part *plan_file_part(const struct plan_file *f, uint32_t in_addr);
+
+/*
+ * Compares two plans. Each function is called for an address whose block is another one; a port_lo of 0 in `before` or
+ * `after`: it has none.
+ */
+struct plan_changes {
+	uint64_t subscribers; /* in either */
+	uint64_t kept;
+	uint64_t moved;	  /* another outside address */
+	uint64_t shifted; /* the same with other ports */
+	uint64_t added, removed;
+};
+typedef void (*plan_changed)(void *arg, uint32_t in_addr, const struct port_block *before,
+			     const struct port_block *after);
+int plan_file_compare(const struct plan_file *before, const struct plan_file *after, plan_changed changed, void *arg,
+		      struct plan_changes *ret);
+
+#endif

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnat-desk under clients that want too much: long bodies, slow senders, thousands of connections."""
+
+import concurrent.futures
+import socket
+
+import pytest
+
+from agent import wait_for
+from desk import Desk
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def desk(running_lab, run_directory):
+    it = Desk(run_directory / "abused", "--control", running_lab.agent.socket)
+    yield it
+    it.end()
+
+
+def test_ten_megabytes_are_read_and_more_is_413(desk):
+    line = b"2026-01-31T14:05:00Z 1.1.1.1:1276 " + b"<b>" * 300 + b"\n"
+    body = (line * (10 * MEGABYTE // len(line) + 1))[:10 * MEGABYTE]
+    found = desk.post("/api/questions", body).json()
+    assert len(found["questions"]) == len(body.splitlines()) or len(found["questions"]) == len(body.splitlines()) - 1
+    assert desk.post("/api/questions", body + b"x").status == 413
+
+
+def test_a_body_of_unknown_length_is_413_beyond_ten_megabytes(desk):
+    with desk.connect() as s:
+        s.sendall(b"POST /api/questions HTTP/1.1\r\nHost: desk\r\nX-Remote-User: ops\r\nTransfer-Encoding: chunked\r\n\r\n")
+        piece = b"100000\r\n" + b"x" * MEGABYTE + b"\r\n"
+        for _ in range(11):
+            s.sendall(piece)
+        s.sendall(b"0\r\n\r\n")
+        assert s.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_more_questions_than_fit_are_told(desk):
+    body = b"2026-01-31T14:05:00Z 1.1.1.1:1276\n" * 100003
+    found = desk.post("/api/questions", body).json()
+    assert len(found["questions"]) == 100000 and found["left_out"] == 3
+    assert desk.post("/api/who", body).status == 400
+
+
+@pytest.mark.parametrize("body", [b"\0" * 100000, b"1.1.1.1:1" * 50000, b"2026-01-31T" * 50000, bytes(range(256)) * 500, b"\n" * 100000,
+                                  b"1" * 1000000, b":" * 1000000])
+def test_any_octets_are_read(desk, body):
+    assert desk.post("/api/questions", body).status == 200
+
+
+@pytest.mark.parametrize("request_", [
+    b"\r\n" * 10, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+    b"POST /api/who HTTP/1.1\r\nX-Remote-User: ops\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+])
+def test_what_is_no_http_is_refused(desk, request_):
+    with desk.connect() as s:
+        try:
+            s.sendall(request_)
+            s.shutdown(socket.SHUT_WR)
+            answer = s.recv(4096)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
+        assert not answer.startswith(b"HTTP/1.1 200"), answer
+    assert desk.ask("/").status == 200
+
+
+def test_slow_clients_are_closed(desk):
+    """One sends a header now and then, so that its connection is never idle for long."""
+    with desk.connect() as silent, desk.connect() as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        slow.settimeout(1)
+
+        def closed():
+            try:
+                slow.sendall(b"X: y\r\n")
+                return slow.recv(100) == b"" or True
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+        wait_for(closed, timeout=60, what="the end of the slow connection")
+        assert silent.recv(100) == b""
+    assert desk.ask("/").status == 200
+
+
+def test_thousands_of_connections_leave_room_for_one(desk):
+    before = desk.memory_kb()
+    held = []
+    try:
+        for _ in range(3000):
+            held.append(desk.connect())
+        assert desk.ask("/").status == 200 and desk.ask("/api/status").status == 200
+        assert desk.threads() <= 270 and desk.memory_kb() - before < 64 << 10
+    finally:
+        for s in held:
+            s.close()
+    assert desk.ask("/").status == 200
+
+
+def test_many_askers_at_once_are_answered_or_told(desk):
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: desk.ask("/api/status"), range(200)))
+    assert {a.status for a in answers} <= {200, 503} and any(a.status == 200 for a in answers)
+    assert all("try again" in a.json()["error"] for a in answers if a.status == 503)
+    assert desk.ask("/api/status").status == 200
+
+
+def test_many_uploads_share_a_limit(desk):
+    """Those that have begun hold their part until they end."""
+    held = []
+    try:
+        for _ in range(8):
+            s = desk.connect()
+            s.sendall(b"POST /api/questions HTTP/1.1\r\nHost: desk\r\nX-Remote-User: ops\r\nContent-Length: 10000000\r\n\r\n" +
+                      b"x" * 9_000_000)
+            held.append(s)
+        assert desk.memory_kb() < 300 << 10
+        assert desk.ask("/").status == 200
+    finally:
+        for s in held:
+            s.close()
+    wait_for(lambda: desk.post("/api/questions", b"x" * 9_000_000).status == 200, what="room again")

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The page of detnat-desk in a headless Chromium: what a person does, without an error and without a request to elsewhere."""
+
+import json
+import shutil
+
+import pytest
+from scapy.layers.inet import UDP
+
+from desk import Desk
+
+ADDRESS = "127.0.0.1:8080"
+SIZES = {"wide": (1300, 900), "narrow": (390, 800)}
+
+selenium = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
+if not (shutil.which("chromium") and shutil.which("chromedriver")):
+    pytest.skip("chromium or chromium-driver is not installed", allow_module_level=True)
+
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+
+class Browser:
+    def __init__(self, directory, namespace):
+        options = selenium.ChromeOptions()
+        for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={directory}/profile",
+                     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"):
+            options.add_argument(word)
+        options.binary_location = shutil.which("chromium")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.add_experimental_option("prefs", {"download.default_directory": str(directory / "downloads")})
+        self.directory = directory
+        with namespace.enter():
+            service = Service(shutil.which("chromedriver"), log_path=str(directory / "driver.log"))
+            self.driver = selenium.Chrome(service=service, options=options)
+        # selenium speaks to the driver from this thread, in the namespace.
+        self.namespace = namespace
+
+    def __enter__(self):
+        self.inside = self.namespace.enter()
+        self.inside.__enter__()
+        return self
+
+    def __exit__(self, *how):
+        self.inside.__exit__(*how)
+
+    def end(self):
+        with self.namespace.enter():
+            self.driver.quit()
+
+    def open(self, path):
+        self.driver.get(f"http://{ADDRESS}{path}")
+
+    def wait(self, condition, what):
+        return WebDriverWait(self.driver, 60).until(lambda _: condition(), what)
+
+    def one(self, selector):
+        return self.wait(lambda: self.all(selector), f"no {selector}: {self.text()[:1000]}")[0]
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self):
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def says(self, text):
+        return self.wait(lambda: text in self.text(), f"the page does not say {text!r}")
+
+    def requests(self):
+        """The addresses that were asked for since the last call."""
+        events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
+        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+
+    def complaints(self):
+        return [e for e in self.driver.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
+
+    def assert_clean(self):
+        assert not self.complaints()
+        elsewhere = [url for url in self.requests() if not url.startswith((f"http://{ADDRESS}/", "data:", "blob:"))]
+        assert not elsewhere
+
+    def fits(self):
+        return self.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def desk(running_lab, run_directory):
+    it = Desk(run_directory / "browsed", "--control", running_lab.agent.socket, "--sample", "1", listen=ADDRESS, namespace=running_lab.gateway)
+    yield it
+    it.end()
+
+
+@pytest.fixture(scope="module")
+def window(desk, running_lab, run_directory):
+    directory = run_directory / "browser"
+    directory.mkdir()
+    it = Browser(directory, running_lab.gateway)
+    yield it
+    it.end()
+
+
+@pytest.fixture
+def browser(window):
+    with window as it:
+        it.driver.set_window_size(*SIZES["wide"])
+        it.requests(), it.complaints()
+        yield it
+        it.assert_clean()
+
+
+MAIL = """Dear abuse team,
+we saw scans from your network: 1.1.1.1:1276 at 2999-01-31 14:05:00 +0100
+<img src=x onerror="document.title='owned'"> 1.1.1.1:1276
+"""
+
+
+def test_a_person_finds_who_it_was(browser):
+    browser.open("/")
+    browser.one("#complaint").send_keys(MAIL)
+    browser.one("#find").click()
+    browser.says("2999-01-31 13:05:00Z")
+    browser.says("no time: add one")
+    browser.one("#ask").click()
+    browser.says("1 of 1 found")
+    browser.says("10.0.16.16")
+    browser.says("known only until 20")
+    assert browser.driver.title == "detnat desk"
+    browser.one("a[href='/subscriber/10.0.16.16']").click()
+    browser.says("Subscriber 10.0.16.16")
+
+
+def test_the_keyboard_suffices(browser):
+    browser.open("/lookup")
+    browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("id") == "complaint", "the text has the focus")
+    keys = browser.driver.switch_to.active_element
+    keys.send_keys("2999-01-31T13:05:00Z 1.1.1.1:1276", Keys.TAB, Keys.ENTER)
+    browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("id") == "ask", "the button has the focus")
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    browser.says("10.0.16.16")
+
+
+def test_the_state_moves_without_reloading(browser, running_lab):
+    browser.open("/state")
+    browser.says("No troubles.")
+    browser.wait(lambda: len(browser.all("#pools .cells .cell")) == 4, "a cell for each of four addresses")
+    browser.says("in0")
+    browser.wait(lambda: browser.all("#day svg .line"), "a plot with a line")
+    before = browser.driver.execute_script("return performance.timeOrigin")
+    host = running_lab.host("10.0.16.16")
+    running_lab.inside.send(running_lab.from_inside(host, UDP(sport=5000, dport=53) / b"query"))
+    browser.wait(lambda: "1 sessions" in browser.one("#pools .cells").get_attribute("innerHTML"), "a cell with a session")
+    assert browser.all("#pools .step1")
+    assert browser.driver.execute_script("return performance.timeOrigin") == before
+
+
+def test_a_subscriber_is_explained(browser):
+    browser.open("/state")
+    browser.one("#jump-address").send_keys("10.0.0.2", Keys.ENTER)
+    browser.says("1054 to 1068")
+    browser.says("10.0.0.0/18 to 1.1.1.0/30")
+    browser.wait(lambda: browser.all("#sessions svg"), "a plot")
+
+
+def test_the_history_is_a_timeline(browser):
+    browser.open("/history")
+    browser.wait(lambda: browser.all("svg.timeline .bar-now"), "a bar")
+    assert "10.0.0.0/18 to 1.1.1.0/30" in browser.one("svg.timeline").text
+
+
+@pytest.mark.parametrize("path", ["/lookup", "/state", "/subscriber/10.0.0.2", "/history"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_screens_and_both_schemes(browser, path, scheme):
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False})
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    try:
+        browser.open(path)
+        browser.wait(lambda: browser.all("main h1"), "a heading")
+        browser.wait(lambda: browser.all("main td, main dd, main textarea"), "content")
+        assert browser.fits()
+        page = browser.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (page == "rgb(14, 21, 20)") == (scheme == "dark")
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_an_absent_agent_is_told_on_the_page(window, running_lab, run_directory):
+    gateway = running_lab.gateway
+    desk = Desk(run_directory / "lonely", "--control", run_directory / "gone.sock", listen="127.0.0.1:8081", namespace=gateway)
+    try:
+        with window as browser:
+            browser.driver.get("http://127.0.0.1:8081/state")
+            browser.says("gone.sock")
+            browser.driver.get("about:blank")
+    finally:
+        desk.end()

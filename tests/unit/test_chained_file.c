@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files chained by hashes: appended, and every way in which they can be tampered with. */
+#include <criterion/criterion.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "leases/chain_verify.h"
+#include "leases/chained_file.h"
+#include "leases/lease_append.h"
+
+#define T0     1769860800LL /* 2026-01-31T12:00:00Z */
+#define FILE_0 "leases-2026-01-31.jsonl"
+#define FILE_1 "leases-2026-02-01.jsonl"
+
+static char dir[64];
+
+static void add(int64_t t, const char *id)
+{
+	struct lease_batch b = { .dir = dir, .fresh = true };
+	struct lease_line l;
+	struct error err;
+
+	lease_line_init(&l, t, LEASE_START);
+	l.addr = lease_addr_of(0x64401010);
+	snprintf(l.id, sizeof(l.id), "%s", id);
+	cr_assert_eq(lease_batch_add(&b, &l), 0);
+	cr_assert_eq(lease_batch_write(&b, T0, &err), 0, "%s", err.text);
+}
+
+static void make(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/detnat-chain.XXXXXX");
+	cr_assert(mkdtemp(dir));
+	add(T0, "a");
+	add(T0 + 1, "b");
+	add(T0 + 86400, "c");
+}
+
+static void clean(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(chained_file, .init = make, .fini = clean);
+
+static char last[256];
+
+static void note(void *arg, const char *file, uint64_t line, const char *text)
+{
+	snprintf(last, sizeof(last), "%s %u %s", file, (unsigned)line, text);
+}
+
+/* The number of faults. */
+static unsigned faults(void)
+{
+	struct chain_state state;
+	struct error err;
+
+	last[0] = '\0';
+	cr_assert_eq(chain_verify(dir, note, NULL, &state, &err), 0, "%s", err.text);
+	return (unsigned)state.wrong;
+}
+
+/* Runs a command of the shell in the directory. */
+static void tamper(const char *command)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "cd %s && %s", dir, command);
+	cr_assert_eq(system(text), 0);
+}
+
+#define assert_fault(text)                                 \
+	do {                                               \
+		cr_expect_geq(faults(), 1);                \
+		cr_expect(strstr(last, text), "%s", last); \
+	} while (0)
+
+Test(chained_file, what_was_written_has_no_fault)
+{
+	cr_expect_eq(faults(), 0, "%s", last);
+}
+
+Test(chained_file, a_repeated_line_is_not_added_again)
+{
+	struct stat before, after;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/" FILE_0, dir);
+	cr_assert_eq(stat(path, &before), 0);
+	add(T0, "a");
+	cr_assert_eq(stat(path, &after), 0);
+	cr_expect_eq(before.st_size, after.st_size);
+}
+
+Test(chained_file, a_changed_line_shows)
+{
+	tamper("sed -i '1s/\"id\":\"a\"/\"id\":\"x\"/' " FILE_0);
+	assert_fault(FILE_0 " 1 was changed");
+}
+
+Test(chained_file, a_line_that_is_missing_shows)
+{
+	tamper("sed -i 1d " FILE_0);
+	cr_expect_geq(faults(), 1);
+}
+
+Test(chained_file, a_line_that_was_added_shows)
+{
+	tamper("sed -n 1p " FILE_0 " >>" FILE_0);
+	cr_expect_geq(faults(), 1);
+}
+
+Test(chained_file, an_end_that_was_cut_off_shows)
+{
+	tamper("sed -i '$d' " FILE_0);
+	assert_fault("its end was cut off");
+}
+
+Test(chained_file, a_day_that_is_gone_shows)
+{
+	tamper("rm " FILE_1);
+	assert_fault(FILE_1 " 0 is gone");
+}
+
+Test(chained_file, a_file_that_was_added_shows)
+{
+	tamper("cp " FILE_1 " leases-2026-02-02.jsonl");
+	assert_fault("leases-2026-02-02.jsonl 0 is not in the ledger");
+}
+
+Test(chained_file, a_ledger_that_was_cut_shows)
+{
+	tamper("sed -i '$d' chain.jsonl && rm " FILE_1);
+	assert_fault("its end was cut off");
+}
+
+Test(chained_file, a_removal_is_no_fault)
+{
+	struct error err;
+
+	cr_assert_eq(chain_remove(dir, FILE_0, T0, &err), 0);
+	cr_expect_eq(faults(), 0, "%s", last);
+	add(T0, "a");
+	cr_expect_eq(faults(), 0, "%s", last);
+}
+
+Test(chained_file, what_a_crash_left_incomplete_is_mended_by_the_next_line)
+{
+	tamper("printf '{\"line\":3,\"ti' >>" FILE_0);
+	assert_fault(FILE_0 " 3 is incomplete");
+	add(T0 + 2, "d");
+	cr_expect_eq(faults(), 0, "%s", last);
+}
+
+Test(chained_file, a_file_of_others_is_left_alone)
+{
+	struct error err;
+
+	tamper("echo hello >leases-2026-03-01.jsonl");
+	cr_expect_eq(chain_append(dir, "leases-2026-03-01.jsonl", "\"a\":1\n", 6, T0, &err), -EBADMSG);
+	cr_expect(strstr(err.text, "move the file away"), "%s", err.text);
+	tamper("grep -qx hello leases-2026-03-01.jsonl && test $(wc -l <leases-2026-03-01.jsonl) = 1");
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of leases: written, read, and refused. */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "leases/lease_line.h"
+
+#define T0 1769860800LL /* 2026-01-31T12:00:00Z */
+
+static char *written(const struct lease_line *l)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputc('{', out);
+	lease_line_write(out, l);
+	fputc('}', out);
+	fclose(out);
+	return text;
+}
+
+Test(lease_line, a_line_is_read_as_it_was_written)
+{
+	struct lease_line l, again;
+	char *text, *twice;
+
+	lease_line_init(&l, T0, LEASE_START);
+	l.addr = lease_addr_of(0x64401010);
+	l.from = T0 - 5;
+	lease_text(l.id, sizeof(l.id), "a\"b\\c", 5);
+	lease_text(l.session, sizeof(l.session), "192.0.2.9/1", 11);
+	text = written(&l);
+	cr_expect_str_eq(text, "{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\","
+			       "\"id\":\"a\\\"b\\\\c\",\"session\":\"192.0.2.9/1\",\"from\":\"2026-01-31T11:59:55Z\","
+			       "\"to\":null}");
+	cr_assert_eq(lease_line_read(text, strlen(text), &again, NULL), 0);
+	twice = written(&again);
+	cr_expect_str_eq(twice, text);
+	cr_expect_str_eq(again.id, "a\"b\\c");
+	free(text);
+	free(twice);
+}
+
+Test(lease_line, what_is_no_line_is_refused)
+{
+	static const char *const wrong[] = {
+		"",
+		"{}",
+		"{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"start\"}",
+		"{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"begun\",\"in_addr\":\"10.0.0.1\"}",
+		"{\"time\":\"yesterday\",\"event\":\"mark\"}",
+		"{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"off\",\"session\":\"nas\"}",
+		"{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"mark\"} ",
+		"{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"mark\"",
+		"{\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"start\",\"in_addr\":\"10.0.0.1\",\"id\":\"a\\nb\"}",
+	};
+	struct lease_line l;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		cr_expect_neq(lease_line_read(wrong[i], strlen(wrong[i]), &l, NULL), 0, "%s", wrong[i]);
+}
+
+Test(lease_line, a_member_of_a_later_version_is_skipped)
+{
+	static const char text[] =
+		"{\"line\":7,\"new\":true,\"time\":\"2026-01-31T12:00:00Z\",\"event\":\"mark\",\"x\":\"y\"}";
+	struct lease_line l;
+
+	cr_expect_eq(lease_line_read(text, strlen(text), &l, NULL), 0);
+}
+
+Test(lease_line, hostile_texts_become_printable)
+{
+	char text[8];
+
+	lease_text(text, sizeof(text), "a\n\x1b[\xff", 5);
+	cr_expect_str_eq(text, "a??[?");
+	lease_text(text, sizeof(text), "abcdef\xc3\xa4", 8);
+	cr_expect_str_eq(text, "abcdef");
+	lease_text(text, sizeof(text), "abcde\xc3\xa4x", 8);
+	cr_expect_str_eq(text, "abcde\xc3\xa4");
+}
+
+Test(lease_line, addresses_and_delegated_prefixes_are_read)
+{
+	struct lease_addr a;
+	char text[LEASE_ADDR_TEXT];
+
+	cr_assert_eq(lease_addr_parse("2001:db8:4000:12ff::1/56", &a), 0);
+	cr_expect_str_eq(lease_addr_format(&a, text), "2001:db8:4000:1200::/56");
+	cr_assert_eq(lease_addr_parse("100.64.0.1", &a), 0);
+	cr_expect_str_eq(lease_addr_format(&a, text), "100.64.0.1");
+	cr_expect_neq(lease_addr_parse("2001:db8::/129", &a), 0);
+	cr_expect_neq(lease_addr_parse("2001:db8::/", &a), 0);
+	cr_expect_neq(lease_addr_parse("100.64.0.1/32", &a), 0);
+}
+
+Test(lease_line, files_are_named_by_the_day_of_the_event)
+{
+	char text[LEASE_FILE_TEXT];
+
+	cr_expect_str_eq(lease_file_name(T0, text), "leases-2026-01-31.jsonl");
+	cr_expect(lease_file_named(text));
+	cr_expect_not(lease_file_named("leases-2026-02-31.jsonl"));
+	cr_expect_not(lease_file_named("leases-2026-01-31.jsonl.gz"));
+	cr_expect_not(lease_file_named("../ses-2026-01-31.jsonl"));
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* plan check and plan diff: what a configuration gives its subscribers, and what a change of it does to them. */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -111,8 +112,9 @@ static void show_check(struct writer *w, const struct checking *c)
 	const cJSON *warning;
 
 	writer_table(w, columns, "no mappings", c->rows);
-	cJSON_ArrayForEach (warning, c->warnings)
+	cJSON_ArrayForEach (warning, c->warnings) {
 		writer_line(w, "warning: %s", warning->valuestring);
+	}
 }
 
 static int check_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -228,8 +230,8 @@ static int diff_run(const char *socket, const cJSON *args, struct writer *w, str
 	}
 	show_changes(w, &c, l.json);
 	if (c.moved + c.shifted + c.removed)
-		return error_set(err, EXIT_REFUSED, "%llu subscribers do not keep address and ports",
-				 (unsigned long long)(c.moved + c.shifted + c.removed));
+		return error_set(err, EXIT_REFUSED, "%" PRIu64 " subscribers do not keep address and ports",
+				 (uint64_t)(c.moved + c.shifted + c.removed));
 	return EXIT_DONE;
 }
 

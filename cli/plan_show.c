@@ -2,6 +2,7 @@
 /* The result of `plan` as text and as JSON. */
 #include "plan_show.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/timestamp.h"
@@ -142,8 +143,8 @@ static void show_notes(struct writer *w, const struct plan_result *r)
 		writer_line(w, "Left out: %llu sessions idle for longer than detnat keeps them.",
 			    (unsigned long long)c->idle);
 	if (c->towards || c->strangers || c->unclear)
-		writer_line(w, "Set aside: %llu flows towards subscribers, %llu of no subscriber.",
-			    (unsigned long long)c->towards, (unsigned long long)(c->strangers + c->unclear));
+		writer_line(w, "Set aside: %" PRIu64 " flows towards subscribers, %" PRIu64 " of no subscriber.",
+			    (uint64_t)c->towards, (uint64_t)(c->strangers + c->unclear));
 	writer_line(w, "Memory of this calculation: %zu MiB at most for flows%s.", (c->peak_memory >> 20) + 1,
 		    c->spill >= 0 ? ", the others in a file" : "");
 }

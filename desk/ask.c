@@ -131,7 +131,7 @@ static void feed(int *fd, const struct buffer *input, size_t *done)
 /* Until both outputs are at their end: 0, -ETIME, -E2BIG or -ENOMEM. */
 static int talk(struct child *c, const struct buffer *input, struct buffer *out, struct buffer *messages)
 {
-	int64_t until = now_ms() + ASK_SECONDS * 1000;
+	int64_t until = now_ms() + INT64_C(1000) * ASK_SECONDS;
 	size_t done = 0;
 	int r = 0;
 

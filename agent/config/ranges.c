@@ -9,8 +9,6 @@
 #include "config/fields.h"
 #include "plan/plan.h"
 
-#define _cleanup_plan_mapping_ __attribute__((cleanup(plan_mapping_free)))
-
 #define EXAMPLES "an IPv4 prefix such as \"10.0.0.0/18\", a range such as \"10.0.0.1-10.0.0.254\", or a list of these"
 
 /* The keys of which a list is kept as it was written. */

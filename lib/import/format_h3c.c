@@ -3,6 +3,7 @@
  * H3C and HPE Comware: static NAT444. Inside and outside addresses ascend, R = ports / size of a block, by address from
  * the first port of the range.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "import/import_build.h"
@@ -81,10 +82,10 @@ static int expand(struct import *m, struct group *g, struct error *err)
 		return import_fault(m, g->line, err, "blocks of %u ports do not fit in %u-%u", g->block, g->first,
 				    g->last);
 	if (inside > IMPORT_MAX_ROWS || inside > outside * ratio)
-		return import_fault(m, g->line, err,
-				    "%llu inside addresses, but %llu outside addresses of %u blocks have room for %llu",
-				    (unsigned long long)inside, (unsigned long long)outside, ratio,
-				    (unsigned long long)(outside * ratio));
+		return import_fault(
+			m, g->line, err,
+			"%llu inside addresses, but %llu outside addresses of %u blocks have room for %" PRIu64,
+			(unsigned long long)inside, (unsigned long long)outside, ratio, (uint64_t)(outside * ratio));
 	import_note(m, IMPORT_TAKEN, g->line, "%llu inside addresses, %u an outside address, %u ports each from %u",
 		    (unsigned long long)inside, ratio, g->block, g->first);
 	import_by_address(m, &(struct import_formula){ .in = &g->in,

@@ -166,7 +166,7 @@ static int expand(struct vyos *v, const struct rule *r, struct error *err)
 		order[i] = &out->range[i];
 		unordered += out->range[i].seq == SEQ_MAX;
 	}
-	qsort(order, out->n, sizeof(*order), by_seq);
+	qsort(order, out->n, sizeof(*order), by_seq); /* NOLINT(bugprone-sizeof-expression): an array of pointers */
 	for (unsigned i = 0; i < out->n; i++)
 		import_ranges_add(m, &outside, order[i]->range);
 	if (unordered > 1)

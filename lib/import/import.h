@@ -188,7 +188,7 @@ static inline uint64_t import_range_size(struct import_range r)
 }
 
 /* "10.0.0.0/18", "10.0.0.2" or "10.0.0.2-10.0.0.9", whichever is shortest. */
-#define IMPORT_RANGE_TEXT (2 * ADDR_TEXT)
+#define IMPORT_RANGE_TEXT 64U
 const char *import_range_format(struct import_range r, char text[static IMPORT_RANGE_TEXT]);
 
 static inline void import_free_pointer(struct import **m)

@@ -55,7 +55,7 @@ bool import_tokens_next(struct import_tokens *t)
 	}
 	if (*t->at == '\n' || strchr("{},;=:", *t->at)) {
 		t->next_line += *t->at == '\n';
-		put(t, &n, *t->at == '\n' ? ';' : *t->at);
+		put(t, &n, (char)(*t->at == '\n' ? ';' : *t->at));
 		t->at++;
 	} else if (*t->at == '"') {
 		t->quoted = true;

@@ -175,7 +175,7 @@ static void space_out(struct import_lines *l, char *to, bool *comment)
 		if (!quote && *c == '#')
 			break;
 		if (*c == '"' || *c == '\'')
-			quote = quote == *c ? 0 : quote ? quote : *c;
+			quote = (char)(quote == *c ? 0 : quote ? quote : *c);
 		if (!quote && strchr("{};[]", *c)) {
 			*to++ = ' ';
 			*to++ = *c;

@@ -14,7 +14,7 @@ int complaint_read(char *text, size_t size, const struct zone *zone, complaint_t
 
 	/* What is hidden behind a NUL is shown. */
 	for (size_t i = 0; i < size; i++)
-		text[i] = text[i] ? text[i] : ' ';
+		text[i] = (char)(text[i] ? text[i] : ' ');
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
 		if (forms[i](&c, &r))
 			break;

@@ -261,7 +261,7 @@ static void unbase64(struct complaints *c, char *body)
 			continue;
 		have -= 8;
 		*out = (char)(bits >> have & 255);
-		*out = *out ? *out : ' ';
+		*out = (char)(*out ? *out : ' ');
 		out++;
 	}
 	*out = '\0';

@@ -95,7 +95,7 @@ static int64_t clock_seconds(const char *text)
 
 	if (sscanf(text, "%5u:%2u:%2u%n", &h, &m, &s, &used) != 3 || text[used] || m > 59 || s > 59)
 		return -1;
-	return (int64_t)h * 3600 + m * 60 + s;
+	return (int64_t)h * 3600 + (int64_t)m * 60 + s;
 }
 
 int64_t import_uptime(const char *text)

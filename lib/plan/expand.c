@@ -11,8 +11,6 @@
 
 #include "plan/figures.h"
 
-#define _cleanup_addresses_ __attribute__((cleanup(plan_addresses_free)))
-
 /* The records so far. */
 struct parts {
 	struct geometry *geo;

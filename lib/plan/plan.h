@@ -138,6 +138,8 @@ int plan_reverse(struct plan *p, uint32_t out_addr, uint16_t port, struct plan_p
 
 void plan_free(struct plan *p);
 
-#define _cleanup_plan_ __attribute__((cleanup(plan_free)))
+#define _cleanup_plan_	       __attribute__((cleanup(plan_free)))
+#define _cleanup_plan_mapping_ __attribute__((cleanup(plan_mapping_free)))
+#define _cleanup_addresses_    __attribute__((cleanup(plan_addresses_free)))
 
 #endif

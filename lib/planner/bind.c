@@ -82,7 +82,7 @@ int32_t replay_bind(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t 
 	uint32_t protocol = (uint32_t)__builtin_ctz(binding_protocol(proto));
 	struct bind b = {
 		.r = r,
-		.line = r->line + protocol * r->groups,
+		.line = r->line + (size_t)protocol * r->groups,
 		.proto = proto,
 		.in_port = in_port,
 		.now = now,

@@ -184,7 +184,7 @@ int collection_read(struct collection *c, int fd, const char *name, int64_t take
 	if (!timers)
 		return error_set(err, -ENOMEM, "out of memory");
 	c->timer_ms = timers;
-	memset(timers + c->files * N_TRAFFIC_TIMERS, 0, N_TRAFFIC_TIMERS * sizeof(*timers));
+	memset(timers + (size_t)c->files * N_TRAFFIC_TIMERS, 0, N_TRAFFIC_TIMERS * sizeof(*timers));
 	err->text[0] = '\0';
 	r = traffic_read(fd, name, taken_ms, take_flow, c, &notes, err);
 	if (r)

@@ -53,7 +53,7 @@ static void replay_clear(struct replay *r)
 	memset(r->bucket, 0, sizeof(*r->bucket) << r->shift);
 	for (unsigned i = 0; i < 3; i++)
 		if (r->line_used[i])
-			memset(r->line + i * r->groups, 0, r->groups * sizeof(*r->line));
+			memset(r->line + (size_t)i * r->groups, 0, r->groups * sizeof(*r->line));
 	memset(r->line_used, 0, sizeof(r->line_used));
 	r->sessions = 0;
 	r->swept = 0;

@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "traffic/reader.h"
 
-#define MAX_PACKET  (1U << 18)
+#define MAX_PACKET  ((size_t)1 << 18)
 #define CACHE_SHIFT 16U
 
 struct cached {

@@ -48,7 +48,7 @@ void nft_define(struct nft *r)
 	if (import_token_is(&r->t, "="))
 		nft_next(r);
 	if (strlen(r->t.word) < sizeof(d->value) && !nft_ends(r) && !import_token_is(&r->t, "{")) {
-		snprintf(d->value, sizeof(d->value), "%s", r->t.word);
+		snprintf(d->value, sizeof(d->value), "%.63s", r->t.word);
 		r->n_defines++;
 	}
 	nft_skip(r);

@@ -16,6 +16,7 @@
 
 #include "base/address.h"
 #include "base/base.h"
+#include "plan/plan.h"
 #include "proto/collector_endpoint.h"
 #include "proto/timeouts.h"
 #include "proto/words.h"
@@ -188,7 +189,7 @@ static inline uint64_t import_range_size(struct import_range r)
 }
 
 /* "10.0.0.0/18", "10.0.0.2" or "10.0.0.2-10.0.0.9", whichever is shortest. */
-#define IMPORT_RANGE_TEXT 64U
+#define IMPORT_RANGE_TEXT PLAN_RANGE_TEXT
 const char *import_range_format(struct import_range r, char text[static IMPORT_RANGE_TEXT]);
 
 static inline void import_free_pointer(struct import **m)

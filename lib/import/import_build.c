@@ -222,15 +222,9 @@ int import_range_parse(const char *text, struct import_range *ret)
 
 const char *import_range_format(struct import_range r, char text[static IMPORT_RANGE_TEXT])
 {
-	uint64_t n = import_range_size(r);
-	char a[ADDR_TEXT], b[ADDR_TEXT];
-
-	if (n == 1)
-		snprintf(text, IMPORT_RANGE_TEXT, "%s", addr_format(r.first, a));
-	else if (!(n & (n - 1)) && !(r.first & (n - 1)))
-		snprintf(text, IMPORT_RANGE_TEXT, "%s", prefix_format(r.first, 32 - (unsigned)__builtin_ctzll(n), a));
-	else
-		snprintf(text, IMPORT_RANGE_TEXT, "%s-%s", addr_format(r.first, a), addr_format(r.last, b));
+	if (r.first != r.last)
+		return plan_range_format(r.first, r.last, text);
+	addr_format(r.first, text);
 	return text;
 }
 

@@ -43,6 +43,7 @@ const struct word notice_words[] = {
 	{ "interfaces", NOTICE_INTERFACES },
 	{ "troubles", NOTICE_TROUBLES },
 	{ "peers", NOTICE_PEERS },
+	{ "leases", NOTICE_LEASES },
 	{ "sessions", NOTICE_SESSIONS },
 	{},
 };

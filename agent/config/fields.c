@@ -148,7 +148,7 @@ static const struct field replication_table[] = {
 static const struct fields replication_fields = TABLE(replication_table);
 
 const struct word lease_source_words[] = {
-	{ "radius", SOURCE_RADIUS },	   { "kea-csv", SOURCE_KEA },	    { "dnsmasq", SOURCE_DNSMASQ },
+	{ "radius", SOURCE_RADIUS },	   { "kea-csv", SOURCE_KEA },	      { "dnsmasq", SOURCE_DNSMASQ },
 	{ "isc-dhcpd", SOURCE_ISC_DHCPD }, { "accel-ppp", SOURCE_ACCEL_PPP }, {},
 };
 static const struct word lease_mode_words[] = { { "active", false }, { "passive", true }, {} };

@@ -164,6 +164,6 @@ int validate_leases(const struct config *c, const char *name, struct error *err)
 
 	for (uint32_t i = 0; !r && i < c->leases.n; i++)
 		r = c->leases.source[i].type == SOURCE_RADIUS ? validate_radius(c, i, name, err)
-							       : validate_file(c, i, name, err);
+							      : validate_file(c, i, name, err);
 	return r;
 }

@@ -21,8 +21,8 @@ static bool goes_on(const struct lease_follower *f, const struct stat *st)
 	char now[GROWTH_TAIL];
 	off_t from = f->at - (off_t)f->tail_size;
 
-	return st->st_size >= f->at &&
-	       pread(f->fd, now, f->tail_size, from) == (ssize_t)f->tail_size && !memcmp(now, f->tail, f->tail_size);
+	return st->st_size >= f->at && pread(f->fd, now, f->tail_size, from) == (ssize_t)f->tail_size &&
+	       !memcmp(now, f->tail, f->tail_size);
 }
 
 /* The end of the last complete record. */
@@ -73,8 +73,8 @@ static int take(void *arg, const struct lease_line *l)
 	return r;
 }
 
-static int take_piece(struct lease_follower *f, char *text, size_t size, int64_t at, struct lease_writer *w, int64_t now,
-		      struct identity_figures *figures)
+static int take_piece(struct lease_follower *f, char *text, size_t size, int64_t at, struct lease_writer *w,
+		      int64_t now, struct identity_figures *figures)
 {
 	struct piece p = { .follower = f, .batch = { .dir = w->batch.dir, .fresh = true }, .writer = w };
 	struct lease_import x = { .take = take, .arg = &p, .at = at, .live = f->begun };
@@ -97,7 +97,8 @@ static void keep_place(struct lease_follower *f, const char *text, size_t size)
 }
 
 /* Reads a piece of the open file. Returns its octets, 0: there is none, or -errno. */
-static ssize_t read_piece(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures)
+static ssize_t read_piece(struct lease_follower *f, struct lease_writer *w, int64_t now,
+			  struct identity_figures *figures)
 {
 	_cleanup_free_ char *text = malloc(sizeof(f->header) + GROWTH_PIECE);
 	char *piece = text ? text + sizeof(f->header) : NULL;
@@ -160,7 +161,8 @@ static void read_all(struct lease_follower *f, struct lease_writer *w, int64_t n
 }
 
 /* What Kea's cleanup has taken out of its file: the result of the last one, and what it works on (LFC). */
-static void read_earlier(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures)
+static void read_earlier(struct lease_follower *f, struct lease_writer *w, int64_t now,
+			 struct identity_figures *figures)
 {
 	static const char *const suffixes[] = { ".completed", ".2", ".1" };
 	char path[CONFIG_LEASE_PATH + 16];

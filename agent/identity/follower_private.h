@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parts of a follower: lease_follower.c finds the file, follow_growth.c and follow_present.c read it. */
+/* The parts of a follower: follow_growth.c and follow_present.c for the two kinds of files. */
 #ifndef DETNAT_FOLLOWER_PRIVATE_H
 #define DETNAT_FOLLOWER_PRIVATE_H
 

@@ -13,32 +13,24 @@
 
 struct identity;
 
-/* X(member, name of the metric, its help): counters */
-#define IDENTITY_COUNTERS(X)                                                                                       \
-	X(lines, "detnat_leases_lines_total", "Lines of leases written.")                                          \
-	X(requests, "detnat_leases_radius_requests_total", "Genuine requests of RADIUS accounting, repeated ones " \
-							   "not included.")                                        \
-	X(answers, "detnat_leases_radius_answers_total", "Responses to them, repeated ones included.")             \
-	X(repeated, "detnat_leases_radius_repeated_total", "Requests that came again.")                            \
-	X(forged, "detnat_leases_radius_forged_total", "Requests whose authenticator is wrong: forged, or of "     \
-						       "another secret.")                                          \
-	X(malformed, "detnat_leases_radius_malformed_total", "Packets that are no requests of RADIUS accounting.") \
-	X(idle, "detnat_leases_radius_no_address_total", "Requests that name no address, or no event of a lease.") \
-	X(refused, "detnat_leases_radius_refused_total", "Requests left unanswered as too many wait for the disk.") \
-	X(dropped, "detnat_leases_radius_dropped_total", "Packets that the socket's buffer had no room for.")      \
-	X(forwarded, "detnat_leases_radius_forwarded_total", "Requests that a further server has answered.")       \
-	X(forward_lost, "detnat_leases_radius_forward_lost_total", "Requests for further servers that were "       \
-								   "dropped, as too many wait.")                   \
-	X(reads, "detnat_leases_file_reads_total", "Readings of files of DHCP servers that had changed.")          \
-	X(unread, "detnat_leases_file_lines_unread_total", "Lines of such files that are not what they should be.") \
-	X(lost, "detnat_leases_lost_total", "Times recorded in which events of leases were lost.")
-
+/* Of sources that are in force or were; requests and packets are those of RADIUS. */
 struct identity_figures {
-#define X(member, metric, help) uint64_t member;
-	IDENTITY_COUNTERS(X)
-#undef X
-	uint64_t waiting; /* lines that are not on the disk yet */
-	uint64_t forward_waiting;
+	uint64_t lines;		  /* written */
+	uint64_t requests;	  /* genuine, repeated ones not included */
+	uint64_t answers;	  /* repeated ones included */
+	uint64_t repeated;	  /* requests that came again */
+	uint64_t forged;	  /* or of another secret */
+	uint64_t malformed;	  /* no requests of accounting */
+	uint64_t idle;		  /* requests without an address or without an event of a lease */
+	uint64_t refused;	  /* requests that could not be taken, and were not answered */
+	uint64_t dropped;	  /* packets that the socket's buffer had no room for */
+	uint64_t forwarded;	  /* and answered by the further server */
+	uint64_t forward_lost;	  /* not forwarded, as too many wait */
+	uint64_t reads;		  /* of files that had changed */
+	uint64_t unread;	  /* lines of files that are not what they should be */
+	uint64_t lost;		  /* times recorded in which events were lost */
+	uint64_t waiting;	  /* lines that are not on the disk yet */
+	uint64_t forward_waiting; /* requests, for an answer of the further server */
 	uint32_t sources;
 	int64_t last; /* time of the last line; TIME_NONE: none */
 };

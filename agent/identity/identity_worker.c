@@ -243,7 +243,8 @@ static void find_trouble(const struct worker *k, char text[static TROUBLE_TEXT])
 		if (k->follower[i])
 			snprintf(text, TROUBLE_TEXT, "%s", lease_follower_trouble(k->follower[i]));
 		if (k->server[i] && radius_server_stalled(k->server[i], now_us))
-			snprintf(text, TROUBLE_TEXT, "%s:%u does not answer what is forwarded to it; requests wait in memory",
+			snprintf(text, TROUBLE_TEXT,
+				 "%s:%u does not answer what is forwarded to it; requests wait in memory",
 				 addr_format(radius_server_rules(k->server[i])->forward.addr, addr),
 				 radius_server_rules(k->server[i])->forward.port);
 	}

@@ -13,8 +13,8 @@
 /* What sources of a configuration need. */
 struct identity_means {
 	struct config_leases rules;
-	char *dir;				 /* state_dir */
-	int fd[CONFIG_MAX_LEASE_SOURCES];	 /* sockets of new addresses; -1: none, or a running one is kept */
+	char *dir;			  /* state_dir */
+	int fd[CONFIG_MAX_LEASE_SOURCES]; /* sockets of new addresses; -1: none, or a running one is kept */
 	struct radius_secret secret[CONFIG_MAX_LEASE_SOURCES]; /* empty: it could not be read yet */
 };
 
@@ -22,8 +22,8 @@ struct identity_means {
 void identity_means_free(struct identity_means *m);
 
 /*
- * Opens the socket and reads the secret of a source; a socket that runs or is open is left alone. 0, or -errno with err,
- * and *ret_key names the key concerned.
+ * Opens the socket and reads the secret of a source; a socket that runs or is open is left alone. 0, or -errno with
+ * err, and *ret_key names the key concerned.
  */
 int identity_means_source(struct identity_means *m, uint32_t n, const struct config_leases *running,
 			  const char **ret_key, struct error *err);
@@ -31,7 +31,7 @@ int identity_means_source(struct identity_means *m, uint32_t n, const struct con
 /* Shared with the thread, under its lock. */
 struct identity_shared {
 	pthread_mutex_t lock;
-	int wake; /* eventfd, which wakes the thread */
+	int wake;		     /* eventfd, which wakes the thread */
 	struct identity_means *next; /* to be put in force by the thread */
 	bool end;
 	struct identity_figures figures;

@@ -4,8 +4,8 @@
  * truncated, or rewritten while it is read.
  *
  * Files that grow by events (Kea's, ISC dhcpd's) are read from where the last reading ended. Files that show the
- * present (dnsmasq's, accel-ppp's) are read as a whole when they have changed; a lease has ended once two looks in a row
- * lack it.
+ * present (dnsmasq's, accel-ppp's) are read as a whole when they have changed; a lease has ended once two looks in a
+ * row lack it.
  */
 #ifndef DETNAT_LEASE_FOLLOWER_H
 #define DETNAT_LEASE_FOLLOWER_H
@@ -22,7 +22,8 @@ void lease_follower_free(struct lease_follower *f);					      /* NULL is allowed
 const struct config_lease_source *lease_follower_rules(const struct lease_follower *f);
 
 /* Once a second, unless the writer has failed. Returns whether there is more to read now. */
-bool lease_follower_look(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures);
+bool lease_follower_look(struct lease_follower *f, struct lease_writer *w, int64_t now,
+			 struct identity_figures *figures);
 
 /* Why the file cannot be followed; "": it can. */
 const char *lease_follower_trouble(const struct lease_follower *f);

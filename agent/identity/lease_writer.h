@@ -9,10 +9,10 @@
 #include "leases/lease_append.h"
 
 /* A group is written once it has so many lines, or so long after the one before. */
-#define LEASE_GROUP	64U
-#define LEASE_GROUP_US	100000ULL
-#define LEASE_RETRY_US	1000000ULL
-#define LEASE_MARK_S	60
+#define LEASE_GROUP    64U
+#define LEASE_GROUP_US 100000ULL
+#define LEASE_RETRY_US 1000000ULL
+#define LEASE_MARK_S   60
 
 /* Zero-initialised but for batch.dir, lost_from and last. */
 struct lease_writer {

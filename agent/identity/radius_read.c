@@ -42,7 +42,7 @@ static void take_prefix(struct lease_addr *ret, const struct radius_attribute *a
 	prefix.plen = a->value[1];
 	memcpy(prefix.octet, a->value + 2, a->size - 2);
 	for (unsigned bit = prefix.plen; bit < 128; bit++)
-		prefix.octet[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		prefix.octet[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	*ret = prefix;
 }
 
@@ -120,5 +120,8 @@ void radius_read(const uint8_t *packet, size_t size, const char *from, struct ac
 		take_name(&n, &a);
 	}
 	snprintf(ret->server, sizeof(ret->server), "%.255s",
-		 *n.ipv4 ? n.ipv4 : *n.identifier ? n.identifier : *n.ipv6 ? n.ipv6 : from);
+		 *n.ipv4	 ? n.ipv4
+		 : *n.identifier ? n.identifier
+		 : *n.ipv6	 ? n.ipv6
+				 : from);
 }

@@ -16,9 +16,9 @@
 #define RECEIVE_BUFFER (8 << 20)
 #define PER_TURN       64U
 /* One octet more, so that longer packets show. */
-#define PACKET_ROOM    (RADIUS_MAX + 1)
+#define PACKET_ROOM (RADIUS_MAX + 1)
 /* Forged packets are logged so often. */
-#define FORGED_LOG_US  60000000ULL
+#define FORGED_LOG_US 60000000ULL
 
 /* A request whose lines are on their way to the disk. */
 struct waiting {

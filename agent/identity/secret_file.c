@@ -12,11 +12,12 @@ static int check(const struct stat *st, const char *path, struct error *err)
 	if (!S_ISREG(st->st_mode))
 		return error_set(err, -EINVAL, "%s is not a regular file", path);
 	if (!path_trusts(st->st_uid))
-		return error_set(err, -EPERM, "%s belongs to uid %u, who may read the secret; `chown " AGENT_USER ": %s`",
-				 path, st->st_uid, path);
+		return error_set(err, -EPERM,
+				 "%s belongs to uid %u, who may read the secret; `chown " AGENT_USER ": %s`", path,
+				 st->st_uid, path);
 	if (st->st_mode & 0027)
-		return error_set(err, -EPERM, "%s has mode %04o, so others may read or change it; `chmod 0640 %s`", path,
-				 st->st_mode & 07777, path);
+		return error_set(err, -EPERM, "%s has mode %04o, so others may read or change it; `chmod 0640 %s`",
+				 path, st->st_mode & 07777, path);
 	return 0;
 }
 
@@ -25,8 +26,10 @@ static int refuse_open(const char *path, int r, const struct error *why, struct 
 	if (*why->text)
 		return error_set(err, r, "%s", why->text);
 	if (r == -ENOENT)
-		return error_set(err, r, "%s does not exist; write the secret of the access servers into it, `chown "
-				 AGENT_USER ": %s` and `chmod 0600 %s`", path, path, path);
+		return error_set(err, r,
+				 "%s does not exist; write the secret of the access servers into it, `chown " AGENT_USER
+				 ": %s` and `chmod 0600 %s`",
+				 path, path, path);
 	if (r == -EACCES)
 		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
 				 geteuid(), path);

@@ -25,7 +25,7 @@ enum notice_kind {
 	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only on request */
 };
 
-#define NOTICE_ALL \
+#define NOTICE_ALL                                                                                                \
 	(NOTICE_REFUSALS | NOTICE_MAPPINGS | NOTICE_INTERFACES | NOTICE_TROUBLES | NOTICE_PEERS | NOTICE_LEASES | \
 	 NOTICE_SESSIONS)
 #define NOTICE_DEFAULTS (NOTICE_ALL & ~NOTICE_SESSIONS)

@@ -18,7 +18,7 @@ UNPACKED = TREE / "build/identity"
 SECRET = "testing 123"
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
 USER, NAS_ADDRESS, FRAMED_ADDRESS, VENDOR, CALLING, PROXY_STATE = 1, 4, 8, 26, 31, 33
-STATUS, DELAY, SESSION, SESSION_TIME, MESSAGE_AUTHENTICATOR, DELEGATED_PREFIX = 40, 41, 44, 46, 80, 123
+STATUS, DELAY, SESSION, SESSION_TIME, MESSAGE_AUTHENTICATOR, INTERVAL, DELEGATED_PREFIX = 40, 41, 44, 46, 80, 85, 123
 
 _identifiers = itertools.count()
 
@@ -63,7 +63,7 @@ def response(to, secret=SECRET, attributes=b""):
 
 def event(kind, addr=None, user="alice", session="s1", **more):
     """The attributes of a usual request."""
-    known = {"delay": DELAY, "session_time": SESSION_TIME, "calling": CALLING, "delegated": DELEGATED_PREFIX, "proxy": PROXY_STATE}
+    known = {"delay": DELAY, "session_time": SESSION_TIME, "calling": CALLING, "delegated": DELEGATED_PREFIX, "proxy": PROXY_STATE, "interval": INTERVAL}
     yield STATUS, kind
     yield NAS_ADDRESS, address("192.0.2.9")
     if user:

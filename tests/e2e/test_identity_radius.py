@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import signal
 import time
 import urllib.request
 
@@ -46,6 +45,10 @@ def lines(agent, *events):
     return [line for line in found if not events or line["event"] in events]
 
 
+def clock():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def figures(lab):
     with lab.gateway.enter():
         text = urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=20).read().decode()
@@ -54,7 +57,7 @@ def figures(lab):
 
 def who(agent, host=HOST, at=None, status=0):
     block = block_of(host)
-    result = execute(CTL, "-j", "who", f"{block.addr}:{block.lo}", "--at", at or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    result = execute(CTL, "-j", "who", f"{block.addr}:{block.lo}", "--at", at or clock(),
                      "--state-dir", agent.state, "--margin", "0")
     assert result.status == status, result
     return json.loads(result.out)
@@ -126,23 +129,22 @@ def test_accounting_off_ends_a_thousand(radius_lab, nas):
         assert nas.receive()
     nas.tell(OFF, user="")
     end = lines(agent, "off")[-1]["time"]
-    wait_for(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > end, what="the next second")
+    wait_for(lambda: clock() > end, what="the next second")
     nas.tell(START, "10.0.8.8", user="later")
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     assert who(agent, "10.0.3.7", at=end)["customer"]["id"] == "u756"
     for host in ("10.0.0.1", "10.0.3.7", "10.0.3.250"):
-        assert who(agent, host, at=lines(agent, "start")[-1]["time"], status=1)["customer_reason"] == "no-lease", now
+        assert who(agent, host, at=lines(agent, "start")[-1]["time"], status=1)["customer_reason"] == "no-lease"
     verify(agent)
 
 
 def test_a_lease_ends_by_silence(radius_lab, nas):
-    nas.tell(START, HOST, delay=1000)
-    nas.tell(INTERIM, HOST, delay=900)
+    nas.tell(START, HOST, interval=1)
+    start = lines(radius_lab.agent, "start")[0]
+    wait_for(lambda: clock() > start["to"], what="three intervals")
     nas.tell(START, "10.0.8.8", user="other")
-    end = time.time() - 900 + 3 * 100
-    asked = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end + more)) for more in (-30, 30)]
-    assert who(radius_lab.agent, at=asked[0])["customer"]["id"] == "alice"
-    assert who(radius_lab.agent, at=asked[1], status=1)["customer_reason"] == "no-lease"
+    later = lines(radius_lab.agent, "start")[1]["time"]
+    assert who(radius_lab.agent, at=start["time"])["customer"]["end_assumed"]
+    assert who(radius_lab.agent, at=later, status=1)["customer_reason"] == "no-lease"
 
 
 def test_an_answered_request_survives_a_kill(radius_lab, nas):
@@ -165,11 +167,9 @@ def test_an_answered_request_survives_a_kill(radius_lab, nas):
 
 
 def test_a_line_without_an_answer_is_asked_for_again(radius_lab, nas):
-    """The agent is killed between the line and the answer: strace stops it at the first answer that it sends."""
+    """The agent is killed as soon as the line is there, so the answer may have been sent or not."""
     agent, packet = radius_lab.agent, request(*event(START, HOST, delay=0))
-    agent.process.send_signal(signal.SIGSTOP)
     nas.send(packet)
-    agent.process.send_signal(signal.SIGCONT)
     wait_for(lambda: lines(agent, "start"), what="the line", interval=0)
     agent.kill()
     agent.start()
@@ -257,7 +257,6 @@ class Server:
             return True
 
         wait_for(arrived, what="a request")
-        assert packet[0] == request(identifier=packet[0][1], *[], secret=SECRET)[:0] + packet[0]
         return packet
 
     def answer(self, packet, to):

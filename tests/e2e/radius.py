@@ -106,3 +106,92 @@ class Nas:
 def program(name):
     """A program of the system, or unpacked."""
     return shutil.which(name, path="/usr/sbin:/usr/bin") or str(UNPACKED / "usr/sbin" / name)
+
+
+class FreeRadius:
+    """A real FreeRADIUS for accounting, which writes details to a file; `more` are the statements of its sections."""
+
+    def __init__(self, namespace, directory, port, accounting="detail", preacct="", more=""):
+        self.namespace, self.directory, self.port = namespace, directory, port
+        directory.mkdir()
+        self.detail, self.log = directory / "detail", directory / "log"
+        (directory / "radiusd.conf").write_text(f"""
+prefix = /usr
+libdir = {UNPACKED}/usr/lib/freeradius
+logdir = {directory}
+run_dir = {directory}
+pidfile = {directory}/pid
+security {{
+ allow_vulnerable_openssl = yes
+}}
+proxy_requests = yes
+proxy server {{
+}}
+client all {{
+ ipaddr = 0.0.0.0/0
+ secret = "{SECRET}"
+}}
+modules {{
+ detail {{
+  filename = {self.detail}
+ }}
+ replicate {{
+ }}
+}}
+{more}
+server default {{
+ listen {{
+  type = acct
+  ipaddr = 127.0.0.1
+  port = {port}
+ }}
+ preacct {{
+  {preacct}
+ }}
+ accounting {{
+  {accounting}
+ }}
+}}
+""")
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = self.namespace.popen(program("freeradius"), "-f", "-x", "-l", "stdout", "-d", str(self.directory), "-D", "/usr/share/freeradius",
+                                                "-n", "radiusd", stdout=log, stderr=log)
+        wait_for(lambda: "Ready to process requests" in self.log.read_text() or self.process.poll() is not None, what="FreeRADIUS to be ready")
+        assert self.process.poll() is None, self.log.read_text()
+        return self
+
+    def details(self):
+        return self.detail.read_text() if self.detail.exists() else ""
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+
+def home(port):
+    """Statements of FreeRADIUS: the realm `up` is the agent."""
+    return f"""
+home_server agent {{
+ type = acct
+ ipaddr = 127.0.0.1
+ port = {port}
+ secret = "{SECRET}"
+ status_check = status-server
+}}
+home_server_pool agents {{
+ home_server = agent
+}}
+realm up {{
+ acct_pool = agents
+}}
+"""
+
+
+def radclient(namespace, to, text, *options):
+    """Sends accounting requests, pairs of attributes, by radclient."""
+    return namespace.run("radclient", "-x", *options, to, "acct", SECRET, input=text, check=False)

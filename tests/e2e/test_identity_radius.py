@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The agent as a server of RADIUS accounting: what is answered, what becomes a line, what is passed on."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import urllib.request
 
 import pytest
 
+import isolation
 import radius
 from agent import CTL, execute, wait_for
 from lab import GATEWAY_IN, block_of
@@ -297,3 +299,97 @@ def test_a_silent_server_is_trouble_and_the_nas_is_answered(lab):
     packet, sender = server.take()
     server.answer(packet, sender)
     wait_for(lambda: not agent.ctl("status")["troubles"], what="the end of the trouble")
+
+
+def test_a_full_disk_holds_answers_back_and_loses_nothing(lab):
+    agent = configure(lab)
+    agent.state.mkdir(mode=0o750)
+    isolation.mount(b"tmpfs", agent.state, data=b"size=1m")
+    ballast = agent.state / "ballast"
+    try:
+        agent.start()
+        nas = Nas(lab.gateway, ("127.0.0.1", PORT))
+        nas.tell(START, HOST)
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as out:
+            while True:
+                out.write(bytes(4096))
+        fill = [request(*event(START, f"10.0.2.{n + 1}", user=f"u{n}", session=f"s{n}")) for n in range(200)]
+        for packet in fill:
+            nas.send(packet)
+        wait_for(lambda: [t for t in agent.ctl("status")["troubles"] if t["what"] == "leases" and "No space left" in t["text"]], what="the trouble")
+        answered = set()
+        while (packet := nas.receive(0)) is not None:
+            answered.add(packet)
+        ballast.unlink()
+        wait_for(lambda: answered.add(nas.receive(1)) or answered.discard(None) or len(answered) == len(fill), timeout=60, what="all answers")
+        assert answered == {radius.response(packet) for packet in fill}
+        assert len(lines(agent, "start")) == 201 and not lines(agent, "lost")
+        wait_for(lambda: not [t for t in agent.ctl("status")["troubles"] if t["what"] == "leases"], what="the end of the trouble")
+        verify(agent)
+        agent.stop()
+    finally:
+        if agent.process is not None:
+            agent.kill()
+        isolation.unmount(agent.state)
+
+
+def test_a_flood_of_forged_packets_keeps_neither_the_agent_nor_sessions_waiting(radius_lab, nas):
+    """More than the socket takes, for as long as a true request needs to be answered amid it."""
+    agent = radius_lab.agent
+    forged = [request(*event(START, HOST), secret=f"no {n}") for n in range(64)]
+    flood = Nas(radius_lab.gateway, ("127.0.0.1", PORT))
+    flood.socket.setblocking(True)
+    sent = 0
+    while sent < 30000:
+        for packet in forged:
+            flood.send(packet)
+        sent += len(forged)
+        if sent % 3200 == 0:
+            nas.tell(START, f"10.0.4.{sent // 3200}", session=f"s{sent}")
+            agent.ctl("mapping", "list")
+    found = wait_for(lambda: (f := figures(radius_lab))["radius_forged_total"] + f["radius_dropped_total"] >= sent and f, what="the flood to be counted")
+    assert found["radius_forged_total"] > 0 and len(lines(agent, "start")) == len({line["session"] for line in lines(agent, "start")})
+    assert flood.receive(0) is None
+
+
+def test_ten_thousand_requests_are_answered_and_each_has_a_line(radius_lab):
+    many = Nas(radius_lab.gateway, ("127.0.0.1", PORT))
+    waiting = {}
+    for n in range(10000):
+        packet = request(*event(START, f"10.0.{n // 250}.{n % 250 + 1}", user=f"u{n}", session=f"s{n}"), identifier=n % 256)
+        waiting[radius.response(packet)] = packet
+        many.send(packet)
+        while (answer := many.receive(0 if len(waiting) < 128 else 5)) is not None:
+            waiting.pop(answer, None)
+            if len(waiting) < 64:
+                break
+    while waiting:
+        answer = many.receive(5)
+        if answer is None:
+            for packet in waiting.values():
+                many.send(packet)
+        waiting.pop(answer, None)
+    assert {line["id"] for line in lines(radius_lab.agent, "start")} == {f"u{n}" for n in range(10000)}
+    verify(radius_lab.agent)
+
+
+def test_old_files_go_and_the_end_of_the_ledger_is_told(lab):
+    agent = configure(lab, lease_retention="2d", syslog={"to": "udp:127.0.0.1:5514"})
+    receiver = Nas(lab.gateway, None)
+    receiver.socket.bind(("127.0.0.1", 5514))
+    agent.state.mkdir(mode=0o750)
+    old, kept = (agent.state / f"leases-{time.strftime('%Y-%m-%d', time.gmtime(time.time() - days * 86400))}.jsonl" for days in (3, 2))
+    for path in (old, kept):
+        detail = agent.directory / "detail"
+        detail.write_text(f"{path.name[7:17]} 00:00:00\n\tAcct-Status-Type = Start\n\tFramed-IP-Address = {HOST}\n\tUser-Name = \"x\"\n\n")
+        result = execute(CTL, "leases", "import", "freeradius-detail", detail, "--zone", "UTC", "--leases", agent.state)
+        assert result.status == 0, result
+    assert old.exists() and kept.exists()
+    agent.start()
+    wait_for(lambda: not old.exists(), what="the old file to be removed")
+    assert kept.exists()
+    message = wait_for(lambda: (m := receiver.receive(1)) and b" ledger " in m and m, what="the end of the ledger")
+    told = re.search(rb'line="(\d+)" hash="([0-9a-f]{64})"', message)
+    assert told and told[2].decode() in (agent.state / "chain.jsonl").read_text() and told[2].decode() in agent.log_text()
+    wait_for(lambda: (agent.state / "chain.jsonl").read_text().count('"event":"remove"') == 1, what="the line of the removal")
+    verify(agent)

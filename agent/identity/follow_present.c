@@ -42,17 +42,18 @@ static char *read_whole(struct lease_follower *f, size_t *ret_size, struct stat 
 /* A reading, for the lines that it gives. */
 struct reading {
 	struct lease_follower *follower;
-	struct lease_batch *first; /* the first reading's lines, which the disk may have; NULL: a later one */
+	bool first;		  /* its lines may be on the disk already */
+	struct lease_batch batch; /* of the first reading */
 	struct lease_writer *writer;
 	int64_t at;
 };
 
-static int give(const struct reading *r, const struct lease_line *l)
+static int give(struct reading *r, const struct lease_line *l)
 {
-	return r->first ? lease_batch_add(r->first, l) : lease_writer_add(r->writer, l);
+	return r->first ? lease_batch_add(&r->batch, l) : lease_writer_add(r->writer, l);
 }
 
-static int end_lease(const struct reading *r, struct known_lease *x, int64_t at)
+static int end_lease(struct reading *r, struct known_lease *x, int64_t at)
 {
 	struct lease_line l;
 	int ret;
@@ -78,7 +79,7 @@ static bool is_other(const struct known_lease *x, const struct lease_line *l)
 
 static int take(void *arg, const struct lease_line *line)
 {
-	const struct reading *r = arg;
+	struct reading *r = arg;
 	struct known_lease *x = known_lease_get(&r->follower->known, &line->addr);
 	uint64_t content = known_lease_hash(line, false);
 	struct lease_line l = *line;
@@ -103,7 +104,7 @@ static int take(void *arg, const struct lease_line *line)
 }
 
 /* What this reading lacks is gone if the one before lacked it, too. */
-static int end_gone(const struct reading *r)
+static int end_gone(struct reading *r)
 {
 	struct lease_follower *f = r->follower;
 	int ret = 0;
@@ -131,17 +132,17 @@ static int64_t time_of(const struct stat *st, int64_t now)
 
 static int read_first(struct reading *r, char *text, size_t size, int64_t now, struct identity_figures *figures)
 {
-	struct lease_batch batch = { .dir = r->writer->batch.dir, .fresh = true };
 	struct lease_import x = { .take = take, .arg = r, .at = r->at };
 	int ret;
 
-	r->first = &batch;
+	r->first = true;
+	r->batch = (struct lease_batch){ .dir = r->writer->batch.dir, .fresh = true };
 	ret = follower_import(r->follower, &x, text, size, figures);
 	if (!ret) {
-		ret = lease_batch_write(&batch, now, &r->follower->trouble);
-		r->writer->written += ret ? 0 : batch.lines;
+		ret = lease_batch_write(&r->batch, now, &r->follower->trouble);
+		r->writer->written += ret ? 0 : r->batch.lines;
 	}
-	lease_batch_free(&batch);
+	lease_batch_free(&r->batch);
 	if (ret)
 		known_leases_free(&r->follower->known);
 	return ret;

@@ -2,12 +2,13 @@
 #include "identity/identity.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/background.h"
 #include "base/log.h"
 #include "base/notice.h"
 #include "base/trouble.h"
@@ -16,13 +17,17 @@
 
 /* Time limit for the disk at the end. */
 #define END_PATIENCE_US (10 * 1000000ULL)
+#define STACK_SIZE	(512U << 10)
 
 struct identity {
 	struct identity_shared shared;
-	struct background background;
+	pthread_t thread;
+	atomic_bool ended;		 /* the thread */
 	struct identity_means *prepared; /* NULL: nothing is */
 	struct config_leases rules;	 /* in force */
-	bool started;
+	bool allowed;			 /* to have a thread */
+	bool wanted;			 /* a thread */
+	bool started;			 /* it is there */
 	struct event *timer;
 };
 
@@ -54,6 +59,42 @@ static void tell_day(const struct chain_tip *tip, unsigned removed)
 	notice_tell(&n);
 }
 
+static void *run(void *arg)
+{
+	struct identity *x = arg;
+
+	identity_work(&x->shared);
+	atomic_store(&x->ended, true);
+	return NULL;
+}
+
+/* The thread gets no signals. Without memory for it, it is tried again. */
+static void start_thread(struct identity *x)
+{
+	sigset_t all, saved;
+	pthread_attr_t attr;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	x->started = !pthread_create(&x->thread, &attr, run, x);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+static void start_if_wanted(struct identity *x)
+{
+	if (x->allowed && x->wanted && !x->started)
+		start_thread(x);
+}
+
+void identity_run(struct identity *x)
+{
+	x->allowed = true;
+	start_if_wanted(x);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct identity *x = arg;
@@ -62,6 +103,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	unsigned removed;
 	bool day;
 
+	start_if_wanted(x);
 	pthread_mutex_lock(&x->shared.lock);
 	memcpy(text, x->shared.trouble, sizeof(text));
 	day = x->shared.tell_day;
@@ -69,7 +111,9 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	removed = x->shared.removed;
 	x->shared.tell_day = false;
 	pthread_mutex_unlock(&x->shared.lock);
-	if (*text)
+	if (x->allowed && x->wanted && !x->started)
+		trouble_set(TROUBLE_LEASES, "there is no memory for the thread that records leases");
+	else if (*text)
 		trouble_set(TROUBLE_LEASES, "%s", text);
 	else
 		trouble_clear(TROUBLE_LEASES);
@@ -105,10 +149,10 @@ static bool end_thread(struct identity *x)
 	x->shared.end = true;
 	pthread_mutex_unlock(&x->shared.lock);
 	wake(x);
-	while (background_busy(&x->background) && monotonic_us() < until)
+	while (!atomic_load(&x->ended) && monotonic_us() < until)
 		usleep(1000);
-	if (!background_busy(&x->background))
-		return true;
+	if (atomic_load(&x->ended))
+		return !pthread_join(x->thread, NULL);
 	log_error("leases: the disk takes too long; what waits for it is lost");
 	return false;
 }
@@ -182,11 +226,6 @@ void identity_abandon(struct identity *x)
 	identity_means_free(take_pointer(x->prepared));
 }
 
-static void run(void *arg)
-{
-	identity_work(arg);
-}
-
 void identity_settle(struct identity *x)
 {
 	struct identity_means *m = take_pointer(x->prepared);
@@ -194,7 +233,7 @@ void identity_settle(struct identity *x)
 	if (!m)
 		return;
 	x->rules = m->rules;
-	if (!x->started && !m->rules.n && !m->rules.retention) {
+	if (!x->wanted && !m->rules.n && !m->rules.retention) {
 		identity_means_free(m);
 		return;
 	}
@@ -202,10 +241,10 @@ void identity_settle(struct identity *x)
 	identity_means_free(x->shared.next);
 	x->shared.next = m;
 	pthread_mutex_unlock(&x->shared.lock);
-	if (!x->started)
-		background_start(&x->background, run, &x->shared);
-	x->started = true;
-	wake(x);
+	x->wanted = true;
+	start_if_wanted(x);
+	if (x->started)
+		wake(x);
 }
 
 int identity_check(const struct config *c, const struct config *running, const char *name, struct error *err)

@@ -49,6 +49,9 @@ int identity_prepare(struct identity *x, const struct config *c, bool at_start, 
 void identity_settle(struct identity *x);
 void identity_abandon(struct identity *x);
 
+/* Call it once the agent has given up the privileges of root, which the thread would keep. */
+void identity_run(struct identity *x);
+
 /* The checks of identity_prepare() alone, for `detnat-agent -t`. running may be NULL. */
 int identity_check(const struct config *c, const struct config *running, const char *name, struct error *err);
 

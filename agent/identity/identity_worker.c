@@ -84,6 +84,7 @@ static void adopt(struct worker *k, struct identity_means *means)
 	struct radius_server *servers[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_follower *followers[CONFIG_MAX_LEASE_SOURCES];
 	bool began = k->means && k->means->rules.n;
+	uint32_t days = k->means ? k->means->rules.retention : 0;
 	int r = 0;
 
 	memcpy(servers, k->server, sizeof(servers));
@@ -110,7 +111,8 @@ static void adopt(struct worker *k, struct identity_means *means)
 	if (means->rules.n && !began)
 		lease_writer_begin(&k->writer, time(NULL));
 	/* A day is looked after again if leases are kept for another time now. */
-	k->retention.day = 0;
+	if (days != means->rules.retention)
+		k->retention.day = 0;
 }
 
 /* Opens what was missing, as an address may appear and a secret be mended. */

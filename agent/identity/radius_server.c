@@ -325,11 +325,13 @@ bool radius_server_receive(struct radius_server *s, struct lease_writer *w, stru
 
 void radius_server_written(struct radius_server *s, struct identity_figures *f)
 {
+	uint64_t now_us = monotonic_us();
+
 	for (unsigned i = 0; i < s->n_waiting; i++) {
 		struct waiting *x = &s->waiting[i];
 
 		answer(s, &x->from, x->packet, x->size, f);
-		seen_note(&s->seen, x->key, x->received_us, true);
+		seen_note(&s->seen, x->key, now_us, true);
 		if (s->forward && x->packet[0] == RADIUS_ACCOUNTING_REQUEST)
 			radius_forward_put(s->forward, x->packet, x->size, x->received_us);
 		free(x->packet);

@@ -56,7 +56,9 @@ void seen_note(struct seen_requests *s, uint64_t key, uint64_t now_us, bool answ
 		return;
 	p = find(s, key);
 	p = p ? p : oldest(s, key);
-	*p = (struct seen_place){ .key = key, .until_us = now_us + SEEN_US, .answered = answered };
+	*p = (struct seen_place){ .key = key,
+				  .until_us = answered ? now_us + SEEN_US : UINT64_MAX,
+				  .answered = answered };
 }
 
 void seen_free(struct seen_requests *s)

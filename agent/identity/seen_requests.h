@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests of the last seconds: one that comes again is answered again and counted once (RFC 5080 section 2.2.2). */
+/* Requests that wait, and those answered in the last seconds: one that comes again is answered again and counted once
+ * (RFC 5080 section 2.2.2). */
 #ifndef DETNAT_SEEN_REQUESTS_H
 #define DETNAT_SEEN_REQUESTS_H
 

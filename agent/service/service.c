@@ -354,6 +354,7 @@ static int run(struct service *s, struct startup *up, struct error *err)
 		return s->ending ? 0 : r;
 	}
 	privileges_drop();
+	identity_run(s->parts.identity);
 	c = s->active.config;
 	log_say("detnat-agent %s: %zu interface%s, %zu mapping%s, ready\n", DETNAT_VERSION, c->n_interfaces,
 		c->n_interfaces == 1 ? "" : "s", c->n_mappings, c->n_mappings == 1 ? "" : "s");

@@ -77,7 +77,8 @@ def test_a_freeradius_sends_copies_to_a_passive_agent(lab, tmp_path):
     agent = configure(lab)
     agent.write(leases=[source(agent, mode="passive")])
     agent.start()
-    server = FreeRadius(lab.gateway, tmp_path / "radius", 1899, more=home(PORT), accounting="update control {\n Replicate-To-Realm := up\n }\n replicate\n detail")
+    server = FreeRadius(lab.gateway, tmp_path / "radius", 1899, more=home(PORT),
+                        accounting="update control {\n Replicate-To-Realm := up\n }\n replicate\n detail")
     with running(server):
         assert radclient(lab.gateway, "127.0.0.1:1899", said("Start")).returncode == 0
         wait_for(lambda: lines(agent, "start"), what="the line of the copy")
@@ -112,8 +113,9 @@ class Kea:
     def start(self):
         libraries = radius.UNPACKED / "usr/lib/x86_64-linux-gnu"
         with open(self.log, "ab") as log:
-            self.process = self.namespace.popen("env", f"LD_LIBRARY_PATH={libraries}", f"KEA_PIDFILE_DIR={self.directory}",
-                                                f"KEA_LOCKFILE_DIR={self.directory}", radius.program("kea-dhcp4"), "-c", str(self.directory / "kea.json"), stdout=log, stderr=log)
+            self.process = self.namespace.popen(
+                "env", f"LD_LIBRARY_PATH={libraries}", f"KEA_PIDFILE_DIR={self.directory}", f"KEA_LOCKFILE_DIR={self.directory}",
+                radius.program("kea-dhcp4"), "-c", str(self.directory / "kea.json"), stdout=log, stderr=log)
         wait_for(lambda: "DHCP4_STARTED" in self.log.read_text() or self.process.poll() is not None, what="Kea to start")
         assert self.process.poll() is None, self.log.read_text()
         return self

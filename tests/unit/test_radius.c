@@ -181,13 +181,14 @@ Test(radius, values_that_are_no_addresses_numbers_or_texts_do_no_harm)
 	cr_expect_str_eq(READ(26, 9, 0, 0, 13, 234, 1, 3, 'x').circuit, "");
 }
 
-Test(seen_requests, a_request_is_seen_for_thirty_seconds)
+Test(seen_requests, a_request_is_seen_while_it_waits_and_for_thirty_seconds_after_its_answer)
 {
 	struct seen_requests s = { 0 };
 
 	cr_expect_eq(seen_ask(&s, 7, 0), SEEN_NOT);
 	seen_note(&s, 7, 1000, false);
 	cr_expect_eq(seen_ask(&s, 7, 2000), SEEN_WAITING);
+	cr_expect_eq(seen_ask(&s, 7, 1000 + 10 * SEEN_US), SEEN_WAITING);
 	seen_note(&s, 7, 1000, true);
 	cr_expect_eq(seen_ask(&s, 7, 1000 + SEEN_US - 1), SEEN_ANSWERED);
 	cr_expect_eq(seen_ask(&s, 7, 1000 + SEEN_US), SEEN_NOT);

@@ -71,7 +71,9 @@ static int begin_server(struct worker *k, struct radius_server **former, uint32_
 	int r = 0;
 
 	k->server[n] = take_server(former, s);
-	if (!k->server[n])
+	if (k->server[n])
+		radius_server_go_on(k->server[n], s);
+	else
 		r = radius_server_new(s, &k->server[n]);
 	if (!r && k->means->fd[n] < 0 && !radius_server_ready(k->server[n]))
 		k->means->fd[n] = take_socket(former, s->listen);

@@ -82,6 +82,11 @@ void radius_server_free(struct radius_server *s)
 	free(s);
 }
 
+void radius_server_go_on(struct radius_server *s, const struct config_lease_source *rules)
+{
+	s->rules = *rules;
+}
+
 const struct config_lease_source *radius_server_rules(const struct radius_server *s)
 {
 	return &s->rules;

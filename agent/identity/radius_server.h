@@ -20,6 +20,9 @@ struct radius_server;
 int radius_server_new(const struct config_lease_source *rules, struct radius_server **ret);
 void radius_server_free(struct radius_server *s); /* NULL is allowed */
 
+/* A server goes on under rules that differ in the name of the secret's file alone. */
+void radius_server_go_on(struct radius_server *s, const struct config_lease_source *rules);
+
 /* The rules that it has. */
 const struct config_lease_source *radius_server_rules(const struct radius_server *s);
 

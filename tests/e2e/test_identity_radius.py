@@ -393,3 +393,13 @@ def test_old_files_go_and_the_end_of_the_ledger_is_told(lab):
     assert told and told[2].decode() in (agent.state / "chain.jsonl").read_text() and told[2].decode() in agent.log_text()
     wait_for(lambda: (agent.state / "chain.jsonl").read_text().count('"event":"remove"') == 1, what="the line of the removal")
     verify(agent)
+
+
+def test_the_doctor_names_what_cannot_be_read_and_leases_that_are_kept_for_ever(lab):
+    agent = configure(lab, {"type": "kea-csv", "path": "/nonexistent/kea-leases4.csv"})
+    found = [re.sub(" +", " ", line) for line in agent.once("--doctor").out.splitlines() if " leases " in line]
+    assert any(line.startswith("WARNING leases /nonexistent/kea-leases4.csv does not exist yet") for line in found), found
+    assert any(line.startswith("WARNING leases leases are kept for ever") for line in found), found
+    agent.write(leases=[{**source(agent), "secret_file": "/nonexistent/secret"}], lease_retention="30d")
+    found = [re.sub(" +", " ", line) for line in agent.once("--doctor").out.splitlines() if " leases " in line]
+    assert len(found) == 1 and found[0].startswith("FAILURE leases /nonexistent/secret does not exist"), found

@@ -100,6 +100,19 @@ static void cell_replication(const cJSON *row, const char *key, char text[static
 		snprintf(text + n, CELL_TEXT - n, ", lag %.2f s", json_number(replication, "lag_seconds"));
 }
 
+/* Shows how many sources there are, and what they gave. */
+static void cell_leases(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *leases = json_get(row, key);
+
+	if (!cJSON_IsObject(leases))
+		strcpy(text, "off");
+	else
+		snprintf(text, CELL_TEXT, "%.0f source%s, %.0f lines, the last at %.40s",
+			 json_number(leases, "sources"), json_number(leases, "sources") == 1 ? "" : "s",
+			 json_number(leases, "lines"), json_text(leases, "last", "-"));
+}
+
 /* Shows who forwards, and the interfaces that differ. */
 static void cell_forwardings(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
@@ -144,6 +157,7 @@ static const struct column status_fields[] = {
 	{ "Routes", "routes", cell_routes, false, 0 },
 	{ "PCP", "pcp", cell_pcp, false, 0 },
 	{ "Replication", "replication", cell_replication, false, 0 },
+	{ "Leases", "leases", cell_leases, false, 0 },
 	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };

@@ -97,7 +97,7 @@ def commands():
 def metrics():
     rows = {}
     counters = read("agent/metrics/counters.c")
-    for source in (read("agent/metrics/lists.c"), read("agent/metrics/page.c"), counters):
+    for source in (read("agent/metrics/lists.c"), read("agent/metrics/page.c"), read("agent/metrics/page_leases.c"), counters):
         for name, value in re.findall(r'(\w+)\[\] = "(detnat_\w+)"', source):
             source = re.sub(rf"\(out, {name},", f'(out, "{value}",', source)
         for name, kind, rest in METRIC.findall(source):

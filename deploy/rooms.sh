@@ -19,7 +19,7 @@ proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
 history    history_claims history_index history_read history_record history_who
-leases     chain_verify chained_file complaint lease_append lease_files lease_import
+leases     accounting chain_verify chained_file complaint lease_append lease_files lease_import lease_line
 traffic    traffic
 planner    planner plan_file
 host       accounts mapped_file memory netlink paths raw_send ring_reader service_manager stacking
@@ -35,6 +35,7 @@ routing    forwarding monitor neighbours route_limits route_lookup routes source
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog
+identity   identity
 recorder   history pin queue
 punt       event_ring parked_fragments sender trace_frames tracing unsolicited_tcp
 pcp        pcp

@@ -11,6 +11,7 @@
 #include "change/stages_choice.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
+#include "identity/identity.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
@@ -75,6 +76,8 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 		r = pcp_configure(context->pcp, p->wanted, !context->active->config, p->name, err);
 	if (!r && context->replication)
 		r = replication_configure(context->replication, p->wanted, !context->active->config, p->name, err);
+	if (!r && context->identity)
+		r = identity_prepare(context->identity, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(context->datapath, err);
@@ -111,6 +114,8 @@ static void undo(struct change_plan *p, bool loaded, bool mapped)
 	guard_hold(context->guard, NULL, 0);
 	if (context->replication)
 		replication_abandon(context->replication);
+	if (context->identity)
+		identity_abandon(context->identity);
 	if (!context->active->config)
 		return;
 	/* Where the new programs are attached, the previous ones replace them. */
@@ -285,6 +290,8 @@ int plan_commit(struct change_plan *p, struct error *err)
 		pcp_settle(context->pcp, context->active->config, portmap_changes_leases(&p->portmaps));
 	if (context->replication)
 		replication_settle(context->replication, context->active->config);
+	if (context->identity)
+		identity_settle(context->identity);
 	fragments_configure(context->fragments, &context->active->config->fragments);
 	if (reloaded && context->warn)
 		context->warn(context->active->config);

@@ -206,6 +206,28 @@ struct config_replication {
 	char mappings[REPLICATION_MAX_MAPPINGS][LABEL_TEXT];
 };
 
+#define CONFIG_MAX_LEASE_SOURCES 16U
+#define CONFIG_LEASE_PATH	 256U
+
+enum lease_source_type { SOURCE_RADIUS, SOURCE_KEA, SOURCE_DNSMASQ, SOURCE_ISC_DHCPD, SOURCE_ACCEL_PPP };
+extern const struct word lease_source_words[];
+
+/* Where leases come from. */
+struct config_lease_source {
+	uint8_t type;			     /* enum lease_source_type */
+	bool passive;			     /* SOURCE_RADIUS: copies of packets, which are not answered */
+	struct endpoint listen;		     /* SOURCE_RADIUS */
+	struct endpoint forward;	     /* SOURCE_RADIUS: a further server; addr 0: none */
+	char secret_file[CONFIG_LEASE_PATH]; /* SOURCE_RADIUS */
+	char path[CONFIG_LEASE_PATH];	     /* of the file of any other type */
+};
+
+struct config_leases {
+	uint32_t n;
+	struct config_lease_source source[CONFIG_MAX_LEASE_SOURCES];
+	uint32_t retention; /* days; 0: for ever */
+};
+
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
@@ -263,6 +285,7 @@ struct config {
 	struct config_fragments fragments;
 	struct config_pcp pcp;
 	struct config_replication replication;
+	struct config_leases leases;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	enum xdp_dispatcher xdp_dispatcher;

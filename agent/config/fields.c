@@ -22,6 +22,7 @@
 #define MAX_PARKED_TIME	 60U
 
 #define MAX_AGE		  60U
+#define MAX_DAYS	  36500U
 #define MAX_PASS_INTERVAL 60U
 
 /* The size that every host must accept (RFC 879), and the longest IPv4 packet less its headers. */
@@ -146,6 +147,23 @@ static const struct field replication_table[] = {
 };
 static const struct fields replication_fields = TABLE(replication_table);
 
+const struct word lease_source_words[] = {
+	{ "radius", SOURCE_RADIUS },	   { "kea-csv", SOURCE_KEA },	      { "dnsmasq", SOURCE_DNSMASQ },
+	{ "isc-dhcpd", SOURCE_ISC_DHCPD }, { "accel-ppp", SOURCE_ACCEL_PPP }, {},
+};
+static const struct word lease_mode_words[] = { { "active", false }, { "passive", true }, {} };
+
+static const struct field lease_table[] = {
+	{ "type", &field_word, MEMBER(struct config_lease_source, type), .required = true,
+	  .words = lease_source_words },
+	{ "listen", &field_source, MEMBER(struct config_lease_source, listen), .min = 1 },
+	{ "secret_file", &field_lease_path, MEMBER(struct config_lease_source, secret_file) },
+	{ "forward", &field_source, MEMBER(struct config_lease_source, forward), .min = 1 },
+	{ "mode", &field_choice, MEMBER(struct config_lease_source, passive), .words = lease_mode_words },
+	{ "path", &field_lease_path, MEMBER(struct config_lease_source, path) },
+};
+const struct fields config_lease_fields = TABLE(lease_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 	{ "per_mapping", &field_bool, MEMBER(struct config, metrics_per_mapping) },
@@ -219,6 +237,8 @@ static const struct field config_table[] = {
 	  .enabled = offsetof(struct config, pcp.enabled) },
 	{ "replication", &field_object, MEMBER(struct config, replication), .fields = &replication_fields,
 	  .enabled = offsetof(struct config, replication.enabled) },
+	{ "leases", &field_lease_sources, MEMBER(struct config, leases), .fields = &config_lease_fields },
+	{ "lease_retention", &field_days, MEMBER(struct config, leases.retention), .min = 1, .max = MAX_DAYS },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "xdp_dispatcher", &field_word, MEMBER(struct config, xdp_dispatcher), .words = dispatcher_words },

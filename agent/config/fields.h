@@ -57,6 +57,7 @@ extern const struct fields config_fields;	    /* of struct config */
 extern const struct fields config_mapping_fields;   /* of struct config_mapping */
 extern const struct fields config_interface_fields; /* of struct config_interface */
 extern const struct fields config_portmap_fields;   /* of struct config_portmap */
+extern const struct fields config_lease_fields;	    /* of struct config_lease_source */
 
 /* Single values. */
 extern const struct field_type field_number;	 /* uint32_t or uint8_t, min..max */
@@ -102,6 +103,10 @@ extern const struct field_type field_peers;	     /* value: struct config_replica
 extern const struct field_type field_key_file;	     /* char[]: an absolute path, or null, which is "" */
 extern const struct field_type field_owned_mappings; /* "all", or a list of names */
 
+extern const struct field_type field_lease_sources; /* value: struct config_leases */
+extern const struct field_type field_lease_path;    /* char[]: an absolute path, left out if "" */
+extern const struct field_type field_days;	    /* uint32_t: days, as "180d"; left out if 0 */
+
 /* Reads the value at r->path. 0, or -errno with the message set. */
 int field_read(struct reader *r, const cJSON *json, const struct field *f, void *base);
 
@@ -127,6 +132,9 @@ int validate_pcp(const struct config *c, const char *name, struct error *err);
 
 /* The same for replication. */
 int validate_replication(const struct config *c, const char *name, struct error *err);
+
+/* The same for leases. */
+int validate_leases(const struct config *c, const char *name, struct error *err);
 
 /* Refuses a value that is not an array, or the first element beyond max. */
 int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);

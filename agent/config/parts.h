@@ -18,6 +18,7 @@ struct event_base;
 struct fragments;
 struct guard;
 struct history_queue;
+struct identity;
 struct ipfix;
 struct mappings;
 struct metrics;
@@ -41,6 +42,7 @@ struct parts {
 	struct devices *devices;
 	struct ipfix *ipfix;
 	struct syslog *syslog;
+	struct identity *identity;
 	struct usage *usage;
 	struct pcp *pcp;
 	struct replication *replication;

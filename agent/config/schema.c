@@ -189,6 +189,10 @@ static cJSON *single_schema(const struct field *f)
 		return string_schema(SPAN, 0);
 	if (f->type == &field_time)
 		return string_schema(TIME, 0);
+	if (f->type == &field_lease_path)
+		return string_schema("^/", CONFIG_LEASE_PATH - 1);
+	if (f->type == &field_days)
+		return string_schema("^[0-9]", 0);
 	if (f->type == &field_label)
 		return string_schema(LABEL, 0);
 	return f->type == &field_comment ? string_schema(NULL, COMMENT_TEXT - 1) : NULL;
@@ -233,6 +237,8 @@ static cJSON *field_schema(const struct field *f, const void *defaults, const ch
 		return third_party_schema();
 	if (f->type == &field_peers)
 		return list_schema(string_schema(ENDPOINT, 0), 1, REPLICATION_MAX_PEERS);
+	if (f->type == &field_lease_sources)
+		return list_schema(object_schema(f->fields, NULL, path), 0, CONFIG_MAX_LEASE_SOURCES);
 	if (f->type == &field_key_file)
 		return or_null(string_schema("^/", REPLICATION_KEY_FILE - 1));
 	if (f->type == &field_owned_mappings)

@@ -385,5 +385,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_pcp(c, name, err);
 	if (r == 0)
 		r = validate_replication(c, name, err);
+	if (!r)
+		r = validate_leases(c, name, err);
 	return r;
 }

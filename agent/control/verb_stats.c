@@ -11,6 +11,7 @@
 #include "control/handlers.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
+#include "identity/identity.h"
 #include "links/devices.h"
 #include "pcp/pcp.h"
 #include "recorder/queue.h"
@@ -154,6 +155,28 @@ static void add_pcp(cJSON *json, const struct parts *a)
 	json_add_u64(object, "dropped", dropped);
 }
 
+static void add_leases(cJSON *json, struct identity *x)
+{
+	struct identity_figures f;
+	char text[TIME_TEXT];
+	cJSON *object;
+
+	if (!identity_figures(x, &f) || !f.sources) {
+		cJSON_AddNullToObject(json, "leases");
+		return;
+	}
+	object = cJSON_AddObjectToObject(json, "leases");
+	json_add_u64(object, "sources", f.sources);
+	json_add_u64(object, "lines", f.lines);
+	json_add_u64(object, "waiting", f.waiting);
+	json_add_u64(object, "lost", f.lost);
+	json_add_u64(object, "forward_waiting", f.forward_waiting);
+	if (f.last == TIME_NONE)
+		cJSON_AddNullToObject(object, "last");
+	else
+		cJSON_AddStringToObject(object, "last", time_format(f.last, text));
+}
+
 static void add_troubles(cJSON *json)
 {
 	cJSON *list = cJSON_AddArrayToObject(json, "troubles");
@@ -202,6 +225,8 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 		add_pcp(json, a);
 	if (a->replication)
 		json_add_replication(json, a->replication);
+	if (a->identity)
+		add_leases(json, a->identity);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
 	add_troubles(json);
 	return json;

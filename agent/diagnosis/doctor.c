@@ -37,6 +37,7 @@ static const struct {
 	{ "rules", doctor_rules, false, true },
 	{ "pools", doctor_pools, true, true },
 	{ "portmaps", doctor_portmaps, true, true },
+	{ "leases", doctor_leases, false, false },
 	{ "neighbours", doctor_neighbours, true, false },
 	{ "firewall", doctor_firewall, true, true },
 	{ "dropping", doctor_dropping, false, true },

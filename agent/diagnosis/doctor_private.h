@@ -84,6 +84,7 @@ void doctor_rules(struct doctor *d);
 void doctor_pools(struct doctor *d);
 void doctor_neighbours(struct doctor *d);
 void doctor_portmaps(struct doctor *d);
+void doctor_leases(struct doctor *d);
 
 void doctor_firewall(struct doctor *d);
 void doctor_dropping(struct doctor *d);

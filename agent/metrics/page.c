@@ -393,6 +393,7 @@ static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 	write_pcp(from, out);
 	metrics_peers(from->replication, out);
 	write_syslog(from, out);
+	metrics_leases(from->identity, out);
 	write_housekeeping(from, out);
 	return 0;
 }

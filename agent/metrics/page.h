@@ -33,6 +33,9 @@ struct metrics_cursor {
 /* Writes the samples of one mapping or interface: 1: more to do, 0: done. */
 int metrics_lists_step(const struct parts *from, struct metrics_cursor *cursor, struct evbuffer *out);
 
+/* Leases that are recorded (metrics/page_leases.c); nothing if none are, or x is NULL. */
+void metrics_leases(struct identity *x, struct evbuffer *out);
+
 /* The counters of the datapath (metrics/counters.c). */
 void metrics_counters(const struct counters *c, struct evbuffer *out);
 

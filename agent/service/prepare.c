@@ -15,6 +15,8 @@
 #include "history/history_record.h"
 #include "host/accounts.h"
 #include "host/paths.h"
+#include "leases/chained_file.h"
+#include "leases/lease_line.h"
 #include "service/startup.h"
 
 struct owner {
@@ -98,10 +100,29 @@ static int prepare_pins(const struct config *c, const struct owner *to, struct e
 	return r ? error_set(err, r, "%s: cannot be given to uid %u: %s", c->pin_path, to->uid, strerror(-r)) : 0;
 }
 
+/* Of detnat: the mapping history, and leases, queries and their ledger. */
+static bool is_own(const char *name)
+{
+	static const char *const begin[] = { "history.", "queries-", "claims.", "chain." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(begin); i++)
+		if (!strncmp(name, begin[i], strlen(begin[i])))
+			return true;
+	return lease_file_named(name);
+}
+
 /* 1: the directory contains a file that is not detnat's. */
 static int visit_foreign(const char *name, void *arg)
 {
-	return strncmp(name, "history.", strlen("history.")) ? 1 : 0;
+	return is_own(name) ? 0 : 1;
+}
+
+/* What an agent of another user, or detnatctl, wrote down: the agent goes on with it. */
+static int give_record(const char *name, void *below)
+{
+	bool goes_on = lease_file_named(name) || !strcmp(name, CHAIN_FILE) || !strcmp(name, CHAIN_HEAD_FILE);
+
+	return goes_on ? give_below(name, below) : 0;
 }
 
 static int prepare_state(const struct config *c, const struct owner *to, struct error *err)
@@ -117,6 +138,8 @@ static int prepare_state(const struct config *c, const struct owner *to, struct 
 	r = directory_visit(c->state_dir, visit_foreign, NULL) ? 0 : give(c->state_dir, to);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(files); i++)
 		r = give_below(files[i], (void *)&below);
+	if (!r)
+		r = directory_visit(c->state_dir, give_record, (void *)&below);
 	return r ? error_set(err, r, "state_dir %s: cannot be given to uid %u: %s", c->state_dir, to->uid, strerror(-r))
 		 : 0;
 }

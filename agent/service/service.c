@@ -17,6 +17,7 @@
 #include "guard/guard.h"
 #include "host/accounts.h"
 #include "host/service_manager.h"
+#include "identity/identity.h"
 #include "links/detach.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
@@ -198,7 +199,9 @@ static int replace_programs(void *arg, change_prepare prepare, change_done done,
 static int start_modules(struct service *s, struct error *err)
 {
 	struct parts *p = &s->parts;
-	int r = ipfix_new(&p->ipfix) || syslog_new(p->base, &p->syslog) ? error_set(err, -ENOMEM, "out of memory") : 0;
+	int r = ipfix_new(&p->ipfix) || syslog_new(p->base, &p->syslog) || identity_new(p->base, &p->identity)
+			? error_set(err, -ENOMEM, "out of memory")
+			: 0;
 
 	if (!r)
 		r = usage_new(p->base, &s->active, p->mappings, &p->usage, err);
@@ -292,6 +295,7 @@ static void stop(struct service *s)
 	guard_count(p->guard, &s->datapath);
 	guard_free(take_pointer(p->guard));
 	ipfix_free(take_pointer(p->ipfix));
+	identity_free(take_pointer(p->identity));
 	syslog_free(take_pointer(p->syslog));
 	history_queue_drain(p->history);
 	portmaps_close(take_pointer(p->portmaps));
@@ -350,6 +354,7 @@ static int run(struct service *s, struct startup *up, struct error *err)
 		return s->ending ? 0 : r;
 	}
 	privileges_drop();
+	identity_run(s->parts.identity);
 	c = s->active.config;
 	log_say("detnat-agent %s: %zu interface%s, %zu mapping%s, ready\n", DETNAT_VERSION, c->n_interfaces,
 		c->n_interfaces == 1 ? "" : "s", c->n_mappings, c->n_mappings == 1 ? "" : "s");

@@ -13,6 +13,7 @@
 #include "datapath/namespace.h"
 #include "diagnosis/doctor.h"
 #include "host/accounts.h"
+#include "identity/identity.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
@@ -163,7 +164,8 @@ enum exit_status service_check(const char *config_path, struct error *err)
 	if (startup_read(config_path, false, false, &up, err) ||
 	    metrics_check(startup_wanted(&up), up.running, config_path, err) ||
 	    pcp_check(startup_wanted(&up), up.running, config_path, err) ||
-	    replication_check(startup_wanted(&up), up.running, config_path, err))
+	    replication_check(startup_wanted(&up), up.running, config_path, err) ||
+	    identity_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
 	forwarding_check(startup_wanted(&up));
 	check_readable(config_path);

@@ -22,6 +22,7 @@
 	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")                   \
 	X(TROUBLE_REPLICATION, "replication", "sessions are exchanged with all peers") \
 	X(TROUBLE_SYSLOG, "syslog", "events can be sent to syslog again")              \
+	X(TROUBLE_LEASES, "leases", "leases are recorded from all sources again")      \
 	X(TROUBLE_CONTROL, "control", "the control socket answers again")              \
 	X(TROUBLE_INTERFACES, "interfaces", "the interfaces are as configured")        \
 	X(TROUBLE_GUARD, "guard", "the guard stands")                                  \

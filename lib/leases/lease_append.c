@@ -105,7 +105,7 @@ int lease_batch_add(void *batch, const struct lease_line *l)
 {
 	struct lease_batch *b = batch;
 	_cleanup_free_ char *body = NULL;
-	struct lease_day *day;
+	struct lease_day *day = NULL;
 	size_t size = 0;
 	FILE *memory;
 	uint64_t hash;

@@ -71,7 +71,7 @@ TROUBLES = [
 ]
 
 # Checks that are ok on a healthy host.
-HEALTHY = ["kernel", "configuration", "links", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
+HEALTHY = ["kernel", "configuration", "links", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps", "leases",
            "firewall", "conntrack", "queueing"]
 
 

@@ -78,6 +78,13 @@ def test_an_agent_started_by_root_drops_all_other_capabilities(running_lab):
     assert "CapBnd:\t0000000000000000\n" in status and "NoNewPrivs:\t1\n" in status
 
 
+def test_the_thread_that_records_leases_has_no_other_capabilities_either(lab):
+    agent = lab.start(leases=[{"type": "dnsmasq", "path": str(lab.directory / "leases")}])
+    wait_for(lambda: (agent.state / "chain.head").exists(), what="a line of leases")
+    assert len(list(capabilities(agent.process))) > 1
+    assert_alone(agent.process)
+
+
 @pytest.mark.parametrize("missing", CAPABILITIES)
 def test_a_missing_capability_is_named_at_the_start(lab, missing):
     agent = prepared(lab, [c for c in CAPABILITIES if c != missing])
@@ -89,7 +96,8 @@ def test_a_missing_capability_is_named_at_the_start(lab, missing):
 
 def test_the_user_may_change_between_runs_and_sessions_stay(lab, accounts):
     """root, then the agent's user, for whom root prepares, then root again."""
-    agent = lab.start()
+    agent = lab.start(leases=[{"type": "dnsmasq", "path": str(lab.directory / "leases")}])
+    wait_for(lambda: (agent.state / "chain.head").exists(), what="a line of leases")
     host = lab.host()
     src = lab.open_udp(host)
     agent.stop()
@@ -106,6 +114,7 @@ def test_the_user_may_change_between_runs_and_sessions_stay(lab, accounts):
         lab.open_udp(lab.host())
         agent.stop()
     agent.detach()
+    assert sum('"event":"begin"' in line for path in agent.state.glob("leases-*.jsonl") for line in path.read_text().splitlines()) == 3
 
 
 def test_prepare_lets_the_agent_through_to_its_pins_and_touches_nothing_else(lab, accounts):

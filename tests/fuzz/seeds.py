@@ -67,6 +67,12 @@ def lease(in_port, left, stamp, ended=0):
     return struct.pack(">IIHHBBHI12xQ64x", 0x0A000007, 0xCB000000, in_port, 8000, 6, 0, ended, left, stamp)
 
 
+def radius(*attributes, code=4):
+    """A RADIUS packet, for the seconds that it is held; the fuzzer needs no right authenticator."""
+    body = b"".join(bytes([kind, 2 + len(value)]) + value for kind, value in attributes)
+    return b"\5" + struct.pack(">BBH16x", code, 7, 20 + len(body)) + body
+
+
 def claim(plan):
     """A line of claims without its checksum, which the fuzzer adds."""
     return (f'{{"line":1,"time":"2026-01-31T10:00:00Z","event":"claim","claim":"0123456789abcdef",{plan},"from":"2024-03-01T00:00:00Z",'
@@ -159,6 +165,14 @@ SEEDS = {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
         "head": b"\x07HEAD http://x/metrics?a#b HTTP/1.0\n\n",
         "other": b"\xffPOST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+    },
+    "radius": {
+        "start": radius((40, b"\0\0\0\1"), (4, b"\xc0\0\2\t"), (1, b"alice"), (44, b"4711"), (8, b"\x64\x40\x10\x10"), (31, b"02-00-00-00-00-01"),
+                        (87, b"ge-0/0/1"), (41, b"\0\0\0\3"), (33, b"x"), (33, b"yz")),
+        "interim": radius((40, b"\0\0\0\3"), (32, b"bng"), (123, b"\0\x38\x20\1\x0d\xb8\0\7\0"), (97, b"\0\x40\x20\1\x0d\xb8\0\7\0\1"),
+                          (46, b"\0\0\1\0"), (85, b"\0\0\2\x58"), (26, b"\0\0\x0d\xe9\1\6line")),
+        "off": radius((40, b"\0\0\0\x08"), (95, b"\x20\1\x0d\xb8" + bytes(12))),
+        "status": radius((80, bytes(16)), code=12),
     },
 }
 

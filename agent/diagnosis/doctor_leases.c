@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sources of leases: whether the agent may read what it has to, and for how long leases are kept. */
+#include <string.h>
+#include <unistd.h>
+
+#include "diagnosis/doctor_private.h"
+#include "host/accounts.h"
+#include "host/paths.h"
+
+static void examine_secret(struct doctor *d, const char *path)
+{
+	if (access(path, F_OK))
+		doctor_say(d, DOCTOR_FAILURE, "%s does not exist: no access server gets an answer", path);
+	else if (!account_may_read(AGENT_USER, path))
+		doctor_say(d, DOCTOR_FAILURE,
+			   "%s cannot be read by the service, which runs as user " AGENT_USER ": `chown " AGENT_USER
+			   ": %s`",
+			   path, path);
+}
+
+/* Servers make their files anew, so rights are given by a group. */
+static void examine_file(struct doctor *d, const char *path)
+{
+	if (access(path, F_OK))
+		doctor_say(d, DOCTOR_WARNING, "%s does not exist yet", path);
+	else if (!account_may_read(AGENT_USER, path))
+		doctor_say(d, DOCTOR_FAILURE,
+			   "%s cannot be read by the service, which runs as user " AGENT_USER
+			   ": SupplementaryGroups= with the file's group in a drop-in of detnat.service",
+			   path);
+}
+
+void doctor_leases(struct doctor *d)
+{
+	const struct config_leases *c = &d->config->leases;
+	unsigned before = d->count[DOCTOR_FAILURE] + d->count[DOCTOR_WARNING];
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (c->source[i].type == SOURCE_RADIUS)
+			examine_secret(d, c->source[i].secret_file);
+		else
+			examine_file(d, c->source[i].path);
+	}
+	if (c->n && !c->retention)
+		doctor_say(d, DOCTOR_WARNING,
+			   "leases are kept for ever, as there is no `lease_retention`; they are about persons");
+	if (before != d->count[DOCTOR_FAILURE] + d->count[DOCTOR_WARNING])
+		return;
+	if (c->n)
+		doctor_say(d, DOCTOR_OK, "%u source%s, kept for %u days", c->n, c->n == 1 ? "" : "s", c->retention);
+	else
+		doctor_say(d, DOCTOR_OK, "none are recorded");
+}

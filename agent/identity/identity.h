@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The public header of identity/: leases as they happen, from RADIUS accounting and from the files of DHCP servers, to
+ * the files of leases (leases/lease_line.h). A thread of its own does all of it, so that neither a flood of packets nor
+ * a slow disk makes the event loop wait. What it cannot do is TROUBLE_LEASES.
+ */
+#ifndef DETNAT_IDENTITY_H
+#define DETNAT_IDENTITY_H
+
+#include <event2/event.h>
+
+#include "config/config.h"
+
+struct identity;
+
+/* Of sources that are in force or were; requests and packets are those of RADIUS. */
+struct identity_figures {
+	uint64_t lines;		  /* written */
+	uint64_t requests;	  /* genuine, repeated ones not included */
+	uint64_t answers;	  /* repeated ones included */
+	uint64_t repeated;	  /* requests that came again */
+	uint64_t forged;	  /* or of another secret */
+	uint64_t malformed;	  /* no requests of accounting */
+	uint64_t idle;		  /* requests without an address or without an event of a lease */
+	uint64_t refused;	  /* requests that could not be taken, and were not answered */
+	uint64_t dropped;	  /* packets that the socket's buffer had no room for */
+	uint64_t forwarded;	  /* and answered by the further server */
+	uint64_t forward_lost;	  /* not forwarded, as too many wait */
+	uint64_t reads;		  /* of files that had changed */
+	uint64_t unread;	  /* lines of files that are not what they should be */
+	uint64_t lost;		  /* times recorded in which events were lost */
+	uint64_t waiting;	  /* lines that are not on the disk yet */
+	uint64_t forward_waiting; /* requests, for an answer of the further server */
+	uint32_t sources;
+	int64_t last; /* time of the last line; TIME_NONE: none */
+};
+
+int identity_new(struct event_base *base, struct identity **ret); /* -ENOMEM */
+
+/* Writes what is there, and ends the thread. NULL is allowed. */
+void identity_free(struct identity *x);
+
+/*
+ * Prepares what a configuration needs: sockets and secrets. at_start: what is missing is waited for. 0, or -errno with
+ * err; name is the file's in messages, or NULL. Then identity_settle() puts it in force, or identity_abandon() drops
+ * it.
+ */
+int identity_prepare(struct identity *x, const struct config *c, bool at_start, const char *name, struct error *err);
+void identity_settle(struct identity *x);
+void identity_abandon(struct identity *x);
+
+/* Call it once the agent has given up the privileges of root, which the thread would keep. */
+void identity_run(struct identity *x);
+
+/* The checks of identity_prepare() alone, for `detnat-agent -t`. running may be NULL. */
+int identity_check(const struct config *c, const struct config *running, const char *name, struct error *err);
+
+/* Figures of about now; false: no leases are recorded. */
+bool identity_figures(struct identity *x, struct identity_figures *ret);
+
+#endif

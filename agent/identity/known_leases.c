@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "identity/known_leases.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+static uint64_t hash_addr(const struct lease_addr *a)
+{
+	uint64_t words[2];
+
+	memcpy(words, a->octet, sizeof(words));
+	return HASH_OF(words[0], words[1], a->plen);
+}
+
+/* Makes room for one more. 0 or -ENOMEM. */
+static int grow(struct known_leases *k)
+{
+	size_t room = k->room ? 2 * k->room : 256;
+	struct known_lease *larger;
+
+	if (k->n < k->room)
+		return 0;
+	larger = k->n < KNOWN_LEASES ? reallocarray(k->lease, room, sizeof(*larger)) : NULL;
+	if (!larger)
+		return -ENOMEM;
+	k->lease = larger;
+	k->room = room;
+	return 0;
+}
+
+struct known_lease *known_lease_get(struct known_leases *k, const struct lease_addr *addr)
+{
+	uint64_t hash = hash_addr(addr);
+	uint32_t number;
+
+	for (uint32_t step = 0; hash_index_next(&k->index, hash, &step, &number);)
+		if (!memcmp(&k->lease[number].addr, addr, sizeof(*addr)))
+			return &k->lease[number];
+	if (grow(k) || hash_index_add(&k->index, hash, (uint32_t)k->n))
+		return NULL;
+	k->lease[k->n] = (struct known_lease){ .addr = *addr, .gone = TIME_NONE };
+	return &k->lease[k->n++];
+}
+
+/* A line as text, which the caller frees. */
+static char *text_of(const struct lease_line *l)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputc('{', out);
+	lease_line_write(out, l);
+	fputc('}', out);
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
+}
+
+int known_lease_set(struct known_lease *x, const struct lease_line *l, uint64_t content)
+{
+	char *body = text_of(l);
+
+	if (!body)
+		return -ENOMEM;
+	free(x->body);
+	x->body = body;
+	x->content = content;
+	x->ended = l->event == LEASE_STOP;
+	x->gone = TIME_NONE;
+	return 0;
+}
+
+bool known_lease_line(const struct known_lease *x, struct lease_line *ret)
+{
+	return x->body && !lease_line_read(x->body, strlen(x->body), ret, NULL);
+}
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t words[1 + LEASE_SESSION / 8] = { strlen(text) };
+
+	memcpy(words + 1, text, strlen(text));
+	return hash_words(words, 1 + (strlen(text) + 7) / 8);
+}
+
+uint64_t known_lease_hash(const struct lease_line *l, bool timed)
+{
+	uint64_t texts = HASH_OF(hash_text(l->id), hash_text(l->mac), hash_text(l->circuit), hash_text(l->session));
+
+	return timed ? HASH_OF(texts, l->event, (uint64_t)l->time, (uint64_t)l->from, (uint64_t)l->to)
+		     : HASH_OF(texts, (uint64_t)l->to);
+}
+
+void known_leases_free(struct known_leases *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		free(k->lease[i].body);
+	free(k->lease);
+	hash_index_free(&k->index);
+	*k = (struct known_leases){ 0 };
+}

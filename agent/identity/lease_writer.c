@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "identity/lease_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/base.h"
+#include "leases/lease_files.h"
+
+void lease_writer_init(struct lease_writer *w, const char *dir)
+{
+	*w = (struct lease_writer){ .batch.dir = dir, .lost_from = TIME_NONE, .last = TIME_NONE };
+}
+
+void lease_writer_free(struct lease_writer *w)
+{
+	lease_batch_free(&w->batch);
+}
+
+int lease_writer_add(void *writer, const struct lease_line *l)
+{
+	struct lease_writer *w = writer;
+	int r = lease_batch_add(&w->batch, l);
+
+	if (!r)
+		w->lines++;
+	return r;
+}
+
+/* The time of the last line in the end of a file; TIME_NONE: there is none. */
+static int64_t time_of_end(const char *text, size_t size)
+{
+	const char *end = size ? memrchr(text, '\n', size) : NULL, *begin;
+	struct lease_line l;
+
+	if (!end)
+		return TIME_NONE;
+	begin = memrchr(text, '\n', (size_t)(end - text));
+	begin = begin ? begin + 1 : text;
+	return lease_line_read(begin, (size_t)(end - begin), &l, NULL) ? TIME_NONE : l.time;
+}
+
+static int64_t time_of_file(const char *dir, const char *name)
+{
+	char text[2 * LEASE_LINE_MAX];
+	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return TIME_NONE;
+	n = pread(fd, text, sizeof(text), st.st_size > (off_t)sizeof(text) ? st.st_size - (off_t)sizeof(text) : 0);
+	return n > 0 ? time_of_end(text, (size_t)n) : TIME_NONE;
+}
+
+static int64_t last_time(const char *dir)
+{
+	struct lease_names names = { 0 };
+	int64_t t = TIME_NONE;
+
+	if (lease_names_read(dir, &names, NULL))
+		return TIME_NONE;
+	for (size_t i = names.n; i-- > 0 && t == TIME_NONE;)
+		t = time_of_file(dir, names.name[i]);
+	free(names.name);
+	return t;
+}
+
+void lease_writer_begin(struct lease_writer *w, int64_t now)
+{
+	int64_t last = last_time(w->batch.dir);
+	struct lease_line l;
+
+	lease_line_init(&l, now, LEASE_BEGIN);
+	l.from = last < now ? last : TIME_NONE;
+	lease_writer_add(w, &l);
+}
+
+void lease_writer_lose(struct lease_writer *w, int64_t from)
+{
+	if (w->lost_from == TIME_NONE || from < w->lost_from)
+		w->lost_from = from;
+}
+
+/* The clock may have been set back. */
+static void add_lost(struct lease_writer *w, int64_t now)
+{
+	struct lease_line l;
+
+	lease_line_init(&l, now, LEASE_LOST);
+	l.from = w->lost_from < now ? w->lost_from : now;
+	l.to = now + 1;
+	if (lease_writer_add(w, &l))
+		return;
+	w->lost_from = TIME_NONE;
+	w->lost++;
+}
+
+void lease_writer_mark(struct lease_writer *w, int64_t now)
+{
+	struct lease_line l;
+
+	/* One line for all that is lost while nothing can be written. */
+	if (w->lost_from != TIME_NONE && !w->failed)
+		add_lost(w, now);
+	if (w->lines || (w->last != TIME_NONE && now >= w->last && now - w->last < LEASE_MARK_S))
+		return;
+	lease_line_init(&l, now, LEASE_MARK);
+	lease_writer_add(w, &l);
+}
+
+uint64_t lease_writer_due(const struct lease_writer *w)
+{
+	if (!w->lines)
+		return UINT64_MAX;
+	if (w->failed)
+		return w->tried_us + LEASE_RETRY_US;
+	return w->lines >= LEASE_GROUP ? 0 : w->tried_us + LEASE_GROUP_US;
+}
+
+int lease_writer_write(struct lease_writer *w, int64_t now, uint64_t now_us)
+{
+	int r = lease_batch_write(&w->batch, now, &w->error);
+
+	w->tried_us = now_us;
+	w->failed = r;
+	if (r)
+		return r;
+	w->batch.lines = 0;
+	w->written += w->lines;
+	w->lines = 0;
+	w->last = now;
+	return 0;
+}

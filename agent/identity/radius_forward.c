@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "identity/radius_forward.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/base.h"
+
+#define IDENTIFIERS 256U
+
+/* A request is sent as it is so many times; then it gets another identifier, and its delay is reckoned anew. */
+#define TRIES	    5U
+#define TRY_US	    1000000ULL
+#define LONGEST_TRY 4U /* of the first */
+
+struct forwarded {
+	struct forwarded *next; /* in the queue */
+	uint64_t received_us;
+	uint64_t due_us;
+	uint32_t held; /* seconds */
+	unsigned tries;
+	uint8_t authenticator[RADIUS_AUTHENTICATOR];
+	size_t size;
+	uint8_t request[];
+};
+
+struct radius_forward {
+	int fd;
+	struct radius_secret secret;
+	struct forwarded *first, **end; /* without an identifier */
+	struct forwarded *by_id[IDENTIFIERS];
+	unsigned n_ids;
+	uint8_t next_id;
+	size_t octets;
+	uint64_t due_us;
+	uint64_t answered_us; /* when something was answered last, or began to wait */
+	struct forward_figures figures;
+};
+
+static int open_socket(uint32_t from, struct endpoint to)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(from) };
+	const struct sockaddr_in other = { .sin_family = AF_INET,
+					   .sin_port = htons(to.port),
+					   .sin_addr.s_addr = htonl(to.addr) };
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&own, sizeof(own)) ||
+	    connect(fd, (const struct sockaddr *)&other, sizeof(other)))
+		return -errno;
+	return take_fd(fd);
+}
+
+int radius_forward_new(uint32_t from, struct endpoint to, const struct radius_secret *secret,
+		       struct radius_forward **ret)
+{
+	struct radius_forward *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->fd = open_socket(from, to);
+	if (f->fd < 0) {
+		r = f->fd;
+		free(f);
+		return r;
+	}
+	f->secret = *secret;
+	f->end = &f->first;
+	f->due_us = UINT64_MAX;
+	*ret = f;
+	return 0;
+}
+
+void radius_forward_free(struct radius_forward *f)
+{
+	if (!f)
+		return;
+	for (struct forwarded *x = f->first, *next; x; x = next) {
+		next = x->next;
+		free(x);
+	}
+	for (unsigned id = 0; id < IDENTIFIERS; id++)
+		free(f->by_id[id]);
+	close(f->fd);
+	explicit_bzero(&f->secret, sizeof(f->secret));
+	free(f);
+}
+
+int radius_forward_fd(const struct radius_forward *f)
+{
+	return f->fd;
+}
+
+static void enqueue(struct radius_forward *f, struct forwarded *x)
+{
+	x->next = NULL;
+	*f->end = x;
+	f->end = &x->next;
+}
+
+static struct forwarded *dequeue(struct radius_forward *f)
+{
+	struct forwarded *x = f->first;
+
+	f->first = x->next;
+	if (!f->first)
+		f->end = &f->first;
+	return x;
+}
+
+void radius_forward_put(struct radius_forward *f, const uint8_t *request, size_t size, uint64_t now_us)
+{
+	struct forwarded *x = f->octets + size <= FORWARD_ROOM ? malloc(sizeof(*x) + size) : NULL;
+
+	if (!x) {
+		f->figures.lost++;
+		return;
+	}
+	*x = (struct forwarded){ .received_us = now_us, .size = size };
+	memcpy(x->request, request, size);
+	if (!f->figures.waiting++)
+		f->answered_us = now_us;
+	f->octets += size;
+	enqueue(f, x);
+	f->due_us = now_us;
+}
+
+/* What the socket does not take now is sent when it is due again. */
+static void send_request(const struct radius_forward *f, struct forwarded *x, uint8_t id, uint64_t now_us)
+{
+	unsigned wait = 1U << x->tries++;
+	uint8_t packet[RADIUS_MAX];
+	size_t size = radius_pass_on(x->request, x->size, id, x->held, &f->secret, packet);
+
+	memcpy(x->authenticator, packet + 4, sizeof(x->authenticator));
+	x->due_us = now_us + (wait < LONGEST_TRY ? wait : LONGEST_TRY) * TRY_US;
+	if (send(f->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return;
+}
+
+/* Sends again what was not answered, or gives its identifier to others. */
+static void look_after(struct radius_forward *f, uint8_t id, uint64_t now_us)
+{
+	struct forwarded *x = f->by_id[id];
+
+	if (!x || x->due_us > now_us)
+		return;
+	if (x->tries < TRIES) {
+		send_request(f, x, id, now_us);
+		return;
+	}
+	f->by_id[id] = NULL;
+	f->n_ids--;
+	x->tries = 0;
+	enqueue(f, x);
+}
+
+static void send_next(struct radius_forward *f, uint64_t now_us)
+{
+	struct forwarded *x = dequeue(f);
+
+	while (f->by_id[f->next_id])
+		f->next_id++;
+	x->held = (uint32_t)((now_us - x->received_us) / 1000000);
+	f->by_id[f->next_id] = x;
+	f->n_ids++;
+	send_request(f, x, f->next_id++, now_us);
+}
+
+static void take_response(struct radius_forward *f, const uint8_t *packet, size_t size, uint64_t now_us)
+{
+	struct forwarded *x;
+
+	if (!radius_sound(packet, size, &size))
+		return;
+	x = f->by_id[packet[1]];
+	if (!x || !radius_response_genuine(packet, size, packet[1], x->authenticator, &f->secret))
+		return;
+	f->by_id[packet[1]] = NULL;
+	f->n_ids--;
+	f->octets -= x->size;
+	f->figures.waiting--;
+	f->figures.answered++;
+	f->answered_us = now_us;
+	free(x);
+}
+
+/* Errors are those of earlier packets, such as that nobody listens. */
+static void receive(struct radius_forward *f, uint64_t now_us)
+{
+	uint8_t packet[RADIUS_MAX];
+	ssize_t n;
+
+	for (unsigned i = 0; i < IDENTIFIERS; i++) {
+		n = recv(f->fd, packet, sizeof(packet), MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n > 0)
+			take_response(f, packet, (size_t)n, now_us);
+	}
+}
+
+static uint64_t find_due(const struct radius_forward *f)
+{
+	uint64_t due = UINT64_MAX;
+
+	for (unsigned id = 0; id < IDENTIFIERS; id++)
+		if (f->by_id[id] && f->by_id[id]->due_us < due)
+			due = f->by_id[id]->due_us;
+	return due;
+}
+
+void radius_forward_work(struct radius_forward *f, uint64_t now_us)
+{
+	receive(f, now_us);
+	for (unsigned id = 0; id < IDENTIFIERS && now_us >= f->due_us; id++)
+		look_after(f, (uint8_t)id, now_us);
+	while (f->first && f->n_ids < IDENTIFIERS)
+		send_next(f, now_us);
+	f->due_us = find_due(f);
+}
+
+uint64_t radius_forward_due(const struct radius_forward *f)
+{
+	return f->figures.waiting ? f->due_us : UINT64_MAX;
+}
+
+struct forward_figures radius_forward_figures(const struct radius_forward *f)
+{
+	return f->figures;
+}
+
+bool radius_forward_stalled(const struct radius_forward *f, uint64_t now_us)
+{
+	return f->figures.waiting && now_us - f->answered_us > FORWARD_STALLED_US;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "identity/secret_file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/paths.h"
+
+static int check(const struct stat *st, const char *path, struct error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return error_set(err, -EINVAL, "%s is not a regular file", path);
+	if (!path_trusts(st->st_uid))
+		return error_set(err, -EPERM,
+				 "%s belongs to uid %u, who may read the secret; `chown " AGENT_USER ": %s`", path,
+				 st->st_uid, path);
+	if (st->st_mode & 0027)
+		return error_set(err, -EPERM, "%s has mode %04o, so others may read or change it; `chmod 0640 %s`",
+				 path, st->st_mode & 07777, path);
+	return 0;
+}
+
+static int refuse_open(const char *path, int r, const struct error *why, struct error *err)
+{
+	if (*why->text)
+		return error_set(err, r, "%s", why->text);
+	if (r == -ENOENT)
+		return error_set(err, r,
+				 "%s does not exist; write the secret of the access servers into it, `chown " AGENT_USER
+				 ": %s` and `chmod 0600 %s`",
+				 path, path, path);
+	if (r == -EACCES)
+		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
+				 geteuid(), path);
+	return error_set(err, r, "%s cannot be opened: %s", path, strerror(-r));
+}
+
+/* The text without its newline. */
+static int take(const char *path, char *text, size_t size, struct radius_secret *ret, struct error *err)
+{
+	size -= size && text[size - 1] == '\n';
+	size -= size && text[size - 1] == '\r';
+	if (!size || size > RADIUS_SECRET || memchr(text, '\n', size) || memchr(text, '\0', size))
+		return error_set(err, -EINVAL, "%s must have one line with the secret, 1 to %u octets", path,
+				 RADIUS_SECRET);
+	memcpy(ret->octet, text, size);
+	ret->size = size;
+	return 0;
+}
+
+int secret_file_read(const char *path, struct radius_secret *ret, struct error *err)
+{
+	char text[RADIUS_SECRET + 3];
+	struct error why = { 0 };
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	ssize_t n;
+	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
+
+	if (r)
+		return refuse_open(path, r, &why, err);
+	if (fstat(fd, &st))
+		return error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno));
+	r = check(&st, path, err);
+	if (r)
+		return r;
+	n = read(fd, text, sizeof(text));
+	r = n < 0 ? error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno))
+		  : take(path, text, (size_t)n, ret, err);
+	explicit_bzero(text, sizeof(text));
+	return r;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files of DHCP servers are followed: what is appended, replaced, truncated, or written while it is read. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "base/base.h"
+#include "identity/lease_follower.h"
+#include "identity/retention.h"
+#include "leases/lease_files.h"
+
+#define NOW 1795690800 /* 2026-11-26T11:00:00Z */
+
+static char directory[] = "/tmp/detnat-follow-XXXXXX";
+static char path[128];
+static struct lease_writer writer;
+static struct identity_figures figures;
+static struct lease_follower *follower;
+
+static void begin(void)
+{
+	cr_assert(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/file", directory);
+	lease_writer_init(&writer, directory);
+}
+
+static void end(void)
+{
+	char command[128];
+
+	lease_follower_free(follower);
+	lease_writer_free(&writer);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(lease_follower, .init = begin, .fini = end);
+TestSuite(retention, .init = begin, .fini = end);
+
+static void follow(enum lease_source_type type)
+{
+	struct config_lease_source rules = { .type = type };
+
+	lease_follower_free(follower);
+	snprintf(rules.path, sizeof(rules.path), "%s", path);
+	cr_assert_eq(lease_follower_new(&rules, &follower), 0);
+}
+
+/* Writes or appends a text; the file's time is then a second of NOW. */
+static void put(const char *name, int flags, const char *text, int second)
+{
+	const struct timeval times[2] = { { NOW + second, 0 }, { NOW + second, 0 } };
+	int fd = open(name, O_WRONLY | O_CREAT | flags, 0600);
+
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	cr_assert_eq(futimes(fd, times), 0);
+	close(fd);
+}
+
+static void look(int second)
+{
+	while (lease_follower_look(follower, &writer, NOW + second, &figures))
+		;
+	cr_assert_eq(writer.lines ? lease_writer_write(&writer, NOW + second, 0) : 0, 0, "%s", writer.error.text);
+}
+
+/* The lines that are there: "start 10.0.0.1 id;". */
+static char text[8192];
+
+static int add_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+{
+	char addr[LEASE_ADDR_TEXT];
+	struct lease_line l;
+
+	cr_assert_eq(lease_line_read(line, size, &l, NULL), 0);
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s %+d;", lease_event_word(l.event),
+		 lease_addr_format(&l.addr, addr), l.id, (int)(l.time - NOW));
+	return 0;
+}
+
+static void expect_lines(const char *wanted)
+{
+	_cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY);
+	struct lease_names names = { 0 };
+	size_t torn;
+
+	text[0] = '\0';
+	cr_assert_eq(lease_names_read(directory, &names, NULL), 0);
+	for (size_t i = 0; i < names.n; i++)
+		cr_assert_eq(lease_file_read(fd, names.name[i], add_line, NULL, &torn), 0);
+	free(names.name);
+	cr_expect_str_eq(text, wanted);
+}
+
+#define KEA_HEADER \
+	"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n"
+/* A row of 100 s that began at a second of NOW. */
+#define KEA(host, id, expire, state) "10.0.0." host ",02:00:00:00:00:01," id ",100," expire ",1,0,0,," state ",\n"
+
+Test(lease_follower, rows_of_kea_are_taken_as_they_are_appended)
+{
+	follow(SOURCE_KEA);
+	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0") "10.0.0.2,02:00", 0);
+	look(0);
+	expect_lines("start 10.0.0.1 aa +0;");
+	put(path, O_APPEND, ":00:00:00:02,bb,100,1795690901,1,0,0,,0,\n", 1);
+	look(1);
+	expect_lines("start 10.0.0.1 aa +0;start 10.0.0.2 bb +1;");
+	/* Released: seen to be. */
+	put(path, O_APPEND, KEA("1", "aa", "1795690900", "3"), 9);
+	look(9);
+	look(10);
+	expect_lines("start 10.0.0.1 aa +0;start 10.0.0.2 bb +1;stop 10.0.0.1 aa +9;");
+}
+
+Test(lease_follower, kea_cleans_its_file_and_nothing_is_missed_or_told_twice)
+{
+	char other[160];
+
+	snprintf(other, sizeof(other), "%s.2", path);
+	put(other, 0, KEA_HEADER KEA("3", "cc", "1795690850", "0"), 0);
+	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0"), 0);
+	follow(SOURCE_KEA);
+	look(0);
+	expect_lines("start 10.0.0.3 cc -50;start 10.0.0.1 aa +0;");
+	/* A row is appended, and then the file is moved away, between two looks. */
+	put(path, O_APPEND, KEA("2", "bb", "1795690901", "0"), 1);
+	snprintf(other, sizeof(other), "%s.1", path);
+	cr_assert_eq(rename(path, other), 0);
+	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0") KEA("4", "dd", "1795690902", "0"), 2);
+	look(2);
+	expect_lines("start 10.0.0.3 cc -50;start 10.0.0.1 aa +0;start 10.0.0.4 dd +2;start 10.0.0.2 bb +1;");
+	/* A next agent reads it all again. */
+	follow(SOURCE_KEA);
+	look(3);
+	expect_lines("start 10.0.0.3 cc -50;start 10.0.0.1 aa +0;start 10.0.0.4 dd +2;start 10.0.0.2 bb +1;");
+}
+
+Test(lease_follower, a_file_that_was_truncated_is_read_from_its_front)
+{
+	follow(SOURCE_KEA);
+	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0") KEA("2", "bb", "1795690900", "0"), 0);
+	look(0);
+	put(path, O_TRUNC, KEA_HEADER KEA("3", "cc", "1795690901", "0"), 1);
+	look(1);
+	/* It may have grown beyond its former size meanwhile. */
+	put(path, O_TRUNC,
+	    KEA_HEADER KEA("4", "dd", "1795690902", "0") KEA("4", "dd", "1795690903", "0")
+		    KEA("5", "ee", "1795690902", "0"),
+	    2);
+	look(2);
+	expect_lines("start 10.0.0.1 aa +0;start 10.0.0.2 bb +0;start 10.0.0.3 cc +1;start 10.0.0.4 dd +2;"
+		     "start 10.0.0.4 dd +3;start 10.0.0.5 ee +2;");
+}
+
+Test(lease_follower, a_file_that_is_not_there_is_waited_for)
+{
+	follow(SOURCE_KEA);
+	look(0);
+	cr_expect(strstr(lease_follower_trouble(follower), "it is read once it is there"));
+	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0"), 1);
+	look(1);
+	cr_expect_str_eq(lease_follower_trouble(follower), "");
+	unlink(path);
+	look(2);
+	cr_expect(strstr(lease_follower_trouble(follower), "is gone"), "%s", lease_follower_trouble(follower));
+	expect_lines("start 10.0.0.1 aa +0;");
+}
+
+Test(lease_follower, malformed_rows_are_counted_and_the_others_taken)
+{
+	follow(SOURCE_KEA);
+	figures.unread = 0;
+	put(path, 0,
+	    KEA_HEADER "nonsense\n\1\2\3\n" KEA("1", "aa", "1795690900", "0") KEA("x", "bb", "1795690900", "0"), 0);
+	look(0);
+	expect_lines("start 10.0.0.1 aa +0;");
+	cr_expect_eq(figures.unread, 3);
+	put(path, O_TRUNC, "a,b,c\n1,2,3\n", 1);
+	look(1);
+	cr_expect(strstr(lease_follower_trouble(follower), "does not begin as a file of kea-csv does"));
+}
+
+#define ISC(host, state)                                                                             \
+	"lease 10.0.0." host                                                                         \
+	" {\n  starts 4 2026/11/26 11:00:01;\n  ends 4 2026/11/26 11:10:00;\n  binding state " state \
+	";\n  hardware ethernet 02:00:00:00:00:01;\n}\n"
+
+Test(lease_follower, blocks_of_isc_dhcpd_are_taken_once_they_are_whole)
+{
+	follow(SOURCE_ISC_DHCPD);
+	put(path, 0, "# dhcpd.leases\n" ISC("1", "active") "lease 10.0.0.2 {\n  starts 4 2026/11/26 11:00:02;\n", 2);
+	look(2);
+	expect_lines("start 10.0.0.1 02:00:00:00:00:01 +1;");
+	put(path, O_APPEND, "  ends 4 2026/11/26 11:10:00;\n  binding state active;\n  uid \"two\";\n}\n", 3);
+	look(3);
+	expect_lines("start 10.0.0.1 02:00:00:00:00:01 +1;start 10.0.0.2 two +2;");
+}
+
+#define DNSMASQ(expiry, host, id) expiry " 02:00:00:00:00:0" host " 10.0.0." host " * " id "\n"
+
+Test(lease_follower, changes_of_what_dnsmasq_shows_become_lines)
+{
+	follow(SOURCE_DNSMASQ);
+	put(path, 0, DNSMASQ("1795694400", "1", "aa") DNSMASQ("1795694400", "2", "bb"), 0);
+	look(0);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;");
+	put(path, O_TRUNC,
+	    DNSMASQ("1795694400", "1", "aa") DNSMASQ("1795694410", "2", "bb") DNSMASQ("1795694410", "3", "cc"), 10);
+	look(10);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;interim 10.0.0.2 bb +10;start 10.0.0.3 cc +10;");
+	text[0] = '\0';
+	put(path, O_TRUNC, DNSMASQ("1795694420", "1", "dd") DNSMASQ("1795694410", "2", "bb"), 20);
+	look(20);
+	look(21);
+	look(22);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;interim 10.0.0.2 bb +10;start 10.0.0.3 cc +10;"
+		     "stop 10.0.0.1 aa +20;start 10.0.0.1 dd +20;stop 10.0.0.3 cc +20;");
+}
+
+Test(lease_follower, a_lease_that_a_file_lacks_for_a_moment_goes_on)
+{
+	follow(SOURCE_DNSMASQ);
+	put(path, 0, DNSMASQ("1795694400", "1", "aa") DNSMASQ("1795694400", "2", "bb"), 0);
+	look(0);
+	put(path, O_TRUNC, "", 1);
+	look(1);
+	put(path, O_TRUNC, DNSMASQ("1795694400", "1", "aa") "1795694400 02:00:00:00:00:02 10.0", 2);
+	look(2);
+	put(path, O_TRUNC, DNSMASQ("1795694400", "1", "aa") DNSMASQ("1795694400", "2", "bb"), 3);
+	look(3);
+	look(4);
+	unlink(path);
+	look(5);
+	look(6);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;");
+}
+
+Test(lease_follower, recording_begins_after_the_last_line_and_is_marked_each_minute)
+{
+	struct lease_line l;
+
+	lease_line_init(&l, NOW - 500, LEASE_MARK);
+	lease_writer_add(&writer, &l);
+	cr_assert_eq(lease_writer_write(&writer, NOW, 0), 0);
+	lease_writer_begin(&writer, NOW);
+	for (int second = 0; second < 125; second++) {
+		lease_writer_mark(&writer, NOW + second);
+		if (writer.lines)
+			cr_assert_eq(lease_writer_write(&writer, NOW + second, 0), 0);
+	}
+	lease_writer_lose(&writer, NOW + 130);
+	lease_writer_lose(&writer, NOW + 128);
+	lease_writer_mark(&writer, NOW + 135);
+	cr_assert_eq(lease_writer_write(&writer, NOW + 135, 0), 0);
+	cr_expect_eq(writer.lost, 1);
+	text[0] = '\0';
+	expect_lines("mark ::/0  -500;begin ::/0  +0;mark ::/0  +60;mark ::/0  +120;lost ::/0  +135;");
+}
+
+static void make_days(void)
+{
+	struct lease_line l;
+
+	for (int day = 0; day < 4; day++) {
+		lease_line_init(&l, NOW - day * DAY_S, LEASE_MARK);
+		lease_writer_add(&writer, &l);
+	}
+	cr_assert_eq(lease_writer_write(&writer, NOW, 0), 0);
+}
+
+Test(retention, files_of_days_that_are_over_for_long_enough_are_removed_once_a_day)
+{
+	struct retention r = { 0 };
+	struct chain_tip tip;
+	unsigned removed = 99;
+	struct error err;
+
+	make_days();
+	cr_assert_eq(retention_tick(&r, directory, 2, NOW, 1000, &tip, &removed, &err), 1);
+	cr_expect_eq(removed, 1);
+	cr_expect_eq(tip.line, 5);
+	cr_expect_eq(retention_tick(&r, directory, 2, NOW + 1, 1001, &tip, &removed, &err), 0);
+	cr_expect_eq(retention_tick(&r, directory, 2, NOW + DAY_S, 1000 + DAY_S, &tip, &removed, &err), 1);
+	cr_expect_eq(removed, 1);
+	cr_expect_eq(retention_tick(&r, directory, 0, NOW + 3 * DAY_S, 1000 + 3 * DAY_S, &tip, &removed, &err), 1);
+	cr_expect_eq(removed, 0);
+}
+
+Test(retention, a_clock_that_leaps_removes_nothing_for_an_hour)
+{
+	struct retention r = { 0 };
+	struct chain_tip tip;
+	unsigned removed = 0;
+	struct error err;
+
+	make_days();
+	cr_assert_eq(retention_tick(&r, directory, 100, NOW, 1000, &tip, &removed, &err), 1);
+	cr_expect_eq(retention_tick(&r, directory, 100, NOW + 1000 * DAY_S, 1001, &tip, &removed, &err), 0);
+	cr_expect_eq(retention_tick(&r, directory, 100, NOW + 2, 1002, &tip, &removed, &err), 0);
+	cr_expect_eq(retention_tick(&r, directory, 100, NOW + 1000 * DAY_S, 1003, &tip, &removed, &err), 0);
+	cr_expect_eq(retention_tick(&r, directory, 100, NOW + 1000 * DAY_S + 3601, 4604, &tip, &removed, &err), 1);
+	cr_expect_eq(removed, 4);
+}

@@ -38,9 +38,11 @@ struct route {
 struct call {
 	const struct ask_at *at;
 	const char *user; /* "": none, on loopback */
+	const char *zone; /* of the query; NULL: none */
 	enum right right;
 	struct buffer body; /* of a POST */
-	struct buffer out;  /* JSON */
+	struct buffer out;  /* JSON, or the file of that name: */
+	char file[80];	    /* letters, digits, dots, underscores and hyphens; "": it is JSON */
 	struct error err;
 };
 
@@ -49,7 +51,7 @@ struct call {
 const struct route *route_find(const char *path, const char **ret_rest);
 const struct asset *asset_find(const char *path);
 
-/* Answers a route that is no page: the status of HTTP, with JSON in call->out or a text in call->err. */
+/* Answers a route that is no page: the status of HTTP, with the answer in call->out or a text in call->err. */
 unsigned route_answer(const struct route *r, const char *rest, struct call *call);
 
 #endif

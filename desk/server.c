@@ -241,6 +241,7 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 	*state = q;
 	q->call.at = place;
 	q->call.user = q->user;
+	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
 	status = refuse(c, path, method, q, &text);
 	if (status)
 		return respond_error(c, path, status, text);
@@ -264,13 +265,19 @@ static enum MHD_Result respond_answer(struct MHD_Connection *c, const char *path
 {
 	unsigned status = route_answer(q->route, q->rest, &q->call);
 	struct MHD_Response *r;
+	char name[128];
 
 	if (status != MHD_HTTP_OK)
 		return respond_error(c, path, status, q->call.err.text);
 	r = MHD_create_response_from_buffer(q->call.out.size, q->call.out.data, MHD_RESPMEM_MUST_FREE);
-	if (r)
-		q->call.out = (struct buffer){};
-	return respond(c, status, r, TYPE_JSON);
+	if (!r)
+		return MHD_NO;
+	q->call.out = (struct buffer){};
+	if (!*q->call.file)
+		return respond(c, status, r, TYPE_JSON);
+	snprintf(name, sizeof(name), "attachment; filename=\"%s\"", q->call.file);
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, name);
+	return respond(c, status, r, "application/x-tar");
 }
 
 static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct request *q)

@@ -113,7 +113,7 @@ def browser(window):
 
 MAIL = """Dear abuse team,
 we saw scans from your network: 1.1.1.1:1276 at 2999-01-31 14:05:00 +0100
-<img src=x onerror="document.title='owned'"> 1.1.1.1:1276
+<img src=x onerror="document.title='owned'">
 """
 
 
@@ -122,7 +122,6 @@ def test_a_person_finds_who_it_was(browser):
     browser.one("#complaint").send_keys(MAIL)
     browser.one("#find").click()
     browser.says("2999-01-31 13:05:00Z")
-    browser.says("no time: add one")
     browser.one("#ask").click()
     browser.says("1 of 1 found")
     browser.says("10.0.16.16")

@@ -16,6 +16,7 @@ selenium = pytest.importorskip("selenium.webdriver", reason="python3-selenium is
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
     pytest.skip("chromium or chromium-driver is not installed", allow_module_level=True)
 
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -55,7 +56,8 @@ class Browser:
         self.driver.get(f"http://{ADDRESS}{path}")
 
     def wait(self, condition, what):
-        return WebDriverWait(self.driver, 60).until(lambda _: condition(), what)
+        """Until the condition is true of the page, which may draw itself anew while it is looked at."""
+        return WebDriverWait(self.driver, 60, ignored_exceptions=(StaleElementReferenceException,)).until(lambda _: condition(), what)
 
     def one(self, selector):
         return self.wait(lambda: self.all(selector), f"no {selector}: {self.text()[:1000]}")[0]
@@ -166,7 +168,7 @@ def test_a_subscriber_is_explained(browser):
 def test_the_history_is_a_timeline(browser):
     browser.open("/history")
     browser.wait(lambda: browser.all("svg.timeline .bar-now"), "a bar")
-    assert "10.0.0.0/18 to 1.1.1.0/30" in browser.one("svg.timeline").text
+    browser.wait(lambda: "10.0.0.0/18 to 1.1.1.0/30" in browser.one("svg.timeline").text, "the bar's mapping")
 
 
 @pytest.mark.parametrize("path", ["/lookup", "/state", "/subscriber/10.0.0.2", "/history"])

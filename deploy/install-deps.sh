@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # install-deps.sh [build|bench|demo|test|clang|arm64|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
 # the tests need; without arguments, all but those of clang, arm64, package and site. Prints and does nothing where none is missing. The tests run
-# Prometheus, FRR and BIRD: they are unpacked into build/prometheus and build/routing where the machine has none, as installing the
-# packages would start services; of the latter two the libraries are installed.
+# Prometheus, FRR, BIRD, nginx and Caddy: they are unpacked into build/prometheus, build/routing and build/proxies where the machine has
+# none, as installing the packages would start services; of FRR and BIRD the libraries are installed.
 set -euo pipefail
 
 build=(
@@ -19,7 +19,7 @@ test=(
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
-    libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
+    openssl libpcre2-8-0 libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
 )
 # `make test-clang` compiles with those of them that apt has.
 clang=(clang-14 clang-16 clang-19)
@@ -38,6 +38,7 @@ package=(
 tree=$(cd "$(dirname "$0")/.." && pwd)
 prometheus=$tree/build/prometheus
 routing=$tree/build/routing
+proxies=$tree/build/proxies
 packages=()
 unpack=()
 for group; do
@@ -50,6 +51,8 @@ for group; do
         { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/promtool" ] || unpack+=(prometheus)
         { [ -x /usr/lib/frr/bgpd ] && [ -x /usr/sbin/bird ]; } || { [ -x "$routing/usr/lib/frr/bgpd" ] && [ -x "$routing/usr/sbin/bird" ]; } ||
             unpack+=(frr bird2)
+        { [ -x /usr/sbin/nginx ] && [ -x /usr/bin/caddy ]; } || { [ -x "$proxies/usr/sbin/nginx" ] && [ -x "$proxies/usr/bin/caddy" ]; } ||
+            unpack+=(nginx caddy)
         ;;
     clang)
         for package in "${clang[@]}"; do
@@ -74,7 +77,7 @@ done < <(printf '%s\n' "${packages[@]}" | sort -u)
 [ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
 
 log=$(mktemp)
-trap 'rm -rf "$log" "$prometheus.new" "$routing.new"' EXIT
+trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$proxies.new"' EXIT
 give_up() {
     tail -n 30 "$log" >&2
     echo "install-deps: $1 failed, its last lines stand above" >&2
@@ -118,4 +121,9 @@ if [[ " ${unpack[*]} " = *" frr "* ]]; then
     unpack_into "$routing" frr bird2
     rm -rf "$routing"
     mv "$routing.new" "$routing"
+fi
+if [[ " ${unpack[*]} " = *" nginx "* ]]; then
+    unpack_into "$proxies" nginx caddy
+    rm -rf "$proxies"
+    mv "$proxies.new" "$proxies"
 fi

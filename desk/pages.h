@@ -18,6 +18,13 @@ struct asset {
 extern const struct asset assets[];
 extern const unsigned n_assets;
 
+/*
+ * Makes the page: its style is in it, so that nothing is waited for before it is seen. *ret_hash permits the style in
+ * Content-Security-Policy, "sha256-...". 0 or -ENOMEM.
+ */
+#define PAGE_POLICY_HASH 64
+int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH]);
+
 /* What follows the path of a route. */
 enum route_rest { REST_NONE, REST_ADDR, REST_PREFIX };
 

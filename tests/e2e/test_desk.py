@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnat-desk: who may ask, each route, the headers, and what it refuses."""
 
+import base64
 import concurrent.futures
 import datetime
 import hashlib
@@ -26,7 +27,7 @@ PAGES = ("/", "/lookup", "/history", "/state", "/subscriber/10.0.0.2")
 STATE = ("/api/status", "/api/stats", "/api/mappings", "/api/pools", "/api/pools/1.1.1.0/30", "/api/interfaces", "/api/peers",
          "/api/samples", "/api/subscriber/10.0.0.2", "/api/explain/10.0.0.2")
 LOOKUP = ("/api/me", "/api/history")
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'HASH'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
           "frame-ancestors 'none'; base-uri 'none'")
 
 
@@ -50,7 +51,7 @@ def files(desk, page):
 
 
 def test_without_a_name_every_path_is_401(desk):
-    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.css", "/nowhere"):
+    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.js", "/nowhere"):
         assert desk.ask(path, user=None).status == 401, path
         assert desk.ask(path, user="").status == 401, path
     assert desk.ask("/", headers=[("X-Remote-User", "lea")]).status == 401, "two names"
@@ -77,10 +78,12 @@ def test_hostile_names_are_refused_and_not_repeated(desk, user):
 
 
 def test_every_answer_has_the_headers(desk):
-    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.css", "/nowhere", "/api/nowhere", "/api/explain/x"):
+    style = re.search(rb"<style>(.*?)</style>", desk.ask("/").body, re.S)[1]
+    policy = POLICY.replace("HASH", "sha256-" + base64.b64encode(hashlib.sha256(style).digest()).decode())
+    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.js", "/nowhere", "/api/nowhere", "/api/explain/x"):
         for user in ("ops", None):
             headers = desk.ask(path, user).headers
-            assert headers["Content-Security-Policy"] == POLICY
+            assert headers["Content-Security-Policy"] == policy
             assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
             assert headers["Referrer-Policy"] == "no-referrer" and headers["Cache-Control"] == "no-store"
             assert "Set-Cookie" not in headers
@@ -90,7 +93,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_weighs_little(desk):
     page = desk.ask("/").body.decode()
     paths = files(desk, page)
     bodies = [desk.ask(path) for path in paths]
-    assert all(b.status == 200 for b in bodies) and len(paths) == 10, paths
+    assert all(b.status == 200 for b in bodies) and len(paths) == 9, paths
     everything = page + "".join(b.body.decode() for b in bodies)
     assert not re.search(r"<script(?![^>]*src=)|\son[a-z]+=\"|style=|innerHTML|document\.write|\beval\(", everything)
     assert set(re.findall(r"https?://[^\"'\s`]+", everything)) == {"http://www.w3.org/2000/svg"}
@@ -115,7 +118,7 @@ def test_no_path_changes_anything(desk):
                  "/api/explain/10.0.0.2%20--x", "/api/explain/-h", "/api/explain/", "/subscriber/x", "/static/../desk.c",
                  "/static/%2e%2e/%2e%2e/etc/passwd", "//", "/lookup/", "/api"):
         assert desk.ask(path).status == 404, path
-    for path in ("/", "/api/status", "/static/desk.css"):
+    for path in ("/", "/api/status", "/static/desk.js"):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
             assert desk.ask(path, method=method, body=b"").status == 405, (path, method)
     assert desk.ask("/api/who").status == 405

@@ -230,6 +230,16 @@ def test_the_history_is_a_timeline(browser):
     browser.wait(lambda: "10.0.0.0/18 to 1.1.1.0/30" in browser.one("svg.timeline").text, "the bar's mapping")
 
 
+@pytest.mark.parametrize("path", ["/", "/state", "/history"])
+def test_nothing_is_waited_for_before_the_first_paint(browser, path):
+    """The style is in the page, and its scripts are modules, which do not hold up the paint."""
+    browser.open(path)
+    browser.wait(lambda: browser.all("main h1"), "a heading")
+    holding = "return performance.getEntriesByType('resource').filter((e) => e.renderBlockingStatus !== 'non-blocking').map((e) => e.name)"
+    assert browser.driver.execute_script(holding) == []
+    assert browser.driver.execute_script("return getComputedStyle(document.querySelector('header')).display") == "flex", "the style is there"
+
+
 @pytest.mark.parametrize("path", ["/lookup", "/state", "/subscriber/10.0.0.2", "/history"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_screens_and_both_schemes(browser, path, scheme):

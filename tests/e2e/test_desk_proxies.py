@@ -108,7 +108,7 @@ def site(request, running_lab, run_directory):
 
 def test_nobody_gets_in_without_a_password(site):
     for options in ((), ("-u", "lea:wrong"), ("-H", "X-Remote-User: ops"), ("-H", "Authorization: Basic b3Bz")):
-        for path in ("/", "/api/me", "/static/desk.css"):
+        for path in ("/", "/api/me", "/static/desk.js"):
             assert site.curl(path, *options)[0] == 401, (options, path)
 
 

@@ -320,7 +320,7 @@ test-e2e: deps-test ## agent and command line with real traffic in namespaces (S
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
-PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/promtool) promtool)
+PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/usr/bin/promtool) promtool)
 test-alerts: deps-test ## the alert rules, by promtool: each where it is due, and none where all is well
 	$(PROMTOOL) check rules deploy/prometheus/detnat.rules.yml
 	$(PROMTOOL) test rules deploy/prometheus/detnat.rules.test.yml

@@ -18,6 +18,7 @@
 /* A question, and its answer. */
 struct asked {
 	const char *name, *endpoint;
+	const char *for_whom; /* who asked, where that is another than the user of the process; NULL: nobody else */
 	int64_t t, now;
 	char *json, *text; /* the answer */
 	char in_addr[ADDR_TEXT];
@@ -78,8 +79,8 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	return 0;
 }
 
-/* The user, and who became him by sudo. */
-static void add_user(cJSON *json)
+/* The user, who became him by sudo, and for whom he asks. */
+static void add_user(cJSON *json, const char *for_whom)
 {
 	const struct passwd *user = getpwuid(getuid());
 	const char *sudo = getenv("SUDO_USER");
@@ -87,6 +88,8 @@ static void add_user(cJSON *json)
 	cJSON_AddStringToObject(json, "user", user ? user->pw_name : "unknown");
 	if (sudo)
 		cJSON_AddStringToObject(json, "sudo_user", sudo);
+	if (for_whom)
+		cJSON_AddStringToObject(json, "for", for_whom);
 }
 
 static char *question_text(const struct asked *a, const char *time_key, bool digest)
@@ -95,7 +98,7 @@ static char *question_text(const struct asked *a, const char *time_key, bool dig
 	char when[TIME_TEXT], hash[SHA256_TEXT];
 
 	cJSON_AddStringToObject(json, time_key, time_format(a->now, when));
-	add_user(json);
+	add_user(json, a->for_whom);
 	cJSON_AddStringToObject(json, "case", a->name);
 	cJSON_AddStringToObject(json, "endpoint", a->endpoint);
 	cJSON_AddStringToObject(json, "at", time_format(a->t, when));
@@ -184,18 +187,25 @@ static int write_all(const struct evidence *e, const struct asked *a, const char
 	return r ? r : evidence_sign(e, key, err);
 }
 
+static int begin(struct evidence *e, const struct asked *a, const cJSON *args, bool tar, struct error *err)
+{
+	return tar ? evidence_begin_temporary(e, err)
+		   : evidence_begin(e, json_text(args, "directory", "."), a->name, err);
+}
+
 static int make(const struct asked *a, const char *dir, const cJSON *args, struct writer *w, struct error *err)
 {
+	bool tar = cJSON_IsTrue(json_get(args, "tar"));
 	struct evidence e = { 0 };
-	int r = evidence_begin(&e, json_text(args, "directory", "."), a->name, err);
+	int r = begin(&e, a, args, tar, err);
 
 	r = r ? r : write_all(&e, a, dir, json_text(args, "key", NULL), err);
-	r = r ? r : note_query(a, dir, err);
-	r = r ? r : evidence_finish(&e, err);
-	if (r) {
+	r = r ? r : note_query(a, json_text(args, "queries", dir), err);
+	r = r ? r : tar ? evidence_tar(&e, a->name, w->out, err) : evidence_finish(&e, err);
+	if (r || tar)
 		evidence_discard(&e);
-		return EXIT_REFUSED;
-	}
+	if (r || tar)
+		return r ? EXIT_REFUSED : EXIT_DONE;
 	if (w->json)
 		writer_json(w, a->json, strcspn(a->json, "\n"));
 	else
@@ -208,6 +218,7 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 	const char *at = json_text(args, "at", NULL);
 	struct asked a = { .name = json_text(args, "case", ""),
 			   .endpoint = json_text(args, "endpoint", ""),
+			   .for_whom = json_text(args, "for", NULL),
 			   .now = time(NULL) };
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
@@ -219,6 +230,11 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 		return error_set(err, EXIT_USAGE,
 				 "a case has letters, digits, dots, underscores and hyphens, and no dot first, unlike "
 				 "\"%.64s\"",
+				 a.name);
+	if (cJSON_IsTrue(json_get(args, "tar")) && json_text(args, "directory", NULL))
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --directory is not taken");
+	if (cJSON_IsTrue(json_get(args, "tar")) && isatty(fileno(w->out)))
+		return error_set(err, EXIT_USAGE, "evidence: --tar prints an archive: send it to a file, >%s.tar",
 				 a.name);
 	status = history_read_named(socket, args, false, &f, &dir, err);
 	if (status)

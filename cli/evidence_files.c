@@ -40,6 +40,17 @@ int evidence_begin(struct evidence *e, const char *dir, const char *name, struct
 	return 0;
 }
 
+int evidence_begin_temporary(struct evidence *e, struct error *err)
+{
+	const char *dir = getenv("TMPDIR");
+	int n = snprintf(e->path, sizeof(e->path), "%s/detnat-evidence.XXXXXX", dir && *dir ? dir : "/tmp");
+
+	if (n < (int)sizeof(e->path) && mkdtemp(e->path))
+		return 0;
+	e->path[0] = '\0';
+	return fail(err, n < (int)sizeof(e->path) ? -errno : -ENAMETOOLONG, dir && *dir ? dir : "/tmp");
+}
+
 static FILE *open_in(const struct evidence *e, const char *file, const char *mode)
 {
 	_cleanup_free_ char *path = NULL;

@@ -14,6 +14,9 @@ struct evidence {
 	char path[EVIDENCE_PATH];  /* where it is made: DIR/.CASE.XXXXXX */
 };
 
+/* Makes the directory in one for temporary files, which has no place. 0 or -errno with err. */
+int evidence_begin_temporary(struct evidence *e, struct error *err);
+
 /* Makes the directory. 0, or -errno with err: -EEXIST if there is a case of that name. */
 int evidence_begin(struct evidence *e, const char *dir, const char *name, struct error *err);
 
@@ -35,6 +38,9 @@ int evidence_sign(const struct evidence *e, const char *key, struct error *err);
 /* Puts the directory in its place, 0 or -errno with err; or removes what was made. */
 int evidence_finish(const struct evidence *e, struct error *err);
 void evidence_discard(const struct evidence *e);
+
+/* Prints the directory as a tar archive, in which it has a name. 0 or -errno with err. */
+int evidence_tar(const struct evidence *e, const char *name, FILE *out, struct error *err);
 
 #define SHA256_TEXT HASH_TEXT
 /* The SHA-256 of a text, in hexadecimal digits. */

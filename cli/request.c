@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* request: the questions of a complaint, each answered by a line. */
+/* request: the questions of a complaint, each answered by a line, or shown alone. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "who_rows.h"
 
 struct request {
-	const struct who_source *source;
+	const struct who_source *source; /* NULL: questions are shown, and not asked */
 	struct writer *w;
 	uint64_t questions, refused, unanswered;
 	struct error first; /* why the first that is refused is no question */
@@ -24,7 +24,10 @@ static int answer_complaint(void *arg, const struct complaint *c)
 
 	r->questions++;
 	if (c->good) {
-		r->unanswered += who_row(r->source, &q, r->w) != EXIT_DONE;
+		if (r->source)
+			r->unanswered += who_row(r->source, &q, r->w) != EXIT_DONE;
+		else
+			who_row_question(&q, r->w);
 		return 0;
 	}
 	who_row_malformed(r->w, c->line, c->why.text);
@@ -90,6 +93,12 @@ static int answer_all(const struct who_source *source, char *text, size_t size, 
 	return EXIT_DONE;
 }
 
+/* What keeps a text from being asked as a whole is status 1. */
+static int show_questions(char *text, size_t size, const struct zone *zone, struct writer *w, struct error *err)
+{
+	return answer_all(NULL, text, size, zone, w, err) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
+}
+
 static int answer_from(const struct history_files *f, const char *dir, const cJSON *args, char *text, size_t size,
 		       const struct zone *zone, struct writer *w, struct error *err)
 {
@@ -117,6 +126,8 @@ static int request_run(const char *socket, const cJSON *args, struct writer *w, 
 	if (name && zone_parse(name, &zone, err))
 		return EXIT_USAGE;
 	status = read_text(json_text(args, "file", ""), &text, &size, err);
+	if (!status && cJSON_IsTrue(json_get(args, "questions")))
+		return show_questions(text, size, &zone, w, err);
 	status = status ? status : history_read_named(socket, args, true, &f, &dir, err);
 	if (status)
 		return status;

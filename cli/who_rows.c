@@ -135,16 +135,48 @@ int who_row(const struct who_source *source, const struct who_question *q, struc
 	return EXIT_DONE;
 }
 
+void who_row_question(const struct who_question *q, struct writer *w)
+{
+	char addr[ADDR_TEXT], when[TIME_TEXT], text[160];
+
+	addr_format(q->out.addr, addr);
+	time_format(q->t, when);
+	if (w->json)
+		snprintf(text, sizeof(text),
+			 "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u}", q->line, when,
+			 addr, q->out.port);
+	else
+		snprintf(text, sizeof(text), "%s:%u", addr, q->out.port);
+	if (w->json)
+		writer_stream_row(w, NULL, text, NULL);
+	else
+		writer_line(w, ROW "line %" PRIu64, when, text, "-", q->line);
+}
+
+/* Copies a text that has words of strangers; other letters than those of ASCII become question marks. */
+static void make_plain(const char *text, bool json, char *ret, size_t room)
+{
+	size_t n = 0;
+
+	for (; *text && n + 3 < room; text++) {
+		if (json && (*text == '"' || *text == '\\'))
+			ret[n++] = '\\';
+		ret[n++] = *text >= ' ' && *text < 127 ? *text : '?';
+	}
+	ret[n] = '\0';
+}
+
 void who_row_malformed(struct writer *w, uint64_t line, const char *text)
 {
-	char json[320];
+	char json[1200], plain[1024];
 
+	make_plain(text, w->json, plain, sizeof(plain));
 	snprintf(json, sizeof(json),
-		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"error\":\"%s\"}", line, text);
+		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"error\":\"%s\"}", line, plain);
 	if (w->json)
 		writer_stream_row(w, NULL, json, NULL);
 	else
-		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
+		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, plain);
 }
 
 int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)

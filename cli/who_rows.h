@@ -19,6 +19,9 @@ void who_rows_end(struct writer *w);
 /* Answers a question by a row. Returns an exit status: EXIT_REFUSED without an answer or a customer. */
 int who_row(const struct who_source *source, const struct who_question *q, struct writer *w);
 
+/* A row for a question that is not asked. */
+void who_row_question(const struct who_question *q, struct writer *w);
+
 /* A row for a line that is no question, with the reason. */
 void who_row_malformed(struct writer *w, uint64_t line, const char *text);
 

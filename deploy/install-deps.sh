@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # install-deps.sh [build|bench|demo|test|clang|arm64|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
 # the tests need; without arguments, all but those of clang, arm64, package and site. Prints and does nothing where none is missing. The tests run
-# Prometheus, FRR, BIRD, FreeRADIUS and Kea: they are unpacked into build/prometheus, build/routing and build/identity where the machine
-# has none, as installing the packages would start services; of all but the first the libraries are installed.
+# Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx and Caddy: they are unpacked into build/prometheus, build/routing, build/identity and build/proxies
+# where the machine has none, as installing the packages would start services; the libraries of FRR, BIRD, FreeRADIUS and Kea are installed.
 set -euo pipefail
 
 build=(
@@ -19,7 +19,7 @@ test=(
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
-    libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
+    openssl libpcre2-8-0 libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
     freeradius-utils dnsmasq-base libct4 libwbclient0 liblog4cplus-2.0.5 libmariadb3 libpq5
 )
 # `make test-clang` compiles with those of them that apt has.
@@ -40,6 +40,7 @@ tree=$(cd "$(dirname "$0")/.." && pwd)
 prometheus=$tree/build/prometheus
 routing=$tree/build/routing
 identity=$tree/build/identity
+proxies=$tree/build/proxies
 packages=()
 unpack=()
 for group; do
@@ -49,11 +50,13 @@ for group; do
     demo) packages+=("${demo[@]}") ;;
     test)
         packages+=("${test[@]}")
-        { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/promtool" ] || unpack+=(prometheus)
+        { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/usr/bin/promtool" ] || unpack+=(prometheus)
         { [ -x /usr/lib/frr/bgpd ] && [ -x /usr/sbin/bird ]; } || { [ -x "$routing/usr/lib/frr/bgpd" ] && [ -x "$routing/usr/sbin/bird" ]; } ||
             unpack+=(frr bird2)
         { [ -x /usr/sbin/freeradius ] && [ -x /usr/sbin/kea-dhcp4 ]; } ||
             { [ -x "$identity/usr/sbin/freeradius" ] && [ -x "$identity/usr/sbin/kea-dhcp4" ]; } || unpack+=(freeradius kea-dhcp4-server kea-common)
+        { [ -x /usr/sbin/nginx ] && [ -x /usr/bin/caddy ]; } || { [ -x "$proxies/usr/sbin/nginx" ] && [ -x "$proxies/usr/bin/caddy" ]; } ||
+            unpack+=(nginx caddy)
         ;;
     clang)
         for package in "${clang[@]}"; do
@@ -78,7 +81,7 @@ done < <(printf '%s\n' "${packages[@]}" | sort -u)
 [ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
 
 log=$(mktemp)
-trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new"' EXIT
+trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new" "$proxies.new"' EXIT
 give_up() {
     tail -n 30 "$log" >&2
     echo "install-deps: $1 failed, its last lines stand above" >&2
@@ -97,10 +100,11 @@ if [ ${#missing[@]} -gt 0 ]; then
     { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || give_up apt-get
 fi
 
-# unpack_into DIRECTORY PACKAGE...
+# unpack_into DIRECTORY PACKAGE...: if the first of the packages is to be unpacked.
 unpack_into() {
-    local new=$1.new deb
+    local directory=$1 new=$1.new deb
     shift
+    [[ " ${unpack[*]} " = *" $1 "* ]] || return 0
     echo "install-deps: unpacking $* into build/"
     rm -rf "$new"
     mkdir -p "$new"
@@ -111,20 +115,11 @@ unpack_into() {
         dpkg-deb -x "$deb" "$new" >"$log" 2>&1 || give_up dpkg-deb
         rm "$deb"
     done
+    rm -rf "$directory"
+    mv "$new" "$directory"
 }
 
-if [[ " ${unpack[*]} " = *" prometheus "* ]]; then
-    unpack_into "$prometheus" prometheus
-    rm -rf "$prometheus"
-    mv "$prometheus.new/usr/bin" "$prometheus"
-fi
-if [[ " ${unpack[*]} " = *" frr "* ]]; then
-    unpack_into "$routing" frr bird2
-    rm -rf "$routing"
-    mv "$routing.new" "$routing"
-fi
-if [[ " ${unpack[*]} " = *" freeradius "* ]]; then
-    unpack_into "$identity" freeradius kea-dhcp4-server kea-common
-    rm -rf "$identity"
-    mv "$identity.new" "$identity"
-fi
+unpack_into "$prometheus" prometheus
+unpack_into "$routing" frr bird2
+unpack_into "$identity" freeradius kea-dhcp4-server kea-common
+unpack_into "$proxies" nginx caddy

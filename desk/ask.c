@@ -205,10 +205,10 @@ static unsigned broke_off(int r, struct error *err)
 		return 504;
 	}
 	error_set(err, 0, r == -E2BIG ? "the answer is longer than 64 MiB; ask for less at once" : "out of memory");
-	return r == -E2BIG ? 502 : 503;
+	return r == -E2BIG ? 413 : 503;
 }
 
-static unsigned run(const struct ask_at *at, char *const *argv, const struct buffer *input, struct buffer *ret,
+static unsigned run(const struct ask_at *at, char *const *argv, const struct ask *ask, struct buffer *ret,
 		    struct error *err)
 {
 	_cleanup_buffer_ struct buffer messages = {}, out = {};
@@ -219,31 +219,43 @@ static unsigned run(const struct ask_at *at, char *const *argv, const struct buf
 		error_set(err, 0, "%s cannot be run: %s", at->program, strerror(-r));
 		return 502;
 	}
-	r = talk(&c, input, &out, &messages);
+	r = talk(&c, ask->input, &out, &messages);
 	status = finish(&c, r != 0);
 	if (r)
 		return broke_off(r, err);
 	/* Findings and unanswered questions end with status 1, and are answers. */
-	if (!out.size || (status != 0 && status != STATUS_REFUSED))
+	if (!out.size || (status != 0 && (ask->whole || status != STATUS_REFUSED)))
 		return explain(status, &messages, err);
 	*ret = out;
 	out = (struct buffer){};
 	return 200;
 }
 
-unsigned ask_ctl(const struct ask_at *at, const char *const *words, const struct buffer *input, struct buffer *ret,
-		 struct error *err)
+void ask_add(struct ask *a, const char *word)
+{
+	if (a->n < ASK_MAX_WORDS)
+		a->words[a->n++] = word;
+}
+
+void ask_add_option(struct ask *a, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	ask_add(a, option);
+	ask_add(a, value);
+}
+
+unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct buffer *ret, struct error *err)
 {
 	const char *argv[ASK_MAX_WORDS + 6] = { "detnatctl", "-j", "-s", at->control };
-	unsigned n = 4, status;
+	unsigned status;
 
-	for (unsigned i = 0; i < ASK_MAX_WORDS && words[i]; i++)
-		argv[n++] = words[i];
+	memcpy(argv + 4, ask->words, ask->n * sizeof(*argv));
 	if (!begin()) {
 		error_set(err, 0, "too many questions at once; try again in some seconds");
 		return 503;
 	}
-	status = run(at, (char *const *)argv, input, ret, err);
+	status = run(at, (char *const *)argv, ask, ret, err);
 	end();
 	return status;
 }

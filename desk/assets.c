@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The files of desk/www, put into the program by the assembler. The page is served under the paths of pages.c. */
+#include <errno.h>
+#include <nettle/base64.h>
+#include <nettle/sha2.h>
+#include <string.h>
+
 #include "pages.h"
 
 #define FILES(X)                                                   \
 	X(page, "page.html", "text/html; charset=utf-8")           \
-	X(style, "desk.css", "text/css; charset=utf-8")            \
 	X(icon, "icon.svg", "image/svg+xml")                       \
 	X(script, "desk.js", "text/javascript; charset=utf-8")     \
 	X(dom, "dom.js", "text/javascript; charset=utf-8")         \
@@ -20,6 +24,7 @@
 	__asm__(".pushsection .rodata\nasset_" #id ": .incbin \"desk/www/" file "\"\nasset_" #id "_end: .byte 0\n" \
 		".popsection\n");
 FILES(X)
+X(style, "desk.css", "")
 #undef X
 
 const struct asset assets[] = {
@@ -29,3 +34,36 @@ const struct asset assets[] = {
 };
 
 const unsigned n_assets = sizeof(assets) / sizeof(*assets);
+
+/* Where the style goes. */
+#define MARK "<style></style>"
+
+static void hash_style(const char *style, size_t size, char ret[static PAGE_POLICY_HASH])
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	struct sha256_ctx ctx;
+	size_t n = strlen(strcpy(ret, "sha256-"));
+
+	sha256_init(&ctx);
+	sha256_update(&ctx, size, (const uint8_t *)style);
+	sha256_digest(&ctx, sizeof(digest), digest);
+	base64_encode_raw(ret + n, sizeof(digest), digest);
+	ret[n + BASE64_ENCODE_RAW_LENGTH(SHA256_DIGEST_SIZE)] = '\0';
+}
+
+int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH])
+{
+	size_t size = (size_t)(asset_style_end - asset_style);
+	const char *mark = strstr(asset_page, MARK), *after = mark + strlen("<style>");
+	struct buffer b = {};
+
+	if (buffer_add(&b, asset_page, (size_t)(after - asset_page), SIZE_MAX) ||
+	    buffer_add(&b, asset_style, size, SIZE_MAX) ||
+	    buffer_add(&b, after, (size_t)(asset_page_end - after), SIZE_MAX)) {
+		buffer_free(&b);
+		return -ENOMEM;
+	}
+	hash_style(asset_style, size, ret_hash);
+	*ret = b;
+	return 0;
+}

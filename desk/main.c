@@ -24,7 +24,7 @@
 
 static const char help[] =
 	"Usage: detnat-desk [--socket PATH | --listen ADDR:PORT] [--control PATH] [--state-dir DIR]\n"
-	"                   [--sample SECONDS]\n"
+	"                   [--leases DIR] [--queries DIR] [--key FILE] [--sample SECONDS]\n"
 	"\n"
 	"Serves a page to find the customer behind a complaint and to see the state of the NAT. It only reads.\n"
 	"\n"
@@ -32,6 +32,9 @@ static const char help[] =
 	"  --listen ADDR:PORT  listen on an address of 127.0.0.0/8, for the users of this machine\n"
 	"  --control PATH      the agent's socket (" DEFAULT_SOCKET ")\n"
 	"  --state-dir DIR     the mapping history to ask (that of the agent)\n"
+	"  --leases DIR        name customers from the leases there (those beside the history)\n"
+	"  --queries DIR       note there who took evidence (beside the history)\n"
+	"  --key FILE          sign evidence with this key of ssh-keygen\n"
 	"  --sample SECONDS    time between two points of the plots, 1 to 3600 (60)\n"
 	"  -V, --version       print the version\n"
 	"  -h, --help          print this\n"
@@ -74,6 +77,15 @@ static int read_option(struct options *o, int option, struct error *err)
 	case 'd':
 		o->at.state_dir = optarg;
 		return 0;
+	case 'L':
+		o->at.leases = optarg;
+		return 0;
+	case 'q':
+		o->at.queries = optarg;
+		return 0;
+	case 'k':
+		o->at.key = optarg;
+		return 0;
 	case 'p':
 		return read_seconds(optarg, &o->sample_s, err);
 	case 'V':
@@ -90,10 +102,17 @@ static int read_option(struct options *o, int option, struct error *err)
 static int read_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	static const struct option known[] = {
-		{ "socket", required_argument, NULL, 's' },  { "listen", required_argument, NULL, 'l' },
-		{ "control", required_argument, NULL, 'c' }, { "state-dir", required_argument, NULL, 'd' },
-		{ "sample", required_argument, NULL, 'p' },  { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },	     {},
+		{ "socket", required_argument, NULL, 's' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "control", required_argument, NULL, 'c' },
+		{ "state-dir", required_argument, NULL, 'd' },
+		{ "leases", required_argument, NULL, 'L' },
+		{ "queries", required_argument, NULL, 'q' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "sample", required_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
 	};
 	int option, r = 0;
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "pages.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/address.h"
 #include "base/log.h"
-#include "base/timestamp.h"
-#include "questions.h"
+#include "forms.h"
 #include "samples.h"
 
 static unsigned memory(struct call *call)
@@ -31,79 +29,82 @@ static unsigned answer_samples(struct call *call)
 	return samples_write(&call->out) ? memory(call) : 200;
 }
 
-static void write_questions(FILE *out, const struct questions *q)
+static unsigned malformed(struct call *call, const char *text)
 {
-	char when[TIME_TEXT], addr[ADDR_TEXT];
-
-	fputs("{\"questions\":[", out);
-	for (size_t i = 0; i < q->n; i++)
-		fprintf(out, "%s{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u}",
-			i ? "," : "", q->of[i].line, time_format(q->of[i].time, when),
-			addr_format(q->of[i].out.addr, addr), q->of[i].out.port);
-	fputs("],\"problems\":[", out);
-	for (size_t i = 0; i < q->n_problems; i++)
-		fprintf(out, "%s{\"line\":%" PRIu64 ",\"text\":\"%s\"}", i ? "," : "", q->problems[i].line,
-			question_problem_text(q->problems[i].why));
-	fprintf(out, "],\"left_out\":%" PRIu64 "}", q->left_out);
+	error_set(&call->err, 0, "%s", text);
+	return 400;
 }
 
-/* As detnatctl who - takes them. */
-static void write_lines(FILE *out, const struct questions *q)
+/* Where the answers are looked for. */
+static void add_places(struct ask *a, const struct ask_at *at)
 {
-	char when[TIME_TEXT], addr[ADDR_TEXT];
-
-	for (size_t i = 0; i < q->n; i++)
-		fprintf(out, "%s %s:%u\n", time_format(q->of[i].time, when), addr_format(q->of[i].out.addr, addr),
-			q->of[i].out.port);
-}
-
-/* The text that a function writes about the questions of the body. 0 or -ENOMEM. */
-static int write_about(const struct questions *q, void (*write)(FILE *, const struct questions *), struct buffer *ret)
-{
-	FILE *out = open_memstream(&ret->data, &ret->size);
-
-	if (!out)
-		return -ENOMEM;
-	write(out, q);
-	return fclose(out) ? -ENOMEM : 0;
+	ask_add_option(a, "--state-dir", at->state_dir);
+	ask_add_option(a, "--leases", at->leases);
 }
 
 static unsigned answer_questions(struct call *call)
 {
-	_cleanup_questions_ struct questions q = {};
+	struct ask ask = { { "request", "-", "--questions" }, 3, &call->body };
 
-	if (questions_find(call->body.data, call->body.size, &q) || write_about(&q, write_questions, &call->out))
-		return memory(call);
-	return 200;
+	if (call->zone && !form_zone_valid(call->zone))
+		return malformed(call, "a zone is an offset such as +01:00, or a name such as Europe/Berlin");
+	ask_add_option(&ask, "--zone", call->zone);
+	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }
 
-/* The customer behind an address and the evidence are the answers of `who`, too: they need no more than its words. */
+static const char *asker(const struct call *call)
+{
+	return *call->user ? call->user : "a user of this machine";
+}
+
 static unsigned answer_who(struct call *call)
 {
-	const char *words[] = { "who", "-", call->at->state_dir ? "--state-dir" : NULL, call->at->state_dir, NULL };
-	_cleanup_buffer_ struct buffer lines = {};
-	_cleanup_questions_ struct questions q = {};
+	struct ask ask = { { "who", "-" }, 2, &call->body };
+	size_t n = form_lines(call->body.data, call->body.size);
 
-	if (questions_find(call->body.data, call->body.size, &q) || write_about(&q, write_lines, &lines))
-		return memory(call);
-	if (!q.n || q.left_out || q.n_problems) {
-		error_set(&call->err, 0, "a body of up to %u lines is needed, each TIME ADDR:PORT with a time zone",
-			  QUESTIONS_MAX);
-		return 400;
-	}
-	log_audit("%s asks who it was: %zu questions", *call->user ? call->user : "a user of this machine", q.n);
-	return ask_ctl(call->at, words, &lines, &call->out, &call->err);
+	if (!n || n > FORM_LINES_MAX)
+		return malformed(call, "a body of 1 to 100000 lines is needed, each TIME ADDR:PORT with a time zone");
+	add_places(&ask, call->at);
+	log_audit("%s asks who it was: %zu questions", asker(call), n);
+	return ask_ctl(call->at, &ask, &call->out, &call->err);
+}
+
+/* That evidence cannot be made is no fault of the question. */
+static unsigned answer_evidence(struct call *call)
+{
+	struct ask ask = { { "evidence" }, 1, .whole = true };
+	struct form_evidence form;
+	unsigned status;
+
+	if (!form_evidence_read(call->body.data, call->body.size, &form))
+		return malformed(call,
+				 "a body of one line is needed, CASE TIME ADDR:PORT; a case has up to 64 letters, "
+				 "digits, dots, underscores and hyphens");
+	ask_add(&ask, form.name);
+	ask_add(&ask, form.endpoint);
+	ask_add_option(&ask, "--at", form.at);
+	ask_add(&ask, "--tar");
+	ask_add_option(&ask, "--for", *call->user ? call->user : NULL);
+	ask_add_option(&ask, "--queries", call->at->queries);
+	ask_add_option(&ask, "--key", call->at->key);
+	add_places(&ask, call->at);
+	status = ask_ctl(call->at, &ask, &call->out, &call->err);
+	log_audit("%s takes evidence about %s at %s, case %s: %s", asker(call), form.endpoint, form.at, form.name,
+		  status == 200 ? "done" : call->err.text);
+	if (status == 200)
+		snprintf(call->file, sizeof(call->file), "%s.tar", form.name);
+	return status == 404 ? 502 : status;
 }
 
 static unsigned answer_history(struct call *call)
 {
-	const char *words[] = { "history", "list", call->at->state_dir ? "--state-dir" : NULL, call->at->state_dir,
-				NULL };
+	struct ask ask = { { "history", "list" }, 2 };
 
-	return ask_ctl(call->at, words, NULL, &call->out, &call->err);
+	ask_add_option(&ask, "--state-dir", call->at->state_dir);
+	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }
 
-/* The words of detnatctl are here, and nowhere else: each of them reads. */
+/* The words of detnatctl are here, and nowhere else: each of them reads, and evidence notes its use. */
 static const struct route routes[] = {
 	{ "/", .right = RIGHT_LOOKUP, .page = true },
 	{ "/lookup", .right = RIGHT_LOOKUP, .page = true },
@@ -113,6 +114,7 @@ static const struct route routes[] = {
 	{ "/api/me", .right = RIGHT_LOOKUP, .answer = answer_me },
 	{ "/api/questions", .right = RIGHT_LOOKUP, .answer = answer_questions, .post = true },
 	{ "/api/who", .right = RIGHT_LOOKUP, .answer = answer_who, .post = true },
+	{ "/api/evidence", .right = RIGHT_LOOKUP, .answer = answer_evidence, .post = true },
 	{ "/api/history", .right = RIGHT_LOOKUP, .answer = answer_history },
 	{ "/api/samples", .right = RIGHT_STATE, .answer = answer_samples },
 	{ "/api/status", .right = RIGHT_STATE, .words = { "status" } },
@@ -164,16 +166,13 @@ const struct asset *asset_find(const char *path)
 
 unsigned route_answer(const struct route *r, const char *rest, struct call *call)
 {
-	const char *words[5] = {};
-	unsigned n = 0;
+	struct ask ask = {};
 
 	if (r->answer)
 		return r->answer(call);
-	while (r->words[n]) {
-		words[n] = r->words[n];
-		n++;
-	}
+	for (unsigned i = 0; r->words[i]; i++)
+		ask_add(&ask, r->words[i]);
 	if (*rest)
-		words[n] = rest;
-	return ask_ctl(call->at, words, NULL, &call->out, &call->err);
+		ask_add(&ask, rest);
+	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }

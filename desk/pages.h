@@ -18,6 +18,13 @@ struct asset {
 extern const struct asset assets[];
 extern const unsigned n_assets;
 
+/*
+ * Makes the page: its style is in it, so that nothing is waited for before it is seen. *ret_hash permits the style in
+ * Content-Security-Policy, "sha256-...". 0 or -ENOMEM.
+ */
+#define PAGE_POLICY_HASH 64
+int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH]);
+
 /* What follows the path of a route. */
 enum route_rest { REST_NONE, REST_ADDR, REST_PREFIX };
 
@@ -38,9 +45,11 @@ struct route {
 struct call {
 	const struct ask_at *at;
 	const char *user; /* "": none, on loopback */
+	const char *zone; /* of the query; NULL: none */
 	enum right right;
 	struct buffer body; /* of a POST */
-	struct buffer out;  /* JSON */
+	struct buffer out;  /* JSON, or the file of that name: */
+	char file[80];	    /* letters, digits, dots, underscores and hyphens; "": it is JSON */
 	struct error err;
 };
 
@@ -49,7 +58,7 @@ struct call {
 const struct route *route_find(const char *path, const char **ret_rest);
 const struct asset *asset_find(const char *path);
 
-/* Answers a route that is no page: the status of HTTP, with JSON in call->out or a text in call->err. */
+/* Answers a route that is no page: the status of HTTP, with the answer in call->out or a text in call->err. */
 unsigned route_answer(const struct route *r, const char *rest, struct call *call);
 
 #endif

@@ -76,13 +76,12 @@ bool sample_read(const char *status, size_t status_size, const char *stats, size
 
 static void take(void)
 {
-	static const char *const status_words[] = { "status", NULL }, *const stats_words[] = { "stats", NULL };
+	static const struct ask ask_status = { { "status" }, 1 }, ask_stats = { { "stats" }, 1 };
 	_cleanup_buffer_ struct buffer status = {}, stats = {};
 	struct sample s = { .time = time(NULL) };
 	struct error err;
 
-	if (ask_ctl(place, status_words, NULL, &status, &err) == 200 &&
-	    ask_ctl(place, stats_words, NULL, &stats, &err) == 200)
+	if (ask_ctl(place, &ask_status, &status, &err) == 200 && ask_ctl(place, &ask_stats, &stats, &err) == 200)
 		sample_read(status.data, status.size, stats.data, stats.size, &s);
 	samples_add(s);
 }

@@ -18,12 +18,14 @@
 #define USER_HEADER  "X-Remote-User"
 #define TYPE_TEXT    "text/plain; charset=utf-8"
 #define TYPE_JSON    "application/json"
-#define SECURITY_POLICY                                                                                       \
-	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " \
+#define SECURITY_POLICY                                                                                     \
+	"default-src 'none'; script-src 'self'; style-src '%s'; img-src 'self' data:; connect-src 'self'; " \
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 static const struct ask_at *place;
 static bool proxied;
+static struct buffer page;
+static char policy[sizeof(SECURITY_POLICY) + PAGE_POLICY_HASH];
 
 /* A request under way; made with its headers. */
 struct request {
@@ -65,7 +67,7 @@ static void request_free(struct request *q)
 static enum MHD_Result respond(struct MHD_Connection *c, unsigned status, struct MHD_Response *r, const char *type)
 {
 	static const char *const headers[][2] = {
-		{ "Content-Security-Policy", SECURITY_POLICY },
+		{ "Content-Security-Policy", policy },
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "X-Frame-Options", "DENY" },
 		{ "Referrer-Policy", "no-referrer" },
@@ -120,6 +122,12 @@ static enum MHD_Result respond_asset(struct MHD_Connection *c, const struct asse
 
 	return respond(c, MHD_HTTP_OK,
 		       MHD_create_response_from_buffer(n, (void *)(uintptr_t)a->data, MHD_RESPMEM_PERSISTENT), a->type);
+}
+
+static enum MHD_Result respond_page(struct MHD_Connection *c)
+{
+	return respond(c, MHD_HTTP_OK, MHD_create_response_from_buffer(page.size, page.data, MHD_RESPMEM_PERSISTENT),
+		       "text/html; charset=utf-8");
 }
 
 /* The only value of a header, "" for none, or NULL if it comes twice. */
@@ -241,6 +249,7 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 	*state = q;
 	q->call.at = place;
 	q->call.user = q->user;
+	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
 	status = refuse(c, path, method, q, &text);
 	if (status)
 		return respond_error(c, path, status, text);
@@ -264,13 +273,19 @@ static enum MHD_Result respond_answer(struct MHD_Connection *c, const char *path
 {
 	unsigned status = route_answer(q->route, q->rest, &q->call);
 	struct MHD_Response *r;
+	char name[128];
 
 	if (status != MHD_HTTP_OK)
 		return respond_error(c, path, status, q->call.err.text);
 	r = MHD_create_response_from_buffer(q->call.out.size, q->call.out.data, MHD_RESPMEM_MUST_FREE);
-	if (r)
-		q->call.out = (struct buffer){};
-	return respond(c, status, r, TYPE_JSON);
+	if (!r)
+		return MHD_NO;
+	q->call.out = (struct buffer){};
+	if (!*q->call.file)
+		return respond(c, status, r, TYPE_JSON);
+	snprintf(name, sizeof(name), "attachment; filename=\"%s\"", q->call.file);
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, name);
+	return respond(c, status, r, "application/x-tar");
 }
 
 static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct request *q)
@@ -283,7 +298,7 @@ static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct
 				     "too many uploads at once; try again in some seconds");
 	if (!q->route)
 		return respond_asset(c, asset_find(path));
-	return q->route->page ? respond_asset(c, &assets[0]) : respond_answer(c, path, q);
+	return q->route->page ? respond_page(c) : respond_answer(c, path, q);
 }
 
 static struct connection *connection_of(struct MHD_Connection *c)
@@ -329,12 +344,15 @@ static void followed(void *arg, struct MHD_Connection *c, void **context, enum M
 
 int server_start(const struct listening *l, const struct ask_at *at, struct error *err)
 {
-	int r = connections_watch();
+	char hash[PAGE_POLICY_HASH];
+	int r = page_make(&page, hash);
 
+	r = r ? r : connections_watch();
 	place = at;
 	proxied = l->proxied;
 	if (r)
-		return error_set(err, r, "no thread: %s", strerror(-r));
+		return error_set(err, r, "cannot start: %s", strerror(-r));
+	snprintf(policy, sizeof(policy), SECURITY_POLICY, hash);
 	if (!MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL,
 			      NULL, handle, NULL, MHD_OPTION_LISTEN_SOCKET, l->fd, MHD_OPTION_CONNECTION_LIMIT,
 			      CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,

@@ -23,22 +23,37 @@ export function svg(tag, attributes = {}, ...children) {
 	return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-// The answer as an object; an Error has the server's words.
-export async function api(path, body) {
+// The response; an Error has the server's words.
+async function ask(path, body) {
 	let response, answer;
 	try {
 		response = await fetch(`/api/${path}`, body === undefined ? {} : { method: "POST", body, headers: { "Content-Type": "text/plain" } });
 	} catch (error) {
 		throw new Error("The desk does not answer. Check detnat-desk and the proxy before it.", { cause: error });
 	}
+	if (response.ok)
+		return response;
 	try {
 		answer = await response.json();
 	} catch (error) {
 		throw new Error(`The server answered ${response.status} without an explanation.`, { cause: error });
 	}
-	if (!response.ok)
-		throw Object.assign(new Error(answer.error ?? `status ${response.status}`), { status: response.status });
-	return answer;
+	throw Object.assign(new Error(answer.error ?? `status ${response.status}`), { status: response.status });
+}
+
+export async function api(path, body) {
+	return (await ask(path, body)).json();
+}
+
+// Gives the browser a file to keep.
+export function save(name, blob) {
+	const link = h("a", { href: URL.createObjectURL(blob), download: name });
+	link.click();
+	setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+export async function fetchFile(path, body, name) {
+	save(name, await (await ask(path, body)).blob());
 }
 
 // A table with a head and rows of cells, each a text or an element; `numbers`: columns that are aligned to the right.

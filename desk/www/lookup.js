@@ -1,14 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Look up: a complaint is pasted, its questions are shown, and asked once they are confirmed.
-import { api, count, h, section, table, when } from "./dom.js";
+import { api, count, fetchFile, h, save, section, table, when } from "./dom.js";
 
-const SHOWN = 500;
+const SHOWN = 500, AT_ONCE = 100000;
 const REASONS = { "no-subscriber": "no subscriber", "no-record": "no record" };
+const NO_CUSTOMER = {
+	"no-lease": "no lease: nobody is recorded to have had the address then",
+	"two-leases": "two leases: more than one customer had the address in that second",
+	"no-record": "no record: the leases of that time were not recorded",
+};
 
 function inside(row, me) {
 	if (!row.in_addr)
 		return h("span", { class: "warn" }, REASONS[row.reason] ?? row.reason ?? "no answer");
 	return me.state ? h("a", { href: `/subscriber/${row.in_addr}` }, row.in_addr) : h("b", {}, row.in_addr);
+}
+
+function person(customer) {
+	const parts = [["tenant", customer.tenant], ["MAC", customer.mac === customer.id ? null : customer.mac], ["circuit", customer.circuit],
+		["session", customer.session]].filter(([, value]) => value).map(([name, value]) => `${name} ${value}`);
+	return h("div", {}, h("b", {}, customer.id ?? customer.mac ?? customer.session ?? "without a name"),
+		parts.length ? h("small", { class: "quiet" }, ` ${parts.join(", ")}`) : null);
+}
+
+// The customer, or why there is none.
+function customer(row) {
+	if (row.customer)
+		return person(row.customer);
+	if (!row.in_addr || !("customer" in row))
+		return null;
+	return h("div", {}, h("span", { class: "warn" }, NO_CUSTOMER[row.customer_reason] ?? row.customer_reason),
+		(row.customers ?? []).map(person));
+}
+
+function margin(row) {
+	return row.customer && !row.margin.same ? `another answer within ${row.margin.seconds} s` : "";
 }
 
 function also(row) {
@@ -23,16 +49,34 @@ function late(row) {
 
 function notes(row) {
 	const portmap = row.portmap ? `portmap ${row.portmap.proto} to ${row.portmap.in}` : "";
-	return [row.error ?? "", late(row), portmap, also(row)].filter(Boolean).join("; ");
+	return [row.error ?? "", margin(row), late(row), portmap, also(row)].filter(Boolean).join("; ");
 }
 
 const mapping = (row) => (row.mapping ? `${row.mapping.in} to ${row.mapping.out}` : null);
 
-function answerRows(rows, me) {
-	return rows.slice(0, SHOWN).map((row) => [
-		when(row.time), `${row.out_addr}:${row.out_port}`, inside(row, me), row.from ? when(row.from) : null,
-		row.in_addr ? when(row.to) : null, mapping(row), notes(row),
+function answerRows(rows, context) {
+	return rows.slice(0, SHOWN).map((row, i) => [
+		when(row.time), `${row.out_addr}:${row.out_port}`, customer(row), inside(row, context.me), row.from ? when(row.from) : null,
+		row.in_addr ? when(row.to) : null, mapping(row), notes(row), evidenceButton(row, rows.length > 1 ? `-${i + 1}` : "", context),
 	]);
+}
+
+// Of several questions, each has its number in the name of the case.
+function evidenceButton(row, suffix, { tell }) {
+	const button = h("button", { type: "button", class: "evidence", onclick: () => busy(button, async () => {
+		const field = document.getElementById("case");
+		if (field.reportValidity())
+			await fetchFile("evidence", `${field.value}${suffix} ${row.time} ${row.out_addr}:${row.out_port}`, `${field.value}${suffix}.tar`);
+	}, tell) }, "Evidence");
+	return button;
+}
+
+function caseField() {
+	const now = new Date().toISOString();
+	return h("p", { class: "buttons" }, h("label", { for: "case" }, "Case"),
+		h("input", { id: "case", value: `${now.slice(0, 10)}-${now.slice(11, 16).replace(":", "")}`, required: true, maxlength: 56, size: 24,
+			pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", title: "letters, digits, dots, underscores and hyphens", autocomplete: "off" }),
+		h("span", { class: "quiet" }, "names the evidence: an archive with the answer, what proves it, and how to check it. Who took it is recorded."));
 }
 
 // A cell that a spreadsheet takes as text.
@@ -43,24 +87,30 @@ function cell(value) {
 
 function csv(rows) {
 	const lines = rows.map((row) => [row.time, row.out_addr, row.out_port, row.in_addr, row.from, row.to, mapping(row), notes(row),
-		row.read_until]);
-	const head = ["time", "out_addr", "out_port", "in_addr", "from", "to", "mapping", "notes", "history_read_until"];
+		row.read_until, row.customer?.id, row.customer?.tenant, row.customer?.mac, row.customer?.circuit, row.customer?.session,
+		row.customer_reason, row.margin?.same]);
+	const head = ["time", "out_addr", "out_port", "in_addr", "from", "to", "mapping", "notes", "history_read_until", "customer", "tenant", "mac",
+		"circuit", "session", "customer_reason", "same_around"];
 	return [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
 function download(name, type, text) {
-	const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
-	link.click();
-	setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+	save(name, new Blob([text], { type }));
 }
 
 const more = (n, words) => (n > SHOWN ? h("p", { class: "quiet" }, `${count(n - SHOWN)} more ${words}`) : null);
 
-function showAnswers(place, rows, me) {
-	const found = rows.filter((row) => row.in_addr).length;
+function verdict(rows) {
+	const found = rows.filter((row) => row.in_addr).length, named = rows.filter((row) => row.customer).length;
+	const text = `${count(found)} of ${count(rows.length)} found`;
+	return rows.some((row) => "customer" in row) ? `${text}, with ${named === 1 ? "a customer" : `${count(named)} customers`}.`
+		: `${text}. Customers are not named: there are no leases (detnatctl leases import).`;
+}
+
+function showAnswers(place, rows, context) {
 	place.replaceChildren(section("Answers",
-		h("p", { role: "status" }, `${count(found)} of ${count(rows.length)} found.`),
-		table("Answers", ["Time (UTC)", "Outside", "Inside", "From", "To", "Mapping", "Notes"], answerRows(rows, me)),
+		h("p", { role: "status" }, verdict(rows)), caseField(),
+		table("Answers", ["Time (UTC)", "Outside", "Customer", "Inside", "From", "To", "Mapping", "Notes", "Evidence"], answerRows(rows, context)),
 		more(rows.length, "are in the downloads."),
 		h("p", { class: "buttons" },
 			h("button", { type: "button", onclick: () => download("answers.csv", "text/csv", csv(rows)) }, "Download as CSV"),
@@ -81,24 +131,39 @@ async function busy(button, work, tell) {
 	button.disabled = false;
 }
 
-function showQuestions(place, found, answers, { me, tell }) {
-	const lines = found.questions.map((q) => `${q.time} ${q.out_addr}:${q.out_port}`).join("\n");
-	const n = found.questions.length;
+function questionsOf(rows) {
+	const all = rows.filter((row) => row.time);
+	return { questions: all.slice(0, AT_ONCE), left: Math.max(0, all.length - AT_ONCE), problems: rows.filter((row) => !row.time) };
+}
+
+// The words of detnatctl, for which the page has a field.
+const problem = (text) => text.replace("; --zone names it", ": choose its zone above").replace("--zone names the zone", "choose its zone above");
+
+function showQuestions(place, rows, answers, context) {
+	const { questions, left, problems } = questionsOf(rows), n = questions.length;
+	const lines = questions.map((q) => `${q.time} ${q.out_addr}:${q.out_port}`).join("\n");
 	const ask = h("button", { type: "button", class: "main", id: "ask", onclick: () => busy(ask, async () =>
-		showAnswers(answers, await api("who", lines), me), tell) }, n === 1 ? "Ask this question" : `Ask these ${count(n)} questions`);
+		showAnswers(answers, await api("who", lines), context), context.tell) },
+	n === 1 ? "Ask this question" : `Ask these ${count(n)} questions`);
 	answers.replaceChildren();
 	place.replaceChildren(section("Questions",
-		n ? null : h("p", { role: "status", class: "warn" },
-			"No question was found. A line needs an address with a port and a time with a zone."),
+		n ? null : h("p", { role: "status", class: "warn" }, "No question was found. One needs an address, a port, and a time with a zone."),
 		n ? table("Questions", ["Line", "Time (UTC)", "Outside address and port"],
-			found.questions.slice(0, SHOWN).map((q) => [count(q.line), when(q.time), `${q.out_addr}:${q.out_port}`]), [0]) : null,
+			questions.slice(0, SHOWN).map((q) => [count(q.line), when(q.time), `${q.out_addr}:${q.out_port}`]), [0]) : null,
 		more(n, "will be asked, too."),
-		found.left_out ? h("p", { class: "warn" }, `${count(found.left_out)} more than can be asked at once; ask them in another go.`) : null,
-		found.problems.length ? table("Lines that cannot be asked", ["Line", "Problem"],
-			found.problems.slice(0, SHOWN).map((p) => [count(p.line), p.text]), [0]) : null,
+		left ? h("p", { class: "warn" }, `${count(left)} more than can be asked at once; ask them in another go.`) : null,
+		problems.length ? table("Lines that cannot be asked", ["Line", "Problem"],
+			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p.error)]), [0]) : null,
 		n ? h("p", { class: "buttons" }, ask) : null));
-	if (n)
-		ask.focus();
+	const zone = document.getElementById("zone");
+	(n ? ask : problems.some((p) => p.error.includes("zone")) ? zone : document.getElementById("complaint")).focus();
+}
+
+function zoneField() {
+	const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+	return [h("label", { for: "zone" }, "Zone of times that name none"),
+		h("input", { id: "zone", list: "zones", size: 22, maxlength: 63, placeholder: "such lines are refused", autocomplete: "off", spellcheck: "false" }),
+		h("datalist", { id: "zones" }, [...new Set(["UTC", own, ...(Intl.supportedValuesOf?.("timeZone") ?? [])])].map((value) => h("option", { value })))];
 }
 
 function form(find) {
@@ -111,18 +176,18 @@ function form(find) {
 	const button = h("button", { class: "main", id: "find" }, "Find the questions");
 	return h("form", { onsubmit: (event) => {
 		event.preventDefault();
-		find(text.value, button);
+		find(text.value, document.getElementById("zone").value.trim(), button);
 	} },
-	h("label", { for: "complaint" }, "Paste the complaint: a mail, a log, or lines of time and address"),
+	h("label", { for: "complaint" }, "Paste the complaint: a mail, ACNS, X-ARF, CSV, tcpdump, or lines of time and address"),
 	text,
-	h("p", { class: "quiet" }, "Each line with an address and a port needs a time with its zone, such as 14:05:00+01:00 or Z."),
-	h("p", { class: "buttons" }, button, h("label", { for: "file" }, "or open a file"), file));
+	h("p", { class: "buttons" }, button, h("label", { for: "file" }, "or open a file"), file),
+	h("p", { class: "buttons" }, zoneField()));
 }
 
 export function show(main, context) {
 	const questions = h("div"), answers = h("div");
-	const find = (text, button) => busy(button, async () =>
-		showQuestions(questions, await api("questions", text), answers, context), context.tell);
+	const find = (text, zone, button) => busy(button, async () =>
+		showQuestions(questions, await api(`questions${zone ? `?zone=${encodeURIComponent(zone)}` : ""}`, text), answers, context), context.tell);
 	main.replaceChildren(h("h1", {}, "Who was it?"), form(find), questions, answers);
 	document.getElementById("complaint").focus();
 	return {};

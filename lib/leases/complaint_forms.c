@@ -22,7 +22,7 @@ static bool element(const char *begin, const char *end, const char *name, char *
 		size_t size;
 
 		at++;
-		size = strcspn(at, " />\t\r\n");
+		size = strcspn(at, " /<>\t\r\n");
 		colon = memchr(at, ':', size);
 		if (colon) {
 			size -= (size_t)(colon + 1 - at);

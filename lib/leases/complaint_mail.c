@@ -87,7 +87,7 @@ static bool is_destination(const char *text, const char *at)
 {
 	return word_before(text, at, "destination") || word_before(text, at, "dest") || word_before(text, at, "dst") ||
 	       word_before(text, at, "destination ip") || word_before(text, at, "destination address") ||
-	       word_before(text, at, "to") || word_before(text, at, "->") || word_before(text, at, ">");
+	       word_before(text, at, "to") || word_before(text, at, "->") || word_before(text, at, " >");
 }
 
 /* The endpoint of a line: ADDR:PORT, or an address and "port N". 2: both, 1: the address alone, 0: none. */
@@ -102,6 +102,8 @@ static int find_endpoint(const char *text, struct endpoint *ret)
 			continue;
 		if (*end == ':' && port_at(end + 1, &ret->port, &past))
 			return 2;
+		if (*end == ':' && isdigit((unsigned char)end[1]))
+			continue;
 		return named_port(text, &ret->port) ? 2 : 1;
 	}
 	return 0;

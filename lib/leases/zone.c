@@ -311,18 +311,23 @@ static bool zone_of(struct cursor *c, struct zone *ret)
 	return true;
 }
 
-static bool time_at(struct cursor *c, struct wall *w, struct zone *ret_zone)
+/* 0, -ENOENT, or -ERANGE for a 30th of February: it is no other time. */
+static int time_at(struct cursor *c, struct wall *w, struct zone *ret_zone)
 {
 	static bool (*const forms[])(struct cursor *, struct wall *) = { year_first, day_first, month_first };
 	struct cursor begin = *c;
+	int r = -ENOENT;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
 		*c = begin;
-		if (forms[i](c, w) && valid(w))
-			return true;
+		if (!forms[i](c, w))
+			continue;
+		if (valid(w))
+			return 0;
+		r = -ERANGE;
 	}
 	*c = begin;
-	return year_last(c, w, ret_zone) && valid(w);
+	return !year_last(c, w, ret_zone) ? r : valid(w) ? 0 : -ERANGE;
 }
 
 /* Longer than any time with its zone. */
@@ -337,11 +342,15 @@ static int try_time(const char *text, size_t size, const struct zone *zone, int6
 	struct cursor c = { window };
 	struct zone own = *zone;
 	struct wall w;
+	int r;
 
 	memcpy(window, text, n);
 	window[n] = '\0';
-	if (!time_at(&c, &w, &own))
-		return -ENOENT;
+	r = time_at(&c, &w, &own);
+	if (r == -ERANGE)
+		return error_set(err, -EINVAL, "there is no such day or time: %.24s", window);
+	if (r)
+		return r;
 	if (!zone_of(&c, &own))
 		return error_set(err, -EINVAL, "the time has a zone that is not known or has several meanings: %.24s",
 				 c.at);

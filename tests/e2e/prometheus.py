@@ -17,7 +17,7 @@ DEPLOY = TREE / "deploy" / "prometheus"
 
 
 def program(name):
-    found = shutil.which(name, path="/usr/bin:/usr/local/bin") or TREE / "build" / "prometheus" / name
+    found = shutil.which(name, path="/usr/bin:/usr/local/bin") or TREE / "build" / "prometheus" / "usr" / "bin" / name
     assert pathlib.Path(found).exists(), f"{name} is missing: deploy/install-deps.sh test"
     return found
 

@@ -1,21 +1,33 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnat-desk: who may ask, each route, the headers, and what it refuses."""
 
+import base64
+import concurrent.futures
+import datetime
+import hashlib
+import io
+import json
 import re
 import socket
 import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
 
 import pytest
 
 import isolation
-from agent import execute
+from agent import CTL, execute
 from desk import DESK, Desk
+from test_leases import lease_file
+
+HOSTILE = "<img src=x onerror=alert(1)>\"' --x"
 
 PAGES = ("/", "/lookup", "/history", "/state", "/subscriber/10.0.0.2")
 STATE = ("/api/status", "/api/stats", "/api/mappings", "/api/pools", "/api/pools/1.1.1.0/30", "/api/interfaces", "/api/peers",
          "/api/samples", "/api/subscriber/10.0.0.2", "/api/explain/10.0.0.2")
 LOOKUP = ("/api/me", "/api/history")
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'HASH'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
           "frame-ancestors 'none'; base-uri 'none'")
 
 
@@ -39,7 +51,7 @@ def files(desk, page):
 
 
 def test_without_a_name_every_path_is_401(desk):
-    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.css", "/nowhere"):
+    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.js", "/nowhere"):
         assert desk.ask(path, user=None).status == 401, path
         assert desk.ask(path, user="").status == 401, path
     assert desk.ask("/", headers=[("X-Remote-User", "lea")]).status == 401, "two names"
@@ -66,10 +78,12 @@ def test_hostile_names_are_refused_and_not_repeated(desk, user):
 
 
 def test_every_answer_has_the_headers(desk):
-    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.css", "/nowhere", "/api/nowhere", "/api/explain/x"):
+    style = re.search(rb"<style>(.*?)</style>", desk.ask("/").body, re.S)[1]
+    policy = POLICY.replace("HASH", "sha256-" + base64.b64encode(hashlib.sha256(style).digest()).decode())
+    for path in (*PAGES, *STATE, *LOOKUP, "/static/desk.js", "/nowhere", "/api/nowhere", "/api/explain/x"):
         for user in ("ops", None):
             headers = desk.ask(path, user).headers
-            assert headers["Content-Security-Policy"] == POLICY
+            assert headers["Content-Security-Policy"] == policy
             assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
             assert headers["Referrer-Policy"] == "no-referrer" and headers["Cache-Control"] == "no-store"
             assert "Set-Cookie" not in headers
@@ -79,7 +93,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_weighs_little(desk):
     page = desk.ask("/").body.decode()
     paths = files(desk, page)
     bodies = [desk.ask(path) for path in paths]
-    assert all(b.status == 200 for b in bodies) and len(paths) == 10, paths
+    assert all(b.status == 200 for b in bodies) and len(paths) == 9, paths
     everything = page + "".join(b.body.decode() for b in bodies)
     assert not re.search(r"<script(?![^>]*src=)|\son[a-z]+=\"|style=|innerHTML|document\.write|\beval\(", everything)
     assert set(re.findall(r"https?://[^\"'\s`]+", everything)) == {"http://www.w3.org/2000/svg"}
@@ -104,7 +118,7 @@ def test_no_path_changes_anything(desk):
                  "/api/explain/10.0.0.2%20--x", "/api/explain/-h", "/api/explain/", "/subscriber/x", "/static/../desk.c",
                  "/static/%2e%2e/%2e%2e/etc/passwd", "//", "/lookup/", "/api"):
         assert desk.ask(path).status == 404, path
-    for path in ("/", "/api/status", "/static/desk.css"):
+    for path in ("/", "/api/status", "/static/desk.js"):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
             assert desk.ask(path, method=method, body=b"").status == 405, (path, method)
     assert desk.ask("/api/who").status == 405
@@ -127,25 +141,163 @@ Jan: [1.1.1.0:1030] (2999-01-31 13:05:01.123 UTC)
 
 
 def test_a_complaint_becomes_questions(desk):
-    found = desk.post("/api/questions", MAIL, user="lea").json()
-    assert found["questions"] == [
+    rows = desk.post("/api/questions", MAIL, user="lea").json()
+    assert [row for row in rows if "time" in row] == [
         {"line": 2, "time": "2999-01-31T13:05:00Z", "out_addr": "1.1.1.1", "out_port": 1276},
         {"line": 5, "time": "2999-01-31T13:05:01Z", "out_addr": "1.1.1.0", "out_port": 1030}]
-    assert [p["line"] for p in found["problems"]] == [3, 4, 6] and found["left_out"] == 0
-    for problem, told in zip(found["problems"], ("no time zone", "no time:", "no such time")):
-        assert told in problem["text"]
+    assert [(row["line"], row["reason"]) for row in rows if "time" not in row] == [(3, "malformed"), (4, "malformed"), (6, "malformed")]
+    assert "no zone" in rows[1]["error"]
+
+
+ACNS = """<?xml version="1.0"?><Infringement><Source><TimeStamp>2026-01-31T14:05:00{zone}</TimeStamp>
+<IP_Address>1.1.1.1</IP_Address><Port>1276</Port></Source></Infringement>"""
+FORMS = {
+    "acns": ACNS.format(zone="Z"),
+    "x-arf": '{"Version":"2","ReporterInfo":{},"Report":{\n"Date": "2026-01-31T14:05:00Z",\n"SourceIp": "1.1.1.1",\n"SourcePort": "1276"}}',
+    "csv": "time,source_ip,source_port\n2026-01-31 14:05:00Z,1.1.1.1,1276\n",
+    "mail": "Subject: abuse\nDate: Sun, 1 Feb 2026 00:00:00 +0000\n\nAt Sat, 31 Jan 2026 14:05:00 +0000\nyour IP 1.1.1.1 source port 1276\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_parsers_of_detnatctl_request_read_what_is_pasted(desk, form):
+    row, = desk.post("/api/questions", FORMS[form], user="lea").json()
+    assert (row["time"], row["out_addr"], row["out_port"]) == ("2026-01-31T14:05:00Z", "1.1.1.1", 1276)
+
+
+def test_a_zone_is_named_for_times_that_have_none(desk):
+    text, capture = ACNS.format(zone=""), "2026-01-31 14:05:00.123456 IP 1.1.1.1.1276 > 198.51.100.7.443: tcp 0\n"
+    for body in (text, capture):
+        assert "zone" in desk.post("/api/questions", body).json()[0]["error"]
+        for zone, time in (("Europe/Berlin", "13:05:00"), ("%2B02:00", "12:05:00"), ("UTC", "14:05:00")):
+            assert desk.post(f"/api/questions?zone={zone}", body).json()[0]["time"] == f"2026-01-31T{time}Z", zone
+    for zone in ("--leases", "Nowhere/At_all", "../../etc/passwd", "a%20b", "%00", "", "a" * 64):
+        answer = desk.post(f"/api/questions?zone={zone}", text)
+        assert answer.status == 400 and "zone" in answer.json()["error"], zone
 
 
 def test_questions_are_answered_in_their_order(desk):
     rows = desk.post("/api/who", "2999-01-31T13:05:00Z 1.1.1.1:1276\n2001-01-01T00:00:00Z 1.1.1.1:1276\n", user="lea").json()
     assert [row["in_addr"] for row in rows] == ["10.0.16.16", None] and rows[1]["reason"] == "no-record"
+    assert "customer" not in rows[0]
     assert "lea asks who it was: 2 questions" in desk.log.read_text()
 
 
 def test_questions_that_are_none_are_refused(desk):
-    for text in ("", "hello", "1.1.1.1:1276 2026-01-31 14:05:00", "--state-dir /etc"):
+    for text in ("", "\n \n", "hello", "1.1.1.1:1276 2026-01-31 14:05:00", "--state-dir /etc"):
         answer = desk.post("/api/who", text, user="lea")
         assert answer.status == 400 and "TIME ADDR:PORT" in answer.json()["error"], answer
+
+
+# ---- leases and evidence
+
+
+def stamp(seconds=0):
+    return f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.fixture
+def place(run_directory):
+    return Path(tempfile.mkdtemp(dir=run_directory))
+
+
+@pytest.fixture
+def leasing(running_lab, place):
+    """A desk with leases and queries of its own, and their directories."""
+    (place / "leases").mkdir()
+    (place / "queries").mkdir()
+    it = Desk(place / "desk", "--control", running_lab.agent.socket, "--leases", place / "leases", "--queries", place / "queries")
+    yield it, place / "leases", place / "queries"
+    it.end()
+
+
+@pytest.mark.parametrize("events, customer, reason", [
+    ([(-86400, "start", HOSTILE, {"session": "nas/1", "circuit": "ge-0/0/1"})], HOSTILE, None),
+    ([(-86400, "mark", "", {}), (60, "mark", "", {})], None, "no-lease"),
+    ([(-86400, "mark", "", {})], None, "no-record"),
+    ([(-60, "start", "alice", {"session": "nas/1"}), (-60, "start", "bob", {"session": "nas/2"}),
+      (60, "stop", "alice", {"session": "nas/1"}), (60, "stop", "bob", {"session": "nas/2"})], None, "two-leases"),
+])
+def test_answers_name_the_customer_or_the_reason(leasing, events, customer, reason):
+    desk, leases, _ = leasing
+    lease_file(leases, *events)
+    row, = desk.post("/api/who", f"{stamp()} 1.1.1.1:1276", user="lea").json()
+    assert row["in_addr"] == "10.0.16.16" and row["margin"]["seconds"] == 60
+    assert (row["customer"] and row["customer"]["id"]) == customer and row.get("customer_reason") == reason
+
+
+def test_evidence_is_an_archive_that_proves_itself(leasing, running_lab):
+    desk, leases, queries = leasing
+    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1"}))
+    answer = desk.post("/api/evidence", f"case-1 {stamp()} 1.1.1.1:1276", user="lea")
+    assert answer.status == 200 and answer.headers["Content-Type"] == "application/x-tar", answer
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="case-1.tar"'
+    archive = leases.parent / "case-1.tar"
+    archive.write_bytes(answer.body)
+    isolation.run("tar", "-xf", archive, "-C", leases.parent)
+    case = leases.parent / "case-1"
+    assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
+    assert json.loads((case / "answer.json").read_text())["customer"]["id"] == "alice"
+    assert json.loads((case / "question.json").read_text())["for"] == "lea" and "Customer:       alice" in (case / "README.txt").read_text()
+    assert execute(CTL, "history", "verify", "--state-dir", case).status == 0
+    query, = (json.loads(line) for line in next(queries.glob("queries-*.jsonl")).read_text().splitlines())
+    assert (query["for"], query["user"], query["case"], query["endpoint"]) == ("lea", "root", "case-1", "1.1.1.1:1276")
+    assert query["answer"] == hashlib.sha256((case / "answer.json").read_bytes()).hexdigest()
+    assert "lea takes evidence about 1.1.1.1:1276" in desk.log.read_text()
+    assert not list(running_lab.agent.state.glob("queries-*")), "the history's directory is only read"
+
+
+@pytest.mark.parametrize("body", ["", "case-1", "case-1 2026-01-31T14:05:00 1.1.1.1:1276", "../x 2026-01-31T14:05:00Z 1.1.1.1:1276",
+                                  "--key 2026-01-31T14:05:00Z 1.1.1.1:1276", "a 2026-01-31T14:05:00Z 1.1.1.1:1276 --tar",
+                                  "a" * 65 + " 2026-01-31T14:05:00Z 1.1.1.1:1276", "<b> 2026-01-31T14:05:00Z 1.1.1.1:1276"])
+def test_evidence_of_no_question_is_refused(leasing, body):
+    desk, _, queries = leasing
+    answer = desk.post("/api/evidence", body, user="lea")
+    assert answer.status == 400 and "CASE TIME ADDR:PORT" in answer.json()["error"], answer
+    assert not list(queries.iterdir())
+
+
+def test_without_a_line_about_its_use_there_is_no_evidence(running_lab, place):
+    desk = Desk(place / "desk", "--control", running_lab.agent.socket, "--queries", place / "absent")
+    try:
+        answer = desk.post("/api/evidence", f"case-1 {stamp()} 1.1.1.1:1276", user="lea")
+    finally:
+        desk.end()
+    assert answer.status == 502 and "absent" in answer.json()["error"], answer
+
+
+def test_evidence_is_signed_by_a_key(running_lab, place):
+    isolation.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / "key")
+    desk = Desk(place / "desk", "--control", running_lab.agent.socket, "--queries", place, "--key", place / "key")
+    try:
+        answer = desk.post("/api/evidence", f"case-1 {stamp()} 1.1.1.1:1276", user="lea")
+    finally:
+        desk.end()
+    with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+        assert {"case-1/SHA256SUMS", "case-1/SHA256SUMS.sig", "case-1/README.txt"} <= set(archive.getnames())
+
+
+def test_desk_and_command_line_append_at_once_and_the_ledger_stays_right(lab, place):
+    """Both note evidence in the directory of the history, while the agent writes there, too."""
+    agent = lab.start()
+    desk = Desk(place / "desk", "--control", agent.socket, "--state-dir", agent.state)
+    try:
+        def by_desk(n):
+            return desk.post("/api/evidence", f"desk-{n} {stamp()} 1.1.1.1:1276", user="lea").status == 200
+
+        def by_command(n):
+            return execute(CTL, "evidence", f"ctl-{n}", "1.1.1.1:1276", "--at", stamp(), "--state-dir", agent.state, "--directory", place).status == 0
+
+        def by_agent(n):
+            return agent.command("mapping", "add", f"10.9.{n}.0/24", f"1.1.9.{n * 4}/30").status == 0
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(lambda work: work[0](work[1]), [(by, n) for n in range(8) for by in (by_desk, by_command, by_agent)]))
+    finally:
+        desk.end()
+    told = execute(CTL, "history", "verify", "--state-dir", agent.state)
+    assert told.status == 0, told
+    cases = {json.loads(line)["case"] for line in next(agent.state.glob("queries-*.jsonl")).read_text().splitlines()}
+    assert cases == {f"{by}-{n}" for by in ("desk", "ctl") for n in range(8)}
 
 
 def test_samples_come_by_themselves(running_lab, run_directory):

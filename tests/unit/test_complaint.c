@@ -67,6 +67,13 @@ static const struct {
 	  "Europe/Berlin", ONE },
 	{ "a time without a zone is refused", "ip,port,time\n203.0.113.36,5100,2026-01-31 14:05:00\n", NULL,
 	  "refused;" },
+	{ "a day that never was does not take the time of another line",
+	  "2026-01-31T13:05:00Z 203.0.113.36:5100\n2026-02-31T13:05:00Z 203.0.113.36:5101\n", NULL, ONE "refused;" },
+	{ "an address with no such port is passed over", "2026-01-31T13:05:00Z 1.1.1.1:99999 203.0.113.36:5100", NULL,
+	  ONE },
+	{ "an address after a tag is no destination", "<b>2026-01-31T13:05:00Z</b> 203.0.113.36:5100", NULL, ONE },
+	{ "an address after an arrow is a destination",
+	  "2026-01-31T13:05:00Z 203.0.113.36:5100 > 198.51.100.7:1\n2026-01-31T13:05:00Z > 198.51.100.7:1", NULL, ONE },
 	{ "tcpdump with dates",
 	  "2026-01-31 14:05:00.123456 IP 203.0.113.36.5100 > 198.51.100.7.443: Flags [S], seq 1\n"
 	  "2026-01-31 14:05:01.123456 IP 198.51.100.7.443 > 203.0.113.36.5100: Flags [S.], seq 1\n",

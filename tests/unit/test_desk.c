@@ -1,77 +1,82 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* detnat-desk: questions in complaints, users' names, buffers, paths, samples. */
+/* detnat-desk: what the page sends, users' names, buffers, paths, samples. */
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "base/timestamp.h"
+#include "forms.h"
 #include "pages.h"
-#include "questions.h"
 #include "samples.h"
 
-/* The answer as a text: "TIME ADDR:PORT", or the beginning of the problem, or "" for a line that is passed over. */
-static const char *read_as(const char *text)
+Test(desk, zones_have_no_letters_of_options_or_paths_that_lead_up)
 {
-	static char answer[128];
-	_cleanup_questions_ struct questions q = {};
-	char when[TIME_TEXT], addr[ADDR_TEXT];
+	static const char *const good[] = { "UTC",	"+01:00",	 "-0530",
+					    "CET",	"Europe/Berlin", "America/Port-au-Prince",
+					    "Etc/GMT+1" };
+	static const char *const bad[] = { "", "a b", "../../etc/passwd", "a.b", "UTC\n", "<b>", "\"", "\xc3\xa9" };
+	char zone[65] = {};
 
-	cr_assert_eq(questions_find(text, strlen(text), &q), 0);
-	answer[0] = '\0';
-	if (q.n)
-		snprintf(answer, sizeof(answer), "%s %s:%u", time_format(q.of[0].time, when),
-			 addr_format(q.of[0].out.addr, addr), q.of[0].out.port);
-	else if (q.n_problems)
-		snprintf(answer, sizeof(answer), "%s", question_problem_text(q.problems[0].why));
-	*(strchr(answer, ':') && !q.n ? strchr(answer, ':') : answer + sizeof(answer) - 1) = '\0';
-	return answer;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++)
+		cr_expect(form_zone_valid(good[i]), "%s", good[i]);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		cr_expect_not(form_zone_valid(bad[i]), "%s", bad[i]);
+	memset(zone, 'a', 64);
+	cr_expect_not(form_zone_valid(zone));
+	zone[63] = '\0';
+	cr_expect(form_zone_valid(zone));
 }
 
-Test(desk, questions_are_found_in_any_words)
+Test(desk, lines_of_blanks_do_not_count)
 {
-	static const char *const rows[][2] = {
-		{ "2026-01-31T14:05:00Z 1.1.1.1:1276", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "1.1.1.1:1276 2026-01-31T14:05:00+01:00", "2026-01-31T13:05:00Z 1.1.1.1:1276" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00 +0100", "2026-01-31T13:05:00Z 1.1.1.1:1276" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00.123456-05:30", "2026-01-31T19:35:00Z 1.1.1.1:1276" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00 utc", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "1.1.1.1:1276 2026-01-31t14:05:00z", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "[2026-01-31 14:05:00 GMT] from <1.1.1.1:1276>.", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "SRC=1.1.1.1:1276, at 2026-01-31T14:05:00Z\r", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "host 1.1.1.1:1276: 2026-01-31T14:05:00Z", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "first 1.1.1.1:1276 then 2.2.2.2:5 2026-01-31T14:05:00Z", "2026-01-31T14:05:00Z 1.1.1.1:1276" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00", "no time zone" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00 CET", "no time zone" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00 Zone", "no time zone" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00 +1", "no time zone" },
-		{ "1.1.1.1:1276 2026-01-31 14:05:00 +01000", "no time zone" },
-		{ "1.1.1.1:1276 at noon", "no time" },
-		{ "1.1.1.1:1276 2026-01-31", "no time" },
-		{ "1.1.1.1:1276 2026-02-30T14:05:00Z", "no such time" },
-		{ "1.1.1.1:1276 2026-01-31T25:05:00Z", "no such time" },
-		{ "2026-01-31T14:05:00Z 1.1.1.1", "" },
-		{ "2026-01-31T14:05:00Z 1.1.1.1:99999", "" },
-		{ "2026-01-31T14:05:00Z 1.1.1.256:5", "" },
-		{ "2026-01-31T14:05:00Z 1.1.1.1.1:5", "" },
-		{ "2026-01-31T14:05:00Z x1.1.1.1:5", "" },
-		{ "Dear abuse team,", "" },
-		{ "", "" },
-	};
+	static const struct {
+		const char *text;
+		size_t n;
+	} rows[] = { { "", 0 }, { "\n\n", 0 }, { " \t\r\n", 0 }, { "a", 1 }, { "a\n", 1 }, { "a b\n\n c\r\nd", 3 } };
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		cr_expect_str_eq(read_as(rows[i][0]), rows[i][1], "%s: %s", rows[i][0], read_as(rows[i][0]));
+		cr_expect_eq(form_lines(rows[i].text, strlen(rows[i].text)), rows[i].n, "%s", rows[i].text);
+	cr_expect_eq(form_lines("\0\n\0", 3), 2);
 }
 
-Test(desk, a_text_that_ends_anywhere_is_not_read_beyond)
+Test(desk, evidence_is_asked_by_a_case_a_time_with_its_zone_and_an_endpoint)
 {
-	static const char text[] = "1.1.1.1:1276 2026-01-31 14:05:00.123 +01:00\n";
+	static const char *const good[] = { "2026-17 2026-01-31T14:05:00Z 1.1.1.1:1276",
+					    " a\t2026-01-31T14:05:00+01:00  1.1.1.1:0 \r\n" };
+	static const char *const bad[] = { "",
+					   "2026-17",
+					   "a 2026-01-31T14:05:00Z",
+					   "a 2026-01-31T14:05:00Z 1.1.1.1",
+					   "a 2026-01-31T14:05:00 1.1.1.1:1",
+					   "a 2026-01-31 1.1.1.1:1",
+					   "a 2026-02-31T14:05:00Z 1.1.1.1:1",
+					   "--key 2026-01-31T14:05:00Z 1.1.1.1:1",
+					   ".a 2026-01-31T14:05:00Z 1.1.1.1:1",
+					   "../a 2026-01-31T14:05:00Z 1.1.1.1:1",
+					   "a/b 2026-01-31T14:05:00Z 1.1.1.1:1",
+					   "a\nb 2026-01-31T14:05:00Z 1.1.1.1:1",
+					   "a 2026-01-31T14:05:00Z 1.1.1.1:1 --key",
+					   "a 2026-01-31T14:05:00Z 1.1.1.1:1\nb 2026-01-31T14:05:00Z 1.1.1.1:1" };
+	struct form_evidence e;
+
+	for (unsigned i = 0; i < sizeof(good) / sizeof(*good); i++)
+		cr_expect(form_evidence_read(good[i], strlen(good[i]), &e), "%s", good[i]);
+	cr_expect_str_eq(e.name, "a");
+	cr_expect_str_eq(e.at, "2026-01-31T14:05:00+01:00");
+	cr_expect_str_eq(e.endpoint, "1.1.1.1:0");
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		cr_expect_not(form_evidence_read(bad[i], strlen(bad[i]), &e), "%s", bad[i]);
+	cr_expect_not(form_evidence_read("a\0 2026-01-31T14:05:00Z 1.1.1.1:1", 33, &e));
+}
+
+Test(desk, an_evidence_line_that_ends_anywhere_is_not_read_beyond)
+{
+	static const char text[] = "case-1 2026-01-31T14:05:00Z 1.1.1.1:1276";
+	struct form_evidence e;
 
 	for (size_t size = 0; size < sizeof(text); size++) {
-		_cleanup_questions_ struct questions q = {};
 		char *copy = malloc(size + !size);
 
 		memcpy(copy, text, size);
-		cr_assert_eq(questions_find(copy, size, &q), 0);
-		cr_expect_eq(q.n, size >= sizeof(text) - 2, "%zu", size);
+		cr_expect_eq(form_evidence_read(copy, size, &e), size >= sizeof(text) - 4, "%zu", size);
 		free(copy);
 	}
 }

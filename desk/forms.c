@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "forms.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/timestamp.h"
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+bool form_zone_valid(const char *zone)
+{
+	size_t n = strlen(zone);
+
+	return n >= 1 && n <= 63 && strspn(zone, LETTERS "+-:/_") == n;
+}
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+size_t form_lines(const char *text, size_t size)
+{
+	size_t n = 0;
+	bool empty = true;
+
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '\n')
+			empty = true;
+		else if (!blank(text[i]) && empty) {
+			empty = false;
+			n++;
+		}
+	}
+	return n;
+}
+
+/* Takes a word and the blanks around it from the text. False: there is none, or no room for it. */
+static bool take_word(const char **text, const char *end, char *ret, size_t room)
+{
+	const char *at = *text, *begin;
+
+	while (at < end && blank(*at))
+		at++;
+	begin = at;
+	while (at < end && !blank(*at))
+		at++;
+	if (at == begin || (size_t)(at - begin) >= room || memchr(begin, '\0', (size_t)(at - begin)))
+		return false;
+	memcpy(ret, begin, (size_t)(at - begin));
+	ret[at - begin] = '\0';
+	while (at < end && blank(*at))
+		at++;
+	*text = at;
+	return true;
+}
+
+static bool name_valid(const char *name)
+{
+	return isalnum((unsigned char)*name) && strspn(name, LETTERS "._-") == strlen(name);
+}
+
+bool form_evidence_read(const char *text, size_t size, struct form_evidence *ret)
+{
+	struct form_evidence e;
+	struct endpoint out;
+	const char *end = text + size;
+	int64_t t;
+
+	while (end > text && (blank(end[-1]) || end[-1] == '\n'))
+		end--;
+	if (!take_word(&text, end, e.name, sizeof(e.name)) || !take_word(&text, end, e.at, sizeof(e.at)) ||
+	    !take_word(&text, end, e.endpoint, sizeof(e.endpoint)) || text != end || !name_valid(e.name) ||
+	    time_parse(e.at, &t) || strlen(e.at) <= 10 || !strpbrk(e.at + 10, "Zz+-") ||
+	    endpoint_parse(e.endpoint, &out))
+		return false;
+	*ret = e;
+	return true;
+}

@@ -162,6 +162,8 @@ $(BUILD)/desk/%.o: desk/%.c
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -DDESK_CTL='"$(BINDIR)/detnatctl"' -c $< -o $@
 # The assembler puts them into the object.
 $(BUILD)/desk/assets.o: $(wildcard desk/www/*)
+# ccache does not see the files that the assembler includes.
+$(BUILD)/desk/assets.o: export CCACHE_DISABLE := 1
 $(BUILD)/xdp/%.o: xdp/%.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -359,11 +361,12 @@ deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
-pictures: deps-test ## the pictures of README: the demo recorded, top and explain in its network, the chart, the dashboard; needs root
+pictures: deps-test ## the pictures of README: the demo recorded, top, explain and the desk in its network, the chart, the dashboard; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
 	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
 	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
+	$(PYTHON) deploy/pictures/desk.py docs/pictures
 	@deploy/demo.sh clean
 	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
 	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py docs/pictures/dashboard.svg

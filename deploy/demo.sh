@@ -136,6 +136,19 @@ record_is_there() {
 	[ -n "$(decoded_record)" ]
 }
 
+# What FreeRADIUS wrote down about bob's line.
+accounting() {
+	local event=$1 ago=$2
+	printf '%s\n' "$(date -u -d "$ago" '+%a %b %e %T %Y')"
+	printf '    %s\n' "Acct-Status-Type = $event" 'User-Name = "bob@example.net"' "Framed-IP-Address = $bob_addr" 'Acct-Session-Id = "4711"' \
+		'NAS-IP-Address = 192.0.2.9' 'NAS-Port-Id = "ge-0/0/1.100"' "Timestamp = $(date -d "$ago" +%s)"
+	echo
+}
+
+complaint() {
+	printf 'Dear colleagues,\non %s UTC your customer %s scanned our servers.\n' "$seen_at" "$seen"
+}
+
 # Progress of the slow download: its number of lines.
 lines() {
 	wc -l <"$world/slow"
@@ -201,6 +214,7 @@ ctl session list
 ctl user show "$alice_addr"
 
 title "Back from what the internet saw to the subscriber"
+seen_at=$(date -u '+%F %T')
 seen=$(in_ns "$bob" curl -sS --max-time 5 "http://$web_addr/" | awk '{sub(",", "", $2); print $2 ":" $4}') || fail "the web server did not answer"
 say "The web server's log names $seen. That is"
 ctl reverse "$seen"
@@ -242,6 +256,16 @@ kill "$download" 2>/dev/null || true
 title "Every packet has a reason"
 ctl stats
 
+title "Who was it? A complaint arrives, and the RADIUS server knows the customer"
+complaint >"$world/complaint.txt"
+show "cat complaint.txt" cat "$world/complaint.txt"
+{ accounting Start '1 hour ago' && accounting Interim-Update now; } >"$world/detail"
+ctl leases import freeradius-detail "$world/detail" --leases "$world/state"
+ctl request "$world/complaint.txt"
+say "What can be handed over, with checksums and what proves it. The mapping is younger than a" \
+	"minute, so the seconds around do not all have this answer:"
+ctl evidence 2026-17 "$seen" --at "${seen_at/ /T}Z" --directory "$world"
+
 if [ -n "$keep" ]; then
 	title "It is left running. To look around:"
 	hint() { printf '   %s\n       %s%s%s\n' "$2" "$bold" "$1" "$plain"; }
@@ -249,9 +273,9 @@ if [ -n "$keep" ]; then
 	hint "$build/detnatctl -s $world/agent.sock session list" "as the operator"
 	hint "nsenter --net=/run/netns/$gateway bpftool net" "what is attached"
 	if start_desk; then
-		hint "http://$desk_at/" "the page for operators and the abuse desk, in a browser on this machine"
+		hint "http://$desk_at/" "the page for the abuse desk and operators, in a browser on this machine: paste $world/complaint.txt"
 	fi
-	hint "bpftool map dump pinned $world/bpf/v4/counters" "the counters, as the kernel has them"
+	hint "bpftool map dump pinned $world/bpf/v7/counters" "the counters, as the kernel has them"
 	hint "cat $world/agent.log" "the agent's log"
 	hint "deploy/demo.sh clean" "to end it"
 else

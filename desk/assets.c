@@ -53,17 +53,19 @@ static void hash_style(const char *style, size_t size, char ret[static PAGE_POLI
 
 int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH])
 {
-	size_t size = (size_t)(asset_style_end - asset_style);
-	const char *mark = strstr(asset_page, MARK), *after = mark + strlen("<style>");
+	static const struct asset style = { NULL, NULL, asset_style, asset_style_end };
+	static const struct asset html = { NULL, NULL, asset_page, asset_page_end };
+	size_t size = (size_t)(style.end - style.data);
+	const char *mark = strstr(html.data, MARK), *after = mark + strlen("<style>");
 	struct buffer b = {};
 
-	if (buffer_add(&b, asset_page, (size_t)(after - asset_page), SIZE_MAX) ||
-	    buffer_add(&b, asset_style, size, SIZE_MAX) ||
-	    buffer_add(&b, after, (size_t)(asset_page_end - after), SIZE_MAX)) {
+	if (buffer_add(&b, html.data, (size_t)(after - html.data), SIZE_MAX) ||
+	    buffer_add(&b, style.data, size, SIZE_MAX) ||
+	    buffer_add(&b, after, (size_t)(html.end - after), SIZE_MAX)) {
 		buffer_free(&b);
 		return -ENOMEM;
 	}
-	hash_style(asset_style, size, ret_hash);
+	hash_style(style.data, size, ret_hash);
 	*ret = b;
 	return 0;
 }

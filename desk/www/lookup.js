@@ -56,9 +56,14 @@ const mapping = (row) => (row.mapping ? `${row.mapping.in} to ${row.mapping.out}
 
 function answerRows(rows, context) {
 	return rows.slice(0, SHOWN).map((row, i) => [
-		when(row.time), `${row.out_addr}:${row.out_port}`, customer(row), inside(row, context.me), row.from ? when(row.from) : null,
-		row.in_addr ? when(row.to) : null, mapping(row), notes(row), evidenceButton(row, rows.length > 1 ? `-${i + 1}` : "", context),
+		h("span", { class: "time" }, when(row.time)), `${row.out_addr}:${row.out_port}`, customer(row),
+		h("div", {}, inside(row, context.me), row.mapping ? h("small", { class: "quiet" }, mapping(row)) : null), held(row), notes(row), evidenceButton(row, rows.length > 1 ? `-${i + 1}` : "", context),
 	]);
+}
+
+// From when to when the mapping held.
+function held(row) {
+	return row.from ? h("div", { class: "time" }, when(row.from), h("small", { class: "quiet" }, row.to ? `to ${when(row.to)}` : "still")) : null;
 }
 
 // Of several questions, each has its number in the name of the case.
@@ -76,7 +81,7 @@ function caseField() {
 	return h("p", { class: "buttons" }, h("label", { for: "case" }, "Case"),
 		h("input", { id: "case", value: `${now.slice(0, 10)}-${now.slice(11, 16).replace(":", "")}`, required: true, maxlength: 56, size: 24,
 			pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", title: "letters, digits, dots, underscores and hyphens", autocomplete: "off" }),
-		h("span", { class: "quiet" }, "names the evidence: an archive with the answer, what proves it, and how to check it. Who took it is recorded."));
+		h("span", { class: "quiet" }, "names the archive of the evidence. Who takes it is recorded."));
 }
 
 // A cell that a spreadsheet takes as text.
@@ -110,7 +115,7 @@ function verdict(rows) {
 function showAnswers(place, rows, context) {
 	place.replaceChildren(section("Answers",
 		h("p", { role: "status" }, verdict(rows)), caseField(),
-		table("Answers", ["Time (UTC)", "Outside", "Customer", "Inside", "From", "To", "Mapping", "Notes", "Evidence"], answerRows(rows, context)),
+		table("Answers", ["Time (UTC)", "Outside", "Customer", "Inside", "Since", "Notes", "Evidence"], answerRows(rows, context)),
 		more(rows.length, "are in the downloads."),
 		h("p", { class: "buttons" },
 			h("button", { type: "button", onclick: () => download("answers.csv", "text/csv", csv(rows)) }, "Download as CSV"),
@@ -161,13 +166,13 @@ function showQuestions(place, rows, answers, context) {
 
 function zoneField() {
 	const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-	return [h("label", { for: "zone" }, "Zone of times that name none"),
+	return h("span", { class: "field" }, h("label", { for: "zone" }, "Zone of times that name none"),
 		h("input", { id: "zone", list: "zones", size: 22, maxlength: 63, placeholder: "such lines are refused", autocomplete: "off", spellcheck: "false" }),
-		h("datalist", { id: "zones" }, [...new Set(["UTC", own, ...(Intl.supportedValuesOf?.("timeZone") ?? [])])].map((value) => h("option", { value })))];
+		h("datalist", { id: "zones" }, [...new Set(["UTC", own, ...(Intl.supportedValuesOf?.("timeZone") ?? [])])].map((value) => h("option", { value }))));
 }
 
 function form(find) {
-	const text = h("textarea", { id: "complaint", rows: 9, required: true, spellcheck: "false",
+	const text = h("textarea", { id: "complaint", rows: 6, required: true, spellcheck: "false",
 		placeholder: "2026-01-31T14:05:00+01:00 1.1.1.1:1276" });
 	const file = h("input", { type: "file", id: "file", onchange: async () => {
 		if (file.files[0])
@@ -180,8 +185,7 @@ function form(find) {
 	} },
 	h("label", { for: "complaint" }, "Paste the complaint: a mail, ACNS, X-ARF, CSV, tcpdump, or lines of time and address"),
 	text,
-	h("p", { class: "buttons" }, button, h("label", { for: "file" }, "or open a file"), file),
-	h("p", { class: "buttons" }, zoneField()));
+	h("p", { class: "buttons" }, button, h("label", { for: "file" }, "or open a file"), file, zoneField()));
 }
 
 export function show(main, context) {

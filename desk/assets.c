@@ -60,8 +60,7 @@ int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH])
 	struct buffer b = {};
 
 	if (buffer_add(&b, html.data, (size_t)(after - html.data), SIZE_MAX) ||
-	    buffer_add(&b, style.data, size, SIZE_MAX) ||
-	    buffer_add(&b, after, (size_t)(html.end - after), SIZE_MAX)) {
+	    buffer_add(&b, style.data, size, SIZE_MAX) || buffer_add(&b, after, (size_t)(html.end - after), SIZE_MAX)) {
 		buffer_free(&b);
 		return -ENOMEM;
 	}

@@ -7,6 +7,9 @@
 
 #define ENDPOINTS 3
 
+/* On a slow machine a race lasts longer than it should, until there was one, but no longer than this. */
+#define PATIENCE_S 120
+
 void race_set_up(void);
 
 /* Sweeps all sessions, in slices. */

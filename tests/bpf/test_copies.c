@@ -395,7 +395,7 @@ Test(copies, a_port_that_a_session_from_before_bindings_has_is_bound, .init = se
 }
 
 /* What strangers have opened elsewhere lengthens no binding here either (RFC 4787 REQ-6). */
-Test(copies, of_sessions_from_outside_lengthen_no_binding, .init = set_up_bound)
+Test(copies, copies_of_sessions_from_outside_lengthen_no_binding, .init = set_up_bound)
 {
 	const int port = OUT_PORT(6304, 2);
 	const uint32_t ago = datapath_ticks(&datapath) - ticks_of_seconds(200, datapath.hz);

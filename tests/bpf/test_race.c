@@ -198,9 +198,6 @@ static void close_some(unsigned choice)
 	cr_assert_geq(sessions_close_in(mappings, in, ext, UDP), 0);
 }
 
-/* On a slow machine a race takes longer, until there was one. */
-#define PATIENCE_S 120
-
 static bool has_raced(const struct core *cores, unsigned checks)
 {
 	return checks > 2 && LOAD(cores[0].hits) > 1000 && LOAD(cores[1].hits) > 1000 &&

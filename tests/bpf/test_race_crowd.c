@@ -164,9 +164,6 @@ static void add_crowd(uint8_t in_plen, uint32_t slots, uint32_t quota)
 	make_mapping(&spec, NULL);
 }
 
-/* On a slow machine a race takes longer, until there was one. */
-#define PATIENCE_S 120
-
 /* Whether there were rounds of the agent, answers, and sessions beyond the slots. */
 static bool has_raced(unsigned rounds)
 {

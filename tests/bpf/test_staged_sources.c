@@ -85,12 +85,12 @@ static void expect_multipath(void)
 	RUN_ROWS(rows);
 }
 
-Test(single_sources, of_a_multipath_route_pass_a_strict_filter)
+Test(single_sources, sources_of_a_multipath_route_pass_a_strict_filter)
 {
 	expect_multipath();
 }
 
-Test(staged_sources, of_a_multipath_route_pass_a_strict_filter)
+Test(staged_sources, sources_of_a_multipath_route_pass_a_strict_filter)
 {
 	expect_multipath();
 }
@@ -144,12 +144,12 @@ static void expect_no_left_over(void)
 	RUN_ROWS(rows);
 }
 
-Test(single_sources, of_a_mapping_that_drains_are_none)
+Test(single_sources, subscribers_of_a_draining_mapping_are_no_sources)
 {
 	expect_no_left_over();
 }
 
-Test(staged_sources, of_a_mapping_that_drains_are_none)
+Test(staged_sources, subscribers_of_a_draining_mapping_are_no_sources)
 {
 	expect_no_left_over();
 }

@@ -99,12 +99,13 @@ static void expect_open(void)
 	RUN_ROWS(rows);
 }
 
-Test(taken_out, of_an_open_mapping_nobody_reaches_it_by_the_address_of_before, .init = set_up_open)
+Test(taken_out, a_subscriber_of_an_open_mapping_is_not_reached_by_the_former_address, .init = set_up_open)
 {
 	expect_open();
 }
 
-Test(taken_out, of_an_open_mapping_nobody_reaches_it_in_two_stages, .init = set_up_open_staged)
+Test(taken_out, a_subscriber_of_an_open_mapping_is_not_reached_by_the_former_address_in_two_stages,
+     .init = set_up_open_staged)
 {
 	expect_open();
 }

@@ -83,7 +83,7 @@ static void tamper(const char *command)
 		cr_expect(strstr(last, text), "%s", last); \
 	} while (0)
 
-Test(chained_file, what_was_written_has_no_fault)
+Test(chained_file, written_lines_have_no_fault)
 {
 	cr_expect_eq(faults(), 0, "%s", last);
 }
@@ -152,7 +152,7 @@ Test(chained_file, a_removal_is_no_fault)
 	cr_expect_eq(faults(), 0, "%s", last);
 }
 
-Test(chained_file, what_a_crash_left_incomplete_is_mended_by_the_next_line)
+Test(chained_file, the_next_line_mends_one_that_a_crash_left_incomplete)
 {
 	tamper("printf '{\"line\":3,\"ti' >>" FILE_0);
 	assert_fault(FILE_0 " 3 is incomplete");

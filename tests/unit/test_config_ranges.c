@@ -85,7 +85,7 @@ Test(config_ranges, lists_are_written_as_they_were_read_and_are_one_mapping)
 	cr_expect_eq(c->n_mappings, 1U);
 }
 
-Test(config_ranges, what_is_set_of_one_part_holds_for_all)
+Test(config_ranges, a_key_holds_for_all_parts_of_a_list)
 {
 	_cleanup_config_ struct config *c = config_of(OF(LISTS));
 	struct config_mapping *m = &c->mappings[c->n_mappings - 1];

@@ -44,7 +44,7 @@ Test(lease_line, a_line_is_read_as_it_was_written)
 	free(twice);
 }
 
-Test(lease_line, what_is_no_line_is_refused)
+Test(lease_line, malformed_lines_are_refused)
 {
 	static const char *const wrong[] = {
 		"",

@@ -106,7 +106,7 @@ static struct btf *layout_now(void)
 	return btf;
 }
 
-Test(migration_mappings, of_layout_6_become_those_of_this_one)
+Test(migration_mappings, records_of_layout_6_become_those_of_this_one)
 {
 	static struct mapping6 old[MAX_MAPPINGS];
 	static struct mapping_table table;
@@ -146,7 +146,7 @@ Test(migration_mappings, of_layout_6_become_those_of_this_one)
 	btf__free(now);
 }
 
-Test(migration_mappings, of_this_layout_are_no_case_for_it)
+Test(migration_mappings, records_of_this_layout_stay_as_they_are)
 {
 	struct btf *now = layout_now();
 	struct migration m = { .from = layout_now(), .to = now };

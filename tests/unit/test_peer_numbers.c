@@ -61,7 +61,7 @@ Test(peer_numbers, a_peer_keeps_its_number_and_a_new_one_has_that_of_none_that_i
 				 numbers_of(rows[i].peers, ret));
 }
 
-Test(peer_numbers, what_is_noted_of_a_peers_tables_is_known_until_another_peer_has_its_place)
+Test(peer_numbers, notes_about_a_peers_tables_last_until_another_peer_has_its_place)
 {
 	struct peer_number ret[REPLICATION_MAX_PEERS];
 

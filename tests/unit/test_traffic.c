@@ -322,7 +322,7 @@ Test(traffic, a_capture_becomes_flows_whose_states_both_directions_decide)
 	cr_expect(s.notes.cut);
 }
 
-Test(traffic, what_cannot_be_read_is_refused_with_the_way_out)
+Test(traffic, unreadable_files_are_refused_with_the_way_out)
 {
 	static const struct {
 		const char *text, *err;

@@ -37,6 +37,7 @@ void datapath_init(struct datapath *d)
 		.routed_until = -1,
 		.portmaps = -1,
 		.portmap_filters = -1,
+		.grants = -1,
 		.drains = -1,
 		.running = -1,
 		.entries = -1,

@@ -76,6 +76,7 @@ struct datapath {
 	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
 	int portmap_filters; /* the same */
+	int grants;	     /* <detnat/growth.h> */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */
 	int running;
 	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */

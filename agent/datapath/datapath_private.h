@@ -50,6 +50,7 @@
 	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
 	X(portmap_filters, "portmap_filters")      \
+	X(grants, "grants")                        \
 	X(drains, "drains")                        \
 	X(route_mtus, "route_mtus")                \
 	X(untranslated, "untranslated")            \

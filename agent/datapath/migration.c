@@ -131,6 +131,7 @@ const struct migration_shared migration_shared[] = {
 	{ "history", { NULL }, false },
 	{ "portmaps", { "portmap_key", "portmap_value" }, false },
 	{ "portmap_filters", { "portmap_value", "portmap_filters" }, false },
+	{ "grants", { "grant_key", "grant_value" }, false },
 	{ "pcp", { "portmap_key", "portmap_value" }, false }, /* the epoch goes on if the leases do */
 	{ "peers", { NULL }, false },
 	{ "lease_stamps", { "portmap_key", NULL }, false },

@@ -17,6 +17,7 @@ struct mapping_spec {
 	bool open; /* inbound is open: no sessions, no slots */
 	uint32_t timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
+	struct growth_layout growth;
 };
 
 /* The arithmetic of a mapping that is translated. 0, or -EINVAL with nothing written. */

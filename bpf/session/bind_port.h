@@ -264,7 +264,8 @@ static __always_inline void binding_keep(const struct mapping *m, const struct p
 	struct binding_line *line;
 	__u64 *entry;
 
-	if (!binding_maps(m, p->proto))
+	/* A granted port is bound to nobody. */
+	if (!binding_maps(m, p->proto) || (settings.growth && offset >= m->geo.ports_per_host))
 		return;
 	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
 	if (!line)

@@ -108,7 +108,13 @@ static __always_inline __u64 inbound_binding(const struct mapping *m, __u32 subs
 					     __u32 now)
 {
 	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
-	struct binding_line *line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
+	struct binding_line *line;
+
+	/* A granted port. */
+	if (settings.growth && offset >= m->geo.ports_per_host)
+		return 0;
+	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
+
 	__u64 entry = line ? LOAD(*line_entry(line, offset)) : 0;
 
 	return binding_holds(entry, now, binding_life(m, p->proto)) && !(binding_flags(entry) & BINDING_STRAYED) ? entry

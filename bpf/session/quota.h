@@ -22,6 +22,7 @@
 #include "session/overflow_lists.h"
 
 #define REFUSALS_PER_SECOND 10U
+#define GROWTH_ASKS_PER_SECOND 4U
 #define REPORTS_PER_SECOND  1U
 
 /* Buckets of a walk for a unit of search work: a walk looks at whole buckets, which is four times as fast. */

@@ -6,7 +6,7 @@
 #ifndef DETNAT_OPEN_OVERFLOW_H
 #define DETNAT_OPEN_OVERFLOW_H
 
-#include "slow/open.h"
+#include "slow/open_grant.h"
 
 /* Which ports are taken, in this order: free ones first, then those of sessions in time-wait or reset. */
 enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
@@ -212,21 +212,63 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
+/* Under the lock, for an admitted flow whose block has no free port: opens its session on a granted port. */
+static __always_inline enum opened open_on_grant(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+{
+	__u32 port;
+
+	if (LOAD(s->growth_vain) == growth_mark(f))
+		return OPEN_NO_PORT;
+	port = grant_port(f, s, 0);
+	if (!port)
+		port = grant_port(f, s, OVERFLOW_PORT_OF_RESET);
+	if (port)
+		return open_overflow_session(f, s, (__u16)port, ret_word);
+	STORE(s->growth_vain, growth_mark(f));
+	return OPEN_NO_PORT;
+}
+
+/* Under the lock: returns 1 if another core has opened the flow's session in a slot meanwhile. */
+static __always_inline int open_exists(const struct flow *f, struct subscriber *s)
+{
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, f->port_offset, &b);
+
+	return o && LOAD(o->existing);
+}
+
+/* open_on_any_port(), and after it, or after a search in vain in this tick, on a granted port. */
+static __always_inline enum opened open_on_block_or_grant(const struct flow *f, struct subscriber *s, __u32 bound,
+							  int in_vain, __u64 *ret_word)
+{
+	enum opened opened = OPEN_NO_PORT;
+
+	if (!in_vain)
+		opened = open_on_any_port(f, s, bound, ret_word);
+	else if (open_exists(f, s))
+		return OPEN_EXISTS;
+	return opened == OPEN_NO_PORT ? open_on_grant(f, s, ret_word) : opened;
+}
+
 /* Under the lock: cheap checks first, then the search for a port. */
 static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
 						 __u64 *ret_word)
 {
 	enum opened opened;
+	int in_vain, grows;
 
 	if (quota_is_reached(f->m, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;
-	if (s->exhausted == search_mark(&f->p))
+	in_vain = s->exhausted == search_mark(&f->p);
+	grows = mapping_grows(f->m, f->p.proto);
+	if (in_vain && !grows)
 		return OPEN_NO_PORT;
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	opened = open_on_any_port(f, s, bound, ret_word);
+	opened = grows ? open_on_block_or_grant(f, s, bound, in_vain, ret_word)
+		       : open_on_any_port(f, s, bound, ret_word);
 	if (opened != OPENED)
 		overflow_release();
 	return opened;
@@ -273,7 +315,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:
-		return refuse(ctx, REASON_drop_ports_exhausted);
+		return open_grow(ctx, &io.f, s);
 	case OPEN_NO_ROOM:
 		return refuse(ctx, REASON_drop_overflow_full);
 	case OPEN_AT_QUOTA:

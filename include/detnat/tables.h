@@ -8,10 +8,11 @@
 #define DETNAT_TABLES_H
 
 #include "binding_layout.h"
+#include "growth.h"
 #include "programs.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 7
+#define LAYOUT_VERSION 8
 
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
@@ -51,7 +52,13 @@ struct mapping {
 	__u32 sessions_per_user;
 	__u32 timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
-	__u64 pad[5];
+	struct growth_layout growth;	/* likewise */
+	/* For what comes next, 0 so far: kind of the mapping, tenant, limits that are set, log2 of its hosts. */
+	__u8 kind;
+	__u8 tenant;
+	__u8 limits;
+	__u8 host_shift;
+	__u64 pad[4];
 };
 _Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
 _Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");
@@ -88,7 +95,8 @@ struct shared_limits {
 	__u64 reset_due_ns;	  /* the same for TCP resets */
 	__s64 datagrams;	  /* entries of the map `fragments` */
 	__u64 fragments_swept_ns; /* when they were last swept, CLOCK_MONOTONIC */
-	__u64 pad[4];
+	__u32 growth_until;	  /* last tick at which an agent grants blocks, <detnat/growth.h> */
+	__u32 pad[7];
 };
 _Static_assert(sizeof(struct shared_limits) == 64, "a line of its own");
 
@@ -154,7 +162,8 @@ struct subscriber {
 	 */
 	__u16 portmap_in;
 	__u16 portmap_out;
-	__u32 unused[2];
+	__u32 growth_next; /* jiffy before which the agent is not asked for a block again */
+	__u32 growth_vain; /* tick 16 | mark: a search of the granted blocks found no port, see open_grant.h */
 	/* Not 0 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
 	__u32 hairpins;
 	/*
@@ -473,7 +482,7 @@ struct settings {
 	__u8 drains;	     /* some mapping drains, <detnat/drains.h> */
 	__u8 open_mappings;  /* some mapping has inbound "open" */
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
-	__u8 pad;
+	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 40 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

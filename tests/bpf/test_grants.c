@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Blocks that grow: 10.1.0.0/25 shares one outside address with 448 ports each, which leaves the ports from 58368 on to
+ * its shared range, 56 blocks of 128.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <criterion/criterion.h>
+
+#include <detnat/events.h>
+
+#include "icmp_frame.h"
+
+#define IN     ADDR(10, 1, 0, 2)
+#define THIRD  ADDR(10, 1, 0, 3)
+#define OUT    ADDR(203, 0, 113, 200)
+#define FEW    448
+#define SHARED (1024 + 128 * FEW)
+#define BLOCK  128
+#define LO     (SHARED + 5 * BLOCK)
+
+static void set_up_growing(void)
+{
+	const struct mapping_parameters p = { .in_base = ADDR(10, 1, 0, 0),
+					      .last_subscriber = 127,
+					      .out_base = OUT,
+					      .ratio = 128,
+					      .first_port = 1024,
+					      .pitch = FEW,
+					      .ports_per_host = FEW };
+	struct mapping_spec spec = { .in = { ADDR(10, 1, 0, 0), 25 },
+				     .out = { OUT, 32 },
+				     .sessions_per_user = 4000,
+				     .session_slots = 512,
+				     .growth = { BLOCK, 2 } };
+
+	settings.growth = 1;
+	set_up();
+	cr_assert_eq(system("ip route add 10.1.0.0/25 dev tin;"
+			    "ip neigh add 10.1.0.2 lladdr 02:00:00:00:00:03 dev tin;"
+			    "ip neigh add 10.1.0.3 lladdr 02:00:00:00:00:03 dev tin"),
+		     0);
+	cr_assert_eq(mapping_make(&p, &spec.geo), 0);
+	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
+	make_mapping(&spec, NULL);
+	datapath_raise_epoch(&datapath);
+	datapath.table->limits.growth_until = datapath_ticks(&datapath) + 100000;
+}
+
+TestSuite(grants, .init = set_up_growing, .fini = tear_down);
+
+static void grant_entry(uint32_t addr, uint16_t at, uint8_t direction, uint32_t to, uint16_t port_lo)
+{
+	const struct grant_key key = { .addr = addr, .at = at, .direction = direction };
+	const struct grant_value v = { .addr = to, .port_lo = port_lo, .ports = BLOCK };
+
+	cr_assert_eq(bpf_map_update_elem(datapath.grants, &key, &v, BPF_ANY), 0);
+}
+
+static void grant(uint32_t in_addr, uint16_t number, uint16_t port_lo)
+{
+	grant_entry(OUT, port_lo, GRANT_OF_OUTSIDE, in_addr, port_lo);
+	grant_entry(in_addr, number, GRANT_OF_INSIDE, OUT, port_lo);
+}
+
+/* A search that this tick has no room for is made in the next. */
+static int open_one(uint16_t in_port)
+{
+	uint64_t busy;
+	int port;
+
+	do {
+		busy = counted(REASON_drop_busy);
+		port = open_flow_of(IN, UDP, in_port, 53, 0);
+		if (counted(REASON_drop_busy) != busy)
+			next_tick();
+	} while (counted(REASON_drop_busy) != busy);
+	return port;
+}
+
+/* All ports of the block are in use towards one endpoint. */
+static void fill_block(void)
+{
+	for (unsigned i = 0; i < FEW; i++)
+		cr_assert_geq(open_one((uint16_t)(2000 + i)), 0, "flow %u", i);
+}
+
+static unsigned asks;
+
+static int see(void *arg, void *data, size_t size)
+{
+	const struct nat_event *e = data;
+
+	(void)arg;
+	(void)size;
+	asks += e->type == EVENT_GROWTH && e->in_addr == IN && e->out_addr == OUT;
+	return 0;
+}
+
+/* Events in which the agent was asked for a block. */
+static unsigned asked(void)
+{
+	struct ring_buffer *ring = ring_buffer__new(datapath.events, see, NULL, NULL);
+
+	cr_assert(ring);
+	asks = 0;
+	ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+	return asks;
+}
+
+Test(grants, the_first_flow_without_a_port_is_refused_in_silence_and_the_agent_is_asked_once)
+{
+	uint64_t answered;
+
+	fill_block();
+	asked();
+	answered = counted(REASON_sent_icmp_unreachable);
+	for (uint16_t port = 9000; port < 9003; port++)
+		cr_expect_eq(open_one(port), -1);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), 3);
+	cr_expect_eq(counted(REASON_sent_icmp_unreachable), answered);
+	cr_expect_eq(asked(), 1);
+}
+
+Test(grants, without_an_agent_the_refusal_is_answered_and_nobody_is_asked)
+{
+	datapath.table->limits.growth_until = datapath_ticks(&datapath) - 1;
+	fill_block();
+	asked();
+	cr_expect_eq(open_one(9000), -1);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), 1);
+	cr_expect_eq(counted(REASON_sent_icmp_unreachable), 1);
+	cr_expect_eq(asked(), 0);
+}
+
+Test(grants, sessions_open_on_a_granted_block_until_it_is_full_and_come_back_through_it)
+{
+	bool used[BLOCK] = { false };
+
+	fill_block();
+	grant(IN, 0, LO);
+	for (unsigned i = 0; i < BLOCK; i++) {
+		int port = open_one((uint16_t)(9000 + i));
+
+		cr_assert(port >= LO && port < LO + BLOCK, "flow %u: %d", i, port);
+		cr_expect_not(used[port - LO], "port %d", port);
+		used[port - LO] = true;
+		cr_expect_eq(open_one((uint16_t)(9000 + i)), port, "its next packet");
+	}
+	cr_expect_eq(open_one(9000 + BLOCK), -1);
+
+	const int port = open_one(9000);
+	const struct row rows[] = {
+		{ "an answer reaches the subscriber", XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, 53, (uint16_t)port },
+		  REDIRECT_XDP,
+		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = IN, UDP, 53, 9000 },
+		  REASON_out2in_translated },
+		{ "a stranger does not", XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, 54, (uint16_t)port },
+		  DROP_XDP, { 0 }, REASON_drop_no_session },
+		{ "nor does a packet to a block that nobody has", XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, 53, LO - 1 },
+		  DROP_XDP, { 0 }, REASON_drop_no_session },
+	};
+
+	RUN_ROWS(rows);
+}
+
+Test(grants, an_icmp_error_about_a_session_on_a_granted_port_reaches_its_subscriber)
+{
+	int port;
+
+	fill_block();
+	grant(IN, 0, LO);
+	port = open_one(9000);
+
+	const struct icmp_row rows[] = {
+		{ "port unreachable", XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, .type = 3, .code = 3,
+		    .quote = { .src = OUT, .dst = EXTERNAL, .proto = UDP, .sport = (uint16_t)port, .dport = 53 } },
+		  REDIRECT_XDP,
+		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = IN, .type = 3, .code = 3,
+		    .quote = { .src = IN, .dst = EXTERNAL, .proto = UDP, .sport = 9000, .dport = 53 } },
+		  REASON_icmp_error_translated },
+	};
+
+	RUN_ICMP_ROWS(rows);
+}
+
+Test(grants, another_subscriber_gets_nothing_of_it)
+{
+	fill_block();
+	grant(THIRD, 0, LO);
+	cr_expect_eq(open_one(9000), -1);
+}
+
+Test(grants, a_grant_of_another_outside_address_leads_nowhere)
+{
+	fill_block();
+	grant_entry(OUT, LO, GRANT_OF_OUTSIDE, IN, LO);
+	grant_entry(IN, 0, GRANT_OF_INSIDE, OUT + 1, LO);
+	cr_expect_eq(open_one(9000), -1);
+}
+
+Test(grants, a_session_goes_on_while_its_block_is_taken_back_and_none_opens)
+{
+	const struct grant_key key = { .addr = IN, .direction = GRANT_OF_INSIDE };
+	int port;
+
+	fill_block();
+	grant(IN, 0, LO);
+	port = open_one(9000);
+	cr_assert_geq(port, LO);
+	cr_assert_eq(bpf_map_delete_elem(datapath.grants, &key), 0);
+	cr_expect_eq(open_one(9000), port);
+	cr_expect_eq(open_one(9001), -1);
+}
+
+Test(grants, beyond_max_blocks_the_refusal_is_answered_and_has_its_own_reason)
+{
+	fill_block();
+	grant(IN, 0, LO);
+	grant(IN, 1, LO + BLOCK);
+	for (unsigned i = 0; i < 2 * BLOCK; i++)
+		cr_assert_geq(open_one((uint16_t)(9000 + i)), LO, "flow %u", i);
+	asked();
+	cr_expect_eq(open_one(20000), -1);
+	cr_expect_eq(counted(REASON_drop_growth_exhausted), 1);
+	cr_expect_eq(counted(REASON_sent_icmp_unreachable), 1);
+	cr_expect_eq(asked(), 0);
+}
+
+Test(grants, where_the_address_has_no_block_left_the_reason_is_the_same)
+{
+	fill_block();
+	grant_entry(OUT, 0, GRANT_NONE_LEFT, 0, 0);
+	cr_expect_eq(open_one(20000), -1);
+	cr_expect_eq(counted(REASON_drop_growth_exhausted), 1);
+}

@@ -88,6 +88,27 @@ static void fill_block(void)
 		cr_assert_geq(open_one((uint16_t)(2000 + i)), 0, "flow %u", i);
 }
 
+static int note_granted(const struct session *s, void *arg)
+{
+	if (s->out_port >= LO)
+		*(struct session *)arg = *s;
+	return 0;
+}
+
+/* A session of IN on a granted port; the test fails if there is none. */
+static struct session granted_session(void)
+{
+	struct session found = { 0 };
+	struct session_walk *w;
+
+	cr_assert_eq(session_walk_new_subscriber(mappings, IN, &w), 0);
+	while (session_walk_step(w, 1000000, note_granted, &found) > 0)
+		;
+	session_walk_free(w);
+	cr_assert(found.out_port);
+	return found;
+}
+
 static unsigned asks;
 
 static int see(void *arg, void *data, size_t size)
@@ -241,4 +262,75 @@ Test(grants, where_the_address_has_no_block_left_the_reason_is_the_same)
 	grant_entry(OUT, 0, GRANT_NONE_LEFT, 0, 0);
 	cr_expect_eq(open_one(20000), -1);
 	cr_expect_eq(counted(REASON_drop_growth_exhausted), 1);
+}
+
+Test(grants, a_hairpin_to_a_granted_port_reaches_its_subscriber_and_is_answered)
+{
+	const int third = 1024 + 3 * FEW + 8000 % FEW;
+	struct frame f = { .from = HOST, .to = GATEWAY_IN, .src = IN, .dst = OUT, UDP, 0, (uint16_t)third };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	grant(IN, 0, LO);
+	/* All that the block can have towards one endpoint, and one more. */
+	for (unsigned i = 0; i <= FEW; i++) {
+		f.sport = (uint16_t)(2000 + i);
+		run_frame(XDP_INSIDE, in, frame_build(&f, in), out, &size);
+		if (counted(REASON_drop_busy)) {
+			next_tick();
+			run_frame(XDP_INSIDE, in, frame_build(&f, in), out, &size);
+		}
+	}
+	cr_assert_eq(datapath.global->overflow > 0, 1);
+
+	const struct session last = granted_session();
+	const struct row rows[] = {
+		{ "the other calls it",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = THIRD, .dst = OUT, UDP, 8000, last.out_port },
+		  REDIRECT_XDP,
+		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = OUT, .dst = IN, UDP, (uint16_t)third, last.in_port },
+		  REASON_hairpin_translated },
+		{ "and is answered from it",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = IN, .dst = OUT, UDP, last.in_port, (uint16_t)third },
+		  REDIRECT_XDP,
+		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = OUT, .dst = THIRD, UDP, last.out_port, 8000 },
+		  REASON_hairpin_translated },
+	};
+
+	RUN_ROWS(rows);
+}
+
+Test(grants, the_program_at_the_egress_opens_on_them_too)
+{
+	struct frame f = { .from = GATEWAY_OUT, .to = ROUTER, .src = IN, .dst = EXTERNAL, UDP, 9000, 53 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+	int port;
+
+	fill_block();
+	grant(IN, 0, LO);
+	next_tick();
+	cr_expect_eq(run_frame(TC_OUTSIDE, in, frame_build(&f, in), out, &size), PASS_TC);
+	port = out[34] << 8 | out[35];
+	cr_expect(port >= LO && port < LO + BLOCK, "%d", port);
+}
+
+Test(grants, fragments_to_a_granted_port_follow_their_first_one)
+{
+	struct frame f = { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OUT, UDP, 53, .payload = 1000 };
+	uint8_t whole[FRAME_MAX], part[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	fill_block();
+	grant(IN, 0, LO);
+	f.dport = (uint16_t)open_one(9000);
+	cr_assert_geq(f.dport, LO);
+	frame_build(&f, whole);
+	size = frame_fragment(whole, 7, 0, 504, true, part);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, part, size, out, &size), REDIRECT_XDP);
+	size = frame_fragment(whole, 7, 504, 1008, false, part);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, part, size, out, &size), REDIRECT_XDP);
+	cr_expect_eq((uint32_t)out[30] << 24 | out[31] << 16 | out[32] << 8 | out[33], IN);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The shared range of an outside address, <detnat/growth.h>, against a list of its ports. */
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <criterion/criterion.h>

@@ -15,7 +15,7 @@ struct grant_walk {
 	struct subscriber *s;
 	__u32 port_lo;
 	__u32 ports;
-	__u32 of; /* 0, or OVERFLOW_PORT_OF_RESET */
+	__u32 of;   /* 0, or OVERFLOW_PORT_OF_RESET */
 	__u32 port; /* found; 0: none */
 };
 

@@ -99,8 +99,8 @@ struct grant_value {
 	__u32 addr; /* the other address; 0: nobody's, the block rests */
 	__u16 port_lo;
 	__u16 ports;
-	__u64 from;	/* when it was granted, seconds of the wall clock; of a block that rests: when it ended */
-	__u64 rests_s;	/* the end of the rest, CLOCK_BOOTTIME in seconds; 0: it does not rest */
+	__u64 from;    /* when it was granted, seconds of the wall clock; of a block that rests: when it ended */
+	__u64 rests_s; /* the end of the rest, CLOCK_BOOTTIME in seconds; 0: it does not rest */
 };
 _Static_assert(sizeof(struct grant_value) == 24, "no hidden padding");
 

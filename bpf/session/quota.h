@@ -21,9 +21,9 @@
 
 #include "session/overflow_lists.h"
 
-#define REFUSALS_PER_SECOND 10U
+#define REFUSALS_PER_SECOND    10U
 #define GROWTH_ASKS_PER_SECOND 4U
-#define REPORTS_PER_SECOND  1U
+#define REPORTS_PER_SECOND     1U
 
 /* Buckets of a walk for a unit of search work: a walk looks at whole buckets, which is four times as fast. */
 #define QUOTA_UNIT (4 * SEARCH_UNIT / BUCKET_SLOTS)

@@ -13,6 +13,8 @@
 #include <detnat/events.h>
 
 #include "icmp_frame.h"
+#include "staged.h"
+#include "told_routes.h"
 
 #define IN     ADDR(10, 1, 0, 2)
 #define THIRD  ADDR(10, 1, 0, 3)
@@ -47,6 +49,8 @@ static void set_up_growing(void)
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
 	make_mapping(&spec, NULL);
 	datapath_raise_epoch(&datapath);
+	if (staged_wanted())
+		tell_routes();
 	datapath.table->limits.growth_until = datapath_ticks(&datapath) + 100000;
 }
 

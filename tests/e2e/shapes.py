@@ -41,7 +41,8 @@ STATES = {"udp-active", "icmp-active", "tcp-syn-sent", "tcp-established", "tcp-f
 # Counters whose names are fixed.
 COUNTERS = {
     "in2out_translated", "out2in_translated", "hairpin_translated", "icmp_error_translated", "passed_untranslated",
-    "drop_quota", "drop_ports_exhausted", "drop_growth_exhausted", "drop_overflow_full", "drop_no_session", "drop_portmap_filter", "drop_no_mapping", "drop_malformed",
+    "drop_quota", "drop_ports_exhausted", "drop_growth_exhausted",
+    "drop_overflow_full", "drop_no_session", "drop_portmap_filter", "drop_no_mapping", "drop_malformed",
     "drop_martian", "drop_protocol", "drop_fragment", "drop_busy", "drop_direct_to_inside", "arp_answered", "no_program",
 }
 

@@ -161,7 +161,7 @@ static void make_plain(const char *text, bool json, char *ret, size_t room)
 	for (; *text && n + 3 < room; text++) {
 		if (json && (*text == '"' || *text == '\\'))
 			ret[n++] = '\\';
-		ret[n++] = *text >= ' ' && *text < 127 ? *text : '?';
+		ret[n++] = (char)(*text >= ' ' && *text < 127 ? *text : '?');
 	}
 	ret[n] = '\0';
 }

@@ -117,6 +117,8 @@ def test_flows_of_softflowd_and_nfdump(inside, tmp_path):
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: "9995" in inside("ss", "-lnu").stdout)
     inside("softflowd", "-r", str(path), "-n", "127.0.0.1:9995", "-v", "9", "-d")
+    # What waits in its socket would end with it.
+    wait_until(lambda: inside("ss", "-lnuH", "sport = :9995").stdout.split()[1] == "0")
     collector.terminate()
     collector.wait()
     text = subprocess.run(["nfdump", "-R", flows, "-o", "csv"], check=True, capture_output=True, text=True,

@@ -284,6 +284,23 @@ int path_open_file(const char *path, int flags, int *ret_fd, struct error *err)
 	return 0;
 }
 
+int path_open_secret(const char *path, int *ret_fd, struct stat *ret, struct error *err)
+{
+	struct error why = { 0 };
+	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, ret_fd, &why);
+
+	if (!r)
+		return fstat(*ret_fd, ret) ? error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno)) : 0;
+	if (*why.text)
+		return error_set(err, r, "%s", why.text);
+	if (r == -ENOENT)
+		return r;
+	if (r == -EACCES)
+		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
+				 geteuid(), path);
+	return error_set(err, r, "%s cannot be opened: %s", path, strerror(-r));
+}
+
 int path_check(const char *path, struct error *err)
 {
 	__attribute__((cleanup(end_walk))) struct walk w = { 0 };

@@ -8,6 +8,7 @@
 #define DETNAT_PATHS_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/base.h"
@@ -22,6 +23,12 @@
 
 /* Opens an existing file for reading. The user who ran sudo may own it, and groups may write to it. */
 int path_open_file(const char *path, int flags, int *ret_fd, struct error *err);
+
+/*
+ * The same for a file with a secret that the agent needs; *ret is its status. Other errors have a text, too, except
+ * -ENOENT, with which the caller says how to make the file. err may be NULL.
+ */
+int path_open_secret(const char *path, int *ret_fd, struct stat *ret, struct error *err);
 
 /* Checks the part of a path that exists, the last name included; a missing part is no error. */
 int path_check(const char *path, struct error *err);

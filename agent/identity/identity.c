@@ -2,13 +2,13 @@
 #include "identity/identity.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "base/notice.h"
 #include "base/trouble.h"
@@ -68,25 +68,11 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* The thread gets no signals. Without memory for it, it is tried again. */
-static void start_thread(struct identity *x)
-{
-	sigset_t all, saved;
-	pthread_attr_t attr;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	x->started = !pthread_create(&x->thread, &attr, run, x);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
-}
-
+/* Without memory for the thread, it is tried again. */
 static void start_if_wanted(struct identity *x)
 {
 	if (x->allowed && x->wanted && !x->started)
-		start_thread(x);
+		x->started = !thread_start(&x->thread, STACK_SIZE, run, x);
 }
 
 void identity_run(struct identity *x)

@@ -166,7 +166,7 @@ static void write_group(struct worker *k)
 	answer_all(k);
 }
 
-/* Requests without a line wait for nobody. */
+/* Requests that give no line are answered at once. */
 static void write_due(struct worker *k)
 {
 	if (!k->writer.lines || lease_writer_due(&k->writer) <= monotonic_us())

@@ -33,7 +33,7 @@ struct radius_secret {
 bool radius_sound(const uint8_t *packet, size_t size, size_t *ret_size);
 
 /*
- * Of sound packets: whether someone who has the secret made this request. RFC 2866 section 3 for accounting; the
+ * For well-formed packets: whether the sender of this request has the secret. RFC 2866 section 3 for accounting; the
  * Message-Authenticator of RFC 5997 section 2.1 for Status-Server, which must have one; false for other codes.
  */
 bool radius_request_genuine(const uint8_t *packet, size_t size, const struct radius_secret *s);

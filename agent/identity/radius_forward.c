@@ -190,7 +190,7 @@ static void take_response(struct radius_forward *f, const uint8_t *packet, size_
 	free(x);
 }
 
-/* Errors are those of earlier packets, such as that nobody listens. */
+/* An error belongs to an earlier packet, such as a port without a listener. */
 static void receive(struct radius_forward *f, uint64_t now_us)
 {
 	uint8_t packet[RADIUS_MAX];

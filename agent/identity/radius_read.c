@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The attributes of an Accounting-Request that say who has an address. */
+/* The attributes of an Accounting-Request that name the customer of an address. */
 #include <arpa/inet.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "identity/secret_file.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,21 +20,6 @@ static int check(const struct stat *st, const char *path, struct error *err)
 	return 0;
 }
 
-static int refuse_open(const char *path, int r, const struct error *why, struct error *err)
-{
-	if (*why->text)
-		return error_set(err, r, "%s", why->text);
-	if (r == -ENOENT)
-		return error_set(err, r,
-				 "%s does not exist; write the secret of the access servers into it, `chown " AGENT_USER
-				 ": %s` and `chmod 0600 %s`",
-				 path, path, path);
-	if (r == -EACCES)
-		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
-				 geteuid(), path);
-	return error_set(err, r, "%s cannot be opened: %s", path, strerror(-r));
-}
-
 /* The text without its newline. */
 static int take(const char *path, char *text, size_t size, struct radius_secret *ret, struct error *err)
 {
@@ -52,17 +36,17 @@ static int take(const char *path, char *text, size_t size, struct radius_secret 
 int secret_file_read(const char *path, struct radius_secret *ret, struct error *err)
 {
 	char text[RADIUS_SECRET + 3];
-	struct error why = { 0 };
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	ssize_t n;
-	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
+	int r = path_open_secret(path, &fd, &st, err);
 
-	if (r)
-		return refuse_open(path, r, &why, err);
-	if (fstat(fd, &st))
-		return error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno));
-	r = check(&st, path, err);
+	if (r == -ENOENT)
+		return error_set(err, r,
+				 "%s does not exist; write the secret of the access servers into it, `chown " AGENT_USER
+				 ": %s` and `chmod 0600 %s`",
+				 path, path, path);
+	r = r ? r : check(&st, path, err);
 	if (r)
 		return r;
 	n = read(fd, text, sizeof(text));

@@ -2,7 +2,6 @@
 #include "peers/key_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -36,34 +35,19 @@ static int check(const struct stat *st, const char *path, struct error *err)
 	return 0;
 }
 
-static int refuse_open(const char *path, int r, const struct error *why, struct error *err)
+int key_file_read(const char *path, uint8_t ret_key[static REPLICATION_KEY], struct error *err)
 {
-	if (*why->text)
-		return error_set(err, r, "%s", why->text);
+	uint8_t key[REPLICATION_KEY + 1];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	ssize_t n;
+	int r = path_open_secret(path, &fd, &st, err);
+
 	if (r == -ENOENT)
 		return error_set(err, r,
 				 "%s does not exist; copy the key of the other gateways, or make one: " MAKE_KEY, path,
 				 path, path, path);
-	if (r == -EACCES)
-		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
-				 geteuid(), path);
-	return error_set(err, r, "%s cannot be opened: %s", path, strerror(-r));
-}
-
-int key_file_read(const char *path, uint8_t ret_key[static REPLICATION_KEY], struct error *err)
-{
-	uint8_t key[REPLICATION_KEY + 1];
-	struct error why = { 0 };
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	ssize_t n;
-	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
-
-	if (r)
-		return refuse_open(path, r, &why, err);
-	if (fstat(fd, &st))
-		return error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno));
-	r = check(&st, path, err);
+	r = r ? r : check(&st, path, err);
 	if (r)
 		return r;
 	errno = 0;

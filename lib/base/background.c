@@ -5,6 +5,22 @@
 
 #define STACK_SIZE (256U << 10)
 
+int thread_start(pthread_t *ret, size_t stack_size, void *(*function)(void *arg), void *arg)
+{
+	sigset_t all, saved;
+	pthread_attr_t attr;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, stack_size);
+	r = -pthread_create(ret, &attr, function, arg);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return r;
+}
+
 static void *run(void *arg)
 {
 	struct background *b = arg;
@@ -16,19 +32,10 @@ static void *run(void *arg)
 
 void background_start(struct background *b, void (*function)(void *arg), void *arg)
 {
-	sigset_t all, saved;
-	pthread_attr_t attr;
-
 	b->run = function;
 	b->arg = arg;
 	atomic_store(&b->ended, false);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	b->started = !pthread_create(&b->thread, &attr, run, b);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	b->started = !thread_start(&b->thread, STACK_SIZE, run, b);
 	if (!b->started)
 		function(arg);
 }

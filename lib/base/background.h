@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs a slow function in a thread of its own while the event loop continues. One at a time. */
+/* Threads beside the event loop: one that runs a slow function, one at a time, or one for the caller's own work. */
 #ifndef DETNAT_BACKGROUND_H
 #define DETNAT_BACKGROUND_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+/* Starts a thread that gets no signals, as the event loop handles them. 0, or -errno of pthread_create(). */
+int thread_start(pthread_t *ret, size_t stack_size, void *(*run)(void *arg), void *arg);
 
 /* Zero-initialised. */
 struct background {

@@ -5,10 +5,10 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "base/background.h"
 #include "base/base.h"
 
 /* After a text took too long, none is waited for during this time. */
@@ -139,22 +139,6 @@ static void release(struct output *o)
 	free(o);
 }
 
-static int start(struct output *o)
-{
-	pthread_attr_t attr;
-	sigset_t all, saved;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	r = -pthread_create(&o->thread, &attr, run, o);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
-	return r;
-}
-
 int output_new(int fd, output_tell tell, struct output **ret)
 {
 	struct output *o = calloc(1, sizeof(*o));
@@ -174,7 +158,7 @@ int output_new(int fd, output_tell tell, struct output **ret)
 	pthread_cond_init(&o->drained, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	if (o->waiting && o->writing)
-		r = start(o);
+		r = thread_start(&o->thread, STACK_SIZE, run, o);
 	if (r) {
 		release(o);
 		return r;

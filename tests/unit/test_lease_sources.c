@@ -138,7 +138,7 @@ Test(secret_file, the_secret_is_the_line_without_its_end)
 	}
 }
 
-Test(secret_file, what_is_no_secret_or_can_be_read_by_all_is_refused_with_the_remedy)
+Test(secret_file, a_file_without_a_secret_or_that_all_may_read_is_refused_with_the_remedy)
 {
 	static const struct {
 		const char *text, *part;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Complaints for machines: ACNS (XML), X-ARF, CSV, and what tcpdump prints. */
+/* Complaints for machines: ACNS (XML), X-ARF, and what tcpdump prints. */
+#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,88 @@ static bool key_value(const char *text, const char *key, char *ret)
 	return false;
 }
 
-/* X-ARF: Date, Source, Source-Port (0.1) or Date, SourceIp, SourcePort (0.2). */
+/* Larger texts are no reports. */
+#define JSON_MAX (1U << 20)
+
+/* Reports in JSON, and the line of the one that is read. */
+struct reports {
+	const struct complaints *c;
+	const char *at; /* of the last report's address */
+	uint64_t line;
+};
+
+/* A member of an object as text, "" for none. */
+static const char *member(const cJSON *json, const char *name, char room[static VALUE_TEXT + 1])
+{
+	const cJSON *item = cJSON_GetObjectItem(json, name);
+
+	if (cJSON_IsString(item))
+		snprintf(room, VALUE_TEXT + 1, "%s", item->valuestring);
+	else if (cJSON_IsNumber(item))
+		snprintf(room, VALUE_TEXT + 1, "%.0f", item->valuedouble);
+	else
+		*room = '\0';
+	return room;
+}
+
+static int give_report(struct reports *x, const cJSON *json, bool later)
+{
+	char time[VALUE_TEXT + 1], addr[VALUE_TEXT + 1], port[VALUE_TEXT + 1];
+	const char *key = later ? "\"source_identifier\"" : "\"SourceIp\"", *at = strcasestr(x->at, key);
+	struct complaint_parts parts = { 0 };
+
+	/* A key that is written otherwise is not looked for again. */
+	x->line += at ? lines_between(x->at, at) : 0;
+	x->at = at ? at + 1 : "";
+	parts.line = x->line;
+	parts.time = member(json, later ? "timestamp" : "Date", time);
+	parts.addr = member(json, later ? "source_identifier" : "SourceIp", addr);
+	parts.port = member(json, later ? "source_port" : "SourcePort", port);
+	parts.time = *time ? time : NULL;
+	return complaint_give(x->c, &parts);
+}
+
+/* Gives each object that names a source; cJSON limits how deep they are. */
+static int give_reports(struct reports *x, const cJSON *json)
+{
+	const cJSON *item;
+	int r = 0;
+
+	if (cJSON_IsObject(json) && cJSON_HasObjectItem(json, "source_identifier"))
+		return give_report(x, json, true);
+	if (cJSON_IsObject(json) && cJSON_HasObjectItem(json, "SourceIp"))
+		return give_report(x, json, false);
+	for (item = json->child; item && !r; item = item->next)
+		r = give_reports(x, item);
+	return r;
+}
+
+/* X-ARF from 0.2 on, alone or in a mail. */
+bool complaint_json(const struct complaints *c, int *ret)
+{
+	const char *begin = c->text + strspn(c->text, " \t\r\n");
+	struct reports x = { .c = c, .line = 1 };
+	cJSON *json;
+
+	if (!strcasestr(c->text, "\"SourceIp\"") && !strcasestr(c->text, "\"source_identifier\""))
+		return false;
+	while (begin && *begin != '{' && *begin != '[') {
+		begin = strpbrk(begin, "\n");
+		begin = begin ? begin + strspn(begin, " \t\r\n") : NULL;
+	}
+	if (!begin || strlen(begin) > JSON_MAX)
+		return false;
+	json = cJSON_ParseWithOpts(begin, NULL, false);
+	if (!json)
+		return false;
+	x.at = begin;
+	x.line += lines_between(c->text, begin);
+	*ret = give_reports(&x, json);
+	cJSON_Delete(json);
+	return true;
+}
+
+/* X-ARF: Date, Source, Source-Port, or JSON that is cut: Date, SourceIp, SourcePort. */
 bool complaint_arf(const struct complaints *c, int *ret)
 {
 	char time[VALUE_TEXT + 1], addr[VALUE_TEXT + 1], port[VALUE_TEXT + 1];
@@ -120,6 +202,7 @@ bool complaint_arf(const struct complaints *c, int *ret)
 	for (const char *p = body; !json && p > c->text && strncmp(p, "\n\n", 2) != 0 && strncmp(p, "\n\r\n", 3) != 0;
 	     p--)
 		body = p;
+	body += strspn(body, "\r\n");
 	parts.line = 1 + lines_between(c->text, body);
 	parts.time = key_value(body, "Date", time) ? time : NULL;
 	parts.addr = key_value(body, "SourceIp", addr) || key_value(body, "Source", addr) ? addr : NULL;
@@ -128,55 +211,6 @@ bool complaint_arf(const struct complaints *c, int *ret)
 			     ? port
 			     : NULL;
 	*ret = complaint_give(c, &parts);
-	return true;
-}
-
-#define TIMES "time|timestamp|date|datetime|when|start_time|event_time|ts|first"
-#define ADDRS "source_ip|src_ip|ip|ip_address|source|src|src_addr|source_address|address|srcip|addr|out_addr"
-#define PORTS "source_port|src_port|port|sport|srcport|source port|out_port"
-
-static int csv_line(const struct complaints *c, void *state, uint64_t line, char *text)
-{
-	struct import_columns *columns = state;
-	struct complaint_parts parts = { .line = line };
-	char joined[64];
-	const char *date, *clock;
-
-	if (!*import_trim(text))
-		return 0;
-	if (!columns->n) {
-		import_header(columns, text);
-		return 0;
-	}
-	import_row(columns, text);
-	date = import_cell(columns, TIMES);
-	clock = import_has(columns, "date") && import_has(columns, "time") ? import_cell(columns, "time") : "";
-	if (*clock) {
-		snprintf(joined, sizeof(joined), "%.30s %.30s", import_cell(columns, "date"), clock);
-		date = joined;
-	}
-	parts.time = *date ? date : NULL;
-	parts.addr = import_cell(columns, ADDRS);
-	parts.port = import_cell(columns, PORTS);
-	return complaint_give(c, &parts);
-}
-
-/* The first line is a header that names all three. */
-bool complaint_csv(const struct complaints *c, int *ret)
-{
-	struct import_columns columns = { 0 };
-	size_t size = strcspn(c->text, "\r\n");
-	char header[1024];
-
-	if (size >= sizeof(header) || !memchr(c->text, ',', size))
-		return false;
-	memcpy(header, c->text, size);
-	header[size] = '\0';
-	import_header(&columns, header);
-	if (!import_has(&columns, TIMES) || !import_has(&columns, ADDRS) || !import_has(&columns, PORTS))
-		return false;
-	columns = (struct import_columns){ 0 };
-	*ret = complaint_lines(c, csv_line, &columns);
 	return true;
 }
 
@@ -206,9 +240,9 @@ static int tcpdump_line(const struct complaints *c, void *state, uint64_t line, 
 		return 0;
 	*strstr(text, " IP ") = '\0';
 	r = zone_time_read(import_trim(text), c->zone, &t, &why);
-	if (r)
-		error_set(&why, 0,
-			  "the line has no date, or no zone: tcpdump -tttt prints dates, --zone names the zone");
+	/* A time of the day alone is none. */
+	if (r && r != -ENODATA)
+		error_set(&why, r = -ENOENT, "the line has no date: tcpdump -tttt prints dates");
 	return complaint_give_time(c, line, out, r, t, &why);
 }
 

@@ -2,7 +2,7 @@
 /*
  * Complaints in words: mail, logs, lines of text. A line with an address and a port is a question; its time is in the
  * line, or in the lines around it: the nearest before it, or else the first after it. Headers of mail have times and
- * addresses of others, and are passed over. Quoted-printable, base64 and HTML are read through.
+ * addresses of others, and are passed over.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -72,7 +72,9 @@ static bool named_port(const char *text, uint16_t *ret)
 	const char *end;
 
 	for (const char *at = text; (at = strcasestr(at, "port")); at += 4) {
-		const char *value = at + 4 + strspn(at + 4, " \t:=\"'#*");
+		const char *value = at + 4 + (strncasecmp(at + 4, "(s)", 3) ? 0 : 3);
+
+		value += strspn(value, " \t:=\"'#*");
 
 		if ((at > text && isalpha((unsigned char)at[-1])) || word_before(text, at, "destination") ||
 		    word_before(text, at, "dest") || word_before(text, at, "dst") || word_before(text, at, "remote"))
@@ -100,6 +102,8 @@ static int find_endpoint(const char *text, struct endpoint *ret)
 		    (at > text && (isalnum((unsigned char)at[-1]) || at[-1] == '.' || at[-1] == '/')) ||
 		    !address_at(at, &ret->addr, &end) || is_destination(text, at))
 			continue;
+		/* "[::ffff:203.0.113.36]:5100" */
+		end += *end == ']' && end[1] == ':';
 		if (*end == ':' && port_at(end + 1, &ret->port, &past))
 			return 2;
 		if (*end == ':' && isdigit((unsigned char)end[1]))
@@ -115,7 +119,7 @@ static int give_or_wait(const struct complaints *c, struct mail *m, uint64_t lin
 		return complaint_give_time(c, line, out, m->r, m->t, &m->why);
 	if (m->n_waiting == MAX_WAITING) {
 		error_set(&m->why, 0, "there is no time before or in the line");
-		return complaint_give_time(c, line, out, -EINVAL, 0, &m->why);
+		return complaint_give_time(c, line, out, -ENOENT, 0, &m->why);
 	}
 	if (!m->waiting)
 		m->waiting = calloc(MAX_WAITING, sizeof(*m->waiting));
@@ -205,126 +209,15 @@ static int mail_line(const struct complaints *c, void *state, uint64_t line, cha
 	return ret;
 }
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-				      : -1;
-}
-
-/* Quoted-printable, in place; lines that went on are joined. */
-static void unquote_printable(struct complaints *c)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->size; i++) {
-		bool pair = c->text[i] == '=' && i + 2 < c->size;
-
-		if (pair && c->text[i + 1] == '\r' && c->text[i + 2] == '\n')
-			i += 2;
-		else if (c->text[i] == '=' && i + 1 < c->size && c->text[i + 1] == '\n')
-			i++;
-		else if (pair && hex(c->text[i + 1]) >= 0 && hex(c->text[i + 2]) >= 0 &&
-			 hex(c->text[i + 1]) * 16 + hex(c->text[i + 2]) != 0) {
-			c->text[n++] = (char)(hex(c->text[i + 1]) * 16 + hex(c->text[i + 2]));
-			i += 2;
-		} else
-			c->text[n++] = c->text[i];
-	}
-	c->size = n;
-	c->text[n] = '\0';
-}
-
-static int sextet(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* The body of a mail in base64, in place. It is never longer than its encoding. */
-static void unbase64(struct complaints *c, char *body)
-{
-	uint32_t bits = 0;
-	unsigned have = 0;
-	char *out = body;
-
-	for (const char *in = body; *in && *in != '=' && strncmp(in, "\n--", 3) != 0; in++) {
-		if (sextet(*in) < 0)
-			continue;
-		bits = bits << 6 | (uint32_t)sextet(*in);
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		*out = (char)(bits >> have & 255);
-		*out = (char)(*out ? *out : ' ');
-		out++;
-	}
-	*out = '\0';
-	c->size = (size_t)(out - c->text);
-}
-
-static char *end_of_headers(char *at)
-{
-	char *unix_end = strstr(at, "\n\n"), *dos_end = strstr(at, "\r\n\r\n");
-
-	if (dos_end && (!unix_end || dos_end < unix_end))
-		return dos_end + 4;
-	return unix_end ? unix_end + 2 : NULL;
-}
-
-static void decode(struct complaints *c)
-{
-	char *encoding = strcasestr(c->text, "Content-Transfer-Encoding:");
-	char *value = encoding ? encoding + strcspn(encoding, ":") + 1 : NULL, *body;
-
-	if (!value)
-		return;
-	value += strspn(value, " \t");
-	body = end_of_headers(value);
-	if (!strncasecmp(value, "quoted-printable", 16))
-		unquote_printable(c);
-	else if (!strncasecmp(value, "base64", 6) && body)
-		unbase64(c, body);
-}
-
-/* Tags become blanks, and those that end a line a new line. */
-static void untag(const struct complaints *c)
-{
-	bool html = strcasestr(c->text, "<html") || strcasestr(c->text, "<br") || strcasestr(c->text, "<td");
-	char *end;
-
-	for (char *at = html ? strchr(c->text, '<') : NULL; at; at = strchr(end, '<')) {
-		bool line = !strncasecmp(at, "<br", 3) || !strncasecmp(at, "<p", 2) || !strncasecmp(at, "</p", 3) ||
-			    !strncasecmp(at, "</tr", 4) || !strncasecmp(at, "</div", 5);
-
-		end = strchr(at, '>');
-		if (!end)
-			return;
-		memset(at, ' ', (size_t)(end - at) + 1);
-		if (line)
-			*at = '\n';
-	}
-}
-
 bool complaint_mail(const struct complaints *c, int *ret)
 {
 	struct mail_state s = { .m.r = -ENOENT };
-	struct complaints own = *c;
 
-	decode(&own);
-	untag(&own);
-	*ret = complaint_lines(&own, mail_line, &s);
+	*ret = complaint_lines(c, mail_line, &s);
 	if (!*ret && s.m.n_waiting) {
-		s.m.r = -EINVAL;
+		s.m.r = -ENOENT;
 		error_set(&s.m.why, 0, "there is no time in the text");
-		*ret = give_waiting(&own, &s.m);
+		*ret = give_waiting(c, &s.m);
 	}
 	free(s.m.waiting);
 	return true;

@@ -7,6 +7,8 @@
 
 #include "leases/complaint_private.h"
 
+#define NO_PORT "port 0 is nobody's"
+
 static int port_parse(const char *text, uint16_t *ret)
 {
 	char *end;
@@ -28,16 +30,20 @@ static int port_parse(const char *text, uint16_t *ret)
 int complaint_give_time(const struct complaints *c, uint64_t line, struct endpoint out, int r, int64_t t,
 			const struct error *why)
 {
-	struct complaint q = { .line = line, .good = !r, .t = t, .out = out };
+	struct complaint q = { .line = line, .good = !r && out.port, .t = t, .out = out };
 
 	if (r)
 		q.why = *why;
+	else if (!out.port)
+		error_set(&q.why, 0, NO_PORT);
+	if (!q.good)
+		q.fault = r == -ENODATA ? FAULT_NO_ZONE : r == -ENOENT ? FAULT_NO_TIME : r ? FAULT_TIME : FAULT_NO_PORT;
 	return c->take(c->arg, &q);
 }
 
-static int give_bad(const struct complaints *c, uint64_t line, const char *text)
+static int give_bad(const struct complaints *c, uint64_t line, enum complaint_fault fault, const char *text)
 {
-	struct complaint q = { .line = line };
+	struct complaint q = { .line = line, .fault = fault };
 
 	error_set(&q.why, 0, "%s", text);
 	return c->take(c->arg, &q);
@@ -51,12 +57,14 @@ int complaint_give(const struct complaints *c, const struct complaint_parts *par
 	int r;
 
 	if (!parts->addr || addr_parse(parts->addr, &out.addr))
-		return give_bad(c, parts->line, "there is no IPv4 address");
+		return give_bad(c, parts->line, FAULT_NO_ADDRESS, "there is no IPv4 address");
 	if (!parts->port || port_parse(parts->port, &out.port))
-		return give_bad(c, parts->line,
+		return give_bad(c, parts->line, FAULT_NO_PORT,
 				"there is no source port; without it every subscriber of the address is possible");
+	if (!out.port)
+		return give_bad(c, parts->line, FAULT_NO_PORT, NO_PORT);
 	if (!parts->time)
-		return give_bad(c, parts->line, "there is no time");
+		return give_bad(c, parts->line, FAULT_NO_TIME, "there is no time");
 	r = zone_time_read(parts->time, c->zone, &t, &why);
 	return complaint_give_time(c, parts->line, out, r, t, &why);
 }

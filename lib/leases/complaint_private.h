@@ -14,6 +14,12 @@ struct complaints {
 	void *arg;
 };
 
+/* Decodes what programs of mail have encoded, in place. The text ends with a NUL, before and after. */
+void complaint_decode(struct complaints *c);
+
+/* Takes the tags out of HTML, in place: cells of a table are separated by tabs, its rows by new lines. */
+void complaint_untag(struct complaints *c);
+
 /* What a question is made of; texts of the values, NULL: not found. */
 struct complaint_parts {
 	uint64_t line;
@@ -29,6 +35,7 @@ int complaint_give_time(const struct complaints *c, uint64_t line, struct endpoi
 
 /* Each looks at the text and, if it is of its form, reads it: returns true with *ret what take returned. */
 bool complaint_xml(const struct complaints *c, int *ret);
+bool complaint_json(const struct complaints *c, int *ret);
 bool complaint_arf(const struct complaints *c, int *ret);
 bool complaint_csv(const struct complaints *c, int *ret);
 bool complaint_tcpdump(const struct complaints *c, int *ret);

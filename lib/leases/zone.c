@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "leases/zone.h"
+#include "leases/zone_private.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "base/timestamp.h"
 
 /* Abbreviations with one meaning. CST, IST and BST have several. */
 static const struct {
@@ -23,7 +22,7 @@ static const struct {
 	{ "PST", -480 }, { "PDT", -420 }, { "JST", 540 },  { "KST", 540 },  { "BRT", -180 },
 };
 
-static bool digits(const char *text, unsigned n, int *ret)
+bool read_digits(const char *text, unsigned n, int *ret)
 {
 	int value = 0;
 
@@ -42,16 +41,32 @@ static size_t read_offset(const char *text, int32_t *ret)
 	int hours, minutes = 0;
 	size_t used = 3;
 
-	if ((*text != '+' && *text != '-') || !digits(text + 1, 2, &hours))
+	if ((*text != '+' && *text != '-') || !read_digits(text + 1, 2, &hours))
 		return 0;
-	if (text[3] == ':' && digits(text + 4, 2, &minutes))
+	if (text[3] == ':' && read_digits(text + 4, 2, &minutes))
 		used = 6;
-	else if (digits(text + 3, 2, &minutes))
+	else if (read_digits(text + 3, 2, &minutes))
 		used = 5;
 	if (isdigit((unsigned char)text[used]) || text[used] == ':' || hours > 14 || minutes > 59)
 		return 0;
 	*ret = (hours * 60 + minutes) * (*text == '-' ? -60 : 60);
 	return used;
+}
+
+/* The same after UTC or GMT, where people write "UTC+1" and "GMT-5:30", too. -1: none that can be. */
+static int read_short_offset(const char *text, int32_t *ret)
+{
+	size_t used = read_offset(text, ret);
+	int hours;
+
+	if (used)
+		return (int)used;
+	if (!isdigit((unsigned char)text[1]) || isdigit((unsigned char)text[2]) || !read_digits(text + 1, 1, &hours))
+		return -1;
+	if (text[2] == ':' || text[2] == '.')
+		return -1;
+	*ret = hours * (*text == '-' ? -3600 : 3600);
+	return 2;
 }
 
 static bool read_abbreviation(const char *text, size_t size, int32_t *ret)
@@ -97,12 +112,7 @@ int zone_parse(const char *text, struct zone *ret, struct error *err)
 	return 0;
 }
 
-/* The time that a clock on the wall showed. */
-struct wall {
-	int year, month, day, hour, minute, second;
-};
-
-static bool valid(const struct wall *w)
+bool wall_valid(const struct wall *w)
 {
 	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	bool leap = (w->year % 4 == 0 && w->year % 100 != 0) || w->year % 400 == 0;
@@ -132,22 +142,24 @@ static int64_t with_dst(const struct wall *w, int dst)
 	return tm.tm_isdst == dst && tm.tm_hour == asked.tm_hour && tm.tm_min == asked.tm_min ? (int64_t)t : -1;
 }
 
-static int in_named(const struct wall *w, const struct zone *zone, int64_t *ret, struct error *err)
+/* The zone stays the process's, in which nothing else depends on it: to read its file takes as long as 20 times. */
+static void enter(const struct zone *zone)
 {
 	const char *now = getenv("TZ");
-	char *before = now ? strdup(now) : NULL;
-	int64_t winter, summer;
 
+	if (now && !strcmp(now, zone->name))
+		return;
 	setenv("TZ", zone->name, 1);
 	tzset();
+}
+
+static int in_named(const struct wall *w, const struct zone *zone, int64_t *ret, struct error *err)
+{
+	int64_t winter, summer;
+
+	enter(zone);
 	winter = with_dst(w, 0);
 	summer = with_dst(w, 1);
-	if (before)
-		setenv("TZ", before, 1);
-	else
-		unsetenv("TZ");
-	tzset();
-	free(before);
 	if (winter >= 0 && summer >= 0 && winter != summer)
 		return error_set(err, -EINVAL, "%02d:%02d came twice that day in %s; name the offset", w->hour,
 				 w->minute, zone->name);
@@ -157,236 +169,111 @@ static int in_named(const struct wall *w, const struct zone *zone, int64_t *ret,
 	return 0;
 }
 
-static int to_time(const struct wall *w, const struct zone *zone, int64_t *ret, struct error *err)
+int wall_to_time(const struct wall *w, const struct zone *zone, int64_t *ret, struct error *err)
 {
 	struct tm tm = tm_of(w, 0);
 
 	if (!zone->given)
-		return error_set(err, -EINVAL, "the time has no zone; --zone names it");
+		return error_set(err, -ENODATA, "the time has no zone; --zone names it");
 	if (zone->named)
 		return in_named(w, zone, ret, err);
 	*ret = (int64_t)timegm(&tm) - zone->offset;
 	return 0;
 }
 
-/* A text that is read from the front; it ends with a NUL. */
-struct cursor {
-	const char *at;
-};
-
-static bool number(struct cursor *c, unsigned least, unsigned most, int *ret)
-{
-	unsigned n = 0;
-
-	while (n < most && isdigit((unsigned char)c->at[n]))
-		n++;
-	if (n < least || isdigit((unsigned char)c->at[n]) || !digits(c->at, n, ret))
-		return false;
-	c->at += n;
-	return true;
-}
-
-static bool letter(struct cursor *c, const char *any)
-{
-	if (!*c->at || !strchr(any, *c->at))
-		return false;
-	c->at++;
-	return true;
-}
-
-static void blanks(struct cursor *c)
+void cursor_blanks(struct cursor *c)
 {
 	while (*c->at == ' ' || *c->at == '\t' || *c->at == ',')
 		c->at++;
 }
 
-static bool month(struct cursor *c, int *ret)
+/* "+0100" after "GMT", with a blank between or without; what is no offset then could be any. */
+static bool universal_offset(struct cursor *c, struct zone *ret)
 {
-	static const char names[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-					   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	const char *at = c->at + (*c->at == ' ');
+	int used;
 
-	for (int i = 0; i < 12; i++) {
-		if (strncasecmp(c->at, names[i], 3) != 0)
-			continue;
-		c->at += 3;
-		while (isalpha((unsigned char)*c->at))
-			c->at++;
-		*ret = i + 1;
+	if ((*at != '+' && *at != '-') || !isdigit((unsigned char)at[1]))
 		return true;
-	}
-	return false;
-}
-
-/* "10:00:00.25"; seconds may be missing. */
-static bool clock_of(struct cursor *c, struct wall *w)
-{
-	if (!number(c, 1, 2, &w->hour) || !letter(c, ":") || !number(c, 2, 2, &w->minute))
+	if (at != c->at && !read_offset(at, &ret->offset))
+		return true;
+	used = read_short_offset(at, &ret->offset);
+	if (used < 0)
 		return false;
-	w->second = 0;
-	if (*c->at == ':' && (!letter(c, ":") || !number(c, 2, 2, &w->second)))
-		return false;
-	if ((*c->at == '.' || *c->at == ',') && isdigit((unsigned char)c->at[1]))
-		for (c->at++; isdigit((unsigned char)*c->at);)
-			c->at++;
+	c->at = at + used;
 	return true;
 }
 
-/* "2026-01-31T10:00:00" */
-static bool year_first(struct cursor *c, struct wall *w)
+/* "Europe/Berlin"; 0: it is no such name, -1: none that is known. */
+static int database_name(const char *at, struct zone *ret)
 {
-	if (!number(c, 4, 4, &w->year) || !letter(c, "-/") || !number(c, 1, 2, &w->month) || !letter(c, "-/") ||
-	    !number(c, 1, 2, &w->day) || !letter(c, "Tt ,;\t"))
-		return false;
-	blanks(c);
-	return clock_of(c, w);
+	char name[ZONE_TEXT];
+	size_t n = 0;
+
+	while (isalnum((unsigned char)at[n]) || (at[n] && strchr("_/+-", at[n])))
+		n++;
+	if (n >= sizeof(name) || !memchr(at, '/', n) || !isupper((unsigned char)*at) || !isalpha((unsigned char)at[1]))
+		return 0;
+	memcpy(name, at, n);
+	name[n] = '\0';
+	return zone_parse(name, ret, NULL) ? -1 : (int)n;
 }
 
-/* "31 Jan 2026 10:00:00", "31/Jan/2026:10:00:00" */
-static bool day_first(struct cursor *c, struct wall *w)
+static bool is_universal(const char *text, size_t size)
 {
-	if (!number(c, 1, 2, &w->day) || !letter(c, " -/") || !month(c, &w->month) || !letter(c, " -/") ||
-	    !number(c, 4, 4, &w->year) || !letter(c, " :,\t"))
-		return false;
-	blanks(c);
-	return clock_of(c, w);
+	return (size == 3 && (!strncmp(text, "UTC", 3) || !strncmp(text, "GMT", 3))) ||
+	       (size == 2 && !strncmp(text, "UT", 2));
 }
 
-/* "Jan 31 2026 10:00:00" */
-static bool month_first(struct cursor *c, struct wall *w)
+/* An abbreviation at a place. */
+static bool abbreviation_follows(struct cursor *c, const char *at, struct zone *ret)
 {
-	if (!month(c, &w->month))
-		return false;
-	blanks(c);
-	if (!number(c, 1, 2, &w->day))
-		return false;
-	blanks(c);
-	if (!number(c, 4, 4, &w->year))
-		return false;
-	blanks(c);
-	return clock_of(c, w);
+	size_t used = 0;
+
+	while (used < 6 && isupper((unsigned char)at[used]))
+		used++;
+	if (!used || isalnum((unsigned char)at[used]))
+		return true;
+	if (!read_abbreviation(at, used, &ret->offset))
+		return used < 2 || used > 4;
+	*ret = (struct zone){ .given = true, .offset = ret->offset };
+	c->at = at + used;
+	return !is_universal(at, used) || universal_offset(c, ret);
 }
 
-static bool zone_of(struct cursor *c, struct zone *ret);
-
-/* "Jan 31 10:00:00 2026", "Jan 31 10:00:00 UTC 2026" */
-static bool year_last(struct cursor *c, struct wall *w, struct zone *ret_zone)
-{
-	if (!month(c, &w->month))
-		return false;
-	blanks(c);
-	if (!number(c, 1, 2, &w->day))
-		return false;
-	blanks(c);
-	if (!clock_of(c, w))
-		return false;
-	blanks(c);
-	if (isupper((unsigned char)*c->at) && !zone_of(c, ret_zone))
-		return false;
-	blanks(c);
-	return number(c, 4, 4, &w->year);
-}
-
-/* A zone, if one follows; false: a word that looks like one and is not known. */
-static bool zone_of(struct cursor *c, struct zone *ret)
+bool zone_follows(struct cursor *c, struct zone *ret)
 {
 	struct cursor next = *c;
 	size_t used;
+	int name;
 
-	blanks(&next);
+	cursor_blanks(&next);
 	used = read_offset(next.at, &ret->offset);
 	if (used) {
 		*ret = (struct zone){ .given = true, .offset = ret->offset };
 		c->at = next.at + used;
 		return true;
 	}
-	next.at += *next.at == '(';
-	while (used < 6 && isupper((unsigned char)next.at[used]))
-		used++;
-	if (!used || isalnum((unsigned char)next.at[used]))
-		return true;
-	if (!read_abbreviation(next.at, used, &ret->offset))
-		return used < 2 || used > 4;
-	*ret = (struct zone){ .given = true, .offset = ret->offset };
-	c->at = next.at + used;
+	next.at += *next.at == '(' || *next.at == '[';
+	name = database_name(next.at, ret);
+	if (name > 0)
+		c->at = next.at + name;
+	return name > 0 || (!name && abbreviation_follows(c, next.at, ret));
+}
+
+bool zone_precedes(const char *text, const char *at, struct zone *ret)
+{
+	const char *end, *begin;
+	int32_t offset;
+
+	while (at > text && strchr(" \t:=\"'>|,", at[-1]))
+		at--;
+	end = at > text && (at[-1] == ')' || at[-1] == ']') ? at - 1 : at;
+	for (begin = end; begin > text && end - begin < 6 && isupper((unsigned char)begin[-1]);)
+		begin--;
+	if (begin == end || (begin > text && isalnum((unsigned char)begin[-1])) ||
+	    !read_abbreviation(begin, (size_t)(end - begin), &offset))
+		return false;
+	*ret = (struct zone){ .given = true, .offset = offset };
 	return true;
-}
-
-/* 0, -ENOENT, or -ERANGE for a 30th of February: it is no other time. */
-static int time_at(struct cursor *c, struct wall *w, struct zone *ret_zone)
-{
-	static bool (*const forms[])(struct cursor *, struct wall *) = { year_first, day_first, month_first };
-	struct cursor begin = *c;
-	int r = -ENOENT;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
-		*c = begin;
-		if (!forms[i](c, w))
-			continue;
-		if (valid(w))
-			return 0;
-		r = -ERANGE;
-	}
-	*c = begin;
-	return !year_last(c, w, ret_zone) ? r : valid(w) ? 0 : -ERANGE;
-}
-
-/* Longer than any time with its zone. */
-#define TIME_WINDOW 64U
-
-/* Tries a time at the beginning of a text. As zone_time_find(). */
-static int try_time(const char *text, size_t size, const struct zone *zone, int64_t *ret, size_t *ret_used,
-		    struct error *err)
-{
-	char window[TIME_WINDOW + 1];
-	size_t n = size < TIME_WINDOW ? size : TIME_WINDOW;
-	struct cursor c = { window };
-	struct zone own = *zone;
-	struct wall w;
-	int r;
-
-	memcpy(window, text, n);
-	window[n] = '\0';
-	r = time_at(&c, &w, &own);
-	if (r == -ERANGE)
-		return error_set(err, -EINVAL, "there is no such day or time: %.24s", window);
-	if (r)
-		return r;
-	if (!zone_of(&c, &own))
-		return error_set(err, -EINVAL, "the time has a zone that is not known or has several meanings: %.24s",
-				 c.at);
-	*ret_used = (size_t)(c.at - window);
-	return to_time(&w, &own, ret, err);
-}
-
-int zone_time_find(const char *text, size_t size, const struct zone *zone, int64_t *ret, size_t *ret_end,
-		   struct error *err)
-{
-	for (size_t i = 0; i < size; i++) {
-		bool inside = i && isalnum((unsigned char)text[i - 1]);
-		size_t used = 0;
-		int r = inside || !isalnum((unsigned char)text[i])
-				? -ENOENT
-				: try_time(text + i, size - i, zone, ret, &used, err);
-
-		if (r == -ENOENT)
-			continue;
-		if (ret_end)
-			*ret_end = i + used;
-		return r;
-	}
-	return -ENOENT;
-}
-
-int zone_time_read(const char *text, const struct zone *zone, int64_t *ret, struct error *err)
-{
-	size_t n = strspn(text, "0123456789");
-	int r;
-
-	if (n >= 9 && n <= 11 &&
-	    (!text[n] || (text[n] == '.' && strspn(text + n + 1, "0123456789") == strlen(text + n + 1)))) {
-		*ret = strtoll(text, NULL, 10);
-		return 0;
-	}
-	r = zone_time_find(text, strlen(text), zone, ret, NULL, err);
-	return r == -ENOENT ? error_set(err, -EINVAL, "\"%.64s\" is no time", text) : r;
 }

@@ -103,6 +103,99 @@ static const struct {
 	{ "an hour that came twice is refused", "2026-10-25 02:30:00 203.0.113.36:5100\n", "Europe/Berlin",
 	  "refused;" },
 	{ "an hour that never was is refused", "2026-03-29 02:30:00 203.0.113.36:5100\n", "Europe/Berlin", "refused;" },
+	{ "an offset after GMT or UTC counts",
+	  "2026-01-31 08:05:00 GMT-0500 203.0.113.36:5100\n2026-01-31 14:05:00 UTC+1 203.0.113.36:5100\n"
+	  "2026-01-31 08:05:00 (GMT-5) 203.0.113.36:5100\nSat Jan 31 2026 14:05:00 GMT+0100 (CET) 203.0.113.36:5100\n"
+	  "2026-01-31 14:05:00 GMT +0100 203.0.113.36:5100\n",
+	  NULL, ONE ONE ONE ONE ONE },
+	{ "an offset that cannot be is refused",
+	  "2026-01-31 08:05:00 UTC+25 203.0.113.36:5100\n2026-01-31 08:05:00 GMT-5.5 203.0.113.36:5100\n", "UTC",
+	  "refused;refused;" },
+	{ "a zone of the database counts, and one that is not there is refused",
+	  "2026-01-31 14:05:00 Europe/Berlin 203.0.113.36:5100\n2026-01-31 14:05:00 Mars/Phobos 203.0.113.36:5100\n",
+	  "UTC", ONE "refused;" },
+	{ "a zone before the time counts", "Time (UTC): 2026-01-31 13:05:00 203.0.113.36:5100\n", "Europe/Berlin",
+	  ONE },
+	{ "a day with dots, and a zone after the word Uhr",
+	  "Am 31.01.2026 um 14:05:00 Uhr MEZ: 203.0.113.36 Port 5100\n", "UTC", ONE },
+	{ "hours of half a day",
+	  "2026-01-31 1:05:00 PM UTC 203.0.113.36:5100\n01/31/2026 8:05 AM EST 203.0.113.36:5100\n"
+	  "2026-01-31 13:05:00 PM UTC 203.0.113.36:5100\n",
+	  NULL, ONE ONE "2026-01-31T13:05:00Z 203.0.113.36:5100;" },
+	{ "a date whose month cannot be told is refused", "02/01/2026 13:05:00 UTC 203.0.113.36:5100\n", NULL,
+	  "refused;" },
+	{ "the edges of daylight saving with their zones",
+	  "2026-10-25 02:30:00 CEST 203.0.113.36:1\n2026-10-25 02:30:00 CET 203.0.113.36:1\n", "Europe/Berlin",
+	  "2026-10-25T00:30:00Z 203.0.113.36:1;2026-10-25T01:30:00Z 203.0.113.36:1;" },
+	{ "CSV with semicolons and the mark of a spreadsheet",
+	  "\xef\xbb\xbf"
+	  "ip;port;time\r\n203.0.113.36;5100;2026-01-31 13:05:00,5 UTC\r\n",
+	  NULL, ONE },
+	{ "CSV that names its separator, with tabs, or with returns alone",
+	  "sep=;\rIP Address;Source Port;Time\r203.0.113.36;5100;2026-01-31 13:05:00 UTC\r", NULL, ONE },
+	{ "a table with tabs", "src-ip\tsrc-port\tts\n203.0.113.36\t5100\t1769864700123\n", NULL, ONE },
+	{ "a header that names the zone", "IP;Port;Timestamp (UTC)\n203.0.113.36;5100;2026-01-31 13:05:00\n",
+	  "Europe/Berlin", ONE },
+	{ "a table after a greeting and before a farewell",
+	  "Dear sirs,\n\nip,port,time\n203.0.113.36,5100,2026-01-31 13:05:00 UTC\n\nRegards, Bob\n", NULL, ONE },
+	{ "addresses of IPv4 within IPv6",
+	  "2026-01-31T13:05:00Z ::ffff:203.0.113.36 port 5100\n2026-01-31T13:05:00Z [::ffff:203.0.113.36]:5100\n", NULL,
+	  ONE ONE },
+	{ "addresses of IPv4 within IPv6 in a table", "ip,port,time\n::ffff:203.0.113.36,5100,2026-01-31T13:05:00Z\n",
+	  NULL, ONE },
+	{ "ports out of range are refused",
+	  "ip,port,time\n203.0.113.36,0,2026-01-31T13:05:00Z\n203.0.113.36,65536,2026-01-31T13:05:00Z\n"
+	  "203.0.113.36,-1,2026-01-31T13:05:00Z\n203.0.113.36,,2026-01-31T13:05:00Z\n",
+	  NULL, "refused;refused;refused;refused;" },
+	{ "port 0 is refused", "2026-01-31T13:05:00Z 203.0.113.36:0\n", NULL, "refused;" },
+	{ "dots in brackets", "2026-01-31T13:05:00Z 203[.]0[.]113[.]36:5100\n", NULL, ONE },
+	{ "X-ARF of version 4, of which the destination is no question",
+	  "{\n\"xarf_version\": \"4.0.0\",\n\"timestamp\": \"2026-01-31T13:05:00Z\",\n\"source_identifier\": "
+	  "\"203.0.113.36\",\n\"source_port\": 5100,\n\"destination_ip\": \"198.51.100.7\",\n\"destination_port\": "
+	  "22,\n\"first_seen\": \"2026-01-31T12:00:00Z\"\n}\n",
+	  NULL, ONE },
+	{ "several reports of X-ARF in a mail",
+	  "Subject: x\n\n[{\"xarf_version\":\"4\",\"timestamp\":\"2026-01-31T13:05:00Z\",\"source_identifier\":"
+	  "\"203.0.113.36\",\"source_port\":5100},\n{\"Report\":{\"Date\":\"2026-01-31T13:05:00Z\",\"SourceIp\":"
+	  "\"203.0.113.36\"}}]\n",
+	  NULL, ONE "refused;" },
+	{ "X-ARF of version 0.2 as a part of a mail, whose other parts are no questions",
+	  "From: abuse@example.net\nDate: Sun, 01 Feb 2026 00:00:00 +0000\nX-XARF: PLAIN\nContent-Type: "
+	  "multipart/mixed;\n"
+	  " boundary=\"b1\"\n\n--b1\nContent-Type: text/plain\n\nSee the report.\n--b1\nContent-Type: text/plain; "
+	  "name=\"report.txt\"\nContent-Transfer-Encoding: quoted-printable\n\n---\nReported-From: abuse@example.net\n"
+	  "Date: Sat, 31 Jan 2026 13:05:00 =2B0000\nSource: 203.0.113.36\nSource-Port: 5100\nPort: 22\n--b1\n"
+	  "Content-Type: text/plain\n\nJan 31 13:05:00 sshd[1]: from 203.0.113.36 port 5100\n--b1--\n",
+	  NULL, ONE },
+	{ "a table in an attachment within parts",
+	  "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/alternative; "
+	  "boundary=\"i\"\n\n--i\n\nplain\n--i\nContent-Type: text/html\n\n<b>html</b>\n--i--\n--o\nContent-Type: "
+	  "text/csv\nContent-Transfer-Encoding:\n base64\n\n"
+	  "aXAscG9ydCx0aW1lCjIwMy4wLjExMy4zNiw1MTAwLDIwMjYtMDEtMzFUMTM6MDU6MDBaCg==\n--o--\n",
+	  NULL, ONE },
+	{ "what plain text says, its HTML does not say again",
+	  "Content-Type: multipart/alternative; boundary=i\n\n--i\n\n2026-01-31T13:05:00Z 203.0.113.36:5100\n--i\n"
+	  "Content-Type: text/html\n\n<p>2026-01-31T13:05:00Z 203.0.113.36:5100</p>\n--i--\n",
+	  NULL, ONE },
+	{ "a picture is not read",
+	  "Content-Type: multipart/mixed; boundary=i\n\n--i\nContent-Type: image/png\n\n2026-01-31T13:05:00Z "
+	  "203.0.113.36:5100\n--i--\n",
+	  NULL, "" },
+	{ "a mail that was copied without its header",
+	  "This is a message of several parts.\n--xyz\nContent-Type: text/plain\nContent-Transfer-Encoding: "
+	  "base64\n\nMjAyNi0wMS0zMVQxMzowNTowMFog\nMjAzLjAuMTEzLjM2OjUxMDAK\n--xyz--\n",
+	  NULL, ONE },
+	{ "base64 that was cut gives no port that was cut",
+	  "Content-Transfer-Encoding: base64\n\nMjAyNi0wMS0zMVQxMzowNTowMFog\nMjAzLjAuMTEzLjM2OjUxM\n", NULL, "" },
+	{ "a table of HTML, its blanks and its signs",
+	  "<table>\n<tr><th>Time</th>\n<th>IP</th><th>Port</th></tr>\n<tr><td>2026-01-31&nbsp;13:05:00\n&#43;0000</"
+	  "td>\n"
+	  "<td>203.0.113.36</td>\n<td>5100</td></tr></table>\n",
+	  NULL, ONE },
+	{ "what a browser does not show is no question",
+	  "<html><script>2026-01-31T13:05:00Z 1.2.3.4:1</script><!-- 2026-01-31T13:05:00Z 1.2.3.4:2 -->"
+	  "<style>1.2.3.4:3</style><p>2026-01-31T13:05:00Z 203.0.113.36:5100</p><script>1.2.3.4:4</html>",
+	  NULL, ONE },
 	{ "nothing", "Hello\n", NULL, "" },
 	{ "no time at all", "203.0.113.36:5100\n", "UTC", "refused;" },
 };
@@ -117,22 +210,68 @@ Test(complaint, each_form_gives_its_questions)
 	}
 }
 
-Test(complaint, ten_megabytes_of_hostile_mail_end)
+/* In octets, as a program of mail may store a text. */
+static char *questions_of(const void *octets, size_t size)
 {
-	size_t size = 10U << 20;
-	char *text = malloc(size + 1);
 	struct zone zone = { 0 };
-	static const char piece[] = "<<< 1.2.3.4:5 port=9 =3D=\n\"SourceIp\n";
-	char *found = NULL;
+	char *found = NULL, *copy = malloc(size + 1);
 	size_t found_size;
 	FILE *out = open_memstream(&found, &found_size);
 
-	for (size_t i = 0; i < size; i++)
-		text[i] = piece[i % (sizeof(piece) - 1)];
-	text[size] = '\0';
-	cr_expect_eq(complaint_read(text, size, &zone, note, out), 0);
+	memcpy(copy, octets, size);
+	copy[size] = '\0';
+	cr_expect_eq(complaint_read(copy, size, &zone, note, out), 0);
 	fclose(out);
-	cr_expect(strstr(found, "refused;") && !strstr(found, "Z "));
-	free(found);
-	free(text);
+	free(copy);
+	return found;
+}
+
+Test(complaint, texts_of_sixteen_bits_are_read_in_both_orders)
+{
+	static const char text[] = "2026-01-31T13:05:00Z 203.0.113.36:5100\n";
+
+	for (size_t big = 0; big < 2; big++) {
+		char wide[2 * sizeof(text)] = { 0 }, *found;
+
+		memcpy(wide, big ? "\xfe\xff" : "\xff\xfe", 2);
+		for (size_t i = 0; i < sizeof(text) - 1; i++)
+			wide[2 + 2 * i + big] = text[i];
+		found = questions_of(wide, sizeof(wide));
+		cr_expect_str_eq(found, ONE);
+		free(found);
+	}
+}
+
+Test(complaint, ten_megabytes_of_hostile_mail_end)
+{
+	static const struct {
+		const char *begin, *piece;
+	} mails[] = {
+		{ "", "<<< 1.2.3.4:5 port=9 =3D=\n\"SourceIp\n" },
+		{ "<td", "<a" },
+		{ "<td>", "<!--" },
+		{ "Content-Type: multipart/mixed; boundary=a\n\n", "\n--a\nContent-Type: multipart/x; boundary=b\n\n" },
+		{ "", "\n--a\nContent-" },
+		{ "Content-Transfer-Encoding: base64\n\n", "MS4yLjMuNDo1" },
+		{ "[", "{\"\\u0053ourceIp\":1,\"SourceIp\":1}," },
+		{ "<Infringement>", "<Source><Port>" },
+		{ "", "2026-01-31 13:05:00 " },
+		{ "ip,port,time\n", "1.2.3.4,5,\n" },
+		{ "", "port destination" },
+		{ "", "1.2.3.4 " },
+	};
+	size_t size = 10U << 20;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mails); i++) {
+		size_t n = strlen(mails[i].begin), piece = strlen(mails[i].piece);
+		char *text = malloc(size), *found;
+
+		memcpy(text, mails[i].begin, n);
+		for (size_t k = n; k < size; k++)
+			text[k] = mails[i].piece[(k - n) % piece];
+		found = questions_of(text, size);
+		cr_expect_not(strstr(found, "Z "), "%s", mails[i].piece);
+		free(found);
+		free(text);
+	}
 }

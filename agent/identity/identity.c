@@ -14,6 +14,8 @@
 #include "base/trouble.h"
 #include "host/timer.h"
 #include "identity/identity_worker.h"
+#include "identity/recorded_sources.h"
+#include "identity/request_spool.h"
 
 /* Time limit for the disk at the end. */
 #define END_PATIENCE_US (10 * 1000000ULL)
@@ -240,6 +242,12 @@ int identity_check(const struct config *c, const struct config *running, const c
 
 	identity_means_free(m);
 	return r;
+}
+
+bool identity_file_named(const char *name)
+{
+	return lease_file_named(name) || !strcmp(name, RECORDED_SOURCES_FILE) ||
+	       !strncmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX));
 }
 
 bool identity_figures(struct identity *x, struct identity_figures *ret)

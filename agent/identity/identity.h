@@ -25,7 +25,7 @@ struct identity_figures {
 	uint64_t refused;	  /* requests that could not be taken, and were not answered */
 	uint64_t dropped;	  /* packets that the socket's buffer had no room for */
 	uint64_t forwarded;	  /* and answered by the further server */
-	uint64_t forward_lost;	  /* not forwarded, as too many wait */
+	uint64_t forward_lost;	  /* neither forwarded nor answered, as too many wait */
 	uint64_t reads;		  /* of files that had changed */
 	uint64_t unread;	  /* lines of files that are not what they should be */
 	uint64_t lost;		  /* times recorded in which events were lost */
@@ -54,6 +54,9 @@ void identity_run(struct identity *x);
 
 /* The checks of identity_prepare() alone, for `detnat-agent -t`. running may be NULL. */
 int identity_check(const struct config *c, const struct config *running, const char *name, struct error *err);
+
+/* Whether a file of the state directory is one with which recording goes on. */
+bool identity_file_named(const char *name);
 
 /* Figures of about now; false: no leases are recorded. */
 bool identity_figures(struct identity *x, struct identity_figures *ret);

@@ -10,11 +10,14 @@
 #include "identity/lease_follower.h"
 #include "identity/lease_writer.h"
 #include "identity/radius_server.h"
+#include "identity/recorded_sources.h"
 #include "identity/retention.h"
 
 #define SECOND_US 1000000ULL
 /* The eventfd, and a socket for requests and one for forwarding of each source. */
 #define MAX_POLLED (1 + 2 * CONFIG_MAX_LEASE_SOURCES)
+/* A clock that leaps on by more has left seconds out. */
+#define CLOCK_STEP_S 5
 /* Turns with a server that has more requests, before others have theirs. */
 #define TURNS 4U
 
@@ -24,11 +27,15 @@ struct worker {
 	struct radius_server *server[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_follower *follower[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_writer writer;
+	struct seen_records seen;
+	struct recorded_sources recorded;
 	struct retention retention;
 	struct identity_figures figures; /* but for those of the moment */
 	struct error not_ready;		 /* why a source is not; "": all are */
 	struct error day_error;
 	uint64_t second_us; /* when the second was looked after last */
+	int64_t wall;	    /* time then; 0: never */
+	int64_t offset;	    /* of that from the monotonic clock */
 	bool more;	    /* to read in a file */
 };
 
@@ -74,10 +81,24 @@ static int begin_server(struct worker *k, struct radius_server **former, uint32_
 	if (k->server[n])
 		radius_server_go_on(k->server[n], s);
 	else
-		r = radius_server_new(s, &k->server[n]);
+		r = radius_server_new(s, &k->seen, &k->server[n]);
 	if (!r && k->means->fd[n] < 0 && !radius_server_ready(k->server[n]))
 		k->means->fd[n] = take_socket(former, s->listen);
 	return r;
+}
+
+/* Without sources before, the lines on the disk are all that is known. */
+static void begin_recording(struct worker *k, const struct config_leases *former)
+{
+	const struct config_leases *rules = &k->means->rules;
+	int64_t now = time(NULL);
+
+	if (!former->n && !rules->n)
+		return;
+	if (!former->n)
+		seen_recall(&k->seen, k->means->dir, now);
+	if (recorded_sources_change(&k->recorded, former->n ? former : NULL, rules, &k->writer, now))
+		log_error("leases: no memory for the beginning of all sources");
 }
 
 /* What was begun by the former sources is brought to the disk before, and answered. */
@@ -85,8 +106,7 @@ static void adopt(struct worker *k, struct identity_means *means)
 {
 	struct radius_server *servers[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_follower *followers[CONFIG_MAX_LEASE_SOURCES];
-	bool began = k->means && k->means->rules.n;
-	uint32_t days = k->means ? k->means->rules.retention : 0;
+	struct config_leases former = k->means ? k->means->rules : (struct config_leases){ 0 };
 	int r = 0;
 
 	memcpy(servers, k->server, sizeof(servers));
@@ -110,10 +130,9 @@ static void adopt(struct worker *k, struct identity_means *means)
 	}
 	if (r)
 		log_error("leases: no memory for all sources");
-	if (means->rules.n && !began)
-		lease_writer_begin(&k->writer, time(NULL));
+	begin_recording(k, &former);
 	/* A day is looked after again if leases are kept for another time now. */
-	if (days != means->rules.retention)
+	if (former.retention != means->rules.retention)
 		k->retention.day = 0;
 }
 
@@ -134,10 +153,10 @@ static void equip(struct worker *k)
 			continue;
 		r = identity_means_source(k->means, i, running, &key, &err);
 		if (!r) {
-			r = radius_server_equip(s, k->means->fd[i], &k->means->secret[i]);
+			r = radius_server_equip(s, k->means->fd[i], &k->means->secret[i], k->means->dir);
 			k->means->fd[i] = -1;
 			if (r)
-				error_set(&err, r, "cannot send to the further server: %s", strerror(-r));
+				error_set(&err, r, "cannot forward requests: %s", strerror(-r));
 		}
 		if (!r)
 			explicit_bzero(&k->means->secret[i], sizeof(k->means->secret[i]));
@@ -148,6 +167,7 @@ static void equip(struct worker *k)
 
 static void answer_all(struct worker *k)
 {
+	seen_written(&k->seen);
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
 			radius_server_written(k->server[i], &k->figures);
@@ -163,6 +183,7 @@ static void write_group(struct worker *k)
 			log_error("leases: %s; requests are not answered until it can be", k->writer.error.text);
 		return;
 	}
+	recorded_sources_save(&k->recorded, k->means->dir);
 	answer_all(k);
 }
 
@@ -217,9 +238,21 @@ static void look_at_day(struct worker *k)
 	pthread_mutex_unlock(&k->shared->lock);
 }
 
+/* Seconds that the clock left out, or the machine slept through, have no record. */
+static void look_at_clock(struct worker *k, int64_t now, uint64_t now_us)
+{
+	int64_t offset = now - (int64_t)(now_us / SECOND_US);
+
+	if (k->wall && offset - k->offset > CLOCK_STEP_S)
+		lease_writer_lose(&k->writer, k->wall);
+	k->offset = offset;
+	k->wall = now;
+}
+
 static void each_second(struct worker *k)
 {
 	k->second_us = monotonic_us();
+	look_at_clock(k, time(NULL), k->second_us);
 	equip(k);
 	if (k->means->rules.n)
 		lease_writer_mark(&k->writer, time(NULL));
@@ -247,8 +280,7 @@ static void find_trouble(const struct worker *k, char text[static TROUBLE_TEXT])
 		if (k->follower[i])
 			snprintf(text, TROUBLE_TEXT, "%s", lease_follower_trouble(k->follower[i]));
 		if (k->server[i] && radius_server_stalled(k->server[i], now_us))
-			snprintf(text, TROUBLE_TEXT,
-				 "%s:%u does not answer what is forwarded to it; requests wait in memory",
+			snprintf(text, TROUBLE_TEXT, "%s:%u does not answer what is forwarded to it; requests wait",
 				 addr_format(radius_server_rules(k->server[i])->forward.addr, addr),
 				 radius_server_rules(k->server[i])->forward.port);
 	}
@@ -327,7 +359,8 @@ static bool take_orders(struct worker *k)
 	end = k->shared->end;
 	pthread_mutex_unlock(&k->shared->lock);
 	if (next) {
-		write_group(k);
+		if (k->means)
+			write_group(k);
 		adopt(k, next);
 		k->second_us = 0;
 	}
@@ -353,6 +386,8 @@ static void free_all(struct worker *k)
 		lease_follower_free(k->follower[i]);
 	}
 	lease_writer_free(&k->writer);
+	seen_free(&k->seen);
+	recorded_sources_free(&k->recorded);
 	identity_means_free(k->means);
 }
 

@@ -45,27 +45,10 @@ struct known_lease *known_lease_get(struct known_leases *k, const struct lease_a
 	return &k->lease[k->n++];
 }
 
-/* A line as text, which the caller frees. */
-static char *text_of(const struct lease_line *l)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return NULL;
-	fputc('{', out);
-	lease_line_write(out, l);
-	fputc('}', out);
-	if (!fclose(out))
-		return text;
-	free(text);
-	return NULL;
-}
-
 int known_lease_set(struct known_lease *x, const struct lease_line *l, uint64_t content)
 {
-	char *body = text_of(l);
+	size_t size;
+	char *body = lease_line_text(l, &size);
 
 	if (!body)
 		return -ENOMEM;
@@ -82,17 +65,9 @@ bool known_lease_line(const struct known_lease *x, struct lease_line *ret)
 	return x->body && !lease_line_read(x->body, strlen(x->body), ret, NULL);
 }
 
-static uint64_t hash_text(const char *text)
-{
-	uint64_t words[1 + LEASE_SESSION / 8] = { strlen(text) };
-
-	memcpy(words + 1, text, strlen(text));
-	return hash_words(words, 1 + (strlen(text) + 7) / 8);
-}
-
 uint64_t known_lease_hash(const struct lease_line *l, bool timed)
 {
-	uint64_t texts = HASH_OF(hash_text(l->id), hash_text(l->mac), hash_text(l->circuit), hash_text(l->session));
+	uint64_t texts = lease_texts_hash(l);
 
 	return timed ? HASH_OF(texts, l->event, (uint64_t)l->time, (uint64_t)l->from, (uint64_t)l->to)
 		     : HASH_OF(texts, (uint64_t)l->to);

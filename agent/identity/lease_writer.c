@@ -57,27 +57,27 @@ static int64_t time_of_file(const char *dir, const char *name)
 	return n > 0 ? time_of_end(text, (size_t)n) : TIME_NONE;
 }
 
-static int64_t last_time(const char *dir)
+int64_t lease_writer_last(const struct lease_writer *w)
 {
 	struct lease_names names = { 0 };
 	int64_t t = TIME_NONE;
 
-	if (lease_names_read(dir, &names, NULL))
+	if (lease_names_read(w->batch.dir, &names, NULL))
 		return TIME_NONE;
 	for (size_t i = names.n; i-- > 0 && t == TIME_NONE;)
-		t = time_of_file(dir, names.name[i]);
+		t = time_of_file(w->batch.dir, names.name[i]);
 	free(names.name);
 	return t;
 }
 
-void lease_writer_begin(struct lease_writer *w, int64_t now)
+int lease_writer_begin(struct lease_writer *w, int64_t now, const char *source, int64_t since)
 {
-	int64_t last = last_time(w->batch.dir);
 	struct lease_line l;
 
 	lease_line_init(&l, now, LEASE_BEGIN);
-	l.from = last < now ? last : TIME_NONE;
-	lease_writer_add(w, &l);
+	lease_text(l.session, sizeof(l.session), source, strlen(source));
+	l.from = since < now ? since : TIME_NONE;
+	return lease_writer_add(w, &l);
 }
 
 void lease_writer_lose(struct lease_writer *w, int64_t from)

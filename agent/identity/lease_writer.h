@@ -33,8 +33,11 @@ void lease_writer_free(struct lease_writer *w);
 /* Adds a line to the group. 0 or -errno. Can be a lease_take; w: a struct lease_writer. */
 int lease_writer_add(void *w, const struct lease_line *l);
 
-/* Adds the line that recording begins. Nothing is known since the last line of the directory's files. */
-void lease_writer_begin(struct lease_writer *w, int64_t now);
+/* The time of the last line of the directory's files; TIME_NONE: there is none. */
+int64_t lease_writer_last(const struct lease_writer *w);
+
+/* Adds the line that the recording of a source begins, of which nothing is known since a time. 0 or -errno. */
+int lease_writer_begin(struct lease_writer *w, int64_t now, const char *source, int64_t since);
 
 /* Events since a time were lost: who had an address from then until now is not known. */
 void lease_writer_lose(struct lease_writer *w, int64_t from);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
+#include "base/log.h"
+#include "identity/request_spool.h"
 
 #define IDENTIFIERS 256U
 
@@ -19,9 +21,11 @@
 
 struct forwarded {
 	struct forwarded *next; /* in the queue */
-	uint64_t received_us;
+	struct forward_times received;
+	uint64_t number; /* in the file */
 	uint64_t due_us;
-	uint32_t held; /* seconds */
+	uint32_t before; /* seconds for which former agents held it */
+	uint32_t held;	 /* seconds */
 	unsigned tries;
 	uint8_t authenticator[RADIUS_AUTHENTICATOR];
 	size_t size;
@@ -30,6 +34,7 @@ struct forwarded {
 
 struct radius_forward {
 	int fd;
+	struct request_spool *spool;
 	struct radius_secret secret;
 	struct forwarded *first, **end; /* without an identifier */
 	struct forwarded *by_id[IDENTIFIERS];
@@ -55,23 +60,67 @@ static int open_socket(uint32_t from, struct endpoint to)
 	return take_fd(fd);
 }
 
-int radius_forward_new(uint32_t from, struct endpoint to, const struct radius_secret *secret,
-		       struct radius_forward **ret)
+static void enqueue(struct radius_forward *f, struct forwarded *x)
+{
+	x->next = NULL;
+	*f->end = x;
+	f->end = &x->next;
+}
+
+/* Queues a request that the file has. 0 or -ENOMEM. */
+static int wait_for_server(struct radius_forward *f, const struct spooled *s, struct forward_times received,
+			   uint32_t before)
+{
+	struct forwarded *x = malloc(sizeof(*x) + s->size);
+
+	if (!x)
+		return -ENOMEM;
+	*x = (struct forwarded){ .received = received, .number = s->number, .before = before, .size = s->size };
+	memcpy(x->request, s->request, s->size);
+	if (!f->figures.waiting++)
+		f->answered_us = received.now_us;
+	f->octets += s->size;
+	enqueue(f, x);
+	f->due_us = received.now_us;
+	return 0;
+}
+
+struct going_on {
+	struct radius_forward *forward;
+	struct forward_times times;
+};
+
+/* The file is the agent's own, but what is in it goes through functions that need sound packets. */
+static int go_on(void *arg, const struct spooled *s)
+{
+	const struct going_on *g = arg;
+	int64_t before = g->times.now - s->received;
+	size_t size;
+
+	if (!radius_sound(s->request, s->size, &size) || size != s->size)
+		return 0;
+	before = before < 0 ? 0 : before > UINT32_MAX / 2 ? UINT32_MAX / 2 : before;
+	return wait_for_server(g->forward, s, (struct forward_times){ g->times.now_us, s->received }, (uint32_t)before);
+}
+
+int radius_forward_new(uint32_t from, struct endpoint to, const struct radius_secret *secret, const char *path,
+		       struct forward_times times, struct radius_forward **ret)
 {
 	struct radius_forward *f = calloc(1, sizeof(*f));
+	struct going_on g = { f, times };
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	f->fd = open_socket(from, to);
-	if (f->fd < 0) {
-		r = f->fd;
-		free(f);
-		return r;
-	}
 	f->secret = *secret;
 	f->end = &f->first;
 	f->due_us = UINT64_MAX;
+	f->fd = open_socket(from, to);
+	r = f->fd < 0 ? f->fd : spool_open(path, go_on, &g, &f->spool);
+	if (r) {
+		radius_forward_free(f);
+		return r;
+	}
 	*ret = f;
 	return 0;
 }
@@ -86,7 +135,8 @@ void radius_forward_free(struct radius_forward *f)
 	}
 	for (unsigned id = 0; id < IDENTIFIERS; id++)
 		free(f->by_id[id]);
-	close(f->fd);
+	close_fd(&f->fd);
+	spool_free(f->spool);
 	explicit_bzero(&f->secret, sizeof(f->secret));
 	free(f);
 }
@@ -94,13 +144,6 @@ void radius_forward_free(struct radius_forward *f)
 int radius_forward_fd(const struct radius_forward *f)
 {
 	return f->fd;
-}
-
-static void enqueue(struct radius_forward *f, struct forwarded *x)
-{
-	x->next = NULL;
-	*f->end = x;
-	f->end = &x->next;
 }
 
 static struct forwarded *dequeue(struct radius_forward *f)
@@ -113,21 +156,31 @@ static struct forwarded *dequeue(struct radius_forward *f)
 	return x;
 }
 
-void radius_forward_put(struct radius_forward *f, const uint8_t *request, size_t size, uint64_t now_us)
+static int put(struct radius_forward *f, const uint8_t *request, size_t size, struct forward_times received)
 {
-	struct forwarded *x = f->octets + size <= FORWARD_ROOM ? malloc(sizeof(*x) + size) : NULL;
+	struct spooled s = { .request = request, .size = size };
+	int r = f->octets + size > FORWARD_ROOM ? -ENOBUFS
+						: spool_add(f->spool, request, size, received.now, &s.number);
 
-	if (!x) {
-		f->figures.lost++;
-		return;
-	}
-	*x = (struct forwarded){ .received_us = now_us, .size = size };
-	memcpy(x->request, request, size);
-	if (!f->figures.waiting++)
-		f->answered_us = now_us;
-	f->octets += size;
-	enqueue(f, x);
-	f->due_us = now_us;
+	if (r)
+		return r;
+	r = wait_for_server(f, &s, received, 0);
+	if (r)
+		spool_end(f->spool, s.number);
+	return r;
+}
+
+int radius_forward_put(struct radius_forward *f, const uint8_t *request, size_t size, struct forward_times received)
+{
+	int r = put(f, request, size, received);
+
+	f->figures.refused += r != 0;
+	return r;
+}
+
+int radius_forward_sync(struct radius_forward *f)
+{
+	return spool_sync(f->spool);
 }
 
 /* What the socket does not take now is sent when it is due again. */
@@ -166,7 +219,7 @@ static void send_next(struct radius_forward *f, uint64_t now_us)
 
 	while (f->by_id[f->next_id])
 		f->next_id++;
-	x->held = (uint32_t)((now_us - x->received_us) / 1000000);
+	x->held = x->before + (uint32_t)((now_us - x->received.now_us) / 1000000);
 	f->by_id[f->next_id] = x;
 	f->n_ids++;
 	send_request(f, x, f->next_id++, now_us);
@@ -187,6 +240,7 @@ static void take_response(struct radius_forward *f, const uint8_t *packet, size_
 	f->figures.waiting--;
 	f->figures.answered++;
 	f->answered_us = now_us;
+	spool_end(f->spool, x->number);
 	free(x);
 }
 
@@ -215,9 +269,36 @@ static uint64_t find_due(const struct radius_forward *f)
 	return due;
 }
 
+static struct spooled spooled_of(const struct forwarded *x)
+{
+	return (struct spooled){ x->number, x->received.now, x->request, x->size };
+}
+
+/* Those under way are older than those in the queue. */
+static void renew_file(struct radius_forward *f)
+{
+	struct spooled *all = calloc(f->figures.waiting + 1, sizeof(*all));
+	size_t n = 0;
+	int r;
+
+	if (!all)
+		return;
+	for (unsigned id = 0; id < IDENTIFIERS; id++)
+		if (f->by_id[id])
+			all[n++] = spooled_of(f->by_id[id]);
+	for (const struct forwarded *x = f->first; x; x = x->next)
+		all[n++] = spooled_of(x);
+	r = spool_renew(f->spool, all, n);
+	if (r)
+		log_debug("the file of requests to be forwarded stays long: %s", strerror(-r));
+	free(all);
+}
+
 void radius_forward_work(struct radius_forward *f, uint64_t now_us)
 {
 	receive(f, now_us);
+	if (spool_is_long(f->spool))
+		renew_file(f);
 	for (unsigned id = 0; id < IDENTIFIERS && now_us >= f->due_us; id++)
 		look_after(f, (uint8_t)id, now_us);
 	while (f->first && f->n_ids < IDENTIFIERS)

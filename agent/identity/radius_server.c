@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "identity/radius_forward.h"
-#include "identity/seen_requests.h"
+#include "identity/request_spool.h"
 
 #define RECEIVE_BUFFER (8 << 20)
 #define PER_TURN       64U
@@ -23,10 +24,11 @@
 /* A request whose lines are on their way to the disk. */
 struct waiting {
 	struct sockaddr_in from;
-	uint64_t key;
-	uint64_t received_us;
+	uint64_t key; /* of its first record */
+	struct forward_times received;
 	size_t size;
 	uint8_t *packet;
+	bool refused; /* the forwarder has no room */
 };
 
 /* Room for the packets of a turn. */
@@ -46,7 +48,7 @@ struct radius_server {
 	struct radius_secret secret;
 	int fd; /* -1: none yet */
 	struct radius_forward *forward;
-	struct seen_requests seen;
+	struct seen_records *seen;
 	struct waiting waiting[RADIUS_WAITING];
 	unsigned n_waiting;
 	struct turn turn;
@@ -56,13 +58,14 @@ struct radius_server {
 	struct forward_figures ended; /* of forwarding with an earlier secret */
 };
 
-int radius_server_new(const struct config_lease_source *rules, struct radius_server **ret)
+int radius_server_new(const struct config_lease_source *rules, struct seen_records *seen, struct radius_server **ret)
 {
 	struct radius_server *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->rules = *rules;
+	s->seen = seen;
 	s->fd = -1;
 	s->heard = TIME_NONE;
 	*ret = s;
@@ -76,7 +79,6 @@ void radius_server_free(struct radius_server *s)
 	for (unsigned i = 0; i < s->n_waiting; i++)
 		free(s->waiting[i].packet);
 	radius_forward_free(s->forward);
-	seen_free(&s->seen);
 	close_fd(&s->fd);
 	explicit_bzero(&s->secret, sizeof(s->secret));
 	free(s);
@@ -121,12 +123,26 @@ static void end_forward(struct radius_server *s)
 	struct forward_figures f = radius_forward_figures(s->forward);
 
 	s->ended.answered += f.answered;
-	s->ended.lost += f.lost + f.waiting;
+	s->ended.refused += f.refused;
 	radius_forward_free(s->forward);
 	s->forward = NULL;
 }
 
-int radius_server_equip(struct radius_server *s, int fd, const struct radius_secret *secret)
+/* Requests that wait are named for both servers: others may listen here, or be forwarded to there. */
+static int begin_forward(struct radius_server *s, const char *dir)
+{
+	const struct config_lease_source *rules = &s->rules;
+	char path[PATH_MAX], listen[ADDR_TEXT], forward[ADDR_TEXT];
+
+	if (snprintf(path, sizeof(path), "%s/" SPOOL_PREFIX "%s-%u-%s-%u", dir, addr_format(rules->listen.addr, listen),
+		     rules->listen.port, addr_format(rules->forward.addr, forward),
+		     rules->forward.port) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return radius_forward_new(rules->listen.addr, rules->forward, &s->secret, path,
+				  (struct forward_times){ monotonic_us(), time(NULL) }, &s->forward);
+}
+
+int radius_server_equip(struct radius_server *s, int fd, const struct radius_secret *secret, const char *dir)
 {
 	if (fd >= 0) {
 		close_fd(&s->fd);
@@ -138,7 +154,7 @@ int radius_server_equip(struct radius_server *s, int fd, const struct radius_sec
 	s->secret = *secret;
 	if (s->fd < 0 || !s->rules.forward.port || s->forward)
 		return 0;
-	return radius_forward_new(s->rules.listen.addr, s->rules.forward, secret, &s->forward);
+	return begin_forward(s, dir);
 }
 
 int radius_server_yield(struct radius_server *s)
@@ -169,9 +185,10 @@ int radius_server_forward_fd(const struct radius_server *s)
 	return s->forward ? radius_forward_fd(s->forward) : -1;
 }
 
-static uint64_t key_of(const struct sockaddr_in *from, const uint8_t *packet)
+/* The port is not part of it: a client may open another socket to repeat a request. */
+static uint64_t hash_packet(const struct sockaddr_in *from, const uint8_t *packet)
 {
-	uint64_t words[3] = { (uint64_t)from->sin_addr.s_addr << 32 | (uint32_t)from->sin_port << 8 | packet[1] };
+	uint64_t words[3] = { (uint64_t)from->sin_addr.s_addr << 32 | packet[1] };
 
 	memcpy(words + 1, packet + 4, RADIUS_AUTHENTICATOR);
 	return hash_words(words, ARRAY_SIZE(words));
@@ -205,56 +222,112 @@ static void tell_forged(struct radius_server *s, const struct sockaddr_in *from,
 		    addr_format(ntohl(from->sin_addr.s_addr), text), s->rules.secret_file);
 }
 
-/* Adds a request's lines to the group. False: it cannot be taken now. */
-static bool add_lines(const struct sockaddr_in *from, const uint8_t *packet, size_t size, int64_t received,
-		      struct lease_writer *w, struct identity_figures *f)
+/* A request that is being taken. */
+struct taking {
+	struct radius_server *server;
+	const struct sockaddr_in *from;
+	const uint8_t *packet;
+	size_t size;
+	int64_t received;
+	uint64_t now_us;
+	uint64_t hash;
+	struct lease_writer *writer;
+	/* Of its records. */
+	unsigned n, unseen;
+	uint64_t key; /* of the first */
+	bool waits;
+};
+
+static int look(struct taking *t, const struct lease_line *l)
+{
+	const struct seen_record r = { l, t->hash };
+	enum seen seen = seen_ask(t->server->seen, &r, t->now_us / 1000000);
+
+	t->key = t->n++ ? t->key : seen_key(&r);
+	t->unseen += seen == SEEN_NOT;
+	t->waits |= seen == SEEN_WAITING;
+	return 0;
+}
+
+static int look_at_line(void *t, const struct lease_line *l)
+{
+	return look(t, l);
+}
+
+/* Adds the line to the group unless it is there. */
+static int add_line(void *arg, const struct lease_line *l)
+{
+	struct taking *t = arg;
+	const struct seen_record record = { l, t->hash };
+	int r = 0;
+
+	if (seen_ask(t->server->seen, &record, t->now_us / 1000000) == SEEN_NOT)
+		r = lease_writer_add(t->writer, l);
+	if (!r)
+		seen_note(t->server->seen, &record, t->now_us / 1000000);
+	return r;
+}
+
+/* Gives the lines of a request, none of other requests. 0, or what take returned. */
+static int give_lines(const struct taking *t, lease_take take, void *arg, unsigned *ret_n)
 {
 	char server[ADDR_TEXT];
 	struct accounting a;
-	unsigned n = 0;
-	int r;
 
-	if (packet[0] != RADIUS_ACCOUNTING_REQUEST)
-		return true;
-	radius_read(packet, size, addr_format(ntohl(from->sin_addr.s_addr), server), &a);
-	r = accounting_lines(&a, received, lease_writer_add, w, &n);
-	f->idle += !r && !n;
-	return !r;
+	*ret_n = 0;
+	if (t->packet[0] != RADIUS_ACCOUNTING_REQUEST)
+		return 0;
+	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), server), &a);
+	return accounting_lines(&a, t->received, take, arg, ret_n);
 }
 
-/* False: there is no memory. The lines are written all the same, and the sender tries again. */
-static bool wait_for_disk(struct radius_server *s, const struct sockaddr_in *from, const uint8_t *packet, size_t size,
-			  uint64_t key, uint64_t now_us)
+/* Until the group is on the disk. False: there is no memory, and the sender tries again. */
+static bool wait_for_disk(struct taking *t)
 {
-	uint8_t *copy = malloc(size);
+	struct radius_server *s = t->server;
+	uint8_t *copy = s->n_waiting < RADIUS_WAITING ? malloc(t->size) : NULL;
+	unsigned n;
 
 	if (!copy)
 		return false;
-	memcpy(copy, packet, size);
-	s->waiting[s->n_waiting++] = (struct waiting){ *from, key, now_us, size, copy };
-	seen_note(&s->seen, key, now_us, false);
+	memcpy(copy, t->packet, t->size);
+	if (give_lines(t, add_line, t, &n)) {
+		free(copy);
+		return false;
+	}
+	if (!n)
+		seen_note(s->seen, &(struct seen_record){ .packet = t->hash }, t->now_us / 1000000);
+	s->waiting[s->n_waiting++] = (struct waiting){ *t->from, t->key, { t->now_us, t->received }, t->size, copy };
 	return true;
 }
 
-static void take_request(struct radius_server *s, const struct sockaddr_in *from, const uint8_t *packet, size_t size,
-			 int64_t received, struct lease_writer *w, struct identity_figures *f)
+/* A request that was recorded, but could not be forwarded, waits anew. */
+static bool is_done(const struct taking *t)
 {
-	uint64_t now_us = monotonic_us(), key = key_of(from, packet);
-	enum seen seen = seen_ask(&s->seen, key, now_us);
+	return !t->server->rules.forward.port || t->packet[0] != RADIUS_ACCOUNTING_REQUEST ||
+	       seen_passed_on(t->server->seen, t->key);
+}
 
-	if (seen != SEEN_NOT) {
-		f->repeated++;
-		if (seen == SEEN_ANSWERED)
-			answer(s, from, packet, size, f);
+static void take_request(struct taking *t, struct identity_figures *f)
+{
+	unsigned n;
+
+	give_lines(t, look_at_line, t, &n);
+	if (!n)
+		look(t, NULL);
+	f->repeated += !t->unseen;
+	if (!t->unseen && (t->waits || is_done(t))) {
+		if (!t->waits)
+			answer(t->server, t->from, t->packet, t->size, f);
 		return;
 	}
-	if (s->n_waiting < RADIUS_WAITING && add_lines(from, packet, size, received, w, f) &&
-	    wait_for_disk(s, from, packet, size, key, now_us)) {
-		f->requests++;
+	if (!wait_for_disk(t)) {
+		f->refused++;
+		lease_writer_lose(t->writer, t->received);
 		return;
 	}
-	f->refused++;
-	lease_writer_lose(w, received);
+	f->requests += t->unseen != 0;
+	f->idle += t->unseen && !n;
 }
 
 static void take_packet(struct radius_server *s, const struct sockaddr_in *from, const uint8_t *packet, size_t size,
@@ -266,7 +339,15 @@ static void take_packet(struct radius_server *s, const struct sockaddr_in *from,
 	else if (!radius_request_genuine(packet, size, &s->secret))
 		tell_forged(s, from, f);
 	else
-		take_request(s, from, packet, size, received, w, f);
+		take_request(&(struct taking){ .server = s,
+					       .from = from,
+					       .packet = packet,
+					       .size = size,
+					       .received = received,
+					       .now_us = monotonic_us(),
+					       .hash = hash_packet(from, packet),
+					       .writer = w },
+			     f);
 }
 
 /* When the kernel received a packet, and how many it had to drop by then. */
@@ -328,17 +409,36 @@ bool radius_server_receive(struct radius_server *s, struct lease_writer *w, stru
 	return n == (int)PER_TURN;
 }
 
-void radius_server_written(struct radius_server *s, struct identity_figures *f)
+/* Hands all to the forwarder's file. Those that are not there are not answered: their senders try again. */
+static void forward_all(struct radius_server *s)
 {
-	uint64_t now_us = monotonic_us();
+	bool any = false;
 
 	for (unsigned i = 0; i < s->n_waiting; i++) {
 		struct waiting *x = &s->waiting[i];
 
-		answer(s, &x->from, x->packet, x->size, f);
-		seen_note(&s->seen, x->key, now_us, true);
-		if (s->forward && x->packet[0] == RADIUS_ACCOUNTING_REQUEST)
-			radius_forward_put(s->forward, x->packet, x->size, x->received_us);
+		if (x->packet[0] != RADIUS_ACCOUNTING_REQUEST)
+			continue;
+		x->refused = radius_forward_put(s->forward, x->packet, x->size, x->received) != 0;
+		any |= !x->refused;
+	}
+	if (!any || !radius_forward_sync(s->forward))
+		return;
+	for (unsigned i = 0; i < s->n_waiting; i++)
+		s->waiting[i].refused = true;
+}
+
+void radius_server_written(struct radius_server *s, struct identity_figures *f)
+{
+	if (s->forward)
+		forward_all(s);
+	for (unsigned i = 0; i < s->n_waiting; i++) {
+		struct waiting *x = &s->waiting[i];
+
+		if (!x->refused)
+			answer(s, &x->from, x->packet, x->size, f);
+		if (s->forward && !x->refused)
+			seen_pass_on(s->seen, x->key);
 		free(x->packet);
 	}
 	s->n_waiting = 0;
@@ -367,6 +467,6 @@ void radius_server_add_figures(const struct radius_server *s, struct identity_fi
 	if (s->forward)
 		own = radius_forward_figures(s->forward);
 	f->forwarded += s->ended.answered + own.answered;
-	f->forward_lost += s->ended.lost + own.lost;
+	f->forward_lost += s->ended.refused + own.refused;
 	f->forward_waiting += own.waiting;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A server of RADIUS accounting (RFC 2866). A request is answered once its lines are on the disk, and not at all if it
- * is not genuine, if it is a copy for a passive server, or if too many wait: then its sender tries again.
+ * is not genuine, if it is a copy for a passive server, or if too many wait: then its sender tries again. One that is
+ * to be forwarded is answered once it is in the forwarder's file, too.
  */
 #ifndef DETNAT_RADIUS_SERVER_H
 #define DETNAT_RADIUS_SERVER_H
@@ -10,14 +11,15 @@
 #include "identity/identity.h"
 #include "identity/lease_writer.h"
 #include "identity/radius.h"
+#include "identity/seen_records.h"
 
 /* The most requests of a server that wait for the disk. */
 #define RADIUS_WAITING 4096U
 
 struct radius_server;
 
-/* An unbound server for rules; -ENOMEM. */
-int radius_server_new(const struct config_lease_source *rules, struct radius_server **ret);
+/* An unbound server for rules; all servers of an agent share what they have seen. -ENOMEM. */
+int radius_server_new(const struct config_lease_source *rules, struct seen_records *seen, struct radius_server **ret);
 void radius_server_free(struct radius_server *s); /* NULL is allowed */
 
 /* A server goes on under rules that differ in the name of the secret's file alone. */
@@ -31,9 +33,9 @@ int radius_socket(struct endpoint listen);
 
 /*
  * Gives a server its socket, which it owns from then on, and its secret; -1: it keeps its own socket, if it has one. A
- * server that is to forward also gets what it needs for that. 0 or -errno.
+ * server that is to forward also gets what it needs for that, such as its file in dir. 0 or -errno.
  */
-int radius_server_equip(struct radius_server *s, int fd, const struct radius_secret *secret);
+int radius_server_equip(struct radius_server *s, int fd, const struct radius_secret *secret, const char *dir);
 
 /* Takes the socket from a server that ends, for the next one at its address; -1: it has none. */
 int radius_server_yield(struct radius_server *s);
@@ -49,7 +51,7 @@ int radius_server_forward_fd(const struct radius_server *s);
 /* Takes some requests. Returns whether there may be more. */
 bool radius_server_receive(struct radius_server *s, struct lease_writer *w, struct identity_figures *f);
 
-/* The group with the lines of the requests is on the disk. */
+/* The group with the lines of the requests is on the disk, and seen_written() was called. */
 void radius_server_written(struct radius_server *s, struct identity_figures *f);
 
 /* Looks after requests that are forwarded. */

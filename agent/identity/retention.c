@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "identity/retention.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/base.h"
+#include "identity/request_spool.h"
 #include "leases/lease_files.h"
 
 /* Whether the clock has been right for long enough. */
@@ -35,6 +39,22 @@ static int remove_older(const char *dir, int64_t limit, int64_t now, unsigned *r
 	return r;
 }
 
+/* Requests that no server of the configuration gets any more. */
+static void remove_forwards(const char *dir, int64_t limit)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	struct stat st;
+
+	while (d && (entry = readdir(d)))
+		if (!strncmp(entry->d_name, SPOOL_PREFIX, strlen(SPOOL_PREFIX)) &&
+		    !fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) &&
+		    st.st_mtime < limit)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
 int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
 		   struct chain_tip *ret_tip, unsigned *ret_removed, struct error *err)
 {
@@ -45,6 +65,8 @@ int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t 
 	*ret_removed = 0;
 	if (days)
 		ret = remove_older(dir, now - (int64_t)days * DAY_S, now, ret_removed, err);
+	if (days)
+		remove_forwards(dir, now - (int64_t)days * DAY_S);
 	if (!ret && chain_ledger_tip(dir, ret_tip))
 		*ret_tip = (struct chain_tip){ .hash = HASH_NONE };
 	if (ret)

@@ -38,7 +38,7 @@ static const struct {
 	{ "detnat_leases_radius_forwarded_total", "Requests of RADIUS accounting that a further server has answered.",
 	  offsetof(struct identity_figures, forwarded) },
 	{ "detnat_leases_radius_forward_lost_total",
-	  "Requests of RADIUS accounting that were not forwarded, as too many waited.",
+	  "Requests of RADIUS accounting that were not answered, as too many waited to be forwarded.",
 	  offsetof(struct identity_figures, forward_lost) },
 	{ "detnat_leases_file_reads_total", "Readings of files of leases that had changed.",
 	  offsetof(struct identity_figures, reads) },

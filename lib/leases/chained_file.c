@@ -211,18 +211,24 @@ static int write_head(int dir, const struct chain_tip *tip, int64_t now)
 	return r;
 }
 
-/* Says in the ledger what became of a file. */
+/* Says in the ledger what became of a file, or leaves the ledger as it was. */
 static int enter(const struct ledger *l, const char *event, const char *file, const struct chain_tip *tip, int64_t now)
 {
 	char body[512], time[TIME_TEXT];
-	struct chain_tip end;
+	struct chain_tip before, end;
 	int n = snprintf(body, sizeof(body),
 			 "\"time\":\"%s\",\"event\":\"%s\",\"file\":\"%s\",\"lines\":%" PRIu64 ",\"octets\":%" PRIu64
 			 ",\"tip\":\"%s\"\n",
 			 time_format(now, time), event, file, tip->line, tip->size, tip->hash);
-	int r = append(l->fd, body, (size_t)n, &end);
+	int r = find_tip(l->fd, &before);
 
-	return r ? r : write_head(l->dir, &end, now);
+	r = r ? r : append(l->fd, body, (size_t)n, &end);
+	if (r)
+		return r;
+	r = write_head(l->dir, &end, now);
+	if (r && ftruncate(l->fd, (off_t)before.size))
+		return r;
+	return r;
 }
 
 static int say(struct error *err, int r, const char *dir, const char *file)
@@ -233,20 +239,30 @@ static int say(struct error *err, int r, const char *dir, const char *file)
 	return error_set(err, r, "%.200s/%s cannot be written: %s", dir, file, strerror(-r));
 }
 
+/* Lines that the ledger cannot name are taken back, as their writer will try again. */
+static int enter_growth(const struct ledger *l, int fd, const char *file, const struct chain_tip *before,
+			const struct chain_tip *tip, int64_t now)
+{
+	int r = fsync(l->dir) ? -errno : enter(l, "grow", file, tip, now);
+
+	if (r && ftruncate(fd, (off_t)before->size))
+		return r;
+	return r;
+}
+
 int chain_append(const char *dir, const char *file, const char *bodies, size_t size, int64_t now, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
 	struct ledger l;
-	struct chain_tip tip;
+	struct chain_tip before, tip;
 	int r = ledger_open(dir, &l);
 
 	if (r)
 		return say(err, r, dir, CHAIN_FILE);
 	fd = open_own(l.dir, file);
-	r = fd < 0 ? fd : append(fd, bodies, size, &tip);
-	if (!r && fsync(l.dir))
-		r = -errno;
-	r = r ? r : enter(&l, "grow", file, &tip, now);
+	r = fd < 0 ? fd : find_tip(fd, &before);
+	r = r ? r : append(fd, bodies, size, &tip);
+	r = r ? r : enter_growth(&l, fd, file, &before, &tip, now);
 	ledger_close(&l);
 	return r ? say(err, r, dir, file) : 0;
 }

@@ -17,6 +17,9 @@
 #define CHAIN_FILE	"chain.jsonl"
 #define CHAIN_HEAD_FILE "chain.head"
 
+/* The desk notes its queries in a directory of its own, which detnat-desk.service makes below the state directory. */
+#define DESK_DIR "desk"
+
 /* The end of a file. */
 struct chain_tip {
 	uint64_t line; /* number of the last line, 0: there is none */

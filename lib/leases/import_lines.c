@@ -133,7 +133,7 @@ int64_t import_uptime(const char *text)
 	return sum;
 }
 
-char *import_csv(char **at)
+char *import_csv(char **at, char separator)
 {
 	char *in = *at, *out, *begin;
 	bool quoted;
@@ -144,17 +144,22 @@ char *import_csv(char **at)
 		in++;
 	quoted = *in == '"';
 	begin = out = in += quoted;
-	while (*in && (quoted || *in != ',')) {
+	while (*in && (quoted || *in != separator)) {
 		if (quoted && *in == '"' && in[1] != '"')
 			break;
 		in += quoted && *in == '"';
 		*out++ = *in++;
 	}
-	while (*in && *in != ',')
+	while (*in && *in != separator)
 		in++;
 	*at = *in ? in + 1 : NULL;
 	*out = '\0';
 	return begin;
+}
+
+static char separator_of(const struct import_columns *c)
+{
+	return (char)(c->separator ? c->separator : ',');
 }
 
 void import_header(struct import_columns *c, char *line)
@@ -162,7 +167,7 @@ void import_header(struct import_columns *c, char *line)
 	char *cell;
 
 	c->n = 0;
-	while (c->n < IMPORT_COLUMNS && (cell = import_csv(&line)))
+	while (c->n < IMPORT_COLUMNS && (cell = import_csv(&line, separator_of(c))))
 		snprintf(c->name[c->n++], sizeof(c->name[0]), "%s", import_trim(cell));
 }
 
@@ -171,7 +176,7 @@ void import_row(struct import_columns *c, char *line)
 	char *cell;
 
 	c->cells = 0;
-	while (c->cells < IMPORT_COLUMNS && (cell = import_csv(&line)))
+	while (c->cells < IMPORT_COLUMNS && (cell = import_csv(&line, separator_of(c))))
 		c->cell[c->cells++] = import_trim(cell);
 }
 

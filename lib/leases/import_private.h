@@ -32,14 +32,15 @@ char *import_trim(char *text);
 /* "1w2d3h4m5s", "01:02:03", "1d01:02:03", "1.01:02:03": seconds, or -1. */
 int64_t import_uptime(const char *text);
 
-/* One CSV field: unquotes in place, and *at moves behind it; NULL: no more. */
-char *import_csv(char **at);
+/* One field before a separator: unquotes in place, and *at moves behind it; NULL: no more. */
+char *import_csv(char **at, char separator);
 
 /* The most columns of a table. */
 #define IMPORT_COLUMNS 64U
 
 /* The columns of a table by name, from its header. */
 struct import_columns {
+	char separator; /* 0: a comma */
 	char name[IMPORT_COLUMNS][32];
 	unsigned n;
 	char *cell[IMPORT_COLUMNS]; /* of the current row */
@@ -50,7 +51,7 @@ struct import_columns {
 const char *import_cell(const struct import_columns *c, const char *names);
 bool import_has(const struct import_columns *c, const char *names);
 
-/* Splits a row of comma-separated values; the first is the header. */
+/* Splits a row; the first is the header. */
 void import_header(struct import_columns *c, char *line);
 void import_row(struct import_columns *c, char *line);
 

@@ -18,18 +18,6 @@ struct lease_day {
 	struct hash_index known; /* hashes of the lines that are there */
 };
 
-#define BODY_WORDS 640U
-
-static uint64_t hash_body(const char *text, size_t size)
-{
-	uint64_t words[BODY_WORDS] = { size };
-
-	if (size > sizeof(words) - sizeof(words[0]))
-		size = sizeof(words) - sizeof(words[0]);
-	memcpy(words + 1, text, size);
-	return hash_words(words, 1 + (size + 7) / 8);
-}
-
 static int note_known(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
 	struct lease_day *day = arg;
@@ -40,7 +28,7 @@ static int note_known(void *arg, const char *name, uint64_t number, const char *
 	(void)number;
 	if (!chain_body(line, size, &body, &body_size))
 		return 0;
-	return hash_set_add(&day->known, hash_body(body, body_size));
+	return hash_set_add(&day->known, hash_octets(body, body_size));
 }
 
 static int read_known(const char *dir, struct lease_day *day)
@@ -104,22 +92,21 @@ static int find_day(struct lease_batch *b, int64_t time, struct lease_day **ret)
 int lease_batch_add(void *batch, const struct lease_line *l)
 {
 	struct lease_batch *b = batch;
-	_cleanup_free_ char *body = NULL;
+	_cleanup_free_ char *text = NULL;
 	struct lease_day *day = NULL;
+	const char *body;
 	size_t size = 0;
-	FILE *memory;
 	uint64_t hash;
 	int r = find_day(b, l->time, &day);
 
 	if (r)
 		return r;
-	memory = open_memstream(&body, &size);
-	if (!memory)
+	text = lease_line_text(l, &size);
+	if (!text)
 		return -ENOMEM;
-	lease_line_write(memory, l);
-	if (fclose(memory))
-		return -ENOMEM;
-	hash = hash_body(body, size);
+	body = text + 1;
+	size -= 2;
+	hash = hash_octets(body, size);
 	if (b->fresh && hash_set_has(&day->known, hash)) {
 		b->known++;
 		return 0;
@@ -127,7 +114,7 @@ int lease_batch_add(void *batch, const struct lease_line *l)
 	if (b->fresh && hash_set_add(&day->known, hash))
 		return -ENOMEM;
 	b->lines++;
-	return fprintf(day->out, "%s\n", body) < 0 ? -ENOMEM : 0;
+	return fprintf(day->out, "%.*s\n", (int)size, body) < 0 ? -ENOMEM : 0;
 }
 
 int lease_batch_write(struct lease_batch *b, int64_t now, struct error *err)

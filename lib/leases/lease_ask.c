@@ -144,6 +144,30 @@ static bool recorded(const struct lease_index *x, int64_t from, int64_t to)
 	return true;
 }
 
+/* The end of a time without records that has second t; t: it has a record. */
+static int64_t lost_until(const struct lease_index *x, int64_t t)
+{
+	int64_t until = t < x->first_time ? x->first_time : t;
+
+	for (size_t i = 0; i < x->n_lost; i++)
+		if (x->lost[i].from <= t && x->lost[i].to > until)
+			until = x->lost[i].to;
+	return until;
+}
+
+/* Whether nothing was recorded in all seconds from..to. */
+static bool unrecorded(const struct lease_index *x, int64_t from, int64_t to)
+{
+	while (from <= to && from <= x->last_time) {
+		int64_t until = lost_until(x, from);
+
+		if (until == from)
+			return false;
+		from = until;
+	}
+	return true;
+}
+
 /* They were collected from the last to the first. */
 static void order_holders(struct lease_answer *a)
 {
@@ -197,5 +221,5 @@ bool lease_same(const struct lease_index *x, const struct lease_addr *addr, cons
 		       covers(x, addr, tenant, from, to);
 	if (a->result == LEASE_NO_LEASE)
 		return !around.n && recorded(x, from, to);
-	return a->result == LEASE_NO_RECORD && !around.n && (to < x->first_time || from > x->last_time);
+	return a->result == LEASE_NO_RECORD && !around.n && unrecorded(x, from, to);
 }

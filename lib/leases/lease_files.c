@@ -76,31 +76,66 @@ static int give_lines(struct reader *r, const char *name, lease_line_take take, 
 	return ret;
 }
 
-int lease_file_read(int dir, const char *name, lease_line_take take, void *arg, size_t *ret_torn)
+/* Removes the first line; false: there is no whole one. */
+static bool drop_line(struct reader *r)
+{
+	const char *newline = memchr(r->text, '\n', r->used);
+
+	if (!newline)
+		return false;
+	r->used -= (size_t)(newline + 1 - r->text);
+	memmove(r->text, newline + 1, r->used);
+	return true;
+}
+
+/* The line that is cut by the place where reading begins is none. */
+static int read_on(int fd, struct reader *reader, const char *name, lease_line_take take, void *arg, bool cut)
+{
+	ssize_t n = 1;
+	int r = 0;
+
+	while (!r && n) {
+		n = read(fd, reader->text + reader->used, CHUNK_SIZE - reader->used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		reader->used += (size_t)n;
+		if (cut && !drop_line(reader))
+			return 0;
+		cut = false;
+		r = give_lines(reader, name, take, arg);
+		/* No line is that long. */
+		if (!r && reader->used == CHUNK_SIZE)
+			return -EFBIG;
+	}
+	return r;
+}
+
+int lease_file_read_last(int dir, const char *name, uint64_t most, lease_line_take take, void *arg, size_t *ret_torn)
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 	_cleanup_free_ char *text = malloc(CHUNK_SIZE);
 	struct reader reader = { .text = text };
 	struct stat st;
-	ssize_t n = 1;
-	int r = 0;
+	bool cut;
+	int r;
 
 	if (fd < 0 || fstat(fd, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode) || !text)
 		return text ? -EBADF : -ENOMEM;
-	while (!r && n) {
-		n = read(fd, text + reader.used, CHUNK_SIZE - reader.used);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		reader.used += n > 0 ? (size_t)n : 0;
-		r = give_lines(&reader, name, take, arg);
-		/* No line is that long. */
-		if (!r && reader.used == CHUNK_SIZE)
-			return -EFBIG;
-	}
+	cut = (uint64_t)st.st_size > most;
+	if (cut && lseek(fd, st.st_size - (off_t)most, SEEK_SET) < 0)
+		return -errno;
+	r = read_on(fd, &reader, name, take, arg, cut);
 	*ret_torn = reader.used;
 	return r;
+}
+
+int lease_file_read(int dir, const char *name, lease_line_take take, void *arg, size_t *ret_torn)
+{
+	return lease_file_read_last(dir, name, UINT64_MAX, take, arg, ret_torn);
 }
 
 struct feeding {

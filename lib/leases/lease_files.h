@@ -23,6 +23,9 @@ typedef int (*lease_line_take)(void *arg, const char *name, uint64_t number, con
  */
 int lease_file_read(int dir, const char *name, lease_line_take take, void *arg, size_t *ret_torn);
 
+/* The same for its last lines, of `most` octets together; they count from 1, too. */
+int lease_file_read_last(int dir, const char *name, uint64_t most, lease_line_take take, void *arg, size_t *ret_torn);
+
 /*
  * Reads the leases of a directory. only: those of one inside address, NULL: all. *ret_wrong counts lines that cannot be
  * read. Returns 0, or -errno with err: -ENOENT if the directory has no file of leases. The caller frees *ret.

@@ -26,6 +26,7 @@ void lease_index_free(struct lease_index *x)
 	free(x->lease);
 	free(x->off);
 	free(x->lost);
+	free(x->begin);
 	free(x);
 }
 
@@ -201,7 +202,6 @@ static int take_off(struct lease_index *x, const struct lease_line *line)
 	return 0;
 }
 
-/* The first recording knows nothing of before, which first_time says already. */
 static int take_lost(struct lease_index *x, int64_t from, int64_t to)
 {
 	if (from == TIME_NONE || from >= to)
@@ -212,14 +212,30 @@ static int take_lost(struct lease_index *x, int64_t from, int64_t to)
 	return 0;
 }
 
+/* The first recording knows nothing of before but what lines say that were imported. */
+static int take_begin(struct lease_index *x, const struct lease_line *line, int64_t before)
+{
+	if (line->from != TIME_NONE)
+		return take_lost(x, line->from, line->time);
+	if (grow(&x->begin, x->n_begin, &x->begin_room, sizeof(*x->begin)))
+		return -ENOMEM;
+	x->begin[x->n_begin++] = (struct lease_begin){ line->time, before };
+	return 0;
+}
+
 void lease_index_note(struct lease_index *x, int64_t time)
 {
+	for (size_t i = 0; i < x->n_begin; i++)
+		if (time < x->begin[i].time)
+			x->begin[i].before = higher(x->begin[i].before, time);
 	x->first_time = lower(x->first_time, time);
 	x->last_time = higher(x->last_time, time);
 }
 
 int lease_index_feed(struct lease_index *x, const struct lease_line *line)
 {
+	int64_t before = x->last_time;
+
 	x->lines++;
 	lease_index_note(x, line->time);
 	switch (line->event) {
@@ -230,7 +246,7 @@ int lease_index_feed(struct lease_index *x, const struct lease_line *line)
 	case LEASE_OFF:
 		return take_off(x, line);
 	case LEASE_BEGIN:
-		return take_lost(x, line->from, line->time);
+		return take_begin(x, line, before);
 	case LEASE_LOST:
 		return take_lost(x, line->from, line->to == TIME_OPEN ? line->time : line->to);
 	case LEASE_MARK:
@@ -241,6 +257,9 @@ int lease_index_feed(struct lease_index *x, const struct lease_line *line)
 
 int lease_index_finish(struct lease_index *x)
 {
+	for (size_t i = 0; i < x->n_begin; i++)
+		if (take_lost(x, x->begin[i].before, x->begin[i].time))
+			return -ENOMEM;
 	hash_index_free(&x->latest);
 	x->latest = (struct hash_index){ 0 };
 	return lease_ends_find(x);

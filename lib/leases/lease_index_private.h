@@ -33,6 +33,12 @@ struct lease_span {
 	int64_t from, to;
 };
 
+/* Recording begins; imported lines may tell of times before. */
+struct lease_begin {
+	int64_t time;
+	int64_t before; /* of the latest line before; TIME_NONE: there is none */
+};
+
 struct lease_index {
 	struct lease_pool pool;
 	struct lease *lease;
@@ -41,6 +47,8 @@ struct lease_index {
 	size_t n_off, off_room;
 	struct lease_span *lost;
 	size_t n_lost, lost_room;
+	struct lease_begin *begin;
+	size_t n_begin, begin_room;
 	struct hash_index latest; /* of each address, tenant and session or customer: its last lease */
 	uint64_t lines;
 	int64_t first_time, last_time;

@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 static const char *const words[] = {
@@ -169,6 +171,32 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 	write_text(out, "session", l->session);
 	write_time(out, "from", l->from);
 	write_time(out, "to", l->to);
+}
+
+char *lease_line_text(const struct lease_line *l, size_t *ret_size)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_size);
+
+	if (!out)
+		return NULL;
+	fputc('{', out);
+	lease_line_write(out, l);
+	fputc('}', out);
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
+}
+
+static uint64_t hash_text(const char *text)
+{
+	return hash_octets(text, strlen(text));
+}
+
+uint64_t lease_texts_hash(const struct lease_line *l)
+{
+	return HASH_OF(hash_text(l->id), hash_text(l->mac), hash_text(l->circuit), hash_text(l->session));
 }
 
 /* What remains to be read of a line. */

@@ -87,6 +87,12 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 /* Writes the members of a line without its number, hash and braces: "time":...,"to":... */
 void lease_line_write(FILE *out, const struct lease_line *l);
 
+/* The same with braces, in memory that the caller frees; *ret_size is its length. NULL: no memory. */
+char *lease_line_text(const struct lease_line *l, size_t *ret_size);
+
+/* A hash of its texts but for the tenant, see hash_octets(). */
+uint64_t lease_texts_hash(const struct lease_line *l);
+
 /* Reads a line of size octets, without its newline. 0, or -EINVAL with err (may be NULL). Does not check the hash. */
 int lease_line_read(const char *line, size_t size, struct lease_line *ret, struct error *err);
 

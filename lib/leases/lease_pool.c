@@ -8,18 +8,6 @@
 /* Offsets have 32 bits. */
 #define POOL_MAX ((size_t)UINT32_MAX)
 
-#define WORDS 72U /* of the longest text */
-
-static uint64_t hash_text(const char *text, size_t size)
-{
-	uint64_t words[WORDS] = { size };
-
-	if (size > sizeof(words) - sizeof(words[0]))
-		size = sizeof(words) - sizeof(words[0]);
-	memcpy(words + 1, text, size);
-	return hash_words(words, 1 + (size + 7) / 8);
-}
-
 static int make_room(struct lease_pool *p, size_t more)
 {
 	size_t room = p->room ? p->room : 4096;
@@ -40,7 +28,7 @@ static int make_room(struct lease_pool *p, size_t more)
 int lease_pool_add(struct lease_pool *p, const char *text, uint32_t *ret_offset)
 {
 	size_t size = strlen(text);
-	uint64_t hash = size ? hash_text(text, size) : 0;
+	uint64_t hash = size ? hash_octets(text, size) : 0;
 	uint32_t at;
 
 	for (uint32_t step = 0; size && hash_index_next(&p->index, hash, &step, &at);) {

@@ -61,6 +61,16 @@ def response(to, secret=SECRET, attributes=b""):
     return head + hashlib.md5(head + to[4:20] + attributes + secret.encode()).digest() + attributes
 
 
+def value_of(packet, number):
+    """The octets of the first attribute of a number, or None."""
+    at = 20
+    while at < len(packet):
+        if packet[at] == number:
+            return packet[at + 2:at + packet[at + 1]]
+        at += packet[at + 1]
+    return None
+
+
 def event(kind, addr=None, user="alice", session="s1", **more):
     """The attributes of a usual request."""
     known = {"delay": DELAY, "session_time": SESSION_TIME, "calling": CALLING, "delegated": DELEGATED_PREFIX, "proxy": PROXY_STATE, "interval": INTERVAL}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The agent as a server of RADIUS accounting: what is answered, what becomes a line, what is passed on."""
 
+import calendar
 import contextlib
 import json
 import os
@@ -49,6 +50,10 @@ def lines(agent, *events):
 
 def clock():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def time_of(line):
+    return calendar.timegm(time.strptime(line["time"], "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def figures(lab):
@@ -102,6 +107,31 @@ def test_what_is_asked_again_is_answered_again_and_counted_once(radius_lab, nas)
     assert len(lines(radius_lab.agent, "start")) == 1
     found = wait_for(lambda: (f := figures(radius_lab)) and f["radius_repeated_total"] and f, what="the repetition to be counted")
     assert found["radius_requests_total"] == 1 and found["radius_answers_total"] >= 2
+
+
+def test_a_record_that_comes_again_adds_no_line_however_it_comes(radius_lab, nas):
+    """As it was by another socket, with its delay, through a proxy, and each of these after a kill of the agent."""
+    agent = radius_lab.agent
+    first = clock()
+    known = [(START, {}), (INTERIM, {"session_time": 60}), (STOP, {"session_time": 61})]
+    for kind, more in known:
+        nas.tell(kind, HOST, **more)
+    written = lines(agent, "start", "interim", "stop")
+    assert len(written) == 3
+    wait_for(lambda: clock() > first, what="the next second")
+    for again in range(2):
+        for kind, more in known[1:] if again else known:
+            Nas(radius_lab.gateway, nas.to).ask(request(*event(kind, HOST, **more), identifier=again))
+            nas.ask(request(*event(kind, HOST, proxy=b"behind", **more)), radius.attribute(radius.PROXY_STATE, b"behind"))
+        for (kind, more), line in zip(known, written):
+            seconds = int(time.time()) - time_of(line)
+            nas.tell(kind, HOST, delay=seconds, **more)
+        assert lines(agent, "start", "interim", "stop") == written
+        agent.kill()
+        agent.start()
+    nas.tell(START, HOST, session="s2")
+    assert len(lines(agent, "start")) == 2
+    verify(agent)
 
 
 def test_forged_and_malformed_packets_are_neither_answered_nor_recorded(radius_lab, nas):
@@ -176,7 +206,7 @@ def test_a_line_without_an_answer_is_asked_for_again(radius_lab, nas):
     agent.kill()
     agent.start()
     nas.ask(packet)
-    assert {line["id"] for line in lines(agent, "start")} == {"alice"}
+    assert [line["id"] for line in lines(agent, "start")] == ["alice"]
     assert who(agent, at=lines(agent, "start")[0]["time"])["customer"]["id"] == "alice"
     verify(agent)
 
@@ -206,7 +236,8 @@ def test_a_reload_keeps_what_did_not_change(radius_lab, nas):
     assert agent.ctl("reload") is not None
     Nas(radius_lab.gateway, ("127.0.0.1", PORT), "changed").tell(STOP, HOST)
     Nas(radius_lab.inside_ns, (GATEWAY_IN, PORT), "changed")
-    assert pathlib_text(new) == "changed\n" and len(lines(agent, "begin")) == 1
+    assert pathlib_text(new) == "changed\n"
+    assert [line["session"] for line in lines(agent, "begin")] == [f"radius 127.0.0.1:{PORT}", f"radius {GATEWAY_IN}:{PORT}"]
 
 
 def pathlib_text(path):
@@ -287,6 +318,36 @@ def test_requests_are_forwarded_until_they_are_answered(lab):
     assert again == packet
     server.answer(again, sender)
     wait_for(lambda: figures(lab)["radius_forwarded_total"] == 2, what="the second answer")
+
+
+def test_what_was_acknowledged_reaches_the_further_server_after_kills(lab):
+    agent = configure(lab)
+    agent.write(leases=[source(agent, forward="127.0.0.1:1899")])
+    agent.start()
+    nas = Nas(lab.gateway, ("127.0.0.1", PORT))
+    for n in range(300):
+        nas.tell(START, f"10.0.1.{n % 250 + 1}", session=f"s{n}", user=f"u{n}")
+    agent.kill()
+    agent.start()
+    wait_for(lambda: figures(lab)["radius_forward_waiting"] == 300, what="the waiting requests to be known again")
+    server, got = Server(lab.gateway), set()
+
+    def serve(most):
+        with contextlib.suppress(BlockingIOError):
+            while len(got) < most:
+                packet, sender = server.nas.socket.recvfrom(65536)
+                got.add(radius.value_of(packet, radius.USER))
+                server.answer(packet, sender)
+        return len(got) == most
+
+    wait_for(lambda: serve(150), what="half of the requests")
+    agent.kill()
+    agent.start()
+    # Answers that the killed agent did not read are asked for again.
+    wait_for(lambda: serve(301) or len(got) == 300 and not figures(lab)["radius_forward_waiting"], what="nothing to wait")
+    assert got == {f"u{n}".encode() for n in range(300)}
+    assert [path.stat().st_size for path in agent.state.glob("forward-*")] == [0]
+    verify(agent)
 
 
 def test_a_silent_server_is_trouble_and_the_nas_is_answered(lab):
@@ -390,7 +451,8 @@ def test_old_files_go_and_the_end_of_the_ledger_is_told(lab):
     assert kept.exists()
     message = wait_for(lambda: (m := receiver.receive(1)) and b" ledger " in m and m, what="the end of the ledger")
     told = re.search(rb'line="(\d+)" hash="([0-9a-f]{64})"', message)
-    assert told and told[2].decode() in (agent.state / "chain.jsonl").read_text() and told[2].decode() in agent.log_text()
+    assert told and told[2].decode() in (agent.state / "chain.jsonl").read_text()
+    wait_for(lambda: told[2].decode() in agent.log_text(), what="the line of the log")
     wait_for(lambda: (agent.state / "chain.jsonl").read_text().count('"event":"remove"') == 1, what="the line of the removal")
     verify(agent)
 

@@ -4,6 +4,9 @@
 import datetime
 import hashlib
 import json
+import os
+import re
+import subprocess
 import time
 
 import pytest
@@ -137,6 +140,47 @@ def test_evidence_proves_itself(lab, leases, tmp_path):
     next(agent.state.glob("queries-*.jsonl")).unlink()
     told = execute(CTL, "history", "verify", "--state-dir", agent.state)
     assert told.status == 1 and "is gone, and the ledger has no removal of it" in told.out, told
+
+
+def programs(directory, **scripts):
+    """A directory with programs of these names, first in PATH."""
+    directory.mkdir()
+    for name, text in scripts.items():
+        (directory / name).write_text("#!/bin/sh\n" + text + "\n")
+        (directory / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("scripts, made", [
+    ({}, b"%PDF-"), ({"groff": "exit 1", "cupsfilter": "echo no", "wkhtmltopdf": "cat >/dev/null; echo %PDF-mine"}, b"%PDF-mine\n"),
+    ({"groff": "exec sleep 100", "cupsfilter": "echo %PDF-; grep -c subscriber", "wkhtmltopdf": "exit 1"}, b"%PDF-"),
+    ({"groff": "exit 1", "cupsfilter": "exit 1", "wkhtmltopdf": "exit 127"}, None),
+], ids=["groff", "the third", "one that hangs", "none"])
+def test_the_text_of_evidence_is_a_pdf_where_a_program_makes_one(lab, tmp_path, scripts, made):
+    agent = lab.start()
+    now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    told = subprocess.run([CTL, "evidence", "case-1", OUT, "--at", now, "--directory", tmp_path, "--state-dir", agent.state],
+                          env=programs(tmp_path / "bin", **scripts), capture_output=True, timeout=60, check=False)
+    assert told.returncode == 0, told
+    case = tmp_path / "case-1"
+    pdf = case / "README.pdf"
+    assert pdf.read_bytes().startswith(made) if made else not pdf.exists()
+    assert ("README.pdf" in (case / "SHA256SUMS").read_text()) == bool(made)
+    assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
+
+
+def test_words_of_strangers_are_no_requests_of_troff(lab, leases, tmp_path):
+    """A customer's name that would run a program, read a file or end the page is set as it is."""
+    agent = lab.start()
+    lease_file(leases, (-86400, "start", "x\n.sy touch /tmp/no\n.so /etc/passwd", {"session": "\\X'ps: exec'\\n[.F]"}))
+    now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    seen = tmp_path / "seen"
+    told = subprocess.run([CTL, "evidence", "case-1", OUT, "--at", now, "--directory", tmp_path, "--leases", leases, "--state-dir", agent.state],
+                          env=programs(tmp_path / "bin", groff=f"tee {seen} | /usr/bin/groff \"$@\""), capture_output=True, timeout=60, check=False)
+    assert told.returncode == 0, told
+    begin, _, body = seen.read_text().partition(".nf\n")
+    assert begin.startswith(".pl") and body and all(line.startswith("\\&") for line in body.splitlines())
+    assert set(re.findall(r"\\.", body)) <= {"\\&", "\\("} and (tmp_path / "case-1" / "README.pdf").exists()
 
 
 def test_old_days_go_and_the_ledger_says_so(leases, tmp_path):

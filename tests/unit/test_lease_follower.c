@@ -246,7 +246,8 @@ Test(lease_follower, recording_begins_after_the_last_line_and_is_marked_each_min
 	lease_line_init(&l, NOW - 500, LEASE_MARK);
 	lease_writer_add(&writer, &l);
 	cr_assert_eq(lease_writer_write(&writer, NOW, 0), 0);
-	lease_writer_begin(&writer, NOW);
+	cr_assert_eq(lease_writer_last(&writer), NOW - 500);
+	cr_assert_eq(lease_writer_begin(&writer, NOW, "radius 192.0.2.1:1813", NOW - 500), 0);
 	for (int second = 0; second < 125; second++) {
 		lease_writer_mark(&writer, NOW + second);
 		if (writer.lines)

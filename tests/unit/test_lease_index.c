@@ -190,6 +190,48 @@ Test(lease_index, seconds_whose_events_were_lost_have_no_record)
 	lease_index_free(x);
 }
 
+Test(lease_index, a_source_that_was_added_later_has_no_record_of_before)
+{
+	struct lease_index *x = begin();
+	struct lease_addr one = lease_addr_of(1);
+	struct lease_answer a;
+
+	feed(x, LEASE_BEGIN, T0, 0, "", "radius 192.0.2.1:1813", TIME_NONE, TIME_OPEN);
+	start(x, T0, 2, "alice", "nas/1");
+	feed(x, LEASE_BEGIN, T0 + 500, 0, "", "dnsmasq /var/lib/misc/dnsmasq.leases", 0, TIME_OPEN);
+	mark(x, T0 + 1000);
+	cr_assert_eq(lease_index_finish(x), 0);
+	assert_who(x, T0 + 499, 2, "alice");
+	assert_who(x, T0 + 499, 1, "no-record");
+	assert_who(x, T0 + 500, 1, "no-lease");
+	lease_ask(x, &one, NULL, T0 + 100, &a);
+	cr_expect(lease_same(x, &one, NULL, T0 - 100, T0 + 499, &a));
+	cr_expect_not(lease_same(x, &one, NULL, T0 + 100, T0 + 500, &a));
+	lease_index_free(x);
+}
+
+Test(lease_index, between_imported_lines_and_the_first_recording_there_is_no_record)
+{
+	for (int late = 0; late < 2; late++) {
+		struct lease_index *x = begin();
+
+		if (late)
+			feed(x, LEASE_BEGIN, T0, 0, "", "", TIME_NONE, TIME_OPEN);
+		start(x, T0 - 900, 1, "alice", "nas/1");
+		stop(x, T0 - 800, 1, "alice", "nas/1");
+		if (!late)
+			feed(x, LEASE_BEGIN, T0, 0, "", "", TIME_NONE, TIME_OPEN);
+		mark(x, T0 + 100);
+		cr_assert_eq(lease_index_finish(x), 0);
+		assert_who(x, T0 - 901, 1, "no-record");
+		assert_who(x, T0 - 850, 1, "alice");
+		assert_who(x, T0 - 850, 2, "no-lease");
+		assert_who(x, T0 - 400, 1, "no-record");
+		assert_who(x, T0 + 50, 1, "no-lease");
+		lease_index_free(x);
+	}
+}
+
 Test(lease_index, lines_may_come_in_any_order)
 {
 	struct lease_index *x = begin();

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "identity/radius.h"
-#include "identity/seen_requests.h"
 
 static const struct radius_secret secret = { "testing123", 10 };
 static const struct radius_secret other = { "testing124", 10 };
@@ -179,31 +178,4 @@ Test(radius, values_that_are_no_addresses_numbers_or_texts_do_no_harm)
 	cr_expect_str_eq(READ(26, 8, 0, 0, 13, 233, 1, 9).circuit, "");
 	cr_expect_str_eq(READ(26, 8, 0, 0, 13, 233, 1, 0).circuit, "");
 	cr_expect_str_eq(READ(26, 9, 0, 0, 13, 234, 1, 3, 'x').circuit, "");
-}
-
-Test(seen_requests, a_request_is_seen_while_it_waits_and_for_thirty_seconds_after_its_answer)
-{
-	struct seen_requests s = { 0 };
-
-	cr_expect_eq(seen_ask(&s, 7, 0), SEEN_NOT);
-	seen_note(&s, 7, 1000, false);
-	cr_expect_eq(seen_ask(&s, 7, 2000), SEEN_WAITING);
-	cr_expect_eq(seen_ask(&s, 7, 1000 + 10 * SEEN_US), SEEN_WAITING);
-	seen_note(&s, 7, 1000, true);
-	cr_expect_eq(seen_ask(&s, 7, 1000 + SEEN_US - 1), SEEN_ANSWERED);
-	cr_expect_eq(seen_ask(&s, 7, 1000 + SEEN_US), SEEN_NOT);
-	cr_expect_eq(seen_ask(&s, 8, 2000), SEEN_NOT);
-	seen_free(&s);
-}
-
-Test(seen_requests, the_oldest_give_way)
-{
-	struct seen_requests s = { 0 };
-
-	for (uint64_t i = 0; i < 5; i++)
-		seen_note(&s, 1 + i * SEEN_PLACES, 1000 + i, true);
-	cr_expect_eq(seen_ask(&s, 1, 2000), SEEN_NOT);
-	for (uint64_t i = 1; i < 5; i++)
-		cr_expect_eq(seen_ask(&s, 1 + i * SEEN_PLACES, 2000), SEEN_ANSWERED);
-	seen_free(&s);
 }

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Leases and time: addresses handed on within a second, silence, clocks that are set, and times of which there is no record."""
+
+import time
+
+import clock as own_clock
+from agent import wait_for
+from lab import GATEWAY_IN
+from radius import INTERIM, OFF, START, STOP, Nas
+from test_history_told import library
+from test_identity_radius import HOST, PORT, clock, configure, lines, radius_lab, source, time_of, verify, who  # noqa: F401
+
+OTHER = "10.0.8.8"
+
+
+def text(t):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
+
+
+def client(lab):
+    return Nas(lab.gateway, ("127.0.0.1", PORT))
+
+
+def reason(agent, at, host=HOST):
+    """The customer, or the reason why there is none."""
+    answer = who(agent, host, at=text(at), status=None)
+    return answer["customer"]["id"] if answer["customer"] else answer["customer_reason"]
+
+
+def let_pass(t):
+    wait_for(lambda: time.time() >= t + 1, what="the next second")
+
+
+def test_an_address_handed_on_within_a_second_has_two_leases_in_it(radius_lab):  # noqa: F811
+    agent, nas = radius_lab.agent, client(radius_lab)
+    begun = int(time.time())
+    let_pass(begun)
+    for n in range(1, 200):
+        host, at = f"10.0.5.{n}", int(time.time())
+        first = {"user": "alice", "session": f"a{n}"}
+        nas.tell(START, host, delay=int(time.time()) - begun, **first)
+        nas.tell(STOP, host, delay=int(time.time()) - at, **first)
+        nas.tell(START, host, delay=int(time.time()) - at, user="bob", session=f"b{n}")
+        told = {event: [time_of(line) for line in lines(agent, event) if line["in_addr"] == host] for event in ("start", "stop")}
+        if told["stop"] == told["start"][1:]:
+            break
+    else:
+        raise AssertionError("no second was long enough for three requests")
+    at = told["stop"][0]
+    let_pass(at + 1)
+    nas.tell(START, OTHER, user="later", session="later")
+    assert [reason(agent, t, host) for t in (at - 1, at, at + 1)] == ["alice", "two-leases", "bob"]
+    assert {holder["id"] for holder in who(agent, host, at=text(at), status=1)["customers"]} == {"alice", "bob"}
+    verify(agent)
+
+
+def test_signs_of_life_that_stay_away_end_a_lease(radius_lab):  # noqa: F811
+    agent, nas = radius_lab.agent, client(radius_lab)
+    nas.tell(START, HOST)
+    start = time_of(lines(agent, "start")[0])
+    let_pass(start)
+    nas.tell(INTERIM, HOST, session_time=int(time.time()) - start)
+    alive = time_of(lines(agent, "interim")[0])
+    end = alive + 3 * (alive - start)
+    let_pass(end + 1)
+    nas.tell(START, OTHER, user="later", session="later")
+    assert [reason(agent, t) for t in (start, alive, end, end + 1)] == ["alice", "alice", "alice", "no-lease"]
+
+
+def test_a_source_that_is_added_has_no_record_of_before(radius_lab):  # noqa: F811
+    agent, nas = radius_lab.agent, client(radius_lab)
+    nas.tell(START, HOST)
+    start = time_of(lines(agent, "start")[0])
+    let_pass(start + 1)
+    nas.tell(START, OTHER, user="later", session="later")
+    assert reason(agent, start + 1, "10.0.7.7") == "no-lease"
+    agent.write(leases=[source(agent), source(agent, listen=f"{GATEWAY_IN}:{PORT}")])
+    agent.ctl("reload")
+    added = time_of(wait_for(lambda: lines(agent, "begin")[1:], what="the line of the new source")[0])
+    let_pass(added + 1)
+    nas.tell(STOP, OTHER, user="later", session="later")
+    assert [reason(agent, t, "10.0.7.7") for t in (start + 1, added, added + 1)] == ["no-record", "no-lease", "no-lease"]
+    assert reason(agent, start + 1) == "alice"
+    agent.stop()
+    down = int(time.time())
+    let_pass(down + 1)
+    agent.start()
+    nas.tell(STOP, HOST)
+    up = time_of(lines(agent, "begin")[-1])
+    assert len(lines(agent, "begin")) == 4 and lines(agent, "begin")[-1]["from"] != "1970-01-01T00:00:00Z"
+    assert reason(agent, down + 1, "10.0.7.7") == "no-record" and reason(agent, up, "10.0.7.7") == "no-lease"
+    verify(agent)
+
+
+def test_a_clock_that_is_set_keeps_both_accounts_and_leaves_what_it_left_out_without_record(lab):
+    agent = configure(lab)
+    shifted = own_clock.Clock(library(lab.directory), lab.directory / "clock")
+    agent.start(**shifted.environment)
+    nas = client(lab)
+
+    def set_clock(shift):
+        """Lets the agent look at its clock, before and after."""
+        for s in (shifted.shift, shift):
+            shifted.set(s, agent.process)
+            now = int(time.time())
+            let_pass(now + 3)
+
+    nas.tell(START, HOST)
+    start = time_of(lines(agent, "start")[0])
+    set_clock(3600)
+    nas.tell(STOP, HOST)
+    stop = time_of(lines(agent, "stop")[0])
+    assert stop - start >= 3600
+    lost = wait_for(lambda: lines(agent, "lost"), what="the line of what was left out")[0]
+    assert start <= time_of({"time": lost["from"]}) <= start + 60 and time_of({"time": lost["to"]}) <= stop + 1
+    assert [reason(agent, t) for t in (start, start + 1800, stop)] == ["alice"] * 3
+    assert reason(agent, start + 1800, OTHER) == "no-record"
+    # Half an hour back: times come again, in which somebody else has the address.
+    set_clock(1800)
+    nas.tell(START, HOST, user="bob", session="s2")
+    again = time_of(lines(agent, "start")[1])
+    assert start < again < stop
+    assert reason(agent, again) == "two-leases" and reason(agent, start) == "alice"
+    nas.tell(OFF, user="")
+    assert who(agent, at=text(again + 900), status=None)["customer"]["id"] == "alice"
+    verify(agent)
+    agent.kill()
+    agent.start(**shifted.environment)
+    verify(agent)

@@ -152,6 +152,7 @@ static int write_readme(const struct evidence *e, const struct asked *a, struct 
 		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
 		"  leases.jsonl    the lines of leases about the inside address, each with the checksum of the one "
 		"before\n"
+		"  README.pdf      this text, where a program of the system makes a PDF\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
 		"To check\n"
 		"  sha256sum -c SHA256SUMS\n"
@@ -166,7 +167,7 @@ static int write_readme(const struct evidence *e, const struct asked *a, struct 
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = evidence_write(e, "README.txt", text, (size_t)n, err);
-	return r;
+	return r ? r : evidence_pdf(e, "README.pdf", text, err);
 }
 
 /* The head goes first, so that the copy of a growing history has the lines that it names. */

@@ -23,6 +23,9 @@ int evidence_begin(struct evidence *e, const char *dir, const char *name, struct
 /* Writes a file of it. 0 or -errno with err. */
 int evidence_write(const struct evidence *e, const char *file, const char *text, size_t size, struct error *err);
 
+/* Writes a text as PDF, if a program of the system makes one. 0, or -errno with err. */
+int evidence_pdf(const struct evidence *e, const char *file, const char *text, struct error *err);
+
 /* Copies a file of another directory, if it is there. 0 or -errno with err. */
 int evidence_copy(const struct evidence *e, const char *from, const char *file, struct error *err);
 

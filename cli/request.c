@@ -30,7 +30,7 @@ static int answer_complaint(void *arg, const struct complaint *c)
 			who_row_question(&q, r->w);
 		return 0;
 	}
-	who_row_malformed(r->w, c->line, c->why.text);
+	who_row_malformed(r->w, c->line, complaint_fault_word(c->fault), c->why.text);
 	if (!r->refused++)
 		error_set(&r->first, 0, "line %" PRIu64 ": %.400s", c->line, c->why.text);
 	return 0;

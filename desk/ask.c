@@ -105,14 +105,40 @@ static void shut(int *fd)
 	*fd = -1;
 }
 
+/* An answer: in memory, or in a file, -1: none. */
+struct answer {
+	struct buffer text;
+	int fd;
+	uint64_t size; /* of the file */
+};
+
+static int keep_in_file(struct answer *to, const char *piece, size_t size)
+{
+	while (size) {
+		ssize_t n = write(to->fd, piece, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		piece += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+		to->size += n > 0 ? (uint64_t)n : 0;
+	}
+	return to->size > ASK_ARCHIVE ? -E2BIG : 0;
+}
+
+static int keep(struct answer *to, const char *piece, size_t size, size_t limit)
+{
+	return to->fd >= 0 ? keep_in_file(to, piece, size) : buffer_add(&to->text, piece, size, limit);
+}
+
 /* Reads what is there; the descriptor is closed at its end. What is beyond the limit is -E2BIG. */
-static int drain(int *fd, struct buffer *to, size_t limit)
+static int drain(int *fd, struct answer *to, size_t limit)
 {
 	char piece[65536];
 	ssize_t n = read(*fd, piece, sizeof(piece));
 
 	if (n > 0)
-		return buffer_add(to, piece, (size_t)n, limit);
+		return keep(to, piece, (size_t)n, limit);
 	if (n == 0 || errno != EINTR)
 		shut(fd);
 	return 0;
@@ -128,8 +154,8 @@ static void feed(int *fd, const struct buffer *input, size_t *done)
 		shut(fd);
 }
 
-/* Until both outputs are at their end: 0, -ETIME, -E2BIG or -ENOMEM. */
-static int talk(struct child *c, const struct buffer *input, struct buffer *out, struct buffer *messages)
+/* Until both outputs are at their end: 0, -ETIME, -E2BIG, -ENOMEM, or what the file's disk says. */
+static int talk(struct child *c, const struct buffer *input, struct answer *out, struct answer *messages)
 {
 	int64_t until = now_ms() + INT64_C(1000) * ASK_SECONDS;
 	size_t done = 0;
@@ -204,14 +230,24 @@ static unsigned broke_off(int r, struct error *err)
 			  ASK_SECONDS);
 		return 504;
 	}
-	error_set(err, 0, r == -E2BIG ? "the answer is longer than 64 MiB; ask for less at once" : "out of memory");
+	if (r == -E2BIG)
+		error_set(err, 0, "the answer is longer than 64 MiB, or the archive than 2 GiB; ask for less at once");
+	else
+		error_set(err, 0, "the answer cannot be kept: %s", strerror(-r));
 	return r == -E2BIG ? 413 : 503;
 }
 
-static unsigned run(const struct ask_at *at, char *const *argv, const struct ask *ask, struct buffer *ret,
+static void free_answer(struct answer *a)
+{
+	buffer_free(&a->text);
+	close_fd(&a->fd);
+}
+
+static unsigned run(const struct ask_at *at, char *const *argv, const struct ask *ask, struct answer *out,
 		    struct error *err)
 {
-	_cleanup_buffer_ struct buffer messages = {}, out = {};
+	__attribute__((cleanup(free_answer))) struct answer messages = { .fd = -1 };
+	bool archive = out->fd >= 0;
 	struct child c;
 	int r = start(at->program, argv, &c), status;
 
@@ -219,15 +255,13 @@ static unsigned run(const struct ask_at *at, char *const *argv, const struct ask
 		error_set(err, 0, "%s cannot be run: %s", at->program, strerror(-r));
 		return 502;
 	}
-	r = talk(&c, ask->input, &out, &messages);
+	r = talk(&c, ask->input, out, &messages);
 	status = finish(&c, r != 0);
 	if (r)
 		return broke_off(r, err);
 	/* Findings and unanswered questions end with status 1, and are answers. */
-	if (!out.size || (status != 0 && (ask->whole || status != STATUS_REFUSED)))
-		return explain(status, &messages, err);
-	*ret = out;
-	out = (struct buffer){};
+	if ((!out->text.size && !out->size) || (status != 0 && (archive || status != STATUS_REFUSED)))
+		return explain(status, &messages.text, err);
 	return 200;
 }
 
@@ -245,7 +279,7 @@ void ask_add_option(struct ask *a, const char *option, const char *value)
 	ask_add(a, value);
 }
 
-unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct buffer *ret, struct error *err)
+static unsigned ask_into(const struct ask_at *at, const struct ask *ask, struct answer *out, struct error *err)
 {
 	const char *argv[ASK_MAX_WORDS + 6] = { "detnatctl", "-j", "-s", at->control };
 	unsigned status;
@@ -255,7 +289,32 @@ unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct buffer *
 		error_set(err, 0, "too many questions at once; try again in some seconds");
 		return 503;
 	}
-	status = run(at, (char *const *)argv, ask, ret, err);
+	status = run(at, (char *const *)argv, ask, out, err);
 	end();
+	return status;
+}
+
+unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct buffer *ret, struct error *err)
+{
+	__attribute__((cleanup(free_answer))) struct answer out = { .fd = -1 };
+	unsigned status = ask_into(at, ask, &out, err);
+
+	if (status != 200)
+		return status;
+	*ret = out.text;
+	out.text = (struct buffer){};
+	return status;
+}
+
+unsigned ask_archive(const struct ask_at *at, const struct ask *ask, int *ret_fd, uint64_t *ret_size, struct error *err)
+{
+	__attribute__((cleanup(free_answer))) struct answer out = { .fd = open("/var/tmp",
+									       O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) };
+	unsigned status = out.fd < 0 ? broke_off(-errno, err) : ask_into(at, ask, &out, err);
+
+	if (status != 200)
+		return status;
+	*ret_size = out.size;
+	*ret_fd = take_fd(out.fd);
 	return status;
 }

@@ -15,6 +15,7 @@
 #define ASK_AT_ONCE   8U
 #define ASK_MAX_WORDS 20U
 #define ASK_OUTPUT    (64U << 20)
+#define ASK_ARCHIVE   (2ULL << 30)
 
 /* Where to ask. The paths live as long as the process. */
 struct ask_at {
@@ -31,7 +32,6 @@ struct ask {
 	const char *words[ASK_MAX_WORDS + 1];
 	unsigned n;
 	const struct buffer *input; /* its standard input; NULL: empty */
-	bool whole;		    /* what it prints before it fails is no answer */
 };
 
 /* Adds a word; and an option, unless its value is NULL. There must be room. */
@@ -44,5 +44,12 @@ void ask_add_option(struct ask *a, const char *option, const char *value);
  * another question is missing, 504 no answer in ASK_SECONDS, 502 anything else.
  */
 unsigned ask_ctl(const struct ask_at *at, const struct ask *ask, struct buffer *ret, struct error *err);
+
+/*
+ * The same for what may be long: it goes to a file without a name, of *ret_size octets, and is no answer if detnatctl
+ * fails. The caller closes *ret_fd.
+ */
+unsigned ask_archive(const struct ask_at *at, const struct ask *ask, int *ret_fd, uint64_t *ret_size,
+		     struct error *err);
 
 #endif

@@ -15,8 +15,10 @@ struct connection {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-/* Some more than the server accepts: those that were shut down are there until their threads have ended. */
+/* Those that were shut down are there until their threads have ended and the accepting thread has seen it. */
 static struct connection all[CONNECTIONS_MAX];
+/* From so many of them on, the accepting thread gives their threads a millisecond for each new one. */
+#define ENDING_MANY (CONNECTIONS_MAX / 8)
 
 static time_t now_s(void)
 {
@@ -33,12 +35,12 @@ static void shut(struct connection *c)
 	shutdown(c->fd, SHUT_RDWR);
 }
 
-/* Where few places are left, gives away that of the one that has waited longest without a request. */
+/* Where half of the places are taken, gives away that of the one that has waited longest without a request. */
 static void make_room(unsigned n_used)
 {
 	struct connection *oldest = NULL;
 
-	if (n_used < CONNECTIONS_MAX * 3 / 4)
+	if (n_used < CONNECTIONS_MAX / 2)
 		return;
 	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
 		if (all[i].used && !all[i].closed && !all[i].has_request && (!oldest || all[i].begin < oldest->begin))
@@ -50,11 +52,12 @@ static void make_room(unsigned n_used)
 struct connection *connection_begin(int fd)
 {
 	struct connection *c = NULL;
-	unsigned n_used = 0;
+	unsigned n_used = 0, n_ending = 0;
 
 	pthread_mutex_lock(&mutex);
 	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
 		n_used += all[i].used;
+		n_ending += all[i].used && all[i].closed;
 		if (!all[i].used)
 			c = &all[i];
 	}
@@ -62,6 +65,8 @@ struct connection *connection_begin(int fd)
 	if (c)
 		*c = (struct connection){ .fd = fd, .used = true, .begin = now_s() };
 	pthread_mutex_unlock(&mutex);
+	if (n_ending >= ENDING_MANY)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	return c;
 }
 

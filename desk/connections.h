@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The connections of clients: at most CONNECTIONS_MAX. A client has CONNECTION_REQUEST_S seconds for its request and
- * CONNECTION_LIFE_S in all; where there are as many as may be, the one that has waited longest without a request is
- * closed for the next.
+ * CONNECTION_LIFE_S in all; from half as many on, the one that has waited longest without a request is closed for the
+ * next.
  */
 #ifndef DETNAT_DESK_CONNECTIONS_H
 #define DETNAT_DESK_CONNECTIONS_H

@@ -72,7 +72,7 @@ static unsigned answer_who(struct call *call)
 /* That evidence cannot be made is no fault of the question. */
 static unsigned answer_evidence(struct call *call)
 {
-	struct ask ask = { { "evidence" }, 1, .whole = true };
+	struct ask ask = { { "evidence" }, 1 };
 	struct form_evidence form;
 	unsigned status;
 
@@ -88,7 +88,7 @@ static unsigned answer_evidence(struct call *call)
 	ask_add_option(&ask, "--queries", call->at->queries);
 	ask_add_option(&ask, "--key", call->at->key);
 	add_places(&ask, call->at);
-	status = ask_ctl(call->at, &ask, &call->out, &call->err);
+	status = ask_archive(call->at, &ask, &call->archive, &call->archive_size, &call->err);
 	log_audit("%s takes evidence about %s at %s, case %s: %s", asker(call), form.endpoint, form.at, form.name,
 		  status == 200 ? "done" : call->err.text);
 	if (status == 200)
@@ -98,7 +98,7 @@ static unsigned answer_evidence(struct call *call)
 
 static unsigned answer_history(struct call *call)
 {
-	struct ask ask = { { "history", "list" }, 2 };
+	struct ask ask = { { "history", "list", "--no-grants" }, 3 };
 
 	ask_add_option(&ask, "--state-dir", call->at->state_dir);
 	return ask_ctl(call->at, &ask, &call->out, &call->err);

@@ -4,6 +4,7 @@
 #define DETNAT_DESK_PAGES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "ask.h"
 #include "users.h"
@@ -48,8 +49,10 @@ struct call {
 	const char *zone; /* of the query; NULL: none */
 	enum right right;
 	struct buffer body; /* of a POST */
-	struct buffer out;  /* JSON, or the file of that name: */
+	struct buffer out;  /* JSON, or nothing with the file of that name: */
 	char file[80];	    /* letters, digits, dots, underscores and hyphens; "": it is JSON */
+	int archive;	    /* instead of out, if there is a name: a file's descriptor */
+	uint64_t archive_size;
 	struct error err;
 };
 

@@ -60,6 +60,7 @@ static void request_free(struct request *q)
 	pthread_mutex_unlock(&mutex);
 	buffer_free(&q->call.body);
 	buffer_free(&q->call.out);
+	close_fd(&q->call.archive);
 	free(q);
 }
 
@@ -248,6 +249,7 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 		return MHD_NO;
 	*state = q;
 	q->call.at = place;
+	q->call.archive = -1;
 	q->call.user = q->user;
 	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
 	status = refuse(c, path, method, q, &text);
@@ -269,23 +271,34 @@ static void take(struct request *q, const char *data, size_t size)
 		q->no_room = true;
 }
 
+/* The response closes the file. */
+static enum MHD_Result respond_archive(struct MHD_Connection *c, struct request *q)
+{
+	struct MHD_Response *r = MHD_create_response_from_fd64(q->call.archive_size, q->call.archive);
+	char name[128];
+
+	if (!r)
+		return MHD_NO;
+	q->call.archive = -1;
+	snprintf(name, sizeof(name), "attachment; filename=\"%s\"", q->call.file);
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, name);
+	return respond(c, MHD_HTTP_OK, r, "application/x-tar");
+}
+
 static enum MHD_Result respond_answer(struct MHD_Connection *c, const char *path, struct request *q)
 {
 	unsigned status = route_answer(q->route, q->rest, &q->call);
 	struct MHD_Response *r;
-	char name[128];
 
 	if (status != MHD_HTTP_OK)
 		return respond_error(c, path, status, q->call.err.text);
+	if (*q->call.file)
+		return respond_archive(c, q);
 	r = MHD_create_response_from_buffer(q->call.out.size, q->call.out.data, MHD_RESPMEM_MUST_FREE);
 	if (!r)
 		return MHD_NO;
 	q->call.out = (struct buffer){};
-	if (!*q->call.file)
-		return respond(c, status, r, TYPE_JSON);
-	snprintf(name, sizeof(name), "attachment; filename=\"%s\"", q->call.file);
-	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, name);
-	return respond(c, status, r, "application/x-tar");
+	return respond(c, status, r, TYPE_JSON);
 }
 
 static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct request *q)

@@ -49,7 +49,8 @@ function late(row) {
 
 function notes(row) {
 	const portmap = row.portmap ? `portmap ${row.portmap.proto} to ${row.portmap.in}` : "";
-	return [row.error ?? "", margin(row), late(row), portmap, also(row)].filter(Boolean).join("; ");
+	const grant = row.grant ? `grant of ports ${row.grant.port_lo} to ${row.grant.port_hi}` : "";
+	return [row.error ?? "", margin(row), late(row), grant, portmap, also(row)].filter(Boolean).join("; ");
 }
 
 const mapping = (row) => (row.mapping ? `${row.mapping.in} to ${row.mapping.out}` : null);
@@ -141,8 +142,9 @@ function questionsOf(rows) {
 	return { questions: all.slice(0, AT_ONCE), left: Math.max(0, all.length - AT_ONCE), problems: rows.filter((row) => !row.time) };
 }
 
-// The words of detnatctl, for which the page has a field.
-const problem = (text) => text.replace("; --zone names it", ": choose its zone above").replace("--zone names the zone", "choose its zone above");
+// The page has a field for what detnatctl has an option for.
+const PROBLEMS = { "no-zone": "the time has no zone: choose its zone above" };
+const problem = (row) => PROBLEMS[row.code] ?? row.error;
 
 function showQuestions(place, rows, answers, context) {
 	const { questions, left, problems } = questionsOf(rows), n = questions.length;
@@ -158,10 +160,10 @@ function showQuestions(place, rows, answers, context) {
 		more(n, "will be asked, too."),
 		left ? h("p", { class: "warn" }, `${count(left)} more than can be asked at once; ask them in another go.`) : null,
 		problems.length ? table("Lines that cannot be asked", ["Line", "Problem"],
-			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p.error)]), [0]) : null,
+			problems.slice(0, SHOWN).map((p) => [count(p.line), problem(p)]), [0]) : null,
 		n ? h("p", { class: "buttons" }, ask) : null));
 	const zone = document.getElementById("zone");
-	(n ? ask : problems.some((p) => p.error.includes("zone")) ? zone : document.getElementById("complaint")).focus();
+	(n ? ask : problems.some((p) => p.code === "no-zone") ? zone : document.getElementById("complaint")).focus();
 }
 
 function zoneField() {
@@ -171,12 +173,24 @@ function zoneField() {
 		h("datalist", { id: "zones" }, [...new Set(["UTC", own, ...(Intl.supportedValuesOf?.("timeZone") ?? [])])].map((value) => h("option", { value }))));
 }
 
+// A file may be of a spreadsheet or of an old program of mail.
+function decode(octets) {
+	const mark = (octets[0] << 8) | octets[1];
+	if (mark === 0xfffe || mark === 0xfeff)
+		return new TextDecoder(mark === 0xfffe ? "utf-16le" : "utf-16be").decode(octets);
+	try {
+		return new TextDecoder("utf-8", { fatal: true }).decode(octets);
+	} catch {
+		return new TextDecoder("windows-1252").decode(octets);
+	}
+}
+
 function form(find) {
 	const text = h("textarea", { id: "complaint", rows: 6, required: true, spellcheck: "false",
 		placeholder: "2026-01-31T14:05:00+01:00 1.1.1.1:1276" });
 	const file = h("input", { type: "file", id: "file", onchange: async () => {
 		if (file.files[0])
-			text.value = await file.files[0].text();
+			text.value = decode(new Uint8Array(await file.files[0].arrayBuffer()));
 	} });
 	const button = h("button", { class: "main", id: "find" }, "Find the questions");
 	return h("form", { onsubmit: (event) => {

@@ -257,6 +257,30 @@ def test_evidence_of_no_question_is_refused(leasing, body):
     assert not list(queries.iterdir())
 
 
+def test_an_archive_may_be_longer_than_what_is_kept_in_memory(running_lab, place, run_directory):
+    """More than 64 MiB of lines about the address: the desk's own memory stays small."""
+    leases, queries = run_directory / "long-leases", run_directory / "long-queries"
+    leases.mkdir()
+    queries.mkdir()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    line = {"time": f"{now - datetime.timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}", "event": "start", "in_addr": "10.0.16.16", "id": "x" * 200}
+    text = json.dumps(line, separators=(",", ":")) + "\n"
+    with open(leases / f"leases-{now:%Y-%m-%d}.jsonl", "w") as out:
+        for _ in range((70 << 20) // len(text)):
+            out.write(text)
+    desk = Desk(place / "desk", "--control", running_lab.agent.socket, "--leases", leases, "--queries", queries)
+    try:
+        answer = desk.post("/api/evidence", f"long {stamp()} 1.1.1.1:1276", user="lea")
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{desk.process.pid}/status").read_text())[1])
+    finally:
+        desk.end()
+    assert answer.status == 200 and len(answer.body) > 70 << 20 and int(answer.headers["Content-Length"]) == len(answer.body), answer
+    with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+        sums = archive.extractfile("long/SHA256SUMS").read().decode()
+        assert hashlib.sha256(archive.extractfile("long/leases.jsonl").read()).hexdigest() in sums
+    assert peak < 40000, peak
+
+
 def test_without_a_line_about_its_use_there_is_no_evidence(running_lab, place):
     desk = Desk(place / "desk", "--control", running_lab.agent.socket, "--queries", place / "absent")
     try:
@@ -298,6 +322,33 @@ def test_desk_and_command_line_append_at_once_and_the_ledger_stays_right(lab, pl
     assert told.status == 0, told
     cases = {json.loads(line)["case"] for line in next(agent.state.glob("queries-*.jsonl")).read_text().splitlines()}
     assert cases == {f"{by}-{n}" for by in ("desk", "ctl") for n in range(8)}
+
+
+def test_history_verify_covers_the_queries_of_a_desk_below_the_history(lab, place):
+    agent = lab.start()
+    own = agent.state / "desk"
+    own.mkdir()
+    desk = Desk(place / "desk", "--control", agent.socket, "--state-dir", agent.state, "--queries", own)
+    try:
+        for case in ("case-1", "case-2"):
+            assert desk.post("/api/evidence", f"{case} {stamp()} 1.1.1.1:1276", user="lea").status == 200
+    finally:
+        desk.end()
+    told = execute(CTL, "-j", "history", "verify", "--state-dir", agent.state)
+    found = json.loads(told.out)["desk"]
+    assert told.status == 0 and (found["files"], found["lines"], found["damage"]) == (1, 2, []), told
+    queries = next(own.glob("queries-*.jsonl"))
+    queries.write_text(queries.read_text().replace("case-1", "case-9", 1))
+    told = execute(CTL, "history", "verify", "--state-dir", agent.state)
+    assert told.status == 1 and f"desk/{queries.name}: line 1 was changed" in told.out, told
+    queries.unlink()
+    told = execute(CTL, "history", "verify", "--state-dir", agent.state)
+    assert told.status == 1 and f"desk/{queries.name} is gone" in told.out, told
+    # What cannot be read is told beside the rest.
+    (own / "chain.jsonl").unlink()
+    (own / "chain.jsonl").mkdir()
+    told = execute(CTL, "history", "verify", "--state-dir", agent.state)
+    assert told.status == 1 and "desk/" in told.out and "cannot be read" in told.out and "lines from" in told.out, told
 
 
 def test_samples_come_by_themselves(running_lab, run_directory):

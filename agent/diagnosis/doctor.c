@@ -26,6 +26,7 @@ static const struct {
 	{ "rss", doctor_rss, false, false },
 	{ "moderation", doctor_moderation, false, false },
 	{ "transmit", doctor_transmit, false, false },
+	{ "removal", doctor_removal, false, false },
 	{ "steering", doctor_steering, false, false },
 	{ "numa", doctor_numa, false, false },
 	{ "governor", doctor_governor, false, false },

@@ -173,22 +173,33 @@ static void say_shared(struct doctor *d, const char *name, const struct card *ca
 		   cpus, card->queues, card->queues == 1 ? "" : "s", remedy);
 }
 
+/* How many CPUs the machine may ever have, of which the kernel knows. */
+static unsigned possible_cpus(const struct doctor *d)
+{
+	struct cpus cpus;
+
+	if (!cpus_read(d, &cpus, "/sys/devices/system/cpu/possible"))
+		cpus_online(d, &cpus);
+	return cpus_highest(&cpus) + 1;
+}
+
+static bool runs_in_driver(const struct card_link *c)
+{
+	return c->mode != XDP_MODE_NONE && c->mode != XDP_MODE_SKB;
+}
+
 void doctor_transmit(struct doctor *d)
 {
 	struct card_link cards[MAX_CARDS];
 	size_t n = cards_list(d, cards);
-	struct cpus online, online_or_not, receiving;
-	unsigned found = 0, possible;
+	unsigned found = 0, possible = possible_cpus(d);
+	struct cpus online, receiving;
 
 	if (d->config->forwarding != FORWARDING_REDIRECT) {
 		doctor_say(d, DOCTOR_OK, "XDP sends to no interface: the kernel forwards");
 		return;
 	}
 	cpus_online(d, &online);
-	if (cpus_read(d, &online_or_not, "/sys/devices/system/cpu/possible"))
-		possible = cpus_highest(&online_or_not) + 1;
-	else
-		possible = cpus_highest(&online) + 1;
 	receiving_cpus(d, cards, n, &receiving);
 	for (size_t i = 0; i < n; i++) {
 		const char *name = cards[i].link->name;
@@ -196,7 +207,7 @@ void doctor_transmit(struct doctor *d)
 		struct card card;
 
 		card_settings(d, cards[i].link, &card);
-		if (!card.queues || cards[i].mode == XDP_MODE_NONE || cards[i].mode == XDP_MODE_SKB)
+		if (!card.queues || !runs_in_driver(&cards[i]))
 			continue;
 		if (loses_without_queue(card.driver) && card.queues <= highest && ++found)
 			doctor_say(d, DOCTOR_WARNING,
@@ -213,6 +224,34 @@ void doctor_transmit(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "CPUs have the transmit queues that XDP needs, as far as it is known");
 }
 
+/*
+ * A card of virtio that is removed while XDP has queues of its own: the driver lowers the number of receive queues when
+ * the kernel no longer removes the others, which refer to the card, so that it waits for them until the next boot.
+ */
+void doctor_removal(struct doctor *d)
+{
+	struct card_link cards[MAX_CARDS];
+	size_t n = cards_list(d, cards);
+	unsigned found = 0, possible = possible_cpus(d);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct link *l = cards[i].link;
+		struct card card;
+
+		card_settings(d, l, &card);
+		if (strcmp(card.driver, "virtio_net") != 0 || !runs_in_driver(&cards[i]) ||
+		    !has_queues_of_xdp(l, &card, possible))
+			continue;
+		doctor_say(d, DOCTOR_OK,
+			   "%s (virtio_net): before it is taken out of the machine, detnatctl interface del %s inside "
+			   "(or outside): with XDP attached the kernel does not let go of it until the next boot",
+			   l->name, l->name);
+		found++;
+	}
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "no card is known that the kernel would keep if it were removed");
+}
+
 /* Whether a mask such as "00000000,00000000" has no CPU. */
 static bool mask_is_empty(const char *mask)
 {
@@ -221,7 +260,7 @@ static bool mask_is_empty(const char *mask)
 
 static void say_steering(struct doctor *d, const struct card_link *c, const struct cpus *online, unsigned *found)
 {
-	bool generic = c->mode == XDP_MODE_NONE || c->mode == XDP_MODE_SKB;
+	bool generic = !runs_in_driver(c);
 	unsigned cores = cpus_count(online), unset = 0, queues = 0;
 	const char *name = c->link->name;
 	struct card card;

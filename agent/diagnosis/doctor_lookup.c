@@ -32,6 +32,45 @@ const struct config_interface *doctor_interface(const struct doctor *d, const ch
 	return i && i->roles & roles ? i : NULL;
 }
 
+static const struct link *find_name(const struct doctor *d, const char *name)
+{
+	for (size_t i = 0; i < d->links.count; i++)
+		if (!strcmp(d->links.link[i].name, name))
+			return &d->links.link[i];
+	return NULL;
+}
+
+size_t doctor_vrfs(const struct doctor *d, uint8_t roles, uint32_t *ret, size_t room)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces && n < room; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+		bool known = !l || !(d->config->interfaces[i].roles & roles);
+
+		for (size_t k = 0; !known && k < n; k++)
+			known = ret[k] == link_vrf(l);
+		if (!known)
+			ret[n++] = link_vrf(l);
+	}
+	return n;
+}
+
+bool doctor_leads(const struct doctor *d, const char *name, uint8_t roles)
+{
+	const struct link *vrf = find_name(d, name);
+
+	if (!vrf || strcmp(vrf->kind, "vrf"))
+		return doctor_interface(d, name, roles) != NULL;
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+
+		if (l && d->config->interfaces[i].roles & roles && link_vrf(l) == vrf->ifindex)
+			return true;
+	}
+	return false;
+}
+
 const struct link *doctor_link_down(const struct doctor *d, uint8_t roles)
 {
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {

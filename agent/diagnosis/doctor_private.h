@@ -37,6 +37,13 @@ const struct link *doctor_link(const struct doctor *d, const struct config_inter
 /* The interface of the configuration with that name and any of the roles; NULL: there is none. */
 const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles);
 
+/*
+ * The VRFs of the interfaces with any of the roles, by index; 0 stands for none. Returns their number, at most `room`.
+ * And whether a route through that interface leads to one with any of the roles: itself, or one in that VRF.
+ */
+size_t doctor_vrfs(const struct doctor *d, uint8_t roles, uint32_t *ret, size_t room);
+bool doctor_leads(const struct doctor *d, const char *name, uint8_t roles);
+
 /* An interface of the configuration that has any of the roles and is down; NULL: there is none. */
 const struct link *doctor_link_down(const struct doctor *d, uint8_t roles);
 
@@ -72,6 +79,7 @@ void doctor_queues(struct doctor *d);
 void doctor_rss(struct doctor *d);
 void doctor_moderation(struct doctor *d);
 void doctor_transmit(struct doctor *d);
+void doctor_removal(struct doctor *d);
 void doctor_steering(struct doctor *d);
 void doctor_numa(struct doctor *d);
 void doctor_governor(struct doctor *d);

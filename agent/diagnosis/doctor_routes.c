@@ -72,6 +72,9 @@ void doctor_rp_filter(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "fits the roles of the interfaces");
 }
 
+/* VRFs that are looked at. */
+#define MOST_VRFS 256U
+
 /* An address that a host can have: the first one of a prefix is the network's own, unless it is the only one. */
 static uint32_t host_of(struct prefix p)
 {
@@ -79,13 +82,28 @@ static uint32_t host_of(struct prefix p)
 }
 
 /* The gateway may be the first host; the next address is routed in the same way. */
-static int way_of(struct prefix p, struct kernel_way *ret)
+static int way_by(struct prefix p, uint32_t vrf, struct kernel_way *ret)
 {
-	int r = kernel_way_read(host_of(p), ret);
+	int r = kernel_way_read(host_of(p), vrf, ret);
 
 	if (!r && ret->local && prefix_count(p) > 2)
-		r = kernel_way_read(host_of(p) + 1, ret);
+		r = kernel_way_read(host_of(p) + 1, vrf, ret);
 	return r;
+}
+
+/* Where packets from outside are routed: one of the VRFs of outside interfaces, or main, has to know the way. */
+static int way_of(const struct doctor *d, struct prefix p, struct kernel_way *ret)
+{
+	uint32_t vrf[MOST_VRFS];
+	size_t n = doctor_vrfs(d, DEVICE_OUTSIDE, vrf, ARRAY_SIZE(vrf));
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < n; i++) {
+		r = way_by(p, vrf[i], ret);
+		if (!r && !ret->error)
+			return 0;
+	}
+	return n ? r : way_by(p, 0, ret);
 }
 
 /* Of a thousand mappings, the first few show the fault. */
@@ -97,9 +115,9 @@ static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 	struct kernel_way way;
 	char text[ADDR_TEXT];
 
-	if (way_of(in, &way) || way.local)
+	if (way_of(d, in, &way) || way.local)
 		return true;
-	if (!way.error && way.ifindex && doctor_interface(d, way.name, DEVICE_INSIDE))
+	if (!way.error && way.ifindex && doctor_leads(d, way.name, DEVICE_INSIDE))
 		return true;
 	if (d->names_any && !way.error && way.ifindex && !doctor_interface(d, way.name, DEVICE_OUTSIDE))
 		return true;
@@ -141,25 +159,47 @@ void doctor_inside_routes(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "the inside addresses of all mappings are routed through inside interfaces");
 }
 
-void doctor_outside_route(struct doctor *d)
+/* The name of a VRF; "" for none. */
+static const char *vrf_name(const struct doctor *d, uint32_t vrf)
 {
+	const struct link *l = vrf ? link_find(&d->links, vrf) : NULL;
+
+	return l ? l->name : "";
+}
+
+/* The route of packets from inside interfaces of a VRF, or of none, to the outside. */
+static void outside_route_of(struct doctor *d, uint32_t vrf)
+{
+	const char *name = vrf_name(d, vrf), *in = *name ? " in the VRF " : "";
 	struct kernel_way way;
-	int r = kernel_way_read(address_beyond(), &way);
+	int r = kernel_way_read(address_beyond(), vrf, &way);
 
 	if ((r || way.error || !way.ifindex) && doctor_link_down(d, DEVICE_OUTSIDE))
-		doctor_say(d, DOCTOR_WARNING, "there is no default route: %s is down",
+		doctor_say(d, DOCTOR_WARNING, "there is no default route%s%s: %s is down", in, name,
 			   doctor_link_down(d, DEVICE_OUTSIDE)->name);
 	else if (r || way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,
-			   "there is no default route, so packets are translated only towards networks with a route "
-			   "through an outside interface");
-	else if (!doctor_interface(d, way.name, DEVICE_OUTSIDE))
+			   "there is no default route%s%s, so packets are translated only towards networks with a "
+			   "route through an outside interface",
+			   in, name);
+	else if (!doctor_leads(d, way.name, DEVICE_OUTSIDE))
 		doctor_say(d, DOCTOR_WARNING,
-			   "the default route leaves through %s, which is not an outside interface: nothing is "
+			   "the default route%s%s leaves through %s, which is not an outside interface: nothing is "
 			   "translated on it",
-			   way.name);
+			   in, name, way.name);
 	else
-		doctor_say(d, DOCTOR_OK, "the default route leaves through %s", way.name);
+		doctor_say(d, DOCTOR_OK, "the default route%s%s leaves through %s", in, name, way.name);
+}
+
+void doctor_outside_route(struct doctor *d)
+{
+	uint32_t vrf[MOST_VRFS];
+	size_t n = doctor_vrfs(d, DEVICE_INSIDE, vrf, ARRAY_SIZE(vrf));
+
+	for (size_t i = 0; i < n; i++)
+		outside_route_of(d, vrf[i]);
+	if (!n)
+		outside_route_of(d, 0);
 }
 
 void doctor_rules(struct doctor *d)
@@ -174,8 +214,9 @@ void doctor_rules(struct doctor *d)
 			   "forwards everything; 'ip rule' lists them, and 'explain' cannot follow them");
 	else
 		doctor_say(d, DOCTOR_OK, "%s",
-			   routing == ROUTING_BY_ADDRESSES ? "by source or interface; XDP follows them"
-							   : "by destination only");
+			   routing == ROUTING_BY_DESTINATION ? "by destination only"
+			   : routing == ROUTING_BY_INTERFACE ? "by interface, or of VRFs; XDP follows them"
+							     : "by source or interface; XDP follows them");
 }
 
 static bool in_prefix(struct prefix p, uint32_t addr)

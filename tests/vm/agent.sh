@@ -75,7 +75,13 @@ has_session() { # PROTO INSIDE_PORT OUTSIDE_PORT STATE
         grep "\"in_port\":$2,\"out_addr\":\"1.1.1.0\",\"out_port\":$3,\"ext_addr\":\"198.51.100.7\"" | grep "\"state\":\"$4\""
 }
 
-attached_as() { ctl -j interface list | tr -d ' \n\t' | grep -o "\"xdp\":\"$1\"" | wc -l | grep -qx 2; }
+# How many interfaces are attached in a mode.
+attached() { ctl -j interface list | tr -d ' \n\t' | grep -o "\"xdp\":\"$1\"" | wc -l; }
+
+# attached_as MODE [MODE]: two interfaces in one mode, or one in each.
+attached_as() {
+    if [ $# = 1 ]; then expect 2 attached "$1"; else expect 1 attached "$1" && expect 1 attached "$2"; fi
+}
 
 # No drops except those that the checks cause.
 no_other_drops() {

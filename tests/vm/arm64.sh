@@ -48,9 +48,9 @@ libevent-2.1-7,libmnl0,libnftnl11,libxdp1,libnettle8" --architectures=arm64)
     install -m 755 "$BUILD/detnat-agent" "$BUILD/detnatctl" "$BUILD/detnat-xdp" "$root/usr/bin/"
     install -m 755 "$BUILD/tests/unit/run" "$root/usr/bin/unit-tests"
     install -m 755 "$BUILD/tests/bpf/run" "$root/usr/bin/bpf-tests-run"
-    aarch64-linux-gnu-gcc -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
+    aarch64-linux-gnu-gcc --sysroot="$(realpath build/sysroot-aarch64-linux-gnu)" -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
     install -m 755 $here/init-arm64 "$root/init"
-    install -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,agent,common}.sh
+    install -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,cards,agent,common}.sh
     cp -r deploy "$root/"
     cp -r tests "$root/" 2>/dev/null || true
     echo "$VM_PARTS" >"$root/etc/parts"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# kernels.sh SERIES DIR [ARCH]: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config, modules/, version. ARCH
-# is Debian's name of the processor, amd64 by default.
+# kernels.sh SERIES DIR [ARCH [cards]]: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config,
+# modules/, version. ARCH is Debian's name of the processor, amd64 by default. With `cards` it is the kernel for physical
+# machines, with the drivers of the cards that QEMU emulates.
 # Does nothing if it is already there, with the modules that are needed now. Exit status 3: not available (no network, no Debian mirror known).
 #
 # The packages come from the Debian mirror that the machine's own apt uses (or DEBIAN_MIRROR), by way of an apt configuration
@@ -11,9 +12,12 @@ set -euo pipefail
 series=$1
 dir=$2
 arch=${3:-amd64}
+flavour=cloud-$arch others='-rt-'
+[ "${4:-}" != cards ] || flavour=$arch others='-(rt|cloud)-'
 declare -A suites=([6.1]="bookworm" [6.12]="bookworm-backports trixie")
 # What the guest needs beyond what is built in; a module's dependencies come with it.
 modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding vrf bridge nf_tables nft_fib_inet nft_objref)
+[ "${4:-}" != cards ] || modules+=(virtio_pci virtio_console virtio_net vmxnet3 e1000e pktgen)
 
 say() { echo "kernels: $*" >&2; }
 unavailable() {
@@ -29,7 +33,7 @@ mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: P
     2>/dev/null | grep -v -- -security | head -n 1)} || true
 [ -n "$mirror" ] || unavailable "the machine's apt knows no Debian mirror; set DEBIAN_MIRROR"
 
-work=$(mkdir -p "$(dirname "$dir")" && cd "$(dirname "$dir")" && pwd)/.apt-$arch-$series
+work=$(mkdir -p "$(dirname "$dir")" && cd "$(dirname "$dir")" && pwd)/.apt-$flavour-$series
 rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists/partial,archives/partial,parts,tree}
@@ -62,7 +66,7 @@ find_package() {
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$work/sources.list"
     apt-get -qq -c "$work/apt.conf" update >"$work/log" 2>&1 || return 1
     apt-cache -c "$work/apt.conf" pkgnames "linux-image-$series." |
-        grep -E "^linux-image-${series//./\\.}\.[0-9]+([-+].*)?-cloud-$arch(-unsigned)?\$" | sort -V | tail -n 1
+        grep -E "^linux-image-${series//./\\.}\.[0-9]+([-+].*)?-$flavour(-unsigned)?\$" | grep -vE -- "$others" | sort -V | tail -n 1
 }
 
 package=

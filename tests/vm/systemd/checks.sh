@@ -86,6 +86,59 @@ detaches_only_with_the_helper() {
     systemctl start detnat-xdp.socket
 }
 
+who() { detnatctl -j who 1.1.1.0:1060 --margin 0 | tr -d ' \n\t'; }
+customer_known() { who | grep -q '"id":"01:02:00:00:00:00:02"'; }
+listens_for_radius() { grep -q '0100000A:0715 ' /proc/net/udp && [ -e /var/lib/detnat/forward-10.0.0.1-1813-10.0.0.3-1813 ]; }
+
+# desk STATUS PATH [OPTION…]: what the desk answers through the socket of its unit.
+desk() {
+    status=$1 path=$2
+    shift 2
+    expect "$status" curl -s -o /tmp/desk -w '%{http_code}\n' --unix-socket /run/detnat-desk.sock "$@" "http://desk$path"
+}
+as() { echo "X-Remote-User: $1"; }
+
+desk_is_asked() {
+    expect inactive property ActiveState detnat-desk || return 1
+    systemctl start detnat-desk.socket || return 1
+    desk 401 / || return 1
+    expect active property ActiveState detnat-desk || return 1
+    echo 'stranger:x:2001:2001::/:/bin/false' >>/etc/passwd
+    sed -i 's/^\(detnat-lea:.*:\)$/\1lea/; s/^\(detnat:.*:\)$/\1ops/' /etc/group
+    desk 403 / -H "$(as stranger)" || return 1
+    desk 200 / -H "$(as lea)" || return 1
+    desk 403 /api/status -H "$(as lea)" || return 1
+    desk 200 /api/status -H "$(as ops)"
+}
+
+desk_names_the_customer() {
+    at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    desk 200 /api/who -H "$(as lea)" -d "$at 1.1.1.0:1060" || return 1
+    grep -q '01:02:00:00:00:00:02' /tmp/desk || { cat /tmp/desk; return 1; }
+    desk 200 /api/evidence -H "$(as lea)" -d "case-1 $at 1.1.1.0:1060" || return 1
+    [ "$(tar -t -f /tmp/desk | grep -c '^case-1/')" -gt 5 ] || { tar -t -f /tmp/desk; return 1; }
+    grep -q '"for":"lea"' /var/lib/detnat/desk/queries-*.jsonl && detnatctl history verify | grep -q "1 lines of the desk's queries"
+}
+
+desk_is_confined() {
+    pid=$(property MainPID detnat-desk)
+    expect "detnat-desk detnat-desk" stat -c '%U %G' "/proc/$pid/status" || return 1
+    expect "CapEff: 0000000000000000" sh -c "grep CapEff: /proc/$pid/status | tr '\t' ' '" || return 1
+    expect "detnat 750" stat -c '%U %a' /var/lib/detnat || return 1
+    expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat/desk || return 1
+    systemd-analyze security --no-pager --threshold=15 detnat-desk >/tmp/security || { cat /tmp/security; return 1; }
+    echo "# systemd: $(tail -n 1 /tmp/security)"
+}
+
+desk_outlives_the_agent() {
+    systemctl restart detnat || return 1
+    wait_for customer_known || return 1
+    expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat/desk || return 1
+    desk_names_again=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    desk 200 /api/evidence -H "$(as lea)" -d "case-2 $desk_names_again 1.1.1.0:1060" || return 1
+    detnatctl history verify >/dev/null && [ "$(stat -c %U /var/lib/detnat/leases.sources)" = detnat ]
+}
+
 stays_without_the_agent() {
     systemctl stop detnat || return 1
     ls /sys/fs/bpf/detnat/v*/entries || return 1
@@ -118,6 +171,12 @@ check "a killed agent is started again, and the datapath translates meanwhile" c
 check "the sessions of before and of meanwhile are there" eval "wait_for session_of 41001 && session_of 41003"
 check "a reload applies the file" reloads
 check "a reload of a bad file fails and changes nothing" refuses_a_bad_file
+check "a lease of dnsmasq names the customer" wait_for customer_known
+check "the agent listens for RADIUS, and has a file for what it forwards" wait_for listens_for_radius
+check "the desk is started by its socket, and asks who asks" desk_is_asked
+check "the desk names the customer and gives evidence, which history verify covers" desk_names_the_customer
+check "the desk has no capability and writes in its own directory alone" desk_is_confined
+check "the desk goes on after a restart of the agent" desk_outlives_the_agent
 check "the key makes both interfaces shared, by a socket that starts the helper" shares
 check "the agent still has four capabilities" runs_as_detnat
 check "UDP is translated under the dispatcher" wait_for expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:41001 $REFLECTOR 100

@@ -61,10 +61,10 @@ static void show(const struct checking *c, const struct traffic_notes *notes, co
 	if (notes->garbage > TRAFFIC_NAMED)
 		fprintf(stderr, "%s: %" PRIu64 " lines are not understood\n", path, notes->garbage);
 	if (c->own)
-		fprintf(stderr, "%s: %" PRIu64 " sessions are of no subscriber of the plan: not compared\n", path,
-			c->own);
+		fprintf(stderr, "%s: sessions of no subscriber of the plan: %" PRIu64 ", not compared\n", path, c->own);
 	if (c->unknown)
-		fprintf(stderr, "%s: %" PRIu64 " sessions have no outside endpoint: not compared\n", path, c->unknown);
+		fprintf(stderr, "%s: sessions without an outside endpoint: %" PRIu64 ", not compared\n", path,
+			c->unknown);
 	fprintf(stderr, "%" PRIu64 " session%s: %" PRIu64 " agree", n, n == 1 ? "" : "s", c->agree);
 	if (c->differ)
 		show_first(c);

@@ -42,6 +42,21 @@ static uint64_t edge_addresses(const struct file_part *p)
 	return n;
 }
 
+static void check_growth(struct checking *c, const struct file_part *p, cJSON *json)
+{
+	uint32_t blocks = growth_blocks(&p->geo, p->growth.block);
+	cJSON *growth = cJSON_AddObjectToObject(json, "growth");
+
+	cJSON_AddNumberToObject(growth, "block", p->growth.block);
+	cJSON_AddNumberToObject(growth, "max_blocks", p->growth.max_blocks);
+	cJSON_AddNumberToObject(growth, "blocks_per_address", blocks);
+	if (!blocks)
+		warn(c, "%s: ports_per_host %u leaves %u ports, which is no block of %u to grow by", p->in, p->ports,
+		     growth_ports(&p->geo), p->growth.block);
+	else if (blocks <= p->growth.max_blocks && p->ratio > 1)
+		warn(c, "%s: one subscriber may be granted all %u blocks of an outside address", p->in, blocks);
+}
+
 static void check_part(struct checking *c, const struct file_part *p)
 {
 	uint64_t subscribers = p->in_last - p->in_first + 1ULL, addresses = p->out_last - p->out_first + 1ULL;
@@ -63,6 +78,8 @@ static void check_part(struct checking *c, const struct file_part *p)
 	cJSON_AddNumberToObject(json, "ports_left", left);
 	cJSON_AddNumberToObject(json, "blocks_free", (double)room);
 	cJSON_AddNumberToObject(json, "memory_bytes", (double)memory);
+	if (p->growth.block)
+		check_growth(c, p, json);
 	cJSON_AddItemToArray(c->rows, json);
 	c->subscribers += subscribers;
 	c->memory += memory;
@@ -95,6 +112,22 @@ static void check_part(struct checking *c, const struct file_part *p)
 		warn(c, "%s: no port of an address is left for portmaps", p->in);
 }
 
+static void show_growths(struct writer *w, const cJSON *rows)
+{
+	const cJSON *row;
+
+	cJSON_ArrayForEach (row, rows) {
+		const cJSON *growth = json_get(row, "growth");
+
+		if (growth)
+			writer_line(w,
+				    "%s: blocks grow by %.0f ports, %.0f times at most; an outside address has %.0f "
+				    "such blocks",
+				    json_text(row, "in", ""), json_number(growth, "block"),
+				    json_number(growth, "max_blocks"), json_number(growth, "blocks_per_address"));
+	}
+}
+
 static void show_check(struct writer *w, const struct checking *c)
 {
 	static const struct column columns[] = {
@@ -112,6 +145,7 @@ static void show_check(struct writer *w, const struct checking *c)
 	const cJSON *warning;
 
 	writer_table(w, columns, "no mappings", c->rows);
+	show_growths(w, c->rows);
 	cJSON_ArrayForEach (warning, c->warnings) {
 		writer_line(w, "warning: %s", warning->valuestring);
 	}

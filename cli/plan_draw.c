@@ -84,6 +84,9 @@ static void draw(FILE *f, const struct plan_result *r)
 		draw_line(f, r, refused_of, "#d62728");
 		fprintf(f, "<text x=\"%.1f\" y=\"22\" fill=\"#d62728\">sessions refused</text>\n", LEFT + 280);
 	}
+	if (r->options->settings.growth.block)
+		fprintf(f, "<text x=\"%.1f\" y=\"36\">blocks grow by %u ports, %u times at most</text>\n", LEFT,
+			r->options->settings.growth.block, r->options->settings.growth.max_blocks);
 	if (r->traffic && r->options->target > 0)
 		fprintf(f,
 			"<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#d62728\" "

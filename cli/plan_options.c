@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/duration.h"
 #include "json_get.h"
+#include "proto/defaults.h"
 #include "proto/timeouts.h"
 #include "proto/verbs.h"
 
@@ -114,6 +115,31 @@ static int read_scale(const cJSON *args, double *ret, struct error *err)
 	return 0;
 }
 
+/* 128x4, or 128: ports of a block that is granted, and how many a subscriber may have. */
+static int read_growth(const cJSON *args, struct planner_settings *s, struct error *err)
+{
+	const char *text = json_text(args, "growth", NULL);
+	unsigned long block = 0, most = DEFAULT_GROWTH_MAX_BLOCKS;
+	char *end = NULL;
+
+	if (!text)
+		return 0;
+	if (*text >= '0' && *text <= '9')
+		block = strtoul(text, &end, 10);
+	if (end && *end == 'x' && end[1] >= '0' && end[1] <= '9')
+		most = strtoul(end + 1, &end, 10);
+	if (!end || *end || block < GROWTH_MIN_BLOCK || block > GROWTH_MAX_BLOCK || !most || most > GROWTH_MAX_BLOCKS)
+		return error_set(
+			err, -EINVAL,
+			"--growth: \"%.32s\" is no block of %u to %u ports, of which a subscriber may have 1 to "
+			"%u, such as 128x4",
+			text, GROWTH_MIN_BLOCK, GROWTH_MAX_BLOCK, GROWTH_MAX_BLOCKS);
+	s->growth = (struct growth_layout){ (uint16_t)block, (uint16_t)most };
+	if (!json_text(args, "reserve", NULL))
+		s->reserve = PLANNER_GROWTH_RESERVE;
+	return 0;
+}
+
 /* udp=120,tcp_established=2h */
 static int read_timeouts(const cJSON *args, uint32_t timeout_s[static N_TIMEOUTS], struct error *err)
 {
@@ -169,6 +195,7 @@ static int read_all(const cJSON *args, struct plan_options *o, struct error *err
 	}
 	r = r ? r : read_share(args, "target", 100, &o->target, err);
 	r = r ? r : read_share(args, "reserve", 99, &o->settings.reserve, err);
+	r = r ? r : read_growth(args, &o->settings, err);
 	r = r ? r : read_scale(args, &o->settings.scale, err);
 	r = r ? r : read_timeouts(args, o->settings.timeout_s, err);
 	if (!r && in)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/timestamp.h"
+#include "proto/defaults.h"
 #include "proto/timeouts.h"
 #include "proto/words.h"
 
@@ -17,7 +18,7 @@ uint64_t plan_row_addresses(const struct plan_result *r, const struct planner_ro
 double plan_row_exceed(const struct plan_result *r, const struct planner_row *row)
 {
 	return r->traffic ? (double)row->exceed / (double)r->demand.subscribers
-			  : planner_assumed_exceed(row->ports, r->options->settings.scale);
+			  : planner_assumed_exceed(row->reach, r->options->settings.scale);
 }
 
 /* 0.025%: two digits that say something. */
@@ -89,13 +90,30 @@ static const char *mark(const struct plan_result *r, const struct planner_row *r
 	return text;
 }
 
+/* Subscribers that were granted blocks, and the most blocks of an address at once of those that it has. */
+static void show_growth(const struct plan_result *r, const struct planner_row *row, char text[static 48])
+{
+	char grown[24] = "-", blocks[24];
+
+	if (r->traffic)
+		snprintf(grown, sizeof(grown), "%llu", (unsigned long long)row->supply.subscribers);
+	if (r->traffic)
+		snprintf(blocks, sizeof(blocks), "%u of %u", row->supply.peak, row->blocks);
+	else
+		snprintf(blocks, sizeof(blocks), "%u", row->blocks);
+	snprintf(text, 48, " %8s %10s", grown, blocks);
+}
+
 static void show_rows(struct writer *w, const struct plan_result *r)
 {
-	writer_line(w, "%6s %6s %8s %8s %20s %9s %9s %10s", "RATIO", "PORTS", "EXCEED", "REFUSED",
-		    "SUBSCRIBERS REFUSED", "OVERFLOW", "MEMORY", "ADDRESSES");
+	const bool grows = r->options->settings.growth.block;
+
+	writer_line(w, "%6s %6s %8s %8s %20s %9s %9s %10s%s", "RATIO", "PORTS", "EXCEED", "REFUSED",
+		    "SUBSCRIBERS REFUSED", "OVERFLOW", "MEMORY", "ADDRESSES", grows ? "    GROWN     BLOCKS" : "");
 	for (size_t i = 0; i < r->n; i++) {
 		const struct planner_row *row = &r->row[i];
 		char exceed[16], refused[16] = "-", many[24] = "-", over[16] = "-", octets[16], text[64];
+		char growth[48] = "";
 
 		if (r->traffic) {
 			percent(planner_refused(row), refused);
@@ -104,10 +122,12 @@ static void show_rows(struct writer *w, const struct plan_result *r)
 						     : 0,
 				over);
 		}
-		writer_line(w, "%6u %6u %8s %8s %20s %9s %9s %10llu%s", row->ratio, row->ports,
+		if (grows)
+			show_growth(r, row, growth);
+		writer_line(w, "%6u %6u %8s %8s %20s %9s %9s %10llu%s%s", row->ratio, row->ports,
 			    percent(plan_row_exceed(r, row), exceed), refused, many, over,
 			    memory(planner_memory(&r->options->settings, row, r->subscribers), octets),
-			    (unsigned long long)plan_row_addresses(r, row), mark(r, row, text));
+			    (unsigned long long)plan_row_addresses(r, row), growth, mark(r, row, text));
 	}
 }
 
@@ -131,6 +151,13 @@ static void show_notes(struct writer *w, const struct plan_result *r)
 		by_quota = r->row[i].result.refused_quota > by_quota ? r->row[i].result.refused_quota : by_quota;
 		beyond = r->row[i].beyond_peak > beyond ? r->row[i].beyond_peak : beyond;
 	}
+	if (r->options->settings.growth.block)
+		writer_line(
+			w,
+			"Blocks grow by %u ports, %u times at most; a granted block is taken back after %u s without "
+			"sessions, and rests for %u s.",
+			r->options->settings.growth.block, r->options->settings.growth.max_blocks,
+			DEFAULT_GROWTH_IDLE_S, DEFAULT_GROWTH_REST_S);
 	if (by_quota)
 		writer_line(w, "The quota of %u sessions (--quota) refuses up to %llu of them, whatever the ratio.",
 			    r->options->settings.quota, (unsigned long long)by_quota);
@@ -172,6 +199,21 @@ static void add_share(cJSON *json, const char *key, double share)
 	cJSON_AddNumberToObject(json, key, share);
 }
 
+static void add_row_growth(cJSON *json, const struct plan_result *r, const struct planner_row *row)
+{
+	cJSON *growth = cJSON_AddObjectToObject(json, "growth");
+
+	cJSON_AddNumberToObject(growth, "blocks", row->blocks);
+	cJSON_AddNumberToObject(growth, "ports_reached", row->reach);
+	if (!r->traffic)
+		return;
+	cJSON_AddNumberToObject(growth, "subscribers", (double)row->supply.subscribers);
+	cJSON_AddNumberToObject(growth, "grants", (double)row->supply.grants);
+	cJSON_AddNumberToObject(growth, "denied", (double)row->supply.denied);
+	cJSON_AddNumberToObject(growth, "sessions_refused", (double)row->supply.sessions_refused);
+	cJSON_AddNumberToObject(growth, "blocks_peak", row->supply.peak);
+}
+
 static cJSON *row_json(const struct plan_result *r, const struct planner_row *row)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -189,6 +231,8 @@ static cJSON *row_json(const struct plan_result *r, const struct planner_row *ro
 		cJSON_AddNumberToObject(json, "overflow_sessions", (double)row->result.overflowed);
 		cJSON_AddNumberToObject(json, "overflow_peak", (double)row->beyond_peak);
 	}
+	if (r->options->settings.growth.block)
+		add_row_growth(json, r, row);
 	cJSON_AddNumberToObject(json, "memory_bytes",
 				(double)planner_memory(&r->options->settings, row, r->subscribers));
 	cJSON_AddNumberToObject(json, "addresses", (double)plan_row_addresses(r, row));
@@ -248,6 +292,16 @@ static void add_traffic(cJSON *json, const struct plan_result *r)
 	cJSON_AddItemToObject(json, "traffic", sources_json(r));
 }
 
+static void add_growth(cJSON *json, const struct growth_layout *g)
+{
+	cJSON *growth = cJSON_AddObjectToObject(json, "growth");
+
+	cJSON_AddNumberToObject(growth, "block", g->block);
+	cJSON_AddNumberToObject(growth, "max_blocks", g->max_blocks);
+	cJSON_AddNumberToObject(growth, "idle", DEFAULT_GROWTH_IDLE_S);
+	cJSON_AddNumberToObject(growth, "rest", DEFAULT_GROWTH_REST_S);
+}
+
 void plan_show_json(struct writer *w, const struct plan_result *r)
 {
 	cJSON *json = cJSON_CreateObject(), *rows, *timeouts;
@@ -264,6 +318,8 @@ void plan_show_json(struct writer *w, const struct plan_result *r)
 	timeouts = cJSON_AddObjectToObject(json, "timeouts");
 	for (unsigned i = 0; i < N_TIMEOUTS; i++)
 		cJSON_AddNumberToObject(timeouts, timeout_names[i], r->options->settings.timeout_s[i]);
+	if (r->options->settings.growth.block)
+		add_growth(json, &r->options->settings.growth);
 	if (r->options->target >= 0)
 		cJSON_AddNumberToObject(json, "target", r->options->target);
 	if (r->traffic)

@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include <detnat/growth.h>
+
 #include "import/import_build.h"
 #include "import/import_formats.h"
 
@@ -19,8 +21,10 @@ struct pool {
 	struct import_ranges range;
 	uint32_t ratio;
 	uint32_t ports;
-	uint32_t forwarded; /* the last port of the static range */
-	bool extends;	    /* has blocks on demand */
+	uint32_t forwarded;   /* the last port of the static range */
+	bool extends;	      /* has blocks on demand */
+	uint32_t extends_by;  /* of so many ports; 0: not told */
+	uint32_t block_limit; /* of its policy: a subscriber's blocks, with its own; 0: not told */
 	uint32_t extends_line;
 };
 
@@ -39,8 +43,14 @@ struct nokia {
 	size_t n_pools;
 	struct map *map;
 	size_t n_maps;
-	size_t at;	  /* the pool that is read; n_pools: none */
-	bool in_policy;	  /* a pool is named there, not described */
+	size_t at;	 /* the pool that is read; n_pools: none */
+	bool in_policy;	 /* a pool is named there, not described */
+	char policy[64]; /* the policy that is read */
+	struct policy {
+		char name[64], pool[64];
+		uint32_t block_limit;
+	} * policies;
+	size_t n_policies;
 	char service[64]; /* vprn */
 };
 
@@ -148,9 +158,88 @@ static int take_pool_word(struct nokia *k, struct pool *p, unsigned at, struct e
 	if (!strcmp(value, "ports") || !strcmp(value, "blocks")) {
 		p->extends = true;
 		p->extends_line = k->l->line;
+		if (!strcmp(value, "ports") && import_number(word_at(k, at + 2), 65535, &p->extends_by))
+			return fault(k, key, word_at(k, at + 2), err);
 		return 0;
 	}
 	return import_number(value, 65535, &p->ports) ? fault(k, key, value, err) : 0;
+}
+
+static void take_policy(struct nokia *k, const char *name)
+{
+	struct policy *p;
+
+	snprintf(k->policy, sizeof(k->policy), "%.63s", name);
+	for (size_t i = 0; i < k->n_policies; i++)
+		if (!strcmp(k->policies[i].name, k->policy))
+			return;
+	p = realloc(k->policies, (k->n_policies + 1) * sizeof(*p));
+	if (!p) {
+		import_fail(k->m, "out of memory");
+		return;
+	}
+	k->policies = p;
+	p += k->n_policies++;
+	*p = (struct policy){ 0 };
+	memcpy(p->name, k->policy, sizeof(p->name));
+}
+
+/* The pool of a policy, and how many blocks a subscriber may have there. */
+static int take_policy_word(struct nokia *k, const char *key, const char *value, struct error *err)
+{
+	for (size_t i = 0; i < k->n_policies; i++) {
+		struct policy *p = &k->policies[i];
+
+		if (strcmp(p->name, k->policy) != 0)
+			continue;
+		if (!strcmp(key, "pool"))
+			snprintf(p->pool, sizeof(p->pool), "%.63s", value);
+		else if (import_number(value, 65535, &p->block_limit))
+			return fault(k, key, value, err);
+	}
+	return 0;
+}
+
+/* The least that a policy with this pool says; 0: none says anything. */
+static uint32_t block_limit_of(const struct nokia *k, const struct pool *pool)
+{
+	uint32_t least = 0;
+
+	for (size_t i = 0; i < k->n_policies; i++) {
+		const struct policy *p = &k->policies[i];
+
+		if (!strcmp(p->pool, pool->name) && p->block_limit && (!least || p->block_limit < least))
+			least = p->block_limit;
+	}
+	return least;
+}
+
+/* Blocks on demand: `growth` is the same, if the size and the number of blocks are told, and nothing else needs the
+ * ports. */
+static void take_extension(struct nokia *k, const struct pool *p)
+{
+	uint32_t limit = block_limit_of(k, p);
+	struct import_growth *more = NULL;
+
+	if (p->extends_by < GROWTH_MIN_BLOCK || p->extends_by > GROWTH_MAX_BLOCK || limit < 2 ||
+	    limit - 1 > GROWTH_MAX_BLOCKS || p->forwarded != WELL_KNOWN) {
+		import_note(k->m, IMPORT_EXTENSION, p->extends_line,
+			    "pool %s: blocks on demand beside the subscriber's own: not kept%s", p->name,
+			    p->forwarded != WELL_KNOWN ? ", as growth would take its ports for forwarding" : "");
+		return;
+	}
+	for (size_t i = 0; i < p->range.n; i++) {
+		more = realloc(k->m->growth, (k->m->n_growths + 1) * sizeof(*more));
+		if (!more) {
+			import_fail(k->m, "out of memory");
+			return;
+		}
+		k->m->growth = more;
+		k->m->growth[k->m->n_growths++] = (struct import_growth){ p->range.range[i], p->extends_by, limit - 1 };
+	}
+	import_note(k->m, IMPORT_TAKEN, p->extends_line,
+		    "pool %s: up to %u blocks of %u ports on demand: taken as growth", p->name, limit - 1,
+		    p->extends_by);
 }
 
 static int take_line(struct nokia *k, struct error *err)
@@ -164,6 +253,9 @@ static int take_line(struct nokia *k, struct error *err)
 			snprintf(k->service, sizeof(k->service), "%.63s", word_at(k, ++i));
 		} else if (!strcmp(word, "nat-policy")) {
 			k->in_policy = true;
+			take_policy(k, word_at(k, ++i));
+		} else if (k->in_policy && (!strcmp(word, "pool") || !strcmp(word, "block-limit"))) {
+			r = take_policy_word(k, word, word_at(k, i + 1), err);
 			i++;
 		} else if (!strcmp(word, "outside") || !strcmp(word, "inside")) {
 			k->in_policy = false;
@@ -250,8 +342,7 @@ static int expand_all(struct nokia *k, struct error *err)
 	}
 	for (size_t i = 0; i < k->n_pools && !r; i++)
 		if (k->pool[i].extends && k->pool[i].ports)
-			import_note(k->m, IMPORT_EXTENSION, k->pool[i].extends_line,
-				    "pool %s: blocks on demand beside the subscriber's own: not kept", k->pool[i].name);
+			take_extension(k, &k->pool[i]);
 	if (!r && k->n_maps)
 		import_note(
 			k->m, IMPORT_ASSUMED, k->map[0].line,
@@ -276,6 +367,7 @@ int import_read_nokia(struct import *m, const struct import_text *text, const st
 	r = r ? r : expand_all(&k, err);
 	for (size_t i = 0; i < k.n_pools; i++)
 		import_ranges_free(&k.pool[i].range);
+	free(k.policies);
 	free(k.pool);
 	free(k.map);
 	import_lines_end(l);

@@ -238,7 +238,9 @@ int import_read_routeros(struct import *m, const struct import_text *text, const
 	}
 	for (uint32_t c = 0; c < r.rules.n_chains; c++)
 		r.rules.chain[c].base = !strcmp(r.rules.chain[c].name, "srcnat");
-	if (!e && r.n_disabled)
+	if (!e && r.n_disabled == 1)
+		import_note(m, IMPORT_DISABLED, r.disabled_line, "this rule is disabled: not taken");
+	else if (!e && r.n_disabled)
 		import_note(m, IMPORT_DISABLED, r.disabled_line, "%u rules are disabled, this one first: not taken",
 			    r.n_disabled);
 	if (!e)

@@ -90,5 +90,6 @@ void import_free(struct import *m)
 	free(m->outside.name);
 	import_ranges_free(&m->untranslated);
 	import_ranges_free(&m->bypass);
+	free(m->growth);
 	free(m);
 }

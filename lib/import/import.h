@@ -112,6 +112,12 @@ struct import_part {
 };
 
 /* A plan as another system has it, and what detnat is to have. */
+/* Blocks of these outside addresses grow: ports of a granted block, and how many a subscriber may have. */
+struct import_growth {
+	struct import_range out;
+	uint32_t block, max_blocks;
+};
+
 struct import {
 	enum import_format format;
 	const char *name; /* of the file; the caller's */
@@ -139,6 +145,9 @@ struct import {
 	uint32_t domain_id;
 	struct import_ranges untranslated; /* inside addresses that keep their address */
 	struct import_ranges bypass;	   /* destinations towards which nothing is translated */
+
+	struct import_growth *growth;
+	size_t n_growths;
 
 	struct import_part *part; /* after import_fit() */
 	size_t n_parts;

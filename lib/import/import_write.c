@@ -32,8 +32,26 @@ static void write_ranges(FILE *out, const struct import_ranges *list)
 	fputs(list->n > 1 ? "]" : "", out);
 }
 
-static void write_part(FILE *out, const struct import_part *p)
+/* How the blocks of a part grow, or NULL: they do not, or not all alike. */
+static const struct import_growth *growth_of(const struct import *m, const struct import_part *p)
 {
+	for (size_t i = 0; i < m->n_growths; i++) {
+		const struct import_growth *g = &m->growth[i];
+		size_t within = 0;
+
+		for (size_t k = 0; k < p->out.n; k++)
+			within += import_range_has(g->out, p->out.range[k].first) &&
+				  import_range_has(g->out, p->out.range[k].last);
+		if (within == p->out.n)
+			return g;
+	}
+	return NULL;
+}
+
+static void write_part(FILE *out, const struct import *m, const struct import_part *p)
+{
+	const struct import_growth *grown = growth_of(m, p);
+
 	fputs("    { \"in\": ", out);
 	write_ranges(out, &p->in);
 	fputs(", \"out\": ", out);
@@ -43,7 +61,10 @@ static void write_part(FILE *out, const struct import_part *p)
 		fprintf(out, ", \"first_port\": %u", p->first_port);
 	if (p->pitch != p->ports && p->ratio > 1)
 		fprintf(out, ", \"block_pitch\": %u", p->pitch);
-	fprintf(out, "%s }", p->netmap ? ", \"order\": \"netmap\"" : "");
+	fputs(p->netmap ? ", \"order\": \"netmap\"" : "", out);
+	if (grown)
+		fprintf(out, ", \"growth\": { \"block\": %u, \"max_blocks\": %u }", grown->block, grown->max_blocks);
+	fputs(" }", out);
 }
 
 static void write_mappings(FILE *out, const struct import *m)
@@ -53,7 +74,7 @@ static void write_mappings(FILE *out, const struct import *m)
 	fputs("  \"mappings\": [", out);
 	for (size_t i = 0; i < m->n_parts; i++, between = ",\n") {
 		fputs(between, out);
-		write_part(out, &m->part[i]);
+		write_part(out, m, &m->part[i]);
 	}
 	for (size_t i = 0; i < m->untranslated.n; i++, between = ",\n") {
 		char text[IMPORT_RANGE_TEXT];

@@ -110,7 +110,7 @@ int plan_figures(const struct plan_mapping *m, const struct plan_addresses *in, 
 		return r;
 	if (m->subscribers_per_address)
 		f.ratio = m->subscribers_per_address;
-	else if (f.ports)
+	else if (f.ports && !m->grows)
 		f.ratio = blocks_that_fit(f.first_port, m->block_pitch ? m->block_pitch : f.ports, f.ports);
 	else if (f.addresses > f.subscribers && all_prefixes(in) && all_prefixes(out))
 		return error_set(err, -EINVAL,

@@ -54,6 +54,7 @@ struct plan_mapping {
 	uint32_t block_pitch;		  /* 0: not given */
 	uint32_t first_port;
 	enum plan_order order;
+	bool grows; /* not as many blocks as fit, but as many as are needed: the rest is the shared range */
 };
 
 /* Defaults of a mapping. */

@@ -33,7 +33,7 @@ static int32_t bound(const struct bind *b, uint32_t group, uint32_t at, uint32_t
 {
 	__u64 *entry = &b->line[group].entry[at];
 
-	flags |= BINDING_BOUND | (binding_flags(*entry) & BINDING_AWAY);
+	flags |= BINDING_BOUND | (binding_flags(*entry) & BINDING_OF_LINE);
 	*entry = binding_entry(b->in_port, flags, b->seen);
 	return (int32_t)((group << PORT_GROUP_SHIFT) + at);
 }
@@ -77,7 +77,7 @@ static int32_t kept(const struct bind *b, uint32_t group, __u64 *entry)
 	return (int32_t)((group << PORT_GROUP_SHIFT) + (uint32_t)(entry - b->line[group].entry));
 }
 
-int32_t replay_bind(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t now, uint32_t seen)
+static int32_t bind_in_block(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t now, uint32_t seen)
 {
 	uint32_t protocol = (uint32_t)__builtin_ctz(binding_protocol(proto));
 	struct bind b = {
@@ -113,4 +113,18 @@ int32_t replay_bind(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t 
 			b.line[home].entry[0] |= (uint64_t)BINDING_AWAY << 32;
 	}
 	return at;
+}
+
+/* A granted port that the inside endpoint has is its own until it expires; a new one it gets once the block is full. */
+int32_t replay_bind(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t now, uint32_t seen)
+{
+	unsigned protocol = (unsigned)__builtin_ctz(binding_protocol(proto));
+	uint32_t life = r->timeout_ticks[binding_timeout(proto)];
+	int32_t port = r->plan.grow_blocks ? grown_bound(r, protocol, in_port, now, seen, life) : -1;
+
+	if (port < 0)
+		port = bind_in_block(r, proto, in_port, now, seen);
+	if (port < 0 && r->plan.grow_blocks)
+		port = grown_bind(r, protocol, in_port, now, seen, life);
+	return port;
 }

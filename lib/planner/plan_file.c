@@ -123,7 +123,18 @@ static int geometry_of(const cJSON *json, struct plan_mapping *m, struct error *
 	m->subscribers_per_address = number_of(json, "subscribers_per_address", 0);
 	m->ports_per_host = number_of(json, "ports_per_host", 0);
 	m->block_pitch = number_of(json, "block_pitch", 0);
+	m->grows = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(json, "growth"));
 	return 0;
+}
+
+static struct growth_layout growth_of(const cJSON *json)
+{
+	const cJSON *growth = cJSON_GetObjectItemCaseSensitive(json, "growth");
+
+	if (!cJSON_IsObject(growth))
+		return (struct growth_layout){ 0 };
+	return (struct growth_layout){ (uint16_t)number_of(growth, "block", DEFAULT_GROWTH_BLOCK),
+				       (uint16_t)number_of(growth, "max_blocks", DEFAULT_GROWTH_MAX_BLOCKS) };
 }
 
 /* The part of a record. */
@@ -148,6 +159,7 @@ static struct file_part part_of(const cJSON *json, const struct defaults *d, con
 	p.slots = number_of(json, "session_slots", d->slots ? d->slots : slots_for_ports(p.ports));
 	p.quota = number_of(json, "sessions_per_user", d->quota);
 	p.bindings = protocols_of(json, d->bindings);
+	p.growth = growth_of(json);
 	return p;
 }
 

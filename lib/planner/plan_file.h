@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <detnat/growth.h>
 #include <detnat/mapping.h>
 
 #include "base/error.h"
@@ -24,6 +25,7 @@ struct file_part {
 	uint32_t slots;	  /* of a subscriber */
 	uint32_t quota;
 	uint8_t bindings;				/* BINDING_… with endpoint-independent mapping */
+	struct growth_layout growth;			/* block 0: blocks do not grow */
 	char in[PLAN_RANGE_TEXT], out[PLAN_RANGE_TEXT]; /* as shown */
 	struct geometry geo;
 };

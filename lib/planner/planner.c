@@ -19,7 +19,18 @@ struct planner_row planner_row_of(const struct planner_settings *s, uint32_t rat
 	uint32_t ports = (uint32_t)(MAPPING_PORTS * (1 - s->reserve) / ratio);
 
 	ports = ports ? ports : 1;
-	return (struct planner_row){ .ratio = ratio, .ports = ports, .slots = slots_for_ports(ports) };
+
+	const struct geometry g = {
+		.first_port = MAPPING_FIRST_PORT, .pitch = ports, .ratio = ratio, .ports_per_host = ports
+	};
+	uint32_t blocks = s->growth.block ? growth_blocks(&g, s->growth.block) : 0;
+	uint32_t most = blocks < s->growth.max_blocks ? blocks : s->growth.max_blocks;
+
+	return (struct planner_row){ .ratio = ratio,
+				     .ports = ports,
+				     .slots = slots_for_ports(ports),
+				     .blocks = blocks,
+				     .reach = ports + most * s->growth.block };
 }
 
 uint64_t planner_memory(const struct planner_settings *s, const struct planner_row *row, uint64_t subscribers)
@@ -130,6 +141,10 @@ static uint64_t above(const struct planner_demand *d, uint32_t number)
 
 struct row_work {
 	struct replay *replay;
+	const struct planner_row *row;
+	uint32_t block; /* ports of a granted one */
+	struct supply supply;
+	int64_t base_ms; /* of the subscriber */
 	int32_t *change; /* in sessions beyond the slots, by part of the time */
 	int64_t from_ms, part_ms;
 	size_t parts;
@@ -144,6 +159,22 @@ static void note_beyond(void *arg, int64_t from_ms, int64_t to_ms)
 	to = to < w->parts ? to : w->parts - 1;
 	w->change[from]++;
 	w->change[to + 1]--;
+}
+
+static void note_opened(void *arg, const struct plan_flow *flow, enum replay_fate fate, uint32_t out_offset)
+{
+	struct row_work *w = arg;
+
+	if (fate == FATE_OVERFLOW && out_offset >= w->row->ports)
+		supply_opened(&w->supply, (out_offset - w->row->ports) / w->block, flow->first_ms);
+}
+
+static void note_grant(void *arg, uint32_t number, uint32_t from, uint32_t to)
+{
+	struct row_work *w = arg;
+
+	supply_granted(&w->supply, number, w->base_ms + (int64_t)from * REPLAY_TICK_MS,
+		       w->base_ms + (int64_t)to * REPLAY_TICK_MS);
 }
 
 struct rows_reading {
@@ -194,10 +225,17 @@ static int take_rows(void *arg, uint32_t in_addr, struct plan_flow *flow, size_t
 		e = ends_of(r, flow, n, &ends);
 	for (size_t i = 0; !e && i < r->n; i++) {
 		struct replay_result before = r->row[i].result, *now = &r->row[i].result;
+		struct row_work *w = &r->work[i];
+		const bool grows = r->row[i].blocks;
+		const struct replay_ears ears = { grows ? note_opened : NULL, note_beyond, grows ? note_grant : NULL,
+						  w };
+		bool refused;
 
-		e = replay_subscriber(r->work[i].replay, flow, n, r->ends, ends, now, NULL, note_beyond, &r->work[i]);
-		r->row[i].subscribers_refused +=
-			now->refused_ports + now->refused_quota > before.refused_ports + before.refused_quota;
+		w->base_ms = replay_base_ms(flow, n);
+		e = replay_subscriber(w->replay, flow, n, r->ends, ends, now, &ears);
+		refused = now->refused_ports + now->refused_quota > before.refused_ports + before.refused_quota;
+		r->row[i].subscribers_refused += refused;
+		supply_next(&w->supply, refused);
 	}
 	return e;
 }
@@ -205,10 +243,18 @@ static int take_rows(void *arg, uint32_t in_addr, struct plan_flow *flow, size_t
 static int work_begin(struct row_work *w, const struct collection *c, const struct planner_settings *s,
 		      const struct planner_row *row)
 {
-	struct replay_plan plan = { row->ports, row->slots, s->quota, { 0 }, s->bindings };
+	struct replay_plan plan = { .ports = row->ports,
+				    .slots = row->slots,
+				    .quota = s->quota,
+				    .bindings = s->bindings,
+				    .grow_block = s->growth.block,
+				    .grow_blocks = row->blocks ? (row->reach - row->ports) / s->growth.block : 0,
+				    .grow_idle_ticks = DEFAULT_GROWTH_IDLE_S * 1000 / REPLAY_TICK_MS };
 	int64_t length = c->to_ms - c->from_ms + 1;
 
 	memcpy(plan.timeout_s, s->timeout_s, sizeof(plan.timeout_s));
+	w->row = row;
+	w->block = s->growth.block;
 	w->from_ms = c->from_ms;
 	w->part_ms = 60000;
 	while (length / w->part_ms >= (int64_t)MAX_PARTS)
@@ -229,6 +275,19 @@ static void work_end(struct row_work *w, struct planner_row *row)
 	}
 	replay_free(w->replay);
 	free(w->change);
+	supply_free(&w->supply);
+}
+
+/* What the addresses of a row had for its subscribers. 0 or -ENOMEM. */
+static int judge(struct row_work *w, struct planner_row *row)
+{
+	int e = row->blocks ? supply_judge(&w->supply, row->ratio, row->blocks, DEFAULT_GROWTH_REST_S * 1000LL,
+					   &row->supply)
+			    : 0;
+
+	row->result.refused_ports += row->supply.sessions_refused;
+	row->subscribers_refused += row->supply.subscribers_refused;
+	return e;
 }
 
 int planner_rows_fill(struct collection *c, const struct planner_settings *s, const struct planner_demand *d,
@@ -239,10 +298,12 @@ int planner_rows_fill(struct collection *c, const struct planner_settings *s, co
 
 	memcpy(c->timeout_s, s->timeout_s, sizeof(c->timeout_s));
 	for (size_t i = 0; !e && i < n; i++) {
-		row[i].exceed = above(d, row[i].ports);
+		row[i].exceed = above(d, row[i].reach);
 		e = work_begin(&r.work[i], c, s, &row[i]);
 	}
 	e = e ? error_set(err, e, "%s", strerror(-e)) : collection_walk(c, take_rows, &r, err);
+	for (size_t i = 0; !e && i < n; i++)
+		e = judge(&r.work[i], &row[i]) ? error_set(err, -ENOMEM, "out of memory") : 0;
 	for (size_t i = 0; i < n; i++)
 		work_end(&r.work[i], &row[i]);
 	scaled_free(&r.scaled);

@@ -8,8 +8,12 @@
 
 #include "planner/demand.h"
 #include "planner/replay.h"
+#include "planner/supply.h"
 
 #define PLANNER_MAX_ROWS 32U
+
+/* Blocks that grow. A ninth of the ports is left for them, if the reserve is not given. */
+#define PLANNER_GROWTH_RESERVE (1.0 / 9)
 
 struct planner_settings {
 	uint32_t quota;
@@ -17,16 +21,20 @@ struct planner_settings {
 	double scale;	  /* traffic is multiplied by this */
 	double reserve;	  /* share of the ports that no block takes */
 	uint32_t timeout_s[N_TIMEOUTS];
+	struct growth_layout growth; /* block 0: blocks do not grow */
 };
 
 struct planner_row {
 	uint32_t ratio;
 	uint32_t ports;
 	uint32_t slots;
-	uint64_t exceed; /* subscribers whose most sessions at once are more than ports */
+	uint32_t blocks; /* that the shared range of an address has */
+	uint32_t reach;	 /* ports of a subscriber with all blocks that he may have */
+	uint64_t exceed; /* subscribers whose most sessions at once are more than that */
 	struct replay_result result;
 	uint64_t subscribers_refused;
 	uint64_t beyond_peak; /* the most sessions beyond the slots at once, of all subscribers */
+	struct supply_result supply;
 };
 
 struct planner_demand {

@@ -31,7 +31,7 @@ struct replay *replay_new(const struct replay_plan *plan)
 		r->timeout_ticks[i] = (plan->timeout_s[i] * 1000 + REPLAY_TICK_MS - 1) / REPLAY_TICK_MS;
 	r->bucket = calloc(1U << r->shift, sizeof(*r->bucket));
 	r->line = plan->bindings ? calloc(3UL * r->groups, sizeof(*r->line)) : NULL;
-	if (r->bucket && (r->line || !plan->bindings))
+	if (r->bucket && (r->line || !plan->bindings) && !grown_new(r))
 		return r;
 	replay_free(r);
 	return NULL;
@@ -45,6 +45,7 @@ void replay_free(struct replay *r)
 	hash_index_free(&r->beyond_ports);
 	free(r->bucket);
 	free(r->line);
+	grown_free(r);
 	free(r);
 }
 
@@ -215,6 +216,8 @@ static bool open_in_slot(struct step *s, int32_t bound, uint32_t *ret_offset)
 	int32_t offset;
 
 	scan(s, first);
+	if (bound >= (int32_t)s->r->plan.ports)
+		return false;
 	if (bound >= 0 && (uint32_t)bound >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return false;
 	if (bound >= 0)
@@ -288,13 +291,18 @@ static int open_beyond(struct step *s, int32_t bound, uint32_t *ret_offset)
 	uint64_t word;
 	int e;
 
-	if (bound >= 0) {
+	if (bound >= (int32_t)s->r->plan.ports) {
+		if (beyond_port_held(s->r, s->key, s->flow->proto, (uint32_t)bound, s->now, false))
+			return 0;
+	} else if (bound >= 0) {
 		scan(s, (uint32_t)bound);
 		if (s->o.ports_used & 1U << (bound & (int32_t)(PORT_GROUP - 1)) ||
 		    beyond_port_held(s->r, s->key, s->flow->proto, (uint32_t)bound, s->now, false))
 			return 0;
 	} else {
 		port = port_search(s);
+		if (port < 0)
+			port = grown_port(s->r, s->key, s->flow->proto, s->flow->in_port, s->now);
 	}
 	if (port < 0)
 		return 0;
@@ -384,6 +392,12 @@ static uint32_t ticks_of(int64_t ms, int64_t base_ms)
 	return (uint32_t)((ms - base_ms) / REPLAY_TICK_MS);
 }
 
+/* The tick by which the session of a flow has ended. */
+static uint32_t end_tick(const struct replay *r, const struct plan_flow *f, uint32_t seen)
+{
+	return replay_ends(f) ? seen : seen + r->timeout_ticks[session_timeout(f->state)];
+}
+
 static struct step step_of(struct replay *r, const struct plan_flow *f, int64_t base_ms)
 {
 	return (struct step){
@@ -417,6 +431,11 @@ static void end_flow(struct replay *r, const struct plan_flow *f, int64_t base_m
 	}
 }
 
+static int64_t end_ms(const struct replay *r, const struct plan_flow *f)
+{
+	return f->last_ms + (replay_ends(f) ? 0 : (int64_t)r->plan.timeout_s[session_timeout(f->state)] * 1000);
+}
+
 static void tally(struct replay_result *result, enum replay_fate fate)
 {
 	result->sessions += fate != FATE_JOINED;
@@ -426,11 +445,13 @@ static void tally(struct replay_result *result, enum replay_fate fate)
 }
 
 int replay_subscriber(struct replay *r, const struct plan_flow *flow, size_t n, const uint32_t *ends, size_t n_ends,
-		      struct replay_result *result, replay_told told, replay_beyond beyond, void *arg)
+		      struct replay_result *result, const struct replay_ears *ears)
 {
-	/* So that no tick is 0, and none of a session that is as old as can be is below it. */
-	int64_t base_ms = n ? flow[0].first_ms - 10000 : 0;
+	const struct replay_ears none = { 0 };
+	int64_t base_ms = replay_base_ms(flow, n);
 	size_t end = 0;
+
+	ears = ears ? ears : &none;
 
 	replay_clear(r);
 	for (size_t i = 0; i < n; i++) {
@@ -440,18 +461,18 @@ int replay_subscriber(struct replay *r, const struct plan_flow *flow, size_t n, 
 
 		for (; end < n_ends && flow[ends[end]].last_ms < flow[i].first_ms; end++)
 			end_flow(r, &flow[ends[end]], base_ms);
+		grown_sweep(r, s.now, ears->grant, ears->arg);
 		fate = replay_flow(&s, &offset);
 		if (fate < 0)
 			return fate;
+		if (fate != FATE_NO_PORT && fate != FATE_QUOTA)
+			grown_used(r, offset, end_tick(r, &flow[i], s.seen));
 		tally(result, (enum replay_fate)fate);
-		if (told)
-			told(arg, &flow[i], (enum replay_fate)fate, offset);
-		if (beyond && fate == FATE_OVERFLOW)
-			beyond(arg, flow[i].first_ms,
-			       replay_ends(&flow[i])
-				       ? flow[i].last_ms
-				       : flow[i].last_ms +
-						 (int64_t)r->plan.timeout_s[session_timeout(flow[i].state)] * 1000);
+		if (ears->told)
+			ears->told(ears->arg, &flow[i], (enum replay_fate)fate, offset);
+		if (ears->beyond && fate == FATE_OVERFLOW)
+			ears->beyond(ears->arg, flow[i].first_ms, end_ms(r, &flow[i]));
 	}
+	grown_end(r, ears->grant, ears->arg);
 	return 0;
 }

@@ -17,6 +17,20 @@ struct beyond {
 	uint8_t proto;
 };
 
+#define N_PROTOCOLS 3U
+
+/* A granted block: it was granted at a tick, and its sessions have ended by another. */
+struct grown_block {
+	bool held;
+	uint32_t from;
+	uint32_t busy_until;
+};
+
+struct grown {
+	struct grown_block block[32];
+	struct grown_binding *binding[N_PROTOCOLS]; /* of each protocol, the granted ports in turn */
+};
+
 struct replay {
 	struct replay_plan plan;
 	struct geometry geo;
@@ -30,6 +44,7 @@ struct replay {
 	struct binding_line *line;	/* of each protocol, BINDING_… in turn, the groups */
 	uint32_t groups;
 	uint32_t line_used[3]; /* 1: the lines of the protocol are not empty */
+	struct grown grown;
 };
 
 /* Beyond the slots. */
@@ -47,5 +62,26 @@ struct beyond *beyond_reset(struct replay *r);
  * seen: tick of the flow's last packet.
  */
 int32_t replay_bind(struct replay *r, uint8_t proto, uint16_t in_port, uint32_t now, uint32_t seen);
+
+/* Granted blocks. 0, or -1 if out of memory, or if the plan has none of these figures. */
+int grown_new(struct replay *r);
+void grown_free(struct replay *r);
+
+/* Takes back the blocks that have been idle for long enough by now, or all at the end. */
+void grown_sweep(struct replay *r, uint32_t now, replay_grant told, void *arg);
+void grown_end(struct replay *r, replay_grant told, void *arg);
+
+/* A port has a session until a tick; one of the block is left alone. */
+void grown_used(struct replay *r, uint32_t offset, uint32_t until);
+
+/* A port of a granted block for a session, of one more block if need be; -1: there is none. */
+int32_t grown_port(struct replay *r, uint64_t key, uint8_t proto, uint16_t in_port, uint32_t now);
+
+/*
+ * The granted port that an inside endpoint is bound to, or gets, by the number of its protocol in BINDING_…; -1: none.
+ * life: of a binding without sessions, in ticks.
+ */
+int32_t grown_bound(struct replay *r, unsigned protocol, uint16_t in_port, uint32_t now, uint32_t seen, uint32_t life);
+int32_t grown_bind(struct replay *r, unsigned protocol, uint16_t in_port, uint32_t now, uint32_t seen, uint32_t life);
 
 #endif

@@ -26,6 +26,7 @@ EXPECTED = {
     "nft-n1.nft": (16, 16),
     "nft-rules.nft": (8, 8),
     "nokia-classic.cfg": (256, 256),
+    "nokia-growth.cfg": (256, 256),
     "nokia-k1.cfg": (8, 8),
     "routeros-m2.rsc": (16, 16),
     "routeros-m5.rsc": (4, 4),
@@ -45,6 +46,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"
 
 def imported(*arguments):
     return subprocess.run([CTL, "import", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_blocks_on_demand_are_taken_as_growth_where_nothing_else_needs_their_ports():
+    written = json.loads(imported("nokia", str(CORPUS / "nokia-growth.cfg")).stdout)
+    assert [mapping["growth"] for mapping in written["mappings"]] == [{"block": 128, "max_blocks": 4}]
+    other = imported("nokia", str(CORPUS / "nokia-classic.cfg"))
+    assert "growth" not in other.stdout and "not kept, as growth would take its ports for forwarding" in other.stderr
 
 
 @pytest.fixture

@@ -426,6 +426,16 @@ Test(import, rules_of_nftables_and_iptables)
 	}
 }
 
+/* A statement of a word too many, in the second line. */
+static const char *long_statement(void)
+{
+	static char text[1024] = "services {\n";
+
+	for (unsigned i = strlen(text), n = 0; n < 257; n++)
+		i += (unsigned)snprintf(text + i, sizeof(text) - i, "a ");
+	return strcat(text, ";\n}\n");
+}
+
 Test(import, faults_are_named_with_their_line)
 {
 	static const struct {
@@ -441,18 +451,19 @@ Test(import, faults_are_named_with_their_line)
 		{ IMPORT_H3C, "nat444 static local 10.0.0.9 10.0.0.1 global 192.0.2.1\n", "FILE:1: the range ends" },
 		{ IMPORT_H3C, "nat port-block-group 1\n block-size 0\n", "FILE:2: block-size" },
 		{ IMPORT_VYOS, VYOS("40000-60000", "8000", OUTSIDE("192.0.2.1-192.0.2.2"), "100.64.0.0/29"), "FILE:" },
+		{ IMPORT_JUNOS, NULL, "FILE:2: has more than 256 words" },
 		{ IMPORT_AUTO, "good morning\n", "no format is recognised" },
 		{ IMPORT_AUTO, "\x1f\x8b\x08", "zcat" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
 		const struct import_options options = { .junos_pool_boundaries = -1 };
+		const char *text = faults[i].text ? faults[i].text : long_statement();
 		struct import *m = NULL;
 		struct error err;
 
-		cr_assert_eq(import_read(faults[i].format, faults[i].text, strlen(faults[i].text), "FILE", &options, &m,
-					 &err),
-			     -EINVAL, "%zu", i);
+		cr_assert_eq(import_read(faults[i].format, text, strlen(text), "FILE", &options, &m, &err), -EINVAL,
+			     "%zu", i);
 		cr_expect_not_null(strstr(err.text, faults[i].why), "%zu: %s", i, err.text);
 	}
 }

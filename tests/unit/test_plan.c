@@ -89,6 +89,11 @@ static const struct row rows[] = {
 	  .refused = "in: 10.0.0.3-10.0.0.3 and 10.9.0.0 would share 192.0.2.1, but a range inside, unless it is the "
 		     "last, must "
 		     "fill its outside addresses: end it 1 addresses earlier, or write a mapping for each range" },
+	{ "two ranges on one address, two subscribers of the first", "10.0.0.0/29,10.9.0.0/30", "192.0.2.0/30",
+	  .ratio = 3,
+	  .refused = "in: 10.0.0.6-10.0.0.7 and 10.9.0.0 would share 192.0.2.2, but a range inside, unless it is the "
+		     "last, must "
+		     "fill its outside addresses: end it 2 addresses earlier, or write a mapping for each range" },
 	{ "a list with an address twice", "10.0.0.0/24,10.0.0.9", "192.0.2.0", .ratio = 300,
 	  .refused = "in: 10.0.0.0/24 and 10.0.0.9/32 overlap: each address counts once" },
 	{ "netmap of a range", "10.0.0.1-10.0.0.6", "192.0.2.0/31", .netmap = true,

@@ -146,7 +146,7 @@ static struct replay_result replayed(struct replay_plan plan, const struct plan_
 			ends[n_ends++] = (uint32_t)i;
 	r = replay_new(&plan);
 	cr_assert(r);
-	cr_assert_eq(replay_subscriber(r, flow, n, ends, n_ends, &result, NULL, NULL, NULL), 0);
+	cr_assert_eq(replay_subscriber(r, flow, n, ends, n_ends, &result, NULL), 0);
 	replay_free(r);
 	return result;
 }
@@ -287,6 +287,43 @@ static void plan_of(const char *text, struct plan_file *ret)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	cr_assert_eq(plan_file_read(path, ret, &err), 0, "%s", err.text);
 	close(fd);
+}
+
+Test(planner, a_plan_that_cannot_be_read_is_refused_by_the_key_at_fault)
+{
+	static const struct {
+		const char *mapping, *why;
+	} rows[] = {
+		{ "\"in\":7,\"out\":\"192.0.2.0/28\"", "\"in\" must be" },
+		{ "\"in\":\"10.0.0.0/24\",\"out\":[7]", "\"out\" must be" },
+		{ "\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\",\"exclude\":7", "\"exclude\" must be" },
+		{ "\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\",\"order\":\"up\"", "\"order\" must be" },
+		{ "\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\",\"first_port\":65536", "\"first_port\" must be" },
+		{ "\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\",\"first_port\":-1", "\"first_port\" must be" },
+		{ "\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\",\"first_port\":\"9\"", "\"first_port\" must be" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct plan_file f;
+		struct error err;
+		char path[64], text[256];
+		int fd = memfd_create("plan", 0), size;
+
+		size = snprintf(text, sizeof(text), "{\"mappings\":[{%s}]}", rows[i].mapping);
+		cr_assert_eq(write(fd, text, (size_t)size), size);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		cr_expect_lt(plan_file_read(path, &f, &err), 0, "%s", text);
+		cr_expect_not_null(strstr(err.text, rows[i].why), "%s: %s", text, err.text);
+		close(fd);
+	}
+}
+
+Test(planner, the_last_port_may_be_the_first_of_a_plan)
+{
+	struct plan_file f;
+
+	plan_of("{\"mappings\":[{\"in\":\"10.0.0.1\",\"out\":\"192.0.2.1\",\"first_port\":65535}]}", &f);
+	plan_file_free(&f);
 }
 
 Test(planner, two_plans_are_compared_subscriber_by_subscriber)

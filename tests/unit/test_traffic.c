@@ -113,9 +113,10 @@ Test(traffic, connection_tables_of_linux_are_read_in_their_three_forms)
 		{ "lines that are cut are not understood",
 		  "udp      17 29 src=100.64.0.1 dst=9.9.9.9 sport=7 dport=53\nudp      17 29 src=100.64.0.1\n"
 		  "tcp      6 99 NEWSTATE src=100.64.0.1 dst=9.9.9.9 sport=7 dport=53\nudp 17 x src=1.1.1.1 "
-		  "dst=2.2.2.2\n",
+		  "dst=2.2.2.2\ntcp      6 99 ESTABLISHED src=100.64.0.1 dst=9.9.9.9 sport=7\n"
+		  "icmp     1 29 src=100.64.0.1 dst=9.9.9.9 type=8 code=0\n",
 		  { "17 64400001:7 9090909:53 0:0 state 2 timer 9 0..29000" },
-		  3 },
+		  5 },
 	};
 
 	run(rows, ARRAY_SIZE(rows));
@@ -243,6 +244,16 @@ Test(traffic, sessions_of_detnat_and_the_neutral_line_are_read)
 		  "\"proto\": \"udp\"\n  }\n]\n",
 		  { "17 64400003:1 8080808:53 0:0 state 2 timer 9 0..290000" },
 		  1 },
+		{ "another protocol, and letters between two objects",
+		  "[{\"proto\":\"gre\",\"in_addr\":\"100.64.0.3\",\"in_port\":0,\"ext_addr\":\"8.8.8.8\",\"ext_port\":"
+		  "0,"
+		  "\"state\":\"udp-active\",\"expires\":290},\n"
+		  "{\"proto\":\"udp\",\"in_addr\":\"100.64.0.3\",\"in_port\":1,\"ext_addr\":\"8.8.8.8\",\"ext_port\":"
+		  "53,"
+		  "\"state\":\"udp-active\",\"expires\":290},\nx\n]\n",
+		  { "17 64400003:1 8080808:53 0:0 state 2 timer 9 0..290000" },
+		  1,
+		  1 },
 		{ "the neutral line, with a comment",
 		  "# captured by hand\n2023-11-14T22:13:20Z tcp 100.64.0.2:1 8.8.8.8:443\n"
 		  "1700000001.5 udp 100.64.0.2:1 8.8.8.8:53 1700000003\n"
@@ -317,6 +328,7 @@ Test(traffic, a_capture_becomes_flows_whose_states_both_directions_decide)
 		udp |= !strcmp(text, "17 64400003:7 8080808:53 0:0 state 2 timer 0 60..60");
 	}
 	cr_expect(tcp && udp);
+	cr_expect_str_eq(s.notes.format, "a capture");
 	cr_expect_eq(s.notes.other, 1);
 	read_octets(file, n - 3, &s);
 	cr_expect(s.notes.cut);

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What detnatctl does without an agent: imports of large plans, and the planner's reading of recorded traffic.
+
+Prints the rows, with the time on the clock beside the processor time of the one process, to which the goals apply, and
+writes build/bench/results-offline.json. The files are made here, in a directory that goes with the run.
+
+    offline.py [ROW...]      measures these rows alone
+"""
+
+import ipaddress
+import json
+import os
+import pathlib
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ.get("BUILD") or pathlib.Path(__file__).resolve().parents[2] / "build").resolve()
+CTL = BUILD / "detnatctl"
+RESULTS = BUILD / "bench/results-offline.json"
+
+INSIDE, OUTSIDE = ipaddress.ip_address("100.64.0.0"), ipaddress.ip_address("203.0.0.0")
+SUBSCRIBERS = 65536
+TRAFFIC_MIB = 128
+
+
+class Report:
+    def __init__(self):
+        self.rows = []
+
+    def row(self, name, what, value, unit, goal=None, least=False):
+        met = None if goal is None else value >= goal if least else value <= goal
+        self.rows.append({"name": name, "what": what, "value": value, "unit": unit, "goal": goal, "met": met})
+        against = "" if goal is None else f"{'>=' if least else '<='} {goal:g} {unit:8} {'met' if met else 'MISSED'}"
+        print(f"{name:40} {what:26} {value:12,.3f} {unit:8} {against}", flush=True)
+
+
+def used():
+    r = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return r.ru_utime + r.ru_stime
+
+
+def run(*arguments, status=0):
+    """Runs detnatctl; returns seconds on the clock, seconds of processor, and its result."""
+    before, began = used(), time.monotonic()
+    result = subprocess.run([CTL, *map(str, arguments)], capture_output=True, text=True, check=False)
+    took = time.monotonic() - began
+    assert result.returncode == status, result.stderr[-2000:]
+    return took, used() - before, result
+
+
+def imported(report, name, *arguments, subscribers):
+    took, processor, result = run("import", *arguments)
+    assert f"{subscribers} keep address and ports" in result.stderr, result.stderr[-2000:]
+    report.row(name, "processor", processor, "s", 2)
+    report.row(name, "took", took, "s")
+
+
+def blocks(each=64, ports=1008):
+    for i in range(SUBSCRIBERS):
+        low = 1024 + i % each * ports
+        yield INSIDE + i, OUTSIDE + i // each, low, low + ports - 1
+
+
+def import_table(directory, report):
+    path = directory / "table.txt"
+    path.write_text("".join(f"{i} {o} {low} {high}\n" for i, o, low, high in blocks()))
+    imported(report, f"table of {SUBSCRIBERS:,} subscribers", "table", path, subscribers=SUBSCRIBERS)
+
+
+def import_routeros(directory, report):
+    path = directory / "nat.rsc"
+    with path.open("w") as file:
+        file.write("/ip firewall nat\n")
+        for i, o, low, high in blocks():
+            for protocol in ("tcp", "udp"):
+                file.write(f"add action=src-nat chain=srcnat protocol={protocol} src-address={i} to-addresses={o} "
+                           f"to-ports={low}-{high}\n")
+    imported(report, f"RouterOS, {2 * SUBSCRIBERS:,} rules", "routeros", path, subscribers=SUBSCRIBERS)
+
+
+def import_formula(directory, report):
+    path = directory / "startup-config"
+    path.write_text("set interface det44 inside Gi0/8/0 outside Gi0/9/0\ndet44 add in 10.0.0.0/8 out 203.0.0.0/14\n")
+    imported(report, f"VPP's formula, {1 << 24:,} subscribers", "vpp", path, subscribers=1 << 24)
+
+
+def plan(directory, report):
+    """Lines as conntrack -L prints them, of 16,384 subscribers."""
+    path, draw, size = directory / "conntrack.txt", random.Random(7), 0
+    with path.open("w") as file:
+        while size < TRAFFIC_MIB << 20:
+            port, inside = draw.randrange(1024, 65536), INSIDE + draw.randrange(16384)
+            server = f"198.{18 + draw.randrange(2)}.{draw.randrange(256)}.{draw.randrange(256)}"
+            size += file.write(
+                f"tcp      6 {draw.randrange(431000, 432000)} ESTABLISHED src={inside} dst={server} sport={port} dport=443 "
+                f"src={server} dst=203.0.113.1 sport=443 dport={port} [ASSURED] mark=0 use=1\n")
+    took, processor, _ = run("plan", "--subscribers", 16384, "--out", "203.0.113.0/24", "--in", "100.64.0.0/18",
+                             "--traffic", path)
+    report.row("plan, conntrack's lines", "read and replayed", size / (1 << 20) * 60 / processor, "MiB/min", 512, least=True)
+    report.row("plan, conntrack's lines", f"{size >> 20} MiB took", took, "s")
+
+
+ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan)}
+
+
+def main(names):
+    unknown = [n for n in names if n not in ROWS]
+    if unknown:
+        sys.exit(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    report = Report()
+    with tempfile.TemporaryDirectory() as directory:
+        for name in names or ROWS:
+            ROWS[name](pathlib.Path(directory), report)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(report.rows, indent=1) + "\n")
+    missed = sum(r["met"] is False for r in report.rows)
+    print(f"{missed} goals missed" if missed else "all goals met")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -71,8 +71,12 @@ struct link {
 	uint32_t master;    /* the bridge, bond, … that it is a port of; 0: none */
 	uint16_t vlan_tpid; /* of a VLAN interface: ETH_P_8021Q or ETH_P_8021AD; else 0 */
 	uint16_t vlan_id;
+	uint32_t vrf_table; /* of a VRF: its routing table; else 0 */
 	struct link_xdp xdp;
 };
+
+/* Index of the VRF that a link is in; 0: none. */
+uint32_t link_vrf(const struct link *l);
 
 /* Whether its packets have no Ethernet header, as those of PPP and tunnels. */
 bool link_is_bare(const struct link *l);
@@ -111,7 +115,8 @@ uint32_t addresses_primary(const struct address *a, size_t count, uint32_t ifind
 /* The criteria of routing, according to the rules other than the three that every namespace starts with. */
 enum routing {
 	ROUTING_BY_DESTINATION, /* no other rules */
-	ROUTING_BY_ADDRESSES,	/* also on the source or the interface, which XDP can look up */
+	ROUTING_BY_INTERFACE,	/* also on the interface, VRFs included, which XDP can look up */
+	ROUTING_BY_ADDRESSES,	/* also on the source, likewise */
 	ROUTING_BY_MORE,	/* also on marks, ports, TOS or the like, which XDP cannot look up */
 };
 

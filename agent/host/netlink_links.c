@@ -43,6 +43,17 @@ static void parse_vlan(const struct nlattr *nest, struct link *ret)
 	}
 }
 
+static void parse_vrf(const struct nlattr *nest, struct link *ret)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_VRF_TABLE)
+			ret->vrf_table = netlink_u32(attr);
+	}
+}
+
 static void parse_kinds(const struct nlattr *nest, struct link *ret)
 {
 	const struct nlattr *attr;
@@ -55,7 +66,14 @@ static void parse_kinds(const struct nlattr *nest, struct link *ret)
 			attr_text(attr, ret->port_kind, sizeof(ret->port_kind));
 		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && !strcmp(ret->kind, "vlan"))
 			parse_vlan(attr, ret);
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && !strcmp(ret->kind, "vrf"))
+			parse_vrf(attr, ret);
 	}
+}
+
+uint32_t link_vrf(const struct link *l)
+{
+	return strcmp(l->port_kind, "vrf") ? 0 : l->master;
 }
 
 bool link_is_bare(const struct link *l)
@@ -249,28 +267,26 @@ static bool rule_is_default(const struct fib_rule_hdr *rule, uint32_t priority, 
 
 static void visit_rules(const struct nlmsghdr *h, void *arg)
 {
-	static const uint16_t by_addresses[] = { FRA_IIFNAME, FRA_OIFNAME, FRA_L3MDEV };
+	static const uint16_t by_interface[] = { FRA_IIFNAME, FRA_OIFNAME, FRA_L3MDEV };
 	static const uint16_t by_more[] = { FRA_FWMARK,	     FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE,
 					    FRA_DPORT_RANGE, FRA_TUN_ID,    FRA_FLOW };
 	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[FRA_DPORT_RANGE + 1];
-	bool addresses = false, more = rule->tos;
-	enum routing *routing = arg;
+	bool interface = false, more = rule->tos;
+	enum routing *routing = arg, by;
 	uint32_t table;
 
 	if (h->nlmsg_type != RTM_NEWRULE || rule->family != AF_INET)
 		return;
 	netlink_attributes(h, sizeof(*rule), attr, ARRAY_SIZE(attr));
-	for (size_t i = 0; i < ARRAY_SIZE(by_addresses); i++)
-		addresses |= attr[by_addresses[i]] != NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(by_interface); i++)
+		interface |= attr[by_interface[i]] != NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(by_more); i++)
 		more |= attr[by_more[i]] != NULL;
 	table = attr[FRA_TABLE] ? netlink_u32(attr[FRA_TABLE]) : rule->table;
-	if (more)
-		*routing = ROUTING_BY_MORE;
-	else if (*routing == ROUTING_BY_DESTINATION &&
-		 !rule_is_default(rule, netlink_u32(attr[FRA_PRIORITY]), table, addresses))
-		*routing = ROUTING_BY_ADDRESSES;
+	by = more ? ROUTING_BY_MORE : rule->src_len || !interface ? ROUTING_BY_ADDRESSES : ROUTING_BY_INTERFACE;
+	if (by > *routing && !rule_is_default(rule, netlink_u32(attr[FRA_PRIORITY]), table, interface || more))
+		*routing = by;
 }
 
 static void reset_rules(void *arg)

@@ -283,6 +283,7 @@ void devices_free(struct devices *v)
 	free(v->interfaces.list);
 	free(v->patterns);
 	free(v->prefixes);
+	free(v->vrf_tables);
 	free(v->ports);
 	free(v->pin_path);
 	free(v);

@@ -135,6 +135,8 @@ static int attach_all(struct devices *v, struct interfaces *all, struct error *e
 			else if (r)
 				return r;
 		}
+		if (steps[s] == step_begin && devices_record_vrfs(v, all))
+			monitor_raise_epoch(v->monitor);
 	}
 	interfaces_carry(all);
 	return 0;
@@ -150,12 +152,19 @@ static int note_all(struct devices *v, const struct interfaces *all, struct atta
 	return r ? error_set(err, r, "what the interfaces carry cannot be read: %s", strerror(-r)) : 0;
 }
 
+static int apply_routes(struct devices *v, const struct prefix *prefixes, size_t n, struct error *err)
+{
+	const struct blackholes wanted = devices_blackholes(v, prefixes, n);
+
+	return routes_apply(v->netlink, &v->own_routes, &wanted, err);
+}
+
 static void restore_all(struct devices *v, const struct interfaces *all, const struct attach_before *before)
 {
 	for (size_t k = 0; k < all->count; k++)
 		attach_restore(v->netlink, v->datapath, &before[k], &v->own, all->list[k].made_clsact);
 	if (v->applied)
-		routes_apply(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, NULL);
+		apply_routes(v, v->prefixes, v->n_prefixes, NULL);
 	monitor_raise_epoch(v->monitor);
 	route_copy_devices_changed(v->copy);
 }
@@ -174,7 +183,7 @@ static int change(struct devices *v, struct interfaces *all, const struct prefix
 	if (!r) {
 		r = attach_all(v, all, err);
 		if (!r)
-			r = routes_apply(v->netlink, &v->own_routes, prefixes, n_prefixes, err);
+			r = apply_routes(v, prefixes, n_prefixes, err);
 		if (r)
 			restore_all(v, all, before);
 	}
@@ -217,7 +226,7 @@ static void start(struct devices *v, struct interfaces *all)
 			interface_check_forwarding(i);
 			continue;
 		}
-		if (i->link.port_kind[0] && strcmp(i->link.port_kind, "vrf"))
+		if (i->link.port_kind[0] && !link_vrf(&i->link))
 			log_warning("%s: is a port of a %s, to which routes refer; most likely that one is meant",
 				    i->name, i->link.port_kind);
 		if (!i->hidden)

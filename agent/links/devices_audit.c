@@ -18,22 +18,27 @@ static void audit_interface(const struct devices *v, const struct interface *i, 
 	else if (!devices_is_attached(v, i, l))
 		findings_add(f, FINDING_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
 			     *i->problem ? ": " : "", i->problem);
-	else if (memcmp(&record, &v->datapath->device[l->ifindex], offsetof(struct device, pad)))
+	else if (memcmp(&record, &v->datapath->device[l->ifindex], sizeof(record)))
 		findings_add(f, FINDING_DEVICE, false, i->name, "the datapath's record of it is wrong");
 	else if (interface_is_port(i) && !datapath_has_port(v->datapath, l->ifindex))
 		findings_add(f, FINDING_DEVICE, false, i->name, "the map `ports` lacks it");
 }
 
-static void audit_routes_missing(struct prefix prefix, void *arg)
+static void audit_routes_missing(struct prefix prefix, uint32_t table, void *arg)
 {
 	char text[ADDR_TEXT];
 
-	findings_add(arg, FINDING_ROUTE, false, prefix_text(prefix, text), "its blackhole route is missing");
+	if (table == RT_TABLE_MAIN)
+		findings_add(arg, FINDING_ROUTE, false, prefix_text(prefix, text), "its blackhole route is missing");
+	else
+		findings_add(arg, FINDING_ROUTE, false, prefix_text(prefix, text),
+			     "its blackhole route is missing in table %u, of a VRF", table);
 }
 
 static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 {
 	_cleanup_free_ struct link *links = NULL;
+	const struct blackholes wanted = devices_blackholes(v, v->prefixes, v->n_prefixes);
 	size_t n_links = 0;
 	int r = links_read(v->netlink, &links, &n_links);
 
@@ -53,13 +58,13 @@ static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 		const struct device *d = &v->datapath->device[ifindex];
 		char text[32];
 
-		if ((!d->roles && !d->lower) || interfaces_find_index(&v->interfaces, ifindex))
+		if ((!d->roles && !d->lower) || d->flags & DEVICE_VRF || interfaces_find_index(&v->interfaces, ifindex))
 			continue;
 		snprintf(text, sizeof(text), "interface %u", ifindex);
 		findings_add(f, FINDING_DEVICE, false, text,
 			     "the datapath has a record of it, but it is not configured");
 	}
-	return r ? r : routes_compare(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, audit_routes_missing, f);
+	return r ? r : routes_compare(v->netlink, &v->own_routes, &wanted, audit_routes_missing, f);
 }
 
 /* Whether notified changes have yet to be processed. */
@@ -77,7 +82,7 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 	int r;
 
 	*ret_interfaces = 0;
-	*ret_routes = v->n_prefixes;
+	*ret_routes = v->n_prefixes * (1 + v->n_vrf_tables);
 	if (unsettled(v))
 		return 1;
 	r = audit(v, findings, ret_interfaces);

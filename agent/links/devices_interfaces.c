@@ -108,7 +108,7 @@ void devices_record(struct devices *v, struct interfaces *all)
 			i->addr = addresses_primary(addresses, n_addresses, i->link.ifindex);
 		if (filters)
 			i->rp_filter = rp_filter_of(filters, i->link.ifindex);
-		rp_summary_add(&summary, i->roles, i->rp_filter);
+		rp_summary_add(&summary, i->roles, i->rp_filter, link_vrf(&i->link) != 0);
 
 		enter_port(v, i);
 
@@ -117,6 +117,7 @@ void devices_record(struct devices *v, struct interfaces *all)
 		changed |= device_store(v->datapath, i->link.ifindex, &record);
 	}
 	changed |= devices_record_ports(v, all);
+	changed |= devices_record_vrfs(v, all);
 	free(addresses);
 	v->filters = summary;
 	r = interfaces_tell_vlans(all, v->datapath->vlans);
@@ -137,26 +138,31 @@ static bool is_open(const struct interface *i)
 
 void devices_open_guard(struct devices *v, const struct interfaces *all)
 {
-	_cleanup_free_ uint32_t *open = calloc(all->count + 1, sizeof(*open));
+	_cleanup_free_ uint32_t *open = calloc(2 * all->count + 1, sizeof(*open));
 	size_t n = 0;
 
 	for (size_t k = 0; open && k < all->count; k++)
 		if (is_open(&all->list[k]))
 			open[n++] = all->list[k].link.ifindex;
+	for (size_t k = 0; open && k < all->count; k++)
+		if (is_open(&all->list[k]))
+			n = devices_add_vrf(&all->list[k], open, n);
 	guard_open(v->guard, open, n);
 }
 
 void devices_shut_guard(struct devices *v, const struct interfaces *all)
 {
-	_cleanup_free_ uint32_t *kept = calloc(all->count + 1, sizeof(*kept));
+	_cleanup_free_ uint32_t *kept = calloc(2 * all->count + 1, sizeof(*kept));
 	size_t n = 0;
 
 	for (size_t k = 0; kept && k < all->count; k++) {
 		uint32_t ifindex = all->list[k].link.ifindex;
 
 		if (ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles == all->list[k].roles &&
-		    !devices_changes_share(v, &all->list[k]))
+		    !devices_changes_share(v, &all->list[k])) {
 			kept[n++] = ifindex;
+			n = devices_add_vrf(&all->list[k], kept, n);
+		}
 	}
 	guard_keep(v->guard, kept, n);
 }

@@ -8,9 +8,10 @@
 #include "links/devices_private.h"
 #include "routing/routes.h"
 
+/* devices_record_vrfs() maintains the records of VRFs. */
 static bool is_recorded(const struct device *d)
 {
-	return d->roles || d->lower;
+	return (d->roles || d->lower) && !(d->flags & DEVICE_VRF);
 }
 
 /* Whether a record is that of a port whose bond is in the list; devices_record_ports() maintains those. */

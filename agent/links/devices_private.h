@@ -44,6 +44,10 @@ struct devices {
 	size_t n_ports;
 	struct prefix *prefixes; /* with blackhole routes */
 	size_t n_prefixes;
+	uint32_t *vrf_tables; /* the tables that have them besides `main`, in order */
+	size_t n_vrf_tables;
+	size_t n_vrfs;	/* with records */
+	bool vrfs_read; /* the records of an earlier agent's VRFs have been seen */
 	struct guard *guard;
 	bool applied;		   /* the members above are those of a configuration */
 	enum routing routing;	   /* according to the rules */
@@ -170,5 +174,15 @@ void devices_sync(struct devices *v);
 
 /* Gives the ports of bonds that run XDP natively the records of their bonds. True if a record changed. */
 bool devices_record_ports(struct devices *v, const struct interfaces *all);
+
+/*
+ * Gives the VRFs of the interfaces records, and has their tables get blackhole routes. True if a record changed. The
+ * next appends the VRF of an interface to a list without repetitions, and returns its length.
+ */
+bool devices_record_vrfs(struct devices *v, const struct interfaces *all);
+size_t devices_add_vrf(const struct interface *i, uint32_t *open, size_t n);
+
+/* The blackhole routes for prefixes: in `main` and in the tables of VRFs. */
+struct blackholes devices_blackholes(const struct devices *v, const struct prefix *prefix, size_t count);
 
 #endif

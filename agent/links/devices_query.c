@@ -183,7 +183,8 @@ static void add_matches(const struct devices *v, const struct config *c, const s
 		const struct config_interface *pattern = pattern_for(patterns, n, &links[k]);
 
 		if (pattern && !config_find_interface(c, links[k].name))
-			rp_summary_add(summary, pattern->roles, rp_filter_of(filters, links[k].ifindex));
+			rp_summary_add(summary, pattern->roles, rp_filter_of(filters, links[k].ifindex),
+				       link_vrf(&links[k]) != 0);
 	}
 }
 
@@ -195,10 +196,15 @@ struct rp_summary devices_rp_filters(const struct devices *v, const struct confi
 
 	if (r)
 		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
-	for (size_t k = 0; k < c->n_interfaces; k++)
-		if (!strchr(c->interfaces[k].name, '*'))
-			rp_summary_add(&summary, c->interfaces[k].roles,
-				       rp_filter_of(filters, if_nametoindex(c->interfaces[k].name)));
+	for (size_t k = 0; k < c->n_interfaces; k++) {
+		struct link l;
+
+		if (strchr(c->interfaces[k].name, '*'))
+			continue;
+		if (link_by_name(v->netlink, c->interfaces[k].name, &l))
+			l = (struct link){ 0 };
+		rp_summary_add(&summary, c->interfaces[k].roles, rp_filter_of(filters, l.ifindex), link_vrf(&l) != 0);
+	}
 	add_matches(v, c, filters, &summary);
 	return summary;
 }

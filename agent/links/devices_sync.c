@@ -221,7 +221,7 @@ static void sync_routing(struct devices *v)
 	if (v->applied)
 		changed |= rp_source_check(&v->filters) != s->source_check ||
 			   rp_outside_strict(&v->filters) != s->outside_strict ||
-			   v->filters.outside_strict != s->outside_filter;
+			   v->filters.outside_strict != s->outside_filter || v->filters.vrf != s->vrf;
 	changed |= (tc_wanted(v) & ~s->tc) != 0;
 	v->routing_told = now;
 	if (now != before && now == ROUTING_BY_MORE)
@@ -300,8 +300,10 @@ void devices_sync(struct devices *v)
 	devices_hold_copy(v);
 	tell_trouble(v);
 	if (v->routes_dirty) {
+		const struct blackholes wanted = devices_blackholes(v, v->prefixes, v->n_prefixes);
+
 		v->routes_dirty = false;
-		if (routes_apply(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, &err))
+		if (routes_apply(v->netlink, &v->own_routes, &wanted, &err))
 			log_warning("%s", err.text);
 	}
 }

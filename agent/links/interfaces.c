@@ -62,6 +62,7 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 		.tag_tpid = i->link.vlan_tpid,
 		.tag_id = i->link.vlan_id,
 		.rp_filter = i->rp_filter,
+		.vrf = (uint16_t)link_vrf(&i->link),
 	};
 
 	memcpy(record.mac, i->link.mac, sizeof(record.mac));

@@ -11,7 +11,7 @@ const struct config_interface *pattern_for(const struct config_interface *wanted
 {
 	const struct config_interface *found = NULL;
 
-	if (l->type == ARPHRD_LOOPBACK || l->port_kind[0] || l->ifindex >= MAX_IFINDEX)
+	if (l->type == ARPHRD_LOOPBACK || (l->port_kind[0] && !link_vrf(l)) || l->ifindex >= MAX_IFINDEX)
 		return NULL;
 	for (size_t k = 0; k < n; k++)
 		if (interface_is_pattern(wanted[k].name) && interface_matches(wanted[k].name, l->name) &&

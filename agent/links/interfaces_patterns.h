@@ -11,7 +11,7 @@
 
 /*
  * The longest pattern that matches a link: NULL if none does, or if the link is not an interface of its own: loopback,
- * a port of another interface, or in a VRF. A link with an index beyond the tables does not match either: packets from
+ * or a port of another interface. A link with an index beyond the tables does not match either: packets from
  * there are translated by their source (settings.inside_from).
  */
 const struct config_interface *pattern_for(const struct config_interface *wanted, size_t n, const struct link *l);

@@ -77,7 +77,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	unsigned sent = 0;
 
 	for (; a->next_ifindex < MAX_IFINDEX && sent < MESSAGES_PER_SLICE; a->next_ifindex++)
-		if (a->d->device[a->next_ifindex].roles & DEVICE_INSIDE)
+		if (a->d->device[a->next_ifindex].roles & DEVICE_INSIDE &&
+		    !(a->d->device[a->next_ifindex].flags & DEVICE_VRF))
 			sent += send_on(a, a->next_ifindex);
 	if (a->next_ifindex < MAX_IFINDEX) {
 		wait_ms(a, 1);

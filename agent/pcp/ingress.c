@@ -72,6 +72,8 @@ static bool asks_kernel(struct pcp_ingress *i, uint32_t source, uint32_t ifindex
 	/* The route itself, with all its next hops, rather than one of them. */
 	rt->rtm_flags = RTM_F_FIB_MATCH;
 	mnl_attr_put_u32(h, RTA_DST, htonl(source));
+	if (ifindex < MAX_IFINDEX && i->d->device[ifindex].vrf)
+		mnl_attr_put_u32(h, RTA_OIF, i->d->device[ifindex].vrf);
 	return !netlink_call(i->netlink, visit_route, &q) && q.yes;
 }
 

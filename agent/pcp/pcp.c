@@ -122,6 +122,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct pcp *p = arg;
 
+	p->waits |= pcp_close_moved(p);
 	if (p->waits)
 		try_again(p);
 	look_again(p, pcp_leases_expire(&p->leases, boottime_s()));
@@ -241,11 +242,12 @@ void pcp_settle(struct pcp *p, const struct config *c, size_t lost)
 int pcp_check(const struct config *c, const struct config *running, const char *name, struct error *err)
 {
 	for (uint32_t i = 0; c->pcp.enabled && i < c->pcp.n_listen; i++) {
+		uint32_t vrf;
 		int fd;
 
 		if (running && pcp_wants(&running->pcp, c->pcp.listen[i]))
 			continue;
-		fd = pcp_socket_open(c->pcp.listen[i]);
+		fd = pcp_socket_open(c->pcp.listen[i], &vrf);
 		if (fd < 0)
 			return pcp_refuse_address(c, c->pcp.listen[i], i, fd, name, err);
 		close_fd(&fd);

@@ -35,11 +35,12 @@ void pcp_close_all(struct pcp *p)
 static int listen_at(struct pcp *p, uint32_t addr)
 {
 	struct place *at = place_of(p, 0);
-	int fd = pcp_socket_open(addr);
+	uint32_t vrf;
+	int fd = pcp_socket_open(addr, &vrf);
 
 	if (fd < 0)
 		return fd;
-	*at = (struct place){ .owner = p, .addr = addr, .fd = fd };
+	*at = (struct place){ .owner = p, .addr = addr, .vrf = vrf, .fd = fd };
 	if (p->senders && pcp_senders_watch(p->senders, fd))
 		log_warning("PCP: the MAC addresses of clients are not known");
 	at->event = event_new(p->base, fd, EV_READ | EV_PERSIST, pcp_on_request, at);
@@ -75,6 +76,22 @@ void pcp_close_unwanted(struct pcp *p)
 	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
 		if (p->place[i].owner && !pcp_wants(&p->rules, p->place[i].addr))
 			place_close(&p->place[i]);
+}
+
+bool pcp_close_moved(struct pcp *p)
+{
+	bool closed = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++) {
+		struct place *at = &p->place[i];
+
+		/* Without interfaces in VRFs no address is in one. */
+		if (!at->owner || (!at->vrf && !p->d->settings.vrf) || pcp_socket_vrf(at->addr) == at->vrf)
+			continue;
+		place_close(at);
+		closed = true;
+	}
+	return closed;
 }
 
 int pcp_listen_missing(struct pcp *p, const struct config *c, const char *name, struct error *err)

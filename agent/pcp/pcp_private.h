@@ -26,8 +26,11 @@ struct pcp_arrival {
 	uint32_t ifindex; /* of the interface that received it */
 };
 
-/* Opens a socket at an address, host byte order. Returns it, or -errno. */
-int pcp_socket_open(uint32_t addr);
+/* Opens a socket at an address, host byte order, in the VRF that has the address. Returns it, or -errno. */
+int pcp_socket_open(uint32_t addr, uint32_t *ret_vrf);
+
+/* Index of the VRF that has an address; 0: none. */
+uint32_t pcp_socket_vrf(uint32_t addr);
 
 /* Returns the number of octets of the next request, cut at `size`; -EAGAIN if there is none, or another -errno. */
 ssize_t pcp_socket_receive(int fd, uint8_t *data, size_t size, struct pcp_arrival *ret);
@@ -143,6 +146,7 @@ enum pcp_source pcp_source_of(struct pcp_sources *s, uint32_t source, uint32_t i
 struct place {
 	struct pcp *owner;
 	uint32_t addr;
+	uint32_t vrf; /* that the socket is bound to; 0: none */
 	int fd;
 	struct event *event;
 };
@@ -190,6 +194,9 @@ bool pcp_wants(const struct config_pcp *rules, uint32_t addr);
 /* Stores a message that an address cannot be bound, and returns r. c may be NULL. */
 int pcp_refuse_address(const struct config *c, uint32_t addr, uint32_t number, int r, const char *name,
 		       struct error *err);
+
+/* Closes sockets whose addresses have moved to another VRF, or out of one. Whether there was one. */
+bool pcp_close_moved(struct pcp *p);
 
 /* Listens at missing addresses of the rules. 0, or -errno with err about the first failure. */
 int pcp_listen_missing(struct pcp *p, const struct config *c, const char *name, struct error *err);

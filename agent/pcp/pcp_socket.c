@@ -8,9 +8,44 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
+#include "host/netlink.h"
 #include "pcp/pcp_message.h"
 
-int pcp_socket_open(uint32_t addr)
+/* The VRF of an address; ifindex 0: none. */
+static struct link vrf_of(struct netlink *n, uint32_t addr)
+{
+	_cleanup_free_ struct address *all = NULL;
+	struct link l, vrf;
+	size_t count = 0;
+
+	if (addresses_read(n, &all, &count))
+		return (struct link){ 0 };
+	for (size_t i = 0; i < count; i++)
+		if (all[i].addr == addr && !link_by_index(n, all[i].ifindex, &l))
+			return link_vrf(&l) && !link_by_index(n, link_vrf(&l), &vrf) ? vrf : (struct link){ 0 };
+	return (struct link){ 0 };
+}
+
+uint32_t pcp_socket_vrf(uint32_t addr)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+
+	return netlink_new(&n) ? 0 : vrf_of(n, addr).ifindex;
+}
+
+/* An address in a VRF is an address of the machine only for sockets that are bound to the VRF. */
+static int bind_to_vrf(int fd, uint32_t addr, uint32_t *ret_vrf)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	struct link vrf = { 0 };
+
+	if (!netlink_new(&n))
+		vrf = vrf_of(n, addr);
+	*ret_vrf = vrf.ifindex;
+	return vrf.ifindex ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, vrf.name, sizeof(vrf.name)) : 0;
+}
+
+int pcp_socket_open(uint32_t addr, uint32_t *ret_vrf)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const struct sockaddr_in at = { .sin_family = AF_INET,
@@ -19,7 +54,7 @@ int pcp_socket_open(uint32_t addr)
 	const int on = 1, off = 0;
 
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) ||
-	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) || bind_to_vrf(fd, addr, ret_vrf) ||
 	    bind(fd, (const struct sockaddr *)&at, sizeof(at)))
 		return -errno;
 	return take_fd(fd);

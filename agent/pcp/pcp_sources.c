@@ -15,10 +15,11 @@
 
 struct pcp_sources {
 	struct netlink *netlink;
-	/* The last interface examined, and whether its hosts are found through ARP. */
+	/* The last interface examined. */
 	uint32_t ifindex;
 	uint64_t looked_s;
-	bool has_arp;
+	bool has_arp; /* its hosts are found through ARP */
+	uint32_t vrf; /* that it is in; 0: none */
 	/* Neighbours that the kernel was asked to resolve in a second. */
 	uint64_t second;
 	uint32_t resolved;
@@ -74,22 +75,26 @@ static bool is_on_link(struct pcp_sources *s, uint32_t addr, uint32_t ifindex)
 	rt->rtm_dst_len = 32;
 	rt->rtm_flags = RTM_F_FIB_MATCH;
 	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+	if (s->vrf)
+		mnl_attr_put_u32(h, RTA_OIF, s->vrf);
 	return !netlink_call(s->netlink, visit_route, &l) && l.yes;
 }
 
-/* Whether hosts on an interface are found through ARP. Checked again after a second. */
-static bool has_arp(struct pcp_sources *s, uint32_t ifindex)
+/* Looks at an interface: its VRF, and whether its hosts are found through ARP. Again after a second. */
+static void look_at(struct pcp_sources *s, uint32_t ifindex)
 {
 	uint64_t now_s = boottime_s();
 	struct link link;
 
 	if (s->ifindex == ifindex && s->looked_s == now_s)
-		return s->has_arp;
-	s->has_arp = !link_by_index(s->netlink, ifindex, &link) && link.type == ARPHRD_ETHER &&
+		return;
+	if (link_by_index(s->netlink, ifindex, &link))
+		link = (struct link){ 0 };
+	s->has_arp = link.ifindex && link.type == ARPHRD_ETHER &&
 		     !(link.flags & (IFF_NOARP | IFF_POINTOPOINT | IFF_LOOPBACK));
+	s->vrf = link_vrf(&link);
 	s->ifindex = ifindex;
 	s->looked_s = now_s;
-	return s->has_arp;
 }
 
 static struct nlmsghdr *neighbour_request(struct pcp_sources *s, uint16_t type, uint16_t flags, uint32_t addr,
@@ -149,7 +154,8 @@ enum pcp_source pcp_source_of(struct pcp_sources *s, uint32_t source, uint32_t i
 {
 	struct neighbour n = { 0 };
 
-	if (!is_on_link(s, source, ifindex) || !has_arp(s, ifindex))
+	look_at(s, ifindex);
+	if (!s->has_arp || !is_on_link(s, source, ifindex))
 		return PCP_SOURCE_TAKEN;
 	neighbour_request(s, RTM_GETNEIGH, 0, source, ifindex);
 	netlink_call(s->netlink, visit_neighbour, &n);

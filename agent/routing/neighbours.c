@@ -55,7 +55,8 @@ static uint64_t hash_of(uint32_t family, uint32_t ifindex, const uint8_t addr[st
 
 static bool is_ours(const struct neighbours *v, uint32_t ifindex)
 {
-	return ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles;
+	return ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles &&
+	       !(v->datapath->device[ifindex].flags & DEVICE_VRF);
 }
 
 static void visit_state(const struct nlmsghdr *h, void *arg)

@@ -37,7 +37,8 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 		way->neighbour = NEIGHBOUR_UNKNOWN;
 }
 
-static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned flags)
+/* vrf: index of the VRF that is asked; 0: none. */
+static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned flags, uint32_t vrf)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, 0, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -46,7 +47,19 @@ static struct nlmsghdr *request_route(struct netlink *n, uint32_t addr, unsigned
 	rt->rtm_dst_len = 32;
 	rt->rtm_flags = flags;
 	mnl_attr_put_u32(h, RTA_DST, htonl(addr));
+	if (vrf)
+		mnl_attr_put_u32(h, RTA_OIF, vrf);
 	return h;
+}
+
+/* The VRF by which packets that come in through an interface are routed; 0: none. */
+static uint32_t vrf_of(struct netlink *n, uint32_t ifindex)
+{
+	struct link l;
+
+	if (!ifindex || link_by_index(n, ifindex, &l))
+		return 0;
+	return strcmp(l.kind, "vrf") ? link_vrf(&l) : ifindex;
 }
 
 /* Whether the kernel refuses the source, or forwards nothing from there: that reveals nothing about the route. */
@@ -57,12 +70,12 @@ static bool is_refused_at_entry(int r, uint32_t ifindex)
 	return r == -EXDEV || (r == -EHOSTUNREACH && if_indextoname(ifindex, name) && forwarding_is_off(name));
 }
 
-static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, struct kernel_way *way)
+static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, uint32_t vrf, struct kernel_way *way)
 {
 	int r = -EXDEV;
 
 	if (ifindex) {
-		struct nlmsghdr *h = request_route(n, way->addr, 0);
+		struct nlmsghdr *h = request_route(n, way->addr, 0, 0);
 
 		((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_src_len = 32;
 		mnl_attr_put_u32(h, RTA_SRC, htonl(source));
@@ -71,7 +84,7 @@ static int read_route(struct netlink *n, uint32_t source, uint32_t ifindex, stru
 	}
 	if (!is_refused_at_entry(r, ifindex))
 		return r;
-	request_route(n, way->addr, 0);
+	request_route(n, way->addr, 0, vrf);
 	return netlink_call(n, visit_route, way);
 }
 
@@ -130,7 +143,7 @@ uint32_t address_beyond(void)
 	for (size_t i = 0; i < ARRAY_SIZE(test_networks); i++) {
 		uint8_t length = 32;
 
-		request_route(n, test_networks[i], RTM_F_FIB_MATCH);
+		request_route(n, test_networks[i], RTM_F_FIB_MATCH, 0);
 		if (netlink_call(n, visit_length, &length)) {
 			if (!unrouted)
 				unrouted = test_networks[i];
@@ -141,29 +154,43 @@ uint32_t address_beyond(void)
 	return unrouted ? unrouted : test_networks[0];
 }
 
-int kernel_way_read(uint32_t addr, struct kernel_way *ret)
+static void read_way(struct netlink *n, uint32_t source, uint32_t ifindex, uint32_t vrf, struct kernel_way *way)
 {
-	return kernel_way_read_from(addr, 0, 0, ret);
+	struct link link;
+
+	way->error = read_route(n, source, ifindex, vrf, way);
+	if (way->error || !way->ifindex || link_by_index(n, way->ifindex, &link))
+		return;
+	snprintf(way->name, sizeof(way->name), "%s", link.name);
+	way->up = link.flags & IFF_RUNNING;
+	if (link.flags & (IFF_NOARP | IFF_LOOPBACK))
+		way->neighbour = NEIGHBOUR_NEEDLESS;
+	else if (way->neighbour != NEIGHBOUR_UNKNOWN)
+		read_neighbour(n, way);
+}
+
+int kernel_way_read(uint32_t addr, uint32_t vrf, struct kernel_way *ret)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	struct kernel_way way = { .addr = addr };
+	int r = netlink_new(&n);
+
+	if (r)
+		return r;
+	read_way(n, 0, 0, vrf, &way);
+	*ret = way;
+	return 0;
 }
 
 int kernel_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct kernel_way *ret)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
 	struct kernel_way way = { .addr = addr };
-	struct link link;
 	int r = netlink_new(&n);
 
 	if (r)
 		return r;
-	way.error = read_route(n, source, ifindex, &way);
-	if (!way.error && way.ifindex && !link_by_index(n, way.ifindex, &link)) {
-		snprintf(way.name, sizeof(way.name), "%s", link.name);
-		way.up = link.flags & IFF_RUNNING;
-		if (link.flags & (IFF_NOARP | IFF_LOOPBACK))
-			way.neighbour = NEIGHBOUR_NEEDLESS;
-		else if (way.neighbour != NEIGHBOUR_UNKNOWN)
-			read_neighbour(n, &way);
-	}
+	read_way(n, source, ifindex, vrf_of(n, ifindex), &way);
 	*ret = way;
 	return 0;
 }

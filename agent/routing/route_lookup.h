@@ -34,13 +34,13 @@ struct kernel_way {
  */
 uint32_t address_beyond(void);
 
-/* Asks the kernel. 0, or -errno if that failed. */
-int kernel_way_read(uint32_t addr, struct kernel_way *ret);
+/* Asks the kernel for a route of a VRF, given its index; 0: of none. 0, or -errno if that failed. */
+int kernel_way_read(uint32_t addr, uint32_t vrf, struct kernel_way *ret);
 
 /*
  * The same for a packet from an address that arrives through an interface: routing rules by source and by interface
  * count. If the kernel would not accept such a packet at all, for example because of a strict rp_filter or without
- * forwarding, the result is that of kernel_way_read(). ifindex 0: no interface.
+ * forwarding, the result is that of kernel_way_read() for the interface's VRF. ifindex 0: no interface.
  */
 int kernel_way_read_from(uint32_t addr, uint32_t source, uint32_t ifindex, struct kernel_way *ret);
 

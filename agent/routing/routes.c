@@ -195,36 +195,44 @@ static int know_routes(struct netlink *n, const struct own_routes *own, struct o
 	return 0;
 }
 
-static bool wanted_route(const struct prefix *prefixes, size_t count, const struct own_route *route)
+/* Table number n of those with blackhole routes: `main`, then those of VRFs. */
+static uint32_t table_at(const struct blackholes *b, size_t n)
 {
-	if (route->type != RTN_BLACKHOLE || route->metric != ROUTE_METRIC || route->table != RT_TABLE_MAIN)
+	return n ? b->vrf_table[n - 1] : RT_TABLE_MAIN;
+}
+
+static bool wants_table(const struct blackholes *b, uint32_t table)
+{
+	for (size_t i = 0; i <= b->n_vrf_tables; i++)
+		if (table_at(b, i) == table)
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct blackholes *b, const struct own_route *route)
+{
+	if (route->type != RTN_BLACKHOLE || route->metric != ROUTE_METRIC || !wants_table(b, route->table))
 		return false;
-	for (size_t i = 0; i < count; i++)
-		if (prefix_equal(prefixes[i], route->prefix))
+	for (size_t i = 0; i < b->count; i++)
+		if (prefix_equal(b->prefix[i], route->prefix))
 			return true;
 	return false;
 }
 
-static bool present_route(const struct own_routes *own, struct prefix prefix)
+static struct own_route blackhole(struct prefix prefix, uint32_t table)
 {
-	for (size_t i = 0; i < own->count; i++)
-		if (wanted_route(&prefix, 1, &own->route[i]))
-			return true;
-	return false;
+	return (struct own_route){ .prefix = prefix, .metric = ROUTE_METRIC, .table = table, .type = RTN_BLACKHOLE };
 }
 
-static int add_route(struct netlink *n, struct own_routes *own, struct prefix prefix, struct error *err)
+static int add_route(struct netlink *n, struct own_routes *own, const struct own_route *route, struct error *err)
 {
-	struct own_route route = {
-		.prefix = prefix, .metric = ROUTE_METRIC, .table = RT_TABLE_MAIN, .type = RTN_BLACKHOLE
-	};
 	char text[ADDR_TEXT];
-	int r = change_route(n, RTM_NEWROUTE, &route);
+	int r = change_route(n, RTM_NEWROUTE, route);
 
-	prefix_text(prefix, text);
+	prefix_text(route->prefix, text);
 	/* The notification comes later. */
 	if (!r && own)
-		add_own(own, &route);
+		add_own(own, route);
 	if (r == -EEXIST) {
 		log_info("%s: there is another route with metric %u, so no blackhole route is added", text,
 			 ROUTE_METRIC);
@@ -233,25 +241,48 @@ static int add_route(struct netlink *n, struct own_routes *own, struct prefix pr
 	return r ? error_set(err, r, "the blackhole route of %s cannot be added: %s", text, strerror(-r)) : 0;
 }
 
-int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix *prefixes, size_t count,
-		 struct error *err)
+/* Calls a function for each blackhole route that is missing, until it fails. An outside prefix of /0 cannot be real,
+ * and the route would become the default route where there is no other. */
+static int each_missing(const struct blackholes *b, const struct own_routes *present,
+			int (*call)(const struct own_route *route, void *arg), void *arg)
 {
+	int r = 0;
+
+	for (size_t t = 0; t <= b->n_vrf_tables; t++)
+		for (size_t i = 0; !r && i < b->count; i++) {
+			struct own_route route = blackhole(b->prefix[i], table_at(b, t));
+
+			if (route.prefix.plen && !find_own(present, &route))
+				r = call(&route, arg);
+		}
+	return r;
+}
+
+struct adding {
+	struct netlink *netlink;
+	struct own_routes *own;
+	struct error *err;
+};
+
+static int add_missing(const struct own_route *route, void *arg)
+{
+	const struct adding *a = arg;
+
+	return add_route(a->netlink, a->own, route, a->err);
+}
+
+int routes_apply(struct netlink *n, struct own_routes *own, const struct blackholes *wanted, struct error *err)
+{
+	struct adding adding = { .netlink = n, .own = own, .err = err };
 	struct own_routes present;
 	int r = know_routes(n, own, &present);
 	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
 
 	if (r)
 		return error_set(err, r, "the routes cannot be read: %s", strerror(-r));
-	for (size_t i = 0; !r && i < count; i++) {
-		/*
-		 * An outside prefix of /0 cannot be real, and the route would become the default route where there is
-		 * no other.
-		 */
-		if (prefixes[i].plen && !present_route(&present, prefixes[i]))
-			r = add_route(n, own, prefixes[i], err);
-	}
+	r = each_missing(wanted, &present, add_missing, &adding);
 	for (size_t i = 0; !r && i < present.count; i++) {
-		if (wanted_route(prefixes, count, &routes[i]))
+		if (is_wanted(wanted, &routes[i]))
 			continue;
 		r = delete_route(n, &routes[i], err);
 		if (!r && own)
@@ -263,6 +294,7 @@ int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix 
 /* Whether a route of another protocol is in the place of a blackhole route. */
 struct place {
 	struct prefix prefix;
+	uint32_t table;
 	bool taken;
 };
 
@@ -275,9 +307,9 @@ static void visit_place(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_family != AF_INET || rt->rtm_protocol == ROUTE_PROTOCOL)
 		return;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
-	if (rt->rtm_table == RT_TABLE_MAIN && rt->rtm_dst_len == p->prefix.plen && attr[RTA_DST] &&
-	    ntohl(netlink_u32(attr[RTA_DST])) == p->prefix.base && attr[RTA_PRIORITY] &&
-	    netlink_u32(attr[RTA_PRIORITY]) == ROUTE_METRIC)
+	if ((attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table) == p->table &&
+	    rt->rtm_dst_len == p->prefix.plen && attr[RTA_DST] && ntohl(netlink_u32(attr[RTA_DST])) == p->prefix.base &&
+	    attr[RTA_PRIORITY] && netlink_u32(attr[RTA_PRIORITY]) == ROUTE_METRIC)
 		p->taken = true;
 }
 
@@ -286,31 +318,44 @@ static void reset_place(void *arg)
 	((struct place *)arg)->taken = false;
 }
 
-static bool place_taken(struct netlink *n, struct prefix prefix)
+static bool place_taken(struct netlink *n, const struct own_route *route)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
 	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	struct place p = { .prefix = prefix };
+	struct place p = { .prefix = route->prefix, .table = route->table };
 
 	rt->rtm_family = AF_INET;
-	rt->rtm_table = RT_TABLE_MAIN;
+	mnl_attr_put_u32(h, RTA_TABLE, route->table);
 	return !netlink_dump(n, visit_place, reset_place, &p) && p.taken;
 }
 
-int routes_compare(struct netlink *n, const struct own_routes *own, const struct prefix *prefixes, size_t count,
-		   void (*missing)(struct prefix prefix, void *arg), void *arg)
+struct comparing {
+	struct netlink *netlink;
+	void (*missing)(struct prefix prefix, uint32_t table, void *arg);
+	void *arg;
+};
+
+static int tell_missing(const struct own_route *route, void *arg)
 {
+	const struct comparing *c = arg;
+
+	if (!place_taken(c->netlink, route))
+		c->missing(route->prefix, route->table, c->arg);
+	return 0;
+}
+
+int routes_compare(struct netlink *n, const struct own_routes *own, const struct blackholes *wanted,
+		   void (*missing)(struct prefix prefix, uint32_t table, void *arg), void *arg)
+{
+	struct comparing comparing = { .netlink = n, .missing = missing, .arg = arg };
 	struct own_routes present;
 	int r = know_routes(n, own, &present);
 	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
 
-	for (size_t i = 0; !r && i < count; i++)
-		if (prefixes[i].plen && !present_route(&present, prefixes[i]) && !place_taken(n, prefixes[i]))
-			missing(prefixes[i], arg);
-	return r;
+	return r ? r : each_missing(wanted, &present, tell_missing, &comparing);
 }
 
 int routes_remove_all(struct netlink *n, struct error *err)
 {
-	return routes_apply(n, NULL, NULL, 0, err);
+	return routes_apply(n, NULL, &(const struct blackholes){ 0 }, err);
 }

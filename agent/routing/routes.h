@@ -42,17 +42,24 @@ void own_routes_message(struct own_routes *own, const struct nlmsghdr *h);
 /* The same as part of a reading of all routes. */
 void own_routes_again(struct own_routes *own, enum route_copy_reading what, const struct nlmsghdr *h);
 
-/*
- * Makes detnat's routes in the main table match these prefixes: adds missing ones, deletes others. A prefix of length 0
- * gets none. Leaves alone another route in the same place, and logs that once per call. own: the existing ones; if they
- * are unknown, or it is NULL, they are read, which takes long if there are many routes. 0 or -errno.
- */
-int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix *prefixes, size_t count,
-		 struct error *err);
+/* What there should be: a route for each prefix, in the table `main` and in those of VRFs. A prefix of /0 gets none. */
+struct blackholes {
+	const struct prefix *prefix;
+	size_t count;
+	const uint32_t *vrf_table;
+	size_t n_vrf_tables;
+};
 
-/* Calls `missing` for each of these prefixes that has neither detnat's route nor another in its place. 0 or -errno. */
-int routes_compare(struct netlink *n, const struct own_routes *own, const struct prefix *prefixes, size_t count,
-		   void (*missing)(struct prefix prefix, void *arg), void *arg);
+/*
+ * Makes detnat's routes match these: adds missing ones, deletes others, whatever their table. Leaves alone another
+ * route in the same place, and logs that once per call. own: the existing ones; if they are unknown, or it is NULL,
+ * they are read, which takes long if there are many routes. 0 or -errno.
+ */
+int routes_apply(struct netlink *n, struct own_routes *own, const struct blackholes *wanted, struct error *err);
+
+/* Calls `missing` for each of these that is neither there nor has another route in its place. 0 or -errno. */
+int routes_compare(struct netlink *n, const struct own_routes *own, const struct blackholes *wanted,
+		   void (*missing)(struct prefix prefix, uint32_t table, void *arg), void *arg);
 
 /* Deletes all routes of detnat's protocol. */
 int routes_remove_all(struct netlink *n, struct error *err);

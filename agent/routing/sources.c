@@ -59,8 +59,9 @@ uint8_t rp_filter_of(const struct rp_filters *f, uint32_t ifindex)
 	return f->of[ifindex] > f->all ? f->of[ifindex] : f->all;
 }
 
-void rp_summary_add(struct rp_summary *s, uint8_t roles, uint8_t rp_filter)
+void rp_summary_add(struct rp_summary *s, uint8_t roles, uint8_t rp_filter, bool in_vrf)
 {
+	s->vrf |= in_vrf;
 	if (roles & DEVICE_INSIDE) {
 		s->inside++;
 		s->inside_any |= rp_filter != 0;

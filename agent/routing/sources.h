@@ -24,13 +24,14 @@ int rp_filters_read(struct netlink *n, struct rp_filters **ret);
 /* 0 off, 1 strict, 2 loose; 0 if f is NULL. */
 uint8_t rp_filter_of(const struct rp_filters *f, uint32_t ifindex);
 
-/* How strictly detnat's interfaces are filtered, over all of them. Zero-initialised. */
+/* How strictly detnat's interfaces are filtered, over all of them, and whether one is in a VRF. Zero-initialised. */
 struct rp_summary {
 	unsigned inside, outside; /* interfaces of these roles */
 	bool inside_strict, inside_any, outside_strict;
+	bool vrf;
 };
 
-void rp_summary_add(struct rp_summary *s, uint8_t roles, uint8_t rp_filter);
+void rp_summary_add(struct rp_summary *s, uint8_t roles, uint8_t rp_filter, bool in_vrf);
 
 enum source_check rp_source_check(const struct rp_summary *s);
 bool rp_outside_strict(const struct rp_summary *s);

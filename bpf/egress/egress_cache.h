@@ -41,7 +41,10 @@ static __always_inline struct cached_hop *egress_cache_place(const struct cached
 static __always_inline struct cached_question egress_question(__u32 epoch, __u32 in_ifindex, __u32 src, __u32 dst)
 {
 	return (struct cached_question){
-		.dst = dst, .in_ifindex = in_ifindex, .src = settings.policy_routing ? src : 0, .epoch = epoch
+		.dst = dst,
+		.in_ifindex = in_ifindex,
+		.src = settings.policy_routing == POLICY_SOURCES ? src : 0,
+		.epoch = epoch,
 	};
 }
 

@@ -96,6 +96,17 @@ static __always_inline __u8 egress_hop_flags(const struct egress *e, __u32 dst)
 	return flags;
 }
 
+/*
+ * Returns 1 if a route leads into another VRF by its device (route leaking). The kernel then looks up the packet's
+ * route in that one.
+ */
+static __always_inline int egress_is_vrf(const struct egress *e)
+{
+	const struct device *out = settings.vrf ? device_get(e->ifindex) : 0;
+
+	return out && out->flags & DEVICE_VRF;
+}
+
 /* By the kernel's answer, which is cached if XDP can send to it; another one may be so no more in a moment. */
 static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u32 src, __u32 dst, __u32 in_ifindex,
 				       __u32 now, struct fib_hop *hop, struct egress *ret)
@@ -113,7 +124,7 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 		ret->ifindex = fib->ifindex;
 		ret->family = fib->family;
 		__builtin_memcpy(ret->gateway, fib->ipv6_dst, sizeof(ret->gateway));
-		ret->state = egress_state_of(verdict);
+		ret->state = egress_is_vrf(ret) ? EGRESS_KERNEL : egress_state_of(verdict);
 		return;
 	}
 	__builtin_memcpy(hop->dmac, fib->dmac, sizeof(hop->dmac));
@@ -122,6 +133,10 @@ static __always_inline void egress_ask(ctx_t *ctx, const struct globals *g, __u3
 	hop->mtu = (__u16)route_longest(fib, dst);
 	egress_by(hop, ret);
 	hop->mtu = (__u16)ret->longest;
+	if (egress_is_vrf(ret)) {
+		ret->state = EGRESS_KERNEL;
+		return;
+	}
 	hop->flags = egress_hop_flags(ret, dst);
 	hop->pad = 0;
 	hop->used = 0;
@@ -178,7 +193,8 @@ static __always_inline int egress_is_routed(const struct egress *e)
 
 /*
  * Returns 1 if a packet from outside to in_addr passes the strict reverse-path filter of its ingress interface, or if
- * there is none. in_ifindex: the interface through which a reply would come in.
+ * there is none. in_ifindex: the interface through which a reply would come in. In a VRF the kernel looks up the route
+ * of its own.
  */
 SUBPROGRAM int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src, __u32 in_ifindex)
 {
@@ -187,7 +203,7 @@ SUBPROGRAM int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src, __u32 in_i
 
 	if (!in || in->rp_filter != RP_STRICT || in->roles & DEVICE_INSIDE)
 		return 1;
-	egress_find_back(ctx, src, in_addr, in_ifindex, &back);
+	egress_find_back(ctx, src, in_addr, settings.vrf ? packet_ingress(ctx) : in_ifindex, &back);
 	return egress_is_routed(&back) && back.ifindex == received_by(in, packet_ingress(ctx));
 }
 

@@ -7,7 +7,8 @@
  *
  * If no reverse-path filter is on and routes depend only on destinations, only the gateway's own addresses are refused,
  * and the agent vouches for all others (globals.own_sources). Otherwise, and without an agent, the route back to the
- * address is looked for as any egress is (egress_find.h).
+ * address is looked for as any egress is (egress_find.h): as that of an answer, which comes in where the packet goes
+ * out; or, where interfaces are in VRFs, by the VRF that the packet comes from, as the kernel does it.
  */
 #ifndef DETNAT_SOURCE_H
 #define DETNAT_SOURCE_H
@@ -38,7 +39,7 @@ static __always_inline int source_is_known(const struct globals *g, __u32 src, _
 {
 	struct fib_hop back;
 
-	return egress_cached(g, out_ifindex, dst, src, now, &back) &&
+	return egress_cached(g, settings.vrf ? in_ifindex : out_ifindex, dst, src, now, &back) &&
 	       (settings.source_check == SOURCES_ROUTED || back.ifindex == in_ifindex);
 }
 
@@ -77,6 +78,8 @@ SUBPROGRAM int source_check(ctx_t *ctx, __u32 src, __u32 dst, __u32 out_ifindex)
 	in_ifindex = received_by(in, in_ifindex);
 	if (source_is_vouched(g, src, now_ticks()))
 		return SOURCE_GOOD;
+	if (settings.vrf)
+		out_ifindex = packet_ingress(ctx);
 	egress_find_back(ctx, src, dst, out_ifindex ? out_ifindex : in_ifindex, &back);
 	return source_judge(&back, in, in_ifindex);
 }

@@ -218,6 +218,31 @@ Test(egress, depends_on_the_sender_where_rules_say_so)
 	RUN_ROWS(rows);
 }
 
+/* The kernel looks up the packet's route in that VRF. */
+Test(egress, a_route_whose_device_is_a_vrf_is_left_to_the_kernel)
+{
+	static const struct row rows[] = {
+		{ "out",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 7000, 53 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "in",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(5001, 2) },
+		  PASS_XDP,
+		  { .ttl = 64, .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5001 },
+		  REASON_out2in_translated },
+	};
+	cr_assert_eq(open_flow(UDP, 5001, 53, 0), OUT_PORT(5001, 2));
+	datapath.device[inside_ifindex].flags = datapath.device[outside_ifindex].flags = DEVICE_VRF | DEVICE_REDIRECT;
+	settings.policy_routing = POLICY_INTERFACES;
+	settings.vrf = 1;
+	reload_settings();
+	RUN_ROWS(rows);
+}
+
 #define TO_CLASS_E .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(240, 0, 0, 1), UDP, 7000, 53
 
 Test(egress, class_e_has_no_way_out)

@@ -63,6 +63,30 @@ Test(source_rules, the_way_back_is_that_of_an_answer)
 	RUN_ROWS(prohibited);
 }
 
+/* As in the kernel, which looks a source up by the VRF that the packet came in through. */
+Test(source_rules, with_vrfs_the_way_back_is_looked_up_from_where_the_packet_came_in)
+{
+	static const struct row rows[] = {
+		{ "out",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5001, 53 },
+		  REDIRECT_XDP,
+		  { TO(POOL), UDP, OUT_PORT(5001, 2), 53 },
+		  REASON_in2out_translated },
+	};
+	static const struct row prohibited[] = {
+		{ "prohibited there", XDP_INSIDE, { FROM(SUBSCRIBER), UDP, 5002, 53 }, UP },
+	};
+
+	run("ip route add prohibit 10.0.0.2/32 table 100; ip rule add iif tout lookup 100");
+	settings.policy_routing = POLICY_INTERFACES;
+	settings.vrf = 1;
+	reload_settings();
+	RUN_ROWS(rows);
+	run("ip rule add iif tin lookup 100");
+	RUN_ROWS(prohibited);
+}
+
 /* Routes lead through the bond, not through its ports. */
 Test(source_rules, behind_a_port_is_behind_its_bond)
 {

@@ -54,10 +54,15 @@ Test(patterns, the_longest_that_matches_stands_for_a_link)
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = 5, .name = "eth0" }), "none");
 }
 
+Test(patterns, a_link_in_a_vrf_is_an_interface_of_its_own)
+{
+	cr_expect_str_eq(stands_for((struct link){ .ifindex = 5, .name = "ppp0", .port_kind = "vrf", .master = 4 }),
+			 "ppp*");
+}
+
 Test(patterns, a_link_that_is_no_interface_of_its_own_matches_nothing)
 {
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = 1, .name = "plo", .type = ARPHRD_LOOPBACK }), "none");
-	cr_expect_str_eq(stands_for((struct link){ .ifindex = 5, .name = "ppp0", .port_kind = "vrf" }), "none");
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = 5, .name = "ppp0", .port_kind = "bridge" }), "none");
 	cr_expect_str_eq(stands_for((struct link){ .ifindex = MAX_IFINDEX, .name = "ppp0" }), "none");
 }

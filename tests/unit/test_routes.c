@@ -48,7 +48,8 @@ static void apply(const struct prefix *prefixes, size_t count)
 {
 	struct error err;
 
-	cr_assert_eq(routes_apply(netlink, NULL, prefixes, count, &err), 0, "%s", err.text);
+	cr_assert_eq(routes_apply(netlink, NULL, &(struct blackholes){ prefixes, count, NULL, 0 }, &err), 0, "%s",
+		     err.text);
 }
 
 TestSuite(routes, .init = set_up, .fini = tear_down);
@@ -68,6 +69,35 @@ Test(routes, the_set_becomes_what_is_asked_for)
 	cr_expect_eq(routes_remove_all(netlink, NULL), 0);
 	cr_expect_str_eq(output("ip route show proto 215"), "");
 	cr_expect_str_eq(output("ip route"), "198.51.100.0/24 dev in0 proto kernel scope link src 198.51.100.1");
+}
+
+static void count_missing(struct prefix prefix, uint32_t table, void *arg)
+{
+	cr_expect_eq(table, 10);
+	++*(unsigned *)arg;
+}
+
+Test(routes, the_tables_of_vrfs_have_them_too)
+{
+	const struct prefix pools[] = { { 0xc0000200, 30 } };
+	const uint32_t tables[] = { 10, 1000 };
+	const struct blackholes wanted = { pools, 1, tables, 2 };
+	struct error err;
+	unsigned missing = 0;
+
+	cr_assert_eq(routes_apply(netlink, NULL, &wanted, &err), 0, "%s", err.text);
+	cr_expect_str_eq(output("ip route show proto 215"), "blackhole 192.0.2.0/30 metric 1048576");
+	cr_expect_str_eq(output("ip route show proto 215 table 10"), "blackhole 192.0.2.0/30 metric 1048576");
+	cr_expect_str_eq(output("ip route show proto 215 table 1000"), "blackhole 192.0.2.0/30 metric 1048576");
+	cr_expect_eq(routes_compare(netlink, NULL, &wanted, count_missing, &missing), 0);
+	cr_expect_eq(missing, 0);
+	output("ip route flush table 10");
+	cr_expect_eq(routes_compare(netlink, NULL, &wanted, count_missing, &missing), 0);
+	cr_expect_eq(missing, 1);
+	cr_assert_eq(routes_apply(netlink, NULL, &wanted, &err), 0, "%s", err.text);
+	cr_expect_str_eq(output("ip route show proto 215 table 10"), "blackhole 192.0.2.0/30 metric 1048576");
+	apply(pools, 1);
+	cr_expect_str_eq(output("ip route show proto 215 table all"), "blackhole 192.0.2.0/30 metric 1048576");
 }
 
 Test(routes, a_route_of_somebody_else_is_preferred_and_left)
@@ -128,7 +158,9 @@ Test(routes, rules_beside_the_kernels_own_are_policy_routing)
 	} rule[] = {
 		{ "from 10.0.0.0/24 lookup 100", ROUTING_BY_ADDRESSES },
 		{ "to 10.0.0.0/24 lookup main", ROUTING_BY_ADDRESSES },
-		{ "iif in0 lookup 100", ROUTING_BY_ADDRESSES },
+		{ "iif in0 lookup 100", ROUTING_BY_INTERFACE },
+		{ "iif in0 to 10.0.0.0/24 lookup 100", ROUTING_BY_INTERFACE },
+		{ "iif in0 from 10.0.0.0/24 lookup 100", ROUTING_BY_ADDRESSES },
 		{ "pref 100 lookup main", ROUTING_BY_ADDRESSES },
 		{ "pref 32767 blackhole", ROUTING_BY_ADDRESSES },
 		{ "fwmark 1 lookup 100", ROUTING_BY_MORE },
@@ -180,17 +212,17 @@ Test(routes, those_that_are_known_are_not_read_again)
 	own_routes_again(&own, ROUTES_BEGIN, NULL);
 	own_routes_again(&own, ROUTES_END, NULL);
 	cr_assert(own.known);
-	cr_assert_eq(routes_apply(netlink, &own, pool, 1, &err), 0);
+	cr_assert_eq(routes_apply(netlink, &own, &(struct blackholes){ pool, 1, NULL, 0 }, &err), 0);
 	cr_expect_eq(own.count, 1);
 	tell(&own, RTM_NEWROUTE, 0, ROUTE_PROTOCOL);
 	cr_expect_eq(own.count, 1, "the notification is about the same route");
 	/* Behind its back: so it is not added. */
 	cr_assert_eq(system("ip route del blackhole 192.0.2.0/30 metric 1048576"), 0);
-	cr_assert_eq(routes_apply(netlink, &own, pool, 1, &err), 0);
+	cr_assert_eq(routes_apply(netlink, &own, &(struct blackholes){ pool, 1, NULL, 0 }, &err), 0);
 	cr_expect_str_eq(output("ip route show proto 215"), "");
 	tell(&own, RTM_NEWROUTE, NLM_F_REPLACE, RTPROT_STATIC);
 	cr_expect_eq(own.count, 0, "it was replaced");
-	cr_assert_eq(routes_apply(netlink, &own, pool, 1, &err), 0);
+	cr_assert_eq(routes_apply(netlink, &own, &(struct blackholes){ pool, 1, NULL, 0 }, &err), 0);
 	cr_expect_str_eq(output("ip route show proto 215"), "blackhole 192.0.2.0/30 metric 1048576");
 	own_routes_again(&own, ROUTES_BEGIN, NULL);
 	own_routes_again(&own, ROUTES_END, NULL);

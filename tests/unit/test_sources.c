@@ -91,7 +91,7 @@ Test(sources, how_strictly_sources_are_checked_follows_from_the_interfaces_and_t
 		struct rp_summary s = { 0 };
 
 		for (size_t k = 0; k < 3; k++)
-			rp_summary_add(&s, rows[i].of[k].roles, rows[i].of[k].filter);
+			rp_summary_add(&s, rows[i].of[k].roles, rows[i].of[k].filter, false);
 		cr_expect_eq(rp_source_check(&s), rows[i].check, "row %zu", i);
 		cr_expect_eq(s.inside_any, rows[i].any, "row %zu", i);
 		cr_expect_eq(rp_outside_strict(&s), rows[i].outside, "row %zu", i);

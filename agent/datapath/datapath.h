@@ -76,6 +76,8 @@ struct datapath {
 	int routed_until;
 	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
 	int portmap_filters; /* the same */
+	int grants;	     /* <detnat/growth.h> */
+	int grant_bindings;  /* the same */
 	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */
 	int running;
 	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */
@@ -113,11 +115,12 @@ struct datapath {
 	int tc_from_inside; /* at tc ingress, where there is no XDP */
 	int tc_from_outside;
 	int tc_from_both;
-	int overflow_removal; /* see struct overflow_removal */
-	int agent_count;      /* see datapath_count() */
-	int session_held;     /* see struct session_question */
-	int clock;	      /* program that returns the tick, see datapath_ticks() */
-	int trace_filter;     /* maps of the tracing build, owned by punt/tracing.c; -1 if there is none */
+	int overflow_removal;	  /* see struct overflow_removal */
+	int grant_binding_change; /* see struct grant_binding_change */
+	int agent_count;	  /* see datapath_count() */
+	int session_held;	  /* see struct session_question */
+	int clock;		  /* program that returns the tick, see datapath_ticks() */
+	int trace_filter;	  /* maps of the tracing build, owned by punt/tracing.c; -1 if there is none */
 	int trace_ring;
 	struct settings settings; /* of the loaded programs */
 

@@ -50,6 +50,8 @@
 	X(routed_until, "routed_until")            \
 	X(portmaps, "portmaps")                    \
 	X(portmap_filters, "portmap_filters")      \
+	X(grants, "grants")                        \
+	X(grant_bindings, "grant_bindings")        \
 	X(drains, "drains")                        \
 	X(route_mtus, "route_mtus")                \
 	X(untranslated, "untranslated")            \
@@ -78,6 +80,7 @@ struct datapath_build {
 	int tc_outside;
 	int tc_bare; /* the same for interfaces without an Ethernet header; -1 unless the settings ask for it */
 	int overflow_removal;
+	int grant_binding_change;
 	int agent_count;
 	int session_held;
 	int stage2;	 /* -1 in one stage */

@@ -11,31 +11,6 @@
 #include "datapath/migration_private.h"
 #include "datapath/running.h"
 
-static int get(const char *pin_dir, const char *name)
-{
-	char path[PATH_MAX + 32];
-
-	snprintf(path, sizeof(path), "%s/%s", pin_dir, name);
-	return bpf_obj_get(path);
-}
-
-void *migration_mmap(int map, size_t *ret_size)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), octets;
-	void *memory;
-
-	if (map < 0 || bpf_obj_get_info_by_fd(map, &info, &size))
-		return NULL;
-	octets = ((size_t)((info.value_size + 7) & ~7U) * info.max_entries + page - 1) / page * page;
-	memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-	if (memory == MAP_FAILED)
-		return NULL;
-	*ret_size = octets;
-	return memory;
-}
-
 void migration_free(struct migration *m)
 {
 	if (!m)
@@ -87,7 +62,7 @@ static int visit_source(const char *name, void *arg)
 	if (!pins_complete(path) || migration_unused(path))
 		return 0;
 
-	_cleanup_close_ int running = get(path, PIN_RUNNING);
+	_cleanup_close_ int running = migration_pin(path, PIN_RUNNING);
 	void *memory = migration_mmap(running, &size);
 
 	/* One whose agent never became ready is ignored. */
@@ -118,8 +93,8 @@ bool migration_unused(const char *pin_dir)
 
 /* `fragments` is not shared: its entries are counted in records that start from zero. */
 const struct migration_shared migration_shared[] = {
-	{ "in_index", { "index_table" }, true },
-	{ "out_index", { "index_table" }, true },
+	{ "in_index", { "index_table" }, false },
+	{ "out_index", { "index_table" }, false },
 	{ "buckets", { "bucket_chunk", "slot" }, true },
 	{ "overflow", { "overflow_key", "overflow_session" }, false },
 	{ "subscribers", { "subscriber_chunk", "subscriber" }, false },
@@ -131,6 +106,8 @@ const struct migration_shared migration_shared[] = {
 	{ "history", { NULL }, false },
 	{ "portmaps", { "portmap_key", "portmap_value" }, false },
 	{ "portmap_filters", { "portmap_value", "portmap_filters" }, false },
+	{ "grants", { "grant_key", "grant_value" }, false },
+	{ "grant_bindings", { "grant_binding_key", "grant_binding" }, false },
 	{ "pcp", { "portmap_key", "portmap_value" }, false }, /* the epoch goes on if the leases do */
 	{ "peers", { NULL }, false },
 	{ "lease_stamps", { "portmap_key", NULL }, false },
@@ -159,6 +136,8 @@ static const char *obstacle(const struct migration *m)
 	for (const struct migration_shared *s = migration_shared; s->pin; s++)
 		if (s->needed && !migration_shares(m, s))
 			return s->types[1] ? s->types[1] : s->types[0];
+	if (!layout_same(m->from, m->to, "index_table") && !migration_index_fits(m))
+		return "index_table";
 	if (!shares_overflow(m) && !migration_overflow_fits(m))
 		return "overflow_session";
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
@@ -206,9 +185,9 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	snprintf(m->pin_dir, sizeof(m->pin_dir), "%s", pin_dir);
 	if (!datapath_is_layout(strrchr(pin_dir, '/') + 1, &m->version))
 		return error_set(err, -EINVAL, "%s is not a layout", pin_dir);
-	m->mappings = get(pin_dir, "mappings");
-	m->subscribers = get(pin_dir, "subscribers");
-	m->counters = get(pin_dir, "counters");
+	m->mappings = migration_pin(pin_dir, "mappings");
+	m->subscribers = migration_pin(pin_dir, "subscribers");
+	m->counters = migration_pin(pin_dir, "counters");
 	m->table = migration_mmap(m->mappings, &m->table_octets);
 	if (!m->table || m->subscribers < 0)
 		return error_set(err, errno_or(EIO), "its tables cannot be read: %s", strerror(errno));
@@ -216,7 +195,7 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	if (r)
 		return r;
 	if (!shares_overflow(m))
-		m->overflow = get(pin_dir, "overflow");
+		m->overflow = migration_pin(pin_dir, "overflow");
 	type = obstacle(m);
 	*ret = take_pointer(m);
 	return type ? error_set(err, -EXDEV, "its records \"%s\" differ", type) : 0;

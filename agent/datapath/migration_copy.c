@@ -190,6 +190,8 @@ int migration_copy(struct datapath *d, struct migration *m, struct error *err)
 	/* Rate limits start afresh, those of subscribers too. */
 	d->table->limits = (struct shared_limits){ 0 };
 	if (!r)
+		r = migration_index_copy(d, m);
+	if (!r)
 		r = pin_shared_chunks(d, m);
 	if (!r)
 		r = map_id(m->subscribers) == map_id(d->subscribers) ? migration_subscribers_count(d, m)

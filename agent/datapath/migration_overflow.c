@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes over the overflow of layouts before 5, whose entries did not identify the mapping of a session. An OUT2IN entry
- * has both endpoints; of the IN2OUT entries, the one to which it leads belongs to the session.
+ * Takes over the overflow of layouts before 8. Before 5 its entries did not identify the mapping of a session: an
+ * OUT2IN entry has both endpoints; of the IN2OUT entries, the one to which it leads belongs to the session. From 5 on
+ * the keys had both addresses and a number for the layout of the blocks, which many layouts share.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -13,25 +14,34 @@
 
 /* Fields of the old keys and values. */
 enum old_field {
-	OLD_ADDR,
 	OLD_EXT_ADDR,
 	OLD_PORT,
 	OLD_EXT_PORT,
 	OLD_PROTO,
 	OLD_DIRECTION,
+	OLD_ADDR, /* inside or outside, by the direction */
+	OLD_KEY_IN_ADDR,
+	OLD_KEY_OUT_ADDR,
+	OLD_BLOCKS, /* ratio_shift of the mapping */
 	N_KEY_FIELDS,
 	OLD_TRUTH = N_KEY_FIELDS,
-	OLD_IN_ADDR,
 	OLD_IN_PORT,
+	OLD_IN_ADDR,
 	OLD_MARK,
 	N_OLD_FIELDS,
 };
 
-static const char *const names[N_OLD_FIELDS] = { "addr",      "ext_addr", "port",    "ext_port", "proto",
-						 "direction", "truth",	  "in_addr", "in_port",	 "pad" };
+/* Their names where the keys have one address, and where they have both. */
+static const char *const names[2][N_OLD_FIELDS] = {
+	{ "ext_addr", "port", "ext_port", "proto", "direction", "addr", NULL, NULL, NULL, "truth", "in_port", "in_addr",
+	  "pad" },
+	{ "ext_addr", "port", "ext_port", "proto", "direction", NULL, "in_addr", "out_addr", "ratio_shift", "truth",
+	  "in_port", NULL, "mark" },
+};
 
 struct old_layout {
-	struct layout_member field[N_OLD_FIELDS];
+	struct layout_member field[N_OLD_FIELDS]; /* size 0: it has none */
+	bool both;				  /* the keys have both addresses */
 	uint32_t key_size;
 	uint32_t value_size;
 	uint32_t n; /* entries that the map may hold */
@@ -39,7 +49,8 @@ struct old_layout {
 
 /* An entry as the old programs wrote it. */
 struct old_entry {
-	struct overflow_key key; /* of an OUT2IN entry out_addr, else in_addr is set */
+	struct overflow_key key; /* of one address, that of the direction; no block */
+	uint64_t blocks;
 	uint64_t truth;
 	uint32_t in_addr;
 	uint16_t in_port;
@@ -56,15 +67,25 @@ static void old_entries_free(struct old_entries *list)
 	free(list->entry);
 }
 
+static bool find_fields(const struct migration *m, struct old_layout *ret)
+{
+	ret->both = !layout_find(m->from, "overflow_key", "ratio_shift", &ret->field[OLD_BLOCKS]);
+	for (unsigned i = 0; i < N_OLD_FIELDS; i++) {
+		const char *name = names[ret->both][i];
+		struct layout_member *f = &ret->field[i];
+
+		if (name && (layout_find(m->from, i < N_KEY_FIELDS ? "overflow_key" : "overflow_session", name, f) ||
+			     f->size > sizeof(uint64_t)))
+			return false;
+	}
+	return true;
+}
+
 bool migration_overflow_fits(const struct migration *m)
 {
-	struct layout_member member;
+	struct old_layout l = { 0 };
 
-	for (unsigned i = 0; i < N_OLD_FIELDS; i++)
-		if (layout_find(m->from, i < N_KEY_FIELDS ? "overflow_key" : "overflow_session", names[i], &member) ||
-		    member.size > sizeof(uint64_t))
-			return false;
-	return true;
+	return find_fields(m, &l);
 }
 
 static int read_layout(const struct migration *m, struct old_layout *ret)
@@ -72,15 +93,14 @@ static int read_layout(const struct migration *m, struct old_layout *ret)
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info);
 
+	*ret = (struct old_layout){ 0 };
 	if (bpf_obj_get_info_by_fd(m->overflow, &info, &size))
 		return -errno;
-	for (unsigned i = 0; i < N_OLD_FIELDS; i++) {
-		struct layout_member *f = &ret->field[i];
-		int r = layout_find(m->from, i < N_KEY_FIELDS ? "overflow_key" : "overflow_session", names[i], f);
-
-		if (r || f->offset + f->size > (i < N_KEY_FIELDS ? info.key_size : info.value_size))
+	if (!find_fields(m, ret))
+		return -EXDEV;
+	for (unsigned i = 0; i < N_OLD_FIELDS; i++)
+		if (ret->field[i].offset + ret->field[i].size > (i < N_KEY_FIELDS ? info.key_size : info.value_size))
 			return -EXDEV;
-	}
 	ret->key_size = info.key_size;
 	ret->value_size = info.value_size;
 	ret->n = info.max_entries;
@@ -106,21 +126,24 @@ static uint64_t number(const struct old_layout *l, enum old_field field, const u
 static struct old_entry entry_of(const struct old_layout *l, const uint8_t *key, const uint8_t *value)
 {
 	struct old_entry e = {
-		.key = { .ext_addr = (uint32_t)number(l, OLD_EXT_ADDR, key, value),
+		.key = { .in_addr = (uint32_t)number(l, OLD_KEY_IN_ADDR, key, value),
+			 .out_addr = (uint32_t)number(l, OLD_KEY_OUT_ADDR, key, value),
+			 .ext_addr = (uint32_t)number(l, OLD_EXT_ADDR, key, value),
 			 .port = (uint16_t)number(l, OLD_PORT, key, value),
 			 .ext_port = (uint16_t)number(l, OLD_EXT_PORT, key, value),
 			 .proto = (uint8_t)number(l, OLD_PROTO, key, value),
 			 .direction = (uint8_t)number(l, OLD_DIRECTION, key, value) },
+		.blocks = number(l, OLD_BLOCKS, key, value),
 		.truth = number(l, OLD_TRUTH, key, value),
-		.in_addr = (uint32_t)number(l, OLD_IN_ADDR, key, value),
+		.in_addr = (uint32_t)number(l, l->both ? OLD_KEY_IN_ADDR : OLD_IN_ADDR, key, value),
 		.in_port = (uint16_t)number(l, OLD_IN_PORT, key, value),
 		.mark = (uint16_t)number(l, OLD_MARK, key, value),
 	};
 	uint32_t addr = (uint32_t)number(l, OLD_ADDR, key, value);
 
-	if (e.key.direction == OVERFLOW_IN2OUT)
+	if (!l->both && e.key.direction == OVERFLOW_IN2OUT)
 		e.key.in_addr = addr;
-	else
+	else if (!l->both)
 		e.key.out_addr = addr;
 	return e;
 }
@@ -156,11 +179,12 @@ static int read_entries(const struct migration *m, const struct old_layout *l, s
 static int compare_entries(const void *a, const void *b)
 {
 	const struct old_entry *left = a, *right = b;
+	int keys = memcmp(&left->key, &right->key, sizeof(left->key));
 
-	return memcmp(&left->key, &right->key, sizeof(left->key));
+	return keys ? keys : (left->blocks > right->blocks) - (left->blocks < right->blocks);
 }
 
-/* The mapping whose outside prefix contains an address, or NULL. Both layouts share the index. */
+/* The mapping whose outside range contains an address, or NULL; also one that drains. */
 static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_addr)
 {
 	uint16_t entry = d->out_nodes[out_addr >> 24].entry[out_addr >> 16 & 255];
@@ -174,18 +198,19 @@ static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_
 }
 
 /* The session to which an OUT2IN entry leads. False: none, or none that its mapping could have. */
-static bool session_of(const struct datapath *d, const struct old_entries *list, const struct old_entry *out,
-		       struct migration_overflow *ret)
+static bool session_of(const struct datapath *d, const struct old_layout *l, const struct old_entries *list,
+		       const struct old_entry *out, struct migration_overflow *ret)
 {
 	const struct geometry *g = mapping_of(d, out->key.out_addr);
-	struct old_entry wanted = { .key = out->key };
+	struct old_entry wanted = { .key = out->key, .blocks = out->blocks };
 	const struct old_entry *in;
 
 	if (!g || g->out_plen == PLEN_NONE || !mapping_has_inside(g, out->in_addr) ||
-	    mapping_reverse(g, out->key.out_addr, out->key.port) != mapping_subscriber(g, out->in_addr))
+	    mapping_reverse(g, out->key.out_addr, out->key.port) != mapping_subscriber(g, out->in_addr) ||
+	    (l->both && out->blocks != g->ratio_shift))
 		return false;
 	wanted.key.in_addr = out->in_addr;
-	wanted.key.out_addr = 0;
+	wanted.key.out_addr = l->both ? out->key.out_addr : 0;
 	wanted.key.port = out->in_port;
 	wanted.key.direction = OVERFLOW_IN2OUT;
 	in = bsearch(&wanted, list->entry, list->n, sizeof(wanted), compare_entries);
@@ -225,7 +250,7 @@ static int read_sessions(const struct datapath *d, const struct migration *m, st
 		qsort(list.entry, list.n, sizeof(*list.entry), compare_entries);
 	for (size_t i = 0; i < list.n && n <= list.n / 2; i++)
 		if (list.entry[i].key.direction == OVERFLOW_OUT2IN &&
-		    session_of(d, &list, &list.entry[i], &sessions[n]))
+		    session_of(d, &l, &list, &list.entry[i], &sessions[n]))
 			n++;
 	if (n)
 		qsort(sessions, n, sizeof(*sessions), compare_sessions);

@@ -85,8 +85,17 @@ int migration_open(const struct datapath *d, struct migration **ret, struct erro
 /* Whether the records of mappings can be taken over, although their arithmetic has other members. */
 bool migration_geometry_fits(const struct migration *m);
 
+/* Whether prefix indexes of another size can be taken over. */
+bool migration_index_fits(const struct migration *m);
+
+/* Copies the prefix indexes, if they are not shared, to d's, which are empty. 0 or -errno. */
+int migration_index_copy(const struct datapath *d, const struct migration *m);
+
 /* Copies the table of mappings. 0 or -errno. */
 int migration_copy_mappings(const struct migration *m, struct mapping_table *ret);
+
+/* Opens a pin in a directory: a descriptor, or -errno. */
+int migration_pin(const char *pin_dir, const char *name);
 
 /* Creates d's chunks from those of the old layout. 0 or -errno. */
 int migration_subscribers_copy(const struct datapath *d, struct migration *m);

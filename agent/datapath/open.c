@@ -274,7 +274,8 @@ void datapath_close(struct datapath *d)
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
 	build_free(take_pointer(d->spare));
-	d->tc_outside = d->tc_bare = d->overflow_removal = d->agent_count = d->session_held = -1;
+	d->tc_outside = d->tc_bare = d->overflow_removal = d->grant_binding_change = d->agent_count = d->session_held =
+		-1;
 	pins_close(d);
 	fib_maps_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

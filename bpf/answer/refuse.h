@@ -11,7 +11,7 @@
 
 static __always_inline void refuse_report(const struct flow *f, struct subscriber *s, enum reason reason)
 {
-	int ports = reason == REASON_drop_ports_exhausted;
+	int ports = reason == REASON_drop_ports_exhausted || reason == REASON_drop_growth_exhausted;
 
 	if (!rate_allows(ports ? &s->ports_event_next : &s->quota_event_next, REPORTS_PER_SECOND))
 		return;

@@ -12,6 +12,7 @@
 #include <detnat/drains.h>
 #include <detnat/events.h>
 #include <detnat/fragments.h>
+#include <detnat/growth.h>
 #include <detnat/next_hops.h>
 #include <detnat/overflow_list.h>
 #include <detnat/portmaps.h>
@@ -180,6 +181,24 @@ struct {
 	__type(value, struct portmap_filters);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } portmap_filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, GRANT_ENTRIES);
+	__type(key, struct grant_key);
+	__type(value, struct grant_value);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} grants SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, GRANT_BINDING_ENTRIES);
+	__type(key, struct grant_binding_key);
+	__type(value, struct grant_binding);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} grant_bindings SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

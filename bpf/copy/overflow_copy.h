@@ -63,7 +63,8 @@ SUBPROGRAM int copy_overflow_slots(const struct mapping *m, struct subscriber *s
 		copy_note_taken(m, c, first);
 		return COPY_PORT;
 	}
-	if (offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT)
+	/* No session in a slot has a granted port. */
+	if (offset >> PORT_GROUP_SHIFT == first >> PORT_GROUP_SHIFT || offset >= m->geo.ports_per_host)
 		return COPY_PLACED;
 	if (!copy_scan(m, s, c, offset, found))
 		return COPY_IMPOSSIBLE;
@@ -131,7 +132,7 @@ SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *
 	session.in_port = key_in_port(c->key);
 	if (bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST))
 		return COPY_NO_SLOT;
-	session = (struct overflow_session){ .truth = c->word, .mark = c->mark };
+	session = (struct overflow_session){ .truth = c->word, .mark = c->mark, .inbound = c->inbound };
 	if (bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST)) {
 		bpf_map_delete_elem(&overflow, &out);
 		return COPY_NO_SLOT;
@@ -156,6 +157,22 @@ static __always_inline int copy_admit(void)
 	return -1;
 }
 
+/* Returns 1 if a session's port is in its subscriber's block, or granted to it. */
+static __always_inline int copy_port_is_own(const struct mapping *m, const struct session_copy *c, __u32 offset)
+{
+	return offset < m->geo.ports_per_host ||
+	       (settings.growth &&
+		grant_owner(m, mapping_out_addr(&m->geo, c->subscriber), word_out_port(c->word)) == (int)c->subscriber);
+}
+
+/* Returns 1 if the port is of the shared range: its grant may be on its way. */
+static __always_inline int copy_port_may_come(const struct mapping *m, const struct session_copy *c)
+{
+	__u32 block = LOAD(m->growth.block);
+
+	return settings.growth && block && growth_block_of(&m->geo, block, word_out_port(c->word)) >= 0;
+}
+
 /* COPY_TO_OVERFLOW, under the lock. Returns enum copy_result. */
 SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, struct session_copy *c)
 {
@@ -167,8 +184,8 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 		return COPY_IMPOSSIBLE;
 	found->p = copy_packet(m, c->subscriber, c->key, c->word);
 	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
-	if (offset >= m->geo.ports_per_host)
-		return COPY_IMPOSSIBLE;
+	if (!copy_port_is_own(m, c, offset))
+		return copy_port_may_come(m, c) ? COPY_NO_SLOT : COPY_IMPOSSIBLE;
 	c->slot = COPY_NOT_IN_A_SLOT;
 	r = copy_overflow_present(m, s, c);
 	if (r == COPY_PLACED)

@@ -199,16 +199,56 @@ SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, con
 }
 
 /*
- * Under the lock, for an endpoint-independent mapping: binds a session's port, an offset in the block, to its inside
- * port. Returns 0, or -1 if the port is bound to another inside port or the inside port to another port. In two steps,
- * as kernel 6.1 allows 512 octets of stack for a chain of calls and rounds each frame up to 32.
+ * Under the lock: looks for the granted port to which an inside port is bound, as copy_bound(). A binding on which no
+ * session opens any more gives way.
+ */
+SUBPROGRAM int copy_bound_granted(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct copy_scan *o = copy_scan_get();
+	struct grant_binding *b;
+
+	if (!m || !s || !p || !o)
+		return -1;
+	b = grant_binding_get(m, p);
+	if (b && grant_offset(m, p, LOAD(b->port)) == (__s32)(offset & 0xffff)) {
+		grant_binding_raise(b, LOAD(o->stamp));
+		return 0;
+	}
+	if (b && grant_opens(m, p->src, LOAD(b->port)))
+		return -1;
+	if (b)
+		grant_unbind(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src)), LOAD(b->port), p->proto);
+	return 1;
+}
+
+/* Under the lock: binds a granted port to an inside port that has none. 0, or -1 if the port is not free. */
+SUBPROGRAM int copy_bind_granted(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct copy_scan *o = copy_scan_get();
+	__u32 port;
+
+	if (!m || !s || !p || !o)
+		return -1;
+	port = (mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + offset) & 0xffff;
+	return grant_port_is_free(m, s, p, port) ? grant_bind_port(m, p, port, LOAD(o->stamp)) : -1;
+}
+
+/*
+ * Under the lock, for an endpoint-independent mapping: binds a session's port, an offset in the block or beyond, to its
+ * inside port. Returns 0, or -1 if the port is bound to another inside port or the inside port to another port. In
+ * steps, as kernel 6.1 allows 512 octets of stack for a chain of calls and rounds each frame up to 32.
  */
 static __always_inline int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p,
 				     __u32 offset)
 {
-	int r = copy_bound(m, s, p, offset);
+	int r = mapping_grows(m) ? copy_bound_granted(m, s, p, offset) : 1;
 
-	return r > 0 ? copy_bind_port(m, s, p, offset) : r;
+	if (r <= 0)
+		return r;
+	r = copy_bound(m, s, p, offset);
+	if (r <= 0)
+		return r;
+	return offset >= m->geo.ports_per_host ? copy_bind_granted(m, s, p, offset) : copy_bind_port(m, s, p, offset);
 }
 
 /* Under the lock: checks the tables other than the buckets for the session's port, and binds it. */

@@ -56,8 +56,10 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q->steady << 32 | now;
+	const struct slot *again = s;
 
-	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {
+	if (unlikely((word ^ steady) << 16 || slot_key_after(&again, word) != slot_key(dst, dport, sport) ||
+		     LOAD(again->truth) != word)) {
 		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
 		int verdict;
 

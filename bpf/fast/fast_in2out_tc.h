@@ -124,7 +124,8 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
-	int changes = (word ^ steady) << 16 || LOAD(s->key) != f.key || LOAD(s->truth) != word;
+	const struct slot *again = s;
+	int changes = (word ^ steady) << 16 || slot_key_after(&again, word) != f.key || LOAD(again->truth) != word;
 
 	if (changes && !source_is_vouched(&t->globals, src, now))
 		return TO_SLOW_PATH;

@@ -87,10 +87,11 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
 	TRACE_SUBSCRIBER(m, subscriber);
 
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
-	__u64 word = LOAD(s->truth), key = LOAD(s->key);
+	const struct slot *again = s;
+	__u64 word = LOAD(s->truth), key = slot_key_after(&again, word);
 	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
 
-	if (unlikely((word ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(s->truth) != word ||
+	if (unlikely((word ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(again->truth) != word ||
 		     word_expired(word, now, m->timeout_ticks) ||
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
 		struct packet p = fast_parsed(&q, src, dst, sport, dport);

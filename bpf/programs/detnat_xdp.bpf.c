@@ -172,6 +172,13 @@ int session_held(struct session_question *q)
 	return session_is_held(q);
 }
 
+/* Changes the binding of a granted port for the agent, under the lock. Returns enum grant_binding_changed. */
+SEC("syscall")
+int grant_binding_change(struct grant_binding_change *c)
+{
+	return settings.growth && settings.bindings ? grant_binding_do(c) : GRANT_BINDING_NOT;
+}
+
 /* Removes an entry from the overflow map for the agent, under the lock. Returns enum overflow_removed. */
 SEC("syscall")
 int overflow_removal(struct overflow_removal *r)

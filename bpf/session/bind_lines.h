@@ -89,6 +89,10 @@ static __always_inline __u8 *inbound_octet(const struct mapping *m, __u32 subscr
 	return line ? (__u8 *)line + (at & (sizeof(*line) - 1)) : 0;
 }
 
+/* Results of binding_take() other than a port offset. */
+#define BINDING_NONE (-1) /* no port of the block is free, nor a granted one */
+#define BINDING_BUSY (-2) /* not now: a race lost, or too many searches */
+
 /*
  * A search for a port, of one core. In a map, as the verifier would follow each combination of an entry's possible
  * states in registers and on the stack.
@@ -177,7 +181,7 @@ static __always_inline __s32 binding_bind(struct binding_line *line, __u32 mask,
 	__u32 at = binding_first_of(mask, from);
 	__u64 *entry = line_entry(line, at), old = LOAD(*entry);
 
-	flags |= BINDING_BOUND | (binding_flags(old) & BINDING_AWAY);
+	flags |= BINDING_BOUND | (binding_flags(old) & BINDING_OF_LINE);
 	return binding_change(entry, old, binding_entry(in_port, flags, now)) ? (__s32)at : -1;
 }
 

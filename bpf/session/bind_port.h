@@ -7,10 +7,7 @@
 #ifndef DETNAT_BIND_PORT_H
 #define DETNAT_BIND_PORT_H
 
-#include "session/bind_lines.h"
-#include "session/overflow.h"
-#include "session/portmap.h"
-#include "session/search_limit.h"
+#include "session/grant_bind.h"
 
 /* Takes the ports of a group that portmaps hold out of those that can be bound. */
 static __always_inline void binding_spare_portmaps(struct binding_search *b, const struct mapping *m,
@@ -74,10 +71,6 @@ static __always_inline void binding_walk(const struct mapping *m, __u32 subscrib
 	bpf_loop(1U << m->bucket_shift, binding_walk_bucket, &w, 0);
 	search_end(s, BUCKET_SLOTS << m->bucket_shift);
 }
-
-/* Results of binding_take() other than a port offset. */
-#define BINDING_NONE (-1) /* no port of the block is free */
-#define BINDING_BUSY (-2) /* not now: a race lost, or too many searches */
 
 /* Walks the other groups of the block, for a binding that has strayed and for a free port. */
 struct binding_groups_walk {
@@ -198,12 +191,6 @@ static __always_inline __s32 binding_search_groups(struct binding_groups_walk *w
 	return LOAD(b->port);
 }
 
-/* Value of subscriber.exhausted if a protocol has no port left; even, unlike those of external endpoints. */
-static __always_inline __u16 binding_mark(__u8 proto)
-{
-	return (__u16)(proto << 1 | 0x8000);
-}
-
 /* Ticks for which searches pass over a port on which sessions were found. */
 #define BINDING_HELD_TICKS 8U
 
@@ -266,6 +253,10 @@ static __always_inline void binding_keep(const struct mapping *m, const struct p
 
 	if (!binding_maps(m, p->proto))
 		return;
+	if (settings.growth && offset >= m->geo.ports_per_host) {
+		grant_binding_keep(m, p, out_port);
+		return;
+	}
 	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
 	if (!line)
 		return;
@@ -429,7 +420,7 @@ SUBPROGRAM int binding_take_home(const struct mapping *m, struct subscriber *s, 
 		return -1;
 	binding_scan(b, home, group_size(first, m->geo.ports_per_host), in_port, now, binding_life(m, (__u8)endpoint));
 	bound = LOAD(b->found) >= 0;
-	if (!bound && (binding_flags(LOAD(home->entry[0])) & BINDING_AWAY || !LOAD(b->free)))
+	if (!bound && (binding_flags(LOAD(home->entry[0])) & BINDING_OF_LINE || !LOAD(b->free)))
 		return -1;
 	at = bound ? (__u32)LOAD(b->found) : binding_first_of(LOAD(b->free), first);
 	if (!binding_is_free_of_portmaps(m, s, subscriber, (__u8)endpoint, group + at))
@@ -442,16 +433,34 @@ SUBPROGRAM int binding_take_home(const struct mapping *m, struct subscriber *s, 
 }
 
 /*
- * The outside port of a packet's inside endpoint, as an offset in the block: the one that it has, or one bound to it
- * now. Or BINDING_NONE, or BINDING_BUSY. Takes the lock.
+ * Under the lock: the outside port of a packet's inside endpoint, as an offset in the block: the one that it has, or
+ * one bound to it now. Or BINDING_NONE, or BINDING_BUSY.
  */
-SUBPROGRAM int binding_take(const struct mapping *m, struct subscriber *s, const struct packet *p)
+SUBPROGRAM int binding_in_block(const struct mapping *m, struct subscriber *s, const struct packet *p)
 {
-	__s32 offset;
+	return m && s && p ? binding_of(m, s, p) : BINDING_BUSY;
+}
 
-	if (!m || !s || !p || open_lock(s))
+/* The same with granted ports, whose offsets are beyond the block. One after the other, to save stack. */
+static __always_inline int binding_find(const struct mapping *m, struct subscriber *s, const struct packet *p)
+{
+	int offset = mapping_grows(m) ? grant_binding_of(m, s, p) : BINDING_NONE;
+
+	if (offset == BINDING_NONE)
+		offset = binding_in_block(m, s, p);
+	if (offset == BINDING_NONE && mapping_grows(m))
+		offset = grant_bind(m, s, p);
+	return offset;
+}
+
+/* binding_find(); takes the lock. */
+static __always_inline int binding_take(const struct mapping *m, struct subscriber *s, const struct packet *p)
+{
+	int offset;
+
+	if (open_lock(s))
 		return BINDING_BUSY;
-	offset = binding_of(m, s, p);
+	offset = binding_find(m, s, p);
 	open_unlock(s);
 	return offset;
 }

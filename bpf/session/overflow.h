@@ -10,9 +10,26 @@
 #include "base/lock.h"
 #include "session/session_slots.h"
 
+/* overflow_place() in a frame of its own, as its divisions need registers that the callers' values would leave. */
+SUBPROGRAM __u64 overflow_place_of(const struct mapping *m, __u32 in_addr)
+{
+	return m ? overflow_place(&m->geo, in_addr) : 0;
+}
+
 static __always_inline struct overflow_key overflow_key_of_flow(const struct flow *f)
 {
-	return overflow_key_in(&f->m->geo, f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
+	struct overflow_key key =
+		overflow_key_at(overflow_place_of(f->m, f->p.src), f->p.src, f->p.dst, f->p.dport, f->p.proto);
+
+	key.port = f->p.sport;
+	return key;
+}
+
+/* Makes an IN2OUT key the one of the other entry, or back; a second key would take more stack. */
+static __always_inline void overflow_key_turn(struct overflow_key *key, enum overflow_direction direction, __u16 port)
+{
+	key->port = port;
+	key->direction = direction;
 }
 
 /* Returns 1 if a flow from inside has an entry; key: slot_key(). Not inlined, for the sake of the fast path. */
@@ -42,14 +59,16 @@ static __always_inline void overflow_closed(const struct overflow_key *in, __u64
 		session_closed(in->in_addr, in->out_addr, slot_key(in->ext_addr, in->ext_port, in->port), word);
 }
 
-/* Under the lock: removes a session from the map. Returns 1 if it was there. */
-static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u64 word)
+/* Under the lock: removes a session from the map. Returns 1 if it was there. The key is as it was afterwards. */
+static __always_inline int overflow_delete(struct subscriber *s, struct overflow_key *in, __u64 word)
 {
-	struct overflow_key out = overflow_key_reverse(in, word_out_port(word));
+	const __u16 in_port = in->port;
 
 	if (bpf_map_delete_elem(&overflow, in))
 		return 0;
-	bpf_map_delete_elem(&overflow, &out);
+	overflow_key_turn(in, OVERFLOW_OUT2IN, word_out_port(word));
+	bpf_map_delete_elem(&overflow, in);
+	overflow_key_turn(in, OVERFLOW_IN2OUT, in_port);
 	__sync_fetch_and_add(&s->overflow, -1U);
 	__sync_fetch_and_add(&s->sessions, -1U);
 	overflow_release();
@@ -57,8 +76,7 @@ static __always_inline int overflow_delete(struct subscriber *s, const struct ov
 }
 
 /* Takes the lock and deletes a session if its state word is still `word`. */
-static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, const struct overflow_key *in,
-							     __u64 word)
+static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, struct overflow_key *in, __u64 word)
 {
 	enum overflow_removed removed = OVERFLOW_CHANGED;
 	struct overflow_session *o;
@@ -151,7 +169,10 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 static __always_inline struct overflow_key overflow_key_of_port(const struct mapping *m, const struct packet *p,
 								__u32 out_port)
 {
-	return overflow_key_out(&m->geo, p->src, (__u16)out_port, p->dst, p->dport, p->proto);
+	struct overflow_key key = overflow_key_at(overflow_place_of(m, p->src), p->src, p->dst, p->dport, p->proto);
+
+	overflow_key_turn(&key, OVERFLOW_OUT2IN, (__u16)out_port);
+	return key;
 }
 
 /* Returns 1 if an entry holds an outside port towards the external endpoint of a subscriber's packet. */
@@ -184,13 +205,11 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
 	o = bpf_map_lookup_elem(&overflow, &key);
 	if (!o)
 		return 0;
-	key.port = o->in_port;
-	key.direction = OVERFLOW_IN2OUT;
+	overflow_key_turn(&key, OVERFLOW_IN2OUT, o->in_port);
 	o = bpf_map_lookup_elem(&overflow, &key);
 	word = o ? LOAD(o->truth) : 0;
 	if (!o || word_out_port(word) != (__u16)out_port) {
-		key.port = (__u16)out_port;
-		key.direction = OVERFLOW_OUT2IN;
+		overflow_key_turn(&key, OVERFLOW_OUT2IN, (__u16)out_port);
 		return bpf_map_delete_elem(&overflow, &key) != 0;
 	}
 	if (!(word_expired(word, now_ticks(), m->timeout_ticks) ||
@@ -205,9 +224,8 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
  * Applies a packet. A session that would enter time-wait is removed from the map instead; if the lock is held it stays
  * unchanged. Returns the state word before the packet, for its port.
  */
-static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in,
-					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
-					  const struct mapping *m)
+static __always_inline __u64 overflow_hit(struct overflow_session *o, struct overflow_key *in, struct subscriber *s,
+					  const struct packet *p, int from_inside, __u32 now, const struct mapping *m)
 {
 	__u64 word = LOAD(o->truth), before = word;
 	__u64 next = session_after(word, p->flags, (__u32)from_inside, now, m);

@@ -104,6 +104,19 @@ SUBPROGRAM __u64 overflow_listed_word(const struct mapping *m, __u32 subscriber,
 	return word_out_port(word) == port ? word : 0;
 }
 
+/* Returns 1 if the outside has opened the session at a place of the list. */
+SUBPROGRAM int overflow_listed_inbound(const struct mapping *m, __u32 subscriber, __u32 at)
+{
+	const struct overflow_session *o;
+	struct overflow_key in;
+	__u16 port;
+
+	if (!settings.growth || !settings.filtering || !m || !overflow_listed_key(m, subscriber, at, &in, &port))
+		return 0;
+	o = bpf_map_lookup_elem(&overflow, &in);
+	return o && word_out_port(LOAD(o->truth)) == port && LOAD(o->inbound);
+}
+
 /* The next place of a list to look at, or -1 if it is empty. */
 static __always_inline __s32 overflow_list_next(struct overflow_list *head)
 {
@@ -168,9 +181,14 @@ struct overflow_list_walk {
 	struct subscriber *s;
 	__u32 subscriber;
 	__u32 now;
-	__u32 peek; /* 1: only look whether one has ended */
+	__u32 what; /* OVERFLOW_LIST_… */
 	__u32 found;
 };
+
+/* Flags of a walk through a list. */
+#define OVERFLOW_LIST_PEEK    0x80000000U /* only look whether one gives way */
+#define OVERFLOW_LIST_INBOUND 0x40000000U /* those that the outside has opened give way, too */
+#define OVERFLOW_LIST_FLAGS   (OVERFLOW_LIST_PEEK | OVERFLOW_LIST_INBOUND)
 
 /* Under the lock: ends the session at a place of the list in favour of another one, which has its place in the count.
  */
@@ -196,7 +214,7 @@ SUBPROGRAM int overflow_list_end(const struct mapping *m, struct subscriber *s, 
  * or, with `peek`, would be.
  */
 SUBPROGRAM int overflow_list_look(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now,
-				  __u32 peek)
+				  __u32 what)
 {
 	struct overflow_list *head = m && s ? overflow_chunk_get(m, subscriber, 0) : 0;
 	__s32 at = head ? overflow_list_next(head) : -1;
@@ -211,8 +229,9 @@ SUBPROGRAM int overflow_list_look(const struct mapping *m, struct subscriber *s,
 		return 0;
 	}
 	STORE(head->next, (__u32)at);
-	if ((word_state(word) & SESSION_RESET || word_expired(word, now, m->timeout_ticks)) &&
-	    (peek || overflow_list_end(m, s, subscriber, (__u32)at, word)))
+	if ((word_state(word) & SESSION_RESET || word_expired(word, now, m->timeout_ticks) ||
+	     (what & OVERFLOW_LIST_INBOUND && overflow_listed_inbound(m, subscriber, (__u32)at))) &&
+	    (what & OVERFLOW_LIST_PEEK || overflow_list_end(m, s, subscriber, (__u32)at, word)))
 		return 2;
 	STORE(head->next, (__u32)at + 1);
 	return 0;
@@ -220,7 +239,7 @@ SUBPROGRAM int overflow_list_look(const struct mapping *m, struct subscriber *s,
 
 static long overflow_list_step(__u32 i, struct overflow_list_walk *w)
 {
-	int looked = overflow_list_look(w->m, w->s, w->subscriber, w->now, w->peek);
+	int looked = overflow_list_look(w->m, w->s, w->subscriber, w->now, w->what);
 
 	(void)i;
 	if (looked == 2)
@@ -228,32 +247,30 @@ static long overflow_list_step(__u32 i, struct overflow_list_walk *w)
 	return loop_ends(looked);
 }
 
-#define OVERFLOW_LIST_PEEK 0x80000000U
-
 /*
  * Takes the lock and looks at so many places of the list, OVERFLOW_LIST_STEPS at most. Returns how many it has looked
  * at; 0: somebody keeps the lock; -1: a session was ended, or, with OVERFLOW_LIST_PEEK, would be.
  */
 SUBPROGRAM int overflow_list_round(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now,
-				   __u32 steps_and_peek)
+				   __u32 steps_and_flags)
 {
-	struct overflow_list_walk w = { m, s, subscriber, now, steps_and_peek / OVERFLOW_LIST_PEEK, 0 };
+	struct overflow_list_walk w = { m, s, subscriber, now, steps_and_flags & OVERFLOW_LIST_FLAGS, 0 };
 	__u32 steps;
 
 	if (!m || !s || open_lock(s))
 		return 0;
-	steps = (__u32)bpf_loop(steps_and_peek & ~OVERFLOW_LIST_PEEK, overflow_list_step, &w, 0);
+	steps = (__u32)bpf_loop(steps_and_flags & ~OVERFLOW_LIST_FLAGS, overflow_list_step, &w, 0);
 	open_unlock(s);
 	search_count(s, steps / OVERFLOW_LIST_UNIT);
 	return LOAD(w.found) ? -1 : (int)steps;
 }
 
 /*
- * Ends a session beyond the slots that has expired or that an RST has closed: its place in the count is the caller's.
- * With `peek`, only looks whether there is one. Returns 1 if so. Takes the lock.
+ * Ends a session beyond the slots that has expired or that an RST has closed, or as the flags say: its place in the
+ * count is the caller's. Returns 1 if there is one. Takes the lock.
  */
 SUBPROGRAM int overflow_gives_way(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now,
-				  __u32 peek)
+				  __u32 flags)
 {
 	struct overflow_list *head;
 	__u32 left;
@@ -264,7 +281,7 @@ SUBPROGRAM int overflow_gives_way(const struct mapping *m, struct subscriber *s,
 	left = head ? LOAD(head->n) : 0;
 	for (int round = 0; round < OVERFLOW_LIST_ROUNDS && left; round++) {
 		__u32 steps = left < OVERFLOW_LIST_STEPS ? left : OVERFLOW_LIST_STEPS;
-		int looked = overflow_list_round(m, s, subscriber, now, steps | (peek ? OVERFLOW_LIST_PEEK : 0));
+		int looked = overflow_list_round(m, s, subscriber, now, steps | flags);
 
 		if (looked <= 0)
 			return looked < 0;

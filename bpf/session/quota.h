@@ -7,8 +7,8 @@
  * have expired, so that a slow or dead agent never causes refusals; then those that an RST has closed, the oldest
  * first, which otherwise wait until their timeout for a segment that shows that the RST was forged (RFC 7857
  * section 2.2); then those beyond the slots that have expired or that an RST has closed; then those of the outside, in
- * which the subscriber has been silent for longest. A session that gives way is exchanged for the new one: its place in
- * the count is never free, so nobody else can take it.
+ * which the subscriber has been silent for longest, and at last those of the outside beyond the slots. A session that
+ * gives way is exchanged for the new one: its place in the count is never free, so nobody else can take it.
  *
  * A walk through all slots finds the highest rank of any session (quota_rank()) and where it was found first. The next
  * openings take those of this rank or a higher one from there on. So many openings in a tick share a walk, and "oldest"
@@ -229,6 +229,16 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 	return 1;
 }
 
+/* The last to give way: a session beyond the slots, on a granted port, that the outside has opened. */
+static __always_inline int quota_inbound_beyond(const struct quota_walk *w)
+{
+	if (!settings.growth || !settings.filtering || !LOAD(w->m->bindings.filtering) ||
+	    !subscriber_overflow(LOAD(w->s->overflow)))
+		return 0;
+	return overflow_gives_way(w->m, w->s, w->subscriber, w->now,
+				  OVERFLOW_LIST_INBOUND | (w->peek ? OVERFLOW_LIST_PEEK : 0));
+}
+
 /* Looks for a session that gives way. Returns 1 if one did or, with a peek, would. */
 static __always_inline int quota_give_way(struct quota_walk *w, struct quota_look *l)
 {
@@ -239,7 +249,7 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 		__u32 pass = LOAD(w->s->quota_pass);
 
 		if (pass >> 8 == QUOTA_RANK_BEYOND) {
-			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, w->peek))
+			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, w->peek ? OVERFLOW_LIST_PEEK : 0))
 				return 1;
 			beyond = 1;
 		} else if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass)) {
@@ -253,7 +263,7 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 			break;
 		STORE(w->s->quota_pass, (__u16)(LOAD(l->rank) << 8 | (LOAD(l->bucket) & 0xff)));
 	}
-	return 0;
+	return quota_inbound_beyond(w);
 }
 
 /* Argument of quota_room(). */

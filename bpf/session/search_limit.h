@@ -49,4 +49,16 @@ static __always_inline __u16 search_mark(const struct packet *p)
 	return slot_key(p->dst, p->dport, p->proto) * 0x9e3779b97f4a7c15ULL >> 48 | 1;
 }
 
+/* Value of subscriber.exhausted if a protocol has no port left to bind; even, unlike those of external endpoints. */
+static __always_inline __u16 binding_mark(__u8 proto)
+{
+	return (__u16)(proto << 1 | 0x8000);
+}
+
+/* Value of subscriber.growth_vain after a search in vain of so many granted blocks, for one of these marks; never 0. */
+static __always_inline __u32 growth_mark(__u32 now, __u32 grants, __u16 mark)
+{
+	return now << GROWTH_MARK_TICK | (grants & 0x3f) << 16 | mark;
+}
+
 #endif

@@ -7,6 +7,7 @@
 #define DETNAT_SESSION_LOOKUP_H
 
 #include "session/bind_port.h"
+#include "session/grant.h"
 #include "subscriber/stateless.h"
 
 /* The purpose of a session lookup. */
@@ -48,7 +49,7 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	if (!m)
 		return -1;
 	if (protocol_has_ports(p->proto) && !mapping_is_open(m))
-		number = mapping_reverse(&m->geo, p->dst, p->dport);
+		number = port_owner(m, p->dst, p->dport);
 	else if (mapping_is_one_to_one(m))
 		number = receiver_alone(m, p->dst);
 	if (number < 0)

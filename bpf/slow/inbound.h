@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Endpoint-independent filtering: a packet from outside to a bound port opens a session if it has none. The sessions
- * that the outside has opened are kept in slots only, are limited to a share of the quota, and give way to the
- * subscriber's own at the quota. All of it is compiled away while no mapping uses it.
+ * that the outside has opened are kept in slots only, unless the port is a granted one; they are limited to a share of
+ * the quota, and give way to the subscriber's own at the quota. All of it is compiled away while no mapping uses it.
  */
 #ifndef DETNAT_INBOUND_H
 #define DETNAT_INBOUND_H
 
+#include "session/overflow_open.h"
 #include "slow/open.h"
 
 /*
@@ -42,6 +43,39 @@ static __always_inline int inbound_admit(const struct flow *f, struct subscriber
 	return (__u32)sessions < limit ? 0 : INBOUND_LIMIT;
 }
 
+static __always_inline __u64 inbound_word(const struct flow *f, __u16 out_port, __u64 binding)
+{
+	return state_word(out_port, f->p.proto, f->p.proto == IPPROTO_TCP ? SESSION_SYN_RECEIVED : SESSION_UDP,
+			  inbound_seen(binding, f->p.proto, f->now));
+}
+
+/* Under the lock: opens a session on a granted port, beyond the slots. Returns 0, or INBOUND_… */
+static __noinline int inbound_open_beyond(const struct flow *f, struct subscriber *s, __u64 word)
+{
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, f->port_offset, &b);
+	enum opened opened;
+
+	if (!o)
+		return INBOUND_BUSY;
+	/* On another port, from before there were bindings. */
+	if (LOAD(o->existing))
+		return INBOUND_NOT;
+	if (overflow_admit(s))
+		return INBOUND_SLOTS;
+	opened = overflow_open(f, s, word, 1);
+	if (opened == OPENED)
+		return 0;
+	overflow_release();
+	return opened == OPEN_AT_QUOTA ? INBOUND_QUOTA : INBOUND_NOT;
+}
+
+static __always_inline void inbound_count_one(struct binding_header *h)
+{
+	STORE(h->inbound, LOAD(h->inbound) + 1);
+	count_add(REASON_sessions_inbound, 1);
+}
+
 /* Under the lock: opens p's session on a bound port, an offset in the block; f: as from inside. Returns 0, or INBOUND_…
  */
 static __always_inline int inbound_open_locked(const struct flow *f, struct subscriber *s, const struct packet *p,
@@ -66,6 +100,12 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	binding = inbound_binding(f->m, f->subscriber, p, f->now);
 	if (!binding_is_of(binding, f->p.sport))
 		return INBOUND_NOT;
+	if (settings.growth && offset >= f->m->geo.ports_per_host) {
+		full = inbound_open_beyond(f, s, inbound_word(f, p->dport, binding));
+		if (!full)
+			inbound_count_one(h);
+		return full;
+	}
 	o = open_scan(f, s, f->port_offset, &b);
 	if (!o)
 		return INBOUND_BUSY;
@@ -84,13 +124,11 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	slot = opening_slot(&b, room);
 	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
-	word = state_word(p->dport, f->p.proto, f->p.proto == IPPROTO_TCP ? SESSION_SYN_RECEIVED : SESSION_UDP,
-			  inbound_seen(binding, f->p.proto, f->now));
+	word = inbound_word(f, p->dport, binding);
 	switch (open_claim(f, s, slot, LOAD(slot->truth), word, &word)) {
 	case OPENED:
 		inbound_mark(f, room, 1);
-		STORE(h->inbound, LOAD(h->inbound) + 1);
-		count_add(REASON_sessions_inbound, 1);
+		inbound_count_one(h);
 		return 0;
 	case OPEN_AT_QUOTA:
 		return INBOUND_QUOTA;

@@ -12,6 +12,7 @@
 #include "session/portmap.h"
 #include "session/quota.h"
 #include "session/session_lookup.h"
+#include "slow/grow.h"
 
 static __always_inline void opening_choose(struct opening *o, __s32 offset)
 {
@@ -174,10 +175,17 @@ static __always_inline void place_release(struct subscriber *s)
 	quota_give_back(s);
 }
 
+/* Returns 1 if a bound port is a granted one, beyond the block. */
+static __always_inline int bound_is_granted(const struct mapping *m, __u32 bound)
+{
+	return settings.growth && bound > m->geo.ports_per_host;
+}
+
 /* Returns 1 if a port is in another group than the flow's first choice, so that slots cannot hold its sessions. */
 static __always_inline int bound_has_strayed(const struct flow *f, __u32 bound)
 {
-	return bound && (bound - 1) >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT;
+	return bound &&
+	       ((bound - 1) >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT || bound_is_granted(f->m, bound));
 }
 
 /* Under the lock: finds or opens the session in the flow's two buckets. */
@@ -308,9 +316,9 @@ static __always_inline int open_bind(const struct flow *f, struct subscriber *s)
 }
 
 /* Refuses a flow whose inside endpoint cannot be bound. */
-static __always_inline int open_unbound(ctx_t *ctx, int why)
+static __always_inline int open_unbound(ctx_t *ctx, const struct flow *f, struct subscriber *s, int why)
 {
-	return why == BINDING_NONE ? refuse(ctx, REASON_drop_ports_exhausted) : drop(REASON_drop_busy);
+	return why == BINDING_NONE ? open_grow(ctx, f, s) : drop(REASON_drop_busy);
 }
 
 /* Continues with a packet that found no room in its slots, with the port that is bound for its session. */
@@ -415,7 +423,7 @@ static __always_inline int open_session(ctx_t *ctx)
 		return refuse(ctx, REASON_drop_quota);
 	bound = open_bind(&io.f, s);
 	if (bound < 0)
-		return open_unbound(ctx, bound);
+		return open_unbound(ctx, &io.f, s, bound);
 	if (is_hairpin(&io))
 		*(volatile __u32 *)&s->hairpins = 1;
 

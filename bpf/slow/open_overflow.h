@@ -6,7 +6,8 @@
 #ifndef DETNAT_OPEN_OVERFLOW_H
 #define DETNAT_OPEN_OVERFLOW_H
 
-#include "slow/open.h"
+#include "session/overflow_open.h"
+#include "slow/open_grant.h"
 
 /* Which ports are taken, in this order: free ones first, then those of sessions in time-wait or reset. */
 enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
@@ -140,53 +141,16 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 	return port;
 }
 
-/* Inserts both entries of a session that is admitted and counted. Returns 0, or -errno with neither inserted. */
-static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 word)
-{
-	struct overflow_key in = overflow_key_of_flow(f);
-	struct overflow_key out = overflow_key_reverse(&in, out_port);
-	struct overflow_session session = { .in_port = f->p.sport };
-	long r = bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST);
-
-	if (r)
-		return r;
-	session = (struct overflow_session){ .truth = word };
-	r = bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST);
-	if (r)
-		bpf_map_delete_elem(&overflow, &out);
-	return r;
-}
-
-#define EEXIST 17
-
-/*
- * Under the lock, for an admitted flow and a free port: returns OPENED with *ret_word set, OPEN_EXISTS, OPEN_AT_QUOTA
- * or OPEN_NO_ROOM. Not inlined: its keys would leave the search for a port no room on the stack.
- */
-static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
-						    __u64 *ret_word)
+/* Under the lock, for an admitted flow and a free port: overflow_open() by a packet from inside. */
+static __always_inline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
+							 __u64 *ret_word)
 {
 	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
-	long r;
+	enum opened opened = overflow_open(f, s, word, 0);
 
-	/* Half an entry is no session, and goes; without others the search for a port has not looked. */
-	if (overflow_port_used(f->m, s, &f->p, out_port))
-		return OPEN_NO_ROOM;
-	if (quota_take(f->m, s))
-		return OPEN_AT_QUOTA;
-	__sync_fetch_and_add(&s->overflow, 1);
-	r = overflow_insert(f, out_port, word);
-	if (!r) {
-		overflow_list_add(f->m, s, f->subscriber, f->key, (__u32)out_port << 8 | f->p.proto);
-		count_add(REASON_sessions_opened, 1);
-		count_add(REASON_sessions_overflowed, 1);
-		session_notify(EVENT_SESSION_OPENED, f, out_port);
+	if (opened == OPENED)
 		*ret_word = word;
-		return OPENED;
-	}
-	__sync_fetch_and_add(&s->overflow, -1U);
-	__sync_fetch_and_add(&s->sessions, -1U);
-	return r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
+	return opened;
 }
 
 /* Under the lock: port_search() for a flow whose port is bound. */
@@ -200,11 +164,38 @@ static __always_inline __s32 port_bound(const struct flow *f, struct subscriber 
 	return LOAD(o->existing) ? PORT_OF_EXISTING : open_bound_port(o, f, s, offset);
 }
 
+/* Under the lock: returns 1 if another core has opened the flow's session in a slot meanwhile. */
+static __always_inline int open_exists(const struct flow *f, struct subscriber *s)
+{
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, f->port_offset, &b);
+
+	return o && LOAD(o->existing);
+}
+
+/* Under the lock: port_bound() for a granted port. Another session's it is only from before ports were bound. */
+static __always_inline __s32 port_bound_granted(const struct flow *f, struct subscriber *s, __u32 offset)
+{
+	__u32 port = (mapping_port_lo(&f->m->geo, f->subscriber) + offset) & 0xffff;
+
+	if (open_exists(f, s))
+		return PORT_OF_EXISTING;
+	return subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, port) ? PORT_NONE : (__s32)offset;
+}
+
+/* Under the lock: the search for the port of an admitted flow, as port_search(). */
+static __always_inline __s32 port_of_flow(const struct flow *f, struct subscriber *s, __u32 bound)
+{
+	if (!settings.bindings || !bound)
+		return port_search(f, s);
+	return bound_is_granted(f->m, bound) ? port_bound_granted(f, s, bound - 1) : port_bound(f, s, bound - 1);
+}
+
 /* Under the lock, for an admitted flow: opens its session on any port of the block, or the bound one, if it is free. */
 static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u32 bound,
 						    __u64 *ret_word)
 {
-	__s32 port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
+	__s32 port = port_of_flow(f, s, bound);
 
 	if (port >= 0)
 		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
@@ -212,21 +203,54 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
+/* Under the lock, for an admitted flow whose block has no free port: opens its session on a granted port. */
+static __always_inline enum opened open_on_grant(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+{
+	__u32 mark = growth_mark(f->now, grants_of(f->m, f->p.src), search_mark(&f->p)), port;
+
+	if (LOAD(s->growth_vain) == mark)
+		return OPEN_NO_PORT;
+	port = grant_port(f, s, 0);
+	if (!port)
+		port = grant_port(f, s, OVERFLOW_PORT_OF_RESET);
+	if (port)
+		return open_overflow_session(f, s, (__u16)port, ret_word);
+	STORE(s->growth_vain, mark);
+	return OPEN_NO_PORT;
+}
+
+/* open_on_any_port(), and after it, or after a search in vain in this tick, on a granted port. */
+static __always_inline enum opened open_on_block_or_grant(const struct flow *f, struct subscriber *s, int in_vain,
+							  __u64 *ret_word)
+{
+	enum opened opened = OPEN_NO_PORT;
+
+	if (!in_vain)
+		opened = open_on_any_port(f, s, 0, ret_word);
+	else if (open_exists(f, s))
+		return OPEN_EXISTS;
+	return opened == OPEN_NO_PORT ? open_on_grant(f, s, ret_word) : opened;
+}
+
 /* Under the lock: cheap checks first, then the search for a port. */
 static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
 						 __u64 *ret_word)
 {
 	enum opened opened;
+	int in_vain, grows;
 
 	if (quota_is_reached(f->m, s))
 		return OPEN_AT_QUOTA;
 	if (search_begin(s, f->now))
 		return OPEN_LOST;
-	if (s->exhausted == search_mark(&f->p))
+	in_vain = s->exhausted == search_mark(&f->p);
+	/* A bound port has been found already. */
+	grows = mapping_grows(f->m) && !bound;
+	if (in_vain && !grows)
 		return OPEN_NO_PORT;
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	opened = open_on_any_port(f, s, bound, ret_word);
+	opened = grows ? open_on_block_or_grant(f, s, in_vain, ret_word) : open_on_any_port(f, s, bound, ret_word);
 	if (opened != OPENED)
 		overflow_release();
 	return opened;
@@ -273,7 +297,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:
-		return refuse(ctx, REASON_drop_ports_exhausted);
+		return bound ? refuse(ctx, REASON_drop_ports_exhausted) : open_grow(ctx, &io.f, s);
 	case OPEN_NO_ROOM:
 		return refuse(ctx, REASON_drop_overflow_full);
 	case OPEN_AT_QUOTA:

@@ -57,13 +57,15 @@ static __always_inline void stage2_touch(struct stage_list *list)
 
 /*
  * Returns 1 if a packet leaves its session in a slot as it is but for last seen, and refreshes it. word: the state word
- * read; differs: 0 if that and the key are what the entry says, so that the session is live.
+ * read; differs: 0 if that and the key are what the entry says, so that the session is live; again: by
+ * slot_key_after().
  */
-static __always_inline int stage2_hit(struct slot *s, const struct stage_entry *e, __u64 word, __u64 differs)
+static __always_inline int stage2_hit(struct slot *s, const struct stage_entry *e, __u64 word, __u64 differs,
+				      const struct slot *again)
 {
 	__u32 seen = word_seen(word);
 
-	if (unlikely(differs || !word_same(LOAD(s->truth), word) || (__s32)(e->now - seen) > (__s32)e->timeout))
+	if (unlikely(differs || !word_same(LOAD(again->truth), word) || (__s32)(e->now - seen) > (__s32)e->timeout))
 		return 0;
 	if (seen != e->now && e->refreshes)
 		word_refresh(&s->truth, e->now);
@@ -148,12 +150,14 @@ static __always_inline int stage2_out(ctx_t *ctx, struct stage_list *list, const
 				      const struct fast_packet *q, const struct fib_hop *hop)
 {
 	struct slot *s = stage2_slot(e);
-	__u64 word;
+	const struct slot *again = s;
+	__u64 word, key;
 
 	if (unlikely(!s))
 		return stage2_open_out(ctx, e, q, hop);
 	word = LOAD(s->truth);
-	if (unlikely(!stage2_hit(s, e, word, (((word >> 32) & 0xffff) ^ e->steady) | (LOAD(s->key) ^ e->key)))) {
+	key = slot_key_after(&again, word);
+	if (unlikely(!stage2_hit(s, e, word, (((word >> 32) & 0xffff) ^ e->steady) | (key ^ e->key), again))) {
 		int verdict = stage2_session_out(ctx, list, e, q, s, &word);
 
 		if (verdict != CONTINUE)
@@ -184,13 +188,14 @@ static __always_inline int stage2_in(ctx_t *ctx, struct stage_list *list, const 
 				     const struct fast_packet *q, const struct fib_hop *hop)
 {
 	struct slot *s = stage2_slot(e);
+	const struct slot *again = s;
 	__u64 word, key;
 
 	if (unlikely(!s))
 		return stage2_open_in(ctx, list, e, q, hop);
 	word = LOAD(s->truth);
-	key = LOAD(s->key);
-	if (unlikely(!stage2_hit(s, e, word, ((word >> 32) ^ e->steady) | (key ^ e->key) >> 16))) {
+	key = slot_key_after(&again, word);
+	if (unlikely(!stage2_hit(s, e, word, ((word >> 32) ^ e->steady) | (key ^ e->key) >> 16, again))) {
 		int verdict = stage2_session_in(ctx, list, e, q, &key);
 
 		if (verdict != CONTINUE)

@@ -3,6 +3,7 @@
 #ifndef DETNAT_TRACE_BEGIN_H
 #define DETNAT_TRACE_BEGIN_H
 
+#include "session/grant.h"
 #include "translate/fragment.h"
 #include "subscriber/lookup.h"
 #include "trace/trace_record.h"
@@ -37,7 +38,7 @@ static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 o
 	if (m && mapping_is_one_to_one(m))
 		return m->geo.in_base + (out_addr - m->geo.out_base) == in_addr;
 
-	__s64 subscriber = m ? mapping_reverse(&m->geo, out_addr, out_port) : -1;
+	__s64 subscriber = m ? port_owner(m, out_addr, out_port) : -1;
 
 	return subscriber >= 0 && m->geo.in_base + (__u32)subscriber == in_addr;
 }

@@ -34,6 +34,9 @@
 #define BINDING_BOUND	0x1U
 #define BINDING_STRAYED 0x2U /* outside the group of its first choice */
 #define BINDING_AWAY	0x4U /* only in a line's first entry, bound or not: a binding has strayed from this group */
+#define BINDING_GRANTED 0x8U /* likewise: an inside endpoint of this group has a granted port, <detnat/growth.h> */
+/* Those that stay with a line whatever becomes of its bindings. */
+#define BINDING_OF_LINE (BINDING_AWAY | BINDING_GRANTED)
 
 struct binding_line {
 	__u64 entry[PORT_GROUP];
@@ -114,7 +117,7 @@ static __always_inline __u64 binding_raised(__u64 entry, __u32 seen)
 /* The entry after its binding is removed. */
 static __always_inline __u64 binding_freed(__u64 entry)
 {
-	return binding_entry(0, binding_flags(entry) & BINDING_AWAY, 0);
+	return binding_entry(0, binding_flags(entry) & BINDING_OF_LINE, 0);
 }
 
 /* Rule 1. Returns 1 on success. */

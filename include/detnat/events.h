@@ -20,6 +20,10 @@ enum event_type {
 	/* Made by the agent itself: a portmap was made or has ended. */
 	EVENT_PORTMAP_MADE = 11,
 	EVENT_PORTMAP_ENDED = 12,
+	EVENT_GROWTH = 13, /* a subscriber without a free port needs a block of the shared range */
+	/* Made by the agent itself: a block was granted, or taken back; out_port and ext_port are its ends. */
+	EVENT_BLOCK_GRANTED = 14,
+	EVENT_BLOCK_ENDED = 15,
 };
 
 /* Addresses and ports are in host byte order; unused fields are 0. The name `event` would clash with libevent. */

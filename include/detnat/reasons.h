@@ -17,6 +17,7 @@
 	X(passed_untranslated, "not for translation, handed to the kernel as it came")                       \
 	X(drop_quota, "subscriber at its session quota")                                                     \
 	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")               \
+	X(drop_growth_exhausted, "no free port, and no further block of the shared range to be had")         \
 	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                          \
 	X(drop_no_session, "from outside, of no session")                                                    \
 	X(drop_inbound_limit, "from outside to a bound port, beyond the sessions that the outside may open") \

@@ -15,6 +15,18 @@
 #define LOAD(x) (*(const volatile typeof(x) *)&(x))
 
 /*
+ * Reads a slot's key after its state word, `word`, without a barrier. *again is the slot, and becomes the pointer by
+ * which the state word is to be read again, after the key.
+ */
+static __always_inline __u64 slot_key_after(const struct slot **again, __u64 word)
+{
+	__u64 key = LOAD(order_after(*again, word)->key);
+
+	*again = order_after(*again, key);
+	return key;
+}
+
+/*
  * Reads a slot by rule 3. Returns the state word if the slot is live, has this key and protocol and has not expired;
  * else 0.
  */

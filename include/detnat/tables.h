@@ -8,12 +8,13 @@
 #define DETNAT_TABLES_H
 
 #include "binding_layout.h"
+#include "growth.h"
 #include "programs.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 7
+#define LAYOUT_VERSION 8
 
-#define MAX_MAPPINGS 1024U
+#define MAX_MAPPINGS 4096U
 #define MAX_IFINDEX  65536U
 #define MAX_BYPASS   256U
 
@@ -27,7 +28,7 @@
 #define INDEX_LEAF  0x8000U
 #define INDEX_ROOTS 256U
 /* A power of two with room for two nodes per mapping. */
-#define INDEX_NODES 4096U
+#define INDEX_NODES 16384U
 _Static_assert(INDEX_NODES >= INDEX_ROOTS + 2U * MAX_MAPPINGS, "every mapping has its nodes");
 
 struct index_node {
@@ -51,7 +52,13 @@ struct mapping {
 	__u32 sessions_per_user;
 	__u32 timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
-	__u64 pad[5];
+	struct growth_layout growth;	/* likewise */
+	/* For what comes next, 0 so far: kind of the mapping, tenant, limits that are set, log2 of its hosts. */
+	__u8 kind;
+	__u8 tenant;
+	__u8 limits;
+	__u8 host_shift;
+	__u64 pad[4];
 };
 _Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
 _Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");
@@ -88,7 +95,8 @@ struct shared_limits {
 	__u64 reset_due_ns;	  /* the same for TCP resets */
 	__s64 datagrams;	  /* entries of the map `fragments` */
 	__u64 fragments_swept_ns; /* when they were last swept, CLOCK_MONOTONIC */
-	__u64 pad[4];
+	__u32 growth_until;	  /* last tick at which an agent grants blocks, <detnat/growth.h> */
+	__u32 pad[7];
 };
 _Static_assert(sizeof(struct shared_limits) == 64, "a line of its own");
 
@@ -128,6 +136,10 @@ union opener {
 #define QUOTA_NOT_BEGUN 0U
 #define QUOTA_IN_VAIN	0xffffU /* no session can give way */
 
+/* In subscriber.growth_vain the low bits of a tick begin here. */
+#define GROWTH_MARK_TICK  22U
+#define GROWTH_MARK_TICKS 0x3ffU
+
 struct subscriber {
 	union {
 		struct {
@@ -154,7 +166,8 @@ struct subscriber {
 	 */
 	__u16 portmap_in;
 	__u16 portmap_out;
-	__u32 unused[2];
+	__u32 growth_asked; /* when the agent is asked for a block again, and what it was asked, see open_grant.h */
+	__u32 growth_vain;  /* tick 10 | grants 6 | mark 16: a search of the granted blocks found no port */
 	/* Not 0 once the subscriber has opened a session towards a pool address: only then can one be its peer. */
 	__u32 hairpins;
 	/*
@@ -189,9 +202,9 @@ static __always_inline __u32 subscriber_overflow(__u32 overflow)
  * The OVERFLOW_IN2OUT entry holds the state word, the OVERFLOW_OUT2IN entry leads to it. Both are inserted and deleted
  * under the subscriber's opener lock. Sessions are admitted first (globals.overflow), so that the kernel never evicts.
  *
- * A key has the inside address, the outside address and the layout of the outside address's blocks, which together
- * determine the port block. So a lookup for one mapping does not find a session of another, even if mappings have
- * changed since it was opened.
+ * A key has the inside address, the outside address and the port block that the mapping gives them. So a lookup for one
+ * mapping does not find a session of another that translates differently, even if mappings have changed since it was
+ * opened.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
@@ -201,31 +214,48 @@ struct overflow_key {
 	__u32 ext_addr;
 	__u16 port; /* in_port, or out_port */
 	__u16 ext_port;
+	__u16 block_lo; /* the subscriber's port block, see struct port_block */
+	__u16 block_hi;
 	__u8 proto;
 	__u8 direction;
-	__u8 ratio_shift; /* of the mapping; see struct geometry */
-	__u8 pad;
+	__u16 pad;
 };
-_Static_assert(sizeof(struct overflow_key) == 20, "hashed as words");
+_Static_assert(sizeof(struct overflow_key) == 24, "hashed as words");
 
 struct overflow_session {
 	__u64 truth;   /* the state word, as in a slot; 0 in an OUT2IN entry */
 	__u16 in_port; /* 0 in an IN2OUT entry, whose key has it */
 	__u16 mark;    /* in an IN2OUT entry, of a copy: overflow_mark() of <detnat/copies.h>; else 0 */
-	__u32 pad;
+	__u8 inbound;  /* in an IN2OUT entry: the outside has opened the session */
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct overflow_session) == 16, "no hidden padding");
 
-/* The key of a mapping's session, without the endpoints' ports. in_addr must be in the inside prefix. */
+/* Outside address and port block of an inside address, which must be in the inside range, as one word for the keys. */
+static __always_inline __u64 overflow_place(const struct geometry *g, __u32 in_addr)
+{
+	struct port_block block = mapping_forward(g, in_addr);
+
+	return (__u64)block.out_addr << 32 | (__u32)block.port_lo << 16 | block.port_hi;
+}
+
+/* The key of a session of an inside address with this overflow_place(), without the endpoints' ports. */
+static __always_inline struct overflow_key overflow_key_at(__u64 place, __u32 in_addr, __u32 ext_addr, __u16 ext_port,
+							   __u8 proto)
+{
+	return (struct overflow_key){ .in_addr = in_addr,
+				      .out_addr = (__u32)(place >> 32),
+				      .ext_addr = ext_addr,
+				      .ext_port = ext_port,
+				      .block_lo = (__u16)(place >> 16),
+				      .block_hi = (__u16)place,
+				      .proto = proto };
+}
+
 static __always_inline struct overflow_key overflow_key_of(const struct geometry *g, __u32 in_addr, __u32 ext_addr,
 							   __u16 ext_port, __u8 proto)
 {
-	return (struct overflow_key){ .in_addr = in_addr,
-				      .out_addr = mapping_out_addr(g, mapping_subscriber(g, in_addr)),
-				      .ext_addr = ext_addr,
-				      .ext_port = ext_port,
-				      .proto = proto,
-				      .ratio_shift = g->ratio_shift };
+	return overflow_key_at(overflow_place(g, in_addr), in_addr, ext_addr, ext_port, proto);
 }
 
 static __always_inline struct overflow_key overflow_key_in(const struct geometry *g, __u32 in_addr, __u16 in_port,
@@ -260,8 +290,9 @@ static __always_inline struct overflow_key overflow_key_reverse(const struct ove
 /* Returns 1 if a session belongs to a mapping. */
 static __always_inline int overflow_key_is_of(const struct geometry *g, const struct overflow_key *key)
 {
-	return g->ports_per_host && mapping_has_inside(g, key->in_addr) && key->ratio_shift == g->ratio_shift &&
-	       key->out_addr == mapping_out_addr(g, mapping_subscriber(g, key->in_addr));
+	return g->ports_per_host && mapping_has_inside(g, key->in_addr) &&
+	       overflow_place(g, key->in_addr) ==
+		       ((__u64)key->out_addr << 32 | (__u32)key->block_lo << 16 | key->block_hi);
 }
 
 /*
@@ -274,7 +305,7 @@ struct overflow_removal {
 	struct overflow_key out2in; /* of the same subscriber */
 	__u64 truth;
 };
-_Static_assert(sizeof(struct overflow_removal) == 48, "context of a program");
+_Static_assert(sizeof(struct overflow_removal) == 56, "context of a program");
 
 /* The program's result. */
 enum overflow_removed {
@@ -336,6 +367,11 @@ static inline __u64 overflow_share(__u64 sessions, __u64 free)
 #define DEVICE_FRAGS 0x20
 /* Its packets have no Ethernet header (PPP, WireGuard, tunnels). */
 #define DEVICE_BARE 0x40
+/*
+ * A VRF. The kernel gives its index to what comes in through its interfaces, so it has the roles of those that are
+ * configured. It carries no program, and XDP sends nothing through it.
+ */
+#define DEVICE_VRF 0x80
 
 struct device {
 	__u8 mac[6];
@@ -349,7 +385,8 @@ struct device {
 	__u16 tag_id;	/* 1..4094 */
 	/* Reverse-path filter for packets received on it, as the kernel applies it: 0 off, 1 strict, 2 loose. */
 	__u8 rp_filter;
-	__u8 pad[3];
+	__u8 tenant; /* for what comes next, 0 so far */
+	__u16 vrf;   /* index of the VRF that it is in; 0: none */
 	/* Ports of a bond that runs XDP natively: index of the bond, on which frames count as received; else 0. */
 	__u32 master;
 };
@@ -426,6 +463,13 @@ enum source_check {
 	SOURCES_STRICT_EACH /* the same for every packet, as there are several inside interfaces */
 };
 
+/* What routing depends on besides destinations; then next hops are cached rather than copied. */
+enum policy_routing {
+	POLICY_NONE,
+	POLICY_SOURCES,	   /* on sources and interfaces: all are part of the question that a cached next hop answers */
+	POLICY_INTERFACES, /* on ingress interfaces alone: rules about these, and VRFs */
+};
+
 /*
  * Interfaces without a role that packets with a mapped source may come from, to be translated at the outside interface
  * that the kernel routes them to.
@@ -446,7 +490,7 @@ struct settings {
 	union {
 		struct {
 			__u8 redirect;	     /* forwarding: 1 redirect, 0 kernel */
-			__u8 policy_routing; /* routing depends on more than destinations: cache next hops by source */
+			__u8 policy_routing; /* enum policy_routing */
 			__u8 source_check;   /* enum source_check */
 			__u8 outside_strict; /* several outside interfaces, one with a strict reverse-path filter */
 		};
@@ -473,10 +517,12 @@ struct settings {
 	__u8 drains;	     /* some mapping drains, <detnat/drains.h> */
 	__u8 open_mappings;  /* some mapping has inbound "open" */
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
-	__u8 pad;
+	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
+	__u8 vrf;	     /* an interface is in a VRF */
+	__u8 pad[3];
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 40 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 44 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

@@ -43,7 +43,8 @@ static void make_namespace(void)
 			    "ip link set tin address 02:00:00:00:00:01; ip link set tout address 02:00:00:00:00:02;"
 			    "for i in tin pin tout pout; do ip link set $i up; ethtool -K $i gro on; done;"
 			    "ip addr add 10.0.0.1/24 dev tin; ip addr add 198.51.100.1/24 dev tout;"
-			    "seq -f 'neigh add 10.0.0.%g lladdr 02:00:00:00:00:03 dev tin' 2 60 | ip -batch -;"
+			    "for i in $(seq 2 60); do echo neigh add 10.0.0.$i lladdr 02:00:00:00:00:03 dev tin; done |"
+			    " ip -batch -;"
 			    "ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:04 dev tout;"
 			    "ip route add default via 198.51.100.7;"
 			    "echo 1 > /proc/sys/net/ipv4/ip_forward"),

@@ -81,6 +81,14 @@ bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, ui
 			}
 		}
 	}
+	for (size_t i = 0; i < model->n_grants; i++) {
+		const struct model_grant *g = &model->grant[i];
+
+		if (g->out_addr == out_addr && (uint16_t)(port - g->port_lo) < g->ports) {
+			*ret_in_addr = g->in_addr;
+			return true;
+		}
+	}
 	return false;
 }
 
@@ -125,13 +133,14 @@ static bool same_peer(const struct model_session *s, uint32_t in_addr, uint32_t 
 unsigned model_ports_held(const struct model *model, uint32_t in_addr, uint32_t ext_addr, uint16_t ext_port,
 			  uint8_t proto)
 {
-	unsigned n = 0;
+	const struct model_mapping *m = model_inside(model, in_addr);
+	unsigned n = 0, lo = model_port_lo(m, in_addr);
 
 	for (size_t i = 0; i < model->n; i++) {
 		const struct model_session *s = &model->session[i];
 
 		n += same_peer(s, in_addr, ext_addr, ext_port, proto) && model_counts(model, s) &&
-		     s->out_addr == model_outside_of(model, in_addr);
+		     s->out_addr == model_outside_of(model, in_addr) && (unsigned)(s->out_port - lo) < model_ports(m);
 	}
 	return n;
 }

@@ -43,6 +43,16 @@ struct model_mapping {
 	unsigned pitch;
 	unsigned ports;
 	bool netmap; /* the outside address changes from one inside address to the next */
+	/* Blocks that grow: the ports of one, 0 for none, and how many a subscriber may have. */
+	unsigned grow_block, grow_max;
+};
+
+/* A block of ports beside a subscriber's own. */
+struct model_grant {
+	uint32_t in_addr, out_addr;
+	uint16_t port_lo, ports;
+	unsigned number; /* among the subscriber's */
+	bool closed;	 /* its sessions go on, and none opens */
 };
 
 /* Senders from whom a portmap takes packets: of an address range, by one port or, 0, by any. */
@@ -97,6 +107,7 @@ struct model_session {
 #define MODEL_SESSIONS 4096
 #define MODEL_BINDINGS 2048
 #define MODEL_PORTMAPS 64
+#define MODEL_GRANTS   64
 
 struct model {
 	const struct model_mapping *mapping;
@@ -108,6 +119,8 @@ struct model {
 	size_t n_bindings;
 	struct model_portmap portmap[MODEL_PORTMAPS];
 	size_t n_portmaps;
+	struct model_grant grant[MODEL_GRANTS];
+	size_t n_grants;
 };
 
 unsigned model_ratio(const struct model_mapping *m);
@@ -155,6 +168,17 @@ struct model_portmap *model_portmap_out(struct model *model, uint32_t out_addr, 
 
 bool model_portmap_admits(const struct model_portmap *p, uint32_t ext_addr, uint16_t ext_port);
 
+/* model_grants.c */
+
+/* The grant that a port is in; NULL: none. */
+struct model_grant *model_grant_at(struct model *model, uint32_t out_addr, uint16_t port);
+/* Whether sessions of a subscriber may open on a port beside its block, and how many such blocks it has. */
+bool model_grant_opens(const struct model *model, uint32_t in_addr, uint16_t port);
+unsigned model_grants_open(const struct model *model, uint32_t in_addr);
+/* Whether all those ports are held towards a flow's peer, or bound. */
+bool model_grants_are_held(struct model *model, const struct model_session *flow);
+bool model_grants_are_bound(struct model *model, uint32_t in_addr, uint8_t proto);
+
 /* model_bindings.c */
 
 unsigned model_protocol(uint8_t proto);
@@ -169,6 +193,7 @@ bool model_binding_is_fresh(const struct model *model, const struct model_bindin
 bool model_binding_holds(const struct model *model, const struct model_binding *b);
 bool model_binding_may_hold(const struct model *model, const struct model_binding *b);
 /* Whether no port of a group, or of the whole block, can be bound to an inside endpoint that has none. */
+bool model_port_is_bound(struct model *model, uint32_t in_addr, uint16_t port, uint8_t proto);
 bool model_group_is_bound(struct model *model, uint32_t in_addr, uint16_t port, uint8_t proto);
 bool model_block_is_bound(struct model *model, uint32_t in_addr, uint8_t proto);
 /* An inside endpoint got a port, and the endpoint that had it has lost it. */
@@ -177,6 +202,8 @@ struct model_binding *model_bind(struct model *model, uint32_t in_addr, uint16_t
 /* Notes those of established connections, before and after time passes. */
 void model_use_bindings(struct model *model);
 /* Sessions of the outside's that count, and how many there may be. */
+/* Those on the ports of a grant, which ends. */
+void model_forget_bindings(struct model *model, const struct model_grant *g);
 unsigned model_inbound(const struct model *model, uint32_t in_addr);
 unsigned model_inbound_limit(const struct model_mapping *m);
 

@@ -83,14 +83,20 @@ bool model_binding_may_hold(const struct model *model, const struct model_bindin
 	return model->now <= b->used + life(b->proto) || model_binding_holds(model, b);
 }
 
+/* Of a granted port, whose sessions cannot be searched for, no other endpoint gets it for half a lifetime more. */
+static bool is_kept(const struct model *model, const struct model_binding *b)
+{
+	return model_grant_opens(model, b->in_addr, b->out_port) && model->now <= b->used + 1.5 * life(b->proto);
+}
+
 /* A port that a session of time-wait still stands on may not be had either. */
-static bool port_is_bound(struct model *model, uint32_t in_addr, uint16_t port, uint8_t proto)
+bool model_port_is_bound(struct model *model, uint32_t in_addr, uint16_t port, uint8_t proto)
 {
 	struct model_binding *b = model_binding_out(model, in_addr, port, proto);
 
 	if (model_portmap_out(model, model_outside_of(model, in_addr), port, proto))
 		return true;
-	if (b && model_binding_may_hold(model, b))
+	if (b && (model_binding_may_hold(model, b) || is_kept(model, b)))
 		return true;
 	for (size_t i = 0; i < model->n; i++) {
 		const struct model_session *s = &model->session[i];
@@ -104,7 +110,7 @@ static bool port_is_bound(struct model *model, uint32_t in_addr, uint16_t port, 
 static bool all_bound(struct model *model, uint32_t in_addr, unsigned first, unsigned n, uint8_t proto)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (!port_is_bound(model, in_addr, (uint16_t)(first + i), proto))
+		if (!model_port_is_bound(model, in_addr, (uint16_t)(first + i), proto))
 			return false;
 	return true;
 }
@@ -158,6 +164,14 @@ void model_use_bindings(struct model *model)
 	}
 }
 
+void model_forget_bindings(struct model *model, const struct model_grant *g)
+{
+	for (size_t i = model->n_bindings; i-- > 0;)
+		if (model->binding[i].in_addr == g->in_addr &&
+		    (uint16_t)(model->binding[i].out_port - g->port_lo) < g->ports)
+			forget(model, &model->binding[i]);
+}
+
 unsigned model_inbound(const struct model *model, uint32_t in_addr)
 {
 	unsigned n = 0;
@@ -182,9 +196,10 @@ bool model_bindings_are_unsure(const struct model *model, double seconds)
 	for (size_t i = 0; i < model->n_bindings; i++) {
 		const struct model_binding *b = &model->binding[i];
 		double by_opening = b->opened + life(b->proto) - model->now;
-		double by_use = b->used + life(b->proto) - model->now;
+		double by_use = b->used + life(b->proto) - model->now, late = by_use + life(b->proto) / 2;
 
-		if ((by_opening > -seconds && by_opening < seconds) || (by_use > -seconds && by_use < seconds))
+		if ((by_opening > -seconds && by_opening < seconds) || (by_use > -seconds && by_use < seconds) ||
+		    (late > -seconds && late < seconds))
 			return true;
 	}
 	return false;

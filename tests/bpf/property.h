@@ -23,9 +23,11 @@ struct scene {
 	bool reachable;	 /* by portmaps, open mappings and endpoint-independent filtering */
 	bool renumbered; /* mappings are replaced by others while they have sessions */
 	bool excepted;	 /* exceptions come and go, and cut sessions off */
+	bool growing;	 /* blocks are granted and taken back */
 };
 
-extern const struct scene property_plain, property_reachable, property_renumbered, property_excepted, property_shared;
+extern const struct scene property_plain, property_reachable, property_renumbered, property_excepted, property_shared,
+	property_growing;
 extern const struct scene *property_scene; /* the one that was set up */
 
 /* What became of a packet at a hook. */
@@ -62,6 +64,8 @@ struct property {
 	unsigned excepted; /* exceptions that came */
 	uint64_t cut;	   /* packets of flows whose session an exception, or its end, has cut off */
 	bool left;	   /* an exception has gone since all was purged */
+	uint64_t granted;  /* sessions opened on granted ports */
+	unsigned revoked;  /* blocks taken back while they had sessions */
 };
 
 /* Mappings beside the fixture's, and the model's idea of them. */
@@ -76,6 +80,8 @@ void property_change_plan(struct property *t);
 /* Adds an exception or deletes one, or has the agent end what is left of the sessions that were cut off. */
 void property_change_exceptions(struct property *t);
 void property_end_cut(struct property *t);
+/* Grants a block, closes one for openings, or takes one back, as an agent does. */
+void property_change_grants(struct property *t);
 /* Pools that mappings may get; *ret_n: how many. */
 const struct model_mapping *property_plans(size_t *ret_n);
 

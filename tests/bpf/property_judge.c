@@ -180,7 +180,7 @@ static void judge_hairpin(const struct judging *j)
 		return;
 	}
 	if (j->o->reason == REASON_drop_quota || j->o->reason == REASON_drop_ports_exhausted ||
-	    j->o->reason == REASON_drop_busy) {
+	    j->o->reason == REASON_drop_growth_exhausted || j->o->reason == REASON_drop_busy) {
 		judge_sender(j, &flow, false);
 		return;
 	}

@@ -62,6 +62,9 @@ static bool is_older(const struct model *m, const struct model_session *s, const
 		return is_reset(s) && !s->overflow && !than->overflow &&
 		       is_much_older(m->now + TRANSITORY_SECONDS - s->deadline,
 				     m->now + TRANSITORY_SECONDS - than->deadline);
+	/* On granted ports they come last, in any order. */
+	if (s->overflow || than->overflow)
+		return s->inbound && than->overflow && !s->overflow;
 	return s->inbound && s->proto == UDP && than->proto == UDP &&
 	       is_much_older(m->now - s->seen, m->now - than->seen);
 }
@@ -116,7 +119,7 @@ static bool is_crowded(const struct model *m, const struct model_session *flow)
 	       model_inside(m, flow->in_addr)->quota;
 }
 
-static bool ports_are_out(struct model *m, const struct model_session *flow)
+static bool block_is_out(struct model *m, const struct model_session *flow)
 {
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
 	unsigned lo = model_port_lo(map, flow->in_addr);
@@ -131,6 +134,15 @@ static bool ports_are_out(struct model *m, const struct model_session *flow)
 			(unsigned)(p->out_port - lo) < model_ports(map) && !port_is_held(m, flow, p->out_port, true);
 	}
 	return held == model_ports(map);
+}
+
+/* No port of the block is free, nor of the blocks granted beside it. */
+static bool ports_are_out(struct model *m, const struct model_session *flow)
+{
+	if (!block_is_out(m, flow))
+		return false;
+	return model_has_one_port(m, flow->in_addr, flow->proto) ? model_grants_are_bound(m, flow->in_addr, flow->proto)
+								 : model_grants_are_held(m, flow);
 }
 
 /* Any session of another inside endpoint's on a port, towards anybody. */
@@ -162,11 +174,15 @@ static void judge_one_port(const struct judging *j, const struct model_session *
 	unsigned lo = model_port_lo(map, flow->in_addr);
 	bool lost = b && model_portmap_out(m, model_out_addr(map, flow->in_addr), b->out_port, flow->proto);
 
+	/* On which none opens any more. */
+	lost |= b && (unsigned)(b->out_port - lo) >= model_ports(map) &&
+		!model_grant_opens(m, flow->in_addr, b->out_port);
 	EXPECT(j, !serves_another(m, flow), "the port of another inside endpoint");
 	if (b && !lost && model_binding_holds(m, b))
 		EXPECT(j, flow->out_port == b->out_port, "has a port towards everybody");
-	if (!b || flow->out_port != b->out_port) {
+	if (!b || flow->out_port != b->out_port)
 		EXPECT(j, !at || !model_binding_holds(m, at), "a port that is bound to another inside endpoint");
+	if ((!b || flow->out_port != b->out_port) && (unsigned)(flow->out_port - lo) < model_ports(map)) {
 		EXPECT(j,
 		       flow->out_port == choice || model_binding_out(m, flow->in_addr, choice, flow->proto) ||
 			       model_portmap_out(m, model_out_addr(map, flow->in_addr), choice, flow->proto),
@@ -179,6 +195,28 @@ static void judge_one_port(const struct judging *j, const struct model_session *
 	EXPECT(j, model_bind(m, flow->in_addr, flow->in_port, flow->out_port, flow->proto), "the model is full");
 }
 
+/* Whether the session that the packet opened from inside stands beyond the slots. */
+static bool beyond_of_sender(const struct judging *j)
+{
+	bool receivers = j->o->inbound && model_grant_at(&j->t->model, j->p->dst, j->p->dport);
+
+	return j->o->overflowed > receivers;
+}
+
+/* A session that opens on a granted port: no port of the block is left. */
+static void judge_granted(const struct judging *j, const struct model_session *flow)
+{
+	struct model *m = &j->t->model;
+	const struct model_binding *b = model_binding_in(m, flow->in_addr, flow->in_port, flow->proto);
+	bool own = model_has_one_port(m, flow->in_addr, flow->proto) && b && b->out_port == flow->out_port;
+
+	j->t->granted++;
+	EXPECT(j, model_grant_opens(m, flow->in_addr, flow->out_port), "a port of another subscriber");
+	EXPECT(j, own || block_is_out(m, flow) || property_searched_in_vain(j->t, flow->in_addr),
+	       "on a granted port though one of the block is free");
+	EXPECT(j, beyond_of_sender(j), "granted ports have no slots");
+}
+
 static void judge_opening(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
@@ -187,26 +225,37 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 	uint16_t choice = model_first_choice(map, flow->in_addr, flow->in_port);
 	uint32_t out_addr = model_out_addr(map, flow->in_addr);
 	bool one_port = model_has_one_port(m, flow->in_addr, flow->proto);
+	bool granted = flow->out_port < lo || flow->out_port >= lo + model_ports(map);
+	/* A port of a session that an RST has closed goes before one that is granted. */
+	bool out = !one_port && (granted ? ports_are_out(m, flow) : block_is_out(m, flow));
 	struct model_session *s;
 
 	EXPECT(j, opened_by_sender(j) == 1, "should have opened one session");
-	if (is_crowded(m, flow) || (!one_port && ports_are_out(m, flow)))
-		judge_giving_way(j, flow,
-				 model_count(m, flow->in_addr) >= map->quota || (!one_port && ports_are_out(m, flow)));
+	if (granted)
+		judge_granted(j, flow);
+	if (is_crowded(m, flow) || out)
+		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= map->quota || out);
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "opened beyond the quota");
-	EXPECT(j, flow->out_port >= lo && flow->out_port < lo + model_ports(map), "a port of another subscriber");
 	EXPECT(j, !port_is_held(m, flow, flow->out_port, true), "the port of another session");
 	EXPECT(j, !model_portmap_out(m, out_addr, flow->out_port, flow->proto), "the port of a portmap");
 	if (one_port)
 		judge_one_port(j, flow);
 	else
 		EXPECT(j,
-		       flow->out_port == choice || port_is_held(m, flow, choice, false) ||
+		       granted || flow->out_port == choice || port_is_held(m, flow, choice, false) ||
 			       model_portmap_out(m, out_addr, choice, flow->proto),
 		       "not the first choice");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
-	s->overflow = j->o->overflowed;
+	s->overflow = beyond_of_sender(j);
+}
+
+/* Whether blocks grow, and the subscriber has all that it may have. */
+static bool may_not_grow(const struct model *m, uint32_t in_addr)
+{
+	const struct model_mapping *map = model_inside(m, in_addr);
+
+	return map->grow_block && model_grants_open(m, in_addr) >= map->grow_max;
 }
 
 static bool judge_refusal(const struct judging *j, const struct model_session *flow)
@@ -218,9 +267,11 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 		EXPECT(j, is_crowded(m, flow), "refused below the quota");
 		EXPECT(j, !model_inbound(m, flow->in_addr) || property_searches_spent(j->t, flow->in_addr),
 		       "refused though the outside has sessions that should give way");
-	} else if (j->o->reason == REASON_drop_ports_exhausted) {
+	} else if (j->o->reason == REASON_drop_ports_exhausted || j->o->reason == REASON_drop_growth_exhausted) {
 		EXPECT(j, ports_are_out(m, flow) || property_searched_in_vain(j->t, flow->in_addr),
 		       "refused though a port is free");
+		EXPECT(j, (j->o->reason == REASON_drop_growth_exhausted) == may_not_grow(m, flow->in_addr),
+		       "whether it may have another block");
 	} else if (j->o->reason == REASON_drop_busy) {
 		/* A search for a bound port passes over those that it has found to be in use only the next time. */
 		EXPECT(j,
@@ -239,7 +290,7 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 	if (j->o->reason != REASON_drop_quota && is_crowded(m, flow)) {
 		gone = find_gone(j, flow, false);
 		EXPECT(j,
-		       !gone || is_reset(gone) || j->o->reason != REASON_drop_ports_exhausted ||
+		       !gone || is_reset(gone) || j->o->reason == REASON_drop_busy ||
 			       !model_has_one_port(m, flow->in_addr, flow->proto),
 		       "a session of the outside's ended for nothing");
 		if (gone)

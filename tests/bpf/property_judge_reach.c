@@ -19,7 +19,10 @@ static bool begins(const struct random_packet *p)
 	return p->proto != TCP || (p->flags & (MODEL_SYN | MODEL_ACK | MODEL_RST | MODEL_FIN)) == MODEL_SYN;
 }
 
-/* The binding that a packet is let in by; NULL: none. Sessions are kept in slots only, so none that has strayed. */
+/*
+ * The binding that a packet is let in by; NULL: none. Sessions are kept in slots only, so none that has strayed, unless
+ * its port is a granted one.
+ */
 static struct model_binding *lets_in(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
@@ -32,6 +35,8 @@ static struct model_binding *lets_in(const struct judging *j, const struct model
 	b = model_binding_out(m, flow->in_addr, flow->out_port, flow->proto);
 	if (!b || !model_binding_may_hold(m, b))
 		return NULL;
+	if (model_grant_at(m, model_out_addr(map, flow->in_addr), b->out_port))
+		return model_grant_opens(m, flow->in_addr, b->out_port) ? b : NULL;
 	lo = model_port_lo(map, flow->in_addr);
 	return (b->out_port - lo) / 8 == (model_first_choice(map, b->in_addr, b->in_port) - lo) / 8 ? b : NULL;
 }
@@ -129,6 +134,7 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "the outside opened beyond the quota");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
+	s->overflow = model_grant_at(m, s->out_addr, s->out_port);
 	judge_life(j, b, s);
 	return ARRIVAL_TAKEN;
 }

@@ -195,11 +195,11 @@ void property_random_inside(struct property *t)
 		p.sport = s->in_port;
 		p.dport = s->ext_port;
 		p.proto = s->proto;
-	} else if (random_once(r, 4)) {
+	} else if (random_once(r, property_scene->growing ? 2 : 4)) {
 		/* More inside ports to one peer than a block has. */
 		p.src = property_scene->subscriber[property_scene->small + random_below(r, 3)];
 		p.dst = EXTERNAL;
-		p.sport = (uint16_t)random_below(r, 40);
+		p.sport = (uint16_t)random_below(r, property_scene->growing ? 60 : 40);
 		p.dport = 53;
 		p.proto = UDP;
 	} else if (random_once(r, 6) && model_inside(&t->model, p.src)) {

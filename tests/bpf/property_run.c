@@ -315,6 +315,12 @@ static void run_both(struct property *t, enum hook hook, const struct random_pac
 	snapshot_take(&ret->fast_after, in_addr);
 }
 
+/* Whether a packet may change bindings of granted ports, which are not put back. */
+static bool binds_granted(const struct property *t, uint32_t in_addr, uint8_t proto)
+{
+	return in_addr && model_has_one_port(&t->model, in_addr, proto) && model_grants_open(&t->model, in_addr);
+}
+
 void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
 {
 	static struct two_runs runs;
@@ -325,7 +331,8 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	property_time_resume(t);
 	snapshot_take(&runs.before, in_addr);
 	if (hook == TC_OUTSIDE || (runs.before.slots && subscriber_overflow(runs.before.record.overflow)) ||
-	    (hook == XDP_INSIDE && property_is_pool(p->dst)) || (in_addr && has_former(t, in_addr))) {
+	    (hook == XDP_INSIDE && property_is_pool(p->dst)) || (in_addr && has_former(t, in_addr)) ||
+	    binds_granted(t, in_addr, p->proto)) {
 		settle_limits(in_addr, due);
 		property_run_once(t, hook, p, ret);
 		property_time_stop(t);

@@ -88,6 +88,23 @@ static const uint32_t shared_subscribers[] = {
 };
 const struct scene property_shared = { shared_mappings, 4, shared_subscribers, 8, 5, false, false, false };
 
+/* 15 ports, and blocks of 8 beside them: with sessions of the usual kind, and with ports that are bound. */
+static const struct model_mapping growing_mappings[] = {
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 20, .slots = 1024 },
+	{ ADDR(10, 64, 0, 0), 1024, ADDR(203, 0, 114, 0), 32, 33, .slots = 64, .ratio = 32, .first_port = 1100,
+	  .pitch = 17, .ports = 15, .grow_block = 8, .grow_max = 2 },
+	{ OPEN_HOST, 1, ADDR(203, 0, 118, 8), 1, 0, .kind = MODEL_OPEN },
+	{ UNTRANSLATED, 1, 0, 0, 0, .kind = MODEL_UNTRANSLATED },
+	{ ADDR(10, 80, 0, 0), 1024, ADDR(203, 0, 117, 0), 32, 40, .slots = 64, .one_port = MODEL_UDP | MODEL_TCP,
+	  .anyone = MODEL_UDP | MODEL_TCP, .inbound_part = 30, .ratio = 32, .ports = 15, .grow_block = 8,
+	  .grow_max = 2 },
+};
+static const uint32_t growing_subscribers[] = {
+	ADDR(10, 0, 0, 2),  ADDR(10, 64, 0, 0), ADDR(10, 64, 0, 1),  ADDR(10, 64, 3, 255),
+	ADDR(10, 80, 0, 1), ADDR(10, 80, 0, 2), ADDR(10, 80, 0, 33),
+};
+const struct scene property_growing = { growing_mappings, 5, growing_subscribers, 7, 3, true, false, false, true };
+
 /* As set up, with the mappings that there are now. */
 static struct scene current;
 static struct model_mapping mapping_now[10];
@@ -118,6 +135,7 @@ static void add_mapping(const struct model_mapping *m, const struct mapping_hand
 		.bindings = { .mapping = binding_bits(m->one_port),
 			      .filtering = binding_bits(m->anyone),
 			      .inbound = (uint8_t)m->inbound_part },
+		.growth = { (uint16_t)m->grow_block, (uint16_t)m->grow_max },
 	};
 
 	if (m->ratio) {
@@ -172,6 +190,7 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 		     0);
 	settings.session_events = 1;
 	settings.drains = scene->renumbered;
+	settings.growth = scene->growing;
 	if (scene->reachable)
 		reachable_settings();
 	reload_settings();
@@ -179,6 +198,7 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 	sessions_on_close(mappings, property_closed, NULL);
 	t->resumed = t->stopped = datapath_ticks(&datapath);
 	datapath.mapping[0].sessions_per_user = scene->mapping[0].quota;
+	datapath.table->limits.growth_until = datapath_ticks(&datapath) + (1U << 30);
 	for (size_t i = 1; i < scene->n_mappings; i++)
 		add_mapping(&scene->mapping[i], &(struct mapping_handover){ 0 });
 	if (!scene->reachable)

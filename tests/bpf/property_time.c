@@ -4,6 +4,7 @@
  * stamps and the limits of the current tick move along with the datapath's clock. So a history is the same each time,
  * however long a busy machine lets the test wait.
  */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
 #include <detnat/binding.h>
@@ -66,6 +67,9 @@ static void age_slots(int number, uint32_t in_addr, const struct ageing *a)
 	if (mappings_sweep_due(mappings, number))
 		mappings_sweep_due(mappings, number)[in_addr - mappings_get(mappings, number)->geo.in_base] -= a->ticks;
 	of.record->search_tick = (__u16)aged_limit(a, of.record->search_tick, UINT16_MAX);
+	of.record->growth_vain = aged_limit(a, of.record->growth_vain >> GROWTH_MARK_TICK, GROWTH_MARK_TICKS)
+					 << GROWTH_MARK_TICK |
+				 (of.record->growth_vain & ((1U << GROWTH_MARK_TICK) - 1));
 	if (of.n_bindings)
 		age_bindings(&of, mappings_get(mappings, number), a);
 }
@@ -81,11 +85,28 @@ static void age_subscriber(uint32_t in_addr, const struct ageing *a)
 	}
 }
 
+static void age_granted(const struct ageing *a)
+{
+	struct grant_binding_key key, *at = NULL;
+
+	while (!bpf_map_get_next_key(datapath.grant_bindings, at, &key)) {
+		struct grant_binding b;
+
+		at = &key;
+		if (key.direction != GRANT_BOUND_INSIDE || bpf_map_lookup_elem(datapath.grant_bindings, &key, &b))
+			continue;
+		b.seen = aged(a, b.seen);
+		cr_assert_eq(bpf_map_update_elem(datapath.grant_bindings, &key, &b, BPF_EXIST), 0);
+	}
+}
+
 static void age_all(const struct ageing *a)
 {
 	for (size_t i = 0; i < property_scene->n_subscribers; i++)
 		age_subscriber(property_scene->subscriber[i], a);
 	age_overflow(a->ticks);
+	if (property_scene->growing)
+		age_granted(a);
 }
 
 void property_time_resume(struct property *t)
@@ -112,11 +133,20 @@ static bool searched_now(const struct property *t, const struct subscriber *reco
 	return (__u16)(record->search_tick - t->resumed) <= t->stopped - t->resumed;
 }
 
+static bool searched_granted_now(const struct property *t, const struct subscriber *record)
+{
+	uint32_t tick = record->growth_vain >> GROWTH_MARK_TICK;
+
+	return record->growth_vain && ((tick - t->resumed) & GROWTH_MARK_TICKS) <= t->stopped - t->resumed;
+}
+
 bool property_searched_in_vain(const struct property *t, uint32_t in_addr)
 {
 	struct property_tables of;
 
-	return property_tables(in_addr, &of) && of.record->exhausted && searched_now(t, of.record);
+	if (!property_tables(in_addr, &of))
+		return false;
+	return (of.record->exhausted && searched_now(t, of.record)) || searched_granted_now(t, of.record);
 }
 
 bool property_searches_spent(const struct property *t, uint32_t in_addr)

@@ -14,7 +14,7 @@
 #include "datapath/migration.h"
 #include "datapath/running.h"
 #include "fixture.h"
-#include "layout4.h"
+#include "old_layout.h"
 #include "sessions/check.h"
 #include "tables/overflow_map.h"
 
@@ -205,12 +205,12 @@ Test(migration, records_that_are_the_same_are_shared)
 	expect_all(1);
 }
 
-/* The pins become those of a layout before 5, with the same sessions. */
-static void become_layout_4(void)
+/* The pins become those of an earlier layout, with the same sessions. */
+static void become_earlier(enum old_layout of)
 {
-	layout4_copy_overflow();
+	old_layout_copy(of);
 	become_another(NULL, NULL);
-	layout4_pin(OTHER_LAYOUT);
+	old_layout_pin(OTHER_LAYOUT);
 }
 
 static struct overflow_key key_of(unsigned flow)
@@ -229,7 +229,8 @@ static unsigned beyond(unsigned from)
 	return from;
 }
 
-Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_whose_they_are)
+/* Sessions in the overflow of an earlier layout: as they were, and what becomes of them until the programs change. */
+static void sessions_come_from(enum old_layout of)
 {
 	struct overflow_key in, out;
 	struct overflow_session s;
@@ -242,7 +243,7 @@ Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_wh
 	cr_assert_gt(n, 2);
 	closed = beyond(0);
 	refreshed = beyond(closed + 1);
-	become_layout_4();
+	become_earlier(of);
 	open_or_fail();
 	cr_assert(datapath.migration && datapath.reused);
 	cr_expect_eq(datapath.global->overflow, n);
@@ -252,17 +253,17 @@ Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_wh
 	in = key_of(closed);
 	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
 	out = overflow_key_reverse(&in, word_out_port(s.truth));
-	layout4_del(&in);
-	layout4_del(&out);
+	old_layout_del(&in);
+	old_layout_del(&out);
 	in = key_of(refreshed);
 	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
 	word = s.truth = word_with(s.truth, word_state(s.truth), word_seen(s.truth) + 3);
-	layout4_put(&in, &s, 0);
+	old_layout_put(&in, &s, 0);
 	in.port = 9;
 	out = overflow_key_reverse(&in, PORT_LO + 1);
 	s.truth = state_word(PORT_LO + 1, UDP, SESSION_UDP, word_seen(word));
-	layout4_put(&in, &s, 0);
-	layout4_put(&out, &(struct overflow_session){ 0 }, 9);
+	old_layout_put(&in, &s, 0);
+	old_layout_put(&out, &(struct overflow_session){ 0 }, 9);
 	reload_settings();
 	cr_expect_eq(datapath.global->overflow, n);
 	cr_expect_eq(compare(true), 0);
@@ -281,7 +282,43 @@ Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_wh
 	cr_expect_eq(compare(false), 0);
 }
 
-Test(migration, killed_in_the_middle_of_that_the_next_start_brings_over_the_rest)
+Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_whose_they_are)
+{
+	sessions_come_from(LAYOUT_4);
+}
+
+Test(migration, sessions_beyond_the_slots_and_mappings_come_from_a_layout_with_fewer)
+{
+	sessions_come_from(LAYOUT_7);
+}
+
+/* Which a lookup of the earlier programs did not find. */
+Test(migration, entries_of_former_mappings_stay_behind)
+{
+	const struct overflow_session s = { .truth = state_word(PORT_LO + 1, UDP, SESSION_UDP,
+								datapath_ticks(&datapath)) };
+	struct overflow_key in, out;
+	int64_t n;
+
+	open_flows();
+	n = datapath.global->overflow;
+	in = key_of(0);
+	in.port = 9;
+	out = overflow_key_reverse(&in, PORT_LO + 1);
+	old_layout_copy(LAYOUT_7);
+	old_layout_put_former(&in, &s, 0);
+	old_layout_put_former(&out, &(struct overflow_session){ 0 }, 9);
+	become_another(NULL, NULL);
+	old_layout_pin(OTHER_LAYOUT);
+	open_or_fail();
+	reload_settings();
+	cr_expect_eq(datapath.global->overflow, n);
+	cr_expect_neq(bpf_map_lookup_elem(datapath.overflow, &in, &(struct overflow_session){ 0 }), 0);
+	datapath_migrated(&datapath);
+	expect_all(0);
+}
+
+static void killed_in_the_middle(enum old_layout of)
 {
 	struct overflow_key in, out;
 	struct overflow_session s;
@@ -291,7 +328,7 @@ Test(migration, killed_in_the_middle_of_that_the_next_start_brings_over_the_rest
 	open_flows();
 	n = datapath.global->overflow;
 	flow = beyond(0);
-	become_layout_4();
+	become_earlier(of);
 	open_or_fail();
 	reload_settings();
 	in = key_of(flow);
@@ -310,6 +347,16 @@ Test(migration, killed_in_the_middle_of_that_the_next_start_brings_over_the_rest
 	cr_expect_eq(compare(true), 0);
 	datapath_migrated(&datapath);
 	expect_all(0);
+}
+
+Test(migration, killed_in_the_middle_of_that_the_next_start_brings_over_the_rest)
+{
+	killed_in_the_middle(LAYOUT_4);
+}
+
+Test(migration, killed_in_the_middle_of_a_larger_index_the_next_start_brings_over_the_rest)
+{
+	killed_in_the_middle(LAYOUT_7);
 }
 
 Test(migration, figures_and_counters_go_on)

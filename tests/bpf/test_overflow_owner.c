@@ -451,7 +451,7 @@ Test(overflow_owner, entries_of_former_mappings_take_no_packet_and_block_no_port
 {
 	const struct geometry *g = &mappings_get(mappings, 0)->geo;
 	const struct overflow_key of_now = overflow_key_in(g, SUBSCRIBER, 5000, EXTERNAL, 53, UDP);
-	struct overflow_key ratio = of_now, outside = of_now, inside = of_now;
+	struct overflow_key block = of_now, outside = of_now, inside = of_now;
 	const struct row rows[] = {
 		{ "from outside, to the port that they have",
 		  XDP_OUTSIDE,
@@ -474,15 +474,15 @@ Test(overflow_owner, entries_of_former_mappings_take_no_packet_and_block_no_port
 	};
 
 	fill_mapping();
-	ratio.ratio_shift--;
+	block.block_hi++;
 	outside.out_addr++;
 	inside.in_addr++;
-	put_entries(&ratio, (uint16_t)OUT_PORT(5001, 2));
+	put_entries(&block, (uint16_t)OUT_PORT(5001, 2));
 	put_entries(&outside, (uint16_t)OUT_PORT(5001, 2));
 	/* By the port, another subscriber's. */
 	put_entries(&inside, (uint16_t)OUT_PORT(5001, 2));
 	RUN_ROWS(rows);
-	cr_expect_not(overflow_delete(&datapath, &ratio, state_word((uint16_t)OUT_PORT(5001, 2), UDP, SESSION_UDP, 0),
+	cr_expect_not(overflow_delete(&datapath, &block, state_word((uint16_t)OUT_PORT(5001, 2), UDP, SESSION_UDP, 0),
 				      mappings_subscriber(mappings, 0, 2)),
 		      "no record counts it");
 }

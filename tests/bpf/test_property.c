@@ -115,6 +115,8 @@ static void step(struct property *t)
 		property_change_portmaps(t);
 	if (property_scene->renumbered && random_once(&t->r, 150))
 		property_change_plan(t);
+	if (property_scene->growing && random_once(&t->r, 20))
+		property_change_grants(t);
 	if (property_scene->excepted && random_once(&t->r, 60))
 		property_change_exceptions(t);
 	if (random_once(&t->r, 20))
@@ -188,6 +190,13 @@ static void run_random_packets(const struct scene *scene, bool told)
 		cr_expect_gt(t.excepted, rounds_of(20));
 		cr_expect_gt(t.cut, t.packets / 100);
 	}
+	if (scene->growing) {
+		fprintf(stderr, "property: %llu sessions on granted ports, %u blocks revoked\n",
+			(unsigned long long)t.granted, t.revoked);
+		cr_expect_gt(t.granted, t.packets / 200);
+		cr_expect_gt(t.revoked, rounds_of(5));
+		cr_expect_gt(t.by_reason[REASON_drop_growth_exhausted], 0);
+	}
 	if (!scene->reachable)
 		return;
 	cr_expect_gt(t.by_reason[REASON_drop_inbound_limit], 0);
@@ -225,6 +234,11 @@ Test(property, random_packets_while_exceptions_come_and_go, .timeout = 0)
 Test(property, random_packets_of_mappings_with_blocks_of_any_kind, .timeout = 0)
 {
 	run_random_packets(&property_shared, false);
+}
+
+Test(property, random_packets_while_blocks_are_granted_and_taken_back, .timeout = 0)
+{
+	run_random_packets(&property_growing, true);
 }
 
 /* The comparison above is one of two programs: without its slow path the main one takes ordinary packets all the same.

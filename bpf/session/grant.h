@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Granted blocks, <detnat/growth.h>. Their sessions are in the overflow map, whose keys have the inside address: so a
+ * packet from inside finds its session as any other, and one from outside by way of the grant. Compiled away while no
+ * mapping grows.
+ */
+#ifndef DETNAT_GRANT_H
+#define DETNAT_GRANT_H
+
+#include "session/bind_lines.h"
+
+/*
+ * Number of the subscriber of m to whom the port of an outside address is granted; -1: nobody. Not one whom an agent
+ * has left behind in the middle of a change, as the outside address would not be his.
+ */
+SUBPROGRAM int grant_owner(const struct mapping *m, __u32 out_addr, __u32 out_port)
+{
+	struct grant_key key = { .addr = out_addr, .direction = GRANT_OF_OUTSIDE };
+	const struct grant_value *v;
+	__u32 block, in_addr;
+	__s32 number;
+
+	if (!m)
+		return -1;
+	block = LOAD(m->growth.block);
+	if (!block)
+		return -1;
+	number = growth_block_of(&m->geo, block, out_port);
+	if (number < 0)
+		return -1;
+	key.at = (__u16)growth_port_lo(&m->geo, block, (__u32)number);
+	v = bpf_map_lookup_elem(&grants, &key);
+	if (!v || v->ports != block)
+		return -1;
+	in_addr = LOAD(v->addr);
+	if (!in_addr || !mapping_has_inside(&m->geo, in_addr) ||
+	    mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in_addr)) != out_addr)
+		return -1;
+	return (int)mapping_subscriber(&m->geo, in_addr);
+}
+
+/* mapping_reverse() with what is granted. */
+static __always_inline __s64 port_owner(const struct mapping *m, __u32 out_addr, __u32 out_port)
+{
+	__s64 subscriber = mapping_reverse(&m->geo, out_addr, out_port);
+
+	return settings.growth && subscriber < 0 ? grant_owner(m, out_addr, out_port) : subscriber;
+}
+
+/* First port of a subscriber's grant, for an opening; 0: none with that number. */
+SUBPROGRAM int grant_port_lo(const struct mapping *m, __u32 in_addr, __u32 number)
+{
+	struct grant_key key = { .addr = in_addr, .at = (__u16)number, .direction = GRANT_OF_INSIDE };
+	const struct grant_value *v;
+
+	if (!m)
+		return 0;
+	key.tenant = LOAD(m->tenant);
+	v = bpf_map_lookup_elem(&grants, &key);
+	if (!v || v->ports != LOAD(m->growth.block) ||
+	    v->addr != mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in_addr)))
+		return 0;
+	return v->port_lo;
+}
+
+/* Grants of a subscriber: the first number that is free, at most max_blocks. */
+SUBPROGRAM __u32 grants_of(const struct mapping *m, __u32 in_addr)
+{
+	__u32 n = 0;
+
+	if (!m)
+		return 0;
+	for (__u32 k = 0; k < GROWTH_MAX_BLOCKS; k++) {
+		if (k >= LOAD(m->growth.max_blocks) || !grant_port_lo(m, in_addr, k))
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* Returns 1 if no block of a subscriber's outside address is left. */
+static __always_inline int grants_none_left(const struct mapping *m, __u32 in_addr)
+{
+	struct grant_key key = { .direction = GRANT_NONE_LEFT };
+
+	key.addr = mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in_addr));
+	return !!bpf_map_lookup_elem(&grants, &key);
+}
+
+/* Returns 1 if a mapping's blocks grow. */
+static __always_inline int mapping_grows(const struct mapping *m)
+{
+	return settings.growth && LOAD(m->growth.block);
+}
+
+/* Returns 1 while an agent grants blocks. */
+static __always_inline int growth_is_served(__u32 now)
+{
+	const struct mapping_table *t = mapping_table_get();
+
+	return t && (__s32)(LOAD(t->limits.growth_until) - now) >= 0;
+}
+
+#endif

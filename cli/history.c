@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The mapping history: list and verify; the command `who` is in who.c. */
+/* The mapping history: where it is, and verify; the list is in history_list.c, the command `who` in who.c. */
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json_scan.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "leases/chain_verify.h"
+#include "leases/chained_file.h"
 #include "message.h"
-#include "proto/words.h"
 
 /* Limits the warnings about damage in commands other than verify. */
 #define MAX_WARNINGS 5U
@@ -89,189 +91,6 @@ void history_warn(const struct history_files *f)
 		fprintf(stderr, "detnatctl: warning: the history is damaged: %s\n", text);
 }
 
-static void describe_confirmation(const struct history_record *r, char *text, size_t size)
-{
-	char time[TIME_TEXT];
-
-	if (r->first == r->last)
-		snprintf(text, size, "line %" PRIu64 " was in force by %s", r->first, time_format(r->until, time));
-	else
-		snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " were in force by %s", r->first, r->last,
-			 time_format(r->until, time));
-}
-
-static void describe(const struct history_record *r, char *text, size_t size)
-{
-	char time[TIME_TEXT], after[TIME_TEXT], addr[ADDR_TEXT];
-
-	text[0] = '\0';
-	switch (r->event) {
-	case EVENT_START:
-		if (r->since == TIME_NONE)
-			snprintf(text, size, "on %s, %zu mapping%s", r->host, r->n_mappings,
-				 r->n_mappings == 1 ? "" : "s");
-		else
-			snprintf(text, size, "on %s, %zu mapping%s; no record since %s", r->host, r->n_mappings,
-				 r->n_mappings == 1 ? "" : "s", time_format(r->since, time));
-		break;
-	case EVENT_DAILY:
-		snprintf(text, size, "%zu mapping%s", r->n_mappings, r->n_mappings == 1 ? "" : "s");
-		break;
-	case EVENT_PORTMAP:
-		if (r->ends)
-			snprintf(text, size, "%s, since %s", word_text(proto_words, r->portmap.proto),
-				 time_format(r->portmap.from, time));
-		else
-			snprintf(text, size, "%s", word_text(proto_words, r->portmap.proto));
-		break;
-	case EVENT_RETIRE:
-	case EVENT_DRAINED:
-		if (!history_drain_whole(&r->drain))
-			snprintf(text, size, "of %s", prefix_text(r->drain.in, addr));
-		break;
-	case EVENT_ADD:
-		snprintf(text, size, "%s", r->mapping.name);
-		break;
-	case EVENT_DEL:
-		snprintf(text, size, "%s%ssince %s", r->mapping.name, *r->mapping.name ? ", " : "",
-			 time_format(r->mapping.from, time));
-		break;
-	case EVENT_UNDO:
-		if (r->first == r->last)
-			snprintf(text, size, "line %" PRIu64 " did not take place", r->first);
-		else
-			snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " did not take place", r->first, r->last);
-		break;
-	case EVENT_CONFIRM:
-		describe_confirmation(r, text, size);
-		break;
-	case EVENT_CLOCK:
-		snprintf(text, size, "set from %s to %s", time_format(r->since, time), time_format(r->after, after));
-		break;
-	default:
-		break;
-	}
-}
-
-/* The widths of columns, at least those of their titles. */
-struct widths {
-	int event, in, out;
-};
-
-#define ROW "%6" PRIu64 "  %-20s  %-*s  %-*s  %-*s  %s"
-
-/* Beginning and end of a portmap are one event. */
-static const char *event_text(const struct history_record *r)
-{
-	return r->event == EVENT_PORTMAP && r->ends ? "portmap-end" : history_event_word(r->event);
-}
-
-static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT], char out[static SPAN_TEXT])
-{
-	snprintf(in, SPAN_TEXT, "-");
-	snprintf(out, SPAN_TEXT, "-");
-	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
-		prefix_text(r->mapping.in, in);
-		prefix_text(r->mapping.out, out);
-	}
-	if (r->event == EVENT_RETIRE || r->event == EVENT_DRAINED) {
-		prefix_text(r->drain.of, in);
-		prefix_text(r->drain.out, out);
-	}
-	if (r->event == EVENT_PORTMAP) {
-		span_format(r->portmap.in, in);
-		span_format(r->portmap.out, out);
-	}
-}
-
-static void widen(int *width, const char *text)
-{
-	int n = (int)strlen(text);
-
-	*width = n > *width ? n : *width;
-}
-
-/* The widths needed for the records. */
-static struct widths widths_of(const struct history_files *f)
-{
-	struct widths widths = { 6, 18, 18 };
-	const char *at = f->text, *newline;
-
-	while ((newline = memchr(at, '\n', f->size - (size_t)(at - f->text)))) {
-		struct history_record r = { 0 };
-		char in[SPAN_TEXT], out[SPAN_TEXT];
-		struct error ignored;
-
-		if (!history_record_read(at, (size_t)(newline - at), &r, &ignored)) {
-			ranges_text(&r, in, out);
-			widen(&widths.event, event_text(&r));
-			widen(&widths.in, in);
-			widen(&widths.out, out);
-		}
-		history_record_free(&r);
-		at = newline + 1;
-	}
-	return widths;
-}
-
-static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
-{
-	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[160];
-
-	ranges_text(r, in, out);
-	describe(r, text, sizeof(text));
-	writer_line(w, ROW, r->line, time_format(r->time, time), width->event, event_text(r), width->in, in, width->out,
-		    out, text);
-}
-
-/* Prints one line of the file; `place` is its line number there. */
-static void list_line(struct writer *w, const struct widths *width, const char *line, size_t size, uint64_t place)
-{
-	struct history_record r = { 0 };
-	struct error err = { 0 };
-	_cleanup_free_ char *text = NULL;
-	int read = history_record_read(line, size, &r, &err);
-
-	if (w->json && read)
-		text = asprintf(&text, "{\"line\":%" PRIu64 ",\"event\":null}", place) < 0 ? NULL : text;
-	else if (w->json)
-		text = strndup(line, size);
-	if (text)
-		writer_stream_row(w, NULL, text, NULL);
-	else if (read)
-		writer_line(w, ROW, place, "-", width->event, "-", width->in, "-", width->out, "-", err.text);
-	else
-		list_record(w, width, &r);
-	history_record_free(&r);
-}
-
-static int list_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
-{
-	_cleanup_free_ char *dir = NULL;
-	struct history_files f;
-	int status = history_read_named(socket, args, false, &f, &dir, err);
-	const char *at, *newline;
-	struct widths width = { 0 };
-	uint64_t place = 0;
-
-	if (status)
-		return status;
-	if (!w->json)
-		width = widths_of(&f);
-	if (w->json)
-		writer_stream_begin(w, NULL);
-	else
-		writer_line(w, "%6s  %-20s  %-*s  %-*s  %-*s  %s", "LINE", "TIME", width.event, "EVENT", width.in,
-			    "INSIDE", width.out, "OUTSIDE", "");
-	for (at = f.text; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
-		list_line(w, &width, at, (size_t)(newline - at), ++place);
-	if (w->json)
-		writer_stream_end(w, "");
-	history_warn(&f);
-	history_files_free(&f);
-	return EXIT_DONE;
-}
-
 static const char *const end_words[] = {
 	[END_AGREES] = "agrees",   [END_NO_HEAD] = "absent", [END_BAD_HEAD] = "damaged",
 	[END_MISSING] = "missing", [END_OTHER] = "other",
@@ -312,9 +131,9 @@ static bool chain_there(const struct chain_check *c)
 	return c->state.ledger || c->state.files || c->state.wrong;
 }
 
-static void chain_json(cJSON *json, const struct chain_check *c)
+static void chain_json(cJSON *json, const char *key, const struct chain_check *c)
 {
-	cJSON *chain = chain_there(c) ? cJSON_AddObjectToObject(json, "leases") : NULL;
+	cJSON *chain = chain_there(c) ? cJSON_AddObjectToObject(json, key) : NULL;
 
 	if (!chain)
 		return;
@@ -325,7 +144,8 @@ static void chain_json(cJSON *json, const struct chain_check *c)
 	cJSON_AddItemToObject(chain, "damage", cJSON_Duplicate(c->faults, true));
 }
 
-static void chain_text(struct writer *w, const struct chain_check *c)
+/* prefix: of names of files */
+static void chain_text(struct writer *w, const char *prefix, const struct chain_check *c)
 {
 	const cJSON *item;
 
@@ -333,14 +153,15 @@ static void chain_text(struct writer *w, const struct chain_check *c)
 		return;
 	cJSON_ArrayForEach (item, c->faults)
 		if (cJSON_IsNumber(json_get(item, "line")))
-			writer_line(w, "%s: line %.0f %s", json_text(item, "file", ""), json_number(item, "line"),
-				    json_text(item, "text", ""));
+			writer_line(w, "%s%s: line %.0f %s", prefix, json_text(item, "file", ""),
+				    json_number(item, "line"), json_text(item, "text", ""));
 		else
-			writer_line(w, "%s %s", json_text(item, "file", ""), json_text(item, "text", ""));
+			writer_line(w, "%s%s %s", prefix, json_text(item, "file", ""), json_text(item, "text", ""));
 	writer_line(w,
-		    "%" PRIu64 " lines of leases and queries in %" PRIu64 " files; their ledger has %" PRIu64
+		    "%" PRIu64 " lines of %s in %" PRIu64 " files; their ledger has %" PRIu64
 		    " lines, the last of checksum %s",
-		    c->state.lines, c->state.files, c->state.ledger, c->state.hash);
+		    c->state.lines, *prefix ? "the desk's queries" : "leases and queries", c->state.files,
+		    c->state.ledger, c->state.hash);
 }
 
 static void add_claims(cJSON *json, const struct history_claims *c)
@@ -353,7 +174,7 @@ static void add_claims(cJSON *json, const struct history_claims *c)
 }
 
 static void verify_json(struct writer *w, const struct history_files *f, const struct history_claims *claims,
-			const struct chain_check *chain)
+			const struct chain_check *chain, const struct chain_check *desk)
 {
 	const struct history_index *x = &f->index;
 	cJSON *json = cJSON_CreateObject();
@@ -377,7 +198,8 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 	}
 	if (claims->lines)
 		add_claims(json, claims);
-	chain_json(json, chain);
+	chain_json(json, "leases", chain);
+	chain_json(json, "desk", desk);
 	text = cJSON_PrintUnformatted(json);
 	if (text)
 		writer_json(w, text, strlen(text));
@@ -416,13 +238,28 @@ static void verify_claims(struct writer *w, const struct history_claims *c)
 		writer_line(w, CLAIMS_FILE ": %" PRIu64 " lines, the last of checksum %s", c->lines, c->hash);
 }
 
+/* What cannot be read is a fault: the rest is checked all the same. */
+static void verify_desk(const char *dir, struct chain_check *ret)
+{
+	char path[PATH_MAX];
+	struct error why;
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/" DESK_DIR, dir) >= (int)sizeof(path) || lstat(path, &st) ||
+	    !S_ISDIR(st.st_mode) || !chain_verify(path, chain_fault, ret, &ret->state, &why))
+		return;
+	chain_fault(ret, "", 0, why.text);
+	memcpy(ret->state.hash, HASH_NONE, HASH_TEXT);
+	ret->state.wrong++;
+}
+
 static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct history_files f;
 	_cleanup_claims_ struct history_claims claims = { 0 };
 	int status = history_read_named(socket, args, false, &f, &dir, err);
-	struct chain_check chain = { 0 };
+	struct chain_check chain = { 0 }, desk = { 0 };
 	char text[128];
 
 	if (status)
@@ -432,16 +269,19 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 		return EXIT_REFUSED;
 	}
 	chain.faults = cJSON_CreateArray();
+	desk.faults = cJSON_CreateArray();
+	verify_desk(dir, &desk);
 	status = chain_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
 	if (w->json && !status)
-		verify_json(w, &f, &claims, &chain);
+		verify_json(w, &f, &claims, &chain, &desk);
 	else if (!status)
 		verify_text(w, &f);
 	if (!w->json && !status) {
 		verify_claims(w, &claims);
-		chain_text(w, &chain);
+		chain_text(w, "", &chain);
+		chain_text(w, DESK_DIR "/", &desk);
 	}
-	if (!status && chain.state.wrong)
+	if (!status && (chain.state.wrong || desk.state.wrong))
 		status = error_set(err, EXIT_REFUSED, "the leases or queries are damaged");
 	if (!status && claims.damaged)
 		status = error_set(err, EXIT_REFUSED, CLAIMS_FILE " is damaged");
@@ -449,8 +289,8 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 		status = error_set(err, EXIT_REFUSED, "the history is damaged");
 	history_files_free(&f);
 	cJSON_Delete(chain.faults);
+	cJSON_Delete(desk.faults);
 	return status;
 }
 
-const struct view view_history_list = { .run = list_run };
 const struct view view_history_verify = { .run = verify_run };

@@ -44,7 +44,8 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
 
 #define ROW WHO_ROW
 
-/* In parentheses: the portmaps, and other possible holders. The caller frees it; NULL: out of memory. */
+/* In parentheses: the granted block, the portmaps, and other possible holders. The caller frees it; NULL: out of
+ * memory. */
 static char *row_notes(enum who_result result, const struct who_answer *a)
 {
 	char addr[ADDR_TEXT], *text = NULL;
@@ -53,6 +54,8 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 
 	if (!memory)
 		return NULL;
+	if (result == WHO_FOUND && a->best.ports)
+		fprintf(memory, " (grant of ports %u to %u)", a->best.port_lo, a->best.port_lo + a->best.ports - 1U);
 	for (unsigned i = 0; i < a->n_portmaps; i++)
 		fprintf(memory, "%s%s to %s:%u%s", i ? ", " : " (portmap ", word_text(proto_words, a->portmap[i].proto),
 			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
@@ -166,13 +169,14 @@ static void make_plain(const char *text, bool json, char *ret, size_t room)
 	ret[n] = '\0';
 }
 
-void who_row_malformed(struct writer *w, uint64_t line, const char *text)
+void who_row_malformed(struct writer *w, uint64_t line, const char *code, const char *text)
 {
 	char json[1200], plain[1024];
 
 	make_plain(text, w->json, plain, sizeof(plain));
 	snprintf(json, sizeof(json),
-		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"error\":\"%s\"}", line, plain);
+		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":\"%s\"}",
+		 line, code, plain);
 	if (w->json)
 		writer_stream_row(w, NULL, json, NULL);
 	else
@@ -185,7 +189,7 @@ int who_row_of_line(const struct who_source *source, char *text, size_t size, ui
 
 	if (read_question(text, size, &q))
 		return who_row(source, &q, w);
-	who_row_malformed(w, line, "is no TIME ADDR:PORT");
+	who_row_malformed(w, line, "form", "is no TIME ADDR:PORT");
 	return EXIT_USAGE;
 }
 

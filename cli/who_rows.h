@@ -22,8 +22,8 @@ int who_row(const struct who_source *source, const struct who_question *q, struc
 /* A row for a question that is not asked. */
 void who_row_question(const struct who_question *q, struct writer *w);
 
-/* A row for a line that is no question, with the reason. */
-void who_row_malformed(struct writer *w, uint64_t line, const char *text);
+/* A row for a line that is no question, with the reason as a word and as a text. */
+void who_row_malformed(struct writer *w, uint64_t line, const char *code, const char *text);
 
 /* Answers one line of input, TIME ADDR:PORT. Returns an exit status: EXIT_USAGE if it is malformed. */
 int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w);

@@ -17,7 +17,7 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 	return text;
 }
 
-/* "in_addr":…,"mapping":…,"from":…,"to":… */
+/* "in_addr":…,"mapping":…,"from":…,"to":…, and "grant":… of a granted block */
 static void print_holder(FILE *out, const struct who_holder *h)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
@@ -27,6 +27,8 @@ static void print_holder(FILE *out, const struct who_holder *h)
 	if (*h->name)
 		fprintf(out, ",\"name\":\"%s\"", h->name);
 	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
+	if (h->ports)
+		fprintf(out, ",\"grant\":{\"port_lo\":%u,\"port_hi\":%u}", h->port_lo, h->port_lo + h->ports - 1U);
 }
 
 /* "portmap":{...}, and if UDP leads elsewhere than TCP "portmap_udp":{...} */
@@ -146,6 +148,8 @@ void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_u
 		    *h->name ? ", " : "", h->name);
 	writer_line(w, "From:           %s", time_format(h->from, from));
 	writer_line(w, "To:             %s", time_or(h->to, "still", to));
+	if (h->ports)
+		writer_line(w, "Grant:          ports %u to %u", h->port_lo, h->port_lo + h->ports - 1U);
 	for (unsigned i = 0; i < a->n_portmaps; i++)
 		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
 			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);

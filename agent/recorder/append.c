@@ -2,6 +2,7 @@
 /* Opening and closing a history, and appending records with the current time. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -58,6 +59,11 @@ static void set_time(struct history_record *r, int64_t now_ns)
 		r->portmap.from = now;
 	if (r->drain.from == TIME_NONE)
 		r->drain.from = now;
+	if (r->grant.from == TIME_NONE)
+		r->grant.from = now;
+	for (size_t i = 0; i < r->n_grants; i++)
+		if (r->grants[i].from == TIME_NONE)
+			r->grants[i].from = now;
 	for (size_t i = 0; i < r->n_drains; i++)
 		if (r->drains[i].from == TIME_NONE)
 			r->drains[i].from = now;
@@ -117,6 +123,19 @@ static int append(struct history *h, struct history_record *all, size_t n_clock,
 	return sync;
 }
 
+/* The log is often stored elsewhere, where the checksum reveals that the file was truncated. */
+void history_log_end(struct history *h)
+{
+	log_info("mapping history: line %" PRIu64 ", %s", h->file.index.number, h->file.index.hash);
+	h->quiet = false;
+}
+
+/* Records of grants, with the confirmation after them, may come many times a second. */
+static bool is_of_grants(const struct history *h, const struct history_record *records, size_t n)
+{
+	return n && (records[0].event == EVENT_GRANT || (records[0].event == EVENT_CONFIRM && h->quiet));
+}
+
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err)
 {
 	struct history_index *x = &h->file.index;
@@ -143,8 +162,9 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 	h->later = 0;
 	if (r)
 		history_mark(h);
-	/* The log is often stored elsewhere, where the checksum reveals that the file was truncated. */
-	log_info("mapping history: line %" PRIu64 ", %s", x->number, x->hash);
+	h->quiet = is_of_grants(h, records, n);
+	if (!h->quiet)
+		history_log_end(h);
 	if (x->n_damages != n_damages)
 		log_error("mapping history: line %" PRIu64 " %s", x->damages[n_damages].line,
 			  x->damages[n_damages].text);
@@ -234,5 +254,25 @@ void history_close(struct history *h)
 	free(h->present);
 	history_portmaps_free(&h->portmaps);
 	free(h->drains);
+	history_grants_free(&h->grants);
 	free(h);
+}
+
+static int latest_first(const void *a, const void *b)
+{
+	const struct history_record *x = a, *y = b;
+
+	return x->first != y->first ? (x->first < y->first ? 1 : -1) : 0;
+}
+
+size_t history_undo_once(struct history_record *records, size_t n)
+{
+	size_t kept = 0;
+
+	if (n)
+		qsort(records, n, sizeof(*records), latest_first);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || records[kept - 1].first != records[i].first)
+			records[kept++] = records[i];
+	return kept;
 }

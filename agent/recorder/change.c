@@ -84,8 +84,26 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		expect_open(h);
 		history_portmaps_expect(h);
 		history_drains_expect(h);
+		history_grants_expect(h);
 	}
 	return r;
+}
+
+int history_grants(struct history *h, const struct history_grant_change *c, struct error *err)
+{
+	_cleanup_free_ struct history_record *records = calloc(c->n_end + c->n_begin + 1, sizeof(*records));
+	size_t n;
+	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
+
+	if (r)
+		return r;
+	n = history_grant_records(&h->file.index.grants, c, records);
+	r = n ? history_append(h, records, n, err) : 0;
+	if (r)
+		return r;
+	history_grants_date(&h->file.index.grants, c);
+	history_grants_expect(h);
+	return 0;
 }
 
 int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, int64_t steady_ns,
@@ -107,6 +125,8 @@ static void date_present(struct history *h, int64_t time)
 		h->portmaps.interval[i].from = time;
 	for (size_t i = 0; i < h->n_drains; i++)
 		h->drains[i].from = time;
+	for (size_t i = 0; i < h->grants.n; i++)
+		h->grants.interval[i].grant.from = time;
 }
 
 /* Whether the history has the same mappings, since that time. */
@@ -119,6 +139,8 @@ static bool knows_present(const struct history *h, int64_t time)
 		since = x->intervals[x->open[i]].from <= time;
 	for (size_t i = 0; since && i < x->portmaps.n; i++)
 		since = x->portmaps.interval[i].to != TIME_OPEN || x->portmaps.interval[i].from <= time;
+	for (size_t i = 0; since && i < x->grants.n; i++)
+		since = x->grants.interval[i].to != TIME_OPEN || x->grants.interval[i].grant.from <= time;
 	return since;
 }
 

@@ -53,6 +53,27 @@ struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t 
 	return list;
 }
 
+struct history_grant *history_grant_tables(const struct grants *g, size_t *ret_n)
+{
+	struct grant_figures figures = { 0 };
+	struct history_grant *list;
+	uint32_t at = 0;
+	size_t n = 0;
+
+	if (g)
+		grants_count(g, &figures);
+	list = calloc((size_t)figures.grants + 1, sizeof(*list));
+	for (const struct grant *i; list && n < figures.grants && (i = grants_walk(g, &at));)
+		if (i->state == GRANT_OPEN || i->state == GRANT_CLOSED)
+			list[n++] = (struct history_grant){ .in = i->in_addr,
+							    .out = i->out_addr,
+							    .port_lo = i->port_lo,
+							    .ports = i->ports,
+							    .from = TIME_NONE };
+	*ret_n = n;
+	return list;
+}
+
 struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n)
 {
 	const struct mapping_drain *drain;
@@ -71,19 +92,20 @@ struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret
 }
 
 int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
-		       struct history **ret, struct error *err)
+		       const struct grants *g, struct history **ret, struct error *err)
 {
-	size_t n = 0, n_portmaps = 0, n_drains = 0;
+	size_t n = 0, n_portmaps = 0, n_drains = 0, n_grants = 0;
 	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
 	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(p, &n_portmaps);
 	_cleanup_free_ struct history_drain *drains = history_drain_tables(m, &n_drains);
+	_cleanup_free_ struct history_grant *grants = history_grant_tables(g, &n_grants);
 	int pin = history_pin_open(d->pin_dir);
 	struct history *h;
 	int r;
 
 	if (pin < 0)
 		log_warning("%s/history: cannot be created: %s", d->pin_dir, strerror(-pin));
-	if (!list || !portmaps || !drains) {
+	if (!list || !portmaps || !drains || !grants) {
 		close_fd(&pin);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -93,6 +115,8 @@ int history_new_tables(const char *dir, const struct datapath *d, const struct m
 	r = history_portmaps_present(h, portmaps, n_portmaps);
 	if (!r)
 		r = history_drains_present(h, drains, n_drains);
+	if (!r)
+		r = history_grants_present(h, grants, n_grants);
 	if (!r)
 		r = history_begin(h, d->reused, list, n);
 	if (r) {

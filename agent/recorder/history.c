@@ -34,6 +34,8 @@ int history_tick(struct history *h, struct error *err)
 		return r;
 	h->latest = now > h->latest ? now : h->latest;
 	history_mark(h);
+	if (h->quiet)
+		history_log_end(h);
 	history_file_cache(&h->file);
 	return h->head_r ? error_set(err, h->head_r, "mapping history: %s/" HISTORY_HEAD_FILE " cannot be written: %s",
 				     h->dir, strerror(-h->head_r))

@@ -18,6 +18,7 @@
 
 #include "history/history_index.h"
 #include "history/history_record.h"
+#include "tables/grant_table.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
 
@@ -54,6 +55,9 @@ int history_begin(struct history *h, bool taken_over, const struct history_mappi
  */
 int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n);
 
+/* The same of grants; when they began is not read. */
+int history_grants_present(struct history *h, const struct history_grant *list, size_t n);
+
 /* The same of drains. */
 int history_drains_present(struct history *h, const struct history_drain *list, size_t n);
 
@@ -79,6 +83,28 @@ struct history_drain_change {
 	size_t n_end;
 	size_t n_begin;
 };
+
+/* A group of grants: those that end, and those that begin. */
+struct history_grant_change {
+	struct history_grant *end;
+	struct history_grant *begin;
+	size_t n_end;
+	size_t n_begin;
+};
+
+/*
+ * Records that the grants of a group are about to end and begin, with one fsync, and sets `from` of those that begin.
+ * What has ended or begun already is left out. With the end of a mapping its grants end, too: that takes no record of
+ * theirs. 0, or -errno with err if nothing may change.
+ */
+int history_grants(struct history *h, const struct history_grant_change *c, struct error *err);
+
+/*
+ * Lists the grants whose blocks rest after a start with a new datapath: those that ended in this many seconds before
+ * now, and those that the former datapath had, which end now; from: when they ended. Called between history_begin() and
+ * the record of the start. 0 or -ENOMEM; the caller frees *ret.
+ */
+int history_rested_grants(const struct history *h, int64_t seconds, struct history_grant **ret, size_t *ret_n);
 
 /* Writes records that are owed: the start of the agent, the undoing of a change. 0 or -errno with err. */
 int history_settle(struct history *h, struct error *err);
@@ -124,6 +150,7 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
 bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why);
 bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n,
 			    struct error *why);
+bool history_holds_grants(const struct history *h, const struct history_grant *present, size_t n, struct error *why);
 bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why);
 
 /*
@@ -160,9 +187,12 @@ struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t 
 /* The drains, in order of their beginning. The same. */
 struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n);
 
-/* history_new() and history_begin() of a state directory for a datapath. */
+/* The granted blocks of subscribers, without times. g may be NULL. The same. */
+struct history_grant *history_grant_tables(const struct grants *g, size_t *ret_n);
+
+/* history_new() and history_begin() of a state directory for a datapath. g may be NULL. */
 int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
-		       struct history **ret, struct error *err);
+		       const struct grants *g, struct history **ret, struct error *err);
 
 /*
  * Notices when the clock of the machine is set, by comparing it with one that cannot be: both follow the same

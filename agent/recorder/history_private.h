@@ -26,6 +26,8 @@ struct history {
 	struct history_portmaps portmaps; /* the same of portmaps */
 	struct history_drain *drains;	  /* and of drains */
 	size_t n_drains;
+	struct history_grants grants; /* and of grants, if they may differ from those of the history */
+	bool grants_expected;	      /* they do not */
 	bool taken_over;
 	bool owes_start;
 	bool was_early; /* the start was written before mappings that it should list were in the tables */
@@ -33,6 +35,7 @@ struct history {
 	bool owes_confirm;
 	int64_t effect_ns; /* when the tables matched the records, by the steady clock */
 	int head_r;	   /* of the last write of HISTORY_HEAD_FILE */
+	bool quiet;	   /* the last records are of grants: the log gets the end of the history at the next tick */
 };
 
 /*
@@ -40,6 +43,9 @@ struct history {
  * line and time. Records of steps of the clock come first. 0, or -errno with err and nothing written.
  */
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
+
+/* Logs the end of the history. */
+void history_log_end(struct history *h);
 
 /* Writes the confirmation that history_confirm() could not, if any. 0 or -errno with err. */
 int history_write_confirm(struct history *h, struct error *err);
@@ -66,6 +72,10 @@ bool history_portmap_is_open(const struct history_portmaps *p, const struct port
 
 /* Turns a list of portmaps into one of ports. 0 or -ENOMEM. */
 int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n);
+
+/* Sorts records that undo lines, the latest line first, and leaves one for each line, as one line may end many. Returns
+ * their number. */
+size_t history_undo_once(struct history_record *records, size_t n);
 
 /*
  * Lines about portmaps to take back, since the last record of another kind: only the last change of a pair of endpoints
@@ -102,6 +112,38 @@ size_t history_drains_copy(const struct history *h, struct history_drain *ret);
 
 /* Records for the drains of a change, without times of beginnings; returns their number. */
 size_t history_drain_records(const struct history *h, const struct history_drain_change *c, struct history_record *ret);
+
+/* Whether the history has the grants of the tables. */
+bool history_grants_agree(const struct history *h);
+
+/* Whether a list has a grant as an open one. */
+bool history_grant_is_open(const struct history_grants *in, const struct history_grant *g);
+
+/* Records for a group, without times, of what is not so already; returns their number. */
+size_t history_grant_records(const struct history_grants *known, const struct history_grant_change *c,
+			     struct history_record *ret);
+
+/* Sets when the grants of a group have begun. */
+void history_grants_date(const struct history_grants *known, const struct history_grant_change *c);
+
+/* Takes a list as open grants without times. 0 or -ENOMEM. */
+int history_grants_take_all(struct history_grants *g, const struct history_grant *list, size_t n);
+
+/*
+ * Lines about grants to take back, since the last record of another kind, where history and tables differ: at most
+ * `room`, from history_grants_late(). Returns their number, the last line first.
+ */
+size_t history_grants_late(const struct history *h);
+size_t history_grants_wrong(const struct history *h, size_t room, struct history_record *ret);
+
+/* Records ends and beginnings of grants that the history lacks. 0 or -errno with err. */
+int history_grants_align(struct history *h, struct error *err);
+
+/* Expects the tables to have the grants of the history. */
+void history_grants_expect(struct history *h);
+
+/* The grants of the history if it agrees with the tables, else those of the tables; the caller frees *ret. */
+int history_grants_copy(const struct history *h, struct history_grant **ret, size_t *ret_n);
 
 /* Whether the history matches the tables. */
 bool history_agrees(const struct history *h);

@@ -78,6 +78,34 @@ bool history_holds_portmaps(const struct history *h, const struct history_portma
 	return holds;
 }
 
+static bool grants_are_in(const struct history_grants *these, const struct history_grants *those, enum side side,
+			  struct error *why)
+{
+	for (size_t i = 0; i < these->n; i++) {
+		const struct history_grant *g = &these->interval[i].grant;
+		struct port_span ports = { g->out, g->port_lo, (uint16_t)(g->port_lo + g->ports - 1) };
+		char in[ADDR_TEXT], out[SPAN_TEXT];
+
+		if (these->interval[i].to == TIME_OPEN && !history_grant_is_open(those, g))
+			return differs(why, side, "the grant of", span_format(ports, out), addr_format(g->in, in));
+	}
+	return true;
+}
+
+bool history_holds_grants(const struct history *h, const struct history_grant *present, size_t n, struct error *why)
+{
+	const struct history_grants *known = &h->file.index.grants;
+	struct history_grants g = { 0 };
+	bool holds = true;
+
+	if (is_silent(h))
+		return true;
+	if (!history_grants_take_all(&g, present, n))
+		holds = grants_are_in(&g, known, NOT_RECORDED, why) && grants_are_in(known, &g, NOT_IN_TABLES, why);
+	history_grants_free(&g);
+	return holds;
+}
+
 static bool drain_differs(struct error *why, enum side side, const struct history_drain *d)
 {
 	char of[ADDR_TEXT], out[ADDR_TEXT];

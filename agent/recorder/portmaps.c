@@ -105,19 +105,12 @@ static bool same_pair(const struct portmap_interval *a, const struct portmap_int
 	return same_place(a, b) && a->out.addr == b->out.addr && a->out.port == b->out.port && a->proto == b->proto;
 }
 
-static int latest_first(const void *a, const void *b)
-{
-	const struct history_record *x = a, *y = b;
-
-	return x->first != y->first ? (x->first < y->first ? 1 : -1) : 0;
-}
-
 size_t history_portmaps_wrong(const struct history *h, struct history_record *ret)
 {
 	const struct history_index *x = &h->file.index;
 	_cleanup_free_ const struct portmap_interval **late =
 		calloc(x->portmaps.n + 1, sizeof(const struct portmap_interval *));
-	size_t n_late = 0, n = 0, kept = 0;
+	size_t n_late = 0, n = 0;
 
 	/* Without memory, their end is recorded instead. */
 	if (!late || history_portmaps_agree(h))
@@ -136,12 +129,7 @@ size_t history_portmaps_wrong(const struct history *h, struct history_record *re
 		if (line > x->settled)
 			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
-	if (n)
-		qsort(ret, n, sizeof(*ret), latest_first);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || ret[kept - 1].first != ret[i].first)
-			ret[kept++] = ret[i];
-	return kept;
+	return history_undo_once(ret, n);
 }
 
 static struct history_portmap one_port(const struct portmap_interval *v, int64_t from)

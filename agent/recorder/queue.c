@@ -19,7 +19,7 @@
 #define READY_PATIENCE_US (5 * 1000000ULL)
 #define END_PATIENCE_US	  (10 * 1000000ULL)
 
-enum job_kind { JOB_CHANGE, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
+enum job_kind { JOB_NONE, JOB_CHANGE, JOB_GRANTS, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
 
 struct job {
 	struct job *next;
@@ -29,10 +29,13 @@ struct job {
 	size_t n_del, n_add;
 	struct history_portmap_change portmaps; /* add: as above */
 	struct history_drain_change drains;	/* begin: as above */
+	struct history_grant_change grants;	/* of JOB_GRANTS; begin: as above */
 	int64_t time;				/* of JOB_ASSUME */
 	int64_t steady_ns; /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
 	history_done done;
+	history_granted granted; /* in its place, of JOB_GRANTS */
 	void *arg;
+	bool started;
 	bool forgotten;
 	int r;
 	struct error err;
@@ -42,6 +45,7 @@ struct history_queue {
 	struct history *history; /* owned by the thread while a job is running */
 	const struct mappings *mappings;
 	const struct portmaps *portmaps;
+	const struct grants *grants;
 	struct background background;
 	int wake; /* eventfd: the thread has finished a job */
 	struct event *woken;
@@ -53,10 +57,14 @@ struct history_queue {
 	struct job **end;
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
-	bool waits;	 /* a change was written and not yet confirmed */
-	int64_t began_s; /* when the last change was queued, or abandoned */
+	bool waits; /* a change was written and not yet confirmed */
+	enum job_kind
+		takes_effect; /* what was written last, JOB_CHANGE or JOB_GRANTS, if that is about to take effect */
+	int64_t began_s;      /* when the last change was queued, or abandoned */
 	struct history_rest *rests;
 	size_t n_rests;
+	struct history_grant *rested;
+	size_t n_rested;
 	/* The end of the history after the last job. */
 	uint64_t line;
 	char hash[HASH_TEXT];
@@ -68,7 +76,12 @@ static void run(void *arg)
 	struct history *h = j->queue->history;
 	const uint64_t one = 1;
 
-	switch (j->kind) {
+	switch (j->r ? JOB_NONE : j->kind) {
+	case JOB_NONE:
+		break;
+	case JOB_GRANTS:
+		j->r = history_grants(h, &j->grants, &j->err);
+		break;
 	case JOB_CHANGE:
 		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->drains, &j->err);
 		break;
@@ -78,11 +91,13 @@ static void run(void *arg)
 	case JOB_RECONCILE:
 		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
 		history_drains_present(h, j->drains.begin, j->drains.n_begin);
+		history_grants_present(h, j->grants.begin, j->grants.n_begin);
 		j->r = history_reconcile(h, j->add, j->n_add, j->steady_ns, &j->err);
 		break;
 	case JOB_ASSUME:
 		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
 		history_drains_present(h, j->drains.begin, j->drains.n_begin);
+		history_grants_present(h, j->grants.begin, j->grants.n_begin);
 		j->r = history_assume(h, j->add, j->n_add, j->time, &j->err);
 		break;
 	case JOB_TICK:
@@ -93,14 +108,6 @@ static void run(void *arg)
 		log_error("mapping history: cannot signal the end of a write: %s", strerror(errno));
 }
 
-static void start_first(struct history_queue *q)
-{
-	if (!q->first)
-		return;
-	q->began_us = monotonic_us();
-	background_start(&q->background, run, q->first);
-}
-
 static void free_lists(const struct job *j)
 {
 	free(j->del);
@@ -109,6 +116,50 @@ static void free_lists(const struct job *j)
 	free(j->portmaps.add);
 	free(j->drains.end);
 	free(j->drains.begin);
+	free(j->grants.end);
+	free(j->grants.begin);
+}
+
+/* What the tables have now. Without memory the job does nothing, and says so. */
+static void take_tables(const struct history_queue *q, struct job *j)
+{
+	free_lists(j);
+	j->del = NULL;
+	j->steady_ns = history_clock().steady_ns;
+	j->add = history_tables(q->mappings, &j->n_add);
+	j->portmaps = (struct history_portmap_change){ 0 };
+	j->portmaps.add = history_portmap_tables(q->portmaps, &j->portmaps.n_add);
+	j->drains = (struct history_drain_change){ 0 };
+	j->drains.begin = history_drain_tables(q->mappings, &j->drains.n_begin);
+	j->grants = (struct history_grant_change){ 0 };
+	j->grants.begin = history_grant_tables(q->grants, &j->grants.n_begin);
+	if (!j->add || !j->portmaps.add || !j->drains.begin || !j->grants.begin)
+		j->r = error_set(&j->err, -ENOMEM, "mapping history: out of memory");
+}
+
+/*
+ * Changes and groups of grants take turns: what was written takes effect, and is confirmed or taken back, before the
+ * next is written, as a comparison with the tables could not tell the one from the other. The agent has one change at
+ * a time under way.
+ */
+static bool is_held(const struct history_queue *q, const struct job *j)
+{
+	if (q->takes_effect == JOB_GRANTS)
+		return j->kind != JOB_CONFIRM && j->kind != JOB_TICK;
+	return q->takes_effect == JOB_CHANGE && j->kind == JOB_GRANTS;
+}
+
+static void start_first(struct history_queue *q)
+{
+	struct job *j = q->first;
+
+	if (!j || is_held(q, j))
+		return;
+	if (j->kind == JOB_RECONCILE || j->kind == JOB_ASSUME)
+		take_tables(q, j);
+	q->began_us = monotonic_us();
+	j->started = true;
+	background_start(&q->background, run, j);
 }
 
 static void free_job(struct job *j)
@@ -143,6 +194,8 @@ static void end_first(struct history_queue *q)
 	tell(j);
 	if (j->kind == JOB_CHANGE && j->r)
 		q->began_s = history_now();
+	if ((j->kind == JOB_CHANGE || j->kind == JOB_GRANTS) && !j->r && !j->forgotten && q->waits)
+		q->takes_effect = j->kind;
 	q->first = j->next;
 	if (!q->first)
 		q->end = &q->first;
@@ -153,17 +206,19 @@ static void end_first(struct history_queue *q)
 		start_first(q);
 	if (j->done)
 		j->done(j->arg, j->r, &j->err);
+	if (j->granted)
+		j->granted(j->arg, j->r, &j->grants, &j->err);
 	free_job(j);
 }
 
-static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns);
+static void submit_tick(struct history_queue *q);
 
 /* A step of the clock is recorded at once, even if no change waits for that. */
 static void look_at_clock(struct history_queue *q)
 {
 	clock_watch_look(history_clock_watch(q->history));
 	if (!q->first && clock_watch_stepped(history_clock_watch(q->history)))
-		submit_simple(q, JOB_TICK, 0);
+		submit_tick(q);
 }
 
 /* A timer that runs out in the year 2255, and is cancelled when the clock is set. */
@@ -214,10 +269,10 @@ static struct history_mapping *copy(const struct history_mapping *list, size_t n
 	return to;
 }
 
-/* Takes ownership of the lists, which are NULL if memory ran out. at_once: before all others, none of which runs. */
+/* Takes ownership of the lists, which are NULL if memory ran out. at_once: before all others that have not begun. */
 static int submit(struct history_queue *q, const struct job *model, bool at_once)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct job *j = calloc(1, sizeof(*j)), **place;
 
 	if (!j || !model->add || !model->del) {
 		free_lists(model);
@@ -227,36 +282,47 @@ static int submit(struct history_queue *q, const struct job *model, bool at_once
 	}
 	*j = *model;
 	j->queue = q;
-	if (at_once && q->first) {
-		j->next = q->first;
-		q->first = j;
-	} else {
-		*q->end = j;
+	place = !at_once ? q->end : q->first && q->first->started ? &q->first->next : &q->first;
+	j->next = *place;
+	*place = j;
+	if (!j->next)
 		q->end = &j->next;
-	}
 	if (q->first == j)
 		start_first(q);
 	return 0;
 }
 
-static void submit_simple(struct history_queue *q, enum job_kind kind, int64_t steady_ns)
+static void submit_tick(struct history_queue *q)
 {
-	const struct job j = { .kind = kind, .steady_ns = steady_ns, .del = copy(NULL, 0), .add = copy(NULL, 0) };
+	const struct job j = { .kind = JOB_TICK, .del = copy(NULL, 0), .add = copy(NULL, 0) };
 
 	submit(q, &j, false);
 }
 
+/* The job reads the tables when its turn comes: by then, what was written before it is in them. */
 static void submit_tables(struct history_queue *q, enum job_kind kind, bool at_once)
 {
-	struct job j = { .kind = kind, .time = q->began_s, .steady_ns = history_clock().steady_ns };
+	const struct job j = { .kind = kind, .time = q->began_s, .del = copy(NULL, 0), .add = copy(NULL, 0) };
 
-	if (!q->mappings)
+	if (q->mappings)
+		submit(q, &j, at_once);
+	else
+		free_lists(&j);
+}
+
+/* What was written last has taken effect, or part of it: a record of that comes before all others. */
+static void submit_effect(struct history_queue *q, enum job_kind kind)
+{
+	struct job j = { .kind = JOB_CONFIRM, .steady_ns = history_clock().steady_ns };
+
+	q->takes_effect = JOB_NONE;
+	if (kind != JOB_CONFIRM) {
+		submit_tables(q, kind, true);
 		return;
+	}
 	j.del = copy(NULL, 0);
-	j.add = history_tables(q->mappings, &j.n_add);
-	j.portmaps.add = history_portmap_tables(q->portmaps, &j.portmaps.n_add);
-	j.drains.begin = history_drain_tables(q->mappings, &j.drains.n_begin);
-	submit(q, &j, at_once);
+	j.add = copy(NULL, 0);
+	submit(q, &j, true);
 }
 
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
@@ -283,11 +349,25 @@ int history_queue_change(struct history_queue *q, const struct history_mapping *
 	return submit(q, &j, false);
 }
 
+int history_queue_grants(struct history_queue *q, struct history_grant_change *c, history_granted granted, void *arg)
+{
+	const struct job j = { .kind = JOB_GRANTS,
+			       .del = copy(NULL, 0),
+			       .add = copy(NULL, 0),
+			       .grants = *c,
+			       .granted = granted,
+			       .arg = arg };
+
+	*c = (struct history_grant_change){ 0 };
+	return submit(q, &j, false);
+}
+
 void history_queue_forget(struct history_queue *q, const void *arg)
 {
 	for (struct job *j = q->first; j; j = j->next) {
-		if (j->done && j->arg == arg) {
+		if ((j->done || j->granted) && j->arg == arg) {
 			j->done = NULL;
+			j->granted = NULL;
 			j->forgotten = true;
 			q->began_s = history_now();
 		}
@@ -297,37 +377,50 @@ void history_queue_forget(struct history_queue *q, const void *arg)
 void history_queue_confirm(struct history_queue *q)
 {
 	if (q->waits)
-		submit_simple(q, JOB_CONFIRM, history_clock().steady_ns);
+		submit_effect(q, JOB_CONFIRM);
 	q->waits = false;
 }
 
 void history_queue_reconcile(struct history_queue *q)
 {
-	submit_tables(q, JOB_RECONCILE, false);
+	submit_effect(q, JOB_RECONCILE);
 }
 
 void history_queue_assume(struct history_queue *q)
 {
-	submit_tables(q, JOB_ASSUME, false);
+	submit_effect(q, JOB_ASSUME);
 }
 
-/* Waits until the queue is empty; false if that takes too long. */
+/* Waits until the queue is empty, or nothing in it may begin; false if that takes too long. */
 static bool wait_idle(struct history_queue *q, uint64_t patience_us)
 {
 	uint64_t until = monotonic_us() + patience_us;
 
-	while (q->first && monotonic_us() < until) {
+	while (q->first && q->first->started && monotonic_us() < until) {
 		if (background_busy(&q->background))
 			usleep(1000);
 		else
 			on_wake(q->wake, EV_READ, q);
 	}
-	return !q->first;
+	return !q->first || !q->first->started;
+}
+
+/* What has not begun when the agent ends never takes effect. */
+static void drop_held(struct history_queue *q)
+{
+	while (q->first && !q->first->started) {
+		struct job *j = q->first;
+
+		q->first = j->next;
+		free_job(j);
+	}
+	if (!q->first)
+		q->end = &q->first;
 }
 
 void history_queue_ready(struct history_queue *q)
 {
-	submit_simple(q, JOB_TICK, 0);
+	submit_tick(q);
 	wait_idle(q, READY_PATIENCE_US);
 }
 
@@ -335,14 +428,14 @@ void history_queue_second(struct history_queue *q)
 {
 	uint32_t period = trouble_get(TROUBLE_HISTORY) ? 1 : HISTORY_TICK_S;
 
-	if (q->first && monotonic_us() - q->began_us > SLOW_US)
+	if (q->first && q->first->started && monotonic_us() - q->began_us > SLOW_US)
 		trouble_set(TROUBLE_HISTORY,
 			    "mapping history: the disk does not respond; changes of mappings wait for it");
 	look_at_clock(q);
 	if (++q->seconds < period || q->first)
 		return;
 	q->seconds = 0;
-	submit_simple(q, JOB_TICK, 0);
+	submit_tick(q);
 }
 
 uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT])
@@ -363,10 +456,14 @@ bool history_queue_holds(const struct history_queue *q, struct error *why)
 	size_t n_drains = 0;
 	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;
 
-	return !list || !portmaps || !drains ||
+	size_t n_grants = 0;
+	_cleanup_free_ struct history_grant *grants = known ? history_grant_tables(q->grants, &n_grants) : NULL;
+
+	return !list || !portmaps || !drains || !grants ||
 	       (history_holds(q->history, list, n, why) &&
 		history_holds_portmaps(q->history, portmaps, n_portmaps, why) &&
-		history_holds_drains(q->history, drains, n_drains, why));
+		history_holds_drains(q->history, drains, n_drains, why) &&
+		history_holds_grants(q->history, grants, n_grants, why));
 }
 
 void history_queue_drain(struct history_queue *q)
@@ -374,6 +471,7 @@ void history_queue_drain(struct history_queue *q)
 	if (!q)
 		return;
 	wait_idle(q, END_PATIENCE_US);
+	drop_held(q);
 	q->mappings = NULL;
 }
 
@@ -387,11 +485,12 @@ static void release(struct history_queue *q)
 	close_fd(&q->set);
 	history_close(q->history);
 	free(q->rests);
+	free(q->rested);
 	free(q);
 }
 
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
-		      const struct portmaps *p, struct history_queue **ret, struct error *err)
+		      const struct portmaps *p, const struct grants *g, struct history_queue **ret, struct error *err)
 {
 	struct history_queue *q = calloc(1, sizeof(*q));
 	struct error why = { 0 };
@@ -401,6 +500,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 		return error_set(err, -ENOMEM, "out of memory");
 	q->mappings = m;
 	q->portmaps = p;
+	q->grants = g;
 	q->end = &q->first;
 	q->began_s = history_now();
 	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -410,7 +510,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	if (!q->woken || event_add(q->woken, NULL) || !q->was_set || event_add(q->was_set, NULL) || watch_clock(q))
 		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
 	else
-		r = history_new_tables(dir, d, m, p, &q->history, err);
+		r = history_new_tables(dir, d, m, p, g, &q->history, err);
 	if (r) {
 		release(q);
 		return r;
@@ -424,6 +524,8 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	if (r)
 		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", why.text);
 	r = history_rested(q->history, CONFIG_REST_S, &q->rests, &q->n_rests);
+	if (!r && !d->reused)
+		r = history_rested_grants(q->history, DAY_S, &q->rested, &q->n_rested);
 	if (r) {
 		release(q);
 		return error_set(err, r, "out of memory");
@@ -439,10 +541,17 @@ const struct history_rest *history_queue_rests(const struct history_queue *q, si
 	return q->rests;
 }
 
+const struct history_grant *history_queue_rested_grants(const struct history_queue *q, size_t *ret_n)
+{
+	*ret_n = q->n_rested;
+	return q->rested;
+}
+
 void history_queue_close(struct history_queue *q, enum history_event event)
 {
 	if (!q)
 		return;
+	drop_held(q);
 	if (q->first) {
 		log_error("mapping history: the disk did not respond in time; it does not record that the %s",
 			  event == EVENT_STOP ? "agent ended" : "datapath was removed");

@@ -20,10 +20,13 @@ struct history_queue;
  * opened, an error that may be temporary, or any error on an existing datapath, is only reported as trouble.
  */
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
-		      const struct portmaps *p, struct history_queue **ret, struct error *err);
+		      const struct portmaps *p, const struct grants *g, struct history_queue **ret, struct error *err);
 
 /* The mappings that had drained and ended less than CONFIG_REST_S before the start. */
 const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n);
+
+/* The granted blocks that a datapath before this one had, or had taken back, with the time of their end. */
+const struct history_grant *history_queue_rested_grants(const struct history_queue *q, size_t *ret_n);
 
 /* Called in the event loop with the result. */
 typedef void (*history_done)(void *arg, int r, const struct error *err);
@@ -35,6 +38,16 @@ typedef void (*history_done)(void *arg, int r, const struct error *err);
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
 			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
 			 struct history_drain_change *drains, history_done done, void *arg);
+
+/* Called in the event loop with the result; the group, with `from` of those that begin, is valid until it returns. */
+typedef void (*history_granted)(void *arg, int r, const struct history_grant_change *c, const struct error *err);
+
+/*
+ * history_grants(); granted is called later, never from within, and not if the agent ends before. Takes the lists. The
+ * group must then take effect at once, and history_queue_confirm() be called, or history_queue_reconcile() if part of
+ * it did not: until then no other change or group is written. 0 or -ENOMEM.
+ */
+int history_queue_grants(struct history_queue *q, struct history_grant_change *c, history_granted granted, void *arg);
 
 /* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);

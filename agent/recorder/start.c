@@ -33,7 +33,7 @@ bool history_agrees(const struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
-	if (x->lost || x->n_open != h->n_present || !history_portmaps_agree(h))
+	if (x->lost || x->n_open != h->n_present || !history_portmaps_agree(h) || !history_grants_agree(h))
 		return false;
 	for (size_t i = 0; i < h->n_present; i++)
 		if (!history_index_find_open(x, &h->present[i]))
@@ -42,14 +42,15 @@ bool history_agrees(const struct history *h)
 }
 
 /*
- * Adds lines about drains and portmaps to those to take back: once each, and the last first, as they may depend on each
- * other.
+ * Adds lines about drains, portmaps and grants to those to take back: once each, and the last first, as they may depend
+ * on each other.
  */
-static size_t add_others(const struct history *h, struct history_record *records, size_t n)
+static size_t add_others(const struct history *h, size_t n_late, struct history_record *records, size_t n)
 {
 	size_t of_mappings = n, found = history_drains_wrong(h, &records[n]);
 
 	found += history_portmaps_wrong(h, &records[n + found]);
+	found += history_grants_wrong(h, n_late, &records[n + found]);
 
 	for (size_t i = 0; i < found; i++) {
 		struct history_record r = records[of_mappings + i];
@@ -74,7 +75,8 @@ static size_t add_others(const struct history *h, struct history_record *records
 int history_undo(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	const size_t room = x->n_intervals + x->drains.n + x->portmaps.n + 1;
+	const size_t n_late = history_grants_late(h);
+	const size_t room = x->n_intervals + x->drains.n + x->portmaps.n + n_late + 1;
 	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	_cleanup_free_ struct history_mapping *seen = calloc(x->n_intervals + 1, sizeof(*seen));
 	size_t n = 0;
@@ -99,7 +101,7 @@ int history_undo(struct history *h, struct error *err)
 		seen[n] = m;
 		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
-	n = add_others(h, records, n);
+	n = add_others(h, n_late, records, n);
 	return n ? history_append(h, records, n, err) : 0;
 }
 
@@ -130,7 +132,7 @@ static bool is_of_datapath(const struct history *h)
 
 static bool has_anything(const struct history *h)
 {
-	return h->n_present || h->portmaps.open.n || h->n_drains;
+	return h->n_present || h->portmaps.open.n || h->n_drains || h->grants.open.n;
 }
 
 /* Time since which the mappings are unknown, or TIME_NONE. */
@@ -142,9 +144,9 @@ static int64_t unknown_since(struct history *h)
 		return x->listed_time;
 	/* Mappings that were added while no record could be written. */
 	if (!h->taken_over && h->n_present)
-		return x->number ? h->latest : h->present[0].from;
+		return history_index_empty(x) ? h->present[0].from : h->latest;
 	/* The mappings of a datapath that was recorded elsewhere are known from now on. */
-	if (!x->number)
+	if (history_index_empty(x))
 		return has_anything(h) ? clock_second(clock_watch_last(&h->watch).real_ns) : TIME_NONE;
 	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost && !h->file.was.unrecorded)
 		return TIME_NONE;
@@ -176,6 +178,39 @@ size_t history_list_open(const struct history_index *x, struct history_mapping *
 	return x->n_open;
 }
 
+/* Splits the grants of a list into lines before it; returns their number. ret: NULL, or room for them. */
+static size_t grant_lines(struct history_grant *grants, size_t n, struct history_record *ret)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < n; i += GRANTS_OF_LINE, lines++)
+		if (ret)
+			ret[lines] =
+				(struct history_record){ .event = EVENT_GRANTS,
+							 .part = lines + 1,
+							 .grants = &grants[i],
+							 .n_grants = n - i < GRANTS_OF_LINE ? n - i : GRANTS_OF_LINE };
+	return lines;
+}
+
+/* Appends a list, and the lines of its grants before it. */
+static int append_list(struct history *h, struct history_record *list, struct error *err)
+{
+	_cleanup_free_ struct history_grant *grants = NULL;
+	_cleanup_free_ struct history_record *records = NULL;
+	size_t n = 0, lines;
+
+	if (history_grants_copy(h, &grants, &n))
+		return error_set(err, -ENOMEM, "out of memory");
+	list->n_listed = n;
+	records = calloc(grant_lines(grants, n, NULL) + 1, sizeof(*records));
+	if (!records)
+		return error_set(err, -ENOMEM, "out of memory");
+	lines = grant_lines(grants, n, records);
+	records[lines] = *list;
+	return history_append(h, records, lines + 1, err);
+}
+
 int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
@@ -199,7 +234,7 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 		r.n_mappings = h->n_present;
 	}
 	write_host(r.host);
-	return history_append(h, &r, 1, err);
+	return append_list(h, &r, err);
 }
 
 /* Takes back records without effect, and adds those that the history lacks. */
@@ -209,6 +244,8 @@ static int align(struct history *h, struct error *err)
 
 	if (!r)
 		r = history_portmaps_align(h, err);
+	if (!r)
+		r = history_grants_align(h, err);
 	return r ? r : history_drains_align(h, err);
 }
 

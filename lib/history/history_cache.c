@@ -26,6 +26,9 @@
 	X(drains.interval, drains.n)             \
 	X(drains.pauses.at, drains.pauses.n)     \
 	X(drains.open, drains.n_open)            \
+	X(grants.interval, grants.n)             \
+	X(grants.pauses.at, grants.pauses.n)     \
+	X(listed, n_listed)                      \
 	X(times.moment, times.n)                 \
 	X(times.epoch, times.n_epochs)           \
 	X(gaps.at, gaps.n)                       \
@@ -39,6 +42,13 @@ struct header {
 	uint8_t content[SHA256_DIGEST_SIZE]; /* of the header without this, and of the rest of the file */
 	struct history_index index;	     /* its pointers are invalid */
 };
+
+/* They are made anew, as each process has hashes of its own. */
+static void forget_indexes(struct history_index *x)
+{
+	x->portmaps.open = x->grants.open = x->times.past = (struct hash_index){ 0 };
+	x->times.past_line = 0;
+}
 
 static uint64_t record_sizes(void)
 {
@@ -169,7 +179,7 @@ int history_cache_write(int dir, int history, uint64_t size, const struct histor
 #define X(member, n) h.index.member = NULL;
 	ARRAYS(X)
 #undef X
-	h.index.portmaps.open = (struct hash_index){ 0 };
+	forget_indexes(&h.index);
 	memory = open_memstream(&content, &length);
 	if (!memory)
 		return -ENOMEM;
@@ -270,6 +280,9 @@ static bool records_valid(const struct history_index *x)
 	for (size_t i = 0; i < x->portmaps.n; i++)
 		if (!span_valid(x, x->portmaps.interval[i].begin, x->portmaps.interval[i].end))
 			return false;
+	for (size_t i = 0; i < x->grants.n; i++)
+		if (!span_valid(x, x->grants.interval[i].begin, x->grants.interval[i].end))
+			return false;
 	for (size_t i = 0; i < x->n_damages; i++)
 		if (!text_valid(x->damages[i].text, sizeof(x->damages[i].text)))
 			return false;
@@ -280,7 +293,7 @@ static bool valid(const struct history_index *x)
 {
 	return times_valid(&x->times) && records_valid(x) && pauses_valid(x, &x->pauses, x->n_intervals) &&
 	       pauses_valid(x, &x->portmaps.pauses, x->portmaps.n) && pauses_valid(x, &x->drains.pauses, x->drains.n) &&
-	       list_valid(x->open, x->n_open, x->n_intervals) &&
+	       pauses_valid(x, &x->grants.pauses, x->grants.n) && list_valid(x->open, x->n_open, x->n_intervals) &&
 	       list_valid(x->drains.open, x->drains.n_open, x->drains.n) &&
 	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) && text_valid(x->hash, sizeof(x->hash));
 }
@@ -308,7 +321,10 @@ static int take_content(struct history_index *x, const struct history_index *fro
 	x->drains.pauses.room = room_for(x->drains.pauses.n);
 	x->portmaps.pauses.room = room_for(x->portmaps.pauses.n);
 	x->portmaps.room = room_for(x->portmaps.n);
-	return valid(x) ? history_portmaps_index(&x->portmaps) : -EBADMSG;
+	x->grants.pauses.room = room_for(x->grants.pauses.n);
+	if (!valid(x))
+		return -EBADMSG;
+	return history_portmaps_index(&x->portmaps) ? -ENOMEM : history_grants_index(&x->grants);
 }
 
 static int read_file(int dir, char **ret, size_t *ret_size)
@@ -374,7 +390,7 @@ int history_cache_read(int dir, const char *text, size_t size, struct history_in
 #define X(member, n) x.member = NULL;
 	ARRAYS(X)
 #undef X
-	x.portmaps.open = (struct hash_index){ 0 };
+	forget_indexes(&x);
 	r = take_content(&x, &h.index, file + sizeof(h));
 	if (r) {
 		history_index_free(&x);

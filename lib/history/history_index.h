@@ -42,10 +42,14 @@ struct history_index {
 	size_t n_open;
 	struct history_portmaps portmaps;
 	struct history_drains drains;
+	struct history_grants grants;
 	struct history_times times;
 	struct history_gaps gaps;
 	struct history_damage *damages;
 	size_t n_damages;
+	struct history_grant *listed; /* grants of a list whose last line is still to come */
+	size_t n_listed;
+	uint64_t listed_parts; /* their lines */
 
 	uint64_t lines;	      /* number of lines in the file */
 	uint64_t number;      /* number of the last line, as the line itself says */
@@ -76,6 +80,12 @@ int history_index_lose(struct history_index *x, int64_t since);
 
 /* Returns the open interval of a mapping, or NULL. */
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
+
+/* Whether nothing is known from it, not even that something is missing. */
+static inline bool history_index_empty(const struct history_index *x)
+{
+	return x->first_time == TIME_OPEN && !x->n_damages;
+}
 
 /* Whether recorded changes are neither confirmed nor undone: the numbers of their first and last record. */
 bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last);

@@ -11,16 +11,14 @@
 #include <detnat/tables.h>
 
 #include "history/history_blocks.h"
+#include "history/history_lists.h"
 
 #define HASH_BEGIN ",\"hash\":\""
 #define HASH_END   "\"}"
 /* Size of a line from HASH_BEGIN on. */
 #define HASH_TAIL (sizeof(HASH_BEGIN) - 1 + HASH_TEXT - 1 + sizeof(HASH_END) - 1)
 
-/* Of lines in which all mappings have their default blocks, and of others, which older readers must not misread. */
-#define ALGORITHM	 "sequential"
-#define ALGORITHM_BLOCKS "blocks"
-#define LAST_PORT	 (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
+#define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
 static const char *const words[] = {
 #define X(constant, word) [constant] = (word),
@@ -38,9 +36,11 @@ void history_record_free(struct history_record *r)
 	free(r->mappings);
 	free(r->portmaps);
 	free(r->drains);
+	free(r->grants);
 	r->mappings = NULL;
 	r->portmaps = NULL;
 	r->drains = NULL;
+	r->grants = NULL;
 }
 
 static const char hex[] = "0123456789abcdef";
@@ -80,114 +80,43 @@ int history_hash_check(const char *line, size_t size, const char prev[static HAS
 	return strcmp(wanted, ret) ? -EBADMSG : 0;
 }
 
-static void write_mapping(FILE *out, const struct history_mapping *m)
+/* What the record ends, it ends now. */
+static void write_to(FILE *out, const struct history_record *r, bool ends)
 {
-	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
+	char to[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",", prefix_text(m->in, in));
-	if (prefix_is_none(m->out))
-		fputs("\"out\":null,", out);
+	if (ends)
+		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
 	else
-		fprintf(out, "\"out\":\"%s\",", prefix_text(m->out, out_text));
-	/* No character of a name needs escaping. */
-	if (*m->name)
-		fprintf(out, "\"name\":\"%s\",", m->name);
-	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
-	if (m->open)
-		fputs(",\"inbound\":\"open\"", out);
-}
-
-static void write_algorithm(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi)
-{
-	fprintf(out, ",\"algorithm\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", algorithm, port_lo, port_hi);
-}
-
-static bool has_blocks(const struct history_record *r)
-{
-	for (size_t i = 0; i < r->n_mappings; i++)
-		if (!plan_blocks_default(&r->mappings[i].blocks) || prefix_is_range(r->mappings[i].in))
-			return true;
-	return false;
+		fputs(",\"to\":null", out);
 }
 
 static void write_change(FILE *out, const struct history_record *r)
 {
 	const struct history_mapping *m = &r->mapping;
 	unsigned shift = prefix_is_none(m->out) ? 0 : (unsigned)(m->out.plen - m->in.plen);
-	char to[TIME_TEXT];
 
 	fputc(',', out);
-	write_mapping(out, m);
-	if (r->event == EVENT_DEL)
-		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
-	else
-		fputs(",\"to\":null", out);
+	history_mapping_write(out, m);
+	write_to(out, r, r->event == EVENT_DEL);
 	if (!plan_blocks_default(&m->blocks)) {
-		write_algorithm(out, ALGORITHM_BLOCKS, plan_blocks_lowest(&m->blocks), plan_blocks_last(&m->blocks));
+		history_algorithm_write(out, ALGORITHM_BLOCKS, plan_blocks_lowest(&m->blocks),
+					plan_blocks_last(&m->blocks));
 		history_blocks_write(out, &m->blocks);
 		return;
 	}
-	write_algorithm(out, ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
+	history_algorithm_write(out, ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
 	if (prefix_is_none(m->out))
 		return;
 	fprintf(out, ",\"sharing_ratio\":%u,\"ports_per_host\":%u", 1U << shift, MAPPING_PORTS >> shift);
 }
 
-static void write_portmap(FILE *out, const struct history_record *r)
-{
-	char to[TIME_TEXT];
-
-	fputc(',', out);
-	history_portmap_write(out, &r->portmap);
-	if (r->ends)
-		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
-	else
-		fputs(",\"to\":null", out);
-}
-
-static void write_drain(FILE *out, const struct history_record *r)
-{
-	char to[TIME_TEXT];
-
-	fputc(',', out);
-	history_drain_write(out, &r->drain);
-	if (r->event == EVENT_DRAINED)
-		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
-	else
-		fputs(",\"to\":null", out);
-}
-
-static void write_list(FILE *out, const struct history_record *r)
-{
-	write_algorithm(out, has_blocks(r) ? ALGORITHM_BLOCKS : ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
-	fputs(",\"mappings\":[", out);
-	for (size_t i = 0; i < r->n_mappings; i++) {
-		fputs(i ? ",{" : "{", out);
-		write_mapping(out, &r->mappings[i]);
-		if (!plan_blocks_default(&r->mappings[i].blocks))
-			history_blocks_write(out, &r->mappings[i].blocks);
-		fputc('}', out);
-	}
-	fputc(']', out);
-	for (size_t i = 0; i < r->n_portmaps; i++) {
-		fputs(i ? ",{" : ",\"portmaps\":[{", out);
-		history_portmap_write(out, &r->portmaps[i]);
-		fputs(i + 1 < r->n_portmaps ? "}" : "}]", out);
-	}
-	for (size_t i = 0; i < r->n_drains; i++) {
-		fputs(i ? ",{" : ",\"drains\":[{", out);
-		history_drain_write(out, &r->drains[i]);
-		fputs(i + 1 < r->n_drains ? "}" : "}]", out);
-	}
-}
-
 static void write_start(FILE *out, const struct history_record *r)
 {
 	char since[TIME_TEXT];
-	uint64_t needed = has_blocks(r) ? HISTORY_FORMAT_BLOCKS : HISTORY_FORMAT_CONFIRMS;
 
 	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\",\"taken_over\":%s,\"unknown_since\":",
-		r->format ? r->format : needed, r->host, r->taken_over ? "true" : "false");
+		r->format ? r->format : history_format_needed(r), r->host, r->taken_over ? "true" : "false");
 	if (r->since == TIME_NONE)
 		fputs("null", out);
 	else
@@ -203,21 +132,33 @@ static void write_body(FILE *out, const struct history_record *r)
 	switch (r->event) {
 	case EVENT_START:
 		write_start(out, r);
-		write_list(out, r);
+		history_lists_write(out, r);
 		break;
 	case EVENT_DAILY:
-		write_list(out, r);
+		history_lists_write(out, r);
 		break;
 	case EVENT_ADD:
 	case EVENT_DEL:
 		write_change(out, r);
 		break;
 	case EVENT_PORTMAP:
-		write_portmap(out, r);
+		fputc(',', out);
+		history_portmap_write(out, &r->portmap);
+		write_to(out, r, r->ends);
 		break;
 	case EVENT_RETIRE:
 	case EVENT_DRAINED:
-		write_drain(out, r);
+		fputc(',', out);
+		history_drain_write(out, &r->drain);
+		write_to(out, r, r->event == EVENT_DRAINED);
+		break;
+	case EVENT_GRANT:
+		fputc(',', out);
+		history_grant_write(out, &r->grant);
+		write_to(out, r, r->ends);
+		break;
+	case EVENT_GRANTS:
+		history_listed_grants_write(out, r);
 		break;
 	case EVENT_UNDO:
 	case EVENT_CONFIRM:
@@ -275,111 +216,17 @@ static bool read_time(const cJSON *json, const char *key, int64_t *ret)
 	return text && !time_parse(text, ret);
 }
 
-/* Reads a whole number that a double holds exactly. */
-static bool read_count(const cJSON *json, const char *key, uint64_t *ret)
-{
-	const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, key);
-
-	if (!cJSON_IsNumber(number) || !(number->valuedouble >= 0 && number->valuedouble <= 1e15) ||
-	    number->valuedouble != (double)(uint64_t)number->valuedouble)
-		return false;
-	*ret = (uint64_t)number->valuedouble;
-	return true;
-}
-
-static bool read_mapping(const cJSON *json, struct history_mapping *ret)
-{
-	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
-	const char *name = text_of(json, "name");
-	struct geometry g;
-
-	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
-		return false;
-	ret->open = inbound && !strcmp(inbound, "open");
-	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
-		ret->out = PREFIX_NONE;
-		return !inbound;
-	}
-	if (!out || range_parse(out, &ret->out) || !history_blocks_read(json, ret->in, ret->out, &g))
-		return false;
-	ret->blocks = plan_blocks_of(&g);
-	return (!inbound || (ret->open && g.ratio == 1));
-}
-
-/* Returns whether this program implements the algorithm. Blocks are in the mappings, and were read with them. */
-static bool algorithm_known(const cJSON *json)
-{
-	const char *algorithm = text_of(json, "algorithm");
-	uint64_t lo, hi;
-
-	if (algorithm && !strcmp(algorithm, ALGORITHM_BLOCKS))
-		return true;
-	return algorithm && !strcmp(algorithm, ALGORITHM) && read_count(json, "port_lo", &lo) &&
-	       read_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
-}
-
-/* Records of histories without portmaps have no list of them. */
-static int read_portmaps(const cJSON *json, struct history_record *r)
-{
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "portmaps"), *item;
-
-	if (!list)
-		return 0;
-	if (!cJSON_IsArray(list))
-		return -EINVAL;
-	r->portmaps = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->portmaps));
-	if (!r->portmaps)
-		return -ENOMEM;
-	cJSON_ArrayForEach (item, list)
-		if (!history_portmap_read(item, &r->portmaps[r->n_portmaps++]))
-			return -EINVAL;
-	return 0;
-}
-
-/* The same of drains. */
-static int read_drains(const cJSON *json, struct history_record *r)
-{
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "drains"), *item;
-
-	if (!list)
-		return 0;
-	if (!cJSON_IsArray(list))
-		return -EINVAL;
-	r->drains = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->drains));
-	if (!r->drains)
-		return -ENOMEM;
-	cJSON_ArrayForEach (item, list)
-		if (!history_drain_read(item, &r->drains[r->n_drains++]))
-			return -EINVAL;
-	return 0;
-}
-
-static int read_list(const cJSON *json, struct history_record *r)
-{
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "mappings"), *item;
-
-	if (!cJSON_IsArray(list))
-		return -EINVAL;
-	r->mappings = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->mappings));
-	if (!r->mappings)
-		return -ENOMEM;
-	cJSON_ArrayForEach (item, list)
-		if (!read_mapping(item, &r->mappings[r->n_mappings++]))
-			return -EINVAL;
-
-	int ret = read_portmaps(json, r);
-
-	return ret ? ret : read_drains(json, r);
-}
-
-/* A portmap ends with its record, or has no end. */
-static int read_portmap(const cJSON *json, struct history_record *r)
+/* Portmaps and grants end with their record, or have no end. */
+static int read_ending(const cJSON *json, struct history_record *r)
 {
 	const cJSON *to = cJSON_GetObjectItemCaseSensitive(json, "to");
 
 	r->ends = cJSON_IsString(to);
-	return history_portmap_read(json, &r->portmap) && (r->ends || cJSON_IsNull(to)) ? 0 : -EINVAL;
+	if (!r->ends && !cJSON_IsNull(to))
+		return -EINVAL;
+	return (r->event == EVENT_GRANT ? history_grant_read(json, &r->grant) : history_portmap_read(json, &r->portmap))
+		       ? 0
+		       : -EINVAL;
 }
 
 static int read_start(const cJSON *json, struct history_record *r, struct error *err)
@@ -389,7 +236,7 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	const char *host = text_of(json, "host");
 	uint64_t format;
 
-	if (!read_count(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
+	if (!history_count_read(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
 		return -EINVAL;
 	if (format > HISTORY_FORMAT)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a later version", format);
@@ -404,7 +251,7 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 static bool read_lines(const cJSON *json, struct history_record *r)
 {
 	r->until = r->time;
-	return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) &&
+	return history_count_read(json, "first", &r->first) && history_count_read(json, "last", &r->last) &&
 	       (r->event == EVENT_UNDO && !cJSON_HasObjectItem(json, "until") ? true
 									      : read_time(json, "until", &r->until));
 }
@@ -439,7 +286,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	const char *word = text_of(json, "event");
 	int ret;
 
-	if (!read_count(json, "line", &r->line) || !read_time(json, "time", &r->time) || !word)
+	if (!history_count_read(json, "line", &r->line) || !read_time(json, "time", &r->time) || !word)
 		return -EINVAL;
 	if (read_event(word, &r->event))
 		return error_set(err, -EINVAL, "\"%.32s\" is no event that this version knows", word);
@@ -447,14 +294,17 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	case EVENT_START:
 	case EVENT_DAILY:
 		ret = r->event == EVENT_START ? read_start(json, r, err) : 0;
-		ret = ret ? ret : read_list(json, r);
+		ret = ret ? ret : history_lists_read(json, r);
 		break;
 	case EVENT_ADD:
 	case EVENT_DEL:
-		ret = read_mapping(json, &r->mapping) ? 0 : -EINVAL;
+		ret = history_mapping_read(json, &r->mapping) ? 0 : -EINVAL;
 		break;
 	case EVENT_PORTMAP:
-		return read_portmap(json, r);
+	case EVENT_GRANT:
+		return read_ending(json, r);
+	case EVENT_GRANTS:
+		return history_listed_grants_read(json, r);
 	case EVENT_RETIRE:
 	case EVENT_DRAINED:
 		return history_drain_read(json, &r->drain) ? 0 : -EINVAL;
@@ -466,7 +316,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	default:
 		return 0;
 	}
-	if (!ret && !algorithm_known(json))
+	if (!ret && !history_algorithm_known(json))
 		return error_set(err, -EINVAL,
 				 "the ports were given out by an algorithm that this version does not know");
 	return ret;

@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/timestamp.h"
 #include "history/history_drains.h"
+#include "history/history_grants.h"
 #include "history/history_portmaps.h"
 #include "history/history_times.h"
 #include "plan/blocks.h"
@@ -28,9 +29,10 @@
  * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
  * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
  * 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
- * are as in format 3, and say so.
+ * are as in format 3, and say so. 5: there are grants; a start without any has an earlier format.
  */
-#define HISTORY_FORMAT	      4ULL
+#define HISTORY_FORMAT	      5ULL
+#define HISTORY_FORMAT_GRANTS 5ULL
 #define HISTORY_FORMAT_BLOCKS 4ULL
 /* Since this one, an unconfirmed change may or may not have taken effect. */
 #define HISTORY_FORMAT_CONFIRMS 3ULL
@@ -48,6 +50,8 @@
 	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
 	X(EVENT_RETIRE, "retire")   /* addresses of a mapping begin to drain */ \
 	X(EVENT_DRAINED, "drained") /* and have drained */                      \
+	X(EVENT_GRANT, "grant")	    /* a grant begins or ends */                \
+	X(EVENT_GRANTS, "grants")   /* a part of the next list; no change */    \
 	X(EVENT_CONFIRM, "confirm") /* recorded changes have taken effect */    \
 	X(EVENT_CLOCK, "clock")	    /* the clock was set */                     \
 	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
@@ -84,12 +88,17 @@ struct history_record {
 	struct history_mapping *mappings; /* start, daily */
 	size_t n_mappings;
 	struct history_portmap portmap;	  /* portmap */
-	bool ends;			  /* portmap */
+	bool ends;			  /* portmap, grant */
 	struct history_portmap *portmaps; /* start, daily */
 	size_t n_portmaps;
 	struct history_drain drain;   /* retire, drained */
 	struct history_drain *drains; /* start, daily */
 	size_t n_drains;
+	struct history_grant grant;   /* grant */
+	struct history_grant *grants; /* grants */
+	size_t n_grants;
+	uint64_t part;	   /* grants: number of this line of the list, from 1 */
+	uint64_t n_listed; /* start, daily: grants in the lines before it, which belong to the list */
 	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest possible reading
 			  before it was set */
 	int64_t after; /* clock: the earliest possible reading after that */

@@ -21,6 +21,7 @@ void history_times_free(struct history_times *t)
 {
 	free(t->moment);
 	free(t->epoch);
+	hash_index_free(&t->past);
 	*t = (struct history_times){ 0 };
 }
 
@@ -28,6 +29,8 @@ int history_times_copy(const struct history_times *from, struct history_times *r
 {
 	struct history_times t = *from;
 
+	t.past = (struct hash_index){ 0 };
+	t.past_line = 0;
 	t.moment = calloc(t.n + 1U, sizeof(*t.moment));
 	t.epoch = calloc(t.n_epochs + 1U, sizeof(*t.epoch));
 	if (!t.moment || !t.epoch) {
@@ -65,13 +68,40 @@ uint32_t history_times_add(struct history_times *t, int64_t early, int64_t late,
 	return begin(t) ? MOMENT_NONE : add(t, t->n_epochs - 1, early, late, line);
 }
 
+static uint64_t hash_of(const struct history_moment *m)
+{
+	return HASH_OF((uint64_t)m->early, m->epoch);
+}
+
+/* Indexes the moments of a line that reports times past: there may be as many as grants in a list. 0 or -ENOMEM. */
+static int index_past(struct history_times *t, uint64_t line)
+{
+	if (t->past_line != line) {
+		hash_index_clear(&t->past);
+		t->past_line = line;
+		t->n_past = t->n;
+		while (t->n_past && t->moment[t->n_past - 1].line == line)
+			t->n_past--;
+	}
+	for (; t->n_past < t->n; t->n_past++)
+		if (hash_index_add(&t->past, hash_of(&t->moment[t->n_past]), t->n_past))
+			return -ENOMEM;
+	return 0;
+}
+
 /* Everything that a record reports about one time past shares a moment. */
 static uint32_t add_past(struct history_times *t, uint32_t epoch, int64_t time, uint64_t line)
 {
-	for (uint32_t i = t->n; i-- > 0 && t->moment[i].line == line;)
-		if (t->moment[i].epoch == epoch && t->moment[i].early == time)
-			return i;
-	return add(t, epoch, time, time, line);
+	const struct history_moment like = { .early = time, .epoch = epoch };
+	uint32_t found = MOMENT_NONE, number;
+
+	if (index_past(t, line))
+		return MOMENT_NONE;
+	for (uint32_t step = 0; hash_index_next(&t->past, hash_of(&like), &step, &number);)
+		if (t->moment[number].epoch == epoch && t->moment[number].early == time &&
+		    (found == MOMENT_NONE || number > found))
+			found = number;
+	return found == MOMENT_NONE ? add(t, epoch, time, time, line) : found;
 }
 
 uint32_t history_times_add_past(struct history_times *t, int64_t time, int64_t now, uint64_t line)

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
+
 #define TIME_NONE INT64_MIN
 #define TIME_OPEN INT64_MAX
 
@@ -66,6 +68,10 @@ struct history_times {
 	uint32_t n_settled; /* earlier ones are confirmed */
 	struct history_epoch *epoch;
 	uint32_t n_epochs;
+	/* Of the line that last reported times past: numbers of its moments by their time. */
+	struct hash_index past;
+	uint64_t past_line;
+	uint32_t n_past; /* those below have been indexed */
 };
 
 void history_times_free(struct history_times *t);

@@ -7,31 +7,13 @@
 #include "base/address.h"
 #include "history/history_pieces.h"
 #include "history/history_who.h"
+#include "history/history_who_private.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
-
-struct who {
-	struct held *held; /* sorted by outside prefix */
-	size_t n_held;
-	size_t first_range;	  /* those from here on have outside ranges that are no prefixes */
-	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
-	struct holdings holdings; /* all of them, and those without an outside prefix */
-	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
-	struct who_portmaps portmaps;
-	struct history_gaps gaps;
-	int64_t first_time;
-	/* Of each reckoning: the latest end up to it, and the earliest start from it on. */
-	int64_t *latest_end, *earliest_start;
-	/* Of the question. */
-	struct pieces pieces;
-	struct who_holder *holder;
-	size_t n_holders;
-	size_t room;
-};
 
 void who_free(struct who *w)
 {
@@ -40,6 +22,7 @@ void who_free(struct who *w)
 	free(w->held);
 	holdings_free(&w->holdings);
 	who_portmaps_free(&w->portmaps);
+	who_grants_free(&w->grants);
 	free(w->gaps.at);
 	free(w->latest_end);
 	free(w->earliest_start);
@@ -127,31 +110,14 @@ int who_new(const struct history_index *x, struct who **ret)
 	w->latest_end = calloc(x->times.n_epochs + 1U, sizeof(*w->latest_end));
 	w->earliest_start = calloc(x->times.n_epochs + 1U, sizeof(*w->earliest_start));
 	if (!w->held || !w->holdings.inner || !w->gaps.at || !w->latest_end || !w->earliest_start ||
-	    who_portmaps_new(&x->portmaps, &x->times, &w->portmaps) || prepare(w, x)) {
+	    who_portmaps_new(&x->portmaps, &x->times, &w->portmaps) ||
+	    who_grants_new(&x->grants, &x->times, &w->grants) || prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
 	}
 	*ret = w;
 	return 0;
 }
-
-/* A question, and the present result of its search. */
-struct search {
-	struct who *w;
-	const struct history_times *times;
-	uint32_t port;
-	uint32_t addr;
-	int64_t t;
-	uint32_t epoch;		   /* the reckoning that is searched */
-	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
-	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
-	uint32_t kept_in;
-	uint32_t kept_epoch;
-	uint8_t known;		       /* protocols whose holder in this reckoning is recorded */
-	bool covered;		       /* its address was in a mapping */
-	const struct history_gap *gap; /* in another one that is unknown */
-	int r;
-};
 
 /* Counts the intervals of lesser prefixes, and those of this prefix that had begun. */
 static size_t count_until(const struct search *s, struct prefix out)
@@ -254,6 +220,55 @@ static void consider_portmaps(struct search *s, const struct held *h)
 	}
 }
 
+/* A grant, and the mapping of its port. */
+struct granted {
+	struct search *s;
+	const struct held *h;
+};
+
+/* A subscriber had a granted block while it had both the grant and the mapping. */
+static void consider_grant(void *arg, const struct who_grant *g)
+{
+	const struct granted *of = arg;
+	struct search *s = of->s;
+	const struct history_times *t = s->times;
+	struct pieces *p = &s->w->pieces;
+
+	if (s->r || !prefix_holds(of->h->in, g->grant.in))
+		return;
+	s->r = held_pieces(&s->w->holdings, of->h, g->grant.in, p);
+	for (size_t i = 0; !s->r && i < p->n; i++) {
+		struct piece both = p->piece[i];
+		struct who_holder one = { .in_addr = g->grant.in,
+					  .by = BY_GRANT,
+					  .port_lo = g->grant.port_lo,
+					  .ports = g->grant.ports,
+					  .protos = ALL_PROTOS };
+
+		if (!history_times_touch(t, both.begin, both.end, s->epoch, s->t))
+			continue;
+		one.holds = history_times_hold(t, both.begin, both.end, s->epoch, s->t) &&
+			    history_times_hold(t, g->begin, g->end, s->epoch, s->t);
+		if (history_times_order(t, g->begin, both.begin) > 0)
+			both.begin = g->begin;
+		if (history_times_order(t, both.begin, g->end) >= 0 ||
+		    history_times_order(t, both.begin, both.end) >= 0)
+			continue;
+		if (history_times_to(t, g->end, s->epoch, s->t) < history_times_to(t, both.end, s->epoch, s->t))
+			both.end = g->end;
+		one.begin = both.begin;
+		note(s, of->h, both.end, one);
+	}
+}
+
+/* A port in no block: subscribers may have been granted it. */
+static void consider_grants(struct search *s, const struct held *h)
+{
+	struct granted of = { s, h };
+
+	who_grants_each(&s->w->grants, endpoint_of(s), s->times, s->epoch, s->t, consider_grant, &of);
+}
+
 static void consider_block(struct search *s, const struct held *h, uint32_t in_addr)
 {
 	struct pieces *p = &s->w->pieces;
@@ -297,6 +312,8 @@ static void consider(struct search *s, const struct held *h)
 		s->covered = true;
 	}
 	consider_portmaps(s, h);
+	if (!h->open)
+		consider_grants(s, h);
 }
 
 static void look_in(struct search *s, struct prefix out)
@@ -350,76 +367,6 @@ static void look_in_all(struct search *s)
 			look(s);
 }
 
-static enum who_result nobody(const struct search *s, struct error *why)
-{
-	const struct held *h = s->covers;
-	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
-	struct geometry g;
-	char out[ADDR_TEXT], in[ADDR_TEXT];
-
-	if (usual && s->port < MAPPING_FIRST_PORT)
-		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out%s",
-						  MAPPING_FIRST_PORT,
-						  s->w->portmaps.n ? ", and no portmap had this one" : "");
-	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
-		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
-	prefix_text(h->in, in), prefix_text(h->out, out);
-	const enum mapping_port kind = mapping_port_kind(&g, s->addr, s->port);
-
-	if (kind == MAPPING_PORT_BELOW)
-		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u of mapping %s to %s are in no block",
-						  g.lowest_port, in, out);
-	if (kind == MAPPING_PORT_GAP)
-		return (enum who_result)error_set(why, WHO_NOBODY,
-						  "the port lies between two blocks of mapping %s to %s", in, out);
-	if (kind == MAPPING_PORT_SPARE)
-		return (enum who_result)error_set(
-			why, WHO_NOBODY, "the port is in a block of mapping %s to %s that no subscriber has", in, out);
-	return (enum who_result)error_set(
-		why, WHO_NOBODY, "the port is one of the remainder of mapping %s to %s, which nobody has", in, out);
-}
-
-/* The port was in the block of a subscriber that had another mapping. */
-static enum who_result kept(const struct search *s, struct error *why)
-{
-	const struct held *e = held_exception(&s->w->holdings, s->kept, s->kept_in, s->kept_epoch, s->t);
-	struct geometry g;
-	char in[ADDR_TEXT], out[ADDR_TEXT];
-
-	addr_format(s->kept_in, in);
-	if (!e)
-		return (enum who_result)error_set(why, WHO_NOBODY,
-						  "the port was kept for %s, whose mapping was retired", in);
-	if (plan_blocks_geometry(e->in, e->out, &e->blocks, &g))
-		return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was not translated",
-						  in);
-	return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was mapped to %s", in,
-					  addr_format(mapping_forward(&g, s->kept_in).out_addr, out));
-}
-
-static enum who_result explain(const struct search *s, struct error *why)
-{
-	const struct who *w = s->w;
-	const struct history_gap *gap = s->gap;
-	char from[TIME_TEXT];
-
-	if (!gap && s->kept)
-		return kept(s, why);
-	if (!gap && (s->covers || (s->port < MAPPING_FIRST_PORT && !w->low_ports && !w->portmaps.n)))
-		return nobody(s, why);
-	if (w->first_time == TIME_OPEN)
-		return (enum who_result)error_set(why, WHO_NO_RECORD,
-						  "the history has no record; --state-dir names another directory");
-	if (!gap && s->t < w->first_time)
-		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history begins at %s",
-						  time_format(w->first_time, from));
-	gap = gap ? gap : history_gaps_find_any(&w->gaps, s->t);
-	if (!gap)
-		return nobody(s, why);
-	history_gap_explain(gap, why);
-	return WHO_NO_RECORD;
-}
-
 static const struct who_holder *best_of(const struct search *s)
 {
 	const struct who_holder *best = NULL;
@@ -443,7 +390,7 @@ static void add_portmaps(const struct search *s, const struct who_holder *best, 
 
 		for (; n; n--, v++) {
 			if (!history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) ||
-			    (best->by == BY_BLOCK && v->of.in.addr != best->in_addr))
+			    (best->by >= BY_GRANT && v->of.in.addr != best->in_addr))
 				continue;
 			*told = v->of;
 			told->from = history_times_from(s->times, v->of.begin, best->epoch, s->t);
@@ -501,5 +448,5 @@ enum who_result who_ask(struct who *w, struct endpoint out, int64_t t, struct wh
 	answer.n_holders = w->n_holders;
 	answer.other = other_of(&s, &answer, best);
 	*ret = answer;
-	return best ? WHO_FOUND : explain(&s, why);
+	return best ? WHO_FOUND : who_explain(&s, why);
 }

@@ -26,7 +26,9 @@ struct who_holder {
 	/* For the search: the moment at which it began, the reckoning of the clock, and the preference. */
 	uint32_t begin;
 	uint32_t epoch;
-	enum { BY_UDP_PORTMAP, BY_TCP_PORTMAP, BY_BLOCK } by;
+	enum { BY_UDP_PORTMAP, BY_TCP_PORTMAP, BY_GRANT, BY_BLOCK } by;
+	uint16_t port_lo; /* of BY_GRANT: the granted block, which has this many ports; otherwise 0 */
+	uint16_t ports;
 	bool holds;	/* recorded to have held it by the end of the second */
 	uint8_t protos; /* bits of the protocols for which it may have held it: 0: TCP, 1: UDP */
 	bool also;	/* it may have held it in a way that the answer and its portmaps do not show */
@@ -83,6 +85,34 @@ void who_portmaps_free(struct who_portmaps *w);
 /* Those of an endpoint, in order of time; *ret_n is their number. */
 const struct who_portmap *who_portmaps_of(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
 					  size_t *ret_n);
+
+/* Grants of the ports of an outside address at a time. */
+
+/* A grant without its pauses: it lasted from one moment to the other. */
+struct who_grant {
+	struct history_grant grant;
+	uint32_t begin, end;
+	uint32_t reach; /* that of the last end of this and the earlier ones of the same block */
+};
+
+/* Zero-initialised: none. */
+struct who_grants {
+	struct who_grant *held; /* sorted by outside address, size and first port, then by time */
+	size_t n;
+	uint16_t *size; /* those in use */
+	size_t n_sizes;
+};
+
+/* 0 or -ENOMEM. */
+int who_grants_new(const struct history_grants *from, const struct history_times *times, struct who_grants *ret);
+void who_grants_free(struct who_grants *w);
+
+/* Calls a function for each grant of a port that may have included second t of a reckoning. */
+void who_grants_each(const struct who_grants *w, struct endpoint out, const struct history_times *times, uint32_t epoch,
+		     int64_t t, void (*take)(void *arg, const struct who_grant *g), void *arg);
+
+/* Whether the port was in a granted block at any time. */
+bool who_grants_had(const struct who_grants *w, struct endpoint out);
 
 /* The protocols of portmaps, in the order of the bits of a holder. */
 #define WHO_PROTOS 2U

@@ -22,6 +22,7 @@ static const char *const pairs[N_PAIRS][2] = {
 const uint32_t walk_hosts[N_HOSTS] = { 1, 64, 81 };
 
 static struct history_mapping mapping[N_PAIRS];
+static unsigned first_port; /* of all blocks */
 
 unsigned walk_below(unsigned n)
 {
@@ -29,12 +30,24 @@ unsigned walk_below(unsigned n)
 	return (walk_seed >> 16) % n;
 }
 
-void walk_parse(void)
+static unsigned block_ports(unsigned pair)
 {
+	return (65536U - first_port) >> (32 - mapping[pair].in.plen);
+}
+
+void walk_parse(bool grows)
+{
+	first_port = grows ? GRANTS_BELOW : 1024;
 	for (unsigned p = 0; p < N_PAIRS; p++) {
 		cr_assert_eq(prefix_parse(pairs[p][0], &mapping[p].in), 0);
 		cr_assert_eq(prefix_parse(pairs[p][1], &mapping[p].out), 0);
 		mapping[p].from = TIME_NONE;
+		mapping[p].blocks = (struct plan_blocks){ 0 };
+		if (grows)
+			mapping[p].blocks = (struct plan_blocks){ .ratio = (uint16_t)(1U << (32 - mapping[p].in.plen)),
+								  .first_port = (uint16_t)first_port,
+								  .pitch = (uint16_t)block_ports(p),
+								  .ports_per_host = (uint16_t)block_ports(p) };
 	}
 }
 
@@ -107,6 +120,66 @@ static void settle(struct tables *t)
 				drained |= t->drain[i].pair == p && within(host, mapping[t->drain[i].of].in);
 			t->may[p][a] =
 				host.base && (around(t, host, true) == (int)p || (t->may[p][a] && drained && there));
+		}
+}
+
+/* With a mapping its grants end. */
+static void drop_grants(struct tables *t)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (!t->in_use[p] && !t->retired[p])
+			memset(t->grant[p], 0, sizeof(t->grant[p]));
+}
+
+static struct history_grant grant_of(unsigned pair, unsigned block, unsigned of)
+{
+	return (struct history_grant){ .in = walk_host(pair, of),
+				       .out = mapping[pair].out.base,
+				       .port_lo = (uint16_t)(1024 + block * GRANT_PORTS),
+				       .ports = GRANT_PORTS,
+				       .from = TIME_NONE };
+}
+
+size_t walk_granted(const struct tables *t, struct history_grant ret[static N_PAIRS * N_GRANTS])
+{
+	size_t n = 0;
+
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		for (unsigned b = 0; b < N_GRANTS; b++)
+			if (t->grant[p][b])
+				ret[n++] = grant_of(p, b, t->grant[p][b] - 1U);
+	return n;
+}
+
+/* A block ends, begins, or goes from one to another at once. New ones are for those who open sessions there. */
+static void choose_grant(const struct tables *now, unsigned p, unsigned b, struct walk_group *c)
+{
+	unsigned of = walk_below(N_HOSTS);
+	uint8_t was = now->grant[p][b], *then = &c->recorded.grant[p][b];
+	struct prefix host = { walk_host(p, of), 32, 0 };
+
+	*then = 0;
+	if (was)
+		c->end[c->n_end++] = grant_of(p, b, was - 1U);
+	if ((was && walk_below(2)) || !now->in_use[p] || !host.base || around(now, host, true) != (int)p)
+		return;
+	if (was == of + 1)
+		c->n_end--;
+	else
+		c->begin[c->n_begin++] = grant_of(p, b, of);
+	*then = (uint8_t)(of + 1);
+}
+
+void walk_choose_grants(const struct tables *now, struct walk_group *ret)
+{
+	*ret = (struct walk_group){ .recorded = *now, .part = *now };
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		for (unsigned b = 0; b < N_GRANTS; b++) {
+			if ((!now->in_use[p] && !now->grant[p][b]) || walk_below(2))
+				continue;
+			choose_grant(now, p, b, ret);
+			if (walk_below(2))
+				ret->part.grant[p][b] = ret->recorded.grant[p][b];
 		}
 }
 
@@ -220,11 +293,20 @@ void walk_choose(const struct tables *now, struct change *c)
 	c->drains.begin = c->begun;
 	c->portmaps.del = c->gone;
 	c->portmaps.add = c->come;
+	drop_grants(&c->after);
 	c->recorded = c->after;
 	settle(&c->recorded);
 	c->more = end_drains(&c->after);
 	memcpy(c->after.may, c->recorded.may, sizeof(c->after.may));
 	settle(&c->after);
+}
+
+unsigned walk_port(uint32_t pool, unsigned of)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (mapping[p].out.base == pool && walk_host(p, of))
+			return first_port + block_ports(p) * (walk_host(p, of) - mapping[p].in.base);
+	return 0;
 }
 
 size_t walk_listed(const struct tables *t, struct history_mapping *ret)
@@ -241,17 +323,17 @@ size_t walk_listed(const struct tables *t, struct history_mapping *ret)
 uint32_t walk_holder(const struct tables *t, uint32_t pool, unsigned port)
 {
 	for (unsigned p = 0; p < N_PAIRS; p++) {
-		unsigned bits = 32U - mapping[p].in.plen;
-
 		if (mapping[p].out.base != pool || (!t->in_use[p] && !t->retired[p]))
 			continue;
 		if (port == 80)
 			return t->portmap[p];
 		for (unsigned a = 0; a < N_HOSTS; a++) {
-			uint32_t addr = walk_host(p, a), size = 64512U >> bits;
-			uint32_t first = 1024 + size * (addr - mapping[p].in.base);
+			uint32_t addr = walk_host(p, a), size = block_ports(p);
+			uint32_t first = first_port + size * (addr - mapping[p].in.base);
 
-			if (addr && t->may[p][a] && port >= first && port < first + size)
+			if (addr && t->may[p][a] &&
+			    (port < first_port ? t->grant[p][(port - 1024) / GRANT_PORTS] == a + 1
+					       : port >= first && port < first + size))
 				return addr;
 		}
 	}

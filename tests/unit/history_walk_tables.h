@@ -7,6 +7,10 @@
 
 #define N_PAIRS 9U
 #define N_HOSTS 3U
+/* Blocks of the shared range of a pool, if mappings grow: from port 1024 on, below their own blocks. */
+#define N_GRANTS     2U
+#define GRANT_PORTS  512U
+#define GRANTS_BELOW (1024U + N_GRANTS * GRANT_PORTS)
 
 /* The last octets of the subscribers that are asked for: in no exception, in one, in both. */
 extern const uint32_t walk_hosts[N_HOSTS];
@@ -24,7 +28,8 @@ struct tables {
 	bool may[N_PAIRS][N_HOSTS]; /* may have sessions */
 	struct drain drain[32];
 	unsigned n_drains;
-	uint32_t portmap[N_PAIRS]; /* of TCP port 80 of the pool: to this address; 0: none */
+	uint32_t portmap[N_PAIRS];	  /* of TCP port 80 of the pool: to this address; 0: none */
+	uint8_t grant[N_PAIRS][N_GRANTS]; /* 1 and the subscriber that has it; 0: none */
 };
 
 /*
@@ -43,8 +48,25 @@ struct change {
 	struct history_portmap_change portmaps;
 };
 
-/* Before all others. */
-void walk_parse(void);
+/* Before all others. grows: the blocks leave room for grants. */
+void walk_parse(bool grows);
+
+/* A group of grants: as it is recorded, and what the tables are if all of it takes effect, or a part. */
+struct walk_group {
+	struct tables recorded;
+	struct tables part;
+	struct history_grant end[N_PAIRS * N_GRANTS], begin[N_PAIRS * N_GRANTS];
+	size_t n_end, n_begin;
+};
+
+/* Draws a group; it may be empty. */
+void walk_choose_grants(const struct tables *now, struct walk_group *ret);
+
+/* The grants of the tables; returns how many. */
+size_t walk_granted(const struct tables *t, struct history_grant ret[static N_PAIRS * N_GRANTS]);
+
+/* The first port of a host's block; 0: it has none. */
+unsigned walk_port(uint32_t pool, unsigned of);
 
 struct history_drain walk_drain(struct drain d);
 struct history_portmap walk_portmap(unsigned pair, uint32_t to);

@@ -98,6 +98,39 @@ Test(history_blocks, blocks_equal_to_the_defaults_are_the_defaults)
 	cr_expect(plan_blocks_default(&b));
 }
 
+Test(history_blocks, the_pitch_of_a_single_block_and_the_order_of_a_single_address_are_the_defaults)
+{
+	struct mapping_parameters p = { .in_base = 0x0a000000,
+					.last_subscriber = 3,
+					.out_base = 0xc0000200,
+					.last_out = 3,
+					.ratio = 1,
+					.first_port = 1024,
+					.pitch = 65535,
+					.ports_per_host = 64512,
+					.netmap = true };
+	struct geometry g;
+	struct plan_blocks b;
+
+	cr_assert_eq(mapping_make(&p, &g), 0);
+	b = plan_blocks_of(&g);
+	cr_expect(plan_blocks_default(&b));
+	p.last_out = 0;
+	p.ratio = 4;
+	p.pitch = p.ports_per_host = 16128;
+	cr_assert_eq(mapping_make(&p, &g), 0);
+	b = plan_blocks_of(&g);
+	cr_expect(plan_blocks_default(&b));
+}
+
+Test(history_blocks, addresses_that_are_not_translated_have_no_blocks)
+{
+	const struct geometry g = { .in_base = 0x0a000000, .in_plen = 30, .ratio = 7, .pitch = 9 };
+	struct plan_blocks b = plan_blocks_of(&g);
+
+	cr_expect(plan_blocks_default(&b));
+}
+
 Test(history_blocks, blocks_that_do_not_fit_are_damage)
 {
 	static const char *const wrong[] = {

@@ -38,7 +38,7 @@ static struct clock_reading test_clock(void)
 
 static int open_queue(void)
 {
-	return history_queue_new(base, state, &d, m, p, &q, &err);
+	return history_queue_new(base, state, &d, m, p, NULL, &q, &err);
 }
 
 static void setup(void)
@@ -289,6 +289,62 @@ Test(history_queue, mappings_that_came_without_a_record_are_in_that_of_the_start
 	cr_assert_eq(f.index.intervals[f.index.open[0]].from, NOON);
 	history_files_free(&f);
 	history_queue_close(q, EVENT_STOP);
+}
+
+struct granting {
+	int n, r;
+	int64_t from;
+};
+
+static void granted(void *arg, int r, const struct history_grant_change *c, const struct error *why)
+{
+	struct granting *g = arg;
+
+	g->n++;
+	g->r = r;
+	g->from = c->n_begin ? c->begin[0].from : TIME_NONE;
+}
+
+static void grant(uint16_t port_lo, struct granting *g)
+{
+	struct history_grant_change c = { .begin = calloc(1, sizeof(*c.begin)), .n_begin = 1 };
+
+	c.begin[0] = (struct history_grant){ 0x0a000001, 0x01010100, port_lo, 64, TIME_NONE };
+	cr_assert_eq(history_queue_grants(q, &c, granted, g), 0);
+	cr_assert(!c.begin && !g->n, "never from within");
+}
+
+static void run_until_granted(const struct granting *g)
+{
+	while (!g->n)
+		cr_assert_geq(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+Test(history_queue, grants_and_changes_take_effect_in_turns)
+{
+	struct granting first = { 0 }, second = { 0 };
+	struct answer a = { 0 };
+
+	change("10.0.0.0/24", "1.1.1.0/30", &a);
+	grant(512, &first);
+	run_until(&a);
+	history_queue_ready(q);
+	cr_assert_eq(first.n, 0, "the change is not in the tables yet");
+	history_queue_confirm(q);
+	run_until_granted(&first);
+	cr_assert(!first.r && first.from == NOON);
+	a.n = 0;
+	change("10.0.1.0/24", "1.1.2.0/30", &a);
+	grant(576, &second);
+	history_queue_ready(q);
+	cr_assert_eq(a.n, 0, "the grant is not in the tables yet");
+	history_queue_confirm(q);
+	run_until(&a);
+	cr_assert_eq(second.n, 0);
+	history_queue_drain(q);
+	history_queue_close(q, EVENT_STOP);
+	cr_assert_eq(second.n, 0, "what has not begun is dropped");
+	cr_assert_str_eq(events(), "start add confirm grant confirm add stop", "%s", events());
 }
 
 Test(history_queue, a_file_that_was_taken_away_is_trouble_until_it_is_back)

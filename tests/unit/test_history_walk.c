@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Random walks of all that can happen to a history at once: mappings that pass pools from one to another, exceptions,
- * drains, portmaps, slow disks, failures, kills at each point, restarts, reboots, and a clock that is set. The model
- * remembers each state of the tables, and between which readings of the clock it may have been in force. In each second
- * at which anything can change, `who` must name exactly those who had an endpoint in a state that was possible then.
+ * drains, portmaps, grants, slow disks, failures, kills at each point, restarts, reboots, and a clock that is set. The
+ * model remembers each state of the tables, and between which readings of the clock it may have been in force. In each
+ * second at which anything can change, `who` must name exactly those who had an endpoint in a state that was possible
+ * then.
  */
 #include <criterion/criterion.h>
 
@@ -53,6 +54,7 @@ static int64_t set_by_ms; /* since the last look */
 static struct history *history;
 static int pin;
 static struct tables now; /* in the datapath */
+static bool grows;
 
 static int64_t second(int64_t ms)
 {
@@ -96,6 +98,7 @@ static void tell_others(void)
 {
 	struct history_drain drains[ARRAY_SIZE(now.drain)];
 	struct history_portmap portmaps[N_PAIRS];
+	struct history_grant grants[N_PAIRS * N_GRANTS];
 	size_t n = 0;
 
 	for (unsigned i = 0; i < now.n_drains; i++)
@@ -105,6 +108,7 @@ static void tell_others(void)
 			portmaps[n++] = walk_portmap(p, now.portmap[p]);
 	cr_assert_eq(history_drains_present(history, drains, now.n_drains), 0);
 	cr_assert_eq(history_portmaps_present(history, portmaps, history_portmaps_merge(portmaps, n)), 0);
+	cr_assert_eq(history_grants_present(history, grants, walk_granted(&now, grants)), 0);
 }
 
 static void add_state(const struct tables *t, struct reading early, struct reading late)
@@ -227,6 +231,54 @@ static void do_change(enum outcome outcome)
 		add_state(&c.after, reading(), effect(at).ms > reading().ms ? effect(at) : reading());
 }
 
+/* A group of which nothing, a part or all takes effect. */
+static void do_grants(enum outcome outcome)
+{
+	struct tables before = now;
+	struct history_mapping present[N_PAIRS];
+	struct error err = { 0 };
+	struct walk_group c;
+	struct reading early;
+	int64_t at;
+	bool whole;
+
+	walk_choose_grants(&now, &c);
+	cr_assert_eq(history_grants(history, &(const struct history_grant_change){ c.end, c.begin, c.n_end, c.n_begin },
+				    &err),
+		     0, "%s", err.text);
+	looks();
+	early = reading();
+	if (!history_waits(history))
+		return;
+	writes();
+	if (!walk_below(3))
+		go_on(outcome == IN_FORCE || outcome == FAILED);
+	now = outcome == IN_FORCE ? c.recorded : walk_below(2) ? c.part : before;
+	at = steady_ms;
+	whole = !memcmp(now.grant, c.recorded.grant, sizeof(now.grant));
+	if (outcome == KILLED_BEFORE || outcome == KILLED_AFTER) {
+		history_close(history);
+		pass(walk_below(2) ? 300 : 30000);
+		begin(true);
+		add_state(&c.recorded, early, whole ? reading() : effect(steady_ms));
+		if (!whole)
+			add_state(&now, early, effect(steady_ms));
+		return;
+	}
+	if (!walk_below(3))
+		go_on(true);
+	if (outcome == FAILED) {
+		tell_others();
+		cr_assert_eq(history_reconcile(history, present, walk_listed(&now, present), at * 1000000, &err), 0);
+	} else {
+		cr_assert_eq(history_confirm(history, at * 1000000, &err), 0, "%s", err.text);
+	}
+	writes();
+	add_state(&c.recorded, early, effect(whole ? at : steady_ms));
+	if (!whole)
+		add_state(&now, early, effect(steady_ms));
+}
+
 static void do_restart(void)
 {
 	history_stop(history);
@@ -283,6 +335,8 @@ static void live(void)
 		} else if (kind < 6) {
 			cr_assert_eq(history_tick(history, NULL), 0);
 			writes();
+		} else if (grows && kind < 24) {
+			do_grants(kind < 11 ? (enum outcome)(kind % OUTCOMES) : IN_FORCE);
 		} else {
 			do_change(kind < 11 ? (enum outcome)(kind % OUTCOMES) : IN_FORCE);
 		}
@@ -369,15 +423,12 @@ static void compare(struct who *w, uint32_t pool, unsigned port, int64_t t)
 static void compare_at(struct who *w, int64_t t)
 {
 	for (uint32_t pool = 0x01010100; pool <= 0x01010500; pool += 0x100) {
-		/* Bits of a subscriber in the mappings of 1.1.1.0 to 1.1.5.0, and their first address. */
-		static const unsigned bits[] = { 0, 8, 6, 8, 4, 6 }, bases[] = { 0, 0, 64, 0, 80, 64 };
-		unsigned of = 64512U >> bits[pool >> 8 & 7], base = bases[pool >> 8 & 7];
-
 		compare(w, pool, 80, t);
-		for (unsigned a = 0; a < N_HOSTS; a++) {
-			if (walk_hosts[a] >= base)
-				compare(w, pool, 1024 + of * (walk_hosts[a] - base) + 7, t);
-		}
+		for (unsigned a = 0; a < N_HOSTS; a++)
+			if (walk_port(pool, a))
+				compare(w, pool, walk_port(pool, a) + 7, t);
+		for (unsigned b = 0; grows && b < N_GRANTS; b++)
+			compare(w, pool, 1024 + b * GRANT_PORTS + b * (GRANT_PORTS - 1), t);
 	}
 }
 
@@ -410,6 +461,8 @@ static void compare_all(void)
 static void walk(unsigned number)
 {
 	walk_seed = number;
+	grows = number % 2;
+	walk_parse(grows);
 	steady_ms = 1000000;
 	offset_ms = NOON * 1000;
 	n_states = n_epochs = n_gaps = 0;
@@ -433,7 +486,6 @@ Test(history_walk, who_names_exactly_those_that_were_possible, .init = lab_setup
 	if (pin < 0)
 		cr_skip_test("BPF maps need root");
 	history_clock = walk_clock;
-	walk_parse();
 	for (unsigned number = 1; number <= rounds_of(WALKS); number++) {
 		char command[128];
 

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Grants in the history. There may be 10^5 of them, and many a second: a list of what the tables have is kept only
+ * while they may differ from the history.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "recorder/history_private.h"
+
+/* The open interval of the same grant, or NULL. */
+static const struct grant_interval *open_same(const struct history_grants *in, const struct history_grant *g)
+{
+	const struct grant_interval *v = history_grant_open(in, g->out, g->port_lo);
+
+	return v && history_grant_same(&v->grant, g) ? v : NULL;
+}
+
+bool history_grant_is_open(const struct history_grants *in, const struct history_grant *g)
+{
+	return open_same(in, g);
+}
+
+static bool all_open_in(const struct history_grants *these, const struct history_grants *those)
+{
+	for (size_t i = 0; i < these->n; i++)
+		if (these->interval[i].to == TIME_OPEN && !open_same(those, &these->interval[i].grant))
+			return false;
+	return true;
+}
+
+bool history_grants_agree(const struct history *h)
+{
+	const struct history_grants *known = &h->file.index.grants;
+
+	return h->grants_expected || (known->open.n == h->grants.open.n && all_open_in(known, &h->grants));
+}
+
+int history_grants_take_all(struct history_grants *g, const struct history_grant *list, size_t n)
+{
+	int r = 0;
+
+	history_grants_free(g);
+	for (size_t i = 0; i < n && !r; i++) {
+		struct history_grant one = list[i];
+
+		one.from = TIME_NONE;
+		r = history_grants_take(g, &one, false, 0, (struct history_at){ 0 });
+	}
+	return r;
+}
+
+int history_grants_present(struct history *h, const struct history_grant *list, size_t n)
+{
+	h->grants_expected = false;
+	return history_grants_take_all(&h->grants, list, n);
+}
+
+void history_grants_expect(struct history *h)
+{
+	history_grants_free(&h->grants);
+	h->grants_expected = true;
+}
+
+int history_grants_copy(const struct history *h, struct history_grant **ret, size_t *ret_n)
+{
+	return history_grants_list(history_grants_agree(h) ? &h->file.index.grants : &h->grants, ret, ret_n);
+}
+
+static struct history_record ending(const struct grant_interval *v)
+{
+	return (struct history_record){ .event = EVENT_GRANT, .grant = v->grant, .ends = true };
+}
+
+static struct history_record beginning(const struct history_grant *g)
+{
+	struct history_record r = { .event = EVENT_GRANT, .grant = *g };
+
+	r.grant.from = TIME_NONE;
+	return r;
+}
+
+size_t history_grant_records(const struct history_grants *known, const struct history_grant_change *c,
+			     struct history_record *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_end; i++) {
+		const struct grant_interval *v = open_same(known, &c->end[i]);
+
+		if (v)
+			ret[n++] = ending(v);
+	}
+	for (size_t i = 0; i < c->n_begin; i++)
+		if (!open_same(known, &c->begin[i]))
+			ret[n++] = beginning(&c->begin[i]);
+	return n;
+}
+
+void history_grants_date(const struct history_grants *known, const struct history_grant_change *c)
+{
+	for (size_t i = 0; i < c->n_begin; i++) {
+		const struct grant_interval *v = open_same(known, &c->begin[i]);
+
+		c->begin[i].from = v ? v->grant.from : TIME_NONE;
+	}
+}
+
+static bool is_late(const struct history_index *x, const struct grant_interval *v)
+{
+	return !v->undone && (v->line > x->settled || v->end_line > x->settled);
+}
+
+size_t history_grants_late(const struct history *h)
+{
+	const struct history_index *x = &h->file.index;
+	size_t n = 0;
+
+	if (history_grants_agree(h))
+		return 0;
+	for (size_t i = 0; i < x->grants.n; i++)
+		n += is_late(x, &x->grants.interval[i]);
+	return n;
+}
+
+/* The line to take back so that an interval matches the tables; 0: none. */
+static uint64_t wrong_line(const struct history *h, const struct grant_interval *v)
+{
+	bool present = open_same(&h->grants, &v->grant);
+
+	if (v->to == TIME_OPEN)
+		return present ? 0 : v->line;
+	return present && !open_same(&h->file.index.grants, &v->grant) ? v->end_line : 0;
+}
+
+/* By block and subscriber; of the same ones, the last to begin comes first. */
+static int by_grant(const void *a, const void *b)
+{
+	const struct grant_interval *x = *(const struct grant_interval *const *)a;
+	const struct grant_interval *y = *(const struct grant_interval *const *)b;
+
+	if (x->grant.out != y->grant.out)
+		return x->grant.out < y->grant.out ? -1 : 1;
+	if (x->grant.port_lo != y->grant.port_lo || x->grant.ports != y->grant.ports)
+		return x->grant.port_lo != y->grant.port_lo ? x->grant.port_lo - y->grant.port_lo
+							    : x->grant.ports - y->grant.ports;
+	if (x->grant.in != y->grant.in)
+		return x->grant.in < y->grant.in ? -1 : 1;
+	return x->line != y->line ? (x->line < y->line ? 1 : -1) : 0;
+}
+
+size_t history_grants_wrong(const struct history *h, size_t room, struct history_record *ret)
+{
+	const struct history_index *x = &h->file.index;
+	_cleanup_free_ const struct grant_interval **late = calloc(room + 1, sizeof(const struct grant_interval *));
+	size_t n_late = 0, n = 0;
+
+	/* Without memory, their end is recorded instead. */
+	if (!late)
+		return 0;
+	for (size_t i = 0; i < x->grants.n && n_late < room; i++)
+		if (is_late(x, &x->grants.interval[i]))
+			late[n_late++] = &x->grants.interval[i];
+	if (n_late)
+		qsort(late, n_late, sizeof(const struct grant_interval *), by_grant);
+	for (size_t i = 0; i < n_late; i++) {
+		bool again = i && history_grant_same(&late[i - 1]->grant, &late[i]->grant);
+		uint64_t line = again ? 0 : wrong_line(h, late[i]);
+
+		if (line > x->settled)
+			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+	}
+	return history_undo_once(ret, n);
+}
+
+int history_grants_align(struct history *h, struct error *err)
+{
+	const struct history_grants *known = &h->file.index.grants;
+	_cleanup_free_ struct history_record *records = NULL;
+	size_t n = 0;
+
+	if (history_grants_agree(h))
+		return 0;
+	records = calloc((size_t)known->open.n + h->grants.open.n + 1, sizeof(*records));
+	if (!records)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < known->n; i++) {
+		const struct grant_interval *v = &known->interval[i];
+
+		if (v->to == TIME_OPEN && !open_same(&h->grants, &v->grant))
+			records[n++] = ending(v);
+	}
+	for (size_t i = 0; i < h->grants.n; i++) {
+		const struct grant_interval *v = &h->grants.interval[i];
+
+		if (v->to == TIME_OPEN && !open_same(known, &v->grant))
+			records[n++] = beginning(&v->grant);
+	}
+	return n ? history_append(h, records, n, err) : 0;
+}
+
+int history_rested_grants(const struct history *h, int64_t seconds, struct history_grant **ret, size_t *ret_n)
+{
+	const struct history_grants *known = &h->file.index.grants;
+	int64_t now = history_now();
+	struct history_grant *list = NULL, *larger;
+	size_t n = 0, room = 0;
+
+	for (size_t i = 0; !h->taken_over && i < known->n; i++) {
+		const struct grant_interval *v = &known->interval[i];
+		int64_t ended = v->to == TIME_OPEN ? now : v->to;
+
+		if (v->undone || ended < now - seconds)
+			continue;
+		if (n == room) {
+			room = room ? 2 * room : 64;
+			larger = reallocarray(list, room, sizeof(*list));
+			if (!larger) {
+				free(list);
+				return -ENOMEM;
+			}
+			list = larger;
+		}
+		list[n] = v->grant;
+		list[n++].from = ended;
+	}
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The records of the mapping history as a table, or as they are. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "history_files.h"
+#include "json_get.h"
+#include "message.h"
+#include "proto/words.h"
+
+static void describe_confirmation(const struct history_record *r, char *text, size_t size)
+{
+	char time[TIME_TEXT];
+
+	if (r->first == r->last)
+		snprintf(text, size, "line %" PRIu64 " was in force by %s", r->first, time_format(r->until, time));
+	else
+		snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " were in force by %s", r->first, r->last,
+			 time_format(r->until, time));
+}
+
+static void describe(const struct history_record *r, char *text, size_t size)
+{
+	char time[TIME_TEXT], after[TIME_TEXT], addr[ADDR_TEXT];
+	int n;
+
+	text[0] = '\0';
+	switch (r->event) {
+	case EVENT_START:
+		if (r->since == TIME_NONE)
+			snprintf(text, size, "on %s, %zu mapping%s", r->host, r->n_mappings,
+				 r->n_mappings == 1 ? "" : "s");
+		else
+			snprintf(text, size, "on %s, %zu mapping%s; no record since %s", r->host, r->n_mappings,
+				 r->n_mappings == 1 ? "" : "s", time_format(r->since, time));
+		break;
+	case EVENT_DAILY:
+		n = snprintf(text, size, "%zu mapping%s", r->n_mappings, r->n_mappings == 1 ? "" : "s");
+		if (r->n_listed)
+			snprintf(text + n, size - (size_t)n, ", %" PRIu64 " grant%s", r->n_listed,
+				 r->n_listed == 1 ? "" : "s");
+		break;
+	case EVENT_PORTMAP:
+		if (r->ends)
+			snprintf(text, size, "%s, since %s", word_text(proto_words, r->portmap.proto),
+				 time_format(r->portmap.from, time));
+		else
+			snprintf(text, size, "%s", word_text(proto_words, r->portmap.proto));
+		break;
+	case EVENT_GRANT:
+		if (r->ends)
+			snprintf(text, size, "since %s", time_format(r->grant.from, time));
+		break;
+	case EVENT_GRANTS:
+		snprintf(text, size, "part %" PRIu64 " of a list, %zu grant%s", r->part, r->n_grants,
+			 r->n_grants == 1 ? "" : "s");
+		break;
+	case EVENT_RETIRE:
+	case EVENT_DRAINED:
+		if (!history_drain_whole(&r->drain))
+			snprintf(text, size, "of %s", prefix_text(r->drain.in, addr));
+		break;
+	case EVENT_ADD:
+		snprintf(text, size, "%s", r->mapping.name);
+		break;
+	case EVENT_DEL:
+		snprintf(text, size, "%s%ssince %s", r->mapping.name, *r->mapping.name ? ", " : "",
+			 time_format(r->mapping.from, time));
+		break;
+	case EVENT_UNDO:
+		if (r->first == r->last)
+			snprintf(text, size, "line %" PRIu64 " did not take place", r->first);
+		else
+			snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " did not take place", r->first, r->last);
+		break;
+	case EVENT_CONFIRM:
+		describe_confirmation(r, text, size);
+		break;
+	case EVENT_CLOCK:
+		snprintf(text, size, "set from %s to %s", time_format(r->since, time), time_format(r->after, after));
+		break;
+	default:
+		break;
+	}
+}
+
+/* The widths of columns, at least those of their titles. */
+struct widths {
+	int event, in, out;
+};
+
+/* A list being printed. */
+struct listing {
+	struct writer *w;
+	struct widths width;
+	bool grants;	  /* their records, too */
+	uint64_t changed; /* number of the last record of a change that is none of grants */
+};
+
+/* Whether the list has a record; those of grants are confirmed and taken back in groups of their own. */
+static bool is_listed(struct listing *l, const struct history_record *r)
+{
+	bool change = r->event == EVENT_ADD || r->event == EVENT_DEL || r->event == EVENT_PORTMAP ||
+		      r->event == EVENT_RETIRE || r->event == EVENT_DRAINED;
+
+	l->changed = change ? r->line : l->changed;
+	if (l->grants)
+		return true;
+	if (r->event == EVENT_CONFIRM || r->event == EVENT_UNDO)
+		return r->first <= l->changed;
+	return r->event != EVENT_GRANT && r->event != EVENT_GRANTS;
+}
+
+#define ROW "%6" PRIu64 "  %-20s  %-*s  %-*s  %-*s  %s"
+
+/* Beginning and end of a portmap or grant are one event. */
+static const char *event_text(const struct history_record *r)
+{
+	if (r->event == EVENT_GRANT && r->ends)
+		return "grant-end";
+	return r->event == EVENT_PORTMAP && r->ends ? "portmap-end" : history_event_word(r->event);
+}
+
+static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT], char out[static SPAN_TEXT])
+{
+	snprintf(in, SPAN_TEXT, "-");
+	snprintf(out, SPAN_TEXT, "-");
+	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
+		prefix_text(r->mapping.in, in);
+		prefix_text(r->mapping.out, out);
+	}
+	if (r->event == EVENT_RETIRE || r->event == EVENT_DRAINED) {
+		prefix_text(r->drain.of, in);
+		prefix_text(r->drain.out, out);
+	}
+	if (r->event == EVENT_GRANT) {
+		addr_format(r->grant.in, in);
+		span_format((struct port_span){ r->grant.out, r->grant.port_lo,
+						(uint16_t)(r->grant.port_lo + r->grant.ports - 1) },
+			    out);
+	}
+	if (r->event == EVENT_PORTMAP) {
+		span_format(r->portmap.in, in);
+		span_format(r->portmap.out, out);
+	}
+}
+
+static void widen(int *width, const char *text)
+{
+	int n = (int)strlen(text);
+
+	*width = n > *width ? n : *width;
+}
+
+/* The widths needed for the records. */
+static struct widths widths_of(const struct history_files *f, bool grants)
+{
+	struct listing like = { .grants = grants };
+	struct widths widths = { 6, 18, 18 };
+	const char *at = f->text, *newline;
+
+	while ((newline = memchr(at, '\n', f->size - (size_t)(at - f->text)))) {
+		struct history_record r = { 0 };
+		char in[SPAN_TEXT], out[SPAN_TEXT];
+		struct error ignored;
+
+		if (!history_record_read(at, (size_t)(newline - at), &r, &ignored) && is_listed(&like, &r)) {
+			ranges_text(&r, in, out);
+			widen(&widths.event, event_text(&r));
+			widen(&widths.in, in);
+			widen(&widths.out, out);
+		}
+		history_record_free(&r);
+		at = newline + 1;
+	}
+	return widths;
+}
+
+static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
+{
+	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[160];
+
+	ranges_text(r, in, out);
+	describe(r, text, sizeof(text));
+	writer_line(w, ROW, r->line, time_format(r->time, time), width->event, event_text(r), width->in, in, width->out,
+		    out, text);
+}
+
+/* Prints one line of the file; `place` is its line number there. */
+static void list_line(struct listing *l, const char *line, size_t size, uint64_t place)
+{
+	const struct widths *width = &l->width;
+	struct writer *w = l->w;
+	struct history_record r = { 0 };
+	struct error err = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int read = history_record_read(line, size, &r, &err);
+
+	if (!read && !is_listed(l, &r)) {
+		history_record_free(&r);
+		return;
+	}
+	if (w->json && read)
+		text = asprintf(&text, "{\"line\":%" PRIu64 ",\"event\":null}", place) < 0 ? NULL : text;
+	else if (w->json)
+		text = strndup(line, size);
+	if (text)
+		writer_stream_row(w, NULL, text, NULL);
+	else if (read)
+		writer_line(w, ROW, place, "-", width->event, "-", width->in, "-", width->out, "-", err.text);
+	else
+		list_record(w, width, &r);
+	history_record_free(&r);
+}
+
+static int list_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	struct history_files f;
+	int status = history_read_named(socket, args, false, &f, &dir, err);
+	const char *at, *newline;
+	struct listing l = { .w = w, .grants = !cJSON_IsTrue(json_get(args, "no_grants")) };
+	uint64_t place = 0;
+
+	if (status)
+		return status;
+	if (!w->json)
+		l.width = widths_of(&f, l.grants);
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	else
+		writer_line(w, "%6s  %-20s  %-*s  %-*s  %-*s  %s", "LINE", "TIME", l.width.event, "EVENT", l.width.in,
+			    "INSIDE", l.width.out, "OUTSIDE", "");
+	for (at = f.text; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
+		list_line(&l, at, (size_t)(newline - at), ++place);
+	if (w->json)
+		writer_stream_end(w, "");
+	history_warn(&f);
+	history_files_free(&f);
+	return EXIT_DONE;
+}
+
+const struct view view_history_list = { .run = list_run };

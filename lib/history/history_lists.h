@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings in records of the history, alone and in lists: to text and back. For history_record.c. */
+#ifndef DETNAT_HISTORY_LISTS_H
+#define DETNAT_HISTORY_LISTS_H
+
+#include <cjson/cJSON.h>
+
+#include "history/history_record.h"
+
+/*
+ * How ports were given out. "blocks": not by the prefixes alone. "grants", of a list: grants are in the lines before
+ * it. Older readers, which must misread neither, refuse the word.
+ */
+#define ALGORITHM	 "sequential"
+#define ALGORITHM_BLOCKS "blocks"
+#define ALGORITHM_GRANTS "grants"
+
+/* Writes "in":... to "inbound":... of a mapping; reads it with its blocks: false if malformed. */
+void history_mapping_write(FILE *out, const struct history_mapping *m);
+bool history_mapping_read(const cJSON *json, struct history_mapping *ret);
+
+/* Writes ,"algorithm":... and the first and last port. */
+void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi);
+
+/* Reads a whole number that a double holds exactly. */
+bool history_count_read(const cJSON *json, const char *key, uint64_t *ret);
+
+/* Whether this program implements the algorithm of a record. */
+bool history_algorithm_known(const cJSON *json);
+
+/* The lowest format that has what a list contains. */
+uint64_t history_format_needed(const struct history_record *r);
+
+/* Writes the lists of a start or daily record; reads them: 0, -EINVAL or -ENOMEM. */
+void history_lists_write(FILE *out, const struct history_record *r);
+int history_lists_read(const cJSON *json, struct history_record *r);
+
+/* The same of the grants that a line lists. */
+void history_listed_grants_write(FILE *out, const struct history_record *r);
+int history_listed_grants_read(const cJSON *json, struct history_record *r);
+
+#endif

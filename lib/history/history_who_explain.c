@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/history_who_private.h"
+
+#include <detnat/mapping.h>
+#include <detnat/tables.h>
+
+static enum who_result nobody(const struct search *s, struct error *why)
+{
+	const struct held *h = s->covers;
+	bool usual = h ? plan_blocks_default(&h->blocks) : !s->w->low_ports;
+	struct geometry g;
+	char out[ADDR_TEXT], in[ADDR_TEXT];
+
+	if (usual && s->port < MAPPING_FIRST_PORT)
+		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out%s",
+						  MAPPING_FIRST_PORT,
+						  s->w->portmaps.n ? ", and no portmap had this one" : "");
+	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
+		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
+	prefix_text(h->in, in), prefix_text(h->out, out);
+	if (who_grants_had(&s->w->grants, (struct endpoint){ s->addr, (uint16_t)s->port }))
+		return (enum who_result)error_set(
+			why, WHO_NOBODY,
+			"the port is in the shared range of mapping %s to %s, and nobody had been granted it then", in,
+			out);
+	const enum mapping_port kind = mapping_port_kind(&g, s->addr, s->port);
+
+	if (kind == MAPPING_PORT_BELOW)
+		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u of mapping %s to %s are in no block",
+						  g.lowest_port, in, out);
+	if (kind == MAPPING_PORT_GAP)
+		return (enum who_result)error_set(why, WHO_NOBODY,
+						  "the port lies between two blocks of mapping %s to %s", in, out);
+	if (kind == MAPPING_PORT_SPARE)
+		return (enum who_result)error_set(
+			why, WHO_NOBODY, "the port is in a block of mapping %s to %s that no subscriber has", in, out);
+	return (enum who_result)error_set(
+		why, WHO_NOBODY, "the port is one of the remainder of mapping %s to %s, which nobody has", in, out);
+}
+
+/* The port was in the block of a subscriber that had another mapping. */
+static enum who_result kept(const struct search *s, struct error *why)
+{
+	const struct held *e = held_exception(&s->w->holdings, s->kept, s->kept_in, s->kept_epoch, s->t);
+	struct geometry g;
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	addr_format(s->kept_in, in);
+	if (!e)
+		return (enum who_result)error_set(why, WHO_NOBODY,
+						  "the port was kept for %s, whose mapping was retired", in);
+	if (plan_blocks_geometry(e->in, e->out, &e->blocks, &g))
+		return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was not translated",
+						  in);
+	return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was mapped to %s", in,
+					  addr_format(mapping_forward(&g, s->kept_in).out_addr, out));
+}
+
+enum who_result who_explain(const struct search *s, struct error *why)
+{
+	const struct who *w = s->w;
+	const struct history_gap *gap = s->gap;
+	char from[TIME_TEXT];
+
+	if (!gap && s->kept)
+		return kept(s, why);
+	if (!gap && (s->covers || (s->port < MAPPING_FIRST_PORT && !w->low_ports && !w->portmaps.n)))
+		return nobody(s, why);
+	if (w->first_time == TIME_OPEN)
+		return (enum who_result)error_set(why, WHO_NO_RECORD,
+						  "the history has no record; --state-dir names another directory");
+	if (!gap && s->t < w->first_time)
+		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history begins at %s",
+						  time_format(w->first_time, from));
+	gap = gap ? gap : history_gaps_find_any(&w->gaps, s->t);
+	if (!gap)
+		return nobody(s, why);
+	history_gap_explain(gap, why);
+	return WHO_NO_RECORD;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shared by history_who.c, which looks for holders, and history_who_explain.c, which says why there is none. */
+#ifndef DETNAT_HISTORY_WHO_PRIVATE_H
+#define DETNAT_HISTORY_WHO_PRIVATE_H
+
+#include "history/history_pieces.h"
+#include "history/history_who.h"
+
+struct who {
+	struct held *held; /* sorted by outside prefix */
+	size_t n_held;
+	size_t first_range;	  /* those from here on have outside ranges that are no prefixes */
+	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
+	struct holdings holdings; /* all of them, and those without an outside prefix */
+	bool low_ports;		  /* some mapping gave ports below MAPPING_FIRST_PORT */
+	struct who_portmaps portmaps;
+	struct who_grants grants;
+	struct history_gaps gaps;
+	int64_t first_time;
+	/* Of each reckoning: the latest end up to it, and the earliest start from it on. */
+	int64_t *latest_end, *earliest_start;
+	/* Of the question. */
+	struct pieces pieces;
+	struct who_holder *holder;
+	size_t n_holders;
+	size_t room;
+};
+
+/* A question, and the present result of its search. */
+struct search {
+	struct who *w;
+	const struct history_times *times;
+	uint32_t port;
+	uint32_t addr;
+	int64_t t;
+	uint32_t epoch;		   /* the reckoning that is searched */
+	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
+	const struct held *kept;   /* the port's subscriber had another mapping, or this one was retired */
+	uint32_t kept_in;
+	uint32_t kept_epoch;
+	uint8_t known;		       /* protocols whose holder in this reckoning is recorded */
+	bool covered;		       /* its address was in a mapping */
+	const struct history_gap *gap; /* in another one that is unknown */
+	int r;
+};
+
+/* Why a question has no answer. */
+enum who_result who_explain(const struct search *s, struct error *why);
+
+#endif

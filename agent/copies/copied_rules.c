@@ -112,6 +112,34 @@ int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const vo
 	return 0;
 }
 
+/* The mapping here of which a peer's record has the beginnings alone, or NULL. */
+static const struct geometry *begins_alike(const struct copying *c, const struct copying_rule_difference *d)
+{
+	for (int i = mappings_next(c->m, 0); i >= 0; i = mappings_next(c->m, i + 1)) {
+		const struct geometry *g = &mappings_get(c->m, i)->geo;
+
+		if (prefix_begins_alike(geometry_in(g), d->in) && prefix_begins_alike(geometry_out(g), d->out))
+			return g;
+	}
+	return NULL;
+}
+
+/* Records do not say where ranges end: of those that are here, it is known. */
+static void name_ranges(const struct copying *c, struct copying_differences *all)
+{
+	for (uint32_t i = 0; i < all->n; i++) {
+		struct copying_rule_difference *d = &all->item[i];
+		const struct geometry *g = NULL;
+
+		if (!d->portmap && (prefix_is_range(d->in) || prefix_is_range(d->out)))
+			g = begins_alike(c, d);
+		if (g) {
+			d->in = geometry_in(g);
+			d->out = geometry_out(g);
+		}
+	}
+}
+
 static void compare(struct copying *c, unsigned peer)
 {
 	struct copying_peer *p = &c->peer[peer];
@@ -122,6 +150,7 @@ static void compare(struct copying *c, unsigned peer)
 		if (i != peer && c->peers >> i & 1)
 			others[n++] = &c->peer[i].rules;
 	rules_compare(&c->rules, &p->rules, c->limits.spread ? others : NULL, n, p->differences);
+	name_ranges(c, p->differences);
 	p->compared_generation = c->rules_generation;
 }
 

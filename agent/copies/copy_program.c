@@ -30,9 +30,17 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 		const char *name;
 		int fd;
 	} shared[] = {
-		{ "mappings", d->mappings }, { "out_index", d->out_index }, { "subscribers", d->subscribers },
-		{ "buckets", d->buckets },   { "overflow", d->overflow },   { "portmaps", d->portmaps },
-		{ "events", d->events },     { "counters", d->counters },   { "overflow_lists", d->overflow_lists },
+		{ "mappings", d->mappings },
+		{ "out_index", d->out_index },
+		{ "subscribers", d->subscribers },
+		{ "buckets", d->buckets },
+		{ "overflow", d->overflow },
+		{ "portmaps", d->portmaps },
+		{ "events", d->events },
+		{ "counters", d->counters },
+		{ "overflow_lists", d->overflow_lists },
+		{ "grants", d->grants },
+		{ "grant_bindings", d->grant_bindings },
 	};
 	static const char *const own[] = { "copies", "copy_scans", "openings", "binding_searches",
 					   "overflow_list_blank" };
@@ -88,7 +96,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	settings = (struct settings *)&p->skeleton->rodata->settings;
 	settings->hz = d->hz;
 	/* One program serves all configurations: no packet passes it. */
-	settings->portmaps = settings->bindings = settings->filtering = 1;
+	settings->portmaps = settings->bindings = settings->filtering = settings->growth = 1;
 	/* Sessions displaced by copies are reported like those displaced by packets. */
 	settings->session_events = d->settings.session_events;
 	bpf_program__set_autoload(p->skeleton->progs.pcp_sender, false);

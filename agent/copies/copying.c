@@ -77,6 +77,7 @@ void copying_free(struct copying *c)
 	hash_free(&c->waiting);
 	ended_free(&c->ended);
 	copied_leases_end(c);
+	copied_grants_end(c);
 	copied_rules_free(c);
 	copy_program_unload(&c->program);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
@@ -169,7 +170,7 @@ uint64_t copying_memory(const struct copying *c)
 	uint64_t sum = sizeof(*c) + copied_rules_memory(c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       moved_memory(&c->moved) + hash_memory(&known_leases, &c->leases.table) +
 		       hash_memory(&overflow_tolds, &c->overflow_told) + hash_memory(&waiting_copies, &c->waiting) +
-		       ended_memory(&c->ended);
+		       ended_memory(&c->ended) + copied_grants_memory(c);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		sum += hash_index_memory(&c->peer[p].heard);

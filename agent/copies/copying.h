@@ -59,6 +59,11 @@ struct portmaps;
  */
 void copying_set_portmaps(struct copying *c, struct portmaps *portmaps, int lease_stamps);
 
+struct grants;
+struct growth;
+/* From now on also exchanges grants of blocks, whose parts must outlive the struct. */
+void copying_set_growth(struct copying *c, struct growth *growth, const struct grants *grants);
+
 /*
  * If a file cannot be written, marks continue in memory only. This function tries files again: 0: all are in files;
  * -errno: the reason for *ret_path. Call it now and then.

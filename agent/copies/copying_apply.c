@@ -477,6 +477,8 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)
 		return copied_leases_apply(c, peer, payload, length, add);
+	if (type == WIRE_GRANTS)
+		return copied_grants_apply(c, peer, payload, length, add);
 	if (type == WIRE_RULES || type == WIRE_PORTMAPS)
 		return copied_rules_apply(c, peer, type, payload, length);
 	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_OVERFLOW && type != WIRE_ENDED)

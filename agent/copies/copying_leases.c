@@ -75,9 +75,9 @@ static void on_act(void *arg, const struct portmap *m, bool ends)
 	if (!ends && !k->ended && lease_is(k, m))
 		return;
 	if (!ends || !k->stamp)
-		lease_set_live(&c->leases, k, m, lease_stamp_next(k->stamp));
+		lease_set_live(&c->leases, k, m, act_stamp_next(k->stamp));
 	if (ends)
-		known_lease_end(c, k, lease_stamp_next(k->stamp));
+		known_lease_end(c, k, act_stamp_next(k->stamp));
 	else
 		known_lease_keep(c, k);
 	note_news(c, k);
@@ -196,7 +196,7 @@ static void read_portmap(struct copying *c, const struct portmap *m)
 		return;
 	}
 	/* Without a stamp, the lease counts on the gateway where the client was. */
-	lease_set_live(&c->leases, k, m, !known ? own : own ? lease_stamp_next(k->stamp) : k->stamp);
+	lease_set_live(&c->leases, k, m, !known ? own : own ? act_stamp_next(k->stamp) : k->stamp);
 	known_lease_keep(c, k);
 }
 
@@ -291,7 +291,7 @@ static bool read_act(const struct wire_lease *w, unsigned peer, uint64_t now_s, 
 							.port = be16toh(w->filter[i].port),
 							.plen = w->filter[i].plen };
 	*ret = a;
-	return left && a.stamp <= LEASE_STAMP_MAX && (!f->n || portmap_filters_valid(f));
+	return left && a.stamp <= ACT_STAMP_MAX && (!f->n || portmap_filters_valid(f));
 }
 
 /* Whether a subscriber of a mapping exchanged with the peer can have the lease. */

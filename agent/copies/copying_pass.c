@@ -301,6 +301,9 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 		hash_index_free(&c->gone);
 	}
 	r = tell_rules(c, emit, arg);
+	/* Before sessions on granted ports. */
+	if (!r)
+		r = copied_grants_tell(c, emit, arg);
 	if (r)
 		return r;
 	r = read_mappings(c, deadline_us, emit, arg);

@@ -178,6 +178,21 @@ struct placing {
 	bool premarked;
 };
 
+/* Acts on granted blocks. growth NULL: no exchange. */
+struct grant_act;
+struct grants;
+struct growth;
+struct waiting_act;
+struct told_grants {
+	struct growth *growth;
+	const struct grants *table;
+	struct grant_act *news; /* this gateway's, not announced yet */
+	uint32_t n_news, room_news;
+	struct waiting_act *waiting; /* of peers */
+	uint32_t n_waiting, room_waiting;
+	uint64_t retry_us;
+};
+
 struct copying {
 	struct mappings *m;
 	struct copying_limits limits;
@@ -223,6 +238,7 @@ struct copying {
 	struct lease_set leases;
 	int lease_stamps; /* map; -1: known acts end with the agent */
 	bool lease_stamps_failed;
+	struct told_grants grants;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
 	struct hash_table waiting; /* of waiting_copies */
@@ -431,6 +447,18 @@ int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, s
 /* Reads the acts on leases that an earlier agent has kept, and listens to further acts. */
 void copied_leases_begin(struct copying *c);
 void copied_leases_end(struct copying *c);
+
+/* The same of acts on granted blocks. */
+int copied_grants_tell(struct copying *c, copying_emit emit, void *arg);
+int copied_grants_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			void *arg);
+int copied_grants_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+			struct copying_counts *add);
+void copied_grants_end(struct copying *c);
+uint64_t copied_grants_memory(const struct copying *c);
+
+/* Tries acts again that had to wait. */
+void copied_grants_retry(struct copying *c);
 
 /* Ends expired leases. */
 void copied_leases_expire(struct copying *c);

@@ -34,6 +34,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	uint32_t second = ticks_of_seconds(1, d->hz), now, tried = 0;
 	int r = 0, f;
 
+	copied_grants_retry(c);
 	if (!w->n)
 		return 0;
 	copied_mappings_sync(c);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "copies/copying_private.h"
 #include "copies/ownership.h"
+#include "growth/block_growth.h"
 
 /* Marks read between two looks at the clock. */
 #define LOOK_INTERVAL 8192U
@@ -87,6 +88,8 @@ int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us)
 	c->last_time |= c->up & (uint8_t)~peers_up;
 	c->last_time &= (uint8_t)~peers_up;
 	c->up = peers_up;
+	if (c->grants.growth)
+		growth_set_peers(c->grants.growth, peers_up);
 	if (!c->vouching) {
 		c->vouch_for = due(c, now);
 		copied_leases_expire(c);
@@ -184,4 +187,6 @@ void copying_peer_tables(struct copying *c, unsigned peer, uint64_t tables)
 		if (c->mapping[i].used)
 			adopt(c, &c->mapping[i], peer);
 	copied_overflow_adopt(c, peer);
+	if (c->grants.growth)
+		growth_adopt(c->grants.growth, peer);
 }

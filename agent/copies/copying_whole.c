@@ -19,6 +19,7 @@ struct copying_whole {
 	struct wire_range *range; /* at the beginning of the payload; NULL: none */
 	uint32_t overflow;	  /* where the sessions in the overflow continue */
 	uint32_t leases;	  /* the same of leases */
+	uint32_t grants;	  /* and of grants */
 	struct rules_cursor rules;
 	uint32_t rules_generation; /* of the rules being sent to this peer */
 	struct draft out;
@@ -38,6 +39,7 @@ int copying_whole_new(struct copying *c, unsigned peer, struct copying_whole **r
 	w->range = NULL;
 	w->overflow = 0;
 	w->leases = 0;
+	w->grants = 0;
 	w->rules = (struct rules_cursor){ 0 };
 	w->rules_generation = 0;
 	w->out.length = 0;
@@ -218,6 +220,8 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 		r = copied_ended_whole(w->c, w->peer, &w->ended, &w->out, emit, arg);
 	if (!r)
 		r = tell_rules(w, emit, arg);
+	if (!r && !w->range)
+		r = copied_grants_whole(w->c, &w->grants, &w->out, deadline_us, emit, arg);
 	if (!r)
 		r = write_mappings(w, deadline_us, emit, arg);
 	if (!r)

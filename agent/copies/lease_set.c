@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -134,8 +133,6 @@ void lease_set_del(struct lease_set *s, struct known_lease *k)
 	hash_del(&known_leases, &s->table, k);
 }
 
-#define RANDOM_BITS 16
-
 struct value {
 	uint64_t stamp;
 	uint64_t until_s;
@@ -154,16 +151,6 @@ static const struct pinned_map stamps_map = {
 	.value_size = sizeof(struct value),
 	.entries = MIN_LEASES + LEASES_ENDED_MAX,
 };
-
-uint64_t lease_stamp_next(uint64_t before)
-{
-	uint64_t now = wall_clock_ms() << RANDOM_BITS, next = ((before >> RANDOM_BITS) + 1) << RANDOM_BITS;
-	uint16_t random = 0;
-
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
-		random = (uint16_t)clock_ns(CLOCK_MONOTONIC);
-	return (now > next ? now : next) | random;
-}
 
 int lease_stamps_open(const char *pin_dir, uint32_t leases)
 {
@@ -220,7 +207,7 @@ int lease_stamps_read(int map, struct lease_set *s)
 		struct known_lease *k;
 		struct value v;
 
-		if (bpf_map_lookup_elem(map, &key, &v) || v.stamp > LEASE_STAMP_MAX)
+		if (bpf_map_lookup_elem(map, &key, &v) || v.stamp > ACT_STAMP_MAX)
 			continue;
 		k = lease_set_add(s, key.proto, (struct endpoint){ key.addr, key.port });
 		if (!k)

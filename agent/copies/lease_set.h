@@ -7,6 +7,7 @@
 #ifndef DETNAT_LEASE_SET_H
 #define DETNAT_LEASE_SET_H
 
+#include "base/act_stamp.h"
 #include "base/hash.h"
 #include "tables/portmap_table.h"
 
@@ -17,7 +18,7 @@ struct known_lease {
 	struct hash_entry entry;
 	struct endpoint in;
 	struct endpoint out;
-	uint64_t stamp;	  /* of the last act, see lease_stamps.h */
+	uint64_t stamp;	  /* of the last act, see base/act_stamp.h */
 	uint64_t until_s; /* CLOCK_BOOTTIME: when it ends by itself, or would have */
 	uint32_t content; /* a digest of nonce and filters */
 	uint8_t proto;
@@ -62,19 +63,7 @@ struct known_lease *lease_set_excess(struct lease_set *s);
 
 void lease_set_del(struct lease_set *s, struct known_lease *k);
 
-/*
- * The time of the last act on a lease, as a number that all gateways compare alike: milliseconds of the wall clock, and
- * 16 bits that keep two acts apart. An act always gets a higher stamp than the gateway's last known act, so different
- * clocks matter only for acts of which neither gateway knew the other.
- *
- * Stamps are kept in the pinned map `lease_stamps`, since they must outlive the agent as the leases do.
- */
-
-/* A higher stamp is invalid: no gateway's clock will reach it. */
-#define LEASE_STAMP_MAX (1ULL << 62)
-
-/* The stamp for an act now, on a lease whose last known act had `before`. */
-uint64_t lease_stamp_next(uint64_t before);
+/* Stamps of acts are kept in the pinned map `lease_stamps`, since they must outlive the agent as the leases do. */
 
 /* Opens the map below a directory of pins, with room for that many leases. A descriptor, or -errno. */
 int lease_stamps_open(const char *pin_dir, uint32_t leases);

@@ -76,6 +76,7 @@ static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drai
 		[RULE_QUOTA] = m->sessions_per_user,
 		[RULE_SHARE] = m->bindings.inbound,
 		[RULE_TIMEOUTS] = timeouts_digest(m, hz),
+		[RULE_GROWTH] = (uint32_t)m->growth.block << 16 | m->growth.max_blocks,
 	};
 
 	*w = (struct wire_rule){ .in_base = htobe32(g->in_base),

@@ -12,7 +12,7 @@
 #include <endian.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 4U
+#define WIRE_VERSION 5U
 
 /* No payload is longer: with a frame's header and digest it stays below 64 KiB. */
 #define WIRE_PAYLOAD_MAX 65408U
@@ -39,12 +39,13 @@ enum wire_type {
 	/* Rules that must be alike: struct wire_part, then struct wire_rule or struct wire_portmap, repeated */
 	WIRE_RULES = 23,
 	WIRE_PORTMAPS = 24,
+	WIRE_GRANTS = 25, /* struct wire_grant, repeated: comes before the sessions of a whole copy */
 };
 
 /* Whether copying.h makes and reads payloads of a type. */
 static inline int wire_is_of_sessions(unsigned type)
 {
-	return type >= WIRE_MAPPINGS && type <= WIRE_PORTMAPS;
+	return type >= WIRE_MAPPINGS && type <= WIRE_GRANTS;
 }
 
 /* The first payload in each direction. */
@@ -186,10 +187,21 @@ struct wire_lease {
 	uint16_t flags;
 	uint32_t left_s; /* seconds; of an ended lease, those that would have been left */
 	uint8_t nonce[12];
-	uint64_t stamp; /* of the act, see lease_stamps.h */
+	uint64_t stamp; /* of the act, see base/act_stamp.h */
 	struct wire_filter filter[WIRE_FILTERS];
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_lease) == 104, "part of the protocol");
+
+/* A granted block, as of the sender's last known act on it. */
+struct wire_grant {
+	uint32_t in_addr; /* 0: the grant has ended */
+	uint32_t out_addr;
+	uint16_t port_lo;
+	uint16_t ports;
+	uint32_t reserved;
+	uint64_t stamp; /* of the act, see base/act_stamp.h */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_grant) == 24, "part of the protocol");
 
 /* Identifies the records of a list that follow. */
 struct wire_part {
@@ -208,7 +220,8 @@ _Static_assert(sizeof(struct wire_part) == 8, "part of the protocol");
 	X(RULE_DRAINS, "it drains on one of them only", 0, 0) \
 	X(RULE_QUOTA, "sessions_per_user", 0, 1)              \
 	X(RULE_SHARE, "inbound_sessions", 0, 1)               \
-	X(RULE_TIMEOUTS, "timeouts", 0, 0)
+	X(RULE_TIMEOUTS, "timeouts", 0, 0)                    \
+	X(RULE_GROWTH, "growth", 1, 0)
 
 enum rule_field {
 #define X(constant, name, matters, shown) constant,
@@ -226,7 +239,7 @@ struct wire_rule {
 	uint16_t layout;  /* of the blocks of an address, see mapping_layout(); 0 with gateways that know only one */
 	uint32_t field[N_RULE_FIELDS];
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_rule) == 48, "part of the protocol");
+_Static_assert(sizeof(struct wire_rule) == 52, "part of the protocol");
 
 /* A portmap of the configuration; the key is the part before in_addr. */
 struct wire_portmap {

@@ -273,6 +273,8 @@ static int start_copying(struct replication *r)
 
 	if (!ret)
 		copying_set_portmaps(r->copying, r->portmaps, open_lease_stamps(r->d));
+	if (!ret && r->growth)
+		copying_set_growth(r->copying, r->growth, r->grants);
 	return ret;
 }
 
@@ -361,7 +363,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 int replication_new(struct event_base *base, struct datapath *d, struct mappings *m, struct portmaps *portmaps,
-		    struct replication **ret, struct error *err)
+		    const struct grants *grants, struct growth *growth, struct replication **ret, struct error *err)
 {
 	struct replication *r = calloc(1, sizeof(*r));
 
@@ -371,6 +373,8 @@ int replication_new(struct event_base *base, struct datapath *d, struct mappings
 	r->d = d;
 	r->mappings = m;
 	r->portmaps = portmaps;
+	r->grants = grants;
+	r->growth = growth;
 	r->now.fd = r->next.fd = -1;
 	r->tick = timer_every(base, 1000 / REPLICATION_TICKS_A_SECOND, on_tick, r);
 	if (!r->tick) {

@@ -20,12 +20,14 @@
 #include "datapath/datapath.h"
 
 struct mappings;
+struct grants;
+struct growth;
 struct portmaps;
 struct replication;
 
 /* Does nothing until configured. All must outlive the result. 0 or -errno with err. */
 int replication_new(struct event_base *base, struct datapath *d, struct mappings *m, struct portmaps *portmaps,
-		    struct replication **ret, struct error *err);
+		    const struct grants *grants, struct growth *growth, struct replication **ret, struct error *err);
 void replication_free(struct replication *r); /* copies stay, and their marks; NULL is allowed */
 
 /*

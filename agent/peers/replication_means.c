@@ -134,7 +134,7 @@ int private_way_check(uint32_t addr, struct error *err)
 	struct kernel_way way;
 	char text[ADDR_TEXT];
 	struct link link;
-	int r = kernel_way_read(addr, &way);
+	int r = kernel_way_read(addr, 0, &way);
 
 	addr_format(addr, text);
 	if (!r && (way.error || !way.ifindex))

@@ -45,6 +45,8 @@ struct replication {
 	struct datapath *d;
 	struct mappings *mappings;
 	struct portmaps *portmaps;
+	const struct grants *grants;
+	struct growth *growth;
 	struct replication_means now;
 	struct replication_means next;
 	bool prepared; /* `next` waits to be settled */

@@ -513,7 +513,7 @@ Test(copying_leases, an_agent_that_was_killed_between_two_writes_is_put_right)
 	renewed.expires_s += 1000;
 	cr_assert_eq(portmaps_put(of_b, &renewed), 0);
 	k = lease_set_find(&b.c->leases, ended.proto, ended.out);
-	lease_set_ended(&b.c->leases, k, lease_stamp_next(k->stamp));
+	lease_set_ended(&b.c->leases, k, act_stamp_next(k->stamp));
 	cr_assert_eq(lease_stamps_put(stamps_b, k), 0);
 	restart(&b, &of_b, stamps_b);
 	cr_assert_null(portmaps_by_out(of_b, ended.proto, ended.out));
@@ -597,7 +597,7 @@ Test(copying_leases, a_lease_that_no_subscriber_can_have_is_refused)
 	w[8].filters = 1;
 	w[8].filter[0] = (struct wire_filter){ .addr = htobe32(0xc6336409), .plen = 24 };
 	w[9].filters = 2; /* twice the same */
-	w[10].stamp = htobe64(LEASE_STAMP_MAX + 1);
+	w[10].stamp = htobe64(ACT_STAMP_MAX + 1);
 	cr_assert_eq(copying_apply(b.c, 1, WIRE_LEASES, w, sizeof(w), &b.counts), 0);
 	cr_assert_eq(b.counts.refused, ARRAY_SIZE(w));
 	cr_assert_eq(portmaps_count(of_b, PORTMAP_PCP), 0);

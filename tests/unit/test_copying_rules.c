@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "copying_fixture.h"
+#include "peers/replication.h"
 #include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
 
@@ -124,6 +125,43 @@ Test(copying_rules, a_rule_that_differs_is_told_with_both_values)
 	add(&b, &at_b);
 	connect_gateways(&a, &b);
 	assert_one(COPYING_DIFFERS, COPYING_DIFFERS, "session_slots 32 here, 64 there");
+}
+
+static struct mapping_spec of_range(uint32_t last)
+{
+	const struct mapping_parameters p = { .in_base = 0x0a010001,
+					      .last_subscriber = last - 0x0a010001,
+					      .out_base = 0xcb007201,
+					      .last_out = 13,
+					      .ratio = 33,
+					      .first_port = 1024,
+					      .pitch = 1954,
+					      .ports_per_host = 1954 };
+	struct mapping_spec spec = tables_spec("10.1.0.0/24", "203.0.114.0/28");
+
+	cr_assert_eq(mapping_make(&p, &spec.geo), 0);
+	spec.in = geometry_in(&spec.geo);
+	spec.out = geometry_out(&spec.geo);
+	return spec;
+}
+
+/* A record says where a range begins. */
+Test(copying_rules, a_range_that_differs_is_named_as_it_is_here)
+{
+	struct mapping_spec at_a = of_range(0x0a0100fe), at_b = of_range(0x0a0100fd);
+	char text[COPYING_DIFFERENCE_LINE];
+
+	add(&a, &at_a);
+	connect_gateways(&a, &b);
+	cr_assert_str_eq(replication_difference_text(&copying_differences(a.c, 1)->item[0], text),
+			 "mapping 10.1.0.1-10.1.0.254 to 203.0.114.1-203.0.114.14 is missing there", "%s", text);
+	add(&b, &at_b);
+	show();
+	assert_one(COPYING_DIFFERS, COPYING_DIFFERS,
+		   "subscribers_per_address, first_port, block_pitch, order, or the end of a range");
+	cr_assert(prefix_equal(copying_differences(a.c, 1)->item[0].in, at_a.in));
+	cr_assert(prefix_equal(copying_differences(b.c, 1)->item[0].in, at_b.in));
+	cr_assert(prefix_equal(copying_differences(b.c, 1)->item[0].out, at_b.out));
 }
 
 Test(copying_rules, quotas_and_timeouts_may_differ_and_are_noted)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Granted blocks among gateways: carried to peers, taken over, and resolved where both have granted alike."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+from agent import wait_for
+from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, open_one, query, settled
+
+CONFIG = {"mappings": [GROWING], "unmatched": "drop"}
+
+
+@pytest.fixture
+def pair(gateways):
+    gateways.start(**CONFIG)
+    return gateways
+
+
+def blocks(lab):
+    return [(g["in_addr"], g["port_lo"]) for g in grants(lab)]
+
+
+def wait_alike(gateways):
+    wait_for(lambda: blocks(gateways.a) == blocks(gateways.b), what="the same grants at both", interval=0.05)
+
+
+def test_a_grant_is_carried_to_the_peer_with_its_sessions_and_both_histories_name_the_same(pair):
+    a, b = pair.labs
+    host, there = a.host("10.0.0.3"), b.host("10.0.0.3")
+    fill(a, host)
+    src = grow(a, host, 5008)
+    wait_for(lambda: blocks(b) == blocks(a) != [], what="the grant", interval=0.05)
+    wait_for(lambda: len(b.sessions(host.addr)) == 9, what="the copies", interval=0.05)
+    b.send_in(b.from_outside(OUT, UDP(sport=53, dport=src[1]) / b"answer"), there, 5008)
+    b.send_out(query(b, there, 5008), src)
+    assert [g["sessions"] for g in grants(b)] == [1]
+    assert holder(a, src[1], settled(a)) == holder(b, src[1], settled(b)) == host.addr
+    for lab in pair.labs:
+        checked(lab)
+
+
+def test_after_a_failover_the_peer_goes_on_serving_grants_and_takes_idle_blocks_back(gateways):
+    idle = {**GROWING, "growth": {**GROWING["growth"], "idle": 2}}
+    gateways.start(mappings=[idle], unmatched="drop")
+    a, b = gateways.labs
+    host, there = a.host("10.0.0.3"), b.host("10.0.0.3")
+    fill(a, host)
+    src = grow(a, host, 5008)
+    wait_for(lambda: len(b.sessions(host.addr)) == 9, what="the copies", interval=0.05)
+    a.agent.kill()
+    gateways.wait_state("down", 1)
+    b.send_out(query(b, there, 5008), src)
+    for port in range(6000, 6008):
+        open_one(b, there, port)
+    assert len(grants(b)) == 2
+    assert holder(b, src[1], settled(b)) == host.addr
+    close_all(b, there, [5008, *range(6000, 6008)])
+    wait_for(lambda: not grants(b), what="the blocks to be taken back")
+    # What it had granted does not come back with the one that was away.
+    a.agent.start()
+    gateways.wait_synchronised()
+    wait_for(lambda: not grants(a) and not grants(b), what="the end of the grant at both", interval=0.05)
+    for lab in gateways.labs:
+        checked(lab)
+
+
+def test_an_end_at_one_gateway_ends_it_at_the_other(pair):
+    a, b = pair.labs
+    host = a.host("10.0.0.3")
+    fill(a, host)
+    grow(a, host, 5008)
+    wait_for(lambda: blocks(b) == blocks(a), what="the grant", interval=0.05)
+    b.agent.ctl("grant", "revoke", f"{OUT}:{blocks(b)[0][1]}")
+    wait_for(lambda: not grants(a) and not grants(b), what="the end", interval=0.05)
+    assert len(a.sessions(host.addr)) == 8
+    for lab in pair.labs:
+        checked(lab)
+
+
+def test_grants_of_a_split_brain_are_the_same_at_both_afterwards(pair):
+    a, b = pair.labs
+    pair.link("down")
+    pair.wait_state("down")
+    for lab, addr in ((a, "10.0.0.3"), (b, "10.0.0.4")):
+        host = lab.host(addr)
+        fill(lab, host)
+        grow(lab, host, 5008)
+    assert len(blocks(a)) == len(blocks(b)) == 1
+    pair.link("up")
+    pair.wait_synchronised()
+    wait_for(lambda: len(blocks(a)) == 2, what="the grant of the other", interval=0.05)
+    wait_alike(pair)
+    for lab in pair.labs:
+        checked(lab)

@@ -79,6 +79,18 @@ static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TE
 			 json_number(pcp, "leases"), json_number(pcp, "limit"), json_number(pcp, "listening"));
 }
 
+/* Nothing where no mapping grows, and of an older agent. */
+static void cell_grants(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *grants = json_get(row, key);
+
+	strcpy(text, "-");
+	if (grants && !cJSON_IsNull(grants))
+		snprintf(text, CELL_TEXT, "%.0f granted, %.0f resting; addresses without one left: %.0f",
+			 json_number(grants, "blocks"), json_number(grants, "resting"),
+			 json_number(grants, "addresses_full"));
+}
+
 /* Shows how many peers are in which state, and the longest lag. */
 static void cell_replication(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
@@ -155,6 +167,7 @@ static const struct column status_fields[] = {
 	{ "Mapping history", "history", cell_history, false, 0 },
 	{ "Guard", "guard", cell_guard, false, 0 },
 	{ "Routes", "routes", cell_routes, false, 0 },
+	{ "Blocks that grow", "grants", cell_grants, false, 0 },
 	{ "PCP", "pcp", cell_pcp, false, 0 },
 	{ "Replication", "replication", cell_replication, false, 0 },
 	{ "Leases", "leases", cell_leases, false, 0 },

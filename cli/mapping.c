@@ -146,6 +146,12 @@ static void show_forward(struct writer *w, const cJSON *result, const cJSON *arg
 		cell_seconds(item, "drain_left", left);
 		writer_line(w, "%s:<%s-%s> draining, sessions: %s, for %s at most", addr, lo, hi, sessions, left);
 	}
+	cell_text(result, "out_addr", addr);
+	cJSON_ArrayForEach (item, json_get(result, "grants")) {
+		cell_number(item, "port_lo", lo);
+		cell_number(item, "port_hi", hi);
+		writer_line(w, "%s:<%s-%s> granted since %s", addr, lo, hi, json_text(item, "from", "-"));
+	}
 }
 
 static void show_portmap(struct writer *w, const cJSON *portmap)
@@ -162,7 +168,7 @@ static void show_portmap(struct writer *w, const cJSON *portmap)
 
 static void show_reverse(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const cJSON *former = json_get(result, "drains_from");
+	const cJSON *former = json_get(result, "drains_from"), *granted = json_get(result, "granted");
 	const char *in = json_text(former, "in", "-"), *out = json_text(former, "out", "-");
 	char addr[CELL_TEXT], left[CELL_TEXT], rest[CELL_TEXT];
 
@@ -174,6 +180,10 @@ static void show_reverse(struct writer *w, const cJSON *result, const cJSON *arg
 	else if (cJSON_IsNumber(json_get(result, "rest_left")))
 		writer_line(w, "%s, until its sessions had drained from mapping %s to %s; the ports rest for %s", addr,
 			    in, out, rest);
+	else if (granted)
+		writer_line(w, "%s, to whom ports %.0f-%.0f are granted since %s", addr,
+			    json_number(granted, "port_lo"), json_number(granted, "port_hi"),
+			    json_text(granted, "from", "-"));
 	else
 		writer_line(w, "%s", addr);
 	show_portmap(w, json_get(result, "portmap"));

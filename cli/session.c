@@ -24,12 +24,26 @@ static void cell_ports(const cJSON *row, const char *key, char text[static CELL_
 			 json_number(ports, "udp"), json_number(ports, "icmp"));
 }
 
+/* Granted blocks: "58368-58495, 60032-60159". */
+static void cell_granted(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *item;
+	size_t n = 0;
+
+	snprintf(text, CELL_TEXT, "-");
+	cJSON_ArrayForEach (item, json_get(row, key))
+		if (n < CELL_TEXT)
+			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%.0f-%.0f", n ? ", " : "",
+					      json_number(item, "port_lo"), json_number(item, "port_hi"));
+}
+
 static const struct column user_fields[] = {
 	{ "Inside address", "in_addr", cell_text, false, 0 },
 	{ "Mapping", "mapping", cell_text, false, 0 },
 	{ "Outside address", "out_addr", cell_text, false, 0 },
 	{ "First port", "port_lo", cell_number, false, 0 },
 	{ "Last port", "port_hi", cell_number, false, 0 },
+	{ "Granted ports", "grants", cell_granted, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Quota", "quota", cell_number, false, 0 },
 	{ "Ports in use", "ports_in_use", cell_ports, false, 0 },

@@ -71,18 +71,17 @@ int link_check(const struct link *l, struct error *err)
 	if (l->type == ARPHRD_LOOPBACK)
 		return error_set(err, -EINVAL, "%s: is the loopback interface, which carries no traffic of subscribers",
 				 l->name);
-	if (!strcmp(l->port_kind, "vrf"))
-		return error_set(
-			err, -EOPNOTSUPP,
-			"%s: is in a VRF, where packets that the kernel routes cannot be told apart by their "
-			"interface; take it out, 'ip link set %s nomaster', or write \"inside\": [\"*\"], which "
-			"looks at sources alone",
-			l->name, l->name);
 	if (l->ifindex >= MAX_IFINDEX)
 		return error_set(err, -ERANGE,
 				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "
 				 "new network namespace or after a reboot",
 				 l->name, l->ifindex, MAX_IFINDEX - 1);
+	if (link_vrf(l) >= MAX_IFINDEX)
+		return error_set(
+			err, -ERANGE,
+			"%s: is in a VRF with interface index %u, and detnat's tables end at %u; indexes start "
+			"over in a new network namespace or after a reboot",
+			l->name, link_vrf(l), MAX_IFINDEX - 1);
 	return 0;
 }
 

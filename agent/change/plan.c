@@ -11,6 +11,7 @@
 #include "links/devices.h"
 #include "punt/tracing.h"
 #include "recorder/queue.h"
+#include "tables/grant_table.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
 
@@ -79,7 +80,10 @@ static struct settings settings_of(struct change_plan *p)
 		.hz = context->datapath->hz,
 		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
 		.session_events = active_wants_sessions(context->active, c),
-		.policy_routing = routing != ROUTING_BY_DESTINATION,
+		.policy_routing = routing == ROUTING_BY_DESTINATION ? POLICY_NONE
+				  : routing == ROUTING_BY_INTERFACE ? POLICY_INTERFACES
+								    : POLICY_SOURCES,
+		.vrf = filters.vrf,
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
@@ -89,6 +93,7 @@ static struct settings settings_of(struct change_plan *p)
 		.inside_from = (uint8_t)config_inside_from(c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
 	};
+	struct grant_figures granted = { 0 };
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
@@ -98,7 +103,12 @@ static struct settings settings_of(struct change_plan *p)
 		settings.bindings |= !!independence.mapping;
 		settings.filtering |= !!independence.filtering;
 		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
+		settings.growth |= c->mappings[i].growth.given;
 	}
+	/* Sessions on granted ports go on after their mapping has ceased to grow, while they drain. */
+	if (context->grants)
+		grants_count(context->grants, &granted);
+	settings.growth |= granted.grants > 0;
 	settings.drains = p->drains;
 	/* One setting makes the fast path ask for both. */
 	settings.bindings |= p->drains;
@@ -117,7 +127,9 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 		.open = m->inbound == INBOUND_OPEN,
 	};
 	struct config_independence wanted = config_mapping_independence(c, m);
+	struct config_growth growth = config_mapping_growth(m);
 
+	spec.growth = (struct growth_layout){ (uint16_t)growth.block, (uint16_t)growth.max_blocks };
 	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
 		spec.geo = (struct geometry){ 0 };
 	if (wanted.mapping)

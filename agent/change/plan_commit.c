@@ -10,6 +10,7 @@
 #include "change/change_plan_private.h"
 #include "change/stages_choice.h"
 #include "datapath/running.h"
+#include "growth/block_growth.h"
 #include "guard/guard.h"
 #include "identity/identity.h"
 #include "links/devices.h"
@@ -23,6 +24,17 @@
 #include "syslog/syslog.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
+
+/* Why an addition failed. */
+static const char *reason_of(const struct mappings *m, int r)
+{
+	if (r != -ENOSPC)
+		return strerror(-r);
+	return mappings_full(m)
+		       ? "there cannot be more mappings, and those that drain count; try again when they have "
+			 "drained"
+		       : "its addresses need more of the prefix index, or of the table of drains, than is left";
+}
 
 static int commit_additions(struct change_plan *p, struct error *err)
 {
@@ -38,7 +50,7 @@ static int commit_additions(struct change_plan *p, struct error *err)
 		if (r)
 			return error_set(err, r, "mapping %s cannot be added: %s",
 					 config_mapping_title(p->wanted, add->spec.in, add->spec.out, title),
-					 strerror(-r));
+					 reason_of(p->context->mappings, r));
 		add->job = NULL;
 		add->committed = true;
 	}
@@ -262,6 +274,9 @@ int plan_commit(struct change_plan *p, struct error *err)
 	}
 	r = commit_mappings(p, err);
 	p->committed = true;
+	/* Before the history compares: grants have ended with their mapping. */
+	if (context->growth)
+		growth_settle(context->growth, p->wanted);
 	tell_history(p, r);
 	guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);

@@ -118,7 +118,40 @@ static void find_ranges(struct reload_losses *l, const struct config *now, const
 	}
 }
 
-int reload_losses_new(struct mappings *m, const struct config *now, const struct config *wanted,
+/* Sessions on granted ports of a mapping, as of the last pass over them. */
+static uint64_t granted_sessions(const struct grants *g, const struct config_mapping *m)
+{
+	uint64_t sessions = 0;
+	uint32_t at = 0;
+
+	for (const struct grant *i; (i = grants_walk(g, &at));)
+		if (prefix_holds(m->out, i->out_addr) && i->state != GRANT_ASKED)
+			sessions += i->sessions;
+	return sessions;
+}
+
+/* Granted blocks end where a mapping that keeps its tables gets blocks of another size, or grows no more. */
+static void find_grants(struct reload_losses *l, const struct grants *g, const struct config *now,
+			const struct config *wanted)
+{
+	for (size_t i = 0; g && i < now->n_mappings; i++) {
+		const struct config_mapping *m = &now->mappings[i], *other;
+		uint64_t sessions;
+
+		if (!m->growth.given || !keeps_tables(now, m, wanted, &other) ||
+		    config_mapping_growth(m).block == config_mapping_growth(other).block)
+			continue;
+		sessions = granted_sessions(g, m);
+		if (!sessions)
+			continue;
+		l->loss[l->n_losses] =
+			(struct reload_loss){ .in = m->in, .out = m->out, .drain = other->drain, .sessions = sessions };
+		snprintf(l->loss[l->n_losses].name, sizeof(l->loss[0].name), "%s", m->name);
+		l->n_losses++;
+	}
+}
+
+int reload_losses_new(struct mappings *m, const struct grants *g, const struct config *now, const struct config *wanted,
 		      struct reload_losses **ret)
 {
 	struct reload_losses *l = calloc(1, sizeof(*l));
@@ -130,12 +163,14 @@ int reload_losses_new(struct mappings *m, const struct config *now, const struct
 	if (!r) {
 		l->mappings = m;
 		/* Each range ends at the end of a run of either, or before one. */
-		l->loss = calloc(2 * (before.n + after.n) + 2, sizeof(*l->loss));
+		l->loss = calloc(2 * (before.n + after.n) + now->n_mappings + 2, sizeof(*l->loss));
 		l->range = calloc(2 * (before.n + after.n) + 2, sizeof(*l->range));
 		r = l->loss && l->range ? 0 : -ENOMEM;
 	}
-	if (!r)
+	if (!r) {
 		find_ranges(l, now, &before, wanted, &after);
+		find_grants(l, g, now, wanted);
+	}
 	free(before.run);
 	free(after.run);
 	if (r) {

@@ -4,6 +4,7 @@
 #define DETNAT_RELOAD_LOSSES_H
 
 #include "config/active.h"
+#include "tables/grant_table.h"
 #include "tables/mappings.h"
 
 /* A loss of a mapping; whole: its tables, not only addresses that an exception takes. */
@@ -19,7 +20,7 @@ struct reload_loss {
 struct reload_losses;
 
 /* Both configurations are needed for this call only. 0 or -ENOMEM. */
-int reload_losses_new(struct mappings *m, const struct config *now, const struct config *wanted,
+int reload_losses_new(struct mappings *m, const struct grants *g, const struct config *now, const struct config *wanted,
 		      struct reload_losses **ret);
 /* Continues for about budget_us microseconds: 1 more to do, 0 done, -ENOMEM. */
 int reload_losses_step(struct reload_losses *l, unsigned budget_us);

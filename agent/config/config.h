@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <detnat/growth.h>
 #include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
@@ -26,7 +27,7 @@
 /* Longer files are refused. */
 #define CONFIG_MAX_SIZE (16U << 20)
 /* Below the size of the table, so that mappings can still be replaced when all are in use. */
-#define CONFIG_MAX_MAPPINGS   1000U
+#define CONFIG_MAX_MAPPINGS   4096U
 #define CONFIG_MAX_INTERFACES 4096U
 
 /* The default of pin_path. */
@@ -56,6 +57,15 @@ struct config_independence {
 	uint32_t inbound_sessions; /* percent of the quota; 0: as for all mappings, or the default */
 };
 #define CONFIG_INBOUND_SESSIONS 25U
+
+/* Blocks that grow, <detnat/growth.h>; the figures are 0 where they are not given, see config_mapping_growth(). */
+struct config_growth {
+	bool given;
+	uint32_t block;
+	uint32_t max_blocks;
+	uint32_t idle; /* seconds */
+	uint32_t rest;
+};
 
 /* The longest drain, in seconds: a week. */
 #define CONFIG_MAX_DRAIN 604800U
@@ -90,8 +100,9 @@ struct config_mapping {
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
 	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
-	uint32_t drain;				 /* seconds, see struct change_options; a reload uses it */
-	struct prefix spare[CONFIG_MAX_SPARE];	 /* outside addresses that `pool drain` uses first */
+	struct config_growth growth;
+	uint32_t drain;			       /* seconds, see struct change_options; a reload uses it */
+	struct prefix spare[CONFIG_MAX_SPARE]; /* outside addresses that `pool drain` uses first */
 	uint32_t n_spare;
 	int64_t until; /* end of the mapping, seconds since 1970; 0: it stays */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: not from a file */
@@ -99,6 +110,7 @@ struct config_mapping {
 	unsigned out_line;
 	unsigned name_line;
 	unsigned independence_line;
+	unsigned growth_line;
 	unsigned spare_line;
 };
 
@@ -133,7 +145,8 @@ enum ipfix_event {
 	IPFIX_SESSIONS = 4,
 	IPFIX_FRAGMENTS = 8,
 	IPFIX_ADDRESSES = 16,
-	IPFIX_PORTMAPS = 32
+	IPFIX_PORTMAPS = 32,
+	IPFIX_BLOCKS = 64
 };
 extern const struct word ipfix_event_words[];
 
@@ -426,6 +439,12 @@ enum inside_from config_inside_from(const struct config *c);
 
 /* How a mapping's bindings behave: its own setting, or the configuration's; inbound_sessions is not 0. */
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);
+
+/* The figures of a mapping's growth, with defaults filled in; not given, and all 0: it does not grow. */
+struct config_growth config_mapping_growth(const struct config_mapping *m);
+
+/* Whether the blocks of a mapping leave room for a granted one: 0, or -EINVAL with the way out in err. */
+int config_growth_check(const struct config_mapping *m, struct error *err);
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);

@@ -31,13 +31,10 @@
 
 const struct word forwarding_words[] = { { "redirect", FORWARDING_REDIRECT }, { "kernel", FORWARDING_KERNEL }, {} };
 const struct word ipfix_event_words[] = {
-	{ "quota", IPFIX_QUOTA },
-	{ "ports", IPFIX_PORTS },
-	{ "sessions", IPFIX_SESSIONS },
-	{ "fragments", IPFIX_FRAGMENTS },
-	{ "addresses", IPFIX_ADDRESSES },
-	{ "portmaps", IPFIX_PORTMAPS },
-	{},
+	{ "quota", IPFIX_QUOTA },	  { "ports", IPFIX_PORTS },
+	{ "sessions", IPFIX_SESSIONS },	  { "fragments", IPFIX_FRAGMENTS },
+	{ "addresses", IPFIX_ADDRESSES }, { "portmaps", IPFIX_PORTMAPS },
+	{ "blocks", IPFIX_BLOCKS },	  {},
 };
 
 static const struct word facility_words[] = {
@@ -180,6 +177,15 @@ static const struct field independence_table[] = {
 };
 static const struct fields independence_fields = TABLE(independence_table);
 
+static const struct field growth_table[] = {
+	{ "block", &field_quota, MEMBER(struct config_growth, block), .min = GROWTH_MIN_BLOCK,
+	  .max = GROWTH_MAX_BLOCK },
+	{ "max_blocks", &field_quota, MEMBER(struct config_growth, max_blocks), .min = 1, .max = GROWTH_MAX_BLOCKS },
+	{ "idle", &field_quota, MEMBER(struct config_growth, idle), .min = 1, .max = MAX_INTERVAL },
+	{ "rest", &field_quota, MEMBER(struct config_growth, rest), .min = 1, .max = MAX_INTERVAL },
+};
+static const struct fields growth_fields = TABLE(growth_table);
+
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
 	{ "in", &field_in, MEMBER(struct config_mapping, in), .required = true },
@@ -200,6 +206,8 @@ static const struct field mapping_table[] = {
 	  .max = MAX_SLOTS },
 	{ "endpoint_independent", &field_object, MEMBER(struct config_mapping, independence),
 	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
+	{ "growth", &field_object, MEMBER(struct config_mapping, growth), .fields = &growth_fields,
+	  .enabled = offsetof(struct config_mapping, growth.given) },
 	{ "drain", &field_quota, MEMBER(struct config_mapping, drain), .max = CONFIG_MAX_DRAIN },
 	{ "spare", &field_spare, .offset = 0, .max = CONFIG_MAX_SPARE },
 	{ "until", &field_time, MEMBER(struct config_mapping, until) },

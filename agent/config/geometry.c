@@ -43,6 +43,7 @@ static int expand(const struct config_mapping *m, struct geometry *ret, struct e
 		.block_pitch = ports->block_pitch,
 		.first_port = config_first_port(ports),
 		.order = ports->order,
+		.grows = m->growth.given,
 	};
 	_cleanup_free_ struct geometry *part = NULL;
 	size_t n = 0;

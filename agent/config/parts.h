@@ -16,6 +16,8 @@ struct datapath;
 struct devices;
 struct event_base;
 struct fragments;
+struct grants;
+struct growth;
 struct guard;
 struct history_queue;
 struct identity;
@@ -37,7 +39,9 @@ struct parts {
 	struct datapath *datapath;
 	struct mappings *mappings;
 	struct portmaps *portmaps;
+	struct grants *grants;
 	struct history_queue *history;
+	struct growth *growth;
 	struct guard *guard;
 	struct devices *devices;
 	struct ipfix *ipfix;

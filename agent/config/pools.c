@@ -135,7 +135,8 @@ static int check_order(const struct config *c, const struct config_mapping *m, s
 	return error_set(
 		err, -EINVAL,
 		"mapping %s has netmap order, in which the subscribers of an address do not follow each other: "
-		"move them one by one with `detnatctl user move`",
+		"move them one by one with `detnatctl user move`, or all with `detnatctl mapping add IN OUT --replace "
+		"--drain SECONDS`",
 		config_mapping_title(c, m->in, m->out, title));
 }
 
@@ -247,13 +248,13 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 	m.drain = drain;
 	m.n_spare = 0;
 	m.name[0] = m.comment[0] = '\0';
-	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.spare_line = 0;
+	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.growth_line = m.spare_line = 0;
 	c->mappings[c->n_mappings - 1] = m;
 	return &c->mappings[c->n_mappings - 1];
 }
 
 /* Gives a drain the blocks of the mapping that it is for, where the addresses alone would not. */
-static void keep_blocks(const struct config_mapping *of, struct config_mapping *m)
+static void keep_ports(const struct config_mapping *of, struct config_mapping *m)
 {
 	struct geometry g, own;
 
@@ -265,6 +266,15 @@ static void keep_blocks(const struct config_mapping *of, struct config_mapping *
 					  .ports_per_host = g.ports_per_host,
 					  .first_port = g.first_port ? g.first_port : PORTS_FROM_0,
 					  .block_pitch = g.pitch };
+}
+
+static void keep_blocks(const struct config_mapping *of, struct config_mapping *m)
+{
+	struct error why;
+
+	keep_ports(of, m);
+	if (m->growth.given && config_growth_check(m, &why))
+		m->growth = (struct config_growth){ 0 };
 }
 
 /* One drain under way. of: a copy, as adding a mapping moves the list. */
@@ -514,6 +524,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 		return error_set(err, -ENOMEM, "out of memory");
 	/* Alone on an address, a subscriber has all its ports from the first one on. */
 	m->ports = (struct config_ports){ .first_port = first_port_of(&home) };
+	m->growth = (struct config_growth){ 0 };
 	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
 	/* Not beyond the end of the mapping from which the subscriber comes. */

@@ -183,6 +183,14 @@ refuse(const struct portmap_check *v, size_t number, const char *key, const char
 	return config_refuse(v->err, -EINVAL, v->name, line, v->name ? path : "", "%s", text);
 }
 
+/* Ports of no block from 1024 on, without the gaps of a pitch, are granted where blocks grow. */
+static bool is_shared(const struct portmap_check *v, size_t number, const struct geometry *g, uint32_t port)
+{
+	const struct config_mapping *m = config_mapping_of(v->config, v->config->portmaps[number].in.addr);
+
+	return m->growth.given && port >= GROWTH_FIRST_PORT && (port < g->first_port || port >= growth_above(g));
+}
+
 /* The outside ports must be in the subscriber's own block, or in no block. */
 static int check_out(const struct portmap_check *v, size_t number, const struct geometry *g)
 {
@@ -216,6 +224,11 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 				      "port %u of %s is in the block of %s: take one of %u to %u, or below %u", port,
 				      out, addr_format(g->in_base + (uint32_t)owner, other), block.port_lo,
 				      block.port_hi, g->first_port);
+		if (is_shared(v, number, g, port))
+			return refuse(v, number, "out",
+				      "port %u of %s is of the shared range, from which `growth` of the mapping grants "
+				      "blocks: take one of %u to %u, or below %u",
+				      port, out, block.port_lo, block.port_hi, GROWTH_FIRST_PORT);
 		if (mapping_port_kind(g, m->out.addr, port) == MAPPING_PORT_GAP)
 			return refuse(v, number, "out",
 				      "port %u of %s is between two blocks, which block_pitch keeps apart: take one of "

@@ -174,6 +174,7 @@ static int plan_of(const cJSON *element, const struct config_mapping *m, struct 
 	ret->block_pitch = m->ports.block_pitch;
 	ret->first_port = config_first_port(&m->ports);
 	ret->order = m->ports.order;
+	ret->grows = m->growth.given;
 	return r;
 }
 

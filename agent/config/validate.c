@@ -288,6 +288,28 @@ static int validate_bindable(const struct validator *v, size_t number)
 					  : "a mapping whose inbound is \"open\" has no sessions, so it");
 }
 
+/* Granted blocks need a shared range, and room for sessions beyond the slots. */
+static int validate_growth(const struct validator *v, size_t number)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	struct error why;
+	char path[48];
+
+	if (!m->growth.given)
+		return 0;
+	if (prefix_is_none(m->out))
+		error_set(&why, -EINVAL, "a mapping that is not translated has no ports: leave growth out");
+	else if (m->inbound == INBOUND_OPEN)
+		error_set(&why, -EINVAL, "\"open\" gives a subscriber all ports of his address: leave growth out");
+	else if (!v->config->overflow_sessions)
+		error_set(&why, -EINVAL,
+			  "sessions on granted ports are beyond the slots, and overflow_sessions is 0: raise it");
+	else if (!config_growth_check(m, &why))
+		return 0;
+	snprintf(path, sizeof(path), "mappings[%zu].growth", config_mapping_number(v->config, m));
+	return config_refuse(v->err, -EINVAL, v->name, m->growth_line, v->name ? path : "", "%s", why.text);
+}
+
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -315,6 +337,8 @@ static int validate_mappings(const struct validator *v)
 			r = validate_bindable(v, i);
 		if (r == 0)
 			r = validate_geometry(v, i);
+		if (r == 0)
+			r = validate_growth(v, i);
 		if (r == 0)
 			r = validate_disjoint(v, (struct side){ i, false });
 		if (r == 0)

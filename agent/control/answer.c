@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/timestamp.h"
 #include "diagnosis/doctor.h"
 #include "links/devices.h"
 #include "proto/words.h"
@@ -123,6 +124,30 @@ bool answer_add_forwarding(const struct parts *a, cJSON *object, const char *int
 	return cJSON_AddStringToObject(object, "forwarding",
 				       word_text(forwarding_words, why ? FORWARDING_KERNEL : FORWARDING_REDIRECT)) &&
 	       json_add_text(object, "forwarding_reason", why);
+}
+
+void json_add_block(cJSON *object, const struct grant *grant)
+{
+	char from[TIME_TEXT];
+
+	json_add_u64(object, "port_lo", grant->port_lo);
+	json_add_u64(object, "port_hi", grant->port_lo + grant->ports - 1U);
+	cJSON_AddStringToObject(object, "from", time_format((int64_t)grant->from, from));
+}
+
+void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint32_t in_addr)
+{
+	cJSON *list = m->growth.block || grants_of(g, in_addr, NULL) ? cJSON_AddArrayToObject(object, "grants") : NULL;
+
+	for (const struct grant *i = grants_of(g, in_addr, NULL); list && i; i = grants_of(g, in_addr, i)) {
+		cJSON *one = i->state == GRANT_ASKED ? NULL : cJSON_CreateObject();
+
+		if (!one)
+			continue;
+		json_add_block(one, i);
+		if (!cJSON_AddItemToArray(list, one))
+			cJSON_Delete(one);
+	}
 }
 
 size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr)

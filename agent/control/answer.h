@@ -11,6 +11,7 @@
 #include "peers/replication.h"
 #include "plan/blocks.h"
 #include "sessions/sessions.h"
+#include "tables/grant_table.h"
 #include "tables/portmap_table.h"
 
 /* An empty object, the answer of verbs that have nothing to show. */
@@ -38,6 +39,12 @@ void json_add_mapping_name(cJSON *object, const struct request *r, const struct 
  * Adds "draining", an array of the blocks from which sessions of an inside address drain, if any. Returns their number.
  */
 size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr);
+
+/* Adds "port_lo", "port_hi" and "from" of a granted block. */
+void json_add_block(cJSON *object, const struct grant *grant);
+
+/* Adds "grants", an array of the granted blocks of an inside address, if its mapping grows or it has some. */
+void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint32_t in_addr);
 
 /*
  * Adds "warnings", an array: conditions on this machine that conflict with the translation of one prefix to the other.

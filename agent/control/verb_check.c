@@ -17,8 +17,9 @@ static cJSON *figures(const struct checking *c)
 		  json_add_u64(json, "overflow_sessions", f->overflow_sessions) &&
 		  json_add_u64(json, "bindings", f->bindings) && json_add_u64(json, "interfaces", all.interfaces) &&
 		  json_add_u64(json, "routes", all.routes) && json_add_u64(json, "pins", all.pins) &&
-		  json_add_u64(json, "portmaps", all.portmaps) && json_add_u64(json, "guard", all.guard) &&
-		  json_add_u64(json, "peers", all.peers) && json_add_u64(json, "looked_again", f->looked_again) &&
+		  json_add_u64(json, "portmaps", all.portmaps) && json_add_u64(json, "grants", all.grants) &&
+		  json_add_u64(json, "guard", all.guard) && json_add_u64(json, "peers", all.peers) &&
+		  json_add_u64(json, "looked_again", f->looked_again) &&
 		  json_add_u64(json, "unsettled", f->unsettled) && json_add_u64(json, "findings", findings->total) &&
 		  json_add_u64(json, "repaired", findings->repaired);
 

@@ -6,6 +6,7 @@
 #include "control/answer.h"
 #include "control/handlers.h"
 #include "diagnosis/explain.h"
+#include "tables/grant_table.h"
 #include "tables/mapping_drains.h"
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
@@ -45,6 +46,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_u64(json, "port_hi", block.port_hi);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	json_add_draining(json, r->context->mappings, addr);
+	json_add_grants(json, r->context->grants, mappings_get(r->context->mappings, number), addr);
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
 }
@@ -65,6 +67,27 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 	json_add_addr(json, "in_addr", m->in.addr);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	return json;
+}
+
+/* An outside endpoint of the shared range. */
+static int reverse_shared(const struct request *r, const struct mapping *m, struct endpoint out, cJSON **ret,
+			  struct error *err)
+{
+	const struct grant *i = grants_owner(r->context->grants, out.addr, out.port);
+	char text[ADDR_TEXT], why[NO_BLOCK_TEXT];
+	cJSON *json;
+
+	if (!i)
+		return error_set(err, -ENOENT, "%s:%u has no subscriber: %s", addr_format(out.addr, text), out.port,
+				 explain_not_granted(r->context, out, why));
+	json = cJSON_CreateObject();
+	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_addr(json, "in_addr", i->in_addr);
+	json_add_block(cJSON_AddObjectToObject(json, "granted"), i);
+	json_add_mapping_name(json, r, m);
+	*ret = json;
+	return json ? 0 : -ENOMEM;
 }
 
 /* The mapping from which sessions of an endpoint drain, or have drained. */
@@ -126,6 +149,8 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 		if (*ret_result)
 			return 0;
 	}
+	if (subscriber < 0 && explain_is_shared(r->context, number, out))
+		return reverse_shared(r, mappings_get(r->context->mappings, number), out, ret_result, err);
 	if (subscriber < 0)
 		return error_set(err, -ENOENT, "%s:%u has no subscriber: %s", text, out.port,
 				 explain_no_block(g, out, why));

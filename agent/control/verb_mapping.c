@@ -47,6 +47,20 @@ static bool add_service(cJSON *json, const struct config_mapping *m)
 	return spare;
 }
 
+/* How its blocks grow; nothing if they do not. */
+static bool add_growth(cJSON *json, const struct config_mapping *m, const struct geometry *g)
+{
+	struct config_growth of = config_mapping_growth(m);
+	cJSON *growth;
+
+	if (!of.given)
+		return true;
+	growth = cJSON_AddObjectToObject(json, "growth");
+	return growth && json_add_u64(growth, "block", of.block) && json_add_u64(growth, "max_blocks", of.max_blocks) &&
+	       json_add_u64(growth, "idle", of.idle) && json_add_u64(growth, "rest", of.rest) &&
+	       json_add_u64(growth, "blocks_per_address", growth_blocks(g, of.block));
+}
+
 static bool add_state(cJSON *json, const struct mapping_drain *drain)
 {
 	return cJSON_AddStringToObject(json, "state", drain ? "draining" : "in use") &&
@@ -81,7 +95,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	    !add_protocols(json, "eim", i.mapping) || !add_protocols(json, "eif", i.filtering) ||
 	    (i.filtering && !json_add_u64(json, "inbound_sessions", i.inbound_sessions)) ||
 	    (sessions && !json_add_u64(json, "sessions", *sessions)) || !add_state(json, drain) ||
-	    !add_service(json, m)) {
+	    !add_service(json, m) || !add_growth(json, m, &g)) {
 		cJSON_Delete(json);
 		return NULL;
 	}
@@ -109,6 +123,20 @@ static void take_independence(const struct request *r, const struct config *c, s
 		m->independence.inbound_sessions = inbound->number;
 }
 
+/* A block of 0 turns it off. */
+static void take_growth(const struct request *r, struct config_mapping *m)
+{
+	const struct arg_value *block = request_arg(r, "growth"), *max = request_arg(r, "max_blocks");
+
+	if (block->given && !block->number)
+		m->growth = (struct config_growth){ 0 };
+	else if (block->given)
+		m->growth.block = block->number;
+	if (max->given)
+		m->growth.max_blocks = max->number;
+	m->growth.given |= (block->given && block->number) || max->given;
+}
+
 /* Copies the given options into a mapping. */
 static void take_options(const struct request *r, const struct config *c, struct config_mapping *m)
 {
@@ -116,6 +144,7 @@ static void take_options(const struct request *r, const struct config *c, struct
 	const struct arg_value *name = request_arg(r, "name"), *comment = request_arg(r, "comment");
 
 	take_independence(r, c, m);
+	take_growth(r, m);
 	if (quota->given)
 		m->sessions_per_user = quota->number;
 	if (name->given)
@@ -169,6 +198,7 @@ static void replace_out(const struct request *r, struct config_mapping *m, struc
 	}
 	if (none || (inbound->given && inbound->number == INBOUND_OPEN)) {
 		m->independence = (struct config_independence){ 0 };
+		m->growth = (struct config_growth){ 0 };
 		m->ports = (struct config_ports){ 0 };
 	}
 }
@@ -290,17 +320,29 @@ int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 	return request_change(r, edit_del, answer_empty, err);
 }
 
+/* With growth, another number of subscribers shares an address where none is given: it stays as it was. */
+static void keep_ratio(const struct config_mapping *before, struct config_mapping *m)
+{
+	struct geometry was, now;
+
+	if (!m->figures.subscribers_per_address && !config_mapping_geometry(before, &was) &&
+	    (config_mapping_geometry(m, &now) || now.ratio != was.ratio))
+		m->ports.subscribers_per_address = was.ratio;
+}
+
 static int edit_set(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
-	struct config_mapping *m;
+	struct config_mapping *m, before;
 	int ret = find_named(r, c, &m, err);
 
 	if (ret)
 		return ret;
+	before = *m;
 	/* The answer finds it by its prefix, as the name may change. */
 	r->named = m->in;
 	take_options(r, c, m);
+	keep_ratio(&before, m);
 	config_spread(c, m);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/json_scan.h"
 #include "control/handlers.h"
 #include "sessions/pool_states.h"
+#include "tables/grant_table.h"
 
 /* A pool with more addresses is shown in ranges. */
 #define EACH_ADDRESS 256U
@@ -17,6 +18,7 @@ struct pool_listing {
 	struct pool_address first; /* of the present line; pool NULL: none */
 	uint64_t n;		   /* addresses on it */
 	struct evbuffer *output;
+	const struct grants *grants;
 };
 
 static void listing_free(void *state)
@@ -41,6 +43,22 @@ static bool joins(const struct pool_listing *l, const struct pool_address *next)
 	       same_mapping(l->first.pool, next->pool) && l->first.addr + l->n == next->addr;
 }
 
+/* Granted blocks of a single address, if it has any, or could have. */
+static void add_granted(cJSON *json, const struct pool_listing *l)
+{
+	const struct grants *g = l->grants;
+	uint32_t n = 0;
+
+	if (!g || l->n != 1)
+		return;
+	for (const struct grant *i = grants_on(g, l->first.addr, NULL); i; i = grants_on(g, l->first.addr, i))
+		n += i->state == GRANT_OPEN || i->state == GRANT_CLOSED;
+	if (n || grants_none_left(g, l->first.addr))
+		json_add_u64(json, "granted_blocks", n);
+	if (grants_none_left(g, l->first.addr))
+		cJSON_AddBoolToObject(json, "no_block_left", true);
+}
+
 static int write_line(struct pool_listing *l)
 {
 	const struct pool_address *a = &l->first;
@@ -55,6 +73,7 @@ static int write_line(struct pool_listing *l)
 	cJSON_AddStringToObject(json, "state", pool_state_texts[a->state]);
 	json_add_u64(json, "subscribers", a->subscribers);
 	json_add_u64(json, "sessions", a->sessions);
+	add_granted(json, l);
 	json_add_name(json, "mapping", a->pool->name);
 	json_add_prefix(json, "in", a->pool->in);
 	json_add_prefix(json, "out", a->pool->of);
@@ -113,6 +132,7 @@ int verb_pool_list(struct request *r, cJSON **ret_result, struct error *err)
 			       : error_set(err, ret, "the agent is out of memory");
 	}
 	l->each = within->given;
+	l->grants = r->context->grants;
 	l->output = request_stream(r);
 	request_run(r, list_step, l, listing_free);
 	return 0;

@@ -208,6 +208,12 @@ static bool same_independence(struct config_independence a, struct config_indepe
 	       (!a.filtering || a.inbound_sessions == b.inbound_sessions);
 }
 
+static bool same_growth(struct config_growth a, struct config_growth b)
+{
+	return a.given == b.given && a.block == b.block && a.max_blocks == b.max_blocks && a.idle == b.idle &&
+	       a.rest == b.rest;
+}
+
 static bool same_spare(const struct config_mapping *a, const struct config_mapping *b)
 {
 	for (uint32_t i = 0; i < a->n_spare && i < b->n_spare; i++)
@@ -220,7 +226,8 @@ static bool is_updated(const struct config *now, const struct config_mapping *m,
 		       const struct config_mapping *other)
 {
 	return !same_independence(config_mapping_independence(now, m), config_mapping_independence(wanted, other)) ||
-	       !same_spare(m, other) || m->drain != other->drain || m->until != other->until ||
+	       !same_growth(config_mapping_growth(m), config_mapping_growth(other)) || !same_spare(m, other) ||
+	       m->drain != other->drain || m->until != other->until ||
 	       config_mapping_quota(now, m) != config_mapping_quota(wanted, other) ||
 	       config_mapping_slots(now, m) != config_mapping_slots(wanted, other) || m->inbound != other->inbound ||
 	       strcmp(m->name, other->name) || strcmp(m->comment, other->comment);
@@ -366,7 +373,8 @@ int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 	if (!ret && dry_run)
 		ret = change_check_file(r->context->changes, l->file, err);
 	if (!ret)
-		ret = reload_losses_new(r->context->mappings, r->context->active->config, l->file, &l->losses);
+		ret = reload_losses_new(r->context->mappings, r->context->grants, r->context->active->config, l->file,
+					&l->losses);
 	if (ret) {
 		if (l)
 			reload_free(l);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "control/answer.h"
 #include "control/handlers.h"
 #include "control/request.h"
 #include "sessions/bound_ports.h"
@@ -140,11 +141,14 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	struct mappings *m = r->context->mappings;
 	struct endpoint endpoint = request_arg(r, "endpoint")->endpoint, ext = request_arg(r, "ext")->endpoint;
 	uint8_t proto = (uint8_t)request_arg(r, "proto")->number;
+	const struct grant *grant = grants_owner(r->context->grants, endpoint.addr, endpoint.port);
 	char text[ADDR_TEXT], ext_text[ADDR_TEXT];
 	int n;
 
 	if (request_arg(r, "direction")->number == DEVICE_INSIDE)
 		n = sessions_close_in(m, endpoint, ext, proto);
+	else if (grant)
+		n = sessions_close_granted(m, grant->in_addr, endpoint, ext, proto);
 	else
 		n = sessions_close_out(m, endpoint, ext, proto);
 	if (n < 0 && n != -ENOENT)
@@ -189,6 +193,7 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	add_ports_in_use(json, u->ports);
 	if (mapping->bindings.mapping)
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
+	json_add_grants(json, r->context->grants, mapping, addr);
 	json_add_mapping_name(json, r, mapping);
 	return json;
 }

@@ -155,6 +155,28 @@ static void add_pcp(cJSON *json, const struct parts *a)
 	json_add_u64(object, "dropped", dropped);
 }
 
+/* null if no mapping grows. */
+static void add_grants(cJSON *json, const struct parts *a)
+{
+	struct grant_figures f = { 0 };
+	bool grows = false;
+	cJSON *object;
+
+	if (a->grants)
+		grants_count(a->grants, &f);
+	for (size_t i = 0; i < a->active->config->n_mappings; i++)
+		grows |= a->active->config->mappings[i].growth.given;
+	if (!grows && !f.grants) {
+		cJSON_AddNullToObject(json, "grants");
+		return;
+	}
+	object = cJSON_AddObjectToObject(json, "grants");
+	json_add_u64(object, "blocks", f.grants);
+	json_add_u64(object, "ports", f.ports);
+	json_add_u64(object, "resting", f.rests);
+	json_add_u64(object, "addresses_full", f.addresses_full);
+}
+
 static void add_leases(cJSON *json, struct identity *x)
 {
 	struct identity_figures f;
@@ -213,6 +235,7 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	if (a->portmaps)
 		json_add_u64(json, "portmaps",
 			     portmaps_count(a->portmaps, PORTMAP_STATIC) + portmaps_count(a->portmaps, PORTMAP_PCP));
+	add_grants(json, a);
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));

@@ -12,6 +12,7 @@
 #include "links/devices.h"
 #include "peers/replication.h"
 #include "recorder/queue.h"
+#include "tables/grant_table.h"
 #include "tables/mapping_drains.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
@@ -187,6 +188,7 @@ static int audit_one(struct checking *c)
 		return history_queue_holds(a->history, &c->history) ? 0 : 1;
 	case AUDIT_PORTMAPS:
 		c->figures.portmaps = portmaps_audit(a->portmaps, c->repair, &c->findings);
+		c->figures.grants = grants_audit(a->grants, c->repair, &c->findings);
 		return 0;
 	case AUDIT_PINS:
 		c->figures.pins = datapath_audit(a->datapath, c->repair, &c->findings);

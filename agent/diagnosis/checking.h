@@ -16,6 +16,7 @@ struct checking_figures {
 	size_t routes;
 	size_t guard; /* objects in its nftables table */
 	size_t portmaps;
+	size_t grants;
 	unsigned pins;
 	unsigned peers;
 };

@@ -103,6 +103,12 @@ bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text
 #define NO_BLOCK_TEXT 128
 const char *explain_no_block(const struct geometry *g, struct endpoint out, char text[static NO_BLOCK_TEXT]);
 
+/* Whether a port of an outside address is of the shared range of mapping `number`, from which blocks are granted. */
+bool explain_is_shared(const struct parts *a, int number, struct endpoint out);
+
+/* The same for such a port that is granted to nobody. */
+const char *explain_not_granted(const struct parts *a, struct endpoint out, char text[static NO_BLOCK_TEXT]);
+
 /* The array of findings; NULL: out of memory. */
 cJSON *explain_findings(const struct explanation *e);
 

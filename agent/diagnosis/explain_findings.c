@@ -266,14 +266,17 @@ static void add_quota(const struct explanation *e, cJSON *list)
 static void add_ports(const struct explanation *e, cJSON *list)
 {
 	const struct explain_destination *d = &e->busiest;
-	uint32_t ports = e->mapping->geo.ports_per_host;
+	uint32_t ports = e->mapping->geo.ports_per_host + explain_granted_ports(e);
 	const char *advice = "a mapping to more outside addresses gives each subscriber more ports";
+	const char *reason = "drop_ports_exhausted";
+	bool refused = d->sessions >= ports && (!e->mapping->growth.block || explain_no_growth(e, &reason));
 	char addr[ADDR_TEXT];
 
-	if (d->sessions >= ports)
-		explain_add(list, true, "drop_ports_exhausted", advice,
-			    "all %u ports of the block are in use towards %s %s:%u: further sessions to it are refused",
-			    ports, usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
+	if (refused)
+		explain_add(list, true, reason, advice,
+			    "all %u ports of %s are in use towards %s %s:%u: further sessions to it are refused", ports,
+			    ports > e->mapping->geo.ports_per_host ? "its blocks" : "the block",
+			    usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
 	else if (e->record.ports_refusal >= 0 && e->record.ports_refusal <= LATELY_S)
 		explain_add(list, false, "drop_ports_exhausted", advice,
 			    "a session was last refused for lack of a free port %" PRId64 " s ago",
@@ -324,11 +327,14 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 
 static void add_no_subscriber(const struct explanation *e, cJSON *list)
 {
+	bool shared = explain_is_shared(e->context, e->number, e->asked);
 	char addr[ADDR_TEXT], why[NO_BLOCK_TEXT];
 
 	explain_add(list, true, "drop_no_session", "",
 		    "%s:%u has no subscriber: %s; packets to it are dropped, unless the address is the gateway's own",
-		    addr_format(e->asked.addr, addr), e->asked.port, explain_no_block(&e->mapping->geo, e->asked, why));
+		    addr_format(e->asked.addr, addr), e->asked.port,
+		    shared ? explain_not_granted(e->context, e->asked, why)
+			   : explain_no_block(&e->mapping->geo, e->asked, why));
 }
 
 static void add_outside(const struct explanation *e, cJSON *list)
@@ -429,6 +435,7 @@ static void add_sessions(const struct explanation *e, cJSON *list)
 {
 	add_quota(e, list);
 	add_ports(e, list);
+	explain_add_growth(e, list);
 	add_overflow(e, list);
 	explain_add_draining(e, e->in_addr, list);
 	add_port(e, list, explain_add_reachable(e, list));

@@ -6,6 +6,7 @@
 
 #include "links/devices.h"
 #include "sessions/sessions.h"
+#include "tables/grant_table.h"
 #include "tables/mapping_drains.h"
 #include "tables/portmap_table.h"
 
@@ -33,6 +34,20 @@ static int find_by_portmap(struct explain_gather *g)
 	return 0;
 }
 
+/* A port of the shared range may be granted. */
+static bool find_by_grant(struct explain_gather *g)
+{
+	struct explanation *e = &g->e;
+	const struct grants *grants = e->context->grants;
+	const struct grant *i = grants ? grants_owner(grants, e->asked.addr, e->asked.port) : NULL;
+
+	if (!i)
+		return false;
+	e->subscriber = true;
+	e->in_addr = i->in_addr;
+	return true;
+}
+
 static int find_outside(struct explain_gather *g, const struct geometry *geo)
 {
 	struct explanation *e = &g->e;
@@ -50,6 +65,8 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 				     stride, &g->pool);
 	}
 	subscriber = mapping_owner(geo, e->asked.addr, e->asked.port);
+	if (subscriber < 0 && find_by_grant(g))
+		return 0;
 	if (subscriber < 0)
 		return find_by_portmap(g);
 	e->in_addr = geo->in_base + (uint32_t)subscriber;
@@ -158,19 +175,40 @@ static bool is_copied(const struct explanation *e, uint32_t addr)
 	return s.in_force && route_copy_hop(copy, addr)->flags & (FIB_FAST_OUT | FIB_FAST_IN);
 }
 
+/*
+ * Reads the way of packets from outside to the subscriber: the first that a route leads to from where an outside
+ * interface is, a VRF or none.
+ */
+static int read_way_in(struct explanation *e)
+{
+	const struct device *device = e->context->datapath->device;
+	uint32_t asked = MAX_IFINDEX;
+	int r = 0;
+
+	for (uint32_t i = 1; !r && i < MAX_IFINDEX; i++) {
+		if (!(device[i].roles & DEVICE_OUTSIDE) || device[i].flags & DEVICE_VRF || device[i].vrf == asked)
+			continue;
+		asked = device[i].vrf;
+		r = kernel_way_read(e->in_addr, asked, &e->way_in);
+		if (!r && !e->way_in.error)
+			return 0;
+	}
+	return asked == MAX_IFINDEX ? kernel_way_read(e->in_addr, 0, &e->way_in) : r;
+}
+
 static int read_ways(struct explanation *e)
 {
 	uint32_t external;
 	int r;
 
 	if (!e->mapping) /* the route shows whether it is the gateway's own address */
-		return kernel_way_read(e->asked.addr, &e->way_out);
+		return kernel_way_read(e->asked.addr, 0, &e->way_out);
 	if (!e->subscriber)
 		return 0;
 	external = external_address(e);
 	e->copied_in = is_copied(e, e->in_addr);
 	e->copied_out = is_copied(e, external);
-	r = kernel_way_read(e->in_addr, &e->way_in);
+	r = read_way_in(e);
 	if (r)
 		return r;
 	return kernel_way_read_from(external, e->in_addr, e->way_in.error || e->way_in.local ? 0 : e->way_in.ifindex,

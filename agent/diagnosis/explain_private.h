@@ -27,6 +27,15 @@ void explain_add_untranslated(const struct explanation *e, cJSON *list);
  */
 bool explain_add_reachable(const struct explanation *e, cJSON *list);
 
+/* Granted blocks of the subscriber; and whether it gets another one when it needs it. */
+void explain_add_growth(const struct explanation *e, cJSON *list);
+
+/* Ports that the subscriber has by its granted blocks. */
+uint32_t explain_granted_ports(const struct explanation *e);
+
+/* Why the subscriber gets no further block, with the reason for which sessions are refused; NULL: it gets one. */
+const char *explain_no_growth(const struct explanation *e, const char **ret_reason);
+
 /* The inbound of the subscriber's mapping is open. */
 void explain_add_open(const struct explanation *e, cJSON *list);
 

@@ -30,6 +30,8 @@
 	X(POST_NAPT_SOURCE_TRANSPORT_PORT, 227, 2, e->out_port)   \
 	X(NAT_EVENT, 230, 1, nat_event_value(e))                  \
 	X(OBSERVATION_TIME_MILLISECONDS, 323, 8, wall_ms)         \
+	X(PORT_RANGE_START, 361, 2, e->out_port)                  \
+	X(PORT_RANGE_END, 362, 2, e->ext_port)                    \
 	X(NAT_QUOTA_EXCEEDED_EVENT, 466, 4, quota_event_value(e)) \
 	X(MAX_ENTRIES_PER_USER, 473, 4, e->limit)                 \
 	X(MAX_FRAGMENTS_PENDING_REASSEMBLY, 475, 4, e->limit)
@@ -69,6 +71,9 @@ static const struct layout layouts[N_IPFIX_LAYOUTS] = {
 				   { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, SOURCE_IPV4_ADDRESS,
 				     POST_NAT_SOURCE_IPV4_ADDRESS, PROTOCOL_IDENTIFIER, SOURCE_TRANSPORT_PORT,
 				     POST_NAPT_SOURCE_TRANSPORT_PORT } },
+	[IPFIX_LAYOUT_BLOCK] = { IPFIX_BLOCKS,
+				 { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, SOURCE_IPV4_ADDRESS,
+				   POST_NAT_SOURCE_IPV4_ADDRESS, PORT_RANGE_START, PORT_RANGE_END } },
 };
 
 /* A field of a report: the element, its octets, its value. The first one is the scope. */
@@ -98,6 +103,10 @@ static uint8_t nat_event_value(const struct nat_event *e)
 		return 14;
 	case EVENT_ADDRESS_UNBOUND:
 		return 15;
+	case EVENT_BLOCK_GRANTED:
+		return 16;
+	case EVENT_BLOCK_ENDED:
+		return 17;
 	default:
 		return 13;
 	}
@@ -203,6 +212,9 @@ int ipfix_layout_of(const struct nat_event *e)
 	case EVENT_PORTMAP_MADE:
 	case EVENT_PORTMAP_ENDED:
 		return IPFIX_LAYOUT_PORTMAP;
+	case EVENT_BLOCK_GRANTED:
+	case EVENT_BLOCK_ENDED:
+		return IPFIX_LAYOUT_BLOCK;
 	default:
 		return -1;
 	}

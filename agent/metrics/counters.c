@@ -14,6 +14,7 @@ static const struct {
 	{ REASON_hairpin_translated, "direction=\"hairpin\",outcome=\"translated\"" },
 	{ REASON_drop_quota, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_ports_exhausted, "direction=\"out\",outcome=\"dropped\"" },
+	{ REASON_drop_growth_exhausted, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_overflow_full, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_busy, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_no_mapping, "direction=\"out\",outcome=\"dropped\"" },

@@ -16,6 +16,7 @@
 #include "pcp/pcp.h"
 #include "peers/replication.h"
 #include "syslog/syslog.h"
+#include "tables/grant_table.h"
 #include "tables/portmap_table.h"
 
 /* Private to metrics/: figures of the gateways with which sessions are copied. */
@@ -223,6 +224,25 @@ static void write_configuration(const struct parts *from, struct evbuffer *out)
 	metrics_single(out, "detnat_mappings", "gauge", from->active->config->n_mappings, "Mappings.");
 }
 
+static void write_growth(const struct parts *from, struct evbuffer *out)
+{
+	struct grant_figures f;
+	struct counters c;
+
+	if (!from->grants)
+		return;
+	grants_count(from->grants, &f);
+	metrics_single(out, "detnat_grants", "gauge", f.grants, "Granted blocks that subscribers have.");
+	metrics_single(out, "detnat_granted_ports", "gauge", f.ports, "Ports of these blocks.");
+	metrics_single(out, "detnat_grants_resting", "gauge", f.rests,
+		       "Blocks that were granted, and rest before another subscriber may have them.");
+	metrics_single(out, "detnat_growth_addresses_full", "gauge", f.addresses_full,
+		       "Outside addresses that have no block left to grant.");
+	if (!datapath_counters(from->datapath, &c))
+		metrics_single(out, "detnat_growth_exhausted_total", "counter", c.drop_growth_exhausted,
+			       "Packets refused as their subscriber or address could get no further block.");
+}
+
 static void write_portmaps(const struct parts *from, struct evbuffer *out)
 {
 	if (!from->portmaps)
@@ -387,6 +407,7 @@ static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 	write_overflow(from, out);
 	write_routes(from, out);
 	write_portmaps(from, out);
+	write_growth(from, out);
 	write_pools(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);

@@ -146,6 +146,8 @@ struct events {
 	struct ipfix *ipfix;
 	events_resolve resolve;
 	void *arg;
+	events_growth ask; /* NULL: nobody grants */
+	void *ask_arg;
 	struct ring_reader *ring;
 	struct event *timer;
 	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
@@ -280,6 +282,10 @@ static void dispatch(struct events *v, const struct nat_event *e)
 	case EVENT_FRAGMENTS:
 		report_refusal(v, e);
 		break;
+	case EVENT_GROWTH:
+		if (v->ask)
+			v->ask(v->ask_arg, e->in_addr, e->time_ns);
+		return;
 	case EVENT_RESOLVE:
 	case EVENT_RESOLVE_IPV6:
 		report_unresolved(v, e);
@@ -287,6 +293,12 @@ static void dispatch(struct events *v, const struct nat_event *e)
 	}
 	ipfix_event(v->ipfix, e, wall_ns(v, e->time_ns) / NS_PER_MS);
 	event_notice(e, wall_ns(v, e->time_ns), v->active ? v->active->config : NULL);
+}
+
+void events_on_growth(struct events *v, events_growth ask, void *arg)
+{
+	v->ask = ask;
+	v->ask_arg = arg;
 }
 
 void events_clock_set(void *arg)
@@ -405,6 +417,37 @@ int events_session_closed(const struct session *s, void *arg)
 	ipfix_event(arg, &e, wall_ns / NS_PER_MS);
 	event_notice(&e, wall_ns, NULL);
 	return 0;
+}
+
+/* Reports a granted block as a notice. */
+static void tell_grant(const struct nat_event *e, bool made)
+{
+	struct event_text t = text_of(e);
+	struct notice n =
+		begin(e, clock_ns(CLOCK_REALTIME), NOTICE_GRANTS, LOG_LEVEL_INFO, made ? "granted" : "grant-ended", &t);
+
+	snprintf(t.text, sizeof(t.text), "ports %u-%u of %s %s %s", e->out_port, e->ext_port, t.out,
+		 made ? "are granted to" : "are taken back from", t.in);
+	notice_add_text(&n, "in_addr", t.in);
+	notice_add_text(&n, "out_addr", t.out);
+	notice_add_number(&n, "port_lo", e->out_port);
+	notice_add_number(&n, "port_hi", e->ext_port);
+	notice_tell(&n);
+}
+
+void events_grant_changed(void *arg, const struct grant *grant, bool made)
+{
+	const struct nat_event e = {
+		.type = made ? EVENT_BLOCK_GRANTED : EVENT_BLOCK_ENDED,
+		.in_addr = grant->in_addr,
+		.out_addr = grant->out_addr,
+		.out_port = grant->port_lo,
+		.ext_port = (uint16_t)(grant->port_lo + grant->ports - 1),
+	};
+
+	ipfix_event(arg, &e, wall_clock_ms());
+	if (notice_wanted(NOTICE_GRANTS))
+		tell_grant(&e, made);
 }
 
 void events_portmap_changed(void *arg, const struct portmap *m, bool made)

@@ -14,6 +14,7 @@
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "sessions/sessions.h"
+#include "tables/grant_table.h"
 #include "tables/portmap_table.h"
 
 struct events;
@@ -41,6 +42,10 @@ typedef void (*events_resolve)(void *arg, int family, const void *addr, uint32_t
 int events_new(struct event_base *base, const struct datapath *d, const struct active_config *active, struct ipfix *x,
 	       events_resolve resolve, void *arg, struct events **ret, struct error *err);
 
+/* Called for a subscriber without a free port who may get a block of the shared range; at: CLOCK_MONOTONIC. */
+typedef void (*events_growth)(void *arg, uint32_t in_addr, uint64_t time_ns);
+void events_on_growth(struct events *v, events_growth ask, void *arg);
+
 /* Takes a last turn; events that are left stay in the ring buffer for the next agent. */
 void events_free(struct events *v);
 
@@ -58,5 +63,8 @@ int events_session_closed(const struct session *s, void *arg);
 
 /* A portmap_visit: reports a portmap to the collectors. arg: struct ipfix *. */
 void events_portmap_changed(void *arg, const struct portmap *m, bool made);
+
+/* A grant_visit: reports a granted block to the collectors, and in a notice. arg: struct ipfix *. */
+void events_grant_changed(void *arg, const struct grant *grant, bool made);
 
 #endif

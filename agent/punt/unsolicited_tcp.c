@@ -92,12 +92,13 @@ static bool may_send(struct unsolicited *u)
 	return u->n_sent < UNSOLICITED_PER_SECOND;
 }
 
-static int answer_send(struct unsolicited *u, const struct unsolicited_syn *s, uint32_t from)
+static int answer_send(struct unsolicited *u, const struct unsolicited_syn *s, const struct device *in)
 {
 	uint8_t packet[UNSOLICITED_ANSWER_MAX];
-	size_t length = unsolicited_answer(s, from, packet);
+	size_t length = unsolicited_answer(s, in->addr, packet);
 
-	return raw_send(&u->socket, 0, packet, length);
+	/* Routed by the VRF that the SYN came in through. */
+	return raw_send(&u->socket, in->vrf, packet, length);
 }
 
 static void end_wait(struct unsolicited *u, const struct unsolicited_syn *s)
@@ -113,7 +114,7 @@ static void end_wait(struct unsolicited *u, const struct unsolicited_syn *s)
 		datapath_count(u->d, REASON_icmp_withheld, 1);
 		return;
 	}
-	r = answer_send(u, s, in->addr);
+	r = answer_send(u, s, in);
 	if (!r) {
 		u->n_sent++;
 		datapath_count(u->d, REASON_sent_icmp_port, 1);

@@ -113,7 +113,7 @@ static bool sweep_is_urgent(struct housekeeping *h)
 
 	if (datapath_counters(d, &c))
 		return false;
-	h->refused = c.drop_quota + c.drop_ports_exhausted + c.drop_overflow_full;
+	h->refused = c.drop_quota + c.drop_ports_exhausted + c.drop_growth_exhausted + c.drop_overflow_full;
 	return h->refused != before && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
 }
 

@@ -15,8 +15,8 @@
 #include "history/history_record.h"
 #include "host/accounts.h"
 #include "host/paths.h"
+#include "identity/identity.h"
 #include "leases/chained_file.h"
-#include "leases/lease_line.h"
 #include "service/startup.h"
 
 struct owner {
@@ -108,7 +108,7 @@ static bool is_own(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(begin); i++)
 		if (!strncmp(name, begin[i], strlen(begin[i])))
 			return true;
-	return lease_file_named(name);
+	return identity_file_named(name) || !strcmp(name, DESK_DIR);
 }
 
 /* 1: the directory contains a file that is not detnat's. */
@@ -120,7 +120,7 @@ static int visit_foreign(const char *name, void *arg)
 /* What an agent of another user, or detnatctl, wrote down: the agent goes on with it. */
 static int give_record(const char *name, void *below)
 {
-	bool goes_on = lease_file_named(name) || !strcmp(name, CHAIN_FILE) || !strcmp(name, CHAIN_HEAD_FILE);
+	bool goes_on = identity_file_named(name) || !strcmp(name, CHAIN_FILE) || !strcmp(name, CHAIN_HEAD_FILE);
 
 	return goes_on ? give_below(name, below) : 0;
 }

@@ -14,6 +14,7 @@
 #include "control/control.h"
 #include "datapath/migration.h"
 #include "diagnosis/doctor.h"
+#include "growth/block_growth.h"
 #include "guard/guard.h"
 #include "host/accounts.h"
 #include "host/service_manager.h"
@@ -177,6 +178,8 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		r = mappings_open(&s->datapath, &s->parts.mappings, err);
 	if (!r)
 		r = portmaps_open(s->parts.mappings, &s->parts.portmaps, err);
+	if (!r)
+		r = grants_open(s->parts.mappings, &s->parts.grants, err);
 	if (r)
 		return r;
 	/* The earlier agent may have been killed long ago, so the counts are compared first. */
@@ -185,7 +188,7 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, NULL, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
 	return history_queue_new(s->parts.base, startup_wanted(up)->state_dir, &s->datapath, s->parts.mappings,
-				 s->parts.portmaps, &s->parts.history, err);
+				 s->parts.portmaps, s->parts.grants, &s->parts.history, err);
 }
 
 static int replace_programs(void *arg, change_prepare prepare, change_done done, void *done_arg)
@@ -204,13 +207,16 @@ static int start_modules(struct service *s, struct error *err)
 			: 0;
 
 	if (!r)
+		r = growth_new(p->base, p->mappings, p->grants, p->history, &p->growth, err);
+	if (!r)
 		r = usage_new(p->base, &s->active, p->mappings, &p->usage, err);
 	if (!r)
 		r = devices_new(p->base, &s->datapath, p->guard, &p->devices, err);
 	if (!r)
 		r = pcp_new(p->base, &s->datapath, p->mappings, p->portmaps, &p->pcp, err);
 	if (!r)
-		r = replication_new(p->base, &s->datapath, p->mappings, p->portmaps, &p->replication, err);
+		r = replication_new(p->base, &s->datapath, p->mappings, p->portmaps, p->grants, p->growth,
+				    &p->replication, err);
 	if (!r)
 		r = metrics_new(p->base, p, &p->metrics, err);
 	if (!r && trace_new(p->base, &s->datapath, replace_programs, s, &p->trace))
@@ -218,8 +224,14 @@ static int start_modules(struct service *s, struct error *err)
 	if (r)
 		return r;
 	portmaps_on_change(p->portmaps, events_portmap_changed, p->ipfix);
+	growth_on_change(p->growth, events_grant_changed, p->ipfix);
 	devices_on_routing_change(p->devices, on_routing_change, s);
 	return 0;
+}
+
+static void grow(void *arg, uint32_t in_addr, uint64_t time_ns)
+{
+	growth_ask(arg, in_addr, time_ns);
 }
 
 /* Readers of the datapath's ring buffers, periodic work and the queue of changes. */
@@ -237,6 +249,7 @@ static int start_workers(struct service *s, struct error *err)
 	if (r)
 		return r;
 	history_queue_on_set(p->history, events_clock_set, s->events);
+	events_on_growth(s->events, grow, p->growth);
 	r = housekeeping_new(p->base, p, &s->housekeeping, err);
 	if (!r && (change_queue_new(p, &p->changes) || change_due_new(p, &s->due)))
 		r = error_set(err, -ENOMEM, "out of memory");
@@ -289,6 +302,7 @@ static void stop(struct service *s)
 	usage_free(take_pointer(p->usage));
 	pcp_free(take_pointer(p->pcp));
 	replication_free(take_pointer(p->replication));
+	growth_free(take_pointer(p->growth));
 	if (p->ipfix)
 		ipfix_tick(p->ipfix, wall_clock_ms());
 	devices_free(take_pointer(p->devices));
@@ -298,6 +312,7 @@ static void stop(struct service *s)
 	identity_free(take_pointer(p->identity));
 	syslog_free(take_pointer(p->syslog));
 	history_queue_drain(p->history);
+	grants_close(take_pointer(p->grants));
 	portmaps_close(take_pointer(p->portmaps));
 	mappings_close(take_pointer(p->mappings));
 }

@@ -7,6 +7,7 @@
 
 #include <detnat/binding.h>
 
+#include "sessions/granted_ports.h"
 #include "sessions/sessions.h"
 #include "sessions/sessions_private.h"
 
@@ -32,8 +33,18 @@ void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64
 	uint32_t offset = word_out_port(word) - mapping_port_lo(g, subscriber);
 	uint64_t *entry;
 
-	if (offset >= g->ports_per_host || (word_state(word) & ~SESSION_RESET) == SESSION_SYN_RECEIVED)
+	if ((word_state(word) & ~SESSION_RESET) == SESSION_SYN_RECEIVED)
 		return;
+	if (offset >= g->ports_per_host) {
+		granted_port_keep(m, number,
+				  &(struct granted_port){ .in_addr = in_addr,
+							  .out_addr = mapping_out_addr(g, subscriber),
+							  .in_port = key_in_port(key),
+							  .out_port = word_out_port(word),
+							  .proto = word_proto(word) },
+				  word, now);
+		return;
+	}
 	entry = mappings_binding(m, number, subscriber, word_proto(word), offset);
 	if (entry && binding_is_of(LOAD(*entry), key_in_port(key)))
 		binding_raise((__u64 *)entry, word_state(word) == SESSION_ESTABLISHED ? now : word_seen(word));

@@ -59,7 +59,7 @@ static uint64_t digest_of(const struct overflow_key *key)
 {
 	return HASH_OF((uint64_t)key->in_addr << 32 | key->ext_addr,
 		       (uint64_t)key->out_addr << 32 | (uint32_t)key->port << 16 | key->ext_port,
-		       (uint32_t)key->ratio_shift << 8 | key->proto);
+		       (uint64_t)key->block_lo << 32 | (uint32_t)key->block_hi << 16 | key->proto);
 }
 
 static void count_session(struct table_check *c, const struct overflow_key *in2out)

@@ -154,6 +154,14 @@ int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint 
 	return subscriber < 0 ? -ENOENT : close_of(m, number, g->in_base + (uint32_t)subscriber, &c);
 }
 
+int sessions_close_granted(struct mappings *m, uint32_t in_addr, struct endpoint out, struct endpoint ext,
+			   uint8_t proto)
+{
+	struct closing c = { .outside = true, .endpoint = out, .ext = ext, .proto = proto };
+
+	return close_of(m, mappings_find_outside(m, out.addr), in_addr, &c);
+}
+
 /* Reports sessions that end with their mapping, as sessions_on_close() does for closed ones. */
 
 /* Time spent on reporting in one step. */

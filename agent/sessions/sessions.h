@@ -75,6 +75,10 @@ void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t k
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
+/* The same for an outside endpoint that is granted to this inside address. */
+int sessions_close_granted(struct mappings *m, uint32_t in_addr, struct endpoint out, struct endpoint ext,
+			   uint8_t proto);
+
 /*
  * Refreshes the session of an inside endpoint with an external one, also in a draining mapping, unless it is closing or
  * beyond the slots, and describes it. -ENOENT: there is none.

@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
+#include "sessions/granted_ports.h"
 #include "sessions/sessions_private.h"
 #include "tables/mapping_tables.h"
 
@@ -67,7 +68,8 @@ struct session_sweep {
 	struct subscriber_iterator it;
 	struct overflow_scan scan;
 	struct overflow_orphans orphans;
-	bool slots_done;
+	struct granted_port_scan granted;
+	bool slots_done, overflow_done;
 	uint64_t deadline_us;
 	session_visit closed;
 	void *arg;
@@ -93,6 +95,7 @@ void session_sweep_free(struct session_sweep *s)
 	if (!s)
 		return;
 	overflow_scan_end(&s->scan);
+	granted_ports_end(&s->granted);
 	free(s);
 }
 
@@ -207,9 +210,31 @@ static int sweep_overflow(struct session_sweep *s)
 	return r;
 }
 
+static int sweep_granted(const struct granted_port *p, void *arg)
+{
+	const struct session_sweep *s = arg;
+
+	granted_port_sweep(s->it.m, p, s->it.now);
+	return 0;
+}
+
+/* After the overflow, whose sessions keep them. 1: more to do, 0: done, or -errno. */
+static int sweep_granted_ports(struct session_sweep *s)
+{
+	const struct datapath *d = mappings_datapath(s->it.m);
+	int r;
+
+	s->it.now = datapath_ticks(d);
+	while ((r = granted_ports_step(&s->granted, d, sweep_granted, s)) > 0)
+		if (monotonic_us() >= s->deadline_us)
+			return 1;
+	granted_ports_end(&s->granted);
+	return r;
+}
+
 int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg)
 {
-	int r;
+	int r = 0;
 
 	s->closed = closed;
 	s->arg = arg;
@@ -219,9 +244,14 @@ int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visi
 			return 1;
 		s->slots_done = true;
 	}
-	while ((r = sweep_overflow(s)) > 0)
+	while (!s->overflow_done && (r = sweep_overflow(s)) > 0)
 		if (monotonic_us() >= s->deadline_us)
 			return 1;
-	overflow_scan_end(&s->scan);
-	return r;
+	if (!s->overflow_done) {
+		overflow_scan_end(&s->scan);
+		if (r < 0)
+			return r;
+		s->overflow_done = true;
+	}
+	return sweep_granted_ports(s);
 }

@@ -17,6 +17,7 @@ struct mapping_spec {
 	bool open; /* inbound is open: no sessions, no slots */
 	uint32_t timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
+	struct growth_layout growth;
 };
 
 /* The arithmetic of a mapping that is translated. 0, or -EINVAL with nothing written. */
@@ -92,5 +93,8 @@ int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, st
 int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update(struct mappings *m, const struct mapping_spec *spec);
 void mappings_update_abort(struct mappings *m, const struct mapping_spec *spec);
+
+/* Changes how a mapping's blocks grow, also one that drains. */
+void mappings_set_growth(struct mappings *m, int number, struct growth_layout layout);
 
 #endif

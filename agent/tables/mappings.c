@@ -220,6 +220,15 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 	return 0;
 }
 
+void mappings_set_growth(struct mappings *m, int number, struct growth_layout layout)
+{
+	uint32_t word;
+
+	m->table[number]->record.growth = layout;
+	memcpy(&word, &layout, sizeof(word));
+	__atomic_store_n((uint32_t *)&m->d->mapping[number].growth, word, __ATOMIC_RELEASE);
+}
+
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 {
 	t->stage = stage;

@@ -40,6 +40,9 @@ int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
 int mappings_find_inside(const struct mappings *m, uint32_t in_addr);
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
 
+/* Whether there cannot be more mappings, as those that drain count, too. */
+bool mappings_full(const struct mappings *m);
+
 /* The next mapping number in use at or above `from`, or -1. */
 int mappings_next(const struct mappings *m, int from);
 

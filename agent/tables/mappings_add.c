@@ -82,6 +82,7 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 			.geo = geo,
 			.sessions_per_user = spec->sessions_per_user,
 			.first_bucket = NO_BUCKETS,
+			.growth = spec->growth,
 		},
 		.n_subscribers = prefix_is_none(spec->out) ? 0 : geo.last_subscriber + 1ULL,
 	};
@@ -202,6 +203,11 @@ static int free_number(const struct mappings *m)
 		if (!m->table[number])
 			return number;
 	return -ENOSPC;
+}
+
+bool mappings_full(const struct mappings *m)
+{
+	return free_number(m) < 0;
 }
 
 /* The number of the mapping to be replaced: -1: none; -ENOENT if it does not exist. */

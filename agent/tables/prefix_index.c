@@ -62,7 +62,10 @@ unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes, boo
 {
 	unsigned cleared = 0;
 
-	*x = (struct prefix_index){ .nodes = nodes, .nests = nests };
+	/* Not assigned: without optimization the whole index would be made on the stack first. */
+	memset(x, 0, sizeof(*x));
+	x->nodes = nodes;
+	x->nests = nests;
 	memset(x->usage, NODE_LINKED, INDEX_ROOTS);
 	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
 		cleared += open_node(x, root, 0);

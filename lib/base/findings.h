@@ -29,6 +29,7 @@
 	X(FINDING_TAIL_CALL, "leaf")                \
 	X(FINDING_HISTORY, "history")               \
 	X(FINDING_PORTMAP, "portmap")               \
+	X(FINDING_GRANT, "grant")                   \
 	X(FINDING_BINDING, "binding")               \
 	X(FINDING_PEER, "peer")
 

@@ -64,6 +64,23 @@ uint64_t hash_words(const uint64_t *words, size_t n)
 	return siphash13(secret, words, n);
 }
 
+uint64_t hash_octets(const void *data, size_t size)
+{
+	const uint8_t *octet = data;
+	uint64_t words[1 + 32] = { size };
+
+	while (size) {
+		size_t n = size < sizeof(words) - sizeof(words[0]) ? size : sizeof(words) - sizeof(words[0]);
+
+		words[(n + 7) / 8] = 0;
+		memcpy(words + 1, octet, n);
+		words[0] = hash_words(words, 1 + (n + 7) / 8);
+		octet += n;
+		size -= n;
+	}
+	return words[0];
+}
+
 static uint32_t home(const struct hash_index *x, uint32_t mark)
 {
 	return (uint32_t)((uint64_t)mark * x->room >> 32);

@@ -17,6 +17,9 @@ uint64_t siphash13(const uint64_t key[static 2], const uint64_t *words, size_t n
 /* The same with the secret of this process, for tables in memory; not a digest, as it differs between processes. */
 uint64_t hash_words(const uint64_t *words, size_t n);
 
+/* The same of octets. */
+uint64_t hash_octets(const void *data, size_t size);
+
 /* The hash of a key given as words: HASH_OF(addr, port). */
 #define HASH_OF(...) \
 	hash_words((const uint64_t[]){ __VA_ARGS__ }, sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))

@@ -22,12 +22,13 @@ enum notice_kind {
 	NOTICE_TROUBLES = 8,   /* base/trouble.h */
 	NOTICE_PEERS = 32,     /* gateways that copy sessions to each other: up, down, differing */
 	NOTICE_LEASES = 64,    /* the end of the ledger of leases, daily */
+	NOTICE_GRANTS = 128,   /* blocks granted to subscribers, and taken back */
 	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only on request */
 };
 
 #define NOTICE_ALL                                                                                                \
 	(NOTICE_REFUSALS | NOTICE_MAPPINGS | NOTICE_INTERFACES | NOTICE_TROUBLES | NOTICE_PEERS | NOTICE_LEASES | \
-	 NOTICE_SESSIONS)
+	 NOTICE_GRANTS | NOTICE_SESSIONS)
 #define NOTICE_DEFAULTS (NOTICE_ALL & ~NOTICE_SESSIONS)
 
 /* Enough for any text of a notice. */

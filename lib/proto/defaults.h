@@ -26,4 +26,10 @@ static inline uint32_t slots_for_ports(uint32_t ports)
 #define CONTROL_MAX_LINE  (64U << 10)
 #define CONTROL_MAX_BATCH (1U << 20) /* of a peer that may change the running state */
 
+/* Blocks that grow: ports of a granted one, how many a subscriber may have, and when one is taken back. */
+#define DEFAULT_GROWTH_BLOCK	  128U
+#define DEFAULT_GROWTH_MAX_BLOCKS 4U
+#define DEFAULT_GROWTH_IDLE_S	  300U
+#define DEFAULT_GROWTH_REST_S	  120U /* RFC 6888 REQ-8 */
+
 #endif

@@ -87,6 +87,9 @@ void tables_make(struct datapath *d)
 				     sizeof(struct portmap_value), 2 * PORTMAP_ROOM(MIN_LEASES),
 				     &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 								    .map_flags = BPF_F_NO_PREALLOC });
+	d->grants = bpf_map_create(BPF_MAP_TYPE_HASH, "grants", sizeof(struct grant_key), sizeof(struct grant_value),
+				   4096, NULL);
+	cr_assert(d->grants >= 0);
 	d->portmap_filters = bpf_map_create(BPF_MAP_TYPE_HASH, "portmap_filters", sizeof(struct portmap_key),
 					    sizeof(struct portmap_filters), PORTMAP_ROOM(MIN_LEASES),
 					    &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),

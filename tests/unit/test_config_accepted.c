@@ -324,6 +324,27 @@ Test(config_accepted, a_mapping_has_its_own_independence_or_the_configurations)
 	config_free(c);
 }
 
+Test(config_accepted, growth_has_defaults_and_shares_addresses_by_their_number)
+{
+	_cleanup_config_ struct config *c = config_of(
+		WITH("\"mappings\":[{\"in\":\"100.64.0.0/18\",\"out\":\"203.0.113.0/25\",\"ports_per_host\":448,"
+		     "\"growth\":{}},{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.1/32\",\"ports_per_host\":100,"
+		     "\"growth\":{\"block\":8,\"max_blocks\":32,\"idle\":1,\"rest\":86400}},"
+		     "{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.1.2/32\",\"ports_per_host\":100}]"));
+	struct config_growth g = config_mapping_growth(&c->mappings[0]);
+	struct geometry geo;
+
+	cr_expect(g.given && g.block == 128 && g.max_blocks == 4 && g.idle == 300 && g.rest == 120);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[0], &geo), 0);
+	cr_expect_eq(geo.ratio, 128);
+	cr_expect_eq(growth_ports(&geo), 7168);
+	g = config_mapping_growth(&c->mappings[1]);
+	cr_expect(g.block == 8 && g.max_blocks == 32 && g.idle == 1 && g.rest == 86400);
+	cr_expect_not(config_mapping_growth(&c->mappings[2]).given);
+	cr_assert_eq(config_mapping_geometry(&c->mappings[2], &geo), 0);
+	cr_expect_eq(geo.ratio, 645);
+}
+
 Test(config_accepted, spare_addresses_and_an_end)
 {
 	_cleanup_config_ struct config *c = config_of(

@@ -56,7 +56,7 @@ Test(config_limits, full_lists_are_taken_and_one_more_is_refused)
 		{ "{" INTERFACES ",\"mappings\":[",
 		  "{\"in\":\"10.%1$u.%2$u.0/24\",\"out\":\"198.%1$u.%2$u.0/"
 		  "32\",\"sessions_per_user\":7,\"session_slots\":8}",
-		  "]}", 1000, "FILE:1002: mappings[1000]: more than 1000 mappings" },
+		  "]}", 4096, "FILE:4098: mappings[4096]: more than 4096 mappings" },
 		{ "{" INTERFACES ",\"bypass\":[", "\"10.%u.%u.0/24\"", "]}", 256,
 		  "FILE:258: bypass[256]: more than 256 prefixes" },
 		{ "{\"interfaces\":{\"outside\":[],\"inside\":[", "\"e%u.%u\"", "]}}", 4096,
@@ -89,7 +89,7 @@ Test(config_limits, edited_beyond_the_limits_is_refused_by_validation)
 	cr_assert_eq(config_validate(c, NULL, &err), 0, "%s", err.text);
 	cr_assert_eq(config_add_mapping(c, (struct prefix){ 0x0b000000, 32 }, (struct prefix){ 0x01000000, 32 }), 0);
 	cr_assert_eq(config_validate(c, NULL, &err), -EINVAL);
-	cr_assert_str_eq(err.text, "mappings[1000]: more than 1000 mappings; each range of a list counts", "%s",
+	cr_assert_str_eq(err.text, "mappings[4096]: more than 4096 mappings; each range of a list counts", "%s",
 			 err.text);
 	cr_assert_eq(config_del_mapping(c, (struct prefix){ 0x0a000000, 32 }, (struct prefix){ 1, 32 }), 0);
 	cr_assert_eq(config_validate(c, NULL, &err), 0);
@@ -146,7 +146,7 @@ Test(config_limits, hostile_texts_are_refused_at_once)
 	}
 }
 
-Test(config_limits, a_thousand_mappings_validate_in_no_time)
+Test(config_limits, as_many_mappings_as_there_may_be_validate_in_no_time)
 {
 	_cleanup_config_ struct config *c = config_new();
 	struct timespec start, end;

@@ -314,10 +314,10 @@ Test(config_refused, ipfix)
 		{ IPFIX(COLLECTOR ",\"events\":\"quota\""), ":2: ipfix.events: must be a list of events" },
 		{ IPFIX(COLLECTOR ",\"events\":[\"quota\",\n\"all\"]"),
 		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", "
-		  "\"addresses\", \"portmaps\", not \"all\"" },
+		  "\"addresses\", \"portmaps\", \"blocks\", not \"all\"" },
 		{ IPFIX(COLLECTOR ",\"events\":[1]"), ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", "
 						      "\"sessions\", \"fragments\", \"addresses\", "
-						      "\"portmaps\", not 1" },
+						      "\"portmaps\", \"blocks\", not 1" },
 		{ IPFIX(COLLECTOR ",\"transport\":\"tcp\""), ":2: ipfix.transport: unknown key" },
 	};
 

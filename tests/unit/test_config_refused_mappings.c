@@ -89,6 +89,25 @@ Test(config_refused, shape_of_mappings)
 		  ":3: mappings[0].endpoint_independent: a mapping whose inbound is \"open\" has no sessions, so it "
 		  "has no "
 		  "effect: leave endpoint_independent out" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/25\",\n\"growth\":{\"block\":128}}"),
+		  ":4: mappings[0].growth: ports_per_host 504 leaves 0 ports of an address, less than a granted block "
+		  "of 128; ports_per_host 448 leaves 7168" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/24\",\"growth\":{}}"),
+		  ":3: mappings[0].growth: ports_per_host 64512 leaves 0 ports of an address, less than a granted "
+		  "block of 128; ports_per_host 57344 leaves 7168" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/"
+			   "25\",\"ports_per_host\":448,\"growth\":{\"block\":7}}"),
+		  ":3: mappings[0].growth.block: must be a whole number from 8 to 4096, not 7" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/25\",\"growth\":{\"max_blocks\":33}}"),
+		  ":3: mappings[0].growth.max_blocks: must be a whole number from 1 to 32, not 33" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/25\",\"growth\":{\"rest\":0}}"),
+		  ":3: mappings[0].growth.rest: must be a whole number from 1 to 86400, not 0" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/25\",\"growth\":128}"),
+		  ":3: mappings[0].growth: must be an object" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\n\"growth\":{}}"),
+		  ":4: mappings[0].growth: a mapping that is not translated has no ports: leave growth out" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/24\",\"inbound\":\"open\",\n\"growth\":{}}"),
+		  ":4: mappings[0].growth: \"open\" gives a subscriber all ports of his address: leave growth out" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":100}"),
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 100" },
 	};

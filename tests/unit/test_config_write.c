@@ -52,6 +52,13 @@ static struct config *random_config(void)
 			m->independence =
 				(struct config_independence){ true, (uint8_t)random_below(8), 0, pick(0, 1, 100) };
 		m->independence.filtering = m->independence.mapping & (uint8_t)random_below(4);
+		/* A block of 8 fits above the blocks of a few subscribers with 64 ports each. */
+		m->growth.given = m->independence.given && in_plen + 4 >= out_plen && random_below(2);
+		if (m->growth.given)
+			m->growth = (struct config_growth){ true, pick(0, 8, 16), pick(0, 1, 32), pick(0, 1, 86400),
+							    pick(0, 1, 86400) };
+		if (m->growth.given)
+			m->ports = (struct config_ports){ .ports_per_host = 64 };
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct config_mapping *m = &c->mappings[i];
@@ -79,6 +86,9 @@ static struct config *random_config(void)
 	c->session_slots = pick(0, 8, 2048);
 	c->reload_guard = pick(0, 1000, UINT32_MAX);
 	c->overflow_sessions = pick(0, 16777216, random_below(16777216));
+	/* Sessions on granted ports are beyond the slots. */
+	for (size_t i = 0; !c->overflow_sessions && i < c->n_mappings; i++)
+		c->mappings[i].growth = (struct config_growth){ 0 };
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		c->timeouts[i] = 1 + random_below(604800);
 	if (random_below(2)) {

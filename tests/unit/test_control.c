@@ -16,6 +16,7 @@
 
 #include "config/active.h"
 #include "control/control.h"
+#include "tables/grant_table.h"
 #include "tables/mapping_changes.h"
 #include "tables_fixture.h"
 
@@ -82,6 +83,7 @@ static void start(unsigned subscribers)
 	tables_make(&datapath);
 	cr_assert_eq(mappings_open(&datapath, &context.mappings, &err), 0, "%s", err.text);
 	cr_assert_geq(tables_add(context.mappings, &spec), 0);
+	cr_assert_eq(grants_open(context.mappings, &context.grants, &err), 0, "%s", err.text);
 	fill(subscribers);
 	cr_assert_eq(config_parse(configuration, strlen(configuration), "test", &active.config, &err), 0, "%s",
 		     err.text);

@@ -54,6 +54,13 @@ static const struct nat_event portmap_end_event = { .type = EVENT_PORTMAP_ENDED,
 						    .in_port = 3074,
 						    .out_port = 1054 };
 
+static const struct nat_event granted_event = {
+	.type = EVENT_BLOCK_GRANTED, .in_addr = 0x0a000002, .out_addr = 0x01010100, .out_port = 58368, .ext_port = 58495
+};
+static const struct nat_event grant_end_event = {
+	.type = EVENT_BLOCK_ENDED, .in_addr = 0x0a000002, .out_addr = 0x01010100, .out_port = 58368, .ext_port = 58495
+};
+
 static void finish(uint32_t sequence, uint32_t domain_id)
 {
 	ipfix_finish(&message, domain_id);
@@ -68,7 +75,7 @@ Test(ipfix_encode, templates_are_as_documented)
 		ipfix_add_template(&message, layout);
 	finish(5, 7);
 	cr_assert_str_eq(hex_of(message.octets, message.length),
-			 squeeze("000a 00b8 6553f100 00000005 00000007  0002 00a8"
+			 squeeze("000a 00d4 6553f100 00000005 00000007  0002 00c4"
 				 "0100 0005  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004"
 				 "0101 0005  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004"
 				 "0102 0009  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
@@ -76,7 +83,8 @@ Test(ipfix_encode, templates_are_as_documented)
 				 "0103 0005  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004"
 				 "0104 0004  0143 0008  00e6 0001  0008 0004  00e1 0004"
 				 "0105 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0004 0001  0007 0002"
-				 "00e3 0002"));
+				 "00e3 0002"
+				 "0106 0006  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"));
 	cr_assert_eq(message.records, 0);
 }
 
@@ -112,6 +120,12 @@ Test(ipfix_encode, records_are_as_documented)
 		{ "portmap ended", &portmap_end_event,
 		  "000a 002a 6553f100 ffffffff fffffffe  0105 001a"
 		  "0000018bcfe56801 09 0a000002 01010100 11 0c02 041e" },
+		{ "block granted", &granted_event,
+		  "000a 0029 6553f100 ffffffff fffffffe  0106 0019"
+		  "0000018bcfe56801 10 0a000002 01010100 e400 e47f" },
+		{ "block taken back", &grant_end_event,
+		  "000a 0029 6553f100 ffffffff fffffffe  0106 0019"
+		  "0000018bcfe56801 11 0a000002 01010100 e400 e47f" },
 		{ "fragments pending", &fragments_event,
 		  "000a 0029 6553f100 ffffffff fffffffe  0103 0019"
 		  "0000018bcfe56801 0d 00000005 00000040 0a000002" },
@@ -150,7 +164,8 @@ Test(ipfix_encode, events_that_are_nobodys_record_have_no_layout)
 		const struct nat_event e = { .type = (uint8_t)type };
 		bool has = type == EVENT_QUOTA || type == EVENT_PORTS_EXHAUSTED || type == EVENT_SESSION_OPENED ||
 			   type == EVENT_SESSION_CLOSED || type == EVENT_FRAGMENTS || type == EVENT_ADDRESS_BOUND ||
-			   type == EVENT_ADDRESS_UNBOUND || type == EVENT_PORTMAP_MADE || type == EVENT_PORTMAP_ENDED;
+			   type == EVENT_ADDRESS_UNBOUND || type == EVENT_PORTMAP_MADE || type == EVENT_PORTMAP_ENDED ||
+			   type == EVENT_BLOCK_GRANTED || type == EVENT_BLOCK_ENDED;
 
 		cr_assert_eq(ipfix_layout_of(&e) >= 0, has, "type %u", type);
 	}

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The subscribers of an outside address, against the way from each of them; and how mappings are told apart. */
 #include <criterion/criterion.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-#include <detnat/mapping.h>
+#include <detnat/tables.h>
+
+#include "base/base.h"
 
 static struct geometry made(uint32_t n_in, uint32_t n_out, uint32_t ratio, uint32_t ports, uint32_t netmap)
 {
@@ -71,4 +74,51 @@ Test(mapping_sharers, layouts_are_told_apart)
 	cr_expect_not(mapping_equal(&plain, &fewer));
 	cr_expect_not(mapping_equal(&plain, &netmap));
 	cr_expect_not(mapping_equal(&plain, &wider));
+}
+
+static struct geometry cut(uint32_t first_port, uint32_t pitch, uint32_t ports, uint32_t netmap)
+{
+	const struct mapping_parameters p = { .in_base = 0x0a000000,
+					      .last_subscriber = 15,
+					      .out_base = 0xcb007100,
+					      .last_out = 3,
+					      .ratio = 4,
+					      .first_port = first_port,
+					      .pitch = pitch,
+					      .ports_per_host = ports,
+					      .netmap = netmap };
+	struct geometry g;
+
+	cr_assert_eq(mapping_make(&p, &g), 0);
+	return g;
+}
+
+static bool same_place(const struct geometry *a, const struct geometry *b, uint32_t addr)
+{
+	const struct port_block x = mapping_forward(a, addr), y = mapping_forward(b, addr);
+
+	return x.out_addr == y.out_addr && x.port_lo == y.port_lo && x.port_hi == y.port_hi;
+}
+
+/* Every session of one, against every mapping: all differ in some figure, many in a port alone. */
+Test(mapping_sharers, sessions_in_the_overflow_belong_to_the_blocks_that_they_were_opened_in_alone)
+{
+	static struct geometry g[1024];
+	size_t n = 0, confused = 0, shared = 0;
+
+	for (uint32_t i = 0; n < ARRAY_SIZE(g); i++)
+		g[n++] = cut(1024 + i % 8, 1000 + i / 8 % 8, 990 + i / 64 % 8, i / 512);
+	for (size_t of = 0; of < n; of += 7)
+		for (uint32_t addr = 0x0a000000; addr < 0x0a000010; addr++) {
+			const struct overflow_key key = overflow_key_in(&g[of], addr, 5000, 0x01010101, 53, 17);
+
+			for (size_t i = 0; i < n; i++) {
+				const bool same = same_place(&g[of], &g[i], addr);
+
+				confused += overflow_key_is_of(&g[i], &key) != same;
+				shared += same;
+			}
+		}
+	cr_expect_eq(confused, 0);
+	cr_expect_gt(shared, n / 7 * 16);
 }

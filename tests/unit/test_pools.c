@@ -439,7 +439,8 @@ Test(pools, mappings_whose_addresses_have_no_prefixes_behind_them)
 	cr_expect_eq(drain(c, "203.0.113.5/32", NULL, &err), -EINVAL);
 	cr_expect_str_eq(err.text,
 			 "mapping residential (100.64.0.0/22) has netmap order, in which the subscribers of an "
-			 "address do not follow each other: move them one by one with `detnatctl user move`",
+			 "address do not follow each other: move them one by one with `detnatctl user move`, or "
+			 "all with `detnatctl mapping add IN OUT --replace --drain SECONDS`",
 			 "%s", err.text);
 }
 

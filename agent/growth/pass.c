@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The pass: counts the sessions on each granted block, closes those of blocks whose time is up, and finds blocks to
+ * take back. A session that opened while its block was being closed is seen by the next pass, as no packet is under way
+ * for that long; so a block is taken back by a pass that began after it was closed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "growth/growth_private.h"
+#include "sessions/sessions.h"
+
+#define SLICE_US 1000
+/* A pass takes at most a twentieth of the time. */
+#define REST_OF_PASS 20U
+/* Blocks judged between two looks at the clock. */
+#define LOOK_INTERVAL 256U
+
+void growth_hurry(struct growth *g)
+{
+	g->due_us = 0;
+	if (!evtimer_pending(g->slice, NULL))
+		evtimer_add(g->slice, &(struct timeval){ 0 });
+}
+
+/* The granted block of a session beyond the slots; NULL: it is on a port of its own block. */
+static struct grant *grant_of(const struct growth *g, const struct mapping *m, const struct overflow_key *in2out,
+			      uint16_t out_port)
+{
+	struct grant *grant;
+
+	if (mapping_reverse(&m->geo, in2out->out_addr, out_port) >= 0)
+		return NULL;
+	grant = grants_at(g->grants, in2out->out_addr, out_port);
+	return grant && grant->in_addr == in2out->in_addr ? grant : NULL;
+}
+
+static void close_session(const struct growth *g, const struct overflow_key *in2out, uint8_t proto)
+{
+	const struct endpoint in = { in2out->in_addr, in2out->port }, ext = { in2out->ext_addr, in2out->ext_port };
+
+	sessions_close_in(g->m, in, ext, proto);
+}
+
+static void look_at(const struct growth *g, const struct overflow_key *in2out, uint64_t word, uint32_t now)
+{
+	int number = mappings_of_overflow(g->m, in2out);
+	const struct mapping *m = number < 0 ? NULL : mappings_get(g->m, number);
+	struct grant *grant = m ? grant_of(g, m, in2out, word_out_port(word)) : NULL;
+
+	if (!grant)
+		return;
+	if (grant->state == GRANT_CLOSED && grant->until_s <= g->now_s)
+		close_session(g, in2out, word_proto(word));
+	/* One that has expired holds no port, and the sweep removes it. */
+	else if (!word_expired(word, now, m->timeout_ticks))
+		grant->counted++;
+}
+
+/* Reads a batch: 1: more to do, 0: done. */
+static int count_step(struct growth *g)
+{
+	const struct datapath *d = mappings_datapath(g->m);
+	uint32_t now = datapath_ticks(d);
+	int r = overflow_scan_step(&g->scan, d);
+
+	for (uint32_t i = 0; r >= 0 && i < g->scan.n; i++)
+		if (g->scan.keys[i].direction == OVERFLOW_IN2OUT)
+			look_at(g, &g->scan.keys[i], g->scan.sessions[i].truth, now);
+	return r;
+}
+
+/* Whether this gateway decides when a block is idle: it has granted it, or the gateway that did so is away. */
+static bool is_ours(const struct growth *g, const struct grant *grant)
+{
+	return !grant->peer || !(g->peers_up & 1U << grant->peer);
+}
+
+static void judge_open(struct growth *g, struct grant *grant)
+{
+	const struct growth_figures *f = growth_figures_at(g, grant->out_addr);
+
+	if (grant->sessions || !grant->seen_s)
+		grant->seen_s = g->now_s;
+	if (grant->sessions || !is_ours(g, grant) || g->now_s - grant->seen_s < f->idle_s)
+		return;
+	grant->idle = !grants_shut(g->grants, grant, GRANT_WHENEVER);
+	grant->closed = g->pass;
+}
+
+static uint32_t max_of(const struct growth *g, const struct grant *grant)
+{
+	return growth_figures_at(g, grant->out_addr)->wanted.max_blocks;
+}
+
+static void judge_closed(struct growth *g, struct grant *grant)
+{
+	if (grant->closed == g->pass)
+		return;
+	if (grant->sessions) {
+		grant->seen_s = g->now_s;
+		if (grant->idle && grant->until_s == GRANT_WHENEVER &&
+		    !grants_reopen(g->grants, grant, max_of(g, grant)))
+			grant->idle = false;
+		return;
+	}
+	if (growth_record(g, grant, true))
+		log_error("no memory to take a granted block back");
+}
+
+static void judge(struct growth *g, struct grant *grant)
+{
+	/* An incomplete count says nothing. */
+	if (!g->incomplete)
+		grant->sessions = grant->counted;
+	grant->counted = 0;
+	if (grant->recorded || g->incomplete)
+		return;
+	switch (grant->state) {
+	case GRANT_OPEN:
+		judge_open(g, grant);
+		break;
+	case GRANT_CLOSED:
+		judge_closed(g, grant);
+		break;
+	case GRANT_RESTS:
+		if (grant->until_s <= g->now_s) {
+			grants_tell_none_left(g->grants, grant->out_addr, false);
+			grants_drop(g->grants, grant);
+		}
+		break;
+	}
+}
+
+/* 1: more to do, 0: done. */
+static int judge_step(struct growth *g, uint64_t deadline_us)
+{
+	struct grant *grant;
+
+	for (unsigned n = 1; (grant = grants_walk(g->grants, &g->at)); n++) {
+		judge(g, grant);
+		if (!(n % LOOK_INTERVAL) && monotonic_us() >= deadline_us)
+			return 1;
+	}
+	return 0;
+}
+
+static void begin(struct growth *g)
+{
+	g->step = PASS_COUNTS;
+	g->pass++;
+	g->at = 0;
+	g->began_us = monotonic_us();
+	g->now_s = boottime_s();
+	g->due_us = UINT64_MAX;
+}
+
+/* Those who wait for a count that began after they asked. */
+static void tell_waiting(struct growth *g)
+{
+	struct counting **at = &g->waiting;
+
+	while (*at) {
+		struct counting *c = *at;
+
+		if ((int32_t)(g->pass - c->pass) < 0) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		c->done(c->arg);
+		free(c);
+	}
+}
+
+static void end(struct growth *g)
+{
+	uint64_t now = monotonic_us(), interval = (uint64_t)g->interval_s * 1000000;
+	uint64_t took = (now - g->began_us) * REST_OF_PASS;
+	bool again = !g->due_us;
+
+	overflow_scan_end(&g->scan);
+	g->step = PASS_NONE;
+	g->due_us = again ? 0 : g->began_us + (took > interval ? took : interval);
+	if (g->unsettled)
+		growth_lay_out(g);
+	tell_waiting(g);
+}
+
+/* 1: more to do, 0: the pass is over. */
+static int step(struct growth *g, uint64_t deadline_us)
+{
+	int r = 1;
+
+	if (g->step == PASS_COUNTS) {
+		while (r > 0 && monotonic_us() < deadline_us)
+			r = count_step(g);
+		g->incomplete = r < 0;
+		if (r <= 0)
+			g->step = PASS_JUDGES;
+		return 1;
+	}
+	return judge_step(g, deadline_us);
+}
+
+void growth_pass_slice(struct growth *g)
+{
+	uint64_t deadline_us = monotonic_us() + SLICE_US;
+
+	if (g->step == PASS_NONE && monotonic_us() >= g->due_us)
+		begin(g);
+	if (g->step != PASS_NONE && !step(g, deadline_us))
+		end(g);
+	if (g->step != PASS_NONE || !g->due_us)
+		evtimer_add(g->slice, &(struct timeval){ 0 });
+}
+
+void growth_pass_second(struct growth *g)
+{
+	struct grant_figures figures;
+
+	grants_count(g->grants, &figures);
+	if ((figures.grants || figures.rests || g->waiting || g->unsettled) && g->step == PASS_NONE &&
+	    monotonic_us() >= g->due_us && !evtimer_pending(g->slice, NULL))
+		growth_pass_slice(g);
+}
+
+void growth_pass_end(struct growth *g)
+{
+	overflow_scan_end(&g->scan);
+	g->step = PASS_NONE;
+}
+
+int growth_count(struct growth *g, growth_counted done, void *arg)
+{
+	struct counting *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct counting){ .next = g->waiting, .done = done, .arg = arg, .pass = g->pass + 1 };
+	g->waiting = c;
+	growth_hurry(g);
+	return 0;
+}
+
+void growth_forget(struct growth *g, const void *arg)
+{
+	struct counting **at = &g->waiting;
+
+	while (*at) {
+		struct counting *c = *at;
+
+		if (c->arg != arg) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		free(c);
+	}
+}

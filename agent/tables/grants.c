@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Granted blocks in the datapath: made, closed, taken back. */
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "tables/grants_private.h"
+
+struct grant_key grant_key_of(const struct grant *grant, enum grant_direction direction)
+{
+	if (direction == GRANT_OF_INSIDE)
+		return (struct grant_key){ .addr = grant->in_addr, .at = grant->number, .direction = GRANT_OF_INSIDE };
+	return (struct grant_key){ .addr = grant->out_addr, .at = grant->port_lo, .direction = GRANT_OF_OUTSIDE };
+}
+
+struct grant_value grant_value_of(const struct grant *grant, enum grant_direction direction)
+{
+	return (struct grant_value){
+		.addr = direction == GRANT_OF_INSIDE ? grant->out_addr : grant->in_addr,
+		.port_lo = grant->port_lo,
+		.ports = grant->ports,
+		.from = grant->from,
+		.until_s = grant->until_s,
+		.stamp = grant->stamp,
+		.peer = grant->peer,
+	};
+}
+
+int grant_write(const struct grants *g, const struct grant *grant, enum grant_direction direction)
+{
+	struct grant_key key = grant_key_of(grant, direction);
+	struct grant_value value = grant_value_of(grant, direction);
+
+	return bpf_map_update_elem(g->map, &key, &value, BPF_ANY) ? -errno : 0;
+}
+
+int grant_erase(const struct grants *g, const struct grant *grant, enum grant_direction direction)
+{
+	struct grant_key key = grant_key_of(grant, direction);
+
+	return bpf_map_delete_elem(g->map, &key) && errno != ENOENT ? -errno : 0;
+}
+
+static void set_state(struct grants *g, struct grant *grant, enum grant_state state)
+{
+	grant_tally(g, grant, -1);
+	grant->state = (uint8_t)state;
+	grant_tally(g, grant, 1);
+}
+
+struct grant *grants_reserve(struct grants *g, const struct grant *like)
+{
+	struct grant model = *like;
+
+	model.state = GRANT_ASKED;
+	return grant_store(g, &model);
+}
+
+/* The next packet of the subscriber looks for a port again, although a search of this tick was in vain. */
+static void forget_search(const struct grants *g, uint32_t in_addr)
+{
+	int number = mappings_find_inside(g->m, in_addr);
+	struct subscriber *s =
+		number < 0 ? NULL
+			   : mappings_subscriber(g->m, number,
+						 mapping_subscriber(&mappings_get(g->m, number)->geo, in_addr));
+
+	if (s)
+		__atomic_store_n(&s->growth_vain, 0, __ATOMIC_RELEASE);
+}
+
+int grants_make(struct grants *g, struct grant *grant)
+{
+	int r;
+
+	grant->until_s = 0;
+	r = grant_write(g, grant, GRANT_OF_OUTSIDE);
+	if (r)
+		return r;
+	r = grant_write(g, grant, GRANT_OF_INSIDE);
+	if (r) {
+		grant_erase(g, grant, GRANT_OF_OUTSIDE);
+		return r;
+	}
+	set_state(g, grant, GRANT_OPEN);
+	forget_search(g, grant->in_addr);
+	return 0;
+}
+
+int grants_shut(struct grants *g, struct grant *grant, uint64_t until_s)
+{
+	uint64_t before = grant->until_s;
+	int r;
+
+	grant->until_s = until_s;
+	r = grant_write(g, grant, GRANT_OF_OUTSIDE);
+	if (r) {
+		grant->until_s = before;
+		return r;
+	}
+	if (grant->state == GRANT_OPEN)
+		grant_erase(g, grant, GRANT_OF_INSIDE);
+	set_state(g, grant, GRANT_CLOSED);
+	return 0;
+}
+
+int grants_touch(struct grants *g, const struct grant *grant)
+{
+	return grant->state == GRANT_ASKED ? 0 : grant_write(g, grant, GRANT_OF_OUTSIDE);
+}
+
+int grants_reopen(struct grants *g, struct grant *grant, uint32_t max)
+{
+	int number = grants_number(g, grant->in_addr, grant->out_addr, max);
+
+	if (number < 0)
+		return -ENOSPC;
+	grant->number = (uint8_t)number;
+	return grants_make(g, grant);
+}
+
+int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t until_s)
+{
+	struct grant rests = *grant;
+	int r;
+
+	rests.in_addr = 0;
+	rests.from = ended;
+	rests.until_s = until_s;
+	r = grant_write(g, &rests, GRANT_OF_OUTSIDE);
+	if (r)
+		return r;
+	grant_leave(g, grant);
+	grant->from = ended;
+	grant->until_s = until_s;
+	set_state(g, grant, GRANT_RESTS);
+	return 0;
+}
+
+int grants_hold(struct grants *g, const struct grant *like)
+{
+	struct grant model = *like, *grant;
+	int r;
+
+	model.state = GRANT_RESTS;
+	model.in_addr = 0;
+	grant = grant_store(g, &model);
+	r = grant ? grant_write(g, grant, GRANT_OF_OUTSIDE) : -ENOMEM;
+	if (grant && r)
+		grant_forget(g, grant);
+	return r;
+}
+
+void grants_drop(struct grants *g, struct grant *grant)
+{
+	if (grant->state == GRANT_OPEN)
+		grant_erase(g, grant, GRANT_OF_INSIDE);
+	if (grant->state != GRANT_ASKED)
+		grant_erase(g, grant, GRANT_OF_OUTSIDE);
+	grant_forget(g, grant);
+}
+
+int grants_number(const struct grants *g, uint32_t in_addr, uint32_t out_addr, uint32_t max)
+{
+	uint32_t used = 0;
+
+	for (const struct grant *i = grants_of(g, in_addr, NULL); i; i = grants_of(g, in_addr, i))
+		if (i->state == GRANT_ASKED || i->state == GRANT_OPEN)
+			used |= 1U << i->number;
+	for (uint32_t k = 0; k < max && k < GROWTH_MAX_BLOCKS; k++)
+		if (!(used & 1U << k))
+			return (int)k;
+	return -1;
+}
+
+/* Blocks of the smallest size in all ports. */
+#define BLOCKS_MAX (65536U / GROWTH_MIN_BLOCK)
+
+/* Marks the blocks of a layout that a grant has a port of; it may be of another size. */
+static void mark_used(uint8_t *used, const struct mapping *m, const struct grant *grant)
+{
+	uint32_t block = m->growth.block, port = grant->port_lo, end = port + grant->ports;
+
+	while (port < end) {
+		int number = growth_block_of(&m->geo, block, port);
+
+		if (number < 0) {
+			port++;
+			continue;
+		}
+		used[number / 8] |= (uint8_t)(1U << (number % 8));
+		port = growth_port_lo(&m->geo, block, (uint32_t)number) + block;
+	}
+}
+
+int grants_free_block(const struct grants *g, const struct mapping *m, uint32_t out_addr, uint32_t first,
+		      uint32_t *ret_free)
+{
+	uint8_t used[BLOCKS_MAX / 8] = { 0 };
+	uint32_t n = m->growth.block ? growth_blocks(&m->geo, m->growth.block) : 0, n_free = 0;
+	int found = -1;
+
+	for (const struct grant *i = grants_on(g, out_addr, NULL); n && i; i = grants_on(g, out_addr, i))
+		mark_used(used, m, i);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = (first + i) % n;
+
+		if (used[k / 8] & 1U << (k % 8))
+			continue;
+		n_free++;
+		found = found < 0 ? (int)k : found;
+	}
+	if (ret_free)
+		*ret_free = n_free;
+	return found;
+}
+
+static struct grant_key full_key(uint32_t out_addr)
+{
+	return (struct grant_key){ .addr = out_addr, .direction = GRANT_NONE_LEFT };
+}
+
+bool grants_none_left(const struct grants *g, uint32_t out_addr)
+{
+	uint32_t number;
+
+	for (uint32_t step = 0; hash_index_next(&g->full, HASH_OF(out_addr), &step, &number);)
+		if (number == out_addr)
+			return true;
+	return false;
+}
+
+void grants_tell_none_left(struct grants *g, uint32_t out_addr, bool none)
+{
+	const struct grant_key key = full_key(out_addr);
+	const struct grant_value value = { 0 };
+
+	if (none == grants_none_left(g, out_addr))
+		return;
+	/* Without the entry the agent is asked once more, which costs time but is right. */
+	if (none && (hash_index_add(&g->full, HASH_OF(out_addr), out_addr) ||
+		     bpf_map_update_elem(g->map, &key, &value, BPF_ANY)))
+		return;
+	if (!none) {
+		bpf_map_delete_elem(g->map, &key);
+		hash_index_del(&g->full, HASH_OF(out_addr), out_addr);
+	}
+	g->figures.addresses_full = g->full.n;
+}
+
+void grants_prune_none_left(struct grants *g, bool (*keep)(void *arg, uint32_t out_addr), void *arg)
+{
+	uint32_t at = 0, out_addr;
+
+	while (hash_index_walk(&g->full, &at, &out_addr))
+		if (!keep(arg, out_addr)) {
+			grants_tell_none_left(g, out_addr, false);
+			at = 0;
+		}
+}
+
+void grants_serve_until(struct grants *g, uint32_t tick)
+{
+	__atomic_store_n(&mappings_datapath(g->m)->table->limits.growth_until, tick, __ATOMIC_RELEASE);
+}
+
+void grants_count(const struct grants *g, struct grant_figures *ret)
+{
+	*ret = g->figures;
+}

@@ -381,12 +381,14 @@ bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, an
 	$(BUILD)/tests/bench/run --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
+	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-offline ARGS=)
 bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --full --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e FULL=1)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
+	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-offline ARGS=)
 
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
 $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libagent.a
@@ -405,6 +407,10 @@ bench-nic: deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with 
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
+.PHONY: bench-offline
+bench-offline: ## imports of large plans and the planner, without an agent (ARGS: rows)
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/offline.py $(ARGS)
 .PHONY: bench-path
 bench-path: ## instructions and cache lines of a packet, in one stage and in two (ARGS=-v: by table); the same on every machine
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/agent/path_tables
@@ -432,6 +438,9 @@ $(BUILD)/fuzz/libagent.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(AGENT_SOURCES) $(LI
 # The kernel's answers are the fuzzer's.
 comma := ,
 $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)
+# The desk's forms are a program's, not the library's.
+$(BUILD)/fuzz/tests/fuzz/fuzz_desk.o: FUZZ_CFLAGS += -Idesk
+$(BUILD)/fuzz/fuzz_desk: $(BUILD)/fuzz/desk/forms.o
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_LINK) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 # The rooms of lib/ and agent/ in their order, and the face of each: the headers that other rooms include. The others are
 # private to their room; only tests look at them.
 faces='
-base       address address_ranges background base btf_layout cleanup clock duration error findings fnv
+base       act_stamp address address_ranges background base btf_layout cleanup clock duration error findings fnv
            hash heap inside_runs interface_pattern ip_checksum json_scan limiter log notice text
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
@@ -26,8 +26,8 @@ host       accounts mapped_file memory netlink paths raw_send ring_reader servic
            timer virtio
 config     active config parts pools port_pairs
 datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
-tables     mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
-sessions   bound_ports check pool_states sessions top usage
+tables     grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
+sessions   bound_ports check granted_ports pool_states sessions top usage
 guard      guard
 attach     attach own_programs redirects share
 fib        gateways route_copy
@@ -39,6 +39,7 @@ identity   identity
 recorder   history pin queue
 punt       event_ring parked_fragments sender trace_frames tracing unsolicited_tcp
 pcp        pcp
+growth     block_growth
 copies     copying lease_set wire
 peers      replication
 metrics    metrics usage_monitor

@@ -78,6 +78,7 @@ enum feature {
 	FEATURE_PORTMAPS,	    /* one portmap each, beside their sessions */
 	FEATURE_PORTMAPS_ELSEWHERE, /* portmaps are configured, though not theirs */
 	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
+	FEATURE_GROWTH,		    /* blocks grow, and have room: no session is on a granted port */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 };
 
@@ -90,8 +91,10 @@ struct row {
 	uint32_t hosts;
 	uint32_t sessions; /* of each host */
 	uint32_t ratio_shift;
+	uint32_t ratio; /* subscribers an address, of two ranges; 0: of prefixes, by ratio_shift */
 	uint32_t slots;
 	uint32_t mappings;
+	bool adjoining;	       /* the mappings follow each other, as those that a list is cut into do */
 	uint32_t destinations; /* of a mix */
 	double zipf;	       /* exponent */
 	enum mix mix;
@@ -233,6 +236,9 @@ void features_make(struct bench *b, struct space *s);
 void features_mark(const struct space *s);
 void features_free(struct space *s);
 struct binding_layout features_bindings(const struct row *row);
+
+/* How the blocks of a row's mapping grow. */
+struct growth_layout features_growth(const struct row *row);
 /* Empties the tables of bindings of a subscriber. */
 void features_forget(struct bench *b, int number, uint32_t subscriber);
 

@@ -20,6 +20,11 @@ struct binding_layout features_bindings(const struct row *row)
 	return (struct binding_layout){ .mapping = row->feature == FEATURE_ONE_PORT ? BINDING_UDP : 0 };
 }
 
+struct growth_layout features_growth(const struct row *row)
+{
+	return row->feature == FEATURE_GROWTH ? (struct growth_layout){ 128, 4 } : (struct growth_layout){ 0 };
+}
+
 static void put(struct portmaps *p, uint32_t in_addr, uint16_t in_port, uint32_t out_addr, uint16_t out_port)
 {
 	const struct portmap m = { .in = { in_addr, in_port }, .out = { out_addr, out_port }, .proto = IPPROTO_UDP };

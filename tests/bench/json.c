@@ -113,7 +113,8 @@ static void add_row(cJSON *rows, const struct result *r)
 	cJSON_AddStringToObject(row, "row", r->row->name);
 	cJSON_AddNumberToObject(row, "hosts", r->row->hosts);
 	cJSON_AddNumberToObject(row, "sessions_per_host", r->row->sessions);
-	cJSON_AddNumberToObject(row, "ports_per_host", MAPPING_PORTS >> r->row->ratio_shift);
+	cJSON_AddNumberToObject(row, "ports_per_host",
+				r->row->ratio ? MAPPING_PORTS / r->row->ratio : MAPPING_PORTS >> r->row->ratio_shift);
 	cJSON_AddNumberToObject(row, "session_slots", r->row->slots);
 	cJSON_AddNumberToObject(row, "mappings", r->row->mappings);
 	if (r->row->destinations) {

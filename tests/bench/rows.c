@@ -26,7 +26,7 @@ static const struct row rows[] = {
 	{ "h4096-p63", "", SHAPE(4096, 63, 10, 128), VPP(86, 89, 963), .runs = IN_FULL, .paths = BOTH },
 	{ "h16384-p63", "", SHAPE(16384, 63, 10, 128), VPP(168, 184, 976), .runs = ANY,
 	  .paths = BOTH | FRIENDLY | CORES },
-	{ "h65536-p63", "", SHAPE(65536, 63, 10, 128), VPP(311, 318, 972), .runs = IN_FULL, .paths = BOTH },
+	{ "h65536-p63", "", SHAPE(65536, 63, 10, 128), VPP(311, 318, 972), .runs = ANY, .paths = BOTH },
 	{ "h262144-p63", "", SHAPE(262144, 63, 10, 128), VPP(366, 375, 979), .runs = ANY, .paths = BOTH | FRIENDLY },
 	{ "h1048576-p63", "", SHAPE(1048576, 63, 10, 128), .runs = IN_FULL, .paths = BOTH | FRIENDLY },
 
@@ -46,6 +46,18 @@ static const struct row rows[] = {
 	  .runs = IN_FULL, .paths = BOTH },
 	{ "mappings-1000", "m1000", .hosts = 16000, .sessions = 63, .ratio_shift = 4, .slots = 128, .mappings = 1000,
 	  .runs = ANY, .paths = BOTH },
+
+	/* As many as there may be, as of a plan whose outside addresses descend; beside h65536-p63. */
+	{ "mappings-4096", "m4096", .hosts = 65536, .sessions = 63, .ratio_shift = 4, .slots = 128, .mappings = 4096,
+	  .adjoining = true, .runs = ANY, .paths = BOTH },
+
+	/* Ratios that are no power of two cost what others do: each divides by multiplication. */
+	{ "ratio-32", "r32", .hosts = 2112, .sessions = 63, .ratio = 32, .slots = 128, .mappings = 1, .runs = ANY,
+	  .paths = BOTH },
+	{ "ratio-33", "r33", .hosts = 2112, .sessions = 63, .ratio = 33, .slots = 128, .mappings = 1, .runs = ANY,
+	  .paths = BOTH },
+	{ "ratio-64", "r64", .hosts = 2112, .sessions = 63, .ratio = 64, .slots = 128, .mappings = 1, .runs = ANY,
+	  .paths = BOTH },
 
 	{ "tcp-h1024-p63", "", SHAPE(1024, 63, 10, 128), .tcp = true, .runs = ANY,
 	  .paths = BOTH | BIT(CONNECTION) | BIT(REOPENED) },
@@ -68,6 +80,8 @@ static const struct row rows[] = {
 	{ "open-h1024", "open", SHAPE(1024, 63, 0, 0), .feature = FEATURE_OPEN, .runs = ANY,
 	  .paths = BIT(IN) | BIT(OUT) },
 	{ "eim-h1024-p63", "eim", SHAPE(1024, 63, 10, 128), .feature = FEATURE_ONE_PORT, .runs = ANY, .paths = BOTH },
+	{ "growth-h1024-p63", "growth", SHAPE(1024, 63, 10, 128), .feature = FEATURE_GROWTH, .runs = ANY,
+	  .paths = BOTH },
 	{ "beside-portmap-h1024-p63", "portmap", SHAPE(1024, 63, 9, 128), .feature = FEATURE_PORTMAPS, .runs = ANY,
 	  .paths = BOTH },
 	{ "portmaps-of-others-h1024-p63", "others", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPS_ELSEWHERE,

@@ -28,9 +28,29 @@ static void spec_prefixes(const struct row *row, uint32_t i, uint32_t hosts, str
 	while (prefix_size(plen) < hosts)
 		plen--;
 	spec->in.plen = plen;
-	spec->in.base = row->mappings == 1 ? INSIDE_BASE : INSIDE_SPREAD + (i << SPREAD_SHIFT);
+	spec->in.base = row->mappings == 1 ? INSIDE_BASE
+			: row->adjoining   ? INSIDE_SPREAD + i * hosts
+					   : INSIDE_SPREAD + (i << SPREAD_SHIFT);
 	spec->out.plen = (uint8_t)(plen + row->ratio_shift);
 	spec->out.base = OUTSIDE_BASE + i * (uint32_t)prefix_size(spec->out.plen);
+}
+
+/* The ranges of the one mapping of a row with any ratio, and its geometry. */
+static void spec_ranges(const struct row *row, struct mapping_spec *spec)
+{
+	const struct mapping_parameters p = { .in_base = INSIDE_BASE,
+					      .last_subscriber = row->hosts - 1,
+					      .out_base = OUTSIDE_BASE,
+					      .last_out = (row->hosts + row->ratio - 1) / row->ratio - 1,
+					      .ratio = row->ratio,
+					      .first_port = MAPPING_FIRST_PORT,
+					      .pitch = MAPPING_PORTS / row->ratio,
+					      .ports_per_host = MAPPING_PORTS / row->ratio };
+
+	if (mapping_make(&p, &spec->geo))
+		die("making the geometry of a row", EINVAL);
+	spec->in = geometry_in(&spec->geo);
+	spec->out = geometry_out(&spec->geo);
 }
 
 static int add_mapping(struct bench *b, const struct mapping_spec *spec, struct error *err)
@@ -68,9 +88,13 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 		struct mapping_spec spec = { .sessions_per_user = row->sessions,
 					     .session_slots = row->slots,
 					     .open = row->feature == FEATURE_OPEN,
-					     .bindings = features_bindings(row) };
+					     .bindings = features_bindings(row),
+					     .growth = features_growth(row) };
 
-		spec_prefixes(row, i, s.hosts_each, &spec);
+		if (row->ratio)
+			spec_ranges(row, &spec);
+		else
+			spec_prefixes(row, i, s.hosts_each, &spec);
 		for (unsigned t = 0; t < N_TIMEOUTS; t++)
 			spec.timeout_ticks[t] = ticks_of_seconds(TIMEOUT_S, b->d.hz);
 		err->text[0] = '\0';
@@ -99,8 +123,7 @@ void space_free(struct bench *b, struct space *s)
 	for (int number; (number = mappings_next(b->m, 0)) >= 0;) {
 		const struct geometry g = mappings_get(b->m, number)->geo;
 
-		if (mappings_del(b->m, (struct prefix){ g.in_base, g.in_plen },
-				 (struct prefix){ g.out_base, g.out_plen }))
+		if (mappings_del(b->m, geometry_in(&g), geometry_out(&g)))
 			die("deleting a mapping", EINVAL);
 	}
 	while (mappings_reclaim_step(b->m) > 0)

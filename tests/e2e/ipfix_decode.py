@@ -32,6 +32,8 @@ ELEMENTS = {
     227: ("postNAPTSourceTransportPort", 2, int),
     230: ("natEvent", 1, int),
     323: ("observationTimeMilliseconds", 8, int),
+    361: ("portRangeStart", 2, int),
+    362: ("portRangeEnd", 2, int),
     466: ("natQuotaExceededEvent", 4, int),
     473: ("maxEntriesPerUser", 4, int),
     475: ("maxFragmentsPendingReassembly", 4, int),

@@ -28,6 +28,8 @@ _TSHARK_FIELDS = {
     "cflow.dstaddr": ("destinationIPv4Address", str),
     "cflow.post_natsource_ipv4_address": ("postNATSourceIPv4Address", str),
     "cflow.post_naptsource_transport_port": ("postNAPTSourceTransportPort", int),
+    "cflow.port_range_start": ("portRangeStart", int),
+    "cflow.port_range_end": ("portRangeEnd", int),
     "cflow.nat_event": ("natEvent", int),
     "cflow.nat_quota_exceeded_event": ("natQuotaExceededEvent", int),
     "cflow.max_entries_per_user": ("maxEntriesPerUser", int),

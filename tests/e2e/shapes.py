@@ -14,11 +14,12 @@ SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_p
            "ext_port": int, "state": str, "expires": int}
 USER = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "sessions": int, "quota": int,
         "quota_exceeded": int, "ports_in_use": {"tcp": int, "udp": int, "icmp": int}}
+GRANT = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "from": str, "sessions": int}
 TOP = {"in_addr": str, "sessions": int, "quota_exceeded": int}
 ROUTES = {"in_force": bool, "held_by": list, "routes": int, "next_hops": int, "neighbours": int, "memory_bytes": int,
           "left_to_kernel": dict}
 STATUS = {"version": str, "uptime": int, "forwarding": str, "forwarding_reason": (str, type(None)), "interfaces": list,
-          "stages": int, "stages_reason": str, "mappings": int, "sessions": int}
+          "stages": int, "stages_reason": str, "mappings": int, "sessions": int, "grants": (dict, type(None))}
 IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
          "records_sent": int, "messages_sent": int}
 WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}
@@ -41,7 +42,8 @@ STATES = {"udp-active", "icmp-active", "tcp-syn-sent", "tcp-established", "tcp-f
 # Counters whose names are fixed.
 COUNTERS = {
     "in2out_translated", "out2in_translated", "hairpin_translated", "icmp_error_translated", "passed_untranslated",
-    "drop_quota", "drop_ports_exhausted", "drop_overflow_full", "drop_no_session", "drop_portmap_filter", "drop_no_mapping", "drop_malformed",
+    "drop_quota", "drop_ports_exhausted", "drop_growth_exhausted",
+    "drop_overflow_full", "drop_no_session", "drop_portmap_filter", "drop_no_mapping", "drop_malformed",
     "drop_martian", "drop_protocol", "drop_fragment", "drop_busy", "drop_direct_to_inside", "arp_answered", "no_program",
 }
 

@@ -157,6 +157,7 @@ class Rich:
         it.open_udp(it.host("10.0.5.2"), mapping=moved)
         it.agent.ctl("mapping", "add", "10.0.5.2/32", "1.1.8.1/32", "--name", "own", "--drain", "3600")
         wait_for(lambda: re.search("detnat_active_subscribers.* 2$", self.scrape(), re.MULTILINE), what="figures of usage", interval=0.1)
+        wait_for(lambda: "detnat_mapping_draining_sessions{" in self.scrape(), what="figures of the drain", interval=0.1)
         wait_for(lambda: not it.agent.ctl("status")["tracing"], what="the trace to have its packet")
         wait_for(lambda: it.agent.ctl("explain", full.addr)["way_in"]["route_from"] == "copy", what="the copy of the routes")
 

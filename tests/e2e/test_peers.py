@@ -46,7 +46,7 @@ CHANGES = [
 ]
 
 # Their success needs a second gateway, and a file that the user may write.
-REFUSED_ALONE = [("peer", "resync", "192.0.2.9:9470"), ("config", "save")]
+REFUSED_ALONE = [("peer", "resync", "192.0.2.9:9470"), ("config", "save"), ("grant", "revoke", "1.1.1.0:60000")]
 
 READS = [
     ("status",), ("stats",), ("mapping", "list"), ("interface", "list"), ("timeouts", "show"), ("session", "list"), ("user", "show", "10.0.0.10"),

@@ -82,18 +82,20 @@ int __wrap_netlink_dump(struct netlink *n, netlink_visit visit, void (*reset)(vo
 	return __wrap_netlink_call(n, visit, arg);
 }
 
-static void missing(struct prefix prefix, void *arg)
+static void missing(struct prefix prefix, uint32_t table, void *arg)
 {
 }
 
 static void ask_routes(struct netlink *n)
 {
 	const struct prefix prefix = { .base = 0x01010100, .plen = 30 };
+	const uint32_t table = 10;
+	const struct blackholes blackholes = { &prefix, 1, &table, 1 };
 	struct route_limits limits = { 0 };
 	struct error err;
 
-	routes_apply(n, NULL, &prefix, 1, &err);
-	routes_compare(n, NULL, &prefix, 1, missing, NULL);
+	routes_apply(n, NULL, &blackholes, &err);
+	routes_compare(n, NULL, &blackholes, missing, NULL);
 	route_limits_read(&limits, n);
 	route_limits_free(&limits);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -70,6 +71,33 @@ time_t time(time_t *ret)
 	if (ret)
 		*ret = now.tv_sec;
 	return now.tv_sec;
+}
+
+/* The kernel's time of a packet is shifted, too. */
+static void shift_packet(struct msghdr *m)
+{
+	struct timespec t;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&t, CMSG_DATA(c), sizeof(t));
+		t.tv_sec += page->shift;
+		memcpy(CMSG_DATA(c), &t, sizeof(t));
+	}
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, struct timespec *timeout)
+{
+	static int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *);
+	int r;
+
+	if (!real)
+		real = (int (*)(int, struct mmsghdr *, unsigned, int, struct timespec *))dlsym(RTLD_NEXT, "recvmmsg");
+	r = real(fd, messages, n, flags, timeout);
+	for (int i = 0; i < r; i++)
+		shift_packet(&messages[i].msg_hdr);
+	return r;
 }
 
 int timerfd_create(int clock, int flags)

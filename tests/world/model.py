@@ -41,6 +41,7 @@ class Held:
     of: tuple = None  # (inside, outside) of the mapping that a part drains from, by which its blocks are reckoned
     eif_before: tuple = ()
     drain_left: int = 0
+    ports: int = 0  # of a block, where these are not all that there are; 0: they are
 
     def key(self):
         return self.inside, self.outside, self.inbound, self.draining, self.slots
@@ -53,7 +54,7 @@ class Held:
             return self.outside[0] + addr - self.inside[0], 0, 65536
         inside, outside = self.of or (self.inside, self.outside)
         ratio = 1 << (outside[1] - inside[1])
-        ports = PORTS // ratio
+        ports = self.ports or PORTS // ratio
         index = addr - inside[0]
         return outside[0] + index // ratio, FIRST_PORT + ports * (index % ratio), ports
 
@@ -65,7 +66,7 @@ class Held:
             return self.inside[0] + addr - self.outside[0]
         inside, outside = self.of or (self.inside, self.outside)
         ratio = 1 << (outside[1] - inside[1])
-        at = (port - FIRST_PORT) // (PORTS // ratio)
+        at = (port - FIRST_PORT) // (self.ports or PORTS // ratio)
         if port < FIRST_PORT or at >= ratio:
             return None
         return inside[0] + (addr - outside[0]) * ratio + at
@@ -90,10 +91,23 @@ class Port:
         return self.proto, self.inside, self.outside
 
 
+@dataclasses.dataclass(eq=False)
+class Grant:
+    """A block of the shared range that a subscriber had, from `begin` at the earliest to `end` at the latest."""
+
+    host: int
+    outside: tuple  # address, first and last port
+    begin: int
+    end: int = FOREVER
+
+
 class Model:
     def __init__(self):
         self.now, self.past = {}, collections.deque()  # by key; those that have ended
         self.ports, self.past_ports = {}, collections.deque()
+        self.grants, self.past_grants = {}, collections.deque()  # by host and block
+        self.granted = 0  # in all
+        self.listed = 0  # when grants were last listed
         self.loose = []  # (begin, end, inside, outside): a change that was cut short may have been in force
         self.changes = []  # (begin, end, what): intervals in which anything may have changed
         self.version = 0
@@ -107,10 +121,11 @@ class Model:
         for row in rows:
             outside = prefix(row["out"]) if row["out"] else None
             held = Held(prefix(row["in"]), outside, row.get("inbound") or "none", tuple(row.get("eim") or ()), tuple(row.get("eif") or ()),
-                        row.get("state") == "draining", row.get("session_slots") or 0, begin, drain_left=row.get("drain_left") or 0)
+                        row.get("state") == "draining", row.get("session_slots") or 0, begin, drain_left=row.get("drain_left") or 0,
+                        ports=row["ports_per_host"] if row.get("growth") else 0)
             seen[held.key()] = held
             if held.draining:
-                held.of = self.drained_from(held)
+                held.of, held.ports = self.drained_from(held)
         came = [held for key, held in seen.items() if key not in self.now]
         gone = [held for key, held in self.now.items() if key not in seen]
         for held in gone:
@@ -131,12 +146,12 @@ class Model:
         return came, gone
 
     def drained_from(self, part):
-        """(inside, outside) of the mapping that has, or had, the addresses of what drains."""
+        """(inside, outside) of the mapping that has, or had, the addresses of what drains, and the ports of its blocks."""
         for held in (*self.now.values(), *reversed(self.past)):
             if held.outside and not held.draining and part.outside[1] >= held.outside[1] and covers(held.outside, part.outside[0]):
                 if part.inside[1] >= held.inside[1] and covers(held.inside, part.inside[0]):
-                    return held.inside, held.outside
-        return None
+                    return (held.inside, held.outside), held.ports
+        return None, part.ports
 
     def take_ports(self, rows, begin, now):
         seen = {}
@@ -153,6 +168,20 @@ class Model:
             self.ports.setdefault(key, port)
         while self.past_ports and self.past_ports[0].end < now - 120 * SECOND:
             self.past_ports.popleft()
+
+    def take_grants(self, rows, asked, now):
+        """Blocks come and go by themselves: since the agents were last asked, at the earliest."""
+        begin, self.listed = self.listed, asked
+        seen = {(number(row["in_addr"]), (number(row["out_addr"]), row["port_lo"], row["port_hi"])) for row in rows}
+        for key in [key for key in self.grants if key not in seen]:
+            grant = self.grants.pop(key)
+            grant.end = now
+            self.past_grants.append(grant)
+        for key in seen - set(self.grants):
+            self.grants[key] = Grant(*key, begin)
+            self.granted += 1
+        while self.past_grants and self.past_grants[0].end < now - 120 * SECOND:
+            self.past_grants.popleft()
 
     def changed(self, begin, end, what):
         self.changes.append((begin, end, what))
@@ -188,6 +217,13 @@ class Model:
                 found.append(port.outside)
         return found
 
+    def grant_holders(self, outside, begin, end):
+        """Who may have been granted an outside endpoint between these times."""
+        for grant in (*self.grants.values(), *self.past_grants):
+            addr, low, high = grant.outside
+            if addr == outside[0] and (outside[1] is None or low <= outside[1] <= high) and grant.begin <= end and grant.end >= begin:
+                yield grant.host
+
     def port_owners(self, outside, begin, end):
         for port in (*self.ports.values(), *self.past_ports):
             if port.outside == outside and port.begin <= end and port.end >= begin:
@@ -199,6 +235,8 @@ class Model:
         for block in self.blocks(inside[0], begin, end):
             if block[0] == addr and (port is None or block[1] <= port < block[1] + block[2]):
                 return True
+        if inside[0] in self.grant_holders(outside, begin, end):
+            return True
         for first, last, inside_net, outside_net in self.loose[-20:]:
             if first <= end and last >= begin and covers(inside_net, inside[0]) and covers(outside_net, addr):
                 return True

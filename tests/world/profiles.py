@@ -12,9 +12,11 @@ from frames import text
 
 SERVERS = ["198.51.100.7", "198.51.100.8", "198.51.100.9", "203.0.114.5"]
 STRANGERS = ["192.88.99.7", "192.88.99.8"]
-HOMES, FLATS, GAMES, OPEN = "10.0.0.0/24", "10.1.0.0/25", "10.2.0.0/26", "10.3.0.0/30"
+HOMES, FLATS, GAMES, OPEN, LOFTS = "10.0.0.0/24", "10.1.0.0/25", "10.2.0.0/26", "10.3.0.0/30", "10.4.0.0/26"
 RIVALS = {HOMES: "10.7.0.0/24", FLATS: "10.8.0.0/25"}
-POOLS = {HOMES: "198.18.0.0/28", FLATS: "198.18.1.0/30", GAMES: "198.18.2.0/29", OPEN: "198.18.3.0/30"}
+POOLS = {HOMES: "198.18.0.0/28", FLATS: "198.18.1.0/30", GAMES: "198.18.2.0/29", OPEN: "198.18.3.0/30", LOFTS: "198.18.7.0/31"}
+# Blocks so small that a burst of flows to one server outgrows them, and grants that come and go within seconds.
+LOFT_PORTS, GROWTH = 32, {"block": 8, "max_blocks": 3, "idle": 2, "rest": 3}
 # Outside prefixes for exceptions: many, as those that have drained rest for two minutes.
 FREE = [f"198.18.{third}.{4 * n}/30" for third in (4, 5) for n in range(24)] + [f"198.18.6.{n}/32" for n in range(32)]
 SPARE = "198.18.8.0/29"
@@ -35,6 +37,7 @@ PROFILES = {
     "links": {**PLAIN, "link": 2, "rename": 1, "route": 3, "foreign": 0.7, "role": 1},
     "hostile": {**PLAIN, "forged": 3, "scan": 2, "knock": 3, "straight": 2, "flood": 1.5, "icmp_error": 2, "reset_out": 2},
     "bindings": {**PLAIN, "game": 12, "eim": 1, "knock": 5, "hairpin": 4},
+    "growth": {**PLAIN, "grow": 6, "grow_end": 2, "revoke": 1},
     "portmaps": {**PLAIN, "portmap": 3, "portmap_del": 3, "pcp": 6, "knock": 4, "hairpin": 2},
     "packets": {**PLAIN, "fragments": 8, "hairpin": 4, "icmp_error": 4, "reset_out": 2, "open_flow": 3},
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
@@ -77,8 +80,10 @@ def weights_of(profile, gateways):
     return found
 
 
-def make_config(mode, dice, gateways):
+def make_config(mode, dice, profile, gateways):
     """The configuration of a world."""
+    lofts = {"in": LOFTS, "out": POOLS[LOFTS], "name": "lofts", "session_slots": 8, "sessions_per_user": 100, "ports_per_host": LOFT_PORTS,
+             "growth": dict(GROWTH)}
     games = {"in": GAMES, "out": POOLS[GAMES], "name": "games", "session_slots": 16,
              "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
     return {
@@ -89,6 +94,7 @@ def make_config(mode, dice, gateways):
             {"in": FLATS, "out": POOLS[FLATS], "name": "flats", "session_slots": dice.choice([8, 64]), "sessions_per_user": 60},
             games,
             {"in": OPEN, "out": POOLS[OPEN], "name": "servers", "inbound": "open"},
+            *([lofts] if "grow" in weights_of(profile, gateways) else []),
         ],
         "portmaps": [{"proto": "tcp", "in": "10.2.0.60:80", "out": "198.18.2.7:80", "name": "fixed"}],
         "overflow_sessions": 16384,
@@ -110,6 +116,7 @@ REACHES = {
     "handover": ("handover", "batch"), "batch": ("batch", "exception"), "move": ("move", "drain", "exception"),
     "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
     "drain_del": ("drain",), "quota": ("quota",), "eim": ("EIM", "EIF"), "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
+    "grow": ("growth", "overflow"), "grow_end": ("growth", "close"), "revoke": ("growth",),
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
@@ -137,6 +144,7 @@ class Planner:
         self.foreign = set()
         self.renamed = 0
         self.drained = []
+        self.grows = "grow" in self.weights
         self.pace = header.get("pace", 0.22)
 
     # ---- the next step
@@ -175,7 +183,7 @@ class Planner:
         return self.dice.randrange(len(self.world.gateways))
 
     def exceptions(self):
-        return [held for held in self.world.model.now.values() if not held.draining and held.inside[1] > 26 and held.inside[0] >> 16 == 0x0A00]
+        return [held for held in self.world.model.now.values() if not held.draining and held.inside[1] > 26 and held.inside[0] >> 16 in (0x0A00, 0x0A04)]
 
     @staticmethod
     def words(net):
@@ -229,6 +237,26 @@ class Planner:
     def plan_reset_out(self):
         return {"do": "reset_out", "nth": self.dice.randrange(1000), "tags": ["reset"]}
 
+    def plan_grow(self):
+        """A subscriber has more flows to one server than his block has ports."""
+        if self.live() > self.header.get("flows", 90):
+            return None
+        self.numbers += 80
+        return {"do": "burst", "host": self.subscriber(LOFTS), "proto": self.dice.choice(["udp", "udp", "udp", "tcp"]),
+                "ports": [10000 + self.numbers * 3 % 40000, self.dice.randrange(LOFT_PORTS - 4, LOFT_PORTS + 34)], "ext": SERVERS[0], "eport": 443,
+                "interval": round(self.dice.uniform(0.2, 0.5), 2), "left": self.dice.choice([8, 20, 40]), "tags": ["growth", "overflow"]}
+
+    def plan_grow_end(self):
+        return {"do": "flush", "host": self.subscriber(LOFTS), "tags": ["growth", "close"]}
+
+    def plan_revoke(self):
+        grants = sorted(self.world.model.grants)
+        if not grants:
+            return None
+        host, (addr, low, _) = self.dice.choice(grants)
+        drain = ["--drain", self.dice.choice([1, 4])] if self.dice.random() < 0.6 else []
+        return self.ctl("grant", "revoke", f"{text(addr)}:{low}", *drain, prefixes=[f"{text(host)}/32"], tags=["growth"])
+
     def plan_flood(self):
         return {"do": "flood", "host": self.subscriber(), "count": self.dice.randrange(60, 200), "ext": SERVERS[0], "tags": ["quota", "overflow"]}
 
@@ -268,7 +296,8 @@ class Planner:
         """(inside, outside) of an exception in homes that can be."""
         dice = self.dice
         length = dice.choice([28, 29, 32])
-        base = frames.number("10.0.0.0") + (dice.randrange(2, 14) if length == 32 else 8 * dice.randrange(2) if length == 29 else 0)
+        net = "10.4.0.0" if self.grows and dice.random() < 0.25 else "10.0.0.0"
+        base = frames.number(net) + (dice.randrange(2, 14) if length == 32 else 8 * dice.randrange(2) if length == 29 else 0)
         used = {held.outside[0] for held in self.world.model.now.values() if held.outside}
         free = [out for out in FREE if frames.number(out.split("/")[0]) not in used]
         out = dice.choice(free)
@@ -492,4 +521,4 @@ def header(seed, mode, gateways, profile, **more):
     """All that a world is made from."""
     dice = random.Random(seed * 7919 + 1)
     return {"seed": seed, "mode": mode, "gateways": gateways, "profile": profile,
-            "config": json.loads(json.dumps(make_config(mode, dice, gateways))), **more}
+            "config": json.loads(json.dumps(make_config(mode, dice, profile, gateways))), **more}

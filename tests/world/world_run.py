@@ -235,6 +235,8 @@ class World:
                 self.model.take_ports(ports if len(self.gateways) == 1 else self.all_ports(gateway, ports), begin, now)
         if not asked:
             return
+        if self.planner.grows and not self.take_grants(asked, now):
+            return
         self.stale = False
         done = time.time_ns()
         came, gone = self.model.take(rows, begin, done)
@@ -243,6 +245,17 @@ class World:
                 self.model.changed(begin, done, "by itself")
             self.reconsider(begin, done, what, came, gone)
         self.oracles.consume(now if self.traffic.is_alive() else 1 << 62) if self.traffic else None
+
+    def take_grants(self, asked, now):
+        """Takes up which blocks are granted; False: an agent did not answer."""
+        for gateway in asked:
+            status, out, _ = gateway.command("grant", "list")
+            if status:
+                return False
+            self.samples.setdefault("grants", {})[gateway.number] = json.loads(out)
+        self.model.take_grants([row for rows in self.samples["grants"].values() for row in rows], now, time.time_ns())
+        self.counts["blocks granted"] = self.model.granted
+        return True
 
     def all_ports(self, gateway, ports):
         self.samples.setdefault("ports", {})[gateway.number] = ports

@@ -91,7 +91,7 @@ static const char *mark(const struct plan_result *r, const struct planner_row *r
 }
 
 /* Subscribers that were granted blocks, and the most blocks of an address at once of those that it has. */
-static void show_growth(const struct plan_result *r, const struct planner_row *row, char text[static 48])
+static void show_growth(const struct plan_result *r, const struct planner_row *row, char text[static 64])
 {
 	char grown[24] = "-", blocks[24];
 
@@ -101,7 +101,7 @@ static void show_growth(const struct plan_result *r, const struct planner_row *r
 		snprintf(blocks, sizeof(blocks), "%u of %u", row->supply.peak, row->blocks);
 	else
 		snprintf(blocks, sizeof(blocks), "%u", row->blocks);
-	snprintf(text, 48, " %8s %10s", grown, blocks);
+	snprintf(text, 64, " %8s %10s", grown, blocks);
 }
 
 static void show_rows(struct writer *w, const struct plan_result *r)
@@ -113,7 +113,7 @@ static void show_rows(struct writer *w, const struct plan_result *r)
 	for (size_t i = 0; i < r->n; i++) {
 		const struct planner_row *row = &r->row[i];
 		char exceed[16], refused[16] = "-", many[24] = "-", over[16] = "-", octets[16], text[64];
-		char growth[48] = "";
+		char growth[64] = "";
 
 		if (r->traffic) {
 			percent(planner_refused(row), refused);

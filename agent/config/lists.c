@@ -105,6 +105,10 @@ static void note_tenant(const struct reader *r, struct config_interface *i, uint
 
 static int already_inside(struct reader *r, const cJSON *json, const struct config_interface *known, uint8_t role)
 {
+	if (r->config->n_tenants && reading_tenant(r) < 0)
+		return reader_refuse(r, json,
+				     "%s is an interface of a tenant already: leave `interfaces` at the top out",
+				     known->name);
 	if (role == DEVICE_INSIDE && known->inside_of && known->inside_of - 1 != reading_tenant(r))
 		return reader_refuse(r, json,
 				     "%s is an inside interface of the tenant %s already: only outside interfaces may "

@@ -8,7 +8,7 @@
 #include "subscriber/lookup.h"
 #include "base/notify.h"
 #include "packet/parse.h"
-#include "session/limits.h"
+#include "session/limit_lines.h"
 #include "base/settings.h"
 
 /* A subscriber's packet, and the values that its session is looked up by. */

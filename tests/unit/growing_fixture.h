@@ -52,6 +52,9 @@ struct mapping_spec growing_spec(uint16_t block, uint16_t max_blocks);
 /* A block of a subscriber, by its number in the shared range. */
 struct grant *made(uint32_t in_addr, uint32_t block);
 
+/* The time of one that is closed or rests is up, at the next pass. */
+void time_is_up(struct grant *i);
+
 /* Entries of the map. */
 bool has_entry(uint32_t addr, uint16_t at, uint8_t direction);
 void drop_entry(uint32_t addr, uint16_t at, uint8_t direction);

@@ -44,7 +44,7 @@ Test(growth_pass, an_idle_block_is_closed_then_taken_back_then_rests_then_is_fre
 	passes_go_by(1);
 	cr_expect_eq(grants_at(gr.g, gr.out, port), i, "it rests");
 	cr_expect_eq(faults(false), 0);
-	i->until_s = boottime_s();
+	time_is_up(i);
 	passes_go_by(1);
 	cr_expect_null(grants_owner(gr.g, gr.out, port));
 
@@ -137,7 +137,7 @@ Test(growth_pass, a_revoked_one_ends_with_its_last_session_or_with_its_drain)
 	cr_expect(i->state == GRANT_CLOSED && i->sessions == 1, "its session goes on");
 	cr_expect_eq(k->state, GRANT_RESTS);
 	cr_expect_eq(sessions_of_in(), 1);
-	i->until_s = boottime_s();
+	time_is_up(i);
 	passes_go_by(2);
 	wait_owned(0);
 	cr_expect_eq(sessions_of_in(), 0);
@@ -158,7 +158,7 @@ Test(growth_pass, what_nobody_has_or_is_being_changed_cannot_be_revoked)
 	passes_go_by(2);
 	wait_owned(0);
 	cr_expect_eq(growth_revoke(gr.growth, gr.out, i->port_lo, 0), -ENOENT, "it rests");
-	i->until_s = boottime_s();
+	time_is_up(i);
 	passes_go_by(1);
 	cr_expect_eq(growth_revoke(gr.growth, gr.out, SHARED, 0), -ENOENT, "it is free");
 }
@@ -192,7 +192,7 @@ Test(growth_pass, an_address_is_full_when_its_last_block_is_granted_until_one_ha
 	passes_go_by(2);
 	wait_owned(55);
 	cr_expect(grants_none_left(gr.g, gr.out), "it rests");
-	i->until_s = boottime_s();
+	time_is_up(i);
 	passes_go_by(1);
 	cr_expect_not(grants_none_left(gr.g, gr.out));
 	cr_expect_not(has_entry(gr.out, 0, GRANT_NONE_LEFT));

@@ -49,7 +49,7 @@ Test(growth_settle, blocks_of_the_former_size_end_after_the_drain_and_then_the_o
 	cr_expect_null(grants_of(gr.g, gr.in + 1, NULL));
 	passes_go_by(2);
 	cr_expect_eq(i->state, GRANT_CLOSED);
-	i->until_s = boottime_s();
+	time_is_up(i);
 	passes_go_by(2);
 	wait_owned(0);
 	passes_go_by(1);
@@ -170,7 +170,7 @@ Test(growth_settle, sessions_of_a_subscriber_who_has_another_mapping_end_with_th
 	passes_go_by(2);
 	wait_owned(0);
 	/* Its rest is over, and the exception, too: it may have one again. */
-	i->until_s = boottime_s();
+	time_is_up(i);
 	passes_go_by(1);
 	del("10.0.0.0/28", "203.0.113.208/32");
 	grow_configure(GROWING);

@@ -5,7 +5,7 @@ import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
-from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, open_one, query, settled
+from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, lines, open_one, query, settled
 
 CONFIG = {"mappings": [GROWING], "unmatched": "drop"}
 
@@ -150,5 +150,6 @@ def test_nor_does_one_that_has_rested_and_nobody_has(gateways):
     for lab in gateways.labs:
         wait_blocks(lab, [])
         checked(lab)
+        assert [line["to"] is None for line in lines(lab)] == [True, False], "it began once and ended once"
     open_one(a, host, 5008)
     wait_alike(gateways)

@@ -132,7 +132,7 @@ struct grant_figures {
 	uint32_t grants; /* of subscribers */
 	uint64_t ports;
 	uint32_t rests;
-	uint32_t free; /* kept for their stamps */
+	uint32_t free;		 /* kept for their stamps */
 	uint32_t addresses_full; /* that have none left */
 };
 void grants_count(const struct grants *g, struct grant_figures *ret);

@@ -126,7 +126,7 @@ bool growth_remembers(const struct growth *g, const struct grant *grant)
 	int block =
 		m && m->growth.block == grant->ports ? growth_block_of(&m->geo, m->growth.block, grant->port_lo) : -1;
 
-	return g->acted && grant->stamp && block >= 0 &&
+	return g->exchanges && grant->stamp && block >= 0 &&
 	       growth_port_lo(&m->geo, m->growth.block, (uint32_t)block) == grant->port_lo;
 }
 

@@ -40,6 +40,8 @@ int growth_new(struct event_base *base, struct mappings *m, struct grants *grant
 	g->grants = grants;
 	g->history = history;
 	g->interval_s = 1;
+	/* Until the configuration is known, nothing is forgotten. */
+	g->exchanges = true;
 	g->second = timer_each_second(base, on_second, g);
 	g->group = evtimer_new(base, on_group, g);
 	g->slice = evtimer_new(base, on_slice, g);

@@ -56,6 +56,7 @@ struct growth {
 	uint32_t interval_s;			     /* between two passes */
 	bool grows;				     /* any mapping does */
 	bool took_rested;			     /* what rests from before */
+	bool exchanges;				     /* acts with other gateways, or may do so */
 	bool unsettled;				     /* a mapping waits for grants of its former size to end */
 	uint8_t peers_up;
 	/* The pass. */

@@ -25,6 +25,7 @@ static void read_figures(struct growth *g, const struct config *c)
 		if (!mappings_is_retired(g->m, number))
 			g->figures[number] = (struct growth_figures){ 0 };
 	g->grows = false;
+	g->exchanges = c->replication.enabled;
 	g->interval_s = INTERVAL_MAX_S;
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];

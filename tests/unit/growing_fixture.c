@@ -110,8 +110,11 @@ void grow_configure(const char *members)
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "{\"interfaces\":{\"inside\":[],\"outside\":[]},\"mappings\":[{\"in\":\"10.0.0.0/25\","
+		 "{\"interfaces\":{\"inside\":[],\"outside\":[]},%s\"mappings\":[{\"in\":\"10.0.0.0/25\","
 		 "\"out\":\"203.0.113.200/32\",\"ports_per_host\":448,%s}]}",
+		 gr.alone ? ""
+			  : "\"replication\":{\"listen\":\"192.0.2.1:4600\",\"peers\":[\"192.0.2.2:4600\"],\"key_"
+			    "file\":\"/etc/detnat/key\"},",
 		 members);
 	grow_configure_text(text);
 }

@@ -37,6 +37,7 @@ extern struct growing {
 	struct event_base *base;
 	struct history_queue *q;
 	struct growth *growth;
+	bool alone; /* the configuration has no other gateways */
 	struct grants_told told;
 } gr;
 

@@ -205,9 +205,8 @@ Test(growth_peers, stamps_go_with_the_size_of_blocks_and_with_the_gateways)
 	cr_expect_eq(n_free(), 0);
 	grow_configure("\"growth\":{}");
 	end_all();
-	growth_on_act(gr.growth, NULL, NULL);
-	granted(gr.in);
-	passes_go_by(1);
+	gr.alone = true;
+	grow_configure("\"growth\":{}");
 	cr_expect_eq(n_free(), 0);
 }
 
@@ -216,7 +215,8 @@ Test(growth_peers, without_gateways_a_block_that_has_rested_is_forgotten)
 	struct grant *i = granted(gr.in);
 	const uint16_t port = i->port_lo;
 
-	growth_on_act(gr.growth, NULL, NULL);
+	gr.alone = true;
+	grow_configure("\"growth\":{}");
 	cr_assert_eq(growth_revoke(gr.growth, gr.out, port, 0), 0);
 	passes_go_by(2);
 	wait_owned(0);
@@ -303,4 +303,19 @@ Test(growth_peers, a_subscriber_may_have_more_blocks_by_peers_than_here_but_not_
 	cr_expect_eq(growth_apply(gr.growth, 1, &a), -EINVAL);
 	for (uint32_t k = 0; k < GROWTH_MAX_BLOCKS; k++)
 		cr_expect(has_entry(gr.in, (uint16_t)k, GRANT_OF_INSIDE), "number %u", k);
+}
+
+Test(growth_peers, an_agent_that_has_just_started_forgets_no_stamp)
+{
+	struct growth *next;
+
+	rested();
+	growth_free(gr.growth);
+	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &next, &gr.err), 0);
+	gr.growth = next;
+	passes_go_by(1);
+	cr_expect_eq(n_free(), 1);
+	grow_configure("\"growth\":{}");
+	passes_go_by(1);
+	cr_expect_eq(n_free(), 1);
 }

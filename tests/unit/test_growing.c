@@ -184,3 +184,16 @@ Test(grants, top_has_granted_ports_among_those_of_the_subscriber)
 	made(gr.in + 1, 6);
 	cr_expect_eq(top_of(gr.in + 1).ports_used, BLOCK);
 }
+
+Test(grants, one_that_is_made_lets_its_subscriber_search_again_and_one_that_rests_says_since_when)
+{
+	struct subscriber *s = mappings_subscriber(gr.m, gr.number, 3);
+	struct grant *i;
+
+	s->growth_vain = 12345;
+	i = made(gr.in, 1);
+	cr_expect_eq(s->growth_vain, 0);
+	cr_assert_eq(grants_shut(gr.g, i, GRANT_WHENEVER), 0);
+	cr_assert_eq(grants_rest(gr.g, i, 1000, boottime_s() + 60), 0);
+	cr_expect_eq(i->from, 1000);
+}

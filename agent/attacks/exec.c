@@ -22,7 +22,7 @@
 #include "config/config.h"
 
 #define STACK	(128U << 10)
-#define POLL_MS 20
+#define POLL_NS 20000000
 
 /* How long an end of the agent waits for a thread that the kernel holds up, as on a file system that hangs. */
 #define ABORT_SECONDS 1
@@ -75,7 +75,7 @@ static int start(struct exec_run *run, pid_t *ret)
 
 static void wait_for(struct exec_run *run, pid_t pid)
 {
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = POLL_NS };
 	const uint64_t until = monotonic_us() + EXEC_SECONDS * 1000000ULL;
 
 	for (;;) {

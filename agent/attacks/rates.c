@@ -41,7 +41,7 @@ static uint32_t stripes_for(uint64_t lines)
 	long cores = sysconf(_SC_NPROCESSORS_CONF);
 	uint32_t stripes = 1;
 
-	while (stripes < STRANGER_STRIPES && (long)stripes < cores && 2 * stripes * lines <= STRANGER_LINES)
+	while (stripes < STRANGER_STRIPES && (long)stripes < cores && 2ULL * stripes * lines <= STRANGER_LINES)
 		stripes *= 2;
 	return stripes;
 }
@@ -121,7 +121,8 @@ int rates_begin(struct rates *r, const struct mappings *m)
 
 static uint32_t sum_of(const struct datapath *d, const struct stranger_pool *p, uint32_t offset)
 {
-	uint32_t step = stranger_stripe_lines(p->n), sum = 0;
+	size_t step = stranger_stripe_lines(p->n);
+	uint32_t sum = 0;
 	const struct stranger_line *line = &d->stranger[p->line + (offset >> STRANGER_LINE_SHIFT)];
 
 	for (uint32_t i = 0; i <= p->stripe_mask; i++)

@@ -11,7 +11,7 @@
 #include "icmp/icmp_quote.h"
 #include "slow/out2in.h"
 #include "slow/portmap_source.h"
-#include "subscriber/strangers.h"
+#include "subscriber/stranger_count.h"
 
 /* As refuse_to_pool(), for an error from outside. */
 static __always_inline int icmp_in_refuse(ctx_t *ctx, const struct packet *p, enum reason reason)

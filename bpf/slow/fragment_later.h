@@ -13,7 +13,7 @@
 #include "base/tail_call.h"
 #include "translate/fragment.h"
 #include "slow/in2out.h"
-#include "subscriber/strangers.h"
+#include "subscriber/stranger_count.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

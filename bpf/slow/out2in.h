@@ -7,7 +7,7 @@
 #include "slow/egress_check.h"
 #include "session/endpoint.h"
 #include "session/inbound_slots.h"
-#include "subscriber/strangers.h"
+#include "subscriber/stranger_count.h"
 #include "packet/ip_options.h"
 #include "packet/ether.h"
 #include "translate/translate.h"

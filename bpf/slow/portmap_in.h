@@ -5,7 +5,7 @@
 
 #include "slow/egress_check.h"
 #include "session/endpoint.h"
-#include "subscriber/strangers.h"
+#include "subscriber/stranger_count.h"
 #include "slow/portmap_source.h"
 #include "translate/translate.h"
 

@@ -10,7 +10,7 @@
 
 #include "slow/in2out.h"
 #include "slow/portmap_source.h"
-#include "subscriber/strangers.h"
+#include "subscriber/stranger_count.h"
 #include "session/session_lookup.h"
 
 #if AT_INGRESS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Counts packets of strangers by pool address where they are dropped, see <detnat/strangers.h>. */
-#ifndef DETNAT_COUNT_STRANGERS_H
-#define DETNAT_COUNT_STRANGERS_H
+#ifndef DETNAT_STRANGER_COUNT_H
+#define DETNAT_STRANGER_COUNT_H
 
 #include <detnat/strangers.h>
 

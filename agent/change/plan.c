@@ -125,6 +125,7 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 		.out = m->out,
 		.sessions_per_user = config_mapping_quota(c, m),
 		.session_slots = config_mapping_slots(c, m),
+		.tenant = config_mapping_tenant(c, m),
 		.open = m->inbound == INBOUND_OPEN,
 	};
 	struct config_independence wanted = config_mapping_independence(c, m);
@@ -158,7 +159,8 @@ static bool same_ports(const struct mapping *record, const struct geometry *want
 static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
 {
 	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
-	       same_ports(record, &wanted->geo);
+	       same_ports(record, &wanted->geo) &&
+	       (record->tenant == wanted->tenant || !record->tenant || !wanted->tenant);
 }
 
 static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
@@ -197,7 +199,7 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	char title[MAPPING_TITLE];
 
 	if (record && same_kind(record, spec)) {
-		if (record->sessions_per_user != spec->sessions_per_user ||
+		if (record->sessions_per_user != spec->sessions_per_user || record->tenant != spec->tenant ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
 		    !same_bindings(&record->bindings, &spec->bindings))
 			p->update[p->n_update++].spec = *spec;
@@ -211,6 +213,9 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	}
 	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
 		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
+			    config_mapping_title(p->wanted, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && slots_of(record) == spec->session_slots)
+		log_warning("mapping %s: its sessions are lost, as its subscribers are another tenant's",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title));
 	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
@@ -263,6 +268,8 @@ static int plan_tables(struct change_plan *p, const struct parts *context, const
 	p->context = context;
 	p->name = name;
 	p->wanted = config_clone(wanted);
+	if (p->wanted)
+		config_number_tenants(p->wanted, context->active->config);
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
 	if (!p->json || plan_mappings(p) || portmap_changes_find(p->wanted, context->portmaps, &p->portmaps))
 		return error_set(err, -ENOMEM, "out of memory");

@@ -192,6 +192,21 @@ static int refuse_partly(const struct validator *v, struct side later, struct si
 			   other);
 }
 
+/* Whether both are inside ranges, of different tenants. */
+static bool are_of_two_tenants(const struct config *c, struct side a, struct side b)
+{
+	return !a.out && !b.out && !config_same_tenant(&c->mappings[a.number], &c->mappings[b.number]);
+}
+
+static int refuse_tenants(const struct validator *v, struct side later, struct side s)
+{
+	char a[ADDR_TEXT], b[ADDR_TEXT];
+
+	return refuse_side(v, later, "%s overlaps %s, of the tenant %s: inside addresses of two tenants must differ",
+			   prefix_text(side_prefix(v->config, later), a), prefix_text(side_prefix(v->config, s), b),
+			   v->config->mappings[s.number].tenant);
+}
+
 /* Refuses a prefix that collides with an earlier one. */
 static int validate_disjoint(const struct validator *v, struct side later)
 {
@@ -202,6 +217,8 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		struct prefix b = side_prefix(v->config, s);
 		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
 
+		if (are_of_two_tenants(v->config, later, s) && prefixes_overlap(a, b))
+			return refuse_tenants(v, later, s);
 		if (!collide(later, a, s, b))
 			continue;
 		if (!later.out && !s.out && !prefix_equal(a, b))
@@ -395,6 +412,8 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_independence(&v, &c->independence, -1, 0);
 	if (r == 0)
 		r = validate_interfaces(&v);
+	if (r == 0)
+		r = validate_tenants(c, name, err);
 	if (r == 0)
 		r = validate_mappings(&v);
 	if (r == 0)

@@ -85,6 +85,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	    !(none ? cJSON_AddNullToObject(json, "out") != NULL : json_add_prefix(json, "out", m->out)) ||
 	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
 	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
+	    (c->n_tenants && !json_add_name(json, "tenant", m->tenant)) ||
 	    !add_within(json, config_find_around(c, m->in)) ||
 	    !json_add_u64(json, "sharing_ratio", g.ratio ? g.ratio : 1) ||
 	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || (!none && !json_add_blocks(json, &g)) ||
@@ -232,6 +233,8 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 		m->session_slots = slots->number;
 	if (inbound->given)
 		m->inbound = (uint8_t)inbound->number;
+	if (request_arg(r, "tenant")->given)
+		snprintf(m->tenant, sizeof(m->tenant), "%s", request_arg(r, "tenant")->text);
 	take_ports(r, m);
 	take_options(r, c, m);
 	return 0;
@@ -393,6 +396,9 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 		.independence = { true, b->mapping, b->filtering, b->inbound },
 	};
 	uint64_t sessions = session_count_of_drain(count, d);
+
+	snprintf(m.tenant, sizeof(m.tenant), "%s", tenant_name(r->context->active->config, record->tenant));
+
 	cJSON *json = mapping_json(r->context->active->config, &m, &record->geo, &sessions, d);
 
 	if (json && !d->whole)

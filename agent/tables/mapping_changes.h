@@ -14,7 +14,8 @@ struct mapping_spec {
 	struct geometry geo; /* without ports_per_host: that of the prefixes alone */
 	uint32_t sessions_per_user;
 	uint32_t session_slots;
-	bool open; /* inbound is open: no sessions, no slots */
+	uint8_t tenant; /* 0: there are none */
+	bool open;	/* inbound is open: no sessions, no slots */
 	uint32_t timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 	struct growth_layout growth;

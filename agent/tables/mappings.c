@@ -213,6 +213,8 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
+	record->tenant = spec->tenant;
+	__atomic_store_n(&shared->tenant, spec->tenant, __ATOMIC_RELAXED);
 	binding_preparation_finish(t, &bindings);
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);

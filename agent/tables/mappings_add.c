@@ -83,6 +83,7 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 			.sessions_per_user = spec->sessions_per_user,
 			.first_bucket = NO_BUCKETS,
 			.growth = spec->growth,
+			.tenant = spec->tenant,
 		},
 		.n_subscribers = prefix_is_none(spec->out) ? 0 : geo.last_subscriber + 1ULL,
 	};

@@ -53,10 +53,9 @@ struct mapping {
 	__u32 timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
 	struct growth_layout growth;	/* likewise */
-	/* For what comes next, 0 so far: kind of the mapping, tenant, limits that are set, log2 of its hosts. */
-	__u8 kind;
-	__u8 tenant;
-	__u8 limits;
+	__u8 kind;			/* for what comes next, 0 so far */
+	__u8 tenant;			/* number of the tenant of its subscribers; 0: there are no tenants */
+	__u8 limits;			/* for what comes next: limits that are set, log2 of its hosts */
 	__u8 host_shift;
 	__u64 pad[4];
 };
@@ -385,7 +384,7 @@ struct device {
 	__u16 tag_id;	/* 1..4094 */
 	/* Reverse-path filter for packets received on it, as the kernel applies it: 0 off, 1 strict, 2 loose. */
 	__u8 rp_filter;
-	__u8 tenant; /* for what comes next, 0 so far */
+	__u8 tenant; /* number of the tenant that it is an inside interface of; 0: none */
 	__u16 vrf;   /* index of the VRF that it is in; 0: none */
 	/* Ports of a bond that runs XDP natively: index of the bond, on which frames count as received; else 0. */
 	__u32 master;

@@ -99,6 +99,7 @@ static void begin(struct attacks *a, uint32_t addr, uint32_t place, uint64_t now
 			      .run_due = *a->settings.exec };
 	a->followed[place] = (uint16_t)++a->n;
 	a->figures.attacks++;
+	a->figures.rate += rate;
 	tell_begin(x);
 }
 

@@ -17,6 +17,7 @@ static const struct column pool_columns[] = {
 	{ "STATE", "state", cell_text, false, 10 },
 	{ "SUBSCRIBERS", "subscribers", cell_number, true, 11 },
 	{ "SESSIONS", "sessions", cell_number, true, 10 },
+	{ "STRANGERS/S", "packets_per_second", cell_number, true, 11 },
 	{ "MAPPING", "mapping", cell_text, false, 16 },
 	{ "INSIDE", "in", cell_text, false, 18 },
 	{},

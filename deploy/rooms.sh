@@ -29,6 +29,7 @@ datapath   bpffs chunk_maps datapath migration namespace pinned running table_ty
 tables     grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
 sessions   bound_ports check granted_ports limit_count pool_states sessions top usage
 guard      guard
+attacks    attacks
 attach     attach own_programs redirects share
 fib        gateways route_copy
 routing    forwarding monitor neighbours route_limits route_lookup routes sources

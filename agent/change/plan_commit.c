@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "attacks/attacks.h"
 #include "base/log.h"
 #include "change/change_plan_private.h"
 #include "change/stages_choice.h"
@@ -307,6 +308,8 @@ int plan_commit(struct change_plan *p, struct error *err)
 		replication_settle(context->replication, context->active->config);
 	if (context->identity)
 		identity_settle(context->identity);
+	if (context->attacks)
+		attacks_configure(context->attacks, &context->active->config->attack);
 	fragments_configure(context->fragments, &context->active->config->fragments);
 	if (reloaded && context->warn)
 		context->warn(context->active->config);

@@ -6,6 +6,8 @@
 #include <linux/rtnetlink.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/interface_pattern.h"
@@ -311,6 +313,34 @@ static int check_next_hops(const struct check *k)
 	return 0;
 }
 
+/* Why a program cannot be run, or ought not to be; NULL: it can. */
+static const char *problem_of_program(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode))
+		return "it is not a file";
+	if (!(st.st_mode & 0111) || access(path, X_OK))
+		return "it is not executable; chmod +x it";
+	return st.st_mode & S_IWOTH ? "every user may change it; chmod o-w it" : NULL;
+}
+
+/* Changes that do not come from the file have the program that is in force. */
+static int check_exec(const struct check *k)
+{
+	const struct config_attack *attack = &k->config->attack;
+	const char *problem = attack->enabled && *attack->exec && k->name ? problem_of_program(attack->exec) : NULL;
+
+	if (problem && k->starting)
+		log_warning("attack.exec: %s cannot be run: %s", attack->exec, problem);
+	if (!problem || k->starting)
+		return 0;
+	return config_refuse(k->err, -EINVAL, k->name, config_line(k->config, "attack.exec"), "attack.exec",
+			     "%s cannot be run: %s", attack->exec, problem);
+}
+
 int check_machine(const struct config *c, const struct config *running, bool starting, const struct route_copy *routes,
 		  const char *name, struct error *err)
 {
@@ -323,5 +353,5 @@ int check_machine(const struct config *c, const struct config *running, bool sta
 		r = check_memory(&k);
 	if (r == 0)
 		r = check_next_hops(&k);
-	return r;
+	return r ? r : check_exec(&k);
 }

@@ -47,6 +47,9 @@ struct config *config_new(void)
 			.min_age = 2,
 			.interval = 1,
 		},
+		.attack = {
+			.hold = 300,
+		},
 		.stages = STAGES_AUTO,
 		.guard = true,
 		.answer_arp = true,

@@ -195,8 +195,18 @@ struct config_syslog {
 	bool enabled;
 	enum syslog_transport transport;
 	struct endpoint to; /* SYSLOG_UDP */
-	uint8_t events;	    /* enum notice_kind, or-ed */
+	uint32_t events;    /* enum notice_kind, or-ed */
 	uint8_t facility;   /* RFC 5424 section 6.2.1 */
+};
+
+#define CONFIG_EXEC_PATH 256U
+
+/* Pool addresses that get more packets of strangers than this are attacked. */
+struct config_attack {
+	bool enabled;
+	uint32_t packets_per_second;
+	uint32_t hold;		     /* seconds below it, after which an attack is over */
+	char exec[CONFIG_EXEC_PATH]; /* program to run at the beginning of each; "": none */
 };
 
 /* Fragments that arrive before the first one of their datagram. */
@@ -329,6 +339,7 @@ struct config {
 	struct config_pcp pcp;
 	struct config_replication replication;
 	struct config_leases leases;
+	struct config_attack attack;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	enum xdp_dispatcher xdp_dispatcher;

@@ -169,6 +169,14 @@ static const struct field lease_table[] = {
 };
 const struct fields config_lease_fields = TABLE(lease_table);
 
+static const struct field attack_table[] = {
+	{ "packets_per_second", &field_number, MEMBER(struct config_attack, packets_per_second), .required = true,
+	  .min = 1, .max = UINT32_MAX },
+	{ "hold", &field_number, MEMBER(struct config_attack, hold), .min = 1, .max = MAX_INTERVAL },
+	{ "exec", &field_lease_path, MEMBER(struct config_attack, exec) },
+};
+static const struct fields attack_fields = TABLE(attack_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 	{ "per_mapping", &field_bool, MEMBER(struct config, metrics_per_mapping) },
@@ -268,6 +276,8 @@ static const struct field config_table[] = {
 	  .enabled = offsetof(struct config, replication.enabled) },
 	{ "leases", &field_lease_sources, MEMBER(struct config, leases), .fields = &config_lease_fields },
 	{ "lease_retention", &field_days, MEMBER(struct config, leases.retention), .min = 1, .max = MAX_DAYS },
+	{ "attack", &field_object, MEMBER(struct config, attack), .fields = &attack_fields,
+	  .enabled = offsetof(struct config, attack.enabled) },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "xdp_dispatcher", &field_word, MEMBER(struct config, xdp_dispatcher), .words = dispatcher_words },

@@ -152,6 +152,9 @@ int validate_replication(const struct config *c, const char *name, struct error 
 /* The same for leases. */
 int validate_leases(const struct config *c, const char *name, struct error *err);
 
+/* Refuses `attack` where there are more pool addresses than can be counted. 0 or -EINVAL. */
+int validate_attack(const struct config *c, const char *name, struct error *err);
+
 /* Refuses a value that is not an array, or the first element beyond max. */
 int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);
 

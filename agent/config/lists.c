@@ -340,8 +340,8 @@ const struct field_type field_bypass = { .read = bypass_read, .write = bypass_wr
 
 static int bits_read(struct reader *r, const cJSON *json, const struct field *f, const char *of_what, void *value)
 {
-	const struct field element_field = { "", &field_word, .size = 1, .words = f->words };
-	uint8_t bits = 0;
+	const struct field element_field = { "", &field_word, .size = sizeof(uint32_t), .words = f->words };
+	uint32_t bits = 0;
 	size_t i = 0;
 	const cJSON *element;
 
@@ -349,7 +349,7 @@ static int bits_read(struct reader *r, const cJSON *json, const struct field *f,
 		return reader_refuse(r, json, "must be a list of %s", of_what);
 	cJSON_ArrayForEach (element, json) {
 		size_t before = json_path_add_index(&r->path, i++);
-		uint8_t number;
+		uint32_t number;
 		int ret = field_read(r, element, &element_field, &number);
 
 		if (ret < 0)
@@ -357,7 +357,7 @@ static int bits_read(struct reader *r, const cJSON *json, const struct field *f,
 		bits |= number;
 		json_path_cut(&r->path, before);
 	}
-	*(uint8_t *)value = bits;
+	number_store(value, f->size, bits);
 	return 0;
 }
 
@@ -378,7 +378,7 @@ static int bits_write(cJSON *object, const struct field *f, const void *value)
 	if (!list)
 		return -ENOMEM;
 	for (const struct word *word = f->words; word->text; word++)
-		if (*(const uint8_t *)value & word->number && json_append(list, cJSON_CreateString(word->text)))
+		if (number_load(value, f->size) & word->number && json_append(list, cJSON_CreateString(word->text)))
 			return -ENOMEM;
 	return json_add(object, f->name, take_pointer(list));
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 
 struct active_config;
+struct attacks;
 struct change_queue;
 struct config;
 struct datapath;
@@ -47,6 +48,7 @@ struct parts {
 	struct ipfix *ipfix;
 	struct syslog *syslog;
 	struct identity *identity;
+	struct attacks *attacks;
 	struct usage *usage;
 	struct pcp *pcp;
 	struct replication *replication;

@@ -453,5 +453,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_replication(c, name, err);
 	if (!r)
 		r = validate_leases(c, name, err);
+	if (!r)
+		r = validate_attack(c, name, err);
 	return r;
 }

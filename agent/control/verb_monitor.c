@@ -134,7 +134,7 @@ int verb_monitor(struct request *r, cJSON **ret_result, struct error *err)
 	m->request = r;
 	m->filtered = in->given;
 	m->in = in->prefix;
-	m->listener = (struct notice_listener){ .kinds = (uint8_t)(kinds->given ? kinds->number : NOTICE_DEFAULTS),
+	m->listener = (struct notice_listener){ .kinds = (uint16_t)(kinds->given ? kinds->number : NOTICE_DEFAULTS),
 						.heard = on_notice,
 						.arg = m };
 	if (m->listener.kinds & NOTICE_SESSIONS)

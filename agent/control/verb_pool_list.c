@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attacks/attacks.h"
 #include "base/json_scan.h"
 #include "control/handlers.h"
 #include "sessions/pool_states.h"
@@ -19,6 +20,10 @@ struct pool_listing {
 	uint64_t n;		   /* addresses on it */
 	struct evbuffer *output;
 	const struct grants *grants;
+	const struct attacks *attacks;
+	uint64_t rate; /* packets of strangers a second to the addresses of the present line */
+	bool counted;
+	bool attacked; /* the present line is one address, which is attacked */
 };
 
 static void listing_free(void *state)
@@ -34,12 +39,12 @@ static bool same_mapping(const struct pool *a, const struct pool *b)
 	return prefix_equal(a->in, b->in) && a->of.base == b->of.base;
 }
 
-/* Whether an address continues the present line. */
-static bool joins(const struct pool_listing *l, const struct pool_address *next)
+/* Whether an address continues the present line; one that is attacked has its own. */
+static bool joins(const struct pool_listing *l, const struct pool_address *next, bool attacked)
 {
 	bool in_ranges = next->pool->number < 0 || prefix_count(next->pool->out) > EACH_ADDRESS;
 
-	return l->first.pool && in_ranges && !l->each && l->first.state == next->state &&
+	return l->first.pool && in_ranges && !l->each && !attacked && !l->attacked && l->first.state == next->state &&
 	       same_mapping(l->first.pool, next->pool) && l->first.addr + l->n == next->addr;
 }
 
@@ -73,6 +78,10 @@ static int write_line(struct pool_listing *l)
 	cJSON_AddStringToObject(json, "state", pool_state_texts[a->state]);
 	json_add_u64(json, "subscribers", a->subscribers);
 	json_add_u64(json, "sessions", a->sessions);
+	if (l->counted) {
+		json_add_u64(json, "packets_per_second", l->rate);
+		cJSON_AddBoolToObject(json, "attacked", l->attacked);
+	}
 	add_granted(json, l);
 	json_add_name(json, "mapping", a->pool->name);
 	json_add_prefix(json, "in", a->pool->in);
@@ -84,8 +93,13 @@ static int write_line(struct pool_listing *l)
 
 static int list_address(struct pool_listing *l, const struct pool_address *next)
 {
-	if (joins(l, next)) {
+	bool attacked = false, counted;
+	uint64_t rate = 0;
+
+	counted = next->pool->number >= 0 && attacks_rate(l->attacks, next->pool->number, next->addr, &rate, &attacked);
+	if (joins(l, next, attacked)) {
 		l->n++;
+		l->rate += rate;
 		l->first.subscribers += next->subscribers;
 		l->first.sessions += next->sessions;
 		return 0;
@@ -94,6 +108,9 @@ static int list_address(struct pool_listing *l, const struct pool_address *next)
 		return -ENOMEM;
 	l->first = *next;
 	l->n = 1;
+	l->rate = rate;
+	l->counted = counted;
+	l->attacked = attacked;
 	return 0;
 }
 
@@ -133,6 +150,7 @@ int verb_pool_list(struct request *r, cJSON **ret_result, struct error *err)
 	}
 	l->each = within->given;
 	l->grants = r->context->grants;
+	l->attacks = r->context->attacks;
 	l->output = request_stream(r);
 	request_run(r, list_step, l, listing_free);
 	return 0;

@@ -63,6 +63,8 @@ void datapath_init(struct datapath *d)
 		.clock = -1,
 		.trace_filter = -1,
 		.trace_ring = -1,
+		.strangers = -1,
+		.stranger_pools = -1,
 		.fib_map = -1,
 		.fib_nodes = -1,
 		.grace = -1,

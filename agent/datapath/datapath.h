@@ -19,6 +19,7 @@
 #include <detnat/fib.h>
 #include <detnat/reasons.h>
 #include <detnat/stages.h>
+#include <detnat/strangers.h>
 #include <detnat/tables.h>
 
 #include "base/base.h"
@@ -94,6 +95,13 @@ struct datapath {
 	int fib_map;
 	int fib_nodes; /* ARRAY_OF_MAPS */
 	struct fib *fib;
+
+	/* Counts of packets of strangers, <detnat/strangers.h>: -1 and NULL until datapath_strangers_make(); not
+	 * pinned. */
+	int strangers;
+	int stranger_pools;
+	struct stranger_line *stranger;	     /* STRANGER_LINES of them */
+	struct stranger_pool *stranger_pool; /* MAX_MAPPINGS of them, by number of the mapping */
 
 	/* Memory-mapped maps, shared with the BPF programs. */
 	struct index_node *in_nodes;
@@ -183,6 +191,12 @@ bool datapath_is_layout(const char *name, unsigned *ret_version);
  * what is pinned.
  */
 void datapath_pin_missing(const char *pin_dir);
+
+/*
+ * Makes the maps that programs with settings.attack count in, unless they are there: before such programs are loaded.
+ * They stay until datapath_close(). 0 or -errno with err.
+ */
+int datapath_strangers_make(struct datapath *d, struct error *err);
 
 /* Closes descriptors and memory maps; pins stay. */
 void datapath_close(struct datapath *d);

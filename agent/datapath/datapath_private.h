@@ -148,6 +148,12 @@ void pins_close(struct datapath *d);
 int fib_maps_make(struct datapath *d, struct error *err);
 void fib_maps_close(struct datapath *d);
 
+/* Undoes datapath_strangers_make(). */
+void stranger_maps_close(struct datapath *d);
+
+/* Makes an object use the maps for packets of strangers, if it has and the datapath has them. 0 or -errno. */
+int stranger_maps_set(const struct datapath *d, const struct bpf_object *o);
+
 /* Path of a pin; returns text. */
 const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX]);
 

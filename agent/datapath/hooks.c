@@ -24,6 +24,14 @@ static int set_fib_maps(const struct datapath *d, const struct bpf_object *o, st
 	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o, "fib_nodes"), d->fib_nodes);
 }
 
+/* The maps that each agent makes anew. */
+static int set_own_maps(const struct datapath *d, const struct bpf_object *o, struct bpf_map *fib)
+{
+	int r = set_fib_maps(d, o, fib);
+
+	return r ? r : stranger_maps_set(d, o);
+}
+
 /* Defines open_NAME(), which opens the skeleton NAME; skeletons differ only in type. */
 #define OPENER(name)                                                                                             \
 	static void destroy_##name(void *skeleton)                                                               \
@@ -41,7 +49,7 @@ static int set_fib_maps(const struct datapath *d, const struct bpf_object *o, st
 		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
 		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
 		object_set_leases(skeleton->obj, datapath_lease_room(d));                                        \
-		return set_fib_maps(d, skeleton->obj, skeleton->maps.bss);                                       \
+		return set_own_maps(d, skeleton->obj, skeleton->maps.bss);                                       \
 	}
 
 OPENER(detnat_xdp)

@@ -278,6 +278,7 @@ void datapath_close(struct datapath *d)
 		-1;
 	pins_close(d);
 	fib_maps_close(d);
+	stranger_maps_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		close_fd(others[i]);
 	d->clock = d->grace = d->grace_inner = d->lock_fd = -1;

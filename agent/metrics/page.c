@@ -8,6 +8,7 @@
 
 #include <detnat/version.h>
 
+#include "attacks/attacks.h"
 #include "base/trouble.h"
 #include "guard/guard.h"
 #include "links/devices.h"
@@ -269,6 +270,24 @@ static void write_pools(const struct parts *from, struct evbuffer *out)
 	}
 }
 
+/* Nothing if `attack` is not configured. */
+static void write_attacks(const struct parts *from, struct evbuffer *out)
+{
+	struct attack_figures f = from->attacks ? attacks_figures(from->attacks) : (struct attack_figures){ 0 };
+
+	if (!f.enabled)
+		return;
+	metrics_single(out, "detnat_attacked_addresses", "gauge", f.attacked + f.unfollowed,
+		       "Pool addresses that are attacked; `detnatctl pool list` shows them.");
+	metrics_single(out, "detnat_attack_packets_per_second", "gauge", f.rate,
+		       "Packets of strangers a second to the pool addresses that are attacked.");
+	metrics_single(out, "detnat_attacks_total", "counter", f.attacks, "Attacks on pool addresses.");
+	metrics_single(out, "detnat_attack_exec_runs_total", "counter", f.runs,
+		       "Runs of the program that `attack` names.");
+	metrics_single(out, "detnat_attack_exec_failures_total", "counter", f.failed,
+		       "Runs of that program that failed: not started, killed, or with a status other than 0.");
+}
+
 static void write_troubles(struct evbuffer *out)
 {
 	char labels[64];
@@ -409,6 +428,7 @@ static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 	write_portmaps(from, out);
 	write_growth(from, out);
 	write_pools(from, out);
+	write_attacks(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);
 	write_pcp(from, out);

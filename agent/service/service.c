@@ -7,6 +7,7 @@
 
 #include <detnat/version.h>
 
+#include "attacks/attacks.h"
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/change.h"
@@ -206,6 +207,8 @@ static int start_modules(struct service *s, struct error *err)
 			? error_set(err, -ENOMEM, "out of memory")
 			: 0;
 
+	if (!r && attacks_new(p->base, p->mappings, &p->attacks))
+		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r)
 		r = growth_new(p->base, p->mappings, p->grants, p->history, &p->growth, err);
 	if (!r)
@@ -310,6 +313,7 @@ static void stop(struct service *s)
 	guard_free(take_pointer(p->guard));
 	ipfix_free(take_pointer(p->ipfix));
 	identity_free(take_pointer(p->identity));
+	attacks_free(take_pointer(p->attacks));
 	syslog_free(take_pointer(p->syslog));
 	history_queue_drain(p->history);
 	grants_close(take_pointer(p->grants));

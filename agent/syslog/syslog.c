@@ -177,7 +177,7 @@ void syslog_configure(struct syslog *s, const struct config_syslog *c)
 	s->origin.facility = c->facility;
 	set_destination(s);
 	if (c->enabled) {
-		s->listener.kinds = c->events;
+		s->listener.kinds = (uint16_t)c->events;
 		notice_listen(&s->listener);
 		return;
 	}

@@ -11,6 +11,13 @@
 #include "icmp/icmp_quote.h"
 #include "slow/out2in.h"
 #include "slow/portmap_source.h"
+#include "subscriber/stranger_count.h"
+
+/* As refuse_to_pool(), for an error from outside. */
+static __always_inline int icmp_in_refuse(ctx_t *ctx, const struct packet *p, enum reason reason)
+{
+	return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop_stranger(p->dst, reason);
+}
 
 /* PROG_icmp_in. */
 static __always_inline int icmp_in(ctx_t *ctx)
@@ -29,11 +36,11 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	kind = quote_parse(ctx, &p, ICMP_ECHO, &q);
 	if (kind == QUOTE_MALFORMED)
-		return refuse_to_pool(ctx, &p, REASON_drop_malformed);
+		return icmp_in_refuse(ctx, &p, REASON_drop_malformed);
 	if (kind == QUOTE_OTHER || q.reply.dst != p.dst)
-		return refuse_to_pool(ctx, &p, REASON_drop_no_session);
+		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
 	if (portmap_source_is_martian(&p))
-		return refuse_to_pool(ctx, &p, REASON_drop_martian);
+		return icmp_in_refuse(ctx, &p, REASON_drop_martian);
 	/* NAT on a stick: an inside router that is no subscriber reports about a hairpin. */
 	if (in->roles & DEVICE_INSIDE && address_is_inside(q.reply.src))
 		return tail_call(ctx, PROG_icmp_hairpin);
@@ -41,17 +48,17 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	if (!index_find(&out_index, q.reply.src))
 		in_port = endpoint_owner(&q.reply, SESSION_QUOTE, &r);
 	if (in_port < 0)
-		return refuse_to_pool(ctx, &p, REASON_drop_no_session);
+		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
 	TRACE_SUBSCRIBER(r.m, r.number);
 	refused = quote_options_refusal(ctx, &q);
 	if (refused)
-		return refuse_to_pool(ctx, &p, refused);
+		return icmp_in_refuse(ctx, &p, refused);
 	/* An ICMP error is never answered with another. */
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
-		return drop(REASON_drop_martian);
+		return drop_stranger(p.dst, REASON_drop_martian);
 	to = rewrite_of(&p);
 	quoted = rewrite_of_quote(&q);
 	to.dst = quoted.src = r.in_addr;

@@ -13,6 +13,7 @@
 #include "base/tail_call.h"
 #include "translate/fragment.h"
 #include "slow/in2out.h"
+#include "subscriber/stranger_count.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -47,6 +48,14 @@ static __always_inline long fragment_copy(ctx_t *ctx, __u8 *to, __u64 length)
 	return ctx_load(ctx, 0, to + ETH_HLEN, length - ETH_HLEN);
 }
 
+/* Drops a fragment of a datagram whose first one has not passed. */
+static __always_inline int fragment_refuse(const struct fragment_piece *f, enum reason reason)
+{
+	if (AT_INGRESS && f->key.side == FRAGMENT_FROM_OUTSIDE)
+		return drop_stranger(f->key.dst, reason);
+	return drop(reason);
+}
+
 static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece *f)
 {
 	const struct globals *g = globals_get();
@@ -55,9 +64,9 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 	__u64 length = ctx_length(ctx) + (ETH_HLEN - L3_OFFSET);
 
 	if (!copy || !until || (__s32)(until - now_ticks()) < 0 || length < ETH_HLEN || length > FRAGMENT_FRAME_MAX)
-		return drop(REASON_drop_fragment);
+		return fragment_refuse(f, REASON_drop_fragment);
 	if (fragment_park_admit(f))
-		return drop(REASON_drop_fragment_limit);
+		return fragment_refuse(f, REASON_drop_fragment_limit);
 	barrier_var(length);
 	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || fragment_copy(ctx, copy->frame, length))
 		return drop(REASON_drop_error);
@@ -67,7 +76,7 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 	copy->length = (__u16)length;
 	copy->hook = AT_INGRESS ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
 	if (bpf_ringbuf_output(&early_fragments, copy, sizeof(*copy) - FRAGMENT_FRAME_MAX + length, 0))
-		return drop(REASON_drop_fragment_limit);
+		return fragment_refuse(f, REASON_drop_fragment_limit);
 	return finish(CTX_DROP, REASON_fragments_parked);
 }
 
@@ -165,7 +174,7 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 	if (!e) {
 		if (address_is_local(ctx, p.src, p.dst))
 			return pass_untranslated();
-		return source_is_martian(p.src) ? drop(REASON_drop_martian) : fragment_park(ctx, &f);
+		return source_is_martian(p.src) ? drop_stranger(p.dst, REASON_drop_martian) : fragment_park(ctx, &f);
 	}
 	f.in_addr = to.dst;
 	verdict = fragment_egress(ctx, &p, to.dst, DIRECTION_IN, &egress);

@@ -22,21 +22,21 @@ static __always_inline int inbound(ctx_t *ctx)
 	h = binding_header_get(oi.m, oi.subscriber);
 	/* A source in the pool is a subscriber, whose packets come from inside. */
 	if (!s || !h || index_find(&out_index, oi.p.src) || portmap_source_is_own(ctx, &oi.p))
-		return drop(REASON_drop_martian);
+		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	/* A flood beyond the limit gets no further. */
 	full = inbound_full(oi.m, s, oi.subscriber, h, oi.now);
 	if (full)
-		return drop(inbound_refusal(full));
+		return drop_stranger(oi.p.dst, inbound_refusal(full));
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, e))
-		return drop(REASON_drop_martian);
+		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
 	if (in_port == INBOUND_NOT)
 		return out2in_unsolicited(ctx, &oi.p);
 	if (in_port < 0)
-		return drop(inbound_refusal(in_port));
+		return drop_stranger(oi.p.dst, inbound_refusal(in_port));
 	return out2in_finish(ctx, &oi, e, (__u16)in_port);
 }
 

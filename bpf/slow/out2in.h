@@ -7,6 +7,7 @@
 #include "slow/egress_check.h"
 #include "session/endpoint.h"
 #include "session/inbound_slots.h"
+#include "subscriber/stranger_count.h"
 #include "packet/ip_options.h"
 #include "packet/ether.h"
 #include "translate/translate.h"
@@ -38,6 +39,8 @@ static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
  */
 static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p)
 {
+	if (settings.attack)
+		stranger_count(p->dst);
 	if (settings.unsolicited_tcp == UNSOLICITED_ANSWER && p->proto == IPPROTO_TCP && !p->fragment)
 		return tail_call(ctx, PROG_tcp_reset);
 	return drop(REASON_drop_no_session);
@@ -81,10 +84,11 @@ static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi
 	if (address_is_local(ctx, oi->p.src, oi->p.dst))
 		return pass_untranslated();
 	if (refused)
-		return drop(refused);
+		return drop_stranger(oi->p.dst, refused);
 	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
 		return tail_call(ctx, PROG_protocol_in);
-	return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_unsolicited(ctx, &oi->p);
+	return kind != PACKET_SESSION ? drop_stranger(oi->p.dst, parse_drop_reason(kind))
+				      : out2in_unsolicited(ctx, &oi->p);
 }
 
 /* Handles a packet of TCP, UDP or ICMP to an outside address of an open mapping. */
@@ -177,7 +181,7 @@ static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 	if (address_is_local(ctx, p->src, p->dst))
 		return pass_untranslated();
 	if (source_is_martian(p->src) || address_is_inside(p->src))
-		return drop(REASON_drop_martian);
+		return drop_stranger(p->dst, REASON_drop_martian);
 	if (inbound_may_open(oi->m, oi->subscriber, p, oi->now))
 		return tail_call(ctx, PROG_inbound);
 	return out2in_unsolicited(ctx, p);

@@ -5,6 +5,7 @@
 
 #include "slow/egress_check.h"
 #include "session/endpoint.h"
+#include "subscriber/stranger_count.h"
 #include "slow/portmap_source.h"
 #include "translate/translate.h"
 
@@ -21,17 +22,17 @@ static __always_inline int portmap_in(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	in_port = portmap_receiver(&p, &r);
 	if (in_port < 0)
-		return drop(REASON_drop_no_session);
+		return drop_stranger(p.dst, REASON_drop_no_session);
 	if (portmap_source_is_martian(&p))
-		return drop(REASON_drop_martian);
+		return drop_stranger(p.dst, REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);
 	if (!endpoint_takes_from(&r, &p, p.src, p.sport))
-		return drop(REASON_drop_portmap_filter);
+		return drop_stranger(p.dst, REASON_drop_portmap_filter);
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
-		return drop(REASON_drop_martian);
+		return drop_stranger(p.dst, REASON_drop_martian);
 	endpoint_count(&r);
 	to = rewrite_of(&p);
 	to.dst = r.in_addr;

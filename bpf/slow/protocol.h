@@ -10,6 +10,7 @@
 
 #include "slow/in2out.h"
 #include "slow/portmap_source.h"
+#include "subscriber/stranger_count.h"
 #include "session/session_lookup.h"
 
 #if AT_INGRESS
@@ -27,15 +28,15 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	kind = parse(ctx, &p);
 	if ((kind != PACKET_PROTOCOL && !kind_passes_open(kind)) || receiver_get(&p, &r) ||
 	    (kind != PACKET_PROTOCOL && !mapping_is_open(r.m)))
-		return drop(kind == PACKET_PROTOCOL ? REASON_drop_protocol : REASON_drop_no_session);
+		return drop_stranger(p.dst, kind == PACKET_PROTOCOL ? REASON_drop_protocol : REASON_drop_no_session);
 	if (portmap_source_is_martian(&p))
-		return drop(REASON_drop_martian);
+		return drop_stranger(p.dst, REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
-		return drop(REASON_drop_martian);
+		return drop_stranger(p.dst, REASON_drop_martian);
 	to = rewrite_of(&p);
 	to.dst = r.in_addr;
 	mss_clamp(ctx, &p, egress_mss_mtu(ctx, e, DIRECTION_IN));

@@ -31,22 +31,22 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	if (in_port >= 0)
 		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || address_is_inside(oi.p.src))
-		return drop(REASON_drop_martian);
+		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	in_port = portmap_receiver(&oi.p, &r);
 	/* Stage 1 has looked up the way to the subscriber whose block the port is in. */
 	if (in_port >= 0 ? r.number != oi.subscriber : !inbound_may_open(oi.m, oi.subscriber, &oi.p, now_ticks()))
-		return drop(REASON_drop_no_session);
+		return drop_stranger(oi.p.dst, REASON_drop_no_session);
 	if (in_port >= 0 && !endpoint_takes_from(&r, &oi.p, oi.p.src, oi.p.sport))
-		return drop(REASON_drop_portmap_filter);
+		return drop_stranger(oi.p.dst, REASON_drop_portmap_filter);
 	if (!portmap_source_leads_out(ctx, &oi.p))
-		return drop(REASON_drop_martian);
+		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	if (in_port >= 0) {
 		endpoint_count(&r);
 		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 	}
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
-		return drop(inbound_refusal(in_port));
+		return drop_stranger(oi.p.dst, inbound_refusal(in_port));
 	return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 }
 

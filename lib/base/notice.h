@@ -23,12 +23,13 @@ enum notice_kind {
 	NOTICE_PEERS = 32,     /* gateways that copy sessions to each other: up, down, differing */
 	NOTICE_LEASES = 64,    /* the end of the ledger of leases, daily */
 	NOTICE_GRANTS = 128,   /* blocks granted to subscribers, and taken back */
+	NOTICE_ATTACKS = 256,  /* pool addresses that get too many packets of strangers */
 	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only on request */
 };
 
 #define NOTICE_ALL                                                                                                \
 	(NOTICE_REFUSALS | NOTICE_MAPPINGS | NOTICE_INTERFACES | NOTICE_TROUBLES | NOTICE_PEERS | NOTICE_LEASES | \
-	 NOTICE_GRANTS | NOTICE_SESSIONS)
+	 NOTICE_GRANTS | NOTICE_ATTACKS | NOTICE_SESSIONS)
 #define NOTICE_DEFAULTS (NOTICE_ALL & ~NOTICE_SESSIONS)
 
 /* Enough for any text of a notice. */
@@ -54,7 +55,7 @@ struct notice {
 
 struct notice_listener {
 	struct notice_listener *next;
-	uint8_t kinds; /* enum notice_kind, or-ed */
+	uint16_t kinds; /* enum notice_kind, or-ed */
 	/* The notice and its texts are valid during the call, which must not add or remove listeners. */
 	void (*heard)(void *arg, const struct notice *n);
 	void *arg;

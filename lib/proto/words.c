@@ -38,9 +38,11 @@ const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", 
 const struct word inbound_words[] = { { "sessions", INBOUND_SESSIONS }, { "open", INBOUND_OPEN }, {} };
 const struct word block_order_words[] = { { "sequential", 0 }, { "netmap", 1 }, {} };
 const struct word notice_words[] = {
-	{ "refusals", NOTICE_REFUSALS }, { "mappings", NOTICE_MAPPINGS }, { "interfaces", NOTICE_INTERFACES },
-	{ "troubles", NOTICE_TROUBLES }, { "peers", NOTICE_PEERS },	  { "leases", NOTICE_LEASES },
-	{ "grants", NOTICE_GRANTS },	 { "sessions", NOTICE_SESSIONS }, {},
+	{ "refusals", NOTICE_REFUSALS },     { "mappings", NOTICE_MAPPINGS },
+	{ "interfaces", NOTICE_INTERFACES }, { "troubles", NOTICE_TROUBLES },
+	{ "peers", NOTICE_PEERS },	     { "leases", NOTICE_LEASES },
+	{ "grants", NOTICE_GRANTS },	     { "attacks", NOTICE_ATTACKS },
+	{ "sessions", NOTICE_SESSIONS },     {},
 };
 const struct word lease_words[] = {
 #define X(constant, word) { word, FORMAT_##constant },

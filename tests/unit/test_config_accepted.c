@@ -152,6 +152,29 @@ Test(config_accepted, the_documented_example)
 	cr_expect_eq(c->metrics_listen.port, 9469);
 }
 
+Test(config_accepted, attack)
+{
+	_cleanup_config_ struct config *none = config_of(WITH("\"hairpin\":true"));
+	_cleanup_config_ struct config *least = config_of(WITH("\"attack\":{\"packets_per_second\":1}"));
+	_cleanup_config_ struct config *all = config_of(
+		WITH("\"attack\":{\"packets_per_second\":4294967295,\"hold\":86400,\"exec\":\"/usr/lib/x\"}"));
+	_cleanup_config_ struct config *again = NULL;
+	_cleanup_free_ char *json = config_to_json(all);
+
+	cr_expect_not(none->attack.enabled);
+	cr_expect(least->attack.enabled);
+	cr_expect_eq(least->attack.packets_per_second, 1);
+	cr_expect_eq(least->attack.hold, 300);
+	cr_expect_str_eq(least->attack.exec, "");
+	again = config_of(json);
+	cr_expect(again->attack.enabled);
+	cr_expect_eq(again->attack.packets_per_second, 4294967295);
+	cr_expect_eq(again->attack.hold, 86400);
+	cr_expect_str_eq(again->attack.exec, "/usr/lib/x");
+	cr_expect_eq(config_same(all, again), 1);
+	cr_expect_eq(config_same(all, least), 0);
+}
+
 Test(config_accepted, every_other_value_of_every_word)
 {
 	_cleanup_config_ struct config *c = config_of(WITH(

@@ -33,6 +33,41 @@ Test(config_refused, keys)
 	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
+#define ATTACK(x) WITH("\"attack\":{" x "}")
+
+Test(config_refused, attack)
+{
+	static const struct refused_row rows[] = {
+		{ WITH("\"attack\":true"), ":2: attack: must be an object" },
+		{ WITH("\"attack\":null"), ":2: attack: must be an object" },
+		{ ATTACK(""), ":2: attack.packets_per_second: this key is missing" },
+		{ ATTACK("\"hold\":300"), ":2: attack.packets_per_second: this key is missing" },
+		{ ATTACK("\"packets_per_second\":0"),
+		  ":2: attack.packets_per_second: must be a whole number from 1 to 4294967295, not 0" },
+		{ ATTACK("\"packets_per_second\":4294967296"),
+		  ":2: attack.packets_per_second: must be a whole number from 1 to 4294967295, not 4294967296" },
+		{ ATTACK("\"packets_per_second\":\"200k\""),
+		  ":2: attack.packets_per_second: must be a whole number from 1 to 4294967295, not \"200k\"" },
+		{ ATTACK("\"packets_per_second\":1,\"hold\":0"),
+		  ":2: attack.hold: must be a whole number from 1 to 86400, not 0" },
+		{ ATTACK("\"packets_per_second\":1,\"hold\":86401"),
+		  ":2: attack.hold: must be a whole number from 1 to 86400, not 86401" },
+		{ ATTACK("\"packets_per_second\":1,\n\"exec\":\"rtbh\""),
+		  ":3: attack.exec: must be an absolute path of at most 255 octets, not \"rtbh\"" },
+		{ ATTACK("\"packets_per_second\":1,\"exec\":[\"/bin/true\"]"),
+		  ":2: attack.exec: must be an absolute path of at most 255 octets, not a list" },
+		{ ATTACK("\"packets_per_second\":1,\"exec\":null"),
+		  ":2: attack.exec: must be an absolute path of at most 255 octets, not null" },
+		{ ATTACK("\"packets_per_second\":1,\"script\":\"/bin/true\""), ":2: attack.script: unknown key" },
+		{ WITH("\"mappings\":[{\"in\":\"10.0.0.0/11\",\"out\":\"11.0.0.0/11\"}],\n"
+		       "\"attack\":{\"packets_per_second\":1}"),
+		  ":3: attack: there are 2097152 pool addresses, in units of 16 for each pool, and packets can be "
+		  "counted for 1048576; leave `attack` out, or have fewer pools" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
 #define TO_POOL	   "\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\"}],\n"
 #define PORTMAP(x) WITH(TO_POOL "\"portmaps\":[{" x "}]")
 

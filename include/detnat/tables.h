@@ -518,7 +518,8 @@ struct settings {
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
 	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
 	__u8 vrf;	     /* an interface is in a VRF */
-	__u8 pad[3];
+	__u8 tenants;	     /* there are tenants */
+	__u8 pad[2];
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 44 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

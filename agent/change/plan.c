@@ -69,6 +69,25 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
+static bool is_limited(const struct config_mapping *m)
+{
+	struct limit_layout l = config_mapping_limits(m);
+
+	return limit_layout_any(&l) && m->inbound != INBOUND_OPEN && !prefix_is_none(m->out);
+}
+
+/* Whether tables in use count for limits. They go on while they drain, even if the configuration has no limits now. */
+static bool any_counts(const struct mappings *m)
+{
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping *record = mappings_get(m, number);
+
+		if (record && record->limited)
+			return true;
+	}
+	return false;
+}
+
 static struct settings settings_of(struct change_plan *p)
 {
 	const struct parts *context = p->context;
@@ -105,12 +124,14 @@ static struct settings settings_of(struct change_plan *p)
 		settings.filtering |= !!independence.filtering;
 		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
 		settings.growth |= c->mappings[i].growth.given;
+		settings.limits |= is_limited(&c->mappings[i]);
 	}
 	/* Sessions on granted ports go on after their mapping has ceased to grow, while they drain. */
 	if (context->grants)
 		grants_count(context->grants, &granted);
 	settings.growth |= granted.grants > 0;
 	settings.drains = p->drains;
+	settings.limits |= p->drains && any_counts(context->mappings);
 	/* One setting makes the fast path ask for both. */
 	settings.bindings |= p->drains;
 	stages_choose_now(context, c, &settings, &p->stages);
@@ -131,6 +152,7 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 	struct config_independence wanted = config_mapping_independence(c, m);
 	struct config_growth growth = config_mapping_growth(m);
 
+	spec.limit = config_mapping_limits(m);
 	spec.growth = (struct growth_layout){ (uint16_t)growth.block, (uint16_t)growth.max_blocks };
 	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
 		spec.geo = (struct geometry){ 0 };
@@ -201,7 +223,8 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	if (record && same_kind(record, spec)) {
 		if (record->sessions_per_user != spec->sessions_per_user || record->tenant != spec->tenant ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
-		    !same_bindings(&record->bindings, &spec->bindings))
+		    !same_bindings(&record->bindings, &spec->bindings) ||
+		    !limit_layout_same(&record->limit, &spec->limit))
 			p->update[p->n_update++].spec = *spec;
 		return;
 	}

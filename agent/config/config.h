@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <detnat/growth.h>
+#include <detnat/limits.h>
 #include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
@@ -80,6 +81,16 @@ struct config_growth {
 	uint32_t rest;
 };
 
+/* Limits of each subscriber, <detnat/limits.h>; 0: none. */
+struct config_limits {
+	bool given;
+	uint32_t tcp; /* sessions */
+	uint32_t udp;
+	uint32_t icmp;
+	uint32_t new_per_second;
+	uint32_t new_burst; /* 0: not given, new_per_second */
+};
+
 /* The longest drain, in seconds: a week. */
 #define CONFIG_MAX_DRAIN 604800U
 
@@ -115,6 +126,7 @@ struct config_mapping {
 	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
 	struct config_growth growth;
+	struct config_limits limits;
 	uint32_t drain;			       /* seconds, see struct change_options; a reload uses it */
 	struct prefix spare[CONFIG_MAX_SPARE]; /* outside addresses that `pool drain` uses first */
 	uint32_t n_spare;
@@ -125,6 +137,7 @@ struct config_mapping {
 	unsigned name_line;
 	unsigned independence_line;
 	unsigned growth_line;
+	unsigned limits_line;
 	unsigned spare_line;
 };
 
@@ -456,6 +469,9 @@ enum inside_from config_inside_from(const struct config *c);
 
 /* How a mapping's bindings behave: its own setting, or the configuration's; inbound_sessions is not 0. */
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);
+
+/* The limits of a mapping as the datapath takes them, without their lines; all 0: it has none. */
+struct limit_layout config_mapping_limits(const struct config_mapping *m);
 
 /* The figures of a mapping's growth, with defaults filled in; not given, and all 0: it does not grow. */
 struct config_growth config_mapping_growth(const struct config_mapping *m);

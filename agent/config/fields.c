@@ -194,6 +194,15 @@ static const struct field growth_table[] = {
 };
 static const struct fields growth_fields = TABLE(growth_table);
 
+static const struct field limits_table[] = {
+	{ "tcp", &field_quota, MEMBER(struct config_limits, tcp), .max = UINT16_MAX },
+	{ "udp", &field_quota, MEMBER(struct config_limits, udp), .max = UINT16_MAX },
+	{ "icmp", &field_quota, MEMBER(struct config_limits, icmp), .max = UINT16_MAX },
+	{ "new_per_second", &field_quota, MEMBER(struct config_limits, new_per_second), .max = LIMIT_MAX_RATE },
+	{ "new_burst", &field_quota, MEMBER(struct config_limits, new_burst), .max = LIMIT_MAX_BURST },
+};
+static const struct fields limits_fields = TABLE(limits_table);
+
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
 	{ "tenant", &field_label, MEMBER(struct config_mapping, tenant) },
@@ -217,6 +226,8 @@ static const struct field mapping_table[] = {
 	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
 	{ "growth", &field_object, MEMBER(struct config_mapping, growth), .fields = &growth_fields,
 	  .enabled = offsetof(struct config_mapping, growth.given) },
+	{ "limits", &field_object, MEMBER(struct config_mapping, limits), .fields = &limits_fields,
+	  .enabled = offsetof(struct config_mapping, limits.given) },
 	{ "drain", &field_quota, MEMBER(struct config_mapping, drain), .max = CONFIG_MAX_DRAIN },
 	{ "spare", &field_spare, .offset = 0, .max = CONFIG_MAX_SPARE },
 	{ "until", &field_time, MEMBER(struct config_mapping, until) },

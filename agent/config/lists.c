@@ -242,6 +242,8 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 				json_line(cJSON_GetObjectItemCaseSensitive(element, "endpoint_independent"));
 		if (m->growth.given)
 			m->growth_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "growth"));
+		if (m->limits.given)
+			m->limits_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "limits"));
 		if (*m->name)
 			m->name_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "name"));
 		if (m->n_spare)

@@ -9,6 +9,7 @@
 
 #include "binding_layout.h"
 #include "growth.h"
+#include "limits.h"
 #include "programs.h"
 #include "session.h"
 
@@ -55,9 +56,10 @@ struct mapping {
 	struct growth_layout growth;	/* likewise */
 	__u8 kind;			/* for what comes next, 0 so far */
 	__u8 tenant;			/* number of the tenant of its subscribers; 0: there are no tenants */
-	__u8 limits;			/* for what comes next: limits that are set, log2 of its hosts */
+	__u8 limited;			/* 1: it has limits, and its subscribers have lines */
 	__u8 host_shift;
-	__u64 pad[4];
+	struct limit_layout limit; /* read at openings and endings */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
 _Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");
@@ -511,15 +513,22 @@ struct settings {
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
 	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h>, or drains */
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
-	__u8 tc;	     /* TC_…: the tc programs loaded besides that at egress; the programs do not read it */
-	__u8 inside_from;    /* enum inside_from */
-	__u8 drains;	     /* some mapping drains, <detnat/drains.h> */
+	__u8 tc;	  /* TC_…: the tc programs loaded besides that at egress; the programs do not read it */
+	__u8 inside_from; /* enum inside_from */
+	/* Openings are not the common ones; in one word, so that one load gets both. */
+	union {
+		struct {
+			__u8 drains; /* some mapping drains, <detnat/drains.h> */
+			__u8 limits; /* some mapping has limits, <detnat/limits.h> */
+		};
+		__u16 openings;
+	};
 	__u8 open_mappings;  /* some mapping has inbound "open" */
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
 	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
 	__u8 vrf;	     /* an interface is in a VRF */
 	__u8 tenants;	     /* there are tenants */
-	__u8 pad[2];
+	__u8 pad;
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 44 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

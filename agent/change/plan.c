@@ -103,6 +103,7 @@ static struct settings settings_of(struct change_plan *p)
 				  : routing == ROUTING_BY_INTERFACE ? POLICY_INTERFACES
 								    : POLICY_SOURCES,
 		.vrf = filters.vrf,
+		.tenants = c->n_tenants > 0,
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),

@@ -362,6 +362,44 @@ static int check_room(const struct change_plan *p, struct error *err)
 	return r;
 }
 
+/* Refuses that addresses drain from a mapping of one tenant while another has them. */
+static int refuse_tenants(const struct change_plan *p, struct prefix in, uint8_t tenant, struct error *err)
+{
+	const struct config *c = p->wanted;
+	char text[ADDR_TEXT], own[ADDR_TEXT];
+
+	for (size_t i = 0; tenant && i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+		uint8_t now = config_mapping_tenant(c, m);
+
+		if (now && now != tenant && overlap(m->in, in))
+			return error_set(err, -EBUSY,
+					 "%s cannot be of the tenant %s while sessions of %s drain, which were another "
+					 "tenant's; wait, or do without a drain, which ends these sessions",
+					 prefix_text(m->in, text), m->tenant, prefix_text(in, own));
+	}
+	return 0;
+}
+
+static int check_tenants(const struct change_plan *p, struct error *err)
+{
+	const struct mappings *m = p->context->mappings;
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (!mapping_drain_over(&drain[i]))
+			r = refuse_tenants(p, drain[i].in, mappings_get(m, drain[i].number)->tenant, err);
+	for (size_t i = 0; !r && i < p->n_del; i++) {
+		int number = p->del[i].drain_s ? mappings_find(m, p->del[i].in, p->del[i].out) : -1;
+
+		if (number >= 0)
+			r = refuse_tenants(p, p->del[i].in, mappings_get(m, number)->tenant, err);
+	}
+	return r;
+}
+
 int plan_drains(struct change_plan *p, struct error *err)
 {
 	int r;
@@ -379,7 +417,9 @@ int plan_drains(struct change_plan *p, struct error *err)
 		give_way(p);
 	if (list_draining(p) || list_rests(p))
 		return error_set(err, -ENOMEM, "out of memory");
-	r = check_room(p, err);
+	r = check_tenants(p, err);
+	if (!r)
+		r = check_room(p, err);
 	return r ? r : check_overlaps(p, err);
 }
 

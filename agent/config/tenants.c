@@ -325,6 +325,23 @@ static int validate_any(const struct config *c, const char *name, struct error *
 	return 0;
 }
 
+/* What comes in there would be of the one tenant, and go to the other. */
+static int validate_both(const struct config *c, const char *name, struct error *err)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct config_interface *f = &c->interfaces[i];
+		const struct config_tenant *of = config_interface_tenant(c, f);
+
+		for (size_t k = 0; of && k < c->n_tenants; k++)
+			if (&c->tenants[k] != of && config_interface_is_outside_of(c, f, &c->tenants[k]))
+				return refuse_tenant(c, k, name, err,
+						     "%s is an inside interface of the tenant %s, so it cannot be an "
+						     "outside one of another",
+						     f->name, of->name);
+	}
+	return 0;
+}
+
 int validate_tenants(const struct config *c, const char *name, struct error *err)
 {
 	int r = 0;
@@ -336,6 +353,8 @@ int validate_tenants(const struct config *c, const char *name, struct error *err
 		r = validate_unique(c, i, name, err);
 	if (!r)
 		r = validate_any(c, name, err);
+	if (!r)
+		r = validate_both(c, name, err);
 	for (size_t i = 0; !r && i < c->n_mappings; i++)
 		if (!c->mappings[i].part)
 			r = validate_mapping(c, &c->mappings[i], name, err);

@@ -26,14 +26,16 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 /*
  * Main programs for packets from inside, and from outside, by the criterion that selects them. One of each is loaded.
  */
-#define IN2OUT	      "in2out_xdp"
-#define IN2OUT_EACH   "in2out_each_xdp"
-#define IN2OUT_CACHED "in2out_cached_xdp"
-#define IN2OUT_STAGED "in2out_staged_xdp"
-#define IN2OUT_OPEN   "in2out_open_xdp"
-#define OUT2IN	      "out2in_xdp"
-#define OUT2IN_STAGED "out2in_staged_xdp"
-#define OUT2IN_OPEN   "out2in_open_xdp"
+#define IN2OUT	       "in2out_xdp"
+#define IN2OUT_EACH    "in2out_each_xdp"
+#define IN2OUT_CACHED  "in2out_cached_xdp"
+#define IN2OUT_STAGED  "in2out_staged_xdp"
+#define IN2OUT_OPEN    "in2out_open_xdp"
+#define IN2OUT_TENANTS "in2out_tenants_xdp"
+#define OUT2IN	       "out2in_xdp"
+#define OUT2IN_STAGED  "out2in_staged_xdp"
+#define OUT2IN_OPEN    "out2in_open_xdp"
+#define OUT2IN_TENANTS "out2in_tenants_xdp"
 
 /* The pins of each set of programs, called NAME_<generation>. */
 static const char *const generation_pins[] = { PIN_XDP_PROGS,	 PIN_TC_PROGS,	 PIN_BARE_PROGS,   PIN_INGRESS_PROGS,
@@ -114,6 +116,8 @@ static const char *in2out_program(const struct settings *s)
 		return IN2OUT_CACHED;
 	if (settings_have_stages(s))
 		return IN2OUT_STAGED;
+	if (s->tenants)
+		return IN2OUT_TENANTS;
 	if (s->source_check == SOURCES_STRICT_EACH)
 		return IN2OUT_EACH;
 	return s->open_mappings ? IN2OUT_OPEN : IN2OUT;
@@ -123,6 +127,8 @@ static const char *out2in_program(const struct settings *s)
 {
 	if (settings_have_stages(s) && !s->policy_routing && !s->outside_strict)
 		return OUT2IN_STAGED;
+	if (s->tenants)
+		return OUT2IN_TENANTS;
 	return s->open_mappings ? OUT2IN_OPEN : OUT2IN;
 }
 
@@ -135,8 +141,8 @@ static const char *main_program(const struct settings *s, enum entry entry)
 
 static void leave_out_others(struct bpf_object *o, const struct settings *s)
 {
-	static const char *const all[] = { IN2OUT,	IN2OUT_EACH, IN2OUT_CACHED, IN2OUT_STAGED,
-					   IN2OUT_OPEN, OUT2IN,	     OUT2IN_STAGED, OUT2IN_OPEN };
+	static const char *const all[] = { IN2OUT, IN2OUT_EACH,	  IN2OUT_CACHED, IN2OUT_STAGED,	 IN2OUT_OPEN,
+					   OUT2IN, OUT2IN_STAGED, OUT2IN_OPEN,	 IN2OUT_TENANTS, OUT2IN_TENANTS };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))

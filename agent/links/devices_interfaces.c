@@ -56,7 +56,7 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 			   : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i))) {
 		return false;
 	}
-	return !(i->roles & DEVICE_OUTSIDE) ||
+	return !interface_has_egress(i) ||
 	       tc_attached(v->netlink, l->ifindex, TC_EGRESS) == program_id(interface_egress_program(d, i));
 }
 
@@ -170,7 +170,7 @@ void devices_shut_guard(struct devices *v, const struct interfaces *all)
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err)
 {
 	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
-	if (!(i->roles & DEVICE_OUTSIDE))
+	if (!interface_has_egress(i))
 		return 0;
 	/* A new interface; devices_sync() has the programs loaded. */
 	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
@@ -258,7 +258,7 @@ int devices_attach_ingress(struct devices *v, struct interface *i, struct error 
 	if (r && !i->without_xdp[0] && may_do_without_xdp(i, r, err))
 		r = attach_tc_alone(v, i, err);
 	if (!r && i->attachment != DEVICE_TC)
-		r = tc_detach(v->netlink, i->link.ifindex, TC_INGRESS, i->made_clsact && !(i->roles & DEVICE_OUTSIDE));
+		r = tc_detach(v->netlink, i->link.ifindex, TC_INGRESS, i->made_clsact && !interface_has_egress(i));
 	if (r)
 		i->attachment = DEVICE_ABSENT;
 	return r;

@@ -157,7 +157,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 		if (share_detach_former(v->datapath, i->link.ifindex, &v->own, &err))
 			log_warning("%s: the component of a former version stays under libxdp's dispatcher: %s",
 				    i->name, err.text);
-		if (!i->link.ifindex || i->roles & DEVICE_OUTSIDE)
+		if (!i->link.ifindex || interface_has_egress(i))
 			continue;
 		tc_detach(v->netlink, i->link.ifindex, TC_EGRESS, i->made_clsact && i->attachment != DEVICE_TC);
 		i->made_clsact &= i->attachment == DEVICE_TC;

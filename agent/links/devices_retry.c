@@ -23,7 +23,7 @@ void devices_retry_shares(struct devices *v)
 			devices_schedule_sync(v, 0);
 		} else if (i->attachment != DEVICE_TC) {
 			/* It went with the filter at the ingress. */
-			i->made_clsact = i->made_clsact && i->roles & DEVICE_OUTSIDE;
+			i->made_clsact = i->made_clsact && interface_has_egress(i);
 			log_info("%s: %s XDP now, under libxdp's dispatcher", i->name,
 				 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");
 			devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");

@@ -74,7 +74,7 @@ static const char *interface_obstacle(const struct devices *v, const struct conf
 
 void devices_stages_obstacle(const struct devices *v, const struct config *c, char *text, size_t size)
 {
-	const char *why = routing_obstacle(v);
+	const char *why = c->n_tenants ? "there are tenants" : routing_obstacle(v);
 
 	if (why) {
 		snprintf(text, size, "%s", why);

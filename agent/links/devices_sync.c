@@ -226,7 +226,7 @@ static uint8_t tc_wanted(const struct devices *v)
 
 		if (i->attachment == DEVICE_TC)
 			tc |= TC_ALONE;
-		if (i->roles & DEVICE_OUTSIDE && i->link.ifindex && link_is_bare(&i->link))
+		if (interface_has_egress(i) && i->link.ifindex && link_is_bare(&i->link))
 			tc |= TC_BARE;
 	}
 	return tc;

@@ -45,6 +45,12 @@ struct interfaces {
 	size_t count;
 };
 
+/* Whether tc runs at its egress: to translate, or to keep other tenants out. */
+static inline bool interface_has_egress(const struct interface *i)
+{
+	return i->roles & DEVICE_OUTSIDE || i->tenant;
+}
+
 static inline bool interface_has_xdp(const struct interface *i)
 {
 	return i->attachment == DEVICE_XDP_NATIVE || i->attachment == DEVICE_XDP_SKB;

@@ -11,10 +11,19 @@
 /* One octet more than a message may have, so that a longer one is noticed. */
 #define RECEIVED_MAX (PCP_MAX_MESSAGE + 1U)
 
+/* The tenant whose subscriber an address is; 0: none. */
+static uint8_t tenant_of(const struct pcp *p, uint32_t source)
+{
+	int number = mappings_find_inside(p->leases.mappings, source);
+
+	return number < 0 ? 0 : mappings_get(p->leases.mappings, number)->tenant;
+}
+
 /* Whether a request is examined: PCP_DROPS, or N_PCP_DROPS if it is. */
 static enum pcp_drop admit(struct pcp *p, const struct pcp_desk *desk, const struct pcp_arrival *from, uint64_t now_s)
 {
-	if (!pcp_ingress_is_inside(p->ingress, from->ifindex))
+	if (!pcp_ingress_is_inside(p->ingress, from->ifindex) ||
+	    !pcp_ingress_is_of_tenant(p->ingress, tenant_of(p, from->source), from->ifindex))
 		return PCP_DROP_INTERFACE;
 	if (!pcp_is_client(desk, from->source))
 		return PCP_DROP_SOURCE;

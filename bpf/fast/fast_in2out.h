@@ -7,6 +7,7 @@
 #include "fast/fast_session.h"
 #include "fast/fast_stateless.h"
 #include "egress/source.h"
+#include "egress/tenant.h"
 
 /*
  * Returns 1 if the source of a packet that opens or refreshes a session is one that the slow path would let pass;
@@ -33,7 +34,8 @@ static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals 
 
 /* The rest of the way of a packet whose next hop is known. */
 static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table *t, const struct fast_packet *q,
-					  struct fib_hop *hop, int told, __u32 now, enum source_check check, int open)
+					  struct fib_hop *hop, int told, __u32 now, enum source_check check, int open,
+					  int tenants)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
@@ -42,6 +44,10 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 		return TO_SLOW_PATH;
 
 	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+
+	if (tenants && settings.tenants && unlikely(tenant_at(ctx_ingress(ctx)) != LOAD(m->tenant)))
+		return TO_SLOW_PATH;
+
 	__u32 subscriber = mapping_subscriber(&m->geo, src);
 	__u16 sport = bpf_ntohs(q->l4->sport), dport = bpf_ntohs(q->l4->dport);
 	__u32 port_offset = mapping_first_choice(&m->geo, sport);
@@ -84,9 +90,9 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 /*
  * told: by the agent's copy of the routes; where that does not hold, calls the program that does as well with the
  * kernel's answers, which the slow path has cached. each: the source of every packet is checked by that copy;
- * open: mappings may be open. Returns a verdict, or TO_SLOW_PATH with nothing changed.
+ * open: mappings may be open; tenants: there may be tenants. Returns a verdict, or TO_SLOW_PATH with nothing changed.
  */
-static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open)
+static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open, int tenants)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | (told ? EACH_PACKET(policy_routing, 0xff) : 0);
 	const struct mapping_table *t = mapping_table_get();
@@ -107,7 +113,7 @@ static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open)
 	if (each && !source_is_told(fib_find(src), ctx_ingress(ctx)))
 		return TO_SLOW_PATH;
 	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
-	return fast_in2out_to(ctx, t, &q, hop, told, now, told ? SOURCES_ROUTED : settings.source_check, open);
+	return fast_in2out_to(ctx, t, &q, hop, told, now, told ? SOURCES_ROUTED : settings.source_check, open, tenants);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #define DETNAT_FAST_IN2OUT_TC_H
 
 #include "egress/source.h"
+#include "egress/tenant.h"
 #include "fast/fast_packet.h"
 #include "fast/fast_session.h"
 #include "packet/checksum.h"
@@ -111,6 +112,10 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 		return TO_SLOW_PATH;
 
 	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+
+	if (tenant_differs(ctx, m))
+		return TO_SLOW_PATH;
+
 	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
 	struct flow f = { .m = m,
 			  .subscriber = mapping_subscriber(&m->geo, src),

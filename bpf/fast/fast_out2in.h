@@ -3,6 +3,7 @@
 #ifndef DETNAT_FAST_OUT2IN_H
 #define DETNAT_FAST_OUT2IN_H
 
+#include "egress/tenant.h"
 #include "fast/fast_path.h"
 #include "fast/fast_portmap.h"
 #include "fast/fast_stateless.h"
@@ -41,9 +42,10 @@ static __always_inline int source_is_in_pool(const struct globals *g, __u32 src)
 
 /*
  * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; where that does not
- * hold, calls the program that does as well with the kernel's answers, which the slow path has cached.
+ * hold, calls the program that does as well with the kernel's answers, which the slow path has cached. tenants: there
+ * may be tenants.
  */
-static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
+static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenants)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(outside_strict, 0xff) |
 			   (told ? EACH_PACKET(policy_routing, 0xff) : 0);
@@ -81,6 +83,8 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open)
 		return open ? fast_stateless_in(ctx) : TO_SLOW_PATH;
 	hop = fast_hop(ctx, &t->globals, told, src, m->geo.in_base + subscriber, now, &cached);
 	if (unlikely(!hop || !fib_takes(hop, FIB_FAST_IN, length) || source_is_in_pool(&t->globals, src)))
+		return TO_SLOW_PATH;
+	if (tenants && settings.tenants && unlikely(tenant_at(hop->ifindex) != LOAD(m->tenant)))
 		return TO_SLOW_PATH;
 	if (told)
 		fib_used(hop, now);

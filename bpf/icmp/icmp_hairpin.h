@@ -40,6 +40,8 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	if (source_is_martian(i.p.src))
 		return drop(REASON_drop_martian);
+	if ((i.sender && tenant_differs(ctx, i.sender)) || (i.f.m && tenant_differs(ctx, i.f.m)))
+		return drop(REASON_drop_tenant);
 	verdict = icmp_hairpin_source(ctx, &i);
 	if (verdict != CONTINUE)
 		return verdict;

@@ -49,6 +49,8 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		in_port = endpoint_owner(&q.reply, SESSION_QUOTE, &r);
 	if (in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
+	if (tenant_intrudes(ctx, r.m))
+		return drop(REASON_drop_tenant);
 	TRACE_SUBSCRIBER(r.m, r.number);
 	refused = quote_options_refusal(ctx, &q);
 	if (refused)

@@ -99,6 +99,8 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 			return drop(REASON_drop_malformed);
 		return source_unmatched(ctx, &e->p);
 	}
+	if ((e->sender && tenant_differs(ctx, e->sender)) || (e->f.m && tenant_differs(ctx, e->f.m)))
+		return drop(REASON_drop_tenant);
 	source = source_check(ctx, e->p.src, e->p.dst, out_ifindex);
 	if (source == SOURCE_REFUSED)
 		return drop(REASON_drop_martian);

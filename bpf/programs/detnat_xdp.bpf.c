@@ -41,7 +41,7 @@ SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 0, 0), PROG_in2out));
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 0, 0, 0), PROG_in2out));
 }
 
 /* Loaded instead of in2out_xdp if the source of every packet is checked: see main_program() in the agent. */
@@ -49,7 +49,7 @@ SEC("xdp.frags")
 int in2out_each_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 1, 0), PROG_in2out));
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 1, 0, 0), PROG_in2out));
 }
 
 /* Where routing depends on more than the destination, the copy of the routes has no say, but the cache has. */
@@ -62,7 +62,7 @@ SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0), beside_out2in()));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 0), beside_out2in()));
 }
 
 /* Loaded instead of in2out_xdp and out2in_xdp if mappings are open, whose packets others need not know of. */
@@ -70,25 +70,41 @@ SEC("xdp.frags")
 int in2out_open_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 0, 1), PROG_in2out));
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 0, 1, 0), PROG_in2out));
 }
 
 SEC("xdp.frags")
 int out2in_open_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 1), beside_out2in()));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 1, 0), beside_out2in()));
+}
+
+/* Loaded instead of those if there are tenants; what is open goes to the slow path. */
+SEC("xdp.frags")
+int in2out_tenants_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, settings.source_check == SOURCES_STRICT_EACH, 0, 1),
+				   PROG_in2out));
+}
+
+SEC("xdp.frags")
+int out2in_tenants_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1), beside_out2in()));
 }
 
 /* The main programs call these while no agent keeps the copy of the routes. */
 static __always_inline int in2out_cached(struct xdp_md *ctx)
 {
-	return or_slow(ctx, fast_in2out(ctx, 0, 0, 0), PROG_in2out);
+	return or_slow(ctx, fast_in2out(ctx, 0, 0, 0, 1), PROG_in2out);
 }
 
 static __always_inline int out2in_cached(struct xdp_md *ctx)
 {
-	return or_slow(ctx, fast_out2in(ctx, 0, 0), PROG_out2in);
+	return or_slow(ctx, fast_out2in(ctx, 0, 0, 1), PROG_out2in);
 }
 
 /* Loaded instead of in2out_xdp if routing depends on more than the destination. */

@@ -23,13 +23,14 @@ int out2in_staged_xdp(struct xdp_md *ctx)
 /* The fast path in one stage. */
 static __always_inline int in2out_single(struct xdp_md *ctx)
 {
-	return or_slow(ctx, fast_in2out(ctx, 1, settings.source_check == SOURCES_STRICT_EACH, settings.open_mappings),
+	return or_slow(ctx,
+		       fast_in2out(ctx, 1, settings.source_check == SOURCES_STRICT_EACH, settings.open_mappings, 0),
 		       PROG_in2out);
 }
 
 static __always_inline int out2in_single(struct xdp_md *ctx)
 {
-	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings), PROG_out2in);
+	return or_slow(ctx, fast_out2in(ctx, 1, settings.open_mappings, 0), PROG_out2in);
 }
 
 PROGRAM(in2out_single, in2out_single)

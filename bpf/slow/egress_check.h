@@ -7,6 +7,7 @@
 #define DETNAT_EGRESS_CHECK_H
 
 #include "egress/egress_find.h"
+#include "egress/tenant.h"
 #include "translate/forward.h"
 #include "session/quota.h"
 #if !HOOK_XDP
@@ -150,6 +151,8 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, st
 		return drop(REASON_drop_error);
 	*ret = e;
 	egress_find_inwards(ctx, p->src, in_addr, e);
+	if (settings.tenants && tenant_strays(ctx, e, in_addr))
+		return drop(REASON_drop_tenant);
 	if (!HOOK_XDP)
 		egress_resolve(e);
 	else if (direction == DIRECTION_HAIRPIN)

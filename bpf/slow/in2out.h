@@ -13,6 +13,7 @@
 #include "packet/ip_options.h"
 #include "session/session_slots.h"
 #include "egress/source.h"
+#include "egress/tenant.h"
 #include "translate/translate.h"
 
 #if STAGE2
@@ -112,6 +113,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io, enum pa
 		io->f.m = in2out_left_over(p, kind);
 	if (!io->f.m)
 		return in2out_unmatched(ctx, io);
+	if (!STAGE2 && tenant_differs(ctx, io->f.m))
+		return drop(REASON_drop_tenant);
 	verdict = in2out_source(ctx, io);
 	if (verdict != CONTINUE)
 		return verdict;

@@ -5,6 +5,7 @@
 
 #include "packet/ether.h"
 #include "egress/route.h"
+#include "slow/tenant_tc.h"
 
 struct in2out {
 	struct flow f;
@@ -139,6 +140,12 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	enum packet_kind kind;
 	int anywhere = is_from_anywhere(ctx, in);
 
+	if (settings.tenants && out && out->tenant) {
+		if (!tenant_forwards(ctx))
+			return drop(REASON_drop_tenant);
+		if (!(out->roles & DEVICE_OUTSIDE))
+			return pass_untranslated();
+	}
 	if (is_tagged_inline(ctx) && vlan_inline_pop(ctx))
 		return drop(REASON_drop_error);
 	/* The gateway's own traffic is not translated, except its ICMP errors, which may quote translated packets. */

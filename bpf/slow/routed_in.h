@@ -102,6 +102,8 @@ static __always_inline int routed_in(ctx_t *ctx)
 
 	if (!m || refused || !settings.hairpin)
 		return refuse_to_pool(ctx, &p, refused ? refused : REASON_drop_no_session);
+	if (tenant_intrudes(ctx, m))
+		return refuse_to_pool(ctx, &p, REASON_drop_tenant);
 	if (kind == PACKET_FRAGMENT && !mapping_is_open(m))
 		return routed_in_fragment(ctx, &p);
 	if (kind != PACKET_PROTOCOL && !kind_passes_open(kind))

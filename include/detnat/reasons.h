@@ -28,6 +28,7 @@
 	X(drop_portmap_filter, "to a portmap whose filters leave the sender out")                            \
 	X(drop_no_mapping, "source in no mapping")                                                           \
 	X(drop_spoofed, "source in no mapping, not routed back by the interface it came in by")              \
+	X(drop_tenant, "from one tenant to the inside of another, or with its address")                      \
 	X(drop_malformed, "malformed packet")                                                                \
 	X(drop_martian, "address that must not be there")                                                    \
 	X(drop_protocol, "protocol that is not translated")                                                  \

@@ -528,7 +528,7 @@ struct settings {
 	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
 	__u8 vrf;	     /* an interface is in a VRF */
 	__u8 attack;	     /* packets of strangers are counted by pool address, <detnat/strangers.h> */
-	__u8 pad;
+	__u8 tenants;	     /* there are tenants */
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 44 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

@@ -42,6 +42,15 @@ Test(main_programs, are_chosen_by_whether_each_packets_source_matters)
 	expect_inside(one);
 }
 
+Test(main_programs, know_of_tenants_where_there_are_some)
+{
+	settings.tenants = 1;
+	settings.stages = 1;
+	expect_inside("in2out_tenants_");
+	settings.source_check = SOURCES_STRICT_EACH;
+	expect_inside("in2out_tenants_");
+}
+
 Test(main_programs, know_of_open_mappings_where_there_are_some)
 {
 	const char *staged = "in2out_staged_x";

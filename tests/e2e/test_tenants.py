@@ -2,8 +2,12 @@
 """Tenants: customers' networks that do not reach each other's inside addresses."""
 
 import pytest
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.l2 import Ether
 
+from lab import IN_MAC, SERVER, Host, block_of
 import netns
+import packets
 import wire
 
 IN_A, IN_B = "10.0.0.0/18", "10.1.0.0/18"
@@ -39,3 +43,165 @@ def test_one_without_tenants_shows_none(lab):
     lab.start()
     assert "tenant" not in lab.agent.ctl("mapping", "list")[0]
     assert "tenant" not in lab.agent.ctl("interface", "list")[0]
+
+
+HOST_A, HOST_B = "10.0.0.20", "10.1.0.20"
+B_HOST_MAC = "02:00:01:01:00:14"
+
+
+@pytest.fixture(params=["redirect", "kernel", "tc"])
+def gateway(two, request):
+    """Both tenants at work, by each way in which packets are forwarded."""
+    ways = {"redirect": {}, "kernel": {"forwarding": "kernel"}, "tc": {"xdp_mode": "none"}}
+    two.start(**CONFIG, **ways[request.param])
+    two.a = two.host(HOST_A)
+    two.gateway.ip("neigh", "replace", HOST_B, "lladdr", B_HOST_MAC, "dev", "in1", "nud", "permanent")
+    two.host_b = Host(HOST_B, B_HOST_MAC)
+    return two
+
+
+def from_b(lab, payload, dst=SERVER, src=HOST_B):
+    return packets.rebuilt(Ether(src=B_HOST_MAC, dst=B_MAC) / IP(src=src, dst=dst) / payload)
+
+
+def endpoint(addr, port, mapping):
+    return block_of(addr, mapping).first_choice(port)
+
+
+def open_b(lab, port=5000):
+    """A session of the second tenant's, and its answer."""
+    src = endpoint(HOST_B, port, MAPPING_B)
+    out = from_b(lab, UDP(sport=port, dport=53) / b"query")
+    lab.b.send(out)
+    lab.outside.expect(lab.going_out(out, src))
+    answer = lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer")
+    lab.outside.send(answer)
+    lab.b.expect(packets.translated(answer, (B_MAC, B_HOST_MAC), dst=(HOST_B, port)))
+    return src
+
+
+def test_each_has_its_own_pool(gateway):
+    src = gateway.open_udp(gateway.a, mapping=MAPPING_A)
+    gateway.send_in(gateway.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), gateway.a, 5000)
+    open_b(gateway)
+
+
+def test_straight_to_the_other_inside_is_dropped(gateway):
+    with gateway.counting(drop_tenant=2):
+        gateway.inside.send(gateway.from_inside(gateway.a, UDP(sport=1, dport=2), HOST_B))
+        gateway.b.send(from_b(gateway, ICMP(type=8, id=1, seq=1) / b"ping", HOST_A))
+    gateway.b.drain()
+    gateway.inside.drain()
+
+
+def test_to_a_host_without_a_mapping_is_dropped(gateway):
+    gateway.gateway.ip("neigh", "replace", "10.1.200.1", "lladdr", B_HOST_MAC, "dev", "in1", "nud", "permanent")
+    with gateway.counting(drop_tenant=1):
+        gateway.inside.send(gateway.from_inside(gateway.a, UDP(sport=1, dport=2), "10.1.200.1"))
+    gateway.b.drain()
+
+
+def test_a_host_without_a_mapping_does_not_reach_the_others_pool(gateway):
+    gateway.agent.write(unmatched="route")
+    gateway.agent.ctl("reload")
+    host = gateway.host("10.0.200.1")
+    src = open_b(gateway)
+    with gateway.counting(drop_tenant=1):
+        gateway.inside.send(gateway.from_inside(host, UDP(sport=53, dport=src[1]), src[0]))
+    gateway.b.drain()
+
+
+def test_an_address_of_the_other_is_dropped(gateway):
+    """With strict filters the kernel refuses such packets by itself; without, the datapath does."""
+    open_b(gateway)
+    forged = gateway.from_inside(Host(HOST_B, gateway.a.mac), UDP(sport=5000, dport=53) / b"query")
+    with gateway.counting(drop_tenant=3, sessions_opened=0):
+        gateway.inside.send(forged)
+        gateway.inside.send(gateway.from_inside(Host(HOST_B, gateway.a.mac), UDP(sport=7000, dport=53)))
+        gateway.inside.send(gateway.from_inside(Host(HOST_B, gateway.a.mac), ICMP(type=8, id=9, seq=1)))
+    gateway.outside.drain()
+
+
+def test_hairpins_between_tenants_go_by_outside_addresses(gateway):
+    to_a = gateway.open_udp(gateway.a, 5000, SERVER, 53, mapping=MAPPING_A)
+    src_b = endpoint(HOST_B, 6000, MAPPING_B)
+    # Both open towards each other.
+    first = gateway.from_inside(gateway.a, UDP(sport=5000, dport=src_b[1]) / b"punch", src_b[0])
+    gateway.inside.send(first)
+    gateway.settle()
+    gateway.inside.clear()
+    hairpin = from_b(gateway, UDP(sport=6000, dport=to_a[1]) / b"hello", to_a[0])
+    gateway.b.send(hairpin)
+    gateway.settle()
+    with gateway.counting(hairpin_translated=1, drop_tenant=0):
+        gateway.b.send(hairpin)
+    gateway.inside.expect(packets.translated(hairpin, (IN_MAC, gateway.a.mac), src=src_b, dst=(HOST_A, 5000)))
+
+
+def test_inside_of_one_tenant_is_routed(gateway):
+    """As without tenants: the kernel forwards between inside addresses of one."""
+    gateway.host("10.0.0.21")
+    for name in ("all", "in0"):
+        gateway.gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
+    with gateway.counting(drop_tenant=0, passed_untranslated=None):
+        gateway.inside.send(gateway.from_inside(gateway.a, UDP(sport=1, dport=2) / b"near", "10.0.0.21"))
+    wanted = packets.rebuilt(Ether(src=IN_MAC, dst="02:00:01:00:00:15") / IP(src=HOST_A, dst="10.0.0.21", ttl=63)
+                             / UDP(sport=1, dport=2) / b"near")
+    gateway.inside.expect(wanted)
+
+
+def test_a_route_to_the_other_tenant_leads_nowhere(gateway):
+    """A session's answer that the routes would give to the other tenant's interface."""
+    src = gateway.open_udp(gateway.a, mapping=MAPPING_A)
+    gateway.gateway.batch(f"route add {HOST_A}/32 dev in1",
+                          f"neigh replace {HOST_A} lladdr {B_HOST_MAC} dev in1 nud permanent")
+    gateway.settle()
+    with gateway.counting(drop_tenant=1):
+        gateway.outside.send(gateway.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"))
+    gateway.b.drain()
+
+
+def test_tenants_come_and_go_with_a_reload(two):
+    without = {"tenants": None, "interfaces": {"inside": ["in0", "in1"], "outside": ["out0"]},
+               "mappings": [{"in": IN_A, "out": OUT_A}, {"in": IN_B, "out": OUT_B}]}
+    two.start(**{k: v for k, v in without.items() if v})
+    host = two.host(HOST_A)
+    two.gateway.ip("neigh", "replace", HOST_B, "lladdr", B_HOST_MAC, "dev", "in1", "nud", "permanent")
+    straight = two.from_inside(host, UDP(sport=1, dport=2) / b"over", HOST_B)
+    wanted = packets.rebuilt(Ether(src=B_MAC, dst=B_HOST_MAC) / IP(src=HOST_A, dst=HOST_B, ttl=63)
+                             / UDP(sport=1, dport=2) / b"over")
+    two.open_udp(host)
+    two.inside.send(straight)
+    two.b.expect(wanted)
+    two.agent.write(interfaces=None, **CONFIG)
+    two.agent.ctl("reload")
+    assert two.session(host)["in_addr"] == HOST_A
+    with two.counting(drop_tenant=1):
+        two.inside.send(straight)
+    two.agent.write(**without)
+    two.agent.ctl("reload")
+    two.inside.send(straight)
+    two.b.expect(wanted)
+
+
+def test_a_mapping_of_another_tenant_loses_its_sessions(two):
+    two.start(**CONFIG)
+    host = two.host(HOST_A)
+    two.open_udp(host, mapping=MAPPING_A)
+    two.agent.write(mappings=[{**MAPPING_A, "tenant": "ispB"}, MAPPING_B])
+    two.agent.ctl("reload")
+    assert two.sessions(HOST_A) == []
+    with two.counting(drop_tenant=1):
+        two.inside.send(two.from_inside(host, UDP(sport=5000, dport=53) / b"query"))
+
+
+def test_mappings_and_interfaces_of_tenants_are_added_and_deleted(two):
+    two.start(tenants=TENANTS, mappings=[MAPPING_A])
+    assert "of which tenant" in two.agent.refused("interface", "add", "in0", "outside")
+    assert "there is no tenant none" in two.agent.refused("interface", "add", "in0", "outside", "--tenant", "none")
+    assert "every mapping belongs to one" in two.agent.refused("mapping", "add", IN_B, OUT_B)
+    two.agent.ctl("mapping", "add", IN_B, OUT_B, "--tenant", "ispB")
+    two.agent.ctl("interface", "del", "out0", "outside", "--tenant", "ispB")
+    shown = {i["name"]: i["outside_of"] for i in two.agent.ctl("interface", "list")}
+    assert shown["out0"] == ["ispA"]
+    assert two.agent.ctl("mapping", "list")[1]["tenant"] == "ispB"

@@ -51,6 +51,9 @@ Test(config_tenants, refusals)
 		{ TENANTS("{\"name\":\"a\"," LISTS("\"*\"", "\"x\"") "}", ""),
 		  ":2: tenants[0]: \"*\" is of no tenant: name its inside interfaces, or write a pattern that no other "
 		  "tenant's interfaces match" },
+		{ TENANTS(A ",\n{\"name\":\"b\"," LISTS("\"in2\"", "\"in1\"") "}", ""),
+		  ":3: tenants[1]: in1 is an inside interface of the tenant a, so it cannot be an outside one of "
+		  "another" },
 		{ TENANTS(A, ",\n" INTERFACES),
 		  ":2: tenants: each tenant has its own interfaces: leave `interfaces` at the top out" },
 		{ WITH("\"mappings\":[\n" OF_A "]"),

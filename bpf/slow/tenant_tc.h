@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Packets that the kernel has routed to an inside interface of a tenant, at tc egress there. */
+#ifndef DETNAT_TENANT_TC_H
+#define DETNAT_TENANT_TC_H
+
+#include "egress/tenant.h"
+
+/* The tenant of a packet's receiver, by its address; 0: unknown. A hairpin has a pool address as its source. */
+static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin)
+{
+	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
+	const struct mapping *m;
+
+	if (ctx->protocol != bpf_htons(ETH_P_IP) || (void *)(ip + 1) > ctx_data_end(ctx))
+		return 0;
+	if (hairpin && !index_find(&out_index, bpf_ntohl(ip->saddr)))
+		return 0;
+	m = mapping_of_inside(bpf_ntohl(ip->daddr));
+	return m ? LOAD(m->tenant) : 0;
+}
+
+/*
+ * Returns 1 if a packet may leave through an inside interface: from an interface of the same tenant; a hairpin, which
+ * tc at the ingress has redirected; or from elsewhere, unless it is to another tenant's subscriber. Of any protocol.
+ */
+SUBPROGRAM int tenant_forwards(ctx_t *ctx)
+{
+	__u32 from = tenant_at(ctx_ingress(ctx)), to = tenant_at(ctx->ifindex), receiver;
+
+	/* The gateway's own. */
+	if (!ctx_ingress(ctx) || from == to)
+		return 1;
+	receiver = tenant_of_receiver(ctx, from != 0);
+	return from ? receiver == to : !receiver || receiver == to;
+}
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Tenants: packets of one use neither the mappings nor the inside interfaces of another, by any program. */
+#include <netinet/in.h>
+
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "staged.h"
+
+static void set_up_tenants(void)
+{
+	settings.tenants = 1;
+	settings.tc = TC_ALONE;
+	set_up();
+	datapath.mapping[0].tenant = 1;
+	datapath.device[inside_ifindex].tenant = 1;
+}
+
+TestSuite(tenants, .init = set_up_tenants, .fini = tear_down);
+
+#define OUTWARDS(proto, sport, dport)                                                                         \
+	{                                                                                                     \
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, (proto), (sport), (dport) \
+	}
+#define INWARDS(proto, dport)                                                                         \
+	{                                                                                             \
+		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, (proto), 53, (dport) \
+	}
+
+Test(tenants, a_packet_of_the_mappings_tenant_is_translated)
+{
+	cr_expect_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	/* Again, in its slot. */
+	cr_expect_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	cr_expect_eq(counted(REASON_drop_tenant), 0);
+}
+
+Test(tenants, a_packet_of_another_tenant_is_dropped)
+{
+	struct row rows[] = {
+		{ "of a session in its slot",
+		  XDP_INSIDE,
+		  OUTWARDS(IPPROTO_UDP, 5000, 53),
+		  DROP_XDP,
+		  {},
+		  REASON_drop_tenant },
+		{ "that would open one",
+		  XDP_INSIDE,
+		  OUTWARDS(IPPROTO_UDP, 6000, 53),
+		  DROP_XDP,
+		  {},
+		  REASON_drop_tenant },
+		{ "on the slow path",
+		  XDP_INSIDE_SLOW,
+		  OUTWARDS(IPPROTO_UDP, 5000, 53),
+		  DROP_XDP,
+		  {},
+		  REASON_drop_tenant },
+		{ "an echo", XDP_INSIDE, OUTWARDS(IPPROTO_ICMP, 7, 0), DROP_XDP, {}, REASON_drop_tenant },
+		{ "at tc", TC_OUTSIDE, OUTWARDS(IPPROTO_UDP, 5000, 53), DROP_TC, {}, REASON_drop_tenant },
+		{ "to a pool address",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, IPPROTO_UDP, 5000, PORT_LO },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_tenant },
+		{ "to a pool address, without XDP",
+		  INGRESS_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, IPPROTO_UDP, 5000, PORT_LO },
+		  DROP_TC,
+		  {},
+		  REASON_drop_tenant },
+	};
+
+	cr_assert_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	datapath.device[inside_ifindex].tenant = 2;
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+Test(tenants, an_answer_does_not_leave_by_the_interface_of_another)
+{
+	struct row rows[] = {
+		{ "in its slot",
+		  XDP_OUTSIDE,
+		  INWARDS(IPPROTO_UDP, OUT_PORT(5000, 2)),
+		  DROP_XDP,
+		  {},
+		  REASON_drop_tenant },
+		{ "on the slow path",
+		  XDP_OUTSIDE_SLOW,
+		  INWARDS(IPPROTO_UDP, OUT_PORT(5000, 2)),
+		  DROP_XDP,
+		  {},
+		  REASON_drop_tenant },
+		{ "without XDP",
+		  INGRESS_OUTSIDE,
+		  INWARDS(IPPROTO_UDP, OUT_PORT(5000, 2)),
+		  DROP_TC,
+		  {},
+		  REASON_drop_tenant },
+	};
+
+	cr_assert_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	datapath.mapping[0].tenant = 2;
+	RUN_ROWS(rows);
+}

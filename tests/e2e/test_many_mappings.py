@@ -55,6 +55,7 @@ def history(agent):
     return [json.loads(line) for line in (agent.state / "history.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow  # nine seconds of a processor
 def test_as_many_mappings_as_there_may_be_translate_reload_and_restart(lab):
     began = time.monotonic()
     agent = lab.start(unmatched="drop", mappings=[DESCENDING])

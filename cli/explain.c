@@ -58,6 +58,27 @@ static const char *console_words(const char *type)
 	return type;
 }
 
+static void put_limits(cJSON *lines, const cJSON *limits)
+{
+	static const char *const names[] = { "tcp", "udp", "icmp" };
+	char text[160];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const cJSON *of = json_get(limits, names[i]);
+
+		if (of)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %.0f of %.0f", n ? ", " : "", names[i],
+					      json_number(of, "sessions"), json_number(of, "limit"));
+	}
+	if (json_get(limits, "tokens"))
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.0f of %.0f new sessions, %.0f a second",
+				      n ? "; " : "", json_number(limits, "tokens"), json_number(limits, "new_burst"),
+				      json_number(limits, "new_per_second"));
+	if (n)
+		put(lines, "limits", "%s", text);
+}
+
 static void put_subscriber(cJSON *lines, const cJSON *s)
 {
 	const cJSON *busiest = json_get(s, "busiest");
@@ -68,6 +89,7 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 	    json_number(s, "port_hi"));
 	put(lines, "sessions", "%.0f of %.0f: tcp %.0f, udp %.0f, icmp %.0f", json_number(s, "sessions"),
 	    json_number(s, "quota"), json_number(s, "tcp"), json_number(s, "udp"), json_number(s, "icmp"));
+	put_limits(lines, json_get(s, "limits"));
 	if (json_number(s, "time_wait") + json_number(s, "expired") > 0)
 		put(lines, "others", "%.0f in tcp-time-wait, %.0f expired", json_number(s, "time_wait"),
 		    json_number(s, "expired"));

@@ -23,11 +23,25 @@ static void cell_shared(const cJSON *row, const char *key, char text[static CELL
 	}
 }
 
+/* The tenant of an inside interface, or the tenants of an outside one. */
+static void cell_tenant(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	if (cJSON_IsString(cJSON_GetObjectItem(row, key)))
+		cell_text(row, key, text);
+	else
+		cell_list(row, "outside_of", text);
+}
+
 static const struct column interface_columns[] = {
-	{ "INTERFACE", "name", cell_text, false, 0 },  { "ROLE", "role", cell_text, false, 0 },
-	{ "XDP", "xdp", cell_reasoned, false, 0 },     { "FORWARDING", "forwarding", cell_reasoned, false, 0 },
-	{ "SHARED", "shared", cell_shared, false, 0 }, { "LINK", "link", cell_text, false, 0 },
-	{ "PROBLEM", "problem", cell_text, false, 0 }, {},
+	{ "INTERFACE", "name", cell_text, false, 0 },
+	{ "ROLE", "role", cell_text, false, 0 },
+	{ "TENANT", "tenant", cell_tenant, false, WIDTH_IF_ANY },
+	{ "XDP", "xdp", cell_reasoned, false, 0 },
+	{ "FORWARDING", "forwarding", cell_reasoned, false, 0 },
+	{ "SHARED", "shared", cell_shared, false, 0 },
+	{ "LINK", "link", cell_text, false, 0 },
+	{ "PROBLEM", "problem", cell_text, false, 0 },
+	{},
 };
 
 static void show_change(struct writer *w, const char *what, const cJSON *args)

@@ -53,6 +53,7 @@ static void cell_order(const cJSON *row, const char *key, char text[static CELL_
 
 static const struct column mapping_columns[] = {
 	{ "NAME", "name", cell_text, false, 0 },
+	{ "TENANT", "tenant", cell_text, false, WIDTH_IF_ANY },
 	{ "INSIDE", "in", cell_text, false, 0 },
 	{ "OUTSIDE", "out", cell_outside, false, 0 },
 	{ "INBOUND", "inbound", cell_text, false, 0 },

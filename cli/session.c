@@ -37,6 +37,27 @@ static void cell_granted(const cJSON *row, const char *key, char text[static CEL
 					      json_number(item, "port_lo"), json_number(item, "port_hi"));
 }
 
+/* How near the subscriber is to each limit that is set. */
+static void cell_limits(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	static const char *const names[] = { "tcp", "udp", "icmp" };
+	const cJSON *limits = json_get(row, key);
+	size_t n = 0;
+
+	snprintf(text, CELL_TEXT, "-");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const cJSON *of = json_get(limits, names[i]);
+
+		if (of && n < CELL_TEXT)
+			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%s %.0f of %.0f", n ? ", " : "", names[i],
+					      json_number(of, "sessions"), json_number(of, "limit"));
+	}
+	if (json_get(limits, "tokens") && n < CELL_TEXT)
+		snprintf(text + n, CELL_TEXT - n, "%s%.0f of %.0f new, %.0f a second", n ? ", " : "",
+			 json_number(limits, "tokens"), json_number(limits, "new_burst"),
+			 json_number(limits, "new_per_second"));
+}
+
 static const struct column user_fields[] = {
 	{ "Inside address", "in_addr", cell_text, false, 0 },
 	{ "Mapping", "mapping", cell_text, false, 0 },
@@ -46,6 +67,7 @@ static const struct column user_fields[] = {
 	{ "Granted ports", "grants", cell_granted, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Quota", "quota", cell_number, false, 0 },
+	{ "Limits", "limits", cell_limits, false, 0 },
 	{ "Ports in use", "ports_in_use", cell_ports, false, 0 },
 	{ "Bound ports", "bindings", cell_number, false, 0 },
 	{ "Refused packets", "quota_exceeded", cell_number, false, 0 },

@@ -27,7 +27,7 @@ host       accounts mapped_file memory netlink paths raw_send ring_reader servic
 config     active config parts pools port_pairs
 datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
 tables     grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
-sessions   bound_ports check granted_ports pool_states sessions top usage
+sessions   bound_ports check granted_ports limit_count pool_states sessions top usage
 guard      guard
 attach     attach own_programs redirects share
 fib        gateways route_copy

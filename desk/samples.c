@@ -49,8 +49,8 @@ static bool is_translated(const char *name)
 /* Refused for want of room: the quota, ports, the overflow. */
 static bool is_refused(const char *name)
 {
-	return !strcmp(name, "drop_quota") || !strcmp(name, "drop_ports_exhausted") ||
-	       !strcmp(name, "drop_overflow_full");
+	return !strcmp(name, "drop_quota") || !strcmp(name, "drop_quota_protocol") || !strcmp(name, "drop_rate") ||
+	       !strcmp(name, "drop_ports_exhausted") || !strcmp(name, "drop_overflow_full");
 }
 
 static bool is_dropped(const char *name)

@@ -69,6 +69,25 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
+static bool is_limited(const struct config_mapping *m)
+{
+	struct limit_layout l = config_mapping_limits(m);
+
+	return limit_layout_any(&l) && m->inbound != INBOUND_OPEN && !prefix_is_none(m->out);
+}
+
+/* Whether tables in use count for limits. They go on while they drain, even if the configuration has no limits now. */
+static bool any_counts(const struct mappings *m)
+{
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping *record = mappings_get(m, number);
+
+		if (record && record->limited)
+			return true;
+	}
+	return false;
+}
+
 static struct settings settings_of(struct change_plan *p)
 {
 	const struct parts *context = p->context;
@@ -104,12 +123,14 @@ static struct settings settings_of(struct change_plan *p)
 		settings.filtering |= !!independence.filtering;
 		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
 		settings.growth |= c->mappings[i].growth.given;
+		settings.limits |= is_limited(&c->mappings[i]);
 	}
 	/* Sessions on granted ports go on after their mapping has ceased to grow, while they drain. */
 	if (context->grants)
 		grants_count(context->grants, &granted);
 	settings.growth |= granted.grants > 0;
 	settings.drains = p->drains;
+	settings.limits |= p->drains && any_counts(context->mappings);
 	/* One setting makes the fast path ask for both. */
 	settings.bindings |= p->drains;
 	stages_choose_now(context, c, &settings, &p->stages);
@@ -124,11 +145,13 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 		.out = m->out,
 		.sessions_per_user = config_mapping_quota(c, m),
 		.session_slots = config_mapping_slots(c, m),
+		.tenant = config_mapping_tenant(c, m),
 		.open = m->inbound == INBOUND_OPEN,
 	};
 	struct config_independence wanted = config_mapping_independence(c, m);
 	struct config_growth growth = config_mapping_growth(m);
 
+	spec.limit = config_mapping_limits(m);
 	spec.growth = (struct growth_layout){ (uint16_t)growth.block, (uint16_t)growth.max_blocks };
 	if (!prefix_is_none(m->out) && config_mapping_geometry(m, &spec.geo))
 		spec.geo = (struct geometry){ 0 };
@@ -157,7 +180,8 @@ static bool same_ports(const struct mapping *record, const struct geometry *want
 static bool same_kind(const struct mapping *record, const struct mapping_spec *wanted)
 {
 	return slots_of(record) == wanted->session_slots && !(record->geo.flags & MAPPING_OPEN) == !wanted->open &&
-	       same_ports(record, &wanted->geo);
+	       same_ports(record, &wanted->geo) &&
+	       (record->tenant == wanted->tenant || !record->tenant || !wanted->tenant);
 }
 
 static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
@@ -196,9 +220,10 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	char title[MAPPING_TITLE];
 
 	if (record && same_kind(record, spec)) {
-		if (record->sessions_per_user != spec->sessions_per_user ||
+		if (record->sessions_per_user != spec->sessions_per_user || record->tenant != spec->tenant ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
-		    !same_bindings(&record->bindings, &spec->bindings))
+		    !same_bindings(&record->bindings, &spec->bindings) ||
+		    !limit_layout_same(&record->limit, &spec->limit))
 			p->update[p->n_update++].spec = *spec;
 		return;
 	}
@@ -210,6 +235,9 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	}
 	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
 		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
+			    config_mapping_title(p->wanted, spec->in, spec->out, title));
+	else if (!p->only_checks && record && slots_of(record) && slots_of(record) == spec->session_slots)
+		log_warning("mapping %s: its sessions are lost, as its subscribers are another tenant's",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title));
 	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
@@ -262,6 +290,8 @@ static int plan_tables(struct change_plan *p, const struct parts *context, const
 	p->context = context;
 	p->name = name;
 	p->wanted = config_clone(wanted);
+	if (p->wanted)
+		config_number_tenants(p->wanted, context->active->config);
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
 	if (!p->json || plan_mappings(p) || portmap_changes_find(p->wanted, context->portmaps, &p->portmaps))
 		return error_set(err, -ENOMEM, "out of memory");

@@ -104,12 +104,27 @@ static void say_unmatched(const char *pattern)
 		if_freenameindex(all);
 }
 
+/* The path of an interface in the file, if it has one: of several, that of the first tenant. */
+static void name_path(const struct config *c, const struct config_interface *i, char *path, size_t size)
+{
+	const char *list = i->roles & DEVICE_INSIDE ? "inside" : "outside";
+	size_t tenant = 0, n = 0;
+
+	while (tenant < c->n_tenants && config_interface_tenant(c, i) != &c->tenants[tenant] &&
+	       (i->inside_of || !config_interface_is_outside_of(c, i, &c->tenants[tenant])))
+		tenant++;
+	if (tenant < c->n_tenants)
+		n = (size_t)snprintf(path, size, "tenants[%zu].", tenant);
+	n += (size_t)snprintf(path + n, size - n, "interfaces.%s", list);
+	if (i->line)
+		snprintf(path + n, size - n, "[%u]", i->position);
+}
+
 static int check_interfaces(const struct check *k)
 {
 	for (size_t i = 0; i < k->config->n_interfaces; i++) {
 		const struct config_interface *interface = &k->config->interfaces[i];
-		const char *list = interface->roles & DEVICE_INSIDE ? "inside" : "outside";
-		char path[48], main_name[IFNAMSIZ];
+		char path[80], main_name[IFNAMSIZ];
 		unsigned ifindex;
 
 		if (k->running && config_find_interface(k->running, interface->name))
@@ -118,10 +133,7 @@ static int check_interfaces(const struct check *k)
 			say_unmatched(interface->name);
 			continue;
 		}
-		if (interface->line)
-			snprintf(path, sizeof(path), "interfaces.%s[%u]", list, interface->position);
-		else
-			snprintf(path, sizeof(path), "interfaces.%s", list);
+		name_path(k->config, interface, path, sizeof(path));
 		ifindex = if_nametoindex(interface->name);
 		if (!ifindex && k->starting) {
 			log_warning("%s: there is no such interface yet; it is attached when it appears",

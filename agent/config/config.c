@@ -68,6 +68,7 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	free(c->interfaces);
+	free(c->tenants);
 	for (size_t i = 0; c->mappings && i < c->n_mappings; i++)
 		free(c->mappings[i].lists);
 	free(c->mappings);
@@ -121,6 +122,7 @@ struct config *config_clone(const struct config *c)
 	*copy = *c;
 	copy->lines = copy_array(c->lines, c->n_lines, sizeof(*c->lines));
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
+	copy->tenants = copy_array(c->tenants, c->n_tenants, sizeof(*c->tenants));
 	copy->mappings = copy_mappings(c);
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
@@ -129,8 +131,9 @@ struct config *config_clone(const struct config *c)
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
-	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->draining ||
-	    !copy->rests || !copy->lines || !copy->control_socket || !copy->pin_path || !copy->state_dir)
+	if (!copy->interfaces || !copy->tenants || !copy->mappings || !copy->portmaps || !copy->bypass ||
+	    !copy->draining || !copy->rests || !copy->lines || !copy->control_socket || !copy->pin_path ||
+	    !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
 }

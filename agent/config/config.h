@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <detnat/growth.h>
+#include <detnat/limits.h>
 #include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
@@ -33,9 +34,22 @@
 /* The default of pin_path. */
 #define CONFIG_PIN_PATH "/sys/fs/bpf/detnat"
 
+#define CONFIG_MAX_TENANTS 255U
+
+struct config_tenant {
+	char name[LABEL_TEXT];
+	char vrf[IFNAMSIZ]; /* "": the main table */
+	uint8_t id;	    /* in the tables; 0 until config_number_tenants() */
+	unsigned line;	    /* in the file; 0: not from a file */
+};
+
 struct config_interface {
 	char name[IFNAMSIZ];	/* may have `*`, see base/interface_pattern.h */
 	uint8_t roles;		/* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	uint8_t tenant;		/* number of the tenant that it is inside of; see config_number_tenants() */
+	char vrf[IFNAMSIZ];	/* that tenant's */
+	uint8_t inside_of;	/* 1 + place of its tenant in the list, as an inside interface; 0: none */
+	uint64_t outside_of[4]; /* a bit for the place of each tenant that has it outside */
 	uint8_t xdp_mode;	/* 1 + enum xdp_mode; 0: the configuration's */
 	uint8_t xdp_dispatcher; /* 1 + enum xdp_dispatcher, the same */
 	uint16_t xdp_priority;	/* 1 + priority, the same */
@@ -67,6 +81,16 @@ struct config_growth {
 	uint32_t rest;
 };
 
+/* Limits of each subscriber, <detnat/limits.h>; 0: none. */
+struct config_limits {
+	bool given;
+	uint32_t tcp; /* sessions */
+	uint32_t udp;
+	uint32_t icmp;
+	uint32_t new_per_second;
+	uint32_t new_burst; /* 0: not given, new_per_second */
+};
+
 /* The longest drain, in seconds: a week. */
 #define CONFIG_MAX_DRAIN 604800U
 
@@ -96,11 +120,13 @@ struct config_mapping {
 	char *lists;	 /* of the first part: JSON of `in`, `out` and `exclude` as written; NULL: none is a list */
 	uint8_t inbound; /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; unique among mappings */
+	char tenant[LABEL_TEXT];		 /* "": there are no tenants */
 	char comment[COMMENT_TEXT];		 /* "": none */
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
 	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
 	struct config_growth growth;
+	struct config_limits limits;
 	uint32_t drain;			       /* seconds, see struct change_options; a reload uses it */
 	struct prefix spare[CONFIG_MAX_SPARE]; /* outside addresses that `pool drain` uses first */
 	uint32_t n_spare;
@@ -111,6 +137,7 @@ struct config_mapping {
 	unsigned name_line;
 	unsigned independence_line;
 	unsigned growth_line;
+	unsigned limits_line;
 	unsigned spare_line;
 };
 
@@ -275,6 +302,9 @@ struct config {
 	char comment[COMMENT_TEXT];	     /* "": none */
 	struct config_interface *interfaces; /* one element for each name */
 	size_t n_interfaces;
+	bool interfaces_given; /* at the top of the file, rather than of each tenant */
+	struct config_tenant *tenants;
+	size_t n_tenants;
 	struct config_mapping *mappings;
 	size_t n_mappings;
 	struct config_portmap *portmaps;
@@ -440,11 +470,35 @@ enum inside_from config_inside_from(const struct config *c);
 /* How a mapping's bindings behave: its own setting, or the configuration's; inbound_sessions is not 0. */
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);
 
+/* The limits of a mapping as the datapath takes them, without their lines; all 0: it has none. */
+struct limit_layout config_mapping_limits(const struct config_mapping *m);
+
 /* The figures of a mapping's growth, with defaults filled in; not given, and all 0: it does not grow. */
 struct config_growth config_mapping_growth(const struct config_mapping *m);
 
 /* Whether the blocks of a mapping leave room for a granted one: 0, or -EINVAL with the way out in err. */
 int config_growth_check(const struct config_mapping *m, struct error *err);
+
+/*
+ * Gives each tenant without a number the one that it has in `before` (may be NULL), or a free one. Numbers go into the
+ * tables, so every configuration is numbered before it is applied or compared.
+ */
+void config_number_tenants(struct config *c, const struct config *before);
+
+/* The tenant with that name or number; NULL: there is none. */
+const struct config_tenant *config_find_tenant(const struct config *c, const char *name);
+const struct config_tenant *config_tenant(const struct config *c, uint8_t id);
+
+/* Its name; "" for 0, and for a number that no tenant has. */
+const char *tenant_name(const struct config *c, uint8_t id);
+
+/* The tenant's number, of a numbered configuration; 0: there are no tenants. */
+uint8_t config_mapping_tenant(const struct config *c, const struct config_mapping *m);
+
+/* The tenant of an inside interface, or NULL; and whether an interface is an outside one of a tenant. */
+const struct config_tenant *config_interface_tenant(const struct config *c, const struct config_interface *i);
+bool config_interface_is_outside_of(const struct config *c, const struct config_interface *i,
+				    const struct config_tenant *t);
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);
@@ -492,6 +546,13 @@ int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
+
+/*
+ * The same for an interface of a tenant, whose number the configuration then has to be given again. -EBUSY: it is an
+ * inside interface of another. An outside interface that others share loses the role for this tenant alone.
+ */
+int config_add_tenant_interface(struct config *c, const struct config_tenant *t, const char *name, uint8_t role);
+int config_del_tenant_interface(struct config *c, const struct config_tenant *t, const char *name, uint8_t role);
 
 /*
  * The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. geo: how they would share

@@ -34,7 +34,7 @@ static int write_value(cJSON *object, const struct field *f, const void *base, c
 	if (!now || !usual || f->type->write(now, f, (const char *)base + f->offset) ||
 	    f->type->write(usual, f, (const char *)defaults + f->offset))
 		return -ENOMEM;
-	if (!now->child || (!f->required && cJSON_Compare(now, usual, true)))
+	if (!now->child || (!f->required && f->type != &field_top_interfaces && cJSON_Compare(now, usual, true)))
 		return 0;
 	return json_add(object, f->name, cJSON_DetachItemViaPointer(now, now->child));
 }

@@ -216,6 +216,10 @@ int config_del_interface(struct config *c, const char *name, uint8_t role)
 	if (!i || !(i->roles & role))
 		return -ENOENT;
 	i->roles &= (uint8_t)~role;
+	if (role & DEVICE_INSIDE)
+		i->inside_of = 0;
+	if (role & DEVICE_OUTSIDE)
+		memset(i->outside_of, 0, sizeof(i->outside_of));
 	if (!i->roles) {
 		c->n_interfaces--;
 		memmove(i, i + 1, (size_t)(&c->interfaces[c->n_interfaces] - i) * sizeof(*i));

@@ -68,7 +68,15 @@ static const struct field interfaces_table[] = {
 	{ "inside", &field_interfaces, .required = true, .min = DEVICE_INSIDE },
 	{ "outside", &field_interfaces, .required = true, .min = DEVICE_OUTSIDE },
 };
-static const struct fields interfaces_fields = TABLE(interfaces_table);
+const struct fields config_interfaces_fields = TABLE(interfaces_table);
+
+static const struct field tenant_table[] = {
+	{ "name", &field_label, MEMBER(struct config_tenant, name), .required = true },
+	{ "id", &field_quota, MEMBER(struct config_tenant, id), .min = 1, .max = CONFIG_MAX_TENANTS },
+	{ "interfaces", &field_tenant_interfaces, .required = true, .fields = &config_interfaces_fields },
+	{ "vrf", &field_vrf, MEMBER(struct config_tenant, vrf) },
+};
+const struct fields config_tenant_fields = TABLE(tenant_table);
 
 static const struct field interface_table[] = {
 	{ "name", &field_interface, MEMBER(struct config_interface, name), .required = true },
@@ -186,8 +194,18 @@ static const struct field growth_table[] = {
 };
 static const struct fields growth_fields = TABLE(growth_table);
 
+static const struct field limits_table[] = {
+	{ "tcp", &field_quota, MEMBER(struct config_limits, tcp), .max = UINT16_MAX },
+	{ "udp", &field_quota, MEMBER(struct config_limits, udp), .max = UINT16_MAX },
+	{ "icmp", &field_quota, MEMBER(struct config_limits, icmp), .max = UINT16_MAX },
+	{ "new_per_second", &field_quota, MEMBER(struct config_limits, new_per_second), .max = LIMIT_MAX_RATE },
+	{ "new_burst", &field_quota, MEMBER(struct config_limits, new_burst), .max = LIMIT_MAX_BURST },
+};
+static const struct fields limits_fields = TABLE(limits_table);
+
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
+	{ "tenant", &field_label, MEMBER(struct config_mapping, tenant) },
 	{ "in", &field_in, MEMBER(struct config_mapping, in), .required = true },
 	{ "out", &field_out, MEMBER(struct config_mapping, out), .required = true },
 	{ "exclude", &field_exclude, .offset = 0 },
@@ -208,6 +226,8 @@ static const struct field mapping_table[] = {
 	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
 	{ "growth", &field_object, MEMBER(struct config_mapping, growth), .fields = &growth_fields,
 	  .enabled = offsetof(struct config_mapping, growth.given) },
+	{ "limits", &field_object, MEMBER(struct config_mapping, limits), .fields = &limits_fields,
+	  .enabled = offsetof(struct config_mapping, limits.given) },
 	{ "drain", &field_quota, MEMBER(struct config_mapping, drain), .max = CONFIG_MAX_DRAIN },
 	{ "spare", &field_spare, .offset = 0, .max = CONFIG_MAX_SPARE },
 	{ "until", &field_time, MEMBER(struct config_mapping, until) },
@@ -226,7 +246,8 @@ const struct fields config_portmap_fields = TABLE(portmap_table);
 static const struct field config_table[] = {
 	{ "$schema", &field_comment, MEMBER(struct config, schema) },
 	{ "comment", &field_comment, MEMBER(struct config, comment) },
-	{ "interfaces", &field_object, .required = true, .fields = &interfaces_fields, .enabled = -1 },
+	{ "interfaces", &field_top_interfaces, .offset = 0, .fields = &config_interfaces_fields },
+	{ "tenants", &field_tenants, .offset = 0, .fields = &config_tenant_fields },
 	{ "mappings", &field_mappings, .offset = 0, .fields = &config_mapping_fields },
 	{ "portmaps", &field_portmaps, .offset = 0, .fields = &config_portmap_fields },
 	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },

@@ -15,6 +15,7 @@ struct reader {
 	struct json_path path;
 	struct config *config;
 	struct error *err;
+	bool in_tenant; /* the interfaces are those of the tenant beyond the last */
 };
 
 struct field;
@@ -53,11 +54,13 @@ struct field {
 	} setting; /* the member of struct settings that receives the value; size 0: none */
 };
 
-extern const struct fields config_fields;	    /* of struct config */
-extern const struct fields config_mapping_fields;   /* of struct config_mapping */
-extern const struct fields config_interface_fields; /* of struct config_interface */
-extern const struct fields config_portmap_fields;   /* of struct config_portmap */
-extern const struct fields config_lease_fields;	    /* of struct config_lease_source */
+extern const struct fields config_fields;	     /* of struct config */
+extern const struct fields config_mapping_fields;    /* of struct config_mapping */
+extern const struct fields config_interface_fields;  /* of struct config_interface */
+extern const struct fields config_tenant_fields;     /* of struct config_tenant */
+extern const struct fields config_interfaces_fields; /* of struct config: the lists of inside and outside ones */
+extern const struct fields config_portmap_fields;    /* of struct config_portmap */
+extern const struct fields config_lease_fields;	     /* of struct config_lease_source */
 
 /* Single values. */
 extern const struct field_type field_number;	 /* uint32_t or uint8_t, min..max */
@@ -89,14 +92,18 @@ extern const struct field_type field_own_number;    /* uint16_t: as field_number
 extern const struct field_type field_object;
 extern const struct field_type field_events;
 extern const struct field_type field_protocols;
-extern const struct field_type field_collectors; /* value: struct config_ipfix; one or a list */
-extern const struct field_type field_syslog;	 /* value: struct config_syslog; where messages go */
-extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */
-extern const struct field_type field_mappings;	 /* value: struct config */
-extern const struct field_type field_portmaps;	 /* value: struct config */
-extern const struct field_type field_spare;	 /* value: struct config_mapping */
-extern const struct field_type field_bypass;	 /* value: struct config */
-extern const struct field_type field_pcp_listen; /* value: struct config_pcp, as of the next two */
+extern const struct field_type field_collectors;	/* value: struct config_ipfix; one or a list */
+extern const struct field_type field_syslog;		/* value: struct config_syslog; where messages go */
+extern const struct field_type field_interfaces;	/* the list of the role in min; value: struct config */
+extern const struct field_type field_top_interfaces;	/* value: struct config; left out if there are tenants */
+extern const struct field_type field_tenants;		/* value: struct config */
+extern const struct field_type field_tenant_interfaces; /* of the tenant that is being read */
+extern const struct field_type field_vrf;		/* char[]: the name of an interface, left out if "" */
+extern const struct field_type field_mappings;		/* value: struct config */
+extern const struct field_type field_portmaps;		/* value: struct config */
+extern const struct field_type field_spare;		/* value: struct config_mapping */
+extern const struct field_type field_bypass;		/* value: struct config */
+extern const struct field_type field_pcp_listen;	/* value: struct config_pcp, as of the next two */
 extern const struct field_type field_pcp_mappings;
 extern const struct field_type field_pcp_third_party;
 extern const struct field_type field_peers;	     /* value: struct config_replication, as of field_owned_mappings */
@@ -123,6 +130,15 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 /* Refuses spare addresses that are in use already, and portmaps that outlive their address. 0 or -EINVAL. */
 /* Cuts the mapping just read, the last one, into parts if its JSON has lists: 0 or -errno, with the message set. */
 int config_cut_lists(struct reader *r, const cJSON *element);
+
+/* Refuses tenants that conflict with each other, the interfaces or the mappings. 0 or -EINVAL. */
+int validate_tenants(const struct config *c, const char *name, struct error *err);
+
+/* Whether inside ranges of two mappings may be the same or lie apart: those of different tenants. */
+bool config_same_tenant(const struct config_mapping *a, const struct config_mapping *b);
+
+/* An interface's value in a list of interfaces, and the list of a role. 0 or -ENOMEM. */
+int interface_append(cJSON *list, const struct config_interface *i);
 
 int validate_spare(const struct config *c, const char *name, struct error *err);
 int validate_until(const struct config *c, const char *name, struct error *err);

@@ -72,6 +72,51 @@ static const struct {
 	{ "xdp_priority", own_xdp_priority },
 };
 
+/* The place of the tenant whose interfaces are being read; -1: they are those of the top. */
+static int reading_tenant(const struct reader *r)
+{
+	return r->in_tenant ? (int)r->config->n_tenants : -1;
+}
+
+static bool has_tenant(const struct config_interface *i, unsigned place)
+{
+	return i->outside_of[place / 64] & 1ULL << place % 64;
+}
+
+/* Tenants may have outside interfaces in common. */
+static bool tenants_share(const struct reader *r, const struct config_interface *known, uint8_t role)
+{
+	int place = reading_tenant(r);
+
+	return role == DEVICE_OUTSIDE && place >= 0 && !has_tenant(known, (unsigned)place);
+}
+
+static void note_tenant(const struct reader *r, struct config_interface *i, uint8_t role)
+{
+	int place = reading_tenant(r);
+
+	if (place < 0)
+		return;
+	if (role == DEVICE_INSIDE)
+		i->inside_of = (uint8_t)(place + 1);
+	else
+		i->outside_of[place / 64] |= 1ULL << place % 64;
+}
+
+static int already_inside(struct reader *r, const cJSON *json, const struct config_interface *known, uint8_t role)
+{
+	if (r->config->n_tenants && reading_tenant(r) < 0)
+		return reader_refuse(r, json,
+				     "%s is an interface of a tenant already: leave `interfaces` at the top out",
+				     known->name);
+	if (role == DEVICE_INSIDE && known->inside_of && known->inside_of - 1 != reading_tenant(r))
+		return reader_refuse(r, json,
+				     "%s is an inside interface of the tenant %s already: only outside interfaces may "
+				     "be shared",
+				     known->name, r->config->tenants[known->inside_of - 1].name);
+	return reader_refuse(r, json, "%s is in this list already", known->name);
+}
+
 static int interface_read(struct reader *r, const cJSON *json, uint8_t role, unsigned position)
 {
 	struct config *c = r->config;
@@ -88,13 +133,13 @@ static int interface_read(struct reader *r, const cJSON *json, uint8_t role, uns
 		return reader_refuse(r, json, "must be the name of an interface, 1 to %d characters", IFNAMSIZ - 1);
 	}
 	known = config_find_interface(c, i.name);
-	if (known && known->roles & role)
-		return reader_refuse(r, json, "%s is in this list already", known->name);
+	if (known && known->roles & role && !tenants_share(r, known, role))
+		return already_inside(r, json, known, role);
 	for (size_t k = 0; known && k < ARRAY_SIZE(own_keys); k++)
 		if (own_keys[k].get(&i) && own_keys[k].get(known) && own_keys[k].get(&i) != own_keys[k].get(known))
 			return reader_refuse(r, json, "%s has another '%s' in the other list", known->name,
 					     own_keys[k].name);
-	if (config_add_interface(c, i.name, role) < 0)
+	if (!(known && known->roles & role) && config_add_interface(c, i.name, role) < 0)
 		return reader_no_memory(r);
 	if (!known || role == DEVICE_INSIDE) {
 		known = config_find_interface(c, i.name);
@@ -102,6 +147,7 @@ static int interface_read(struct reader *r, const cJSON *json, uint8_t role, uns
 		known->position = position;
 	}
 	known = config_find_interface(c, i.name);
+	note_tenant(r, known, role);
 	if (i.xdp_mode)
 		known->xdp_mode = i.xdp_mode;
 	if (i.xdp_dispatcher)
@@ -130,7 +176,7 @@ static int interfaces_read(struct reader *r, const cJSON *json, const struct fie
 	return 0;
 }
 
-static int interface_write(cJSON *list, const struct config_interface *i)
+int interface_append(cJSON *list, const struct config_interface *i)
 {
 	bool keys = i->xdp_mode || i->xdp_dispatcher || i->xdp_priority;
 	_cleanup_json_ cJSON *json = keys ? cJSON_CreateObject() : cJSON_CreateString(i->name);
@@ -150,7 +196,7 @@ static int interfaces_write(cJSON *object, const struct field *f, const void *va
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const struct config_interface *interface = &c->interfaces[i];
 
-		if (interface->roles & f->min && interface_write(list, interface))
+		if (interface->roles & f->min && interface_append(list, interface))
 			return -ENOMEM;
 	}
 	return json_add(object, f->name, take_pointer(list));
@@ -196,6 +242,8 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 				json_line(cJSON_GetObjectItemCaseSensitive(element, "endpoint_independent"));
 		if (m->growth.given)
 			m->growth_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "growth"));
+		if (m->limits.given)
+			m->limits_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "limits"));
 		if (*m->name)
 			m->name_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "name"));
 		if (m->n_spare)

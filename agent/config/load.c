@@ -106,6 +106,8 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 	r = fields_read(&reader, json, &config_fields, c);
 	if (r < 0)
 		return r;
+	if (!c->interfaces_given && !c->n_tenants)
+		return config_refuse(err, -EINVAL, name, json_line(json), "interfaces", "this key is missing");
 	c->overflow_line = line_of(json, "overflow_sessions");
 	c->control_socket_line = line_of(json, "control_socket");
 	c->pin_path_line = line_of(json, "pin_path");

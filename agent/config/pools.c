@@ -248,7 +248,8 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 	m.drain = drain;
 	m.n_spare = 0;
 	m.name[0] = m.comment[0] = '\0';
-	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.growth_line = m.spare_line = 0;
+	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.growth_line = m.limits_line =
+		m.spare_line = 0;
 	c->mappings[c->n_mappings - 1] = m;
 	return &c->mappings[c->n_mappings - 1];
 }

@@ -163,7 +163,7 @@ static cJSON *single_schema(const struct field *f)
 		return number_schema(f);
 	if (f->type == &field_bool)
 		return of_type("boolean");
-	if (f->type == &field_interface)
+	if (f->type == &field_interface || f->type == &field_vrf)
 		return string_schema(INTERFACE, 0);
 	if (f->type == &field_word || f->type == &field_choice || f->type == &field_own_word)
 		return words_schema(f);
@@ -219,6 +219,10 @@ static cJSON *field_schema(const struct field *f, const void *defaults, const ch
 		return collectors_schema();
 	if (f->type == &field_syslog)
 		return string_schema("^(/dev/log|(udp:)?" ADDR ":[0-9]{1,5})$", 0);
+	if (f->type == &field_top_interfaces || f->type == &field_tenant_interfaces)
+		return object_schema(f->fields, NULL, f->type == &field_top_interfaces ? path : "interfaces");
+	if (f->type == &field_tenants)
+		return list_schema(object_schema(f->fields, NULL, path), 0, CONFIG_MAX_TENANTS);
 	if (f->type == &field_interfaces)
 		return list_schema(interface_schema(), 0, CONFIG_MAX_INTERFACES);
 	if (f->type == &field_mappings)
@@ -252,7 +256,8 @@ static void add_default(cJSON *schema, const struct field *f, const void *defaul
 	_cleanup_json_ cJSON *usual = cJSON_CreateObject();
 
 	if (!defaults || f->required || f->type == &field_object || f->type == &field_interfaces ||
-	    f->type->write(usual, f, (const char *)defaults + f->offset) || !usual->child)
+	    f->type == &field_top_interfaces || f->type->write(usual, f, (const char *)defaults + f->offset) ||
+	    !usual->child)
 		return;
 	cJSON_AddItemToObject(schema, "default", cJSON_DetachItemViaPointer(usual, usual->child));
 }
@@ -290,6 +295,20 @@ static cJSON *object_schema(const struct fields *t, const void *defaults, const 
 	return json;
 }
 
+/* The interfaces are at the top, or those of each tenant. */
+static void require_interfaces(cJSON *json)
+{
+	static const char *const keys[] = { "interfaces", "tenants" };
+	cJSON *list = json ? cJSON_AddArrayToObject(json, "anyOf") : NULL;
+
+	for (size_t i = 0; list && i < ARRAY_SIZE(keys); i++) {
+		cJSON *choice = cJSON_CreateObject();
+
+		cJSON_AddItemToArray(cJSON_AddArrayToObject(choice, "required"), cJSON_CreateString(keys[i]));
+		cJSON_AddItemToArray(list, choice);
+	}
+}
+
 char *config_schema(void)
 {
 	_cleanup_config_ struct config *defaults = config_new();
@@ -297,6 +316,7 @@ char *config_schema(void)
 
 	if (!json)
 		return NULL;
+	require_interfaces(json);
 	cJSON_AddItemToObject(json, "title", cJSON_CreateString("configuration of detnat-agent, see detnat.json(5)"));
 	cJSON_AddItemToObject(json, "$schema", cJSON_CreateString("https://json-schema.org/draft/2020-12/schema"));
 	return cJSON_Print(json);

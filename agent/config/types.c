@@ -285,6 +285,32 @@ static int interface_write(cJSON *object, const struct field *f, const void *val
 
 const struct field_type field_interface = { interface_expected, interface_read, interface_valid, interface_write };
 
+static void vrf_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "the name of a VRF, 1 to %zu characters", f->size - 1);
+}
+
+static bool vrf_valid(const struct field *f, const void *value)
+{
+	const char *name = value;
+
+	return !*name || interface_name_valid(name);
+}
+
+static int vrf_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	int ret = interface_read(r, json, f, value);
+
+	return ret ? ret : strchr(value, '*') ? -EINVAL : 0;
+}
+
+static int vrf_write(cJSON *object, const struct field *f, const void *value)
+{
+	return *(const char *)value ? interface_write(object, f, value) : 0;
+}
+
+const struct field_type field_vrf = { vrf_expected, vrf_read, vrf_valid, vrf_write };
+
 static void path_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "an absolute path of at most %u octets", f->max);

@@ -192,6 +192,21 @@ static int refuse_partly(const struct validator *v, struct side later, struct si
 			   other);
 }
 
+/* Whether both are inside ranges, of different tenants. */
+static bool are_of_two_tenants(const struct config *c, struct side a, struct side b)
+{
+	return !a.out && !b.out && !config_same_tenant(&c->mappings[a.number], &c->mappings[b.number]);
+}
+
+static int refuse_tenants(const struct validator *v, struct side later, struct side s)
+{
+	char a[ADDR_TEXT], b[ADDR_TEXT];
+
+	return refuse_side(v, later, "%s overlaps %s, of the tenant %s: inside addresses of two tenants must differ",
+			   prefix_text(side_prefix(v->config, later), a), prefix_text(side_prefix(v->config, s), b),
+			   v->config->mappings[s.number].tenant);
+}
+
 /* Refuses a prefix that collides with an earlier one. */
 static int validate_disjoint(const struct validator *v, struct side later)
 {
@@ -202,6 +217,8 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		struct prefix b = side_prefix(v->config, s);
 		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
 
+		if (are_of_two_tenants(v->config, later, s) && prefixes_overlap(a, b))
+			return refuse_tenants(v, later, s);
 		if (!collide(later, a, s, b))
 			continue;
 		if (!later.out && !s.out && !prefix_equal(a, b))
@@ -310,6 +327,43 @@ static int validate_growth(const struct validator *v, size_t number)
 	return config_refuse(v->err, -EINVAL, v->name, m->growth_line, v->name ? path : "", "%s", why.text);
 }
 
+/* Limits need sessions, a burst needs a rate. */
+static int validate_limits(const struct validator *v, size_t number)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	struct error why;
+	char path[48];
+
+	if (!m->limits.given)
+		return 0;
+	if (prefix_is_none(m->out))
+		error_set(&why, -EINVAL, "a mapping that is not translated has no sessions: leave limits out");
+	else if (m->inbound == INBOUND_OPEN)
+		error_set(&why, -EINVAL, "a mapping whose inbound is \"open\" has no sessions: leave limits out");
+	else if (m->limits.new_burst && !m->limits.new_per_second)
+		error_set(&why, -EINVAL, "new_burst without new_per_second: set the rate, too, or leave it out");
+	else
+		return 0;
+	snprintf(path, sizeof(path), "mappings[%zu].limits", config_mapping_number(v->config, m));
+	return config_refuse(v->err, -EINVAL, v->name, m->limits_line, v->name ? path : "", "%s", why.text);
+}
+
+struct limit_layout config_mapping_limits(const struct config_mapping *m)
+{
+	const struct config_limits *l = &m->limits;
+
+	if (!l->given)
+		return (struct limit_layout){ 0 };
+	return (struct limit_layout){
+		.sessions = { [LIMIT_TCP] = l->tcp, [LIMIT_UDP] = l->udp, [LIMIT_ICMP] = l->icmp },
+		.interval_ns = limit_interval_ns(l->new_per_second),
+		.rate = l->new_per_second,
+		.burst = !l->new_per_second ? 0
+			 : l->new_burst	    ? l->new_burst
+					    : l->new_per_second,
+	};
+}
+
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -339,6 +393,8 @@ static int validate_mappings(const struct validator *v)
 			r = validate_geometry(v, i);
 		if (r == 0)
 			r = validate_growth(v, i);
+		if (r == 0)
+			r = validate_limits(v, i);
 		if (r == 0)
 			r = validate_disjoint(v, (struct side){ i, false });
 		if (r == 0)
@@ -395,6 +451,8 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_independence(&v, &c->independence, -1, 0);
 	if (r == 0)
 		r = validate_interfaces(&v);
+	if (r == 0)
+		r = validate_tenants(c, name, err);
 	if (r == 0)
 		r = validate_mappings(&v);
 	if (r == 0)

@@ -347,3 +347,30 @@ const struct portmap *json_add_portmaps(cJSON *object, const struct config *c, c
 	portmap_names_free(&names);
 	return first;
 }
+
+void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32_t in_addr)
+{
+	static const char *const names[N_LIMITS] = { "tcp", "udp", "icmp" };
+	struct subscriber_limits l;
+	cJSON *json;
+
+	if (subscriber_limits_read(m, number, in_addr, &l))
+		return;
+	json = cJSON_AddObjectToObject(object, "limits");
+	for (unsigned i = 0; i < N_LIMITS; i++) {
+		cJSON *of = l.limit.sessions[i] ? cJSON_AddObjectToObject(json, names[i]) : NULL;
+
+		if (!of)
+			continue;
+		json_add_u64(of, "sessions", l.sessions[i]);
+		json_add_u64(of, "limit", l.limit.sessions[i]);
+	}
+	if (l.limit.interval_ns) {
+		json_add_u64(json, "tokens", l.tokens);
+		json_add_u64(json, "new_burst", l.limit.burst);
+		json_add_u64(json, "new_per_second", l.limit.rate);
+	}
+	json_add_u64(json, "refused_protocol", l.refused_protocol);
+	json_add_u64(json, "refused_rate", l.refused_rate);
+	cJSON_AddBoolToObject(json, "counting", l.uncounted);
+}

@@ -33,6 +33,9 @@ bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL b
 bool json_add_blocks(cJSON *object, const struct geometry *g);
 
 /* Adds "mapping", the name of a mapping of the tables, if it has one. */
+/* Adds "limits" for a subscriber of a mapping, unless that has none. */
+void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32_t in_addr);
+
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
 
 /*
@@ -45,6 +48,9 @@ void json_add_block(cJSON *object, const struct grant *grant);
 
 /* Adds "grants", an array of the granted blocks of an inside address, if its mapping grows or it has some. */
 void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint32_t in_addr);
+
+/* Adds "limits", how near a subscriber is to those of its mapping; nothing if that has none. */
+void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32_t in_addr);
 
 /*
  * Adds "warnings", an array: conditions on this machine that conflict with the translation of one prefix to the other.

@@ -87,6 +87,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	cJSON_AddBoolToObject(object, "shares_address", e->mapping->geo.ratio > 1);
 	add_seconds(object, "last_quota_refusal", e->record.quota_refusal);
 	add_seconds(object, "last_ports_refusal", e->record.ports_refusal);
+	json_add_limits(object, e->context->mappings, e->number, e->in_addr);
 	if (e->context->grants)
 		json_add_grants(object, e->context->grants, e->mapping, e->in_addr);
 	if (!e->busiest.sessions) {

@@ -8,13 +8,33 @@
 #include "links/devices.h"
 #include "proto/words.h"
 
+/* The tenant that the request names: NULL: none. 0 or -errno with err. */
+static int find_tenant(const struct request *r, const struct config *c, const struct config_tenant **ret,
+		       struct error *err)
+{
+	const struct arg_value *tenant = request_arg(r, "tenant");
+
+	*ret = tenant->given ? config_find_tenant(c, tenant->text) : NULL;
+	if (tenant->given && !*ret)
+		return error_set(err, -ENOENT, "there is no tenant %s: `tenants` in the file lists them", tenant->text);
+	return 0;
+}
+
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	const struct request *r = arg;
 	const char *name = request_arg(r, "name")->text;
 	uint32_t role = request_arg(r, "role")->number;
-	int ret = config_add_interface(c, name, (uint8_t)role);
+	const struct config_tenant *t;
+	int ret = find_tenant(r, c, &t, err);
 
+	if (ret)
+		return ret;
+	if (c->n_tenants && !t)
+		return error_set(err, -EINVAL, "interface %s: of which tenant? --tenant says it", name);
+	ret = t ? config_add_tenant_interface(c, t, name, (uint8_t)role) : config_add_interface(c, name, (uint8_t)role);
+	if (ret == -EBUSY)
+		return error_set(err, ret, "interface %s is an inside interface of another tenant", name);
 	if (ret == -EEXIST)
 		return error_set(err, ret, "interface %s is %s already", name, roles_text(role));
 	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
@@ -27,7 +47,11 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 		   *configured = devices_configured_name(r->context->devices, name);
 	uint32_t role = request_arg(r, "role")->number;
 	const char *pattern = devices_pattern(r->context->devices, name);
-	int ret;
+	const struct config_tenant *t;
+	int ret = find_tenant(r, c, &t, err);
+
+	if (ret)
+		return ret;
 
 	/* An interface renamed since is known under both names. */
 	if (configured && !config_find_interface(c, name))
@@ -35,7 +59,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	if (pattern && !config_find_interface(c, name))
 		return error_set(err, -ENOENT, "interface %s matches %s: 'detnatctl interface del' takes that name",
 				 name, pattern);
-	ret = config_del_interface(c, name, (uint8_t)role);
+	ret = t ? config_del_tenant_interface(c, t, name, (uint8_t)role) : config_del_interface(c, name, (uint8_t)role);
 	if (ret == -ENOENT)
 		return error_set(err, ret, "interface %s is not %s", name, roles_text(role));
 	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
@@ -107,6 +131,21 @@ static void add_share(cJSON *json, const struct share_answer *a)
 	}
 }
 
+/* The tenants that have it, inside first. */
+static void add_tenants(cJSON *json, const struct config *c, const struct config_interface *i)
+{
+	const struct config_tenant *of = config_interface_tenant(c, i);
+	cJSON *list;
+
+	if (!c->n_tenants)
+		return;
+	json_add_text(json, "tenant", of ? of->name : NULL);
+	list = cJSON_AddArrayToObject(json, "outside_of");
+	for (size_t k = 0; k < c->n_tenants; k++)
+		if (config_interface_is_outside_of(c, i, &c->tenants[k]))
+			cJSON_AddItemToArray(list, cJSON_CreateString(c->tenants[k].name));
+}
+
 int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct config *c = r->context->active->config;
@@ -122,6 +161,7 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 
 		cJSON_AddStringToObject(json, "name", f->name);
 		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
+		add_tenants(json, c, f);
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
 		json_add_text(json, "xdp_reason", devices_without_xdp(v, f->name));
 		add_share(json, devices_share(v, f->name));

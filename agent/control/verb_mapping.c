@@ -61,6 +61,20 @@ static bool add_growth(cJSON *json, const struct config_mapping *m, const struct
 	       json_add_u64(growth, "blocks_per_address", growth_blocks(g, of.block));
 }
 
+/* Those that are set; without any, nothing. */
+static bool add_limits(cJSON *json, const struct config_mapping *m)
+{
+	const struct config_limits *l = &m->limits;
+	cJSON *limits;
+
+	if (!l->given || !(l->tcp || l->udp || l->icmp || l->new_per_second))
+		return true;
+	limits = cJSON_AddObjectToObject(json, "limits");
+	return limits && json_add_u64(limits, "tcp", l->tcp) && json_add_u64(limits, "udp", l->udp) &&
+	       json_add_u64(limits, "icmp", l->icmp) && json_add_u64(limits, "new_per_second", l->new_per_second) &&
+	       json_add_u64(limits, "new_burst", config_mapping_limits(m).burst);
+}
+
 static bool add_state(cJSON *json, const struct mapping_drain *drain)
 {
 	return cJSON_AddStringToObject(json, "state", drain ? "draining" : "in use") &&
@@ -85,6 +99,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	    !(none ? cJSON_AddNullToObject(json, "out") != NULL : json_add_prefix(json, "out", m->out)) ||
 	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
 	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
+	    (c->n_tenants && !json_add_name(json, "tenant", m->tenant)) ||
 	    !add_within(json, config_find_around(c, m->in)) ||
 	    !json_add_u64(json, "sharing_ratio", g.ratio ? g.ratio : 1) ||
 	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || (!none && !json_add_blocks(json, &g)) ||
@@ -95,7 +110,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	    !add_protocols(json, "eim", i.mapping) || !add_protocols(json, "eif", i.filtering) ||
 	    (i.filtering && !json_add_u64(json, "inbound_sessions", i.inbound_sessions)) ||
 	    (sessions && !json_add_u64(json, "sessions", *sessions)) || !add_state(json, drain) ||
-	    !add_service(json, m) || !add_growth(json, m, &g)) {
+	    !add_service(json, m) || !add_growth(json, m, &g) || !add_limits(json, m)) {
 		cJSON_Delete(json);
 		return NULL;
 	}
@@ -137,6 +152,30 @@ static void take_growth(const struct request *r, struct config_mapping *m)
 	m->growth.given |= (block->given && block->number) || max->given;
 }
 
+/* 0 takes a limit away; without a rate there is no burst. */
+static void take_limits(const struct request *r, struct config_mapping *m)
+{
+	struct config_limits *l = &m->limits;
+	const struct {
+		const char *name;
+		uint32_t *limit;
+	} options[] = {
+		{ "limit_tcp", &l->tcp },	{ "limit_udp", &l->udp },
+		{ "limit_icmp", &l->icmp },	{ "new_per_second", &l->new_per_second },
+		{ "new_burst", &l->new_burst },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct arg_value *option = request_arg(r, options[i].name);
+
+		if (option->given)
+			*options[i].limit = option->number;
+	}
+	if (!l->new_per_second && !request_arg(r, "new_burst")->given)
+		l->new_burst = 0;
+	l->given = l->tcp || l->udp || l->icmp || l->new_per_second || l->new_burst;
+}
+
 /* Copies the given options into a mapping. */
 static void take_options(const struct request *r, const struct config *c, struct config_mapping *m)
 {
@@ -145,6 +184,7 @@ static void take_options(const struct request *r, const struct config *c, struct
 
 	take_independence(r, c, m);
 	take_growth(r, m);
+	take_limits(r, m);
 	if (quota->given)
 		m->sessions_per_user = quota->number;
 	if (name->given)
@@ -199,6 +239,7 @@ static void replace_out(const struct request *r, struct config_mapping *m, struc
 	if (none || (inbound->given && inbound->number == INBOUND_OPEN)) {
 		m->independence = (struct config_independence){ 0 };
 		m->growth = (struct config_growth){ 0 };
+		m->limits = (struct config_limits){ 0 };
 		m->ports = (struct config_ports){ 0 };
 	}
 }
@@ -232,6 +273,8 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 		m->session_slots = slots->number;
 	if (inbound->given)
 		m->inbound = (uint8_t)inbound->number;
+	if (request_arg(r, "tenant")->given)
+		snprintf(m->tenant, sizeof(m->tenant), "%s", request_arg(r, "tenant")->text);
 	take_ports(r, m);
 	take_options(r, c, m);
 	return 0;
@@ -393,6 +436,9 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 		.independence = { true, b->mapping, b->filtering, b->inbound },
 	};
 	uint64_t sessions = session_count_of_drain(count, d);
+
+	snprintf(m.tenant, sizeof(m.tenant), "%s", tenant_name(r->context->active->config, record->tenant));
+
 	cJSON *json = mapping_json(r->context->active->config, &m, &record->geo, &sessions, d);
 
 	if (json && !d->whole)

@@ -214,6 +214,13 @@ static bool same_growth(struct config_growth a, struct config_growth b)
 	       a.rest == b.rest;
 }
 
+static bool same_limits(const struct config_mapping *a, const struct config_mapping *b)
+{
+	struct limit_layout x = config_mapping_limits(a), y = config_mapping_limits(b);
+
+	return limit_layout_same(&x, &y);
+}
+
 static bool same_spare(const struct config_mapping *a, const struct config_mapping *b)
 {
 	for (uint32_t i = 0; i < a->n_spare && i < b->n_spare; i++)
@@ -226,9 +233,9 @@ static bool is_updated(const struct config *now, const struct config_mapping *m,
 		       const struct config_mapping *other)
 {
 	return !same_independence(config_mapping_independence(now, m), config_mapping_independence(wanted, other)) ||
-	       !same_growth(config_mapping_growth(m), config_mapping_growth(other)) || !same_spare(m, other) ||
-	       m->drain != other->drain || m->until != other->until ||
-	       config_mapping_quota(now, m) != config_mapping_quota(wanted, other) ||
+	       !same_growth(config_mapping_growth(m), config_mapping_growth(other)) || !same_limits(m, other) ||
+	       !same_spare(m, other) || m->drain != other->drain || strcmp(m->tenant, other->tenant) ||
+	       m->until != other->until || config_mapping_quota(now, m) != config_mapping_quota(wanted, other) ||
 	       config_mapping_slots(now, m) != config_mapping_slots(wanted, other) || m->inbound != other->inbound ||
 	       strcmp(m->name, other->name) || strcmp(m->comment, other->comment);
 }
@@ -365,6 +372,8 @@ int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 	struct reload *l = calloc(1, sizeof(*l));
 	int ret = l ? config_load(r->context->active->path, &l->file, NULL, err) : -ENOMEM;
 
+	if (!ret)
+		config_number_tenants(l->file, r->context->active->config);
 	/* The reload itself refuses an invalid file, and records that. */
 	if (ret && l && !dry_run) {
 		reload_free(l);

@@ -51,7 +51,8 @@ void crossed_beyond(struct copying *c, const struct session_copy *r, const struc
 		if (t && t->turn == p->turn)
 			overflow_contest(c, t, turn_next(t->turn));
 		return;
-	} else if (overflow_delete(d, &in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber))) {
+	} else if (overflow_delete(d, &in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber),
+				   mappings_limit_line(c->m, cm->number, r->subscriber))) {
 		report_own(c, r, p, of, s.truth);
 		c->told -= t && t->state;
 		/* It continues, so its end is not announced. */

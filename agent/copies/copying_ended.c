@@ -255,7 +255,8 @@ static bool end_beyond(const struct applying *a)
 			overflow_contest(a->c, t, turn_next(a->turn));
 		return true;
 	}
-	if (!overflow_delete(d, &in, s.truth, mappings_subscriber(a->c->m, a->cm->number, a->id.subscriber)))
+	if (!overflow_delete(d, &in, s.truth, mappings_subscriber(a->c->m, a->cm->number, a->id.subscriber),
+			     mappings_limit_line(a->c->m, a->cm->number, a->id.subscriber)))
 		return true;
 	a->c->counts->ended++;
 	if (of)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "copies/copying_private.h"
+#include "tables/overflow_map.h"
 
 void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark)
 {
@@ -30,8 +31,10 @@ bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	/* The winner adjusts the count, which excludes sessions in time-wait. */
-	if (word_state(word) != SESSION_TIME_WAIT)
+	if (word_state(word) != SESSION_TIME_WAIT) {
+		limit_line_ended(mappings_limit_line(c->m, cm->number, subscriber), word_proto(word));
 		count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
+	}
 	return true;
 }
 

@@ -325,7 +325,8 @@ void beyond_gives_way(struct copying *c, const struct session_copy *r, const str
 	copy = overflow_mark_holds(s.mark, s.truth);
 	if (copy ? c->up >> overflow_mark_peer(s.mark) & 1 : !is_older(c, s.truth, p))
 		return;
-	if (overflow_delete(d, in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber)))
+	if (overflow_delete(d, in, s.truth, mappings_subscriber(c->m, cm->number, r->subscriber),
+			    mappings_limit_line(c->m, cm->number, r->subscriber)))
 		report_end(c, r, slot_key(in->ext_addr, in->ext_port, in->port), s.truth);
 }
 

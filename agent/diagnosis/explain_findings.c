@@ -263,6 +263,36 @@ static void add_quota(const struct explanation *e, cJSON *list)
 			addr, e->record.quota_refusal);
 }
 
+/* Sessions of a protocol, and sessions per second. */
+static void add_limits(const struct explanation *e, cJSON *list)
+{
+	static const char *const names[N_LIMITS] = { "TCP", "UDP", "ICMP" };
+	const char *advice = "limits of the mapping sets others; detnatctl session list ADDR shows the sessions";
+	struct subscriber_limits l;
+	char addr[ADDR_TEXT];
+
+	if (subscriber_limits_read(e->context->mappings, e->number, e->in_addr, &l))
+		return;
+	addr_format(e->in_addr, addr);
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		if (l.limit.sessions[i] && !l.uncounted && l.sessions[i] >= l.limit.sessions[i])
+			explain_add(list, true, "drop_quota_protocol", advice,
+				    "%s is at its limit of %s: %u of %u sessions, further ones are refused", addr,
+				    names[i], l.sessions[i], l.limit.sessions[i]);
+	if (l.limit.interval_ns && !l.tokens)
+		explain_add(list, true, "drop_rate", advice,
+			    "%s has opened all the sessions that it may: %u a second, and %u after a pause", addr,
+			    l.limit.rate, l.limit.burst);
+	else if (l.rate_refusal >= 0 && l.rate_refusal <= LATELY_S)
+		explain_add(list, false, "drop_rate", advice,
+			    "sessions of %s were last refused as it opened more than %u a second %" PRId64 " s ago",
+			    addr, l.limit.rate, l.rate_refusal);
+	if (l.protocol_refusal >= 0 && l.protocol_refusal <= LATELY_S)
+		explain_add(list, false, "drop_quota_protocol", advice,
+			    "sessions of %s were last refused for the limit of their protocol %" PRId64 " s ago", addr,
+			    l.protocol_refusal);
+}
+
 static void add_ports(const struct explanation *e, cJSON *list)
 {
 	const struct explain_destination *d = &e->busiest;
@@ -434,6 +464,7 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 static void add_sessions(const struct explanation *e, cJSON *list)
 {
 	add_quota(e, list);
+	add_limits(e, list);
 	add_ports(e, list);
 	explain_add_growth(e, list);
 	add_overflow(e, list);

@@ -198,6 +198,8 @@ int ipfix_layout_of(const struct nat_event *e)
 {
 	switch (e->type) {
 	case EVENT_QUOTA:
+	case EVENT_QUOTA_PROTOCOL:
+	case EVENT_RATE:
 		return IPFIX_LAYOUT_QUOTA;
 	case EVENT_PORTS_EXHAUSTED:
 		return IPFIX_LAYOUT_PORTS;

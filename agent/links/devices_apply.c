@@ -338,6 +338,8 @@ int devices_replan(struct devices *v, struct error *err)
 		if (i->hidden || i->pattern[0])
 			continue;
 		memcpy(wanted[n].name, i->name, sizeof(wanted[n].name));
+		wanted[n].tenant = i->tenant;
+		memcpy(wanted[n].vrf, i->vrf, sizeof(wanted[n].vrf));
 		wanted[n].xdp_mode = (uint8_t)(1 + i->xdp.mode);
 		wanted[n].xdp_dispatcher = (uint8_t)(1 + i->xdp.dispatcher);
 		wanted[n].xdp_priority = (uint16_t)(1 + i->xdp.priority);

@@ -94,6 +94,17 @@ void devices_forget_matches(struct devices *v)
 	v->interfaces.count = kept;
 }
 
+/* Its pattern's. */
+static void take_tenants(const struct config *c, const char *name, struct config_interface *place)
+{
+	const struct config_interface *pattern = config_find_interface(c, name);
+
+	if (!pattern)
+		return;
+	place->inside_of = pattern->inside_of;
+	memcpy(place->outside_of, pattern->outside_of, sizeof(place->outside_of));
+}
+
 const struct config_interface *devices_listed(const struct devices *v, const struct config *c, size_t n,
 					      struct config_interface *place)
 {
@@ -106,6 +117,7 @@ const struct config_interface *devices_listed(const struct devices *v, const str
 		if (!i->pattern[0] || n--)
 			continue;
 		*place = (struct config_interface){ .roles = i->roles };
+		take_tenants(c, i->pattern, place);
 		memcpy(place->name, i->name, sizeof(place->name));
 		return place;
 	}

@@ -118,10 +118,26 @@ static int read_link(struct devices *v, struct interface *i, struct link *ret)
 	return 0;
 }
 
+/* Takes the programs off an interface that has left its tenant's VRF, and waits for it to come back. */
+static void leave_vrf(struct devices *v, struct interface *i, const struct error *why)
+{
+	guard_shut(v->guard, i->link.ifindex);
+	i->misplaced = true;
+	if (i->attachment != DEVICE_ABSENT) {
+		interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex, NULL);
+		redirects_stop(v->redirects, i->link.ifindex);
+		monitor_raise_epoch(v->monitor);
+		devices_tell(i, LOG_LEVEL_WARNING, "interface-detached", "it has left the VRF of its tenant");
+	}
+	i->attachment = DEVICE_ABSENT;
+	complain(v, i, why);
+}
+
 /* True if a stacked interface has come back, which is attached according to the plan. */
 static bool sync_interface(struct devices *v, struct interface *i)
 {
 	bool returned, was_up = i->link.flags & IFF_RUNNING, came_up;
+	struct error err;
 	struct link l;
 	int r;
 
@@ -132,10 +148,15 @@ static bool sync_interface(struct devices *v, struct interface *i)
 		log_debug("%s: cannot be read: %s", i->name, strerror(-r));
 	if (r)
 		return false;
-	if (returned && link_is_stacked(&l))
+	if (returned && link_is_stacked(&l) && (!*i->vrf || link_vrf(&l)))
 		return true;
 	came_up = !was_up && l.flags & IFF_RUNNING;
 	i->link = l;
+	if (interface_check_vrf(v->netlink, i, &err)) {
+		leave_vrf(v, i, &err);
+		return false;
+	}
+	i->misplaced = false;
 	/* A component that has stayed under another dispatcher is taken up; what else is missing is repaired. */
 	if (!devices_is_attached(v, i, &l) && !(devices_share_stays(v, i, &l) && devices_is_attached(v, i, &l)))
 		repair(v, i, returned);

@@ -29,7 +29,7 @@ static size_t add(struct devices *v, struct vrf *list, size_t n, const struct in
 	uint32_t ifindex = link_vrf(&i->link);
 	struct vrf *of = find(list, n, ifindex);
 
-	if (!ifindex || ifindex >= MAX_IFINDEX || !i->roles)
+	if (!ifindex || ifindex >= MAX_IFINDEX || !i->roles || i->misplaced)
 		return n;
 	if (!of) {
 		of = &list[n];
@@ -41,6 +41,8 @@ static size_t add(struct devices *v, struct vrf *list, size_t n, const struct in
 		n++;
 	}
 	of->record.roles |= i->roles;
+	if (i->tenant)
+		of->record.tenant = i->tenant;
 	/* The source of ICMP errors: an address towards subscribers, if there is one. */
 	if (i->addr && (!of->record.addr || i->roles & DEVICE_INSIDE))
 		of->record.addr = i->addr;

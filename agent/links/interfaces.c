@@ -54,7 +54,7 @@ bool device_store(const struct datapath *d, uint32_t ifindex, const struct devic
 struct device interface_record_with(const struct interface *i, uint8_t flags)
 {
 	struct device record = {
-		.roles = i->roles,
+		.roles = i->misplaced ? 0 : i->roles,
 		.flags = (uint8_t)(flags | (link_is_bare(&i->link) ? DEVICE_BARE : 0)),
 		.addr = i->addr,
 		.mtu = i->link.mtu,
@@ -62,6 +62,7 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 		.tag_tpid = i->link.vlan_tpid,
 		.tag_id = i->link.vlan_id,
 		.rp_filter = i->rp_filter,
+		.tenant = i->tenant,
 		.vrf = (uint16_t)link_vrf(&i->link),
 	};
 
@@ -94,7 +95,7 @@ static uint8_t flags_of(const struct interfaces *all, const struct interface *i)
 {
 	uint8_t flags = 0;
 
-	if (i->roles && !interface_unable(all, i))
+	if (i->roles && !i->misplaced && !interface_unable(all, i))
 		flags |= i->carrier ? DEVICE_TAGGED : DEVICE_REDIRECT;
 	/* Generic XDP sends through the kernel's queues, which take any frame. */
 	if (i->attachment == DEVICE_XDP_SKB)
@@ -113,6 +114,38 @@ struct device interface_record(const struct interfaces *all, const struct interf
 	return interface_record_with(i, flags_of(all, i));
 }
 
+/* The VRF that a link is in, by its name; "": none. */
+static void name_vrf(struct netlink *n, const struct link *l, char name[static IFNAMSIZ])
+{
+	struct link vrf;
+
+	name[0] = '\0';
+	if (link_vrf(l) && !link_by_index(n, link_vrf(l), &vrf))
+		memcpy(name, vrf.name, sizeof(vrf.name));
+}
+
+int interface_check_vrf(struct netlink *n, const struct interface *i, struct error *err)
+{
+	char now[IFNAMSIZ];
+	struct link vrf;
+
+	if (!i->tenant)
+		return 0;
+	name_vrf(n, &i->link, now);
+	if (!strcmp(now, i->vrf))
+		return 0;
+	if (*i->vrf && link_by_name(n, i->vrf, &vrf))
+		return error_set(err, -ENODEV, "%s: there is no VRF %s yet, which is its tenant's", i->name, i->vrf);
+	if (*i->vrf)
+		return error_set(err, -EXDEV,
+				 "%s: is not in %s, the VRF of its tenant: 'ip link set %s vrf %s' puts it there",
+				 i->name, i->vrf, i->name, i->vrf);
+	return error_set(err, -EXDEV,
+			 "%s: is in the VRF %s, but its tenant has none: give the tenant the key 'vrf', or take the "
+			 "interface out ('ip link set %s nomaster')",
+			 i->name, now, i->name);
+}
+
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err)
 {
 	enum xdp_mode mode = i->xdp.mode;
@@ -120,6 +153,8 @@ int interface_check(struct netlink *n, const struct interface *i, const struct o
 		: i->xdp.dispatcher == DISPATCHER_LIBXDP ? xdp_check_link(&i->link, err)
 							 : xdp_check(&i->link, own, err);
 
+	if (!r)
+		r = interface_check_vrf(n, i, err);
 	if (!r && !i->without_xdp[0])
 		r = xdp_settle_mode(&i->link, &mode, err);
 	return r ? r : tc_check(n, &i->link, own, err);

@@ -12,6 +12,9 @@ struct interface {
 	/* The name with `*` in the configuration that it matches; `name` is then the link's. "": it is named itself. */
 	char pattern[IFNAMSIZ];
 	uint8_t roles;
+	uint8_t tenant;	     /* number of the tenant that it is an inside interface of; 0: none */
+	char vrf[IFNAMSIZ];  /* the VRF of its tenant; "": none */
+	bool misplaced;	     /* it is not in that VRF, so it has no record */
 	struct xdp_wish xdp; /* as configured for it */
 	struct link link;    /* as last read; ifindex 0: absent */
 	enum device_attachment attachment;
@@ -122,6 +125,12 @@ void interface_tell_name(const struct interfaces *all, struct interface *i, cons
  * packet sees part of one. True if anything changed.
  */
 bool device_store(const struct datapath *d, uint32_t ifindex, const struct device *record);
+
+/*
+ * Whether an inside interface of a tenant is in the tenant's VRF, or in none if the tenant has none: 0; -ENODEV: the
+ * VRF does not exist; -EXDEV: it is elsewhere. err says which.
+ */
+int interface_check_vrf(struct netlink *n, const struct interface *i, struct error *err);
 
 /*
  * Refuses an existing interface that cannot carry its program, or that another datapath translates: 0, or -errno with

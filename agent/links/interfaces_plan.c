@@ -244,6 +244,23 @@ static int plan_links(struct change_plan *p, struct error *err)
 	return r;
 }
 
+/* Whether the VRF of its tenant is there; without it, the interface is waited for, too. */
+static bool has_vrf(const struct link_list *links, const struct config_interface *wanted)
+{
+	bool found = !*wanted->vrf;
+
+	for (size_t k = 0; !found && k < links->count; k++)
+		found = !strcmp(links->link[k].name, wanted->vrf);
+	return found;
+}
+
+static void take_tenant(struct interface *i, const struct config_interface *wanted)
+{
+	i->tenant = wanted->tenant;
+	i->misplaced = false;
+	memcpy(i->vrf, wanted->vrf, sizeof(i->vrf));
+}
+
 /* Adds the links that match patterns and are not named themselves. */
 static void plan_matches(struct change_plan *p, const struct config_interface *wanted, size_t n, struct xdp_wish xdp)
 {
@@ -261,7 +278,8 @@ static void plan_matches(struct change_plan *p, const struct config_interface *w
 				    MAX_MATCHES);
 			return;
 		}
-		plan_add(p, l->name, pattern->name, pattern->roles, config_interface_xdp(pattern, xdp), l);
+		take_tenant(plan_add(p, l->name, pattern->name, pattern->roles, config_interface_xdp(pattern, xdp), l),
+			    pattern);
 	}
 }
 
@@ -273,6 +291,7 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 	*ret = (struct interface){ .roles = pattern->roles, .xdp = config_interface_xdp(pattern, xdp), .link = *l };
 	memcpy(ret->name, l->name, sizeof(ret->name));
 	memcpy(ret->pattern, pattern->name, sizeof(ret->pattern));
+	take_tenant(ret, pattern);
 	interface_without_xdp(own, ret);
 	/* Treated as one that is missing: it is attached when it is read. */
 	ret->link = (struct link){ 0 };
@@ -296,8 +315,10 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 	interfaces_choose(wanted, n_wanted, known, &links, found);
 	for (size_t k = 0; k < n_wanted; k++)
 		if (!strchr(wanted[k].name, '*'))
-			plan_add(&p, wanted[k].name, "", wanted[k].roles, config_interface_xdp(&wanted[k], xdp),
-				 found[k]);
+			take_tenant(plan_add(&p, wanted[k].name, "", wanted[k].roles,
+					     config_interface_xdp(&wanted[k], xdp),
+					     has_vrf(&links, &wanted[k]) ? found[k] : NULL),
+				    &wanted[k]);
 	plan_matches(&p, wanted, n_wanted, xdp);
 	r = plan_links(&p, err);
 	if (r) {

@@ -13,6 +13,8 @@ static const struct {
 	{ REASON_out2in_translated, "direction=\"in\",outcome=\"translated\"" },
 	{ REASON_hairpin_translated, "direction=\"hairpin\",outcome=\"translated\"" },
 	{ REASON_drop_quota, "direction=\"out\",outcome=\"dropped\"" },
+	{ REASON_drop_quota_protocol, "direction=\"out\",outcome=\"dropped\"" },
+	{ REASON_drop_rate, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_ports_exhausted, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_growth_exhausted, "direction=\"out\",outcome=\"dropped\"" },
 	{ REASON_drop_overflow_full, "direction=\"out\",outcome=\"dropped\"" },

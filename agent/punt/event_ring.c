@@ -77,6 +77,14 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 	case EVENT_QUOTA:
 		snprintf(t->text, sizeof(t->text), "subscriber %s is at its quota of %u sessions", t->in, e->limit);
 		return "quota";
+	case EVENT_QUOTA_PROTOCOL:
+		snprintf(t->text, sizeof(t->text), "subscriber %s is at its limit of %u sessions of %s", t->in,
+			 e->limit, t->proto);
+		return "quota-protocol";
+	case EVENT_RATE:
+		snprintf(t->text, sizeof(t->text), "subscriber %s opens more than %u sessions a second", t->in,
+			 e->limit);
+		return "rate";
 	case EVENT_PORTS_EXHAUSTED:
 		snprintf(t->text, sizeof(t->text), "subscriber %s has no free port left for %s towards %s:%u", t->in,
 			 t->proto, t->ext, e->ext_port);
@@ -115,6 +123,8 @@ static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const stru
 		notice_add_text(&n, "mapping", mapping);
 	if (e->limit)
 		notice_add_number(&n, "limit", e->limit);
+	if (e->type == EVENT_QUOTA_PROTOCOL)
+		notice_add_text(&n, "proto", t.proto);
 	if (e->type == EVENT_PORTS_EXHAUSTED) {
 		notice_add_text(&n, "proto", t.proto);
 		notice_add_text(&n, "ext_addr", t.ext);
@@ -212,6 +222,17 @@ static void log_refusal(const struct nat_event *e)
 			    "`detnatctl session list %s` shows them, sessions_per_user raises the quota",
 			    in, e->limit, in);
 		break;
+	case EVENT_QUOTA_PROTOCOL:
+		log_warning("subscriber %s is at its limit of %u sessions of %s and was refused another; "
+			    "`detnatctl session list %s` shows them, limits of its mapping sets another",
+			    in, e->limit, protocol_name(e->proto), in);
+		break;
+	case EVENT_RATE:
+		log_warning("subscriber %s was refused a session, as it opens more than %u a second; "
+			    "`detnatctl session list %s` shows them, new_per_second of its mapping's limits sets "
+			    "another rate",
+			    in, e->limit, in);
+		break;
 	case EVENT_PORTS_EXHAUSTED:
 		log_warning("subscriber %s has no free port left in its block for %s towards %s:%u; "
 			    "`detnatctl session list %s` shows its sessions, more outside addresses make larger blocks",
@@ -277,6 +298,8 @@ static void dispatch(struct events *v, const struct nat_event *e)
 {
 	switch (e->type) {
 	case EVENT_QUOTA:
+	case EVENT_QUOTA_PROTOCOL:
+	case EVENT_RATE:
 	case EVENT_PORTS_EXHAUSTED:
 	case EVENT_OVERFLOW_FULL:
 	case EVENT_FRAGMENTS:

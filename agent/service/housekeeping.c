@@ -13,6 +13,7 @@
 #include "punt/event_ring.h"
 #include "recorder/queue.h"
 #include "sessions/check.h"
+#include "sessions/limit_count.h"
 #include "sessions/sessions.h"
 #include "tables/mapping_changes.h"
 
@@ -29,6 +30,7 @@ struct housekeeping {
 	struct session_sweep *sweep; /* under way, or NULL */
 	struct table_check *check;   /* of tables taken over from another layout, or NULL */
 	struct findings findings;
+	struct limit_count *limits; /* of sessions before the first limit, or NULL */
 	uint64_t sweep_began_us;
 	uint32_t seconds;    /* since the last sweep began */
 	uint64_t lines_lost; /* of the log, as of a second ago */
@@ -80,16 +82,31 @@ static enum table_check_progress check_slice(struct housekeeping *h)
 	return TABLE_CHECK_DONE;
 }
 
+static enum limit_count_progress count_slice(struct housekeeping *h)
+{
+	enum limit_count_progress progress;
+
+	if (!h->limits)
+		h->limits = limit_count_new(h->parts->mappings);
+	if (!h->limits)
+		return LIMIT_COUNT_DONE;
+	progress = limit_count_step(h->limits, SLICE_US);
+	if (progress == LIMIT_COUNT_DONE)
+		limit_count_free(take_pointer(h->limits));
+	return progress;
+}
+
 static void on_slice(evutil_socket_t fd, short what, void *arg)
 {
 	struct housekeeping *h = arg;
 	bool more = sweep_slice(h) > 0;
 	enum table_check_progress check = check_slice(h);
+	enum limit_count_progress limits = count_slice(h);
 	enum reclaim reclaim = mappings_reclaim_step(h->parts->mappings);
 
-	if (more || reclaim == RECLAIM_MORE || check == TABLE_CHECK_MORE)
+	if (more || reclaim == RECLAIM_MORE || check == TABLE_CHECK_MORE || limits == LIMIT_COUNT_MORE)
 		evtimer_add(h->slice, &(struct timeval){ 0 });
-	else if (reclaim == RECLAIM_WAITS || check == TABLE_CHECK_WAITS)
+	else if (reclaim == RECLAIM_WAITS || check == TABLE_CHECK_WAITS || limits == LIMIT_COUNT_WAITS)
 		evtimer_add(h->slice, &(struct timeval){ .tv_usec = WAIT_US });
 }
 
@@ -113,7 +130,8 @@ static bool sweep_is_urgent(struct housekeeping *h)
 
 	if (datapath_counters(d, &c))
 		return false;
-	h->refused = c.drop_quota + c.drop_ports_exhausted + c.drop_growth_exhausted + c.drop_overflow_full;
+	h->refused = c.drop_quota + c.drop_quota_protocol + c.drop_ports_exhausted + c.drop_growth_exhausted +
+		     c.drop_overflow_full;
 	return h->refused != before && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
 }
 
@@ -208,6 +226,7 @@ void housekeeping_free(struct housekeeping *h)
 	if (h->sweep)
 		session_sweep_free(h->sweep);
 	table_check_free(h->check);
+	limit_count_free(h->limits);
 	findings_free(&h->findings);
 	free(h);
 }

@@ -91,6 +91,7 @@ static int read_file(const char *config_path, bool starting, bool replace, struc
 	if (r)
 		return r;
 	startup_read_running(s);
+	config_number_tenants(s->file, s->running);
 	return check(s, config_path, starting, err);
 }
 

@@ -183,7 +183,7 @@ static bool remove_unpaired(struct table_check *c, const struct overflow_suspect
 		return overflow_delete_orphan(d, &s->key, &partner);
 	if (check_find(c, &it, mappings_of_overflow(c->m, &s->key), s->key.in_addr))
 		return false;
-	return overflow_delete(d, &s->key, s->session.truth, it.subscriber);
+	return overflow_delete(d, &s->key, s->session.truth, it.subscriber, subscriber_line(&it));
 }
 
 void check_overflow_pairs(struct table_check *c)

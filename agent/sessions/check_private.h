@@ -42,10 +42,13 @@ struct examination {
 	union opener word;
 	bool steady; /* no session was opened or closed meanwhile */
 	uint32_t overflow;
-	uint32_t n_sessions; /* in slots */
-	uint32_t live;	     /* of these, not in time-wait */
-	uint32_t needed;     /* the `displaced` bits that its sessions need */
-	uint32_t displaced;  /* the `displaced` bits that are set */
+	uint32_t n_sessions;		/* in slots */
+	uint32_t live;			/* of these, not in time-wait */
+	bool limited;			/* the line of limits counts */
+	uint32_t of_protocol[N_LIMITS]; /* of `live` */
+	uint32_t line[N_LIMITS];
+	uint32_t needed;    /* the `displaced` bits that its sessions need */
+	uint32_t displaced; /* the `displaced` bits that are set */
 	unsigned n_faults;
 	struct slot_fault fault[FAULTS_MAX];
 	uint64_t n_bindings; /* including expired ones */
@@ -60,6 +63,7 @@ struct suspect {
 	bool displaced_told;
 	bool faults_told;
 	bool bindings_told;
+	bool limits_told;
 	struct examination first;
 };
 

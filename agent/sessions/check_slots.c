@@ -91,10 +91,14 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 void examine(const struct subscriber_iterator *it, struct examination *ret)
 {
 	const struct subscriber *s = it->subscriber;
+	const struct limit_line *line = subscriber_line(it);
 
 	memset(ret, 0, sizeof(*ret));
 	ret->word.word = __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE);
 	ret->overflow = overflow_count(s);
+	ret->limited = line && !__atomic_load_n(&line->uncounted, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; ret->limited && i < N_LIMITS; i++)
+		ret->line[i] = __atomic_load_n(&line->sessions[i], __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < it->n_slots; i++) {
 		enum finding_kind kind;
 		uint64_t key, word;
@@ -102,6 +106,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 		if (!slot_read(&it->slots[i], &key, &word))
 			continue;
 		ret->live += word_state(word) != SESSION_TIME_WAIT;
+		ret->of_protocol[limit_protocol_of(word_proto(word))] += word_state(word) != SESSION_TIME_WAIT;
 		ret->n_sessions++;
 		if (is_faulty(it, i, key, word, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
 			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, word };
@@ -118,9 +123,23 @@ static bool count_wrong(const struct examination *e)
 	return e->word.sessions != e->live + e->overflow;
 }
 
+/* Sessions beyond the slots are of any protocol. */
+static bool limits_wrong(const struct examination *e)
+{
+	uint32_t beyond = 0;
+
+	for (unsigned i = 0; e->limited && i < N_LIMITS; i++) {
+		if (e->line[i] < e->of_protocol[i])
+			return true;
+		beyond += e->line[i] - e->of_protocol[i];
+	}
+	return e->limited && beyond != e->overflow;
+}
+
 bool examination_suspicious(const struct examination *e)
 {
-	return !e->steady || e->n_faults || e->n_binding_faults || count_wrong(e) || e->needed & ~e->displaced;
+	return !e->steady || limits_wrong(e) || e->n_faults || e->n_binding_faults || count_wrong(e) ||
+	       e->needed & ~e->displaced;
 }
 
 static const char *where(const struct subscriber_iterator *it, char text[static ADDR_TEXT])
@@ -153,6 +172,32 @@ static bool settle_count(struct table_check *c, const struct suspect *s, const s
 	findings_add(c->findings, FINDING_COUNT, repaired, where(it, text),
 		     "its record counts %u sessions; %u are in its slots and %u in the overflow", now->word.sessions,
 		     now->live, now->overflow);
+	return true;
+}
+
+/* As settle_count(). The sessions are counted again, by limit_count.h. */
+static bool settle_limits(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
+			  const struct examination *now)
+{
+	struct limit_line *line = subscriber_line(it);
+	char text[ADDR_TEXT];
+
+	if (!limits_wrong(now) || !line)
+		return true;
+	if (!now->steady || !s->first.steady || now->word.word != s->first.word.word ||
+	    memcmp(now->of_protocol, s->first.of_protocol, sizeof(now->of_protocol)) != 0 ||
+	    memcmp(now->line, s->first.line, sizeof(now->line)) != 0 || now->overflow != s->first.overflow)
+		return false;
+	if (c->repair) {
+		__atomic_store_n(&line->uncounted, 1, __ATOMIC_RELEASE);
+		c->m->uncounted = true;
+	}
+	findings_add(
+		c->findings, FINDING_LIMIT_COUNT, c->repair, where(it, text),
+		"its line counts %u TCP, %u UDP and %u ICMP sessions; %u, %u and %u are in its slots and %u in the "
+		"overflow",
+		now->line[LIMIT_TCP], now->line[LIMIT_UDP], now->line[LIMIT_ICMP], now->of_protocol[LIMIT_TCP],
+		now->of_protocol[LIMIT_UDP], now->of_protocol[LIMIT_ICMP], now->overflow);
 	return true;
 }
 
@@ -209,7 +254,7 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 			continue;
 		}
 		/* No lookup finds it, or two flows find each other's session: close it. */
-		repaired = c->repair && slot_free(&it->slots[f->slot], f->word, it->subscriber);
+		repaired = c->repair && slot_free(it, &it->slots[f->slot], f->word);
 		findings_add(c->findings, f->kind, repaired, where(it, addr),
 			     "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s",
 			     f->slot, fault_text(f->kind), word_proto(f->word), key_in_port(f->key),
@@ -234,7 +279,9 @@ bool suspect_settle(struct table_check *c, struct suspect *s, const struct subsc
 			return false;
 		s->faults_told = true;
 	}
-	return settle_count(c, s, it, now) && s->displaced_told && s->bindings_told;
+	if (!s->limits_told)
+		s->limits_told = settle_limits(c, s, it, now);
+	return settle_count(c, s, it, now) && s->displaced_told && s->bindings_told && s->limits_told;
 }
 
 void examination_tidy(const struct subscriber_iterator *it, const struct examination *now)

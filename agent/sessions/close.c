@@ -62,7 +62,7 @@ static void close_slots(struct closing *c, struct subscriber_iterator *it)
 
 		/* Retry until it is freed, here or elsewhere: a packet may refresh it at any time. */
 		while (slot_read(&it->slots[i], &key, &word) && matches(c, key, word)) {
-			if (slot_free(&it->slots[i], word, it->subscriber)) {
+			if (slot_free(it, &it->slots[i], word)) {
 				count_closed(c, it, key, word);
 				break;
 			}
@@ -106,7 +106,7 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
 			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word))
 				break;
-			if (overflow_delete(d, &key, word, it->subscriber)) {
+			if (overflow_delete(d, &key, word, it->subscriber, subscriber_line(it))) {
 				count_closed(c, it, overflow_slot_key(&key), word);
 				break;
 			}

@@ -165,6 +165,21 @@ struct subscriber_record {
 /* 0, or -ENOENT if the address is in no mapping. */
 int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret);
 
+/* How near a subscriber is to the limits of its mapping, <detnat/limits.h>. */
+struct subscriber_limits {
+	struct limit_layout limit;
+	uint32_t sessions[N_LIMITS];
+	uint32_t tokens;
+	bool uncounted;		   /* the sessions from before the first limit have still to be counted */
+	uint64_t refused_protocol; /* packets */
+	uint64_t refused_rate;
+	int64_t protocol_refusal; /* seconds since the last one told of; -1: none lately */
+	int64_t rate_refusal;
+};
+
+/* 0, or -ENOENT: the mapping has no limits. */
+int subscriber_limits_read(const struct mappings *m, int number, uint32_t in_addr, struct subscriber_limits *ret);
+
 /* Sums over subscribers of a mapping with addresses at equal distances, in slices; omits those with exceptions. */
 struct pool_figures {
 	uint32_t excepted; /* addresses that have another mapping */

@@ -41,9 +41,6 @@ static inline uint64_t load_truth(const struct slot *s)
 /* Reads a slot by rule 3 of <detnat/session.h>; false if it holds no session. */
 bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word);
 
-/* Frees a slot if it still has this state word. True if this call freed it; the counts are then adjusted. */
-bool slot_free(struct slot *s, uint64_t word, struct subscriber *subscriber);
-
 /* Number of slots that hold a session that counts. */
 uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now);
 
@@ -106,6 +103,12 @@ static inline bool subscriber_due(const struct subscriber_iterator *it)
 {
 	return !it->due || *it->due - it->now - 1 > it->due_max;
 }
+
+/* Frees a slot if it still has this state word. True if this call freed it; the counts are then adjusted. */
+bool slot_free(const struct subscriber_iterator *it, struct slot *s, uint64_t word);
+
+/* The line of the subscriber visited, <detnat/limits.h>; NULL: its mapping has no limits. */
+struct limit_line *subscriber_line(const struct subscriber_iterator *it);
 
 /* Non-zero: stop here and visit this subscriber again next time. */
 typedef int (*subscriber_visit)(struct subscriber_iterator *it, void *arg);

@@ -45,12 +45,20 @@ bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word)
 	}
 }
 
-bool slot_free(struct slot *s, uint64_t word, struct subscriber *subscriber)
+struct limit_line *subscriber_line(const struct subscriber_iterator *it)
+{
+	return it->map->limited ? mappings_limit_line(it->m, it->number, mapping_subscriber(&it->map->geo, it->in_addr))
+				: NULL;
+}
+
+bool slot_free(const struct subscriber_iterator *it, struct slot *s, uint64_t word)
 {
 	if (!__atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
-	if (word_state(word) != SESSION_TIME_WAIT)
-		count_down(&subscriber->sessions);
+	if (word_state(word) != SESSION_TIME_WAIT) {
+		limit_line_ended(subscriber_line(it), word_proto(word));
+		count_down(&it->subscriber->sessions);
+	}
 	return true;
 }
 

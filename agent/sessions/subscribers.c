@@ -258,6 +258,39 @@ int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, str
 	return 0;
 }
 
+/* Counts may be below 0 for a moment while they are made. */
+static uint32_t line_count(const struct limit_line *line, unsigned i)
+{
+	int32_t sessions = (int32_t)__atomic_load_n(&line->sessions[i], __ATOMIC_RELAXED);
+
+	return sessions > 0 ? (uint32_t)sessions : 0;
+}
+
+int subscriber_limits_read(const struct mappings *m, int number, uint32_t in_addr, struct subscriber_limits *ret)
+{
+	const struct mapping *map = number < 0 ? NULL : mappings_get(m, number);
+	const struct limit_line *line =
+		map ? mappings_limit_line(m, number, mapping_subscriber(&map->geo, in_addr)) : NULL;
+	uint32_t now, hz = mappings_datapath(m)->hz;
+
+	if (!line)
+		return -ENOENT;
+	now = datapath_ticks(mappings_datapath(m)) << TICK_SHIFT;
+	*ret = (struct subscriber_limits){
+		.limit = map->limit,
+		.tokens = limit_tokens(&map->limit, __atomic_load_n(&line->full_ns, __ATOMIC_RELAXED),
+				       clock_ns(CLOCK_MONOTONIC)),
+		.uncounted = __atomic_load_n(&line->uncounted, __ATOMIC_RELAXED),
+		.refused_protocol = __atomic_load_n(&line->refused_protocol, __ATOMIC_RELAXED),
+		.refused_rate = __atomic_load_n(&line->refused_rate, __ATOMIC_RELAXED),
+		.protocol_refusal = last_report(__atomic_load_n(&line->protocol_event_next, __ATOMIC_RELAXED), now, hz),
+		.rate_refusal = last_report(__atomic_load_n(&line->rate_event_next, __ATOMIC_RELAXED), now, hz),
+	};
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		ret->sessions[i] = line_count(line, i);
+	return 0;
+}
+
 struct pool_walk {
 	struct subscriber_iterator it;
 	int number;

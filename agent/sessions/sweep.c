@@ -124,8 +124,7 @@ static __attribute__((noinline)) void free_expired(struct freeing *f, struct sub
 {
 	uint64_t key, word;
 
-	if (!slot_read(slot, &key, &word) || !too_old(&it->limits, word, it->now) ||
-	    !slot_free(slot, word, it->subscriber))
+	if (!slot_read(slot, &key, &word) || !too_old(&it->limits, word, it->now) || !slot_free(it, slot, word))
 		return;
 	f->n++;
 	tell(f->closed, f->arg, it, key, word);
@@ -186,7 +185,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	if (overflow_word(d, in2out, &word) || !too_old(&one.limits, word, one.now))
 		return;
 
-	if (overflow_delete(d, in2out, word, one.subscriber))
+	if (overflow_delete(d, in2out, word, one.subscriber, subscriber_line(&one)))
 		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), word);
 }
 

@@ -14,10 +14,12 @@ struct mapping_spec {
 	struct geometry geo; /* without ports_per_host: that of the prefixes alone */
 	uint32_t sessions_per_user;
 	uint32_t session_slots;
-	bool open; /* inbound is open: no sessions, no slots */
+	uint8_t tenant; /* 0: there are none */
+	bool open;	/* inbound is open: no sessions, no slots */
 	uint32_t timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 	struct growth_layout growth;
+	struct limit_layout limit; /* the range is 0 */
 };
 
 /* The arithmetic of a mapping that is translated. 0, or -EINVAL with nothing written. */
@@ -83,10 +85,10 @@ enum reclaim mappings_reclaim_step(struct mappings *m);
 void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
 
 /*
- * Changes the quota, the timeouts and the bindings of a mapping in place. Begin, then step until it returns 0 (1: a
- * thread is working), prepare until it returns 0 (1: call again), and once more if other work came between; then
- * update, which makes the change and does the rest. Abort gives up a change before that; it keeps the memory for the
- * next one of the mapping. -ENOMEM, with figures in err, if memory is short.
+ * Changes the quota, the limits, the timeouts and the bindings of a mapping in place. Begin, then step until it returns
+ * 0 (1: a thread is working), prepare until it returns 0 (1: call again), and once more if other work came between;
+ * then update, which makes the change and does the rest. Abort gives up a change before that; it keeps the memory for
+ * the next one of the mapping. -ENOMEM, with figures in err, if memory is short.
  */
 int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err);

@@ -45,6 +45,14 @@ struct bucket_range {
 	uint64_t count; /* 0: none */
 };
 
+/* Lines of limits, see mapping_limits.h, among the records of all subscribers. */
+struct line_range {
+	uint32_t first;
+	uint64_t count;	 /* 0: none */
+	uint64_t marked; /* by mapping_limits_prepare() so far */
+	uint64_t done;	 /* returned so far */
+};
+
 /* See binding_preparation.h. */
 struct binding_preparation {
 	struct binding_layout wanted;
@@ -66,6 +74,7 @@ struct mapping_job {
 	uint32_t part_first;		 /* the part's first subscriber, of n_subscribers */
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
 	struct binding_preparation preparation;
+	struct line_range limits;
 	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
 	uint64_t left_ns;	   /* CLOCK_REALTIME since when the datapath does not use them */
 	uint64_t told;		   /* subscribers whose sessions have been reported */
@@ -94,6 +103,7 @@ struct mappings {
 	bool scanning;
 	struct background grace; /* for unlinked tables */
 	bool grace_runs;
+	bool uncounted;			      /* some line's sessions have to be counted, sessions/limit_count.h */
 	uint32_t sweeps;		      /* number of sweeps begun */
 	const struct mappings_ending *ending; /* NULL: ends of sessions are not reported */
 	int (*on_close)(const struct session *s, void *arg);

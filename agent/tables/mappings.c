@@ -6,6 +6,7 @@
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
+#include "tables/mapping_limits.h"
 
 static void order_changed(struct mappings *m)
 {
@@ -213,9 +214,12 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
+	record->tenant = spec->tenant;
+	__atomic_store_n(&shared->tenant, spec->tenant, __ATOMIC_RELAXED);
 	binding_preparation_finish(t, &bindings);
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);
+	mapping_limits_update(t, &spec->limit);
 	datapath_raise_epoch(m->d);
 	return 0;
 }
@@ -239,6 +243,7 @@ void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 	if (t->n_buckets)
 		chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
 	mapping_bindings_retire(t);
+	mapping_limits_retire(t);
 }
 
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)

@@ -64,6 +64,9 @@ const struct mapping *mappings_get(const struct mappings *m, int number);
 struct subscriber *mappings_subscriber(const struct mappings *m, int number, uint32_t subscriber);
 struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t subscriber);
 
+/* A subscriber's line of limits, in shared memory; NULL: the mapping has none. */
+struct limit_line *mappings_limit_line(const struct mappings *m, int number, uint32_t subscriber);
+
 /*
  * The entry of an outside port, an offset in the subscriber's block, in its bindings of a protocol; NULL: the mapping
  * has no bindings of it. The eight of a group are consecutive.

@@ -8,6 +8,7 @@
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
+#include "tables/mapping_limits.h"
 
 /* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U
@@ -83,6 +84,7 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 			.sessions_per_user = spec->sessions_per_user,
 			.first_bucket = NO_BUCKETS,
 			.growth = spec->growth,
+			.tenant = spec->tenant,
 		},
 		.n_subscribers = prefix_is_none(spec->out) ? 0 : geo.last_subscriber + 1ULL,
 	};
@@ -112,8 +114,11 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		return r;
 	}
 	r = mapping_bindings_alloc(t, spec->bindings.mapping);
+	if (!r)
+		r = mapping_limits_alloc(t, &spec->limit);
 	if (r < 0 || missing_memory(m) > memory_available()) {
 		r = r < 0 && r != -ENOSPC ? r : too_much(t, missing_memory(m), err);
+		mapping_limits_release_unused(t);
 		mapping_bindings_release_unused(t);
 		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
 		if (t->n_buckets)
@@ -122,6 +127,7 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		return r;
 	}
 	t->record.bindings = mapping_bindings_layout(t, &spec->bindings);
+	t->record.limit = mapping_limits_layout(t, &spec->limit, &t->record.limited);
 	*ret = t;
 	return 0;
 }
@@ -137,6 +143,8 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 		r = chunks_make_step(&m->buckets, t->record.first_bucket, t->n_buckets);
 	if (!r)
 		r = mapping_bindings_make_step(t, t->record.bindings.protocols);
+	if (!r && t->record.limited)
+		r = mapping_limits_make_step(t, &t->record.limit);
 	if (r == -ENOMEM)
 		return too_much(t, missing_memory(m), err);
 	if (r < 0)
@@ -155,6 +163,8 @@ int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, s
 	if (number < 0)
 		return number;
 	r = mapping_bindings_alloc(m->table[number], spec->bindings.mapping);
+	if (!r)
+		r = mapping_limits_alloc(m->table[number], &spec->limit);
 	if (r == -ENOSPC || (!r && missing_memory(m) > memory_available()))
 		return too_much(m->table[number], missing_memory(m), err);
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
@@ -167,9 +177,11 @@ int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, st
 	if (number < 0)
 		return number;
 	r = mapping_bindings_make_step(m->table[number], spec->bindings.mapping);
+	if (!r)
+		r = mapping_limits_make_step(m->table[number], &spec->limit);
 	if (r == -ENOMEM)
 		return too_much(m->table[number], missing_memory(m), err);
-	return r < 0 ? error_set(err, r, "cannot make the tables of bindings: %s", strerror(-r)) : r;
+	return r < 0 ? error_set(err, r, "cannot make the tables of bindings or limits: %s", strerror(-r)) : r;
 }
 
 int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec, struct error *err)
@@ -180,6 +192,8 @@ int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec,
 	if (number < 0)
 		return number;
 	wanted = mapping_bindings_layout(m->table[number], &spec->bindings);
+	if (mapping_limits_prepare(m->table[number], &spec->limit, monotonic_us() + PREPARE_US))
+		return 1;
 	r = binding_preparation_step(m->table[number], &wanted, monotonic_us() + PREPARE_US);
 	return r < 0 ? error_set(err, r, "out of memory") : r;
 }
@@ -188,8 +202,10 @@ void mappings_update_abort(struct mappings *m, const struct mapping_spec *spec)
 {
 	int number = mappings_find_kept(m, spec);
 
-	if (number >= 0)
-		binding_preparation_end(m->table[number]);
+	if (number < 0)
+		return;
+	binding_preparation_end(m->table[number]);
+	m->table[number]->limits.marked = 0;
 }
 
 void mappings_add_abort(struct mapping_job *t)
@@ -311,7 +327,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 		return number;
 	if ((t->n_subscribers && !chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers)) ||
 	    (t->n_buckets && !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets)) ||
-	    !mapping_bindings_complete(t))
+	    !mapping_bindings_complete(t) || !mapping_limits_complete(t))
 		return -ENOMEM;
 	/* Before they leave the index: no packet may be dropped for lack of a mapping. */
 	r = mappings_show_untranslated(m, g);

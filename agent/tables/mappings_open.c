@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_drains.h"
+#include "tables/mapping_limits.h"
 
 /* Contents of the indexes. */
 struct survey {
@@ -134,6 +135,11 @@ static int take_tables(struct mappings *m, struct mapping_job *t)
 		return r;
 	}
 	r = mapping_bindings_take(t);
+	if (!r) {
+		r = mapping_limits_take(t);
+		if (r < 0)
+			mapping_bindings_give(t);
+	}
 	if (r < 0) {
 		chunks_give(&m->buckets, t->record.first_bucket, t->n_buckets);
 		chunks_give(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
@@ -159,6 +165,8 @@ static int take_over(struct mappings *m, int number, bool retired)
 		return r;
 	if (r < 0)
 		return -ESTALE;
+	/* An earlier agent may not have counted all. */
+	m->uncounted |= t->record.limited;
 	mappings_enter(m, t, number);
 	if (retired) {
 		mappings_set_retired(m, take_pointer(t));
@@ -292,6 +300,8 @@ static int find_chunks(struct mappings *m, struct error *err)
 		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);
 		if (!r && mapping_has_slots(record))
 			r = chunks_find(&m->buckets, record->first_bucket, subscribers << record->bucket_shift, err);
+		if (!r && record->limited)
+			r = chunks_find(&m->subscribers, record->limit.first, subscribers, err);
 		if (!r && record->bindings.protocols)
 			r = chunks_find(&m->buckets, record->bindings.first, mapping_record_binding_buckets(record),
 					err);

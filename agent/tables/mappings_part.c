@@ -32,6 +32,8 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 
 static void end_slot(struct mapping_job *t, uint32_t in_addr, struct subscriber *s, struct slot *slot)
 {
+	struct limit_line *line = mappings_limit_line(t->m, t->number, mapping_subscriber(&t->record.geo, in_addr));
+
 	uint64_t word;
 
 	/* A packet from outside may still change it. */
@@ -40,8 +42,10 @@ static void end_slot(struct mapping_job *t, uint32_t in_addr, struct subscriber 
 
 		if (!__atomic_compare_exchange_n(&slot->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
-		if (word_is_live(word) && word_state(word) != SESSION_TIME_WAIT)
+		if (word_is_live(word) && word_state(word) != SESSION_TIME_WAIT) {
+			limit_line_ended(line, word_proto(word));
 			count_down(&s->sessions);
+		}
 		if (word_is_live(word) && t->m->ending)
 			t->m->ending->report_slot(t, in_addr, key, word);
 	}

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "tables/mapping_bindings.h"
 #include "tables/mapping_changes.h"
+#include "tables/mapping_limits.h"
 
 /* Moves all tables from one stage to another. */
 static void advance(struct mappings *m, enum table_stage from, enum table_stage to)
@@ -82,24 +83,32 @@ static struct mapping_job *owner_of(const struct mappings *m, const struct overf
 	return NULL;
 }
 
-/* The record of a subscriber whose mapping is in use, but does not have its address; or NULL. */
-static struct subscriber *parted_subscriber(const struct mappings *m, const struct overflow_key *key)
+/* A subscriber whose mapping is in use, but does not have its address; `s` NULL: there is none. */
+struct parted {
+	struct subscriber *s;
+	struct limit_line *line;
+};
+
+static struct parted parted_subscriber(const struct mappings *m, const struct overflow_key *key)
 {
+	uint32_t subscriber;
 	int number = mappings_find_outside(m, key->out_addr);
 
 	if (number < 0 || !m->table[number] || !mapping_has_slots(&m->table[number]->record) ||
 	    !overflow_key_is_of(&m->table[number]->record.geo, key))
-		return NULL;
-	return mappings_subscriber(m, number, mapping_subscriber(&m->table[number]->record.geo, key->in_addr));
+		return (struct parted){ 0 };
+	subscriber = mapping_subscriber(&m->table[number]->record.geo, key->in_addr);
+	return (struct parted){ mappings_subscriber(m, number, subscriber),
+				mappings_limit_line(m, number, subscriber) };
 }
 
 /* Tries to delete a session that packets from outside may still change. */
 #define PURGE_TRIES 100U
 
-static bool purge_parted(struct mappings *m, struct subscriber *s, const struct overflow_key *in2out, uint64_t *word)
+static bool purge_parted(struct mappings *m, const struct parted *p, const struct overflow_key *in2out, uint64_t *word)
 {
 	for (unsigned tries = 0; tries < PURGE_TRIES; tries++) {
-		if (overflow_delete(m->d, in2out, *word, s))
+		if (overflow_delete(m->d, in2out, *word, p->s, p->line))
 			return true;
 		if (overflow_word(m->d, in2out, word))
 			return false;
@@ -111,8 +120,8 @@ static bool purge_parted(struct mappings *m, struct subscriber *s, const struct 
 static void purge_session(struct mappings *m, const struct overflow_key *in2out, uint64_t word)
 {
 	struct mapping_job *of = owner_of(m, in2out);
-	struct subscriber *s = parted_subscriber(m, in2out);
-	bool deleted = s ? purge_parted(m, s, in2out, &word) : overflow_delete_entry(m->d, in2out);
+	struct parted p = parted_subscriber(m, in2out);
+	bool deleted = p.s ? purge_parted(m, &p, in2out, &word) : overflow_delete_entry(m->d, in2out);
 
 	if (deleted && m->ending && of)
 		m->ending->report_overflow(of, in2out, word);
@@ -206,6 +215,8 @@ static enum chunks_release release(struct mapping_job *t)
 		r = chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
 	if (r == CHUNKS_RELEASED)
 		r = mapping_bindings_release_step(t);
+	if (r == CHUNKS_RELEASED)
+		r = mapping_limits_release_step(t);
 	if (r == CHUNKS_RELEASED && t->n_subscribers)
 		r = chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
 					&t->subscribers_done);

@@ -99,7 +99,7 @@ bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key 
 }
 
 bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word,
-		     struct subscriber *subscriber)
+		     struct subscriber *subscriber, struct limit_line *line)
 {
 	struct overflow_key out2in = overflow_key_reverse(in2out, word_out_port(word));
 
@@ -111,6 +111,7 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 		return false;
 	bpf_map_delete_elem(d->overflow, &out2in);
 	if (subscriber) {
+		limit_line_ended(line, in2out->proto);
 		count_down(&subscriber->sessions);
 		count_down(&subscriber->overflow);
 	}

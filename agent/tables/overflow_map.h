@@ -51,11 +51,11 @@ static inline uint32_t overflow_count(const struct subscriber *s)
 }
 
 /*
- * Deletes both entries of a session. True if this call deleted it; the global count and that of the subscriber (NULL if
- * its mapping is gone) are then adjusted.
+ * Deletes both entries of a session. True if this call deleted it; the global count and those of the subscriber (NULL
+ * if its mapping is gone) and of its line (NULL: there is none) are then adjusted.
  */
 bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word,
-		     struct subscriber *subscriber);
+		     struct subscriber *subscriber, struct limit_line *line);
 
 /* Deletes an OUT2IN entry if the session it refers to is missing or has another port. True if this call deleted it. */
 bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key *out2in,
@@ -74,6 +74,13 @@ static inline void count_down(uint32_t *count)
 	while (subscriber_overflow(n) &&
 	       !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		;
+}
+
+/* Takes a session that has ended off the count of its protocol, before count_down(). line: may be NULL. */
+static inline void limit_line_ended(struct limit_line *line, uint8_t proto)
+{
+	if (line)
+		__atomic_fetch_sub(&line->sessions[limit_protocol_of(proto)], 1, __ATOMIC_ACQ_REL);
 }
 
 /*

@@ -32,7 +32,7 @@ SUBPROGRAM int copy_overflow_delete(const struct mapping *m, struct subscriber *
 	if (!m || !s || !c)
 		return 0;
 	in = copy_key_in(m, c);
-	return overflow_delete(s, &in, word);
+	return overflow_delete(m, s, &in, word);
 }
 
 /*
@@ -138,6 +138,7 @@ SUBPROGRAM int copy_overflow_insert(const struct mapping *m, struct subscriber *
 		return COPY_NO_SLOT;
 	}
 	__sync_fetch_and_add(&s->overflow, 1);
+	limit_began(m, c->subscriber, in.proto);
 	__sync_fetch_and_add(&s->sessions, 1);
 	overflow_list_add(m, s, c->subscriber, c->key, (__u32)word_out_port(c->word) << 8 | word_proto(c->word));
 	return COPY_PLACED;
@@ -196,7 +197,8 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 	if (overflow_port_used(m, s, &found->p, word_out_port(c->word)) ||
 	    (subscriber_has_portmaps(s) && portmap_holds(m, s, &found->p, word_out_port(c->word))))
 		return COPY_PORT;
-	if (LOAD(s->sessions) >= m->sessions_per_user)
+	if (LOAD(s->sessions) >= m->sessions_per_user ||
+	    (settings.limits && limit_refuses(m, c->subscriber, word_proto(c->word))))
 		return COPY_QUOTA;
 	if (copy_admit())
 		return COPY_NO_SLOT;

@@ -312,16 +312,15 @@ static __always_inline void copy_mark_inbound(const struct mapping *m, const str
 		STORE(h->inbound, LOAD(h->inbound) + 1);
 }
 
-/* Under the lock: puts the session into the slot of the lowest bit of a mask. */
-static __always_inline int copy_claim(const struct mapping *m, struct subscriber *s, const struct bucket_choice *b,
-				      __u32 mask, const struct session_copy *c)
+/* Under the lock: puts the session into a slot. Not inlined, for the stack. */
+static __noinline int copy_claim(const struct mapping *m, struct subscriber *s, struct slot *slot,
+				 const struct session_copy *c)
 {
-	struct slot *slot = opening_slot(b, mask);
-
 	switch (opening_claim(m, s, c->subscriber, slot, LOAD(slot->truth), c->key, c->word, now_ticks())) {
 	case OPENED:
 		return COPY_PLACED;
 	case OPEN_AT_QUOTA:
+	case OPEN_AT_LIMIT:
 		return COPY_QUOTA;
 	default:
 		return COPY_BUSY;
@@ -379,7 +378,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	}
 	if (offset != first || room != preferred_bit(first))
 		displace(s, b.home);
-	r = copy_claim(m, s, &b, room, c);
+	r = copy_claim(m, s, opening_slot(&b, room), c);
 	if (r != COPY_PLACED)
 		return r;
 	c->slot = (__u16)copy_slot_number(pair, room);

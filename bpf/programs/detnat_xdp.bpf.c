@@ -195,5 +195,5 @@ int overflow_removal(struct overflow_removal *r)
 		return OVERFLOW_CHANGED;
 	if (!r->truth)
 		return overflow_remove_orphan(s, &out, &in);
-	return overflow_remove(s, &in, r->truth);
+	return overflow_remove(m, s, &in, r->truth);
 }

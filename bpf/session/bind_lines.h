@@ -122,8 +122,6 @@ static __always_inline struct binding_search *binding_search_get(void)
 	return bpf_map_lookup_elem(&binding_searches, &zero);
 }
 
-#define STORE(x, value) (*(volatile typeof(x) *)&(x) = (value))
-
 static __always_inline __u32 binding_life(const struct mapping *m, __u8 proto)
 {
 	return LOAD(m->timeout_ticks[binding_timeout(proto)]);

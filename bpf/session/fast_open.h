@@ -141,8 +141,53 @@ static __always_inline struct flow fast_flow_of(const struct mapping *m, __u64 k
 	return f;
 }
 
+/*
+ * Refuses a flow without a slot for a limit of its subscriber, as fast_refuse() does for the quota. Returns the reason;
+ * 0: it is not refused, or not here. flow: fast_flow().
+ */
+SUBPROGRAM int fast_limit_refuse(const struct mapping *m, struct subscriber *s, __u64 flow)
+{
+	__u32 jiffies = (__u32)bpf_jiffies64(), of = limit_protocol_of((__u8)flow);
+	struct limit_line *line = m ? limit_line_get(m, (__u32)(flow >> 32)) : 0;
+
+	if (!m || !s || !line || s->overflow || rate_is_due(LOAD(s->icmp_next), jiffies))
+		return 0;
+	if (limit_is_too_fast(m, line)) {
+		if (rate_is_due(LOAD(line->rate_event_next), jiffies))
+			return 0;
+		__sync_fetch_and_add(&line->refused_rate, 1);
+		__sync_fetch_and_add(&s->refused, 1);
+		return REASON_drop_rate;
+	}
+	if (LOAD(line->pass_tick) != (__u16)now_ticks() || LOAD(line->pass[of]) != QUOTA_IN_VAIN ||
+	    rate_is_due(LOAD(line->protocol_event_next), jiffies) || !limit_is_reached(m, line, (__u8)flow, 0))
+		return 0;
+	__sync_fetch_and_add(&line->refused_protocol, 1);
+	__sync_fetch_and_add(&s->refused, 1);
+	return REASON_drop_quota_protocol;
+}
+
 /* Set in the port that fast_port_take() returns if it is a portmap's, so that the packet opens no session. */
 #define PORT_OF_PORTMAP 0x10000
+
+/* Under the lock: counts a flow's session as the limits want it. Returns -1 if they refuse it. */
+static __always_inline int fast_limit_take(const struct mapping *m, const struct flow *f)
+{
+	return mapping_is_limited(m) && limit_take(m, f->subscriber, f->p.proto | LIMIT_WITH_TOKEN) != LIMIT_TAKEN ? -1
+														   : 0;
+}
+
+/* Under the lock: gives back a flow's places in the limits and in the quota, and the lock. flow: fast_flow(). */
+SUBPROGRAM int fast_give_back(const struct mapping *m, struct subscriber *s, __u64 flow)
+{
+	if (!m || !s)
+		return 0;
+	if (mapping_is_limited(m))
+		limit_give_back(m, (__u32)(flow >> 32), (__u8)flow | LIMIT_WITH_TOKEN);
+	__sync_fetch_and_add(&s->sessions, -1U);
+	open_unlock(s);
+	return 0;
+}
 
 /* Under the lock: the outside port of a flow that opens a session, as an offset in the block; -1. */
 static __always_inline int fast_port_of(const struct flow *f, struct subscriber *s)
@@ -183,10 +228,14 @@ SUBPROGRAM int fast_port_take(const struct mapping *m, struct subscriber *s, __u
 	after.lock = before.lock + 1;
 	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
 		return -1;
-	offset = fast_port_of(&f, s);
-	if (offset < 0) {
+	if (fast_limit_take(m, &f)) {
 		__sync_fetch_and_add(&s->sessions, -1U);
 		open_unlock(s);
+		return -1;
+	}
+	offset = fast_port_of(&f, s);
+	if (offset < 0) {
+		fast_give_back(m, s, flow);
 		return -1;
 	}
 	return (int)(mapping_port_lo(&m->geo, f.subscriber) + (__u32)offset);
@@ -204,7 +253,7 @@ static __always_inline __u32 fast_slot_bit(const struct bucket_choice *b, const 
 
 /*
  * Opens the session of a flow, after fast_port_take(), with the outside port in `flow`, and gives the lock back.
- * Returns the state word; 0: the packet is for the slow path.
+ * Returns the state word; 0: the packet is for the slow path, and fast_give_back() is to follow.
  */
 SUBPROGRAM __u64 fast_open_to(const struct mapping *m, struct subscriber *s, __u64 key, __u64 flow)
 {
@@ -226,11 +275,8 @@ SUBPROGRAM __u64 fast_open_to(const struct mapping *m, struct subscriber *s, __u
 		if (crowded || other || !word_is_free(LOAD(slot->truth)) || LOAD(s->displaced) & b.home)
 			slot = fast_open_slot(&f, word, crowded, &displaced);
 	}
-	if (!slot) {
-		__sync_fetch_and_add(&s->sessions, -1U);
-		open_unlock(s);
+	if (!slot)
 		return 0;
-	}
 	if (displaced || other)
 		displace(s, b.home);
 	if (settings.filtering)
@@ -251,10 +297,23 @@ static __always_inline int fast_open_featured(const struct flow *f, struct subsc
 		return CONTINUE;
 	}
 	*ret_word = fast_open_to(f->m, s, f->key, fast_flow(f, (__u16)port));
-	if (!*ret_word)
+	if (!*ret_word) {
+		fast_give_back(f->m, s, fast_flow(f, 0));
 		return TO_SLOW_PATH;
+	}
 	fast_open_report(f, (__u16)port);
 	return CONTINUE;
+}
+
+/* fast_open() of a subscriber with limits. */
+static __always_inline int fast_open_limited(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+{
+	int refused;
+
+	if (unlikely(LOAD(s->sessions) >= f->m->sessions_per_user))
+		return fast_refuse(f, s);
+	refused = fast_limit_refuse(f->m, s, fast_flow(f, 0));
+	return refused ? drop((enum reason)refused) : fast_open_featured(f, s, ret_word);
 }
 
 /* Returns 1 if a portmap may have the inside port of an opening, or the outside port that it would get. */
@@ -285,8 +344,12 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 	union opener before, after;
 	int displaced, crowded;
 
-	if (openings_are_slow(f->m))
-		return TO_SLOW_PATH;
+	if (settings.openings) {
+		if (openings_are_slow(f->m))
+			return TO_SLOW_PATH;
+		if (mapping_is_limited(f->m))
+			return fast_open_limited(f, s, ret_word);
+	}
 	if (opening_is_featured(f, s, out_port))
 		return fast_open_featured(f, s, ret_word);
 	before.word = LOAD(s->opener.word);

@@ -42,10 +42,18 @@ enum opened {
 	OPENED,	      /* the session is found or opened, *ret_word is set */
 	OPEN_NO_ROOM, /* no slot, or no port in the group */
 	OPEN_AT_QUOTA,
-	OPEN_LOST,    /* lost a race against the sweep, or another core keeps the lock */
-	OPEN_EXISTS,  /* another core has opened it meanwhile */
-	OPEN_NO_PORT, /* no port of the block is free towards the endpoint */
+	OPEN_LOST,     /* lost a race against the sweep, or another core keeps the lock */
+	OPEN_EXISTS,   /* another core has opened it meanwhile */
+	OPEN_NO_PORT,  /* no port of the block is free towards the endpoint */
+	OPEN_AT_LIMIT, /* of the sessions of its protocol */
+	OPEN_TOO_FAST, /* no token is left for it */
 };
+
+/* The protocol of an opening for limit_take(): of the opener's own ones alone, the rate is limited. */
+static __always_inline __u32 opening_limit(const struct opening *o, __u8 proto)
+{
+	return proto | (o && LOAD(o->rated) ? LIMIT_WITH_TOKEN : 0);
+}
 
 /* Under the lock: returns 1 if the subscriber is at its quota, and the opening has no place in it. */
 static __always_inline int quota_is_reached(const struct mapping *m, const struct subscriber *s)
@@ -55,22 +63,48 @@ static __always_inline int quota_is_reached(const struct mapping *m, const struc
 	return !(o && LOAD(o->reserved)) && LOAD(s->sessions) >= m->sessions_per_user;
 }
 
+/* Under the lock: limit_take() for a session that the opening counts, as enum opened. */
+static __always_inline enum opened quota_take_limit(const struct mapping *m, __u32 subscriber, __u8 proto)
+{
+	int taken =
+		mapping_is_limited(m) ? limit_take(m, subscriber, opening_limit(opening_record(), proto)) : LIMIT_TAKEN;
+
+	return taken == LIMIT_TAKEN ? OPENED : taken == LIMIT_REACHED ? OPEN_AT_LIMIT : OPEN_TOO_FAST;
+}
+
+/* Under the lock: undoes quota_take_limit(). */
+static __always_inline void quota_leave_limit(const struct mapping *m, __u32 subscriber, __u8 proto)
+{
+	if (mapping_is_limited(m))
+		limit_give_back(m, subscriber, opening_limit(opening_record(), proto));
+}
+
 /*
  * Under the lock: counts a session before it exists, so that the count is never too low; or takes the place of one that
- * has given way. Returns 0, or -1 at the quota.
+ * has given way. Returns OPENED, OPEN_AT_QUOTA, OPEN_AT_LIMIT or OPEN_TOO_FAST. Not inlined, for the stack.
  */
-static __always_inline int quota_take(const struct mapping *m, struct subscriber *s)
+static __noinline enum opened quota_take(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u8 proto)
 {
 	struct opening *o = opening_record();
+	enum opened taken;
 
-	if (o && LOAD(o->reserved)) {
-		STORE(o->reserved, 0);
-		return 0;
-	}
 	if (quota_is_reached(m, s))
-		return -1;
-	__sync_fetch_and_add(&s->sessions, 1);
-	return 0;
+		return OPEN_AT_QUOTA;
+	taken = quota_take_limit(m, subscriber, proto);
+	if (taken != OPENED)
+		return taken;
+	if (o && LOAD(o->reserved))
+		STORE(o->reserved, 0);
+	else
+		__sync_fetch_and_add(&s->sessions, 1);
+	return OPENED;
+}
+
+/* Under the lock: undoes quota_take(). */
+static __always_inline void quota_leave(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u8 proto)
+{
+	quota_leave_limit(m, subscriber, proto);
+	__sync_fetch_and_add(&s->sessions, -1U);
 }
 
 /* Reports the sessions that a scan removed. */
@@ -118,15 +152,44 @@ SUBPROGRAM int open_scan_buckets(const struct mapping *m, struct subscriber *s, 
 		open_scan_slot(m, b.first, at, now);
 	for (__u32 at = BUCKET_SLOTS; at < 2 * BUCKET_SLOTS && b.second != b.first; at++)
 		open_scan_slot(m, b.second, at, now);
-	if (LOAD(o->freed))
+	/* Those that a scan frees are of the flow's protocol. */
+	if (LOAD(o->freed)) {
+		limit_ended(m, subscriber, p->proto, LOAD(o->freed));
 		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	}
 	opening_tell(o, m, subscriber);
 	return 0;
 }
 
 /*
+ * Under the lock: exchanges the place of an expired session in the limit of its protocol for one of a new session,
+ * which takes a token. Returns OPENED, OPEN_AT_LIMIT or OPEN_TOO_FAST.
+ */
+static __always_inline enum opened opening_exchange(const struct mapping *m, __u32 subscriber, __u8 proto, __u8 before)
+{
+	enum opened taken;
+
+	if (!mapping_is_limited(m))
+		return OPENED;
+	limit_count(m, subscriber, before, -1U);
+	taken = quota_take_limit(m, subscriber, proto);
+	if (taken != OPENED)
+		limit_count(m, subscriber, before, 1);
+	return taken;
+}
+
+/* Under the lock: undoes opening_exchange(). */
+static __always_inline void opening_exchange_back(const struct mapping *m, __u32 subscriber, __u8 proto, __u8 before)
+{
+	if (!mapping_is_limited(m))
+		return;
+	quota_leave_limit(m, subscriber, proto);
+	limit_count(m, subscriber, before, 1);
+}
+
+/*
  * Under the lock: claims a slot, whose state word is `from`, for the session (key, word). A session that it displaces
- * is reported. Returns OPENED, OPEN_AT_QUOTA or OPEN_LOST.
+ * is reported. Returns OPENED, OPEN_LOST, or as quota_take().
  */
 static __always_inline enum opened opening_claim(const struct mapping *m, struct subscriber *s, __u32 subscriber,
 						 struct slot *slot, __u64 from, __u64 key, __u64 word, __u32 now)
@@ -137,14 +200,19 @@ static __always_inline enum opened opening_claim(const struct mapping *m, struct
 	if (word_is_live(from) && !time_wait && !word_expired(from, now, m->timeout_ticks))
 		return OPEN_LOST;
 
-	/* Replacing an expired session that still counts leaves the count unchanged. */
+	/* Replacing an expired session that still counts leaves the count unchanged, except that of its protocol. */
 	int counts = !word_is_live(from) || time_wait;
+	__u8 proto = word_proto(word);
+	enum opened taken;
 
-	if (counts && quota_take(m, s))
-		return OPEN_AT_QUOTA;
+	taken = counts ? quota_take(m, s, subscriber, proto) : opening_exchange(m, subscriber, proto, word_proto(from));
+	if (taken != OPENED)
+		return taken;
 	if (!slot_claim(slot, from, key, word)) {
 		if (counts)
-			__sync_fetch_and_add(&s->sessions, -1U);
+			quota_leave(m, s, subscriber, proto);
+		else
+			opening_exchange_back(m, subscriber, proto, word_proto(from));
 		return OPEN_LOST;
 	}
 	if (word_is_live(from))

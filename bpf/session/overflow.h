@@ -60,7 +60,8 @@ static __always_inline void overflow_closed(const struct overflow_key *in, __u64
 }
 
 /* Under the lock: removes a session from the map. Returns 1 if it was there. The key is as it was afterwards. */
-static __always_inline int overflow_delete(struct subscriber *s, struct overflow_key *in, __u64 word)
+static __always_inline int overflow_delete(const struct mapping *m, struct subscriber *s, struct overflow_key *in,
+					   __u64 word)
 {
 	const __u16 in_port = in->port;
 
@@ -70,13 +71,15 @@ static __always_inline int overflow_delete(struct subscriber *s, struct overflow
 	bpf_map_delete_elem(&overflow, in);
 	overflow_key_turn(in, OVERFLOW_IN2OUT, in_port);
 	__sync_fetch_and_add(&s->overflow, -1U);
+	limit_ended(m, mapping_subscriber(&m->geo, in->in_addr), in->proto, 1);
 	__sync_fetch_and_add(&s->sessions, -1U);
 	overflow_release();
 	return 1;
 }
 
 /* Takes the lock and deletes a session if its state word is still `word`. */
-static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, struct overflow_key *in, __u64 word)
+static __always_inline enum overflow_removed overflow_remove(const struct mapping *m, struct subscriber *s,
+							     struct overflow_key *in, __u64 word)
 {
 	enum overflow_removed removed = OVERFLOW_CHANGED;
 	struct overflow_session *o;
@@ -84,7 +87,7 @@ static __always_inline enum overflow_removed overflow_remove(struct subscriber *
 	if (open_lock(s))
 		return OVERFLOW_BUSY;
 	o = bpf_map_lookup_elem(&overflow, in);
-	if (o && LOAD(o->truth) == word && overflow_delete(s, in, word))
+	if (o && LOAD(o->truth) == word && overflow_delete(m, s, in, word))
 		removed = OVERFLOW_REMOVED;
 	open_unlock(s);
 	return removed;
@@ -125,7 +128,7 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 
 	if (!word_expired(word, f->now, f->m->timeout_ticks))
 		return o;
-	if (overflow_remove(s, &in, word) == OVERFLOW_REMOVED)
+	if (overflow_remove(f->m, s, &in, word) == OVERFLOW_REMOVED)
 		overflow_closed(&in, word);
 	return 0;
 }
@@ -214,7 +217,7 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
 	}
 	if (!(word_expired(word, now_ticks(), m->timeout_ticks) ||
 	      (out_port & OVERFLOW_PORT_OF_RESET && word_state(word) & SESSION_RESET)) ||
-	    !overflow_delete(s, &key, word))
+	    !overflow_delete(m, s, &key, word))
 		return 1;
 	overflow_closed(&key, word);
 	return 0;
@@ -234,8 +237,8 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, struct ove
 		__u64 after = session_apply(&o->truth, &word, next, p->flags, from_inside, now, m);
 
 		if (entered_reset(word, after))
-			searches_anew(s);
-	} else if (overflow_remove(s, in, word) == OVERFLOW_REMOVED) {
+			searches_anew(m, s, mapping_subscriber(&m->geo, in->in_addr), in->proto);
+	} else if (overflow_remove(m, s, in, word) == OVERFLOW_REMOVED) {
 		overflow_closed(in, word);
 	}
 	TRACE_STEP(session, before, next);

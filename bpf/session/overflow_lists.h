@@ -186,9 +186,10 @@ struct overflow_list_walk {
 };
 
 /* Flags of a walk through a list. */
-#define OVERFLOW_LIST_PEEK    0x80000000U /* only look whether one gives way */
-#define OVERFLOW_LIST_INBOUND 0x40000000U /* those that the outside has opened give way, too */
-#define OVERFLOW_LIST_FLAGS   (OVERFLOW_LIST_PEEK | OVERFLOW_LIST_INBOUND)
+#define OVERFLOW_LIST_PEEK	0x80000000U	/* only look whether one gives way */
+#define OVERFLOW_LIST_INBOUND	0x40000000U	/* those that the outside has opened give way, too */
+#define OVERFLOW_LIST_OF(proto) ((proto) << 16) /* only those of a protocol; 0: any */
+#define OVERFLOW_LIST_FLAGS	(OVERFLOW_LIST_PEEK | OVERFLOW_LIST_INBOUND | OVERFLOW_LIST_OF(0xffU))
 
 /* Under the lock: ends the session at a place of the list in favour of another one, which has its place in the count.
  */
@@ -200,13 +201,20 @@ SUBPROGRAM int overflow_list_end(const struct mapping *m, struct subscriber *s, 
 	if (!m || !s || !overflow_listed_key(m, subscriber, at, &in, &port))
 		return 0;
 	__sync_fetch_and_add(&s->sessions, 1);
-	if (!overflow_delete(s, &in, word)) {
+	if (!overflow_delete(m, s, &in, word)) {
 		__sync_fetch_and_add(&s->sessions, -1U);
 		return 0;
 	}
 	overflow_closed(&in, word);
 	overflow_list_drop(m, subscriber, at);
 	return 1;
+}
+
+/* Returns 1 if a walk is for another protocol than a session's. */
+static __always_inline int overflow_list_is_of_another(__u32 what, __u64 word)
+{
+	return settings.limits && what & OVERFLOW_LIST_OF(0xffU) &&
+	       (what & OVERFLOW_LIST_OF(0xffU)) != OVERFLOW_LIST_OF((__u32)word_proto(word));
 }
 
 /*
@@ -229,7 +237,8 @@ SUBPROGRAM int overflow_list_look(const struct mapping *m, struct subscriber *s,
 		return 0;
 	}
 	STORE(head->next, (__u32)at);
-	if ((word_state(word) & SESSION_RESET || word_expired(word, now, m->timeout_ticks) ||
+	if (!overflow_list_is_of_another(what, word) &&
+	    (word_state(word) & SESSION_RESET || word_expired(word, now, m->timeout_ticks) ||
 	     (what & OVERFLOW_LIST_INBOUND && overflow_listed_inbound(m, subscriber, (__u32)at))) &&
 	    (what & OVERFLOW_LIST_PEEK || overflow_list_end(m, s, subscriber, (__u32)at, word)))
 		return 2;

@@ -39,18 +39,20 @@ static __noinline void overflow_opened(const struct flow *f, __u16 out_port)
 
 /*
  * Under the lock, for an admitted flow as seen from inside, and a free port: opens its session with a state word.
- * inbound: 1 if the outside opens it. Returns OPENED, OPEN_EXISTS, OPEN_AT_QUOTA or OPEN_NO_ROOM.
+ * inbound: 1 if the outside opens it. Returns OPENED, OPEN_EXISTS, OPEN_NO_ROOM, or as quota_take().
  */
 static __always_inline enum opened overflow_open(const struct flow *f, struct subscriber *s, __u64 word, __u32 inbound)
 {
 	__u16 out_port = word_out_port(word);
+	enum opened taken;
 	long r;
 
 	/* Half an entry is no session, and goes; without others the search for a port has not looked. */
 	if (overflow_port_used(f->m, s, &f->p, out_port))
 		return OPEN_NO_ROOM;
-	if (quota_take(f->m, s))
-		return OPEN_AT_QUOTA;
+	taken = quota_take(f->m, s, f->subscriber, f->p.proto);
+	if (taken != OPENED)
+		return taken;
 	__sync_fetch_and_add(&s->overflow, 1);
 	r = overflow_insert(f, word, inbound);
 	if (!r) {
@@ -59,7 +61,7 @@ static __always_inline enum opened overflow_open(const struct flow *f, struct su
 		return OPENED;
 	}
 	__sync_fetch_and_add(&s->overflow, -1U);
-	__sync_fetch_and_add(&s->sessions, -1U);
+	quota_leave(f->m, s, f->subscriber, f->p.proto);
 	return r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
 }
 

@@ -32,6 +32,7 @@ enum quota_room {
 	QUOTA_BELOW, /* one more session may be opened */
 	QUOTA_PLACE, /* a session has given way: its place in the count is the caller's, to be taken or given back */
 	QUOTA_FULL,
+	QUOTA_TOO_FAST, /* of limit_room() alone */
 };
 
 struct quota_walk {
@@ -41,6 +42,8 @@ struct quota_walk {
 	__u32 now;
 	__u32 from; /* bucket */
 	__u32 peek; /* 1: only see whether one would give way */
+	__u32 proto;
+	__u16 *pass; /* progress of the search, in this tick */
 };
 
 /*
@@ -55,6 +58,7 @@ struct quota_look {
 	__u32 bucket; /* the first one with it */
 	__u32 freed;  /* expired sessions removed */
 	__u32 found;  /* 1: a session was taken, or seen by a peek */
+	__u32 proto;  /* of the sessions that may give way; 0: any */
 };
 
 struct {
@@ -96,19 +100,26 @@ static __always_inline int quota_concerns(const struct mapping *m, __u64 word, _
 	       (word_state(word) & SESSION_RESET || inbound & 1 || word_expired(word, now, m->timeout_ticks));
 }
 
+/* Returns 1 if a walk is for another protocol than a session's. */
+static __always_inline int quota_is_of_another(const struct quota_look *l, __u64 word)
+{
+	return settings.limits && LOAD(l->proto) && LOAD(l->proto) != word_proto(word);
+}
+
 /* The rank of a session that quota_concerns(). */
 SUBPROGRAM int quota_rank(const struct mapping *m, __u64 word, __u32 now)
 {
 	return m ? (int)giving_way_rank(word, now, m->timeout_ticks) : (int)QUOTA_RANK_EXPIRED;
 }
 
-/* Ends a session for another one, or because it has expired; its place in the count remains. Returns 1 if so. */
+/* Ends a session for another one, or because it has expired; its place in the quota remains. Returns 1 if so. */
 static __always_inline int quota_take_away(const struct mapping *m, struct slot *slot, __u32 subscriber, __u64 word)
 {
 	__u64 key = LOAD(slot->key);
 
 	if (!slot_change(slot, word, 0))
 		return 0;
+	limit_ended(m, subscriber, word_proto(word), 1);
 	slot_closed(m, subscriber, key, word);
 	return 1;
 }
@@ -146,7 +157,7 @@ SUBPROGRAM int quota_look_bucket(const struct mapping *m, __u32 subscriber, __u3
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
-		if (quota_concerns(m, word, inbound >> k, now))
+		if (quota_concerns(m, word, inbound >> k, now) && !quota_is_of_another(l, word))
 			quota_look_slot(m, &b->slot[k], subscriber, word, now);
 	}
 	return 0;
@@ -168,15 +179,16 @@ SUBPROGRAM int quota_take_slot(const struct mapping *m, struct slot *slot, __u32
 /* Takes the first session of the wanted rank or a higher one in bucket i. Returns 1 to end the walk. */
 SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u32 i, __u32 now)
 {
+	struct quota_look *l = quota_look_get();
 	struct bucket *b = m ? quota_bucket(m, subscriber, i) : 0;
 	__u32 inbound = b ? quota_inbound(m, subscriber, i) : 0;
 
-	if (!b)
+	if (!l || !b)
 		return 1;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
 		__u64 word = LOAD(b->slot[k].truth);
 
-		if (quota_concerns(m, word, inbound >> k, now) &&
+		if (quota_concerns(m, word, inbound >> k, now) && !quota_is_of_another(l, word) &&
 		    quota_take_slot(m, &b->slot[k], subscriber, word, now))
 			return 1;
 	}
@@ -204,7 +216,7 @@ static __always_inline int quota_go_on(struct quota_walk *w, struct quota_look *
 	STORE(l->found, 0);
 	end = w->from + (__u32)bpf_loop(buckets - w->from, quota_take_step, w, 0);
 	if (LOAD(l->found))
-		STORE(w->s->quota_pass, (__u16)((pass & 0xff00) | ((end - 1) & 0xff)));
+		STORE(*w->pass, (__u16)((pass & 0xff00) | ((end - 1) & 0xff)));
 	/* Each part of a walk that is shared counts once. */
 	search_count(w->s, end / QUOTA_UNIT - w->from / QUOTA_UNIT);
 	return (int)LOAD(l->found);
@@ -229,14 +241,18 @@ static __always_inline int quota_look(struct quota_walk *w, struct quota_look *l
 	return 1;
 }
 
+static __always_inline __u32 quota_list_flags(const struct quota_walk *w)
+{
+	return (w->peek ? OVERFLOW_LIST_PEEK : 0) | (settings.limits ? OVERFLOW_LIST_OF(w->proto) : 0);
+}
+
 /* The last to give way: a session beyond the slots, on a granted port, that the outside has opened. */
 static __always_inline int quota_inbound_beyond(const struct quota_walk *w)
 {
 	if (!settings.growth || !settings.filtering || !LOAD(w->m->bindings.filtering) ||
 	    !subscriber_overflow(LOAD(w->s->overflow)))
 		return 0;
-	return overflow_gives_way(w->m, w->s, w->subscriber, w->now,
-				  OVERFLOW_LIST_INBOUND | (w->peek ? OVERFLOW_LIST_PEEK : 0));
+	return overflow_gives_way(w->m, w->s, w->subscriber, w->now, OVERFLOW_LIST_INBOUND | quota_list_flags(w));
 }
 
 /* Looks for a session that gives way. Returns 1 if one did or, with a peek, would. */
@@ -246,10 +262,10 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 
 	/* Once more, if others have taken the session that the walk found. */
 	for (int i = 0; i < 4; i++) {
-		__u32 pass = LOAD(w->s->quota_pass);
+		__u32 pass = LOAD(*w->pass);
 
 		if (pass >> 8 == QUOTA_RANK_BEYOND) {
-			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, w->peek ? OVERFLOW_LIST_PEEK : 0))
+			if (overflow_gives_way(w->m, w->s, w->subscriber, w->now, quota_list_flags(w)))
 				return 1;
 			beyond = 1;
 		} else if (pass != QUOTA_NOT_BEGUN && pass != QUOTA_IN_VAIN && quota_go_on(w, l, pass)) {
@@ -261,7 +277,7 @@ static __always_inline int quota_give_way(struct quota_walk *w, struct quota_loo
 			STORE(l->rank, QUOTA_RANK_BEYOND);
 		if (!LOAD(l->rank))
 			break;
-		STORE(w->s->quota_pass, (__u16)(LOAD(l->rank) << 8 | (LOAD(l->bucket) & 0xff)));
+		STORE(*w->pass, (__u16)(LOAD(l->rank) << 8 | (LOAD(l->bucket) & 0xff)));
 	}
 	return quota_inbound_beyond(w);
 }
@@ -289,7 +305,11 @@ SUBPROGRAM int quota_room(const struct mapping *m, struct subscriber *s, const s
 		.subscriber = mapping_subscriber(&m->geo, p->src),
 		.now = now_ticks(),
 		.peek = !!(elsewhere & QUOTA_PEEK),
+		.pass = &s->quota_pass,
 	};
+
+	if (settings.limits)
+		STORE(l->proto, 0);
 
 	if (LOAD(s->sessions) + (elsewhere & ~QUOTA_PEEK) < m->sessions_per_user)
 		return QUOTA_BELOW;
@@ -298,6 +318,52 @@ SUBPROGRAM int quota_room(const struct mapping *m, struct subscriber *s, const s
 	if (!search_begin(s, w.now) && quota_give_way(&w, l))
 		return QUOTA_PLACE;
 	STORE(s->quota_pass, (__u16)QUOTA_IN_VAIN);
+	return QUOTA_FULL;
+}
+
+/*
+ * The same for the limits of the mapping: at that of the packet's protocol, sessions of this protocol give way.
+ * elsewhere: those in draining mappings. QUOTA_PLACE: the place in the quota of one that gave way is the caller's. The
+ * rate comes first, so that nothing gives way for a session that it refuses: QUOTA_TOO_FAST.
+ */
+SUBPROGRAM int limit_room(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 elsewhere)
+{
+	struct quota_look *l = quota_look_get();
+	struct limit_line *line;
+	__u32 of;
+
+	if (!m || !s || !p || !l)
+		return QUOTA_FULL;
+
+	struct quota_walk w = {
+		.m = m,
+		.s = s,
+		.subscriber = mapping_subscriber(&m->geo, p->src),
+		.now = now_ticks(),
+		.peek = !!(elsewhere & QUOTA_PEEK),
+		.proto = p->proto,
+	};
+
+	line = limit_line_get(m, w.subscriber);
+	if (!line)
+		return QUOTA_BELOW;
+	if (limit_is_too_fast(m, line))
+		return QUOTA_TOO_FAST;
+	if (!limit_is_reached(m, line, p->proto, elsewhere & ~QUOTA_PEEK))
+		return QUOTA_BELOW;
+	of = limit_protocol_of(p->proto);
+	if (LOAD(line->pass_tick) != (__u16)w.now) {
+		for (__u32 i = 0; i < N_LIMITS; i++)
+			STORE(line->pass[i], QUOTA_NOT_BEGUN);
+		STORE(line->pass_tick, (__u16)w.now);
+	}
+	w.pass = &line->pass[of];
+	if (LOAD(*w.pass) == QUOTA_IN_VAIN)
+		return QUOTA_FULL;
+	STORE(l->proto, p->proto);
+	if (!search_begin(s, w.now) && quota_give_way(&w, l))
+		return QUOTA_PLACE;
+	STORE(line->pass[of], (__u16)QUOTA_IN_VAIN);
 	return QUOTA_FULL;
 }
 

@@ -8,6 +8,7 @@
 #include "subscriber/lookup.h"
 #include "base/notify.h"
 #include "packet/parse.h"
+#include "session/limit_lines.h"
 #include "base/settings.h"
 
 /* A subscriber's packet, and the values that its session is looked up by. */
@@ -250,9 +251,11 @@ static __always_inline int entered_reset(__u64 before, __u64 after)
 	return word_state(after) & SESSION_RESET && !(word_state(before) & SESSION_RESET);
 }
 
-/* Allows searches that were in vain in this tick to be repeated. */
-static __always_inline void searches_anew(struct subscriber *s)
+/* Allows searches that were in vain in this tick to be repeated, also among the sessions of a protocol. */
+static __always_inline void searches_anew(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u8 proto)
 {
+	if (settings.limits)
+		limit_searches_anew(m, subscriber, proto);
 	*(volatile __u16 *)&s->exhausted = 0;
 	if (LOAD(s->quota_pass) == QUOTA_IN_VAIN)
 		*(volatile __u16 *)&s->quota_pass = QUOTA_NOT_BEGUN;
@@ -262,13 +265,16 @@ static __always_inline void searches_anew(struct subscriber *s)
  * Notes that a session has ended. It or its port may give way, so searches that were in vain in this tick may succeed
  * now.
  */
-static __always_inline void session_ended(struct subscriber *s, __u64 before, __u64 after)
+static __always_inline void session_ended(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 before,
+					  __u64 after)
 {
-	if (entered_time_wait(before, after))
+	if (entered_time_wait(before, after)) {
+		limit_ended(m, subscriber, word_proto(before), 1);
 		__sync_fetch_and_add(&s->sessions, -1U);
-	else if (!entered_reset(before, after))
+	} else if (!entered_reset(before, after)) {
 		return;
-	searches_anew(s);
+	}
+	searches_anew(m, s, subscriber, word_proto(before));
 }
 
 #define FROM_INSIDE 0x80000000U
@@ -294,9 +300,10 @@ SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct
 		return 0;
 	}
 	after = session_apply(&s->truth, &word, after, (__u8)flags, from_inside, now, m);
-	record = subscriber_get(m, subscriber & ~FROM_INSIDE);
+	subscriber &= ~FROM_INSIDE;
+	record = subscriber_get(m, subscriber);
 	if (record)
-		session_ended(record, word, after);
+		session_ended(m, record, subscriber, word, after);
 	return 0;
 }
 

@@ -67,7 +67,7 @@ static __noinline int inbound_open_beyond(const struct flow *f, struct subscribe
 	if (opened == OPENED)
 		return 0;
 	overflow_release();
-	return opened == OPEN_AT_QUOTA ? INBOUND_QUOTA : INBOUND_NOT;
+	return opened == OPEN_AT_QUOTA || opened == OPEN_AT_LIMIT ? INBOUND_QUOTA : INBOUND_NOT;
 }
 
 static __always_inline void inbound_count_one(struct binding_header *h)
@@ -131,6 +131,7 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 		inbound_count_one(h);
 		return 0;
 	case OPEN_AT_QUOTA:
+	case OPEN_AT_LIMIT:
 		return INBOUND_QUOTA;
 	default:
 		return INBOUND_BUSY;
@@ -181,6 +182,8 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
 	r = inbound_full(m, s, subscriber, h, f.now);
+	if (!r && settings.limits && limit_refuses(m, subscriber, p->proto))
+		r = INBOUND_QUOTA;
 	if (r)
 		return r;
 	/* The flow as seen from inside. */

@@ -88,13 +88,17 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 			slot_closed(f->m, f->subscriber, f->key, word);
 		return OPEN_LOST;
 	}
-	if (reopens && quota_take(f->m, s))
-		return OPEN_AT_QUOTA;
+	if (reopens) {
+		enum opened taken = quota_take(f->m, s, f->subscriber, f->p.proto);
+
+		if (taken != OPENED)
+			return taken;
+	}
 	after = session_apply(&slot->truth, &word, session_after(word, f->p.flags, 1, f->now, f->m), f->p.flags, 1,
 			      f->now, f->m);
 	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
 		/* Sessions are reopened only under the lock, so the slot was swept meanwhile. */
-		__sync_fetch_and_add(&s->sessions, -1U);
+		quota_leave(f->m, s, f->subscriber, f->p.proto);
 		return OPEN_LOST;
 	}
 	if (reopens) {
@@ -104,6 +108,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		if (settings.filtering)
 			inbound_mark(f, existing, 0);
 	} else if (entered_time_wait(word, after)) {
+		limit_ended(f->m, f->subscriber, f->p.proto, 1);
 		__sync_fetch_and_add(&s->sessions, -1U);
 	}
 	*ret_word = after;
@@ -155,13 +160,16 @@ static __always_inline __s32 open_bound_port(const struct opening *o, const stru
 #define BOUND_TO(offset) ((__u32)(offset) + 1)
 #define PLACE_RESERVED	 0x80000000U
 
-/* Under the lock: whether an opening has a place in the quota already. */
+/* Under the lock: whether an opening has a place in the quota already. It is the subscriber's own. */
 static __always_inline void place_reserve(__u32 bound)
 {
 	struct opening *o = opening_record();
 
-	if (o)
-		STORE(o->reserved, bound / PLACE_RESERVED);
+	if (!o)
+		return;
+	STORE(o->reserved, bound / PLACE_RESERVED);
+	if (settings.limits)
+		STORE(o->rated, 1);
 }
 
 /* Under the lock: gives back a place that the opening has not taken. */
@@ -169,6 +177,8 @@ static __always_inline void place_release(struct subscriber *s)
 {
 	struct opening *o = opening_record();
 
+	if (o && settings.limits)
+		STORE(o->rated, 0);
 	if (!o || !LOAD(o->reserved))
 		return;
 	STORE(o->reserved, 0);
@@ -353,6 +363,19 @@ static __always_inline int open_take_place(const struct flow *f, struct subscrib
 	return taken;
 }
 
+/* limit_room() for a flow from inside. peek: QUOTA_PEEK or 0. */
+static __always_inline int open_limit_room(const struct flow *f, struct subscriber *s, __u32 peek)
+{
+	return mapping_is_limited(f->m) ? limit_room(f->m, s, &f->p, drain_sessions_of(f->p.src, f->p.proto) | peek)
+					: QUOTA_BELOW;
+}
+
+/* Returns 1 after a result that others have caused, who disturb the opening. */
+static __always_inline int open_is_tried_again(int opened)
+{
+	return opened == OPEN_LOST || opened == OPEN_AT_QUOTA || opened == OPEN_AT_LIMIT;
+}
+
 /*
  * Opens a flow's session by open_in_slot() or open_beyond_slots(), in place of one that gives way at the quota. bound:
  * as open_bind() returns it. Returns enum opened.
@@ -364,9 +387,13 @@ static __always_inline int open_with_room(int (*open)(const struct mapping *m, s
 	__u32 elsewhere = drain_sessions(f->p.src);
 	int opened = OPEN_LOST;
 
-	for (int i = 0; i < OPEN_TRIES && (opened == OPEN_LOST || opened == OPEN_AT_QUOTA); i++) {
-		int room = quota_room(f->m, s, &f->p, elsewhere);
+	for (int i = 0; i < OPEN_TRIES && open_is_tried_again(opened); i++) {
+		int room = open_limit_room(f, s, 0);
 
+		if (room >= QUOTA_FULL)
+			return room == QUOTA_FULL ? OPEN_AT_LIMIT : OPEN_TOO_FAST;
+		if (room == QUOTA_BELOW)
+			room = quota_room(f->m, s, &f->p, elsewhere);
 		if (room == QUOTA_FULL)
 			return OPEN_AT_QUOTA;
 		if (room == QUOTA_BELOW && i && open_take_place(f, s))
@@ -376,11 +403,28 @@ static __always_inline int open_with_room(int (*open)(const struct mapping *m, s
 	return opened;
 }
 
-/* Returns 1 if no session gives way to one more, before a port is bound for it: for a refused one none is. */
+/* The reason for which an opening is refused that the quota or a limit does not allow. */
+static __always_inline enum reason open_refusal(int opened)
+{
+	return opened == OPEN_TOO_FAST	 ? REASON_drop_rate
+	       : opened == OPEN_AT_LIMIT ? REASON_drop_quota_protocol
+					 : REASON_drop_quota;
+}
+
+/*
+ * Returns OPENED; or the refusal if no session gives way to one more, before a port is bound for it: for a refused one
+ * none is.
+ */
 static __always_inline int open_is_refused(const struct flow *f, struct subscriber *s)
 {
-	return binding_maps(f->m, f->p.proto) &&
-	       quota_room(f->m, s, &f->p, drain_sessions(f->p.src) | QUOTA_PEEK) == QUOTA_FULL;
+	int room;
+
+	if (!binding_maps(f->m, f->p.proto))
+		return OPENED;
+	room = open_limit_room(f, s, QUOTA_PEEK);
+	if (room != QUOTA_BELOW)
+		return room == QUOTA_PLACE ? OPENED : room == QUOTA_FULL ? OPEN_AT_LIMIT : OPEN_TOO_FAST;
+	return quota_room(f->m, s, &f->p, drain_sessions(f->p.src) | QUOTA_PEEK) == QUOTA_FULL ? OPEN_AT_QUOTA : OPENED;
 }
 
 /* Lets a packet of a session in a mapping that drains go on. CONTINUE: it has none, and may open one. */
@@ -398,7 +442,7 @@ static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s), bound;
+	int verdict = open_prepare(ctx, &io, &s), bound, refused;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -419,8 +463,9 @@ static __always_inline int open_session(ctx_t *ctx)
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
-	if (open_is_refused(&io.f, s))
-		return refuse(ctx, REASON_drop_quota);
+	refused = open_is_refused(&io.f, s);
+	if (refused != OPENED)
+		return refuse(ctx, open_refusal(refused));
 	bound = open_bind(&io.f, s);
 	if (bound < 0)
 		return open_unbound(ctx, &io.f, s, bound);
@@ -429,7 +474,8 @@ static __always_inline int open_session(ctx_t *ctx)
 
 	__u64 word = 0;
 
-	switch (open_with_room(open_in_slot, &io.f, s, bound, &word)) {
+	refused = open_with_room(open_in_slot, &io.f, s, bound, &word);
+	switch (refused) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:
@@ -437,7 +483,9 @@ static __always_inline int open_session(ctx_t *ctx)
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_AT_QUOTA:
-		return refuse(ctx, REASON_drop_quota);
+	case OPEN_AT_LIMIT:
+	case OPEN_TOO_FAST:
+		return refuse(ctx, open_refusal(refused));
 	default:
 		return drop(REASON_drop_busy);
 	}

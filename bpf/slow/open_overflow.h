@@ -46,8 +46,10 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 		return 0;
 	if (portmap_holds_port(f, s, word_out_port(word)) || !slot_change(slot, word, 0))
 		return 0;
-	if (of == PORT_OF_RESET)
+	if (of == PORT_OF_RESET) {
+		limit_ended(f->m, f->subscriber, f->p.proto, 1);
 		__sync_fetch_and_add(&s->sessions, -1U);
+	}
 	slot_closed(f->m, f->subscriber, key, word);
 	opening_choose(o, (__s32)(word_out_port(word) - LOAD(o->port_lo)));
 	return 1;
@@ -281,7 +283,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s);
+	int verdict = open_prepare(ctx, &io, &s), opened;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -293,7 +295,8 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	/* The mapping may have changed since: the port is one of another block then. */
 	if (n && *(volatile __u32 *)&n->binder != io.f.m->first_subscriber + io.f.subscriber)
 		return drop(REASON_drop_busy);
-	switch (open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word)) {
+	opened = open_with_room(open_beyond_slots, &io.f, s, (int)bound, &word);
+	switch (opened) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:
@@ -301,7 +304,9 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	case OPEN_NO_ROOM:
 		return refuse(ctx, REASON_drop_overflow_full);
 	case OPEN_AT_QUOTA:
-		return refuse(ctx, REASON_drop_quota);
+	case OPEN_AT_LIMIT:
+	case OPEN_TOO_FAST:
+		return refuse(ctx, open_refusal(opened));
 	case OPEN_EXISTS:
 		/* Another core has opened the flow's session meanwhile. */
 		return tail_call(ctx, PROG_open);

@@ -24,6 +24,8 @@ enum event_type {
 	/* Made by the agent itself: a block was granted, or taken back; out_port and ext_port are its ends. */
 	EVENT_BLOCK_GRANTED = 14,
 	EVENT_BLOCK_ENDED = 15,
+	EVENT_QUOTA_PROTOCOL = 16, /* a subscriber was refused at its limit of sessions of a protocol */
+	EVENT_RATE = 17,	   /* a subscriber was refused as it opened too many sessions per second */
 };
 
 /* Addresses and ports are in host byte order; unused fields are 0. The name `event` would clash with libevent. */
@@ -42,7 +44,8 @@ struct nat_event {
 	__u16 ext_port;
 	__u8 type; /* enum event_type */
 	__u8 proto;
-	__u32 limit;   /* EVENT_QUOTA: the quota, sessions; EVENT_FRAGMENTS: the limit, fragments */
+	/* EVENT_QUOTA…: sessions; EVENT_RATE: sessions per second; EVENT_FRAGMENTS: fragments */
+	__u32 limit;
 	__u32 ifindex; /* EVENT_RESOLVE, EVENT_RESOLVE_IPV6 */
 	__u32 pad;
 };

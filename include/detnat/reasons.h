@@ -16,6 +16,8 @@
 	X(icmp_error_translated, "ICMP error translated with its quote")                                     \
 	X(passed_untranslated, "not for translation, handed to the kernel as it came")                       \
 	X(drop_quota, "subscriber at its session quota")                                                     \
+	X(drop_quota_protocol, "subscriber at the limit of sessions of this protocol")                       \
+	X(drop_rate, "subscriber has opened as many sessions per second as it may")                          \
 	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")               \
 	X(drop_growth_exhausted, "no free port, and no further block of the shared range to be had")         \
 	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                          \

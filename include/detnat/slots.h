@@ -12,7 +12,8 @@
 #include "session.h"
 
 /* A single load, which the compiler neither repeats nor omits. */
-#define LOAD(x) (*(const volatile typeof(x) *)&(x))
+#define LOAD(x)		(*(const volatile typeof(x) *)&(x))
+#define STORE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 /*
  * Reads a slot's key after its state word, `word`, without a barrier. *again is the slot, and becomes the pointer by
@@ -156,7 +157,8 @@ struct opening {
 	__u32 freed;	      /* expired sessions removed, by which the caller lowers the count */
 	__s32 port;	      /* chosen port, offset in the block, or -1 */
 	__u8 proto;
-	__u8 pad[3];
+	__u8 rated; /* 1: the flow's own opening, which takes a token, <detnat/limits.h> */
+	__u8 pad[2];
 	__u32 gone;	  /* sessions removed, including time-wait: to be reported, one bit each */
 	__u32 reset_port; /* as time_wait_port, for sessions that an RST has closed */
 	__u32 others;	  /* port search: whose ports may be taken, a bit for each enum port_of */

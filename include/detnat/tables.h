@@ -9,6 +9,7 @@
 
 #include "binding_layout.h"
 #include "growth.h"
+#include "limits.h"
 #include "programs.h"
 #include "session.h"
 
@@ -53,12 +54,12 @@ struct mapping {
 	__u32 timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
 	struct growth_layout growth;	/* likewise */
-	/* For what comes next, 0 so far: kind of the mapping, tenant, limits that are set, log2 of its hosts. */
-	__u8 kind;
-	__u8 tenant;
-	__u8 limits;
+	__u8 kind;			/* for what comes next, 0 so far */
+	__u8 tenant;			/* number of the tenant of its subscribers; 0: there are no tenants */
+	__u8 limited;			/* 1: it has limits, and its subscribers have lines */
 	__u8 host_shift;
-	__u64 pad[4];
+	struct limit_layout limit; /* read at openings and endings */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct mapping) == 128, "a mapping is two cache lines");
 _Static_assert(__builtin_offsetof(struct mapping, timeout_ticks) == 64, "the first line is what translates");
@@ -385,7 +386,7 @@ struct device {
 	__u16 tag_id;	/* 1..4094 */
 	/* Reverse-path filter for packets received on it, as the kernel applies it: 0 off, 1 strict, 2 loose. */
 	__u8 rp_filter;
-	__u8 tenant; /* for what comes next, 0 so far */
+	__u8 tenant; /* number of the tenant that it is an inside interface of; 0: none */
 	__u16 vrf;   /* index of the VRF that it is in; 0: none */
 	/* Ports of a bond that runs XDP natively: index of the bond, on which frames count as received; else 0. */
 	__u32 master;
@@ -512,14 +513,21 @@ struct settings {
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
 	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h>, or drains */
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
-	__u8 tc;	     /* TC_…: the tc programs loaded besides that at egress; the programs do not read it */
-	__u8 inside_from;    /* enum inside_from */
-	__u8 drains;	     /* some mapping drains, <detnat/drains.h> */
+	__u8 tc;	  /* TC_…: the tc programs loaded besides that at egress; the programs do not read it */
+	__u8 inside_from; /* enum inside_from */
+	/* Openings are not the common ones; in one word, so that one load gets both. */
+	union {
+		struct {
+			__u8 drains; /* some mapping drains, <detnat/drains.h> */
+			__u8 limits; /* some mapping has limits, <detnat/limits.h> */
+		};
+		__u16 openings;
+	};
 	__u8 open_mappings;  /* some mapping has inbound "open" */
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
 	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
 	__u8 vrf;	     /* an interface is in a VRF */
-	__u8 pad[3];
+	__u8 pad[2];
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 44 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

@@ -15,6 +15,7 @@
 	X(FINDING_FLOW, "flow")                     \
 	X(FINDING_STATE, "state")                   \
 	X(FINDING_DISPLACED, "displaced")           \
+	X(FINDING_LIMIT_COUNT, "limit-count")       \
 	X(FINDING_OVERFLOW_COUNT, "overflow-count") \
 	X(FINDING_OVERFLOW_TOTAL, "overflow-total") \
 	X(FINDING_OVERFLOW_PAIR, "overflow-pair")   \

@@ -34,27 +34,50 @@ static bool read_char(const char **at, char wanted)
 	return true;
 }
 
-/* "YYYY-MM-DD", which must be in the calendar: timegm() turns any other day into one of another month. */
-static bool read_date(const char **at, struct tm *tm)
+/* Of the proleptic Gregorian calendar; month is 1..12. */
+static int days_in_month(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month - 1] + (leap && month == 2);
+}
+
+/* Days from 1970-01-01 to a date, which may be earlier. The year is counted from March, so that leap days end it. */
+static int64_t days_of(int year, int month, int day)
+{
+	int64_t years = year + 400 - (month < 3);
+
+	return years * 365 + years / 4 - years / 100 + years / 400 + (153 * ((month + 9) % 12) + 2) / 5 + day - 1 -
+	       865565;
+}
+
+/* "YYYY-MM-DD", which must be in the calendar. *ret is its midnight in UTC. */
+static bool read_date(const char **at, int64_t *ret)
 {
 	int year, month, day;
 
 	if (!read_digits(at, 4, &year) || !read_char(at, '-') || !read_digits(at, 2, &month) || !read_char(at, '-') ||
-	    !read_digits(at, 2, &day) || month < 1 || month > 12)
+	    !read_digits(at, 2, &day) || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
 		return false;
-	*tm = (struct tm){ .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
-	timegm(tm);
-	return tm->tm_mon == month - 1 && tm->tm_mday == day;
+	*ret = days_of(year, month, day) * 86400;
+	return true;
 }
 
-/* "hh:mm" or "hh:mm:ss". */
-static bool read_clock(const char **at, struct tm *tm, bool *ret_seconds)
+/* "hh:mm" or "hh:mm:ss" as seconds of the day, 86400 for a leap second at its end. */
+static bool read_clock(const char **at, int64_t *ret, bool *ret_seconds, bool *ret_leap)
 {
-	if (!read_digits(at, 2, &tm->tm_hour) || !read_char(at, ':') || !read_digits(at, 2, &tm->tm_min) ||
-	    tm->tm_hour > 23 || tm->tm_min > 59)
+	int hour, minute, second = 0;
+
+	if (!read_digits(at, 2, &hour) || !read_char(at, ':') || !read_digits(at, 2, &minute) || hour > 23 ||
+	    minute > 59)
 		return false;
 	*ret_seconds = read_char(at, ':');
-	return !*ret_seconds || (read_digits(at, 2, &tm->tm_sec) && tm->tm_sec <= 60);
+	if (*ret_seconds && (!read_digits(at, 2, &second) || second > 60))
+		return false;
+	*ret = hour * 3600 + minute * 60 + second;
+	*ret_leap = second == 60;
+	return true;
 }
 
 /* A fraction of a second, of any number of digits. */
@@ -95,11 +118,8 @@ static bool is_start_of_month(time_t t)
 }
 
 /* A leap second is stored as the second before it, and is valid only at the end of a month in UTC. */
-static int to_seconds(struct tm *tm, int zone, int64_t *ret)
+static int to_seconds(int64_t t, bool leap, int64_t *ret)
 {
-	bool leap = tm->tm_sec == 60;
-	time_t t = timegm(tm) - zone;
-
 	if (leap && !is_start_of_month(t))
 		return -EINVAL;
 	*ret = t - leap;
@@ -108,26 +128,26 @@ static int to_seconds(struct tm *tm, int zone, int64_t *ret)
 
 int time_parse(const char *text, int64_t *ret)
 {
-	struct tm tm;
-	bool seconds = false, blank;
+	bool seconds = false, leap = false, blank;
+	int64_t midnight, clock;
 	int zone = 0;
 
-	if (!read_date(&text, &tm))
+	if (!read_date(&text, &midnight))
 		return -EINVAL;
 	if (!*text)
-		return to_seconds(&tm, 0, ret);
+		return to_seconds(midnight, false, ret);
 	blank = *text == ' ';
 	if (!blank && *text != 'T' && *text != 't')
 		return -EINVAL;
 	text++;
-	if (!read_clock(&text, &tm, &seconds))
+	if (!read_clock(&text, &clock, &seconds, &leap))
 		return -EINVAL;
 	/* Only the form with a blank may omit the time zone. */
 	if (blank && !*text)
-		return to_seconds(&tm, 0, ret);
+		return to_seconds(midnight + clock, leap, ret);
 	if (!seconds || !skip_fraction(&text) || !read_zone(&text, &zone) || *text)
 		return -EINVAL;
-	return to_seconds(&tm, zone, ret);
+	return to_seconds(midnight + clock - zone, leap, ret);
 }
 
 /* "YYYY-MM-DDThh:mm:ss"; %Y of strftime() does not pad years to four digits. */

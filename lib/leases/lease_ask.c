@@ -74,20 +74,20 @@ static struct lease_holder holder_of(const struct lease_index *x, const struct l
 		.id = lease_pool_text(&x->pool, l->id),
 		.mac = lease_pool_text(&x->pool, l->mac),
 		.circuit = lease_pool_text(&x->pool, l->circuit),
-		.session = lease_pool_text(&x->pool, l->session),
+		.session = lease_pool_text(&x->sessions, l->session),
 		.from = l->from,
 		.to = l->to,
 		.assumed = l->assumed,
 	};
 }
 
-/* Texts of one index are the same if they are in the same place. Without an id, the MAC or the session tells customers.
+/* Texts other than sessions are the same if they are in the same place. Without an id, the MAC or the session counts.
  */
 static bool same_customer(const struct lease_holder *a, const struct lease_holder *b)
 {
 	if (a->tenant != b->tenant || a->id != b->id)
 		return false;
-	return *a->id || (*a->mac || *b->mac ? a->mac == b->mac : a->session == b->session);
+	return *a->id || (*a->mac || *b->mac ? a->mac == b->mac : !strcmp(a->session, b->session));
 }
 
 /* Adds a holder; of a customer with several leases, the one that began last stays. */

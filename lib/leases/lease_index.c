@@ -22,6 +22,7 @@ void lease_index_free(struct lease_index *x)
 	if (!x)
 		return;
 	lease_pool_free(&x->pool);
+	lease_pool_free(&x->sessions);
 	hash_index_free(&x->latest);
 	free(x->lease);
 	free(x->off);
@@ -55,27 +56,42 @@ static int grow(void *array, size_t n, size_t *room, size_t size)
 	return 0;
 }
 
-static uint64_t hash_of(const struct lease *l)
+/* Sessions are told apart by their texts, customers without one by the place of their id in the pool. */
+static uint64_t hash_of(const struct lease *l, const char *session)
 {
 	uint64_t addr[2];
 
 	memcpy(addr, l->addr.octet, sizeof(addr));
-	return HASH_OF(addr[0], addr[1] ^ l->addr.plen, l->tenant, l->session ? l->session : ~(uint64_t)l->id);
+	return HASH_OF(addr[0], addr[1] ^ l->addr.plen, l->tenant,
+		       *session ? hash_octets(session, strlen(session)) : ~(uint64_t)l->id);
 }
 
-/* Whether lines with these are about the same lease, unless it ended between them. */
-static bool same_lease(const struct lease *a, const struct lease *b)
+/* Whether a line is about a lease, unless that ended before. */
+static bool same_lease(const struct lease_index *x, const struct lease *a, const struct lease *line,
+		       const char *session)
 {
-	return !memcmp(&a->addr, &b->addr, sizeof(a->addr)) && a->tenant == b->tenant && a->session == b->session &&
-	       (a->session || a->id == b->id);
+	return !memcmp(&a->addr, &line->addr, sizeof(a->addr)) && a->tenant == line->tenant &&
+	       !strcmp(lease_pool_text(&x->sessions, a->session), session) && (*session || a->id == line->id);
 }
 
-static struct lease *find_latest(struct lease_index *x, const struct lease *like, uint64_t hash, uint32_t *ret)
+static struct lease *find_latest(struct lease_index *x, const struct lease *line, const char *session, uint64_t hash,
+				 uint32_t *ret)
 {
 	for (uint32_t step = 0; hash_index_next(&x->latest, hash, &step, ret);)
-		if (same_lease(&x->lease[*ret], like))
+		if (same_lease(x, &x->lease[*ret], line, session))
 			return &x->lease[*ret];
 	return NULL;
+}
+
+/* Adds a text that is often that of the line before. */
+static int take_text(struct lease_index *x, const char *text, uint32_t *last, uint32_t *ret)
+{
+	if (!*last || strcmp(lease_pool_text(&x->pool, *last), text) != 0) {
+		if (lease_pool_add(&x->pool, text, last))
+			return -ENOMEM;
+	}
+	*ret = *last;
+	return 0;
 }
 
 /* The part of a session before the slash. */
@@ -89,14 +105,14 @@ static int take_server(struct lease_index *x, const char *session, uint32_t *ret
 		return 0;
 	memcpy(server, session, (size_t)(slash - session));
 	server[slash - session] = '\0';
-	return lease_pool_add(&x->pool, server, ret);
+	return take_text(x, server, &x->last_server, ret);
 }
 
+/* All but the session. */
 static int take_texts(struct lease_index *x, const struct lease_line *line, struct lease *ret)
 {
-	if (lease_pool_add(&x->pool, line->tenant, &ret->tenant) || lease_pool_add(&x->pool, line->id, &ret->id) ||
-	    lease_pool_add(&x->pool, line->mac, &ret->mac) || lease_pool_add(&x->pool, line->circuit, &ret->circuit) ||
-	    lease_pool_add(&x->pool, line->session, &ret->session))
+	if (take_text(x, line->tenant, &x->last_tenant, &ret->tenant) || lease_pool_add(&x->pool, line->id, &ret->id) ||
+	    lease_pool_add(&x->pool, line->mac, &ret->mac) || lease_pool_add(&x->pool, line->circuit, &ret->circuit))
 		return -ENOMEM;
 	return take_server(x, line->session, &ret->server);
 }
@@ -165,6 +181,8 @@ static int add_lease(struct lease_index *x, const struct lease_line *line, const
 		return -ENOMEM;
 	l = &x->lease[x->n++];
 	*l = *texts;
+	if (lease_pool_append(&x->sessions, line->session, &l->session))
+		return -ENOMEM;
 	l->from = begin_of(line);
 	l->to = end_of(line);
 	l->seen = line->time;
@@ -181,8 +199,8 @@ static int take_lease(struct lease_index *x, const struct lease_line *line)
 
 	if (take_texts(x, line, &texts))
 		return -ENOMEM;
-	hash = hash_of(&texts);
-	l = find_latest(x, &texts, hash, &number);
+	hash = hash_of(&texts, line->session);
+	l = find_latest(x, &texts, line->session, hash, &number);
 	if (l && !begins_anew(l, line)) {
 		go_on(l, line, &texts);
 		return 0;

@@ -6,7 +6,7 @@
 #include "leases/lease_index.h"
 #include "leases/lease_pool.h"
 
-/* A lease; texts are offsets in the pool. */
+/* A lease; texts are offsets in the pool, that of the session in `sessions`. */
 struct lease {
 	struct lease_addr addr;
 	bool started; /* `from` is recorded */
@@ -41,6 +41,7 @@ struct lease_begin {
 
 struct lease_index {
 	struct lease_pool pool;
+	struct lease_pool sessions; /* of one lease each, so apart: what many share stays in the cache */
 	struct lease *lease;
 	size_t n, room;
 	struct lease_off *off; /* by server and time once finished */
@@ -49,7 +50,8 @@ struct lease_index {
 	size_t n_lost, lost_room;
 	struct lease_begin *begin;
 	size_t n_begin, begin_room;
-	struct hash_index latest; /* of each address, tenant and session or customer: its last lease */
+	struct hash_index latest;	   /* of each address, tenant and session or customer: its last lease */
+	uint32_t last_tenant, last_server; /* texts of the line before */
 	uint64_t lines;
 	int64_t first_time, last_time;
 };

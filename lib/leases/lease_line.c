@@ -130,7 +130,12 @@ void lease_text(char *ret, size_t room, const char *text, size_t size)
 
 void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 {
-	*l = (struct lease_line){ .time = time, .event = event, .from = TIME_NONE, .to = TIME_OPEN };
+	l->time = time;
+	l->event = event;
+	l->addr = (struct lease_addr){ 0 };
+	l->from = TIME_NONE;
+	l->to = TIME_OPEN;
+	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
 }
 
 /* The text is printable, so that only two characters need care. */
@@ -212,17 +217,33 @@ static bool take(struct scan *s, char c)
 	return true;
 }
 
-/* Reads a string into text, cut at its room. Escapes other than of a quote and of a backslash are not written here. */
+/* Characters of a string that stand for themselves. */
+static size_t plain_run(const struct scan *s)
+{
+	const char *at = s->at;
+
+	while (at < s->end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
+		at++;
+	return (size_t)(at - s->at);
+}
+
+/* Reads a string that has room. Escapes other than of a quote and of a backslash are not written here. */
 static bool scan_string(struct scan *s, char *text, size_t room)
 {
-	size_t n = 0;
+	size_t n = 0, run;
 
 	if (!take(s, '"'))
 		return false;
-	while (s->at < s->end && *s->at != '"') {
-		if (*s->at == '\\' && ++s->at < s->end && *s->at != '"' && *s->at != '\\')
+	for (;;) {
+		run = plain_run(s);
+		if (n + run >= room)
 			return false;
-		if (s->at == s->end || (unsigned char)*s->at < 0x20 || n + 1 >= room)
+		memcpy(text + n, s->at, run);
+		n += run;
+		s->at += run;
+		if (!take(s, '\\'))
+			break;
+		if (s->at == s->end || (*s->at != '"' && *s->at != '\\') || n + 1 >= room)
 			return false;
 		text[n++] = *s->at++;
 	}
@@ -256,14 +277,21 @@ static bool set_event(const char *text, enum lease_event *ret)
 	return false;
 }
 
-static bool set_text(const char *text, char *ret, size_t room)
+/* The text of a line that a key names, with its room; NULL: the key names none. */
+static char *text_of(struct lease_line *l, const char *key, size_t *ret_room)
 {
-	size_t n = strlen(text);
-
-	if (n >= room || !text_printable(text))
-		return false;
-	memcpy(ret, text, n + 1);
-	return true;
+#define TEXT(member)                           \
+	if (!strcmp(key, #member)) {           \
+		*ret_room = sizeof(l->member); \
+		return l->member;              \
+	}
+	TEXT(id)
+	TEXT(mac)
+	TEXT(circuit)
+	TEXT(session)
+	TEXT(tenant)
+#undef TEXT
+	return NULL;
 }
 
 /* Keys that are unknown are of a later version, and skipped. */
@@ -275,16 +303,6 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		return set_event(text, &l->event);
 	if (!strcmp(key, "in_addr"))
 		return !lease_addr_parse(text, &l->addr);
-	if (!strcmp(key, "tenant"))
-		return set_text(text, l->tenant, sizeof(l->tenant));
-	if (!strcmp(key, "id"))
-		return set_text(text, l->id, sizeof(l->id));
-	if (!strcmp(key, "mac"))
-		return set_text(text, l->mac, sizeof(l->mac));
-	if (!strcmp(key, "circuit"))
-		return set_text(text, l->circuit, sizeof(l->circuit));
-	if (!strcmp(key, "session"))
-		return set_text(text, l->session, sizeof(l->session));
 	if (!strcmp(key, "from"))
 		return set_time(text, &l->from);
 	return strcmp(key, "to") != 0 || set_time(text, &l->to);
@@ -292,13 +310,17 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 
 static bool scan_member(struct scan *s, struct lease_line *l)
 {
-	char key[16], text[LEASE_SESSION];
+	char key[16], other[LEASE_SESSION], *text;
+	size_t room;
 
 	if (!scan_string(s, key, sizeof(key)) || !take(s, ':'))
 		return false;
 	if (s->at < s->end && *s->at != '"')
 		return scan_plain(s);
-	return scan_string(s, text, sizeof(text)) && set_member(l, key, text);
+	text = text_of(l, key, &room);
+	if (text)
+		return scan_string(s, text, room) && text_printable(text);
+	return scan_string(s, other, sizeof(other)) && set_member(l, key, other);
 }
 
 /* Whether an event has what it needs. */

@@ -25,28 +25,38 @@ static int make_room(struct lease_pool *p, size_t more)
 	return 0;
 }
 
+static int append(struct lease_pool *p, const char *text, size_t size, uint32_t *ret_offset)
+{
+	if (!p->size)
+		p->size = 1;
+	if (make_room(p, size + 1))
+		return -ENOMEM;
+	memcpy(p->text + p->size, text, size + 1);
+	*ret_offset = (uint32_t)p->size;
+	p->size += size + 1;
+	return 0;
+}
+
 int lease_pool_add(struct lease_pool *p, const char *text, uint32_t *ret_offset)
 {
 	size_t size = strlen(text);
 	uint64_t hash = size ? hash_octets(text, size) : 0;
-	uint32_t at;
 
-	for (uint32_t step = 0; size && hash_index_next(&p->index, hash, &step, &at);) {
-		if (strcmp(p->text + at, text) != 0)
-			continue;
-		*ret_offset = at;
-		return 0;
-	}
-	if (!p->size)
-		p->size = 1;
-	if (size && (make_room(p, size + 1) || hash_index_add(&p->index, hash, (uint32_t)p->size)))
-		return -ENOMEM;
-	*ret_offset = size ? (uint32_t)p->size : 0;
+	*ret_offset = 0;
 	if (!size)
 		return 0;
-	memcpy(p->text + p->size, text, size + 1);
-	p->size += size + 1;
-	return 0;
+	for (uint32_t step = 0; hash_index_next(&p->index, hash, &step, ret_offset);)
+		if (!strcmp(p->text + *ret_offset, text))
+			return 0;
+	if (append(p, text, size, ret_offset))
+		return -ENOMEM;
+	return hash_index_add(&p->index, hash, *ret_offset);
+}
+
+int lease_pool_append(struct lease_pool *p, const char *text, uint32_t *ret_offset)
+{
+	*ret_offset = 0;
+	return *text ? append(p, text, strlen(text), ret_offset) : 0;
 }
 
 void lease_pool_free(struct lease_pool *p)

@@ -27,6 +27,13 @@
 		{ "block_pitch", ARG_NUMBER, ARG_OPTION, 0, 65535, .refused = (why) },     \
 		{ "order", ARG_BLOCK_ORDER, ARG_OPTION, .refused = (why) },
 
+/* Limits of a subscriber. 0 takes one away. */
+#define LIMIT_ARGS                                                                                            \
+	{ "limit_tcp", ARG_NUMBER, ARG_OPTION, 0, 65535 }, { "limit_udp", ARG_NUMBER, ARG_OPTION, 0, 65535 }, \
+		{ "limit_icmp", ARG_NUMBER, ARG_OPTION, 0, 65535 },                                           \
+		{ "new_per_second", ARG_NUMBER, ARG_OPTION, 0, 1000000 },                                     \
+		{ "new_burst", ARG_NUMBER, ARG_OPTION, 0, 1000000 },
+
 const struct verb_spec verb_specs[N_VERBS] = {
 #define VERB(id, ...) [VERB_##id] = { __VA_ARGS__ },
 #include "proto/verbs.def"

@@ -82,7 +82,7 @@ struct arg_spec {
 	const char *refused; /* not in the usage, and refused with this text; NULL: accepted */
 };
 
-#define VERB_MAX_ARGS 19U
+#define VERB_MAX_ARGS 28U
 
 /* mapping set refuses options that share out the ports. */
 #define BLOCKS_REFUSED                                                                                           \

@@ -28,6 +28,7 @@ struct datapath datapath;
 struct mappings *mappings;
 uint32_t inside_ifindex, outside_ifindex, gso_size;
 struct binding_layout bindings;
+struct limit_layout user_limits;
 struct settings settings = {
 	.overflow_sessions = 65536, .redirect = 1, .guard = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1
 };
@@ -133,6 +134,7 @@ static void add_mapping(void)
 	};
 
 	spec.bindings = bindings;
+	spec.limit = user_limits;
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = ticks_of_seconds(seconds[i], datapath.hz);
 	make_mapping(&spec, NULL);
@@ -151,6 +153,7 @@ void set_up(void)
 	struct error err;
 
 	make_namespace();
+	settings.limits = (uint8_t)limit_layout_any(&user_limits);
 	tc_is_late = true;
 	cr_assert_eq(datapath_open(&config, false, &datapath, &err), 0, "%s", err.text);
 	reload_settings();

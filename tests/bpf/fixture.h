@@ -53,8 +53,9 @@ enum hook {
 
 extern struct datapath datapath;
 extern struct mappings *mappings;
-extern struct settings settings;       /* change before set_up() */
-extern struct binding_layout bindings; /* of the mapping; change before set_up() */
+extern struct settings settings;	/* change before set_up() */
+extern struct binding_layout bindings;	/* of the mapping; change before set_up() */
+extern struct limit_layout user_limits; /* of the mapping, likewise */
 extern uint32_t inside_ifindex, outside_ifindex;
 
 void set_up(void);

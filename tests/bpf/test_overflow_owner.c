@@ -483,6 +483,6 @@ Test(overflow_owner, entries_of_former_mappings_take_no_packet_and_block_no_port
 	put_entries(&inside, (uint16_t)OUT_PORT(5001, 2));
 	RUN_ROWS(rows);
 	cr_expect_not(overflow_delete(&datapath, &block, state_word((uint16_t)OUT_PORT(5001, 2), UDP, SESSION_UDP, 0),
-				      mappings_subscriber(mappings, 0, 2)),
+				      mappings_subscriber(mappings, 0, 2), NULL),
 		      "no record counts it");
 }

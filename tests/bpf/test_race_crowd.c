@@ -9,12 +9,14 @@
 
 #include "race.h"
 #include "sessions/check.h"
+#include "sessions/limit_count.h"
 #include "tables/mapping_changes.h"
 #include "staged.h"
 #include "told_routes.h"
 #include "../unit/rounds.h"
 
 static volatile int stop;
+static bool limit_was_kept;
 
 #define CROWD	    4 /* subscribers */
 #define CROWD_FLOWS 24
@@ -161,7 +163,47 @@ static void add_crowd(uint8_t in_plen, uint32_t slots, uint32_t quota)
 		cr_assert_eq(system(command), 0);
 	}
 	spec.bindings = bindings;
+	spec.limit = user_limits;
 	make_mapping(&spec, NULL);
+}
+
+/* Makes the lines that a change wants. */
+static void change_limits(const struct mapping_spec *spec)
+{
+	struct error err;
+	int r = mappings_update_begin(mappings, spec, &err);
+
+	cr_assert_eq(r, 0, "%s", err.text);
+	while ((r = mappings_update_step(mappings, spec, &err)) > 0)
+		usleep(100);
+	cr_assert_eq(r, 0, "%s", err.text);
+}
+
+/* The crowd keeps opening meanwhile, so that a subscriber may have to wait for a later pass. */
+static void count_limits(void)
+{
+	struct limit_count *c = limit_count_new(mappings);
+	int r;
+
+	while (c && (r = limit_count_step(c, 1000)) != LIMIT_COUNT_DONE)
+		if (r == LIMIT_COUNT_WAITS)
+			usleep(1000);
+	limit_count_free(c);
+}
+
+/* At any time, the sessions of a protocol are at most as many as its limit. */
+static void expect_below_limits(void)
+{
+	for (uint32_t i = 0; i < CROWD; i++) {
+		struct limit_line *line = mappings_limit_line(mappings, number_of_crowd(), 4 + i);
+
+		for (unsigned p = 0; line && p < N_LIMITS; p++) {
+			uint32_t sessions = __atomic_load_n(&line->sessions[p], __ATOMIC_ACQUIRE);
+
+			if (limit_was_kept && user_limits.sessions[p])
+				cr_expect_leq(sessions, user_limits.sessions[p], "%u of protocol %u", sessions, p);
+		}
+	}
 }
 
 /* Whether there were rounds of the agent, answers, and sessions beyond the slots. */
@@ -178,6 +220,7 @@ static bool has_raced(unsigned rounds)
  */
 static unsigned be_agent(time_t end, uint32_t quota)
 {
+	const struct limit_layout none = { 0 };
 	unsigned rounds = 0;
 
 	for (; time(NULL) < end || (!has_raced(rounds) && time(NULL) < end + PATIENCE_S); rounds++) {
@@ -186,7 +229,8 @@ static unsigned be_agent(time_t end, uint32_t quota)
 					     .out = { map->geo.out_base, map->geo.out_plen },
 					     .sessions_per_user = rounds & 1 ? quota : quota / 2,
 					     .timeout_ticks = { 1 + rounds % 4, 8, 3, 1 },
-					     .bindings = bindings };
+					     .bindings = bindings,
+					     .limit = limit_was_kept || rounds % 5 < 3 ? user_limits : none };
 
 		sweep_once();
 		for (unsigned i = 0; i < 50; i++) {
@@ -197,8 +241,11 @@ static unsigned be_agent(time_t end, uint32_t quota)
 			sessions_close_in(mappings, in,
 					  (struct endpoint){ EXTERNAL, (uint16_t)(80 + rand() % ENDPOINTS) }, 0);
 		}
+		change_limits(&spec);
 		cr_assert_eq(mappings_update(mappings, &spec), 0);
+		count_limits();
 		cr_expect_eq(compare_tables(rounds & 1), 0, "round %u", rounds);
+		expect_below_limits();
 		if (rounds % 64 == 32) {
 			settings.answer_arp ^= 1;
 			reload_settings();
@@ -272,6 +319,33 @@ Test(race, two_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
 Test(race, eight_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
 {
 	race_of_many(8, 20, 8, 60);
+}
+
+/* The limits are set all the time, or now and then. */
+static void set_up_limits(void)
+{
+	user_limits = (struct limit_layout){ .sessions = { 9, 7, 5 }, .interval_ns = 2000000, .burst = 20 };
+	limit_was_kept = true;
+	set_up_overflow();
+}
+
+static void set_up_changing_limits(void)
+{
+	set_up_limits();
+	limit_was_kept = false;
+}
+
+Test(race, eight_cores_and_limits, .init = set_up_limits)
+{
+	race_of_many(8, 20, 8, 60);
+	cr_expect_gt(counted(REASON_drop_quota_protocol), 0);
+	cr_expect_gt(counted(REASON_drop_rate), 0);
+}
+
+Test(race, eight_cores_and_limits_that_come_and_go, .init = set_up_changing_limits)
+{
+	race_of_many(8, 20, 8, 60);
+	cr_expect_gt(counted(REASON_drop_quota_protocol), 0);
 }
 
 static void set_up_bindings(void)

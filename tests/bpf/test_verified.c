@@ -48,6 +48,7 @@ Test(verified, one_with_everything_asks_for_three_times_as_much)
 	all.tcp_mss_clamp = MSS_CLAMP_MTU;
 	all.session_events = 1;
 	all.tc = TC_ALONE | TC_BARE;
+	user_limits.sessions[LIMIT_TCP] = 1;
 	bindings.mapping = bindings.filtering = 1;
-	expect_start("a start with everything", &all, 950000);
+	expect_start("a start with everything", &all, 1080000);
 }

@@ -121,7 +121,8 @@ class Lab:
     def prepare(self, **config):
         """Makes an agent with a configuration, without starting it."""
         assert self.agent is None
-        config.setdefault("interfaces", {"inside": ["in0"], "outside": ["out0"]})
+        if "tenants" not in config:
+            config.setdefault("interfaces", {"inside": ["in0"], "outside": ["out0"]})
         config.setdefault("mappings", [MAPPING])
         config = {**self.defaults, **config}
         self._agents += 1

@@ -58,5 +58,5 @@ void beyond_end(struct gateway *g, uint16_t in_port)
 	struct overflow_session s;
 
 	cr_assert(beyond_entry(g, in_port, &s));
-	cr_assert(overflow_delete(&g->d, &key, s.truth, mappings_subscriber(g->m, g->number, HOST)));
+	cr_assert(overflow_delete(&g->d, &key, s.truth, mappings_subscriber(g->m, g->number, HOST), NULL));
 }

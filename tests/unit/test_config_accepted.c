@@ -359,3 +359,21 @@ Test(config_accepted, spare_addresses_and_an_end)
 	cr_expect_eq(c->mappings[0].until, 0);
 	cr_expect_eq(c->mappings[1].until, 1796079600, "%ld", (long)c->mappings[1].until);
 }
+
+Test(config_accepted, limits_are_none_where_they_are_0_or_left_out)
+{
+	_cleanup_config_ struct config *c = config_of(
+		WITH("\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.0.0/24\",\"limits\":{\"tcp\":700,\"udp\":0,"
+		     "\"new_per_second\":100,\"new_burst\":400}},{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.1.0/24\","
+		     "\"limits\":{\"new_per_second\":300}},{\"in\":\"10.0.2.0/24\",\"out\":\"1.1.2.0/24\","
+		     "\"limits\":{}}]"));
+	struct limit_layout l = config_mapping_limits(&c->mappings[0]);
+
+	cr_expect(l.sessions[LIMIT_TCP] == 700 && !l.sessions[LIMIT_UDP] && !l.sessions[LIMIT_ICMP]);
+	cr_expect(l.interval_ns == 10000000 && l.burst == 400 && l.rate == 100, "%u ns, %u, %u a second", l.interval_ns,
+		  l.burst, l.rate);
+	l = config_mapping_limits(&c->mappings[1]);
+	cr_expect(l.burst == 300 && l.rate == 300, "the burst is the rate");
+	l = config_mapping_limits(&c->mappings[2]);
+	cr_expect_not(limit_layout_any(&l));
+}

@@ -59,6 +59,14 @@ static struct config *random_config(void)
 							    pick(0, 1, 86400) };
 		if (m->growth.given)
 			m->ports = (struct config_ports){ .ports_per_host = 64 };
+		m->limits.given = !prefix_is_none(m->out) && m->inbound != INBOUND_OPEN && random_below(2);
+		if (m->limits.given)
+			m->limits = (struct config_limits){ true,
+							    pick(0, 1, 65535),
+							    pick(0, 1, 65535),
+							    pick(0, 1, 65535),
+							    pick(1, 2, 1000000),
+							    pick(0, 1, 1000000) };
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct config_mapping *m = &c->mappings[i];

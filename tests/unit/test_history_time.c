@@ -132,3 +132,27 @@ Test(history_time, times_without_a_text_get_the_nearest)
 	cr_assert_str_eq(time_format(INT64_MIN, text), "0000-01-01T00:00:00Z");
 	cr_assert_str_eq(time_format(INT64_MAX, text), "9999-12-31T23:59:59Z");
 }
+
+/* The C library's arithmetic, day by day; it turns days that are not in the calendar into others. */
+static bool in_calendar(int year, int month, int day, int64_t *ret)
+{
+	struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+
+	*ret = timegm(&tm);
+	return tm.tm_mon == month - 1 && tm.tm_mday == day && tm.tm_year == year - 1900;
+}
+
+Test(history_time, every_day_of_the_calendar_is_read_and_no_other)
+{
+	for (int year = 0; year < 10000; year += year % 100 == 99 ? 97 : 1)
+		for (int month = 0; month < 14; month++)
+			for (int day = 0; day < 33; day++) {
+				int64_t t = 0, midnight;
+				char text[32];
+				bool there = in_calendar(year, month, day, &midnight);
+
+				snprintf(text, sizeof(text), "%04d-%02d-%02d 23:59:58", year, month, day);
+				if (!time_parse(text, &t) != there || (there && t != midnight + 86398))
+					cr_assert_fail("%s: %lld", text, (long long)t);
+			}
+}

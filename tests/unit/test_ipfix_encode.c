@@ -162,7 +162,8 @@ Test(ipfix_encode, events_that_are_nobodys_record_have_no_layout)
 {
 	for (unsigned type = 0; type < 256; type++) {
 		const struct nat_event e = { .type = (uint8_t)type };
-		bool has = type == EVENT_QUOTA || type == EVENT_PORTS_EXHAUSTED || type == EVENT_SESSION_OPENED ||
+		bool has = type == EVENT_QUOTA || type == EVENT_QUOTA_PROTOCOL || type == EVENT_RATE ||
+			   type == EVENT_PORTS_EXHAUSTED || type == EVENT_SESSION_OPENED ||
 			   type == EVENT_SESSION_CLOSED || type == EVENT_FRAGMENTS || type == EVENT_ADDRESS_BOUND ||
 			   type == EVENT_ADDRESS_UNBOUND || type == EVENT_PORTMAP_MADE || type == EVENT_PORTMAP_ENDED ||
 			   type == EVENT_BLOCK_GRANTED || type == EVENT_BLOCK_ENDED;

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Limits of a subscriber beside the quota: sessions of a protocol, and sessions opened per second (RFC 6888 REQ-4, REQ-5)."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+from agent import wait_for
+from lab import MAPPING, SERVER
+
+LIMITED = {**MAPPING, "limits": {"tcp": 2, "udp": 3}}
+
+
+def query(lab, host, port):
+    return lab.from_inside(host, UDP(sport=port, dport=53) / b"query")
+
+
+def limits_of(lab, host):
+    return lab.agent.ctl("user", "show", host.addr)["limits"]
+
+
+def refused(lab, host, packets, reason="drop_quota_protocol", first=7000):
+    with lab.counting(**{reason: packets}, sent_icmp_unreachable=None):
+        lab.inside.send(*(query(lab, host, first + i) for i in range(packets)))
+    lab.inside.drain()
+
+
+def test_a_protocol_is_refused_at_its_limit_and_the_others_go_on(lab):
+    lab.start(mappings=[LIMITED])
+    host, other = lab.host(), lab.host()
+    for port in (5000, 5001, 5002):
+        lab.open_udp(host, port)
+    with lab.counting(drop_quota_protocol=1, sent_icmp_unreachable=1):
+        lab.inside.send(query(lab, host, 5003))
+    lab.inside.drain()
+    lab.handshake(host, 6000)
+    lab.ping(host)
+    lab.open_udp(other)
+    assert limits_of(lab, host) == {"tcp": {"sessions": 1, "limit": 2}, "udp": {"sessions": 3, "limit": 3}, "refused_protocol": 1,
+                                    "refused_rate": 0, "counting": False}
+    assert "udp 3 of 3" in lab.agent.text("user", "show", host.addr)
+    finding, = [f for f in lab.agent.ctl("explain", host.addr)["findings"] if f["reason"] == "drop_quota_protocol" and f["drops"]]
+    assert "UDP: 3 of 3" in finding["text"]
+    wait_for(lambda: f"subscriber {host.addr} is at its limit of 3 sessions of UDP" in lab.agent.log_text(), what="the line of the log")
+    lab.agent.ctl("session", "close", "in", f"{host.addr}:5000", f"{SERVER}:53")
+    lab.open_udp(host, 5003)
+
+
+def test_the_first_limit_counts_the_sessions_there_are(lab):
+    lab.start(mappings=[MAPPING])
+    host = lab.host()
+    for port in (5000, 5001, 5002, 5004):
+        lab.open_udp(host, port)
+    assert "limits" not in lab.agent.ctl("user", "show", host.addr)
+    lab.agent.ctl("mapping", "set", MAPPING["in"], "--limit-udp", "4")
+    wait_for(lambda: not limits_of(lab, host)["counting"], what="the counts")
+    assert limits_of(lab, host)["udp"] == {"sessions": 4, "limit": 4}
+    refused(lab, host, 5)
+    # Another value comes at once, and so does none.
+    lab.agent.ctl("mapping", "set", MAPPING["in"], "--limit-udp", "5")
+    lab.open_udp(host, 5005)
+    refused(lab, host, 2)
+    lab.agent.ctl("mapping", "set", MAPPING["in"], "--limit-udp", "0")
+    lab.open_udp(host, 5006)
+    assert "limits" not in lab.agent.ctl("user", "show", host.addr)
+    assert "limits" not in [m for m in lab.agent.ctl("mapping", "list") if m["in"] == MAPPING["in"]][0]
+    assert lab.agent.ctl("check")["findings"] == []
+
+
+def test_openings_have_a_rate_and_a_burst(lab):
+    lab.start(mappings=[{**MAPPING, "limits": {"new_per_second": 1, "new_burst": 4}}])
+    host = lab.host()
+    for port in range(5000, 5004):
+        lab.open_udp(host, port)
+    refused(lab, host, 3, "drop_rate")
+    lab.open_udp(host, 5000)
+    found = limits_of(lab, host)
+    assert (found["new_burst"], found["new_per_second"], found["refused_rate"]) == (4, 1, 3) and found["tokens"] <= 1
+    wait_for(lambda: limits_of(lab, host)["tokens"], what="a token")
+    lab.open_udp(host, 5009)
+    assert "1 a second" in lab.agent.text("user", "show", host.addr)
+
+
+def test_limits_survive_the_agent(lab):
+    lab.start(mappings=[LIMITED])
+    host = lab.host()
+    for port in (5000, 5001, 5002):
+        lab.open_udp(host, port)
+    lab.agent.kill()
+    lab.agent.start()
+    wait_for(lambda: not limits_of(lab, host)["counting"], what="the counts")
+    assert limits_of(lab, host)["udp"] == {"sessions": 3, "limit": 3}
+    refused(lab, host, 2)
+    assert lab.agent.ctl("check")["findings"] == []
+
+
+@pytest.mark.parametrize("options,message", [
+    (("--limit-udp", "65536"), "limit_udp"), (("--new-burst", "5"), "new_burst without new_per_second"),
+    (("--new-per-second", "x"), "new_per_second"),
+])
+def test_bad_limits_are_refused_and_change_nothing(lab, options, message):
+    lab.start(mappings=[LIMITED])
+    before = lab.agent.ctl("mapping", "list")
+    status = 1 if "without" in message else 2
+    text = lab.agent.refused("mapping", "set", MAPPING["in"], *options, status=status)
+    assert message.split()[0].replace("_", "-") in text or message in text
+    assert lab.agent.ctl("mapping", "list") == before

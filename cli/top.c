@@ -251,7 +251,7 @@ static const struct column columns[] = {
 	{ "SESSIONS", "sessions", cell_number, true, 8 },
 	{ "QUOTA", "quota", cell_number, true, 5 },
 	{ "PORTS USED", "ports_used", cell_number, true, 10 },
-	{ "PORTS", "ports_per_host", cell_number, true, 5 },
+	{ "PORTS", "ports", cell_number, true, 5 },
 	{ "REFUSED", "quota_exceeded", cell_number, true, 12 },
 	{},
 };

@@ -117,7 +117,7 @@ static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s,
 		return;
 	line(out, v, sessions >= quota ? BOLD : "", "%-15s %8.0f %s %s %12.0f %9.0f", addr, sessions,
 	     bar(quota_bar, width, sessions, quota),
-	     bar(ports_bar, width, json_number(s, "ports_used"), json_number(s, "ports_per_host")),
+	     bar(ports_bar, width, json_number(s, "ports_used"), json_number(s, "ports")),
 	     json_number(s, "quota_exceeded"), rate(v, s, find(v->top_before, addr), "quota_exceeded"));
 }
 
@@ -127,7 +127,7 @@ static void draw_subscribers(FILE *out, const struct top_view *v)
 	const cJSON *s;
 
 	line(out, v, REVERSE, "%-15s %8s %-*s %-*s %12s %9s%-*s", "SUBSCRIBER", "SESSIONS", (int)width + 7, "OF QUOTA",
-	     (int)width + 7, "PORTS OF BLOCK", "REFUSED", "REFUSED/S", (int)v->columns, "");
+	     (int)width + 7, "OF PORTS", "REFUSED", "REFUSED/S", (int)v->columns, "");
 	cJSON_ArrayForEach (s, v->top)
 		if (room && room--)
 			draw_subscriber(out, v, s, width);

@@ -143,6 +143,22 @@ uint32_t config_mapping_quota(const struct config *c, const struct config_mappin
 	return m->sessions_per_user ? m->sessions_per_user : c->sessions_per_user;
 }
 
+struct limit_layout config_mapping_limits(const struct config_mapping *m)
+{
+	const struct config_limits *l = &m->limits;
+
+	if (!l->given)
+		return (struct limit_layout){ 0 };
+	return (struct limit_layout){
+		.sessions = { [LIMIT_TCP] = l->tcp, [LIMIT_UDP] = l->udp, [LIMIT_ICMP] = l->icmp },
+		.interval_ns = limit_interval_ns(l->new_per_second),
+		.rate = l->new_per_second,
+		.burst = !l->new_per_second ? 0
+			 : l->new_burst	    ? l->new_burst
+					    : l->new_per_second,
+	};
+}
+
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m)
 {
 	struct config_independence i = m->independence.given ? m->independence : c->independence;

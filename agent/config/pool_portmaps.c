@@ -102,12 +102,15 @@ bool pool_is_move(const struct config *c, const struct config_mapping *m)
 {
 	const struct config_mapping *around = config_find_around(c, m->in);
 	const struct config_independence *a = &m->independence, *b = around ? &around->independence : NULL;
+	struct limit_layout own, outer;
 
 	if (m->in.plen != 32 || prefix_is_none(m->out) || !around || prefix_is_none(around->out))
 		return false;
 	if (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)))
 		return true;
-	return !m->comment[0] && !m->n_spare && m->inbound == around->inbound &&
+	own = config_mapping_limits(m);
+	outer = config_mapping_limits(around);
+	return !m->comment[0] && !m->n_spare && limit_layout_same(&own, &outer) && m->inbound == around->inbound &&
 	       m->sessions_per_user == around->sessions_per_user && m->session_slots == around->session_slots &&
 	       a->given == b->given && a->mapping == b->mapping && a->filtering == b->filtering &&
 	       a->inbound_sessions == b->inbound_sessions;

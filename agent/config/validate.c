@@ -348,22 +348,6 @@ static int validate_limits(const struct validator *v, size_t number)
 	return config_refuse(v->err, -EINVAL, v->name, m->limits_line, v->name ? path : "", "%s", why.text);
 }
 
-struct limit_layout config_mapping_limits(const struct config_mapping *m)
-{
-	const struct config_limits *l = &m->limits;
-
-	if (!l->given)
-		return (struct limit_layout){ 0 };
-	return (struct limit_layout){
-		.sessions = { [LIMIT_TCP] = l->tcp, [LIMIT_UDP] = l->udp, [LIMIT_ICMP] = l->icmp },
-		.interval_ns = limit_interval_ns(l->new_per_second),
-		.rate = l->new_per_second,
-		.burst = !l->new_per_second ? 0
-			 : l->new_burst	    ? l->new_burst
-					    : l->new_per_second,
-	};
-}
-
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;

@@ -25,9 +25,10 @@ static int add_line(struct evbuffer *out, const struct top_entry *e)
 
 	return evbuffer_add_printf(out,
 				   "{\"in_addr\":\"%s\",\"sessions\":%u,\"quota_exceeded\":%" PRIu64
-				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u,\"draining\":%u}\n",
+				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u,\"ports\":%u,"
+				   "\"draining\":%u}\n",
 				   addr_format(e->in_addr, addr), e->sessions, e->quota_exceeded, e->quota,
-				   e->ports_used, e->ports_per_host, e->draining);
+				   e->ports_used, e->ports_per_host, e->ports, e->draining);
 }
 
 static int send_lines(struct request *r, struct listing *l)
@@ -75,7 +76,8 @@ int verb_top(struct request *r, cJSON **ret_result, struct error *err)
 	enum top_order order = by->given ? (enum top_order)by->number : TOP_BY_SESSIONS;
 	struct listing *l = calloc(1, sizeof(*l));
 
-	if (!l || top_new(r->context->mappings, order, n->given ? n->number : TOP_DEFAULT, &l->top)) {
+	if (!l ||
+	    top_new(r->context->mappings, r->context->grants, order, n->given ? n->number : TOP_DEFAULT, &l->top)) {
 		free(l);
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	}

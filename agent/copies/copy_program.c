@@ -96,7 +96,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	settings = (struct settings *)&p->skeleton->rodata->settings;
 	settings->hz = d->hz;
 	/* One program serves all configurations: no packet passes it. */
-	settings->portmaps = settings->bindings = settings->filtering = settings->growth = 1;
+	settings->portmaps = settings->bindings = settings->filtering = settings->growth = settings->limits = 1;
 	/* Sessions displaced by copies are reported like those displaced by packets. */
 	settings->session_events = d->settings.session_events;
 	bpf_program__set_autoload(p->skeleton->progs.pcp_sender, false);

@@ -92,7 +92,7 @@ static void tell(const struct growth *g, const struct grant *grant, bool made)
 
 struct grant_act growth_act_of(const struct grant *grant)
 {
-	bool ended = grant->state == GRANT_RESTS;
+	bool ended = grant->state == GRANT_RESTS || grant->state == GRANT_FREE;
 
 	return (struct grant_act){ .in_addr = ended ? 0 : grant->in_addr,
 				   .out_addr = grant->out_addr,
@@ -119,13 +119,28 @@ static void note_left(const struct growth *g, uint32_t out_addr)
 	grants_tell_none_left(g->grants, out_addr, grows && grants_free_block(g->grants, m, out_addr, 0, NULL) < 0);
 }
 
-/* Gives up a reserved block. */
+bool growth_remembers(const struct growth *g, const struct grant *grant)
+{
+	int number = mappings_find_outside(g->m, grant->out_addr);
+	const struct mapping *m = number < 0 ? NULL : mappings_get(g->m, number);
+	int block =
+		m && m->growth.block == grant->ports ? growth_block_of(&m->geo, m->growth.block, grant->port_lo) : -1;
+
+	return g->exchanges && grant->stamp && block >= 0 &&
+	       growth_port_lo(&m->geo, m->growth.block, (uint32_t)block) == grant->port_lo;
+}
+
+/* Gives up a reserved block. An act of a peer comes again; others are judged by what is known of those before it. */
 static void give_up(struct growth *g, struct grant *grant)
 {
-	uint32_t out_addr = grant->out_addr;
+	struct grant was = *grant;
 
+	if (was.peer)
+		was.stamp--;
 	grants_drop(g->grants, grant);
-	note_left(g, out_addr);
+	if (growth_remembers(g, &was))
+		grants_remember(g->grants, &was);
+	note_left(g, was.out_addr);
 }
 
 /* A block is its subscriber's. False: the table could not be changed. */

@@ -40,6 +40,8 @@ int growth_new(struct event_base *base, struct mappings *m, struct grants *grant
 	g->grants = grants;
 	g->history = history;
 	g->interval_s = 1;
+	/* Until the configuration is known, nothing is forgotten. */
+	g->exchanges = true;
 	g->second = timer_each_second(base, on_second, g);
 	g->group = evtimer_new(base, on_group, g);
 	g->slice = evtimer_new(base, on_slice, g);
@@ -173,7 +175,7 @@ static struct grant *in_its_way(const struct growth *g, const struct grant_act *
 	struct grant *i;
 
 	for (i = grants_on(g->grants, act->out_addr, NULL); i; i = grants_on(g->grants, act->out_addr, i))
-		if (i->port_lo != act->port_lo && i->port_lo < act->port_lo + act->ports &&
+		if (i->state != GRANT_FREE && i->port_lo != act->port_lo && i->port_lo < act->port_lo + act->ports &&
 		    act->port_lo < i->port_lo + i->ports)
 			return i;
 	return NULL;
@@ -211,6 +213,22 @@ static int apply_begin(struct growth *g, unsigned peer, const struct grant_act *
 	return 0;
 }
 
+/* The end of a grant of a block that nobody has: earlier acts on it count no more. */
+static int apply_end(struct growth *g, const struct grant_act *act, struct grant *here)
+{
+	const struct grant like = {
+		.out_addr = act->out_addr, .port_lo = act->port_lo, .ports = act->ports, .stamp = act->stamp
+	};
+
+	if (!here) {
+		if (growth_remembers(g, &like) && !in_its_way(g, act))
+			grants_remember(g->grants, &like);
+		return 0;
+	}
+	here->stamp = act->stamp;
+	return grants_touch(g->grants, here) ? -EAGAIN : 0;
+}
+
 int growth_apply(struct growth *g, unsigned peer, const struct grant_act *act)
 {
 	struct grant *here = grants_find(g->grants, act->out_addr, act->port_lo);
@@ -219,8 +237,8 @@ int growth_apply(struct growth *g, unsigned peer, const struct grant_act *act)
 		return -EAGAIN;
 	if (here && (here->stamp > act->stamp || (here->stamp == act->stamp && !here->yields)))
 		return 0;
-	if (!here || here->state == GRANT_RESTS)
-		return act->in_addr ? apply_begin(g, peer, act, here) : 0;
+	if (!here || here->state == GRANT_RESTS || here->state == GRANT_FREE)
+		return act->in_addr ? apply_begin(g, peer, act, here) : apply_end(g, act, here);
 	if (!act->in_addr) {
 		yield(g, here, act->stamp);
 		return 0;

@@ -56,6 +56,7 @@ struct growth {
 	uint32_t interval_s;			     /* between two passes */
 	bool grows;				     /* any mapping does */
 	bool took_rested;			     /* what rests from before */
+	bool exchanges;				     /* acts with other gateways, or may do so */
 	bool unsettled;				     /* a mapping waits for grants of its former size to end */
 	uint8_t peers_up;
 	/* The pass. */
@@ -95,6 +96,9 @@ void growth_write(struct growth *g);
 
 /* Whether the subscriber's mapping has the block now; *ret_number: that of the outside address, or -1. */
 bool growth_holds(const struct growth *g, const struct grant *grant, int *ret_number);
+
+/* Whether the stamp of a block that nobody has is kept: gateways exchange acts, and a mapping has the block. */
+bool growth_remembers(const struct growth *g, const struct grant *grant);
 
 /* The figures of the mapping of an outside address; never NULL. */
 const struct growth_figures *growth_figures_at(const struct growth *g, uint32_t out_addr);

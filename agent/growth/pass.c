@@ -110,6 +110,13 @@ static void judge_closed(struct growth *g, struct grant *grant)
 		log_error("no memory to take a granted block back");
 }
 
+static void end_rest(struct growth *g, struct grant *grant)
+{
+	grants_tell_none_left(g->grants, grant->out_addr, false);
+	if (!growth_remembers(g, grant) || grants_free(g->grants, grant))
+		grants_drop(g->grants, grant);
+}
+
 static void judge(struct growth *g, struct grant *grant)
 {
 	/* An incomplete count says nothing. */
@@ -126,10 +133,12 @@ static void judge(struct growth *g, struct grant *grant)
 		judge_closed(g, grant);
 		break;
 	case GRANT_RESTS:
-		if (grant->until_s <= g->now_s) {
-			grants_tell_none_left(g->grants, grant->out_addr, false);
+		if (grant->until_s <= g->now_s)
+			end_rest(g, grant);
+		break;
+	case GRANT_FREE:
+		if (!growth_remembers(g, grant))
 			grants_drop(g->grants, grant);
-		}
 		break;
 	}
 }

@@ -25,6 +25,7 @@ static void read_figures(struct growth *g, const struct config *c)
 		if (!mappings_is_retired(g->m, number))
 			g->figures[number] = (struct growth_figures){ 0 };
 	g->grows = false;
+	g->exchanges = c->replication.enabled;
 	g->interval_s = INTERVAL_MAX_S;
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
@@ -66,6 +67,8 @@ static void leave(struct growth *g, struct grant *grant)
 		g->changed(g->changed_arg, &was, false);
 	if (grant->state == GRANT_OPEN)
 		grants_shut(g->grants, grant, GRANT_WHENEVER);
+	/* That is no act: where a peer still has it, it is a grant again with the mapping. */
+	grant->stamp -= grant->stamp > 0;
 	if (grants_rest(g->grants, grant, (uint64_t)history_now(), boottime_s() + CONFIG_REST_S))
 		grants_drop(g->grants, grant);
 	granted_ports_forget(g->m, was.out_addr, was.port_lo, was.ports);
@@ -79,6 +82,11 @@ static void settle(struct growth *g, struct grant *grant)
 	/* One that is being granted is looked at when that is written. */
 	if (grant->state == GRANT_ASKED || grant->state == GRANT_RESTS)
 		return;
+	if (grant->state == GRANT_FREE) {
+		if (!growth_remembers(g, grant) || grant->ports != growth_figures_at(g, grant->out_addr)->wanted.block)
+			grants_drop(g->grants, grant);
+		return;
+	}
 	if (!growth_holds(g, grant, &number)) {
 		leave(g, grant);
 		return;

@@ -210,10 +210,23 @@ static int end_pass(struct limit_count *c)
 	return again && c->passes < PASSES_MAX;
 }
 
+static void begin_again(struct limit_count *c)
+{
+	background_wait(&c->grace);
+	overflow_scan_end(&c->scan);
+	end_pass(c);
+	c->passes = 0;
+	c->in_grace = false;
+	c->m->uncounted = false;
+}
+
 int limit_count_step(struct limit_count *c, unsigned budget_us)
 {
 	uint64_t deadline_us = monotonic_us() + budget_us;
 
+	/* Another mapping has its first limit now: a grace period that began before says nothing of it. */
+	if (c->m->uncounted)
+		begin_again(c);
 	if (!c->in_grace) {
 		background_start(&c->grace, wait_for_programs, mappings_datapath(c->m));
 		c->in_grace = true;

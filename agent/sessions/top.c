@@ -31,10 +31,12 @@ enum phase { PHASE_CHOOSE, PHASE_OVERFLOW, PHASE_MEASURE, PHASE_DONE };
 struct chosen {
 	uint32_t in_addr;
 	uint32_t overflow; /* overflow sessions that count */
+	uint32_t granted;  /* those of them that are not on a port of the block */
 };
 
 struct top {
 	struct mappings *m;
+	const struct grants *grants;
 	enum top_order order;
 	enum phase phase;
 	struct subscriber_iterator it;
@@ -53,7 +55,7 @@ struct top {
 	uint64_t used[N_PROTOCOLS][65536U / WORD_BITS];
 };
 
-int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **ret)
+int top_new(struct mappings *m, const struct grants *grants, enum top_order order, uint32_t n, struct top **ret)
 {
 	struct top *t = calloc(1, sizeof(*t));
 	const struct mapping_drain *drain;
@@ -61,6 +63,7 @@ int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **r
 	if (!t)
 		return -ENOMEM;
 	t->m = m;
+	t->grants = grants;
 	t->order = order;
 	t->heap.limit = n;
 	subscriber_iterator_init(&t->it, m);
@@ -171,6 +174,18 @@ static int take_chosen(struct top *t)
 	return 0;
 }
 
+static void count_one(const struct top *t, struct chosen *one, const struct overflow_key *key, uint64_t word,
+		      uint32_t now)
+{
+	int number = mappings_of_overflow(t->m, key);
+	const struct mapping *m = number < 0 ? NULL : mappings_get(t->m, number);
+
+	if (!m || !word_counts(word, now, m->timeout_ticks))
+		return;
+	one->overflow++;
+	one->granted += mapping_reverse(&m->geo, key->out_addr, word_out_port(word)) < 0;
+}
+
 /* Processes a batch of all overflow sessions: 1: more to do, 0: done, or -errno. */
 static int count_overflow(struct top *t)
 {
@@ -181,24 +196,36 @@ static int count_overflow(struct top *t)
 	if (r == -EAGAIN) { /* the map has been replaced */
 		overflow_scan_end(&t->scan);
 		for (size_t i = 0; i < t->n_chosen; i++)
-			t->chosen[i].overflow = 0;
+			t->chosen[i].overflow = t->chosen[i].granted = 0;
 		return 1;
 	}
 	for (uint32_t i = 0; r >= 0 && i < t->scan.n; i++) {
 		struct chosen key = { .in_addr = t->scan.keys[i].in_addr }, *one;
-		int number;
 
 		if (t->scan.keys[i].direction != OVERFLOW_IN2OUT)
 			continue;
 		one = bsearch(&key, t->chosen, t->n_chosen, sizeof(key), compare_addresses);
-		number = one ? mappings_of_overflow(t->m, &t->scan.keys[i]) : -1;
-		if (number >= 0)
-			one->overflow +=
-				word_counts(t->scan.sessions[i].truth, now, mappings_get(t->m, number)->timeout_ticks);
+		if (one)
+			count_one(t, one, &t->scan.keys[i], t->scan.sessions[i].truth, now);
 	}
 	if (r <= 0)
 		overflow_scan_end(&t->scan);
 	return r;
+}
+
+/* Ports of the blocks that a subscriber has by grants. */
+static uint32_t granted_ports(const struct grants *g, uint32_t in_addr)
+{
+	uint32_t n = 0;
+
+	for (const struct grant *i = g ? grants_of(g, in_addr, NULL) : NULL; i; i = grants_of(g, in_addr, i))
+		n += i->state == GRANT_OPEN || i->state == GRANT_CLOSED ? i->ports : 0;
+	return n;
+}
+
+static uint32_t at_most(uint32_t n, uint32_t most)
+{
+	return n < most ? n : most;
 }
 
 static unsigned protocol_of_state(uint8_t state)
@@ -213,7 +240,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 	uint32_t ports[N_PROTOCOLS] = { 0 }, port_lo;
 	struct subscriber_iterator it;
 	const struct geometry *g;
-	uint32_t draining;
+	uint32_t draining, granted;
 
 	if (subscriber_find_any(&it, t->m, chosen->in_addr))
 		return;
@@ -248,9 +275,10 @@ static void measure(struct top *t, const struct chosen *chosen)
 		e->draining = e->sessions;
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		e->ports_used = ports[p] > e->ports_used ? ports[p] : e->ports_used;
-	e->ports_used += chosen->overflow;
-	if (e->ports_used > g->ports_per_host)
-		e->ports_used = g->ports_per_host;
+	granted = granted_ports(t->grants, chosen->in_addr);
+	e->ports = g->ports_per_host + granted;
+	e->ports_used = at_most(e->ports_used + chosen->overflow - chosen->granted, g->ports_per_host) +
+			at_most(chosen->granted, granted);
 	t->n_entries += t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0;
 }
 

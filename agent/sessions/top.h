@@ -12,7 +12,7 @@
 
 #include "base/heap.h"
 #include "proto/verbs.h"
-#include "tables/mappings.h"
+#include "tables/grant_table.h"
 
 struct top_entry {
 	uint32_t in_addr;
@@ -20,15 +20,19 @@ struct top_entry {
 	uint32_t draining;
 	uint32_t quota;
 	uint64_t quota_exceeded; /* packets refused */
-	/* Ports of the block in use, in the protocol that uses most; each overflow session counts as one port. */
+	/* Ports in use, in the protocol that uses most; each session beyond the slots counts as one port. */
 	uint32_t ports_used;
 	uint32_t ports_per_host;
+	uint32_t ports; /* of the block and of those granted */
 };
 
 struct top;
 
-/* Finds the n highest, 1..TOP_MAX, omitting those without sessions or without refusals. 0 or -ENOMEM. */
-int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **ret);
+/*
+ * Finds the n highest, 1..TOP_MAX, omitting those without sessions or without refusals. grants may be NULL: there are
+ * none. 0 or -ENOMEM.
+ */
+int top_new(struct mappings *m, const struct grants *grants, enum top_order order, uint32_t n, struct top **ret);
 
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or -errno. */
 int top_step(struct top *t, unsigned budget_us);

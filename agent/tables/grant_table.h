@@ -22,13 +22,14 @@ enum grant_state {
 	GRANT_OPEN,   /* sessions open on it */
 	GRANT_CLOSED, /* those that exist go on, none opens */
 	GRANT_RESTS,  /* nobody's, and not free yet */
+	GRANT_FREE,   /* nobody's; it has the stamp of its last act, by which those of peers are judged */
 };
 
 struct grant {
 	uint32_t out_addr; /* the key, with port_lo */
 	uint16_t port_lo;
 	uint16_t ports;
-	uint32_t in_addr; /* 0: it rests */
+	uint32_t in_addr; /* 0: it rests, or is free */
 	uint8_t state;	  /* enum grant_state */
 	uint8_t peer;	  /* number of the gateway that granted it; 0: this one */
 	uint8_t number;	  /* among the open ones of the subscriber, below GROWTH_MAX_BLOCKS */
@@ -54,8 +55,8 @@ int grants_open(struct mappings *m, struct grants **ret, struct error *err);
 void grants_close(struct grants *g);
 
 /*
- * Reserves a block, of which no other may have a port, with its address, ports and subscriber. NULL: out of memory, or
- * there are MAX_GRANTS.
+ * Reserves a block, of which no other may have a port, with its address, ports and subscriber. It has the stamp of a
+ * free one in its place unless it has one. NULL: out of memory, or there are MAX_GRANTS.
  */
 struct grant *grants_reserve(struct grants *g, const struct grant *like);
 
@@ -77,13 +78,20 @@ int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t 
 /* Adds a block that rests, as of another datapath. 0, -ENOMEM or -errno. */
 int grants_hold(struct grants *g, const struct grant *like);
 
+/*
+ * Keeps the stamp of a block that nobody has, one that has rested or none yet: it is free. 0; -ENOSPC: so many are
+ * kept; -ENOMEM or -errno.
+ */
+int grants_free(struct grants *g, struct grant *grant);
+int grants_remember(struct grants *g, const struct grant *like);
+
 /* Removes one in any state. */
 void grants_drop(struct grants *g, struct grant *grant);
 
 /* NULL: there is none. */
 struct grant *grants_find(const struct grants *g, uint32_t out_addr, uint16_t port_lo);
 
-/* The one that has a port, in whatever state; NULL: none. */
+/* The one that has a port, in whatever state but free; NULL: none. */
 struct grant *grants_at(const struct grants *g, uint32_t out_addr, uint16_t port);
 
 /* Whose port it is: that of a subscriber, not one that is reserved or rests; NULL: nobody's. */
@@ -124,6 +132,7 @@ struct grant_figures {
 	uint32_t grants; /* of subscribers */
 	uint64_t ports;
 	uint32_t rests;
+	uint32_t free;		 /* kept for their stamps */
 	uint32_t addresses_full; /* that have none left */
 };
 void grants_count(const struct grants *g, struct grant_figures *ret);

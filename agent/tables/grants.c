@@ -49,8 +49,14 @@ static void set_state(struct grants *g, struct grant *grant, enum grant_state st
 
 struct grant *grants_reserve(struct grants *g, const struct grant *like)
 {
-	struct grant model = *like;
+	struct grant model = *like, *former = grants_find(g, like->out_addr, like->port_lo);
 
+	if (g->by_out.n - g->figures.free >= MAX_GRANTS)
+		return NULL;
+	if (former && former->state == GRANT_FREE) {
+		model.stamp = model.stamp ? model.stamp : former->stamp;
+		grants_drop(g, former);
+	}
 	model.state = GRANT_ASKED;
 	return grant_store(g, &model);
 }
@@ -136,18 +142,37 @@ int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t 
 	return 0;
 }
 
-int grants_hold(struct grants *g, const struct grant *like)
+int grants_free(struct grants *g, struct grant *grant)
+{
+	if (g->figures.free >= FREE_MAX)
+		return -ENOSPC;
+	set_state(g, grant, GRANT_FREE);
+	return 0;
+}
+
+/* Adds a block that nobody has. */
+static int hold(struct grants *g, const struct grant *like, enum grant_state state)
 {
 	struct grant model = *like, *grant;
 	int r;
 
-	model.state = GRANT_RESTS;
+	model.state = (uint8_t)state;
 	model.in_addr = 0;
 	grant = grant_store(g, &model);
 	r = grant ? grant_write(g, grant, GRANT_OF_OUTSIDE) : -ENOMEM;
 	if (grant && r)
 		grant_forget(g, grant);
 	return r;
+}
+
+int grants_hold(struct grants *g, const struct grant *like)
+{
+	return hold(g, like, GRANT_RESTS);
+}
+
+int grants_remember(struct grants *g, const struct grant *like)
+{
+	return g->figures.free >= FREE_MAX ? -ENOSPC : hold(g, like, GRANT_FREE);
 }
 
 void grants_drop(struct grants *g, struct grant *grant)
@@ -200,7 +225,8 @@ int grants_free_block(const struct grants *g, const struct mapping *m, uint32_t 
 	int found = -1;
 
 	for (const struct grant *i = grants_on(g, out_addr, NULL); n && i; i = grants_on(g, out_addr, i))
-		mark_used(used, m, i);
+		if (i->state != GRANT_FREE)
+			mark_used(used, m, i);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t k = (first + i) % n;
 

@@ -5,8 +5,9 @@
 
 #include "tables/grant_table.h"
 
-/* Room for grants in the agent's records: those in the map, and as many that are reserved. */
-#define GRANTS_MAX MAX_GRANTS
+/* Room in the agent's records: for grants, reserved ones included, and for free blocks with a stamp. */
+#define FREE_MAX   (MAX_GRANTS / 4)
+#define GRANTS_MAX (MAX_GRANTS + FREE_MAX)
 
 struct grants {
 	struct mappings *m;

@@ -105,6 +105,8 @@ void grant_tally(struct grants *g, const struct grant *grant, int by)
 {
 	if (grant->state == GRANT_RESTS)
 		g->figures.rests += (uint32_t)by;
+	if (grant->state == GRANT_FREE)
+		g->figures.free += (uint32_t)by;
 	if (grant->state != GRANT_OPEN && grant->state != GRANT_CLOSED)
 		return;
 	g->figures.grants += (uint32_t)by;
@@ -203,7 +205,7 @@ const struct grant *grants_get(const struct grants *g, uint32_t place)
 
 static bool has_port(const struct grant *grant, uint16_t port)
 {
-	return port >= grant->port_lo && port - grant->port_lo < grant->ports;
+	return grant->state != GRANT_FREE && port >= grant->port_lo && port - grant->port_lo < grant->ports;
 }
 
 struct grant *grants_at(const struct grants *g, uint32_t out_addr, uint16_t port)

@@ -3,6 +3,7 @@
  * Programs that the agent loads for itself, each where it needs it, and that end with it: session_copies places,
  * changes and ends sessions announced by other gateways; pcp_sender looks at packets to the PCP server.
  */
+#define SYSCALL_PROGRAMS 1
 #include "base/ctx_xdp.h"
 
 #include <detnat/pcp_sender.h>

@@ -83,10 +83,17 @@ SUBPROGRAM int limit_refuses(const struct mapping *m, __u32 subscriber, __u32 pr
 	return m && line && limit_is_reached(m, line, proto, 0);
 }
 
+/* A program of the type syscall may not read the coarse clock; its sessions take no tokens anyway. */
+#ifdef SYSCALL_PROGRAMS
+#define limit_clock_ns() bpf_ktime_get_ns()
+#else
+#define limit_clock_ns() bpf_ktime_get_coarse_ns()
+#endif
+
 /* When the bucket is full after one more token; 0: there is none. The coarse clock may be a jiffy late. */
 static __always_inline __u64 limit_token(const struct mapping *m, const struct limit_line *line)
 {
-	__u64 full_ns = limit_take_token(&m->limit, LOAD(line->full_ns), bpf_ktime_get_coarse_ns());
+	__u64 full_ns = limit_take_token(&m->limit, LOAD(line->full_ns), limit_clock_ns());
 
 	return full_ns ? full_ns : limit_take_token(&m->limit, LOAD(line->full_ns), bpf_ktime_get_ns());
 }

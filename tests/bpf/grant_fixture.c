@@ -28,7 +28,8 @@ void set_up_plan(const struct grant_plan *plan)
 				     .sessions_per_user = plan->quota,
 				     .session_slots = plan->slots,
 				     .bindings = plan->bindings,
-				     .growth = { plan->block, plan->max_blocks } };
+				     .growth = { plan->block, plan->max_blocks },
+				     .limit = user_limits };
 
 	block = plan->block;
 	settings.growth = 1;

@@ -32,7 +32,7 @@ def test_top_by_sessions_and_by_quota(lab):
         {"in_addr": refused.addr, "sessions": 2, "quota_exceeded": 3},
         {"in_addr": one.addr, "sessions": 1, "quota_exceeded": 0},
     ]
-    assert (everyone[0]["quota"], everyone[0]["ports_used"], everyone[0]["ports_per_host"]) == (2, 2, 15)
+    assert (everyone[0]["quota"], everyone[0]["ports_used"], everyone[0]["ports_per_host"], everyone[0]["ports"]) == (2, 2, 15, 15)
     assert lab.agent.ctl("top", "-n", "1") == lab.agent.ctl("top", "-n1") == everyone[:1]
     assert lab.agent.ctl("top", "--by", "sessions") == everyone
     assert lab.agent.ctl("top", "--by", "quota", "--once") == everyone[:1]

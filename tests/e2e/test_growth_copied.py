@@ -5,7 +5,7 @@ import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
-from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, open_one, query, settled
+from test_growth import GROWING, OUT, checked, close_all, fill, grants, grow, holder, lines, open_one, query, settled
 
 CONFIG = {"mappings": [GROWING], "unmatched": "drop"}
 
@@ -92,3 +92,64 @@ def test_grants_of_a_split_brain_are_the_same_at_both_afterwards(pair):
     wait_alike(pair)
     for lab in pair.labs:
         checked(lab)
+
+
+def wait_blocks(lab, expected):
+    wait_for(lambda: blocks(lab) == expected, what=f"the grants {expected}", interval=0.05)
+
+
+def test_a_block_that_another_has_by_now_does_not_come_back_with_the_gateway_that_was_away(gateways):
+    # Of the ports that no block has, one block of 4096 can be made.
+    scarce = {**GROWING, "block_pitch": 3770, "growth": {"block": 4096, "idle": 2, "rest": 1}}
+    gateways.start(mappings=[scarce], unmatched="drop")
+    a, b = gateways.labs
+    host, there, other = a.host("10.0.0.3"), b.host("10.0.0.3"), b.host("10.0.0.4")
+    for port in range(5000, 5008):
+        open_one(a, host, port)
+    src = grow(a, host, 5008)
+    granted, = blocks(a)
+    wait_blocks(b, [granted])
+    wait_for(lambda: len(b.sessions(host.addr)) == 9, what="the copies", interval=0.05)
+    gateways.link("down")
+    gateways.wait_state("down")
+    # At the one it is in use; at the other it is idle, has rested, and another subscriber gets it.
+    close_all(b, there, [5008])
+    wait_blocks(b, [])
+    a.send_out(query(a, host, 5008), src)
+    for port in range(6000, 6009):
+        open_one(b, other, port)
+    assert blocks(a) == [granted] and blocks(b) == [(other.addr, granted[1])]
+    gateways.link("up")
+    gateways.wait_synchronised()
+    for lab in gateways.labs:
+        wait_blocks(lab, [(other.addr, granted[1])])
+    wait_for(lambda: not [s for s in a.sessions(host.addr) if s["in_port"] == 5008], what="the end of the session")
+    assert [holder(lab, src[1], settled(lab)) for lab in gateways.labs] == [other.addr] * 2
+    for lab in gateways.labs:
+        checked(lab)
+
+
+def test_nor_does_one_that_has_rested_and_nobody_has(gateways):
+    idle = {**GROWING, "growth": {**GROWING["growth"], "idle": 2}}
+    gateways.start(mappings=[idle], unmatched="drop")
+    a, b = gateways.labs
+    host, there = a.host("10.0.0.3"), b.host("10.0.0.3")
+    fill(a, host)
+    src = grow(a, host, 5008)
+    wait_blocks(b, blocks(a))
+    wait_for(lambda: len(b.sessions(host.addr)) == 9, what="the copies", interval=0.05)
+    gateways.link("down")
+    gateways.wait_state("down")
+    close_all(b, there, [5008])
+    wait_blocks(b, [])
+    wait_for(lambda: "granted to nobody" in b.agent.refused("reverse", f"{OUT}:{src[1]}"), what="the end of the rest")
+    b.agent.restart()
+    assert len(blocks(a)) == 1
+    gateways.link("up")
+    gateways.wait_synchronised()
+    for lab in gateways.labs:
+        wait_blocks(lab, [])
+        checked(lab)
+        assert [line["to"] is None for line in lines(lab)] == [True, False], "it began once and ended once"
+    open_one(a, host, 5008)
+    wait_alike(gateways)

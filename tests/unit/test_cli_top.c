@@ -44,7 +44,7 @@ static struct top_view view(unsigned rows, unsigned columns, unsigned subscriber
 		snprintf(text, sizeof(text),
 			 "{\"in_addr\":\"10.0.0.%u\",\"sessions\":%u,\"quota_exceeded\":%u,\"quota\":100,\"ports_"
 			 "used\":8,"
-			 "\"ports_per_host\":16}",
+			 "\"ports\":16}",
 			 i, 100 - i, 30 + i);
 		cJSON_AddItemToArray(top, cJSON_Parse(text));
 		snprintf(text, sizeof(text), "{\"in_addr\":\"10.0.0.%u\",\"quota_exceeded\":10}", i);

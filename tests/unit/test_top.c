@@ -64,7 +64,7 @@ static struct top *all_of(enum top_order order, uint32_t n, unsigned budget_us)
 	struct top *t;
 	int r;
 
-	cr_assert_eq(top_new(m, order, n, &t), 0);
+	cr_assert_eq(top_new(m, NULL, order, n, &t), 0);
 	while ((r = top_step(t, budget_us)) > 0)
 		;
 	cr_assert_eq(r, 0);
@@ -195,7 +195,7 @@ Test(top, a_mapping_that_goes_in_between_takes_its_subscribers_along)
 	tables_set_ticks(&datapath, NOW);
 	put(tables_addr("10.0.0.9"), 1, NOW);
 	put(tables_addr("10.0.1.9"), 1, NOW);
-	cr_assert_eq(top_new(m, TOP_BY_SESSIONS, 5, &t), 0);
+	cr_assert_eq(top_new(m, NULL, TOP_BY_SESSIONS, 5, &t), 0);
 	prefix_parse("10.0.1.0/24", &in);
 	prefix_parse("1.1.2.0/28", &out);
 	/* Stops after each subscriber measured at the earliest; whenever it does, nothing of the mapping may be read.

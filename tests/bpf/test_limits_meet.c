@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Limits of a subscriber where they meet blocks that grow, drains, hairpins, exceptions, and copies of other gateways.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "copies/copy_program.h"
+#include "drain_fixture.h"
+#include "grant_fixture.h"
+#include "told_routes.h"
+
+#define UDP_LIMIT 4
+#define SYN	  0x02
+
+static struct copy_program program;
+
+static void set_up_limited(void)
+{
+	user_limits = (struct limit_layout){ .sessions = { [LIMIT_UDP] = UDP_LIMIT } };
+	settings.drains = 1;
+	set_up();
+}
+
+TestSuite(limits_meet, .timeout = 60);
+
+static const struct limit_line *line_of(int number, uint32_t in_addr)
+{
+	return mappings_limit_line(mappings, number, mapping_subscriber(&mappings_get(mappings, number)->geo, in_addr));
+}
+
+static void expect_udp(const char *name, int number, uint32_t sessions)
+{
+	const struct limit_line *line = line_of(number, SUBSCRIBER);
+
+	cr_assert_not_null(line, "%s", name);
+	cr_expect_eq(line->sessions[LIMIT_UDP], sessions, "%s: %d, not %u", name, (int)line->sessions[LIMIT_UDP],
+		     sessions);
+	cr_expect_eq(line->sessions[LIMIT_TCP], 0, "%s", name);
+}
+
+/* A flow that a limit refuses is no reason for another block. */
+static void set_up_growth(void)
+{
+	user_limits = (struct limit_layout){ .sessions = { [LIMIT_UDP] = 8 }, .interval_ns = 60000000U, .burst = 9 };
+	set_up_plan(&(struct grant_plan){ 8, 8, 3, 100, 64, { 0 } });
+	settings.limits = 1;
+}
+
+Test(limits_meet, no_block_is_granted_for_a_flow_that_a_limit_refuses, .init = set_up_growth, .fini = tear_down)
+{
+	uint64_t rated;
+
+	for (unsigned i = 0; i < 8; i++)
+		cr_assert_geq(open_of(UDP, (uint16_t)(5000 + i), 53, 0), 0);
+	asked();
+	for (unsigned i = 0; i < 5; i++)
+		cr_expect_eq(open_of(UDP, (uint16_t)(6000 + i), 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_quota_protocol) + counted(REASON_drop_rate), 5);
+	cr_expect_eq(asked(), 0, "for the limit of the protocol");
+	/* TCP has no limit of its own: it opens while there are tokens, and no block is asked for then, either. */
+	rated = counted(REASON_drop_rate);
+	for (unsigned i = 0; i < 40 && counted(REASON_drop_rate) == rated; i++)
+		open_of(TCP, (uint16_t)(7000 + i % 8), (uint16_t)(80 + i / 8), SYN);
+	cr_expect_gt(counted(REASON_drop_rate), rated);
+	cr_expect_eq(asked(), 0, "for the rate");
+}
+
+/* Sessions that drain count against the limit of the mapping that has the subscriber now. */
+Test(limits_meet, what_drains_counts, .init = set_up_limited, .fini = tear_down)
+{
+	struct mapping_spec spec = {
+		.in = all, .out = new_out, .sessions_per_user = 1000, .session_slots = 64, .limit = user_limits
+	};
+	int old = mappings_find_inside(mappings, SUBSCRIBER), now;
+
+	memcpy(spec.timeout_ticks, mappings_get(mappings, old)->timeout_ticks, sizeof(spec.timeout_ticks));
+	for (uint16_t i = 0; i < UDP_LIMIT - 1; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(5000 + i), 53, 0), 0);
+	make_mapping(&spec, &(struct mapping_handover){ true, old_out, 600 });
+	refresh_followed_routes();
+	now = mappings_find_inside(mappings, SUBSCRIBER);
+	cr_expect_geq(open_flow(UDP, 6000, 53, 0), 0);
+	cr_expect_eq(open_flow(UDP, 6001, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
+	expect_udp("where they drain", old, UDP_LIMIT - 1);
+	expect_udp("where they open", now, 1);
+	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2), "sessions from before go on");
+	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5000 },
+				       (struct endpoint){ EXTERNAL, 53 }, 0),
+		     1);
+	expect_udp("one of them is closed", old, UDP_LIMIT - 2);
+	cr_expect_geq(open_flow(UDP, 6001, 53, 0), 0);
+}
+
+/* An exception without limits, within a mapping that has some: each counts its own. */
+Test(limits_meet, an_exception_has_its_own, .init = set_up_limited, .fini = tear_down)
+{
+	struct mapping_spec spec = {
+		.in = { SUBSCRIBER, 32 }, .out = { OWN_OUT, 32 }, .sessions_per_user = 1000, .session_slots = 64
+	};
+	int number = mappings_find_inside(mappings, SUBSCRIBER);
+
+	memcpy(spec.timeout_ticks, mappings_get(mappings, number)->timeout_ticks, sizeof(spec.timeout_ticks));
+	for (uint16_t i = 0; i < UDP_LIMIT; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(5000 + i), 53, 0), 0);
+	make_mapping(&spec, NULL);
+	refresh_followed_routes();
+	while (mappings_reclaim_step(mappings) != RECLAIM_DONE)
+		usleep(100);
+	for (uint16_t i = 0; i < 2 * UDP_LIMIT; i++)
+		cr_expect_geq(open_flow(UDP, (uint16_t)(6000 + i), 53, 0), 0, "without a limit");
+	expect_udp("those of the outer mapping have ended", number, 0);
+	cr_assert_eq(mappings_del(mappings, spec.in, spec.out), 0);
+	refresh_followed_routes();
+	for (uint16_t i = 0; i < UDP_LIMIT; i++)
+		cr_expect_geq(open_flow(UDP, (uint16_t)(7000 + i), 53, 0), 0);
+	cr_expect_eq(open_flow(UDP, 7100, 53, 0), -1);
+	expect_udp("in the outer mapping again", number, UDP_LIMIT);
+}
+
+/* A hairpin is a session of the host that opens it. */
+Test(limits_meet, a_hairpin_is_a_session, .init = set_up_limited, .fini = tear_down)
+{
+	struct frame f = { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 0, OUT_PORT(7000, 3) };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+
+	cr_assert_geq(open_flow_of(OTHER, UDP, 7000, 53, 0), 0);
+	for (uint16_t i = 0; i <= UDP_LIMIT; i++) {
+		f.sport = (uint16_t)(5000 + i);
+		size = frame_build(&f, in);
+		run_frame(XDP_INSIDE, in, size, out, &out_size);
+	}
+	expect_udp("as many as the limit", mappings_find_inside(mappings, SUBSCRIBER), UDP_LIMIT);
+	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
+}
+
+static void set_up_copies(void)
+{
+	int r;
+
+	user_limits = (struct limit_layout){
+		.sessions = { [LIMIT_UDP] = UDP_LIMIT }, .interval_ns = 1000000000U, .burst = 1, .rate = 1
+	};
+	settings.overflow_sessions = 1000;
+	set_up();
+	r = copy_program_load(&program, &datapath);
+	cr_assert_eq(r, 0, "%s", strerror(-r));
+}
+
+static void tear_down_copies(void)
+{
+	copy_program_unload(&program);
+	tear_down();
+}
+
+static int request(uint8_t what, uint16_t in_port)
+{
+	const struct mapping *m = mappings_get(mappings, 0);
+	uint32_t first = mapping_first_choice(&m->geo, in_port);
+	struct bucket_pair pair = session_buckets(EXTERNAL, 53, UDP, first, m->bucket_shift);
+
+	program.requests->n = 1;
+	program.requests->overflow_limit = 1000;
+	program.requests->copy[0] = (struct session_copy){
+		.key = slot_key(EXTERNAL, 53, in_port),
+		.word = state_word((uint16_t)OUT_PORT(in_port, 2), UDP, SESSION_UDP, datapath_ticks(&datapath)),
+		.subscriber = SUBSCRIBER - m->geo.in_base,
+		.slot = (uint16_t)(pair.first * BUCKET_SLOTS + first % BUCKET_SLOTS),
+		.request = what,
+	};
+	cr_assert_eq(copy_program_run(&program), 0);
+	return program.requests->copy[0].result;
+}
+
+/* Copies count, take no token, and are refused at the limit of their protocol as at the quota. */
+Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = tear_down_copies)
+{
+	for (uint16_t i = 0; i < UDP_LIMIT - 1; i++)
+		cr_expect_eq(request(COPY_TO_SLOT, (uint16_t)(5000 + i)), COPY_PLACED, "copy %u", i);
+	cr_expect_eq(request(COPY_TO_OVERFLOW, 5010), COPY_PLACED);
+	expect_udp("four copies", 0, UDP_LIMIT);
+	cr_expect_eq(line_of(0, SUBSCRIBER)->full_ns, 0);
+	cr_expect_eq(request(COPY_TO_SLOT, 5020), COPY_QUOTA);
+	cr_expect_eq(request(COPY_TO_OVERFLOW, 5021), COPY_QUOTA);
+	cr_expect_eq(open_flow(UDP, 5030, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
+	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5010 },
+				       (struct endpoint){ EXTERNAL, 53 }, 0),
+		     1);
+	expect_udp("one has ended", 0, UDP_LIMIT - 1);
+	cr_expect_geq(open_flow(UDP, 5030, 53, 0), 0);
+	cr_expect_neq(line_of(0, SUBSCRIBER)->full_ns, 0);
+}

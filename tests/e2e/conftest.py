@@ -73,10 +73,6 @@ LONG = ("test_layouts", "test_check", "test_kills", "test_pcp", "test_bypass", "
         "test_bindings", "test_fib_followed", "test_privileges", "test_routing_upgrade", "test_routing_pair", "test_routing_many")
 
 
-# Of the tests that start agents of their own, `make test` runs so many of each file: a start is a second of a processor.
-QUICK_STARTS = 1
-
-
 def _starts_agents(item):
     """Whether the test itself, or a fixture that it shares with no other, has a place for an agent."""
     definitions = item._fixtureinfo.name2fixturedefs
@@ -84,19 +80,25 @@ def _starts_agents(item):
         found[-1].scope == "function" and "run_directory" in found[-1].argnames for found in definitions.values())
 
 
+def _shares_agents(item):
+    """Whether a fixture that tests of a file share has a place for an agent."""
+    return any(found[-1].scope == "module" and "run_directory" in found[-1].argnames
+               for found in item._fixtureinfo.name2fixturedefs.values())
+
+
 def _mark_slow(items):
     """
-    A test that starts agents of its own is slow, but for the first one of its file, and of a test with rows for the first
-    row; so is one of another path through the gateway than the first. `make test` runs those that are not slow,
-    `make test-rest` all of them.
+    A start of an agent is a second of a processor, so `make test` has one of each file: the one that tests share or, in
+    a file where none is shared, that of the first test. The others that start agents of their own are slow, and so are
+    those of another path through the gateway than the first. `make test-rest` runs all of them.
     """
-    begun = {}
+    begun = {item.path: [None] for item in items if _shares_agents(item) and not item.get_closest_marker("slow")}
     for item in items:
         if hasattr(item, "callspec") and item.callspec.params.get("mode", MODES[0]) != MODES[0]:
             item.add_marker(pytest.mark.slow)
         if _starts_agents(item) and not item.get_closest_marker("long"):
             names = begun.setdefault(item.path, [])
-            if item.originalname in names or len(names) == QUICK_STARTS:
+            if names:
                 item.add_marker(pytest.mark.slow)
             else:
                 names.append(item.originalname)

@@ -71,6 +71,7 @@ def ended(process, status):
     return out, err
 
 
+@pytest.mark.slow  # floods for a minute
 def test_both_directions_are_measured_and_the_cards_come_back(pair, tmp_path):
     host, other = pair
     process = bench(host, tmp_path, "nic0", "nic1")
@@ -104,6 +105,7 @@ def test_a_row_in_which_nothing_arrives_fails(pair, tmp_path):
     assert host.ip("link", "show", "dev", "nic0") and host.ip("link", "show", "dev", "nic1")
 
 
+@pytest.mark.slow  # floods for seconds
 def test_traffic_that_does_not_pass_is_explained(pair, tmp_path):
     host, other = pair
     process = bench(host, tmp_path, "nic0", "nic1", PATIENCE="3", PATHS="out2in")

@@ -301,6 +301,7 @@ def assert_audited(site):
         assert any(before - GRAIN <= seconds(at) - shift <= after + GRAIN for _, shift in site.reckonings), (at, before, after)
 
 
+@pytest.mark.slow  # half a minute of packets
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in range(2, 7))])
 def test_what_is_told_is_what_the_history_says(lab, seed):
     dice = random.Random(seed)

@@ -57,6 +57,7 @@ def events(agent):
     return [r["event"] for r in records if r["event"] != "confirm"]
 
 
+@pytest.mark.slow  # nine seconds of a processor
 def test_as_many_mappings_as_there_may_be_translate_reload_and_restart(lab):
     began = time.monotonic()
     agent = lab.start(unmatched="drop", mappings=[DESCENDING])

@@ -16,12 +16,14 @@ TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer
 
 def valid(schema, value):
     """The part of JSON schema that this one uses."""
-    if "anyOf" in schema:
-        return any(valid(s, value) for s in schema["anyOf"])
+    if "anyOf" in schema and not any(valid(s, value) for s in schema["anyOf"]):
+        return False
     if "const" in schema:
         return value == schema["const"] and isinstance(value, bool) == isinstance(schema["const"], bool)
     if "enum" in schema:
         return value in schema["enum"] and not isinstance(value, bool)
+    if "type" not in schema:
+        return set(schema.get("required", ())) <= set(value if isinstance(value, dict) else ())
     kind = TYPES[schema["type"]]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         return False
@@ -47,7 +49,7 @@ def test_the_file_is_what_the_agent_prints():
 def undescribed(schema, path=""):
     """Keys without help. Of interfaces a list says all; their objects have the keys of the top level."""
     for key, below in schema.get("properties", {}).items():
-        if not below.get("description") and path != ".interfaces":
+        if not below.get("description") and not path.endswith(".interfaces"):
             yield f"{path}.{key}"
         yield from undescribed(below.get("items", below), f"{path}.{key}")
 

@@ -78,12 +78,19 @@ def families(text):
     return dict(sorted(found.items()))
 
 
+def alternatives(schema):
+    """Schemas without anyOf, one of which a value has to match. Beside a type, those of anyOf say which keys are required."""
+    if "type" not in schema:
+        return schema.get("anyOf", [schema])
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return [{**rest, "required": [*rest.get("required", ()), *one.get("required", ())]} for one in schema.get("anyOf", [{}])]
+
+
 def schema_missing(old, new, path="configuration"):
     """What a schema has that another one refuses: keys, words, kinds and ranges. More is no difference."""
     if "anyOf" in old or "anyOf" in new:
-        news = new.get("anyOf", [new])
-        return [f"{path}: {one.get('type', one)} is refused" for one in old.get("anyOf", [old])
-                if all(schema_missing(one, other, path) for other in news)]
+        return [f"{path}: {one.get('type', one)} is refused" for one in alternatives(old)
+                if all(schema_missing(one, other, path) for other in alternatives(new))]
     out = []
     if "const" in old or "enum" in old:
         words = new.get("enum", [new["const"]] if "const" in new else None)

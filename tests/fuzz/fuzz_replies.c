@@ -150,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask_links(n);
 		break;
 	case 3:
-		kernel_way_read(address_beyond(), &way);
+		kernel_way_read(address_beyond(), 0, &way);
 		break;
 	}
 	return 0;

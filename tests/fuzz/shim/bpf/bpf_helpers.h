@@ -63,6 +63,7 @@ static inline long bpf_xdp_store_bytes(const struct xdp_md *ctx, __u32 offset, v
 #define bpf_tail_call(...)	   abort()
 #define bpf_jiffies64()		   ((__u64)0)
 #define bpf_ktime_get_ns()	   ((__u64)0)
+#define bpf_ktime_get_coarse_ns()  ((__u64)0)
 #define bpf_ktime_get_boot_ns()	   ((__u64)0)
 #define bpf_map_delete_elem(...)   ((long)-EINVAL)
 #define bpf_for_each_map_elem(...) ((long)-EINVAL)

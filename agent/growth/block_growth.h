@@ -37,7 +37,7 @@ void growth_ask(struct growth *g, uint32_t in_addr, uint64_t time_ns);
 
 /*
  * Takes the granted block with a port back: no session opens on it, and those that exist end after drain_s seconds. 0;
- * -ENOENT: nobody has the port by a grant; -EBUSY: a change of the block is being recorded.
+ * -ENOENT: the port is not granted; -EBUSY: a change of the block is being recorded.
  */
 int growth_revoke(struct growth *g, uint32_t out_addr, uint16_t port, uint32_t drain_s);
 

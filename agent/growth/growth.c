@@ -85,7 +85,7 @@ static bool is_answered(const struct growth *g, uint32_t in_addr, uint64_t time_
 	return false;
 }
 
-/* Where the search for a free block begins: a guess at one that was not in use lately, and that nobody foresees. */
+/* Where the search for a free block begins: a guess at one that was not in use lately, and that cannot be foreseen. */
 static uint32_t first_block(uint32_t in_addr, uint64_t time_ns)
 {
 	return (uint32_t)HASH_OF(in_addr, time_ns) & 0xffff;
@@ -213,7 +213,7 @@ static int apply_begin(struct growth *g, unsigned peer, const struct grant_act *
 	return 0;
 }
 
-/* The end of a grant of a block that nobody has: earlier acts on it count no more. */
+/* The end of a grant of a block that is not granted: earlier acts on it count no more. */
 static int apply_end(struct growth *g, const struct grant_act *act, struct grant *here)
 {
 	const struct grant like = {

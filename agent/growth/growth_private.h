@@ -97,7 +97,7 @@ void growth_write(struct growth *g);
 /* Whether the subscriber's mapping has the block now; *ret_number: that of the outside address, or -1. */
 bool growth_holds(const struct growth *g, const struct grant *grant, int *ret_number);
 
-/* Whether the stamp of a block that nobody has is kept: gateways exchange acts, and a mapping has the block. */
+/* Whether the stamp of a free block is kept: gateways exchange acts, and a mapping has the block. */
 bool growth_remembers(const struct growth *g, const struct grant *grant);
 
 /* The figures of the mapping of an outside address; never NULL. */

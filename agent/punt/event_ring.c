@@ -156,7 +156,7 @@ struct events {
 	struct ipfix *ipfix;
 	events_resolve resolve;
 	void *arg;
-	events_growth ask; /* NULL: nobody grants */
+	events_growth ask; /* NULL: no blocks are granted */
 	void *ask_arg;
 	struct ring_reader *ring;
 	struct event *timer;

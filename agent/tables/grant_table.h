@@ -21,8 +21,8 @@ enum grant_state {
 	GRANT_ASKED,  /* reserved; the tables do not have it yet */
 	GRANT_OPEN,   /* sessions open on it */
 	GRANT_CLOSED, /* those that exist go on, none opens */
-	GRANT_RESTS,  /* nobody's, and not free yet */
-	GRANT_FREE,   /* nobody's; it has the stamp of its last act, by which those of peers are judged */
+	GRANT_RESTS,  /* not granted, and not free yet */
+	GRANT_FREE,   /* not granted; it has the stamp of its last act, by which those of peers are judged */
 };
 
 struct grant {
@@ -79,7 +79,7 @@ int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t 
 int grants_hold(struct grants *g, const struct grant *like);
 
 /*
- * Keeps the stamp of a block that nobody has, one that has rested or none yet: it is free. 0; -ENOSPC: so many are
+ * Keeps the stamp of a block that is not granted, one that has rested or none yet: it is free. 0; -ENOSPC: so many are
  * kept; -ENOMEM or -errno.
  */
 int grants_free(struct grants *g, struct grant *grant);
@@ -94,7 +94,7 @@ struct grant *grants_find(const struct grants *g, uint32_t out_addr, uint16_t po
 /* The one that has a port, in whatever state but free; NULL: none. */
 struct grant *grants_at(const struct grants *g, uint32_t out_addr, uint16_t port);
 
-/* Whose port it is: that of a subscriber, not one that is reserved or rests; NULL: nobody's. */
+/* Whose port it is: that of a subscriber, not one that is reserved or rests; NULL: not granted. */
 const struct grant *grants_owner(const struct grants *g, uint32_t out_addr, uint16_t port);
 
 /* The first or, after `before`, the next one of an inside or of an outside address, in no order; NULL: no more. */

@@ -150,7 +150,7 @@ int grants_free(struct grants *g, struct grant *grant)
 	return 0;
 }
 
-/* Adds a block that nobody has. */
+/* Adds a block that is not granted. */
 static int hold(struct grants *g, const struct grant *like, enum grant_state state)
 {
 	struct grant model = *like, *grant;

@@ -317,11 +317,6 @@ static int take_content(struct history_index *x, const struct history_index *fro
 	memcpy(x->member, take_octets(&content, from->n * sizeof(*x->member)), from->n * sizeof(*x->member));
 	ARRAYS(X)
 #undef X
-	x->pauses.room = room_for(x->pauses.n);
-	x->drains.pauses.room = room_for(x->drains.pauses.n);
-	x->portmaps.pauses.room = room_for(x->portmaps.pauses.n);
-	x->portmaps.room = room_for(x->portmaps.n);
-	x->grants.pauses.room = room_for(x->grants.pauses.n);
 	if (!valid(x))
 		return -EBADMSG;
 	return history_portmaps_index(&x->portmaps) ? -ENOMEM : history_grants_index(&x->grants);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/history_gaps.h"
 #include "history/history_portmaps.h"
 
 #include <errno.h>
@@ -9,8 +10,7 @@
 #include "base/timestamp.h"
 #include "proto/words.h"
 
-#define STILL	   TIME_OPEN
-#define FIRST_ROOM 64U
+#define STILL TIME_OPEN
 
 void history_portmaps_free(struct history_portmaps *p)
 {
@@ -66,21 +66,9 @@ int history_portmaps_index(struct history_portmaps *p)
 	return 0;
 }
 
-static int grow(struct history_portmaps *p)
-{
-	size_t room = p->room ? 2 * p->room : FIRST_ROOM;
-	struct portmap_interval *interval = reallocarray(p->interval, room, sizeof(*interval));
-
-	if (!interval)
-		return -ENOMEM;
-	p->interval = interval;
-	p->room = room;
-	return 0;
-}
-
 static int begin_one(struct history_portmaps *p, struct portmap_interval v)
 {
-	if (p->n == p->room && grow(p))
+	if (history_grow(&p->interval, p->n, sizeof(*p->interval)))
 		return -ENOMEM;
 	p->interval[p->n] = v;
 	if (note_open(p, &p->interval[p->n]))

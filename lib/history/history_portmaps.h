@@ -41,7 +41,6 @@ struct portmap_interval {
 struct history_portmaps {
 	struct portmap_interval *interval; /* in the order of the lines that began them */
 	size_t n;
-	size_t room;
 	struct history_pauses pauses;
 	struct hash_index open; /* numbers of the open ones, by outside endpoint */
 };

@@ -263,15 +263,8 @@ int64_t history_times_to(const struct history_times *t, uint32_t end, uint32_t e
 
 int history_pauses_add(struct history_pauses *p, size_t of, uint32_t begin, uint32_t end)
 {
-	if (p->n == p->room) {
-		size_t room = p->room ? 2 * p->room : HISTORY_FIRST_ROOM;
-		struct history_pause *larger = reallocarray(p->at, room, sizeof(*larger));
-
-		if (!larger)
-			return -ENOMEM;
-		p->at = larger;
-		p->room = room;
-	}
+	if (history_grow(&p->at, p->n, sizeof(*p->at)))
+		return -ENOMEM;
 	p->at[p->n++] = (struct history_pause){ of, begin, end };
 	return 0;
 }
@@ -295,7 +288,7 @@ int history_pauses_sort(const struct history_pauses *p, struct history_pauses *r
 		memcpy(at, p->at, p->n * sizeof(*at));
 		qsort(at, p->n, sizeof(*at), compare_pauses);
 	}
-	*ret = (struct history_pauses){ at, p->n, p->n + 1 };
+	*ret = (struct history_pauses){ at, p->n };
 	return 0;
 }
 

@@ -45,7 +45,6 @@ struct history_pause {
 struct history_pauses {
 	struct history_pause *at;
 	size_t n;
-	size_t room;
 };
 
 /* The place of a record of a beginning or an end. */

@@ -86,10 +86,8 @@ static struct lease *find_latest(struct lease_index *x, const struct lease *line
 /* Adds a text that is often that of the line before. */
 static int take_text(struct lease_index *x, const char *text, uint32_t *last, uint32_t *ret)
 {
-	if (!*last || strcmp(lease_pool_text(&x->pool, *last), text) != 0) {
-		if (lease_pool_add(&x->pool, text, last))
-			return -ENOMEM;
-	}
+	if ((!*last || strcmp(lease_pool_text(&x->pool, *last), text) != 0) && lease_pool_add(&x->pool, text, last))
+		return -ENOMEM;
 	*ret = *last;
 	return 0;
 }

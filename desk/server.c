@@ -33,6 +33,8 @@ struct request {
 	const char *rest;
 	struct call call;
 	char user[USER_NAME_MAX + 1];
+	unsigned refused; /* the status by which its headers refuse it, or 0 */
+	const char *refused_text;
 	bool too_long, no_room;
 	size_t reserved; /* of BODIES_MAX */
 };
@@ -231,19 +233,13 @@ static unsigned refuse(struct MHD_Connection *c, const char *path, const char *m
 	return q->route && q->call.right < q->route->right ? MHD_HTTP_FORBIDDEN : 0;
 }
 
-/* A length that is told beforehand is refused before it is read. */
-static bool is_told_too_long(struct MHD_Connection *c)
-{
-	const char *text = only_header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
-
-	return text && strtoull(text, NULL, 10) > BODY_MAX;
-}
-
+/*
+ * What the headers refuse is answered after the body, too: a proxy that still sends takes a closed connection for a
+ * failure, and tells its client 502.
+ */
 static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const char *method, void **state)
 {
 	struct request *q = calloc(1, sizeof(*q));
-	const char *text;
-	unsigned status;
 
 	if (!q)
 		return MHD_NO;
@@ -252,18 +248,14 @@ static enum MHD_Result begin(struct MHD_Connection *c, const char *path, const c
 	q->call.archive = -1;
 	q->call.user = q->user;
 	q->call.zone = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "zone");
-	status = refuse(c, path, method, q, &text);
-	if (status)
-		return respond_error(c, path, status, text);
-	if (!is_told_too_long(c))
-		return MHD_YES;
-	return respond_error(c, path, MHD_HTTP_CONTENT_TOO_LARGE, "a complaint may have 10 MB; send it in pieces");
+	q->refused = refuse(c, path, method, q, &q->refused_text);
+	return MHD_YES;
 }
 
 /* Keeps a piece of the body; what is beyond the limits is read and forgotten. */
 static void take(struct request *q, const char *data, size_t size)
 {
-	if (q->too_long || q->no_room || !q->route || !q->route->post)
+	if (q->refused || q->too_long || q->no_room || !q->route || !q->route->post)
 		return;
 	if (q->call.body.size + size > BODY_MAX)
 		q->too_long = true;
@@ -303,6 +295,8 @@ static enum MHD_Result respond_answer(struct MHD_Connection *c, const char *path
 
 static enum MHD_Result answer(struct MHD_Connection *c, const char *path, struct request *q)
 {
+	if (q->refused)
+		return respond_error(c, path, q->refused, q->refused_text);
 	if (q->too_long)
 		return respond_error(c, path, MHD_HTTP_CONTENT_TOO_LARGE,
 				     "a complaint may have 10 MB; send it in pieces");

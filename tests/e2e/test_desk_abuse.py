@@ -37,6 +37,16 @@ def test_a_body_of_unknown_length_is_413_beyond_ten_megabytes(desk):
         assert s.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
+# A proxy that cannot send on takes it for a failure of the desk, and tells its client 502.
+@pytest.mark.parametrize("path, user, status", [("/api/questions", "ops", 413), ("/api/questions", "stranger", 403), ("/nowhere", "ops", 404)])
+def test_a_refused_body_is_read_before_the_answer(desk, path, user, status):
+    with desk.connect() as s:
+        s.sendall(f"POST {path} HTTP/1.1\r\nHost: desk\r\nX-Remote-User: {user}\r\nContent-Length: {12 * MEGABYTE}\r\n\r\n".encode())
+        for _ in range(12):
+            s.sendall(b"x" * MEGABYTE)
+        assert s.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_more_questions_than_fit_are_told(desk):
     body = b"2026-01-31T14:05:00Z 1.1.1.1:1276\n" * 100003
     assert len(desk.post("/api/questions", body).json()) == 100003
@@ -48,7 +58,7 @@ def test_more_questions_than_fit_are_told(desk):
 
 
 @pytest.mark.parametrize("body", [b"\0" * 100000, b"1.1.1.1:1" * 50000, b"2026-01-31T" * 50000, bytes(range(256)) * 500, b"\n" * 100000,
-                                  b"1" * 1000000, b":" * 1000000])
+                                  b"1" * 1000000, b":" * 1000000], ids=range(7))
 def test_any_octets_are_read(desk, body):
     assert desk.post("/api/questions", body).status == 200
 
@@ -57,7 +67,7 @@ def test_any_octets_are_read(desk, body):
     b"\r\n" * 10, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
     b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
     b"POST /api/who HTTP/1.1\r\nX-Remote-User: ops\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-])
+], ids=range(7))
 def test_what_is_no_http_is_refused(desk, request_):
     with desk.connect() as s:
         try:

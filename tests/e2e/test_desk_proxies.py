@@ -141,7 +141,8 @@ def test_ten_megabytes_pass_and_more_is_refused(site):
     upload = site.directory / "upload"
     for size, wanted in ((10_000_000, 200), (12_000_000, 413)):
         upload.write_bytes(b"x" * size)
-        assert site.curl("/api/questions", "-H", "Expect:", "--data-binary", f"@{upload}", user="lea")[0] == wanted
+        # Over HTTP/2, Caddy ends the stream with its answer, and curl 7.88 loses an answer that comes while it still sends.
+        assert site.curl("/api/questions", "--http1.1", "-H", "Expect:", "--data-binary", f"@{upload}", user="lea")[0] == wanted
 
 
 def test_a_desk_that_is_away_is_502(site, running_lab):

@@ -197,7 +197,8 @@ static void chain_by_address(struct import *m, const struct import_group *g, siz
 		struct import_range in = { g[i].in, g[i].in + g[i].blocks - 1 };
 		bool goes_on = part && g[i - 1].in + (uint64_t)ratio == g[i].in;
 
-		if (part && !goes_on && !full)
+		/* Another may have subscribers between those of the address before. */
+		if (part && !goes_on && (!full || in.first <= part->in.range[part->in.n - 1].last))
 			part = NULL;
 		/* As many addresses as a record has, and as many ranges as can still be read. */
 		if (part &&

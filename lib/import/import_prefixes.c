@@ -78,8 +78,11 @@ static void leave_out(struct cut *c, struct import_range in, struct import_range
 	uint32_t line = 0;
 
 	/* Few parts are left out, or the notes are not printed. */
-	for (r = import_first(c->m, in.first); r < end && r->in <= in.last; r++, n++)
-		line = line ? line : r->line;
+	for (r = import_first(c->m, in.first); r < end && r->in <= in.last; r++) {
+		if (!import_range_has(out, r->out))
+			continue;
+		line = n++ ? line : r->line;
+	}
 	c->m->n_unfit += n;
 	if (++c->n_notes > NOTES)
 		return;

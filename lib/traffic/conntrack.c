@@ -50,7 +50,7 @@ struct entry {
 	struct tuple tuple[2];
 	unsigned tuples;
 	struct span_text state;
-	bool unreplied, assured;
+	bool assured;
 	bool seen_type;
 };
 
@@ -64,8 +64,6 @@ static bool take_words(struct entry *e, const char *at)
 			e->tuples++;
 		if (!e->tuples && !memchr(word.at, '=', word.size))
 			e->state = word;
-		else if (span_is(word, "[UNREPLIED]"))
-			e->unreplied = true;
 		else if (span_is(word, "[ASSURED]"))
 			e->assured = true;
 		/* ICMP has the identifier in each tuple; `id=` after the tuples is the entry's. */

@@ -50,6 +50,7 @@ struct reading {
 	char record[TRAFFIC_LINE];
 	size_t record_size;
 	bool in_record;
+	uint64_t record_line; /* at which it begins */
 	/* Sessions that a NAT event has begun, and the time of the last event. */
 	struct hash_table events;
 	int64_t last_event_ms;
@@ -61,12 +62,15 @@ struct reader {
 	bool (*fits)(const char *line);
 	/* Reads a line, without its end; it may be changed. */
 	enum line_is (*line)(struct reading *r, char *line);
-	/* At the end of the file; NULL: nothing is left. */
+	/* At the end of the file; NULL: nothing is left. LINE_GARBAGE is for it to count. */
 	enum line_is (*end)(struct reading *r);
 };
 
 extern const struct reader reader_conntrack, reader_routeros, reader_nfdump_csv, reader_nat_events, reader_sessions,
 	reader_neutral;
+
+/* Counts a line, or a record that begins there, that is not understood, and names it if it is one of the first. */
+void reading_garbage(struct traffic_notes *n, uint64_t number, const char *line, size_t size);
 
 /* Passes a flow on. */
 enum line_is reading_take(struct reading *r, struct traffic_flow *flow);

@@ -168,6 +168,7 @@ static enum line_is take_entry(struct reading *r, const char *text)
 	return reading_take(r, &e.flow);
 }
 
+/* The entry is over. Where it is not understood, that is said of its own line, not of the one that follows. */
 static enum line_is finish(struct reading *r)
 {
 	enum line_is is;
@@ -175,6 +176,12 @@ static enum line_is finish(struct reading *r)
 	if (!r->in_record)
 		return LINE_SILENT;
 	is = take_entry(r, r->record);
+	if (is == LINE_GARBAGE) {
+		bool blank = r->record_size;
+
+		reading_garbage(r->notes, r->record_line, r->record + blank, r->record_size - blank);
+		is = LINE_SILENT;
+	}
 	r->in_record = false;
 	r->record_size = 0;
 	return is;
@@ -200,6 +207,7 @@ static enum line_is read_line(struct reading *r, char *line)
 	if (begins_entry(line)) {
 		is = finish(r);
 		r->in_record = true;
+		r->record_line = r->notes->lines;
 		append(r, line);
 		return is;
 	}

@@ -30,13 +30,13 @@ static const struct {
 	{ "\xa5\x0c", 2, "is a file of nfcapd: nfdump -r FILE -o csv" },
 };
 
-static void note_garbage(struct traffic_notes *n, const char *line, size_t size)
+void reading_garbage(struct traffic_notes *n, uint64_t number, const char *line, size_t size)
 {
 	if (n->garbage < TRAFFIC_NAMED) {
 		char *text = n->named[n->garbage].text;
 		size_t room = sizeof(n->named[0].text) - 1, i;
 
-		n->named[n->garbage].line = n->lines;
+		n->named[n->garbage].line = number;
 		for (i = 0; i < size && i < room; i++)
 			text[i] = isprint((unsigned char)line[i]) ? line[i] : '?';
 		text[i] = '\0';
@@ -88,7 +88,7 @@ static int read_line(struct reading *r, char *line, size_t size, const char *nam
 		is = r->reader->line(r, line);
 	n->other += is == LINE_OTHER;
 	if (is == LINE_GARBAGE)
-		note_garbage(n, line, size);
+		reading_garbage(n, n->lines, line, size);
 	if (is == LINE_SAMPLED)
 		return error_set(
 			err, -EINVAL,
@@ -150,8 +150,6 @@ static int read_lines(int fd, struct reading *r, struct lines *l, const char *na
 		enum line_is is = r->reader->end(r);
 
 		r->notes->other += is == LINE_OTHER;
-		if (is == LINE_GARBAGE)
-			note_garbage(r->notes, "the last record", 15);
 		e = is == LINE_FAILED ? r->error : 0;
 	}
 	return e;

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "import/import.h"
+#include "import/import_build.h"
 #include "import/import_prove.h"
+#include "import/import_set.h"
 #include "plan/plan.h"
 
 struct expected {
@@ -465,5 +467,131 @@ Test(import, faults_are_named_with_their_line)
 		cr_assert_eq(import_read(faults[i].format, text, strlen(text), "FILE", &options, &m, &err), -EINVAL,
 			     "%zu", i);
 		cr_expect_not_null(strstr(err.text, faults[i].why), "%zu: %s", i, err.text);
+	}
+}
+
+Test(import, files_that_are_no_text_are_named_by_their_encoding)
+{
+#define NONE	     "FILE: no plan found: nothing in it, read as table, says which subscriber has which ports"
+#define OCTETS(text) text, sizeof(text) - 1
+	static const struct {
+		const char *text;
+		size_t size;
+		const char *why;
+	} files[] = {
+		{ OCTETS("\0\0\xfe\xff\0\0\0a"), "FILE: is UTF-32; iconv -f UTF-32 -t UTF-8 makes it readable" },
+		{ OCTETS("\xff\xfe\0\0a\0\0\0"), "FILE: is UTF-32; iconv -f UTF-32 -t UTF-8 makes it readable" },
+		{ OCTETS("\xff\xfe"), "FILE: is UTF-16; iconv -f UTF-16 -t UTF-8 makes it readable" },
+		{ OCTETS("\xfe\xff\0a"), "FILE: is UTF-16; iconv -f UTF-16 -t UTF-8 makes it readable" },
+		{ OCTETS("a\0b\0"), "FILE: is UTF-16; iconv -f UTF-16 -t UTF-8 makes it readable" },
+		{ OCTETS("\0a\0b"), "FILE: is UTF-16; iconv -f UTF-16 -t UTF-8 makes it readable" },
+		{ OCTETS("\x1f\x8b"), "FILE: is compressed; zcat FILE | detnatctl import FORMAT - reads it" },
+		{ OCTETS("a\n\0b"), "FILE:2: is no text: it has an octet of 0" },
+		{ OCTETS("a\nbc\0b"), "FILE:2: is no text: it has an octet of 0" },
+		{ OCTETS("\0"), "FILE:1: is no text: it has an octet of 0" },
+		{ OCTETS("\x1f"), NONE }, /* a header */
+		{ OCTETS("a\x8b"), NONE },
+		{ OCTETS("\xef\xbb\xbf"), NONE },
+		{ OCTETS(""), NONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		const struct import_options options = { .junos_pool_boundaries = -1 };
+		struct import *m = NULL;
+		struct error err = {};
+
+		if (!import_read(IMPORT_TABLE, files[i].text, files[i].size, "FILE", &options, &m, &err))
+			import_free(m);
+		cr_expect_str_eq(err.text, files[i].why, "%zu: %s", i, err.text);
+	}
+}
+
+Test(import, a_plan_keeps_a_row_gives_other_ports_or_gives_none)
+{
+	_cleanup_import_ struct import *m = read_text(IMPORT_TABLE, "100.64.0.0 192.0.2.1 1024 2047\n"
+								    "100.64.0.1 192.0.2.1 2048 3071\n"
+								    "100.64.0.3 192.0.2.1 4096 5119\n");
+	static const struct import_row other = { .in = 0x64400002, .out = 0xc0000201, .lo = 3072, .hi = 4095 };
+	static const struct import_row outside = { .in = 0x64500000, .out = 0xc0000201, .lo = 1024, .hi = 2047 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct error err;
+
+	cr_assert_eq(import_fit(m, false), 0);
+	cr_assert_eq(import_plan(m, &plan, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < m->n_rows; i++) {
+		struct import_row r = m->row[i];
+
+		cr_expect_eq(import_row_kept(&plan, &r), 1);
+		r.hi--;
+		cr_expect_eq(import_row_kept(&plan, &r), -EADDRINUSE);
+		r = m->row[i];
+		r.lo++;
+		cr_expect_eq(import_row_kept(&plan, &r), -EADDRINUSE);
+		r = m->row[i];
+		r.out++;
+		cr_expect_eq(import_row_kept(&plan, &r), -EADDRINUSE);
+	}
+	/* A hole, which is not translated, and an address of no mapping. */
+	cr_expect_eq(import_row_kept(&plan, &other), 0);
+	cr_expect_eq(import_row_kept(&plan, &outside), 0);
+}
+
+#define ADDRESSES 48U
+
+/* The ranges of a set are those of the addresses, sorted, and none goes on where another ends. */
+static void expect_set(const struct import_set *s, const bool *has, uint32_t base)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < ADDRESSES; i++) {
+		uint32_t last = i;
+
+		if (!has[i])
+			continue;
+		while (last + 1 < ADDRESSES && has[last + 1])
+			last++;
+		cr_assert_lt(n, s->list.n);
+		cr_expect_eq(s->list.range[n].first, base + i);
+		cr_expect_eq(s->list.range[n].last, base + last);
+		n++;
+		i = last;
+	}
+	cr_assert_eq(n, s->list.n);
+}
+
+/* At both ends of the addresses, and between. */
+Test(import, sets_of_addresses_are_what_was_added_and_not_removed)
+{
+	static const uint32_t bases[] = { 0, 0x64400000, UINT32_MAX - ADDRESSES + 1 };
+
+	srand(7);
+	for (unsigned round = 0; round < 300; round++) {
+		uint32_t base = bases[round % 3];
+		bool has[ADDRESSES] = { false }, some[ADDRESSES] = { false };
+		struct import_set s = {}, common = {};
+
+		for (unsigned step = 0; step < 24; step++) {
+			uint32_t a = (uint32_t)rand() % ADDRESSES, b = a + (uint32_t)rand() % 7;
+			bool add = rand() % 2;
+
+			b = b < ADDRESSES ? b : ADDRESSES - 1;
+			for (uint32_t i = a; i <= b; i++)
+				has[i] = add;
+			if (add)
+				import_set_add(&s, (struct import_range){ base + a, base + b });
+			else
+				import_set_remove(&s, (struct import_range){ base + a, base + b });
+			expect_set(&s, has, base);
+		}
+		for (unsigned part = 0; part < 2; part++) {
+			uint32_t a = (uint32_t)rand() % ADDRESSES, b = a + (uint32_t)rand() % (ADDRESSES - a);
+
+			import_set_common(&s, (struct import_range){ base + a, base + b }, &common);
+			for (uint32_t i = a; i <= b; i++)
+				some[i] |= has[i];
+		}
+		expect_set(&common, some, base);
+		import_ranges_free(&s.list);
+		import_ranges_free(&common.list);
 	}
 }

@@ -178,13 +178,14 @@ static void put_mapping(cJSON *lines, const cJSON *mapping)
 {
 	const char *name = json_text(mapping, "name", ""), *in = json_text(mapping, "in", "-"),
 		   *colon = *name ? ": " : "";
+	const char *tenant = json_text(mapping, "tenant", ""), *of = *tenant ? ", of the tenant " : "";
 	double ratio = json_number(mapping, "sharing_ratio");
 
 	if (cJSON_IsString(json_get(mapping, "out")))
-		put(lines, "mapping", "%s%s%s to %s, %.0f subscriber%s an outside address", name, colon, in,
-		    json_text(mapping, "out", "-"), ratio, ratio == 1 ? "" : "s");
+		put(lines, "mapping", "%s%s%s to %s, %.0f subscriber%s an outside address%s%s", name, colon, in,
+		    json_text(mapping, "out", "-"), ratio, ratio == 1 ? "" : "s", of, tenant);
 	else
-		put(lines, "mapping", "%s%s%s is not translated", name, colon, in);
+		put(lines, "mapping", "%s%s%s is not translated%s%s", name, colon, in, of, tenant);
 }
 
 static cJSON *lines_of(const cJSON *result)

@@ -171,9 +171,13 @@ static void show_reverse(struct writer *w, const cJSON *result, const cJSON *arg
 {
 	const cJSON *former = json_get(result, "drains_from"), *granted = json_get(result, "granted");
 	const char *in = json_text(former, "in", "-"), *out = json_text(former, "out", "-");
+	const char *tenant = json_text(result, "tenant", "");
 	char addr[CELL_TEXT], left[CELL_TEXT], rest[CELL_TEXT];
 
 	cell_text(result, "in_addr", addr);
+	/* The same address may be inside more than one. */
+	if (*tenant)
+		snprintf(addr, sizeof(addr), "%.64s of %.63s", json_text(result, "in_addr", "-"), tenant);
 	cell_seconds(result, "drain_left", left);
 	cell_seconds(result, "rest_left", rest);
 	if (cJSON_IsNumber(json_get(result, "drain_left")))

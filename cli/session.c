@@ -60,6 +60,7 @@ static void cell_limits(const cJSON *row, const char *key, char text[static CELL
 
 static const struct column user_fields[] = {
 	{ "Inside address", "in_addr", cell_text, false, 0 },
+	{ "Tenant", "tenant", cell_text, false, 0 },
 	{ "Mapping", "mapping", cell_text, false, 0 },
 	{ "Outside address", "out_addr", cell_text, false, 0 },
 	{ "First port", "port_lo", cell_number, false, 0 },

@@ -48,7 +48,7 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
  * memory. */
 static char *row_notes(enum who_result result, const struct who_answer *a)
 {
-	char addr[ADDR_TEXT], *text = NULL;
+	char addr[WHO_SUBSCRIBER_TEXT], *text = NULL;
 	size_t size;
 	FILE *memory = open_memstream(&text, &size);
 
@@ -61,8 +61,8 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 			addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port,
 			i + 1 == a->n_portmaps ? ")" : "");
 	for (size_t i = 0, n = 0; a->other && i < a->n_holders; i++)
-		if (result != WHO_FOUND || a->holders[i].in_addr != a->best.in_addr || a->holders[i].also)
-			fprintf(memory, "%s%s", n++ ? ", " : " (also ", addr_format(a->holders[i].in_addr, addr));
+		if (result != WHO_FOUND || !who_same_subscriber(&a->holders[i], &a->best) || a->holders[i].also)
+			fprintf(memory, "%s%s", n++ ? ", " : " (also ", who_subscriber(&a->holders[i], addr));
 	fputs(a->other ? ")" : "", memory);
 	fclose(memory);
 	return text;
@@ -86,7 +86,8 @@ static const char *row_customer(const struct who_source *source, const struct cu
 static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r, const char *customer)
 {
 	const struct who_holder *h = &r->answer.best;
-	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
+	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], subscriber[WHO_SUBSCRIBER_TEXT], when[TIME_TEXT], in[ADDR_TEXT],
+		out[ADDR_TEXT];
 	char from[TIME_TEXT], to[TIME_TEXT];
 	_cleanup_free_ char *notes = row_notes(r->result, &r->answer);
 
@@ -100,7 +101,7 @@ static void row_text(struct writer *w, const struct who_question *q, const struc
 		writer_line(w, ROW "%s: %s%s", when, endpoint, "-",
 			    r->result == WHO_NOBODY ? "no subscriber" : "no record", r->why.text, notes);
 	else
-		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s", when, endpoint, addr_format(h->in_addr, addr),
+		writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s%s", when, endpoint, who_subscriber(h, subscriber),
 			    time_format(h->from, from), time_or(h->to, "still", to), prefix_text(h->in, in),
 			    prefix_text(h->out, out), *h->name ? ", " : "", h->name, notes, customer);
 }

@@ -17,13 +17,24 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 	return text;
 }
 
-/* "in_addr":…,"mapping":…,"from":…,"to":…, and "grant":… of a granted block */
+const char *who_subscriber(const struct who_holder *h, char text[static WHO_SUBSCRIBER_TEXT])
+{
+	char addr[ADDR_TEXT];
+
+	snprintf(text, WHO_SUBSCRIBER_TEXT, "%s%s%s", addr_format(h->in_addr, addr), *h->tenant ? " of " : "",
+		 h->tenant);
+	return text;
+}
+
+/* "in_addr":…,"tenant":… if there is one,"mapping":…,"from":…,"to":…, and "grant":… of a granted block */
 static void print_holder(FILE *out, const struct who_holder *h)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
-	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", addr_format(h->in_addr, addr),
-		prefix_text(h->in, in), prefix_text(h->out, pool));
+	fprintf(out, "\"in_addr\":\"%s\"", addr_format(h->in_addr, addr));
+	if (*h->tenant)
+		fprintf(out, ",\"tenant\":\"%s\"", h->tenant);
+	fprintf(out, ",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", prefix_text(h->in, in), prefix_text(h->out, pool));
 	if (*h->name)
 		fprintf(out, ",\"name\":\"%s\"", h->name);
 	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
@@ -122,17 +133,17 @@ void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_un
 
 void who_show_others(struct writer *w, const struct who_answer *a, bool found)
 {
-	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	char addr[WHO_SUBSCRIBER_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	for (size_t i = 0; a->other && i < a->n_holders; i++) {
 		const struct who_holder *h = &a->holders[i];
 
-		if (found && h->in_addr == a->best.in_addr && !h->also)
+		if (found && who_same_subscriber(h, &a->best) && !h->also)
 			continue;
 		writer_line(w,
 			    "But also:       %s, %s to %s, from %s to %s: in the same second, before a change was "
 			    "confirmed, or before the clock was set",
-			    addr_format(h->in_addr, addr), prefix_text(h->in, in), prefix_text(h->out, out),
+			    who_subscriber(h, addr), prefix_text(h->in, in), prefix_text(h->out, out),
 			    time_format(h->from, from), time_or(h->to, "now", to));
 	}
 }
@@ -141,9 +152,9 @@ void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_u
 		   const struct customer *c)
 {
 	const struct who_holder *h = &a->best;
-	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	char addr[WHO_SUBSCRIBER_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
-	writer_line(w, "Inside address: %s", addr_format(h->in_addr, addr));
+	writer_line(w, "Inside address: %s", who_subscriber(h, addr));
 	writer_line(w, "Mapping:        %s to %s%s%s", prefix_text(h->in, in), prefix_text(h->out, out),
 		    *h->name ? ", " : "", h->name);
 	writer_line(w, "From:           %s", time_format(h->from, from));
@@ -164,11 +175,11 @@ void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_u
 void who_add_other(const struct who_answer *a, struct error *why)
 {
 	size_t n = strlen(why->text);
-	char addr[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	char addr[WHO_SUBSCRIBER_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	if (a->other)
 		snprintf(why->text + n, sizeof(why->text) - n, "; but also %s may have held it then, from %s to %s",
-			 addr_format(a->other->in_addr, addr), time_format(a->other->from, from),
+			 who_subscriber(a->other, addr), time_format(a->other->from, from),
 			 time_or(a->other->to, "now", to));
 }
 

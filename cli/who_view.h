@@ -5,6 +5,10 @@
 
 #include "who_reply.h"
 
+/* "100.64.0.2 of ispA", or the address alone where there are no tenants. */
+#define WHO_SUBSCRIBER_TEXT (ADDR_TEXT + 4 + LABEL_TEXT)
+const char *who_subscriber(const struct who_holder *h, char text[static WHO_SUBSCRIBER_TEXT]);
+
 /* "in_addr":…,"mapping":…, portmaps and other holders */
 void who_print_answer(FILE *out, const struct who_answer *a);
 

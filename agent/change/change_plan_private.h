@@ -63,6 +63,7 @@ struct plan_deletion {
 	struct prefix out;
 	struct geometry geo; /* of the table */
 	bool open;
+	uint8_t tenant;
 	uint32_t drain_s; /* 0: its sessions end */
 	bool replaced;	  /* by an addition, which makes it drain */
 	bool over;	  /* it has drained */
@@ -80,6 +81,7 @@ struct plan_binding {
 	struct prefix out;
 	struct plan_blocks blocks;
 	struct address_range of;
+	uint8_t tenant;
 	bool made;
 };
 

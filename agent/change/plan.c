@@ -198,6 +198,7 @@ static void plan_deletion(struct change_plan *p, const struct mapping *record)
 		.out = geometry_out(&record->geo),
 		.open = record->geo.flags & MAPPING_OPEN,
 		.geo = record->geo,
+		.tenant = record->tenant,
 	};
 }
 

@@ -33,9 +33,11 @@ static int state_new(struct state *s, size_t room)
 	return s->mapping && s->changed && s->prefix && s->run ? 0 : -ENOMEM;
 }
 
-static void state_add(struct state *s, struct prefix in, struct prefix out, const struct geometry *geo, bool changed)
+static void state_add(struct state *s, struct prefix in, struct prefix out, const struct geometry *geo, uint8_t tenant,
+		      bool changed)
 {
-	s->mapping[s->n] = (struct plan_binding){ .in = in, .out = out, .blocks = plan_blocks_of(geo) };
+	s->mapping[s->n] =
+		(struct plan_binding){ .in = in, .out = out, .blocks = plan_blocks_of(geo), .tenant = tenant };
 	s->changed[s->n] = changed;
 	s->prefix[s->n] = (struct inside_range){ in.base, prefix_last(in), (uint16_t)s->n };
 	s->n++;
@@ -161,17 +163,18 @@ ssize_t plan_bindings(const struct change_plan *p, struct plan_binding **ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		bool added = is_added(p, &c->mappings[i]);
+		uint8_t tenant = config_mapping_tenant(c, &c->mappings[i]);
 		struct geometry geo;
 
 		if (prefix_is_none(c->mappings[i].out) || config_mapping_geometry(&c->mappings[i], &geo))
 			geo = (struct geometry){ 0 };
-		state_add(&after, c->mappings[i].in, c->mappings[i].out, &geo, added);
+		state_add(&after, c->mappings[i].in, c->mappings[i].out, &geo, tenant, added);
 		if (!added)
-			state_add(&before, c->mappings[i].in, c->mappings[i].out, &geo, false);
+			state_add(&before, c->mappings[i].in, c->mappings[i].out, &geo, tenant, false);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].over)
-			state_add(&before, p->del[i].in, p->del[i].out, &p->del[i].geo, true);
+			state_add(&before, p->del[i].in, p->del[i].out, &p->del[i].geo, p->del[i].tenant, true);
 	before.n_runs = inside_runs(before.prefix, before.n, before.run);
 	after.n_runs = inside_runs(after.prefix, after.n, after.run);
 	/* Each step of either walk ends at the end of a run, or of a gap between two. */
@@ -254,7 +257,8 @@ int plan_binding_drains(const struct mappings *m, struct plan_binding_list *ret)
 		struct plan_binding b = { .in = geometry_in(g),
 					  .out = geometry_out(g),
 					  .blocks = plan_blocks_of(g),
-					  .of = { in.base, prefix_last(in) } };
+					  .of = { in.base, prefix_last(in) },
+					  .tenant = mappings_get(m, drain[i].number)->tenant };
 
 		r = plan_binding_append(ret, &b);
 	}

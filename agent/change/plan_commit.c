@@ -252,7 +252,7 @@ static void tell_exporter(const struct change_plan *p)
 
 		if (!prefix_is_none(list[i].out) &&
 		    !plan_blocks_geometry(list[i].in, list[i].out, &list[i].blocks, &geo))
-			ipfix_mapping(x, &geo, list[i].of, list[i].made, now_ms);
+			ipfix_mapping(x, &geo, list[i].of, list[i].tenant, list[i].made, now_ms);
 	}
 }
 

@@ -44,7 +44,7 @@ static int record_portmaps(const struct change_plan *p, struct history_portmap_c
 }
 
 /* The mapping of an addition, with its blocks. */
-static struct history_mapping added(const struct mapping_spec *spec, const char *name)
+static struct history_mapping added(const struct config *c, const struct mapping_spec *spec)
 {
 	struct history_mapping m = { .in = spec->in, .out = spec->out, .open = spec->open };
 	struct geometry geo;
@@ -52,11 +52,12 @@ static struct history_mapping added(const struct mapping_spec *spec, const char 
 	if (!prefix_is_none(spec->out) && !mapping_spec_geometry(spec, &geo))
 		m.blocks = plan_blocks_of(&geo);
 
-	snprintf(m.name, sizeof(m.name), "%s", name);
+	snprintf(m.name, sizeof(m.name), "%s", config_mapping_name(c, spec->in, spec->out));
+	snprintf(m.tenant, sizeof(m.tenant), "%s", tenant_name(c, spec->tenant));
 	return m;
 }
 
-/* A mapping that stays, under its new name. */
+/* A mapping that stays, under its new name or with its new tenant. */
 static struct history_mapping renamed(const struct config_mapping *of)
 {
 	struct history_mapping m = { .in = of->in, .out = of->out, .open = of->inbound == INBOUND_OPEN };
@@ -65,16 +66,25 @@ static struct history_mapping renamed(const struct config_mapping *of)
 	if (!prefix_is_none(of->out) && !config_mapping_geometry(of, &geo))
 		m.blocks = plan_blocks_of(&geo);
 	snprintf(m.name, sizeof(m.name), "%s", of->name);
+	snprintf(m.tenant, sizeof(m.tenant), "%s", of->tenant);
 	return m;
 }
 
-/* Whether a mapping stays under another name. A start leaves that to the next change. */
+static struct history_mapping deleted(const struct change_plan *p, const struct plan_deletion *d)
+{
+	struct history_mapping m = { .in = d->in, .out = d->out, .open = d->open, .blocks = plan_blocks_of(&d->geo) };
+
+	snprintf(m.tenant, sizeof(m.tenant), "%s", mappings_tenant_name(p->context->mappings, d->tenant));
+	return m;
+}
+
+/* Whether a mapping stays under another name, or gets a tenant. A start leaves that to the next change. */
 static bool is_renamed(const struct change_plan *p, const struct config_mapping *m)
 {
 	const struct config *before = p->context->active->config;
 	const struct config_mapping *was = before ? config_find_mapping(before, m->in, m->out) : NULL;
 
-	return was && strcmp(was->name, m->name) != 0 && !plan_adds(p, m);
+	return was && (strcmp(was->name, m->name) != 0 || strcmp(was->tenant, m->tenant) != 0) && !plan_adds(p, m);
 }
 
 static bool renames(const struct change_plan *p)
@@ -100,17 +110,15 @@ static int begin(struct change_plan *p, struct error *err)
 
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].revives)
-			add[n_add++] =
-				added(&p->add[i].spec, config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
+			add[n_add++] = added(c, &p->add[i].spec);
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (is_renamed(p, &c->mappings[i]))
 			add[n_add++] = renamed(&c->mappings[i]);
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].drain_s)
-			del[n_del++] = (struct history_mapping){ .in = p->del[i].in,
-								 .out = p->del[i].out,
-								 .open = p->del[i].open,
-								 .blocks = plan_blocks_of(&p->del[i].geo) };
+			del[n_del++] = deleted(p, &p->del[i]);
+	for (size_t i = 0; i < c->n_tenants; i++)
+		mappings_name_tenant(p->context->mappings, c->tenants[i].id, c->tenants[i].name);
 	if (record_portmaps(p, &portmaps) || plan_retired(p, &drains) ||
 	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, on_recorded, p)) {
 		free(portmaps.del);

@@ -186,6 +186,7 @@ struct config_ipfix {
 	uint32_t path_mtu;
 	uint32_t template_interval; /* seconds */
 	uint8_t events;		    /* enum ipfix_event, or-ed */
+	bool tenants;		    /* no key: there are tenants; see config_number_tenants() */
 };
 
 enum syslog_transport { SYSLOG_LOCAL, SYSLOG_UDP };

@@ -126,6 +126,7 @@ void config_number_tenants(struct config *c, const struct config *before)
 
 	take(taken, c);
 	take(former, before);
+	c->ipfix.tenants = c->n_tenants > 0;
 	for (size_t i = 0; i < c->n_tenants; i++) {
 		const struct config_tenant *t = before ? config_find_tenant(before, c->tenants[i].name) : NULL;
 

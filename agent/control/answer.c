@@ -52,6 +52,45 @@ void json_add_mapping_name(cJSON *object, const struct request *r, const struct 
 
 	if (*name)
 		cJSON_AddStringToObject(object, "mapping", name);
+	json_add_tenant(object, r, m);
+}
+
+void json_add_tenant(cJSON *object, const struct request *r, const struct mapping *m)
+{
+	const char *name = tenant_name(r->context->active->config, m->tenant);
+
+	if (*name)
+		cJSON_AddStringToObject(object, "tenant", name);
+}
+
+int request_tenant(const struct request *r, uint8_t *ret, struct error *err)
+{
+	const struct arg_value *arg = request_arg(r, "tenant");
+	const struct config_tenant *t = arg->given ? config_find_tenant(r->context->active->config, arg->text) : NULL;
+
+	if (arg->given && !t)
+		return error_set(err, -ENOENT, "there is no tenant %s: `tenants` in the file lists them", arg->text);
+	*ret = t ? t->id : 0;
+	return 0;
+}
+
+int request_check_tenant(const struct request *r, uint32_t addr, struct error *err)
+{
+	const struct mappings *m = r->context->mappings;
+	int number = mappings_find_inside(m, addr), ret;
+	char text[ADDR_TEXT];
+	uint8_t wanted, of;
+
+	ret = request_tenant(r, &wanted, err);
+	if (number < 0)
+		number = mappings_find_outside(m, addr);
+	if (ret || !wanted || number < 0)
+		return ret;
+	of = mappings_get(m, number)->tenant;
+	return of == wanted ? 0
+			    : error_set(err, -ENOENT, "%s is an address of the tenant %s, not of %s",
+					addr_format(addr, text), tenant_name(r->context->active->config, of),
+					request_arg(r, "tenant")->text);
 }
 
 bool json_add_u64(cJSON *object, const char *name, uint64_t number)

@@ -32,11 +32,23 @@ bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL b
 /* Adds "first_port", "block_pitch" and "order" of a mapping whose blocks are not the defaults of its prefixes. */
 bool json_add_blocks(cJSON *object, const struct geometry *g);
 
-/* Adds "mapping", the name of a mapping of the tables, if it has one. */
 /* Adds "limits" for a subscriber of a mapping, unless that has none. */
 void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32_t in_addr);
 
+/* Adds "mapping", the name of a mapping of the tables, if it has one, and "tenant", if it is of one. */
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
+
+/* Adds "tenant", the name of the tenant whose subscribers a mapping has, if there is one. */
+void json_add_tenant(cJSON *object, const struct request *r, const struct mapping *m);
+
+/* The number of the tenant that the argument `tenant` of a request names; 0: none is given. 0, or -ENOENT with err. */
+int request_tenant(const struct request *r, uint8_t *ret, struct error *err);
+
+/*
+ * Whether an inside or outside address (host byte order) is one of the tenant that the argument `tenant` names: 0, also
+ * without the argument and for addresses of no mapping, or -ENOENT with err.
+ */
+int request_check_tenant(const struct request *r, uint32_t addr, struct error *err);
 
 /*
  * Adds "draining", an array of the blocks from which sessions of an inside address drain, if any. Returns their number.

@@ -31,6 +31,8 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 	name = config_mapping_name(e->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo));
 	if (*name)
 		cJSON_AddStringToObject(object, "name", name);
+	if (*tenant_name(e->context->active->config, m->tenant))
+		cJSON_AddStringToObject(object, "tenant", tenant_name(e->context->active->config, m->tenant));
 	json_add_u64(object, "sharing_ratio", m->geo.ratio ? m->geo.ratio : 1);
 	json_add_u64(object, "ports_per_host", m->geo.ports_per_host);
 	json_add_blocks(object, &m->geo);
@@ -241,8 +243,11 @@ int verb_explain(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *place = request_arg(r, "place");
 	struct explain_gather *g;
-	int ret = explain_gather_new(r->context, place->endpoint, place->with_port, &g);
+	int ret = request_check_tenant(r, place->endpoint.addr, err);
 
+	if (ret)
+		return ret;
+	ret = explain_gather_new(r->context, place->endpoint, place->with_port, &g);
 	if (ret)
 		return error_set(err, ret, "the address cannot be examined: %s", strerror(-ret));
 	request_run(r, explain_step, g, gather_free);

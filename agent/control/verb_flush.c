@@ -12,6 +12,7 @@
 struct flush {
 	struct session_walk *walk;
 	struct session_filter filter;
+	uint8_t tenant; /* of whose subscribers; 0: of all */
 	bool dry_run;
 	uint64_t closed;
 	unsigned n;
@@ -22,7 +23,7 @@ static int gather(const struct session *s, void *arg)
 {
 	struct flush *f = arg;
 
-	if (!session_fits(&f->filter, s))
+	if (!session_fits(&f->filter, s) || (f->tenant && s->tenant != f->tenant))
 		return 0;
 	f->found[f->n++] = *s;
 	return f->n == FLUSH_BATCH;
@@ -113,8 +114,13 @@ int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
 	const struct arg_value *in = request_arg(r, "in");
 	struct mappings *m = r->context->mappings;
 	struct flush *f;
-	int ret;
+	uint8_t tenant;
+	int ret = request_tenant(r, &tenant, err);
 
+	if (!ret && in->prefix.plen == 32)
+		ret = request_check_tenant(r, in->prefix.base, err);
+	if (ret)
+		return ret;
 	ret = check_range(r, in->prefix, err);
 	if (ret == -ENOENT && in->prefix.plen == 32)
 		return refuse_inside(in->prefix.base, ret, err);
@@ -128,6 +134,7 @@ int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
 		free(f);
 		return error_set(err, ret, "the sessions cannot be ended: %s", strerror(-ret));
 	}
+	f->tenant = tenant;
 	f->dry_run = request_arg(r, "dry_run")->number;
 	f->filter = (struct session_filter){
 		.in = in,

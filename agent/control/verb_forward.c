@@ -30,7 +30,10 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 	struct port_block block;
 	cJSON *json;
+	int ret = request_check_tenant(r, addr, err);
 
+	if (ret)
+		return ret;
 	if (number < 0)
 		return error_set(err, -ENOENT,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them%s",

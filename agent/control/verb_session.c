@@ -14,10 +14,15 @@
 /* Octets gathered before they go to the client's output. */
 #define LISTING_BUFFER (16U << 10)
 
+/* ,"tenant":"…" */
+#define TENANT_TEXT (LABEL_TEXT + 16)
+
 struct listing {
 	struct session_walk *walk;
 	struct evbuffer *output;
 	struct session_filter filter;
+	const struct request *request;
+	uint8_t tenant; /* of whose subscribers; 0: of all */
 	uint64_t counted;
 	bool count; /* only count them */
 	size_t used;
@@ -32,17 +37,25 @@ static int flush(struct listing *l)
 	return r;
 }
 
+/* Adds the tenant at the end of a session's text, before the brace and the newline. */
+static size_t add_tenant(char *end, const char *name)
+{
+	return *name ? (size_t)sprintf(end - 2, ",\"tenant\":\"%s\"}\n", name) - 2 : 0;
+}
+
 static int list_one(const struct session *s, void *arg)
 {
 	struct listing *l = arg;
+	const struct config *c = l->request->context->active->config;
 
-	if (!session_fits(&l->filter, s))
+	if (!session_fits(&l->filter, s) || (l->tenant && l->tenant != s->tenant))
 		return 0;
 	l->counted++;
 	if (l->count)
 		return 0;
 	l->used += session_text(s, &l->buffer[l->used]);
-	if (sizeof(l->buffer) - l->used >= SESSION_TEXT)
+	l->used += add_tenant(&l->buffer[l->used], tenant_name(c, s->tenant));
+	if (sizeof(l->buffer) - l->used >= SESSION_TEXT + TENANT_TEXT)
 		return 0;
 	if (flush(l))
 		return -ENOMEM;
@@ -109,8 +122,14 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct session_walk *walk;
 	struct listing *l;
-	int ret = start_walk(r, &walk);
+	uint8_t tenant;
+	int ret = request_tenant(r, &tenant, err);
 
+	if (!ret && request_arg(r, "addr")->given)
+		ret = request_check_tenant(r, request_arg(r, "addr")->addr, err);
+	if (ret)
+		return ret;
+	ret = start_walk(r, &walk);
 	if (ret)
 		return refuse_list(r, ret, err);
 	l = malloc(sizeof(*l));
@@ -119,6 +138,8 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 		return refuse_list(r, -ENOMEM, err);
 	}
 	l->walk = walk;
+	l->request = r;
+	l->tenant = tenant;
 	l->filter = (struct session_filter){
 		.ext = request_arg(r, "ext"),
 		.out = request_arg(r, "out"),
@@ -278,8 +299,11 @@ static int user_new(struct mappings *m, uint32_t addr, struct user **ret)
 int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct user *u = NULL;
-	int ret = user_new(r->context->mappings, request_arg(r, "addr")->addr, &u);
+	int ret = request_check_tenant(r, request_arg(r, "addr")->addr, err);
 
+	if (ret)
+		return ret;
+	ret = user_new(r->context->mappings, request_arg(r, "addr")->addr, &u);
 	if (ret)
 		return refuse_user(r, ret, err);
 	request_run(r, user_step, u, user_free);

@@ -24,13 +24,14 @@ static int put(struct ipfix_bindings *b, const struct ipfix_binding *one)
 	return 0;
 }
 
-void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, struct address_range of, bool made,
-			uint64_t wall_ms)
+void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, struct address_range of, uint8_t tenant,
+			bool made, uint64_t wall_ms)
 {
 	struct ipfix_binding one = { .geometry = *geo,
 				     .next = of.first - geo->in_base,
 				     .count = (uint64_t)of.last - geo->in_base + 1,
 				     .wall_ms = wall_ms,
+				     .tenant = tenant,
 				     .made = made };
 	char text[ADDR_TEXT];
 
@@ -81,6 +82,7 @@ bool ipfix_bindings_next(struct ipfix_bindings *b, struct nat_event *ret, uint64
 					   .type = one->made ? EVENT_ADDRESS_BOUND : EVENT_ADDRESS_UNBOUND,
 					   .in_addr = one->geometry.in_base + (uint32_t)one->next,
 					   .out_addr = mapping_out_addr(&one->geometry, (uint32_t)one->next),
+					   .tenant = one->tenant,
 				   };
 	*ret_wall_ms = one->wall_ms;
 	if (++one->next == one->count && ++b->first == b->n) {

@@ -17,6 +17,7 @@ struct ipfix_binding {
 	uint64_t next;		  /* index of the next inside address, or port */
 	uint64_t count;		  /* index of the last one, and one more */
 	uint64_t wall_ms;
+	uint8_t tenant;
 	bool made;
 };
 
@@ -30,8 +31,8 @@ struct ipfix_bindings {
 
 /* of: addresses of the inside range of a mapping that is translated. Without memory, their events are lost and that is
  * logged. */
-void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, struct address_range of, bool made,
-			uint64_t wall_ms);
+void ipfix_bindings_add(struct ipfix_bindings *b, const struct geometry *geo, struct address_range of, uint8_t tenant,
+			bool made, uint64_t wall_ms);
 
 /* The same for a portmap: EVENT_PORTMAP_MADE or EVENT_PORTMAP_ENDED. Consecutive ports take one place. */
 void ipfix_bindings_add_portmap(struct ipfix_bindings *b, const struct nat_event *e, uint64_t wall_ms);

@@ -31,8 +31,22 @@ enum ipfix_layout {
 	IPFIX_LAYOUT_ADDRESS,
 	IPFIX_LAYOUT_PORTMAP,
 	IPFIX_LAYOUT_BLOCK,
+	/* The same with the number of the tenant. */
+	IPFIX_LAYOUT_TENANT_QUOTA,
+	IPFIX_LAYOUT_TENANT_PORTS,
+	IPFIX_LAYOUT_TENANT_SESSION,
+	IPFIX_LAYOUT_TENANT_FRAGMENTS,
+	IPFIX_LAYOUT_TENANT_ADDRESS,
+	IPFIX_LAYOUT_TENANT_PORTMAP,
+	IPFIX_LAYOUT_TENANT_BLOCK,
 	N_IPFIX_LAYOUTS
 };
+
+/* Whether records of a layout have the number of a tenant. */
+static inline bool ipfix_layout_has_tenant(enum ipfix_layout layout)
+{
+	return layout >= IPFIX_LAYOUT_TENANT_QUOTA;
+}
 
 #define IPFIX_FIRST_TEMPLATE 256U
 
@@ -60,7 +74,7 @@ struct ipfix_message {
 	uint8_t octets[IPFIX_MAX_MESSAGE];
 };
 
-/* Layout of the record that reports an event, or -1 if the event is not exported. */
+/* Layout of the record that reports an event, with its tenant if that is not 0; or -1 if the event is not exported. */
 int ipfix_layout_of(const struct nat_event *e);
 
 /* The setting (enum ipfix_event) that enables a layout's records. */

@@ -31,6 +31,7 @@ struct ipfix {
 	size_t n_sequences;
 	struct ipfix_bindings bindings;		    /* still to be exported */
 	struct ipfix_message data[N_IPFIX_LAYOUTS]; /* under construction */
+	const struct mappings *mappings;	    /* or NULL */
 };
 
 int ipfix_new(struct ipfix **ret)
@@ -86,11 +87,28 @@ static void send_gathered(struct ipfix *x)
 	send_all_data(x);
 }
 
-void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
+/* The tenant whose subscriber an event is about: 0 without tenants, whose template collectors do not have. */
+static uint32_t tenant_of(const struct ipfix *x, const struct nat_event *e)
 {
-	struct ipfix_shared *s = &x->shared;
-	int layout = ipfix_layout_of(e);
+	int number = -1;
 
+	if (!x->shared.settings.tenants || e->tenant || !x->mappings)
+		return x->shared.settings.tenants ? e->tenant : 0;
+	if (e->out_addr)
+		number = mappings_find_outside(x->mappings, e->out_addr);
+	else if (e->in_addr)
+		number = mappings_find_inside(x->mappings, e->in_addr);
+	return number < 0 ? 0 : mappings_get(x->mappings, number)->tenant;
+}
+
+void ipfix_event(struct ipfix *x, const struct nat_event *of, uint64_t wall_ms)
+{
+	struct nat_event event = *of, *e = &event;
+	struct ipfix_shared *s = &x->shared;
+	int layout;
+
+	e->tenant = tenant_of(x, of);
+	layout = ipfix_layout_of(e);
 	if (!s->settings.enabled || layout < 0 || !(s->settings.events & ipfix_layout_event(layout)))
 		return;
 	if (wall_ms > s->now_ms)
@@ -114,12 +132,18 @@ void ipfix_set_ring_losses(struct ipfix *x, uint64_t events)
 		ring->first_ms = x->shared.now_ms;
 }
 
-void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, bool made, uint64_t wall_ms)
+void ipfix_on_mappings(struct ipfix *x, const struct mappings *m)
+{
+	x->mappings = m;
+}
+
+void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, uint8_t tenant, bool made,
+		   uint64_t wall_ms)
 {
 	const struct config_ipfix *c = &x->shared.settings;
 
 	if (c->enabled && c->events & IPFIX_ADDRESSES)
-		ipfix_bindings_add(&x->bindings, geo, of, made, wall_ms);
+		ipfix_bindings_add(&x->bindings, geo, of, tenant, made, wall_ms);
 }
 
 void ipfix_portmap(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
@@ -246,7 +270,7 @@ static bool same_settings(const struct config_ipfix *a, const struct config_ipfi
 		if (!collector_same(a->collectors[i], b->collectors[i]))
 			return false;
 	return a->domain_id == b->domain_id && a->path_mtu == b->path_mtu &&
-	       a->template_interval == b->template_interval && a->events == b->events;
+	       a->template_interval == b->template_interval && a->events == b->events && a->tenants == b->tenants;
 }
 
 static struct ipfix_collector *find_collector(const struct ipfix *x, const struct collector_endpoint *to)

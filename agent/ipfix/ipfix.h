@@ -18,6 +18,7 @@
 #include <detnat/events.h>
 
 #include "config/config.h"
+#include "tables/mappings.h"
 
 struct ipfix;
 
@@ -53,15 +54,20 @@ int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error 
 /* The same for a start: a source that is not available yet is retried and reported as TROUBLE_IPFIX. */
 int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struct error *err);
 
+/* The mappings that tell whose subscriber an event is about, where the event does not; NULL: none. */
+void ipfix_on_mappings(struct ipfix *x, const struct mappings *m);
+
 /* Adds the record of an event, if the settings enable it. wall_ms: time of the event in milliseconds since 1970. */
-void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
+void ipfix_event(struct ipfix *x, const struct nat_event *of, uint64_t wall_ms);
 
 /*
  * Inside addresses of a mapping gained or lost its translation at wall_ms: exports an address binding event (RFC 8158,
  * natEvent 14 and 15) for each of them, if the settings enable them, at most IPFIX_BINDINGS_PER_TICK a tick.
+ * tenant: its number, or 0.
  */
 #define IPFIX_BINDINGS_PER_TICK 20000U
-void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, bool made, uint64_t wall_ms);
+void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, uint8_t tenant, bool made,
+		   uint64_t wall_ms);
 
 /*
  * A portmap of any origin was made, or has ended, at wall_ms: exports a BIB event (RFC 8158, natEvent 8 and 9) in the

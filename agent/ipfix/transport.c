@@ -58,7 +58,8 @@ bool ipfix_collector_next_templates(const struct ipfix_collector *c, uint8_t eve
 
 	ipfix_begin_templates(m);
 	for (; *layout < N_IPFIX_LAYOUTS; (*layout)++) {
-		if (!(events & ipfix_layout_event(*layout)))
+		if (!(events & ipfix_layout_event(*layout)) ||
+		    (ipfix_layout_has_tenant(*layout) && !c->shared->settings.tenants))
 			continue;
 		if (!ipfix_template_fits(m, *layout, message_limit(c)))
 			break;

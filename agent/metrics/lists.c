@@ -9,7 +9,7 @@
 #include "proto/words.h"
 #include "tables/mapping_drains.h"
 
-#define LABELS_TEXT 240
+#define LABELS_TEXT 320
 
 struct item {
 	const struct parts *from;
@@ -225,6 +225,7 @@ static void write_mapping(const struct parts *from, const struct family *f, int 
 	const struct prefix in = geometry_in(&map->geo);
 	const struct prefix out_prefix = geometry_out(&map->geo);
 	const char *name = config_mapping_name(from->active->config, in, out_prefix);
+	const char *tenant = tenant_name(from->active->config, map->tenant);
 	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
 	const struct item i = {
 		.from = from,
@@ -238,14 +239,16 @@ static void write_mapping(const struct parts *from, const struct family *f, int 
 	if (map->geo.out_plen == PLEN_NONE)
 		return;
 	/* A name has no characters to be escaped. */
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_text(in, inside),
-		 prefix_text(out_prefix, outside), *name ? ",mapping=\"" : "", name, *name ? "\"" : "");
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s%s%s%s", prefix_text(in, inside),
+		 prefix_text(out_prefix, outside), *name ? ",mapping=\"" : "", name, *name ? "\"" : "",
+		 *tenant ? ",tenant=\"" : "", tenant, *tenant ? "\"" : "");
 	f->write(&i);
 }
 
 static void write_interface(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct config_interface *interface = &from->active->config->interfaces[number];
+	const struct config_tenant *tenant = config_interface_tenant(from->active->config, interface);
 	char name[4 * IFNAMSIZ + 4], labels[LABELS_TEXT];
 	const struct item i = {
 		.from = from,
@@ -256,7 +259,8 @@ static void write_interface(const struct parts *from, const struct family *f, in
 	};
 
 	metrics_escape(interface->name, name, sizeof(name));
-	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, roles_text(interface->roles));
+	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"%s%s%s", name, roles_text(interface->roles),
+		 tenant ? ",tenant=\"" : "", tenant ? tenant->name : "", tenant ? "\"" : "");
 	f->write(&i);
 }
 
@@ -264,14 +268,16 @@ static void write_drain(const struct parts *from, const struct family *f, int nu
 {
 	const struct mapping_drain *drain;
 	const struct geometry *g;
+	const char *tenant;
 	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
 	struct item i = { .from = from, .labels = labels, .family = f->name, .out = out };
 
 	mappings_drains(from->mappings, &drain);
 	i.drain = &drain[number];
 	g = &mappings_get(from->mappings, i.drain->number)->geo;
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"", prefix_text(i.drain->in, inside),
-		 prefix_text(geometry_out(g), outside));
+	tenant = tenant_name(from->active->config, mappings_get(from->mappings, i.drain->number)->tenant);
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_text(i.drain->in, inside),
+		 prefix_text(geometry_out(g), outside), *tenant ? ",tenant=\"" : "", tenant, *tenant ? "\"" : "");
 	f->write(&i);
 }
 

@@ -433,6 +433,7 @@ int events_session_closed(const struct session *s, void *arg)
 		.in_port = s->in_port,
 		.out_port = s->out_port,
 		.ext_port = s->ext_port,
+		.tenant = s->tenant,
 	};
 
 	uint64_t wall_ns = s->ended_ns ? s->ended_ns : clock_ns(CLOCK_REALTIME);

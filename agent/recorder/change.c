@@ -27,20 +27,32 @@ static void expect_open(struct history *h)
 	h->present = list;
 }
 
-/* Writes a list of the mappings if one has been renamed. */
+/* Writes a list of the mappings if one has been renamed, or has got a tenant. */
 static int record_names(struct history *h, const struct history_mapping *add, size_t n, struct error *err)
 {
 	bool changed = false;
 
 	for (size_t i = 0; i < n; i++) {
 		struct history_interval *v = history_index_find_open(&h->file.index, &add[i]);
+		bool tenant = v && *add[i].tenant && !*v->tenant;
 
-		if (!v || !strcmp(v->name, add[i].name))
+		if (!v || (!strcmp(v->name, add[i].name) && !tenant))
 			continue;
 		memcpy(v->name, add[i].name, sizeof(v->name));
+		if (tenant)
+			memcpy(v->tenant, add[i].tenant, sizeof(v->tenant));
 		changed = true;
 	}
 	return changed ? history_write_list(h, EVENT_DAILY, TIME_NONE, err) : 0;
+}
+
+/* The open interval of a mapping that stays, but for its tenant; NULL: none. */
+static const struct history_interval *of_another_tenant(const struct history_index *x, const struct history_mapping *m)
+{
+	struct history_mapping any = *m;
+
+	*any.tenant = '\0';
+	return history_index_find_open(x, m) ? NULL : history_index_find_open(x, &any);
 }
 
 int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
@@ -52,7 +64,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 
 	drains = drains ? drains : &none;
 
-	const size_t room = n_del + n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin + 1;
+	const size_t room = n_del + 2 * n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin + 1;
 	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	size_t n = 0;
 	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
@@ -69,6 +81,15 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 			continue;
 		records[n].event = EVENT_DEL;
 		records[n++].mapping = history_mapping_of(v);
+	}
+	for (size_t i = 0; i < n_add; i++) {
+		const struct history_interval *v = of_another_tenant(x, &add[i]);
+		struct history_mapping former = v ? history_mapping_of(v) : (struct history_mapping){ 0 };
+
+		if (!v || history_list_has(del, n_del, &former))
+			continue;
+		records[n].event = EVENT_DEL;
+		records[n++].mapping = former;
 	}
 	for (size_t i = 0; i < n_add; i++) {
 		if (history_index_find_open(x, &add[i]))

@@ -28,6 +28,7 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 			.blocks = plan_blocks_of(g),
 			.from = TIME_NONE,
 		};
+		snprintf(list[n - 1].tenant, sizeof(list->tenant), "%s", mappings_tenant_name(m, record->tenant));
 	}
 	*ret_n = n;
 	return list;

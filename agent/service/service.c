@@ -183,6 +183,8 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		r = grants_open(s->parts.mappings, &s->parts.grants, err);
 	if (r)
 		return r;
+	for (size_t i = 0; up->running && i < up->running->n_tenants; i++)
+		mappings_name_tenant(s->parts.mappings, up->running->tenants[i].id, up->running->tenants[i].name);
 	/* The earlier agent may have been killed long ago, so the counts are compared first. */
 	if (s->datapath.migration && migration_is_resumed(s->datapath.migration))
 		table_check_now(s->parts.mappings);
@@ -226,6 +228,7 @@ static int start_modules(struct service *s, struct error *err)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r)
 		return r;
+	ipfix_on_mappings(p->ipfix, p->mappings);
 	portmaps_on_change(p->portmaps, events_portmap_changed, p->ipfix);
 	growth_on_change(p->growth, events_grant_changed, p->ipfix);
 	devices_on_routing_change(p->devices, on_routing_change, s);

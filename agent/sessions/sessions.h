@@ -25,6 +25,7 @@ struct session {
 	uint8_t state;	   /* enum session_state with SESSION_RESET */
 	uint32_t expires;  /* whole seconds left; 0 for an expired one */
 	bool counts;	   /* neither expired nor in time-wait */
+	uint8_t tenant;	   /* number of the tenant whose subscriber has it; 0: none */
 	uint64_t ended_ns; /* CLOCK_REALTIME at which its mapping ended; 0: it did not */
 };
 

@@ -86,6 +86,7 @@ struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t 
 		.ext_port = key_ext_port(key),
 		.proto = word_proto(word),
 		.state = word_state(word),
+		.tenant = map->tenant,
 		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, hz) : 0,
 		.counts = word_counts(word, now, map->timeout_ticks),
 	};

@@ -6,6 +6,7 @@
 #include <detnat/drains.h>
 
 #include "base/inside_runs.h"
+#include "proto/label.h"
 #include "tables/chunks.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
@@ -98,8 +99,9 @@ struct mappings {
 	bool unsettled; /* the index is ahead of `order`, or holds addresses: gives no hints */
 	struct mapping_drain drain[MAX_DRAINS];
 	unsigned n_drains;
-	struct mapping_job *leaving; /* list of tables on their way out */
-	struct overflow_scan scan;   /* deletes overflow sessions without a mapping */
+	char tenant[256][LABEL_TEXT]; /* names, by number */
+	struct mapping_job *leaving;  /* list of tables on their way out */
+	struct overflow_scan scan;    /* deletes overflow sessions without a mapping */
 	bool scanning;
 	struct background grace; /* for unlinked tables */
 	bool grace_runs;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Mappings in use: looked up, iterated, changed in place, deleted. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tables/mapping_bindings.h"
@@ -168,6 +169,16 @@ uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber)
 	uint32_t run = records < buckets ? records : buckets;
 
 	return run < rest ? run : (uint32_t)rest;
+}
+
+const char *mappings_tenant_name(const struct mappings *m, uint8_t tenant)
+{
+	return tenant ? m->tenant[tenant] : "";
+}
+
+void mappings_name_tenant(struct mappings *m, uint8_t tenant, const char *name)
+{
+	snprintf(m->tenant[tenant], sizeof(m->tenant[tenant]), "%s", name);
 }
 
 struct datapath *mappings_datapath(const struct mappings *m)

@@ -83,6 +83,10 @@ bool mappings_slot_inbound(const struct mappings *m, int number, uint32_t subscr
 /* Number of subscribers from this one on with contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);
 
+/* The name of a tenant by its number, as mappings_name_tenant() was told; "": 0, or not known. */
+const char *mappings_tenant_name(const struct mappings *m, uint8_t tenant);
+void mappings_name_tenant(struct mappings *m, uint8_t tenant, const char *name);
+
 /* The datapath of the tables. */
 struct datapath *mappings_datapath(const struct mappings *m);
 

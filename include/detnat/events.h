@@ -47,7 +47,7 @@ struct nat_event {
 	/* EVENT_QUOTA…: sessions; EVENT_RATE: sessions per second; EVENT_FRAGMENTS: fragments */
 	__u32 limit;
 	__u32 ifindex; /* EVENT_RESOLVE, EVENT_RESOLVE_IPV6 */
-	__u32 pad;
+	__u32 tenant;  /* number of the subscriber's tenant, set by the agent; 0: there is none, or not known */
 };
 _Static_assert(sizeof(struct nat_event) == 40, "events cross the ring buffer");
 

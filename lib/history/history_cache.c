@@ -267,7 +267,8 @@ static bool records_valid(const struct history_index *x)
 		const struct history_interval *v = &x->intervals[i];
 
 		if (!span_valid(x, v->begin, v->end) || !prefix_valid(v->in) || prefix_is_none(v->in) ||
-		    !prefix_valid(v->out) || !text_valid(v->name, sizeof(v->name)))
+		    !prefix_valid(v->out) || !text_valid(v->name, sizeof(v->name)) ||
+		    !text_valid(v->tenant, sizeof(v->tenant)))
 			return false;
 	}
 	for (size_t i = 0; i < x->drains.n; i++) {

@@ -22,11 +22,12 @@ struct history_interval {
 	uint32_t begin;
 	uint32_t end; /* MOMENT_NONE: none */
 	int64_t from;
-	int64_t to;	       /* TIME_OPEN: still holds */
-	uint64_t line;	       /* number of the record that began it */
-	uint64_t end_line;     /* number of the record that ended it; 0: none */
-	bool undone;	       /* the change failed, or never took effect */
-	char name[LABEL_TEXT]; /* its last name; "": none */
+	int64_t to;		 /* TIME_OPEN: still holds */
+	uint64_t line;		 /* number of the record that began it */
+	uint64_t end_line;	 /* number of the record that ended it; 0: none */
+	bool undone;		 /* the change failed, or never took effect */
+	char name[LABEL_TEXT];	 /* its last name; "": none */
+	char tenant[LABEL_TEXT]; /* "": none, or not known */
 };
 
 struct history_damage {
@@ -97,8 +98,10 @@ static inline struct history_mapping history_mapping_of(const struct history_int
 		.in = v->in, .out = v->out, .open = v->open, .blocks = v->blocks, .from = v->from
 	};
 
-	for (unsigned i = 0; i < sizeof(m.name); i++)
+	for (unsigned i = 0; i < sizeof(m.name); i++) {
 		m.name[i] = v->name[i];
+		m.tenant[i] = v->tenant[i];
+	}
 	return m;
 }
 

@@ -43,8 +43,12 @@ static void take_names(struct history_index *x, const struct history_record *r)
 
 		if (!history_interval_is(m, v))
 			v = history_index_find_open(x, m);
-		if (v)
-			memcpy(v->name, m->name, sizeof(v->name));
+		if (!v)
+			continue;
+		memcpy(v->name, m->name, sizeof(v->name));
+		/* A mapping of another tenant is another mapping: this one's was not known. */
+		if (*m->tenant)
+			memcpy(v->tenant, m->tenant, sizeof(v->tenant));
 	}
 }
 

@@ -54,6 +54,7 @@ int history_index_begin(struct history_index *x, const struct history_mapping *m
 		.line = x->number,
 	};
 	memcpy(x->intervals[x->n_intervals].name, m->name, sizeof(m->name));
+	memcpy(x->intervals[x->n_intervals].tenant, m->tenant, sizeof(m->tenant));
 	return history_index_reopen(x, x->n_intervals++);
 }
 

@@ -24,6 +24,8 @@ void history_mapping_write(FILE *out, const struct history_mapping *m)
 	/* No character of a name needs escaping. */
 	if (*m->name)
 		fprintf(out, "\"name\":\"%s\",", m->name);
+	if (*m->tenant)
+		fprintf(out, "\"tenant\":\"%s\",", m->tenant);
 	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
 	if (m->open)
 		fputs(",\"inbound\":\"open\"", out);
@@ -119,10 +121,11 @@ bool history_count_read(const cJSON *json, const char *key, uint64_t *ret)
 bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 {
 	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
-	const char *name = text_of(json, "name");
+	const char *name = text_of(json, "name"), *tenant = text_of(json, "tenant");
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
+	snprintf(ret->tenant, sizeof(ret->tenant), "%s", tenant && label_valid(tenant) ? tenant : "");
 	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");

@@ -215,6 +215,12 @@ static bool meet(const struct holdings *x, const struct held *a, const struct he
 	       history_times_order(&x->times, b->begin, a->end) < 0;
 }
 
+/* Mappings of two tenants have nothing to do with each other, whatever their addresses. */
+static bool may_except(const struct holdings *x, const struct held *e, const struct held *h)
+{
+	return history_same_tenant(e->tenant, h->tenant) && meet(x, e, h);
+}
+
 static int add_exceptions(const struct holdings *x, struct pieces *p, const struct held *h, uint32_t in_addr)
 {
 	int r = 0;
@@ -226,12 +232,12 @@ static int add_exceptions(const struct holdings *x, struct pieces *p, const stru
 		if (!prefix_inside(in, h->in))
 			continue;
 		for (size_t i = first_inner(x, in); !r && i < x->n && !prefix_order(x->inner[i].in, in); i++)
-			if (meet(x, &x->inner[i], h))
+			if (may_except(x, &x->inner[i], h))
 				r = add_exception(x, p, &x->inner[i]);
 	}
 	for (size_t i = x->first_range; !r && i < x->n; i++)
 		if (prefix_holds(x->inner[i].in, in_addr) && prefix_inside(x->inner[i].in, h->in) &&
-		    meet(x, &x->inner[i], h))
+		    may_except(x, &x->inner[i], h))
 			r = add_exception(x, p, &x->inner[i]);
 	return r;
 }
@@ -396,7 +402,7 @@ const struct held *held_exception(const struct holdings *x, const struct held *h
 
 	for (size_t i = x->first_range; i < x->n; i++)
 		if (prefix_holds(x->inner[i].in, in_addr) && prefix_inside(x->inner[i].in, found ? found->in : h->in) &&
-		    in_use(x, &x->inner[i], epoch, s))
+		    history_same_tenant(x->inner[i].tenant, h->tenant) && in_use(x, &x->inner[i], epoch, s))
 			found = &x->inner[i];
 	for (int length = 32; length >= 0; length--) {
 		struct prefix in = { in_addr & prefix_mask((unsigned)length), (uint8_t)length };
@@ -404,7 +410,7 @@ const struct held *held_exception(const struct holdings *x, const struct held *h
 												    : x->n;
 
 		for (; i < x->n && !prefix_order(x->inner[i].in, in); i++)
-			if (in_use(x, &x->inner[i], epoch, s))
+			if (history_same_tenant(x->inner[i].tenant, h->tenant) && in_use(x, &x->inner[i], epoch, s))
 				return &x->inner[i];
 	}
 	return found;

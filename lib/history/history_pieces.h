@@ -19,6 +19,7 @@ struct held {
 	bool open;
 	struct plan_blocks blocks;
 	char name[LABEL_TEXT];
+	char tenant[LABEL_TEXT];
 };
 
 struct held_drain {

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/address.h"
 #include "base/base.h"
@@ -69,14 +70,21 @@ struct history_mapping {
 	bool open;	   /* "inbound": "open" */
 	struct plan_blocks blocks;
 	int64_t from;
-	char name[LABEL_TEXT]; /* "": none */
+	char name[LABEL_TEXT];	 /* "": none */
+	char tenant[LABEL_TEXT]; /* whose subscribers they are; "": none, or not known */
 };
+
+/* Whether two names may be of one tenant: an empty one is of any, as records before there were tenants have none. */
+static inline bool history_same_tenant(const char *a, const char *b)
+{
+	return !*a || !*b || !strcmp(a, b);
+}
 
 /* Whether both records have the same mapping. */
 static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
 {
 	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->open == b->open &&
-	       plan_blocks_same(&a->blocks, &b->blocks);
+	       plan_blocks_same(&a->blocks, &b->blocks) && history_same_tenant(a->tenant, b->tenant);
 }
 
 #define HOST_TEXT 65

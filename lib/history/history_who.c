@@ -56,6 +56,7 @@ static void take_intervals(struct who *w, const struct history_index *x)
 				    .open = v->open,
 				    .blocks = v->blocks };
 		memcpy(h->name, v->name, sizeof(v->name));
+		memcpy(h->tenant, v->tenant, sizeof(v->tenant));
 		all->lengths |= prefix_is_range(v->in) ? 0 : 1ULL << v->in.plen;
 		w->low_ports |=
 			v->open || (!plan_blocks_default(&v->blocks) && v->blocks.first_port < MAPPING_FIRST_PORT);
@@ -164,6 +165,7 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 	one.in = h->in;
 	one.out = h->out;
 	memcpy(one.name, h->name, sizeof(one.name));
+	memcpy(one.tenant, h->tenant, sizeof(one.tenant));
 	one.epoch = s->epoch;
 	s->known |= one.holds ? one.protos : 0;
 	one.from = history_times_from(s->times, one.begin, s->epoch, s->t);
@@ -171,7 +173,7 @@ static void note(struct search *s, const struct held *h, uint32_t end, struct wh
 	for (size_t i = 0; i < w->n_holders; i++) {
 		uint8_t protos = w->holder[i].protos | one.protos;
 
-		if (w->holder[i].in_addr != one.in_addr)
+		if (!who_same_subscriber(&w->holder[i], &one))
 			continue;
 		if (is_better(s, &one, &w->holder[i]))
 			w->holder[i] = one;

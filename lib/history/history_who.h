@@ -20,9 +20,10 @@ struct who_holder {
 	uint32_t in_addr;
 	struct prefix in;
 	struct prefix out;
-	int64_t from;	       /* in no earlier second */
-	int64_t to;	       /* in no later one; TIME_OPEN: still */
-	char name[LABEL_TEXT]; /* of the mapping, its last one; "": none */
+	int64_t from;		 /* in no earlier second */
+	int64_t to;		 /* in no later one; TIME_OPEN: still */
+	char name[LABEL_TEXT];	 /* of the mapping, its last one; "": none */
+	char tenant[LABEL_TEXT]; /* whose subscriber it is; "": there was none, or it is not known */
 	/* For the search: the moment at which it began, the reckoning of the clock, and the preference. */
 	uint32_t begin;
 	uint32_t epoch;
@@ -33,6 +34,12 @@ struct who_holder {
 	uint8_t protos; /* bits of the protocols for which it may have held it: 0: TCP, 1: UDP */
 	bool also;	/* it may have held it in a way that the answer and its portmaps do not show */
 };
+
+/* Whether two holders are one subscriber: tenants may have the same inside addresses. */
+static inline bool who_same_subscriber(const struct who_holder *a, const struct who_holder *b)
+{
+	return a->in_addr == b->in_addr && !strcmp(a->tenant, b->tenant);
+}
 
 struct who_answer {
 	struct who_holder best; /* the last one recorded to have held it by the end of the second */

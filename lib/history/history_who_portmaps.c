@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "history/history_who.h"
 
+#include <string.h>
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -102,6 +104,8 @@ static uint32_t told_of(const struct who_answer *a, uint8_t proto)
 
 bool who_portmaps_tell_all(const struct who_answer *a, const struct who_holder *h)
 {
+	if (strcmp(h->tenant, a->best.tenant) != 0)
+		return false;
 	for (size_t i = 0; i < WHO_PROTOS; i++)
 		if (h->protos & 1U << i && told_of(a, who_protos[i]) != h->in_addr)
 			return false;

@@ -31,6 +31,7 @@ ELEMENTS = {
     225: ("postNATSourceIPv4Address", 4, ipaddress.IPv4Address),
     227: ("postNAPTSourceTransportPort", 2, int),
     230: ("natEvent", 1, int),
+    234: ("ingressVRFID", 4, int),
     323: ("observationTimeMilliseconds", 8, int),
     361: ("portRangeStart", 2, int),
     362: ("portRangeEnd", 2, int),

@@ -31,6 +31,7 @@ _TSHARK_FIELDS = {
     "cflow.port_range_start": ("portRangeStart", int),
     "cflow.port_range_end": ("portRangeEnd", int),
     "cflow.nat_event": ("natEvent", int),
+    "cflow.ingress_vrfid": ("ingressVRFID", int),
     "cflow.nat_quota_exceeded_event": ("natQuotaExceededEvent", int),
     "cflow.max_entries_per_user": ("maxEntriesPerUser", int),
     "cflow.max_fragments_pending_reassembly": ("maxFragmentsPendingReassembly", int),

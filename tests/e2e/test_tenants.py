@@ -6,8 +6,12 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from lab import IN_MAC, SERVER, Host, block_of
+import ipfix_others
+from ipfix_tools import Collector
 import netns
 import packets
+from test_ipfix import without_time
+from test_metrics import LISTEN, gathered
 import wire
 
 IN_A, IN_B = "10.0.0.0/18", "10.1.0.0/18"
@@ -205,3 +209,75 @@ def test_mappings_and_interfaces_of_tenants_are_added_and_deleted(two):
     shown = {i["name"]: i["outside_of"] for i in two.agent.ctl("interface", "list")}
     assert shown["out0"] == ["ispA"]
     assert two.agent.ctl("mapping", "list")[1]["tenant"] == "ispB"
+
+
+def test_answers_name_the_tenant(two):
+    two.start(**CONFIG)
+    host = two.host(HOST_A)
+    two.open_udp(host, mapping=MAPPING_A)
+    src = endpoint(HOST_A, 5000, MAPPING_A)
+    place = f"{src[0]}:{src[1]}"
+    assert two.agent.text("reverse", place) == f"{HOST_A} of ispA\n"
+    assert two.agent.ctl("reverse", place)["tenant"] == "ispA"
+    assert two.agent.ctl("who", place)["tenant"] == "ispA"
+    assert f"Inside address: {HOST_A} of ispA\n" in two.agent.text("who", place)
+    assert two.agent.ctl("user", "show", HOST_A)["tenant"] == "ispA"
+    assert two.agent.ctl("forward", HOST_B)["tenant"] == "ispB"
+    assert two.agent.ctl("explain", HOST_A)["mapping"]["tenant"] == "ispA"
+    assert two.agent.ctl("session", "list") == two.agent.ctl("session", "list", HOST_A)
+    assert [(s["in_addr"], s["tenant"]) for s in two.agent.ctl("session", "list")] == [(HOST_A, "ispA")]
+
+
+def test_a_question_about_one_tenant_is_not_answered_for_another(two):
+    two.start(**CONFIG)
+    host = two.host(HOST_A)
+    two.open_udp(host, mapping=MAPPING_A)
+    for words in (("forward", HOST_A), ("user", "show", HOST_A), ("explain", HOST_A), ("session", "list", HOST_A),
+                  ("session", "flush", HOST_A), ("explain", endpoint(HOST_A, 5000, MAPPING_A)[0])):
+        assert "is an address of the tenant ispA, not of ispB" in two.agent.refused(*words, "--tenant", "ispB")
+        assert "there is no tenant ispC" in two.agent.refused(*words, "--tenant", "ispC")
+    assert two.agent.ctl("forward", HOST_A, "--tenant", "ispA") == two.agent.ctl("forward", HOST_A)
+    assert two.agent.ctl("session", "list", "--tenant", "ispB") == []
+    assert len(two.agent.ctl("session", "list", "--tenant", "ispA")) == 1
+    assert two.agent.ctl("session", "flush", "10.0.0.0/8", "--tenant", "ispB", "--yes")["closed"] == 0
+    assert two.agent.ctl("session", "flush", "10.0.0.0/8", "--tenant", "ispA", "--yes")["closed"] == 1
+
+
+def test_the_history_keeps_the_tenants(two):
+    """Also over a restart, and where a mapping gets another tenant."""
+    two.start(**CONFIG)
+    records = two.agent.ctl("history", "list")
+    assert [(r["in"], r["tenant"]) for r in records if r["event"] == "add"] == [(IN_A, "ispA"), (IN_B, "ispB")]
+    two.agent.restart()
+    two.agent.write(mappings=[{**MAPPING_A, "tenant": "ispB"}, MAPPING_B])
+    two.agent.ctl("reload")
+    changes = [(r["event"], r["in"], r["tenant"]) for r in two.agent.ctl("history", "list")[len(records):]
+               if r["event"] in ("add", "del")]
+    assert changes == [("del", IN_A, "ispA"), ("add", IN_A, "ispB")]
+    assert two.agent.text("history", "verify")
+    two.agent.ctl("check")
+
+
+def test_metrics_have_the_tenant(two):
+    two.start(metrics={"listen": LISTEN}, sweep_interval=1, **CONFIG)
+    found = gathered(two)
+    assert found[f'detnat_mapping_addresses{{inside="{IN_A}",outside="{OUT_A}",tenant="ispA"}}'] == 1 << 14
+    assert found['detnat_interface_attached{interface="in1",role="inside",tenant="ispB"}'] == 1
+    assert found['detnat_interface_attached{interface="out0",role="outside"}'] == 1
+
+
+def test_ipfix_has_the_number_of_the_tenant(two, tmp_path):
+    with Collector(two) as collector:
+        tenants = [{**TENANTS[0], "id": 7}, {**TENANTS[1], "id": 200}]
+        two.start(tenants=tenants, mappings=[MAPPING_A, MAPPING_B],
+                  ipfix={"collector": collector.endpoint, "domain_id": 7, "events": ["sessions"]})
+        two.gateway.ip("neigh", "replace", HOST_B, "lladdr", B_HOST_MAC, "dev", "in1", "nud", "permanent")
+        src = open_b(two)
+        opened = {"natEvent": 4, "sourceIPv4Address": HOST_B, "postNATSourceIPv4Address": src[0],
+                  "sourceTransportPort": 5000, "postNAPTSourceTransportPort": src[1], "protocolIdentifier": 17,
+                  "destinationIPv4Address": SERVER, "destinationTransportPort": 53, "ingressVRFID": 200}
+        assert without_time(collector.records(1)) == [opened]
+        two.agent.ctl("session", "flush", HOST_B)
+        assert without_time(collector.records(1)) == [{**opened, "natEvent": 5}]
+        collector.write_pcap(tmp_path / "ipfix.pcap")
+        assert ipfix_others.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()

@@ -187,7 +187,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define datapath_raise_epoch(d)				  call("epoch", NULL)
 #define ipfix_configure(x, c, err)			  call("ipfix", err)
 #define ipfix_configure_waiting(x, c, err)		  call("ipfix-waiting", err)
-#define ipfix_mapping(x, geo, of, made, ms)		  ((void)(geo), tell_mapping(x, made, ms))
+#define ipfix_mapping(x, geo, of, tenant, made, ms)	  ((void)(geo), (void)(tenant), tell_mapping(x, made, ms))
 #define metrics_configure(m, c, wait, name, err)	  call((wait) ? "metrics-waiting" : "metrics", err)
 #define guard_configure(g, now, then)			  configure_guard(now, then)
 #define running_save_to(map, size, json, hash, err)	  save_running(json, hash)

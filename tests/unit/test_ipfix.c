@@ -263,14 +263,14 @@ Test(ipfix, bindings_of_mappings_are_told_over_several_ticks)
 	const struct geometry large = geometry_of(in, out, &usual), small = geometry_of(out, out, &usual);
 	struct config_ipfix c = exporter_settings();
 
-	ipfix_mapping(exporter, &large, address_range_of(in), true, NOW_MS);
+	ipfix_mapping(exporter, &large, address_range_of(in), 0, true, NOW_MS);
 	ipfix_tick(exporter, NOW_MS);
 	EXPECT_NOTHING(&collector);
 
 	c.events = IPFIX_ADDRESSES;
 	configure(c);
-	ipfix_mapping(exporter, &large, address_range_of(in), true, NOW_MS);
-	ipfix_mapping(exporter, &small, address_range_of(out), false, NOW_MS);
+	ipfix_mapping(exporter, &large, address_range_of(in), 0, true, NOW_MS);
+	ipfix_mapping(exporter, &small, address_range_of(out), 0, false, NOW_MS);
 	for (unsigned ticks = 0; ticks <= 4; ticks++) {
 		unsigned records = ticks * IPFIX_BINDINGS_PER_TICK;
 
@@ -341,8 +341,8 @@ Test(ipfix, binding_has_the_blocks_of_its_mapping)
 	struct nat_event e;
 	uint64_t wall_ms;
 
-	ipfix_bindings_add(&b, &g, address_range_of(in), false, NOW_MS);
-	ipfix_bindings_add(&b, &h, (struct address_range){ in.base + 30, in.base + 70 }, true, NOW_MS);
+	ipfix_bindings_add(&b, &g, address_range_of(in), 0, false, NOW_MS);
+	ipfix_bindings_add(&b, &h, (struct address_range){ in.base + 30, in.base + 70 }, 0, true, NOW_MS);
 	for (uint32_t i = 0; i < 2048; i++) {
 		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
 		cr_assert_eq(e.type, EVENT_ADDRESS_UNBOUND);
@@ -381,8 +381,8 @@ Test(ipfix, binding_has_the_mappings_arithmetic)
 	struct nat_event e;
 	uint64_t wall_ms;
 
-	ipfix_bindings_add(&b, &large, address_range_of(in), true, NOW_MS);
-	ipfix_bindings_add(&b, &alone, address_range_of(one), false, NOW_MS + 1);
+	ipfix_bindings_add(&b, &large, address_range_of(in), 0, true, NOW_MS);
+	ipfix_bindings_add(&b, &alone, address_range_of(one), 0, false, NOW_MS + 1);
 	for (uint32_t i = 0; i < 65536; i++) {
 		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
 		cr_assert_eq(e.type, EVENT_ADDRESS_BOUND);

@@ -71,7 +71,7 @@ static void finish(uint32_t sequence, uint32_t domain_id)
 Test(ipfix_encode, templates_are_as_documented)
 {
 	ipfix_begin_templates(&message);
-	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++)
+	for (int layout = 0; layout < IPFIX_LAYOUT_TENANT_QUOTA; layout++)
 		ipfix_add_template(&message, layout);
 	finish(5, 7);
 	cr_assert_str_eq(hex_of(message.octets, message.length),
@@ -86,6 +86,39 @@ Test(ipfix_encode, templates_are_as_documented)
 				 "00e3 0002"
 				 "0106 0006  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"));
 	cr_assert_eq(message.records, 0);
+}
+
+Test(ipfix_encode, templates_with_the_tenant_are_the_same_and_its_number)
+{
+	ipfix_begin_templates(&message);
+	for (int layout = IPFIX_LAYOUT_TENANT_QUOTA; layout < N_IPFIX_LAYOUTS; layout++)
+		ipfix_add_template(&message, layout);
+	finish(5, 7);
+	cr_assert_str_eq(hex_of(message.octets, message.length),
+			 squeeze("000a 00f0 6553f100 00000005 00000007  0002 00e0"
+				 "0107 0006  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004  00ea 0004"
+				 "0108 0006  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004  00ea 0004"
+				 "0109 000a  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
+				 "0004 0001  000c 0004  000b 0002  00ea 0004"
+				 "010a 0006  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004  00ea 0004"
+				 "010b 0005  0143 0008  00e6 0001  0008 0004  00e1 0004  00ea 0004"
+				 "010c 0008  0143 0008  00e6 0001  0008 0004  00e1 0004  0004 0001  0007 0002"
+				 "00e3 0002  00ea 0004"
+				 "010d 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0169 0002  016a 0002"
+				 "00ea 0004"));
+}
+
+Test(ipfix_encode, records_of_a_tenant_have_its_number)
+{
+	struct nat_event e = opened_event;
+
+	e.tenant = 200;
+	ipfix_begin_data(&message, ipfix_layout_of(&e));
+	ipfix_add_record(&message, &e, NOW_MS + 1);
+	finish(0, 1);
+	cr_assert_str_eq(hex_of(message.octets, message.length),
+			 squeeze("000a 0034 6553f100 00000000 00000001  0109 0024"
+				 "0000018bcfe56801 04 0a000003 01010100 189f 042e 06 c6336407 01bb 000000c8"));
 }
 
 Test(ipfix_encode, template_fits_to_the_last_octet)

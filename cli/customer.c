@@ -53,6 +53,12 @@ bool customers_one_address(const struct customers *c, const struct who_answer *a
 	return !a->other && a->best.from <= t - c->margin && (a->best.to == TIME_OPEN || a->best.to >= t + c->margin);
 }
 
+/* The tenant whose leases tell the customer; NULL: those of any. */
+static const char *tenant_of(const struct who_holder *h)
+{
+	return *h->tenant ? h->tenant : NULL;
+}
+
 /* Whether a second has the customer of the answer. */
 static bool same_at(const struct customers *c, struct who *who, struct endpoint out, int64_t t,
 		    const struct lease_answer *lease)
@@ -64,7 +70,7 @@ static bool same_at(const struct customers *c, struct who *who, struct endpoint 
 	if (who_ask(who, out, t, &a, &why) != WHO_FOUND || a.other)
 		return false;
 	addr = lease_addr_of(a.best.in_addr);
-	return lease_same(c->index, &addr, NULL, t, t, lease);
+	return lease_same(c->index, &addr, tenant_of(&a.best), t, t, lease);
 }
 
 /* Seconds after the last line have not been recorded yet. */
@@ -84,7 +90,7 @@ static bool same_around(const struct customers *c, struct who *who, struct endpo
 	int64_t from = t - c->margin, to = end_of_margin(c, t);
 
 	if (customers_one_address(c, a, t))
-		return lease_same(c->index, &addr, NULL, from, to, lease);
+		return lease_same(c->index, &addr, tenant_of(&a->best), from, to, lease);
 	for (int64_t s = from; s <= to; s++)
 		if (!same_at(c, who, out, s, lease))
 			return false;
@@ -101,7 +107,7 @@ void customer_find(const struct customers *c, struct who *who, struct endpoint o
 	*ret = (struct customer){ .lease.result = LEASE_NO_RECORD };
 	if (result != WHO_FOUND)
 		return;
-	lease_ask(c->index, &addr, NULL, t, &ret->lease);
+	lease_ask(c->index, &addr, tenant_of(&a->best), t, &ret->lease);
 	ret->same = same_around(c, who, out, t, &copy, &ret->lease);
 }
 

@@ -118,6 +118,12 @@ static void add_tenant(const struct lease_index *x, size_t begin, size_t end, in
 	}
 }
 
+/* Whether leases of a tenant count; those that name none may be of any. */
+static bool counts(const char *of, const char *wanted)
+{
+	return !wanted || !*of || !strcmp(of, wanted);
+}
+
 static void collect(const struct lease_index *x, const struct lease_addr *addr, const char *tenant, int64_t from,
 		    int64_t to, struct lease_answer *ret)
 {
@@ -127,7 +133,7 @@ static void collect(const struct lease_index *x, const struct lease_addr *addr, 
 	while (begin < end) {
 		size_t next = end_of_tenant(x, begin, end);
 
-		if (!tenant || !strcmp(lease_pool_text(&x->pool, x->lease[begin].tenant), tenant))
+		if (counts(lease_pool_text(&x->pool, x->lease[begin].tenant), tenant))
 			add_tenant(x, begin, next, from, to, ret);
 		begin = next;
 	}

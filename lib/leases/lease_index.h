@@ -54,7 +54,7 @@ void lease_index_note(struct lease_index *x, int64_t time);
 /* After the last line: sorts and finds ends. 0 or -ENOMEM. */
 int lease_index_finish(struct lease_index *x);
 
-/* Who had the address in second t; tenant NULL: of any. */
+/* Who had the address in second t, by leases of a tenant and those that name none; tenant NULL: by those of any. */
 void lease_ask(const struct lease_index *x, const struct lease_addr *addr, const char *tenant, int64_t t,
 	       struct lease_answer *ret);
 

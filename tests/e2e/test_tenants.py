@@ -11,6 +11,7 @@ from ipfix_tools import Collector
 import netns
 import packets
 from test_ipfix import without_time
+from test_leases import lease_file, who
 from test_metrics import LISTEN, gathered
 import wire
 
@@ -281,3 +282,13 @@ def test_ipfix_has_the_number_of_the_tenant(two, tmp_path):
         assert without_time(collector.records(1)) == [{**opened, "natEvent": 5}]
         collector.write_pcap(tmp_path / "ipfix.pcap")
         assert ipfix_others.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()
+
+
+def test_the_customer_is_one_of_the_tenant(two, tmp_path):
+    """Another tenant's lease of the address is none of this subscriber's."""
+    two.start(**CONFIG)
+    src = endpoint(HOST_A, 5000, MAPPING_A)
+    for tenant, customer in (("ispA", "alice"), ("ispB", "bob")):
+        lease_file(tmp_path, (-86400, "start", customer, {"in_addr": HOST_A, "tenant": tenant}))
+    answer = who(two.agent, f"{src[0]}:{src[1]}", "--leases", tmp_path, "--margin", "0")
+    assert (answer["in_addr"], answer["tenant"], answer["customer"]["id"]) == (HOST_A, "ispA", "alice")

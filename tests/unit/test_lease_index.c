@@ -59,6 +59,29 @@ static const char *ask(const struct lease_index *x, int64_t t, uint32_t addr)
 	return a.result == LEASE_CUSTOMER ? a.holder[0].id : lease_reason(a.result);
 }
 
+/* The same of one tenant. */
+static const char *ask_of(const struct lease_index *x, const char *tenant, int64_t t, uint32_t addr)
+{
+	static struct lease_answer a;
+	struct lease_addr at = lease_addr_of(addr);
+
+	lease_ask(x, &at, tenant, t, &a);
+	return a.result == LEASE_CUSTOMER ? a.holder[0].id : lease_reason(a.result);
+}
+
+static void start_of(struct lease_index *x, const char *tenant, int64_t t, uint32_t addr, const char *id)
+{
+	struct lease_line l;
+
+	lease_line_init(&l, t, LEASE_START);
+	l.addr = lease_addr_of(addr);
+	snprintf(l.tenant, sizeof(l.tenant), "%s", tenant);
+	snprintf(l.id, sizeof(l.id), "%s", id);
+	l.from = t;
+	l.to = TIME_OPEN;
+	cr_assert_eq(lease_index_feed(x, &l), 0);
+}
+
 #define assert_who(x, t, addr, who) cr_expect_str_eq(ask(x, t, addr), who)
 
 Test(lease_index, a_lease_lasts_from_its_start_to_its_stop)
@@ -340,6 +363,32 @@ static void check(const struct lease_index *x, const struct truth *leases, uint3
 			 : wanted == UINT32_MAX ? "two-leases"
 						: id,
 			 "address %u at %lld", addr, (long long)t);
+}
+
+Test(lease_index, leases_of_a_tenant_are_no_customers_of_another)
+{
+	struct lease_index *x = begin();
+	struct lease_addr one = lease_addr_of(1);
+	struct lease_answer a;
+
+	mark(x, T0 - 100);
+	start_of(x, "ispA", T0, 1, "alice");
+	start_of(x, "ispB", T0, 1, "bob");
+	start_of(x, "ispB", T0, 2, "carol");
+	start_of(x, "", T0, 3, "dave");
+	mark(x, T0 + 100);
+	cr_assert_eq(lease_index_finish(x), 0);
+	cr_expect_str_eq(ask_of(x, "ispA", T0 + 5, 1), "alice");
+	cr_expect_str_eq(ask_of(x, "ispB", T0 + 5, 1), "bob");
+	assert_who(x, T0 + 5, 1, "two-leases");
+	cr_expect_str_eq(ask_of(x, "ispA", T0 + 5, 2), "no-lease");
+	assert_who(x, T0 + 5, 2, "carol");
+	/* One that names no tenant may be of any. */
+	cr_expect_str_eq(ask_of(x, "ispA", T0 + 5, 3), "dave");
+	lease_ask(x, &one, "ispA", T0 + 5, &a);
+	cr_expect(lease_same(x, &one, "ispA", T0, T0 + 50, &a));
+	cr_expect_not(lease_same(x, &one, "ispB", T0, T0 + 50, &a));
+	lease_index_free(x);
 }
 
 /* Of the processor, so that what else runs does not count. */

@@ -22,7 +22,8 @@ struct client;
 struct view {
 	/* The result as text: a table of an array or stream, or whatever show writes. */
 	const struct column *columns;
-	const char *empty; /* printed instead of a table without rows */
+	const struct column *(*columns_of)(const cJSON *args); /* instead of columns, for a stream; NULL: none */
+	const char *empty;				       /* printed instead of a table without rows */
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
 	/* Prints one element of a stream that is not a table. */
 	void (*show_element)(struct writer *w, const cJSON *element);

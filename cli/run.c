@@ -22,22 +22,24 @@ static int flush_output(const struct client *client, void *arg)
 	return writer_flush(arg) ? -ECANCELED : 0;
 }
 
-static int show_stream(struct client *client, const struct view *v, struct writer *w, struct error *err)
+static int show_stream(struct client *client, const struct view *v, const cJSON *args, struct writer *w,
+		       struct error *err)
 {
+	const struct column *columns = v->columns_of ? v->columns_of(args) : v->columns;
 	struct answer a;
 	int r;
 
 	client->before_wait = flush_output;
 	client->before_wait_arg = w;
 	if (!v->lines)
-		writer_stream_begin(w, v->columns);
+		writer_stream_begin(w, columns);
 	while ((r = client_element(client, !w->json, &a, err)) > 0) {
 		if (v->lines && w->json)
 			writer_json(w, a.text, a.size);
 		else if (v->show_element && !w->json)
 			writer_stream_element(w, v->show_element, a.json);
 		else
-			writer_stream_row(w, v->columns, a.text, a.json);
+			writer_stream_row(w, columns, a.text, a.json);
 		cJSON_Delete(a.json);
 		if (w->failed)
 			break;
@@ -110,7 +112,7 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 	if (a.stream && path)
 		return v->save(&client, path, w, err);
 	if (a.stream)
-		return show_stream(&client, v, w, err);
+		return show_stream(&client, v, args, w, err);
 	status = show_result(&a, v, args, w, err);
 	cJSON_Delete(a.json);
 	return status;

@@ -213,14 +213,25 @@ static void show(struct live *l)
 	} while (r >= 0 && r != QUIT);
 }
 
-static bool live(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err)
+static enum top_order order_of(const cJSON *args)
 {
 	const char *by = json_text(args, "by", NULL);
+	uint32_t order;
+
+	return by && !word_number(order_words, by, &order) ? (enum top_order)order : TOP_BY_SESSIONS;
+}
+
+static bool live(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err)
+{
+	enum top_order order = order_of(args);
 	struct live l = { .socket = socket,
 			  .client = { .fd = -1, .before_wait = before_wait },
-			  .view = { .by_quota = by && !strcmp(by, "quota") } };
+			  .view = { .by_quota = order == TOP_BY_QUOTA } };
 	int r;
 
+	/* The other orders have no live view; --ports alone is for the agent to refuse. */
+	if ((order != TOP_BY_SESSIONS && order != TOP_BY_QUOTA) || cJSON_HasObjectItem(args, "ports"))
+		return false;
 	if (w->json || cJSON_HasObjectItem(args, "n") || cJSON_HasObjectItem(args, "once") || !terminal_usable())
 		return false;
 	/* An agent that does not run at the start is an error; if it goes away later, wait for it. */
@@ -246,14 +257,52 @@ static bool live(const char *socket, const cJSON *args, struct writer *w, int *r
 	return true;
 }
 
-static const struct column columns[] = {
-	{ "SUBSCRIBER", "in_addr", cell_text, false, 15 },
-	{ "SESSIONS", "sessions", cell_number, true, 8 },
-	{ "QUOTA", "quota", cell_number, true, 5 },
-	{ "PORTS USED", "ports_used", cell_number, true, 10 },
-	{ "PORTS", "ports", cell_number, true, 5 },
-	{ "REFUSED", "quota_exceeded", cell_number, true, 12 },
-	{},
+#define SUBSCRIBER                                            \
+	{                                                     \
+		"SUBSCRIBER", "in_addr", cell_text, false, 15 \
+	}
+#define OTHERS                                                                                                     \
+	{ "SESSIONS", "sessions", cell_number, true, 8 }, { "QUOTA", "quota", cell_number, true, 5 },              \
+		{ "PORTS USED", "ports_used", cell_number, true, 10 }, { "PORTS", "ports", cell_number, true, 5 }, \
+		{ "REFUSED", "quota_exceeded", cell_number, true, 12 },                                            \
+	{                                                                                                          \
+	}
+
+static const struct column columns[] = { SUBSCRIBER, OTHERS };
+
+/* The figure that they are ordered by, before the others. */
+static const struct column half_open_columns[] = {
+	SUBSCRIBER,
+	{ "HALF-OPEN", "half_open", cell_number, true, 9 },
+	OTHERS,
+};
+static const struct column destination_columns[] = {
+	SUBSCRIBER,
+	{ "DESTINATIONS", "destinations", cell_number, true, 12 },
+	OTHERS,
+};
+static const struct column rate_columns[] = {
+	SUBSCRIBER,
+	{ "OPENED/S", "rate", cell_number, true, 8 },
+	OTHERS,
 };
 
-const struct view view_top = { .columns = columns, .empty = "no subscriber to show", .live = live };
+static const struct column *columns_of(const cJSON *args)
+{
+	switch (order_of(args)) {
+	case TOP_BY_RATE:
+		return rate_columns;
+	case TOP_BY_HALF_OPEN:
+		return half_open_columns;
+	case TOP_BY_DESTINATIONS:
+		return destination_columns;
+	case TOP_BY_SESSIONS:
+	case TOP_BY_QUOTA:
+		break;
+	}
+	return columns;
+}
+
+const struct view view_top = {
+	.columns = columns, .columns_of = columns_of, .empty = "no subscriber to show", .live = live
+};

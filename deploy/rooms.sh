@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 # private to their room; only tests look at them.
 faces='
 base       act_stamp address address_ranges background base btf_layout cleanup clock duration error findings fnv
-           hash heap inside_runs interface_pattern ip_checksum json_scan limiter log notice text
+           hash heap hll inside_runs interface_pattern ip_checksum json_scan limiter log notice text
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
@@ -27,7 +27,7 @@ host       accounts mapped_file memory netlink paths raw_send ring_reader servic
 config     active config parts pools port_pairs
 datapath   bpffs chunk_maps datapath migration namespace pinned running table_types
 tables     grant_table mapping_bindings mapping_changes mapping_drains mapping_tables mappings overflow_map portmap_table
-sessions   bound_ports check granted_ports limit_count pool_states sessions top usage
+sessions   bound_ports check granted_ports limit_count pool_states sessions survey top usage
 guard      guard
 attacks    attacks
 attach     attach own_programs redirects share
@@ -43,6 +43,7 @@ pcp        pcp
 growth     block_growth
 copies     copying lease_set wire
 peers      replication
+suspects   suspects
 metrics    metrics usage_monitor
 change     change change_due preflight reload_losses
 diagnosis  checking doctor explain

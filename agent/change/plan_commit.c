@@ -22,6 +22,7 @@
 #include "punt/parked_fragments.h"
 #include "recorder/queue.h"
 #include "sessions/sessions.h"
+#include "suspects/suspects.h"
 #include "syslog/syslog.h"
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
@@ -310,6 +311,8 @@ int plan_commit(struct change_plan *p, struct error *err)
 		identity_settle(context->identity);
 	if (context->attacks)
 		attacks_configure(context->attacks, &context->active->config->attack);
+	if (context->suspects)
+		suspects_configure(context->suspects, &context->active->config->suspects);
 	fragments_configure(context->fragments, &context->active->config->fragments);
 	if (reloaded && context->warn)
 		context->warn(context->active->config);

@@ -210,6 +210,14 @@ struct config_attack {
 	char exec[CONFIG_EXEC_PATH]; /* program to run at the beginning of each; "": none */
 };
 
+/* Subscribers that reach one of these are suspects; 0: no threshold. */
+struct config_suspects {
+	bool enabled;
+	uint32_t half_open;    /* TCP sessions */
+	uint32_t destinations; /* external addresses */
+	uint32_t rate;	       /* sessions opened a second */
+};
+
 /* Fragments that arrive before the first one of their datagram. */
 struct config_fragments {
 	uint32_t max_parked; /* number that may wait for it; 0: none */
@@ -341,6 +349,7 @@ struct config {
 	struct config_replication replication;
 	struct config_leases leases;
 	struct config_attack attack;
+	struct config_suspects suspects;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	enum xdp_dispatcher xdp_dispatcher;

@@ -15,6 +15,7 @@
 #define MAX_SLOTS    2048U
 #define MAX_TIMEOUT  604800U
 #define MAX_INTERVAL 86400U
+#define MAX_SUSPECT  1000000000U
 #define MAX_OVERFLOW (16U << 20)
 
 #define MAX_PARKED	 65536U
@@ -177,6 +178,13 @@ static const struct field attack_table[] = {
 };
 static const struct fields attack_fields = TABLE(attack_table);
 
+static const struct field suspects_table[] = {
+	{ "half_open", &field_number, MEMBER(struct config_suspects, half_open), .max = MAX_SUSPECT },
+	{ "destinations", &field_number, MEMBER(struct config_suspects, destinations), .max = MAX_SUSPECT },
+	{ "rate", &field_number, MEMBER(struct config_suspects, rate), .max = MAX_SUSPECT },
+};
+static const struct fields suspects_fields = TABLE(suspects_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 	{ "per_mapping", &field_bool, MEMBER(struct config, metrics_per_mapping) },
@@ -276,6 +284,8 @@ static const struct field config_table[] = {
 	  .enabled = offsetof(struct config, replication.enabled) },
 	{ "leases", &field_lease_sources, MEMBER(struct config, leases), .fields = &config_lease_fields },
 	{ "lease_retention", &field_days, MEMBER(struct config, leases.retention), .min = 1, .max = MAX_DAYS },
+	{ "suspects", &field_object, MEMBER(struct config, suspects), .fields = &suspects_fields,
+	  .enabled = offsetof(struct config, suspects.enabled) },
 	{ "attack", &field_object, MEMBER(struct config, attack), .fields = &attack_fields,
 	  .enabled = offsetof(struct config, attack.enabled) },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },

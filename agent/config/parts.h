@@ -28,6 +28,7 @@ struct metrics;
 struct pcp;
 struct portmaps;
 struct replication;
+struct suspects;
 struct sweep_figures;
 struct syslog;
 struct trace;
@@ -49,6 +50,7 @@ struct parts {
 	struct syslog *syslog;
 	struct identity *identity;
 	struct attacks *attacks;
+	struct suspects *suspects;
 	struct usage *usage;
 	struct pcp *pcp;
 	struct replication *replication;

@@ -87,7 +87,7 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 
 /* The lines of values that are checked only together with others: those of whole objects. */
 
-static const char *const objects[] = { "pcp", "replication", "leases", "attack", "metrics" };
+static const char *const objects[] = { "pcp", "replication", "leases", "attack", "suspects", "metrics" };
 
 static int add(struct config *c, const char *path, unsigned line)
 {

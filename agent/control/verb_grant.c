@@ -121,7 +121,7 @@ int verb_grant_revoke(struct request *r, cJSON **ret_result, struct error *err)
 	cJSON *json;
 
 	if (ret == -ENOENT)
-		return error_set(err, ret, "%s:%u is granted to nobody; `detnatctl grant list` shows what is",
+		return error_set(err, ret, "%s:%u is not granted; `detnatctl grant list` shows what is",
 				 addr_format(out.addr, text), out.port);
 	if (ret)
 		return error_set(err, ret, "%s:%u is just being granted or taken back: try again",

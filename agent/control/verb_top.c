@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* top: the subscribers are found in slices, and then sent as a stream. */
+/* top: the subscribers are found in slices, by one pass or two, and then sent as a stream. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "control/handlers.h"
+#include "peers/replication.h"
+#include "sessions/survey.h"
 #include "sessions/top.h"
+#include "suspects/suspects.h"
 
 /* Subscribers shown by default. */
 #define TOP_DEFAULT 1000U
@@ -14,20 +17,29 @@
 #define LINES 256U
 
 struct listing {
+	const struct parts *parts;
+	uint32_t limit;
+	enum survey_kind kind; /* what they are ordered by; N_SURVEY_KINDS: by sessions or refusals */
+	/* The first pass of two. */
+	struct survey *survey;
+	struct top_heap highest;
+	bool failed; /* out of memory */
 	struct top *top;
 	bool found;
 	size_t sent;
 };
 
-static int add_line(struct evbuffer *out, const struct top_entry *e)
+static int add_line(struct evbuffer *out, const struct top_entry *e, enum survey_kind kind)
 {
-	char addr[ADDR_TEXT];
+	char addr[ADDR_TEXT], figure[40] = "";
 
+	if (kind != N_SURVEY_KINDS)
+		snprintf(figure, sizeof(figure), "\"%s\":%u,", suspect_kind_text(kind), e->figure);
 	return evbuffer_add_printf(out,
-				   "{\"in_addr\":\"%s\",\"sessions\":%u,\"quota_exceeded\":%" PRIu64
+				   "{\"in_addr\":\"%s\",%s\"sessions\":%u,\"quota_exceeded\":%" PRIu64
 				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u,\"ports\":%u,"
 				   "\"draining\":%u}\n",
-				   addr_format(e->in_addr, addr), e->sessions, e->quota_exceeded, e->quota,
+				   addr_format(e->in_addr, addr), figure, e->sessions, e->quota_exceeded, e->quota,
 				   e->ports_used, e->ports_per_host, e->ports, e->draining);
 }
 
@@ -39,9 +51,47 @@ static int send_lines(struct request *r, struct listing *l)
 	entries = top_entries(l->top, &n);
 	end = l->sent + LINES < n ? l->sent + LINES : n;
 	while (l->sent < end)
-		if (add_line(r->stream, &entries[l->sent++]) < 0)
+		if (add_line(r->stream, &entries[l->sent++], l->kind) < 0)
 			return -ENOMEM;
 	return l->sent < n;
+}
+
+static int compare_ranks(const void *a, const void *b)
+{
+	return top_rank_compare(a, b);
+}
+
+/* The subscribers that the first pass has found, for the second. 0 or -ENOMEM. */
+static int take_highest(struct listing *l)
+{
+	struct top_rank *ranks = l->highest.heap.items;
+	size_t n = l->highest.heap.n;
+	_cleanup_free_ struct top_figure *list = calloc(n + 1, sizeof(*list));
+
+	if (!list || l->failed)
+		return -ENOMEM;
+	if (n)
+		qsort(ranks, n, sizeof(*ranks), compare_ranks);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct top_figure){ ranks[i].in_addr, (uint32_t)ranks[i].first };
+	top_heap_free(&l->highest);
+	return top_new_of(l->parts->mappings, l->parts->grants, list, n, &l->top);
+}
+
+/* 1: more to do, 0: done, or -errno. */
+static int find_step(struct listing *l)
+{
+	int r;
+
+	if (l->survey) {
+		r = survey_step(l->survey, REQUEST_COUNT_US);
+		if (r)
+			return r;
+		survey_free(take_pointer(l->survey));
+		r = take_highest(l);
+		return r ? r : 1;
+	}
+	return top_step(l->top, REQUEST_COUNT_US);
 }
 
 static int top_step_request(struct request *r, cJSON **ret_result, struct error *err)
@@ -50,7 +100,7 @@ static int top_step_request(struct request *r, cJSON **ret_result, struct error 
 	int ret = 0;
 
 	if (!l->found) {
-		ret = top_step(l->top, REQUEST_COUNT_US);
+		ret = find_step(l);
 		if (ret < 0)
 			return error_set(err, ret, "the subscribers cannot be listed: %s", strerror(-ret));
 		l->found = !ret;
@@ -66,21 +116,103 @@ static void listing_free(void *state)
 {
 	struct listing *l = state;
 
+	survey_free(l->survey);
+	top_heap_free(&l->highest);
 	top_free(l->top);
 	free(l);
 }
 
+static void on_surveyed(void *arg, const struct surveyed *s)
+{
+	struct listing *l = arg;
+	struct top_rank rank = { .first = s->n[l->kind], .in_addr = s->in_addr };
+
+	if (!top_heap_takes(&l->highest, &rank))
+		return;
+	l->failed |= top_heap_put(&l->highest, &rank) != 0;
+	if (l->highest.heap.n == l->limit)
+		survey_rules(l->survey)->least[l->kind] = (uint32_t)top_heap_ranks(&l->highest)->first;
+}
+
+static uint32_t copies(void *arg, int number, uint32_t subscriber, uint64_t bits[static SURVEY_SLOT_WORDS])
+{
+	return replication_copies(arg, number, subscriber, bits);
+}
+
+static int begin_survey(struct listing *l, const char *ports)
+{
+	struct replication *replication = l->parts->replication;
+	struct survey_rules rules = { .report = on_surveyed, .arg = l };
+
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
+		rules.least[kind] = kind == l->kind ? 1 : SURVEY_NEVER;
+	if (ports && port_list_parse(ports, rules.ports.port, &rules.ports.n))
+		return -EINVAL;
+	if (replication && replication_peers(replication)) {
+		rules.copies = copies;
+		rules.copies_arg = replication;
+	}
+	l->highest.limit = l->limit;
+	return survey_new(l->parts->mappings, &rules, &l->survey);
+}
+
+/* The rates of the agent's own passes. 0, -ENOMEM, or -EAGAIN: there are none yet. */
+static int begin_rates(struct listing *l)
+{
+	size_t n;
+	const struct top_figure *rates = suspects_rates(l->parts->suspects, &n);
+
+	if (!rates)
+		return -EAGAIN;
+	return top_new_of(l->parts->mappings, l->parts->grants, rates, n < l->limit ? n : l->limit, &l->top);
+}
+
+static int begin(struct listing *l, enum top_order order, const char *ports)
+{
+	const struct parts *p = l->parts;
+
+	switch (order) {
+	case TOP_BY_HALF_OPEN:
+		l->kind = SURVEY_HALF_OPEN;
+		return begin_survey(l, ports);
+	case TOP_BY_DESTINATIONS:
+		l->kind = SURVEY_DESTINATIONS;
+		return begin_survey(l, ports);
+	case TOP_BY_RATE:
+		l->kind = SURVEY_RATE;
+		return begin_rates(l);
+	case TOP_BY_SESSIONS:
+	case TOP_BY_QUOTA:
+		break;
+	}
+	return top_new(p->mappings, p->grants, order, l->limit, &l->top);
+}
+
 int verb_top(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct arg_value *n = request_arg(r, "n"), *by = request_arg(r, "by");
+	const struct arg_value *n = request_arg(r, "n"), *by = request_arg(r, "by"), *ports = request_arg(r, "ports");
 	enum top_order order = by->given ? (enum top_order)by->number : TOP_BY_SESSIONS;
-	struct listing *l = calloc(1, sizeof(*l));
+	struct listing *l;
+	int ret;
 
-	if (!l ||
-	    top_new(r->context->mappings, r->context->grants, order, n->given ? n->number : TOP_DEFAULT, &l->top)) {
-		free(l);
+	if (ports->given && order != TOP_BY_HALF_OPEN && order != TOP_BY_DESTINATIONS)
+		return error_set(err, -EINVAL, "--ports needs --by half-open or --by destinations");
+	l = calloc(1, sizeof(*l));
+	if (!l)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
+	l->parts = r->context;
+	l->limit = n->given ? n->number : TOP_DEFAULT;
+	l->kind = N_SURVEY_KINDS;
+	ret = begin(l, order, ports->given ? ports->text : NULL);
+	if (!ret) {
+		request_run(r, top_step_request, l, listing_free);
+		return 0;
 	}
-	request_run(r, top_step_request, l, listing_free);
-	return 0;
+	listing_free(l);
+	if (ret == -EAGAIN)
+		return error_set(err, ret,
+				 "rates are known once the agent has counted sessions twice: every "
+				 "`sweep_interval` with `metrics` or `suspects` in the configuration, else "
+				 "each minute; ask again then");
+	return error_set(err, -ENOMEM, "the agent is out of memory");
 }

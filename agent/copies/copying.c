@@ -155,6 +155,28 @@ int copying_subscriber(const struct copying *c, uint32_t in_addr, struct copying
 	return 0;
 }
 
+uint32_t copying_copies(const struct copying *c, int number, uint32_t subscriber, uint64_t *bits)
+{
+	const struct copied_mapping *cm = &c->mapping[number];
+	const struct mapping *record = mappings_get(c->m, number);
+	const uint16_t *marks = cm->used ? copy_marks_of(&cm->marks, subscriber) : NULL;
+	const struct slot *slots = (const struct slot *)mappings_buckets(c->m, number, subscriber);
+	uint32_t now = datapath_ticks(mappings_datapath(c->m)), n = 0;
+
+	for (uint32_t i = 0; marks && i < cm->tables.n_slots; i++) {
+		unsigned peer = mark_peer(marks[i]);
+		uint64_t word = peer ? load_word(&slots[i]) : 0, key;
+
+		if (!peer || !read_slot(&slots[i], word, &key) ||
+		    !mark_holds(marks[i], key, word, copy_vouched(&cm->marks, subscriber, peer), now,
+				record->timeout_ticks))
+			continue;
+		bits[i / 64] |= 1ULL << i % 64;
+		n++;
+	}
+	return n;
+}
+
 uint64_t copying_told(const struct copying *c)
 {
 	return c->told;

@@ -202,6 +202,12 @@ struct copying_subscriber {
 /* -ENOENT if no mapping has the address. */
 int copying_subscriber(const struct copying *c, uint32_t in_addr, struct copying_subscriber *ret);
 
+/*
+ * Sets the bits of those slots of a mapping's subscriber that hold copies, and returns their number; the others stay as
+ * they are. bits: as many as the subscriber has slots, 2048 at most.
+ */
+uint32_t copying_copies(const struct copying *c, int number, uint32_t subscriber, uint64_t *bits);
+
 /* Sessions announced to the peers; copies held of a peer. */
 uint64_t copying_told(const struct copying *c);
 uint64_t copying_held(const struct copying *c, unsigned peer);

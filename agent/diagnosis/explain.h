@@ -106,7 +106,7 @@ const char *explain_no_block(const struct geometry *g, struct endpoint out, char
 /* Whether a port of an outside address is of the shared range of mapping `number`, from which blocks are granted. */
 bool explain_is_shared(const struct parts *a, int number, struct endpoint out);
 
-/* The same for such a port that is granted to nobody. */
+/* The same for such a port that no subscriber has been granted. */
 const char *explain_not_granted(const struct parts *a, struct endpoint out, char text[static NO_BLOCK_TEXT]);
 
 /* The array of findings; NULL: out of memory. */

@@ -22,7 +22,7 @@ const char *explain_not_granted(const struct parts *a, struct endpoint out, char
 
 	snprintf(text, NO_BLOCK_TEXT, "%s",
 		 i && i->state == GRANT_RESTS ? "it is of a block that was granted, and rests"
-					      : "it is of the shared range, and granted to nobody");
+					      : "it is of the shared range, and is not granted");
 	return text;
 }
 

@@ -58,9 +58,11 @@ static uint64_t key_of(const struct lease_line *l, enum lease_event event)
 static uint64_t key_of_off(const struct lease_line *l)
 {
 	struct lease_line off;
+	size_t server = server_size(l);
 
 	lease_line_init(&off, l->time, LEASE_OFF);
-	memcpy(off.session, l->session, server_size(l));
+	memcpy(off.session, l->session, server);
+	off.session[server] = '\0';
 	return key_of(&off, LEASE_OFF);
 }
 

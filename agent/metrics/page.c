@@ -16,6 +16,7 @@
 #include "metrics/usage_monitor.h"
 #include "pcp/pcp.h"
 #include "peers/replication.h"
+#include "suspects/suspects.h"
 #include "syslog/syslog.h"
 #include "tables/grant_table.h"
 #include "tables/portmap_table.h"
@@ -288,6 +289,32 @@ static void write_attacks(const struct parts *from, struct evbuffer *out)
 		       "Runs of that program that failed: not started, killed, or with a status other than 0.");
 }
 
+/* Nothing without thresholds. */
+static void write_suspects(const struct parts *from, struct evbuffer *out)
+{
+	struct suspect_figures f = from->suspects ? suspects_figures(from->suspects) : (struct suspect_figures){ 0 };
+	bool any = false;
+	char labels[64];
+
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
+		any |= f.asked[kind];
+	if (!any)
+		return;
+	metrics_family(
+		out, "detnat_suspects", "gauge",
+		"Subscribers that reach a threshold of `suspects`, by threshold; `detnatctl top --by` shows them.");
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
+		if (!f.asked[kind])
+			continue;
+		snprintf(labels, sizeof(labels), "kind=\"%s\"", suspect_kind_text(kind));
+		metrics_sample(out, "detnat_suspects", labels, f.now[kind]);
+	}
+	metrics_single(out, "detnat_suspect_reports_total", "counter", f.told,
+		       "Lines of the log about such subscribers, at most one an hour for each.");
+	metrics_single(out, "detnat_suspects_unreported", "gauge", f.untold,
+		       "Of these, subscribers that the log still lacks, as there are too many at once.");
+}
+
 static void write_troubles(struct evbuffer *out)
 {
 	char labels[64];
@@ -429,6 +456,7 @@ static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 	write_growth(from, out);
 	write_pools(from, out);
 	write_attacks(from, out);
+	write_suspects(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);
 	write_pcp(from, out);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "suspects/suspects.h"
 
 #define SLICE_US 1000U
 
@@ -37,6 +38,7 @@
 struct usage {
 	const struct active_config *active;
 	struct mappings *mappings;
+	struct suspects *suspects; /* or NULL */
 	struct event *timer;
 	struct session_usage *pass; /* under way, or NULL */
 	struct session_usage *last;
@@ -144,8 +146,9 @@ static void schedule(struct usage *u, uint64_t delay_us)
 static uint64_t pause_us(const struct usage *u)
 {
 	const struct config *c = u->active->config;
-	uint64_t interval = (c->metrics_enabled ? c->sweep_interval : UNSERVED_INTERVAL_S) * 1000000ULL;
-	uint64_t rest = u->pass_us * (c->metrics_enabled ? SERVED_PAUSE : UNSERVED_PAUSE);
+	bool served = c->metrics_enabled || c->suspects.enabled;
+	uint64_t interval = (served ? c->sweep_interval : UNSERVED_INTERVAL_S) * 1000000ULL;
+	uint64_t rest = u->pass_us * (served ? SERVED_PAUSE : UNSERVED_PAUSE);
 
 	return interval > rest ? interval : rest;
 }
@@ -174,6 +177,8 @@ static void end_pass(struct usage *u)
 		warn_of_no_answers(u, number);
 	}
 	warn_of_overflow(u);
+	if (u->suspects)
+		suspects_end(u->suspects, monotonic_us());
 	if (u->ended)
 		u->ended(u->arg);
 }
@@ -211,7 +216,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (!u->pass) {
 		u->pass_us = 0;
-		r = session_usage_new(u->mappings, &u->pass);
+		r = session_usage_new(u->mappings, u->suspects ? suspects_begin(u->suspects, begin) : NULL, &u->pass);
 	}
 	if (!r && !u->pools)
 		r = session_usage_step(u->pass, SLICE_US);
@@ -228,6 +233,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		log_warning("the walk of the sessions for usage figures was aborted: %s", strerror(-r));
 		session_usage_free(take_pointer(u->pass));
 		pool_states_free(take_pointer(u->pools));
+		if (u->suspects)
+			suspects_abort(u->suspects);
 	} else {
 		end_pass(u);
 	}
@@ -240,8 +247,8 @@ void usage_hurry(struct usage *u)
 		schedule(u, 0);
 }
 
-int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m, struct usage **ret,
-	      struct error *err)
+int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m,
+	      struct suspects *suspects, struct usage **ret, struct error *err)
 {
 	struct usage *u = calloc(1, sizeof(*u));
 
@@ -249,6 +256,7 @@ int usage_new(struct event_base *base, const struct active_config *active, struc
 		return error_set(err, -ENOMEM, "out of memory");
 	u->active = active;
 	u->mappings = m;
+	u->suspects = suspects;
 	u->timer = evtimer_new(base, on_timer, u);
 	if (!u->timer) {
 		usage_free(u);

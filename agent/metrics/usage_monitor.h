@@ -12,6 +12,7 @@
 #include "sessions/pool_states.h"
 #include "sessions/usage.h"
 
+struct suspects;
 struct usage;
 
 /* Figures of the passes. */
@@ -24,11 +25,14 @@ struct usage_figures {
 };
 
 /*
- * The first pass begins with usage_hurry(). While metrics are served, the next one begins sweep_interval seconds after
- * the last and takes at most a twentieth of a core; otherwise it begins after a minute and takes at most a hundredth.
+ * suspects: looks for suspects on the way, or NULL.
+ *
+ * The first pass begins with usage_hurry(). While metrics are served, or there are thresholds of suspects, the next one
+ * begins sweep_interval seconds after the last and takes at most a twentieth of a core; otherwise it begins after a
+ * minute and takes at most a hundredth.
  */
-int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m, struct usage **ret,
-	      struct error *err);
+int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m,
+	      struct suspects *suspects, struct usage **ret, struct error *err);
 void usage_free(struct usage *u); /* NULL is allowed */
 
 /* ended is called at the end of each pass. */

@@ -111,6 +111,9 @@ int replication_resync(struct replication *r, struct endpoint peer);
 /* The owners of the sessions of an inside address. -ENOENT: no mapping has it, or replication is off. */
 int replication_subscriber(const struct replication *r, uint32_t in_addr, struct copying_subscriber *ret);
 
+/* As copying_copies(); 0 where replication is off. */
+uint32_t replication_copies(const struct replication *r, int number, uint32_t subscriber, uint64_t *bits);
+
 /* Octets of marks, queues and buffers. */
 uint64_t replication_memory(const struct replication *r);
 

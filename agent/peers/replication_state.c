@@ -306,6 +306,11 @@ int replication_subscriber(const struct replication *r, uint32_t in_addr, struct
 	return r->copying ? copying_subscriber(r->copying, in_addr, ret) : -ENOENT;
 }
 
+uint32_t replication_copies(const struct replication *r, int number, uint32_t subscriber, uint64_t *bits)
+{
+	return r->copying ? copying_copies(r->copying, number, subscriber, bits) : 0;
+}
+
 uint64_t replication_memory(const struct replication *r)
 {
 	uint64_t memory = r->copying ? copying_memory(r->copying) : 0;

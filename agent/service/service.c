@@ -38,6 +38,7 @@
 #include "service/signals.h"
 #include "service/startup.h"
 #include "sessions/check.h"
+#include "suspects/suspects.h"
 #include "syslog/syslog.h"
 
 struct service {
@@ -209,12 +210,12 @@ static int start_modules(struct service *s, struct error *err)
 			? error_set(err, -ENOMEM, "out of memory")
 			: 0;
 
-	if (!r && attacks_new(p->base, p->mappings, &p->attacks))
+	if (!r && (attacks_new(p->base, p->mappings, &p->attacks) || suspects_new(p, &p->suspects)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r)
 		r = growth_new(p->base, p->mappings, p->grants, p->history, &p->growth, err);
 	if (!r)
-		r = usage_new(p->base, &s->active, p->mappings, &p->usage, err);
+		r = usage_new(p->base, &s->active, p->mappings, p->suspects, &p->usage, err);
 	if (!r)
 		r = devices_new(p->base, &s->datapath, p->guard, &p->devices, err);
 	if (!r)
@@ -306,6 +307,7 @@ static void stop(struct service *s)
 	events_free(take_pointer(s->events));
 	metrics_free(take_pointer(p->metrics));
 	usage_free(take_pointer(p->usage));
+	suspects_free(take_pointer(p->suspects));
 	pcp_free(take_pointer(p->pcp));
 	replication_free(take_pointer(p->replication));
 	growth_free(take_pointer(p->growth));

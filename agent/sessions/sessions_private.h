@@ -89,6 +89,15 @@ struct subscriber_iterator {
 	uint32_t cost; /* of a visit, in slots read; a visit may change it */
 };
 
+/*
+ * A survey on a pass (sessions/survey.h): of each subscriber with sessions, after all of which come the sessions beyond
+ * the slots that count, of mapping `number`.
+ */
+struct survey;
+void survey_subscriber(struct survey *s, const struct subscriber_iterator *it);
+void survey_overflow(struct survey *s, const struct mappings *m, int number, const struct overflow_key *key,
+		     const struct overflow_session *session);
+
 /* Restricts it to those subscribers of one drain that are among first..last. False: there are none. */
 bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last);
 

@@ -32,12 +32,14 @@ struct chosen {
 	uint32_t in_addr;
 	uint32_t overflow; /* overflow sessions that count */
 	uint32_t granted;  /* those of them that are not on a port of the block */
+	uint32_t figure;   /* of top_new_of() */
 };
 
 struct top {
 	struct mappings *m;
 	const struct grants *grants;
 	enum top_order order;
+	bool listed; /* the subscribers are those of a list */
 	enum phase phase;
 	struct subscriber_iterator it;
 	struct top_heap heap;
@@ -70,6 +72,37 @@ int top_new(struct mappings *m, const struct grants *grants, enum top_order orde
 	/* Sessions may drain from other mappings. */
 	if (order == TOP_BY_SESSIONS && !mappings_drains(m, &drain))
 		t->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
+	*ret = t;
+	return 0;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct chosen *x = a, *y = b;
+
+	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
+}
+
+int top_new_of(struct mappings *m, const struct grants *grants, const struct top_figure *list, size_t n,
+	       struct top **ret)
+{
+	struct top *t;
+
+	if (top_new(m, grants, TOP_BY_SESSIONS, 1, &t))
+		return -ENOMEM;
+	t->listed = true;
+	t->phase = PHASE_OVERFLOW;
+	t->any_overflow = true;
+	t->chosen = calloc(n + 1, sizeof(*t->chosen));
+	t->entries = calloc(n + 1, sizeof(*t->entries));
+	if (!t->chosen || !t->entries) {
+		top_free(t);
+		return -ENOMEM;
+	}
+	t->n_chosen = n;
+	for (size_t i = 0; i < n; i++)
+		t->chosen[i] = (struct chosen){ .in_addr = list[i].in_addr, .figure = list[i].figure };
+	qsort(t->chosen, n, sizeof(*t->chosen), compare_addresses);
 	*ret = t;
 	return 0;
 }
@@ -147,13 +180,6 @@ static int choose(struct subscriber_iterator *it, void *arg)
 	it->cost += PUT_COST;
 	t->any_overflow |= overflow_count(it->subscriber) + elsewhere.overflow != 0;
 	return 0;
-}
-
-static int compare_addresses(const void *a, const void *b)
-{
-	const struct chosen *x = a, *y = b;
-
-	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
 }
 
 static int take_chosen(struct top *t)
@@ -254,6 +280,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 		.ports_per_host = g->ports_per_host,
+		.figure = chosen->figure,
 	};
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		memset(t->used[p], 0, (g->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(t->used[p][0]));
@@ -279,7 +306,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 	e->ports = g->ports_per_host + granted;
 	e->ports_used = at_most(e->ports_used + chosen->overflow - chosen->granted, g->ports_per_host) +
 			at_most(chosen->granted, granted);
-	t->n_entries += t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0;
+	t->n_entries += t->listed || (t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0);
 }
 
 static int compare_by_sessions(const void *a, const void *b)
@@ -298,6 +325,23 @@ static int compare_by_quota(const void *a, const void *b)
 	struct top_rank ry = rank_of(TOP_BY_QUOTA, y->in_addr, y->sessions, y->quota_exceeded);
 
 	return top_rank_compare(&rx, &ry);
+}
+
+static int compare_by_figure(const void *a, const void *b)
+{
+	const struct top_entry *x = a, *y = b;
+	struct top_rank rx = { x->figure, x->sessions, x->in_addr }, ry = { y->figure, y->sessions, y->in_addr };
+
+	return top_rank_compare(&rx, &ry);
+}
+
+static void sort_entries(struct top *t)
+{
+	if (t->n_entries)
+		qsort(t->entries, t->n_entries, sizeof(*t->entries),
+		      t->listed			    ? compare_by_figure
+		      : t->order == TOP_BY_SESSIONS ? compare_by_sessions
+						    : compare_by_quota);
 }
 
 /* Continues a phase: 1: the time is up, 0: the phase has ended, or -errno. */
@@ -324,9 +368,7 @@ static int phase_step(struct top *t, uint64_t deadline_us)
 			if (!(++t->measured % LOOK_INTERVAL) && monotonic_us() >= deadline_us)
 				return 1;
 		}
-		if (t->n_entries)
-			qsort(t->entries, t->n_entries, sizeof(*t->entries),
-			      t->order == TOP_BY_SESSIONS ? compare_by_sessions : compare_by_quota);
+		sort_entries(t);
 		return 0;
 	case PHASE_DONE:
 		break;

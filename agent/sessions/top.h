@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The subscribers with the most sessions or refusals. One pass through the records of subscribers, in slices, keeps the
- * highest so far; slots are read only of subscribers that would rank among them.
+ * The subscribers with the most sessions or refusals, or those of a list. One pass through the records of subscribers,
+ * in slices, keeps the highest so far; slots are read only of subscribers that would rank among them.
  */
 #ifndef DETNAT_TOP_H
 #define DETNAT_TOP_H
@@ -23,7 +23,13 @@ struct top_entry {
 	/* Ports in use, in the protocol that uses most; each session beyond the slots counts as one port. */
 	uint32_t ports_used;
 	uint32_t ports_per_host;
-	uint32_t ports; /* of the block and of those granted */
+	uint32_t ports;	 /* of the block and of those granted */
+	uint32_t figure; /* that they are ordered by, of top_new_of() */
+};
+
+struct top_figure {
+	uint32_t in_addr;
+	uint32_t figure;
 };
 
 struct top;
@@ -33,6 +39,13 @@ struct top;
  * none. 0 or -ENOMEM.
  */
 int top_new(struct mappings *m, const struct grants *grants, enum top_order order, uint32_t n, struct top **ret);
+
+/*
+ * Instead, the subscribers of a list, the highest first, with their figures; those of which nothing is left are
+ * omitted. The list is copied. 0 or -ENOMEM.
+ */
+int top_new_of(struct mappings *m, const struct grants *grants, const struct top_figure *list, size_t n,
+	       struct top **ret);
 
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or -errno. */
 int top_step(struct top *t, unsigned budget_us);

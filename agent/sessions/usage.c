@@ -28,6 +28,7 @@ struct destination {
 
 struct session_usage {
 	struct subscriber_iterator it;
+	struct survey *survey; /* or NULL */
 	struct overflow_scan scan;
 	bool slots_done;
 	struct mapping_usage mapping[MAX_MAPPINGS];
@@ -100,12 +101,13 @@ static struct mapping_usage *entry(struct session_usage *u, int number, const st
 	return m;
 }
 
-int session_usage_new(struct mappings *m, struct session_usage **ret)
+int session_usage_new(struct mappings *m, struct survey *survey, struct session_usage **ret)
 {
 	struct session_usage *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return -ENOMEM;
+	u->survey = survey;
 	subscriber_iterator_init(&u->it, m);
 	u->it.idle_turn = 1;   /* under a mask of 0: skips those without sessions */
 	u->it.one_kind = true; /* drains have their own figures */
@@ -209,6 +211,8 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 		sessions++;
 		ports[p] += mark(u->used[p], word_out_port(word) - port_lo, geo->ports_per_host);
 	}
+	if (u->survey)
+		survey_subscriber(u->survey, it);
 	bound = count_bindings(it, m);
 	if (!sessions)
 		return 0;
@@ -244,6 +248,8 @@ static int count_overflow(struct session_usage *u)
 
 			usage->sessions[protocol_of_state(word_state(word))]++;
 			usage->unanswered += is_unanswered(u, word, now);
+			if (u->survey)
+				survey_overflow(u->survey, m, number, key, &u->scan.sessions[i]);
 		}
 	}
 	return r;

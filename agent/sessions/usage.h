@@ -49,8 +49,10 @@ struct mapping_usage {
 };
 
 struct session_usage;
+struct survey;
 
-int session_usage_new(struct mappings *m, struct session_usage **ret); /* -ENOMEM */
+/* survey: rides on the pass (sessions/survey.h), or NULL. It must outlive the pass, not its figures. -ENOMEM */
+int session_usage_new(struct mappings *m, struct survey *survey, struct session_usage **ret);
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or -errno. */
 int session_usage_step(struct session_usage *u, unsigned budget_us);
 void session_usage_free(struct session_usage *u); /* may be NULL */

@@ -77,6 +77,7 @@ struct mapping_job {
 	struct binding_preparation preparation;
 	struct line_range limits;
 	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
+	uint32_t *openings;	   /* per subscriber: the lock as last surveyed; 0: not yet; NULL: not kept */
 	uint64_t left_ns;	   /* CLOCK_REALTIME since when the datapath does not use them */
 	uint64_t told;		   /* subscribers whose sessions have been reported */
 	uint64_t subscribers_done; /* returned so far */
@@ -132,6 +133,9 @@ void mappings_choose_hints(struct mappings *m);
  */
 void mappings_unsettle(struct mappings *m);
 void mappings_settled(struct mappings *m);
+
+/* mapping_job.openings of a mapping, or NULL. */
+uint32_t *mappings_openings(const struct mappings *m, int number);
 
 /* The ticks in mapping_job.sweep_due, or NULL. */
 uint32_t *mappings_sweep_due(const struct mappings *m, int number);

@@ -20,6 +20,7 @@ void mappings_enter(struct mappings *m, struct mapping_job *t, int number)
 	m->table[number] = t;
 	t->number = number;
 	t->sweep_due = t->n_buckets ? calloc(t->n_subscribers, sizeof(*t->sweep_due)) : NULL;
+	t->openings = t->n_buckets ? calloc(t->n_subscribers, sizeof(*t->openings)) : NULL;
 }
 
 void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
@@ -42,10 +43,16 @@ uint32_t *mappings_sweep_due(const struct mappings *m, int number)
 	return m->table[number]->sweep_due;
 }
 
+uint32_t *mappings_openings(const struct mappings *m, int number)
+{
+	return m->table[number]->openings;
+}
+
 void mapping_job_free(struct mapping_job *t)
 {
 	binding_preparation_end(t);
 	free(t->sweep_due);
+	free(t->openings);
 	free(t);
 }
 

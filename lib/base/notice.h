@@ -24,12 +24,13 @@ enum notice_kind {
 	NOTICE_LEASES = 64,    /* the end of the ledger of leases, daily */
 	NOTICE_GRANTS = 128,   /* blocks granted to subscribers, and taken back */
 	NOTICE_ATTACKS = 256,  /* pool addresses that get too many packets of strangers */
+	NOTICE_SUSPECTS = 512, /* subscribers that reach a threshold of `suspects` */
 	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only on request */
 };
 
 #define NOTICE_ALL                                                                                                \
 	(NOTICE_REFUSALS | NOTICE_MAPPINGS | NOTICE_INTERFACES | NOTICE_TROUBLES | NOTICE_PEERS | NOTICE_LEASES | \
-	 NOTICE_GRANTS | NOTICE_ATTACKS | NOTICE_SESSIONS)
+	 NOTICE_GRANTS | NOTICE_ATTACKS | NOTICE_SUSPECTS | NOTICE_SESSIONS)
 #define NOTICE_DEFAULTS (NOTICE_ALL & ~NOTICE_SESSIONS)
 
 /* Enough for any text of a notice. */

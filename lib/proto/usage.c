@@ -60,6 +60,7 @@ static const char *const placeholders[] = {
 	[ARG_REMOTE] = "PREFIX[:PORT]",
 	[ARG_NOTICES] = "KIND",
 	[ARG_STATE] = "STATE",
+	[ARG_PORTS] = "PORT[,...]",
 	[ARG_COMMENT] = "TEXT",
 	[ARG_PROTOCOLS] = "PROTO[,...]",
 	[ARG_MAPPING] = "NAME|IN",

@@ -149,6 +149,39 @@ static int parse_collectors(const struct arg_spec *spec, const char *text, struc
 	return collectors_parse(text, list, &n);
 }
 
+int port_list_parse(const char *text, uint16_t ret[static PORT_LIST_MAX], unsigned *ret_n)
+{
+	unsigned n = 0;
+
+	for (const char *at = text;; at++) {
+		uint32_t port = 0;
+		size_t size = strspn(at, "0123456789");
+
+		for (size_t i = 0; i < size && port <= UINT16_MAX; i++)
+			port = port * 10 + (uint32_t)(at[i] - '0');
+		for (unsigned i = 0; i < n; i++)
+			if (ret[i] == port)
+				return -EINVAL;
+		at += size;
+		if (!port || port > UINT16_MAX || n == PORT_LIST_MAX || (*at && *at != ','))
+			return -EINVAL;
+		ret[n++] = (uint16_t)port;
+		if (!*at)
+			break;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static int parse_ports(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	uint16_t port[PORT_LIST_MAX];
+	unsigned n;
+
+	ret->text = text;
+	return port_list_parse(text, port, &n);
+}
+
 static int parse_name(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	ret->text = text;
@@ -336,8 +369,11 @@ static const struct {
 	[ARG_REMOTE] = { .parse = parse_remote,
 			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
 	[ARG_NOTICES] = { .parse = parse_notices,
-			  .expected =
-				  "refusals, mappings, interfaces, troubles, peers or sessions, or several of them" },
+			  .expected = "refusals, mappings, interfaces, troubles, peers, suspects or sessions, or "
+				      "several of them" },
+	[ARG_PORTS] = { .parse = parse_ports,
+			.expected =
+				"ports from 1 to 65535 with commas between, such as 25,22,23: 16 at most, each once" },
 	[ARG_STATE] = { .parse = parse_state, .expected = "a state that session list shows, such as tcp-established" },
 	[ARG_LABEL] = { .parse = parse_label, .expected = LABEL_EXPECTED ", or nothing" },
 	[ARG_COMMENT] = { .parse = parse_comment,

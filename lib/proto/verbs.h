@@ -48,7 +48,8 @@ enum arg_kind {
 	ARG_FILES,	   /* the same, as an option that may be given several times: an array */
 	ARG_FORMAT,	   /* auto, table and so on: number is enum import_format */
 	ARG_WHETHER,	   /* yes, no: number is 1 or 0 */
-	ARG_ORDER,	   /* sessions, quota: number is enum top_order */
+	ARG_ORDER,	   /* sessions, half-open and so on: number is enum top_order */
+	ARG_PORTS,	   /* 25,22,23: text, see port_list_parse() */
 	ARG_LEASES,	   /* freeradius-detail, kea and so on: number is enum lease_format */
 	ARG_TEXT,	   /* printable UTF-8 of 1 to max octets: text */
 	ARG_LABEL,	   /* the name of a mapping, or "" for none: text */
@@ -97,7 +98,10 @@ struct arg_spec {
 
 enum top_order {
 	TOP_BY_SESSIONS,
-	TOP_BY_QUOTA, /* by refused packets */
+	TOP_BY_QUOTA,	     /* by refused packets */
+	TOP_BY_RATE,	     /* by sessions opened a second */
+	TOP_BY_HALF_OPEN,    /* by half-open TCP sessions */
+	TOP_BY_DESTINATIONS, /* by external addresses */
 };
 
 struct verb_spec {
@@ -165,6 +169,10 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
  * and a name takes none.
  */
 int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, bool next_given, struct error *err);
+
+/* Ports, 1 to 65535, each once and with commas between: 0, or -EINVAL. */
+#define PORT_LIST_MAX 16U
+int port_list_parse(const char *text, uint16_t ret[static PORT_LIST_MAX], unsigned *ret_n);
 
 /* Checks a value that was received as a number. Returns as arg_parse(). */
 int arg_check_number(const struct arg_spec *spec, double number, struct arg_value *ret, struct error *err);

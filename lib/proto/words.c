@@ -34,15 +34,28 @@ const struct word portmap_words[] = {
 	{},
 };
 const struct word fate_words[] = { { "move", PORTMAPS_MOVE }, { "delete", PORTMAPS_DELETE }, {} };
-const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
+const struct word order_words[] = {
+	{ "sessions", TOP_BY_SESSIONS },
+	{ "quota", TOP_BY_QUOTA },
+	{ "rate", TOP_BY_RATE },
+	{ "half-open", TOP_BY_HALF_OPEN },
+	{ "destinations", TOP_BY_DESTINATIONS },
+	{},
+};
 const struct word inbound_words[] = { { "sessions", INBOUND_SESSIONS }, { "open", INBOUND_OPEN }, {} };
 const struct word block_order_words[] = { { "sequential", 0 }, { "netmap", 1 }, {} };
 const struct word notice_words[] = {
-	{ "refusals", NOTICE_REFUSALS },     { "mappings", NOTICE_MAPPINGS },
-	{ "interfaces", NOTICE_INTERFACES }, { "troubles", NOTICE_TROUBLES },
-	{ "peers", NOTICE_PEERS },	     { "leases", NOTICE_LEASES },
-	{ "grants", NOTICE_GRANTS },	     { "attacks", NOTICE_ATTACKS },
-	{ "sessions", NOTICE_SESSIONS },     {},
+	{ "refusals", NOTICE_REFUSALS },
+	{ "mappings", NOTICE_MAPPINGS },
+	{ "interfaces", NOTICE_INTERFACES },
+	{ "troubles", NOTICE_TROUBLES },
+	{ "peers", NOTICE_PEERS },
+	{ "leases", NOTICE_LEASES },
+	{ "grants", NOTICE_GRANTS },
+	{ "attacks", NOTICE_ATTACKS },
+	{ "suspects", NOTICE_SUSPECTS },
+	{ "sessions", NOTICE_SESSIONS },
+	{},
 };
 const struct word lease_words[] = {
 #define X(constant, word) { word, FORMAT_##constant },

@@ -41,7 +41,7 @@ extern const struct word binding_words[];     /* udp, tcp, icmp: BINDING_… */
 extern const struct word portmap_words[];     /* tcp, udp, both: enum portmap_protos */
 extern const struct word fate_words[];	      /* move, delete: enum portmaps_fate */
 extern const struct word origin_words[];      /* static, pcp: enum portmap_origin */
-extern const struct word order_words[];	      /* sessions, quota: enum top_order */
+extern const struct word order_words[];	      /* sessions, half-open and so on: enum top_order */
 extern const struct word inbound_words[];     /* sessions, open: enum inbound */
 extern const struct word block_order_words[]; /* sequential, netmap: 0, 1 */
 extern const struct word notice_words[];      /* refusals, mappings and so on: enum notice_kind */

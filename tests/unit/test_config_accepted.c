@@ -152,6 +152,21 @@ Test(config_accepted, the_documented_example)
 	cr_expect_eq(c->metrics_listen.port, 9469);
 }
 
+Test(config_accepted, suspects)
+{
+	_cleanup_config_ struct config *none = config_of(WITH("\"answer_arp\":true"));
+	_cleanup_config_ struct config *empty = config_of(WITH("\"suspects\":{}"));
+	_cleanup_config_ struct config *all =
+		config_of(WITH("\"suspects\":{\"half_open\":1,\"destinations\":1000000000,\"rate\":0}"));
+
+	cr_expect_not(none->suspects.enabled);
+	cr_expect(empty->suspects.enabled && !empty->suspects.half_open && !empty->suspects.destinations &&
+		  !empty->suspects.rate);
+	cr_expect_eq(all->suspects.half_open, 1);
+	cr_expect_eq(all->suspects.destinations, 1000000000);
+	cr_expect_eq(all->suspects.rate, 0);
+}
+
 Test(config_accepted, attack)
 {
 	_cleanup_config_ struct config *none = config_of(WITH("\"hairpin\":true"));

@@ -120,6 +120,26 @@ Test(seen_records, a_repetition_is_told_from_another_event)
 		expect_row(&rows[i]);
 }
 
+/* What is called next finds no zeros where it has its variables. */
+static __attribute__((noinline)) void fill_stack(void)
+{
+	volatile char room[16384];
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 'x';
+}
+
+Test(seen_records, a_restart_is_found_by_the_name_of_its_server_alone)
+{
+	note(START(0), 1, 0);
+	note(OFF(60), 2, 1);
+	seen_written(&seen);
+	fill_stack();
+	cr_expect_eq(ask(START(90), 3, 90), SEEN_NOT);
+	fill_stack();
+	cr_expect_eq(ask(START(0), 3, 90), SEEN_WRITTEN);
+}
+
 Test(seen_records, a_customer_with_the_number_of_another_is_not_a_repetition)
 {
 	struct lease_line other = START(10);

@@ -66,7 +66,7 @@ static struct session_usage *pass(unsigned budget_us)
 	struct session_usage *u;
 	int r;
 
-	cr_assert_eq(session_usage_new(m, &u), 0);
+	cr_assert_eq(session_usage_new(m, NULL, &u), 0);
 	while ((r = session_usage_step(u, budget_us)) > 0)
 		;
 	cr_assert_eq(r, 0);
@@ -279,7 +279,7 @@ static struct usage *make_usage(void)
 
 	base = event_base_new();
 	active.config = config_new();
-	cr_assert_eq(usage_new(base, &active, m, &u, &err), 0);
+	cr_assert_eq(usage_new(base, &active, m, NULL, &u, &err), 0);
 	cr_assert_null(usage_last(u));
 	return u;
 }

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Attacks on pool addresses: where the datapath counts, the rates of what it counted, and what they begin and end. */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "attacks/attacks.h"
+#include "attacks/rates.h"
+#include "mappings_fixture.h"
+
+static struct event_base *base;
+static struct attacks *a;
+
+static void set_up(void)
+{
+	mappings_set_up();
+	d.stranger = calloc(STRANGER_LINES, sizeof(*d.stranger));
+	d.stranger_pool = calloc(MAX_MAPPINGS, sizeof(*d.stranger_pool));
+	open_again();
+	base = event_base_new();
+	cr_assert(d.stranger && d.stranger_pool && base);
+	cr_assert_eq(attacks_new(base, m, &a), 0);
+}
+
+static void tear_down(void)
+{
+	attacks_free(a);
+	event_base_free(base);
+	free(d.stranger);
+	free(d.stranger_pool);
+}
+
+TestSuite(attacks, .init = set_up, .fini = tear_down);
+
+/* Packets of strangers to an address of a pool, counted on a core. */
+static void strangers(int number, const char *addr, unsigned core, uint32_t packets)
+{
+	const struct stranger_pool *p = &d.stranger_pool[number];
+	uint32_t offset = tables_addr(addr) - p->first;
+	uint32_t stripe = core & p->stripe_mask;
+
+	cr_assert_lt(offset, p->n, "%s is not counted", addr);
+	d.stranger[p->line + stripe * stranger_stripe_lines(p->n) + offset / STRANGER_LINE]
+		.packets[offset % STRANGER_LINE] += packets;
+}
+
+static uint32_t rate_of(const struct rates *r, int number, const char *addr)
+{
+	int64_t place = rates_place(r, number, tables_addr(addr));
+
+	cr_assert_geq(place, 0, "%s", addr);
+	return r->rate[place];
+}
+
+Test(attacks, each_pool_has_its_own_lines_and_each_address_its_own_place)
+{
+	int one = add("100.64.0.0/24", "203.0.113.0/27"), two = add("100.64.1.0/24", "198.51.100.0/30");
+	struct rates r = { 0 };
+
+	memset(d.stranger, 0xff, STRANGER_LINES * sizeof(*d.stranger));
+	cr_assert_eq(rates_begin(&r, m), 0);
+	cr_expect_eq(r.n_pools, 2);
+	cr_expect_eq(r.n, 36);
+	cr_expect_eq(d.stranger_pool[one].first, tables_addr("203.0.113.0"));
+	cr_expect_eq(d.stranger_pool[one].n, 32);
+	cr_expect_eq(d.stranger_pool[two].first, tables_addr("198.51.100.0"));
+	cr_expect_eq(d.stranger_pool[two].n, 4);
+	cr_expect_eq(d.stranger_pool[one].line, 0);
+	cr_expect_eq(d.stranger_pool[two].line, 2 * (d.stranger_pool[one].stripe_mask + 1));
+	cr_expect_eq(d.stranger_pool[one].stripe_mask, d.stranger_pool[two].stripe_mask);
+	cr_expect(tables_zero(d.stranger, STRANGER_LINES * sizeof(*d.stranger)));
+	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.0")), 0);
+	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.31")), 31);
+	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.32")), -1);
+	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.112.255")), -1);
+	cr_expect_eq(rates_place(&r, two, tables_addr("198.51.100.3")), 35);
+	cr_expect_eq(rates_place(&r, two + 1, tables_addr("198.51.100.3")), -1);
+	rates_end(&r, m);
+	cr_expect_eq(d.stranger_pool[one].n, 0);
+	cr_expect_eq(d.stranger_pool[two].n, 0);
+	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.0")), -1);
+}
+
+Test(attacks, a_rate_is_what_all_cores_counted_since_the_last_reading_a_second)
+{
+	int one = add("100.64.0.0/24", "203.0.113.0/27"), two = add("100.64.1.0/24", "198.51.100.0/30");
+	struct rates r = { 0 };
+
+	cr_assert_eq(rates_begin(&r, m), 0);
+	strangers(one, "203.0.113.0", 0, 100);
+	strangers(one, "203.0.113.17", 0, 30);
+	strangers(one, "203.0.113.17", 1, 20);
+	strangers(two, "198.51.100.3", 1, 7);
+	rates_read(&r, m, 500000);
+	cr_expect_eq(rate_of(&r, one, "203.0.113.0"), 200);
+	cr_expect_eq(rate_of(&r, one, "203.0.113.1"), 0);
+	cr_expect_eq(rate_of(&r, one, "203.0.113.17"), 100);
+	cr_expect_eq(rate_of(&r, two, "198.51.100.3"), 14);
+	/* The counter passes 2^32. */
+	strangers(one, "203.0.113.0", 0, UINT32_MAX - 100);
+	rates_read(&r, m, 1);
+	cr_expect_eq(rate_of(&r, one, "203.0.113.0"), UINT32_MAX);
+	cr_expect_eq(rate_of(&r, one, "203.0.113.17"), 0);
+	strangers(one, "203.0.113.0", 0, 50);
+	rates_read(&r, m, 2000000);
+	cr_expect_eq(rate_of(&r, one, "203.0.113.0"), 25);
+	rates_end(&r, m);
+}
+
+Test(attacks, pools_fit_until_a_mapping_comes_goes_or_moves)
+{
+	struct rates r = { 0 };
+
+	cr_assert_eq(rates_begin(&r, m), 0);
+	cr_expect(rates_fit(&r, m));
+	add("100.64.0.0/24", "203.0.113.0/27");
+	cr_expect_not(rates_fit(&r, m));
+	cr_assert_eq(rates_begin(&r, m), 0);
+	cr_expect(rates_fit(&r, m));
+	cr_assert_eq(del("100.64.0.0/24", "203.0.113.0/27"), 0);
+	tables_reclaim(m);
+	add("100.64.0.0/24", "203.0.113.0/28");
+	cr_expect_not(rates_fit(&r, m));
+	cr_assert_eq(rates_begin(&r, m), 0);
+	cr_assert_eq(del("100.64.0.0/24", "203.0.113.0/28"), 0);
+	tables_reclaim(m);
+	add("100.64.0.0/24", "203.0.113.16/28");
+	cr_expect_not(rates_fit(&r, m));
+	rates_end(&r, m);
+}
+
+static struct attack_figures figures(void)
+{
+	return attacks_figures(a);
+}
+
+/* More in any time that a test takes than a threshold. */
+#define MANY (1U << 30)
+
+/* A look that is not waited for: it comes with a change of the pools. */
+static void look(const struct config_attack *c)
+{
+	static unsigned n;
+	char in[32], out[32];
+
+	snprintf(in, sizeof(in), "10.%u.0.0/30", n);
+	snprintf(out, sizeof(out), "192.0.2.%u/32", n++);
+	add(in, out);
+	attacks_configure(a, c);
+}
+
+static bool attacked(int number, const char *addr)
+{
+	uint64_t rate;
+	bool is = false;
+
+	cr_assert(attacks_rate(a, number, tables_addr(addr), &rate, &is), "%s", addr);
+	return is;
+}
+
+Test(attacks, an_address_is_attacked_from_the_threshold_on_until_it_was_below_it_for_the_time_to_hold)
+{
+	struct config_attack c = { .enabled = true, .packets_per_second = 100000, .hold = 1000 };
+	int number = add("100.64.0.0/24", "203.0.113.0/28");
+	struct attack_figures f;
+
+	attacks_configure(a, &c);
+	cr_expect(figures().enabled);
+	strangers(number, "203.0.113.1", 0, 999);
+	strangers(number, "203.0.113.2", 0, MANY);
+	strangers(number, "203.0.113.3", 1, MANY);
+	look(&c);
+	f = figures();
+	cr_expect_eq(f.attacks, 2);
+	cr_expect_eq(f.attacked, 2);
+	cr_expect_gt(f.rate, 2 * c.packets_per_second);
+	cr_expect_eq(f.unfollowed, 0);
+	cr_expect_eq(f.runs, 0);
+	cr_expect_not(attacked(number, "203.0.113.1"));
+	cr_expect(attacked(number, "203.0.113.2"));
+	cr_expect(attacked(number, "203.0.113.3"));
+	/* Nothing more, and the time to hold is not over. */
+	look(&c);
+	f = figures();
+	cr_expect_eq(f.attacks, 2);
+	cr_expect_eq(f.attacked, 2);
+	cr_expect_eq(f.rate, 0);
+	/* It is over at once, but for those that are attacked now. */
+	c.hold = 0;
+	c.packets_per_second = 1;
+	strangers(number, "203.0.113.15", 0, MANY);
+	look(&c);
+	f = figures();
+	cr_expect_eq(f.attacks, 3);
+	cr_expect_eq(f.attacked, 1);
+	cr_expect_gt(f.rate, 1);
+	cr_expect_not(attacked(number, "203.0.113.2"));
+	cr_expect_not(attacked(number, "203.0.113.3"));
+	cr_expect(attacked(number, "203.0.113.15"));
+}
+
+Test(attacks, an_attack_ends_with_the_pool_of_its_address_and_goes_on_by_the_number_of_another)
+{
+	const struct config_attack c = { .enabled = true, .packets_per_second = 1000, .hold = 1000 };
+	int one = add("100.64.0.0/24", "203.0.113.0/28"), two = add("100.64.1.0/24", "198.51.100.0/30");
+
+	attacks_configure(a, &c);
+	strangers(one, "203.0.113.9", 0, MANY);
+	strangers(two, "198.51.100.2", 0, MANY);
+	look(&c);
+	cr_expect_eq(figures().attacked, 2);
+	cr_assert_eq(del("100.64.0.0/24", "203.0.113.0/28"), 0);
+	tables_reclaim(m);
+	attacks_configure(a, &c);
+	cr_expect(attacked(two, "198.51.100.2"));
+	cr_expect_not(attacked(two, "198.51.100.1"));
+	look(&c);
+	cr_expect_eq(figures().attacked, 1);
+	cr_expect_eq(figures().attacks, 2);
+}
+
+Test(attacks, those_that_are_too_many_are_counted_and_not_followed)
+{
+	const struct config_attack c = { .enabled = true, .packets_per_second = 1, .hold = 1000 };
+	int number = add("100.64.0.0/16", "203.0.112.0/21");
+
+	attacks_configure(a, &c);
+	for (uint32_t i = 0; i < 1030; i++) {
+		const struct stranger_pool *p = &d.stranger_pool[number];
+
+		d.stranger[p->line + i / STRANGER_LINE].packets[i % STRANGER_LINE] = MANY;
+	}
+	look(&c);
+	cr_expect_eq(figures().attacks, 1024);
+	cr_expect_eq(figures().attacked, 1024);
+	cr_expect_eq(figures().unfollowed, 6);
+}
+
+Test(attacks, without_attack_nothing_is_counted_and_no_figure_stays)
+{
+	struct config_attack c = { .enabled = true, .packets_per_second = 1, .hold = 1000 };
+	int number = add("100.64.0.0/24", "203.0.113.0/28");
+	struct attack_figures f;
+	uint64_t rate;
+	bool is;
+
+	attacks_configure(a, &c);
+	strangers(number, "203.0.113.1", 0, MANY);
+	look(&c);
+	cr_expect_eq(figures().attacked, 1);
+	c.enabled = false;
+	attacks_configure(a, &c);
+	f = figures();
+	cr_expect_not(f.enabled);
+	cr_expect_eq(f.attacks, 1);
+	cr_expect_eq(f.attacked, 0);
+	cr_expect_eq(f.rate, 0);
+	cr_expect_eq(d.stranger_pool[number].n, 0);
+	cr_expect_not(attacks_rate(a, number, tables_addr("203.0.113.1"), &rate, &is));
+	cr_expect_not(attacks_rate(NULL, number, tables_addr("203.0.113.1"), &rate, &is));
+}

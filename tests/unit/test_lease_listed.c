@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Complaints, times with their zones, files of other servers, lines of leases and answers from them, against recorded
+ * results: listings/complaints.txt, zones.txt, lease_files.txt, lease_lines.txt and lease_answers.txt.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/timestamp.h"
+#include "leases/complaint.h"
+#include "leases/lease_import.h"
+#include "leases/lease_index.h"
+#include "listed.h"
+
+#define AT 1795690800LL /* 2026-11-26T11:00:00Z */
+
+/* The zone that a name of a case ends with, after "of zone ". */
+static struct zone zone_of(const char *name)
+{
+	const char *in = strstr(name, " of zone ");
+	struct zone zone = { 0 };
+
+	if (in)
+		cr_assert_eq(zone_parse(in + 9, &zone, NULL), 0, "%s", name);
+	return zone;
+}
+
+static int note_complaint(void *arg, const struct complaint *c)
+{
+	char addr[ADDR_TEXT], when[TIME_TEXT];
+
+	if (c->good)
+		fprintf(arg, "%llu: %s %s:%u\n", (unsigned long long)c->line, time_format(c->t, when),
+			addr_format(c->out.addr, addr), c->out.port);
+	else
+		fprintf(arg, "%llu: %s, %s\n", (unsigned long long)c->line, complaint_fault_word(c->fault),
+			c->why.text);
+	return 0;
+}
+
+static void print_complaint(FILE *out, const char *name, const char *text, size_t size)
+{
+	struct zone zone = zone_of(name);
+	char *copy = strdup(text);
+	int r = complaint_read(copy, size, &zone, note_complaint, out);
+
+	fprintf(out, "%d\n", r);
+	free(copy);
+}
+
+Test(complaint, questions_and_refusals_are_as_recorded)
+{
+	listed_expect("tests/unit/listings/complaints.txt", print_complaint);
+}
+
+static void print_found(FILE *out, const char *what, int r, int64_t t, const struct error *err)
+{
+	char when[TIME_TEXT];
+
+	if (!r)
+		fprintf(out, "  %s %s", what, time_format(t, when));
+	else
+		fprintf(out, "  %s %d %s", what, r, err->text);
+}
+
+/* Each line is a time, or a name of a zone after "zone ". */
+static void print_zones(FILE *out, const char *name, const char *text, size_t size)
+{
+	struct zone zone = zone_of(name), other;
+
+	for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
+		_cleanup_free_ char *line = strndup(at, strcspn(at, "\n"));
+		struct error err = { 0 };
+		int64_t t = 0;
+		size_t end = 0;
+		int r;
+
+		if (!strncmp(line, "zone ", 5)) {
+			r = zone_parse(line + 5, &other, &err);
+			fprintf(out, "%s: %s\n", line, r ? err.text : other.named ? other.name : "an offset");
+			if (!r && !other.named)
+				fprintf(out, "  %d\n", other.offset);
+			continue;
+		}
+		fprintf(out, "%s\n", line);
+		r = zone_time_find(line, strlen(line), &zone, &t, &end, &err);
+		print_found(out, "found", r, t, &err);
+		fprintf(out, " until %zu\n", end);
+		err.text[0] = '\0';
+		r = zone_time_read(line, &zone, &t, &err);
+		print_found(out, "read", r, t, &err);
+		fputc('\n', out);
+	}
+}
+
+Test(zone, times_and_zones_are_read_as_recorded)
+{
+	listed_expect("tests/unit/listings/zones.txt", print_zones);
+}
+
+static int note_lease(void *arg, const struct lease_line *l)
+{
+	lease_line_write(arg, l);
+	fputc('\n', arg);
+	return 0;
+}
+
+/* The name begins with the format; "live": the file was seen to change. */
+static void print_import(FILE *out, const char *name, const char *text, size_t size)
+{
+	struct lease_import x = { .take = note_lease, .arg = out, .at = AT, .live = strstr(name, "live") };
+	char word[32];
+	uint32_t format;
+	FILE *in = fmemopen((void *)(uintptr_t)text, size, "r");
+	int r;
+
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(name, " "), name);
+	cr_assert_eq(word_number(lease_words, word, &format), 0, "%s", name);
+	x.zone = zone_of(name);
+	r = lease_import(&x, (enum lease_format)format, in);
+	fprintf(out, "%d: %llu lines, %llu events, %llu skipped %s\n", r, (unsigned long long)x.line,
+		(unsigned long long)x.events, (unsigned long long)x.skipped, x.first.text);
+	fclose(in);
+}
+
+Test(lease_import, files_of_other_servers_become_lines_as_recorded)
+{
+	listed_expect("tests/unit/listings/lease_files.txt", print_import);
+}
+
+static void print_lines(FILE *out, const char *name, const char *text, size_t size)
+{
+	for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
+		struct lease_line l;
+		struct error err;
+
+		if (lease_line_read(at, strcspn(at, "\n"), &l, &err)) {
+			fprintf(out, "refused: %s\n", err.text);
+			continue;
+		}
+		lease_line_write(out, &l);
+		fprintf(out, " hash %016llx\n", (unsigned long long)(lease_texts_hash(&l) != 0));
+	}
+}
+
+Test(lease_line, lines_are_read_and_written_as_recorded)
+{
+	listed_expect("tests/unit/listings/lease_lines.txt", print_lines);
+}
+
+static void print_answer(FILE *out, const struct lease_answer *a)
+{
+	const char *reason = lease_reason(a->result);
+
+	fprintf(out, "%s%s:", reason ? reason : "customer", a->more ? ", more" : "");
+	for (unsigned i = 0; i < a->n; i++) {
+		const struct lease_holder *h = &a->holder[i];
+
+		fprintf(out, " %s/%s/%s/%s/%s %lld-%lld%s;", h->tenant, h->id, h->mac, h->circuit, h->session,
+			(long long)(h->from == TIME_NONE ? -1 : h->from - AT),
+			(long long)(h->to == TIME_OPEN ? -1 : h->to - AT), h->assumed ? " assumed" : "");
+	}
+	fputc('\n', out);
+}
+
+static int64_t moment(const char *text, int64_t none)
+{
+	return *text == '-' ? none : AT + strtoll(text, NULL, 10);
+}
+
+/*
+ * A script: "EVENT TIME ADDR TENANT ID SESSION FROM TO", times in seconds from AT, "-": none; then "ask TIME ADDR
+ * TENANT", "same ADDR FROM TO": whether each second has the answer of the last question.
+ */
+static void print_answers(FILE *out, const char *name, const char *text, size_t size)
+{
+	static const char *const events[] = {
+#define X(constant, word) [constant] = word,
+		LEASE_EVENTS(X)
+#undef X
+	};
+	struct lease_answer a = { 0 };
+	struct lease_index *x;
+	bool asked = false;
+
+	cr_assert_eq(lease_index_new(&x), 0);
+	for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
+		_cleanup_free_ char *line = strndup(at, strcspn(at, "\n"));
+		char w[8][64] = { "" };
+		struct lease_line l;
+		struct lease_addr addr = { 0 };
+
+		sscanf(line, "%63s %63s %63s %63s %63s %63s %63s %63s", w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]);
+		if (!strcmp(w[0], "ask") || !strcmp(w[0], "same")) {
+			bool ask = *w[0] == 'a';
+
+			if (!asked)
+				cr_assert_eq(lease_index_finish(x), 0);
+			asked = true;
+			cr_assert_eq(lease_addr_parse(w[ask ? 2 : 1], &addr), 0);
+			if (ask) {
+				lease_ask(x, &addr, *w[3] ? w[3] : NULL, moment(w[1], TIME_NONE), &a);
+				fprintf(out, "%s: ", w[1]);
+				print_answer(out, &a);
+			} else {
+				fprintf(out, "the same from %s to %s: %d\n", w[2], w[3],
+					lease_same(x, &addr, NULL, moment(w[2], 0), moment(w[3], 0), &a));
+			}
+			continue;
+		}
+		lease_line_init(&l, moment(w[1], TIME_NONE), LEASE_START);
+		for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+			if (!strcmp(events[i], w[0]))
+				l.event = (enum lease_event)i;
+		if (strcmp(w[2], "-") != 0)
+			cr_assert_eq(lease_addr_parse(w[2], &l.addr), 0);
+		snprintf(l.tenant, sizeof(l.tenant), "%s", strcmp(w[3], "-") ? w[3] : "");
+		snprintf(l.id, sizeof(l.id), "%s", strcmp(w[4], "-") ? w[4] : "");
+		snprintf(l.session, sizeof(l.session), "%s", strcmp(w[5], "-") ? w[5] : "");
+		l.from = moment(w[6], TIME_NONE);
+		l.to = moment(w[7], TIME_OPEN);
+		cr_assert_eq(lease_index_feed(x, &l), 0);
+	}
+	fprintf(out, "%zu leases until %lld\n", lease_index_count(x),
+		(long long)(lease_index_until(x) == TIME_NONE ? -1 : lease_index_until(x) - AT));
+	lease_index_free(x);
+}
+
+Test(lease_index, answers_are_as_recorded)
+{
+	listed_expect("tests/unit/listings/lease_answers.txt", print_answers);
+}

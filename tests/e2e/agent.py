@@ -29,6 +29,11 @@ PATIENCE = 20
 END_PATIENCE = 60
 
 
+def is_sanitized(program):
+    """Whether AddressSanitizer's memory comes on top of the program's own."""
+    return b"libasan" in program.read_bytes()
+
+
 def assert_no_report(text, what):
     assert not _REPORT.search(text), f"{what} was reported by the checker:\n{text}"
 

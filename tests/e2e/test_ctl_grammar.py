@@ -90,5 +90,5 @@ def test_help_and_version_are_commands(running_lab):
     assert agent.ctl("version")["version"] in agent.text("version")
     commands = {c["name"]: c for c in agent.ctl("help")}
     assert commands["mapping add"]["changes"] and not commands["mapping list"]["changes"]
-    assert commands["forward"]["usage"] == "ADDR"
+    assert commands["forward"]["usage"] == "ADDR [--tenant TENANT]"
     assert agent.command("help", "frobnicate").status == 2

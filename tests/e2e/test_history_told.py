@@ -14,7 +14,7 @@ import pytest
 from scapy.layers.inet import UDP
 
 import clock
-from agent import AGENT
+from agent import AGENT, is_sanitized
 from ipfix_decode import Decoder
 from ipfix_tools import Collector as IpfixCollector
 from lab import block_of
@@ -31,7 +31,7 @@ EVENTS = {4: "opened", 5: "closed", 8: "made", 9: "ended", 14: "bound", 15: "unb
 def library(directory):
     """What a program has to load to have a clock of its own; a sanitizer's must come first."""
     built = clock.build(directory / "clock_shim.so")
-    if b"libasan" not in AGENT.read_bytes():
+    if not is_sanitized(AGENT):
         return built
     return f"{subprocess.check_output(['gcc', '-print-file-name=libasan.so'], text=True).strip()}:{built}"
 

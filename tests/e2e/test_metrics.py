@@ -282,8 +282,8 @@ def test_prometheus_scrapes_and_the_dashboard_shows_data(metrics_lab, run_direct
 
     def all_have_data():
         empty.clear()
-        # A restart of the agent is an event, not a series; there are no peers, leases, drains and attacks, and no node_exporter.
-        away = ("Agent started", "Peers: ", "PCP: ", "Drains: ", "Machine: ", "Attacked ")
+        # A restart of the agent is an event, not a series; there are no peers, leases, drains, attacks and suspects.
+        away = ("Agent started", "Peers: ", "PCP: ", "Drains: ", "Machine: ", "Attacked ", "Suspects")
         empty.update({t: e for t, e in queries if not t.startswith(away) and not prometheus.query(e)})
         return not empty
 

@@ -333,7 +333,7 @@ def test_an_older_protocol_is_refused_and_said(gateways):
         peer.connect((ADDRESSES[0], PORT))
         peer.sendall(hello(0))
         assert peer.recv(1) == b""
-    assert "it has version 0 of the protocol, this gateway has 4" in a.agent.log_text()
+    assert "it has version 0 of the protocol, this gateway has 5" in a.agent.log_text()
 
 
 def test_connections_that_prove_nothing_do_not_add_up_and_do_not_keep_the_peer_out(gateways):

@@ -68,7 +68,8 @@ def test_two_gateways_that_bound_one_port_to_two_keep_theirs_until_a_binding_end
     both_speak()
     # One outside endpoint leads to one inside endpoint at each gateway.
     for lab, port in ((a, 5000), (b, other)):
-        assert {s["in_port"] for s in lab.sessions(host.addr) if s["out_port"] == src[1]} == {port}
+        wait_for(lambda lab=lab, port=port: {s["in_port"] for s in lab.sessions(host.addr) if s["out_port"] == src[1]} == {port},
+                 what=f"port {port} alone at {src[1]}")
         reaches(lab, src, host, port)
         lab.agent.check()
 

@@ -2,12 +2,16 @@
 /* Attacks on pool addresses: where the datapath counts, the rates of what it counted, and what they begin and end. */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
 #include "attacks/attacks.h"
+#include "attacks/exec.h"
 #include "attacks/rates.h"
 #include "mappings_fixture.h"
 
@@ -55,6 +59,27 @@ static uint32_t rate_of(const struct rates *r, int number, const char *addr)
 	return r->rate[place];
 }
 
+/* As many as cores, in a power of two: there is room for all. */
+static void expect_stripes(uint32_t stripes)
+{
+	long cores = sysconf(_SC_NPROCESSORS_CONF);
+
+	cr_expect_eq(stripes & (stripes - 1), 0, "%u", stripes);
+	cr_expect(stripes >= cores || stripes == STRANGER_STRIPES, "%u stripes for %ld cores", stripes, cores);
+	cr_expect(stripes / 2 < cores, "%u stripes for %ld cores", stripes, cores);
+}
+
+Test(attacks, without_maps_nothing_can_be_counted)
+{
+	struct stranger_line *lines = d.stranger;
+	struct rates r = { 0 };
+
+	d.stranger = NULL;
+	cr_expect_eq(rates_begin(&r, m), -EINVAL);
+	cr_expect_eq(r.n, 0);
+	d.stranger = lines;
+}
+
 Test(attacks, each_pool_has_its_own_lines_and_each_address_its_own_place)
 {
 	int one = add("100.64.0.0/24", "203.0.113.0/27"), two = add("100.64.1.0/24", "198.51.100.0/30");
@@ -72,6 +97,7 @@ Test(attacks, each_pool_has_its_own_lines_and_each_address_its_own_place)
 	cr_expect_eq(d.stranger_pool[two].line, 2 * (d.stranger_pool[one].stripe_mask + 1));
 	cr_expect_eq(d.stranger_pool[one].stripe_mask, d.stranger_pool[two].stripe_mask);
 	cr_expect(tables_zero(d.stranger, STRANGER_LINES * sizeof(*d.stranger)));
+	expect_stripes(d.stranger_pool[one].stripe_mask + 1);
 	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.0")), 0);
 	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.31")), 31);
 	cr_expect_eq(rates_place(&r, one, tables_addr("203.0.113.32")), -1);
@@ -182,6 +208,10 @@ Test(attacks, an_address_is_attacked_from_the_threshold_on_until_it_was_below_it
 	cr_expect_not(attacked(number, "203.0.113.1"));
 	cr_expect(attacked(number, "203.0.113.2"));
 	cr_expect(attacked(number, "203.0.113.3"));
+	/* The same settings change nothing: what was counted stays. */
+	strangers(number, "203.0.113.1", 0, 1);
+	attacks_configure(a, &c);
+	cr_expect_not(tables_zero(d.stranger, STRANGER_LINES * sizeof(*d.stranger)));
 	/* Nothing more, and the time to hold is not over. */
 	look(&c);
 	f = figures();
@@ -261,4 +291,55 @@ Test(attacks, without_attack_nothing_is_counted_and_no_figure_stays)
 	cr_expect_eq(d.stranger_pool[number].n, 0);
 	cr_expect_not(attacks_rate(a, number, tables_addr("203.0.113.1"), &rate, &is));
 	cr_expect_not(attacks_rate(NULL, number, tables_addr("203.0.113.1"), &rate, &is));
+}
+
+/* Runs a program to its end; whether it failed. */
+static bool fails(const char *path)
+{
+	struct exec_run *run;
+	bool failed = false;
+
+	cr_assert_eq(exec_begin(path, tables_addr("203.0.113.5"), 12345, 60, &run), 0);
+	while (!exec_ended(run, &failed))
+		usleep(1000);
+	return failed;
+}
+
+Test(attack_exec, a_program_gets_the_address_the_rate_and_the_time_to_hold_and_fails_by_its_status)
+{
+	char dir[] = "/tmp/detnat-attack-XXXXXX", path[64], told[64], line[128] = "";
+	FILE *f;
+
+	cr_assert(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/run", dir);
+	snprintf(told, sizeof(told), "%s/told", dir);
+	f = fopen(path, "w");
+	cr_assert(f);
+	fprintf(f, "#!/bin/sh\necho $# $1 $2 $DETNAT_HOLD > %s\n", told);
+	fclose(f);
+	cr_expect(fails(path), "it cannot be executed yet");
+	cr_assert_eq(chmod(path, 0700), 0);
+	cr_expect_not(fails(path));
+	f = fopen(told, "r");
+	cr_assert(f && fgets(line, sizeof(line), f));
+	fclose(f);
+	cr_expect_str_eq(line, "2 203.0.113.5 12345 60\n");
+	cr_expect(fails("/bin/false"));
+	cr_expect(fails("/nonexistent"));
+	cr_assert_eq(unlink(told), 0);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(rmdir(dir), 0);
+}
+
+Test(attack_exec, a_program_that_signals_itself_has_failed)
+{
+	char path[] = "/tmp/detnat-attack-XXXXXX";
+	int fd = mkstemp(path);
+	static const char text[] = "#!/bin/sh\nkill -9 $$\n";
+
+	cr_assert_eq(write(fd, text, sizeof(text) - 1), (ssize_t)sizeof(text) - 1);
+	cr_assert_eq(fchmod(fd, 0700), 0);
+	close(fd);
+	cr_expect(fails(path));
+	cr_assert_eq(unlink(path), 0);
 }

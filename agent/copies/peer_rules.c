@@ -55,6 +55,20 @@ static uint32_t timeouts_digest(const struct mapping *m, uint32_t hz)
 	return (uint32_t)digest;
 }
 
+/* 0: none. */
+static uint32_t limits_digest(const struct mapping *m)
+{
+	const struct limit_layout *l = &m->limit;
+	uint64_t digest = 0;
+
+	if (!m->limited)
+		return 0;
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		digest = digest_add(digest, l->sessions[i]);
+	digest = digest_add(digest, l->rate);
+	return (uint32_t)digest_add(digest, l->burst) | 1U;
+}
+
 /* The ends of ranges that are no prefixes, which a record has no room for; 0 of prefixes. */
 static uint16_t ranges_digest(const struct geometry *g)
 {
@@ -77,6 +91,7 @@ static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drai
 		[RULE_SHARE] = m->bindings.inbound,
 		[RULE_TIMEOUTS] = timeouts_digest(m, hz),
 		[RULE_GROWTH] = (uint32_t)m->growth.block << 16 | m->growth.max_blocks,
+		[RULE_LIMITS] = limits_digest(m),
 	};
 
 	*w = (struct wire_rule){ .in_base = htobe32(g->in_base),

@@ -221,7 +221,8 @@ _Static_assert(sizeof(struct wire_part) == 8, "part of the protocol");
 	X(RULE_QUOTA, "sessions_per_user", 0, 1)              \
 	X(RULE_SHARE, "inbound_sessions", 0, 1)               \
 	X(RULE_TIMEOUTS, "timeouts", 0, 0)                    \
-	X(RULE_GROWTH, "growth", 1, 0)
+	X(RULE_GROWTH, "growth", 1, 0)                        \
+	X(RULE_LIMITS, "limits", 0, 0)
 
 enum rule_field {
 #define X(constant, name, matters, shown) constant,
@@ -239,7 +240,7 @@ struct wire_rule {
 	uint16_t layout;  /* of the blocks of an address, see mapping_layout(); 0 with gateways that know only one */
 	uint32_t field[N_RULE_FIELDS];
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_rule) == 52, "part of the protocol");
+_Static_assert(sizeof(struct wire_rule) == 56, "part of the protocol");
 
 /* A portmap of the configuration; the key is the part before in_addr. */
 struct wire_portmap {

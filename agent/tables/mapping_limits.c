@@ -124,6 +124,11 @@ void mapping_limits_update(struct mapping_job *t, const struct limit_layout *wan
 	t->record.limited = limited;
 }
 
+void mapping_limits_returned(struct mappings *m, int number)
+{
+	m->uncounted |= number >= 0 && m->table[number]->record.limited;
+}
+
 struct limit_line *mappings_limit_line(const struct mappings *m, int number, uint32_t subscriber)
 {
 	const struct mapping_job *t = m->table[number];

@@ -33,6 +33,12 @@ struct limit_layout mapping_limits_layout(const struct mapping_job *t, const str
  */
 int mapping_limits_prepare(struct mapping_job *t, const struct limit_layout *wanted, uint64_t deadline_us);
 
+/*
+ * A mapping gets addresses back that another one had. Their lines may not have been counted, as the agent does not look
+ * at subscribers whose sessions open elsewhere. number: negative for none.
+ */
+void mapping_limits_returned(struct mappings *m, int number);
+
 /* Gives a mapping in use its limits; the lines are prepared, or else are here. */
 void mapping_limits_update(struct mapping_job *t, const struct limit_layout *wanted);
 

@@ -304,8 +304,10 @@ int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 		return number;
 
 	/* Inside first, so that no further sessions are opened. */
-	if (!retired)
+	if (!retired) {
+		mapping_limits_returned(m, prefix_index_around(&m->in, in));
 		prefix_index_remove(&m->in, in, (unsigned)number);
+	}
 	if (prefix_is_none(out))
 		memset(&m->d->mapping[number], 0, sizeof(m->d->mapping[number]));
 	else

@@ -364,6 +364,7 @@ int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uin
 	if (r)
 		return r;
 	begin_drain(m, in, number, true, drain_s);
+	mapping_limits_returned(m, prefix_index_around(&m->in, in));
 	prefix_index_remove(&m->in, in, (unsigned)number);
 	mappings_unset_live(m, t);
 	mappings_set_retired(m, t);
@@ -389,6 +390,7 @@ int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, con
 	t->record.geo.flags = (uint8_t)((t->record.geo.flags & ~MAPPING_RETIRED) | MAPPING_SUCCEEDS);
 	__atomic_store_n(&m->d->mapping[number].geo.flags, t->record.geo.flags, __ATOMIC_RELEASE);
 	link_inside(m, t, how);
+	mapping_limits_returned(m, number);
 	return 0;
 }
 

@@ -143,25 +143,28 @@ static __always_inline struct flow fast_flow_of(const struct mapping *m, __u64 k
 
 /*
  * Refuses a flow without a slot for a limit of its subscriber, as fast_refuse() does for the quota. Returns the reason;
- * 0: it is not refused, or not here. flow: fast_flow().
+ * 0: it is not refused; TO_SLOW_PATH: not here. flow: fast_flow().
  */
 SUBPROGRAM int fast_limit_refuse(const struct mapping *m, struct subscriber *s, __u64 flow)
 {
 	__u32 jiffies = (__u32)bpf_jiffies64(), of = limit_protocol_of((__u8)flow);
 	struct limit_line *line = m ? limit_line_get(m, (__u32)(flow >> 32)) : 0;
 
-	if (!m || !s || !line || s->overflow || rate_is_due(LOAD(s->icmp_next), jiffies))
+	if (!m || !s || !line)
 		return 0;
 	if (limit_is_too_fast(m, line)) {
-		if (rate_is_due(LOAD(line->rate_event_next), jiffies))
-			return 0;
+		if (s->overflow || rate_is_due(LOAD(s->icmp_next), jiffies) ||
+		    rate_is_due(LOAD(line->rate_event_next), jiffies))
+			return TO_SLOW_PATH;
 		__sync_fetch_and_add(&line->refused_rate, 1);
 		__sync_fetch_and_add(&s->refused, 1);
 		return REASON_drop_rate;
 	}
-	if (LOAD(line->pass_tick) != (__u16)now_ticks() || LOAD(line->pass[of]) != QUOTA_IN_VAIN ||
-	    rate_is_due(LOAD(line->protocol_event_next), jiffies) || !limit_is_reached(m, line, (__u8)flow, 0))
+	if (!limit_is_reached(m, line, (__u8)flow, 0))
 		return 0;
+	if (s->overflow || LOAD(line->pass_tick) != (__u16)now_ticks() || LOAD(line->pass[of]) != QUOTA_IN_VAIN ||
+	    rate_is_due(LOAD(s->icmp_next), jiffies) || rate_is_due(LOAD(line->protocol_event_next), jiffies))
+		return TO_SLOW_PATH;
 	__sync_fetch_and_add(&line->refused_protocol, 1);
 	__sync_fetch_and_add(&s->refused, 1);
 	return REASON_drop_quota_protocol;
@@ -308,12 +311,13 @@ static __always_inline int fast_open_featured(const struct flow *f, struct subsc
 /* fast_open() of a subscriber with limits. */
 static __always_inline int fast_open_limited(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
-	int refused;
+	int refused = fast_limit_refuse(f->m, s, fast_flow(f, 0));
 
+	if (refused)
+		return refused == TO_SLOW_PATH ? refused : drop((enum reason)refused);
 	if (unlikely(LOAD(s->sessions) >= f->m->sessions_per_user))
 		return fast_refuse(f, s);
-	refused = fast_limit_refuse(f->m, s, fast_flow(f, 0));
-	return refused ? drop((enum reason)refused) : fast_open_featured(f, s, ret_word);
+	return fast_open_featured(f, s, ret_word);
 }
 
 /* Returns 1 if a portmap may have the inside port of an opening, or the outside port that it would get. */

@@ -31,13 +31,23 @@ static __always_inline struct limit_line *limit_line_get(const struct mapping *m
 	return records ? bpf_map_lookup_elem(records, &within) : 0;
 }
 
+/* Allows searches that were in vain in this tick, among the sessions of a protocol, to be repeated. */
+static __always_inline void limit_search_anew(struct limit_line *line, __u32 of)
+{
+	if (LOAD(line->pass[of]) == QUOTA_IN_VAIN)
+		STORE(line->pass[of], QUOTA_NOT_BEGUN);
+}
+
 /* Changes the count of a protocol. Not inlined: endings are many places, and seldom of a mapping with limits. */
 SUBPROGRAM int limit_count(const struct mapping *m, __u32 subscriber, __u32 proto, __u32 change)
 {
 	struct limit_line *line = m ? limit_line_get(m, subscriber) : 0;
+	__u32 of = limit_protocol_of((__u8)proto);
 
-	if (line)
-		__sync_fetch_and_add(&line->sessions[limit_protocol_of((__u8)proto)], change);
+	if (!line)
+		return 0;
+	__sync_fetch_and_add(&line->sessions[of], change);
+	limit_search_anew(line, of);
 	return 0;
 }
 
@@ -65,14 +75,26 @@ static __always_inline __u32 limit_of(const struct mapping *m, __u32 proto)
 				 : LOAD(m->limit.sessions[LIMIT_ICMP]);
 }
 
+/* Sessions of a protocol beyond those that its limit allows; elsewhere: those in mappings that drain. */
+static __always_inline __s32 limit_excess(const struct limit_line *line, __u32 limit, __u32 proto, __u32 elsewhere)
+{
+	return (__s32)(LOAD(line->sessions[limit_protocol_of((__u8)proto)]) + elsewhere - limit);
+}
+
 /* Returns 1 if the sessions of a protocol are at its limit. elsewhere: those in mappings that drain. */
 static __always_inline int limit_is_reached(const struct mapping *m, const struct limit_line *line, __u32 proto,
 					    __u32 elsewhere)
 {
 	__u32 limit = limit_of(m, proto);
 
-	return limit && !LOAD(line->uncounted) &&
-	       (__s32)(LOAD(line->sessions[limit_protocol_of((__u8)proto)]) + elsewhere) >= (__s32)limit;
+	return limit && !LOAD(line->uncounted) && limit_excess(line, limit, proto, elsewhere) >= 0;
+}
+
+/* Returns 1 if there are more, after limit_is_reached(): the limit was lowered, or others drain. */
+static __always_inline int limit_is_exceeded(const struct mapping *m, const struct limit_line *line, __u32 proto,
+					     __u32 elsewhere)
+{
+	return limit_excess(line, limit_of(m, proto), proto, elsewhere) > 0;
 }
 
 /* limit_is_reached() for a subscriber of m. */
@@ -143,13 +165,13 @@ SUBPROGRAM int limit_give_back(const struct mapping *m, __u32 subscriber, __u32 
 	return 0;
 }
 
-/* Allows searches that were in vain in this tick, among the sessions of a protocol, to be repeated. */
+/* limit_search_anew() for a subscriber of m. */
 SUBPROGRAM int limit_searches_anew(const struct mapping *m, __u32 subscriber, __u32 proto)
 {
 	struct limit_line *line = m ? limit_line_get(m, subscriber) : 0;
 
-	if (line && LOAD(line->pass[limit_protocol_of((__u8)proto)]) == QUOTA_IN_VAIN)
-		STORE(line->pass[limit_protocol_of((__u8)proto)], QUOTA_NOT_BEGUN);
+	if (line)
+		limit_search_anew(line, limit_protocol_of((__u8)proto));
 	return 0;
 }
 

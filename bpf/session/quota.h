@@ -324,7 +324,8 @@ SUBPROGRAM int quota_room(const struct mapping *m, struct subscriber *s, const s
 /*
  * The same for the limits of the mapping: at that of the packet's protocol, sessions of this protocol give way.
  * elsewhere: those in draining mappings. QUOTA_PLACE: the place in the quota of one that gave way is the caller's. The
- * rate comes first, so that nothing gives way for a session that it refuses: QUOTA_TOO_FAST.
+ * rate comes first, so that nothing gives way for a session that it refuses: QUOTA_TOO_FAST. Beyond a limit that was
+ * lowered one more place would not do, so there only expired sessions give way.
  */
 SUBPROGRAM int limit_room(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 elsewhere)
 {
@@ -361,8 +362,17 @@ SUBPROGRAM int limit_room(const struct mapping *m, struct subscriber *s, const s
 	if (LOAD(*w.pass) == QUOTA_IN_VAIN)
 		return QUOTA_FULL;
 	STORE(l->proto, p->proto);
-	if (!search_begin(s, w.now) && quota_give_way(&w, l))
-		return QUOTA_PLACE;
+	if (!search_begin(s, w.now)) {
+		if (limit_is_exceeded(m, line, p->proto, elsewhere & ~QUOTA_PEEK)) {
+			w.peek = 1;
+			quota_look(&w, l);
+			w.peek = !!(elsewhere & QUOTA_PEEK);
+		}
+		if (!limit_is_reached(m, line, p->proto, elsewhere & ~QUOTA_PEEK))
+			return QUOTA_BELOW;
+		if (!limit_is_exceeded(m, line, p->proto, elsewhere & ~QUOTA_PEEK) && quota_give_way(&w, l))
+			return QUOTA_PLACE;
+	}
 	STORE(line->pass[of], (__u16)QUOTA_IN_VAIN);
 	return QUOTA_FULL;
 }

@@ -124,6 +124,49 @@ unsigned model_count_stale(const struct model *model, uint32_t in_addr)
 	return n;
 }
 
+unsigned model_limit(const struct model *model, uint32_t in_addr, uint8_t proto)
+{
+	return model_inside(model, in_addr)->limit[proto == 6 ? 0 : proto == 17 ? 1 : 2];
+}
+
+bool model_has_limits(const struct model_mapping *m)
+{
+	return m->limit[0] || m->limit[1] || m->limit[2] || m->rated;
+}
+
+/* Whether a session is one of a protocol of a subscriber, in a mapping with limits. */
+static bool is_limited(const struct model *model, const struct model_session *s, uint32_t in_addr, uint8_t proto)
+{
+	if (s->in_addr != in_addr || s->proto != proto)
+		return false;
+	for (size_t i = 0; i < model->n_mappings; i++)
+		if (s->out_addr - model->mapping[i].out_base < model->mapping[i].out_count)
+			return model_has_limits(&model->mapping[i]);
+	return false;
+}
+
+unsigned model_count_of(const struct model *model, uint32_t in_addr, uint8_t proto)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < model->n; i++)
+		n += is_limited(model, &model->session[i], in_addr, proto) && model_counts(model, &model->session[i]);
+	return n;
+}
+
+unsigned model_count_stale_of(const struct model *model, uint32_t in_addr, uint8_t proto)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < model->n; i++) {
+		const struct model_session *s = &model->session[i];
+
+		n += is_limited(model, s, in_addr, proto) && model_expired(model, s) &&
+		     (s->overflow || s->out_addr != model_outside_of(model, in_addr));
+	}
+	return n;
+}
+
 static bool same_peer(const struct model_session *s, uint32_t in_addr, uint32_t ext_addr, uint16_t ext_port,
 		      uint8_t proto)
 {

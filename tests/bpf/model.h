@@ -45,6 +45,9 @@ struct model_mapping {
 	bool netmap; /* the outside address changes from one inside address to the next */
 	/* Blocks that grow: the ports of one, 0 for none, and how many a subscriber may have. */
 	unsigned grow_block, grow_max;
+	/* Sessions that a subscriber may have of TCP, UDP and ICMP; 0: as the quota says. */
+	unsigned limit[3];
+	bool rated; /* openings take tokens */
 };
 
 /* A block of ports beside a subscriber's own. */
@@ -141,6 +144,11 @@ unsigned model_count(const struct model *model, uint32_t in_addr);
 /* Expired sessions beyond the slots, or of a former mapping, which the datapath alone may not find before the agent
  * does. */
 unsigned model_count_stale(const struct model *model, uint32_t in_addr);
+/* The limit of a subscriber's protocol, 0 for none; and the same counts of a protocol, in mappings with any limit. */
+unsigned model_limit(const struct model *model, uint32_t in_addr, uint8_t proto);
+bool model_has_limits(const struct model_mapping *m);
+unsigned model_count_of(const struct model *model, uint32_t in_addr, uint8_t proto);
+unsigned model_count_stale_of(const struct model *model, uint32_t in_addr, uint8_t proto);
 /* How many ports of the block, not of former ones, sessions hold towards an external endpoint. */
 unsigned model_ports_held(const struct model *model, uint32_t in_addr, uint32_t ext_addr, uint16_t ext_port,
 			  uint8_t proto);

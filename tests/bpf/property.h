@@ -13,6 +13,10 @@
 
 #define GATEWAY_ADDRESS ADDR(198, 51, 100, 1) /* towards the outside */
 
+/* So slow that a token does not come back while a packet runs. */
+#define PROPERTY_INTERVAL_NS 4000000000U
+#define PROPERTY_BURST	     5
+
 /* Mappings, and those of their subscribers that have sessions and send packets. */
 struct scene {
 	const struct model_mapping *mapping;
@@ -24,6 +28,7 @@ struct scene {
 	bool renumbered; /* mappings are replaced by others while they have sessions */
 	bool excepted;	 /* exceptions come and go, and cut sessions off */
 	bool growing;	 /* blocks are granted and taken back */
+	bool limited;	 /* mappings have limits, and get others */
 };
 
 extern const struct scene property_plain, property_reachable, property_renumbered, property_excepted, property_shared,
@@ -39,6 +44,7 @@ struct outcome {
 	unsigned overflowed;
 	unsigned inbound; /* of those opened */
 	unsigned portmap_in, portmap_out;
+	bool token; /* the subscriber has one less */
 	size_t size;
 	uint8_t octet[FRAME_MAX];
 };
@@ -66,6 +72,8 @@ struct property {
 	bool left;	   /* an exception has gone since all was purged */
 	uint64_t granted;  /* sessions opened on granted ports */
 	unsigned revoked;  /* blocks taken back while they had sessions */
+	bool no_token;	   /* the subscriber of the packet has none, so that it opens nothing */
+	unsigned limits_changed;
 };
 
 /* Mappings beside the fixture's, and the model's idea of them. */
@@ -82,6 +90,28 @@ void property_change_exceptions(struct property *t);
 void property_end_cut(struct property *t);
 /* Grants a block, closes one for openings, or takes one back, as an agent does. */
 void property_change_grants(struct property *t);
+/* Counts the sessions of lines that want it, as the agent does. */
+void property_count_limits(void);
+/* Gives a mapping other limits, or none. */
+void property_change_limits(struct property *t);
+/* Limits that a mapping may have, put into it. */
+void property_random_limits(struct property *t, struct model_mapping *m);
+struct property_tables;
+/* Whether a subscriber with a rate has tokens for the next packet; reports of limits are due, or not. */
+uint64_t property_clock_ns(void);
+void property_settle_limits(struct property *t, const struct property_tables *of, bool tokens, bool due);
+/* Whether a token has been taken since the settlement, while the clock was at start_ns or later. */
+bool property_token_taken(const struct property_tables *of, uint64_t start_ns);
+/* Whether a protocol is at its limit by the counts, those expired included. */
+bool property_limit_counted(uint32_t in_addr, uint8_t proto);
+/* The counts of a subscriber's limits are those of its sessions in the tables. */
+void property_compare_limits(uint32_t in_addr);
+
+/* A mapping of the scene as it is now, and what is to be set up for one. */
+struct model_mapping *property_mapping(size_t at);
+struct mapping_spec;
+void property_spec_of(const struct model_mapping *m, struct mapping_spec *ret);
+
 /* Pools that mappings may get; *ret_n: how many. */
 const struct model_mapping *property_plans(size_t *ret_n);
 
@@ -131,8 +161,10 @@ struct property_tables {
 	struct subscriber *record;
 	uint64_t (*slot)[2];
 	size_t slots;
-	uint64_t *bindings; /* of all protocols, from the header on */
-	size_t n_bindings;  /* words */
+	int number;
+	struct limit_line *line; /* NULL: the mapping has no limits */
+	uint64_t *bindings;	 /* of all protocols, from the header on */
+	size_t n_bindings;	 /* words */
 };
 bool property_tables(uint32_t in_addr, struct property_tables *ret);
 /* The same in a mapping of its number; negative: in none. */

@@ -76,5 +76,6 @@ void property_compare_tables(struct property *t)
 		cr_assert_eq(counted, f.counting);
 		cr_assert_eq(property_told(in_addr), f.n, "%08x: %u sessions, and %u told of", in_addr, f.n,
 			     property_told(in_addr));
+		property_compare_limits(in_addr);
 	}
 }

@@ -166,6 +166,13 @@ void judge_hairpin_receiver(const struct judging *j, struct change *c)
 	expect_translated(j, REASON_hairpin_translated, c);
 }
 
+static bool is_refusal(enum reason reason)
+{
+	return reason == REASON_drop_quota || reason == REASON_drop_quota_protocol || reason == REASON_drop_rate ||
+	       reason == REASON_drop_ports_exhausted || reason == REASON_drop_growth_exhausted ||
+	       reason == REASON_drop_busy;
+}
+
 /* By outside addresses from one subscriber to another: as if it had gone out and come back. */
 static void judge_hairpin(const struct judging *j)
 {
@@ -179,8 +186,7 @@ static void judge_hairpin(const struct judging *j)
 		expect_drop(j, REASON_drop_ttl, 11, 0);
 		return;
 	}
-	if (j->o->reason == REASON_drop_quota || j->o->reason == REASON_drop_ports_exhausted ||
-	    j->o->reason == REASON_drop_growth_exhausted || j->o->reason == REASON_drop_busy) {
+	if (is_refusal(j->o->reason)) {
 		judge_sender(j, &flow, false);
 		return;
 	}

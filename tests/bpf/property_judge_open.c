@@ -69,6 +69,42 @@ static bool is_older(const struct model *m, const struct model_session *s, const
 	       is_much_older(m->now - s->seen, m->now - than->seen);
 }
 
+/* Whether the flow's protocol is at its limit; and perhaps, with those counted that have expired beyond the slots. */
+static bool is_full_of(const struct model *m, const struct model_session *flow)
+{
+	unsigned limit = model_limit(m, flow->in_addr, flow->proto);
+
+	return limit && model_count_of(m, flow->in_addr, flow->proto) >= limit;
+}
+
+static bool is_crowded_of(const struct model *m, const struct model_session *flow)
+{
+	unsigned limit = model_limit(m, flow->in_addr, flow->proto);
+
+	return limit &&
+	       model_count_of(m, flow->in_addr, flow->proto) + model_count_stale_of(m, flow->in_addr, flow->proto) >=
+		       limit;
+}
+
+/*
+ * Whether sessions of the flow's protocol, in the mapping that would open it, may give way: at the limit, but not
+ * beyond one that was lowered.
+ */
+static bool gives_way_of(const struct model *m, const struct model_session *flow)
+{
+	if (model_count_of(m, flow->in_addr, flow->proto) + model_count_stale_of(m, flow->in_addr, flow->proto) >
+	    model_limit(m, flow->in_addr, flow->proto))
+		return false;
+	for (size_t i = 0; i < m->n; i++) {
+		const struct model_session *s = &m->session[i];
+
+		if (s->in_addr == flow->in_addr && s->proto == flow->proto && model_counts(m, s) &&
+		    s->out_addr == model_outside_of(m, flow->in_addr) && (is_reset(s) || s->inbound))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Where a session opens though the subscriber is at its quota, or all its ports are held, another has given way: of
  * those that an RST has closed the oldest in slots, or one beyond them; or of those that the outside has opened the one
@@ -77,6 +113,8 @@ static bool is_older(const struct model *m, const struct model_session *s, const
  */
 static struct model_session *find_gone(const struct judging *j, const struct model_session *flow, bool must)
 {
+	/* At the limit of a protocol, one of its sessions gives way. */
+	bool of_protocol = is_crowded_of(&j->t->model, flow);
 	struct model *m = &j->t->model;
 	struct model_session *gone = NULL;
 
@@ -90,6 +128,7 @@ static struct model_session *find_gone(const struct judging *j, const struct mod
 		if (port_in_tables(&like))
 			continue;
 		EXPECT(j, !gone, "more than one gave way");
+		EXPECT(j, s->proto == flow->proto || !is_full_of(m, flow), "not one of the protocol gave way");
 		gone = s;
 	}
 	if (!gone && !must)
@@ -98,6 +137,7 @@ static struct model_session *find_gone(const struct judging *j, const struct mod
 	for (size_t i = 0; i < m->n; i++)
 		EXPECT(j,
 		       m->session[i].in_addr != flow->in_addr || m->session[i].out_addr != gone->out_addr ||
+			       (of_protocol && m->session[i].proto != flow->proto) ||
 			       !model_counts(m, &m->session[i]) || gone->out_port == flow->out_port ||
 			       !is_older(m, &m->session[i], gone),
 		       "not the oldest gave way");
@@ -233,9 +273,11 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 	EXPECT(j, opened_by_sender(j) == 1, "should have opened one session");
 	if (granted)
 		judge_granted(j, flow);
-	if (is_crowded(m, flow) || out)
-		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= map->quota || out);
+	if (is_crowded(m, flow) || is_crowded_of(m, flow) || out)
+		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= map->quota || is_full_of(m, flow) || out);
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "opened beyond the quota");
+	EXPECT(j, !is_full_of(m, flow), "opened beyond the limit of the protocol");
+	EXPECT(j, !j->t->no_token && j->o->token == map->rated, "opened without a token");
 	EXPECT(j, !port_is_held(m, flow, flow->out_port, true), "the port of another session");
 	EXPECT(j, !model_portmap_out(m, out_addr, flow->out_port, flow->proto), "the port of a portmap");
 	if (one_port)
@@ -263,7 +305,21 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 	struct model *m = &j->t->model;
 	struct model_session *gone;
 
-	if (j->o->reason == REASON_drop_quota) {
+	EXPECT(j, !j->o->token, "refused, and a token taken");
+	/* What the quota has refused within the tick is not asked about again. */
+	EXPECT(j,
+	       j->t->no_token == (j->o->reason == REASON_drop_rate) ||
+		       (j->o->reason == REASON_drop_quota && is_crowded(m, flow)),
+	       "refused for want of a token, or not");
+	if (j->o->reason == REASON_drop_rate) {
+		expect_drop(j, j->o->reason, 3, 1);
+		return true;
+	}
+	if (j->o->reason == REASON_drop_quota_protocol) {
+		EXPECT(j, is_crowded_of(m, flow), "refused below the limit of the protocol");
+		EXPECT(j, !gives_way_of(m, flow) || property_searches_spent(j->t, flow->in_addr),
+		       "refused though sessions of the protocol should give way");
+	} else if (j->o->reason == REASON_drop_quota) {
 		EXPECT(j, is_crowded(m, flow), "refused below the quota");
 		EXPECT(j, !model_inbound(m, flow->in_addr) || property_searches_spent(j->t, flow->in_addr),
 		       "refused though the outside has sessions that should give way");
@@ -287,7 +343,8 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 	}
 	/* Room below the quota is made before a port is looked for, but what the outside has opened ends after a bound
 	 * one is found. */
-	if (j->o->reason != REASON_drop_quota && is_crowded(m, flow)) {
+	if (j->o->reason != REASON_drop_quota && j->o->reason != REASON_drop_quota_protocol &&
+	    (is_crowded(m, flow) || is_crowded_of(m, flow))) {
 		gone = find_gone(j, flow, false);
 		EXPECT(j,
 		       !gone || is_reset(gone) || j->o->reason == REASON_drop_busy ||
@@ -307,9 +364,13 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 static void judge_reopening(const struct judging *j, const struct model_session *flow, struct model_session *s)
 {
 	struct model *m = &j->t->model;
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
 
-	if (model_reopens(s, j->p->flags) && is_crowded(m, flow)) {
-		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= model_inside(m, flow->in_addr)->quota);
+	EXPECT(j, !j->o->token || (map->rated && model_reopens(s, j->p->flags)), "took a token without opening");
+	if (model_reopens(s, j->p->flags))
+		EXPECT(j, !j->t->no_token && j->o->token == map->rated, "reopened without a token");
+	if (model_reopens(s, j->p->flags) && (is_crowded(m, flow) || is_crowded_of(m, flow))) {
+		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= map->quota || is_full_of(m, flow));
 		s = model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
 	}
 	if (model_reopens(s, j->p->flags) && model_has_one_port(m, flow->in_addr, flow->proto))
@@ -327,7 +388,7 @@ static bool judge_lost_port(const struct judging *j, const struct model_session 
 		return false;
 	expect_drop(j, REASON_drop_busy, 0, 0);
 	model_remove(m, s);
-	if (is_crowded(m, flow))
+	if (is_crowded(m, flow) || is_crowded_of(m, flow))
 		judge_giving_way(j, flow, false);
 	return true;
 }
@@ -401,6 +462,7 @@ bool judge_sender(const struct judging *j, struct model_session *flow, bool tran
 	EXPECT(j, !j->o->portmap_out, "counted for a portmap");
 	if (s && !s->tcp.closed) {
 		EXPECT(j, translated && !opened_by_sender(j) && flow->out_port == s->out_port, "has a session already");
+		EXPECT(j, !j->o->token, "has a session, and took a token");
 		session_from_inside(m, s, j->p->flags);
 		return true;
 	}

@@ -70,7 +70,10 @@ static void judge_inbound_refusal(const struct judging *j, const struct model_se
 			       property_inbound_counted(j->t, flow->in_addr),
 		       "refused though the outside may open more");
 	else if (j->o->reason == REASON_drop_inbound_quota)
-		EXPECT(j, property_sessions_counted(flow->in_addr) >= map->quota, "refused below the quota");
+		EXPECT(j,
+		       property_sessions_counted(flow->in_addr) >= map->quota ||
+			       property_limit_counted(flow->in_addr, flow->proto),
+		       "refused below the quota and the limit");
 	else
 		EXPECT(j, slots_taken(m, flow->in_addr) >= slots, "refused though there are slots");
 }
@@ -132,6 +135,10 @@ enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 	}
 	EXPECT(j, model_inbound(m, flow->in_addr) < model_inbound_limit(map), "the outside opened more than it may");
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "the outside opened beyond the quota");
+	EXPECT(j,
+	       !model_limit(m, flow->in_addr, flow->proto) ||
+		       model_count_of(m, flow->in_addr, flow->proto) < model_limit(m, flow->in_addr, flow->proto),
+	       "the outside opened beyond the limit of the protocol");
 	s = model_open(m, flow, j->p->flags);
 	EXPECT(j, s, "the model is full");
 	s->overflow = model_grant_at(m, s->out_addr, s->out_port);

@@ -77,10 +77,26 @@ static bool octets_are_counted(const struct counters *before, const struct count
 	return right;
 }
 
+/* The subscriber whose tables a packet may change, 0 for none. */
+static uint32_t concerned(struct property *t, enum hook hook, const struct random_packet *p)
+{
+	const struct model_portmap *portmap;
+	uint32_t in_addr;
+
+	if (hook == XDP_INSIDE || hook == XDP_INSIDE_SLOW || hook == TC_OUTSIDE)
+		return model_inside(&t->model, p->src) ? p->src : 0;
+	portmap = model_portmap_out(&t->model, p->dst, p->dport, p->proto);
+	if (portmap)
+		return portmap->in_addr;
+	return model_owner(&t->model, p->dst, p->dport, &in_addr) ? in_addr : 0;
+}
+
 void property_run_once(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
 {
 	struct counters before, after;
 	unsigned reasons = 0, n = 0;
+	struct property_tables of;
+	uint64_t start_ns = property_clock_ns();
 
 	cr_assert_eq(datapath_counters(&datapath, &before), 0);
 	property_events_apply();
@@ -104,6 +120,7 @@ void property_run_once(struct property *t, enum hook hook, const struct random_p
 	ret->opened = (unsigned)(after.sessions_opened - before.sessions_opened);
 	ret->overflowed = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
 	ret->inbound = (unsigned)(after.sessions_inbound - before.sessions_inbound);
+	ret->token = property_tables(concerned(t, hook, p), &of) && property_token_taken(&of, start_ns);
 	ret->portmap_in = (unsigned)(after.portmap_in - before.portmap_in);
 	ret->portmap_out = (unsigned)(after.portmap_out - before.portmap_out);
 	if (reasons != 1)
@@ -137,6 +154,8 @@ bool property_tables_of(int number, uint32_t in_addr, struct property_tables *re
 		return false;
 	n = in_addr - m->geo.in_base;
 	ret->record = mappings_subscriber(mappings, number, n);
+	ret->number = number;
+	ret->line = mappings_limit_line(mappings, number, n);
 	if (m->first_bucket == NO_BUCKETS)
 		return true;
 	ret->slots = (size_t)BUCKET_SLOTS << m->bucket_shift;
@@ -168,7 +187,8 @@ struct snapshot {
 	struct subscriber record;
 	uint64_t slot[2048][2];
 	size_t slots;
-	bool kept;
+	bool kept, limited;
+	struct limit_line line;
 	uint64_t bindings[8192];
 };
 
@@ -177,11 +197,15 @@ static void snapshot_take(struct snapshot *s, uint32_t in_addr)
 	struct property_tables now;
 
 	s->slots = 0;
+	s->limited = false;
 	s->kept = property_tables(in_addr, &now);
 	if (!s->kept)
 		return;
 	s->slots = now.slots;
 	s->record = *now.record;
+	s->limited = now.line;
+	if (now.line)
+		s->line = *now.line;
 	cr_assert_leq(now.n_bindings, sizeof(s->bindings) / sizeof(*s->bindings));
 	if (now.slots)
 		memcpy(s->slot, now.slot, s->slots * sizeof(s->slot[0]));
@@ -196,6 +220,8 @@ static void snapshot_restore(const struct snapshot *s, uint32_t in_addr)
 	if (!property_tables(in_addr, &now))
 		return;
 	*now.record = s->record;
+	if (now.line)
+		*now.line = s->line;
 	if (now.slots)
 		memcpy(now.slot, s->slot, s->slots * sizeof(s->slot[0]));
 	if (now.n_bindings)
@@ -223,6 +249,8 @@ static size_t sorted_sessions(struct snapshot *s, uint32_t now)
 			continue;
 		if (word_expired(truth, now, datapath.mapping[0].timeout_ticks)) {
 			s->record.sessions -= word_state(truth) != SESSION_TIME_WAIT;
+			s->line.sessions[limit_protocol_of(word_proto(truth))] -=
+				word_state(truth) != SESSION_TIME_WAIT;
 			continue;
 		}
 		s->slot[n][0] = s->slot[i][0];
@@ -243,6 +271,8 @@ static bool same_sessions(struct snapshot *a, struct snapshot *b)
 
 	if (n != sorted_sessions(b, now) || (a->slots && a->record.sessions != b->record.sessions))
 		return false;
+	if (a->limited && memcmp(a->line.sessions, b->line.sessions, sizeof(a->line.sessions)) != 0)
+		return false;
 	for (size_t i = 0; i < n; i++) {
 		__s32 ticks = (__s32)(word_seen(a->slot[i][1]) - word_seen(b->slot[i][1]));
 
@@ -256,34 +286,23 @@ static bool same_sessions(struct snapshot *a, struct snapshot *b)
 static bool same_outcome(const struct outcome *a, const struct outcome *b)
 {
 	return a->verdict == b->verdict && a->reason == b->reason && a->sent == b->sent && a->opened == b->opened &&
-	       a->size == b->size && (a->verdict == DROP_XDP || !memcmp(a->octet, b->octet, a->size));
-}
-
-/* The subscriber whose tables a packet may change, 0 for none. */
-static uint32_t concerned(struct property *t, enum hook hook, const struct random_packet *p)
-{
-	const struct model_portmap *portmap;
-	uint32_t in_addr;
-
-	if (hook == XDP_INSIDE)
-		return model_inside(&t->model, p->src) ? p->src : 0;
-	portmap = model_portmap_out(&t->model, p->dst, p->dport, p->proto);
-	if (portmap)
-		return portmap->in_addr;
-	return model_owner(&t->model, p->dst, p->dport, &in_addr) ? in_addr : 0;
+	       a->token == b->token && a->size == b->size &&
+	       (a->verdict == DROP_XDP || !memcmp(a->octet, b->octet, a->size));
 }
 
 /*
  * The limits of refusals are due now, or from now not for the rest of a second, so that a packet's two runs find them
- * alike. due: a bit for each that is due.
+ * alike. due: a bit for each that is due, and for having tokens.
  */
-static void settle_limits(uint32_t in_addr, unsigned due)
+static void settle_limits(struct property *t, uint32_t in_addr, unsigned due)
 {
 	struct property_tables of;
 	uint32_t later = (datapath_ticks(&datapath) << TICK_SHIFT) + datapath.hz;
 
+	t->no_token = false;
 	if (!property_tables(in_addr, &of))
 		return;
+	property_settle_limits(t, &of, due & 8, due & 2);
 	of.record->icmp_next = due & 1 ? 0 : later;
 	of.record->quota_event_next = due & 2 ? 0 : later;
 	of.record->ports_event_next = due & 4 ? 0 : later;
@@ -301,7 +320,7 @@ static void run_both(struct property *t, enum hook hook, const struct random_pac
 {
 	uint32_t in_addr = concerned(t, hook, p);
 
-	settle_limits(in_addr, due);
+	settle_limits(t, in_addr, due);
 	snapshot_take(&ret->before, in_addr);
 	property_run_once(t, hook == XDP_INSIDE ? XDP_INSIDE_SLOW : XDP_OUTSIDE_SLOW, p, &ret->slow);
 	snapshot_take(&ret->slow_after, in_addr);
@@ -325,7 +344,7 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 {
 	static struct two_runs runs;
 	uint32_t in_addr = concerned(t, hook, p);
-	unsigned due = random_below(&t->r, 8);
+	unsigned due = random_below(&t->r, 8) | (property_scene->limited && random_once(&t->r, 12) ? 0 : 8);
 
 	t->packets++;
 	property_time_resume(t);
@@ -333,7 +352,7 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	if (hook == TC_OUTSIDE || (runs.before.slots && subscriber_overflow(runs.before.record.overflow)) ||
 	    (hook == XDP_INSIDE && property_is_pool(p->dst)) || (in_addr && has_former(t, in_addr)) ||
 	    binds_granted(t, in_addr, p->proto)) {
-		settle_limits(in_addr, due);
+		settle_limits(t, in_addr, due);
 		property_run_once(t, hook, p, ret);
 		property_time_stop(t);
 		t->by_reason[ret->reason]++;

@@ -123,9 +123,14 @@ static uint8_t binding_bits(unsigned protocols)
 			 (protocols & MODEL_ICMP ? BINDING_ICMP : 0));
 }
 
-static void add_mapping(const struct model_mapping *m, const struct mapping_handover *how)
+struct model_mapping *property_mapping(size_t at)
 {
-	struct mapping_spec spec = {
+	return &mapping_now[at];
+}
+
+void property_spec_of(const struct model_mapping *m, struct mapping_spec *ret)
+{
+	*ret = (struct mapping_spec){
 		.in = { m->in_base, plen(m->in_count) },
 		.out = m->kind == MODEL_UNTRANSLATED ? (struct prefix)PREFIX_NONE
 						     : (struct prefix){ m->out_base, plen(m->out_count) },
@@ -136,7 +141,13 @@ static void add_mapping(const struct model_mapping *m, const struct mapping_hand
 			      .filtering = binding_bits(m->anyone),
 			      .inbound = (uint8_t)m->inbound_part },
 		.growth = { (uint16_t)m->grow_block, (uint16_t)m->grow_max },
+		.limit = { .sessions = { m->limit[0], m->limit[1], m->limit[2] } },
 	};
+	if (m->rated) {
+		ret->limit.interval_ns = PROPERTY_INTERVAL_NS;
+		ret->limit.burst = PROPERTY_BURST;
+		ret->limit.rate = 1;
+	}
 
 	if (m->ratio) {
 		const struct mapping_parameters p = {
@@ -151,9 +162,16 @@ static void add_mapping(const struct model_mapping *m, const struct mapping_hand
 			.netmap = m->netmap,
 		};
 
-		cr_assert_eq(mapping_make(&p, &spec.geo), 0);
+		cr_assert_eq(mapping_make(&p, &ret->geo), 0);
 	}
-	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	memcpy(ret->timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(ret->timeout_ticks));
+}
+
+static void add_mapping(const struct model_mapping *m, const struct mapping_handover *how)
+{
+	struct mapping_spec spec;
+
+	property_spec_of(m, &spec);
 	make_mapping(&spec, how);
 }
 
@@ -191,6 +209,7 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 	settings.session_events = 1;
 	settings.drains = scene->renumbered;
 	settings.growth = scene->growing;
+	settings.limits = scene->limited;
 	if (scene->reachable)
 		reachable_settings();
 	reload_settings();
@@ -336,14 +355,17 @@ static void set_number(struct property *t, size_t n)
 static void replace(struct property *t)
 {
 	const struct model_mapping *new = &plans[random_below(&t->r, sizeof(plans) / sizeof(*plans))];
-	struct model_mapping *old = &mapping_now[new->in_base == mapping_now[1].in_base ? 1 : 2];
+	struct model_mapping *old = &mapping_now[new->in_base == mapping_now[1].in_base ? 1 : 2], made;
 
 	if (pool_is_taken(new))
 		return;
-	add_mapping(new, &(struct mapping_handover){ true, out_of(old), 3600 });
+	made = *new;
+	if (current.limited)
+		property_random_limits(t, &made);
+	add_mapping(&made, &(struct mapping_handover){ true, out_of(old), 3600 });
 	mapping_now[current.n_mappings] = *old;
 	mapping_now[current.n_mappings].former = true;
-	*old = *new;
+	*old = made;
 	set_number(t, current.n_mappings + 1);
 	t->replaced++;
 }
@@ -413,6 +435,7 @@ static void delete_exception(struct property *t, size_t at)
 	set_number(t, current.n_mappings - 1);
 	forget_sessions(t, &gone);
 	cut_off(t);
+	property_count_limits();
 	t->left = true;
 }
 

@@ -70,6 +70,8 @@ static void age_slots(int number, uint32_t in_addr, const struct ageing *a)
 	of.record->growth_vain = aged_limit(a, of.record->growth_vain >> GROWTH_MARK_TICK, GROWTH_MARK_TICKS)
 					 << GROWTH_MARK_TICK |
 				 (of.record->growth_vain & ((1U << GROWTH_MARK_TICK) - 1));
+	if (of.line)
+		of.line->pass_tick = (__u16)aged_limit(a, of.line->pass_tick, UINT16_MAX);
 	if (of.n_bindings)
 		age_bindings(&of, mappings_get(mappings, number), a);
 }

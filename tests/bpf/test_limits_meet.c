@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <criterion/criterion.h>
 
 #include "copies/copy_program.h"
 #include "drain_fixture.h"
 #include "grant_fixture.h"
+#include "sessions/limit_count.h"
 #include "told_routes.h"
 
 #define UDP_LIMIT 4
@@ -22,6 +24,26 @@ static void set_up_limited(void)
 	user_limits = (struct limit_layout){ .sessions = { [LIMIT_UDP] = UDP_LIMIT } };
 	settings.drains = 1;
 	set_up();
+}
+
+/* Limits are expected, and none is set. */
+static void set_up_unlimited(void)
+{
+	set_up();
+	settings.limits = 1;
+	reload_settings();
+}
+
+/* As the agent does, for lines that want it. */
+static void count_limits(void)
+{
+	struct limit_count *c = limit_count_new(mappings);
+	int r;
+
+	while (c && (r = limit_count_step(c, 1000)) != LIMIT_COUNT_DONE)
+		if (r == LIMIT_COUNT_WAITS)
+			usleep(1000);
+	limit_count_free(c);
 }
 
 TestSuite(limits_meet, .timeout = 60);
@@ -119,6 +141,37 @@ Test(limits_meet, an_exception_has_its_own, .init = set_up_limited, .fini = tear
 		cr_expect_geq(open_flow(UDP, (uint16_t)(7000 + i), 53, 0), 0);
 	cr_expect_eq(open_flow(UDP, 7100, 53, 0), -1);
 	expect_udp("in the outer mapping again", number, UDP_LIMIT);
+}
+
+/* Limits that come while an exception has an address hold for it, too, when it comes back. */
+Test(limits_meet, an_address_that_comes_back_is_limited, .init = set_up_unlimited, .fini = tear_down)
+{
+	struct mapping_spec exception = {
+		.in = { SUBSCRIBER, 32 }, .out = { OWN_OUT, 32 }, .sessions_per_user = 1000, .session_slots = 64
+	};
+	struct mapping_spec outer = { .in = { ADDR(10, 0, 0, 0), 24 },
+				      .out = { POOL, 30 },
+				      .sessions_per_user = 1000,
+				      .limit = { .sessions = { [LIMIT_UDP] = UDP_LIMIT } } };
+	int number = mappings_find_inside(mappings, SUBSCRIBER), r;
+	struct error err;
+
+	memcpy(exception.timeout_ticks, mappings_get(mappings, number)->timeout_ticks, sizeof(exception.timeout_ticks));
+	memcpy(outer.timeout_ticks, exception.timeout_ticks, sizeof(outer.timeout_ticks));
+	make_mapping(&exception, NULL);
+	cr_assert_eq(mappings_update_begin(mappings, &outer, &err), 0, "%s", err.text);
+	while ((r = mappings_update_step(mappings, &outer, &err)) > 0)
+		usleep(100);
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_update(mappings, &outer), 0);
+	count_limits();
+	cr_assert_eq(mappings_del(mappings, exception.in, exception.out), 0);
+	refresh_followed_routes();
+	count_limits();
+	for (uint16_t i = 0; i < UDP_LIMIT; i++)
+		cr_expect_geq(open_flow(UDP, (uint16_t)(5000 + i), 53, 0), 0);
+	cr_expect_eq(open_flow(UDP, 5100, 53, 0), -1);
+	expect_udp("as many as the limit", number, UDP_LIMIT);
 }
 
 /* A hairpin is a session of the host that opens it. */

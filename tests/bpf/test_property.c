@@ -113,6 +113,8 @@ static void step(struct property *t)
 	property_skip(t, 0);
 	if (property_scene->reachable && random_once(&t->r, 100))
 		property_change_portmaps(t);
+	if (property_scene->limited && random_once(&t->r, 150))
+		property_change_limits(t);
 	if (property_scene->renumbered && random_once(&t->r, 150))
 		property_change_plan(t);
 	if (property_scene->growing && random_once(&t->r, 20))
@@ -174,8 +176,9 @@ static void run_random_packets(const struct scene *scene, bool told)
 	cr_expect_gt(t.by_reason[REASON_in2out_translated], t.packets / 6);
 	cr_expect_gt(t.by_reason[REASON_out2in_translated], t.packets / 20);
 	cr_expect_gt(t.by_reason[REASON_hairpin_translated], 0);
-	cr_expect_gt(t.by_reason[REASON_drop_quota], 0);
-	cr_expect(t.by_reason[REASON_drop_ports_exhausted] > 0 || scene->renumbered || scene->excepted);
+	cr_expect(t.by_reason[REASON_drop_quota] > 0 || scene->limited);
+	cr_expect(t.by_reason[REASON_drop_ports_exhausted] > 0 || scene->renumbered || scene->excepted ||
+		  scene->limited);
 	cr_expect_gt(t.by_reason[REASON_drop_malformed], 0);
 	cr_expect_gt(counted(REASON_sessions_overflowed), 0);
 	if (scene->renumbered) {
@@ -193,11 +196,17 @@ static void run_random_packets(const struct scene *scene, bool told)
 	if (scene->growing) {
 		fprintf(stderr, "property: %llu sessions on granted ports, %u blocks revoked\n",
 			(unsigned long long)t.granted, t.revoked);
-		cr_expect_gt(t.granted, t.packets / 200);
-		cr_expect_gt(t.revoked, rounds_of(5));
-		cr_expect_gt(t.by_reason[REASON_drop_growth_exhausted], 0);
+		cr_expect_gt(t.granted, scene->limited ? 0 : t.packets / 200);
+		cr_expect_gt(t.revoked, scene->limited ? 0 : rounds_of(5));
+		cr_expect(t.by_reason[REASON_drop_growth_exhausted] > 0 || scene->limited);
 	}
-	if (!scene->reachable)
+	if (scene->limited) {
+		fprintf(stderr, "property: limits changed %u times\n", t.limits_changed);
+		cr_expect_gt(t.limits_changed, rounds_of(10));
+		cr_expect_gt(t.by_reason[REASON_drop_quota_protocol], 0);
+		cr_expect_gt(t.by_reason[REASON_drop_rate], 0);
+	}
+	if (!scene->reachable || scene->limited)
 		return;
 	cr_expect_gt(t.by_reason[REASON_drop_inbound_limit], 0);
 	cr_expect_gt(counted(REASON_sessions_inbound), t.packets / 500);
@@ -239,6 +248,37 @@ Test(property, random_packets_of_mappings_with_blocks_of_any_kind, .timeout = 0)
 Test(property, random_packets_while_blocks_are_granted_and_taken_back, .timeout = 0)
 {
 	run_random_packets(&property_growing, true);
+}
+
+static void run_limited(struct scene scene, bool told)
+{
+	scene.limited = true;
+	run_random_packets(&scene, told);
+}
+
+Test(property, random_packets_of_subscribers_with_limits, .timeout = 0)
+{
+	run_limited(property_plain, true);
+}
+
+Test(property, random_packets_of_subscribers_with_limits_that_can_be_reached, .timeout = 0)
+{
+	run_limited(property_reachable, true);
+}
+
+Test(property, random_packets_with_limits_while_mappings_are_replaced, .timeout = 0)
+{
+	run_limited(property_renumbered, false);
+}
+
+Test(property, random_packets_with_limits_while_exceptions_come_and_go, .timeout = 0)
+{
+	run_limited(property_excepted, false);
+}
+
+Test(property, random_packets_with_limits_while_blocks_are_granted, .timeout = 0)
+{
+	run_limited(property_growing, true);
 }
 
 /* The comparison above is one of two programs: without its slow path the main one takes ordinary packets all the same.

@@ -324,7 +324,7 @@ Test(race, eight_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
 /* The limits are set all the time, or now and then. */
 static void set_up_limits(void)
 {
-	user_limits = (struct limit_layout){ .sessions = { 9, 7, 5 }, .interval_ns = 2000000, .burst = 20 };
+	user_limits = (struct limit_layout){ .sessions = { 9, 7, 5 }, .interval_ns = 20000000, .burst = 20 };
 	limit_was_kept = true;
 	set_up_overflow();
 }

@@ -265,7 +265,8 @@ def test_a_reload_names_the_keys_that_change(lab, agent):
 def test_a_dry_run_tells_of_all_that_a_mapping_has(agent):
     agent.write(mappings=[MAPPING])
     agent.ctl("reload")
-    for changed in ({"endpoint_independent": {"mapping": ["udp"]}}, {"drain": 60}, {"spare": ["1.1.8.0/29"]}, {"until": "2040-01-01T00:00:00Z"}):
+    for changed in ({"limits": {"udp": 5, "new_per_second": 10}},
+                    {"endpoint_independent": {"mapping": ["udp"]}}, {"drain": 60}, {"spare": ["1.1.8.0/29"]}, {"until": "2040-01-01T00:00:00Z"}):
         agent.write(mappings=[{**MAPPING, **changed}])
         assert agent.ctl("reload", "--dry-run")["updated"] == [{**MAPPING, "name": None}], changed
 

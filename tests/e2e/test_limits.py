@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Limits of a subscriber beside the quota: sessions of a protocol, and sessions opened per second (RFC 6888 REQ-4, REQ-5)."""
 
+import json
+import socket
+import struct
+import subprocess
+
 import pytest
 from scapy.layers.inet import UDP
 
@@ -104,3 +109,70 @@ def test_bad_limits_are_refused_and_change_nothing(lab, options, message):
     text = lab.agent.refused("mapping", "set", MAPPING["in"], *options, status=status)
     assert message.split()[0].replace("_", "-") in text or message in text
     assert lab.agent.ctl("mapping", "list") == before
+
+
+def line_of(lab, host):
+    """The pin of the records of subscribers, and the key of the line of a host of the first mapping: lines follow records."""
+    base = MAPPING["in"].split("/", maxsplit=1)[0]
+    number = struct.unpack(">I", socket.inet_aton(host.addr))[0] - struct.unpack(">I", socket.inet_aton(base))[0]
+    return next(lab.agent.pins.glob("v*/subscriber_0")), list(struct.pack("<I", 2 ** (32 - int(MAPPING["in"].split("/")[1])) + number))
+
+
+def count_wrong(lab, host, udp, planted):
+    """Changes the count of UDP in a line, where it is as expected."""
+    pin, key = line_of(lab, host)
+    keys = [str(octet) for octet in key]
+    found = subprocess.run(["bpftool", "-j", "map", "lookup", "pinned", pin, "key", *keys], check=True, capture_output=True, text=True).stdout
+    line = [int(octet, 16) for octet in json.loads(found)["value"]]
+    assert struct.unpack_from("<3I", bytes(line)) == (0, udp, 0)
+    line[4:8] = struct.pack("<I", planted)
+    subprocess.run(["bpftool", "map", "update", "pinned", pin, "key", *keys, "value", *map(str, line)], check=True)
+
+
+def test_a_wrong_count_is_found_and_counted_again(lab):
+    lab.start(mappings=[LIMITED])
+    host = lab.host()
+    lab.open_udp(host, 5000)
+    count_wrong(lab, host, 1, 3)
+    refused(lab, host, 1)
+    for options in ((), ("--repair",)):
+        document = json.loads(lab.agent.command("-j", "check", *options).out)
+        (finding,) = document["findings"]
+        assert (finding["what"], finding["where"], finding["repaired"]) == ("limit-count", host.addr, bool(options))
+        assert "its line counts 0 TCP, 3 UDP and 0 ICMP sessions; 0, 1 and 0 are in its slots" in finding["text"]
+    wait_for(lambda: not limits_of(lab, host)["counting"], what="the counts")
+    assert limits_of(lab, host)["udp"] == {"sessions": 1, "limit": 3}
+    assert lab.agent.ctl("check")["findings"] == []
+    lab.open_udp(host, 5001)
+
+
+def test_an_address_that_comes_back_from_an_exception_is_limited(lab):
+    exception = {"in": "10.0.0.5/32", "out": "1.1.9.9/32"}
+    lab.start(mappings=[MAPPING, exception])
+    host = lab.host("10.0.0.5")
+    lab.agent.ctl("mapping", "set", MAPPING["in"], "--limit-udp", "2")
+    lab.agent.write(mappings=[{**MAPPING, "limits": {"udp": 2}}])
+    lab.agent.ctl("reload", "--force")
+    wait_for(lambda: not limits_of(lab, host)["counting"], what="the counts")
+    for port in (5000, 5001):
+        lab.open_udp(host, port)
+    refused(lab, host, 2)
+    assert limits_of(lab, host)["udp"] == {"sessions": 2, "limit": 2}
+
+
+def test_floods_leave_the_sessions_of_others(lab):
+    """A host that opens all it can, and strangers that flood one pool address: all packets of another subscriber arrive."""
+    lab.start(mappings=[{**MAPPING, "limits": {"udp": 100, "new_per_second": 50, "new_burst": 100}}])
+    noisy, other = lab.host(), lab.host()
+    out = lab.open_udp(other, 5000)
+    for first in range(0, 2000, 100):
+        lab.inside.send(*(lab.from_inside(noisy, UDP(sport=5000, dport=10000 + first + i) / b"flood") for i in range(100)))
+        lab.outside.send(*(lab.from_outside("1.1.1.0", UDP(sport=53, dport=30000 + first + i) / b"flood") for i in range(100)))
+        lab.inside.drain()
+        lab.outside.drain()
+        lab.open_udp(other, 5000)
+        lab.send_in(lab.from_outside(out[0], UDP(sport=53, dport=out[1]) / b"answer"), other, 5000)
+    found = limits_of(lab, noisy)
+    assert found["udp"]["sessions"] <= 100 and found["refused_protocol"] + found["refused_rate"] > 1000
+    assert limits_of(lab, other)["refused_rate"] == 0 and limits_of(lab, other)["udp"]["sessions"] == 1
+    assert lab.agent.counters()["drop_no_session"] > 1000

@@ -195,13 +195,13 @@ def test_sessions_of_addresses_that_one_gateway_had_elsewhere_are_copied_once_ga
     assert len(b.sessions(host.addr)) == 1
 
 
-def test_quotas_and_timeouts_may_differ_and_are_named(gateways):
-    gateways.prepare(0, sessions_per_user=50).start()
+def test_quotas_limits_and_timeouts_may_differ_and_are_named(gateways):
+    gateways.prepare(0, sessions_per_user=50, mappings=[{**MAPPING, "limits": {"udp": 7}}]).start()
     gateways.prepare(1, timeouts={"udp": 100}).start()
     gateways.wait_synchronised()
     for number in range(2):
         (difference,) = gateways.peer(number)["differences"]
-        assert not difference["matters"] and "sessions_per_user" in difference["text"] and "timeouts" in difference["text"]
+        assert not difference["matters"] and all(key in difference["text"] for key in ("sessions_per_user", "timeouts", "limits"))
         assert gateways.peer(number)["reason"] is None
         wait_for(lambda agent=gateways.labs[number].agent: agent.ctl("status")["troubles"] == [], what="no trouble")
     assert gateways.peer(0)["mapping_digest"] == gateways.peer(1)["mapping_digest"]

@@ -191,7 +191,8 @@ def holder(lab, port, at):
 
 
 def test_an_idle_block_is_taken_back_rests_and_is_free_and_who_knows_its_times(lab):
-    lab.start(mappings=[{**GROWING, "growth": {**GROWING["growth"], "idle": 1}}], unmatched="drop")
+    # It still rests when it is looked at.
+    lab.start(mappings=[{**GROWING, "growth": {**GROWING["growth"], "idle": 1, "rest": 6}}], unmatched="drop")
     host = lab.host("10.0.0.3")
     fill(lab, host)
     before = settled(lab)

@@ -65,6 +65,15 @@ end() {
     tail -n 80 "$logs/$name.log"
 }
 
+# The tests that failed and their places, as Criterion, pytest and compilers print them; the last lines, as CI may keep no more.
+say_failures() {
+    local name
+    for name in "${failed[@]}"; do
+        grep -aE '^\[(----|FAIL)\] |^(FAILED|ERROR) |^[^ ]+:[0-9]+:.*(error|warning)' "$logs/$name.log" | cut -c 1-200 | tail -n 16
+    done
+    say "failed: ${failed[*]}"
+}
+
 # Waits until one of the running steps has ended.
 wait_for_one() {
     local name said=$SECONDS
@@ -104,7 +113,7 @@ for step in "$@"; do
     [ $number = 1 ] && [ ${#failed[@]} != 0 ] && break
 done
 if [ ${#failed[@]} != 0 ]; then
-    say "failed: ${failed[*]}"
+    say_failures
     exit 1
 fi
 if [ ${#left_out[@]} = 0 ]; then say "everything passed"; else say "passed; ${#left_out[@]} left out: ${left_out[*]}"; fi

@@ -212,6 +212,7 @@ static int commit_mappings(struct change_plan *p, struct error *err)
 	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(context->mappings, &p->update[i].spec);
+	portmaps_settle_tenants(context->portmaps);
 	return r;
 }
 

@@ -59,14 +59,16 @@ void mapping_job_free(struct mapping_job *t)
 void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 {
 	unsigned at = 0;
+	int number;
 
 	while (m->order[at].number != t->number)
 		at++;
 	m->order[at] = m->order[--m->n_live];
 	order_changed(m);
 	/* Its replacement may have the same prefix. */
-	if (mappings_find(m, geometry_in(&t->record.geo), PREFIX_NONE) < 0)
-		mappings_hide_untranslated(m, &t->record.geo);
+	number = mappings_find(m, geometry_in(&t->record.geo), PREFIX_NONE);
+	if (number < 0 || mappings_get(m, number)->tenant != t->record.tenant)
+		mappings_hide_untranslated(m, &t->record);
 }
 
 static struct mapping_job *live(const struct mappings *m, int number)
@@ -210,6 +212,19 @@ int mappings_find_kept(const struct mappings *m, const struct mapping_spec *spec
 	return number < 0 ? mappings_find_retired(m, spec->in, spec->out) : number;
 }
 
+/* Its untranslated prefixes are the new tenant's before they are no more the other's. */
+static void set_tenant(struct mappings *m, int number, uint8_t tenant)
+{
+	struct mapping *record = &m->table[number]->record;
+	const struct mapping before = *record;
+
+	record->tenant = tenant;
+	if (mappings_show_untranslated(m, record))
+		log_error("an untranslated prefix is not the tenant's yet; reload the configuration");
+	__atomic_store_n(&m->d->mapping[number].tenant, tenant, __ATOMIC_RELAXED);
+	mappings_hide_untranslated(m, &before);
+}
+
 int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 {
 	int number = mappings_find_kept(m, spec);
@@ -232,8 +247,8 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
-	record->tenant = spec->tenant;
-	__atomic_store_n(&shared->tenant, spec->tenant, __ATOMIC_RELAXED);
+	if (record->tenant != spec->tenant)
+		set_tenant(m, number, spec->tenant);
 	binding_preparation_finish(t, &bindings);
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);

@@ -330,7 +330,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	    !mapping_bindings_complete(t) || !mapping_limits_complete(t))
 		return -ENOMEM;
 	/* Before they leave the index: no packet may be dropped for lack of a mapping. */
-	r = mappings_show_untranslated(m, g);
+	r = mappings_show_untranslated(m, &t->record);
 	if (r)
 		return r;
 	mappings_settle_overlaps(m, g);

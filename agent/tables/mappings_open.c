@@ -206,12 +206,12 @@ static void settle_drains(struct mappings *m)
 }
 
 /* Whether a key of the map is one of the prefixes of a mapping that is not translated. */
-static bool is_untranslated_piece(const struct mappings *m, const struct prefix_key *key)
+static bool is_untranslated_piece(const struct mappings *m, const struct tenant_prefix_key *key)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+		const struct mapping *record = &m->table[m->order[k].number]->record;
 
-		if (g->out_plen == PLEN_NONE && mappings_untranslated_key(g, key))
+		if (record->geo.out_plen == PLEN_NONE && mappings_untranslated_key(record, key))
 			return true;
 	}
 	return false;
@@ -220,8 +220,8 @@ static bool is_untranslated_piece(const struct mappings *m, const struct prefix_
 /* Removes prefixes without a mapping from the map `untranslated`, and enters missing ones. Returns 0 or -errno. */
 static int settle_untranslated(const struct mappings *m)
 {
-	_cleanup_free_ struct prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
-	struct prefix_key key, *at = NULL;
+	_cleanup_free_ struct tenant_prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
+	struct tenant_prefix_key key, *at = NULL;
 	unsigned n = 0;
 
 	if (!stale)
@@ -234,7 +234,7 @@ static int settle_untranslated(const struct mappings *m)
 	while (n--)
 		bpf_map_delete_elem(m->d->untranslated, &stale[n]);
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
-		int r = mappings_show_untranslated(m, &mappings_get(m, number)->geo);
+		int r = mappings_show_untranslated(m, mappings_get(m, number));
 
 		if (r)
 			return r;

@@ -21,6 +21,7 @@ struct portmap {
 	struct endpoint in;
 	struct endpoint out;
 	uint8_t proto;	    /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t tenant;	    /* number of its subscriber's tenant, set by portmaps_put(); 0: none */
 	uint8_t origin;	    /* enum portmap_origin */
 	uint8_t peer;	    /* number of the gateway that announced a lease; 0: this gateway's own */
 	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin uses it */
@@ -90,6 +91,9 @@ void portmaps_traffic(const struct portmaps *p, const struct portmap *portmap, s
 
 /* Marks subscribers in a prefix that have portmaps, in their records, as records of a new mapping have no marks. */
 void portmaps_mark(const struct portmaps *p, struct prefix in);
+
+/* Makes each portmap its mapping's tenant's, after mappings have got tenants, or have none any more. */
+void portmaps_settle_tenants(struct portmaps *p);
 
 /* Compares the map and the subscribers' records with the agent's records. Returns the number of portmaps compared. */
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings);

@@ -11,10 +11,10 @@
 
 struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction)
 {
-	struct endpoint e = direction == PORTMAP_OUT2IN ? m->out : m->in;
-
+	if (direction == PORTMAP_IN2OUT)
+		return portmap_key_inside(m->tenant, m->in.addr, m->in.port, m->proto);
 	return (struct portmap_key){
-		.addr = e.addr, .port = e.port, .proto = m->proto, .direction = (uint8_t)direction
+		.addr = m->out.addr, .port = m->out.port, .proto = m->proto, .direction = PORTMAP_OUT2IN
 	};
 }
 
@@ -44,6 +44,13 @@ static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, 
 		return NULL;
 	*ret_out = mapping_out_addr(g, mapping_subscriber(g, in_addr));
 	return mappings_subscriber(m, number, mapping_subscriber(g, in_addr));
+}
+
+uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m)
+{
+	int number = mappings_find_inside(p->m, m->in.addr);
+
+	return number < 0 ? m->tenant : mappings_get(p->m, number)->tenant;
 }
 
 /* More portmaps than this are taken to have every bit. */
@@ -259,10 +266,13 @@ static int put(struct portmaps *p, const struct portmap *m)
 
 int portmaps_put(struct portmaps *p, const struct portmap *m)
 {
-	int r = put(p, m);
+	struct portmap of = *m;
+	int r;
 
+	of.tenant = portmap_tenant(p, m);
+	r = put(p, &of);
 	if (!r)
-		tell_act(p, m, false);
+		tell_act(p, &of, false);
 	return r;
 }
 
@@ -288,6 +298,27 @@ int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 	portmap_flag(p, m.in.addr);
 	tell(p, &m, false);
 	return 0;
+}
+
+/* From inside it is found by the one key or the other at any time. */
+static void set_tenant(struct portmaps *p, struct portmap *m, uint8_t tenant)
+{
+	const struct portmap before = *m;
+
+	m->tenant = tenant;
+	if (portmap_write(p, m, PORTMAP_IN2OUT))
+		log_error("a portmap is not its tenant's yet; `detnatctl check --repair` tries again");
+	erase(p, &before, PORTMAP_IN2OUT);
+}
+
+void portmaps_settle_tenants(struct portmaps *p)
+{
+	for (const struct portmap *i = portmaps_next(p, NULL); i; i = portmaps_next(p, i)) {
+		uint8_t tenant = portmap_tenant(p, i);
+
+		if (tenant != i->tenant)
+			set_tenant(p, portmap_find(p, INDEX_BY_OUT, i->proto, i->out), tenant);
+	}
 }
 
 void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct portmap_traffic *ret)

@@ -35,6 +35,9 @@ int portmap_store(struct portmaps *p, const struct portmap *m);
 void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out);
 void portmap_store_free(struct portmaps *p);
 
+/* The tenant of its inside address; of an address without a mapping, the one that it had. */
+uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m);
+
 /* The entries of the datapath's map. */
 struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction);
 struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_direction direction);

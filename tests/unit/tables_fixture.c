@@ -95,7 +95,7 @@ void tables_make(struct datapath *d)
 					    &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 									   .map_flags = BPF_F_NO_PREALLOC });
 	d->untranslated =
-		bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "untranslated", sizeof(struct prefix_key), 4, MAX_MAPPINGS,
+		bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "untranslated", sizeof(struct tenant_prefix_key), 4, MAX_MAPPINGS,
 			       &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 							      .map_flags = BPF_F_NO_PREALLOC });
 	cr_assert(d->portmaps >= 0 && d->portmap_filters >= 0 && d->untranslated >= 0);

@@ -196,24 +196,53 @@ Test(mappings_nested, where_nothing_is_translated_the_datapath_finds_no_mapping)
 
 static int enter_untranslated(const char *addr, unsigned plen)
 {
-	const struct prefix_key key = { plen, htonl(tables_addr(addr)) };
+	const struct tenant_prefix_key key = { TENANT_BITS + plen, 0, htonl(tables_addr(addr)) };
 	const uint32_t none = 0;
 
 	return bpf_map_update_elem(d.untranslated, &key, &none, BPF_ANY);
 }
 
-static bool is_untranslated(const char *addr)
+static bool is_untranslated_of(uint8_t tenant, const char *addr)
 {
-	const struct prefix_key key = { 32, htonl(tables_addr(addr)) };
+	const struct tenant_prefix_key key = { TENANT_BITS + 32, htonl(tenant), htonl(tables_addr(addr)) };
 	uint32_t value;
 
 	return !bpf_map_lookup_elem(d.untranslated, &key, &value);
 }
 
+static bool is_untranslated(const char *addr)
+{
+	return is_untranslated_of(0, addr);
+}
+
+Test(mappings_nested, an_untranslated_prefix_is_so_for_its_own_tenant)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.64/26", "0.0.0.0/0");
+
+	add("10.0.0.0/24", "1.1.0.0/28");
+	spec.out = PREFIX_NONE;
+	spec.tenant = 200;
+	tables_add(m, &spec);
+	cr_expect(is_untranslated_of(200, "10.0.0.65"));
+	cr_expect_not(is_untranslated_of(0, "10.0.0.65"));
+	cr_expect_not(is_untranslated_of(72, "10.0.0.65"));
+	spec.tenant = 0;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	cr_expect(is_untranslated("10.0.0.65"));
+	cr_expect_not(is_untranslated_of(200, "10.0.0.65"));
+	spec.tenant = 200;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	open_again();
+	cr_expect(is_untranslated_of(200, "10.0.0.65"));
+	cr_expect_not(is_untranslated("10.0.0.65"));
+	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	cr_expect_not(is_untranslated_of(200, "10.0.0.65"));
+}
+
 /* An agent was killed between the map and the index, in either direction. */
 Test(mappings_nested, the_map_of_what_is_not_translated_agrees_with_the_mappings_after_a_start)
 {
-	const struct prefix_key kept = { 26, htonl(tables_addr("10.0.0.64")) };
+	const struct tenant_prefix_key kept = { TENANT_BITS + 26, 0, htonl(tables_addr("10.0.0.64")) };
 
 	add("10.0.0.0/24", "1.1.0.0/28");
 	add_untranslated("10.0.0.64/26");

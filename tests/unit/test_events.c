@@ -410,7 +410,10 @@ Test(events, refusal_names_the_innermost_mapping_of_the_subscriber)
 		uint32_t in_addr;
 		const char *mapping;
 	} rows[] = {
-		{ 0x0a000002, "city" }, { 0x0a000102, "shop" }, { 0x0a000182, "till" }, { 0x0a010002, "" },
+		{ 0x0a000002, "city" },
+		{ 0x0a000102, "shop" },
+		{ 0x0a000182, "till" },
+		{ 0x0a010002, "" },
 	};
 	_cleanup_config_ struct config *c =
 		config_of("{\"interfaces\": {\"inside\": [\"in0\"], \"outside\": [\"out0\"]}, \"mappings\": ["

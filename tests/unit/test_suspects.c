@@ -129,6 +129,14 @@ static uint64_t found(enum survey_kind kind)
 	return suspects_figures(suspects).now[kind];
 }
 
+/* Always the same: what the product hashes with, each process draws anew. */
+static uint64_t fixed_hash(uint64_t turn, uint64_t i)
+{
+	static const uint64_t key[2] = { 1, 2 };
+
+	return siphash13(key, (const uint64_t[]){ turn, i }, 2);
+}
+
 Test(hll, counts_distinct_items_within_its_error)
 {
 	for (uint32_t n = 1; n <= 65536; n *= 2) {
@@ -138,7 +146,7 @@ Test(hll, counts_distinct_items_within_its_error)
 			struct hll h = { 0 };
 
 			for (uint32_t i = 0; i < 2 * n; i++)
-				hll_add(&h, HASH_OF(turn, i % n));
+				hll_add(&h, fixed_hash(turn, i % n));
 
 			double error = ((double)hll_count(&h) - n) / n;
 
@@ -156,7 +164,7 @@ Test(hll, is_nearly_exact_for_few_items)
 	struct hll h = { 0 };
 
 	for (uint32_t i = 0; i < 20; i++)
-		hll_add(&h, HASH_OF(i));
+		hll_add(&h, fixed_hash(0, i));
 	cr_expect(hll_count(&h) >= 18 && hll_count(&h) <= 22, "%u", hll_count(&h));
 }
 
@@ -243,8 +251,11 @@ Test(suspects, one_line_has_all_thresholds_that_a_subscriber_reaches)
 	/* What was opened before the first pass is nobody's rate. */
 	pass_after(SECOND);
 	cr_expect_eq(heard.n, 1);
-	cr_expect_str_eq(heard.text, "subscriber 10.0.0.1 has 10 half-open TCP sessions (threshold 5), "
-				     "10 external addresses (threshold 5)");
+	/* How many external addresses is an estimate. */
+	cr_expect(!strncmp(heard.text, "subscriber 10.0.0.1 has 10 half-open TCP sessions (threshold 5), ", 65), "%s",
+		  heard.text);
+	cr_expect(strstr(heard.text, " external addresses (threshold 5)") && !strstr(heard.text, "openings"), "%s",
+		  heard.text);
 	open_more(HOST(0), 600);
 	open_more(HOST(1), 490);
 	pass_after(10 * SECOND);
@@ -386,7 +397,7 @@ Test(suspects, a_survey_counts_ports_that_are_asked_for_alone)
 	survey(&rules, 0);
 	cr_assert_eq(n_all, 1);
 	cr_expect_eq(all[0].n[SURVEY_HALF_OPEN], 8);
-	cr_expect_eq(all[0].n[SURVEY_DESTINATIONS], 8);
+	cr_expect(all[0].n[SURVEY_DESTINATIONS] > 4 && all[0].n[SURVEY_DESTINATIONS] <= 8);
 	rules.ports.n = 0;
 	survey(&rules, 1000);
 	cr_assert_eq(n_all, 2);
@@ -406,7 +417,7 @@ Test(suspects, copies_in_slots_do_not_count)
 	survey(&rules, 1000);
 	cr_assert_eq(n_all, 1);
 	cr_expect_eq(all[0].n[SURVEY_HALF_OPEN], 4);
-	cr_expect_eq(all[0].n[SURVEY_DESTINATIONS], 4);
+	cr_expect(all[0].n[SURVEY_DESTINATIONS] > 1 && all[0].n[SURVEY_DESTINATIONS] <= 4);
 	marked = 0xff;
 	survey(&rules, 1000);
 	cr_expect_eq(n_all, 0);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/notice.h"
 #include "peers/replication.h"
+#include "tables/mapping_tables.h"
 
 /* Between two reports of a subscriber. */
 #define TOLD_US 3600000000ULL
@@ -39,6 +40,14 @@ struct told {
 	uint64_t at_us;
 };
 
+/* Subscribers by a rate. */
+struct rate_list {
+	struct top_heap heap; /* of the pass under way */
+	bool known;	      /* likewise */
+	struct top_figure *highest;
+	size_t n_highest;
+};
+
 struct suspects {
 	const struct parts *parts;
 	uint32_t threshold[N_SURVEY_KINDS]; /* or SURVEY_NEVER */
@@ -47,10 +56,12 @@ struct suspects {
 	struct heap worst;		    /* of the pass under way, those to report */
 	uint64_t found[N_SURVEY_KINDS];	    /* in the pass under way */
 	uint64_t due;			    /* of these, subscribers not reported in the last hour */
-	struct top_heap rates;
-	bool rates_known; /* of the pass under way */
-	struct top_figure *highest;
-	size_t n_highest;
+	struct rate_list rates[N_SURVEY_KINDS];
+	/* Reading the datapath's counters of packets of strangers. */
+	uint64_t counted_us; /* when they were last set to 0; 0: never */
+	int number;	     /* of the mapping to go on with; -1: all are done */
+	uint32_t next;	     /* subscriber of it */
+	uint64_t elapsed_us; /* since counted_us, in the pass under way; 0: not known */
 	struct hash_table told;
 	uint64_t crowded_us, swept_us;
 	struct suspect_figures figures;
@@ -141,7 +152,8 @@ static void tell(const struct suspects *s, const struct surveyed *found)
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
 		if (s->threshold[kind] == SURVEY_NEVER)
 			continue;
-		notice_add_number(&n, kind_texts[kind], found->n[kind]);
+		if (found->n[kind])
+			notice_add_number(&n, kind_texts[kind], found->n[kind]);
 		if (found->n[kind] < s->threshold[kind])
 			continue;
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s %u %s (threshold %u)", used ? "," : "",
@@ -171,19 +183,24 @@ static int compare_worst_first(const void *a, const void *b)
 static void tell_all(struct suspects *s, uint64_t now_us)
 {
 	struct suspect *list = s->worst.items;
-	uint64_t told = 0;
+	uint64_t told = 0, again = 0;
 
 	forget_old(s, now_us);
 	if (s->worst.n)
 		qsort(list, s->worst.n, sizeof(*list), compare_worst_first);
 	for (size_t i = 0; i < s->worst.n; i++) {
+		/* Sessions and packets of strangers are found apart. */
+		if (was_told(s, list[i].found.in_addr, now_us)) {
+			again++;
+			continue;
+		}
 		if (!remember(s, list[i].found.in_addr, now_us))
 			break;
 		tell(s, &list[i].found);
 		told++;
 	}
 	s->figures.told += told;
-	s->figures.untold = s->due - told;
+	s->figures.untold = s->due - told - again;
 	heap_free(&s->worst);
 	if (!s->figures.untold || (s->crowded_us && now_us - s->crowded_us < CROWDED_US))
 		return;
@@ -224,26 +241,31 @@ static void note_suspect(struct suspects *s, const struct surveyed *found)
 		heap_replace_top(&worst, &s->worst, &x);
 }
 
-static void note_rate(struct suspects *s, const struct surveyed *found)
+static void note_rate(struct suspects *s, const struct surveyed *found, enum survey_kind kind)
 {
-	struct top_rank rank = { .first = found->n[SURVEY_RATE], .in_addr = found->in_addr };
-	uint32_t *least = &survey_rules(s->survey)->least[SURVEY_RATE];
+	struct top_rank rank = { .first = found->n[kind], .in_addr = found->in_addr };
+	struct top_heap *heap = &s->rates[kind].heap;
 
-	if (!rank.first || !top_heap_takes(&s->rates, &rank) || top_heap_put(&s->rates, &rank))
-		return;
-	/* Lower ones are of no interest any more, unless they are suspects. */
-	if (s->rates.heap.n == SUSPECTS_SHOWN) {
-		uint32_t lowest = (uint32_t)top_heap_ranks(&s->rates)->first;
+	if (rank.first && top_heap_takes(heap, &rank))
+		top_heap_put(heap, &rank);
+}
 
-		*least = lowest < s->threshold[SURVEY_RATE] ? lowest : s->threshold[SURVEY_RATE];
-	}
+/* Lower rates are of no interest once there are enough, unless they make suspects. */
+static void raise_least(struct suspects *s)
+{
+	const struct top_heap *heap = &s->rates[SURVEY_RATE].heap;
+	uint32_t lowest = heap->heap.n == SUSPECTS_SHOWN ? (uint32_t)top_heap_ranks(heap)->first : 1;
+
+	survey_rules(s->survey)->least[SURVEY_RATE] =
+		lowest < s->threshold[SURVEY_RATE] ? lowest : s->threshold[SURVEY_RATE];
 }
 
 static void report(void *arg, const struct surveyed *found)
 {
 	struct suspects *s = arg;
 
-	note_rate(s, found);
+	note_rate(s, found, SURVEY_RATE);
+	raise_least(s);
 	note_suspect(s, found);
 }
 
@@ -256,8 +278,10 @@ static void forget_pass(struct suspects *s)
 {
 	survey_free(take_pointer(s->survey));
 	heap_free(&s->worst);
-	top_heap_free(&s->rates);
-	s->rates.limit = SUSPECTS_SHOWN;
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
+		top_heap_free(&s->rates[kind].heap);
+		s->rates[kind].heap.limit = SUSPECTS_SHOWN;
+	}
 	memset(s->found, 0, sizeof(s->found));
 	s->due = 0;
 }
@@ -277,7 +301,12 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 		rules.copies = copies;
 		rules.copies_arg = replication;
 	}
-	s->rates_known = s->begun_us;
+	s->rates[SURVEY_RATE].known = s->begun_us;
+	s->number = 0;
+	s->next = 0;
+	s->elapsed_us = s->counted_us ? now_us - s->counted_us : 0;
+	s->counted_us = mappings_datapath(s->parts->mappings)->stranger_host ? now_us : 0;
+	s->rates[SURVEY_INBOUND].known = s->counted_us && s->elapsed_us;
 	if (s->begun_us)
 		rules.elapsed_us = now_us - s->begun_us;
 	if (survey_new(s->parts->mappings, &rules, &s->survey))
@@ -286,13 +315,63 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 	return s->survey;
 }
 
-static void keep_rates(struct suspects *s)
+/* Of the counters of some subscribers in a row. */
+static void read_counters(struct suspects *s, const struct mapping *m, uint32_t first, uint32_t n)
 {
-	struct top_rank *ranks = s->rates.heap.items;
-	struct top_figure *list;
-	size_t n = s->rates.heap.n;
+	struct stranger_line *lines = mappings_datapath(s->parts->mappings)->stranger_host;
 
-	if (!s->rates_known)
+	for (uint32_t i = first; i < first + n && m->first_subscriber + i < STRANGER_HOSTS; i++) {
+		uint32_t number = m->first_subscriber + i, packets;
+		uint32_t *counter = &lines[number >> STRANGER_LINE_SHIFT].packets[number & (STRANGER_LINE - 1)];
+		struct surveyed found = { .in_addr = m->geo.in_base + i };
+
+		if (!__atomic_load_n(counter, __ATOMIC_RELAXED))
+			continue;
+		packets = __atomic_exchange_n(counter, 0, __ATOMIC_RELAXED);
+		if (!s->elapsed_us)
+			continue;
+		found.n[SURVEY_INBOUND] = (uint32_t)(((uint64_t)packets * 1000000 + s->elapsed_us / 2) / s->elapsed_us);
+		note_rate(s, &found, SURVEY_INBOUND);
+		note_suspect(s, &found);
+	}
+}
+
+/* Counters read between two looks at the clock. */
+#define COUNTERS 4096U
+
+int suspects_step(struct suspects *s, unsigned budget_us)
+{
+	const struct mappings *m = s->parts->mappings;
+	uint64_t deadline_us = monotonic_us() + budget_us;
+
+	if (!s->survey || !mappings_datapath(m)->stranger_host || !s->counted_us)
+		return 0;
+	while ((s->number = mappings_next(m, s->number)) >= 0) {
+		const struct mapping *record = mappings_get(m, s->number);
+		uint64_t all = (uint64_t)record->geo.last_subscriber + 1;
+		uint32_t n = s->next + COUNTERS < all ? COUNTERS : s->next < all ? (uint32_t)(all - s->next) : 0;
+
+		if (mapping_has_slots(record))
+			read_counters(s, record, s->next, n);
+		s->next += n;
+		if (s->next >= all || !mapping_has_slots(record)) {
+			s->number++;
+			s->next = 0;
+		}
+		if (monotonic_us() >= deadline_us)
+			return 1;
+	}
+	s->number = (int)MAX_MAPPINGS;
+	return 0;
+}
+
+static void keep_rates(struct rate_list *r)
+{
+	struct top_rank *ranks = r->heap.heap.items;
+	struct top_figure *list;
+	size_t n = r->heap.heap.n;
+
+	if (!r->known)
 		return;
 	list = calloc(n + 1, sizeof(*list));
 	if (!list)
@@ -301,9 +380,9 @@ static void keep_rates(struct suspects *s)
 		qsort(ranks, n, sizeof(*ranks), top_rank_compare);
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct top_figure){ ranks[i].in_addr, (uint32_t)ranks[i].first };
-	free(s->highest);
-	s->highest = list;
-	s->n_highest = n;
+	free(r->highest);
+	r->highest = list;
+	r->n_highest = n;
 }
 
 void suspects_end(struct suspects *s, uint64_t now_us)
@@ -313,21 +392,23 @@ void suspects_end(struct suspects *s, uint64_t now_us)
 	survey_end(s->survey);
 	memcpy(s->figures.now, s->found, sizeof(s->found));
 	tell_all(s, now_us);
-	keep_rates(s);
+	keep_rates(&s->rates[SURVEY_RATE]);
+	keep_rates(&s->rates[SURVEY_INBOUND]);
 	forget_pass(s);
 }
 
 void suspects_abort(struct suspects *s)
 {
 	/* Some subscribers have new samples, and others old ones. */
-	s->begun_us = s->survey ? 0 : s->begun_us;
+	if (s->survey)
+		s->begun_us = s->counted_us = 0;
 	forget_pass(s);
 }
 
-const struct top_figure *suspects_rates(const struct suspects *s, size_t *ret_n)
+const struct top_figure *suspects_rates(const struct suspects *s, enum survey_kind kind, size_t *ret_n)
 {
-	*ret_n = s->n_highest;
-	return s->highest;
+	*ret_n = s->rates[kind].n_highest;
+	return s->rates[kind].highest;
 }
 
 struct suspect_figures suspects_figures(const struct suspects *s)
@@ -345,7 +426,7 @@ void suspects_configure(struct suspects *s, const struct config_suspects *c)
 	s->threshold[SURVEY_HALF_OPEN] = threshold_of(c->half_open);
 	s->threshold[SURVEY_DESTINATIONS] = threshold_of(c->destinations);
 	s->threshold[SURVEY_RATE] = threshold_of(c->rate);
-	s->threshold[SURVEY_INBOUND] = SURVEY_NEVER;
+	s->threshold[SURVEY_INBOUND] = threshold_of(c->inbound);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
 		s->figures.asked[kind] = s->threshold[kind] != SURVEY_NEVER;
 		if (!s->figures.asked[kind])
@@ -360,7 +441,7 @@ int suspects_new(const struct parts *parts, struct suspects **ret)
 	if (!s)
 		return -ENOMEM;
 	s->parts = parts;
-	s->rates.limit = SUSPECTS_SHOWN;
+	forget_pass(s);
 	suspects_configure(s, &(struct config_suspects){ 0 });
 	*ret = s;
 	return 0;
@@ -372,6 +453,7 @@ void suspects_free(struct suspects *s)
 		return;
 	forget_pass(s);
 	hash_free(&s->told);
-	free(s->highest);
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
+		free(s->rates[kind].highest);
 	free(s);
 }

@@ -29,11 +29,17 @@ void suspects_end(struct suspects *s, uint64_t now_us);
 void suspects_abort(struct suspects *s);
 
 /*
- * The subscribers that opened most sessions a second, from the pass before the last to the last: up to SUSPECTS_SHOWN,
- * the highest first, valid until a pass ends. NULL: not known yet.
+ * Before the end of a pass: reads what the datapath has counted, for about budget_us microseconds. 1: more to do, 0:
+ * done.
+ */
+int suspects_step(struct suspects *s, unsigned budget_us);
+
+/*
+ * The subscribers with the highest rate, SURVEY_RATE or SURVEY_INBOUND, from the pass before the last to the last: up
+ * to SUSPECTS_SHOWN, the highest first, valid until a pass ends. NULL: not known yet.
  */
 #define SUSPECTS_SHOWN 4096U
-const struct top_figure *suspects_rates(const struct suspects *s, size_t *ret_n);
+const struct top_figure *suspects_rates(const struct suspects *s, enum survey_kind kind, size_t *ret_n);
 
 struct suspect_figures {
 	bool asked[N_SURVEY_KINDS];   /* there is a threshold */

@@ -164,3 +164,35 @@ Test(strangers, a_pool_that_comes_later_counts_and_one_that_goes_does_not)
 	cr_assert_eq(rates_begin(&rates, mappings), 0);
 	expect_counted(0, 0);
 }
+
+static uint32_t counted_for_host(uint32_t in_addr)
+{
+	const struct mapping *m = mappings_get(mappings, mappings_find_inside(mappings, in_addr));
+	uint32_t number = m->first_subscriber + mapping_subscriber(&m->geo, in_addr);
+
+	return datapath.stranger_host[number / STRANGER_LINE].packets[number % STRANGER_LINE];
+}
+
+Test(strangers, to_a_subscriber_s_port_count_for_the_subscriber)
+{
+	static const struct row rows[] = {
+		{ "UDP to a port of the block", XDP_OUTSIDE, { TO(POOL), UDP, 9, PORT_LO }, DROPPED(drop_no_session) },
+		{ "TCP", XDP_OUTSIDE, { TO(POOL), TCP, 9, PORT_LO + 1, .flags = 2 }, DROPPED(drop_no_session) },
+		{ "to a port of no block", XDP_OUTSIDE, { TO(POOL), UDP, 9, 80 }, DROPPED(drop_no_session) },
+		{ "GRE", XDP_OUTSIDE, { TO(POOL), 47, .payload = 20 }, DROPPED(drop_protocol) },
+	};
+	struct error err;
+
+	cr_assert_eq(datapath_stranger_hosts_make(&datapath, &err), 0, "%s", err.text);
+	settings.attack = STRANGERS_BY_SUBSCRIBER;
+	reload_settings();
+	RUN_ROWS(rows);
+	cr_expect_eq(counted_for_host(SUBSCRIBER), 2, "%u", counted_for_host(SUBSCRIBER));
+	cr_expect_eq(counted_for_host(SUBSCRIBER + 1), 0);
+	expect_counted(0, 0);
+	settings.attack = STRANGERS_BY_ADDRESS | STRANGERS_BY_SUBSCRIBER;
+	reload_settings();
+	RUN_ROWS(rows);
+	cr_expect_eq(counted_for_host(SUBSCRIBER), 4);
+	expect_counted(4, 0);
+}

@@ -118,6 +118,8 @@ static void pass_after(uint64_t us)
 	while ((r = session_usage_step(u, 1000)) > 0)
 		;
 	cr_assert_eq(r, 0);
+	while (suspects_step(suspects, 0))
+		;
 	suspects_end(suspects, now_us);
 	session_usage_free(u);
 }
@@ -273,26 +275,26 @@ Test(suspects, rates_are_between_two_passes)
 	put(HOST(1), 0, 1, 443, SESSION_UDP);
 	put(HOST(2), 0, 1, 443, SESSION_UDP);
 	open_more(HOST(0), 77);
-	cr_expect_null(suspects_rates(suspects, &n));
+	cr_expect_null(suspects_rates(suspects, SURVEY_RATE, &n));
 	pass_after(SECOND);
-	cr_expect_null(suspects_rates(suspects, &n), "one pass shows no rate");
+	cr_expect_null(suspects_rates(suspects, SURVEY_RATE, &n), "one pass shows no rate");
 	open_more(HOST(0), 10);
 	open_more(HOST(1), 105);
 	pass_after(5 * SECOND);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_assert_eq(n, 2);
 	cr_expect(rates[0].in_addr == HOST(1) && rates[0].figure == 21);
 	cr_expect(rates[1].in_addr == HOST(0) && rates[1].figure == 2);
 	/* Two passes in quick succession: the rates stay. */
 	open_more(HOST(0), 1000);
 	pass_after(SECOND / 2);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect(n == 2 && rates[0].figure == 21);
 	pass_after(SECOND / 2);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect(n == 1 && rates[0].in_addr == HOST(0) && rates[0].figure == 1000);
 	pass_after(5 * SECOND);
-	suspects_rates(suspects, &n);
+	suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect_eq(n, 0);
 }
 
@@ -308,10 +310,10 @@ Test(suspects, a_pass_that_breaks_off_leaves_no_rate_behind)
 	cr_assert(suspects_begin(suspects, now_us));
 	suspects_abort(suspects);
 	pass_after(SECOND);
-	cr_expect_null(suspects_rates(suspects, &n));
+	cr_expect_null(suspects_rates(suspects, SURVEY_RATE, &n));
 	open_more(HOST(0), 7);
 	pass_after(SECOND);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect(n == 1 && rates[0].figure == 7);
 }
 

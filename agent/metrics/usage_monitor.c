@@ -223,7 +223,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (!r)
 		r = count_pools(u);
 	if (!r && u->suspects)
-		r = suspects_step(u->suspects, SLICE_US);
+		r = suspects_step(u->suspects, monotonic_us(), SLICE_US);
 	spent = monotonic_us() - begin;
 	u->pass_us += spent;
 	u->figures.busy_us += spent;

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/notice.h"
 #include "peers/replication.h"
-#include "tables/mapping_tables.h"
+#include "suspects/stranger_rates.h"
 
 /* Between two reports of a subscriber. */
 #define TOLD_US 3600000000ULL
@@ -30,6 +30,7 @@
 /* A subscriber that reached a threshold. */
 struct suspect {
 	uint32_t excess; /* the highest figure in relation to its threshold, EXCESS_ONE: 1 */
+	uint32_t kinds;	 /* bits: those that are known, as sessions and packets of strangers are found apart */
 	struct surveyed found;
 };
 #define EXCESS_ONE 256U
@@ -57,11 +58,7 @@ struct suspects {
 	uint64_t found[N_SURVEY_KINDS];	    /* in the pass under way */
 	uint64_t due;			    /* of these, subscribers not reported in the last hour */
 	struct rate_list rates[N_SURVEY_KINDS];
-	/* Reading the datapath's counters of packets of strangers. */
-	uint64_t counted_us; /* when they were last set to 0; 0: never */
-	int number;	     /* of the mapping to go on with; -1: all are done */
-	uint32_t next;	     /* subscriber of it */
-	uint64_t elapsed_us; /* since counted_us, in the pass under way; 0: not known */
+	struct stranger_rates strangers;
 	struct hash_table told;
 	uint64_t crowded_us, swept_us;
 	struct suspect_figures figures;
@@ -140,8 +137,9 @@ static void forget_old(struct suspects *s, uint64_t now_us)
 
 /* Reports */
 
-static void tell(const struct suspects *s, const struct surveyed *found)
+static void tell(const struct suspects *s, const struct suspect *suspect)
 {
+	const struct surveyed *found = &suspect->found;
 	char addr[ADDR_TEXT], list[TEXT] = "", text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_SUSPECTS, LOG_LEVEL_WARNING, "suspect", text);
 	size_t used = 0;
@@ -150,10 +148,9 @@ static void tell(const struct suspects *s, const struct surveyed *found)
 	n.in = (struct prefix){ found->in_addr, 32 };
 	notice_add_text(&n, "in_addr", addr);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
-		if (s->threshold[kind] == SURVEY_NEVER)
+		if (s->threshold[kind] == SURVEY_NEVER || !(suspect->kinds & 1U << kind))
 			continue;
-		if (found->n[kind])
-			notice_add_number(&n, kind_texts[kind], found->n[kind]);
+		notice_add_number(&n, kind_texts[kind], found->n[kind]);
 		if (found->n[kind] < s->threshold[kind])
 			continue;
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s %u %s (threshold %u)", used ? "," : "",
@@ -180,27 +177,45 @@ static int compare_worst_first(const void *a, const void *b)
 	return compare_excess(b, a);
 }
 
+/* One report for what is known of a subscriber: adds the later ones of a list to the first of each, and counts them. */
+static uint64_t merge(struct suspect *list, size_t n)
+{
+	uint64_t merged = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		struct suspect *first = list;
+
+		while (first->found.in_addr != list[i].found.in_addr)
+			first++;
+		if (first == &list[i])
+			continue;
+		first->kinds |= list[i].kinds;
+		for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
+			first->found.n[kind] += list[i].found.n[kind];
+		merged++;
+	}
+	return merged;
+}
+
 static void tell_all(struct suspects *s, uint64_t now_us)
 {
 	struct suspect *list = s->worst.items;
-	uint64_t told = 0, again = 0;
+	uint64_t told = 0, merged;
 
 	forget_old(s, now_us);
 	if (s->worst.n)
 		qsort(list, s->worst.n, sizeof(*list), compare_worst_first);
+	merged = merge(list, s->worst.n);
 	for (size_t i = 0; i < s->worst.n; i++) {
-		/* Sessions and packets of strangers are found apart. */
-		if (was_told(s, list[i].found.in_addr, now_us)) {
-			again++;
+		if (was_told(s, list[i].found.in_addr, now_us))
 			continue;
-		}
 		if (!remember(s, list[i].found.in_addr, now_us))
 			break;
-		tell(s, &list[i].found);
+		tell(s, &list[i]);
 		told++;
 	}
 	s->figures.told += told;
-	s->figures.untold = s->due - told - again;
+	s->figures.untold = s->due - told - merged;
 	heap_free(&s->worst);
 	if (!s->figures.untold || (s->crowded_us && now_us - s->crowded_us < CROWDED_US))
 		return;
@@ -227,9 +242,9 @@ static uint32_t excess_of(struct suspects *s, const struct surveyed *found)
 	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
-static void note_suspect(struct suspects *s, const struct surveyed *found)
+static void note_suspect(struct suspects *s, const struct surveyed *found, uint32_t kinds)
 {
-	struct suspect x = { .excess = excess_of(s, found), .found = *found };
+	struct suspect x = { .excess = excess_of(s, found), .kinds = kinds, .found = *found };
 
 	if (!x.excess || was_told(s, found->in_addr, s->begun_us))
 		return;
@@ -266,7 +281,15 @@ static void report(void *arg, const struct surveyed *found)
 
 	note_rate(s, found, SURVEY_RATE);
 	raise_least(s);
-	note_suspect(s, found);
+	note_suspect(s, found, ~(1U << SURVEY_INBOUND));
+}
+
+static void report_inbound(void *arg, const struct surveyed *found)
+{
+	struct suspects *s = arg;
+
+	note_rate(s, found, SURVEY_INBOUND);
+	note_suspect(s, found, 1U << SURVEY_INBOUND);
 }
 
 static uint32_t copies(void *arg, int number, uint32_t subscriber, uint64_t bits[static SURVEY_SLOT_WORDS])
@@ -302,11 +325,7 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 		rules.copies_arg = replication;
 	}
 	s->rates[SURVEY_RATE].known = s->begun_us;
-	s->number = 0;
-	s->next = 0;
-	s->elapsed_us = s->counted_us ? now_us - s->counted_us : 0;
-	s->counted_us = mappings_datapath(s->parts->mappings)->stranger_host ? now_us : 0;
-	s->rates[SURVEY_INBOUND].known = s->counted_us && s->elapsed_us;
+	stranger_rates_begin(&s->strangers);
 	if (s->begun_us)
 		rules.elapsed_us = now_us - s->begun_us;
 	if (survey_new(s->parts->mappings, &rules, &s->survey))
@@ -315,54 +334,9 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 	return s->survey;
 }
 
-/* Of the counters of some subscribers in a row. */
-static void read_counters(struct suspects *s, const struct mapping *m, uint32_t first, uint32_t n)
+int suspects_step(struct suspects *s, uint64_t now_us, unsigned budget_us)
 {
-	struct stranger_line *lines = mappings_datapath(s->parts->mappings)->stranger_host;
-
-	for (uint32_t i = first; i < first + n && m->first_subscriber + i < STRANGER_HOSTS; i++) {
-		uint32_t number = m->first_subscriber + i, packets;
-		uint32_t *counter = &lines[number >> STRANGER_LINE_SHIFT].packets[number & (STRANGER_LINE - 1)];
-		struct surveyed found = { .in_addr = m->geo.in_base + i };
-
-		if (!__atomic_load_n(counter, __ATOMIC_RELAXED))
-			continue;
-		packets = __atomic_exchange_n(counter, 0, __ATOMIC_RELAXED);
-		if (!s->elapsed_us)
-			continue;
-		found.n[SURVEY_INBOUND] = (uint32_t)(((uint64_t)packets * 1000000 + s->elapsed_us / 2) / s->elapsed_us);
-		note_rate(s, &found, SURVEY_INBOUND);
-		note_suspect(s, &found);
-	}
-}
-
-/* Counters read between two looks at the clock. */
-#define COUNTERS 4096U
-
-int suspects_step(struct suspects *s, unsigned budget_us)
-{
-	const struct mappings *m = s->parts->mappings;
-	uint64_t deadline_us = monotonic_us() + budget_us;
-
-	if (!s->survey || !mappings_datapath(m)->stranger_host || !s->counted_us)
-		return 0;
-	while ((s->number = mappings_next(m, s->number)) >= 0) {
-		const struct mapping *record = mappings_get(m, s->number);
-		uint64_t all = (uint64_t)record->geo.last_subscriber + 1;
-		uint32_t n = s->next + COUNTERS < all ? COUNTERS : s->next < all ? (uint32_t)(all - s->next) : 0;
-
-		if (mapping_has_slots(record))
-			read_counters(s, record, s->next, n);
-		s->next += n;
-		if (s->next >= all || !mapping_has_slots(record)) {
-			s->number++;
-			s->next = 0;
-		}
-		if (monotonic_us() >= deadline_us)
-			return 1;
-	}
-	s->number = (int)MAX_MAPPINGS;
-	return 0;
+	return s->survey ? stranger_rates_step(&s->strangers, now_us, budget_us, report_inbound, s) : 0;
 }
 
 static void keep_rates(struct rate_list *r)
@@ -392,6 +366,7 @@ void suspects_end(struct suspects *s, uint64_t now_us)
 	survey_end(s->survey);
 	memcpy(s->figures.now, s->found, sizeof(s->found));
 	tell_all(s, now_us);
+	s->rates[SURVEY_INBOUND].known = stranger_rates_known(&s->strangers);
 	keep_rates(&s->rates[SURVEY_RATE]);
 	keep_rates(&s->rates[SURVEY_INBOUND]);
 	forget_pass(s);
@@ -400,8 +375,10 @@ void suspects_end(struct suspects *s, uint64_t now_us)
 void suspects_abort(struct suspects *s)
 {
 	/* Some subscribers have new samples, and others old ones. */
-	if (s->survey)
-		s->begun_us = s->counted_us = 0;
+	if (s->survey) {
+		s->begun_us = 0;
+		stranger_rates_forget(&s->strangers);
+	}
 	forget_pass(s);
 }
 
@@ -441,6 +418,7 @@ int suspects_new(const struct parts *parts, struct suspects **ret)
 	if (!s)
 		return -ENOMEM;
 	s->parts = parts;
+	s->strangers.mappings = parts->mappings;
 	forget_pass(s);
 	suspects_configure(s, &(struct config_suspects){ 0 });
 	*ret = s;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Subscribers whose traffic looks like an infected host's: found by the pass through all sessions that serves the
- * metrics (sessions/survey.h), and reported once an hour each where they reach a threshold of `suspects`. Nothing is
- * kept: an agent that starts has reported nothing.
+ * metrics (sessions/survey.h) and in the counters of packets of strangers (suspects/stranger_rates.h), and reported
+ * once an hour each where they reach a threshold of `suspects`. Nothing is kept: an agent that starts has reported
+ * nothing.
  */
 #ifndef DETNAT_SUSPECTS_H
 #define DETNAT_SUSPECTS_H
@@ -29,10 +30,10 @@ void suspects_end(struct suspects *s, uint64_t now_us);
 void suspects_abort(struct suspects *s);
 
 /*
- * Before the end of a pass: reads what the datapath has counted, for about budget_us microseconds. 1: more to do, 0:
- * done.
+ * Before the end of a pass: reads what the datapath has counted, for about budget_us microseconds from now_us. 1: more
+ * to do, 0: done.
  */
-int suspects_step(struct suspects *s, unsigned budget_us);
+int suspects_step(struct suspects *s, uint64_t now_us, unsigned budget_us);
 
 /*
  * The subscribers with the highest rate, SURVEY_RATE or SURVEY_INBOUND, from the pass before the last to the last: up

@@ -54,7 +54,7 @@ SUBPROGRAM int stranger_count(__u32 addr)
 	return 0;
 }
 
-/* Counts a packet to a port of a mapping's subscriber that nothing has opened. Returns 0. */
+/* Counts a packet to a port of a mapping's subscriber. Returns 0. */
 SUBPROGRAM int stranger_count_host(const struct mapping *m, __u32 subscriber)
 {
 	__u32 number = m ? m->first_subscriber + subscriber : 0, key = number >> STRANGER_LINE_SHIFT;
@@ -77,6 +77,13 @@ static __always_inline int drop_stranger(__u32 addr, enum reason reason)
 	if (settings.attack & STRANGERS_BY_ADDRESS)
 		stranger_count(addr);
 	return drop(reason);
+}
+
+/* The same for one to a port of a mapping's subscriber. */
+static __always_inline int drop_stranger_to(const struct mapping *m, __u32 subscriber, __u32 addr, enum reason reason)
+{
+	stranger_met(m, subscriber);
+	return drop_stranger(addr, reason);
 }
 
 #endif

@@ -45,22 +45,15 @@ bool json_add_name(cJSON *object, const char *name, const char *text)
 	return *text ? cJSON_AddStringToObject(object, name, text) : cJSON_AddNullToObject(object, name);
 }
 
-void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m)
+void json_add_mapping_name(cJSON *object, const char *key, const struct config *c, const struct mapping *m)
 {
-	const struct geometry *g = &m->geo;
-	const char *name = config_mapping_name(r->context->active->config, geometry_in(g), geometry_out(g));
+	const char *name = config_mapping_name(c, geometry_in(&m->geo), geometry_out(&m->geo));
+	const char *tenant = tenant_name(c, m->tenant);
 
 	if (*name)
-		cJSON_AddStringToObject(object, "mapping", name);
-	json_add_tenant(object, r, m);
-}
-
-void json_add_tenant(cJSON *object, const struct request *r, const struct mapping *m)
-{
-	const char *name = tenant_name(r->context->active->config, m->tenant);
-
-	if (*name)
-		cJSON_AddStringToObject(object, "tenant", name);
+		cJSON_AddStringToObject(object, key, name);
+	if (*tenant)
+		cJSON_AddStringToObject(object, "tenant", tenant);
 }
 
 int request_tenant(const struct request *r, uint8_t *ret, struct error *err)

@@ -35,11 +35,8 @@ bool json_add_blocks(cJSON *object, const struct geometry *g);
 /* Adds "limits" for a subscriber of a mapping, unless that has none. */
 void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32_t in_addr);
 
-/* Adds "mapping", the name of a mapping of the tables, if it has one, and "tenant", if it is of one. */
-void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
-
-/* Adds "tenant", the name of the tenant whose subscribers a mapping has, if there is one. */
-void json_add_tenant(cJSON *object, const struct request *r, const struct mapping *m);
+/* Adds by `key` the name of a mapping of the tables, if it has one, and "tenant", the name of its tenant, if any. */
+void json_add_mapping_name(cJSON *object, const char *key, const struct config *c, const struct mapping *m);
 
 /* The number of the tenant that the argument `tenant` of a request names; 0: none is given. 0, or -ENOENT with err. */
 int request_tenant(const struct request *r, uint8_t *ret, struct error *err);

@@ -19,7 +19,6 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 {
 	const struct mapping *m = e->mapping;
 	cJSON *object = m ? cJSON_AddObjectToObject(json, "mapping") : cJSON_AddNullToObject(json, "mapping");
-	const char *name;
 
 	if (!m)
 		return;
@@ -28,11 +27,7 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 		cJSON_AddNullToObject(object, "out");
 	else
 		json_add_prefix(object, "out", geometry_out(&m->geo));
-	name = config_mapping_name(e->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo));
-	if (*name)
-		cJSON_AddStringToObject(object, "name", name);
-	if (*tenant_name(e->context->active->config, m->tenant))
-		cJSON_AddStringToObject(object, "tenant", tenant_name(e->context->active->config, m->tenant));
+	json_add_mapping_name(object, "name", e->context->active->config, m);
 	json_add_u64(object, "sharing_ratio", m->geo.ratio ? m->geo.ratio : 1);
 	json_add_u64(object, "ports_per_host", m->geo.ports_per_host);
 	json_add_blocks(object, &m->geo);

@@ -47,7 +47,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_addr(json, "out_addr", block.out_addr);
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
-	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
 	json_add_draining(json, r->context->mappings, addr);
 	json_add_grants(json, r->context->grants, mappings_get(r->context->mappings, number), addr);
 	*ret_result = json;
@@ -68,7 +68,7 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", m->in.addr);
-	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
 	return json;
 }
 
@@ -88,7 +88,7 @@ static int reverse_shared(const struct request *r, const struct mapping *m, stru
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", i->in_addr);
 	json_add_block(cJSON_AddObjectToObject(json, "granted"), i);
-	json_add_mapping_name(json, r, m);
+	json_add_mapping_name(json, "mapping", r->context->active->config, m);
 	*ret = json;
 	return json ? 0 : -ENOMEM;
 }
@@ -169,7 +169,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 		add_former(json, geometry_in(g), geometry_out(g));
 	}
 	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
-	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
 }

@@ -216,7 +216,7 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
 	json_add_grants(json, r->context->grants, mapping, addr);
 	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, addr), addr);
-	json_add_mapping_name(json, r, mapping);
+	json_add_mapping_name(json, "mapping", r->context->active->config, mapping);
 	return json;
 }
 

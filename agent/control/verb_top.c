@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "control/handlers.h"
-#include "peers/replication.h"
 #include "sessions/survey.h"
 #include "sessions/top.h"
 #include "suspects/suspects.h"
@@ -56,25 +55,14 @@ static int send_lines(struct request *r, struct listing *l)
 	return l->sent < n;
 }
 
-static int compare_ranks(const void *a, const void *b)
-{
-	return top_rank_compare(a, b);
-}
-
 /* The subscribers that the first pass has found, for the second. 0 or -ENOMEM. */
 static int take_highest(struct listing *l)
 {
-	struct top_rank *ranks = l->highest.heap.items;
-	size_t n = l->highest.heap.n;
-	_cleanup_free_ struct top_figure *list = calloc(n + 1, sizeof(*list));
+	_cleanup_free_ struct top_figure *list = NULL;
+	size_t n;
 
-	if (!list || l->failed)
+	if (l->failed || top_heap_figures(&l->highest, &list, &n))
 		return -ENOMEM;
-	if (n)
-		qsort(ranks, n, sizeof(*ranks), compare_ranks);
-	for (size_t i = 0; i < n; i++)
-		list[i] = (struct top_figure){ ranks[i].in_addr, (uint32_t)ranks[i].first };
-	top_heap_free(&l->highest);
 	return top_new_of(l->parts->mappings, l->parts->grants, list, n, &l->top);
 }
 
@@ -134,24 +122,17 @@ static void on_surveyed(void *arg, const struct surveyed *s)
 		survey_rules(l->survey)->least[l->kind] = (uint32_t)top_heap_ranks(&l->highest)->first;
 }
 
-static uint32_t copies(void *arg, int number, uint32_t subscriber, uint64_t bits[static SURVEY_SLOT_WORDS])
-{
-	return replication_copies(arg, number, subscriber, bits);
-}
+_Static_assert(PORT_LIST_MAX <= SURVEY_PORTS, "a survey takes the ports of a request");
 
 static int begin_survey(struct listing *l, const char *ports)
 {
-	struct replication *replication = l->parts->replication;
 	struct survey_rules rules = { .report = on_surveyed, .arg = l };
 
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
 		rules.least[kind] = kind == l->kind ? 1 : SURVEY_NEVER;
 	if (ports && port_list_parse(ports, rules.ports.port, &rules.ports.n))
 		return -EINVAL;
-	if (replication && replication_peers(replication)) {
-		rules.copies = copies;
-		rules.copies_arg = replication;
-	}
+	suspects_leave_out_copies(l->parts, &rules);
 	l->highest.limit = l->limit;
 	return survey_new(l->parts->mappings, &rules, &l->survey);
 }

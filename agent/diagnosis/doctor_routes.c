@@ -381,7 +381,8 @@ static uint64_t neighbours_of(const struct config *c, const struct address *a)
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		struct prefix in = c->mappings[i].in;
 
-		if (overlap(in, own))
+		/* The mapping around an exception counts its addresses, too. */
+		if (overlap(in, own) && !config_find_around(c, in))
 			sum += prefix_within(in, own) ? prefix_count(in) : prefix_count(own);
 	}
 	return sum;

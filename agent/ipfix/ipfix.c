@@ -107,9 +107,11 @@ void ipfix_event(struct ipfix *x, const struct nat_event *of, uint64_t wall_ms)
 	struct ipfix_shared *s = &x->shared;
 	int layout;
 
+	if (!s->settings.enabled)
+		return;
 	e->tenant = tenant_of(x, of);
 	layout = ipfix_layout_of(e);
-	if (!s->settings.enabled || layout < 0 || !(s->settings.events & ipfix_layout_event(layout)))
+	if (layout < 0 || !(s->settings.events & ipfix_layout_event(layout)))
 		return;
 	if (wall_ms > s->now_ms)
 		s->now_ms = wall_ms;

@@ -219,14 +219,29 @@ static const struct family of_interfaces[] = {
 #define N_OF_DRAINS   ARRAY_SIZE(of_drains)
 #define N_FAMILIES    (N_OF_MAPPINGS + N_OF_DRAINS + ARRAY_SIZE(of_interfaces))
 
+static void write_prefixes(char labels[static LABELS_TEXT], struct prefix in, struct prefix out)
+{
+	char inside[ADDR_TEXT], outside[ADDR_TEXT];
+
+	snprintf(labels, LABELS_TEXT, "inside=\"%s\",outside=\"%s\"", prefix_text(in, inside),
+		 prefix_text(out, outside));
+}
+
+/* Adds a label, unless its value is "". The value is a name of the configuration, which needs no escapes. */
+static void add_label(char labels[static LABELS_TEXT], const char *name, const char *value)
+{
+	size_t used = strlen(labels);
+
+	if (*value)
+		snprintf(&labels[used], LABELS_TEXT - used, ",%s=\"%s\"", name, value);
+}
+
 static void write_mapping(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping *map = mappings_get(from->mappings, number);
 	const struct prefix in = geometry_in(&map->geo);
 	const struct prefix out_prefix = geometry_out(&map->geo);
-	const char *name = config_mapping_name(from->active->config, in, out_prefix);
-	const char *tenant = tenant_name(from->active->config, map->tenant);
-	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
+	char labels[LABELS_TEXT];
 	const struct item i = {
 		.from = from,
 		.labels = labels,
@@ -238,10 +253,9 @@ static void write_mapping(const struct parts *from, const struct family *f, int 
 
 	if (map->geo.out_plen == PLEN_NONE)
 		return;
-	/* A name has no characters to be escaped. */
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s%s%s%s", prefix_text(in, inside),
-		 prefix_text(out_prefix, outside), *name ? ",mapping=\"" : "", name, *name ? "\"" : "",
-		 *tenant ? ",tenant=\"" : "", tenant, *tenant ? "\"" : "");
+	write_prefixes(labels, in, out_prefix);
+	add_label(labels, "mapping", config_mapping_name(from->active->config, in, out_prefix));
+	add_label(labels, "tenant", tenant_name(from->active->config, map->tenant));
 	f->write(&i);
 }
 
@@ -259,25 +273,23 @@ static void write_interface(const struct parts *from, const struct family *f, in
 	};
 
 	metrics_escape(interface->name, name, sizeof(name));
-	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"%s%s%s", name, roles_text(interface->roles),
-		 tenant ? ",tenant=\"" : "", tenant ? tenant->name : "", tenant ? "\"" : "");
+	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, roles_text(interface->roles));
+	add_label(labels, "tenant", tenant ? tenant->name : "");
 	f->write(&i);
 }
 
 static void write_drain(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping_drain *drain;
-	const struct geometry *g;
-	const char *tenant;
-	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
+	const struct mapping *map;
+	char labels[LABELS_TEXT];
 	struct item i = { .from = from, .labels = labels, .family = f->name, .out = out };
 
 	mappings_drains(from->mappings, &drain);
 	i.drain = &drain[number];
-	g = &mappings_get(from->mappings, i.drain->number)->geo;
-	tenant = tenant_name(from->active->config, mappings_get(from->mappings, i.drain->number)->tenant);
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_text(i.drain->in, inside),
-		 prefix_text(geometry_out(g), outside), *tenant ? ",tenant=\"" : "", tenant, *tenant ? "\"" : "");
+	map = mappings_get(from->mappings, i.drain->number);
+	write_prefixes(labels, i.drain->in, geometry_out(&map->geo));
+	add_label(labels, "tenant", tenant_name(from->active->config, map->tenant));
 	f->write(&i);
 }
 

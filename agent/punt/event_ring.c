@@ -103,10 +103,9 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 
 static const char *mapping_of(const struct config *c, uint32_t addr)
 {
-	for (size_t i = 0; c && i < c->n_mappings; i++)
-		if (prefix_holds(c->mappings[i].in, addr))
-			return c->mappings[i].name;
-	return "";
+	const struct config_mapping *m = c ? config_mapping_of(c, addr) : NULL;
+
+	return m ? m->name : "";
 }
 
 static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const struct config *c)

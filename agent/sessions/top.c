@@ -438,3 +438,21 @@ void top_heap_free(struct top_heap *h)
 {
 	heap_free(&h->heap);
 }
+
+int top_heap_figures(struct top_heap *h, struct top_figure **ret, size_t *ret_n)
+{
+	struct top_rank *found = h->heap.items;
+	size_t n = h->heap.n;
+	struct top_figure *list = calloc(n + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	if (n)
+		qsort(found, n, sizeof(*found), top_rank_compare);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct top_figure){ found[i].in_addr, (uint32_t)found[i].first };
+	top_heap_free(h);
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}

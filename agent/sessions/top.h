@@ -84,4 +84,10 @@ int top_rank_compare(const void *a, const void *b);
 
 void top_heap_free(struct top_heap *h);
 
+/*
+ * The subscribers of a heap with the first figure of their ranks, the highest first, in a list that the caller frees.
+ * Empties the heap. 0, or -ENOMEM: the heap is as it was.
+ */
+int top_heap_figures(struct top_heap *h, struct top_figure **ret, size_t *ret_n);
+
 #endif

@@ -252,6 +252,14 @@ static uint32_t copies(void *arg, int number, uint32_t subscriber, uint64_t bits
 	return replication_copies(arg, number, subscriber, bits);
 }
 
+void suspects_leave_out_copies(const struct parts *parts, struct survey_rules *rules)
+{
+	if (!parts->replication || !replication_peers(parts->replication))
+		return;
+	rules->copies = copies;
+	rules->copies_arg = parts->replication;
+}
+
 static void forget_pass(struct suspects *s)
 {
 	survey_free(take_pointer(s->survey));
@@ -264,7 +272,6 @@ static void forget_pass(struct suspects *s)
 
 struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 {
-	struct replication *replication = s->parts->replication;
 	struct survey_rules rules = { .report = report, .arg = s, .elapsed_us = SURVEY_FIRST };
 
 	forget_pass(s);
@@ -273,10 +280,7 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 	memcpy(rules.least, s->threshold, sizeof(rules.least));
 	rules.least[SURVEY_RATE] = 1;
 	rules.least[SURVEY_INBOUND] = SURVEY_NEVER;
-	if (replication && replication_peers(replication)) {
-		rules.copies = copies;
-		rules.copies_arg = replication;
-	}
+	suspects_leave_out_copies(s->parts, &rules);
 	s->rates_known = s->begun_us;
 	if (s->begun_us)
 		rules.elapsed_us = now_us - s->begun_us;
@@ -288,19 +292,11 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 
 static void keep_rates(struct suspects *s)
 {
-	struct top_rank *ranks = s->rates.heap.items;
 	struct top_figure *list;
-	size_t n = s->rates.heap.n;
+	size_t n;
 
-	if (!s->rates_known)
+	if (!s->rates_known || top_heap_figures(&s->rates, &list, &n))
 		return;
-	list = calloc(n + 1, sizeof(*list));
-	if (!list)
-		return;
-	if (n)
-		qsort(ranks, n, sizeof(*ranks), top_rank_compare);
-	for (size_t i = 0; i < n; i++)
-		list[i] = (struct top_figure){ ranks[i].in_addr, (uint32_t)ranks[i].first };
 	free(s->highest);
 	s->highest = list;
 	s->n_highest = n;

@@ -35,6 +35,9 @@ void suspects_abort(struct suspects *s);
 #define SUSPECTS_SHOWN 4096U
 const struct top_figure *suspects_rates(const struct suspects *s, size_t *ret_n);
 
+/* Has a survey leave out the sessions that peers have copied here, if there are peers. */
+void suspects_leave_out_copies(const struct parts *parts, struct survey_rules *rules);
+
 struct suspect_figures {
 	bool asked[N_SURVEY_KINDS];   /* there is a threshold */
 	uint64_t now[N_SURVEY_KINDS]; /* subscribers that reached it in the last pass */

@@ -5,6 +5,7 @@
 
 #include "binding_fixture.h"
 #include "told_routes.h"
+#include "update_fixture.h"
 
 uint64_t *entry_of(uint8_t proto, int out_port)
 {
@@ -42,14 +43,9 @@ void set_protocols(uint8_t mapping, uint8_t filtering)
 				     .out = { POOL, 30 },
 				     .sessions_per_user = 1000,
 				     .bindings = { .mapping = mapping, .filtering = filtering, .inbound = 25 } };
-	struct error err;
-	int r;
 
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_update_begin(mappings, &spec, &err), 0, "%s", err.text);
-	while ((r = mappings_update_step(mappings, &spec, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
+	begin_update(&spec);
 	cr_assert_eq(mappings_update(mappings, &spec), 0);
 }
 

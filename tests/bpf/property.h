@@ -90,8 +90,6 @@ void property_change_exceptions(struct property *t);
 void property_end_cut(struct property *t);
 /* Grants a block, closes one for openings, or takes one back, as an agent does. */
 void property_change_grants(struct property *t);
-/* Counts the sessions of lines that want it, as the agent does. */
-void property_count_limits(void);
 /* Gives a mapping other limits, or none. */
 void property_change_limits(struct property *t);
 /* Limits that a mapping may have, put into it. */

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Limits of the property test: set, changed and taken away at random, and compared with the sessions in the tables. */
 #include <time.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
 #include "property.h"
 #include "sessions/limit_count.h"
-#include "tables/mapping_changes.h"
+#include "update_fixture.h"
 
 uint64_t property_clock_ns(void)
 {
@@ -64,17 +63,6 @@ void property_random_limits(struct property *t, struct model_mapping *m)
 	m->rated = !none && random_once(&t->r, 2);
 }
 
-void property_count_limits(void)
-{
-	struct limit_count *c = limit_count_new(mappings);
-	int r;
-
-	while (c && (r = limit_count_step(c, 1000)) != LIMIT_COUNT_DONE)
-		if (r == LIMIT_COUNT_WAITS)
-			usleep(100);
-	limit_count_free(c);
-}
-
 void property_change_limits(struct property *t)
 {
 	size_t at = random_below(&t->r, (uint32_t)property_scene->n_mappings);
@@ -88,16 +76,12 @@ void property_change_limits(struct property *t)
 	property_random_limits(t, m);
 	property_spec_of(m, &spec);
 	property_events_apply();
-	r = mappings_update_begin(mappings, &spec, &err);
-	cr_assert_eq(r, 0, "%s", err.text);
-	while ((r = mappings_update_step(mappings, &spec, &err)) > 0)
-		usleep(100);
-	cr_assert_eq(r, 0, "%s", err.text);
+	begin_update(&spec);
 	while ((r = mappings_update_prepare(mappings, &spec, &err)) > 0)
 		;
 	cr_assert_eq(r, 0, "%s", err.text);
 	cr_assert_eq(mappings_update(mappings, &spec), 0);
-	property_count_limits();
+	count_limits();
 	/* Searches in vain were so at the former limits. */
 	property_skip(t, 1);
 	t->limits_changed++;

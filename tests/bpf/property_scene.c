@@ -10,6 +10,7 @@
 #include "property.h"
 #include "tables/mapping_changes.h"
 #include "tables/portmap_table.h"
+#include "update_fixture.h"
 
 #define ALL_BINDINGS (BINDING_UDP | BINDING_TCP | BINDING_ICMP)
 
@@ -435,7 +436,7 @@ static void delete_exception(struct property *t, size_t at)
 	set_number(t, current.n_mappings - 1);
 	forget_sessions(t, &gone);
 	cut_off(t);
-	property_count_limits();
+	count_limits();
 	t->left = true;
 }
 

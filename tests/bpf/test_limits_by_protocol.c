@@ -15,6 +15,7 @@
 #include "binding_fixture.h"
 #include "sessions/limit_count.h"
 #include "told_routes.h"
+#include "update_fixture.h"
 
 #define SYN 0x02
 #define FIN 0x01
@@ -348,15 +349,9 @@ static void update(const struct limit_layout *wanted)
 	struct mapping_spec spec = {
 		.in = { ADDR(10, 0, 0, 0), 24 }, .out = { POOL, 30 }, .sessions_per_user = 1000, .limit = *wanted
 	};
-	struct limit_count *c;
-	struct error err;
-	int r = 0;
 
 	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_update_begin(mappings, &spec, &err), 0, "%s", err.text);
-	while ((r = mappings_update_step(mappings, &spec, &err)) > 0)
-		usleep(100);
-	cr_assert_eq(r, 0, "%s", err.text);
+	begin_update(&spec);
 	settings.limits = (uint8_t)limit_layout_any(wanted);
 	reload_settings();
 	cr_assert_eq(mappings_update(mappings, &spec), 0);
@@ -368,11 +363,7 @@ static void update(const struct limit_layout *wanted)
 						(struct endpoint){ EXTERNAL, 53 }, 0),
 			      0);
 	}
-	c = limit_count_new(mappings);
-	while (c && (r = limit_count_step(c, 1000)) != LIMIT_COUNT_DONE)
-		if (r == LIMIT_COUNT_WAITS)
-			usleep(1000);
-	limit_count_free(c);
+	count_limits();
 }
 
 /* The first limit counts the sessions there are; another value, and none, come at once. */

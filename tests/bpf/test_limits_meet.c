@@ -11,8 +11,8 @@
 #include "copies/copy_program.h"
 #include "drain_fixture.h"
 #include "grant_fixture.h"
-#include "sessions/limit_count.h"
 #include "told_routes.h"
+#include "update_fixture.h"
 
 #define UDP_LIMIT 4
 #define SYN	  0x02
@@ -32,18 +32,6 @@ static void set_up_unlimited(void)
 	set_up();
 	settings.limits = 1;
 	reload_settings();
-}
-
-/* As the agent does, for lines that want it. */
-static void count_limits(void)
-{
-	struct limit_count *c = limit_count_new(mappings);
-	int r;
-
-	while (c && (r = limit_count_step(c, 1000)) != LIMIT_COUNT_DONE)
-		if (r == LIMIT_COUNT_WAITS)
-			usleep(1000);
-	limit_count_free(c);
 }
 
 TestSuite(limits_meet, .timeout = 60);
@@ -153,16 +141,12 @@ Test(limits_meet, an_address_that_comes_back_is_limited, .init = set_up_unlimite
 				      .out = { POOL, 30 },
 				      .sessions_per_user = 1000,
 				      .limit = { .sessions = { [LIMIT_UDP] = UDP_LIMIT } } };
-	int number = mappings_find_inside(mappings, SUBSCRIBER), r;
-	struct error err;
+	int number = mappings_find_inside(mappings, SUBSCRIBER);
 
 	memcpy(exception.timeout_ticks, mappings_get(mappings, number)->timeout_ticks, sizeof(exception.timeout_ticks));
 	memcpy(outer.timeout_ticks, exception.timeout_ticks, sizeof(outer.timeout_ticks));
 	make_mapping(&exception, NULL);
-	cr_assert_eq(mappings_update_begin(mappings, &outer, &err), 0, "%s", err.text);
-	while ((r = mappings_update_step(mappings, &outer, &err)) > 0)
-		usleep(100);
-	cr_assert_eq(r, 0, "%s", err.text);
+	begin_update(&outer);
 	cr_assert_eq(mappings_update(mappings, &outer), 0);
 	count_limits();
 	cr_assert_eq(mappings_del(mappings, exception.in, exception.out), 0);

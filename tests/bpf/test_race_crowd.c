@@ -9,10 +9,9 @@
 
 #include "race.h"
 #include "sessions/check.h"
-#include "sessions/limit_count.h"
-#include "tables/mapping_changes.h"
 #include "staged.h"
 #include "told_routes.h"
+#include "update_fixture.h"
 #include "../unit/rounds.h"
 
 static volatile int stop;
@@ -167,30 +166,6 @@ static void add_crowd(uint8_t in_plen, uint32_t slots, uint32_t quota)
 	make_mapping(&spec, NULL);
 }
 
-/* Makes the lines that a change wants. */
-static void change_limits(const struct mapping_spec *spec)
-{
-	struct error err;
-	int r = mappings_update_begin(mappings, spec, &err);
-
-	cr_assert_eq(r, 0, "%s", err.text);
-	while ((r = mappings_update_step(mappings, spec, &err)) > 0)
-		usleep(100);
-	cr_assert_eq(r, 0, "%s", err.text);
-}
-
-/* The crowd keeps opening meanwhile, so that a subscriber may have to wait for a later pass. */
-static void count_limits(void)
-{
-	struct limit_count *c = limit_count_new(mappings);
-	int r;
-
-	while (c && (r = limit_count_step(c, 1000)) != LIMIT_COUNT_DONE)
-		if (r == LIMIT_COUNT_WAITS)
-			usleep(1000);
-	limit_count_free(c);
-}
-
 /* At any time, the sessions of a protocol are at most as many as its limit. */
 static void expect_below_limits(void)
 {
@@ -241,7 +216,7 @@ static unsigned be_agent(time_t end, uint32_t quota)
 			sessions_close_in(mappings, in,
 					  (struct endpoint){ EXTERNAL, (uint16_t)(80 + rand() % ENDPOINTS) }, 0);
 		}
-		change_limits(&spec);
+		begin_update(&spec);
 		cr_assert_eq(mappings_update(mappings, &spec), 0);
 		count_limits();
 		cr_expect_eq(compare_tables(rounds & 1), 0, "round %u", rounds);

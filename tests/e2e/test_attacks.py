@@ -5,7 +5,6 @@ import contextlib
 import os
 import pathlib
 import re
-import socket
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from scapy.layers.l2 import GRE
 from agent import wait_for
 from frame_flood import Flood
 from lab import SERVER, block_of
+from syslog_collector import Collector
 from test_ctl_monitor import monitor
 from test_metrics import samples
 
@@ -310,14 +310,9 @@ def test_a_program_that_goes_later_is_told_and_the_rest_works(lab, script):
 
 def test_the_event_goes_to_syslog(lab):
     """As a warning with its parameters, like any other."""
-    with lab.outside_ns.enter():
-        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    lab.outside_ns.batch("link set eth0 address 02:00:00:00:02:07", f"addr add {SERVER}/24 dev eth0")
-    receiver.bind((SERVER, 514))
-    receiver.settimeout(20)
-    lab.start(attack=attack(), syslog={"to": f"udp:{SERVER}:514", "events": ["attacks"]})
-    with flood(lab):
-        message = receiver.recv(4096).decode()
-    receiver.close()
-    assert message.startswith("<28>1 ") and " attack [detnat@32473" in message, message
-    assert f'addr="{VICTIM}"' in message and 'packets_per_second="' in message
+    with contextlib.closing(Collector(lab)) as collector:
+        lab.start(attack=attack(), syslog={"to": collector.to, "events": ["attacks"]})
+        with flood(lab):
+            message = collector.message()
+    assert (message["pri"], message["event"]) == ("28", "attack"), message
+    assert message["params"]["addr"] == VICTIM and int(message["params"]["packets_per_second"]) > 0, message

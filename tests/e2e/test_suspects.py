@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Subscribers that behave as infected hosts do: `top --by half-open|destinations|rate`, and the thresholds of `suspects`."""
 
+import contextlib
 import ipaddress
 import re
-import socket
 
 import pytest
 from scapy.layers.inet import TCP
 
 from agent import wait_for
-from lab import MAPPING, SERVER
+from lab import MAPPING
+from syslog_collector import Collector
 from test_ctl_monitor import monitor
 from test_growth import GROWING, fill, grow
 from test_metrics import samples
@@ -245,18 +246,13 @@ def test_a_copy_counts_at_the_gateway_that_has_the_session(gateways):
 
 
 def test_the_event_goes_to_syslog(lab):
-    with lab.outside_ns.enter():
-        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    lab.outside_ns.batch("link set eth0 address 02:00:00:00:02:07", f"addr add {SERVER}/24 dev eth0")
-    receiver.bind((SERVER, 514))
-    receiver.settimeout(20)
-    lab.start(sweep_interval=1, suspects={"half_open": 5}, syslog={"to": f"udp:{SERVER}:514", "events": ["suspects"]})
-    host = lab.host()
-    scan(lab, host, range(5))
-    message = receiver.recv(4096).decode()
-    receiver.close()
-    assert message.startswith("<28>1 ") and " suspect [detnat@32473" in message, message
-    assert f'in_addr="{host.addr}"' in message and 'half_open="5"' in message
+    with contextlib.closing(Collector(lab)) as collector:
+        lab.start(sweep_interval=1, suspects={"half_open": 5}, syslog={"to": collector.to, "events": ["suspects"]})
+        host = lab.host()
+        scan(lab, host, range(5))
+        message = collector.message()
+    assert (message["pri"], message["event"]) == ("28", "suspect"), message
+    assert message["params"]["in_addr"] == host.addr and message["params"]["half_open"] == "5", message
 
 
 @pytest.mark.parametrize("suspects,why", [

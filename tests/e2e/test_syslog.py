@@ -1,52 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Events by syslog (RFC 5424), to a collector by UDP."""
 
-import re
-import socket
+import contextlib
 
 import pytest
 
 from agent import wait_for
-
-PATIENCE = 20
-# <PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID [SD] MSG
-MESSAGE = re.compile(
-    r"<(?P<pri>\d{1,3})>1 (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}Z) (?P<host>[!-~]{1,255}) detnat-agent (?P<pid>\d+) "
-    r"(?P<event>[!-~]{1,32}) \[detnat@32473(?P<params>( [a-z_]+=\"([^\"\\\]]|\\[\"\\\]])*\")*)\] (?P<text>[^\n]*)"
-)
-
-
-class Collector:
-    def __init__(self, lab):
-        with lab.gateway.enter():
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(PATIENCE)
-        self.to = "udp:{}:{}".format(*self.socket.getsockname())
-
-    def message(self):
-        """The next message, as a dictionary with the parameters of its structured data."""
-        text = self.socket.recv(4096).decode()
-        found = MESSAGE.fullmatch(text)
-        assert found, text
-        params = {k: re.sub(r"\\(.)", r"\1", v) for k, v in re.findall(r' ([a-z_]+)="((?:[^"\\\]]|\\.)*)"', found["params"])}
-        return {**found.groupdict(), "params": params}
-
-    def silent(self):
-        self.socket.setblocking(False)
-        try:
-            return not self.socket.recv(4096)
-        except BlockingIOError:
-            return True
-        finally:
-            self.socket.settimeout(PATIENCE)
+from syslog_collector import Collector
 
 
 @pytest.fixture
 def collector(lab):
-    it = Collector(lab)
-    yield it
-    it.socket.close()
+    with contextlib.closing(Collector(lab)) as it:
+        yield it
 
 
 def test_events_are_messages_with_structured_data(lab, collector):
@@ -90,10 +56,7 @@ def test_a_collector_that_cannot_be_reached_is_a_trouble_and_delays_nothing(lab,
 
 def test_losses_are_reported_when_the_collector_can_be_reached_again(lab, collector):
     lab.gateway.ip("addr", "add", "192.0.2.9/32", "dev", "lo")
-    with lab.gateway.enter():
-        there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    there.bind(("192.0.2.9", 514))
-    there.settimeout(PATIENCE)
+    there = Collector(lab, ("192.0.2.9", 514))
     agent = lab.start(syslog={"to": "udp:192.0.2.9:514", "events": ["interfaces"]})
     lab.gateway.ip("addr", "del", "192.0.2.9/32", "dev", "lo")
     lab.gateway.ip("route", "add", "unreachable", "192.0.2.9")
@@ -102,10 +65,10 @@ def test_losses_are_reported_when_the_collector_can_be_reached_again(lab, collec
     # Before the route goes, or the first message could leave by the default route.
     lab.gateway.ip("addr", "add", "192.0.2.9/32", "dev", "lo")
     lab.gateway.ip("route", "del", "unreachable", "192.0.2.9")
-    text = there.recv(4096).decode()
-    while " lost [" not in text:
-        text = there.recv(4096).decode()
-    assert 'lost="1"' in text
+    message = there.message()
+    while message["event"] != "lost":
+        message = there.message()
+    assert message["params"]["lost"] == "1"
     there.close()
 
 

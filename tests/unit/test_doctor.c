@@ -9,7 +9,8 @@ static struct config *two_interfaces(void)
 {
 	static const char json[] =
 		"{\"interfaces\": {\"inside\": [\"in0\"], \"outside\": [\"out0\", \"out1\"]}, \"unmatched\": \"route\","
-		" \"mappings\": [{\"in\": \"10.0.0.0/18\", \"out\": \"1.1.1.0/30\"}],"
+		" \"mappings\": [{\"in\": \"10.0.0.0/18\", \"out\": \"1.1.1.0/30\"},"
+		" {\"in\": \"10.0.17.0/24\", \"out\": \"1.1.1.8/32\"}],"
 		" \"portmaps\": [{\"proto\": \"both\", \"in\": \"10.0.0.2:8443\", \"out\": \"1.1.1.0:443\"}]}";
 	struct config *c;
 	struct error err;
@@ -136,7 +137,7 @@ TestSuite(doctor, .init = doctor_tree_begin, .fini = doctor_tree_end);
 
 Test(doctor, each_finding_names_what_to_mend)
 {
-	/* Of the mapping's 10.0.0.0/18 a network of 10.0.16.0/20 is on the inside interface, and one outside. */
+	/* A network of 10.0.16.0/20, in the first mapping and around the second, is inside, and another outside. */
 	const struct link links[] = { { .ifindex = 3, .name = "in0" }, { .ifindex = 4, .name = "out0" } };
 	struct address addresses[] = { { .ifindex = 3, .addr = 0x0a001001, .plen = 20 },
 				       { .ifindex = 4, .addr = 0x0a000001, .plen = 24 },

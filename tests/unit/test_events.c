@@ -14,6 +14,8 @@
 #include <detnat/events.h>
 
 #include "base/limiter.h"
+#include "base/notice.h"
+#include "config_fixture.h"
 #include "host/ring_reader.h"
 #include "punt/event_ring.h"
 
@@ -389,6 +391,49 @@ Test(events, log_is_bounded_by_subscriber_and_overall)
 	cr_assert_eq(lines_with(log, ": 42 further refusals, of subscribers not named here"), 1);
 	fclose(log);
 	cr_assert_eq(records(), 100, "each is in IPFIX all the same");
+}
+
+/* Keeps the parameter `mapping` of a refusal; "" without one. */
+static void note_mapping(void *arg, const struct notice *n)
+{
+	char *mapping = arg;
+
+	mapping[0] = '\0';
+	for (unsigned i = 0; i < n->n_params; i++)
+		if (!strcmp(n->param[i].name, "mapping"))
+			snprintf(mapping, LABEL_TEXT, "%s", n->param[i].text);
+}
+
+Test(events, refusal_names_the_innermost_mapping_of_the_subscriber)
+{
+	static const struct {
+		uint32_t in_addr;
+		const char *mapping;
+	} rows[] = {
+		{ 0x0a000002, "city" },
+		{ 0x0a000102, "shop" },
+		{ 0x0a000182, "till" },
+		{ 0x0a010002, "" },
+	};
+	_cleanup_config_ struct config *c =
+		config_of("{\"interfaces\": {\"inside\": [\"in0\"], \"outside\": [\"out0\"]}, \"mappings\": ["
+			  "{\"name\": \"city\", \"in\": \"10.0.0.0/18\", \"out\": \"1.1.1.0/30\"},"
+			  "{\"name\": \"till\", \"in\": \"10.0.1.128/25\", \"out\": \"1.1.1.9/32\"},"
+			  "{\"name\": \"shop\", \"in\": \"10.0.1.0/24\", \"out\": \"1.1.1.8/32\"}]}");
+	const struct active_config active = { .config = c };
+	char mapping[LABEL_TEXT] = "";
+	struct notice_listener listener = { .kinds = NOTICE_REFUSALS, .heard = note_mapping, .arg = mapping };
+
+	events_free(events);
+	cr_assert_eq(events_new(base, &datapath, &active, exporter, on_resolve, &resolved, &events, &error), 0, "%s",
+		     error.text);
+	notice_listen(&listener);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(mapping, sizeof(mapping), "unheard");
+		events_report(events, &(struct nat_event){ .type = EVENT_QUOTA, .in_addr = rows[i].in_addr });
+		cr_expect_str_eq(mapping, rows[i].mapping, "%zu: %s", i, mapping);
+	}
+	notice_unlisten(&listener);
 }
 
 Test(events, junk_in_the_ring_is_passed_over)

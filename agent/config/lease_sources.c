@@ -6,28 +6,6 @@
 #include "base/duration.h"
 #include "config/fields.h"
 
-static void path_expected(const struct field *f, char *text, size_t size)
-{
-	snprintf(text, size, "an absolute path of at most %zu octets", f->size - 1);
-}
-
-static int path_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
-{
-	if (!cJSON_IsString(json) || *json->valuestring != '/' || strlen(json->valuestring) >= f->size)
-		return -EINVAL;
-	strcpy(value, json->valuestring);
-	return 0;
-}
-
-static int path_write(cJSON *object, const struct field *f, const void *value)
-{
-	const char *path = value;
-
-	return *path ? json_add(object, f->name, cJSON_CreateString(path)) : 0;
-}
-
-const struct field_type field_lease_path = { path_expected, path_read, NULL, path_write };
-
 static void days_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "a number of whole days such as \"180d\" or \"26w\", from %ud to %ud", f->min, f->max);

@@ -5,6 +5,7 @@
 
 #include "base/duration.h"
 #include "config/fields.h"
+#include "config/pools.h"
 
 static void days_expected(const struct field *f, char *text, size_t size)
 {
@@ -84,9 +85,8 @@ static const char *listen_problem(const struct config *c, struct endpoint at)
 {
 	if (!at.addr || at.addr >> 28 >= 14)
 		return "must be one address of this gateway, the one that the access servers send to";
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, at.addr))
-			return "is a pool address; write one of the gateway's own addresses";
+	if (pool_find(c, (struct prefix){ .base = at.addr, .plen = 32 }))
+		return "is a pool address; write one of the gateway's own addresses";
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/fields.h"
+#include "config/pools.h"
 
 static bool same(struct endpoint a, struct endpoint b)
 {
@@ -73,9 +74,8 @@ static const char *address_problem(const struct config *c, uint32_t addr)
 {
 	if (!addr || addr >> 28 >= 14)
 		return "is not an address of a single gateway";
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, addr))
-			return "is a pool address; write one of the gateway's own addresses";
+	if (pool_find(c, (struct prefix){ .base = addr, .plen = 32 }))
+		return "is a pool address; write one of the gateway's own addresses";
 	return NULL;
 }
 

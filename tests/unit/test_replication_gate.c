@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "peers/gate.h"
 
 static unsigned refused;
@@ -39,6 +40,7 @@ Test(replication_gate, without_a_descriptor_left_it_rests_and_then_accepts, .tim
 	struct connection_setup setup = { .base = event_base_new() };
 	int fd = gate_socket((struct endpoint){ INADDR_LOOPBACK, 0 }), caller = dial(fd);
 	struct rlimit before, few;
+	uint64_t begin_us;
 	struct gate *g;
 
 	cr_assert_eq(gate_open(&setup, fd, &ops, NULL, &g), 0);
@@ -46,12 +48,13 @@ Test(replication_gate, without_a_descriptor_left_it_rests_and_then_accepts, .tim
 	few = before;
 	few.rlim_cur = 0;
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	begin_us = monotonic_us();
 	event_base_loop(setup.base, EVLOOP_NONBLOCK);
 	cr_assert_eq(refused, 0);
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	/* The connection waits, and is not looked at again before the second is over. */
 	event_base_loop(setup.base, EVLOOP_NONBLOCK);
-	cr_expect_eq(refused, 0);
+	cr_expect(!refused || monotonic_us() - begin_us >= 1000000);
 	while (!refused)
 		event_base_loop(setup.base, EVLOOP_ONCE);
 	close(caller);

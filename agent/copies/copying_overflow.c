@@ -85,15 +85,14 @@ static int note_own(struct copying *c, struct overflow_told *t, uint64_t word, c
 	t->word = word;
 	if (t->state == state)
 		return 0;
-	/* Sessions that exist at a start go with whole copies. */
-	if (c->primed) {
-		if (!t->state && !t->taken && c->pass - t->since < passes_of_age(&c->limits)) {
-			t->taken = t->turn_known = begins_again(c, &t->id, &t->turn);
-			if (!t->taken)
-				return 0;
-		}
-		r = tell(c, t, state, emit, arg);
+	if (!t->state && !t->taken) {
+		t->taken = t->turn_known = begins_again(c, &t->id, &t->turn);
+		if (!t->taken && c->primed && c->pass - t->since < passes_of_age(&c->limits))
+			return 0;
 	}
+	/* Sessions that exist at a start go with whole copies. */
+	if (c->primed)
+		r = tell(c, t, state, emit, arg);
 	if (r)
 		return r;
 	c->told += !t->state;

@@ -98,6 +98,7 @@ static bool is_opening(uint64_t word)
 static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t word)
 {
 	const struct overflow_id id = slot_session_id(rd->cm, rd->subscriber, key, word);
+	uint16_t number = session_id(key, word), *mark;
 	uint8_t turn;
 
 	if (!begins_again(rd->c, &id, &turn))
@@ -105,8 +106,12 @@ static bool is_known(struct reading *rd, uint32_t slot, uint64_t key, uint64_t w
 	if (copied_marks_make(rd->c, rd->cm, rd->subscriber))
 		return false;
 	rd->marks = copy_marks_of(&rd->cm->marks, rd->subscriber);
-	mark_clear(rd->c, rd->cm, rd->subscriber, slot, &rd->marks[slot]);
-	rd->marks[slot] = mark_of_taken(session_id(key, word));
+	mark = &rd->marks[slot];
+	/* A peer may have told a later end of it, which has raised its turn already. */
+	if (turn_after(slot_turn(rd->cm, rd->subscriber, slot, *mark, number), turn))
+		return true;
+	mark_clear(rd->c, rd->cm, rd->subscriber, slot, mark);
+	*mark = mark_of_taken(number);
 	set_turn(rd->cm, rd->subscriber, slot, turn);
 	return true;
 }
@@ -121,6 +126,9 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 	if (*note == told)
 		return;
 	if (!rd->c->primed || note_is_of(*note, id)) {
+		/* It may have ended at the start of this agent, and gets the next turn. */
+		if (!rd->c->primed)
+			(void)is_known(rd, slot, key, word);
 		rd->c->told += note_tag(*note) != NOTE_TOLD;
 		tell(rd, slot, key, word);
 		*note = told;
@@ -131,7 +139,7 @@ static void note_session(struct reading *rd, uint32_t slot, uint64_t key, uint64
 		tell_end(rd, slot);
 	if (!note_tag(*note) || note_tag(*note) == NOTE_TOLD || (*note & ID_MASK) != id)
 		*note = note_seen(id, rd->phase);
-	if (note_age(*note, rd->phase) >= rd->min_phases || is_known(rd, slot, key, word)) {
+	if (is_known(rd, slot, key, word) || note_age(*note, rd->phase) >= rd->min_phases) {
 		rd->c->told++;
 		tell(rd, slot, key, word);
 		*note = told;

@@ -67,7 +67,7 @@ static void placed(struct copying *c, const struct session_copy *r, const struct
 
 	/* The session that the slot held before may have ended here. */
 	if (*mark != mark_of(p->peer, session_id(r->key, r->word)))
-		mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, word_seen(r->word));
+		mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, c->placing_tick);
 	mark_set(c, cm, r->subscriber, r->slot, mark, p->peer, session_id(r->key, r->word));
 	note_turn(c, r, p, r->slot);
 	note_over(cm, r->subscriber, r->slot, session_id(r->key, r->word));
@@ -109,7 +109,7 @@ static void existing(struct copying *c, const struct session_copy *r, const stru
 	struct copied_mapping *cm = &c->mapping[r->mapping];
 	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + r->slot;
 	uint16_t *mark = mark_at(c, r, r->slot);
-	bool copy = *mark && mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, word_seen(r->word));
+	bool copy = *mark && mark_settle(c, cm, r->subscriber, r->slot, mark, NULL, c->placing_tick);
 	uint64_t word = load_word(s);
 
 	c->counts->existing++;
@@ -177,6 +177,7 @@ int placing_flush(struct copying *c)
 		return 0;
 	all->overflow_limit = mappings_datapath(c->m)->settings.overflow_sessions;
 	r = copy_program_run(&c->program);
+	c->placing_tick = datapath_ticks(mappings_datapath(c->m));
 	for (uint32_t i = 0; i < n; i++) {
 		const struct session_copy request = all->copy[i];
 
@@ -230,9 +231,6 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 	c->placing[i].theirs = t->slot;
 	c->placing[i].turn = t->turn;
 	c->placing[i].age_s = t->age_s;
-	/* The session that was there may have ended here, before others learn of it. */
-	if (*mark)
-		mark_settle(c, cm, subscriber, t->slot, mark, NULL, seen);
 	/* A free slot that is requested is marked first, so that a kill in between leaves no copy without a mark. */
 	c->placing[i].premarked = !*mark && word_is_free(load_word(s));
 	if (c->placing[i].premarked)

@@ -241,6 +241,7 @@ struct copying {
 	struct told_grants grants;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
+	uint32_t placing_tick;	   /* of the answers */
 	struct hash_table waiting; /* of waiting_copies */
 	struct copying_counts *counts;
 	struct copying_counts aside; /* of sessions that no peer has announced */

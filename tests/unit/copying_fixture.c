@@ -2,6 +2,7 @@
 #include "copying_fixture.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
@@ -28,6 +29,44 @@ static void follow_clock(struct datapath *d)
 	cr_assert(d->clock >= 0, "%s", strerror(errno));
 }
 
+static uint32_t begins_at;
+static bool stands;
+
+/* Has a program read the jiffies of that tick in place of the present ones. */
+static int stop_clock(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+{
+	size_t n = bpf_program__insn_cnt(prog);
+	struct bpf_insn *insn = malloc(n * sizeof(*insn));
+	int r;
+
+	memcpy(insn, bpf_program__insns(prog), n * sizeof(*insn));
+	for (size_t i = 0; i < n; i++)
+		if (insn[i].code == (BPF_JMP | BPF_CALL) && !insn[i].src_reg && insn[i].imm == BPF_FUNC_jiffies64)
+			insn[i] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K,
+						     .imm = (int32_t)(begins_at << TICK_SHIFT) };
+	r = bpf_program__set_insns(prog, insn, n);
+	free(insn);
+	opts->prog_flags |= BPF_F_SLEEPABLE;
+	return r;
+}
+
+void clocks_begin_at(uint32_t tick)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = stop_clock);
+
+	/* An instruction has 32 bits for the jiffies, and their sign. */
+	cr_assert_eq((uint32_t)((int64_t)(int32_t)(tick << TICK_SHIFT) >> TICK_SHIFT), tick);
+	if (!stands)
+		cr_assert_geq(libbpf_register_prog_handler("syscall", BPF_PROG_TYPE_SYSCALL, 0, &opts), 0);
+	begins_at = tick;
+	stands = true;
+}
+
+void clock_set(struct gateway *g, uint32_t tick)
+{
+	tables_set_ticks(&g->d, tick);
+}
+
 struct mapping_spec copying_default_spec(void)
 {
 	struct mapping_spec spec = tables_spec("10.0.0.0/24", "203.0.113.0/28");
@@ -47,7 +86,10 @@ void gateway_make(struct gateway *g, const char *state_file)
 		copying_spec = copying_default_spec();
 	*g = (struct gateway){ 0 };
 	tables_make(&g->d);
-	follow_clock(&g->d);
+	if (stands)
+		clock_set(g, begins_at);
+	else
+		follow_clock(&g->d);
 	cr_assert_eq(mappings_open(&g->d, &g->m, &err), 0, "%s", err.text);
 	g->number = tables_add(g->m, &copying_spec);
 	cr_assert_eq(copying_new(g->m, &limits, state_file, &g->c), 0);

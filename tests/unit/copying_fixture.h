@@ -26,6 +26,13 @@ struct gateway {
 extern struct mapping_spec copying_spec;
 struct mapping_spec copying_default_spec(void);
 
+/*
+ * The clocks of gateways that are made from now on stand still at a tick, from 0 to 2^25 - 1 or in the last 2^25 before
+ * the wrap. A gateway's clock can be set to later ones, which its programs do not follow: to them nothing expires.
+ */
+void clocks_begin_at(uint32_t tick);
+void clock_set(struct gateway *g, uint32_t tick);
+
 void gateway_make(struct gateway *g, const char *state_file);
 void gateway_free(struct gateway *g);
 

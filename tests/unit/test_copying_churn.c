@@ -13,10 +13,12 @@
 
 #include "overflow_fixture.h"
 
-#define SUBSCRIBERS 4U
+#define SUBSCRIBERS 12U
+#define FIRST	    20U /* of these */
 #define FLOWS	    96U /* of these, the last ones beyond the slots */
 #define BEYOND	    24U
 #define FIRST_PORT  20000U
+#define WRAP	    65536U /* ticks */
 
 static struct gateway gateway[2];
 static char state_file[2][64];
@@ -35,10 +37,21 @@ static struct flow {
 
 static unsigned serves[SUBSCRIBERS]; /* where the routes lead */
 
-static void set_up(void)
+/* The clock of both gateways. What they do happens at even ticks, packets come at odd ones. */
+static uint32_t tick;
+
+static void set_clocks(void)
+{
+	clock_set(&gateway[0], tick);
+	clock_set(&gateway[1], tick);
+}
+
+static void begin(uint32_t at)
 {
 	static char directory[] = "/tmp/copying.XXXXXX";
 
+	tick = at;
+	clocks_begin_at(tick);
 	cr_assert_not_null(mkdtemp(directory));
 	/* Room for all, so that nothing is refused for want of it. */
 	copying_spec = copying_default_spec();
@@ -51,7 +64,7 @@ static void set_up(void)
 		bool beyond = i >= FLOWS - BEYOND;
 
 		flow[i] = (struct flow){
-			.subscriber = beyond ? HOST : i % SUBSCRIBERS,
+			.subscriber = beyond ? HOST : FIRST + i % SUBSCRIBERS,
 			.in_port = (uint16_t)(beyond ? FIRST_PORT + i : 5000 + i),
 			.proto = beyond || i % 3 ? IPPROTO_TCP : IPPROTO_UDP,
 			.beyond = beyond,
@@ -70,7 +83,7 @@ static void tear_down(void)
 	rmdir(state_file[0]);
 }
 
-TestSuite(copying_churn, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(copying_churn, .fini = tear_down, .timeout = 300);
 
 static uint32_t some(uint32_t n)
 {
@@ -144,21 +157,19 @@ static void use(unsigned side, struct flow *f)
 		SESSION_CLOSE_WAIT,   SESSION_LAST_ACK_IN, SESSION_ESTABLISHED | SESSION_RESET
 	};
 	struct gateway *g = &gateway[side];
-	/* No tick of vouching. */
-	uint32_t tick = datapath_ticks(&g->d) - 1000 - some(1000);
 	struct overflow_session e;
 	struct slot *s;
 
 	if (f->beyond) {
 		cr_assert(beyond_entry(g, f->in_port, &e));
-		e.truth = word_with(e.truth, some(2) ? states[some(4)] : word_state(e.truth), tick);
+		e.truth = word_with(e.truth, some(2) ? states[some(4)] : word_state(e.truth), tick - 1);
 		beyond_store(g, f->in_port, &e);
 		return;
 	}
 	s = slot_at(g, f->subscriber, (uint32_t)slot_of(g, f));
 	s->truth = word_with(
 		s->truth, f->proto == IPPROTO_TCP && some(2) ? states[some(ARRAY_SIZE(states))] : word_state(s->truth),
-		tick);
+		tick - 1);
 }
 
 /* In the ordinary way, with or without a trace in the table, or by an operator. */
@@ -224,6 +235,31 @@ static void restart(unsigned side)
 		flow[i].certain &= !((flow[i].closed | (flow[i].beyond ? flow[i].used : 0)) >> side & 1);
 }
 
+/* Time passes; rounds of vouching begin every 1000 ticks. */
+static void pass_time(void)
+{
+	tick += some(4) ? 0 : 2 * some(60);
+	set_clocks();
+}
+
+/* A packet for each flow where its session is no copy, so that none expires in a round. */
+static void keep_alive(void)
+{
+	struct overflow_session e;
+
+	for (unsigned side = 0; side < 2; side++)
+		for (struct flow *f = flow; f < flow + FLOWS; f++) {
+			struct gateway *g = &gateway[side];
+
+			if (!has(g, f) || is_copy(g, f))
+				continue;
+			if (f->beyond && beyond_entry(g, f->in_port, &e))
+				beyond_touch(g, f->in_port, tick - 1);
+			else
+				touch(g, f->subscriber, (uint32_t)slot_of(g, f), tick - 1);
+		}
+}
+
 /* What a gateway tells, unless it is lost. */
 static void pass_on(unsigned side, bool lost)
 {
@@ -241,6 +277,7 @@ static void round_of(unsigned n, bool lost)
 	for (unsigned i = 0; i < n; i++) {
 		unsigned side = some(2);
 
+		pass_time();
 		happen(&flow[some(FLOWS)]);
 		if (!some(10))
 			serves[some(SUBSCRIBERS)] = some(2);
@@ -285,16 +322,18 @@ static void judge(struct flow *f, unsigned round, bool lost)
 	f->used = f->closed = 0;
 }
 
-Test(copying_churn, each_has_what_the_other_has_and_what_ended_stays_ended)
+static void churn(uint32_t from)
 {
 	const char *seed = getenv("DETNAT_CHURN_SEED"), *rounds = getenv("DETNAT_CHURN_ROUNDS");
-	unsigned n = rounds ? (unsigned)atoi(rounds) : 30;
+	unsigned n = rounds ? (unsigned)atoi(rounds) : 12;
 
+	begin(from);
 	srandom(seed ? (unsigned)atoi(seed) : 4711);
 	connect_gateways(&gateway[0], &gateway[1]);
 	for (unsigned round = 0; round < n; round++) {
 		bool lost = !some(4);
 
+		keep_alive();
 		round_of(20 + some(100), lost);
 		settle(lost);
 		cr_assert_eq(gateway[0].counts.refused + gateway[1].counts.refused, 0);
@@ -305,4 +344,34 @@ Test(copying_churn, each_has_what_the_other_has_and_what_ended_stays_ended)
 	}
 	cr_log_info("placed %lu, existing %lu, ended %lu", gateway[1].counts.placed, gateway[1].counts.existing,
 		    gateway[1].counts.ended);
+}
+
+Test(copying_churn, each_has_what_the_other_has_and_what_ended_stays_ended)
+{
+	churn(5 * WRAP + 30000);
+}
+
+Test(copying_churn, and_while_the_low_half_of_the_clock_wraps)
+{
+	churn(6 * WRAP - 3000);
+}
+
+Test(copying_churn, and_when_it_has_just_wrapped)
+{
+	churn(6 * WRAP);
+}
+
+Test(copying_churn, and_within_the_timeout_after_that)
+{
+	churn(6 * WRAP + 2300);
+}
+
+Test(copying_churn, and_while_the_whole_clock_wraps)
+{
+	churn(0U - 3000);
+}
+
+Test(copying_churn, and_when_it_has_just_wrapped_whole)
+{
+	churn(2);
 }

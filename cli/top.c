@@ -287,6 +287,12 @@ static const struct column rate_columns[] = {
 	OTHERS,
 };
 
+static const struct column inbound_columns[] = {
+	SUBSCRIBER,
+	{ "INBOUND/S", "inbound", cell_number, true, 9 },
+	OTHERS,
+};
+
 static const struct column *columns_of(const cJSON *args)
 {
 	switch (order_of(args)) {
@@ -296,6 +302,8 @@ static const struct column *columns_of(const cJSON *args)
 		return half_open_columns;
 	case TOP_BY_DESTINATIONS:
 		return destination_columns;
+	case TOP_BY_INBOUND:
+		return inbound_columns;
 	case TOP_BY_SESSIONS:
 	case TOP_BY_QUOTA:
 		break;

@@ -112,7 +112,8 @@ static struct settings settings_of(struct change_plan *p)
 		.tc = devices_tc(context->devices, c),
 		.inside_from = (uint8_t)config_inside_from(c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
-		.attack = c->attack.enabled,
+		.attack = (uint8_t)((c->attack.enabled ? STRANGERS_BY_ADDRESS : 0) |
+				    (c->suspects.inbound ? STRANGERS_BY_SUBSCRIBER : 0)),
 	};
 	struct grant_figures granted = { 0 };
 
@@ -331,11 +332,12 @@ int plan_new_with(const struct parts *context, const struct config *wanted, uint
 	if (name)
 		context->active->stages_failure[0] = '\0';
 	p->settings = settings_of(p);
-	if (p->settings.attack) {
+	if (p->settings.attack & STRANGERS_BY_ADDRESS)
 		r = datapath_strangers_make(context->datapath, err);
-		if (r)
-			return r;
-	}
+	if (!r && p->settings.attack & STRANGERS_BY_SUBSCRIBER)
+		r = datapath_stranger_hosts_make(context->datapath, err);
+	if (r)
+		return r;
 	if (!programs_right(p)) {
 		r = datapath_load_begin(context->datapath, &p->settings, err);
 		if (r)

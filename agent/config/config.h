@@ -216,6 +216,7 @@ struct config_suspects {
 	uint32_t half_open;    /* TCP sessions */
 	uint32_t destinations; /* external addresses */
 	uint32_t rate;	       /* sessions opened a second */
+	uint32_t inbound;      /* packets of strangers a second; unless 0, the datapath counts them */
 };
 
 /* Fragments that arrive before the first one of their datagram. */

@@ -182,6 +182,7 @@ static const struct field suspects_table[] = {
 	{ "half_open", &field_number, MEMBER(struct config_suspects, half_open), .max = MAX_SUSPECT },
 	{ "destinations", &field_number, MEMBER(struct config_suspects, destinations), .max = MAX_SUSPECT },
 	{ "rate", &field_number, MEMBER(struct config_suspects, rate), .max = MAX_SUSPECT },
+	{ "inbound", &field_number, MEMBER(struct config_suspects, inbound), .max = MAX_SUSPECT },
 };
 static const struct fields suspects_fields = TABLE(suspects_table);
 

@@ -137,12 +137,17 @@ static int begin_survey(struct listing *l, const char *ports)
 	return survey_new(l->parts->mappings, &rules, &l->survey);
 }
 
-/* The rates of the agent's own passes. 0, -ENOMEM, or -EAGAIN: there are none yet. */
+/*
+ * The rates of the agent's own passes. 0, -ENOMEM, -EAGAIN: there are none yet, or -ENODATA: the configuration does not
+ * ask for them.
+ */
 static int begin_rates(struct listing *l)
 {
 	size_t n;
-	const struct top_figure *rates = suspects_rates(l->parts->suspects, &n);
+	const struct top_figure *rates = suspects_rates(l->parts->suspects, l->kind, &n);
 
+	if (l->kind == SURVEY_INBOUND && !l->parts->active->config->suspects.inbound)
+		return -ENODATA;
 	if (!rates)
 		return -EAGAIN;
 	return top_new_of(l->parts->mappings, l->parts->grants, rates, n < l->limit ? n : l->limit, &l->top);
@@ -161,6 +166,9 @@ static int begin(struct listing *l, enum top_order order, const char *ports)
 		return begin_survey(l, ports);
 	case TOP_BY_RATE:
 		l->kind = SURVEY_RATE;
+		return begin_rates(l);
+	case TOP_BY_INBOUND:
+		l->kind = SURVEY_INBOUND;
 		return begin_rates(l);
 	case TOP_BY_SESSIONS:
 	case TOP_BY_QUOTA:
@@ -190,6 +198,10 @@ int verb_top(struct request *r, cJSON **ret_result, struct error *err)
 		return 0;
 	}
 	listing_free(l);
+	if (ret == -ENODATA)
+		return error_set(err, ret,
+				 "packets of strangers are counted by subscriber only with `inbound` of "
+				 "`suspects` in the configuration, such as \"suspects\": {\"inbound\": 1000}");
 	if (ret == -EAGAIN)
 		return error_set(err, ret,
 				 "rates are known once the agent has counted sessions twice: every "

@@ -65,6 +65,7 @@ void datapath_init(struct datapath *d)
 		.trace_ring = -1,
 		.strangers = -1,
 		.stranger_pools = -1,
+		.stranger_hosts = -1,
 		.fib_map = -1,
 		.fib_nodes = -1,
 		.grace = -1,

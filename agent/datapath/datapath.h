@@ -102,6 +102,8 @@ struct datapath {
 	int stranger_pools;
 	struct stranger_line *stranger;	     /* STRANGER_LINES of them */
 	struct stranger_pool *stranger_pool; /* MAX_MAPPINGS of them, by number of the mapping */
+	int stranger_hosts;		     /* these two until datapath_stranger_hosts_make() */
+	struct stranger_line *stranger_host; /* STRANGER_HOST_LINES of them */
 
 	/* Memory-mapped maps, shared with the BPF programs. */
 	struct index_node *in_nodes;
@@ -197,6 +199,9 @@ void datapath_pin_missing(const char *pin_dir);
  * They stay until datapath_close(). 0 or -errno with err.
  */
 int datapath_strangers_make(struct datapath *d, struct error *err);
+
+/* The same for STRANGERS_BY_SUBSCRIBER. */
+int datapath_stranger_hosts_make(struct datapath *d, struct error *err);
 
 /* Closes descriptors and memory maps; pins stay. */
 void datapath_close(struct datapath *d);

@@ -10,8 +10,10 @@
 
 #define COUNTERS "strangers"
 #define POOLS	 "stranger_pools"
+#define HOSTS	 "stranger_hosts"
 
 #define COUNTERS_SIZE ((size_t)STRANGER_LINES * sizeof(struct stranger_line))
+#define HOSTS_SIZE    ((size_t)STRANGER_HOST_LINES * sizeof(struct stranger_line))
 #define POOLS_SIZE    ((size_t)MAX_MAPPINGS * sizeof(struct stranger_pool))
 
 /* A map of n elements in *ret_fd, and its memory in *ret. 0 or -errno. */
@@ -30,6 +32,28 @@ static int make_array(const char *name, uint32_t n, uint32_t size, int *ret_fd, 
 	return 0;
 }
 
+static void close_addresses(struct datapath *d)
+{
+	if (d->stranger)
+		munmap(d->stranger, COUNTERS_SIZE);
+	if (d->stranger_pool)
+		munmap(d->stranger_pool, POOLS_SIZE);
+	d->stranger = NULL;
+	d->stranger_pool = NULL;
+	close_fd(&d->strangers);
+	close_fd(&d->stranger_pools);
+	d->strangers = d->stranger_pools = -1;
+}
+
+static void close_hosts(struct datapath *d)
+{
+	if (d->stranger_host)
+		munmap(d->stranger_host, HOSTS_SIZE);
+	d->stranger_host = NULL;
+	close_fd(&d->stranger_hosts);
+	d->stranger_hosts = -1;
+}
+
 int datapath_strangers_make(struct datapath *d, struct error *err)
 {
 	void *lines = NULL, *pools = NULL;
@@ -44,21 +68,30 @@ int datapath_strangers_make(struct datapath *d, struct error *err)
 	d->stranger_pool = pools;
 	if (!r)
 		return 0;
-	stranger_maps_close(d);
+	close_addresses(d);
 	return error_set(err, r, "the maps that count packets of strangers cannot be made: %s", strerror(-r));
+}
+
+int datapath_stranger_hosts_make(struct datapath *d, struct error *err)
+{
+	void *lines = NULL;
+	int r;
+
+	if (d->stranger_hosts >= 0)
+		return 0;
+	r = make_array(HOSTS, STRANGER_HOST_LINES, sizeof(struct stranger_line), &d->stranger_hosts, &lines);
+	d->stranger_host = lines;
+	if (!r)
+		return 0;
+	close_hosts(d);
+	return error_set(err, r, "the map that counts packets of strangers by subscriber cannot be made: %s",
+			 strerror(-r));
 }
 
 void stranger_maps_close(struct datapath *d)
 {
-	if (d->stranger)
-		munmap(d->stranger, COUNTERS_SIZE);
-	if (d->stranger_pool)
-		munmap(d->stranger_pool, POOLS_SIZE);
-	d->stranger = NULL;
-	d->stranger_pool = NULL;
-	close_fd(&d->strangers);
-	close_fd(&d->stranger_pools);
-	d->strangers = d->stranger_pools = -1;
+	close_addresses(d);
+	close_hosts(d);
 }
 
 static int set_map(const struct bpf_object *o, const char *name, int fd)
@@ -72,5 +105,7 @@ int stranger_maps_set(const struct datapath *d, const struct bpf_object *o)
 {
 	int r = d->strangers < 0 ? 0 : set_map(o, COUNTERS, d->strangers);
 
-	return r || d->strangers < 0 ? r : set_map(o, POOLS, d->stranger_pools);
+	if (!r && d->strangers >= 0)
+		r = set_map(o, POOLS, d->stranger_pools);
+	return r || d->stranger_hosts < 0 ? r : set_map(o, HOSTS, d->stranger_hosts);
 }

@@ -222,6 +222,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		r = session_usage_step(u->pass, SLICE_US);
 	if (!r)
 		r = count_pools(u);
+	if (!r && u->suspects)
+		r = suspects_step(u->suspects, monotonic_us(), SLICE_US);
 	spent = monotonic_us() - begin;
 	u->pass_us += spent;
 	u->figures.busy_us += spent;

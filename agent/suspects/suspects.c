@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/notice.h"
 #include "peers/replication.h"
+#include "suspects/stranger_rates.h"
 
 /* Between two reports of a subscriber. */
 #define TOLD_US 3600000000ULL
@@ -29,6 +30,7 @@
 /* A subscriber that reached a threshold. */
 struct suspect {
 	uint32_t excess; /* the highest figure in relation to its threshold, EXCESS_ONE: 1 */
+	uint32_t kinds;	 /* bits: those that are known, as sessions and packets of strangers are found apart */
 	struct surveyed found;
 };
 #define EXCESS_ONE 256U
@@ -39,6 +41,14 @@ struct told {
 	uint64_t at_us;
 };
 
+/* Subscribers by a rate. */
+struct rate_list {
+	struct top_heap heap; /* of the pass under way */
+	bool known;	      /* likewise */
+	struct top_figure *highest;
+	size_t n_highest;
+};
+
 struct suspects {
 	const struct parts *parts;
 	uint32_t threshold[N_SURVEY_KINDS]; /* or SURVEY_NEVER */
@@ -47,10 +57,8 @@ struct suspects {
 	struct heap worst;		    /* of the pass under way, those to report */
 	uint64_t found[N_SURVEY_KINDS];	    /* in the pass under way */
 	uint64_t due;			    /* of these, subscribers not reported in the last hour */
-	struct top_heap rates;
-	bool rates_known; /* of the pass under way */
-	struct top_figure *highest;
-	size_t n_highest;
+	struct rate_list rates[N_SURVEY_KINDS];
+	struct stranger_rates strangers;
 	struct hash_table told;
 	uint64_t crowded_us, swept_us;
 	struct suspect_figures figures;
@@ -129,8 +137,9 @@ static void forget_old(struct suspects *s, uint64_t now_us)
 
 /* Reports */
 
-static void tell(const struct suspects *s, const struct surveyed *found)
+static void tell(const struct suspects *s, const struct suspect *suspect)
 {
+	const struct surveyed *found = &suspect->found;
 	char addr[ADDR_TEXT], list[TEXT] = "", text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_SUSPECTS, LOG_LEVEL_WARNING, "suspect", text);
 	size_t used = 0;
@@ -139,7 +148,7 @@ static void tell(const struct suspects *s, const struct surveyed *found)
 	n.in = (struct prefix){ found->in_addr, 32 };
 	notice_add_text(&n, "in_addr", addr);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
-		if (s->threshold[kind] == SURVEY_NEVER)
+		if (s->threshold[kind] == SURVEY_NEVER || !(suspect->kinds & 1U << kind))
 			continue;
 		notice_add_number(&n, kind_texts[kind], found->n[kind]);
 		if (found->n[kind] < s->threshold[kind])
@@ -168,22 +177,45 @@ static int compare_worst_first(const void *a, const void *b)
 	return compare_excess(b, a);
 }
 
+/* One report for what is known of a subscriber: adds the later ones of a list to the first of each, and counts them. */
+static uint64_t merge(struct suspect *list, size_t n)
+{
+	uint64_t merged = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		struct suspect *first = list;
+
+		while (first->found.in_addr != list[i].found.in_addr)
+			first++;
+		if (first == &list[i])
+			continue;
+		first->kinds |= list[i].kinds;
+		for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
+			first->found.n[kind] += list[i].found.n[kind];
+		merged++;
+	}
+	return merged;
+}
+
 static void tell_all(struct suspects *s, uint64_t now_us)
 {
 	struct suspect *list = s->worst.items;
-	uint64_t told = 0;
+	uint64_t told = 0, merged;
 
 	forget_old(s, now_us);
 	if (s->worst.n)
 		qsort(list, s->worst.n, sizeof(*list), compare_worst_first);
+	merged = merge(list, s->worst.n);
 	for (size_t i = 0; i < s->worst.n; i++) {
+		if (was_told(s, list[i].found.in_addr, now_us))
+			continue;
 		if (!remember(s, list[i].found.in_addr, now_us))
 			break;
-		tell(s, &list[i].found);
+		tell(s, &list[i]);
 		told++;
 	}
 	s->figures.told += told;
-	s->figures.untold = s->due - told;
+	s->figures.untold = s->due - told - merged;
 	heap_free(&s->worst);
 	if (!s->figures.untold || (s->crowded_us && now_us - s->crowded_us < CROWDED_US))
 		return;
@@ -210,9 +242,9 @@ static uint32_t excess_of(struct suspects *s, const struct surveyed *found)
 	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
-static void note_suspect(struct suspects *s, const struct surveyed *found)
+static void note_suspect(struct suspects *s, const struct surveyed *found, uint32_t kinds)
 {
-	struct suspect x = { .excess = excess_of(s, found), .found = *found };
+	struct suspect x = { .excess = excess_of(s, found), .kinds = kinds, .found = *found };
 
 	if (!x.excess || was_told(s, found->in_addr, s->begun_us))
 		return;
@@ -224,27 +256,40 @@ static void note_suspect(struct suspects *s, const struct surveyed *found)
 		heap_replace_top(&worst, &s->worst, &x);
 }
 
-static void note_rate(struct suspects *s, const struct surveyed *found)
+static void note_rate(struct suspects *s, const struct surveyed *found, enum survey_kind kind)
 {
-	struct top_rank rank = { .first = found->n[SURVEY_RATE], .in_addr = found->in_addr };
-	uint32_t *least = &survey_rules(s->survey)->least[SURVEY_RATE];
+	struct top_rank rank = { .first = found->n[kind], .in_addr = found->in_addr };
+	struct top_heap *heap = &s->rates[kind].heap;
 
-	if (!rank.first || !top_heap_takes(&s->rates, &rank) || top_heap_put(&s->rates, &rank))
-		return;
-	/* Lower ones are of no interest any more, unless they are suspects. */
-	if (s->rates.heap.n == SUSPECTS_SHOWN) {
-		uint32_t lowest = (uint32_t)top_heap_ranks(&s->rates)->first;
+	if (rank.first && top_heap_takes(heap, &rank))
+		top_heap_put(heap, &rank);
+}
 
-		*least = lowest < s->threshold[SURVEY_RATE] ? lowest : s->threshold[SURVEY_RATE];
-	}
+/* Lower rates are of no interest once there are enough, unless they make suspects. */
+static void raise_least(struct suspects *s)
+{
+	const struct top_heap *heap = &s->rates[SURVEY_RATE].heap;
+	uint32_t lowest = heap->heap.n == SUSPECTS_SHOWN ? (uint32_t)top_heap_ranks(heap)->first : 1;
+
+	survey_rules(s->survey)->least[SURVEY_RATE] =
+		lowest < s->threshold[SURVEY_RATE] ? lowest : s->threshold[SURVEY_RATE];
 }
 
 static void report(void *arg, const struct surveyed *found)
 {
 	struct suspects *s = arg;
 
-	note_rate(s, found);
-	note_suspect(s, found);
+	note_rate(s, found, SURVEY_RATE);
+	raise_least(s);
+	note_suspect(s, found, ~(1U << SURVEY_INBOUND));
+}
+
+static void report_inbound(void *arg, const struct surveyed *found)
+{
+	struct suspects *s = arg;
+
+	note_rate(s, found, SURVEY_INBOUND);
+	note_suspect(s, found, 1U << SURVEY_INBOUND);
 }
 
 static uint32_t copies(void *arg, int number, uint32_t subscriber, uint64_t bits[static SURVEY_SLOT_WORDS])
@@ -264,8 +309,10 @@ static void forget_pass(struct suspects *s)
 {
 	survey_free(take_pointer(s->survey));
 	heap_free(&s->worst);
-	top_heap_free(&s->rates);
-	s->rates.limit = SUSPECTS_SHOWN;
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
+		top_heap_free(&s->rates[kind].heap);
+		s->rates[kind].heap.limit = SUSPECTS_SHOWN;
+	}
 	memset(s->found, 0, sizeof(s->found));
 	s->due = 0;
 }
@@ -281,7 +328,8 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 	rules.least[SURVEY_RATE] = 1;
 	rules.least[SURVEY_INBOUND] = SURVEY_NEVER;
 	suspects_leave_out_copies(s->parts, &rules);
-	s->rates_known = s->begun_us;
+	s->rates[SURVEY_RATE].known = s->begun_us;
+	stranger_rates_begin(&s->strangers);
 	if (s->begun_us)
 		rules.elapsed_us = now_us - s->begun_us;
 	if (survey_new(s->parts->mappings, &rules, &s->survey))
@@ -290,16 +338,21 @@ struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
 	return s->survey;
 }
 
-static void keep_rates(struct suspects *s)
+int suspects_step(struct suspects *s, uint64_t now_us, unsigned budget_us)
+{
+	return s->survey ? stranger_rates_step(&s->strangers, now_us, budget_us, report_inbound, s) : 0;
+}
+
+static void keep_rates(struct rate_list *r)
 {
 	struct top_figure *list;
 	size_t n;
 
-	if (!s->rates_known || top_heap_figures(&s->rates, &list, &n))
+	if (!r->known || top_heap_figures(&r->heap, &list, &n))
 		return;
-	free(s->highest);
-	s->highest = list;
-	s->n_highest = n;
+	free(r->highest);
+	r->highest = list;
+	r->n_highest = n;
 }
 
 void suspects_end(struct suspects *s, uint64_t now_us)
@@ -309,21 +362,26 @@ void suspects_end(struct suspects *s, uint64_t now_us)
 	survey_end(s->survey);
 	memcpy(s->figures.now, s->found, sizeof(s->found));
 	tell_all(s, now_us);
-	keep_rates(s);
+	s->rates[SURVEY_INBOUND].known = stranger_rates_known(&s->strangers);
+	keep_rates(&s->rates[SURVEY_RATE]);
+	keep_rates(&s->rates[SURVEY_INBOUND]);
 	forget_pass(s);
 }
 
 void suspects_abort(struct suspects *s)
 {
 	/* Some subscribers have new samples, and others old ones. */
-	s->begun_us = s->survey ? 0 : s->begun_us;
+	if (s->survey) {
+		s->begun_us = 0;
+		stranger_rates_forget(&s->strangers);
+	}
 	forget_pass(s);
 }
 
-const struct top_figure *suspects_rates(const struct suspects *s, size_t *ret_n)
+const struct top_figure *suspects_rates(const struct suspects *s, enum survey_kind kind, size_t *ret_n)
 {
-	*ret_n = s->n_highest;
-	return s->highest;
+	*ret_n = s->rates[kind].n_highest;
+	return s->rates[kind].highest;
 }
 
 struct suspect_figures suspects_figures(const struct suspects *s)
@@ -341,7 +399,7 @@ void suspects_configure(struct suspects *s, const struct config_suspects *c)
 	s->threshold[SURVEY_HALF_OPEN] = threshold_of(c->half_open);
 	s->threshold[SURVEY_DESTINATIONS] = threshold_of(c->destinations);
 	s->threshold[SURVEY_RATE] = threshold_of(c->rate);
-	s->threshold[SURVEY_INBOUND] = SURVEY_NEVER;
+	s->threshold[SURVEY_INBOUND] = threshold_of(c->inbound);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
 		s->figures.asked[kind] = s->threshold[kind] != SURVEY_NEVER;
 		if (!s->figures.asked[kind])
@@ -356,7 +414,8 @@ int suspects_new(const struct parts *parts, struct suspects **ret)
 	if (!s)
 		return -ENOMEM;
 	s->parts = parts;
-	s->rates.limit = SUSPECTS_SHOWN;
+	s->strangers.mappings = parts->mappings;
+	forget_pass(s);
 	suspects_configure(s, &(struct config_suspects){ 0 });
 	*ret = s;
 	return 0;
@@ -368,6 +427,7 @@ void suspects_free(struct suspects *s)
 		return;
 	forget_pass(s);
 	hash_free(&s->told);
-	free(s->highest);
+	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
+		free(s->rates[kind].highest);
 	free(s);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Subscribers whose traffic looks like an infected host's: found by the pass through all sessions that serves the
- * metrics (sessions/survey.h), and reported once an hour each where they reach a threshold of `suspects`. Nothing is
- * kept: an agent that starts has reported nothing.
+ * metrics (sessions/survey.h) and in the counters of packets of strangers (suspects/stranger_rates.h), and reported
+ * once an hour each where they reach a threshold of `suspects`. Nothing is kept: an agent that starts has reported
+ * nothing.
  */
 #ifndef DETNAT_SUSPECTS_H
 #define DETNAT_SUSPECTS_H
@@ -29,11 +30,17 @@ void suspects_end(struct suspects *s, uint64_t now_us);
 void suspects_abort(struct suspects *s);
 
 /*
- * The subscribers that opened most sessions a second, from the pass before the last to the last: up to SUSPECTS_SHOWN,
- * the highest first, valid until a pass ends. NULL: not known yet.
+ * Before the end of a pass: reads what the datapath has counted, for about budget_us microseconds from now_us. 1: more
+ * to do, 0: done.
+ */
+int suspects_step(struct suspects *s, uint64_t now_us, unsigned budget_us);
+
+/*
+ * The subscribers with the highest rate, SURVEY_RATE or SURVEY_INBOUND, from the pass before the last to the last: up
+ * to SUSPECTS_SHOWN, the highest first, valid until a pass ends. NULL: not known yet.
  */
 #define SUSPECTS_SHOWN 4096U
-const struct top_figure *suspects_rates(const struct suspects *s, size_t *ret_n);
+const struct top_figure *suspects_rates(const struct suspects *s, enum survey_kind kind, size_t *ret_n);
 
 /* Has a survey leave out the sessions that peers have copied here, if there are peers. */
 void suspects_leave_out_copies(const struct parts *parts, struct survey_rules *rules);

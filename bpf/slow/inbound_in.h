@@ -26,17 +26,19 @@ static __always_inline int inbound(ctx_t *ctx)
 	/* A flood beyond the limit gets no further. */
 	full = inbound_full(oi.m, s, oi.subscriber, h, oi.now);
 	if (full)
-		return drop_stranger(oi.p.dst, inbound_refusal(full));
+		return drop_stranger_to(oi.m, oi.subscriber, oi.p.dst, inbound_refusal(full));
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, e))
 		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
-	if (in_port == INBOUND_NOT)
+	if (in_port == INBOUND_NOT) {
+		stranger_met(oi.m, oi.subscriber);
 		return out2in_unsolicited(ctx, &oi.p);
+	}
 	if (in_port < 0)
-		return drop_stranger(oi.p.dst, inbound_refusal(in_port));
+		return drop_stranger_to(oi.m, oi.subscriber, oi.p.dst, inbound_refusal(in_port));
 	return out2in_finish(ctx, &oi, e, (__u16)in_port);
 }
 

@@ -39,7 +39,7 @@ static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
  */
 static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p)
 {
-	if (settings.attack)
+	if (settings.attack & STRANGERS_BY_ADDRESS)
 		stranger_count(p->dst);
 	if (settings.unsolicited_tcp == UNSOLICITED_ANSWER && p->proto == IPPROTO_TCP && !p->fragment)
 		return tail_call(ctx, PROG_tcp_reset);
@@ -184,6 +184,7 @@ static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 		return drop_stranger(p->dst, REASON_drop_martian);
 	if (inbound_may_open(oi->m, oi->subscriber, p, oi->now))
 		return tail_call(ctx, PROG_inbound);
+	stranger_met(oi->m, oi->subscriber);
 	return out2in_unsolicited(ctx, p);
 }
 

@@ -35,9 +35,9 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	in_port = portmap_receiver(&oi.p, &r);
 	/* Stage 1 has looked up the way to the subscriber whose block the port is in. */
 	if (in_port >= 0 ? r.number != oi.subscriber : !inbound_may_open(oi.m, oi.subscriber, &oi.p, now_ticks()))
-		return drop_stranger(oi.p.dst, REASON_drop_no_session);
+		return drop_stranger_to(oi.m, oi.subscriber, oi.p.dst, REASON_drop_no_session);
 	if (in_port >= 0 && !endpoint_takes_from(&r, &oi.p, oi.p.src, oi.p.sport))
-		return drop_stranger(oi.p.dst, REASON_drop_portmap_filter);
+		return drop_stranger_to(oi.m, oi.subscriber, oi.p.dst, REASON_drop_portmap_filter);
 	if (!portmap_source_leads_out(ctx, &oi.p))
 		return drop_stranger(oi.p.dst, REASON_drop_martian);
 	if (in_port >= 0) {
@@ -46,7 +46,7 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	}
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
-		return drop_stranger(oi.p.dst, inbound_refusal(in_port));
+		return drop_stranger_to(oi.m, oi.subscriber, oi.p.dst, inbound_refusal(in_port));
 	return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 }
 

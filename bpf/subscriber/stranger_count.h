@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Counts packets of strangers by pool address where they are dropped, see <detnat/strangers.h>. */
+/* Counts packets of strangers by pool address and by subscriber where they are dropped, see <detnat/strangers.h>. */
 #ifndef DETNAT_STRANGER_COUNT_H
 #define DETNAT_STRANGER_COUNT_H
 
@@ -8,7 +8,7 @@
 #include "base/subprogram.h"
 #include "subscriber/lookup.h"
 
-/* Each agent puts its own in place of these two, if it counts at all. */
+/* Each agent puts its own in place of these, if it counts at all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -24,6 +24,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct stranger_pool);
 } stranger_pools SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stranger_line);
+} stranger_hosts SEC(".maps");
 
 /* Counts a packet to a pool address (host byte order). Returns 0. */
 SUBPROGRAM int stranger_count(__u32 addr)
@@ -46,12 +54,36 @@ SUBPROGRAM int stranger_count(__u32 addr)
 	return 0;
 }
 
+/* Counts a packet to a port of a mapping's subscriber. Returns 0. */
+SUBPROGRAM int stranger_count_host(const struct mapping *m, __u32 subscriber)
+{
+	__u32 number = m ? m->first_subscriber + subscriber : 0, key = number >> STRANGER_LINE_SHIFT;
+	struct stranger_line *line = m ? bpf_map_lookup_elem(&stranger_hosts, &key) : 0;
+
+	if (line)
+		__sync_fetch_and_add(&line->packets[number & (STRANGER_LINE - 1)], 1);
+	return 0;
+}
+
+static __always_inline void stranger_met(const struct mapping *m, __u32 subscriber)
+{
+	if (settings.attack & STRANGERS_BY_SUBSCRIBER)
+		stranger_count_host(m, subscriber);
+}
+
 /* Drops a packet of no subscriber from outside to a pool address. */
 static __always_inline int drop_stranger(__u32 addr, enum reason reason)
 {
-	if (settings.attack)
+	if (settings.attack & STRANGERS_BY_ADDRESS)
 		stranger_count(addr);
 	return drop(reason);
+}
+
+/* The same for one to a port of a mapping's subscriber. */
+static __always_inline int drop_stranger_to(const struct mapping *m, __u32 subscriber, __u32 addr, enum reason reason)
+{
+	stranger_met(m, subscriber);
+	return drop_stranger(addr, reason);
 }
 
 #endif

@@ -527,7 +527,7 @@ struct settings {
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
 	__u8 growth;	     /* some mapping has blocks that grow, <detnat/growth.h> */
 	__u8 vrf;	     /* an interface is in a VRF */
-	__u8 attack;	     /* packets of strangers are counted by pool address, <detnat/strangers.h> */
+	__u8 attack;	     /* packets of strangers are counted: STRANGERS_… of <detnat/strangers.h> */
 	__u8 tenants;	     /* there are tenants */
 	struct address_range bypass[MAX_BYPASS];
 };

@@ -102,6 +102,7 @@ enum top_order {
 	TOP_BY_RATE,	     /* by sessions opened a second */
 	TOP_BY_HALF_OPEN,    /* by half-open TCP sessions */
 	TOP_BY_DESTINATIONS, /* by external addresses */
+	TOP_BY_INBOUND,	     /* by packets of strangers */
 };
 
 struct verb_spec {

@@ -40,6 +40,7 @@ const struct word order_words[] = {
 	{ "rate", TOP_BY_RATE },
 	{ "half-open", TOP_BY_HALF_OPEN },
 	{ "destinations", TOP_BY_DESTINATIONS },
+	{ "inbound", TOP_BY_INBOUND },
 	{},
 };
 const struct word inbound_words[] = { { "sessions", INBOUND_SESSIONS }, { "open", INBOUND_OPEN }, {} };

@@ -164,3 +164,84 @@ Test(strangers, a_pool_that_comes_later_counts_and_one_that_goes_does_not)
 	cr_assert_eq(rates_begin(&rates, mappings), 0);
 	expect_counted(0, 0);
 }
+
+static uint32_t counted_for_host(uint32_t in_addr)
+{
+	const struct mapping *m = mappings_get(mappings, mappings_find_inside(mappings, in_addr));
+	uint32_t number = m->first_subscriber + mapping_subscriber(&m->geo, in_addr);
+
+	return datapath.stranger_host[number / STRANGER_LINE].packets[number % STRANGER_LINE];
+}
+
+static void count_by_subscriber(uint32_t how)
+{
+	struct error err;
+
+	cr_assert_eq(datapath_stranger_hosts_make(&datapath, &err), 0, "%s", err.text);
+	settings.attack = (uint8_t)how;
+	reload_settings();
+}
+
+static void expect_host(uint32_t in_addr, uint32_t n)
+{
+	cr_expect_eq(counted_for_host(in_addr), n, "%u instead of %u", counted_for_host(in_addr), n);
+}
+
+Test(strangers, to_a_subscriber_s_port_count_for_the_subscriber)
+{
+	static const struct row rows[] = {
+		{ "UDP to a port of the block", XDP_OUTSIDE, { TO(POOL), UDP, 9, PORT_LO }, DROPPED(drop_no_session) },
+		{ "TCP", XDP_OUTSIDE, { TO(POOL), TCP, 9, PORT_LO + 1, .flags = 2 }, DROPPED(drop_no_session) },
+		{ "to a port of no block", XDP_OUTSIDE, { TO(POOL), UDP, 9, 80 }, DROPPED(drop_no_session) },
+		{ "GRE", XDP_OUTSIDE, { TO(POOL), 47, .payload = 20 }, DROPPED(drop_protocol) },
+	};
+
+	count_by_subscriber(STRANGERS_BY_SUBSCRIBER);
+	RUN_ROWS(rows);
+	expect_host(SUBSCRIBER, 2);
+	expect_host(SUBSCRIBER + 1, 0);
+	expect_counted(0, 0);
+	count_by_subscriber(STRANGERS_BY_ADDRESS | STRANGERS_BY_SUBSCRIBER);
+	RUN_ROWS(rows);
+	expect_host(SUBSCRIBER, 4);
+	expect_counted(4, 0);
+	count_by_subscriber(STRANGERS_BY_ADDRESS);
+	RUN_ROWS(rows);
+	expect_host(SUBSCRIBER, 4);
+	expect_counted(4, 0);
+}
+
+Test(strangers, that_a_portmap_s_filters_leave_out_count_for_its_subscriber)
+{
+	static const struct row rows[] = {
+		{ "filtered", XDP_OUTSIDE, { TO(POOL), TCP, 9, WEB, .flags = 2 }, DROPPED(drop_portmap_filter) },
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	filter_port(TCP, WEB, EXTERNAL, 32, 0);
+	count_by_subscriber(STRANGERS_BY_SUBSCRIBER);
+	RUN_ROWS(rows);
+	expect_host(SUBSCRIBER, 1);
+}
+
+Test(strangers, what_has_a_session_does_not_count_for_the_subscriber)
+{
+	static const struct row rows[] = {
+		{ "opens",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6304, 53 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(6304, 2), 53 },
+		  REASON_in2out_translated },
+		{ "the answer",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304 },
+		  REASON_out2in_translated },
+	};
+
+	count_by_subscriber(STRANGERS_BY_SUBSCRIBER);
+	RUN_ROWS(rows);
+	expect_host(SUBSCRIBER, 0);
+}

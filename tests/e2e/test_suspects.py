@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Subscribers that behave as infected hosts do: `top --by half-open|destinations|rate`, and the thresholds of `suspects`."""
+"""Subscribers that behave as infected hosts do: `top --by half-open|destinations|rate|inbound`, and the thresholds of `suspects`."""
 
 import contextlib
 import ipaddress
@@ -205,6 +205,60 @@ def test_rates_that_reach_the_threshold_are_told(lab):
     assert re.search(rf"subscriber {host.addr} has \d+ openings a second \(threshold 1\)$", line), line
 
 
+def strangers(lab, host, n):
+    """So many SYNs to a port of the subscriber's that nothing has opened, all of which are dropped."""
+    block = lab.agent.ctl("forward", host.addr)
+    with lab.counting(drop_no_session=n):
+        lab.outside.send(*(lab.from_outside(block["out_addr"], TCP(sport=9, dport=block["port_lo"] + i % 8, flags="S"))
+                           for i in range(n)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"stages": 2}, {"forwarding": "kernel"}], ids=["xdp", "stages", "kernel"])
+def test_packets_of_strangers_make_a_suspect(lab, settings):
+    lab.start(metrics={}, sweep_interval=1, suspects={"inbound": 1}, **settings)
+    host, other = lab.host(), lab.host()
+    lab.open_udp(other)
+
+    def heard():
+        strangers(lab, host, 40)
+        return told(lab)
+
+    with monitor(lab.agent, "suspects") as events:
+        (line,) = wait_for(heard, what="the line", interval=0.3)
+        event = events.event()
+    assert re.search(rf"subscriber {host.addr} has \d+ packets of strangers a second \(threshold 1\)$", line), line
+    assert (event["in_addr"], event["inbound"] >= 1, "half_open" in event) == (host.addr, True, False)
+
+    def shown():
+        strangers(lab, host, 40)
+        return top(lab, "inbound")
+
+    found = wait_for(shown, what="the rate")
+    assert [addr for addr, _ in found] == [host.addr] and found[0][1] > 0, found
+    assert re.search(r"^SUBSCRIBER +INBOUND/S +SESSIONS ", lab.agent.text("top", "--by", "inbound"))
+    assert samples(lab)["detnat_suspect_reports_total"] == 1
+    wait_for(lambda: samples(lab)['detnat_suspects{kind="inbound"}'] == 0 and not top(lab, "inbound"), what="the end of it")
+
+
+def test_packets_of_strangers_are_counted_only_where_configured(lab):
+    lab.start(metrics={}, sweep_interval=1, suspects={"half_open": 1000})
+    host = lab.host()
+    passes(lab)
+    assert "counted by subscriber only with `inbound` of `suspects`" in lab.agent.refused("top", "--by", "inbound")
+    lab.agent.write(suspects={"inbound": 1})
+    lab.agent.ctl("reload")
+
+    def shown():
+        strangers(lab, host, 20)
+        return lab.agent.command("top", "--by", "inbound").status == 0 and top(lab, "inbound")
+
+    assert [addr for addr, _ in wait_for(shown, what="the rate")] == [host.addr]
+    lab.agent.write(suspects={"half_open": 1000})
+    lab.agent.ctl("reload")
+    assert "only with `inbound`" in lab.agent.refused("top", "--by", "inbound")
+    assert 'detnat_suspects{kind="inbound"}' not in samples(lab)
+
+
 def test_granted_ports_belong_to_their_subscriber(lab):
     lab.start(mappings=[GROWING], unmatched="drop", suspects={"destinations": 1000})
     host, other = lab.host("10.0.0.3"), lab.host("10.0.0.4")
@@ -258,6 +312,8 @@ def test_the_event_goes_to_syslog(lab):
 @pytest.mark.parametrize("suspects,why", [
     ({"half_open": -1}, "must be a whole number from 0 to 1000000000"),
     ({"rate": 1000000001}, "must be a whole number from 0 to 1000000000"),
+    ({"inbound": 1000000001}, "must be a whole number from 0 to 1000000000"),
+    ({"inbound": "many"}, "must be a whole number from 0 to 1000000000"),
     ({"spam": 1}, "unknown key"),
     (True, "must be an object"),
 ])

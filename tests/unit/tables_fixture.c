@@ -69,6 +69,7 @@ void tables_make(struct datapath *d)
 	/* No descriptor anywhere but where one is made below. */
 	memset(d, 0xff, sizeof(*d));
 	d->pin_dir = NULL;
+	d->stranger_host = NULL;
 	d->reused = false;
 	d->hz = TABLES_HZ;
 	d->reused = true; /* an agent before this one may have filled them */

@@ -157,7 +157,7 @@ Test(config_accepted, suspects)
 	_cleanup_config_ struct config *none = config_of(WITH("\"answer_arp\":true"));
 	_cleanup_config_ struct config *empty = config_of(WITH("\"suspects\":{}"));
 	_cleanup_config_ struct config *all =
-		config_of(WITH("\"suspects\":{\"half_open\":1,\"destinations\":1000000000,\"rate\":0}"));
+		config_of(WITH("\"suspects\":{\"half_open\":1,\"destinations\":1000000000,\"rate\":0,\"inbound\":7}"));
 
 	cr_expect_not(none->suspects.enabled);
 	cr_expect(empty->suspects.enabled && !empty->suspects.half_open && !empty->suspects.destinations &&
@@ -165,6 +165,7 @@ Test(config_accepted, suspects)
 	cr_expect_eq(all->suspects.half_open, 1);
 	cr_expect_eq(all->suspects.destinations, 1000000000);
 	cr_expect_eq(all->suspects.rate, 0);
+	cr_expect(all->suspects.inbound == 7 && !empty->suspects.inbound);
 }
 
 Test(config_accepted, attack)

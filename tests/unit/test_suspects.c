@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <detnat/copies.h>
+#include <detnat/strangers.h>
 
 #include "base/hash.h"
 #include "base/notice.h"
@@ -118,6 +119,8 @@ static void pass_after(uint64_t us)
 	while ((r = session_usage_step(u, 1000)) > 0)
 		;
 	cr_assert_eq(r, 0);
+	while (suspects_step(suspects, now_us, 0))
+		;
 	suspects_end(suspects, now_us);
 	session_usage_free(u);
 }
@@ -273,26 +276,26 @@ Test(suspects, rates_are_between_two_passes)
 	put(HOST(1), 0, 1, 443, SESSION_UDP);
 	put(HOST(2), 0, 1, 443, SESSION_UDP);
 	open_more(HOST(0), 77);
-	cr_expect_null(suspects_rates(suspects, &n));
+	cr_expect_null(suspects_rates(suspects, SURVEY_RATE, &n));
 	pass_after(SECOND);
-	cr_expect_null(suspects_rates(suspects, &n), "one pass shows no rate");
+	cr_expect_null(suspects_rates(suspects, SURVEY_RATE, &n), "one pass shows no rate");
 	open_more(HOST(0), 10);
 	open_more(HOST(1), 105);
 	pass_after(5 * SECOND);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_assert_eq(n, 2);
 	cr_expect(rates[0].in_addr == HOST(1) && rates[0].figure == 21);
 	cr_expect(rates[1].in_addr == HOST(0) && rates[1].figure == 2);
 	/* Two passes in quick succession: the rates stay. */
 	open_more(HOST(0), 1000);
 	pass_after(SECOND / 2);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect(n == 2 && rates[0].figure == 21);
 	pass_after(SECOND / 2);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect(n == 1 && rates[0].in_addr == HOST(0) && rates[0].figure == 1000);
 	pass_after(5 * SECOND);
-	suspects_rates(suspects, &n);
+	suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect_eq(n, 0);
 }
 
@@ -308,11 +311,136 @@ Test(suspects, a_pass_that_breaks_off_leaves_no_rate_behind)
 	cr_assert(suspects_begin(suspects, now_us));
 	suspects_abort(suspects);
 	pass_after(SECOND);
-	cr_expect_null(suspects_rates(suspects, &n));
+	cr_expect_null(suspects_rates(suspects, SURVEY_RATE, &n));
 	open_more(HOST(0), 7);
 	pass_after(SECOND);
-	rates = suspects_rates(suspects, &n);
+	rates = suspects_rates(suspects, SURVEY_RATE, &n);
 	cr_expect(n == 1 && rates[0].figure == 7);
+}
+
+static struct stranger_line *stranger_lines;
+
+/* As datapath_stranger_hosts_make() does. */
+static void count_strangers(void)
+{
+	stranger_lines = calloc(STRANGER_HOST_LINES, sizeof(*stranger_lines));
+	cr_assert(stranger_lines);
+	datapath.stranger_host = stranger_lines;
+}
+
+static void send_strangers(uint32_t in_addr, uint32_t packets)
+{
+	const struct mapping *record = mappings_get(m, mappings_find_inside(m, in_addr));
+	uint32_t number = record->first_subscriber + mapping_subscriber(&record->geo, in_addr);
+
+	stranger_lines[number / STRANGER_LINE].packets[number % STRANGER_LINE] += packets;
+}
+
+static void expect_inbound(uint32_t in_addr, uint32_t rate)
+{
+	size_t n;
+	const struct top_figure *rates = suspects_rates(suspects, SURVEY_INBOUND, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (rates[i].in_addr == in_addr) {
+			cr_expect_eq(rates[i].figure, rate, "%u instead of %u", rates[i].figure, rate);
+			return;
+		}
+	cr_expect_eq(rate, 0, "not listed");
+}
+
+Test(suspects, packets_of_strangers_are_rates_between_two_passes)
+{
+	size_t n;
+
+	count_strangers();
+	suspects_configure(suspects, &(struct config_suspects){ .enabled = true, .inbound = 100 });
+	send_strangers(HOST(0), 100000);
+	pass_after(SECOND);
+	cr_expect_null(suspects_rates(suspects, SURVEY_INBOUND, &n), "one pass shows no rate");
+	cr_expect_eq(heard.n, 0);
+	send_strangers(HOST(0), 990);
+	send_strangers(HOST(1), 1000);
+	send_strangers(HOST(2000), 10);
+	pass_after(10 * SECOND);
+	expect_inbound(HOST(0), 99);
+	expect_inbound(HOST(1), 100);
+	expect_inbound(HOST(2000), 1);
+	expect_inbound(HOST(3), 0);
+	cr_expect_eq(found(SURVEY_INBOUND), 1);
+	cr_expect_eq(heard.n, 1);
+	cr_expect_str_eq(heard.text, "subscriber 10.0.0.2 has 100 packets of strangers a second (threshold 100)");
+	send_strangers(HOST(1), UINT32_MAX);
+	pass_after(10 * SECOND);
+	expect_inbound(HOST(1), 429496730);
+	expect_inbound(HOST(0), 0);
+	cr_expect_eq(heard.n, 1, "once an hour");
+}
+
+Test(suspects, packets_of_strangers_need_counters)
+{
+	size_t n;
+
+	suspects_configure(suspects, &(struct config_suspects){ .enabled = true, .inbound = 1 });
+	pass_after(SECOND);
+	pass_after(SECOND);
+	cr_expect_null(suspects_rates(suspects, SURVEY_INBOUND, &n));
+}
+
+Test(suspects, a_subscriber_whose_sessions_and_strangers_reach_thresholds_has_one_report)
+{
+	count_strangers();
+	suspects_configure(suspects, &(struct config_suspects){ .enabled = true, .half_open = 5, .inbound = 10 });
+	pass_after(SECOND);
+	put_half_open(HOST(0), 9);
+	send_strangers(HOST(0), 30);
+	send_strangers(HOST(1), 40);
+	pass_after(SECOND);
+	cr_expect_eq(heard.n, 2);
+	cr_expect(heard.in_addr[0] == HOST(1) && heard.in_addr[1] == HOST(0), "the worst first");
+	cr_expect_str_eq(heard.text, "subscriber 10.0.0.1 has 9 half-open TCP sessions (threshold 5), "
+				     "30 packets of strangers a second (threshold 10)");
+	cr_expect_eq(suspects_figures(suspects).told, 2);
+	cr_expect_eq(suspects_figures(suspects).untold, 0);
+}
+
+Test(suspects, a_pass_that_breaks_off_leaves_no_rate_of_strangers_behind)
+{
+	count_strangers();
+	suspects_configure(suspects, &(struct config_suspects){ .enabled = true, .inbound = 1 });
+	pass_after(SECOND);
+	send_strangers(HOST(0), 700);
+	now_us += SECOND;
+	cr_assert(suspects_begin(suspects, now_us));
+	suspects_step(suspects, now_us, 0);
+	suspects_abort(suspects);
+	send_strangers(HOST(0), 900);
+	pass_after(SECOND);
+	expect_inbound(HOST(0), 0);
+	send_strangers(HOST(0), 7);
+	pass_after(SECOND);
+	expect_inbound(HOST(0), 7);
+}
+
+/* Counters that another mapping left behind. */
+Test(suspects, a_mapping_that_comes_later_begins_at_0)
+{
+	struct mapping_spec spec = tables_spec("10.7.0.0/28", "1.1.2.0/28");
+
+	count_strangers();
+	suspects_configure(suspects, &(struct config_suspects){ .enabled = true, .inbound = 1 });
+	pass_after(SECOND);
+	for (uint32_t line = 1; line < STRANGER_HOST_LINES; line++)
+		for (uint32_t i = 0; i < STRANGER_LINE; i++)
+			stranger_lines[line].packets[i] = 5000;
+	spec.session_slots = 64;
+	tables_add(m, &spec);
+	pass_after(SECOND);
+	expect_inbound(0x0a070001, 0);
+	expect_inbound(HOST(100), 5000);
+	send_strangers(0x0a070001, 3);
+	pass_after(SECOND);
+	expect_inbound(0x0a070001, 3);
 }
 
 Test(suspects, sessions_beyond_the_slots_count)

@@ -129,6 +129,7 @@ void growth_settle(struct growth *g, const struct config *c)
 
 	read_figures(g, c);
 	take_rested(g);
+	grants_settle_tenants(g->grants);
 	for (struct grant *i; (i = grants_walk(g->grants, &at));)
 		settle(g, i);
 	growth_lay_out(g);

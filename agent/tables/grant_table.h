@@ -32,6 +32,7 @@ struct grant {
 	uint32_t in_addr; /* 0: it rests, or is free */
 	uint8_t state;	  /* enum grant_state */
 	uint8_t peer;	  /* number of the gateway that granted it; 0: this one */
+	uint8_t tenant;	  /* of an open one: number of its subscriber's tenant; 0: none */
 	uint8_t number;	  /* among the open ones of the subscriber, below GROWTH_MAX_BLOCKS */
 	bool recorded;	  /* growth/: a change of it is being written to the history */
 	bool idle;	  /* growth/: closed as it had no sessions; one that has some again is opened again */
@@ -71,6 +72,9 @@ int grants_touch(struct grants *g, const struct grant *grant);
 
 /* Opens a closed one again, if the subscriber has a number below `max` left. 0, -ENOSPC or -errno. */
 int grants_reopen(struct grants *g, struct grant *grant, uint32_t max);
+
+/* Makes each open one its mapping's tenant's, after mappings have got tenants, or have none any more. */
+void grants_settle_tenants(struct grants *g);
 
 /* Takes a closed one from its subscriber: it rests from a second of the wall clock until one of CLOCK_BOOTTIME. */
 int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t until_s);

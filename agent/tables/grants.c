@@ -3,12 +3,16 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
+#include "base/log.h"
 #include "tables/grants_private.h"
 
 struct grant_key grant_key_of(const struct grant *grant, enum grant_direction direction)
 {
 	if (direction == GRANT_OF_INSIDE)
-		return (struct grant_key){ .addr = grant->in_addr, .at = grant->number, .direction = GRANT_OF_INSIDE };
+		return (struct grant_key){ .addr = grant->in_addr,
+					   .at = grant->number,
+					   .direction = GRANT_OF_INSIDE,
+					   .tenant = grant->tenant };
 	return (struct grant_key){ .addr = grant->out_addr, .at = grant->port_lo, .direction = GRANT_OF_OUTSIDE };
 }
 
@@ -74,11 +78,20 @@ static void forget_search(const struct grants *g, uint32_t in_addr)
 		__atomic_store_n(&s->growth_vain, 0, __ATOMIC_RELEASE);
 }
 
+/* The tenant of an outside address's mapping. */
+static uint8_t tenant_of(const struct grants *g, uint32_t out_addr)
+{
+	int number = mappings_find_outside(g->m, out_addr);
+
+	return number < 0 ? 0 : mappings_get(g->m, number)->tenant;
+}
+
 int grants_make(struct grants *g, struct grant *grant)
 {
 	int r;
 
 	grant->until_s = 0;
+	grant->tenant = tenant_of(g, grant->out_addr);
 	r = grant_write(g, grant, GRANT_OF_OUTSIDE);
 	if (r)
 		return r;
@@ -122,6 +135,26 @@ int grants_reopen(struct grants *g, struct grant *grant, uint32_t max)
 		return -ENOSPC;
 	grant->number = (uint8_t)number;
 	return grants_make(g, grant);
+}
+
+/* The datapath finds it by the one key or the other at any time. */
+static void set_tenant(struct grants *g, struct grant *grant, uint8_t tenant)
+{
+	const struct grant before = *grant;
+
+	grant->tenant = tenant;
+	if (grant_write(g, grant, GRANT_OF_INSIDE))
+		log_error("a granted block is not its tenant's yet; `detnatctl check --repair` tries again");
+	grant_erase(g, &before, GRANT_OF_INSIDE);
+}
+
+void grants_settle_tenants(struct grants *g)
+{
+	uint32_t at = 0;
+
+	for (struct grant *i; (i = grants_walk(g, &at));)
+		if (i->state == GRANT_OPEN && i->tenant != tenant_of(g, i->out_addr))
+			set_tenant(g, i, tenant_of(g, i->out_addr));
 }
 
 int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t until_s)

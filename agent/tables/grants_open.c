@@ -72,6 +72,7 @@ static bool take_inside(const struct grants *g, const struct grant_key *key, con
 	    grant->number != GROWTH_MAX_BLOCKS || key->at >= GROWTH_MAX_BLOCKS)
 		return false;
 	grant->number = (uint8_t)key->at;
+	grant->tenant = key->tenant;
 	return true;
 }
 
@@ -208,7 +209,7 @@ static bool is_known(const struct grants *g, const struct grant_key *key)
 		grant = grants_find(g, key->addr, key->at);
 	else
 		for (grant = grants_of(g, key->addr, NULL); grant; grant = grants_of(g, key->addr, grant))
-			if (grant->state == GRANT_OPEN && grant->number == key->at)
+			if (grant->state == GRANT_OPEN && grant->number == key->at && grant->tenant == key->tenant)
 				break;
 	return grant && grant->state != GRANT_ASKED;
 }

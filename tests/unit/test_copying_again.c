@@ -174,3 +174,40 @@ Test(copying_again, one_whose_slot_the_next_takes_ends_at_the_peer_although_the_
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	pair_sound();
 }
+
+Test(copying_again, one_that_both_have_ended_is_copied_at_once_where_sessions_of_any_age_are_told)
+{
+	const struct copying_limits limits = { .min_age_s = 0, .interval_ms = 1000 };
+	uint32_t slot = open_one(&b);
+
+	copying_set_limits(a.c, &limits);
+	exchange(&a, &b);
+	use(&a, slot);
+	exchange(&a, &b);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	end_session(&b, HOST, slot);
+	end_session(&a, HOST, slot);
+	tell(&b, &a);
+	tell(&a, &b);
+	later(100);
+	open_one(&a);
+	tell(&a, &b);
+	cr_assert_eq(sessions_in(&b, HOST), 1, "it does not wait for an acknowledgement");
+	pair_sound();
+}
+
+Test(copying_again, a_copy_that_a_killed_agent_was_about_to_refresh_is_one_for_the_next)
+{
+	uint32_t slot = open_one(&a), seen;
+
+	exchange(&a, &b);
+	seen = word_seen(slot_at(&b, HOST, slot)->truth);
+	later(10);
+	vouch(&b, PEER);
+	cr_assert_eq(word_seen(slot_at(&b, HOST, slot)->truth), seen + 10);
+	/* The tick was noted, and the slot not yet reached. */
+	touch(&b, HOST, slot, seen);
+	restart_b();
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	pair_sound();
+}

@@ -106,6 +106,48 @@ Test(grants, a_free_block_has_no_port_of_another_also_not_of_one_of_another_size
 	cr_expect_eq(n_free, 0);
 }
 
+static bool opens(uint8_t tenant)
+{
+	const struct grant_key key = { gr.in, 0, GRANT_OF_INSIDE, tenant };
+	struct grant_value value;
+
+	return !bpf_map_lookup_elem(gr.d.grants, &key, &value);
+}
+
+static void set_tenant(uint8_t tenant)
+{
+	struct mapping_spec spec = growing_spec(BLOCK, 2);
+
+	spec.tenant = tenant;
+	cr_assert_eq(mappings_update(gr.m, &spec), 0);
+	grants_settle_tenants(gr.g);
+}
+
+/* The programs look for the tenant of its mapping. */
+Test(grants, sessions_open_on_a_block_by_the_tenant_of_its_mapping)
+{
+	struct grant *i;
+
+	set_tenant(7);
+	i = made(gr.in, 1);
+	cr_expect(opens(7) && !opens(0));
+	cr_expect_eq(faults(false), 0);
+	set_tenant(200);
+	cr_expect(opens(200) && !opens(7));
+	cr_expect_eq(faults(false), 0);
+	/* Another agent takes over. */
+	grants_close(gr.g);
+	cr_assert_eq(grants_open(gr.m, &gr.g, &gr.err), 0, "%s", gr.err.text);
+	cr_expect(opens(200));
+	cr_expect_eq(faults(false), 0);
+	set_tenant(0);
+	cr_expect(opens(0) && !opens(200));
+	i = grants_of(gr.g, gr.in, NULL);
+	cr_assert(i);
+	cr_assert_eq(grants_shut(gr.g, i, GRANT_WHENEVER), 0);
+	cr_expect_not(opens(0));
+}
+
 /* The agent's part. */
 
 TestSuite(growth, .init = growing_setup_agent, .fini = growing_teardown_agent, .timeout = 60);

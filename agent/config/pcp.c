@@ -9,7 +9,6 @@
 
 #include "config/fields.h"
 #include "config/pools.h"
-#include "config/pools.h"
 
 /* The most without `max_leases`: of 8192 subscribers each may have its 32. */
 #define AUTO_MAX_LEASES 262144U

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sessions that end and begin again while another agent, another end or another session comes in between. */
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "overflow_fixture.h"
 
@@ -10,28 +8,16 @@
 #define PEER  0x02U   /* bit of peer 1 */
 #define SLOTS 8U      /* of a subscriber */
 
-static char directory[] = "/tmp/copying.XXXXXX", state_file[64];
-
 static void set_up(void)
 {
-	cr_assert_not_null(mkdtemp(directory));
-	snprintf(state_file, sizeof(state_file), "%s/copies", directory);
 	clocks_begin_at(BEGIN);
 	copying_spec = copying_default_spec();
 	copying_spec.session_slots = SLOTS;
-	gateway_make(&a, NULL);
-	gateway_make(&b, state_file);
+	pair_make_kept();
 	connect_gateways(&a, &b);
 }
 
-static void tear_down(void)
-{
-	pair_free();
-	copying_forget(state_file);
-	cr_assert_eq(rmdir(directory), 0);
-}
-
-TestSuite(copying_again, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_again, .init = set_up, .fini = pair_free_kept, .timeout = 60);
 
 static void later(uint32_t ticks)
 {
@@ -64,7 +50,7 @@ static void restart_b(void)
 	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000 };
 
 	copying_free(b.c);
-	cr_assert_eq(copying_new(b.m, &limits, state_file, &b.c), 0);
+	cr_assert_eq(copying_new(b.m, &limits, pair_file, &b.c), 0);
 	set_orders(&a, &b);
 }
 

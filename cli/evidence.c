@@ -18,7 +18,7 @@
 /* A question, and its answer. */
 struct asked {
 	const char *name, *endpoint;
-	const char *for_whom; /* who asked, where that is another than the user of the process; NULL: nobody else */
+	const char *for_whom; /* the user for whom it is asked, such as the desk's; NULL: the process's own */
 	int64_t t, now;
 	char *json, *text; /* the answer */
 	char in_addr[ADDR_TEXT];

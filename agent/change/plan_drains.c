@@ -12,11 +12,6 @@
 #include "tables/mapping_changes.h"
 #include "tables/mapping_drains.h"
 
-static bool overlap(struct prefix a, struct prefix b)
-{
-	return prefixes_overlap(a, b);
-}
-
 /* Seconds for which sessions drain that the mapping `m` of the configuration ends, or that end with it. */
 static uint32_t seconds_for(const struct change_plan *p, const struct config_mapping *m)
 {
@@ -239,7 +234,7 @@ static int check_overlaps(struct change_plan *p, struct error *err)
 			const struct config_drain *d = &c->draining[k];
 			bool now = mappings_find_retired(p->context->mappings, d->in, d->out) < 0;
 
-			if (overlap(p->add[i].spec.out, d->out))
+			if (prefixes_overlap(p->add[i].spec.out, d->out))
 				return refuse_overlap(p, p->add[i].spec.out, d, now, err);
 		}
 	}
@@ -257,7 +252,7 @@ static void give_way(struct change_plan *p)
 		for (size_t k = 0; k < p->n_del; k++) {
 			struct plan_deletion *d = &p->del[k];
 
-			if (!d->drain_s || !overlap(out, d->out))
+			if (!d->drain_s || !prefixes_overlap(out, d->out))
 				continue;
 			d->drain_s = 0;
 			for (size_t n = 0; d->replaced && n < p->n_add; n++)
@@ -268,7 +263,7 @@ static void give_way(struct change_plan *p)
 		for (int k = mappings_next_retired(m, 0); k >= 0; k = mappings_next_retired(m, k + 1)) {
 			const struct geometry *g = &mappings_get(m, k)->geo;
 
-			if (stays_retired(p, g) && overlap(out, geometry_out(g)))
+			if (stays_retired(p, g) && prefixes_overlap(out, geometry_out(g)))
 				p->del[p->n_del++] = (struct plan_deletion){
 					.in = geometry_in(g), .out = geometry_out(g), .geo = *g, .over = true
 				};
@@ -372,7 +367,7 @@ static int refuse_tenants(const struct change_plan *p, struct prefix in, uint8_t
 		const struct config_mapping *m = &c->mappings[i];
 		uint8_t now = config_mapping_tenant(c, m);
 
-		if (now && now != tenant && overlap(m->in, in))
+		if (now && now != tenant && prefixes_overlap(m->in, in))
 			return error_set(err, -EBUSY,
 					 "%s cannot be of the tenant %s while sessions of %s drain, which were another "
 					 "tenant's; wait, or do without a drain, which ends these sessions",

@@ -163,10 +163,10 @@ static const struct field lease_table[] = {
 	{ "type", &field_word, MEMBER(struct config_lease_source, type), .required = true,
 	  .words = lease_source_words },
 	{ "listen", &field_source, MEMBER(struct config_lease_source, listen), .min = 1 },
-	{ "secret_file", &field_lease_path, MEMBER(struct config_lease_source, secret_file) },
+	{ "secret_file", &field_optional_path, MEMBER(struct config_lease_source, secret_file) },
 	{ "forward", &field_source, MEMBER(struct config_lease_source, forward), .min = 1 },
 	{ "mode", &field_choice, MEMBER(struct config_lease_source, passive), .words = lease_mode_words },
-	{ "path", &field_lease_path, MEMBER(struct config_lease_source, path) },
+	{ "path", &field_optional_path, MEMBER(struct config_lease_source, path) },
 };
 const struct fields config_lease_fields = TABLE(lease_table);
 
@@ -174,7 +174,7 @@ static const struct field attack_table[] = {
 	{ "packets_per_second", &field_number, MEMBER(struct config_attack, packets_per_second), .required = true,
 	  .min = 1, .max = UINT32_MAX },
 	{ "hold", &field_number, MEMBER(struct config_attack, hold), .min = 1, .max = MAX_INTERVAL },
-	{ "exec", &field_lease_path, MEMBER(struct config_attack, exec) },
+	{ "exec", &field_optional_path, MEMBER(struct config_attack, exec) },
 };
 static const struct fields attack_fields = TABLE(attack_table);
 

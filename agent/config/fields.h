@@ -107,11 +107,11 @@ extern const struct field_type field_pcp_listen;	/* value: struct config_pcp, as
 extern const struct field_type field_pcp_mappings;
 extern const struct field_type field_pcp_third_party;
 extern const struct field_type field_peers;	     /* value: struct config_replication, as of field_owned_mappings */
+extern const struct field_type field_optional_path;  /* char[]: an absolute path, left out if "" */
 extern const struct field_type field_key_file;	     /* char[]: an absolute path, or null, which is "" */
 extern const struct field_type field_owned_mappings; /* "all", or a list of names */
 
 extern const struct field_type field_lease_sources; /* value: struct config_leases */
-extern const struct field_type field_lease_path;    /* char[]: an absolute path, left out if "" */
 extern const struct field_type field_days;	    /* uint32_t: days, as "180d"; left out if 0 */
 
 /* Reads the value at r->path. 0, or -errno with the message set. */

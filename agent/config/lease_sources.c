@@ -5,28 +5,7 @@
 
 #include "base/duration.h"
 #include "config/fields.h"
-
-static void path_expected(const struct field *f, char *text, size_t size)
-{
-	snprintf(text, size, "an absolute path of at most %zu octets", f->size - 1);
-}
-
-static int path_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
-{
-	if (!cJSON_IsString(json) || *json->valuestring != '/' || strlen(json->valuestring) >= f->size)
-		return -EINVAL;
-	strcpy(value, json->valuestring);
-	return 0;
-}
-
-static int path_write(cJSON *object, const struct field *f, const void *value)
-{
-	const char *path = value;
-
-	return *path ? json_add(object, f->name, cJSON_CreateString(path)) : 0;
-}
-
-const struct field_type field_lease_path = { path_expected, path_read, NULL, path_write };
+#include "config/pools.h"
 
 static void days_expected(const struct field *f, char *text, size_t size)
 {
@@ -106,9 +85,8 @@ static const char *listen_problem(const struct config *c, struct endpoint at)
 {
 	if (!at.addr || at.addr >> 28 >= 14)
 		return "must be one address of this gateway, the one that the access servers send to";
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, at.addr))
-			return "is a pool address; write one of the gateway's own addresses";
+	if (pool_find(c, (struct prefix){ .base = at.addr, .plen = 32 }))
+		return "is a pool address; write one of the gateway's own addresses";
 	return NULL;
 }
 

@@ -115,9 +115,8 @@ static const char *listen_problem(const struct config *c, uint32_t addr)
 {
 	if (!addr || addr >> 28 >= 14 || addr >> 24 == 127)
 		return "is not an address of an inside interface";
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, addr))
-			return "is a pool address; write the gateway's own address on an inside interface";
+	if (pool_find(c, (struct prefix){ .base = addr, .plen = 32 }))
+		return "is a pool address; write the gateway's own address on an inside interface";
 	return NULL;
 }
 

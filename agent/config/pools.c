@@ -4,23 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static bool overlap(struct prefix a, struct prefix b)
-{
-	return prefixes_overlap(a, b);
-}
-
-/* Whether a is b, or a part of it. */
-static bool lies_in(struct prefix a, struct prefix b)
-{
-	return prefix_within(a, b);
-}
-
-static struct prefix half(struct prefix p, unsigned which)
-{
-	p.plen++;
-	p.base |= which << (32 - p.plen);
-	return p;
-}
+#include "config/free_addresses.h"
 
 /* As an operator types it: a single address without the length 32. */
 static const char *range_format(struct prefix p, char text[static ADDR_TEXT])
@@ -31,7 +15,7 @@ static const char *range_format(struct prefix p, char text[static ADDR_TEXT])
 static int find_at(const struct config *c, struct prefix out)
 {
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) && lies_in(out, c->mappings[i].out))
+		if (!prefix_is_none(c->mappings[i].out) && prefix_within(out, c->mappings[i].out))
 			return (int)i;
 	return -1;
 }
@@ -79,7 +63,7 @@ static bool is_excepted(const struct config *c, const struct config_mapping *m, 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *other = &c->mappings[i];
 
-		if (prefix_inside(other->in, m->in) && lies_in(in, other->in))
+		if (prefix_inside(other->in, m->in) && prefix_within(in, other->in))
 			return true;
 	}
 	return prefix_is_none(in);
@@ -95,7 +79,7 @@ static uint64_t count_used(const struct config *c, const struct config_mapping *
 	if (is_excepted(c, m, in))
 		return 0;
 	for (size_t i = 0; i < c->n_mappings && !any; i++)
-		any = prefix_inside(c->mappings[i].in, m->in) && lies_in(c->mappings[i].in, in) &&
+		any = prefix_inside(c->mappings[i].in, m->in) && prefix_within(c->mappings[i].in, in) &&
 		      prefix_count(c->mappings[i].in) >= ratio;
 	if (prefix_count(out) == 1)
 		return 1;
@@ -116,7 +100,7 @@ static uint64_t count_subscribers(const struct config *c, const struct config_ma
 		return 0;
 	for (size_t i = 0; i < c->n_mappings && !any; i++)
 		any = prefix_inside(c->mappings[i].in, in) ||
-		      (prefix_inside(c->mappings[i].in, m->in) && overlap(c->mappings[i].in, in));
+		      (prefix_inside(c->mappings[i].in, m->in) && prefixes_overlap(c->mappings[i].in, in));
 	if (!any)
 		return prefix_count(in);
 	middle = in.base + (prefix_last(in) - in.base) / 2;
@@ -148,76 +132,11 @@ static int check_outside(const struct config *c, struct prefix out, struct error
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (overlap(out, m->in))
+		if (prefixes_overlap(out, m->in))
 			return error_set(err, -EINVAL, "%s has inside addresses, of mapping %s; name outside addresses",
 					 range_format(out, text), config_mapping_title(c, m->in, m->out, title));
 	}
 	return 0;
-}
-
-/* Where new addresses come from. */
-struct source {
-	const struct prefix *from;
-	uint32_t n;
-	struct prefix drained; /* never used */
-	const struct pool_users *users;
-};
-
-/* How much of p the other prefix covers. */
-static enum pool_use use_by(struct prefix p, struct prefix other)
-{
-	return lies_in(p, other) ? POOL_WHOLE : overlap(p, other) ? POOL_IN_PART : POOL_FREE;
-}
-
-static void note(enum pool_use *use, enum pool_use also)
-{
-	if (also > *use)
-		*use = also;
-}
-
-/* How much of a prefix is in use otherwise, if these inside addresses are to get it. */
-static enum pool_use use_of(const struct config *c, const struct source *s, struct prefix p, struct prefix in)
-{
-	enum pool_use use = use_by(p, s->drained);
-
-	for (size_t i = 0; i < c->n_mappings && use != POOL_WHOLE; i++) {
-		note(&use, use_by(p, c->mappings[i].in));
-		note(&use, use_by(p, c->mappings[i].out));
-	}
-	if (s->users && use != POOL_WHOLE)
-		note(&use, s->users->use(p, in, s->users->arg));
-	return use;
-}
-
-/* The first free prefix of a length within p, for these inside addresses. */
-static bool find_free(const struct config *c, const struct source *s, struct prefix p, struct prefix in, unsigned plen,
-		      struct prefix *ret)
-{
-	enum pool_use use = p.plen > plen ? POOL_WHOLE : use_of(c, s, p, in);
-
-	if (use == POOL_FREE)
-		*ret = (struct prefix){ p.base, (uint8_t)plen };
-	if (use != POOL_IN_PART || p.plen == plen)
-		return use == POOL_FREE;
-	return find_free(c, s, half(p, 0), in, plen, ret) || find_free(c, s, half(p, 1), in, plen, ret);
-}
-
-static uint64_t count_free(const struct config *c, const struct source *s, struct prefix p, struct prefix in)
-{
-	enum pool_use use = use_of(c, s, p, in);
-
-	if (use == POOL_IN_PART)
-		return count_free(c, s, half(p, 0), in) + count_free(c, s, half(p, 1), in);
-	return use == POOL_FREE ? prefix_count(p) : 0;
-}
-
-static bool take_free(const struct config *c, const struct source *s, struct prefix in, unsigned plen,
-		      struct prefix *ret)
-{
-	for (uint32_t i = 0; i < s->n; i++)
-		if (find_free(c, s, s->from[i], in, plen, ret))
-			return true;
-	return false;
 }
 
 /* "drain-203.0.113.36", or "drain-203.0.113.32-28". */
@@ -282,7 +201,7 @@ static void keep_blocks(const struct config_mapping *of, struct config_mapping *
 struct draining {
 	struct config *config;
 	struct config_mapping of;
-	struct source source;
+	struct address_source source;
 	uint32_t drain;
 	struct pool_edit *edit;
 };
@@ -297,7 +216,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 	if (is_excepted(d->config, &d->of, in))
 		return 0;
 	/* A mapping within another has fewer addresses than the other. */
-	if (!prefix_equal(out, d->of.out) && take_free(d->config, &d->source, in, out.plen, &to)) {
+	if (!prefix_equal(out, d->of.out) && find_free_prefix(d->config, &d->source, in, out.plen, &to)) {
 		m = add_like(d->config, &d->of, in, to, d->drain);
 		if (!m)
 			return error_set(err, -ENOMEM, "out of memory");
@@ -308,8 +227,8 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 	}
 	if (out.plen == 32)
 		return -ENOSPC;
-	r = drain_part(d, half(out, 0), err);
-	return r ? r : drain_part(d, half(out, 1), err);
+	r = drain_part(d, prefix_half(out, 0), err);
+	return r ? r : drain_part(d, prefix_half(out, 1), err);
 }
 
 /* Finds the mapping whose pool contains all the addresses and still uses some of them. */
@@ -322,7 +241,7 @@ static int find_pool(const struct config *c, struct prefix out, struct config_ma
 	for (size_t i = 0; number < 0 && i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (overlap(m->out, out))
+		if (prefixes_overlap(m->out, out))
 			return error_set(err, -EINVAL,
 					 "%s is larger than the pool of mapping %s; name addresses of one pool", text,
 					 config_mapping_title(c, m->in, m->out, title));
@@ -339,7 +258,7 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 	char text[ADDR_TEXT], from[ADDR_TEXT], title[MAPPING_TITLE];
 
 	for (uint32_t i = 0; i < d->source.n; i++)
-		free += count_free(d->config, &d->source, d->source.from[i], inside_of(&d->of, out));
+		free += count_free_addresses(d->config, &d->source, d->source.from[i], inside_of(&d->of, out));
 	if (free >= needed)
 		return 0;
 	range_format(out, text);
@@ -364,9 +283,9 @@ static int refuse_unused(const struct config *c, const struct config_mapping *of
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (!pool_is_drain(c, m, of) || !overlap(outside_of(of, m->in), out))
+		if (!pool_is_drain(c, m, of) || !prefixes_overlap(outside_of(of, m->in), out))
 			continue;
-		if (!lies_in(outside_of(of, m->in), out))
+		if (!prefix_within(outside_of(of, m->in), out))
 			return error_set(err, -EALREADY,
 					 "%s is out of use already; `detnatctl pool restore %s` brings it back, with "
 					 "everything that was drained together",
@@ -403,7 +322,7 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 				 "%s is all of the pool of mapping %s; `detnatctl mapping add IN OUT --replace --drain "
 				 "SECONDS` gives it another",
 				 text, title);
-	d.source = (struct source){ to ? to : d.of.spare, to ? 1 : d.of.n_spare, out, users };
+	d.source = (struct address_source){ to ? to : d.of.spare, to ? 1 : d.of.n_spare, out, users };
 	r = check_source(&d, out, to, err);
 	if (r)
 		return r;
@@ -430,9 +349,9 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 
 		if (pool_is_drain(c, &m, &of))
 			drained = outside_of(&of, m.in);
-		if (!overlap(drained, out))
+		if (!prefixes_overlap(drained, out))
 			continue;
-		if (!lies_in(drained, out))
+		if (!prefix_within(drained, out))
 			return error_set(err, -EINVAL, "%s was drained together with the rest of %s; restore that",
 					 text, range_format(drained, with));
 		ret->mappings++;
@@ -455,7 +374,7 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 	if (of && check_order(c, of, &why))
 		return 0;
 	for (size_t i = 0; of && i < c->n_mappings; i++)
-		if (pool_is_drain(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
+		if (pool_is_drain(c, &c->mappings[i], of) && prefixes_overlap(outside_of(of, c->mappings[i].in), out) &&
 		    c->mappings[i].drain > longest)
 			longest = c->mappings[i].drain;
 	return longest;
@@ -502,7 +421,7 @@ static uint32_t first_port_of(const struct config_mapping *m)
 int user_move(struct config *c, const struct user_move *move, const struct pool_users *users, uint32_t *ret_out,
 	      struct error *err)
 {
-	const struct source source = { &move->out, 1, PREFIX_NONE, users };
+	const struct address_source source = { &move->out, 1, PREFIX_NONE, users };
 	const struct prefix in = { move->addr, 32 };
 	char text[ADDR_TEXT], label[LABEL_TEXT];
 	struct config_mapping home, moved, *m;
@@ -515,9 +434,9 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 		return -EINVAL;
 	if (r > 0)
 		config_del_mapping(c, moved.in, moved.out);
-	if (r > 0 && lies_in(moved.out, move->out)) {
+	if (r > 0 && prefix_within(moved.out, move->out)) {
 		to = moved.out;
-	} else if (!take_free(c, &source, in, 32, &to)) {
+	} else if (!find_free_prefix(c, &source, in, 32, &to)) {
 		return error_set(err, -ENOSPC, "%s has no free address", range_format(move->out, text));
 	}
 	m = add_like(c, &home, in, to, move->drain);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/fields.h"
+#include "config/pools.h"
 
 static bool same(struct endpoint a, struct endpoint b)
 {
@@ -46,34 +47,6 @@ static int peers_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_peers = { .read = peers_read, .write = peers_write };
 
-static void key_file_expected(const struct field *f, char *text, size_t size)
-{
-	snprintf(text, size, "an absolute path of at most %zu octets, or null", f->size - 1);
-}
-
-static int key_file_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
-{
-	char *path = value;
-
-	if (cJSON_IsNull(json)) {
-		*path = '\0';
-		return 0;
-	}
-	if (!cJSON_IsString(json) || *json->valuestring != '/' || strlen(json->valuestring) >= f->size)
-		return -EINVAL;
-	strcpy(path, json->valuestring);
-	return 0;
-}
-
-static int key_file_write(cJSON *object, const struct field *f, const void *value)
-{
-	const char *path = value;
-
-	return json_add(object, f->name, *path ? cJSON_CreateString(path) : cJSON_CreateNull());
-}
-
-const struct field_type field_key_file = { key_file_expected, key_file_read, NULL, key_file_write };
-
 static int owned_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
 	struct config_replication *c = value;
@@ -101,9 +74,8 @@ static const char *address_problem(const struct config *c, uint32_t addr)
 {
 	if (!addr || addr >> 28 >= 14)
 		return "is not an address of a single gateway";
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!prefix_is_none(c->mappings[i].out) && prefix_holds(c->mappings[i].out, addr))
-			return "is a pool address; write one of the gateway's own addresses";
+	if (pool_find(c, (struct prefix){ .base = addr, .plen = 32 }))
+		return "is a pool address; write one of the gateway's own addresses";
 	return NULL;
 }
 

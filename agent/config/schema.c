@@ -189,8 +189,8 @@ static cJSON *single_schema(const struct field *f)
 		return string_schema(SPAN, 0);
 	if (f->type == &field_time)
 		return string_schema(TIME, 0);
-	if (f->type == &field_lease_path)
-		return string_schema("^/", CONFIG_LEASE_PATH - 1);
+	if (f->type == &field_optional_path)
+		return string_schema("^/", (unsigned)f->size - 1);
 	if (f->type == &field_days)
 		return string_schema("^[0-9]", 0);
 	if (f->type == &field_label)

@@ -78,16 +78,6 @@ static int time_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_time = { time_expected, time_read, time_valid, time_write };
 
-static bool overlap(struct prefix a, struct prefix b)
-{
-	return prefixes_overlap(a, b);
-}
-
-static bool lies_in(struct prefix a, struct prefix b)
-{
-	return prefix_within(a, b);
-}
-
 /* A spare prefix and the context of its messages. */
 struct spare {
 	const struct config *config;
@@ -128,16 +118,16 @@ static bool is_exception_of(const struct config *c, const struct config_mapping 
 static int check_against(const struct spare *s, const struct config_mapping *m)
 {
 	struct prefix p = spare_prefix(s);
-	bool taken = m != s->of && is_exception_of(s->config, m, s->of) && lies_in(m->out, p);
+	bool taken = m != s->of && is_exception_of(s->config, m, s->of) && prefix_within(m->out, p);
 
-	if (overlap(p, m->in))
+	if (prefixes_overlap(p, m->in))
 		return refuse(s, m->in, m, "the inside range");
-	if (overlap(p, m->out) && !taken)
+	if (prefixes_overlap(p, m->out) && !taken)
 		return refuse(s, m->out, m, "the outside range");
 	if (m > s->of || m->part)
 		return 0;
 	for (uint32_t i = 0; i < (m == s->of ? s->number : m->n_spare); i++)
-		if (overlap(p, m->spare[i]))
+		if (prefixes_overlap(p, m->spare[i]))
 			return refuse(s, m->spare[i], m, "spare addresses");
 	return 0;
 }

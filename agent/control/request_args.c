@@ -81,11 +81,6 @@ bool request_changes(const struct request *r)
 	return r->spec->changes || (r->spec->changes_with && request_arg(r, r->spec->changes_with)->number);
 }
 
-static bool in_prefix(uint32_t addr, struct prefix p)
-{
-	return prefix_holds(p, addr);
-}
-
 /* Seconds since its last packet from inside. The configuration's timeouts may have changed meanwhile. */
 static uint32_t idle_seconds(const struct session_filter *f, const struct session *s)
 {
@@ -98,10 +93,10 @@ bool session_fits(const struct session_filter *f, const struct session *s)
 {
 	if ((f->proto && f->proto != s->proto) || (!s->counts && !f->all))
 		return false;
-	if (f->in && f->in->given && !in_prefix(s->in_addr, f->in->prefix))
+	if (f->in && f->in->given && !prefix_holds(f->in->prefix, s->in_addr))
 		return false;
 	if (f->ext && f->ext->given &&
-	    (!in_prefix(s->ext_addr, f->ext->prefix) || (f->ext->with_port && f->ext->port != s->ext_port)))
+	    (!prefix_holds(f->ext->prefix, s->ext_addr) || (f->ext->with_port && f->ext->port != s->ext_port)))
 		return false;
 	if (f->out && f->out->given &&
 	    (f->out->endpoint.addr != s->out_addr || (f->out->with_port && f->out->endpoint.port != s->out_port)))

@@ -219,16 +219,6 @@ void doctor_rules(struct doctor *d)
 							     : "by source or interface; XDP follows them");
 }
 
-static bool in_prefix(struct prefix p, uint32_t addr)
-{
-	return prefix_holds(p, addr);
-}
-
-static bool overlap(struct prefix a, struct prefix b)
-{
-	return prefixes_overlap(a, b);
-}
-
 static const char *link_name(const struct doctor *d, uint32_t ifindex)
 {
 	const struct link *l = link_find(&d->links, ifindex);
@@ -252,7 +242,7 @@ static unsigned find_undeliverable_pools(struct doctor *d, struct prefix out)
 	for (size_t i = 0; i < ARRAY_SIZE(undeliverable); i++) {
 		char pool[ADDR_TEXT], of[ADDR_TEXT];
 
-		if (!overlap(out, undeliverable[i].prefix))
+		if (!prefixes_overlap(out, undeliverable[i].prefix))
 			continue;
 		doctor_say(d, DOCTOR_WARNING,
 			   "the pool %s overlaps the %s addresses %s, which routers do not forward: no answer from "
@@ -266,7 +256,7 @@ static unsigned find_undeliverable_pools(struct doctor *d, struct prefix out)
 /* Whether it is the broadcast address of the address's network. */
 static bool has_broadcast(struct prefix out, const struct address *a)
 {
-	return a->plen && a->plen < 31 && a->addr >> 24 != 127 && in_prefix(out, a->addr | ~prefix_mask(a->plen));
+	return a->plen && a->plen < 31 && a->addr >> 24 != 127 && prefix_holds(out, a->addr | ~prefix_mask(a->plen));
 }
 
 /* Compares a mapping with an address of the gateway and its network. */
@@ -280,7 +270,7 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 
 	prefix_text(m->out, pool);
 	addr_format(a->addr, addr);
-	if (in_prefix(m->out, a->addr) && ++found)
+	if (prefix_holds(m->out, a->addr) && ++found)
 		doctor_say(
 			d, DOCTOR_WARNING,
 			"the pool %s holds %s, the gateway's own address on %s: subscribers use the ports of the "
@@ -296,7 +286,7 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 			   "the pool %s holds %s, the broadcast address of the network of %s: packets that subscribers "
 			   "send from it get no answer; take it out of the pool",
 			   pool, addr_format(a->addr | ~prefix_mask(a->plen), addr), name);
-	if (outside && a->plen < 32 && overlap(m->in, own) && ++found)
+	if (outside && a->plen < 32 && prefixes_overlap(m->in, own) && ++found)
 		doctor_say(
 			d, DOCTOR_WARNING,
 			"the inside addresses %s overlap the network of %s, which is outside: are inside and outside "
@@ -329,7 +319,7 @@ static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 	for (size_t i = 0; i < n->d->config->n_mappings; i++) {
 		struct prefix out = n->d->config->mappings[i].out;
 
-		if (prefix_is_none(out) || !in_prefix(out, host) || n->found++ >= MOST_TOLD)
+		if (prefix_is_none(out) || !prefix_holds(out, host) || n->found++ >= MOST_TOLD)
 			continue;
 		doctor_say(n->d, DOCTOR_WARNING,
 			   "the pool %s holds %s, the address of a neighbour on %s: take it out of the pool, or both "
@@ -382,7 +372,7 @@ static uint64_t neighbours_of(const struct config *c, const struct address *a)
 		struct prefix in = c->mappings[i].in;
 
 		/* The mapping around an exception counts its addresses, too. */
-		if (overlap(in, own) && !config_find_around(c, in))
+		if (prefixes_overlap(in, own) && !config_find_around(c, in))
 			sum += prefix_within(in, own) ? prefix_count(in) : prefix_count(own);
 	}
 	return sum;

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "diagnosis/explain.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <string.h>
 
 #include "diagnosis/doctor.h"
 #include "diagnosis/explain_private.h"
-#include "guard/guard.h"
 #include "links/devices.h"
-#include "routing/forwarding.h"
-#include "routing/sources.h"
 
-/* Older refusals, and older drops by the guard, are not reported. */
-#define LATELY_S       600
-#define GUARD_LATELY_S 60
+/* Older refusals are not reported. */
+#define LATELY_S 600
 
 /* Reports a mapping of the configuration file that covers an address but is not in force. */
 static void add_file(const struct explanation *e, cJSON *list)
@@ -90,158 +84,6 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 	if (e->way_out.local)
 		explain_add(list, false, "passed_untranslated", "",
 			    "%s is the gateway's own address: its traffic is untouched", addr);
-}
-
-static void add_role(const struct parts *a, cJSON *list, uint8_t role, const char *name)
-{
-	unsigned there = 0, absent = 0, down = 0;
-
-	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
-		const struct config_interface *c = &a->active->config->interfaces[i];
-
-		if (!(c->roles & role))
-			continue;
-		if (devices_attachment(a->devices, c->name) != DEVICE_ABSENT) {
-			there++;
-			down += devices_is_down(a->devices, c->name);
-			continue;
-		}
-		absent++;
-		explain_add(list, true, "interface",
-			    "bring it up, or remove it with detnatctl interface del; the log has the reason",
-			    "the %s interface %s is absent or not attached: nothing that crosses it is translated",
-			    name, c->name);
-	}
-	if (!there && !absent)
-		explain_add(list, true, "interface", "detnatctl interface add NAME inside|outside",
-			    "there is no %s interface: nothing is translated", name);
-	if (there && down == there)
-		explain_add(list, true, "interface", "bring one up; detnatctl interface list says why each is down",
-			    "no %s interface is up: nothing is translated", name);
-}
-
-static void add_interfaces(const struct explanation *e, cJSON *list)
-{
-	const struct parts *a = e->context;
-
-	add_role(a, list, DEVICE_INSIDE, "inside");
-	add_role(a, list, DEVICE_OUTSIDE, "outside");
-	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
-		const char *name = a->active->config->interfaces[i].name, *link = devices_link_name(a->devices, name);
-		bool grave;
-		const char *problem = devices_problem(a->devices, name, &grave);
-
-		if (link && forwarding_is_off(link))
-			explain_add(list, true, "forwarding",
-				    "sysctl net.ipv4.ip_forward=1, or for that interface only",
-				    "the kernel does not forward packets that arrive through %s", link);
-		if (problem && (link || grave))
-			explain_add(list, grave, "interface", "", "%s: %s", name, problem);
-	}
-}
-
-static bool guard_stands(const struct explanation *e)
-{
-	return e->context->active->config->guard && !guard_problem(e->context->guard);
-}
-
-static bool is_bypassed(const struct config *c, uint32_t addr)
-{
-	for (size_t i = 0; i < c->n_bypass; i++)
-		if (prefix_holds(c->bypass[i], addr))
-			return true;
-	return false;
-}
-
-/* Reports a route through an interface that lacks the required role. */
-static void add_wrong_role(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in,
-			   uint8_t roles)
-{
-	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
-	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->context->active->config, way->addr));
-	char addr[ADDR_TEXT];
-
-	addr_format(way->addr, addr);
-	if (in && guarded)
-		explain_add(list, true, "drop_guard_out", advice,
-			    "packets to %s leave through %s, which is not an inside interface: packets from there "
-			    "through it are not translated, and the guard drops them where they would leave",
-			    addr, way->name);
-	else if (in)
-		explain_add(list, false, "route", advice,
-			    "packets to %s leave through %s, which is not an inside interface: packets from there "
-			    "through it are not translated",
-			    addr, way->name);
-	else if (guarded)
-		explain_add(list, true, "drop_guard_out", advice,
-			    "packets to %s leave through %s, which is not an outside interface: they are not "
-			    "translated, and the guard drops them",
-			    addr, way->name);
-	else
-		explain_add(
-			list, false, "passed_untranslated", advice,
-			"packets to %s leave through %s, which is not an outside interface: they are not translated",
-			addr, way->name);
-}
-
-static void add_guard(const struct explanation *e, cJSON *list)
-{
-	const char *problem = guard_problem(e->context->guard);
-	int64_t ago = guard_last_drop(e->context->guard);
-
-	if (!e->context->active->config->guard)
-		explain_add(list, false, "guard", "\"guard\": true in the configuration stops both",
-			    "\"guard\" is false: packets routed past detnat's interfaces leave with their inside "
-			    "source, and what comes straight to an inside address is let in");
-	else if (problem)
-		explain_add(list, false, "guard", "detnatctl status says more",
-			    "the guard is not in place: %s; packets routed past detnat's interfaces leave with their "
-			    "inside source",
-			    problem);
-	else if (ago >= 0 && ago <= GUARD_LATELY_S)
-		explain_add(list, false, "drop_guard_out",
-			    "detnatctl stats shows the direction; compare `ip route get` with detnatctl interface list",
-			    "the guard has dropped packets of some subscriber %" PRId64
-			    " s ago: they were routed past the interfaces that translate",
-			    ago);
-}
-
-/* As in bpf/slow/in2out_tc.h. */
-static bool is_from_anywhere(const struct datapath *d, uint32_t ifindex)
-{
-	return d->settings.inside_from == INSIDE_ANY ||
-	       (d->settings.inside_from == INSIDE_BEYOND && ifindex >= MAX_IFINDEX);
-}
-
-static void add_way(const struct explanation *e, cJSON *list, const struct kernel_way *way, bool in)
-{
-	const struct datapath *d = e->context->datapath;
-	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
-	char addr[ADDR_TEXT], next_hop[ADDR_TEXT];
-
-	addr_format(way->addr, addr);
-	addr_format(way->next_hop, next_hop);
-	if (way->error) {
-		explain_add(list, true, in ? "route" : "drop_unreachable",
-			    "add a route, or remove the one that refuses it", "the kernel has no route to %s: %s", addr,
-			    strerror(-way->error));
-		return;
-	}
-	if (way->local) {
-		explain_add(list, false, "passed_untranslated",
-			    in ? "give subscribers other addresses than the gateway" : "",
-			    "%s is the gateway's own address: packets to and from it are not translated", addr);
-		return;
-	}
-	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)) && (!in || roles || !is_from_anywhere(d, way->ifindex)))
-		add_wrong_role(e, list, way, in, roles);
-	if (!way->up)
-		explain_add(list, true, "interface", "check the cable and the switch",
-			    "%s, through which %s is reached, is down", way->name, addr);
-	if (way->neighbour == NEIGHBOUR_FAILED || way->neighbour == NEIGHBOUR_INCOMPLETE)
-		explain_add(list, true, "neighbour", "is it on, at that address, and behind that interface? try arping",
-			    "%s on %s does not answer to ARP: packets to %s wait for it and are dropped", next_hop,
-			    way->name, addr);
 }
 
 static void add_quota(const struct explanation *e, cJSON *list)
@@ -402,47 +244,6 @@ static void add_machine(const struct explanation *e, cJSON *list)
 	doctor_explain(&c, add_machine_finding, list);
 }
 
-/* An interface with one of the roles, other than that of the route, whose reverse-path filter is strict; or NULL. */
-static const char *strict_beside(const struct explanation *e, const struct kernel_way *way, uint8_t roles)
-{
-	const struct parts *a = e->context;
-
-	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
-		const struct config_interface *c = &a->active->config->interfaces[i];
-		const char *link = devices_link_name(a->devices, c->name);
-		uint32_t ifindex = link ? if_nametoindex(link) : 0;
-
-		if (c->roles == roles && ifindex && ifindex < MAX_IFINDEX && ifindex != way->ifindex &&
-		    a->datapath->device[ifindex].rp_filter == RP_FILTER_STRICT)
-			return link;
-	}
-	return NULL;
-}
-
-/* Drops of packets that were, or would be, translated: the kernel's filter checks the route back to the sender. */
-static void add_reverse_paths(const struct explanation *e, cJSON *list)
-{
-	const char *advice =
-		"the filter must be 2 (loose) where packets come and go through several interfaces: sysctl "
-		"net.ipv4.conf.NAME.rp_filter, and that of all, of which the greater counts";
-	const char *inside = strict_beside(e, &e->way_in, DEVICE_INSIDE);
-	const char *outside = e->way_out.addr ? strict_beside(e, &e->way_out, DEVICE_OUTSIDE) : NULL;
-	char addr[ADDR_TEXT];
-
-	if (inside && !e->way_in.error)
-		explain_add(
-			list, false, "drop_martian", advice,
-			"packets from %s through %s are dropped, as rp_filter is 1 (strict) there and the route back "
-			"is through %s",
-			addr_format(e->in_addr, addr), inside, e->way_in.name);
-	if (outside && !e->way_out.error)
-		explain_add(list, false, "rp_filter", advice,
-			    "answers of %s that come through %s are translated and then dropped by the kernel, whose "
-			    "rp_filter is 1 (strict) there, as the route to their sender is through %s; nstat counts "
-			    "them as TcpExtIPReversePathFilter",
-			    addr_format(e->way_out.addr, addr), outside, e->way_out.name);
-}
-
 /* Fewer may come from a host that probes addresses. */
 #define UNANSWERED 3U
 
@@ -482,8 +283,8 @@ cJSON *explain_findings(const struct explanation *e)
 		explain_add_draining(e, e->asked.addr, list);
 		return list;
 	}
-	add_interfaces(e, list);
-	add_guard(e, list);
+	explain_add_interfaces(e, list);
+	explain_add_guard(e, list);
 	if (e->mapping->geo.out_plen == PLEN_NONE) {
 		explain_add_untranslated(e, list);
 		explain_add_draining(e, e->asked.addr, list);
@@ -492,10 +293,7 @@ cJSON *explain_findings(const struct explanation *e)
 	if (e->side == EXPLAIN_OUTSIDE)
 		add_outside(e, list);
 	if (e->subscriber) {
-		add_way(e, list, &e->way_in, true);
-		if (e->way_out.addr)
-			add_way(e, list, &e->way_out, false);
-		add_reverse_paths(e, list);
+		explain_add_ways(e, list);
 		if (e->mapping->geo.flags & MAPPING_OPEN) {
 			explain_add_open(e, list);
 			explain_add_draining(e, e->in_addr, list);

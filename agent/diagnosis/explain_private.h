@@ -12,6 +12,15 @@
 void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* Roles without an interface that is up, and interfaces with a problem. */
+void explain_add_interfaces(const struct explanation *e, cJSON *list);
+
+/* The guard is off, or not in place, or has dropped packets lately. */
+void explain_add_guard(const struct explanation *e, cJSON *list);
+
+/* The kernel's ways to the subscriber and to the external address, where packets on them would be dropped or missed. */
+void explain_add_ways(const struct explanation *e, cJSON *list);
+
 /* The requested port is in the block of a subscriber that has another mapping. */
 void explain_add_kept(const struct explanation *e, cJSON *list);
 

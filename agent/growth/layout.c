@@ -16,8 +16,8 @@ static void find_former(const struct growth *g, struct former_sizes *ret)
 	uint32_t at = 0;
 
 	for (const struct grant *i; (i = grants_walk(g->grants, &at));) {
-		bool nobodys = i->state == GRANT_RESTS || i->state == GRANT_FREE;
-		int number = nobodys ? -1 : mappings_find_outside(g->m, i->out_addr);
+		bool ended = i->state == GRANT_RESTS || i->state == GRANT_FREE;
+		int number = ended ? -1 : mappings_find_outside(g->m, i->out_addr);
 
 		if (number >= 0 && i->ports != g->figures[number].wanted.block)
 			ret->block[number] = i->ports;

@@ -145,13 +145,13 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		struct xdp_wish xdp = config_interface_xdp(wanted, config_xdp(c));
 		enum xdp_mode mode = xdp.mode;
 		struct link l;
-		bool there = i && i->link.ifindex, bare, without;
+		bool there = i && i->link.ifindex, egress = wants_egress(wanted->roles, wanted->tenant), bare, without;
 
 		if (interface_is_any(wanted->name))
 			continue;
 		/* Loaded before such an interface appears. */
 		if (interface_is_pattern(wanted->name) && mode != XDP_MODE_NATIVE && mode != XDP_MODE_SKB)
-			tc |= wanted->roles & DEVICE_OUTSIDE || wanted->tenant ? TC_ALONE | TC_BARE : TC_ALONE;
+			tc |= egress ? TC_ALONE | TC_BARE : TC_ALONE;
 		if (there)
 			l = i->link;
 		else if (link_by_name(v->netlink, wanted->name, &l))
@@ -163,7 +163,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		without |= xdp.dispatcher == DISPATCHER_LIBXDP;
 		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && without))
 			tc |= TC_ALONE;
-		if (bare && (wanted->roles & DEVICE_OUTSIDE || wanted->tenant))
+		if (bare && egress)
 			tc |= TC_BARE;
 	}
 	return tc;

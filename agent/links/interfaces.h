@@ -45,10 +45,15 @@ struct interfaces {
 	size_t count;
 };
 
-/* Whether tc runs at its egress: to translate, or to keep other tenants out. */
+/* Whether tc runs at the egress of an interface of these roles: to translate, or to keep other tenants out. */
+static inline bool wants_egress(uint8_t roles, uint8_t tenant)
+{
+	return roles & DEVICE_OUTSIDE || tenant;
+}
+
 static inline bool interface_has_egress(const struct interface *i)
 {
-	return i->roles & DEVICE_OUTSIDE || i->tenant;
+	return wants_egress(i->roles, i->tenant);
 }
 
 static inline bool interface_has_xdp(const struct interface *i)

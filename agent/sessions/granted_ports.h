@@ -37,8 +37,8 @@ int granted_ports_step(struct granted_port_scan *s, const struct datapath *d, gr
 void granted_ports_end(struct granted_port_scan *s);
 
 /*
- * Removes all bindings of a block, once it is nobody's: after its entry GRANT_OF_OUTSIDE, so that the datapath binds
- * none again. A sweep would do so later; nothing leads to them meanwhile.
+ * Removes all bindings of a block, once no subscriber has it: after its entry GRANT_OF_OUTSIDE, so that the datapath
+ * binds none again. A sweep would do so later; nothing leads to them meanwhile.
  */
 void granted_ports_forget(const struct mappings *m, uint32_t out_addr, uint16_t port_lo, uint16_t ports);
 

@@ -34,11 +34,6 @@ void pool_states_free(struct pool_states *s)
 	free(s);
 }
 
-static bool overlap(struct prefix a, struct prefix b)
-{
-	return prefixes_overlap(a, b);
-}
-
 static int add_pool(struct pool_states *s, const struct pool *p)
 {
 	if (s->n == s->room) {
@@ -60,7 +55,7 @@ static int add_spare(struct pool_states *s, size_t n_pools, struct pool spare)
 	bool used = false;
 
 	for (size_t i = 0; i < n_pools; i++) {
-		if (!overlap(s->pool[i].out, spare.out))
+		if (!prefixes_overlap(s->pool[i].out, spare.out))
 			continue;
 		if (prefix_within(spare.out, s->pool[i].out))
 			return 0;
@@ -195,7 +190,7 @@ static bool goto_next(struct pool_states *s)
 	for (; s->at < s->n; s->at++, s->offset = 0) {
 		const struct prefix out = s->pool[s->at].out;
 
-		if (!overlap(out, s->within))
+		if (!prefixes_overlap(out, s->within))
 			continue;
 		if (s->within.base > out.base && s->offset < s->within.base - out.base)
 			s->offset = s->within.base - out.base;

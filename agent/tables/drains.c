@@ -33,11 +33,6 @@ size_t mappings_drains(const struct mappings *m, const struct mapping_drain **re
 	return m->n_drains;
 }
 
-static bool lies_within(struct prefix a, struct prefix b)
-{
-	return prefix_within(a, b);
-}
-
 const struct mapping_drain *mappings_drain_of(const struct mappings *m, int number, uint32_t in_addr)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
@@ -83,7 +78,7 @@ bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (m->drain[i].number == number && lies_within(in, m->drain[i].in))
+		if (m->drain[i].number == number && prefix_within(in, m->drain[i].in))
 			return true;
 	return false;
 }
@@ -91,10 +86,10 @@ bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)
 /* The number of drains that the addresses of a prefix would have, with one more for `more`. */
 static unsigned depth(const struct mappings *m, struct prefix of, struct prefix more)
 {
-	unsigned n = lies_within(of, more);
+	unsigned n = prefix_within(of, more);
 
 	for (unsigned i = 0; i < m->n_drains; i++)
-		n += lies_within(of, m->drain[i].in);
+		n += prefix_within(of, m->drain[i].in);
 	return n;
 }
 
@@ -136,7 +131,7 @@ void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain)
 	struct mapping_drain added = *drain;
 
 	for (unsigned i = m->n_drains; i-- > 0;)
-		if (m->drain[i].number == added.number && lies_within(m->drain[i].in, added.in))
+		if (m->drain[i].number == added.number && prefix_within(m->drain[i].in, added.in))
 			mappings_forget_drain(m, i);
 	added.sessions = UINT64_MAX;
 	m->drain[m->n_drains++] = added;
@@ -156,7 +151,7 @@ int mappings_drains_check(const struct mappings *m, const struct mapping_drain *
 		bool stays = true;
 
 		for (size_t k = 0; k < n_ended; k++)
-			stays &= ended[k].number != m->drain[i].number || !lies_within(m->drain[i].in, ended[k].in);
+			stays &= ended[k].number != m->drain[i].number || !prefix_within(m->drain[i].in, ended[k].in);
 		if (stays)
 			then->drain[then->n_drains++] = m->drain[i];
 	}
@@ -270,7 +265,7 @@ static struct drain_entry entry_of(const struct mappings *m, struct prefix piece
 		for (unsigned i = 0; i < m->n_drains; i++) {
 			const struct mapping_drain *d = &m->drain[i];
 
-			if (lies_within(piece, d->in) && (!before || comes_before(before, d)) &&
+			if (prefix_within(piece, d->in) && (!before || comes_before(before, d)) &&
 			    (!next || comes_before(d, next)))
 				next = d;
 		}

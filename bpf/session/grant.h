@@ -10,7 +10,7 @@
 #include "session/bind_lines.h"
 
 /*
- * Number of the subscriber of m to whom the port of an outside address is granted; -1: nobody. Not one whom an agent
+ * Number of the subscriber of m to whom the port of an outside address is granted; -1: to none. Not one that an agent
  * has left behind in the middle of a change, as the outside address would not be his.
  */
 SUBPROGRAM int grant_owner(const struct mapping *m, __u32 out_addr, __u32 out_port)

@@ -4,7 +4,7 @@
  * into small blocks of equal size. Subscribers of the address whose own block is full get one after another of them.
  *
  * The shared range is the ports from 1024 to the first block, and those above the last block; gaps between blocks do
- * not belong to it. Blocks are numbered from 0, those below first; what remains of a part is nobody's. Pure functions;
+ * not belong to it. Blocks are numbered from 0, those below first; what remains of a part is in none. Pure functions;
  * ports and addresses are in host byte order.
  */
 #ifndef DETNAT_GROWTH_H
@@ -78,9 +78,9 @@ static __always_inline __s32 growth_block_of(const struct geometry *g, __u32 blo
 /*
  * Grants: the pinned HASH `grants`, which the agent alone changes. A granted block has two entries. That of
  * GRANT_OF_OUTSIDE, whose key is the outside address and the block's first port, leads to the subscriber; without it
- * the block is nobody's. That of GRANT_OF_INSIDE, whose key is the inside address and a number below max_blocks, has
- * the block for openings; without it, sessions go on and none opens. An entry GRANT_NONE_LEFT, whose key is an outside
- * address and 0, says that the address has no block left.
+ * no subscriber has the block. That of GRANT_OF_INSIDE, whose key is the inside address and a number below max_blocks,
+ * has the block for openings; without it, sessions go on and none opens. An entry GRANT_NONE_LEFT, whose key is an
+ * outside address and 0, says that the address has no block left.
  */
 enum grant_direction { GRANT_OF_OUTSIDE, GRANT_OF_INSIDE, GRANT_NONE_LEFT };
 
@@ -102,7 +102,7 @@ _Static_assert(sizeof(struct grant_key) == 8, "hashed as octets");
 #define GRANT_WHENEVER (~0ULL) /* in until_s: no session opens on it, and it ends with its last one */
 
 struct grant_value {
-	__u32 addr; /* the other address; 0: nobody's, the block rests */
+	__u32 addr; /* the other address; 0: none, the block rests */
 	__u16 port_lo;
 	__u16 ports;
 	__u64 from; /* when it was granted, seconds of the wall clock; of a block that rests: when it ended */

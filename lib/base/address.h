@@ -83,6 +83,14 @@ static inline bool prefix_inside(struct prefix a, struct prefix b)
 	return prefix_within(a, b) && !prefix_equal(a, b);
 }
 
+/* The lower (0) or upper (1) half of a prefix shorter than 32. */
+static inline struct prefix prefix_half(struct prefix p, unsigned which)
+{
+	p.plen++;
+	p.base |= which << (32 - p.plen);
+	return p;
+}
+
 /* The inside and the outside addresses of a record. */
 static inline struct prefix geometry_in(const struct geometry *g)
 {

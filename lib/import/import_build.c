@@ -75,7 +75,7 @@ void import_add(struct import *m, uint32_t in, uint32_t out, uint32_t lo, uint32
 	}
 	if (m->n_rows == m->room && !make_room(m, m->room ? 2 * m->room : 1024))
 		return;
-	/* All ports of an address: no block has as many as 65536, and port 0 is given to nobody. */
+	/* All ports of an address: no block has as many as 65536, and port 0 is given to no subscriber. */
 	lo += !lo && hi == UINT16_MAX;
 	m->row[m->n_rows++] = (struct import_row){ .in = in,
 						   .out = out,

@@ -37,7 +37,7 @@ static inline const struct import_row *import_outside_row(const struct import_ou
 	return &o->m->row[o->order ? o->order[i] : i];
 }
 
-/* Port 0 is given to nobody, so a first block of 1..P-1 is one of 0..P-1. */
+/* Port 0 is given to no subscriber, so a first block of 1..P-1 is one of 0..P-1. */
 void import_group_find(const struct import_outside *o, struct import_group *g);
 
 /* Whether the blocks are some of those of another address' plan; then the group has its figures. */

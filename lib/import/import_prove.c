@@ -67,7 +67,7 @@ int import_plan(const struct import *m, struct plan *ret, struct error *err)
 	return r;
 }
 
-/* Port 0 is given to nobody. */
+/* Port 0 is given to no subscriber. */
 static bool same_ports(const struct import_row *r, const struct port_block *b)
 {
 	return b->out_addr == r->out && b->port_lo == (r->lo ? r->lo : 1) && b->port_hi == r->hi;

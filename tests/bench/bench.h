@@ -79,6 +79,7 @@ enum feature {
 	FEATURE_PORTMAPS_ELSEWHERE, /* portmaps are configured, though not theirs */
 	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
 	FEATURE_GROWTH,		    /* blocks grow, and have room: no session is on a granted port */
+	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 };
 
@@ -239,7 +240,10 @@ struct binding_layout features_bindings(const struct row *row);
 
 /* How the blocks of a row's mapping grow. */
 struct growth_layout features_growth(const struct row *row);
-/* Empties the tables of bindings of a subscriber. */
+
+/* The limits of a row's mapping. */
+struct limit_layout features_limits(const struct row *row);
+/* Empties the tables of bindings of a subscriber, and its line of limits. */
 void features_forget(struct bench *b, int number, uint32_t subscriber);
 
 /* 0, or -ENOMEM with the figures in err where memory is short. */

@@ -25,6 +25,16 @@ struct growth_layout features_growth(const struct row *row)
 	return row->feature == FEATURE_GROWTH ? (struct growth_layout){ 128, 4 } : (struct growth_layout){ 0 };
 }
 
+struct limit_layout features_limits(const struct row *row)
+{
+	if (row->feature != FEATURE_LIMITS)
+		return (struct limit_layout){ 0 };
+	return (struct limit_layout){ .sessions = { row->sessions, row->sessions, row->sessions },
+				      .interval_ns = limit_interval_ns(LIMIT_MAX_RATE),
+				      .burst = LIMIT_MAX_BURST,
+				      .rate = LIMIT_MAX_RATE };
+}
+
 static void put(struct portmaps *p, uint32_t in_addr, uint16_t in_port, uint32_t out_addr, uint16_t out_port)
 {
 	const struct portmap m = { .in = { in_addr, in_port }, .out = { out_addr, out_port }, .proto = IPPROTO_UDP };
@@ -94,9 +104,12 @@ void features_forget(struct bench *b, int number, uint32_t subscriber)
 {
 	const struct mapping *m = mappings_get(b->m, number);
 	const struct binding_layout *l = &m->bindings;
+	struct limit_line *limits = mappings_limit_line(b->m, number, subscriber);
 	size_t header = binding_header_lines(m->bucket_shift) * sizeof(struct binding_line), size;
 	char *first;
 
+	if (limits)
+		memset(limits, 0, sizeof(*limits));
 	if (!l->protocols)
 		return;
 	size = binding_lines(l->protocols, m->geo.ports_per_host, m->bucket_shift) * sizeof(struct binding_line);

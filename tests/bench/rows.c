@@ -82,6 +82,8 @@ static const struct row rows[] = {
 	{ "eim-h1024-p63", "eim", SHAPE(1024, 63, 10, 128), .feature = FEATURE_ONE_PORT, .runs = ANY, .paths = BOTH },
 	{ "growth-h1024-p63", "growth", SHAPE(1024, 63, 10, 128), .feature = FEATURE_GROWTH, .runs = ANY,
 	  .paths = BOTH },
+	{ "limits-h1024-p63", "limits", SHAPE(1024, 63, 10, 128), .feature = FEATURE_LIMITS, .runs = ANY,
+	  .paths = BOTH },
 	{ "beside-portmap-h1024-p63", "portmap", SHAPE(1024, 63, 9, 128), .feature = FEATURE_PORTMAPS, .runs = ANY,
 	  .paths = BOTH },
 	{ "portmaps-of-others-h1024-p63", "others", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPS_ELSEWHERE,

@@ -89,7 +89,8 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 					     .session_slots = row->slots,
 					     .open = row->feature == FEATURE_OPEN,
 					     .bindings = features_bindings(row),
-					     .growth = features_growth(row) };
+					     .growth = features_growth(row),
+					     .limit = features_limits(row) };
 
 		if (row->ratio)
 			spec_ranges(row, &spec);

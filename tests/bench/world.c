@@ -117,6 +117,7 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 		.bindings = feature == FEATURE_ONE_PORT,
 		.policy_routing = feature == FEATURE_RULES,
 		.growth = feature == FEATURE_GROWTH,
+		.limits = feature == FEATURE_LIMITS,
 	};
 	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES;
 	const uint32_t until = datapath_ticks(&b->d) + (vouched ? 0x40000000U : -1U);

@@ -105,7 +105,7 @@ bool property_limit_counted(uint32_t in_addr, uint8_t proto);
 /* The counts of a subscriber's limits are those of its sessions in the tables. */
 void property_compare_limits(uint32_t in_addr);
 
-/* A mapping of the scene as it is now, and what is to be set up for one. */
+/* A mapping of the scene in its present state, and the specification by which to make one. */
 struct model_mapping *property_mapping(size_t at);
 struct mapping_spec;
 void property_spec_of(const struct model_mapping *m, struct mapping_spec *ret);

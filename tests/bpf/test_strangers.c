@@ -101,27 +101,32 @@ Test(strangers, a_later_fragment_of_nothing_counts)
 	expect_counted(1, 0);
 }
 
+/* A session, and its answer. */
+static const struct row session_rows[] = {
+	{ "opens",
+	  XDP_INSIDE,
+	  { FROM_HOST, UDP, 6304, 53 },
+	  REDIRECT_XDP,
+	  { TO_ROUTER, UDP, OUT_PORT(6304, 2), 53 },
+	  REASON_in2out_translated },
+	{ "the answer",
+	  XDP_OUTSIDE,
+	  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) },
+	  REDIRECT_XDP,
+	  { TO_HOST, UDP, 53, 6304 },
+	  REASON_out2in_translated },
+};
+
 Test(strangers, what_has_a_session_or_comes_from_inside_does_not_count)
 {
 	static const struct row rows[] = {
-		{ "opens",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 6304, 53 },
-		  REDIRECT_XDP,
-		  { TO_ROUTER, UDP, OUT_PORT(6304, 2), 53 },
-		  REASON_in2out_translated },
-		{ "the answer",
-		  XDP_OUTSIDE,
-		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) },
-		  REDIRECT_XDP,
-		  { TO_HOST, UDP, 53, 6304 },
-		  REASON_out2in_translated },
 		{ "a hairpin to a port of no session",
 		  XDP_INSIDE,
 		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL + 1, UDP, 6304, PORT_LO },
 		  DROPPED(drop_no_session) },
 	};
 
+	RUN_ROWS(session_rows);
 	RUN_ROWS(rows);
 	expect_counted(0, 0);
 }
@@ -226,22 +231,7 @@ Test(strangers, that_a_portmap_s_filters_leave_out_count_for_its_subscriber)
 
 Test(strangers, what_has_a_session_does_not_count_for_the_subscriber)
 {
-	static const struct row rows[] = {
-		{ "opens",
-		  XDP_INSIDE,
-		  { FROM_HOST, UDP, 6304, 53 },
-		  REDIRECT_XDP,
-		  { TO_ROUTER, UDP, OUT_PORT(6304, 2), 53 },
-		  REASON_in2out_translated },
-		{ "the answer",
-		  XDP_OUTSIDE,
-		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) },
-		  REDIRECT_XDP,
-		  { TO_HOST, UDP, 53, 6304 },
-		  REASON_out2in_translated },
-	};
-
 	count_by_subscriber(STRANGERS_BY_SUBSCRIBER);
-	RUN_ROWS(rows);
+	RUN_ROWS(session_rows);
 	expect_host(SUBSCRIBER, 0);
 }

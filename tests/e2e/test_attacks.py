@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Pool addresses under attack (`attack`): the event, the program that is run, and that nobody else feels it."""
+"""Pool addresses under attack (`attack`): the event, the program that is run, and that other addresses do not feel it."""
 
 import contextlib
 import os
@@ -82,7 +82,7 @@ def attacked_lab(lab, script, mode):
 
 
 def test_an_attack_is_told_and_spares_the_sessions_of_other_addresses(lab, script, mode):
-    """One event, one line, one run, and 97 of 100 packets at least of somebody else's session."""
+    """One event, one line, one run, and 97 of 100 packets at least of a session of another address."""
     lab.start(attack=attack(script), metrics={}, **mode)
     host = lab.host(FAR)
     src = lab.open_udp(host)

@@ -5,7 +5,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -323,6 +326,24 @@ void pair_free(void)
 {
 	gateway_free(&a);
 	gateway_free(&b);
+}
+
+static char directory[] = "/tmp/copying.XXXXXX";
+char pair_file[64];
+
+void pair_make_kept(void)
+{
+	cr_assert_not_null(mkdtemp(directory));
+	snprintf(pair_file, sizeof(pair_file), "%s/copies", directory);
+	gateway_make(&a, NULL);
+	gateway_make(&b, pair_file);
+}
+
+void pair_free_kept(void)
+{
+	pair_free();
+	copying_forget(pair_file);
+	cr_assert_eq(rmdir(directory), 0, "files are left: %s", strerror(errno));
 }
 
 void pair_sound(void)

@@ -100,6 +100,10 @@ extern struct gateway a, b;
 void pair_make(void);
 void pair_connect(void); /* makes them, too */
 void pair_free(void);
+/* The same, with `b` in `pair_file`, in a directory of its own, which must have no other files when they are freed. */
+extern char pair_file[64];
+void pair_make_kept(void);
+void pair_free_kept(void);
 void pair_sound(void);
 
 #endif

@@ -136,7 +136,7 @@ static const struct {
 	{ "top -n 5 -n 5", "twice" },
 	{ "top -x", "-x" },
 	{ "top -", "unexpected" },
-	{ "top --by name", "sessions, quota, rate, half-open or destinations" },
+	{ "top --by name", "sessions, quota, rate, half-open, destinations or inbound" },
 	{ "top 5", "unexpected argument \"5\"; did you mean -n 5?" },
 	{ "trace start 10.0.0.3", "trace start: unexpected argument \"10.0.0.3\"; did you mean --in 10.0.0.3?" },
 	{ "trace start udp", "did you mean --proto udp?" },

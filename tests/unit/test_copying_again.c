@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sessions that end and begin again while another agent, another end or another session comes in between. */
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "overflow_fixture.h"
 
@@ -10,28 +8,16 @@
 #define PEER  0x02U   /* bit of peer 1 */
 #define SLOTS 8U      /* of a subscriber */
 
-static char directory[] = "/tmp/copying.XXXXXX", state_file[64];
-
 static void set_up(void)
 {
-	cr_assert_not_null(mkdtemp(directory));
-	snprintf(state_file, sizeof(state_file), "%s/copies", directory);
 	clocks_begin_at(BEGIN);
 	copying_spec = copying_default_spec();
 	copying_spec.session_slots = SLOTS;
-	gateway_make(&a, NULL);
-	gateway_make(&b, state_file);
+	pair_make_kept();
 	connect_gateways(&a, &b);
 }
 
-static void tear_down(void)
-{
-	pair_free();
-	copying_forget(state_file);
-	cr_assert_eq(rmdir(directory), 0);
-}
-
-TestSuite(copying_again, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_again, .init = set_up, .fini = pair_free_kept, .timeout = 60);
 
 static void later(uint32_t ticks)
 {
@@ -64,7 +50,7 @@ static void restart_b(void)
 	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000 };
 
 	copying_free(b.c);
-	cr_assert_eq(copying_new(b.m, &limits, state_file, &b.c), 0);
+	cr_assert_eq(copying_new(b.m, &limits, pair_file, &b.c), 0);
 	set_orders(&a, &b);
 }
 
@@ -171,6 +157,43 @@ Test(copying_again, one_whose_slot_the_next_takes_ends_at_the_peer_although_the_
 	tell(&b, &a);
 	for (uint32_t slot = 0; slot < SLOTS; slot++)
 		cr_assert_neq(key_in_port(slot_at(&a, HOST, slot)->key), 6000);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	pair_sound();
+}
+
+Test(copying_again, one_that_both_have_ended_is_copied_at_once_where_sessions_of_any_age_are_told)
+{
+	const struct copying_limits limits = { .min_age_s = 0, .interval_ms = 1000 };
+	uint32_t slot = open_one(&b);
+
+	copying_set_limits(a.c, &limits);
+	exchange(&a, &b);
+	use(&a, slot);
+	exchange(&a, &b);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	end_session(&b, HOST, slot);
+	end_session(&a, HOST, slot);
+	tell(&b, &a);
+	tell(&a, &b);
+	later(100);
+	open_one(&a);
+	tell(&a, &b);
+	cr_assert_eq(sessions_in(&b, HOST), 1, "it does not wait for an acknowledgement");
+	pair_sound();
+}
+
+Test(copying_again, a_copy_that_a_killed_agent_was_about_to_refresh_is_one_for_the_next)
+{
+	uint32_t slot = open_one(&a), seen;
+
+	exchange(&a, &b);
+	seen = word_seen(slot_at(&b, HOST, slot)->truth);
+	later(10);
+	vouch(&b, PEER);
+	cr_assert_eq(word_seen(slot_at(&b, HOST, slot)->truth), seen + 10);
+	/* The tick was noted, and the slot not yet reached. */
+	touch(&b, HOST, slot, seen);
+	restart_b();
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	pair_sound();
 }

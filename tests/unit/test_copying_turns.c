@@ -3,31 +3,17 @@
  * 3 to 5).
  */
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "overflow_fixture.h"
 
-static char directory[] = "/tmp/copying.XXXXXX", state_file[64];
-
 static void set_up(void)
 {
-	cr_assert_not_null(mkdtemp(directory));
-	snprintf(state_file, sizeof(state_file), "%s/copies", directory);
-	gateway_make(&a, NULL);
-	gateway_make(&b, state_file);
+	pair_make_kept();
 	connect_gateways(&a, &b);
 }
 
-static void tear_down(void)
-{
-	pair_free();
-	copying_forget(state_file);
-	cr_assert_eq(rmdir(directory), 0);
-}
-
-TestSuite(copying_turns, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_turns, .init = set_up, .fini = pair_free_kept, .timeout = 60);
 
 /* A packet from inside, not in the tick of a refreshed copy. */
 static void use(struct gateway *g, uint32_t slot)
@@ -65,7 +51,7 @@ Test(copying_turns, an_agent_that_has_forgotten_many_brings_no_session_back)
 	passes(&a, &lost);
 	told_free(&lost);
 	copying_free(b.c);
-	cr_assert_eq(copying_new(b.m, &limits, state_file, &b.c), 0);
+	cr_assert_eq(copying_new(b.m, &limits, pair_file, &b.c), 0);
 	connect_gateways(&a, &b);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&a, HOST), 0);

@@ -10,27 +10,7 @@
 
 #include "copying_fixture.h"
 
-static char state_file[64];
-
-static void set_up(void)
-{
-	static char directory[] = "/tmp/copying.XXXXXX";
-
-	cr_assert_not_null(mkdtemp(directory));
-	snprintf(state_file, sizeof(state_file), "%s/copies", directory);
-	gateway_make(&a, NULL);
-	gateway_make(&b, state_file);
-}
-
-static void tear_down(void)
-{
-	pair_free();
-	copying_forget(state_file);
-	*strrchr(state_file, '/') = '\0';
-	cr_assert_eq(rmdir(state_file), 0, "files are left: %s", strerror(errno));
-}
-
-TestSuite(copying_vouch, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(copying_vouch, .init = pair_make_kept, .fini = pair_free_kept, .timeout = 300);
 
 #define HOST  7U
 #define PEER  0x02U /* bit of peer 1 */
@@ -257,7 +237,7 @@ Test(copying_vouch, marks_outlive_the_agent)
 	struct told t = { 0 };
 
 	copy_one();
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	passes(&b, &t);
 	cr_assert_eq(copying_told(b.c), 0, "what is a copy is not told");
@@ -279,7 +259,7 @@ Test(copying_vouch, without_marks_copies_are_its_own_and_have_their_timeout)
 	vouch(&b, PEER);
 	sweep(&b);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	pair_sound();
 }
 
@@ -287,7 +267,7 @@ static char *file_of(void)
 {
 	static char path[128];
 
-	snprintf(path, sizeof(path), "%s.0a000000-24-cb007100-28", state_file);
+	snprintf(path, sizeof(path), "%s.0a000000-24-cb007100-28", pair_file);
 	return path;
 }
 
@@ -301,16 +281,16 @@ Test(copying_vouch, a_file_of_other_tables_is_discarded)
 	cr_assert_eq(st.st_mode & 0777, 0600);
 	fd = open(file_of(), O_RDWR);
 	cr_assert_eq(pwrite(fd, "x", 1, 20), 1, "the boot's id");
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_eq(copying_held(b.c, 1), 0);
 	close(fd);
 	/* One that has been cut off would end the process at the first look. */
 	cr_assert_eq(truncate(file_of(), 4096), 0);
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_eq(copying_held(b.c, 1), 0);
 	cr_assert_eq(unlink(file_of()), 0);
 	cr_assert_eq(symlink("/etc/passwd", file_of()), 0);
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_eq(lstat(file_of(), &st), 0);
 	cr_assert(S_ISREG(st.st_mode));
 	pair_sound();
@@ -349,7 +329,7 @@ Test(copying_vouch, a_file_that_is_cut_off_in_use_costs_the_marks_that_were_ther
 	/* What is told from now on is marked where the next agent finds it. */
 	slot = open_flow(&a, HOST + 1, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
 	exchange(&a, &b);
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	pair_sound();
 }
@@ -360,12 +340,12 @@ Test(copying_vouch, marks_made_after_a_file_was_cut_off_do_not_make_it_as_long_a
 	struct copy_marks k;
 	uint32_t last = of.n_subscribers - 1;
 
-	cr_assert_eq(copy_marks_open(&k, state_file, &of), 0);
+	cr_assert_eq(copy_marks_open(&k, pair_file, &of), 0);
 	cr_assert_eq(copy_marks_make(&k, 0), 0);
 	cr_assert_eq(copy_marks_make(&k, last / 2), 0);
 	*copy_marks_of(&k, 0) = mark_of(1, 7);
 	*copy_marks_of(&k, last / 2) = mark_of(2, 7);
-	cut_off(state_file, (off_t)(k.header + k.segment), false);
+	cut_off(pair_file, (off_t)(k.header + k.segment), false);
 	cr_assert_not(copy_marks_lost(&k));
 	cr_assert_eq(copy_marks_make(&k, last), -ESTALE);
 	cr_assert(copy_marks_lost(&k));
@@ -389,7 +369,7 @@ Test(copying_vouch, a_file_with_holes_gets_its_memory_at_the_start)
 	cr_assert_eq(fstat(fd, &before), 0);
 	/* All but the first page. */
 	cr_assert_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, before.st_size - 4096), 0);
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_eq(fstat(fd, &after), 0);
 	cr_assert_eq(after.st_blocks, before.st_blocks);
 	cr_assert_eq(copying_held(b.c, 1), 0);
@@ -402,9 +382,9 @@ Test(copying_vouch, the_file_of_a_mapping_goes_with_it)
 	char stray[128];
 	struct stat st;
 
-	snprintf(stray, sizeof(stray), "%s.0b000000-24-cb007200-28", state_file);
+	snprintf(stray, sizeof(stray), "%s.0b000000-24-cb007200-28", pair_file);
 	close(open(stray, O_CREAT | O_RDWR, 0600));
-	restart(&b, state_file);
+	restart(&b, pair_file);
 	cr_assert_neq(stat(stray, &st), 0);
 	cr_assert_eq(stat(file_of(), &st), 0);
 	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);

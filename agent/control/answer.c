@@ -70,7 +70,7 @@ int request_tenant(const struct request *r, uint8_t *ret, struct error *err)
 int request_check_tenant(const struct request *r, uint32_t addr, struct error *err)
 {
 	const struct mappings *m = r->context->mappings;
-	int number = mappings_find_inside(m, addr), ret;
+	int number = mappings_find_any(m, addr), ret;
 	char text[ADDR_TEXT];
 	uint8_t wanted, of;
 

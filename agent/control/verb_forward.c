@@ -26,7 +26,7 @@ static const char *drains_at_all(const struct mappings *m, uint32_t in_addr)
 int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 {
 	uint32_t addr = request_arg(r, "addr")->addr;
-	int number = mappings_find_inside(r->context->mappings, addr);
+	int number = mappings_find_any(r->context->mappings, addr);
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 	struct port_block block;
 	cJSON *json;
@@ -59,7 +59,7 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 {
 	cJSON *json = cJSON_CreateObject();
 	const struct portmap *m = json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
-	int number = m ? mappings_find_inside(r->context->mappings, m->in.addr) : -1;
+	int number = m ? mappings_find_any(r->context->mappings, m->in.addr) : -1;
 
 	if (number < 0) {
 		cJSON_Delete(json);

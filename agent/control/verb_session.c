@@ -215,7 +215,7 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	if (mapping->bindings.mapping)
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
 	json_add_grants(json, r->context->grants, mapping, addr);
-	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, addr), addr);
+	json_add_limits(json, r->context->mappings, mappings_find_any(r->context->mappings, addr), addr);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mapping);
 	return json;
 }
@@ -225,7 +225,7 @@ static int refuse_user(const struct request *r, int ret, struct error *err)
 	char text[ADDR_TEXT];
 
 	addr_format(request_arg(r, "addr")->addr, text);
-	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, request_arg(r, "addr")->addr) >= 0)
+	if (ret == -ENOENT && mappings_find_any(r->context->mappings, request_arg(r, "addr")->addr) >= 0)
 		return error_set(err, ret, "%s has no sessions, because of its mapping: see `detnatctl mapping list`",
 				 text);
 	if (ret == -ENOENT)
@@ -257,7 +257,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 		return ret;
 	if (ret)
 		return refuse_user(r, ret, err);
-	number = mappings_find_inside(m, addr);
+	number = mappings_find_any(m, addr);
 	mapping = number < 0 ? NULL : mappings_get(m, number);
 	if (!mapping || mapping->geo.out_plen == PLEN_NONE)
 		return error_set(err, -ENOENT,

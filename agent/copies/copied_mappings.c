@@ -279,7 +279,7 @@ bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, ui
 	const struct mapping_drain *d;
 	size_t n;
 
-	if (mappings_is_retired(c->m, cm->number) || mappings_find_inside(c->m, in_addr) == cm->number)
+	if (mappings_is_retired(c->m, cm->number) || mappings_find_any(c->m, in_addr) == cm->number)
 		return true;
 	n = mappings_drains(c->m, &d);
 	for (size_t i = 0; i < n; i++)

@@ -111,7 +111,7 @@ static void fill(struct wire_lease *w, const struct known_lease *k, const struct
 /* Whether the mapping of a subscriber is announced. */
 static bool is_told(const struct copying *c, uint32_t in_addr)
 {
-	int number = mappings_find_inside(c->m, in_addr);
+	int number = mappings_find_any(c->m, in_addr);
 
 	return number >= 0 && c->mapping[number].used && copied_mapping_owned(c, &c->mapping[number]);
 }
@@ -297,7 +297,7 @@ static bool read_act(const struct wire_lease *w, unsigned peer, uint64_t now_s, 
 /* Whether a subscriber of a mapping exchanged with the peer can have the lease. */
 static bool can_have(const struct copying *c, unsigned peer, const struct portmap *m)
 {
-	int number = mappings_find_inside(c->m, m->in.addr);
+	int number = mappings_find_any(c->m, m->in.addr);
 	struct port_block block;
 
 	if (number < 0 || !c->mapping[number].used || !c->peer[peer].exchanged[number] || !m->in.port ||

@@ -8,7 +8,7 @@
 
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
 {
-	int holder = mappings_find_inside(a->mappings, in_addr);
+	int holder = mappings_find_any(a->mappings, in_addr);
 	const struct mapping *m = holder < 0 || holder == number ? NULL : mappings_get(a->mappings, holder);
 	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
 	const struct geometry *g;

@@ -78,7 +78,7 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 static int find(struct explain_gather *g)
 {
 	struct explanation *e = &g->e;
-	int inside = mappings_find_inside(g->m, e->asked.addr), number, r;
+	int inside = mappings_find_any(g->m, e->asked.addr), number, r;
 
 	number = inside >= 0 ? inside : mappings_find_outside(g->m, e->asked.addr);
 	if (number < 0)

@@ -16,7 +16,7 @@ _Static_assert(PCP_NONCE == PORTMAP_NONCE, "a portmap keeps the nonce of its lea
 /* The geometry of the served mapping that covers an inside address; NULL: none. */
 static const struct geometry *geometry_of(const struct pcp_leases *l, uint32_t in_addr)
 {
-	int number = mappings_find_inside(l->mappings, in_addr);
+	int number = mappings_find_any(l->mappings, in_addr);
 	const struct geometry *g = number < 0 ? NULL : &mappings_get(l->mappings, number)->geo;
 
 	for (size_t i = 0; g && i < l->n_served; i++)

@@ -14,7 +14,7 @@
 /* The tenant whose subscriber an address is; 0: none. */
 static uint8_t tenant_of(const struct pcp *p, uint32_t source)
 {
-	int number = mappings_find_inside(p->leases.mappings, source);
+	int number = mappings_find_any(p->leases.mappings, source);
 
 	return number < 0 ? 0 : mappings_get(p->leases.mappings, number)->tenant;
 }

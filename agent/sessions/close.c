@@ -130,7 +130,7 @@ static int close_of(struct mappings *m, int number, uint32_t in_addr, struct clo
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto)
 {
 	struct closing c = { .endpoint = in, .ext = ext, .proto = proto };
-	int r = close_of(m, mappings_find_inside(m, in.addr), in.addr, &c);
+	int r = close_of(m, mappings_find_any(m, in.addr), in.addr, &c);
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
 
@@ -270,7 +270,7 @@ static int refresh_of(struct mappings *m, int number, struct endpoint in, struct
 
 int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret)
 {
-	int r = refresh_of(m, mappings_find_inside(m, in.addr), in, ext, proto, ret);
+	int r = refresh_of(m, mappings_find_any(m, in.addr), in, ext, proto, ret);
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
 

@@ -51,7 +51,7 @@ static void enter_subscriber(struct subscriber_iterator *it, uint32_t in_addr)
 
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 
 	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
 		return -ENOENT;
@@ -330,7 +330,7 @@ int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last,
 		return 0;
 	}
 	for (uint64_t addr = first; number >= 0 && addr <= last; addr += stride)
-		w->figures.excepted += mappings_find_inside(m, (uint32_t)addr) != number;
+		w->figures.excepted += mappings_find_any(m, (uint32_t)addr) != number;
 	*ret = w;
 	return 0;
 }

@@ -298,7 +298,7 @@ static void measure(struct top *t, const struct chosen *chosen)
 		ports[p]++;
 	}
 	/* All of them if no mapping has the address. */
-	if (mappings_find_inside(t->m, chosen->in_addr) != it.number)
+	if (mappings_find_any(t->m, chosen->in_addr) != it.number)
 		e->draining = e->sessions;
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		e->ports_used = ports[p] > e->ports_used ? ports[p] : e->ports_used;

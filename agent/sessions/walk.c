@@ -52,7 +52,7 @@ bool is_nowhere(const struct mappings *m, uint32_t in_addr)
 	for (size_t i = 0; i < n; i++)
 		if (prefix_holds(d[i].in, in_addr))
 			return false;
-	return mappings_find_inside(m, in_addr) < 0;
+	return mappings_find_any(m, in_addr) < 0;
 }
 
 int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct session_walk **ret)

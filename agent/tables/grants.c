@@ -68,7 +68,7 @@ struct grant *grants_reserve(struct grants *g, const struct grant *like)
 /* The next packet of the subscriber looks for a port again, although a search of this tick was in vain. */
 static void forget_search(const struct grants *g, uint32_t in_addr)
 {
-	int number = mappings_find_inside(g->m, in_addr);
+	int number = mappings_find_any(g->m, in_addr);
 	struct subscriber *s =
 		number < 0 ? NULL
 			   : mappings_subscriber(g->m, number,

@@ -79,9 +79,16 @@ static struct mapping_job *live(const struct mappings *m, int number)
 	return m->table[number];
 }
 
-int mappings_find_inside(const struct mappings *m, uint32_t in_addr)
+int mappings_find_any(const struct mappings *m, uint32_t in_addr)
 {
 	return prefix_index_find(&m->in, in_addr);
+}
+
+int mappings_find_inside(const struct mappings *m, uint8_t tenant, uint32_t in_addr)
+{
+	int number = prefix_index_find(&m->in, in_addr);
+
+	return number >= 0 && m->table[number]->record.tenant != tenant ? -ENOENT : number;
 }
 
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr)

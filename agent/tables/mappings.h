@@ -37,8 +37,12 @@ int mappings_of_overflow(const struct mappings *m, const struct overflow_key *ke
 
 /* Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. */
 int mappings_find(const struct mappings *m, struct prefix in, struct prefix out);
-int mappings_find_inside(const struct mappings *m, uint32_t in_addr);
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
+
+/* The mapping of a tenant that covers an inside address; tenant 0: there are no tenants. Or -ENOENT. */
+int mappings_find_inside(const struct mappings *m, uint8_t tenant, uint32_t in_addr);
+/* The same for an address whose tenant is not known: -EEXIST if several tenants have it. */
+int mappings_find_any(const struct mappings *m, uint32_t in_addr);
 
 /* Whether there cannot be more mappings, as those that drain count, too. */
 bool mappings_full(const struct mappings *m);

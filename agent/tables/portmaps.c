@@ -37,7 +37,7 @@ struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_dire
 /* The record of the subscriber behind an inside address, whose outside address is *ret_out; NULL: no mapping. */
 static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, uint32_t *ret_out)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 	const struct geometry *g = number < 0 ? NULL : &mappings_get(m, number)->geo;
 
 	if (!g)
@@ -48,7 +48,7 @@ static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, 
 
 uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m)
 {
-	int number = mappings_find_inside(p->m, m->in.addr);
+	int number = mappings_find_any(p->m, m->in.addr);
 
 	return number < 0 ? m->tenant : mappings_get(p->m, number)->tenant;
 }

@@ -141,7 +141,7 @@ static uint64_t compare_tables(bool repair)
 
 static int number_of_crowd(void)
 {
-	return mappings_find_inside(mappings, crowd_base);
+	return mappings_find_any(mappings, crowd_base);
 }
 
 /* A mapping whose subscribers have few ports and slots, with timeouts of some ticks. */

@@ -162,7 +162,7 @@ void tables_reclaim(struct mappings *m)
 
 struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, const struct session *s, uint32_t seen)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 	uint32_t n = in_addr - mappings_get(m, number)->geo.in_base;
 	struct slot *at = (struct slot *)mappings_buckets(m, number, n) + slot;
 
@@ -175,7 +175,7 @@ struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, con
 
 void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 	const struct geometry *g = &mappings_get(m, number)->geo;
 	struct subscriber *record = mappings_subscriber(m, number, in_addr - g->in_base);
 	struct overflow_key key = overflow_key_in(g, in_addr, s->in_port, s->ext_addr, s->ext_port, s->proto);

@@ -71,7 +71,7 @@ static void del(const char *in, const char *out)
 
 static int found(const char *addr)
 {
-	return mappings_find_inside(m, tables_addr(addr));
+	return mappings_find_any(m, tables_addr(addr));
 }
 
 /* What the datapath finds, which knows nothing of what the agent keeps beside the tables: a number, or -1. */
@@ -376,9 +376,9 @@ Test(mappings_nested, the_next_agent_gives_back_what_a_retired_exception_still_h
 	/* As it was before its addresses were given back. */
 	cr_assert_eq(prefix_index_insert(&m->in, in, (unsigned)b), 0);
 	open_again();
-	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), a);
+	cr_assert_eq(mappings_find_any(m, tables_addr("10.0.0.1")), a);
 	cr_expect_neq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0, "the session goes on");
-	cr_expect_eq(mappings_find_inside(m, tables_addr("10.0.0.17")), a);
+	cr_expect_eq(mappings_find_any(m, tables_addr("10.0.0.17")), a);
 	cr_expect_eq(shown(tables_addr("10.0.0.17")), a);
 	cr_expect(mappings_is_retired(m, b));
 }
@@ -456,7 +456,7 @@ static void check_addresses(void)
 			    (best < 0 ||
 			     m->order[k].last - m->order[k].first < mappings_get(m, best)->geo.last_subscriber))
 				best = m->order[k].number;
-		if (mappings_find_inside(m, addr) != (best < 0 ? -ENOENT : best))
+		if (mappings_find_any(m, addr) != (best < 0 ? -ENOENT : best))
 			cr_assert_fail("%08x", addr);
 		if (shown(addr) != (best >= 0 && mappings_get(m, best)->geo.out_plen == PLEN_NONE ? -1 : best))
 			cr_assert_fail("%08x: %d, not %d", addr, shown(addr), best);
@@ -504,8 +504,8 @@ Test(mappings_nested, a_thousand_exceptions_are_there_after_a_restart)
 	}
 	open_again();
 	for (unsigned i = 0; i < 999; i++) {
-		cr_assert_neq(mappings_find_inside(m, tables_addr("10.0.0.0") + i * 65), a);
-		cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1") + i * 65), a);
+		cr_assert_neq(mappings_find_any(m, tables_addr("10.0.0.0") + i * 65), a);
+		cr_assert_eq(mappings_find_any(m, tables_addr("10.0.0.1") + i * 65), a);
 	}
 	cr_assert_eq(m->n_live, 1000);
 }

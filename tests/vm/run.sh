@@ -15,7 +15,7 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf libxdp systemd cards} # which of the checks of guest.sh, and the units under systemd
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp systemd cards} # which of the checks of guest.sh, and the units under systemd
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 
@@ -110,7 +110,7 @@ make_root() { # [PARTS]
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,cards,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,agent,common}.sh
     ! has_part libxdp || install_libxdp
     echo "${1:-${VM_PARTS//cards/}}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
@@ -271,7 +271,7 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|libxdp' <<<"$VM_PARTS"; then
+    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|tenants|libxdp' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi

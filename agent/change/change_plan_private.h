@@ -124,7 +124,7 @@ struct change_plan {
 	struct plan_hold {
 		struct prefix in;
 		uint8_t tenant;
-	} *held; /* inside prefixes that the change holds; see plan_holds() */
+	} * held; /* inside prefixes that the change holds; see plan_holds() */
 	size_t n_held;
 	size_t n_add;
 	size_t n_del;

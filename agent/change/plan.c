@@ -208,7 +208,7 @@ static void plan_present(struct change_plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
 	const struct config_mapping *m = config_find_mapping_of(p->wanted, tenant_name(p->wanted, record->tenant),
-							       geometry_in(g), geometry_out(g));
+								geometry_in(g), geometry_out(g));
 
 	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
 

@@ -123,8 +123,7 @@ static int append_drained(const struct change_plan *p, const struct state *after
 	for (size_t i = 0; i < after->n_runs && !r; i++) {
 		struct plan_binding b = after->mapping[after->run[i].number];
 
-		b.of = (struct address_range){ inside_addr(after->run[i].first),
-					       inside_addr(after->run[i].last) };
+		b.of = (struct address_range){ inside_addr(after->run[i].first), inside_addr(after->run[i].last) };
 		r = plan_binding_append(&keeps, &b);
 	}
 	for (size_t i = 0; i < p->drained.n && !r; i++) {

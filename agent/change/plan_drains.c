@@ -90,11 +90,12 @@ static void find_ended(struct change_plan *p)
 		if (!is_over(p, &drain[i], timed))
 			p->drains = true;
 		else if (drain[i].whole)
-			p->del[p->n_del++] = (struct plan_deletion){ .in = in,
-								.out = out,
-								.over = true,
-								.geo = *g,
-								.tenant = mappings_get(m, drain[i].number)->tenant };
+			p->del[p->n_del++] =
+				(struct plan_deletion){ .in = in,
+							.out = out,
+							.over = true,
+							.geo = *g,
+							.tenant = mappings_get(m, drain[i].number)->tenant };
 		else
 			p->end[p->n_end++] = (struct plan_end){ drain[i].in, drain[i].number };
 	}

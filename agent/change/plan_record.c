@@ -45,8 +45,7 @@ static int record_portmaps(const struct change_plan *p, struct history_portmap_c
 
 static const char *name_of(const struct config *c, const struct mapping_spec *spec)
 {
-	const struct config_mapping *m =
-		config_find_mapping_of(c, tenant_name(c, spec->tenant), spec->in, spec->out);
+	const struct config_mapping *m = config_find_mapping_of(c, tenant_name(c, spec->tenant), spec->in, spec->out);
 
 	return m ? m->name : "";
 }
@@ -184,7 +183,8 @@ static size_t list_steps(const struct change_plan *p, struct step *steps)
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_add; i++)
-		steps[n++] = (struct step){ .add = &p->add[i], .in = p->add[i].spec.in, .tenant = p->add[i].spec.tenant };
+		steps[n++] =
+			(struct step){ .add = &p->add[i], .in = p->add[i].spec.in, .tenant = p->add[i].spec.tenant };
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].over && !p->del[i].replaced)
 			steps[n++] = (struct step){ .in = p->del[i].in, .tenant = p->del[i].tenant };

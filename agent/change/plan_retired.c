@@ -34,8 +34,7 @@ static size_t list_used(const struct change_plan *p, struct used *list)
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = &record->geo;
-		struct used u = { geometry_in(g), geometry_out(g), record->first_bucket != NO_BUCKETS,
-				  record->tenant };
+		struct used u = { geometry_in(g), geometry_out(g), record->first_bucket != NO_BUCKETS, record->tenant };
 
 		if (!is_deleted(p, &u))
 			list[n++] = u;
@@ -65,8 +64,7 @@ static size_t use(struct used *list, size_t n, const struct plan_addition *add)
 {
 	size_t at = 0;
 
-	while (at < n &&
-	       (!prefix_equal(list[at].in, add->spec.in) || !tenants_meet(list[at].tenant, add->spec.tenant)))
+	while (at < n && (!prefix_equal(list[at].in, add->spec.in) || !tenants_meet(list[at].tenant, add->spec.tenant)))
 		at++;
 	list[at] = (struct used){ add->spec.in, add->spec.out, add->revives, add->spec.tenant };
 	return at == n ? n + 1 : n;
@@ -96,8 +94,7 @@ int plan_retired(const struct change_plan *p, struct history_drain_change *ret)
 	n = list_used(p, used);
 	for (size_t i = 0; i < p->n_add; i++) {
 		const struct plan_addition *add = &p->add[i];
-		const struct used *outer =
-			add->how.drain_s && !add->how.replaces ? around(used, n, &add->spec) : NULL;
+		const struct used *outer = add->how.drain_s && !add->how.replaces ? around(used, n, &add->spec) : NULL;
 
 		if (outer)
 			c.begin[c.n_begin++] = drain_of(outer->in, outer->out, add->spec.in);

@@ -68,8 +68,7 @@ static const struct config_mapping *smallest_around(const struct config *c, cons
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (config_may_be_of(m, tenant) &&
-		    (equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)) &&
+		if (config_may_be_of(m, tenant) && (equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)) &&
 		    (!found || prefix_inside(m->in, found->in)))
 			found = m;
 	}

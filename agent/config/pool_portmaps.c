@@ -120,7 +120,8 @@ const struct config_mapping *pool_home(const struct config *c, const struct conf
 {
 	const struct config_mapping *around;
 
-	while ((around = config_find_around(c, m->tenant, m->in)) && (pool_is_move(c, m) || pool_is_drain(c, m, around)))
+	while ((around = config_find_around(c, m->tenant, m->in)) &&
+	       (pool_is_move(c, m) || pool_is_drain(c, m, around)))
 		m = around;
 	return m;
 }

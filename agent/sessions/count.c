@@ -239,7 +239,8 @@ static int scan_step(struct subscriber_counter *c, const struct subscriber_itera
 		return 1;
 	}
 	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++)
-		c->overflow += is_of(c, &c->scan.keys[i]) && counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
+		c->overflow +=
+			is_of(c, &c->scan.keys[i]) && counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
 	return r;
 }
 

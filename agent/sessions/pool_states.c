@@ -234,7 +234,8 @@ uint64_t pool_states_pass(struct pool_states *s)
 	/* Not if addresses at the end have no subscribers. */
 	if (p->number < 0 || !mapping_sharers(&p->geo, p->out.base + p->geo.last_out, &of.first, &of.stride))
 		return 0;
-	if (at == s->n_runs || s->run[at].number != p->number || s->run[at].first != inside_place(p->tenant, p->in.base) ||
+	if (at == s->n_runs || s->run[at].number != p->number ||
+	    s->run[at].first != inside_place(p->tenant, p->in.base) ||
 	    s->run[at].last != inside_place(p->tenant, prefix_last(p->in)))
 		return 0;
 	s->at++;

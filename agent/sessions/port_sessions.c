@@ -10,7 +10,7 @@
 struct place {
 	unsigned kind;
 	uint64_t subscriber; /* its inside_place() */
-	uint32_t port; /* with the protocol above it */
+	uint32_t port;	     /* with the protocol above it */
 };
 
 struct port_sessions {
@@ -57,7 +57,7 @@ static int take(const struct session *s, void *arg)
 	if (!s->counts)
 		return 0;
 	b->ahead = (struct place){ session_walk_kind(b->walk), inside_place(s->tenant, s->in_addr),
-				  port_of(s->proto, s->out_port) };
+				   port_of(s->proto, s->out_port) };
 	b->read = true;
 	return 2;
 }
@@ -81,6 +81,11 @@ static int compare_subscribers(const struct place *a, const struct place *b)
 {
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
+	/* Asked for by the address alone: the walk is that of one subscriber. */
+	if (!inside_tenant(a->subscriber) || !inside_tenant(b->subscriber))
+		return inside_addr(a->subscriber) < inside_addr(b->subscriber)
+			       ? -1
+			       : inside_addr(a->subscriber) > inside_addr(b->subscriber);
 	return a->subscriber < b->subscriber ? -1 : a->subscriber > b->subscriber;
 }
 

@@ -43,8 +43,9 @@ typedef int (*session_visit)(const struct session *s, void *arg);
  */
 
 /*
- * Walks through the sessions of one subscriber, or of all in order of tenant and inside address: for each subscriber the slots,
- * then the overflow sessions. Sessions opened or closed meanwhile may or may not be visited; none is visited twice.
+ * Walks through the sessions of one subscriber, or of all in order of tenant and inside address: for each subscriber
+ * the slots, then the overflow sessions. Sessions opened or closed meanwhile may or may not be visited; none is visited
+ * twice.
  */
 struct session_walk;
 int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */

@@ -65,8 +65,8 @@ struct subscriber_iterator {
 	uint32_t idle_mask;
 	uint32_t idle_turn;
 	/*
-	 * Which sessions: 0: those of mappings in use, in order of tenant and address; n: those of drain n - 1, after them. With
-	 * `one_kind`, only these.
+	 * Which sessions: 0: those of mappings in use, in order of tenant and address; n: those of drain n - 1, after
+	 * them. With `one_kind`, only these.
 	 */
 	unsigned kind;
 	bool one_kind;

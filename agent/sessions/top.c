@@ -29,7 +29,7 @@ enum phase { PHASE_CHOOSE, PHASE_OVERFLOW, PHASE_MEASURE, PHASE_DONE };
 
 /* A chosen subscriber; they are sorted by place. */
 struct chosen {
-	uint64_t place; /* inside_place() */
+	uint64_t place;	   /* inside_place() */
 	uint32_t overflow; /* overflow sessions that count */
 	uint32_t granted;  /* those of them that are not on a port of the block */
 	uint32_t figure;   /* of top_new_of() */
@@ -102,7 +102,7 @@ int top_new_of(struct mappings *m, const struct grants *grants, const struct top
 	t->n_chosen = n;
 	for (size_t i = 0; i < n; i++)
 		t->chosen[i] = (struct chosen){ .place = inside_place(list[i].tenant, list[i].in_addr),
-					      .figure = list[i].figure };
+						.figure = list[i].figure };
 	qsort(t->chosen, n, sizeof(*t->chosen), compare_places);
 	*ret = t;
 	return 0;

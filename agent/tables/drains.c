@@ -73,7 +73,7 @@ const struct mapping_drain *mappings_find_drain(const struct mappings *m, struct
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 {
 	return number >= 0 && (mappings_find_inside(m, m->table[number]->record.tenant, in_addr) == number ||
-		mappings_drain_of(m, number, in_addr));
+			       mappings_drain_of(m, number, in_addr));
 }
 
 bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)

@@ -31,8 +31,7 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 
 void mappings_note_live(struct mappings *m, struct mapping_job *t)
 {
-	m->order[m->n_live++] =
-		inside_range_of(t->record.tenant, geometry_in(&t->record.geo), (unsigned)t->number);
+	m->order[m->n_live++] = inside_range_of(t->record.tenant, geometry_in(&t->record.geo), (unsigned)t->number);
 	t->stage = TABLE_LIVE;
 	order_changed(m);
 }

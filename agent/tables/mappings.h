@@ -45,8 +45,8 @@ int mappings_find_of(const struct mappings *m, uint8_t tenant, struct prefix in,
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
 
 /*
- * The mapping of a tenant that covers an inside address, or -ENOENT. tenant 0: there are no tenants, or it is not known,
- * as for mappings_find_any().
+ * The mapping of a tenant that covers an inside address, or -ENOENT. tenant 0: there are no tenants, or it is not
+ * known, as for mappings_find_any().
  */
 int mappings_find_inside(const struct mappings *m, uint8_t tenant, uint32_t in_addr);
 /* The same for an address whose tenant is not known: -EEXIST if several tenants have it. */

@@ -251,8 +251,7 @@ static int check_link(const struct mappings *m, const struct mapping *record, co
 		r = prefix_index_check(&m->in, record->tenant, geometry_in(g));
 	if (!r && g->out_plen != PLEN_NONE && !revive)
 		r = prefix_index_check(&m->out, 0, geometry_out(g));
-	if (!r && how->drain_s &&
-	    (replaced >= 0 || drains_from(m, mappings_around(m, record->tenant, geometry_in(g)))))
+	if (!r && how->drain_s && (replaced >= 0 || drains_from(m, mappings_around(m, record->tenant, geometry_in(g)))))
 		r = mappings_drain_check(m, geometry_in(g));
 	return r;
 }

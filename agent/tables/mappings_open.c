@@ -189,8 +189,7 @@ static int take_over(struct mappings *m, int number, bool retired)
 	}
 	t->record.geo.flags &= (uint8_t)~MAPPING_RETIRED;
 	record->geo.flags = t->record.geo.flags;
-	prefix_index_own(&m->in, (unsigned)number, record->tenant, geometry_in(&record->geo),
-			 is_untranslated(record));
+	prefix_index_own(&m->in, (unsigned)number, record->tenant, geometry_in(&record->geo), is_untranslated(record));
 	mappings_note_live(m, take_pointer(t));
 	return 0;
 }

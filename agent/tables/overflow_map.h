@@ -85,9 +85,9 @@ static inline void limit_line_ended(struct limit_line *line, uint8_t proto)
 }
 
 /*
- * Keys of overflow sessions in order of tenant, whose number is in their pad, and inside address: a heap, so that they never have to be sorted all at once. It
- * holds at most overflow_heap_max keys of 20 octets. Of more keys it keeps those with the lowest addresses; the others
- * must be gathered again once these are used up.
+ * Keys of overflow sessions in order of tenant, whose number is in their pad, and inside address: a heap, so that they
+ * never have to be sorted all at once. It holds at most overflow_heap_max keys of 20 octets. Of more keys it keeps
+ * those with the lowest addresses; the others must be gathered again once these are used up.
  */
 
 /* At least twice as many as one subscriber may have; tests lower it. */

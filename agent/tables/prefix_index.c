@@ -407,8 +407,7 @@ static void give(struct prefix_index *x, unsigned number, unsigned to)
 {
 	const struct index_prefix *p = &x->of[number];
 
-	clear_prefix(x, prefix_of(p->first, p->last), 
-		     (struct removal){ leaf_of(number), leaf_of(to), p->tenant });
+	clear_prefix(x, prefix_of(p->first, p->last), (struct removal){ leaf_of(number), leaf_of(to), p->tenant });
 }
 
 static int insert(struct prefix_index *x, uint8_t tenant, struct prefix p, unsigned number, bool hidden)

@@ -45,7 +45,7 @@ struct prefix_index {
 	uint32_t entries[INDEX_NODES];
 	uint16_t shown[INDEX_NODES];
 	uint32_t hash[INDEX_NODES];
-	struct index_node own[INDEX_NODES];	  /* the nodes, with the numbers of hidden prefixes */
+	struct index_node own[INDEX_NODES]; /* the nodes, with the numbers of hidden prefixes */
 };
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Entries of addresses that several tenants have. Such an entry leads to a set: a node with the leaf of each tenant.
- * There is one set for the same leaves, to which many entries may lead. A set with fewer than two leaves does not exist.
+ * There is one set for the same leaves, to which many entries may lead. A set with fewer than two leaves does not
+ * exist.
  *
  * A leaf is added by another set, complete before an entry leads to it; a leaf that goes everywhere is replaced within
  * the set, with a single store. So the datapath finds the old or the new leaf of its tenant, and those of the others.

@@ -82,8 +82,8 @@ Test(prefix_index, refuses_overlaps_and_changes_nothing)
 	fill();
 	memcpy(snapshot, nodes, sizeof(nodes));
 	for (unsigned i = 0; i < ARRAY_SIZE(overlapping); i++)
-		cr_assert_eq(watched_insert(&x, 0, at(overlapping[i].base, overlapping[i].plen), 1000), -EEXIST, "row %u",
-			     i);
+		cr_assert_eq(watched_insert(&x, 0, at(overlapping[i].base, overlapping[i].plen), 1000), -EEXIST,
+			     "row %u", i);
 	cr_assert_eq(memcmp(snapshot, nodes, sizeof(nodes)), 0);
 }
 

@@ -159,22 +159,6 @@ struct subscriber_counter {
 	uint32_t overflow; /* sessions found so far */
 };
 
-int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint64_t place)
-{
-	const struct mapping_drain *d;
-	size_t n = mappings_drains(m, &d);
-
-	if (!subscriber_find(it, m, place))
-		return 0;
-	for (size_t i = n; i-- > 0;) {
-		if (!drain_holds(m, &d[i], place))
-			continue;
-		subscriber_find_of(it, m, d[i].number, inside_addr(place));
-		return 0;
-	}
-	return -ENOENT;
-}
-
 struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it)
 {
 	struct elsewhere sum = { 0 };

@@ -143,6 +143,28 @@ static int iterate_in_use(struct subscriber_iterator *it, uint32_t *cost, uint64
 	return 0;
 }
 
+bool drain_holds(const struct mappings *m, const struct mapping_drain *d, uint64_t place)
+{
+	return prefix_holds(d->in, inside_addr(place)) &&
+	       (!inside_tenant(place) || mappings_get(m, d->number)->tenant == inside_tenant(place));
+}
+
+int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint64_t place)
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	if (!subscriber_find(it, m, place))
+		return 0;
+	for (size_t i = n; i-- > 0;) {
+		if (!drain_holds(m, &d[i], place))
+			continue;
+		subscriber_find_of(it, m, d[i].number, inside_addr(place));
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* The places of a drain that are among first..last; false: none. */
 static bool drain_range(const struct mappings *m, const struct mapping_drain *d, uint64_t first, uint64_t last,
 			uint64_t *ret_first, uint64_t *ret_last)

@@ -44,12 +44,6 @@ int session_walk_new(struct mappings *m, struct session_walk **ret)
 	return 0;
 }
 
-bool drain_holds(const struct mappings *m, const struct mapping_drain *d, uint64_t place)
-{
-	return prefix_holds(d->in, inside_addr(place)) &&
-	       (!inside_tenant(place) || mappings_get(m, d->number)->tenant == inside_tenant(place));
-}
-
 /* The place with the tenant, where it was not known. */
 static uint64_t with_tenant(struct mappings *m, uint64_t place)
 {

@@ -72,7 +72,7 @@ const struct mapping_drain *mappings_find_drain(const struct mappings *m, struct
 
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 {
-	return number >= 0 && (mappings_find_inside(m, m->table[number]->record.tenant, in_addr) == number ||
+	return number >= 0 && (prefix_index_find_inside(&m->in, m->table[number]->record.tenant, in_addr) == number ||
 			       mappings_drain_of(m, number, in_addr));
 }
 
@@ -462,9 +462,9 @@ int mappings_of_overflow(const struct mappings *m, const struct overflow_key *ke
 		return number;
 	/* Of tenants that share the inside address, only one has the outside address. */
 	if (number == -EEXIST) {
-		number = mappings_find_outside(m, key->out_addr);
+		number = prefix_index_find(&m->out, key->out_addr);
 		if (number >= 0 && overflow_key_is_of(&m->table[number]->record.geo, key) &&
-		    mappings_find_inside(m, tenant_of(m, number), key->in_addr) == number)
+		    prefix_index_find_inside(&m->in, tenant_of(m, number), key->in_addr) == number)
 			return number;
 	}
 	for (unsigned i = 0; i < m->n_drains; i++) {

@@ -78,13 +78,6 @@ static void forget_search(const struct grants *g, uint8_t tenant, uint32_t in_ad
 		__atomic_store_n(&s->growth_vain, 0, __ATOMIC_RELEASE);
 }
 
-uint8_t grant_tenant(const struct grants *g, uint32_t out_addr)
-{
-	int number = mappings_find_outside(g->m, out_addr);
-
-	return number < 0 ? 0 : mappings_get(g->m, number)->tenant;
-}
-
 int grants_make(struct grants *g, struct grant *grant)
 {
 	int r;

@@ -174,6 +174,13 @@ static struct grant *next_of(const struct grants *g, enum list list, uint32_t ad
 	return p ? &p->grant : NULL;
 }
 
+uint8_t grant_tenant(const struct grants *g, uint32_t out_addr)
+{
+	int number = mappings_find_outside(g->m, out_addr);
+
+	return number < 0 ? 0 : mappings_get(g->m, number)->tenant;
+}
+
 struct grant *grants_of(const struct grants *g, uint64_t place, const struct grant *before)
 {
 	struct grant *found = next_of(g, BY_IN, inside_addr(place), before);

@@ -6,14 +6,6 @@
 
 #include "tables/prefix_index_private.h"
 
-int index_find_free(const struct prefix_index *x, uint32_t from)
-{
-	for (uint32_t node = from; node < INDEX_NODES; node++)
-		if (x->usage[node] == NODE_FREE)
-			return (int)node;
-	return -ENOSPC;
-}
-
 /* A node with the meaning of the leaf or empty entry that it will replace. */
 static uint16_t new_node(struct prefix_index *x, uint16_t entry)
 {

@@ -14,6 +14,14 @@
 
 #include "tables/prefix_index_private.h"
 
+int index_find_free(const struct prefix_index *x, uint32_t from)
+{
+	for (uint32_t node = from; node < INDEX_NODES; node++)
+		if (x->usage[node] == NODE_FREE)
+			return (int)node;
+	return -ENOSPC;
+}
+
 static uint32_t hash_leaves(const struct index_node *leaves)
 {
 	uint32_t hash = 2166136261U;

@@ -33,10 +33,10 @@ static void close_found(struct request *r, struct flush *f)
 {
 	for (unsigned i = 0; i < f->n; i++) {
 		const struct session *s = &f->found[i];
-		int n = f->dry_run
-				? 1
-				: sessions_close_in(r->context->mappings, (struct endpoint){ s->in_addr, s->in_port },
-						    (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
+		int n = f->dry_run ? 1
+				   : sessions_close_in(r->context->mappings, s->tenant,
+						       (struct endpoint){ s->in_addr, s->in_port },
+						       (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
 
 		/* A session that has ended meanwhile is not there to close. */
 		f->closed += n > 0 ? (uint64_t)n : 0;

@@ -169,7 +169,7 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	if (n)
 		return n;
 	if (request_arg(r, "direction")->number == DEVICE_INSIDE)
-		n = sessions_close_in(m, endpoint, ext, proto);
+		n = sessions_close_in(m, 0, endpoint, ext, proto);
 	else if (grant)
 		n = sessions_close_granted(m, grant->in_addr, endpoint, ext, proto);
 	else

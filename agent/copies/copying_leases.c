@@ -356,7 +356,7 @@ static void end(struct copying *c, const struct act *a, const struct portmap *he
 
 static void put(struct copying *c, const struct act *a, const struct portmap *here, struct copying_counts *add)
 {
-	const struct portmap *other = portmaps_by_in(c->portmaps, a->lease.proto, a->lease.in);
+	const struct portmap *other = portmaps_by_in(c->portmaps, 0, a->lease.proto, a->lease.in);
 	struct known_lease *k;
 
 	if (!is_later(c, a, other == here ? NULL : other)) {

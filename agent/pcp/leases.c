@@ -56,7 +56,7 @@ static bool table_open(void *arg, uint32_t in_addr)
 static int table_find(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret)
 {
 	const struct pcp_leases *l = arg;
-	const struct portmap *m = portmaps_by_in(l->portmaps, proto, in);
+	const struct portmap *m = portmaps_by_in(l->portmaps, 0, proto, in);
 
 	if (!m)
 		return -ENOENT;
@@ -83,7 +83,7 @@ static void table_held(void *arg, uint8_t proto, struct endpoint in, struct held
 {
 	const struct pcp_leases *l = arg;
 
-	held_ports_find(l->mappings, in, proto, ret);
+	held_ports_find(l->mappings, 0, in, proto, ret);
 }
 
 static unsigned table_count(void *arg, uint32_t in_addr)
@@ -170,7 +170,7 @@ static int table_session(void *arg, uint8_t proto, struct endpoint in, struct en
 {
 	const struct pcp_leases *l = arg;
 	struct session s;
-	int r = sessions_refresh(l->mappings, in, ext, proto, &s);
+	int r = sessions_refresh(l->mappings, 0, in, ext, proto, &s);
 
 	if (r)
 		return r;

@@ -210,6 +210,9 @@ static inline bool mapping_has_slots(const struct mapping *record)
 /* Waits until no packet in flight uses unlinked tables; their numbers and index nodes are then free. */
 void mappings_settle(struct mappings *m);
 
+/* The same for nodes that only changes of shared addresses have left behind. */
+void mappings_settle_index(struct mappings *m);
+
 /* Waits until former mappings that share inside or outside addresses with this one have left nothing behind. */
 void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
 

@@ -13,6 +13,7 @@
 #include <detnat/portmaps.h>
 
 #include "base/findings.h"
+#include "base/inside_runs.h"
 #include "tables/mappings.h"
 
 struct portmaps;
@@ -64,10 +65,14 @@ void portmaps_on_change(struct portmaps *p, portmap_visit changed, void *arg);
 
 /* NULL: there is none. Valid until the next change. */
 const struct portmap *portmaps_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out);
-const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in);
+/* Of a tenant; 0: there are none, or any. */
+const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t tenant, uint8_t proto, struct endpoint in);
 
-/* The first or, after `before`, the next portmap of an inside address, in no order; NULL: no more. */
-const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, const struct portmap *before);
+/*
+ * The first or, after `before`, the next portmap of a subscriber, by inside_place() of base/inside_runs.h, in no order;
+ * NULL: no more. An inside address alone, without a tenant, stands for those of all tenants.
+ */
+const struct portmap *portmaps_of(const struct portmaps *p, uint64_t place, const struct portmap *before);
 
 /* The same for all portmaps. */
 const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before);

@@ -87,7 +87,7 @@ static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
 /* Whether the agent knows a portmap with filters under a key. */
 static bool has_filters(const struct portmaps *p, const struct portmap_key *key)
 {
-	const struct portmap *m = portmap_find(p, INDEX_BY_OUT, key->proto, (struct endpoint){ key->addr, key->port });
+	const struct portmap *m = portmap_find(p, key->proto, (struct endpoint){ key->addr, key->port });
 
 	return m && m->filters.n && portmap_key_direction(key) == PORTMAP_OUT2IN;
 }
@@ -154,7 +154,7 @@ static int take_over(struct portmaps *p)
 	if (!r)
 		r = drop_stray_filters(p);
 	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
-		portmap_flag(p, m->in.addr);
+		portmap_flag(p, portmap_place(m));
 	if (!r)
 		portmaps_settle_tenants(p);
 	return r;
@@ -208,10 +208,10 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 			     "the datapath's filters for the portmap of port %u are not those that its client has set",
 			     m->out.port);
 	}
-	if (portmap_is_flagged(p, m->in.addr))
+	if (portmap_is_flagged(p, portmap_place(m)))
 		return;
 	if (repair)
-		portmap_flag(p, m->in.addr);
+		portmap_flag(p, portmap_place(m));
 	findings_add(findings, FINDING_PORTMAP, repair, addr_format(m->in.addr, in),
 		     "its record does not show its portmaps, so packets that it sends do not use them");
 }
@@ -223,8 +223,9 @@ static void audit_entry(const struct portmaps *p, const struct portmap_key *key,
 	const struct portmap *known;
 	char addr[ADDR_TEXT];
 
-	known = portmap_find(p, portmap_key_direction(key) == PORTMAP_OUT2IN ? INDEX_BY_OUT : INDEX_BY_IN,
-			     portmap_key_proto(key), e);
+	known = portmap_key_direction(key) == PORTMAP_OUT2IN
+			? portmap_find(p, portmap_key_proto(key), e)
+			: portmap_find_inside(p, portmap_key_tenant(key), portmap_key_proto(key), e);
 	if (known && (portmap_key_direction(key) == PORTMAP_OUT2IN || known->tenant == portmap_key_tenant(key)))
 		return;
 	findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->map, key),

@@ -104,7 +104,7 @@ static void end_sessions(struct property *t, const struct model_grant *g)
 	for (unsigned i = 0; i < f.n; i++) {
 		const struct session *s = &f.session[i];
 
-		sessions_close_in(mappings, (struct endpoint){ s->in_addr, s->in_port },
+		sessions_close_in(mappings, 0, (struct endpoint){ s->in_addr, s->in_port },
 				  (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
 	}
 	for (size_t i = t->model.n; i-- > 0;) {

@@ -24,7 +24,7 @@ TestSuite(inbound_limit, .init = set_up_udp, .fini = tear_down);
 
 static void end(uint16_t ext_port)
 {
-	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = 6304 },
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = 6304 },
 				       (struct endpoint){ .addr = EXTERNAL, .port = ext_port }, UDP),
 		     1);
 }

@@ -98,7 +98,7 @@ Test(limits_meet, what_drains_counts, .init = set_up_limited, .fini = tear_down)
 	expect_udp("where they drain", old, UDP_LIMIT - 1);
 	expect_udp("where they open", now, 1);
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2), "sessions from before go on");
-	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5000 },
+	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5000 },
 				       (struct endpoint){ EXTERNAL, 53 }, 0),
 		     1);
 	expect_udp("one of them is closed", old, UDP_LIMIT - 2);
@@ -225,7 +225,7 @@ Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = 
 	cr_expect_eq(request(COPY_TO_OVERFLOW, 5021), COPY_QUOTA);
 	cr_expect_eq(open_flow(UDP, 5030, 53, 0), -1);
 	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
-	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5010 },
+	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5010 },
 				       (struct endpoint){ EXTERNAL, 53 }, 0),
 		     1);
 	expect_udp("one has ended", 0, UDP_LIMIT - 1);

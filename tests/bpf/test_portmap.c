@@ -426,7 +426,7 @@ Test(portmap, the_agent_takes_over_what_is_pinned)
 	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
 	cr_expect_eq(portmaps_count(portmaps, PORTMAP_STATIC), 1);
 	cr_expect_eq(portmaps_count(portmaps, PORTMAP_PCP), 1);
-	m = portmaps_by_in(portmaps, UDP, lease.in);
+	m = portmaps_by_in(portmaps, 0, UDP, lease.in);
 	cr_assert_not_null(m);
 	cr_expect_eq(m->expires_s, 12345);
 	cr_expect_eq(memcmp(m->nonce, lease.nonce, sizeof(m->nonce)), 0);

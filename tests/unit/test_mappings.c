@@ -16,7 +16,7 @@ TestSuite(mappings, .init = mappings_set_up, .timeout = 300);
 
 static int next_inside(uint32_t addr)
 {
-	uint32_t first, last;
+	uint64_t first, last;
 
 	return mappings_next_inside(m, addr, &first, &last);
 }

@@ -97,8 +97,8 @@ Test(mappings_nested, the_longest_prefix_has_the_address_and_gives_it_back)
 		cr_expect_eq(found("10.1.2.0"), c);
 		cr_expect_eq(found("10.1.2.1"), b);
 		cr_expect_eq(found("10.1.3.0"), a);
-		cr_expect_eq(mappings_around(m, tables_spec("10.1.2.0/32", "2.0.1.0/32").in), b);
-		cr_expect_eq(mappings_around(m, tables_spec("10.0.0.0/14", "1.1.0.0/24").in), -ENOENT);
+		cr_expect_eq(mappings_around(m, 0, tables_spec("10.1.2.0/32", "2.0.1.0/32").in), b);
+		cr_expect_eq(mappings_around(m, 0, tables_spec("10.0.0.0/14", "1.1.0.0/24").in), -ENOENT);
 		open_again();
 	}
 	del("10.1.2.0/24", "2.0.0.0/28");
@@ -132,7 +132,7 @@ Test(mappings_nested, equal_prefixes_are_refused)
 Test(mappings_nested, subscribers_are_iterated_by_runs_of_addresses)
 {
 	int a = add("10.0.0.0/24", "1.1.0.0/28"), b = add("10.0.0.16/28", "2.0.0.0/28");
-	uint32_t first, last;
+	uint64_t first, last;
 
 	add_open("10.0.0.64/26", "3.0.0.0/26");
 	add_untranslated("10.0.0.192/26");
@@ -374,7 +374,7 @@ Test(mappings_nested, the_next_agent_gives_back_what_a_retired_exception_still_h
 	tables_put(m, tables_addr("10.0.0.1"), 3, &slot, 100000);
 	cr_assert_eq(mappings_retire(m, in, out, 600), 0);
 	/* As it was before its addresses were given back. */
-	cr_assert_eq(prefix_index_insert(&m->in, in, (unsigned)b), 0);
+	cr_assert_eq(prefix_index_insert(&m->in, 0, in, (unsigned)b), 0);
 	open_again();
 	cr_assert_eq(mappings_find_any(m, tables_addr("10.0.0.1")), a);
 	cr_expect_neq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0, "the session goes on");

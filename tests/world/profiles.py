@@ -37,6 +37,7 @@ PROFILES = {
     "links": {**PLAIN, "link": 2, "rename": 1, "route": 3, "foreign": 0.7, "role": 1},
     "hostile": {**PLAIN, "forged": 3, "scan": 2, "knock": 3, "straight": 2, "flood": 1.5, "icmp_error": 2, "reset_out": 2},
     "bindings": {**PLAIN, "game": 12, "eim": 1, "knock": 5, "hairpin": 4},
+    "limits": {**PLAIN, "limits": 3, "burst": 6, "flood": 1, "game": 4, "close": 1},
     "growth": {**PLAIN, "grow": 6, "grow_end": 2, "revoke": 1},
     "portmaps": {**PLAIN, "portmap": 3, "portmap_del": 3, "pcp": 6, "knock": 4, "hairpin": 2},
     "packets": {**PLAIN, "fragments": 8, "hairpin": 4, "icmp_error": 4, "reset_out": 2, "open_flow": 3},
@@ -115,7 +116,8 @@ REACHES = {
     "nested": ("exception", "untranslated"), "unexception": ("exception", "drain"),
     "handover": ("handover", "batch"), "batch": ("batch", "exception"), "move": ("move", "drain", "exception"),
     "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
-    "drain_del": ("drain",), "quota": ("quota",), "eim": ("EIM", "EIF"), "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
+    "drain_del": ("drain",), "quota": ("quota",), "limits": ("limits",), "eim": ("EIM", "EIF"),
+    "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
     "grow": ("growth", "overflow"), "grow_end": ("growth", "close"), "revoke": ("growth",),
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
@@ -391,6 +393,14 @@ class Planner:
     def plan_quota(self):
         name = self.dice.choice(["homes", "flats"])
         return self.ctl("mapping", "set", name, "--sessions-per-user", self.dice.choice([40, 60, 120, 300]), tags=["quota"])
+
+    def plan_limits(self):
+        dice, words = self.dice, []
+        for option, values in (("--limit-udp", [0, 10, 30]), ("--limit-tcp", [0, 10, 30]), ("--limit-icmp", [0, 2, 8]), ("--new-per-second", [0, 2, 20])):
+            words += [option, dice.choice(values)]
+        if words[-1]:
+            words += ["--new-burst", dice.choice([5, 40])]
+        return self.ctl("mapping", "set", dice.choice(["homes", "homes", "flats", "games"]), *words, tags=["limits"])
 
     def plan_eim(self):
         name = self.dice.choice(["games", "flats"])

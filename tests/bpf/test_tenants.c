@@ -12,7 +12,7 @@ static void set_up_tenants(void)
 	settings.tenants = 1;
 	settings.tc = TC_ALONE;
 	set_up();
-	datapath.mapping[0].tenant = 1;
+	mappings_set_tenant(mappings, 0, 1);
 	datapath.device[inside_ifindex].tenant = 1;
 }
 
@@ -129,6 +129,6 @@ Test(tenants, an_answer_does_not_leave_by_the_interface_of_another)
 	};
 
 	cr_assert_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
-	datapath.mapping[0].tenant = 2;
+	mappings_set_tenant(mappings, 0, 2);
 	RUN_ROWS(rows);
 }

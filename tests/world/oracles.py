@@ -96,6 +96,7 @@ class Oracles:
         self.counts = world.counts
         self.leased, self.unleased = {}, {}  # (proto, inside endpoint): when granted and until when; when it was ended
         self.full, self.counted = set(), 0
+        self.limited = {}  # (gateway, subscriber, protocol): (what was set then, sessions)
         self.kills = []  # when agents were killed, lately
         self.ended = {}  # (proto, inside, external, outside): since; must not be there any more
 
@@ -454,6 +455,39 @@ class Oracles:
             if wrong:
                 self.fail("quota", wrong)
             self.counts["quotas compared"] += 1
+            self.limits(gateway, host)
+
+    def limits(self, gateway, host):
+        """The sessions that are counted for a subscriber's limits are those that it has; above a limit there is none more than before it was set."""
+        for _ in range(4):
+            before = gateway.command("user", "show", frames.text(host))
+            least, most = gateway.command("session", "list", frames.text(host)), gateway.command("session", "list", frames.text(host), "--all")
+            after = gateway.command("user", "show", frames.text(host))
+            if before[0] or least[0] or most[0] or after[0]:
+                return
+            limits = json.loads(before[1]).get("limits")
+            if not limits or limits["counting"]:
+                return
+            if limits == json.loads(after[1]).get("limits"):
+                break
+            time.sleep(0.3)
+        else:
+            return
+        # An expired one counts until the sweep.
+        least, most = (collections.Counter(row["proto"] for row in json.loads(listed[1])) for listed in (least, most))
+        for proto in ("tcp", "udp", "icmp"):
+            if proto not in limits:
+                continue
+            counted, limit = limits[proto]["sessions"], limits[proto]["limit"]
+            of = f"gateway {gateway.number}: {frames.text(host)}"
+            known = (self.world.results["mapping set: done"], limit)
+            held, had = self.limited.get((of, proto), (None, 0))
+            if not least[proto] <= counted <= most[proto]:
+                self.fail("limits", f"{of} has {least[proto]} to {most[proto]} sessions of {proto}, and {counted} are counted")
+            if len(self.truth) == 1 and held == known and counted > max(limit, had):
+                self.fail("limits", f"{of} has {counted} sessions of {proto}, {had} before, limit {limit}")
+            self.limited[of, proto] = known, counted
+            self.counts["limits compared"] += 1
 
     def probe(self):
         """Servers send by themselves into flows that must go on: each arrives, where the way has its roles."""

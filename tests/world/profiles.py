@@ -20,6 +20,7 @@ LOFT_PORTS, GROWTH = 32, {"block": 8, "max_blocks": 3, "idle": 2, "rest": 3}
 # Outside prefixes for exceptions: many, as those that have drained rest for two minutes.
 FREE = [f"198.18.{third}.{4 * n}/30" for third in (4, 5) for n in range(24)] + [f"198.18.6.{n}/32" for n in range(32)]
 SPARE = "198.18.8.0/29"
+TENANT = "home"
 TIMEOUTS = {"udp": 30, "tcp_established": 120, "tcp_transitory": 20, "icmp": 20}
 
 # By kind of step. `quiet` is where everything is compared.
@@ -37,16 +38,18 @@ PROFILES = {
     "links": {**PLAIN, "link": 2, "rename": 1, "route": 3, "foreign": 0.7, "role": 1},
     "hostile": {**PLAIN, "forged": 3, "scan": 2, "knock": 3, "straight": 2, "flood": 1.5, "icmp_error": 2, "reset_out": 2},
     "bindings": {**PLAIN, "game": 12, "eim": 1, "knock": 5, "hairpin": 4},
+    "limits": {**PLAIN, "limits": 3, "burst": 6, "flood": 1, "game": 4, "close": 1},
     "growth": {**PLAIN, "grow": 6, "grow_end": 2, "revoke": 1},
     "portmaps": {**PLAIN, "portmap": 3, "portmap_del": 3, "pcp": 6, "knock": 4, "hairpin": 2},
     "packets": {**PLAIN, "fragments": 8, "hairpin": 4, "icmp_error": 4, "reset_out": 2, "open_flow": 3},
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
     "pair": {**PLAIN, "close": 2, "pcp": 3, "takeover": 2.5, "return": 2.5, "quiet": 2},
     "split": {"split": 1},
+    "tenants": {},  # all is one tenant's
 }
 PROFILES["all"] = {}
 for name, weights in PROFILES.items():
-    if name not in ("all", "pair", "split"):
+    if name not in ("all", "pair", "split", "tenants"):
         for kind, weight in weights.items():
             PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
 OF_PAIRS = ("takeover", "return", "split")
@@ -86,7 +89,7 @@ def make_config(mode, dice, profile, gateways):
              "growth": dict(GROWTH)}
     games = {"in": GAMES, "out": POOLS[GAMES], "name": "games", "session_slots": 16,
              "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
-    return {
+    config = {
         **MODES[mode],
         "interfaces": {"inside": ["in0", "in1"], "outside": ["out0", "out1"]},
         "mappings": [
@@ -103,6 +106,20 @@ def make_config(mode, dice, profile, gateways):
         "pcp": {"listen": ["172.31.255.1"], "lifetime": {"min": 10, "max": 600}, "announce": False},
         "unmatched": "drop-private",
     }
+    return of_tenant(config) if "tenants" in profile.split("+") else config
+
+
+def of_tenant(config):
+    """The configuration if all of it is a tenant's."""
+    config["tenants"] = [{"name": TENANT, "interfaces": config.pop("interfaces")}]
+    for mapping in config["mappings"]:
+        mapping["tenant"] = TENANT
+    return config
+
+
+def with_tenant(words):
+    """A command that must name the tenant, if there are tenants."""
+    return [*words, "--tenant", TENANT] if list(words[:2]) in (["mapping", "add"], ["interface", "add"], ["interface", "del"]) else words
 
 
 # What is there when a step of a kind was done; pairs.py compares it with the table of pairs.
@@ -115,7 +132,8 @@ REACHES = {
     "nested": ("exception", "untranslated"), "unexception": ("exception", "drain"),
     "handover": ("handover", "batch"), "batch": ("batch", "exception"), "move": ("move", "drain", "exception"),
     "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
-    "drain_del": ("drain",), "quota": ("quota",), "eim": ("EIM", "EIF"), "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
+    "drain_del": ("drain",), "quota": ("quota",), "limits": ("limits",), "eim": ("EIM", "EIF"),
+    "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
     "grow": ("growth", "overflow"), "grow_end": ("growth", "close"), "revoke": ("growth",),
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
@@ -391,6 +409,14 @@ class Planner:
     def plan_quota(self):
         name = self.dice.choice(["homes", "flats"])
         return self.ctl("mapping", "set", name, "--sessions-per-user", self.dice.choice([40, 60, 120, 300]), tags=["quota"])
+
+    def plan_limits(self):
+        dice, words = self.dice, []
+        for option, values in (("--limit-udp", [0, 10, 30]), ("--limit-tcp", [0, 10, 30]), ("--limit-icmp", [0, 2, 8]), ("--new-per-second", [0, 2, 20])):
+            words += [option, dice.choice(values)]
+        if words[-1]:
+            words += ["--new-burst", dice.choice([5, 40])]
+        return self.ctl("mapping", "set", dice.choice(["homes", "homes", "flats", "games"]), *words, tags=["limits"])
 
     def plan_eim(self):
         name = self.dice.choice(["games", "flats"])

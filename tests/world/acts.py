@@ -13,6 +13,7 @@ from strace import status as process_status
 from frames import ICMP, LAST, RST, TCP, UDP, number
 from model import SECOND, prefix
 from oracles import Failure
+from profiles import GROWTH
 from traffic import Flow
 
 PROTOS = {"udp": UDP, "tcp": TCP, "icmp": ICMP}
@@ -188,6 +189,16 @@ class Acts:
         if self.only_one_can():
             return
         self.change(self.gateways if gateway is None else [self.serving(gateway)], " ".join(map(str, words)), words, prefixes)
+        if list(words[:2]) == ["grant", "revoke"] and "--drain" in words:
+            self.drain_block(words[2], words[-1])
+
+    def drain_block(self, outside, seconds):
+        """A granted block was revoked: its sessions end then."""
+        addr, low = outside.split(":")
+        addr, low, end = number(addr), int(low), time.time_ns() + int(seconds) * SECOND
+        for flow in list(self.traffic.flows.values()):
+            if flow.outside and flow.outside[0] == addr and low <= flow.outside[1] < low + GROWTH["block"]:
+                flow.drain_end = min(flow.drain_end or end, end)
 
     def do_batch(self, lines, force=False, gateway=None, prefixes=()):
         if self.only_one_can():

@@ -20,6 +20,7 @@ LOFT_PORTS, GROWTH = 32, {"block": 8, "max_blocks": 3, "idle": 2, "rest": 3}
 # Outside prefixes for exceptions: many, as those that have drained rest for two minutes.
 FREE = [f"198.18.{third}.{4 * n}/30" for third in (4, 5) for n in range(24)] + [f"198.18.6.{n}/32" for n in range(32)]
 SPARE = "198.18.8.0/29"
+TENANT = "home"
 TIMEOUTS = {"udp": 30, "tcp_established": 120, "tcp_transitory": 20, "icmp": 20}
 
 # By kind of step. `quiet` is where everything is compared.
@@ -44,10 +45,11 @@ PROFILES = {
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
     "pair": {**PLAIN, "close": 2, "pcp": 3, "takeover": 2.5, "return": 2.5, "quiet": 2},
     "split": {"split": 1},
+    "tenants": {},  # all is one tenant's
 }
 PROFILES["all"] = {}
 for name, weights in PROFILES.items():
-    if name not in ("all", "pair", "split"):
+    if name not in ("all", "pair", "split", "tenants"):
         for kind, weight in weights.items():
             PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
 OF_PAIRS = ("takeover", "return", "split")
@@ -87,7 +89,7 @@ def make_config(mode, dice, profile, gateways):
              "growth": dict(GROWTH)}
     games = {"in": GAMES, "out": POOLS[GAMES], "name": "games", "session_slots": 16,
              "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
-    return {
+    config = {
         **MODES[mode],
         "interfaces": {"inside": ["in0", "in1"], "outside": ["out0", "out1"]},
         "mappings": [
@@ -104,6 +106,20 @@ def make_config(mode, dice, profile, gateways):
         "pcp": {"listen": ["172.31.255.1"], "lifetime": {"min": 10, "max": 600}, "announce": False},
         "unmatched": "drop-private",
     }
+    return of_tenant(config) if "tenants" in profile.split("+") else config
+
+
+def of_tenant(config):
+    """The configuration if all of it is a tenant's."""
+    config["tenants"] = [{"name": TENANT, "interfaces": config.pop("interfaces")}]
+    for mapping in config["mappings"]:
+        mapping["tenant"] = TENANT
+    return config
+
+
+def with_tenant(words):
+    """A command that must name the tenant, if there are tenants."""
+    return [*words, "--tenant", TENANT] if list(words[:2]) in (["mapping", "add"], ["interface", "add"], ["interface", "del"]) else words
 
 
 # What is there when a step of a kind was done; pairs.py compares it with the table of pairs.

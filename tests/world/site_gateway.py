@@ -11,6 +11,7 @@ import collections
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import struct
@@ -24,6 +25,7 @@ import wire
 
 from clock import Clock
 from frames import read
+from profiles import with_tenant
 
 SO_TIMESTAMPNS = 35
 WIRES = {  # name: gateway's address, router's address, MAC address of the gateway's end, of the router
@@ -215,6 +217,10 @@ class Gateway:
 
     def command(self, *words, json_out=True, text=None, timeout=90):
         """detnatctl; (status, standard output, standard error)."""
+        if "tenants" in self.agent.config:
+            words = with_tenant(words)
+            if text and "-b" in words:
+                text = "".join(f"{shlex.join(with_tenant(shlex.split(line)))}\n" for line in text.splitlines())
         line = [str(agent.CTL), "-s", str(self.agent.socket), *(("-j",) if json_out else ()), *map(str, words)]
         done = subprocess.run(line, input=text, capture_output=True, text=True, timeout=timeout, env=self.environment,
                               **({} if text is not None else {"stdin": subprocess.DEVNULL}))

@@ -273,6 +273,7 @@ class World:
             effective = self.model.effective(flow.host)
             block = effective.block(flow.host) if effective else None
             within = block and block[0] == flow.outside[0] and block[1] <= flow.outside[1] < block[1] + block[2]
+            within = within or flow.host in self.model.grant_holders(flow.outside, now, now)
             # What left by an exception that has come and gone may not have been seen yet.
             between = effective and any(covers(h.inside, flow.host) and h.inside[1] > effective.inside[1] for h in gone)
             same = within and not between and effective.settled <= max(flow.since, flow.opened)

@@ -5,9 +5,10 @@
     nic.py IN OUT
 
 The cards move into a network namespace of the benchmark, with an agent and an ordinary configuration, and come back at its
-end. The other machine runs nic_generator.sh, whose command is printed. Rows have the keys of `make bench-e2e`; they go to
-build/bench/results-nic.json, and with the machine to build/bench/results-nic.md, a form to send in. Environment: ROUNDS,
-SECONDS of each, PATIENCE (seconds until traffic comes), PATHS (in2out out2in), FORCE=1 (takes cards that are in use).
+end, up if they were, with their sysctls. The other machine runs nic_generator.sh, whose command is printed. Rows have the
+keys of `make bench-e2e`; they go to build/bench/results-nic.json, and with the machine to build/bench/results-nic.md, a form
+to send in. Environment: ROUNDS, SECONDS of each, PATIENCE (seconds until traffic comes), PATHS (in2out out2in), FORCE=1
+(takes cards that are in use), GENERIC=1 (takes cards whose driver has no XDP).
 
 Exit status: 0 measured; 1 nothing arrived, or the cards cannot be taken; 2 usage.
 """
@@ -37,6 +38,7 @@ NAMESPACE = "dnb-nic"
 MAPPING = {"in": "172.16.0.0/22", "out": "203.0.113.0/32"}  # 1024 subscribers with 63 ports each
 SESSIONS, TICK_S, BUSY = 1024 * 63, 0.25, 0.05
 PATHS = ("in2out", "out2in")
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 FORWARDING = {"detnat redirect": "redirect", "detnat kernel": "kernel"}
 
 
@@ -69,12 +71,14 @@ def refuse_in_use(card):
     if "master" in link:
         raise Refused(f"{card} is a port of {link['master']}; take it out: ip link set {card} nomaster")
     if link.get("xdp"):
-        raise Refused(f"{card} carries an XDP program; detach it first, see `bpftool net`")
+        raise Refused(f"{card} carries an XDP program; `bpftool net` tells whose. To detach it: ip link set {card} xdp off")
     if os.environ.get("FORCE") == "1":
         return
     for family in ("-4", "-6"):
         if any(r.get("dev") == card for r in ip_json(family, "route", "show", "default")):
             raise Refused(f"the default route leaves by {card}: this machine would lose it; take another card, or set FORCE=1")
+        if routes := [r["dst"] for r in ip_json(family, "route", "show", "table", "all", "dev", card) if r.get("protocol") != "kernel"]:
+            raise Refused(f"a route to {routes[0]} leaves by {card}, which the machine would lose; remove it, or set FORCE=1")
     if taken := [a["local"] for a in ip_json("addr", "show", "dev", card)[0]["addr_info"] if a.get("scope") != "link"]:
         raise Refused(f"{card} has the address {taken[0]}, which the machine would lose; remove it, or set FORCE=1")
 
@@ -90,21 +94,65 @@ def card_facts(gateway, card):
     queues = sum(int(n) for n in re.findall(r"^(?:RX|Combined):\s+(\d+)", shown, re.MULTILINE))
     return {"interface": card, "driver": driver.get("driver", "?"), "driver_version": driver.get("version", "?"),
             "firmware": driver.get("firmware-version", ""), "bus": driver.get("bus-info", ""),
-            "speed": link.get("\tSpeed", "?"), "queues": queues}
+            "speed": link.get("\tSpeed", "?"), "queues": queues, "xdp": "?"}
+
+
+def sysctls_of(card):
+    """Path and value of each sysctl that the kernel sets to its default when the card moves."""
+    values = {}
+    for path in (p for kind in ("conf", "neigh") for p in pathlib.Path("/proc/sys/net").glob(f"ipv[46]/{kind}/{card}/*")):
+        with contextlib.suppress(OSError):  # such as a secret that is not set
+            values[path] = path.read_text()
+    return values
+
+
+def restore(card, was_up, sysctls):
+    """Gives a card that has come back what it had before."""
+    now = sysctls_of(card)
+    for path, value in sysctls.items():
+        if now.get(path) != value:
+            with contextlib.suppress(OSError):
+                path.write_text(value)
+    if was_up:
+        isolation.run("ip", "link", "set", card, "up", check=False)
 
 
 @contextlib.contextmanager
 def cards_in(gateway, cards):
-    """Moves the cards into the namespace; they come back at the end, by the kernel's hand if this process is killed."""
-    taken = []
+    """Moves the cards into the namespace. A child gives them back at the end of the block, or of this process if it is killed."""
+    before = [(card, "UP" in ip_json("link", "show", "dev", card)[0]["flags"], sysctls_of(card)) for card in cards]
+    ended, end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(end)
+        give_back_after(ended, gateway, before)
+    os.close(ended)
     try:
         for card in cards:
             isolation.run("ip", "link", "set", card, "netns", gateway.name)
-            taken.append(card)
         yield
     finally:
-        for card in taken:
+        os.close(end)
+        os.waitpid(child, 0)
+
+
+def give_back_after(ended, gateway, before):
+    """The child: waits until no process has the other end of a pipe, gives the cards back without programs, and exits."""
+    try:
+        os.setsid()  # no signal of the terminal comes here
+        for number_of in ENDING:
+            signal.signal(number_of, signal.SIG_IGN)
+        silence = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(silence, descriptor)
+        os.read(ended, 1)
+        for card, was_up, sysctls in before:
+            for kind in ("xdp", "xdpgeneric"):  # of an agent that was killed, too
+                gateway.ip("link", "set", "dev", card, kind, "off", check=False)
             gateway.ip("link", "set", card, "netns", str(os.getpid()), check=False)
+            restore(card, was_up, sysctls)
+    finally:
+        os._exit(0)
 
 
 # ---- figures of a moment
@@ -128,6 +176,7 @@ class Bench:
         self.directory, self.inside, self.outside = directory, inside, outside
         self.rounds, self.seconds = int(number("ROUNDS", 5)), number("SECONDS", 4)
         self.patience = number("PATIENCE", 600)
+        self.agent_patience = max(daemon.START_PATIENCE, self.patience)  # on a gateway that has no more time than for packets
         self.paths = os.environ.get("PATHS", " ".join(PATHS)).split()
         if not self.paths or set(self.paths) - set(PATHS):
             raise Refused(f"PATHS={' '.join(self.paths)}: any of {' '.join(PATHS)}")
@@ -146,14 +195,30 @@ class Bench:
         self.agent = daemon.Agent(self.gateway, self.directory / "agent", {
             "interfaces": {"inside": [self.inside], "outside": [self.outside]}, "mappings": [MAPPING],
             "timeouts": {"udp": 3600}, "forwarding": "redirect"})
-        self.agent.start()
+        self.agent.launch()
+        line = self.agent.first_line(self.agent_patience)
+        if not (line or "").endswith("ready"):
+            raise Refused(f"detnat-agent did not start on {self.inside} and {self.outside}:\n{self.agent.log_end()}")
+
+    def refuse_without_xdp(self):
+        """Raises Refused if detnat does not get native XDP of both cards, before anything is measured."""
+        self.start_agent()
+        for i in self.agent.ctl("interface", "list"):
+            for card in (c for c in self.cards if c["interface"] == i["name"]):
+                card["xdp"] = i["xdp"]
+            if i["xdp"] != "native" and os.environ.get("GENERIC") != "1":
+                driver = next((c["driver"] for c in self.cards if c["interface"] == i["name"]), "?")
+                raise Refused(f"{i['name']}: the driver {driver} has no native XDP ({i['xdp_reason'] or i['xdp']}), see docs/guide/CARDS.md; "
+                              f"take another card, or set GENERIC=1 to measure what detnat does without")
+        self.close()
 
     def forward_by(self, gateway):
         """The agent goes on with its sessions, in another mode."""
         if self.agent and self.agent.config["forwarding"] != FORWARDING[gateway]:
             self.agent.write(forwarding=FORWARDING[gateway])
             self.agent.hang_up()
-            daemon.wait_for(lambda: self.agent.ctl("config", "show").get("forwarding", "redirect") == FORWARDING[gateway], what="a reload")
+            daemon.wait_for(lambda: self.agent.ctl("config", "show").get("forwarding", "redirect") == FORWARDING[gateway],
+                            self.agent_patience, what="a reload")
 
     def snapshot(self):
         counts = {card: card_counts(self.gateway, card) for card in (self.inside, self.outside)}
@@ -176,12 +241,9 @@ class Bench:
     def ask_for(self, path):
         to = self.inside if path == "in2out" else self.outside
         mac = ip_json("link", "show", "dev", to, namespace=self.gateway.name)[0]["address"]
-        print(f"\nOn the other machine, with its interfaces joined to {self.inside} and {self.outside}, until the next request:\n\n"
+        print(f"\nOn the other machine, with its interfaces IN and OUT joined to {self.inside} and {self.outside}, until the next request:\n\n"
               f"    sudo ./nic_generator.sh {path} IN OUT {mac}\n\n"
-              f"The script is tests/bench/nic_generator.sh; it needs pktgen. Where there is none, one subscriber's flows by xdp-tools:\n\n"
-              + (f"    ip addr add 10.9.0.2/24 dev IN; ip addr add 198.51.100.7/24 dev OUT\n"
-                 f"    sudo xdp-trafficgen udp IN -m {mac} -A 172.16.0.1 -P 1087 -a 198.51.100.7 -p 1024 -d 63\n" if path == "in2out" else
-                 "    (from outside, xdp-trafficgen cannot: PATHS=in2out leaves these rows out)\n"), flush=True)
+              f"The script is tests/bench/nic_generator.sh; it needs bash, iproute2 and the kernel's pktgen.\n", flush=True)
 
     def wait_for_traffic(self, path):
         """Waits until packets pass and no more sessions are opened."""
@@ -226,6 +288,7 @@ class Bench:
             raise Refused(f"{gateway}, {path}: nothing arrived in a round; did the other machine stop?")
         row["rounds_ns"].append(busy_s * 1e9 / moved["arrived"])
         row["rounds_per_second"].append(moved["arrived"] / elapsed)
+        print(f"{gateway}, {path}: round {len(row['rounds_ns'])} of {self.rounds}: {moved['arrived'] / elapsed / 1e6:.3f} M/s", flush=True)
         row["seconds"] += elapsed
         row["cores"] = max(row.get("cores", 1), sum(n > BUSY * elapsed * os.sysconf("SC_CLK_TCK") for n in ticks.values()))
         row["octets"] = round(moved["rx_bytes"] / moved["rx"]) if moved["rx"] else 0
@@ -246,6 +309,7 @@ class Bench:
                 **{k: v for k, v in row.items() if k not in ("gateway", "path")}}
 
     def run(self):
+        self.refuse_without_xdp()
         for path in self.paths:
             self.ask_for(path)
             if path == "in2out":
@@ -259,6 +323,7 @@ class Bench:
                 for gateway in FORWARDING:
                     self.measure(gateway, path)
             self.forward_by("detnat redirect")
+        print("\nAll is measured: interrupt the command on the other machine. What it says belongs into the form.\n", flush=True)
         self.look_at_modes()
         return [self.finish(row) for row in self.rows.values()]
 
@@ -276,9 +341,10 @@ class Bench:
         try:
             if self.agent:
                 if self.agent.running():
-                    self.agent.stop()
+                    self.agent.end(timeout=self.agent_patience)
                 self.agent.detach()
                 self.agent.dispose()
+                shutil.rmtree(self.agent.directory, ignore_errors=True)
         finally:
             self.agent = None
 
@@ -304,7 +370,7 @@ def form(machine, rows, notes):
              f"| kernel | {machine['kernel']} |", f"| detnat | {machine['detnat']} |"]
     for card in machine["cards"]:
         lines.append(f"| {card['interface']} | *(card)*, {card['driver']} {card['driver_version']}, firmware {card['firmware'] or '?'}, "
-                     f"{card['speed']}, {card['queues']} queues |")
+                     f"{card['speed']}, {card['queues']} queues, XDP {card['xdp']} |")
     lines += ["| other machine received | *(what nic_generator.sh said)* |", "", "```text", table(rows), *notes, "```", ""]
     return "\n".join(lines)
 
@@ -328,14 +394,26 @@ def measure(directory, inside, outside):
     print(table(rows), *bench.notes, f"The form to send in is {FORM}, see docs/evidence/CARDS-RESULTS.md", sep="\n")
 
 
+def end_once(number_of, _):
+    """Ends the process by way of what gives the cards back, which no second signal interrupts."""
+    for again in ENDING:
+        signal.signal(again, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"nic.py: ended by {signal.Signals(number_of).name}; the cards go back", file=sys.stderr)
+    sys.exit(1)
+
+
 def main():
-    if len(sys.argv) != 3 or not all(sys.argv[1:]) or sys.argv[1] == sys.argv[2]:
-        print("usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine", file=sys.stderr)
+    same = len(sys.argv) == 3 and sys.argv[1] == sys.argv[2]
+    if len(sys.argv) != 3 or not all(sys.argv[1:]) or same:
+        why = f"IN and OUT are both {sys.argv[1]}; " if same else ""
+        print(f"{why}usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine", file=sys.stderr)
         return 2
     if os.geteuid() != 0:
         print("nic.py: needs root, for namespaces and BPF programs", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for number_of in ENDING:
+        signal.signal(number_of, end_once)
     isolation.remove_dead_runs()
     directory = isolation.RUNS / f"detnat-e2e.{os.getpid()}"
     try:
@@ -344,7 +422,9 @@ def main():
         isolation.enter(directory)
         measure(directory, *sys.argv[1:])
     except (Refused, RuntimeError, AssertionError) as problem:
-        print(f"nic.py: {problem}", file=sys.stderr)
+        while problem:  # and what it hides
+            print(f"nic.py: {problem}", file=sys.stderr)
+            problem = problem.__context__
         return 1
     finally:
         with contextlib.suppress(OSError):

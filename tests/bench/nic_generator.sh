@@ -7,7 +7,8 @@
 #
 # IN and OUT are this machine's interfaces, joined to those of the gateway; MAC is the gateway's on the side that is sent to. Sends until
 # it is interrupted, from THREADS queues (all CPUs by default), then says how many frames came back on the other side. SIZE sets the
-# length of a frame without its FCS (60), HOSTS the number of subscribers (1024).
+# length of a frame without its FCS (60), HOSTS the number of subscribers (1024), RATE the frames a second of each thread (as many as
+# it can).
 set -euo pipefail
 
 usage() {
@@ -21,7 +22,7 @@ refuse() {
 
 if [ $# -lt 4 ] || [ $# -gt 5 ]; then usage; fi
 path=$1 in=$2 out=$3 mac=$4 threads=${5:-$(nproc)}
-size=${SIZE:-60} hosts=${HOSTS:-1024}
+size=${SIZE:-60} hosts=${HOSTS:-1024} rate=${RATE:-0}
 case $path in
 in2out) from=$in to=$out ;;
 out2in) from=$out to=$in ;;
@@ -29,6 +30,9 @@ out2in) from=$out to=$in ;;
 esac
 [[ $mac =~ ^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$ ]] || refuse "$mac is no MAC address"
 [[ $threads =~ ^[1-9][0-9]*$ ]] || refuse "$threads is no number of threads"
+[[ $size =~ ^[1-9][0-9]+$ ]] || refuse "SIZE=$size: a number of octets is needed"
+[[ $hosts =~ ^[1-9][0-9]*$ ]] || refuse "HOSTS=$hosts: a number above 0 is needed"
+[[ $rate =~ ^[0-9]+$ ]] || refuse "RATE=$rate: a number of frames a second is needed"
 [ "$(id -u)" = 0 ] || refuse "needs root"
 for device in "$in" "$out"; do
     ip link show dev "$device" >/dev/null 2>&1 || refuse "there is no interface $device"
@@ -90,6 +94,7 @@ for file in /proc/net/pktgen/kpktgend_*; do
         "flag UDPCSUM" "${flow[@]}"; do
         pktgen "$device" "$setting"
     done
+    [ "$rate" = 0 ] || pktgen "$device" "ratep $rate"
     ready=$((ready + 1))
 done
 before=$(received)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -105,6 +106,29 @@ def test_a_row_in_which_nothing_arrives_fails(pair, tmp_path):
     assert host.ip("link", "show", "dev", "nic0") and host.ip("link", "show", "dev", "nic1")
 
 
+def of_cards(host):
+    """What a run gives back."""
+    where = ("ipv4/conf/nic0/rp_filter", "ipv4/conf/nic1/arp_notify", "ipv4/neigh/nic1/gc_stale_time")
+    return [host.sysctl("net." + name.replace("/", ".")) for name in where], "state UP" in host.ip("link", "show", "dev", "nic0")
+
+
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_ended_gives_the_cards_back(pair, tmp_path, how):
+    host, _ = pair
+    for name, value in (("conf.nic0.rp_filter", 2), ("conf.nic1.arp_notify", 1), ("neigh.nic1.gc_stale_time", 77)):
+        host.sysctl(f"net.ipv4.{name}", value)
+    before = of_cards(host)
+    assert before == (["2", "1", "77"], True)
+    process = bench(host, tmp_path, "nic0", "nic1")
+    request(process)
+    process.send_signal(how)
+    _, err = ended(process, -how if how == signal.SIGKILL else 1)
+    assert "Traceback" not in err
+    assert how == signal.SIGKILL or f"ended by {how.name}; the cards go back" in err
+    daemon.wait_for(lambda: "nic1" in host.ip("link") and "nic0" in host.ip("link"), what="the cards")
+    daemon.wait_for(lambda: of_cards(host) == before, what="their settings")
+
+
 @pytest.mark.slow  # floods for seconds
 def test_traffic_that_does_not_pass_is_explained(pair, tmp_path):
     host, other = pair
@@ -117,6 +141,7 @@ def test_traffic_that_does_not_pass_is_explained(pair, tmp_path):
 REFUSED = [
     ("an address", ["addr add 192.0.2.1/24 dev nic0"], "nic0 has the address 192.0.2.1, which the machine would lose"),
     ("the default route", ["addr add 192.0.2.1/24 dev nic0", "route add default via 192.0.2.2"], "the default route leaves by nic0"),
+    ("a route", ["route add 192.0.2.0/24 dev nic1"], "a route to 192.0.2.0/24 leaves by nic1"),
     ("a port", ["link add br0 type bridge", "link set nic1 master br0"], "nic1 is a port of br0; take it out"),
     ("no card", ["link del nic1", "link add nic1 type bridge"], "nic1 is no card (bridge)"),
     ("nothing of that name", ["link del nic1"], "there is no interface nic1"),
@@ -143,5 +168,6 @@ def test_told_to_it_takes_an_interface_with_an_address(pair, tmp_path):
 def test_words_that_are_wrong(pair, tmp_path):
     host, _ = pair
     assert "usage:" in ended(bench(host, tmp_path, "nic0"), 2)[1]
+    assert "IN and OUT are both nic0" in ended(bench(host, tmp_path, "nic0", "nic0"), 2)[1]
     assert "PATHS=sideways" in ended(bench(host, tmp_path, "nic0", "nic1", PATHS="sideways"), 1)[1]
     assert "SECONDS=none: a number above 0 is needed" in ended(bench(host, tmp_path, "nic0", "nic1", SECONDS="none"), 1)[1]

@@ -15,7 +15,8 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp systemd cards} # which of the checks of guest.sh, and the units under systemd
+# Which of the checks of guest.sh; the units under systemd; the cards of wires.sh; `make bench-nic` between two guests.
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf libxdp systemd cards benchnic}
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 
@@ -112,9 +113,31 @@ make_root() { # [PARTS]
     install -m 755 $here/init "$root/init"
     install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,agent,common}.sh
     ! has_part libxdp || install_libxdp
-    echo "${1:-${VM_PARTS//cards/}}" >"$root/etc/parts"
+    echo "${1:-$(sed -E 's/\b(cards|benchnic)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
+}
+
+# The machine's own Python with its library, and `make bench-nic` as it is in the source.
+make_benchnic_root() {
+    local library tree file
+    root=$out/root-benchnic tree=$root/usr/src/detnat
+    make_busybox
+    for tool in ip tc ethtool bash; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
+    install_program "$(realpath /usr/bin/python3)" python3
+    library=$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+    mkdir -p "$root$library"
+    tar -c -C "$library" --exclude ./test --exclude './config-*' --exclude ./lib2to3 --exclude ./idlelib --exclude ./ensurepip . | tar -x -C "$root$library"
+    for file in "$library"/lib-dynload/*.so; do install_file "$file"; done
+    install -D -m 755 -t "$tree/tests/vm" $here/benchnic.py
+    install -D -m 755 -t "$tree/tests/bench" tests/bench/nic.py tests/bench/nic_generator.sh
+    install -D -m 644 -t "$tree/tests/e2e" tests/e2e/{agent,isolation,netns}.py
+    install_program "$BUILD/detnat-agent" ../src/detnat/build/detnat-agent
+    install_program "$BUILD/detnatctl" ../src/detnat/build/detnatctl
+    ln -s /bin/busybox "$root/usr/bin/env"
+    install -m 755 /dev/stdin "$root/usr/bin/sudo" <<<$'#!/bin/sh\nexec "$@"'
+    install -m 755 $here/init "$root/init"
+    echo benchnic >"$root/etc/parts"
 }
 
 # A small system of the machine's own systemd, with detnat as `make install` puts it there and its units enabled.
@@ -229,6 +252,7 @@ boot() {
     : >"$out/results-$name.log"
     local command=(qemu-system-x86_64) limit=$VM_TIMEOUT
     [ "${3:-}" != -cards ] || { command=("$here/wires.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
+    [ "${3:-}" != -benchnic ] || { command=("$here/pair.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
     # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
     timeout --foreground -k 5 "$limit" "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
@@ -275,15 +299,15 @@ for series in $SERIES; do
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi
-    if has_part cards; then
+    if has_part cards || has_part benchnic; then
         $here/kernels.sh "$series" "$VM_CACHE/kernel-cards-$series" amd64 cards || status=$?
         if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
             skip "$series: the wires between emulated cards need root and /dev/net/tun"
-        elif [ $status = 0 ]; then
-            make_root cards
-            boot "$series" "$VM_CACHE/kernel-cards-$series" -cards
-        else
+        elif [ $status != 0 ]; then
             skip "$series: no kernel with the drivers of physical cards"
+        else
+            ! has_part cards || { make_root cards && boot "$series" "$VM_CACHE/kernel-cards-$series" -cards; }
+            ! has_part benchnic || { make_benchnic_root && boot "$series" "$VM_CACHE/kernel-cards-$series" -benchnic; }
         fi
     fi
     if has_part systemd && [ "$series" = "$SYSTEMD_SERIES" ]; then

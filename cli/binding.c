@@ -5,6 +5,7 @@
 static const struct column binding_columns[] = {
 	{ "PROTO", "proto", cell_text, false, 5 },
 	{ "INSIDE", "in", cell_endpoint, false, ENDPOINT_WIDTH },
+	{ "TENANT", "tenant", cell_text, false, WIDTH_IF_FIRST(12) },
 	{ "OUTSIDE", "out", cell_endpoint, false, ENDPOINT_WIDTH },
 	{ "SESSIONS", "sessions", cell_number, true, 8 },
 	{ "EXPIRES IN", "expires", cell_seconds, true, 10 },

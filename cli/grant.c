@@ -15,6 +15,7 @@ static void cell_block(const cJSON *row, const char *key, char text[static CELL_
 
 static const struct column grant_columns[] = {
 	{ "INSIDE", "in_addr", cell_text, false, 15 },
+	{ "TENANT", "tenant", cell_text, false, WIDTH_IF_FIRST(12) },
 	{ "OUTSIDE", "out_addr", cell_block, false, ENDPOINT_WIDTH + 6 },
 	{ "FROM", "from", cell_text, false, 20 },
 	{ "SESSIONS", "sessions", cell_number, true, 8 },

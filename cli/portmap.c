@@ -8,6 +8,7 @@ static const struct column portmap_columns[] = {
 	{ "PROTO", "proto", cell_text, false, 5 },
 	{ "OUTSIDE", "out", cell_endpoint, false, ENDPOINT_WIDTH },
 	{ "INSIDE", "in", cell_endpoint, false, ENDPOINT_WIDTH },
+	{ "TENANT", "tenant", cell_text, false, WIDTH_IF_FIRST(12) },
 	{ "ORIGIN", "origin", cell_text, false, 6 },
 	{ "EXPIRES IN", "expires", cell_seconds, true, 10 },
 	{ "PACKETS IN", "packets_in", cell_number, true, 10 },

@@ -6,6 +6,7 @@
 const struct column session_columns[] = {
 	{ "PROTO", "proto", cell_text, false, 5 },
 	{ "INSIDE", "in", cell_endpoint, false, ENDPOINT_WIDTH },
+	{ "TENANT", "tenant", cell_text, false, WIDTH_IF_FIRST(12) },
 	{ "OUTSIDE", "out", cell_endpoint, false, ENDPOINT_WIDTH },
 	{ "EXTERNAL", "ext", cell_endpoint, false, ENDPOINT_WIDTH },
 	{ "STATE", "state", cell_text, false, 15 },

@@ -257,9 +257,10 @@ static bool live(const char *socket, const cJSON *args, struct writer *w, int *r
 	return true;
 }
 
-#define SUBSCRIBER                                            \
-	{                                                     \
-		"SUBSCRIBER", "in_addr", cell_text, false, 15 \
+#define SUBSCRIBER                                                       \
+	{ "SUBSCRIBER", "in_addr", cell_text, false, 15 },               \
+	{                                                                \
+		"TENANT", "tenant", cell_text, false, WIDTH_IF_FIRST(12) \
 	}
 #define OTHERS                                                                                                     \
 	{ "SESSIONS", "sessions", cell_number, true, 8 }, { "QUOTA", "quota", cell_number, true, 5 },              \

@@ -94,31 +94,31 @@ unsigned top_view_subscribers(const struct top_view *v)
 	return v->rows > others + 1 ? v->rows - others : 1;
 }
 
-static const cJSON *find(const cJSON *list, const char *addr)
+/* The row of the same subscriber in another list. */
+static const cJSON *find(const cJSON *list, const cJSON *s)
 {
+	const char *addr = json_text(s, "in_addr", ""), *tenant = json_text(s, "tenant", "");
 	const cJSON *one;
 
-	cJSON_ArrayForEach (one, list) {
-		const char *other = json_text(one, "in_addr", NULL);
-
-		if (other && !strcmp(other, addr))
+	cJSON_ArrayForEach (one, list)
+		if (!strcmp(json_text(one, "in_addr", ""), addr) && !strcmp(json_text(one, "tenant", ""), tenant))
 			return one;
-	}
 	return NULL;
 }
 
 static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s, unsigned width)
 {
-	const char *addr = json_text(s, "in_addr", NULL);
+	const char *addr = json_text(s, "in_addr", NULL), *tenant = json_text(s, "tenant", "");
 	double sessions = json_number(s, "sessions"), quota = json_number(s, "quota");
 	char quota_bar[64], ports_bar[64];
 
 	if (!addr)
 		return;
-	line(out, v, sessions >= quota ? BOLD : "", "%-15s %8.0f %s %s %12.0f %9.0f", addr, sessions,
+	line(out, v, sessions >= quota ? BOLD : "", "%-15s %8.0f %s %s %12.0f %9.0f%s%s", addr, sessions,
 	     bar(quota_bar, width, sessions, quota),
 	     bar(ports_bar, width, json_number(s, "ports_used"), json_number(s, "ports")),
-	     json_number(s, "quota_exceeded"), rate(v, s, find(v->top_before, addr), "quota_exceeded"));
+	     json_number(s, "quota_exceeded"), rate(v, s, find(v->top_before, s), "quota_exceeded"),
+	     *tenant ? "  " : "", tenant);
 }
 
 static void draw_subscribers(FILE *out, const struct top_view *v)

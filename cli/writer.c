@@ -176,7 +176,7 @@ void writer_table(struct writer *w, const struct column *all, const char *empty,
 		return;
 	}
 	for (; all->header; all++)
-		if (all->width != WIDTH_IF_ANY || any_has(array, all->key))
+		if (all->width >= 0 || any_has(array, all->key))
 			columns[n++] = *all;
 	for (unsigned i = 0; columns[i].header; i++)
 		widths[i] = text_width(columns[i].header);
@@ -250,6 +250,21 @@ void writer_stream_begin(struct writer *w, const struct column *columns)
 		fputc('[', w->out);
 }
 
+static int stream_width(const struct column *c)
+{
+	return c->width < 0 ? WIDTH_IF_FIRST(c->width) : c->width;
+}
+
+/* Bits of the columns of a stream that begins with this row. */
+static uint32_t columns_shown(const struct column *columns, const cJSON *row)
+{
+	uint32_t shown = 0;
+
+	for (unsigned i = 0; columns[i].header; i++)
+		shown |= (uint32_t)(columns[i].width >= 0 || value_of(row, columns[i].key)) << i;
+	return shown;
+}
+
 void writer_stream_row(struct writer *w, const struct column *columns, const char *text, const cJSON *row)
 {
 	char cell[CELL_TEXT];
@@ -261,12 +276,17 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 		note_failure(w);
 		return;
 	}
-	if (!w->rows++)
-		for (const struct column *c = columns; c->header; c++)
-			write_cell(w, c, c->width, c->header);
-	for (const struct column *c = columns; c->header; c++) {
-		c->format(row, c->key, cell);
-		write_cell(w, c, c->width, cell);
+	if (!w->rows++) {
+		w->shown = columns_shown(columns, row);
+		for (unsigned i = 0; columns[i].header; i++)
+			if (w->shown >> i & 1)
+				write_cell(w, &columns[i], stream_width(&columns[i]), columns[i].header);
+	}
+	for (unsigned i = 0; columns[i].header; i++) {
+		if (!(w->shown >> i & 1))
+			continue;
+		columns[i].format(row, columns[i].key, cell);
+		write_cell(w, &columns[i], stream_width(&columns[i]), cell);
 	}
 	note_failure(w);
 }

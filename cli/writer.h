@@ -8,15 +8,17 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct writer {
 	FILE *out;
 	bool json;
-	bool pretty; /* JSON is indented */
-	bool lines;  /* unless it is, each document stands on a line of its own */
-	size_t rows; /* rows of the current stream */
-	int failed;  /* errno of the first write that failed */
+	bool pretty;	/* JSON is indented */
+	bool lines;	/* unless it is, each document stands on a line of its own */
+	size_t rows;	/* rows of the current stream */
+	uint32_t shown; /* bits of its columns that are shown */
+	int failed;	/* errno of the first write that failed */
 };
 
 #define CELL_TEXT 288
@@ -40,6 +42,9 @@ void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT
 
 /* The width of a column that a table shows only if a row has its key. */
 #define WIDTH_IF_ANY (-1)
+
+/* The same for a stream, of a width: only if the first row has its key. It is not the last column. */
+#define WIDTH_IF_FIRST(width) (-1 - (width))
 
 /* A column of a table, or a line of an object. Lists end with an entry without a header. */
 struct column {

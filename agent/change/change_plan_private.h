@@ -52,6 +52,8 @@ struct plan_addition {
 
 struct plan_update {
 	struct mapping_spec spec;
+	int moved; /* 1 + number of the mapping that has got its tenant; 0: none */
+	uint8_t tenant_before;
 	bool begun;
 	bool ready; /* its memory is ready */
 	bool prepared;
@@ -74,6 +76,12 @@ struct plan_end {
 	struct prefix in;
 	int number;
 };
+
+/* Whether inside prefixes of two tenants may meet: 0 is of any, as of mappings that get a tenant, or lose it. */
+static inline bool tenants_meet(uint8_t a, uint8_t b)
+{
+	return a == b || !a || !b;
+}
 
 /* Addresses of a mapping whose translation begins or ends. */
 struct plan_binding {
@@ -113,7 +121,10 @@ struct change_plan {
 	struct plan_update *update;
 	struct portmap_changes portmaps;
 	struct plan_end *end;
-	struct prefix *held; /* inside prefixes that the change holds; see plan_holds() */
+	struct plan_hold {
+		struct prefix in;
+		uint8_t tenant;
+	} * held; /* inside prefixes that the change holds; see plan_holds() */
 	size_t n_held;
 	size_t n_add;
 	size_t n_del;
@@ -141,6 +152,13 @@ void plan_end_drains(struct change_plan *p);
  * or -ENOMEM.
  */
 int plan_holds(struct change_plan *p);
+
+/*
+ * Gives mappings that stay the tenants of the configuration, and back those that they had: where there were none, or
+ * are none any more. Between deletions and additions.
+ */
+void plan_set_tenants(struct change_plan *p);
+void plan_restore_tenants(struct change_plan *p);
 void plan_hold(const struct change_plan *p);
 void plan_guard_holds(const struct change_plan *p);
 

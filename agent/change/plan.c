@@ -207,7 +207,8 @@ static void plan_deletion(struct change_plan *p, const struct mapping *record)
 static void plan_present(struct change_plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
-	const struct config_mapping *m = config_find_mapping(p->wanted, geometry_in(g), geometry_out(g));
+	const struct config_mapping *m = config_find_mapping_of(p->wanted, tenant_name(p->wanted, record->tenant),
+								geometry_in(g), geometry_out(g));
 
 	struct mapping_spec spec = m ? spec_of(p->wanted, m, p->context->datapath->hz) : (struct mapping_spec){ 0 };
 
@@ -219,7 +220,7 @@ static void plan_present(struct change_plan *p, const struct mapping *record)
 static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 {
 	const struct mappings *m = p->context->mappings;
-	int number = mappings_find(m, spec->in, spec->out);
+	int number = mappings_find_of(m, spec->tenant, spec->in, spec->out);
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
 	char title[MAPPING_TITLE];
 

@@ -39,30 +39,32 @@ static void state_add(struct state *s, struct prefix in, struct prefix out, cons
 	s->mapping[s->n] =
 		(struct plan_binding){ .in = in, .out = out, .blocks = plan_blocks_of(geo), .tenant = tenant };
 	s->changed[s->n] = changed;
-	s->prefix[s->n] = (struct inside_range){ in.base, prefix_last(in), (uint16_t)s->n };
+	s->prefix[s->n] = inside_range_of(tenant, in, (unsigned)s->n);
 	s->n++;
 }
 
 static bool is_added(const struct change_plan *p, const struct config_mapping *m)
 {
+	const uint8_t tenant = config_mapping_tenant(p->wanted, m);
+
 	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].committed && prefix_equal(p->add[i].spec.in, m->in))
+		if (p->add[i].committed && p->add[i].spec.tenant == tenant && prefix_equal(p->add[i].spec.in, m->in))
 			return true;
 	return false;
 }
 
 /*
- * The mapping of a state that has an address; -1: none, or no translation. *ret_last: the last address with the same
+ * The mapping of a state that has a place; -1: none, or no translation. *ret_last: the last place with the same
  * result.
  */
-static int owner(const struct state *s, uint32_t addr, uint32_t *ret_last)
+static int owner(const struct state *s, uint64_t place, uint64_t *ret_last)
 {
-	size_t at = inside_run_at(s->run, s->n_runs, addr);
+	size_t at = inside_run_at(s->run, s->n_runs, place);
 
-	*ret_last = UINT32_MAX;
+	*ret_last = INSIDE_END - 1;
 	if (at == s->n_runs)
 		return -1;
-	if (s->run[at].first > addr) {
+	if (s->run[at].first > place) {
 		*ret_last = s->run[at].first - 1;
 		return -1;
 	}
@@ -88,18 +90,18 @@ static size_t differences(const struct state *before, const struct state *after,
 	uint64_t at = 0;
 	size_t n = 0;
 
-	while (at <= UINT32_MAX) {
-		uint32_t last_before, last_after;
-		int a = owner(before, (uint32_t)at, &last_before), b = owner(after, (uint32_t)at, &last_after);
-		uint32_t last = last_before < last_after ? last_before : last_after;
+	while (at < INSIDE_END) {
+		uint64_t last_before, last_after;
+		int a = owner(before, at, &last_before), b = owner(after, at, &last_after);
+		uint64_t last = last_before < last_after ? last_before : last_after;
 		int which = made ? b : a;
 
 		if (which >= 0 && !stays(before, a, after, b)) {
 			ret[n] = made ? after->mapping[which] : before->mapping[which];
-			ret[n].of = (struct address_range){ (uint32_t)at, last };
+			ret[n].of = (struct address_range){ inside_addr(at), inside_addr(last) };
 			ret[n++].made = made;
 		}
-		at = (uint64_t)last + 1;
+		at = last + 1;
 	}
 	return n;
 }
@@ -121,7 +123,7 @@ static int append_drained(const struct change_plan *p, const struct state *after
 	for (size_t i = 0; i < after->n_runs && !r; i++) {
 		struct plan_binding b = after->mapping[after->run[i].number];
 
-		b.of = (struct address_range){ after->run[i].first, after->run[i].last };
+		b.of = (struct address_range){ inside_addr(after->run[i].first), inside_addr(after->run[i].last) };
 		r = plan_binding_append(&keeps, &b);
 	}
 	for (size_t i = 0; i < p->drained.n && !r; i++) {

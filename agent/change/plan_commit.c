@@ -67,7 +67,7 @@ static void undo_additions(struct change_plan *p)
 		if (add->committed && add->revives)
 			mappings_retire(p->context->mappings, add->spec.in, add->spec.out, add->left_s);
 		else if (add->committed)
-			mappings_del(p->context->mappings, add->spec.in, add->spec.out);
+			mappings_del_of(p->context->mappings, add->spec.tenant, add->spec.in, add->spec.out);
 		add->committed = false;
 	}
 }
@@ -94,6 +94,7 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 		r = identity_prepare(context->identity, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
+		mappings_show_shared(context->mappings, p->settings.tenants);
 		r = datapath_load_swap(context->datapath, err);
 		*ret_loaded = !r;
 	}
@@ -101,6 +102,7 @@ static int commit_undoable(struct change_plan *p, bool *ret_loaded, bool *ret_ma
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r && !p->n_del) {
 		plan_guard_holds(p);
+		plan_set_tenants(p);
 		plan_hold(p);
 		r = commit_additions(p, err);
 		mappings_release(context->mappings);
@@ -123,8 +125,10 @@ static void undo(struct change_plan *p, bool loaded, bool mapped)
 	if (mapped)
 		portmap_changes_undo(&p->portmaps, context->portmaps);
 	undo_additions(p);
+	plan_restore_tenants(p);
 	if (loaded)
 		datapath_revert(context->datapath);
+	mappings_show_shared(context->mappings, context->datapath->settings.tenants);
 	guard_hold(context->guard, NULL, 0);
 	if (context->replication)
 		replication_abandon(context->replication);
@@ -154,7 +158,8 @@ static void settle_for_less(struct change_plan *p)
 
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].committed)
-			config_del_mapping(p->wanted, p->add[i].spec.in, p->add[i].spec.out);
+			config_del_mapping_of(p->wanted, tenant_name(p->wanted, p->add[i].spec.tenant),
+					      p->add[i].spec.in, p->add[i].spec.out);
 	portmap_changes_settle(p->wanted, p->context->portmaps);
 	p->file_hash = 0;
 	json = config_to_json(p->wanted);
@@ -170,10 +175,10 @@ static void commit_deletion(const struct change_plan *p, const struct plan_delet
 {
 	struct mappings *m = p->context->mappings;
 
-	if (d->over || (d->replaced && mappings_find(m, d->in, d->out) < 0))
+	if (d->over || (d->replaced && mappings_find_of(m, d->tenant, d->in, d->out) < 0))
 		return;
 	if (!d->drain_s)
-		mappings_del(m, d->in, d->out);
+		mappings_del_of(m, d->tenant, d->in, d->out);
 	/* The plan has made sure that this cannot fail; otherwise its sessions would end with it. */
 	else if (mappings_retire(m, d->in, d->out, d->drain_s))
 		log_error("a mapping cannot drain and stays in use; reload the configuration");
@@ -195,6 +200,7 @@ static int commit_mappings(struct change_plan *p, struct error *err)
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].replaced)
 			commit_deletion(p, &p->del[i]);
+	plan_set_tenants(p);
 	r = commit_additions(p, &why);
 	/* The mapping that a failed addition was to replace. */
 	for (size_t i = 0; i < p->n_del; i++)
@@ -212,6 +218,7 @@ static int commit_mappings(struct change_plan *p, struct error *err)
 	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(context->mappings, &p->update[i].spec);
+	portmaps_settle_tenants(context->portmaps);
 	return r;
 }
 

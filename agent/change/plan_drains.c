@@ -20,20 +20,25 @@ static uint32_t seconds_for(const struct change_plan *p, const struct config_map
 	return p->name && m ? m->drain : 0;
 }
 
+static const struct config_mapping *inside_of(const struct config *c, uint8_t tenant, struct prefix in)
+{
+	return config_find_inside_of(c, tenant_name(c, tenant), in);
+}
+
 static uint32_t deletion_seconds(const struct change_plan *p, const struct plan_deletion *d)
 {
 	const struct config *active = p->context->active->config, *before = active ? active : p->options.before;
-	const struct config_mapping *m = config_find_inside(p->wanted, d->in);
+	const struct config_mapping *m = inside_of(p->wanted, d->tenant, d->in);
 
 	if (!m && before)
-		m = config_find_inside(before, d->in);
+		m = inside_of(before, d->tenant, d->in);
 	return seconds_for(p, m);
 }
 
-static bool has_exceptions(const struct config *c, struct prefix in)
+static bool has_exceptions(const struct config *c, uint8_t tenant, struct prefix in)
 {
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (prefix_inside(c->mappings[i].in, in))
+		if (prefix_inside(c->mappings[i].in, in) && config_may_be_of(&c->mappings[i], tenant_name(c, tenant)))
 			return true;
 	return false;
 }
@@ -79,13 +84,18 @@ static void find_ended(struct change_plan *p)
 		}
 		/* Exceptions within it continue to drain. */
 		if (revived && drain[i].whole) {
-			p->drains |= has_exceptions(p->wanted, in);
+			p->drains |= has_exceptions(p->wanted, mappings_get(m, drain[i].number)->tenant, in);
 			continue;
 		}
 		if (!is_over(p, &drain[i], timed))
 			p->drains = true;
 		else if (drain[i].whole)
-			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true, .geo = *g };
+			p->del[p->n_del++] =
+				(struct plan_deletion){ .in = in,
+							.out = out,
+							.over = true,
+							.geo = *g,
+							.tenant = mappings_get(m, drain[i].number)->tenant };
 		else
 			p->end[p->n_end++] = (struct plan_end){ drain[i].in, drain[i].number };
 	}
@@ -119,11 +129,12 @@ static void find_retired(struct change_plan *p)
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
 
-		add->how.drain_s = seconds_for(p, config_find_inside(p->wanted, add->spec.in));
+		add->how.drain_s = seconds_for(p, inside_of(p->wanted, add->spec.tenant, add->spec.in));
 		for (size_t k = 0; k < p->n_del; k++) {
 			struct plan_deletion *d = &p->del[k];
 
-			if (!d->drain_s || !prefix_equal(d->in, add->spec.in))
+			if (!d->drain_s || !tenants_meet(d->tenant, add->spec.tenant) ||
+			    !prefix_equal(d->in, add->spec.in))
 				continue;
 			d->replaced = true;
 			add->how = (struct mapping_handover){ true, d->out, d->drain_s };
@@ -256,7 +267,8 @@ static void give_way(struct change_plan *p)
 				continue;
 			d->drain_s = 0;
 			for (size_t n = 0; d->replaced && n < p->n_add; n++)
-				if (prefix_equal(p->add[n].spec.in, d->in))
+				if (tenants_meet(p->add[n].spec.tenant, d->tenant) &&
+				    prefix_equal(p->add[n].spec.in, d->in))
 					p->add[n].how = (struct mapping_handover){ 0 };
 			d->replaced = false;
 		}
@@ -269,6 +281,14 @@ static void give_way(struct change_plan *p)
 				};
 		}
 	}
+}
+
+static void add_draining(struct config *c, struct prefix in, struct prefix out, uint8_t tenant)
+{
+	struct config_drain *d = &c->draining[c->n_draining++];
+
+	*d = (struct config_drain){ .in = in, .out = out };
+	snprintf(d->tenant, sizeof(d->tenant), "%s", tenant_name(c, tenant));
 }
 
 /* Lists the mappings that drain once the plan is carried out. */
@@ -286,11 +306,11 @@ static int list_draining(struct change_plan *p)
 		const struct geometry *g = &mappings_get(m, k)->geo;
 
 		if (stays_retired(p, g))
-			c->draining[c->n_draining++] = (struct config_drain){ geometry_in(g), geometry_out(g) };
+			add_draining(c, geometry_in(g), geometry_out(g), mappings_get(m, k)->tenant);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].drain_s)
-			c->draining[c->n_draining++] = (struct config_drain){ p->del[i].in, p->del[i].out };
+			add_draining(c, p->del[i].in, p->del[i].out, p->del[i].tenant);
 	return 0;
 }
 
@@ -426,5 +446,5 @@ void plan_end_drains(struct change_plan *p)
 		mappings_end_drain(m, p->end[i].in, p->end[i].number);
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].over)
-			mappings_del(m, p->del[i].in, p->del[i].out);
+			mappings_del_of(m, p->del[i].tenant, p->del[i].in, p->del[i].out);
 }

@@ -57,7 +57,8 @@ static void tell_taken(const struct change_plan *p, const struct plan_addition *
 	size_t i = mappings_drains(p->context->mappings, &drain);
 
 	while (i-- > 0) {
-		if (drain[i].whole || !prefix_equal(drain[i].in, add->spec.in))
+		if (drain[i].whole || !prefix_equal(drain[i].in, add->spec.in) ||
+		    mappings_get(p->context->mappings, drain[i].number)->tenant != add->spec.tenant)
 			continue;
 		tell_part(p, drain[i].in, drain[i].number, "mapping-draining", "is draining");
 		return;
@@ -67,7 +68,7 @@ static void tell_taken(const struct change_plan *p, const struct plan_addition *
 /* Whether a mapping that stays has changed in something that an operator sees. */
 static bool is_changed(const struct config *before, const struct config *after, const struct config_mapping *m)
 {
-	const struct config_mapping *was = config_find_mapping(before, m->in, m->out);
+	const struct config_mapping *was = config_find_mapping_of(before, m->tenant, m->in, m->out);
 
 	return was && (config_mapping_quota(before, was) != config_mapping_quota(after, m) ||
 		       strcmp(was->name, m->name) != 0 || strcmp(was->comment, m->comment) != 0);
@@ -76,7 +77,8 @@ static bool is_changed(const struct config *before, const struct config *after, 
 bool plan_adds(const struct change_plan *p, const struct config_mapping *m)
 {
 	for (size_t i = 0; i < p->n_add; i++)
-		if (prefix_equal(p->add[i].spec.in, m->in))
+		if (prefix_equal(p->add[i].spec.in, m->in) &&
+		    config_may_be_of(m, tenant_name(p->wanted, p->add[i].spec.tenant)))
 			return true;
 	return false;
 }

@@ -18,7 +18,7 @@ static struct portmap portmap_of_pair(const struct port_pair *pair)
 /* Whether a lease's outside port is still in its subscriber's own block. */
 static bool lease_holds(const struct config *c, const struct portmap *m)
 {
-	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
+	const struct config_mapping *mapping = config_mapping_of_pair(c, m->in.addr, m->out.addr);
 	struct geometry g;
 
 	return mapping && !config_mapping_geometry(mapping, &g) &&

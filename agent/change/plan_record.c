@@ -43,6 +43,13 @@ static int record_portmaps(const struct change_plan *p, struct history_portmap_c
 	return ret->del && ret->add ? 0 : -ENOMEM;
 }
 
+static const char *name_of(const struct config *c, const struct mapping_spec *spec)
+{
+	const struct config_mapping *m = config_find_mapping_of(c, tenant_name(c, spec->tenant), spec->in, spec->out);
+
+	return m ? m->name : "";
+}
+
 /* The mapping of an addition, with its blocks. */
 static struct history_mapping added(const struct config *c, const struct mapping_spec *spec)
 {
@@ -52,7 +59,7 @@ static struct history_mapping added(const struct config *c, const struct mapping
 	if (!prefix_is_none(spec->out) && !mapping_spec_geometry(spec, &geo))
 		m.blocks = plan_blocks_of(&geo);
 
-	snprintf(m.name, sizeof(m.name), "%s", config_mapping_name(c, spec->in, spec->out));
+	snprintf(m.name, sizeof(m.name), "%s", name_of(c, spec));
 	snprintf(m.tenant, sizeof(m.tenant), "%s", tenant_name(c, spec->tenant));
 	return m;
 }
@@ -82,7 +89,7 @@ static struct history_mapping deleted(const struct change_plan *p, const struct 
 static bool is_renamed(const struct change_plan *p, const struct config_mapping *m)
 {
 	const struct config *before = p->context->active->config;
-	const struct config_mapping *was = before ? config_find_mapping(before, m->in, m->out) : NULL;
+	const struct config_mapping *was = before ? config_find_mapping_of(before, m->tenant, m->in, m->out) : NULL;
 
 	return was && (strcmp(was->name, m->name) != 0 || strcmp(was->tenant, m->tenant) != 0) && !plan_adds(p, m);
 }
@@ -168,6 +175,7 @@ int plan_record(struct change_plan *p, struct error *err)
 struct step {
 	const struct plan_addition *add;
 	struct prefix in;
+	uint8_t tenant;
 };
 
 static size_t list_steps(const struct change_plan *p, struct step *steps)
@@ -175,17 +183,19 @@ static size_t list_steps(const struct change_plan *p, struct step *steps)
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_add; i++)
-		steps[n++] = (struct step){ .add = &p->add[i], .in = p->add[i].spec.in };
+		steps[n++] =
+			(struct step){ .add = &p->add[i], .in = p->add[i].spec.in, .tenant = p->add[i].spec.tenant };
 	for (size_t i = 0; i < p->n_del; i++)
 		if (!p->del[i].over && !p->del[i].replaced)
-			steps[n++] = (struct step){ .in = p->del[i].in };
+			steps[n++] = (struct step){ .in = p->del[i].in, .tenant = p->del[i].tenant };
 	return n;
 }
 
 static bool meets_another(const struct step *steps, size_t n, size_t at)
 {
 	for (size_t i = 0; i < n; i++)
-		if (i != at && prefixes_overlap(steps[i].in, steps[at].in))
+		if (i != at && tenants_meet(steps[i].tenant, steps[at].tenant) &&
+		    prefixes_overlap(steps[i].in, steps[at].in))
 			return true;
 	return false;
 }
@@ -209,14 +219,14 @@ int plan_holds(struct change_plan *p)
 	n = list_steps(p, steps);
 	for (size_t i = 0; i < n; i++)
 		if (!replaces(&steps[i]) && meets_another(steps, n, i))
-			p->held[p->n_held++] = steps[i].in;
+			p->held[p->n_held++] = (struct plan_hold){ steps[i].in, steps[i].tenant };
 	return 0;
 }
 
 void plan_hold(const struct change_plan *p)
 {
 	for (size_t i = 0; i < p->n_held; i++)
-		mappings_hold(p->context->mappings, p->held[i]);
+		mappings_hold(p->context->mappings, p->held[i].tenant, p->held[i].in);
 }
 
 void plan_guard_holds(const struct change_plan *p)
@@ -228,7 +238,33 @@ void plan_guard_holds(const struct change_plan *p)
 		if (!p->add[i].how.replaces && p->n_del)
 			in[n++] = p->add[i].spec.in;
 	for (size_t i = 0; in && i < p->n_held; i++)
-		in[n++] = p->held[i];
+		in[n++] = p->held[i].in;
 	if (n)
 		guard_hold(p->context->guard, in, n);
+}
+
+void plan_set_tenants(struct change_plan *p)
+{
+	struct mappings *m = p->context->mappings;
+
+	for (size_t i = 0; i < p->n_update; i++) {
+		struct plan_update *u = &p->update[i];
+		int number = mappings_find_of(m, u->spec.tenant, u->spec.in, u->spec.out);
+		uint8_t before = number < 0 ? 0 : mappings_get(m, number)->tenant;
+
+		if (number < 0 || before == u->spec.tenant)
+			continue;
+		u->moved = number + 1;
+		u->tenant_before = before;
+		mappings_set_tenant(m, number, u->spec.tenant);
+	}
+}
+
+void plan_restore_tenants(struct change_plan *p)
+{
+	for (size_t i = 0; i < p->n_update; i++) {
+		if (p->update[i].moved)
+			mappings_set_tenant(p->context->mappings, p->update[i].moved - 1, p->update[i].tenant_before);
+		p->update[i].moved = 0;
+	}
 }

@@ -13,14 +13,15 @@ struct used {
 	struct prefix in;
 	struct prefix out;
 	bool sessions; /* it may have sessions */
+	uint8_t tenant;
 };
 
 /* Whether a mapping of the tables is gone when additions begin. */
-static bool is_deleted(const struct change_plan *p, struct prefix in, struct prefix out)
+static bool is_deleted(const struct change_plan *p, const struct used *u)
 {
 	for (size_t i = 0; i < p->n_del; i++)
-		if (!p->del[i].over && !p->del[i].replaced && prefix_equal(p->del[i].in, in) &&
-		    prefix_equal(p->del[i].out, out))
+		if (!p->del[i].over && !p->del[i].replaced && p->del[i].tenant == u->tenant &&
+		    prefix_equal(p->del[i].in, u->in) && prefix_equal(p->del[i].out, u->out))
 			return true;
 	return false;
 }
@@ -33,9 +34,9 @@ static size_t list_used(const struct change_plan *p, struct used *list)
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
 		const struct mapping *record = mappings_get(m, number);
 		const struct geometry *g = &record->geo;
-		struct used u = { geometry_in(g), geometry_out(g), record->first_bucket != NO_BUCKETS };
+		struct used u = { geometry_in(g), geometry_out(g), record->first_bucket != NO_BUCKETS, record->tenant };
 
-		if (!is_deleted(p, u.in, u.out))
+		if (!is_deleted(p, &u))
 			list[n++] = u;
 	}
 	return n;
@@ -47,12 +48,13 @@ static struct history_drain drain_of(struct prefix in, struct prefix out, struct
 }
 
 /* The mapping around an addition; NULL: none with sessions. */
-static const struct used *around(const struct used *list, size_t n, struct prefix in)
+static const struct used *around(const struct used *list, size_t n, const struct mapping_spec *of)
 {
 	const struct used *found = NULL;
 
 	for (size_t i = 0; i < n; i++)
-		if (prefix_inside(in, list[i].in) && (!found || prefix_inside(list[i].in, found->in)))
+		if (tenants_meet(of->tenant, list[i].tenant) && prefix_inside(of->in, list[i].in) &&
+		    (!found || prefix_inside(list[i].in, found->in)))
 			found = &list[i];
 	return found && found->sessions ? found : NULL;
 }
@@ -62,9 +64,9 @@ static size_t use(struct used *list, size_t n, const struct plan_addition *add)
 {
 	size_t at = 0;
 
-	while (at < n && !prefix_equal(list[at].in, add->spec.in))
+	while (at < n && (!prefix_equal(list[at].in, add->spec.in) || !tenants_meet(list[at].tenant, add->spec.tenant)))
 		at++;
-	list[at] = (struct used){ add->spec.in, add->spec.out, add->revives };
+	list[at] = (struct used){ add->spec.in, add->spec.out, add->revives, add->spec.tenant };
 	return at == n ? n + 1 : n;
 }
 
@@ -92,8 +94,7 @@ int plan_retired(const struct change_plan *p, struct history_drain_change *ret)
 	n = list_used(p, used);
 	for (size_t i = 0; i < p->n_add; i++) {
 		const struct plan_addition *add = &p->add[i];
-		const struct used *outer =
-			add->how.drain_s && !add->how.replaces ? around(used, n, add->spec.in) : NULL;
+		const struct used *outer = add->how.drain_s && !add->how.replaces ? around(used, n, &add->spec) : NULL;
 
 		if (outer)
 			c.begin[c.n_begin++] = drain_of(outer->in, outer->out, add->spec.in);
@@ -116,7 +117,7 @@ int plan_forget_needless(struct change_plan *p)
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
 
-		if (!add->how.replaces && !around(used, n, add->spec.in))
+		if (!add->how.replaces && !around(used, n, &add->spec))
 			add->how.drain_s = 0;
 		n = use(used, n, add);
 	}

@@ -189,7 +189,8 @@ static uint64_t lease_memory(uint32_t leases)
 /* Whether the tables of a mapping exist already. */
 static bool has_tables(const struct check *k, const struct config_mapping *m)
 {
-	const struct config_mapping *known = k->running ? config_find_mapping(k->running, m->in, m->out) : NULL;
+	const struct config_mapping *known =
+		k->running ? config_find_mapping_of(k->running, m->tenant, m->in, m->out) : NULL;
 
 	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m) &&
 	       config_same_ports(known, m);

@@ -8,10 +8,10 @@
 #include "base/inside_runs.h"
 #include "sessions/sessions.h"
 
-/* Inside addresses that a mapping loses. */
+/* Inside addresses that a mapping loses, as places. */
 struct lost_range {
-	uint32_t first;
-	uint32_t last;
+	uint64_t first;
+	uint64_t last;
 	size_t loss;
 };
 
@@ -39,21 +39,20 @@ static int owners_of(const struct config *c, struct owners *ret)
 	if (!prefix || !ret->run)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++)
-		prefix[i] =
-			(struct inside_range){ c->mappings[i].in.base, prefix_last(c->mappings[i].in), (uint16_t)i };
+		prefix[i] = inside_range_of(config_mapping_tenant(c, &c->mappings[i]), c->mappings[i].in, (unsigned)i);
 	ret->n = inside_runs(prefix, c->n_mappings, ret->run);
 	return 0;
 }
 
-/* The mapping that has an address, or -1; *ret_last: the last address with the same result. */
-static int owner(const struct owners *o, uint32_t addr, uint32_t *ret_last)
+/* The mapping that has a place, or -1; *ret_last: the last place with the same result. */
+static int owner(const struct owners *o, uint64_t place, uint64_t *ret_last)
 {
-	size_t at = inside_run_at(o->run, o->n, addr);
+	size_t at = inside_run_at(o->run, o->n, place);
 
-	*ret_last = UINT32_MAX;
+	*ret_last = INSIDE_END - 1;
 	if (at == o->n)
 		return -1;
-	if (o->run[at].first > addr) {
+	if (o->run[at].first > place) {
 		*ret_last = o->run[at].first - 1;
 		return -1;
 	}
@@ -65,7 +64,7 @@ static int owner(const struct owners *o, uint32_t addr, uint32_t *ret_last)
 static bool keeps_tables(const struct config *now, const struct config_mapping *m, const struct config *wanted,
 			 const struct config_mapping **ret_other)
 {
-	const struct config_mapping *other = config_find_mapping(wanted, m->in, m->out);
+	const struct config_mapping *other = config_find_mapping_of(wanted, m->tenant, m->in, m->out);
 
 	*ret_other = other;
 	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
@@ -78,7 +77,8 @@ static void add_range(struct reload_losses *l, const struct config_mapping *m, b
 {
 	size_t i = 0;
 
-	while (i < l->n_losses && (!prefix_equal(l->loss[i].in, m->in) || l->loss[i].drain != drain))
+	while (i < l->n_losses && (!prefix_equal(l->loss[i].in, m->in) || !prefix_equal(l->loss[i].out, m->out) ||
+				   l->loss[i].drain != drain))
 		i++;
 	if (i == l->n_losses) {
 		l->loss[l->n_losses++] =
@@ -93,7 +93,7 @@ static void add_range(struct reload_losses *l, const struct config_mapping *m, b
 static uint32_t drain_of(const struct config_mapping *m, const struct config *wanted, bool whole,
 			 const struct config_mapping *taker)
 {
-	const struct config_mapping *other = whole ? config_find_inside(wanted, m->in) : taker;
+	const struct config_mapping *other = whole ? config_find_inside_of(wanted, m->tenant, m->in) : taker;
 
 	return other ? other->drain : m->drain;
 }
@@ -104,17 +104,17 @@ static void find_ranges(struct reload_losses *l, const struct config *now, const
 {
 	uint64_t at = 0;
 
-	while (at <= UINT32_MAX) {
-		uint32_t last_before, last_after;
-		int a = owner(before, (uint32_t)at, &last_before), b = owner(after, (uint32_t)at, &last_after);
-		uint32_t last = last_before < last_after ? last_before : last_after;
+	while (at < INSIDE_END) {
+		uint64_t last_before, last_after;
+		int a = owner(before, at, &last_before), b = owner(after, at, &last_after);
+		uint64_t last = last_before < last_after ? last_before : last_after;
 		const struct config_mapping *other = NULL, *m = a < 0 ? NULL : &now->mappings[a];
 		bool kept = m && keeps_tables(now, m, wanted, &other);
 
 		if (m && config_mapping_slots(now, m) && !(kept && b >= 0 && other == &wanted->mappings[b]))
 			add_range(l, m, !kept, drain_of(m, wanted, !kept, b < 0 ? NULL : &wanted->mappings[b]),
-				  (struct lost_range){ (uint32_t)at, last, 0 });
-		at = (uint64_t)last + 1;
+				  (struct lost_range){ at, last, 0 });
+		at = last + 1;
 	}
 }
 

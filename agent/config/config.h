@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <net/if.h>
 #include <stdbool.h>
+#include <string.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -145,6 +146,7 @@ struct config_mapping {
 struct config_drain {
 	struct prefix in;
 	struct prefix out;
+	char tenant[LABEL_TEXT]; /* of the mapping; "": none */
 };
 
 /* A mapping that has drained: no other subscriber gets its ports before that time (RFC 6888 REQ-8). */
@@ -524,14 +526,28 @@ bool config_interface_is_outside_of(const struct config *c, const struct config_
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);
-struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out);
 
-/* The mapping with that name, or with that inside prefix. NULL: there is none. */
+/* Whether a mapping may be of the tenant with that name; "" is any. */
+static inline bool config_may_be_of(const struct config_mapping *m, const char *tenant)
+{
+	return !*tenant || !*m->tenant || !strcmp(m->tenant, tenant);
+}
+
+/*
+ * The mapping between two prefixes. Only one tenant has the outside prefix; of mappings without one, that of the tenant
+ * with that name, "" for any. NULL: there is none.
+ */
+struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out);
+struct config_mapping *config_find_mapping_of(const struct config *c, const char *tenant, struct prefix in,
+					      struct prefix out);
+
+/* The mapping with that name, or with that inside prefix, of a tenant or of any. NULL: there is none. */
 struct config_mapping *config_find_named(const struct config *c, const char *name);
 struct config_mapping *config_find_inside(const struct config *c, struct prefix in);
+struct config_mapping *config_find_inside_of(const struct config *c, const char *tenant, struct prefix in);
 
-/* The mapping with the longest inside prefix that contains this one; NULL: there is none. */
-const struct config_mapping *config_find_around(const struct config *c, struct prefix in);
+/* The mapping of a tenant, "" for any, with the longest inside prefix that contains this one; NULL: there is none. */
+const struct config_mapping *config_find_around(const struct config *c, const char *tenant, struct prefix in);
 
 /* The name of the mapping between two prefixes; "" if it has none, or there is no such mapping. */
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out);
@@ -548,8 +564,13 @@ const char *config_mapping_title(const struct config *c, struct prefix in, struc
 #define FEW_PORTS_TEXT (MAPPING_TITLE + 192)
 bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT]);
 
-/* The mapping that translates an inside address, or NULL. */
+/*
+ * The mapping that translates an inside address, or NULL. Where several tenants have the address, that of one of them;
+ * of a tenant, "" for any; or the one that has the outside address as well, 0 for any.
+ */
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);
+const struct config_mapping *config_mapping_of_tenant(const struct config *c, const char *tenant, uint32_t in_addr);
+const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr);
 
 /* The mapping that a part belongs to: its first part, its number in the list of the file, and the number of its parts.
  */
@@ -566,6 +587,7 @@ void config_spread(struct config *c, const struct config_mapping *m);
  */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
+int config_del_mapping_of(struct config *c, const char *tenant, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
 

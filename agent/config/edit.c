@@ -14,12 +14,28 @@ struct config_interface *config_find_interface(const struct config *c, const cha
 	return NULL;
 }
 
+struct config_mapping *config_find_mapping_of(const struct config *c, const char *tenant, struct prefix in,
+					      struct prefix out)
+{
+	struct config_mapping *found = NULL;
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct config_mapping *m = &c->mappings[i];
+
+		if (!prefix_equal(m->in, in) || !prefix_equal(m->out, out))
+			continue;
+		if (!strcmp(m->tenant, tenant))
+			return m;
+		/* Two tenants have different outside addresses, or none. */
+		if (!found && (!prefix_is_none(out) || config_may_be_of(m, tenant)))
+			found = m;
+	}
+	return found;
+}
+
 struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out)
 {
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (prefix_equal(c->mappings[i].in, in) && prefix_equal(c->mappings[i].out, out))
-			return &c->mappings[i];
-	return NULL;
+	return config_find_mapping_of(c, "", in, out);
 }
 
 struct config_mapping *config_find_named(const struct config *c, const char *name)
@@ -30,37 +46,62 @@ struct config_mapping *config_find_named(const struct config *c, const char *nam
 	return NULL;
 }
 
-struct config_mapping *config_find_inside(const struct config *c, struct prefix in)
+struct config_mapping *config_find_inside_of(const struct config *c, const char *tenant, struct prefix in)
 {
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (prefix_equal(c->mappings[i].in, in))
+		if (prefix_equal(c->mappings[i].in, in) && config_may_be_of(&c->mappings[i], tenant))
 			return &c->mappings[i];
 	return NULL;
 }
 
-/* The smallest range around addresses, which may be equal to it or must not. */
-static const struct config_mapping *smallest_around(const struct config *c, struct prefix in, bool equal)
+struct config_mapping *config_find_inside(const struct config *c, struct prefix in)
+{
+	return config_find_inside_of(c, "", in);
+}
+
+/* The smallest range of a tenant around addresses, which may be equal to it or must not. */
+static const struct config_mapping *smallest_around(const struct config *c, const char *tenant, struct prefix in,
+						    bool equal)
 {
 	const struct config_mapping *found = NULL;
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if ((equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)) &&
+		if (config_may_be_of(m, tenant) && (equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)) &&
 		    (!found || prefix_inside(m->in, found->in)))
 			found = m;
 	}
 	return found;
 }
 
-const struct config_mapping *config_find_around(const struct config *c, struct prefix in)
+const struct config_mapping *config_find_around(const struct config *c, const char *tenant, struct prefix in)
 {
-	return smallest_around(c, in, false);
+	return smallest_around(c, tenant, in, false);
 }
 
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr)
 {
-	return smallest_around(c, (struct prefix){ .base = in_addr, .plen = 32 }, true);
+	return config_mapping_of_tenant(c, "", in_addr);
+}
+
+const struct config_mapping *config_mapping_of_tenant(const struct config *c, const char *tenant, uint32_t in_addr)
+{
+	return smallest_around(c, tenant, (struct prefix){ .base = in_addr, .plen = 32 }, true);
+}
+
+const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr)
+{
+	const struct config_mapping *any = config_mapping_of(c, in_addr);
+
+	for (size_t i = 0; out_addr && i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (prefix_holds(m->out, out_addr) && prefix_holds(m->in, in_addr) &&
+		    config_mapping_of_tenant(c, m->tenant, in_addr) == m)
+			return m;
+	}
+	return any;
 }
 
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)
@@ -96,7 +137,12 @@ int config_add_mapping(struct config *c, struct prefix in, struct prefix out)
 
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
 {
-	struct config_mapping *m = config_find_mapping(c, in, out);
+	return config_del_mapping_of(c, "", in, out);
+}
+
+int config_del_mapping_of(struct config *c, const char *tenant, struct prefix in, struct prefix out)
+{
+	struct config_mapping *m = config_find_mapping_of(c, tenant, in, out);
 	size_t n;
 
 	if (!m)

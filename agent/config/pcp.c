@@ -168,7 +168,7 @@ bool config_pcp_serves(const struct config *c, const struct config_mapping *m)
 /* Whether the subscribers of a mapping also belong to a served one around it. */
 static bool is_within_served(const struct config *c, const struct config_mapping *m)
 {
-	for (m = config_find_around(c, m->in); m; m = config_find_around(c, m->in))
+	for (m = config_find_around(c, m->tenant, m->in); m; m = config_find_around(c, m->tenant, m->in))
 		if (config_pcp_serves(c, m))
 			return true;
 	return false;

@@ -12,7 +12,7 @@
 /* The outside address of a portmap's subscriber, if the portmap names another one; else 0. */
 static uint32_t new_address(const struct config *c, const struct config_portmap *m)
 {
-	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
+	const struct config_mapping *mapping = config_mapping_of_pair(c, m->in.addr, m->out.addr);
 	struct geometry g;
 	uint32_t addr;
 
@@ -90,7 +90,7 @@ static bool is_drain_name(const char *name)
 
 bool pool_is_drain(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
 {
-	const struct config_mapping *around = config_find_around(c, m->in);
+	const struct config_mapping *around = config_find_around(c, m->tenant, m->in);
 
 	struct geometry own, other;
 
@@ -100,7 +100,7 @@ bool pool_is_drain(const struct config *c, const struct config_mapping *m, const
 
 bool pool_is_move(const struct config *c, const struct config_mapping *m)
 {
-	const struct config_mapping *around = config_find_around(c, m->in);
+	const struct config_mapping *around = config_find_around(c, m->tenant, m->in);
 	const struct config_independence *a = &m->independence, *b = around ? &around->independence : NULL;
 	struct limit_layout own, outer;
 
@@ -120,7 +120,8 @@ const struct config_mapping *pool_home(const struct config *c, const struct conf
 {
 	const struct config_mapping *around;
 
-	while ((around = config_find_around(c, m->in)) && (pool_is_move(c, m) || pool_is_drain(c, m, around)))
+	while ((around = config_find_around(c, m->tenant, m->in)) &&
+	       (pool_is_move(c, m) || pool_is_drain(c, m, around)))
 		m = around;
 	return m;
 }

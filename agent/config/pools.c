@@ -357,7 +357,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 		ret->mappings++;
 		ret->addresses += prefix_count(drained);
 		ret->subscribers += count_subscribers(c, &m, m.in);
-		config_del_mapping(c, m.in, m.out);
+		config_del_mapping_of(c, m.tenant, m.in, m.out);
 	}
 	if (!ret->mappings)
 		return error_set(err, -ENOENT, "%s was not drained; `detnatctl pool list` shows drained addresses",
@@ -391,7 +391,7 @@ static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret
 	addr_format(addr, text);
 	if (moved) {
 		*ret_moved = *m;
-		m = config_find_around(c, m->in);
+		m = config_find_around(c, m->tenant, m->in);
 	}
 	if (!m)
 		return error_set(err, -ENOENT,
@@ -433,7 +433,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	if (check_outside(c, move->out, err))
 		return -EINVAL;
 	if (r > 0)
-		config_del_mapping(c, moved.in, moved.out);
+		config_del_mapping_of(c, moved.tenant, moved.in, moved.out);
 	if (r > 0 && prefix_within(moved.out, move->out)) {
 		to = moved.out;
 	} else if (!find_free_prefix(c, &source, in, 32, &to)) {

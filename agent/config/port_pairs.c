@@ -28,9 +28,9 @@ static struct endpoint plan_endpoint(const struct geometry *g, struct endpoint i
 }
 
 /* 0, or -1 if the inside address is in no mapping. */
-static int geometry_of(const struct config *c, uint32_t in_addr, struct geometry *ret)
+static int geometry_of(const struct config *c, const struct config_portmap *p, struct geometry *ret)
 {
-	const struct config_mapping *m = config_mapping_of(c, in_addr);
+	const struct config_mapping *m = config_mapping_of_pair(c, p->in.addr, p->out.addr);
 
 	return m ? config_mapping_geometry(m, ret) : -1;
 }
@@ -48,7 +48,7 @@ struct endpoint config_portmap_out(const struct config *c, const struct config_p
 {
 	struct geometry g;
 
-	if (!m->out.addr && geometry_of(c, m->in.addr, &g))
+	if (!m->out.addr && geometry_of(c, m, &g))
 		return (struct endpoint){ 0 };
 	return pair_of(m, &g, 0, port).out;
 }
@@ -93,7 +93,7 @@ int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
 		const struct config_portmap *m = &c->portmaps[i];
 		struct geometry g;
 
-		if (geometry_of(c, m->in.addr, &g))
+		if (geometry_of(c, m, &g))
 			continue;
 		for (unsigned k = 0; k < ARRAY_SIZE(protos); k++) {
 			for (size_t port = 0; has_proto(m, k) && port < ports_of(m); port++) {
@@ -186,7 +186,8 @@ refuse(const struct portmap_check *v, size_t number, const char *key, const char
 /* Ports of no block from 1024 on, without the gaps of a pitch, are granted where blocks grow. */
 static bool is_shared(const struct portmap_check *v, size_t number, const struct geometry *g, uint32_t port)
 {
-	const struct config_mapping *m = config_mapping_of(v->config, v->config->portmaps[number].in.addr);
+	const struct config_portmap *p = &v->config->portmaps[number];
+	const struct config_mapping *m = config_mapping_of_pair(v->config, p->in.addr, p->out.addr);
 
 	return m->growth.given && port >= GROWTH_FIRST_PORT && (port < g->first_port || port >= growth_above(g));
 }
@@ -241,7 +242,7 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 static int check_one(const struct portmap_check *v, size_t number)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
-	const struct config_mapping *mapping = config_mapping_of(v->config, m->in.addr);
+	const struct config_mapping *mapping = config_mapping_of_pair(v->config, m->in.addr, m->out.addr);
 	char in[ADDR_TEXT], title[LABEL_TEXT];
 	const char *why;
 	struct geometry g;
@@ -262,7 +263,7 @@ static int check_one(const struct portmap_check *v, size_t number)
 		return refuse(v, number, "in", "all ports of %s are reachable already, as it is %s%s%s%s", in, why,
 			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : " must be deleted");
 	}
-	if (geometry_of(v->config, m->in.addr, &g))
+	if (geometry_of(v->config, m, &g))
 		return refuse(v, number, "in", "%s has no ports for a portmap", in);
 	return check_out(v, number, &g);
 }

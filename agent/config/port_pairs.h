@@ -40,7 +40,7 @@ int config_add_portmap(struct config *c, const struct config_portmap *m);
  */
 int config_del_portmap(struct config *c, uint8_t protos, struct port_span out);
 
-/* Removes the portmap with a name. 0, or with err -ENOENT, or -ENOTUNIQ if several have it. */
+/* Removes the portmap with a name. 0, or with err -ENOENT, or -EEXIST if several have it. */
 int config_del_portmap_named(struct config *c, const char *name, struct error *err);
 
 /*

@@ -93,7 +93,7 @@ int config_del_portmap_named(struct config *c, const char *name, struct error *e
 	if (n > 1) {
 		error_set(err, 0, "%zu portmaps are named %s; name one by its protocol and outside port: ", n, name);
 		name_all(c, name, err);
-		return -ENOTUNIQ;
+		return -EEXIST;
 	}
 	remove_at(c, found);
 	return 0;

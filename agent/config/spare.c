@@ -162,7 +162,7 @@ int validate_spare(const struct config *c, const char *name, struct error *err)
 static bool is_succeeded(const struct config *c, const struct config_mapping *m)
 {
 	while (m && m->until)
-		m = config_find_around(c, m->in);
+		m = config_find_around(c, m->tenant, m->in);
 	return m && config_mapping_slots(c, m);
 }
 
@@ -170,7 +170,7 @@ static bool is_succeeded(const struct config *c, const struct config_mapping *m)
 static int check_portmap_until(const struct config *c, size_t number, const char *name, struct error *err)
 {
 	const struct config_portmap *p = &c->portmaps[number];
-	const struct config_mapping *m = config_mapping_of(c, p->in.addr);
+	const struct config_mapping *m = config_mapping_of_pair(c, p->in.addr, p->out.addr);
 	char path[48], addr[ADDR_TEXT], out[ADDR_TEXT], until[TIME_TEXT];
 
 	if (!m || !m->until || (!p->out.addr && is_succeeded(c, m)))
@@ -227,7 +227,7 @@ size_t config_drop_ended(struct config *c, int64_t now, const char *name)
 			continue;
 		log_info("%s%smapping %s ended at %s", name ? name : "", name ? ": " : "",
 			 config_mapping_title(c, m.in, m.out, title), time_format(m.until, until));
-		config_del_mapping(c, m.in, m.out);
+		config_del_mapping_of(c, m.tenant, m.in, m.out);
 		n++;
 	}
 	return n;

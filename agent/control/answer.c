@@ -56,36 +56,6 @@ void json_add_mapping_name(cJSON *object, const char *key, const struct config *
 		cJSON_AddStringToObject(object, "tenant", tenant);
 }
 
-int request_tenant(const struct request *r, uint8_t *ret, struct error *err)
-{
-	const struct arg_value *arg = request_arg(r, "tenant");
-	const struct config_tenant *t = arg->given ? config_find_tenant(r->context->active->config, arg->text) : NULL;
-
-	if (arg->given && !t)
-		return error_set(err, -ENOENT, "there is no tenant %s: `tenants` in the file lists them", arg->text);
-	*ret = t ? t->id : 0;
-	return 0;
-}
-
-int request_check_tenant(const struct request *r, uint32_t addr, struct error *err)
-{
-	const struct mappings *m = r->context->mappings;
-	int number = mappings_find_inside(m, addr), ret;
-	char text[ADDR_TEXT];
-	uint8_t wanted, of;
-
-	ret = request_tenant(r, &wanted, err);
-	if (number < 0)
-		number = mappings_find_outside(m, addr);
-	if (ret || !wanted || number < 0)
-		return ret;
-	of = mappings_get(m, number)->tenant;
-	return of == wanted ? 0
-			    : error_set(err, -ENOENT, "%s is an address of the tenant %s, not of %s",
-					addr_format(addr, text), tenant_name(r->context->active->config, of),
-					request_arg(r, "tenant")->text);
-}
-
 bool json_add_u64(cJSON *object, const char *name, uint64_t number)
 {
 	char text[24];
@@ -182,7 +152,7 @@ void json_add_grants(cJSON *object, const struct grants *g, const struct mapping
 	}
 }
 
-size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr)
+size_t json_add_draining(cJSON *object, const struct mappings *m, uint8_t tenant, uint32_t in_addr)
 {
 	const struct mapping_drain *drain;
 	size_t n = mappings_drains(m, &drain), found = 0;
@@ -194,7 +164,7 @@ size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_ad
 		struct port_block block;
 		cJSON *item;
 
-		if (mappings_drain_of(m, d->number, in_addr) != d)
+		if (mappings_get(m, d->number)->tenant != tenant || mappings_drain_of(m, d->number, in_addr) != d)
 			continue;
 		list = list ? list : cJSON_AddArrayToObject(object, "draining");
 		item = cJSON_CreateObject();
@@ -268,12 +238,12 @@ void json_add_replication(cJSON *json, const struct replication *x)
 	json_add_u64(object, "memory_bytes", replication_memory(x));
 }
 
-void json_add_owners(cJSON *json, const struct replication *x, uint32_t in_addr)
+void json_add_owners(cJSON *json, const struct replication *x, uint8_t tenant, uint32_t in_addr)
 {
 	struct copying_subscriber s;
 	cJSON *object, *list;
 
-	if (replication_subscriber(x, in_addr, &s))
+	if (replication_subscriber(x, tenant, in_addr, &s))
 		return;
 	object = cJSON_AddObjectToObject(json, "replication");
 	json_add_u64(object, "own", s.own);
@@ -343,16 +313,19 @@ static void add_filters(cJSON *json, const struct portmap_filters *f)
 		cJSON_AddItemToArray(list, cJSON_CreateString(portmap_filter_format(&f->filter[i], text)));
 }
 
-cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names, const struct portmap *m)
+cJSON *portmap_json(const struct parts *a, const struct portmap_names *names, const struct portmap *m)
 {
+	const char *tenant = mappings_tenant_name(a->mappings, m->tenant);
 	cJSON *json = cJSON_CreateObject();
 	struct portmap_traffic traffic;
 
-	portmaps_traffic(p, m, &traffic);
+	portmaps_traffic(a->portmaps, m, &traffic);
 	json_add_name(json, "name", name_of(names, m));
 	cJSON_AddStringToObject(json, "proto", word_text(proto_words, m->proto));
 	json_add_addr(json, "in_addr", m->in.addr);
 	json_add_u64(json, "in_port", m->in.port);
+	if (*tenant)
+		cJSON_AddStringToObject(json, "tenant", tenant);
 	json_add_addr(json, "out_addr", m->out.addr);
 	json_add_u64(json, "out_port", m->out.port);
 	cJSON_AddStringToObject(json, "origin", word_text(origin_words, m->origin));
@@ -363,19 +336,19 @@ cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names,
 	return json;
 }
 
-const struct portmap *json_add_portmaps(cJSON *object, const struct config *c, const struct portmaps *p,
-					struct endpoint out)
+const struct portmap *json_add_portmaps(cJSON *object, const struct parts *a, struct endpoint out)
 {
+	const struct portmaps *p = a->portmaps;
 	const struct portmap *tcp = p ? portmaps_by_out(p, IPPROTO_TCP, out) : NULL;
 	const struct portmap *udp = p ? portmaps_by_out(p, IPPROTO_UDP, out) : NULL;
 	const struct portmap *first = tcp ? tcp : udp;
 	struct portmap_names names;
 
-	if (!first || portmap_names_read(c, &names))
+	if (!first || portmap_names_read(a->active->config, &names))
 		return NULL;
-	cJSON_AddItemToObject(object, "portmap", portmap_json(p, &names, first));
+	cJSON_AddItemToObject(object, "portmap", portmap_json(a, &names, first));
 	if (tcp && udp && (tcp->in.addr != udp->in.addr || tcp->in.port != udp->in.port))
-		cJSON_AddItemToObject(object, "portmap_udp", portmap_json(p, &names, udp));
+		cJSON_AddItemToObject(object, "portmap_udp", portmap_json(a, &names, udp));
 	portmap_names_free(&names);
 	return first;
 }

@@ -42,15 +42,17 @@ void json_add_mapping_name(cJSON *object, const char *key, const struct config *
 int request_tenant(const struct request *r, uint8_t *ret, struct error *err);
 
 /*
- * Whether an inside or outside address (host byte order) is one of the tenant that the argument `tenant` names: 0, also
- * without the argument and for addresses of no mapping, or -ENOENT with err.
+ * The same for an inside or outside address (host byte order): without the argument, the only tenant that has it; 0:
+ * there are no tenants, or none has it. -ENOENT: it is an address of another tenant; -ENOTUNIQ: of several, and the
+ * argument has to say which: exit status 2.
  */
-int request_check_tenant(const struct request *r, uint32_t addr, struct error *err);
+int request_find_tenant(const struct request *r, uint32_t addr, uint8_t *ret, struct error *err);
 
 /*
- * Adds "draining", an array of the blocks from which sessions of an inside address drain, if any. Returns their number.
+ * Adds "draining", an array of the blocks from which sessions of a tenant's inside address drain, if any. Returns their
+ * number.
  */
-size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr);
+size_t json_add_draining(cJSON *object, const struct mappings *m, uint8_t tenant, uint32_t in_addr);
 
 /* Adds "port_lo", "port_hi" and "from" of a granted block. */
 void json_add_block(cJSON *object, const struct grant *grant);
@@ -81,7 +83,7 @@ void json_add_replication(cJSON *json, const struct replication *x);
  * Adds "replication" to an explanation: how many sessions of an inside address are this gateway's own, and how many are
  * copies from which peer. Adds nothing if replication is off.
  */
-void json_add_owners(cJSON *json, const struct replication *x, uint32_t in_addr);
+void json_add_owners(cJSON *json, const struct replication *x, uint8_t tenant, uint32_t in_addr);
 
 /* Portmaps in answers. */
 
@@ -97,13 +99,12 @@ int portmap_names_read(const struct config *c, struct portmap_names *ret);
 void portmap_names_free(struct portmap_names *n);
 
 /* NULL: out of memory. */
-cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names, const struct portmap *m);
+cJSON *portmap_json(const struct parts *a, const struct portmap_names *names, const struct portmap *m);
 
 /*
  * Adds the portmap of an outside endpoint as "portmap"; if TCP and UDP have different ones, that of UDP as
  * "portmap_udp". Returns the first, or NULL.
  */
-const struct portmap *json_add_portmaps(cJSON *object, const struct config *c, const struct portmaps *p,
-					struct endpoint out);
+const struct portmap *json_add_portmaps(cJSON *object, const struct parts *a, struct endpoint out);
 
 #endif

@@ -131,7 +131,10 @@ static void client_continue(struct client *c)
 		enqueue(c, c->request->stream ? QUEUE_STREAMS : QUEUE_JOBS);
 }
 
-/* Writes the outcome of a request: r is 0, or -errno with status and err. */
+/*
+ * Writes the outcome of a request: r is 0, or -errno with status and err. An address of several tenants lacks an
+ * argument, whatever the verb: -ENOTUNIQ.
+ */
 static void conclude(struct client *c, int r, int status, cJSON *result, const struct error *err)
 {
 	bool stream = c->request->stream;
@@ -144,7 +147,7 @@ static void conclude(struct client *c, int r, int status, cJSON *result, const s
 	if (stream)
 		reply_end(client_output(c), text);
 	else if (text)
-		reply_error(client_output(c), status, refused, text);
+		reply_error(client_output(c), r == -ENOTUNIQ ? 2 : status, refused, text);
 	else
 		reply_result(client_output(c), result);
 	client_continue(c);

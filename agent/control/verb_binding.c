@@ -1,54 +1,85 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* binding list. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/handlers.h"
 #include "control/request.h"
 #include "sessions/bound_ports.h"
 
+struct binding_listing {
+	const struct request *request;
+	struct binding_walk *walk;
+	uint8_t tenant; /* of whose subscribers; 0: of all */
+};
+
 static int list_one(const struct binding *b, void *arg)
 {
-	struct evbuffer *out = arg;
+	const struct binding_listing *l = arg;
+	const struct mappings *m = l->request->context->mappings;
+	int number = mappings_find_outside(m, b->out_addr);
+	uint8_t tenant = number < 0 ? 0 : mappings_get(m, number)->tenant;
+	const char *name = mappings_tenant_name(m, tenant);
 	char in[ADDR_TEXT], outside[ADDR_TEXT];
 
-	return evbuffer_add_printf(out,
+	if (l->tenant && l->tenant != tenant)
+		return 0;
+	return evbuffer_add_printf(l->request->stream,
 				   "{\"in_addr\":\"%s\",\"in_port\":%u,\"out_addr\":\"%s\",\"out_port\":%u,"
-				   "\"proto\":\"%s\",\"sessions\":%u,\"expires\":%u}\n",
+				   "\"proto\":\"%s\",\"sessions\":%u,\"expires\":%u%s%s%s}\n",
 				   addr_format(b->in_addr, in), b->in_port, addr_format(b->out_addr, outside),
-				   b->out_port, word_text(proto_words, b->proto), b->sessions, b->expires) < 0;
+				   b->out_port, word_text(proto_words, b->proto), b->sessions, b->expires,
+				   *name ? ",\"tenant\":\"" : "", name, *name ? "\"" : "") < 0;
 }
 
 /* More follows when the client has read some of it. */
 static bool output_is_full(void *arg)
 {
-	return evbuffer_get_length(arg) >= REQUEST_OUTPUT_HIGH;
+	const struct binding_listing *l = arg;
+
+	return evbuffer_get_length(l->request->stream) >= REQUEST_OUTPUT_HIGH;
 }
 
 static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 {
-	int ret = binding_walk_step(r->state, REQUEST_SLICE_US, list_one, output_is_full, r->stream);
+	struct binding_listing *l = r->state;
+	int ret = binding_walk_step(l->walk, REQUEST_SLICE_US, list_one, output_is_full, l);
 
 	return ret < 0 ? error_set(err, ret, "the bindings cannot be listed: %s", strerror(-ret)) : ret;
 }
 
 static void list_free(void *state)
 {
-	binding_walk_free(state);
+	struct binding_listing *l = state;
+
+	binding_walk_free(l->walk);
+	free(l);
 }
 
 int verb_binding_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *addr = request_arg(r, "addr");
 	struct mappings *m = r->context->mappings;
-	struct binding_walk *walk;
-	int ret = addr->given ? binding_walk_new_subscriber(m, addr->addr, &walk) : binding_walk_new(m, &walk);
+	struct binding_listing *l;
+	uint8_t tenant;
+	int ret = addr->given ? request_find_tenant(r, addr->addr, &tenant, err) : request_tenant(r, &tenant, err);
 
+	if (ret)
+		return ret;
+	l = calloc(1, sizeof(*l));
+	ret = !l	    ? -ENOMEM
+	      : addr->given ? binding_walk_new_subscriber(m, addr->addr, &l->walk)
+			    : binding_walk_new(m, &l->walk);
+	if (ret)
+		free(l);
 	if (ret == -ENOENT)
 		return refuse_inside(addr->addr, ret, err);
 	if (ret)
 		return error_set(err, ret, "the bindings cannot be listed: %s", strerror(-ret));
-	request_run(r, list_step, walk, list_free);
+	l->request = r;
+	l->tenant = tenant;
+	request_run(r, list_step, l, list_free);
 	request_stream(r);
 	return 0;
 }

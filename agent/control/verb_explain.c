@@ -111,7 +111,7 @@ static void add_portmaps(cJSON *json, const struct explanation *e)
 	list = cJSON_AddArrayToObject(json, "portmaps");
 	for (const struct portmap *m = portmaps_of(p, e->in_addr, NULL); m && n < EXPLAIN_PORTMAPS;
 	     m = portmaps_of(p, e->in_addr, m), n++)
-		cJSON_AddItemToArray(list, portmap_json(p, &names, m));
+		cJSON_AddItemToArray(list, portmap_json(e->context, &names, m));
 	portmap_names_free(&names);
 }
 
@@ -197,7 +197,7 @@ static cJSON *explanation_json(const struct explanation *e)
 	add_mapping(json, e);
 	add_subscriber(json, e);
 	if (e->subscriber && e->context->replication)
-		json_add_owners(json, e->context->replication, e->in_addr);
+		json_add_owners(json, e->context->replication, e->tenant, e->in_addr);
 	add_portmaps(json, e);
 	add_pool(json, e);
 	add_port(json, e);
@@ -238,11 +238,12 @@ int verb_explain(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *place = request_arg(r, "place");
 	struct explain_gather *g;
-	int ret = request_check_tenant(r, place->endpoint.addr, err);
+	uint8_t tenant;
+	int ret = request_find_tenant(r, place->endpoint.addr, &tenant, err);
 
 	if (ret)
 		return ret;
-	ret = explain_gather_new(r->context, place->endpoint, place->with_port, &g);
+	ret = explain_gather_new(r->context, tenant, place->endpoint, place->with_port, &g);
 	if (ret)
 		return error_set(err, ret, "the address cannot be examined: %s", strerror(-ret));
 	request_run(r, explain_step, g, gather_free);

@@ -33,10 +33,10 @@ static void close_found(struct request *r, struct flush *f)
 {
 	for (unsigned i = 0; i < f->n; i++) {
 		const struct session *s = &f->found[i];
-		int n = f->dry_run
-				? 1
-				: sessions_close_in(r->context->mappings, (struct endpoint){ s->in_addr, s->in_port },
-						    (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
+		int n = f->dry_run ? 1
+				   : sessions_close_in(r->context->mappings, s->tenant,
+						       (struct endpoint){ s->in_addr, s->in_port },
+						       (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
 
 		/* A session that has ended meanwhile is not there to close. */
 		f->closed += n > 0 ? (uint64_t)n : 0;
@@ -69,8 +69,10 @@ static void flush_free(void *state)
 	free(f);
 }
 
-/* Refuses a prefix without a subscriber and, unless it is confirmed, one that covers a mapping. */
-static int check_range(const struct request *r, struct prefix in, struct error *err)
+/* Refuses a prefix without a subscriber of the tenant (0: of any) and, unless it is confirmed, one that covers a
+ * mapping.
+ */
+static int check_range(const struct request *r, struct prefix in, uint8_t tenant, struct error *err)
 {
 	const struct config *c = r->context->active->config;
 	bool confirmed = request_arg(r, "yes")->number || request_arg(r, "dry_run")->number;
@@ -81,7 +83,8 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 
 	/* Sessions may drain in ranges without a mapping. */
 	for (size_t i = 0; i < n_drains; i++) {
-		if (!prefixes_overlap(in, drain[i].in))
+		if (!prefixes_overlap(in, drain[i].in) ||
+		    (tenant && mappings_get(r->context->mappings, drain[i].number)->tenant != tenant))
 			continue;
 		found = true;
 		if (prefix_within(drain[i].in, in) && in.plen < 32 && !confirmed)
@@ -93,7 +96,7 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (!prefixes_overlap(in, m->in))
+		if (!prefixes_overlap(in, m->in) || (tenant && config_mapping_tenant(c, m) != tenant))
 			continue;
 		found = true;
 		if (prefix_within(m->in, in) && in.plen < 32 && !confirmed)
@@ -115,13 +118,12 @@ int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
 	struct mappings *m = r->context->mappings;
 	struct flush *f;
 	uint8_t tenant;
-	int ret = request_tenant(r, &tenant, err);
+	int ret = in->prefix.plen == 32 ? request_find_tenant(r, in->prefix.base, &tenant, err)
+					: request_tenant(r, &tenant, err);
 
-	if (!ret && in->prefix.plen == 32)
-		ret = request_check_tenant(r, in->prefix.base, err);
 	if (ret)
 		return ret;
-	ret = check_range(r, in->prefix, err);
+	ret = check_range(r, in->prefix, tenant, err);
 	if (ret == -ENOENT && in->prefix.plen == 32)
 		return refuse_inside(in->prefix.base, ret, err);
 	if (ret)

@@ -14,10 +14,10 @@ static const char *title_of(const struct request *r, const struct mapping *m, ch
 	return config_mapping_title(r->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo), title);
 }
 
-static const char *drains_at_all(const struct mappings *m, uint32_t in_addr)
+static const char *drains_at_all(const struct mappings *m, uint8_t tenant, uint32_t in_addr)
 {
 	cJSON *json = cJSON_CreateObject();
-	bool drains = json_add_draining(json, m, in_addr);
+	bool drains = json_add_draining(json, m, tenant, in_addr);
 
 	cJSON_Delete(json);
 	return drains ? ", and explain its sessions that drain" : "";
@@ -26,18 +26,19 @@ static const char *drains_at_all(const struct mappings *m, uint32_t in_addr)
 int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 {
 	uint32_t addr = request_arg(r, "addr")->addr;
-	int number = mappings_find_inside(r->context->mappings, addr);
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 	struct port_block block;
+	uint8_t tenant;
 	cJSON *json;
-	int ret = request_check_tenant(r, addr, err);
+	int number, ret = request_find_tenant(r, addr, &tenant, err);
 
 	if (ret)
 		return ret;
+	number = mappings_find_inside(r->context->mappings, tenant, addr);
 	if (number < 0)
 		return error_set(err, -ENOENT,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them%s",
-				 addr_format(addr, text), drains_at_all(r->context->mappings, addr));
+				 addr_format(addr, text), drains_at_all(r->context->mappings, tenant, addr));
 	if (mappings_get(r->context->mappings, number)->geo.out_plen == PLEN_NONE)
 		return error_set(err, -ENOENT, "%s is not translated, as %s says", addr_format(addr, text),
 				 title_of(r, mappings_get(r->context->mappings, number), title));
@@ -48,7 +49,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
-	json_add_draining(json, r->context->mappings, addr);
+	json_add_draining(json, r->context->mappings, tenant, addr);
 	json_add_grants(json, r->context->grants, mappings_get(r->context->mappings, number), addr);
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
@@ -58,8 +59,8 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 {
 	cJSON *json = cJSON_CreateObject();
-	const struct portmap *m = json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
-	int number = m ? mappings_find_inside(r->context->mappings, m->in.addr) : -1;
+	const struct portmap *m = json_add_portmaps(json, r->context, out);
+	int number = m ? mappings_find_inside(r->context->mappings, m->tenant, m->in.addr) : -1;
 
 	if (number < 0) {
 		cJSON_Delete(json);
@@ -168,7 +169,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 		json_add_u64(json, "drain_left", mapping_drain_left(drain));
 		add_former(json, geometry_in(g), geometry_out(g));
 	}
-	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
+	json_add_portmaps(json, r->context, out);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;

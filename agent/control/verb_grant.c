@@ -12,6 +12,7 @@
 struct grant_listing {
 	struct growth *growth;
 	struct evbuffer *output;
+	uint8_t tenant; /* 0: of all */
 	bool counted;
 	bool gathered;
 	struct grant *list;
@@ -36,9 +37,19 @@ static int by_port(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* Those of subscribers, of an inside or outside address or all. */
-static int gather(struct grant_listing *l, const struct grants *g, const struct arg_value *addr)
+/* The number of the tenant whose subscriber has it; 0: none. */
+static uint8_t tenant_of(const struct request *r, const struct grant *i)
 {
+	int number = mappings_find_outside(r->context->mappings, i->out_addr);
+
+	return number < 0 ? 0 : mappings_get(r->context->mappings, number)->tenant;
+}
+
+/* Those of subscribers, of an inside or outside address or all. */
+static int gather(struct grant_listing *l, const struct request *r)
+{
+	const struct arg_value *addr = request_arg(r, "addr");
+	const struct grants *g = r->context->grants;
 	struct grant_figures figures;
 	uint32_t at = 0;
 
@@ -48,7 +59,8 @@ static int gather(struct grant_listing *l, const struct grants *g, const struct 
 		return -ENOMEM;
 	for (const struct grant *i; l->n < figures.grants && (i = grants_walk(g, &at));)
 		if ((i->state == GRANT_OPEN || i->state == GRANT_CLOSED) &&
-		    (!addr->given || i->in_addr == addr->addr || i->out_addr == addr->addr))
+		    (!addr->given || i->in_addr == addr->addr || i->out_addr == addr->addr) &&
+		    (!l->tenant || l->tenant == tenant_of(r, i)))
 			l->list[l->n++] = *i;
 	if (l->n)
 		qsort(l->list, l->n, sizeof(*l->list), by_port);
@@ -56,16 +68,18 @@ static int gather(struct grant_listing *l, const struct grants *g, const struct 
 	return 0;
 }
 
-static int write_one(struct evbuffer *out, const struct grant *i)
+static int write_one(const struct request *r, struct evbuffer *out, const struct grant *i)
 {
+	const char *tenant = mappings_tenant_name(r->context->mappings, tenant_of(r, i));
 	char in[ADDR_TEXT], outside[ADDR_TEXT], from[TIME_TEXT];
 
 	return evbuffer_add_printf(
 		out,
 		"{\"in_addr\":\"%s\",\"out_addr\":\"%s\",\"port_lo\":%u,\"port_hi\":%u,\"from\":\"%s\","
-		"\"sessions\":%u}\n",
+		"\"sessions\":%u%s%s%s}\n",
 		addr_format(i->in_addr, in), addr_format(i->out_addr, outside), i->port_lo, i->port_lo + i->ports - 1U,
-		time_format((int64_t)i->from, from), i->sessions);
+		time_format((int64_t)i->from, from), i->sessions, *tenant ? ",\"tenant\":\"" : "", tenant,
+		*tenant ? "\"" : "");
 }
 
 /* 1: more to come, once the sessions are counted, and when the client has read some of it. */
@@ -76,12 +90,12 @@ static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (!l->counted)
 		return 1;
-	if (!l->gathered && gather(l, r->context->grants, request_arg(r, "addr")))
+	if (!l->gathered && gather(l, r))
 		return error_set(err, -ENOMEM, "the listing broke off: out of memory");
 	for (; l->next < l->n; l->next++) {
 		if (monotonic_us() >= until || evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH)
 			return 1;
-		if (write_one(l->output, &l->list[l->next]) < 0)
+		if (write_one(r, l->output, &l->list[l->next]) < 0)
 			return error_set(err, -ENOMEM, "the listing broke off: out of memory");
 	}
 	return 0;
@@ -96,11 +110,17 @@ static void on_counted(void *arg)
 
 int verb_grant_list(struct request *r, cJSON **ret_result, struct error *err)
 {
-	struct grant_listing *l = calloc(1, sizeof(*l));
+	struct grant_listing *l;
+	uint8_t tenant;
+	int ret = request_tenant(r, &tenant, err);
 
+	if (ret)
+		return ret;
+	l = calloc(1, sizeof(*l));
 	if (!l)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	l->growth = r->context->growth;
+	l->tenant = tenant;
 	if (growth_count(l->growth, on_counted, l)) {
 		free(l);
 		return error_set(err, -ENOMEM, "the agent is out of memory");

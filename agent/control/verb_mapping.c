@@ -100,7 +100,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
 	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
 	    (c->n_tenants && !json_add_name(json, "tenant", m->tenant)) ||
-	    !add_within(json, config_find_around(c, m->in)) ||
+	    !add_within(json, config_find_around(c, m->tenant, m->in)) ||
 	    !json_add_u64(json, "sharing_ratio", g.ratio ? g.ratio : 1) ||
 	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || (!none && !json_add_blocks(json, &g)) ||
 	    !json_add_u64(json, "session_slots", slots) ||

@@ -143,10 +143,11 @@ static int by_endpoint(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* Portmaps of an inside or outside address, and of an origin, or all. */
-static int gather(struct portmap_listing *l, const struct portmaps *p, const struct arg_value *addr,
-		  const struct arg_value *origin)
+/* Portmaps of an inside or outside address, of a tenant (0: of any), and of an origin, or all. */
+static int gather(struct portmap_listing *l, const struct request *r, uint8_t tenant)
 {
+	const struct arg_value *addr = request_arg(r, "addr"), *origin = request_arg(r, "origin");
+	const struct portmaps *p = r->context->portmaps;
 	size_t room = 0;
 
 	for (unsigned i = 0; i < N_PORTMAP_ORIGINS; i++)
@@ -156,7 +157,7 @@ static int gather(struct portmap_listing *l, const struct portmaps *p, const str
 		return -ENOMEM;
 	for (const struct portmap *m = portmaps_next(p, NULL); m && l->n < room; m = portmaps_next(p, m))
 		if ((!addr->given || m->in.addr == addr->addr || m->out.addr == addr->addr) &&
-		    (!origin->given || m->origin == origin->number))
+		    (!tenant || m->tenant == tenant) && (!origin->given || m->origin == origin->number))
 			l->list[l->n++] = *m;
 	qsort(l->list, l->n, sizeof(*l->list), by_endpoint);
 	return 0;
@@ -174,7 +175,7 @@ static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 
 		if (monotonic_us() >= until || evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH)
 			return 1;
-		json = portmap_json(r->context->portmaps, &l->names, &l->list[l->next]);
+		json = portmap_json(r->context, &l->names, &l->list[l->next]);
 		text = json ? cJSON_PrintUnformatted(json) : NULL;
 		if (!text || evbuffer_add_printf(l->output, "%s\n", text) < 0)
 			return error_set(err, -ENOMEM, "the listing broke off: out of memory");
@@ -184,10 +185,14 @@ static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 
 int verb_portmap_list(struct request *r, cJSON **ret_result, struct error *err)
 {
-	struct portmap_listing *l = calloc(1, sizeof(*l));
+	struct portmap_listing *l;
+	uint8_t tenant;
+	int ret = request_tenant(r, &tenant, err);
 
-	if (!l || portmap_names_read(r->context->active->config, &l->names) ||
-	    gather(l, r->context->portmaps, request_arg(r, "addr"), request_arg(r, "origin"))) {
+	if (ret)
+		return ret;
+	l = calloc(1, sizeof(*l));
+	if (!l || portmap_names_read(r->context->active->config, &l->names) || gather(l, r, tenant)) {
 		if (l)
 			listing_free(l);
 		return error_set(err, -ENOMEM, "the agent is out of memory");

@@ -123,10 +123,9 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 	struct session_walk *walk;
 	struct listing *l;
 	uint8_t tenant;
-	int ret = request_tenant(r, &tenant, err);
+	int ret = request_arg(r, "addr")->given ? request_find_tenant(r, request_arg(r, "addr")->addr, &tenant, err)
+						: request_tenant(r, &tenant, err);
 
-	if (!ret && request_arg(r, "addr")->given)
-		ret = request_check_tenant(r, request_arg(r, "addr")->addr, err);
 	if (ret)
 		return ret;
 	ret = start_walk(r, &walk);
@@ -164,10 +163,13 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	uint8_t proto = (uint8_t)request_arg(r, "proto")->number;
 	const struct grant *grant = grants_owner(r->context->grants, endpoint.addr, endpoint.port);
 	char text[ADDR_TEXT], ext_text[ADDR_TEXT];
-	int n;
+	uint8_t tenant;
+	int n = request_find_tenant(r, endpoint.addr, &tenant, err);
 
+	if (n)
+		return n;
 	if (request_arg(r, "direction")->number == DEVICE_INSIDE)
-		n = sessions_close_in(m, endpoint, ext, proto);
+		n = sessions_close_in(m, 0, endpoint, ext, proto);
 	else if (grant)
 		n = sessions_close_granted(m, grant->in_addr, endpoint, ext, proto);
 	else
@@ -184,6 +186,7 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 
 /* The steps of user show, one after the other. */
 struct user {
+	uint8_t tenant;
 	struct subscriber_counter *counter; /* NULL: done */
 	struct subscriber_figures figures;
 	struct port_sessions *ports;
@@ -215,17 +218,17 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	if (mapping->bindings.mapping)
 		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
 	json_add_grants(json, r->context->grants, mapping, addr);
-	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, addr), addr);
+	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, u->tenant, addr), addr);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mapping);
 	return json;
 }
 
-static int refuse_user(const struct request *r, int ret, struct error *err)
+static int refuse_user(const struct request *r, uint8_t tenant, int ret, struct error *err)
 {
 	char text[ADDR_TEXT];
 
 	addr_format(request_arg(r, "addr")->addr, text);
-	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, request_arg(r, "addr")->addr) >= 0)
+	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, tenant, request_arg(r, "addr")->addr) >= 0)
 		return error_set(err, ret, "%s has no sessions, because of its mapping: see `detnatctl mapping list`",
 				 text);
 	if (ret == -ENOENT)
@@ -249,15 +252,15 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 		if (ret > 0)
 			return ret;
 		if (ret)
-			return refuse_user(r, ret, err);
+			return refuse_user(r, u->tenant, ret, err);
 		subscriber_counter_free(take_pointer(u->counter));
 	}
 	ret = port_sessions_gather(u->ports, 0, addr, monotonic_us() + REQUEST_COUNT_US);
 	if (ret > 0)
 		return ret;
 	if (ret)
-		return refuse_user(r, ret, err);
-	number = mappings_find_inside(m, addr);
+		return refuse_user(r, u->tenant, ret, err);
+	number = mappings_find_inside(m, u->tenant, addr);
 	mapping = number < 0 ? NULL : mappings_get(m, number);
 	if (!mapping || mapping->geo.out_plen == PLEN_NONE)
 		return error_set(err, -ENOENT,
@@ -277,7 +280,7 @@ static void user_free(void *state)
 	free(u);
 }
 
-static int user_new(struct mappings *m, uint32_t addr, struct user **ret)
+static int user_new(struct mappings *m, uint8_t tenant, uint32_t addr, struct user **ret)
 {
 	struct session_walk *walk;
 	struct user *u = calloc(1, sizeof(*u));
@@ -289,6 +292,8 @@ static int user_new(struct mappings *m, uint32_t addr, struct user **ret)
 		u->ports = port_sessions_new(walk);
 		r = u->ports ? 0 : -ENOMEM;
 	}
+	if (u)
+		u->tenant = tenant;
 	if (!r)
 		*ret = u;
 	else if (u)
@@ -299,13 +304,14 @@ static int user_new(struct mappings *m, uint32_t addr, struct user **ret)
 int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct user *u = NULL;
-	int ret = request_check_tenant(r, request_arg(r, "addr")->addr, err);
+	uint8_t tenant;
+	int ret = request_find_tenant(r, request_arg(r, "addr")->addr, &tenant, err);
 
 	if (ret)
 		return ret;
-	ret = user_new(r->context->mappings, request_arg(r, "addr")->addr, &u);
+	ret = user_new(r->context->mappings, tenant, request_arg(r, "addr")->addr, &u);
 	if (ret)
-		return refuse_user(r, ret, err);
+		return refuse_user(r, tenant, ret, err);
 	request_run(r, user_step, u, user_free);
 	return 0;
 }

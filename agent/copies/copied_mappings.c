@@ -38,10 +38,10 @@ static void release(struct copied_mapping *cm, bool remove_marks)
 	*cm = (struct copied_mapping){ .marks.fd = -1 };
 }
 
-static void describe(const struct mapping *record, struct marked_tables *ret)
+static void describe(const struct copying *c, const struct mapping *record, struct marked_tables *ret)
 {
 	*ret = (struct marked_tables){
-		.digest = mapping_digest(record),
+		.digest = mapping_digest(c->m, record),
 		.first_bucket = record->first_bucket,
 		.first_subscriber = record->first_subscriber,
 		.n_subscribers = record->geo.last_subscriber + 1,
@@ -98,7 +98,7 @@ static int note(struct copying *c, int number, const struct mapping *record)
 		.begun = c->generation + 1,
 		.marks.fd = -1,
 	};
-	describe(record, &cm->tables);
+	describe(c, record, &cm->tables);
 	cm->words = take_memory(cm->tables.n_subscribers * sizeof(*cm->words));
 	cm->flags = take_memory(cm->tables.n_subscribers);
 	cm->holders = take_memory(cm->tables.n_subscribers);
@@ -232,7 +232,7 @@ void copied_mappings_sync(struct copying *c)
 		if (i == retired)
 			retired = mappings_next_retired(c->m, i + 1);
 		if (exists && is_copied(mappings_get(c->m, i)))
-			describe(mappings_get(c->m, i), &now);
+			describe(c, mappings_get(c->m, i), &now);
 		if (!memcmp(&now, cm->used ? &cm->tables : &none, sizeof(now)))
 			continue;
 		if (cm->used && hash_set_add(&c->gone, number_of(cm)))
@@ -276,10 +276,11 @@ struct copied_mapping *copied_mapping_from(struct copying *c, int number)
 bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber)
 {
 	uint32_t in_addr = cm->in.base + subscriber;
+	uint8_t tenant = mappings_get(c->m, cm->number)->tenant;
 	const struct mapping_drain *d;
 	size_t n;
 
-	if (mappings_is_retired(c->m, cm->number) || mappings_find_inside(c->m, in_addr) == cm->number)
+	if (mappings_is_retired(c->m, cm->number) || mappings_find_inside(c->m, tenant, in_addr) == cm->number)
 		return true;
 	n = mappings_drains(c->m, &d);
 	for (size_t i = 0; i < n; i++)

@@ -69,18 +69,18 @@ static void forget_gained(struct copying *c, struct copied_mapping *cm, const st
 	uint64_t at = run->first;
 
 	while (at <= run->last) {
-		size_t i = inside_run_at(c->reach, c->n_reach, (uint32_t)at);
+		size_t i = inside_run_at(c->reach, c->n_reach, at);
 		const struct inside_run *before = c->reach + i;
 		bool within = i < c->n_reach && before->first <= at;
-		uint32_t last = run->last;
+		uint64_t last = run->last;
 
 		if (within && before->last < last)
 			last = before->last;
 		else if (!within && i < c->n_reach && before->first <= last)
 			last = before->first - 1;
 		if (!within || before->number != run->number)
-			forget_ended(c, cm, (uint32_t)at, last);
-		at = (uint64_t)last + 1;
+			forget_ended(c, cm, inside_addr(at), inside_addr(last));
+		at = last + 1;
 	}
 }
 
@@ -89,8 +89,8 @@ static size_t read_reach(const struct mappings *m, struct inside_run *ret)
 {
 	size_t n = 0;
 
-	for (uint64_t at = 0; at <= UINT32_MAX; at = (uint64_t)ret[n++].last + 1) {
-		int number = mappings_next_inside(m, (uint32_t)at, &ret[n].first, &ret[n].last);
+	for (uint64_t at = 0; at < INSIDE_END; at = ret[n++].last + 1) {
+		int number = mappings_next_inside(m, at, &ret[n].first, &ret[n].last);
 
 		if (number < 0)
 			break;

@@ -122,9 +122,9 @@ void copying_mappings_changed(struct copying *c)
 	copied_mappings_sync(c);
 }
 
-int copying_subscriber(const struct copying *c, uint32_t in_addr, struct copying_subscriber *ret)
+int copying_subscriber(const struct copying *c, uint8_t tenant, uint32_t in_addr, struct copying_subscriber *ret)
 {
-	int number = mappings_find_inside(c->m, in_addr);
+	int number = mappings_find_inside(c->m, tenant, in_addr);
 	const struct copied_mapping *cm = number < 0 ? NULL : &c->mapping[number];
 	const struct mapping *record;
 	const struct slot *slots;

@@ -199,8 +199,8 @@ struct copying_subscriber {
 	uint32_t own;			    /* sessions */
 	uint32_t copies[COPYING_PEERS + 1]; /* by peer */
 };
-/* -ENOENT if no mapping has the address. */
-int copying_subscriber(const struct copying *c, uint32_t in_addr, struct copying_subscriber *ret);
+/* -ENOENT if no mapping of the tenant has the address. */
+int copying_subscriber(const struct copying *c, uint8_t tenant, uint32_t in_addr, struct copying_subscriber *ret);
 
 /*
  * Sets the bits of those slots of a mapping's subscriber that hold copies, and returns their number; the others stay as

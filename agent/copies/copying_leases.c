@@ -108,10 +108,21 @@ static void fill(struct wire_lease *w, const struct known_lease *k, const struct
 	}
 }
 
-/* Whether the mapping of a subscriber is announced. */
-static bool is_told(const struct copying *c, uint32_t in_addr)
+/*
+ * The mapping of a subscriber, or -ENOENT. Inside addresses of several tenants may be the same, and their numbers are
+ * this gateway's; outside addresses are of one tenant alone.
+ */
+static int mapping_of(const struct copying *c, uint32_t in_addr, uint32_t out_addr)
 {
-	int number = mappings_find_inside(c->m, in_addr);
+	int outside = mappings_find_outside(c->m, out_addr);
+
+	return outside < 0 ? -ENOENT : mappings_find_inside(c->m, mappings_get(c->m, outside)->tenant, in_addr);
+}
+
+/* Whether the mapping of a subscriber is announced. */
+static bool is_told(const struct copying *c, const struct known_lease *k)
+{
+	int number = mapping_of(c, k->in.addr, k->out.addr);
 
 	return number >= 0 && c->mapping[number].used && copied_mapping_owned(c, &c->mapping[number]);
 }
@@ -122,7 +133,7 @@ static bool write_lease(const struct copying *c, struct draft *o, const struct k
 {
 	const struct portmap *m = portmap_of(c, k);
 
-	if (k->until_s < now_s + least_s || !is_told(c, k->in.addr) || (!m && !k->ended))
+	if (k->until_s < now_s + least_s || !is_told(c, k) || (!m && !k->ended))
 		return false;
 	fill(draft_take(o, sizeof(struct wire_lease)), k, m, now_s);
 	return true;
@@ -297,7 +308,7 @@ static bool read_act(const struct wire_lease *w, unsigned peer, uint64_t now_s, 
 /* Whether a subscriber of a mapping exchanged with the peer can have the lease. */
 static bool can_have(const struct copying *c, unsigned peer, const struct portmap *m)
 {
-	int number = mappings_find_inside(c->m, m->in.addr);
+	int number = mapping_of(c, m->in.addr, m->out.addr);
 	struct port_block block;
 
 	if (number < 0 || !c->mapping[number].used || !c->peer[peer].exchanged[number] || !m->in.port ||
@@ -345,7 +356,7 @@ static void end(struct copying *c, const struct act *a, const struct portmap *he
 
 static void put(struct copying *c, const struct act *a, const struct portmap *here, struct copying_counts *add)
 {
-	const struct portmap *other = portmaps_by_in(c->portmaps, a->lease.proto, a->lease.in);
+	const struct portmap *other = portmaps_by_in(c->portmaps, 0, a->lease.proto, a->lease.in);
 	struct known_lease *k;
 
 	if (!is_later(c, a, other == here ? NULL : other)) {

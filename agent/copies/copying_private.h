@@ -488,7 +488,7 @@ bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
  * A digest of everything that determines the place and the ports of a mapping's sessions: gateways exchange sessions
  * only of mappings with equal digests. Quota and timeouts may differ; draining does not change it.
  */
-uint64_t mapping_digest(const struct mapping *record);
+uint64_t mapping_digest(const struct mappings *m, const struct mapping *record);
 
 /* Continues a digest, which begins as 0. */
 uint64_t digest_add(uint64_t digest, uint64_t value);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/fnv.h"
 #include "copies/copying_private.h"
 #include "tables/mapping_drains.h"
 #include "tables/portmap_table.h"
@@ -77,9 +78,18 @@ static uint16_t ranges_digest(const struct geometry *g)
 	return (uint16_t)(1 + digest_add(g->last_subscriber, g->last_out) % UINT16_MAX);
 }
 
-static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drains, uint32_t hz)
+/* By its name, as each gateway has its own numbers of them; 0: none. */
+static uint32_t tenant_digest(const struct mappings *m, const struct mapping *record)
+{
+	const char *name = mappings_tenant_name(m, record->tenant);
+
+	return *name ? fnv1a_32(FNV1A_BEGIN32, name, strlen(name)) | 1U : 0;
+}
+
+static void fill_mapping(struct wire_rule *w, const struct mappings *all, const struct mapping *m, bool drains)
 {
 	const struct geometry *g = &m->geo;
+	const uint32_t hz = mappings_datapath(all)->hz, tenant = tenant_digest(all, m);
 	const uint32_t value[N_RULE_FIELDS] = {
 		[RULE_INBOUND] = g->flags & MAPPING_OPEN,
 		[RULE_PORTS] = g->ports_per_host,
@@ -92,10 +102,11 @@ static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drai
 		[RULE_TIMEOUTS] = timeouts_digest(m, hz),
 		[RULE_GROWTH] = (uint32_t)m->growth.block << 16 | m->growth.max_blocks,
 		[RULE_LIMITS] = limits_digest(m),
+		[RULE_TENANT] = tenant,
 	};
 
 	*w = (struct wire_rule){ .in_base = htobe32(g->in_base),
-				 .out_base = htobe32(g->out_base),
+				 .out_base = htobe32(g->out_plen == PLEN_NONE ? tenant : g->out_base),
 				 .in_plen = g->in_plen,
 				 .out_plen = g->out_plen,
 				 .layout = htobe16((uint16_t)(mapping_layout(g) ^ ranges_digest(g))) };
@@ -106,14 +117,14 @@ static void fill_mapping(struct wire_rule *w, const struct mapping *m, bool drai
 static int read_mappings(const struct mappings *m, struct rule_list *ret)
 {
 	struct wire_rule *w = calloc(MAX_MAPPINGS, sizeof(*w));
-	uint32_t n = 0, hz = mappings_datapath(m)->hz;
+	uint32_t n = 0;
 
 	if (!w)
 		return -ENOMEM;
 	for (int i = mappings_next(m, 0); i >= 0 && n < MAX_MAPPINGS; i = mappings_next(m, i + 1))
-		fill_mapping(&w[n++], mappings_get(m, i), false, hz);
+		fill_mapping(&w[n++], m, mappings_get(m, i), false);
 	for (int i = mappings_next_retired(m, 0); i >= 0 && n < MAX_MAPPINGS; i = mappings_next_retired(m, i + 1))
-		fill_mapping(&w[n++], mappings_get(m, i), true, hz);
+		fill_mapping(&w[n++], m, mappings_get(m, i), true);
 	*ret = (struct rule_list){ (uint8_t *)w, n };
 	return 0;
 }
@@ -355,8 +366,9 @@ uint64_t digest_add(uint64_t digest, uint64_t value)
 	return digest ^ digest >> 33;
 }
 
-uint64_t mapping_digest(const struct mapping *record)
+uint64_t mapping_digest(const struct mappings *m, const struct mapping *record)
 {
+	uint32_t tenant = tenant_digest(m, record);
 	const struct geometry *g = &record->geo;
 	uint64_t digest = digest_add(0, (uint64_t)g->in_base << 32 | g->out_base);
 
@@ -366,6 +378,8 @@ uint64_t mapping_digest(const struct mapping *record)
 	digest = digest_add(digest, g->ports_per_host);
 	if (mapping_layout(g))
 		digest = digest_add(digest, mapping_layout(g));
+	if (tenant)
+		digest = digest_add(digest, tenant);
 	digest = digest_add(digest, record->bucket_shift);
 	return digest_add(digest, (uint64_t)record->bindings.mapping << 8 | record->bindings.filtering);
 }

@@ -222,7 +222,8 @@ _Static_assert(sizeof(struct wire_part) == 8, "part of the protocol");
 	X(RULE_SHARE, "inbound_sessions", 0, 1)               \
 	X(RULE_TIMEOUTS, "timeouts", 0, 0)                    \
 	X(RULE_GROWTH, "growth", 1, 0)                        \
-	X(RULE_LIMITS, "limits", 0, 0)
+	X(RULE_LIMITS, "limits", 0, 0)                        \
+	X(RULE_TENANT, "tenant", 1, 0)
 
 enum rule_field {
 #define X(constant, name, matters, shown) constant,
@@ -234,13 +235,13 @@ enum rule_field {
 /* A mapping or an exception, with sessions or without; the key is the part before the fields. */
 struct wire_rule {
 	uint32_t in_base;
-	uint32_t out_base;
+	uint32_t out_base; /* of one that is not translated: as RULE_TENANT, as several tenants may have its inside */
 	uint8_t in_plen;
 	uint8_t out_plen; /* 255: not translated */
 	uint16_t layout;  /* of the blocks of an address, see mapping_layout(); 0 with gateways that know only one */
 	uint32_t field[N_RULE_FIELDS];
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_rule) == 56, "part of the protocol");
+_Static_assert(sizeof(struct wire_rule) == 60, "part of the protocol");
 
 /* A portmap of the configuration; the key is the part before in_addr. */
 struct wire_portmap {

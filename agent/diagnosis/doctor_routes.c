@@ -372,7 +372,7 @@ static uint64_t neighbours_of(const struct config *c, const struct address *a)
 		struct prefix in = c->mappings[i].in;
 
 		/* The mapping around an exception counts its addresses, too. */
-		if (prefixes_overlap(in, own) && !config_find_around(c, in))
+		if (prefixes_overlap(in, own) && !config_find_around(c, c->mappings[i].tenant, in))
 			sum += prefix_within(in, own) ? prefix_count(in) : prefix_count(own);
 	}
 	return sum;

@@ -72,6 +72,7 @@ struct explanation {
 	struct endpoint asked;
 	bool with_port;
 	enum explain_side side;
+	uint8_t tenant;		       /* whose mapping it is, or who was asked for; 0: none */
 	const struct mapping *mapping; /* NULL: none */
 	int number;		       /* of the mapping, which may be retired */
 	bool kept;		       /* in_addr, whose port was requested, has another mapping */
@@ -116,8 +117,12 @@ cJSON *explain_findings(const struct explanation *e);
 
 struct explain_gather;
 
-/* port: the endpoint's, if with_port. 0 or -errno. */
-int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_port, struct explain_gather **ret);
+/*
+ * tenant: among whose inside addresses it is searched for; 0: there are no tenants. port: the endpoint's, if with_port.
+ * 0 or -errno.
+ */
+int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, bool with_port,
+		       struct explain_gather **ret);
 
 /*
  * Continues for about budget_us microseconds: 1 more to do, 0 done, -ENOENT if the mapping has gone meanwhile, -errno.

@@ -8,7 +8,7 @@
 
 bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
 {
-	int holder = mappings_find_inside(a->mappings, in_addr);
+	int holder = mappings_find_inside(a->mappings, mappings_get(a->mappings, number)->tenant, in_addr);
 	const struct mapping *m = holder < 0 || holder == number ? NULL : mappings_get(a->mappings, holder);
 	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
 	const struct geometry *g;
@@ -77,7 +77,7 @@ void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *
 		struct port_block block;
 		char addr[ADDR_TEXT], out[ADDR_TEXT];
 
-		if (mappings_drain_of(m, d->number, in_addr) != d)
+		if (from->tenant != e->tenant || mappings_drain_of(m, d->number, in_addr) != d)
 			continue;
 		block = mapping_block(&from->geo, in_addr);
 		explain_add(

@@ -78,12 +78,13 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 static int find(struct explain_gather *g)
 {
 	struct explanation *e = &g->e;
-	int inside = mappings_find_inside(g->m, e->asked.addr), number, r;
+	int inside = mappings_find_inside(g->m, e->tenant, e->asked.addr), number, r;
 
 	number = inside >= 0 ? inside : mappings_find_outside(g->m, e->asked.addr);
 	if (number < 0)
 		return 0;
 	g->mapping = *mappings_get(g->m, number);
+	e->tenant = g->mapping.tenant;
 	e->mapping = &g->mapping;
 	e->side = inside >= 0 ? EXPLAIN_INSIDE : EXPLAIN_OUTSIDE;
 	if (e->side == EXPLAIN_INSIDE) {
@@ -106,7 +107,8 @@ static int find(struct explain_gather *g)
 	return g->mapping.geo.flags & MAPPING_OPEN ? 0 : session_walk_new_subscriber(g->m, e->in_addr, &g->walk);
 }
 
-int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_port, struct explain_gather **ret)
+int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, bool with_port,
+		       struct explain_gather **ret)
 {
 	struct explain_gather *g = calloc(1, sizeof(*g));
 	int r;
@@ -115,6 +117,7 @@ int explain_gather_new(const struct parts *a, struct endpoint asked, bool with_p
 		return -ENOMEM;
 	g->m = a->mappings;
 	g->e.context = a;
+	g->e.tenant = tenant;
 	g->e.asked = asked;
 	g->e.with_port = with_port;
 	g->e.record.quota_refusal = g->e.record.ports_refusal = -1;

@@ -110,7 +110,7 @@ static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 {
 	const struct portmaps *p = e->context->portmaps;
 	const struct portmap *m = !p			      ? NULL
-				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, proto, e->asked)
+				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, 0, proto, e->asked)
 							      : portmaps_by_out(p, proto, e->asked);
 	char in[ADDR_TEXT], out[ADDR_TEXT], filters[FILTERS_TEXT];
 

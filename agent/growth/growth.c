@@ -93,7 +93,7 @@ static uint32_t first_block(uint32_t in_addr, uint64_t time_ns)
 
 void growth_ask(struct growth *g, uint32_t in_addr, uint64_t time_ns)
 {
-	int number = mappings_find_inside(g->m, in_addr), n, block;
+	int number = mappings_find_any(g->m, in_addr), n, block;
 	const struct mapping *m = number < 0 ? NULL : mappings_get(g->m, number);
 	struct grant like = { .in_addr = in_addr }, *grant;
 	uint32_t n_free;
@@ -195,7 +195,7 @@ static int apply_begin(struct growth *g, unsigned peer, const struct grant_act *
 	if (!growth_holds(g, &like, &number))
 		return -EINVAL;
 	m = mappings_get(g->m, number);
-	if (mappings_find_inside(g->m, act->in_addr) != number || m->growth.block != act->ports || in_its_way(g, act))
+	if (mappings_find_any(g->m, act->in_addr) != number || m->growth.block != act->ports || in_its_way(g, act))
 		return -EINVAL;
 	n = grants_number(g->grants, act->in_addr, act->out_addr, GROWTH_MAX_BLOCKS);
 	if (n < 0)

@@ -37,11 +37,11 @@ static struct grant *grant_of(const struct growth *g, const struct mapping *m, c
 	return grant && grant->in_addr == in2out->in_addr ? grant : NULL;
 }
 
-static void close_session(const struct growth *g, const struct overflow_key *in2out, uint8_t proto)
+static void close_session(const struct growth *g, uint8_t tenant, const struct overflow_key *in2out, uint8_t proto)
 {
 	const struct endpoint in = { in2out->in_addr, in2out->port }, ext = { in2out->ext_addr, in2out->ext_port };
 
-	sessions_close_in(g->m, in, ext, proto);
+	sessions_close_in(g->m, tenant, in, ext, proto);
 }
 
 static void look_at(const struct growth *g, const struct overflow_key *in2out, uint64_t word, uint32_t now)
@@ -53,7 +53,7 @@ static void look_at(const struct growth *g, const struct overflow_key *in2out, u
 	if (!grant)
 		return;
 	if (grant->state == GRANT_CLOSED && grant->until_s <= g->now_s)
-		close_session(g, in2out, word_proto(word));
+		close_session(g, m->tenant, in2out, word_proto(word));
 	/* One that has expired holds no port, and the sweep removes it. */
 	else if (!word_expired(word, now, m->timeout_ticks))
 		grant->counted++;

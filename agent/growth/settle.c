@@ -92,7 +92,7 @@ static void settle(struct growth *g, struct grant *grant)
 		return;
 	}
 	f = &g->figures[number];
-	if (mappings_find_inside(g->m, grant->in_addr) != number)
+	if (mappings_find_any(g->m, grant->in_addr) != number)
 		shut(g, grant, mappings_serves(g->m, number, grant->in_addr) ? GRANT_WHENEVER : boottime_s());
 	else if (grant->ports != f->wanted.block)
 		shut(g, grant, boottime_s() + f->drain_s);

@@ -230,16 +230,17 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 	if (!prefix || !run)
 		return -ENOMEM;
 	for (size_t k = 0; k < c->n_mappings; k++)
-		prefix[k] =
-			(struct inside_range){ c->mappings[k].in.base, prefix_last(c->mappings[k].in), (uint16_t)k };
+		prefix[k] = inside_range_of(config_mapping_tenant(c, &c->mappings[k]), c->mappings[k].in, (unsigned)k);
 	n_runs = inside_runs(prefix, c->n_mappings, run);
 	for (size_t k = 0; k < n_runs; k++)
 		if (!prefix_is_none(c->mappings[run[k].number].out))
-			in[n++] = (struct address_range){ run[k].first, run[k].last };
+			in[n++] = (struct address_range){ inside_addr(run[k].first), inside_addr(run[k].last) };
 	for (size_t k = 0; k < c->n_draining; k++) {
 		struct prefix drained = c->draining[k].in;
 
-		if (!config_find_inside(c, drained) && !config_find_around(c, drained))
+		const char *tenant = c->draining[k].tenant;
+
+		if (!config_find_inside_of(c, tenant, drained) && !config_find_around(c, tenant, drained))
 			in[n++] = address_range_of(drained);
 	}
 	return (ssize_t)n;

@@ -97,7 +97,7 @@ static uint32_t tenant_of(const struct ipfix *x, const struct nat_event *e)
 	if (e->out_addr)
 		number = mappings_find_outside(x->mappings, e->out_addr);
 	else if (e->in_addr)
-		number = mappings_find_inside(x->mappings, e->in_addr);
+		number = mappings_find_any(x->mappings, e->in_addr);
 	return number < 0 ? 0 : mappings_get(x->mappings, number)->tenant;
 }
 

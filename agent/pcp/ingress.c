@@ -84,9 +84,9 @@ bool pcp_ingress_is_inside(const struct pcp_ingress *i, uint32_t ifindex)
 	return roles ? roles & DEVICE_INSIDE : from == INSIDE_ANY || (from == INSIDE_BEYOND && ifindex >= MAX_IFINDEX);
 }
 
-bool pcp_ingress_is_of_tenant(const struct pcp_ingress *i, uint8_t tenant, uint32_t ifindex)
+uint8_t pcp_ingress_tenant(const struct pcp_ingress *i, uint32_t ifindex)
 {
-	return !tenant || (ifindex < MAX_IFINDEX && i->d->device[ifindex].tenant == tenant);
+	return ifindex < MAX_IFINDEX ? i->d->device[ifindex].tenant : 0;
 }
 
 bool pcp_ingress_leads_back(struct pcp_ingress *i, uint32_t source, uint32_t ifindex)

@@ -13,16 +13,22 @@
 
 _Static_assert(PCP_NONCE == PORTMAP_NONCE, "a portmap keeps the nonce of its lease");
 
-/* The geometry of the served mapping that covers an inside address; NULL: none. */
-static const struct geometry *geometry_of(const struct pcp_leases *l, uint32_t in_addr)
+/* The geometry of the served mapping that covers an inside address of a tenant; NULL: none. */
+static const struct geometry *geometry_in_tenant(const struct pcp_leases *l, uint8_t tenant, uint32_t in_addr)
 {
-	int number = mappings_find_inside(l->mappings, in_addr);
+	int number = mappings_find_inside(l->mappings, tenant, in_addr);
 	const struct geometry *g = number < 0 ? NULL : &mappings_get(l->mappings, number)->geo;
 
 	for (size_t i = 0; g && i < l->n_served; i++)
-		if (prefix_equal(l->served[i], geometry_in(g)))
+		if (prefix_equal(l->served[i].in, geometry_in(g)) && prefix_equal(l->served[i].out, geometry_out(g)))
 			return g;
 	return NULL;
+}
+
+/* The same of the client's tenant. */
+static const struct geometry *geometry_of(const struct pcp_leases *l, uint32_t in_addr)
+{
+	return geometry_in_tenant(l, l->tenant, in_addr);
 }
 
 static int table_subscriber(void *arg, uint32_t in_addr, struct port_block *ret_block)
@@ -50,7 +56,7 @@ static bool table_open(void *arg, uint32_t in_addr)
 static int table_find(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret)
 {
 	const struct pcp_leases *l = arg;
-	const struct portmap *m = portmaps_by_in(l->portmaps, proto, in);
+	const struct portmap *m = portmaps_by_in(l->portmaps, 0, proto, in);
 
 	if (!m)
 		return -ENOENT;
@@ -77,7 +83,7 @@ static void table_held(void *arg, uint8_t proto, struct endpoint in, struct held
 {
 	const struct pcp_leases *l = arg;
 
-	held_ports_find(l->mappings, in, proto, ret);
+	held_ports_find(l->mappings, 0, in, proto, ret);
 }
 
 static unsigned table_count(void *arg, uint32_t in_addr)
@@ -164,7 +170,7 @@ static int table_session(void *arg, uint8_t proto, struct endpoint in, struct en
 {
 	const struct pcp_leases *l = arg;
 	struct session s;
-	int r = sessions_refresh(l->mappings, in, ext, proto, &s);
+	int r = sessions_refresh(l->mappings, 0, in, ext, proto, &s);
 
 	if (r)
 		return r;
@@ -189,7 +195,7 @@ const struct pcp_table pcp_lease_table = {
 
 int pcp_leases_configure(struct pcp_leases *l, const struct config *c)
 {
-	struct prefix *served = calloc(c->n_mappings + 1, sizeof(*served));
+	struct pcp_served *served = calloc(c->n_mappings + 1, sizeof(*served));
 	size_t n = 0, room = portmaps_lease_room(l->portmaps);
 	uint32_t limit = config_pcp_leases(c);
 
@@ -197,7 +203,7 @@ int pcp_leases_configure(struct pcp_leases *l, const struct config *c)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (config_pcp_serves(c, &c->mappings[i]))
-			served[n++] = c->mappings[i].in;
+			served[n++] = (struct pcp_served){ c->mappings[i].in, c->mappings[i].out };
 	free(l->served);
 	l->served = served;
 	l->n_served = n;
@@ -213,7 +219,9 @@ void pcp_leases_free(struct pcp_leases *l)
 
 static bool fits(const struct pcp_leases *l, const struct portmap *m)
 {
-	const struct geometry *g = geometry_of(l, m->in.addr);
+	int outside = mappings_find_outside(l->mappings, m->out.addr);
+	const struct geometry *g =
+		outside < 0 ? NULL : geometry_in_tenant(l, mappings_get(l->mappings, outside)->tenant, m->in.addr);
 	struct port_block block;
 
 	if (!g || is_open(g))

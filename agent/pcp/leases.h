@@ -40,11 +40,18 @@ struct pcp_shares pcp_shares_of(uint32_t limit, uint64_t subscribers, uint32_t m
 /* Whether a subscriber with that many leases may have one more, with `total` of all. */
 bool pcp_shares_admit(const struct pcp_shares *s, size_t total, uint32_t own);
 
+/* The prefixes of a served mapping: those inside alone may be several tenants'. */
+struct pcp_served {
+	struct prefix in;
+	struct prefix out;
+};
+
 struct pcp_leases {
 	struct mappings *mappings;
 	struct portmaps *portmaps;
-	struct prefix *served; /* inside prefixes of the served mappings */
+	struct pcp_served *served;
 	size_t n_served;
+	uint8_t tenant; /* of the client whose request is decided, by the interface that it came in by; 0: none */
 	struct pcp_shares shares;
 	uint64_t refused; /* for lack of room */
 	uint64_t due_s;	  /* no lease ends before; 0: unknown */

@@ -11,19 +11,18 @@
 /* One octet more than a message may have, so that a longer one is noticed. */
 #define RECEIVED_MAX (PCP_MAX_MESSAGE + 1U)
 
-/* The tenant whose subscriber an address is; 0: none. */
-static uint8_t tenant_of(const struct pcp *p, uint32_t source)
+/* Whether an address is one of other tenants, and not of the client's. */
+static bool is_of_others(const struct pcp *p, uint32_t source)
 {
-	int number = mappings_find_inside(p->leases.mappings, source);
-
-	return number < 0 ? 0 : mappings_get(p->leases.mappings, number)->tenant;
+	return mappings_find_inside(p->leases.mappings, p->leases.tenant, source) < 0 &&
+	       mappings_find_any(p->leases.mappings, source) != -ENOENT;
 }
 
 /* Whether a request is examined: PCP_DROPS, or N_PCP_DROPS if it is. */
 static enum pcp_drop admit(struct pcp *p, const struct pcp_desk *desk, const struct pcp_arrival *from, uint64_t now_s)
 {
-	if (!pcp_ingress_is_inside(p->ingress, from->ifindex) ||
-	    !pcp_ingress_is_of_tenant(p->ingress, tenant_of(p, from->source), from->ifindex))
+	p->leases.tenant = pcp_ingress_tenant(p->ingress, from->ifindex);
+	if (!pcp_ingress_is_inside(p->ingress, from->ifindex) || is_of_others(p, from->source))
 		return PCP_DROP_INTERFACE;
 	if (!pcp_is_client(desk, from->source))
 		return PCP_DROP_SOURCE;
@@ -67,8 +66,10 @@ static enum pcp_source carry_out(struct asking *a, int fd)
 				       p->rules.confirm_neighbours ? source_of : NULL, a };
 	uint8_t out[PCP_MAX_MESSAGE];
 	struct pcp_outcome outcome = { 0 };
-	size_t length =
-		pcp_answer(&desk, a->data, a->size, a->from->source, pcp_epoch_now(p), boottime_s(), out, &outcome);
+	size_t length;
+
+	p->leases.tenant = pcp_ingress_tenant(p->ingress, a->from->ifindex);
+	length = pcp_answer(&desk, a->data, a->size, a->from->source, pcp_epoch_now(p), boottime_s(), out, &outcome);
 
 	if (length) {
 		count_answer(p, &outcome);

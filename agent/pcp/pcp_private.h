@@ -75,8 +75,8 @@ void pcp_ingress_free(struct pcp_ingress *i);				 /* NULL is allowed */
 /* Whether an interface has the role `inside`. */
 bool pcp_ingress_is_inside(const struct pcp_ingress *i, uint32_t ifindex);
 
-/* Whether an interface is one of the client's tenant; tenant 0: there are no tenants. */
-bool pcp_ingress_is_of_tenant(const struct pcp_ingress *i, uint8_t tenant, uint32_t ifindex);
+/* The number of the tenant whose inside interface it is; 0: there are no tenants. */
+uint8_t pcp_ingress_tenant(const struct pcp_ingress *i, uint32_t ifindex);
 
 /*
  * Whether the route back to a source uses an inside interface. Asks the kernel, unless the interface's reverse-path

@@ -108,8 +108,9 @@ uint64_t replication_digest(const struct replication *r);
 /* Copies all sessions again, from here to the peer and back. -ENOENT: not a peer; -ENOTCONN: it is down. */
 int replication_resync(struct replication *r, struct endpoint peer);
 
-/* The owners of the sessions of an inside address. -ENOENT: no mapping has it, or replication is off. */
-int replication_subscriber(const struct replication *r, uint32_t in_addr, struct copying_subscriber *ret);
+/* The owners of the sessions of a tenant's inside address. -ENOENT: no mapping has it, or replication is off. */
+int replication_subscriber(const struct replication *r, uint8_t tenant, uint32_t in_addr,
+			   struct copying_subscriber *ret);
 
 /* As copying_copies(); 0 where replication is off. */
 uint32_t replication_copies(const struct replication *r, int number, uint32_t subscriber, uint64_t *bits);

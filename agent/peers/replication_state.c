@@ -301,9 +301,10 @@ int replication_resync(struct replication *r, struct endpoint peer)
 	return -ENOENT;
 }
 
-int replication_subscriber(const struct replication *r, uint32_t in_addr, struct copying_subscriber *ret)
+int replication_subscriber(const struct replication *r, uint8_t tenant, uint32_t in_addr,
+			   struct copying_subscriber *ret)
 {
-	return r->copying ? copying_subscriber(r->copying, in_addr, ret) : -ENOENT;
+	return r->copying ? copying_subscriber(r->copying, tenant, in_addr, ret) : -ENOENT;
 }
 
 uint32_t replication_copies(const struct replication *r, int number, uint32_t subscriber, uint64_t *bits)

@@ -35,7 +35,8 @@
 struct owner {
 	struct hash_entry entry;
 	uint32_t addr;
-	uint32_t n; /* fragments */
+	uint32_t tenant; /* of an inside address; else 0 */
+	uint32_t n;	 /* fragments */
 };
 
 struct parked {
@@ -70,23 +71,23 @@ struct fragments {
 };
 
 /* The address whose limit applies: the subscriber, or the outside address that the fragment was sent to. */
-static uint32_t owner_of(const struct fragment_key *key)
+static struct owner owner_of(const struct fragment_key *key)
 {
-	return key->side == FRAGMENT_FROM_INSIDE ? key->src : key->dst;
+	return (struct owner){ .addr = key->side == FRAGMENT_FROM_INSIDE ? key->src : key->dst, .tenant = key->tenant };
 }
 
 static uint64_t hash(const void *entry)
 {
 	const struct owner *o = entry;
 
-	return HASH_OF(o->addr);
+	return HASH_OF(o->addr, (uint64_t)o->tenant);
 }
 
 static bool same(const void *a, const void *b)
 {
 	const struct owner *x = a, *y = b;
 
-	return x->addr == y->addr;
+	return x->addr == y->addr && x->tenant == y->tenant;
 }
 
 static const struct hash_type owners = { sizeof(struct owner), 0, hash, same };
@@ -123,6 +124,7 @@ static void report(struct fragments *f, const struct early_fragment *e)
 		.in_addr = e->key.src,
 		.ext_addr = e->key.dst,
 		.proto = e->key.proto,
+		.tenant = e->key.tenant,
 		.limit = f->limits.per_subscriber,
 	};
 
@@ -133,7 +135,7 @@ static void report(struct fragments *f, const struct early_fragment *e)
 
 static void park(struct fragments *f, const struct early_fragment *e, size_t size)
 {
-	const struct owner like = { .addr = owner_of(&e->key) };
+	const struct owner like = owner_of(&e->key);
 	struct owner *owner = hash_find(&owners, &f->owners, &like);
 	struct parked *p;
 

@@ -143,7 +143,7 @@ static int visit_bindings(struct subscriber_iterator *it, void *arg)
 		return 0;
 	if (w->wait && w->wait(w->arg))
 		return 1;
-	r = w->sessions ? port_sessions_gather(w->sessions, it->kind, it->in_addr, w->deadline_us) : 0;
+	r = w->sessions ? port_sessions_gather(w->sessions, it->kind, subscriber_place(it), w->deadline_us) : 0;
 	if (r) {
 		w->error = r < 0 ? r : 0;
 		return 1;
@@ -192,16 +192,17 @@ int binding_walk_new(struct mappings *m, struct binding_walk **ret)
 	return r ? r : walk_new(m, sessions, ret);
 }
 
-int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret)
+int binding_walk_new_subscriber(struct mappings *m, uint64_t place, struct binding_walk **ret)
 {
 	struct session_walk *sessions;
-	int r = session_walk_new_subscriber(m, in_addr, &sessions);
+	int r = session_walk_new_subscriber(m, place, &sessions);
 
 	if (r)
 		return r;
+	place = session_walk_place(sessions);
 	r = walk_new(m, sessions, ret);
 	if (!r)
-		(*ret)->it.next = (*ret)->it.last = in_addr;
+		(*ret)->it.next = (*ret)->it.last = place;
 	return r;
 }
 
@@ -234,13 +235,13 @@ static int count_one(const struct binding *b, void *arg)
 	return 0;
 }
 
-uint32_t bindings_count(struct mappings *m, uint32_t in_addr)
+uint32_t bindings_count(struct mappings *m, uint64_t place)
 {
 	struct binding_walk w = { .visit = count_one };
 	uint32_t n = 0;
 
 	w.arg = &n;
-	if (!subscriber_find(&w.it, m, in_addr))
+	if (!subscriber_find(&w.it, m, place))
 		visit_bindings(&w.it, &w);
 	return n;
 }
@@ -280,12 +281,12 @@ static void add_bindings(const struct subscriber_iterator *it, uint16_t in_port,
 	}
 }
 
-void held_ports_find(struct mappings *m, struct endpoint in, uint8_t proto, struct held_ports *ret)
+void held_ports_find(struct mappings *m, uint8_t tenant, struct endpoint in, uint8_t proto, struct held_ports *ret)
 {
 	struct subscriber_iterator it;
 
 	memset(ret, 0, sizeof(*ret));
-	if (subscriber_find(&it, m, in.addr))
+	if (subscriber_find(&it, m, inside_place(tenant, in.addr)))
 		return;
 	add_sessions(&it, in.port, proto, ret);
 	if (it.map->bindings.mapping & binding_protocol(proto))

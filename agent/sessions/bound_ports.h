@@ -21,7 +21,7 @@ typedef int (*binding_visit)(const struct binding *b, void *arg);
 /* Visits the bindings of all subscribers, or of one; -ENOENT if that one is in no mapping. */
 struct binding_walk;
 int binding_walk_new(struct mappings *m, struct binding_walk **ret);
-int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret);
+int binding_walk_new_subscriber(struct mappings *m, uint64_t place, struct binding_walk **ret);
 void binding_walk_free(struct binding_walk *w);
 
 /*
@@ -36,7 +36,7 @@ struct subscriber_iterator;
 int bindings_visit(struct subscriber_iterator *it, binding_visit visit, void *arg);
 
 /* Number of ports that a subscriber has bound; 0 if it is in no mapping. */
-uint32_t bindings_count(struct mappings *m, uint32_t in_addr);
+uint32_t bindings_count(struct mappings *m, uint64_t place);
 
 /* The outside ports of a subscriber that other inside ports use than the one that asks for a port. */
 
@@ -55,6 +55,6 @@ static inline bool held_port(const struct held_ports *h, uint16_t port)
  * Sessions in time-wait hold none. Ignores sessions beyond the slots; where there are bindings, these hold their ports.
  * *ret is empty if the address has no sessions.
  */
-void held_ports_find(struct mappings *m, struct endpoint in, uint8_t proto, struct held_ports *ret);
+void held_ports_find(struct mappings *m, uint8_t tenant, struct endpoint in, uint8_t proto, struct held_ports *ret);
 
 #endif

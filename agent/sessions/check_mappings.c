@@ -26,7 +26,7 @@ static const char *title_of(const struct mapping_job *t, bool outside, char text
 }
 
 /* Numbers of former mappings may appear until their grace period is over. */
-static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
+static void survey_leaf(uint32_t base, unsigned plen, int tenant, unsigned number, void *arg)
 {
 	struct index_survey *s = arg;
 	const struct mapping_job *t = number < MAX_MAPPINGS ? s->c->m->table[number] : NULL;
@@ -39,7 +39,8 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 		return;
 	}
 	g = &t->record.geo;
-	if (!prefix_within((struct prefix){ .base = base, .plen = (uint8_t)plen },
+	if ((tenant >= 0 && tenant != t->record.tenant) ||
+	    !prefix_within((struct prefix){ .base = base, .plen = (uint8_t)plen },
 			   s->outside ? geometry_out(g) : geometry_in(g)))
 		s->strays[number] = true;
 	s->covered[number] += prefix_size(plen);
@@ -52,7 +53,7 @@ static uint64_t own_addresses(const struct mappings *m, unsigned number)
 
 	for (size_t i = 0; i < m->n_runs; i++)
 		if (m->run[i].number == number)
-			n += (uint64_t)m->run[i].last - m->run[i].first + 1;
+			n += m->run[i].last - m->run[i].first + 1;
 	return n;
 }
 

@@ -127,15 +127,15 @@ static int close_of(struct mappings *m, int number, uint32_t in_addr, struct clo
 	return c->closed;
 }
 
-int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto)
+int sessions_close_in(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto)
 {
 	struct closing c = { .endpoint = in, .ext = ext, .proto = proto };
-	int r = close_of(m, mappings_find_inside(m, in.addr), in.addr, &c);
+	int r = close_of(m, mappings_find_inside(m, tenant, in.addr), in.addr, &c);
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; i < n; i++)
-		if (prefix_holds(d[i].in, in.addr))
+		if (drain_holds(m, &d[i], inside_place(tenant, in.addr)))
 			r = close_of(m, d[i].number, in.addr, &c);
 	return r;
 }
@@ -268,14 +268,15 @@ static int refresh_of(struct mappings *m, int number, struct endpoint in, struct
 	return r ? find_overflow(&it, in, ext, proto, ret) : 0;
 }
 
-int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret)
+int sessions_refresh(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto,
+		     struct session *ret)
 {
-	int r = refresh_of(m, mappings_find_inside(m, in.addr), in, ext, proto, ret);
+	int r = refresh_of(m, mappings_find_inside(m, tenant, in.addr), in, ext, proto, ret);
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; r && i < n; i++)
-		if (prefix_holds(d[i].in, in.addr))
+		if (drain_holds(m, &d[i], inside_place(tenant, in.addr)))
 			r = refresh_of(m, d[i].number, in, ext, proto, ret);
 	return r;
 }

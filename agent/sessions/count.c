@@ -153,27 +153,11 @@ int session_counter_step(struct session_counter *c, unsigned budget_us, struct s
 
 struct subscriber_counter {
 	struct mappings *m;
-	uint32_t in_addr;
+	uint64_t place;
 	struct overflow_scan scan;
 	bool scanned;
 	uint32_t overflow; /* sessions found so far */
 };
-
-int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)
-{
-	const struct mapping_drain *d;
-	size_t n = mappings_drains(m, &d);
-
-	if (!subscriber_find(it, m, in_addr))
-		return 0;
-	for (size_t i = n; i-- > 0;) {
-		if (!prefix_holds(d[i].in, in_addr))
-			continue;
-		subscriber_find_of(it, m, d[i].number, in_addr);
-		return 0;
-	}
-	return -ENOENT;
-}
 
 struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it)
 {
@@ -184,7 +168,7 @@ struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscribe
 	for (size_t i = 0; i < n; i++) {
 		struct subscriber_iterator other;
 
-		if (!prefix_holds(d[i].in, it->in_addr) || d[i].number == it->number)
+		if (!drain_holds(m, &d[i], subscriber_place(it)) || d[i].number == it->number)
 			continue;
 		subscriber_find_of(&other, m, d[i].number, it->in_addr);
 		sum.in_slots += slots_count(other.slots, other.n_slots, &other.limits, other.now);
@@ -194,16 +178,16 @@ struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscribe
 	return sum;
 }
 
-int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscriber_counter **ret)
+int subscriber_counter_new(struct mappings *m, uint64_t place, struct subscriber_counter **ret)
 {
 	struct subscriber_iterator it;
-	int r = subscriber_find_any(&it, m, in_addr);
+	int r = subscriber_find_any(&it, m, place);
 	struct subscriber_counter *c = r ? NULL : calloc(1, sizeof(*c));
 
 	if (!c)
 		return r ? r : -ENOMEM;
 	c->m = m;
-	c->in_addr = in_addr;
+	c->place = subscriber_place(&it);
 	c->scanned = !overflow_count(it.subscriber) && !subscriber_elsewhere(m, &it).overflow;
 	*ret = c;
 	return 0;
@@ -217,6 +201,17 @@ void subscriber_counter_free(struct subscriber_counter *c)
 	free(c);
 }
 
+/* Whether a session beyond the slots, in its IN2OUT entry, is the subscriber's. */
+static bool is_of(const struct subscriber_counter *c, const struct overflow_key *key)
+{
+	int number;
+
+	if (key->direction != OVERFLOW_IN2OUT || key->in_addr != inside_addr(c->place))
+		return false;
+	number = mappings_of_overflow(c->m, key);
+	return number >= 0 && mappings_get(c->m, number)->tenant == inside_tenant(c->place);
+}
+
 /* Processes a batch of all overflow sessions: 1: more to do, 0: done, or -errno. */
 static int scan_step(struct subscriber_counter *c, const struct subscriber_iterator *it)
 {
@@ -228,9 +223,8 @@ static int scan_step(struct subscriber_counter *c, const struct subscriber_itera
 		return 1;
 	}
 	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++)
-		c->overflow += c->scan.keys[i].direction == OVERFLOW_IN2OUT && c->scan.keys[i].in_addr == c->in_addr &&
-			       mappings_of_overflow(c->m, &c->scan.keys[i]) >= 0 &&
-			       counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
+		c->overflow +=
+			is_of(c, &c->scan.keys[i]) && counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
 	return r;
 }
 
@@ -238,7 +232,7 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, st
 {
 	uint64_t deadline_us = monotonic_us() + budget_us;
 	struct subscriber_iterator it;
-	int r = subscriber_find_any(&it, c->m, c->in_addr);
+	int r = subscriber_find_any(&it, c->m, c->place);
 
 	while (!r && !c->scanned) {
 		r = scan_step(c, &it);

@@ -96,8 +96,8 @@ static int gather_pools(struct pool_states *s, const struct mappings *m, const s
 		p.in = geometry_in(g);
 		p.geo = *g;
 		if (!mappings_is_retired(m, number))
-			inside[n++] =
-				(struct inside_range){ g->in_base, g->in_base + g->last_subscriber, (uint16_t)number };
+			inside[n++] = inside_range_of(record->tenant, p.in, (unsigned)number);
+		p.tenant = record->tenant;
 		if (g->out_plen == PLEN_NONE)
 			continue;
 		p.out = p.of = geometry_out(g);
@@ -134,12 +134,14 @@ static uint64_t count_between(const struct pool_states *s, const struct pool *p,
 {
 	uint64_t n = 0;
 
-	for (size_t i = inside_run_at(s->run, s->n_runs, first); i < s->n_runs && s->run[i].first <= last; i++) {
-		uint32_t from = s->run[i].first > first ? s->run[i].first : first;
-		uint32_t to = s->run[i].last < last ? s->run[i].last : last;
+	const uint64_t begin = inside_place(p->tenant, first), end = inside_place(p->tenant, last);
+
+	for (size_t i = inside_run_at(s->run, s->n_runs, begin); i < s->n_runs && s->run[i].first <= end; i++) {
+		uint64_t from = s->run[i].first > begin ? s->run[i].first : begin;
+		uint64_t to = s->run[i].last < end ? s->run[i].last : end;
 
 		if (s->run[i].number == p->number)
-			n += (uint64_t)to - from + 1;
+			n += to - from + 1;
 	}
 	return n;
 }
@@ -228,12 +230,13 @@ uint64_t pool_states_pass(struct pool_states *s)
 	if (!goto_next(s) || s->offset)
 		return 0;
 	p = &s->pool[s->at];
-	at = inside_run_at(s->run, s->n_runs, p->in.base);
+	at = inside_run_at(s->run, s->n_runs, inside_place(p->tenant, p->in.base));
 	/* Not if addresses at the end have no subscribers. */
 	if (p->number < 0 || !mapping_sharers(&p->geo, p->out.base + p->geo.last_out, &of.first, &of.stride))
 		return 0;
-	if (at == s->n_runs || s->run[at].number != p->number || s->run[at].first != p->in.base ||
-	    s->run[at].last != (uint32_t)(p->in.base + prefix_count(p->in) - 1))
+	if (at == s->n_runs || s->run[at].number != p->number ||
+	    s->run[at].first != inside_place(p->tenant, p->in.base) ||
+	    s->run[at].last != inside_place(p->tenant, prefix_last(p->in)))
 		return 0;
 	s->at++;
 	return prefix_count(p->out);

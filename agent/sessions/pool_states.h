@@ -28,6 +28,7 @@ struct pool {
 	struct prefix of; /* outside prefix of the mapping */
 	char name[LABEL_TEXT];
 	int number; /* of the mapping in the tables; -1: spare */
+	uint8_t tenant;
 	struct geometry geo;
 };
 

@@ -9,8 +9,8 @@
 /* A subscriber, and a port and protocol of one of its sessions. */
 struct place {
 	unsigned kind;
-	uint32_t in_addr;
-	uint32_t port; /* with the protocol above it */
+	uint64_t subscriber; /* its inside_place() */
+	uint32_t port;	     /* with the protocol above it */
 };
 
 struct port_sessions {
@@ -56,7 +56,8 @@ static int take(const struct session *s, void *arg)
 
 	if (!s->counts)
 		return 0;
-	b->ahead = (struct place){ session_walk_kind(b->walk), s->in_addr, port_of(s->proto, s->out_port) };
+	b->ahead = (struct place){ session_walk_kind(b->walk), inside_place(s->tenant, s->in_addr),
+				   port_of(s->proto, s->out_port) };
 	b->read = true;
 	return 2;
 }
@@ -80,7 +81,12 @@ static int compare_subscribers(const struct place *a, const struct place *b)
 {
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
-	return a->in_addr < b->in_addr ? -1 : a->in_addr > b->in_addr;
+	/* Asked for by the address alone: the walk is that of one subscriber. */
+	if (!inside_tenant(a->subscriber) || !inside_tenant(b->subscriber))
+		return inside_addr(a->subscriber) < inside_addr(b->subscriber)
+			       ? -1
+			       : inside_addr(a->subscriber) > inside_addr(b->subscriber);
+	return a->subscriber < b->subscriber ? -1 : a->subscriber > b->subscriber;
 }
 
 static int compare_ports(const void *a, const void *b)
@@ -103,9 +109,9 @@ static int read_on(struct port_sessions *b, uint64_t deadline_us)
 	return r == 2 ? 0 : r;
 }
 
-int port_sessions_gather(struct port_sessions *b, unsigned kind, uint32_t in_addr, uint64_t deadline_us)
+int port_sessions_gather(struct port_sessions *b, unsigned kind, uint64_t place, uint64_t deadline_us)
 {
-	const struct place at = { kind, in_addr, 0 };
+	const struct place at = { kind, place, 0 };
 	int r = 0;
 
 	if (compare_subscribers(&b->at, &at) != 0) {

@@ -10,6 +10,7 @@
 
 #include <detnat/drains.h>
 
+#include "base/inside_runs.h"
 #include "tables/mapping_drains.h"
 #include "tables/mappings.h"
 
@@ -36,12 +37,19 @@ const char *session_state_name(uint8_t state);
 typedef int (*session_visit)(const struct session *s, void *arg);
 
 /*
- * Walks through the sessions of one subscriber, or of all in order of inside address: for each subscriber the slots,
- * then the overflow sessions. Sessions opened or closed meanwhile may or may not be visited; none is visited twice.
+ * Subscribers are told apart by inside_place() of base/inside_runs.h: the number of their tenant and their address, the
+ * address alone where there are no tenants. An address alone also stands for the subscriber of the only tenant that
+ * has it.
+ */
+
+/*
+ * Walks through the sessions of one subscriber, or of all in order of tenant and inside address: for each subscriber
+ * the slots, then the overflow sessions. Sessions opened or closed meanwhile may or may not be visited; none is visited
+ * twice.
  */
 struct session_walk;
 int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */
-int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr,
+int session_walk_new_subscriber(struct mappings *m, uint64_t place,
 				struct session_walk **ret); /* -ENOENT: no mapping */
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or the result of visit. */
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg);
@@ -73,7 +81,7 @@ void sessions_ended(struct mappings *m, int number, uint32_t in_addr, uint64_t k
  * Closes sessions by their inside or outside endpoint and their external endpoint; proto 0 means any protocol. Returns
  * the number closed, or -errno.
  */
-int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto);
+int sessions_close_in(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
 /* The same for an outside endpoint that is granted to this inside address. */
@@ -84,7 +92,8 @@ int sessions_close_granted(struct mappings *m, uint32_t in_addr, struct endpoint
  * Refreshes the session of an inside endpoint with an external one, also in a draining mapping, unless it is closing or
  * beyond the slots, and describes it. -ENOENT: there is none.
  */
-int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret);
+int sessions_refresh(struct mappings *m, uint8_t tenant, struct endpoint in, struct endpoint ext, uint8_t proto,
+		     struct session *ret);
 
 /*
  * The figures of one subscriber, computed in slices if it has overflow sessions, as finding these means searching all.
@@ -96,7 +105,7 @@ struct subscriber_figures {
 	uint64_t quota_exceeded;
 };
 struct subscriber_counter;
-int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscriber_counter **ret);
+int subscriber_counter_new(struct mappings *m, uint64_t place, struct subscriber_counter **ret);
 int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us,
 			    struct subscriber_figures *ret); /* 1 more, 0 done, -ENOENT */
 void subscriber_counter_free(struct subscriber_counter *c);
@@ -143,7 +152,7 @@ void port_sessions_free(struct port_sessions *b); /* may be NULL */
  * Advances to a subscriber, of a kind as in a subscriber iterator: 1: the time is up, call it again; 0: done, or
  * -errno.
  */
-int port_sessions_gather(struct port_sessions *b, unsigned kind, uint32_t in_addr, uint64_t deadline_us);
+int port_sessions_gather(struct port_sessions *b, unsigned kind, uint64_t place, uint64_t deadline_us);
 
 /* The sessions of that subscriber that count and have a port. */
 uint32_t port_sessions_of(const struct port_sessions *b, uint8_t proto, uint16_t out_port);
@@ -191,10 +200,10 @@ struct pool_figures {
 };
 struct pool_walk;
 /*
- * number: the mapping's, of whose addresses first..last every stride-th shares one outside address; -1: the addresses
- * of all. 0 or -ENOMEM.
+ * number: the mapping's, of whose addresses first..last every stride-th shares one outside address; -1: those
+ * of all, and first..last are places. 0 or -ENOMEM.
  */
-int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, uint32_t stride,
+int pool_walk_new(struct mappings *m, int number, uint64_t first, uint64_t last, uint32_t stride,
 		  struct pool_walk **ret);
 /* Continues for about budget_us microseconds: 1 more to do, 0 done with *ret. */
 int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret);

@@ -59,14 +59,14 @@ extern const struct mappings_ending sessions_ending;
 
 struct subscriber_iterator {
 	struct mappings *m;
-	uint64_t next; /* inside address */
+	uint64_t next; /* inside_place() of a tenant's address */
 	uint64_t last;
 	/* Subscribers without sessions are visited only if (address & mask) == turn. */
 	uint32_t idle_mask;
 	uint32_t idle_turn;
 	/*
-	 * Which sessions: 0: those of mappings in use, in order of address; n: those of drain n - 1, after them. With
-	 * `one_kind`, only these.
+	 * Which sessions: 0: those of mappings in use, in order of tenant and address; n: those of drain n - 1, after
+	 * them. With `one_kind`, only these.
 	 */
 	unsigned kind;
 	bool one_kind;
@@ -100,6 +100,12 @@ void survey_overflow(struct survey *s, const struct mappings *m, int number, con
 
 /* Restricts it to those subscribers of one drain that are among first..last. False: there are none. */
 bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last);
+
+/* The place of the subscriber visited. */
+static inline uint64_t subscriber_place(const struct subscriber_iterator *it)
+{
+	return inside_place(it->map->tenant, it->in_addr);
+}
 
 /* The drain being visited; NULL: none. */
 const struct mapping_drain *subscriber_iterator_at(const struct subscriber_iterator *it);
@@ -140,11 +146,11 @@ void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64
 /* Fills `it` for one subscriber of a mapping. */
 void subscriber_find_of(struct subscriber_iterator *it, struct mappings *m, int number, uint32_t in_addr);
 
-/* Fills `it` for one subscriber. -ENOENT if it is in no mapping. */
-int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
+/* Fills `it` for one subscriber, by inside_place(). -ENOENT if it is in no mapping. */
+int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint64_t place);
 
 /* The same for a subscriber whose sessions may all be in draining mappings. */
-int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
+int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint64_t place);
 
 /* A subscriber's sessions in draining mappings, beside the mapping of `it`. */
 struct elsewhere {
@@ -154,7 +160,13 @@ struct elsewhere {
 };
 struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it);
 
-/* Whether an address is in no mapping and drains from none. */
-bool is_nowhere(const struct mappings *m, uint32_t in_addr);
+/* Whether a tenant's address is in no mapping and drains from none. */
+bool is_nowhere(const struct mappings *m, uint64_t place);
+
+/* The first place of a walk: the subscriber's, of session_walk_new_subscriber(). */
+uint64_t session_walk_place(const struct session_walk *w);
+
+/* Whether an address drains, as a place of the drain's tenant. */
+bool drain_holds(const struct mappings *m, const struct mapping_drain *d, uint64_t place);
 
 #endif

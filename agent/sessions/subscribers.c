@@ -11,7 +11,7 @@
 
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m)
 {
-	*it = (struct subscriber_iterator){ .m = m, .last = UINT32_MAX, .number = -1 };
+	*it = (struct subscriber_iterator){ .m = m, .last = INSIDE_END - 1, .number = -1 };
 }
 
 /*
@@ -49,13 +49,13 @@ static void enter_subscriber(struct subscriber_iterator *it, uint32_t in_addr)
 	it->due = due ? &due[n] : NULL;
 }
 
-int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)
+int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint64_t place)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_inside(m, inside_tenant(place), inside_addr(place));
 
 	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
 		return -ENOENT;
-	subscriber_find_of(it, m, number, in_addr);
+	subscriber_find_of(it, m, number, inside_addr(place));
 	return 0;
 }
 
@@ -81,7 +81,7 @@ static bool passed_over(const struct subscriber_iterator *it)
 static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cost, uint64_t deadline_us,
 		       subscriber_visit visit, void *arg)
 {
-	enter_subscriber(it, (uint32_t)it->next);
+	enter_subscriber(it, inside_addr(it->next));
 	for (uint64_t i = 0; i < n; i++) {
 		if (passed_over(it)) {
 			*cost += 1;
@@ -115,7 +115,7 @@ static int iterate_mapping(struct subscriber_iterator *it, uint64_t last, uint32
 	const struct geometry *g = &it->map->geo;
 
 	while (it->next <= last) {
-		uint64_t n = mappings_run(it->m, it->number, mapping_subscriber(g, (uint32_t)it->next));
+		uint64_t n = mappings_run(it->m, it->number, mapping_subscriber(g, inside_addr(it->next)));
 
 		if (n > last - it->next + 1)
 			n = last - it->next + 1;
@@ -129,8 +129,8 @@ static int iterate_in_use(struct subscriber_iterator *it, uint32_t *cost, uint64
 			  void *arg)
 {
 	while (it->next <= it->last) {
-		uint32_t first, end;
-		int number = mappings_next_inside(it->m, (uint32_t)it->next, &first, &end);
+		uint64_t first, end;
+		int number = mappings_next_inside(it->m, it->next, &first, &end);
 
 		if (number < 0)
 			break;
@@ -143,13 +143,36 @@ static int iterate_in_use(struct subscriber_iterator *it, uint32_t *cost, uint64
 	return 0;
 }
 
-/* The addresses of a drain that are among first..last; false: none. */
-static bool drain_range(const struct mapping_drain *d, uint64_t first, uint64_t last, uint64_t *ret_first,
-			uint64_t *ret_last)
+bool drain_holds(const struct mappings *m, const struct mapping_drain *d, uint64_t place)
 {
-	uint64_t own_last = d->in.base + prefix_count(d->in) - 1;
+	return prefix_holds(d->in, inside_addr(place)) &&
+	       (!inside_tenant(place) || mappings_get(m, d->number)->tenant == inside_tenant(place));
+}
 
-	*ret_first = d->in.base > first ? d->in.base : first;
+int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint64_t place)
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	if (!subscriber_find(it, m, place))
+		return 0;
+	for (size_t i = n; i-- > 0;) {
+		if (!drain_holds(m, &d[i], place))
+			continue;
+		subscriber_find_of(it, m, d[i].number, inside_addr(place));
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* The places of a drain that are among first..last; false: none. */
+static bool drain_range(const struct mappings *m, const struct mapping_drain *d, uint64_t first, uint64_t last,
+			uint64_t *ret_first, uint64_t *ret_last)
+{
+	uint8_t tenant = mappings_get(m, d->number)->tenant;
+	uint64_t own_first = inside_place(tenant, d->in.base), own_last = inside_place(tenant, prefix_last(d->in));
+
+	*ret_first = own_first > first ? own_first : first;
 	*ret_last = own_last < last ? own_last : last;
 	return *ret_first <= *ret_last;
 }
@@ -159,7 +182,7 @@ static int iterate_drain(struct subscriber_iterator *it, const struct mapping_dr
 {
 	uint64_t first, last;
 
-	if (!drain_range(d, it->from, it->last, &first, &last))
+	if (!drain_range(it->m, d, it->from, it->last, &first, &last))
 		return 0;
 	if (!it->begun || it->next < first) {
 		it->next = first;
@@ -186,7 +209,7 @@ bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uin
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(it->m, &d);
 
-	if (drain >= n || !drain_range(&d[drain], first, last, &it->next, &it->last))
+	if (drain >= n || !drain_range(it->m, &d[drain], first, last, &it->next, &it->last))
 		return false;
 	it->from = it->next;
 	it->kind = (unsigned)drain + 1;
@@ -294,13 +317,13 @@ int subscriber_limits_read(const struct mappings *m, int number, uint32_t in_add
 struct pool_walk {
 	struct subscriber_iterator it;
 	int number;
-	uint32_t first;
+	uint64_t first;
 	uint32_t stride;
 	struct pool_figures figures;
 };
 
 /* The draining sessions of a retired mapping. */
-static void walk_drain(struct pool_walk *w, int number, uint32_t first, uint32_t last)
+static void walk_drain(struct pool_walk *w, int number, uint64_t first, uint64_t last)
 {
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(w->it.m, &d);
@@ -310,13 +333,17 @@ static void walk_drain(struct pool_walk *w, int number, uint32_t first, uint32_t
 			subscriber_iterator_drain(&w->it, i, first, last);
 }
 
-int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, uint32_t stride,
+int pool_walk_new(struct mappings *m, int number, uint64_t first, uint64_t last, uint32_t stride,
 		  struct pool_walk **ret)
 {
 	struct pool_walk *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
+	if (number >= 0) {
+		first = inside_place(mappings_get(m, number)->tenant, inside_addr(first));
+		last = inside_place(mappings_get(m, number)->tenant, inside_addr(last));
+	}
 	subscriber_iterator_init(&w->it, m);
 	w->it.one_kind = true;
 	w->it.next = first;
@@ -329,8 +356,8 @@ int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last,
 		*ret = w;
 		return 0;
 	}
-	for (uint64_t addr = first; number >= 0 && addr <= last; addr += stride)
-		w->figures.excepted += mappings_find_inside(m, (uint32_t)addr) != number;
+	for (uint64_t place = first; number >= 0 && place <= last; place += stride)
+		w->figures.excepted += mappings_find_inside(m, inside_tenant(place), inside_addr(place)) != number;
 	*ret = w;
 	return 0;
 }
@@ -342,7 +369,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	uint32_t sessions;
 
 	it->cost = 1;
-	if (w->number >= 0 && (it->number != w->number || (it->in_addr - w->first) % w->stride))
+	if (w->number >= 0 && (it->number != w->number || (subscriber_place(it) - w->first) % w->stride))
 		return 0;
 	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))

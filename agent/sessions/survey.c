@@ -43,14 +43,14 @@ static uint64_t hash(const void *entry)
 {
 	const struct candidate *c = entry;
 
-	return HASH_OF(c->found.in_addr);
+	return HASH_OF(inside_place(c->found.tenant, c->found.in_addr));
 }
 
 static bool same(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
 
-	return x->found.in_addr == y->found.in_addr;
+	return x->found.in_addr == y->found.in_addr && x->found.tenant == y->found.tenant;
 }
 
 static const struct hash_type candidates = {
@@ -156,7 +156,8 @@ static uint32_t count_slots(struct survey *s, const struct subscriber_iterator *
 
 static void drop_lowest(struct survey *s)
 {
-	struct candidate like = { .found.in_addr = top_heap_ranks(&s->lowest)->in_addr };
+	const struct top_rank *lowest = top_heap_ranks(&s->lowest);
+	struct candidate like = { .found.in_addr = lowest->in_addr, .found.tenant = lowest->tenant };
 	struct candidate *c = hash_find(&candidates, &s->candidates, &like);
 
 	if (!c)
@@ -170,7 +171,9 @@ static void drop_lowest(struct survey *s)
 /* Whether the subscriber is counted on beyond its slots. */
 static bool becomes_candidate(struct survey *s, const struct subscriber_iterator *it, const struct surveyed *found)
 {
-	struct top_rank rank = { .first = overflow_count(it->subscriber), .in_addr = it->in_addr };
+	struct top_rank rank = { .first = overflow_count(it->subscriber),
+				 .in_addr = it->in_addr,
+				 .tenant = it->map->tenant };
 	struct candidate like = { .number = it->number, .found = *found };
 
 	if (!rank.first || !top_heap_takes(&s->lowest, &rank))
@@ -190,7 +193,9 @@ void survey_subscriber(struct survey *s, const struct subscriber_iterator *it)
 {
 	const uint32_t *least = s->rules.least;
 	uint32_t sessions = __atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED), copied = 0, own;
-	struct surveyed found = { .in_addr = it->in_addr, .n[SURVEY_RATE] = count_openings(s, it) };
+	struct surveyed found = { .in_addr = it->in_addr,
+				  .n[SURVEY_RATE] = count_openings(s, it),
+				  .tenant = it->map->tenant };
 	uint64_t copies[SURVEY_SLOT_WORDS] = { 0 };
 
 	/* No figure but that of openings is higher than the number of sessions. */
@@ -216,7 +221,7 @@ void survey_subscriber(struct survey *s, const struct subscriber_iterator *it)
 void survey_overflow(struct survey *s, const struct mappings *m, int number, const struct overflow_key *key,
 		     const struct overflow_session *session)
 {
-	struct candidate like = { .found.in_addr = key->in_addr }, *c;
+	struct candidate like = { .found.in_addr = key->in_addr, .found.tenant = mappings_get(m, number)->tenant }, *c;
 
 	c = overflow_mark_holds(session->mark, session->truth) ? NULL : hash_find(&candidates, &s->candidates, &like);
 	if (c && c->number == number && !mappings_drain_of(m, number, key->in_addr))

@@ -28,6 +28,7 @@ enum survey_kind {
 struct surveyed {
 	uint32_t in_addr;
 	uint32_t n[N_SURVEY_KINDS]; /* 0 for kinds that nothing asked for */
+	uint8_t tenant;		    /* 0: there are none */
 };
 
 /* External ports; n 0: all. */

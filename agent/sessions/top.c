@@ -27,9 +27,9 @@
 
 enum phase { PHASE_CHOOSE, PHASE_OVERFLOW, PHASE_MEASURE, PHASE_DONE };
 
-/* A chosen subscriber; they are sorted by address. */
+/* A chosen subscriber; they are sorted by place. */
 struct chosen {
-	uint32_t in_addr;
+	uint64_t place;	   /* inside_place() */
 	uint32_t overflow; /* overflow sessions that count */
 	uint32_t granted;  /* those of them that are not on a port of the block */
 	uint32_t figure;   /* of top_new_of() */
@@ -76,11 +76,11 @@ int top_new(struct mappings *m, const struct grants *grants, enum top_order orde
 	return 0;
 }
 
-static int compare_addresses(const void *a, const void *b)
+static int compare_places(const void *a, const void *b)
 {
 	const struct chosen *x = a, *y = b;
 
-	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
+	return (x->place > y->place) - (x->place < y->place);
 }
 
 int top_new_of(struct mappings *m, const struct grants *grants, const struct top_figure *list, size_t n,
@@ -101,8 +101,9 @@ int top_new_of(struct mappings *m, const struct grants *grants, const struct top
 	}
 	t->n_chosen = n;
 	for (size_t i = 0; i < n; i++)
-		t->chosen[i] = (struct chosen){ .in_addr = list[i].in_addr, .figure = list[i].figure };
-	qsort(t->chosen, n, sizeof(*t->chosen), compare_addresses);
+		t->chosen[i] = (struct chosen){ .place = inside_place(list[i].tenant, list[i].in_addr),
+						.figure = list[i].figure };
+	qsort(t->chosen, n, sizeof(*t->chosen), compare_places);
 	*ret = t;
 	return 0;
 }
@@ -118,14 +119,15 @@ void top_free(struct top *t)
 	free(t);
 }
 
-static struct top_rank rank_of(enum top_order order, uint32_t in_addr, uint64_t sessions, uint64_t refused)
+static struct top_rank rank_of(enum top_order order, uint64_t place, uint64_t sessions, uint64_t refused)
 {
 	bool by_sessions = order == TOP_BY_SESSIONS;
 
 	return (struct top_rank){
 		.first = by_sessions ? sessions : refused,
 		.second = by_sessions ? refused : sessions,
-		.in_addr = in_addr,
+		.in_addr = inside_addr(place),
+		.tenant = inside_tenant(place),
 	};
 }
 
@@ -149,7 +151,7 @@ static bool is_first(const struct subscriber_iterator *it)
 {
 	struct subscriber_iterator first;
 
-	return !it->kind || (!subscriber_find_any(&first, it->m, it->in_addr) && first.number == it->number);
+	return !it->kind || (!subscriber_find_any(&first, it->m, subscriber_place(it)) && first.number == it->number);
 }
 
 static int choose(struct subscriber_iterator *it, void *arg)
@@ -168,10 +170,10 @@ static int choose(struct subscriber_iterator *it, void *arg)
 		elsewhere = subscriber_elsewhere(t->m, it);
 		it->cost += elsewhere.recorded;
 	}
-	rank = rank_of(t->order, it->in_addr, recorded + elsewhere.recorded, refused);
+	rank = rank_of(t->order, subscriber_place(it), recorded + elsewhere.recorded, refused);
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
 		return 0;
-	rank = rank_of(t->order, it->in_addr,
+	rank = rank_of(t->order, subscriber_place(it),
 		       (recorded ? count_sessions(t, it, recorded) : 0) + elsewhere.in_slots + elsewhere.overflow,
 		       refused);
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
@@ -193,20 +195,27 @@ static int take_chosen(struct top *t)
 	if (!t->chosen || !t->entries)
 		return -ENOMEM;
 	t->n_chosen = t->heap.heap.n;
-	for (size_t i = 0; i < t->n_chosen; i++)
-		t->chosen[i].in_addr = top_heap_ranks(&t->heap)[i].in_addr;
+	for (size_t i = 0; i < t->n_chosen; i++) {
+		const struct top_rank *rank = &top_heap_ranks(&t->heap)[i];
+
+		t->chosen[i].place = inside_place(rank->tenant, rank->in_addr);
+	}
 	top_heap_free(&t->heap);
-	qsort(t->chosen, t->n_chosen, sizeof(*t->chosen), compare_addresses);
+	qsort(t->chosen, t->n_chosen, sizeof(*t->chosen), compare_places);
 	return 0;
 }
 
-static void count_one(const struct top *t, struct chosen *one, const struct overflow_key *key, uint64_t word,
-		      uint32_t now)
+static void count_one(const struct top *t, const struct overflow_key *key, uint64_t word, uint32_t now)
 {
 	int number = mappings_of_overflow(t->m, key);
 	const struct mapping *m = number < 0 ? NULL : mappings_get(t->m, number);
+	struct chosen like, *one;
 
-	if (!m || !word_counts(word, now, m->timeout_ticks))
+	if (!m)
+		return;
+	like.place = inside_place(m->tenant, key->in_addr);
+	one = bsearch(&like, t->chosen, t->n_chosen, sizeof(like), compare_places);
+	if (!one || !word_counts(word, now, m->timeout_ticks))
 		return;
 	one->overflow++;
 	one->granted += mapping_reverse(&m->geo, key->out_addr, word_out_port(word)) < 0;
@@ -225,26 +234,20 @@ static int count_overflow(struct top *t)
 			t->chosen[i].overflow = t->chosen[i].granted = 0;
 		return 1;
 	}
-	for (uint32_t i = 0; r >= 0 && i < t->scan.n; i++) {
-		struct chosen key = { .in_addr = t->scan.keys[i].in_addr }, *one;
-
-		if (t->scan.keys[i].direction != OVERFLOW_IN2OUT)
-			continue;
-		one = bsearch(&key, t->chosen, t->n_chosen, sizeof(key), compare_addresses);
-		if (one)
-			count_one(t, one, &t->scan.keys[i], t->scan.sessions[i].truth, now);
-	}
+	for (uint32_t i = 0; r >= 0 && i < t->scan.n; i++)
+		if (t->scan.keys[i].direction == OVERFLOW_IN2OUT)
+			count_one(t, &t->scan.keys[i], t->scan.sessions[i].truth, now);
 	if (r <= 0)
 		overflow_scan_end(&t->scan);
 	return r;
 }
 
 /* Ports of the blocks that a subscriber has by grants. */
-static uint32_t granted_ports(const struct grants *g, uint32_t in_addr)
+static uint32_t granted_ports(const struct grants *g, uint64_t place)
 {
 	uint32_t n = 0;
 
-	for (const struct grant *i = g ? grants_of(g, in_addr, NULL) : NULL; i; i = grants_of(g, in_addr, i))
+	for (const struct grant *i = g ? grants_of(g, place, NULL) : NULL; i; i = grants_of(g, place, i))
 		n += i->state == GRANT_OPEN || i->state == GRANT_CLOSED ? i->ports : 0;
 	return n;
 }
@@ -268,19 +271,20 @@ static void measure(struct top *t, const struct chosen *chosen)
 	const struct geometry *g;
 	uint32_t draining, granted;
 
-	if (subscriber_find_any(&it, t->m, chosen->in_addr))
+	if (subscriber_find_any(&it, t->m, chosen->place))
 		return;
 	draining = subscriber_elsewhere(t->m, &it).in_slots;
 	g = &it.map->geo;
-	port_lo = mapping_port_lo(g, mapping_subscriber(g, chosen->in_addr));
+	port_lo = mapping_port_lo(g, mapping_subscriber(g, it.in_addr));
 	*e = (struct top_entry){
-		.in_addr = chosen->in_addr,
+		.in_addr = it.in_addr,
 		.sessions = chosen->overflow + draining,
 		.draining = draining,
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 		.ports_per_host = g->ports_per_host,
 		.figure = chosen->figure,
+		.tenant = it.map->tenant,
 	};
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		memset(t->used[p], 0, (g->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(t->used[p][0]));
@@ -298,22 +302,27 @@ static void measure(struct top *t, const struct chosen *chosen)
 		ports[p]++;
 	}
 	/* All of them if no mapping has the address. */
-	if (mappings_find_inside(t->m, chosen->in_addr) != it.number)
+	if (mappings_find_inside(t->m, it.map->tenant, it.in_addr) != it.number)
 		e->draining = e->sessions;
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		e->ports_used = ports[p] > e->ports_used ? ports[p] : e->ports_used;
-	granted = granted_ports(t->grants, chosen->in_addr);
+	granted = granted_ports(t->grants, chosen->place);
 	e->ports = g->ports_per_host + granted;
 	e->ports_used = at_most(e->ports_used + chosen->overflow - chosen->granted, g->ports_per_host) +
 			at_most(chosen->granted, granted);
 	t->n_entries += t->listed || (t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0);
 }
 
+static uint64_t place_of(const struct top_entry *e)
+{
+	return inside_place(e->tenant, e->in_addr);
+}
+
 static int compare_by_sessions(const void *a, const void *b)
 {
 	const struct top_entry *x = a, *y = b;
-	struct top_rank rx = rank_of(TOP_BY_SESSIONS, x->in_addr, x->sessions, x->quota_exceeded);
-	struct top_rank ry = rank_of(TOP_BY_SESSIONS, y->in_addr, y->sessions, y->quota_exceeded);
+	struct top_rank rx = rank_of(TOP_BY_SESSIONS, place_of(x), x->sessions, x->quota_exceeded);
+	struct top_rank ry = rank_of(TOP_BY_SESSIONS, place_of(y), y->sessions, y->quota_exceeded);
 
 	return top_rank_compare(&rx, &ry);
 }
@@ -321,8 +330,8 @@ static int compare_by_sessions(const void *a, const void *b)
 static int compare_by_quota(const void *a, const void *b)
 {
 	const struct top_entry *x = a, *y = b;
-	struct top_rank rx = rank_of(TOP_BY_QUOTA, x->in_addr, x->sessions, x->quota_exceeded);
-	struct top_rank ry = rank_of(TOP_BY_QUOTA, y->in_addr, y->sessions, y->quota_exceeded);
+	struct top_rank rx = rank_of(TOP_BY_QUOTA, place_of(x), x->sessions, x->quota_exceeded);
+	struct top_rank ry = rank_of(TOP_BY_QUOTA, place_of(y), y->sessions, y->quota_exceeded);
 
 	return top_rank_compare(&rx, &ry);
 }
@@ -330,7 +339,8 @@ static int compare_by_quota(const void *a, const void *b)
 static int compare_by_figure(const void *a, const void *b)
 {
 	const struct top_entry *x = a, *y = b;
-	struct top_rank rx = { x->figure, x->sessions, x->in_addr }, ry = { y->figure, y->sessions, y->in_addr };
+	struct top_rank rx = { x->figure, x->sessions, x->in_addr, x->tenant };
+	struct top_rank ry = { y->figure, y->sessions, y->in_addr, y->tenant };
 
 	return top_rank_compare(&rx, &ry);
 }
@@ -404,6 +414,8 @@ int top_rank_compare(const void *a, const void *b)
 		return x->first > y->first ? -1 : 1;
 	if (x->second != y->second)
 		return x->second > y->second ? -1 : 1;
+	if (x->tenant != y->tenant)
+		return x->tenant < y->tenant ? -1 : 1;
 	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
 }
 
@@ -450,7 +462,7 @@ int top_heap_figures(struct top_heap *h, struct top_figure **ret, size_t *ret_n)
 	if (n)
 		qsort(found, n, sizeof(*found), top_rank_compare);
 	for (size_t i = 0; i < n; i++)
-		list[i] = (struct top_figure){ found[i].in_addr, (uint32_t)found[i].first };
+		list[i] = (struct top_figure){ found[i].in_addr, (uint32_t)found[i].first, found[i].tenant };
 	top_heap_free(h);
 	*ret = list;
 	*ret_n = n;

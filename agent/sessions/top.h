@@ -25,11 +25,13 @@ struct top_entry {
 	uint32_t ports_per_host;
 	uint32_t ports;	 /* of the block and of those granted */
 	uint32_t figure; /* that they are ordered by, of top_new_of() */
+	uint8_t tenant;	 /* 0: there are none */
 };
 
 struct top_figure {
 	uint32_t in_addr;
 	uint32_t figure;
+	uint8_t tenant;
 };
 
 struct top;
@@ -57,11 +59,12 @@ void top_free(struct top *t); /* may be NULL */
 
 /* Keeps the highest-ranking of any number of subscribers, with memory only for the requested number. */
 
-/* Ranked by `first`, then `second`, then address; the lower address ranks higher. */
+/* Ranked by `first`, then `second`, then tenant and address; the lower one ranks higher. */
 struct top_rank {
 	uint64_t first;
 	uint64_t second;
 	uint32_t in_addr;
+	uint8_t tenant;
 };
 
 /* Zero-initialised except for the limit. */

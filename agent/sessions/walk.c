@@ -14,14 +14,14 @@
 
 struct session_walk {
 	struct subscriber_iterator it;
-	uint64_t first, last; /* inside addresses */
+	uint64_t first, last; /* places */
 	uint64_t last_here;   /* of mappings in use, or of the drain that is being walked */
 	size_t drain;	      /* the next one to be walked */
 	bool gathered;	      /* overflow sessions up to it.last are in the heap */
 	struct overflow_scan scan;
 	struct overflow_heap heap;
-	uint32_t slot_addr; /* the subscriber at which the last step stopped, */
-	uint32_t slot;	    /* and the slot to continue at */
+	uint64_t slot_place; /* the subscriber at which the last step stopped, */
+	uint32_t slot;	     /* and the slot to continue at */
 
 	/* For the present step. */
 	session_visit visit;
@@ -44,28 +44,42 @@ int session_walk_new(struct mappings *m, struct session_walk **ret)
 	return 0;
 }
 
-bool is_nowhere(const struct mappings *m, uint32_t in_addr)
+/* The place with the tenant, where it was not known. */
+static uint64_t with_tenant(struct mappings *m, uint64_t place)
+{
+	struct subscriber_iterator it;
+
+	return inside_tenant(place) || subscriber_find_any(&it, m, place) ? place : subscriber_place(&it);
+}
+
+bool is_nowhere(const struct mappings *m, uint64_t place)
 {
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
 
 	for (size_t i = 0; i < n; i++)
-		if (prefix_holds(d[i].in, in_addr))
+		if (drain_holds(m, &d[i], place))
 			return false;
-	return mappings_find_inside(m, in_addr) < 0;
+	return mappings_find_inside(m, inside_tenant(place), inside_addr(place)) < 0;
 }
 
-int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct session_walk **ret)
+int session_walk_new_subscriber(struct mappings *m, uint64_t place, struct session_walk **ret)
 {
 	struct subscriber_iterator one;
-	int r = is_nowhere(m, in_addr) ? -ENOENT : session_walk_new(m, ret);
+	int r = is_nowhere(m, place) ? -ENOENT : session_walk_new(m, ret);
 
 	if (r)
 		return r;
-	(*ret)->it.next = (*ret)->it.last = (*ret)->first = (*ret)->last = (*ret)->last_here = in_addr;
+	place = with_tenant(m, place);
+	(*ret)->it.next = (*ret)->it.last = (*ret)->first = (*ret)->last = (*ret)->last_here = place;
 	/* An address without sessions is in no run of subscribers. */
-	(*ret)->gathered = subscriber_find(&one, m, in_addr) || !overflow_count(one.subscriber);
+	(*ret)->gathered = subscriber_find(&one, m, place) || !overflow_count(one.subscriber);
 	return 0;
+}
+
+uint64_t session_walk_place(const struct session_walk *w)
+{
+	return w->first;
 }
 
 void session_walk_free(struct session_walk *w)
@@ -104,10 +118,10 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	struct session_walk *w = arg;
 	const struct overflow_key *top;
-	uint64_t key, word;
+	uint64_t key, word, place = subscriber_place(it);
 
-	if (w->slot_addr != it->in_addr) {
-		w->slot_addr = it->in_addr;
+	if (w->slot_place != place) {
+		w->slot_place = place;
 		w->slot = 0;
 	}
 	while (w->slot < it->n_slots) {
@@ -116,16 +130,26 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 		if (slot_read(slot, &key, &word) && visit_one(w, key, word))
 			return 1;
 	}
-	while ((top = overflow_heap_top(&w->heap)) && top->in_addr <= it->in_addr) {
+	while ((top = overflow_heap_top(&w->heap)) && overflow_heap_place(top) <= place) {
 		struct overflow_key in2out = *top;
+		bool own = overflow_heap_place(top) == place;
 
 		overflow_heap_pop(&w->heap);
-		if (in2out.in_addr == it->in_addr && !overflow_word(mappings_datapath(it->m), &in2out, &word) &&
+		in2out.pad = 0;
+		if (own && !overflow_word(mappings_datapath(it->m), &in2out, &word) &&
 		    mappings_of_overflow(it->m, &in2out) == it->number &&
 		    visit_one(w, overflow_slot_key(&in2out), word))
 			return 1;
 	}
 	return 0;
+}
+
+/* The tenant whose subscriber has a session beyond the slots; 0: none, or it is not known. */
+static uint8_t tenant_of(const struct mappings *m, const struct overflow_key *key)
+{
+	int number = mappings_of_overflow(m, key);
+
+	return number < 0 ? 0 : mappings_get(m, number)->tenant;
 }
 
 /* Gathers keys of overflow sessions of the subscribers walked: 1: more to do, 0: done, or -errno. */
@@ -135,11 +159,14 @@ static int gather(struct session_walk *w)
 	int r = overflow_scan_step(&w->scan, d);
 
 	for (uint32_t i = 0; r >= 0 && i < w->scan.n; i++) {
-		const struct overflow_key *key = &w->scan.keys[i];
+		struct overflow_key key = w->scan.keys[i];
 
-		if (key->direction != OVERFLOW_IN2OUT || key->in_addr < w->it.next || key->in_addr > w->it.last)
+		if (key.direction != OVERFLOW_IN2OUT)
 			continue;
-		if (overflow_heap_push(&w->heap, key))
+		key.pad = tenant_of(w->it.m, &key);
+		if (overflow_heap_place(&key) < w->it.next || overflow_heap_place(&key) > w->it.last)
+			continue;
+		if (overflow_heap_push(&w->heap, &key))
 			r = -ENOMEM;
 	}
 	if (r <= 0) {
@@ -160,7 +187,8 @@ static bool next_drain(struct session_walk *w)
 		if (!subscriber_iterator_drain(&w->it, w->drain++, w->first, w->last))
 			continue;
 		w->last_here = w->it.last;
-		w->slot_addr = w->slot = 0;
+		w->slot_place = 0;
+		w->slot = 0;
 		return true;
 	}
 	return false;

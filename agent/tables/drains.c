@@ -72,7 +72,8 @@ const struct mapping_drain *mappings_find_drain(const struct mappings *m, struct
 
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 {
-	return number >= 0 && (prefix_index_find(&m->in, in_addr) == number || mappings_drain_of(m, number, in_addr));
+	return number >= 0 && (prefix_index_find_inside(&m->in, m->table[number]->record.tenant, in_addr) == number ||
+			       mappings_drain_of(m, number, in_addr));
 }
 
 bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)
@@ -171,34 +172,43 @@ void mappings_forget_drains(struct mappings *m, int number)
 			mappings_forget_drain(m, i);
 }
 
-static bool has_inside(const struct inside_range *p, struct prefix in)
+static uint8_t tenant_of(const struct mappings *m, int number)
 {
-	return p->first <= in.base && p->last >= prefix_last(in);
+	return m->table[number]->record.tenant;
+}
+
+static bool has_inside(const struct inside_range *p, uint8_t tenant, struct prefix in)
+{
+	return p->first <= inside_place(tenant, in.base) && p->last >= inside_place(tenant, prefix_last(in));
 }
 
 /* Whether a mapping in use has the addresses of a prefix, other than those of exceptions within it. */
 static bool has_itself(const struct mappings *m, int number, struct prefix in)
 {
+	const uint8_t tenant = tenant_of(m, number);
 	const struct inside_range *found = NULL;
 
 	for (unsigned k = 0; k < m->n_live; k++) {
 		const struct inside_range *p = &m->order[k];
 
-		if (has_inside(p, in) && (!found || p->last - p->first < found->last - found->first))
+		if (has_inside(p, tenant, in) && (!found || p->last - p->first < found->last - found->first))
 			found = p;
 	}
 	return found && found->number == number;
 }
 
-/* Whether a prefix in use lies directly in another one: there is none between the two. */
-static bool lies_directly_in(const struct mappings *m, struct prefix p, struct prefix in)
+/* Whether a prefix in use lies directly in another one of its tenant: there is none between the two. */
+static bool lies_directly_in(const struct mappings *m, const struct inside_range *range, struct prefix in)
 {
+	struct prefix p = inside_range_prefix(range);
+
 	if (!prefix_inside(p, in))
 		return false;
 	for (unsigned k = 0; k < m->n_live; k++) {
-		struct prefix q = prefix_of(m->order[k].first, m->order[k].last);
+		struct prefix q = inside_range_prefix(&m->order[k]);
 
-		if (prefix_inside(q, in) && prefix_inside(p, q))
+		if (inside_tenant(m->order[k].first) == inside_tenant(range->first) && prefix_inside(q, in) &&
+		    prefix_inside(p, q))
 			return false;
 	}
 	return true;
@@ -208,10 +218,11 @@ static bool lies_directly_in(const struct mappings *m, struct prefix p, struct p
 static void keep_exceptions(struct mappings *m, const struct mapping_drain *of)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct prefix in = prefix_of(m->order[k].first, m->order[k].last);
+		const struct prefix in = inside_range_prefix(&m->order[k]);
 
 		/* If there are too many, the sessions are left to expire; see MAX_DRAINS. */
-		if (lies_directly_in(m, in, of->in) && !mappings_drains_of(m, in, of->number) &&
+		if (inside_tenant(m->order[k].first) == tenant_of(m, of->number) &&
+		    lies_directly_in(m, &m->order[k], of->in) && !mappings_drains_of(m, in, of->number) &&
 		    mappings_drain_check(m, in) == 0)
 			mappings_add_drain(
 				m, &(struct mapping_drain){ .in = in, .number = of->number, .until_s = of->until_s });
@@ -336,10 +347,11 @@ static void remove_others(const struct mappings *m)
 }
 
 /* Whether addresses of a mapping in use may have sessions in a draining one. */
-static bool succeeds(const struct mappings *m, const struct geometry *g)
+static bool succeeds(const struct mappings *m, const struct mapping *record)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (prefixes_overlap(geometry_in(g), m->drain[i].in))
+		if (tenant_of(m, m->drain[i].number) == record->tenant &&
+		    prefixes_overlap(geometry_in(&record->geo), m->drain[i].in))
 			return true;
 	return false;
 }
@@ -359,7 +371,7 @@ static void set_succeeding(struct mappings *m, bool on)
 	for (unsigned k = 0; k < m->n_live; k++) {
 		int number = m->order[k].number;
 
-		if (succeeds(m, &m->table[number]->record.geo) == on)
+		if (succeeds(m, &m->table[number]->record) == on)
 			set_flag(m, number, MAPPING_SUCCEEDS, on);
 	}
 }
@@ -448,6 +460,13 @@ int mappings_of_overflow(const struct mappings *m, const struct overflow_key *ke
 
 	if (number >= 0 && overflow_key_is_of(&m->table[number]->record.geo, key))
 		return number;
+	/* Of tenants that share the inside address, only one has the outside address. */
+	if (number == -EEXIST) {
+		number = prefix_index_find(&m->out, key->out_addr);
+		if (number >= 0 && overflow_key_is_of(&m->table[number]->record.geo, key) &&
+		    prefix_index_find_inside(&m->in, tenant_of(m, number), key->in_addr) == number)
+			return number;
+	}
 	for (unsigned i = 0; i < m->n_drains; i++) {
 		const struct mapping_drain *d = &m->drain[i];
 

@@ -13,6 +13,7 @@
 
 #include "base/findings.h"
 #include "base/hash.h"
+#include "base/inside_runs.h"
 #include "tables/mappings.h"
 
 struct grants;
@@ -101,8 +102,11 @@ struct grant *grants_at(const struct grants *g, uint32_t out_addr, uint16_t port
 /* Whose port it is: that of a subscriber, not one that is reserved or rests; NULL: not granted. */
 const struct grant *grants_owner(const struct grants *g, uint32_t out_addr, uint16_t port);
 
-/* The first or, after `before`, the next one of an inside or of an outside address, in no order; NULL: no more. */
-struct grant *grants_of(const struct grants *g, uint32_t in_addr, const struct grant *before);
+/*
+ * The first or, after `before`, the next one of a subscriber, by inside_place() of base/inside_runs.h, or of an outside
+ * address, in no order; NULL: no more. An inside address alone, without a tenant, stands for those of all tenants.
+ */
+struct grant *grants_of(const struct grants *g, uint64_t place, const struct grant *before);
 struct grant *grants_on(const struct grants *g, uint32_t out_addr, const struct grant *before);
 
 /* All in turn, from *at on, which begins as 0; NULL: no more. Others may be added and removed meanwhile. */
@@ -112,7 +116,7 @@ struct grant *grants_walk(const struct grants *g, uint32_t *at);
 uint32_t grants_end(const struct grants *g);
 const struct grant *grants_get(const struct grants *g, uint32_t place);
 
-/* A number for a subscriber's next grant below `max`; -1: all are in use. */
+/* A number for the next grant of a subscriber of the outside address's tenant below `max`; -1: all are in use. */
 int grants_number(const struct grants *g, uint32_t in_addr, uint32_t out_addr, uint32_t max);
 
 /*

@@ -66,9 +66,9 @@ struct grant *grants_reserve(struct grants *g, const struct grant *like)
 }
 
 /* The next packet of the subscriber looks for a port again, although a search of this tick was in vain. */
-static void forget_search(const struct grants *g, uint32_t in_addr)
+static void forget_search(const struct grants *g, uint8_t tenant, uint32_t in_addr)
 {
-	int number = mappings_find_inside(g->m, in_addr);
+	int number = mappings_find_inside(g->m, tenant, in_addr);
 	struct subscriber *s =
 		number < 0 ? NULL
 			   : mappings_subscriber(g->m, number,
@@ -78,20 +78,12 @@ static void forget_search(const struct grants *g, uint32_t in_addr)
 		__atomic_store_n(&s->growth_vain, 0, __ATOMIC_RELEASE);
 }
 
-/* The tenant of an outside address's mapping. */
-static uint8_t tenant_of(const struct grants *g, uint32_t out_addr)
-{
-	int number = mappings_find_outside(g->m, out_addr);
-
-	return number < 0 ? 0 : mappings_get(g->m, number)->tenant;
-}
-
 int grants_make(struct grants *g, struct grant *grant)
 {
 	int r;
 
 	grant->until_s = 0;
-	grant->tenant = tenant_of(g, grant->out_addr);
+	grant->tenant = grant_tenant(g, grant->out_addr);
 	r = grant_write(g, grant, GRANT_OF_OUTSIDE);
 	if (r)
 		return r;
@@ -101,7 +93,7 @@ int grants_make(struct grants *g, struct grant *grant)
 		return r;
 	}
 	set_state(g, grant, GRANT_OPEN);
-	forget_search(g, grant->in_addr);
+	forget_search(g, grant->tenant, grant->in_addr);
 	return 0;
 }
 
@@ -153,8 +145,8 @@ void grants_settle_tenants(struct grants *g)
 	uint32_t at = 0;
 
 	for (struct grant *i; (i = grants_walk(g, &at));)
-		if (i->state == GRANT_OPEN && i->tenant != tenant_of(g, i->out_addr))
-			set_tenant(g, i, tenant_of(g, i->out_addr));
+		if (i->state == GRANT_OPEN && i->tenant != grant_tenant(g, i->out_addr))
+			set_tenant(g, i, grant_tenant(g, i->out_addr));
 }
 
 int grants_rest(struct grants *g, struct grant *grant, uint64_t ended, uint64_t until_s)
@@ -219,9 +211,10 @@ void grants_drop(struct grants *g, struct grant *grant)
 
 int grants_number(const struct grants *g, uint32_t in_addr, uint32_t out_addr, uint32_t max)
 {
+	const uint64_t place = inside_place(grant_tenant(g, out_addr), in_addr);
 	uint32_t used = 0;
 
-	for (const struct grant *i = grants_of(g, in_addr, NULL); i; i = grants_of(g, in_addr, i))
+	for (const struct grant *i = grants_of(g, place, NULL); i; i = grants_of(g, place, i))
 		if (i->state == GRANT_ASKED || i->state == GRANT_OPEN)
 			used |= 1U << i->number;
 	for (uint32_t k = 0; k < max && k < GROWTH_MAX_BLOCKS; k++)

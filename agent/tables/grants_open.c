@@ -208,7 +208,8 @@ static bool is_known(const struct grants *g, const struct grant_key *key)
 	if (key->direction == GRANT_OF_OUTSIDE)
 		grant = grants_find(g, key->addr, key->at);
 	else
-		for (grant = grants_of(g, key->addr, NULL); grant; grant = grants_of(g, key->addr, grant))
+		for (grant = grants_of(g, inside_place(key->tenant, key->addr), NULL); grant;
+		     grant = grants_of(g, inside_place(key->tenant, key->addr), grant))
 			if (grant->state == GRANT_OPEN && grant->number == key->at && grant->tenant == key->tenant)
 				break;
 	return grant && grant->state != GRANT_ASKED;

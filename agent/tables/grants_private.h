@@ -33,6 +33,9 @@ struct grant_value grant_value_of(const struct grant *grant, enum grant_directio
 int grant_write(const struct grants *g, const struct grant *grant, enum grant_direction direction);
 int grant_erase(const struct grants *g, const struct grant *grant, enum grant_direction direction);
 
+/* The tenant of an outside address's mapping; 0: none, or there is no mapping. */
+uint8_t grant_tenant(const struct grants *g, uint32_t out_addr);
+
 /* Adds to the figures, or takes from them. */
 void grant_tally(struct grants *g, const struct grant *grant, int by);
 

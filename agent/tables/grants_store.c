@@ -174,9 +174,21 @@ static struct grant *next_of(const struct grants *g, enum list list, uint32_t ad
 	return p ? &p->grant : NULL;
 }
 
-struct grant *grants_of(const struct grants *g, uint32_t in_addr, const struct grant *before)
+uint8_t grant_tenant(const struct grants *g, uint32_t out_addr)
 {
-	return next_of(g, BY_IN, in_addr, before);
+	int number = mappings_find_outside(g->m, out_addr);
+
+	return number < 0 ? 0 : mappings_get(g->m, number)->tenant;
+}
+
+struct grant *grants_of(const struct grants *g, uint64_t place, const struct grant *before)
+{
+	struct grant *found = next_of(g, BY_IN, inside_addr(place), before);
+
+	/* One that is reserved has no tenant yet. */
+	while (found && inside_tenant(place) && grant_tenant(g, found->out_addr) != inside_tenant(place))
+		found = next_of(g, BY_IN, inside_addr(place), found);
+	return found;
 }
 
 struct grant *grants_on(const struct grants *g, uint32_t out_addr, const struct grant *before)

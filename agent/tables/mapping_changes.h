@@ -55,7 +55,7 @@ void mappings_add_abort(struct mapping_job *job);
  * prefixes have no mapping, except for those of mappings within it, until the prefix is added, or mappings_release().
  * Otherwise packets would leave through a mapping that they have neither before nor after.
  */
-void mappings_hold(struct mappings *m, struct prefix in);
+void mappings_hold(struct mappings *m, uint8_t tenant, struct prefix in);
 void mappings_release(struct mappings *m);
 
 /*
@@ -67,8 +67,12 @@ int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uin
 /* Takes a retired mapping into use again; how may be NULL. Errors as for mappings_add_commit(). */
 int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, const struct mapping_handover *how);
 
-/* Deletes a mapping from the datapath and queues its memory for mappings_reclaim_step(). -ENOENT if there is none. */
+/*
+ * Deletes a mapping, found as by mappings_find() or mappings_find_of(), from the datapath and queues its memory for
+ * mappings_reclaim_step(). -ENOENT if there is none.
+ */
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out);
+int mappings_del_of(struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out);
 
 /*
  * Returns the memory of deleted mappings and aborted additions, a few milliseconds at a time. After each deletion or
@@ -95,6 +99,18 @@ int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, st
 int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update(struct mappings *m, const struct mapping_spec *spec);
 void mappings_update_abort(struct mappings *m, const struct mapping_spec *spec);
+
+/*
+ * Makes a mapping another tenant's, with its sessions. The other tenant must not have any of its inside addresses; if
+ * mappings lie within each other, all of them must follow before mappings are added or deleted.
+ */
+void mappings_set_tenant(struct mappings *m, int number, uint8_t tenant);
+
+/*
+ * Whether the datapath finds mappings for inside addresses that several tenants have, as it does unless told otherwise.
+ * Programs without tenants must not find them.
+ */
+void mappings_show_shared(struct mappings *m, bool shown);
 
 /* Changes how a mapping's blocks grow, also one that drains. */
 void mappings_set_growth(struct mappings *m, int number, struct growth_layout layout);

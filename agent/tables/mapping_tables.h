@@ -176,10 +176,10 @@ void mappings_publish_drains(struct mappings *m);
  * Enters a mapping's addresses in the map `untranslated`, or removes them; does nothing for a mapping with an outside
  * prefix. 0 or -errno.
  */
-int mappings_show_untranslated(const struct mappings *m, const struct geometry *g);
+int mappings_show_untranslated(const struct mappings *m, const struct mapping *record);
 /* Whether a key of the map is one of those that the addresses have there. */
-bool mappings_untranslated_key(const struct geometry *g, const struct prefix_key *key);
-void mappings_hide_untranslated(const struct mappings *m, const struct geometry *g);
+bool mappings_untranslated_key(const struct mapping *record, const struct tenant_prefix_key *key);
+void mappings_hide_untranslated(const struct mappings *m, const struct mapping *record);
 
 /* Adds a drain, and removes those that it covers. The caller must make sure that there is room, and publish it. */
 void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain);
@@ -209,6 +209,9 @@ static inline bool mapping_has_slots(const struct mapping *record)
 
 /* Waits until no packet in flight uses unlinked tables; their numbers and index nodes are then free. */
 void mappings_settle(struct mappings *m);
+
+/* The same for nodes that only changes of shared addresses have left behind. */
+void mappings_settle_index(struct mappings *m);
 
 /* Waits until former mappings that share inside or outside addresses with this one have left nothing behind. */
 void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);

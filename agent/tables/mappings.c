@@ -31,9 +31,7 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 
 void mappings_note_live(struct mappings *m, struct mapping_job *t)
 {
-	m->order[m->n_live++] =
-		(struct inside_range){ t->record.geo.in_base, t->record.geo.in_base + t->record.geo.last_subscriber,
-				       (uint16_t)t->number };
+	m->order[m->n_live++] = inside_range_of(t->record.tenant, geometry_in(&t->record.geo), (unsigned)t->number);
 	t->stage = TABLE_LIVE;
 	order_changed(m);
 }
@@ -59,14 +57,16 @@ void mapping_job_free(struct mapping_job *t)
 void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 {
 	unsigned at = 0;
+	int number;
 
 	while (m->order[at].number != t->number)
 		at++;
 	m->order[at] = m->order[--m->n_live];
 	order_changed(m);
 	/* Its replacement may have the same prefix. */
-	if (mappings_find(m, geometry_in(&t->record.geo), PREFIX_NONE) < 0)
-		mappings_hide_untranslated(m, &t->record.geo);
+	number = mappings_find_of(m, t->record.tenant, geometry_in(&t->record.geo), PREFIX_NONE);
+	if (number < 0 || mappings_get(m, number)->tenant != t->record.tenant)
+		mappings_hide_untranslated(m, &t->record);
 }
 
 static struct mapping_job *live(const struct mappings *m, int number)
@@ -77,9 +77,14 @@ static struct mapping_job *live(const struct mappings *m, int number)
 	return m->table[number];
 }
 
-int mappings_find_inside(const struct mappings *m, uint32_t in_addr)
+int mappings_find_any(const struct mappings *m, uint32_t in_addr)
 {
 	return prefix_index_find(&m->in, in_addr);
+}
+
+int mappings_find_inside(const struct mappings *m, uint8_t tenant, uint32_t in_addr)
+{
+	return tenant ? prefix_index_find_inside(&m->in, tenant, in_addr) : mappings_find_any(m, in_addr);
 }
 
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
@@ -87,16 +92,29 @@ int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
 	return prefix_index_find(&m->out, out_addr);
 }
 
-int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
+int mappings_find_of(const struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out)
 {
+	int found = -ENOENT;
+
 	for (unsigned k = 0; k < m->n_live; k++) {
 		const struct inside_range *p = &m->order[k];
-		const struct geometry *g = &m->table[p->number]->record.geo;
+		const struct mapping *record = &m->table[p->number]->record;
 
-		if (p->first == in.base && prefix_equal(geometry_in(g), in))
-			return prefix_equal(geometry_out(g), out) ? p->number : -ENOENT;
+		if (inside_addr(p->first) != in.base || !prefix_equal(geometry_in(&record->geo), in) ||
+		    !prefix_equal(geometry_out(&record->geo), out))
+			continue;
+		if (record->tenant == tenant)
+			return p->number;
+		/* Two tenants have different outside addresses, or none. */
+		if (!prefix_is_none(out) || !record->tenant || !tenant)
+			found = p->number;
 	}
-	return -ENOENT;
+	return found;
+}
+
+int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
+{
+	return mappings_find_of(m, 0, in, out);
 }
 
 int mappings_next(const struct mappings *m, int from)
@@ -132,9 +150,9 @@ int mappings_find_retired(const struct mappings *m, struct prefix in, struct pre
 	return -ENOENT;
 }
 
-int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last)
+int mappings_next_inside(const struct mappings *m, uint64_t place, uint64_t *ret_first, uint64_t *ret_last)
 {
-	for (size_t at = inside_run_at(m->run, m->n_runs, in_addr); at < m->n_runs; at++) {
+	for (size_t at = inside_run_at(m->run, m->n_runs, place); at < m->n_runs; at++) {
 		if (!mapping_has_slots(&m->table[m->run[at].number]->record))
 			continue;
 		*ret_first = m->run[at].first;
@@ -144,9 +162,9 @@ int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *r
 	return -1;
 }
 
-int mappings_around(const struct mappings *m, struct prefix in)
+int mappings_around(const struct mappings *m, uint8_t tenant, struct prefix in)
 {
-	return prefix_index_around(&m->in, in);
+	return prefix_index_around(&m->in, tenant, in);
 }
 
 const struct mapping *mappings_get(const struct mappings *m, int number)
@@ -205,9 +223,29 @@ static void binding_layout_store(struct binding_layout *at, struct binding_layou
 /* A mapping in use, or one that a change takes into use again. */
 int mappings_find_kept(const struct mappings *m, const struct mapping_spec *spec)
 {
-	int number = mappings_find(m, spec->in, spec->out);
+	int number = mappings_find_of(m, spec->tenant, spec->in, spec->out);
 
 	return number < 0 ? mappings_find_retired(m, spec->in, spec->out) : number;
+}
+
+/* Its untranslated prefixes are the new tenant's before they are no more the other's. */
+void mappings_set_tenant(struct mappings *m, int number, uint8_t tenant)
+{
+	struct mapping *record = &m->table[number]->record;
+	const struct mapping before = *record;
+
+	record->tenant = tenant;
+	if (m->table[number]->stage == TABLE_LIVE) {
+		for (unsigned k = 0; k < m->n_live; k++)
+			if (m->order[k].number == number)
+				m->order[k] = inside_range_of(tenant, geometry_in(&record->geo), (unsigned)number);
+		prefix_index_set_tenant(&m->in, (unsigned)number, tenant);
+		order_changed(m);
+	}
+	if (mappings_show_untranslated(m, record))
+		log_error("an untranslated prefix is not the tenant's yet; reload the configuration");
+	__atomic_store_n(&m->d->mapping[number].tenant, tenant, __ATOMIC_RELAXED);
+	mappings_hide_untranslated(m, &before);
 }
 
 int mappings_update(struct mappings *m, const struct mapping_spec *spec)
@@ -232,8 +270,8 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
-	record->tenant = spec->tenant;
-	__atomic_store_n(&shared->tenant, spec->tenant, __ATOMIC_RELAXED);
+	if (record->tenant != spec->tenant)
+		mappings_set_tenant(m, number, spec->tenant);
 	binding_preparation_finish(t, &bindings);
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);
@@ -278,11 +316,17 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 		m->on_leave(m->on_leave_arg);
 }
 
-void mappings_hold(struct mappings *m, struct prefix in)
+void mappings_hold(struct mappings *m, uint8_t tenant, struct prefix in)
 {
 	mappings_unsettle(m);
 	/* Without a free node nothing can be inserted there either. */
-	(void)prefix_index_hold(&m->in, in);
+	(void)prefix_index_hold(&m->in, tenant, in);
+	datapath_raise_epoch(m->d);
+}
+
+void mappings_show_shared(struct mappings *m, bool shown)
+{
+	prefix_index_show_shared(&m->in, shown);
 	datapath_raise_epoch(m->d);
 }
 
@@ -295,7 +339,12 @@ void mappings_release(struct mappings *m)
 
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 {
-	int number = mappings_find(m, in, out);
+	return mappings_del_of(m, 0, in, out);
+}
+
+int mappings_del_of(struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out)
+{
+	int number = mappings_find_of(m, tenant, in, out);
 	bool retired = number < 0;
 
 	if (retired)
@@ -305,7 +354,7 @@ int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 
 	/* Inside first, so that no further sessions are opened. */
 	if (!retired) {
-		mapping_limits_returned(m, prefix_index_around(&m->in, in));
+		mapping_limits_returned(m, mappings_around(m, m->table[number]->record.tenant, in));
 		prefix_index_remove(&m->in, in, (unsigned)number);
 	}
 	if (prefix_is_none(out))

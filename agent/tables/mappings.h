@@ -35,10 +35,22 @@ uint64_t memory_available(void);
 struct overflow_key;
 int mappings_of_overflow(const struct mappings *m, const struct overflow_key *key);
 
-/* Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. */
+/*
+ * Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. Several tenants may have the same inside prefix without an
+ * outside one: mappings_find_of() finds the one of the tenant, or the one that was there before there were tenants;
+ * mappings_find() any.
+ */
 int mappings_find(const struct mappings *m, struct prefix in, struct prefix out);
-int mappings_find_inside(const struct mappings *m, uint32_t in_addr);
+int mappings_find_of(const struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out);
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
+
+/*
+ * The mapping of a tenant that covers an inside address, or -ENOENT. tenant 0: there are no tenants, or it is not
+ * known, as for mappings_find_any().
+ */
+int mappings_find_inside(const struct mappings *m, uint8_t tenant, uint32_t in_addr);
+/* The same for an address whose tenant is not known: -EEXIST if several tenants have it. */
+int mappings_find_any(const struct mappings *m, uint32_t in_addr);
 
 /* Whether there cannot be more mappings, as those that drain count, too. */
 bool mappings_full(const struct mappings *m);
@@ -47,13 +59,14 @@ bool mappings_full(const struct mappings *m);
 int mappings_next(const struct mappings *m, int from);
 
 /*
- * The number of the mapping with sessions that covers an inside address, else of the next one above it, or -1: iterates
- * in order of address. *ret_first..*ret_last are its addresses there, for example up to those of a mapping within it.
+ * The number of the mapping with sessions that covers a place, inside_place() of base/inside_runs.h, else of the next
+ * one above it, or -1: iterates in order of tenant and address. *ret_first..*ret_last are its places there, all of one
+ * tenant, for example up to those of a mapping within it.
  */
-int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last);
+int mappings_next_inside(const struct mappings *m, uint64_t place, uint64_t *ret_first, uint64_t *ret_last);
 
-/* Number of the mapping with the longest inside prefix that contains this one, or -ENOENT. */
-int mappings_around(const struct mappings *m, struct prefix in);
+/* Number of the tenant's mapping with the longest inside prefix that contains this one, or -ENOENT. */
+int mappings_around(const struct mappings *m, uint8_t tenant, struct prefix in);
 
 /* The record of a mapping in use. */
 const struct mapping *mappings_get(const struct mappings *m, int number);

@@ -241,16 +241,17 @@ static bool drains_from(const struct mappings *m, int around)
 }
 
 /* Whether the prefixes fit the index, and the mapping to be replaced can drain. */
-static int check_link(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how,
+static int check_link(const struct mappings *m, const struct mapping *record, const struct mapping_handover *how,
 		      bool revive)
 {
+	const struct geometry *g = &record->geo;
 	int replaced = replaced_by(m, g, how), r = replaced < -1 ? replaced : 0;
 
 	if (!r && replaced < 0)
-		r = prefix_index_check(&m->in, geometry_in(g));
+		r = prefix_index_check(&m->in, record->tenant, geometry_in(g));
 	if (!r && g->out_plen != PLEN_NONE && !revive)
-		r = prefix_index_check(&m->out, geometry_out(g));
-	if (!r && how->drain_s && (replaced >= 0 || drains_from(m, prefix_index_around(&m->in, geometry_in(g)))))
+		r = prefix_index_check(&m->out, 0, geometry_out(g));
+	if (!r && how->drain_s && (replaced >= 0 || drains_from(m, mappings_around(m, record->tenant, geometry_in(g)))))
 		r = mappings_drain_check(m, geometry_in(g));
 	return r;
 }
@@ -277,7 +278,7 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 {
 	const struct geometry *g = &t->record.geo;
 	const struct prefix in = geometry_in(g);
-	int around = prefix_index_around(&m->in, in), replaced = replaced_by(m, g, how);
+	int around = mappings_around(m, t->record.tenant, in), replaced = replaced_by(m, g, how);
 	bool hidden = g->out_plen == PLEN_NONE;
 
 	if (replaced >= 0) {
@@ -298,9 +299,9 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 		if (drains)
 			begin_drain(m, in, around, false, how->drain_s);
 		if (hidden)
-			prefix_index_insert_hidden(&m->in, in, (unsigned)t->number);
+			prefix_index_insert_hidden(&m->in, t->record.tenant, in, (unsigned)t->number);
 		else
-			prefix_index_insert(&m->in, in, (unsigned)t->number);
+			prefix_index_insert(&m->in, t->record.tenant, in, (unsigned)t->number);
 		mappings_note_live(m, t);
 		if (!drains)
 			mappings_part(m, around, g);
@@ -316,11 +317,11 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 {
 	struct mappings *m = t->m;
 	const struct geometry *g = &t->record.geo;
-	int r = check_link(m, g, how, false), number = r ? r : free_number(m);
+	int r = check_link(m, &t->record, how, false), number = r ? r : free_number(m);
 
 	if (number == -ENOSPC) {
-		mappings_settle(m);
-		r = check_link(m, g, how, false);
+		mappings_settle_index(m);
+		r = check_link(m, &t->record, how, false);
 		number = r ? r : free_number(m);
 	}
 	if (number < 0)
@@ -330,7 +331,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	    !mapping_bindings_complete(t) || !mapping_limits_complete(t))
 		return -ENOMEM;
 	/* Before they leave the index: no packet may be dropped for lack of a mapping. */
-	r = mappings_show_untranslated(m, g);
+	r = mappings_show_untranslated(m, &t->record);
 	if (r)
 		return r;
 	mappings_settle_overlaps(m, g);
@@ -339,7 +340,7 @@ int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handove
 	m->d->mapping[number] = t->record;
 	if (g->out_plen != PLEN_NONE) {
 		mappings_widen_pool(m, g);
-		prefix_index_insert(&m->out, geometry_out(g), (unsigned)number);
+		prefix_index_insert(&m->out, 0, geometry_out(g), (unsigned)number);
 	}
 	mappings_enter(m, t, number);
 	/* From its first session on, it looks for sessions elsewhere. */
@@ -364,7 +365,7 @@ int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uin
 	if (r)
 		return r;
 	begin_drain(m, in, number, true, drain_s);
-	mapping_limits_returned(m, prefix_index_around(&m->in, in));
+	mapping_limits_returned(m, mappings_around(m, t->record.tenant, in));
 	prefix_index_remove(&m->in, in, (unsigned)number);
 	mappings_unset_live(m, t);
 	mappings_set_retired(m, t);
@@ -384,7 +385,7 @@ int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, con
 	if (!t)
 		return number;
 	how = how ? how : &none;
-	r = check_link(m, &t->record.geo, how, true);
+	r = check_link(m, &t->record, how, true);
 	if (r)
 		return r;
 	t->record.geo.flags = (uint8_t)((t->record.geo.flags & ~MAPPING_RETIRED) | MAPPING_SUCCEEDS);

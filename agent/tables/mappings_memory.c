@@ -111,7 +111,20 @@ static struct prefix largest_within(uint32_t first, uint32_t last)
 	return (struct prefix){ first, 32 };
 }
 
-/* The largest prefix of a mapping in which no other mapping lies. */
+/* Whether another tenant has some of the addresses of a run. */
+static bool is_shared(const struct mappings *m, const struct inside_run *run)
+{
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct inside_range *p = &m->order[k];
+
+		if (inside_tenant(p->first) != inside_tenant(run->first) &&
+		    inside_addr(p->first) <= inside_addr(run->last) && inside_addr(p->last) >= inside_addr(run->first))
+			return true;
+	}
+	return false;
+}
+
+/* The largest prefix of a mapping in which no other mapping lies, nor another tenant's. */
 static uint64_t hint_inside(const struct mappings *m, int number, uint16_t leaf)
 {
 	struct prefix found = { 0 };
@@ -120,9 +133,9 @@ static uint64_t hint_inside(const struct mappings *m, int number, uint16_t leaf)
 	for (size_t i = 0; i < m->n_runs; i++) {
 		struct prefix p;
 
-		if (m->run[i].number != number)
+		if (m->run[i].number != number || is_shared(m, &m->run[i]))
 			continue;
-		p = largest_within(m->run[i].first, m->run[i].last);
+		p = largest_within(inside_addr(m->run[i].first), inside_addr(m->run[i].last));
 		if (!any || p.plen < found.plen)
 			found = p;
 		any = true;
@@ -170,53 +183,51 @@ void mappings_settled(struct mappings *m)
 
 /* The map `untranslated` of <detnat/tables.h>: the prefixes of mappings without an outside one. */
 
-static struct prefix_key key_of(struct prefix p)
+/*
+ * The key of the prefix, of those that the addresses are cut into, that begins at an address; UINT64_MAX: there is
+ * none.
+ */
+static uint64_t next_untranslated(const struct mapping *record, uint64_t first, struct tenant_prefix_key *ret)
 {
-	return (struct prefix_key){ p.plen, htonl(p.base) };
-}
-
-/* The prefix, of those that the addresses are cut into, that begins at an address; UINT64_MAX: there is none. */
-static uint64_t next_untranslated(const struct geometry *g, uint64_t first, struct prefix_key *ret)
-{
-	uint64_t last = (uint64_t)g->in_base + g->last_subscriber;
+	uint64_t last = (uint64_t)record->geo.in_base + record->geo.last_subscriber;
 	struct prefix p;
 
 	if (first > last)
 		return UINT64_MAX;
 	p = prefix_first_of((uint32_t)first, (uint32_t)last);
-	*ret = key_of(p);
+	*ret = (struct tenant_prefix_key){ TENANT_BITS + p.plen, htonl(record->tenant), htonl(p.base) };
 	return (uint64_t)prefix_last(p) + 1;
 }
 
-bool mappings_untranslated_key(const struct geometry *g, const struct prefix_key *key)
+bool mappings_untranslated_key(const struct mapping *record, const struct tenant_prefix_key *key)
 {
-	struct prefix_key own;
+	struct tenant_prefix_key own;
 
-	for (uint64_t at = g->in_base; (at = next_untranslated(g, at, &own)) != UINT64_MAX;)
-		if (own.addr == key->addr && own.plen == key->plen)
+	for (uint64_t at = record->geo.in_base; (at = next_untranslated(record, at, &own)) != UINT64_MAX;)
+		if (own.addr == key->addr && own.tenant == key->tenant && own.plen == key->plen)
 			return true;
 	return false;
 }
 
-int mappings_show_untranslated(const struct mappings *m, const struct geometry *g)
+int mappings_show_untranslated(const struct mappings *m, const struct mapping *record)
 {
 	const uint32_t none = 0;
-	struct prefix_key key;
+	struct tenant_prefix_key key;
 	int r = 0;
 
-	if (g->out_plen != PLEN_NONE)
+	if (record->geo.out_plen != PLEN_NONE)
 		return 0;
-	for (uint64_t at = g->in_base; !r && (at = next_untranslated(g, at, &key)) != UINT64_MAX;)
+	for (uint64_t at = record->geo.in_base; !r && (at = next_untranslated(record, at, &key)) != UINT64_MAX;)
 		r = bpf_map_update_elem(m->d->untranslated, &key, &none, BPF_ANY);
 	return r;
 }
 
-void mappings_hide_untranslated(const struct mappings *m, const struct geometry *g)
+void mappings_hide_untranslated(const struct mappings *m, const struct mapping *record)
 {
-	struct prefix_key key;
+	struct tenant_prefix_key key;
 
-	if (g->out_plen != PLEN_NONE)
+	if (record->geo.out_plen != PLEN_NONE)
 		return;
-	for (uint64_t at = g->in_base; (at = next_untranslated(g, at, &key)) != UINT64_MAX;)
+	for (uint64_t at = record->geo.in_base; (at = next_untranslated(record, at, &key)) != UINT64_MAX;)
 		bpf_map_delete_elem(m->d->untranslated, &key);
 }

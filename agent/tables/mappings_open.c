@@ -26,16 +26,18 @@ struct survey {
 	bool whole[MAX_MAPPINGS];	/* inside: every address without another mapping leads to it */
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];
 	size_t n_runs;
-	uint64_t seen; /* addresses below this one have been compared with the runs */
+	uint64_t seen[256]; /* of each tenant: places below this one have been compared with the runs */
 };
 
-static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
+static void survey_leaf(uint32_t base, unsigned plen, int tenant, unsigned number, void *arg)
 {
 	struct survey *s = arg;
 	const struct geometry *g = &s->records[number].geo;
 	struct prefix own = s->outside ? geometry_out(g) : geometry_in(g);
 
-	if (own.plen != PLEN_RANGE && own.plen > 32)
+	if (tenant >= 0 && tenant != s->records[number].tenant)
+		s->strays[number] = true;
+	else if (own.plen != PLEN_RANGE && own.plen > 32)
 		s->strays[number] = true;
 	else if (!prefix_within((struct prefix){ .base = base, .plen = (uint8_t)plen }, own))
 		s->strays[number] = true;
@@ -57,27 +59,41 @@ static bool is_to_give_back(const struct survey *s, int retired, unsigned around
 	       s->records[around].geo.last_subscriber > s->records[retired].geo.last_subscriber;
 }
 
-/* Compares addresses below `end`, which all lead to this number (-1: to none), with the runs. */
-static void compare_until(struct survey *s, uint64_t end, int number)
+/* Compares a tenant's addresses below `end`, which all lead to this number (-1: to none), with the runs. */
+static void compare_until(struct survey *s, uint8_t tenant, uint64_t end, int number)
 {
-	while (s->seen < end) {
-		size_t at = inside_run_at(s->run, s->n_runs, (uint32_t)s->seen);
+	uint64_t *seen = &s->seen[tenant];
+
+	end += inside_place(tenant, 0);
+	while (*seen < end) {
+		size_t at = inside_run_at(s->run, s->n_runs, *seen);
 
 		if (at == s->n_runs || s->run[at].first >= end)
 			break;
 		if (s->run[at].number != number && !is_to_give_back(s, number, s->run[at].number))
 			s->whole[s->run[at].number] = false;
-		s->seen = (uint64_t)s->run[at].last + 1;
+		*seen = s->run[at].last + 1;
 	}
-	s->seen = end;
+	*seen = end;
 }
 
-static void compare_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
+static void compare_leaf(uint32_t base, unsigned plen, int tenant, unsigned number, void *arg)
 {
 	struct survey *s = arg;
+	uint8_t of = tenant < 0 ? s->records[number].tenant : (uint8_t)tenant;
 
-	compare_until(s, base, -1);
-	compare_until(s, base + prefix_size(plen), (int)number);
+	compare_until(s, of, base, -1);
+	compare_until(s, of, base + prefix_size(plen), (int)number);
+}
+
+/* Compares all inside addresses with the runs. */
+static void compare_all(const struct mappings *m, struct survey *s)
+{
+	for (unsigned tenant = 0; tenant < ARRAY_SIZE(s->seen); tenant++)
+		s->seen[tenant] = inside_place((uint8_t)tenant, 0);
+	prefix_index_walk(&m->in, compare_leaf, s);
+	for (unsigned tenant = 0; tenant < ARRAY_SIZE(s->seen); tenant++)
+		compare_until(s, (uint8_t)tenant, 1ULL << 32, -1);
 }
 
 static bool is_retiring(const struct mappings *m, int number)
@@ -111,11 +127,10 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 		if (in->retired[number])
 			continue;
 		in->whole[number] = true;
-		prefix[n++] = (struct inside_range){ g->in_base, g->in_base + g->last_subscriber, (uint16_t)number };
+		prefix[n++] = inside_range_of(record->tenant, geometry_in(g), number);
 	}
 	in->n_runs = inside_runs(prefix, n, in->run);
-	prefix_index_walk(&m->in, compare_leaf, in);
-	compare_until(in, 1ULL << 32, -1);
+	compare_all(m, in);
 	/* Mappings without translation have no entries, only their record. */
 	for (size_t i = 0; i < n; i++)
 		if (is_untranslated(&m->d->mapping[prefix[i].number]))
@@ -174,7 +189,7 @@ static int take_over(struct mappings *m, int number, bool retired)
 	}
 	t->record.geo.flags &= (uint8_t)~MAPPING_RETIRED;
 	record->geo.flags = t->record.geo.flags;
-	prefix_index_own(&m->in, (unsigned)number, geometry_in(&record->geo), is_untranslated(record));
+	prefix_index_own(&m->in, (unsigned)number, record->tenant, geometry_in(&record->geo), is_untranslated(record));
 	mappings_note_live(m, take_pointer(t));
 	return 0;
 }
@@ -183,9 +198,9 @@ static int take_over(struct mappings *m, int number, bool retired)
 static void end_parts(struct mappings *m)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+		const struct mapping *record = &m->table[m->order[k].number]->record;
 
-		mappings_part(m, prefix_index_around(&m->in, geometry_in(g)), g);
+		mappings_part(m, mappings_around(m, record->tenant, geometry_in(&record->geo)), &record->geo);
 	}
 }
 
@@ -206,12 +221,12 @@ static void settle_drains(struct mappings *m)
 }
 
 /* Whether a key of the map is one of the prefixes of a mapping that is not translated. */
-static bool is_untranslated_piece(const struct mappings *m, const struct prefix_key *key)
+static bool is_untranslated_piece(const struct mappings *m, const struct tenant_prefix_key *key)
 {
 	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+		const struct mapping *record = &m->table[m->order[k].number]->record;
 
-		if (g->out_plen == PLEN_NONE && mappings_untranslated_key(g, key))
+		if (record->geo.out_plen == PLEN_NONE && mappings_untranslated_key(record, key))
 			return true;
 	}
 	return false;
@@ -220,8 +235,8 @@ static bool is_untranslated_piece(const struct mappings *m, const struct prefix_
 /* Removes prefixes without a mapping from the map `untranslated`, and enters missing ones. Returns 0 or -errno. */
 static int settle_untranslated(const struct mappings *m)
 {
-	_cleanup_free_ struct prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
-	struct prefix_key key, *at = NULL;
+	_cleanup_free_ struct tenant_prefix_key *stale = calloc(MAX_MAPPINGS, sizeof(*stale));
+	struct tenant_prefix_key key, *at = NULL;
 	unsigned n = 0;
 
 	if (!stale)
@@ -234,7 +249,7 @@ static int settle_untranslated(const struct mappings *m)
 	while (n--)
 		bpf_map_delete_elem(m->d->untranslated, &stale[n]);
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
-		int r = mappings_show_untranslated(m, &mappings_get(m, number)->geo);
+		int r = mappings_show_untranslated(m, mappings_get(m, number));
 
 		if (r)
 			return r;

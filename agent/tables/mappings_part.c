@@ -76,7 +76,7 @@ bool mapping_part_step(struct mapping_job *t)
 		uint32_t n = t->part_first + (uint32_t)t->told++;
 
 		/* If the exception has been deleted meanwhile, the sessions belong to the mapping again. */
-		if (mappings_find_inside(m, t->record.geo.in_base + n) != t->number)
+		if (mappings_find_inside(m, t->part_of->record.tenant, t->record.geo.in_base + n) != t->number)
 			end_subscriber(t, n);
 		if (monotonic_us() >= deadline_us)
 			return t->told == t->n_subscribers;

@@ -73,6 +73,15 @@ void mappings_settle(struct mappings *m)
 		background_wait(&m->grace);
 }
 
+void mappings_settle_index(struct mappings *m)
+{
+	mappings_settle(m);
+	if (!prefix_index_unsettled(&m->in))
+		return;
+	datapath_grace_period(m->d);
+	prefix_index_settle(&m->in);
+}
+
 /* The tables on their way out to which an overflow session belongs, or NULL. */
 static struct mapping_job *owner_of(const struct mappings *m, const struct overflow_key *in2out)
 {

@@ -134,25 +134,25 @@ static int compare_addresses(const void *a, const void *b)
 {
 	const struct overflow_key *x = a, *y = b;
 
-	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
+	return (overflow_heap_place(x) > overflow_heap_place(y)) - (overflow_heap_place(x) < overflow_heap_place(y));
 }
 
 static const struct heap_type keys = { .item_size = sizeof(struct overflow_key), .compare = compare_addresses };
 _Static_assert(sizeof(struct overflow_key) <= HEAP_ITEM_MAX, "fits into a heap");
 
-/* The median of the addresses, found by quickselect, which reorders the keys. */
-static uint32_t median_addr(struct overflow_key *key, size_t n)
+/* The median of the places, found by quickselect, which reorders the keys. */
+static uint64_t median_place(struct overflow_key *key, size_t n)
 {
 	size_t low = 0, high = n - 1, middle = n / 2;
 
 	while (low < high) {
-		uint32_t pivot = key[(low + high) / 2].in_addr;
+		uint64_t pivot = overflow_heap_place(&key[(low + high) / 2]);
 		size_t i = low, j = high;
 
 		for (;; i++, j--) {
-			while (key[i].in_addr < pivot)
+			while (overflow_heap_place(&key[i]) < pivot)
 				i++;
-			while (key[j].in_addr > pivot)
+			while (overflow_heap_place(&key[j]) > pivot)
 				j--;
 			if (i >= j)
 				break;
@@ -167,19 +167,19 @@ static uint32_t median_addr(struct overflow_key *key, size_t n)
 		else
 			low = j + 1;
 	}
-	return key[middle].in_addr;
+	return overflow_heap_place(&key[middle]);
 }
 
-/* Drops the upper half of the addresses. */
+/* Drops the upper half of the places. */
 static void cut(struct overflow_heap *h)
 {
 	struct overflow_key *key = h->heap.items;
 	size_t kept = 0;
 
-	h->end = median_addr(key, h->heap.n);
+	h->end = median_place(key, h->heap.n);
 	h->cut = true;
 	for (size_t i = 0; i < h->heap.n; i++)
-		if (key[i].in_addr < h->end)
+		if (overflow_heap_place(&key[i]) < h->end)
 			key[kept++] = key[i];
 	h->heap.n = kept;
 	heap_rebuild(&keys, &h->heap);
@@ -189,7 +189,7 @@ int overflow_heap_push(struct overflow_heap *h, const struct overflow_key *key)
 {
 	if (h->heap.n == overflow_heap_max)
 		cut(h);
-	if (h->cut && key->in_addr >= h->end)
+	if (h->cut && overflow_heap_place(key) >= h->end)
 		return 0;
 	return heap_push(&keys, &h->heap, key);
 }

@@ -10,6 +10,7 @@
 #include <detnat/tables.h>
 
 #include "base/heap.h"
+#include "base/inside_runs.h"
 #include "datapath/datapath.h"
 
 /* Entries fetched from the kernel at a time. */
@@ -84,9 +85,9 @@ static inline void limit_line_ended(struct limit_line *line, uint8_t proto)
 }
 
 /*
- * Keys of overflow sessions in order of inside address: a heap, so that they never have to be sorted all at once. It
- * holds at most overflow_heap_max keys of 20 octets. Of more keys it keeps those with the lowest addresses; the others
- * must be gathered again once these are used up.
+ * Keys of overflow sessions in order of tenant, whose number is in their pad, and inside address: a heap, so that they
+ * never have to be sorted all at once. It holds at most overflow_heap_max keys of 20 octets. Of more keys it keeps
+ * those with the lowest addresses; the others must be gathered again once these are used up.
  */
 
 /* At least twice as many as one subscriber may have; tests lower it. */
@@ -95,9 +96,14 @@ extern size_t overflow_heap_max;
 /* Zero-initialised. */
 struct overflow_heap {
 	struct heap heap;
-	bool cut; /* keys of addresses from `end` on were omitted */
-	uint32_t end;
+	bool cut; /* keys of places from `end` on were omitted */
+	uint64_t end;
 };
+
+static inline uint64_t overflow_heap_place(const struct overflow_key *key)
+{
+	return inside_place((uint8_t)key->pad, key->in_addr);
+}
 
 /* Adds a key, unless its address is beyond the cut. 0 or -ENOMEM. */
 int overflow_heap_push(struct overflow_heap *h, const struct overflow_key *key);

@@ -13,6 +13,7 @@
 #include <detnat/portmaps.h>
 
 #include "base/findings.h"
+#include "base/inside_runs.h"
 #include "tables/mappings.h"
 
 struct portmaps;
@@ -21,6 +22,7 @@ struct portmap {
 	struct endpoint in;
 	struct endpoint out;
 	uint8_t proto;	    /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t tenant;	    /* number of its subscriber's tenant, set by portmaps_put(); 0: none */
 	uint8_t origin;	    /* enum portmap_origin */
 	uint8_t peer;	    /* number of the gateway that announced a lease; 0: this gateway's own */
 	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin uses it */
@@ -63,10 +65,14 @@ void portmaps_on_change(struct portmaps *p, portmap_visit changed, void *arg);
 
 /* NULL: there is none. Valid until the next change. */
 const struct portmap *portmaps_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out);
-const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in);
+/* Of a tenant; 0: there are none, or any. */
+const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t tenant, uint8_t proto, struct endpoint in);
 
-/* The first or, after `before`, the next portmap of an inside address, in no order; NULL: no more. */
-const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, const struct portmap *before);
+/*
+ * The first or, after `before`, the next portmap of a subscriber, by inside_place() of base/inside_runs.h, in no order;
+ * NULL: no more. An inside address alone, without a tenant, stands for those of all tenants.
+ */
+const struct portmap *portmaps_of(const struct portmaps *p, uint64_t place, const struct portmap *before);
 
 /* The same for all portmaps. */
 const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before);
@@ -90,6 +96,9 @@ void portmaps_traffic(const struct portmaps *p, const struct portmap *portmap, s
 
 /* Marks subscribers in a prefix that have portmaps, in their records, as records of a new mapping have no marks. */
 void portmaps_mark(const struct portmaps *p, struct prefix in);
+
+/* Makes each portmap its mapping's tenant's, after mappings have got tenants, or have none any more. */
+void portmaps_settle_tenants(struct portmaps *p);
 
 /* Compares the map and the subscribers' records with the agent's records. Returns the number of portmaps compared. */
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings);

@@ -11,10 +11,10 @@
 
 struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction)
 {
-	struct endpoint e = direction == PORTMAP_OUT2IN ? m->out : m->in;
-
+	if (direction == PORTMAP_IN2OUT)
+		return portmap_key_inside(m->tenant, m->in.addr, m->in.port, m->proto);
 	return (struct portmap_key){
-		.addr = e.addr, .port = e.port, .proto = m->proto, .direction = (uint8_t)direction
+		.addr = m->out.addr, .port = m->out.port, .proto = m->proto, .direction = PORTMAP_OUT2IN
 	};
 }
 
@@ -34,10 +34,11 @@ struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_dire
 	return v;
 }
 
-/* The record of the subscriber behind an inside address, whose outside address is *ret_out; NULL: no mapping. */
-static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, uint32_t *ret_out)
+/* The record of the subscriber of a place, whose outside address is *ret_out; NULL: no mapping. */
+static struct subscriber *record_of(const struct mappings *m, uint64_t place, uint32_t *ret_out)
 {
-	int number = mappings_find_inside(m, in_addr);
+	uint32_t in_addr = inside_addr(place);
+	int number = mappings_find_inside(m, inside_tenant(place), in_addr);
 	const struct geometry *g = number < 0 ? NULL : &mappings_get(m, number)->geo;
 
 	if (!g)
@@ -46,16 +47,26 @@ static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, 
 	return mappings_subscriber(m, number, mapping_subscriber(g, in_addr));
 }
 
+uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m)
+{
+	int number = mappings_find_any(p->m, m->in.addr);
+
+	/* Of tenants that share the inside address, only one has the outside address. */
+	if (number == -EEXIST)
+		number = mappings_find_outside(p->m, m->out.addr);
+	return number < 0 ? m->tenant : mappings_get(p->m, number)->tenant;
+}
+
 /* More portmaps than this are taken to have every bit. */
 #define PORTMAPS_READ 128
 
 /* The bits of the ports of a subscriber's portmaps. */
-static void bits_of(const struct portmaps *p, uint32_t in_addr, uint16_t *ret_in, uint16_t *ret_out)
+static void bits_of(const struct portmaps *p, uint64_t place, uint16_t *ret_in, uint16_t *ret_out)
 {
 	size_t n = 0;
 
 	*ret_in = *ret_out = 0;
-	for (const struct portmap *m = portmaps_of(p, in_addr, NULL); m; m = portmaps_of(p, in_addr, m)) {
+	for (const struct portmap *m = portmaps_of(p, place, NULL); m; m = portmaps_of(p, place, m)) {
 		*ret_in |= n < PORTMAPS_READ ? portmap_bit(m->proto, m->in.port) : 0xffff;
 		*ret_out |= n < PORTMAPS_READ ? portmap_bit(m->proto, m->out.port) : 0xffff;
 		if (n++ == PORTMAPS_READ)
@@ -67,7 +78,7 @@ static void bits_of(const struct portmaps *p, uint32_t in_addr, uint16_t *ret_in
 static void announce(const struct portmaps *p, const struct portmap *m)
 {
 	uint32_t out;
-	struct subscriber *s = record_of(p->m, m->in.addr, &out);
+	struct subscriber *s = record_of(p->m, portmap_place(m), &out);
 
 	if (!s)
 		return;
@@ -75,30 +86,30 @@ static void announce(const struct portmaps *p, const struct portmap *m)
 	__atomic_fetch_or(&s->portmap_out, portmap_bit(m->proto, m->out.port), __ATOMIC_RELEASE);
 }
 
-void portmap_flag(const struct portmaps *p, uint32_t in_addr)
+void portmap_flag(const struct portmaps *p, uint64_t place)
 {
 	uint32_t out;
 	uint16_t in_bits, out_bits;
-	struct subscriber *s = record_of(p->m, in_addr, &out);
+	struct subscriber *s = record_of(p->m, place, &out);
 
 	if (!s)
 		return;
-	bits_of(p, in_addr, &in_bits, &out_bits);
+	bits_of(p, place, &in_bits, &out_bits);
 	__atomic_store_n(&s->portmap_in, in_bits, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->portmap_out, out_bits, __ATOMIC_RELEASE);
-	if (portmaps_of(p, in_addr, NULL))
+	if (portmaps_of(p, place, NULL))
 		__atomic_fetch_or(&s->overflow, SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
 	else
 		__atomic_fetch_and(&s->overflow, ~SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
 }
 
-bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr)
+bool portmap_is_flagged(const struct portmaps *p, uint64_t place)
 {
 	uint32_t out;
 	uint16_t in_bits, out_bits;
-	const struct subscriber *s = record_of(p->m, in_addr, &out);
+	const struct subscriber *s = record_of(p->m, place, &out);
 
-	bits_of(p, in_addr, &in_bits, &out_bits);
+	bits_of(p, place, &in_bits, &out_bits);
 	return s && __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS &&
 	       !(in_bits & ~__atomic_load_n(&s->portmap_in, __ATOMIC_ACQUIRE)) &&
 	       !(out_bits & ~__atomic_load_n(&s->portmap_out, __ATOMIC_ACQUIRE));
@@ -230,13 +241,13 @@ static void tell_act(const struct portmaps *p, const struct portmap *m, bool end
 static int put(struct portmaps *p, const struct portmap *m)
 {
 	uint32_t out;
-	struct portmap *known = portmap_find(p, INDEX_BY_OUT, m->proto, m->out);
+	struct portmap *known = portmap_find(p, m->proto, m->out);
 	int r;
 
-	if (!record_of(p->m, m->in.addr, &out) || out != m->out.addr)
+	if (!record_of(p->m, portmap_place(m), &out) || out != m->out.addr)
 		return -EADDRNOTAVAIL;
 	if (!known)
-		known = portmap_find(p, INDEX_BY_IN, m->proto, m->in);
+		known = portmap_find_inside(p, m->tenant, m->proto, m->in);
 	if (known)
 		return renew(p, known, m);
 	if (p->n_of[m->origin] >= room_of(p, m->origin))
@@ -249,26 +260,29 @@ static int put(struct portmaps *p, const struct portmap *m)
 	if (r) {
 		erase_all(p, m);
 		portmap_forget(p, m->proto, m->out);
-		portmap_flag(p, m->in.addr);
+		portmap_flag(p, portmap_place(m));
 		return r;
 	}
-	portmap_flag(p, m->in.addr);
+	portmap_flag(p, portmap_place(m));
 	tell(p, m, true);
 	return 0;
 }
 
 int portmaps_put(struct portmaps *p, const struct portmap *m)
 {
-	int r = put(p, m);
+	struct portmap of = *m;
+	int r;
 
+	of.tenant = portmap_tenant(p, m);
+	r = put(p, &of);
 	if (!r)
-		tell_act(p, m, false);
+		tell_act(p, &of, false);
 	return r;
 }
 
 int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	const struct portmap *known = portmap_find(p, INDEX_BY_OUT, proto, out);
+	const struct portmap *known = portmap_find(p, proto, out);
 
 	if (known)
 		tell_act(p, known, true);
@@ -277,7 +291,7 @@ int portmaps_end(struct portmaps *p, uint8_t proto, struct endpoint out)
 
 int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	const struct portmap *known = portmap_find(p, INDEX_BY_OUT, proto, out);
+	const struct portmap *known = portmap_find(p, proto, out);
 	struct portmap m;
 
 	if (!known)
@@ -285,9 +299,30 @@ int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 	m = *known;
 	erase_all(p, &m);
 	portmap_forget(p, proto, out);
-	portmap_flag(p, m.in.addr);
+	portmap_flag(p, portmap_place(&m));
 	tell(p, &m, false);
 	return 0;
+}
+
+/* From inside it is found by the one key or the other at any time. */
+static void set_tenant(struct portmaps *p, struct portmap *m, uint8_t tenant)
+{
+	const struct portmap before = *m;
+
+	m->tenant = tenant;
+	if (portmap_write(p, m, PORTMAP_IN2OUT))
+		log_error("a portmap is not its tenant's yet; `detnatctl check --repair` tries again");
+	erase(p, &before, PORTMAP_IN2OUT);
+}
+
+void portmaps_settle_tenants(struct portmaps *p)
+{
+	for (const struct portmap *i = portmaps_next(p, NULL); i; i = portmaps_next(p, i)) {
+		uint8_t tenant = portmap_tenant(p, i);
+
+		if (tenant != i->tenant)
+			set_tenant(p, portmap_find(p, i->proto, i->out), tenant);
+	}
 }
 
 void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct portmap_traffic *ret)
@@ -303,7 +338,7 @@ void portmaps_mark(const struct portmaps *p, struct prefix in)
 {
 	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
 		if (prefix_holds(in, m->in.addr))
-			portmap_flag(p, m->in.addr);
+			portmap_flag(p, portmap_place(m));
 }
 
 bool portmap_filters_add(struct portmap_filters *f, uint32_t addr, uint8_t plen, uint16_t port)

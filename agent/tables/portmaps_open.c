@@ -14,11 +14,12 @@
 static struct portmap portmap_of_entry(const struct portmap_key *key, const struct portmap_value *value)
 {
 	struct endpoint own = { key->addr, key->port }, other = { value->addr, value->port };
-	bool out2in = key->direction == PORTMAP_OUT2IN;
+	bool out2in = portmap_key_direction(key) == PORTMAP_OUT2IN;
 	struct portmap m = {
 		.in = out2in ? other : own,
 		.out = out2in ? own : other,
-		.proto = key->proto,
+		.proto = portmap_key_proto(key),
+		.tenant = portmap_key_tenant(key),
 		.origin = value->origin,
 		.peer = value->peer,
 		.expires_s = value->expires_s,
@@ -30,7 +31,10 @@ static struct portmap portmap_of_entry(const struct portmap_key *key, const stru
 
 static bool entry_is_valid(const struct portmap_key *key, const struct portmap_value *value)
 {
-	return (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP) && key->direction <= PORTMAP_OUT2IN &&
+	const uint8_t proto = portmap_key_proto(key);
+
+	return (proto == IPPROTO_TCP || proto == IPPROTO_UDP) &&
+	       (portmap_key_direction(key) == PORTMAP_IN2OUT || !portmap_key_tenant(key)) &&
 	       value->origin < N_PORTMAP_ORIGINS;
 }
 
@@ -83,9 +87,9 @@ static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
 /* Whether the agent knows a portmap with filters under a key. */
 static bool has_filters(const struct portmaps *p, const struct portmap_key *key)
 {
-	const struct portmap *m = portmap_find(p, INDEX_BY_OUT, key->proto, (struct endpoint){ key->addr, key->port });
+	const struct portmap *m = portmap_find(p, key->proto, (struct endpoint){ key->addr, key->port });
 
-	return m && m->filters.n && key->direction == PORTMAP_OUT2IN;
+	return m && m->filters.n && portmap_key_direction(key) == PORTMAP_OUT2IN;
 }
 
 /* Removes filters to which no portmap refers, left by a killed agent. */
@@ -101,6 +105,30 @@ static int drop_stray_filters(const struct portmaps *p)
 	return r;
 }
 
+/* Whether the map has a portmap's entry from inside, with its tenant: another than its mapping's after a kill. */
+static bool find_inside(const struct portmaps *p, struct portmap *m)
+{
+	m->tenant = portmap_tenant(p, m);
+	if (map_has(p, m, PORTMAP_IN2OUT))
+		return true;
+	for (unsigned tenant = 0; tenant <= UINT8_MAX; tenant++) {
+		m->tenant = (uint8_t)tenant;
+		if (map_has(p, m, PORTMAP_IN2OUT))
+			return true;
+	}
+	return false;
+}
+
+/* Whether an entry is half of a portmap that the map has, and no other entry is that half. */
+static bool is_whole(const struct portmaps *p, const struct portmap_key *key, struct portmap *m)
+{
+	const uint8_t tenant = m->tenant;
+
+	if (portmap_key_direction(key) == PORTMAP_OUT2IN)
+		return find_inside(p, m);
+	return map_has(p, m, PORTMAP_OUT2IN) && find_inside(p, m) && m->tenant == tenant;
+}
+
 static int take_over(struct portmaps *p)
 {
 	_cleanup_free_ struct portmap_key *keys = NULL;
@@ -114,11 +142,10 @@ static int take_over(struct portmaps *p)
 		if (bpf_map_lookup_elem(p->map, &keys[i], &value))
 			continue;
 		m = portmap_of_entry(&keys[i], &value);
-		if (!entry_is_valid(&keys[i], &value) || !map_has(p, &m, PORTMAP_OUT2IN) ||
-		    !map_has(p, &m, PORTMAP_IN2OUT) || read_filters(p, &m)) {
+		if (!entry_is_valid(&keys[i], &value) || !is_whole(p, &keys[i], &m) || read_filters(p, &m)) {
 			bpf_map_delete_elem(p->map, &keys[i]);
 			halves++;
-		} else if (keys[i].direction == PORTMAP_OUT2IN) {
+		} else if (portmap_key_direction(&keys[i]) == PORTMAP_OUT2IN) {
 			r = portmap_store(p, &m);
 		}
 	}
@@ -127,7 +154,9 @@ static int take_over(struct portmaps *p)
 	if (!r)
 		r = drop_stray_filters(p);
 	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
-		portmap_flag(p, m->in.addr);
+		portmap_flag(p, portmap_place(m));
+	if (!r)
+		portmaps_settle_tenants(p);
 	return r;
 }
 
@@ -179,10 +208,10 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 			     "the datapath's filters for the portmap of port %u are not those that its client has set",
 			     m->out.port);
 	}
-	if (portmap_is_flagged(p, m->in.addr))
+	if (portmap_is_flagged(p, portmap_place(m)))
 		return;
 	if (repair)
-		portmap_flag(p, m->in.addr);
+		portmap_flag(p, portmap_place(m));
 	findings_add(findings, FINDING_PORTMAP, repair, addr_format(m->in.addr, in),
 		     "its record does not show its portmaps, so packets that it sends do not use them");
 }
@@ -191,9 +220,13 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 static void audit_entry(const struct portmaps *p, const struct portmap_key *key, bool repair, struct findings *findings)
 {
 	struct endpoint e = { key->addr, key->port };
+	const struct portmap *known;
 	char addr[ADDR_TEXT];
 
-	if (portmap_find(p, key->direction == PORTMAP_OUT2IN ? INDEX_BY_OUT : INDEX_BY_IN, key->proto, e))
+	known = portmap_key_direction(key) == PORTMAP_OUT2IN
+			? portmap_find(p, portmap_key_proto(key), e)
+			: portmap_find_inside(p, portmap_key_tenant(key), portmap_key_proto(key), e);
+	if (known && (portmap_key_direction(key) == PORTMAP_OUT2IN || known->tenant == portmap_key_tenant(key)))
 		return;
 	findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->map, key),
 		     addr_format(key->addr, addr), "the datapath has a portmap of port %u that the agent does not know",

@@ -9,8 +9,6 @@
 #include "base/hash.h"
 #include "tables/portmap_table.h"
 
-enum portmap_index { INDEX_BY_OUT, INDEX_BY_IN };
-
 struct portmaps {
 	struct mappings *m;
 	int map;
@@ -27,13 +25,23 @@ struct portmaps {
 	void *acted_arg;
 };
 
-/* By its inside or outside endpoint; NULL: none. */
-struct portmap *portmap_find(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e);
+/* By its outside endpoint, or by its inside one, of any tenant if that is 0; NULL: none. */
+struct portmap *portmap_find(const struct portmaps *p, uint8_t proto, struct endpoint out);
+struct portmap *portmap_find_inside(const struct portmaps *p, uint8_t tenant, uint8_t proto, struct endpoint in);
+
+/* The subscriber of a portmap. */
+static inline uint64_t portmap_place(const struct portmap *m)
+{
+	return inside_place(m->tenant, m->in.addr);
+}
 
 /* Keeps a copy of a new portmap. 0 or -ENOMEM. */
 int portmap_store(struct portmaps *p, const struct portmap *m);
 void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out);
 void portmap_store_free(struct portmaps *p);
+
+/* The tenant of its inside address; of an address without a mapping, the one that it had. */
+uint8_t portmap_tenant(const struct portmaps *p, const struct portmap *m);
 
 /* The entries of the datapath's map. */
 struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction);
@@ -47,7 +55,7 @@ int portmap_write_filters(const struct portmaps *p, const struct portmap *m);
 bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m);
 
 /* Sets flag and bits in a subscriber's record by its portmaps. */
-void portmap_flag(const struct portmaps *p, uint32_t in_addr);
-bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr);
+void portmap_flag(const struct portmaps *p, uint64_t place);
+bool portmap_is_flagged(const struct portmaps *p, uint64_t place);
 
 #endif

@@ -109,7 +109,7 @@ int portmap_store(struct portmaps *p, const struct portmap *m)
 	return 0;
 }
 
-static struct portmap *find_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out)
+struct portmap *portmap_find(const struct portmaps *p, uint8_t proto, struct endpoint out)
 {
 	const struct place like = { .portmap = { .proto = proto, .out = out } };
 	struct place *place = hash_find(&places, &p->by_out, &like);
@@ -117,7 +117,7 @@ static struct portmap *find_by_out(const struct portmaps *p, uint8_t proto, stru
 	return place ? &place->portmap : NULL;
 }
 
-static struct portmap *find_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in)
+struct portmap *portmap_find_inside(const struct portmaps *p, uint8_t tenant, uint8_t proto, struct endpoint in)
 {
 	uint64_t hash = hash_of(proto, in);
 	uint32_t number;
@@ -125,20 +125,15 @@ static struct portmap *find_by_in(const struct portmaps *p, uint8_t proto, struc
 	for (uint32_t step = 0; hash_index_next(&p->by_in, hash, &step, &number);) {
 		struct portmap *m = &place_at(p, number)->portmap;
 
-		if (m->proto == proto && endpoint_equal(m->in, in))
+		if (m->proto == proto && endpoint_equal(m->in, in) && (!tenant || m->tenant == tenant))
 			return m;
 	}
 	return NULL;
 }
 
-struct portmap *portmap_find(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e)
-{
-	return index == INDEX_BY_OUT ? find_by_out(p, proto, e) : find_by_in(p, proto, e);
-}
-
 void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	struct portmap *m = find_by_out(p, proto, out);
+	struct portmap *m = portmap_find(p, proto, out);
 	struct place *place;
 
 	if (!m)
@@ -160,20 +155,22 @@ void portmap_store_free(struct portmaps *p)
 
 const struct portmap *portmaps_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out)
 {
-	return portmap_find(p, INDEX_BY_OUT, proto, out);
+	return portmap_find(p, proto, out);
 }
 
-const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in)
+const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t tenant, uint8_t proto, struct endpoint in)
 {
-	return portmap_find(p, INDEX_BY_IN, proto, in);
+	return portmap_find_inside(p, tenant, proto, in);
 }
 
-const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, const struct portmap *before)
+const struct portmap *portmaps_of(const struct portmaps *p, uint64_t place, const struct portmap *before)
 {
 	uint32_t next = before ? place_of(before)->next : 0;
-	const struct place *place = !before ? first_of(p, in_addr) : next ? place_at(p, next - 1) : NULL;
+	const struct place *at = !before ? first_of(p, inside_addr(place)) : next ? place_at(p, next - 1) : NULL;
 
-	return place ? &place->portmap : NULL;
+	while (at && inside_tenant(place) && at->portmap.tenant != inside_tenant(place))
+		at = at->next ? place_at(p, at->next - 1) : NULL;
+	return at ? &at->portmap : NULL;
 }
 
 const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before)

@@ -68,7 +68,7 @@ static __always_inline int refuse_protocol(ctx_t *ctx)
 {
 	struct packet p;
 	struct arguments *n = arguments_get();
-	const struct mapping *m = parse(ctx, &p) == PACKET_PROTOCOL ? mapping_by_inside(p.src) : 0;
+	const struct mapping *m = parse(ctx, &p) == PACKET_PROTOCOL ? mapping_by_inside(packet_tenant(ctx), p.src) : 0;
 	struct subscriber *s = m ? subscriber_get(m, mapping_subscriber(&m->geo, p.src)) : 0;
 
 	if (!s || !n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))

@@ -159,7 +159,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_MAPPINGS);
-	__type(key, struct prefix_key);
+	__type(key, struct tenant_prefix_key);
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } untranslated SEC(".maps");

@@ -34,6 +34,20 @@ static __always_inline struct device *device_get(__u32 ifindex)
 	return t ? device_at(t, ifindex) : 0;
 }
 
+/* Number of the tenant that an interface is inside of; 0: none. In a VRF, tc sees the VRF's record. */
+static __always_inline __u32 tenant_at(__u32 ifindex)
+{
+	const struct device *d = device_get(ifindex);
+
+	return d ? d->tenant : 0;
+}
+
+/* The tenant whose a packet from inside is; 0 for one from outside, and where there are no tenants. */
+static __always_inline __u32 packet_tenant(const ctx_t *ctx)
+{
+	return settings.tenants ? tenant_at(packet_ingress(ctx)) : 0;
+}
+
 /*
  * The receiving interface as the kernel sees it: for a packet that came in on a bond's port, the bond. in: the record
  * of the ingress interface.

@@ -138,7 +138,7 @@ SUBPROGRAM int source_is_forged(ctx_t *ctx, __u32 src, __u32 dst)
 static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 {
 	/* On a stick, packets from outside to untranslated addresses get here, too. */
-	if (unmatched_is_dropped(p->src) && !is_untranslated(p->dst))
+	if (unmatched_is_dropped(packet_tenant(ctx), p->src) && !is_untranslated(packet_tenant(ctx), p->dst))
 		return drop(REASON_drop_no_mapping);
 	if (!STAGE2 && settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p))
 		return drop(REASON_drop_spoofed);

@@ -10,14 +10,7 @@
 #include "egress/egress.h"
 #include "egress/route.h"
 #include "subscriber/drain_lookup.h"
-
-/* Number of the tenant that an interface is inside of; 0: none. In a VRF, tc sees the VRF's record. */
-static __always_inline __u32 tenant_at(__u32 ifindex)
-{
-	const struct device *d = device_get(ifindex);
-
-	return d ? d->tenant : 0;
-}
+#include "subscriber/stateless.h"
 
 /* Returns 1 if a packet came in through an inside interface that is not of the mapping's tenant. */
 static __always_inline int tenant_differs(const ctx_t *ctx, const struct mapping *m)
@@ -28,18 +21,27 @@ static __always_inline int tenant_differs(const ctx_t *ctx, const struct mapping
 /* The same for a packet to a pool address, which may come from outside. */
 static __always_inline int tenant_intrudes(const ctx_t *ctx, const struct mapping *m)
 {
-	__u32 from = settings.tenants ? tenant_at(packet_ingress(ctx)) : 0;
+	__u32 from = packet_tenant(ctx);
 
 	return from && from != LOAD(m->tenant);
 }
 
 /*
- * Returns 1 if an egress towards an inside address (host byte order) is an inside interface of another tenant. Where
- * the egress is not known, the kernel routes the packet, and tenant_forwards() judges it.
+ * Returns 1 if the source of a packet from inside is another tenant's address, and no mapping of its own tenant's,
+ * which it may not even leave untranslated.
  */
-SUBPROGRAM int tenant_strays(ctx_t *ctx, const struct egress *e, __u32 in_addr)
+static __always_inline int tenant_is_alien(const ctx_t *ctx, __u32 src)
 {
-	const struct mapping *m;
+	return settings.tenants && index_find(&in_index, src) && !is_untranslated(packet_tenant(ctx), src);
+}
+
+/*
+ * Returns 1 if an egress towards an inside host is an inside interface of another tenant. m: the mapping of a
+ * subscriber; NULL: to a host without a mapping, only its own tenant sends. Where the egress is not known, the kernel
+ * routes the packet, and tenant_forwards() judges it.
+ */
+SUBPROGRAM int tenant_strays(ctx_t *ctx, const struct egress *e, const struct mapping *m)
+{
 	const struct device *out;
 
 	NEEDS_CONTEXT(ctx);
@@ -49,8 +51,6 @@ SUBPROGRAM int tenant_strays(ctx_t *ctx, const struct egress *e, __u32 in_addr)
 	out = device_get(e->ifindex);
 	if (!out || !(out->roles & DEVICE_INSIDE))
 		return 0;
-	m = mapping_of_inside(in_addr);
-	/* To a host without a mapping only its own tenant sends. */
 	return out->tenant != (m ? LOAD(m->tenant) : tenant_at(packet_ingress(ctx)));
 }
 

@@ -40,6 +40,8 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
 	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
 
+	if (tenants && settings.tenants && unlikely(leaf & INDEX_SHARED))
+		leaf = index_leaf_of(leaf, tenant_at(ctx_ingress(ctx)));
 	if (unlikely(!leaf))
 		return TO_SLOW_PATH;
 

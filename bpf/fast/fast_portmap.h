@@ -48,7 +48,7 @@ SUBPROGRAM int fast_portmap_in(const struct mapping *m, __u32 in_addr, __u64 ext
 	if (!s || LOAD(s->overflow) != SUBSCRIBER_PORTMAPS || fast_slot_may_be(m, s, subscriber, &p, now))
 		return -1;
 	/* An exception may have the address; in stage 2 the mapping may have another outside address since stage 1. */
-	if (mapping_by_inside(in_addr) != m || mapping_out_addr(&m->geo, subscriber) != p.dst)
+	if (mapping_by_inside(LOAD(m->tenant), in_addr) != m || mapping_out_addr(&m->geo, subscriber) != p.dst)
 		return -1;
 	v = portmap_of_outside(&p);
 	if (!v || v->addr != in_addr || LOAD(v->filtered) || source_is_martian(p.src) || address_is_inside(p.src))

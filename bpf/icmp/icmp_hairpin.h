@@ -71,7 +71,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	refused = quote_options_refusal(ctx, &i.q);
 	if (refused)
 		return refuse_to_pool(ctx, &i.p, refused);
-	verdict = egress_towards(ctx, &i.p, r.s, r.in_addr, DIRECTION_HAIRPIN, 0, &e);
+	verdict = egress_towards(ctx, &i.p, r.m, r.s, r.in_addr, DIRECTION_HAIRPIN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	to = (struct rewrite){ .src = icmp_from_inside_source(&i, e->ifindex), .dst = r.in_addr };

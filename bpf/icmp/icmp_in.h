@@ -56,7 +56,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	if (refused)
 		return icmp_in_refuse(ctx, &p, refused);
 	/* An ICMP error is never answered with another. */
-	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, 0, &e);
+	verdict = egress_towards(ctx, &p, r.m, r.s, r.in_addr, DIRECTION_IN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))

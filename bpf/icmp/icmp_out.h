@@ -18,6 +18,7 @@ struct icmp_from_inside {
 	struct flow f;		      /* p: reply tuple of the quote; m: NULL if in no mapping; subscriber */
 	const struct mapping *sender; /* mapping of the error's sender, or NULL */
 	enum quote_kind kind;
+	__u32 tenant; /* that it comes from */
 };
 
 /* Fills in *e, which must be zeroed; the packet's headers are in reach. Returns 0 if it is no ICMP message. */
@@ -26,14 +27,15 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 	if (parse(ctx, &e->p) != PACKET_ICMP_OTHER)
 		return 0;
 	e->kind = quote_parse(ctx, &e->p, ICMP_ECHOREPLY, &e->q);
-	e->sender = mapping_by_inside(e->p.src);
+	e->tenant = packet_tenant(ctx);
+	e->sender = mapping_by_inside(e->tenant, e->p.src);
 	if (e->kind == QUOTE_MALFORMED)
 		return 1;
 	e->f.p = e->q.reply;
-	e->f.m = mapping_by_inside(e->f.p.src);
+	e->f.m = mapping_by_inside(e->tenant, e->f.p.src);
 	/* Covered by no mapping now, but it may have a session in one that drains. */
 	if (settings.drains && !e->f.m && e->kind == QUOTE_SESSION)
-		drain_take(&e->f, SESSION_QUOTE);
+		drain_take(e->tenant, &e->f, SESSION_QUOTE);
 	return 1;
 }
 
@@ -50,7 +52,7 @@ static __always_inline int icmp_from_inside_port(struct icmp_from_inside *e)
 	flow_from_inside(&e->f);
 	port = session_quote_in2out(e->f.m, &e->f.p);
 	if (!port && e->kind == QUOTE_SESSION)
-		port = drain_take(&e->f, SESSION_QUOTE);
+		port = drain_take(e->tenant, &e->f, SESSION_QUOTE);
 	/* The address by which the other side knows the sender. */
 	if (settings.drains && port && e->p.src == e->f.p.src)
 		e->sender = e->f.m;
@@ -95,7 +97,7 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 		return drop(REASON_drop_martian);
 	if (icmp_from_inside_is_foreign(e)) {
 		/* Treated like any other packet from this sender. */
-		if (e->kind == QUOTE_MALFORMED && unmatched_is_dropped(e->p.src))
+		if (e->kind == QUOTE_MALFORMED && unmatched_is_dropped(e->tenant, e->p.src))
 			return drop(REASON_drop_malformed);
 		return source_unmatched(ctx, &e->p);
 	}

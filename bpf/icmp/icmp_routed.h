@@ -26,7 +26,8 @@ static __always_inline int icmp_routed(ctx_t *ctx)
 	if (!in || (void *)(eth + 1) > ctx_data_end(ctx) || !frame_is_for(ctx, eth, in) ||
 	    !icmp_from_inside_parse(ctx, &i))
 		return pass_untranslated();
-	if (i.kind == QUOTE_MALFORMED || i.kind == QUOTE_OTHER || !i.f.m || !routed_flow_is_noted(&i.f.p))
+	if (i.kind == QUOTE_MALFORMED || i.kind == QUOTE_OTHER || !i.f.m ||
+	    !routed_flow_is_noted(packet_tenant(ctx), &i.f.p))
 		return pass_untranslated();
 	out_port = icmp_from_inside_port(&i);
 	of = subscriber_get(i.f.m, i.f.subscriber);
@@ -37,7 +38,7 @@ static __always_inline int icmp_routed(ctx_t *ctx)
 		refused = quote_options_refusal(ctx, &i.q);
 	if (refused)
 		return drop(refused);
-	verdict = egress_towards(ctx, &i.p, of, i.p.dst, DIRECTION_HAIRPIN, 0, &e);
+	verdict = egress_towards(ctx, &i.p, 0, of, i.p.dst, DIRECTION_HAIRPIN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	to = rewrite_of(&i.p);

@@ -9,7 +9,7 @@
 #include "subscriber/drain_lookup.h"
 #include "session/session_lookup.h"
 
-SUBPROGRAM int drain_count_protocol(__u32 addr, __u32 proto)
+SUBPROGRAM int drain_count_protocol(__u32 tenant, __u32 addr, __u32 proto)
 {
 	const struct drain_entry *e = drain_entry_of(addr);
 	const struct mapping_table *t = mapping_table_get();
@@ -24,6 +24,8 @@ SUBPROGRAM int drain_count_protocol(__u32 addr, __u32 proto)
 		if (i >= e->n)
 			break;
 		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		if (!drain_is_of(m, tenant))
+			continue;
 		line = limit_line_get(m, mapping_subscriber(&m->geo, addr));
 		sum += line ? (int)LOAD(line->sessions[limit_protocol_of((__u8)proto)]) : 0;
 	}
@@ -31,15 +33,17 @@ SUBPROGRAM int drain_count_protocol(__u32 addr, __u32 proto)
 }
 
 /* drain_sessions() of a protocol, in those mappings that have limits themselves. */
-static __always_inline __u32 drain_sessions_of(__u32 addr, __u8 proto)
+static __always_inline __u32 drain_sessions_of(const struct mapping *of, __u32 addr, __u8 proto)
 {
-	return settings.drains && settings.limits ? (__u32)drain_count_protocol(addr, proto) : 0;
+	return settings.drains && settings.limits ? (__u32)drain_count_protocol(LOAD(of->tenant), addr, proto) : 0;
 }
 
 /*
- * Outside port, and mapping, of a packet's session in a draining mapping; 0: none. As session_lookup_in2out().
+ * Outside port, and mapping, of a session in a draining mapping, of a tenant's packet; 0: none. As
+ * session_lookup_in2out().
  */
-static __always_inline int drain_find_in2out(const struct packet *p, enum session_use use, const struct mapping **ret_m)
+static __always_inline int drain_find_in2out(__u32 tenant, const struct packet *p, enum session_use use,
+					     const struct mapping **ret_m)
 {
 	const struct drain_entry *e = drain_entry_of(p->src);
 	const struct mapping_table *t = mapping_table_get();
@@ -53,6 +57,8 @@ static __always_inline int drain_find_in2out(const struct packet *p, enum sessio
 		if (i >= e->n)
 			return 0;
 		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		if (!drain_is_of(m, tenant))
+			continue;
 		port = use == SESSION_PACKET ? session_packet_in2out(m, p) : session_quote_in2out(m, p);
 		if (port) {
 			*ret_m = m;
@@ -63,10 +69,10 @@ static __always_inline int drain_find_in2out(const struct packet *p, enum sessio
 }
 
 /* The same for the flow of a packet, which becomes one of that mapping. */
-static __always_inline int drain_take(struct flow *f, enum session_use use)
+static __always_inline int drain_take(__u32 tenant, struct flow *f, enum session_use use)
 {
 	const struct mapping *m = 0;
-	int port = settings.drains ? drain_find_in2out(&f->p, use, &m) : 0;
+	int port = settings.drains ? drain_find_in2out(tenant, &f->p, use, &m) : 0;
 
 	if (!port || !m)
 		return 0;

@@ -9,7 +9,9 @@
 /* portmap_receiver() for the portmap found. */
 static __always_inline int portmap_leads_to(const struct packet *p, struct portmap_value *v, struct receiver *ret)
 {
-	const struct mapping *m = mapping_by_inside(v->addr);
+	/* The outside address says whose inside address it is. */
+	const struct mapping *of = mapping_by_outside(p->dst);
+	const struct mapping *m = of ? mapping_by_inside(LOAD(of->tenant), v->addr) : 0;
 
 	if (!m)
 		return -1;

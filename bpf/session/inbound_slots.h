@@ -125,7 +125,7 @@ static __always_inline int inbound_full(const struct mapping *m, const struct su
 {
 	__u32 percent = LOAD(m->bindings.inbound);
 
-	if (LOAD(s->sessions) + drain_sessions(m->geo.in_base + subscriber) >= m->sessions_per_user)
+	if (LOAD(s->sessions) + drain_sessions(m, m->geo.in_base + subscriber) >= m->sessions_per_user)
 		return INBOUND_QUOTA;
 	return LOAD(h->inbound) >= inbound_limit(percent, m->sessions_per_user, m->bucket_shift) &&
 			       LOAD(h->counted_tick) == now
@@ -163,7 +163,7 @@ static __always_inline __u32 inbound_seen(__u64 binding, __u8 proto, __u32 now)
 /* Returns 1 if another mapping has the subscriber's address now, or none. */
 static __always_inline int inbound_is_gone(const struct mapping *m, __u32 subscriber)
 {
-	return settings.drains && mapping_by_inside(m->geo.in_base + subscriber) != m;
+	return settings.drains && mapping_by_inside(LOAD(m->tenant), m->geo.in_base + subscriber) != m;
 }
 
 /*

@@ -49,7 +49,7 @@ static __always_inline struct portmap_value *portmap_of_outside(const struct pac
  */
 static __always_inline struct portmap_value *portmap_of_inside(const struct mapping *m, const struct packet *p)
 {
-	struct portmap_key key = { .addr = p->src, .port = p->sport, .proto = p->proto, .direction = PORTMAP_IN2OUT };
+	struct portmap_key key = portmap_key_inside(LOAD(m->tenant), p->src, p->sport, p->proto);
 	struct portmap_value *v = portmap_get(&key);
 
 	return v && v->addr == mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src)) ? v : 0;

@@ -138,11 +138,12 @@ static __always_inline int egress_check_ttl(ctx_t *ctx, const struct packet *p, 
 }
 
 /*
- * Finds and checks the egress towards an inside host: a subscriber with record s, or a routed host to which the
- * subscriber with record s sends. Returns CONTINUE or a verdict.
+ * Finds and checks the egress towards an inside host: a subscriber of m with record s, or, if m is NULL, a routed host
+ * to which the subscriber with record s sends. Returns CONTINUE or a verdict.
  */
-static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, struct subscriber *s, __u32 in_addr,
-					  enum direction direction, struct subscriber *limit, struct egress **ret)
+static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, const struct mapping *m,
+					  struct subscriber *s, __u32 in_addr, enum direction direction,
+					  struct subscriber *limit, struct egress **ret)
 {
 	struct egress *e = egress_get();
 	int verdict;
@@ -151,7 +152,7 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, st
 		return drop(REASON_drop_error);
 	*ret = e;
 	egress_find_inwards(ctx, p->src, in_addr, e);
-	if (settings.tenants && tenant_strays(ctx, e, in_addr))
+	if (settings.tenants && tenant_strays(ctx, e, m))
 		return drop(REASON_drop_tenant);
 	if (!HOOK_XDP)
 		egress_resolve(e);

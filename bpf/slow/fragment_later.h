@@ -118,7 +118,7 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 
 	if (verdict != CONTINUE)
 		return verdict;
-	if (!e && in2out_is_left_over(&io) && !unmatched_is_dropped(f.in_addr))
+	if (!e && in2out_is_left_over(ctx, &io) && !unmatched_is_dropped(packet_tenant(ctx), f.in_addr))
 		return in2out_unmatched(ctx, &io);
 	if (!e)
 		return fragment_park(ctx, &f);
@@ -131,9 +131,12 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 static __always_inline int fragment_egress(ctx_t *ctx, const struct packet *p, __u32 in_addr, enum direction direction,
 					   struct egress **ret)
 {
-	struct subscriber *s = fragment_subscriber(in_addr);
+	/* Its outside address says whose inside address it is. */
+	const struct mapping *of = mapping_by_outside(p->dst),
+			     *m = of ? mapping_of_inside(LOAD(of->tenant), in_addr) : 0;
+	struct subscriber *s = m ? subscriber_get(m, mapping_subscriber(&m->geo, in_addr)) : 0;
 
-	return s ? egress_towards(ctx, p, s, in_addr, direction, 0, ret) : drop(REASON_drop_no_mapping);
+	return s ? egress_towards(ctx, p, m, s, in_addr, direction, 0, ret) : drop(REASON_drop_no_mapping);
 }
 
 static __always_inline int fragment_hairpin(ctx_t *ctx)

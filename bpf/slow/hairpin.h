@@ -20,7 +20,7 @@ static __always_inline int hairpin_send(struct in2out *io, const struct subscrib
 	int out_port = session_packet_in2out(io->f.m, &io->f.p);
 
 	if (!out_port)
-		out_port = drain_take(&io->f, SESSION_PACKET);
+		out_port = drain_take(LOAD(io->f.m->tenant), &io->f, SESSION_PACKET);
 	return out_port ? out_port : portmap_packet_in2out(io->f.m, sender, &io->f.p);
 }
 
@@ -83,7 +83,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 		return drop(REASON_drop_portmap_filter);
 	to.dst = r.in_addr;
 	to.dport = (__u16)in_port;
-	verdict = egress_towards(ctx, p, r.s, r.in_addr, DIRECTION_HAIRPIN, sender, &e);
+	verdict = egress_towards(ctx, p, r.m, r.s, r.in_addr, DIRECTION_HAIRPIN, sender, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	endpoint_count(&r);

@@ -68,7 +68,9 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 
 	if (source_is_martian(p->src))
 		return drop(REASON_drop_martian);
-	if (!is_hairpin(io) || unmatched_is_dropped(p->src))
+	if (!STAGE2 && tenant_is_alien(ctx, p->src))
+		return drop(REASON_drop_tenant);
+	if (!is_hairpin(io) || unmatched_is_dropped(packet_tenant(ctx), p->src))
 		return source_unmatched(ctx, p);
 	/* To a pool address, it is treated much like a packet from outside, but must not come from there. */
 	if (source_is_forged(ctx, p->src, p->dst))
@@ -80,17 +82,17 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
  * The draining mapping of a packet whose source is in no mapping now but may still have a session there. It opens no
  * new ones: see in2out_is_left_over().
  */
-static __always_inline struct mapping *in2out_left_over(const struct packet *p, enum packet_kind kind)
+static __always_inline struct mapping *in2out_left_over(ctx_t *ctx, const struct packet *p, enum packet_kind kind)
 {
 	if (!settings.drains || !(kind == PACKET_FRAGMENT || (kind == PACKET_SESSION && packet_may_open(p))))
 		return 0;
-	return drain_first(p->src);
+	return drain_first(packet_tenant(ctx), p->src);
 }
 
 /* Returns 1 if the source of a packet is in no mapping, and it belongs to no session either. */
-static __always_inline int in2out_is_left_over(const struct in2out *io)
+static __always_inline int in2out_is_left_over(const ctx_t *ctx, const struct in2out *io)
 {
-	return settings.drains && !index_find(&in_index, io->f.p.src);
+	return settings.drains && !index_find_inside(packet_tenant(ctx), io->f.p.src);
 }
 
 /*
@@ -108,9 +110,9 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io, enum pa
 		return verdict;
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
 		return is_hairpin(io) ? tail_call(ctx, PROG_icmp_hairpin) : tail_call(ctx, PROG_icmp_out);
-	io->f.m = mapping_by_inside(p->src);
+	io->f.m = mapping_by_inside(packet_tenant(ctx), p->src);
 	if (!io->f.m)
-		io->f.m = in2out_left_over(p, kind);
+		io->f.m = in2out_left_over(ctx, p, kind);
 	if (!io->f.m)
 		return in2out_unmatched(ctx, io);
 	if (!STAGE2 && tenant_differs(ctx, io->f.m))

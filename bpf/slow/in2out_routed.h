@@ -16,7 +16,7 @@ static __always_inline int in2out_routed(ctx_t *ctx, const struct packet *p, enu
 		return pass_untranslated();
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
 		return tail_call(ctx, PROG_icmp_routed);
-	if (kind == PACKET_FRAGMENT || routed_flow_is_noted(p))
+	if (kind == PACKET_FRAGMENT || routed_flow_is_noted(packet_tenant(ctx), p))
 		return tail_call(ctx, PROG_routed_out);
 	return pass_untranslated();
 }

@@ -27,7 +27,7 @@ static __always_inline int inbound(ctx_t *ctx)
 	full = inbound_full(oi.m, s, oi.subscriber, h, oi.now);
 	if (full)
 		return drop_stranger_to(oi.m, oi.subscriber, oi.p.dst, inbound_refusal(full));
-	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	verdict = egress_towards(ctx, &oi.p, oi.m, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, e))

@@ -366,8 +366,9 @@ static __always_inline int open_take_place(const struct flow *f, struct subscrib
 /* limit_room() for a flow from inside. peek: QUOTA_PEEK or 0. */
 static __always_inline int open_limit_room(const struct flow *f, struct subscriber *s, __u32 peek)
 {
-	return mapping_is_limited(f->m) ? limit_room(f->m, s, &f->p, drain_sessions_of(f->p.src, f->p.proto) | peek)
-					: QUOTA_BELOW;
+	return mapping_is_limited(f->m)
+		       ? limit_room(f->m, s, &f->p, drain_sessions_of(f->m, f->p.src, f->p.proto) | peek)
+		       : QUOTA_BELOW;
 }
 
 /* Returns 1 after a result that others have caused, who disturb the opening. */
@@ -384,7 +385,7 @@ static __always_inline int open_with_room(int (*open)(const struct mapping *m, s
 						      const struct packet *p, __u32 bound, __u64 *ret_word),
 					  const struct flow *f, struct subscriber *s, int bound, __u64 *ret_word)
 {
-	__u32 elsewhere = drain_sessions(f->p.src);
+	__u32 elsewhere = drain_sessions(f->m, f->p.src);
 	int opened = OPEN_LOST;
 
 	for (int i = 0; i < OPEN_TRIES && open_is_tried_again(opened); i++) {
@@ -424,17 +425,18 @@ static __always_inline int open_is_refused(const struct flow *f, struct subscrib
 	room = open_limit_room(f, s, QUOTA_PEEK);
 	if (room != QUOTA_BELOW)
 		return room == QUOTA_PLACE ? OPENED : room == QUOTA_FULL ? OPEN_AT_LIMIT : OPEN_TOO_FAST;
-	return quota_room(f->m, s, &f->p, drain_sessions(f->p.src) | QUOTA_PEEK) == QUOTA_FULL ? OPEN_AT_QUOTA : OPENED;
+	return quota_room(f->m, s, &f->p, drain_sessions(f->m, f->p.src) | QUOTA_PEEK) == QUOTA_FULL ? OPEN_AT_QUOTA
+												     : OPENED;
 }
 
 /* Lets a packet of a session in a mapping that drains go on. CONTINUE: it has none, and may open one. */
 static __always_inline int open_drained(ctx_t *ctx, struct in2out *io)
 {
-	int out_port = drain_take(&io->f, SESSION_PACKET);
+	int out_port = drain_take(LOAD(io->f.m->tenant), &io->f, SESSION_PACKET);
 
 	if (out_port)
 		return open_finish(ctx, io, (__u16)out_port);
-	return in2out_is_left_over(io) ? in2out_unmatched(ctx, io) : CONTINUE;
+	return in2out_is_left_over(ctx, io) ? in2out_unmatched(ctx, io) : CONTINUE;
 }
 
 /* The program for a flow from inside that has no slot. */

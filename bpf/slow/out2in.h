@@ -164,7 +164,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	/* A hairpin's peer is a subscriber of this gateway, whose packets come from inside. */
 	if (LOAD(s->hairpins) && index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
-	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	verdict = egress_towards(ctx, &oi.p, oi.m, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	session_hit(slot, word, oi.p.flags, oi.m, oi.subscriber);
@@ -204,7 +204,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
 		return out2in_stranger(ctx, &oi);
-	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	verdict = egress_towards(ctx, &oi.p, oi.m, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	session_packet_out2in(oi.m, oi.subscriber, &oi.p);

@@ -28,7 +28,7 @@ static __always_inline int portmap_in(ctx_t *ctx)
 	TRACE_SUBSCRIBER(r.m, r.number);
 	if (!endpoint_takes_from(&r, &p, p.src, p.sport))
 		return drop_stranger_to(r.m, r.number, p.dst, REASON_drop_portmap_filter);
-	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
+	verdict = egress_towards(ctx, &p, r.m, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))

@@ -32,7 +32,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	if (portmap_source_is_martian(&p))
 		return drop_stranger(p.dst, REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);
-	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
+	verdict = egress_towards(ctx, &p, r.m, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	if (!portmap_source_leads_out(ctx, &p, r.in_addr, e))
@@ -56,8 +56,8 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io,
 	if (receiver_get(p, &r))
 		return drop(REASON_drop_protocol);
 	TRACE_SUBSCRIBER(r.m, r.number);
-	verdict = egress_towards(ctx, p, r.s, r.in_addr, DIRECTION_HAIRPIN, subscriber_get(io->f.m, io->f.subscriber),
-				 &e);
+	verdict = egress_towards(ctx, p, r.m, r.s, r.in_addr, DIRECTION_HAIRPIN,
+				 subscriber_get(io->f.m, io->f.subscriber), &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	to->dst = r.in_addr;

@@ -13,13 +13,15 @@
 #include "subscriber/routed_flows.h"
 
 /* The flow of a packet to a subscriber's inside endpoint, as the subscriber sees it. */
-static __always_inline struct routed_flow routed_flow_to(const struct packet *p, __u32 in_addr, __u16 in_port)
+static __always_inline struct routed_flow routed_flow_to(const struct packet *p, const struct receiver *r,
+							 __u16 in_port)
 {
-	return (struct routed_flow){ .in_addr = in_addr,
+	return (struct routed_flow){ .in_addr = r->in_addr,
 				     .routed_addr = p->src,
 				     .in_port = in_port,
 				     .routed_port = p->sport,
-				     .proto = p->proto };
+				     .proto = p->proto,
+				     .tenant = LOAD(r->m->tenant) };
 }
 
 /* A later fragment, which follows its first one; of an open mapping, by its address. */
@@ -67,14 +69,14 @@ static __always_inline int routed_in_is_stateless(const struct receiver *r, enum
 static __always_inline int routed_in_finish(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 					    const struct receiver *r, __u16 in_port)
 {
-	struct routed_flow flow = routed_flow_to(p, r->in_addr, in_port);
+	struct routed_flow flow = routed_flow_to(p, r, in_port);
 	struct egress *e;
 	struct rewrite to;
 	int verdict;
 
 	if (!endpoint_takes_from(r, p, p->src, p->sport))
 		return drop(REASON_drop_portmap_filter);
-	verdict = egress_towards(ctx, p, r->s, r->in_addr, DIRECTION_HAIRPIN, r->s, &e);
+	verdict = egress_towards(ctx, p, r->m, r->s, r->in_addr, DIRECTION_HAIRPIN, r->s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	endpoint_count(r);

@@ -30,7 +30,7 @@ static __always_inline int routed_out_fragment(ctx_t *ctx, const struct packet *
 	refused = options_refusal(ctx, p);
 	if (refused)
 		return drop(refused);
-	verdict = egress_towards(ctx, p, sender, p->dst, DIRECTION_HAIRPIN, 0, &egress);
+	verdict = egress_towards(ctx, p, 0, sender, p->dst, DIRECTION_HAIRPIN, 0, &egress);
 	if (verdict != CONTINUE)
 		return verdict;
 	return fragment_translate(ctx, p, e, &f, &to, egress, DIRECTION_HAIRPIN);
@@ -51,7 +51,8 @@ static __always_inline int routed_out(ctx_t *ctx)
 	int out_port, verdict;
 
 	p = &io.f.p;
-	io.f.m = kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER ? 0 : mapping_by_inside(p->src);
+	io.f.m = kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER ? 0
+								      : mapping_by_inside(packet_tenant(ctx), p->src);
 	if (!io.f.m || !in || (void *)(eth + 1) > ctx_data_end(ctx) || !frame_is_for(ctx, eth, in))
 		return pass_untranslated();
 	io.f.now = now_ticks();
@@ -67,7 +68,7 @@ static __always_inline int routed_out(ctx_t *ctx)
 	refused = options_refusal(ctx, p);
 	if (refused)
 		return drop(refused);
-	verdict = egress_towards(ctx, p, sender, p->dst, DIRECTION_HAIRPIN, sender, &e);
+	verdict = egress_towards(ctx, p, 0, sender, p->dst, DIRECTION_HAIRPIN, sender, &e);
 	if (verdict != CONTINUE)
 		return verdict;
 	out_port = hairpin_send(&io, sender);

@@ -5,17 +5,29 @@
 
 #include "egress/tenant.h"
 
-/* The tenant of a packet's receiver, by its address; 0: unknown. A hairpin has a pool address as its source. */
+/* Of a receiver whose address several tenants have: no tenant's number. */
+#define TENANT_AMBIGUOUS 256U
+
+/*
+ * The tenant of a packet's receiver, by its address; 0: none, or TENANT_AMBIGUOUS. A hairpin has a pool address as its
+ * source.
+ */
 static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin)
 {
 	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
 	const struct mapping *m;
+	__u32 entry;
 
 	if (ctx->protocol != bpf_htons(ETH_P_IP) || (void *)(ip + 1) > ctx_data_end(ctx))
 		return 0;
 	if (hairpin && !index_find(&out_index, bpf_ntohl(ip->saddr)))
 		return 0;
-	m = mapping_of_inside(bpf_ntohl(ip->daddr));
+	entry = index_find(&in_index, bpf_ntohl(ip->daddr));
+	if (entry & INDEX_SHARED)
+		return TENANT_AMBIGUOUS;
+	m = mapping_of_leaf(mapping_table_get(), entry);
+	if (!m && settings.drains)
+		m = drain_any(bpf_ntohl(ip->daddr));
 	return m ? LOAD(m->tenant) : 0;
 }
 

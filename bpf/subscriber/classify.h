@@ -18,10 +18,10 @@ static __always_inline int source_is_martian(__u32 src)
 	return address_is_martian(src) || address_is_link_local(src) || index_find(&out_index, src);
 }
 
-/* Returns 1 if a packet from inside to outside is dropped because its source is in no mapping. */
-static __always_inline int unmatched_is_dropped(__u32 src)
+/* Returns 1 if a packet of a tenant from inside to outside is dropped because its source is in no mapping. */
+static __always_inline int unmatched_is_dropped(__u32 tenant, __u32 src)
 {
-	return unmatched_drops(settings.unmatched, src) && !is_untranslated(src);
+	return unmatched_drops(settings.unmatched, src) && !is_untranslated(tenant, src);
 }
 
 /*

@@ -17,8 +17,33 @@ static __always_inline const struct drain_entry *drain_entry_of(__u32 addr)
 	return settings.drains ? bpf_map_lookup_elem(&drains, &key) : 0;
 }
 
-/* The draining mapping of an address, the one with the longest prefix; NULL: none. */
-static __always_inline struct mapping *drain_first(__u32 addr)
+/* Returns 1 if a draining mapping is of a tenant. */
+static __always_inline int drain_is_of(const struct mapping *m, __u32 tenant)
+{
+	return !settings.tenants || LOAD(m->tenant) == (__u8)tenant;
+}
+
+/* The draining mapping of a tenant's address, the one with the longest prefix; NULL: none. */
+static __always_inline struct mapping *drain_first(__u32 tenant, __u32 addr)
+{
+	const struct drain_entry *e = drain_entry_of(addr);
+	struct mapping_table *t = mapping_table_get();
+
+	if (!e || !t)
+		return 0;
+	for (__u32 i = 0; i < (settings.tenants ? DRAIN_DEPTH : 1); i++) {
+		struct mapping *m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+
+		if (settings.tenants && i >= e->n)
+			break;
+		if (drain_is_of(m, tenant))
+			return m;
+	}
+	return 0;
+}
+
+/* The same of any tenant's. */
+static __always_inline struct mapping *drain_any(__u32 addr)
 {
 	const struct drain_entry *e = drain_entry_of(addr);
 	struct mapping_table *t = mapping_table_get();
@@ -31,21 +56,21 @@ SUBPROGRAM int drain_covers(__u32 addr)
 	return drain_entry_of(addr) != 0;
 }
 
-/* Returns 1 for an inside address: in a mapping, or with sessions in a draining one. */
+/* Returns 1 for an inside address, of any tenant: in a mapping, or with sessions in a draining one. */
 static __always_inline int address_is_inside(__u32 addr)
 {
 	return index_find(&in_index, addr) || (settings.drains && drain_covers(addr));
 }
 
-/* The mapping that holds the subscriber's record of an inside address, as address_is_inside(); NULL: none. */
-static __always_inline struct mapping *mapping_of_inside(__u32 addr)
+/* The mapping that holds the subscriber's record of a tenant's inside address, as address_is_inside(); NULL: none. */
+static __always_inline struct mapping *mapping_of_inside(__u32 tenant, __u32 addr)
 {
-	struct mapping *m = mapping_by_inside(addr);
+	struct mapping *m = mapping_by_inside(tenant, addr);
 
-	return m || !settings.drains ? m : drain_first(addr);
+	return m || !settings.drains ? m : drain_first(tenant, addr);
 }
 
-SUBPROGRAM int drain_count_sessions(__u32 addr)
+SUBPROGRAM int drain_count_sessions(__u32 tenant, __u32 addr)
 {
 	const struct drain_entry *e = drain_entry_of(addr);
 	const struct mapping_table *t = mapping_table_get();
@@ -60,16 +85,18 @@ SUBPROGRAM int drain_count_sessions(__u32 addr)
 		if (i >= e->n)
 			break;
 		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		if (!drain_is_of(m, tenant))
+			continue;
 		s = subscriber_get(m, mapping_subscriber(&m->geo, addr));
 		sum += s ? (int)LOAD(s->sessions) : 0;
 	}
 	return sum;
 }
 
-/* Sessions of an inside address in mappings that drain: they count against its quota. */
-static __always_inline __u32 drain_sessions(__u32 addr)
+/* Sessions of an inside address of m in mappings that drain: they count against its quota. */
+static __always_inline __u32 drain_sessions(const struct mapping *m, __u32 addr)
 {
-	return settings.drains ? (__u32)drain_count_sessions(addr) : 0;
+	return settings.drains ? (__u32)drain_count_sessions(LOAD(m->tenant), addr) : 0;
 }
 
 #endif

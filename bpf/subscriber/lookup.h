@@ -31,6 +31,27 @@ static __always_inline __u32 index_find(void *index, __u32 addr)
 	return LOAD(t->node[entry & (INDEX_NODES - 1)].entry[addr & 255]);
 }
 
+/*
+ * The leaf of a tenant's inside address, given the address's entry in the prefix index: another one only where tenants
+ * share the address. 0: the tenant has no mapping there.
+ */
+static __always_inline __u32 index_leaf_of(__u32 entry, __u32 tenant)
+{
+	const struct index_table *t;
+	__u32 zero = 0;
+
+	if (!settings.tenants || !(entry & INDEX_SHARED))
+		return entry;
+	t = bpf_map_lookup_elem(&in_index, &zero);
+	return t ? LOAD(t->node[entry & (INDEX_NODES - 1)].entry[tenant & 255]) : 0;
+}
+
+/* index_find() for an inside address of a tenant. */
+static __always_inline __u32 index_find_inside(__u32 tenant, __u32 addr)
+{
+	return index_leaf_of(index_find(&in_index, addr), tenant);
+}
+
 static __always_inline struct mapping_table *mapping_table_get(void)
 {
 	__u32 zero = 0;
@@ -47,18 +68,23 @@ static __always_inline struct globals *globals_get(void)
 
 static __always_inline struct mapping *mapping_of_leaf(struct mapping_table *t, __u32 leaf)
 {
-	if (!t || !leaf)
+	if (!t || !leaf || (settings.tenants && leaf & INDEX_SHARED))
 		return 0;
 	/* Keeps the arithmetic after the check, as the 6.1 and 6.12 verifiers require. */
 	barrier_var(t);
 	return &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 }
 
-/* Mapping whose inside, or outside, prefix contains an address (host byte order); NULL: none. */
-static __always_inline struct mapping *mapping_by_inside(__u32 addr)
+/*
+ * Mapping whose inside prefix contains an address (host byte order) of a tenant; NULL: none. Where only another tenant
+ * has the address, that one's: see tenant_differs().
+ */
+static __always_inline struct mapping *mapping_by_inside(__u32 tenant, __u32 addr)
 {
-	return mapping_of_leaf(mapping_table_get(), index_find(&in_index, addr));
+	return mapping_of_leaf(mapping_table_get(), index_find_inside(tenant, addr));
 }
+
+/* Mapping whose outside prefix contains an address (host byte order); NULL: none. */
 
 static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 {

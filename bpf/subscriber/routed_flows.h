@@ -27,14 +27,15 @@ static __always_inline int routed_flows_exist(void)
 	return last && (__s32)(last - now_ticks()) >= 0;
 }
 
-/* The flow of a packet from a subscriber to a routed host, or of the reply tuple of a quoted one. */
-static __always_inline struct routed_flow routed_flow_of(const struct packet *p)
+/* The flow of a packet from a subscriber of a tenant to a routed host, or of the reply tuple of a quoted one. */
+static __always_inline struct routed_flow routed_flow_of(__u32 tenant, const struct packet *p)
 {
 	return (struct routed_flow){ .in_addr = p->src,
 				     .routed_addr = p->dst,
 				     .in_port = p->sport,
 				     .routed_port = p->dport,
-				     .proto = p->proto };
+				     .proto = p->proto,
+				     .tenant = (__u8)tenant };
 }
 
 static __always_inline __u32 routed_ticks(const struct mapping *m, __u8 proto)
@@ -65,16 +66,16 @@ SUBPROGRAM int routed_note(const struct mapping *m, const struct routed_flow *of
 	return 0;
 }
 
-/* Returns 1 if a routed host began the flow of a subscriber's packet, or of a quoted one. */
-SUBPROGRAM int routed_flow_is_noted(const struct packet *p)
+/* Returns 1 if a routed host began the flow of a packet of a tenant's subscriber, or of a quoted one. */
+SUBPROGRAM int routed_flow_is_noted(__u32 tenant, const struct packet *p)
 {
-	const struct mapping *m = p ? mapping_by_inside(p->src) : 0;
+	const struct mapping *m = p ? mapping_by_inside(tenant, p->src) : 0;
 	struct routed_flow flow;
 	__u32 now = now_ticks(), *seen;
 
 	if (!p || !m)
 		return 0;
-	flow = routed_flow_of(p);
+	flow = routed_flow_of(LOAD(m->tenant), p);
 	seen = bpf_map_lookup_elem(&routed_flows, &flow);
 	if (!seen || (__s32)(now - LOAD(*seen)) > (__s32)routed_ticks(m, flow.proto))
 		return 0;

@@ -26,10 +26,10 @@ static __always_inline int kind_passes_open(enum packet_kind kind)
 	return kind == PACKET_SESSION || kind == PACKET_FRAGMENT || kind == PACKET_ICMP_OTHER;
 }
 
-/* Returns 1 if the configuration excludes an address (host byte order) from translation ("out": null). */
-static __always_inline int is_untranslated(__u32 addr)
+/* Returns 1 if the configuration excludes a tenant's address (host byte order) from translation ("out": null). */
+static __always_inline int is_untranslated(__u32 tenant, __u32 addr)
 {
-	struct prefix_key key = { 32, bpf_htonl(addr) };
+	struct tenant_prefix_key key = { TENANT_BITS + 32, bpf_htonl(tenant), bpf_htonl(addr) };
 
 	return !!bpf_map_lookup_elem(&untranslated, &key);
 }

@@ -44,13 +44,15 @@ static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 o
 }
 
 /* Returns 1 for a later fragment to a subscriber, which is known once the first fragment has passed. */
-static __always_inline int trace_is_fragment_to(__u32 in_addr, const struct trace_headers *h, __u8 side)
+static __always_inline int trace_is_fragment_to(__u32 tenant, __u32 in_addr, const struct trace_headers *h, __u8 side)
 {
 	struct fragment_key key = { .src = h->src, .dst = h->dst, .id = h->id, .proto = h->proto, .side = side };
 	const struct fragment *e;
 
 	if (!(h->fragment & IP_OFFSET_MASK))
 		return 0;
+	if (side == FRAGMENT_FROM_INSIDE)
+		key.tenant = (__u8)tenant;
 	e = bpf_map_lookup_elem(&fragments, &key);
 	return e && LOAD(e->dst) == in_addr;
 }
@@ -59,29 +61,29 @@ static __always_inline int trace_is_fragment_to(__u32 in_addr, const struct trac
  * Returns 1 for a subscriber's packets in both directions and for ICMP errors about them. Errors to others match only
  * if the subscriber sent them.
  */
-static __always_inline int trace_matches_in(__u32 in_addr, const struct trace_headers *h)
+static __always_inline int trace_matches_in(__u32 tenant, __u32 in_addr, const struct trace_headers *h)
 {
 	return h->src == in_addr || h->dst == in_addr || trace_is_owner(in_addr, h->dst, h->dport, h->proto) ||
 	       (h->quoted_src && trace_is_owner(in_addr, h->quoted_src, h->quoted_sport, h->quoted_proto)) ||
-	       trace_is_fragment_to(in_addr, h, FRAGMENT_FROM_OUTSIDE) ||
-	       trace_is_fragment_to(in_addr, h, FRAGMENT_FROM_INSIDE);
+	       trace_is_fragment_to(tenant, in_addr, h, FRAGMENT_FROM_OUTSIDE) ||
+	       trace_is_fragment_to(tenant, in_addr, h, FRAGMENT_FROM_INSIDE);
 }
 
-static __always_inline int trace_matches_out(__u32 out_addr, const struct trace_headers *h)
+static __always_inline int trace_matches_out(__u32 tenant, __u32 out_addr, const struct trace_headers *h)
 {
-	const struct mapping *m = mapping_by_inside(h->src);
+	const struct mapping *m = mapping_by_inside(tenant, h->src);
 
 	return h->src == out_addr || h->dst == out_addr ||
 	       (m && mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, h->src)) == out_addr);
 }
 
-static __always_inline int trace_matches(const struct trace_filter *f, const struct trace_headers *h)
+static __always_inline int trace_matches(__u32 tenant, const struct trace_filter *f, const struct trace_headers *h)
 {
 	if (f->proto && (h->ether_type != ETH_P_IP || h->proto != f->proto))
 		return 0;
-	if (f->in.addr && !trace_matches_in(f->in.addr, h))
+	if (f->in.addr && !trace_matches_in(tenant, f->in.addr, h))
 		return 0;
-	if (f->out.addr && !trace_matches_out(f->out.addr, h))
+	if (f->out.addr && !trace_matches_out(tenant, f->out.addr, h))
 		return 0;
 	return !f->ext.addr || h->src == f->ext.addr || h->dst == f->ext.addr || h->quoted_dst == f->ext.addr;
 }
@@ -99,7 +101,7 @@ __noinline int trace_begin(ctx_t *ctx)
 	if (f->left <= 0)
 		return 0;
 	h = trace_read(ctx);
-	if (!h || !trace_matches(f, h))
+	if (!h || !trace_matches(packet_tenant(ctx), f, h))
 		return 0;
 	__builtin_memset(r, 0, offsetof(struct trace_record, step));
 	r->active = 1;

@@ -11,6 +11,7 @@
 #define DETNAT_FRAGMENT_H
 
 #include "base/count.h"
+#include "egress/route.h"
 #include "subscriber/drain_lookup.h"
 #include "base/lock.h"
 #include "subscriber/lookup.h"
@@ -49,6 +50,8 @@ static __always_inline int fragment_piece_get(ctx_t *ctx, const struct packet *p
 		.start = (field & IP_OFFSET_MASK) << FRAGMENT_UNIT_SHIFT,
 		.more = field & IP_FLAG_MF,
 	};
+	if (settings.tenants && side == FRAGMENT_FROM_INSIDE)
+		ret->key.tenant = (__u8)packet_tenant(ctx);
 	ret->end = ret->start + p->length - (p->l4_offset - L3_OFFSET);
 	return 0;
 }
@@ -100,9 +103,20 @@ static __always_inline void fragment_complete(__u32 *word)
 		__sync_val_compare_and_swap(word, old, old - 1);
 }
 
-static __always_inline struct subscriber *fragment_subscriber(__u32 in_addr)
+/* The tenant of a datagram's subscriber. */
+static __always_inline __u32 fragment_tenant(const struct fragment_key *key)
 {
-	const struct mapping *m = mapping_of_inside(in_addr);
+	const struct mapping *m;
+
+	if (!settings.tenants || key->side == FRAGMENT_FROM_INSIDE)
+		return key->tenant;
+	m = mapping_by_outside(key->dst);
+	return m ? LOAD(m->tenant) : 0;
+}
+
+static __always_inline struct subscriber *fragment_subscriber(const struct fragment_key *key, __u32 in_addr)
+{
+	const struct mapping *m = mapping_of_inside(fragment_tenant(key), in_addr);
 
 	return m ? subscriber_get(m, mapping_subscriber(&m->geo, in_addr)) : 0;
 }
@@ -184,15 +198,16 @@ SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
 	key = *at;
 	if (bpf_map_delete_elem(&fragments, &key))
 		return -1;
-	datagram_release(t, fragment_subscriber(in_addr), key.side);
+	datagram_release(t, fragment_subscriber(&key, in_addr), key.side);
 	return 0;
 }
 
 /* Returns 1 if a subscriber's older datagrams have to make room for its next ones. */
-static __always_inline int datagrams_abound(const struct mapping_table *t, __u32 in_addr, __u8 side)
+static __always_inline int datagrams_abound(const struct mapping_table *t, const struct fragment_key *key,
+					    __u32 in_addr)
 {
-	const struct subscriber *s = fragment_subscriber(in_addr);
-	__u32 held = s ? datagrams_held(s, side) : 0;
+	const struct subscriber *s = fragment_subscriber(key, in_addr);
+	__u32 held = s ? datagrams_held(s, key->side) : 0;
 
 	return held > FRAGMENTS_KEPT && held * 2ULL > datagrams_share(LOAD(t->limits.datagrams));
 }
@@ -209,7 +224,7 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 
 	if (!fragment_is(e, &key) || (__s32)age <= (__s32)fragment_ticks(FRAGMENT_ID_REST))
 		return 0;
-	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, in_addr, key.side))
+	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, &key, in_addr))
 		datagram_end(&key, in_addr);
 	return 0;
 }
@@ -307,7 +322,7 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 	struct fragment *e = bpf_map_lookup_elem(&fragments, &key);
 	__u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&fragment_blank, &zero);
-	struct subscriber *s = fragment_subscriber(f->in_addr);
+	struct subscriber *s = fragment_subscriber(&key, f->in_addr);
 	struct mapping_table *t = mapping_table_get();
 
 	if (!blank || !s || !t)

@@ -49,8 +49,9 @@ struct fragment_key {
 			__u32 dst;
 			__u16 id;
 			__u8 proto;
-			__u8 side; /* enum fragment_side */
-			__u32 pad;
+			__u8 side;   /* enum fragment_side */
+			__u8 tenant; /* of an inside source: number of its tenant; else 0 */
+			__u8 pad[3];
 		};
 		__u64 word[2];
 	};

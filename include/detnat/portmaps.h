@@ -21,6 +21,10 @@
 /* The direction of a packet. */
 enum portmap_direction { PORTMAP_IN2OUT, PORTMAP_OUT2IN };
 
+/*
+ * In an IN2OUT key the bits that the protocol and the direction leave have the number of the subscriber's tenant: its
+ * highest bit is that of `proto`, the others are above the direction. portmap_key_inside() makes such a key.
+ */
 struct portmap_key {
 	__u32 addr; /* host byte order: in_addr, or out_addr */
 	__u16 port;
@@ -28,6 +32,32 @@ struct portmap_key {
 	__u8 direction;
 };
 _Static_assert(sizeof(struct portmap_key) == 8, "hashed as octets");
+
+#define PORTMAP_TENANT_HIGH 0x80U
+
+/* The IN2OUT key of an endpoint of a tenant, 0: there are no tenants. */
+static __always_inline struct portmap_key portmap_key_inside(__u32 tenant, __u32 addr, __u16 port, __u8 proto)
+{
+	return (struct portmap_key){ .addr = addr,
+				     .port = port,
+				     .proto = (__u8)(proto | (tenant & PORTMAP_TENANT_HIGH)),
+				     .direction = (__u8)(tenant << 1 | PORTMAP_IN2OUT) };
+}
+
+static __always_inline __u8 portmap_key_tenant(const struct portmap_key *key)
+{
+	return (__u8)(key->direction >> 1 | (key->proto & PORTMAP_TENANT_HIGH));
+}
+
+static __always_inline __u8 portmap_key_proto(const struct portmap_key *key)
+{
+	return key->proto & (PORTMAP_TENANT_HIGH - 1);
+}
+
+static __always_inline enum portmap_direction portmap_key_direction(const struct portmap_key *key)
+{
+	return key->direction & 1 ? PORTMAP_OUT2IN : PORTMAP_IN2OUT;
+}
 
 /* X(constant, word) */
 #define PORTMAP_ORIGINS(X)                                                    \

@@ -22,7 +22,8 @@ struct routed_flow {
 	__u16 in_port;
 	__u16 routed_port;
 	__u8 proto;
-	__u8 pad[3];
+	__u8 tenant; /* of the subscriber's mapping */
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct routed_flow) == 16, "hashed as octets");
 

@@ -25,12 +25,17 @@
  * The maps `in_index` and `out_index` are ARRAYs of one struct index_table: a lookup visits three nodes with one map
  * lookup. Nodes 0..255 are the root, one per first octet, indexed by the second octet; other nodes are indexed by the
  * third or the fourth octet. An entry is 0 (no mapping), INDEX_LEAF | mapping number, or the number of the next node.
+ *
+ * In `in_index` an entry may also be INDEX_LEAF | INDEX_SHARED | number of a node: several tenants have the address.
+ * The entries of that node are indexed by the tenant's number: 0, or INDEX_LEAF | mapping number.
  */
-#define INDEX_LEAF  0x8000U
-#define INDEX_ROOTS 256U
+#define INDEX_LEAF   0x8000U
+#define INDEX_SHARED 0x4000U
+#define INDEX_ROOTS  256U
 /* A power of two with room for two nodes per mapping. */
 #define INDEX_NODES 16384U
 _Static_assert(INDEX_NODES >= INDEX_ROOTS + 2U * MAX_MAPPINGS, "every mapping has its nodes");
+_Static_assert(INDEX_NODES <= INDEX_SHARED && MAX_MAPPINGS <= INDEX_SHARED, "numbers beside the flags");
 
 struct index_node {
 	__u16 entry[256];
@@ -415,13 +420,24 @@ struct prefix_key {
 };
 _Static_assert(sizeof(struct prefix_key) == 8, "as an LPM_TRIE wants it");
 
+/* An inside prefix of a tenant. */
+struct tenant_prefix_key {
+	__u32 plen;    /* TENANT_BITS and the length of the prefix */
+	__be32 tenant; /* number; 0: there are no tenants */
+	__be32 addr;
+};
+_Static_assert(sizeof(struct tenant_prefix_key) == 12, "as an LPM_TRIE wants it");
+
+#define TENANT_BITS 32U
+
 /* Routes with an `mtu`: the LPM_TRIE `route_mtus`, from a prefix to the lowest MTU of all such routes that cover it. */
 
 #define MAX_ROUTE_MTUS 16384U
 
 /*
- * Mappings without an outside prefix: the LPM_TRIE `untranslated`, whose values mean nothing. The index has no entry
- * for them, so the datapath looks here only before it drops a packet because no mapping covers its source.
+ * Mappings without an outside prefix: the LPM_TRIE `untranslated`, by tenant and prefix, whose values mean nothing. The
+ * index has no entry for them, so the datapath looks here only before it drops a packet because no mapping covers its
+ * source.
  */
 
 /* Settings: read-only data of the programs, set before loading. */

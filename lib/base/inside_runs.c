@@ -12,33 +12,33 @@ static int compare(const void *pa, const void *pb)
 	return a->last > b->last ? -1 : a->last < b->last;
 }
 
-/* The ranges around the present address. */
+/* The ranges around the present place. */
 struct sweep {
 	struct inside_range *range;
 	unsigned inmost; /* 1 + the place of the smallest one; 0: none */
-	uint64_t at;	 /* first address that has no run yet */
+	uint64_t at;	 /* first place that has no run yet */
 	struct inside_run *run;
 	size_t n;
 };
 
-/* Gives the addresses below `end` to the innermost range. */
+/* Gives the places below `end` to the innermost range. */
 static void run_until(struct sweep *s, uint64_t end)
 {
 	if (s->at >= end)
 		return;
 	s->run[s->n++] = (struct inside_run){
-		.first = (uint32_t)s->at,
-		.last = (uint32_t)(end - 1),
+		.first = s->at,
+		.last = end - 1,
 		.number = s->range[s->inmost - 1].number,
 	};
 	s->at = end;
 }
 
-/* Leaves the ranges that end below an address. */
-static void leave(struct sweep *s, uint64_t addr)
+/* Leaves the ranges that end below a place. */
+static void leave(struct sweep *s, uint64_t place)
 {
-	while (s->inmost && s->range[s->inmost - 1].last < addr) {
-		run_until(s, (uint64_t)s->range[s->inmost - 1].last + 1);
+	while (s->inmost && s->range[s->inmost - 1].last < place) {
+		run_until(s, s->range[s->inmost - 1].last + 1);
 		s->inmost = s->range[s->inmost - 1].around;
 	}
 }
@@ -57,18 +57,18 @@ size_t inside_runs(struct inside_range *range, size_t n, struct inside_run *ret)
 		range[i].around = (uint16_t)s.inmost;
 		s.inmost = (unsigned)i + 1;
 	}
-	leave(&s, 1ULL << 32);
+	leave(&s, INSIDE_END);
 	return s.n;
 }
 
-size_t inside_run_at(const struct inside_run *run, size_t n, uint32_t addr)
+size_t inside_run_at(const struct inside_run *run, size_t n, uint64_t place)
 {
 	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
-		if (run[middle].last < addr)
+		if (run[middle].last < place)
 			low = middle + 1;
 		else
 			high = middle;

@@ -102,7 +102,7 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 		r = add_mapping(b, &spec, err);
 		if (r && !err->text[0])
 			error_set(err, r, "the mapping cannot be added: %s", strerror(-r));
-		s.number[i] = r ? -1 : mappings_find_inside(b->m, spec.in.base);
+		s.number[i] = r ? -1 : mappings_find_any(b->m, spec.in.base);
 		if (!r)
 			s.geo[i] = mappings_get(b->m, s.number[i])->geo;
 	}

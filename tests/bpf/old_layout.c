@@ -49,7 +49,7 @@ static const char *const index_pins[] = { "in_index", "out_index" };
 static union old_key old_key(const struct overflow_key *key)
 {
 	const bool inside = key->direction == OVERFLOW_IN2OUT;
-	const int number = mappings_find_inside(mappings, key->in_addr);
+	const int number = mappings_find_any(mappings, key->in_addr);
 
 	if (layout == LAYOUT_4)
 		return (union old_key){ .of4 = { inside ? key->in_addr : key->out_addr, key->ext_addr, key->port,

@@ -59,8 +59,8 @@ static void grant_block(struct property *t, uint32_t in_addr)
 	struct geometry geo;
 	int32_t block;
 
-	cr_assert(mappings_find_inside(mappings, in_addr) >= 0);
-	geo = mappings_get(mappings, mappings_find_inside(mappings, in_addr))->geo;
+	cr_assert(mappings_find_any(mappings, in_addr) >= 0);
+	geo = mappings_get(mappings, mappings_find_any(mappings, in_addr))->geo;
 	block = growth_block_of(&geo, map->grow_block, first + random_below(&t->r, 65536 - first - map->grow_block));
 	cr_assert_geq(block, 0);
 	g.port_lo = (uint16_t)growth_port_lo(&geo, map->grow_block, (uint32_t)block);
@@ -104,7 +104,7 @@ static void end_sessions(struct property *t, const struct model_grant *g)
 	for (unsigned i = 0; i < f.n; i++) {
 		const struct session *s = &f.session[i];
 
-		sessions_close_in(mappings, (struct endpoint){ s->in_addr, s->in_port },
+		sessions_close_in(mappings, 0, (struct endpoint){ s->in_addr, s->in_port },
 				  (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
 	}
 	for (size_t i = t->model.n; i-- > 0;) {

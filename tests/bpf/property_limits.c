@@ -109,7 +109,7 @@ void property_compare_limits(uint32_t in_addr)
 		    !property_tables_of(k, in_addr, &of) || !of.line)
 			continue;
 		/* Those of an exception are counted when they come back. */
-		if (of.line->uncounted && mappings_find_inside(mappings, in_addr) != k)
+		if (of.line->uncounted && mappings_find_any(mappings, in_addr) != k)
 			continue;
 		limit_count_slots((const struct slot *)of.slot, (uint32_t)of.slots, found);
 		count_beyond(k, in_addr, found);

@@ -169,7 +169,7 @@ bool property_tables_of(int number, uint32_t in_addr, struct property_tables *re
 
 bool property_tables(uint32_t in_addr, struct property_tables *ret)
 {
-	return property_tables_of(mappings_find_inside(mappings, in_addr), in_addr, ret);
+	return property_tables_of(mappings_find_any(mappings, in_addr), in_addr, ret);
 }
 
 /* Whether a subscriber may have sessions in a former mapping, whose tables are not put back. */

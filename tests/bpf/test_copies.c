@@ -37,7 +37,7 @@ TestSuite(copies, .init = set_up_copies, .fini = tear_down_copies);
 /* A session of SUBSCRIBER on the first choice, or a port after it: an enum copy_result. */
 static int copy_of(uint32_t ext_addr, uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_port, unsigned after)
 {
-	int number = mappings_find_inside(mappings, SUBSCRIBER);
+	int number = mappings_find_any(mappings, SUBSCRIBER);
 	const struct mapping *m = mappings_get(mappings, number);
 	uint32_t first = mapping_first_choice(&m->geo, in_port);
 	struct bucket_pair pair = session_buckets(ext_addr, ext_port, proto, first, m->bucket_shift);
@@ -243,7 +243,7 @@ Test(copies, a_flow_that_opens_takes_no_port_of_a_copy)
 /* A session with EXTERNAL in the overflow, on a port of the subscriber's block: an enum copy_result. */
 static int copy_to_overflow_of(uint32_t in_addr, uint16_t in_port, uint16_t ext_port, uint16_t out_port)
 {
-	int number = mappings_find_inside(mappings, in_addr);
+	int number = mappings_find_any(mappings, in_addr);
 	struct session_copy *c = &program.requests->copy[0];
 
 	program.requests->n = 1;
@@ -336,7 +336,7 @@ Test(copies, a_session_in_the_overflow_is_of_one_mapping_and_has_no_part_in_thos
 	spec.session_slots = 64;
 	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2)), COPY_PLACED);
 	make_mapping(&spec, NULL);
-	cr_assert_eq(mappings_find_inside(mappings, SUBSCRIBER), 1);
+	cr_assert_eq(mappings_find_any(mappings, SUBSCRIBER), 1);
 	c->mapping = 1;
 	c->subscriber = 0;
 	c->request = COPY_END;

@@ -57,7 +57,7 @@ Test(displaced, is_found_again)
 	RUN_ROWS(first);
 	RUN_ROWS(second);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
-	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = FIRST },
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = FIRST },
 				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
 		     1);
 	RUN_ROWS(second);
@@ -125,7 +125,7 @@ static uint16_t open_in(uint16_t in_port, uint32_t bucket)
 
 static void close_flow(uint16_t in_port, uint16_t ext_port)
 {
-	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = in_port },
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = in_port },
 				       (struct endpoint){ .addr = EXTERNAL, .port = ext_port }, UDP),
 		     1);
 }

@@ -301,7 +301,7 @@ Test(drain, is_over_when_its_last_session_has_ended)
 	sweep();
 	cr_expect_eq(drain->sessions, 2);
 	cr_expect_not(mapping_drain_over(drain));
-	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5000 },
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5000 },
 				       (struct endpoint){ EXTERNAL, 53 }, UDP),
 		     1);
 	sweep();

@@ -57,7 +57,7 @@ Test(drain_packets, keeps_sessions_beyond_the_slots)
 
 	RUN_ICMP_ROWS(error);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2 * FLOWS);
-	cr_expect_eq(sessions_close_in(mappings, in, ext, UDP), 1);
+	cr_expect_eq(sessions_close_in(mappings, 0, in, ext, UDP), 1);
 	cr_expect_eq(datapath.global->overflow, 1);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 2 * FLOWS - 1);
 }

@@ -104,7 +104,7 @@ static void allow_answers(void)
 	static const uint32_t first[] = { OPEN_IN, WIDE_IN, SUBSCRIBER };
 
 	for (unsigned i = 0; i < sizeof(first) / sizeof(*first); i++) {
-		int number = mappings_find_inside(mappings, first[i]);
+		int number = mappings_find_any(mappings, first[i]);
 		const struct geometry *g = &mappings_get(mappings, number)->geo;
 
 		for (uint64_t s = 0; s < prefix_size(g->in_plen); s++)

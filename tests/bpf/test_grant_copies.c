@@ -46,7 +46,7 @@ static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_por
 	program.requests->copy[0] = (struct session_copy){ .key = slot_key(EXTERNAL, ext_port, in_port),
 							   .word = word,
 							   .subscriber = IN - ADDR(10, 1, 0, 0),
-							   .mapping = (uint16_t)mappings_find_inside(mappings, IN),
+							   .mapping = (uint16_t)mappings_find_any(mappings, IN),
 							   .mark = overflow_mark(1, word),
 							   .request = COPY_TO_OVERFLOW };
 	cr_assert_eq(copy_program_run(&program), 0);

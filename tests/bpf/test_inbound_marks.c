@@ -171,7 +171,7 @@ static void open_beside(uint32_t ext_addr, uint16_t ext_port)
 
 		run_frame(XDP_INSIDE, in, frame_build(&f, in), out, &out_size);
 	}
-	cr_assert_eq(sessions_close_in(mappings, first, ext, UDP), 1);
+	cr_assert_eq(sessions_close_in(mappings, 0, first, ext, UDP), 1);
 }
 
 /* Nor does what the other side sends to the bound port go round in a circle. */

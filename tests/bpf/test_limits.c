@@ -68,7 +68,7 @@ Test(limits, a_search_in_vain_is_made_once_a_tick_and_endpoint)
 	cr_expect_geq(open_flow(UDP, SEARCHING, 54, 0), 0);
 
 	/* A port that is free again is found in the next tick. */
-	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = 2500 },
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = 2500 },
 				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
 		     1);
 	next_tick();

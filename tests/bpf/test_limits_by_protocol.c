@@ -279,7 +279,7 @@ Test(limits_by_protocol, sessions_beyond_the_slots_count)
 	cr_expect_gt(subscriber()->overflow, 0);
 	expect_counts("ten", 0, 10, 0);
 	cr_expect_eq(open_flow(UDP, (uint16_t)(6304 + 10 * PORTS), 53, 0), -1);
-	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, (uint16_t)(6304 + 9 * PORTS) },
+	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, (uint16_t)(6304 + 9 * PORTS) },
 				       (struct endpoint){ EXTERNAL, 53 }, 0),
 		     1);
 	expect_counts("one closed", 0, 9, 0);
@@ -359,7 +359,7 @@ static void update(const struct limit_layout *wanted)
 	/* Sessions begin and end before the agent has counted. */
 	if (settings.limits) {
 		cr_expect_geq(open_flow(UDP, 6500, 53, 0), 0);
-		cr_expect_geq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5000 },
+		cr_expect_geq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5000 },
 						(struct endpoint){ EXTERNAL, 53 }, 0),
 			      0);
 	}

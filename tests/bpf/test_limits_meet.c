@@ -84,21 +84,21 @@ Test(limits_meet, what_drains_counts, .init = set_up_limited, .fini = tear_down)
 	struct mapping_spec spec = {
 		.in = all, .out = new_out, .sessions_per_user = 1000, .session_slots = 64, .limit = user_limits
 	};
-	int old = mappings_find_inside(mappings, SUBSCRIBER), now;
+	int old = mappings_find_any(mappings, SUBSCRIBER), now;
 
 	memcpy(spec.timeout_ticks, mappings_get(mappings, old)->timeout_ticks, sizeof(spec.timeout_ticks));
 	for (uint16_t i = 0; i < UDP_LIMIT - 1; i++)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(5000 + i), 53, 0), 0);
 	make_mapping(&spec, &(struct mapping_handover){ true, old_out, 600 });
 	refresh_followed_routes();
-	now = mappings_find_inside(mappings, SUBSCRIBER);
+	now = mappings_find_any(mappings, SUBSCRIBER);
 	cr_expect_geq(open_flow(UDP, 6000, 53, 0), 0);
 	cr_expect_eq(open_flow(UDP, 6001, 53, 0), -1);
 	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
 	expect_udp("where they drain", old, UDP_LIMIT - 1);
 	expect_udp("where they open", now, 1);
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2), "sessions from before go on");
-	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5000 },
+	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5000 },
 				       (struct endpoint){ EXTERNAL, 53 }, 0),
 		     1);
 	expect_udp("one of them is closed", old, UDP_LIMIT - 2);
@@ -111,7 +111,7 @@ Test(limits_meet, an_exception_has_its_own, .init = set_up_limited, .fini = tear
 	struct mapping_spec spec = {
 		.in = { SUBSCRIBER, 32 }, .out = { OWN_OUT, 32 }, .sessions_per_user = 1000, .session_slots = 64
 	};
-	int number = mappings_find_inside(mappings, SUBSCRIBER);
+	int number = mappings_find_any(mappings, SUBSCRIBER);
 
 	memcpy(spec.timeout_ticks, mappings_get(mappings, number)->timeout_ticks, sizeof(spec.timeout_ticks));
 	for (uint16_t i = 0; i < UDP_LIMIT; i++)
@@ -141,7 +141,7 @@ Test(limits_meet, an_address_that_comes_back_is_limited, .init = set_up_unlimite
 				      .out = { POOL, 30 },
 				      .sessions_per_user = 1000,
 				      .limit = { .sessions = { [LIMIT_UDP] = UDP_LIMIT } } };
-	int number = mappings_find_inside(mappings, SUBSCRIBER);
+	int number = mappings_find_any(mappings, SUBSCRIBER);
 
 	memcpy(exception.timeout_ticks, mappings_get(mappings, number)->timeout_ticks, sizeof(exception.timeout_ticks));
 	memcpy(outer.timeout_ticks, exception.timeout_ticks, sizeof(outer.timeout_ticks));
@@ -171,7 +171,7 @@ Test(limits_meet, a_hairpin_is_a_session, .init = set_up_limited, .fini = tear_d
 		size = frame_build(&f, in);
 		run_frame(XDP_INSIDE, in, size, out, &out_size);
 	}
-	expect_udp("as many as the limit", mappings_find_inside(mappings, SUBSCRIBER), UDP_LIMIT);
+	expect_udp("as many as the limit", mappings_find_any(mappings, SUBSCRIBER), UDP_LIMIT);
 	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
 }
 
@@ -225,7 +225,7 @@ Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = 
 	cr_expect_eq(request(COPY_TO_OVERFLOW, 5021), COPY_QUOTA);
 	cr_expect_eq(open_flow(UDP, 5030, 53, 0), -1);
 	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
-	cr_expect_eq(sessions_close_in(mappings, (struct endpoint){ SUBSCRIBER, 5010 },
+	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5010 },
 				       (struct endpoint){ EXTERNAL, 53 }, 0),
 		     1);
 	expect_udp("one has ended", 0, UDP_LIMIT - 1);

@@ -71,9 +71,9 @@ Test(overflow, a_session_that_the_agent_closes_is_counted_once)
 	const struct endpoint in = { SUBSCRIBER, in_port(FLOWS - 1) }, ext = { EXTERNAL, 53 };
 
 	open_flows();
-	cr_expect_eq(sessions_close_in(mappings, in, ext, UDP), 1);
+	cr_expect_eq(sessions_close_in(mappings, 0, in, ext, UDP), 1);
 	expect_only_slots();
-	cr_expect_eq(sessions_close_in(mappings, in, ext, UDP), 0);
+	cr_expect_eq(sessions_close_in(mappings, 0, in, ext, UDP), 0);
 }
 
 struct told {

@@ -426,7 +426,7 @@ Test(portmap, the_agent_takes_over_what_is_pinned)
 	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
 	cr_expect_eq(portmaps_count(portmaps, PORTMAP_STATIC), 1);
 	cr_expect_eq(portmaps_count(portmaps, PORTMAP_PCP), 1);
-	m = portmaps_by_in(portmaps, UDP, lease.in);
+	m = portmaps_by_in(portmaps, 0, UDP, lease.in);
 	cr_assert_not_null(m);
 	cr_expect_eq(m->expires_s, 12345);
 	cr_expect_eq(memcmp(m->nonce, lease.nonce, sizeof(m->nonce)), 0);
@@ -489,4 +489,40 @@ Test(portmap, a_record_that_lacks_bits_is_found_and_mended)
 	}
 	cr_expect_eq(findings.repaired, 2);
 	findings_free(&findings);
+}
+
+/* Whatever the number of the tenant, and after a change of it. */
+Test(portmap, it_is_found_by_the_tenant_of_its_mapping)
+{
+	static const uint8_t tenants[] = { 1, 127, 128, 255, 0 };
+	struct mapping_spec spec = {
+		.in = { ADDR(10, 0, 0, 0), 24 }, .out = { POOL, 30 }, .sessions_per_user = 1000, .session_slots = 1024
+	};
+	static const struct row rows[] = { COMES("in", UDP, CAM, 3074), LEAVES("out", UDP, 3074, CAM) };
+
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	for (unsigned i = 0; i < sizeof(tenants); i++) {
+		struct findings f = { 0 };
+		struct portmap_key key = portmap_key_inside(tenants[i], SUBSCRIBER, 3074, UDP);
+		struct portmap_value value;
+		struct error err;
+
+		spec.tenant = tenants[i];
+		cr_assert_eq(mappings_update(mappings, &spec), 0);
+		portmaps_settle_tenants(portmaps);
+		datapath.device[inside_ifindex].tenant = tenants[i];
+		RUN_ROWS(rows);
+		cr_expect_eq(portmap_key_tenant(&key), tenants[i]);
+		cr_expect_eq(portmap_key_proto(&key), UDP);
+		cr_expect_eq(portmap_key_direction(&key), PORTMAP_IN2OUT);
+		cr_expect_eq(bpf_map_lookup_elem(datapath.portmaps, &key, &value), 0);
+		/* An agent that starts finds it whole. */
+		portmaps_close(portmaps);
+		cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+		portmaps_audit(portmaps, false, &f);
+		cr_expect_eq(f.total, 0);
+		findings_free(&f);
+		RUN_ROWS(rows);
+	}
 }

@@ -198,7 +198,7 @@ static void close_some(unsigned choice)
 	struct endpoint in = { SUBSCRIBER, inside_port(FLOWS / 2 + choice % (FLOWS / 2)) };
 	struct endpoint ext = { EXTERNAL, (uint16_t)(53 + choice / FLOWS % ENDPOINTS) };
 
-	cr_assert_geq(sessions_close_in(mappings, in, ext, UDP), 0);
+	cr_assert_geq(sessions_close_in(mappings, 0, in, ext, UDP), 0);
 }
 
 static bool has_raced(const struct core *cores, unsigned checks)

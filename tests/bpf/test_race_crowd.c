@@ -141,7 +141,7 @@ static uint64_t compare_tables(bool repair)
 
 static int number_of_crowd(void)
 {
-	return mappings_find_inside(mappings, crowd_base);
+	return mappings_find_any(mappings, crowd_base);
 }
 
 /* A mapping whose subscribers have few ports and slots, with timeouts of some ticks. */
@@ -213,7 +213,7 @@ static unsigned be_agent(time_t end, uint32_t quota)
 					       crowd_port(&workers[(unsigned)rand() % n_workers],
 							  (unsigned)rand() % CROWD_FLOWS) };
 
-			sessions_close_in(mappings, in,
+			sessions_close_in(mappings, 0, in,
 					  (struct endpoint){ EXTERNAL, (uint16_t)(80 + rand() % ENDPOINTS) }, 0);
 		}
 		begin_update(&spec);

@@ -56,7 +56,7 @@ static void vouch(uint32_t own)
 
 static struct subscriber *record(uint32_t in_addr)
 {
-	int number = mappings_find_inside(mappings, in_addr);
+	int number = mappings_find_any(mappings, in_addr);
 
 	return mappings_subscriber(mappings, number, in_addr - mappings_get(mappings, number)->geo.in_base);
 }

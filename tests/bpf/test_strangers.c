@@ -172,7 +172,7 @@ Test(strangers, a_pool_that_comes_later_counts_and_one_that_goes_does_not)
 
 static uint32_t counted_for_host(uint32_t in_addr)
 {
-	const struct mapping *m = mappings_get(mappings, mappings_find_inside(mappings, in_addr));
+	const struct mapping *m = mappings_get(mappings, mappings_find_any(mappings, in_addr));
 	uint32_t number = m->first_subscriber + mapping_subscriber(&m->geo, in_addr);
 
 	return datapath.stranger_host[number / STRANGER_LINE].packets[number % STRANGER_LINE];

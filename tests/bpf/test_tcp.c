@@ -113,7 +113,7 @@ static void play(const struct story *story, uint8_t proto, int slow, uint16_t po
 			  s.expires);
 	}
 	/* The next story begins with nothing. */
-	sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = port },
+	sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = port },
 			  (struct endpoint){ .addr = EXTERNAL, .port = proto == ICMP ? 0 : 80 }, proto);
 }
 

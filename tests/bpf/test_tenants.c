@@ -12,7 +12,7 @@ static void set_up_tenants(void)
 	settings.tenants = 1;
 	settings.tc = TC_ALONE;
 	set_up();
-	datapath.mapping[0].tenant = 1;
+	mappings_set_tenant(mappings, 0, 1);
 	datapath.device[inside_ifindex].tenant = 1;
 }
 
@@ -78,6 +78,33 @@ Test(tenants, a_packet_of_another_tenant_is_dropped)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
 }
 
+/* An exception in the mapping, of its tenant alone. */
+Test(tenants, what_one_leaves_untranslated_is_no_exception_for_another)
+{
+	const struct mapping_spec spec = { .in = { ADDR(10, 0, 0, 64), 26 }, .out = PREFIX_NONE, .tenant = 1 };
+	const struct row own[] = {
+		{ "its own",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(10, 0, 0, 70), .dst = EXTERNAL, IPPROTO_UDP, 5000, 53 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+	const struct row others[] = {
+		{ "another's",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(10, 0, 0, 70), .dst = EXTERNAL, IPPROTO_UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+	};
+
+	make_mapping(&spec, NULL);
+	RUN_ROWS(own);
+	datapath.device[inside_ifindex].tenant = 2;
+	RUN_ROWS(others);
+}
+
 Test(tenants, an_answer_does_not_leave_by_the_interface_of_another)
 {
 	struct row rows[] = {
@@ -102,6 +129,6 @@ Test(tenants, an_answer_does_not_leave_by_the_interface_of_another)
 	};
 
 	cr_assert_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
-	datapath.mapping[0].tenant = 2;
+	mappings_set_tenant(mappings, 0, 2);
 	RUN_ROWS(rows);
 }

@@ -60,7 +60,7 @@ static void set_up_two(void)
 	datapath.device[ifindex_of[SECOND]].addr = ADDR(10, 1, 0, 1);
 	datapath.device[ifindex_of[SECOND]].tenant = 2;
 	datapath.device[inside_ifindex].tenant = 1;
-	datapath.mapping[0].tenant = 1;
+	mappings_set_tenant(mappings, 0, 1);
 	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
 	make_mapping(&spec, NULL);
 	cr_assert_eq(datapath_add_port(&datapath, ifindex_of[SECOND]), 0);

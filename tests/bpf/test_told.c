@@ -216,7 +216,7 @@ Test(told, one_beyond_the_slots_that_has_expired)
 
 	age_overflow(ticks_of_seconds(301, datapath.hz));
 	/* There is room in the slots for the next one. */
-	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = IN_PORT(0) },
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ .addr = SUBSCRIBER, .port = IN_PORT(0) },
 				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
 		     1);
 	cr_assert_geq(open_flow(UDP, IN_PORT(8), 53, 0), PORT_LO);

@@ -132,10 +132,10 @@ static int add_commit(struct mapping_job *job, const struct mapping_handover *ho
 	return r ? r : stepped(mappings_add_commit_with(job, how));
 }
 
-static int del(struct mappings *m, struct prefix in, struct prefix out)
+static int del(struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out)
 {
 	call("del", NULL);
-	return stepped(mappings_del(m, in, out));
+	return stepped(mappings_del_of(m, tenant, in, out));
 }
 
 static int retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s)
@@ -148,9 +148,9 @@ static int revive(struct mappings *m, struct prefix in, struct prefix out, const
 	return stepped(mappings_revive(m, in, out, how));
 }
 
-static void hold_prefix(struct mappings *m, struct prefix in)
+static void hold_prefix(struct mappings *m, uint8_t tenant, struct prefix in)
 {
-	mappings_hold(m, in);
+	mappings_hold(m, tenant, in);
 	stepped(0);
 }
 
@@ -204,7 +204,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define history_queue_assume(q)	     call("assume", NULL)
 #define history_queue_rests(q, n)    ((void)(n), NULL)
 #define mappings_add_commit_with     add_commit
-#define mappings_del		     del
+#define mappings_del_of		     del
 #define mappings_retire		     retire
 #define mappings_revive		     revive
 #define mappings_hold		     hold_prefix
@@ -216,7 +216,7 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
 
 #undef mappings_add_commit_with
-#undef mappings_del
+#undef mappings_del_of
 #undef mappings_retire
 #undef mappings_revive
 #undef mappings_hold

@@ -50,7 +50,7 @@ void put_overflow(const char *addr, uint16_t port, uint32_t seen)
 struct subscriber *record(const char *addr)
 {
 	uint32_t in = tables_addr(addr);
-	int number = mappings_find_inside(m, in);
+	int number = mappings_find_any(m, in);
 
 	return mappings_subscriber(m, number, in - mappings_get(m, number)->geo.in_base);
 }

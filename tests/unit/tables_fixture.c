@@ -96,7 +96,7 @@ void tables_make(struct datapath *d)
 					    &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 									   .map_flags = BPF_F_NO_PREALLOC });
 	d->untranslated =
-		bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "untranslated", sizeof(struct prefix_key), 4, MAX_MAPPINGS,
+		bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "untranslated", sizeof(struct tenant_prefix_key), 4, MAX_MAPPINGS,
 			       &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
 							      .map_flags = BPF_F_NO_PREALLOC });
 	cr_assert(d->portmaps >= 0 && d->portmap_filters >= 0 && d->untranslated >= 0);
@@ -162,7 +162,7 @@ void tables_reclaim(struct mappings *m)
 
 struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, const struct session *s, uint32_t seen)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 	uint32_t n = in_addr - mappings_get(m, number)->geo.in_base;
 	struct slot *at = (struct slot *)mappings_buckets(m, number, n) + slot;
 
@@ -175,7 +175,7 @@ struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, con
 
 void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 	const struct geometry *g = &mappings_get(m, number)->geo;
 	struct subscriber *record = mappings_subscriber(m, number, in_addr - g->in_base);
 	struct overflow_key key = overflow_key_in(g, in_addr, s->in_port, s->ext_addr, s->ext_port, s->proto);

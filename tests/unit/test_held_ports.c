@@ -47,7 +47,7 @@ static struct held_ports find(uint16_t in_port, uint8_t proto)
 {
 	struct held_ports h = { .own = 1 };
 
-	held_ports_find(m, (struct endpoint){ tables_addr("10.0.0.7"), in_port }, proto, &h);
+	held_ports_find(m, 0, (struct endpoint){ tables_addr("10.0.0.7"), in_port }, proto, &h);
 	return h;
 }
 
@@ -125,7 +125,7 @@ Test(held_ports, an_address_in_no_mapping_has_none)
 	struct held_ports h = { .own = 1 };
 
 	start(0);
-	held_ports_find(m, (struct endpoint){ tables_addr("10.9.0.7"), 80 }, IPPROTO_UDP, &h);
+	held_ports_find(m, 0, (struct endpoint){ tables_addr("10.9.0.7"), 80 }, IPPROTO_UDP, &h);
 	EXPECT_OTHERS(h);
 	cr_expect_eq(h.own, 0);
 }

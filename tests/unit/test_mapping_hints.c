@@ -90,7 +90,7 @@ Test(mapping_hints, give_no_address_away_that_a_change_holds)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		struct mapping_spec old = exception_of(round), new = exception_of(round + 1);
 
-		mappings_hold(m, old.in);
+		mappings_hold(m, 0, old.in);
 		cr_assert_eq(mappings_del(m, old.in, old.out), 0);
 		tables_add(m, &new);
 		mappings_release(m);

@@ -71,7 +71,7 @@ static void del(const char *in, const char *out)
 
 static int found(const char *addr)
 {
-	return mappings_find_inside(m, tables_addr(addr));
+	return mappings_find_any(m, tables_addr(addr));
 }
 
 /* What the datapath finds, which knows nothing of what the agent keeps beside the tables: a number, or -1. */
@@ -97,8 +97,8 @@ Test(mappings_nested, the_longest_prefix_has_the_address_and_gives_it_back)
 		cr_expect_eq(found("10.1.2.0"), c);
 		cr_expect_eq(found("10.1.2.1"), b);
 		cr_expect_eq(found("10.1.3.0"), a);
-		cr_expect_eq(mappings_around(m, tables_spec("10.1.2.0/32", "2.0.1.0/32").in), b);
-		cr_expect_eq(mappings_around(m, tables_spec("10.0.0.0/14", "1.1.0.0/24").in), -ENOENT);
+		cr_expect_eq(mappings_around(m, 0, tables_spec("10.1.2.0/32", "2.0.1.0/32").in), b);
+		cr_expect_eq(mappings_around(m, 0, tables_spec("10.0.0.0/14", "1.1.0.0/24").in), -ENOENT);
 		open_again();
 	}
 	del("10.1.2.0/24", "2.0.0.0/28");
@@ -132,7 +132,7 @@ Test(mappings_nested, equal_prefixes_are_refused)
 Test(mappings_nested, subscribers_are_iterated_by_runs_of_addresses)
 {
 	int a = add("10.0.0.0/24", "1.1.0.0/28"), b = add("10.0.0.16/28", "2.0.0.0/28");
-	uint32_t first, last;
+	uint64_t first, last;
 
 	add_open("10.0.0.64/26", "3.0.0.0/26");
 	add_untranslated("10.0.0.192/26");
@@ -196,24 +196,53 @@ Test(mappings_nested, where_nothing_is_translated_the_datapath_finds_no_mapping)
 
 static int enter_untranslated(const char *addr, unsigned plen)
 {
-	const struct prefix_key key = { plen, htonl(tables_addr(addr)) };
+	const struct tenant_prefix_key key = { TENANT_BITS + plen, 0, htonl(tables_addr(addr)) };
 	const uint32_t none = 0;
 
 	return bpf_map_update_elem(d.untranslated, &key, &none, BPF_ANY);
 }
 
-static bool is_untranslated(const char *addr)
+static bool is_untranslated_of(uint8_t tenant, const char *addr)
 {
-	const struct prefix_key key = { 32, htonl(tables_addr(addr)) };
+	const struct tenant_prefix_key key = { TENANT_BITS + 32, htonl(tenant), htonl(tables_addr(addr)) };
 	uint32_t value;
 
 	return !bpf_map_lookup_elem(d.untranslated, &key, &value);
 }
 
+static bool is_untranslated(const char *addr)
+{
+	return is_untranslated_of(0, addr);
+}
+
+Test(mappings_nested, an_untranslated_prefix_is_so_for_its_own_tenant)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.64/26", "0.0.0.0/0");
+
+	add("10.0.0.0/24", "1.1.0.0/28");
+	spec.out = PREFIX_NONE;
+	spec.tenant = 200;
+	tables_add(m, &spec);
+	cr_expect(is_untranslated_of(200, "10.0.0.65"));
+	cr_expect_not(is_untranslated_of(0, "10.0.0.65"));
+	cr_expect_not(is_untranslated_of(72, "10.0.0.65"));
+	spec.tenant = 0;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	cr_expect(is_untranslated("10.0.0.65"));
+	cr_expect_not(is_untranslated_of(200, "10.0.0.65"));
+	spec.tenant = 200;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	open_again();
+	cr_expect(is_untranslated_of(200, "10.0.0.65"));
+	cr_expect_not(is_untranslated("10.0.0.65"));
+	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	cr_expect_not(is_untranslated_of(200, "10.0.0.65"));
+}
+
 /* An agent was killed between the map and the index, in either direction. */
 Test(mappings_nested, the_map_of_what_is_not_translated_agrees_with_the_mappings_after_a_start)
 {
-	const struct prefix_key kept = { 26, htonl(tables_addr("10.0.0.64")) };
+	const struct tenant_prefix_key kept = { TENANT_BITS + 26, 0, htonl(tables_addr("10.0.0.64")) };
 
 	add("10.0.0.0/24", "1.1.0.0/28");
 	add_untranslated("10.0.0.64/26");
@@ -345,11 +374,11 @@ Test(mappings_nested, the_next_agent_gives_back_what_a_retired_exception_still_h
 	tables_put(m, tables_addr("10.0.0.1"), 3, &slot, 100000);
 	cr_assert_eq(mappings_retire(m, in, out, 600), 0);
 	/* As it was before its addresses were given back. */
-	cr_assert_eq(prefix_index_insert(&m->in, in, (unsigned)b), 0);
+	cr_assert_eq(prefix_index_insert(&m->in, 0, in, (unsigned)b), 0);
 	open_again();
-	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), a);
+	cr_assert_eq(mappings_find_any(m, tables_addr("10.0.0.1")), a);
 	cr_expect_neq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0, "the session goes on");
-	cr_expect_eq(mappings_find_inside(m, tables_addr("10.0.0.17")), a);
+	cr_expect_eq(mappings_find_any(m, tables_addr("10.0.0.17")), a);
 	cr_expect_eq(shown(tables_addr("10.0.0.17")), a);
 	cr_expect(mappings_is_retired(m, b));
 }
@@ -427,7 +456,7 @@ static void check_addresses(void)
 			    (best < 0 ||
 			     m->order[k].last - m->order[k].first < mappings_get(m, best)->geo.last_subscriber))
 				best = m->order[k].number;
-		if (mappings_find_inside(m, addr) != (best < 0 ? -ENOENT : best))
+		if (mappings_find_any(m, addr) != (best < 0 ? -ENOENT : best))
 			cr_assert_fail("%08x", addr);
 		if (shown(addr) != (best >= 0 && mappings_get(m, best)->geo.out_plen == PLEN_NONE ? -1 : best))
 			cr_assert_fail("%08x: %d, not %d", addr, shown(addr), best);
@@ -475,8 +504,8 @@ Test(mappings_nested, a_thousand_exceptions_are_there_after_a_restart)
 	}
 	open_again();
 	for (unsigned i = 0; i < 999; i++) {
-		cr_assert_neq(mappings_find_inside(m, tables_addr("10.0.0.0") + i * 65), a);
-		cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1") + i * 65), a);
+		cr_assert_neq(mappings_find_any(m, tables_addr("10.0.0.0") + i * 65), a);
+		cr_assert_eq(mappings_find_any(m, tables_addr("10.0.0.1") + i * 65), a);
 	}
 	cr_assert_eq(m->n_live, 1000);
 }

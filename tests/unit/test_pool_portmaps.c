@@ -149,7 +149,7 @@ Test(pool_portmaps, a_portmap_is_deleted_by_a_name_that_it_alone_has)
 	cr_assert_eq(c->n_portmaps, 3);
 	cr_expect_str_eq(c->portmaps[1].name, "stays");
 	add_portmap(c, "stays", "100.64.0.2:81-82", "203.0.113.0:81-82");
-	cr_expect_eq(config_del_portmap_named(c, "stays", &err), -ENOTUNIQ);
+	cr_expect_eq(config_del_portmap_named(c, "stays", &err), -EEXIST);
 	cr_expect_str_eq(err.text,
 			 "2 portmaps are named stays; name one by its protocol and outside port: "
 			 "tcp 203.0.113.0:80, tcp 203.0.113.0:81-82",

@@ -8,34 +8,8 @@
 
 #include "base/base.h"
 
-static void (*after_store)(void);
-
-#define prefix_index_open	   watched_open
-#define prefix_index_walk	   watched_walk
-#define prefix_index_check	   watched_check
-#define prefix_index_insert	   watched_insert
-#define prefix_index_remove	   watched_remove
-#define prefix_index_replace	   tested_prefix_index_replace
-#define prefix_index_remove_number watched_remove_number
-#define prefix_index_settle	   watched_settle
-#define prefix_index_find	   watched_find
-#define prefix_index_own	   watched_own
-#define prefix_index_repaint	   watched_repaint
-#define prefix_index_insert_hidden watched_insert_hidden
-#define prefix_index_around	   watched_around
-#define prefix_index_hold	   watched_hold
-#define prefix_index_release	   watched_release
-
-static void watched_store(uint16_t *p, uint16_t value)
-{
-	*(volatile uint16_t *)p = value;
-	if (after_store)
-		after_store();
-}
-
-#define __atomic_store_n(p, value, order) watched_store(p, value)
-#include "tables/prefix_index.c" /* NOLINT(bugprone-suspicious-include) */
-#undef __atomic_store_n
+#define WATCHED(name) watched_##name
+#include "watched_index.h"
 
 static struct prefix at(uint32_t base, unsigned plen)
 {
@@ -88,7 +62,7 @@ static void fill(void)
 	memset(nodes, 0, sizeof(nodes));
 	cr_assert_eq(watched_open(&x, nodes, false), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-		cr_assert_eq(watched_insert(&x, at(rows[i].base, rows[i].plen), i), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(rows[i].base, rows[i].plen), i), 0);
 }
 
 Test(prefix_index, finds_the_mapping_of_every_address)
@@ -108,8 +82,8 @@ Test(prefix_index, refuses_overlaps_and_changes_nothing)
 	fill();
 	memcpy(snapshot, nodes, sizeof(nodes));
 	for (unsigned i = 0; i < ARRAY_SIZE(overlapping); i++)
-		cr_assert_eq(watched_insert(&x, at(overlapping[i].base, overlapping[i].plen), 1000), -EEXIST, "row %u",
-			     i);
+		cr_assert_eq(watched_insert(&x, 0, at(overlapping[i].base, overlapping[i].plen), 1000), -EEXIST,
+			     "row %u", i);
 	cr_assert_eq(memcmp(snapshot, nodes, sizeof(nodes)), 0);
 }
 
@@ -120,11 +94,11 @@ Test(prefix_index, forgets_what_is_removed_and_nothing_else)
 		watched_remove(&x, at(rows[i].base, rows[i].plen), i);
 		check_all(&x, i, UINT32_MAX);
 		watched_settle(&x);
-		cr_assert_eq(watched_insert(&x, at(rows[i].base, rows[i].plen), i), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(rows[i].base, rows[i].plen), i), 0);
 		watched_remove_number(&x, i);
 		check_all(&x, i, UINT32_MAX);
 		watched_settle(&x);
-		cr_assert_eq(watched_insert(&x, at(rows[i].base, rows[i].plen), i), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(rows[i].base, rows[i].plen), i), 0);
 	}
 	check_all(&x, UINT32_MAX, UINT32_MAX);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
@@ -146,7 +120,7 @@ static void look(void)
 	check_all(&copy, UINT32_MAX, changing_row);
 	watched_remove_number(&copy, changing_row);
 	watched_settle(&copy);
-	cr_assert_eq(watched_insert(&copy, at(rows[changing_row].base, rows[changing_row].plen), changing_row), 0);
+	cr_assert_eq(watched_insert(&copy, 0, at(rows[changing_row].base, rows[changing_row].plen), changing_row), 0);
 	check_all(&copy, UINT32_MAX, UINT32_MAX);
 	after_store = look;
 }
@@ -161,7 +135,7 @@ Test(prefix_index, is_right_after_every_single_store)
 		after_store = look;
 		watched_remove(&x, at(rows[i].base, rows[i].plen), i);
 		watched_settle(&x);
-		cr_assert_eq(watched_insert(&x, at(rows[i].base, rows[i].plen), i), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(rows[i].base, rows[i].plen), i), 0);
 		after_store = NULL;
 	}
 	cr_assert_gt(stores, 100);
@@ -176,11 +150,11 @@ Test(prefix_index, does_not_reuse_a_node_before_it_has_settled)
 	watched_remove(&x, at(0x0b020000, 32), 8);
 	cr_assert_eq(nodes[0x0b].entry[2], 0);
 	for (unsigned i = 0; i < 8; i++) {
-		cr_assert_eq(watched_insert(&x, at(0x0c000000 + (i << 16), 24), 100 + i), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(0x0c000000 + (i << 16), 24), 100 + i), 0);
 		cr_assert_neq(nodes[0x0c].entry[i], second);
 	}
 	watched_settle(&x);
-	cr_assert_eq(watched_insert(&x, at(0x0d000000, 24), 200), 0);
+	cr_assert_eq(watched_insert(&x, 0, at(0x0d000000, 24), 200), 0);
 	cr_assert_eq(nodes[0x0d].entry[0], second);
 	cr_assert_eq(watched_find(&x, 0x0d010000), -ENOENT);
 }
@@ -193,10 +167,10 @@ Test(prefix_index, holds_as_many_mappings_as_there_may_be)
 
 	cr_assert_geq(most, MAX_MAPPINGS);
 	for (unsigned i = 0; i < most; i++)
-		cr_assert_eq(watched_insert(&x, at(i << 16 | 1, 32), i % MAX_MAPPINGS), 0, "%u", i);
-	cr_assert_eq(watched_insert(&x, at(0x80000001, 32), 1), -ENOSPC);
-	cr_assert_eq(watched_insert(&x, at(0x80000000, 24), 1), -ENOSPC);
-	cr_assert_eq(watched_insert(&x, at(0x80000000, 16), 1), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(i << 16 | 1, 32), i % MAX_MAPPINGS), 0, "%u", i);
+	cr_assert_eq(watched_insert(&x, 0, at(0x80000001, 32), 1), -ENOSPC);
+	cr_assert_eq(watched_insert(&x, 0, at(0x80000000, 24), 1), -ENOSPC);
+	cr_assert_eq(watched_insert(&x, 0, at(0x80000000, 16), 1), 0);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		cr_assert_eq(watched_find(&x, i << 16 | 1), i);
 }
@@ -208,7 +182,7 @@ Test(prefix_index, finds_nothing_of_what_was_in_a_node_before)
 	for (uint32_t node = INDEX_ROOTS; node < INDEX_NODES; node++)
 		nodes[node].entry[9] = INDEX_LEAF | 5;
 	watched_open(&x, nodes, false);
-	cr_assert_eq(watched_insert(&x, at(0x0a000001, 32), 1), 0);
+	cr_assert_eq(watched_insert(&x, 0, at(0x0a000001, 32), 1), 0);
 	cr_assert_eq(watched_find(&x, 0x0a000009), -ENOENT);
 	cr_assert_eq(watched_find(&x, 0x0a000901), -ENOENT);
 }
@@ -290,31 +264,31 @@ Test(prefix_index, a_held_place_is_that_of_no_prefix_until_its_next_one_is_there
 
 		memset(nodes, 0, sizeof(nodes));
 		cr_assert_eq(watched_open(&x, nodes, true), 0);
-		cr_assert_eq(watched_insert(&x, at(around, around_plen), AROUND), 0);
-		cr_assert_eq(watched_insert(&x, at(base, held_plen), FORMER), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(around, around_plen), AROUND), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(base, held_plen), FORMER), 0);
 		check_held(FORMER);
 		after_store = look_at_held;
-		cr_assert_eq(watched_hold(&x, at(base, held_plen)), 0);
-		cr_assert_eq(watched_hold(&x, at(base, held_plen)), 0, "twice is once");
+		cr_assert_eq(watched_hold(&x, 0, at(base, held_plen)), 0);
+		cr_assert_eq(watched_hold(&x, 0, at(base, held_plen)), 0, "twice is once");
 		check_held(0);
 		cr_assert_eq(watched_find(&x, base), -ENOENT);
-		cr_assert_eq(watched_around(&x, at(base, 32)), held_plen < 32 ? FORMER : AROUND,
+		cr_assert_eq(watched_around(&x, 0, at(base, 32)), held_plen < 32 ? FORMER : AROUND,
 			     "holds are no prefixes");
 		watched_release(&x);
 		check_held(FORMER);
-		cr_assert_eq(watched_hold(&x, at(base, held_plen)), 0);
+		cr_assert_eq(watched_hold(&x, 0, at(base, held_plen)), 0);
 		watched_remove(&x, at(base, held_plen), FORMER);
 		check_held(0);
-		cr_assert_eq(watched_insert(&x, at(base, held_plen), LATTER), 0);
+		cr_assert_eq(watched_insert(&x, 0, at(base, held_plen), LATTER), 0);
 		check_held(LATTER);
 		watched_release(&x);
 		check_held(LATTER);
-		cr_assert_eq(watched_hold(&x, at(base, held_plen)), 0);
+		cr_assert_eq(watched_hold(&x, 0, at(base, held_plen)), 0);
 		watched_remove(&x, at(base, held_plen), LATTER);
 		after_store = NULL;
 		watched_release(&x);
 		check_held(AROUND);
-		cr_assert_eq(watched_hold(&x, at(base, held_plen)), 0, "without a mapping");
+		cr_assert_eq(watched_hold(&x, 0, at(base, held_plen)), 0, "without a mapping");
 		check_held(0);
 		watched_release(&x);
 		check_held(AROUND);
@@ -330,10 +304,10 @@ Test(prefix_index, there_can_be_as_many_holds_as_mappings)
 	memset(nodes, 0, sizeof(nodes));
 	watched_open(&x, nodes, true);
 	for (uint32_t i = 0; i < MAX_MAPPINGS; i++)
-		cr_assert_eq(watched_hold(&x, at(held_base + i, 32)), 0);
-	cr_assert_eq(watched_hold(&x, at(held_base - 1, 32)), -ENOSPC);
+		cr_assert_eq(watched_hold(&x, 0, at(held_base + i, 32)), 0);
+	cr_assert_eq(watched_hold(&x, 0, at(held_base - 1, 32)), -ENOSPC);
 	watched_release(&x);
-	cr_assert_eq(watched_hold(&x, at(held_base - 1, 32)), 0);
+	cr_assert_eq(watched_hold(&x, 0, at(held_base - 1, 32)), 0);
 	watched_release(&x);
 }
 
@@ -363,12 +337,12 @@ static int outer_at(uint32_t addr)
 Test(prefix_index, a_range_has_its_addresses_alone_and_one_within_it_takes_and_returns_its_own)
 {
 	watched_open(&x, nodes, true);
-	cr_assert_eq(watched_insert(&x, outer_range, AROUND), 0);
+	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
 	expect_ranges(outer_at);
-	cr_assert_eq(watched_insert(&x, inner_range, LATTER), 0);
+	cr_assert_eq(watched_insert(&x, 0, inner_range, LATTER), 0);
 	expect_ranges(number_at);
-	cr_expect_eq(watched_insert(&x, inner_range, FORMER), -EEXIST);
-	cr_expect_eq(watched_around(&x, inner_range), AROUND);
+	cr_expect_eq(watched_insert(&x, 0, inner_range, FORMER), -EEXIST);
+	cr_expect_eq(watched_around(&x, 0, inner_range), AROUND);
 	watched_remove(&x, inner_range, LATTER);
 	expect_ranges(outer_at);
 	watched_remove(&x, outer_range, AROUND);
@@ -379,10 +353,10 @@ Test(prefix_index, a_range_has_its_addresses_alone_and_one_within_it_takes_and_r
 Test(prefix_index, a_range_inserted_before_the_one_around_it_keeps_its_addresses)
 {
 	watched_open(&x, nodes, true);
-	cr_assert_eq(watched_insert(&x, inner_range, LATTER), 0);
-	cr_assert_eq(watched_insert(&x, outer_range, AROUND), 0);
+	cr_assert_eq(watched_insert(&x, 0, inner_range, LATTER), 0);
+	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
 	expect_ranges(number_at);
-	cr_assert_eq(watched_hold(&x, inner_range), 0);
+	cr_assert_eq(watched_hold(&x, 0, inner_range), 0);
 	cr_expect_eq(watched_find(&x, inner_range.base), -ENOENT);
 	watched_release(&x);
 	expect_ranges(number_at);
@@ -393,18 +367,18 @@ Test(prefix_index, outside_ranges_that_overlap_in_part_are_refused)
 	const struct prefix other = { 0x0a0201fe, PLEN_RANGE, 0x0a020300 };
 
 	watched_open(&x, nodes, false);
-	cr_assert_eq(watched_insert(&x, outer_range, AROUND), 0);
-	cr_expect_eq(watched_insert(&x, other, LATTER), -EEXIST);
+	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
+	cr_expect_eq(watched_insert(&x, 0, other, LATTER), -EEXIST);
 	cr_expect_eq(watched_find(&x, other.last), -ENOENT);
 }
 
 Test(prefix_index, a_repaint_restores_ranges_within_each_other)
 {
 	watched_open(&x, nodes, true);
-	cr_assert_eq(watched_insert(&x, outer_range, AROUND), 0);
-	cr_assert_eq(watched_insert(&x, inner_range, LATTER), 0);
+	cr_assert_eq(watched_insert(&x, 0, outer_range, AROUND), 0);
+	cr_assert_eq(watched_insert(&x, 0, inner_range, LATTER), 0);
 	watched_remove(&x, inner_range, LATTER);
-	watched_own(&x, LATTER, inner_range, false);
+	watched_own(&x, LATTER, 0, inner_range, false);
 	watched_repaint(&x);
 	expect_ranges(number_at);
 }

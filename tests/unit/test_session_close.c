@@ -16,11 +16,11 @@ Test(session_close, are_closed_by_inside_or_outside_endpoint)
 	put("10.0.0.7", 1, 7, SESSION_ESTABLISHED, NOW);
 	put("10.0.0.7", 2, 7, SESSION_ICMP, NOW);
 	put("10.0.0.7", 3, 8, SESSION_UDP, NOW);
-	cr_assert_eq(sessions_close_in(m, in, ext, IPPROTO_UDP), 1);
-	cr_assert_eq(sessions_close_in(m, in, ext, IPPROTO_UDP), 0);
-	cr_assert_eq(sessions_close_in(m, in, (struct endpoint){ 0xc6336407, 444 }, 0), 0);
-	cr_assert_eq(sessions_close_in(m, in, (struct endpoint){ 0xc6336408, 443 }, 0), 0);
-	cr_assert_eq(sessions_close_in(m, in, ext_icmp, 0), 1);
+	cr_assert_eq(sessions_close_in(m, 0, in, ext, IPPROTO_UDP), 1);
+	cr_assert_eq(sessions_close_in(m, 0, in, ext, IPPROTO_UDP), 0);
+	cr_assert_eq(sessions_close_in(m, 0, in, (struct endpoint){ 0xc6336407, 444 }, 0), 0);
+	cr_assert_eq(sessions_close_in(m, 0, in, (struct endpoint){ 0xc6336408, 443 }, 0), 0);
+	cr_assert_eq(sessions_close_in(m, 0, in, ext_icmp, 0), 1);
 	cr_assert_eq(record("10.0.0.7")->sessions, 2);
 
 	/* 16 subscribers an address, 4032 ports each. */
@@ -35,7 +35,7 @@ Test(session_close, are_closed_by_inside_or_outside_endpoint)
 	cr_assert_eq(record("10.0.0.7")->sessions, 2);
 	cr_assert_eq(sessions_close_out(m, (struct endpoint){ tables_addr("1.1.1.0"), 1023 }, ext, 0), -ENOENT);
 	cr_assert_eq(sessions_close_out(m, (struct endpoint){ tables_addr("1.1.3.0"), 2000 }, ext, 0), -ENOENT);
-	cr_assert_eq(sessions_close_in(m, (struct endpoint){ 1, 1 }, ext, 0), -ENOENT);
+	cr_assert_eq(sessions_close_in(m, 0, (struct endpoint){ 1, 1 }, ext, 0), -ENOENT);
 	cr_assert_eq(closed.n, 4);
 }
 
@@ -88,8 +88,8 @@ Test(session_close, in_the_overflow_are_closed_too)
 	put_overflow("10.0.0.0", 7, NOW);
 	put_overflow("10.0.0.0", 8, NOW);
 	put_overflow("10.0.0.0", 9, NOW);
-	cr_assert_eq(sessions_close_in(m, in, ext, IPPROTO_TCP), 0);
-	cr_assert_eq(sessions_close_in(m, in, ext, 0), 1);
+	cr_assert_eq(sessions_close_in(m, 0, in, ext, IPPROTO_TCP), 0);
+	cr_assert_eq(sessions_close_in(m, 0, in, ext, 0), 1);
 	cr_assert_eq(sessions_close_out(m, out, ext, 0), 1);
 	cr_assert_eq(sessions_close_out(m, out, ext, 0), 0);
 	cr_assert_eq(record("10.0.0.0")->sessions, 1);
@@ -102,7 +102,7 @@ Test(session_close, that_count_in_no_figure_are_freed_but_not_counted_as_closed)
 {
 	put("10.0.0.7", 0, 7, SESSION_TIME_WAIT, NOW);
 	put("10.0.0.7", 1, 7, SESSION_UDP, NOW - 301);
-	cr_assert_eq(sessions_close_in(m, (struct endpoint){ tables_addr("10.0.0.7"), 7 }, ext, 0), 0);
+	cr_assert_eq(sessions_close_in(m, 0, (struct endpoint){ tables_addr("10.0.0.7"), 7 }, ext, 0), 0);
 	cr_assert_eq(walk_all(1000).n, 0);
 	cr_assert_eq(record("10.0.0.7")->sessions, 0);
 }

@@ -23,17 +23,17 @@ Test(session_refresh, is_of_one_session_that_is_not_closing)
 	put("10.0.0.7", 0, 7, SESSION_UDP, NOW - 100);
 	put("10.0.0.7", 1, 8, SESSION_UDP, NOW - 100);
 	put("10.0.0.7", 2, 9, SESSION_ESTABLISHED | SESSION_RESET, NOW - 100);
-	cr_assert_eq(sessions_refresh(m, inside(7), ext, IPPROTO_UDP, &s), 0);
+	cr_assert_eq(sessions_refresh(m, 0, inside(7), ext, IPPROTO_UDP, &s), 0);
 	cr_assert_eq(s.out_addr, tables_addr("1.1.1.0"));
 	cr_assert_eq(s.out_port, 1024 + 7);
 	cr_assert_eq(s.expires, 300);
 	cr_assert_eq(seen(big, 0), NOW);
 	cr_assert_eq(seen(big, 1), NOW - 100);
-	cr_assert_eq(sessions_refresh(m, inside(9), ext, IPPROTO_TCP, &s), 0);
+	cr_assert_eq(sessions_refresh(m, 0, inside(9), ext, IPPROTO_TCP, &s), 0);
 	cr_assert_eq(seen(big, 2), NOW - 100);
-	cr_assert_eq(sessions_refresh(m, inside(7), ext, IPPROTO_TCP, &s), -ENOENT);
-	cr_assert_eq(sessions_refresh(m, inside(10), ext, IPPROTO_UDP, &s), -ENOENT);
-	cr_assert_eq(sessions_refresh(m, (struct endpoint){ 1, 1 }, ext, IPPROTO_UDP, &s), -ENOENT);
+	cr_assert_eq(sessions_refresh(m, 0, inside(7), ext, IPPROTO_TCP, &s), -ENOENT);
+	cr_assert_eq(sessions_refresh(m, 0, inside(10), ext, IPPROTO_UDP, &s), -ENOENT);
+	cr_assert_eq(sessions_refresh(m, 0, (struct endpoint){ 1, 1 }, ext, IPPROTO_UDP, &s), -ENOENT);
 }
 
 Test(session_refresh, finds_what_drains_with_its_outside_endpoint)
@@ -47,18 +47,18 @@ Test(session_refresh, finds_what_drains_with_its_outside_endpoint)
 	put_overflow("10.0.0.7", 20, NOW - 100);
 	cr_assert_eq(mappings_retire(m, former.in, former.out, 600), 0);
 	/* Its subscribers have no other mapping. */
-	cr_assert_eq(sessions_refresh(m, inside(7), ext, IPPROTO_UDP, &s), 0);
+	cr_assert_eq(sessions_refresh(m, 0, inside(7), ext, IPPROTO_UDP, &s), 0);
 	cr_assert_eq(s.out_addr, tables_addr("1.1.1.0"));
 	number = tables_add(m, &next);
 	put("10.0.0.7", 0, 8, SESSION_UDP, NOW - 100);
-	cr_assert_eq(sessions_refresh(m, inside(7), ext, IPPROTO_UDP, &s), 0);
+	cr_assert_eq(sessions_refresh(m, 0, inside(7), ext, IPPROTO_UDP, &s), 0);
 	cr_assert_eq(s.out_addr, tables_addr("1.1.1.0"));
 	cr_assert_eq(s.out_port, 1024 + 7);
 	cr_assert_eq(seen(big, 0), NOW);
 	cr_assert_eq(seen(number, 0), NOW - 100);
-	cr_assert_eq(sessions_refresh(m, inside(20), ext, IPPROTO_UDP, &s), 0);
+	cr_assert_eq(sessions_refresh(m, 0, inside(20), ext, IPPROTO_UDP, &s), 0);
 	cr_assert_eq(s.out_addr, tables_addr("1.1.1.0"));
-	cr_assert_eq(sessions_refresh(m, inside(8), ext, IPPROTO_UDP, &s), 0);
+	cr_assert_eq(sessions_refresh(m, 0, inside(8), ext, IPPROTO_UDP, &s), 0);
 	cr_assert_eq(s.out_addr, tables_addr("1.1.9.0"));
 	cr_assert_eq(seen(number, 0), NOW);
 }

@@ -41,7 +41,7 @@ static int add(const char *in, const char *out, uint32_t quota)
 static uint16_t port_lo(const char *addr)
 {
 	uint32_t in = tables_addr(addr);
-	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, in))->geo;
+	const struct geometry *g = &mappings_get(m, mappings_find_any(m, in))->geo;
 
 	return (uint16_t)mapping_port_lo(g, in - g->in_base);
 }

@@ -223,7 +223,7 @@ Test(sessions, are_swept_in_time_though_not_each_sweep_looks)
 
 Test(sessions, half_deleted_in_the_overflow_are_finished)
 {
-	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, tables_addr("10.0.0.7")))->geo;
+	const struct geometry *g = &mappings_get(m, mappings_find_any(m, tables_addr("10.0.0.7")))->geo;
 	const struct overflow_key key = overflow_key_in(g, tables_addr("10.0.0.7"), 20, 0xc6336407, 443, IPPROTO_UDP);
 
 	put_overflow("10.0.0.7", 20, NOW);

@@ -163,7 +163,7 @@ Test(sessions_under_traffic, counts_are_exact_after_sweeping_walking_and_closing
 			continue;
 		walk(check_session, &seen);
 		for (uint16_t port = (uint16_t)round; port < (uint16_t)round + 20; port++)
-			sessions_close_in(m, (struct endpoint){ tables_addr("10.0.0.1"), port },
+			sessions_close_in(m, 0, (struct endpoint){ tables_addr("10.0.0.1"), port },
 					  (struct endpoint){ port * 65537U, port }, 0);
 	}
 	stop = true;

@@ -68,7 +68,7 @@ TestSuite(hll, .timeout = 300);
 
 static struct session session_with(uint32_t in_addr, uint32_t i, uint32_t ext, uint16_t ext_port, uint8_t state)
 {
-	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, in_addr))->geo;
+	const struct geometry *g = &mappings_get(m, mappings_find_any(m, in_addr))->geo;
 
 	return (struct session){
 		.ext_addr = 0xc6000000 + ext,
@@ -103,9 +103,9 @@ static void put_half_open(uint32_t in_addr, uint32_t n)
 
 static void open_more(uint32_t in_addr, uint32_t openings)
 {
-	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, in_addr))->geo;
+	const struct geometry *g = &mappings_get(m, mappings_find_any(m, in_addr))->geo;
 
-	mappings_subscriber(m, mappings_find_inside(m, in_addr), mapping_subscriber(g, in_addr))->lock += 2 * openings;
+	mappings_subscriber(m, mappings_find_any(m, in_addr), mapping_subscriber(g, in_addr))->lock += 2 * openings;
 }
 
 /* A pass, so long after the one before. */
@@ -330,7 +330,7 @@ static void count_strangers(void)
 
 static void send_strangers(uint32_t in_addr, uint32_t packets)
 {
-	const struct mapping *record = mappings_get(m, mappings_find_inside(m, in_addr));
+	const struct mapping *record = mappings_get(m, mappings_find_any(m, in_addr));
 	uint32_t number = record->first_subscriber + mapping_subscriber(&record->geo, in_addr);
 
 	stranger_lines[number / STRANGER_LINE].packets[number % STRANGER_LINE] += packets;
@@ -472,7 +472,7 @@ Test(suspects, copies_of_a_peer_s_sessions_beyond_the_slots_do_not_count)
 	s = session_with(HOST(0), 100, 0, 443, TCP_OPEN);
 	copy.truth = state_word(s.out_port, IPPROTO_TCP, TCP_OPEN, NOW);
 	copy.mark = overflow_mark(1, copy.truth);
-	struct overflow_key key = overflow_key_in(&mappings_get(m, mappings_find_inside(m, HOST(0)))->geo, HOST(0),
+	struct overflow_key key = overflow_key_in(&mappings_get(m, mappings_find_any(m, HOST(0)))->geo, HOST(0),
 						  s.in_port, s.ext_addr, s.ext_port, IPPROTO_TCP);
 	cr_assert_eq(bpf_map_update_elem(datapath.overflow, &key, &copy, BPF_EXIST), 0);
 	pass_after(SECOND);

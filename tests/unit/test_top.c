@@ -31,14 +31,14 @@ TestSuite(top_heap, .timeout = 300);
 
 static struct subscriber *record(uint32_t in_addr)
 {
-	int number = mappings_find_inside(m, in_addr);
+	int number = mappings_find_any(m, in_addr);
 
 	return mappings_subscriber(m, number, mapping_subscriber(&mappings_get(m, number)->geo, in_addr));
 }
 
 static struct session session_at(uint32_t in_addr, uint32_t n, uint8_t state)
 {
-	const struct geometry *g = &mappings_get(m, mappings_find_inside(m, in_addr))->geo;
+	const struct geometry *g = &mappings_get(m, mappings_find_any(m, in_addr))->geo;
 
 	return (struct session){
 		.ext_addr = 0xc0000201 + n / 100,

@@ -9,6 +9,8 @@
 
 # shellcheck source=tests/vm/links.sh
 . /lib/checks/links.sh # and by it, agent.sh and common.sh
+# shellcheck source=tests/vm/tenants.sh
+. /lib/checks/tenants.sh
 # shellcheck source=tests/vm/copies.sh
 . /lib/checks/copies.sh
 # shellcheck source=tests/vm/libxdp.sh
@@ -306,6 +308,7 @@ veth_parts() {
     ! has_part vlan || vlan_part
     ! has_part bond || bond_part
     ! has_part vrf || vrf_part
+    ! has_part tenants || tenants_part
     ! has_part libxdp || libxdp_part
 }
 

@@ -111,7 +111,7 @@ make_root() { # [PARTS]
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,libxdp,cards,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,agent,common}.sh
     ! has_part libxdp || install_libxdp
     echo "${1:-$(sed -E 's/\b(cards|benchnic)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
@@ -295,7 +295,7 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|libxdp' <<<"$VM_PARTS"; then
+    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|tenants|libxdp' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi

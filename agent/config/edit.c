@@ -92,8 +92,6 @@ const struct config_mapping *config_mapping_of_tenant(const struct config *c, co
 
 const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr)
 {
-	const struct config_mapping *any = config_mapping_of(c, in_addr);
-
 	for (size_t i = 0; out_addr && i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
@@ -101,7 +99,7 @@ const struct config_mapping *config_mapping_of_pair(const struct config *c, uint
 		    config_mapping_of_tenant(c, m->tenant, in_addr) == m)
 			return m;
 	}
-	return any;
+	return config_mapping_of(c, in_addr);
 }
 
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)

@@ -132,9 +132,8 @@ static int gather(struct pool_states *s, const struct mappings *m, const struct 
 /* Number of inside addresses first..last that the mapping itself translates. */
 static uint64_t count_between(const struct pool_states *s, const struct pool *p, uint32_t first, uint32_t last)
 {
-	uint64_t n = 0;
-
 	const uint64_t begin = inside_place(p->tenant, first), end = inside_place(p->tenant, last);
+	uint64_t n = 0;
 
 	for (size_t i = inside_run_at(s->run, s->n_runs, begin); i < s->n_runs && s->run[i].first <= end; i++) {
 		uint64_t from = s->run[i].first > begin ? s->run[i].first : begin;

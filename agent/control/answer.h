@@ -38,6 +38,13 @@ void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32
 /* Adds by `key` the name of a mapping of the tables, if it has one, and "tenant", the name of its tenant, if any. */
 void json_add_mapping_name(cJSON *object, const char *key, const struct config *c, const struct mapping *m);
 
+/*
+ * The tenant of a configuration that the argument `tenant` of a request names; NULL: none is given. 0, or -ENOENT with
+ * err.
+ */
+int request_config_tenant(const struct request *r, const struct config *c, const struct config_tenant **ret,
+			  struct error *err);
+
 /* The number of the tenant that the argument `tenant` of a request names; 0: none is given. 0, or -ENOENT with err. */
 int request_tenant(const struct request *r, uint8_t *ret, struct error *err);
 

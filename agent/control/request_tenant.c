@@ -71,13 +71,24 @@ static const char *names_of(const struct mappings *m, const struct holders *h, c
 	return text;
 }
 
-int request_tenant(const struct request *r, uint8_t *ret, struct error *err)
+int request_config_tenant(const struct request *r, const struct config *c, const struct config_tenant **ret,
+			  struct error *err)
 {
 	const struct arg_value *arg = request_arg(r, "tenant");
-	const struct config_tenant *t = arg->given ? config_find_tenant(r->context->active->config, arg->text) : NULL;
 
-	if (arg->given && !t)
+	*ret = arg->given ? config_find_tenant(c, arg->text) : NULL;
+	if (arg->given && !*ret)
 		return error_set(err, -ENOENT, "there is no tenant %s: `tenants` in the file lists them", arg->text);
+	return 0;
+}
+
+int request_tenant(const struct request *r, uint8_t *ret, struct error *err)
+{
+	const struct config_tenant *t;
+	int failed = request_config_tenant(r, r->context->active->config, &t, err);
+
+	if (failed)
+		return failed;
 	*ret = t ? t->id : 0;
 	return 0;
 }

@@ -4,21 +4,10 @@
 #include <string.h>
 
 #include "base/interface_pattern.h"
+#include "control/answer.h"
 #include "control/handlers.h"
 #include "links/devices.h"
 #include "proto/words.h"
-
-/* The tenant that the request names: NULL: none. 0 or -errno with err. */
-static int find_tenant(const struct request *r, const struct config *c, const struct config_tenant **ret,
-		       struct error *err)
-{
-	const struct arg_value *tenant = request_arg(r, "tenant");
-
-	*ret = tenant->given ? config_find_tenant(c, tenant->text) : NULL;
-	if (tenant->given && !*ret)
-		return error_set(err, -ENOENT, "there is no tenant %s: `tenants` in the file lists them", tenant->text);
-	return 0;
-}
 
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
@@ -26,7 +15,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	const char *name = request_arg(r, "name")->text;
 	uint32_t role = request_arg(r, "role")->number;
 	const struct config_tenant *t;
-	int ret = find_tenant(r, c, &t, err);
+	int ret = request_config_tenant(r, c, &t, err);
 
 	if (ret)
 		return ret;
@@ -48,7 +37,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	uint32_t role = request_arg(r, "role")->number;
 	const char *pattern = devices_pattern(r->context->devices, name);
 	const struct config_tenant *t;
-	int ret = find_tenant(r, c, &t, err);
+	int ret = request_config_tenant(r, c, &t, err);
 
 	if (ret)
 		return ret;

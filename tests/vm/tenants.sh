@@ -142,6 +142,17 @@ check_both() {
     return 0
 }
 
+# The kernel of the gateway forwards nothing meanwhile.
+xdp_forwards_both() {
+    before=$(forwarded)
+    for _ in 1 2 3; do
+        expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500 || return 1
+        expect 1.1.2.0:1066 in_sub2 peer udp "$B.2:40002" $REFLECTOR 500 || return 1
+    done
+    expect "$before" forwarded
+}
+forwarded() { in_gw sed -nE 's/^Ip: ([0-9]+ ){5}([0-9]+) .*/\2/p' /proc/net/snmp; }
+
 flushed_alone() {
     before=$(sessions_of ispA)
     ctl session flush "$B.2" --tenant ispB || return 1
@@ -198,6 +209,7 @@ check_tenants() { # FORWARDING MODE
     check "the agent starts" start_agent
     [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
     if check_both; then
+        [ "$1 $2" != "redirect native" ] || check "XDP forwards all of both" xdp_forwards_both
         check "a tenant's VRF goes and comes back under traffic" red_goes_and_comes_back
         check "ispB works again" wait_for red_works
         check "ispA works" expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # install-deps.sh [build|bench|demo|test|clang|arm64|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
 # the tests need; without arguments, all but those of clang, arm64, package and site. Prints and does nothing where none is missing. The tests run
-# Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx and Caddy: they are unpacked into build/prometheus, build/routing, build/identity and build/proxies
-# where the machine has none, as installing the packages would start services; the libraries of FRR, BIRD, FreeRADIUS and Kea are installed.
+# Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx, Caddy and pppd: they are unpacked into build/prometheus, build/routing, build/identity,
+# build/proxies and build/ppp where the machine has none, as installing the packages would start services; the libraries of FRR, BIRD, FreeRADIUS,
+# Kea and pppd are installed.
 set -euo pipefail
 
 build=(
@@ -19,7 +20,7 @@ test=(
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
-    openssl libpcre2-8-0 libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
+    openssl libssl3 libpcre2-8-0 libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libpcap0.8 libreadline8 libssh-gcrypt-4 libyang2
     groff freeradius-utils dnsmasq-base libct4 libwbclient0 liblog4cplus-2.0.5 libmariadb3 libpq5
 )
 # `make test-clang` compiles with those of them that apt has.
@@ -41,6 +42,7 @@ prometheus=$tree/build/prometheus
 routing=$tree/build/routing
 identity=$tree/build/identity
 proxies=$tree/build/proxies
+ppp=$tree/build/ppp
 packages=()
 unpack=()
 for group; do
@@ -57,6 +59,7 @@ for group; do
             { [ -x "$identity/usr/sbin/freeradius" ] && [ -x "$identity/usr/sbin/kea-dhcp4" ]; } || unpack+=(freeradius kea-dhcp4-server kea-common)
         { [ -x /usr/sbin/nginx ] && [ -x /usr/bin/caddy ]; } || { [ -x "$proxies/usr/sbin/nginx" ] && [ -x "$proxies/usr/bin/caddy" ]; } ||
             unpack+=(nginx caddy)
+        { [ -x /usr/sbin/pppd ] && [ -x /usr/sbin/pppoe-server ]; } || [ -x "$ppp/usr/sbin/pppoe-server" ] || unpack+=(ppp pppoe)
         ;;
     clang)
         for package in "${clang[@]}"; do
@@ -81,7 +84,7 @@ done < <(printf '%s\n' "${packages[@]}" | sort -u)
 [ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
 
 log=$(mktemp)
-trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new" "$proxies.new"' EXIT
+trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new" "$proxies.new" "$ppp.new"' EXIT
 give_up() {
     tail -n 30 "$log" >&2
     echo "install-deps: $1 failed, its last lines stand above" >&2
@@ -123,3 +126,4 @@ unpack_into "$prometheus" prometheus
 unpack_into "$routing" frr bird2
 unpack_into "$identity" freeradius kea-dhcp4-server kea-common
 unpack_into "$proxies" nginx caddy
+unpack_into "$ppp" ppp pppoe

@@ -17,6 +17,8 @@
 . /lib/checks/libxdp.sh
 # shellcheck source=tests/vm/cards.sh
 . /lib/checks/cards.sh
+# shellcheck source=tests/vm/ppp.sh
+. /lib/checks/ppp.sh
 
 LOG=/tmp/seen.log
 STATE=none # "redirect native" and so on
@@ -312,7 +314,10 @@ veth_parts() {
     ! has_part libxdp || libxdp_part
 }
 
-if has_part cards; then cards_part; else veth_parts; fi
+# These have networks, and guests, of their own.
+if has_part cards; then cards_part
+elif has_part ppp; then ppp_part
+else veth_parts; fi
 
 if [ -x /usr/bin/bpf-tests ]; then
     STAGES=$stages bpf-tests -j1 --tap=/tmp/tap >&2

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # kernels.sh SERIES DIR [ARCH [cards]]: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config,
 # modules/, version. ARCH is Debian's name of the processor, amd64 by default. With `cards` it is the kernel for physical
-# machines, with the drivers of the cards that QEMU emulates.
+# machines, with the drivers of the cards that QEMU emulates, and PPP.
 # Does nothing if it is already there, with the modules that are needed now. Exit status 3: not available (no network, no Debian mirror known).
 #
 # The packages come from the Debian mirror that the machine's own apt uses (or DEBIAN_MIRROR), by way of an apt configuration
@@ -17,7 +17,7 @@ flavour=cloud-$arch others='-rt-'
 declare -A suites=([6.1]="bookworm" [6.12]="bookworm-backports trixie")
 # What the guest needs beyond what is built in; a module's dependencies come with it.
 modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding vrf bridge nf_tables nft_fib_inet nft_objref)
-[ "${4:-}" != cards ] || modules+=(virtio_pci virtio_console virtio_net vmxnet3 e1000e pktgen)
+[ "${4:-}" != cards ] || modules+=(virtio_pci virtio_console virtio_net vmxnet3 e1000e pktgen ppp_async pppoe)
 
 say() { echo "kernels: $*" >&2; }
 unavailable() {

@@ -13,11 +13,13 @@ BUILD=${BUILD:-build}
 VM_CACHE=${VM_CACHE:-build/vm}
 VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
-VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
+VM_TIMEOUT=${VM_TIMEOUT:-$((900 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-# Which of the checks of guest.sh; the units under systemd; the cards of wires.sh; `make bench-nic` between two guests.
-VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf libxdp systemd cards benchnic}
+# Which of the checks of guest.sh, with ppp in a guest of its own; the units under systemd; the cards of wires.sh;
+# `make bench-nic` between two guests.
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp ppp systemd cards benchnic}
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
+VM_TENANT_B=${VM_TENANT_B:-10.1.0}       # of the part tenants, see tenants.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 
 # KVM where the processor has what it needs; VM_ACCEL chooses. There is a /dev/kvm on machines without it, too, where the
@@ -56,6 +58,8 @@ fi
 
 # shellcheck source=deploy/debian-root.sh
 . deploy/debian-root.sh
+
+ppp=$PWD/build/ppp # pppd and pppoe where they are not installed
 
 # install_program FILE [NAME]: with the libraries that it is linked to, where the loader looks for them.
 install_program() {
@@ -99,6 +103,20 @@ install_libxdp() {
     sed -n 's/^#define LAYOUT_VERSION //p' include/detnat/tables.h >"$root/etc/layout"
 }
 
+install_ppp() {
+    local program from
+    for program in usr/sbin/{pppd,pppoe,pppoe-server}; do
+        from=/$program
+        [ -x "$from" ] || from=$ppp/$program
+        install_program "$from"
+    done
+    from=/usr/lib/pppd
+    [ -d "$from" ] || from=$ppp/usr/lib/pppd
+    mkdir -p "$root/usr/lib"
+    cp -r "$from" "$root/usr/lib"
+    echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
+}
+
 make_root() { # [PARTS]
     root=$out/root
     make_busybox
@@ -111,11 +129,12 @@ make_root() { # [PARTS]
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,ppp,agent,common}.sh
     ! has_part libxdp || install_libxdp
-    echo "${1:-$(sed -E 's/\b(cards|benchnic)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
+    echo "${1:-$(sed -E 's/\b(cards|benchnic|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
+    echo "$VM_TENANT_B" >"$root/etc/tenant_b"
 }
 
 # The machine's own Python with its library, and `make bench-nic` as it is in the source.
@@ -253,6 +272,7 @@ boot() {
     local command=(qemu-system-x86_64) limit=$VM_TIMEOUT
     [ "${3:-}" != -cards ] || { command=("$here/wires.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
     [ "${3:-}" != -benchnic ] || { command=("$here/pair.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
+    [[ "${3:-}" != -ppp ]] || limit=$((2 * VM_TIMEOUT))
     # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
     timeout --foreground -k 5 "$limit" "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
@@ -299,8 +319,19 @@ for series in $SERIES; do
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi
-    if has_part cards || has_part benchnic; then
+    if has_part cards || has_part benchnic || has_part ppp; then
         $here/kernels.sh "$series" "$VM_CACHE/kernel-cards-$series" amd64 cards || status=$?
+    fi
+    if has_part ppp; then
+        if [ $status != 0 ]; then
+            skip "$series: no kernel with PPP"
+        else
+            make_root ppp
+            install_ppp
+            boot "$series" "$VM_CACHE/kernel-cards-$series" -ppp
+        fi
+    fi
+    if has_part cards || has_part benchnic; then
         if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
             skip "$series: the wires between emulated cards need root and /dev/net/tun"
         elif [ $status != 0 ]; then

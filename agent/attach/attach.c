@@ -27,7 +27,7 @@ bool link_carries(struct netlink *n, const struct link *l, const struct own_prog
 static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
 {
 #define X(name, ...) d->name,
-	const int entries[] = { TC_ENTRY_PROGRAMS(X) };
+	const int entries[] = { TC_ENTRY_PROGRAMS(X) d->tc_into_vrf };
 #undef X
 	int fd;
 
@@ -41,12 +41,21 @@ static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side s
 	return -ENOENT;
 }
 
+void attach_before_init(struct attach_before *before)
+{
+	*before = (struct attach_before){ .xdp = -1 };
+	for (enum tc_side side = 0; side < N_TC_SIDES; side++)
+		before->tc[side] = -1;
+}
+
 int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret)
 {
-	struct attach_before before = { .ifindex = l->ifindex, .xdp = -1, .tc = { -1, -1 } };
+	struct attach_before before;
 	const struct own_program *share;
 
+	attach_before_init(&before);
+	before.ifindex = l->ifindex;
 	before.record = d->device[l->ifindex];
 	before.xdp_native = l->xdp.attached == XDP_ATTACHED_DRV;
 	share = own_programs_share(own, l->ifindex);
@@ -63,7 +72,7 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 			return before.xdp;
 	}
 	/* A program of another layout is not pinned here, so its successor stays in place. */
-	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
+	for (enum tc_side side = 0; side < N_TC_SIDES; side++) {
 		uint32_t tc = tc_attached(n, l->ifindex, side);
 
 		before.had_tc[side] = tc;
@@ -103,9 +112,9 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 	} else {
 		xdp_attach(&l, before->xdp, wish.mode, own, &ignored, NULL);
 	}
-	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++)
+	for (enum tc_side side = 0; side < N_TC_SIDES; side++)
 		if (!before->had_tc[side])
-			tc_detach(n, l.ifindex, side, made_clsact && side == TC_INGRESS);
+			tc_detach(n, l.ifindex, side, made_clsact && side == N_TC_SIDES - 1);
 		else if (before->tc[side] >= 0)
 			tc_attach(n, &l, side, before->tc[side], &ignored, NULL);
 	d->device[before->ifindex] = before->record;
@@ -114,8 +123,7 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 void attach_forget(struct attach_before *before)
 {
 	close_fd(&before->xdp);
-	close_fd(&before->tc[TC_EGRESS]);
-	close_fd(&before->tc[TC_INGRESS]);
-	before->ifindex = 0;
-	before->xdp = before->tc[TC_EGRESS] = before->tc[TC_INGRESS] = -1;
+	for (enum tc_side side = 0; side < N_TC_SIDES; side++)
+		close_fd(&before->tc[side]);
+	attach_before_init(before);
 }

@@ -62,11 +62,18 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 /* Detaches the program if it is detnat's, alone on the link. 0 or -errno. */
 int xdp_detach(const struct link *l, const struct own_programs *own);
 
-/* The filter's place, on both sides: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
+/*
+ * The place of a filter: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. The program for VRFs, behind
+ * XDP, has handle 0x2 at the ingress.
+ */
 #define TC_PRIORITY 215U
-#define TC_HANDLE   1U
 
-enum tc_side { TC_EGRESS, TC_INGRESS };
+enum tc_side { TC_EGRESS, TC_INGRESS, TC_INTO_VRF, N_TC_SIDES };
+
+static inline uint32_t tc_handle(enum tc_side side)
+{
+	return side == TC_INTO_VRF ? 2 : 1;
+}
 
 /*
  * Makes the link run the program fd on that side, in place of an earlier one of detnat's. Sets *ret_made_clsact if the
@@ -89,11 +96,14 @@ struct attach_before {
 	bool of_another_layout; /* of a datapath of a former version, which stays until the change has succeeded */
 	uint8_t entry;
 	uint8_t priority;
-	int xdp;	/* descriptors; -1: no program of detnat's, alone */
-	int tc[2];	/* by enum tc_side */
-	bool had_tc[2]; /* there was a tc program of detnat's, even if tc is -1 */
+	int xdp;		 /* descriptors; -1: no program of detnat's, alone */
+	int tc[N_TC_SIDES];	 /* by enum tc_side */
+	bool had_tc[N_TC_SIDES]; /* there was a tc program of detnat's, even if tc is -1 */
 	struct device record;
 };
+
+/* Without descriptors. */
+void attach_before_init(struct attach_before *before);
 
 int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret);

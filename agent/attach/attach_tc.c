@@ -22,7 +22,7 @@ static const char *our_name(const struct nlattr *name)
 #define X(name, ...) { #name, #name ":[" },
 	static const struct {
 		const char *program, *begin;
-	} ours[] = { { PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" }, TC_ENTRY_PROGRAMS(X) };
+	} ours[] = { TC_ENTRY_PROGRAMS(X){ PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" }, { PIN_INTO_VRF, PIN_INTO_VRF ":[" } };
 #undef X
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
@@ -60,7 +60,7 @@ static struct filter query(struct netlink *n, uint32_t ifindex, enum tc_side sid
 	tc->tcm_ifindex = (int)ifindex;
 	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 	tc->tcm_info = TC_H_MAKE(TC_PRIORITY << 16, htons(ETH_P_ALL));
-	tc->tcm_handle = TC_HANDLE;
+	tc->tcm_handle = tc_handle(side);
 	mnl_attr_put_strz(h, TCA_KIND, "bpf");
 	if (netlink_call(n, visit_filter, &found))
 		return (struct filter){ 0 };
@@ -159,7 +159,7 @@ static int attach_filter(struct netlink *n, const struct link *l, enum tc_side s
 int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
 	      struct error *err)
 {
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = fd);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = tc_handle(side), .priority = TC_PRIORITY, .prog_fd = fd);
 	struct filter present = query(n, l->ifindex, side);
 
 	if (fd < 0)
@@ -170,8 +170,8 @@ int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd
 		return error_set(err, -EBUSY,
 				 "%s: another tc filter is in place at %s pref %u handle %u (program id %u); "
 				 "take it off with `tc filter del dev %s %s pref %u`",
-				 l->name, side_name(side), TC_PRIORITY, TC_HANDLE, present.id, l->name, side_name(side),
-				 TC_PRIORITY);
+				 l->name, side_name(side), TC_PRIORITY, tc_handle(side), present.id, l->name,
+				 side_name(side), TC_PRIORITY);
 	if (present.id)
 		opts.flags = BPF_TC_F_REPLACE;
 	return attach_filter(n, l, side, &opts, ret_made_clsact, err);
@@ -204,7 +204,7 @@ static bool clsact_in_use(struct netlink *n, uint32_t ifindex)
 int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = attach_point(side));
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = tc_handle(side), .priority = TC_PRIORITY);
 	bool ours = tc_attached(n, ifindex, side);
 	int r = 0;
 

@@ -122,6 +122,7 @@ static int begin_reload(struct change_queue *q, struct error *err)
 
 	if (r || q->first->force || !active->config->reload_guard)
 		return r ? r : plan_file(q, err);
+	config_number_tenants(q->file, active->config);
 	r = reload_losses_new(q->context->mappings, q->context->grants, active->config, q->file, &q->losses);
 	return r ? error_set(err, r, "out of memory") : 0;
 }

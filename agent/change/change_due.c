@@ -116,7 +116,7 @@ static int edit_ended(struct config *c, void *arg, struct error *err)
 
 		if (!m.until || m.until > now || m.drain != drain)
 			continue;
-		log_info("mapping %s has reached its `until`", config_mapping_title(c, m.in, m.out, title));
+		log_info("mapping %s has reached its `until`", config_mapping_title(c, m.tenant, m.in, m.out, title));
 		config_del_mapping_of(c, m.tenant, m.in, m.out);
 	}
 	return 0;

@@ -222,6 +222,7 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	const struct mappings *m = p->context->mappings;
 	int number = mappings_find_of(m, spec->tenant, spec->in, spec->out);
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
+	const char *tenant = tenant_name(p->wanted, spec->tenant);
 	char title[MAPPING_TITLE];
 
 	if (record && same_kind(record, spec)) {
@@ -240,13 +241,13 @@ static void plan_wanted(struct change_plan *p, const struct mapping_spec *spec)
 	}
 	if (!p->only_checks && record && slots_of(record) && !same_ports(record, &spec->geo))
 		log_warning("mapping %s: its sessions are lost, as its subscribers get other addresses or ports",
-			    config_mapping_title(p->wanted, spec->in, spec->out, title));
+			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
 	else if (!p->only_checks && record && slots_of(record) && slots_of(record) == spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as its subscribers are another tenant's",
-			    config_mapping_title(p->wanted, spec->in, spec->out, title));
+			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title));
 	else if (!p->only_checks && record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address now gets %u slots, not %u",
-			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
+			    config_mapping_title(p->wanted, tenant, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));
 }
 

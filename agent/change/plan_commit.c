@@ -51,7 +51,8 @@ static int commit_additions(struct change_plan *p, struct error *err)
 				 : mappings_add_commit_with(add->job, &add->how);
 		if (r)
 			return error_set(err, r, "mapping %s cannot be added: %s",
-					 config_mapping_title(p->wanted, add->spec.in, add->spec.out, title),
+					 config_mapping_title(p->wanted, tenant_name(p->wanted, add->spec.tenant),
+							      add->spec.in, add->spec.out, title),
 					 reason_of(p->context->mappings, r));
 		add->job = NULL;
 		add->committed = true;

@@ -22,7 +22,10 @@ static uint32_t seconds_for(const struct change_plan *p, const struct config_map
 
 static const struct config_mapping *inside_of(const struct config *c, uint8_t tenant, struct prefix in)
 {
-	return config_find_inside_of(c, tenant_name(c, tenant), in);
+	const char *name = tenant_name(c, tenant);
+
+	/* Where the tenant is gone, so are its mappings. */
+	return tenant && c->n_tenants && !*name ? NULL : config_find_inside_of(c, name, in);
 }
 
 static uint32_t deletion_seconds(const struct change_plan *p, const struct plan_deletion *d)
@@ -174,8 +177,20 @@ static struct config_rest rest_of(const struct history_rest *r)
 
 	struct config_rest rest = { .in = r->in, .out = r->out, .until_us = monotonic_us() + left_s * 1000000 };
 
+	memcpy(rest.tenant, r->tenant, sizeof(rest.tenant));
 	if (plan_blocks_geometry(r->in, r->out, &r->blocks, &rest.geo))
 		rest.geo = (struct geometry){ 0 };
+	return rest;
+}
+
+/* The rest of a mapping that has drained now. */
+static struct config_rest rest_begun(const struct change_plan *p, const struct plan_deletion *d)
+{
+	struct config_rest rest = {
+		.in = d->in, .out = d->out, .until_us = monotonic_us() + CONFIG_REST_S * 1000000ULL, .geo = d->geo
+	};
+
+	snprintf(rest.tenant, sizeof(rest.tenant), "%s", mappings_tenant_name(p->context->mappings, d->tenant));
 	return rest;
 }
 
@@ -199,9 +214,7 @@ static int list_rests(struct change_plan *p)
 			c->rests[c->n_rests++] = before->rests[i];
 	for (size_t i = 0; i < p->n_del; i++)
 		if (p->del[i].over)
-			c->rests[c->n_rests++] =
-				(struct config_rest){ p->del[i].in, p->del[i].out,
-						      monotonic_us() + CONFIG_REST_S * 1000000ULL, p->del[i].geo };
+			c->rests[c->n_rests++] = rest_begun(p, &p->del[i]);
 	return 0;
 }
 
@@ -235,7 +248,8 @@ static int check_overlaps(struct change_plan *p, struct error *err)
 
 	for (size_t i = 0; i < p->n_add; i++) {
 		const struct mapping_spec *spec = &p->add[i].spec;
-		const struct config_rest *rest = config_find_rest(c, spec->in, spec->out, &spec->geo);
+		const struct config_rest *rest =
+			config_find_rest(c, tenant_name(c, spec->tenant), spec->in, spec->out, &spec->geo);
 
 		if (rest && p->context->active->config)
 			return refuse_rest(p, spec->out, rest, err);
@@ -276,9 +290,11 @@ static void give_way(struct change_plan *p)
 			const struct geometry *g = &mappings_get(m, k)->geo;
 
 			if (stays_retired(p, g) && prefixes_overlap(out, geometry_out(g)))
-				p->del[p->n_del++] = (struct plan_deletion){
-					.in = geometry_in(g), .out = geometry_out(g), .geo = *g, .over = true
-				};
+				p->del[p->n_del++] = (struct plan_deletion){ .in = geometry_in(g),
+									     .out = geometry_out(g),
+									     .geo = *g,
+									     .over = true,
+									     .tenant = mappings_get(m, k)->tenant };
 		}
 	}
 }
@@ -377,7 +393,10 @@ static int check_room(const struct change_plan *p, struct error *err)
 	return r;
 }
 
-/* Refuses that addresses drain from a mapping of one tenant while another has them. */
+/*
+ * Refuses that addresses drain from a mapping of one tenant while another has them, and both are routed by the main
+ * table: answers to the sessions would go to the other's subscribers.
+ */
 static int refuse_tenants(const struct change_plan *p, struct prefix in, uint8_t tenant, struct error *err)
 {
 	const struct config *c = p->wanted;
@@ -387,7 +406,8 @@ static int refuse_tenants(const struct change_plan *p, struct prefix in, uint8_t
 		const struct config_mapping *m = &c->mappings[i];
 		uint8_t now = config_mapping_tenant(c, m);
 
-		if (now && now != tenant && prefixes_overlap(m->in, in))
+		if (now && now != tenant && prefixes_overlap(m->in, in) &&
+		    !config_tenants_apart(c, m->tenant, tenant_name(c, tenant)))
 			return error_set(err, -EBUSY,
 					 "%s cannot be of the tenant %s while sessions of %s drain, which were another "
 					 "tenant's; wait, or do without a drain, which ends these sessions",

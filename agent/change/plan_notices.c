@@ -6,21 +6,24 @@
 #include "change/change_plan_private.h"
 #include "tables/mapping_drains.h"
 
-static void tell(const struct config *c, struct prefix in, struct prefix out, const char *event, const char *what)
+static void tell(const struct config *c, const char *tenant, struct prefix in, struct prefix out, const char *event,
+		 const char *what)
 {
-	const struct config_mapping *m = c ? config_find_mapping(c, in, out) : NULL;
+	const struct config_mapping *m = c ? config_find_mapping_of(c, tenant, in, out) : NULL;
 	char title[MAPPING_TITLE], in_text[ADDR_TEXT], out_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 
 	prefix_text(in, in_text);
 	prefix_text(out, out_text);
-	snprintf(text, sizeof(text), "mapping %s to %s %s", m ? config_mapping_title(c, in, out, title) : in_text,
-		 out_text, what);
+	snprintf(text, sizeof(text), "mapping %s to %s %s",
+		 m ? config_mapping_title(c, tenant, in, out, title) : in_text, out_text, what);
 	n.in = in;
 	notice_add_text(&n, "in", in_text);
 	notice_add_text(&n, "out", out_text);
 	if (m && *m->name)
 		notice_add_text(&n, "mapping", m->name);
+	if (*tenant)
+		notice_add_text(&n, "tenant", tenant);
 	if (m)
 		notice_add_number(&n, "sessions_per_user", config_mapping_quota(c, m));
 	notice_tell(&n);
@@ -32,7 +35,8 @@ static void tell_part(const struct change_plan *p, struct prefix in, int number,
 	const struct mapping *record = mappings_get(p->context->mappings, number);
 	struct prefix around = geometry_in(&record->geo);
 	struct prefix out = mappings_drain_out(p->context->mappings, number, in);
-	const char *name = config_mapping_name(p->wanted, around, geometry_out(&record->geo));
+	const char *tenant = mappings_tenant_name(p->context->mappings, record->tenant);
+	const char *name = config_mapping_name(p->wanted, tenant, around, geometry_out(&record->geo));
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], around_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
 
@@ -47,6 +51,8 @@ static void tell_part(const struct change_plan *p, struct prefix in, int number,
 	notice_add_text(&n, "within", around_text);
 	if (*name)
 		notice_add_text(&n, "mapping", name);
+	if (*tenant)
+		notice_add_text(&n, "tenant", tenant);
 	notice_tell(&n);
 }
 
@@ -90,7 +96,8 @@ void plan_notices(const struct change_plan *p)
 	if (!notice_wanted(NOTICE_MAPPINGS))
 		return;
 	for (size_t i = 0; i < p->n_del; i++)
-		tell(before, p->del[i].in, p->del[i].out, p->del[i].drain_s ? "mapping-draining" : "mapping-deleted",
+		tell(before, before ? tenant_name(before, p->del[i].tenant) : "", p->del[i].in, p->del[i].out,
+		     p->del[i].drain_s ? "mapping-draining" : "mapping-deleted",
 		     p->del[i].drain_s ? "is draining"
 		     : p->del[i].over  ? "has drained"
 				       : "deleted");
@@ -100,8 +107,8 @@ void plan_notices(const struct change_plan *p)
 	for (size_t i = 0; i < p->n_add; i++) {
 		if (!p->add[i].committed)
 			continue;
-		tell(p->wanted, p->add[i].spec.in, p->add[i].spec.out, "mapping-added",
-		     p->add[i].revives ? "drains no more" : "added");
+		tell(p->wanted, tenant_name(p->wanted, p->add[i].spec.tenant), p->add[i].spec.in, p->add[i].spec.out,
+		     "mapping-added", p->add[i].revives ? "drains no more" : "added");
 		if (p->add[i].how.drain_s && !p->add[i].how.replaces)
 			tell_taken(p, &p->add[i]);
 	}
@@ -109,6 +116,6 @@ void plan_notices(const struct change_plan *p)
 		const struct config_mapping *m = &p->wanted->mappings[i];
 
 		if (is_changed(before, p->wanted, m) && !plan_adds(p, m))
-			tell(p->wanted, m->in, m->out, "mapping-changed", "changed");
+			tell(p->wanted, m->tenant, m->in, m->out, "mapping-changed", "changed");
 	}
 }

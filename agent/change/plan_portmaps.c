@@ -10,18 +10,29 @@
 #include "base/log.h"
 #include "config/port_pairs.h"
 
-static struct portmap portmap_of_pair(const struct port_pair *pair)
+static struct portmap portmap_of_pair(const struct config *c, const struct port_pair *pair)
 {
-	return (struct portmap){ .in = pair->in, .out = pair->out, .proto = pair->proto, .origin = PORTMAP_STATIC };
+	return (struct portmap){ .in = pair->in,
+				 .out = pair->out,
+				 .proto = pair->proto,
+				 .tenant = port_pair_tenant(c, pair),
+				 .origin = PORTMAP_STATIC };
+}
+
+/* Whether a portmap of the datapath leads to the subscriber that the configuration names. */
+static bool leads_there(const struct config *c, const struct port_pair *pair, const struct portmap *m)
+{
+	return endpoint_equal(pair->in, m->in) && tenants_meet(port_pair_tenant(c, pair), m->tenant);
 }
 
 /* Whether a lease's outside port is still in its subscriber's own block. */
 static bool lease_holds(const struct config *c, const struct portmap *m)
 {
-	const struct config_mapping *mapping = config_mapping_of_pair(c, m->in.addr, m->out.addr);
+	const struct config_mapping *mapping = config_mapping_of_pair(c, m->in.addr, m->out.addr, NULL);
 	struct geometry g;
 
-	return mapping && !config_mapping_geometry(mapping, &g) &&
+	return mapping && tenants_meet(config_mapping_tenant(c, mapping), m->tenant) &&
+	       !config_mapping_geometry(mapping, &g) &&
 	       m->out.addr == mapping_out_addr(&g, mapping_subscriber(&g, m->in.addr)) &&
 	       mapping_reverse(&g, m->out.addr, m->out.port) == mapping_subscriber(&g, m->in.addr);
 }
@@ -33,9 +44,10 @@ static bool may_stay(const struct config *wanted, const struct port_pair *pairs,
 	const struct port_pair *pair = port_pair_find(pairs, n, m->proto, m->out);
 
 	if (m->origin == PORTMAP_STATIC)
-		return pair && endpoint_equal(pair->in, m->in);
+		return pair && leads_there(wanted, pair, m);
 	/* The configuration takes precedence over a lease. */
-	return !pair && !port_pair_find_in(by_in, n, m->proto, m->in) && lease_holds(wanted, m);
+	return !pair && !port_pair_find_in(by_in, n, port_pair_place(wanted, m->tenant), m->proto, m->in) &&
+	       lease_holds(wanted, m);
 }
 
 int portmap_changes_find(const struct config *wanted, const struct portmaps *present, struct portmap_changes *ret)
@@ -63,8 +75,8 @@ int portmap_changes_find(const struct config *wanted, const struct portmaps *pre
 	for (size_t i = 0; i < n; i++) {
 		const struct portmap *m = portmaps_by_out(present, pairs[i].proto, pairs[i].out);
 
-		if (!m || m->origin != PORTMAP_STATIC || !endpoint_equal(m->in, pairs[i].in))
-			c.add[c.n_add++] = portmap_of_pair(&pairs[i]);
+		if (!m || m->origin != PORTMAP_STATIC || !leads_there(wanted, &pairs[i], m))
+			c.add[c.n_add++] = portmap_of_pair(wanted, &pairs[i]);
 	}
 	*ret = c;
 	return 0;

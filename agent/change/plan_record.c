@@ -24,22 +24,23 @@ static void on_recorded(void *arg, int r, const struct error *err)
 }
 
 /* A list of portmaps as spans; NULL: out of memory. */
-static struct history_portmap *spans_of(const struct portmap *list, size_t n, size_t *ret_n)
+static struct history_portmap *spans_of(const struct change_plan *p, const struct portmap *list, size_t n,
+					size_t *ret_n)
 {
 	struct history_portmap *spans = calloc(n + 1, sizeof(*spans));
 	size_t k = 0;
 
 	for (size_t i = 0; spans && i < n; i++)
 		if (list[i].origin == PORTMAP_STATIC)
-			spans[k++] = history_portmap_of(&list[i]);
+			spans[k++] = history_portmap_of(p->context->mappings, &list[i]);
 	*ret_n = spans ? history_portmaps_merge(spans, k) : 0;
 	return spans;
 }
 
 static int record_portmaps(const struct change_plan *p, struct history_portmap_change *ret)
 {
-	ret->del = spans_of(p->portmaps.del, p->portmaps.n_del, &ret->n_del);
-	ret->add = spans_of(p->portmaps.add, p->portmaps.n_add, &ret->n_add);
+	ret->del = spans_of(p, p->portmaps.del, p->portmaps.n_del, &ret->n_del);
+	ret->add = spans_of(p, p->portmaps.add, p->portmaps.n_add, &ret->n_add);
 	return ret->del && ret->add ? 0 : -ENOMEM;
 }
 

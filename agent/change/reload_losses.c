@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/inside_runs.h"
 #include "sessions/sessions.h"
@@ -31,7 +32,16 @@ struct owners {
 	size_t n;
 };
 
-static int owners_of(const struct config *c, struct owners *ret)
+/* The tenant by whose places two configurations are compared. One without tenants has those of its mappings' namesakes.
+ */
+static uint8_t tenant_of(const struct config *c, const struct config_mapping *m, const struct config *other)
+{
+	const struct config_mapping *same = c->n_tenants ? NULL : config_find_mapping(other, m->in, m->out);
+
+	return same ? config_mapping_tenant(other, same) : config_mapping_tenant(c, m);
+}
+
+static int owners_of(const struct config *c, const struct config *other, struct owners *ret)
 {
 	_cleanup_free_ struct inside_range *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
 
@@ -39,7 +49,7 @@ static int owners_of(const struct config *c, struct owners *ret)
 	if (!prefix || !ret->run)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_mappings; i++)
-		prefix[i] = inside_range_of(config_mapping_tenant(c, &c->mappings[i]), c->mappings[i].in, (unsigned)i);
+		prefix[i] = inside_range_of(tenant_of(c, &c->mappings[i], other), c->mappings[i].in, (unsigned)i);
 	ret->n = inside_runs(prefix, c->n_mappings, ret->run);
 	return 0;
 }
@@ -67,8 +77,9 @@ static bool keeps_tables(const struct config *now, const struct config_mapping *
 	const struct config_mapping *other = config_find_mapping_of(wanted, m->tenant, m->in, m->out);
 
 	*ret_other = other;
-	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
-	       m->inbound == other->inbound && config_same_ports(m, other);
+	return other && config_may_be_of(other, m->tenant) &&
+	       config_mapping_slots(now, m) == config_mapping_slots(wanted, other) && m->inbound == other->inbound &&
+	       config_same_ports(m, other);
 }
 
 /* Adds addresses that a mapping loses; their sessions drain for that many seconds. */
@@ -78,12 +89,13 @@ static void add_range(struct reload_losses *l, const struct config_mapping *m, b
 	size_t i = 0;
 
 	while (i < l->n_losses && (!prefix_equal(l->loss[i].in, m->in) || !prefix_equal(l->loss[i].out, m->out) ||
-				   l->loss[i].drain != drain))
+				   strcmp(l->loss[i].tenant, m->tenant) != 0 || l->loss[i].drain != drain))
 		i++;
 	if (i == l->n_losses) {
 		l->loss[l->n_losses++] =
 			(struct reload_loss){ .in = m->in, .out = m->out, .whole = whole, .drain = drain };
 		snprintf(l->loss[i].name, sizeof(l->loss[i].name), "%s", m->name);
+		snprintf(l->loss[i].tenant, sizeof(l->loss[i].tenant), "%s", m->tenant);
 	}
 	range.loss = i;
 	l->range[l->n_ranges++] = range;
@@ -96,6 +108,16 @@ static uint32_t drain_of(const struct config_mapping *m, const struct config *wa
 	const struct config_mapping *other = whole ? config_find_inside_of(wanted, m->tenant, m->in) : taker;
 
 	return other ? other->drain : m->drain;
+}
+
+/* Places of a mapping as the tables have them, which do not know yet that it gets a tenant, or loses it. */
+static struct lost_range table_range(const struct config *now, const struct config_mapping *m, uint64_t first,
+				     uint64_t last)
+{
+	uint8_t tenant = config_mapping_tenant(now, m);
+
+	return (struct lost_range){ inside_place(tenant, inside_addr(first)), inside_place(tenant, inside_addr(last)),
+				    0 };
 }
 
 /* Gathers the ranges that have another owner afterwards, or an owner with other tables. */
@@ -113,7 +135,7 @@ static void find_ranges(struct reload_losses *l, const struct config *now, const
 
 		if (m && config_mapping_slots(now, m) && !(kept && b >= 0 && other == &wanted->mappings[b]))
 			add_range(l, m, !kept, drain_of(m, wanted, !kept, b < 0 ? NULL : &wanted->mappings[b]),
-				  (struct lost_range){ at, last, 0 });
+				  table_range(now, m, at, last));
 		at = last + 1;
 	}
 }
@@ -147,6 +169,7 @@ static void find_grants(struct reload_losses *l, const struct grants *g, const s
 		l->loss[l->n_losses] =
 			(struct reload_loss){ .in = m->in, .out = m->out, .drain = other->drain, .sessions = sessions };
 		snprintf(l->loss[l->n_losses].name, sizeof(l->loss[0].name), "%s", m->name);
+		snprintf(l->loss[l->n_losses].tenant, sizeof(l->loss[0].tenant), "%s", m->tenant);
 		l->n_losses++;
 	}
 }
@@ -159,7 +182,7 @@ int reload_losses_new(struct mappings *m, const struct grants *g, const struct c
 	int r = l ? 0 : -ENOMEM;
 
 	if (!r)
-		r = owners_of(now, &before) || owners_of(wanted, &after) ? -ENOMEM : 0;
+		r = owners_of(now, wanted, &before) || owners_of(wanted, now, &after) ? -ENOMEM : 0;
 	if (!r) {
 		l->mappings = m;
 		/* Each range ends at the end of a run of either, or before one. */

@@ -12,6 +12,7 @@ struct reload_loss {
 	struct prefix in;
 	struct prefix out;
 	char name[LABEL_TEXT];
+	char tenant[LABEL_TEXT]; /* "": none */
 	bool whole;
 	uint32_t drain;	   /* seconds; 0: its sessions end */
 	uint64_t sessions; /* of the lost addresses */
@@ -19,7 +20,7 @@ struct reload_loss {
 
 struct reload_losses;
 
-/* Both configurations are needed for this call only. 0 or -ENOMEM. */
+/* Both configurations, whose tenants are numbered, are needed for this call only. 0 or -ENOMEM. */
 int reload_losses_new(struct mappings *m, const struct grants *g, const struct config *now, const struct config *wanted,
 		      struct reload_losses **ret);
 /* Continues for about budget_us microseconds: 1 more to do, 0 done, -ENOMEM. */

@@ -154,16 +154,18 @@ struct config_drain {
 struct config_rest {
 	struct prefix in;
 	struct prefix out;
-	uint64_t until_us;   /* monotonic_us() */
-	struct geometry geo; /* without ports_per_host: that of the prefixes alone */
+	char tenant[LABEL_TEXT]; /* "": none, or not known */
+	uint64_t until_us;	 /* monotonic_us() */
+	struct geometry geo;	 /* without ports_per_host: that of the prefixes alone */
 };
 
 struct config_portmap {
 	char name[LABEL_TEXT]; /* "": none; not unique */
 	uint8_t protos;	       /* enum portmap_protos */
 	struct port_span in;
-	struct port_span out; /* addr 0: for each port the first choice of its sessions */
-	unsigned line;	      /* lines of the portmap and of its endpoints in the file; 0: not from a file */
+	struct port_span out;	 /* addr 0: for each port the first choice of its sessions */
+	char tenant[LABEL_TEXT]; /* of the subscriber; "": the one that has the addresses */
+	unsigned line;		 /* lines of the portmap and of its endpoints in the file; 0: not from a file */
 	unsigned in_line;
 	unsigned out_line;
 };
@@ -516,6 +518,15 @@ const struct config_tenant *config_tenant(const struct config *c, uint8_t id);
 /* Its name; "" for 0, and for a number that no tenant has. */
 const char *tenant_name(const struct config *c, uint8_t id);
 
+/* Whether two different tenants may have the same inside addresses: at most one of them is routed by the main table. */
+bool config_tenants_apart(const struct config *c, const char *a, const char *b);
+
+/* Whether two mappings are of one tenant, or there are no tenants. */
+static inline bool config_same_tenant(const struct config_mapping *a, const struct config_mapping *b)
+{
+	return !strcmp(a->tenant, b->tenant);
+}
+
 /* The tenant's number, of a numbered configuration; 0: there are no tenants. */
 uint8_t config_mapping_tenant(const struct config *c, const struct config_mapping *m);
 
@@ -549,12 +560,18 @@ struct config_mapping *config_find_inside_of(const struct config *c, const char 
 /* The mapping of a tenant, "" for any, with the longest inside prefix that contains this one; NULL: there is none. */
 const struct config_mapping *config_find_around(const struct config *c, const char *tenant, struct prefix in);
 
-/* The name of the mapping between two prefixes; "" if it has none, or there is no such mapping. */
-const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out);
+/*
+ * The name of the mapping between two prefixes; "" if it has none, or there is no such mapping. Of mappings without
+ * translation, which several tenants may have: with the tenant's name, "" for any.
+ */
+const char *config_mapping_name(const struct config *c, const char *tenant, struct prefix in, struct prefix out);
 
-/* Writes a mapping's title in messages, "residential (10.0.0.0/18)" or "10.0.0.0/18", and returns it. */
+/*
+ * Writes a mapping's title in messages, "residential (10.0.0.0/18)", "10.0.0.0/18 of ispA" or "10.0.0.0/18", and
+ * returns it; tenant as above.
+ */
 #define MAPPING_TITLE (ADDR_TEXT + LABEL_TEXT + 4)
-const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
+const char *config_mapping_title(const struct config *c, const char *tenant, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE]);
 
 /*
@@ -564,13 +581,18 @@ const char *config_mapping_title(const struct config *c, struct prefix in, struc
 #define FEW_PORTS_TEXT (MAPPING_TITLE + 192)
 bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT]);
 
-/*
- * The mapping that translates an inside address, or NULL. Where several tenants have the address, that of one of them;
- * of a tenant, "" for any; or the one that has the outside address as well, 0 for any.
- */
-const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);
+/* The mapping that translates an inside address of a tenant, "" for any; NULL: none. */
 const struct config_mapping *config_mapping_of_tenant(const struct config *c, const char *tenant, uint32_t in_addr);
-const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr);
+
+/*
+ * The same where the tenant is not known: the mapping that has the outside address as well, unless that is 0, else that
+ * of the only tenant with the inside address. Of several, NULL with their first mappings in ret_two, which may be NULL.
+ */
+const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr,
+						    const struct config_mapping *ret_two[2]);
+
+/* The mapping of a portmap's subscriber, as above; NULL: there is none, or it is not clear which. */
+const struct config_mapping *config_mapping_of_portmap(const struct config *c, const struct config_portmap *m);
 
 /* The mapping that a part belongs to: its first part, its number in the list of the file, and the number of its parts.
  */
@@ -585,8 +607,7 @@ void config_spread(struct config *c, const struct config_mapping *m);
  * Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. A mapping is
  * deleted with all its parts.
  */
-int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
-int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
+int config_add_mapping(struct config *c, const char *tenant, struct prefix in, struct prefix out);
 int config_del_mapping_of(struct config *c, const char *tenant, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
@@ -602,8 +623,8 @@ int config_del_tenant_interface(struct config *c, const struct config_tenant *t,
  * The rest that keeps outside addresses from other inside ones for some seconds yet, or NULL. geo: how they would share
  * the ports; without ports_per_host: as the prefixes alone say.
  */
-const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out,
-					   const struct geometry *geo);
+const struct config_rest *config_find_rest(const struct config *c, const char *tenant, struct prefix in,
+					   struct prefix out, const struct geometry *geo);
 
 /* Remaining seconds of a rest, rounded up. */
 unsigned config_rest_left(const struct config_rest *r);

@@ -108,18 +108,20 @@ unsigned config_rest_left(const struct config_rest *r)
 }
 
 /* Whether both are the same mapping, whose ports belong to the same subscribers. */
-static bool is_same(const struct config_rest *r, struct prefix in, struct prefix out, const struct geometry *geo)
+static bool is_same(const struct config_rest *r, const char *tenant, struct prefix in, struct prefix out,
+		    const struct geometry *geo)
 {
-	return prefix_equal(r->in, in) && prefix_equal(r->out, out) && mapping_layout(&r->geo) == mapping_layout(geo);
+	return (!*r->tenant || !*tenant || !strcmp(r->tenant, tenant)) && prefix_equal(r->in, in) &&
+	       prefix_equal(r->out, out) && mapping_layout(&r->geo) == mapping_layout(geo);
 }
 
-const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out,
-					   const struct geometry *geo)
+const struct config_rest *config_find_rest(const struct config *c, const char *tenant, struct prefix in,
+					   struct prefix out, const struct geometry *geo)
 {
 	for (size_t i = 0; i < c->n_rests; i++) {
 		const struct config_rest *r = &c->rests[i];
 
-		if (!prefix_is_none(out) && prefixes_overlap(r->out, out) && !is_same(r, in, out, geo) &&
+		if (!prefix_is_none(out) && prefixes_overlap(r->out, out) && !is_same(r, tenant, in, out, geo) &&
 		    config_rest_left(r))
 			return r;
 	}

@@ -80,62 +80,85 @@ const struct config_mapping *config_find_around(const struct config *c, const ch
 	return smallest_around(c, tenant, in, false);
 }
 
-const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr)
-{
-	return config_mapping_of_tenant(c, "", in_addr);
-}
-
 const struct config_mapping *config_mapping_of_tenant(const struct config *c, const char *tenant, uint32_t in_addr)
 {
 	return smallest_around(c, tenant, (struct prefix){ .base = in_addr, .plen = 32 }, true);
 }
 
-const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr)
+/* The mapping of the only tenant with an inside address; of several, NULL with their first in ret_two. */
+static const struct config_mapping *only_mapping_of(const struct config *c, uint32_t in_addr,
+						    const struct config_mapping *ret_two[2])
+{
+	const struct config_mapping *first = config_mapping_of_tenant(c, "", in_addr);
+
+	for (size_t i = 0; first && i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (!prefix_holds(m->in, in_addr) || config_same_tenant(m, first))
+			continue;
+		if (ret_two) {
+			ret_two[0] = first;
+			ret_two[1] = m;
+		}
+		return NULL;
+	}
+	return first;
+}
+
+const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr,
+						    const struct config_mapping *ret_two[2])
 {
 	for (size_t i = 0; out_addr && i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (prefix_holds(m->out, out_addr) && prefix_holds(m->in, in_addr) &&
-		    config_mapping_of_tenant(c, m->tenant, in_addr) == m)
-			return m;
+		if (prefix_holds(m->out, out_addr) && prefix_holds(m->in, in_addr))
+			return config_mapping_of_tenant(c, m->tenant, in_addr);
 	}
-	return config_mapping_of(c, in_addr);
+	return only_mapping_of(c, in_addr, ret_two);
 }
 
-const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)
+const struct config_mapping *config_mapping_of_portmap(const struct config *c, const struct config_portmap *m)
 {
-	const struct config_mapping *m = config_find_mapping(c, in, out);
+	return *m->tenant ? config_mapping_of_tenant(c, m->tenant, m->in.addr)
+			  : config_mapping_of_pair(c, m->in.addr, m->out.addr, NULL);
+}
+
+const char *config_mapping_name(const struct config *c, const char *tenant, struct prefix in, struct prefix out)
+{
+	const struct config_mapping *m = config_find_mapping_of(c, tenant, in, out);
 
 	return m ? m->name : "";
 }
 
-const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
+const char *config_mapping_title(const struct config *c, const char *tenant, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE])
 {
-	const char *name = config_mapping_name(c, in, out);
+	const char *name = config_mapping_name(c, tenant, in, out);
 	char prefix[ADDR_TEXT];
 
-	snprintf(text, MAPPING_TITLE, "%s%s%s%s", name, *name ? " (" : "", prefix_text(in, prefix), *name ? ")" : "");
+	prefix_text(in, prefix);
+	if (*name)
+		snprintf(text, MAPPING_TITLE, "%s (%s)", name, prefix);
+	else
+		snprintf(text, MAPPING_TITLE, "%s%s%s", prefix, *tenant ? " of " : "", tenant);
 	return text;
 }
 
-int config_add_mapping(struct config *c, struct prefix in, struct prefix out)
+int config_add_mapping(struct config *c, const char *tenant, struct prefix in, struct prefix out)
 {
+	const struct config_mapping *known = config_find_mapping_of(c, tenant, in, out);
 	struct config_mapping *more;
 
-	if (config_find_mapping(c, in, out))
+	if (known && (!prefix_is_none(out) || !strcmp(known->tenant, tenant)))
 		return -EEXIST;
 	more = reallocarray(c->mappings, c->n_mappings + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
 	c->mappings = more;
-	c->mappings[c->n_mappings++] = (struct config_mapping){ .in = in, .out = out };
+	more = &c->mappings[c->n_mappings++];
+	*more = (struct config_mapping){ .in = in, .out = out };
+	snprintf(more->tenant, sizeof(more->tenant), "%s", tenant);
 	return 0;
-}
-
-int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
-{
-	return config_del_mapping_of(c, "", in, out);
 }
 
 int config_del_mapping_of(struct config *c, const char *tenant, struct prefix in, struct prefix out)

@@ -254,6 +254,7 @@ const struct fields config_mapping_fields = TABLE(mapping_table);
 
 static const struct field portmap_table[] = {
 	{ "name", &field_label, MEMBER(struct config_portmap, name) },
+	{ "tenant", &field_label, MEMBER(struct config_portmap, tenant) },
 	{ "proto", &field_word, MEMBER(struct config_portmap, protos), .required = true, .words = portmap_words },
 	{ "in", &field_span, MEMBER(struct config_portmap, in), .required = true },
 	{ "out", &field_span, MEMBER(struct config_portmap, out) },

@@ -134,9 +134,6 @@ int config_cut_lists(struct reader *r, const cJSON *element);
 /* Refuses tenants that conflict with each other, the interfaces or the mappings. 0 or -EINVAL. */
 int validate_tenants(const struct config *c, const char *name, struct error *err);
 
-/* Whether inside ranges of two mappings may be the same or lie apart: those of different tenants. */
-bool config_same_tenant(const struct config_mapping *a, const struct config_mapping *b);
-
 /* An interface's value in a list of interfaces, and the list of a role. 0 or -ENOMEM. */
 int interface_append(cJSON *list, const struct config_interface *i);
 

@@ -23,7 +23,7 @@ static enum pool_use use_of(const struct config *c, const struct address_source 
 		note(&use, use_by(p, c->mappings[i].out));
 	}
 	if (s->users && use != POOL_WHOLE)
-		note(&use, s->users->use(p, in, s->users->arg));
+		note(&use, s->users->use(p, s->tenant, in, s->users->arg));
 	return use;
 }
 

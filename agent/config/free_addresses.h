@@ -10,6 +10,7 @@ struct address_source {
 	const struct prefix *from;
 	uint32_t n;
 	struct prefix drained; /* never used */
+	const char *tenant;    /* of the inside addresses; "": there are none */
 	const struct pool_users *users;
 };
 

@@ -37,8 +37,9 @@ static int compare_prefixes(const void *a, const void *b)
 static int compare_mappings(const void *a, const void *b)
 {
 	const struct config_mapping *x = a, *y = b;
+	int order = compare_prefixes(&x->in, &y->in);
 
-	return compare_prefixes(&x->in, &y->in);
+	return order ? order : strcmp(x->tenant, y->tenant);
 }
 
 static int compare_portmaps(const void *a, const void *b)
@@ -48,7 +49,9 @@ static int compare_portmaps(const void *a, const void *b)
 
 	if (!order)
 		order = by_number(x->protos, y->protos);
-	return order ? order : by_span(x->out, y->out);
+	if (!order)
+		order = by_span(x->out, y->out);
+	return order ? order : strcmp(x->tenant, y->tenant);
 }
 
 static int compare_interfaces(const void *a, const void *b)

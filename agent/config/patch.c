@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Turns one document of the configuration into another by a JSON patch (RFC 6902). Mappings are identified by their
- * inside prefix, portmaps by protocol and inside endpoint, elements of other lists by their value; the order of a list
- * does not matter. "was" is a member of our own, which other programs ignore by RFC 6902 section 4.
+ * inside prefix and tenant, portmaps by protocol, inside endpoint and tenant, elements of other lists by their value;
+ * the order of a list does not matter. "was" is a member of our own, which other programs ignore by RFC 6902 section 4.
  */
 #include <errno.h>
 #include <string.h>
@@ -67,7 +67,7 @@ static bool same_member(const cJSON *a, const cJSON *b, const char *name)
 static bool same_element(const cJSON *a, const cJSON *b)
 {
 	if (cJSON_HasObjectItem(a, "in") && cJSON_HasObjectItem(b, "in"))
-		return same_member(a, b, "in") && same_member(a, b, "proto");
+		return same_member(a, b, "in") && same_member(a, b, "proto") && same_member(a, b, "tenant");
 	return cJSON_Compare(a, b, true);
 }
 

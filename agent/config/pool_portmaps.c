@@ -12,7 +12,7 @@
 /* The outside address of a portmap's subscriber, if the portmap names another one; else 0. */
 static uint32_t new_address(const struct config *c, const struct config_portmap *m)
 {
-	const struct config_mapping *mapping = config_mapping_of_pair(c, m->in.addr, m->out.addr);
+	const struct config_mapping *mapping = config_mapping_of_portmap(c, m);
 	struct geometry g;
 	uint32_t addr;
 
@@ -94,8 +94,9 @@ bool pool_is_drain(const struct config *c, const struct config_mapping *m, const
 
 	struct geometry own, other;
 
-	return is_drain_name(m->name) && around && prefix_equal(around->in, of->in) && !prefix_is_none(m->out) &&
-	       !config_mapping_geometry(m, &own) && !config_mapping_geometry(of, &other) && own.ratio == other.ratio;
+	return is_drain_name(m->name) && around && config_same_tenant(around, of) && prefix_equal(around->in, of->in) &&
+	       !prefix_is_none(m->out) && !config_mapping_geometry(m, &own) && !config_mapping_geometry(of, &other) &&
+	       own.ratio == other.ratio;
 }
 
 bool pool_is_move(const struct config *c, const struct config_mapping *m)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/free_addresses.h"
+#include "config/port_pairs.h"
 
 /* As an operator types it: a single address without the length 32. */
 static const char *range_format(struct prefix p, char text[static ADDR_TEXT])
@@ -57,13 +58,20 @@ static struct prefix outside_of(const struct config_mapping *m, struct prefix in
 			 m->out.base + (prefix_last(in) - m->in.base) / ratio);
 }
 
+/* Whether the addresses of a mapping are an exception of another: those of two tenants have nothing to do with each
+ * other. */
+static bool is_within(const struct config_mapping *m, const struct config_mapping *of)
+{
+	return config_same_tenant(m, of) && prefix_inside(m->in, of->in);
+}
+
 /* Whether all of a part of a mapping belongs to a single mapping within it. */
 static bool is_excepted(const struct config *c, const struct config_mapping *m, struct prefix in)
 {
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *other = &c->mappings[i];
 
-		if (prefix_inside(other->in, m->in) && prefix_within(in, other->in))
+		if (is_within(other, m) && prefix_within(in, other->in))
 			return true;
 	}
 	return prefix_is_none(in);
@@ -79,7 +87,7 @@ static uint64_t count_used(const struct config *c, const struct config_mapping *
 	if (is_excepted(c, m, in))
 		return 0;
 	for (size_t i = 0; i < c->n_mappings && !any; i++)
-		any = prefix_inside(c->mappings[i].in, m->in) && prefix_within(c->mappings[i].in, in) &&
+		any = is_within(&c->mappings[i], m) && prefix_within(c->mappings[i].in, in) &&
 		      prefix_count(c->mappings[i].in) >= ratio;
 	if (prefix_count(out) == 1)
 		return 1;
@@ -99,8 +107,7 @@ static uint64_t count_subscribers(const struct config *c, const struct config_ma
 	if (is_excepted(c, m, in))
 		return 0;
 	for (size_t i = 0; i < c->n_mappings && !any; i++)
-		any = prefix_inside(c->mappings[i].in, in) ||
-		      (prefix_inside(c->mappings[i].in, m->in) && prefixes_overlap(c->mappings[i].in, in));
+		any = is_within(&c->mappings[i], m) && prefixes_overlap(c->mappings[i].in, in);
 	if (!any)
 		return prefix_count(in);
 	middle = in.base + (prefix_last(in) - in.base) / 2;
@@ -121,7 +128,7 @@ static int check_order(const struct config *c, const struct config_mapping *m, s
 		"mapping %s has netmap order, in which the subscribers of an address do not follow each other: "
 		"move them one by one with `detnatctl user move`, or all with `detnatctl mapping add IN OUT --replace "
 		"--drain SECONDS`",
-		config_mapping_title(c, m->in, m->out, title));
+		config_mapping_title(c, m->tenant, m->in, m->out, title));
 }
 
 /* Refuses inside addresses where outside ones are expected. */
@@ -134,7 +141,8 @@ static int check_outside(const struct config *c, struct prefix out, struct error
 
 		if (prefixes_overlap(out, m->in))
 			return error_set(err, -EINVAL, "%s has inside addresses, of mapping %s; name outside addresses",
-					 range_format(out, text), config_mapping_title(c, m->in, m->out, title));
+					 range_format(out, text),
+					 config_mapping_title(c, m->tenant, m->in, m->out, title));
 	}
 	return 0;
 }
@@ -157,7 +165,7 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 {
 	struct config_mapping m = *like;
 
-	if (config_add_mapping(c, in, out))
+	if (config_add_mapping(c, like->tenant, in, out))
 		return NULL;
 	m.in = in;
 	m.out = out;
@@ -244,7 +252,7 @@ static int find_pool(const struct config *c, struct prefix out, struct config_ma
 		if (prefixes_overlap(m->out, out))
 			return error_set(err, -EINVAL,
 					 "%s is larger than the pool of mapping %s; name addresses of one pool", text,
-					 config_mapping_title(c, m->in, m->out, title));
+					 config_mapping_title(c, m->tenant, m->in, m->out, title));
 	}
 	if (number < 0)
 		return error_set(err, -ENOENT, "%s is in no mapping's pool; `detnatctl pool list` shows them", text);
@@ -262,7 +270,7 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 	if (free >= needed)
 		return 0;
 	range_format(out, text);
-	config_mapping_title(d->config, d->of.in, d->of.out, title);
+	config_mapping_title(d->config, d->of.tenant, d->of.in, d->of.out, title);
 	if (to)
 		return error_set(err, -ENOSPC, "%s has %llu free addresses, but %s needs %llu", range_format(*to, from),
 				 (unsigned long long)free, text, (unsigned long long)needed);
@@ -294,7 +302,7 @@ static int refuse_unused(const struct config *c, const struct config_mapping *of
 				 text, text);
 	}
 	return error_set(err, -EALREADY, "%s is out of use already: mappings within %s have all its subscribers", text,
-			 config_mapping_title(c, of->in, of->out, title));
+			 config_mapping_title(c, of->tenant, of->in, of->out, title));
 }
 
 int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uint32_t drain,
@@ -306,13 +314,14 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 
 	if (r)
 		return r;
+	config_name_portmap_tenants(c);
 	r = check_order(c, &d.of, err);
 	if (r)
 		return r;
 	*ret = (struct pool_edit){ .addresses = count_used(c, &d.of, out) };
 	ret->subscribers = count_subscribers(c, &d.of, inside_of(&d.of, out));
 	range_format(out, text);
-	config_mapping_title(c, d.of.in, d.of.out, title);
+	config_mapping_title(c, d.of.tenant, d.of.in, d.of.out, title);
 	if (!ret->addresses)
 		return refuse_unused(c, &d.of, out, err);
 	if (to && check_outside(c, *to, err))
@@ -322,7 +331,7 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 				 "%s is all of the pool of mapping %s; `detnatctl mapping add IN OUT --replace --drain "
 				 "SECONDS` gives it another",
 				 text, title);
-	d.source = (struct address_source){ to ? to : d.of.spare, to ? 1 : d.of.n_spare, out, users };
+	d.source = (struct address_source){ to ? to : d.of.spare, to ? 1 : d.of.n_spare, out, d.of.tenant, users };
 	r = check_source(&d, out, to, err);
 	if (r)
 		return r;
@@ -338,6 +347,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 
 	if (r)
 		return r;
+	config_name_portmap_tenants(c);
 	r = check_order(c, &of, err);
 	if (r)
 		return r;
@@ -381,10 +391,10 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 }
 
 /* The mapping of a subscriber, and the one to which it was moved before; -errno with err. */
-static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret_home, struct config_mapping *ret_moved,
-		     struct error *err)
+static int find_home(struct config *c, const char *tenant, uint32_t addr, struct config_mapping *ret_home,
+		     struct config_mapping *ret_moved, struct error *err)
 {
-	const struct config_mapping *m = config_mapping_of(c, addr);
+	const struct config_mapping *m = config_mapping_of_tenant(c, tenant, addr);
 	bool moved = m && pool_is_move(c, m);
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 
@@ -397,7 +407,7 @@ static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret
 		return error_set(err, -ENOENT,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
 				 text);
-	config_mapping_title(c, m->in, m->out, title);
+	config_mapping_title(c, m->tenant, m->in, m->out, title);
 	if (prefix_is_none(m->out))
 		return error_set(err, -EINVAL, "%s is not translated, as mapping %s says", text, title);
 	if (m->in.plen == 32)
@@ -421,15 +431,16 @@ static uint32_t first_port_of(const struct config_mapping *m)
 int user_move(struct config *c, const struct user_move *move, const struct pool_users *users, uint32_t *ret_out,
 	      struct error *err)
 {
-	const struct address_source source = { &move->out, 1, PREFIX_NONE, users };
+	const struct address_source source = { &move->out, 1, PREFIX_NONE, move->tenant, users };
 	const struct prefix in = { move->addr, 32 };
 	char text[ADDR_TEXT], label[LABEL_TEXT];
 	struct config_mapping home, moved, *m;
 	struct prefix to;
-	int r = find_home(c, move->addr, &home, &moved, err);
+	int r = find_home(c, move->tenant, move->addr, &home, &moved, err);
 
 	if (r < 0)
 		return r;
+	config_name_portmap_tenants(c);
 	if (check_outside(c, move->out, err))
 		return -EINVAL;
 	if (r > 0)
@@ -446,6 +457,9 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	m->ports = (struct config_ports){ .first_port = first_port_of(&home) };
 	m->growth = (struct config_growth){ 0 };
 	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
+	/* Another tenant may have the address, too. */
+	if (config_find_named(c, label))
+		snprintf(label, sizeof(label), USER_MOVE_NAME "%.15s-%.42s", text, move->tenant);
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
 	/* Not beyond the end of the mapping from which the subscriber comes. */
 	if (move->until && (!home.until || move->until < home.until))

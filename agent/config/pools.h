@@ -19,10 +19,10 @@ enum pool_use { POOL_FREE, POOL_IN_PART, POOL_WHOLE };
 
 /*
  * Reports outside addresses that are in use although the configuration does not say so, as sessions there are draining.
- * in: the inside addresses that would get them.
+ * in: the inside addresses, of a tenant, that would get them.
  */
 struct pool_users {
-	enum pool_use (*use)(struct prefix out, struct prefix in, void *arg);
+	enum pool_use (*use)(struct prefix out, const char *tenant, struct prefix in, void *arg);
 	void *arg;
 };
 
@@ -55,6 +55,7 @@ int pool_portmaps(struct config *c, enum portmaps_fate fate, const char *advice,
  * mapping's; NULL: move-ADDR. A moved subscriber is moved on. *ret_out: the address. 0, or -errno with err.
  */
 struct user_move {
+	const char *tenant; /* of the subscriber; "": there are none */
 	uint32_t addr;
 	struct prefix out;
 	uint32_t drain;

@@ -30,9 +30,24 @@ static struct endpoint plan_endpoint(const struct geometry *g, struct endpoint i
 /* 0, or -1 if the inside address is in no mapping. */
 static int geometry_of(const struct config *c, const struct config_portmap *p, struct geometry *ret)
 {
-	const struct config_mapping *m = config_mapping_of_pair(c, p->in.addr, p->out.addr);
+	const struct config_mapping *m = config_mapping_of_portmap(c, p);
 
 	return m ? config_mapping_geometry(m, ret) : -1;
+}
+
+static uint8_t place_of(const struct config *c, const struct config_tenant *t)
+{
+	return t ? (uint8_t)(t - c->tenants + 1) : 0;
+}
+
+uint8_t port_pair_place(const struct config *c, uint8_t tenant)
+{
+	return place_of(c, config_tenant(c, tenant));
+}
+
+uint8_t port_pair_tenant(const struct config *c, const struct port_pair *p)
+{
+	return p->tenant ? c->tenants[p->tenant - 1].id : 0;
 }
 
 static struct port_pair pair_of(const struct config_portmap *m, const struct geometry *g, uint8_t proto, size_t port)
@@ -60,7 +75,7 @@ static uint64_t out_key(const struct port_pair *p)
 
 static uint64_t in_key(const struct port_pair *p)
 {
-	return (uint64_t)p->proto << 48 | (uint64_t)p->in.addr << 16 | p->in.port;
+	return (uint64_t)p->tenant << 56 | (uint64_t)p->proto << 48 | (uint64_t)p->in.addr << 16 | p->in.port;
 }
 
 /* Among equal pairs, those of earlier portmaps come first. */
@@ -91,13 +106,15 @@ int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_portmaps; i++) {
 		const struct config_portmap *m = &c->portmaps[i];
+		const struct config_mapping *mapping = config_mapping_of_portmap(c, m);
 		struct geometry g;
 
-		if (geometry_of(c, m, &g))
+		if (!mapping || config_mapping_geometry(mapping, &g))
 			continue;
 		for (unsigned k = 0; k < ARRAY_SIZE(protos); k++) {
 			for (size_t port = 0; has_proto(m, k) && port < ports_of(m); port++) {
 				list[n] = pair_of(m, &g, protos[k], port);
+				list[n].tenant = place_of(c, config_find_tenant(c, mapping->tenant));
 				list[n++].number = (uint32_t)i;
 			}
 		}
@@ -129,9 +146,10 @@ const struct port_pair *port_pair_find(const struct port_pair *list, size_t n, u
 	return find(list, n, &(struct port_pair){ .out = out, .proto = proto }, out_key);
 }
 
-const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint in)
+const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t tenant, uint8_t proto,
+					  struct endpoint in)
 {
-	return find(list, n, &(struct port_pair){ .in = in, .proto = proto }, in_key);
+	return find(list, n, &(struct port_pair){ .in = in, .proto = proto, .tenant = tenant }, in_key);
 }
 
 void port_pairs_sort_in(struct port_pair *list, size_t n)
@@ -187,7 +205,7 @@ refuse(const struct portmap_check *v, size_t number, const char *key, const char
 static bool is_shared(const struct portmap_check *v, size_t number, const struct geometry *g, uint32_t port)
 {
 	const struct config_portmap *p = &v->config->portmaps[number];
-	const struct config_mapping *m = config_mapping_of_pair(v->config, p->in.addr, p->out.addr);
+	const struct config_mapping *m = config_mapping_of_portmap(v->config, p);
 
 	return m->growth.given && port >= GROWTH_FIRST_PORT && (port < g->first_port || port >= growth_above(g));
 }
@@ -239,25 +257,48 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	return 0;
 }
 
+/* Refuses an unknown tenant, and an inside address of several where nothing says which. */
+static int check_tenant(const struct portmap_check *v, size_t number)
+{
+	const struct config_portmap *m = &v->config->portmaps[number];
+	const struct config_mapping *two[2] = { NULL, NULL };
+	char in[ADDR_TEXT];
+
+	if (*m->tenant)
+		return config_find_tenant(v->config, m->tenant)
+			       ? 0
+			       : refuse(v, number, "tenant", "there is no tenant %s", m->tenant);
+	config_mapping_of_pair(v->config, m->in.addr, m->out.addr, two);
+	if (!two[0])
+		return 0;
+	return refuse(v, number, "in", "%s is an address of %s and of %s: %s says which", addr_format(m->in.addr, in),
+		      two[0]->tenant, two[1]->tenant, v->added ? "--tenant NAME" : "`tenant`");
+}
+
 static int check_one(const struct portmap_check *v, size_t number)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
-	const struct config_mapping *mapping = config_mapping_of_pair(v->config, m->in.addr, m->out.addr);
-	char in[ADDR_TEXT], title[LABEL_TEXT];
+	const struct config_mapping *mapping = config_mapping_of_portmap(v->config, m);
+	char in[ADDR_TEXT], title[LABEL_TEXT], of[LABEL_TEXT + 4] = "";
 	const char *why;
 	struct geometry g;
+	int r = check_tenant(v, number);
 
+	if (r)
+		return r;
 	addr_format(m->in.addr, in);
 	portmap_title(m, title);
+	if (*m->tenant)
+		snprintf(of, sizeof(of), " of %s", m->tenant);
 	if (!mapping && v->added)
 		return refuse(v, number, "in",
-			      "%s is not an inside address of any mapping; `detnatctl mapping list` shows them", in);
+			      "%s is not an inside address of any mapping%s; `detnatctl mapping list` shows them", in,
+			      of);
 	if (!mapping)
-		return refuse(
-			v, number, "in",
-			"%s is not an inside address of any mapping: portmap %s must name a subscriber, or be deleted "
-			"first",
-			in, title);
+		return refuse(v, number, "in",
+			      "%s is not an inside address of any mapping%s: portmap %s must name a subscriber, or be "
+			      "deleted first",
+			      in, of, title);
 	if (prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN) {
 		why = prefix_is_none(mapping->out) ? "not translated" : "in a mapping with `inbound` open";
 		return refuse(v, number, "in", "all ports of %s are reachable already, as it is %s%s%s%s", in, why,

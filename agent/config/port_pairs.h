@@ -10,6 +10,7 @@ struct port_pair {
 	struct endpoint in;
 	struct endpoint out;
 	uint8_t proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t tenant;	 /* 1 + place of the subscriber's in the list of tenants; 0: there are none */
 	uint32_t number; /* of the portmap in the configuration */
 };
 
@@ -21,15 +22,24 @@ int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
 /* The pair with an outside endpoint, in a list so sorted; NULL: there is none. */
 const struct port_pair *port_pair_find(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint out);
 
-/* The same by inside endpoint, in a list sorted by that. */
+/* The same by tenant and inside endpoint, in a list sorted by that. */
 void port_pairs_sort_in(struct port_pair *list, size_t n);
-const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint in);
+const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t tenant, uint8_t proto,
+					  struct endpoint in);
+
+/* The tenant of a pair, and a pair's from the number of a tenant; both 0: there are none, or it has none. */
+uint8_t port_pair_tenant(const struct config *c, const struct port_pair *p);
+uint8_t port_pair_place(const struct config *c, uint8_t tenant);
 
 /* Checks all portmaps against each other and the mappings, as config_validate() does. */
 int portmaps_validate(const struct config *c, const char *name, struct error *err);
 
 /* The outside endpoint of a port of a portmap, counted from its first. All 0: its inside address is in no mapping. */
 struct endpoint config_portmap_out(const struct config *c, const struct config_portmap *m, size_t port);
+
+/* Gives each portmap its tenant's name where several have its inside address, so that it is known after an edit, too.
+ */
+void config_name_portmap_tenants(struct config *c);
 
 /* Adds a portmap: 0 or -ENOMEM. The result is not validated. */
 int config_add_portmap(struct config *c, const struct config_portmap *m);

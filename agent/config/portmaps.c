@@ -43,6 +43,18 @@ static int portmaps_write(cJSON *object, const struct field *f, const void *valu
 
 const struct field_type field_portmaps = { .read = portmaps_read, .write = portmaps_write };
 
+void config_name_portmap_tenants(struct config *c)
+{
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		struct config_portmap *m = &c->portmaps[i];
+		const struct config_mapping *two[2] = { NULL, NULL }, *mapping = config_mapping_of_portmap(c, m);
+
+		if (*m->tenant || !mapping || (config_mapping_of_pair(c, m->in.addr, 0, two), !two[0]))
+			continue;
+		snprintf(m->tenant, sizeof(m->tenant), "%s", mapping->tenant);
+	}
+}
+
 int config_add_portmap(struct config *c, const struct config_portmap *m)
 {
 	struct config_portmap *more = reallocarray(c->portmaps, c->n_portmaps + 1, sizeof(*more));

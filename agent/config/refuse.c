@@ -67,7 +67,7 @@ bool config_few_ports(const struct config *c, const struct config_mapping *m, ch
 	snprintf(text, FEW_PORTS_TEXT,
 		 "mapping %s: with endpoint_independent each inside port takes one of its subscriber's %u ports for "
 		 "all destinations; %u or more are advisable",
-		 config_mapping_title(c, m->in, m->out, title), g.ports_per_host, FEW_PORTS);
+		 config_mapping_title(c, m->tenant, m->in, m->out, title), g.ports_per_host, FEW_PORTS);
 	return true;
 }
 
@@ -78,7 +78,7 @@ static void warn_of_few_ports(const struct config *now, const struct config *bef
 		char text[FEW_PORTS_TEXT];
 
 		if (config_few_ports(now, m, text) &&
-		    !is_independent(before, before ? config_find_mapping(before, m->in, m->out) : NULL))
+		    !is_independent(before, before ? config_find_mapping_of(before, m->tenant, m->in, m->out) : NULL))
 			log_warning("%s%s", place, text);
 	}
 }

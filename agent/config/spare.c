@@ -100,7 +100,7 @@ static int refuse(const struct spare *s, struct prefix other, const struct confi
 	snprintf(path, sizeof(path), "mappings[%zu].spare[%u]", config_mapping_number(s->config, s->of), s->number);
 	return config_refuse(s->err, -EINVAL, s->name, s->of->spare_line, s->name ? path : "",
 			     "%s overlaps %s, %s of %s", prefix_text(p, text), prefix_text(other, other_text), what,
-			     config_mapping_title(s->config, of->in, of->out, title));
+			     config_mapping_title(s->config, of->tenant, of->in, of->out, title));
 }
 
 /* Whether a mapping lies within one of the parts of another. */
@@ -109,7 +109,7 @@ static bool is_exception_of(const struct config *c, const struct config_mapping 
 	size_t n = config_parts(c, of);
 
 	for (size_t i = 0; i < n; i++)
-		if (prefix_inside(m->in, of[i].in))
+		if (config_same_tenant(m, of) && prefix_inside(m->in, of[i].in))
 			return true;
 	return false;
 }
@@ -170,7 +170,7 @@ static bool is_succeeded(const struct config *c, const struct config_mapping *m)
 static int check_portmap_until(const struct config *c, size_t number, const char *name, struct error *err)
 {
 	const struct config_portmap *p = &c->portmaps[number];
-	const struct config_mapping *m = config_mapping_of_pair(c, p->in.addr, p->out.addr);
+	const struct config_mapping *m = config_mapping_of_portmap(c, p);
 	char path[48], addr[ADDR_TEXT], out[ADDR_TEXT], until[TIME_TEXT];
 
 	if (!m || !m->until || (!p->out.addr && is_succeeded(c, m)))
@@ -226,7 +226,7 @@ size_t config_drop_ended(struct config *c, int64_t now, const char *name)
 		if (m.part || !m.until || m.until > now)
 			continue;
 		log_info("%s%smapping %s ended at %s", name ? name : "", name ? ": " : "",
-			 config_mapping_title(c, m.in, m.out, title), time_format(m.until, until));
+			 config_mapping_title(c, m.tenant, m.in, m.out, title), time_format(m.until, until));
 		config_del_mapping_of(c, m.tenant, m.in, m.out);
 		n++;
 	}

@@ -49,9 +49,17 @@ bool config_interface_is_outside_of(const struct config *c, const struct config_
 	return i->outside_of[place / 64] & 1ULL << place % 64;
 }
 
-bool config_same_tenant(const struct config_mapping *a, const struct config_mapping *b)
+/* Whether a tenant's packets are routed by a table of its own. */
+static bool has_vrf(const struct config *c, const char *tenant)
 {
-	return !strcmp(a->tenant, b->tenant);
+	const struct config_tenant *t = config_find_tenant(c, tenant);
+
+	return t && *t->vrf;
+}
+
+bool config_tenants_apart(const struct config *c, const char *a, const char *b)
+{
+	return has_vrf(c, a) || has_vrf(c, b);
 }
 
 /* Edits. */

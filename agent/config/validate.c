@@ -170,7 +170,7 @@ static int validate_geometry(const struct validator *v, size_t number)
 	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
 }
 
-/* Whether two ranges conflict: of inside ones, one may lie within the other, and has its addresses. */
+/* Whether two ranges of one tenant conflict: of inside ones, one may lie within the other, and has its addresses. */
 static bool collide(struct side a, struct prefix prefix_a, struct side b, struct prefix prefix_b)
 {
 	if (!prefixes_overlap(prefix_a, prefix_b))
@@ -198,13 +198,22 @@ static bool are_of_two_tenants(const struct config *c, struct side a, struct sid
 	return !a.out && !b.out && !config_same_tenant(&c->mappings[a.number], &c->mappings[b.number]);
 }
 
-static int refuse_tenants(const struct validator *v, struct side later, struct side s)
+/*
+ * Two tenants may have the same inside addresses if the packets towards them are routed by different tables: in the
+ * main table an address has one place.
+ */
+static int check_tenants(const struct validator *v, struct side later, struct side s)
 {
+	const struct config *c = v->config;
+	const char *own = c->mappings[later.number].tenant, *other = c->mappings[s.number].tenant;
 	char a[ADDR_TEXT], b[ADDR_TEXT];
 
-	return refuse_side(v, later, "%s overlaps %s, of the tenant %s: inside addresses of two tenants must differ",
-			   prefix_text(side_prefix(v->config, later), a), prefix_text(side_prefix(v->config, s), b),
-			   v->config->mappings[s.number].tenant);
+	if (!prefixes_overlap(side_prefix(c, later), side_prefix(c, s)) || config_tenants_apart(c, own, other))
+		return 0;
+	return refuse_side(v, later,
+			   "%s overlaps %s, of the tenant %s, and both are routed by the main table: give %s or %s a "
+			   "`vrf`, or one of them other addresses",
+			   prefix_text(side_prefix(c, later), a), prefix_text(side_prefix(c, s), b), other, other, own);
 }
 
 /* Refuses a prefix that collides with an earlier one. */
@@ -217,8 +226,13 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		struct prefix b = side_prefix(v->config, s);
 		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
 
-		if (are_of_two_tenants(v->config, later, s) && prefixes_overlap(a, b))
-			return refuse_tenants(v, later, s);
+		if (are_of_two_tenants(v->config, later, s)) {
+			int r = check_tenants(v, later, s);
+
+			if (r)
+				return r;
+			continue;
+		}
 		if (!collide(later, a, s, b))
 			continue;
 		if (!later.out && !s.out && !prefix_equal(a, b))

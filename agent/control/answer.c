@@ -47,7 +47,8 @@ bool json_add_name(cJSON *object, const char *name, const char *text)
 
 void json_add_mapping_name(cJSON *object, const char *key, const struct config *c, const struct mapping *m)
 {
-	const char *name = config_mapping_name(c, geometry_in(&m->geo), geometry_out(&m->geo));
+	const char *name =
+		config_mapping_name(c, tenant_name(c, m->tenant), geometry_in(&m->geo), geometry_out(&m->geo));
 	const char *tenant = tenant_name(c, m->tenant);
 
 	if (*name)

@@ -45,6 +45,17 @@ void json_add_mapping_name(cJSON *object, const char *key, const struct config *
 int request_config_tenant(const struct request *r, const struct config *c, const struct config_tenant **ret,
 			  struct error *err);
 
+/*
+ * The name of the tenant that a request about an inside address of a configuration is about: of the argument `tenant`,
+ * or of the only one that has the address; "": none has it, or there are no tenants. 0, -ENOENT or -ENOTUNIQ with err.
+ */
+int request_config_holder(const struct request *r, const struct config *c, uint32_t addr, const char **ret,
+			  struct error *err);
+
+/* The mapping with an inside prefix, in the same way; NULL: there is none. 0, -ENOENT or -ENOTUNIQ with err. */
+int request_config_inside(const struct request *r, struct config *c, struct prefix in, struct config_mapping **ret,
+			  struct error *err);
+
 /* The number of the tenant that the argument `tenant` of a request names; 0: none is given. 0, or -ENOENT with err. */
 int request_tenant(const struct request *r, uint8_t *ret, struct error *err);
 

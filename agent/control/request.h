@@ -34,6 +34,12 @@ struct batch {
 	struct request *request[];
 };
 
+/* A mapping by its inside prefix and its tenant, "": none. */
+struct named_mapping {
+	struct prefix in;
+	char tenant[LABEL_TEXT];
+};
+
 struct request {
 	const struct parts *context;
 	const struct verb_spec *spec;
@@ -58,8 +64,8 @@ struct request {
 	/* For changes. */
 	struct change_options options; /* of request_change() */
 	request_answer answer;
-	struct prefix named; /* the inside prefix of the mapping that is changed */
-	bool changing;	     /* the queue of changes holds this request */
+	struct named_mapping named; /* the mapping that is changed */
+	bool changing;		    /* the queue of changes holds this request */
 	/* Called with the change's result before the client, which may have gone, is answered. May be NULL. */
 	void (*ended)(struct request *r, int result_r);
 

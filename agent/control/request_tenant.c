@@ -82,6 +82,50 @@ int request_config_tenant(const struct request *r, const struct config *c, const
 	return 0;
 }
 
+static int refuse_two(const struct config_mapping *a, const struct config_mapping *b, const char *what,
+		      struct error *err)
+{
+	return error_set(err, -ENOTUNIQ, "%s of %s and of %s: --tenant NAME says which", what, a->tenant, b->tenant);
+}
+
+int request_config_holder(const struct request *r, const struct config *c, uint32_t addr, const char **ret,
+			  struct error *err)
+{
+	const struct config_mapping *two[2] = { NULL, NULL }, *m = config_mapping_of_pair(c, addr, 0, two);
+	const struct config_tenant *t;
+	char text[ADDR_TEXT], what[ADDR_TEXT + 16];
+	int failed = request_config_tenant(r, c, &t, err);
+
+	if (failed)
+		return failed;
+	*ret = t ? t->name : m ? m->tenant : "";
+	if (t || !two[0])
+		return 0;
+	snprintf(what, sizeof(what), "%s is an address", addr_format(addr, text));
+	return refuse_two(two[0], two[1], what, err);
+}
+
+int request_config_inside(const struct request *r, struct config *c, struct prefix in, struct config_mapping **ret,
+			  struct error *err)
+{
+	const struct config_tenant *t;
+	char text[ADDR_TEXT], what[ADDR_TEXT + 24];
+	int failed = request_config_tenant(r, c, &t, err);
+
+	if (failed)
+		return failed;
+	*ret = config_find_inside_of(c, t ? t->name : "", in);
+	for (size_t i = 0; !t && *ret && i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (!prefix_equal(m->in, in) || config_same_tenant(m, *ret))
+			continue;
+		snprintf(what, sizeof(what), "%s is an inside prefix", prefix_text(in, text));
+		return refuse_two(*ret, m, what, err);
+	}
+	return 0;
+}
+
 int request_tenant(const struct request *r, uint8_t *ret, struct error *err)
 {
 	const struct config_tenant *t;

@@ -103,7 +103,7 @@ static int check_range(const struct request *r, struct prefix in, uint8_t tenant
 			return error_set(
 				err, -EPERM,
 				"%s covers the whole mapping %s: --yes ends its sessions, --dry-run counts them",
-				prefix_text(in, text), config_mapping_title(c, m->in, m->out, title));
+				prefix_text(in, text), config_mapping_title(c, m->tenant, m->in, m->out, title));
 	}
 	if (!found)
 		return error_set(err, -ENOENT,

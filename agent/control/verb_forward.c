@@ -11,7 +11,9 @@
 
 static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
 {
-	return config_mapping_title(r->context->active->config, geometry_in(&m->geo), geometry_out(&m->geo), title);
+	const struct config *c = r->context->active->config;
+
+	return config_mapping_title(c, tenant_name(c, m->tenant), geometry_in(&m->geo), geometry_out(&m->geo), title);
 }
 
 static const char *drains_at_all(const struct mappings *m, uint8_t tenant, uint32_t in_addr)

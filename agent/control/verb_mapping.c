@@ -244,15 +244,35 @@ static void replace_out(const struct request *r, struct config_mapping *m, struc
 	}
 }
 
+/*
+ * The mapping to replace: of the named tenant or, where only another one has the inside prefix, of that one, which then
+ * gives it to the named tenant.
+ */
+static int find_to_replace(const struct request *r, struct config *c, struct prefix in, struct config_mapping **ret,
+			   struct error *err)
+{
+	int failed = request_config_inside(r, c, in, ret, err);
+
+	if (failed || *ret || !request_arg(r, "tenant")->given)
+		return failed;
+	*ret = config_find_inside(c, in);
+	return 0;
+}
+
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
 	const struct arg_value *slots = request_arg(r, "session_slots"), *inbound = request_arg(r, "inbound");
-	struct config_mapping *m = request_arg(r, "replace")->number ? config_find_inside(c, in) : NULL;
+	const struct arg_value *tenant = request_arg(r, "tenant");
+	struct config_mapping *m = NULL;
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
 	int ret = 0;
 
+	if (request_arg(r, "replace")->number)
+		ret = find_to_replace(r, c, in, &m, err);
+	if (ret)
+		return ret;
 	if (request_arg(r, "out")->single && prefix_count(in) > 1)
 		return error_set(err, -EINVAL, "%s to one address alone: write %s if that is meant",
 				 prefix_text(in, in_text), prefix_text(out, out_text));
@@ -264,17 +284,18 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	if (m)
 		replace_out(r, m, out);
 	else
-		ret = config_add_mapping(c, in, out);
+		ret = config_add_mapping(c, tenant->given ? tenant->text : "", in, out);
 	if (ret)
 		return error_set(err, ret, "mapping %s to %s: %s", prefix_text(in, in_text), prefix_text(out, out_text),
 				 ret == -EEXIST ? "exists already" : strerror(-ret));
-	m = config_find_mapping(c, in, out);
+	if (!m)
+		m = &c->mappings[c->n_mappings - 1];
 	if (slots->given)
 		m->session_slots = slots->number;
 	if (inbound->given)
 		m->inbound = (uint8_t)inbound->number;
-	if (request_arg(r, "tenant")->given)
-		snprintf(m->tenant, sizeof(m->tenant), "%s", request_arg(r, "tenant")->text);
+	if (tenant->given)
+		snprintf(m->tenant, sizeof(m->tenant), "%s", tenant->text);
 	take_ports(r, m);
 	take_options(r, c, m);
 	return 0;
@@ -292,8 +313,9 @@ static void warn_of_few_ports(cJSON *json, const struct config *c, const struct 
 static cJSON *answer_added(struct request *r)
 {
 	const struct config *c = r->context->active->config;
-	const struct config_mapping *m =
-		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
+	const struct arg_value *tenant = request_arg(r, "tenant");
+	const struct config_mapping *m = config_find_mapping_of(
+		c, tenant->given ? tenant->text : "", request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
 	cJSON *json = m ? mapping_json(c, m, NULL, &(uint64_t){ 0 }, NULL) : NULL;
 
 	if (json && answer_add_warnings(r->context, json, m->in, m->out))
@@ -307,15 +329,31 @@ int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)
 	return request_change(r, edit_add, answer_added, err);
 }
 
-/* Finds the mapping that the request names, by its name or its inside prefix. */
-static int find_named(const struct request *r, const struct config *c, struct config_mapping **ret, struct error *err)
+/* Of tenants with the same inside prefix, OUT tells one, too. */
+static int find_inside(const struct request *r, struct config *c, struct prefix in, const struct arg_value *out,
+		       struct config_mapping **ret, struct error *err)
+{
+	*ret = NULL;
+	if (out && out->given && !prefix_is_none(out->prefix) && !request_arg(r, "tenant")->given)
+		*ret = config_find_mapping(c, in, out->prefix);
+	return *ret ? 0 : request_config_inside(r, c, in, ret, err);
+}
+
+/* Finds the mapping that the request names, by its name or its inside prefix. out: the argument of it; NULL: none. */
+static int find_named(const struct request *r, struct config *c, const struct arg_value *out,
+		      struct config_mapping **ret, struct error *err)
 {
 	const struct arg_value *in = request_arg(r, "in");
 	char text[ADDR_TEXT];
+	int failed = 0;
 
-	*ret = in->text ? config_find_named(c, in->text) : config_find_inside(c, in->prefix);
-	if (*ret)
-		return 0;
+	*ret = NULL;
+	if (in->text)
+		*ret = config_find_named(c, in->text);
+	else
+		failed = find_inside(r, c, in->prefix, out, ret, err);
+	if (failed || *ret)
+		return failed;
 	if (in->text)
 		return error_set(err, -ENOENT, "there is no mapping named %s; `detnatctl mapping list` shows them",
 				 in->text);
@@ -342,14 +380,14 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 
 	if (is_for_drain(r, c))
 		return 0;
-	ret = find_named(r, c, &m, err);
+	ret = find_named(r, c, out, &m, err);
 	if (ret)
 		return ret;
 	if (out->given && !prefix_equal(out->prefix, m->out))
 		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
 				 prefix_text(m->in, in_text), prefix_text(m->out, out_text),
 				 prefix_text(out->prefix, given));
-	return config_del_mapping(c, m->in, m->out);
+	return config_del_mapping_of(c, m->tenant, m->in, m->out);
 }
 
 int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
@@ -377,13 +415,14 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	struct config_mapping *m, before;
-	int ret = find_named(r, c, &m, err);
+	int ret = find_named(r, c, NULL, &m, err);
 
 	if (ret)
 		return ret;
 	before = *m;
 	/* The answer finds it by its prefix, as the name may change. */
-	r->named = m->in;
+	r->named = (struct named_mapping){ .in = m->in };
+	memcpy(r->named.tenant, m->tenant, sizeof(r->named.tenant));
 	take_options(r, c, m);
 	keep_ratio(&before, m);
 	config_spread(c, m);
@@ -408,7 +447,7 @@ static void warn_of_memory(cJSON *json, const struct config *c, const struct con
 static cJSON *answer_set(struct request *r)
 {
 	const struct config *c = r->context->active->config;
-	const struct config_mapping *m = config_find_inside(c, r->named);
+	const struct config_mapping *m = config_find_inside_of(c, r->named.tenant, r->named.in);
 	cJSON *json = m ? mapping_json(c, m, NULL, NULL, NULL) : NULL;
 
 	if (json && cJSON_AddArrayToObject(json, "warnings") && request_arg(r, "eim")->given) {
@@ -455,7 +494,9 @@ static cJSON *answer_list(struct request *r, const struct session_count *count)
 
 	for (size_t i = 0; i < c->n_mappings + n_drains; i++) {
 		const struct config_mapping *m = &c->mappings[i];
-		int number = i < c->n_mappings ? mappings_find(r->context->mappings, m->in, m->out) : -1;
+		int number = i < c->n_mappings ? mappings_find_of(r->context->mappings, config_mapping_tenant(c, m),
+								  m->in, m->out)
+					       : -1;
 		cJSON *json = i >= c->n_mappings
 				      ? drain_json(r, &drain[i - c->n_mappings], count)
 				      : mapping_json(c, m, NULL,

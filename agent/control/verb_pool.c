@@ -2,10 +2,12 @@
 /* pool drain and restore, user move: subscribers get other outside addresses for a while. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/timestamp.h"
 #include "config/pools.h"
+#include "control/answer.h"
 #include "control/handlers.h"
 #include "tables/mapping_drains.h"
 
@@ -16,7 +18,8 @@
 struct moved {
 	struct pool_edit edit;
 	uint32_t out;
-	uint32_t portmaps; /* moved or deleted */
+	uint32_t portmaps;	 /* moved or deleted */
+	char tenant[LABEL_TEXT]; /* of the subscriber that is moved */
 };
 
 #define PORTMAPS_ADVICE                                                                      \
@@ -27,7 +30,7 @@ struct moved {
  * Addresses of mappings in the tables, whether the configuration has them or not. One that drains from the very
  * subscribers in question would be taken into use again.
  */
-static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *arg)
+static enum pool_use use_of_tables(struct prefix out, const char *tenant, struct prefix in, void *arg)
 {
 	const struct request *r = arg;
 	const struct parts *a = r->context;
@@ -41,14 +44,14 @@ static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *ar
 		if (!g || !prefixes_overlap(geometry_out(g), out))
 			continue;
 		if (prefix_count(out) == g->last_out + 1ULL && prefix_equal(in, geometry_in(g)) &&
-		    mappings_is_retired(m, number))
+		    !strcmp(mappings_tenant_name(m, record->tenant), tenant) && mappings_is_retired(m, number))
 			continue;
 		use = prefix_within(out, geometry_out(g)) ? POOL_WHOLE : POOL_IN_PART;
 	}
 	/* Addresses that have just drained are not free either. */
 	if (use == POOL_FREE) {
 		const struct geometry plain = { 0 };
-		const struct config_rest *rest = config_find_rest(a->active->config, in, out, &plain);
+		const struct config_rest *rest = config_find_rest(a->active->config, tenant, in, out, &plain);
 
 		if (rest)
 			use = prefix_within(out, rest->out) ? POOL_WHOLE : POOL_IN_PART;
@@ -158,7 +161,7 @@ static int edit_move(struct config *c, void *arg, struct error *err)
 	struct moved *moved = r->state;
 	const struct arg_value *until = request_arg(r, "until"), *name = request_arg(r, "name");
 	const struct pool_users users = users_of(r);
-	const struct user_move move = {
+	struct user_move move = {
 		.addr = request_arg(r, "addr")->addr,
 		.out = request_arg(r, "out")->prefix,
 		.drain = r->options.drain,
@@ -170,6 +173,11 @@ static int edit_move(struct config *c, void *arg, struct error *err)
 
 	if (until->given && until->time <= time(NULL))
 		return error_set(err, -EINVAL, "--until: %s is past", time_format(until->time, text));
+	ret = request_config_holder(r, c, move.addr, &move.tenant, err);
+	if (ret)
+		return ret;
+	snprintf(moved->tenant, sizeof(moved->tenant), "%s", move.tenant);
+	move.tenant = moved->tenant;
 	ret = user_move(c, &move, &users, &moved->out, err);
 	return ret ? ret
 		   : pool_portmaps(c, PORTMAPS_IN_THE_WAY,
@@ -180,12 +188,14 @@ static int edit_move(struct config *c, void *arg, struct error *err)
 static cJSON *answer_moved(struct request *r)
 {
 	const struct moved *moved = r->state;
-	const struct config_mapping *m =
-		config_find_inside(r->context->active->config, (struct prefix){ request_arg(r, "addr")->addr, 32 });
+	const struct config_mapping *m = config_find_inside_of(r->context->active->config, moved->tenant,
+							       (struct prefix){ request_arg(r, "addr")->addr, 32 });
 	cJSON *json = cJSON_CreateObject();
 	char text[TIME_TEXT];
 
 	json_add_addr(json, "in_addr", request_arg(r, "addr")->addr);
+	if (*moved->tenant)
+		cJSON_AddStringToObject(json, "tenant", moved->tenant);
 	json_add_addr(json, "out_addr", moved->out);
 	json_add_text(json, "mapping", m ? m->name : NULL);
 	json_add_text(json, "until", m && m->until ? time_format(m->until, text) : NULL);
@@ -197,7 +207,13 @@ static cJSON *answer_moved(struct request *r)
 
 int verb_user_move(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct config_mapping *m = config_mapping_of(r->context->active->config, request_arg(r, "addr")->addr);
+	const struct config *c = r->context->active->config;
+	const struct config_mapping *m = NULL;
+	const char *tenant;
+	struct error why;
 
+	/* The edit refuses the others. */
+	if (!request_config_holder(r, c, request_arg(r, "addr")->addr, &tenant, &why))
+		m = config_mapping_of_tenant(c, tenant, request_arg(r, "addr")->addr);
 	return begin(r, m ? m->drain : 0, edit_move, answer_moved, err);
 }

@@ -15,6 +15,7 @@
 static struct config_portmap portmap_given(const struct request *r)
 {
 	const struct arg_value *out = request_arg(r, "out"), *name = request_arg(r, "name");
+	const struct arg_value *tenant = request_arg(r, "tenant");
 	struct config_portmap m = { .protos = (uint8_t)request_arg(r, "proto")->number,
 				    .in = request_arg(r, "in")->span };
 
@@ -22,6 +23,8 @@ static struct config_portmap portmap_given(const struct request *r)
 		m.out = out->span;
 	if (name->given)
 		snprintf(m.name, sizeof(m.name), "%s", name->text);
+	if (tenant->given)
+		snprintf(m.tenant, sizeof(m.tenant), "%s", tenant->text);
 	return m;
 }
 
@@ -38,6 +41,7 @@ static cJSON *answer_added(struct request *r)
 {
 	const struct config *c = r->context->active->config;
 	const struct config_portmap m = portmap_given(r);
+	const struct config_mapping *of = config_mapping_of_portmap(c, &m);
 	struct endpoint out = config_portmap_out(c, &m, 0);
 	cJSON *json = cJSON_CreateObject();
 
@@ -45,6 +49,8 @@ static cJSON *answer_added(struct request *r)
 	cJSON_AddStringToObject(json, "proto", word_text(portmap_words, m.protos));
 	json_add_addr(json, "in_addr", m.in.addr);
 	json_add_u64(json, "in_port", m.in.first);
+	if (of && *of->tenant)
+		cJSON_AddStringToObject(json, "tenant", of->tenant);
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_u64(json, "ports", m.in.last - m.in.first + 1U);

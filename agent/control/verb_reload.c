@@ -179,7 +179,7 @@ static const struct reload_loss *loss_of(const struct reload_losses *losses, con
 	const struct reload_loss *list = reload_losses_list(losses, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].whole && prefix_equal(list[i].in, m->in))
+		if (list[i].whole && prefix_equal(list[i].in, m->in) && !strcmp(list[i].tenant, m->tenant))
 			return &list[i];
 	return NULL;
 }
@@ -195,6 +195,8 @@ static void add_mapping(cJSON *list, const struct config_mapping *m, const struc
 	else
 		json_add_prefix(json, "out", m->out);
 	json_add_name(json, "name", m->name);
+	if (*m->tenant)
+		cJSON_AddStringToObject(json, "tenant", m->tenant);
 	if (loss) {
 		json_add_u64(json, "sessions", loss->sessions);
 		json_add_u64(json, "drain", loss->drain);
@@ -311,7 +313,8 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 	updated = cJSON_AddArrayToObject(json, "updated");
 	parted = cJSON_AddArrayToObject(json, "parted");
 	for (size_t i = 0; i < now->n_mappings; i++) {
-		const struct config_mapping *m = &now->mappings[i], *other = config_find_mapping(wanted, m->in, m->out);
+		const struct config_mapping *m = &now->mappings[i],
+					    *other = config_find_mapping_of(wanted, m->tenant, m->in, m->out);
 
 		if (!other)
 			add_mapping(deleted, m, loss_of(losses, m));
@@ -319,14 +322,17 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 			add_mapping(updated, other, loss_of(losses, m));
 	}
 	for (size_t i = 0; i < n_losses; i++) {
-		const struct config_mapping *m = config_find_mapping(now, loss[i].in, loss[i].out);
+		const struct config_mapping *m = config_find_mapping_of(now, loss[i].tenant, loss[i].in, loss[i].out);
 
 		if (!loss[i].whole && m)
 			add_mapping(parted, m, &loss[i]);
 	}
-	for (size_t i = 0; i < wanted->n_mappings; i++)
-		if (!config_find_mapping(now, wanted->mappings[i].in, wanted->mappings[i].out))
-			add_mapping(added, &wanted->mappings[i], NULL);
+	for (size_t i = 0; i < wanted->n_mappings; i++) {
+		const struct config_mapping *m = &wanted->mappings[i];
+
+		if (!config_find_mapping_of(now, m->tenant, m->in, m->out))
+			add_mapping(added, m, NULL);
+	}
 	if (json_add_portmap_changes(json, now, wanted) || add_keys(json, now, wanted)) {
 		cJSON_Delete(json);
 		return NULL;

@@ -47,6 +47,9 @@
 
 #define ENTRY_PROGRAMS(X) XDP_ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
 
+/* The program at tc ingress that hands over to a VRF what XDP has translated: struct vrf_note. Pinned as they are. */
+#define PIN_INTO_VRF "tc_into_vrf"
+
 struct datapath {
 	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
 	int lock_fd;   /* flock() on the pin path: one agent at a time */
@@ -110,10 +113,12 @@ struct datapath {
 	struct index_node *out_nodes;
 	struct mapping_table *table;
 	struct mapping *mapping; /* MAX_MAPPINGS of them, part of the table */
-	struct device *device;	 /* MAX_IFINDEX of them, by interface index */
-	struct globals *global;	 /* part of the table */
-	void *running_state;	 /* see datapath/running.h */
-	size_t running_size;	 /* octets of it */
+	struct device_table *devices_at;
+	struct device *device;	/* MAX_IFINDEX of them, by interface index; part of that table, as the next */
+	uint32_t *way;		/* MAX_TENANT_NUMBERS of them */
+	struct globals *global; /* part of the table */
+	void *running_state;	/* see datapath/running.h */
+	size_t running_size;	/* octets of it */
 	struct stage_control *stages;
 
 	/* Programs, -1 until loaded; links/devices.h attaches them. */
@@ -125,6 +130,7 @@ struct datapath {
 	int tc_from_inside; /* at tc ingress, where there is no XDP */
 	int tc_from_outside;
 	int tc_from_both;
+	int tc_into_vrf;
 	int overflow_removal;	  /* see struct overflow_removal */
 	int grant_binding_change; /* see struct grant_binding_change */
 	int agent_count;	  /* see datapath_count() */

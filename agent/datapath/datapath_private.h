@@ -63,7 +63,8 @@
 	X(tc_entries, "tc_entries")                \
 	X(tc_from_inside, "prog_tc_from_inside")   \
 	X(tc_from_outside, "prog_tc_from_outside") \
-	X(tc_from_both, "prog_tc_from_both")
+	X(tc_from_both, "prog_tc_from_both")       \
+	X(tc_into_vrf, "prog_" PIN_INTO_VRF)
 
 /* Arrays of tail-call programs, one per object. */
 enum prog_array { XDP_PROGS, TC_PROGS, BARE_PROGS, INGRESS_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };

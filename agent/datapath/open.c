@@ -74,7 +74,7 @@ static int claim_namespace(struct datapath *d, bool gone, struct error *err)
 		log_warning("%s: its network namespace is gone; sessions and mappings are taken over, interfaces are "
 			    "attached again",
 			    d->pin_dir);
-		memset(d->device, 0, sizeof(*d->device) * MAX_IFINDEX);
+		memset(d->devices_at, 0, sizeof(*d->devices_at));
 	}
 	r = namespace_claim(d->pin_dir);
 	return r ? error_set(err, r, "%s: the network namespace cannot be recorded: %s", d->pin_dir, strerror(-r)) : 0;

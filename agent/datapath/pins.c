@@ -23,7 +23,7 @@
 	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)   \
 	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES) \
 	X(mappings, table, sizeof(struct mapping_table))                 \
-	X(devices, device, sizeof(struct device) * MAX_IFINDEX)          \
+	X(devices, devices_at, sizeof(struct device_table))              \
 	X(stage_control, stages, sizeof(struct stage_control))           \
 	X(running, running_state, d->running_size)
 
@@ -270,6 +270,10 @@ int pins_mmap(struct datapath *d, struct error *err)
 		d->mapping = d->table->mapping;
 		d->global = &d->table->globals;
 	}
+	if (d->devices_at) {
+		d->device = d->devices_at->device;
+		d->way = d->devices_at->way;
+	}
 	return 0;
 }
 
@@ -284,6 +288,8 @@ void pins_close(struct datapath *d)
 #undef X
 	d->mapping = NULL;
 	d->global = NULL;
+	d->device = NULL;
+	d->way = NULL;
 #define X(member, name)           \
 	if (d->member >= 0)       \
 		close(d->member); \

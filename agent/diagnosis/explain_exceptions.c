@@ -16,7 +16,8 @@ bool explain_kept(const struct parts *a, int number, uint32_t in_addr, char text
 	if (!m || mappings_drain_of(a->mappings, number, in_addr))
 		return false;
 	g = &m->geo;
-	config_mapping_title(a->active->config, geometry_in(g), geometry_out(g), title);
+	config_mapping_title(a->active->config, tenant_name(a->active->config, m->tenant), geometry_in(g),
+			     geometry_out(g), title);
 	addr_format(in_addr, in);
 	if (g->out_plen == PLEN_NONE)
 		snprintf(text, KEPT_TEXT, "kept for %s, which %s leaves untranslated", in, title);

@@ -15,6 +15,11 @@
 #define SLICE_US 1000
 /* A pass takes at most a twentieth of the time. */
 #define REST_OF_PASS 20U
+/*
+ * So long a peer must have been away, in seconds, before its blocks are judged here: a start and a link that was lost
+ * for a moment are over by then.
+ */
+#define AWAY_S 10U
 /* Blocks judged between two looks at the clock. */
 #define LOOK_INTERVAL 256U
 
@@ -78,13 +83,16 @@ static bool is_ours(const struct growth *g, const struct grant *grant)
 	return !grant->peer || !(g->peers_up & 1U << grant->peer);
 }
 
+/* A peer may have sessions that are not known here: its block is idle since it was last heard, at the earliest. */
 static void judge_open(struct growth *g, struct grant *grant)
 {
-	const struct growth_figures *f = growth_figures_at(g, grant->out_addr);
+	uint32_t idle_s = growth_figures_at(g, grant->out_addr)->idle_s;
 
-	if (grant->sessions || !grant->seen_s)
+	if (grant->peer && idle_s < AWAY_S)
+		idle_s = AWAY_S;
+	if (grant->sessions || !grant->seen_s || !is_ours(g, grant))
 		grant->seen_s = g->now_s;
-	if (grant->sessions || !is_ours(g, grant) || g->now_s - grant->seen_s < f->idle_s)
+	if (grant->sessions || !is_ours(g, grant) || g->now_s - grant->seen_s < idle_s)
 		return;
 	grant->idle = !grants_shut(g->grants, grant, GRANT_WHENEVER);
 	grant->closed = g->pass;

@@ -178,7 +178,7 @@ static int change(struct devices *v, struct interfaces *all, const struct prefix
 	if (!before)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t k = 0; k < all->count; k++)
-		before[k].xdp = before[k].tc[TC_EGRESS] = before[k].tc[TC_INGRESS] = -1;
+		attach_before_init(&before[k]);
 	r = note_all(v, all, before, err);
 	if (!r) {
 		r = attach_all(v, all, err);
@@ -278,6 +278,26 @@ int devices_exclude(struct devices *v, const struct config *c, struct error *err
 	return r ? error_set(err, r, "out of memory") : 0;
 }
 
+/* apply() with the tenants of a configuration, which stay the former ones if it fails. */
+static int apply_with_tenants(struct devices *v, const struct config *c, struct interfaces *all,
+			      struct prefix *prefixes, size_t n_prefixes, struct error *err)
+{
+	_cleanup_free_ struct tenant_vrf *before = malloc(sizeof(v->tenants));
+	int r;
+
+	if (!before)
+		return error_set(err, -ENOMEM, "out of memory");
+	memcpy(before, v->tenants, sizeof(v->tenants));
+	devices_take_tenants(v, c);
+	r = apply(v, all, config_xdp(c), prefixes, n_prefixes, err);
+	if (!r)
+		return 0;
+	memcpy(v->tenants, before, sizeof(v->tenants));
+	if (v->applied)
+		devices_record(v, &v->interfaces);
+	return r;
+}
+
 int devices_apply(struct devices *v, const struct config *c, struct error *err)
 {
 	struct own_programs own;
@@ -302,7 +322,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	if (!r)
 		r = prefixes_of(c, &prefixes, &n_prefixes, err);
 	if (!r)
-		r = apply(v, &all, config_xdp(c), prefixes, n_prefixes, err);
+		r = apply_with_tenants(v, c, &all, prefixes, n_prefixes, err);
 	if (r) {
 		free(all.list);
 		free(prefixes);

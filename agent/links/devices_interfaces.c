@@ -56,6 +56,9 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 			   : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i))) {
 		return false;
 	}
+	if (devices_wants_into_vrf(v, i) &&
+	    tc_attached(v->netlink, l->ifindex, TC_INTO_VRF) != program_id(d->tc_into_vrf))
+		return false;
 	return !interface_has_egress(i) ||
 	       tc_attached(v->netlink, l->ifindex, TC_EGRESS) == program_id(interface_egress_program(d, i));
 }
@@ -169,6 +172,8 @@ void devices_shut_guard(struct devices *v, const struct interfaces *all)
 
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err)
 {
+	int r;
+
 	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
 	if (!interface_has_egress(i))
 		return 0;
@@ -176,8 +181,8 @@ int devices_attach_egress(struct devices *v, struct interface *i, struct error *
 	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
 		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded",
 				 i->name);
-	return tc_attach(v->netlink, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i), &i->made_clsact,
-			 err);
+	r = tc_attach(v->netlink, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i), &i->made_clsact, err);
+	return r ? r : devices_attach_into_vrf(v, i, err);
 }
 
 static int attach_xdp(struct devices *v, struct interface *i, struct error *err)

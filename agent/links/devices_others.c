@@ -159,6 +159,7 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 				    i->name, err.text);
 		if (!i->link.ifindex || interface_has_egress(i))
 			continue;
+		tc_detach(v->netlink, i->link.ifindex, TC_INTO_VRF, false);
 		tc_detach(v->netlink, i->link.ifindex, TC_EGRESS, i->made_clsact && i->attachment != DEVICE_TC);
 		i->made_clsact &= i->attachment == DEVICE_TC;
 	}

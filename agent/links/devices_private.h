@@ -23,6 +23,12 @@ struct share_seen {
 	struct share_answer answer;
 };
 
+/* A tenant of the configuration. */
+struct tenant_vrf {
+	bool exists;
+	char vrf[IFNAMSIZ]; /* "": none */
+};
+
 struct devices {
 	struct datapath *datapath;
 	char *pin_path;
@@ -46,8 +52,9 @@ struct devices {
 	size_t n_prefixes;
 	uint32_t *vrf_tables; /* the tables that have them besides `main`, in order */
 	size_t n_vrf_tables;
-	size_t n_vrfs;	/* with records */
-	bool vrfs_read; /* the records of an earlier agent's VRFs have been seen */
+	size_t n_vrfs;				       /* with records */
+	struct tenant_vrf tenants[MAX_TENANT_NUMBERS]; /* by number */
+	bool vrfs_read;				       /* the records of an earlier agent's VRFs have been seen */
 	struct guard *guard;
 	bool applied;		   /* the members above are those of a configuration */
 	enum routing routing;	   /* according to the rules */
@@ -76,8 +83,9 @@ static inline uint64_t monotonic_s(void)
 void devices_record_begin(struct devices *v, const struct interface *i);
 
 /*
- * Attaches tc at the egress, if the interface is an outside one, and XDP or tc at the ingress; leaves correct ones
- * alone. The link must have just been read. -ENODEV if it has vanished.
+ * Attaches tc at the egress, if the interface is an outside one or a tenant's, with the program for VRFs if it needs
+ * that, and XDP or tc at the ingress; leaves correct ones alone. The link must have just been read. -ENODEV if it has
+ * vanished.
  */
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
@@ -181,6 +189,16 @@ bool devices_record_ports(struct devices *v, const struct interfaces *all);
  */
 bool devices_record_vrfs(struct devices *v, const struct interfaces *all);
 size_t devices_add_vrf(const struct interface *i, uint32_t *open, size_t n);
+
+/* Takes the tenants of a configuration over, for devices_record_vrfs(). */
+void devices_take_tenants(struct devices *v, const struct config *c);
+
+/*
+ * Whether an interface has the program that hands over to VRFs what XDP has translated: an outside one with XDP, where
+ * a tenant has a VRF. Attaches it there, and takes it off elsewhere: 0, or -errno with err.
+ */
+bool devices_wants_into_vrf(const struct devices *v, const struct interface *i);
+int devices_attach_into_vrf(struct devices *v, struct interface *i, struct error *err);
 
 /* The blackhole routes for prefixes: in `main` and in the tables of VRFs. */
 struct blackholes devices_blackholes(const struct devices *v, const struct prefix *prefix, size_t count);

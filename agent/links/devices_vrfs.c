@@ -3,7 +3,7 @@
  * VRFs that interfaces of the configuration are in. The kernel gives a VRF's index to what comes in through its
  * interfaces before tc sees it at an egress, and before the guard sees it for the second time. So each VRF has a record
  * with the roles of its interfaces, and is open in the guard while one of them is. Its table needs blackhole routes,
- * too.
+ * too. Packets to subscribers of a tenant in a VRF are routed by it, whichever interface they came in by.
  */
 #include <string.h>
 
@@ -88,6 +88,32 @@ static bool forget_others(struct devices *v, struct vrf *list, size_t n)
 	return changed;
 }
 
+/* The way to a tenant's subscribers: none while no interface of the configuration is in its VRF. */
+static uint32_t way_to(const struct tenant_vrf *t, const struct vrf *list, size_t n)
+{
+	if (!t->exists)
+		return WAY_NONE;
+	if (!*t->vrf)
+		return WAY_MAIN;
+	for (size_t k = 0; k < n; k++)
+		if (!strcmp(list[k].link.name, t->vrf))
+			return list[k].link.ifindex;
+	return WAY_NONE;
+}
+
+static bool store_ways(struct devices *v, const struct vrf *list, size_t n)
+{
+	bool changed = false;
+
+	for (size_t k = 0; k < MAX_TENANT_NUMBERS; k++) {
+		uint32_t way = way_to(&v->tenants[k], list, n);
+
+		changed |= v->datapath->way[k] != way;
+		__atomic_store_n(&v->datapath->way[k], way, __ATOMIC_RELAXED);
+	}
+	return changed;
+}
+
 bool devices_record_vrfs(struct devices *v, const struct interfaces *all)
 {
 	_cleanup_free_ struct vrf *list = calloc(all->count + 1, sizeof(*list));
@@ -104,8 +130,39 @@ bool devices_record_vrfs(struct devices *v, const struct interfaces *all)
 	v->n_vrfs = n;
 	for (size_t k = 0; k < n; k++)
 		changed |= device_store(v->datapath, list[k].link.ifindex, &list[k].record);
+	changed |= store_ways(v, list, n);
 	take_tables(v, list, n);
 	return changed;
+}
+
+void devices_take_tenants(struct devices *v, const struct config *c)
+{
+	memset(v->tenants, 0, sizeof(v->tenants));
+	for (size_t k = 0; k < c->n_tenants; k++) {
+		struct tenant_vrf *t = &v->tenants[c->tenants[k].id];
+
+		t->exists = true;
+		memcpy(t->vrf, c->tenants[k].vrf, sizeof(t->vrf));
+	}
+}
+
+bool devices_wants_into_vrf(const struct devices *v, const struct interface *i)
+{
+	bool any = false;
+
+	for (size_t k = 0; !any && k < MAX_TENANT_NUMBERS; k++)
+		any = *v->tenants[k].vrf;
+	return any && i->roles & DEVICE_OUTSIDE && !i->without_xdp[0] && !link_is_bare(&i->link);
+}
+
+int devices_attach_into_vrf(struct devices *v, struct interface *i, struct error *err)
+{
+	int r;
+
+	if (devices_wants_into_vrf(v, i))
+		return tc_attach(v->netlink, &i->link, TC_INTO_VRF, v->datapath->tc_into_vrf, &i->made_clsact, err);
+	r = tc_detach(v->netlink, i->link.ifindex, TC_INTO_VRF, false);
+	return r ? error_set(err, r, "%s: the tc program for VRFs cannot be detached: %s", i->name, strerror(-r)) : 0;
 }
 
 size_t devices_add_vrf(const struct interface *i, uint32_t *open, size_t n)

@@ -206,8 +206,8 @@ int interface_detach(struct netlink *n, struct datapath *d, struct own_programs 
 		if (r && !own_programs_share(own, ifindex))
 			error_set(err, r, "%s", strerror(-r));
 		/* The qdisc goes with the last of them. */
-		for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
-			tc = tc_detach(n, ifindex, side, made_clsact && side == TC_INGRESS);
+		for (enum tc_side side = 0; side < N_TC_SIDES; side++) {
+			tc = tc_detach(n, ifindex, side, made_clsact && side == N_TC_SIDES - 1);
 			if (!r && tc)
 				r = error_set(err, tc, "%s", strerror(-tc));
 		}

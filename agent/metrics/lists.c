@@ -239,6 +239,7 @@ static void add_label(char labels[static LABELS_TEXT], const char *name, const c
 static void write_mapping(const struct parts *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping *map = mappings_get(from->mappings, number);
+	const char *tenant = tenant_name(from->active->config, map->tenant);
 	const struct prefix in = geometry_in(&map->geo);
 	const struct prefix out_prefix = geometry_out(&map->geo);
 	char labels[LABELS_TEXT];
@@ -254,8 +255,8 @@ static void write_mapping(const struct parts *from, const struct family *f, int 
 	if (map->geo.out_plen == PLEN_NONE)
 		return;
 	write_prefixes(labels, in, out_prefix);
-	add_label(labels, "mapping", config_mapping_name(from->active->config, in, out_prefix));
-	add_label(labels, "tenant", tenant_name(from->active->config, map->tenant));
+	add_label(labels, "mapping", config_mapping_name(from->active->config, tenant, in, out_prefix));
+	add_label(labels, "tenant", tenant);
 	f->write(&i);
 }
 

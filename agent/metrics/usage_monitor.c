@@ -80,7 +80,8 @@ static void warn_of_mapping(struct usage *u, int number)
 	uint64_t near = usage_above(&m.destination, NEAR_BOUND);
 	char title[MAPPING_TITLE];
 
-	config_mapping_title(u->active->config, geometry_in(&m.geo), geometry_out(&m.geo), title);
+	/* It is translated, so its outside prefix tells the tenant. */
+	config_mapping_title(u->active->config, "", geometry_in(&m.geo), geometry_out(&m.geo), title);
 	if (!is_told(u, number, &m.geo)) {
 		if (near < NEAR_SUBSCRIBERS || near * NEAR_SHARE < m.subscribers)
 			return;

@@ -101,25 +101,24 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 	}
 }
 
-static const char *mapping_of(const struct config *c, uint32_t addr)
+static const struct config_mapping *mapping_of(const struct config *c, const struct nat_event *e)
 {
-	const struct config_mapping *m = c ? config_mapping_of(c, addr) : NULL;
-
-	return m ? m->name : "";
+	return c ? config_mapping_of_pair(c, e->in_addr, e->out_addr, NULL) : NULL;
 }
 
 static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const struct config *c)
 {
 	struct event_text t = text_of(e);
-	const char *event = refusal(e, &t), *mapping = mapping_of(c, e->in_addr);
+	const struct config_mapping *mapping = mapping_of(c, e);
+	const char *event = refusal(e, &t);
 	struct notice n;
 
 	if (!event)
 		return;
 	n = begin(e, wall_ns, NOTICE_REFUSALS, LOG_LEVEL_WARNING, event, &t);
 	notice_add_text(&n, "in_addr", t.in);
-	if (*mapping)
-		notice_add_text(&n, "mapping", mapping);
+	if (mapping && *mapping->name)
+		notice_add_text(&n, "mapping", mapping->name);
 	if (e->limit)
 		notice_add_number(&n, "limit", e->limit);
 	if (e->type == EVENT_QUOTA_PROTOCOL)

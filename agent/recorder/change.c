@@ -46,12 +46,17 @@ static int record_names(struct history *h, const struct history_mapping *add, si
 	return changed ? history_write_list(h, EVENT_DAILY, TIME_NONE, err) : 0;
 }
 
-/* The open interval of a mapping that stays, but for its tenant; NULL: none. */
+/*
+ * The open interval of a mapping that stays, but for its tenant; NULL: none. Without outside addresses, both tenants
+ * may have one.
+ */
 static const struct history_interval *of_another_tenant(const struct history_index *x, const struct history_mapping *m)
 {
 	struct history_mapping any = *m;
 
 	*any.tenant = '\0';
+	if (prefix_is_none(m->out))
+		return NULL;
 	return history_index_find_open(x, m) ? NULL : history_index_find_open(x, &any);
 }
 

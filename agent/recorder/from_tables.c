@@ -34,22 +34,25 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 	return list;
 }
 
-struct history_portmap history_portmap_of(const struct portmap *m)
+struct history_portmap history_portmap_of(const struct mappings *m, const struct portmap *portmap)
 {
-	return (struct history_portmap){ .in = { m->in.addr, m->in.port, m->in.port },
-					 .out = { m->out.addr, m->out.port, m->out.port },
-					 .proto = m->proto,
-					 .from = TIME_NONE };
+	struct history_portmap of = { .in = { portmap->in.addr, portmap->in.port, portmap->in.port },
+				      .out = { portmap->out.addr, portmap->out.port, portmap->out.port },
+				      .proto = portmap->proto,
+				      .from = TIME_NONE };
+
+	snprintf(of.tenant, sizeof(of.tenant), "%s", mappings_tenant_name(m, portmap->tenant));
+	return of;
 }
 
-struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t *ret_n)
+struct history_portmap *history_portmap_tables(const struct mappings *of, const struct portmaps *p, size_t *ret_n)
 {
 	struct history_portmap *list = calloc(portmaps_count(p, PORTMAP_STATIC) + 1, sizeof(*list));
 	size_t n = 0;
 
 	for (const struct portmap *m = portmaps_next(p, NULL); list && m; m = portmaps_next(p, m))
 		if (m->origin == PORTMAP_STATIC)
-			list[n++] = history_portmap_of(m);
+			list[n++] = history_portmap_of(of, m);
 	*ret_n = list ? history_portmaps_merge(list, n) : 0;
 	return list;
 }
@@ -97,7 +100,7 @@ int history_new_tables(const char *dir, const struct datapath *d, const struct m
 {
 	size_t n = 0, n_portmaps = 0, n_drains = 0, n_grants = 0;
 	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
-	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(p, &n_portmaps);
+	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(m, p, &n_portmaps);
 	_cleanup_free_ struct history_drain *drains = history_drain_tables(m, &n_drains);
 	_cleanup_free_ struct history_grant *grants = history_grant_tables(g, &n_grants);
 	int pin = history_pin_open(d->pin_dir);

@@ -179,10 +179,10 @@ int history_detach_at(const char *dir, const struct history_pin *of, struct erro
 struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n);
 
 /* A portmap as a record of one port, without a time. */
-struct history_portmap history_portmap_of(const struct portmap *m);
+struct history_portmap history_portmap_of(const struct mappings *m, const struct portmap *portmap);
 
 /* The portmaps of the configuration that the datapath has, as spans. The same. */
-struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t *ret_n);
+struct history_portmap *history_portmap_tables(const struct mappings *of, const struct portmaps *p, size_t *ret_n);
 
 /* The drains, in order of their beginning. The same. */
 struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n);

@@ -2,17 +2,15 @@
 /* Portmaps of the configuration in the history. Leases are not in it: their ports are in the subscriber's own block. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "recorder/history_private.h"
 
-static bool same_place(const struct portmap_interval *a, const struct portmap_interval *b)
-{
-	return a && a->in.addr == b->in.addr && a->in.port == b->in.port;
-}
-
 bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v)
 {
-	return same_place(history_portmap_open(p, v->proto, v->out), v);
+	const struct portmap_interval *open = history_portmap_open(p, v->proto, v->out);
+
+	return open && history_portmap_same(open, v);
 }
 
 static bool all_open_in(const struct history_portmaps *these, const struct history_portmaps *those)
@@ -97,12 +95,15 @@ static int by_pair(const void *a, const void *b)
 		return x->out.port != y->out.port ? x->out.port - y->out.port : x->in.port - y->in.port;
 	if (x->proto != y->proto)
 		return x->proto - y->proto;
+	if (strcmp(x->tenant, y->tenant) != 0)
+		return strcmp(x->tenant, y->tenant);
 	return x->line != y->line ? (x->line < y->line ? 1 : -1) : 0;
 }
 
 static bool same_pair(const struct portmap_interval *a, const struct portmap_interval *b)
 {
-	return same_place(a, b) && a->out.addr == b->out.addr && a->out.port == b->out.port && a->proto == b->proto;
+	return history_portmap_same(a, b) && a->out.addr == b->out.addr && a->out.port == b->out.port &&
+	       a->proto == b->proto;
 }
 
 size_t history_portmaps_wrong(const struct history *h, struct history_record *ret)
@@ -132,14 +133,6 @@ size_t history_portmaps_wrong(const struct history *h, struct history_record *re
 	return history_undo_once(ret, n);
 }
 
-static struct history_portmap one_port(const struct portmap_interval *v, int64_t from)
-{
-	return (struct history_portmap){ .in = { v->in.addr, v->in.port, v->in.port },
-					 .out = { v->out.addr, v->out.port, v->out.port },
-					 .proto = v->proto,
-					 .from = from };
-}
-
 /* The open ports of one that are not open in the other, as spans; the caller frees them. NULL: out of memory. */
 static struct history_portmap *missing_in(const struct history_portmaps *p, const struct history_portmaps *other,
 					  bool now, size_t *ret_n)
@@ -150,8 +143,11 @@ static struct history_portmap *missing_in(const struct history_portmaps *p, cons
 	for (size_t i = 0; list && i < p->n; i++) {
 		const struct portmap_interval *v = &p->interval[i];
 
-		if (v->to == TIME_OPEN && !history_portmap_is_open(other, v))
-			list[n++] = one_port(v, now ? TIME_NONE : v->from);
+		if (v->to != TIME_OPEN || history_portmap_is_open(other, v))
+			continue;
+		list[n] = history_portmap_of_port(v);
+		list[n].from = now ? TIME_NONE : v->from;
+		n++;
 	}
 	*ret_n = list ? history_portmaps_merge(list, n) : 0;
 	return list;

@@ -128,7 +128,7 @@ static void take_tables(const struct history_queue *q, struct job *j)
 	j->steady_ns = history_clock().steady_ns;
 	j->add = history_tables(q->mappings, &j->n_add);
 	j->portmaps = (struct history_portmap_change){ 0 };
-	j->portmaps.add = history_portmap_tables(q->portmaps, &j->portmaps.n_add);
+	j->portmaps.add = history_portmap_tables(q->mappings, q->portmaps, &j->portmaps.n_add);
 	j->drains = (struct history_drain_change){ 0 };
 	j->drains.begin = history_drain_tables(q->mappings, &j->drains.n_begin);
 	j->grants = (struct history_grant_change){ 0 };
@@ -451,7 +451,7 @@ bool history_queue_holds(const struct history_queue *q, struct error *why)
 	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
 	size_t n_portmaps = 0;
 	_cleanup_free_ struct history_portmap *portmaps =
-		known ? history_portmap_tables(q->portmaps, &n_portmaps) : NULL;
+		known ? history_portmap_tables(q->mappings, q->portmaps, &n_portmaps) : NULL;
 
 	size_t n_drains = 0;
 	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;

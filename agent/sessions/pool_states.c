@@ -101,7 +101,7 @@ static int gather_pools(struct pool_states *s, const struct mappings *m, const s
 		if (g->out_plen == PLEN_NONE)
 			continue;
 		p.out = p.of = geometry_out(g);
-		snprintf(p.name, sizeof(p.name), "%s", config_mapping_name(c, p.in, p.out));
+		snprintf(p.name, sizeof(p.name), "%s", config_mapping_name(c, tenant_name(c, p.tenant), p.in, p.out));
 		if (add_pool(s, &p))
 			return -ENOMEM;
 	}
@@ -118,7 +118,11 @@ static int gather(struct pool_states *s, const struct mappings *m, const struct 
 		const struct config_mapping *of = &c->mappings[i];
 
 		for (uint32_t k = 0; !r && !of->part && k < of->n_spare; k++) {
-			struct pool spare = { .out = of->spare[k], .in = of->in, .of = of->out, .number = -1 };
+			struct pool spare = { .out = of->spare[k],
+					      .in = of->in,
+					      .of = of->out,
+					      .tenant = config_mapping_tenant(c, of),
+					      .number = -1 };
 
 			snprintf(spare.name, sizeof(spare.name), "%s", of->name);
 			r = add_spare(s, n_pools, spare);

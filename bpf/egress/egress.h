@@ -41,8 +41,8 @@ _Static_assert(sizeof(struct egress) == 28, "no hidden padding");
 
 /* What the stack has no room for. */
 struct egress_room {
-	struct egress egress; /* of the packet in hand, which has one at a time */
-	__u32 pad;
+	struct egress egress;	   /* of the packet in hand, which has one at a time */
+	__u32 vrf;		   /* of a packet inwards: by whose table it is routed; 0: by that of its ingress */
 	struct bpf_fib_lookup fib; /* a question to the kernel, until the function that asks it returns */
 };
 

@@ -224,10 +224,17 @@ static __always_inline enum egress_state egress_state_inwards(const struct egres
 	return out->roles & DEVICE_INSIDE ? e->state : EGRESS_NOWHERE;
 }
 
-/* Finds the egress of a packet from src towards an inside host, in_addr (host byte order). */
-static __always_inline void egress_find_inwards(ctx_t *ctx, __u32 src, __u32 in_addr, struct egress *ret)
+/*
+ * Finds the egress of a packet from src towards an inside host, in_addr (host byte order). way: of way_inwards(),
+ * tenant.h.
+ */
+static __always_inline void egress_find_inwards(ctx_t *ctx, __u32 src, __u32 in_addr, __u32 way, struct egress *ret)
 {
-	egress_find(ctx, src, in_addr, packet_ingress(ctx), ret);
+	if (settings.tenants && way == WAY_NONE) {
+		ret->state = EGRESS_NOWHERE;
+		return;
+	}
+	egress_find(ctx, src, in_addr, way, ret);
 	ret->state = egress_state_inwards(ret);
 	if (settings.outside_strict && egress_is_known(ret) && !source_is_behind(ctx, in_addr, src, ret->ifindex))
 		ret->state = EGRESS_KERNEL;

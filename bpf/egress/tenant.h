@@ -12,6 +12,19 @@
 #include "subscriber/drain_lookup.h"
 #include "subscriber/stateless.h"
 
+/*
+ * A packet to a subscriber of m that came in through in_ifindex is routed as one that came in through this interface:
+ * the VRF of its tenant, or in_ifindex if that has none; WAY_NONE if the VRF does not exist. m NULL: to a host without
+ * a mapping, which only its own tenant reaches.
+ */
+static __always_inline __u32 way_inwards(const struct mapping *m, __u32 in_ifindex)
+{
+	const struct device_table *t = settings.tenants && m ? device_table_get() : 0;
+	__u32 way = t ? LOAD(t->way[LOAD(m->tenant)]) : WAY_MAIN;
+
+	return way == WAY_MAIN ? in_ifindex : way;
+}
+
 /* Returns 1 if a packet came in through an inside interface that is not of the mapping's tenant. */
 static __always_inline int tenant_differs(const ctx_t *ctx, const struct mapping *m)
 {

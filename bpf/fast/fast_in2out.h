@@ -108,7 +108,7 @@ static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open,
 
 	if (told && unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_in2out_cached);
-	hop = fast_hop(ctx, &t->globals, told, src, bpf_ntohl(q.ip->daddr), now, &cached);
+	hop = fast_hop(&t->globals, told, ctx_ingress(ctx), src, bpf_ntohl(q.ip->daddr), now, &cached);
 	if (unlikely(!hop || !fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
 		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
 		return TO_SLOW_PATH;

@@ -9,6 +9,7 @@
 #include <linux/pkt_cls.h>
 
 #include <detnat/stages.h>
+#include <detnat/tables.h>
 
 #include "base/entry.h"
 #include "stage/stage_control.h" /* for the agent, before there are programs with stages */
@@ -26,6 +27,17 @@ XDP_ENTRIES
 TC_ENTRY(tc_from_inside, ENTRY_INSIDE)
 TC_ENTRY(tc_from_outside, ENTRY_OUTSIDE)
 TC_ENTRY(tc_from_both, ENTRY_BOTH)
+
+/* Frames that XDP has translated for the kernel to route in a VRF enter it, see struct vrf_note. */
+SEC("tc")
+int tc_into_vrf(struct __sk_buff *ctx)
+{
+	const struct vrf_note *note = (void *)(long)ctx->data_meta;
+
+	if ((void *)(note + 1) > (void *)(long)ctx->data || note->mark != VRF_NOTE)
+		return TC_ACT_UNSPEC;
+	return (int)bpf_redirect(note->vrf, BPF_F_INGRESS);
+}
 
 /* If the element is missing, frames that wait for stage 2 are dropped and counted. */
 SEC("xdp.frags/devmap")

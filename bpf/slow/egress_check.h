@@ -145,13 +145,18 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, co
 					  struct subscriber *s, __u32 in_addr, enum direction direction,
 					  struct subscriber *limit, struct egress **ret)
 {
-	struct egress *e = egress_get();
+	struct egress_room *room = egress_room_get();
+	__u32 way = way_inwards(m, packet_ingress(ctx));
+	struct egress *e;
 	int verdict;
 
-	if (!e)
+	if (!room)
 		return drop(REASON_drop_error);
+	e = &room->egress;
 	*ret = e;
-	egress_find_inwards(ctx, p->src, in_addr, e);
+	if (settings.tenants)
+		room->vrf = way == packet_ingress(ctx) ? 0 : way;
+	egress_find_inwards(ctx, p->src, in_addr, way, e);
 	if (settings.tenants && tenant_strays(ctx, e, m))
 		return drop(REASON_drop_tenant);
 	if (!HOOK_XDP)

@@ -31,6 +31,14 @@ static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin)
 	return m ? LOAD(m->tenant) : 0;
 }
 
+/* Returns 1 if a tenant has no VRF. Of those, one alone has an address. */
+static __always_inline int tenant_is_routed_by_main(__u32 tenant)
+{
+	const struct device_table *t = device_table_get();
+
+	return t && LOAD(t->way[tenant & (MAX_TENANT_NUMBERS - 1)]) == WAY_MAIN;
+}
+
 /*
  * Returns 1 if a packet may leave through an inside interface: from an interface of the same tenant; a hairpin, which
  * tc at the ingress has redirected; or from elsewhere, unless it is to another tenant's subscriber. Of any protocol.
@@ -43,6 +51,10 @@ SUBPROGRAM int tenant_forwards(ctx_t *ctx)
 	if (!ctx_ingress(ctx) || from == to)
 		return 1;
 	receiver = tenant_of_receiver(ctx, from != 0);
+	/* What comes from outside for a tenant's subscriber in a VRF has been routed by that, so `from` is the VRF's.
+	 */
+	if (receiver == TENANT_AMBIGUOUS && !from)
+		return tenant_is_routed_by_main(to);
 	return from ? receiver == to : !receiver || receiver == to;
 }
 

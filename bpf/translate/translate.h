@@ -5,6 +5,7 @@
 
 #include "translate/forward.h"
 #include "translate/fragment.h"
+#include "translate/into_vrf.h"
 #include "translate/mss.h"
 #include "translate/rewrite.h"
 #include "translate/transmit_ring.h"
@@ -12,8 +13,23 @@
 #include "packet/offload.h"
 #endif
 
-/* The sender of a translated packet; SENDER_XDP: the program itself. */
-enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
+/* The sender of a translated packet; SENDER_XDP: the program itself; SENDER_VRF: the kernel, by the table of a VRF. */
+enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_VRF, SENDER_AGENT };
+
+/* Returns 1 if the program lowers the TTL, as the kernel does not forward the packet. */
+static __always_inline int sender_lowers_ttl(enum sender sender)
+{
+	return sender == SENDER_XDP || sender == SENDER_AGENT;
+}
+
+#if AT_INGRESS && !STAGE2
+
+static __always_inline enum sender sender_kernel(enum direction direction)
+{
+	return goes_into_vrf(direction) ? SENDER_VRF : SENDER_KERNEL;
+}
+
+#endif
 
 #if STAGE2
 
@@ -54,7 +70,7 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 		    ((settings.redirect || direction == DIRECTION_HAIRPIN) && e->state == EGRESS_READY &&
 		     length <= e->longest && takes_frame(ctx, e->ifindex));
 
-	return ready ? SENDER_XDP : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : SENDER_KERNEL;
+	return ready ? SENDER_XDP : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : sender_kernel(direction);
 }
 
 static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
@@ -63,6 +79,8 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 
 	if (sender == SENDER_KERNEL)
 		return CTX_PASS;
+	if (sender == SENDER_VRF)
+		return pass_into_vrf(ctx);
 	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return XDP_ABORTED;
 	ether_addresses_set(eth, &e->mac);
@@ -133,7 +151,7 @@ static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress
 						 enum direction direction)
 {
 	if (direction != DIRECTION_HAIRPIN)
-		return SENDER_KERNEL;
+		return sender_kernel(direction);
 	return length <= e->mtu || ctx_gso_size(ctx) ? SENDER_XDP : SENDER_AGENT;
 }
 
@@ -141,6 +159,8 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 {
 	if (sender == SENDER_KERNEL)
 		return CTX_PASS;
+	if (sender == SENDER_VRF)
+		return pass_into_vrf(ctx);
 	return sender == SENDER_XDP ? redirect_packet(ctx, e->ifindex) : transmit_packet(ctx, e->ifindex, e->mtu);
 }
 
@@ -197,7 +217,7 @@ static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum pa
 {
 	enum sender sender = egress_sender(ctx, e, p->length, direction);
 
-	if (rewrite_in_steps(ctx, p, kind, to, direction, sender != SENDER_KERNEL))
+	if (rewrite_in_steps(ctx, p, kind, to, direction, sender_lowers_ttl(sender)))
 		return drop(kind == PACKET_PROTOCOL ? REASON_drop_malformed : REASON_drop_error);
 	count_translated(translated(direction), p->length);
 	return deliver(ctx, e, sender);

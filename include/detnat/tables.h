@@ -398,9 +398,27 @@ struct device {
 };
 _Static_assert(sizeof(struct device) == 32, "no hidden padding");
 
+/* Values of device_table.way besides the index of a VRF. */
+#define WAY_NONE 0U    /* there is no such tenant, or its VRF does not exist: nothing is sent to its subscribers */
+#define WAY_MAIN (~0U) /* the tenant has no VRF */
+
+#define MAX_TENANT_NUMBERS 256U
+
 struct device_table {
 	struct device device[MAX_IFINDEX];
+	/* By number of the tenant: the VRF by whose table packets to its subscribers are routed. */
+	__u32 way[MAX_TENANT_NUMBERS];
 };
+
+/*
+ * What XDP leaves in front of a translated frame that the kernel has to route by the table of a VRF, for the program
+ * `tc_into_vrf` at tc ingress. The frame is addressed to the VRF, so the kernel drops it where that program is missing.
+ */
+struct vrf_note {
+	__u32 mark; /* VRF_NOTE */
+	__u32 vrf;  /* its index */
+};
+#define VRF_NOTE 0xde7a4bf1U
 
 /* VLAN interfaces: the HASH `vlans`, from a frame's tag to the index of the VLAN interface. */
 

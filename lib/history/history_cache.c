@@ -278,9 +278,12 @@ static bool records_valid(const struct history_index *x)
 		    !prefix_valid(v->drain.of))
 			return false;
 	}
-	for (size_t i = 0; i < x->portmaps.n; i++)
-		if (!span_valid(x, x->portmaps.interval[i].begin, x->portmaps.interval[i].end))
+	for (size_t i = 0; i < x->portmaps.n; i++) {
+		const struct portmap_interval *v = &x->portmaps.interval[i];
+
+		if (!span_valid(x, v->begin, v->end) || !text_valid(v->tenant, sizeof(v->tenant)))
 			return false;
+	}
 	for (size_t i = 0; i < x->grants.n; i++)
 		if (!span_valid(x, x->grants.interval[i].begin, x->grants.interval[i].end))
 			return false;

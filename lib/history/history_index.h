@@ -120,6 +120,7 @@ static inline bool history_interval_is(const struct history_mapping *m, const st
 struct history_rest {
 	struct prefix in;
 	struct prefix out;
+	char tenant[LABEL_TEXT]; /* "": none, or not known */
 	struct plan_blocks blocks;
 	int64_t ended;
 };

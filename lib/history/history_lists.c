@@ -44,8 +44,18 @@ static bool has_blocks(const struct history_record *r)
 	return false;
 }
 
+static bool has_tenants(const struct history_record *r)
+{
+	for (size_t i = 0; i < r->n_mappings; i++)
+		if (*r->mappings[i].tenant)
+			return true;
+	return false;
+}
+
 uint64_t history_format_needed(const struct history_record *r)
 {
+	if (has_tenants(r))
+		return HISTORY_FORMAT_TENANTS;
 	if (r->n_listed)
 		return HISTORY_FORMAT_GRANTS;
 	return has_blocks(r) ? HISTORY_FORMAT_BLOCKS : HISTORY_FORMAT_CONFIRMS;
@@ -53,6 +63,8 @@ uint64_t history_format_needed(const struct history_record *r)
 
 static const char *algorithm_of(const struct history_record *r)
 {
+	if (has_tenants(r))
+		return ALGORITHM_TENANTS;
 	if (r->n_listed)
 		return ALGORITHM_GRANTS;
 	return has_blocks(r) ? ALGORITHM_BLOCKS : ALGORITHM;
@@ -121,11 +133,11 @@ bool history_count_read(const cJSON *json, const char *key, uint64_t *ret)
 bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 {
 	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
-	const char *name = text_of(json, "name"), *tenant = text_of(json, "tenant");
+	const char *name = text_of(json, "name");
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	snprintf(ret->tenant, sizeof(ret->tenant), "%s", tenant && label_valid(tenant) ? tenant : "");
+	history_tenant_read(json, ret->tenant);
 	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");
@@ -145,7 +157,8 @@ bool history_algorithm_known(const cJSON *json)
 	uint64_t lo, hi;
 
 	/* Blocks are in the mappings, and were read with them. */
-	if (algorithm && (!strcmp(algorithm, ALGORITHM_BLOCKS) || !strcmp(algorithm, ALGORITHM_GRANTS)))
+	if (algorithm && (!strcmp(algorithm, ALGORITHM_BLOCKS) || !strcmp(algorithm, ALGORITHM_GRANTS) ||
+			  !strcmp(algorithm, ALGORITHM_TENANTS)))
 		return true;
 	return algorithm && !strcmp(algorithm, ALGORITHM) && history_count_read(json, "port_lo", &lo) &&
 	       history_count_read(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;

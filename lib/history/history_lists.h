@@ -9,11 +9,13 @@
 
 /*
  * How ports were given out. "blocks": not by the prefixes alone. "grants", of a list: grants are in the lines before
- * it. Older readers, which must misread neither, refuse the word.
+ * it. "tenants": a mapping is a tenant's, so one within it may be no exception. Older readers, which must misread none
+ * of these, refuse the word.
  */
-#define ALGORITHM	 "sequential"
-#define ALGORITHM_BLOCKS "blocks"
-#define ALGORITHM_GRANTS "grants"
+#define ALGORITHM	  "sequential"
+#define ALGORITHM_BLOCKS  "blocks"
+#define ALGORITHM_GRANTS  "grants"
+#define ALGORITHM_TENANTS "tenants"
 
 /* Writes "in":... to "inbound":... of a mapping; reads it with its blocks: false if malformed. */
 void history_mapping_write(FILE *out, const struct history_mapping *m);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m)
 {
@@ -29,16 +30,16 @@ static const struct history_interval *ended_with(const struct history_index *x, 
 	return NULL;
 }
 
-/* The blocks of a mapping that drains. */
-static struct plan_blocks draining_blocks(const struct history_index *x, const struct drain_interval *d)
+/* The mapping of a drain that goes on; NULL: none is known. */
+static const struct history_interval *draining(const struct history_index *x, const struct drain_interval *d)
 {
 	for (size_t i = 0; i < x->n_open; i++) {
 		const struct history_interval *v = &x->intervals[x->open[i]];
 
 		if (prefix_equal(v->in, d->drain.in) && prefix_equal(v->out, d->drain.out))
-			return v->blocks;
+			return v;
 	}
-	return (struct plan_blocks){ 0 };
+	return NULL;
 }
 
 int history_rests(const struct history_index *x, int64_t after, int64_t still, struct history_rest **ret, size_t *ret_n)
@@ -55,8 +56,13 @@ int history_rests(const struct history_index *x, int64_t after, int64_t still, s
 
 		if (d->undone || !history_drain_whole(&d->drain) || ended <= after || (d->to != TIME_OPEN && !of))
 			continue;
-		list[n++] = (struct history_rest){ d->drain.in, d->drain.out, of ? of->blocks : draining_blocks(x, d),
-						   ended };
+		of = of ? of : draining(x, d);
+		list[n] = (struct history_rest){ .in = d->drain.in, .out = d->drain.out, .ended = ended };
+		if (of) {
+			list[n].blocks = of->blocks;
+			memcpy(list[n].tenant, of->tenant, sizeof(list[n].tenant));
+		}
+		n++;
 	}
 	*ret = list;
 	*ret_n = n;

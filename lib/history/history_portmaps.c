@@ -39,6 +39,11 @@ struct portmap_interval *history_portmap_open(const struct history_portmaps *p, 
 	return NULL;
 }
 
+bool history_portmap_same(const struct portmap_interval *a, const struct portmap_interval *b)
+{
+	return endpoint_equal(a->in, b->in) && history_same_tenant(a->tenant, b->tenant);
+}
+
 static int note_open(struct history_portmaps *p, struct portmap_interval *v)
 {
 	if (hash_index_add(&p->open, hash_of(v->proto, v->out), (uint32_t)(v - p->interval)))
@@ -90,7 +95,8 @@ int history_portmaps_take(struct history_portmaps *p, const struct history_portm
 		struct portmap_interval *known = history_portmap_open(p, v.proto, v.out);
 		int r = 0;
 
-		if (!ends && known && known->in.addr == v.in.addr && known->in.port == v.in.port)
+		memcpy(v.tenant, m->tenant, sizeof(v.tenant));
+		if (!ends && known && history_portmap_same(known, &v))
 			continue;
 		if (known)
 			end_one(p, known, at);
@@ -162,8 +168,8 @@ size_t history_portmaps_merge(struct history_portmap *list, size_t n)
 		const struct history_portmap *m = &list[i];
 
 		if (last && last->proto == m->proto && last->from == m->from && last->out.addr == m->out.addr &&
-		    last->in.addr == m->in.addr && last->out.last + 1 == m->out.first &&
-		    last->in.last + 1 == m->in.first) {
+		    last->in.addr == m->in.addr && !strcmp(last->tenant, m->tenant) &&
+		    last->out.last + 1 == m->out.first && last->in.last + 1 == m->in.first) {
 			last->out.last = m->out.last;
 			last->in.last = m->in.last;
 		} else {
@@ -171,6 +177,17 @@ size_t history_portmaps_merge(struct history_portmap *list, size_t n)
 		}
 	}
 	return merged;
+}
+
+struct history_portmap history_portmap_of_port(const struct portmap_interval *v)
+{
+	struct history_portmap m = { .in = { v->in.addr, v->in.port, v->in.port },
+				     .out = { v->out.addr, v->out.port, v->out.port },
+				     .proto = v->proto,
+				     .from = v->from };
+
+	memcpy(m.tenant, v->tenant, sizeof(m.tenant));
+	return m;
 }
 
 int history_portmaps_list(const struct history_portmaps *p, struct history_portmap **ret, size_t *ret_n)
@@ -184,10 +201,7 @@ int history_portmaps_list(const struct history_portmaps *p, struct history_portm
 		const struct portmap_interval *v = &p->interval[i];
 
 		if (v->to == STILL)
-			list[n++] = (struct history_portmap){ .in = { v->in.addr, v->in.port, v->in.port },
-							      .out = { v->out.addr, v->out.port, v->out.port },
-							      .proto = v->proto,
-							      .from = v->from };
+			list[n++] = history_portmap_of_port(v);
 	}
 	*ret = list;
 	*ret_n = history_portmaps_merge(list, n);
@@ -200,6 +214,7 @@ void history_portmap_write(FILE *out, const struct history_portmap *m)
 
 	fprintf(out, "\"proto\":\"%s\",\"in\":\"%s\",\"out\":\"%s\",\"from\":\"%s\"", word_text(proto_words, m->proto),
 		span_format(m->in, in), span_format(m->out, out_text), time_format(m->from, from));
+	history_tenant_write(out, m->tenant);
 }
 
 static const char *text_of(const cJSON *json, const char *key)
@@ -218,5 +233,6 @@ bool history_portmap_read(const cJSON *json, struct history_portmap *ret)
 	    ret->in.last - ret->in.first != ret->out.last - ret->out.first)
 		return false;
 	ret->proto = (uint8_t)number;
+	history_tenant_read(json, ret->tenant);
 	return true;
 }

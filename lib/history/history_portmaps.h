@@ -13,6 +13,7 @@
 
 #include "base/address.h"
 #include "base/hash.h"
+#include "history/history_tenant.h"
 #include "history/history_times.h"
 
 /* Consecutive ports of a portmap, as a record has them. */
@@ -20,6 +21,7 @@ struct history_portmap {
 	struct port_span in;
 	struct port_span out;
 	uint8_t proto;
+	char tenant[LABEL_TEXT]; /* of the subscriber; "": none, or not known */
 	int64_t from;
 };
 
@@ -28,6 +30,7 @@ struct portmap_interval {
 	struct endpoint in;
 	struct endpoint out;
 	uint8_t proto;
+	char tenant[LABEL_TEXT];
 	bool undone;
 	uint32_t begin; /* moments */
 	uint32_t end;	/* MOMENT_NONE: none */
@@ -50,6 +53,9 @@ int history_portmaps_index(struct history_portmaps *p);
 
 void history_portmaps_free(struct history_portmaps *p);
 
+/* Whether both lead to the same endpoint of the same subscriber. */
+bool history_portmap_same(const struct portmap_interval *a, const struct portmap_interval *b);
+
 /* The open interval of an outside endpoint, or NULL. */
 struct portmap_interval *history_portmap_open(const struct history_portmaps *p, uint8_t proto, struct endpoint out);
 
@@ -66,6 +72,9 @@ void history_portmaps_end(struct history_portmaps *p, struct history_at at);
 /* Undoes the effect of a line; false if the line is not about portmaps. *ret: 0 or -ENOMEM. */
 bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, uint64_t line, struct history_at at,
 			   int *ret);
+
+/* The portmap of one port. */
+struct history_portmap history_portmap_of_port(const struct portmap_interval *v);
 
 /* Merges consecutive open ports to spans; the caller frees *ret. 0 or -ENOMEM. */
 int history_portmaps_list(const struct history_portmaps *p, struct history_portmap **ret, size_t *ret_n);

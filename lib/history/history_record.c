@@ -100,12 +100,12 @@ static void write_change(FILE *out, const struct history_record *r)
 	history_mapping_write(out, m);
 	write_to(out, r, r->event == EVENT_DEL);
 	if (!plan_blocks_default(&m->blocks)) {
-		history_algorithm_write(out, ALGORITHM_BLOCKS, plan_blocks_lowest(&m->blocks),
-					plan_blocks_last(&m->blocks));
+		history_algorithm_write(out, *m->tenant ? ALGORITHM_TENANTS : ALGORITHM_BLOCKS,
+					plan_blocks_lowest(&m->blocks), plan_blocks_last(&m->blocks));
 		history_blocks_write(out, &m->blocks);
 		return;
 	}
-	history_algorithm_write(out, ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
+	history_algorithm_write(out, *m->tenant ? ALGORITHM_TENANTS : ALGORITHM, MAPPING_FIRST_PORT, LAST_PORT);
 	if (prefix_is_none(m->out))
 		return;
 	fprintf(out, ",\"sharing_ratio\":%u,\"ports_per_host\":%u", 1U << shift, MAPPING_PORTS >> shift);

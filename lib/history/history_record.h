@@ -30,11 +30,13 @@
  * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
  * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
  * 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
- * are as in format 3, and say so. 5: there are grants; a start without any has an earlier format.
+ * are as in format 3, and say so. 5: there are grants; a start without any has an earlier format. 6: there are tenants,
+ * of whom several may have the same inside addresses.
  */
-#define HISTORY_FORMAT	      5ULL
-#define HISTORY_FORMAT_GRANTS 5ULL
-#define HISTORY_FORMAT_BLOCKS 4ULL
+#define HISTORY_FORMAT	       6ULL
+#define HISTORY_FORMAT_TENANTS 6ULL
+#define HISTORY_FORMAT_GRANTS  5ULL
+#define HISTORY_FORMAT_BLOCKS  4ULL
 /* Since this one, an unconfirmed change may or may not have taken effect. */
 #define HISTORY_FORMAT_CONFIRMS 3ULL
 
@@ -73,12 +75,6 @@ struct history_mapping {
 	char name[LABEL_TEXT];	 /* "": none */
 	char tenant[LABEL_TEXT]; /* whose subscribers they are; "": none, or not known */
 };
-
-/* Whether two names may be of one tenant: an empty one is of any, as records before there were tenants have none. */
-static inline bool history_same_tenant(const char *a, const char *b)
-{
-	return !*a || !*b || !strcmp(a, b);
-}
 
 /* Whether both records have the same mapping. */
 static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)

@@ -212,7 +212,7 @@ static void consider_portmaps(struct search *s, const struct held *h)
 						  .by = i ? BY_UDP_PORTMAP : BY_TCP_PORTMAP,
 						  .protos = (uint8_t)(1U << i) };
 
-			if (!prefix_holds(h->in, v->of.in.addr) ||
+			if (!prefix_holds(h->in, v->of.in.addr) || !history_same_tenant(v->of.tenant, h->tenant) ||
 			    !history_times_touch(s->times, v->begin, v->end, s->epoch, s->t))
 				continue;
 			one.holds = history_times_hold(s->times, v->begin, v->end, s->epoch, s->t) &&
@@ -392,7 +392,8 @@ static void add_portmaps(const struct search *s, const struct who_holder *best, 
 
 		for (; n; n--, v++) {
 			if (!history_times_hold(s->times, v->begin, v->end, best->epoch, s->t) ||
-			    (best->by >= BY_GRANT && v->of.in.addr != best->in_addr))
+			    (best->by >= BY_GRANT &&
+			     (v->of.in.addr != best->in_addr || !history_same_tenant(v->of.tenant, best->tenant))))
 				continue;
 			*told = v->of;
 			told->from = history_times_from(s->times, v->of.begin, best->epoch, s->t);

@@ -67,7 +67,9 @@ enum path {
 
 #define BIT(path) (1U << PATH_##path)
 
-enum mix { MIX_NONE, MIX_UNIFORM, MIX_ZIPF };
+/* MIX_LISTED: plain sessions, of which many are beyond the slots: answers are listed, as their ports cannot be
+ * foreseen. */
+enum mix { MIX_NONE, MIX_UNIFORM, MIX_ZIPF, MIX_LISTED };
 
 /* What a row has beside plain sessions, by the agent's copy of the routes. */
 enum feature {
@@ -79,6 +81,7 @@ enum feature {
 	FEATURE_PORTMAPS_ELSEWHERE, /* portmaps are configured, though not theirs */
 	FEATURE_NO_AGENT,	    /* none keeps the copy of the routes, nor vouches for sources */
 	FEATURE_GROWTH,		    /* blocks grow, and have room: no session is on a granted port */
+	FEATURE_GRANTED,	    /* all sessions but those that the small blocks hold are on granted ports */
 	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
 };
@@ -93,6 +96,7 @@ struct row {
 	uint32_t sessions; /* of each host */
 	uint32_t ratio_shift;
 	uint32_t ratio; /* subscribers an address, of two ranges; 0: of prefixes, by ratio_shift */
+	uint32_t ports; /* of each of them; 0: as many as there are */
 	uint32_t slots;
 	uint32_t mappings;
 	bool adjoining;	       /* the mappings follow each other, as those that a list is cut into do */
@@ -230,6 +234,7 @@ struct space {
 	struct flow_tuple *in, *out; /* of a mix, by session: flows from inside and their answers */
 	uint64_t n_sessions;
 	struct portmaps *portmaps; /* NULL: the row has none */
+	struct grants *grants;	   /* likewise */
 };
 
 /* features.c: gives the subscribers of a row their portmaps, if any; after space_forget() their records know them. */
@@ -240,6 +245,9 @@ struct binding_layout features_bindings(const struct row *row);
 
 /* How the blocks of a row's mapping grow. */
 struct growth_layout features_growth(const struct row *row);
+
+/* Whether the sessions of a row whose flows are listed are where they should be: beyond the slots, on granted ports. */
+bool features_lie_right(struct bench *b, const struct space *s);
 
 /* The limits of a row's mapping. */
 struct limit_layout features_limits(const struct row *row);
@@ -287,8 +295,11 @@ struct sequence sequence_of(struct bench *b, const struct space *s, enum order o
 /* Number of the session at a place of the sequence, below n_sessions. */
 uint64_t sequence_at(const struct sequence *q, uint64_t place);
 
-/* The packet of a session. */
+/* The packet of a session; sessions are numbered host by host. */
 struct flow_tuple flow_of(const struct space *s, uint64_t session, enum direction direction);
+
+/* The same where each session has its first choice of a port. */
+struct flow_tuple flow_plain(const struct space *s, uint64_t session, enum direction direction);
 
 /* Lists the flows at places from..from+n-1. */
 void flows_list(struct core *c, const struct sequence *q, uint64_t from, uint32_t n, enum direction direction);

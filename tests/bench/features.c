@@ -6,14 +6,19 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <detnat/binding.h>
 
+#include "sessions/sessions.h"
+#include "tables/grant_table.h"
 #include "tables/portmap_table.h"
 
-#define LOW_PORT 1 /* outside port of the first host's only portmap: below all blocks */
+#define GRANTED_PORTS 64 /* one block each: as many as there are sessions, and one more */
+#define LOW_PORT      1	 /* outside port of the first host's only portmap: below all blocks */
 
 struct binding_layout features_bindings(const struct row *row)
 {
@@ -22,6 +27,8 @@ struct binding_layout features_bindings(const struct row *row)
 
 struct growth_layout features_growth(const struct row *row)
 {
+	if (row->feature == FEATURE_GRANTED)
+		return (struct growth_layout){ GRANTED_PORTS, 1 };
 	return row->feature == FEATURE_GROWTH ? (struct growth_layout){ 128, 4 } : (struct growth_layout){ 0 };
 }
 
@@ -65,9 +72,72 @@ static void put_one(const struct space *s, uint32_t host)
 	    (uint16_t)(LOW_PORT + mapping_subscriber(g, in.src) % (1U << s->row->ratio_shift)));
 }
 
+/* A block of its outside address for each host. */
+static void grant_all(struct bench *b, struct space *s)
+{
+	const struct geometry *g = &s->geo[0];
+	struct error err;
+
+	if (grants_open(b->m, &s->grants, &err))
+		die(err.text, EINVAL);
+	for (uint32_t host = 0; host < s->row->hosts; host++) {
+		uint32_t number = mapping_subscriber(g, g->in_base + host);
+		struct grant like = { .in_addr = g->in_base + host,
+				      .out_addr = mapping_out_addr(g, number),
+				      .port_lo = (uint16_t)growth_port_lo(g, GRANTED_PORTS, host % s->row->ratio),
+				      .ports = GRANTED_PORTS };
+		struct grant *grant = grants_reserve(s->grants, &like);
+		int r = grant ? grants_make(s->grants, grant) : -ENOMEM;
+
+		if (r)
+			die("granting a block", r);
+	}
+	grants_serve_until(s->grants, datapath_ticks(&b->d) + 0x40000000U);
+}
+
+/* Sessions in the overflow, and those on ports that are in no block. */
+struct places {
+	const struct space *s;
+	uint64_t granted;
+};
+
+static int count_place(const struct session *session, void *arg)
+{
+	struct places *p = arg;
+
+	p->granted += mapping_reverse(&p->s->geo[0], session->out_addr, session->out_port) < 0;
+	return 0;
+}
+
+bool features_lie_right(struct bench *b, const struct space *s)
+{
+	uint64_t beyond = row_sessions(s->row) - (uint64_t)s->row->hosts * s->row->slots;
+	uint64_t granted = s->row->feature == FEATURE_GRANTED ? beyond : 0;
+	struct places p = { .s = s };
+	const uint64_t overflow = (uint64_t)b->d.global->overflow;
+	struct session_walk *w;
+	int r = session_walk_new(b->m, &w);
+
+	while (!r && (r = session_walk_step(w, 100000, count_place, &p)) > 0)
+		r = 0;
+	if (r)
+		die("listing sessions", r);
+	session_walk_free(w);
+	if (overflow >= beyond && p.granted == granted)
+		return true;
+	fprintf(stderr,
+		"bench: %s: %" PRIu64 " sessions beyond the slots, not %" PRIu64 ", %" PRIu64
+		" on granted ports, not %" PRIu64 "\n",
+		s->row->name, overflow, beyond, p.granted, granted);
+	return false;
+}
+
 void features_make(struct bench *b, struct space *s)
 {
 	struct error err;
+
+	if (s->row->feature == FEATURE_GRANTED)
+		grant_all(b, s);
 
 	if (s->row->feature != FEATURE_PORTMAPPED && s->row->feature != FEATURE_PORTMAPS)
 		return;
@@ -90,7 +160,13 @@ void features_mark(const struct space *s)
 void features_free(struct space *s)
 {
 	const struct portmap *p;
+	struct grant *grant;
+	uint32_t at = 0;
 
+	while (s->grants && (grant = grants_walk(s->grants, &at)))
+		grants_drop(s->grants, grant);
+	grants_close(s->grants);
+	s->grants = NULL;
 	if (!s->portmaps)
 		return;
 	while ((p = portmaps_next(s->portmaps, NULL)))

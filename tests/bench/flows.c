@@ -59,12 +59,15 @@ uint64_t sequence_at(const struct sequence *q, uint64_t place)
 	}
 }
 
-/* Sessions are numbered host by host. */
 struct flow_tuple flow_of(const struct space *s, uint64_t session, enum direction direction)
 {
 	if (s->in)
 		return direction == FROM_INSIDE ? s->in[session] : s->out[session];
+	return flow_plain(s, session, direction);
+}
 
+struct flow_tuple flow_plain(const struct space *s, uint64_t session, enum direction direction)
+{
 	uint32_t host = (uint32_t)(session / s->row->sessions), p = (uint32_t)(session % s->row->sessions);
 	const struct geometry *g = &s->geo[host / s->hosts_each];
 	uint32_t in_addr = g->in_base + host % s->hosts_each;

@@ -69,7 +69,7 @@ static struct flow_tuple draw_flow(struct bench *b, const struct space *s, uint3
 void mix_draw(struct bench *b, struct space *s)
 {
 	const struct row *row = s->row;
-	struct popularity p = popularity_of(row);
+	struct popularity p;
 
 	s->n_sessions = row_sessions(row);
 	if (!s->in) {
@@ -78,6 +78,12 @@ void mix_draw(struct bench *b, struct space *s)
 	}
 	if (!s->in || !s->out)
 		die("a mix", ENOMEM);
+	if (row->mix == MIX_LISTED) {
+		for (uint64_t i = 0; i < s->n_sessions; i++)
+			s->in[i] = flow_plain(s, i, FROM_INSIDE);
+		return;
+	}
+	p = popularity_of(row);
 	for (uint32_t h = 0; h < row->hosts; h++) {
 		struct flow_tuple *flows = &s->in[(uint64_t)h * row->sessions];
 

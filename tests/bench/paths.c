@@ -94,6 +94,31 @@ static void ramp_up(struct bench *b, struct space *s, bool direct, struct result
 		mix_answers(b, s);
 }
 
+/* Ramp-ups until all sessions are there: in the same tick a subscriber gets but a few that search for a port. */
+#define FILLS 100
+
+/* Opens every session, none of them measured, and lists where they are. */
+static void fill_listed(struct bench *b, struct space *s, struct result *res)
+{
+	struct job open = job_translate(b, FROM_INSIDE, false, 0);
+	struct sequence q = sequence_new(b, s, ORDER_RANDOM);
+	uint64_t in_table = 0;
+
+	open.verdict = ANY_VERDICT;
+	flows_list(&b->core[0], &q, 0, (uint32_t)s->n_sessions, FROM_INSIDE);
+	for (unsigned i = 0; i < FILLS && in_table < s->n_sessions; i++) {
+		space_hold_refusals(b, s);
+		core_run(&b->core[0], &open, (uint32_t)s->n_sessions, (uint32_t)s->n_sessions);
+		in_table = space_count(b);
+	}
+	res->sessions += s->n_sessions;
+	res->in_table += in_table;
+	res->overflowed += (uint64_t)b->d.global->overflow;
+	if (in_table != s->n_sessions || !features_lie_right(b, s))
+		res->wrong = true;
+	mix_answers(b, s);
+}
+
 struct way {
 	enum path path;
 	enum order order;
@@ -171,7 +196,10 @@ static void fill(struct bench *b, struct space *s, bool direct, struct result *r
 		return;
 	if (s->row->mix != MIX_NONE)
 		mix_draw(b, s);
-	ramp_up(b, s, direct, res);
+	if (s->row->mix == MIX_LISTED)
+		fill_listed(b, s, res);
+	else
+		ramp_up(b, s, direct, res);
 	if (s->row->tcp)
 		connections_establish(b, s, res);
 }

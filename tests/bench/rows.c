@@ -82,6 +82,11 @@ static const struct row rows[] = {
 	{ "eim-h1024-p63", "eim", SHAPE(1024, 63, 10, 128), .feature = FEATURE_ONE_PORT, .runs = ANY, .paths = BOTH },
 	{ "growth-h1024-p63", "growth", SHAPE(1024, 63, 10, 128), .feature = FEATURE_GROWTH, .runs = ANY,
 	  .paths = BOTH },
+	/* Eight sessions of each in slots, the others beyond them: on ports of the block, and on granted ports. */
+	{ "beyond-h1024-p63", "beyond", SHAPE(1024, 63, 9, 8), .ratio = 512, .mix = MIX_LISTED, .runs = ANY,
+	  .paths = BIT(IN) | BIT(OUT) },
+	{ "granted-h1024-p63", "granted", SHAPE(1024, 63, 9, 8), .ratio = 512, .ports = 8, .mix = MIX_LISTED,
+	  .feature = FEATURE_GRANTED, .runs = ANY, .paths = BIT(IN) | BIT(OUT) },
 	{ "limits-h1024-p63", "limits", SHAPE(1024, 63, 10, 128), .feature = FEATURE_LIMITS, .runs = ANY,
 	  .paths = BOTH },
 	{ "beside-portmap-h1024-p63", "portmap", SHAPE(1024, 63, 9, 128), .feature = FEATURE_PORTMAPS, .runs = ANY,

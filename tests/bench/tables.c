@@ -38,14 +38,15 @@ static void spec_prefixes(const struct row *row, uint32_t i, uint32_t hosts, str
 /* The ranges of the one mapping of a row with any ratio, and its geometry. */
 static void spec_ranges(const struct row *row, struct mapping_spec *spec)
 {
+	const uint16_t ports = (uint16_t)(row->ports ? row->ports : MAPPING_PORTS / row->ratio);
 	const struct mapping_parameters p = { .in_base = INSIDE_BASE,
 					      .last_subscriber = row->hosts - 1,
 					      .out_base = OUTSIDE_BASE,
 					      .last_out = (row->hosts + row->ratio - 1) / row->ratio - 1,
 					      .ratio = row->ratio,
 					      .first_port = MAPPING_FIRST_PORT,
-					      .pitch = MAPPING_PORTS / row->ratio,
-					      .ports_per_host = MAPPING_PORTS / row->ratio };
+					      .pitch = ports,
+					      .ports_per_host = ports };
 
 	if (mapping_make(&p, &spec->geo))
 		die("making the geometry of a row", EINVAL);

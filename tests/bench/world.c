@@ -116,7 +116,7 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 		.open_mappings = feature == FEATURE_OPEN,
 		.bindings = feature == FEATURE_ONE_PORT,
 		.policy_routing = feature == FEATURE_RULES,
-		.growth = feature == FEATURE_GROWTH,
+		.growth = feature == FEATURE_GROWTH || feature == FEATURE_GRANTED,
 		.limits = feature == FEATURE_LIMITS,
 	};
 	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES;

@@ -158,6 +158,8 @@ void set_up(void)
 	cr_assert_eq(datapath_open(&config, false, &datapath, &err), 0, "%s", err.text);
 	reload_settings();
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
+	for (unsigned tenant = 1; tenant < MAX_TENANT_NUMBERS; tenant++)
+		datapath.way[tenant] = WAY_MAIN;
 	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
 	describe_device(outside_ifindex, DEVICE_OUTSIDE, ADDR(198, 51, 100, 1), GATEWAY_OUT);
 	add_mapping();

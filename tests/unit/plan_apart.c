@@ -262,7 +262,7 @@ struct config *config_with(const char *letters)
 
 		struct mapping_spec spec = tables_spec(mapping_of[*letters - 'a'][0], mapping_of[*letters - 'a'][1]);
 
-		cr_assert_eq(config_add_mapping(c, spec.in, spec.out), 0);
+		cr_assert_eq(config_add_mapping(c, "", spec.in, spec.out), 0);
 	}
 	return c;
 }

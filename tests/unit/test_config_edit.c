@@ -13,17 +13,17 @@ Test(config_edit, mappings)
 {
 	_cleanup_config_ struct config *c = config_new();
 
-	cr_expect_eq(config_add_mapping(c, in_a, out_a), 0);
-	cr_expect_eq(config_add_mapping(c, in_b, out_b), 0);
-	cr_expect_eq(config_add_mapping(c, in_a, out_a), -EEXIST);
+	cr_expect_eq(config_add_mapping(c, "", in_a, out_a), 0);
+	cr_expect_eq(config_add_mapping(c, "", in_b, out_b), 0);
+	cr_expect_eq(config_add_mapping(c, "", in_a, out_a), -EEXIST);
 	cr_expect_eq(c->n_mappings, 2);
 	cr_expect_null(config_find_mapping(c, in_a, out_b));
 	cr_expect_eq(config_find_mapping(c, in_b, out_b), &c->mappings[1]);
-	cr_expect_eq(config_del_mapping(c, in_a, out_b), -ENOENT);
-	cr_expect_eq(config_del_mapping(c, in_a, out_a), 0);
+	cr_expect_eq(config_del_mapping_of(c, "", in_a, out_b), -ENOENT);
+	cr_expect_eq(config_del_mapping_of(c, "", in_a, out_a), 0);
 	cr_expect_eq(config_find_mapping(c, in_b, out_b), &c->mappings[0]);
-	cr_expect_eq(config_del_mapping(c, in_b, out_b), 0);
-	cr_expect_eq(config_del_mapping(c, in_b, out_b), -ENOENT);
+	cr_expect_eq(config_del_mapping_of(c, "", in_b, out_b), 0);
+	cr_expect_eq(config_del_mapping_of(c, "", in_b, out_b), -ENOENT);
 	cr_expect_eq(c->n_mappings, 0);
 }
 
@@ -55,12 +55,12 @@ Test(config_edit, a_copy_shares_nothing)
 	struct config *c = config_new();
 	_cleanup_config_ struct config *copy = NULL;
 
-	cr_assert_eq(config_add_mapping(c, in_a, out_a), 0);
+	cr_assert_eq(config_add_mapping(c, "", in_a, out_a), 0);
 	cr_assert_eq(config_add_interface(c, "a", DEVICE_INSIDE), 0);
 	c->timeouts[TIMEOUT_ICMP] = 61;
 	copy = config_clone(c);
 	cr_assert_not_null(copy);
-	cr_assert_eq(config_del_mapping(c, in_a, out_a), 0);
+	cr_assert_eq(config_del_mapping_of(c, "", in_a, out_a), 0);
 	c->interfaces[0].roles = DEVICE_OUTSIDE;
 	c->pin_path[0] = 'x';
 	config_free(c);
@@ -85,12 +85,12 @@ Test(config_edit, an_edit_that_breaks_something_is_refused_without_file_and_line
 	struct error err;
 
 	cr_assert_eq(config_validate(c, "running", &err), 0);
-	cr_assert_eq(config_add_mapping(c, in_a, out_a), 0);
-	cr_assert_eq(config_add_mapping(c, in_b, out_a), 0);
+	cr_assert_eq(config_add_mapping(c, "", in_a, out_a), 0);
+	cr_assert_eq(config_add_mapping(c, "", in_b, out_a), 0);
 	expect_invalid(c, "1.1.1.0/30 overlaps 1.1.1.0/30, a range of another mapping");
 	cr_expect_eq(config_validate(c, "running", &err), -EINVAL);
 	cr_expect_str_eq(err.text, "running: mappings[1].out: 1.1.1.0/30 overlaps 1.1.1.0/30, mappings[0].out");
-	cr_assert_eq(config_del_mapping(c, in_b, out_a), 0);
+	cr_assert_eq(config_del_mapping_of(c, "", in_b, out_a), 0);
 
 	c->mappings[0].in.base |= 1;
 	expect_invalid(c, "mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
@@ -150,9 +150,9 @@ Test(config_edit, names_and_comments_survive_being_written_and_read)
 	cr_expect_null(config_find_named(again, ""));
 	cr_expect_null(config_find_named(again, "a"));
 	cr_expect_eq(config_find_inside(again, again->mappings[1].in), &again->mappings[1]);
-	cr_expect_str_eq(config_mapping_title(again, c->mappings[0].in, c->mappings[0].out, title),
+	cr_expect_str_eq(config_mapping_title(again, "", c->mappings[0].in, c->mappings[0].out, title),
 			 "a.1 (10.0.0.0/24)");
-	cr_expect_str_eq(config_mapping_title(again, c->mappings[1].in, c->mappings[1].out, title), "10.1.0.0/24");
+	cr_expect_str_eq(config_mapping_title(again, "", c->mappings[1].in, c->mappings[1].out, title), "10.1.0.0/24");
 	free(json);
 	config_free(c);
 	config_free(again);

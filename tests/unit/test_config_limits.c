@@ -84,14 +84,16 @@ Test(config_limits, edited_beyond_the_limits_is_refused_by_validation)
 	struct error err;
 
 	for (uint32_t i = 0; i < CONFIG_MAX_MAPPINGS; i++)
-		cr_assert_eq(config_add_mapping(c, (struct prefix){ 0x0a000000 + i, 32 }, (struct prefix){ i + 1, 32 }),
-			     0);
+		cr_assert_eq(
+			config_add_mapping(c, "", (struct prefix){ 0x0a000000 + i, 32 }, (struct prefix){ i + 1, 32 }),
+			0);
 	cr_assert_eq(config_validate(c, NULL, &err), 0, "%s", err.text);
-	cr_assert_eq(config_add_mapping(c, (struct prefix){ 0x0b000000, 32 }, (struct prefix){ 0x01000000, 32 }), 0);
+	cr_assert_eq(config_add_mapping(c, "", (struct prefix){ 0x0b000000, 32 }, (struct prefix){ 0x01000000, 32 }),
+		     0);
 	cr_assert_eq(config_validate(c, NULL, &err), -EINVAL);
 	cr_assert_str_eq(err.text, "mappings[4096]: more than 4096 mappings; each range of a list counts", "%s",
 			 err.text);
-	cr_assert_eq(config_del_mapping(c, (struct prefix){ 0x0a000000, 32 }, (struct prefix){ 1, 32 }), 0);
+	cr_assert_eq(config_del_mapping_of(c, "", (struct prefix){ 0x0a000000, 32 }, (struct prefix){ 1, 32 }), 0);
 	cr_assert_eq(config_validate(c, NULL, &err), 0);
 
 	for (unsigned i = 0; i <= CONFIG_MAX_INTERFACES; i++) {
@@ -152,7 +154,7 @@ Test(config_limits, as_many_mappings_as_there_may_be_validate_in_no_time)
 	struct timespec start, end;
 
 	for (uint32_t i = 0; i < CONFIG_MAX_MAPPINGS; i++)
-		cr_assert_eq(config_add_mapping(c, (struct prefix){ 0x0a000000 + (i << 8), 24 },
+		cr_assert_eq(config_add_mapping(c, "", (struct prefix){ 0x0a000000 + (i << 8), 24 },
 						(struct prefix){ 0xc0000000 + i, 32 }),
 			     0);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);

@@ -22,7 +22,7 @@
 
 static struct port_block block_of(const struct config *c, uint32_t addr)
 {
-	const struct config_mapping *m = config_mapping_of(c, addr);
+	const struct config_mapping *m = config_mapping_of_tenant(c, "", addr);
 	struct geometry g;
 
 	cr_assert(m);
@@ -49,8 +49,8 @@ Test(config_ranges, the_first_example_of_a_range_on_a_range_has_its_subscribers_
 	expect_block(c, 0x64403821, 0x8fd048c1, 63552, 65505);
 	expect_block(c, 0x64403822, 0x8fd048c2, 1024, 2977);
 	expect_block(c, 0x64403ffe, 0x8fd048fe, 63552, 65505);
-	cr_expect_null(config_mapping_of(c, 0x64403800));
-	cr_expect_null(config_mapping_of(c, 0x64403fff));
+	cr_expect_null(config_mapping_of_tenant(c, "", 0x64403800));
+	cr_expect_null(config_mapping_of_tenant(c, "", 0x64403fff));
 	cr_expect(strstr(json, JUNOS), "%s", json);
 }
 
@@ -81,7 +81,7 @@ Test(config_ranges, lists_are_written_as_they_were_read_and_are_one_mapping)
 	cr_expect_eq(config_mapping_number(c, last - 1), 0U);
 	cr_expect_eq(config_parts(c, last - 1), c->n_mappings - 1);
 	cr_expect_eq(config_first_part(c, last - 1), c->mappings);
-	cr_expect_eq(config_del_mapping(c, last[-1].in, last[-1].out), 0);
+	cr_expect_eq(config_del_mapping_of(c, "", last[-1].in, last[-1].out), 0);
 	cr_expect_eq(c->n_mappings, 1U);
 }
 

@@ -26,14 +26,32 @@ static const struct {
 Test(config_rests, addresses_that_have_drained_go_to_others_later)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct config_rest rest = { prefix("10.0.0.0/24"), prefix("1.1.1.0/30"),
-					    monotonic_us() + (uint64_t)((int64_t)cases[i].left_s * 1000000) };
+		struct config_rest rest = { .in = prefix("10.0.0.0/24"),
+					    .out = prefix("1.1.1.0/30"),
+					    .until_us =
+						    monotonic_us() + (uint64_t)((int64_t)cases[i].left_s * 1000000) };
 		struct config c = { .rests = &rest, .n_rests = 1 };
 		const struct geometry plain = { 0 };
 		const struct config_rest *found =
-			config_find_rest(&c, prefix(cases[i].in), prefix(cases[i].out), &plain);
+			config_find_rest(&c, "", prefix(cases[i].in), prefix(cases[i].out), &plain);
 
 		cr_expect_eq(found != NULL, cases[i].rests, "%s to %s", cases[i].in, cases[i].out);
 		cr_expect_leq(config_rest_left(&rest), 60);
 	}
+}
+
+/* The same addresses of another tenant are those of other subscribers. */
+Test(config_rests, a_mapping_of_another_tenant_is_another_one)
+{
+	struct config_rest rest = { .in = prefix("10.0.0.0/24"),
+				    .out = prefix("1.1.1.0/30"),
+				    .tenant = "ispA",
+				    .until_us = monotonic_us() + 60 * 1000000ULL };
+	struct config c = { .rests = &rest, .n_rests = 1 };
+	const struct geometry plain = { 0 };
+
+	cr_expect_null(config_find_rest(&c, "ispA", rest.in, rest.out, &plain));
+	cr_expect_eq(config_find_rest(&c, "ispB", rest.in, rest.out, &plain), &rest);
+	/* Of a time without tenants, it may be the same. */
+	cr_expect_null(config_find_rest(&c, "", rest.in, rest.out, &plain));
 }

@@ -11,7 +11,11 @@
 #define TENANTS(list, more)    "{\"tenants\":[\n" list "]" more "}"
 #define OF_A		       "{\"tenant\":\"a\",\"in\":\"10.0.0.0/16\",\"out\":\"1.1.1.0/24\"}"
 #define OF_B		       "{\"tenant\":\"b\",\"in\":\"10.1.0.0/16\",\"out\":\"2.2.2.0/24\"}"
+#define OF_B_IN(in, out)       "{\"tenant\":\"b\",\"in\":\"" in "\",\"out\":\"" out "\"}"
 #define BOTH		       A ",\n" B
+#define B_IN_VRF	       "{\"name\":\"b\",\"vrf\":\"vb\"," LISTS("\"in2\"", "\"out\"") "}"
+#define APART		       A ",\n" B_IN_VRF
+#define SHARED		       OF_A ",\n" OF_B_IN("10.0.0.0/16", "2.2.2.0/24")
 
 Test(config_tenants, refusals)
 {
@@ -61,20 +65,109 @@ Test(config_tenants, refusals)
 		{ TENANTS(A, ",\"mappings\":[\n{\"in\":\"10.0.0.0/16\",\"out\":\"1.1.1.0/24\"}]"),
 		  ":3: mappings[0].tenant: is missing: where there are tenants, every mapping belongs to one" },
 		{ TENANTS(A, ",\"mappings\":[\n" OF_A ",\n" OF_B "]"), ":4: mappings[1].tenant: there is no tenant b" },
-		{ TENANTS(BOTH, ",\"mappings\":[\n" OF_A ",\n"
-				"{\"tenant\":\"b\",\"in\":\"10.0.0.0/16\",\"out\":\"2.2.2.0/24\"}]"),
-		  ":5: mappings[1].in: 10.0.0.0/16 overlaps 10.0.0.0/16, of the tenant a: inside addresses of two "
-		  "tenants must differ" },
-		{ TENANTS(BOTH, ",\"mappings\":[\n" OF_A ",\n"
-				"{\"tenant\":\"b\",\"in\":\"10.0.1.0/24\",\"out\":\"2.2.2.0/24\"}]"),
-		  ":5: mappings[1].in: 10.0.1.0/24 overlaps 10.0.0.0/16, of the tenant a: inside addresses of two "
-		  "tenants must differ" },
+		{ TENANTS(BOTH, ",\"mappings\":[\n" OF_A ",\n" OF_B_IN("10.0.0.0/16", "2.2.2.0/24") "]"),
+		  ":5: mappings[1].in: 10.0.0.0/16 overlaps 10.0.0.0/16, of the tenant a, and both are routed by the "
+		  "main "
+		  "table: give a or b a `vrf`, or one of them other addresses" },
+		{ TENANTS(BOTH, ",\"mappings\":[\n" OF_A ",\n" OF_B_IN("10.0.1.0/24", "2.2.2.0/24") "]"),
+		  ":5: mappings[1].in: 10.0.1.0/24 overlaps 10.0.0.0/16, of the tenant a, and both are routed by the "
+		  "main "
+		  "table: give a or b a `vrf`, or one of them other addresses" },
+		{ TENANTS(APART, ",\"mappings\":[\n" OF_A ",\n" OF_B_IN("10.0.0.0/16", "1.1.1.0/24") "]"),
+		  ":5: mappings[1].out: 1.1.1.0/24 overlaps 1.1.1.0/24, mappings[0].out" },
+		/* An inside prefix of one tenant, and a pool of another. */
+		{ TENANTS(APART, ",\"mappings\":[\n" OF_A ",\n" OF_B_IN("1.1.1.0/28", "2.2.2.0/30") "]"),
+		  ":5: mappings[1].in: 1.1.1.0/28 overlaps 1.1.1.0/24, mappings[0].out" },
+		{ TENANTS(APART, ",\"mappings\":[\n" OF_A ",\n" OF_B_IN("10.9.0.0/24", "10.0.7.0/30") "]"),
+		  ":5: mappings[1].out: 10.0.7.0/30 overlaps 10.0.0.0/16, mappings[0].in" },
+		/* Of one tenant, the same as without tenants. */
+		{ TENANTS(APART, ",\"mappings\":[\n" OF_B ",\n" OF_B_IN("10.1.0.0/16", "3.3.3.0/24") "]"),
+		  ":5: mappings[1].in: 10.1.0.0/16 is mappings[0].in already" },
+		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
+				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}]"),
+		  ":6: portmaps[0].in: 10.0.0.2 is an address of a and of b: `tenant` says which" },
+		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
+				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"c\"}]"),
+		  ":6: portmaps[0].tenant: there is no tenant c" },
+		{ TENANTS(APART, ",\"mappings\":[\n" OF_A ",\n" OF_B "],\"portmaps\":[\n"
+				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"b\"}]"),
+		  ":6: portmaps[0].in: 10.0.0.2 is not an inside address of any mapping of b: portmap 10.0.0.2:80 must "
+		  "name a subscriber, or be deleted first" },
+		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
+				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"b\",\"out\":\"1.1.1.0:80\"}]"),
+		  ":6: portmaps[0].out: 10.0.0.2 leaves through 2.2.2.0, not 1.1.1.0: portmap 10.0.0.2:80 must have "
+		  "2.2.2.0 outside, or be deleted first" },
+		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
+				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"b\"},\n"
+				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"out\":\"2.2.2.0:99\"}]"),
+		  ":7: portmaps[1].in: tcp 10.0.0.2:80 is taken by another portmap, 10.0.0.2:80" },
 		{ TENANTS(BOTH, ",\"mappings\":[\n" OF_A ",\n"
 				"{\"tenant\":\"b\",\"in\":\"10.1.0.0/16\",\"out\":\"1.1.1.0/24\"}]"),
 		  ":5: mappings[1].out: 1.1.1.0/24 overlaps 1.1.1.0/24, mappings[0].out" },
 	};
 
 	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+/* With one of them in a VRF, the same prefix, one within the other, and prefixes that overlap in part. */
+Test(config_tenants, in_vrfs_have_any_inside_prefixes)
+{
+	static const char *const rows[] = { "10.0.0.0/16", "10.0.1.0/24", "10.0.0.0/8", "10.0.255.0-10.1.0.255" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[1024];
+
+		snprintf(text, sizeof(text),
+			 TENANTS(APART, ",\"mappings\":[" OF_A ",{\"tenant\":\"b\",\"in\":\"%s\",\"out\":null}]"),
+			 rows[i]);
+		config_free(config_of(text));
+	}
+}
+
+/* Nesting is that of one tenant, whatever lies in between of another. */
+Test(config_tenants, have_exceptions_of_their_own)
+{
+	struct config *c =
+		config_of(TENANTS(APART, ",\"mappings\":[" SHARED "," OF_B_IN("10.0.1.0/24", "2.2.3.0/30") "]"));
+	struct prefix inner = c->mappings[2].in, host = { inner.base + 5, 32 };
+
+	cr_expect_eq(config_find_around(c, "b", inner), &c->mappings[1]);
+	cr_expect_eq(config_find_around(c, "a", inner), &c->mappings[0]);
+	cr_expect_eq(config_mapping_of_tenant(c, "a", host.base), &c->mappings[0]);
+	cr_expect_eq(config_mapping_of_tenant(c, "b", host.base), &c->mappings[2]);
+	config_free(c);
+}
+
+Test(config_tenants, addresses_of_several_are_told_apart_by_the_outside_one)
+{
+	struct config *c = config_of(TENANTS(APART, ",\"mappings\":[" SHARED "]"));
+	const struct config_mapping *two[2] = { NULL, NULL };
+	const uint32_t in = 0x0a000005;
+
+	cr_expect_null(config_mapping_of_pair(c, in, 0, two));
+	cr_expect_eq(two[0], &c->mappings[0]);
+	cr_expect_eq(two[1], &c->mappings[1]);
+	cr_expect_eq(config_mapping_of_pair(c, in, 0x01010103, NULL), &c->mappings[0]);
+	cr_expect_eq(config_mapping_of_pair(c, in, 0x02020203, NULL), &c->mappings[1]);
+	config_free(c);
+}
+
+/* One in the other's place is another mapping: neither a reload nor a patch takes them for the same. */
+Test(config_tenants, swapped_prefixes_are_a_change)
+{
+	struct config
+		*c = config_of(TENANTS(APART, ",\"mappings\":[" SHARED "]")),
+		*same = config_of(TENANTS(APART, ",\"mappings\":[" OF_B_IN("10.0.0.0/16", "2.2.2.0/24") "," OF_A "]")),
+		*other = config_of(TENANTS(
+			APART,
+			",\"mappings\":[{\"tenant\":\"a\",\"in\":\"10.0.0.0/16\",\"out\":\"2.2.2.0/24\"}," OF_B_IN(
+				"10.0.0.0/16", "1.1.1.0/24") "]"));
+
+	cr_expect_eq(config_same(c, same), 1);
+	cr_expect_eq(config_same(c, other), 0);
+	config_free(c);
+	config_free(same);
+	config_free(other);
 }
 
 /* "tenants" with that many of them. */

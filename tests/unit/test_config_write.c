@@ -33,7 +33,7 @@ static struct config *random_config(void)
 
 		if (out_plen - in_plen > 15)
 			out_plen = in_plen + 15;
-		config_add_mapping(c, (struct prefix){ 0x0a000000 + (i << 16), in_plen },
+		config_add_mapping(c, "", (struct prefix){ 0x0a000000 + (i << 16), in_plen },
 				   (struct prefix){ 0xc0000000 + (i << 16), out_plen });
 		m = &c->mappings[i];
 		m->sessions_per_user = pick(0, 1, 65535);

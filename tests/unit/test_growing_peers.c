@@ -73,6 +73,9 @@ static struct grant_act rested(void)
 	cr_assert_eq(i->state, GRANT_OPEN, "while the peer is heard, it decides");
 	growth_set_peers(gr.growth, 0);
 	passes_go_by(2);
+	cr_assert_eq(i->state, GRANT_OPEN, "it is idle since the peer was heard last");
+	i->seen_s = 1;
+	passes_go_by(2);
 	wait_owned(0);
 	time_is_up(i);
 	passes_go_by(1);
@@ -318,4 +321,21 @@ Test(growth_peers, an_agent_that_has_just_started_forgets_no_stamp)
 	grow_configure("\"growth\":{}");
 	passes_go_by(1);
 	cr_expect_eq(n_free(), 1);
+}
+
+Test(growth_peers, a_peer_that_is_lost_for_some_seconds_keeps_its_blocks_however_short_idle_is)
+{
+	struct grant_act a = act(gr.in, 3, act_stamp_next(0));
+	struct grant *i;
+
+	grow_configure("\"growth\":{\"idle\":1}");
+	cr_assert_eq(growth_apply(gr.growth, 1, &a), 0);
+	wait_owned(1);
+	i = grants_find(gr.g, gr.out, a.port_lo);
+	i->seen_s = boottime_s() - 5;
+	passes_go_by(2);
+	cr_expect_eq(i->state, GRANT_OPEN);
+	i->seen_s = boottime_s() - 10;
+	passes_go_by(2);
+	wait_owned(0);
 }

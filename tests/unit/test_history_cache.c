@@ -57,7 +57,9 @@ static void live(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		char in[32], out[32];
 		struct history_mapping m;
-		struct history_portmap to = { { 0x0a000000, 80, 83 }, { 0xc6120000 + i, 80, 83 }, 6, TIME_NONE };
+		struct history_portmap to = {
+			.in = { 0x0a000000, 80, 83 }, .out = { 0xc6120000 + i, 80, 83 }, .proto = 6, .from = TIME_NONE
+		};
 		const struct history_portmap_change portmaps = { .add = &to, .n_add = 1 };
 		struct error err = { 0 };
 

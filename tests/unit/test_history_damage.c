@@ -138,9 +138,9 @@ static const struct {
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "has no checksum" },
 	{ "{\"line\":1,\"time\":\"2026\",\"event\":\"stop\"}", "is no record" },
 	{ "{\"line\":-1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "is no record" },
-	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":6,\"host\":\"\",\"taken_over\":"
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":7,\"host\":\"\",\"taken_over\":"
 	  "true}",
-	  "format 6 is of a later version" },
+	  "format 7 is of a later version" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
 	  "\"host\":\"\",\"taken_over\":true,\"mappings\":[]}",
 	  "is no record" },

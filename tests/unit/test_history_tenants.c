@@ -4,8 +4,21 @@
 
 #include <string.h>
 
+#include "history/history_lists.h"
 #include "history_fixture.h"
 #include "history_text.h"
+
+/* A record as a line. */
+static const char *written(const struct history_record *r)
+{
+	static char text[1024];
+	char hash[HASH_TEXT];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	cr_assert_eq(history_record_write(out, r, HASH_NONE, hash), 0);
+	fclose(out);
+	return text;
+}
 
 TestSuite(history_tenants, .init = told_setup, .fini = told_teardown);
 
@@ -113,6 +126,56 @@ Test(history_tenants, a_mapping_of_another_tenant_is_not_the_listed_one)
 	history_index_free(&x);
 }
 
+static void put_portmap(int64_t time, const char *tenant, bool ends)
+{
+	struct history_record r = {
+		.time = time, .event = EVENT_PORTMAP, .ends = ends, .portmap = { .proto = 6, .from = time }
+	};
+
+	snprintf(r.portmap.tenant, sizeof(r.portmap.tenant), "%s", tenant);
+	cr_assert_eq(span_parse("10.0.0.5:80", &r.portmap.in), 0);
+	cr_assert_eq(span_parse("1.1.1.0:80", &r.portmap.out), 0);
+	told_put(r);
+}
+
+/* The address goes to another tenant with its pool: whoever had the port before is another subscriber. */
+Test(history_tenants, a_portmap_to_the_same_endpoint_of_another_tenant_is_another_one)
+{
+	told_put_start(100, TIME_NONE);
+	put(100, EVENT_ADD, of_tenant("ispA", "10.0.0.0/24", "1.1.1.0/32", 100));
+	put_portmap(100, "ispA", false);
+	told_put_confirm(100);
+	put(200, EVENT_DEL, of_tenant("ispA", "10.0.0.0/24", "1.1.1.0/32", 100));
+	put(200, EVENT_ADD, of_tenant("ispB", "10.0.0.0/24", "1.1.1.0/32", 200));
+	put_portmap(200, "ispA", true);
+	put_portmap(200, "ispB", false);
+	told_put_confirm(200);
+
+	struct history_index x = told_read_back();
+
+	told_no_damage(&x);
+	cr_expect_eq(x.portmaps.n, 2);
+	cr_expect_str_eq(x.portmaps.interval[1].tenant, "ispB");
+	cr_expect_str_eq(ask(&x, "1.1.1.0:80", 150), "10.0.0.5 of ispA");
+	cr_expect_str_eq(ask(&x, "1.1.1.0:80", 250), "10.0.0.5 of ispB");
+	history_index_free(&x);
+}
+
+/* A version that does not know tenants would take a prefix within another's for its exception. */
+Test(history_tenants, records_of_tenants_are_for_readers_that_know_them)
+{
+	struct history_mapping m = of_tenant("ispA", A, 100);
+	struct history_record list = { .time = 100, .event = EVENT_DAILY, .mappings = &m, .n_mappings = 1 };
+	struct history_record add = { .line = 1, .time = 100, .event = EVENT_ADD, .mapping = m };
+
+	cr_expect_eq(history_format_needed(&list), HISTORY_FORMAT_TENANTS);
+	cr_expect(strstr(written(&list), "\"algorithm\":\"tenants\""));
+	cr_expect(strstr(written(&add), "\"algorithm\":\"tenants\""));
+	*m.tenant = '\0';
+	cr_expect_eq(history_format_needed(&list), HISTORY_FORMAT_CONFIRMS);
+	cr_expect(strstr(written(&list), "\"algorithm\":\"sequential\""));
+}
+
 /* The history as the agent writes it. */
 
 TestSuite(history_tenants_written, .init = lab_setup, .fini = lab_teardown);
@@ -178,6 +241,54 @@ Test(history_tenants_written, one_that_stays_while_its_tenant_changes_begins_ane
 	change(NULL, 0, &b);
 	cr_expect_str_eq(lab_events(), "start add confirm del add confirm");
 	expect_tenants("ispA ispB");
+}
+
+/* Without outside addresses, two tenants may have the same mapping. */
+Test(history_tenants_written, both_have_an_untranslated_prefix)
+{
+	struct history_mapping a = lab_of("ispA"), b = lab_of("ispB");
+	struct history_files f;
+	struct error err;
+
+	a.out = b.out = PREFIX_NONE;
+	change(NULL, 0, &a);
+	change(NULL, 0, &b);
+	cr_expect_str_eq(lab_events(), "start add confirm add confirm");
+	change(&b, 1, &a);
+	cr_assert_eq(history_files_read(lab.state, &f, &err), 0);
+	cr_expect_eq(f.index.n_open, 1);
+	cr_expect_str_eq(f.index.intervals[f.index.open[0]].tenant, "ispA");
+	history_files_free(&f);
+}
+
+static struct history_portmap portmap_of(const char *tenant)
+{
+	struct history_portmap m = { .proto = 6, .from = TIME_NONE };
+
+	snprintf(m.tenant, sizeof(m.tenant), "%s", tenant);
+	cr_assert_eq(span_parse("10.0.0.5:80", &m.in), 0);
+	cr_assert_eq(span_parse("1.1.1.0:80", &m.out), 0);
+	return m;
+}
+
+/* Killed between the record and the change of the tables: the portmap is still the first tenant's. */
+Test(history_tenants_written, a_kill_takes_back_that_a_portmap_went_to_another_tenant)
+{
+	struct history_mapping a = lab_of("ispA"), b = lab_of("ispB");
+	struct history_portmap of_a = portmap_of("ispA"), of_b = portmap_of("ispB");
+	const struct history_portmap_change first = { .add = &of_a, .n_add = 1 },
+					    second = { .del = &of_a, .n_del = 1, .add = &of_b, .n_add = 1 };
+	struct error err;
+
+	cr_assert_eq(history_change(lab.history, NULL, 0, &a, 1, &first, NULL, &err), 0, "%s", err.text);
+	lab_confirm();
+	cr_assert_eq(history_change(lab.history, &a, 1, &b, 1, &second, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(history_portmaps_present(lab.history, &of_a, 1), 0);
+	cr_assert_eq(history_reconcile(lab.history, &a, 1, 0, &err), 0, "%s", err.text);
+	cr_expect(history_holds(lab.history, &a, 1, &err), "%s", err.text);
+	cr_expect(history_holds_portmaps(lab.history, &of_a, 1, &err), "%s", err.text);
+	cr_expect_not(history_holds_portmaps(lab.history, &of_b, 1, &err));
+	cr_expect_str_eq(lab_events(), "start add portmap confirm del add portmap portmap undo undo undo undo");
 }
 
 Test(history_tenants_written, tables_of_another_tenant_are_not_what_is_recorded)

@@ -124,7 +124,7 @@ Test(pcp_config, a_mapping_that_is_served_cannot_be_deleted)
 	_cleanup_config_ struct config *c = config_of(PCP(LISTEN ",\"mappings\":[\"business\"]"));
 	struct error err = { "" };
 
-	cr_assert_eq(config_del_mapping(c, c->mappings[1].in, c->mappings[1].out), 0);
+	cr_assert_eq(config_del_mapping_of(c, "", c->mappings[1].in, c->mappings[1].out), 0);
 	cr_expect_eq(config_validate(c, NULL, &err), -EINVAL);
 	cr_expect_str_eq(err.text, "pcp.mappings[0]: no mapping has the name business");
 }

@@ -50,7 +50,7 @@ static struct config *config_of(const int *chosen)
 
 		struct mapping_spec spec = tables_spec(choices[i].in, choices[i].out[chosen[i]]);
 
-		cr_assert_eq(config_add_mapping(c, spec.in, spec.out), 0);
+		cr_assert_eq(config_add_mapping(c, "", spec.in, spec.out), 0);
 	}
 	return c;
 }
@@ -221,7 +221,7 @@ Test(overlapping_changes, at_a_start_what_drains_gives_way_to_the_configuration)
 	cr_assert(change(none, homes, 0));
 	cr_assert(change(homes, none, 100));
 	cr_assert_eq(mappings_next_retired(context.mappings, 0), 0, "the first of them all");
-	cr_assert_eq(config_add_mapping(wanted, spec.in, spec.out), 0);
+	cr_assert_eq(config_add_mapping(wanted, "", spec.in, spec.out), 0);
 	cr_expect_neq(plan_new_with(&context, wanted, 1, false, NULL, &options, &p, &err), 0);
 	config_free(active.config);
 	active.config = NULL;

@@ -22,7 +22,7 @@ static struct config *residential(void)
 
 	config_add_interface(c, "eth1", DEVICE_INSIDE);
 	config_add_interface(c, "eth0", DEVICE_OUTSIDE);
-	config_add_mapping(c, prefix("100.64.0.0/22"), prefix("203.0.113.0/28"));
+	config_add_mapping(c, "", prefix("100.64.0.0/22"), prefix("203.0.113.0/28"));
 	c->mappings[0].spare[c->mappings[0].n_spare++] = prefix("198.51.100.0/30");
 	return c;
 }

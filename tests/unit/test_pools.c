@@ -14,13 +14,13 @@ static struct prefix prefix(const char *text)
 	return p;
 }
 
-static enum pool_use not_used(struct prefix out, struct prefix in, void *arg)
+static enum pool_use not_used(struct prefix out, const char *tenant, struct prefix in, void *arg)
 {
 	return POOL_FREE;
 }
 
 /* One prefix that a retired mapping has. */
-static enum pool_use retired(struct prefix out, struct prefix in, void *arg)
+static enum pool_use retired(struct prefix out, const char *tenant, struct prefix in, void *arg)
 {
 	const struct prefix *p = arg;
 
@@ -38,7 +38,7 @@ static struct config *residential(void)
 
 	config_add_interface(c, "eth1", DEVICE_INSIDE);
 	config_add_interface(c, "eth0", DEVICE_OUTSIDE);
-	config_add_mapping(c, prefix("100.64.0.0/22"), prefix("203.0.113.0/28"));
+	config_add_mapping(c, "", prefix("100.64.0.0/22"), prefix("203.0.113.0/28"));
 	strcpy(c->mappings[0].name, "residential");
 	c->mappings[0].sessions_per_user = 77;
 	c->mappings[0].session_slots = 64;
@@ -147,8 +147,8 @@ Test(pools, a_mapping_that_is_drained_already_needs_no_further_address)
 	cr_assert_eq(drain(c, "203.0.113.5/32", "192.0.2.9/32", &err), 0, "%s", err.text);
 	cr_assert_eq(pool_drain(c, prefix("203.0.113.4/31"), NULL, 60, &none, &edit, &err), 0, "%s", err.text);
 	cr_expect_eq(edit.addresses, 1);
-	cr_expect_eq(config_mapping_of(c, prefix("100.64.1.64/32").base)->out.base, prefix("192.0.2.9/32").base,
-		     "203.0.113.5's subscribers stay where they are");
+	cr_expect_eq(config_mapping_of_tenant(c, "", prefix("100.64.1.64/32").base)->out.base,
+		     prefix("192.0.2.9/32").base, "203.0.113.5's subscribers stay where they are");
 	expect_valid(c);
 }
 
@@ -168,13 +168,15 @@ Test(pools, a_subscriber_with_an_exception_keeps_it)
 	struct error err = { "" };
 	struct pool_edit edit;
 
-	config_add_mapping(c, prefix("100.64.0.200/32"), prefix("192.0.2.200/32"));
-	config_add_mapping(c, prefix("100.64.0.208/29"), prefix("192.0.2.208/32"));
-	config_add_mapping(c, prefix("100.64.0.209/32"), prefix("192.0.2.209/32"));
+	config_add_mapping(c, "", prefix("100.64.0.200/32"), prefix("192.0.2.200/32"));
+	config_add_mapping(c, "", prefix("100.64.0.208/29"), prefix("192.0.2.208/32"));
+	config_add_mapping(c, "", prefix("100.64.0.209/32"), prefix("192.0.2.209/32"));
 	cr_assert_eq(pool_drain(c, prefix("203.0.113.3/32"), NULL, 60, &none, &edit, &err), 0, "%s", err.text);
 	cr_expect_eq(edit.subscribers, 64 - 1 - 8, "%u", (unsigned)edit.subscribers);
-	cr_expect_eq(config_mapping_of(c, prefix("100.64.0.200/32").base)->out.base, prefix("192.0.2.200/32").base);
-	cr_expect_eq(config_mapping_of(c, prefix("100.64.0.201/32").base)->out.base, prefix("198.51.100.0/32").base);
+	cr_expect_eq(config_mapping_of_tenant(c, "", prefix("100.64.0.200/32").base)->out.base,
+		     prefix("192.0.2.200/32").base);
+	cr_expect_eq(config_mapping_of_tenant(c, "", prefix("100.64.0.201/32").base)->out.base,
+		     prefix("198.51.100.0/32").base);
 	expect_valid(c);
 	cr_assert_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), 0, "%s", err.text);
 	cr_expect_eq(edit.subscribers, 64 - 1 - 8, "%u", (unsigned)edit.subscribers);
@@ -220,7 +222,7 @@ Test(pools, the_only_address_of_a_pool_is_replaced_rather_than_drained)
 	_cleanup_config_ struct config *c = residential();
 	struct error err = { "" };
 
-	config_add_mapping(c, prefix("100.65.0.0/26"), prefix("192.0.2.1/32"));
+	config_add_mapping(c, "", prefix("100.65.0.0/26"), prefix("192.0.2.1/32"));
 	cr_expect_eq(drain(c, "192.0.2.1/32", "192.0.2.2/32", &err), -EINVAL);
 	cr_expect_str_eq(err.text,
 			 "192.0.2.1 is all of the pool of mapping 100.65.0.0/26; `detnatctl mapping add IN OUT "
@@ -266,7 +268,7 @@ Test(pools, an_address_out_of_use_says_what_brings_it_back)
 	_cleanup_config_ struct config *c = residential();
 	struct error err = { "" };
 
-	config_add_mapping(c, prefix("100.64.0.64/26"), prefix("192.0.2.64/32"));
+	config_add_mapping(c, "", prefix("100.64.0.64/26"), prefix("192.0.2.64/32"));
 	cr_assert_eq(drain(c, "203.0.113.2/31", NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(drain(c, "203.0.113.2/32", NULL, &err), -EALREADY);
 	cr_expect_str_eq(err.text,
@@ -283,11 +285,11 @@ Test(pools, all_of_a_prefix_is_restored_and_nothing_beside_it)
 	struct error err = { "" };
 	struct pool_edit edit;
 
-	config_add_mapping(c, prefix("100.64.0.0/25"), prefix("192.0.2.64/32"));
+	config_add_mapping(c, "", prefix("100.64.0.0/25"), prefix("192.0.2.64/32"));
 	strcpy(c->mappings[1].name, "drain-by-hand");
-	config_add_mapping(c, prefix("100.64.1.64/26"), prefix("192.0.2.65/32"));
+	config_add_mapping(c, "", prefix("100.64.1.64/26"), prefix("192.0.2.65/32"));
 	strcpy(c->mappings[2].name, "acme");
-	config_add_mapping(c, prefix("100.64.1.128/26"), prefix("192.0.2.66/32"));
+	config_add_mapping(c, "", prefix("100.64.1.128/26"), prefix("192.0.2.66/32"));
 	strcpy(c->mappings[3].name, "drain-pipes");
 	cr_assert_eq(drain(c, "203.0.113.2/31", NULL, &err), 0, "%s", err.text);
 	cr_assert_eq(drain(c, "203.0.113.9/32", NULL, &err), 0, "%s", err.text);
@@ -302,7 +304,7 @@ Test(pools, all_of_a_prefix_is_restored_and_nothing_beside_it)
 static int move(struct config *c, const char *addr, const char *out, int64_t until, const char *name, uint32_t *ret,
 		struct error *err)
 {
-	struct user_move m = { .out = prefix(out), .drain = 30, .until = until, .name = name };
+	struct user_move m = { .tenant = "", .out = prefix(out), .drain = 30, .until = until, .name = name };
 
 	cr_assert_eq(addr_parse(addr, &m.addr), 0);
 	return user_move(c, &m, &none, ret, err);
@@ -360,8 +362,8 @@ Test(pools, moves_that_cannot_be_made_are_refused)
 		struct error err = { "" };
 		uint32_t out;
 
-		config_add_mapping(c, prefix("100.65.0.0/24"), PREFIX_NONE);
-		config_add_mapping(c, prefix("100.66.0.1/32"), prefix("192.0.2.66/32"));
+		config_add_mapping(c, "", prefix("100.65.0.0/24"), PREFIX_NONE);
+		config_add_mapping(c, "", prefix("100.66.0.1/32"), prefix("192.0.2.66/32"));
 		strcpy(c->mappings[2].name, "acme");
 		cr_expect_eq(move(c, rows[i].addr, rows[i].out, 0, NULL, &out, &err), rows[i].r, "row %zu", i);
 		cr_expect_str_eq(err.text, rows[i].message, "%s", err.text);
@@ -386,7 +388,7 @@ Test(pools, a_subscriber_that_stays_where_it_was_moved_keeps_the_address)
 	_cleanup_config_ struct config *c = residential();
 	struct prefix own = prefix("192.0.2.0/32");
 	const struct pool_users users = { retired, &own };
-	struct user_move m = { .addr = prefix("100.64.0.77/32").base, .out = prefix("192.0.2.0/29") };
+	struct user_move m = { .tenant = "", .addr = prefix("100.64.0.77/32").base, .out = prefix("192.0.2.0/29") };
 	struct error err = { "" };
 	uint32_t out;
 
@@ -415,7 +417,9 @@ Test(pools, the_replacement_of_a_mapping_that_ends_ends_with_it)
 Test(pools, mappings_whose_addresses_have_no_prefixes_behind_them)
 {
 	_cleanup_config_ struct config *c = residential();
-	struct user_move move = { .addr = prefix("100.64.0.33/32").base, .out = prefix("198.51.100.0/30") };
+	struct user_move move = { .tenant = "",
+				  .addr = prefix("100.64.0.33/32").base,
+				  .out = prefix("198.51.100.0/30") };
 	struct error err = { "" };
 	struct geometry of, g;
 	uint32_t out;

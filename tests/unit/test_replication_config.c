@@ -120,7 +120,7 @@ Test(replication_config, a_mapping_that_is_named_cannot_be_deleted)
 	_cleanup_config_ struct config *c = config_of(REPLICATION(NEEDED ",\"mappings\":[\"business\"]"));
 	struct error err = { "" };
 
-	cr_assert_eq(config_del_mapping(c, c->mappings[2].in, c->mappings[2].out), 0);
+	cr_assert_eq(config_del_mapping_of(c, "", c->mappings[2].in, c->mappings[2].out), 0);
 	cr_expect_eq(config_validate(c, NULL, &err), -EINVAL);
 	cr_expect_str_eq(err.text, "replication.mappings[0]: no mapping has the name business");
 }

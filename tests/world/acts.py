@@ -139,8 +139,7 @@ class Acts:
             world.doubt([ALL])
             prefixes = [ALL]
         if len(self.gateways) == 2:
-            if len({status for status, _, _ in results}) > 1:
-                world.sync(begin, what)  # what one has now, it may have had for a moment only
+            world.sync(begin, what)  # what is there now may be gone until both are alike
             self.make_alike()
         world.end_change(begin, what, prefixes)
         for status, out, err in results:

@@ -108,6 +108,7 @@ class Model:
         self.grants, self.past_grants = {}, collections.deque()  # by host and block
         self.granted = 0  # in all
         self.listed = 0  # when grants were last listed
+        self.unlisted = 0  # grants that the histories alone told of
         self.loose = []  # (begin, end, inside, outside): a change that was cut short may have been in force
         self.changes = []  # (begin, end, what): intervals in which anything may have changed
         self.version = 0
@@ -169,10 +170,15 @@ class Model:
         while self.past_ports and self.past_ports[0].end < now - 120 * SECOND:
             self.past_ports.popleft()
 
-    def take_grants(self, rows, asked, now):
-        """Blocks come and go by themselves: since the agents were last asked, at the earliest."""
+    def take_grants(self, rows, begun, asked, now):
+        """
+        Blocks come and go by themselves: since the agents were last asked, at the earliest. begun: those of which the histories say that
+        they were granted since then. One of these that is not listed has ended by now, or begins; it is there until the agents are asked again.
+        """
         begin, self.listed = self.listed, asked
-        seen = {(number(row["in_addr"]), (number(row["out_addr"]), row["port_lo"], row["port_hi"])) for row in rows}
+        seen, begun = ({(number(row["in_addr"]), (number(row["out_addr"]), row["port_lo"], row["port_hi"])) for row in them} for them in (rows, begun))
+        self.unlisted += len(begun - seen)
+        seen |= begun
         for key in [key for key in self.grants if key not in seen]:
             grant = self.grants.pop(key)
             grant.end = now

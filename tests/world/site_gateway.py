@@ -91,6 +91,7 @@ class Gateway:
         self.lacking, self.looked_at = set(), 0  # interfaces without their role, and when that was asked for
         self.fresh = 0  # descriptors of its first agent
         self.ids = {"map": set(), "prog": set()}
+        self.history_read = 0  # octets of the history that were looked at
         directory.mkdir()
         self.gw = netns.Namespace(f"dn{os.getpid()}g{number}")
         self.inside_ns = netns.Namespace(f"dn{os.getpid()}i{number}")
@@ -116,6 +117,25 @@ class Gateway:
         isolation.mount(b"tmpfs", self.agent.state, data=f"size={STATE_OCTETS},mode=750".encode())
         self.shimmed = {**self.clock.environment, "BOOT_ID": str(self.boot_id)}
         self.environment = {**os.environ, **self.shimmed}
+
+    def grants_begun(self):
+        """Blocks that were granted since this was last asked, by the history, which has them before they are used: as `grant list` has them."""
+        path, rows = self.agent.state / "history.jsonl", []
+        if not path.exists():
+            return rows
+        with open(path, "rb") as file:
+            # What was not written whole is taken off again.
+            self.history_read = min(self.history_read, path.stat().st_size)
+            file.seek(self.history_read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self.history_read += len(line)
+                with contextlib.suppress(ValueError):
+                    told = json.loads(line)
+                    if told["event"] == "grant" and not told["to"]:
+                        rows.append({"in_addr": told["in"], "out_addr": told["out"], "port_lo": told["port_lo"], "port_hi": told["port_hi"]})
+        return rows
 
     # ---- interfaces and routes
 

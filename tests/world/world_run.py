@@ -253,8 +253,9 @@ class World:
             if status:
                 return False
             self.samples.setdefault("grants", {})[gateway.number] = json.loads(out)
-        self.model.take_grants([row for rows in self.samples["grants"].values() for row in rows], now, time.time_ns())
-        self.counts["blocks granted"] = self.model.granted
+        begun = [row for gateway in asked for row in gateway.grants_begun()]
+        self.model.take_grants([row for rows in self.samples["grants"].values() for row in rows], begun, now, time.time_ns())
+        self.counts["blocks granted"], self.counts["of them seen in the history alone"] = self.model.granted, self.model.unlisted
         return True
 
     def all_ports(self, gateway, ports):

@@ -17,6 +17,8 @@
 . /lib/checks/libxdp.sh
 # shellcheck source=tests/vm/cards.sh
 . /lib/checks/cards.sh
+# shellcheck source=tests/vm/routing.sh
+. /lib/checks/routing.sh
 # shellcheck source=tests/vm/ppp.sh
 . /lib/checks/ppp.sh
 
@@ -316,6 +318,7 @@ veth_parts() {
 
 # These have networks, and guests, of their own.
 if has_part cards; then cards_part
+elif has_part routing; then routing_part
 elif has_part ppp; then ppp_part
 else veth_parts; fi
 

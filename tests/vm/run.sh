@@ -15,9 +15,9 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((900 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-# Which of the checks of guest.sh, with ppp in a guest of its own; the units under systemd; the cards of wires.sh;
+# Which of the checks of guest.sh, with routing and ppp in guests of their own; the units under systemd; the cards of wires.sh;
 # `make bench-nic` between two guests.
-VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp ppp systemd cards benchnic}
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp routing ppp systemd cards benchnic}
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
 VM_TENANT_B=${VM_TENANT_B:-10.1.0}       # of the part tenants, see tenants.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
@@ -59,13 +59,14 @@ fi
 # shellcheck source=deploy/debian-root.sh
 . deploy/debian-root.sh
 
-ppp=$PWD/build/ppp # pppd and pppoe where they are not installed
+unpacked=$PWD/build/routing # FRR and BIRD where they are not installed
+ppp=$PWD/build/ppp          # pppd and pppoe where they are not
 
 # install_program FILE [NAME]: with the libraries that it is linked to, where the loader looks for them.
 install_program() {
     install -D -m 755 "$1" "$root/usr/bin/${2:-$(basename "$1")}"
     { ldd "$1" 2>/dev/null | grep -oE '/[^ ]+' || true; } | while read -r library; do
-        [ -e "$root$library" ] || install -D -m 755 "$(realpath "$library")" "$root$library"
+        [ -e "$root${library#"$unpacked"}" ] || install -D -m 755 "$(realpath "$library")" "$root${library#"$unpacked"}"
     done
 }
 
@@ -103,6 +104,20 @@ install_libxdp() {
     sed -n 's/^#define LAYOUT_VERSION //p' include/detnat/tables.h >"$root/etc/layout"
 }
 
+# The routing daemons of Debian, and the files of docs/guide/ROUTING.md.
+install_routing() {
+    local program from
+    for program in usr/sbin/{bird,birdcl} usr/lib/frr/{zebra,bgpd} usr/bin/vtysh; do
+        from=/$program
+        [ -x "$from" ] || from=$unpacked/$program
+        LD_LIBRARY_PATH=$(echo "$unpacked"/usr/lib/*/frr) install_program "$from"
+    done
+    mkdir -p "$root/etc/routing"
+    cp -r deploy/routing/{vrf,routers} "$root/etc/routing"
+    echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
+    printf '%s\n' root:x:0: frrvty:x:100:root >"$root/etc/group"
+}
+
 install_ppp() {
     local program from
     for program in usr/sbin/{pppd,pppoe,pppoe-server}; do
@@ -129,9 +144,9 @@ make_root() { # [PARTS]
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,ppp,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,agent,common}.sh
     ! has_part libxdp || install_libxdp
-    echo "${1:-$(sed -E 's/\b(cards|benchnic|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
+    echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
     echo "$VM_TENANT_B" >"$root/etc/tenant_b"
@@ -272,7 +287,7 @@ boot() {
     local command=(qemu-system-x86_64) limit=$VM_TIMEOUT
     [ "${3:-}" != -cards ] || { command=("$here/wires.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
     [ "${3:-}" != -benchnic ] || { command=("$here/pair.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
-    [[ "${3:-}" != -ppp ]] || limit=$((2 * VM_TIMEOUT))
+    [[ "${3:-}" != -@(routing|ppp) ]] || limit=$((2 * VM_TIMEOUT))
     # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
     timeout --foreground -k 5 "$limit" "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
@@ -318,6 +333,11 @@ for series in $SERIES; do
     if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|tenants|libxdp' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
+    fi
+    if has_part routing; then
+        make_root routing
+        install_routing
+        boot "$series" "$VM_CACHE/kernel-$series" -routing
     fi
     if has_part cards || has_part benchnic || has_part ppp; then
         $here/kernels.sh "$series" "$VM_CACHE/kernel-cards-$series" amd64 cards || status=$?

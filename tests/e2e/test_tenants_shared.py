@@ -4,6 +4,9 @@
 The kernel may have no VRFs: a tenant whose VRF is not there is waited for, and its mappings are in the tables all the same.
 """
 
+import json
+import time
+
 import pytest
 from scapy.layers.inet import UDP
 
@@ -264,3 +267,38 @@ def test_metrics_and_refusals_name_the_tenant(lab):
     assert f"`detnatctl session list {ADDR} --tenant ispA`" in lab.agent.log_text()
     top = lab.agent.ctl("top", "--by", "quota")
     assert [(u["in_addr"], u["tenant"]) for u in top] == [(ADDR, "ispA")]
+
+
+DETAIL = """{when}
+\tUser-Name = "{user}"
+\tAcct-Status-Type = Start
+\tAcct-Session-Id = "0001"
+\tNAS-IP-Address = 192.0.2.9
+\tFramed-IP-Address = {addr}
+\tTimestamp = {seconds}
+
+"""
+
+
+def test_customers_of_both(both, tmp_path):
+    """Leases of two servers that give the same addresses and number their sessions alike; evidence has those of one."""
+    seconds = int(time.time()) - 3600
+    leases = tmp_path / "leases"
+    leases.mkdir()
+    for tenant, user in (("ispA", "alice"), ("ispB", "bob")):
+        detail = tmp_path / f"{tenant}.detail"
+        detail.write_text(DETAIL.format(when=time.ctime(seconds), user=user, addr=ADDR, seconds=seconds))
+        words = ("leases", "import", "freeradius-detail", str(detail), "--leases", str(leases), "--tenant", tenant)
+        assert both.agent.ctl(*words)["added"] == 1
+        assert both.agent.ctl(*words)["known"] == 1
+    for mapping, user in ((MAPPING_A, "alice"), (MAPPING_B, "bob")):
+        answer = both.agent.ctl("who", endpoint(mapping), "--leases", leases, "--margin", "0")
+        assert (answer["tenant"], answer["customer"]["id"], answer["customer"]["tenant"]) == (
+            mapping["tenant"], user, mapping["tenant"])
+    both.agent.text("evidence", "case-1", endpoint(MAPPING_B), "--at", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "--leases", leases, "--directory", tmp_path, "--state-dir", both.agent.state)
+    case = tmp_path / "case-1"
+    assert f"Inside address: {ADDR} of ispB\n" in (case / "README.txt").read_text()
+    assert json.loads((case / "answer.json").read_text())["tenant"] == "ispB"
+    lines = (case / "leases.jsonl").read_text()
+    assert "bob" in lines and "alice" not in lines

@@ -32,7 +32,7 @@ const struct config_interface *doctor_interface(const struct doctor *d, const ch
 	return i && i->roles & roles ? i : NULL;
 }
 
-static const struct link *find_name(const struct doctor *d, const char *name)
+const struct link *doctor_find_link(const struct doctor *d, const char *name)
 {
 	for (size_t i = 0; i < d->links.count; i++)
 		if (!strcmp(d->links.link[i].name, name))
@@ -58,7 +58,7 @@ size_t doctor_vrfs(const struct doctor *d, uint8_t roles, uint32_t *ret, size_t 
 
 bool doctor_leads(const struct doctor *d, const char *name, uint8_t roles)
 {
-	const struct link *vrf = find_name(d, name);
+	const struct link *vrf = doctor_find_link(d, name);
 
 	if (!vrf || strcmp(vrf->kind, "vrf"))
 		return doctor_interface(d, name, roles) != NULL;

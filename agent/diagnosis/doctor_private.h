@@ -34,6 +34,9 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *format, .
 /* The link of an interface of the configuration; NULL: there is none. */
 const struct link *doctor_link(const struct doctor *d, const struct config_interface *i);
 
+/* The link with that name; NULL: there is none. */
+const struct link *doctor_find_link(const struct doctor *d, const char *name);
+
 /* The interface of the configuration with that name and any of the roles; NULL: there is none. */
 const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles);
 

@@ -43,9 +43,32 @@ static long long rp_filter(const struct doctor *d, const char *name)
 	return all > own ? all : own;
 }
 
+/*
+ * What the kernel forwards to a tenant's subscribers enters the tenant's VRF, as if its sender were there. Returns the
+ * number of findings.
+ */
+static unsigned vrfs_strict(struct doctor *d)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < d->config->n_tenants; i++) {
+		const struct config_tenant *t = &d->config->tenants[i];
+
+		if (!*t->vrf || rp_filter(d, t->vrf) != 1)
+			continue;
+		found++;
+		doctor_say(d, DOCTOR_WARNING,
+			   "%s: rp_filter is 1 (strict) on the VRF of tenant %s; what the kernel forwards to its "
+			   "subscribers enters there and is dropped, as the routes to its senders lead out of the "
+			   "VRF: sysctl -w net.ipv4.conf.%s.rp_filter=2, and that of all at most 2",
+			   t->vrf, t->name, t->vrf);
+	}
+	return found;
+}
+
 void doctor_rp_filter(struct doctor *d)
 {
-	unsigned outside = 0, found = 0;
+	unsigned outside = 0, found = vrfs_strict(d);
 
 	for (size_t i = 0; i < d->config->n_interfaces; i++)
 		outside += !!(d->config->interfaces[i].roles & DEVICE_OUTSIDE);
@@ -91,13 +114,18 @@ static int way_by(struct prefix p, uint32_t vrf, struct kernel_way *ret)
 	return r;
 }
 
-/* Where packets from outside are routed: one of the VRFs of outside interfaces, or main, has to know the way. */
-static int way_of(const struct doctor *d, struct prefix p, struct kernel_way *ret)
+/*
+ * Where packets to subscribers are routed: by the VRF of their tenant; else one of the VRFs of outside interfaces, or
+ * main, has to know the way.
+ */
+static int way_of(const struct doctor *d, struct prefix p, const struct link *tenants, struct kernel_way *ret)
 {
 	uint32_t vrf[MOST_VRFS];
 	size_t n = doctor_vrfs(d, DEVICE_OUTSIDE, vrf, ARRAY_SIZE(vrf));
 	int r = -ENOENT;
 
+	if (tenants)
+		return way_by(p, tenants->ifindex, ret);
 	for (size_t i = 0; i < n; i++) {
 		r = way_by(p, vrf[i], ret);
 		if (!r && !ret->error)
@@ -110,12 +138,23 @@ static int way_of(const struct doctor *d, struct prefix p, struct kernel_way *re
 #define MOST_TOLD 3U
 
 /* Whether the inside addresses of a mapping are routed to the inside; if not, reports it, up to the limit. */
-static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
+static bool routed_inside(struct doctor *d, const struct config_mapping *m, bool silent)
 {
+	const struct config_tenant *t = *m->tenant ? config_find_tenant(d->config, m->tenant) : NULL;
+	const struct link *vrf = t && *t->vrf ? doctor_find_link(d, t->vrf) : NULL;
+	struct prefix in = m->in;
 	struct kernel_way way;
 	char text[ADDR_TEXT];
 
-	if (way_of(d, in, &way) || way.local)
+	if (t && *t->vrf && !vrf) {
+		if (!silent)
+			doctor_say(d, DOCTOR_WARNING,
+				   "the VRF %s of tenant %s does not exist, so nothing is sent to its subscribers: "
+				   "ip link add %s type vrf table NUMBER",
+				   t->vrf, t->name, t->vrf);
+		return false;
+	}
+	if (way_of(d, in, vrf, &way) || way.local)
 		return true;
 	if (!way.error && way.ifindex && doctor_leads(d, way.name, DEVICE_INSIDE))
 		return true;
@@ -152,7 +191,7 @@ void doctor_inside_routes(struct doctor *d)
 	size_t found = 0;
 
 	for (size_t i = 0; i < d->config->n_mappings; i++)
-		found += !routed_inside(d, d->config->mappings[i].in, found >= MOST_TOLD);
+		found += !routed_inside(d, &d->config->mappings[i], found >= MOST_TOLD);
 	if (found > MOST_TOLD)
 		doctor_say(d, DOCTOR_WARNING, "the same applies to %zu more mappings", found - MOST_TOLD);
 	if (!found)

@@ -179,15 +179,19 @@ static bool is_copied(const struct explanation *e, uint32_t addr)
 }
 
 /*
- * Reads the way of packets from outside to the subscriber: the first that a route leads to from where an outside
- * interface is, a VRF or none.
+ * Reads the way of packets from outside to the subscriber: by the VRF of its tenant; else the first that a route leads
+ * to from where an outside interface is, a VRF or none.
  */
 static int read_way_in(struct explanation *e)
 {
 	const struct device *device = e->context->datapath->device;
-	uint32_t asked = MAX_IFINDEX;
+	uint32_t way = e->tenant ? e->context->datapath->way[e->tenant] : WAY_MAIN, asked = MAX_IFINDEX;
 	int r = 0;
 
+	if (way == WAY_NONE)
+		e->way_in = (struct kernel_way){ .addr = e->in_addr, .error = -ENODEV };
+	if (way != WAY_MAIN)
+		return way == WAY_NONE ? 0 : kernel_way_read(e->in_addr, way, &e->way_in);
 	for (uint32_t i = 1; !r && i < MAX_IFINDEX; i++) {
 		if (!(device[i].roles & DEVICE_OUTSIDE) || device[i].flags & DEVICE_VRF || device[i].vrf == asked)
 			continue;

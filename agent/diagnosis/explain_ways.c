@@ -141,6 +141,13 @@ static void add_way(const struct explanation *e, cJSON *list, const struct kerne
 
 	addr_format(way->addr, addr);
 	addr_format(way->next_hop, next_hop);
+	if (way->error == -ENODEV) {
+		explain_add(
+			list, true, "route", "make the VRF, and put the inside interfaces into it",
+			"the VRF of the tenant does not exist, or has none of its interfaces: nothing is sent to %s",
+			addr);
+		return;
+	}
 	if (way->error) {
 		explain_add(list, true, in ? "route" : "drop_unreachable",
 			    "add a route, or remove the one that refuses it", "the kernel has no route to %s: %s", addr,

@@ -18,7 +18,11 @@ enum way_neighbour {
 
 struct kernel_way {
 	uint32_t addr;
-	int error; /* -errno of the route: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL (blackhole); 0: there is one */
+	/*
+	 * -errno of the route: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL (blackhole), -ENODEV (no VRF); 0: there is
+	 * one
+	 */
+	int error;
 	bool local;	  /* the gateway's own address */
 	bool up;	  /* the interface */
 	uint32_t ifindex; /* 0: none */

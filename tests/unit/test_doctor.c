@@ -162,3 +162,36 @@ Test(doctor, each_finding_names_what_to_mend)
 		doctor_tree_clear();
 	}
 }
+
+/* What the kernel forwards to their subscribers enters the VRF, as if its senders were there. */
+Test(doctor, a_strict_filter_on_the_vrf_of_a_tenant_is_named)
+{
+	static const char json[] =
+		"{\"tenants\": [{\"name\": \"ispA\", \"vrf\": \"blue\", \"interfaces\": {\"inside\": "
+		"[\"in0\"], \"outside\": [\"out0\"]}}, {\"name\": \"ispB\", \"interfaces\": {\"inside\": "
+		"[\"in1\"], \"outside\": [\"out0\"]}}]}";
+	static const struct {
+		const char *all, *blue;
+		enum doctor_level level;
+	} filters[] = {
+		{ "0\n", "1\n", DOCTOR_WARNING },
+		{ "1\n", "0\n", DOCTOR_WARNING },
+		{ "1\n", "2\n", DOCTOR_OK },
+		{ "0\n", "0\n", DOCTOR_OK },
+	};
+	_cleanup_config_ struct config *c = NULL;
+	struct error err;
+
+	cr_assert_eq(config_parse(json, strlen(json), "test", &c, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		struct doctor d = { .config = c, .root = doctor_root, .report = doctor_collect, .check = "rp_filter" };
+
+		doctor_tree_clear();
+		doctor_put("/proc/sys/net/ipv4/conf/all/rp_filter", filters[i].all);
+		doctor_put("/proc/sys/net/ipv4/conf/blue/rp_filter", filters[i].blue);
+		doctor_rp_filter(&d);
+		cr_expect_eq(doctor_worst(&d), filters[i].level, "%zu: %s", i, doctor_said);
+		cr_expect_eq(!!strstr(doctor_said, "on the VRF of tenant ispA"), filters[i].level == DOCTOR_WARNING,
+			     "%zu: %s", i, doctor_said);
+	}
+}

@@ -19,7 +19,6 @@ SERIES=${SERIES:-6.1 6.12}
 # `make bench-nic` between two guests.
 VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp routing ppp systemd cards benchnic}
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
-VM_TENANT_B=${VM_TENANT_B:-10.1.0}       # of the part tenants, see tenants.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 
 # KVM where the processor has what it needs; VM_ACCEL chooses. There is a /dev/kvm on machines without it, too, where the
@@ -113,7 +112,7 @@ install_routing() {
         LD_LIBRARY_PATH=$(echo "$unpacked"/usr/lib/*/frr) install_program "$from"
     done
     mkdir -p "$root/etc/routing"
-    cp -r deploy/routing/{vrf,routers} "$root/etc/routing"
+    cp -r deploy/routing/{vrf,tenants,routers} "$root/etc/routing"
     echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
     printf '%s\n' root:x:0: frrvty:x:100:root >"$root/etc/group"
 }
@@ -149,7 +148,6 @@ make_root() { # [PARTS]
     echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
-    echo "$VM_TENANT_B" >"$root/etc/tenant_b"
 }
 
 # The machine's own Python with its library, and `make bench-nic` as it is in the source.

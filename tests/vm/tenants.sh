@@ -5,31 +5,25 @@
 #	sub: 10.0.0.2, .3, .4 --- in0, VRF blue, ispA: 1.1.1.0/30 --- gw: out0 --- net: 198.51.100.7
 #	sub2: the same        --- in1, VRF red, ispB:  1.1.2.0/30 ---
 #
-# With VM_TENANT_B=10.1.0 ispB has 10.1.0.2, .3, .4 of 10.1.0.0/18, and the main table has the way back to both.
-#
 # Routes lead from both VRFs to the outside, which is in the main table, as docs/guide/ROUTING.md says. Nothing but the datapath
 # knows which tenant an answer is for: the main table has no route to inside addresses.
 # shellcheck source=tests/vm/links.sh
 . /lib/checks/links.sh
 
-B=$(cat /etc/tenant_b) # the first three octets of ispB's inside addresses
-
-if_shared() { [ "$B" != 10.0.0 ] || "$@"; }
 in_sub2() { nsenter --net=/run/netns/sub2 "$@"; }
 
 make_tenants() {
     ip netns add sub2
     ip -n sub2 link set lo up
     ip link add sub1 netns sub2 type veth peer name in1 netns gw
-    ethernet sub2 sub1 "$B.2/18" "$B.3/18" "$B.4/18"
-    ip -n sub2 route add default via "$B.1"
+    ethernet sub2 sub1 10.0.0.2/18 10.0.0.3/18 10.0.0.4/18
+    ip -n sub2 route add default via 10.0.0.1
     into_vrf blue 10 in0 || return 1
     make_red
-    ip -n gw addr add "$B.1/18" dev in1
+    ip -n gw addr add 10.0.0.1/18 dev in1
     nsenter --net=/run/netns/gw ethtool -K in1 tx off gro on >&2
     leak_out 10
     leak_out 20
-    way_back in0
     ip -n net route replace 1.1.1.0/30 via 198.51.100.1
     ip -n net route replace 1.1.2.0/30 via 198.51.100.1
 }
@@ -37,12 +31,6 @@ make_tenants() {
 make_red() {
     into_vrf red 20 in1
     ip -n gw link set in1 up
-}
-
-way_back() { # DEVICE of ispA
-    [ "$B" != 10.0.0 ] || return 0
-    ip -n gw route replace 10.0.0.0/18 dev "$1"
-    ip -n gw route replace "$B.0/18" dev in1
 }
 
 leak_out() { ip -n gw route replace 198.51.100.0/24 dev out0 table "$1"; }
@@ -66,11 +54,11 @@ configure_tenants() { # FORWARDING MODE
   ],
   "mappings": [
     { "tenant": "ispA", "in": "10.0.0.0/18", "out": "1.1.1.0/30" },
-    { "tenant": "ispB", "in": "$B.0/18", "out": "1.1.2.0/30" }
+    { "tenant": "ispB", "in": "10.0.0.0/18", "out": "1.1.2.0/30" }
   ],
   "portmaps": [
     { "proto": "udp", "in": "10.0.0.3:3074", "out": "1.1.1.0:80" },
-    { "proto": "udp", "in": "$B.3:3074", "out": "1.1.2.0:81" }
+    { "proto": "udp", "in": "10.0.0.3:3074", "out": "1.1.2.0:81" }
   ],
   "forwarding": "$1", "xdp_mode": "$2", "stages": $stages, "sessions_per_user": 1000, "sweep_interval": 1,
   "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
@@ -82,7 +70,7 @@ CONFIGURATION
 both_at_once() {
     in_sub peer tcp 10.0.0.2:40001 $REFLECTOR 60000 >/tmp/a &
     other=$!
-    expect 1.1.2.0:1065 in_sub2 peer tcp "$B.2:40001" $REFLECTOR 60000
+    expect 1.1.2.0:1065 in_sub2 peer tcp 10.0.0.2:40001 $REFLECTOR 60000
     r=$?
     wait $other || return 1
     cat /tmp/a
@@ -107,34 +95,34 @@ is_ambiguous() { # COMMAND…
     cat /tmp/ambiguous
     [ $status = 2 ] && grep -q "is an address of ispA and of ispB: --tenant NAME says which" /tmp/ambiguous
 }
-belongs() { ctl who "$1" | grep -x "Inside address: *$3.2 of $2"; }
+belongs() { ctl who "$1" | grep -x "Inside address: *10.0.0.2 of $2"; }
 
 check_both() {
     check "TCP of ispA" expect 1.1.1.0:1064 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
-    check "TCP of ispB, from the same endpoint" expect 1.1.2.0:1064 in_sub2 peer tcp "$B.2:40000" $REFLECTOR 1000
+    check "TCP of ispB, from the same endpoint" expect 1.1.2.0:1064 in_sub2 peer tcp 10.0.0.2:40000 $REFLECTOR 1000
     [ "$failed" = 0 ] || return 1 # nothing else could work
     check "TCP of 60000 octets of both at once" both_at_once
     check "UDP of ispA" expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500
-    check "UDP of ispB" expect 1.1.2.0:1066 in_sub2 peer udp "$B.2:40002" $REFLECTOR 500
+    check "UDP of ispB" expect 1.1.2.0:1066 in_sub2 peer udp 10.0.0.2:40002 $REFLECTOR 500
     check "UDP in fragments of ispA" expect 1.1.1.0:1067 in_sub peer udp 10.0.0.2:40003 $REFLECTOR 6000
-    check "UDP in fragments of ispB" expect 1.1.2.0:1067 in_sub2 peer udp "$B.2:40003" $REFLECTOR 6000
+    check "UDP in fragments of ispB" expect 1.1.2.0:1067 in_sub2 peer udp 10.0.0.2:40003 $REFLECTOR 6000
     check "echo of ispA" in_sub peer icmp 10.0.0.2:40005 $REFLECTOR
-    check "echo of ispB" in_sub2 peer icmp "$B.2:40005" $REFLECTOR
+    check "echo of ispB" in_sub2 peer icmp 10.0.0.2:40005 $REFLECTOR
     check "echo's identifier is ispA's" wait_for seen "icmp 1.1.1.0:1054"
     check "echo's identifier is ispB's" wait_for seen "icmp 1.1.2.0:1054"
     check "portmap of ispA" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
-    check "portmap of ispB" expect 1.1.2.0:81 in_sub2 peer udp "$B.3:3074" $REFLECTOR 100
+    check "portmap of ispB" expect 1.1.2.0:81 in_sub2 peer udp 10.0.0.3:3074 $REFLECTOR 100
     # Hairpins need their neighbours known, as the last datagram of who was answered first is not sent again.
     check "UDP of who will be in hairpins, ispA" expect 1.1.1.0:1091 in_sub peer udp 10.0.0.4:41002 $REFLECTOR 500
-    check "UDP of who will be in hairpins, ispB" expect 1.1.2.0:1091 in_sub2 peer udp "$B.4:41002" $REFLECTOR 500
-    check "hairpin from tenant to tenant" hairpin_of 10.0.0.2:5000 1.1.1.0:1059 "$B.3:6000" 1.1.2.0:1069
-    check "hairpin between the same inside endpoints" hairpin_of 10.0.0.4:5001 1.1.1.0:1090 "$B.4:5001" 1.1.2.0:1090
+    check "UDP of who will be in hairpins, ispB" expect 1.1.2.0:1091 in_sub2 peer udp 10.0.0.4:41002 $REFLECTOR 500
+    check "hairpin from tenant to tenant" hairpin_of 10.0.0.2:5000 1.1.1.0:1059 10.0.0.3:6000 1.1.2.0:1069
+    check "hairpin between the same inside endpoints" hairpin_of 10.0.0.4:5001 1.1.1.0:1090 10.0.0.4:5001 1.1.2.0:1090
     check "as many sessions of each" expect "$(sessions_of ispA)" sessions_of ispB
-    check "an address of both is refused with status 2" if_shared is_ambiguous forward 10.0.0.2
-    check "with the tenant it is not" expect "1.1.2.0:<1054-1068>" ctl forward "$B.2" --tenant ispB
-    check "who asks after ispA" belongs 1.1.1.0:1064 ispA 10.0.0
-    check "who asks after ispB" belongs 1.1.2.0:1064 ispB "$B"
-    check "reverse" expect "$B.2 of ispB" ctl reverse 1.1.2.0:1064
+    check "an address of both is refused with status 2" is_ambiguous forward 10.0.0.2
+    check "with the tenant it is not" expect "1.1.2.0:<1054-1068>" ctl forward 10.0.0.2 --tenant ispB
+    check "who asks after ispA" belongs 1.1.1.0:1064 ispA
+    check "who asks after ispB" belongs 1.1.2.0:1064 ispB
+    check "reverse" expect "10.0.0.2 of ispB" ctl reverse 1.1.2.0:1064
     check "sessions of ispB alone are flushed" flushed_alone
     check "nothing but the first datagrams of hairpins was dropped" no_other_drops
     check "the outside saw no inside address" sh -c "! grep ' 10\.' $LOG"
@@ -147,7 +135,7 @@ xdp_forwards_both() {
     before=$(forwarded)
     for _ in 1 2 3; do
         expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500 || return 1
-        expect 1.1.2.0:1066 in_sub2 peer udp "$B.2:40002" $REFLECTOR 500 || return 1
+        expect 1.1.2.0:1066 in_sub2 peer udp 10.0.0.2:40002 $REFLECTOR 500 || return 1
     done
     expect "$before" forwarded
 }
@@ -155,9 +143,9 @@ forwarded() { in_gw sed -nE 's/^Ip: ([0-9]+ ){5}([0-9]+) .*/\2/p' /proc/net/snmp
 
 flushed_alone() {
     before=$(sessions_of ispA)
-    ctl session flush "$B.2" --tenant ispB || return 1
+    ctl session flush 10.0.0.2 --tenant ispB || return 1
     expect "$before" sessions_of ispA && expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500 &&
-        expect 1.1.2.0:1066 in_sub2 peer udp "$B.2:40002" $REFLECTOR 500
+        expect 1.1.2.0:1066 in_sub2 peer udp 10.0.0.2:40002 $REFLECTOR 500
 }
 
 # ---- a tenant's VRF goes under traffic, and comes back ----
@@ -167,7 +155,7 @@ sends_on() { [ "$(sent "$1")" -gt "$2" ]; }
 lines_of() { grep -c "^udp $1:" "$LOG"; }
 more_lines() { [ "$(lines_of "$1")" -gt "$2" ]; }
 is_absent() { ctl -j interface list | tr -d ' \n\t' | grep -o '"name":"in1"[^}]*' | grep -qE '"xdp":"absent"|"problem":"'; }
-red_works() { expect 1.1.2.0:1061 in_sub2 peer udp "$B.2:41002" $REFLECTOR 500; }
+red_works() { expect 1.1.2.0:1061 in_sub2 peer udp 10.0.0.2:41002 $REFLECTOR 500; }
 nothing_of_red() { # LINES of 1.1.2.0 before
     [ "$(lines_of 1.1.2.0)" = "$1" ] && ! grep ' 10\.' "$LOG"
 }
@@ -178,7 +166,7 @@ drops_rise() { [ "$(all_drops)" -gt "$1" ]; }
 red_goes_and_comes_back() {
     nsenter --net=/run/netns/sub peer flood 10.0.0.4:7000 $REFLECTOR /tmp/sent-a &
     a=$!
-    nsenter --net=/run/netns/sub2 peer flood "$B.4:7000" $REFLECTOR /tmp/sent-b &
+    nsenter --net=/run/netns/sub2 peer flood 10.0.0.4:7000 $REFLECTOR /tmp/sent-b &
     b=$!
     r=0
     wait_for more_lines 1.1.1.0 "$(lines_of 1.1.1.0)" && wait_for more_lines 1.1.2.0 "$(lines_of 1.1.2.0)" || r=1
@@ -192,7 +180,6 @@ red_goes_and_comes_back() {
     counters | grep drop_ | grep -v ':0$'
     make_red
     leak_out 20
-    way_back in0
     wait_for more_lines 1.1.2.0 "$gone" || { echo "ispB does not come back" && ctl interface list && r=1; }
     kill $a $b
     wait $a $b

@@ -24,3 +24,13 @@ def test_nothing_is_sent_to_subscribers_whose_vrf_does_not_exist(lab, way):
             lab.outside.send(lab.from_outside(out, UDP(sport=9000, dport=port) / b"stranger"))
     lab.inside.drain()
 
+
+def test_explain_and_the_doctor_name_the_vrf_that_is_missing(lab):
+    lab.start(**CONFIG)
+    lab.agent.ctl("portmap", "list")
+    explained = lab.agent.ctl("explain", HOST, "--tenant", "ispB")
+    assert [f["text"] for f in explained["findings"] if f["reason"] == "route"] == [
+        f"the VRF of the tenant does not exist, or has none of its interfaces: nothing is sent to {HOST}"]
+    found = [line for line in lab.agent.once("--doctor").out.splitlines() if "inside routes" in line]
+    assert ["the VRF blue of tenant ispA does not exist" in line for line in found] == [True, False]
+    assert ["the VRF red of tenant ispB does not exist" in line for line in found] == [False, True]

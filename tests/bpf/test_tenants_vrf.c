@@ -5,11 +5,18 @@
  * main table has no route to the subscribers.
  */
 #include <errno.h>
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
 #include "links/interfaces.h"
@@ -27,7 +34,9 @@ static void set_up_vrf(void)
 	settings.vrf = 1;
 	set_up_shared();
 	stay_on_one_core();
-	cr_assert_eq(system("ip link add tvrf type veth peer name pvrf; ip link set tvrf up; ip link set pvrf up;"
+	cr_assert_eq(system("ip link add tvrf type veth peer name pvrf; ip link set tvrf address 02:00:00:00:00:08;"
+			    "for i in all tin tout tvrf; do echo 0 > /proc/sys/net/ipv4/conf/$i/rp_filter; done;"
+			    "ip link set tvrf up; ip link set pvrf up;"
 			    "ip route add 10.0.0.0/24 dev tin table 50;"
 			    "ip route add default via 198.51.100.7 dev tout table 50;"
 			    "ip rule add iif tvrf lookup 50; ip rule add iif tin lookup 50;"
@@ -180,6 +189,75 @@ Test(tenants_vrf, nothing_enters_a_vrf_without_a_record)
 	cr_expect_eq(run_frame(XDP_OUTSIDE, frame, size, out, &out_size), DROP_XDP);
 	cr_expect_eq(run_frame(INGRESS_OUTSIDE, frame, size, out, &out_size), DROP_TC);
 	cr_expect_eq(counted(REASON_redirect_errors), 2);
+}
+
+static int open_on(const char *interface)
+{
+	const struct sockaddr_ll at = { .sll_family = AF_PACKET,
+					.sll_protocol = htons(ETH_P_IP),
+					.sll_ifindex = (int)if_nametoindex(interface) };
+	const struct timeval patience = { .tv_sec = 20 };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_IP));
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void attach_outside(bool into_vrf)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)outside_ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 2, .priority = 215, .prog_fd = datapath.tc_into_vrf);
+
+	cr_assert_eq(bpf_xdp_attach((int)outside_ifindex, datapath.xdp_outside, XDP_FLAGS_DRV_MODE, NULL), 0);
+	if (!into_vrf)
+		return;
+	cr_assert_eq(bpf_tc_hook_create(&hook), 0);
+	cr_assert_eq(bpf_tc_attach(&hook, &opts), 0);
+}
+
+/* Through the kernel: from the outside interface's peer to that of the inside interface. */
+Test(tenants_vrf, the_kernel_routes_what_enters_the_vrf_by_its_table)
+{
+	const struct frame in = FROM(POOL, OUT_PORT(5000, 2)), wanted = TO_SUBSCRIBER(63, GATEWAY_IN, HOST);
+	uint8_t frame[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t size = frame_build(&in, frame), want_size = frame_build(&wanted, want);
+	_cleanup_close_ int from = open_on("pout"), to = open_on("pin");
+
+	open_one();
+	settings.redirect = 0;
+	reload_settings();
+	attach_outside(true);
+	cr_assert_eq(send(from, frame, size, 0), (ssize_t)size);
+	cr_expect(frame_equal("through the kernel", out, (size_t)recv(to, out, sizeof(out), 0), want, want_size),
+		  "another packet");
+}
+
+/* Nor are they routed by the main table, as those of the second tenant are, which has no VRF. */
+Test(tenants_vrf, without_the_program_for_vrfs_the_kernel_drops_them)
+{
+	struct frame first = FROM(POOL, OUT_PORT(5000, 2)), last = FROM(POOL_B, OUT_PORT(5000, 2)),
+		     wanted = TO_SUBSCRIBER(63, GATEWAY_IN, HOST);
+	uint8_t frame[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	_cleanup_close_ int from = open_on("pout"), to = open_on("pin");
+	size_t size, want_size;
+
+	open_one();
+	be(SECOND);
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	cr_assert_eq(system("ip route add 10.0.0.0/24 dev tin"), 0);
+	settings.redirect = 0;
+	reload_settings();
+	attach_outside(false);
+	size = frame_build(&first, frame);
+	cr_assert_eq(send(from, frame, size, 0), (ssize_t)size);
+	last.payload = wanted.payload = 40;
+	size = frame_build(&last, frame);
+	cr_assert_eq(send(from, frame, size, 0), (ssize_t)size);
+	want_size = frame_build(&wanted, want);
+	cr_expect(frame_equal("the second tenant's", out, (size_t)recv(to, out, sizeof(out), 0), want, want_size),
+		  "another packet");
 }
 
 /* tc at the egress of the inside interface: what the kernel has routed there from the outside interface. */

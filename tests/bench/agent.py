@@ -350,8 +350,8 @@ def copies(gateway, report):
         report.row("copies of 16.5 M sessions", name, float(value), unit, goals.get(name))
 
 
-ROWS = {f.__name__: f for f in (idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, most_mappings, copies,
-                                   grants, zipf)}
+ROWS = {f.__name__: f for f in (
+    idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, most_mappings, copies, grants, zipf)}
 
 
 def main():

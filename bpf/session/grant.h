@@ -78,6 +78,20 @@ SUBPROGRAM __u32 grants_of(const struct mapping *m, __u32 in_addr)
 	return n;
 }
 
+/* In subscriber.growth_asked: the grants that the subscriber had when the agent was last asked for one more. */
+#define GROWTH_ASKED_GRANTS 0x1fU
+
+/*
+ * Number of the grant, below n, that a search for a port begins with: the one that was made last, as those before it
+ * were full then. A walk through all of those would cost a lookup a port, and what searches may cost is limited.
+ */
+static __always_inline __u32 grant_search_first(const struct subscriber *s, __u32 n)
+{
+	__u32 last = LOAD(s->growth_asked) & GROWTH_ASKED_GRANTS;
+
+	return last < n ? last : 0;
+}
+
 /* Returns 1 if no block of a subscriber's outside address is left. */
 static __always_inline int grants_none_left(const struct mapping *m, __u32 in_addr)
 {

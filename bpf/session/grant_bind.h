@@ -173,10 +173,12 @@ static long grant_bind_step(__u32 i, struct grant_bind_walk *w)
 static __always_inline __u32 grant_bind_search(const struct mapping *m, struct subscriber *s, const struct packet *p)
 {
 	struct grant_bind_walk w = { .m = m, .s = s, .p = p, .ports = LOAD(m->growth.block) };
-	__u32 n = LOAD(m->growth.max_blocks), walked = 0;
+	__u32 n = LOAD(m->growth.max_blocks), last = grant_search_first(s, n), walked = 0;
 
 #pragma clang loop unroll(disable)
-	for (__u32 k = 0; k < GROWTH_MAX_BLOCKS && !w.port; k++) {
+	for (__u32 i = 0; i <= GROWTH_MAX_BLOCKS && !w.port; i++) {
+		__u32 k = i ? i - 1 : last;
+
 		if (k >= n || !w.ports)
 			break;
 		w.port_lo = (__u32)grant_port_lo(m, p->src, k);

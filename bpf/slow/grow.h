@@ -9,11 +9,10 @@
 
 /*
  * subscriber.growth_asked: the jiffy before which the agent is not asked again, rounded up | GROWTH_ASKED_AGAIN | the
- * grants that the subscriber had then. 0: not asked yet.
+ * grants that the subscriber had then, GROWTH_ASKED_GRANTS. 0: not asked yet.
  */
-#define GROWTH_ASKED_GRANTS 0x1fU
-#define GROWTH_ASKED_AGAIN  0x20U
-#define GROWTH_ASKED_FLAGS  0x3fU
+#define GROWTH_ASKED_AGAIN 0x20U
+#define GROWTH_ASKED_FLAGS 0x3fU
 _Static_assert(GROWTH_MAX_BLOCKS <= GROWTH_ASKED_GRANTS + 1, "all but the last number leave room for one more");
 
 /* So long after a request that was in vain, the next one is a first one. */

@@ -33,10 +33,12 @@ static long grant_walk_port(__u32 i, struct grant_walk *w)
 static __noinline __u32 grant_port(const struct flow *f, struct subscriber *s, __u32 of)
 {
 	struct grant_walk w = { .f = f, .s = s, .ports = LOAD(f->m->growth.block), .of = of };
-	__u32 n = LOAD(f->m->growth.max_blocks), walked = 0;
+	__u32 n = LOAD(f->m->growth.max_blocks), last = grant_search_first(s, n), walked = 0;
 
 #pragma clang loop unroll(disable)
-	for (__u32 k = 0; k < GROWTH_MAX_BLOCKS && !w.port; k++) {
+	for (__u32 i = 0; i <= GROWTH_MAX_BLOCKS && !w.port; i++) {
+		__u32 k = i ? i - 1 : last;
+
 		if (k >= n || !w.ports)
 			break;
 		w.port_lo = (__u32)grant_port_lo(f->m, f->p.src, k);

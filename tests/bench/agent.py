@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import agent as daemon  # noqa: E402
 import isolation  # noqa: E402
 import netns  # noqa: E402
+from growth_rows import grants, zipf  # noqa: E402
 
 TOOLS = daemon.BUILD / "tests/bench/agent"
 RESULTS = daemon.BUILD / "bench/results-agent.json"
@@ -349,7 +350,8 @@ def copies(gateway, report):
         report.row("copies of 16.5 M sessions", name, float(value), unit, goals.get(name))
 
 
-ROWS = {f.__name__: f for f in (idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, most_mappings, copies)}
+ROWS = {f.__name__: f for f in (
+    idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, most_mappings, copies, grants, zipf)}
 
 
 def main():

@@ -108,6 +108,30 @@ Test(grants, the_first_flow_beyond_a_granted_block_is_refused_in_silence_too)
 	cr_expect_eq(counted(REASON_sent_icmp_unreachable), answered);
 }
 
+/* Sessions of IN that end on a granted port, of which there is one in that block then. */
+static void close_on(uint16_t in_port, uint16_t out_port)
+{
+	cr_assert_eq(open_one(in_port), out_port);
+	cr_assert_eq(sessions_close_in(mappings, 0, (struct endpoint){ IN, in_port }, (struct endpoint){ EXTERNAL, 53 },
+				       UDP),
+		     1);
+}
+
+Test(grants, a_search_begins_with_the_block_that_was_granted_last_and_goes_round)
+{
+	fill_block();
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(open_one((uint16_t)(9000 + 1000 * i)), -1);
+		grant(IN, (uint16_t)i, (uint16_t)(LO + i * BLOCK));
+		for (unsigned k = 0; k < BLOCK - i; k++)
+			cr_assert_geq(open_one((uint16_t)(9000 + 1000 * i + k)), LO + (int)(i * BLOCK));
+	}
+	close_on(9000, (uint16_t)(LO + 9000 % BLOCK));
+	cr_expect_geq(open_one(20000), LO + BLOCK, "the last one has a port");
+	cr_expect_eq(open_one(20001), LO + 9000 % BLOCK, "and the first one");
+	cr_expect_eq(open_one(20002), -1);
+}
+
 Test(grants, without_an_agent_the_refusal_is_answered_and_nobody_is_asked)
 {
 	serve_growth(false);

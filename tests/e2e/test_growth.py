@@ -162,9 +162,19 @@ def test_grants_of_many_subscribers_share_records(growing):
     lab, hosts = growing, [growing.host(f"10.0.0.{n}") for n in range(2, 14)]
     for host in hosts:
         fill(lab, host)
-    lab.inside.send(*(query(lab, host, 6000) for host in hosts))
+    before = len(lines(lab, "confirm"))
+    first, *others = hosts
+    with strace.held(lab.agent.process.pid, "fsync"):
+        lab.inside.send(query(lab, first, 6000))
+        wait_for(lambda: lines(lab), what="the line of a grant")
+        lab.inside.send(*(query(lab, host, 6000) for host in others))
+        wait_for(lambda: lab.agent.counters()["drop_ports_exhausted"] == len(hosts), what="the requests of the others")
+        assert grants(lab) == [] and len(lines(lab)) == 1
     wait_for(lambda: len(grants(lab)) == len(hosts), what="grants")
     assert len({(g["in_addr"], g["port_lo"]) for g in grants(lab)}) == len(hosts)
+    # Each group has an fsync, and a line that confirms it: the first request alone, the others together, or in two if they came in two.
+    wait_for(lambda: all_records(lab.agent)[-1]["event"] == "confirm", what="the confirmation")
+    assert 2 <= len(lines(lab, "confirm")) - before <= 3
     checked(lab)
 
 

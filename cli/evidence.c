@@ -22,7 +22,8 @@ struct asked {
 	int64_t t, now;
 	char *json, *text; /* the answer */
 	char in_addr[ADDR_TEXT];
-	const char *leases; /* the directory of leases, NULL: none were asked */
+	char tenant[LABEL_TEXT]; /* "": none */
+	const char *leases;	 /* the directory of leases, NULL: none were asked */
 };
 
 static void free_asked(struct asked *a)
@@ -74,6 +75,7 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 		return -ENOMEM;
 	json = cJSON_Parse(a->json);
 	snprintf(a->in_addr, sizeof(a->in_addr), "%s", json_text(json, "in_addr", ""));
+	snprintf(a->tenant, sizeof(a->tenant), "%s", json_text(json, "tenant", ""));
 	if (cJSON_HasObjectItem(json, "customer"))
 		a->leases = json_text(args, "leases", dir);
 	return 0;
@@ -150,8 +152,8 @@ static int write_readme(const struct evidence *e, const struct asked *a, struct 
 		"  answer.json     the answer, for programs\n"
 		"  history.jsonl   the mapping history; history.head says where it ends\n"
 		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
-		"  leases.jsonl    the lines of leases about the inside address, each with the checksum of the one "
-		"before\n"
+		"  leases.jsonl    the lines of leases about the inside address and its tenant, each with the checksum "
+		"of the one before\n"
 		"  README.pdf      this text, where a program of the system makes a PDF\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
 		"To check\n"
@@ -183,7 +185,7 @@ static int write_all(const struct evidence *e, const struct asked *a, const char
 	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
 	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
 	if (!r && a->leases && *a->in_addr)
-		r = evidence_leases(e, a->leases, a->in_addr, err);
+		r = evidence_leases(e, a->leases, a->in_addr, a->tenant, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);
 }

@@ -109,13 +109,22 @@ int evidence_copy(const struct evidence *e, const char *from, const char *file, 
 struct lines {
 	FILE *out;
 	char wanted[LEASE_ADDR_TEXT + 16];
+	char tenant[LABEL_TEXT + 16]; /* "": of any */
 	char file[LEASE_FILE_TEXT];
 	char previous[HASH_TEXT];
 };
 
+/* Customers of other tenants who had the same address are none of the case. */
+static bool is_of_others(const struct lines *l, const char *line, size_t size)
+{
+	return *l->tenant && memmem(line, size, "\"tenant\":", 9) && !memmem(line, size, l->tenant, strlen(l->tenant));
+}
+
 /* Lines without an address tell when recording began, events were lost and servers were restarted. */
 static bool concerns(const struct lines *l, const char *line, size_t size)
 {
+	if (is_of_others(l, line, size))
+		return false;
 	return memmem(line, size, l->wanted, strlen(l->wanted)) ||
 	       (!memmem(line, size, "\"in_addr\":", 10) && !memmem(line, size, "\"mark\"", 6));
 }
@@ -134,7 +143,8 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 	return 0;
 }
 
-int evidence_leases(const struct evidence *e, const char *from, const char *in_addr, struct error *err)
+int evidence_leases(const struct evidence *e, const char *from, const char *in_addr, const char *tenant,
+		    struct error *err)
 {
 	_cleanup_close_ int dir = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct lease_names names = { 0 };
@@ -143,6 +153,8 @@ int evidence_leases(const struct evidence *e, const char *from, const char *in_a
 	size_t torn;
 
 	snprintf(l.wanted, sizeof(l.wanted), "\"in_addr\":\"%.24s\"", in_addr);
+	if (*tenant)
+		snprintf(l.tenant, sizeof(l.tenant), "\"tenant\":\"%.63s\"", tenant);
 	for (size_t i = 0; i < names.n && !r; i++) {
 		r = lease_file_read(dir, names.name[i], take_line, &l, &torn);
 		r = r ? fail(err, r, names.name[i]) : 0;

@@ -61,7 +61,7 @@ static void show(struct writer *w, const struct lease_import *x, const struct le
 
 static int import(const cJSON *args, const char *dir, struct lease_batch *batch, struct writer *w, struct error *err)
 {
-	struct lease_import x = { .take = lease_batch_add, .arg = batch };
+	struct lease_import x = { .take = lease_batch_add, .arg = batch, .tenant = json_text(args, "tenant", NULL) };
 	const char *path = json_text(args, "file", ""), *zone = json_text(args, "zone", NULL);
 	int status;
 

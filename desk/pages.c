@@ -6,6 +6,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "forms.h"
+#include "proto/label.h"
 #include "samples.h"
 
 static unsigned memory(struct call *call)
@@ -110,7 +111,7 @@ static const struct route routes[] = {
 	{ "/lookup", .right = RIGHT_LOOKUP, .page = true },
 	{ "/history", .right = RIGHT_LOOKUP, .page = true },
 	{ "/state", .right = RIGHT_STATE, .page = true },
-	{ "/subscriber/", REST_ADDR, RIGHT_STATE, .page = true },
+	{ "/subscriber/", REST_SUBSCRIBER, RIGHT_STATE, .page = true },
 	{ "/api/me", .right = RIGHT_LOOKUP, .answer = answer_me },
 	{ "/api/questions", .right = RIGHT_LOOKUP, .answer = answer_questions, .post = true },
 	{ "/api/who", .right = RIGHT_LOOKUP, .answer = answer_who, .post = true },
@@ -124,18 +125,39 @@ static const struct route routes[] = {
 	{ "/api/pools/", REST_PREFIX, RIGHT_STATE, .words = { "pool", "list" } },
 	{ "/api/interfaces", .right = RIGHT_STATE, .words = { "interface", "list" } },
 	{ "/api/peers", .right = RIGHT_STATE, .words = { "peer", "list" } },
-	{ "/api/subscriber/", REST_ADDR, RIGHT_STATE, .words = { "user", "show" } },
-	{ "/api/explain/", REST_ADDR, RIGHT_STATE, .words = { "explain" } },
+	{ "/api/subscriber/", REST_SUBSCRIBER, RIGHT_STATE, .words = { "user", "show" } },
+	{ "/api/explain/", REST_SUBSCRIBER, RIGHT_STATE, .words = { "explain" } },
 };
+
+/* A subscriber in a path. */
+struct subscriber {
+	char addr[ADDR_TEXT];
+	const char *tenant; /* NULL: none is named */
+};
+
+static bool subscriber_read(const char *rest, struct subscriber *ret)
+{
+	const char *slash = strchr(rest, '/');
+	size_t size = slash ? (size_t)(slash - rest) : strlen(rest);
+	uint32_t addr;
+
+	if (size >= sizeof(ret->addr))
+		return false;
+	memcpy(ret->addr, rest, size);
+	ret->addr[size] = '\0';
+	ret->tenant = slash ? slash + 1 : NULL;
+	return !addr_parse(ret->addr, &addr) && (!slash || label_valid(slash + 1));
+}
 
 static bool rest_valid(enum route_rest kind, const char *rest)
 {
+	struct subscriber subscriber;
 	struct prefix prefix;
 	uint32_t addr;
 
 	switch (kind) {
-	case REST_ADDR:
-		return !addr_parse(rest, &addr);
+	case REST_SUBSCRIBER:
+		return subscriber_read(rest, &subscriber);
 	case REST_PREFIX:
 		return !prefix_parse(rest, &prefix) || !addr_parse(rest, &addr);
 	default:
@@ -166,13 +188,18 @@ const struct asset *asset_find(const char *path)
 
 unsigned route_answer(const struct route *r, const char *rest, struct call *call)
 {
+	struct subscriber subscriber;
 	struct ask ask = {};
 
 	if (r->answer)
 		return r->answer(call);
 	for (unsigned i = 0; r->words[i]; i++)
 		ask_add(&ask, r->words[i]);
-	if (*rest)
+	if (r->rest == REST_SUBSCRIBER && subscriber_read(rest, &subscriber)) {
+		ask_add(&ask, subscriber.addr);
+		ask_add_option(&ask, "--tenant", subscriber.tenant);
+	} else if (*rest) {
 		ask_add(&ask, rest);
+	}
 	return ask_ctl(call->at, &ask, &call->out, &call->err);
 }

@@ -27,7 +27,8 @@ extern const unsigned n_assets;
 int page_make(struct buffer *ret, char ret_hash[static PAGE_POLICY_HASH]);
 
 /* What follows the path of a route. */
-enum route_rest { REST_NONE, REST_ADDR, REST_PREFIX };
+/* REST_SUBSCRIBER: an address, and perhaps a slash and the tenant. */
+enum route_rest { REST_NONE, REST_SUBSCRIBER, REST_PREFIX };
 
 struct call;
 

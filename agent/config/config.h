@@ -279,6 +279,7 @@ extern const struct word lease_source_words[];
 /* Where leases come from. */
 struct config_lease_source {
 	uint8_t type;			     /* enum lease_source_type */
+	char tenant[LABEL_TEXT];	     /* whose subscribers have the leases; "": not known */
 	bool passive;			     /* SOURCE_RADIUS: copies of packets, which are not answered */
 	struct endpoint listen;		     /* SOURCE_RADIUS */
 	struct endpoint forward;	     /* SOURCE_RADIUS: a further server; addr 0: none */

@@ -162,6 +162,7 @@ static const struct word lease_mode_words[] = { { "active", false }, { "passive"
 static const struct field lease_table[] = {
 	{ "type", &field_word, MEMBER(struct config_lease_source, type), .required = true,
 	  .words = lease_source_words },
+	{ "tenant", &field_label, MEMBER(struct config_lease_source, tenant) },
 	{ "listen", &field_source, MEMBER(struct config_lease_source, listen), .min = 1 },
 	{ "secret_file", &field_optional_path, MEMBER(struct config_lease_source, secret_file) },
 	{ "forward", &field_source, MEMBER(struct config_lease_source, forward), .min = 1 },

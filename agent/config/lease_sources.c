@@ -141,6 +141,9 @@ int validate_leases(const struct config *c, const char *name, struct error *err)
 	int r = 0;
 
 	for (uint32_t i = 0; !r && i < c->leases.n; i++)
+		if (*c->leases.source[i].tenant && !config_find_tenant(c, c->leases.source[i].tenant))
+			r = refuse(c, i, "tenant", name, err, "there is no such tenant: `tenants` lists them");
+	for (uint32_t i = 0; !r && i < c->leases.n; i++)
 		r = c->leases.source[i].type == SOURCE_RADIUS ? validate_radius(c, i, name, err)
 							      : validate_file(c, i, name, err);
 	return r;

@@ -138,11 +138,11 @@ void json_add_block(cJSON *object, const struct grant *grant)
 	cJSON_AddStringToObject(object, "from", time_format((int64_t)grant->from, from));
 }
 
-void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint32_t in_addr)
+void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint64_t place)
 {
-	cJSON *list = m->growth.block || grants_of(g, in_addr, NULL) ? cJSON_AddArrayToObject(object, "grants") : NULL;
+	cJSON *list = m->growth.block || grants_of(g, place, NULL) ? cJSON_AddArrayToObject(object, "grants") : NULL;
 
-	for (const struct grant *i = grants_of(g, in_addr, NULL); list && i; i = grants_of(g, in_addr, i)) {
+	for (const struct grant *i = grants_of(g, place, NULL); list && i; i = grants_of(g, place, i)) {
 		cJSON *one = i->state == GRANT_ASKED ? NULL : cJSON_CreateObject();
 
 		if (!one)

@@ -75,8 +75,11 @@ size_t json_add_draining(cJSON *object, const struct mappings *m, uint8_t tenant
 /* Adds "port_lo", "port_hi" and "from" of a granted block. */
 void json_add_block(cJSON *object, const struct grant *grant);
 
-/* Adds "grants", an array of the granted blocks of an inside address, if its mapping grows or it has some. */
-void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint32_t in_addr);
+/*
+ * Adds "grants", an array of the granted blocks of a subscriber, by inside_place() of base/inside_runs.h, if its
+ * mapping grows or it has some.
+ */
+void json_add_grants(cJSON *object, const struct grants *g, const struct mapping *m, uint64_t place);
 
 /* Adds "limits", how near a subscriber is to those of its mapping; nothing if that has none. */
 void json_add_limits(cJSON *object, const struct mappings *m, int number, uint32_t in_addr);

@@ -69,7 +69,7 @@ int verb_binding_list(struct request *r, cJSON **ret_result, struct error *err)
 		return ret;
 	l = calloc(1, sizeof(*l));
 	ret = !l	    ? -ENOMEM
-	      : addr->given ? binding_walk_new_subscriber(m, addr->addr, &l->walk)
+	      : addr->given ? binding_walk_new_subscriber(m, inside_place(tenant, addr->addr), &l->walk)
 			    : binding_walk_new(m, &l->walk);
 	if (ret)
 		free(l);

@@ -86,7 +86,7 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	add_seconds(object, "last_ports_refusal", e->record.ports_refusal);
 	json_add_limits(object, e->context->mappings, e->number, e->in_addr);
 	if (e->context->grants)
-		json_add_grants(object, e->context->grants, e->mapping, e->in_addr);
+		json_add_grants(object, e->context->grants, e->mapping, explain_place(e));
 	if (!e->busiest.sessions) {
 		cJSON_AddNullToObject(object, "busiest");
 		return;
@@ -109,8 +109,8 @@ static void add_portmaps(cJSON *json, const struct explanation *e)
 	if (!e->subscriber || !p || portmap_names_read(e->context->active->config, &names))
 		return;
 	list = cJSON_AddArrayToObject(json, "portmaps");
-	for (const struct portmap *m = portmaps_of(p, e->in_addr, NULL); m && n < EXPLAIN_PORTMAPS;
-	     m = portmaps_of(p, e->in_addr, m), n++)
+	for (const struct portmap *m = portmaps_of(p, explain_place(e), NULL); m && n < EXPLAIN_PORTMAPS;
+	     m = portmaps_of(p, explain_place(e), m), n++)
 		cJSON_AddItemToArray(list, portmap_json(e->context, &names, m));
 	portmap_names_free(&names);
 }

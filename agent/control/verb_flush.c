@@ -130,7 +130,7 @@ int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
 		return ret;
 	f = calloc(1, sizeof(*f));
 	ret = !f		      ? -ENOMEM
-	      : in->prefix.plen == 32 ? session_walk_new_subscriber(m, in->prefix.base, &f->walk)
+	      : in->prefix.plen == 32 ? session_walk_new_subscriber(m, inside_place(tenant, in->prefix.base), &f->walk)
 				      : session_walk_new(m, &f->walk);
 	if (ret) {
 		free(f);

@@ -52,7 +52,8 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_u64(json, "port_hi", block.port_hi);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mappings_get(r->context->mappings, number));
 	json_add_draining(json, r->context->mappings, tenant, addr);
-	json_add_grants(json, r->context->grants, mappings_get(r->context->mappings, number), addr);
+	json_add_grants(json, r->context->grants, mappings_get(r->context->mappings, number),
+			inside_place(tenant, addr));
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
 }
@@ -126,6 +127,8 @@ static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 		json_add_addr(json, "out_addr", out.addr);
 		json_add_u64(json, "out_port", out.port);
 		json_add_addr(json, "in_addr", g.in_base + (uint32_t)subscriber);
+		if (*rest->tenant)
+			cJSON_AddStringToObject(json, "tenant", rest->tenant);
 		json_add_u64(json, "rest_left", config_rest_left(rest));
 		add_former(json, rest->in, rest->out);
 		return json;

@@ -15,6 +15,7 @@
 
 struct pool_listing {
 	struct pool_states *states;
+	const struct parts *parts;
 	bool each;		   /* no ranges */
 	struct pool_address first; /* of the present line; pool NULL: none */
 	uint64_t n;		   /* addresses on it */
@@ -69,9 +70,11 @@ static int write_line(struct pool_listing *l)
 	const struct pool_address *a = &l->first;
 	_cleanup_json_ cJSON *json = cJSON_CreateObject();
 	_cleanup_free_ char *text = NULL;
+	const char *tenant;
 
 	if (!a->pool)
 		return 0;
+	tenant = mappings_tenant_name(l->parts->mappings, a->pool->tenant);
 	json_add_addr(json, "addr", a->addr);
 	json_add_addr(json, "last", (uint32_t)(a->addr + l->n - 1));
 	json_add_u64(json, "addresses", l->n);
@@ -84,6 +87,8 @@ static int write_line(struct pool_listing *l)
 	}
 	add_granted(json, l);
 	json_add_name(json, "mapping", a->pool->name);
+	if (*tenant)
+		cJSON_AddStringToObject(json, "tenant", tenant);
 	json_add_prefix(json, "in", a->pool->in);
 	json_add_prefix(json, "out", a->pool->of);
 	text = json ? cJSON_PrintUnformatted(json) : NULL;
@@ -148,6 +153,7 @@ int verb_pool_list(struct request *r, cJSON **ret_result, struct error *err)
 					   prefix_text(within->prefix, text))
 			       : error_set(err, ret, "the agent is out of memory");
 	}
+	l->parts = r->context;
 	l->each = within->given;
 	l->grants = r->context->grants;
 	l->attacks = r->context->attacks;

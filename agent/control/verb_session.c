@@ -103,12 +103,13 @@ static void list_free(void *state)
 }
 
 /* 0 or -errno, -ENOENT if the requested address is in no mapping. */
-static int start_walk(const struct request *r, struct session_walk **ret)
+static int start_walk(const struct request *r, uint8_t tenant, struct session_walk **ret)
 {
 	const struct arg_value *addr = request_arg(r, "addr");
 	struct mappings *m = r->context->mappings;
 
-	return addr->given ? session_walk_new_subscriber(m, addr->addr, ret) : session_walk_new(m, ret);
+	return addr->given ? session_walk_new_subscriber(m, inside_place(tenant, addr->addr), ret)
+			   : session_walk_new(m, ret);
 }
 
 static int refuse_list(const struct request *r, int ret, struct error *err)
@@ -128,7 +129,7 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (ret)
 		return ret;
-	ret = start_walk(r, &walk);
+	ret = start_walk(r, tenant, &walk);
 	if (ret)
 		return refuse_list(r, ret, err);
 	l = malloc(sizeof(*l));
@@ -169,7 +170,7 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	if (n)
 		return n;
 	if (request_arg(r, "direction")->number == DEVICE_INSIDE)
-		n = sessions_close_in(m, 0, endpoint, ext, proto);
+		n = sessions_close_in(m, tenant, endpoint, ext, proto);
 	else if (grant)
 		n = sessions_close_granted(m, grant->in_addr, endpoint, ext, proto);
 	else
@@ -216,8 +217,8 @@ static cJSON *user_json(const struct request *r, const struct mapping *mapping, 
 	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
 	add_ports_in_use(json, u->ports);
 	if (mapping->bindings.mapping)
-		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
-	json_add_grants(json, r->context->grants, mapping, addr);
+		json_add_u64(json, "bindings", bindings_count(r->context->mappings, inside_place(u->tenant, addr)));
+	json_add_grants(json, r->context->grants, mapping, inside_place(u->tenant, addr));
 	json_add_limits(json, r->context->mappings, mappings_find_inside(r->context->mappings, u->tenant, addr), addr);
 	json_add_mapping_name(json, "mapping", r->context->active->config, mapping);
 	return json;
@@ -255,7 +256,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 			return refuse_user(r, u->tenant, ret, err);
 		subscriber_counter_free(take_pointer(u->counter));
 	}
-	ret = port_sessions_gather(u->ports, 0, addr, monotonic_us() + REQUEST_COUNT_US);
+	ret = port_sessions_gather(u->ports, 0, inside_place(u->tenant, addr), monotonic_us() + REQUEST_COUNT_US);
 	if (ret > 0)
 		return ret;
 	if (ret)
@@ -284,10 +285,10 @@ static int user_new(struct mappings *m, uint8_t tenant, uint32_t addr, struct us
 {
 	struct session_walk *walk;
 	struct user *u = calloc(1, sizeof(*u));
-	int r = u ? subscriber_counter_new(m, addr, &u->counter) : -ENOMEM;
+	int r = u ? subscriber_counter_new(m, inside_place(tenant, addr), &u->counter) : -ENOMEM;
 
 	if (!r)
-		r = session_walk_new_subscriber(m, addr, &walk);
+		r = session_walk_new_subscriber(m, inside_place(tenant, addr), &walk);
 	if (!r) {
 		u->ports = port_sessions_new(walk);
 		r = u->ports ? 0 : -ENOMEM;

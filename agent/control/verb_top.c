@@ -28,17 +28,19 @@ struct listing {
 	size_t sent;
 };
 
-static int add_line(struct evbuffer *out, const struct top_entry *e, enum survey_kind kind)
+static int add_line(struct evbuffer *out, const struct listing *l, const struct top_entry *e)
 {
+	const char *tenant = mappings_tenant_name(l->parts->mappings, e->tenant);
 	char addr[ADDR_TEXT], figure[40] = "";
 
-	if (kind != N_SURVEY_KINDS)
-		snprintf(figure, sizeof(figure), "\"%s\":%u,", suspect_kind_text(kind), e->figure);
+	if (l->kind != N_SURVEY_KINDS)
+		snprintf(figure, sizeof(figure), "\"%s\":%u,", suspect_kind_text(l->kind), e->figure);
 	return evbuffer_add_printf(out,
-				   "{\"in_addr\":\"%s\",%s\"sessions\":%u,\"quota_exceeded\":%" PRIu64
+				   "{\"in_addr\":\"%s\",%s%s%s%s\"sessions\":%u,\"quota_exceeded\":%" PRIu64
 				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u,\"ports\":%u,"
 				   "\"draining\":%u}\n",
-				   addr_format(e->in_addr, addr), figure, e->sessions, e->quota_exceeded, e->quota,
+				   addr_format(e->in_addr, addr), *tenant ? "\"tenant\":\"" : "", tenant,
+				   *tenant ? "\"," : "", figure, e->sessions, e->quota_exceeded, e->quota,
 				   e->ports_used, e->ports_per_host, e->ports, e->draining);
 }
 
@@ -50,7 +52,7 @@ static int send_lines(struct request *r, struct listing *l)
 	entries = top_entries(l->top, &n);
 	end = l->sent + LINES < n ? l->sent + LINES : n;
 	while (l->sent < end)
-		if (add_line(r->stream, &entries[l->sent++], l->kind) < 0)
+		if (add_line(r->stream, l, &entries[l->sent++]) < 0)
 			return -ENOMEM;
 	return l->sent < n;
 }
@@ -113,7 +115,7 @@ static void listing_free(void *state)
 static void on_surveyed(void *arg, const struct surveyed *s)
 {
 	struct listing *l = arg;
-	struct top_rank rank = { .first = s->n[l->kind], .in_addr = s->in_addr };
+	struct top_rank rank = { .first = s->n[l->kind], .in_addr = s->in_addr, .tenant = s->tenant };
 
 	if (!top_heap_takes(&l->highest, &rank))
 		return;

@@ -356,7 +356,10 @@ static void end(struct copying *c, const struct act *a, const struct portmap *he
 
 static void put(struct copying *c, const struct act *a, const struct portmap *here, struct copying_counts *add)
 {
-	const struct portmap *other = portmaps_by_in(c->portmaps, 0, a->lease.proto, a->lease.in);
+	/* The lease is of the subscriber who has the outside address. */
+	int number = mappings_find_outside(c->m, a->lease.out.addr);
+	uint8_t tenant = number < 0 ? 0 : mappings_get(c->m, number)->tenant;
+	const struct portmap *other = portmaps_by_in(c->portmaps, tenant, a->lease.proto, a->lease.in);
 	struct known_lease *k;
 
 	if (!is_later(c, a, other == here ? NULL : other)) {

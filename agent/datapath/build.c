@@ -33,6 +33,7 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #define IN2OUT_OPEN    "in2out_open_xdp"
 #define IN2OUT_TENANTS "in2out_tenants_xdp"
 #define OUT2IN	       "out2in_xdp"
+#define OUT2IN_CACHED  "out2in_cached_xdp"
 #define OUT2IN_STAGED  "out2in_staged_xdp"
 #define OUT2IN_OPEN    "out2in_open_xdp"
 #define OUT2IN_TENANTS "out2in_tenants_xdp"
@@ -125,7 +126,9 @@ static const char *in2out_program(const struct settings *s)
 
 static const char *out2in_program(const struct settings *s)
 {
-	if (settings_have_stages(s) && !s->policy_routing && !s->outside_strict)
+	if (s->policy_routing)
+		return OUT2IN_CACHED;
+	if (settings_have_stages(s) && !s->outside_strict)
 		return OUT2IN_STAGED;
 	if (s->tenants)
 		return OUT2IN_TENANTS;
@@ -141,8 +144,9 @@ static const char *main_program(const struct settings *s, enum entry entry)
 
 static void leave_out_others(struct bpf_object *o, const struct settings *s)
 {
-	static const char *const all[] = { IN2OUT, IN2OUT_EACH,	  IN2OUT_CACHED, IN2OUT_STAGED,	 IN2OUT_OPEN,
-					   OUT2IN, OUT2IN_STAGED, OUT2IN_OPEN,	 IN2OUT_TENANTS, OUT2IN_TENANTS };
+	static const char *const all[] = { IN2OUT,	  IN2OUT_EACH,	  IN2OUT_CACHED, IN2OUT_STAGED,
+					   IN2OUT_OPEN,	  IN2OUT_TENANTS, OUT2IN,	 OUT2IN_CACHED,
+					   OUT2IN_STAGED, OUT2IN_OPEN,	  OUT2IN_TENANTS };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))

@@ -8,6 +8,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/inside_runs.h"
 #include "config/active.h"
 #include "config/parts.h"
 #include "routing/route_lookup.h"
@@ -91,6 +92,12 @@ struct explanation {
 	struct kernel_way way_out;  /* addr 0: no route to look up */
 	bool copied_in, copied_out; /* the datapath takes the next hop from its copy of the routes */
 };
+
+/* The place of its subscriber. */
+static inline uint64_t explain_place(const struct explanation *e)
+{
+	return inside_place(e->tenant, e->in_addr);
+}
 
 /*
  * Writes "kept for ADDR, which NAME maps to ADDR" if the question is about the block of an inside address in mapping

@@ -104,7 +104,7 @@ static int find(struct explain_gather *g)
 	e->profile.port = e->asked.port;
 	e->profile.match_in = e->with_port && e->side == EXPLAIN_INSIDE;
 	e->profile.match_out = e->with_port && e->side == EXPLAIN_OUTSIDE;
-	return g->mapping.geo.flags & MAPPING_OPEN ? 0 : session_walk_new_subscriber(g->m, e->in_addr, &g->walk);
+	return g->mapping.geo.flags & MAPPING_OPEN ? 0 : session_walk_new_subscriber(g->m, explain_place(e), &g->walk);
 }
 
 int explain_gather_new(const struct parts *a, uint8_t tenant, struct endpoint asked, bool with_port,

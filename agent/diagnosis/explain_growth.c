@@ -36,7 +36,8 @@ uint32_t explain_granted_ports(const struct explanation *e)
 	const struct grants *g = e->context->grants;
 	uint32_t ports = 0;
 
-	for (const struct grant *i = g ? grants_of(g, e->in_addr, NULL) : NULL; i; i = grants_of(g, e->in_addr, i))
+	for (const struct grant *i = g ? grants_of(g, explain_place(e), NULL) : NULL; i;
+	     i = grants_of(g, explain_place(e), i))
 		ports += is_owned(i) && i->out_addr == e->block.out_addr ? i->ports : 0;
 	return ports;
 }
@@ -66,7 +67,8 @@ static unsigned blocks_text(const struct explanation *e, char text[static BLOCKS
 	unsigned blocks = 0;
 
 	text[0] = '\0';
-	for (const struct grant *i = g ? grants_of(g, e->in_addr, NULL) : NULL; i; i = grants_of(g, e->in_addr, i)) {
+	for (const struct grant *i = g ? grants_of(g, explain_place(e), NULL) : NULL; i;
+	     i = grants_of(g, explain_place(e), i)) {
 		if (!is_owned(i))
 			continue;
 		if (n < BLOCKS_TEXT)

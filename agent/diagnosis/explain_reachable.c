@@ -45,7 +45,7 @@ static void read_bindings(struct bound *all)
 {
 	struct binding_walk *walk;
 
-	if (binding_walk_new_subscriber(all->e->context->mappings, all->e->in_addr, &walk))
+	if (binding_walk_new_subscriber(all->e->context->mappings, explain_place(all->e), &walk))
 		return;
 	/* Only one subscriber: a fraction of a millisecond. */
 	while (binding_walk_step(walk, 1000, count, NULL, all) > 0)
@@ -110,7 +110,7 @@ static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 {
 	const struct portmaps *p = e->context->portmaps;
 	const struct portmap *m = !p			      ? NULL
-				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, 0, proto, e->asked)
+				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, e->tenant, proto, e->asked)
 							      : portmaps_by_out(p, proto, e->asked);
 	char in[ADDR_TEXT], out[ADDR_TEXT], filters[FILTERS_TEXT];
 
@@ -141,7 +141,8 @@ static void add_leases(const struct explanation *e, cJSON *list)
 
 	if (!pcp->enabled || !e->context->pcp || !p || !e->subscriber)
 		return;
-	for (const struct portmap *m = portmaps_of(p, e->in_addr, NULL); m; m = portmaps_of(p, e->in_addr, m))
+	for (const struct portmap *m = portmaps_of(p, explain_place(e), NULL); m;
+	     m = portmaps_of(p, explain_place(e), m))
 		n += m->origin == PORTMAP_PCP;
 	pcp_figures(e->context->pcp, &f);
 	if (n >= pcp->max_per_subscriber)

@@ -165,7 +165,7 @@ static bool begin(struct growth *g, struct grant *grant, int64_t from)
 		tell_act(g, grant);
 	note_left(g, grant->out_addr);
 	/* The mapping has changed meanwhile. */
-	if (!growth_holds(g, grant, &number) || mappings_find_any(g->m, grant->in_addr) != number)
+	if (!growth_holds(g, grant, &number) || !growth_is_home(g, number, grant->in_addr))
 		grants_shut(g->grants, grant, boottime_s());
 	return true;
 }
@@ -237,7 +237,7 @@ static void drop_stale(struct growth *g)
 		int number;
 
 		if (!b->change[i].ends && grant &&
-		    (!growth_holds(g, grant, &number) || mappings_find_any(g->m, grant->in_addr) != number)) {
+		    (!growth_holds(g, grant, &number) || !growth_is_home(g, number, grant->in_addr))) {
 			give_up(g, grant);
 			grant = NULL;
 		}

@@ -32,8 +32,8 @@ void growth_free(struct growth *g);
  */
 void growth_settle(struct growth *g, const struct config *c);
 
-/* A subscriber of the datapath had no free port at that time, CLOCK_MONOTONIC. */
-void growth_ask(struct growth *g, uint32_t in_addr, uint64_t time_ns);
+/* A subscriber, by inside_place() of base/inside_runs.h, had no free port at that time, CLOCK_MONOTONIC. */
+void growth_ask(struct growth *g, uint64_t place, uint64_t time_ns);
 
 /*
  * Takes the granted block with a port back: no session opens on it, and those that exist end after drain_s seconds. 0;

@@ -77,9 +77,9 @@ void growth_free(struct growth *g)
 }
 
 /* Whether an event has been answered already: a block was granted since, or is about to be. */
-static bool is_answered(const struct growth *g, uint32_t in_addr, uint64_t time_ns)
+static bool is_answered(const struct growth *g, uint64_t place, uint64_t time_ns)
 {
-	for (const struct grant *i = grants_of(g->grants, in_addr, NULL); i; i = grants_of(g->grants, in_addr, i))
+	for (const struct grant *i = grants_of(g->grants, place, NULL); i; i = grants_of(g->grants, place, i))
 		if (i->state == GRANT_ASKED || i->made_ns > time_ns)
 			return true;
 	return false;
@@ -91,14 +91,15 @@ static uint32_t first_block(uint32_t in_addr, uint64_t time_ns)
 	return (uint32_t)HASH_OF(in_addr, time_ns) & 0xffff;
 }
 
-void growth_ask(struct growth *g, uint32_t in_addr, uint64_t time_ns)
+void growth_ask(struct growth *g, uint64_t place, uint64_t time_ns)
 {
-	int number = mappings_find_any(g->m, in_addr), n, block;
+	const uint32_t in_addr = inside_addr(place);
+	int number = mappings_find_inside(g->m, inside_tenant(place), in_addr), n, block;
 	const struct mapping *m = number < 0 ? NULL : mappings_get(g->m, number);
 	struct grant like = { .in_addr = in_addr }, *grant;
 	uint32_t n_free;
 
-	if (!m || !growth_serves(g) || !m->growth.block || is_answered(g, in_addr, time_ns))
+	if (!m || !growth_serves(g) || !m->growth.block || is_answered(g, place, time_ns))
 		return;
 	like.out_addr = mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in_addr));
 	n = grants_number(g->grants, in_addr, like.out_addr, m->growth.max_blocks);
@@ -195,7 +196,7 @@ static int apply_begin(struct growth *g, unsigned peer, const struct grant_act *
 	if (!growth_holds(g, &like, &number))
 		return -EINVAL;
 	m = mappings_get(g->m, number);
-	if (mappings_find_any(g->m, act->in_addr) != number || m->growth.block != act->ports || in_its_way(g, act))
+	if (!growth_is_home(g, number, act->in_addr) || m->growth.block != act->ports || in_its_way(g, act))
 		return -EINVAL;
 	n = grants_number(g->grants, act->in_addr, act->out_addr, GROWTH_MAX_BLOCKS);
 	if (n < 0)

@@ -97,6 +97,12 @@ void growth_write(struct growth *g);
 /* Whether the subscriber's mapping has the block now; *ret_number: that of the outside address, or -1. */
 bool growth_holds(const struct growth *g, const struct grant *grant, int *ret_number);
 
+/* Whether new sessions of an inside address are those of a mapping, which is no exception's nor retired. */
+static inline bool growth_is_home(const struct growth *g, int number, uint32_t in_addr)
+{
+	return mappings_find_inside(g->m, mappings_get(g->m, number)->tenant, in_addr) == number;
+}
+
 /* Whether the stamp of a free block is kept: gateways exchange acts, and a mapping has the block. */
 bool growth_remembers(const struct growth *g, const struct grant *grant);
 

@@ -92,7 +92,7 @@ static void settle(struct growth *g, struct grant *grant)
 		return;
 	}
 	f = &g->figures[number];
-	if (mappings_find_any(g->m, grant->in_addr) != number)
+	if (!growth_is_home(g, number, grant->in_addr))
 		shut(g, grant, mappings_serves(g->m, number, grant->in_addr) ? GRANT_WHENEVER : boottime_s());
 	else if (grant->ports != f->wanted.block)
 		shut(g, grant, boottime_s() + f->drain_s);

@@ -58,6 +58,7 @@ int follower_import(struct lease_follower *f, struct lease_import *x, char *text
 	if (!in)
 		return size ? -ENOMEM : 0;
 	x->zone.given = true;
+	x->tenant = *f->rules.tenant ? f->rules.tenant : NULL;
 	r = lease_import(x, f->format, in);
 	fclose(in);
 	figures->unread += x->skipped;

@@ -44,7 +44,7 @@ struct worker {
 static bool same_source(const struct config_lease_source *a, const struct config_lease_source *b)
 {
 	return a->type == b->type && a->passive == b->passive && endpoint_equal(a->listen, b->listen) &&
-	       endpoint_equal(a->forward, b->forward) && !strcmp(a->path, b->path);
+	       endpoint_equal(a->forward, b->forward) && !strcmp(a->path, b->path) && !strcmp(a->tenant, b->tenant);
 }
 
 static struct radius_server *take_server(struct radius_server **servers, const struct config_lease_source *s)

@@ -278,6 +278,7 @@ static int give_lines(const struct taking *t, lease_take take, void *arg, unsign
 	if (t->packet[0] != RADIUS_ACCOUNTING_REQUEST)
 		return 0;
 	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), server), &a);
+	snprintf(a.tenant, sizeof(a.tenant), "%s", t->server->rules.tenant);
 	return accounting_lines(&a, t->received, take, arg, ret_n);
 }
 

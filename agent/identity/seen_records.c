@@ -50,8 +50,9 @@ static uint64_t key_of(const struct lease_line *l, enum lease_event event)
 	uint64_t addr[2], key;
 
 	memcpy(addr, l->addr.octet, sizeof(addr));
-	key = HASH_OF(hash_octets(l->session, strlen(l->session)), addr[0], addr[1], l->addr.plen, event,
-		      event == LEASE_INTERIM ? (uint64_t)session_time(l) : 0);
+	key = HASH_OF(hash_octets(l->session, strlen(l->session)) ^
+			      (*l->tenant ? hash_octets(l->tenant, strlen(l->tenant)) : 0),
+		      addr[0], addr[1], l->addr.plen, event, event == LEASE_INTERIM ? (uint64_t)session_time(l) : 0);
 	return key + !key;
 }
 
@@ -61,6 +62,7 @@ static uint64_t key_of_off(const struct lease_line *l)
 	size_t server = server_size(l);
 
 	lease_line_init(&off, l->time, LEASE_OFF);
+	memcpy(off.tenant, l->tenant, sizeof(off.tenant));
 	memcpy(off.session, l->session, server);
 	off.session[server] = '\0';
 	return key_of(&off, LEASE_OFF);

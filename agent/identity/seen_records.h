@@ -5,8 +5,8 @@
  * proxy repeats it minutes later under an identifier of its own. So a record comes again if
  *
  *  - the packet is the same, within SEEN_S; or
- *  - session, address, event, texts and Acct-Session-Time are the same, and the event happened at the same time, give
- *    or take SEEN_SLACK_S; or
+ *  - session, tenant, address, event, texts and Acct-Session-Time are the same, and the event happened at the same
+ * time, give or take SEEN_SLACK_S; or
  *  - all but the time are the same, within SEEN_S: its sender reckons no delay. Sessions are numbered anew after a
  *    restart of their server, and some servers number them by port: after an end or a new beginning of the session, it
  *    is another one.

@@ -87,7 +87,10 @@ static void send_gathered(struct ipfix *x)
 	send_all_data(x);
 }
 
-/* The tenant whose subscriber an event is about: 0 without tenants, whose template collectors do not have. */
+/*
+ * The tenant whose subscriber an event is about, that of its mapping: 0 without tenants, whose template collectors do
+ * not have.
+ */
 static uint32_t tenant_of(const struct ipfix *x, const struct nat_event *e)
 {
 	int number = -1;
@@ -96,8 +99,6 @@ static uint32_t tenant_of(const struct ipfix *x, const struct nat_event *e)
 		return x->shared.settings.tenants ? e->tenant : 0;
 	if (e->out_addr)
 		number = mappings_find_outside(x->mappings, e->out_addr);
-	else if (e->in_addr)
-		number = mappings_find_any(x->mappings, e->in_addr);
 	return number < 0 ? 0 : mappings_get(x->mappings, number)->tenant;
 }
 
@@ -137,6 +138,11 @@ void ipfix_set_ring_losses(struct ipfix *x, uint64_t events)
 void ipfix_on_mappings(struct ipfix *x, const struct mappings *m)
 {
 	x->mappings = m;
+}
+
+const struct mappings *ipfix_mappings(const struct ipfix *x)
+{
+	return x->mappings;
 }
 
 void ipfix_mapping(struct ipfix *x, const struct geometry *geo, struct address_range of, uint8_t tenant, bool made,

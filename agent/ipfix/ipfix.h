@@ -56,6 +56,7 @@ int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struc
 
 /* The mappings that tell whose subscriber an event is about, where the event does not; NULL: none. */
 void ipfix_on_mappings(struct ipfix *x, const struct mappings *m);
+const struct mappings *ipfix_mappings(const struct ipfix *x); /* NULL: none were given */
 
 /* Adds the record of an event, if the settings enable it. wall_ms: time of the event in milliseconds since 1970. */
 void ipfix_event(struct ipfix *x, const struct nat_event *of, uint64_t wall_ms);

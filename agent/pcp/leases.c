@@ -56,7 +56,7 @@ static bool table_open(void *arg, uint32_t in_addr)
 static int table_find(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret)
 {
 	const struct pcp_leases *l = arg;
-	const struct portmap *m = portmaps_by_in(l->portmaps, 0, proto, in);
+	const struct portmap *m = portmaps_by_in(l->portmaps, l->tenant, proto, in);
 
 	if (!m)
 		return -ENOENT;
@@ -83,7 +83,7 @@ static void table_held(void *arg, uint8_t proto, struct endpoint in, struct held
 {
 	const struct pcp_leases *l = arg;
 
-	held_ports_find(l->mappings, 0, in, proto, ret);
+	held_ports_find(l->mappings, l->tenant, in, proto, ret);
 }
 
 static unsigned table_count(void *arg, uint32_t in_addr)
@@ -91,8 +91,9 @@ static unsigned table_count(void *arg, uint32_t in_addr)
 	const struct pcp_leases *l = arg;
 	unsigned n = 0;
 
-	for (const struct portmap *m = portmaps_of(l->portmaps, in_addr, NULL); m;
-	     m = portmaps_of(l->portmaps, in_addr, m))
+	const uint64_t place = inside_place(l->tenant, in_addr);
+
+	for (const struct portmap *m = portmaps_of(l->portmaps, place, NULL); m; m = portmaps_of(l->portmaps, place, m))
 		n += m->origin == PORTMAP_PCP;
 	return n;
 }
@@ -137,8 +138,10 @@ static int table_del(void *arg, const struct pcp_lease *lease)
 static const struct portmap *next_of_nonce(const struct pcp_leases *l, uint32_t in_addr, uint8_t proto,
 					   const uint8_t nonce[static PCP_NONCE], bool *ret_others)
 {
-	for (const struct portmap *m = portmaps_of(l->portmaps, in_addr, NULL); m;
-	     m = portmaps_of(l->portmaps, in_addr, m)) {
+	const uint64_t place = inside_place(l->tenant, in_addr);
+
+	for (const struct portmap *m = portmaps_of(l->portmaps, place, NULL); m;
+	     m = portmaps_of(l->portmaps, place, m)) {
 		if (m->origin != PORTMAP_PCP || (proto && m->proto != proto))
 			continue;
 		if (!memcmp(m->nonce, nonce, PCP_NONCE))
@@ -170,7 +173,7 @@ static int table_session(void *arg, uint8_t proto, struct endpoint in, struct en
 {
 	const struct pcp_leases *l = arg;
 	struct session s;
-	int r = sessions_refresh(l->mappings, 0, in, ext, proto, &s);
+	int r = sessions_refresh(l->mappings, l->tenant, in, ext, proto, &s);
 
 	if (r)
 		return r;

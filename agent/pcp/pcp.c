@@ -241,15 +241,18 @@ void pcp_settle(struct pcp *p, const struct config *c, size_t lost)
 
 int pcp_check(const struct config *c, const struct config *running, const char *name, struct error *err)
 {
-	for (uint32_t i = 0; c->pcp.enabled && i < c->pcp.n_listen; i++) {
-		uint32_t vrf;
+	struct pcp_home home[PCP_PLACES];
+	size_t n = pcp_socket_homes(&c->pcp, home);
+
+	for (size_t k = 0; k < n; k++) {
 		int fd;
 
-		if (running && pcp_wants(&running->pcp, c->pcp.listen[i]))
+		if (running && pcp_wants(&running->pcp, home[k].addr))
 			continue;
-		fd = pcp_socket_open(c->pcp.listen[i], &vrf);
+		fd = pcp_socket_open(&home[k], false);
 		if (fd < 0)
-			return pcp_refuse_address(c, c->pcp.listen[i], i, fd, name, err);
+			return pcp_refuse_address(c, home[k].addr, pcp_listen_number(&c->pcp, home[k].addr), fd, name,
+						  err);
 		close_fd(&fd);
 	}
 	return 0;

@@ -97,15 +97,34 @@ static void answer(struct pcp *p, const struct place *at, const uint8_t *data, s
 		pcp_waiting_add(p->waiting, at->addr, from, data, size);
 }
 
+/* Where a request came in: of places with the address, that in the VRF of the interface; NULL: it is gone. */
+static const struct place *place_of_arrival(const struct pcp *p, uint32_t at, uint32_t ifindex)
+{
+	const uint32_t vrf = ifindex < MAX_IFINDEX ? p->d->device[ifindex].vrf : 0;
+	const struct place *any = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++) {
+		const struct place *place = &p->place[i];
+
+		if (!place->owner || place->addr != at)
+			continue;
+		if (place->vrf == vrf)
+			return place;
+		any = place;
+	}
+	return any;
+}
+
 bool pcp_request_again(void *arg, uint32_t at, const struct pcp_arrival *from, const uint8_t *data, size_t size)
 {
 	struct pcp *p = arg;
 	struct asking a = { p, from, data, size, true };
 
-	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
-		if (p->place[i].owner && p->place[i].addr == at)
-			return carry_out(&a, p->place[i].fd) != PCP_SOURCE_UNKNOWN;
-	return true;
+	const struct place *place = place_of_arrival(p, at, from->ifindex);
+
+	/* Meanwhile requests of others were decided. */
+	p->leases.tenant = pcp_ingress_tenant(p->ingress, from->ifindex);
+	return !place || carry_out(&a, place->fd) != PCP_SOURCE_UNKNOWN;
 }
 
 void pcp_request_lost(void *arg)

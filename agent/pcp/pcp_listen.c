@@ -15,11 +15,20 @@ static void place_close(struct place *at)
 	*at = (struct place){ .fd = -1 };
 }
 
-/* The place of an address, or with 0 a free one; NULL: there is none. */
-static struct place *place_of(struct pcp *p, uint32_t addr)
+/* NULL: nobody listens there. */
+static struct place *place_of(struct pcp *p, const struct pcp_home *home)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
-		if (addr ? p->place[i].owner && p->place[i].addr == addr : !p->place[i].owner)
+		if (p->place[i].owner && p->place[i].addr == home->addr && p->place[i].vrf == home->vrf)
+			return &p->place[i];
+	return NULL;
+}
+
+/* NULL: there is none. */
+static struct place *free_place(struct pcp *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
+		if (!p->place[i].owner)
 			return &p->place[i];
 	return NULL;
 }
@@ -31,16 +40,26 @@ void pcp_close_all(struct pcp *p)
 			place_close(&p->place[i]);
 }
 
-/* Listens at one more address. 0 or -errno. */
-static int listen_at(struct pcp *p, uint32_t addr)
+/* Whether another socket has the address, elsewhere; both then share it. */
+static bool shares(struct pcp *p, uint32_t addr)
 {
-	struct place *at = place_of(p, 0);
-	uint32_t vrf;
-	int fd = pcp_socket_open(addr, &vrf);
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
+		if (p->place[i].owner && p->place[i].addr == addr)
+			any |= !pcp_socket_share(p->place[i].fd);
+	return any;
+}
+
+/* Listens at one more place. 0 or -errno. */
+static int listen_at(struct pcp *p, const struct pcp_home *home)
+{
+	struct place *at = free_place(p);
+	int fd = at ? pcp_socket_open(home, shares(p, home->addr)) : -ENOSPC;
 
 	if (fd < 0)
 		return fd;
-	*at = (struct place){ .owner = p, .addr = addr, .vrf = vrf, .fd = fd };
+	*at = (struct place){ .owner = p, .addr = home->addr, .vrf = home->vrf, .fd = fd };
 	if (p->senders && pcp_senders_watch(p->senders, fd))
 		log_warning("PCP: the MAC addresses of clients are not known");
 	at->event = event_new(p->base, fd, EV_READ | EV_PERSIST, pcp_on_request, at);
@@ -51,12 +70,18 @@ static int listen_at(struct pcp *p, uint32_t addr)
 	return 0;
 }
 
+uint32_t pcp_listen_number(const struct config_pcp *rules, uint32_t addr)
+{
+	uint32_t i = 0;
+
+	while (i < rules->n_listen && rules->listen[i] != addr)
+		i++;
+	return i;
+}
+
 bool pcp_wants(const struct config_pcp *rules, uint32_t addr)
 {
-	for (uint32_t i = 0; rules->enabled && i < rules->n_listen; i++)
-		if (rules->listen[i] == addr)
-			return true;
-	return false;
+	return rules->enabled && pcp_listen_number(rules, addr) < rules->n_listen;
 }
 
 int pcp_refuse_address(const struct config *c, uint32_t addr, uint32_t number, int r, const char *name,
@@ -78,34 +103,50 @@ void pcp_close_unwanted(struct pcp *p)
 			place_close(&p->place[i]);
 }
 
+/* Without interfaces in VRFs no address is in one. */
+static bool may_move(const struct pcp *p)
+{
+	bool any = p->d->settings.vrf;
+
+	for (size_t i = 0; i < ARRAY_SIZE(p->place) && !any; i++)
+		any = p->place[i].owner && p->place[i].vrf;
+	return any && p->rules.enabled;
+}
+
 bool pcp_close_moved(struct pcp *p)
 {
-	bool closed = false;
+	struct pcp_home home[PCP_PLACES];
+	size_t n = may_move(p) ? pcp_socket_homes(&p->rules, home) : 0;
+	bool changed = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++) {
+	for (size_t i = 0; n && i < ARRAY_SIZE(p->place); i++) {
 		struct place *at = &p->place[i];
+		size_t k = 0;
 
-		/* Without interfaces in VRFs no address is in one. */
-		if (!at->owner || (!at->vrf && !p->d->settings.vrf) || pcp_socket_vrf(at->addr) == at->vrf)
+		while (k < n && (home[k].addr != at->addr || home[k].vrf != at->vrf))
+			k++;
+		if (!at->owner || k < n)
 			continue;
 		place_close(at);
-		closed = true;
+		changed = true;
 	}
-	return closed;
+	for (size_t k = 0; k < n; k++)
+		changed |= !place_of(p, &home[k]);
+	return changed;
 }
 
 int pcp_listen_missing(struct pcp *p, const struct config *c, const char *name, struct error *err)
 {
+	struct pcp_home home[PCP_PLACES];
+	size_t n = pcp_socket_homes(&p->rules, home);
 	int r = 0;
 
-	for (uint32_t i = 0; i < p->rules.n_listen; i++) {
-		int this_r;
+	for (size_t k = 0; k < n; k++) {
+		int this_r = place_of(p, &home[k]) ? 0 : listen_at(p, &home[k]);
 
-		if (place_of(p, p->rules.listen[i]))
-			continue;
-		this_r = listen_at(p, p->rules.listen[i]);
 		if (this_r && !r)
-			r = pcp_refuse_address(c, p->rules.listen[i], i, this_r, name, err);
+			r = pcp_refuse_address(c, home[k].addr, pcp_listen_number(&p->rules, home[k].addr), this_r,
+					       name, err);
 	}
 	return r;
 }

@@ -26,11 +26,23 @@ struct pcp_arrival {
 	uint32_t ifindex; /* of the interface that received it */
 };
 
-/* Opens a socket at an address, host byte order, in the VRF that has the address. Returns it, or -errno. */
-int pcp_socket_open(uint32_t addr, uint32_t *ret_vrf);
+/* An address to listen at, host byte order, and where an interface has it: tenants in VRFs may have the same. */
+struct pcp_home {
+	uint32_t addr;
+	uint32_t vrf; /* index; 0: in none */
+	char name[IFNAMSIZ];
+};
+#define PCP_PLACES (PCP_MAX_LISTEN + CONFIG_MAX_TENANTS)
 
-/* Index of the VRF that has an address; 0: none. */
-uint32_t pcp_socket_vrf(uint32_t addr);
+/* The homes of all addresses of the configuration; an address that no interface has is in no VRF. Returns their number.
+ */
+size_t pcp_socket_homes(const struct config_pcp *rules, struct pcp_home ret[static PCP_PLACES]);
+
+/* Opens a socket there; shared: others have the address in other VRFs, or outside them. Returns it, or -errno. */
+int pcp_socket_open(const struct pcp_home *home, bool shared);
+
+/* Lets others have the address of a socket. 0 or -errno. */
+int pcp_socket_share(int fd);
 
 /* Returns the number of octets of the next request, cut at `size`; -EAGAIN if there is none, or another -errno. */
 ssize_t pcp_socket_receive(int fd, uint8_t *data, size_t size, struct pcp_arrival *ret);
@@ -167,7 +179,7 @@ struct pcp {
 	bool senders_tried;
 	struct pcp_waiting *waiting;
 	/* A free one has no owner. Twice the maximum, as a change opens new sockets before it closes unwanted ones. */
-	struct place place[2 * PCP_MAX_LISTEN];
+	struct place place[2 * PCP_PLACES];
 	struct event *second; /* for ends of leases, and missing addresses */
 	bool waits;
 	uint32_t told_wanted; /* leases and subscribers in the last warning */
@@ -193,6 +205,9 @@ void pcp_request_lost(void *arg);
 
 /* Whether a configuration includes listening at an address. */
 bool pcp_wants(const struct config_pcp *rules, uint32_t addr);
+
+/* The number of an address in the list of those to listen at; beyond the list: it is not there. */
+uint32_t pcp_listen_number(const struct config_pcp *rules, uint32_t addr);
 
 /* Stores a message that an address cannot be bound, and returns r. c may be NULL. */
 int pcp_refuse_address(const struct config *c, uint32_t addr, uint32_t number, int r, const char *name,

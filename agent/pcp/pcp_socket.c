@@ -11,51 +11,79 @@
 #include "host/netlink.h"
 #include "pcp/pcp_message.h"
 
-/* The VRF of an address; ifindex 0: none. */
-static struct link vrf_of(struct netlink *n, uint32_t addr)
+/* Adds a home unless it is there already. */
+static size_t add_home(struct pcp_home ret[static PCP_PLACES], size_t n, struct pcp_home home)
 {
-	_cleanup_free_ struct address *all = NULL;
-	struct link l, vrf;
-	size_t count = 0;
-
-	if (addresses_read(n, &all, &count))
-		return (struct link){ 0 };
-	for (size_t i = 0; i < count; i++)
-		if (all[i].addr == addr && !link_by_index(n, all[i].ifindex, &l))
-			return link_vrf(&l) && !link_by_index(n, link_vrf(&l), &vrf) ? vrf : (struct link){ 0 };
-	return (struct link){ 0 };
+	for (size_t i = 0; i < n; i++)
+		if (ret[i].addr == home.addr && ret[i].vrf == home.vrf)
+			return n;
+	if (n < PCP_PLACES)
+		ret[n++] = home;
+	return n;
 }
 
-uint32_t pcp_socket_vrf(uint32_t addr)
+/* Where an interface with the address is. */
+static struct pcp_home home_of(struct netlink *n, const struct address *a)
+{
+	struct pcp_home home = { .addr = a->addr };
+	struct link l, vrf;
+
+	if (link_by_index(n, a->ifindex, &l) || !link_vrf(&l) || link_by_index(n, link_vrf(&l), &vrf))
+		return home;
+	home.vrf = vrf.ifindex;
+	memcpy(home.name, vrf.name, sizeof(home.name));
+	return home;
+}
+
+static size_t homes_of(struct netlink *n, const struct address *all, size_t count, uint32_t addr,
+		       struct pcp_home ret[static PCP_PLACES], size_t found)
+{
+	const size_t before = found;
+
+	for (size_t i = 0; i < count; i++)
+		if (all[i].addr == addr)
+			found = add_home(ret, found, home_of(n, &all[i]));
+	/* An address that no interface has is refused when it is bound. */
+	return found > before ? found : add_home(ret, found, (struct pcp_home){ .addr = addr });
+}
+
+size_t pcp_socket_homes(const struct config_pcp *rules, struct pcp_home ret[static PCP_PLACES])
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
+	_cleanup_free_ struct address *all = NULL;
+	size_t count = 0, found = 0;
 
-	return netlink_new(&n) ? 0 : vrf_of(n, addr).ifindex;
+	if (netlink_new(&n) || addresses_read(n, &all, &count))
+		count = 0;
+	for (uint32_t i = 0; rules->enabled && i < rules->n_listen; i++)
+		found = homes_of(n, all, count, rules->listen[i], ret, found);
+	return found;
+}
+
+int pcp_socket_share(int fd)
+{
+	const int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ? -errno : 0;
 }
 
 /* An address in a VRF is an address of the machine only for sockets that are bound to the VRF. */
-static int bind_to_vrf(int fd, uint32_t addr, uint32_t *ret_vrf)
+static int bind_to_vrf(int fd, const struct pcp_home *home)
 {
-	_cleanup_netlink_ struct netlink *n = NULL;
-	struct link vrf = { 0 };
-
-	if (!netlink_new(&n))
-		vrf = vrf_of(n, addr);
-	*ret_vrf = vrf.ifindex;
-	return vrf.ifindex ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, vrf.name, sizeof(vrf.name)) : 0;
+	return home->vrf ? setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, home->name, sizeof(home->name)) : 0;
 }
 
-int pcp_socket_open(uint32_t addr, uint32_t *ret_vrf)
+int pcp_socket_open(const struct pcp_home *home, bool shared)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const struct sockaddr_in at = { .sin_family = AF_INET,
 					.sin_port = htons(PCP_SERVER_PORT),
-					.sin_addr.s_addr = htonl(addr) };
+					.sin_addr.s_addr = htonl(home->addr) };
 	const int on = 1, off = 0;
 
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) ||
-	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) || bind_to_vrf(fd, addr, ret_vrf) ||
-	    bind(fd, (const struct sockaddr *)&at, sizeof(at)))
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof(off)) || bind_to_vrf(fd, home) ||
+	    (shared && pcp_socket_share(fd)) || bind(fd, (const struct sockaddr *)&at, sizeof(at)))
 		return -errno;
 	return take_fd(fd);
 }

@@ -9,6 +9,7 @@
 
 #include <detnat/events.h>
 
+#include "base/inside_runs.h"
 #include "base/limiter.h"
 #include "base/log.h"
 #include "base/notice.h"
@@ -22,16 +23,19 @@
 /* The addresses of an event as text, to which a notice refers. */
 struct event_text {
 	char in[ADDR_TEXT], out[ADDR_TEXT], ext[ADDR_TEXT];
+	const char *tenant;		      /* of the subscriber; "": none */
+	char who[ADDR_TEXT + LABEL_TEXT + 4]; /* "10.0.0.2", or "10.0.0.2 of ispA" */
 	char proto[8];
 	char text[NOTICE_TEXT];
 };
 
-static struct event_text text_of(const struct nat_event *e)
+static struct event_text text_of(const struct nat_event *e, const struct mappings *m)
 {
 	const char *proto = word_text(proto_words, e->proto);
-	struct event_text t = { .text = "" };
+	struct event_text t = { .tenant = m ? mappings_tenant_name(m, (uint8_t)e->tenant) : "" };
 
 	addr_format(e->in_addr, t.in);
+	snprintf(t.who, sizeof(t.who), "%s%s%s", t.in, *t.tenant ? " of " : "", t.tenant);
 	addr_format(e->out_addr, t.out);
 	addr_format(e->ext_addr, t.ext);
 	if (proto)
@@ -51,17 +55,25 @@ static struct notice begin(const struct nat_event *e, uint64_t wall_ns, enum not
 	return n;
 }
 
-static void tell_session(const struct nat_event *e, uint64_t wall_ns)
+/* Adds the subscriber's address and, if it has one, its tenant. */
+static void add_subscriber(struct notice *n, const struct event_text *t)
+{
+	notice_add_text(n, "in_addr", t->in);
+	if (*t->tenant)
+		notice_add_text(n, "tenant", t->tenant);
+}
+
+static void tell_session(const struct nat_event *e, uint64_t wall_ns, const struct mappings *m)
 {
 	bool opened = e->type == EVENT_SESSION_OPENED;
-	struct event_text t = text_of(e);
+	struct event_text t = text_of(e, m);
 	struct notice n =
 		begin(e, wall_ns, NOTICE_SESSIONS, LOG_LEVEL_INFO, opened ? "session-opened" : "session-closed", &t);
 
 	snprintf(t.text, sizeof(t.text), "%s %s:%u as %s:%u to %s:%u %s", t.proto, t.in, e->in_port, t.out, e->out_port,
 		 t.ext, e->ext_port, opened ? "opened" : "closed");
 	notice_add_text(&n, "proto", t.proto);
-	notice_add_text(&n, "in_addr", t.in);
+	add_subscriber(&n, &t);
 	notice_add_number(&n, "in_port", e->in_port);
 	notice_add_text(&n, "out_addr", t.out);
 	notice_add_number(&n, "out_port", e->out_port);
@@ -75,25 +87,25 @@ static const char *refusal(const struct nat_event *e, struct event_text *t)
 {
 	switch (e->type) {
 	case EVENT_QUOTA:
-		snprintf(t->text, sizeof(t->text), "subscriber %s is at its quota of %u sessions", t->in, e->limit);
+		snprintf(t->text, sizeof(t->text), "subscriber %s is at its quota of %u sessions", t->who, e->limit);
 		return "quota";
 	case EVENT_QUOTA_PROTOCOL:
-		snprintf(t->text, sizeof(t->text), "subscriber %s is at its limit of %u sessions of %s", t->in,
+		snprintf(t->text, sizeof(t->text), "subscriber %s is at its limit of %u sessions of %s", t->who,
 			 e->limit, t->proto);
 		return "quota-protocol";
 	case EVENT_RATE:
-		snprintf(t->text, sizeof(t->text), "subscriber %s opens more than %u sessions a second", t->in,
+		snprintf(t->text, sizeof(t->text), "subscriber %s opens more than %u sessions a second", t->who,
 			 e->limit);
 		return "rate";
 	case EVENT_PORTS_EXHAUSTED:
-		snprintf(t->text, sizeof(t->text), "subscriber %s has no free port left for %s towards %s:%u", t->in,
+		snprintf(t->text, sizeof(t->text), "subscriber %s has no free port left for %s towards %s:%u", t->who,
 			 t->proto, t->ext, e->ext_port);
 		return "ports";
 	case EVENT_OVERFLOW_FULL:
-		snprintf(t->text, sizeof(t->text), "subscriber %s: its slots and the overflow are full", t->in);
+		snprintf(t->text, sizeof(t->text), "subscriber %s: its slots and the overflow are full", t->who);
 		return "overflow";
 	case EVENT_FRAGMENTS:
-		snprintf(t->text, sizeof(t->text), "subscriber %s has %u fragments waiting, which is the limit", t->in,
+		snprintf(t->text, sizeof(t->text), "subscriber %s has %u fragments waiting, which is the limit", t->who,
 			 e->limit);
 		return "fragments";
 	default:
@@ -106,9 +118,9 @@ static const struct config_mapping *mapping_of(const struct config *c, const str
 	return c ? config_mapping_of_pair(c, e->in_addr, e->out_addr, NULL) : NULL;
 }
 
-static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const struct config *c)
+static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const struct config *c, const struct mappings *m)
 {
-	struct event_text t = text_of(e);
+	struct event_text t = text_of(e, m);
 	const struct config_mapping *mapping = mapping_of(c, e);
 	const char *event = refusal(e, &t);
 	struct notice n;
@@ -116,7 +128,7 @@ static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const stru
 	if (!event)
 		return;
 	n = begin(e, wall_ns, NOTICE_REFUSALS, LOG_LEVEL_WARNING, event, &t);
-	notice_add_text(&n, "in_addr", t.in);
+	add_subscriber(&n, &t);
 	if (mapping && *mapping->name)
 		notice_add_text(&n, "mapping", mapping->name);
 	if (e->limit)
@@ -135,13 +147,13 @@ static void tell_refusal(const struct nat_event *e, uint64_t wall_ns, const stru
  * Reports to listeners an event that happened at wall_ns (CLOCK_REALTIME); omits events of other kinds. c: for the name
  * of the mapping, NULL: it is omitted. Notices of sessions omit the name, as there are many.
  */
-static void event_notice(const struct nat_event *e, uint64_t wall_ns, const struct config *c)
+static void event_notice(const struct nat_event *e, uint64_t wall_ns, const struct config *c, const struct mappings *m)
 {
 	if (e->type == EVENT_SESSION_OPENED || e->type == EVENT_SESSION_CLOSED) {
 		if (notice_wanted(NOTICE_SESSIONS))
-			tell_session(e, wall_ns);
+			tell_session(e, wall_ns, m);
 	} else if (notice_wanted(NOTICE_REFUSALS)) {
-		tell_refusal(e, wall_ns, c);
+		tell_refusal(e, wall_ns, c, m);
 	}
 }
 
@@ -208,43 +220,43 @@ static const char *protocol_name(uint8_t proto)
 	}
 }
 
-static void log_refusal(const struct nat_event *e)
+static void log_refusal(const struct nat_event *e, const struct mappings *m)
 {
-	char in[ADDR_TEXT], ext[ADDR_TEXT];
+	const struct event_text t = text_of(e, m);
+	char list[ADDR_TEXT + LABEL_TEXT + 12];
 
-	addr_format(e->in_addr, in);
-	addr_format(e->ext_addr, ext);
+	snprintf(list, sizeof(list), "%s%s%s", t.in, *t.tenant ? " --tenant " : "", t.tenant);
 	switch (e->type) {
 	case EVENT_QUOTA:
 		log_warning("subscriber %s is at its quota of %u sessions and was refused another; "
 			    "`detnatctl session list %s` shows them, sessions_per_user raises the quota",
-			    in, e->limit, in);
+			    t.who, e->limit, list);
 		break;
 	case EVENT_QUOTA_PROTOCOL:
 		log_warning("subscriber %s is at its limit of %u sessions of %s and was refused another; "
 			    "`detnatctl session list %s` shows them, limits of its mapping sets another",
-			    in, e->limit, protocol_name(e->proto), in);
+			    t.who, e->limit, protocol_name(e->proto), list);
 		break;
 	case EVENT_RATE:
 		log_warning("subscriber %s was refused a session, as it opens more than %u a second; "
 			    "`detnatctl session list %s` shows them, new_per_second of its mapping's limits sets "
 			    "another rate",
-			    in, e->limit, in);
+			    t.who, e->limit, list);
 		break;
 	case EVENT_PORTS_EXHAUSTED:
 		log_warning("subscriber %s has no free port left in its block for %s towards %s:%u; "
 			    "`detnatctl session list %s` shows its sessions, more outside addresses make larger blocks",
-			    in, protocol_name(e->proto), ext, e->ext_port, in);
+			    t.who, protocol_name(e->proto), t.ext, e->ext_port, list);
 		break;
 	case EVENT_OVERFLOW_FULL:
 		log_warning("subscriber %s was refused a session: its slots and the overflow are full; "
 			    "raise session_slots of its mapping, or overflow_sessions",
-			    in);
+			    t.who);
 		break;
 	case EVENT_FRAGMENTS:
 		log_warning("subscriber %s has %u fragments waiting for their first one: limit reached, another "
 			    "fragment dropped; fragments.per_subscriber raises the limit",
-			    in, e->limit);
+			    t.who, e->limit);
 		break;
 	}
 }
@@ -252,7 +264,7 @@ static void log_refusal(const struct nat_event *e)
 /* Limits the log lines about a subscriber's refusals. */
 static void report_refusal(struct events *v, const struct nat_event *e)
 {
-	uint64_t key = (uint64_t)e->type << 32 | e->in_addr;
+	uint64_t key = (uint64_t)e->type << 40 | inside_place((uint8_t)e->tenant, e->in_addr);
 	struct limiter_place *told = limiter_recall(v->told, EVENTS_TOLD, key);
 
 	if (told->key == key && told->until_ns > v->now_ns)
@@ -260,7 +272,7 @@ static void report_refusal(struct events *v, const struct nat_event *e)
 	switch (limiter_ask(v->lines, EVENTS_LINES, key, v->now_ns, 60 * NS_PER_S)) {
 	case LIMITER_GO:
 		*told = (struct limiter_place){ .key = key, .until_ns = v->now_ns + 3600 * NS_PER_S };
-		log_refusal(e);
+		log_refusal(e, ipfix_mappings(v->ipfix));
 		break;
 	case LIMITER_AGAIN:
 		break;
@@ -292,8 +304,23 @@ static void report_unresolved(struct events *v, const struct nat_event *e)
 		v->resolve(v->arg, ipv6 ? AF_INET6 : AF_INET, ipv6 ? (const void *)e->gateway : &addr, e->ifindex);
 }
 
-static void dispatch(struct events *v, const struct nat_event *e)
+/* The tenant of the mapping that an event is about, which its outside address tells: 0 without tenants. */
+static uint8_t tenant_of(const struct events *v, const struct nat_event *e)
 {
+	const struct config *c = v->active ? v->active->config : NULL;
+	const struct mappings *m = ipfix_mappings(v->ipfix);
+	int number = -1;
+
+	if (c && c->n_tenants && m && !e->tenant && e->out_addr && e->type != EVENT_RESOLVE_IPV6)
+		number = mappings_find_outside(m, e->out_addr);
+	return number < 0 ? (uint8_t)e->tenant : mappings_get(m, number)->tenant;
+}
+
+static void dispatch(struct events *v, const struct nat_event *of)
+{
+	struct nat_event event = *of, *e = &event;
+
+	e->tenant = tenant_of(v, of);
 	switch (e->type) {
 	case EVENT_QUOTA:
 	case EVENT_QUOTA_PROTOCOL:
@@ -305,7 +332,7 @@ static void dispatch(struct events *v, const struct nat_event *e)
 		break;
 	case EVENT_GROWTH:
 		if (v->ask)
-			v->ask(v->ask_arg, e->in_addr, e->time_ns);
+			v->ask(v->ask_arg, inside_place((uint8_t)e->tenant, e->in_addr), e->time_ns);
 		return;
 	case EVENT_RESOLVE:
 	case EVENT_RESOLVE_IPV6:
@@ -313,7 +340,7 @@ static void dispatch(struct events *v, const struct nat_event *e)
 		return;
 	}
 	ipfix_event(v->ipfix, e, wall_ns(v, e->time_ns) / NS_PER_MS);
-	event_notice(e, wall_ns(v, e->time_ns), v->active ? v->active->config : NULL);
+	event_notice(e, wall_ns(v, e->time_ns), v->active ? v->active->config : NULL, ipfix_mappings(v->ipfix));
 }
 
 void events_on_growth(struct events *v, events_growth ask, void *arg)
@@ -437,20 +464,20 @@ int events_session_closed(const struct session *s, void *arg)
 	uint64_t wall_ns = s->ended_ns ? s->ended_ns : clock_ns(CLOCK_REALTIME);
 
 	ipfix_event(arg, &e, wall_ns / NS_PER_MS);
-	event_notice(&e, wall_ns, NULL);
+	event_notice(&e, wall_ns, NULL, ipfix_mappings(arg));
 	return 0;
 }
 
 /* Reports a granted block as a notice. */
-static void tell_grant(const struct nat_event *e, bool made)
+static void tell_grant(const struct nat_event *e, bool made, const struct mappings *m)
 {
-	struct event_text t = text_of(e);
+	struct event_text t = text_of(e, m);
 	struct notice n =
 		begin(e, clock_ns(CLOCK_REALTIME), NOTICE_GRANTS, LOG_LEVEL_INFO, made ? "granted" : "grant-ended", &t);
 
 	snprintf(t.text, sizeof(t.text), "ports %u-%u of %s %s %s", e->out_port, e->ext_port, t.out,
-		 made ? "are granted to" : "are taken back from", t.in);
-	notice_add_text(&n, "in_addr", t.in);
+		 made ? "are granted to" : "are taken back from", t.who);
+	add_subscriber(&n, &t);
 	notice_add_text(&n, "out_addr", t.out);
 	notice_add_number(&n, "port_lo", e->out_port);
 	notice_add_number(&n, "port_hi", e->ext_port);
@@ -463,13 +490,14 @@ void events_grant_changed(void *arg, const struct grant *grant, bool made)
 		.type = made ? EVENT_BLOCK_GRANTED : EVENT_BLOCK_ENDED,
 		.in_addr = grant->in_addr,
 		.out_addr = grant->out_addr,
+		.tenant = grant->tenant,
 		.out_port = grant->port_lo,
 		.ext_port = (uint16_t)(grant->port_lo + grant->ports - 1),
 	};
 
 	ipfix_event(arg, &e, wall_clock_ms());
 	if (notice_wanted(NOTICE_GRANTS))
-		tell_grant(&e, made);
+		tell_grant(&e, made, ipfix_mappings(arg));
 }
 
 void events_portmap_changed(void *arg, const struct portmap *m, bool made)
@@ -479,6 +507,7 @@ void events_portmap_changed(void *arg, const struct portmap *m, bool made)
 		.proto = m->proto,
 		.in_addr = m->in.addr,
 		.out_addr = m->out.addr,
+		.tenant = m->tenant,
 		.in_port = m->in.port,
 		.out_port = m->out.port,
 	};

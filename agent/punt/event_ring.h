@@ -42,8 +42,11 @@ typedef void (*events_resolve)(void *arg, int family, const void *addr, uint32_t
 int events_new(struct event_base *base, const struct datapath *d, const struct active_config *active, struct ipfix *x,
 	       events_resolve resolve, void *arg, struct events **ret, struct error *err);
 
-/* Called for a subscriber without a free port who may get a block of the shared range; at: CLOCK_MONOTONIC. */
-typedef void (*events_growth)(void *arg, uint32_t in_addr, uint64_t time_ns);
+/*
+ * Called for a subscriber, by inside_place() of base/inside_runs.h, without a free port who may get a block of the
+ * shared range; at: CLOCK_MONOTONIC.
+ */
+typedef void (*events_growth)(void *arg, uint64_t place, uint64_t time_ns);
 void events_on_growth(struct events *v, events_growth ask, void *arg);
 
 /* Takes a last turn; events that are left stay in the ring buffer for the next agent. */

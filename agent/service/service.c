@@ -236,9 +236,9 @@ static int start_modules(struct service *s, struct error *err)
 	return 0;
 }
 
-static void grow(void *arg, uint32_t in_addr, uint64_t time_ns)
+static void grow(void *arg, uint64_t place, uint64_t time_ns)
 {
-	growth_ask(arg, in_addr, time_ns);
+	growth_ask(arg, place, time_ns);
 }
 
 /* Readers of the datapath's ring buffers, periodic work and the queue of changes. */

@@ -61,7 +61,7 @@ static void read_counters(const struct stranger_rates *i, const struct mapping *
 	for (uint32_t n = first; n < end && (uint64_t)m->first_subscriber + n < STRANGER_HOSTS; n++) {
 		uint32_t number = m->first_subscriber + n, packets;
 		uint32_t *counter = &lines[number >> STRANGER_LINE_SHIFT].packets[number & (STRANGER_LINE - 1)];
-		struct surveyed found = { .in_addr = m->geo.in_base + n };
+		struct surveyed found = { .in_addr = m->geo.in_base + n, .tenant = m->tenant };
 
 		/* Most are 0: no write to their cache lines. */
 		if (!__atomic_load_n(counter, __ATOMIC_RELAXED))

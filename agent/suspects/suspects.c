@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/inside_runs.h"
 #include "base/log.h"
 #include "base/notice.h"
 #include "peers/replication.h"
@@ -35,9 +36,10 @@ struct suspect {
 };
 #define EXCESS_ONE 256U
 
+/* A subscriber, by inside_place() of base/inside_runs.h. */
 struct told {
 	struct hash_entry entry;
-	uint32_t in_addr;
+	uint64_t place;
 	uint64_t at_us;
 };
 
@@ -56,7 +58,8 @@ struct suspects {
 	uint64_t begun_us;		    /* the last pass with a survey; 0: none */
 	struct heap worst;		    /* of the pass under way, those to report */
 	uint64_t found[N_SURVEY_KINDS];	    /* in the pass under way */
-	uint64_t due;			    /* of these, subscribers not reported in the last hour */
+	uint64_t due;			    /* of these, subscribers not reported in the last hour: */
+	struct hash_table noted;	    /* one that has sessions in two mappings is found twice */
 	struct rate_list rates[N_SURVEY_KINDS];
 	struct stranger_rates strangers;
 	struct hash_table told;
@@ -90,31 +93,36 @@ static uint64_t told_hash(const void *entry)
 {
 	const struct told *t = entry;
 
-	return HASH_OF(t->in_addr);
+	return HASH_OF(t->place);
 }
 
 static bool told_same(const void *a, const void *b)
 {
 	const struct told *x = a, *y = b;
 
-	return x->in_addr == y->in_addr;
+	return x->place == y->place;
 }
 
 static const struct hash_type tolds = {
 	.size = sizeof(struct told), .max = MAX_TOLD, .hash = told_hash, .same = told_same
 };
 
-static bool was_told(const struct suspects *s, uint32_t in_addr, uint64_t now_us)
+static uint64_t place_of(const struct surveyed *found)
 {
-	const struct told *t = hash_find(&tolds, &s->told, &(struct told){ .in_addr = in_addr });
+	return inside_place(found->tenant, found->in_addr);
+}
+
+static bool was_told(const struct suspects *s, const struct surveyed *found, uint64_t now_us)
+{
+	const struct told *t = hash_find(&tolds, &s->told, &(struct told){ .place = place_of(found) });
 
 	return t && now_us - t->at_us < TOLD_US;
 }
 
 /* False: too many are remembered. */
-static bool remember(struct suspects *s, uint32_t in_addr, uint64_t now_us)
+static bool remember(struct suspects *s, const struct surveyed *found, uint64_t now_us)
 {
-	const struct told like = { .in_addr = in_addr, .at_us = now_us };
+	const struct told like = { .place = place_of(found), .at_us = now_us };
 	struct told *t = hash_find(&tolds, &s->told, &like);
 
 	if (!t)
@@ -140,6 +148,7 @@ static void forget_old(struct suspects *s, uint64_t now_us)
 static void tell(const struct suspects *s, const struct suspect *suspect)
 {
 	const struct surveyed *found = &suspect->found;
+	const char *tenant = mappings_tenant_name(s->parts->mappings, found->tenant);
 	char addr[ADDR_TEXT], list[TEXT] = "", text[NOTICE_TEXT] = "";
 	struct notice n = notice_now(NOTICE_SUSPECTS, LOG_LEVEL_WARNING, "suspect", text);
 	size_t used = 0;
@@ -147,6 +156,8 @@ static void tell(const struct suspects *s, const struct suspect *suspect)
 	addr_format(found->in_addr, addr);
 	n.in = (struct prefix){ found->in_addr, 32 };
 	notice_add_text(&n, "in_addr", addr);
+	if (*tenant)
+		notice_add_text(&n, "tenant", tenant);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++) {
 		if (s->threshold[kind] == SURVEY_NEVER || !(suspect->kinds & 1U << kind))
 			continue;
@@ -156,7 +167,7 @@ static void tell(const struct suspects *s, const struct suspect *suspect)
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s %u %s (threshold %u)", used ? "," : "",
 					 found->n[kind], kind_phrases[kind], s->threshold[kind]);
 	}
-	snprintf(text, sizeof(text), "subscriber %s has%s", addr, list);
+	snprintf(text, sizeof(text), "subscriber %s%s%s has%s", addr, *tenant ? " of " : "", tenant, list);
 	log_warning("suspect: %s", text);
 	notice_tell(&n);
 }
@@ -165,8 +176,10 @@ static int compare_excess(const void *a, const void *b)
 {
 	const struct suspect *x = a, *y = b;
 
+	uint64_t place_x = place_of(&x->found), place_y = place_of(&y->found);
+
 	return x->excess != y->excess ? (x->excess > y->excess) - (x->excess < y->excess)
-				      : (x->found.in_addr < y->found.in_addr) - (x->found.in_addr > y->found.in_addr);
+				      : (place_x < place_y) - (place_x > place_y);
 }
 
 static const struct heap_type worst = { .item_size = sizeof(struct suspect), .compare = compare_excess };
@@ -177,45 +190,41 @@ static int compare_worst_first(const void *a, const void *b)
 	return compare_excess(b, a);
 }
 
-/* One report for what is known of a subscriber: adds the later ones of a list to the first of each, and counts them. */
-static uint64_t merge(struct suspect *list, size_t n)
+/* One report for what is known of a subscriber: adds the later ones of a list to the first of each. */
+static void merge(struct suspect *list, size_t n)
 {
-	uint64_t merged = 0;
-
 	for (size_t i = 1; i < n; i++) {
 		struct suspect *first = list;
 
-		while (first->found.in_addr != list[i].found.in_addr)
+		while (place_of(&first->found) != place_of(&list[i].found))
 			first++;
 		if (first == &list[i])
 			continue;
 		first->kinds |= list[i].kinds;
 		for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
 			first->found.n[kind] += list[i].found.n[kind];
-		merged++;
 	}
-	return merged;
 }
 
 static void tell_all(struct suspects *s, uint64_t now_us)
 {
 	struct suspect *list = s->worst.items;
-	uint64_t told = 0, merged;
+	uint64_t told = 0;
 
 	forget_old(s, now_us);
 	if (s->worst.n)
 		qsort(list, s->worst.n, sizeof(*list), compare_worst_first);
-	merged = merge(list, s->worst.n);
+	merge(list, s->worst.n);
 	for (size_t i = 0; i < s->worst.n; i++) {
-		if (was_told(s, list[i].found.in_addr, now_us))
+		if (was_told(s, &list[i].found, now_us))
 			continue;
-		if (!remember(s, list[i].found.in_addr, now_us))
+		if (!remember(s, &list[i].found, now_us))
 			break;
 		tell(s, &list[i]);
 		told++;
 	}
 	s->figures.told += told;
-	s->figures.untold = s->due - told - merged;
+	s->figures.untold = s->due - told;
 	heap_free(&s->worst);
 	if (!s->figures.untold || (s->crowded_us && now_us - s->crowded_us < CROWDED_US))
 		return;
@@ -242,13 +251,24 @@ static uint32_t excess_of(struct suspects *s, const struct surveyed *found)
 	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
+/* Whether the pass finds a subscriber for the first time. Beyond MAX_TOLD of them, some may count twice. */
+static bool is_new(struct suspects *s, const struct surveyed *found)
+{
+	const struct told like = { .place = place_of(found) };
+
+	if (hash_find(&tolds, &s->noted, &like))
+		return false;
+	hash_add(&tolds, &s->noted, &like);
+	return true;
+}
+
 static void note_suspect(struct suspects *s, const struct surveyed *found, uint32_t kinds)
 {
 	struct suspect x = { .excess = excess_of(s, found), .kinds = kinds, .found = *found };
 
-	if (!x.excess || was_told(s, found->in_addr, s->begun_us))
+	if (!x.excess || was_told(s, found, s->begun_us))
 		return;
-	s->due++;
+	s->due += is_new(s, found);
 	s->worst.max = REPORTS;
 	if (s->worst.n < REPORTS)
 		heap_push(&worst, &s->worst, &x);
@@ -258,7 +278,7 @@ static void note_suspect(struct suspects *s, const struct surveyed *found, uint3
 
 static void note_rate(struct suspects *s, const struct surveyed *found, enum survey_kind kind)
 {
-	struct top_rank rank = { .first = found->n[kind], .in_addr = found->in_addr };
+	struct top_rank rank = { .first = found->n[kind], .in_addr = found->in_addr, .tenant = found->tenant };
 	struct top_heap *heap = &s->rates[kind].heap;
 
 	if (rank.first && top_heap_takes(heap, &rank))
@@ -315,6 +335,7 @@ static void forget_pass(struct suspects *s)
 	}
 	memset(s->found, 0, sizeof(s->found));
 	s->due = 0;
+	hash_clear(&s->noted);
 }
 
 struct survey *suspects_begin(struct suspects *s, uint64_t now_us)
@@ -427,6 +448,7 @@ void suspects_free(struct suspects *s)
 		return;
 	forget_pass(s);
 	hash_free(&s->told);
+	hash_free(&s->noted);
 	for (unsigned kind = 0; kind < N_SURVEY_KINDS; kind++)
 		free(s->rates[kind].highest);
 	free(s);

@@ -111,20 +111,7 @@ static struct prefix largest_within(uint32_t first, uint32_t last)
 	return (struct prefix){ first, 32 };
 }
 
-/* Whether another tenant has some of the addresses of a run. */
-static bool is_shared(const struct mappings *m, const struct inside_run *run)
-{
-	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_range *p = &m->order[k];
-
-		if (inside_tenant(p->first) != inside_tenant(run->first) &&
-		    inside_addr(p->first) <= inside_addr(run->last) && inside_addr(p->last) >= inside_addr(run->first))
-			return true;
-	}
-	return false;
-}
-
-/* The largest prefix of a mapping in which no other mapping lies, nor another tenant's. */
+/* The largest prefix of a mapping in which no other mapping of its tenant lies. */
 static uint64_t hint_inside(const struct mappings *m, int number, uint16_t leaf)
 {
 	struct prefix found = { 0 };
@@ -133,7 +120,7 @@ static uint64_t hint_inside(const struct mappings *m, int number, uint16_t leaf)
 	for (size_t i = 0; i < m->n_runs; i++) {
 		struct prefix p;
 
-		if (m->run[i].number != number || is_shared(m, &m->run[i]))
+		if (m->run[i].number != number)
 			continue;
 		p = largest_within(inside_addr(m->run[i].first), inside_addr(m->run[i].last));
 		if (!any || p.plen < found.plen)

@@ -99,6 +99,20 @@ static __always_inline __u32 fib_find_mapping(const __u64 *hint, void *index, __
 	return likely(fib_hint_is(word, addr)) ? (__u16)word : index_find(index, addr);
 }
 
+/*
+ * The same for an inside address of a tenant, where there may be tenants: the hint may be another tenant's mapping with
+ * the same addresses.
+ */
+static __always_inline __u32 fib_find_inside(const struct mapping_table *t, __u32 tenant, __u32 addr)
+{
+	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, addr);
+
+	if (settings.tenants &&
+	    unlikely(leaf & INDEX_SHARED || LOAD(t->mapping[leaf & (MAX_MAPPINGS - 1)].tenant) != (__u8)tenant))
+		leaf = index_find_inside(tenant, addr);
+	return leaf;
+}
+
 /* Returns 1 if the fast path may send a packet of `length` octets to a next hop. flag: FIB_FAST_OUT or FIB_FAST_IN. */
 static __always_inline int fib_takes(const struct fib_hop *hop, __u32 flag, __u32 length)
 {

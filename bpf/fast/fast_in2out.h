@@ -38,16 +38,15 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 					  int tenants)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
-	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
+	__u32 tenant = tenants && settings.tenants ? tenant_at(ctx_ingress(ctx)) : 0;
+	__u32 leaf = tenants ? fib_find_inside(t, tenant, src) : fib_find_mapping(&fib.inside, &in_index, src);
 
-	if (tenants && settings.tenants && unlikely(leaf & INDEX_SHARED))
-		leaf = index_leaf_of(leaf, tenant_at(ctx_ingress(ctx)));
 	if (unlikely(!leaf))
 		return TO_SLOW_PATH;
 
 	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 
-	if (tenants && settings.tenants && unlikely(tenant_at(ctx_ingress(ctx)) != LOAD(m->tenant)))
+	if (tenants && settings.tenants && unlikely(tenant != LOAD(m->tenant)))
 		return TO_SLOW_PATH;
 
 	__u32 subscriber = mapping_subscriber(&m->geo, src);

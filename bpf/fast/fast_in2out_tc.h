@@ -106,8 +106,7 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 		return TO_SLOW_PATH;
 
 	__u32 src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr), now = now_ticks();
-	__u32 entry = fib_find_mapping(&fib.inside, &in_index, src), length = bpf_ntohs(q.ip->tot_len);
-	__u32 leaf = index_leaf_of(entry, packet_tenant(ctx));
+	__u32 leaf = fib_find_inside(t, packet_tenant(ctx), src), length = bpf_ntohs(q.ip->tot_len);
 
 	if (!leaf || fast_addresses_are_special(src, dst))
 		return TO_SLOW_PATH;

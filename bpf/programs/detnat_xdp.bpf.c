@@ -52,17 +52,11 @@ int in2out_each_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1, 1, 0, 0), PROG_in2out));
 }
 
-/* Where routing depends on more than the destination, the copy of the routes has no say, but the cache has. */
-static __always_inline enum prog beside_out2in(void)
-{
-	return settings.policy_routing ? PROG_out2in_cached : PROG_out2in;
-}
-
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 0), beside_out2in()));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 0), PROG_out2in));
 }
 
 /* Loaded instead of in2out_xdp and out2in_xdp if mappings are open, whose packets others need not know of. */
@@ -77,7 +71,7 @@ SEC("xdp.frags")
 int out2in_open_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 1, 0), beside_out2in()));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 1, 0), PROG_out2in));
 }
 
 /* Loaded instead of those if there are tenants; what is open goes to the slow path. */
@@ -93,7 +87,7 @@ SEC("xdp.frags")
 int out2in_tenants_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1), beside_out2in()));
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1, 0, 1), PROG_out2in));
 }
 
 /* The main programs call these while no agent keeps the copy of the routes. */
@@ -107,12 +101,19 @@ static __always_inline int out2in_cached(struct xdp_md *ctx)
 	return or_slow(ctx, fast_out2in(ctx, 0, 0, 1), PROG_out2in);
 }
 
-/* Loaded instead of in2out_xdp if routing depends on more than the destination. */
+/* Loaded instead of in2out_xdp and out2in_xdp if routing depends on more than the destination. */
 SEC("xdp.frags")
 int in2out_cached_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
 	return TRACED(ctx, in2out_cached(ctx));
+}
+
+SEC("xdp.frags")
+int out2in_cached_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, out2in_cached(ctx));
 }
 
 SEC("xdp.frags")

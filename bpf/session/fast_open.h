@@ -104,6 +104,9 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	return drop(REASON_drop_quota);
 }
 
+/* Added to union opener, takes the lock and counts one session; below the quota, that carries nothing into the lock. */
+#define OPENER_NEXT (1ULL << 32 | 1)
+
 /* Under the lock, whose value is `lock`: writes a flow's session to a free slot, and gives the lock back. */
 static __always_inline void fast_open_write(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 word,
 					    __u32 lock)
@@ -227,8 +230,7 @@ SUBPROGRAM int fast_port_take(const struct mapping *m, struct subscriber *s, __u
 	before.word = LOAD(s->opener.word);
 	if (before.sessions >= m->sessions_per_user || before.lock & 1)
 		return -1;
-	after.sessions = before.sessions + 1;
-	after.lock = before.lock + 1;
+	after.word = before.word + OPENER_NEXT;
 	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
 		return -1;
 	if (fast_limit_take(m, &f)) {
@@ -308,18 +310,6 @@ static __always_inline int fast_open_featured(const struct flow *f, struct subsc
 	return CONTINUE;
 }
 
-/* fast_open() of a subscriber with limits. */
-static __always_inline int fast_open_limited(const struct flow *f, struct subscriber *s, __u64 *ret_word)
-{
-	int refused = fast_limit_refuse(f->m, s, fast_flow(f, 0));
-
-	if (refused)
-		return refused == TO_SLOW_PATH ? refused : drop((enum reason)refused);
-	if (unlikely(LOAD(s->sessions) >= f->m->sessions_per_user))
-		return fast_refuse(f, s);
-	return fast_open_featured(f, s, ret_word);
-}
-
 /* Returns 1 if a portmap may have the inside port of an opening, or the outside port that it would get. */
 static __always_inline int opening_meets_portmap(const struct flow *f, const struct subscriber *s, __u32 out_port)
 {
@@ -335,29 +325,51 @@ static __always_inline int opening_is_featured(const struct flow *f, const struc
 		(binding_maps(f->m, f->p.proto) || (settings.filtering && LOAD(f->m->bindings.filtering))));
 }
 
+/* What an opening is to change in its subscriber's line of limits, see fast_limit_look(). */
+struct fast_limit {
+	struct limit_line *line;
+	__u64 full_ns; /* 0: it takes no token */
+};
+
 /*
- * Opens a session for a flow that is not in its preferred slot. The word with count and lock is read first, and the
- * lock is taken last, by a compare-and-swap: if the word is unchanged, no other core has opened a session meanwhile.
- * Only openers change free slots.
+ * Before the lock: looks whether the limits allow a flow's session. That holds under the lock, too, if no other core
+ * has taken it meanwhile: only openers raise counts and take tokens. Returns 0, or 1 if the limits refuse it.
  */
-static __always_inline int fast_open(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,
-				     __u64 *ret_word)
+static __always_inline int fast_limit_look(const struct flow *f, struct fast_limit *ret)
 {
-	__u32 out_port = mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset;
+	struct limit_line *line = limit_line_get(f->m, f->subscriber);
+
+	*ret = (struct fast_limit){ .line = line };
+	if (!line || limit_is_reached(f->m, line, f->p.proto, 0))
+		return 1;
+	if (LOAD(f->m->limit.interval_ns)) {
+		ret->full_ns = limit_token(f->m, line);
+		return !ret->full_ns;
+	}
+	return 0;
+}
+
+/* Under the lock: counts a session as fast_limit_look() has found, before it exists. */
+static __always_inline void fast_limit_enter(const struct fast_limit *l, __u8 proto)
+{
+	__sync_fetch_and_add(&l->line->sessions[limit_protocol_of(proto)], 1);
+	if (l->full_ns)
+		STORE(l->line->full_ns, l->full_ns);
+}
+
+/*
+ * Opens a session in a slot of the flow's buckets. The word with count and lock, `before`, is read first, and the lock
+ * is taken last, by a compare-and-swap: if the word is unchanged, no other core has opened a session meanwhile. Only
+ * openers change free slots. limit: NULL where the mapping has no limits.
+ */
+static __always_inline int fast_open_at(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,
+					__u32 out_port, union opener before, const struct fast_limit *limit,
+					__u64 *ret_word)
+{
 	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
-	union opener before, after;
+	union opener after = { .word = before.word + OPENER_NEXT };
 	int displaced, crowded;
 
-	if (settings.openings) {
-		if (openings_are_slow(f->m))
-			return TO_SLOW_PATH;
-		if (mapping_is_limited(f->m))
-			return fast_open_limited(f, s, ret_word);
-	}
-	if (opening_is_featured(f, s, out_port))
-		return fast_open_featured(f, s, ret_word);
-	before.word = LOAD(s->opener.word);
-	order_reads();
 	if (unlikely(before.sessions >= f->m->sessions_per_user))
 		return fast_refuse(f, s);
 	if (before.lock & 1 || (settings.portmaps ? subscriber_overflow(s->overflow) : s->overflow))
@@ -369,16 +381,57 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 		if (!slot)
 			return TO_SLOW_PATH;
 	}
-	after.sessions = before.sessions + 1;
-	after.lock = before.lock + 1;
 	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
 		return TO_SLOW_PATH;
+	if (limit)
+		fast_limit_enter(limit, f->p.proto);
 	if (displaced)
 		displace(s, home);
 	fast_open_write(f, s, slot, word, after.lock);
-	fast_open_report(f, (__u16)out_port);
+	fast_open_report(f, word_out_port(word));
 	*ret_word = word;
 	return CONTINUE;
+}
+
+/* fast_open() of a subscriber with limits. */
+static __always_inline int fast_open_limited(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,
+					     __u32 out_port, __u64 *ret_word)
+{
+	union opener before = { .word = LOAD(s->opener.word) };
+	struct fast_limit limit;
+
+	order_reads();
+	if (unlikely(fast_limit_look(f, &limit))) {
+		int refused = fast_limit_refuse(f->m, s, fast_flow(f, 0));
+
+		/* 0: there is room by now. */
+		return refused == TO_SLOW_PATH || !refused ? TO_SLOW_PATH : drop((enum reason)refused);
+	}
+	if (!opening_is_featured(f, s, out_port))
+		return fast_open_at(f, s, slot, home, out_port, before, &limit, ret_word);
+	if (unlikely(before.sessions >= f->m->sessions_per_user))
+		return fast_refuse(f, s);
+	return fast_open_featured(f, s, ret_word);
+}
+
+/* Opens a session for a flow that is not in its preferred slot. */
+static __always_inline int fast_open(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,
+				     __u64 *ret_word)
+{
+	__u32 out_port = mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset;
+	union opener before;
+
+	if (settings.openings) {
+		if (openings_are_slow(f->m))
+			return TO_SLOW_PATH;
+		if (mapping_is_limited(f->m))
+			return fast_open_limited(f, s, slot, home, out_port, ret_word);
+	}
+	if (opening_is_featured(f, s, out_port))
+		return fast_open_featured(f, s, ret_word);
+	before.word = LOAD(s->opener.word);
+	order_reads();
+	return fast_open_at(f, s, slot, home, out_port, before, 0, ret_word);
 }
 
 #endif

@@ -6,7 +6,7 @@ const VIEWS = [
 	[/^\/(lookup)?$/, "lookup"],
 	[/^\/state$/, "state"],
 	[/^\/history$/, "history"],
-	[/^\/subscriber\/([0-9.]+)$/, "subscriber"],
+	[/^\/subscriber\/([0-9.]+)(?:\/([\w.-]+))?$/, "subscriber"],
 ];
 
 function tell(error) {
@@ -24,7 +24,9 @@ function greet(me) {
 			link.setAttribute("aria-current", "page");
 	document.getElementById("jump").addEventListener("submit", (event) => {
 		event.preventDefault();
-		location.assign(`/subscriber/${encodeURIComponent(event.target.address.value.trim())}`);
+		// "100.64.0.2", or "100.64.0.2 of ispA".
+		const [addr, tenant] = event.target.address.value.trim().split(/\s+(?:of\s+)?/);
+		location.assign(`/subscriber/${encodeURIComponent(addr)}${tenant ? `/${encodeURIComponent(tenant)}` : ""}`);
 	});
 }
 

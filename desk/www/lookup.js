@@ -13,7 +13,8 @@ const NO_CUSTOMER = {
 function inside(row, me) {
 	if (!row.in_addr)
 		return h("span", { class: "warn" }, REASONS[row.reason] ?? row.reason ?? "no answer");
-	return me.state ? h("a", { href: `/subscriber/${row.in_addr}` }, row.in_addr) : h("b", {}, row.in_addr);
+	const tenant = row.tenant ? `/${row.tenant}` : "", name = row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr;
+	return me.state ? h("a", { href: `/subscriber/${row.in_addr}${tenant}` }, name) : h("b", {}, name);
 }
 
 function person(customer) {
@@ -38,7 +39,8 @@ function margin(row) {
 }
 
 function also(row) {
-	const others = (row.holders ?? []).map((holder) => holder.in_addr).filter((addr) => addr !== row.in_addr);
+	const others = (row.holders ?? []).map((holder) => (holder.tenant ? `${holder.in_addr} of ${holder.tenant}` : holder.in_addr))
+		.filter((name) => name !== (row.tenant ? `${row.in_addr} of ${row.tenant}` : row.in_addr));
 	return others.length ? `but also ${[...new Set(others)].join(", ")}` : "";
 }
 

@@ -28,6 +28,7 @@ function subscriber(answer) {
 	const s = answer.subscriber, m = answer.mapping;
 	return [facts([
 		["Inside address", s.in_addr],
+		["Tenant", m && m.tenant],
 		["Outside address", s.out_addr],
 		["Outside ports", `${s.port_lo} to ${s.port_hi}`],
 		["Mapping", m && `${m.in} to ${m.out}`],
@@ -43,12 +44,27 @@ function subscriber(answer) {
 		bar("TCP", s.tcp, s.quota), bar("UDP", s.udp, s.quota), bar("ICMP", s.icmp, s.quota))];
 }
 
+// Of an address of several tenants the gateway names them: a link to each.
+function choice(addr, message) {
+	const names = [...message.matchAll(/\bof ([\w.-]+)/g)].map((found) => found[1]);
+	return h("p", { role: "status" }, `${addr} is an address of several tenants: `,
+		names.map((name) => h("a", { href: `/subscriber/${addr}/${name}` }, `${name} `)));
+}
+
 export function show(main, { match }) {
-	const addr = match[1], facts_ = h("div", { id: "subscriber" }), found = h("div", { id: "findings" }), past = h("div", { id: "sessions" });
+	const addr = match[1], tenant = match[2], facts_ = h("div", { id: "subscriber" }), found = h("div", { id: "findings" }), past = h("div", { id: "sessions" });
 	const points = [];
-	main.replaceChildren(h("h1", {}, `Subscriber ${addr}`), found, facts_, section("Sessions while this page is open", past));
+	main.replaceChildren(h("h1", {}, `Subscriber ${addr}${tenant ? ` of ${tenant}` : ""}`), found, facts_, section("Sessions while this page is open", past));
 	return { seconds: SECONDS, update: async () => {
-		const answer = await api(`explain/${addr}`);
+		let answer;
+		try {
+			answer = await api(`explain/${addr}${tenant ? `/${tenant}` : ""}`);
+		} catch (error) {
+			if (!error.message.includes("--tenant"))
+				throw error;
+			found.replaceChildren(choice(addr, error.message));
+			return;
+		}
 		found.replaceChildren(findings(answer.findings));
 		if (!answer.subscriber)
 			return;

@@ -43,6 +43,7 @@ static struct lease_line line_of(const struct accounting *a, int64_t time, enum 
 	struct lease_line l;
 
 	lease_line_init(&l, time, event);
+	memcpy(l.tenant, a->tenant, sizeof(l.tenant));
 	memcpy(l.id, a->user, sizeof(l.id));
 	mac_text(a->calling, l.mac);
 	memcpy(l.circuit, *a->circuit ? a->circuit : a->port, sizeof(l.circuit));
@@ -68,6 +69,7 @@ int accounting_lines(const struct accounting *a, int64_t received, lease_take ta
 	*ret_n = 0;
 	if (a->status == ACCOUNTING_ON || a->status == ACCOUNTING_OFF) {
 		lease_line_init(&l, time, LEASE_OFF);
+		memcpy(l.tenant, a->tenant, sizeof(l.tenant));
 		set_session(&l, a);
 		l.session[strcspn(l.session, "/") + 1] = '\0';
 		*ret_n = 1;

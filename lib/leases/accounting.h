@@ -19,7 +19,8 @@ enum accounting_status {
 
 /* Texts are printable, "": absent. */
 struct accounting {
-	unsigned status; /* 0: absent */
+	unsigned status;	   /* 0: absent */
+	char tenant[LEASE_TENANT]; /* of the source */
 	char user[LEASE_ID];
 	char server[LEASE_ID]; /* NAS-IP-Address, else NAS-Identifier, else who sent it */
 	char session[LEASE_ID];

@@ -55,6 +55,12 @@ int import_give(struct lease_import *x, const struct lease_line *l)
 	if (l->time < TIME_MIN || l->time > TIME_MAX)
 		return import_skip(x, "a time that cannot be written");
 	x->events++;
+	if (x->tenant) {
+		struct lease_line of = *l;
+
+		snprintf(of.tenant, sizeof(of.tenant), "%s", x->tenant);
+		return x->take(x->arg, &of);
+	}
 	return x->take(x->arg, l);
 }
 

@@ -19,6 +19,7 @@ struct lease_import {
 	int64_t at; /* the time of a file that shows one moment */
 	bool live;  /* the file was seen to change: what it ends has ended at `at` */
 	struct zone zone;
+	const char *tenant; /* of all leases; NULL: not known */
 	uint64_t line;	    /* number of the current line */
 	uint64_t events;    /* lines of leases given */
 	uint64_t skipped;   /* records that could not be taken */

@@ -92,17 +92,16 @@ static int take_text(struct lease_index *x, const char *text, uint32_t *last, ui
 	return 0;
 }
 
-/* The part of a session before the slash. */
-static int take_server(struct lease_index *x, const char *session, uint32_t *ret)
+/* The part of a session before the slash, with the tenant: servers of two tenants may have the same address. */
+static int take_server(struct lease_index *x, const char *tenant, const char *session, uint32_t *ret)
 {
 	const char *slash = strchr(session, '/');
-	char server[LEASE_SESSION];
+	char server[LEASE_TENANT + LEASE_SESSION];
 
 	*ret = 0;
 	if (!slash || slash == session)
 		return 0;
-	memcpy(server, session, (size_t)(slash - session));
-	server[slash - session] = '\0';
+	snprintf(server, sizeof(server), "%s%s%.*s", tenant, *tenant ? "/" : "", (int)(slash - session), session);
 	return take_text(x, server, &x->last_server, ret);
 }
 
@@ -112,7 +111,7 @@ static int take_texts(struct lease_index *x, const struct lease_line *line, stru
 	if (take_text(x, line->tenant, &x->last_tenant, &ret->tenant) || lease_pool_add(&x->pool, line->id, &ret->id) ||
 	    lease_pool_add(&x->pool, line->mac, &ret->mac) || lease_pool_add(&x->pool, line->circuit, &ret->circuit))
 		return -ENOMEM;
-	return take_server(x, line->session, &ret->server);
+	return take_server(x, line->tenant, line->session, &ret->server);
 }
 
 static int64_t lower(int64_t a, int64_t b)
@@ -212,7 +211,8 @@ static int take_off(struct lease_index *x, const struct lease_line *line)
 {
 	struct lease_off off = { .time = line->time, .line = x->lines };
 
-	if (take_server(x, line->session, &off.server) || grow(&x->off, x->n_off, &x->off_room, sizeof(*x->off)))
+	if (take_server(x, line->tenant, line->session, &off.server) ||
+	    grow(&x->off, x->n_off, &x->off_room, sizeof(*x->off)))
 		return -ENOMEM;
 	x->off[x->n_off++] = off;
 	return 0;

@@ -84,6 +84,8 @@ enum feature {
 	FEATURE_GRANTED,	    /* all sessions but those that the small blocks hold are on granted ports */
 	FEATURE_LIMITS,		    /* sessions by protocol and their openings are limited, out of reach */
 	FEATURE_RULES,		    /* routes depend on more than the destination: there is no copy either */
+	FEATURE_TENANTS,	    /* two tenants with the same inside prefix; the packets are those of the first */
+	FEATURE_VRF,		    /* the same, and the first has a VRF: the kernel is asked for its routes */
 };
 
 /* Which runs a row is part of. */
@@ -130,6 +132,11 @@ static inline uint64_t row_sessions(const struct row *r)
 static inline bool row_is_stateless(const struct row *r)
 {
 	return r->feature == FEATURE_PORTMAPPED || r->feature == FEATURE_OPEN;
+}
+
+static inline bool row_has_tenants(const struct row *r)
+{
+	return r->feature == FEATURE_TENANTS || r->feature == FEATURE_VRF;
 }
 
 /* Whether a row has plain sessions only, of as many hosts as the other: that one's feature is compared with it. */
@@ -241,6 +248,8 @@ struct space {
 void features_make(struct bench *b, struct space *s);
 void features_mark(const struct space *s);
 void features_free(struct space *s);
+#define FIRST_TENANT 1
+
 struct binding_layout features_bindings(const struct row *row);
 
 /* How the blocks of a row's mapping grow. */

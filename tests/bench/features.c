@@ -136,6 +136,9 @@ void features_make(struct bench *b, struct space *s)
 {
 	struct error err;
 
+	b->d.device[b->inside_ifindex].tenant = row_has_tenants(s->row) ? FIRST_TENANT : 0;
+	/* As of a packet from the inside interface, for want of a VRF. */
+	b->d.way[FIRST_TENANT] = s->row->feature == FEATURE_VRF ? b->inside_ifindex : WAY_MAIN;
 	if (s->row->feature == FEATURE_GRANTED)
 		grant_all(b, s);
 

@@ -69,6 +69,7 @@ static const struct goal goals[] = {
 	BOTH_WAYS("1000 sessions a subscriber against 8", "h1024-p1000", OF_ROW, 2, "h1024-p8"),
 	BOTH_WAYS("blocks that grow against others", "growth-h1024-p63", OF_NET, 1.01, "h1024-p63"),
 	BOTH_WAYS("granted ports against overflow sessions", "granted-h1024-p63", OF_NET, 1.05, "beyond-h1024-p63"),
+	BOTH_WAYS("two tenants against none", "tenants-h1024-p63", OF_NET, 1.05, "h1024-p63"),
 	{ "new session with limits against without", "limits-h1024-p63", PATH_OPEN, OF_ROW, 1.25, "h1024-p63" },
 	DESTINATIONS("100,000 destinations against 1", "dest-100k"),
 	DESTINATIONS("100,000 by Zipf against 1", "dest-100k-zipf"),

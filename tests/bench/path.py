@@ -23,10 +23,11 @@ EMPTY = ("portmaps", "overflow", "portmap_filters", "routed_flows", "grants")
 BATCH = 16
 STACK_OCTETS = 4096
 CALL, EXIT = 8, 9
-LOOKUP, TAIL_CALL, REDIRECT, REDIRECT_MAP, JIFFIES = 1, 12, 23, 51, 118
+LOOKUP, TAIL_CALL, REDIRECT, REDIRECT_MAP, JIFFIES, COARSE_NS = 1, 12, 23, 51, 118, 160
 XDP_PASS, XDP_REDIRECT = 2, 4
 IF_IN, IF_OUT = 2, 3
 TICK = 64  # jiffies
+JIFFY_NS = 1000000
 EXTERNAL = 0xC6336407  # 198.51.100.7
 INSIDE = 0xAC100005  # 172.16.0.5
 
@@ -223,6 +224,8 @@ class Machine:
     def help(self, number, r):
         if number == JIFFIES:
             return self.jiffies
+        if number == COARSE_NS:
+            return self.jiffies * JIFFY_NS
         if number in (REDIRECT, REDIRECT_MAP):
             return XDP_REDIRECT
         if number != LOOKUP:
@@ -252,13 +255,14 @@ def udp(source, destination, sport, dport):
 class Gateway:
     """The programs around one set of tables."""
 
-    def __init__(self):
+    def __init__(self, variant=""):
         self.machine = Machine()
         self.one, self.first, self.second = (Object(BUILD / f"skel/detnat_{n}.bpf.o") for n in ("xdp", "xdp_staged", "stage2"))
         with tempfile.TemporaryDirectory() as directory:
             subprocess.run([BUILD / "tests/bench/agent/path_tables"], cwd=directory, check=True)
             tables = {f.name: f.read_bytes() for f in pathlib.Path(directory).iterdir()}
         memory = self.machine.memory
+        tables.update({n.removesuffix(variant): tables[n] for n in tables if variant and n.endswith(variant)})
         for name in ("mappings", "stage_control"):
             memory.load(memory.region("value " + name), tables[name])
         for obj in (self.one, self.first, self.second):
@@ -300,6 +304,22 @@ class Gateway:
         return counts, self.machine.lines, []
 
 
+def report(gateway, packets, verbose):
+    for name, way, frames, ifindex, ticks in packets:
+        for stages, run, suffix in ((1, gateway.one_stage, "_xdp"), (2, gateway.two_stages, "_staged_xdp")):
+            gateway.machine.jiffies += ticks * TICK
+            counts, lines, _ = run(way + suffix, ifindex, frames[stages] if isinstance(frames, dict) else frames)
+            print(f"{name:<28} {stages:>6} {sum(counts) / len(counts):>13.1f} {len(lines):>6}")
+            for table, n in sorted(collections.Counter(t for t, _ in lines).items()) if verbose else ():
+                print(f"    {n} {table}")
+
+
+def openings(name):
+    """Flows that have no session yet, others for each number of stages."""
+    frames = {stages: [udp(INSIDE + i, EXTERNAL + stages, 1350, 1024) for i in range(BATCH)] for stages in (1, 2)}
+    return name, "in2out", frames, IF_IN, 0
+
+
 def main():
     verbose = sys.argv[1:] == ["-v"]
     gateway = Gateway()
@@ -310,17 +330,14 @@ def main():
         source, destination, sport, dport = struct.unpack_from("!IIHH", frame, 26)
         answers.append(udp(destination, source, dport, sport))
     print(f"{'PACKET':<28} {'STAGES':>6} {'INSTRUCTIONS':>13} {'LINES':>6}")
-    for name, way, frames, ifindex, ticks in (
+    packets = (
         ("out, in the same tick", "in2out", out, IF_IN, 0),
         ("out, refreshes its session", "in2out", out, IF_IN, 10),
         ("in", "out2in", answers, IF_OUT, 0),
-    ):
-        for stages, run, suffix in ((1, gateway.one_stage, "_xdp"), (2, gateway.two_stages, "_staged_xdp")):
-            gateway.machine.jiffies += ticks * TICK
-            counts, lines, _ = run(way + suffix, ifindex, frames)
-            print(f"{name:<28} {stages:>6} {sum(counts) / len(counts):>13.1f} {len(lines):>6}")
-            for table, n in sorted(collections.Counter(t for t, _ in lines).items()) if verbose else ():
-                print(f"    {n} {table}")
+        openings("out, opens its session"),
+    )
+    report(gateway, packets, verbose)
+    report(Gateway("-limits"), [openings("out, opens one, with limits")], verbose)
 
 
 if __name__ == "__main__":

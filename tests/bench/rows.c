@@ -89,6 +89,8 @@ static const struct row rows[] = {
 	  .feature = FEATURE_GRANTED, .runs = ANY, .paths = BIT(IN) | BIT(OUT) },
 	{ "limits-h1024-p63", "limits", SHAPE(1024, 63, 10, 128), .feature = FEATURE_LIMITS, .runs = ANY,
 	  .paths = BOTH },
+	{ "tenants-h1024-p63", "tenants", SHAPE(1024, 63, 10, 128), .feature = FEATURE_TENANTS, .runs = ANY,
+	  .paths = BOTH },
 	{ "beside-portmap-h1024-p63", "portmap", SHAPE(1024, 63, 9, 128), .feature = FEATURE_PORTMAPS, .runs = ANY,
 	  .paths = BOTH },
 	{ "portmaps-of-others-h1024-p63", "others", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPS_ELSEWHERE,
@@ -99,6 +101,7 @@ static const struct row rows[] = {
 	  .paths = BOTH },
 	{ "no-agent-h16384-p63", "no-agent", SHAPE(16384, 63, 10, 128), .feature = FEATURE_NO_AGENT, .runs = ANY,
 	  .paths = BOTH },
+	{ "vrf-h1024-p63", "vrf", SHAPE(1024, 63, 10, 128), .feature = FEATURE_VRF, .runs = ANY, .paths = BOTH },
 	{ "rules-h1024-p63", "rules", SHAPE(1024, 63, 10, 128), .feature = FEATURE_RULES, .runs = ANY, .paths = BOTH },
 
 	{ "paced-h65536", "paced", SHAPE(65536, 63, 10, 128), .runs = ANY, .paths = PACED },

@@ -91,7 +91,8 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 					     .open = row->feature == FEATURE_OPEN,
 					     .bindings = features_bindings(row),
 					     .growth = features_growth(row),
-					     .limit = features_limits(row) };
+					     .limit = features_limits(row),
+					     .tenant = row_has_tenants(row) ? FIRST_TENANT : 0 };
 
 		if (row->ratio)
 			spec_ranges(row, &spec);
@@ -104,6 +105,12 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 		if (r && !err->text[0])
 			error_set(err, r, "the mapping cannot be added: %s", strerror(-r));
 		s.number[i] = r ? -1 : mappings_find_any(b->m, spec.in.base);
+		if (!r && row_has_tenants(row)) {
+			/* Another tenant with the same inside prefix. */
+			spec.tenant = FIRST_TENANT + 1;
+			spec.out.base += (uint32_t)prefix_size(spec.out.plen);
+			r = add_mapping(b, &spec, err);
+		}
 		if (!r)
 			s.geo[i] = mappings_get(b->m, s.number[i])->geo;
 	}

@@ -115,11 +115,15 @@ void world_programs(struct bench *b, enum forwarding forwarding, enum feature fe
 			    feature == FEATURE_PORTMAPS_ELSEWHERE,
 		.open_mappings = feature == FEATURE_OPEN,
 		.bindings = feature == FEATURE_ONE_PORT,
-		.policy_routing = feature == FEATURE_RULES,
+		.policy_routing = feature == FEATURE_RULES ? POLICY_SOURCES
+				  : feature == FEATURE_VRF ? POLICY_INTERFACES
+							   : POLICY_NONE,
+		.vrf = feature == FEATURE_VRF,
+		.tenants = feature == FEATURE_TENANTS || feature == FEATURE_VRF,
 		.growth = feature == FEATURE_GROWTH || feature == FEATURE_GRANTED,
 		.limits = feature == FEATURE_LIMITS,
 	};
-	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES;
+	const bool vouched = feature != FEATURE_NO_AGENT && feature != FEATURE_RULES && feature != FEATURE_VRF;
 	const uint32_t until = datapath_ticks(&b->d) + (vouched ? 0x40000000U : -1U);
 	struct error err;
 

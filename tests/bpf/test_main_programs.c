@@ -10,10 +10,10 @@
 
 TestSuite(main_programs, .init = set_up, .fini = tear_down);
 
-static void expect_inside(const char *name)
+static void expect_at(uint32_t entry, const char *name)
 {
 	struct bpf_prog_info info = { 0 };
-	uint32_t entry = ENTRY_INSIDE, id = 0, size = sizeof(info);
+	uint32_t id = 0, size = sizeof(info);
 	int fd;
 
 	reload_settings();
@@ -23,6 +23,11 @@ static void expect_inside(const char *name)
 	cr_assert_eq(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
 	cr_expect_str_eq(info.name, name);
 	close_fd(&fd);
+}
+
+static void expect_inside(const char *name)
+{
+	expect_at(ENTRY_INSIDE, name);
 }
 
 Test(main_programs, are_chosen_by_whether_each_packets_source_matters)
@@ -38,6 +43,7 @@ Test(main_programs, are_chosen_by_whether_each_packets_source_matters)
 	settings.source_check = SOURCES_ROUTED;
 	settings.policy_routing = 1;
 	expect_inside("in2out_cached_x");
+	expect_at(ENTRY_OUTSIDE, "out2in_cached_x");
 	settings.policy_routing = 0;
 	expect_inside(one);
 }

@@ -111,8 +111,13 @@ Test(desk, a_buffer_keeps_what_it_has_at_its_limit)
 
 Test(desk, paths_take_addresses_alone)
 {
-	static const char *const good[] = { "/", "/state", "/subscriber/10.0.0.2", "/api/explain/10.0.0.2",
-					    "/api/pools/1.1.1.0/30" };
+	static const char *const good[] = { "/",
+					    "/state",
+					    "/subscriber/10.0.0.2",
+					    "/api/explain/10.0.0.2",
+					    "/api/pools/1.1.1.0/30",
+					    "/subscriber/10.0.0.2/ispA",
+					    "/api/explain/10.0.0.2/ispA" };
 	static const char *const bad[] = { "",
 					   "/State",
 					   "/state/",
@@ -121,6 +126,10 @@ Test(desk, paths_take_addresses_alone)
 					   "/api/explain/",
 					   "/api/",
 					   "/api/explain/10.0.0.2/",
+					   "/api/explain/10.0.0.2/-h",
+					   "/api/explain/10.0.0.2/a/b",
+					   "/api/explain/10.0.0.2/a b",
+					   "/api/explain/10.0.0.2.10.0.0.2.10.0.0.2/a",
 					   "/api/pools/all",
 					   "/api/reload" };
 	const char *rest;

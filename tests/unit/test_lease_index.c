@@ -183,6 +183,49 @@ Test(lease_index, a_restart_of_a_server_ends_its_thousand_leases_and_no_others)
 	lease_index_free(x);
 }
 
+static void feed_of(struct lease_index *x, const char *tenant, enum lease_event event, int64_t t, const char *id)
+{
+	struct lease_line l;
+
+	lease_line_init(&l, t, event);
+	snprintf(l.tenant, sizeof(l.tenant), "%s", tenant);
+	snprintf(l.id, sizeof(l.id), "%s", id);
+	snprintf(l.session, sizeof(l.session), "%s", *id ? "10.0.0.1/7" : "10.0.0.1/");
+	if (*id)
+		l.addr = lease_addr_of(1);
+	l.from = event == LEASE_START ? t : TIME_NONE;
+	cr_assert_eq(lease_index_feed(x, &l), 0);
+}
+
+/* Servers of two networks may have the same address, number their sessions alike, and give the same addresses. */
+Test(lease_index, a_restart_of_a_tenants_server_ends_no_leases_of_another)
+{
+	static const struct {
+		const char *tenant;
+		int64_t t;
+		const char *id;
+	} rows[] = { { "ispA", T0 + 50, "alice" },
+		     { "ispB", T0 + 50, "bob" },
+		     { "ispA", T0 + 150, "" },
+		     { "ispB", T0 + 150, "bob" } };
+	const struct lease_addr addr = lease_addr_of(1);
+	struct lease_index *x = begin();
+
+	feed_of(x, "ispA", LEASE_START, T0, "alice");
+	feed_of(x, "ispB", LEASE_START, T0, "bob");
+	feed_of(x, "ispA", LEASE_OFF, T0 + 100, "");
+	mark(x, T0 + 1000);
+	cr_assert_eq(lease_index_finish(x), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct lease_answer a;
+
+		lease_ask(x, &addr, rows[i].tenant, rows[i].t, &a);
+		cr_expect_str_eq(a.n ? a.holder[0].id : "", rows[i].id, "row %zu: %s", i,
+				 a.n ? a.holder[0].id : "none");
+	}
+	lease_index_free(x);
+}
+
 Test(lease_index, a_clock_set_back_during_a_lease_leaves_it_the_seconds_of_both)
 {
 	struct lease_index *x = begin();

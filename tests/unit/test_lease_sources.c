@@ -66,6 +66,8 @@ Test(lease_sources, a_value_that_cannot_be_is_refused_with_its_place)
 		  ":2: leases[0].type: must be one of \"radius\", \"kea-csv\", \"dnsmasq\", \"isc-dhcpd\", "
 		  "\"accel-ppp\", not \"kea\"" },
 		{ LEASES("{" TYPE "," SECRET "}"), ":2: leases[0].listen: this key is missing" },
+		{ LEASES("{" NEEDED ",\"tenant\":\"ispA\"}"),
+		  ":2: leases[0].tenant: there is no such tenant: `tenants` lists them" },
 		{ LEASES("{" TYPE "," LISTEN "}"), ":2: leases[0].secret_file: this key is missing" },
 		{ LEASES("{" TYPE "," SECRET ",\"listen\":\"0.0.0.0:1813\"}"),
 		  ":2: leases[0].listen: must be one address of this gateway, the one that the access servers send "

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Writes the tables of a small gateway to files in the current directory, for tests/bench/path.py: 16,384 subscribers,
- * a default route, and one route that leads to all of them.
+ * a default route, and one route that leads to all of them. Files in "-limits": the same where subscribers have limits.
  */
 #include <stdio.h>
 
@@ -22,6 +22,8 @@
 #define IF_OUT	 3
 #define HZ	 1000
 #define SESSIONS 63
+#define HOSTS	 16384
+#define RATE	 1000 /* openings a second */
 
 static int put(const char *name, const void *value, size_t size)
 {
@@ -49,7 +51,15 @@ static int put_mappings(struct fib *fib)
 				      .pool_last = m->geo.out_base + 15 };
 	fib->inside = fib_hint(m->geo.in_base, m->geo.in_plen, INDEX_LEAF);
 	fib->outside = fib_hint(m->geo.out_base, m->geo.out_plen, INDEX_LEAF);
-	return put("mappings", &t, sizeof(t));
+	if (put("mappings", &t, sizeof(t)))
+		return 1;
+	m->limited = 1;
+	m->limit = (struct limit_layout){ .first = HOSTS,
+					  .sessions = { SESSIONS, SESSIONS, SESSIONS },
+					  .interval_ns = limit_interval_ns(RATE),
+					  .burst = RATE,
+					  .rate = RATE };
+	return put("mappings-limits", &t, sizeof(t));
 }
 
 static int put_routes(struct fib *fib)
@@ -74,9 +84,11 @@ static int put_routes(struct fib *fib)
 int main(void)
 {
 	const struct settings settings = { .hz = HZ, .redirect = 1, .hairpin = 1 };
+	struct settings limits = settings;
 	const struct stage_control control = { .generation = 1 };
 	static struct fib fib;
 
+	limits.limits = 1;
 	return put_mappings(&fib) || put_routes(&fib) || put("settings", &settings, sizeof(settings)) ||
-	       put("stage_control", &control, sizeof(control));
+	       put("settings-limits", &limits, sizeof(limits)) || put("stage_control", &control, sizeof(control));
 }

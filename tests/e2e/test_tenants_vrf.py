@@ -23,4 +23,3 @@ def test_nothing_is_sent_to_subscribers_whose_vrf_does_not_exist(lab, way):
         with lab.counting(drop_unreachable=1, sent_icmp_unreachable=None):
             lab.outside.send(lab.from_outside(out, UDP(sport=9000, dport=port) / b"stranger"))
     lab.inside.drain()
-

@@ -10,9 +10,10 @@
 
 /*
  * The tenant of a packet's receiver, by its address; 0: none, or TENANT_AMBIGUOUS. A hairpin has a pool address as its
- * source.
+ * source. Of several tenants that have the receiver's address, it is for that of the interface to which tc at the
+ * ingress has redirected it, by the pool address that it was sent to. to: that tenant.
  */
-static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin)
+static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin, __u32 to)
 {
 	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
 	const struct mapping *m;
@@ -24,7 +25,7 @@ static __always_inline __u32 tenant_of_receiver(ctx_t *ctx, int hairpin)
 		return 0;
 	entry = index_find(&in_index, bpf_ntohl(ip->daddr));
 	if (entry & INDEX_SHARED)
-		return TENANT_AMBIGUOUS;
+		return hairpin && index_leaf_of(entry, to) ? to : TENANT_AMBIGUOUS;
 	m = mapping_of_leaf(mapping_table_get(), entry);
 	if (!m && settings.drains)
 		m = drain_any(bpf_ntohl(ip->daddr));
@@ -50,7 +51,7 @@ SUBPROGRAM int tenant_forwards(ctx_t *ctx)
 	/* The gateway's own. */
 	if (!ctx_ingress(ctx) || from == to)
 		return 1;
-	receiver = tenant_of_receiver(ctx, from != 0);
+	receiver = tenant_of_receiver(ctx, from != 0, to);
 	/* What comes from outside for a tenant's subscriber in a VRF has been routed by that, so `from` is the VRF's.
 	 */
 	if (receiver == TENANT_AMBIGUOUS && !from)

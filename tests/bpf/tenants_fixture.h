@@ -11,6 +11,7 @@
 #define POOL_B ADDR(203, 0, 116, 0)
 #define FIRST  1
 #define SECOND 2
+#define THIRD  200 /* has no mapping */
 
 extern int second; /* number of the mapping of SECOND */
 

@@ -17,8 +17,6 @@
 #include "portmap_fixture.h"
 #include "tenants_fixture.h"
 
-#define THIRD 200
-
 TestSuite(tenants_shared, .init = set_up_shared, .fini = portmap_tear_down);
 
 #define OUTWARDS(proto_, sport_, dport_)                                                                         \

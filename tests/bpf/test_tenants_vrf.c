@@ -261,9 +261,11 @@ Test(tenants_vrf, without_the_program_for_vrfs_the_kernel_drops_them)
 }
 
 /* tc at the egress of the inside interface: what the kernel has routed there from the outside interface. */
-static int forwarded_from(uint32_t ifindex)
+static int forwarded(uint32_t ifindex, uint32_t src)
 {
-	const struct frame in = TO_SUBSCRIBER(63, GATEWAY_IN, HOST);
+	const struct frame in = {
+		.ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = src, .dst = SUBSCRIBER, UDP, 53, 5000
+	};
 	uint8_t frame[FRAME_MAX], out[FRAME_MAX];
 	size_t size = frame_build(&in, frame);
 	struct __sk_buff skb = { .ifindex = inside_ifindex, .ingress_ifindex = ifindex };
@@ -273,6 +275,11 @@ static int forwarded_from(uint32_t ifindex)
 
 	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "%s", strerror(errno));
 	return (int)opts.retval;
+}
+
+static int forwarded_from(uint32_t ifindex)
+{
+	return forwarded(ifindex, EXTERNAL);
 }
 
 Test(tenants_vrf, an_address_of_several_tenants_is_the_one_s_that_routed_the_packet)
@@ -287,4 +294,17 @@ Test(tenants_vrf, an_address_of_several_tenants_is_the_one_s_that_routed_the_pac
 	be(SECOND);
 	cr_expect_eq(forwarded_from(vrf), DROP_TC, "from the VRF of another tenant");
 	cr_expect_eq(forwarded_from(outside_ifindex), PASS_TC, "the second tenant is routed by the main table");
+}
+
+Test(tenants_vrf, a_hairpin_to_an_address_of_several_tenants_is_for_the_one_to_whose_interface_it_was_redirected)
+{
+	struct device record = datapath.device[vrf];
+
+	record.tenant = SECOND;
+	device_store(&datapath, vrf, &record);
+	be(FIRST);
+	cr_expect_eq(forwarded(vrf, POOL_B), PASS_TC, "from a pool address of the other tenant");
+	cr_expect_eq(forwarded(vrf, EXTERNAL), DROP_TC, "no hairpin");
+	be(THIRD);
+	cr_expect_eq(forwarded(vrf, POOL_B), DROP_TC, "to a tenant that has no such subscriber");
 }

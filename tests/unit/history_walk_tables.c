@@ -242,9 +242,10 @@ static bool inside_taken(const struct tables *t, unsigned pair)
 
 struct history_portmap walk_portmap(unsigned pair, uint32_t to)
 {
-	struct history_portmap m = {
-		.in = { told_addr(to), 80, 80 }, .out = { mapping[pair].out.base, 80, 80 }, .proto = 6, .from = TIME_NONE
-	};
+	struct history_portmap m = { .in = { told_addr(to), 80, 80 },
+				     .out = { mapping[pair].out.base, 80, 80 },
+				     .proto = 6,
+				     .from = TIME_NONE };
 
 	told_tenant(to, m.tenant);
 	return m;

@@ -217,6 +217,15 @@ static void on_changed(void *arg)
 			    g->rules.table);
 }
 
+/* The place of a mapping's tenant in the list, from 1; 0: none. `--guard` reads a file whose tenants have no numbers.
+ */
+static uint8_t place_of(const struct config *c, const struct config_mapping *m)
+{
+	const struct config_tenant *t = config_find_tenant(c, m->tenant);
+
+	return t ? (uint8_t)(t - c->tenants + 1) : 0;
+}
+
 /*
  * Appends the inside addresses that a configuration translates, and those that drain and belong to no mapping. Returns
  * how many ranges there are then, or -ENOMEM.
@@ -230,7 +239,7 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 	if (!prefix || !run)
 		return -ENOMEM;
 	for (size_t k = 0; k < c->n_mappings; k++)
-		prefix[k] = inside_range_of(config_mapping_tenant(c, &c->mappings[k]), c->mappings[k].in, (unsigned)k);
+		prefix[k] = inside_range_of(place_of(c, &c->mappings[k]), c->mappings[k].in, (unsigned)k);
 	n_runs = inside_runs(prefix, c->n_mappings, run);
 	for (size_t k = 0; k < n_runs; k++)
 		if (!prefix_is_none(c->mappings[run[k].number].out))

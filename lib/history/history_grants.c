@@ -8,8 +8,6 @@
 #include "base/base.h"
 #include "base/timestamp.h"
 
-#define STILL TIME_OPEN
-
 void history_grants_free(struct history_grants *g)
 {
 	free(g->interval);
@@ -42,31 +40,37 @@ struct grant_interval *history_grant_open(const struct history_grants *g, uint32
 	return NULL;
 }
 
+static uint64_t hash_interval(const void *interval)
+{
+	const struct grant_interval *v = interval;
+
+	return hash_of(v->grant.out, v->grant.port_lo);
+}
+
+static struct history_spans spans_of(struct history_grants *g)
+{
+	return (struct history_spans){ g->interval, g->n, sizeof(*g->interval), &g->pauses, &g->open, hash_interval };
+}
+
 static int note_open(struct history_grants *g, struct grant_interval *v)
 {
-	if (hash_index_add(&g->open, hash_of(v->grant.out, v->grant.port_lo), (uint32_t)(v - g->interval)))
-		return -ENOMEM;
-	v->to = STILL;
-	v->end = MOMENT_NONE;
-	v->end_line = 0;
-	return 0;
+	const struct history_spans s = spans_of(g);
+
+	return history_spans_open(&s, &v->span);
 }
 
 static void end_one(struct history_grants *g, struct grant_interval *v, struct history_at at)
 {
-	hash_index_del(&g->open, hash_of(v->grant.out, v->grant.port_lo), (uint32_t)(v - g->interval));
-	v->to = at.time;
-	v->end = at.moment;
-	v->end_line = at.line;
+	const struct history_spans s = spans_of(g);
+
+	history_spans_end(&s, &v->span, at);
 }
 
 int history_grants_index(struct history_grants *g)
 {
-	hash_index_clear(&g->open);
-	for (size_t i = 0; i < g->n; i++)
-		if (g->interval[i].to == STILL && note_open(g, &g->interval[i]))
-			return -ENOMEM;
-	return 0;
+	const struct history_spans s = spans_of(g);
+
+	return history_spans_index(&s);
 }
 
 static int begin_one(struct history_grants *g, const struct history_grant *record, uint32_t begin, uint64_t line)
@@ -129,37 +133,17 @@ int history_grants_end_of(struct history_grants *g, struct prefix in, struct pre
 
 void history_grants_end_all(struct history_grants *g, struct history_at at)
 {
-	for (size_t i = g->n; g->open.n && i-- > 0;)
-		if (g->interval[i].to == STILL)
-			end_one(g, &g->interval[i], at);
+	const struct history_spans s = spans_of(g);
+
+	history_spans_end_all(&s, at);
 }
 
 bool history_grants_undo(struct history_grants *g, struct history_times *t, uint64_t line, struct history_at at,
 			 int *ret)
 {
-	bool found = false;
+	const struct history_spans s = spans_of(g);
 
-	*ret = 0;
-	at.line = line;
-	for (size_t i = g->n; i-- > 0 && !*ret;) {
-		struct grant_interval *v = &g->interval[i];
-		bool begun = v->line == line && v->to == STILL, ended = v->end_line == line && v->line != line;
-
-		if (v->undone || (!begun && !ended))
-			continue;
-		at.moment = history_times_undo(t, begun ? v->begin : v->end, at.time, line);
-		if (at.moment == MOMENT_NONE)
-			*ret = -ENOMEM;
-		else if (begun)
-			end_one(g, v, at);
-		else
-			*ret = history_pauses_add(&g->pauses, i, v->end, at.moment);
-		v->undone = begun;
-		if (!*ret && ended)
-			*ret = note_open(g, v);
-		found = true;
-	}
-	return found;
+	return history_spans_undo(&s, t, line, at, ret);
 }
 
 static int compare(const void *a, const void *b)

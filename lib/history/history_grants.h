@@ -12,8 +12,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
-#include "base/hash.h"
-#include "history/history_times.h"
+#include "history/history_spans.h"
 
 /* As in a record: the ports from port_lo on, of all protocols. Addresses are in host byte order. */
 struct history_grant {
@@ -29,13 +28,8 @@ struct history_grant {
 
 /* The subscriber had the block from <= t < to. */
 struct grant_interval {
+	HISTORY_SPAN;
 	struct history_grant grant;
-	uint32_t begin;	   /* moments */
-	uint32_t end;	   /* MOMENT_NONE: none */
-	int64_t to;	   /* TIME_OPEN: still has */
-	uint64_t line;	   /* number of the record that began it */
-	uint64_t end_line; /* number of the record that ended it; 0: none */
-	bool undone;
 };
 
 /* Zero-initialised. */

@@ -10,8 +10,6 @@
 #include "base/timestamp.h"
 #include "proto/words.h"
 
-#define STILL TIME_OPEN
-
 void history_portmaps_free(struct history_portmaps *p)
 {
 	free(p->interval);
@@ -44,31 +42,37 @@ bool history_portmap_same(const struct portmap_interval *a, const struct portmap
 	return endpoint_equal(a->in, b->in) && history_same_tenant(a->tenant, b->tenant);
 }
 
+static uint64_t hash_interval(const void *interval)
+{
+	const struct portmap_interval *v = interval;
+
+	return hash_of(v->proto, v->out);
+}
+
+static struct history_spans spans_of(struct history_portmaps *p)
+{
+	return (struct history_spans){ p->interval, p->n, sizeof(*p->interval), &p->pauses, &p->open, hash_interval };
+}
+
 static int note_open(struct history_portmaps *p, struct portmap_interval *v)
 {
-	if (hash_index_add(&p->open, hash_of(v->proto, v->out), (uint32_t)(v - p->interval)))
-		return -ENOMEM;
-	v->to = STILL;
-	v->end = MOMENT_NONE;
-	v->end_line = 0;
-	return 0;
+	const struct history_spans s = spans_of(p);
+
+	return history_spans_open(&s, &v->span);
 }
 
 static void end_one(struct history_portmaps *p, struct portmap_interval *v, struct history_at at)
 {
-	hash_index_del(&p->open, hash_of(v->proto, v->out), (uint32_t)(v - p->interval));
-	v->to = at.time;
-	v->end = at.moment;
-	v->end_line = at.line;
+	const struct history_spans s = spans_of(p);
+
+	history_spans_end(&s, &v->span, at);
 }
 
 int history_portmaps_index(struct history_portmaps *p)
 {
-	hash_index_clear(&p->open);
-	for (size_t i = 0; i < p->n; i++)
-		if (p->interval[i].to == STILL && note_open(p, &p->interval[i]))
-			return -ENOMEM;
-	return 0;
+	const struct history_spans s = spans_of(p);
+
+	return history_spans_index(&s);
 }
 
 static int begin_one(struct history_portmaps *p, struct portmap_interval v)
@@ -113,37 +117,17 @@ int history_portmaps_take(struct history_portmaps *p, const struct history_portm
 
 void history_portmaps_end(struct history_portmaps *p, struct history_at at)
 {
-	for (size_t i = 0; p->open.n && i < p->n; i++)
-		if (p->interval[i].to == STILL)
-			end_one(p, &p->interval[i], at);
+	const struct history_spans s = spans_of(p);
+
+	history_spans_end_all(&s, at);
 }
 
 bool history_portmaps_undo(struct history_portmaps *p, struct history_times *t, uint64_t line, struct history_at at,
 			   int *ret)
 {
-	bool found = false;
+	const struct history_spans s = spans_of(p);
 
-	*ret = 0;
-	at.line = line;
-	for (size_t i = p->n; i-- > 0 && !*ret;) {
-		struct portmap_interval *v = &p->interval[i];
-		bool begun = v->line == line && v->to == STILL, ended = v->end_line == line && v->line != line;
-
-		if (v->undone || (!begun && !ended))
-			continue;
-		at.moment = history_times_undo(t, begun ? v->begin : v->end, at.time, line);
-		if (at.moment == MOMENT_NONE)
-			*ret = -ENOMEM;
-		else if (begun)
-			end_one(p, v, at);
-		else
-			*ret = history_pauses_add(&p->pauses, i, v->end, at.moment);
-		v->undone = begun;
-		if (!*ret && ended)
-			*ret = note_open(p, v);
-		found = true;
-	}
-	return found;
+	return history_spans_undo(&s, t, line, at, ret);
 }
 
 static int compare(const void *a, const void *b)
@@ -200,7 +184,7 @@ int history_portmaps_list(const struct history_portmaps *p, struct history_portm
 	for (size_t i = 0; i < p->n; i++) {
 		const struct portmap_interval *v = &p->interval[i];
 
-		if (v->to == STILL)
+		if (v->to == TIME_OPEN)
 			list[n++] = history_portmap_of_port(v);
 	}
 	*ret = list;

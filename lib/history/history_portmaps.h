@@ -12,9 +12,8 @@
 #include <stdio.h>
 
 #include "base/address.h"
-#include "base/hash.h"
+#include "history/history_spans.h"
 #include "history/history_tenant.h"
-#include "history/history_times.h"
 
 /* Consecutive ports of a portmap, as a record has them. */
 struct history_portmap {
@@ -27,17 +26,12 @@ struct history_portmap {
 
 /* One port; it led there from <= t < to. */
 struct portmap_interval {
+	HISTORY_SPAN;
 	struct endpoint in;
 	struct endpoint out;
 	uint8_t proto;
 	char tenant[LABEL_TEXT];
-	bool undone;
-	uint32_t begin; /* moments */
-	uint32_t end;	/* MOMENT_NONE: none */
 	int64_t from;
-	int64_t to;	   /* TIME_OPEN: still does */
-	uint64_t line;	   /* number of the record that began it */
-	uint64_t end_line; /* number of the record that ended it; 0: none */
 };
 
 /* Zero-initialised. */

@@ -302,3 +302,16 @@ def test_customers_of_both(both, tmp_path):
     assert json.loads((case / "answer.json").read_text())["tenant"] == "ispB"
     lines = (case / "leases.jsonl").read_text()
     assert "bob" in lines and "alice" not in lines
+
+
+def test_prefixes_that_overlap_in_part(lab):
+    """The guard keeps all of their addresses."""
+    part = {"tenant": "ispB", "in": "10.0.0.128-10.0.1.191", "out": "1.1.2.0/29", "subscribers_per_address": 64}
+    lab.start(tenants=TENANTS, mappings=[MAPPING_A, part])
+    assert lab.agent.ctl("forward", "10.0.0.200", "--tenant", "ispB")["out_addr"] == "1.1.2.1"
+    assert "guard" not in [t["trouble"] for t in lab.agent.ctl("status")["troubles"]]
+    rules = lab.gateway.run("nft", "list", "table", "inet", lab.agent.guard_table())
+    assert "10.0.0.0-10.0.1.191" in rules.stdout
+    lab.agent.write(mappings=[MAPPING_A])
+    lab.agent.ctl("reload")
+    verified(lab)

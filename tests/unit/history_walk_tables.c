@@ -23,6 +23,7 @@ const uint32_t walk_hosts[N_HOSTS] = { 1, 64, 81 };
 
 static struct history_mapping mapping[N_PAIRS];
 static unsigned first_port; /* of all blocks */
+static bool shared;	    /* the networks 10.6, 10.7 and 10.8 are 10.0 of other tenants */
 
 unsigned walk_below(unsigned n)
 {
@@ -35,8 +36,47 @@ static unsigned block_ports(unsigned pair)
 	return (65536U - first_port) >> (32 - mapping[pair].in.plen);
 }
 
-void walk_parse(bool grows)
+/* What the history is told of an address and its tenant, and back. */
+
+static uint32_t told_addr(uint32_t addr)
 {
+	return shared ? addr & 0xff00ffffU : addr;
+}
+
+static struct prefix told_prefix(struct prefix p)
+{
+	p.base = told_addr(p.base);
+	return p;
+}
+
+/* "isp0", "isp6" and so on. */
+static void told_tenant(uint32_t addr, char tenant[static LABEL_TEXT])
+{
+	snprintf(tenant, LABEL_TEXT, shared ? "isp%u" : "%.0u", shared ? addr >> 16 & 255 : 0);
+}
+
+static struct history_mapping told_mapping(unsigned pair)
+{
+	struct history_mapping m = mapping[pair];
+
+	told_tenant(m.in.base, m.tenant);
+	m.in = told_prefix(m.in);
+	return m;
+}
+
+uint32_t walk_addr(uint32_t in_addr, const char *tenant)
+{
+	unsigned network = 0;
+
+	if (!shared)
+		return in_addr;
+	/* An answer without its tenant would be wrong. */
+	return sscanf(tenant, "isp%u", &network) == 1 ? in_addr | network << 16 : 0;
+}
+
+void walk_parse(bool grows, bool tenants)
+{
+	shared = tenants;
 	first_port = grows ? GRANTS_BELOW : 1024;
 	for (unsigned p = 0; p < N_PAIRS; p++) {
 		cr_assert_eq(prefix_parse(pairs[p][0], &mapping[p].in), 0);
@@ -83,7 +123,8 @@ static int around(const struct tables *t, struct prefix in, bool itself)
 
 struct history_drain walk_drain(struct drain d)
 {
-	return (struct history_drain){ mapping[d.pair].in, mapping[d.pair].out, mapping[d.of].in, TIME_NONE };
+	return (struct history_drain){ told_prefix(mapping[d.pair].in), mapping[d.pair].out,
+				       told_prefix(mapping[d.of].in), TIME_NONE };
 }
 
 static void begin_drain(struct tables *t, unsigned pair, unsigned of)
@@ -133,7 +174,7 @@ static void drop_grants(struct tables *t)
 
 static struct history_grant grant_of(unsigned pair, unsigned block, unsigned of)
 {
-	return (struct history_grant){ .in = walk_host(pair, of),
+	return (struct history_grant){ .in = told_addr(walk_host(pair, of)),
 				       .out = mapping[pair].out.base,
 				       .port_lo = (uint16_t)(1024 + block * GRANT_PORTS),
 				       .ports = GRANT_PORTS,
@@ -201,9 +242,13 @@ static bool inside_taken(const struct tables *t, unsigned pair)
 
 struct history_portmap walk_portmap(unsigned pair, uint32_t to)
 {
-	return (struct history_portmap){
-		.in = { to, 80, 80 }, .out = { mapping[pair].out.base, 80, 80 }, .proto = 6, .from = TIME_NONE
-	};
+	struct history_portmap m = { .in = { told_addr(to), 80, 80 },
+				     .out = { mapping[pair].out.base, 80, 80 },
+				     .proto = 6,
+				     .from = TIME_NONE };
+
+	told_tenant(to, m.tenant);
+	return m;
 }
 
 static void set_portmap(struct change *c, unsigned pair, uint32_t to)
@@ -225,7 +270,7 @@ static void take_out(struct change *c, unsigned p, bool drains)
 	c->after.in_use[p] = false;
 	c->after.retired[p] = drains;
 	if (!drains) {
-		c->del[c->n_del++] = mapping[p];
+		c->del[c->n_del++] = told_mapping(p);
 		return;
 	}
 	c->begun[c->drains.n_begin++] = walk_drain((struct drain){ p, p });
@@ -239,7 +284,7 @@ static void put_in(struct change *c, unsigned p, bool drains)
 	if (c->after.retired[p])
 		c->ended[c->drains.n_end++] = walk_drain((struct drain){ p, p });
 	else
-		c->add[c->n_add++] = mapping[p];
+		c->add[c->n_add++] = told_mapping(p);
 	for (unsigned i = c->after.n_drains; i-- > 0;)
 		if (c->after.drain[i].pair == p && c->after.drain[i].of == p)
 			c->after.drain[i] = c->after.drain[--c->after.n_drains];
@@ -264,7 +309,7 @@ void walk_choose(const struct tables *now, struct change *c)
 		/* A part has drained, or all of a retired mapping has. */
 		if (now->retired[d.pair] && d.of == d.pair) {
 			c->after.retired[d.pair] = false;
-			c->del[c->n_del++] = mapping[d.pair];
+			c->del[c->n_del++] = told_mapping(d.pair);
 		} else {
 			c->ended[c->drains.n_end++] = walk_drain(d);
 		}
@@ -315,7 +360,7 @@ size_t walk_listed(const struct tables *t, struct history_mapping *ret)
 
 	for (unsigned p = 0; p < N_PAIRS; p++)
 		if (t->in_use[p] || t->retired[p])
-			ret[n++] = mapping[p];
+			ret[n++] = told_mapping(p);
 	return n;
 }
 

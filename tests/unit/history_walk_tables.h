@@ -48,8 +48,14 @@ struct change {
 	struct history_portmap_change portmaps;
 };
 
-/* Before all others. grows: the blocks leave room for grants. */
-void walk_parse(bool grows);
+/*
+ * Before all others. grows: the blocks leave room for grants. tenants: the networks of the model are one network of
+ * several tenants in the history, so that a pool may go from one tenant to another with the same inside prefix.
+ */
+void walk_parse(bool grows, bool tenants);
+
+/* The address of the model for one of an answer. */
+uint32_t walk_addr(uint32_t in_addr, const char *tenant);
 
 /* A group of grants: as it is recorded, and what the tables are if all of it takes effect, or a part. */
 struct walk_group {

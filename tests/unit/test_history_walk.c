@@ -405,13 +405,13 @@ static void compare(struct who *w, uint32_t pool, unsigned port, int64_t t)
 				wanted[n++] = addr;
 		}
 	for (size_t i = 0; i < a.n_holders; i++)
-		if (!is_in(a.holders[i].in_addr, wanted, n))
+		if (!is_in(walk_addr(a.holders[i].in_addr, a.holders[i].tenant), wanted, n))
 			cr_assert_fail("%08x:%u at %ld: %08x is named, and was not possible", pool, port, (long)t,
 				       a.holders[i].in_addr);
 	if (a.n_holders != n)
 		cr_assert_fail("%08x:%u at %ld: %zu named of %zu, %08x among them", pool, port, (long)t, a.n_holders, n,
 			       wanted[0]);
-	if (r == WHO_FOUND && !is_in(a.best.in_addr, wanted, n))
+	if (r == WHO_FOUND && !is_in(walk_addr(a.best.in_addr, a.best.tenant), wanted, n))
 		cr_assert_fail("%08x:%u at %ld: %08x is the answer", pool, port, (long)t, a.best.in_addr);
 	if (r == WHO_FOUND ? !a.other != (n == 1) : !a.other != !n)
 		cr_assert_fail("%08x:%u at %ld: %zu are possible, and another is %s", pool, port, (long)t, n,
@@ -458,11 +458,11 @@ static void compare_all(void)
 	history_files_free(&f);
 }
 
-static void walk(unsigned number)
+static void walk(unsigned number, bool tenants)
 {
 	walk_seed = number;
 	grows = number % 2;
-	walk_parse(grows);
+	walk_parse(grows, tenants);
 	steady_ms = 1000000;
 	offset_ms = NOON * 1000;
 	n_states = n_epochs = n_gaps = 0;
@@ -478,7 +478,7 @@ static void walk(unsigned number)
 	history_close(history);
 }
 
-Test(history_walk, who_names_exactly_those_that_were_possible, .init = lab_setup, .fini = lab_teardown, .timeout = 300)
+static void walk_all(bool tenants)
 {
 	history_close(lab.history);
 	lab.history = NULL;
@@ -492,8 +492,19 @@ Test(history_walk, who_names_exactly_those_that_were_possible, .init = lab_setup
 		cr_log_info("walk %u", number);
 		snprintf(command, sizeof(command), "rm -rf %s/a/b", lab.directory);
 		cr_assert_eq(system(command), 0);
-		walk(number);
+		walk(number, tenants);
 	}
 	cr_assert_gt(n_many, rounds_of(1000));
 	cr_assert_gt(n_doubtful, rounds_of(1000));
+}
+
+Test(history_walk, who_names_exactly_those_that_were_possible, .init = lab_setup, .fini = lab_teardown, .timeout = 300)
+{
+	walk_all(false);
+}
+
+/* Inside prefixes are those of several tenants, and pools go from one to another. */
+Test(history_walk, who_names_their_tenants_too, .init = lab_setup, .fini = lab_teardown, .timeout = 300)
+{
+	walk_all(true);
 }

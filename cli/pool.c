@@ -19,8 +19,8 @@ static const struct column pool_columns[] = {
 	{ "SESSIONS", "sessions", cell_number, true, 10 },
 	{ "STRANGERS/S", "packets_per_second", cell_number, true, 11 },
 	{ "MAPPING", "mapping", cell_text, false, 16 },
-	{ "INSIDE", "in", cell_text, false, 18 },
 	{ "TENANT", "tenant", cell_text, false, WIDTH_IF_FIRST(12) },
+	{ "INSIDE", "in", cell_text, false, 18 },
 	{},
 };
 

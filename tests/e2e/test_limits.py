@@ -5,14 +5,16 @@ import json
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import TCP, UDP
 
 from agent import wait_for
 from lab import GATEWAY_IN, MAPPING, SERVER, Host
 from pcp_client import Client
 from test_geometry import NETMAP
+from test_metrics import samples
 from test_pcp import HOST, configured, real_hosts
 from test_pcp import MAPPING as LEASED
 
@@ -180,6 +182,32 @@ def test_floods_leave_the_sessions_of_others(lab):
     assert found["udp"]["sessions"] <= 100 and found["refused_protocol"] + found["refused_rate"] > 1000
     assert limits_of(lab, other)["refused_rate"] == 0 and limits_of(lab, other)["udp"]["sessions"] == 1
     assert lab.agent.counters()["drop_no_session"] > 1000
+
+
+def test_one_infected_host_fills_no_table_no_log_and_no_metric(lab):
+    """However much it opens: sessions up to the limits, one line of each kind an hour, and no figure of the host's own in the metrics."""
+    lab.start(mappings=[{**MAPPING, "limits": {"udp": 20, "new_per_second": 1, "new_burst": 30}}], metrics={})
+    infected = lab.host()
+    names, began = set(samples(lab)), time.monotonic()
+    for first in range(1000, 2000, 100):
+        flows = range(first, first + 50)
+        lab.inside.send(*(lab.from_inside(infected, UDP(sport=5000, dport=port) / b"flood") for port in flows))
+        lab.inside.send(*(lab.from_inside(infected, TCP(sport=5000, dport=port, flags="S")) for port in flows))
+        lab.inside.drain()
+        lab.outside.drain()
+
+    def settled():
+        found, opened = limits_of(lab, infected), lab.agent.counters()["sessions_opened"]
+        return found["refused_protocol"] + found["refused_rate"] + opened == 1000
+
+    wait_for(settled, what="each packet to open a session or be refused")
+    took = time.monotonic() - began
+    assert limits_of(lab, infected)["udp"]["sessions"] <= 20 and lab.agent.ctl("status")["sessions"] <= 30 + took + 1
+    for text in ("is at its limit of 20 sessions of UDP", "as it opens more than 1 a second"):
+        wait_for(lambda text=text: text in lab.agent.log_text(), what="the line of the log")
+    assert len([line for line in lab.agent.log_text().splitlines() if f"subscriber {infected.addr} " in line]) == 2
+    assert {name for name in set(samples(lab)) - names if infected.addr in name} == set()
+    assert len(samples(lab)) == len(names)
 
 
 def test_limits_hold_in_two_stages(lab):

@@ -10,8 +10,6 @@
 #include "base/log.h"
 #include "base/notice.h"
 
-#define LOOK_US 500000
-
 /* Addresses whose attacks are followed at a time, and programs that run at a time. */
 #define MAX_ATTACKS 1024U
 #define MAX_RUNS    8U
@@ -244,8 +242,8 @@ static void look(struct attacks *a)
 	uint64_t now_us = monotonic_us(), elapsed_us = now_us - a->looked_us;
 
 	/* What a short time shows is no rate. */
-	if (elapsed_us < LOOK_US / 2)
-		elapsed_us = LOOK_US / 2;
+	if (elapsed_us < ATTACK_LOOK_US / 2)
+		elapsed_us = ATTACK_LOOK_US / 2;
 	a->looked_us = now_us;
 	rates_read(&a->rates, a->mappings, elapsed_us);
 	follow(a, now_us);
@@ -297,7 +295,7 @@ void attacks_configure(struct attacks *a, const struct config_attack *c)
 		return;
 	}
 	if (!was)
-		event_add(a->timer, &(struct timeval){ .tv_usec = LOOK_US });
+		event_add(a->timer, &(struct timeval){ ATTACK_LOOK_US / 1000000, ATTACK_LOOK_US % 1000000 });
 	for (unsigned i = 0; i < a->n && !*c->exec; i++)
 		a->attack[i].run_due = false;
 	if (was && a->followed && rates_fit(&a->rates, a->mappings))

@@ -12,6 +12,12 @@
 #include "config/config.h"
 #include "tables/mappings.h"
 
+/*
+ * Between two looks, microseconds. An attack is told of by the second look after it began at the latest: the first one
+ * may have seen a part of the time alone.
+ */
+#define ATTACK_LOOK_US 500000
+
 struct attacks;
 
 /* The mappings must outlive the result. 0 or -ENOMEM. */

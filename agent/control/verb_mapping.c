@@ -8,7 +8,6 @@
 #include "control/handlers.h"
 #include "control/mapping_json_private.h"
 #include "host/memory.h"
-#include "tables/mapping_drains.h"
 
 /* Omitted options stay as they are; filtering ends with the mapping that it needs. */
 static void take_independence(const struct request *r, const struct config *c, struct config_mapping *m)

@@ -197,8 +197,7 @@ SUBPROGRAM int copy_overflow(const struct mapping *m, struct subscriber *s, stru
 	if (overflow_port_used(m, s, &found->p, word_out_port(c->word)) ||
 	    (subscriber_has_portmaps(s) && portmap_holds(m, s, &found->p, word_out_port(c->word))))
 		return COPY_PORT;
-	if (LOAD(s->sessions) >= m->sessions_per_user ||
-	    (settings.limits && limit_refuses(m, c->subscriber, word_proto(c->word))))
+	if (LOAD(s->sessions) >= m->sessions_per_user)
 		return COPY_QUOTA;
 	if (copy_admit())
 		return COPY_NO_SLOT;

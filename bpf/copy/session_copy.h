@@ -320,7 +320,6 @@ static __noinline int copy_claim(const struct mapping *m, struct subscriber *s, 
 	case OPENED:
 		return COPY_PLACED;
 	case OPEN_AT_QUOTA:
-	case OPEN_AT_LIMIT:
 		return COPY_QUOTA;
 	default:
 		return COPY_BUSY;

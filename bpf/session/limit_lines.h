@@ -105,11 +105,16 @@ SUBPROGRAM int limit_refuses(const struct mapping *m, __u32 subscriber, __u32 pr
 	return m && line && limit_is_reached(m, line, proto, 0);
 }
 
-/* A program of the type syscall may not read the coarse clock; its sessions take no tokens anyway. */
+/*
+ * Programs of the type syscall place copies of sessions that a peer has. They count, but no limit refuses them: they
+ * exist, and a takeover would end them. Such programs may not read the coarse clock, either.
+ */
 #ifdef SYSCALL_PROGRAMS
-#define limit_clock_ns() bpf_ktime_get_ns()
+#define OPENINGS_ARE_COPIES 1
+#define limit_clock_ns()    bpf_ktime_get_ns()
 #else
-#define limit_clock_ns() bpf_ktime_get_coarse_ns()
+#define OPENINGS_ARE_COPIES 0
+#define limit_clock_ns()    bpf_ktime_get_coarse_ns()
 #endif
 
 /* When the bucket is full after one more token; 0: there is none. The coarse clock may be a jiffy late. */
@@ -139,9 +144,9 @@ SUBPROGRAM int limit_take(const struct mapping *m, __u32 subscriber, __u32 proto
 
 	if (!m || !line)
 		return LIMIT_TAKEN;
-	if (limit_is_reached(m, line, proto, 0))
+	if (!OPENINGS_ARE_COPIES && limit_is_reached(m, line, proto, 0))
 		return LIMIT_REACHED;
-	if (proto & LIMIT_WITH_TOKEN && LOAD(m->limit.interval_ns)) {
+	if (!OPENINGS_ARE_COPIES && proto & LIMIT_WITH_TOKEN && LOAD(m->limit.interval_ns)) {
 		__u64 full_ns = limit_token(m, line);
 
 		if (!full_ns)

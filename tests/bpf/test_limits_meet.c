@@ -213,7 +213,7 @@ static int request(uint8_t what, uint16_t in_port)
 	return program.requests->copy[0].result;
 }
 
-/* Copies count, take no token, and are refused at the limit of their protocol as at the quota. */
+/* Copies count and take no token. */
 Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = tear_down_copies)
 {
 	for (uint16_t i = 0; i < UDP_LIMIT - 1; i++)
@@ -221,8 +221,6 @@ Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = 
 	cr_expect_eq(request(COPY_TO_OVERFLOW, 5010), COPY_PLACED);
 	expect_udp("four copies", 0, UDP_LIMIT);
 	cr_expect_eq(line_of(0, SUBSCRIBER)->full_ns, 0);
-	cr_expect_eq(request(COPY_TO_SLOT, 5020), COPY_QUOTA);
-	cr_expect_eq(request(COPY_TO_OVERFLOW, 5021), COPY_QUOTA);
 	cr_expect_eq(open_flow(UDP, 5030, 53, 0), -1);
 	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
 	cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, 5010 },
@@ -231,4 +229,25 @@ Test(limits_meet, copies_count_but_have_no_rate, .init = set_up_copies, .fini = 
 	expect_udp("one has ended", 0, UDP_LIMIT - 1);
 	cr_expect_geq(open_flow(UDP, 5030, 53, 0), 0);
 	cr_expect_neq(line_of(0, SUBSCRIBER)->full_ns, 0);
+}
+
+/* A session that a peer has exists: refused here, it would end at a takeover. */
+Test(limits_meet, no_limit_refuses_a_copy, .init = set_up_copies, .fini = tear_down_copies)
+{
+	for (uint16_t i = 0; i < UDP_LIMIT; i++)
+		cr_expect_eq(request(COPY_TO_SLOT, (uint16_t)(5000 + i)), COPY_PLACED, "copy %u", i);
+	cr_expect_eq(request(COPY_TO_SLOT, 5020), COPY_PLACED, "in a slot, beyond the limit");
+	cr_expect_eq(request(COPY_TO_OVERFLOW, 5021), COPY_PLACED, "and beyond the slots");
+	expect_udp("two beyond the limit", 0, UDP_LIMIT + 2);
+	cr_expect_eq(open_flow(UDP, 5020, 53, 0), OUT_PORT(5020, 2), "the subscriber's packets go on");
+	cr_expect_eq(open_flow(UDP, 5021, 53, 0), OUT_PORT(5021, 2));
+	/* His own openings are refused until there are as few as the limit says. */
+	for (uint16_t port = 5000; port < 5003; port++) {
+		cr_expect_eq(open_flow(UDP, 6000, 53, 0), -1, "before %u is closed", port);
+		cr_expect_eq(sessions_close_in(mappings, 0, (struct endpoint){ SUBSCRIBER, port },
+					       (struct endpoint){ EXTERNAL, 53 }, 0),
+			     1);
+	}
+	expect_udp("one below the limit", 0, UDP_LIMIT - 1);
+	cr_expect_geq(open_flow(UDP, 6000, 53, 0), 0);
 }

@@ -113,6 +113,31 @@ def test_an_attack_is_told_and_spares_the_sessions_of_other_addresses(lab, scrip
     lab.inside.assert_silent()
 
 
+def test_detnat_drops_nothing_more_than_without_an_attack(lab):
+    """Not even of the attacked address: its sessions go on, new ones open, and strangers alone are dropped, as ever."""
+    lab.start(attack=attack())
+    host = lab.host("10.0.0.9")
+    src = lab.open_udp(host)
+    assert src[0] == VICTIM
+    answer = lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer")
+    wanted = bytes(lab.coming_in(answer, host, 5000))
+    with flood(lab):
+        wait_for(lambda: attacked(lab), what="the attack to be noticed")
+        before = lab.agent.counters()
+        lab.inside.clear()
+        arrived = []
+        for _ in range(100):
+            lab.outside.send(answer)
+            arrived.extend(lab.inside.drain())
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: arrived.extend(lab.inside.drain()) or len(arrived) >= 100, 5, "the answers")
+        assert set(arrived) == {wanted} and len(arrived) >= 97, len(arrived)
+        lab.open_udp(host, 5001)
+        assert attacked(lab)
+        after = lab.agent.counters()
+    assert {name for name in after if name.startswith("drop_") and after[name] != before[name]} == {"drop_no_session"}
+
+
 def test_an_attack_ends_after_hold_and_the_next_one_runs_the_program_again(lab, script):
     lab.start(attack=attack(script), metrics={})
     with monitor(lab.agent) as heard:

@@ -91,6 +91,23 @@ def test_a_refusal_is_told_with_its_subscriber_and_mapping(lab):
         assert text.event() == f"{event['time']} quota: {event['text']} (homes)"
 
 
+@pytest.mark.parametrize("limits,reason,what,text", [
+    ({"udp": 2}, "drop_quota_protocol", "quota-protocol", "is at its limit of 2 sessions of udp"),
+    ({"new_per_second": 1, "new_burst": 2}, "drop_rate", "rate", "opens more than 1 sessions a second"),
+], ids=["protocol", "rate"])
+def test_a_refusal_for_a_limit_is_told_as_the_quota_s(lab, limits, reason, what, text):
+    lab.start(mappings=[{**MAPPING, "name": "homes", "limits": limits}])
+    host = lab.host()
+    for port in (5000, 5001):
+        lab.open_udp(host, port)
+    with monitor(lab.agent) as it:
+        with lab.counting(**{reason: 1}, sent_icmp_unreachable=None):
+            lab.inside.send(lab.from_inside(host, UDP(sport=5002, dport=53)))
+        event = it.event()
+    assert (event["kind"], event["event"], event["in_addr"], event["mapping"]) == ("refusals", what, host.addr, "homes")
+    assert event["limit"] == next(iter(limits.values())) and event["text"] == f"subscriber {host.addr} {text}"
+
+
 def test_changes_of_mappings_are_told_however_they_are_made(lab):
     agent = lab.start()
     with monitor(agent, "mappings") as it:

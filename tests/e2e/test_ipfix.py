@@ -12,7 +12,7 @@ import ipfix_tools
 from agent import wait_for
 from ipfix_decode import Decoder
 from ipfix_tools import Collector
-from lab import SERVER, block_of
+from lab import MAPPING, SERVER, block_of
 
 # One port a host: the second session to one destination finds none.
 ONE_PORT = {"in": "10.0.0.0/17", "out": "1.1.1.0/32"}
@@ -68,6 +68,19 @@ def test_quota_exceeded(lab, collector):
     assert [m.sequence for m in collector.messages] == [0, 0]
     assert collector.messages[0].domain_id == 7
     wait_for(lambda: f"subscriber {host.addr} is at its quota of 2 sessions" in lab.agent.log_text(), what="the log")
+
+
+@pytest.mark.parametrize("limits,told,reason", [({"udp": 2}, 2, "drop_quota_protocol"), ({"new_per_second": 1, "new_burst": 2}, 1, "drop_rate")],
+                         ids=["protocol", "rate"])
+def test_refusals_of_limits_are_told_as_the_quota_s(lab, collector, limits, told, reason):
+    start(lab, collector, ["quota"], mapping={**MAPPING, "limits": limits})
+    host = lab.host()
+    for port in (5000, 5001):
+        lab.open_udp(host, port)
+    refuse(lab, lab.from_inside(host, UDP(sport=5002, dport=53)), reason)
+    (record,) = collector.records(1)
+    assert without_time([record]) == [{"natEvent": 13, "natQuotaExceededEvent": 3, "maxEntriesPerUser": told,
+                                       "sourceIPv4Address": host.addr}]
 
 
 def test_quota_is_reported_once_a_second_at_most(lab, collector):

@@ -10,13 +10,13 @@ import subprocess
 import time
 
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import TCP, UDP
 
 import agent as programs
 import other_layout
 from agent import wait_for
 from gateways import Gateways
-from lab import GATEWAY_IN
+from lab import GATEWAY_IN, MAPPING
 from pcp_client import Client
 from test_pcp import HOST, configured, leases, real_hosts
 from test_restart import Stream
@@ -173,6 +173,31 @@ def test_gateways_keep_each_others_copies_when_one_gets_another_layout(run_direc
         wait_for(lambda: [lab.agent.ctl("status")["sessions"] for lab in (a, b)] == [0, 0], what="the end of all", interval=0.05)
     finally:
         gateways.close()
+
+
+@pytest.mark.parametrize("before", [{"udp": 3}, {}], ids=["limits before", "none before"])
+def test_limits_hold_after_a_change_of_the_layout(lab, other_layout_build, monkeypatch, before):
+    """Limits that the datapath of before had, and those that come with the new agent alone, count the sessions there are."""
+    agent = lab.start(mappings=[{**MAPPING, "limits": before} if before else MAPPING])
+    host = lab.host()
+    for port in (5000, 5001):
+        lab.open_udp(host, port)
+    lab.handshake(host, 6000)
+    use(monkeypatch, other_layout_build)
+    agent.stop()
+    agent.write(mappings=[{**MAPPING, "limits": {"udp": 3, "tcp": 1}}])
+    agent.start()
+
+    def limits():
+        return agent.ctl("user", "show", host.addr)["limits"]
+
+    wait_for(lambda: not limits()["counting"], what="the counts")
+    assert (limits()["udp"], limits()["tcp"]) == ({"sessions": 2, "limit": 3}, {"sessions": 1, "limit": 1})
+    lab.open_udp(host, 5002)
+    with lab.counting(drop_quota_protocol=2, sent_icmp_unreachable=None):
+        lab.inside.send(lab.from_inside(host, UDP(sport=5003, dport=53) / b"query"),
+                        lab.from_inside(host, TCP(sport=6001, dport=80, flags="S")))
+    assert agent.ctl("check")["findings"] == []
 
 
 def test_leases_and_the_epoch_outlive_a_change_of_the_layout(lab, other_layout_build, monkeypatch):

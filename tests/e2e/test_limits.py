@@ -5,12 +5,18 @@ import json
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import TCP, UDP
 
 from agent import wait_for
-from lab import MAPPING, SERVER
+from lab import GATEWAY_IN, MAPPING, SERVER, Host
+from pcp_client import Client
+from test_geometry import NETMAP
+from test_metrics import samples
+from test_pcp import HOST, configured, real_hosts
+from test_pcp import MAPPING as LEASED
 
 LIMITED = {**MAPPING, "limits": {"tcp": 2, "udp": 3}}
 
@@ -29,8 +35,8 @@ def refused(lab, host, packets, reason="drop_quota_protocol", first=7000):
     lab.inside.drain()
 
 
-def test_a_protocol_is_refused_at_its_limit_and_the_others_go_on(lab):
-    lab.start(mappings=[LIMITED])
+def test_a_protocol_is_refused_at_its_limit_and_the_others_go_on(lab, mode):
+    lab.start(mappings=[LIMITED], **mode)
     host, other = lab.host(), lab.host()
     for port in (5000, 5001, 5002):
         lab.open_udp(host, port)
@@ -71,8 +77,8 @@ def test_the_first_limit_counts_the_sessions_there_are(lab):
     assert lab.agent.ctl("check")["findings"] == []
 
 
-def test_openings_have_a_rate_and_a_burst(lab):
-    lab.start(mappings=[{**MAPPING, "limits": {"new_per_second": 1, "new_burst": 4}}])
+def test_openings_have_a_rate_and_a_burst(lab, mode):
+    lab.start(mappings=[{**MAPPING, "limits": {"new_per_second": 1, "new_burst": 4}}], **mode)
     host = lab.host()
     for port in range(5000, 5004):
         lab.open_udp(host, port)
@@ -176,3 +182,105 @@ def test_floods_leave_the_sessions_of_others(lab):
     assert found["udp"]["sessions"] <= 100 and found["refused_protocol"] + found["refused_rate"] > 1000
     assert limits_of(lab, other)["refused_rate"] == 0 and limits_of(lab, other)["udp"]["sessions"] == 1
     assert lab.agent.counters()["drop_no_session"] > 1000
+
+
+def test_one_infected_host_fills_no_table_no_log_and_no_metric(lab):
+    """However much it opens: sessions up to the limits, one line of each kind an hour, and no figure of the host's own in the metrics."""
+    lab.start(mappings=[{**MAPPING, "limits": {"udp": 20, "new_per_second": 1, "new_burst": 30}}], metrics={})
+    infected = lab.host()
+    names, began = set(samples(lab)), time.monotonic()
+    for first in range(1000, 2000, 100):
+        flows = range(first, first + 50)
+        lab.inside.send(*(lab.from_inside(infected, UDP(sport=5000, dport=port) / b"flood") for port in flows))
+        lab.inside.send(*(lab.from_inside(infected, TCP(sport=5000, dport=port, flags="S")) for port in flows))
+        lab.inside.drain()
+        lab.outside.drain()
+
+    def settled():
+        found, opened = limits_of(lab, infected), lab.agent.counters()["sessions_opened"]
+        return found["refused_protocol"] + found["refused_rate"] + opened == 1000
+
+    wait_for(settled, what="each packet to open a session or be refused")
+    took = time.monotonic() - began
+    assert limits_of(lab, infected)["udp"]["sessions"] <= 20 and lab.agent.ctl("status")["sessions"] <= 30 + took + 1
+    for text in ("is at its limit of 20 sessions of UDP", "as it opens more than 1 a second"):
+        wait_for(lambda text=text: text in lab.agent.log_text(), what="the line of the log")
+    assert len([line for line in lab.agent.log_text().splitlines() if f"subscriber {infected.addr} " in line]) == 2
+    assert {name for name in set(samples(lab)) - names if infected.addr in name} == set()
+    assert len(samples(lab)) == len(names)
+
+
+def test_limits_hold_in_two_stages(lab):
+    lab.start(mappings=[{**MAPPING, "limits": {"udp": 3, "new_per_second": 1, "new_burst": 5}}], stages=2)
+    host, other = lab.host(), lab.host()
+    assert lab.agent.ctl("status")["stages"] == 2
+    for port in (5000, 5001, 5002):
+        lab.open_udp(host, port)
+    refused(lab, host, 2)
+    # At the limit he has tokens yet; the other uses up his own.
+    lab.handshake(host, 6000)
+    lab.ping(other)
+    for port in range(6000, 6004):
+        lab.handshake(other, port)
+    refused(lab, other, 2, "drop_rate")
+    assert lab.agent.ctl("check")["findings"] == []
+
+
+def test_limits_hold_in_netmap_order(lab):
+    """The line is the subscriber's, wherever his block is: neighbours share no count, nor do those of one outside address."""
+    lab.start(mappings=[{**NETMAP, "limits": {"udp": 2}}])
+    first, neighbour, same_address = (lab.host(f"10.0.16.{n}") for n in (1, 2, 33))
+    for host in (first, neighbour, same_address):
+        assert limits_of(lab, host)["udp"]["sessions"] == 0
+        with lab.counting(sessions_opened=2):
+            lab.inside.send(*(query(lab, host, port) for port in (5000, 5001)))
+        lab.outside.drain()
+        refused(lab, host, 2)
+    assert [limits_of(lab, host)["udp"]["sessions"] for host in (first, neighbour, same_address)] == [2, 2, 2]
+    assert lab.agent.ctl("check")["findings"] == []
+
+
+def test_a_lease_of_pcp_takes_no_place_and_works_at_the_limit(lab):
+    """A portmap's packets open no session, so no limit refuses them."""
+    real_hosts(lab)
+    config = configured()
+    config["mappings"][0] = {**LEASED, "limits": {"udp": 1, "new_per_second": 1, "new_burst": 2}}
+    lab.start(**config)
+    host = Host(HOST, "02:00:01:00:00:01")
+    with Client(lab.inside_ns, HOST, GATEWAY_IN) as client:
+        out = client.lease(proto=17, port=4430)
+        with lab.counting(sessions_opened=1):
+            lab.inside.send(query(lab, host, 5000))
+        refused(lab, host, 2)
+        lab.outside.drain()
+        with lab.counting(portmap_out=3, portmap_in=3, sessions_opened=0, drop_quota_protocol=0, drop_rate=0):
+            for n in range(3):
+                lab.inside.send(lab.from_inside(host, UDP(sport=4430, dport=1000 + n) / b"leased"))
+                lab.outside.send(lab.from_outside(out[0], UDP(sport=1000 + n, dport=out[1]) / b"leased"))
+    assert limits_of(lab, host)["udp"] == {"sessions": 1, "limit": 1}
+
+
+def test_after_a_split_brain_no_limit_ends_a_session_of_either_gateway(gateways):
+    """Both have what both opened, beyond the limit; his next session waits until there are as few as it says."""
+    a, b = gateways.start(mappings=[{**MAPPING, "limits": {"udp": 4}}]).labs
+    host = a.host()
+    b.host(host.addr)
+    gateways.link("down")
+    gateways.wait_state("down")
+    for port in range(4):
+        a.open_udp(host, 5000 + port)
+        b.open_udp(host, 7000 + port)
+    gateways.link("up")
+    gateways.wait_synchronised()
+    for lab, number in ((a, 0), (b, 1)):
+        wait_for(lambda lab=lab: limits_of(lab, host)["udp"] == {"sessions": 8, "limit": 4}, what="the sessions of both", interval=0.05)
+        assert gateways.peer(number)["sessions_refused"] == 0
+        lab.agent.check()
+    # The gateway that takes over has all of them, and opens none beside.
+    a.agent.stop()
+    for port in (5000, 5001, 5002, 5003, 7000, 7001, 7002, 7003):
+        b.open_udp(host, port)
+    refused(b, host, 2, first=8000)
+    b.agent.ctl("session", "flush", host.addr)
+    b.open_udp(host, 8000)
+    b.agent.check()

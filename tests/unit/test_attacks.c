@@ -232,6 +232,43 @@ Test(attacks, an_address_is_attacked_from_the_threshold_on_until_it_was_below_it
 	cr_expect(attacked(number, "203.0.113.15"));
 }
 
+/* Of the timer of the looks, the only one: microseconds until it is due. */
+static int until_look(const struct event_base *b, const struct event *e, void *ret)
+{
+	struct timeval due, now;
+
+	(void)b;
+	if (event_pending(e, EV_TIMEOUT, &due)) {
+		event_base_gettimeofday_cached(base, &now);
+		*(int64_t *)ret = (due.tv_sec - now.tv_sec) * 1000000LL + due.tv_usec - now.tv_usec;
+	}
+	return 0;
+}
+
+/* By looks, not by a clock: a machine may be as slow as it likes. */
+Test(attacks, the_event_comes_within_2_s)
+{
+	const struct config_attack c = { .enabled = true, .packets_per_second = 1000, .hold = 1000 };
+	int number = add("100.64.0.0/24", "203.0.113.0/28");
+	int64_t due_us = INT64_MAX;
+
+	cr_expect_leq(2 * ATTACK_LOOK_US, 2000000, "two looks are within 2 s");
+	attacks_configure(a, &c);
+	event_base_foreach_event(base, until_look, &due_us);
+	cr_expect_leq(due_us, ATTACK_LOOK_US, "the next look is due in %lld us", (long long)due_us);
+	/* The attack begins just before a look, which sees too little of it. */
+	strangers(number, "203.0.113.9", 0, 1);
+	event_base_loop(base, EVLOOP_ONCE);
+	cr_expect_eq(figures().attacks, 0);
+	strangers(number, "203.0.113.9", 0, MANY);
+	event_base_loop(base, EVLOOP_ONCE);
+	cr_expect_eq(figures().attacks, 1);
+	cr_expect(attacked(number, "203.0.113.9"));
+	due_us = INT64_MAX;
+	event_base_foreach_event(base, until_look, &due_us);
+	cr_expect_leq(due_us, ATTACK_LOOK_US, "the looks go on, the next in %lld us", (long long)due_us);
+}
+
 Test(attacks, an_attack_ends_with_the_pool_of_its_address_and_goes_on_by_the_number_of_another)
 {
 	const struct config_attack c = { .enabled = true, .packets_per_second = 1000, .hold = 1000 };

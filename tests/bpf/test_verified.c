@@ -50,5 +50,5 @@ Test(verified, one_with_everything_asks_for_three_times_as_much)
 	all.tc = TC_ALONE | TC_BARE;
 	user_limits.sessions[LIMIT_TCP] = 1;
 	bindings.mapping = bindings.filtering = 1;
-	expect_start("a start with everything", &all, 1080000);
+	expect_start("a start with everything", &all, 1120000);
 }

@@ -180,6 +180,25 @@ def test_sessions_end_with_their_tenant(both):
     assert listed() == only_b
 
 
+def test_a_number_changes_hands_in_two_reloads(both):
+    """In one, the other tenant would get sessions and portmaps that the history says are the former one's."""
+    numbered = [{**t, "id": 7 + i} for i, t in enumerate(TENANTS)]
+    former = {"tenants": numbered, "mappings": CONFIG["mappings"], "portmaps": [{"proto": "tcp", "in": f"{ADDR}:80", "out": "1.1.1.0:80"}]}
+    renamed = {**former, "tenants": [{**numbered[0], "name": "ispX"}, numbered[1]], "mappings": [{**MAPPING_A, "tenant": "ispX"}, MAPPING_B]}
+    both.agent.write(**former)
+    both.agent.ctl("reload")
+    both.agent.write(**renamed)
+    reason = "tenants[0]: 7 is the id of the tenant ispA so far: write another id, or first reload a configuration without ispA"
+    assert reason in both.agent.refused("reload")
+    assert reason in both.agent.once("-t").err
+    both.agent.write(**{**former, "tenants": numbered[1:], "mappings": [MAPPING_B], "portmaps": []})
+    both.agent.ctl("reload")
+    both.agent.write(**renamed)
+    both.agent.ctl("reload")
+    assert ask(both, endpoint(MAPPING_A))["tenant"] == "ispX"
+    assert ask(both, "1.1.1.0:80")["tenant"] == "ispX"
+
+
 def test_portmaps_of_both(both):
     """The same inside endpoint of two subscribers, from a command and from the file, over restarts and kills."""
     assert BOTH in both.agent.refused("portmap", "add", "tcp", f"{ADDR}:80")

@@ -28,11 +28,25 @@ static const struct config_mapping *inside_of(const struct config *c, uint8_t te
 	return tenant && c->n_tenants && !*name ? NULL : config_find_inside_of(c, name, in);
 }
 
+/*
+ * Whether a change removes the tenant with that number. Then its sessions end at once, as it has no interface that they
+ * could drain through, and the number may become another tenant's.
+ */
+static bool is_gone(const struct change_plan *p, uint8_t tenant)
+{
+	const char *was = mappings_tenant_name(p->context->mappings, tenant);
+	const char *name = tenant_name(p->wanted, tenant);
+
+	return tenant && p->wanted->n_tenants && (!*name || (*was && strcmp(was, name) != 0));
+}
+
 static uint32_t deletion_seconds(const struct change_plan *p, const struct plan_deletion *d)
 {
 	const struct config *active = p->context->active->config, *before = active ? active : p->options.before;
 	const struct config_mapping *m = inside_of(p->wanted, d->tenant, d->in);
 
+	if (is_gone(p, d->tenant))
+		return 0;
 	if (!m && before)
 		m = inside_of(before, d->tenant, d->in);
 	return seconds_for(p, m);
@@ -58,7 +72,8 @@ static const struct mapping_drain *find_timed(const struct change_plan *p)
 
 static bool is_over(const struct change_plan *p, const struct mapping_drain *d, const struct mapping_drain *timed)
 {
-	return mapping_drain_over(d) || (d == timed && !p->options.drain);
+	return mapping_drain_over(d) || (d == timed && !p->options.drain) ||
+	       is_gone(p, mappings_get(p->context->mappings, d->number)->tenant);
 }
 
 /* Retired mappings that have drained are deleted unless they are taken into use again. */

@@ -348,8 +348,10 @@ int check_machine(const struct config *c, const struct config *running, bool sta
 	const struct check k = {
 		.config = c, .running = running, .starting = starting, .routes = routes, .name = name, .err = err
 	};
-	int r = check_interfaces(&k);
+	int r = config_check_numbers(c, running, name, err);
 
+	if (r == 0)
+		r = check_interfaces(&k);
 	if (r == 0)
 		r = check_memory(&k);
 	if (r == 0)

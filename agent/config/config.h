@@ -512,6 +512,12 @@ int config_growth_check(const struct config_mapping *m, struct error *err);
  */
 void config_number_tenants(struct config *c, const struct config *before);
 
+/*
+ * Refuses a tenant whose number is another one's in `running` (may be NULL): the tables would give it that one's
+ * sessions and portmaps. 0 or -EBUSY; name: of the file.
+ */
+int config_check_numbers(const struct config *c, const struct config *running, const char *name, struct error *err);
+
 /* The tenant with that name or number; NULL: there is none. */
 const struct config_tenant *config_find_tenant(const struct config *c, const char *name);
 const struct config_tenant *config_tenant(const struct config *c, uint8_t id);

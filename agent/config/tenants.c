@@ -282,6 +282,22 @@ refuse_tenant(const struct config *c, size_t number, const char *name, struct er
 	return config_refuse(err, -EINVAL, name, c->tenants[number].line, path, "%s", text);
 }
 
+int config_check_numbers(const struct config *c, const struct config *running, const char *name, struct error *err)
+{
+	for (size_t i = 0; running && i < c->n_tenants; i++) {
+		const char *was = tenant_name(running, c->tenants[i].id);
+
+		if (!*was || !strcmp(was, c->tenants[i].name))
+			continue;
+		refuse_tenant(c, i, name, err,
+			      "%u is the id of the tenant %s so far: write another id, or first reload a configuration "
+			      "without %s",
+			      c->tenants[i].id, was, was);
+		return -EBUSY;
+	}
+	return 0;
+}
+
 /* What an earlier tenant has already. */
 static int validate_unique(const struct config *c, size_t number, const char *name, struct error *err)
 {

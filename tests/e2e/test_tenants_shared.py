@@ -153,6 +153,52 @@ def test_a_prefix_drains_while_the_other_tenant_has_it(both):
     both.agent.ctl("session", "flush", ADDR, "--tenant", "ispA")
 
 
+def test_sessions_end_with_their_tenant(both):
+    """They would drain to nowhere, and later to the tenant that gets the number of the former one."""
+    mapping_a = {**MAPPING_A, "drain": 300}
+    only_b = [("ispB", "in use")]
+
+    def listed():
+        return [(m["tenant"], m["state"]) for m in both.agent.ctl("mapping", "list")]
+
+    def reload(*tenants, mappings):
+        both.agent.write(tenants=tenants, mappings=mappings)
+        both.agent.ctl("reload")
+
+    reload(*TENANTS, mappings=[mapping_a, MAPPING_B])
+    both.open_udp(both.host(ADDR), mapping=MAPPING_A)
+    reload(*TENANTS, mappings=[MAPPING_B])
+    assert listed() == [*only_b, ("ispA", "draining")]
+    reload(TENANTS[1], mappings=[MAPPING_B])
+    assert listed() == only_b
+    assert both.agent.ctl("session", "list") == []
+    tenant_c = {**TENANTS[0], "name": "ispC"}
+    mapping_c = {**mapping_a, "tenant": "ispC", "out": SPARE_A, "spare": []}
+    reload(TENANTS[1], tenant_c, mappings=[MAPPING_B, mapping_c])
+    both.open_udp(both.host(ADDR), mapping=mapping_c)
+    reload(TENANTS[1], {**TENANTS[0], "name": "ispD"}, mappings=[MAPPING_B])
+    assert listed() == only_b
+
+
+def test_a_number_changes_hands_in_two_reloads(both):
+    """In one, the other tenant would get sessions and portmaps that the history says are the former one's."""
+    numbered = [{**t, "id": 7 + i} for i, t in enumerate(TENANTS)]
+    former = {"tenants": numbered, "mappings": CONFIG["mappings"], "portmaps": [{"proto": "tcp", "in": f"{ADDR}:80", "out": "1.1.1.0:80"}]}
+    renamed = {**former, "tenants": [{**numbered[0], "name": "ispX"}, numbered[1]], "mappings": [{**MAPPING_A, "tenant": "ispX"}, MAPPING_B]}
+    both.agent.write(**former)
+    both.agent.ctl("reload")
+    both.agent.write(**renamed)
+    reason = "tenants[0]: 7 is the id of the tenant ispA so far: write another id, or first reload a configuration without ispA"
+    assert reason in both.agent.refused("reload")
+    assert reason in both.agent.once("-t").err
+    both.agent.write(**{**former, "tenants": numbered[1:], "mappings": [MAPPING_B], "portmaps": []})
+    both.agent.ctl("reload")
+    both.agent.write(**renamed)
+    both.agent.ctl("reload")
+    assert ask(both, endpoint(MAPPING_A))["tenant"] == "ispX"
+    assert ask(both, "1.1.1.0:80")["tenant"] == "ispX"
+
+
 def test_portmaps_of_both(both):
     """The same inside endpoint of two subscribers, from a command and from the file, over restarts and kills."""
     assert BOTH in both.agent.refused("portmap", "add", "tcp", f"{ADDR}:80")

@@ -29,11 +29,13 @@ static const struct column peer_columns[] = {
 
 static void show_difference(struct writer *w, const char *at, const cJSON *d)
 {
-	const char *text = json_text(d, "text", NULL), *proto = json_text(d, "proto", NULL);
+	const char *text = json_text(d, "text", NULL), *proto = json_text(d, "proto", NULL),
+		   *tenant = json_text(d, "tenant", "");
 
-	writer_line(w, "%s: %s %s%s%s to %s %s%s%s%s", at, json_text(d, "what", "-"), proto ? proto : "",
-		    proto ? " " : "", json_text(d, "in", "-"), json_text(d, "out", "-"), json_text(d, "reason", "-"),
-		    text ? ": " : "", text ? text : "", cJSON_IsTrue(json_get(d, "matters")) ? "" : " (may differ)");
+	writer_line(w, "%s: %s %s%s%s%s%s to %s %s%s%s%s", at, json_text(d, "what", "-"), proto ? proto : "",
+		    proto ? " " : "", json_text(d, "in", "-"), *tenant ? " of " : "", tenant, json_text(d, "out", "-"),
+		    json_text(d, "reason", "-"), text ? ": " : "", text ? text : "",
+		    cJSON_IsTrue(json_get(d, "matters")) ? "" : " (may differ)");
 }
 
 /* Whether a line already reports that the mapping is not exchanged. */

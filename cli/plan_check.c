@@ -15,17 +15,22 @@
 #define FEW_PORTS 64U
 
 struct checking {
+	const struct plan_file *file;
 	cJSON *rows, *warnings;
 	uint64_t subscribers, memory;
 };
 
-static void __attribute__((format(printf, 2, 3))) warn(struct checking *c, const char *format, ...)
+/* Of a part, which is named first. */
+static void __attribute__((format(printf, 3, 4)))
+warn(struct checking *c, const struct file_part *p, const char *format, ...)
 {
-	char text[256];
+	const char *tenant = c->file->tenant[p->tenant];
+	char text[512];
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s%s%s: ", p->in, *tenant ? " of " : "", tenant);
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	vsnprintf(text + n, sizeof(text) - n, format, ap);
 	va_end(ap);
 	cJSON_AddItemToArray(c->warnings, cJSON_CreateString(text));
 }
@@ -51,10 +56,10 @@ static void check_growth(struct checking *c, const struct file_part *p, cJSON *j
 	cJSON_AddNumberToObject(growth, "max_blocks", p->growth.max_blocks);
 	cJSON_AddNumberToObject(growth, "blocks_per_address", blocks);
 	if (!blocks)
-		warn(c, "%s: ports_per_host %u leaves %u ports, which is no block of %u to grow by", p->in, p->ports,
+		warn(c, p, "ports_per_host %u leaves %u ports, which is no block of %u to grow by", p->ports,
 		     growth_ports(&p->geo), p->growth.block);
 	else if (blocks <= p->growth.max_blocks && p->ratio > 1)
-		warn(c, "%s: one subscriber may be granted all %u blocks of an outside address", p->in, blocks);
+		warn(c, p, "one subscriber may be granted all %u blocks of an outside address", blocks);
 }
 
 static void check_part(struct checking *c, const struct file_part *p)
@@ -70,6 +75,8 @@ static void check_part(struct checking *c, const struct file_part *p)
 	cJSON *json = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(json, "in", p->in);
+	if (p->tenant)
+		cJSON_AddStringToObject(json, "tenant", c->file->tenant[p->tenant]);
 	cJSON_AddStringToObject(json, "out", p->out);
 	cJSON_AddNumberToObject(json, "subscribers", (double)subscribers);
 	cJSON_AddNumberToObject(json, "addresses", (double)addresses);
@@ -84,32 +91,31 @@ static void check_part(struct checking *c, const struct file_part *p)
 	c->subscribers += subscribers;
 	c->memory += memory;
 	if (edges)
-		warn(c, "%s: %llu outside addresses end in .0 or .255, which old filters elsewhere drop", p->in,
+		warn(c, p, "%llu outside addresses end in .0 or .255, which old filters elsewhere drop",
 		     (unsigned long long)edges);
 	if (p->port_lo < 1024)
-		warn(c, "%s: blocks begin at port %u; some servers refuse clients with a port below 1024", p->in,
-		     p->port_lo);
+		warn(c, p, "blocks begin at port %u; some servers refuse clients with a port below 1024", p->port_lo);
 	if (p->bindings && p->ports < FEW_PORTS)
-		warn(c,
-		     "%s: %u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
+		warn(c, p,
+		     "%u ports with endpoint-independent mapping: each inside endpoint takes one, so a home runs "
 		     "out of them early; use %u or more",
-		     p->in, p->ports, FEW_PORTS);
+		     p->ports, FEW_PORTS);
 	if (p->bindings && p->quota > p->ports)
-		warn(c, "%s: a quota of %u sessions, but endpoint-independent mapping has %u ports a protocol", p->in,
-		     p->quota, p->ports);
+		warn(c, p, "a quota of %u sessions, but endpoint-independent mapping has %u ports a protocol", p->quota,
+		     p->ports);
 	if (p->quota > p->slots)
-		warn(c,
-		     "%s: a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which "
+		warn(c, p,
+		     "a quota of %u sessions with %u session_slots: those beyond them go to the overflow, which "
 		     "all "
 		     "subscribers share",
-		     p->in, p->quota, p->slots);
+		     p->quota, p->slots);
 	if (room >= p->ratio)
-		warn(c, "%s: %llu of %llu outside addresses have no subscriber", p->in,
-		     (unsigned long long)(room / p->ratio), (unsigned long long)addresses);
+		warn(c, p, "%llu of %llu outside addresses have no subscriber", (unsigned long long)(room / p->ratio),
+		     (unsigned long long)addresses);
 	if (p->pitch > p->ports)
-		warn(c, "%s: between two blocks are %u ports that nobody can have", p->in, p->pitch - p->ports);
+		warn(c, p, "between two blocks are %u ports that nobody can have", p->pitch - p->ports);
 	if (!left && p->ratio > 1)
-		warn(c, "%s: no port of an address is left for portmaps", p->in);
+		warn(c, p, "no port of an address is left for portmaps");
 }
 
 static void show_growths(struct writer *w, const cJSON *rows)
@@ -118,13 +124,15 @@ static void show_growths(struct writer *w, const cJSON *rows)
 
 	cJSON_ArrayForEach (row, rows) {
 		const cJSON *growth = json_get(row, "growth");
+		const char *tenant = json_text(row, "tenant", "");
 
 		if (growth)
-			writer_line(w,
-				    "%s: blocks grow by %.0f ports, %.0f times at most; an outside address has %.0f "
-				    "such blocks",
-				    json_text(row, "in", ""), json_number(growth, "block"),
-				    json_number(growth, "max_blocks"), json_number(growth, "blocks_per_address"));
+			writer_line(
+				w,
+				"%s%s%s: blocks grow by %.0f ports, %.0f times at most; an outside address has %.0f "
+				"such blocks",
+				json_text(row, "in", ""), *tenant ? " of " : "", tenant, json_number(growth, "block"),
+				json_number(growth, "max_blocks"), json_number(growth, "blocks_per_address"));
 	}
 }
 
@@ -133,6 +141,7 @@ static void show_check(struct writer *w, const struct checking *c)
 	static const struct column columns[] = {
 		{ "INSIDE", "in", cell_text, false, 0 },
 		{ "OUTSIDE", "out", cell_text, false, 0 },
+		{ "TENANT", "tenant", cell_text, false, WIDTH_IF_ANY },
 		{ "SUBSCRIBERS", "subscribers", cell_number, true, 0 },
 		{ "ADDRESSES", "addresses", cell_number, true, 0 },
 		{ "RATIO", "sharing_ratio", cell_number, true, 0 },
@@ -153,8 +162,8 @@ static void show_check(struct writer *w, const struct checking *c)
 
 static int check_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
-	struct checking c = { 0 };
 	struct plan_file file;
+	struct checking c = { .file = &file };
 	cJSON *json;
 	char *text;
 
@@ -195,7 +204,8 @@ static const char *block_text(const struct port_block *b, char text[static 48])
 	return text;
 }
 
-static void list_change(void *arg, uint32_t in_addr, const struct port_block *before, const struct port_block *after)
+static void list_change(void *arg, const char *tenant, uint32_t in_addr, const struct port_block *before,
+			const struct port_block *after)
 {
 	struct listing *l = arg;
 	char addr[ADDR_TEXT], was[48], is[48];
@@ -207,11 +217,13 @@ static void list_change(void *arg, uint32_t in_addr, const struct port_block *be
 		cJSON *item = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(item, "in_addr", addr);
+		if (*tenant)
+			cJSON_AddStringToObject(item, "tenant", tenant);
 		cJSON_AddStringToObject(item, "before", was);
 		cJSON_AddStringToObject(item, "after", is);
 		cJSON_AddItemToArray(l->json, item);
 	} else {
-		writer_line(l->w, "%s: %s -> %s", addr, was, is);
+		writer_line(l->w, "%s%s%s: %s -> %s", addr, *tenant ? " of " : "", tenant, was, is);
 	}
 }
 

@@ -44,6 +44,8 @@ static cJSON *rule_difference(const struct copying_rule_difference *d)
 		json_add_prefix(object, "in", d->in);
 		json_add_prefix(object, "out", d->out);
 	}
+	if (*d->tenant)
+		cJSON_AddStringToObject(object, "tenant", d->tenant);
 	cJSON_AddStringToObject(object, "reason", reasons[d->why]);
 	json_add_text(object, "text", *d->text ? d->text : NULL);
 	cJSON_AddBoolToObject(object, "matters", d->matters);

@@ -116,21 +116,37 @@ int copied_rules_apply(struct copying *c, unsigned peer, unsigned type, const vo
 static const struct geometry *begins_alike(const struct copying *c, const struct copying_rule_difference *d)
 {
 	for (int i = mappings_next(c->m, 0); i >= 0; i = mappings_next(c->m, i + 1)) {
-		const struct geometry *g = &mappings_get(c->m, i)->geo;
+		const struct mapping *m = mappings_get(c->m, i);
 
-		if (prefix_begins_alike(geometry_in(g), d->in) && prefix_begins_alike(geometry_out(g), d->out))
-			return g;
+		if (prefix_begins_alike(geometry_in(&m->geo), d->in) &&
+		    prefix_begins_alike(geometry_out(&m->geo), d->out) &&
+		    tenant_digest(c->m, m->tenant) == d->tenant_digest)
+			return &m->geo;
 	}
 	return NULL;
 }
 
-/* Records do not say where ranges end: of those that are here, it is known. */
-static void name_ranges(const struct copying *c, struct copying_differences *all)
+/* The number here of a difference's tenant; 0: none, or it is not here. */
+static uint8_t tenant_of(const struct copying *c, const struct copying_rule_difference *d)
+{
+	int number = d->portmap ? mappings_find_outside(c->m, d->out_at.addr) : -1;
+
+	if (d->portmap)
+		return number < 0 ? 0 : mappings_get(c->m, number)->tenant;
+	for (unsigned i = 1; d->tenant_digest && i <= UINT8_MAX; i++)
+		if (tenant_digest(c->m, (uint8_t)i) == d->tenant_digest)
+			return (uint8_t)i;
+	return 0;
+}
+
+/* Records say neither where ranges end nor the names of tenants: of those that are here, it is known. */
+static void name_what_is_here(const struct copying *c, struct copying_differences *all)
 {
 	for (uint32_t i = 0; i < all->n; i++) {
 		struct copying_rule_difference *d = &all->item[i];
 		const struct geometry *g = NULL;
 
+		snprintf(d->tenant, sizeof(d->tenant), "%s", mappings_tenant_name(c->m, tenant_of(c, d)));
 		if (!d->portmap && (prefix_is_range(d->in) || prefix_is_range(d->out)))
 			g = begins_alike(c, d);
 		if (g) {
@@ -150,7 +166,7 @@ static void compare(struct copying *c, unsigned peer)
 		if (i != peer && c->peers >> i & 1)
 			others[n++] = &c->peer[i].rules;
 	rules_compare(&c->rules, &p->rules, c->limits.spread ? others : NULL, n, p->differences);
-	name_ranges(c, p->differences);
+	name_what_is_here(c, p->differences);
 	p->compared_generation = c->rules_generation;
 }
 

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/label.h"
 #include "tables/mappings.h"
 
 /* Peers are numbered from 1. */
@@ -138,8 +139,10 @@ struct copying_rule_difference {
 	bool portmap;
 	bool matters; /* in a takeover; otherwise the gateways may differ */
 	enum copying_difference why;
-	struct prefix in, out; /* of a mapping */
-	uint8_t proto;	       /* of a portmap, with its endpoints */
+	struct prefix in, out;	 /* of a mapping */
+	uint32_t tenant_digest;	 /* of a mapping, here if it is on both; 0: none */
+	char tenant[LABEL_TEXT]; /* here, or "": there is none of that name here */
+	uint8_t proto;		 /* of a portmap, with its endpoints */
 	struct endpoint in_at, out_at;
 	char text[COPYING_DIFFERENCE_TEXT]; /* the difference; "": it is missing */
 };

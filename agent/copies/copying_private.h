@@ -490,6 +490,9 @@ bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
  */
 uint64_t mapping_digest(const struct mappings *m, const struct mapping *record);
 
+/* Of a tenant's name, as each gateway has its own numbers of them; 0: none. */
+uint32_t tenant_digest(const struct mappings *m, uint8_t tenant);
+
 /* Continues a digest, which begins as 0. */
 uint64_t digest_add(uint64_t digest, uint64_t value);
 

@@ -78,10 +78,9 @@ static uint16_t ranges_digest(const struct geometry *g)
 	return (uint16_t)(1 + digest_add(g->last_subscriber, g->last_out) % UINT16_MAX);
 }
 
-/* By its name, as each gateway has its own numbers of them; 0: none. */
-static uint32_t tenant_digest(const struct mappings *m, const struct mapping *record)
+uint32_t tenant_digest(const struct mappings *m, uint8_t tenant)
 {
-	const char *name = mappings_tenant_name(m, record->tenant);
+	const char *name = mappings_tenant_name(m, tenant);
 
 	return *name ? fnv1a_32(FNV1A_BEGIN32, name, strlen(name)) | 1U : 0;
 }
@@ -89,7 +88,7 @@ static uint32_t tenant_digest(const struct mappings *m, const struct mapping *re
 static void fill_mapping(struct wire_rule *w, const struct mappings *all, const struct mapping *m, bool drains)
 {
 	const struct geometry *g = &m->geo;
-	const uint32_t hz = mappings_datapath(all)->hz, tenant = tenant_digest(all, m);
+	const uint32_t hz = mappings_datapath(all)->hz, tenant = tenant_digest(all, m->tenant);
 	const uint32_t value[N_RULE_FIELDS] = {
 		[RULE_INBOUND] = g->flags & MAPPING_OPEN,
 		[RULE_PORTS] = g->ports_per_host,
@@ -227,7 +226,8 @@ static void name(struct copying_rule_difference *d, enum rule_kind kind, const u
 
 	if (kind == RULE_MAPPING) {
 		d->in = (struct prefix){ be32toh(m->in_base), m->in_plen };
-		d->out = (struct prefix){ be32toh(m->out_base), m->out_plen };
+		d->out = m->out_plen == PLEN_NONE ? PREFIX_NONE : (struct prefix){ be32toh(m->out_base), m->out_plen };
+		d->tenant_digest = be32toh(m->field[RULE_TENANT]);
 		return;
 	}
 	d->proto = p->proto;
@@ -368,7 +368,7 @@ uint64_t digest_add(uint64_t digest, uint64_t value)
 
 uint64_t mapping_digest(const struct mappings *m, const struct mapping *record)
 {
-	uint32_t tenant = tenant_digest(m, record);
+	uint32_t tenant = tenant_digest(m, record->tenant);
 	const struct geometry *g = &record->geo;
 	uint64_t digest = digest_add(0, (uint64_t)g->in_base << 32 | g->out_base);
 

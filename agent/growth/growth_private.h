@@ -55,7 +55,7 @@ struct growth {
 	struct growth_figures figures[MAX_MAPPINGS]; /* by number */
 	uint32_t interval_s;			     /* between two passes */
 	bool grows;				     /* any mapping does */
-	bool took_rested;			     /* what rests from before */
+	bool settled;				     /* the configuration is known, and what rests from before */
 	bool exchanges;				     /* acts with other gateways, or may do so */
 	bool unsettled;				     /* a mapping waits for grants of its former size to end */
 	uint8_t peers_up;

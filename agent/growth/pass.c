@@ -226,6 +226,9 @@ void growth_pass_slice(struct growth *g)
 {
 	uint64_t deadline_us = monotonic_us() + SLICE_US;
 
+	/* Without the configuration, a block would be idle at once. */
+	if (!g->settled)
+		return;
 	if (g->step == PASS_NONE && monotonic_us() >= g->due_us)
 		begin(g);
 	if (g->step != PASS_NONE && !step(g, deadline_us))

@@ -105,9 +105,9 @@ static void take_rested(struct growth *g)
 {
 	int64_t now = history_now();
 	size_t n = 0;
-	const struct history_grant *list = g->took_rested ? NULL : history_queue_rested_grants(g->history, &n);
+	const struct history_grant *list = g->settled ? NULL : history_queue_rested_grants(g->history, &n);
 
-	g->took_rested = true;
+	g->settled = true;
 	for (size_t i = 0; i < n; i++) {
 		const struct growth_figures *f = growth_figures_at(g, list[i].out);
 		int64_t left = list[i].from + f->rest_s - now;

@@ -98,7 +98,7 @@ bool replication_difference(const struct replication *r, unsigned n, unsigned k,
 
 /* The differences between this gateway and a peer, and one of them in words. */
 const struct copying_differences *replication_differences(const struct replication *r, unsigned n);
-#define COPYING_DIFFERENCE_LINE 224U
+#define COPYING_DIFFERENCE_LINE 304U
 const char *replication_difference_text(const struct copying_rule_difference *d,
 					char text[static COPYING_DIFFERENCE_LINE]);
 

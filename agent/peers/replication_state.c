@@ -61,13 +61,15 @@ const char *replication_difference_text(const struct copying_rule_difference *d,
 					   [COPYING_LACKING_HERE] = "is missing here",
 					   [COPYING_LACKING_THERE] = "is missing there" };
 	char in[ADDR_TEXT], out[ADDR_TEXT], span[SPAN_TEXT];
+	const char *of = *d->tenant ? " of " : "";
 
 	if (d->portmap)
-		snprintf(text, COPYING_DIFFERENCE_LINE, "portmap %s %s %s%s", d->proto == IPPROTO_TCP ? "tcp" : "udp",
-			 endpoint_text(d->out_at, span), why[d->why], d->text);
+		snprintf(text, COPYING_DIFFERENCE_LINE, "portmap %s %s%s%s %s%s",
+			 d->proto == IPPROTO_TCP ? "tcp" : "udp", endpoint_text(d->out_at, span), of, d->tenant,
+			 why[d->why], d->text);
 	else
-		snprintf(text, COPYING_DIFFERENCE_LINE, "mapping %s to %s %s%s", prefix_text(d->in, in),
-			 prefix_text(d->out, out), why[d->why], d->text);
+		snprintf(text, COPYING_DIFFERENCE_LINE, "mapping %s%s%s to %s %s%s", prefix_text(d->in, in), of,
+			 d->tenant, prefix_text(d->out, out), why[d->why], d->text);
 	return text;
 }
 

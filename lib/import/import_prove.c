@@ -79,7 +79,7 @@ int import_prove(const struct import *m, struct plan *plan, struct import_proof 
 	for (size_t i = 0; i < m->n_rows; i++) {
 		const struct import_row *row = &m->row[i];
 		struct plan_place place;
-		int r = plan_forward(plan, row->in, &place);
+		int r = plan_forward(plan, 0, row->in, &place);
 
 		if (r && r != -ENOENT)
 			return r;
@@ -102,7 +102,7 @@ int import_prove(const struct import *m, struct plan *plan, struct import_proof 
 int import_row_kept(struct plan *plan, const struct import_row *row)
 {
 	struct plan_place place;
-	int r = plan_forward(plan, row->in, &place);
+	int r = plan_forward(plan, 0, row->in, &place);
 
 	if (r)
 		return r == -ENOENT ? 0 : r;

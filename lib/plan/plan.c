@@ -17,9 +17,11 @@ static uint32_t out_last(const struct geometry *g)
 
 static int compare_in(const void *a, const void *b, void *arg)
 {
-	const struct plan_part *part = arg;
-	const struct geometry *x = &part[*(const uint32_t *)a].geo, *y = &part[*(const uint32_t *)b].geo;
+	const struct plan_part *part = arg, *p = &part[*(const uint32_t *)a], *q = &part[*(const uint32_t *)b];
+	const struct geometry *x = &p->geo, *y = &q->geo;
 
+	if (p->tenant != q->tenant)
+		return p->tenant < q->tenant ? -1 : 1;
 	if (x->in_base != y->in_base)
 		return x->in_base < y->in_base ? -1 : 1;
 	return x->last_subscriber > y->last_subscriber ? -1 : x->last_subscriber < y->last_subscriber;
@@ -44,9 +46,15 @@ static void free_index(struct plan *p)
 	p->indexed = 0;
 }
 
-static const struct geometry *nth_in(const struct plan *p, size_t i)
+static const struct plan_part *nth_in(const struct plan *p, size_t i)
 {
-	return &p->part[p->by_in[i]].geo;
+	return &p->part[p->by_in[i]];
+}
+
+/* Whether the kth range begins within the nth, which begins no later, and is of the same tenant. */
+static bool is_around(const struct plan *p, size_t n, size_t k)
+{
+	return nth_in(p, n)->tenant == nth_in(p, k)->tenant && in_last(&nth_in(p, n)->geo) >= nth_in(p, k)->geo.in_base;
 }
 
 /* Sorts the parts; those without an outside range come last in by_out. */
@@ -69,7 +77,7 @@ static int make_index(struct plan *p)
 	for (size_t i = 1; i < p->n; i++) {
 		uint32_t up = (uint32_t)i;
 
-		while (up && in_last(nth_in(p, up - 1)) < nth_in(p, i)->in_base)
+		while (up && !is_around(p, up - 1, i))
 			up = p->around[up - 1];
 		p->around[i] = up;
 	}
@@ -77,22 +85,23 @@ static int make_index(struct plan *p)
 	return 0;
 }
 
-/* The part with the smallest range inside around an address. */
-static const struct plan_part *find_inside(const struct plan *p, uint32_t addr)
+/* The tenant's part with the smallest range inside around an address. */
+static const struct plan_part *find_inside(const struct plan *p, uint32_t tenant, uint32_t addr)
 {
 	size_t low = 0, high = p->n;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
+		const struct plan_part *part = nth_in(p, middle);
 
-		if (nth_in(p, middle)->in_base <= addr)
+		if (part->tenant < tenant || (part->tenant == tenant && part->geo.in_base <= addr))
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	for (; low; low = p->around[low - 1])
-		if (mapping_has_inside(nth_in(p, low - 1), addr))
-			return &p->part[p->by_in[low - 1]];
+		if (nth_in(p, low - 1)->tenant == tenant && mapping_has_inside(&nth_in(p, low - 1)->geo, addr))
+			return nth_in(p, low - 1);
 	return NULL;
 }
 
@@ -112,10 +121,10 @@ static const struct plan_part *find_outside(const struct plan *p, uint32_t addr)
 	return low && mapping_has_outside(&p->part[p->by_out[low - 1]].geo, addr) ? &p->part[p->by_out[low - 1]] : NULL;
 }
 
-int plan_forward(struct plan *p, uint32_t in_addr, struct plan_place *ret)
+int plan_forward(struct plan *p, uint32_t tenant, uint32_t in_addr, struct plan_place *ret)
 {
 	int r = make_index(p);
-	const struct plan_part *part = r ? NULL : find_inside(p, in_addr);
+	const struct plan_part *part = r ? NULL : find_inside(p, tenant, in_addr);
 
 	if (!part)
 		return r ? r : -ENOENT;
@@ -136,7 +145,7 @@ int plan_reverse(struct plan *p, uint32_t out_addr, uint16_t port, struct plan_p
 		return r ? r : -ENOENT;
 	kind = mapping_port_kind(&part->geo, out_addr, port);
 	subscriber = mapping_reverse(&part->geo, out_addr, port);
-	if (subscriber >= 0 && find_inside(p, part->geo.in_base + (uint32_t)subscriber) != part) {
+	if (subscriber >= 0 && find_inside(p, part->tenant, part->geo.in_base + (uint32_t)subscriber) != part) {
 		subscriber = -1;
 		kind = MAPPING_PORT_SPARE;
 	}
@@ -151,7 +160,7 @@ int plan_reverse(struct plan *p, uint32_t out_addr, uint16_t port, struct plan_p
 	return 0;
 }
 
-static int add_part(struct plan *p, const struct geometry *g, size_t mapping, size_t part)
+static int add_part(struct plan *p, const struct geometry *g, uint32_t tenant, size_t part)
 {
 	struct plan_part *more = p->n < PLAN_MAX_PARTS ? reallocarray(p->part, p->n + 1, sizeof(*more)) : NULL;
 
@@ -160,13 +169,13 @@ static int add_part(struct plan *p, const struct geometry *g, size_t mapping, si
 	if (!more)
 		return -ENOMEM;
 	p->part = more;
-	p->part[p->n++] = (struct plan_part){ .geo = *g, .mapping = mapping, .part = part };
+	p->part[p->n++] = (struct plan_part){ .geo = *g, .mapping = p->n_mappings, .part = part, .tenant = tenant };
 	return 0;
 }
 
 int plan_add_geometry(struct plan *p, const struct geometry *g)
 {
-	int r = add_part(p, g, p->n_mappings, 0);
+	int r = add_part(p, g, 0, 0);
 
 	if (!r)
 		p->n_mappings++;
@@ -174,7 +183,7 @@ int plan_add_geometry(struct plan *p, const struct geometry *g)
 }
 
 /* The first conflict of a record with the plan's. */
-static int check_overlap(const struct plan *p, const struct geometry *g, struct error *err)
+static int check_overlap(const struct plan *p, const struct geometry *g, uint32_t tenant, struct error *err)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct geometry *other = &p->part[i].geo;
@@ -185,7 +194,7 @@ static int check_overlap(const struct plan *p, const struct geometry *g, struct 
 			return error_set(err, -EEXIST, "out: %s overlaps %s of another mapping",
 					 plan_range_format(g->out_base, out_last(g), a),
 					 plan_range_format(other->out_base, out_last(other), b));
-		if (g->in_base > in_last(other) || other->in_base > in_last(g))
+		if (p->part[i].tenant != tenant || g->in_base > in_last(other) || other->in_base > in_last(g))
 			continue;
 		plan_range_format(g->in_base, in_last(g), a);
 		plan_range_format(other->in_base, in_last(other), b);
@@ -207,9 +216,9 @@ int plan_add(struct plan *p, const struct plan_mapping *m, struct error *err)
 	int r = plan_expand(m, &geo, &n, err);
 
 	for (size_t i = 0; i < n && !r; i++)
-		r = check_overlap(p, &geo[i], err);
+		r = check_overlap(p, &geo[i], m->tenant, err);
 	for (size_t i = 0; i < n && !r; i++) {
-		r = add_part(p, &geo[i], p->n_mappings, i);
+		r = add_part(p, &geo[i], m->tenant, i);
 		if (r)
 			error_set(err, r, r == -ENOMEM ? "out of memory" : "more than %u records", PLAN_MAX_PARTS);
 	}

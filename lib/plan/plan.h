@@ -54,7 +54,8 @@ struct plan_mapping {
 	uint32_t block_pitch;		  /* 0: not given */
 	uint32_t first_port;
 	enum plan_order order;
-	bool grows; /* not as many blocks as fit, but as many as are needed: the rest is the shared range */
+	uint32_t tenant; /* 0: none; inside ranges of different tenants may be the same */
+	bool grows;	 /* not as many blocks as fit, but as many as are needed: the rest is the shared range */
 };
 
 /* Defaults of a mapping. */
@@ -65,6 +66,7 @@ struct plan_part {
 	struct geometry geo;
 	size_t mapping; /* number, as added, from 0 */
 	size_t part;	/* number among the parts of its mapping, from 0 */
+	uint32_t tenant;
 };
 
 struct plan {
@@ -115,8 +117,8 @@ int plan_expand(const struct plan_mapping *m, struct geometry **ret_part, size_t
 
 /*
  * Adds a mapping to a plan. Errors as for plan_expand(), with the plan as it was; also -EEXIST if addresses outside
- * belong to an earlier mapping, or if addresses inside do, unless the one range lies within the other and is not equal.
- * plan_forward() then finds the smaller range.
+ * belong to an earlier mapping, or if addresses inside do to one of its tenant, unless the one range lies within the
+ * other and is not equal. plan_forward() then finds the smaller range.
  */
 int plan_add(struct plan *p, const struct plan_mapping *m, struct error *err);
 
@@ -126,8 +128,8 @@ int plan_add(struct plan *p, const struct plan_mapping *m, struct error *err);
  */
 int plan_add_geometry(struct plan *p, const struct geometry *g);
 
-/* The subscriber with an inside address: 0, -ENOENT if no mapping covers it, or -ENOMEM. */
-int plan_forward(struct plan *p, uint32_t in_addr, struct plan_place *ret);
+/* The subscriber of a tenant with an inside address: 0, -ENOENT if no mapping covers it, or -ENOMEM. */
+int plan_forward(struct plan *p, uint32_t tenant, uint32_t in_addr, struct plan_place *ret);
 
 /*
  * The subscriber that owns an outside address and port: 0, -ENOENT if no mapping has the address, -EADDRNOTAVAIL if the

@@ -19,6 +19,7 @@
 void plan_file_free(struct plan_file *f)
 {
 	free(f->part);
+	free(f->tenant);
 	*f = (struct plan_file){ 0 };
 }
 
@@ -138,9 +139,12 @@ static struct growth_layout growth_of(const cJSON *json)
 }
 
 /* The part of a record. */
-static struct file_part part_of(const cJSON *json, const struct defaults *d, const struct geometry *g)
+static struct file_part part_of(const cJSON *json, const struct defaults *d, const struct plan_part *part)
 {
-	struct file_part p = { .in_first = g->in_base, .in_last = g->in_base + g->last_subscriber, .geo = *g };
+	const struct geometry *g = &part->geo;
+	struct file_part p = {
+		.tenant = part->tenant, .in_first = g->in_base, .in_last = g->in_base + g->last_subscriber, .geo = *g
+	};
 
 	plan_range_format(p.in_first, p.in_last, p.in);
 	p.none = !g->ports_per_host;
@@ -163,6 +167,28 @@ static struct file_part part_of(const cJSON *json, const struct defaults *d, con
 	return p;
 }
 
+/* The number of the mapping's tenant, which is new at its first mapping. */
+static int tenant_of(const cJSON *json, struct plan_file *f, uint32_t *ret, struct error *err)
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "tenant");
+	const char *name = value ? cJSON_GetStringValue(value) : "";
+	char(*more)[LABEL_TEXT];
+
+	if (!name || strlen(name) >= LABEL_TEXT)
+		return error_set(err, -EINVAL, "\"tenant\" must be the name of a tenant");
+	for (*ret = 0; *ret < f->n_tenants; ++*ret)
+		if (!strcmp(f->tenant[*ret], name))
+			return 0;
+	if (f->n_tenants > PLAN_FILE_MAX_TENANTS)
+		return error_set(err, -EINVAL, "more than %u tenants", PLAN_FILE_MAX_TENANTS);
+	more = reallocarray(f->tenant, f->n_tenants + 1, sizeof(*more));
+	if (!more)
+		return error_set(err, -ENOMEM, "out of memory");
+	f->tenant = more;
+	snprintf(f->tenant[f->n_tenants++], LABEL_TEXT, "%s", name);
+	return 0;
+}
+
 /* Adds the parts of a mapping; `plan` finds what overlaps. */
 static int mapping_read(const cJSON *json, const struct defaults *d, struct plan *plan, struct plan_file *f,
 			struct error *err)
@@ -172,6 +198,7 @@ static int mapping_read(const cJSON *json, const struct defaults *d, struct plan
 	struct file_part *more;
 	int r = geometry_of(json, &m, err);
 
+	r = r ? r : tenant_of(json, f, &m.tenant, err);
 	r = r ? r : plan_add(plan, &m, err);
 	plan_mapping_free(&m);
 	if (r)
@@ -181,7 +208,7 @@ static int mapping_read(const cJSON *json, const struct defaults *d, struct plan
 		return error_set(err, -ENOMEM, "out of memory");
 	f->part = more;
 	for (size_t i = before; i < plan->n; i++)
-		f->part[f->n++] = part_of(json, d, &plan->part[i].geo);
+		f->part[f->n++] = part_of(json, d, &plan->part[i]);
 	return 0;
 }
 
@@ -194,9 +221,11 @@ static int mappings_read(const cJSON *config, const char *name, struct plan_file
 		.bindings = protocols_of(config, 0),
 	};
 	_cleanup_plan_ struct plan plan = { 0 };
-	struct plan_file f = { 0 };
+	struct plan_file f = { .tenant = calloc(1, sizeof(*f.tenant)), .n_tenants = 1 };
 	unsigned n = 0;
 
+	if (!f.tenant)
+		return error_set(err, -ENOMEM, "out of memory");
 	cJSON_ArrayForEach (mapping, mappings) {
 		struct error why;
 		int r = mapping_read(mapping, &d, &plan, &f, &why);
@@ -230,89 +259,4 @@ int plan_file_read(const char *path, struct plan_file *ret, struct error *err)
 	if (!cJSON_IsObject(config))
 		return error_set(err, -EINVAL, "%s: a configuration is an object, as in detnat.json(5)", path);
 	return mappings_read(config, path, ret, err);
-}
-
-const struct file_part *plan_file_part(const struct plan_file *f, uint32_t in_addr)
-{
-	const struct file_part *best = NULL;
-
-	for (size_t i = 0; i < f->n; i++) {
-		const struct file_part *p = &f->part[i];
-
-		if (in_addr >= p->in_first && in_addr <= p->in_last &&
-		    (!best || p->in_last - p->in_first < best->in_last - best->in_first))
-			best = p;
-	}
-	return best && !best->none ? best : NULL;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The addresses at which another part may begin, sorted. */
-static size_t bounds_of(const struct plan_file *f, uint64_t *bound)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < f->n; i++) {
-		bound[n++] = f->part[i].in_first;
-		bound[n++] = f->part[i].in_last + 1ULL;
-	}
-	return n;
-}
-
-/* Compares the addresses from one to another, which are of one part each. */
-static void compare_run(const struct file_part *before, const struct file_part *after, uint64_t from, uint64_t to,
-			plan_changed changed, void *arg, struct plan_changes *c)
-{
-	for (uint64_t at = from; at < to; at++) {
-		struct port_block was = before ? mapping_forward(&before->geo, (uint32_t)at) : (struct port_block){ 0 };
-		struct port_block is = after ? mapping_forward(&after->geo, (uint32_t)at) : (struct port_block){ 0 };
-
-		c->subscribers++;
-		if (!before)
-			c->added++;
-		else if (!after)
-			c->removed++;
-		else if (was.out_addr != is.out_addr)
-			c->moved++;
-		else if (was.port_lo != is.port_lo || was.port_hi != is.port_hi)
-			c->shifted++;
-		else {
-			c->kept++;
-			continue;
-		}
-		if (changed)
-			changed(arg, (uint32_t)at, &was, &is);
-	}
-}
-
-int plan_file_compare(const struct plan_file *before, const struct plan_file *after, plan_changed changed, void *arg,
-		      struct plan_changes *ret)
-{
-	_cleanup_free_ uint64_t *bound = calloc(2 * (before->n + after->n) + 1, sizeof(*bound));
-	struct plan_changes c = { 0 };
-	size_t n;
-
-	if (!bound)
-		return -ENOMEM;
-	n = bounds_of(before, bound);
-	n += bounds_of(after, bound + n);
-	qsort(bound, n, sizeof(*bound), by_number);
-	for (size_t i = 0; i + 1 < n; i++) {
-		const struct file_part *was, *is;
-
-		if (bound[i] == bound[i + 1])
-			continue;
-		was = plan_file_part(before, (uint32_t)bound[i]);
-		is = plan_file_part(after, (uint32_t)bound[i]);
-		if (was || is)
-			compare_run(was, is, bound[i], bound[i + 1], changed, arg, &c);
-	}
-	*ret = c;
-	return 0;
 }

@@ -12,8 +12,10 @@
 
 #include "base/error.h"
 #include "plan/plan.h"
+#include "proto/label.h"
 
 struct file_part {
+	uint32_t tenant; /* in the list of the file; 0: none */
 	uint32_t in_first, in_last;
 	uint32_t out_first, out_last;
 	bool none;	  /* not translated: the fields below are 0 */
@@ -30,21 +32,24 @@ struct file_part {
 	struct geometry geo;
 };
 
+/* Of so many tenants a configuration may have mappings. */
+#define PLAN_FILE_MAX_TENANTS 255U
+
 struct plan_file {
 	struct file_part *part;
 	size_t n;
+	char (*tenant)[LABEL_TEXT]; /* names; the first is "" */
+	uint32_t n_tenants;	    /* with the first one */
 };
 
 /* Reads a configuration file, - being standard input. 0, or -errno with err, which names the place. */
 int plan_file_read(const char *path, struct plan_file *ret, struct error *err);
 void plan_file_free(struct plan_file *f);
 
-/* The part that has an inside address, the smallest of several; NULL: none, or it is not translated. */
-const struct file_part *plan_file_part(const struct plan_file *f, uint32_t in_addr);
-
 /*
- * Compares two plans. Each function is called for an address whose block is another one; a port_lo of 0 in `before` or
- * `after`: it has none.
+ * Compares two plans, tenant by tenant. The function is called for an address whose block is another one; a port_lo of
+ * 0 in `before` or `after`: it has none. tenant: "" if there are none. Where only one plan has tenants, a subscriber of
+ * the other one is the one with the same inside address: of several, the one with the same outside address.
  */
 struct plan_changes {
 	uint64_t subscribers; /* in either */
@@ -53,7 +58,7 @@ struct plan_changes {
 	uint64_t shifted; /* the same with other ports */
 	uint64_t added, removed;
 };
-typedef void (*plan_changed)(void *arg, uint32_t in_addr, const struct port_block *before,
+typedef void (*plan_changed)(void *arg, const char *tenant, uint32_t in_addr, const struct port_block *before,
 			     const struct port_block *after);
 int plan_file_compare(const struct plan_file *before, const struct plan_file *after, plan_changed changed, void *arg,
 		      struct plan_changes *ret);

@@ -224,6 +224,58 @@ def test_portmaps_of_both(both):
     assert listed() == expected
 
 
+def test_a_portmap_goes_with_its_own_mapping(both):
+    """The other tenant's, of the same inside endpoint, stays and works."""
+    for out in ("1.1.1.0:80", "1.1.2.0:80"):
+        both.agent.ctl("portmap", "add", "udp", f"{ADDR}:80", out)
+    assert "portmap 10.0.0.20:80" in both.agent.refused("mapping", "del", IN, OUT_B)
+    assert len(both.agent.ctl("portmap", "list")) == 2
+    portmaps = [{"proto": "udp", "in": f"{ADDR}:80", "out": f"1.1.{n}.0:80"} for n in (1, 2)]
+    both.agent.write(mappings=[MAPPING_A], portmaps=portmaps[:1])
+    both.agent.ctl("reload")
+    assert [p["tenant"] for p in both.agent.ctl("portmap", "list")] == ["ispA"]
+    verified(both)
+    host, packet = both.host(ADDR), both.from_outside("1.1.1.0", UDP(sport=9000, dport=80) / b"stranger")
+    both.send_in(packet, host, 80)
+    both.agent.kill()
+    both.agent.start()
+    verified(both)
+    both.send_in(packet, host, 80)
+    both.agent.write(mappings=[MAPPING_A, MAPPING_B], portmaps=portmaps)
+    both.agent.ctl("reload")
+    assert [p["tenant"] for p in both.agent.ctl("portmap", "list")] == ["ispA", "ispB"]
+
+
+def test_check_repairs_what_is_the_tenants(both):
+    for tenant in ("ispA", "ispB"):
+        both.agent.ctl("portmap", "add", "udp", f"{ADDR}:80", "--tenant", tenant)
+    both.open_udp(both.host(ADDR), mapping=MAPPING_A)
+    before = both.agent.ctl("portmap", "list"), both.agent.ctl("session", "list", ADDR, "--tenant", "ispA")[0]["out_port"]
+    assert both.agent.ctl("check", "--repair")["findings"] == []
+    assert (both.agent.ctl("portmap", "list"), both.agent.ctl("session", "list", ADDR, "--tenant", "ispA")[0]["out_port"]) == before
+
+
+def test_bindings_filtering_and_limits_are_of_one_tenant(lab):
+    """With endpoint-independent mapping and filtering; the other tenant's subscriber of the address has none of it."""
+    independent = {"endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
+    limited = {"limits": {"udp": 2}}
+    lab.start(tenants=TENANTS, mappings=[{**MAPPING_A, **limited}, MAPPING_B], **independent)
+    host = lab.host(ADDR)
+    src = lab.open_udp(host, mapping=MAPPING_A)
+    lab.send_in(lab.from_outside(src[0], UDP(sport=7777, dport=src[1]) / b"stranger", src="203.0.113.77"), host, 5000)
+    assert [b["in_port"] for b in lab.agent.ctl("binding", "list", ADDR, "--tenant", "ispA")] == [5000]
+    assert lab.agent.ctl("binding", "list", ADDR, "--tenant", "ispB") == []
+    shown = {t: lab.agent.ctl("user", "show", ADDR, "--tenant", t) for t in ("ispA", "ispB")}
+    assert [shown[t]["sessions"] for t in ("ispA", "ispB")] == [2, 0]
+    lab.open_udp(host, 5001, mapping=MAPPING_A)
+    with lab.counting(drop_quota_protocol=1, sent_icmp_unreachable=None):
+        lab.inside.send(lab.from_inside(host, UDP(sport=6000, dport=53) / b"query"))
+    lab.inside.drain()
+    assert lab.agent.ctl("user", "show", ADDR, "--tenant", "ispA")["limits"]["udp"] == {"sessions": 2, "limit": 2}
+    assert "limits" not in lab.agent.ctl("user", "show", ADDR, "--tenant", "ispB")
+    verified(lab)
+
+
 def test_a_reload_that_gives_a_prefix_to_the_other_tenant_is_a_change_of_owner(both):
     both.agent.ctl("portmap", "add", "tcp", f"{ADDR}:80", "1.1.1.0:80", "--name", "web")
     both.agent.ctl("config", "save")

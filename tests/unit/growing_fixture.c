@@ -204,6 +204,15 @@ void passes_go_by(unsigned n)
 	}
 }
 
+void pass_is_asked_for(void)
+{
+	static bool counted;
+
+	cr_assert_eq(growth_count(gr.growth, on_counted, &counted), 0);
+	for (unsigned n = 0; n < 100; n++)
+		event_base_loop(gr.base, EVLOOP_NONBLOCK);
+}
+
 void put_session(uint32_t in_addr, uint16_t in_port, uint16_t out_port)
 {
 	const struct session s = { .ext_addr = tables_addr("198.51.100.7"),

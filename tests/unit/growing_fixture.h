@@ -79,6 +79,8 @@ struct grant *granted(uint32_t in_addr);
 
 /* Passes from now on, until each is over. */
 void passes_go_by(unsigned n);
+/* Gives a pass, which may have to wait, the time to go by. */
+void pass_is_asked_for(void);
 
 /* A session of a subscriber on a port of the address, as the datapath keeps those beyond the slots. */
 void put_session(uint32_t in_addr, uint16_t in_port, uint16_t out_port);

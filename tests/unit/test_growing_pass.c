@@ -17,6 +17,19 @@ static uint32_t sessions_of_in(void)
 	return mappings_subscriber(gr.m, gr.number, 3)->sessions;
 }
 
+Test(growth_pass, before_the_configuration_is_known_no_block_is_idle)
+{
+	const struct grant *i = granted(gr.in);
+
+	growth_free(gr.growth);
+	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0);
+	pass_is_asked_for();
+	cr_expect_eq(i->state, GRANT_OPEN);
+	grow_configure("\"growth\":{}");
+	passes_go_by(1);
+	cr_expect_eq(i->state, GRANT_OPEN);
+}
+
 Test(growth_pass, an_idle_block_is_closed_then_taken_back_then_rests_then_is_free)
 {
 	struct grant *i = granted(gr.in);

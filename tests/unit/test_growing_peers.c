@@ -316,7 +316,7 @@ Test(growth_peers, an_agent_that_has_just_started_forgets_no_stamp)
 	growth_free(gr.growth);
 	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &next, &gr.err), 0);
 	gr.growth = next;
-	passes_go_by(1);
+	pass_is_asked_for();
 	cr_expect_eq(n_free(), 1);
 	grow_configure("\"growth\":{}");
 	passes_go_by(1);

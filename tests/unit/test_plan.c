@@ -138,7 +138,7 @@ static void check(const struct row *row)
 
 		cr_assert_eq(sscanf(row->expected[i], "%23s", in), 1);
 		cr_assert_eq(addr_parse(in, &addr), 0);
-		cr_assert_eq(plan_forward(&plan, addr, &place), 0, "%s: %s", row->name, in);
+		cr_assert_eq(plan_forward(&plan, 0, addr, &place), 0, "%s: %s", row->name, in);
 		snprintf(found, sizeof(found), "%s %s %u-%u", in, addr_format(place.block.out_addr, out),
 			 place.block.port_lo, place.block.port_hi);
 		cr_assert_str_eq(found, row->expected[i], "%s: %s", row->name, found);
@@ -247,4 +247,40 @@ Test(plan, division_by_every_ratio_is_exact_at_its_edges)
 				cr_assert_fail("%" PRIu64 " / %u", n, ratio);
 		}
 	}
+}
+
+static void add_of(struct plan *p, uint32_t tenant, const char *in, const char *out)
+{
+	_cleanup_plan_mapping_ struct plan_mapping m = PLAN_MAPPING;
+	struct error err;
+
+	m.tenant = tenant;
+	cr_assert_eq(plan_addresses_read(in, &m.in, &err), 0);
+	cr_assert_eq(plan_addresses_read(out, &m.out, &err), 0);
+	cr_assert_eq(plan_add(p, &m, &err), 0, "%s", err.text);
+}
+
+Test(plan, an_inside_address_is_of_each_tenant_that_has_it)
+{
+	_cleanup_plan_ struct plan p = { 0 };
+	struct plan_place place;
+
+	add_of(&p, 2, "10.0.0.0/24", "192.0.2.0/30");
+	add_of(&p, 1, "10.0.0.0/24", "192.0.3.0/30");
+	add_of(&p, 1, "10.0.0.7", "192.0.4.0");
+	add_of(&p, 3, "10.0.0.128-10.0.1.9", "192.0.5.0/29");
+	for (uint32_t tenant = 1; tenant <= 2; tenant++) {
+		cr_assert_eq(plan_forward(&p, tenant, 0x0a000005, &place), 0);
+		cr_expect_eq(place.block.out_addr, tenant == 1 ? 0xc0000300 : 0xc0000200);
+		cr_assert_eq(plan_reverse(&p, place.block.out_addr, place.block.port_lo, &place, NULL), 0);
+		cr_expect_eq(place.in_addr, 0x0a000005);
+		cr_expect_eq(place.part->tenant, tenant);
+	}
+	cr_assert_eq(plan_forward(&p, 1, 0x0a000007, &place), 0);
+	cr_expect_eq(place.block.out_addr, 0xc0000400);
+	cr_assert_eq(plan_forward(&p, 2, 0x0a000007, &place), 0);
+	cr_assert_eq(plan_reverse(&p, 0xc0000200, place.block.port_lo, &place, NULL), 0, "the other's exception");
+	cr_expect_eq(plan_reverse(&p, 0xc0000300, place.block.port_lo, &place, NULL), -EADDRNOTAVAIL, "its own");
+	cr_expect_eq(plan_forward(&p, 3, 0x0a000005, &place), -ENOENT);
+	cr_expect_eq(plan_forward(&p, 0, 0x0a000005, &place), -ENOENT);
 }

@@ -352,3 +352,95 @@ Test(planner, two_plans_are_compared_subscriber_by_subscriber)
 	plan_file_free(&after);
 	plan_file_free(&before);
 }
+
+#define SHARED "{\"tenant\":\"%s\",\"in\":\"10.0.0.0/24\",\"out\":\"%s\"}"
+
+/* A plan of one or two mappings of the same inside addresses. */
+static void plan_shared(struct plan_file *ret, const char *tenant, const char *out, const char *tenant2,
+			const char *out2)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "{\"mappings\":[" SHARED, tenant, out);
+
+	if (tenant2)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "," SHARED, tenant2, out2);
+	snprintf(text + n, sizeof(text) - (size_t)n, "]}");
+	plan_of(text, ret);
+}
+
+static void note_change(void *arg, const char *tenant, uint32_t in_addr, const struct port_block *before,
+			const struct port_block *after)
+{
+	snprintf(arg, LABEL_TEXT, "%s", tenant);
+}
+
+Test(planner, tenants_with_the_same_addresses_are_compared_each_with_itself)
+{
+	struct plan_file before, after;
+	struct plan_changes c;
+	char tenant[LABEL_TEXT] = "";
+
+	plan_shared(&before, "ispA", "192.0.2.0/28", "ispB", "198.51.100.0/28");
+	cr_assert_eq(before.n, 2);
+	/* In another order, and one of them with other addresses. */
+	plan_shared(&after, "ispB", "203.0.113.0/28", "ispA", "192.0.2.0/28");
+	cr_assert_eq(plan_file_compare(&before, &after, note_change, tenant, &c), 0);
+	cr_expect(c.subscribers == 512 && c.kept == 256 && c.moved == 256);
+	cr_expect_str_eq(tenant, "ispB");
+	plan_file_free(&after);
+	/* What was the one's is the other's: nobody keeps it. */
+	plan_shared(&after, "ispB", "192.0.2.0/28", "ispA", "198.51.100.0/28");
+	cr_assert_eq(plan_file_compare(&before, &after, note_change, tenant, &c), 0);
+	cr_expect(c.subscribers == 512 && c.moved == 512);
+	plan_file_free(&after);
+	plan_shared(&after, "ispC", "192.0.2.0/28", NULL, NULL);
+	cr_assert_eq(plan_file_compare(&before, &after, note_change, tenant, &c), 0);
+	cr_expect(c.subscribers == 768 && c.removed == 512 && c.added == 256);
+	plan_file_free(&after);
+	plan_file_free(&before);
+}
+
+Test(planner, subscribers_keep_their_addresses_where_a_plan_gets_tenants)
+{
+	struct plan_file without, with;
+	struct plan_changes c;
+	char tenant[LABEL_TEXT] = "";
+
+	plan_of("{\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"198.51.100.0/28\"}]}", &without);
+	plan_shared(&with, "ispA", "192.0.2.0/28", "ispB", "198.51.100.0/28");
+	cr_assert_eq(plan_file_compare(&without, &with, note_change, tenant, &c), 0);
+	cr_expect(c.subscribers == 512 && c.kept == 256 && c.added == 256);
+	cr_expect_str_eq(tenant, "ispA");
+	cr_assert_eq(plan_file_compare(&with, &without, note_change, tenant, &c), 0);
+	cr_expect(c.subscribers == 512 && c.kept == 256 && c.removed == 256);
+	plan_file_free(&with);
+	plan_file_free(&without);
+}
+
+Test(planner, tenants_do_not_share_outside_addresses)
+{
+	static const char *const texts[] = {
+		"{\"mappings\":["
+		"{\"tenant\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"},"
+		"{\"tenant\":\"b\",\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.8/29\"}]}",
+		"{\"mappings\":["
+		"{\"tenant\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"},"
+		"{\"tenant\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"192.0.3.0/28\"}]}",
+		"{\"mappings\":["
+		"{\"tenant\":7,\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"}]}",
+	};
+	static const char *const why[] = { "overlaps", "is the inside range of another mapping", "\"tenant\" must be" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct plan_file f;
+		struct error err;
+		char path[64];
+		int fd = memfd_create("plan", 0);
+
+		cr_assert_eq(write(fd, texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		cr_expect_lt(plan_file_read(path, &f, &err), 0);
+		cr_expect_not_null(strstr(err.text, why[i]), "%s", err.text);
+		close(fd);
+	}
+}

@@ -298,12 +298,14 @@ static void print_part(FILE *out, const struct file_part *p)
 	}
 }
 
-static void print_change(void *arg, uint32_t in_addr, const struct port_block *before, const struct port_block *after)
+static void print_change(void *arg, const char *tenant, uint32_t in_addr, const struct port_block *before,
+			 const struct port_block *after)
 {
 	char in[ADDR_TEXT], from[ADDR_TEXT], to[ADDR_TEXT];
 
-	fprintf(arg, "  %s: %s:%u-%u, now %s:%u-%u\n", addr_format(in_addr, in), addr_format(before->out_addr, from),
-		before->port_lo, before->port_hi, addr_format(after->out_addr, to), after->port_lo, after->port_hi);
+	fprintf(arg, "  %s%s%s: %s:%u-%u, now %s:%u-%u\n", addr_format(in_addr, in), *tenant ? " of " : "", tenant,
+		addr_format(before->out_addr, from), before->port_lo, before->port_hi, addr_format(after->out_addr, to),
+		after->port_lo, after->port_hi);
 }
 
 /* A plan, or two with "then" between, which are compared. */

@@ -178,7 +178,7 @@ int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, str
 /* How near a subscriber is to the limits of its mapping, <detnat/limits.h>. */
 struct subscriber_limits {
 	struct limit_layout limit;
-	uint32_t sessions[N_LIMITS];
+	uint32_t sessions[N_LIMITS]; /* including those that drain from mappings with limits */
 	uint32_t tokens;
 	bool uncounted;		   /* the sessions from before the first limit have still to be counted */
 	uint64_t refused_protocol; /* packets */

@@ -289,6 +289,25 @@ static uint32_t line_count(const struct limit_line *line, unsigned i)
 	return sessions > 0 ? (uint32_t)sessions : 0;
 }
 
+/* Adds those in mappings that drain, which count for the limit where both have some, as drain_count_protocol() does. */
+static void add_draining(const struct mappings *m, int number, uint32_t in_addr, uint32_t sessions[N_LIMITS])
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mapping *of = mappings_get(m, d[i].number);
+		const struct limit_line *line;
+
+		if (d[i].number == number || of->tenant != mappings_get(m, number)->tenant ||
+		    mappings_drain_of(m, d[i].number, in_addr) != &d[i])
+			continue;
+		line = mappings_limit_line(m, d[i].number, mapping_subscriber(&of->geo, in_addr));
+		for (unsigned k = 0; line && k < N_LIMITS; k++)
+			sessions[k] += line_count(line, k);
+	}
+}
+
 int subscriber_limits_read(const struct mappings *m, int number, uint32_t in_addr, struct subscriber_limits *ret)
 {
 	const struct mapping *map = number < 0 ? NULL : mappings_get(m, number);
@@ -311,6 +330,7 @@ int subscriber_limits_read(const struct mappings *m, int number, uint32_t in_add
 	};
 	for (unsigned i = 0; i < N_LIMITS; i++)
 		ret->sessions[i] = line_count(line, i);
+	add_draining(m, number, in_addr, ret->sessions);
 	return 0;
 }
 

@@ -51,6 +51,16 @@ static void expect_udp(const char *name, int number, uint32_t sessions)
 	cr_expect_eq(line->sessions[LIMIT_TCP], 0, "%s", name);
 }
 
+/* What is told of the subscriber is what its limit goes by. */
+static void expect_told(int number, uint32_t udp)
+{
+	struct subscriber_limits l;
+
+	cr_assert_eq(subscriber_limits_read(mappings, number, SUBSCRIBER, &l), 0);
+	cr_expect_eq(l.sessions[LIMIT_UDP], udp, "told: %u, not %u", l.sessions[LIMIT_UDP], udp);
+	cr_expect_eq(l.sessions[LIMIT_TCP], 0);
+}
+
 /* A flow that a limit refuses is no reason for another block. */
 static void set_up_growth(void)
 {
@@ -92,8 +102,10 @@ Test(limits_meet, what_drains_counts, .init = set_up_limited, .fini = tear_down)
 	make_mapping(&spec, &(struct mapping_handover){ true, old_out, 600 });
 	refresh_followed_routes();
 	now = mappings_find_any(mappings, SUBSCRIBER);
+	expect_told(now, UDP_LIMIT - 1);
 	cr_expect_geq(open_flow(UDP, 6000, 53, 0), 0);
 	cr_expect_eq(open_flow(UDP, 6001, 53, 0), -1);
+	expect_told(now, UDP_LIMIT);
 	cr_expect_eq(counted(REASON_drop_quota_protocol), 1);
 	expect_udp("where they drain", old, UDP_LIMIT - 1);
 	expect_udp("where they open", now, 1);
@@ -102,6 +114,7 @@ Test(limits_meet, what_drains_counts, .init = set_up_limited, .fini = tear_down)
 				       (struct endpoint){ EXTERNAL, 53 }, 0),
 		     1);
 	expect_udp("one of them is closed", old, UDP_LIMIT - 2);
+	expect_told(now, UDP_LIMIT - 1);
 	cr_expect_geq(open_flow(UDP, 6001, 53, 0), 0);
 }
 

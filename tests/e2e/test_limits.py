@@ -152,6 +152,18 @@ def test_a_wrong_count_is_found_and_counted_again(lab):
     lab.open_udp(host, 5001)
 
 
+def test_sessions_that_drain_are_shown_as_they_count(lab):
+    lab.start(mappings=[LIMITED])
+    host = lab.host()
+    for port in (5000, 5001, 5002):
+        lab.open_udp(host, port)
+    lab.agent.ctl("mapping", "add", MAPPING["in"], "1.1.5.0/26", "--replace", "--drain", "600")
+    assert limits_of(lab, host)["udp"] == {"sessions": 3, "limit": 3}
+    refused(lab, host, 1)
+    finding, = [f for f in lab.agent.ctl("explain", host.addr)["findings"] if f["reason"] == "drop_quota_protocol" and f["drops"]]
+    assert "UDP: 3 of 3" in finding["text"]
+
+
 def test_an_address_that_comes_back_from_an_exception_is_limited(lab):
     exception = {"in": "10.0.0.5/32", "out": "1.1.9.9/32"}
     lab.start(mappings=[MAPPING, exception])

@@ -10,7 +10,7 @@ import time
 import frames
 import pcp_client
 from frames import DOWN, FORGED, HAIRPIN, LAST, OF_SUBSCRIBER, PROTO_NAMES, STRAIGHT, STRANGER
-from model import SECOND, covers
+from model import SECOND, covers, prefix
 
 MS = 1_000_000
 INSIDE = (frames.number("10.0.0.0"), 8)
@@ -462,8 +462,8 @@ class Oracles:
         for _ in range(4):
             before = gateway.command("user", "show", frames.text(host))
             least, most = gateway.command("session", "list", frames.text(host)), gateway.command("session", "list", frames.text(host), "--all")
-            after = gateway.command("user", "show", frames.text(host))
-            if before[0] or least[0] or most[0] or after[0]:
+            mappings, after = gateway.command("mapping", "list"), gateway.command("user", "show", frames.text(host))
+            if before[0] or least[0] or most[0] or mappings[0] or after[0]:
                 return
             limits = json.loads(before[1]).get("limits")
             if not limits or limits["counting"]:
@@ -473,8 +473,11 @@ class Oracles:
             time.sleep(0.3)
         else:
             return
-        # An expired one counts until the sweep.
-        least, most = (collections.Counter(row["proto"] for row in json.loads(listed[1])) for listed in (least, most))
+        # An expired one counts until the sweep. One that drains counts if the mapping that it drains from has limits.
+        drained = [prefix(row["out"]) for row in json.loads(mappings[1]) if row["state"] == "draining" and covers(prefix(row["in"]), host)]
+        least, most = json.loads(least[1]), json.loads(most[1])
+        least = [row for row in least if not any(covers(out, frames.number(row["out_addr"])) for out in drained)]
+        least, most = (collections.Counter(row["proto"] for row in rows) for rows in (least, most))
         for proto in ("tcp", "udp", "icmp"):
             if proto not in limits:
                 continue

@@ -25,6 +25,24 @@ static __always_inline __u32 way_inwards(const struct mapping *m, __u32 in_ifind
 	return way == WAY_MAIN ? in_ifindex : way;
 }
 
+/* The loopback interface's index: it is in no VRF. */
+#define WAY_BY_MAIN 1U
+
+/*
+ * The way inwards of a hairpin, given way_inwards(). To a tenant without a VRF from one in a VRF it is the main
+ * table's, and not the sender's, which knows the sender's subscribers.
+ */
+static __always_inline __u32 way_of_hairpin(const struct mapping *m, __u32 in_ifindex, __u32 way)
+{
+	const struct device_table *t = settings.tenants && settings.vrf && m ? device_table_get() : 0;
+	__u32 from = t ? tenant_at(in_ifindex) : 0;
+
+	if (!t || way != in_ifindex || from == LOAD(m->tenant) ||
+	    LOAD(t->way[from & (MAX_TENANT_NUMBERS - 1)]) == WAY_MAIN)
+		return way;
+	return WAY_BY_MAIN;
+}
+
 /* Returns 1 if a packet came in through an inside interface that is not of the mapping's tenant. */
 static __always_inline int tenant_differs(const ctx_t *ctx, const struct mapping *m)
 {

@@ -156,6 +156,8 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, co
 	*ret = e;
 	if (settings.tenants)
 		room->vrf = way == packet_ingress(ctx) ? 0 : way;
+	if (direction == DIRECTION_HAIRPIN)
+		way = way_of_hairpin(m, packet_ingress(ctx), way);
 	egress_find_inwards(ctx, p->src, in_addr, way, e);
 	if (settings.tenants && tenant_strays(ctx, e, m))
 		return drop(REASON_drop_tenant);

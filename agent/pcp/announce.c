@@ -22,11 +22,12 @@ struct pcp_announcer {
 };
 
 /*
- * Sends one message through one interface. Unsent messages are lost: clients learn of the loss with their next request.
+ * Sends one message through one interface, from the server's address, by which clients know it: the kernel would take
+ * one of the interface's. Unsent messages are lost: clients learn of the loss with their next request.
  */
-static void send_by(int fd, uint32_t ifindex, const uint8_t *message, size_t length)
+static void send_by(int fd, uint32_t from, uint32_t ifindex, const uint8_t *message, size_t length)
 {
-	const struct in_pktinfo by = { .ipi_ifindex = (int)ifindex };
+	const struct in_pktinfo by = { .ipi_ifindex = (int)ifindex, .ipi_spec_dst.s_addr = htonl(from) };
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_port = htons(PCP_CLIENT_PORT),
 				  .sin_addr.s_addr = htonl(INADDR_ALLHOSTS_GROUP) };
@@ -49,16 +50,17 @@ static void send_by(int fd, uint32_t ifindex, const uint8_t *message, size_t len
 	sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Sends through all sockets on one interface and returns the number of messages. */
+/* Sends through all sockets of its VRF on one interface and returns the number of messages. */
 static unsigned send_on(const struct pcp_announcer *a, uint32_t ifindex)
 {
 	uint8_t message[PCP_MAX_MESSAGE];
 	size_t length = pcp_announcement(a->from.epoch(a->from.arg), message);
+	uint32_t from;
 	unsigned n = 0;
 	int fd;
 
-	while ((fd = a->from.socket(a->from.arg, n)) >= 0) {
-		send_by(fd, ifindex, message, length);
+	while ((fd = a->from.socket(a->from.arg, a->d->device[ifindex].vrf, n, &from)) >= 0) {
+		send_by(fd, from, ifindex, message, length);
 		n++;
 	}
 	return n;

@@ -67,13 +67,15 @@ static uint32_t epoch_now(void *arg)
 	return pcp_epoch_now(arg);
 }
 
-static int socket_number(void *arg, unsigned n)
+static int socket_number(void *arg, uint32_t vrf, unsigned n, uint32_t *ret_addr)
 {
 	const struct pcp *p = arg;
 
 	for (size_t i = 0; i < ARRAY_SIZE(p->place); i++)
-		if (p->place[i].owner && !n--)
+		if (p->place[i].owner && p->place[i].vrf == vrf && !n--) {
+			*ret_addr = p->place[i].addr;
 			return p->place[i].fd;
+		}
 	return -1;
 }
 

@@ -60,9 +60,12 @@ int pcp_socket_answer(int fd, const struct pcp_arrival *to, const uint8_t *data,
 
 struct pcp_announcer;
 
-/* Returns the sockets for sending, in turn; -1 after the last. Reads the epoch for each message. */
+/*
+ * Returns the sockets in a VRF (0: in none), in turn, with the addresses of which they are; -1 after the last. By
+ * another VRF's, clients would hear of servers that are not theirs. Reads the epoch for each message.
+ */
 struct pcp_announce_source {
-	int (*socket)(void *arg, unsigned n);
+	int (*socket)(void *arg, uint32_t vrf, unsigned n, uint32_t *ret_addr);
 	uint32_t (*epoch)(void *arg);
 	void *arg;
 };

@@ -22,16 +22,18 @@ static size_t add_home(struct pcp_home ret[static PCP_PLACES], size_t n, struct 
 	return n;
 }
 
-/* Where an interface with the address is. */
+/* Where an interface with the address is; a VRF's own addresses are in it. */
 static struct pcp_home home_of(struct netlink *n, const struct address *a)
 {
 	struct pcp_home home = { .addr = a->addr };
-	struct link l, vrf;
+	struct link l;
 
-	if (link_by_index(n, a->ifindex, &l) || !link_vrf(&l) || link_by_index(n, link_vrf(&l), &vrf))
+	if (link_by_index(n, a->ifindex, &l))
 		return home;
-	home.vrf = vrf.ifindex;
-	memcpy(home.name, vrf.name, sizeof(home.name));
+	if (!l.vrf_table && (!link_vrf(&l) || link_by_index(n, link_vrf(&l), &l)))
+		return home;
+	home.vrf = l.ifindex;
+	memcpy(home.name, l.name, sizeof(home.name));
 	return home;
 }
 

@@ -155,14 +155,19 @@ def test_leases_end_with_pcp(own_lab):
         assert client.lease() == out
 
 
-def test_a_new_epoch_is_announced(own_lab):
-    with own_lab.inside_ns.enter():
+def announcements(namespace):
+    """A socket that receives them."""
+    with namespace.enter():
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with listener:
-        listener.bind(("", pcp.CLIENT_PORT))
-        listener.setsockopt(socket.SOL_IP, socket.IP_ADD_MEMBERSHIP,
-                            struct.pack("4s4s", socket.inet_aton("224.0.0.1"), socket.inet_aton(HOST)))
-        listener.settimeout(10)
+    listener.bind(("", pcp.CLIENT_PORT))
+    listener.setsockopt(socket.SOL_IP, socket.IP_ADD_MEMBERSHIP,
+                        struct.pack("4s4s", socket.inet_aton("224.0.0.1"), socket.inet_aton(HOST)))
+    listener.settimeout(10)
+    return listener
+
+
+def test_a_new_epoch_is_announced(own_lab):
+    with announcements(own_lab.inside_ns) as listener:
         agent = own_lab.start(**configured())
         for _ in range(2):
             octets, sender = listener.recvfrom(2048)
@@ -174,6 +179,15 @@ def test_a_new_epoch_is_announced(own_lab):
         while select.select([listener], [], [], 0)[0]:
             listener.recv(2048)
         assert not select.select([listener], [], [], 1)[0]
+
+
+def test_each_server_announces_from_its_own_address(own_lab):
+    second = "10.0.255.250"
+    own_lab.gateway.ip("addr", "add", f"{second}/16", "dev", "in0")
+    with announcements(own_lab.inside_ns) as listener:
+        own_lab.start(**configured(listen=[GATEWAY_IN, second]))
+        senders = [listener.recvfrom(2048)[1] for _ in range(4)]
+    assert sorted(senders) == 2 * [(GATEWAY_IN, pcp.SERVER_PORT)] + 2 * [(second, pcp.SERVER_PORT)]
 
 
 @pytest.mark.long

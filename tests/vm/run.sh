@@ -142,6 +142,7 @@ make_root() { # [PARTS]
         install_program "$(realpath /bin/sh)" sh # they set up interfaces by system(3); busybox's shell prefers its own ip
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
+    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/pcp.c -o "$root/usr/bin/pcp"
     install -m 755 $here/init "$root/init"
     install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,agent,common}.sh
     ! has_part libxdp || install_libxdp

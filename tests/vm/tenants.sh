@@ -10,6 +10,8 @@
 # shellcheck source=tests/vm/links.sh
 . /lib/checks/links.sh
 
+PCP_OF_B=10.0.0.9 # PCP listens at 10.0.0.1 for each tenant, and there, an address of the VRF itself, for ispB alone
+
 in_sub2() { nsenter --net=/run/netns/sub2 "$@"; }
 
 make_tenants() {
@@ -30,6 +32,7 @@ make_tenants() {
 
 make_red() {
     into_vrf red 20 in1
+    ip -n gw addr replace $PCP_OF_B/32 dev red
     ip -n gw link set in1 up
 }
 
@@ -53,13 +56,14 @@ configure_tenants() { # FORWARDING MODE
     { "name": "ispB", "vrf": "red", "interfaces": { "inside": ["in1"], "outside": ["out0"] } }
   ],
   "mappings": [
-    { "tenant": "ispA", "in": "10.0.0.0/18", "out": "1.1.1.0/30" },
-    { "tenant": "ispB", "in": "10.0.0.0/18", "out": "1.1.2.0/30" }
+    { "tenant": "ispA", "name": "a", "in": "10.0.0.0/18", "out": "1.1.1.0/30" },
+    { "tenant": "ispB", "name": "b", "in": "10.0.0.0/18", "out": "1.1.2.0/30" }
   ],
   "portmaps": [
     { "proto": "udp", "in": "10.0.0.3:3074", "out": "1.1.1.0:80" },
     { "proto": "udp", "in": "10.0.0.3:3074", "out": "1.1.2.0:81" }
   ],
+  "pcp": { "listen": ["10.0.0.1", "$PCP_OF_B"], "mappings": ["a", "b"] },
   "forwarding": "$1", "xdp_mode": "$2", "stages": $stages, "sessions_per_user": 1000, "sweep_interval": 1,
   "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
 }
@@ -86,6 +90,57 @@ hairpin_of() {
     wait $other && return $r
     cat /tmp/punch
     return 1
+}
+
+# ---- PCP, at the same address in each VRF: the same endpoint of both asks, with the same nonce ----
+
+LEASED=10.0.0.2:40007 # owns 1056, whoever it is of
+
+lease_of_a() { expect 1.1.1.0:1056 in_sub pcp map $LEASED 10.0.0.1; }
+lease_of_b() { expect 1.1.2.0:1056 in_sub2 pcp map $LEASED "${1:-10.0.0.1}"; }
+
+is_reached() { # NAMESPACE OUTSIDE: from outside, where the namespace's host has a lease
+    rm -f /tmp/reached
+    nsenter --net="/run/netns/$1" peer reflect 40007 /tmp/reached &
+    other=$!
+    wait_for grep -q ready /tmp/reached && expect 198.51.100.7:9001 in_net peer udp 198.51.100.7:9001 "$2" 100 &&
+        grep -x "udp 198.51.100.7:9001" /tmp/reached
+    r=$?
+    kill $other
+    wait $other
+    return $r
+}
+
+hear() { # NAMESPACE FILE
+    nsenter --net="/run/netns/$1" pcp hear "$2" &
+    hearers="$hearers $!"
+    wait_for grep -q ready "$2"
+}
+
+heard() { [ "$(grep -cx "$2" "$1")" -gt 1 ]; }
+
+# Announcements go out when the epoch begins: by each VRF's interfaces those of its own sockets.
+announced_apart() {
+    wait_for heard /tmp/heard-a 10.0.0.1 && wait_for heard /tmp/heard-b 10.0.0.1 && wait_for heard /tmp/heard-b $PCP_OF_B
+    r=$?
+    # shellcheck disable=SC2086 # two numbers
+    kill $hearers
+    # shellcheck disable=SC2086
+    wait $hearers
+    sort /tmp/heard-a | uniq -c
+    sort /tmp/heard-b | uniq -c
+    ! grep -qvxE 'ready|10\.0\.0\.1' /tmp/heard-a && [ "$(grep -c 10.0.0.1 /tmp/heard-a)" -le 10 ] && return $r
+}
+
+check_pcp() {
+    check "PCP of ispA gives a port of ispA's" lease_of_a
+    check "PCP of ispB, for the same endpoint" lease_of_b
+    check "and at an address that ispB's VRF alone has" lease_of_b $PCP_OF_B
+    check "ispA renews its lease" lease_of_a
+    check "ispA does not ask there" expect timeout in_sub pcp map $LEASED $PCP_OF_B
+    check "the lease of ispA is reached from outside" is_reached sub 1.1.1.0:1056
+    check "the lease of ispB is" is_reached sub2 1.1.2.0:1056
+    check "each hears of its own servers" announced_apart
 }
 
 sessions_of() { ctl session list --tenant "$1" --count; }
@@ -117,6 +172,7 @@ check_both() {
     check "UDP of who will be in hairpins, ispB" expect 1.1.2.0:1091 in_sub2 peer udp 10.0.0.4:41002 $REFLECTOR 500
     check "hairpin from tenant to tenant" hairpin_of 10.0.0.2:5000 1.1.1.0:1059 10.0.0.3:6000 1.1.2.0:1069
     check "hairpin between the same inside endpoints" hairpin_of 10.0.0.4:5001 1.1.1.0:1090 10.0.0.4:5001 1.1.2.0:1090
+    check_pcp
     check "as many sessions of each" expect "$(sessions_of ispA)" sessions_of ispB
     check "an address of both is refused with status 2" is_ambiguous forward 10.0.0.2
     check "with the tenant it is not" expect "1.1.2.0:<1054-1068>" ctl forward 10.0.0.2 --tenant ispB
@@ -178,6 +234,7 @@ red_goes_and_comes_back() {
     nothing_of_red "$gone" || { echo "ispB leaked: $gone and now $(lines_of 1.1.2.0)" && grep ' 10\.' "$LOG" | head -n 3 && r=1; }
     wait_for drops_rise "$drops" || { echo "$(all_drops) drops as before" && r=1; }
     counters | grep drop_ | grep -v ':0$'
+    lease_of_a || { echo "PCP of ispA stands still" && r=1; }
     make_red
     leak_out 20
     wait_for more_lines 1.1.2.0 "$gone" || { echo "ispB does not come back" && ctl interface list && r=1; }
@@ -193,12 +250,16 @@ check_tenants() { # FORWARDING MODE
     : >"$LOG"
     configure_tenants "$1" "$2"
     check "the configuration is accepted" in_gw detnat-agent -t -c $CONFIG
+    hearers=
+    hear sub /tmp/heard-a
+    hear sub2 /tmp/heard-b
     check "the agent starts" start_agent
     [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
     if check_both; then
         [ "$1 $2" != "redirect native" ] || check "XDP forwards all of both" xdp_forwards_both
         check "a tenant's VRF goes and comes back under traffic" red_goes_and_comes_back
         check "ispB works again" wait_for red_works
+        check "PCP of ispB works again" wait_for lease_of_b
         check "ispA works" expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
         check "the tables are right after it" ctl check
     fi

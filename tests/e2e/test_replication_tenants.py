@@ -4,11 +4,10 @@
 The kernel may have no VRFs: at any time one of the tenants has none and is at the interface that exists; the other is waited for.
 """
 
-import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
-from lab import GATEWAY_IN, SERVER, Host, block_of
+from lab import GATEWAY_IN
 from pcp_client import Client
 from test_pcp import real_hosts
 

@@ -58,7 +58,7 @@ static size_t bounds_of(const struct plan_file *f, uint64_t *bound)
 static void find_holders(const struct plan_file *f, const uint32_t *number, uint32_t n, uint32_t in_addr,
 			 const struct file_part **ret)
 {
-	memset(ret, 0, n * sizeof(*ret));
+	memset(ret, 0, n * sizeof(const struct file_part *));
 	for (size_t i = 0; i < f->n; i++) {
 		const struct file_part *p = &f->part[i];
 		const struct file_part **best = &ret[number ? number[p->tenant] : p->tenant];

@@ -71,6 +71,7 @@ static inline long bpf_xdp_store_bytes(const struct xdp_md *ctx, __u32 offset, v
 #define bpf_redirect(...)	   ((long)-EINVAL)
 #define bpf_xdp_adjust_head(...)   ((long)-EINVAL)
 #define bpf_xdp_adjust_tail(...)   ((long)-EINVAL)
+#define bpf_xdp_adjust_meta(...)   ((long)-EINVAL)
 #define bpf_ringbuf_output(...)	   ((long)-EINVAL)
 #define bpf_ringbuf_reserve(...)   ((void *)0)
 #define bpf_ringbuf_submit(...)	   abort()

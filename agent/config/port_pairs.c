@@ -267,7 +267,7 @@ static int check_tenant(const struct portmap_check *v, size_t number)
 	if (*m->tenant)
 		return config_find_tenant(v->config, m->tenant)
 			       ? 0
-			       : refuse(v, number, "tenant", "there is no tenant %s", m->tenant);
+			       : refuse(v, number, "tenant", "there is no tenant %s: `tenants` lists them", m->tenant);
 	config_mapping_of_pair(v->config, m->in.addr, m->out.addr, two);
 	if (!two[0])
 		return 0;

@@ -335,7 +335,8 @@ static int validate_mapping(const struct config *c, const struct config_mapping 
 		return config_refuse(err, -EINVAL, name, m->line, path,
 				     "is missing: where there are tenants, every mapping belongs to one");
 	if (*m->tenant && !config_find_tenant(c, m->tenant))
-		return config_refuse(err, -EINVAL, name, m->line, path, "there is no tenant %s", m->tenant);
+		return config_refuse(err, -EINVAL, name, m->line, path, "there is no tenant %s: `tenants` lists them",
+				     m->tenant);
 	return 0;
 }
 

@@ -64,7 +64,8 @@ Test(config_tenants, refusals)
 		  ":3: mappings[0].tenant: there is no tenant a: `tenants` lists them, and there is none" },
 		{ TENANTS(A, ",\"mappings\":[\n{\"in\":\"10.0.0.0/16\",\"out\":\"1.1.1.0/24\"}]"),
 		  ":3: mappings[0].tenant: is missing: where there are tenants, every mapping belongs to one" },
-		{ TENANTS(A, ",\"mappings\":[\n" OF_A ",\n" OF_B "]"), ":4: mappings[1].tenant: there is no tenant b" },
+		{ TENANTS(A, ",\"mappings\":[\n" OF_A ",\n" OF_B "]"),
+		  ":4: mappings[1].tenant: there is no tenant b: `tenants` lists them" },
 		{ TENANTS(BOTH, ",\"mappings\":[\n" OF_A ",\n" OF_B_IN("10.0.0.0/16", "2.2.2.0/24") "]"),
 		  ":5: mappings[1].in: 10.0.0.0/16 overlaps 10.0.0.0/16, of the tenant a, and both are routed by the "
 		  "main "
@@ -88,7 +89,7 @@ Test(config_tenants, refusals)
 		  ":6: portmaps[0].in: 10.0.0.2 is an address of a and of b: `tenant` says which" },
 		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
 				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"c\"}]"),
-		  ":6: portmaps[0].tenant: there is no tenant c" },
+		  ":6: portmaps[0].tenant: there is no tenant c: `tenants` lists them" },
 		{ TENANTS(APART, ",\"mappings\":[\n" OF_A ",\n" OF_B "],\"portmaps\":[\n"
 				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"b\"}]"),
 		  ":6: portmaps[0].in: 10.0.0.2 is not an inside address of any mapping of b: portmap 10.0.0.2:80 must "

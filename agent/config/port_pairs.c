@@ -257,7 +257,7 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	return 0;
 }
 
-/* Refuses an unknown tenant, and an inside address of several where nothing says which. */
+/* Refuses an unknown tenant, and an inside address of several where nothing says which: a command gets -ENOTUNIQ. */
 static int check_tenant(const struct portmap_check *v, size_t number)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
@@ -271,8 +271,9 @@ static int check_tenant(const struct portmap_check *v, size_t number)
 	config_mapping_of_pair(v->config, m->in.addr, m->out.addr, two);
 	if (!two[0])
 		return 0;
-	return refuse(v, number, "in", "%s is an address of %s and of %s: %s says which", addr_format(m->in.addr, in),
-		      two[0]->tenant, two[1]->tenant, v->added ? "--tenant NAME" : "`tenant`");
+	refuse(v, number, "in", "%s is an address of %s and of %s: %s says which", addr_format(m->in.addr, in),
+	       two[0]->tenant, two[1]->tenant, v->added ? "--tenant NAME" : "`tenant`");
+	return v->added ? -ENOTUNIQ : -EINVAL;
 }
 
 static int check_one(const struct portmap_check *v, size_t number)

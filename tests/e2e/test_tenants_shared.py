@@ -230,9 +230,12 @@ def test_a_portmap_goes_with_its_own_mapping(both):
     """The other tenant's, of the same inside endpoint, stays and works."""
     for out in ("1.1.1.0:80", "1.1.2.0:80"):
         both.agent.ctl("portmap", "add", "udp", f"{ADDR}:80", out)
-    assert "portmap 10.0.0.20:80" in both.agent.refused("mapping", "del", IN, OUT_B)
+    assert "10.0.0.20 is not an inside address of any mapping of ispB: portmap 10.0.0.20:80" in both.agent.refused(
+        "mapping", "del", IN, OUT_B)
     assert len(both.agent.ctl("portmap", "list")) == 2
     portmaps = [{"proto": "udp", "in": f"{ADDR}:80", "out": f"1.1.{n}.0:80"} for n in (1, 2)]
+    both.agent.write(mappings=[MAPPING_A], portmaps=portmaps)
+    assert "10.0.0.20 of ispA leaves through 1.1.1.0, not 1.1.2.0" in both.agent.refused("reload")
     both.agent.write(mappings=[MAPPING_A], portmaps=portmaps[:1])
     both.agent.ctl("reload")
     assert [p["tenant"] for p in both.agent.ctl("portmap", "list")] == ["ispA"]

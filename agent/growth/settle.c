@@ -69,7 +69,7 @@ static void leave(struct growth *g, struct grant *grant)
 		grants_shut(g->grants, grant, GRANT_WHENEVER);
 	/* That is no act: where a peer still has it, it is a grant again with the mapping. */
 	grant->stamp -= grant->stamp > 0;
-	if (grants_rest(g->grants, grant, (uint64_t)history_now(), boottime_s() + CONFIG_REST_S))
+	if (grants_rest(g->grants, grant, (uint64_t)history_now(), growth_rests_until(grant)))
 		grants_drop(g->grants, grant);
 	granted_ports_forget(g->m, was.out_addr, was.port_lo, was.ports);
 }
@@ -91,6 +91,7 @@ static void settle(struct growth *g, struct grant *grant)
 		leave(g, grant);
 		return;
 	}
+	growth_note_rest(g, grant);
 	f = &g->figures[number];
 	if (!growth_is_home(g, number, grant->in_addr))
 		shut(g, grant, mappings_serves(g->m, number, grant->in_addr) ? GRANT_WHENEVER : boottime_s());

@@ -282,23 +282,46 @@ boot() {
     rm -rf "$root/modules"
     cp -r "$kernel/modules" "$root/modules"
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
+    start_guest "$series" "$kernel" "$name"
+    guests+=("$! $series $name $SECONDS $kernel $MEMORY")
+}
+
+# start_guest SERIES KERNEL NAME: in the background; $! is its process.
+start_guest() {
+    local kernel=$2 name=$3 command=(qemu-system-x86_64) limit=$VM_TIMEOUT
     : >"$out/results-$name.log"
-    local command=(qemu-system-x86_64) limit=$VM_TIMEOUT
-    [ "${3:-}" != -cards ] || { command=("$here/wires.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
-    [ "${3:-}" != -benchnic ] || { command=("$here/pair.sh" qemu-system-x86_64) && limit=$((3 * VM_TIMEOUT)); }
-    [[ "${3:-}" != -@(routing|ppp) ]] || limit=$((2 * VM_TIMEOUT))
+    case $name in
+    *-cards) command=("$here/wires.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
+    *-benchnic) command=("$here/pair.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
+    *-routing | *-ppp) limit=$((2 * VM_TIMEOUT)) ;;
+    esac
     # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
     timeout --foreground -k 5 "$limit" "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
         -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off no_timer_check" \
         -serial "file:$out/console-$name.log" -serial "file:$out/results-$name.log" </dev/null &
-    guests+=("$! $series $name $SECONDS $kernel")
 }
 
-# collect PID SERIES NAME BEGAN KERNEL: waits for a guest and counts what it reported.
+show_console() { # NAME: what was said last on the console
+    tail -n 25 "$out/console-$1.log" | tr -d '\r' | sed "s/^/# $1:   /"
+}
+
+# An emulated kernel panics now and then while it boots, before there is anything of detnat: one that has reported nothing
+# when it ends is booted once more.
+came_up() { # PID NAME
+    wait "$1" || true
+    [ -s "$out/results-$2.log" ]
+}
+
+# collect PID SERIES NAME BEGAN KERNEL MEMORY: waits for a guest and counts what it reported.
 collect() {
-    local pid=$1 series=$2 name=$3 began=$4 kernel=$5 line finished=0 before=$failed
-    wait "$pid" || true
+    local pid=$1 series=$2 name=$3 began=$4 kernel=$5 MEMORY=$6 line finished=0 before=$failed
+    if ! came_up "$pid" "$name"; then
+        echo "# $name: ended before the first check, is booted once more; its console:"
+        show_console "$name"
+        start_guest "$series" "$kernel" "$name"
+        came_up $! "$name" || true
+    fi
     echo "# $name: $(cat "$kernel/version")"
     while IFS= read -r line; do
         line=${line%$'\r'}
@@ -309,7 +332,10 @@ collect() {
         finished) finished=1 ;;
         esac
     done <"$out/results-$name.log"
-    [ $finished = 1 ] || not_ok "$series the guest ran to its end in time"
+    if [ $finished = 0 ]; then
+        not_ok "$series the guest ran to its end in time"
+        show_console "$name"
+    fi
     [ "$failed" = "$before" ] || echo "# $series: see $out/console-$name.log"
     echo "# $name: ended within $((SECONDS - began)) s"
     rm -f "$out/initramfs-$name"
@@ -379,7 +405,7 @@ for series in $SERIES; do
     fi
 done
 for guest in "${guests[@]}"; do
-    # shellcheck disable=SC2086 # four words
+    # shellcheck disable=SC2086 # six words
     collect $guest
 done
 finish

@@ -107,9 +107,7 @@ static void tell(const struct growth *g, const struct grant *grant, bool made)
 
 struct grant_act growth_act_of(const struct grant *grant)
 {
-	bool ended = grant->state == GRANT_RESTS || grant->state == GRANT_FREE;
-
-	return (struct grant_act){ .in_addr = ended ? 0 : grant->in_addr,
+	return (struct grant_act){ .in_addr = grant->in_addr,
 				   .out_addr = grant->out_addr,
 				   .port_lo = grant->port_lo,
 				   .ports = grant->ports,

@@ -15,7 +15,7 @@
 /* Ten passes in the shortest time that they have to notice, but at most one a second. */
 static uint32_t interval_for(uint32_t seconds)
 {
-	return seconds / 10 < 1 ? 1 : seconds / 10 > INTERVAL_MAX_S ? INTERVAL_MAX_S : seconds / 10;
+	return seconds / 10 < 1 ? 1 : seconds / 10;
 }
 
 static void read_figures(struct growth *g, const struct config *c)

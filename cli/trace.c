@@ -19,7 +19,7 @@ static void show_stopped(struct writer *w, const cJSON *result, const cJSON *arg
 static void show_packet(struct writer *w, const cJSON *packet)
 {
 	char time[CELL_TEXT], interface[CELL_TEXT], hook[CELL_TEXT], path[CELL_TEXT], verdict[CELL_TEXT],
-		meaning[CELL_TEXT];
+		meaning[CELL_TEXT], tenant[CELL_TEXT];
 	const cJSON *step;
 
 	cell_text(packet, "time", time);
@@ -28,7 +28,9 @@ static void show_packet(struct writer *w, const cJSON *packet)
 	cell_text(packet, "path", path);
 	cell_text(packet, "verdict", verdict);
 	cell_text(packet, "meaning", meaning);
-	writer_line(w, "%s%s  %s (%s)", w->rows > 1 ? "\n" : "", time, interface, hook);
+	cell_text(packet, "tenant", tenant);
+	writer_line(w, "%s%s  %s (%s)%s%s", w->rows > 1 ? "\n" : "", time, interface, hook,
+		    strcmp(tenant, "-") ? "  " : "", strcmp(tenant, "-") ? tenant : "");
 	cJSON_ArrayForEach (step, json_get(packet, "steps")) {
 		char name[CELL_TEXT], src[CELL_TEXT], dst[CELL_TEXT], ns[CELL_TEXT], detail[CELL_TEXT];
 

@@ -216,6 +216,7 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	const struct config_portmap *m = &v->config->portmaps[number];
 	uint32_t own = mapping_subscriber(g, m->in.addr);
 	struct port_block block = mapping_block(g, m->in.addr);
+	const char *tenant = config_mapping_of_portmap(v->config, m)->tenant, *of = *tenant ? " of " : "";
 	char in[ADDR_TEXT], out[ADDR_TEXT], other[ADDR_TEXT], title[LABEL_TEXT];
 
 	if (!m->out.addr)
@@ -229,12 +230,13 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	addr_format(m->in.addr, in);
 	addr_format(m->out.addr, out);
 	if (v->added && m->out.addr != mapping_out_addr(g, own))
-		return refuse(v, number, "out", "%s leaves through %s, not %s: name a port of %s, or omit OUT", in,
-			      addr_format(mapping_out_addr(g, own), other), out, other);
+		return refuse(v, number, "out", "%s%s%s leaves through %s, not %s: name a port of %s, or omit OUT", in,
+			      of, tenant, addr_format(mapping_out_addr(g, own), other), out, other);
 	if (m->out.addr != mapping_out_addr(g, own))
 		return refuse(v, number, "out",
-			      "%s leaves through %s, not %s: portmap %s must have %s outside, or be deleted first", in,
-			      addr_format(mapping_out_addr(g, own), other), out, portmap_title(m, title), other);
+			      "%s%s%s leaves through %s, not %s: portmap %s must have %s outside, or be deleted first",
+			      in, of, tenant, addr_format(mapping_out_addr(g, own), other), out,
+			      portmap_title(m, title), other);
 	for (uint32_t port = m->out.first; port <= m->out.last; port++) {
 		__s64 owner = mapping_reverse(g, m->out.addr, port);
 
@@ -257,7 +259,7 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	return 0;
 }
 
-/* Refuses an unknown tenant, and an inside address of several where nothing says which. */
+/* Refuses an unknown tenant, and an inside address of several where nothing says which: a command gets -ENOTUNIQ. */
 static int check_tenant(const struct portmap_check *v, size_t number)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
@@ -271,8 +273,9 @@ static int check_tenant(const struct portmap_check *v, size_t number)
 	config_mapping_of_pair(v->config, m->in.addr, m->out.addr, two);
 	if (!two[0])
 		return 0;
-	return refuse(v, number, "in", "%s is an address of %s and of %s: %s says which", addr_format(m->in.addr, in),
-		      two[0]->tenant, two[1]->tenant, v->added ? "--tenant NAME" : "`tenant`");
+	refuse(v, number, "in", "%s is an address of %s and of %s: %s says which", addr_format(m->in.addr, in),
+	       two[0]->tenant, two[1]->tenant, v->added ? "--tenant NAME" : "`tenant`");
+	return v->added ? -ENOTUNIQ : -EINVAL;
 }
 
 static int check_one(const struct portmap_check *v, size_t number)

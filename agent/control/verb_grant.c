@@ -110,9 +110,10 @@ static void on_counted(void *arg)
 
 int verb_grant_list(struct request *r, cJSON **ret_result, struct error *err)
 {
+	const struct arg_value *addr = request_arg(r, "addr");
 	struct grant_listing *l;
 	uint8_t tenant;
-	int ret = request_tenant(r, &tenant, err);
+	int ret = addr->given ? request_find_tenant(r, addr->addr, &tenant, err) : request_tenant(r, &tenant, err);
 
 	if (ret)
 		return ret;

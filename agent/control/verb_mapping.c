@@ -279,6 +279,8 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
 				 prefix_text(m->in, in_text), prefix_text(m->out, out_text),
 				 prefix_text(out->prefix, given));
+	/* A refusal names the tenant whose mapping goes, and not one that has the address as well. */
+	config_name_portmap_tenants(c);
 	return config_del_mapping_of(c, m->tenant, m->in, m->out);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/answer.h"
 #include "control/handlers.h"
 #include "punt/trace_frames.h"
 #include "punt/tracing.h"
@@ -16,16 +17,32 @@ static struct trace_endpoint endpoint_of(const struct request *r, const char *na
 	return (struct trace_endpoint){ .addr = v->endpoint.addr, .port = v->endpoint.port };
 }
 
+/*
+ * The tenant whose packets are wanted; 0: of any. An inside address that several have must come with one. Without
+ * --tenant, packets of other tenants' interfaces with that address are traced as well: they are why one may ask.
+ */
+static int tenant_wanted(const struct request *r, uint8_t *ret, struct error *err)
+{
+	const struct arg_value *in = request_arg(r, "in");
+	int failed = in->given ? request_find_tenant(r, in->endpoint.addr, ret, err) : request_tenant(r, ret, err);
+
+	if (!failed && !request_arg(r, "tenant")->given)
+		*ret = 0;
+	return failed;
+}
+
 static int prepare_start(void *arg, struct error *err)
 {
 	const struct request *r = arg;
+	uint8_t tenant;
+	int failed = tenant_wanted(r, &tenant, err);
 
-	return trace_prepare(r->context->trace, err);
+	return failed ? failed : trace_prepare(r->context->trace, err);
 }
 
 static void start_ended(struct request *r, int result_r)
 {
-	const struct trace_filter filter = {
+	struct trace_filter filter = {
 		.in = endpoint_of(r, "in"),
 		.out = endpoint_of(r, "out"),
 		.ext = endpoint_of(r, "ext"),
@@ -33,7 +50,8 @@ static void start_ended(struct request *r, int result_r)
 	};
 	uint32_t count = request_arg(r, "count")->given ? request_arg(r, "count")->number : DEFAULT_COUNT;
 
-	if (result_r)
+	/* As in prepare_start(): no other change has come between. */
+	if (result_r || tenant_wanted(r, &filter.tenant, NULL))
 		trace_settle(r->context->trace);
 	else
 		trace_record(r->context->trace, &filter, count, NULL);
@@ -65,6 +83,7 @@ int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err)
 }
 
 struct showing {
+	const struct trace *trace;
 	struct evbuffer *output;
 	uint32_t generation;
 	size_t next;
@@ -88,7 +107,7 @@ static int show_one(struct showing *s, const struct trace_record *record)
 	int r = 0;
 
 	if (!s->frames)
-		return show_json(s, trace_record_json(record));
+		return show_json(s, trace_record_json(s->trace, record));
 	for (unsigned i = 0; !r && i < n; i++)
 		r = show_json(s, trace_frame_json(record, &frame[i], i));
 	return r;
@@ -96,14 +115,13 @@ static int show_one(struct showing *s, const struct trace_record *record)
 
 static int show_step(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct trace *t = r->context->trace;
 	uint64_t end = monotonic_us() + REQUEST_SLICE_US;
 	struct showing *s = r->state;
 
-	if (trace_generation(t) != s->generation)
+	if (trace_generation(s->trace) != s->generation)
 		return error_set(err, -ESTALE, "the listing broke off, as another trace was started");
 	do {
-		const struct trace_record *record = trace_get(t, s->next);
+		const struct trace_record *record = trace_get(s->trace, s->next);
 
 		if (!record)
 			return 0;
@@ -120,7 +138,8 @@ int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (!s)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
-	s->generation = trace_generation(r->context->trace);
+	s->trace = r->context->trace;
+	s->generation = trace_generation(s->trace);
 	s->frames = request_arg(r, "pcap")->given;
 	request_run(r, show_step, s, free);
 	s->output = request_stream(r);

@@ -29,10 +29,25 @@ bool growth_serves(const struct growth *g)
 
 const struct growth_figures *growth_figures_at(const struct growth *g, uint32_t out_addr)
 {
-	static const struct growth_figures none = { .rest_s = CONFIG_REST_S };
+	static const struct growth_figures none;
 	int number = mappings_find_outside(g->m, out_addr);
 
-	return number < 0 || !g->figures[number].rest_s ? &none : &g->figures[number];
+	return number < 0 ? &none : &g->figures[number];
+}
+
+void growth_note_rest(struct growth *g, struct grant *grant)
+{
+	uint32_t rest_s = growth_figures_at(g, grant->out_addr)->rest_s;
+
+	if (!rest_s || rest_s == grant->rest_s)
+		return;
+	grant->rest_s = rest_s;
+	grants_touch(g->grants, grant);
+}
+
+uint64_t growth_rests_until(const struct grant *grant)
+{
+	return boottime_s() + (grant->rest_s ? grant->rest_s : CONFIG_REST_S);
 }
 
 bool growth_holds(const struct growth *g, const struct grant *grant, int *ret_number)
@@ -92,9 +107,7 @@ static void tell(const struct growth *g, const struct grant *grant, bool made)
 
 struct grant_act growth_act_of(const struct grant *grant)
 {
-	bool ended = grant->state == GRANT_RESTS || grant->state == GRANT_FREE;
-
-	return (struct grant_act){ .in_addr = ended ? 0 : grant->in_addr,
+	return (struct grant_act){ .in_addr = grant->in_addr,
 				   .out_addr = grant->out_addr,
 				   .port_lo = grant->port_lo,
 				   .ports = grant->ports,
@@ -151,6 +164,7 @@ static bool begin(struct growth *g, struct grant *grant, int64_t from)
 
 	if (!grant->peer)
 		grant->stamp = act_stamp_next(stamp);
+	growth_note_rest(g, grant);
 	grant->from = (uint64_t)from;
 	grant->seen_s = boottime_s();
 	grant->made_ns = clock_ns(CLOCK_MONOTONIC);
@@ -173,14 +187,13 @@ static bool begin(struct growth *g, struct grant *grant, int64_t from)
 /* A block is taken back. False: the table could not be changed. */
 static bool end(struct growth *g, struct grant *grant)
 {
-	const struct growth_figures *f = growth_figures_at(g, grant->out_addr);
 	uint64_t stamp = grant->stamp;
 	struct grant was = *grant;
 	int r;
 
 	if (!grant->yields)
 		grant->stamp = act_stamp_next(stamp);
-	r = grants_rest(g->grants, grant, (uint64_t)history_now(), boottime_s() + f->rest_s);
+	r = grants_rest(g->grants, grant, (uint64_t)history_now(), growth_rests_until(grant));
 	if (r) {
 		grant->stamp = stamp;
 		log_error("a granted block cannot be taken back: %s", strerror(-r));

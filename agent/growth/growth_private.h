@@ -106,8 +106,14 @@ static inline bool growth_is_home(const struct growth *g, int number, uint32_t i
 /* Whether the stamp of a free block is kept: gateways exchange acts, and a mapping has the block. */
 bool growth_remembers(const struct growth *g, const struct grant *grant);
 
-/* The figures of the mapping of an outside address; never NULL. */
+/* The figures of the mapping of an outside address; never NULL. All are 0 where it does not grow. */
 const struct growth_figures *growth_figures_at(const struct growth *g, uint32_t out_addr);
+
+/* Notes how long a block is to rest, so that it still does when its mapping is gone or does not grow any more. */
+void growth_note_rest(struct growth *g, struct grant *grant);
+
+/* The end of the rest of a block that is taken back now, CLOCK_BOOTTIME in seconds. */
+uint64_t growth_rests_until(const struct grant *grant);
 
 /* A pass follows at once, after the one under way. */
 void growth_hurry(struct growth *g);

@@ -92,10 +92,9 @@ static void judge_open(struct growth *g, struct grant *grant)
 		idle_s = AWAY_S;
 	if (grant->sessions || !grant->seen_s || !is_ours(g, grant))
 		grant->seen_s = g->now_s;
-	if (grant->sessions || !is_ours(g, grant) || g->now_s - grant->seen_s < idle_s)
+	if (grant->sessions || g->now_s - grant->seen_s < idle_s)
 		return;
 	grant->idle = !grants_shut(g->grants, grant, GRANT_WHENEVER);
-	grant->closed = g->pass;
 }
 
 static uint32_t max_of(const struct growth *g, const struct grant *grant)
@@ -109,8 +108,7 @@ static void judge_closed(struct growth *g, struct grant *grant)
 		return;
 	if (grant->sessions) {
 		grant->seen_s = g->now_s;
-		if (grant->idle && grant->until_s == GRANT_WHENEVER &&
-		    !grants_reopen(g->grants, grant, max_of(g, grant)))
+		if (grant->idle && !grants_reopen(g->grants, grant, max_of(g, grant)))
 			grant->idle = false;
 		return;
 	}

@@ -15,7 +15,7 @@
 /* Ten passes in the shortest time that they have to notice, but at most one a second. */
 static uint32_t interval_for(uint32_t seconds)
 {
-	return seconds / 10 < 1 ? 1 : seconds / 10 > INTERVAL_MAX_S ? INTERVAL_MAX_S : seconds / 10;
+	return seconds / 10 < 1 ? 1 : seconds / 10;
 }
 
 static void read_figures(struct growth *g, const struct config *c)
@@ -69,7 +69,7 @@ static void leave(struct growth *g, struct grant *grant)
 		grants_shut(g->grants, grant, GRANT_WHENEVER);
 	/* That is no act: where a peer still has it, it is a grant again with the mapping. */
 	grant->stamp -= grant->stamp > 0;
-	if (grants_rest(g->grants, grant, (uint64_t)history_now(), boottime_s() + CONFIG_REST_S))
+	if (grants_rest(g->grants, grant, (uint64_t)history_now(), growth_rests_until(grant)))
 		grants_drop(g->grants, grant);
 	granted_ports_forget(g->m, was.out_addr, was.port_lo, was.ports);
 }
@@ -91,6 +91,7 @@ static void settle(struct growth *g, struct grant *grant)
 		leave(g, grant);
 		return;
 	}
+	growth_note_rest(g, grant);
 	f = &g->figures[number];
 	if (!growth_is_home(g, number, grant->in_addr))
 		shut(g, grant, mappings_serves(g->m, number, grant->in_addr) ? GRANT_WHENEVER : boottime_s());

@@ -112,12 +112,14 @@ static void detail_packet(const struct trace_record *r, char *text)
 		append(text, ", fragment at %u%s", offset, r->fragment & 0x2000 ? ", more follow" : "");
 }
 
-static void detail_subscriber(const struct trace_step *s, char *text)
+static void detail_subscriber(const struct trace *t, const struct trace_step *s, char *text)
 {
+	const char *tenant = trace_tenant(t, trace_step_tenant(s));
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	append(text, "%s has %s:%u-%u%s", addr_format((uint32_t)(s->a >> 32), in), addr_format((uint32_t)s->a, out),
-	       (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff), s->b >> 32 ? ", which drains" : "");
+	append(text, "%s%s%s has %s:%u-%u%s", addr_format((uint32_t)(s->a >> 32), in), *tenant ? " of " : "", tenant,
+	       addr_format((uint32_t)s->a, out), (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff),
+	       s->b >> 32 & 1 ? ", which drains" : "");
 }
 
 static void detail_next_hop(const struct trace_step *s, char *text)
@@ -168,7 +170,7 @@ static void detail_session(const struct trace_step *s, char *text)
 	append(text, ", outside port %u", word_out_port(s->a));
 }
 
-static void detail_of(const struct trace_record *r, const struct trace_step *s, char *text)
+static void detail_of(const struct trace *t, const struct trace_record *r, const struct trace_step *s, char *text)
 {
 	char name[IF_NAMESIZE], addr[ADDR_TEXT];
 
@@ -182,7 +184,7 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 		append_quote(text, s);
 		break;
 	case TRACE_subscriber:
-		detail_subscriber(s, text);
+		detail_subscriber(t, s, text);
 		break;
 	case TRACE_next_hop:
 		detail_next_hop(s, text);
@@ -256,7 +258,7 @@ static bool is_repeated(const struct trace_record *r, unsigned n)
 	return false;
 }
 
-static bool add_step(cJSON *steps, const struct trace_record *r, const struct trace_step *s)
+static bool add_step(cJSON *steps, const struct trace *t, const struct trace_record *r, const struct trace_step *s)
 {
 	cJSON *json = cJSON_CreateObject();
 	char detail[DETAIL], name[DETAIL];
@@ -265,7 +267,7 @@ static bool add_step(cJSON *steps, const struct trace_record *r, const struct tr
 		cJSON_Delete(json);
 		return false;
 	}
-	detail_of(r, s, detail);
+	detail_of(t, r, s, detail);
 	return cJSON_AddStringToObject(json, "step", step_name(r, s, name)) &&
 	       add_endpoint(json, "src", s->src, s->sport) && add_endpoint(json, "dst", s->dst, s->dport) &&
 	       cJSON_AddNumberToObject(json, "ns", s->elapsed_ns) &&
@@ -293,31 +295,33 @@ static const char *hook_name(uint8_t hook)
 	return hook == TRACE_HOOK_XDP ? "xdp" : hook == TRACE_HOOK_INGRESS ? "ingress" : "tc";
 }
 
-static bool fill(cJSON *json, const struct trace_record *r)
+static bool fill(cJSON *json, const struct trace *t, const struct trace_record *r)
 {
 	const char *verdict = r->reason < N_REASONS ? reason_texts[r->reason].name : "none";
 	const char *meaning = r->reason < N_REASONS ? reason_texts[r->reason].text : "no exit was counted";
+	const char *tenant = trace_tenant(t, r->tenant);
 	char name[IF_NAMESIZE];
 	cJSON *steps;
 	bool ok = add_time(json, r->time_ns) &&
 		  cJSON_AddStringToObject(json, "interface", interface_name(r->ifindex, name)) &&
 		  cJSON_AddStringToObject(json, "hook", hook_name(r->hook)) &&
+		  (!*tenant || cJSON_AddStringToObject(json, "tenant", tenant)) &&
 		  cJSON_AddStringToObject(json, "path", took_slow_path(r) ? "slow" : "quick") &&
 		  cJSON_AddNumberToObject(json, "cpu", r->cpu);
 
 	steps = ok ? cJSON_AddArrayToObject(json, "steps") : NULL;
 	for (unsigned i = 0; steps && i < r->n_steps; i++)
-		if (!is_repeated(r, i) && !add_step(steps, r, &r->step[i]))
+		if (!is_repeated(r, i) && !add_step(steps, t, r, &r->step[i]))
 			return false;
 	return steps && (!r->missed || cJSON_AddNumberToObject(json, "missed_steps", r->missed)) &&
 	       cJSON_AddStringToObject(json, "verdict", verdict) && cJSON_AddStringToObject(json, "meaning", meaning);
 }
 
-cJSON *trace_record_json(const struct trace_record *r)
+cJSON *trace_record_json(const struct trace *t, const struct trace_record *r)
 {
 	cJSON *json = cJSON_CreateObject();
 
-	if (json && fill(json, r))
+	if (json && fill(json, t, r))
 		return json;
 	cJSON_Delete(json);
 	return NULL;

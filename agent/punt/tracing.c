@@ -17,6 +17,7 @@
 struct trace {
 	struct event_base *base;
 	struct datapath *datapath;
+	const struct mappings *mappings;
 	trace_replace replace; /* replaces the programs */
 	void *replace_arg;
 	bool wanted;
@@ -27,6 +28,8 @@ struct trace {
 	struct trace_record **record; /* allocated only up to their last step */
 	size_t n_records;
 	size_t n_places;
+	char (*tenant)[LABEL_TEXT]; /* names in the records, by number - 1 */
+	uint8_t n_tenants;
 	struct ring_reader *ring;
 	struct event *timer;
 };
@@ -36,8 +39,40 @@ static void forget_records(struct trace *t)
 	for (size_t i = 0; i < t->n_records; i++)
 		free(t->record[i]);
 	free(t->record);
+	free(t->tenant);
 	t->record = NULL;
-	t->n_records = t->n_places = 0;
+	t->tenant = NULL;
+	t->n_records = t->n_places = t->n_tenants = 0;
+}
+
+const char *trace_tenant(const struct trace *t, uint8_t tenant)
+{
+	return tenant && tenant <= t->n_tenants ? t->tenant[tenant - 1] : "";
+}
+
+/* The number by which records have a tenant of the tables; 0: it has no name any more, or there is no memory. */
+static uint8_t number_of(struct trace *t, uint8_t tenant)
+{
+	const char *name = mappings_tenant_name(t->mappings, tenant);
+	char(*grown)[LABEL_TEXT];
+
+	for (unsigned i = 1; i <= t->n_tenants; i++)
+		if (!strcmp(t->tenant[i - 1], name))
+			return (uint8_t)i;
+	grown = *name && t->n_tenants < UINT8_MAX ? reallocarray(t->tenant, t->n_tenants + 1U, sizeof(*grown)) : NULL;
+	if (!grown)
+		return 0;
+	t->tenant = grown;
+	snprintf(grown[t->n_tenants++], sizeof(*grown), "%s", name);
+	return t->n_tenants;
+}
+
+static void number_tenants(struct trace *t, struct trace_record *r)
+{
+	r->tenant = number_of(t, r->tenant);
+	for (unsigned i = 0; i < r->n_steps; i++)
+		if (r->step[i].kind == TRACE_subscriber)
+			trace_step_set_tenant(&r->step[i], number_of(t, trace_step_tenant(&r->step[i])));
 }
 
 static int add_record(struct trace *t, const struct trace_record *r)
@@ -58,6 +93,7 @@ static int add_record(struct trace *t, const struct trace_record *r)
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, r, size);
+	number_tenants(t, copy);
 	copy->time_ns += clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	t->record[t->n_records++] = copy;
 	return 0;
@@ -243,7 +279,8 @@ void trace_settle(struct trace *t)
 	close_maps(t);
 }
 
-int trace_new(struct event_base *base, struct datapath *d, trace_replace replace, void *arg, struct trace **ret)
+int trace_new(struct event_base *base, struct datapath *d, const struct mappings *m, trace_replace replace, void *arg,
+	      struct trace **ret)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 
@@ -251,6 +288,7 @@ int trace_new(struct event_base *base, struct datapath *d, trace_replace replace
 		return -ENOMEM;
 	t->base = base;
 	t->datapath = d;
+	t->mappings = m;
 	t->replace = replace;
 	t->replace_arg = arg;
 	t->timer = evtimer_new(base, on_timer, t);

@@ -225,7 +225,7 @@ static int start_modules(struct service *s, struct error *err)
 				    &p->replication, err);
 	if (!r)
 		r = metrics_new(p->base, p, &p->metrics, err);
-	if (!r && trace_new(p->base, &s->datapath, replace_programs, s, &p->trace))
+	if (!r && trace_new(p->base, &s->datapath, p->mappings, replace_programs, s, &p->trace))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r)
 		return r;

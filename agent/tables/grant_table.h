@@ -41,6 +41,7 @@ struct grant {
 	uint64_t from;	  /* as in struct grant_value */
 	uint64_t until_s;
 	uint64_t stamp;
+	uint32_t rest_s; /* growth/: how long it rests, by its mapping, which may be gone by then; 0: not known */
 	/* growth/: sessions in the last pass and in the one under way; when it last had one, and was made,
 	 * CLOCK_MONOTONIC. */
 	uint32_t sessions;

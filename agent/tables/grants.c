@@ -26,6 +26,7 @@ struct grant_value grant_value_of(const struct grant *grant, enum grant_directio
 		.until_s = grant->until_s,
 		.stamp = grant->stamp,
 		.peer = grant->peer,
+		.rest_s = grant->rest_s,
 	};
 }
 

@@ -45,6 +45,7 @@ static struct grant grant_of_entry(const struct grant_key *key, const struct gra
 		.from = value->from,
 		.until_s = value->until_s,
 		.stamp = value->stamp,
+		.rest_s = value->rest_s,
 	};
 }
 

@@ -27,11 +27,52 @@ static __always_inline int trace_portmap_leads_to(__u32 in_addr, __u32 out_addr,
 	return v && v->addr == in_addr;
 }
 
-/* Returns 1 if an outside endpoint belongs to the subscriber with this inside address. */
-static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 out_port, __u8 proto)
+/* Of which tenants a packet is. They have numbers where its way says so, else 0. */
+struct trace_tenants {
+	__u32 wanted; /* by the filter; 0: any */
+	__u32 from;   /* whose interface it came in by */
+	__u32 to;     /* whose interface it leaves by; at the ingress, where that is not known: from */
+	__u32 pool;   /* whose outside address it is sent to */
+};
+
+/* The tenant whose outside address this is; 0: none. */
+static __always_inline __u32 trace_tenant_outside(__u32 out_addr)
+{
+	const struct mapping *m = settings.tenants ? mapping_by_outside(out_addr) : 0;
+
+	return m ? LOAD(m->tenant) : 0;
+}
+
+static __always_inline struct trace_tenants trace_tenants_of(const ctx_t *ctx, const struct trace_filter *f,
+							     const struct trace_headers *h)
+{
+	struct trace_tenants t = { .from = packet_tenant(ctx) };
+
+	t.to = t.from;
+	if (!settings.tenants)
+		return t;
+	t.wanted = f->tenant;
+	t.pool = trace_tenant_outside(h->dst);
+#if !HOOK_XDP
+	if (!AT_INGRESS)
+		t.to = tenant_at(ctx->ifindex) ?: t.from;
+#endif
+	return t;
+}
+
+static __always_inline int trace_is_wanted(const struct trace_tenants *t, __u32 tenant)
+{
+	return !t->wanted || t->wanted == tenant;
+}
+
+/* Returns 1 if an outside endpoint belongs to the subscriber with this inside address, of the tenant that is wanted. */
+static __always_inline int trace_is_owner(const struct trace_tenants *t, __u32 in_addr, __u32 out_addr, __u16 out_port,
+					  __u8 proto)
 {
 	const struct mapping *m = mapping_by_outside(out_addr);
 
+	if (t->wanted && (!m || LOAD(m->tenant) != t->wanted))
+		return 0;
 	if (trace_portmap_leads_to(in_addr, out_addr, out_port, proto))
 		return 1;
 
@@ -57,16 +98,24 @@ static __always_inline int trace_is_fragment_to(__u32 tenant, __u32 in_addr, con
 	return e && LOAD(e->dst) == in_addr;
 }
 
+/* Fragments to the subscriber; one from inside is of a hairpin, so all of them are sent to an outside address. */
+static __always_inline int trace_is_later_fragment(const struct trace_tenants *t, __u32 in_addr,
+						   const struct trace_headers *h)
+{
+	return trace_is_wanted(t, t->pool) && (trace_is_fragment_to(t->from, in_addr, h, FRAGMENT_FROM_OUTSIDE) ||
+					       trace_is_fragment_to(t->from, in_addr, h, FRAGMENT_FROM_INSIDE));
+}
+
 /*
  * Returns 1 for a subscriber's packets in both directions and for ICMP errors about them. Errors to others match only
- * if the subscriber sent them.
+ * if the subscriber sent them. Where several tenants have the address, the one that is wanted is meant.
  */
-static __always_inline int trace_matches_in(__u32 tenant, __u32 in_addr, const struct trace_headers *h)
+static __always_inline int trace_matches_in(const struct trace_tenants *t, __u32 in_addr, const struct trace_headers *h)
 {
-	return h->src == in_addr || h->dst == in_addr || trace_is_owner(in_addr, h->dst, h->dport, h->proto) ||
-	       (h->quoted_src && trace_is_owner(in_addr, h->quoted_src, h->quoted_sport, h->quoted_proto)) ||
-	       trace_is_fragment_to(tenant, in_addr, h, FRAGMENT_FROM_OUTSIDE) ||
-	       trace_is_fragment_to(tenant, in_addr, h, FRAGMENT_FROM_INSIDE);
+	return (h->src == in_addr && trace_is_wanted(t, t->from)) || (h->dst == in_addr && trace_is_wanted(t, t->to)) ||
+	       trace_is_owner(t, in_addr, h->dst, h->dport, h->proto) ||
+	       (h->quoted_src && trace_is_owner(t, in_addr, h->quoted_src, h->quoted_sport, h->quoted_proto)) ||
+	       trace_is_later_fragment(t, in_addr, h);
 }
 
 static __always_inline int trace_matches_out(__u32 tenant, __u32 out_addr, const struct trace_headers *h)
@@ -77,13 +126,15 @@ static __always_inline int trace_matches_out(__u32 tenant, __u32 out_addr, const
 	       (m && mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, h->src)) == out_addr);
 }
 
-static __always_inline int trace_matches(__u32 tenant, const struct trace_filter *f, const struct trace_headers *h)
+static __always_inline int trace_matches(const struct trace_tenants *t, const struct trace_filter *f,
+					 const struct trace_headers *h)
 {
 	if (f->proto && (h->ether_type != ETH_P_IP || h->proto != f->proto))
 		return 0;
-	if (f->in.addr && !trace_matches_in(tenant, f->in.addr, h))
+	if (f->in.addr ? !trace_matches_in(t, f->in.addr, h)
+		       : !trace_is_wanted(t, t->from) && !trace_is_wanted(t, t->to) && !trace_is_wanted(t, t->pool))
 		return 0;
-	if (f->out.addr && !trace_matches_out(tenant, f->out.addr, h))
+	if (f->out.addr && !trace_matches_out(t->from, f->out.addr, h))
 		return 0;
 	return !f->ext.addr || h->src == f->ext.addr || h->dst == f->ext.addr || h->quoted_dst == f->ext.addr;
 }
@@ -94,6 +145,7 @@ __noinline int trace_begin(ctx_t *ctx)
 	const struct trace_filter *f = trace_filter_get();
 	struct trace_record *r = bpf_map_lookup_elem(&trace_records, &zero);
 	const struct trace_headers *h;
+	struct trace_tenants t;
 
 	if (!r || !f)
 		return 0;
@@ -101,7 +153,10 @@ __noinline int trace_begin(ctx_t *ctx)
 	if (f->left <= 0)
 		return 0;
 	h = trace_read(ctx);
-	if (!h || !trace_matches(packet_tenant(ctx), f, h))
+	if (!h)
+		return 0;
+	t = trace_tenants_of(ctx, f, h);
+	if (!trace_matches(&t, f, h))
 		return 0;
 	__builtin_memset(r, 0, offsetof(struct trace_record, step));
 	r->active = 1;
@@ -127,6 +182,7 @@ __noinline int trace_begin(ctx_t *ctx)
 	r->tcp_flags = h->tcp_flags;
 	r->icmp_type = h->icmp_type;
 	r->icmp_code = h->icmp_code;
+	r->tenant = (__u8)(t.from ?: t.pool ?: t.to);
 	trace_add_packet(r, f, h, TRACE_received, 0, 0);
 	return 0;
 }

@@ -189,7 +189,8 @@ __noinline int trace_subscriber(const struct mapping *m, __u32 number)
 	first = mapping_port_lo(&m->geo, number);
 	trace_add(r, TRACE_subscriber, (__u64)(m->geo.in_base + number) << 32 | mapping_out_addr(&m->geo, number),
 		  (__u64)first << 16 | (first + m->geo.ports_per_host - 1) |
-			  (__u64) !!(LOAD(m->geo.flags) & MAPPING_RETIRED) << 32);
+			  (__u64) !!(LOAD(m->geo.flags) & MAPPING_RETIRED) << 32 |
+			  (__u64)LOAD(m->tenant) << TRACE_TENANT_SHIFT);
 	return 0;
 }
 

@@ -110,7 +110,8 @@ struct grant_value {
 	__u64 until_s;
 	__u64 stamp; /* of the last act on the block, see base/act_stamp.h */
 	__u8 peer;   /* number of the gateway that granted it; 0: this one */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 rest_s; /* how long the block is to rest; 0: an agent of before did not note it */
 };
 _Static_assert(sizeof(struct grant_value) == 40, "no hidden padding");
 

@@ -14,7 +14,7 @@
  *	received, rewritten	ICMP errors only, a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
  *	tail_call	a: enum prog
  *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16;
- *			bit 32 of b: the mapping drains
+ *			bit 32 of b: the mapping drains; bits 40 to 47: its tenant
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
  *	egress		a: interface 32 | enum trace_egress 32, b: MTU
  *	session		a: state word before the packet, b: after it
@@ -79,6 +79,19 @@ struct trace_step {
 };
 _Static_assert(sizeof(struct trace_step) == 40, "records cross the ring buffer");
 
+/* The tenant in a step of the kind `subscriber`; 0: none. */
+#define TRACE_TENANT_SHIFT 40
+
+static inline __u8 trace_step_tenant(const struct trace_step *s)
+{
+	return (__u8)(s->b >> TRACE_TENANT_SHIFT);
+}
+
+static inline void trace_step_set_tenant(struct trace_step *s, __u8 tenant)
+{
+	s->b = (s->b & ~(0xffULL << TRACE_TENANT_SHIFT)) | (__u64)tenant << TRACE_TENANT_SHIFT;
+}
+
 /* Steps recorded per packet. */
 #define TRACE_MAX_STEPS 40U
 
@@ -115,7 +128,8 @@ struct trace_record {
 	__u16 sport; /* as last seen */
 	__u16 dport;
 	__u16 vlan[2]; /* VLAN identifiers, outermost first */
-	__u8 pad2[2];
+	__u8 tenant;   /* that sent it or, from outside, whose address it is sent to; 0: none */
+	__u8 pad2;
 	__u32 src;
 	__u32 dst;
 	__u32 pad3;
@@ -146,9 +160,10 @@ struct trace_filter {
 	struct trace_endpoint in;
 	struct trace_endpoint out;
 	struct trace_endpoint ext;
-	__u8 proto; /* 0: any */
-	__u8 seen;  /* TRACE_SEEN_* bits required of a record */
-	__u8 pad[2];
+	__u8 proto;  /* 0: any */
+	__u8 seen;   /* TRACE_SEEN_* bits required of a record */
+	__u8 tenant; /* whose packets, and of several with the address `in` which one; 0: any */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct trace_filter) == 48, "no hidden padding");
 

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "icmp_frame.h"
 #include "staged.h"
 
 static void set_up_tenants(void)
@@ -131,4 +132,37 @@ Test(tenants, an_answer_does_not_leave_by_the_interface_of_another)
 	cr_assert_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
 	mappings_set_tenant(mappings, 0, 2);
 	RUN_ROWS(rows);
+}
+
+/* An inside host of the second tenant that has no mapping, like a router. */
+#define ROUTER_INSIDE ADDR(10, 9, 9, 9)
+
+/* An error from an interface of the second tenant. */
+#define ERROR(name_, src_, dst_, quote_)                                                                         \
+	{                                                                                                        \
+		name_, XDP_INSIDE,                                                                               \
+			{ .from = HOST, .to = GATEWAY_IN, .src = (src_), .dst = (dst_), 3, 3, .quote = quote_ }, \
+			DROP_XDP, {}, REASON_drop_tenant                                                         \
+	}
+#define QUOTE(...)                                   \
+	{                                            \
+		.ttl = 9, __VA_ARGS__, .payload = 33 \
+	}
+
+Test(tenants, errors_from_another_tenant_are_dropped_whoever_sends_them)
+{
+	static const struct icmp_row rows[] = {
+		ERROR("about a session, by a host without a mapping", ROUTER_INSIDE, EXTERNAL,
+		      QUOTE(.src = EXTERNAL, .dst = SUBSCRIBER, IPPROTO_UDP, 53, 5000)),
+		ERROR("by the subscriber, about a host without a mapping", SUBSCRIBER, EXTERNAL,
+		      QUOTE(.src = EXTERNAL, .dst = ROUTER_INSIDE, IPPROTO_UDP, 53, 5000)),
+		ERROR("about a hairpin, by a host without a mapping", ROUTER_INSIDE, POOL,
+		      QUOTE(.src = POOL, .dst = SUBSCRIBER, IPPROTO_UDP, OUT_PORT(6000, 3), 5000)),
+		ERROR("by the subscriber, about the hairpin of a host without a mapping", SUBSCRIBER, POOL,
+		      QUOTE(.src = POOL, .dst = ROUTER_INSIDE, IPPROTO_UDP, OUT_PORT(6000, 3), 5000)),
+	};
+
+	cr_assert_eq(open_flow(IPPROTO_UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	datapath.device[inside_ifindex].tenant = 2;
+	RUN_ICMP_ROWS(rows);
 }

@@ -259,3 +259,26 @@ Test(tenants_shared, sessions_of_a_mapping_that_drains_are_its_tenants)
 	be(THIRD);
 	RUN_ROWS(third);
 }
+
+/* The one has its mapping, the other sessions of a mapping that drains. */
+Test(tenants_shared, what_drains_of_the_other_is_not_found_and_does_not_count)
+{
+	const struct drain_key key = { .plen = 24, .addr = htonl(ADDR(10, 0, 0, 0)) };
+	const struct drain_entry drained = { .n = 1,
+					     .from = { { .mapping = (uint16_t)second, .plen = 24, .whole = 1 } } };
+	static const struct row own[] = { SENT(XDP_INSIDE, POOL, 5000), RECEIVED(XDP_OUTSIDE, POOL, 5000) };
+	static const struct row others[] = { SENT(XDP_INSIDE, POOL_B, 5000), RECEIVED(XDP_OUTSIDE, POOL_B, 5000) };
+
+	be(SECOND);
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	datapath.in_nodes[INDEX_NODES - 1].entry[SECOND] = 0;
+	cr_assert_eq(bpf_map_update_elem(datapath.drains, &key, &drained, BPF_ANY), 0);
+	datapath.mapping[0].sessions_per_user = 2;
+	be(FIRST);
+	RUN_ROWS(own);
+	cr_expect_eq(open_flow(UDP, 5001, 53, 0), OUT_PORT(5001, 2), "a second session, as the quota allows");
+	cr_expect_eq(open_flow(UDP, 5002, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_quota), 1);
+	be(SECOND);
+	RUN_ROWS(others);
+}

@@ -234,7 +234,8 @@ def test_a_question_about_one_tenant_is_not_answered_for_another(two):
     host = two.host(HOST_A)
     two.open_udp(host, mapping=MAPPING_A)
     for words in (("forward", HOST_A), ("user", "show", HOST_A), ("explain", HOST_A), ("session", "list", HOST_A),
-                  ("session", "flush", HOST_A), ("explain", endpoint(HOST_A, 5000, MAPPING_A)[0])):
+                  ("session", "flush", HOST_A), ("explain", endpoint(HOST_A, 5000, MAPPING_A)[0]),
+                  ("trace", "start", "--in", HOST_A)):
         assert "is an address of the tenant ispA, not of ispB" in two.agent.refused(*words, "--tenant", "ispB")
         assert "there is no tenant ispC" in two.agent.refused(*words, "--tenant", "ispC")
     assert two.agent.ctl("forward", HOST_A, "--tenant", "ispA") == two.agent.ctl("forward", HOST_A)
@@ -242,6 +243,49 @@ def test_a_question_about_one_tenant_is_not_answered_for_another(two):
     assert len(two.agent.ctl("session", "list", "--tenant", "ispA")) == 1
     assert two.agent.ctl("session", "flush", "10.0.0.0/8", "--tenant", "ispB", "--yes")["closed"] == 0
     assert two.agent.ctl("session", "flush", "10.0.0.0/8", "--tenant", "ispA", "--yes")["closed"] == 1
+
+
+def test_a_trace_is_of_the_tenant_that_is_named(gateway):
+    """Not of a host of another tenant with the same address; without a tenant, that is shown as well, for why it is dropped."""
+    src = gateway.open_udp(gateway.a, mapping=MAPPING_A)
+    answer = gateway.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer")
+
+    def traced(*words):
+        gateway.agent.ctl("trace", "start", *words)
+        gateway.open_udp(gateway.a, mapping=MAPPING_A)
+        gateway.send_in(answer, gateway.a, 5000)
+        open_b(gateway)
+        with gateway.counting(drop_tenant=1):
+            gateway.b.send(from_b(gateway, UDP(sport=5000, dport=53), src=HOST_A))
+        gateway.agent.ctl("trace", "stop")
+        return gateway.agent.ctl("trace", "show")
+
+    of_a, both = traced("--in", HOST_A, "--tenant", "ispA"), traced("--in", HOST_A)
+    assert {t["tenant"] for t in of_a} == {"ispA"} and {t["verdict"] for t in of_a} >= {"in2out_translated", "out2in_translated"}
+    assert len(both) > len(of_a)
+    assert {t["tenant"] for t in both if t["verdict"] == "drop_tenant"} == {"ispB"}
+    of_b = traced("--tenant", "ispB")
+    assert {t["tenant"] for t in of_b} == {"ispB"}
+    assert {t["verdict"] for t in of_b} >= {"in2out_translated", "out2in_translated", "drop_tenant"}
+    assert {s["detail"].split(" has ")[0] for t in of_b for s in t["steps"] if s["step"] == "subscriber"} == {f"{HOST_B} of ispB"}
+    text = gateway.agent.text("trace", "show")
+    assert "in1 (" in text and all(line.endswith("  ispB") for line in text.splitlines() if line[:2] == "20"), text
+
+
+def test_records_of_a_trace_keep_the_name_of_the_tenant(two):
+    """Also when its number is another's."""
+    tenants = [{**TENANTS[0], "id": 7}, {**TENANTS[1], "id": 8}]
+    two.start(tenants=tenants, mappings=[MAPPING_A, MAPPING_B])
+    host = two.host(HOST_A)
+    two.agent.ctl("trace", "start", "--in", HOST_A)
+    two.open_udp(host, mapping=MAPPING_A)
+    two.agent.ctl("trace", "stop")
+    two.agent.write(tenants=tenants[1:], mappings=[MAPPING_B])
+    two.agent.ctl("reload")
+    two.agent.write(tenants=[{**tenants[0], "name": "ispX"}, tenants[1]], mappings=[{**MAPPING_A, "tenant": "ispX"}, MAPPING_B])
+    two.agent.ctl("reload")
+    assert two.agent.ctl("reverse", "1.1.1.0:2000")["tenant"] == "ispX"
+    assert {t["tenant"] for t in two.agent.ctl("trace", "show")} == {"ispA"}
 
 
 def test_the_history_keeps_the_tenants(two):

@@ -62,7 +62,8 @@ def test_who_had_what_names_the_tenant(both):
 
 @pytest.mark.parametrize("words", [
     ["forward", ADDR], ["user", "show", ADDR], ["user", "move", ADDR, "1.1.9.0/30"], ["explain", ADDR],
-    ["session", "list", ADDR], ["session", "flush", ADDR], ["binding", "list", ADDR]])
+    ["session", "list", ADDR], ["session", "flush", ADDR], ["binding", "list", ADDR],
+    ["trace", "start", "--in", ADDR], ["portmap", "list", ADDR], ["grant", "list", ADDR]])
 def test_an_ambiguous_address_needs_a_tenant(both, words):
     assert BOTH in both.agent.refused(*words, status=2)
     both.agent.ctl(*words, "--tenant", "ispB")
@@ -201,7 +202,7 @@ def test_a_number_changes_hands_in_two_reloads(both):
 
 def test_portmaps_of_both(both):
     """The same inside endpoint of two subscribers, from a command and from the file, over restarts and kills."""
-    assert BOTH in both.agent.refused("portmap", "add", "tcp", f"{ADDR}:80")
+    assert BOTH in both.agent.refused("portmap", "add", "tcp", f"{ADDR}:80", status=2)
     added = both.agent.ctl("portmap", "add", "tcp", f"{ADDR}:80", "--tenant", "ispA")
     assert (added["tenant"], added["out_addr"]) == ("ispA", "1.1.1.0")
     added = both.agent.ctl("portmap", "add", "tcp", f"{ADDR}:80", "1.1.2.0:80")
@@ -212,7 +213,8 @@ def test_portmaps_of_both(both):
         return [(p["in_addr"], p["tenant"], p["out_addr"]) for p in both.agent.ctl("portmap", "list", *words)]
 
     assert listed() == expected
-    assert listed("--tenant", "ispB") == expected[1:]
+    assert listed("--tenant", "ispB") == listed(ADDR, "--tenant", "ispB") == listed("1.1.2.0") == expected[1:]
+    assert listed("10.0.0.21", "--tenant", "ispB") == []
     assert ask(both, "1.1.2.0:80")["tenant"] == "ispB"
     both.agent.ctl("config", "save")
     both.agent.kill()
@@ -228,9 +230,12 @@ def test_a_portmap_goes_with_its_own_mapping(both):
     """The other tenant's, of the same inside endpoint, stays and works."""
     for out in ("1.1.1.0:80", "1.1.2.0:80"):
         both.agent.ctl("portmap", "add", "udp", f"{ADDR}:80", out)
-    assert "portmap 10.0.0.20:80" in both.agent.refused("mapping", "del", IN, OUT_B)
+    assert "10.0.0.20 is not an inside address of any mapping of ispB: portmap 10.0.0.20:80" in both.agent.refused(
+        "mapping", "del", IN, OUT_B)
     assert len(both.agent.ctl("portmap", "list")) == 2
     portmaps = [{"proto": "udp", "in": f"{ADDR}:80", "out": f"1.1.{n}.0:80"} for n in (1, 2)]
+    both.agent.write(mappings=[MAPPING_A], portmaps=portmaps)
+    assert "10.0.0.20 of ispA leaves through 1.1.1.0, not 1.1.2.0" in both.agent.refused("reload")
     both.agent.write(mappings=[MAPPING_A], portmaps=portmaps[:1])
     both.agent.ctl("reload")
     assert [p["tenant"] for p in both.agent.ctl("portmap", "list")] == ["ispA"]
@@ -340,7 +345,9 @@ def test_grown_blocks_of_both(lab):
 
     wait_for(granted, what="a granted block")
     grants = lab.agent.ctl("grant", "list", "--tenant", "ispA")
-    assert grants and lab.agent.ctl("grant", "list", "--tenant", "ispB") == []
+    assert grants and lab.agent.ctl("grant", "list", ADDR, "--tenant", "ispA") == grants
+    assert lab.agent.ctl("grant", "list", grants[0]["out_addr"]) == grants
+    assert lab.agent.ctl("grant", "list", "--tenant", "ispB") == lab.agent.ctl("grant", "list", ADDR, "--tenant", "ispB") == []
     place = f"{grants[0]['out_addr']}:{grants[0]['port_lo']}"
     assert ask(lab, place)["tenant"] == "ispA"
     lab.agent.restart()

@@ -148,6 +148,20 @@ void growing_setup_agent(void)
 	growth_on_act(gr.growth, on_act, NULL);
 }
 
+void agent_starts_again(void)
+{
+	growth_free(gr.growth);
+	history_queue_drain(gr.q);
+	history_queue_close(gr.q, EVENT_STOP);
+	grants_close(gr.g);
+	cr_assert_eq(grants_open(gr.m, &gr.g, &gr.err), 0, "%s", gr.err.text);
+	gr.d.reused = true;
+	cr_assert_eq(history_queue_new(gr.base, directory, &gr.d, gr.m, portmaps, gr.g, &gr.q, &gr.err), 0, "%s",
+		     gr.err.text);
+	history_queue_ready(gr.q);
+	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
+}
+
 void growing_teardown_agent(void)
 {
 	char command[128];

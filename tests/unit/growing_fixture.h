@@ -68,6 +68,9 @@ void grow_configure(const char *members);
 /* The same without a mapping that grows. */
 void grow_configure_text(const char *text);
 
+/* The agent ends, and another one takes its tables; it has no configuration yet. */
+void agent_starts_again(void);
+
 /* Blocks that subscribers have. */
 uint32_t owned(void);
 void wait_owned(uint32_t n);

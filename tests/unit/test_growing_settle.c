@@ -25,6 +25,19 @@ static void del(const char *in, const char *out)
 	cr_assert_eq(mappings_del(gr.m, i, o), 0);
 }
 
+/* The mapping and its configuration are gone. */
+static void without_mappings(void)
+{
+	del("10.0.0.0/25", "203.0.113.200/32");
+	grow_configure_text("{\"interfaces\":{\"inside\":[],\"outside\":[]},\"mappings\":[]}");
+}
+
+static void expect_rest(const struct grant *i, uint32_t seconds)
+{
+	cr_expect(i->until_s >= boottime_s() + seconds - 1 && i->until_s <= boottime_s() + seconds,
+		  "%lld seconds, not %u", (long long)(i->until_s - boottime_s()), seconds);
+}
+
 Test(growth_settle, the_same_configuration_again_changes_nothing)
 {
 	struct grant *i = granted(gr.in), was = *i;
@@ -114,12 +127,11 @@ Test(growth_settle, with_their_mapping_they_are_gone_at_once_and_rest)
 	const uint16_t port = i->port_lo;
 	const uint64_t stamp = i->stamp;
 
-	del("10.0.0.0/25", "203.0.113.200/32");
-	grow_configure_text("{\"interfaces\":{\"inside\":[],\"outside\":[]},\"mappings\":[]}");
+	without_mappings();
 	i = grants_find(gr.g, gr.out, port);
 	cr_assert(i);
 	cr_expect(i->state == GRANT_RESTS && !i->in_addr);
-	cr_expect(i->until_s >= boottime_s() + CONFIG_REST_S - 1 && i->until_s <= boottime_s() + CONFIG_REST_S);
+	expect_rest(i, CONFIG_REST_S);
 	cr_expect_leq(i->stamp, stamp, "that is no act: peers decide for themselves");
 	cr_expect(has_entry(gr.out, port, GRANT_OF_OUTSIDE) && !has_entry(gr.in, 0, GRANT_OF_INSIDE));
 	cr_assert_eq(gr.told.n, 2);
@@ -128,12 +140,51 @@ Test(growth_settle, with_their_mapping_they_are_gone_at_once_and_rest)
 	cr_expect_eq(faults(false), 0);
 }
 
+Test(growth_settle, with_their_mapping_they_rest_as_long_as_it_says_last)
+{
+	struct grant *i = granted(gr.in);
+	const uint16_t port = i->port_lo;
+
+	grow_configure("\"growth\":{\"max_blocks\":2,\"rest\":3000}");
+	without_mappings();
+	expect_rest(grants_find(gr.g, gr.out, port), 3000);
+}
+
+Test(growth_settle, they_rest_as_long_as_their_mapping_said_if_it_goes_while_no_agent_runs)
+{
+	struct grant *i;
+
+	grow_configure("\"growth\":{\"max_blocks\":2,\"rest\":3000}");
+	i = granted(gr.in);
+
+	const uint16_t port = i->port_lo;
+
+	agent_starts_again();
+	without_mappings();
+	expect_rest(grants_find(gr.g, gr.out, port), 3000);
+	cr_expect_eq(faults(false), 0);
+}
+
+Test(growth_settle, they_rest_as_long_as_their_mapping_said_while_it_grew)
+{
+	struct grant *i;
+
+	grow_configure("\"growth\":{\"max_blocks\":2,\"rest\":3000}");
+	i = granted(gr.in);
+
+	const uint16_t port = i->port_lo;
+
+	grow_configure("\"name\":\"fixed\"");
+	passes_go_by(2);
+	wait_owned(0);
+	expect_rest(grants_find(gr.g, gr.out, port), 3000);
+}
+
 Test(growth_settle, one_that_is_asked_for_meanwhile_comes_to_nothing)
 {
 	ask_block(gr.in);
 	cr_assert_eq(grants_of(gr.g, gr.in, NULL)->state, GRANT_ASKED);
-	del("10.0.0.0/25", "203.0.113.200/32");
-	grow_configure_text("{\"interfaces\":{\"inside\":[],\"outside\":[]},\"mappings\":[]}");
+	without_mappings();
 	while (grants_of(gr.g, gr.in, NULL))
 		event_base_loop(gr.base, EVLOOP_ONCE);
 	cr_expect_eq(owned(), 0);

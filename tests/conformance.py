@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and
-OWNERSHIP.md. Of HISTORY.md and RELIABILITY.md it checks that the tests exist that they name anywhere. Prints what is wrong and
-exits with 1.
+OWNERSHIP.md. Of FEATURES.md, HISTORY.md and RELIABILITY.md it checks that the tests exist that they name anywhere. Prints
+what is wrong and exits with 1.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ PAGES = (
     Page("internals/OWNERSHIP.md", "case", 3, suites=False),
 )
 
-MENTIONING = ("evidence/HISTORY.md", "evidence/RELIABILITY.md")
+MENTIONING = ("evidence/FEATURES.md", "evidence/HISTORY.md", "evidence/RELIABILITY.md")
 MENTION = re.compile(r"`(?:tests/\w+/)?((?:[\w*]+|test_\w+\.py|…)(?:/|::)[\w*…]+|test_\w+(?:\.py)?)`")
 
 

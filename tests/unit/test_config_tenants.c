@@ -96,7 +96,8 @@ Test(config_tenants, refusals)
 		  "name a subscriber, or be deleted first" },
 		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
 				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"b\",\"out\":\"1.1.1.0:80\"}]"),
-		  ":6: portmaps[0].out: 10.0.0.2 leaves through 2.2.2.0, not 1.1.1.0: portmap 10.0.0.2:80 must have "
+		  ":6: portmaps[0].out: 10.0.0.2 of b leaves through 2.2.2.0, not 1.1.1.0: portmap 10.0.0.2:80 must "
+		  "have "
 		  "2.2.2.0 outside, or be deleted first" },
 		{ TENANTS(APART, ",\"mappings\":[\n" SHARED "],\"portmaps\":[\n"
 				 "{\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\"tenant\":\"b\"},\n"

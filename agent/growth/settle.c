@@ -118,8 +118,8 @@ static void take_rested(struct growth *g)
 				      .from = (uint64_t)list[i].from };
 
 		like.until_s = boottime_s() + (uint64_t)left;
-		if (f->wanted.block && left > 0 && left <= (int64_t)f->rest_s &&
-		    !grants_find(g->grants, like.out_addr, like.port_lo) && grants_hold(g->grants, &like))
+		if (left > 0 && left <= (int64_t)f->rest_s && !grants_find(g->grants, like.out_addr, like.port_lo) &&
+		    grants_hold(g->grants, &like))
 			log_error("a block that was granted before cannot rest; it is free at once");
 	}
 }

@@ -162,6 +162,22 @@ void agent_starts_again(void)
 	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
 }
 
+void datapath_is_another(void)
+{
+	growth_free(gr.growth);
+	history_queue_drain(gr.q);
+	history_queue_close(gr.q, EVENT_DETACH);
+	grants_close(gr.g);
+	for (struct grant_key key; !bpf_map_get_next_key(gr.d.grants, NULL, &key);)
+		cr_assert_eq(bpf_map_delete_elem(gr.d.grants, &key), 0);
+	cr_assert_eq(grants_open(gr.m, &gr.g, &gr.err), 0, "%s", gr.err.text);
+	gr.d.reused = false;
+	cr_assert_eq(history_queue_new(gr.base, directory, &gr.d, gr.m, portmaps, gr.g, &gr.q, &gr.err), 0, "%s",
+		     gr.err.text);
+	history_queue_ready(gr.q);
+	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
+}
+
 void growing_teardown_agent(void)
 {
 	char command[128];

@@ -71,6 +71,9 @@ void grow_configure_text(const char *text);
 /* The agent ends, and another one takes its tables; it has no configuration yet. */
 void agent_starts_again(void);
 
+/* The datapath is removed, and an agent starts with another, which knows of no grants. */
+void datapath_is_another(void);
+
 /* Blocks that subscribers have. */
 uint32_t owned(void);
 void wait_owned(uint32_t n);

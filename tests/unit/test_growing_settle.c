@@ -180,6 +180,50 @@ Test(growth_settle, they_rest_as_long_as_their_mapping_said_while_it_grew)
 	expect_rest(grants_find(gr.g, gr.out, port), 3000);
 }
 
+Test(growth_settle, those_of_a_datapath_that_is_gone_rest_once_for_what_is_left)
+{
+	struct grant *i;
+	uint16_t port;
+
+	port = granted(gr.in)->port_lo;
+	datapath_is_another();
+	cr_expect_null(grants_find(gr.g, gr.out, port));
+	grow_configure("\"growth\":{\"max_blocks\":2,\"rest\":3000}");
+	i = grants_find(gr.g, gr.out, port);
+	cr_assert(i);
+	cr_expect(i->state == GRANT_RESTS && !i->in_addr && i->ports == BLOCK);
+	/* Seconds of the history and of the boot begin at different times. */
+	cr_expect(i->until_s > boottime_s() + 2990 && i->until_s <= boottime_s() + 3001, "%lld seconds",
+		  (long long)(i->until_s - boottime_s()));
+	cr_expect_eq(owned(), 0);
+	cr_expect_eq(faults(false), 0);
+	grants_drop(gr.g, i);
+	grow_configure("\"growth\":{\"max_blocks\":2,\"rest\":3000}");
+	cr_expect_null(grants_find(gr.g, gr.out, port), "it rests only once");
+}
+
+Test(growth_settle, those_of_a_datapath_that_is_gone_do_not_rest_where_nothing_grows)
+{
+	uint16_t port = granted(gr.in)->port_lo;
+
+	datapath_is_another();
+	grow_configure("\"name\":\"fixed\"");
+	cr_expect_null(grants_find(gr.g, gr.out, port));
+}
+
+Test(growth_settle, one_that_another_agent_holds_already_is_not_held_twice)
+{
+	struct grant *i;
+	uint16_t port = granted(gr.in)->port_lo;
+
+	datapath_is_another();
+	i = made(gr.in + 1, (port - SHARED) / BLOCK);
+	grow_configure("\"growth\":{\"max_blocks\":2,\"rest\":3000}");
+	cr_expect_eq(grants_find(gr.g, gr.out, port), i);
+	cr_expect(i->state == GRANT_OPEN && i->in_addr == gr.in + 1);
+	cr_expect_eq(faults(false), 0);
+}
+
 Test(growth_settle, one_that_is_asked_for_meanwhile_comes_to_nothing)
 {
 	ask_block(gr.in);

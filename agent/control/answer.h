@@ -66,6 +66,9 @@ int request_tenant(const struct request *r, uint8_t *ret, struct error *err);
  */
 int request_find_tenant(const struct request *r, uint32_t addr, uint8_t *ret, struct error *err);
 
+/* The same for the argument `addr`, which may be left out: then the tenant of the argument `tenant` alone. */
+int request_addr_tenant(const struct request *r, uint8_t *ret, struct error *err);
+
 /*
  * Adds "draining", an array of the blocks from which sessions of a tenant's inside address drain, if any. Returns their
  * number.

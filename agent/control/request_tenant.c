@@ -161,3 +161,10 @@ int request_find_tenant(const struct request *r, uint32_t addr, uint8_t *ret, st
 		*ret = h.has[id] ? (uint8_t)id : 0;
 	return 0;
 }
+
+int request_addr_tenant(const struct request *r, uint8_t *ret, struct error *err)
+{
+	const struct arg_value *addr = request_arg(r, "addr");
+
+	return addr->given ? request_find_tenant(r, addr->addr, ret, err) : request_tenant(r, ret, err);
+}

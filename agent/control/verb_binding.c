@@ -63,7 +63,7 @@ int verb_binding_list(struct request *r, cJSON **ret_result, struct error *err)
 	struct mappings *m = r->context->mappings;
 	struct binding_listing *l;
 	uint8_t tenant;
-	int ret = addr->given ? request_find_tenant(r, addr->addr, &tenant, err) : request_tenant(r, &tenant, err);
+	int ret = request_addr_tenant(r, &tenant, err);
 
 	if (ret)
 		return ret;

@@ -110,10 +110,9 @@ static void on_counted(void *arg)
 
 int verb_grant_list(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct arg_value *addr = request_arg(r, "addr");
 	struct grant_listing *l;
 	uint8_t tenant;
-	int ret = addr->given ? request_find_tenant(r, addr->addr, &tenant, err) : request_tenant(r, &tenant, err);
+	int ret = request_addr_tenant(r, &tenant, err);
 
 	if (ret)
 		return ret;

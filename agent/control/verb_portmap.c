@@ -191,10 +191,9 @@ static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 
 int verb_portmap_list(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct arg_value *addr = request_arg(r, "addr");
 	struct portmap_listing *l;
 	uint8_t tenant;
-	int ret = addr->given ? request_find_tenant(r, addr->addr, &tenant, err) : request_tenant(r, &tenant, err);
+	int ret = request_addr_tenant(r, &tenant, err);
 
 	if (ret)
 		return ret;

@@ -124,8 +124,7 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 	struct session_walk *walk;
 	struct listing *l;
 	uint8_t tenant;
-	int ret = request_arg(r, "addr")->given ? request_find_tenant(r, request_arg(r, "addr")->addr, &tenant, err)
-						: request_tenant(r, &tenant, err);
+	int ret = request_addr_tenant(r, &tenant, err);
 
 	if (ret)
 		return ret;

@@ -132,6 +132,21 @@ static void on_act(void *arg, const struct grant_act *act)
 	gr.told.act[gr.told.n_acts++] = *act;
 }
 
+static void start(void)
+{
+	cr_assert_eq(history_queue_new(gr.base, directory, &gr.d, gr.m, portmaps, gr.g, &gr.q, &gr.err), 0, "%s",
+		     gr.err.text);
+	history_queue_ready(gr.q);
+	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
+}
+
+static void stop(enum history_event why)
+{
+	growth_free(gr.growth);
+	history_queue_drain(gr.q);
+	history_queue_close(gr.q, why);
+}
+
 void growing_setup_agent(void)
 {
 	growing_setup();
@@ -139,10 +154,7 @@ void growing_setup_agent(void)
 	cr_assert(mkdtemp(directory));
 	cr_assert_eq(portmaps_open(gr.m, &portmaps, &gr.err), 0, "%s", gr.err.text);
 	gr.base = event_base_new();
-	cr_assert_eq(history_queue_new(gr.base, directory, &gr.d, gr.m, portmaps, gr.g, &gr.q, &gr.err), 0, "%s",
-		     gr.err.text);
-	history_queue_ready(gr.q);
-	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
+	start();
 	grow_configure("\"growth\":{\"max_blocks\":2}");
 	growth_on_change(gr.growth, on_change, NULL);
 	growth_on_act(gr.growth, on_act, NULL);
@@ -150,41 +162,29 @@ void growing_setup_agent(void)
 
 void agent_starts_again(void)
 {
-	growth_free(gr.growth);
-	history_queue_drain(gr.q);
-	history_queue_close(gr.q, EVENT_STOP);
+	stop(EVENT_STOP);
 	grants_close(gr.g);
 	cr_assert_eq(grants_open(gr.m, &gr.g, &gr.err), 0, "%s", gr.err.text);
 	gr.d.reused = true;
-	cr_assert_eq(history_queue_new(gr.base, directory, &gr.d, gr.m, portmaps, gr.g, &gr.q, &gr.err), 0, "%s",
-		     gr.err.text);
-	history_queue_ready(gr.q);
-	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
+	start();
 }
 
 void datapath_is_another(void)
 {
-	growth_free(gr.growth);
-	history_queue_drain(gr.q);
-	history_queue_close(gr.q, EVENT_DETACH);
+	stop(EVENT_DETACH);
 	grants_close(gr.g);
 	for (struct grant_key key; !bpf_map_get_next_key(gr.d.grants, NULL, &key);)
 		cr_assert_eq(bpf_map_delete_elem(gr.d.grants, &key), 0);
 	cr_assert_eq(grants_open(gr.m, &gr.g, &gr.err), 0, "%s", gr.err.text);
 	gr.d.reused = false;
-	cr_assert_eq(history_queue_new(gr.base, directory, &gr.d, gr.m, portmaps, gr.g, &gr.q, &gr.err), 0, "%s",
-		     gr.err.text);
-	history_queue_ready(gr.q);
-	cr_assert_eq(growth_new(gr.base, gr.m, gr.g, gr.q, &gr.growth, &gr.err), 0, "%s", gr.err.text);
+	start();
 }
 
 void growing_teardown_agent(void)
 {
 	char command[128];
 
-	growth_free(gr.growth);
-	history_queue_drain(gr.q);
-	history_queue_close(gr.q, EVENT_STOP);
+	stop(EVENT_STOP);
 	portmaps_close(portmaps);
 	config_free(config);
 	growing_teardown();

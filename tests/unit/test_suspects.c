@@ -16,6 +16,7 @@
 #include "suspects/suspects.h"
 #include "tables/grant_table.h"
 #include "tables/overflow_map.h"
+#include "suspects_fixture.h"
 #include "tables_fixture.h"
 
 #define NOW	 100000U
@@ -111,18 +112,8 @@ static void open_more(uint32_t in_addr, uint32_t openings)
 /* A pass, so long after the one before. */
 static void pass_after(uint64_t us)
 {
-	struct session_usage *u;
-	int r;
-
 	now_us += us;
-	cr_assert_eq(session_usage_new(m, suspects_begin(suspects, now_us), &u), 0);
-	while ((r = session_usage_step(u, 1000)) > 0)
-		;
-	cr_assert_eq(r, 0);
-	while (suspects_step(suspects, now_us, 0))
-		;
-	suspects_end(suspects, now_us);
-	session_usage_free(u);
+	suspects_pass(suspects, m, now_us);
 }
 
 static uint64_t found(enum survey_kind kind)

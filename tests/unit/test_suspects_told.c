@@ -7,8 +7,8 @@
 #include <detnat/strangers.h>
 
 #include "base/notice.h"
-#include "sessions/usage.h"
 #include "suspects/suspects.h"
+#include "suspects_fixture.h"
 #include "tables_fixture.h"
 
 #define SECOND 1000000ULL
@@ -65,18 +65,8 @@ static void strangers(int number, uint32_t subscriber, uint32_t packets)
 
 static void pass_after(uint64_t us)
 {
-	struct session_usage *u;
-	int r;
-
 	now_us += us;
-	cr_assert_eq(session_usage_new(m, suspects_begin(suspects, now_us), &u), 0);
-	while ((r = session_usage_step(u, 1000)) > 0)
-		;
-	cr_assert_eq(r, 0);
-	while (suspects_step(suspects, now_us, 0))
-		;
-	suspects_end(suspects, now_us);
-	session_usage_free(u);
+	suspects_pass(suspects, m, now_us);
 }
 
 static void begin(uint32_t threshold)

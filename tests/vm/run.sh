@@ -282,13 +282,13 @@ boot() {
     rm -rf "$root/modules"
     cp -r "$kernel/modules" "$root/modules"
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
-    start_guest "$series" "$kernel" "$name"
+    start_guest "$kernel" "$name"
     guests+=("$! $series $name $SECONDS $kernel $MEMORY")
 }
 
-# start_guest SERIES KERNEL NAME: in the background; $! is its process.
+# start_guest KERNEL NAME: in the background; $! is its process.
 start_guest() {
-    local kernel=$2 name=$3 command=(qemu-system-x86_64) limit=$VM_TIMEOUT
+    local kernel=$1 name=$2 command=(qemu-system-x86_64) limit=$VM_TIMEOUT
     : >"$out/results-$name.log"
     case $name in
     *-cards) command=("$here/wires.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
@@ -319,7 +319,7 @@ collect() {
     if ! came_up "$pid" "$name"; then
         echo "# $name: ended before the first check, is booted once more; its console:"
         show_console "$name"
-        start_guest "$series" "$kernel" "$name"
+        start_guest "$kernel" "$name"
         came_up $! "$name" || true
     fi
     echo "# $name: $(cat "$kernel/version")"

@@ -219,11 +219,11 @@ $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libmnl libnftnl nettle) -lpthread
+	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS) -lpthread
 $(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard $(BUILD)/tests/bench/agent/copies: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-run: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
-tests-built: tests-run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e
+tests-built: tests-run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e $(AGENT_BENCH)
 .PHONY: tests-run
 
 demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)

@@ -90,6 +90,8 @@ LIB_OBJECTS   := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+# What detnatctl has of the agent: the reading of a configuration's text, without its file.
+CHECK_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out agent/config/load.c,$(wildcard agent/config/*.c)))
 HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xdp/*.c))
 DESK_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard desk/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
@@ -155,7 +157,7 @@ $(BUILD)/lib/%.o: lib/%.c
 $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
 $(BUILD)/desk/%.o: desk/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -185,7 +187,7 @@ $(BUILD)/libagent.a: $(AGENT_OBJECTS) $(LIB_OBJECTS)
 $(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
-$(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
+$(BUILD)/detnatctl: $(CLI_OBJECTS) $(CHECK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
 $(BUILD)/detnat-xdp: $(HELPER_OBJECTS) $(BUILD)/libdetnat.a

@@ -148,8 +148,8 @@ command_line() {
     local at header
     while read -r at header; do
         case $header in
-        base/* | proto/* | plan/* | import/* | history/* | leases/* | traffic/* | planner/*) ;;
-        */*) complain "$at: the command line includes base, proto, plan, import, history, leases, traffic and planner alone, not \"$header\"" ;;
+        base/* | proto/* | plan/* | import/* | history/* | leases/* | traffic/* | planner/* | config/config.h) ;;
+        */*) complain "$at: the command line includes base, proto, plan, import, history, leases, traffic, planner and config.h alone, not \"$header\"" ;;
         esac
     done < <(includes cli)
 }

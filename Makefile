@@ -258,18 +258,46 @@ define REST_STEPS
 'fuzz|$(if $(SHARE),80,150)|test-fuzz|each fuzzer from its seeds' \
 'vm|$(if $(SHARE),250,330)|test-vm "VM_PARTS=$(TEST_VM_PARTS)"|kernels 6.1 and 6.12'
 endef
+# What neither of them runs, so that no documented target rots (`deploy/lint.sh targets`). CI runs as many as it has time for, and
+# the commit says with which it begins. HASH, the commit's as a number, chooses a seed, and one part and kernel of the virtual machines.
+HASH ?= 0
+VM_ALL_PARTS := guard plain copies vlan bond vrf tenants libxdp routing ppp systemd cards
+define DOCUMENTED_STEPS
+'build|30|tests-built -j$(shell nproc)|the programs, their tests and benchmarks are built' \
+'targets|60|test-targets|the targets that write into the tree, on a copy of it' \
+'demo|40|demo|the demo' \
+'bench|600|bench|the datapath, end to end, the agent and offline work, with their goals' \
+'bench-full|240|bench-full "ROWS=h1024-* portmap-* beyond-h1024* granted-h1024*"|rows that make bench leaves out' \
+'bench-path|20|bench-path|instructions of a packet' \
+'bench-nic|740|test-vm VM_PARTS=benchnic SERIES=6.12|bench-nic, between two guests' \
+'soak|110|soak MINUTES=1|everything at once for a minute' \
+'world|80|world SECONDS=60 SEED=$(HASH)|a world of the seed that the commit says' \
+'kills|400|test-kills KILLS=8|eight kills in each phase of the agent' \
+'long|400|test-long SHARE=$(shell echo $$(($(HASH) % 12 + 1)))/12|a share of the tests before a release' \
+'arm64|900|test-arm64 SERIES=6.12 BPF=datapath/*|unit and datapath on an emulated arm64 machine' \
+'deb|900|deb "PACKAGE_TESTS=$(word $(shell echo $$(($(HASH) % 5 + 1))),network spec rpm container machine)"|Debian packages, made twice, and a share of their tests' \
+'clang|240|test-clang "CLANGS=$(word $(shell echo $$(($(HASH) % 3 + 1))),clang-14 clang-16 clang-19)"|objects of another clang' \
+'vm-systemd|300|test-vm-systemd|the units under systemd' \
+'release|60|release RELEASE_DEB=no|the files of a release' \
+'pictures|150|pictures|the pictures of the documents'
+endef
 test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
 test-rest: deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12 (SHARE=1/6)
 	@MAKE="$(MAKE)" SHARE=$(SHARE) tests/steps.sh $(BUILD)/test $(REST_STEPS)
-test-all: ## both
+test-documented: deps-test ## documented targets that neither runs: benchmarks, demo, soak, kills, packages … (FIRST=N of them, BUDGET=SECONDS)
+	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(DOCUMENTED_STEPS)
+.PHONY: test-documented test-targets
+test-targets: deps-test
+	@BUILD=$(abspath $(BUILD)) tests/targets.sh
+test-all: ## test and test-rest
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-rest
 .PHONY: test-rest test-all
 .PHONY: test-long
-test-long: deps-test ## what is in neither, before a release: the end-to-end tests marked long, all parts of the virtual machines
+test-long: deps-test ## before a release: the end-to-end tests marked long, all parts of the virtual machines (SHARE=1/12)
 	@$(MAKE) --no-print-directory test-e2e SANITIZE=1 E2E_TESTS=long
-	@$(MAKE) --no-print-directory test-vm
+	@$(MAKE) --no-print-directory test-vm $(if $(SHARE),"VM_PARTS=$(word $(SHARE:%/12=%),$(VM_ALL_PARTS))" SERIES=$(if $(filter 1 3 5 7 9 11,$(SHARE:%/12=%)),6.12,6.1))
 # Of the rounds of a test that has many (tests/unit/rounds.h), in percent; of random packets and of the seconds of a race, too.
 ROUNDS ?= 100
 test-unit: deps-test ## modules of the agent and the command line (ROUNDS=100 percent); without root some are skipped
@@ -321,9 +349,10 @@ E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(f
 test-e2e: deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
-test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
+KILLS ?= all
+test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root (KILLS=8 of each phase)
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
-	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
+	cd tests/e2e && KILLS=$(KILLS) BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
 PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/usr/bin/promtool) promtool)
 test-alerts: deps-test ## the alert rules, by promtool: each where it is due, and none where all is well
 	$(PROMTOOL) check rules deploy/prometheus/detnat.rules.yml
@@ -358,7 +387,7 @@ test-arm64: deps-arm64 ## unit, datapath and traffic on arm64, in emulated machi
 .PHONY: test-arm64
 
 # REF: a tag or commit instead of the files of the tree. DEB_BEFORE: the package that the upgrade begins with.
-deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour from nothing)
+deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour; PACKAGE_TESTS=rpm)
 	BUILD=$(abspath $(BUILD)) tests/package/run.sh
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)

@@ -151,6 +151,11 @@ verbs() {
     }
 }
 
+# Every documented target of the Makefile runs in CI.
+targets() {
+    "$PYTHON" deploy/targets.py
+}
+
 # The pictures of README are those of this tree, and its figures those of docs/evidence/figures.tsv.
 pictures() {
     "$PYTHON" deploy/pictures/check.py
@@ -178,6 +183,7 @@ checks=(
     "conformance conformance"
     "pairs pairs"
     "pictures pictures"
+    "targets targets"
 )
 names=("${checks[@]%% *}")
 mapfile -t quick < <(printf '%s\n' "${names[@]}" | grep -vx -e cppcheck -e clang-tidy)

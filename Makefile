@@ -278,8 +278,8 @@ define DOCUMENTED_STEPS
 'deb|900|deb "PACKAGE_TESTS=$(word $(shell echo $$(($(HASH) % 5 + 1))),network spec rpm container machine)"|Debian packages, made twice, and a share of their tests' \
 'clang|240|test-clang "CLANGS=$(word $(shell echo $$(($(HASH) % 3 + 1))),clang-14 clang-16 clang-19)"|objects of another clang' \
 'vm-systemd|300|test-vm-systemd|the units under systemd' \
-'release|60|release RELEASE_DEB=no|the files of a release' \
-'pictures|150|pictures|the pictures of the documents'
+'release|60|release RELEASE_DEB=no DEBFULLNAME=Nobody DEBEMAIL=nobody@detnat.example|the files of a release' \
+'pictures|120|pictures PICTURES=$(BUILD)/pictures|the pictures of the documents'
 endef
 test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
@@ -392,15 +392,17 @@ deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
-pictures: deps-test ## the pictures of README: the demo recorded, top, explain and the desk in its network, the chart, the dashboard; needs root
+PICTURES ?= docs/pictures
+pictures: deps-test ## the pictures of README: the demo recorded, top, explain and the desk in its network, the chart, the dashboard; needs root (PICTURES=docs/pictures)
 	@$(MAKE) --no-print-directory $(JOBS) programs
-	$(PYTHON) deploy/pictures/terminal.py -o docs/pictures/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
+	@mkdir -p $(PICTURES)
+	$(PYTHON) deploy/pictures/terminal.py -o $(PICTURES)/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
 	@KEEP=1 BUILD=$(BUILD) deploy/demo.sh >/dev/null
-	$(PYTHON) deploy/pictures/terminal.py --still -o docs/pictures/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
-	$(PYTHON) deploy/pictures/desk.py docs/pictures
+	$(PYTHON) deploy/pictures/terminal.py --still -o $(PICTURES)/explain.svg --title 'an operator looks at a subscriber' --columns 128 -- env BUILD=$(BUILD) deploy/pictures/look.sh
+	$(PYTHON) deploy/pictures/desk.py $(PICTURES)
 	@deploy/demo.sh clean
-	$(PYTHON) deploy/pictures/chart.py docs/pictures/speed.svg
-	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py docs/pictures/dashboard.svg
+	$(PYTHON) deploy/pictures/chart.py $(PICTURES)/speed.svg
+	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py $(PICTURES)/dashboard.svg
 release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
 	@deploy/install-deps.sh build demo package
 	BUILD=$(abspath $(BUILD)) deploy/release.sh

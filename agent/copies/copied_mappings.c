@@ -105,6 +105,8 @@ static int note(struct copying *c, int number, const struct mapping *record)
 	cm->notes = take_memory(slots_of(cm) * sizeof(*cm->notes));
 	cm->turns = take_memory(slots_of(cm) * sizeof(*cm->turns));
 	r = cm->words && cm->flags && cm->holders && cm->notes && cm->turns ? open_marks(c, cm) : -ENOMEM;
+	if (!r)
+		r = hash_index_add(&c->mapping_at, prefixes_hash(cm->in, cm->out), (uint32_t)number);
 	if (r) {
 		release(cm, false);
 		return r;
@@ -166,6 +168,7 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 	waiting_forget(&c->waiting, is_of_mapping, cm);
 	ended_forget(&c->ended, (uint16_t)cm->number);
 	c->told -= overflow_tolds_del_mapping(&c->overflow_told, (uint16_t)cm->number);
+	hash_index_del(&c->mapping_at, prefixes_hash(cm->in, cm->out), (uint32_t)cm->number);
 	release(cm, true);
 }
 
@@ -262,6 +265,7 @@ void copied_mappings_free(struct copying *c)
 		if (c->mapping[i].used)
 			release(&c->mapping[i], false);
 	free(take_pointer(c->mapping));
+	hash_index_free(&c->mapping_at);
 	hash_index_free(&c->gone);
 }
 
@@ -306,11 +310,17 @@ uint32_t vouching_ticks(const struct copying *c)
 
 const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s)
 {
-	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		if (c->mapping[i].used && prefix_begins_alike(c->mapping[i].in, s->in) &&
-		    prefix_begins_alike(c->mapping[i].out, s->out))
-			return &c->mapping[i];
-	return NULL;
+	const struct copied_mapping *found = NULL;
+	uint32_t i;
+
+	for (uint32_t step = 0; hash_index_next(&c->mapping_at, prefixes_hash(s->in, s->out), &step, &i);) {
+		const struct copied_mapping *cm = &c->mapping[i];
+
+		if (prefix_begins_alike(cm->in, s->in) && prefix_begins_alike(cm->out, s->out) &&
+		    (!found || cm->number < found->number))
+			found = cm;
+	}
+	return found;
 }
 
 void copied_tables_link(struct copying *c, unsigned peer)
@@ -319,8 +329,8 @@ void copied_tables_link(struct copying *c, unsigned peer)
 
 	memset(p->ours, 0xff, sizeof(p->ours));
 	memset(p->exchanged, 0, sizeof(p->exchanged));
-	for (uint32_t i = 0; i < p->n_shown; i++) {
-		struct shown_mapping *s = &p->shown[i];
+	for (uint32_t i = 0; i < p->shown.n; i++) {
+		struct shown_mapping *s = &p->shown.item[i];
 		const struct copied_mapping *cm = copied_ours_of(c, s);
 
 		s->ours = -1;

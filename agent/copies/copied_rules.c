@@ -14,7 +14,7 @@ static const unsigned types[N_RULE_KINDS] = { [RULE_MAPPING] = WIRE_RULES, [RULE
 
 static uint32_t records_at_once(enum rule_kind kind)
 {
-	return (uint32_t)((WIRE_PAYLOAD_MAX - sizeof(struct wire_part)) / rule_size(kind));
+	return WIRE_AT_ONCE(sizeof(struct wire_part), rule_size(kind));
 }
 
 void copied_rules_sync(struct copying *c)

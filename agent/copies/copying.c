@@ -81,7 +81,7 @@ void copying_free(struct copying *c)
 	copied_rules_free(c);
 	copy_program_unload(&c->program);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
-		free(c->peer[p].shown);
+		copied_tables_free(&c->peer[p]);
 	free(c->state_file);
 	free(c);
 }

@@ -123,6 +123,10 @@ struct copying_table_report {
 int copying_mappings(struct copying *c, unsigned peer, const void *payload, size_t length,
 		     struct copying_table_report *ret);
 
+/* The same of WIRE_MAPPINGS_PART; 1: parts are missing, nothing has changed. */
+int copying_mappings_part(struct copying *c, unsigned peer, const void *payload, size_t length,
+			  struct copying_table_report *ret);
+
 /* The report on the last table again, after copying_mappings_changed(). All 0 before the first. */
 void copying_report(struct copying *c, unsigned peer, struct copying_table_report *ret);
 
@@ -176,9 +180,9 @@ struct copying_counts {
 };
 
 /*
- * Applies a payload of any type except WIRE_MAPPINGS and adds to the counts: 0; 1: not all of it yet, pass the same
- * payload again before another one of this peer; -EPROTO: malformed, the connection must be closed; records before the
- * fault may have been applied.
+ * Applies a payload of any type except those of the table of mappings and adds to the counts: 0; 1: not all of it yet,
+ * pass the same payload again before another one of this peer; -EPROTO: malformed, the connection must be closed;
+ * records before the fault may have been applied.
  */
 int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length,
 		  struct copying_counts *add);

@@ -235,8 +235,6 @@ static int find_record(const struct group *g, const struct held *h, const uint8_
 	return -1;
 }
 
-#define MAX_SLOTS 2048U
-
 /* Applies everything that the peer has of a subscriber: copies without a record end. */
 static int apply_whole(const struct applying *a, const struct group *g)
 {

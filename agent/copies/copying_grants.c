@@ -14,6 +14,7 @@
 #include "growth/block_growth.h"
 
 #define LOOK_INTERVAL 256U
+WHOLE_FITS(LOOK_INTERVAL, struct wire_grant);
 /* Acts that wait, and tries of one a quarter of a second apart: then the next whole copy brings it again. */
 #define WAITING_ACTS_MAX 65536U
 #define TRIES_MAX	 240U

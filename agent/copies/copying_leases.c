@@ -17,6 +17,7 @@
 /* Number read between two looks at the clock, and ended in one go. */
 #define LOOK_INTERVAL 256U
 #define ENDED_AT_ONCE 128U
+WHOLE_FITS(LOOK_INTERVAL, struct wire_lease);
 
 /* A whole copy omits leases with fewer seconds left: they could come back where they have ended just now. */
 #define LEAST_LEFT_S 5U

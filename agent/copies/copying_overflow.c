@@ -13,6 +13,7 @@
 
 /* Entries read, or checked for their end, between two looks at the clock. */
 #define LOOK_INTERVAL OVERFLOW_BATCH
+WHOLE_FITS(LOOK_INTERVAL, struct wire_overflow);
 
 void copied_overflow_free(struct copying *c)
 {

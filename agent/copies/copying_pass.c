@@ -295,6 +295,7 @@ static int tell_rules(struct copying *c, copying_emit emit, void *arg)
 int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void *arg)
 {
 	uint64_t deadline_us = monotonic_us() + budget_us;
+	uint32_t table = 0;
 	int r;
 
 	copied_mappings_sync(c);
@@ -302,7 +303,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 		/* The waiting payload has the earlier numbers. */
 		r = draft_flush(&c->out, emit, arg);
 		if (!r)
-			r = copied_tables_tell(c, emit, arg);
+			r = copied_tables_tell(c, &table, emit, arg);
 		if (r)
 			return r;
 		c->told_generation = c->generation;

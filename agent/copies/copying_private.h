@@ -90,6 +90,9 @@ struct copied_mapping {
 #define SUBSCRIBER_YOUNG  0x01U /* sessions not announced yet: only those */
 #define SUBSCRIBER_UNSURE 0x02U /* a slot was being changed, or a connection is being opened */
 
+/* The most slots of a subscriber: what `session_slots` may be. */
+#define MAX_SLOTS 2048U
+
 /* A mapping as a peer has shown it. */
 struct shown_mapping {
 	struct prefix in;
@@ -118,9 +121,23 @@ struct rules_cursor {
 	uint32_t first;
 };
 
+/* The table of mappings that a peer has shown. */
+struct shown_table {
+	struct shown_mapping *item;
+	uint32_t n;
+	struct hash_index at; /* prefixes_hash() to the place among the items */
+};
+
+/* A table that has arrived in part. */
+struct coming_table {
+	struct wire_mapping *record; /* NULL: none */
+	uint32_t n;
+	uint32_t total;
+};
+
 struct copying_peer {
-	struct shown_mapping *shown;
-	uint32_t n_shown;
+	struct shown_table shown;
+	struct coming_table coming_table;
 	bool has_shown;
 	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
 	bool exchanged[MAX_MAPPINGS]; /* by ours */
@@ -209,7 +226,8 @@ struct copying {
 	bool rules_stale;
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
-	struct hash_index gone; /* a set: deleted mappings whose end is not announced to peers yet */
+	struct hash_index mapping_at; /* prefixes_hash() to the number of a mapping */
+	struct hash_index gone;	      /* a set: deleted mappings whose end is not announced to peers yet */
 	struct moved_slots moved;
 	struct copy_program program;
 	/* The pass. */
@@ -345,10 +363,12 @@ int draft_flush(struct draft *o, copying_emit emit, void *arg);
 /* A table that a whole copy announces: `write` adds the record of a place, if there is one. */
 struct draft_table {
 	unsigned type;
-	uint32_t room; /* places */
-	uint32_t at_once;
+	uint32_t room;	  /* places */
+	uint32_t at_once; /* see WHOLE_FITS() */
 	void (*write)(struct copying *c, struct draft *o, uint32_t place);
 };
+
+#define WHOLE_FITS(at_once, record) _Static_assert((at_once) * sizeof(record) <= WIRE_PAYLOAD_MAX, "in a payload")
 
 /*
  * Emits a table from *at on, this many places at once. Places that could not be emitted are read again by the next
@@ -383,8 +403,19 @@ static inline uint32_t session_age_s(const struct copying *c, uint64_t word, uin
 	return age > 0 ? (uint32_t)age / ticks_of_seconds(1, mappings_datapath(c->m)->hz) : 0;
 }
 
-/* Writes the table of mappings. 0, or the error of `emit`. */
-int copied_tables_tell(struct copying *c, copying_emit emit, void *arg);
+/* Of the beginnings of a mapping's addresses, which peers show. */
+static inline uint64_t prefixes_hash(struct prefix in, struct prefix out)
+{
+	return HASH_OF((uint64_t)in.base << 32 | out.base, (uint64_t)in.plen << 8 | out.plen);
+}
+
+/*
+ * Writes the table of mappings from a record on, and moves the place on with each payload taken; it begins as 0. 0: all
+ * of it, the place is 0 again; or the error of `emit`.
+ */
+int copied_tables_tell(struct copying *c, uint32_t *at, copying_emit emit, void *arg);
+
+void copied_tables_free(struct copying_peer *p);
 
 /*
  * Refreshes a subscriber's copies of a set of peers, and removes stale marks. Ends copies of mappings that a peer of

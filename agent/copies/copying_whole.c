@@ -9,17 +9,22 @@
 #include "copies/copying_private.h"
 
 #define LOOK_INTERVAL 4096U
+_Static_assert(sizeof(struct wire_range) + sizeof(struct wire_sessions) + MAX_SLOTS * sizeof(struct wire_session) <=
+		       WIRE_PAYLOAD_MAX,
+	       "a payload has room for a subscriber");
 
 struct copying_whole {
 	struct copying *c;
 	unsigned peer;
 	uint64_t ended; /* where endings continue */
 	struct copying_cursor at;
-	uint32_t generation;	  /* of the mappings announced to this peer */
-	struct wire_range *range; /* at the beginning of the payload; NULL: none */
-	uint32_t overflow;	  /* where the sessions in the overflow continue */
-	uint32_t leases;	  /* the same of leases */
-	uint32_t grants;	  /* and of grants */
+	uint32_t generation;	   /* of the mappings announced to this peer */
+	uint32_t table;		   /* where their table continues */
+	uint32_t table_generation; /* of the mappings in the part that was told */
+	struct wire_range *range;  /* at the beginning of the payload; NULL: none */
+	uint32_t overflow;	   /* where the sessions in the overflow continue */
+	uint32_t leases;	   /* the same of leases */
+	uint32_t grants;	   /* and of grants */
 	struct rules_cursor rules;
 	uint32_t rules_generation; /* of the rules being sent to this peer */
 	struct draft out;
@@ -36,6 +41,8 @@ int copying_whole_new(struct copying *c, unsigned peer, struct copying_whole **r
 	w->ended = 0;
 	w->at = (struct copying_cursor){ 0 };
 	w->generation = c->generation - 1;
+	w->table = 0;
+	w->table_generation = w->generation;
 	w->range = NULL;
 	w->overflow = 0;
 	w->leases = 0;
@@ -173,7 +180,10 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 
 	if (w->generation == generation)
 		return 0;
-	r = copied_tables_tell(w->c, emit, arg);
+	if (w->table_generation != generation)
+		w->table = 0;
+	w->table_generation = generation;
+	r = copied_tables_tell(w->c, &w->table, emit, arg);
 	if (r)
 		return r;
 	w->generation = generation;

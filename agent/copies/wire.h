@@ -5,6 +5,8 @@
  *
  * The sender numbers its mappings; the table WIRE_MAPPINGS lists them, and is sent before the first payload that uses a
  * number, and again after each change. Numbers are valid on one connection only.
+ *
+ * A list that a limit allows to be longer than a payload has parts, which say where they begin.
  */
 #ifndef DETNAT_WIRE_H
 #define DETNAT_WIRE_H
@@ -40,12 +42,15 @@ enum wire_type {
 	WIRE_RULES = 23,
 	WIRE_PORTMAPS = 24,
 	WIRE_GRANTS = 25, /* struct wire_grant, repeated: comes before the sessions of a whole copy */
+	/* A table too long for WIRE_MAPPINGS: struct wire_part, then struct wire_mapping, repeated; the last one
+	   replaces */
+	WIRE_MAPPINGS_PART = 26,
 };
 
 /* Whether copying.h makes and reads payloads of a type. */
 static inline int wire_is_of_sessions(unsigned type)
 {
-	return type >= WIRE_MAPPINGS && type <= WIRE_GRANTS;
+	return type >= WIRE_MAPPINGS && type <= WIRE_MAPPINGS_PART;
 }
 
 /* The first payload in each direction. */
@@ -209,6 +214,9 @@ struct wire_part {
 	uint32_t total; /* of the list */
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_part) == 8, "part of the protocol");
+
+/* Records that a payload has room for after what identifies them. */
+#define WIRE_AT_ONCE(before, record) ((uint32_t)((WIRE_PAYLOAD_MAX - (before)) / (record)))
 
 /* X(constant, name, whether it matters in a takeover, whether its value says something) */
 #define RULE_FIELDS(X)                                        \

@@ -110,8 +110,12 @@ static int take_alive(struct receiver *r, const struct frame *f, struct error *w
 
 static int take_mappings(struct receiver *r, const struct frame *f, struct error *why)
 {
-	int ret = copying_mappings(r->copying, r->number, f->payload, f->length, &r->report);
+	int ret = f->type == WIRE_MAPPINGS
+			  ? copying_mappings(r->copying, r->number, f->payload, f->length, &r->report)
+			  : copying_mappings_part(r->copying, r->number, f->payload, f->length, &r->report);
 
+	if (ret > 0)
+		return 0;
 	if (ret)
 		return error_set(why, ret, "a malformed table of mappings");
 	if (r->report.whole)
@@ -143,7 +147,7 @@ static int on_frame(void *arg, const struct frame *f, struct error *why)
 	r->heard_ms = now_ms();
 	if (f->type == WIRE_ALIVE)
 		return take_alive(r, f, why);
-	if (f->type == WIRE_MAPPINGS)
+	if (f->type == WIRE_MAPPINGS || f->type == WIRE_MAPPINGS_PART)
 		return take_mappings(r, f, why);
 	if (wire_is_of_sessions(f->type))
 		return take_sessions(r, f, why);

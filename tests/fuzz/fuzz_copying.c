@@ -71,6 +71,8 @@ static void hear_one(uint8_t from, uint8_t type, const uint8_t *data, size_t len
 	memcpy(payload, data, length);
 	if (type == WIRE_MAPPINGS)
 		copying_mappings(side.c, peer, payload, length, &report);
+	else if (type == WIRE_MAPPINGS_PART)
+		copying_mappings_part(side.c, peer, payload, length, &report);
 	else
 		while (copying_apply(side.c, peer, type, payload, length, &counts) == 1)
 			;

@@ -181,6 +181,8 @@ int keep(unsigned type, const void *payload, size_t length, void *arg)
 		t->refuse--;
 		return -ENOBUFS;
 	}
+	if (t->room && t->n >= t->room)
+		return -ENOBUFS;
 	cr_assert(wire_is_of_sessions(type));
 	cr_assert_leq(length, WIRE_PAYLOAD_MAX);
 	cr_assert_lt(t->n, ARRAY_SIZE(t->payload));
@@ -226,12 +228,15 @@ void hear(struct gateway *g, unsigned peer, struct told *t)
 
 		if (t->payload[i].type == WIRE_MAPPINGS)
 			r = copying_mappings(g->c, peer, t->payload[i].data, t->payload[i].length, &report);
+		else if (t->payload[i].type == WIRE_MAPPINGS_PART)
+			r = copying_mappings_part(g->c, peer, t->payload[i].data, t->payload[i].length, &report);
 		else
 			do
 				r = copying_apply(g->c, peer, t->payload[i].type, t->payload[i].data,
 						  t->payload[i].length, &g->counts);
 			while (r == 1);
-		cr_assert_eq(r, 0, "type %u: %s", t->payload[i].type, strerror(-r));
+		cr_assert(!r || t->payload[i].type == WIRE_MAPPINGS_PART, "type %u: %s", t->payload[i].type,
+			  strerror(-r));
 		g->wants_whole |= report.whole;
 	}
 	told_free(t);

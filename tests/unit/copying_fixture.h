@@ -59,9 +59,10 @@ struct told {
 		unsigned type;
 		size_t length;
 		uint8_t *data;
-	} payload[1024];
+	} payload[6144];
 	unsigned n;
 	unsigned refuse; /* that many calls with -ENOBUFS */
+	unsigned room;	 /* after that many payloads, -ENOBUFS; 0: no limit */
 };
 void told_free(struct told *t);
 int keep(unsigned type, const void *payload, size_t length, void *arg);

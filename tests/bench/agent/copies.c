@@ -245,11 +245,13 @@ static void hear(struct side *s, struct copying_counts *counts)
 		sign(told.data + at, sizeof(h) + h.length);
 		if (h.type == WIRE_MAPPINGS)
 			r = copying_mappings(s->c, 1, told.data + at + sizeof(h), h.length, &report);
+		else if (h.type == WIRE_MAPPINGS_PART)
+			r = copying_mappings_part(s->c, 1, told.data + at + sizeof(h), h.length, &report);
 		else
 			do
 				r = copying_apply(s->c, 1, h.type, told.data + at + sizeof(h), h.length, counts);
 			while (r == 1);
-		if (r)
+		if (r < 0)
 			die("applying", r);
 		at += sizeof(h) + h.length;
 	}

@@ -7,6 +7,8 @@
 
 #include "base/json_scan.h"
 #include "command.h"
+#include "config/config.h"
+#include "import_agree.h"
 #include "import_check.h"
 #include "import_claim.h"
 #include "import/import.h"
@@ -16,9 +18,6 @@
 
 /* Of a kind of note, so many are printed; --json has all. */
 #define SHOWN 20U
-
-/* The most mappings of a configuration. */
-#define MAPPINGS 1000U
 
 /* Reads a file, or standard input, as a whole. 0 or -errno. */
 static int read_all(FILE *in, char **ret, size_t *ret_size)
@@ -253,6 +252,12 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 		return error_set(err, EXIT_USAGE,
 				 "--since TIME and --state-dir DIR go together: who then answers from DIR for the time "
 				 "from TIME to the switch");
+	if (cJSON_IsTrue(json_get(args, "inside_first")) && cJSON_IsTrue(json_get(args, "outside_first")))
+		return error_set(err, EXIT_USAGE, "--inside-first and --outside-first exclude each other");
+	if (cJSON_IsTrue(json_get(args, "inside_first")))
+		options.first_side = IMPORT_INSIDE_FIRST;
+	else if (cJSON_IsTrue(json_get(args, "outside_first")))
+		options.first_side = IMPORT_OUTSIDE_FIRST;
 	if (json_get(args, "junos_pool_boundaries"))
 		options.junos_pool_boundaries = !strcmp(json_text(args, "junos_pool_boundaries", "no"), "yes");
 	word_number(import_format_words, json_text(args, "format", "auto"), &format);
@@ -261,12 +266,14 @@ static int import_run(const char *socket, const cJSON *args, struct writer *w, s
 		return EXIT_USAGE;
 	if (import_fit(m, cJSON_IsTrue(json_get(args, "shrink"))))
 		return error_set(err, EXIT_USAGE, "out of memory");
-	if (m->n_parts + m->untranslated.n > MAPPINGS)
+	if (m->n_parts + m->untranslated.n > CONFIG_MAX_MAPPINGS)
 		return error_set(
 			err, EXIT_REFUSED,
 			"the plan takes %zu mappings, and a configuration has at most %u; divide it among several "
 			"gateways",
-			m->n_parts + m->untranslated.n, MAPPINGS);
+			m->n_parts + m->untranslated.n, CONFIG_MAX_MAPPINGS);
+	if (import_agree(m, err))
+		return EXIT_USAGE;
 	if (import_plan(m, &plan, err) || import_prove(m, &plan, &proof))
 		return *err->text ? EXIT_USAGE : error_set(err, EXIT_USAGE, "out of memory");
 	if (proof.foreign) {

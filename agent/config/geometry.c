@@ -19,9 +19,10 @@ static bool needs_figures(const struct config_mapping *m)
 	       prefix_is_range(m->out);
 }
 
-static struct plan_range range_of(struct prefix p)
+/* A part that joins adjoining prefixes of a list counts as one: its list had what netmap order asks for. */
+static struct plan_range range_of(const struct config_mapping *m, struct prefix p)
 {
-	return (struct plan_range){ p.base, prefix_last(p), !prefix_is_range(p) };
+	return (struct plan_range){ p.base, prefix_last(p), m->figures.subscribers_per_address || !prefix_is_range(p) };
 }
 
 uint32_t config_first_port(const struct config_ports *p)
@@ -34,7 +35,7 @@ uint32_t config_first_port(const struct config_ports *p)
 static int expand(const struct config_mapping *m, struct geometry *ret, struct error *err)
 {
 	const struct config_ports *ports = m->figures.subscribers_per_address ? &m->figures : &m->ports;
-	struct plan_range in = range_of(m->in), out = range_of(m->out);
+	struct plan_range in = range_of(m, m->in), out = range_of(m, m->out);
 	const struct plan_mapping wanted = {
 		.in = { &in, 1 },
 		.out = { &out, 1 },

@@ -31,6 +31,7 @@ static const struct {
 	{ "numa", doctor_numa, false, false },
 	{ "governor", doctor_governor, false, false },
 	{ "names", doctor_names, false, false },
+	{ "roles", doctor_roles, true, false },
 	{ "forwarding", doctor_forwarding, false, false }, /* attaching also warns of it */
 	{ "rp_filter", doctor_rp_filter, false, false },
 	{ "inside routes", doctor_inside_routes, true, false },

@@ -284,3 +284,31 @@ void doctor_names(struct doctor *d)
 	else if (!found)
 		doctor_say(d, DOCTOR_OK, "no interface has a name that another boot may give to another interface");
 }
+
+/* Whether it has both sides of one tenant; what is outside of one tenant may be inside of another. */
+static bool has_both_roles(const struct config *c, const struct config_interface *i)
+{
+	const struct config_tenant *t = config_interface_tenant(c, i);
+
+	return i->roles == (DEVICE_INSIDE | DEVICE_OUTSIDE) && (!t || config_interface_is_outside_of(c, i, t));
+}
+
+void doctor_roles(struct doctor *d)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct config_interface *c = &d->config->interfaces[i];
+
+		if (!has_both_roles(d->config, c))
+			continue;
+		doctor_say(d, DOCTOR_WARNING,
+			   "%s is inside and outside: whoever sends from beyond it with a subscriber's address as "
+			   "source opens sessions in that subscriber's name, from the internet, too; with NAT on a "
+			   "stick, drop such packets in the router before it, else take it out of one of the lists",
+			   c->name);
+		found++;
+	}
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "no interface is inside and outside at once");
+}

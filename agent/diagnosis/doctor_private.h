@@ -77,6 +77,7 @@ void doctor_xdp(struct doctor *d);
 void doctor_shared(struct doctor *d);
 void doctor_offloads(struct doctor *d);
 void doctor_names(struct doctor *d);
+void doctor_roles(struct doctor *d);
 
 void doctor_queues(struct doctor *d);
 void doctor_rss(struct doctor *d);

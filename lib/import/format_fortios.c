@@ -21,6 +21,7 @@ struct pool {
 	uint32_t guess_line;
 	char guess_key[32];
 	char type[40];
+	char interface[64];
 	bool has[4];
 	uint32_t addr[4]; /* startip, endip, source-startip, source-endip */
 	uint32_t start_port;
@@ -54,7 +55,7 @@ static int take_key(struct import *m, struct pool *p, const struct import_lines 
 		snprintf(p->guess_key, sizeof(p->guess_key), "%s", key);
 	}
 	if (!strcmp(key, "associated-interface"))
-		import_names_add(m, &m->outside, value);
+		snprintf(p->interface, sizeof(p->interface), "%.63s", value);
 	return 0;
 }
 
@@ -115,6 +116,7 @@ static int end_pool(struct import *m, const struct pool *p, struct error *err)
 			    p->name, p->guess_key);
 		return 0;
 	}
+	import_names_add(m, &m->outside, p->interface);
 	return expand(m, p, err);
 }
 

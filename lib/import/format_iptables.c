@@ -115,8 +115,13 @@ static void take_option(struct reader *r, struct import_rule *rule, const char *
 			partial(r, rule, key, value);
 	} else if (is(key, "-p", "--protocol")) {
 		rule->protos = word_number(protocols, value, &proto) ? IMPORT_OTHER : (uint8_t)proto;
-	} else if (is(key, "-o", "--out-interface")) {
-		import_names_add(r->m, &r->m->outside, value);
+	} else if (is(key, "-o", "--out-interface") || is(key, "-i", "--in-interface")) {
+		size_t n = strlen(value);
+
+		/* "ppp+" is "ppp*" here. */
+		if (n > 1 && value[n - 1] == '+')
+			value[n - 1] = '*';
+		import_rules_via(&r->rules, rule, value, is(key, "-o", "--out-interface"));
 	} else if (is(key, "-m", "--match")) {
 		if (!is(value, "tcp", "udp") && !is(value, "icmp", "iprange") && !is(value, "comment", "limit"))
 			partial(r, rule, key, value);
@@ -141,7 +146,8 @@ static void take_rule(struct reader *r, unsigned from, uint32_t chain)
 				    .target = IMPORT_CHAIN_NONE,
 				    .action = RULE_PASS,
 				    .protos = IMPORT_ALL | IMPORT_OTHER,
-				    .src = r->rules.sources.n };
+				    .src = r->rules.sources.n,
+				    .via = r->rules.n_via };
 	size_t notes = r->m->n_notes;
 
 	for (unsigned i = from; i < r->l->n_words; i++) {

@@ -68,12 +68,28 @@ static void table_block(struct nft *r)
 		if (!import_token_is(&r->t, "{"))
 			continue;
 		if (!strcmp(kind, "chain"))
-			chain_block(r, import_chain(&r->rules, name));
+			chain_block(r, nft_chain(r, name));
 		else if (!strcmp(kind, "map"))
 			map_block(r, name);
 		else
 			nft_skip_braces(r);
 	}
+}
+
+/* "[FAMILY] TABLE", whose first word was read; the last of them is then the token. */
+static void take_table(struct nft *r)
+{
+	static const char *const families[] = { "ip", "inet", "ip6", "arp", "bridge", "netdev" };
+	char family[8] = "ip";
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		if (!import_token_is(&r->t, families[i]))
+			continue;
+		snprintf(family, sizeof(family), "%s", families[i]);
+		nft_next(r);
+		break;
+	}
+	snprintf(r->table, sizeof(r->table), "%s %.80s", family, r->t.word);
 }
 
 /* "add rule [ip] TABLE CHAIN …" and the like; the word after add was read. */
@@ -83,12 +99,11 @@ static void take_command(struct nft *r)
 
 	snprintf(kind, sizeof(kind), "%s", r->t.word);
 	nft_next(r);
-	if (import_token_is(&r->t, "ip") || import_token_is(&r->t, "inet"))
-		nft_next(r);
+	take_table(r);
 	nft_next(r);
 	snprintf(name, sizeof(name), "%s", r->t.word);
 	if (!strcmp(kind, "rule")) {
-		uint32_t chain = import_chain(&r->rules, name);
+		uint32_t chain = nft_chain(r, name);
 
 		nft_next(r);
 		nft_rule(r, chain);
@@ -98,7 +113,7 @@ static void take_command(struct nft *r)
 	if (!import_token_is(&r->t, "{"))
 		return;
 	if (!strcmp(kind, "chain")) {
-		chain_block(r, import_chain(&r->rules, name));
+		chain_block(r, nft_chain(r, name));
 	} else if (!strcmp(kind, "map")) {
 		map_block(r, name);
 	} else if (!strcmp(kind, "element")) {
@@ -123,6 +138,8 @@ static int read_file(struct nft *r, struct error *err)
 		} else if (import_token_is(&r->t, "table")) {
 			uint32_t line = r->t.line;
 
+			nft_next(r);
+			take_table(r);
 			to_brace(r);
 			if (import_token_is(&r->t, "{"))
 				table_block(r);

@@ -7,6 +7,8 @@
 #include "import/import_rules.h"
 #include "import/import_tokens.h"
 
+#define IMPORT_NFT_TABLE 96
+
 struct nft_define {
 	char name[64];
 	char value[64];
@@ -31,7 +33,8 @@ struct nft {
 	struct import *m;
 	struct import_rules rules;
 	struct import_tokens t;
-	bool set_end; /* the token is a } that ends a set, not a block */
+	char table[IMPORT_NFT_TABLE]; /* "FAMILY NAME": a chain's name is one of its table */
+	bool set_end;		      /* the token is a } that ends a set, not a block */
 	struct nft_define *define;
 	size_t n_defines;
 	struct nft_element *element;
@@ -42,6 +45,9 @@ struct nft {
 };
 
 bool nft_next(struct nft *r);
+
+/* The number of a chain of the table. */
+uint32_t nft_chain(struct nft *r, const char *name);
 
 /* Whether the token ends a statement, or separates two elements. */
 bool nft_ends(const struct nft *r);

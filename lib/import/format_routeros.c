@@ -114,8 +114,10 @@ static int take_key(struct reader *r, struct import_rule *rule, bool *ret_disabl
 		rule->ported = true;
 		rule->lo = (uint16_t)lo;
 		rule->hi = (uint16_t)hi;
-	} else if (!strcmp(key, "out-interface")) {
-		import_names_add(r->m, &r->m->outside, value);
+	} else if ((!strcmp(key, "out-interface") || !strcmp(key, "in-interface")) && *value != '!') {
+		import_rules_via(&r->rules, rule, value, *key == 'o');
+		if (*key == 'i' && rule->action != RULE_DNAT)
+			note_partial(r, rule, key, value);
 	} else if (!strcmp(key, "disabled")) {
 		*ret_disabled = !strcmp(value, "yes") || !strcmp(value, "true");
 	} else if (strcmp(key, "dst-port") != 0 || rule->action != RULE_DNAT) {
@@ -140,7 +142,8 @@ static int take_rule(struct reader *r, unsigned from, bool flagged, struct error
 				    .target = IMPORT_CHAIN_NONE,
 				    .action = RULE_ACCEPT,
 				    .protos = IMPORT_ALL | IMPORT_OTHER,
-				    .src = r->rules.sources.n };
+				    .src = r->rules.sources.n,
+				    .via = r->rules.n_via };
 	const char *ports = "";
 	size_t notes = r->m->n_notes;
 	bool disabled = flagged;
@@ -169,6 +172,7 @@ static int take_rule(struct reader *r, unsigned from, bool flagged, struct error
 	if (disabled) {
 		import_notes_cut(r->m, notes);
 		r->rules.sources.n = rule.src;
+		r->rules.n_via = rule.via;
 		if (!r->n_disabled++)
 			r->disabled_line = rule.line;
 		return 0;

@@ -2,50 +2,35 @@
 /*
  * Tables that systems print: a line for each inside address, with its outside address and ports, in any of the forms
  * "IN OUT LO HI", "IN OUT LO-HI", "IN OUT:LO-HI", "IN,OUT,LO,HI". Of the dialects, A10's port-mapping file names the
- * outside address once for all below it. A header may say that the outside address comes first.
+ * outside address once for all below it. import_sides.h says which address is inside.
  */
 #include <string.h>
 
 #include "import/import_build.h"
 #include "import/import_formats.h"
+#include "import/import_sides.h"
 
 struct table {
 	struct import *m;
-	bool outside_first;
-	bool has_group; /* "NAT Address: A" precedes the lines of A */
+	struct import_sides sides; /* of the rows since the last header */
+	bool has_group;		   /* "NAT Address: A" precedes the lines of A */
 	uint32_t group;
 	uint32_t rows;
 };
 
-static const char *const inside_words[] = { "inside",	  "internal", "private", "intern",  "user",
-					    "subscriber", "local",    "client",	 "privado", NULL };
-static const char *const outside_words[] = { "outside",	 "external", "public", "nat ip",
-					     "nat addr", "global",   "extern", NULL };
-
-static const char *first_of(const char *line, const char *const *words)
+/* A line before the rows, or a header in between, which holds no row. *ret: whether it is one. */
+static int take_header(struct table *t, const char *line, uint32_t number, bool *ret, struct error *err)
 {
-	const char *first = NULL;
+	bool title =
+		import_holds(line, "ippool name=") || import_begins(line, "Fixed NAT") || import_begins(line, "cgnv6 ");
+	struct import_header header;
 
-	for (; *words; words++) {
-		const char *at = strcasestr(line, *words);
-
-		if (at && (!first || at < first))
-			first = at;
-	}
-	return first;
-}
-
-/* A line before the rows, or a header in between, which holds no row. */
-static bool take_header(struct table *t, const char *line)
-{
-	const char *in = first_of(line, inside_words), *out = first_of(line, outside_words);
-
-	if (!line[strspn(line, " \t-=+|_")])
-		return true;
-	if (in && out)
-		t->outside_first = out < in;
-	return !t->rows || (in && import_holds(line, "port")) || import_holds(line, "ippool name=") ||
-	       import_begins(line, "Fixed NAT") || import_begins(line, "cgnv6 ");
+	*ret = true;
+	if (!line[strspn(line, " \t-=+|_")] || title)
+		return 0;
+	header = import_header_read(line, number);
+	*ret = !t->rows || header.both || header.columns;
+	return *ret ? import_sides_header(&t->sides, t->m, &header, err) : 0;
 }
 
 /* What a row has, in the order of the line. */
@@ -124,8 +109,11 @@ static int read_row(struct table *t, struct import_lines *l, const char *line, s
 		take_cell(&c, l->word[i]);
 	if (c.odd || c.n_addr != need || c.n_port != 2 || c.port[1] < c.port[0] || c.port[1] > 65535)
 		return refuse_row(t, l, line, err);
-	in = t->has_group ? c.addr[0] : c.addr[t->outside_first];
-	out = t->has_group ? t->group : c.addr[!t->outside_first];
+	/* Which of the two is inside is known at the end. */
+	in = c.addr[0];
+	out = t->has_group ? t->group : c.addr[1];
+	if (t->has_group)
+		import_sides_skip(&t->sides, t->m);
 	import_add(t->m, in, out, c.port[0], c.port[1], c.protos ? c.protos : IMPORT_ALL, l->line);
 	t->rows++;
 	return 0;
@@ -159,7 +147,7 @@ int import_read_table(struct import *m, const struct import_text *text, const st
 		      struct error *err)
 {
 	_cleanup_free_ struct import_lines *l = malloc(sizeof(*l));
-	struct table t = { .m = m };
+	struct table t = { .m = m, .sides = { .told = options->first_side } };
 	int r = 0;
 
 	if (!l || import_lines_begin(l, text, false))
@@ -167,15 +155,22 @@ int import_read_table(struct import *m, const struct import_text *text, const st
 	while (!r && !m->failed && import_lines_next(l)) {
 		const char *line = l->buffer + strspn(l->buffer, " \t");
 		char shown[88];
+		bool header = false;
 
+		if (!strncmp(line, "# INSIDE ", 9))
+			import_sides_own(&t.sides);
 		if (!*line || *line == '#' || *line == '!' || take_group(&t, line))
 			continue;
 		snprintf(shown, sizeof(shown), "%s", line);
-		if (has_address(line))
+		if (has_address(line)) {
 			r = read_row(&t, l, shown, err);
-		else if (!take_header(&t, line))
+			continue;
+		}
+		r = take_header(&t, line, l->line, &header, err);
+		if (!r && !header)
 			r = refuse_row(&t, l, shown, err);
 	}
+	r = r ? r : import_sides_end(&t.sides, m, err);
 	import_lines_end(l);
 	return r;
 }

@@ -27,6 +27,18 @@ static int refuse_empty(const struct import *m, struct error *err)
 			    word_text(import_format_words, m->format));
 }
 
+/* Rules never say so; a statement about the interface itself may. */
+static void note_both(struct import *m)
+{
+	for (size_t i = 0; i < m->inside.n; i++)
+		if (import_names_find(&m->outside, m->inside.name[i]) < m->outside.n)
+			import_note(
+				m, IMPORT_INTERFACE, 0,
+				"%s is inside and outside there, and so it is here: whoever sends from outside with "
+				"a subscriber's address opens sessions in his name",
+				m->inside.name[i]);
+}
+
 static int read_rows(struct import *m, const struct import_text *text, const struct import_options *options,
 		     struct error *err)
 {
@@ -37,8 +49,8 @@ static int read_rows(struct import *m, const struct import_text *text, const str
 	if (!r && !m->n_rows)
 		r = refuse_empty(m, err);
 	if (!r)
-		r = import_rows_order(m, err);
-	return r;
+		note_both(m);
+	return r ? r : import_rows_order(m, err);
 }
 
 int import_read(enum import_format format, const char *text, size_t size, const char *name,

@@ -69,7 +69,9 @@ _Static_assert(sizeof(struct import_row) == 16, "there may be 2^25 of them");
 	X(IMPORT_UNREACHED, "unreached", true)	     /* rules that an earlier one leaves nothing */               \
 	X(IMPORT_IRREGULAR, "irregular", true)	     /* blocks of unequal size or distance */                     \
 	X(IMPORT_SHAPE, "shape", true)		     /* blocks that no plan by address or by block has */         \
-	X(IMPORT_SHRUNK, "shrunk", true)	     /* fewer ports than there */
+	X(IMPORT_SHRUNK, "shrunk", true)	     /* fewer ports than there */                                 \
+	X(IMPORT_REFUSED, "refused", true)	     /* what the agent does not take */                           \
+	X(IMPORT_INTERFACE, "interface", false)	     /* interfaces whose role or name is left open */
 
 enum import_note_kind {
 #define X(constant, word, lost) constant,
@@ -159,8 +161,12 @@ struct import {
 	struct error why;
 };
 
+/* Which side's address comes first in the lines of a table. */
+enum import_first { IMPORT_FIRST_UNKNOWN, IMPORT_INSIDE_FIRST, IMPORT_OUTSIDE_FIRST };
+
 /* Answers to what a document leaves open. */
 struct import_options {
+	enum import_first first_side;
 	int junos_pool_boundaries; /* 1: a pool's first and last addresses are used, 0: not, -1: as documented */
 };
 
@@ -181,6 +187,18 @@ int import_fit(struct import *m, bool shrink);
 
 /* The same as the other system has them, in ranges and lists, whatever a configuration can say of them. */
 int import_fit_whole(struct import *m);
+
+/*
+ * Takes back what an agent refuses, by its path in the configuration that import_write() writes ("mappings[3].in",
+ * "timeouts.udp"), with a note that has the agent's words. Returns false if no statement of the file led to it.
+ */
+bool import_refuse(struct import *m, const char *path, const char *words);
+
+/* Says that an interface is left out, as the agent takes no such name. */
+void import_refuse_interface(struct import *m, const char *name, bool outside);
+
+/* An import of one part of another, which stays the owner of all that it points to. */
+struct import import_alone(const struct import *m, size_t part);
 
 /* The row of an inside address; NULL: none. */
 const struct import_row *import_find(const struct import *m, uint32_t in);

@@ -174,20 +174,27 @@ uint32_t import_ranges_at(const struct import_ranges *list, uint64_t i)
 	return list->range[at].first + (uint32_t)i;
 }
 
+size_t import_names_find(const struct import_names *list, const char *name)
+{
+	size_t i = 0;
+
+	while (i < list->n && strcmp(list->name[i], name) != 0)
+		i++;
+	return i;
+}
+
 void import_names_add(struct import *m, struct import_names *list, const char *name)
 {
 	char(*names)[64];
 	size_t size = strlen(name);
 
-	if (!size || size >= sizeof(*names) || strspn(name, " \t") || strchr(name, '"') || strchr(name, '\\'))
+	if (!size || size >= sizeof(*names) || strspn(name, " \t") || strchr(name, '"') || strchr(name, '\\') ||
+	    !strcmp(name, "lo"))
 		return;
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
 			return;
-	for (size_t i = 0; i < list->n; i++)
-		if (!strcmp(list->name[i], name))
-			return;
-	if (list->n >= 256)
+	if (import_names_find(list, name) < list->n || list->n >= 256)
 		return;
 	names = realloc(list->name, (list->n + 1) * sizeof(*names));
 	if (!names) {

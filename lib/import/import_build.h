@@ -37,8 +37,12 @@ void import_ranges_free(struct import_ranges *list);
 uint64_t import_ranges_size(const struct import_ranges *list);
 uint32_t import_ranges_at(const struct import_ranges *list, uint64_t i);
 
-/* Adds a name that is not in the list; what no interface can be called is left out. */
+/* Adds a name that is not in the list; what no interface can be called is left out, and so is `lo`, which has no side.
+ */
 void import_names_add(struct import *m, struct import_names *list, const char *name);
+
+/* The place of a name in a list, or the list's length. */
+size_t import_names_find(const struct import_names *list, const char *name);
 
 /* "10.0.0.2", "10.0.0.0/18" (masked) and "10.0.0.2-10.0.0.9". 0 or -EINVAL. */
 int import_range_parse(const char *text, struct import_range *ret);

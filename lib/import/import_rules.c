@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "import/import_build.h"
+#include "import/import_roles.h"
 #include "import/import_set.h"
 
 #define MAX_DEPTH 32U
@@ -66,6 +67,7 @@ void import_rules_add(struct import_rules *rules, const struct import_rule *r)
 	if (r->chain == IMPORT_CHAIN_NONE)
 		return;
 	rules->rule[rules->n] = *r;
+	rules->rule[rules->n].n_via = rules->n_via - r->via;
 	rules->rule[rules->n++].n_src = rules->sources.n - r->src;
 }
 
@@ -212,8 +214,8 @@ static void walk_chain(struct walk *w, uint32_t number, struct import_set *s, un
 		struct import_rule *r = &w->rules->rule[w->rules->by_chain[chain->first + i]];
 		struct import_set m = {};
 
-		if (!(r->protos & w->proto) || r->partial || r->outwards || r->action == RULE_DNAT ||
-		    r->action == RULE_PASS)
+		if (!(r->protos & w->proto) || r->partial || (r->loopback && !r->n_via) || r->outwards ||
+		    r->action == RULE_DNAT || r->action == RULE_PASS)
 			continue;
 		matched(w->rules, r, s, &m);
 		if (m.list.n) {
@@ -242,7 +244,8 @@ static void note_unreached(struct import_rules *rules)
 	for (size_t i = 0; i < rules->n; i++) {
 		const struct import_rule *r = &rules->rule[i];
 
-		if (r->reached || r->partial || r->outwards || r->action > RULE_MASQUERADE)
+		if (r->reached || r->partial || r->outwards || r->action > RULE_MASQUERADE ||
+		    (r->loopback && !r->n_via))
 			continue;
 		import_note(
 			rules->m, IMPORT_UNREACHED, r->line,
@@ -301,6 +304,7 @@ void import_rules_walk(struct import_rules *rules)
 			    "chains jump in a circle, or too deep: what is beyond is not taken");
 	/* Rows of other protocols are those of whole addresses, which have them anyway. */
 	take_bypass(rules);
+	import_rules_roles(rules);
 	note_unreached(rules);
 }
 
@@ -311,4 +315,6 @@ void import_rules_free(struct import_rules *rules)
 	free(rules->by_chain);
 	hash_index_free(&rules->names);
 	import_ranges_free(&rules->sources);
+	free(rules->interfaces.name);
+	free(rules->via);
 }

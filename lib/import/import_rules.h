@@ -35,15 +35,24 @@ struct import_rule {
 	bool partial;  /* has a condition that the importer does not know, named in a note */
 	bool outwards; /* has a destination: `dst` */
 	bool reached;
+	bool loopback; /* names `lo`, by which no subscriber's packet comes or leaves */
 	uint16_t lo, hi;
 	struct import_range to;
 	struct import_range dst;
 	size_t src; /* in `sources`; n_src 0: any */
 	size_t n_src;
+	size_t via; /* in `via`: the interfaces that it names */
+	size_t n_via;
+};
+
+/* An interface of a rule's condition: its place in `interfaces`, and whether packets leave by it. */
+struct import_via {
+	uint16_t name;
+	bool leaves;
 };
 
 struct import_chain {
-	char name[64];
+	char name[192];
 	bool base; /* translates sources of what leaves */
 	uint32_t n_rules;
 	uint32_t first; /* in `by_chain` */
@@ -60,6 +69,10 @@ struct import_rules {
 	uint32_t n_chains;
 	struct hash_index names;
 	struct import_ranges sources;
+	struct import_names interfaces;
+	struct import_via *via;
+	size_t n_via;
+	size_t via_room;
 	uint32_t *by_chain;
 	uint32_t noted_map; /* the last map of which it was noted that other protocols have it, too */
 	uint64_t n_dnat;
@@ -68,8 +81,11 @@ struct import_rules {
 /* The number of a chain, made if there is none. */
 uint32_t import_chain(struct import_rules *rules, const char *name);
 
-/* The rule's sources are those added to `sources` since it began: its src. */
+/* The rule's sources are those added to `sources` since it began: its src. Its interfaces are those from its via on. */
 void import_rules_add(struct import_rules *rules, const struct import_rule *r);
+
+/* Adds an interface that a rule names as the one by which packets leave or come. */
+void import_rules_via(struct import_rules *rules, struct import_rule *r, const char *name, bool leaves);
 
 /* Walks all base chains and adds the rows. The import may fail. */
 void import_rules_walk(struct import_rules *rules);

@@ -11,6 +11,14 @@ bool nft_next(struct nft *r)
 	return import_tokens_next(&r->t);
 }
 
+uint32_t nft_chain(struct nft *r, const char *name)
+{
+	char both[IMPORT_NFT_TABLE + 96];
+
+	snprintf(both, sizeof(both), "%s %.90s", r->table, name);
+	return import_chain(&r->rules, both);
+}
+
 bool nft_ends(const struct nft *r)
 {
 	return r->t.over || import_token_is(&r->t, ";") || (import_token_is(&r->t, "}") && !r->set_end);

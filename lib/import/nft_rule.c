@@ -91,15 +91,23 @@ static void take_protocols(struct nft *r, struct import_rule *rule)
 	r->set_end = true;
 }
 
-static void take_names(struct nft *r, struct import_names *names)
+/* The interfaces by which the rule's packets leave or come. That they do not by one tells nothing of it. */
+static void take_names(struct nft *r, struct import_rule *rule, bool leave)
 {
+	if (import_token_is(&r->t, "!=")) {
+		partial(r, rule, "an interface with !=");
+		nft_next(r);
+		if (import_token_is(&r->t, "{"))
+			nft_skip_braces(r);
+		return;
+	}
 	if (!import_token_is(&r->t, "{")) {
-		import_names_add(r->m, names, value_of(r, r->t.word));
+		import_rules_via(&r->rules, rule, value_of(r, r->t.word), leave);
 		return;
 	}
 	while (nft_next(r) && !import_token_is(&r->t, "}"))
 		if (!import_token_is(&r->t, ","))
-			import_names_add(r->m, names, value_of(r, r->t.word));
+			import_rules_via(&r->rules, rule, value_of(r, r->t.word), leave);
 	r->set_end = true;
 }
 
@@ -248,10 +256,10 @@ static void take_word(struct nft *r, struct import_rule *rule, struct nft_map *m
 		take_protocols(r, rule);
 	} else if (import_token_is(&r->t, "oifname") || import_token_is(&r->t, "oif")) {
 		nft_next(r);
-		take_names(r, &r->m->outside);
+		take_names(r, rule, true);
 	} else if (import_token_is(&r->t, "iifname") || import_token_is(&r->t, "iif")) {
 		nft_next(r);
-		take_names(r, &r->m->inside);
+		take_names(r, rule, false);
 	} else if (import_token_is(&r->t, "comment") || import_token_is(&r->t, "handle")) {
 		nft_next(r);
 	} else if (import_token_is(&r->t, "snat")) {
@@ -260,7 +268,7 @@ static void take_word(struct nft *r, struct import_rule *rule, struct nft_map *m
 	} else if (import_token_is(&r->t, "jump") || import_token_is(&r->t, "goto")) {
 		rule->action = import_token_is(&r->t, "jump") ? RULE_JUMP : RULE_GOTO;
 		nft_next(r);
-		rule->target = import_chain(&r->rules, r->t.word);
+		rule->target = nft_chain(r, r->t.word);
 	} else if (!word_number(verdicts, r->t.word, &action)) {
 		rule->action = action;
 		if (action == RULE_DNAT)
@@ -285,7 +293,8 @@ void nft_rule(struct nft *r, uint32_t chain)
 				    .target = IMPORT_CHAIN_NONE,
 				    .action = RULE_PASS,
 				    .protos = IMPORT_ALL | IMPORT_OTHER,
-				    .src = r->rules.sources.n };
+				    .src = r->rules.sources.n,
+				    .via = r->rules.n_via };
 	struct nft_map map = {};
 	size_t notes = r->m->n_notes;
 

@@ -64,6 +64,8 @@ TROUBLES = [
      "out0: packets that XDP forwards do not wait in its queueing discipline tbf", True),
     ("a foreign filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
      "in0: packets that XDP forwards do not pass the tc filters at its ingress", True),
+    ("an interface in both roles", [], {"interfaces": {"inside": ["in0", "out0"], "outside": ["out0"]}},
+     "WARNING", "roles", "out0 is inside and outside: whoever sends from beyond it with a subscriber's address as source opens sessions", True),
     ("an interface that is not there", [], {"interfaces": {"inside": ["in0"], "outside": ["wan7"]}}, "FAILURE", "configuration",
      "there is no interface wan7", False),
     ("more memory than there is", [], {"mappings": [{"in": "10.0.0.0/8", "out": "1.0.0.0/16", "session_slots": 2048}]}, "FAILURE",
@@ -71,8 +73,8 @@ TROUBLES = [
 ]
 
 # Checks that are ok on a healthy host.
-HEALTHY = ["kernel", "configuration", "links", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps", "leases",
-           "firewall", "conntrack", "queueing"]
+HEALTHY = ["kernel", "configuration", "links", "offloads", "roles", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
+           "leases", "firewall", "conntrack", "queueing"]
 
 
 def line_of(text, level, check):

@@ -59,14 +59,15 @@ static int visit_source(const char *name, void *arg)
 	if (!datapath_is_layout(name, &version) || version == LAYOUT_VERSION)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", s->pin_path, name);
-	if (!pins_complete(path) || migration_unused(path))
+	if (migration_unused(path))
 		return 0;
 
-	_cleanup_close_ int running = migration_pin(path, PIN_RUNNING);
+	_cleanup_close_ int running = migration_pin(path, PIN_RUNNING), mappings = migration_pin(path, "mappings");
 	void *memory = migration_mmap(running, &size);
 
-	/* One whose agent never became ready is ignored. */
-	s->found = memory && size >= RUNNING_SIZE && !running_load_from(memory, size, &json, &hash);
+	/* One whose agent never became ready is ignored. How the earliest ones told that is not known here. */
+	s->found = mappings >= 0 && (version < LAYOUT_OLDEST || (memory && size >= RUNNING_SIZE &&
+								 !running_load_from(memory, size, &json, &hash)));
 	if (memory)
 		munmap(memory, size);
 	if (s->found)
@@ -91,62 +92,18 @@ bool migration_unused(const char *pin_dir)
 	return !access(path, F_OK);
 }
 
-/* `fragments` is not shared: its entries are counted in records that start from zero. */
-const struct migration_shared migration_shared[] = {
-	{ "in_index", { "index_table" }, false },
-	{ "out_index", { "index_table" }, false },
-	{ "buckets", { "bucket_chunk", "slot" }, true },
-	{ "overflow", { "overflow_key", "overflow_session" }, false },
-	{ "subscribers", { "subscriber_chunk", "subscriber" }, false },
-	{ "devices", { "device_table" }, false },
-	{ "vlans", { "vlan_key" }, false },
-	{ "entries", { NULL }, false },
-	{ "tc_entries", { NULL }, false },
-	{ "drains", { "drain_entry", "drain_from" }, false },
-	{ "history", { NULL }, false },
-	{ "portmaps", { "portmap_key", "portmap_value" }, false },
-	{ "portmap_filters", { "portmap_value", "portmap_filters" }, false },
-	{ "grants", { "grant_key", "grant_value" }, false },
-	{ "grant_bindings", { "grant_binding_key", "grant_binding" }, false },
-	{ "pcp", { "portmap_key", "portmap_value" }, false }, /* the epoch goes on if the leases do */
-	{ "peers", { NULL }, false },
-	{ "lease_stamps", { "portmap_key", NULL }, false },
-	{ NULL },
-};
-
-bool migration_shares(const struct migration *m, const struct migration_shared *s)
+/* Whether what cannot be judged by the types of a map alone can be taken over. */
+static int judge(const struct migration *m, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(s->types) && s->types[i]; i++)
-		if (!layout_same(m->from, m->to, s->types[i]))
-			return false;
-	return true;
-}
-
-static bool shares_overflow(const struct migration *m)
-{
-	return layout_same(m->from, m->to, "overflow_key") && layout_same(m->from, m->to, "overflow_session");
-}
-
-/* The first record type that prevents a takeover, or NULL. */
-static const char *obstacle(const struct migration *m)
-{
-	static const char *const needed[] = { "sessions", "lock", "overflow" };
+	const char *type = NULL;
 	struct layout_member member;
 
-	for (const struct migration_shared *s = migration_shared; s->pin; s++)
-		if (s->needed && !migration_shares(m, s))
-			return s->types[1] ? s->types[1] : s->types[0];
-	if (!layout_same(m->from, m->to, "index_table") && !migration_index_fits(m))
-		return "index_table";
-	if (!shares_overflow(m) && !migration_overflow_fits(m))
-		return "overflow_session";
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		if (layout_find(m->from, "subscriber", needed[i], &member) || member.size != sizeof(uint32_t))
-			return "subscriber";
-	if (layout_find(m->from, "mapping", "geo", &member) ||
-	    !(layout_same(m->from, m->to, "geometry") || migration_geometry_fits(m)))
-		return "mapping";
-	return NULL;
+	if (!layout_fits(m->from, m->to, "slot"))
+		type = "slot";
+	else if (layout_find(m->from, "mapping", "geo", &member) ||
+		 !(layout_fits(m->from, m->to, "geometry") || migration_geometry_fits(m)))
+		type = "mapping";
+	return type ? error_set(err, -EXDEV, "its records \"%s\" differ", type) : migration_judge(m, err);
 }
 
 static int read_types(struct migration *m, struct error *err)
@@ -175,7 +132,6 @@ static int read_types(struct migration *m, struct error *err)
 static int open_source(const char *pin_dir, struct migration **ret, struct error *err)
 {
 	__attribute__((cleanup(free_migration))) struct migration *m = calloc(1, sizeof(*m));
-	const char *type;
 	int r;
 
 	if (!m)
@@ -185,6 +141,12 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	snprintf(m->pin_dir, sizeof(m->pin_dir), "%s", pin_dir);
 	if (!datapath_is_layout(strrchr(pin_dir, '/') + 1, &m->version))
 		return error_set(err, -EINVAL, "%s is not a layout", pin_dir);
+	if (m->version < LAYOUT_OLDEST)
+		return error_set(err, -ENOTSUP,
+				 "it is of a version before 1.0.0, and layouts from %u on are taken over",
+				 LAYOUT_OLDEST);
+	if (!pins_complete(pin_dir))
+		return error_set(err, -ENOENT, "some of its pins are missing");
 	m->mappings = migration_pin(pin_dir, "mappings");
 	m->subscribers = migration_pin(pin_dir, "subscribers");
 	m->counters = migration_pin(pin_dir, "counters");
@@ -194,11 +156,11 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	r = read_types(m, err);
 	if (r)
 		return r;
-	if (!shares_overflow(m))
-		m->overflow = migration_pin(pin_dir, "overflow");
-	type = obstacle(m);
+	if (!migration_shares(m, migration_row_of(PIN_OVERFLOW)))
+		m->overflow = migration_pin(pin_dir, PIN_OVERFLOW);
+	r = judge(m, err);
 	*ret = take_pointer(m);
-	return type ? error_set(err, -EXDEV, "its records \"%s\" differ", type) : 0;
+	return r;
 }
 
 struct tally {

@@ -9,8 +9,6 @@
 
 #include "datapath/migration_private.h"
 
-static const char *const pins[] = { "in_index", "out_index" };
-
 bool migration_index_fits(const struct migration *m)
 {
 	struct layout_member entries, nodes;
@@ -51,12 +49,9 @@ static int copy(const struct migration *m, const char *pin, struct index_node *t
 	return r;
 }
 
-int migration_index_copy(const struct datapath *d, const struct migration *m)
+int migration_index_copy(struct datapath *d, struct migration *m, const struct migration_row *row)
 {
-	struct index_node *const to[] = { d->in_nodes, d->out_nodes };
-	int r = 0;
-
-	for (size_t i = 0; !r && !layout_same(m->from, m->to, "index_table") && i < ARRAY_SIZE(pins); i++)
-		r = copy(m, pins[i], to[i]);
-	return r;
+	if (migration_is_shared(d, m, row->pin))
+		return 0;
+	return copy(m, row->pin, strcmp(row->pin, "in_index") ? d->out_nodes : d->in_nodes);
 }

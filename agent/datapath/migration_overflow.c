@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes over the overflow of layouts before 8. Before 5 its entries did not identify the mapping of a session: an
- * OUT2IN entry has both endpoints; of the IN2OUT entries, the one to which it leads belongs to the session. From 5 on
- * the keys had both addresses and a number for the layout of the blocks, which many layouts share.
+ * Takes over the overflow of layouts before 8, whose keys had a number for the layout of the blocks, which many layouts
+ * share, in place of the block. An OUT2IN entry leads to the IN2OUT entry of its session.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -14,34 +13,28 @@
 
 /* Fields of the old keys and values. */
 enum old_field {
+	OLD_IN_ADDR,
+	OLD_OUT_ADDR,
 	OLD_EXT_ADDR,
 	OLD_PORT,
 	OLD_EXT_PORT,
 	OLD_PROTO,
 	OLD_DIRECTION,
-	OLD_ADDR, /* inside or outside, by the direction */
-	OLD_KEY_IN_ADDR,
-	OLD_KEY_OUT_ADDR,
 	OLD_BLOCKS, /* ratio_shift of the mapping */
 	N_KEY_FIELDS,
 	OLD_TRUTH = N_KEY_FIELDS,
 	OLD_IN_PORT,
-	OLD_IN_ADDR,
 	OLD_MARK,
 	N_OLD_FIELDS,
 };
 
-/* Their names where the keys have one address, and where they have both. */
-static const char *const names[2][N_OLD_FIELDS] = {
-	{ "ext_addr", "port", "ext_port", "proto", "direction", "addr", NULL, NULL, NULL, "truth", "in_port", "in_addr",
-	  "pad" },
-	{ "ext_addr", "port", "ext_port", "proto", "direction", NULL, "in_addr", "out_addr", "ratio_shift", "truth",
-	  "in_port", NULL, "mark" },
+static const char *const names[N_OLD_FIELDS] = {
+	"in_addr",   "out_addr",    "ext_addr", "port",	   "ext_port", "proto",
+	"direction", "ratio_shift", "truth",	"in_port", "mark",
 };
 
 struct old_layout {
-	struct layout_member field[N_OLD_FIELDS]; /* size 0: it has none */
-	bool both;				  /* the keys have both addresses */
+	struct layout_member field[N_OLD_FIELDS];
 	uint32_t key_size;
 	uint32_t value_size;
 	uint32_t n; /* entries that the map may hold */
@@ -49,10 +42,9 @@ struct old_layout {
 
 /* An entry as the old programs wrote it. */
 struct old_entry {
-	struct overflow_key key; /* of one address, that of the direction; no block */
+	struct overflow_key key; /* without a block */
 	uint64_t blocks;
 	uint64_t truth;
-	uint32_t in_addr;
 	uint16_t in_port;
 	uint16_t mark;
 };
@@ -69,15 +61,11 @@ static void old_entries_free(struct old_entries *list)
 
 static bool find_fields(const struct migration *m, struct old_layout *ret)
 {
-	ret->both = !layout_find(m->from, "overflow_key", "ratio_shift", &ret->field[OLD_BLOCKS]);
-	for (unsigned i = 0; i < N_OLD_FIELDS; i++) {
-		const char *name = names[ret->both][i];
-		struct layout_member *f = &ret->field[i];
-
-		if (name && (layout_find(m->from, i < N_KEY_FIELDS ? "overflow_key" : "overflow_session", name, f) ||
-			     f->size > sizeof(uint64_t)))
+	for (unsigned i = 0; i < N_OLD_FIELDS; i++)
+		if (layout_find(m->from, i < N_KEY_FIELDS ? "overflow_key" : "overflow_session", names[i],
+				&ret->field[i]) ||
+		    ret->field[i].size > sizeof(uint64_t))
 			return false;
-	}
 	return true;
 }
 
@@ -93,7 +81,6 @@ static int read_layout(const struct migration *m, struct old_layout *ret)
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info);
 
-	*ret = (struct old_layout){ 0 };
 	if (bpf_obj_get_info_by_fd(m->overflow, &info, &size))
 		return -errno;
 	if (!find_fields(m, ret))
@@ -125,9 +112,9 @@ static uint64_t number(const struct old_layout *l, enum old_field field, const u
 
 static struct old_entry entry_of(const struct old_layout *l, const uint8_t *key, const uint8_t *value)
 {
-	struct old_entry e = {
-		.key = { .in_addr = (uint32_t)number(l, OLD_KEY_IN_ADDR, key, value),
-			 .out_addr = (uint32_t)number(l, OLD_KEY_OUT_ADDR, key, value),
+	return (struct old_entry){
+		.key = { .in_addr = (uint32_t)number(l, OLD_IN_ADDR, key, value),
+			 .out_addr = (uint32_t)number(l, OLD_OUT_ADDR, key, value),
 			 .ext_addr = (uint32_t)number(l, OLD_EXT_ADDR, key, value),
 			 .port = (uint16_t)number(l, OLD_PORT, key, value),
 			 .ext_port = (uint16_t)number(l, OLD_EXT_PORT, key, value),
@@ -135,17 +122,9 @@ static struct old_entry entry_of(const struct old_layout *l, const uint8_t *key,
 			 .direction = (uint8_t)number(l, OLD_DIRECTION, key, value) },
 		.blocks = number(l, OLD_BLOCKS, key, value),
 		.truth = number(l, OLD_TRUTH, key, value),
-		.in_addr = (uint32_t)number(l, l->both ? OLD_KEY_IN_ADDR : OLD_IN_ADDR, key, value),
 		.in_port = (uint16_t)number(l, OLD_IN_PORT, key, value),
 		.mark = (uint16_t)number(l, OLD_MARK, key, value),
 	};
-	uint32_t addr = (uint32_t)number(l, OLD_ADDR, key, value);
-
-	if (!l->both && e.key.direction == OVERFLOW_IN2OUT)
-		e.key.in_addr = addr;
-	else if (!l->both)
-		e.key.out_addr = addr;
-	return e;
 }
 
 /* Reads all entries, in any order. */
@@ -198,26 +177,24 @@ static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_
 }
 
 /* The session to which an OUT2IN entry leads. False: none, or none that its mapping could have. */
-static bool session_of(const struct datapath *d, const struct old_layout *l, const struct old_entries *list,
-		       const struct old_entry *out, struct migration_overflow *ret)
+static bool session_of(const struct datapath *d, const struct old_entries *list, const struct old_entry *out,
+		       struct migration_overflow *ret)
 {
 	const struct geometry *g = mapping_of(d, out->key.out_addr);
 	struct old_entry wanted = { .key = out->key, .blocks = out->blocks };
 	const struct old_entry *in;
 
-	if (!g || g->out_plen == PLEN_NONE || !mapping_has_inside(g, out->in_addr) ||
-	    mapping_reverse(g, out->key.out_addr, out->key.port) != mapping_subscriber(g, out->in_addr) ||
-	    (l->both && out->blocks != g->ratio_shift))
+	if (!g || g->out_plen == PLEN_NONE || !mapping_has_inside(g, out->key.in_addr) ||
+	    mapping_reverse(g, out->key.out_addr, out->key.port) != mapping_subscriber(g, out->key.in_addr) ||
+	    out->blocks != g->ratio_shift)
 		return false;
-	wanted.key.in_addr = out->in_addr;
-	wanted.key.out_addr = l->both ? out->key.out_addr : 0;
 	wanted.key.port = out->in_port;
 	wanted.key.direction = OVERFLOW_IN2OUT;
 	in = bsearch(&wanted, list->entry, list->n, sizeof(wanted), compare_entries);
 	if (!in || word_out_port(in->truth) != out->key.port)
 		return false;
 	*ret = (struct migration_overflow){
-		.key = overflow_key_in(g, out->in_addr, out->in_port, out->key.ext_addr, out->key.ext_port,
+		.key = overflow_key_in(g, out->key.in_addr, out->in_port, out->key.ext_addr, out->key.ext_port,
 				       out->key.proto),
 		.session = { .truth = in->truth, .mark = in->mark },
 	};
@@ -250,7 +227,7 @@ static int read_sessions(const struct datapath *d, const struct migration *m, st
 		qsort(list.entry, list.n, sizeof(*list.entry), compare_entries);
 	for (size_t i = 0; i < list.n && n <= list.n / 2; i++)
 		if (list.entry[i].key.direction == OVERFLOW_OUT2IN &&
-		    session_of(d, &l, &list, &list.entry[i], &sessions[n]))
+		    session_of(d, &list, &list.entry[i], &sessions[n]))
 			n++;
 	if (n)
 		qsort(sessions, n, sizeof(*sessions), compare_sessions);
@@ -337,7 +314,7 @@ int migration_overflow_bring_over(const struct datapath *d, struct migration *m)
 	return 0;
 }
 
-int migration_overflow_copy(const struct datapath *d, struct migration *m)
+int migration_overflow_copy(struct datapath *d, struct migration *m, const struct migration_row *row)
 {
 	/* The counts of the old table are made again here. */
 	if (m->overflow >= 0)

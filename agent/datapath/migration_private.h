@@ -20,7 +20,7 @@ struct migration_fields {
 	struct layout_member overflow;
 	struct layout_member refused; /* size 0: not present */
 	struct layout_member hairpins;
-	struct layout_member way_epoch;
+	struct layout_member datagrams;
 	uint32_t record_size;
 };
 
@@ -34,6 +34,7 @@ struct migration_chunk {
 	struct migration_seen {
 		uint32_t sessions;
 		uint32_t overflow;
+		uint32_t datagrams;
 	} * seen; /* the old counts as carried over so far */
 };
 
@@ -60,6 +61,7 @@ struct migration {
 	struct migration_chunk *chunk; /* empty if the records are shared */
 	size_t n_chunks;
 	struct counters counted; /* as carried over so far */
+	int64_t datagrams;	 /* likewise */
 	struct migration_overflow *carried;
 	size_t n_carried;
 	bool resumed;
@@ -70,14 +72,47 @@ struct migration {
 	uint64_t n_later; /* opened while the copy was being made */
 };
 
-/* A map that both layouts share if its types are the same. */
-struct migration_shared {
-	const char *pin;
-	const char *types[2];
-	bool needed; /* if not, it is created afresh */
+/* The layouts of 1.0.0. What came before them was never released, and is not taken over. */
+#define LAYOUT_OLDEST 5U
+
+/* What becomes of a pinned map. All but the last three keep what is in it, or else the takeover is refused. */
+enum migration_way {
+	MIGRATION_SHARED,	     /* programs of both layouts work on it */
+	MIGRATION_SHARED_OR_COPIED,  /* if its records differ, they are copied by name */
+	MIGRATION_COPIED,	     /* each layout has its own */
+	MIGRATION_SHARED_OR_REBUILT, /* if its records differ, made again from other tables before the switch */
+	MIGRATION_REBUILT,
+	MIGRATION_SHARED_OR_EMPTY, /* if its records differ, it starts empty, which loses nothing that matters */
+	MIGRATION_EMPTY,
 };
-extern const struct migration_shared migration_shared[]; /* ends with a NULL pin */
-bool migration_shares(const struct migration *m, const struct migration_shared *s);
+
+struct migration_row {
+	const char *pin;
+	enum migration_way way;
+	const char *types[3]; /* of its records; all must fit for it to be shared */
+	bool sized;	      /* its number of entries depends on the configuration */
+	/* Of maps that are not in the XDP object. */
+	uint32_t key_size;
+	uint32_t value_size;
+	uint32_t entries; /* 0: any number */
+	bool (*fits)(const struct migration *m);
+	/* Is called once d's maps are open, for a map that is shared, too. 0 or -errno. */
+	int (*copy)(struct datapath *d, struct migration *m, const struct migration_row *row);
+};
+
+extern const struct migration_row migration_rows[]; /* ends with a NULL pin */
+
+/* The row of a pin, or NULL. */
+const struct migration_row *migration_row_of(const char *pin);
+
+/* Whether the map of a row can be pinned for both layouts; false, too, if the old one has none. */
+bool migration_shares(const struct migration *m, const struct migration_row *row);
+
+/* Whether the same map is pinned for both layouts. */
+bool migration_is_shared(const struct datapath *d, const struct migration *m, const char *pin);
+
+/* -EXDEV with err if a map can neither be shared nor copied nor spared, and has entries. */
+int migration_judge(const struct migration *m, struct error *err);
 
 /* Opens the other layout under d's pin path; *ret is NULL if there is none. -EXDEV with err. */
 int migration_open(const struct datapath *d, struct migration **ret, struct error *err);
@@ -85,41 +120,46 @@ int migration_open(const struct datapath *d, struct migration **ret, struct erro
 /* Whether the records of mappings can be taken over, although their arithmetic has other members. */
 bool migration_geometry_fits(const struct migration *m);
 
-/* Whether prefix indexes of another size can be taken over. */
-bool migration_index_fits(const struct migration *m);
-
-/* Copies the prefix indexes, if they are not shared, to d's, which are empty. 0 or -errno. */
-int migration_index_copy(const struct datapath *d, const struct migration *m);
-
-/* Copies the table of mappings. 0 or -errno. */
+/* Copies the records of mappings. 0 or -errno. */
 int migration_copy_mappings(const struct migration *m, struct mapping_table *ret);
 
 /* Opens a pin in a directory: a descriptor, or -errno. */
 int migration_pin(const char *pin_dir, const char *name);
 
-/* Creates d's chunks from those of the old layout. 0 or -errno. */
-int migration_subscribers_copy(const struct datapath *d, struct migration *m);
+/* In rows: whether records that differ can be copied, and copy them. */
+int migration_table_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+bool migration_index_fits(const struct migration *m);
+int migration_index_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+int migration_buckets_pin(struct datapath *d, struct migration *m, const struct migration_row *row);
+bool migration_subscribers_fit(const struct migration *m);
+int migration_subscribers_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+bool migration_overflow_fits(const struct migration *m);
+int migration_overflow_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+bool migration_devices_fit(const struct migration *m);
+int migration_devices_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+int migration_counters_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+int migration_running_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 
-/* For shared records: only gathers the figures for the log. */
-int migration_subscribers_count(const struct datapath *d, struct migration *m);
+/* Pins the chunks of a range of records that both layouts share. 0 or -errno. */
+int migration_pin_chunks(const struct datapath *d, const struct migration *m, int outer, const char *name,
+			 uint64_t first, uint64_t count, unsigned shift);
 
 /* Maps both copies of each chunk that an earlier agent created. */
 int migration_subscribers_map(const struct datapath *d, struct migration *m);
 
 /* Adds the old programs' counts since the last call to the new records. */
 void migration_subscribers_bring_over(struct migration *m);
+void migration_counters_bring_over(const struct datapath *d, struct migration *m);
+void migration_datagrams_bring_over(const struct datapath *d, struct migration *m);
+
+/* What an earlier agent may have carried over is not carried over again. */
+void migration_counts_resume(const struct datapath *d, struct migration *m);
 
 /* Moves counts and marks that the old programs no longer change. Moving them makes the call repeatable. */
 void migration_subscribers_move_rest(struct migration *m);
 
-/* Whether an overflow whose records differ can be taken over. */
-bool migration_overflow_fits(const struct migration *m);
-
 /* The size of the old map, if it is not shared; else 0. */
 uint32_t migration_overflow_entries(const struct migration *m);
-
-/* Copies the sessions of an overflow that is not shared to d's, which is empty. 0 or -errno. */
-int migration_overflow_copy(const struct datapath *d, struct migration *m);
 
 /* Carries over changes of the old programs there since the last call. 0 or -errno. */
 int migration_overflow_bring_over(const struct datapath *d, struct migration *m);

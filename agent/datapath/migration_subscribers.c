@@ -8,9 +8,6 @@
 #include "datapath/pinned.h"
 #include "datapath/table_types.h"
 
-/* In way_epoch of layouts 3 and 4. */
-#define OLD_HAIRPINS 0x80000000U
-
 static uint32_t load(const uint8_t *record, struct layout_member member)
 {
 	return __atomic_load_n((const uint32_t *)(record + member.offset), __ATOMIC_RELAXED);
@@ -30,15 +27,20 @@ static uint8_t *old_record(const struct migration *m, const struct migration_chu
 	return c->from + (size_t)i * m->fields.record_size;
 }
 
-/*
- * Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. Layouts 3 and 4
- * kept it as a bit of way_epoch.
- */
+/* Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. */
 static bool has_hairpins(const struct migration *m, uint8_t *from)
 {
-	if (m->fields.way_epoch.size)
-		return load(from, m->fields.way_epoch) & OLD_HAIRPINS;
 	return !m->fields.hairpins.size || is_set(from, m->fields.hairpins);
+}
+
+/* The old counts, as they are now. */
+static struct migration_seen look(const struct migration *m, const uint8_t *from)
+{
+	return (struct migration_seen){
+		.sessions = load(from, m->fields.sessions),
+		.overflow = subscriber_overflow(load(from, m->fields.overflow)),
+		.datagrams = m->fields.datagrams.size ? load(from, m->fields.datagrams) : 0,
+	};
 }
 
 /*
@@ -49,19 +51,19 @@ static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint
 {
 	uint8_t *from = old_record(m, c, i);
 	struct subscriber *to = &c->to[i];
-	struct migration_seen seen = { load(from, m->fields.sessions),
-				       subscriber_overflow(load(from, m->fields.overflow)) };
+	struct migration_seen seen = look(m, from);
 
 	c->seen[i] = seen;
 	to->sessions = seen.sessions;
 	to->overflow = seen.overflow;
+	to->datagrams = seen.datagrams;
 	to->displaced = ~0U;
 	to->hairpins = has_hairpins(m, from);
 	m->n_sessions += seen.sessions;
 	m->n_overflow += seen.overflow;
 }
 
-static int read_fields(struct migration *m)
+static int read_fields(const struct datapath *d, struct migration *m)
 {
 	struct layout_member all;
 	const struct btf_type *t;
@@ -76,9 +78,22 @@ static int read_fields(struct migration *m)
 		m->fields.refused = all;
 	if (!layout_find(m->from, "subscriber", "hairpins", &all))
 		m->fields.hairpins = all;
-	if (!layout_find(m->from, "subscriber", "way_epoch", &all) && all.size == sizeof(uint32_t))
-		m->fields.way_epoch = all;
+	/* They count entries of the map `fragments`, if that is shared. */
+	if (migration_is_shared(d, m, "fragments") && !layout_find(m->from, "subscriber", "datagrams", &all) &&
+	    all.size == sizeof(uint32_t))
+		m->fields.datagrams = all;
 	return 0;
+}
+
+bool migration_subscribers_fit(const struct migration *m)
+{
+	static const char *const needed[] = { "sessions", "lock", "overflow" };
+	struct layout_member member;
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (layout_find(m->from, "subscriber", needed[i], &member) || member.size != sizeof(uint32_t))
+			return false;
+	return true;
 }
 
 /*
@@ -167,34 +182,42 @@ static int make_batch(const struct datapath *d, struct migration *m, const struc
 	return r;
 }
 
-int migration_subscribers_copy(const struct datapath *d, struct migration *m)
+/* For shared records: pins their chunks, and gathers the figures for the log. */
+static int count(const struct datapath *d, struct migration *m)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < MAX_MAPPINGS; i++)
+		if (mapping_record_valid(&d->mapping[i]) && d->mapping[i].limited)
+			r = migration_pin_chunks(d, m, d->subscribers, CHUNK_SUBSCRIBER, d->mapping[i].limit.first,
+						 d->mapping[i].geo.last_subscriber + 1ULL, SUBSCRIBER_CHUNK_SHIFT);
+	for (size_t i = 0; !r && i < m->n_chunks; i++) {
+		r = migration_pin_chunks(d, m, d->subscribers, CHUNK_SUBSCRIBER,
+					 (uint64_t)m->chunk[i].number << SUBSCRIBER_CHUNK_SHIFT, 1,
+					 SUBSCRIBER_CHUNK_SHIFT);
+		for (uint32_t k = 0; k < SUBSCRIBER_CHUNK; k++) {
+			struct migration_seen seen = look(m, old_record(m, &m->chunk[i], k));
+
+			m->n_sessions += seen.sessions;
+			m->n_overflow += seen.overflow;
+		}
+	}
+	return r;
+}
+
+int migration_subscribers_copy(struct datapath *d, struct migration *m, const struct migration_row *row)
 {
 	struct table_types types;
-	int r = read_fields(m);
+	int r = read_fields(d, m);
 
 	if (!r)
 		r = find_chunks(d, m);
-	if (r)
-		return r;
+	if (r || migration_is_shared(d, m, row->pin))
+		return r ? r : count(d, m);
 	types = table_types_load();
 	for (size_t first = 0; !r && first < m->n_chunks; first += CHUNKS_BATCH)
 		r = make_batch(d, m, &types, first);
 	table_types_close(&types);
-	return r;
-}
-
-int migration_subscribers_count(const struct datapath *d, struct migration *m)
-{
-	int r = read_fields(m);
-
-	if (!r)
-		r = find_chunks(d, m);
-	for (size_t i = 0; !r && i < m->n_chunks; i++) {
-		for (uint32_t k = 0; k < SUBSCRIBER_CHUNK; k++) {
-			m->n_sessions += load(old_record(m, &m->chunk[i], k), m->fields.sessions);
-			m->n_overflow += subscriber_overflow(load(old_record(m, &m->chunk[i], k), m->fields.overflow));
-		}
-	}
 	return r;
 }
 
@@ -205,15 +228,14 @@ void migration_subscribers_bring_over(struct migration *m)
 
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
 			uint8_t *from = old_record(m, c, k);
-			struct migration_seen now = { load(from, m->fields.sessions),
-						      subscriber_overflow(load(from, m->fields.overflow)) };
-			struct migration_seen before = c->seen[k];
+			struct migration_seen now = look(m, from), before = c->seen[k];
 
-			if (now.sessions == before.sessions && now.overflow == before.overflow)
+			if (!memcmp(&now, &before, sizeof(now)))
 				continue;
 			c->seen[k] = now;
 			__atomic_fetch_add(&c->to[k].sessions, now.sessions - before.sessions, __ATOMIC_ACQ_REL);
 			__atomic_fetch_add(&c->to[k].overflow, now.overflow - before.overflow, __ATOMIC_ACQ_REL);
+			__atomic_fetch_add(&c->to[k].datagrams, now.datagrams - before.datagrams, __ATOMIC_ACQ_REL);
 			if (now.sessions > before.sessions)
 				m->n_later += now.sessions - before.sessions;
 		}
@@ -243,7 +265,7 @@ void migration_subscribers_move_rest(struct migration *m)
 
 int migration_subscribers_map(const struct datapath *d, struct migration *m)
 {
-	int r = read_fields(m);
+	int r = read_fields(d, m);
 
 	if (!r)
 		r = find_chunks(d, m);
@@ -255,9 +277,7 @@ int migration_subscribers_map(const struct datapath *d, struct migration *m)
 
 		c->to = fd < 0 ? NULL : migration_mmap(fd, &c->to_octets);
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++)
-			c->seen[k] = (struct migration_seen){ load(old_record(m, c, k), m->fields.sessions),
-							      subscriber_overflow(
-								      load(old_record(m, c, k), m->fields.overflow)) };
+			c->seen[k] = look(m, old_record(m, c, k));
 	}
 	return r;
 }

@@ -138,54 +138,106 @@ int layout_find(const struct btf *btf, const char *type, const char *name, struc
 	return 0;
 }
 
-static bool same(const struct btf *a, uint32_t id_a, const struct btf *b, uint32_t id_b, unsigned depth)
+/* Members that mean nothing, and are 0 in every record. */
+static bool is_padding(const char *name)
 {
-	const struct btf_type *t = plain(a, id_a), *u = plain(b, id_b);
+	return !strcmp(name, "pad") || !strncmp(name, "unused", sizeof("unused") - 1);
+}
+
+/* Whether octets of a record, from `first` to before `end`, are padding. */
+static bool are_padding(const struct btf *btf, const struct btf_type *t, uint32_t first, uint32_t end, unsigned depth)
+{
+	const struct btf_member *members = btf_members(t);
+
+	for (uint16_t i = 0; depth && i < btf_vlen(t); i++) {
+		const struct btf_type *inner = plain(btf, members[i].type);
+		const char *name = name_of(btf, members[i].name_off);
+		uint32_t at = btf_member_bit_offset(t, i) / 8;
+		int64_t size = btf__resolve_size(btf, members[i].type);
+
+		if (size < 0 || first < at || end > at + size)
+			continue;
+		if (is_padding(name) || (!*name && inner && btf_is_composite(inner) &&
+					 are_padding(btf, inner, first - at, end - at, depth - 1)))
+			return true;
+	}
+	return false;
+}
+
+struct pair {
+	const struct btf *from;
+	const struct btf *to;
+};
+
+static bool fits(const struct pair *p, uint32_t from, uint32_t to, unsigned depth);
+
+/*
+ * Whether each member of `part`, which lies at `at` in a record of one side, is in the whole record of the other side,
+ * at the same place and as large. New ones: it may be padding there instead.
+ */
+static bool members_fit(const struct pair *p, bool new, const struct btf_type *part, uint32_t at,
+			const struct btf_type *other, unsigned depth)
+{
+	const struct btf *own = new ? p->to : p->from, *others = new ? p->from : p->to;
+	const struct btf_member *members = btf_members(part);
+
+	for (uint16_t i = 0; depth && i < btf_vlen(part); i++) {
+		const struct btf_type *inner = plain(own, members[i].type);
+		const char *name = name_of(own, members[i].name_off);
+		uint32_t place = at + btf_member_bit_offset(part, i) / 8, offset = 0;
+		int64_t size = btf__resolve_size(own, members[i].type);
+		const struct btf_member *m;
+
+		if (is_padding(name))
+			continue;
+		if (!*name && inner && btf_is_composite(inner)) {
+			if (!members_fit(p, new, inner, place, other, depth - 1))
+				return false;
+			continue;
+		}
+		m = find_member(others, other, name, &offset, DEPTH_MAX);
+		if (!m) {
+			if (!new || size < 0 || !are_padding(others, other, place, place + (uint32_t)size, DEPTH_MAX))
+				return false;
+			continue;
+		}
+		if (offset != place || (!new && !fits(p, members[i].type, m->type, depth - 1)))
+			return false;
+	}
+	return depth > 0;
+}
+
+static bool fits(const struct pair *p, uint32_t from, uint32_t to, unsigned depth)
+{
+	const struct btf_type *t = plain(p->from, from), *u = plain(p->to, to);
 
 	if (!t || !u)
 		return t == u;
 	if (!depth || btf_kind(t) != btf_kind(u))
 		return false;
 	if (btf_is_ptr(t))
-		return same(a, t->type, b, u->type, depth - 1);
+		return fits(p, t->type, u->type, depth - 1);
 	if (btf_is_array(t))
 		return btf_array(t)->nelems == btf_array(u)->nelems &&
-		       same(a, btf_array(t)->type, b, btf_array(u)->type, depth - 1);
-	if (t->size != u->size)
-		return false;
-	if (!btf_is_composite(t))
-		return true;
-	if (btf_vlen(t) != btf_vlen(u))
-		return false;
-	for (uint16_t i = 0; i < btf_vlen(t); i++) {
-		const struct btf_member *m = &btf_members(t)[i], *n = &btf_members(u)[i];
-
-		if (strcmp(name_of(a, m->name_off), name_of(b, n->name_off)) ||
-		    btf_member_bit_offset(t, i) != btf_member_bit_offset(u, i) ||
-		    !same(a, m->type, b, n->type, depth - 1))
-			return false;
-	}
-	return true;
+		       fits(p, btf_array(t)->type, btf_array(u)->type, depth - 1);
+	return t->size == u->size && (!btf_is_composite(t) || (members_fit(p, false, t, 0, u, depth - 1) &&
+							       members_fit(p, true, u, 0, t, depth - 1)));
 }
 
-bool layout_same(const struct btf *a, const struct btf *b, const char *type)
+bool layout_fits(const struct btf *from, const struct btf *to, const char *type)
 {
-	int id_a = btf__find_by_name_kind(a, type, BTF_KIND_STRUCT);
-	int id_b = btf__find_by_name_kind(b, type, BTF_KIND_STRUCT);
+	int id_from = btf__find_by_name_kind(from, type, BTF_KIND_STRUCT);
+	int id_to = btf__find_by_name_kind(to, type, BTF_KIND_STRUCT);
 
-	return id_a > 0 && id_b > 0 && same(a, (uint32_t)id_a, b, (uint32_t)id_b, DEPTH_MAX);
+	return id_from > 0 && id_to > 0 &&
+	       fits(&(struct pair){ from, to }, (uint32_t)id_from, (uint32_t)id_to, DEPTH_MAX);
 }
 
-struct copy {
-	const struct btf *from;
-	const struct btf *to;
-};
-
-static void copy_type(const struct copy *c, uint32_t from, uint32_t to, const uint8_t *source, uint8_t *target,
+static void copy_type(const struct pair *c, uint32_t from, uint32_t to, const uint8_t *source, uint8_t *target,
 		      unsigned depth);
 
 /* Calls for every named member of the target, including those of its anonymous structs and unions. */
-static void copy_members(const struct copy *c, const struct btf_type *source_type, const struct btf_type *target_type,
+static void copy_members(const struct pair *c, const struct btf_type *source_type, const struct btf_type *target_type,
 			 const uint8_t *source, uint8_t *target, unsigned depth)
 {
 	const struct btf_member *members = btf_members(target_type);
@@ -208,7 +260,7 @@ static void copy_members(const struct copy *c, const struct btf_type *source_typ
 	}
 }
 
-static void copy_array(const struct copy *c, const struct btf_array *from, const struct btf_array *to,
+static void copy_array(const struct pair *c, const struct btf_array *from, const struct btf_array *to,
 		       const uint8_t *source, uint8_t *target, unsigned depth)
 {
 	int64_t step = btf__resolve_size(c->from, from->type), target_step = btf__resolve_size(c->to, to->type);
@@ -217,7 +269,7 @@ static void copy_array(const struct copy *c, const struct btf_array *from, const
 		copy_type(c, from->type, to->type, source + i * step, target + i * target_step, depth);
 }
 
-static void copy_type(const struct copy *c, uint32_t from, uint32_t to, const uint8_t *source, uint8_t *target,
+static void copy_type(const struct pair *c, uint32_t from, uint32_t to, const uint8_t *source, uint8_t *target,
 		      unsigned depth)
 {
 	const struct btf_type *t = plain(c->from, from), *u = plain(c->to, to);
@@ -244,6 +296,6 @@ int layout_copy(const struct btf *from, const struct btf *to, const char *type, 
 
 	if (!t || !u)
 		return -ENOENT;
-	copy_members(&(struct copy){ from, to }, t, u, source, target, DEPTH_MAX);
+	copy_members(&(struct pair){ from, to }, t, u, source, target, DEPTH_MAX);
 	return 0;
 }

@@ -27,8 +27,11 @@ struct btf *layout_read(const char *pin_dir, int map);
 /* Finds a member of a struct, also within its anonymous structs and unions; 0 or -ENOENT. */
 int layout_find(const struct btf *btf, const char *type, const char *name, struct layout_member *ret);
 
-/* Whether both have a struct of that name with the same members at the same offsets. */
-bool layout_same(const struct btf *a, const struct btf *b, const char *type);
+/*
+ * Whether records of one layout can be used as those of another: both have a struct of that name and size with the same
+ * members at the same places. Where the first has padding (`pad`, `unused…`), the other may have members: they are 0.
+ */
+bool layout_fits(const struct btf *from, const struct btf *to, const char *type);
 
 /*
  * Copies the members that both have of a struct; members that the source lacks are left unchanged. Numbers of another

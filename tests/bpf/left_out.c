@@ -84,6 +84,7 @@ static const struct {
 	{ "limits", "in2out in2out_cached out2in out2in_cached out2in_slow open overflow refuse icmp_error" },
 	{ "mss", "in2out in2out_cached out2in out2in_cached out2in_slow open hairpin protocol protocol_in portmap_in" },
 	{ "migration", "in2out in2out_cached open out2in out2in_cached out2in_slow overflow" },
+	{ "migration_maps", "in2out in2out_cached open out2in out2in_cached out2in_slow overflow" },
 	{ "next_hops", "in2out in2out_cached out2in out2in_cached open" },
 	{ "options", "in2out in2out_cached out2in out2in_cached out2in_slow open overflow hairpin" },
 	{ "out2in",

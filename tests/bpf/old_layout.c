@@ -13,80 +13,56 @@
 
 #define OLD_NODES 4096U
 
-struct key4 {
-	uint32_t addr, ext_addr;
-	uint16_t port, ext_port;
-	uint8_t proto, direction;
-	uint16_t pad;
-};
-
-struct session4 {
-	uint64_t truth;
-	uint32_t in_addr;
-	uint16_t in_port, pad;
-};
-
 struct key7 {
 	uint32_t in_addr, out_addr, ext_addr;
 	uint16_t port, ext_port;
 	uint8_t proto, direction, ratio_shift, pad;
 };
 
-union old_key {
-	struct key4 of4;
-	struct key7 of7;
-};
-
-union old_value {
-	struct session4 of4;
-	struct overflow_session of7;
-};
-
-static enum old_layout layout;
 static int old_overflow = -1, old_index[2] = { -1, -1 };
 static const char *const index_pins[] = { "in_index", "out_index" };
 
-static union old_key old_key(const struct overflow_key *key)
+static struct key7 old_key(const struct overflow_key *key)
 {
-	const bool inside = key->direction == OVERFLOW_IN2OUT;
 	const int number = mappings_find_any(mappings, key->in_addr);
 
-	if (layout == LAYOUT_4)
-		return (union old_key){ .of4 = { inside ? key->in_addr : key->out_addr, key->ext_addr, key->port,
-						 key->ext_port, key->proto, key->direction, 0 } };
 	cr_assert_geq(number, 0);
-	return (union old_key){ .of7 = { key->in_addr, key->out_addr, key->ext_addr, key->port, key->ext_port,
-					 key->proto, key->direction, mappings_get(mappings, number)->geo.ratio_shift,
-					 0 } };
+	return (struct key7){ key->in_addr,
+			      key->out_addr,
+			      key->ext_addr,
+			      key->port,
+			      key->ext_port,
+			      key->proto,
+			      key->direction,
+			      mappings_get(mappings, number)->geo.ratio_shift,
+			      0 };
 }
 
-static void put(const union old_key *key, uint32_t in_addr, const struct overflow_session *s, uint16_t in_port)
+static void put(const struct key7 *key, const struct overflow_session *s, uint16_t in_port)
 {
-	union old_value value = { .of7 = { .truth = s->truth, .in_port = in_port, .mark = s->mark } };
+	const struct overflow_session value = { .truth = s->truth, .in_port = in_port, .mark = s->mark };
 
-	if (layout == LAYOUT_4)
-		value.of4 = (struct session4){ s->truth, in_addr, in_port, s->mark };
 	cr_assert_eq(bpf_map_update_elem(old_overflow, key, &value, BPF_ANY), 0);
 }
 
 void old_layout_put(const struct overflow_key *key, const struct overflow_session *s, uint16_t in_port)
 {
-	const union old_key old = old_key(key);
+	const struct key7 old = old_key(key);
 
-	put(&old, key->in_addr, s, in_port);
+	put(&old, s, in_port);
 }
 
 void old_layout_put_former(const struct overflow_key *key, const struct overflow_session *s, uint16_t in_port)
 {
-	union old_key old = old_key(key);
+	struct key7 old = old_key(key);
 
-	old.of7.ratio_shift ^= 1;
-	put(&old, key->in_addr, s, in_port);
+	old.ratio_shift ^= 1;
+	put(&old, s, in_port);
 }
 
 void old_layout_del(const struct overflow_key *key)
 {
-	const union old_key old = old_key(key);
+	const struct key7 old = old_key(key);
 
 	cr_assert_eq(bpf_map_delete_elem(old_overflow, &old), 0);
 }
@@ -140,9 +116,6 @@ static void add_index(struct btf *types)
 
 static struct btf *types_of_then(char *raw, size_t size)
 {
-	static const struct member key4[] = { { "addr", 4 },  { "ext_addr", 4 },  { "port", 2 }, { "ext_port", 2 },
-					      { "proto", 1 }, { "direction", 1 }, { "pad", 2 } };
-	static const struct member session4[] = { { "truth", 8 }, { "in_addr", 4 }, { "in_port", 2 }, { "pad", 2 } };
 	static const struct member key7[] = { { "in_addr", 4 },	  { "out_addr", 4 },	{ "ext_addr", 4 },
 					      { "port", 2 },	  { "ext_port", 2 },	{ "proto", 1 },
 					      { "direction", 1 }, { "ratio_shift", 1 }, { "pad", 1 } };
@@ -150,18 +123,11 @@ static struct btf *types_of_then(char *raw, size_t size)
 
 	rename_type(raw, size, "overflow_key");
 	rename_type(raw, size, "index_table");
-	if (layout == LAYOUT_4)
-		rename_type(raw, size, "overflow_session");
 	now = btf__new(raw, (uint32_t)size);
 	cr_assert(now && btf__add_btf(types, now) > 0);
 	btf__free(now);
 	add_index(types);
-	if (layout == LAYOUT_4) {
-		add_struct(types, "overflow_key", key4, ARRAY_SIZE(key4));
-		add_struct(types, "overflow_session", session4, ARRAY_SIZE(session4));
-	} else {
-		add_struct(types, "overflow_key", key7, ARRAY_SIZE(key7));
-	}
+	add_struct(types, "overflow_key", key7, ARRAY_SIZE(key7));
 	return types;
 }
 
@@ -179,16 +145,14 @@ static void copy_index(unsigned i, const struct index_node *nodes)
 	munmap(memory, size);
 }
 
-void old_layout_copy(enum old_layout of)
+void old_layout_copy(void)
 {
 	struct overflow_scan scan = { 0 };
 
-	layout = of;
 	copy_index(0, datapath.in_nodes);
 	copy_index(1, datapath.out_nodes);
-	old_overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow",
-				      of == LAYOUT_4 ? sizeof(struct key4) : sizeof(struct key7),
-				      sizeof(union old_value), OVERFLOW_ENTRIES(1024), NULL);
+	old_overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct key7),
+				      sizeof(struct overflow_session), OVERFLOW_ENTRIES(1024), NULL);
 	cr_assert_geq(old_overflow, 0);
 	while (overflow_scan_step(&scan, &datapath) >= 0 && scan.n)
 		for (uint32_t i = 0; i < scan.n; i++)

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * A datapath of another layout is taken over: the pins of this one, renamed, with type information in which a member
- * has another name, so that the records are taken for others.
- */
+/* A datapath of another layout is taken over. */
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include <detnat/slots.h>
@@ -14,150 +10,9 @@
 #include "datapath/migration.h"
 #include "datapath/running.h"
 #include "fixture.h"
+#include "migration_fixture.h"
 #include "old_layout.h"
-#include "sessions/check.h"
 #include "tables/overflow_map.h"
-
-#define PINS	     "/sys/fs/bpf/detnat"
-#define OTHER_LAYOUT PINS "/v99"
-#define FLOWS	     40U
-
-static char own[64];
-
-static void set_up_pins(void)
-{
-	set_up();
-	snprintf(own, sizeof(own), PINS "/v%u", LAYOUT_VERSION);
-}
-
-TestSuite(migration, .init = set_up_pins, .timeout = 300);
-
-static uint16_t send_out(uint16_t in_port)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	struct frame f = {
-		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, in_port, 53, .payload = 12
-	};
-	size_t size = frame_build(&f, in), out_size;
-
-	cr_assert_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP, "port %u", in_port);
-	return (uint16_t)(out[34] << 8 | out[35]);
-}
-
-/* What comes back reaches the inside port. */
-static void expect_way_in(uint16_t out_port, uint16_t in_port)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	struct frame f = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 53, out_port, .payload = 12
-	};
-	size_t size = frame_build(&f, in), out_size;
-
-	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP, "port %u", in_port);
-	cr_expect_eq((uint16_t)(out[36] << 8 | out[37]), in_port);
-}
-
-static const struct subscriber *record(void)
-{
-	return mappings_subscriber(mappings, 0, 2);
-}
-
-/* Two and two flows share their first choice of a port, so half of them are displaced. */
-static uint16_t port_of(unsigned flow)
-{
-	return (uint16_t)(5000 + flow / 2 + flow % 2 * PORTS);
-}
-
-static uint16_t outside[FLOWS];
-
-static void open_flows(void)
-{
-	for (unsigned i = 0; i < FLOWS; i++)
-		outside[i] = send_out(port_of(i));
-	cr_assert_eq(record()->sessions, FLOWS);
-	cr_assert_neq(record()->displaced, 0);
-}
-
-/* The agent ends; its pins are another layout's from now on, in whose types `from` is called `to`, if there is any. */
-static void become_another(const char *from, const char *to)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info), zero = 0;
-	char *value, *at;
-	int fd;
-
-	cr_assert_eq(running_save(datapath.running_state, "{}", 7, NULL), 0);
-	mappings_close(mappings);
-	datapath_close(&datapath);
-	cr_assert_eq(rename(own, OTHER_LAYOUT), 0, "%s", strerror(errno));
-	if (!from)
-		return;
-	fd = bpf_obj_get(OTHER_LAYOUT "/types");
-	cr_assert(fd >= 0);
-	cr_assert_eq(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
-	value = malloc(info.value_size);
-	cr_assert_eq(bpf_map_lookup_elem(fd, &zero, value), 0);
-	at = memmem(value, info.value_size, from, strlen(from) + 1);
-	cr_assert(at, "%s is in no type", from);
-	memcpy(at, to, strlen(to));
-	cr_assert_eq(bpf_map_update_elem(fd, &zero, value, BPF_ANY), 0);
-	free(value);
-	close(fd);
-}
-
-static int try_open(bool replace, struct error *err)
-{
-	struct config config = { .pin_path = (char *)PINS };
-
-	return datapath_open(&config, replace, &datapath, err);
-}
-
-static void open_or_fail(void)
-{
-	struct error err = { "" };
-
-	cr_assert_eq(try_open(false, &err), 0, "%s", err.text);
-	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
-	enter_ports();
-}
-
-static uint64_t compare(bool repair)
-{
-	struct findings f = { 0 };
-	struct table_check *c;
-	int r;
-
-	cr_assert_eq(table_check_new(mappings, repair, &f, &c), 0);
-	while ((r = table_check_step(c, 1000)) > 0)
-		if (r == TABLE_CHECK_WAITS)
-			usleep(500);
-	cr_assert_eq(r, 0);
-	table_check_free(c);
-
-	uint64_t total = f.total;
-
-	if (f.n && !repair)
-		cr_log_error("%s: %s", f.finding[0].where, f.finding[0].text);
-	findings_free(&f);
-	return total;
-}
-
-/* All sessions are where they were, in both directions, and every count is right. */
-static void expect_all(unsigned more)
-{
-	cr_expect_eq(record()->sessions, FLOWS + more);
-	for (unsigned i = 0; i < FLOWS; i++) {
-		expect_way_in(outside[i], port_of(i));
-		cr_expect_eq(send_out(port_of(i)), outside[i]);
-	}
-	cr_expect_eq(record()->sessions, FLOWS + more, "nothing was opened twice");
-	cr_expect_eq(compare(false), 0);
-}
-
-static bool pinned(const char *path)
-{
-	return !access(path, F_OK);
-}
 
 Test(migration, nothing_is_lost_where_the_records_differ)
 {
@@ -206,9 +61,9 @@ Test(migration, records_that_are_the_same_are_shared)
 }
 
 /* The pins become those of an earlier layout, with the same sessions. */
-static void become_earlier(enum old_layout of)
+static void become_earlier(void)
 {
-	old_layout_copy(of);
+	old_layout_copy();
 	become_another(NULL, NULL);
 	old_layout_pin(OTHER_LAYOUT);
 }
@@ -229,8 +84,8 @@ static unsigned beyond(unsigned from)
 	return from;
 }
 
-/* Sessions in the overflow of an earlier layout: as they were, and what becomes of them until the programs change. */
-static void sessions_come_from(enum old_layout of)
+/* As they were, and what becomes of them until the programs change. */
+Test(migration, sessions_beyond_the_slots_and_mappings_come_from_a_layout_with_fewer)
 {
 	struct overflow_key in, out;
 	struct overflow_session s;
@@ -243,7 +98,7 @@ static void sessions_come_from(enum old_layout of)
 	cr_assert_gt(n, 2);
 	closed = beyond(0);
 	refreshed = beyond(closed + 1);
-	become_earlier(of);
+	become_earlier();
 	open_or_fail();
 	cr_assert(datapath.migration && datapath.reused);
 	cr_expect_eq(datapath.global->overflow, n);
@@ -282,16 +137,6 @@ static void sessions_come_from(enum old_layout of)
 	cr_expect_eq(compare(false), 0);
 }
 
-Test(migration, sessions_beyond_the_slots_come_from_a_layout_that_did_not_say_whose_they_are)
-{
-	sessions_come_from(LAYOUT_4);
-}
-
-Test(migration, sessions_beyond_the_slots_and_mappings_come_from_a_layout_with_fewer)
-{
-	sessions_come_from(LAYOUT_7);
-}
-
 /* Which a lookup of the earlier programs did not find. */
 Test(migration, entries_of_former_mappings_stay_behind)
 {
@@ -305,7 +150,7 @@ Test(migration, entries_of_former_mappings_stay_behind)
 	in = key_of(0);
 	in.port = 9;
 	out = overflow_key_reverse(&in, PORT_LO + 1);
-	old_layout_copy(LAYOUT_7);
+	old_layout_copy();
 	old_layout_put_former(&in, &s, 0);
 	old_layout_put_former(&out, &(struct overflow_session){ 0 }, 9);
 	become_another(NULL, NULL);
@@ -318,7 +163,7 @@ Test(migration, entries_of_former_mappings_stay_behind)
 	expect_all(0);
 }
 
-static void killed_in_the_middle(enum old_layout of)
+Test(migration, killed_in_the_middle_of_a_larger_index_the_next_start_brings_over_the_rest)
 {
 	struct overflow_key in, out;
 	struct overflow_session s;
@@ -328,7 +173,7 @@ static void killed_in_the_middle(enum old_layout of)
 	open_flows();
 	n = datapath.global->overflow;
 	flow = beyond(0);
-	become_earlier(of);
+	become_earlier();
 	open_or_fail();
 	reload_settings();
 	in = key_of(flow);
@@ -347,16 +192,6 @@ static void killed_in_the_middle(enum old_layout of)
 	cr_expect_eq(compare(true), 0);
 	datapath_migrated(&datapath);
 	expect_all(0);
-}
-
-Test(migration, killed_in_the_middle_of_that_the_next_start_brings_over_the_rest)
-{
-	killed_in_the_middle(LAYOUT_4);
-}
-
-Test(migration, killed_in_the_middle_of_a_larger_index_the_next_start_brings_over_the_rest)
-{
-	killed_in_the_middle(LAYOUT_7);
 }
 
 Test(migration, figures_and_counters_go_on)
@@ -381,7 +216,7 @@ Test(migration, other_slots_are_refused_and_go_on)
 
 	open_flows();
 	become_another("truth", "trvth");
-	cr_assert_eq(migration_check(PINS, &err), -EXDEV);
+	cr_assert_eq(migration_check(PIN_PATH, &err), -EXDEV);
 	cr_expect(strstr(err.text, "--replace; 40 sessions of 1 mappings are then lost"), "%s", err.text);
 	cr_assert_eq(try_open(false, &err), -EXDEV);
 	cr_expect(strstr(err.text, "40 sessions"), "%s", err.text);
@@ -423,7 +258,7 @@ Test(migration, killed_before_the_new_programs_run_it_begins_again)
 
 Test(migration, killed_before_the_copy_is_complete_it_begins_again)
 {
-	struct config config = { .pin_path = (char *)PINS };
+	struct config config = { .pin_path = (char *)PIN_PATH };
 	struct migration *m;
 	struct error err;
 	struct datapath d;

@@ -1,8 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Completion of detnatctl for bash. Commands, options and values come from its own help, so nothing is listed here.
 
-# Candidates for a value as the usage shows it, with the noun: tcp|udp|icmp, DIR, FILE, NAME. Other words in capitals have none.
-# The array ask is detnatctl with the socket of the line.
+# Candidates are names of strangers, too: of interfaces, of files. None is ever expanded, so compgen -W is of no use here,
+# and what is put on the line is quoted, so that Enter does not run it either.
+
+# Sets COMPREPLY to those of the candidates $2, ... that begin with the word $1, as typed or without its quotes.
+_detnatctl_reply() {
+    local LC_ALL=C word=$1 candidate quoted
+    shift
+    COMPREPLY=()
+    for candidate; do
+        [ -n "$candidate" ] || continue
+        printf -v quoted %q "$candidate"
+        quoted=${quoted/#'\~/'/\~/} # a home
+        [[ $candidate != "$word"* && $quoted != "$word"* ]] || COMPREPLY+=("$quoted")
+    done
+}
+
+# Candidates, a line each, for a value as the usage shows it, with the noun: tcp|udp|icmp, DIR, FILE, NAME. Other words in
+# capitals have none. The array ask is detnatctl with the socket of the line.
 _detnatctl_value() {
     case $1 in
     DIR) compgen -d -- "$2" ;;
@@ -30,11 +46,12 @@ _detnatctl_value() {
 
 _detnatctl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands typed=() named=0 usage=() ask=(detnatctl) socket='' token option place=0 helped=0 candidates='' i
+    local commands typed=() named=0 usage=() ask=(detnatctl) socket='' token option place=0 helped=0 candidates=() values i
 
     case $previous in
     -s | --socket)
-        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        mapfile -t candidates < <(compgen -f -- "$word")
+        _detnatctl_reply "$word" "${candidates[@]}"
         return
         ;;
     esac
@@ -54,8 +71,8 @@ _detnatctl() {
     # After help come the words of a command, without its options.
     [ "${typed[0]-}" != help ] || helped=1 typed=("${typed[@]:1}")
     case ${#typed[@]} in
-    0) candidates=$(cut -d ' ' -f 1 <<<"$commands" | sort -u) ;;
-    1) candidates=$(sed -n "s/^${typed[0]//[^a-z]/} //p" <<<"$commands") ;;
+    0) mapfile -t candidates < <(cut -d ' ' -f 1 <<<"$commands" | sort -u) ;;
+    1) mapfile -t candidates < <(sed -n "s/^${typed[0]//[^a-z]/} //p" <<<"$commands") ;;
     esac
     for ((i = 1; !helped && i <= 2 && i <= ${#typed[@]}; i++)); do
         ! grep -qxF -e "${typed[*]:0:i}" <<<"$commands" || named=$i
@@ -67,27 +84,30 @@ _detnatctl() {
         token=${usage[i]#[}
         case $token in
         -*])
-            candidates+=" ${token%]}"
+            candidates+=("${token%]}")
             ;;
         -*)
             option=$token token=${usage[++i]%]}
-            candidates+=" $option"
+            candidates+=("$option")
             if [ "$previous" = "$option" ]; then
-                mapfile -t COMPREPLY < <(compgen -W "$(_detnatctl_value "$token" "$word" "${typed[0]-}")" -- "$word")
+                mapfile -t values < <(_detnatctl_value "$token" "$word" "${typed[0]-}")
+                _detnatctl_reply "$word" "${values[@]}"
                 return
             fi
             ;;
-        *=*) candidates+=" ${token%%=*}=" ;;
+        *=*) candidates+=("${token%%=*}=") ;;
         *...)
-            ((named + place > ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]...}" "$word" "${typed[0]-}")"
+            ((named + place > ${#typed[@]})) ||
+                mapfile -t -O "${#candidates[@]}" candidates < <(_detnatctl_value "${token%]...}" "$word" "${typed[0]-}")
             ;;
         *)
-            ((named + place++ != ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]}" "$word" "${typed[0]-}")"
+            ((named + place++ != ${#typed[@]})) ||
+                mapfile -t -O "${#candidates[@]}" candidates < <(_detnatctl_value "${token%]}" "$word" "${typed[0]-}")
             ;;
         esac
     done
-    [[ $word != -* ]] || candidates+=' --socket --json --pretty --batch --force --help --version'
-    mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")
+    [[ $word != -* ]] || candidates+=(--socket --json --pretty --batch --force --help --version)
+    _detnatctl_reply "$word" "${candidates[@]}"
     # A name that ends in = is followed by its value, without a blank.
     [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
 }

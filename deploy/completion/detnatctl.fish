@@ -41,6 +41,7 @@ function __detnatctl_usage
     detnatctl help $argv[1..2] 2>/dev/null | string match -r '^Usage: .*\] '(string join ' ' -- $argv[1..2])' ?(.*)' | tail -n 1
 end
 
+# Names of strangers are among the candidates, of interfaces and files; fish quotes what it puts on the line.
 # What may be typed next: commands, then the options, names and words of the usage.
 function __detnatctl_complete
     set -l typed (__detnatctl_words)
@@ -56,9 +57,11 @@ function __detnatctl_complete
             string split -f 1 ' ' -- $commands | sort -u
             return
         case 1
-            string match -rg "^$typed[1] (.*)" -- $commands
+            string match -rg '^'(string escape --style=regex -- $typed[1])' (.*)' -- $commands
     end
     test $helped = 0; or return
+    # No command has other letters; what is typed gets into patterns.
+    string match -qr '^[a-z]+$' -- $typed[1]; or return
     set -l name $typed[1]
     if test (count $typed) -ge 2; and contains -- "$typed[1] $typed[2]" $commands
         set name $typed[1..2]
@@ -80,7 +83,7 @@ function __detnatctl_complete
     else if string match -q -- '*NAME|tcp*' "$usage"
         __detnatctl_ask -j portmap list | string match -rag '"name": *"([^"]+)"'
     else if string match -q -- '*NAME*' "$usage"
-        ls /sys/class/net
+        ls /sys/class/net | LC_ALL=C string match -r '^[!-~]+$'
     end
 end
 

@@ -2,6 +2,7 @@
 /* The agent as a whole: status, counters, reload. */
 #include <string.h>
 
+#include "base/text.h"
 #include "command.h"
 #include "json_get.h"
 #include "proto/reason_texts.h"
@@ -281,7 +282,10 @@ static void show_keys(struct writer *w, const cJSON *keys)
 	const cJSON *key;
 
 	cJSON_ArrayForEach (key, keys) {
-		fprintf(w->out, "%s%s", before, cJSON_IsString(key) ? key->valuestring : "-");
+		const char *text = cJSON_IsString(key) ? key->valuestring : "-";
+
+		fputs(before, w->out);
+		text_print(w->out, text, strlen(text));
 		before = ", ";
 	}
 	if (keys && keys->child)

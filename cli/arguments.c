@@ -7,6 +7,7 @@
 
 #include "base/json_scan.h"
 #include "base/timestamp.h"
+#include "base/text.h"
 #include "command.h"
 
 struct arguments {
@@ -127,10 +128,10 @@ static int refuse_word(const struct arguments *a, const char *word, struct error
 		    arg_parse(spec, word, &value, NULL))
 			continue;
 		arg_title(spec, title);
-		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; did you mean %.*s %.64s?", a->name,
-				 word, (int)strcspn(title, " "), title, word);
+		return error_set(err, -EINVAL, "%s: unexpected argument %s; did you mean %.*s %.64s?", a->name,
+				 QUOTED(word), (int)strcspn(title, " "), title, word);
 	}
-	return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; usage: detnatctl %s%s%s", a->name, word,
+	return error_set(err, -EINVAL, "%s: unexpected argument %s; usage: detnatctl %s%s%s", a->name, QUOTED(word),
 			 a->name, *a->usage ? " " : "", a->usage);
 }
 

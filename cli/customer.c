@@ -2,9 +2,13 @@
 #include "customer.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "json_get.h"
+#include "message.h"
 
 int64_t customers_margin(const cJSON *args)
 {
@@ -34,11 +38,9 @@ int customers_open(const cJSON *args, const char *state_dir, const struct lease_
 	if (lease_files_read(dir ? dir : state_dir, only, &ret->index, &wrong, err))
 		return EXIT_REFUSED;
 	if (wrong)
-		fprintf(stderr,
-			"detnatctl: warning: the leases are damaged: %" PRIu64
-			" lines cannot be read; detnatctl history "
-			"verify lists them\n",
-			wrong);
+		message_warn("the leases are damaged: %" PRIu64
+			     " lines cannot be read; detnatctl history verify lists them",
+			     wrong);
 	return EXIT_DONE;
 }
 
@@ -124,17 +126,11 @@ void customer_of(const struct customers *c, uint32_t in_addr, int64_t from, int6
 
 static void print_text(FILE *out, const char *key, const char *text)
 {
-	if (!*text) {
-		fprintf(out, "\"%s\":null", key);
-		return;
-	}
-	fprintf(out, "\"%s\":\"", key);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
+	fprintf(out, "\"%s\":", key);
+	if (*text)
+		text_json_string(out, text);
+	else
+		fputs("null", out);
 }
 
 static void print_time(FILE *out, const char *key, int64_t t)
@@ -185,24 +181,67 @@ void customer_print(FILE *out, const struct customers *c, const struct customer 
 	fprintf(out, ",\"margin\":{\"seconds\":%" PRId64 ",\"same\":%s}", c->margin, found->same ? "true" : "false");
 }
 
-static size_t add_part(char *text, size_t at, const char *word, const char *value)
+static bool is_ascii(const char *text)
 {
-	int n = !*value ? 0 : snprintf(text + at, CUSTOMER_TEXT - at, "%s%s%s", at ? ", " : "", word, value);
-
-	return n > 0 && at + (size_t)n < CUSTOMER_TEXT ? at + (size_t)n : at;
+	for (; *text; text++)
+		if (*text < ' ' || *text >= 0x7f)
+			return false;
+	return true;
 }
 
-const char *customer_name(const struct lease_holder *h, char text[static CUSTOMER_TEXT])
+/* " (U+0410 U+043B ...)" of a text that is not ASCII, whose letters may look like others or like nothing. */
+static void print_points(FILE *out, const char *text)
 {
-	size_t at = 0;
+	size_t left = strlen(text);
+	const char *before = " (";
 
-	text[0] = '\0';
-	at = add_part(text, at, "", h->id);
-	at = add_part(text, at, "tenant ", h->tenant);
-	at = add_part(text, at, "MAC ", strcmp(h->mac, h->id) != 0 ? h->mac : "");
-	at = add_part(text, at, "circuit ", h->circuit);
-	add_part(text, at, "session ", h->session);
-	return text;
+	if (is_ascii(text))
+		return;
+	while (left) {
+		uint32_t c = 0;
+		unsigned n = utf8_read(text, left, &c);
+
+		fprintf(out, n ? "%sU+%04X" : "%s\\x%02x", before, n ? c : (unsigned char)*text);
+		before = " ";
+		text += n ? n : 1;
+		left -= n ? n : 1;
+	}
+	fputc(')', out);
+}
+
+static void print_part(FILE *out, const char *word, const char *value, bool points)
+{
+	_cleanup_free_ char *quoted = NULL;
+	size_t size = strlen(value);
+
+	if (!size)
+		return;
+	quoted = malloc(TEXT_ROOM(size));
+	if (!quoted)
+		return;
+	text_quote(quoted, TEXT_ROOM(size), value, size);
+	fprintf(out, "%s%s%s", ftell(out) ? ", " : "", word, quoted);
+	if (points)
+		print_points(out, value);
+}
+
+char *customer_name(const struct lease_holder *h, bool points)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	print_part(out, "", h->id, points);
+	print_part(out, "tenant ", h->tenant, points);
+	print_part(out, "MAC ", strcmp(h->mac, h->id) != 0 ? h->mac : "", points);
+	print_part(out, "circuit ", h->circuit, points);
+	print_part(out, "session ", h->session, points);
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
 }
 
 const char *customer_missing(const struct customer *found)
@@ -219,9 +258,10 @@ const char *customer_missing(const struct customer *found)
 
 static void show_holder(struct writer *w, const struct lease_holder *h)
 {
-	char name[CUSTOMER_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+	_cleanup_free_ char *name = customer_name(h, w->points);
+	char from[TIME_TEXT], to[TIME_TEXT];
 
-	writer_line(w, "Customer:       %s", customer_name(h, name));
+	writer_line(w, "Customer:       %s", name ? name : "out of memory");
 	writer_line(w, "Lease:          %s to %s%s", time_format(h->from, from), time_or(h->to, "now", to),
 		    h->assumed ? ", an end that no line records" : "");
 }

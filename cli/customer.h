@@ -56,9 +56,11 @@ void customer_print(FILE *out, const struct customers *c, const struct customer 
 /* Lines of text about a customer; for the inside address of an answer. */
 void customer_show(struct writer *w, const struct customers *c, const struct customer *found, uint32_t in_addr);
 
-/* One customer as text, "alice, circuit ge-0/0/1.100". */
-#define CUSTOMER_TEXT 1024
-const char *customer_name(const struct lease_holder *h, char text[static CUSTOMER_TEXT]);
+/*
+ * One customer as text, his words between quotes: "alice", circuit "ge-0/0/1.100". With code points beside those that
+ * are not ASCII alone, if `points`. The caller frees it; NULL: out of memory.
+ */
+char *customer_name(const struct lease_holder *h, bool points);
 
 /* Why there is no customer, as text; NULL: there is one. */
 const char *customer_missing(const struct customer *found);

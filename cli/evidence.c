@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* evidence: the answer to a question, what proves it, and checksums, in a directory of its own. */
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
+#include "base/text.h"
 #include "evidence_files.h"
 #include "history/history_claims.h"
 #include "history_files.h"
@@ -45,7 +47,7 @@ static int answer_as(const struct history_files *f, const char *dir, const struc
 	struct error err = { 0 };
 	size_t size;
 	FILE *out = open_memstream(ret, &size);
-	struct writer w = { .out = out, .json = json };
+	struct writer w = { .out = out, .json = json, .points = true };
 	cJSON *none;
 	char *text;
 
@@ -94,6 +96,23 @@ static void add_user(cJSON *json, const char *for_whom)
 		cJSON_AddStringToObject(json, "for", for_whom);
 }
 
+/* On one line, as whatever is shown on a terminal. NULL: out of memory. */
+static char *print_json(const cJSON *json)
+{
+	_cleanup_free_ char *raw = cJSON_PrintUnformatted(json);
+	char *text = NULL;
+	size_t size;
+	FILE *out = raw ? open_memstream(&text, &size) : NULL;
+
+	if (!out)
+		return NULL;
+	text_print_json(out, raw, strlen(raw));
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
+}
+
 static char *question_text(const struct asked *a, const char *time_key, bool digest)
 {
 	_cleanup_json_ cJSON *json = cJSON_CreateObject();
@@ -107,7 +126,7 @@ static char *question_text(const struct asked *a, const char *time_key, bool dig
 	evidence_digest(a->json, strlen(a->json), hash);
 	if (digest)
 		cJSON_AddStringToObject(json, "answer", hash);
-	return cJSON_PrintUnformatted(json);
+	return print_json(json);
 }
 
 /* The use becomes a line, without which there is no evidence. */
@@ -123,21 +142,37 @@ static int note_query(const struct asked *a, const char *dir, struct error *err)
 	/* Without the braces, as a line of its own. */
 	text[size - 1] = '\n';
 	r = chain_append(dir, file, text + 1, size - 1, a->now, err);
-	cJSON_free(text);
+	free(text);
 	return r;
 }
 
-static int write_question(const struct evidence *e, const struct asked *a, struct error *err)
+static int write_question(struct evidence *e, const struct asked *a, struct error *err)
 {
 	char *text = question_text(a, "asked", false);
 	int r = text ? evidence_write(e, "question.json", text, strlen(text), err)
 		     : error_set(err, -ENOMEM, "out of memory");
 
-	cJSON_free(text);
+	free(text);
 	return r;
 }
 
-static int write_readme(const struct evidence *e, const struct asked *a, struct error *err)
+static int write_page(struct evidence *e, const char *name, const char *text, struct error *err)
+{
+	_cleanup_free_ char *page = NULL;
+	char title[NAME_MAX + 8];
+	size_t size;
+	FILE *out = open_memstream(&page, &size);
+
+	if (!out)
+		return error_set(err, -ENOMEM, "out of memory");
+	snprintf(title, sizeof(title), "Case %s", name);
+	evidence_html(out, title, text);
+	if (fclose(out))
+		return error_set(err, -ENOMEM, "out of memory");
+	return evidence_write(e, "README.html", page, size, err);
+}
+
+static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	char when[TIME_TEXT], now[TIME_TEXT];
@@ -154,7 +189,7 @@ static int write_readme(const struct evidence *e, const struct asked *a, struct 
 		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
 		"  leases.jsonl    the lines of leases about the inside address and its tenant, each with the checksum "
 		"of the one before\n"
-		"  README.pdf      this text, where a program of the system makes a PDF\n"
+		"  README.html     this text, to be read in a browser or printed\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
 		"To check\n"
 		"  sha256sum -c SHA256SUMS\n"
@@ -169,12 +204,11 @@ static int write_readme(const struct evidence *e, const struct asked *a, struct 
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = evidence_write(e, "README.txt", text, (size_t)n, err);
-	return r ? r : evidence_pdf(e, "README.pdf", text, err);
+	return r ? r : write_page(e, a->name, text, err);
 }
 
 /* The head goes first, so that the copy of a growing history has the lines that it names. */
-static int write_all(const struct evidence *e, const struct asked *a, const char *dir, const char *key,
-		     struct error *err)
+static int write_all(struct evidence *e, const struct asked *a, const char *dir, const char *key, struct error *err)
 {
 	static const char version[] = DETNAT_VERSION "\n";
 	int r = write_question(e, a, err);
@@ -205,14 +239,15 @@ static int make(const struct asked *a, const char *dir, const cJSON *args, struc
 	r = r ? r : write_all(&e, a, dir, json_text(args, "key", NULL), err);
 	r = r ? r : note_query(a, json_text(args, "queries", dir), err);
 	r = r ? r : tar ? evidence_tar(&e, a->name, w->out, err) : evidence_finish(&e, err);
-	if (r || tar)
-		evidence_discard(&e);
+	evidence_close(&e);
 	if (r || tar)
 		return r ? EXIT_REFUSED : EXIT_DONE;
-	if (w->json)
+	if (w->json) {
 		writer_json(w, a->json, strcspn(a->json, "\n"));
-	else
-		writer_line(w, "%s%s", a->text, e.place);
+		return EXIT_DONE;
+	}
+	fputs(a->text, w->out);
+	writer_line(w, "%s", e.place);
 	return EXIT_DONE;
 }
 
@@ -232,8 +267,8 @@ static int evidence_run(const char *socket, const cJSON *args, struct writer *w,
 	if (!good_name(a.name))
 		return error_set(err, EXIT_USAGE,
 				 "a case has letters, digits, dots, underscores and hyphens, and no dot first, unlike "
-				 "\"%.64s\"",
-				 a.name);
+				 "%s",
+				 QUOTED(a.name));
 	if (cJSON_IsTrue(json_get(args, "tar")) && json_text(args, "directory", NULL))
 		return error_set(err, EXIT_USAGE, "evidence: --tar prints the archive, so --directory is not taken");
 	if (cJSON_IsTrue(json_get(args, "tar")) && isatty(fileno(w->out)))

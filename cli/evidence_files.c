@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "evidence_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <nettle/sha2.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,44 +24,76 @@ static int fail(struct error *err, int r, const char *what)
 	return error_set(err, r, "%.300s: %s", what, strerror(-r));
 }
 
+/* Octets from a position, or -errno. */
+static ssize_t read_at(int fd, void *buffer, size_t size, off_t at)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, buffer, size, at);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int open_place(struct evidence *e, const char *dir, struct error *err)
+{
+	e->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	e->begun = e->dir >= 0;
+	return e->begun ? 0 : fail(err, -errno, dir);
+}
+
 int evidence_begin(struct evidence *e, const char *dir, const char *name, struct error *err)
 {
-	if (strlen(dir) + strlen(name) + 16 > EVIDENCE_PATH)
+	if (strlen(dir) + strlen(name) + sizeof("/..XXXXXX") > sizeof(e->place))
 		return fail(err, -ENAMETOOLONG, dir);
 	snprintf(e->place, sizeof(e->place), "%s/%s", dir, name);
-	snprintf(e->path, sizeof(e->path), "%s/.%s.XXXXXX", dir, name);
-	if (!access(e->place, F_OK)) {
-		e->path[0] = '\0';
+	e->name = strrchr(e->place, '/') + 1;
+	if (!access(e->place, F_OK))
 		return error_set(err, -EEXIST, "%.300s is there already; evidence is not replaced: name another case",
 				 e->place);
-	}
-	if (!mkdtemp(e->path)) {
-		e->path[0] = '\0';
-		return fail(err, -errno, dir);
-	}
-	return 0;
+	return open_place(e, dir, err);
 }
 
 int evidence_begin_temporary(struct evidence *e, struct error *err)
 {
 	const char *dir = getenv("TMPDIR");
-	int n = snprintf(e->path, sizeof(e->path), "%s/detnat-evidence.XXXXXX", dir && *dir ? dir : "/tmp");
 
-	if (n < (int)sizeof(e->path) && mkdtemp(e->path))
-		return 0;
-	e->path[0] = '\0';
-	return fail(err, n < (int)sizeof(e->path) ? -errno : -ENAMETOOLONG, dir && *dir ? dir : "/tmp");
+	return open_place(e, dir && *dir ? dir : "/tmp", err);
 }
 
-static FILE *open_in(const struct evidence *e, const char *file, const char *mode)
+/* A file without a name, which ends with the process; in memory where the file system has no such files. */
+static int open_nameless(const struct evidence *e, const char *name)
 {
-	_cleanup_free_ char *path = NULL;
+	int fd = openat(e->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
 
-	if (asprintf(&path, "%s/%s", e->path, file) < 0) {
-		path = NULL;
-		return NULL;
-	}
-	return fopen(path, mode);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT))
+		fd = memfd_create(name, MFD_CLOEXEC);
+	return fd;
+}
+
+/* Adds a file, at its place in the order of names. Its descriptor, or -errno. */
+static int add_file(struct evidence *e, const char *name)
+{
+	int fd = e->n < EVIDENCE_FILES ? open_nameless(e, name) : -1;
+	unsigned at = e->n;
+
+	if (fd < 0)
+		return errno_or(ENOSPC);
+	for (; at && strcmp(e->file[at - 1].name, name) > 0; at--)
+		e->file[at] = e->file[at - 1];
+	e->file[at].fd = fd;
+	snprintf(e->file[at].name, sizeof(e->file[at].name), "%s", name);
+	e->n++;
+	return fd;
+}
+
+/* A stream to a file that is added; NULL with errno. */
+static FILE *new_file(struct evidence *e, const char *name)
+{
+	int fd = add_file(e, name);
+	int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return own < 0 ? NULL : fdopen(own, "w");
 }
 
 static int close_written(FILE *out, const char *file, struct error *err)
@@ -72,9 +106,9 @@ static int close_written(FILE *out, const char *file, struct error *err)
 	return r ? fail(err, r, file) : 0;
 }
 
-int evidence_write(const struct evidence *e, const char *file, const char *text, size_t size, struct error *err)
+int evidence_write(struct evidence *e, const char *file, const char *text, size_t size, struct error *err)
 {
-	FILE *out = open_in(e, file, "wxe");
+	FILE *out = new_file(e, file);
 
 	if (!out)
 		return fail(err, errno_or(ENOMEM), file);
@@ -82,7 +116,7 @@ int evidence_write(const struct evidence *e, const char *file, const char *text,
 	return close_written(out, file, err);
 }
 
-int evidence_copy(const struct evidence *e, const char *from, const char *file, struct error *err)
+int evidence_copy(struct evidence *e, const char *from, const char *file, struct error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	char buffer[16384];
@@ -97,7 +131,7 @@ int evidence_copy(const struct evidence *e, const char *from, const char *file, 
 	in = fopen(path, "re");
 	if (!in)
 		return errno == ENOENT ? 0 : fail(err, -errno, path);
-	out = open_in(e, file, "wxe");
+	out = new_file(e, file);
 	while (out && (n = fread(buffer, 1, sizeof(buffer), in)))
 		fwrite(buffer, 1, n, out);
 	r = !out ? fail(err, errno_or(ENOMEM), file) : close_written(out, file, err);
@@ -143,12 +177,11 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 	return 0;
 }
 
-int evidence_leases(const struct evidence *e, const char *from, const char *in_addr, const char *tenant,
-		    struct error *err)
+int evidence_leases(struct evidence *e, const char *from, const char *in_addr, const char *tenant, struct error *err)
 {
 	_cleanup_close_ int dir = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct lease_names names = { 0 };
-	struct lines l = { .out = open_in(e, "leases.jsonl", "wxe") };
+	struct lines l = { .out = new_file(e, "leases.jsonl") };
 	int r = dir < 0 || !l.out ? fail(err, errno_or(ENOMEM), from) : lease_names_read(from, &names, err);
 	size_t torn;
 
@@ -179,82 +212,70 @@ void evidence_digest(const char *text, size_t size, char ret[static SHA256_TEXT]
 		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
 }
 
-static int digest_file(const struct evidence *e, const char *file, char ret[static SHA256_TEXT])
+static int digest_file(int fd, char ret[static SHA256_TEXT])
 {
-	FILE *in = open_in(e, file, "re");
 	uint8_t digest[SHA256_DIGEST_SIZE], buffer[16384];
 	struct sha256_ctx ctx;
-	size_t n;
+	off_t at = 0;
+	ssize_t n;
 
-	if (!in)
-		return errno_or(ENOMEM);
 	sha256_init(&ctx);
-	while ((n = fread(buffer, 1, sizeof(buffer), in)))
-		sha256_update(&ctx, n, buffer);
+	while ((n = read_at(fd, buffer, sizeof(buffer), at)) > 0) {
+		sha256_update(&ctx, (size_t)n, buffer);
+		at += n;
+	}
 	sha256_digest(&ctx, sizeof(digest), digest);
 	for (size_t i = 0; i < sizeof(digest); i++)
 		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
-	n = (size_t)ferror(in);
-	fclose(in);
-	return n ? -EIO : 0;
+	return n < 0 ? (int)n : 0;
 }
 
-static int is_file(const struct dirent *entry)
+static int write_sums(struct evidence *e, struct error *err)
 {
-	return entry->d_name[0] != '.';
-}
-
-static int write_sums(const struct evidence *e, struct error *err)
-{
-	struct dirent **list;
+	_cleanup_free_ char *text = NULL;
 	char digest[SHA256_TEXT];
-	int n = scandir(e->path, &list, is_file, alphasort), r = 0;
-	FILE *out;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int r = out ? 0 : -ENOMEM;
 
-	if (n < 0)
-		return fail(err, -errno, e->path);
-	out = open_in(e, SUMS, "wxe");
-	for (int i = 0; i < n; i++) {
-		r = r ? r : digest_file(e, list[i]->d_name, digest);
-		if (!r && out)
-			fprintf(out, "%s  %s\n", digest, list[i]->d_name);
-		free(list[i]);
+	for (unsigned i = 0; i < e->n && !r; i++) {
+		r = digest_file(e->file[i].fd, digest);
+		fprintf(out, "%s  %s\n", digest, e->file[i].name);
 	}
-	free(list);
-	if (!out || r) {
-		if (out)
-			fclose(out);
-		return fail(err, r ? r : -EIO, SUMS);
-	}
-	return close_written(out, SUMS, err);
+	if (out && fclose(out))
+		r = -ENOMEM;
+	return r ? fail(err, r, SUMS) : evidence_write(e, SUMS, text, size, err);
 }
 
-/* What ssh-keygen prints is no output of ours. */
-static void run_keygen(const char *key, const char *sums)
+static int sums_of(const struct evidence *e)
 {
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < e->n; i++)
+		if (!strcmp(e->file[i].name, SUMS))
+			return e->file[i].fd;
+	return -1;
+}
 
-	if (null >= 0)
-		dup2(null, STDOUT_FILENO);
-	execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key, sums, (char *)NULL);
+/* Reads standard input, and writes the signature to standard output. */
+static void run_keygen(const char *key, int sums, int signature)
+{
+	if (lseek(sums, 0, SEEK_SET) || dup2(sums, STDIN_FILENO) < 0 || dup2(signature, STDOUT_FILENO) < 0)
+		_exit(126);
+	execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key, (char *)NULL);
 	_exit(127);
 }
 
-static int sign_sums(const struct evidence *e, const char *key, struct error *err)
+static int sign_sums(struct evidence *e, const char *key, struct error *err)
 {
-	_cleanup_free_ char *sums = NULL;
-	int status = 0;
+	int sums = sums_of(e), signature = add_file(e, SUMS ".sig"), status = 0;
 	pid_t pid;
 
-	if (asprintf(&sums, "%s/" SUMS, e->path) < 0) {
-		sums = NULL;
-		return fail(err, -ENOMEM, SUMS);
-	}
+	if (signature < 0)
+		return fail(err, signature, SUMS ".sig");
 	pid = fork();
 	if (pid < 0)
 		return fail(err, -errno, "ssh-keygen");
 	if (!pid)
-		run_keygen(key, sums);
+		run_keygen(key, sums, signature);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return fail(err, -errno, "ssh-keygen");
@@ -262,35 +283,77 @@ static int sign_sums(const struct evidence *e, const char *key, struct error *er
 		return error_set(err, -ENOENT, "ssh-keygen is not installed: it signs the evidence");
 	if (status)
 		return error_set(err, -EINVAL, "ssh-keygen did not sign with %.200s", key);
-	return 0;
+	return fsync(signature) ? fail(err, -errno, SUMS ".sig") : 0;
 }
 
-int evidence_sign(const struct evidence *e, const char *key, struct error *err)
+int evidence_sign(struct evidence *e, const char *key, struct error *err)
 {
 	int r = write_sums(e, err);
 
 	return r || !key ? r : sign_sums(e, key, err);
 }
 
-int evidence_finish(const struct evidence *e, struct error *err)
+static int copy_file(int dir, const struct evidence_file *f)
 {
-	if (chmod(e->path, 0750) || rename(e->path, e->place))
-		return fail(err, -errno, e->place);
-	return 0;
+	_cleanup_close_ int out = openat(dir, f->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	char buffer[16384];
+	off_t at = 0;
+	ssize_t n = 0;
+
+	if (out < 0)
+		return -errno;
+	while ((n = read_at(f->fd, buffer, sizeof(buffer), at)) > 0) {
+		if (write(out, buffer, (size_t)n) != n)
+			return errno_or(EIO);
+		at += n;
+	}
+	return n < 0 ? (int)n : fsync(out) ? -errno : 0;
 }
 
-void evidence_discard(const struct evidence *e)
+/* Gives a file its name in a directory. */
+static int name_file(int dir, const struct evidence_file *f)
 {
-	struct dirent **list;
-	int n = *e->path ? scandir(e->path, &list, is_file, NULL) : -1;
-	_cleanup_close_ int dir = n < 0 ? -1 : open(e->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char path[32];
 
-	for (int i = 0; i < n; i++) {
-		unlinkat(dir, list[i]->d_name, 0);
-		free(list[i]);
-	}
-	if (n < 0)
-		return;
-	free(list);
-	rmdir(e->path);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	return linkat(AT_FDCWD, path, dir, f->name, AT_SYMLINK_FOLLOW) ? copy_file(dir, f) : 0;
+}
+
+static int name_files(const struct evidence *e, const char *path)
+{
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? -errno : 0;
+
+	for (unsigned i = 0; i < e->n && !r; i++)
+		r = name_file(dir, &e->file[i]);
+	if (!r && (fchmod(dir, 0750) || fsync(dir) || rename(path, e->place)))
+		r = -errno;
+	for (unsigned i = 0; i < e->n && r && dir >= 0; i++)
+		unlinkat(dir, e->file[i].name, 0);
+	return r;
+}
+
+/* No signal ends the process between the first name and the last. */
+int evidence_finish(const struct evidence *e, struct error *err)
+{
+	char path[sizeof(e->place)];
+	sigset_t all, before;
+	int r;
+
+	snprintf(path, sizeof(path), "%.*s/.%s.XXXXXX", (int)(e->name - e->place - 1), e->place, e->name);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	r = mkdtemp(path) ? name_files(e, path) : -errno;
+	if (r)
+		rmdir(path);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r ? fail(err, r, e->place) : 0;
+}
+
+void evidence_close(const struct evidence *e)
+{
+	for (unsigned i = 0; i < e->n; i++)
+		close(e->file[i].fd);
+	if (e->begun)
+		close(e->dir);
 }

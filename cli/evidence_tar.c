@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A directory of evidence as a tar archive: POSIX ustar, headers and contents in blocks of 512 octets. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "evidence_files.h"
 
 #define BLOCK 512U
@@ -55,65 +53,45 @@ static int write_header(FILE *out, const char *name, const struct stat *st)
 }
 
 /* Exactly as many octets as the header says. */
-static int write_contents(FILE *out, FILE *in, uint64_t size)
+static int write_contents(FILE *out, int in, uint64_t size)
 {
 	static const char zeros[BLOCK];
 	char buffer[16384];
-	uint64_t left = size;
+	uint64_t done = 0;
 
-	while (left) {
-		size_t n = fread(buffer, 1, left < sizeof(buffer) ? left : sizeof(buffer), in);
+	while (done < size) {
+		uint64_t left = size - done;
+		ssize_t n = pread(in, buffer, left < sizeof(buffer) ? left : sizeof(buffer), (off_t)done);
 
-		if (!n)
-			return -EIO;
-		fwrite(buffer, 1, n, out);
-		left -= n;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		fwrite(buffer, 1, (size_t)n, out);
+		done += (uint64_t)n;
 	}
 	fwrite(zeros, 1, (BLOCK - size % BLOCK) % BLOCK, out);
 	return 0;
 }
 
-static int write_file(FILE *out, int dir, const char *file, const char *name)
+static int write_file(FILE *out, const char *name, const struct evidence_file *f)
 {
-	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+	char path[EVIDENCE_PATH];
 	struct stat st;
 	int r;
 
-	if (!in) {
-		close_fd(&fd);
-		return errno_or(ENOMEM);
-	}
-	r = fstat(fd, &st) ? -errno : write_header(out, name, &st);
-	r = r ? r : write_contents(out, in, (uint64_t)st.st_size);
-	fclose(in);
-	return r;
-}
-
-static int write_files(int dir, const char *name, FILE *out)
-{
-	struct dirent **list;
-	int n = scandirat(dir, ".", &list, NULL, alphasort), r = n < 0 ? -errno : 0;
-	char path[EVIDENCE_PATH];
-
-	for (int i = 0; i < n; i++) {
-		if (!r && list[i]->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s", name, list[i]->d_name);
-			r = write_file(out, dir, list[i]->d_name, path);
-		}
-		free(list[i]);
-	}
-	if (n >= 0)
-		free(list);
-	return r;
+	snprintf(path, sizeof(path), "%s/%s", name, f->name);
+	r = fstat(f->fd, &st) ? -errno : write_header(out, path, &st);
+	return r ? r : write_contents(out, f->fd, (uint64_t)st.st_size);
 }
 
 int evidence_tar(const struct evidence *e, const char *name, FILE *out, struct error *err)
 {
 	static const char end[2 * BLOCK];
-	_cleanup_close_ int dir = open(e->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = dir < 0 ? -errno : write_files(dir, name, out);
+	int r = 0;
 
+	for (unsigned i = 0; i < e->n && !r; i++)
+		r = write_file(out, name, &e->file[i]);
 	if (!r)
 		fwrite(end, sizeof(end), 1, out);
 	if (!r && (ferror(out) || fflush(out)))

@@ -215,12 +215,15 @@ static void show_findings(struct writer *w, const cJSON *findings)
 {
 	const cJSON *f;
 
-	if (!cJSON_GetArraySize(findings))
-		writer_line(w, "\nNothing stands in the way of its packets.");
+	if (!cJSON_GetArraySize(findings)) {
+		writer_line(w, "%s", "");
+		writer_line(w, "Nothing stands in the way of its packets.");
+	}
 	cJSON_ArrayForEach (f, findings) {
 		bool drops = cJSON_IsTrue(json_get(f, "drops"));
 
-		writer_line(w, "\n%s (%s): %s", drops ? "DROPPED" : "Note", json_text(f, "reason", "-"),
+		writer_line(w, "%s", "");
+		writer_line(w, "%s (%s): %s", drops ? "DROPPED" : "Note", json_text(f, "reason", "-"),
 			    json_text(f, "text", "-"));
 		if (*json_text(f, "advice", "-"))
 			writer_line(w, "    What to do: %s", json_text(f, "advice", "-"));

@@ -82,13 +82,11 @@ void history_warn(const struct history_files *f)
 	char text[128];
 
 	for (size_t i = 0; i < x->n_damages && i < MAX_WARNINGS; i++)
-		fprintf(stderr, "detnatctl: warning: the history is damaged: line %" PRIu64 " %s\n", x->damages[i].line,
-			x->damages[i].text);
+		message_warn("the history is damaged: line %" PRIu64 " %s", x->damages[i].line, x->damages[i].text);
 	if (x->n_damages > MAX_WARNINGS)
-		fprintf(stderr, "detnatctl: warning: and %zu more; detnatctl history verify lists them all\n",
-			x->n_damages - MAX_WARNINGS);
+		message_warn("and %zu more; detnatctl history verify lists them all", x->n_damages - MAX_WARNINGS);
 	if (history_end_text(f, text, sizeof(text)))
-		fprintf(stderr, "detnatctl: warning: the history is damaged: %s\n", text);
+		message_warn("the history is damaged: %s", text);
 }
 
 static const char *const end_words[] = {

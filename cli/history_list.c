@@ -28,10 +28,10 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	switch (r->event) {
 	case EVENT_START:
 		if (r->since == TIME_NONE)
-			snprintf(text, size, "on %s, %zu mapping%s", r->host, r->n_mappings,
+			snprintf(text, size, "on %s, %zu mapping%s", QUOTED(r->host), r->n_mappings,
 				 r->n_mappings == 1 ? "" : "s");
 		else
-			snprintf(text, size, "on %s, %zu mapping%s; no record since %s", r->host, r->n_mappings,
+			snprintf(text, size, "on %s, %zu mapping%s; no record since %s", QUOTED(r->host), r->n_mappings,
 				 r->n_mappings == 1 ? "" : "s", time_format(r->since, time));
 		break;
 	case EVENT_DAILY:
@@ -178,7 +178,7 @@ static struct widths widths_of(const struct history_files *f, bool grants)
 
 static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
 {
-	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[160];
+	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[320];
 
 	ranges_text(r, in, out);
 	describe(r, text, sizeof(text));

@@ -62,17 +62,10 @@ static int read_file(const char *path, char **ret, size_t *ret_size, struct erro
 static void show_note(const struct import *m, const struct import_note *n)
 {
 	char line[16] = "";
-	char *text = NULL;
 
 	if (n->line)
 		snprintf(line, sizeof(line), ":%u", n->line);
-	if (asprintf(&text, "%s%s: %s", m->name, line, n->text) < 0)
-		return;
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	fprintf(stderr, "%s\n", text);
-	free(text);
+	message_line("%s%s: %s", m->name, line, n->text);
 }
 
 static void show_notes(const struct import *m)
@@ -84,23 +77,20 @@ static void show_notes(const struct import *m)
 			show_note(m, &m->note[i]);
 	for (unsigned k = 0; k < N_IMPORT_NOTES; k++)
 		if (n[k] > SHOWN)
-			fprintf(stderr, "%s: and %" PRIu64 " more of the kind \"%s\"; --json has all\n", m->name,
-				n[k] - SHOWN, import_note_word(k));
+			message_line("%s: and %" PRIu64 " more of the kind %s; --json has all", m->name, n[k] - SHOWN,
+				     QUOTED(import_note_word(k)));
 }
 
 static void warn_of_names(const struct import_names *list, const char *side)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		struct error err;
-
 		if (strlen(list->name[i]) < IF_NAMESIZE && if_nametoindex(list->name[i]))
 			continue;
-		error_set(&err, 0, "warning: %s interface %s is not on this machine: put its name here in its place",
-			  side, list->name[i]);
-		message_show(err.text);
+		message_warn("%s interface %s is not on this machine: put its name here in its place", side,
+			     QUOTED(list->name[i]));
 	}
 	if (!list->n)
-		fprintf(stderr, "detnatctl: warning: the %s interface is not named: add it to interfaces\n", side);
+		message_warn("the %s interface is not named: add it to interfaces", side);
 }
 
 static const char *verdict(const struct import *m, const struct import_proof *p, char text[static 256])
@@ -158,7 +148,7 @@ static void print_json(struct writer *w, const struct import *m, const struct im
 	cJSON_free(text);
 }
 
-/* The name of the file, without what a comment may not have, and its hash. */
+/* The name of the file, and its hash. */
 static void make_origin(const char *path, const char *text, size_t size, struct claim_origin *ret)
 {
 	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
@@ -169,10 +159,8 @@ static void make_origin(const char *path, const char *text, size_t size, struct 
 	sha256_update(&sha, size, (const uint8_t *)text);
 	sha256_digest(&sha, sizeof(digest), digest);
 	*ret = (struct claim_origin){ .time = time(NULL) };
-	snprintf(ret->source, sizeof(ret->source), "%.120s", strcmp(name, "-") ? name : "standard input");
-	for (char *c = ret->source; *c; c++)
-		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f || *c == '"' || *c == '\\')
-			*c = '?';
+	name = strcmp(name, "-") ? name : "standard input";
+	text_keep(ret->source, sizeof(ret->source), name, strlen(name));
 	for (unsigned i = 0; i < sizeof(digest); i++)
 		snprintf(ret->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
 }
@@ -223,13 +211,13 @@ static int show(const struct import *m, const struct import_proof *p, const cJSO
 		if (cJSON_IsTrue(json_get(args, "table")))
 			print_table(w, m);
 		else if (config)
-			writer_line(w, "%.*s", (int)strlen(config) - 1, config);
+			writer_json(w, config, strlen(config) - 1);
 		if (!cJSON_IsTrue(json_get(args, "table")) && config) {
 			warn_of_names(&m->inside, "inside");
 			warn_of_names(&m->outside, "outside");
 		}
 		writer_flush(w);
-		fprintf(stderr, "%s\n", verdict(m, p, text));
+		message_line("%s", verdict(m, p, text));
 	}
 	return lost ? EXIT_REFUSED : EXIT_DONE;
 }

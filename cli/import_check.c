@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "import_check.h"
+#include "message.h"
 #include "traffic/traffic.h"
 
 struct checking {
@@ -41,34 +42,34 @@ static int take(void *arg, const struct traffic_flow *f)
 	return 0;
 }
 
-static void show_first(const struct checking *c)
+static void show_first(const struct checking *c, const char *agree)
 {
 	char in[ADDR_TEXT], out[ADDR_TEXT], expected[ADDR_TEXT];
 
-	fprintf(stderr, "; %" PRIu64 " %s not, first: %s:%u left by %s:%u, the plan has %s:%u-%u", c->differ,
-		c->differ == 1 ? "does" : "do", addr_format(c->first.src, in), c->first.sport,
-		addr_format(c->first.out_addr, out), c->first.out_port, addr_format(c->expected.out, expected),
-		c->expected.lo, c->expected.hi);
+	message_line("%s; %" PRIu64 " %s not, first: %s:%u left by %s:%u, the plan has %s:%u-%u", agree, c->differ,
+		     c->differ == 1 ? "does" : "do", addr_format(c->first.src, in), c->first.sport,
+		     addr_format(c->first.out_addr, out), c->first.out_port, addr_format(c->expected.out, expected),
+		     c->expected.lo, c->expected.hi);
 }
 
 static void show(const struct checking *c, const struct traffic_notes *notes, const char *path)
 {
 	uint64_t n = c->agree + c->differ;
+	char agree[80];
 
 	for (uint64_t i = 0; i < notes->garbage && i < TRAFFIC_NAMED; i++)
-		fprintf(stderr, "%s:%" PRIu64 ": not understood: %s\n", path, notes->named[i].line,
-			notes->named[i].text);
+		message_line("%s:%" PRIu64 ": not understood: %s", path, notes->named[i].line, notes->named[i].text);
 	if (notes->garbage > TRAFFIC_NAMED)
-		fprintf(stderr, "%s: %" PRIu64 " lines are not understood\n", path, notes->garbage);
+		message_line("%s: %" PRIu64 " lines are not understood", path, notes->garbage);
 	if (c->own)
-		fprintf(stderr, "%s: sessions of no subscriber of the plan: %" PRIu64 ", not compared\n", path, c->own);
+		message_line("%s: sessions of no subscriber of the plan: %" PRIu64 ", not compared", path, c->own);
 	if (c->unknown)
-		fprintf(stderr, "%s: sessions without an outside endpoint: %" PRIu64 ", not compared\n", path,
-			c->unknown);
-	fprintf(stderr, "%" PRIu64 " session%s: %" PRIu64 " agree", n, n == 1 ? "" : "s", c->agree);
+		message_line("%s: sessions without an outside endpoint: %" PRIu64 ", not compared", path, c->unknown);
+	snprintf(agree, sizeof(agree), "%" PRIu64 " session%s: %" PRIu64 " agree", n, n == 1 ? "" : "s", c->agree);
 	if (c->differ)
-		show_first(c);
-	fputc('\n', stderr);
+		show_first(c, agree);
+	else
+		message_line("%s", agree);
 }
 
 int import_check(const struct import *m, const char *path, struct import_checked *ret, struct error *err)

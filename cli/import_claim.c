@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "import/import_prove.h"
+#include "message.h"
 
 struct claiming {
 	struct plan plan; /* of the mappings below */
@@ -123,15 +124,14 @@ static void tell(const struct import *m, const char *dir, const struct claim_ori
 	char from[TIME_TEXT];
 
 	if (lines)
-		fprintf(stderr,
-			"%" PRIu64 " line%s in %s/" CLAIMS_FILE
-			": who answers from %s on, for %zu subscribers, as claimed\n",
-			lines, lines == 1 ? "" : "s", dir, time_format(origin->from, from), m->n_rows);
+		message_line("%" PRIu64 " line%s in %s/" CLAIMS_FILE
+			     ": who answers from %s on, for %zu subscribers, as claimed",
+			     lines, lines == 1 ? "" : "s", dir, time_format(origin->from, from), m->n_rows);
 	else
-		fprintf(stderr, "%s/" CLAIMS_FILE " has this claim already\n", dir);
+		message_line("%s/" CLAIMS_FILE " has this claim already", dir);
 	if (m->n_differ)
-		fprintf(stderr, "%" PRIu64 " subscriber%s with different blocks of TCP and UDP %s not claimed\n",
-			m->n_differ, m->n_differ == 1 ? "" : "s", m->n_differ == 1 ? "is" : "are");
+		message_line("%" PRIu64 " subscriber%s with different blocks of TCP and UDP %s not claimed",
+			     m->n_differ, m->n_differ == 1 ? "" : "s", m->n_differ == 1 ? "is" : "are");
 }
 
 int import_claim(struct import *m, const char *dir, const struct claim_origin *origin, struct error *err)

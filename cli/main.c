@@ -80,7 +80,7 @@ static int finish(struct writer *w, int status)
 
 	if (!r || r == -EPIPE)
 		return status;
-	fprintf(stderr, "detnatctl: cannot write: %s\n", strerror(-r));
+	message_line("detnatctl: cannot write: %s", strerror(-r));
 	return status ? status : EXIT_REFUSED;
 }
 
@@ -96,9 +96,9 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 		return command_help_on(w->out, o->words, 1, err);
 	if (!o->n_words && o->socket && !strchr(o->socket, '/'))
 		return error_set(err, EXIT_USAGE,
-				 "-s takes the path of the agent's socket, here \"%.64s\", and no command is left; "
+				 "-s takes the path of the agent's socket, here %s, and no command is left; "
 				 "detnatctl stats shows counters",
-				 o->socket);
+				 QUOTED(o->socket));
 	if (!o->n_words)
 		return error_set(err, EXIT_USAGE, "a command is needed; detnatctl help lists them all");
 	status = command_parse(o->words, o->n_words, &c, &args, err);

@@ -71,7 +71,7 @@ static const struct column mapping_columns[] = {
 	{ "SESSIONS", "sessions", cell_number, true, 0 },
 	{ "STATE", "state", cell_state, false, 0 },
 	{ "SPARE", "spare", cell_list, false, 0 },
-	{ "COMMENT", "comment", cell_text, false, 0 },
+	{ "COMMENT", "comment", cell_quoted, false, 0 },
 	{},
 };
 

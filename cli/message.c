@@ -1,12 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "message.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-void message_show(char *text)
+#include "base/cleanup.h"
+
+static void print(const char *before, const char *text)
 {
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	fprintf(stderr, "detnatctl: %s\n", text);
+	fputs(before, stderr);
+	text_print(stderr, text, strlen(text));
+	fputc('\n', stderr);
+}
+
+void message_show(const char *text)
+{
+	print("detnatctl: ", text);
+}
+
+static void print_formatted(const char *before, const char *format, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	print(before, text ? text : "out of memory");
+}
+
+void message_warn(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	print_formatted("detnatctl: warning: ", format, ap);
+	va_end(ap);
+}
+
+void message_line(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	print_formatted("", format, ap);
+	va_end(ap);
 }

@@ -3,10 +3,20 @@
 #ifndef DETNATCTL_MESSAGE_H
 #define DETNATCTL_MESSAGE_H
 
+#include "base/text.h"
+
 /*
- * Prints "detnatctl: TEXT" to stderr. A message quotes what was typed, or what an agent sent: control characters in it
- * become question marks, in place, so that nothing of it acts on a terminal.
+ * Messages quote what was typed, what files and mails say, and what an agent sent: what does not show itself is escaped
+ * (base/text.h), so that nothing of it acts on a terminal or begins a line of its own.
  */
-void message_show(char *text);
+
+/* Prints "detnatctl: TEXT" to stderr. */
+void message_show(const char *text);
+
+/* Prints "detnatctl: warning: TEXT" to stderr. */
+void message_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a line to stderr. */
+void message_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

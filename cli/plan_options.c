@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/cleanup.h"
 #include "base/duration.h"
+#include "base/text.h"
 #include "json_get.h"
 #include "proto/defaults.h"
 #include "proto/timeouts.h"
@@ -69,9 +70,9 @@ static int read_ranges(const char *option, const char *text, struct address_rang
 		if (parse_range(word, &range[n++])) {
 			free(range);
 			return error_set(err, -EINVAL,
-					 "%s: \"%.40s\" is no prefix such as 100.64.0.0/18, and no range such as "
+					 "%s: %s is no prefix such as 100.64.0.0/18, and no range such as "
 					 "100.64.0.1-100.64.63.254",
-					 option, word);
+					 option, QUOTED(word));
 		}
 	}
 	if (!copy || rest) {
@@ -94,8 +95,8 @@ static int read_share(const cJSON *args, const char *key, double most, double *r
 		return 0;
 	n = strtod(text, &end);
 	if (end == text || (*end && strcmp(end, "%") != 0) || !isfinite(n) || n < 0 || n > most)
-		return error_set(err, -EINVAL, "--%s: \"%.32s\" is no percentage from 0 to %.0f, such as 0.1%%", key,
-				 text, most);
+		return error_set(err, -EINVAL, "--%s: %s is no percentage from 0 to %.0f, such as 0.1%%", key,
+				 QUOTED(text), most);
 	*ret = n / 100;
 	return 0;
 }
@@ -110,7 +111,7 @@ static int read_scale(const cJSON *args, double *ret, struct error *err)
 		return 0;
 	n = strtod(text, &end);
 	if (end == text || *end || !isfinite(n) || n < 0.001 || n > 100)
-		return error_set(err, -EINVAL, "--scale: \"%.32s\" is no number from 0.001 to 100, such as 1.5", text);
+		return error_set(err, -EINVAL, "--scale: %s is no number from 0.001 to 100, such as 1.5", QUOTED(text));
 	*ret = n;
 	return 0;
 }
@@ -129,11 +130,10 @@ static int read_growth(const cJSON *args, struct planner_settings *s, struct err
 	if (end && *end == 'x' && end[1] >= '0' && end[1] <= '9')
 		most = strtoul(end + 1, &end, 10);
 	if (!end || *end || block < GROWTH_MIN_BLOCK || block > GROWTH_MAX_BLOCK || !most || most > GROWTH_MAX_BLOCKS)
-		return error_set(
-			err, -EINVAL,
-			"--growth: \"%.32s\" is no block of %u to %u ports, of which a subscriber may have 1 to "
-			"%u, such as 128x4",
-			text, GROWTH_MIN_BLOCK, GROWTH_MAX_BLOCK, GROWTH_MAX_BLOCKS);
+		return error_set(err, -EINVAL,
+				 "--growth: %s is no block of %u to %u ports, of which a subscriber may have 1 to "
+				 "%u, such as 128x4",
+				 QUOTED(text), GROWTH_MIN_BLOCK, GROWTH_MAX_BLOCK, GROWTH_MAX_BLOCKS);
 	s->growth = (struct growth_layout){ (uint16_t)block, (uint16_t)most };
 	if (!json_text(args, "reserve", NULL))
 		s->reserve = PLANNER_GROWTH_RESERVE;
@@ -158,11 +158,10 @@ static int read_timeouts(const cJSON *args, uint32_t timeout_s[static N_TIMEOUTS
 		while (i < N_TIMEOUTS && strcmp(word, timeout_names[i]) != 0)
 			i++;
 		if (i == N_TIMEOUTS || !value || duration_parse(value, &seconds) || !seconds || seconds > 604800)
-			return error_set(
-				err, -EINVAL,
-				"--timeouts: \"%.40s\" is none of udp=N, tcp_established=N, tcp_transitory=N and "
-				"icmp=N, of 1 to 604800 seconds",
-				word);
+			return error_set(err, -EINVAL,
+					 "--timeouts: %s is none of udp=N, tcp_established=N, tcp_transitory=N and "
+					 "icmp=N, of 1 to 604800 seconds",
+					 QUOTED(word));
 		timeout_s[i] = (uint32_t)seconds;
 	}
 	return 0;

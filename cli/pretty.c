@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 #define INDENT 2
 
 static void new_line(FILE *out, unsigned depth)
@@ -19,7 +21,7 @@ static size_t write_string(FILE *out, const char *text, size_t size)
 	while (i < size && text[i] != '"')
 		i += text[i] == '\\' ? 2 : 1;
 	i = i < size ? i + 1 : size;
-	fwrite(text, 1, i, out);
+	text_print_json(out, text, i);
 	return i;
 }
 
@@ -70,7 +72,7 @@ void pretty_json(FILE *out, const char *text, size_t size, unsigned depth)
 			fputs(": ", out);
 			break;
 		default:
-			fputc(text[i], out);
+			text_print_json(out, text + i, 1);
 		}
 		i++;
 	}

@@ -7,6 +7,7 @@
 #include "client.h"
 #include "command.h"
 #include "json_get.h"
+#include "message.h"
 
 /* Returns the exit status for a request that the agent refused or did not answer. */
 static int failure_status(int r, const struct answer *a)
@@ -61,7 +62,7 @@ static void show_warnings(const cJSON *result)
 
 	cJSON_ArrayForEach (item, json_get(result, "warnings"))
 		if (cJSON_IsString(item))
-			fprintf(stderr, "detnatctl: warning: %s\n", item->valuestring);
+			message_warn("%s", item->valuestring);
 }
 
 static int show_result(const struct answer *a, const struct view *v, const cJSON *args, struct writer *w,

@@ -2,6 +2,7 @@
 /* Messages about words that name no command. */
 #include <string.h>
 
+#include "base/text.h"
 #include "command.h"
 #include "habits.h"
 
@@ -125,7 +126,7 @@ static bool is_plural(const char *word, char noun[static NAME_MAX_LENGTH + 1])
 /* A verb in front, perhaps from another tool: names the commands that end in it. */
 static void explain_verb(const char *typed, const char *verb, struct error *err)
 {
-	error_set(err, 0, "\"%s\" is not a command, as the noun comes first: ", typed);
+	error_set(err, 0, "%s is not a command, as the noun comes first: ", QUOTED(typed));
 	if (!command_name_all(err, ends_in_verb, verb, "or"))
 		append(err, "mapping list, for example; detnatctl help lists them all");
 	else if (!strcmp(verb, "list"))
@@ -148,11 +149,11 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 	snprintf(typed, sizeof(typed), "%.40s%s%.40s", words[0], n_words > 1 ? " " : "", n_words > 1 ? words[1] : "");
 	meant = habit_meant(words[0], n_words > 1 ? words[1] : NULL);
 	if (meant) {
-		error_set(err, 0, "there is no command \"%s\"; did you mean \"%s\"?", typed, meant);
+		error_set(err, 0, "there is no command %s; did you mean %s?", QUOTED(typed), QUOTED(meant));
 		return;
 	}
 	if (is_plural(words[0], noun)) {
-		error_set(err, 0, "\"%.40s\" is not a command; did you mean ", words[0]);
+		error_set(err, 0, "%s is not a command; did you mean ", QUOTED(words[0]));
 		command_name_all(err, is_of_noun, noun, "or");
 		append(err, "?");
 		return;
@@ -160,14 +161,14 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 	verb = habit_verb(words[0]);
 	c = verb ? NULL : nearest(typed, words[0]);
 	if (c && n_words > 1) {
-		error_set(err, 0, "there is no command \"%s\"; did you mean \"%s\"?", typed, command_name(c));
+		error_set(err, 0, "there is no command %s; did you mean %s?", QUOTED(typed), QUOTED(command_name(c)));
 		return;
 	}
 	if (verb) {
 		explain_verb(typed, verb, err);
 		return;
 	}
-	error_set(err, 0, "\"%s\" is not a command", typed);
+	error_set(err, 0, "%s is not a command", QUOTED(typed));
 	if (group_size(words[0])) {
 		append(err, group_size(words[0]) > 1 ? ": there are " : ": there is ");
 		command_name_all(err, is_of_noun, words[0], "and");

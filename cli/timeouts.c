@@ -2,6 +2,7 @@
 /* Session timeouts. */
 #include "command.h"
 #include "json_get.h"
+#include "message.h"
 #include "proto/timeouts.h"
 
 static const struct column timeout_columns[] = {
@@ -38,8 +39,8 @@ static void warn_short(const cJSON *args)
 		const cJSON *given = json_get(args, names[i]);
 
 		if (cJSON_IsNumber(given) && given->valuedouble < timeout_minima[i].seconds)
-			fprintf(stderr, "detnatctl: warning: %s: %d s is below the %u s that %s requires\n", names[i],
-				given->valueint, timeout_minima[i].seconds, timeout_minima[i].source);
+			message_warn("%s: %d s is below the %u s that %s requires", names[i], given->valueint,
+				     timeout_minima[i].seconds, timeout_minima[i].source);
 	}
 }
 

@@ -29,8 +29,10 @@ static void show_packet(struct writer *w, const cJSON *packet)
 	cell_text(packet, "verdict", verdict);
 	cell_text(packet, "meaning", meaning);
 	cell_text(packet, "tenant", tenant);
-	writer_line(w, "%s%s  %s (%s)%s%s", w->rows > 1 ? "\n" : "", time, interface, hook,
-		    strcmp(tenant, "-") ? "  " : "", strcmp(tenant, "-") ? tenant : "");
+	if (w->rows > 1)
+		writer_line(w, "%s", "");
+	writer_line(w, "%s  %s (%s)%s%s", time, interface, hook, strcmp(tenant, "-") ? "  " : "",
+		    strcmp(tenant, "-") ? tenant : "");
 	cJSON_ArrayForEach (step, json_get(packet, "steps")) {
 		char name[CELL_TEXT], src[CELL_TEXT], dst[CELL_TEXT], ns[CELL_TEXT], detail[CELL_TEXT];
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "who_claims.h"
 
+#include "base/text.h"
+
 /* Since when the history has the address in a mapping. */
 static int64_t mapped_since(const struct history_index *x, uint32_t addr)
 {
@@ -47,8 +49,9 @@ void who_claimed_json(FILE *out, const struct who_claimed *c)
 		else
 			fprintf(out, "\"to\":\"%s\",", time_format(c->to, end));
 	}
-	fprintf(out, "\"claimed\":{\"source\":\"%s\",\"sha256\":\"%s\",\"imported\":\"%s\"}", o->source, o->sha256,
-		time_format(o->time, from));
+	fputs("\"claimed\":{\"source\":", out);
+	text_json_string(out, o->source);
+	fprintf(out, ",\"sha256\":\"%s\",\"imported\":\"%s\"}", o->sha256, time_format(o->time, from));
 }
 
 const char *who_claimed_text(const struct who_claimed *c, char text[static WHO_CLAIMED_TEXT])
@@ -56,7 +59,7 @@ const char *who_claimed_text(const struct who_claimed *c, char text[static WHO_C
 	const struct claim_origin *o = &c->answer.claim->origin;
 	char time[TIME_TEXT];
 
-	snprintf(text, WHO_CLAIMED_TEXT, "from the configuration of %s, read at %s, sha256 %s", o->source,
+	snprintf(text, WHO_CLAIMED_TEXT, "from the configuration of %s, read at %s, sha256 %s", QUOTED(o->source),
 		 time_format(o->time, time), o->sha256);
 	return text;
 }
@@ -88,5 +91,5 @@ void who_claimed_row(struct writer *w, const char *when, const char *endpoint, c
 	writer_line(w, WHO_ROW "%-20s  %-20s  %s to %s (claimed from %s)%s", when, endpoint,
 		    addr_format(a->in_addr, addr), time_format(a->claim->origin.from, from), end_of(c, "not known", to),
 		    plan_range_format(a->in.first, a->in.last, in), plan_range_format(a->out.first, a->out.last, out),
-		    a->claim->origin.source, customer);
+		    QUOTED(a->claim->origin.source), customer);
 }

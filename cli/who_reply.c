@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "history_files.h"
+#include "message.h"
 
 int who_source_open(const struct history_files *f, const char *dir, struct history_claims *claims,
 		    struct who_source *ret, struct error *err)
@@ -14,8 +15,7 @@ int who_source_open(const struct history_files *f, const char *dir, struct histo
 	if (history_claims_read(dir, claims, err))
 		return EXIT_REFUSED;
 	if (claims->damaged)
-		fprintf(stderr, "detnatctl: warning: " CLAIMS_FILE " is damaged: line %" PRIu64 " %s\n",
-			claims->first_damage, claims->damage);
+		message_warn(CLAIMS_FILE " is damaged: line %" PRIu64 " %s", claims->first_damage, claims->damage);
 	if (who_new(&f->index, &ret->who))
 		return error_set(err, EXIT_REFUSED, "out of memory");
 	return EXIT_DONE;

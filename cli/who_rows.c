@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/text.h"
 #include "proto/words.h"
 
 /* Reads "TIME ADDR:PORT", where the time may contain a space. */
@@ -35,8 +36,10 @@ static void row_json(FILE *out, const struct who_question *q, const struct who_r
 	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
 		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
 	who_print_reply(out, r);
-	if (!who_reply_named(r))
-		fprintf(out, ",\"error\":\"%s\"", r->why.text);
+	if (!who_reply_named(r)) {
+		fputs(",\"error\":", out);
+		text_json_string(out, r->why.text);
+	}
 	customer_print(out, &source->customers, &r->customer);
 	who_print_source(out, source);
 	fputc('}', out);
@@ -68,19 +71,22 @@ static char *row_notes(enum who_result result, const struct who_answer *a)
 	return text;
 }
 
-/* The customer at the end of a row: ", customer alice". */
-static const char *row_customer(const struct who_source *source, const struct customer *c,
-				char text[static CUSTOMER_TEXT + 32])
+/* The customer at the end of a row: "; customer "alice"". The caller frees it; NULL: out of memory. */
+static char *row_customer(const struct who_source *source, const struct customer *c)
 {
-	char name[CUSTOMER_TEXT];
+	_cleanup_free_ char *name = NULL;
+	char *text = NULL;
+	int n;
 
-	text[0] = '\0';
-	if (source->customers.index && c->lease.result == LEASE_CUSTOMER)
-		snprintf(text, CUSTOMER_TEXT + 32, "; customer %s%s", customer_name(&c->lease.holder[0], name),
-			 c->same ? "" : " (not within the margin)");
-	else if (source->customers.index)
-		snprintf(text, CUSTOMER_TEXT + 32, "; no customer: %s", lease_reason(c->lease.result));
-	return text;
+	if (!source->customers.index)
+		return strdup("");
+	if (c->lease.result != LEASE_CUSTOMER) {
+		n = asprintf(&text, "; no customer: %s", lease_reason(c->lease.result));
+		return n < 0 ? NULL : text;
+	}
+	name = customer_name(&c->lease.holder[0], false);
+	n = name ? asprintf(&text, "; customer %s%s", name, c->same ? "" : " (not within the margin)") : -1;
+	return n < 0 ? NULL : text;
 }
 
 static void row_text(struct writer *w, const struct who_question *q, const struct who_reply *r, const char *customer)
@@ -110,12 +116,13 @@ static void write_row(struct writer *w, const struct who_question *q, struct who
 		      const struct who_source *source)
 {
 	_cleanup_free_ char *row = NULL;
-	char customer[CUSTOMER_TEXT + 32];
 	size_t room;
 	FILE *memory = w->json ? open_memstream(&row, &room) : NULL;
 
 	if (!w->json) {
-		row_text(w, q, r, row_customer(source, &r->customer, customer));
+		_cleanup_free_ char *customer = row_customer(source, &r->customer);
+
+		row_text(w, q, r, customer ? customer : "; out of memory");
 		return;
 	}
 	if (!memory)
@@ -157,31 +164,22 @@ void who_row_question(const struct who_question *q, struct writer *w)
 		writer_line(w, ROW "line %" PRIu64, when, text, "-", q->line);
 }
 
-/* Copies a text that has words of strangers; other letters than those of ASCII become question marks. */
-static void make_plain(const char *text, bool json, char *ret, size_t room)
-{
-	size_t n = 0;
-
-	for (; *text && n + 3 < room; text++) {
-		if (json && (*text == '"' || *text == '\\'))
-			ret[n++] = '\\';
-		ret[n++] = (char)(*text >= ' ' && *text < 127 ? *text : '?');
-	}
-	ret[n] = '\0';
-}
-
 void who_row_malformed(struct writer *w, uint64_t line, const char *code, const char *text)
 {
-	char json[1200], plain[1024];
+	_cleanup_free_ char *json = NULL;
+	size_t size;
+	FILE *out = w->json ? open_memstream(&json, &size) : NULL;
 
-	make_plain(text, w->json, plain, sizeof(plain));
-	snprintf(json, sizeof(json),
-		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":\"%s\"}",
-		 line, code, plain);
-	if (w->json)
+	if (!w->json)
+		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
+	if (!out)
+		return;
+	fprintf(out, "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"code\":\"%s\",\"error\":", line,
+		code);
+	text_json_string(out, text);
+	fputc('}', out);
+	if (!fclose(out))
 		writer_stream_row(w, NULL, json, NULL);
-	else
-		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, plain);
 }
 
 int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/json_scan.h"
+#include "base/text.h"
 #include "proto/words.h"
 
 static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
@@ -84,13 +84,11 @@ void who_print_answer(FILE *out, const struct who_answer *a)
 /* ,"state_dir":…,"read_until":… */
 void who_print_source(FILE *out, const struct who_source *s)
 {
-	_cleanup_json_ cJSON *dir = cJSON_CreateString(s->dir);
-	char *quoted = dir ? cJSON_PrintUnformatted(dir) : NULL;
 	char until[TIME_TEXT + 2];
 
-	fprintf(out, ",\"state_dir\":%s,\"read_until\":%s", quoted ? quoted : "null",
-		s->until == TIME_NONE ? "null" : time_or_null(s->until, until));
-	cJSON_free(quoted);
+	fputs(",\"state_dir\":", out);
+	text_json_string(out, s->dir);
+	fprintf(out, ",\"read_until\":%s", s->until == TIME_NONE ? "null" : time_or_null(s->until, until));
 }
 
 const char *who_reason(enum who_result result)
@@ -151,6 +149,7 @@ void who_show_others(struct writer *w, const struct who_answer *a, bool found)
 void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct who_source *source,
 		   const struct customer *c)
 {
+	_cleanup_free_ char *dir = text_word(source->dir);
 	const struct who_holder *h = &a->best;
 	char addr[WHO_SUBSCRIBER_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
@@ -168,7 +167,7 @@ void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_u
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
 	who_show_others(w, a, true);
 	customer_show(w, &source->customers, c, h->in_addr);
-	writer_line(w, "History:        %s, read until %s", source->dir, time_format(source->until, to));
+	writer_line(w, "History:        %s, read until %s", dir ? dir : "", time_format(source->until, to));
 }
 
 /* If no subscriber held it at the end of that second, adds one that may have held it in the second. */
@@ -185,12 +184,13 @@ void who_add_other(const struct who_answer *a, struct error *why)
 
 void who_show_claimed(struct writer *w, const struct who_reply *r, const struct who_source *source)
 {
+	_cleanup_free_ char *dir = text_word(source->dir);
 	char time[TIME_TEXT];
 
 	who_claimed_show(w, r->claimed);
 	if (source->customers.index)
 		customer_show(w, &source->customers, &r->customer, r->claimed->answer.in_addr);
 	who_show_others(w, &r->answer, false);
-	writer_line(w, "History:        %s, %s%s", source->dir, source->until == TIME_NONE ? "empty" : "read until ",
+	writer_line(w, "History:        %s, %s%s", dir ? dir : "", source->until == TIME_NONE ? "empty" : "read until ",
 		    source->until == TIME_NONE ? "" : time_format(source->until, time));
 }

@@ -2,9 +2,14 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
+#include "base/base.h"
+#include "base/text.h"
 #include "json_get.h"
 #include "pretty.h"
 
@@ -30,7 +35,20 @@ void cell_text(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const char *value = cJSON_GetStringValue(value_of(row, key));
 
-	snprintf(text, CELL_TEXT, "%s", value ? value : "-");
+	if (value && *value && !text_plain(value))
+		text_quote(text, CELL_TEXT, value, strlen(value));
+	else
+		text_escape(text, CELL_TEXT, value ? value : "-", value ? strlen(value) : 1);
+}
+
+void cell_quoted(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const char *value = cJSON_GetStringValue(value_of(row, key));
+
+	if (value)
+		text_quote(text, CELL_TEXT, value, strlen(value));
+	else
+		strcpy(text, "-");
 }
 
 void cell_number(const cJSON *row, const char *key, char text[static CELL_TEXT])
@@ -85,6 +103,19 @@ void cell_duration(const cJSON *row, const char *key, char text[static CELL_TEXT
 		snprintf(text, CELL_TEXT, "%02llu:%02llu:%02llu", s / 3600, s / 60 % 60, s % 60);
 }
 
+/* Adds an element to a list of n octets, between quotes if it could be taken for several. Returns the list's octets. */
+static size_t add_item(char text[static CELL_TEXT], size_t n, const char *item)
+{
+	char quoted[CELL_TEXT];
+	bool plain = text_plain(item) && !strchr(item, ',');
+	int more;
+
+	if (!plain)
+		text_quote(quoted, sizeof(quoted), item, strlen(item));
+	more = snprintf(text + n, CELL_TEXT - n, "%s%s", n ? ", " : "", plain ? item : quoted);
+	return n + (size_t)more < CELL_TEXT ? n + (size_t)more : CELL_TEXT - 1;
+}
+
 void cell_list(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const cJSON *item;
@@ -92,8 +123,8 @@ void cell_list(const cJSON *row, const char *key, char text[static CELL_TEXT])
 
 	strcpy(text, "-");
 	cJSON_ArrayForEach (item, value_of(row, key)) {
-		if (cJSON_IsString(item) && n < CELL_TEXT)
-			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%s", n ? ", " : "", item->valuestring);
+		if (cJSON_IsString(item))
+			n = add_item(text, n, item->valuestring);
 	}
 }
 
@@ -121,14 +152,43 @@ void cell_reasoned(const cJSON *row, const char *key, char text[static CELL_TEXT
 		snprintf(text, CELL_TEXT, "%.64s", value);
 }
 
-/* Width of a UTF-8 text in characters. */
+/* Columns of a terminal that a character takes: marks on others take none, those of East Asia two. */
+static int character_width(uint32_t c)
+{
+	static locale_t utf8;
+	locale_t before;
+	int width;
+
+	if (c < 0x7f)
+		return 1;
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	before = uselocale(utf8);
+	width = wcwidth((wchar_t)c);
+	uselocale(before);
+	return width < 0 ? 1 : width;
+}
+
+/* Width of a text that shows itself. */
 static int text_width(const char *text)
 {
-	int n = 0;
+	size_t left = strlen(text);
+	int width = 0;
 
-	for (; *text; text++)
-		n += (*text & 0xc0) != 0x80;
-	return n;
+	while (left) {
+		uint32_t c = '?';
+		unsigned n = utf8_read(text, left, &c);
+
+		width += character_width(c);
+		text += n ? n : 1;
+		left -= n ? n : 1;
+	}
+	return width;
+}
+
+static void put(struct writer *w, const char *text)
+{
+	text_print(w->out, text, strlen(text));
 }
 
 /* Must be called right after writing, while errno is still that of the write. */
@@ -141,12 +201,11 @@ static void note_failure(struct writer *w)
 static void write_cell(struct writer *w, const struct column *column, int width, const char *text)
 {
 	const struct column *next = column + 1;
-	int gap = width - text_width(text);
+	int gap = width > text_width(text) ? width - text_width(text) : 0;
 
-	if (column->right)
-		fprintf(w->out, "%*s%s", gap > 0 ? gap : 0, "", text);
-	else
-		fprintf(w->out, "%s%*s", text, next->header && gap > 0 ? gap : 0, "");
+	fprintf(w->out, "%*s", column->right ? gap : 0, "");
+	put(w, text);
+	fprintf(w->out, "%*s", !column->right && next->header ? gap : 0, "");
 	fputs(next->header ? "  " : "\n", w->out);
 }
 
@@ -207,18 +266,26 @@ void writer_fields(struct writer *w, const struct column *fields, const cJSON *o
 			width = text_width(f->header);
 	for (const struct column *f = fields; f->header; f++) {
 		f->format(object, f->key, text);
-		if (strcmp(text, "-"))
-			fprintf(w->out, "%s:%*s%s\n", f->header, width - text_width(f->header) + 1, "", text);
+		if (!strcmp(text, "-"))
+			continue;
+		fprintf(w->out, "%s:%*s", f->header, width - text_width(f->header) + 1, "");
+		put(w, text);
+		fputc('\n', w->out);
 	}
 }
 
 void writer_line(struct writer *w, const char *format, ...)
 {
+	_cleanup_free_ char *text = NULL;
 	va_list ap;
 
 	va_start(ap, format);
-	vfprintf(w->out, format, ap);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
 	va_end(ap);
+	if (!text)
+		w->failed = ENOMEM;
+	put(w, text ? text : "");
 	fputc('\n', w->out);
 }
 
@@ -228,7 +295,7 @@ static void write_json(struct writer *w, const char *text, size_t size, unsigned
 	if (w->pretty)
 		pretty_json(w->out, text, size, depth);
 	else
-		fwrite(text, 1, size, w->out);
+		text_print_json(w->out, text, size);
 }
 
 void writer_json(struct writer *w, const char *text, size_t size)

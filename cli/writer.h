@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All output to stdout goes through the writer: as text for people, aligned and with units, or as the agent's JSON.
- * Commands describe their output with columns or fields; they never print.
+ * Commands describe their output with columns or fields; they never print. Whatever is printed shows itself: all else
+ * is escaped (base/text.h), also in JSON.
  */
 #ifndef DETNATCTL_WRITER_H
 #define DETNATCTL_WRITER_H
@@ -15,6 +16,7 @@ struct writer {
 	FILE *out;
 	bool json;
 	bool pretty;	/* JSON is indented */
+	bool points;	/* names that are not ASCII have their code points beside them */
 	bool lines;	/* unless it is, each document stands on a line of its own */
 	size_t rows;	/* rows of the current stream */
 	uint32_t shown; /* bits of its columns that are shown */
@@ -29,7 +31,9 @@ struct writer {
 /* Formats the value of a row's key; an absent key is "-". */
 typedef void (*cell_format)(const cJSON *row, const char *key, char text[static CELL_TEXT]);
 
+/* A text: between quotes if it could be taken for something else (text_plain()). */
 void cell_text(const cJSON *row, const char *key, char text[static CELL_TEXT]);
+void cell_quoted(const cJSON *row, const char *key, char text[static CELL_TEXT]); /* somebody's words, between quotes */
 void cell_number(const cJSON *row, const char *key, char text[static CELL_TEXT]);
 void cell_flag(const cJSON *row, const char *key, char text[static CELL_TEXT]);	    /* yes, no */
 void cell_bytes(const cJSON *row, const char *key, char text[static CELL_TEXT]);    /* 1.5 MiB */

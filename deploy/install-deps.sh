@@ -21,7 +21,7 @@ test=(
     curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
     openssl libssl3 libpcre2-8-0 libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libpcap0.8 libreadline8 libssh-gcrypt-4 libyang2
-    groff freeradius-utils dnsmasq-base libct4 libwbclient0 liblog4cplus-2.0.5 libmariadb3 libpq5
+    freeradius-utils dnsmasq-base libct4 libwbclient0 liblog4cplus-2.0.5 libmariadb3 libpq5
 )
 # `make test-clang` compiles with those of them that apt has.
 clang=(clang-14 clang-16 clang-19)

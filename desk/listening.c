@@ -14,6 +14,7 @@
 
 #include "base/address.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #define FIRST_PASSED 3
 #define BACKLOG	     128
@@ -105,9 +106,9 @@ int listening_loopback(const char *text, struct listening *ret, struct error *er
 	if (endpoint_parse(text, &e) || !is_loopback(e.addr))
 		return error_set(err, -EINVAL,
 				 "--listen takes an address of this machine alone and a port, such as 127.0.0.1:8080, "
-				 "not \"%.64s\"; "
+				 "not %s; "
 				 "for others, a proxy on --socket names the users",
-				 text);
+				 QUOTED(text));
 	at.sin_addr.s_addr = htonl(e.addr);
 	at.sin_port = htons(e.port);
 	if (fd >= 0)

@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "listening.h"
 #include "proto/defaults.h"
 #include "samples.h"
@@ -57,7 +58,7 @@ static int read_seconds(const char *text, unsigned *ret, struct error *err)
 	uint64_t s;
 
 	if (duration_parse(text, &s) || s < 1 || s > 3600)
-		return error_set(err, -EINVAL, "--sample takes 1 to 3600 seconds, not \"%.32s\"", text);
+		return error_set(err, -EINVAL, "--sample takes 1 to 3600 seconds, not %s", QUOTED(text));
 	*ret = (unsigned)s;
 	return 0;
 }
@@ -119,7 +120,7 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 	while (!r && (option = getopt_long(argc, argv, "Vh", known, NULL)) >= 0)
 		r = read_option(o, option, err);
 	if (!r && optind < argc)
-		r = error_set(err, -EINVAL, "\"%.64s\" is no option; see detnat-desk --help", argv[optind]);
+		r = error_set(err, -EINVAL, "%s is no option; see detnat-desk --help", QUOTED(argv[optind]));
 	if (!r && o->socket && o->listen)
 		r = error_set(err, -EINVAL, "--socket and --listen exclude each other");
 	return r;

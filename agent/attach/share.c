@@ -13,6 +13,7 @@
 #include "attach/attach.h"
 #include "attach/share_private.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "datapath/bpffs.h"
 
 /* The pin under which a new link waits until it replaces the former one. */
@@ -41,11 +42,10 @@ static int check_reached(const struct link *l, const struct share_answer *a, str
 
 	if (!before)
 		return 0;
-	return error_set(
-		err, -EHOSTUNREACH,
-		"%s: \"%s\" (priority %u), which runs before detnat, does not pass packets on: its chain lacks "
-		"XDP_PASS; load it with XDP_PASS in its chain, or with a priority above detnat's",
-		l->name, before->name, before->priority);
+	return error_set(err, -EHOSTUNREACH,
+			 "%s: %s (priority %u), which runs before detnat, does not pass packets on: its chain lacks "
+			 "XDP_PASS; load it with XDP_PASS in its chain, or with a priority above detnat's",
+			 l->name, QUOTED(before->name), before->priority);
 }
 
 /* The reason of a failure, with the name of the interface before it. */
@@ -364,12 +364,11 @@ int share_leave(const struct datapath *d, const struct link *l, struct own_progr
 
 	for (unsigned i = 0; !r && i < a.n_programs; i++)
 		if (!a.program[i].own)
-			return error_set(
-				err, -EBUSY,
-				"%s: libxdp's dispatcher also runs \"%s\" there, beside which detnat cannot be "
-				"alone: leave 'xdp_dispatcher' at \"libxdp\", or unload the others first, "
-				"'xdp-loader status %s' lists them",
-				l->name, a.program[i].name, l->name);
+			return error_set(err, -EBUSY,
+					 "%s: libxdp's dispatcher also runs %s there, beside which detnat cannot be "
+					 "alone: leave 'xdp_dispatcher' at \"libxdp\", or unload the others first, "
+					 "'xdp-loader status %s' lists them",
+					 l->name, QUOTED(a.program[i].name), l->name);
 	if (!r)
 		r = share_detach(d, l->ifindex, own, &why);
 	return r ? name_it(l, r, &why, err) : 0;

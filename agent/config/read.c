@@ -3,20 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "config/fields.h"
 
-/* Characters of a wrong value that a message quotes. */
-#define VALUE_SHOWN 40
-
-/* A value as messages quote it: shortened, and without control characters. */
+/* A value as messages quote it, shortened. */
 static void describe(const cJSON *json, char *text, size_t size)
 {
 	if (cJSON_IsString(json)) {
-		snprintf(text, size, "\"%.*s%s\"", VALUE_SHOWN, json->valuestring,
-			 strlen(json->valuestring) > VALUE_SHOWN ? "..." : "");
-		for (char *c = text; *c; c++)
-			if (*c < ' ' || *c == 0x7f)
-				*c = '?';
+		text_quote(text, size, json->valuestring, strlen(json->valuestring));
 	} else if (cJSON_IsNumber(json)) {
 		snprintf(text, size, "%.15g", json->valuedouble);
 	} else {

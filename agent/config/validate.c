@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/interface_pattern.h"
+#include "base/text.h"
 #include "config/fields.h"
 #include "config/port_pairs.h"
 
@@ -65,7 +66,7 @@ static int validate_interfaces(const struct validator *v)
 	for (size_t i = 0; i < c->n_interfaces; i++)
 		if (!interface_name_valid(c->interfaces[i].name))
 			return config_refuse(v->err, -EINVAL, v->name, c->interfaces[i].line, "interfaces",
-					     "\"%s\" is not a valid interface name", c->interfaces[i].name);
+					     "%s is not a valid interface name", QUOTED(c->interfaces[i].name));
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const char *why = why_no_pattern(&c->interfaces[i]);
 

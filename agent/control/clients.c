@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "control/request.h"
 
 /* A client whose output reached REQUEST_OUTPUT_HIGH gets more once it is down to this. */
@@ -410,34 +411,12 @@ void clients_free(struct clients *l)
 	free(l);
 }
 
-/* Octets of the UTF-8 character at s, 0 where there is none. */
-static unsigned utf8_length(const unsigned char *s)
-{
-	unsigned n = *s < 0x80		       ? 1
-		     : *s >= 0xc2 && *s < 0xe0 ? 2
-		     : (*s & 0xf0) == 0xe0     ? 3
-		     : *s >= 0xf0 && *s < 0xf5 ? 4
-					       : 0;
-
-	for (unsigned i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 /* Texts quote client input, perhaps cut in the middle of a character; JSON is UTF-8. */
 static cJSON *add_text(cJSON *object, const char *name, const char *text)
 {
-	_cleanup_free_ char *clean = strdup(text);
+	_cleanup_free_ char *shown = text_escaped(text, strlen(text));
 
-	for (char *p = clean; p && *p;) {
-		unsigned n = utf8_length((const unsigned char *)p);
-
-		if (!n)
-			*p = '?';
-		p += n ? n : 1;
-	}
-	return clean ? cJSON_AddStringToObject(object, name, clean) : NULL;
+	return shown ? cJSON_AddStringToObject(object, name, shown) : NULL;
 }
 
 static void add_line(struct evbuffer *out, cJSON *object)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "control/audit_log.h"
 
 /* NULL for a verb that detnatctl answers itself. */
@@ -30,7 +31,7 @@ int request_start_one(struct request *r, cJSON **ret_result, int *ret_status, st
 
 	*ret_status = 2;
 	if (verb < 0)
-		return error_set(err, -EINVAL, "unknown verb \"%.64s\"", name);
+		return error_set(err, -EINVAL, "unknown verb %s", QUOTED(name));
 	r->spec = &verb_specs[verb];
 	ret = request_parse_args(r, err);
 	if (ret)

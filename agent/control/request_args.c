@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/request.h"
 
 static int parse_arg(const struct arg_spec *spec, const cJSON *json, struct arg_value *ret, struct error *err)
@@ -43,7 +44,7 @@ int request_parse_args(struct request *r, struct error *err)
 		while (specs[i].kind && strcmp(specs[i].name, json->string))
 			i++;
 		if (!specs[i].kind)
-			return error_set(err, -EINVAL, "%s has no argument \"%.64s\"", r->spec->name, json->string);
+			return error_set(err, -EINVAL, "%s has no argument %s", r->spec->name, QUOTED(json->string));
 
 		int ret = parse_arg(&specs[i], json, &r->args[i], err);
 

@@ -4,6 +4,7 @@
 
 #include "attach/share.h"
 #include "base/base.h"
+#include "base/text.h"
 #include "diagnosis/doctor_private.h"
 
 /* The longest MTU that a driver with pages of 4096 octets is sure to take without frags. */
@@ -21,25 +22,24 @@ static void say_program(struct doctor *d, const struct link *l, const struct sha
 {
 	if (before && !(p->chain & 1U << XDP_PASS))
 		doctor_say(d, DOCTOR_FAILURE,
-			   "%s: \"%s\" (priority %u) runs before detnat and does not pass packets on: its chain lacks "
+			   "%s: %s (priority %u) runs before detnat and does not pass packets on: its chain lacks "
 			   "XDP_PASS, so NAT sees none; load it with XDP_PASS, or behind detnat",
-			   l->name, p->name, p->priority);
+			   l->name, QUOTED(p->name), p->priority);
 	else if (before)
-		doctor_say(
-			d, DOCTOR_OK,
-			"%s: \"%s\" (priority %u) runs before NAT; what it sends itself (XDP_TX, XDP_REDIRECT) passes "
-			"NAT and the guard by",
-			l->name, p->name, p->priority);
+		doctor_say(d, DOCTOR_OK,
+			   "%s: %s (priority %u) runs before NAT; what it sends itself (XDP_TX, XDP_REDIRECT) passes "
+			   "NAT and the guard by",
+			   l->name, QUOTED(p->name), p->priority);
 	else
 		doctor_say(d, DOCTOR_OK,
-			   "%s: \"%s\" (priority %u) runs behind NAT, and sees what that leaves to the kernel", l->name,
-			   p->name, p->priority);
+			   "%s: %s (priority %u) runs behind NAT, and sees what that leaves to the kernel", l->name,
+			   QUOTED(p->name), p->priority);
 	if (!p->frags && l->mtu > MTU_WITHOUT_FRAGS)
 		doctor_say(d, DOCTOR_WARNING,
-			   "%s: \"%s\" takes no frags, so libxdp's dispatcher takes none, and with the MTU of %u it "
+			   "%s: %s takes no frags, so libxdp's dispatcher takes none, and with the MTU of %u it "
 			   "may not "
 			   "attach",
-			   l->name, p->name, l->mtu);
+			   l->name, QUOTED(p->name), l->mtu);
 }
 
 static void examine(struct doctor *d, const struct link *l, const struct xdp_wish *wish)

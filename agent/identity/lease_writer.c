@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "leases/lease_files.h"
 
 void lease_writer_init(struct lease_writer *w, const char *dir)
@@ -75,7 +76,7 @@ int lease_writer_begin(struct lease_writer *w, int64_t now, const char *source, 
 	struct lease_line l;
 
 	lease_line_init(&l, now, LEASE_BEGIN);
-	lease_text(l.session, sizeof(l.session), source, strlen(source));
+	text_keep(l.session, sizeof(l.session), source, strlen(source));
 	l.from = since < now ? since : TIME_NONE;
 	return lease_writer_add(w, &l);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/text.h"
 #include "identity/radius.h"
 #include "identity/radius_attributes.h"
 
@@ -13,7 +14,7 @@
 
 static void take_text(char ret[static LEASE_ID], const struct radius_attribute *a)
 {
-	lease_text(ret, LEASE_ID, (const char *)a->value, a->size);
+	text_keep(ret, LEASE_ID, (const char *)a->value, a->size);
 }
 
 /* An address by which a server is called. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Begins the page: asks for the rights, picks the view of the path, and keeps it up to date.
-import { api } from "./dom.js";
+import { api, shown } from "./dom.js";
 
 const VIEWS = [
 	[/^\/(lookup)?$/, "lookup"],
@@ -12,11 +12,11 @@ const VIEWS = [
 function tell(error) {
 	const fault = document.getElementById("fault");
 	fault.hidden = !error;
-	fault.textContent = error ? error.message : "";
+	fault.textContent = error ? shown(error.message) : "";
 }
 
 function greet(me) {
-	document.getElementById("user").textContent = me.user;
+	document.getElementById("user").textContent = shown(me.user);
 	for (const element of document.querySelectorAll("[data-right=state]"))
 		element.hidden = !me.state;
 	for (const link of document.querySelectorAll("nav a"))

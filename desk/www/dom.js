@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Elements and requests. All text becomes text nodes or attributes: nothing that comes from the server is read as HTML.
+// Elements and requests. All text becomes text nodes or attributes: nothing that comes from the server is read as HTML,
+// and what does not show itself is escaped, as detnatctl escapes it (lib/base/text.h).
 
 const SVG = "http://www.w3.org/2000/svg";
+
+// Controls, format characters, blanks other than the space, private use, noncharacters, planes without characters.
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u2800\p{DI}\p{NChar}\u{40000}-\u{10ffff}]/gu;
+
+function escape(character) {
+	const code = character.codePointAt(0), digits = code.toString(16);
+	return code < 0x80 ? `\\x${digits.padStart(2, "0")}` : `\\u{${digits.toUpperCase()}}`;
+}
+
+export const shown = (text) => text.replace(HIDDEN, escape);
+
+// What others see or hear of an attribute.
+const SEEN = ["title", "aria-label"];
 
 function fill(element, attributes, children) {
 	for (const [name, value] of Object.entries(attributes))
@@ -10,8 +24,9 @@ function fill(element, attributes, children) {
 		else if (value === true)
 			element.setAttribute(name, "");
 		else if (value !== false && value !== null && value !== undefined)
-			element.setAttribute(name, value);
-	element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+			element.setAttribute(name, SEEN.includes(name) ? shown(value) : value);
+	element.append(...children.flat().filter((child) => child !== null && child !== undefined)
+		.map((child) => (child instanceof Node ? child : shown(String(child)))));
 	return element;
 }
 
@@ -21,6 +36,16 @@ export function h(tag, attributes = {}, ...children) {
 
 export function svg(tag, attributes = {}, ...children) {
 	return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+// Somebody's words, between quotes that are not theirs; their direction is their own.
+export function quoted(text) {
+	return h("span", {}, '"', h("bdi", {}, text.replace(/["\\]/g, "\\$&")), '"');
+}
+
+// A name, between quotes if it could be taken for something else.
+export function word(text) {
+	return /["\\]|^ | $| {2}/.test(text) || shown(text) !== text ? quoted(text) : h("bdi", {}, text);
 }
 
 // The response; an Error has the server's words.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The mapping history as a timeline: a bar for each mapping from its first second to its last.
-import { api, count, h, section, svg, table, when } from "./dom.js";
+import { api, count, h, quoted, section, svg, table, when } from "./dom.js";
 
 const SHOWN = 500, ROW = 30, WIDTH = 900, TOP = 22;
 const SECONDS = 30;
@@ -98,7 +98,9 @@ function about(r) {
 		return [r.proto, r.in && `${r.in}`, r.out && `${r.out}`].filter(Boolean).join(" ");
 	if (r.first)
 		return `lines ${r.first} to ${r.last}`;
-	return r.mappings ? `${count(r.mappings.length)} mappings${r.host ? `, host ${r.host}` : ""}` : "";
+	if (!r.mappings)
+		return "";
+	return h("span", {}, `${count(r.mappings.length)} mappings`, r.host ? [", host ", quoted(r.host)] : null);
 }
 
 function draw(place, records) {

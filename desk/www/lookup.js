@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Look up: a complaint is pasted, its questions are shown, and asked once they are confirmed.
-import { api, count, fetchFile, h, save, section, table, when } from "./dom.js";
+import { api, count, fetchFile, h, quoted, save, section, table, when } from "./dom.js";
 
 const SHOWN = 500, AT_ONCE = 100000;
 const REASONS = { "no-subscriber": "no subscriber", "no-record": "no record" };
@@ -19,9 +19,9 @@ function inside(row, me) {
 
 function person(customer) {
 	const parts = [["tenant", customer.tenant], ["MAC", customer.mac === customer.id ? null : customer.mac], ["circuit", customer.circuit],
-		["session", customer.session]].filter(([, value]) => value).map(([name, value]) => `${name} ${value}`);
-	return h("div", {}, h("b", {}, customer.id ?? customer.mac ?? customer.session ?? "without a name"),
-		parts.length ? h("small", { class: "quiet" }, ` ${parts.join(", ")}`) : null);
+		["session", customer.session]].filter(([, value]) => value).map(([name, value], i) => [i ? ", " : " ", `${name} `, quoted(value)]);
+	const name = customer.id ?? customer.mac ?? customer.session;
+	return h("div", {}, h("b", {}, name ? quoted(name) : "without a name"), parts.length ? h("small", { class: "quiet" }, parts.flat()) : null);
 }
 
 // The customer, or why there is none.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The state of the gateway: troubles first, then its figures, pools, the last day, refusals, interfaces and peers.
-import { api, count, duration, facts, h, section, short, table, when } from "./dom.js";
+import { api, count, duration, facts, h, section, short, table, when, word } from "./dom.js";
 import { cells } from "./cells.js";
 import { level, plot, rate } from "./plot.js";
 
@@ -53,7 +53,7 @@ function refusals(stats) {
 
 function interfaces(list) {
 	return table("Interfaces", ["Name", "Role", "XDP", "Forwarding", "Problem"], list.map((i) => [
-		i.name, i.role, i.xdp_reason ? `${i.xdp}: ${i.xdp_reason}` : i.xdp,
+		word(i.name), i.role, i.xdp_reason ? `${i.xdp}: ${i.xdp_reason}` : i.xdp,
 		i.forwarding_reason ? `${i.forwarding}: ${i.forwarding_reason}` : i.forwarding, i.problem]));
 }
 

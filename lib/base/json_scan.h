@@ -17,7 +17,7 @@
 #define JSON_MAX_VALUES 100000U
 #define JSON_MAX_NUMBER 40U /* characters */
 
-/* A position in a document: "mappings[1].in". Truncated if too long; printable ASCII only. */
+/* A position in a document: "mappings[1].in". Truncated if too long; keys that are no words are quoted. */
 struct json_path {
 	size_t length;
 	char text[160];

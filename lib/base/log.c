@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/output.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 
 /* Time that log_end() waits for a log that is not read. */
@@ -82,20 +83,19 @@ static void put(const char *text, size_t size)
 		fwrite(text, 1, size, stderr);
 }
 
-/* Writes one line, with characters escaped that could confuse a terminal or fake another line. */
-static void write_line(enum log_level level, char *line)
+/* Writes one line, with what does not show itself escaped: it could drive a terminal or fake another line. */
+static void write_line(enum log_level level, const char *line)
 {
-	_cleanup_free_ char *whole = NULL;
+	_cleanup_free_ char *whole = NULL, *shown = text_escaped(line, strlen(line));
 	char time[STAMP_TEXT];
 	int length;
 
-	for (char *c = line; *c; c++)
-		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
-			*c = '?';
+	if (!shown)
+		return;
 	if (stderr_is_journal())
-		length = asprintf(&whole, "<%d>%s\n", level, line);
+		length = asprintf(&whole, "<%d>%s\n", level, shown);
 	else
-		length = asprintf(&whole, "%sdetnat-agent: %s%s\n", stamp(time), level_word(level), line);
+		length = asprintf(&whole, "%sdetnat-agent: %s%s\n", stamp(time), level_word(level), shown);
 	if (length < 0)
 		whole = NULL;
 	else

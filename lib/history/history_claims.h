@@ -25,7 +25,7 @@
 
 /* Where a claim comes from. */
 struct claim_origin {
-	char source[CLAIM_SOURCE_TEXT]; /* name of the file; printable, without quotes and backslashes */
+	char source[CLAIM_SOURCE_TEXT]; /* name of the file, as text_keep() makes it */
 	char sha256[HASH_TEXT];		/* of its octets */
 	int64_t from;			/* it is claimed to be in force since then */
 	int64_t time;			/* of the import */

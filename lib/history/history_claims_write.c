@@ -3,6 +3,7 @@
  * Writes claims. The file is written anew beside the old one and put in its place, so that there is never a part of a
  * claim.
  */
+#include "base/text.h"
 #include "history/history_claims.h"
 
 #include <fcntl.h>
@@ -60,8 +61,9 @@ static void write_origin(FILE *out, const struct claim_origin *o)
 {
 	char from[TIME_TEXT];
 
-	fprintf(out, ",\"from\":\"%s\",\"source\":\"%s\",\"sha256\":\"%s\"\n", time_format(o->from, from), o->source,
-		o->sha256);
+	fprintf(out, ",\"from\":\"%s\",\"source\":", time_format(o->from, from));
+	text_json_string(out, o->source);
+	fprintf(out, ",\"sha256\":\"%s\"\n", o->sha256);
 }
 
 static int make_bodies(const struct claim_origin *origin, const struct claim_plan *plan, char **ret, size_t *ret_size)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/text.h"
 #include "history/history_record.h"
 
 #include <cjson/cJSON.h>
@@ -289,7 +290,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	if (!history_count_read(json, "line", &r->line) || !read_time(json, "time", &r->time) || !word)
 		return -EINVAL;
 	if (read_event(word, &r->event))
-		return error_set(err, -EINVAL, "\"%.32s\" is no event that this version knows", word);
+		return error_set(err, -EINVAL, "%s is no event that this version knows", QUOTED(word));
 	switch (r->event) {
 	case EVENT_START:
 	case EVENT_DAILY:

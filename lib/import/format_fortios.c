@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 
@@ -39,7 +40,7 @@ static int take_key(struct import *m, struct pool *p, const struct import_lines 
 			continue;
 		p->has[i] = true;
 		if (addr_parse(value, &p->addr[i]))
-			return import_fault(m, l->line, err, "%s must be an address, not \"%.40s\"", key, value);
+			return import_fault(m, l->line, err, "%s must be an address, not %s", key, QUOTED(value));
 	}
 	if (!strcmp(key, "type")) {
 		p->fixed = !strcmp(value, "fixed-port-range");
@@ -47,7 +48,7 @@ static int take_key(struct import *m, struct pool *p, const struct import_lines 
 	}
 	if ((!strcmp(key, "startport") && import_number(value, 65535, &p->start_port)) ||
 	    (!strcmp(key, "endport") && import_number(value, 65535, &p->end_port)))
-		return import_fault(m, l->line, err, "%s must be a port, not \"%.40s\"", key, value);
+		return import_fault(m, l->line, err, "%s must be a port, not %s", key, QUOTED(value));
 	if ((!strcmp(key, "port-per-user") && strcmp(value, "0") != 0) || !strcmp(key, "exclude-ip") ||
 	    import_begins(key, "cgn-")) {
 		p->guess = true;

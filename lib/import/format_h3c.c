@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 
@@ -106,8 +107,8 @@ static int take_range(const struct import *m, const struct import_lines *l, unsi
 	struct import_range r;
 
 	if (at >= l->n_words || addr_parse(l->word[at], &r.first))
-		return import_fault(m, l->line, err, "an address is expected, not \"%.40s\"",
-				    at < l->n_words ? l->word[at] : "the end of the line");
+		return import_fault(m, l->line, err, "an address is expected, not %s",
+				    at < l->n_words ? QUOTED(l->word[at]) : "the end of the line");
 	if (at + 1 >= l->n_words || addr_parse(l->word[at + 1], &r.last))
 		r.last = r.first;
 	if (r.last < r.first)

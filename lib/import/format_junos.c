@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 #include "import/import_tree.h"
@@ -107,7 +108,7 @@ static int take_pool(struct junos *j, const struct import_tree *t, const struct 
 		p->deterministic = true;
 	}
 	if (import_tree_is(t, s, "block-size * ...", w) && import_number(w[0], PORTS, &p->block_size))
-		return import_fault(j->m, s->line, err, "block-size must be 0 to 64512, not \"%.20s\"", w[0]);
+		return import_fault(j->m, s->line, err, "block-size must be 0 to 64512, not %s", QUOTED(w[0]));
 	if (import_tree_is(t, s, "include-boundary-addresses", w) ||
 	    import_tree_is(t, s, "include-boundary-address", w))
 		p->boundaries = true;
@@ -122,7 +123,7 @@ static void add_source(struct junos *j, struct term *term, const char *text, uin
 	term->sources++;
 	term->prefix = strchr(text, '/');
 	if (import_range_parse(text, &term->from))
-		*r = import_fault(j->m, line, err, "needs a prefix, not \"%.40s\"", text);
+		*r = import_fault(j->m, line, err, "needs a prefix, not %s", QUOTED(text));
 }
 
 static int take_term(struct junos *j, const struct import_tree *t, const struct import_statement *s, struct error *err)

@@ -10,6 +10,7 @@
 
 #include <detnat/growth.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 
@@ -94,7 +95,7 @@ static const char *word_at(const struct nokia *k, unsigned i)
 
 static int fault(const struct nokia *k, const char *key, const char *value, struct error *err)
 {
-	return import_fault(k->m, k->l->line, err, "%s \"%.40s\" is not understood", key, value);
+	return import_fault(k->m, k->l->line, err, "%s %s is not understood", key, QUOTED(value));
 }
 
 /* "map start A end B to C" and "map A to B [first-outside-address C]"; *at is the word after map, then after it. */

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 #include "import/import_sides.h"
@@ -94,8 +95,8 @@ static int refuse_row(const struct table *t, const struct import_lines *l, const
 {
 	return import_fault(t->m, l->line, err,
 			    "needs an inside address, an outside address, and the first and last of its ports, not "
-			    "\"%.80s\"",
-			    line);
+			    "%s",
+			    QUOTED(line));
 }
 
 static int read_row(struct table *t, struct import_lines *l, const char *line, struct error *err)

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/format_vpp.h"
 #include "import/import_set.h"
 #include "import/import_tree.h"
@@ -139,8 +140,8 @@ static int exclude(struct reading *r, const struct rule *rule, struct error *err
 	struct import_range in;
 
 	if (import_range_parse(rule->inside, &in))
-		return import_fault(m, rule->line, err, "exclude rule %s: needs a local-address, not \"%.40s\"",
-				    rule->number, rule->inside);
+		return import_fault(m, rule->line, err, "exclude rule %s: needs a local-address, not %s", rule->number,
+				    QUOTED(rule->inside));
 	if (rule->port)
 		import_note(m, IMPORT_EXCEPTION, rule->line,
 			    "exclude rule %s: a port or protocol of %.40s keeps its address there, and not here",

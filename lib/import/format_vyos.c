@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 #include "import/import_tree.h"
@@ -87,9 +88,9 @@ static int add_range(struct vyos *v, struct pool *p, const char *text, const cha
 		snprintf(r->text, sizeof(r->text), "%s", text);
 	}
 	if (import_range_parse(text, &r->range))
-		return import_fault(v->m, line, err, "range must be a prefix or A-B, not \"%.40s\"", text);
+		return import_fault(v->m, line, err, "range must be a prefix or A-B, not %s", QUOTED(text));
 	if (seq && import_number(seq, SEQ_MAX, &number))
-		return import_fault(v->m, line, err, "seq must be a number, not \"%.40s\"", seq);
+		return import_fault(v->m, line, err, "seq must be a number, not %s", QUOTED(seq));
 	if (seq)
 		r->seq = number;
 	return 0;
@@ -112,11 +113,12 @@ static int take_pool(struct vyos *v, const struct import_tree *t, const struct i
 		return add_range(v, p, w[2], NULL, s->line, err);
 	if (import_tree_is(t, s, "nat cgnat pool * * external-port-range *", w))
 		return import_ports_parse(w[2], &p->lo, &p->hi)
-			       ? import_fault(v->m, s->line, err, "needs ports such as 1024-65535, not \"%.40s\"", w[2])
+			       ? import_fault(v->m, s->line, err, "needs ports such as 1024-65535, not %s",
+					      QUOTED(w[2]))
 			       : 0;
 	if (import_tree_is(t, s, "nat cgnat pool * * per-user-limit port *", w))
 		return import_number(w[2], 65535, &p->limit) || !p->limit
-			       ? import_fault(v->m, s->line, err, "needs a number of ports, not \"%.40s\"", w[2])
+			       ? import_fault(v->m, s->line, err, "needs a number of ports, not %s", QUOTED(w[2]))
 			       : 0;
 	return 0;
 }

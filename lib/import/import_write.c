@@ -3,13 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 
 static void write_names(FILE *out, const struct import_names *list)
 {
 	fputc('[', out);
-	for (size_t i = 0; i < list->n; i++)
-		fprintf(out, "%s\"%s\"", i ? ", " : "", list->name[i]);
+	for (size_t i = 0; i < list->n; i++) {
+		fputs(i ? ", " : "", out);
+		text_json_string(out, list->name[i]);
+	}
 	fputc(']', out);
 }
 
@@ -137,8 +140,11 @@ char *import_write(const struct import *m, const char *comment)
 	if (!out)
 		return NULL;
 	fputs("{\n", out);
-	if (*comment)
-		fprintf(out, "  \"comment\": \"%s\",\n", comment);
+	if (*comment) {
+		fputs("  \"comment\": ", out);
+		text_json_string(out, comment);
+		fputs(",\n", out);
+	}
 	fputs("  \"interfaces\": { \"inside\": ", out);
 	write_names(out, &m->inside);
 	fputs(", \"outside\": ", out);

@@ -2,6 +2,7 @@
 /* nftables: words of a statement, and the elements of maps. */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/format_nft.h"
 #include "import/import_build.h"
 
@@ -147,8 +148,8 @@ void nft_elements(struct nft *r, struct nft_map *map)
 		r->n_elements--;
 		if (!told)
 			import_note(r->m, IMPORT_UNKNOWN, r->t.line,
-				    "an element of map %.40s at \"%.40s\" is not understood: not taken", map->name,
-				    r->t.word);
+				    "an element of map %.40s at %s is not understood: not taken", map->name,
+				    QUOTED(r->t.word));
 		told = true;
 		while (!r->t.over && !nft_between(r) && !import_token_is(&r->t, "}"))
 			nft_next(r);

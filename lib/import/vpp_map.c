@@ -2,6 +2,7 @@
 /* The maps of det44, whatever the configuration that has them. */
 #include <detnat/mapping.h>
 
+#include "base/text.h"
 #include "import/format_vpp.h"
 
 /* Whether an address is excluded; *at moves on as addresses ascend. */
@@ -21,8 +22,8 @@ int import_vpp_map(struct import_vpp *v, const char *inside, const char *outside
 	size_t at = 0;
 
 	if (prefix_parse(inside, &in) || prefix_parse(outside, &out))
-		return import_fault(m, line, err, "needs a prefix inside and one outside, not \"%.40s\" and \"%.40s\"",
-				    inside, outside);
+		return import_fault(m, line, err, "needs a prefix inside and one outside, not %s and %s",
+				    QUOTED(inside), QUOTED(outside));
 	if (out.plen < in.plen || out.plen - in.plen > 15)
 		return import_fault(m, line, err, "no port is left for each of the addresses of %.40s in %.40s", inside,
 				    outside);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "leases/import_private.h"
 
 static bool number_of(const char *text, int64_t *ret)
@@ -59,7 +60,7 @@ static int kea_row(struct lease_import *x, const struct import_columns *c)
 		 !strcmp(import_cell(c, "lease_type"), "2") ? "/" : "",
 		 !strcmp(import_cell(c, "lease_type"), "2") ? import_cell(c, "prefix_len") : "");
 	if (lease_addr_parse(address, &l.addr))
-		return import_skip(x, "\"%.48s\" is no address", address);
+		return import_skip(x, "%s is no address", QUOTED(address));
 	kea_customer(c, &l);
 	if (state == KEA_DECLINED)
 		return 0;
@@ -147,7 +148,7 @@ static void isc_quoted(char *ret, size_t room, const char *text)
 	const char *begin = strchr(text, '"'), *end = begin ? strrchr(text, '"') : NULL;
 
 	if (end > begin)
-		lease_text(ret, room, begin + 1, (size_t)(end - begin - 1));
+		text_keep(ret, room, begin + 1, (size_t)(end - begin - 1));
 }
 
 static void isc_statement(struct isc *b, const char *line)

@@ -79,7 +79,7 @@ int import_accounting(struct lease_import *x, const struct accounting *a, int64_
 
 void import_text(char *ret, size_t room, const char *text)
 {
-	lease_text(ret, room, text, strlen(text));
+	text_keep(ret, room, text, strlen(text));
 }
 
 char *import_trim(char *text)

@@ -28,7 +28,7 @@ static const char *value_of(const char *text, const char *key, char *ret, size_t
 			continue;
 		at += n + 1;
 		size = *at == '"' ? strcspn(at + 1, "\"") : strcspn(at, " \t");
-		lease_text(ret, room, *at == '"' ? at + 1 : at, size);
+		text_keep(ret, room, *at == '"' ? at + 1 : at, size);
 		break;
 	}
 	return ret;

@@ -3,6 +3,7 @@
 #ifndef DETNAT_IMPORT_PRIVATE_H
 #define DETNAT_IMPORT_PRIVATE_H
 
+#include "base/text.h"
 #include "leases/lease_import.h"
 
 /* Longer lines are skipped as a whole. */
@@ -23,7 +24,7 @@ int import_give(struct lease_import *x, const struct lease_line *l);
 /* Gives the lines of an accounting record. As import_give(). */
 int import_accounting(struct lease_import *x, const struct accounting *a, int64_t received);
 
-/* Copies a text that ends with a NUL; see lease_text(). */
+/* Copies a text that ends with a NUL; see text_keep(). */
 void import_text(char *ret, size_t room, const char *text);
 
 /* Cuts blanks from both ends, in place. */

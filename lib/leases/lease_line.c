@@ -101,33 +101,6 @@ const char *lease_addr_format(const struct lease_addr *a, char text[static LEASE
 	return text;
 }
 
-/* Control characters, C1 and line separators included. */
-static bool is_control(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
-}
-
-void lease_text(char *ret, size_t room, const char *text, size_t size)
-{
-	size_t used = 0;
-
-	while (size) {
-		uint32_t c = 0;
-		unsigned n = utf8_read(text, size, &c), wide = n && !is_control(c) ? n : 1;
-
-		if (used + wide >= room)
-			break;
-		if (n && !is_control(c))
-			memcpy(ret + used, text, n);
-		else
-			ret[used] = '?';
-		used += wide;
-		text += n ? n : 1;
-		size -= n ? n : 1;
-	}
-	ret[used] = '\0';
-}
-
 void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 {
 	l->time = time;
@@ -138,18 +111,12 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
 }
 
-/* The text is printable, so that only two characters need care. */
 static void write_text(FILE *out, const char *key, const char *text)
 {
 	if (!*text)
 		return;
-	fprintf(out, ",\"%s\":\"", key);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
+	fprintf(out, ",\"%s\":", key);
+	text_json_string(out, text);
 }
 
 static void write_time(FILE *out, const char *key, int64_t t)

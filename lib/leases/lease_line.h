@@ -47,7 +47,7 @@ struct lease_addr {
 #define LEASE_MAC     64U
 #define LEASE_SESSION 512U
 
-/* Texts are printable UTF-8, "": unknown; see lease_text(). */
+/* Texts are printable UTF-8, made so by text_keep() and cut if too long; "": unknown. */
 struct lease_line {
 	int64_t time;
 	enum lease_event event;
@@ -74,12 +74,6 @@ bool lease_addr_is_ipv4(const struct lease_addr *a, uint32_t *ret);
 /* Reads an address or an IPv6 prefix, and writes it. 0 or -EINVAL. */
 int lease_addr_parse(const char *text, struct lease_addr *ret);
 const char *lease_addr_format(const struct lease_addr *a, char text[static LEASE_ADDR_TEXT]);
-
-/*
- * Copies a text from outside: control characters and octets that are no UTF-8 become question marks, what is too long
- * is cut between characters.
- */
-void lease_text(char *ret, size_t room, const char *text, size_t size);
 
 /* A line without an address or texts, and without from and to. */
 void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event);

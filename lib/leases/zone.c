@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/text.h"
 
 /* Abbreviations with one meaning. CST, IST and BST have several. */
 static const struct {
@@ -103,9 +104,9 @@ int zone_parse(const char *text, struct zone *ret, struct error *err)
 	}
 	if (!in_database(text) || !strcmp(text, "CST") || !strcmp(text, "IST") || !strcmp(text, "BST"))
 		return error_set(err, -EINVAL,
-				 "\"%.64s\" is no zone: +01:00, UTC, an abbreviation that has one meaning, or a name "
+				 "%s is no zone: +01:00, UTC, an abbreviation that has one meaning, or a name "
 				 "such as Europe/Berlin",
-				 text);
+				 QUOTED(text));
 	z.named = true;
 	memcpy(z.name, text, strlen(text) + 1);
 	*ret = z;

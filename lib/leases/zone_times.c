@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "leases/zone_private.h"
 
 static bool number(struct cursor *c, unsigned least, unsigned most, int *ret)
@@ -254,5 +255,5 @@ int zone_time_read(const char *text, const struct zone *zone, int64_t *ret, stru
 		return 0;
 	}
 	r = zone_time_find(text, strlen(text), zone, ret, NULL, err);
-	return r == -ENOENT ? error_set(err, -EINVAL, "\"%.64s\" is no time", text) : r;
+	return r == -ENOENT ? error_set(err, -EINVAL, "%s is no time", QUOTED(text)) : r;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/text.h"
 #include "plan/plan.h"
 
 int plan_addresses_add(struct plan_addresses *a, struct plan_range range)
@@ -41,7 +42,7 @@ static int read_one(char *text, struct plan_range *ret)
 /* Adds the range that is written from `at` to before `end`, blanks around it aside. */
 static int add_one(const char *at, const char *end, struct plan_addresses *a, struct error *err)
 {
-	char one[PLAN_RANGE_TEXT];
+	char one[PLAN_RANGE_TEXT], quoted[QUOTED_ROOM];
 	struct plan_range range = { 0 };
 	size_t length;
 	int r = -EINVAL;
@@ -54,11 +55,13 @@ static int add_one(const char *at, const char *end, struct plan_addresses *a, st
 		one[length] = '\0';
 		r = read_one(one, &range);
 	}
-	if (r == -EINVAL)
+	if (r == -EINVAL) {
+		text_quote(quoted, sizeof(quoted), at, length);
 		return error_set(err, r,
-				 "\"%.*s\" is no range: write a prefix as 203.0.113.0/24, a range as "
+				 "%s is no range: write a prefix as 203.0.113.0/24, a range as "
 				 "203.0.113.1-203.0.113.9, or a list of these",
-				 (int)(length < 64 ? length : 64), at);
+				 quoted);
+	}
 	return r ? r : plan_addresses_add(a, range);
 }
 

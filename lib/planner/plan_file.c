@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/cleanup.h"
 #include "base/json_scan.h"
+#include "base/text.h"
 #include "proto/defaults.h"
 
 #include <detnat/binding_layout.h>
@@ -93,10 +94,10 @@ static int addresses_of(const cJSON *json, const char *key, struct plan_addresse
 	if (cJSON_IsString(value))
 		return plan_addresses_read(value->valuestring, ret, err);
 	if (!cJSON_IsArray(value))
-		return error_set(err, -EINVAL, "\"%s\" must be a prefix, a range, or a list of them", key);
+		return error_set(err, -EINVAL, "%s must be a prefix, a range, or a list of them", QUOTED(key));
 	cJSON_ArrayForEach (text, value) {
 		if (!r && !cJSON_IsString(text))
-			r = error_set(err, -EINVAL, "\"%s\" must be a prefix, a range, or a list of them", key);
+			r = error_set(err, -EINVAL, "%s must be a prefix, a range, or a list of them", QUOTED(key));
 		else if (!r)
 			r = plan_addresses_read(text->valuestring, ret, err);
 	}

@@ -88,8 +88,8 @@ static int parse_number(const struct arg_spec *spec, const char *text, struct ar
 	double number;
 
 	if (digits(text, &number))
-		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u, not \"%.64s\"",
-				 arg_title(spec, title), spec->min, spec->max, text);
+		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u, not %s",
+				 arg_title(spec, title), spec->min, spec->max, QUOTED(text));
 	return arg_check_number(spec, number, ret, err);
 }
 
@@ -101,8 +101,8 @@ static int parse_seconds(const struct arg_spec *spec, const char *text, struct a
 	if (duration_parse(text, &seconds))
 		return error_set(err, -EINVAL,
 				 "%s must be a number of seconds from %u to %u, or a time such as 90s, 10m, 2h or 7d, "
-				 "not \"%.64s\"",
-				 arg_title(spec, title), spec->min, spec->max, text);
+				 "not %s",
+				 arg_title(spec, title), spec->min, spec->max, QUOTED(text));
 	return arg_check_number(spec, (double)seconds, ret, err);
 }
 
@@ -297,8 +297,8 @@ int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, b
 	if (value->number && !next_given)
 		return error_set(err, -EINVAL, "%s needs %s; or name the portmap alone", value->text, title);
 	if (!value->number && next_given)
-		return error_set(err, -EINVAL, "before %s stands tcp, udp or both, not \"%.64s\"; a name stands alone",
-				 title, value->text);
+		return error_set(err, -EINVAL, "before %s stands tcp, udp or both, not %s; a name stands alone", title,
+				 QUOTED(value->text));
 	return 0;
 }
 
@@ -395,7 +395,7 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 	if (!word_number(words, text, &ret->number))
 		return 0;
 	words_join(words, ", ", " or ", expected, sizeof(expected));
-	return error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title), expected, text);
+	return error_set(err, -EINVAL, "%s must be %s, not %s", arg_title(spec, title), expected, QUOTED(text));
 }
 
 #define HINT_TEXT 96
@@ -435,13 +435,13 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 	if (arg_is_number(spec->kind))
 		return parse_number(spec, text, ret, err);
 	if (spec->kind == ARG_FLAG)
-		return error_set(err, -EINVAL, "%s must be no value, not \"%.64s\"", arg_title(spec, title), text);
+		return error_set(err, -EINVAL, "%s must be no value, not %s", arg_title(spec, title), QUOTED(text));
 	if (arg_words(spec->kind))
 		r = parse_word(spec, text, &value, err);
 	else if (kinds[spec->kind].parse(spec, text, &value))
-		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"%s", arg_title(spec, title),
+		r = error_set(err, -EINVAL, "%s must be %s, not %s%s", arg_title(spec, title),
 			      spec->kind == ARG_REMOTE && !spec->max ? EXPECTED_RANGE : kinds[spec->kind].expected,
-			      text, hint_for(spec->kind, text, hint));
+			      QUOTED(text), hint_for(spec->kind, text, hint));
 	else
 		r = 0;
 	if (!r)

@@ -2,13 +2,13 @@
 /* Recognises the format of a file and reads its lines, with memory for one of them. */
 #include "traffic/traffic.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/base.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "traffic/reader.h"
 
 #define BLOCK (1U << 16)
@@ -33,13 +33,8 @@ static const struct {
 void reading_garbage(struct traffic_notes *n, uint64_t number, const char *line, size_t size)
 {
 	if (n->garbage < TRAFFIC_NAMED) {
-		char *text = n->named[n->garbage].text;
-		size_t room = sizeof(n->named[0].text) - 1, i;
-
 		n->named[n->garbage].line = number;
-		for (i = 0; i < size && i < room; i++)
-			text[i] = isprint((unsigned char)line[i]) ? line[i] : '?';
-		text[i] = '\0';
+		text_quote(n->named[n->garbage].text, sizeof(n->named[0].text), line, size);
 	}
 	n->garbage++;
 }

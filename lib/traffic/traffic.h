@@ -67,7 +67,7 @@ struct traffic_notes {
 	uint64_t garbage; /* lines that are not understood */
 	struct {
 		uint64_t line;
-		char text[64]; /* its beginning, printable */
+		char text[72]; /* its beginning, quoted */
 	} named[TRAFFIC_NAMED];
 	int64_t longest_ms[N_TRAFFIC_TIMERS]; /* the longest time left */
 	bool cut;			      /* the file ends within a record */

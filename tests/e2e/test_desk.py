@@ -238,7 +238,7 @@ def test_evidence_is_an_archive_that_proves_itself(leasing, running_lab):
     case = leases.parent / "case-1"
     assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
     assert json.loads((case / "answer.json").read_text())["customer"]["id"] == "alice"
-    assert json.loads((case / "question.json").read_text())["for"] == "lea" and "Customer:       alice" in (case / "README.txt").read_text()
+    assert json.loads((case / "question.json").read_text())["for"] == "lea" and 'Customer:       "alice"' in (case / "README.txt").read_text()
     assert execute(CTL, "history", "verify", "--state-dir", case).status == 0
     query, = (json.loads(line) for line in next(queries.glob("queries-*.jsonl")).read_text().splitlines())
     assert (query["for"], query["user"], query["case"], query["endpoint"]) == ("lea", "root", "case-1", "1.1.1.1:1276")

@@ -30,7 +30,8 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 
-CUSTOMER = "<img src=x onerror=document.title='owned'>alice"
+CUSTOMER = "<img src=x onerror=document.title='owned'>\u202ealice\u200b\", MAC \"1"
+SHOWN = r'''"<img src=x onerror=document.title='owned'>\u{202E}alice\u{200B}\", MAC \"1"'''
 
 
 class Browser:
@@ -174,8 +175,9 @@ def test_who_has_never_seen_a_shell_gets_from_the_mail_to_the_evidence(browser, 
     browser.says(f"{berlin.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M:%SZ}")
     browser.one("#ask").click()
     browser.says("1 of 1 found, with a customer")
-    browser.says(CUSTOMER)
-    browser.says("circuit ge-0/0/1.100")
+    browser.says(SHOWN)
+    browser.says('circuit "ge-0/0/1.100", session "nas/1"')
+    assert [e.text for e in browser.all("bdi")] == [SHOWN[1:-1], "ge-0/0/1.100", "nas/1"]
     browser.one("#case").clear()
     browser.one("#case").send_keys("2026-17")
     browser.one("button.evidence").click()

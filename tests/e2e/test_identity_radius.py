@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+import unicodedata
 import urllib.request
 
 import pytest
@@ -96,6 +97,32 @@ def test_a_session_is_answered_and_its_customer_named(radius_lab, nas):
     nas.tell(INTERIM, HOST, session_time=60)
     nas.tell(STOP, HOST, session_time=61)
     assert [line["event"] for line in lines(agent, "start", "interim", "stop") if line["in_addr"] == HOST] == ["start", "interim", "stop"]
+    verify(agent)
+
+
+def hidden(text):
+    """What drives a terminal, hides, or turns the direction of a text."""
+    return {c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")}
+
+
+def test_words_of_a_client_are_shown_and_cannot_be_taken_for_others(radius_lab, nas, tmp_path):
+    """From the packet to who, a complaint's answer, evidence and the log: escaped, and between quotes."""
+    agent, block = radius_lab.agent, block_of(HOST)
+    name = b'alice", MAC "02:00:00:00:00:01\x1b]0;owned\x07\x1b[2J\xff' + "\u202e\u200b\u0085Алиса".encode()
+    shown = r'"alice\", MAC \"02:00:00:00:00:01\\x1b]0;owned\\x07\\x1b[2J\\xff\u{202E}\u{200B}\\u{85}Алиса"'
+    nas.tell(START, HOST, user=name, calling="02-00-00-00-00-99\u202e", session="s\r\n1")
+    at, place = lines(agent, "start")[0]["time"], ("--state-dir", agent.state, "--margin", "0")
+    (tmp_path / "question").write_text(f"{at} {block.addr}:{block.lo}\n")
+    for words in (("who", f"{block.addr}:{block.lo}", "--at", at), ("request", tmp_path / "question"),
+                  ("evidence", "case-1", f"{block.addr}:{block.lo}", "--at", at, "--directory", tmp_path)):
+        told = execute(CTL, *words, *place)
+        assert told.status == 0 and not hidden(told.out + told.err) and shown in told.out and r'session "192.0.2.9/s\\x0d\\x0a1"' in told.out, told
+        told = execute(CTL, "-j", *(("evidence", "case-2", *words[2:]) if words[0] == "evidence" else words), *place)
+        customer = json.loads(told.out)["customer"] if words[0] == "evidence" or "--at" in words else json.loads(told.out)[0]["customer"]
+        assert not hidden(told.out) and customer["id"].endswith("\\xff\u202e\u200b\\u{85}Алиса"), told
+    for file in ("README.txt", "README.html", "answer.json", "question.json"):
+        assert not hidden((tmp_path / "case-1" / file).read_text()), file
+    assert not hidden(agent.log.read_text())
     verify(agent)
 
 

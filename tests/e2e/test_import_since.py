@@ -34,7 +34,7 @@ def test_who_answers_for_the_time_before_the_switch_as_claimed(claimed):
     assert answer.returncode == 0, answer.stderr
     assert "Inside address: 100.64.56.33\n" in answer.stdout
     assert "From:           2024-03-01T00:00:00Z\n" in answer.stdout
-    assert "Claimed:        from the configuration of junos-j2.set, read at " in answer.stdout
+    assert "Claimed:        from the configuration of \"junos-j2.set\", read at " in answer.stdout
     assert "; no record of this gateway\n" in answer.stdout
 
     answer = json.loads(who(claimed, "143.208.72.194:1024", "2025-07-01", "--json").stdout)
@@ -51,14 +51,14 @@ def test_who_is_silent_about_the_time_before_the_claim_and_names_nobody_above_th
     above = who(claimed, "143.208.72.193:65506", "2025-07-01")
     assert above.returncode == 1
     assert "no subscriber held 143.208.72.193:65506" in above.stderr
-    assert "in no block, as claimed from the configuration of junos-j2.set" in above.stderr
+    assert "in no block, as claimed from the configuration of \"junos-j2.set\"" in above.stderr
 
 
 def test_a_list_of_questions_has_claims_too(claimed):
     questions = "2025-07-01T00:00:00Z 143.208.72.193:1024\n2020-01-01T00:00:00Z 143.208.72.193:1024\n"
     text = ctl("who", "-", "--state-dir", str(claimed), input=questions)
     assert text.returncode == 1
-    assert "(claimed from junos-j2.set)" in text.stdout.splitlines()[1]
+    assert "(claimed from \"junos-j2.set\")" in text.stdout.splitlines()[1]
     rows = json.loads(ctl("--json", "who", "-", "--state-dir", str(claimed), input=questions).stdout)
     assert rows[0]["in_addr"] == "100.64.56.1" and "claimed" in rows[0]
     assert rows[1]["reason"] == "no-record" and "claimed" not in rows[1]

@@ -3,16 +3,20 @@
 
 import datetime
 import hashlib
+import html
+import html.parser
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import time
 
 import pytest
 
 import isolation
-from agent import CTL, execute
+from agent import CTL, execute, wait_for
 
 OUT, IN = "1.1.1.1:1276", "10.0.16.16"
 
@@ -24,7 +28,7 @@ def lease_file(directory, *events):
         at = now + datetime.timedelta(seconds=seconds)
         line = {"time": f"{at:%Y-%m-%dT%H:%M:%SZ}", "event": event, **({"in_addr": IN, "id": name} if name else {}), **more}
         with open(directory / f"leases-{at:%Y-%m-%d}.jsonl", "a") as out:
-            out.write(json.dumps(line, separators=(",", ":")) + "\n")
+            out.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
 def who(agent, *arguments, status=0):
@@ -46,7 +50,7 @@ def test_an_answer_names_the_customer(running_lab, leases):
     assert answer["in_addr"] == IN and answer["customer"]["id"] == "alice" and answer["customer"]["circuit"] == "ge-0/0/1"
     assert answer["margin"] == {"seconds": 0, "same": True}
     text = execute(CTL, "who", OUT, "--leases", leases, "--state-dir", running_lab.agent.state)
-    assert text.status == 0 and "Customer:       alice, circuit ge-0/0/1, session nas/1" in text.out
+    assert text.status == 0 and 'Customer:       "alice", circuit "ge-0/0/1", session "nas/1"' in text.out
 
 
 @pytest.mark.parametrize("events, reason", [
@@ -122,7 +126,7 @@ def test_evidence_proves_itself(lab, leases, tmp_path):
     now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     options = (OUT, "--at", now, "--key", key, "--directory", tmp_path, "--leases", leases, "--state-dir", agent.state)
     told = execute(CTL, "evidence", "case-1", *options)
-    assert told.status == 0 and "Customer:       alice" in told.out, told
+    assert told.status == 0 and 'Customer:       "alice"' in told.out, told
     case = tmp_path / "case-1"
     assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
     (tmp_path / "allowed").write_text("desk " + (tmp_path / "key.pub").read_text())
@@ -142,6 +146,91 @@ def test_evidence_proves_itself(lab, leases, tmp_path):
     assert told.status == 1 and "is gone, and the ledger has no removal of it" in told.out, told
 
 
+# What a stranger may call himself, and how it is shown.
+STRANGERS = {
+    "alice": "alice",
+    "Алиса": "Алиса",
+    "王伟": "王伟",
+    "مريم": "مريم",
+    "al\u200bice": r"al\u{200B}ice",
+    "\u202eecila": r"\u{202E}ecila",
+    'alice", MAC "02:00:00:00:00:01': r'alice\", MAC \"02:00:00:00:00:01',
+    "alice, MAC 02:00:00:00:00:01, circuit 7": "alice, MAC 02:00:00:00:00:01, circuit 7",
+    "<img src=x onerror=alert(1)>&amp;": "<img src=x onerror=alert(1)>&amp;",
+    "DOMAIN\\alice": r"DOMAIN\\alice",
+}
+
+
+class Body(html.parser.HTMLParser):
+    """The text of a page's body, its names, and its tags."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.text, self.names, self.tags, self.now = "", [], set(), None
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.now = tag
+        if tag == "bdi":
+            self.names.append("")
+
+    def handle_endtag(self, tag):
+        self.now = "pre" if tag == "bdi" else None
+
+    def handle_data(self, data):
+        if self.now in ("pre", "bdi"):
+            self.text += data
+        if self.now == "bdi":
+            self.names[-1] += data
+
+
+@pytest.fixture(scope="module")
+def strangers(running_lab, run_directory):
+    """Evidence about each of them: its directory."""
+    now, cases = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}", {}
+    for n, name in enumerate(STRANGERS):
+        leases, place = run_directory / f"stranger-{n}", run_directory / "strangers"
+        leases.mkdir()
+        place.mkdir(exist_ok=True)
+        lease_file(leases, (-86400, "start", name, {"session": "nas/1"}), (3600, "mark", "", {}))
+        told = execute(CTL, "evidence", f"case-{n}", OUT, "--at", now, "--directory", place, "--leases", leases, "--state-dir", running_lab.agent.state)
+        assert told.status == 0, told
+        cases[name] = place / f"case-{n}"
+    return cases
+
+
+def test_the_page_of_evidence_has_the_text_word_for_word(strangers):
+    """One file, without a script, and nothing to fetch; names of strangers stand apart in it, with their code points."""
+    for name, case in strangers.items():
+        page, text = (case / "README.html").read_text(), (case / "README.txt").read_text()
+        body = Body(page)
+        assert body.text == text and body.names == [STRANGERS[name], "nas/1"], name
+        assert body.tags == {"html", "head", "meta", "title", "style", "body", "pre", "bdi"}, name
+        assert "default-src 'none'" in page and "size: A4" in page and not re.search(r"(src|href)=\"|url\(|@import", page.replace("&quot;", "")), name
+        points = "" if name.isascii() else " (" + " ".join(f"U+{ord(c):04X}" for c in name) + ")"
+        assert f'Customer:       "{STRANGERS[name]}"{points}, session "nas/1"\n' in text, text
+        assert json.loads((case / "answer.json").read_text())["customer"]["id"] == name
+        assert "README.html" in (case / "SHA256SUMS").read_text() and not (case / "README.pdf").exists()
+        assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_browser_reads_the_text_word_for_word(strangers):
+    """Chromium's own parser; no name runs or hides anything."""
+    if not shutil.which("chromium"):
+        pytest.skip("chromium is not installed")
+    case = strangers["<img src=x onerror=alert(1)>&amp;"]
+    probe = case.parent / "probe.html"
+    page = (case / "README.html").read_text().replace("default-src 'none'", "script-src 'unsafe-inline'")
+    probe.write_text(page + "<script>document.title = JSON.stringify(document.body.firstChild.textContent)</script>")
+    seen = isolation.run("chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={case.parent}/profile", "--dump-dom",
+                         f"file://{probe}", timeout=120)
+    title = html.unescape(re.search(r"<title>(.*?)</title>", seen.stdout)[1])
+    assert json.loads(title) == (case / "README.txt").read_text()
+
+
 def programs(directory, **scripts):
     """A directory with programs of these names, first in PATH."""
     directory.mkdir()
@@ -151,36 +240,22 @@ def programs(directory, **scripts):
     return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("scripts, made", [
-    ({}, b"%PDF-"), ({"groff": "exit 1", "cupsfilter": "echo no", "wkhtmltopdf": "cat >/dev/null; echo %PDF-mine"}, b"%PDF-mine\n"),
-    ({"groff": "exec sleep 100", "cupsfilter": "echo %PDF-; grep -c subscriber", "wkhtmltopdf": "exit 1"}, b"%PDF-"),
-    ({"groff": "exit 1", "cupsfilter": "exit 1", "wkhtmltopdf": "exit 127"}, None),
-], ids=["groff", "the third", "one that hangs", "none"])
-def test_the_text_of_evidence_is_a_pdf_where_a_program_makes_one(lab, tmp_path, scripts, made):
-    agent = lab.start()
+@pytest.mark.parametrize("options", [("--tar",), ("--directory", "PLACE")], ids=["an archive", "a directory"])
+def test_evidence_that_is_killed_leaves_nothing(running_lab, leases, tmp_path, options):
+    """Killed while it waits for the signature, with all files written."""
+    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1"}))
+    place, waiting = tmp_path / "place", tmp_path / "waiting"
+    place.mkdir()
+    environment = {**programs(tmp_path / "bin", **{"ssh-keygen": f"touch {waiting}; exec sleep 100"}), "TMPDIR": str(place)}
     now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-    told = subprocess.run([CTL, "evidence", "case-1", OUT, "--at", now, "--directory", tmp_path, "--state-dir", agent.state],
-                          env=programs(tmp_path / "bin", **scripts), capture_output=True, timeout=60, check=False)
-    assert told.returncode == 0, told
-    case = tmp_path / "case-1"
-    pdf = case / "README.pdf"
-    assert pdf.read_bytes().startswith(made) if made else not pdf.exists()
-    assert ("README.pdf" in (case / "SHA256SUMS").read_text()) == bool(made)
-    assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
-
-
-def test_words_of_strangers_are_no_requests_of_troff(lab, leases, tmp_path):
-    """A customer's name that would run a program, read a file or end the page is set as it is."""
-    agent = lab.start()
-    lease_file(leases, (-86400, "start", "x\n.sy touch /tmp/no\n.so /etc/passwd", {"session": "\\X'ps: exec'\\n[.F]"}))
-    now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-    seen = tmp_path / "seen"
-    told = subprocess.run([CTL, "evidence", "case-1", OUT, "--at", now, "--directory", tmp_path, "--leases", leases, "--state-dir", agent.state],
-                          env=programs(tmp_path / "bin", groff=f"tee {seen} | /usr/bin/groff \"$@\""), capture_output=True, timeout=60, check=False)
-    assert told.returncode == 0, told
-    begin, _, body = seen.read_text().partition(".nf\n")
-    assert begin.startswith(".pl") and body and all(line.startswith("\\&") for line in body.splitlines())
-    assert set(re.findall(r"\\.", body)) <= {"\\&", "\\("} and (tmp_path / "case-1" / "README.pdf").exists()
+    words = [place if o == "PLACE" else o for o in options]
+    child = isolation.popen(CTL, "evidence", "case-1", OUT, "--at", now, "--key", "key", "--leases", leases, "--state-dir", running_lab.agent.state,
+                            *words, env=environment, stdout=subprocess.PIPE, start_new_session=True)
+    wait_for(waiting.exists, what="ssh-keygen to run")
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait(30)
+    child.stdout.close()
+    assert not list(place.iterdir())
 
 
 def test_old_days_go_and_the_ledger_says_so(leases, tmp_path):

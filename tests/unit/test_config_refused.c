@@ -17,7 +17,7 @@ Test(config_refused, keys)
 		{ WITH("\"colour\":1"), ":2: colour: unknown key" },
 		{ WITH("\"Hairpin\":true"), ":2: Hairpin: unknown key" },
 		{ WITH("\"\":true"), ":2: \"\": unknown key" },
-		{ WITH("\"hairpin \":true"), ":2: hairpin?: unknown key" },
+		{ WITH("\"hairpin \":true"), ":2: \"hairpin \": unknown key" },
 		{ WITH("\"hairpin\":true,\n\"answer_arp\":true,\n\"hairpin\":true"),
 		  ":4: hairpin: this key is here twice" },
 		{ WITH("\"hairpin\":true,\n\"hair\\u0070in\":true"), ":3: hairpin: this key is here twice" },
@@ -286,7 +286,7 @@ Test(config_refused, words_and_paths)
 		       "234567890"
 		       "/234567890/234567890/23456789\""),
 		  ":2: control_socket: must be an absolute path of at most 107 octets, not "
-		  "\"/34567890/234567890/234567890/234567890/...\"" },
+		  "\"/34567890/234567890/234567890/234567890/234567890/23456789\"..." },
 		{ WITH("\"pin_path\":7"), ":2: pin_path: must be an absolute path of at most 1023 octets, not 7" },
 		{ WITH("\"state_dir\":null"),
 		  ":2: state_dir: must be an absolute path of at most 1023 octets, not null" },

@@ -42,7 +42,7 @@ Test(config_refused, shape_of_mappings)
 		  "\"10.0.0.1-10.0.0.254\", or a list of these, not an object" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\\u001b[2J\",\"out\":\"1.1.1.0/30\"}"),
 		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", a range such as "
-		  "\"10.0.0.1-10.0.0.254\", or a list of these, not \"10.0.0.0/18?[2J\"" },
+		  "\"10.0.0.1-10.0.0.254\", or a list of these, not \"10.0.0.0/18\\x1b[2J\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions_per_user\":0}"),
 		  ":3: mappings[0].sessions_per_user: must be a whole number from 1 to 65535, not 0" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions_per_user\":65536}"),
@@ -64,7 +64,7 @@ Test(config_refused, shape_of_mappings)
 		  "\"-\", not 5" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"comment\":\"a\\nb\"}"),
 		  ":3: mappings[0].comment: must be a text of at most 256 octets without control characters, not "
-		  "\"a?b\"" },
+		  "\"a\\x0ab\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"a\"},\n"
 			   "{\"in\":\"10.1.0.0/18\",\"out\":\"1.1.2.0/30\",\"name\":\"a\"}"),
 		  ":4: mappings[1].name: a is already the name of the mapping of 10.0.0.0/18" },

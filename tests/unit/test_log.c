@@ -47,7 +47,7 @@ Test(log, the_level_can_be_changed)
 Test(log, lines_of_a_message_have_its_level_and_control_characters_are_harmless)
 {
 	log_error("one\n\ntwo\r\x1b[2J\x7f\tend\n");
-	expect_log("detnat-agent: error: one\ndetnat-agent: error: two??[2J?\tend\n");
+	expect_log("detnat-agent: error: one\ndetnat-agent: error: two\\x0d\\x1b[2J\\x7f\\x09end\n");
 }
 
 Test(log, long_messages_are_not_cut)

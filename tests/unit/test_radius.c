@@ -173,7 +173,7 @@ Test(radius, values_that_are_no_addresses_numbers_or_texts_do_no_harm)
 	cr_expect_eq(READ(8, 6, 255, 255, 255, 255).address.plen, 0);
 	cr_expect_eq(READ(8, 5, 1, 2, 3).address.plen, 0);
 	cr_expect_eq(READ(40, 3, 1).status, 0);
-	cr_expect_str_eq(READ(1, 6, 'a', 10, 0, 255).user, "a???");
+	cr_expect_str_eq(READ(1, 6, 'a', 10, 0, 255).user, "a\\x0a\\x00\\xff");
 	cr_expect_str_eq(READ(26, 4, 0, 0).circuit, "");
 	cr_expect_str_eq(READ(26, 8, 0, 0, 13, 233, 1, 9).circuit, "");
 	cr_expect_str_eq(READ(26, 8, 0, 0, 13, 233, 1, 0).circuit, "");

@@ -370,7 +370,7 @@ Test(traffic, garbage_is_counted_and_the_first_ten_lines_are_named)
 	cr_expect_eq(s.n, 1);
 	cr_expect_eq(s.notes.garbage, 14);
 	cr_expect_eq(s.notes.named[9].line, 11);
-	cr_expect_str_eq(s.notes.named[0].text, "no line?");
+	cr_expect_str_eq(s.notes.named[0].text, "\"no line\\x01\"");
 }
 
 Test(traffic, a_line_without_end_takes_no_memory_and_counts_once)

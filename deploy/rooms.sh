@@ -30,7 +30,7 @@ tables     grant_table mapping_bindings mapping_changes mapping_drains mapping_t
 sessions   bound_ports check granted_ports limit_count pool_states sessions survey top usage
 guard      guard
 attacks    attacks
-attach     attach own_programs redirects share
+attach     attach own_programs redirects share tcx
 fib        gateways route_copy
 routing    forwarding monitor neighbours route_limits route_lookup routes sources
 links      detach devices interfaces_patterns

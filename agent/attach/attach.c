@@ -19,7 +19,9 @@ bool link_carries(struct netlink *n, const struct link *l, const struct own_prog
 
 	if (l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id))
 		return true;
-	tc = tc_attached(n, l->ifindex, TC_INGRESS);
+	if (tcx_program(own->pin_path, l->ifindex, TC_INGRESS))
+		return true;
+	tc = tc_attached(n, own, l->ifindex, TC_INGRESS);
 	return tc && own_programs_has(own, tc);
 }
 
@@ -73,9 +75,10 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 	}
 	/* A program of another layout is not pinned here, so its successor stays in place. */
 	for (enum tc_side side = 0; side < N_TC_SIDES; side++) {
-		uint32_t tc = tc_attached(n, l->ifindex, side);
+		uint32_t tc = tc_attached(n, own, l->ifindex, side);
 
 		before.had_tc[side] = tc;
+		before.had_filter[side] = tc_is_filter(n, l->ifindex, side);
 		if (tc)
 			before.tc[side] = pinned_tc_program(d, link_is_bare(l), side, tc);
 	}
@@ -114,9 +117,11 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 	}
 	for (enum tc_side side = 0; side < N_TC_SIDES; side++)
 		if (!before->had_tc[side])
-			tc_detach(n, l.ifindex, side, made_clsact && side == N_TC_SIDES - 1);
+			tc_detach(n, own, l.ifindex, side, made_clsact && side == N_TC_SIDES - 1);
+		else if (before->had_filter[side] && own->by_links)
+			tcx_detach(own->pin_path, l.ifindex, side);
 		else if (before->tc[side] >= 0)
-			tc_attach(n, &l, side, before->tc[side], &ignored, NULL);
+			tc_attach(n, own, &l, side, before->tc[side], &ignored, NULL);
 	d->device[before->ifindex] = before->record;
 }
 

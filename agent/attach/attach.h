@@ -2,7 +2,8 @@
 /*
  * Attaches, replaces and detaches the XDP and tc programs of one interface; other programs are never touched.
  *
- * Programs are attached through netlink, not bpf_link, so that they stay when the agent ends.
+ * XDP is attached through netlink, not by a bpf_link, so that it stays when the agent ends, and so that a version that
+ * knows no links can replace it; tc by pinned links where the kernel has them (attach/tcx.h).
  */
 #ifndef DETNAT_ATTACH_H
 #define DETNAT_ATTACH_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 #include "attach/own_programs.h"
+#include "attach/tcx.h"
 #include "datapath/datapath.h"
 #include "datapath/pinned.h"
 #include "host/netlink.h"
@@ -68,25 +70,34 @@ int xdp_detach(const struct link *l, const struct own_programs *own);
  */
 #define TC_PRIORITY 215U
 
-enum tc_side { TC_EGRESS, TC_INGRESS, TC_INTO_VRF, N_TC_SIDES };
-
 static inline uint32_t tc_handle(enum tc_side side)
 {
 	return side == TC_INTO_VRF ? 2 : 1;
 }
 
 /*
- * Makes the link run the program fd on that side, in place of an earlier one of detnat's. Sets *ret_made_clsact if the
- * clsact qdisc had to be created, else leaves it unchanged.
+ * Makes the link run the program fd on that side, in place of an earlier one of detnat's: by a tcx link, else as a
+ * filter. Sets *ret_made_clsact if the clsact qdisc had to be created, else leaves it unchanged.
  */
-int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
+int tc_attach(struct netlink *n, const struct own_programs *own, const struct link *l, enum tc_side side, int fd,
+	      bool *ret_made_clsact, struct error *err);
+
+/*
+ * Removes the filter of a former version behind a link that tc_attach() has made. Until this call tcx_detach() undoes
+ * everything.
+ */
+int tc_settle(struct netlink *n, const struct own_programs *own, const struct link *l, enum tc_side side, int fd,
 	      struct error *err);
 
-/* Id of detnat's program on that side of the link, 0 if there is none. */
-uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side);
+/* Id of detnat's program on that side of the link, 0 if there is none; and whether a filter runs one. */
+uint32_t tc_attached(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side);
+bool tc_is_filter(struct netlink *n, uint32_t ifindex, enum tc_side side);
 
-/* Detaches detnat's filter there; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
-int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact);
+/* Whether the ingress has a program of detnat's whose pins are not at this pin path. */
+bool tc_is_foreign(struct netlink *n, uint32_t ifindex, const struct own_programs *own);
+
+/* Detaches detnat's program there; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
+int tc_detach(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side, bool made_clsact);
 
 /* The programs and the record of a link before a change. */
 struct attach_before {
@@ -96,9 +107,10 @@ struct attach_before {
 	bool of_another_layout; /* of a datapath of a former version, which stays until the change has succeeded */
 	uint8_t entry;
 	uint8_t priority;
-	int xdp;		 /* descriptors; -1: no program of detnat's, alone */
-	int tc[N_TC_SIDES];	 /* by enum tc_side */
-	bool had_tc[N_TC_SIDES]; /* there was a tc program of detnat's, even if tc is -1 */
+	int xdp;		     /* descriptors; -1: no program of detnat's, alone */
+	int tc[N_TC_SIDES];	     /* by enum tc_side */
+	bool had_tc[N_TC_SIDES];     /* there was a tc program of detnat's, even if tc is -1 */
+	bool had_filter[N_TC_SIDES]; /* as a filter, which stays until tc_settle() */
 	struct device record;
 };
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attaches the tc programs by tcx links where there are any (attach/tcx.h), else as filters of a clsact qdisc. A filter
+ * that a former version has left gives way to a link with no packet untranslated or translated twice: tc_attach() has
+ * the link keep packets from it, and tc_settle() removes it.
+ */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -9,6 +14,7 @@
 #include <string.h>
 
 #include "attach/attach.h"
+#include "attach/tcx.h"
 
 /* A cls_bpf filter. */
 struct filter {
@@ -77,18 +83,71 @@ static enum bpf_tc_attach_point attach_point(enum tc_side side)
 	return side == TC_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 }
 
-uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side)
+bool tc_is_filter(struct netlink *n, uint32_t ifindex, enum tc_side side)
 {
-	struct filter f = query(n, ifindex, side);
+	return query(n, ifindex, side).ours;
+}
 
-	return f.ours ? f.id : 0;
+uint32_t tc_attached(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side)
+{
+	uint32_t linked = tcx_program(own->pin_path, ifindex, side);
+	struct filter f = linked ? (struct filter){ 0 } : query(n, ifindex, side);
+
+	return linked ? linked : f.ours ? f.id : 0;
+}
+
+struct foreign {
+	const struct own_programs *own;
+	uint32_t known; /* the program of the pinned link */
+	uint32_t id;
+	char name[BPF_OBJ_NAME_LEN];
+};
+
+/* Recognising them by name needs CAP_SYS_ADMIN, like everything about a program that is not pinned here. */
+static int visit_program(uint32_t id, void *arg)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	struct foreign *f = arg;
+
+	if (id == f->known || own_programs_has(f->own, id))
+		return 0;
+
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) || !is_entry_program(info.name))
+		return 0;
+	f->id = id;
+	memcpy(f->name, info.name, sizeof(f->name));
+	return 1;
+}
+
+/* A program of detnat's at the ingress that is not of this pin path. */
+static bool find_foreign(struct netlink *n, uint32_t ifindex, const struct own_programs *own, struct foreign *ret)
+{
+	struct filter f = query(n, ifindex, TC_INGRESS);
+
+	*ret = (struct foreign){ .own = own, .known = tcx_program(own->pin_path, ifindex, TC_INGRESS) };
+	if (f.ours && !own_programs_has(own, f.id)) {
+		ret->id = f.id;
+		snprintf(ret->name, sizeof(ret->name), "%s", f.ours);
+		return true;
+	}
+	return tcx_visit_programs(ifindex, TC_INGRESS, visit_program, ret);
+}
+
+bool tc_is_foreign(struct netlink *n, uint32_t ifindex, const struct own_programs *own)
+{
+	struct foreign f;
+
+	return find_foreign(n, ifindex, own, &f);
 }
 
 int tc_check(struct netlink *n, const struct link *l, const struct own_programs *own, struct error *err)
 {
-	struct filter f = query(n, l->ifindex, TC_INGRESS);
+	struct foreign f;
 
-	return f.ours && !own_programs_has(own, f.id) ? own_programs_refuse(l->name, f.ours, f.id, err) : 0;
+	return find_foreign(n, l->ifindex, own, &f) ? own_programs_refuse(l->name, f.name, f.id, err) : 0;
 }
 
 static int report(const struct link *l, enum tc_side side, int r, const char *message, struct error *err)
@@ -126,8 +185,8 @@ static bool has_ingress_qdisc(struct netlink *n, uint32_t ifindex)
 	return !netlink_call(n, visit_qdisc, &found) && found.tcm_parent == TC_H_INGRESS;
 }
 
-static int attach_filter(struct netlink *n, const struct link *l, enum tc_side side, struct bpf_tc_opts *opts,
-			 bool *ret_made_clsact, struct error *err)
+static int add_filter(struct netlink *n, const struct link *l, enum tc_side side, struct bpf_tc_opts *opts,
+		      bool *ret_made_clsact, struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)l->ifindex, .attach_point = BPF_TC_EGRESS);
 	const char *message;
@@ -156,14 +215,12 @@ static int attach_filter(struct netlink *n, const struct link *l, enum tc_side s
 	return r ? report(l, side, r, message, err) : 0;
 }
 
-int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
-	      struct error *err)
+static int attach_filter(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
+			 struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = tc_handle(side), .priority = TC_PRIORITY, .prog_fd = fd);
 	struct filter present = query(n, l->ifindex, side);
 
-	if (fd < 0)
-		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
 	if (present.id && present.id == program_id(fd))
 		return 0;
 	if (present.id && !present.ours)
@@ -174,7 +231,22 @@ int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd
 				 side_name(side), TC_PRIORITY);
 	if (present.id)
 		opts.flags = BPF_TC_F_REPLACE;
-	return attach_filter(n, l, side, &opts, ret_made_clsact, err);
+	return add_filter(n, l, side, &opts, ret_made_clsact, err);
+}
+
+int tc_attach(struct netlink *n, const struct own_programs *own, const struct link *l, enum tc_side side, int fd,
+	      bool *ret_made_clsact, struct error *err)
+{
+	int r;
+
+	if (fd < 0)
+		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
+	if (!own->by_links)
+		return attach_filter(n, l, side, fd, ret_made_clsact, err);
+	kernel_message_begin();
+	r = tcx_attach(own->pin_path, l->ifindex, side, fd, tc_is_filter(n, l->ifindex, side));
+	kernel_message_end();
+	return r ? report(l, side, r, "", err) : 0;
 }
 
 static void visit_filters(const struct nlmsghdr *h, void *arg)
@@ -201,11 +273,11 @@ static bool clsact_in_use(struct netlink *n, uint32_t ifindex)
 	return false;
 }
 
-int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact)
+static int remove_filter(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = attach_point(side));
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = tc_handle(side), .priority = TC_PRIORITY);
-	bool ours = tc_attached(n, ifindex, side);
+	bool ours = tc_is_filter(n, ifindex, side);
 	int r = 0;
 
 	kernel_message_begin();
@@ -217,4 +289,25 @@ int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_
 	}
 	kernel_message_end();
 	return r == -ENODEV ? 0 : r;
+}
+
+int tc_settle(struct netlink *n, const struct own_programs *own, const struct link *l, enum tc_side side, int fd,
+	      struct error *err)
+{
+	int r;
+
+	if (fd < 0 || !own->by_links || !tc_is_filter(n, l->ifindex, side))
+		return 0;
+	/* The qdisc stays: the kernel drops what is being sent while one goes. */
+	r = remove_filter(n, l->ifindex, side, false);
+	if (!r)
+		r = tcx_attach(own->pin_path, l->ifindex, side, fd, false);
+	return r ? report(l, side, r, "", err) : 0;
+}
+
+int tc_detach(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side, bool made_clsact)
+{
+	int linked = tcx_detach(own->pin_path, ifindex, side), r = remove_filter(n, ifindex, side, made_clsact);
+
+	return r ? r : linked;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "attach/own_programs.h"
+#include "attach/tcx.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -109,11 +110,11 @@ static int visit_layout(const char *name, void *arg)
 
 int own_programs_read(const char *pin_path, const struct datapath *d, struct own_programs *ret)
 {
-	struct own_programs own = { 0 };
+	struct own_programs own = { .pin_path = strdup(pin_path), .by_links = tcx_wanted(pin_path) };
 	struct pin_search search = { .own = &own, .pin_path = pin_path };
-	int r = 0;
+	int r = own.pin_path ? 0 : -ENOMEM;
 
-	if (d) {
+	if (!r && d) {
 #define X(name, ...) d->name,
 		const int fds[] = { ENTRY_PROGRAMS(X) };
 #undef X
@@ -136,6 +137,7 @@ void own_programs_free(struct own_programs *own)
 	for (size_t i = 0; i < own->count; i++)
 		close(own->program[i].fd);
 	free(own->program);
+	free(own->pin_path);
 	*own = (struct own_programs){ 0 };
 }
 

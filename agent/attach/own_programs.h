@@ -32,6 +32,8 @@ struct own_program {
 
 /* The entry programs of the datapaths under one pin path, of every layout. */
 struct own_programs {
+	char *pin_path; /* NULL: of none */
+	bool by_links;	/* tc programs are attached by links: tcx_wanted() */
 	struct own_program *program;
 	size_t count;
 };

@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "attach/tcx.h"
 #include "change/preflight.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath.h"
@@ -33,6 +34,13 @@ void doctor_kernel(struct doctor *d)
 			   "Linux %s has no type information (/sys/kernel/btf/vmlinux); take a kernel with "
 			   "CONFIG_DEBUG_INFO_BTF=y, as distributions provide",
 			   release);
+	else if (!tcx_is_supported())
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"Linux %s has no tcx links, as 6.6 and later have: while no agent runs, nothing notices that "
+			"another program deletes the clsact qdisc of an outside interface, and what the kernel "
+			"forwards then leaves with inside addresses",
+			release);
 	else
 		doctor_say(d, DOCTOR_OK, "Linux %s with type information (BTF)", release);
 }

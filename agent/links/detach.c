@@ -43,7 +43,7 @@ static struct strays look_for_strays(void)
 	for (size_t i = 0; i < n_links; i++)
 		if (link_carries(n, &links[i], &none))
 			found.orphans = true;
-		else if (xdp_is_of_detnat(&links[i]) || tc_attached(n, links[i].ifindex, TC_INGRESS))
+		else if (xdp_is_of_detnat(&links[i]) || tc_is_foreign(n, links[i].ifindex, &none))
 			found.live = true;
 	return found;
 }

@@ -14,12 +14,51 @@
 /* Pause after lost notifications before everything is read again; reading during a storm would lose more. */
 #define LOST_PAUSE_MS 200
 
-/* Every change is notified; this covers lost notifications. */
+/* So many interfaces are looked at each second for tcx links that somebody has detached. */
+#define LINKS_A_SECOND 64U
+
+/* Every other change is notified; this covers lost notifications. */
 #define RESYNC_S 30U
 
 static void on_sync(evutil_socket_t fd, short what, void *arg)
 {
 	devices_sync(arg);
+}
+
+/* Schedules a look at the interface with that index or name; name may be NULL. */
+static void mark(struct devices *v, int ifindex, const char *name, unsigned delay_ms)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		struct interface *i = &v->interfaces.list[k];
+
+		if (i->link.ifindex != (uint32_t)ifindex && (!name || strcmp(i->name, name)))
+			continue;
+		i->dirty = true;
+		devices_schedule_sync(v, delay_ms);
+	}
+}
+
+/* Until its programs are back, packets would leave an interface untranslated: the guard does not see them. */
+static void on_tc(struct devices *v, int ifindex)
+{
+	struct interface *i = interfaces_find_index(&v->interfaces, (uint32_t)ifindex);
+
+	if (i && i->attachment != DEVICE_ABSENT && !i->shut && !devices_has_tc(v, i)) {
+		i->shut = true;
+		guard_shut(v->guard, i->link.ifindex);
+	}
+	mark(v, ifindex, NULL, MONITOR_QUIET_MS);
+}
+
+/* The kernel notifies nobody of a link that somebody detaches. */
+static void look_at_links(struct devices *v)
+{
+	for (size_t n = 0; v->own.by_links && n < LINKS_A_SECOND && n < v->interfaces.count; n++) {
+		const struct interface *i = &v->interfaces.list[v->links_seen++ % v->interfaces.count];
+
+		if (i->attachment != DEVICE_ABSENT && !i->dirty && !devices_has_tc(v, i))
+			on_tc(v, (int)i->link.ifindex);
+	}
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -36,6 +75,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	}
 	if (changed)
 		devices_record(v, &v->interfaces);
+	look_at_links(v);
 	devices_vouch(v);
 	devices_hold_copy(v);
 	if (++v->seconds % RESYNC_S == 0) {
@@ -57,19 +97,6 @@ static void on_alarm(uint32_t ifindex, void *arg)
 			continue;
 		if (redirects_alarm(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health))
 			devices_record(v, &v->interfaces);
-	}
-}
-
-/* Schedules a look at the interface with that index or name; name may be NULL. */
-static void mark(struct devices *v, int ifindex, const char *name, unsigned delay_ms)
-{
-	for (size_t k = 0; k < v->interfaces.count; k++) {
-		struct interface *i = &v->interfaces.list[k];
-
-		if (i->link.ifindex != (uint32_t)ifindex && (!name || strcmp(i->name, name)))
-			continue;
-		i->dirty = true;
-		devices_schedule_sync(v, delay_ms);
 	}
 }
 
@@ -152,7 +179,7 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 	case RTM_DELQDISC:
 	case RTM_NEWTFILTER:
 	case RTM_DELTFILTER:
-		mark(v, ((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex, NULL, MONITOR_QUIET_MS);
+		on_tc(v, ((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex);
 		return;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:

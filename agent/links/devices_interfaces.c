@@ -42,25 +42,36 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 	event_add(v->sync, &delay);
 }
 
-/* Other programs may detach XDP, and an interface that is recreated lacks it. */
-bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l)
+static bool has_tc(const struct devices *v, const struct interface *i, enum tc_side side, int program)
+{
+	return tc_attached(v->netlink, &v->own, i->link.ifindex, side) == program_id(program);
+}
+
+bool devices_has_tc(const struct devices *v, const struct interface *i)
 {
 	const struct datapath *d = v->datapath;
 
-	if (i->attachment == DEVICE_TC) {
-		if (tc_attached(v->netlink, l->ifindex, TC_INGRESS) != program_id(interface_tc_program(d, i)))
-			return false;
-	} else if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
-		   : devices_is_shared(i)
-			   ? i->attachment == DEVICE_ABSENT || !own_programs_shares(&v->own, l->ifindex, l->xdp.prog_id)
-			   : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i))) {
+	return (i->attachment != DEVICE_TC || has_tc(v, i, TC_INGRESS, interface_tc_program(d, i))) &&
+	       (!devices_wants_into_vrf(v, i) || has_tc(v, i, TC_INTO_VRF, d->tc_into_vrf)) &&
+	       (!interface_has_egress(i) || has_tc(v, i, TC_EGRESS, interface_egress_program(d, i)));
+}
+
+/* Other programs may detach XDP, and an interface that is recreated lacks it. */
+static bool has_xdp(const struct devices *v, const struct interface *i, const struct link *l)
+{
+	if (i->attachment == DEVICE_TC)
+		return true;
+	if (i->carrier)
+		return own_programs_has(&v->own, l->xdp.prog_id);
+	if (i->attachment == DEVICE_ABSENT)
 		return false;
-	}
-	if (devices_wants_into_vrf(v, i) &&
-	    tc_attached(v->netlink, l->ifindex, TC_INTO_VRF) != program_id(d->tc_into_vrf))
-		return false;
-	return !interface_has_egress(i) ||
-	       tc_attached(v->netlink, l->ifindex, TC_EGRESS) == program_id(interface_egress_program(d, i));
+	return devices_is_shared(i) ? own_programs_shares(&v->own, l->ifindex, l->xdp.prog_id)
+				    : l->xdp.prog_id == program_id(interface_program(v->datapath, i));
+}
+
+bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l)
+{
+	return has_xdp(v, i, l) && devices_has_tc(v, i);
 }
 
 void devices_record_begin(struct devices *v, const struct interface *i)
@@ -181,8 +192,24 @@ int devices_attach_egress(struct devices *v, struct interface *i, struct error *
 	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
 		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded",
 				 i->name);
-	r = tc_attach(v->netlink, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i), &i->made_clsact, err);
+	r = tc_attach(v->netlink, &v->own, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i),
+		      &i->made_clsact, err);
 	return r ? r : devices_attach_into_vrf(v, i, err);
+}
+
+int devices_settle_tc(const struct devices *v, const struct interface *i, struct error *err)
+{
+	const struct datapath *d = v->datapath;
+	const int program[N_TC_SIDES] = {
+		[TC_EGRESS] = interface_has_egress(i) ? interface_egress_program(d, i) : -1,
+		[TC_INGRESS] = i->attachment == DEVICE_TC ? interface_tc_program(d, i) : -1,
+		[TC_INTO_VRF] = devices_wants_into_vrf(v, i) ? d->tc_into_vrf : -1,
+	};
+	int r = 0;
+
+	for (enum tc_side side = 0; !r && side < N_TC_SIDES; side++)
+		r = tc_settle(v->netlink, &v->own, &i->link, side, program[side], err);
+	return r;
 }
 
 static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
@@ -227,7 +254,8 @@ static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
 /* tc at the ingress, then no XDP: until then both run, which translates nothing twice. */
 static int attach_tc_alone(struct devices *v, struct interface *i, struct error *err)
 {
-	int r = tc_attach(v->netlink, &i->link, TC_INGRESS, interface_tc_program(v->datapath, i), &i->made_clsact, err);
+	int r = tc_attach(v->netlink, &v->own, &i->link, TC_INGRESS, interface_tc_program(v->datapath, i),
+			  &i->made_clsact, err);
 
 	if (r)
 		return r;
@@ -263,7 +291,8 @@ int devices_attach_ingress(struct devices *v, struct interface *i, struct error 
 	if (r && !i->without_xdp[0] && may_do_without_xdp(i, r, err))
 		r = attach_tc_alone(v, i, err);
 	if (!r && i->attachment != DEVICE_TC)
-		r = tc_detach(v->netlink, i->link.ifindex, TC_INGRESS, i->made_clsact && !interface_has_egress(i));
+		r = tc_detach(v->netlink, &v->own, i->link.ifindex, TC_INGRESS,
+			      i->made_clsact && !interface_has_egress(i));
 	if (r)
 		i->attachment = DEVICE_ABSENT;
 	return r;

@@ -157,10 +157,13 @@ void devices_detach_others(struct devices *v, const struct interfaces *all)
 		if (share_detach_former(v->datapath, i->link.ifindex, &v->own, &err))
 			log_warning("%s: the component of a former version stays under libxdp's dispatcher: %s",
 				    i->name, err.text);
+		if (i->link.ifindex && devices_settle_tc(v, i, &err))
+			log_warning("%s", err.text);
 		if (!i->link.ifindex || interface_has_egress(i))
 			continue;
-		tc_detach(v->netlink, i->link.ifindex, TC_INTO_VRF, false);
-		tc_detach(v->netlink, i->link.ifindex, TC_EGRESS, i->made_clsact && i->attachment != DEVICE_TC);
+		tc_detach(v->netlink, &v->own, i->link.ifindex, TC_INTO_VRF, false);
+		tc_detach(v->netlink, &v->own, i->link.ifindex, TC_EGRESS,
+			  i->made_clsact && i->attachment != DEVICE_TC);
 		i->made_clsact &= i->attachment == DEVICE_TC;
 	}
 }

@@ -69,6 +69,7 @@ struct devices {
 	struct event *sync;
 	struct event *second;
 	unsigned seconds;
+	size_t links_seen; /* look_at_links() is at this one, modulo the number of interfaces */
 	bool routes_dirty;
 	char plan_problem[sizeof(((struct error *)0)->text)]; /* as last logged */
 	bool rules_dirty;
@@ -89,6 +90,10 @@ void devices_record_begin(struct devices *v, const struct interface *i);
  */
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
+
+/* Removes filters of a former version behind the tcx links that these have made; see tc_settle(). 0, or -errno with
+ * err. */
+int devices_settle_tc(const struct devices *v, const struct interface *i, struct error *err);
 
 /* The interface with that name; for a pattern, one that matches; or NULL. */
 const struct interface *devices_example(const struct devices *v, const char *name);
@@ -123,7 +128,8 @@ bool devices_still_matches(struct devices *v, struct interface *i, const struct 
 /* Removes from the list interfaces that matched patterns and are gone. */
 void devices_forget_matches(struct devices *v);
 
-/* Whether the link carries its programs. */
+/* Whether an interface carries its tc programs; whether the link carries all of them. */
+bool devices_has_tc(const struct devices *v, const struct interface *i);
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l);
 
 /*

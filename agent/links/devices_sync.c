@@ -55,6 +55,8 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	}
 	if (!r)
 		r = devices_attach_ingress(v, i, &err);
+	if (!r)
+		r = devices_settle_tc(v, i, &err);
 	i->attached_s = monotonic_s();
 	if (r) {
 		i->attachment = DEVICE_ABSENT;
@@ -160,6 +162,8 @@ static bool sync_interface(struct devices *v, struct interface *i)
 	/* A component that has stayed under another dispatcher is taken up; what else is missing is repaired. */
 	if (!devices_is_attached(v, i, &l) && !(devices_share_stays(v, i, &l) && devices_is_attached(v, i, &l)))
 		repair(v, i, returned);
+	else if (i->shut)
+		i->shut = false; /* others have put back what they took off */
 	else if (!interface_has_xdp(i))
 		;
 	else if (came_up && !i->carrier)

@@ -160,8 +160,9 @@ int devices_attach_into_vrf(struct devices *v, struct interface *i, struct error
 	int r;
 
 	if (devices_wants_into_vrf(v, i))
-		return tc_attach(v->netlink, &i->link, TC_INTO_VRF, v->datapath->tc_into_vrf, &i->made_clsact, err);
-	r = tc_detach(v->netlink, i->link.ifindex, TC_INTO_VRF, false);
+		return tc_attach(v->netlink, &v->own, &i->link, TC_INTO_VRF, v->datapath->tc_into_vrf, &i->made_clsact,
+				 err);
+	r = tc_detach(v->netlink, &v->own, i->link.ifindex, TC_INTO_VRF, false);
 	return r ? error_set(err, r, "%s: the tc program for VRFs cannot be detached: %s", i->name, strerror(-r)) : 0;
 }
 

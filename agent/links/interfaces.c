@@ -207,12 +207,14 @@ int interface_detach(struct netlink *n, struct datapath *d, struct own_programs 
 			error_set(err, r, "%s", strerror(-r));
 		/* The qdisc goes with the last of them. */
 		for (enum tc_side side = 0; side < N_TC_SIDES; side++) {
-			tc = tc_detach(n, ifindex, side, made_clsact && side == N_TC_SIDES - 1);
+			tc = tc_detach(n, own, ifindex, side, made_clsact && side == N_TC_SIDES - 1);
 			if (!r && tc)
 				r = error_set(err, tc, "%s", strerror(-tc));
 		}
 	} else {
 		share_forget(d, ifindex, own);
+		for (enum tc_side side = 0; side < N_TC_SIDES; side++)
+			tcx_detach(own->pin_path, ifindex, side);
 	}
 	if (in_tables)
 		device_store(d, ifindex, &none);

@@ -72,7 +72,7 @@ static bool is_attached_still(struct netlink *n, const struct link_list *links, 
 	const struct link *carrier = link_is_vlan(l) ? vlan_carrier(links, l) : NULL;
 
 	return own_programs_has(own, l->xdp.prog_id) || (carrier && own_programs_has(own, carrier->xdp.prog_id)) ||
-	       tc_attached(n, l->ifindex, TC_INGRESS);
+	       tc_attached(n, own, l->ifindex, TC_INGRESS);
 }
 
 int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct own_programs *own,

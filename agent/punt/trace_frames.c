@@ -30,7 +30,7 @@ enum trace_fate trace_fate(const struct trace_record *r, uint64_t verdict)
 	if (r->hook == TRACE_HOOK_TC)
 		return verdict == TC_ACT_SHOT ? TRACE_DROPPED : TRACE_SENT;
 	if (r->hook == TRACE_HOOK_INGRESS)
-		return verdict == TC_ACT_OK			? TRACE_TO_KERNEL
+		return (int)verdict == TC_ACT_UNSPEC		? TRACE_TO_KERNEL
 		       : verdict == TC_ACT_REDIRECT || by_agent ? TRACE_SENT
 								: TRACE_DROPPED;
 	if (verdict == XDP_PASS)

@@ -12,9 +12,10 @@
 #ifndef AT_INGRESS
 #define AT_INGRESS 0
 #endif
-#define STAGED	 0
-#define STAGE2	 0
-#define CTX_PASS TC_ACT_OK
+#define STAGED 0
+#define STAGE2 0
+/* Not TC_ACT_OK, which would keep the packet from the programs and filters of others behind this one. */
+#define CTX_PASS TC_ACT_UNSPEC
 #define CTX_DROP TC_ACT_SHOT
 
 typedef struct __sk_buff ctx_t;

@@ -2,8 +2,8 @@
 /*
  * The result of every step of the pipeline, an int:
  *
- *	0 and above		final: the reason is counted, and the program returns this value to the kernel
- *	CONTINUE		go on with the next step
+ *	FINAL(verdict)		the reason is counted, and the program returns this value to the kernel: a verdict of
+ *XDP, or of tc, where -1 lets the next program have the packet (CTX_PASS) CONTINUE		go on with the next step
  *	TO_SLOW_PATH		the fast path has changed nothing: run the slow-path program of its direction
  *	TAIL_CALL(PROG_...)	only from a subprogram, where a tail call would end nothing but the subprogram:
  *				its caller makes the call, see verdict_resume()
@@ -13,8 +13,9 @@
 #ifndef DETNAT_VERDICT_H
 #define DETNAT_VERDICT_H
 
-#define CONTINUE	(-1)
-#define TO_SLOW_PATH	(-2)
-#define TAIL_CALL(prog) (-3 - (int)(prog))
+#define CONTINUE	(-2)
+#define TO_SLOW_PATH	(-3)
+#define TAIL_CALL(prog) (-4 - (int)(prog))
+#define FINAL(verdict)	((verdict) > CONTINUE)
 
 #endif

@@ -21,7 +21,7 @@ PROGRAMS(stage2_entries, 1);
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-#define TC_ENTRY(name, element) ENTRY_PROGRAM("tc", __sk_buff, name, tc_entries, element, TC_ACT_OK)
+#define TC_ENTRY(name, element) ENTRY_PROGRAM("tc", __sk_buff, name, tc_entries, element, TC_ACT_UNSPEC)
 
 XDP_ENTRIES
 TC_ENTRY(tc_from_inside, ENTRY_INSIDE)

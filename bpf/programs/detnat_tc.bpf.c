@@ -27,7 +27,7 @@ static __always_inline int fast_or_slow(struct __sk_buff *ctx, __u32 l3)
 {
 	int verdict = fast_in2out_tc(ctx, l3);
 
-	return verdict >= 0 ? verdict : slow_path(ctx);
+	return FINAL(verdict) ? verdict : slow_path(ctx);
 }
 
 /* The verifier leaves out the branch that l3_offset does not select. */

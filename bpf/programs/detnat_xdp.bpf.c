@@ -34,7 +34,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* The slow path of a direction, for packets that its fast path has left alone. */
 static __always_inline int or_slow(struct xdp_md *ctx, int verdict, enum prog slow)
 {
-	return likely(verdict >= 0) ? verdict : tail_call(ctx, slow);
+	return likely(FINAL(verdict)) ? verdict : tail_call(ctx, slow);
 }
 
 SEC("xdp.frags")

@@ -185,7 +185,7 @@ static __always_inline int stage1_in2out(ctx_t *ctx)
 		return tail_call(ctx, PROG_in2out_single);
 	fib_used(hop, now);
 	verdict = stage1_send(list, e, &q, number, hop);
-	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out_single);
+	return likely(FINAL(verdict)) ? verdict : tail_call(ctx, PROG_in2out_single);
 }
 
 /*
@@ -290,7 +290,7 @@ static __always_inline int stage1_out2in(ctx_t *ctx)
 	if (unlikely(stage1_in_is_single(&q, dst)))
 		return tail_call(ctx, PROG_out2in_single);
 	verdict = stage1_out2in_to(ctx, t, &q, list, leaf, now);
-	return likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_out2in_single);
+	return likely(FINAL(verdict)) ? verdict : tail_call(ctx, PROG_out2in_single);
 }
 
 #endif

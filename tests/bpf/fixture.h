@@ -32,7 +32,7 @@
 /* Outside port of the first choice for an inside port of a subscriber 10.0.0.N. */
 #define OUT_PORT(in_port, n) (1024 + PORTS * (n) + (in_port) % PORTS)
 
-enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = 0, DROP_TC = 2, REDIRECT_TC = 7 };
+enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = -1, DROP_TC = 2, REDIRECT_TC = 7 };
 
 /*
  * TC_OWN: the same program, for what the gateway itself sends. XDP_INSIDE_SLOW and XDP_OUTSIDE_SLOW: the programs of

@@ -139,13 +139,13 @@ static void run_all(const struct run *r, size_t stride)
 
 			for (size_t cut = r->tc ? SHORTEST_SKB : SHORTEST; cut <= size && cut <= LONGEST;
 			     cut += size > 80 ? stride : 1) {
-				uint32_t verdict = run(r, whole, cut, out, &out_size);
+				int verdict = (int)run(r, whole, cut, out, &out_size);
 				bool left = r->tc ? verdict == REDIRECT_TC : verdict == REDIRECT_XDP;
 
 				runs++;
 				cr_assert(r->tc ? verdict == PASS_TC || verdict == DROP_TC
 						: verdict == PASS_XDP || verdict == DROP_XDP || left,
-					  "%s: verdict %u of shape %zu, %zu of %zu octets", r->name, verdict, shape,
+					  "%s: verdict %d of shape %zu, %zu of %zu octets", r->name, verdict, shape,
 					  cut, size);
 				/* To the inside go answers from the gateway's own address alone. */
 				cr_assert(!left || !shows_inside_source(out, out_size) || out[29] == 1,

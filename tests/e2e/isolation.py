@@ -15,7 +15,7 @@ import subprocess
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
-MS_REMOUNT, MS_REC, MS_PRIVATE = 32, 16384, 1 << 18
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG = 1
 
 RUNS = pathlib.Path("/tmp")
@@ -24,14 +24,17 @@ NETNS = pathlib.Path("/run/netns")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+FIRST_MOUNTS = pathlib.Path("/proc/1/mountinfo")
+
+
 def _check(result, what):
     if result != 0:
         error = ctypes.get_errno()
         raise OSError(error, f"{what}: {os.strerror(error)}")
 
 
-def mount(kind, target, flags=0, data=None):
-    _check(_libc.mount(b"none", os.fsencode(target), kind, flags, data), f"mount {target}")
+def mount(kind, target, flags=0, data=None, source="none"):
+    _check(_libc.mount(os.fsencode(source), os.fsencode(target), kind, flags, data), f"mount {target}")
 
 
 def unmount(target):
@@ -54,6 +57,22 @@ def enter(run_directory):
     mount(None, "/", MS_REC | MS_PRIVATE)
     mount(b"tmpfs", NETNS)
     mount(b"tmpfs", run_directory)
+    show_mounts()
+
+
+def show_mounts():
+    """To an agent, these mounts are those of the first process: it attaches by links that are pinned, as it does on a host."""
+    mount(None, FIRST_MOUNTS, MS_BIND, source=f"/proc/{os.getpid()}/mountinfo")
+
+
+@contextlib.contextmanager
+def hidden_mounts():
+    """During the block the mounts are those of an agent under `ip netns exec`, which uses filters, as on kernels before 6.6."""
+    unmount(FIRST_MOUNTS)
+    try:
+        yield
+    finally:
+        show_mounts()
 
 
 def die_with_parent():

@@ -3,6 +3,8 @@
 
 import json
 
+import tc_programs
+
 
 def links(namespace):
     """XDP programs by interface."""
@@ -15,7 +17,9 @@ def traces(lab):
     agent = lab.agent
     return {
         "xdp": {name: bool(xdp) for name, xdp in links(namespace).items()},
-        "tc": [q for q in namespace.run("tc", "qdisc", "show").stdout.splitlines() if "clsact" in q or "ingress" in q],
+        "tc": [q for q in namespace.run("tc", "qdisc", "show").stdout.splitlines() if "clsact" in q or "ingress" in q]
+        + [(name, side, names) for name in links(namespace) for side in ("ingress", "egress")
+           if (names := tc_programs.all_of(namespace, name, side))],
         "routes": sorted(namespace.ip("route", "show", "table", "all").splitlines()),
         "rules": namespace.ip("rule").splitlines(),
         "neighbours": sorted(line.rsplit(" ", 1)[0] for line in namespace.ip("neigh").splitlines()),

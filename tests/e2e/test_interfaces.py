@@ -6,6 +6,7 @@ from scapy.layers.inet import UDP
 
 import machine
 import netns
+import tc_programs
 import wire
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, block_of
@@ -118,10 +119,10 @@ def test_down_and_up(mode_lab):
 def test_a_restart_reattaches_a_program_that_was_removed(lab):
     agent = lab.start()
     lab.gateway.batch("link set in0 xdp off", "link set out0 xdp off")
-    lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
+    tc_programs.detach(lab.gateway, "out0", "egress")
     agent.restart()
     lab.open_udp(lab.host())
-    assert "clsact" in lab.gateway.run("tc", "qdisc", "show", "dev", "out0").stdout
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"]
 
 
 def test_next_hops_follow_neighbours_and_routes(mode_lab):

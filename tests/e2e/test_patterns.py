@@ -8,6 +8,7 @@ import pathlib
 import threading
 
 import pytest
+import tc_programs
 import wire
 from agent import wait_for
 from lab import GATEWAY_OUT, OUT_MAC, ROUTER, SERVER, block_of
@@ -137,8 +138,8 @@ def test_what_is_detached_by_others_is_attached_again(lab):
     lab.start(interfaces=PPP)
     ppp(lab)
     wait_for(lambda: attached(lab, "ppp0"), what="ppp0")
-    lab.gateway.run("tc", "filter", "del", "dev", "ppp0", "ingress")
-    wait_for(lambda: filters(lab, "ppp0")["ingress"], timeout=60, what="the filter")
+    tc_programs.detach(lab.gateway, "ppp0", "ingress")
+    wait_for(lambda: filters(lab, "ppp0")["ingress"], timeout=60, what="the program")
 
 
 def test_a_kill_keeps_them_translating_and_forgets_those_that_went_meanwhile(lab):

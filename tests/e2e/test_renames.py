@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Interfaces whose name differs from the configuration: followed by index, and reported."""
 
-import json
-
 import pytest
 from scapy.layers.inet import UDP
 
 import machine
 import netns
+import tc_programs
 import wire
 from agent import wait_for
 from lab import GATEWAY_OUT, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC
@@ -21,8 +20,7 @@ def listed(lab, name):
 def programs(lab, link):
     """Ids of the link's programs: XDP, and tc at its egress."""
     xdp = machine.links(lab.gateway)[link]
-    filters = json.loads(lab.gateway.run("tc", "-j", "filter", "show", "dev", link, "egress").stdout or "[]")
-    return xdp and xdp["prog"]["id"], [f["options"]["prog"]["id"] for f in filters if "prog" in f.get("options", {})]
+    return xdp and xdp["prog"]["id"], tc_programs.ids(lab.gateway, link, "egress")
 
 
 def attached(lab, link):

@@ -6,7 +6,9 @@ import shutil
 import subprocess
 
 import pytest
+import isolation
 import strace
+import tc_programs
 from agent import AGENT, wait_for
 from lab import Host, SERVER, block_of
 from scapy.layers.inet import IP, TCP, UDP
@@ -20,7 +22,7 @@ def modes(lab):
 
 
 def filters(lab, name):
-    return {side: "tc_" in lab.gateway.run("tc", "filter", "show", "dev", name, side).stdout for side in ("ingress", "egress")}
+    return {side: bool(tc_programs.all_of(lab.gateway, name, side)) for side in ("ingress", "egress")}
 
 
 def test_the_list_says_none_and_why(lab):
@@ -81,8 +83,8 @@ def test_another_program_stays_and_gives_way_later(lab):
 
 def test_what_is_detached_by_others_is_attached_again(lab):
     lab.start(xdp_mode="none")
-    lab.gateway.run("tc", "filter", "del", "dev", "out0", "ingress")
-    wait_for(lambda: filters(lab, "out0")["ingress"], timeout=60, what="the filter")
+    tc_programs.detach(lab.gateway, "out0", "ingress")
+    wait_for(lambda: filters(lab, "out0")["ingress"], timeout=60, what="the program")
 
 
 def test_the_end_leaves_nothing_behind(lab):
@@ -276,8 +278,9 @@ def test_a_trace_shows_hairpins_without_an_ethernet_header(tun_lab):
 
 @pytest.fixture
 def killed(lab):
-    """An agent that was killed, with its programs in place."""
-    agent = lab.start(xdp_mode="none")
+    """An agent that was killed, with its programs in place: in filters, which stay without pins."""
+    with isolation.hidden_mounts():
+        agent = lab.start(xdp_mode="none")
     agent.kill()
     assert carrying(lab) == {"in0": ["ingress"], "out0": ["ingress", "egress"]}
     return agent

@@ -4,6 +4,7 @@
 import pytest
 from scapy.layers.inet import UDP
 
+import tc_programs
 from agent import wait_for
 
 IN = "10.0.0.0/18"
@@ -38,41 +39,40 @@ def test_explain_and_the_doctor_name_the_vrf_that_is_missing(lab):
     assert ["the VRF red of tenant ispB does not exist" in line for line in found] == [False, True]
 
 
-def test_a_filter_for_vrfs_is_at_the_outside_while_a_tenant_has_one(lab):
-    """XDP leaves to it what the kernel has to route. Its place is public, and who removes it by hand gets it back."""
-    def filters(name="out0"):
-        shown = lab.gateway.run("tc", "filter", "show", "dev", name, "ingress").stdout
-        return [line for line in shown.splitlines() if " handle " in line]
+def test_a_program_for_vrfs_is_at_the_outside_while_a_tenant_has_one(lab):
+    """XDP leaves to it what the kernel has to route. Who detaches it by hand gets it back."""
+    def programs(name="out0"):
+        return tc_programs.linked(lab.gateway, name, "ingress")
 
     def is_there():
-        return any("pref 215 " in line and " handle 0x2 " in line and "tc_into_vrf" in line for line in filters())
+        return "tc_into_vrf" in programs()
 
     agent = lab.start(**CONFIG)
-    assert len(filters()) == 1 and is_there() and filters("in0") == []
-    lab.gateway.run("tc", "filter", "del", "dev", "out0", "ingress", "pref", "215")
-    wait_for(is_there, what="the filter to be back")
+    assert programs() == ["tc_into_vrf"] and programs("in0") == []
+    tc_programs.detach(lab.gateway, "out0", "ingress")
+    wait_for(is_there, what="the program to be back")
     agent.kill()
     agent.start()
     assert is_there()
     agent.write(xdp_mode="none")
     agent.ctl("reload")
-    assert "tc_from_outside" in str(filters()) and not is_there()
+    assert programs() == ["tc_from_outside"]
     agent.write(xdp_mode="auto")
     agent.ctl("reload")
-    assert len(filters()) == 1 and is_there()
+    assert programs() == ["tc_into_vrf"]
     without_vrfs = [{key: value for key, value in t.items() if key != "vrf"} for t in TENANTS]
     agent.write(tenants=without_vrfs, mappings=CONFIG["mappings"][:1], portmaps=[])
     agent.ctl("reload")
-    assert filters() == []
+    assert programs() == []
     agent.write(**CONFIG)
     agent.ctl("reload")
     assert is_there()
     agent.ctl("interface", "del", "out0", "outside", "--tenant", "ispA")
     assert is_there()
     agent.ctl("interface", "del", "out0", "outside", "--tenant", "ispB")
-    assert filters() == [] and "clsact" not in lab.gateway.run("tc", "qdisc", "show", "dev", "out0").stdout
+    assert programs() == []
     agent.ctl("interface", "add", "out0", "outside", "--tenant", "ispB")
     assert is_there()
     agent.stop()
     agent.detach()
-    assert filters() == [] and "clsact" not in lab.gateway.run("tc", "qdisc", "show", "dev", "out0").stdout
+    assert programs() == []

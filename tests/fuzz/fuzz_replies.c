@@ -123,7 +123,7 @@ static void ask_links(struct netlink *n)
 		free(addresses);
 	}
 	link_by_index(n, 1, &l);
-	tc_attached(n, 1, TC_EGRESS);
+	tc_attached(n, &(struct own_programs){ 0 }, 1, TC_EGRESS);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

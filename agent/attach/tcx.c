@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "attach/tcx.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attach/attach.h"
+#include "datapath/bpffs.h"
+#include "detnat_takeover.skel.h"
+
+/* What the headers of Linux 6.1 lack. */
+#define TCX_INGRESS	     46 /* BPF_TCX_INGRESS */
+#define TCX_EGRESS	     47
+#define LINK_TYPE_TCX	     11
+#define FIRST		     (1U << 3) /* BPF_F_BEFORE, with nothing named */
+#define PROGRAMS_AT_ONE_HOOK 64	       /* BPF_MPROG_MAX */
+#define LOOPBACK	     1	       /* its index in every namespace */
+
+/* The beginning of struct bpf_link_info, of a tcx link. */
+struct tcx_info {
+	uint32_t type;
+	uint32_t id;
+	uint32_t program;
+	uint32_t padding;
+	uint32_t ifindex; /* 0: the interface is gone, or the link was detached */
+	uint32_t attach_type;
+};
+
+static const char *const side_names[N_TC_SIDES] = { "egress", "ingress", "into_vrf" };
+
+static enum bpf_attach_type attach_type(enum tc_side side)
+{
+	return (enum bpf_attach_type)(side == TC_EGRESS ? TCX_EGRESS : TCX_INGRESS);
+}
+
+bool tcx_is_supported(void)
+{
+	static int supported = -1;
+
+	if (supported < 0) {
+		LIBBPF_OPTS(bpf_prog_query_opts, opts);
+
+		supported = bpf_prog_query_opts(LOOPBACK, attach_type(TC_EGRESS), &opts) != -EINVAL;
+	}
+	return supported;
+}
+
+bool tcx_wanted(const char *pin_path)
+{
+	return tcx_is_supported() && !bpffs_is_private(pin_path);
+}
+
+/* A link, or the map of the program that stands in for it, in the directory of a layout. */
+static int path_of(const char *pin_path, const char *layout, const char *what, uint32_t ifindex, enum tc_side side,
+		   char text[static PATH_MAX])
+{
+	int n = snprintf(text, PATH_MAX, "%s/%s/%s_%u_%s", pin_path, layout, what, ifindex, side_names[side]);
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int own_path(const char *pin_path, const char *what, uint32_t ifindex, enum tc_side side,
+		    char text[static PATH_MAX])
+{
+	char layout[16];
+
+	snprintf(layout, sizeof(layout), "v%u", LAYOUT_VERSION);
+	return path_of(pin_path, layout, what, ifindex, side, text);
+}
+
+static bool is_attached(int link, uint32_t ifindex, enum tc_side side, struct tcx_info *ret)
+{
+	struct tcx_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &size) || info.type != LINK_TYPE_TCX ||
+	    info.ifindex != ifindex || info.attach_type != attach_type(side))
+		return false;
+	*ret = info;
+	return true;
+}
+
+struct search {
+	const char *pin_path;
+	uint32_t ifindex;
+	enum tc_side side;
+	int link;
+	struct tcx_info info;
+	int failed;
+};
+
+static int visit_layout(const char *name, void *arg)
+{
+	struct search *s = arg;
+	char path[PATH_MAX];
+	unsigned layout;
+
+	if (!datapath_is_layout(name, &layout) || path_of(s->pin_path, name, "tcx", s->ifindex, s->side, path))
+		return 0;
+
+	_cleanup_close_ int link = bpf_obj_get(path);
+
+	if (!is_attached(link, s->ifindex, s->side, &s->info))
+		return 0;
+	s->link = take_fd(link);
+	return 1;
+}
+
+/* The link that is pinned for a hook of an interface, and attached there: its descriptor, or -ENOENT. */
+static int find(const char *pin_path, uint32_t ifindex, enum tc_side side, struct tcx_info *ret)
+{
+	struct search s = { .pin_path = pin_path, .ifindex = ifindex, .side = side, .link = -ENOENT };
+	char path[PATH_MAX];
+
+	if (!pin_path || !ifindex || own_path(pin_path, "tcx", ifindex, side, path))
+		return -ENOENT;
+
+	_cleanup_close_ int own = bpf_obj_get(path);
+
+	if (is_attached(own, ifindex, side, ret))
+		return take_fd(own);
+	if (bpffs_is(pin_path) && directory_visit(pin_path, visit_layout, &s) == 1)
+		*ret = s.info;
+	return s.link;
+}
+
+uint32_t tcx_program(const char *pin_path, uint32_t ifindex, enum tc_side side)
+{
+	struct tcx_info info;
+	_cleanup_close_ int link = find(pin_path, ifindex, side, &info);
+
+	return link < 0 ? 0 : info.program;
+}
+
+/* Pins an object, in place of what has that name. */
+static int pin_anew(int fd, const char *path)
+{
+	char fresh[PATH_MAX];
+	int r = snprintf(fresh, sizeof(fresh), "%s_new", path) < (int)sizeof(fresh) ? 0 : -ENAMETOOLONG;
+
+	if (r)
+		return r;
+	unlink(fresh); /* left by a kill */
+	r = bpf_obj_pin(fd, fresh);
+	return r ? r : rename(fresh, path) ? -errno : 0;
+}
+
+/* Makes a link, or the one that is there, run a program, and pins it in this layout's directory. */
+static int run(const char *pin_path, uint32_t ifindex, enum tc_side side, int fd)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = FIRST);
+	struct tcx_info info;
+	char path[PATH_MAX];
+	_cleanup_close_ int link = find(pin_path, ifindex, side, &info);
+	int r = own_path(pin_path, "tcx", ifindex, side, path);
+
+	if (r)
+		return r;
+	if (link >= 0 && info.program != program_id(fd))
+		r = bpf_link_update(link, fd, NULL);
+	else if (link < 0)
+		link = r = bpf_link_create(fd, (int)ifindex, attach_type(side), &opts);
+	if (r < 0)
+		return r;
+
+	_cleanup_close_ int pinned = bpf_obj_get(path);
+	struct tcx_info present;
+
+	return is_attached(pinned, ifindex, side, &present) ? 0 : pin_anew(link, path);
+}
+
+static void destroy_takeover(struct detnat_takeover **skeleton)
+{
+	detnat_takeover__destroy(*skeleton);
+}
+
+/* Runs the program that stands in for fd. Its map is pinned, as the kernel empties one that only a program uses. */
+static int run_instead(const char *pin_path, uint32_t ifindex, enum tc_side side, int fd)
+{
+	__attribute__((cleanup(destroy_takeover))) struct detnat_takeover *o = detnat_takeover__open_and_load();
+	char path[PATH_MAX], fresh[PATH_MAX];
+	uint32_t zero = 0;
+	int r = o ? own_path(pin_path, "takeover", ifindex, side, path) : -errno;
+
+	if (!r && snprintf(fresh, sizeof(fresh), "%s_new", path) >= (int)sizeof(fresh))
+		r = -ENAMETOOLONG;
+	if (r)
+		return r;
+	if (bpf_map_update_elem(bpf_map__fd(o->maps.stood_in_for), &zero, &fd, BPF_ANY))
+		return -errno;
+	unlink(fresh);
+	r = bpf_obj_pin(bpf_map__fd(o->maps.stood_in_for), fresh);
+	if (!r)
+		r = run(pin_path, ifindex, side, bpf_program__fd(o->progs.tc_takeover));
+	/* Only now, as until now a link that a kill left may have run through the former map. */
+	return r ? r : rename(fresh, path) ? -errno : 0;
+}
+
+int tcx_attach(const char *pin_path, uint32_t ifindex, enum tc_side side, int fd, bool instead)
+{
+	char path[PATH_MAX];
+	int r = own_path(pin_path, "takeover", ifindex, side, path);
+
+	if (r || instead)
+		return r ? r : run_instead(pin_path, ifindex, side, fd);
+	r = run(pin_path, ifindex, side, fd);
+	if (!r)
+		unlink(path);
+	return r;
+}
+
+static int remove_of_layout(const char *name, void *arg)
+{
+	struct search *s = arg;
+	char path[PATH_MAX];
+	unsigned layout;
+	int r;
+
+	if (!datapath_is_layout(name, &layout) || path_of(s->pin_path, name, "tcx", s->ifindex, s->side, path))
+		return 0;
+
+	_cleanup_close_ int link = bpf_obj_get(path);
+
+	if (link < 0)
+		return 0;
+	r = bpf_link_detach(link);
+	if (r && r != -ENOLINK)
+		s->failed = r;
+	else if (unlink(path))
+		s->failed = -errno;
+	if (!path_of(s->pin_path, name, "takeover", s->ifindex, s->side, path))
+		unlink(path);
+	return 0;
+}
+
+int tcx_detach(const char *pin_path, uint32_t ifindex, enum tc_side side)
+{
+	struct search s = { .pin_path = pin_path, .ifindex = ifindex, .side = side, .link = -1 };
+
+	if (pin_path && bpffs_is(pin_path))
+		directory_visit(pin_path, remove_of_layout, &s);
+	return s.failed;
+}
+
+int tcx_visit_programs(uint32_t ifindex, enum tc_side side, int (*visit)(uint32_t id, void *arg), void *arg)
+{
+	uint32_t ids[PROGRAMS_AT_ONE_HOOK];
+	LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = PROGRAMS_AT_ONE_HOOK);
+	int r = 0;
+
+	if (!tcx_is_supported() || bpf_prog_query_opts((int)ifindex, attach_type(side), &opts))
+		return 0;
+	for (uint32_t k = 0; !r && k < opts.prog_cnt && k < PROGRAMS_AT_ONE_HOOK; k++)
+		r = visit(ids[k], arg);
+	return r;
+}

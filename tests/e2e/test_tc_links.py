@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What other programs do to the tc hooks shows no inside address: they delete the qdisc, filters or a link, or have their own."""
+
+import contextlib
+import os
+import socket
+
+import pytest
+
+import frame_flood
+import isolation
+import tc_programs
+from agent import wait_for
+from lab import SERVER
+from scapy.layers.inet import UDP
+from test_guard import make_out0_again
+
+MARK = b"MARK-OUT"
+
+
+@contextlib.contextmanager
+def flooded(lab, lost=0, leaked=0):
+    """Traffic of a subscriber. At most so many of its packets may get lost, or appear outside with its address."""
+    host = lab.host("10.0.0.9")
+    plain = socket.inet_aton(host.addr) + socket.inet_aton(SERVER)
+    sniffer = frame_flood.Sniffer(lab.outside_ns)
+    seen = [0, 0]
+
+    def see():
+        for k, n in enumerate(sniffer.count(plain, MARK)):
+            seen[k] += n
+        return seen[1]
+
+    with frame_flood.Flood(lab.inside_ns, "eth0", lab.from_inside(host, UDP(sport=5000, dport=53) / MARK)) as flood:
+        flood.wait(100)
+        yield flood.wait
+        flood.wait(200)
+    with contextlib.suppress(AssertionError):
+        wait_for(lambda: see() >= flood.sent - lost, timeout=5, what="the last packets")
+    sniffer.close()
+    assert seen[1] >= flood.sent - lost, f"{flood.sent - seen[1]} of {flood.sent} packets got lost: {lab.agent.running() and lab.agent.counters()}"
+    assert seen[0] <= leaked, f"{seen[0]} of {flood.sent} packets left with an inside source"
+    lab.leaked = seen[0]
+
+
+def delete_everything(lab):
+    """As scripts and other programs do that set up filters of their own."""
+    for name in ("in0", "out0"):
+        lab.gateway.run("tc", "qdisc", "del", "dev", name, "clsact", check=False)
+        lab.gateway.run("tc", "qdisc", "add", "dev", name, "clsact")
+        lab.gateway.run("tc", "filter", "del", "dev", name, "egress")
+        lab.gateway.run("tc", "qdisc", "del", "dev", name, "clsact")
+
+
+MODES = pytest.mark.parametrize("mode", [{"forwarding": "kernel"}, {"xdp_mode": "none"}], ids=["kernel", "none"])
+ENDS = {"with an agent": lambda agent: None, "killed": lambda agent: agent.kill(), "ended": lambda agent: agent.stop()}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@MODES
+def test_deletion_of_the_qdisc_takes_nothing_away(lab, mode, end):
+    agent = lab.start(**mode)
+    # The kernel itself loses some that are under way when a qdisc goes.
+    with flooded(lab, lost=30) as wait:
+        ENDS[end](agent)
+        delete_everything(lab)
+        wait(200)
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"]
+
+
+def start_with_filters(lab, **config):
+    with isolation.hidden_mounts():
+        agent = lab.start(**config)
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == [] and tc_programs.filtered(lab.gateway, "out0", "egress")
+    return agent
+
+
+@MODES
+def test_a_link_takes_over_from_a_filter_with_no_packet_lost_or_translated_twice(lab, mode):
+    agent = start_with_filters(lab, unmatched="drop", **mode)
+    with flooded(lab) as wait:
+        agent.kill()
+        agent.start()
+        wait(100)
+    for side in ("ingress", "egress"):
+        assert tc_programs.filtered(lab.gateway, "out0", side) == []
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"]
+    assert agent.ctl("check")["findings"] == [] and not list(agent.pins.glob("v*/takeover*"))
+
+
+@MODES
+def test_a_link_that_somebody_detaches_is_noticed_and_comes_back(lab, mode):
+    agent = lab.start(**mode)
+    tc_programs.detach(lab.gateway, "out0", "egress")
+    wait_for(lambda: tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"], timeout=20, what="the link")
+    with flooded(lab):
+        pass
+    assert "detnat's programs were detached by something else" in agent.log_text()
+    assert agent.ctl("check")["findings"] == []
+
+
+def test_links_of_an_interface_that_is_gone_go_with_it(lab):
+    agent = lab.start(forwarding="kernel")
+
+    def pins():
+        return sorted(p.name for p in agent.pins.glob("v*/tcx_*"))
+
+    def make_again():
+        lab.gateway.ip("link", "del", "out0")
+        make_out0_again(lab)
+
+    before = pins()
+    assert len(before) == 1
+    make_again()
+    wait_for(lambda: len(pins()) == 1 and pins() != before, timeout=20, what="the link of the new interface")
+    before = pins()
+    agent.kill()
+    make_again()
+    agent.start()
+    assert len(pins()) == 1 and pins() != before
+    with flooded(lab):
+        pass
+
+
+PASS, DROP = 0, 2
+
+
+@pytest.mark.parametrize("pref", ["100", "300"])
+@pytest.mark.parametrize("links", [True, False], ids=["links", "filters"])
+def test_filters_of_others_still_see_what_is_translated(lab, links, pref):
+    lab.start(forwarding="kernel") if links else start_with_filters(lab, forwarding="kernel")
+    program = tc_programs.program_of_others(DROP)
+    lab.at_end(os.close, program)
+    tc_programs.filter_of_others(lab.gateway, "out0", "egress", program, lab.agent.pins / "others", "pref", pref)
+    host = lab.host()
+    lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=53)))
+    wait_for(lambda: pref == "100" and not links or lab.agent.counters()["in2out_translated"] == 1, what="the packet to be translated")
+    lab.outside.assert_silent()
+
+
+def test_programs_of_others_that_pass_everything_keep_no_packet_from_being_translated(lab):
+    programs = [tc_programs.program_of_others(PASS) for _ in range(3)]
+    for program in programs:
+        lab.at_end(os.close, program)
+    lab.at_end(os.close, tc_programs.link_of_others(lab.gateway, "out0", "egress", programs[0]))
+    lab.start(forwarding="kernel")
+    lab.at_end(os.close, tc_programs.link_of_others(lab.gateway, "out0", "egress", programs[1]))
+    tc_programs.filter_of_others(lab.gateway, "out0", "egress", programs[2], lab.agent.pins / "others", "pref", "1")
+    with flooded(lab):
+        pass
+
+
+@MODES
+def test_without_links_the_guard_shuts_at_once(lab, mode, monkeypatch):
+    """As before Linux 6.6. So many packets is what comes while the agent is told."""
+    monkeypatch.setattr(frame_flood, "PAUSE", 0.002)
+    start_with_filters(lab, **mode)
+    with flooded(lab, lost=10**6, leaked=10):
+        lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
+        wait_for(lambda: tc_programs.filtered(lab.gateway, "out0", "egress"), timeout=20, what="the filter")

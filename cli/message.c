@@ -3,20 +3,12 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 
-static void print(const char *before, const char *text)
-{
-	fputs(before, stderr);
-	text_print(stderr, text, strlen(text));
-	fputc('\n', stderr);
-}
-
 void message_show(const char *text)
 {
-	print("detnatctl: ", text);
+	text_line(stderr, "detnatctl: ", text);
 }
 
 static void print_formatted(const char *before, const char *format, va_list ap)
@@ -25,7 +17,7 @@ static void print_formatted(const char *before, const char *format, va_list ap)
 
 	if (vasprintf(&text, format, ap) < 0)
 		text = NULL;
-	print(before, text ? text : "out of memory");
+	text_line(stderr, before, text ? text : "out of memory");
 }
 
 void message_warn(const char *format, ...)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "json_get.h"
 #include "proto/reason_texts.h"
 
@@ -27,13 +28,14 @@
 static void __attribute__((format(printf, 4, 5)))
 line(FILE *out, const struct top_view *v, const char *style, const char *format, ...)
 {
-	char text[LINE_MAX_COLUMNS];
+	char raw[LINE_MAX_COLUMNS], text[LINE_MAX_COLUMNS];
 	unsigned width = v->columns < sizeof(text) ? v->columns : sizeof(text) - 1;
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
+	text_escape(text, sizeof(text), raw, strlen(raw));
 	fprintf(out, "%s%.*s%s" CLEAR_END "\n", style, (int)width, text, *style ? PLAIN : "");
 }
 

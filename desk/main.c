@@ -194,11 +194,11 @@ int main(int argc, char **argv)
 
 	o.at.program = find_ctl();
 	if (read_options(argc, argv, &o, &err)) {
-		fprintf(stderr, "detnat-desk: %s\n", err.text);
+		text_line(stderr, "detnat-desk: ", err.text);
 		return EXIT_USAGE;
 	}
 	if (serve(&o, &err)) {
-		fprintf(stderr, "detnat-desk: %s\n", *err.text ? err.text : "cannot start");
+		text_line(stderr, "detnat-desk: ", *err.text ? err.text : "cannot start");
 		return EXIT_FAILURE;
 	}
 	return 0;

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "connections.h"
 #include "pages.h"
 
@@ -95,13 +96,13 @@ static enum MHD_Result respond(struct MHD_Connection *c, unsigned status, struct
 	return result;
 }
 
-/* {"error":"..."}, with the letters escaped that JSON and HTML escape. */
+/* {"error":"..."} of a text that shows itself, with the letters escaped that JSON and HTML escape. */
 static size_t error_json(const char *text, char *ret, size_t room)
 {
 	size_t n = (size_t)snprintf(ret, room, "{\"error\":\"");
 
 	for (; *text && n + 16 < room; text++)
-		if (strchr("\"\\<>&", *text) || (unsigned char)*text < ' ')
+		if (strchr("\"\\<>&", *text))
 			n += (size_t)snprintf(ret + n, room - n, "\\u%04x", (unsigned)(unsigned char)*text);
 		else
 			ret[n++] = *text;
@@ -112,8 +113,11 @@ static size_t error_json(const char *text, char *ret, size_t room)
 static enum MHD_Result respond_error(struct MHD_Connection *c, const char *path, unsigned status, const char *text)
 {
 	bool json = !strncmp(path, "/api/", 5);
-	char room[4096];
-	size_t n = json ? error_json(text, room, sizeof(room)) : (size_t)snprintf(room, sizeof(room), "%s\n", text);
+	char shown[2048], room[4096];
+	size_t n;
+
+	text_escape(shown, sizeof(shown), text, strlen(text));
+	n = json ? error_json(shown, room, sizeof(room)) : (size_t)snprintf(room, sizeof(room), "%s\n", shown);
 
 	return respond(c, status, MHD_create_response_from_buffer(n, room, MHD_RESPMEM_MUST_COPY),
 		       json ? TYPE_JSON : TYPE_TEXT);

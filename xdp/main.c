@@ -20,6 +20,7 @@
 
 #include <detnat/version.h>
 
+#include "base/text.h"
 #include "helper.h"
 
 #define AGENT_USER "detnat"
@@ -139,7 +140,7 @@ static int serve(int connection)
 	/* Other reasons are the peer's to tell: where interfaces wait for a dispatcher, it has one every half a minute.
 	 */
 	if (denied)
-		fprintf(stderr, "detnat-xdp: %s\n", err.text);
+		text_line(stderr, "detnat-xdp: ", err.text);
 	else if (sent)
 		fprintf(stderr, "detnat-xdp: the answer cannot be sent: %s\n", strerror(-sent));
 	return denied || sent ? 1 : 0;

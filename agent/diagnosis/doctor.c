@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "links/interfaces_patterns.h"
 
 static const struct {
@@ -103,7 +104,8 @@ static void print(struct doctor *d, enum doctor_level level, const char *text)
 		[DOCTOR_FAILURE] = "FAILURE",
 	};
 
-	printf("%-8s %-14s %s\n", words[level], d->check, text);
+	printf("%-8s %-14s ", words[level], d->check);
+	text_line(stdout, "", text);
 }
 
 static const char *plural(unsigned n)

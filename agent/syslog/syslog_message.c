@@ -2,7 +2,10 @@
 #include "syslog/syslog_message.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 
 /*
@@ -29,13 +32,23 @@ static void put_text(struct buffer *b, const char *text)
 		put(b, *text);
 }
 
+/* Nothing in it ends the line or drives a terminal. */
+static void put_shown(struct buffer *b, const char *text)
+{
+	_cleanup_free_ char *shown = text_escaped(text, strlen(text));
+
+	put_text(b, shown ? shown : "");
+}
+
 /* RFC 5424 section 6.3.3: '"', '\' and ']' are escaped. */
 static void put_value(struct buffer *b, const char *text)
 {
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\' || *text == ']')
+	_cleanup_free_ char *shown = text_escaped(text, strlen(text));
+
+	for (const char *at = shown ? shown : ""; *at; at++) {
+		if (*at == '"' || *at == '\\' || *at == ']')
 			put(b, '\\');
-		put(b, *text);
+		put(b, *at);
 	}
 }
 
@@ -62,7 +75,7 @@ size_t syslog_format(const struct syslog_origin *o, const struct notice *n, char
 	for (unsigned i = 0; i < n->n_params; i++)
 		put_param(&b, &n->param[i]);
 	put_text(&b, "] ");
-	put_text(&b, n->text);
+	put_shown(&b, n->text);
 	text[b.n] = '\0';
 	return b.n;
 }

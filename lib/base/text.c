@@ -253,6 +253,13 @@ void text_print(FILE *out, const char *text, size_t size)
 	print(out, text, size, ESCAPED);
 }
 
+void text_line(FILE *out, const char *before, const char *text)
+{
+	fputs(before, out);
+	text_print(out, text, strlen(text));
+	fputc('\n', out);
+}
+
 void text_print_json(FILE *out, const char *text, size_t size)
 {
 	print(out, text, size, DOCUMENT);

@@ -59,6 +59,9 @@ char *text_word(const char *text);
 /* As text_escape(), into a stream. */
 void text_print(FILE *out, const char *text, size_t size);
 
+/* Prints a line: what stands before, as it is, and a text as text_print() does. */
+void text_line(FILE *out, const char *before, const char *text);
+
 /* Prints a string of JSON, in quotes. */
 void text_json_string(FILE *out, const char *text);
 

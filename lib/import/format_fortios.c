@@ -72,25 +72,25 @@ static int expand(struct import *m, const struct pool *p, struct error *err)
 				    "pool %s lacks startip, endip, source-startip or source-endip; is the file whole?",
 				    p->name);
 	if (in.last < in.first || out.last < out.first || p->end_port < p->start_port)
-		return import_fault(m, p->line, err, "pool %s ends before it begins", p->name);
+		return import_fault(m, p->line, err, "pool %s ends before it begins", QUOTED(p->name));
 	inside = import_range_size(in);
 	outside = import_range_size(out);
 	if (inside > IMPORT_MAX_ROWS)
-		return import_fault(m, p->line, err, "pool %s has more than %u inside addresses", p->name,
+		return import_fault(m, p->line, err, "pool %s has more than %u inside addresses", QUOTED(p->name),
 				    IMPORT_MAX_ROWS);
 	ratio = (uint32_t)((inside + outside - 1) / outside);
 	if (p->start_port == START_PORT && p->end_port == END_PORT)
 		all = ALL_PORTS;
 	if (!(all / ratio))
 		return import_fault(m, p->line, err, "pool %s has no port for each of %u subscribers an address",
-				    p->name, ratio);
+				    QUOTED(p->name), ratio);
 	ports = all / ratio;
 	if ((all + 1) / ratio != ports)
 		import_note(m, IMPORT_ASSUMED, p->line,
 			    "pool %s: %u ports each are taken from a range of %u; compare diagnose firewall "
 			    "ippool-fixed-range list",
 			    p->name, ports, all);
-	import_note(m, IMPORT_TAKEN, p->line, "pool %s: %s to %s, %u an address, %u ports each", p->name,
+	import_note(m, IMPORT_TAKEN, p->line, "pool %s: %s to %s, %u an address, %u ports each", QUOTED(p->name),
 		    import_range_format(in, from), import_range_format(out, to), ratio, ports);
 	import_by_address(m, &(struct import_formula){ .in = &(struct import_ranges){ &in, 1, 0 },
 						       .out = &(struct import_ranges){ &out, 1, 0 },
@@ -107,7 +107,7 @@ static int end_pool(struct import *m, const struct pool *p, struct error *err)
 {
 	if (!p->fixed) {
 		import_note(m, IMPORT_DYNAMIC, p->line, "pool %s is of type %s, which is not deterministic: not kept",
-			    p->name, *p->type ? p->type : "overload");
+			    QUOTED(p->name), *p->type ? QUOTED(p->type) : "overload");
 		return 0;
 	}
 	if (p->guess) {

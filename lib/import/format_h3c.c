@@ -60,11 +60,13 @@ static int compare_ranges(const void *a, const void *b)
 static int ascend(const struct import *m, const struct group *g, struct import_ranges *list, struct error *err)
 {
 	if (!list->n)
-		return import_fault(m, g->line, err, "port block group %s lacks inside or outside addresses", g->name);
+		return import_fault(m, g->line, err, "port block group %s lacks inside or outside addresses",
+				    QUOTED(g->name));
 	qsort(list->range, list->n, sizeof(*list->range), compare_ranges);
 	for (size_t i = 1; i < list->n; i++)
 		if (list->range[i].first <= list->range[i - 1].last)
-			return import_fault(m, g->line, err, "port block group %s has an address twice", g->name);
+			return import_fault(m, g->line, err, "port block group %s has an address twice",
+					    QUOTED(g->name));
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 #include "import/import_rules.h"
@@ -48,8 +49,8 @@ static bool one_of(const char *const *list, size_t n, const char *word)
 static void partial(struct reader *r, struct import_rule *rule, const char *key, const char *value)
 {
 	if (!rule->partial)
-		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%.40s %.60s: not understood, so the rule is not taken",
-			    key, value);
+		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%s %s: not understood, so the rule is not taken",
+			    QUOTED(key), QUOTED(value));
 	rule->partial = true;
 }
 

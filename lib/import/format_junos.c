@@ -79,8 +79,8 @@ static int add_pool_range(struct junos *j, struct pool *p, const char *first, co
 	struct import_range a, b;
 
 	if (import_range_parse(first, &a) || (last && import_range_parse(last, &b)) || (last && b.first < a.first))
-		return import_fault(j->m, line, err, "pool %s: no address range: %.40s %.40s", p->name, first,
-				    last ? last : "");
+		return import_fault(j->m, line, err, "pool %s: no address range: %s %s", QUOTED(p->name), QUOTED(first),
+				    last ? QUOTED(last) : "");
 	p->range = last ? (struct import_range){ a.first, b.first } : a;
 	p->prefix = !last;
 	p->ranges++;
@@ -134,7 +134,7 @@ static int take_term(struct junos *j, const struct import_tree *t, const struct 
 
 	if (!import_tree_is(t, s, "nat rule * term * ...", w) && !import_tree_is(t, s, "rule-set * rule * ...", w)) {
 		if (import_tree_is(t, s, "rule-set * from routing-instance *", w))
-			import_note(j->m, IMPORT_VRF, s->line, "routing instance %.40s: not kept", w[1]);
+			import_note(j->m, IMPORT_VRF, s->line, "routing instance %s: not kept", QUOTED(w[1]));
 		return 0;
 	}
 	term = term_of(j, w[0], w[1], s->line);
@@ -188,12 +188,12 @@ static int expand(struct junos *j, const struct term *term, struct error *err)
 
 	if (!p->deterministic) {
 		import_note(m, IMPORT_DYNAMIC, term->line, "term %s: pool %s is not deterministic: not kept",
-			    term->name, p->name);
+			    QUOTED(term->name), QUOTED(p->name));
 		return 0;
 	}
 	if (term->port_match) {
 		import_note(m, IMPORT_EXCEPTION, term->match_line, "term %s matches more than the source: not kept",
-			    term->name);
+			    QUOTED(term->name));
 		return 0;
 	}
 	if (term->sources != 1 || p->ranges != 1)
@@ -219,16 +219,17 @@ static int expand(struct junos *j, const struct term *term, struct error *err)
 	outside = import_range_size(out);
 	ratio = (inside + outside - 1) / outside;
 	if (inside > IMPORT_MAX_ROWS || ratio > PORTS)
-		return import_fault(m, term->line, err, "term %s: too many inside addresses for pool %s", term->name,
-				    p->name);
+		return import_fault(m, term->line, err, "term %s: too many inside addresses for pool %s",
+				    QUOTED(term->name), QUOTED(p->name));
 	ports = p->block_size ? p->block_size : PORTS / (uint32_t)ratio;
 	if (ports * ratio > PORTS)
 		return import_fault(
 			m, term->line, err,
 			"term %s: %llu blocks of %u ports are more than an address has; Junos refuses this, too",
 			term->name, (unsigned long long)ratio, ports);
-	import_note(m, IMPORT_TAKEN, term->line, "term %s: %s to %s, %llu an address, %u ports each", term->name,
-		    import_range_format(in, from), import_range_format(out, to), (unsigned long long)ratio, ports);
+	import_note(m, IMPORT_TAKEN, term->line, "term %s: %s to %s, %llu an address, %u ports each",
+		    QUOTED(term->name), import_range_format(in, from), import_range_format(out, to),
+		    (unsigned long long)ratio, ports);
 	if (in.first != term->from.first) {
 		char last[ADDR_TEXT];
 

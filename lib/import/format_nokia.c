@@ -303,7 +303,7 @@ static int expand(struct nokia *k, const struct map *map, struct error *err)
 				    "pool %s lacks subscriber-limit or deterministic port-reservation", p->name);
 	if (p->forwarded + 1ULL + (uint64_t)p->ratio * p->ports > 65536)
 		return import_fault(k->m, p->line, err, "pool %s: %u blocks of %u ports from %u end above 65535",
-				    p->name, p->ratio, p->ports, p->forwarded + 1);
+				    QUOTED(p->name), p->ratio, p->ports, p->forwarded + 1);
 	outs = (n + p->ratio - 1) / p->ratio;
 	if (n > IMPORT_MAX_ROWS || map->out + outs - 1 > UINT32_MAX ||
 	    pool_with(k, (uint32_t)(map->out + outs - 1)) != p)

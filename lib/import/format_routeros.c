@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 #include "import/import_formats.h"
 #include "import/import_rules.h"
@@ -28,14 +29,14 @@ static const char *const harmless[] = { "comment",	   "log",
 
 static int fault(const struct reader *r, const char *key, const char *value, struct error *err)
 {
-	return import_fault(r->m, r->l->line, err, "%.30s=%.60s is not understood", key, value);
+	return import_fault(r->m, r->l->line, err, "%.30s=%s is not understood", key, QUOTED(value));
 }
 
 static void note_partial(struct reader *r, struct import_rule *rule, const char *key, const char *value)
 {
 	if (!rule->partial)
-		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%.30s=%.60s: not understood, so the rule is not taken",
-			    key, value);
+		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%.30s=%s: not understood, so the rule is not taken", key,
+			    QUOTED(value));
 	rule->partial = true;
 }
 
@@ -131,7 +132,7 @@ static void note_dnat(struct reader *r, const struct import_rule *rule, const ch
 	char to[IMPORT_RANGE_TEXT];
 
 	import_note(r->m, IMPORT_INBOUND, rule->line, "dst-nat of ports %s to %s: not kept (see portmaps)",
-		    *ports ? ports : "of all kinds", import_range_format(rule->to, to));
+		    *ports ? QUOTED(ports) : "of all kinds", import_range_format(rule->to, to));
 }
 
 /* The words from..n of a line: key=value. */

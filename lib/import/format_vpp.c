@@ -7,6 +7,7 @@
 
 #include <detnat/mapping.h>
 
+#include "base/text.h"
 #include "import/format_vpp.h"
 #include "import/import_formats.h"
 
@@ -66,7 +67,7 @@ static void take_collector(struct import_vpp *v, const struct import_lines *l)
 
 	snprintf(text, sizeof(text), "%.30s:%.10s", addr, port ? port : "4739");
 	if (collector_parse(text, &c) || v->m->n_collectors == MAX_COLLECTORS)
-		import_note(v->m, IMPORT_UNKNOWN, l->line, "collector %.40s: not taken", text);
+		import_note(v->m, IMPORT_UNKNOWN, l->line, "collector %s: not taken", QUOTED(text));
 	else
 		v->m->collectors[v->m->n_collectors++] = c;
 }
@@ -75,8 +76,8 @@ static void take_vrf(struct import_vpp *v, const struct import_lines *l)
 {
 	for (unsigned i = 0; i + 1 < l->n_words; i++)
 		if (!strcmp(l->word[i], "vrf") && strcmp(l->word[i + 1], "0") != 0) {
-			import_note(v->m, IMPORT_VRF, l->line, "VRF %.16s: not kept, interfaces are in one",
-				    l->word[i + 1]);
+			import_note(v->m, IMPORT_VRF, l->line, "VRF %s: not kept, interfaces are in one",
+				    QUOTED(l->word[i + 1]));
 			return;
 		}
 }

@@ -101,7 +101,7 @@ static void take_timeout(struct import *m, const char *word, const char *value, 
 			m->timeouts[words[i].timeout] = seconds;
 			return;
 		}
-	import_note(m, IMPORT_TIMEOUT, line, "timeout %.20s %.20s: no counterpart", word, value);
+	import_note(m, IMPORT_TIMEOUT, line, "timeout %s %s: no counterpart", QUOTED(word), QUOTED(value));
 }
 
 static int take(struct reading *r, const struct import_tree *t, const struct import_statement *s, struct error *err)
@@ -140,8 +140,8 @@ static int exclude(struct reading *r, const struct rule *rule, struct error *err
 	struct import_range in;
 
 	if (import_range_parse(rule->inside, &in))
-		return import_fault(m, rule->line, err, "exclude rule %s: needs a local-address, not %s", rule->number,
-				    QUOTED(rule->inside));
+		return import_fault(m, rule->line, err, "exclude rule %s: needs a local-address, not %s",
+				    QUOTED(rule->number), QUOTED(rule->inside));
 	if (rule->port)
 		import_note(m, IMPORT_EXCEPTION, rule->line,
 			    "exclude rule %s: a port or protocol of %.40s keeps its address there, and not here",
@@ -167,7 +167,7 @@ static int expand(struct reading *r, struct error *err)
 
 		if (!*rule->inside || !*rule->outside)
 			return import_fault(r->v->m, rule->line, err, "rule %s has no %s; is the file whole?",
-					    rule->number, *rule->inside ? "outside-prefix" : "inside-prefix");
+					    QUOTED(rule->number), *rule->inside ? "outside-prefix" : "inside-prefix");
 		ret = import_vpp_map(r->v, rule->inside, rule->outside, rule->line, err);
 	}
 	return ret;

@@ -81,7 +81,7 @@ static int add_range(struct vyos *v, struct pool *p, const char *text, const cha
 		if (!strcmp(p->range[i].text, text))
 			r = &p->range[i];
 	if (!r && p->n == RANGES)
-		return import_fault(v->m, line, err, "pool %s has more than %u ranges", p->name, RANGES);
+		return import_fault(v->m, line, err, "pool %s has more than %u ranges", QUOTED(p->name), RANGES);
 	if (!r) {
 		r = &p->range[p->n++];
 		*r = (struct range){ .seq = SEQ_MAX };
@@ -134,7 +134,7 @@ static int take(struct vyos *v, const struct import_tree *t, const struct import
 		snprintf(r->translation, sizeof(r->translation), "%s", w[1]);
 	else if (import_tree_is(t, s, "nat source rule * ...", w) ||
 		 import_tree_is(t, s, "nat destination rule * ...", w))
-		import_note(v->m, IMPORT_EXCEPTION, s->line, "rule %.20s beside cgnat: not kept", w[0]);
+		import_note(v->m, IMPORT_EXCEPTION, s->line, "rule %s beside cgnat: not kept", QUOTED(w[0]));
 	return take_pool(v, t, s, err);
 }
 

@@ -3,6 +3,7 @@
 
 #include <detnat/tables.h>
 
+#include "base/text.h"
 #include "import/import_build.h"
 
 /* By the kind of the addresses: all of one side are private, and none of the other. */
@@ -78,9 +79,8 @@ static int refuse(const struct import_sides *s, const struct import *m, const ch
 
 	snprintf(shown, sizeof(shown), "%s", s->header.shown);
 	for (char *c = shown; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
-	return import_fault(m, s->header.line, err, "the header \"%s\" %s: " HOW, shown, why);
+		*c = (char)(*c == '\t' ? ' ' : *c);
+	return import_fault(m, s->header.line, err, "the header %s %s: " HOW, QUOTED(shown), why);
 }
 
 /* What the header and the addresses say; 0 or -errno. */

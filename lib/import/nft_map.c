@@ -148,7 +148,7 @@ void nft_elements(struct nft *r, struct nft_map *map)
 		r->n_elements--;
 		if (!told)
 			import_note(r->m, IMPORT_UNKNOWN, r->t.line,
-				    "an element of map %.40s at %s is not understood: not taken", map->name,
+				    "an element of map %s at %s is not understood: not taken", QUOTED(map->name),
 				    QUOTED(r->t.word));
 		told = true;
 		while (!r->t.over && !nft_between(r) && !import_token_is(&r->t, "}"))

@@ -2,6 +2,7 @@
 /* nftables: rules. */
 #include <string.h>
 
+#include "base/text.h"
 #include "import/format_nft.h"
 #include "import/import_build.h"
 
@@ -26,7 +27,8 @@ static const char *value_of(struct nft *r, const char *word)
 static void partial(struct nft *r, struct import_rule *rule, const char *what)
 {
 	if (!rule->partial)
-		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%.60s: not understood, so the rule is not taken", what);
+		import_note(r->m, IMPORT_UNKNOWN, rule->line, "%s: not understood, so the rule is not taken",
+			    QUOTED(what));
 	rule->partial = true;
 }
 

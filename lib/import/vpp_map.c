@@ -25,8 +25,8 @@ int import_vpp_map(struct import_vpp *v, const char *inside, const char *outside
 		return import_fault(m, line, err, "needs a prefix inside and one outside, not %s and %s",
 				    QUOTED(inside), QUOTED(outside));
 	if (out.plen < in.plen || out.plen - in.plen > 15)
-		return import_fault(m, line, err, "no port is left for each of the addresses of %.40s in %.40s", inside,
-				    outside);
+		return import_fault(m, line, err, "no port is left for each of the addresses of %s in %s",
+				    QUOTED(inside), QUOTED(outside));
 	if (prefix_size(in.plen) > IMPORT_MAX_ROWS || v->n >= IMPORT_VPP_MAPS)
 		return import_fault(m, line, err, "more than %u inside addresses, or %u maps", IMPORT_MAX_ROWS,
 				    IMPORT_VPP_MAPS);

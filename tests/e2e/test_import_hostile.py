@@ -40,7 +40,7 @@ REFUSED = {
     "a prefix that is none": ("vpp", VPP + "det44 add in 10.0.1.0/99 out 203.0.113.4/30\n", ":2: needs a prefix"),
     "a brace that is not closed": ("junos", "services {\n nat {\n  pool P {\n   address 203.0.113.0/24;\n", "brace"),
     "a rule without its pool": ("vyos", "set nat cgnat rule 1 source pool 'I'\nset nat cgnat rule 1 translation pool 'E'\n", ":1: "),
-    "half a rule of VyOS on VPP": ("vpp", "set vpp nat cgnat rule 1 inside-prefix 10.0.0.0/24\n", ":1: rule 1 has no outside-prefix"),
+    "half a rule of VyOS on VPP": ("vpp", "set vpp nat cgnat rule 1 inside-prefix 10.0.0.0/24\n", ':1: rule "1" has no outside-prefix'),
     "more subscribers than places": (
         "vyos", "set nat cgnat pool external E range 203.0.113.1/32\nset nat cgnat pool internal I range 100.64.0.0/24\n"
                 "set nat cgnat rule 1 source pool I\nset nat cgnat rule 1 translation pool E\n", "256 subscribers, but room for 32"),

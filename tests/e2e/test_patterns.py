@@ -3,6 +3,7 @@
 
 import ipaddress
 import itertools
+import json
 import os
 import pathlib
 import threading
@@ -14,6 +15,7 @@ from agent import wait_for
 from lab import GATEWAY_OUT, OUT_MAC, ROUTER, SERVER, block_of
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
+from test_identity_radius import hidden
 from test_tc_alone import filters
 from tun import Tun
 
@@ -70,6 +72,24 @@ def test_an_interface_that_matches_translates_as_soon_as_it_comes(lab):
     assert listed(lab)["ppp*"]["matches"] == 0
     assert lab.agent.ctl("check")["findings"] == []
     assert "interfaces" not in {t["name"] for t in lab.agent.ctl("status")["troubles"]}
+
+
+# A kernel's name may have any octet but blanks, / and :; a pattern takes such ones, too.
+STRANGERS = {"ppp\x1b]0;x\x07": r'"ppp\x1b]0;x\x07"', "ppp\u202e9": r'"ppp\u{202E}9"', "ppp\udcff": r'"ppp\xff"', 'ppp,"x"': r'"ppp,\"x\""'}
+
+
+def test_names_of_interfaces_drive_no_terminal(lab):
+    agent = lab.start(interfaces=PPP, xdp_mode="auto")
+    for name in STRANGERS:
+        lab.at_end(Tun(lab.gateway, name, up=False).close)
+    wait_for(lambda: listed(lab)["ppp*"]["matches"] == len(STRANGERS), what="all of them")
+    text, raw = agent.text("interface", "list"), agent.command("-j", "interface", "list").out
+    assert not hidden(text) and not hidden(raw), (text, raw)
+    assert {line.split("  ")[0] for line in text.splitlines() if line.startswith('"ppp')} == set(STRANGERS.values()), text
+    assert {"ppp\x1b]0;x\x07", "ppp\u202e9", r"ppp\xff", 'ppp,"x"'} <= {i["name"] for i in json.loads(raw)}
+    for words in (("status",), ("explain", "10.0.0.2"), ("stats",)):
+        assert not hidden(agent.command(*words).out), words
+    assert not hidden(agent.log.read_text())
 
 
 def test_interfaces_that_are_there_before_the_start_translate(lab):

@@ -18,7 +18,7 @@ class Tun:
         self.name = name
         with namespace.enter():
             self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(self.fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+            fcntl.ioctl(self.fd, TUNSETIFF, struct.pack("16sH22x", os.fsencode(name), IFF_TUN | IFF_NO_PI))
         if up:
             namespace.ip("link", "set", name, "up")
 

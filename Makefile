@@ -272,6 +272,7 @@ define DOCUMENTED_STEPS
 'bench-nic|740|test-vm VM_PARTS=benchnic SERIES=6.12|bench-nic, between two guests' \
 'soak|110|soak MINUTES=1|everything at once for a minute' \
 'world|80|world SECONDS=60 SEED=$(HASH)|a world of the seed that the commit says' \
+'upgrades|230|test-upgrades|upgrades from real builds of 1.0.0, and back' \
 'kills|400|test-kills KILLS=8|eight kills in each phase of the agent' \
 'long|400|test-long SHARE=$(shell echo $$(($(HASH) % 12 + 1)))/12|a share of the tests before a release' \
 'arm64|900|test-arm64 SERIES=6.12 BPF=datapath/*|unit and datapath on an emulated arm64 machine' \
@@ -349,6 +350,10 @@ E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(f
 test-e2e: deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
+test-upgrades: deps-test ## upgrades from real builds of 1.0.0, made from the history, under traffic, and back; needs root
+	@$(MAKE) --no-print-directory $(JOBS) programs
+	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n 2 -m upgrades $(ARGS)
+.PHONY: test-upgrades
 KILLS ?= all
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root (KILLS=8 of each phase)
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Copies the records of interfaces. Before layout 8 there were no ways to tenants. */
+/* Copies the records of interfaces, and their list for the second stage. Before layout 8 there were no ways to tenants.
+ */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,4 +67,17 @@ int migration_devices_copy(struct datapath *d, struct migration *m, const struct
 	r = copy(d, m, from, octets);
 	munmap(from, octets);
 	return r;
+}
+
+/* An interface that cannot be entered is gone, or devices_record() says why. */
+int migration_ports_copy(struct datapath *d, struct migration *m, const struct migration_row *row)
+{
+	_cleanup_close_ int from = migration_pin(m->pin_dir, row->pin);
+	uint32_t ifindex, *at = NULL;
+
+	while (from >= 0 && !bpf_map_get_next_key(from, at, &ifindex)) {
+		datapath_add_port(d, ifindex);
+		at = &ifindex;
+	}
+	return 0;
 }

@@ -137,6 +137,7 @@ bool migration_overflow_fits(const struct migration *m);
 int migration_overflow_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 bool migration_devices_fit(const struct migration *m);
 int migration_devices_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
+int migration_ports_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 int migration_counters_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 int migration_running_copy(struct datapath *d, struct migration *m, const struct migration_row *row);
 

@@ -45,6 +45,8 @@ const struct migration_row migration_rows[] = {
 	  { "device_table" },
 	  .fits = migration_devices_fit,
 	  .copy = migration_devices_copy },
+	/* Each layout's lead to its own second stage; frames to an interface that is not there are dropped. */
+	{ "ports", MIGRATION_COPIED, .copy = migration_ports_copy },
 	{ "counters", MIGRATION_COPIED, .copy = migration_counters_copy },
 	/* Marks the copy as complete. */
 	{ PIN_RUNNING, MIGRATION_COPIED, .copy = migration_running_copy },
@@ -70,8 +72,6 @@ const struct migration_row migration_rows[] = {
 	{ "stage2_entries", MIGRATION_REBUILT },
 	/* Frames that are between the stages end in the former second one. */
 	{ "stage_control", MIGRATION_REBUILT },
-	/* Until an interface is entered there, its frames take the slow path of the first stage. */
-	{ "ports", MIGRATION_REBUILT },
 	{ "namespace", MIGRATION_REBUILT },
 	{ "types", MIGRATION_REBUILT },
 

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Real builds of 1.0.0 are upgraded in place, and rolled back to, while packets of every kind pass in both directions."""
+
+import threading
+import time
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+import agent as programs
+import releases
+from agent import wait_for
+from lab import block_of
+
+pytestmark = [pytest.mark.long, pytest.mark.upgrades]
+
+RATE = 1500  # packets a second, in all
+FLOWS = 24  # of each host
+
+MAPPING = {"in": "10.0.0.0/18", "out": "1.1.1.0/28", "spare": ["1.1.7.0/28"]}
+EIM = {"in": "10.0.129.0/24", "out": "1.1.3.0/30", "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
+OPEN = {"in": "10.0.130.1/32", "out": "1.1.4.1/32", "inbound": "open"}
+NONE = {"in": "10.0.131.0/24", "out": None}
+RUNTIME = {"in": "10.9.0.0/24", "out": "1.1.9.0/28"}
+DRAINING = {"in": "10.8.0.0/24", "out": "1.1.8.0/28"}
+
+MODES = {
+    "redirect-native": {"forwarding": "redirect", "xdp_mode": "native"},
+    "redirect-stages": {"forwarding": "redirect", "xdp_mode": "native", "stages": 2},
+    "redirect-skb": {"forwarding": "redirect", "xdp_mode": "skb"},
+    "kernel": {"forwarding": "kernel", "xdp_mode": "native"},
+    "tc": {"xdp_mode": "none"},
+}
+
+
+class Traffic:
+    """Numbered packets through flows in both directions until stopped; each must arrive once, unchanged, and nothing else."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.ways = []  # (wire, frame without its number)
+        self.wanted = {lab.inside: {}, lab.outside: {}}  # by frame without its number: numbers that came
+        self.sent = []
+        self.strange = []
+        self.stopping = threading.Event()
+
+    def add(self, wire, packet, far, expected):
+        """A flow from one wire to the other; the packets have a payload of 8 octets."""
+        for p in (packet, expected):
+            p[UDP].chksum = 0
+        self.ways.append((wire, bytes(packet)[:-8]))
+        self.sent.append(set())
+        # Without a UDP checksum packets differ only in their number.
+        self.wanted[far][bytes(expected)[:-8]] = (len(self.ways) - 1, set())
+
+    def flow(self, host, port, src, dport=53):
+        """A session of a host, both ways."""
+        lab = self.lab
+        out = lab.from_inside(host, UDP(sport=port, dport=dport) / bytes(8))
+        back = lab.from_outside(src[0], UDP(sport=dport, dport=src[1]) / bytes(8))
+        self.add(lab.inside, out, lab.outside, lab.going_out(out, src))
+        self.add(lab.outside, back, lab.inside, lab.coming_in(back, host, port))
+
+    def again(self):
+        """The same flows, of which nothing has been sent."""
+        other = Traffic(self.lab)
+        other.ways = self.ways
+        other.sent = [set() for _ in self.ways]
+        other.wanted = {wire: {frame: (way, set()) for frame, (way, _) in wanted.items()} for wire, wanted in self.wanted.items()}
+        return other
+
+    def _send(self):
+        start, n = time.monotonic(), 0
+        while not self.stopping.is_set():
+            due = int((time.monotonic() - start) * RATE)
+            while n < due:
+                way, number = n % len(self.ways), n // len(self.ways)
+                wire, frame = self.ways[way]
+                wire.socket.send(frame + number.to_bytes(8, "big"))
+                self.sent[way].add(number)
+                n += 1
+            self.stopping.wait(0.003)
+
+    def _receive(self, wire):
+        wanted = self.wanted[wire]
+        while (frame := wire.receive(timeout=0.5)) is not None or not self.ended:
+            if frame is None:
+                continue
+            way, came = wanted.get(frame[:-8], (None, None))
+            if came is None:
+                self.strange.append(frame)
+            else:
+                came.add(int.from_bytes(frame[-8:], "big"))
+
+    def __enter__(self):
+        self.ended = False
+        self.threads = [threading.Thread(target=self._send, daemon=True)]
+        self.threads += [threading.Thread(target=self._receive, args=(wire,), daemon=True) for wire in self.wanted]
+        for thread in self.threads:
+            thread.start()
+        wait_for(lambda: self.threads[0].is_alive() and all(self.sent), what="traffic to flow")
+        return self
+
+    def missing(self):
+        """Packets that did not arrive, by way."""
+        return {way: self.sent[way] - came for wanted in self.wanted.values() for way, came in wanted.values() if self.sent[way] - came}
+
+    def __exit__(self, kind, value, traceback):
+        more = [max(numbers) + 2 for numbers in self.sent]
+        if kind is None:
+            wait_for(lambda: all(max(s) >= m for s, m in zip(self.sent, more)), what="traffic after the change")
+        self.stopping.set()
+        self.threads[0].join()
+        try:
+            if kind is None:
+                wait_for(lambda: not self.missing(), timeout=3)
+        except AssertionError:
+            lost = self.missing()
+            n = sum(map(len, lost.values()))
+            raise AssertionError(f"{n} of {sum(map(len, self.sent))} lost: " + str(
+                {f"{way} {self.ways[way][0].name} {Ether(self.ways[way][1]).summary()}": sorted(numbers)[:5]
+                 for way, numbers in list(lost.items())[:8]})) from None
+        finally:
+            self.ended = True
+            for thread in self.threads[1:]:
+                thread.join()
+        if kind is None:
+            assert not self.strange, f"{len(self.strange)} came that should not: {Ether(self.strange[0]).summary()}"
+
+
+def fragment(packet, units, more):
+    """A fragment of a UDP datagram of 16 octets and a header: the first 16, or the rest."""
+    whole = bytes(packet[IP].payload)
+    part = whole[:units * 8] if more else whole[units * 8:]
+    ip = packet[IP].copy()
+    ip.remove_payload()
+    ip.flags, ip.frag, ip.len, ip.chksum = (1, 0, None, None) if more else (0, units, None, None)
+    return Ether(bytes(Ether(src=packet.src, dst=packet.dst) / ip / Raw(part)))
+
+
+class Gateway:
+    """A lab that has something of everything, and what of it must be there after an upgrade."""
+
+    def __init__(self, lab, **config):
+        self.lab = lab
+        self.agent = lab.start(mappings=[MAPPING, EIM, OPEN, NONE], session_slots=16, portmaps=[
+            {"proto": "udp", "in": "10.0.0.9:6881", "out": f"{block_of('10.0.0.9', MAPPING).addr}:443"}], **config)
+        self.traffic = Traffic(lab)
+        self.add_all()
+
+    def session(self, host, port, mapping, dport=53):
+        self.traffic.flow(host, port, self.lab.open_udp(host, port, mapping=mapping, dport=dport), dport)
+
+    def add_all(self):
+        lab, agent = self.lab, self.agent
+        # In slots; and of one host most beyond them.
+        for host in [lab.host() for _ in range(4)]:
+            for k in range(8):
+                self.session(host, 5000 + k, MAPPING)
+        crowd = lab.host()
+        for k in range(FLOWS):
+            self.session(crowd, 5000 + k, MAPPING)
+        assert agent.counters()["sessions_overflowed"] > 4
+        self.session(lab.host("10.0.129.5"), 5000, EIM)
+        # Mapped by a command; and one that drains.
+        for mapping in (RUNTIME, DRAINING):
+            lab.gateway.ip("route", "replace", mapping["in"], "dev", "in0")
+            agent.ctl("mapping", "add", mapping["in"], mapping["out"])
+        self.session(lab.host("10.9.0.3"), 5000, RUNTIME)
+        self.session(lab.host("10.8.0.3"), 5000, DRAINING)
+        agent.ctl("mapping", "del", DRAINING["in"], "--drain", "1h")
+        self.add_portmaps()
+        # Not translated at all, and one to one.
+        free = lab.host("10.0.131.7")
+        self.traffic.flow(free, 5000, (free.addr, 5000))
+        self.traffic.flow(lab.host("10.0.130.1"), 5000, ("1.1.4.1", 5000))
+
+    def add_portmaps(self):
+        lab = self.lab
+        self.agent.ctl("portmap", "add", "udp", "10.0.0.8:53", f"{block_of('10.0.0.8', MAPPING).addr}:53", "--name", "dns")
+        for addr, port, out in (("10.0.0.9", 6881, 443), ("10.0.0.8", 53, 53)):
+            self.traffic.flow(lab.host(addr), port, (block_of(addr, MAPPING).addr, out), 4000)
+
+    def state(self):
+        agent = self.agent
+        return {
+            "sessions": sorted((s["proto"], s["in_addr"], s["in_port"], s["out_addr"], s["out_port"], s["ext_addr"], s["ext_port"])
+                               for s in agent.ctl("session", "list", "--all")),
+            "mappings": sorted((m["in"], m["out"] or "", m["state"] if "state" in m else "") for m in agent.ctl("mapping", "list")),
+            "portmaps": sorted((p["proto"], p["in_addr"], p["in_port"], p["out_addr"], p["out_port"]) for p in agent.ctl("portmap", "list")),
+            "unsaved": agent.command("config", "diff").out,
+        }
+
+    def begin_datagrams(self):
+        """First fragments of datagrams in both directions pass; returns the rest, each with what it must become."""
+        lab, rest = self.lab, []
+        host = lab.host()
+        src = lab.open_udp(host, mapping=MAPPING)
+        for ident in range(1, 9):
+            out = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(16), id=ident)
+            back = lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(16), id=100 + ident)
+            for wire, far, p, q in ((lab.inside, lab.outside, out, lab.going_out(out, src)),
+                                    (lab.outside, lab.inside, back, lab.coming_in(back, host, 5000))):
+                wire.send(fragment(p, 1, True))
+                far.expect(fragment(q, 1, True))
+                rest.append((wire, fragment(p, 1, False), far, fragment(q, 1, False)))
+        return rest
+
+    def end_datagrams(self, rest):
+        for wire, packet, far, wanted in rest:
+            wire.send(packet)
+            far.expect(wanted)
+
+
+def use(monkeypatch, directory):
+    monkeypatch.setattr(programs, "AGENT", directory / "detnat-agent")
+
+
+def taken_over(agent, layout):
+    wait_for(lambda: [p.name for p in agent.pins.glob("v*")] == ["v8"], what="the old pins to go")
+    wait_for(lambda: f"the datapath of layout {layout} was taken over as layout 8" in agent.log_text(), what="the takeover to be logged")
+
+
+def upgrade_and_back(lab, layout, monkeypatch, **config):
+    own, old = programs.BUILD, releases.build(layout)
+    use(monkeypatch, old)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    gateway = Gateway(lab, **config)
+    agent = gateway.agent
+    assert [p.name for p in agent.pins.glob("v*")] == [f"v{layout}"]
+    datagrams = gateway.begin_datagrams()
+    before, counters = gateway.state(), agent.counters()
+    with gateway.traffic:
+        agent.stop()
+        use(monkeypatch, own)
+        assert agent.once("-t").status == 0
+        agent.start()
+        taken_over(agent, layout)
+    gateway.end_datagrams(datagrams)
+    assert gateway.state() == before
+    assert agent.ctl("check")["findings"] == []
+    now = agent.counters()
+    assert all(now[name] >= n for name, n in counters.items() if name != "redirect_errors")
+    assert now["sessions_opened"] == counters["sessions_opened"]
+    # Back: a version that does not know the layout says so, and the datapath goes on.
+    with gateway.traffic.again():
+        agent.stop()
+        use(monkeypatch, old)
+        for options in (["-t"], []):
+            result = agent.once(*options)
+            assert result.status == 2 and "layout 8" in result.err and "continues unchanged" in result.err, result
+        use(monkeypatch, own)
+        agent.start()
+    assert gateway.state() == before
+    return gateway
+
+
+@pytest.mark.parametrize("layout", releases.COMMITS)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_upgrade_from_the_last_release_loses_nothing(lab, monkeypatch, mode, layout):
+    upgrade_and_back(lab, layout, monkeypatch, **MODES[mode])
+
+
+@pytest.mark.parametrize("layout", releases.COMMITS)
+def test_an_upgrade_with_forty_interfaces_loses_nothing(lab, monkeypatch, layout):
+    lab.gateway.batch(*(f"link add x{i} type veth peer name y{i}" for i in range(40)), *(f"link set x{i} up" for i in range(40)))
+    upgrade_and_back(lab, layout, monkeypatch, interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})

@@ -168,6 +168,9 @@ void plan_guard_holds(const struct change_plan *p);
  */
 int plan_record(struct change_plan *p, struct error *err);
 
+/* Whether the tables have become what was recorded; why: the first difference. */
+bool plan_is_as_recorded(const struct change_plan *p, struct error *why);
+
 /* Whether the plan adds a mapping, also one that replaces itself with other slots. */
 bool plan_adds(const struct change_plan *p, const struct config_mapping *m);
 

@@ -226,13 +226,19 @@ static int commit_mappings(struct change_plan *p, struct error *err)
 /* Records the new state of the tables in the history, once no step of the change remains. */
 static void tell_history(const struct change_plan *p, int r)
 {
+	struct error why;
+
 	if (p->record_r)
 		history_queue_assume(p->context->history);
 	/* Drains end without a record where their mapping has the addresses again. */
 	else if (r || ((p->drained.n || p->drains) && (p->n_add || p->n_del || p->n_end)))
 		history_queue_reconcile(p->context->history);
-	else if (p->record == RECORD_ENDED)
+	else if (p->record == RECORD_ENDED && plan_is_as_recorded(p, &why))
 		history_queue_confirm(p->context->history);
+	else if (p->record == RECORD_ENDED) {
+		log_error("mapping history: %s, after a change; it is recorded as the tables have it", why.text);
+		history_queue_reconcile(p->context->history);
+	}
 }
 
 /* Without a listener, do not walk the sessions that end with their mapping; there may be millions. */

@@ -86,6 +86,24 @@ static struct history_mapping deleted(const struct change_plan *p, const struct 
 	return m;
 }
 
+bool plan_is_as_recorded(const struct change_plan *p, struct error *why)
+{
+	const struct mappings *m = p->context->mappings;
+	_cleanup_free_ struct history_mapping *made = calloc(p->n_add + 1, sizeof(*made));
+	_cleanup_free_ struct history_mapping *ended = calloc(p->n_del + 1, sizeof(*ended));
+	size_t n_made = 0, n_ended = 0;
+
+	for (size_t i = 0; made && i < p->n_add; i++) {
+		const struct mapping_spec *s = &p->add[i].spec;
+
+		n_made += history_mapping_in_tables(m, mappings_find_of(m, s->tenant, s->in, s->out), &made[n_made]);
+	}
+	for (size_t i = 0; ended && i < p->n_del; i++)
+		if (!p->del[i].drain_s)
+			ended[n_ended++] = deleted(p, &p->del[i]);
+	return !made || !ended || history_queue_holds_change(p->context->history, made, n_made, ended, n_ended, why);
+}
+
 /* Whether a mapping stays under another name, or gets a tenant. A start leaves that to the next change. */
 static bool is_renamed(const struct change_plan *p, const struct config_mapping *m)
 {

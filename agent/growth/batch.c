@@ -56,11 +56,10 @@ bool growth_holds(const struct growth *g, const struct grant *grant, int *ret_nu
 	const struct geometry *geo = number < 0 ? NULL : &mappings_get(g->m, number)->geo;
 
 	*ret_number = number;
-	return geo && mapping_has_inside(geo, grant->in_addr) && geo->ports_per_host &&
-	       mapping_out_addr(geo, mapping_subscriber(geo, grant->in_addr)) == grant->out_addr &&
-	       growth_block_of(geo, grant->ports, grant->port_lo) >= 0 &&
-	       growth_port_lo(geo, grant->ports, (uint32_t)growth_block_of(geo, grant->ports, grant->port_lo)) ==
-		       grant->port_lo;
+	return geo && history_grant_fits(geo, &(const struct history_grant){ .in = grant->in_addr,
+									     .out = grant->out_addr,
+									     .port_lo = grant->port_lo,
+									     .ports = grant->ports });
 }
 
 int growth_close(struct growth *g, struct grant *grant, uint64_t until_s)

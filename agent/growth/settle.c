@@ -124,12 +124,31 @@ static void take_rested(struct growth *g)
 	}
 }
 
+/* Its mapping is that of another tenant now: the subscriber with the same address there never had it. */
+static bool has_gone_to_another(const struct growth *g, const struct grant *grant)
+{
+	int number = mappings_find_outside(g->m, grant->out_addr);
+	uint8_t tenant = number < 0 ? 0 : mappings_get(g->m, number)->tenant;
+
+	return grant->state == GRANT_OPEN && grant->tenant && tenant && tenant != grant->tenant;
+}
+
+static void leave_others(struct growth *g)
+{
+	uint32_t at = 0;
+
+	for (struct grant *i; (i = grants_walk(g->grants, &at));)
+		if (has_gone_to_another(g, i))
+			leave(g, i);
+}
+
 void growth_settle(struct growth *g, const struct config *c)
 {
 	uint32_t at = 0;
 
 	read_figures(g, c);
 	take_rested(g);
+	leave_others(g);
 	grants_settle_tenants(g->grants);
 	for (struct grant *i; (i = grants_walk(g->grants, &at));)
 		settle(g, i);

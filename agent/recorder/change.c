@@ -69,7 +69,9 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 
 	drains = drains ? drains : &none;
 
-	const size_t room = n_del + 2 * n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin + 1;
+	const size_t room = n_del + 2 * n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin +
+			    x->grants.open.n + 1;
+	ssize_t again;
 	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	size_t n = 0;
 	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
@@ -103,6 +105,11 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		records[n].mapping = add[i];
 		records[n++].mapping.from = TIME_NONE;
 	}
+	/* The end of a mapping is that of its grants: those that go on are said again. */
+	again = history_grants_again(x, records, n, &records[n]);
+	if (again < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	n += (size_t)again;
 	n += history_drain_records(h, drains, &records[n]);
 	n += history_portmap_records(h, portmaps, &records[n]);
 	r = n ? history_append(h, records, n, err) : 0;

@@ -99,7 +99,7 @@ size_t history_drain_records(const struct history *h, const struct history_drain
 	return n;
 }
 
-size_t history_drains_wrong(const struct history *h, struct history_record *ret)
+size_t history_drains_wrong(const struct history *h, const struct history_ends *ends, struct history_record *ret)
 {
 	const struct history_index *x = &h->file.index;
 	size_t n = 0;
@@ -115,8 +115,8 @@ size_t history_drains_wrong(const struct history *h, struct history_record *ret)
 		    !list_has(h->drains, h->n_drains, &v->drain))
 			line = v->line;
 		else if (v->to != TIME_OPEN && v->end_line > x->settled && v->end_line >= x->last_change &&
-			 v->end_line != v->line && list_has(h->drains, h->n_drains, &v->drain) &&
-			 !history_drain_open(&x->drains, &v->drain))
+			 v->end_line != v->line && !history_ends_has(ends, v->end_line) &&
+			 list_has(h->drains, h->n_drains, &v->drain) && !history_drain_open(&x->drains, &v->drain))
 			line = v->end_line;
 		if (line)
 			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };

@@ -8,28 +8,32 @@
 #include "recorder/history_private.h"
 #include "tables/mapping_drains.h"
 
+bool history_mapping_in_tables(const struct mappings *m, int number, struct history_mapping *ret)
+{
+	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
+	const struct geometry *g = record ? &record->geo : NULL;
+
+	if (!g)
+		return false;
+	*ret = (struct history_mapping){
+		.in = geometry_in(g),
+		.out = geometry_out(g),
+		.open = g->flags & MAPPING_OPEN,
+		.blocks = plan_blocks_of(g),
+		.from = TIME_NONE,
+	};
+	snprintf(ret->tenant, sizeof(ret->tenant), "%s", mappings_tenant_name(m, record->tenant));
+	return true;
+}
+
 struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 {
 	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
 	size_t n = 0;
 
 	/* Draining mappings are in the tables, too: their outside addresses are their subscribers'. */
-	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++) {
-		const struct mapping *record = mappings_get(m, number);
-		const struct geometry *g = record ? &record->geo : NULL;
-
-		if (!g)
-			continue;
-
-		list[n++] = (struct history_mapping){
-			.in = geometry_in(g),
-			.out = geometry_out(g),
-			.open = g->flags & MAPPING_OPEN,
-			.blocks = plan_blocks_of(g),
-			.from = TIME_NONE,
-		};
-		snprintf(list[n - 1].tenant, sizeof(list->tenant), "%s", mappings_tenant_name(m, record->tenant));
-	}
+	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++)
+		n += history_mapping_in_tables(m, number, &list[n]);
 	*ret_n = n;
 	return list;
 }

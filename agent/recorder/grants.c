@@ -97,6 +97,51 @@ size_t history_grant_records(const struct history_grants *known, const struct hi
 	return n;
 }
 
+/* Whether a mapping of a record, and its blocks, leave a subscriber a block of the shared range. */
+static bool has_still(const struct history_mapping *m, const struct history_grant *g)
+{
+	struct geometry geo;
+
+	return !prefix_is_none(m->out) && prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out) &&
+	       !plan_blocks_geometry(m->in, m->out, &m->blocks, &geo) && history_grant_fits(&geo, g);
+}
+
+/* A block does not go from one tenant's subscriber to another's. */
+static bool ends_and_goes_on(const struct history_record *records, size_t n, const struct history_grant *g)
+{
+	const struct history_mapping *ended = NULL, *m;
+	bool goes_on = false;
+
+	for (size_t i = 0; i < n && !ended; i++) {
+		m = &records[i].mapping;
+		if (records[i].event == EVENT_DEL && prefix_holds(m->in, g->in) && prefix_holds(m->out, g->out))
+			ended = m;
+	}
+	for (size_t i = 0; i < n && ended && !goes_on; i++) {
+		m = &records[i].mapping;
+		goes_on = records[i].event == EVENT_ADD && history_same_tenant(ended->tenant, m->tenant) &&
+			  has_still(m, g);
+	}
+	return goes_on;
+}
+
+ssize_t history_grants_again(const struct history_index *x, const struct history_record *records, size_t n,
+			     struct history_record *ret)
+{
+	_cleanup_free_ struct history_grant *list = NULL;
+	size_t n_open = 0;
+	ssize_t found = 0;
+
+	if (!n || !x->grants.open.n)
+		return 0;
+	if (history_grants_list(&x->grants, &list, &n_open))
+		return -ENOMEM;
+	for (size_t i = 0; i < n_open; i++)
+		if (ends_and_goes_on(records, n, &list[i]))
+			ret[found++] = beginning(&list[i]);
+	return found;
+}
+
 void history_grants_date(const struct history_grants *known, const struct history_grant_change *c)
 {
 	for (size_t i = 0; i < c->n_begin; i++) {
@@ -111,26 +156,72 @@ static bool is_late(const struct history_index *x, const struct grant_interval *
 	return !v->undone && (v->line > x->settled || v->end_line > x->settled);
 }
 
-size_t history_grants_late(const struct history *h)
+size_t history_grants_late(const struct history *h, const struct history_ends *ends)
 {
 	const struct history_index *x = &h->file.index;
 	size_t n = 0;
 
-	if (history_grants_agree(h))
+	/* An end that is taken back brings grants that the same change has said again. */
+	if (h->grants_expected || (!ends->n && history_grants_agree(h)))
 		return 0;
 	for (size_t i = 0; i < x->grants.n; i++)
 		n += is_late(x, &x->grants.interval[i]);
 	return n;
 }
 
-/* The line to take back so that an interval matches the tables; 0: none. */
-static uint64_t wrong_line(const struct history *h, const struct grant_interval *v)
+static int by_line(const void *a, const void *b)
 {
-	bool present = open_same(&h->grants, &v->grant);
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+int history_ends_list(const struct history_index *x, struct history_ends *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->n_intervals; i++)
+		n += x->intervals[i].to != TIME_OPEN && x->intervals[i].end_line > x->settled;
+	*ret = (struct history_ends){ .line = calloc(n + 1, sizeof(*ret->line)) };
+	if (!ret->line)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->n_intervals; i++)
+		if (x->intervals[i].to != TIME_OPEN && x->intervals[i].end_line > x->settled)
+			ret->line[ret->n++] = x->intervals[i].end_line;
+	if (ret->n)
+		qsort(ret->line, ret->n, sizeof(*ret->line), by_line);
+	return 0;
+}
+
+bool history_ends_has(const struct history_ends *e, uint64_t line)
+{
+	return e->n && bsearch(&line, e->line, e->n, sizeof(*e->line), by_line);
+}
+
+struct undoing {
+	const struct history *h;
+	const struct history_ends *ends;
+	const struct history_record *undone;
+	size_t n_undone;
+};
+
+/* Whether the end of a grant, by that of its mapping, is taken back. */
+static bool comes_back(const struct undoing *u, const struct grant_interval *v)
+{
+	for (size_t i = 0; i < u->n_undone; i++)
+		if (v->to != TIME_OPEN && u->undone[i].first == v->end_line)
+			return true;
+	return false;
+}
+
+/* The line to take back so that the last interval of a grant, after `before`, matches the tables; 0: none. */
+static uint64_t wrong_line(const struct undoing *u, const struct grant_interval *v, const struct grant_interval *before)
+{
+	bool present = open_same(&u->h->grants, &v->grant);
 
 	if (v->to == TIME_OPEN)
-		return present ? 0 : v->line;
-	return present && !open_same(&h->file.index.grants, &v->grant) ? v->end_line : 0;
+		return present && !(before && comes_back(u, before)) ? 0 : v->line;
+	return present && !history_ends_has(u->ends, v->end_line) ? v->end_line : 0;
 }
 
 /* By block and subscriber; of the same ones, the last to begin comes first. */
@@ -149,9 +240,12 @@ static int by_grant(const void *a, const void *b)
 	return x->line != y->line ? (x->line < y->line ? 1 : -1) : 0;
 }
 
-size_t history_grants_wrong(const struct history *h, size_t room, struct history_record *ret)
+size_t history_grants_wrong(const struct history *h, const struct history_ends *ends,
+			    const struct history_record *undone, size_t n_undone, size_t room,
+			    struct history_record *ret)
 {
 	const struct history_index *x = &h->file.index;
+	const struct undoing u = { h, ends, undone, n_undone };
 	_cleanup_free_ const struct grant_interval **late = calloc(room + 1, sizeof(const struct grant_interval *));
 	size_t n_late = 0, n = 0;
 
@@ -165,7 +259,8 @@ size_t history_grants_wrong(const struct history *h, size_t room, struct history
 		qsort(late, n_late, sizeof(const struct grant_interval *), by_grant);
 	for (size_t i = 0; i < n_late; i++) {
 		bool again = i && history_grant_same(&late[i - 1]->grant, &late[i]->grant);
-		uint64_t line = again ? 0 : wrong_line(h, late[i]);
+		bool before = i + 1 < n_late && history_grant_same(&late[i]->grant, &late[i + 1]->grant);
+		uint64_t line = again ? 0 : wrong_line(&u, late[i], before ? late[i + 1] : NULL);
 
 		if (line > x->settled)
 			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };

@@ -153,6 +153,10 @@ bool history_holds_portmaps(const struct history *h, const struct history_portma
 bool history_holds_grants(const struct history *h, const struct history_grant *present, size_t n, struct error *why);
 bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why);
 
+/* The same of the mappings that a change has made or ended. */
+bool history_holds_change(const struct history *h, const struct history_mapping *made, size_t n_made,
+			  const struct history_mapping *ended, size_t n_ended, struct error *why);
+
 /*
  * Stores that the agent is running, records that the clock was set, and all mappings if the last such record is of
  * another day (UTC), and checks that there is room for a change. 0, or -errno with err if no change can be recorded.
@@ -174,6 +178,9 @@ struct history_pin;
 int history_detach_at(const char *dir, const struct history_pin *of, struct error *err);
 
 /* Connects the mapping history with the tables of the datapath. */
+
+/* The mapping of a number in the tables, without a time; false: there is none. */
+bool history_mapping_in_tables(const struct mappings *m, int number, struct history_mapping *ret);
 
 /* The mappings in the tables in the order of their numbers, or NULL if out of memory. The caller frees the list. */
 struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n);

@@ -96,10 +96,20 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 /* Whether the history has the drains of the tables. */
 bool history_drains_agree(const struct history *h);
 
+/* The lines by which mappings have ended that may have to be taken back, in order. */
+struct history_ends {
+	uint64_t *line;
+	size_t n;
+};
+
+/* 0 or -ENOMEM; the caller frees ret->line. */
+int history_ends_list(const struct history_index *x, struct history_ends *ret);
+bool history_ends_has(const struct history_ends *e, uint64_t line);
+
 /*
  * Lines to take back, since the last record of another kind, as their drains did not take effect. Returns their number.
  */
-size_t history_drains_wrong(const struct history *h, struct history_record *ret);
+size_t history_drains_wrong(const struct history *h, const struct history_ends *ends, struct history_record *ret);
 
 /* Records beginnings and ends of drains of the tables that the history lacks. */
 int history_drains_align(struct history *h, struct error *err);
@@ -123,6 +133,14 @@ bool history_grant_is_open(const struct history_grants *in, const struct history
 size_t history_grant_records(const struct history_grants *known, const struct history_grant_change *c,
 			     struct history_record *ret);
 
+/*
+ * The grants that deletions among these records end, and that a mapping which they add has again, as new ones: a block
+ * of the shared range stays its subscriber's where only the blocks below or above it change. Written behind the
+ * records, into `room` for all open ones; returns their number, or -ENOMEM.
+ */
+ssize_t history_grants_again(const struct history_index *x, const struct history_record *records, size_t n,
+			     struct history_record *ret);
+
 /* Sets when the grants of a group have begun. */
 void history_grants_date(const struct history_grants *known, const struct history_grant_change *c);
 
@@ -131,10 +149,13 @@ int history_grants_take_all(struct history_grants *g, const struct history_grant
 
 /*
  * Lines about grants to take back, since the last record of another kind, where history and tables differ: at most
- * `room`, from history_grants_late(). Returns their number, the last line first.
+ * `room`, from history_grants_late(). `undone`: those about mappings that are taken back. The end of a mapping, which
+ * ends its grants, is taken back only as that. Returns their number, the last line first.
  */
-size_t history_grants_late(const struct history *h);
-size_t history_grants_wrong(const struct history *h, size_t room, struct history_record *ret);
+size_t history_grants_late(const struct history *h, const struct history_ends *ends);
+size_t history_grants_wrong(const struct history *h, const struct history_ends *ends,
+			    const struct history_record *undone, size_t n_undone, size_t room,
+			    struct history_record *ret);
 
 /* Records ends and beginnings of grants that the history lacks. 0 or -errno with err. */
 int history_grants_align(struct history *h, struct error *err);

@@ -49,6 +49,22 @@ bool history_holds(const struct history *h, const struct history_mapping *presen
 	return true;
 }
 
+bool history_holds_change(const struct history *h, const struct history_mapping *made, size_t n_made,
+			  const struct history_mapping *ended, size_t n_ended, struct error *why)
+{
+	const struct history_index *x = &h->file.index;
+
+	if (is_silent(h))
+		return true;
+	for (size_t i = 0; i < n_made; i++)
+		if (!history_index_find_open(x, &made[i]))
+			return mapping_differs(why, NOT_RECORDED, &made[i]);
+	for (size_t i = 0; i < n_ended; i++)
+		if (history_index_find_open(x, &ended[i]) && !history_list_has(made, n_made, &ended[i]))
+			return mapping_differs(why, NOT_IN_TABLES, &ended[i]);
+	return true;
+}
+
 static bool portmaps_are_in(const struct history_portmaps *these, const struct history_portmaps *those, enum side side,
 			    struct error *why)
 {

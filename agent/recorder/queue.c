@@ -466,6 +466,17 @@ bool history_queue_holds(const struct history_queue *q, struct error *why)
 		history_holds_grants(q->history, grants, n_grants, why));
 }
 
+bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
+				const struct history_mapping *ended, size_t n_ended, struct error *why)
+{
+	bool known = (!q->first || !q->first->started) && !trouble_get(TROUBLE_HISTORY);
+	size_t n = 0;
+	_cleanup_free_ struct history_grant *grants = known ? history_grant_tables(q->grants, &n) : NULL;
+
+	return !grants || (history_holds_change(q->history, made, n_made, ended, n_ended, why) &&
+			   history_holds_grants(q->history, grants, n, why));
+}
+
 void history_queue_drain(struct history_queue *q)
 {
 	if (!q)

@@ -55,6 +55,14 @@ void history_queue_forget(struct history_queue *q, const void *arg);
 /* history_confirm(): the tables have changed as the last written change says. */
 void history_queue_confirm(struct history_queue *q);
 
+/*
+ * Whether the history says of a change that has just taken effect what the tables say: of the mappings that it made,
+ * which are read from the tables, and ended, and of all granted blocks. true also where it cannot be asked now. why:
+ * the first difference.
+ */
+bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
+				const struct history_mapping *ended, size_t n_ended, struct error *why);
+
 /* history_reconcile() with the present contents of the tables. */
 void history_queue_reconcile(struct history_queue *q);
 

@@ -45,12 +45,13 @@ bool history_agrees(const struct history *h)
  * Adds lines about drains, portmaps and grants to those to take back: once each, and the last first, as they may depend
  * on each other.
  */
-static size_t add_others(const struct history *h, size_t n_late, struct history_record *records, size_t n)
+static size_t add_others(const struct history *h, const struct history_ends *ends, size_t n_late,
+			 struct history_record *records, size_t n)
 {
-	size_t of_mappings = n, found = history_drains_wrong(h, &records[n]);
+	size_t of_mappings = n, found = history_drains_wrong(h, ends, &records[n]);
 
 	found += history_portmaps_wrong(h, &records[n + found]);
-	found += history_grants_wrong(h, n_late, &records[n + found]);
+	found += history_grants_wrong(h, ends, records, n, n_late, &records[n + found]);
 
 	for (size_t i = 0; i < found; i++) {
 		struct history_record r = records[of_mappings + i];
@@ -75,14 +76,19 @@ static size_t add_others(const struct history *h, size_t n_late, struct history_
 int history_undo(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	const size_t n_late = history_grants_late(h);
-	const size_t room = x->n_intervals + x->drains.n + x->portmaps.n + n_late + 1;
-	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	_cleanup_free_ struct history_mapping *seen = calloc(x->n_intervals + 1, sizeof(*seen));
-	size_t n = 0;
+	_cleanup_free_ struct history_record *records = NULL;
+	struct history_ends ends;
+	size_t n = 0, n_late;
 
-	if (!records || !seen)
+	if (!seen || history_ends_list(x, &ends))
 		return error_set(err, -ENOMEM, "out of memory");
+	n_late = history_grants_late(h, &ends);
+	records = calloc(x->n_intervals + x->drains.n + x->portmaps.n + n_late + 1, sizeof(*records));
+	if (!records) {
+		free(ends.line);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
 	for (size_t i = x->n_intervals; i-- > 0;) {
 		const struct history_interval *v = &x->intervals[i];
 		struct history_mapping m = history_mapping_of(v);
@@ -101,7 +107,8 @@ int history_undo(struct history *h, struct error *err)
 		seen[n] = m;
 		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
-	n = add_others(h, n_late, records, n);
+	n = add_others(h, &ends, n_late, records, n);
+	free(ends.line);
 	return n ? history_append(h, records, n, err) : 0;
 }
 

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <detnat/growth.h>
+
 #include "base/base.h"
 #include "base/timestamp.h"
 
@@ -19,6 +21,17 @@ void history_grants_free(struct history_grants *g)
 bool history_grant_same(const struct history_grant *a, const struct history_grant *b)
 {
 	return a->in == b->in && a->out == b->out && a->port_lo == b->port_lo && a->ports == b->ports;
+}
+
+bool history_grant_fits(const struct geometry *geo, const struct history_grant *g)
+{
+	int number;
+
+	if (!geo->ports_per_host || !mapping_has_inside(geo, g->in) ||
+	    mapping_out_addr(geo, mapping_subscriber(geo, g->in)) != g->out)
+		return false;
+	number = growth_block_of(geo, g->ports, g->port_lo);
+	return number >= 0 && growth_port_lo(geo, g->ports, (uint32_t)number) == g->port_lo;
 }
 
 static uint64_t hash_of(uint32_t out, uint16_t port_lo)

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <detnat/mapping.h>
+
 #include "base/address.h"
 #include "history/history_spans.h"
 
@@ -47,6 +49,9 @@ void history_grants_free(struct history_grants *g);
 
 /* Whether two are the same block of the same subscriber. */
 bool history_grant_same(const struct history_grant *a, const struct history_grant *b);
+
+/* Whether a block is of its subscriber's outside address, and of the shared range, in a mapping of this geometry. */
+bool history_grant_fits(const struct geometry *geo, const struct history_grant *g);
 
 /* The open interval of a block, by its outside address and first port, or NULL. */
 struct grant_interval *history_grant_open(const struct history_grants *g, uint32_t out, uint16_t port_lo);

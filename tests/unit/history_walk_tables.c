@@ -55,10 +55,13 @@ static void told_tenant(uint32_t addr, char tenant[static LABEL_TEXT])
 	snprintf(tenant, LABEL_TEXT, shared ? "isp%u" : "%.0u", shared ? addr >> 16 & 255 : 0);
 }
 
-static struct history_mapping told_mapping(unsigned pair)
+static struct history_mapping told_mapping(const struct tables *t, unsigned pair)
 {
 	struct history_mapping m = mapping[pair];
 
+	if (t->shape[pair] == SHAPE_HALF)
+		m.blocks.ports_per_host /= 2;
+	m.blocks.first_port -= t->shape[pair] == SHAPE_LOWER;
 	told_tenant(m.in.base, m.tenant);
 	m.in = told_prefix(m.in);
 	return m;
@@ -164,12 +167,19 @@ static void settle(struct tables *t)
 		}
 }
 
-/* With a mapping its grants end. */
+/* Whether the blocks of a mapping leave room for a granted one. */
+static bool has_room(const struct tables *t, unsigned p, unsigned block)
+{
+	return t->shape[p] != SHAPE_LOWER || block < N_GRANTS - 1;
+}
+
+/* With a mapping its grants end, and with the room for them. */
 static void drop_grants(struct tables *t)
 {
 	for (unsigned p = 0; p < N_PAIRS; p++)
-		if (!t->in_use[p] && !t->retired[p])
-			memset(t->grant[p], 0, sizeof(t->grant[p]));
+		for (unsigned b = 0; b < N_GRANTS; b++)
+			if ((!t->in_use[p] && !t->retired[p]) || !has_room(t, p, b))
+				t->grant[p][b] = 0;
 }
 
 static struct history_grant grant_of(unsigned pair, unsigned block, unsigned of)
@@ -216,7 +226,7 @@ void walk_choose_grants(const struct tables *now, struct walk_group *ret)
 	*ret = (struct walk_group){ .recorded = *now, .part = *now };
 	for (unsigned p = 0; p < N_PAIRS; p++)
 		for (unsigned b = 0; b < N_GRANTS; b++) {
-			if ((!now->in_use[p] && !now->grant[p][b]) || walk_below(2))
+			if ((!now->in_use[p] && !now->grant[p][b]) || !has_room(now, p, b) || walk_below(2))
 				continue;
 			choose_grant(now, p, b, ret);
 			if (walk_below(2))
@@ -270,7 +280,7 @@ static void take_out(struct change *c, unsigned p, bool drains)
 	c->after.in_use[p] = false;
 	c->after.retired[p] = drains;
 	if (!drains) {
-		c->del[c->n_del++] = told_mapping(p);
+		c->del[c->n_del++] = told_mapping(&c->after, p);
 		return;
 	}
 	c->begun[c->drains.n_begin++] = walk_drain((struct drain){ p, p });
@@ -284,7 +294,7 @@ static void put_in(struct change *c, unsigned p, bool drains)
 	if (c->after.retired[p])
 		c->ended[c->drains.n_end++] = walk_drain((struct drain){ p, p });
 	else
-		c->add[c->n_add++] = told_mapping(p);
+		c->add[c->n_add++] = told_mapping(&c->after, p);
 	for (unsigned i = c->after.n_drains; i-- > 0;)
 		if (c->after.drain[i].pair == p && c->after.drain[i].of == p)
 			c->after.drain[i] = c->after.drain[--c->after.n_drains];
@@ -294,6 +304,17 @@ static void put_in(struct change *c, unsigned p, bool drains)
 	}
 	c->after.in_use[p] = true;
 	c->after.retired[p] = false;
+}
+
+/* Other blocks with the same prefixes; the drains from it end. */
+static void reshape(struct change *c, unsigned p)
+{
+	c->del[c->n_del++] = told_mapping(&c->after, p);
+	c->after.shape[p] = (uint8_t)((c->after.shape[p] + 1 + walk_below(N_SHAPES - 1)) % N_SHAPES);
+	c->add[c->n_add++] = told_mapping(&c->after, p);
+	for (unsigned i = c->after.n_drains; i-- > 0;)
+		if (c->after.drain[i].pair == p)
+			c->after.drain[i] = c->after.drain[--c->after.n_drains];
 }
 
 void walk_choose(const struct tables *now, struct change *c)
@@ -309,11 +330,13 @@ void walk_choose(const struct tables *now, struct change *c)
 		/* A part has drained, or all of a retired mapping has. */
 		if (now->retired[d.pair] && d.of == d.pair) {
 			c->after.retired[d.pair] = false;
-			c->del[c->n_del++] = told_mapping(d.pair);
+			c->del[c->n_del++] = told_mapping(now, d.pair);
 		} else {
 			c->ended[c->drains.n_end++] = walk_drain(d);
 		}
 		c->after.drain[part] = c->after.drain[--c->after.n_drains];
+	} else if (first_port == GRANTS_BELOW && !walk_below(3) && now->in_use[p]) {
+		reshape(c, p);
 	} else if (!walk_below(4) && now->in_use[p]) {
 		set_portmap(c, p,
 			    now->portmap[p] && walk_below(2) ? 0
@@ -346,11 +369,12 @@ void walk_choose(const struct tables *now, struct change *c)
 	settle(&c->after);
 }
 
-unsigned walk_port(uint32_t pool, unsigned of)
+unsigned walk_port(uint32_t pool, unsigned of, bool second_half)
 {
 	for (unsigned p = 0; p < N_PAIRS; p++)
 		if (mapping[p].out.base == pool && walk_host(p, of))
-			return first_port + block_ports(p) * (walk_host(p, of) - mapping[p].in.base);
+			return first_port + block_ports(p) * (walk_host(p, of) - mapping[p].in.base) +
+			       (second_half ? block_ports(p) / 2 : 0);
 	return 0;
 }
 
@@ -360,7 +384,7 @@ size_t walk_listed(const struct tables *t, struct history_mapping *ret)
 
 	for (unsigned p = 0; p < N_PAIRS; p++)
 		if (t->in_use[p] || t->retired[p])
-			ret[n++] = told_mapping(p);
+			ret[n++] = told_mapping(t, p);
 	return n;
 }
 
@@ -374,11 +398,13 @@ uint32_t walk_holder(const struct tables *t, uint32_t pool, unsigned port)
 			return t->portmap[p];
 		for (unsigned a = 0; a < N_HOSTS; a++) {
 			uint32_t addr = walk_host(p, a), size = block_ports(p);
-			uint32_t first = first_port + size * (addr - mapping[p].in.base);
+			uint32_t from = first_port - (t->shape[p] == SHAPE_LOWER);
+			uint32_t first = from + size * (addr - mapping[p].in.base);
 
+			size /= t->shape[p] == SHAPE_HALF ? 2 : 1;
 			if (addr && t->may[p][a] &&
-			    (port < first_port ? t->grant[p][(port - 1024) / GRANT_PORTS] == a + 1
-					       : port >= first && port < first + size))
+			    (port < from ? t->grant[p][(port - 1024) / GRANT_PORTS] == a + 1
+					 : port >= first && port < first + size))
 				return addr;
 		}
 	}

@@ -30,7 +30,14 @@ struct tables {
 	unsigned n_drains;
 	uint32_t portmap[N_PAIRS];	  /* of TCP port 80 of the pool: to this address; 0: none */
 	uint8_t grant[N_PAIRS][N_GRANTS]; /* 1 and the subscriber that has it; 0: none */
+	uint8_t shape[N_PAIRS];		  /* which blocks it has, if mappings grow */
 };
+
+/*
+ * Blocks that a mapping may have in turn, with the same prefixes: those that it begins with, half as many ports at the
+ * same distance, and blocks a port lower, which leave no room for the last granted block.
+ */
+enum shape { SHAPE_FULL, SHAPE_HALF, SHAPE_LOWER, N_SHAPES };
 
 /*
  * A change: as it is recorded, what the tables are by that, and what they are in fact: drains of addresses that their
@@ -71,8 +78,8 @@ void walk_choose_grants(const struct tables *now, struct walk_group *ret);
 /* The grants of the tables; returns how many. */
 size_t walk_granted(const struct tables *t, struct history_grant ret[static N_PAIRS * N_GRANTS]);
 
-/* The first port of a host's block; 0: it has none. */
-unsigned walk_port(uint32_t pool, unsigned of);
+/* The first port of a host's block, or of its second half; 0: it has none. */
+unsigned walk_port(uint32_t pool, unsigned of, bool second_half);
 
 struct history_drain walk_drain(struct drain d);
 struct history_portmap walk_portmap(unsigned pair, uint32_t to);

@@ -203,12 +203,14 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define history_queue_reconcile(q)   call("reconcile", NULL)
 #define history_queue_assume(q)	     call("assume", NULL)
 #define history_queue_rests(q, n)    ((void)(n), NULL)
-#define mappings_add_commit_with     add_commit
-#define mappings_del_of		     del
-#define mappings_retire		     retire
-#define mappings_revive		     revive
-#define mappings_hold		     hold_prefix
-#define mappings_update		     update
+#define history_queue_holds_change(q, made, n_made, ended, n_ended, why) \
+	((void)(n_made), (void)(n_ended), call("holds-change", why) == 0)
+#define mappings_add_commit_with add_commit
+#define mappings_del_of		 del
+#define mappings_retire		 retire
+#define mappings_revive		 revive
+#define mappings_hold		 hold_prefix
+#define mappings_update		 update
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_drains.c" /* NOLINT(bugprone-suspicious-include) */

@@ -10,6 +10,7 @@
 #define change_plan_free     tested_plan_free
 #define plan_commit	     tested_plan_commit
 #define plan_record	     tested_plan_record
+#define plan_is_as_recorded  tested_plan_is_as_recorded
 #define plan_drains	     tested_plan_drains
 #define plan_end_drains	     tested_plan_end_drains
 #define plan_holds	     tested_plan_holds

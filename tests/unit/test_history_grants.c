@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "history/history_who.h"
 #include "recorder/history_private.h"
 #include "history_fixture.h"
 #include "history_text.h"
@@ -108,6 +109,101 @@ Test(history_grants, with_their_mapping_grants_end_and_its_return_brings_them_ba
 	cr_assert_eq(history_reconcile(lab.history, &m, 1, lab_clock().steady_ns, &err), 0);
 	cr_assert_str_eq(lab_events(), "start add confirm grant grant confirm del undo", "%s", lab_events());
 	cr_expect_eq(open_grants(&list), 2);
+	free(list);
+}
+
+/* The same prefixes with blocks of 200 ports from 2048 on, so that the shared range is from 1024 on. */
+static struct history_mapping smaller(uint16_t ports)
+{
+	struct history_mapping m = lab_mapping("10.0.0.0/24", "1.1.1.0/32");
+
+	m.blocks = (struct plan_blocks){ .ratio = 256, .first_port = 2048, .pitch = ports, .ports_per_host = ports };
+	return m;
+}
+
+static int replace(struct history_mapping del, struct history_mapping add)
+{
+	struct error err = { 0 };
+
+	return history_change(lab.history, &del, 1, &add, 1, &lab_no_portmaps, NULL, &err);
+}
+
+/* The holder of an endpoint at a time; 0: nobody. */
+static uint32_t holder(uint16_t port, int64_t t)
+{
+	struct history_files f;
+	struct error err = { 0 };
+	struct who_answer a = { 0 };
+	struct who *w;
+	bool found;
+
+	cr_assert_eq(history_files_read(lab.state, &f, &err), 0, "%s", err.text);
+	cr_assert_eq(who_new(&f.index, &w), 0);
+	found = who_ask(w, (struct endpoint){ 0x01010100, port }, t, &a, &err) == WHO_FOUND && !a.other;
+	who_free(w);
+	history_files_free(&f);
+	return found ? a.best.in_addr : 0;
+}
+
+Test(history_grants, those_that_a_mapping_with_other_blocks_still_has_go_on_in_its_change)
+{
+	/* Of the last one, the new blocks take ports. */
+	struct history_grant group[] = { grant(1, 1024), grant(2, 1088), grant(3, 63040) }, *list;
+
+	cr_assert_eq(replace(lab_mapping("10.0.0.0/24", "1.1.1.0/32"), smaller(200)), 0);
+	lab_confirm();
+	cr_assert_eq(change(NULL, 0, group, 3), 0);
+	lab_confirm();
+	lab.now += 10;
+	cr_assert_eq(replace(smaller(200), smaller(248)), 0);
+	lab_confirm();
+	cr_assert_str_eq(lab_events(), "start add confirm grant grant grant confirm del add grant grant confirm", "%s",
+			 lab_events());
+	cr_assert_eq(open_grants(&list), 2);
+	cr_expect(history_grant_same(&list[0], &group[0]) && history_grant_same(&list[1], &group[1]));
+	free(list);
+	lab.now += 10;
+	for (int64_t t = NOON + 1; t < NOON + 20; t++)
+		cr_expect_eq(holder(1090, t), 0x0a000002, "%ld", (long)(t - NOON));
+}
+
+Test(history_grants, a_change_of_blocks_that_failed_leaves_each_grant_once)
+{
+	struct history_grant group[] = { grant(1, 1024), grant(2, 1088) }, *list;
+	struct history_mapping m = smaller(200);
+	struct error err = { 0 };
+
+	cr_assert_eq(replace(lab_mapping("10.0.0.0/24", "1.1.1.0/32"), m), 0);
+	lab_confirm();
+	cr_assert_eq(change(NULL, 0, group, 2), 0);
+	lab_confirm();
+	cr_assert_eq(replace(m, smaller(240)), 0);
+	cr_assert_eq(history_grants_present(lab.history, group, 2), 0);
+	cr_assert_eq(history_reconcile(lab.history, &m, 1, lab_clock().steady_ns, &err), 0);
+	cr_assert_str_eq(lab_events(), "start add confirm grant grant confirm del add grant grant undo undo undo undo",
+			 "%s", lab_events());
+	cr_assert_eq(open_grants(&list), 2);
+	free(list);
+	cr_expect(history_holds_grants(lab.history, group, 2, &err), "%s", err.text);
+}
+
+Test(history_grants, the_end_of_a_mapping_that_took_effect_is_not_taken_back_for_a_grant)
+{
+	struct history_grant group[] = { grant(1, 1024) }, *list;
+	struct history_mapping m = smaller(200), other = lab_mapping("10.9.0.0/24", "1.1.1.0/32");
+	struct error err = { 0 };
+
+	cr_assert_eq(replace(lab_mapping("10.0.0.0/24", "1.1.1.0/32"), m), 0);
+	lab_confirm();
+	cr_assert_eq(change(NULL, 0, group, 1), 0);
+	lab_confirm();
+	lab.now += 10;
+	cr_assert_eq(replace(m, other), 0);
+	/* The tables say so for a moment, as where it is closed later. */
+	cr_assert_eq(history_grants_present(lab.history, group, 1), 0);
+	cr_assert_eq(history_reconcile(lab.history, &other, 1, lab_clock().steady_ns, &err), 0);
+	cr_assert_str_eq(lab_events(), "start add confirm grant confirm del add grant confirm", "%s", lab_events());
+	cr_assert_eq(open_grants(&list), 1);
 	free(list);
 }
 

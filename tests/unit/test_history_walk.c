@@ -425,10 +425,10 @@ static void compare_at(struct who *w, int64_t t)
 	for (uint32_t pool = 0x01010100; pool <= 0x01010500; pool += 0x100) {
 		compare(w, pool, 80, t);
 		for (unsigned a = 0; a < N_HOSTS; a++)
-			if (walk_port(pool, a))
-				compare(w, pool, walk_port(pool, a) + 7, t);
+			for (unsigned half = 0; half <= grows && walk_port(pool, a, half); half++)
+				compare(w, pool, walk_port(pool, a, half) + 7, t);
 		for (unsigned b = 0; grows && b < N_GRANTS; b++)
-			compare(w, pool, 1024 + b * GRANT_PORTS + b * (GRANT_PORTS - 1), t);
+			compare(w, pool, 1024 + b * GRANT_PORTS + b * (GRANT_PORTS - 2), t);
 	}
 }
 

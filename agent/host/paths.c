@@ -9,17 +9,20 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/rights.h"
 #include "host/accounts.h"
 
 #define MAX_LINKS 40
 
 /* A path being walked. */
 struct walk {
-	bool reading;	     /* a file that is only read, for which looser rules apply */
-	bool make;	     /* make missing directories */
-	mode_t mode;	     /* mode of the last directory made */
-	int at;		     /* the directory reached so far */
-	int links;	     /* followed so far */
+	bool reading; /* a file that is only read, for which looser rules apply */
+	bool make;    /* make missing directories */
+	mode_t mode;  /* mode of the last directory made */
+	int at;	      /* the directory reached so far */
+	int links;    /* followed so far */
+	uid_t lesser; /* for root: the first other user who owns a part of the path; 0: none so far */
+	gid_t lesser_group;
 	char done[PATH_MAX]; /* its path, without a slash at the end */
 	char rest[PATH_MAX]; /* names still to come */
 };
@@ -29,6 +32,12 @@ bool path_trusts(uid_t uid)
 	uid_t agent;
 
 	return !uid || uid == geteuid() || (!account_user(AGENT_USER, &agent, NULL) && uid == agent);
+}
+
+/* Whoever owns a symbolic link chooses a path. For root, that is root. */
+static bool may_lead(uid_t uid)
+{
+	return geteuid() ? path_trusts(uid) : !uid;
 }
 
 static bool group_trusted(gid_t gid)
@@ -203,6 +212,14 @@ static int open_name(const struct walk *w, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+static void note_lesser(struct walk *w, const struct stat *st)
+{
+	if (geteuid() || w->lesser)
+		return;
+	w->lesser = st->st_uid;
+	w->lesser_group = st->st_gid;
+}
+
 /* Advances by one name: 1, 0 at the end, or -errno. */
 static int step(struct walk *w, struct error *err)
 {
@@ -214,6 +231,11 @@ static int step(struct walk *w, struct error *err)
 		return is_last(w) ? 0 : -ENAMETOOLONG;
 	if (!strcmp(name, "."))
 		return 1;
+	if (w->make && w->lesser)
+		return error_set(err, -EREMOTE,
+				 "%s/%s is in a directory of uid %u (%s), where root makes and uses nothing; name "
+				 "another path, or run the agent as that user",
+				 w->done, name, w->lesser, user_name(w->lesser, user));
 
 	_cleanup_close_ int fd = open_name(w, name);
 
@@ -223,8 +245,9 @@ static int step(struct walk *w, struct error *err)
 		return -errno;
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", w->done, name) >= sizeof(path))
 		return -ENAMETOOLONG;
+	note_lesser(w, &st);
 	if (S_ISLNK(st.st_mode)) {
-		if (!path_trusts(st.st_uid) && !(w->reading && called_by(st.st_uid)))
+		if (!may_lead(st.st_uid) && !(w->reading && called_by(st.st_uid)))
 			return error_set(
 				err, -EPERM,
 				"%s is a symbolic link of uid %u (%s), which is not followed; `rm %s`, or name "
@@ -309,15 +332,48 @@ int path_check(const char *path, struct error *err)
 	return r == -ENOENT ? 0 : r;
 }
 
-int path_make_directory(const char *path, mode_t mode, struct error *err)
+static int make_directories(struct walk *w, const char *path, struct error *err)
 {
-	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
-	int r = walk(&w, path, err);
+	int r = walk(w, path, err);
 	struct stat st;
 
 	if (r)
 		return r;
-	if (fstat(w.at, &st))
+	if (fstat(w->at, &st))
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int path_make_directory(const char *path, mode_t mode, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
+
+	return make_directories(&w, path, err);
+}
+
+int path_open_directory(const char *path, mode_t mode, int *ret_fd, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
+	int r = make_directories(&w, path, err), fd;
+	char self[32];
+
+	if (r)
+		return r;
+	name_of(w.at, self);
+	fd = open(self, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+struct rights path_rights(const char *path)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true, .at = -1 };
+	struct error ignored;
+
+	/* As far as the path leads. */
+	if (geteuid() || walk(&w, path, &ignored) == -ENOMEM)
+		return (struct rights){ 0 };
+	return rights_take(w.lesser, w.lesser_group);
 }

@@ -26,6 +26,12 @@
 int path_open_file(const char *path, int flags, int *ret_fd, struct error *err);
 
 /*
+ * The same for the configuration, which a member of detnat-admin may own. Root refuses one that the agent's user can
+ * change: it names paths that root follows.
+ */
+int path_open_rules(const char *path, int flags, int *ret_fd, struct error *err);
+
+/*
  * The same for a file with a secret that the agent needs; *ret is its status. Other errors have a text, too, except
  * -ENOENT, with which the caller says how to make the file. err may be NULL.
  */
@@ -48,6 +54,12 @@ int path_open_directory(const char *path, mode_t mode, int *ret_fd, struct error
  * done with no more than that user's; see base/rights.h. Nothing for others, and if root owns all of it.
  */
 struct rights path_rights(const char *path);
+
+/* The same for the directory that a path is in. */
+struct rights path_rights_beside(const char *path);
+
+/* Whether this is root, and another user owns a part of the path. */
+bool path_is_anothers(const char *path);
 
 /* Refuses an open file that another user owns or may write to; path is its name in err. */
 int path_check_file(int fd, const char *path, struct error *err);

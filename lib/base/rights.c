@@ -2,6 +2,8 @@
 #include "base/rights.h"
 
 #include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,11 +70,21 @@ static struct rights now(void)
 	return r;
 }
 
+/* Whether root's power over the files of others is there, which the agent drops for good once it runs. */
+static bool is_powerful(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	const uint32_t power = 1U << CAP_CHOWN | 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH | 1U << CAP_FOWNER;
+
+	return syscall(SYS_capget, &header, data) || data[0].effective & power;
+}
+
 struct rights rights_take(uid_t uid, gid_t gid)
 {
 	struct rights before;
 
-	if (!uid || !rights_are_roots())
+	if (!uid || !rights_are_roots() || !is_powerful())
 		return (struct rights){ 0 };
 	before = now();
 	become(uid, gid, NULL, 0);

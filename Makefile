@@ -523,7 +523,9 @@ install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBIN
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
 	install -D -m 755 $(BUILD)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-xdp
 	install -D -m 755 $(BUILD)/detnat-desk $(DESTDIR)$(SBINDIR)/detnat-desk
-	install -d -m 755 $(DESTDIR)/etc/detnat $(DESTDIR)$(UNITDIR)
+	install -d -m 755 $(DESTDIR)$(UNITDIR)
+	install -d -m 2775 $(DESTDIR)/etc/detnat
+	[ -n "$(DESTDIR)" ] || ! getent group detnat-admin >/dev/null || chgrp detnat-admin /etc/detnat
 	for unit in $(SERVICES); do \
 	    sed 's,/usr/sbin/detnat-,$(SBINDIR)/detnat-,' deploy/$$unit > $(BUILD)/$$unit && \
 	    install -m 644 $(BUILD)/$$unit $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \

@@ -88,8 +88,26 @@ static int diff_status(const cJSON *result, struct error *err)
 	return cJSON_GetArraySize(result) ? EXIT_REFUSED : EXIT_DONE;
 }
 
-/* Writes the running configuration to path. Returns an exit status. */
-static int write_running(const char *socket, const char *path, struct error *err)
+/* The agent reads the file beside its own, as it would at a start, and compares it with what runs. */
+static int check_beside(const char *beside, void *arg, struct error *err)
+{
+	_cleanup_json_ cJSON *args = cJSON_CreateObject(), *found = NULL, *request = NULL;
+	const char *socket = arg;
+	int status = EXIT_REFUSED;
+
+	cJSON_AddStringToObject(args, "file", beside);
+	request = diff_request(args, err);
+	if (request)
+		found = command_ask("config diff", socket, request, &status, err);
+	if (!found)
+		return -EINVAL;
+	if (cJSON_GetArraySize(found))
+		return error_set(err, -EAGAIN, "the running configuration has changed meanwhile; save again");
+	return 0;
+}
+
+/* Writes the running configuration to path. Returns an exit status. own: it is the agent's file. */
+static int write_running(const char *socket, const char *path, bool own, struct error *err)
 {
 	int status;
 	cJSON *config = command_ask("config show", socket, NULL, &status, err);
@@ -102,9 +120,15 @@ static int write_running(const char *socket, const char *path, struct error *err
 		pretty_json(memory, text, strlen(text), 0);
 		fputc('\n', memory);
 	}
-	if (memory && !fclose(memory))
-		status = save_file(path, indented, size, err) ? EXIT_REFUSED : EXIT_DONE;
-	else if (!status)
+	if (memory && !fclose(memory)) {
+		const struct save s = { .path = path,
+					.text = indented,
+					.size = size,
+					.check = own ? check_beside : NULL,
+					.arg = (void *)socket };
+
+		status = save_file(&s, err) ? EXIT_REFUSED : EXIT_DONE;
+	} else if (!status)
 		status = error_set(err, EXIT_REFUSED, "out of memory");
 	free(indented);
 	free(text);
@@ -144,7 +168,7 @@ static int save(const char *socket, const cJSON *args, struct writer *w, struct 
 				   "--force overwrites them",
 				   file);
 	if (!status)
-		status = write_running(socket, path, err);
+		status = write_running(socket, path, own, err);
 	if (!status && own)
 		status = tell_agent(socket, file, err);
 	if (!status && w->json)

@@ -239,16 +239,26 @@ static void verify_claims(struct writer *w, const struct history_claims *c)
 /* What cannot be read is a fault: the rest is checked all the same. */
 static void verify_desk(const char *dir, struct chain_check *ret)
 {
-	char path[PATH_MAX];
-	struct error why;
-	struct stat st;
+	/* Until 1.0.0 it was in the state directory; then it is beside. What is there counts, the one in use last. */
+	for (const char *before = "/-"; *before; before++) {
+		struct chain_state earlier = ret->state, *now = &ret->state;
+		char path[PATH_MAX];
+		struct error why;
+		struct stat st;
 
-	if (snprintf(path, sizeof(path), "%s/" DESK_DIR, dir) >= (int)sizeof(path) || lstat(path, &st) ||
-	    !S_ISDIR(st.st_mode) || !chain_verify(path, chain_fault, ret, &ret->state, &why))
-		return;
-	chain_fault(ret, "", 0, why.text);
-	memcpy(ret->state.hash, HASH_NONE, HASH_TEXT);
-	ret->state.wrong++;
+		if (snprintf(path, sizeof(path), "%s%c" DESK_DIR, dir, *before) >= (int)sizeof(path) ||
+		    lstat(path, &st) || !S_ISDIR(st.st_mode))
+			continue;
+		if (chain_verify(path, chain_fault, ret, now, &why)) {
+			chain_fault(ret, "", 0, why.text);
+			memcpy(now->hash, HASH_NONE, HASH_TEXT);
+			now->wrong++;
+		}
+		now->files += earlier.files;
+		now->lines += earlier.lines;
+		now->ledger += earlier.ledger;
+		now->wrong += earlier.wrong;
+	}
 }
 
 static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)

@@ -8,11 +8,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/admins.h"
 #include "base/cleanup.h"
 
+/* Those whom the agent lets change its configuration may write its file, too. */
 static bool is_safe_owner(uid_t uid)
 {
-	return !uid || uid == geteuid();
+	return !uid || uid == geteuid() || is_admin_user(uid);
+}
+
+static bool is_open_to_others(const struct stat *st)
+{
+	if (st->st_mode & S_ISVTX)
+		return false;
+	return st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && !is_admin_group(st->st_gid));
 }
 
 static int check_directory(int fd, const char *path, struct error *err)
@@ -21,7 +30,7 @@ static int check_directory(int fd, const char *path, struct error *err)
 
 	if (fstat(fd, &st))
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	if (!is_safe_owner(st.st_uid) || (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX)))
+	if (!is_safe_owner(st.st_uid) || is_open_to_others(&st))
 		return error_set(
 			err, -EPERM,
 			"%s: nothing is saved there, as another user owns a directory on the way or may write to it",
@@ -85,41 +94,100 @@ static int write_whole(int fd, const char *text, size_t size)
 	return fsync(fd) ? -errno : 0;
 }
 
-static int replace(int dir, const char *name, const struct stat *like, const char *text, size_t size)
+/*
+ * Owner, group and mode of the file before. A user who is not root owns what he writes; then the group must be kept, or
+ * the same users could not read it as before.
+ */
+static int keep_access(int fd, const struct stat *like, struct error *err)
 {
-	char temporary[NAME_MAX + 1];
+	int r = fchown(fd, like->st_uid, like->st_gid) ? -errno : 0;
+
+	if (r == -EPERM && like->st_uid != geteuid())
+		r = fchown(fd, (uid_t)-1, like->st_gid) ? -errno : 0;
+	if (r == -EPERM && (like->st_mode >> 3 & 07) == (like->st_mode & 07))
+		r = 0;
+	if (r == -EPERM)
+		return error_set(err, r,
+				 "you are not a member of its group (gid %u), which could not read it any more; "
+				 "`chgrp detnat` it as root",
+				 like->st_gid);
+	if (!r && fchmod(fd, like->st_mode & 0777))
+		r = -errno;
+	return r ? error_set(err, r, "%s", strerror(-r)) : 0;
+}
+
+/* What is on the disk is what was meant to be. */
+static int read_back(int fd, const char *text, size_t size)
+{
+	char there[65536];
+	size_t at = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, there, sizeof(there), (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return at == size ? 0 : -EIO;
+		if ((size_t)n > size - at || memcmp(there, text + at, (size_t)n) != 0)
+			return -EIO;
+		at += (size_t)n;
+	}
+}
+
+static int write_beside(int fd, const struct stat *like, const struct save *s, struct error *err)
+{
+	int r = write_whole(fd, s->text, s->size);
+
+	if (!r)
+		r = read_back(fd, s->text, s->size);
+	return r ? error_set(err, r, "%s", strerror(-r)) : keep_access(fd, like, err);
+}
+
+static int replace(int dir, const char *name, const struct stat *like, const struct save *s, struct error *err)
+{
+	char temporary[NAME_MAX + 1], path[PATH_MAX];
+	const char *slash = strrchr(s->path, '/');
 	int fd, r;
 
 	snprintf(temporary, sizeof(temporary), ".%.200s.%d.new", name, (int)getpid());
-	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - s->path) + 1 : 0, s->path, temporary);
+	fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EACCES)
+		return error_set(err, -EACCES,
+				 "you may not write to its directory; members of " GROUP_ADMINS
+				 " may write to /etc/detnat");
 	if (fd < 0)
-		return -errno;
-	r = write_whole(fd, text, size);
-	if (!r && (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)))
-		r = -errno;
+		return error_set(err, -errno, "%s", strerror(errno));
+	r = write_beside(fd, like, s, err);
 	if (close(fd) && !r)
-		r = -errno;
+		r = error_set(err, -errno, "%s", strerror(errno));
+	if (!r && s->check)
+		r = s->check(path, s->arg, err);
 	if (!r && renameat(dir, temporary, dir, name))
-		r = -errno;
+		r = error_set(err, -errno, "%s", strerror(errno));
 	if (r)
 		unlinkat(dir, temporary, 0);
-	return r ? r : fsync(dir) ? -errno : 0;
+	return r ? r : fsync(dir) ? error_set(err, -errno, "%s", strerror(errno)) : 0;
 }
 
-int save_file(const char *path, const char *text, size_t size, struct error *err)
+int save_file(const struct save *s, struct error *err)
 {
 	_cleanup_close_ int dir = -1;
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const char *slash = strrchr(s->path, '/'), *name = slash ? slash + 1 : s->path;
+	struct error why = { 0 };
 	struct stat like;
 	int r;
 
 	if (!*name || !strcmp(name, ".") || !strcmp(name, "..") || strlen(name) > 200)
-		return error_set(err, -EINVAL, "%s names no file", path);
-	r = open_directory(path, &dir, err);
+		return error_set(err, -EINVAL, "%s names no file", s->path);
+	r = open_directory(s->path, &dir, err);
 	if (!r)
-		r = check_place(dir, name, path, &like, err);
+		r = check_place(dir, name, s->path, &like, err);
 	if (r)
 		return r;
-	r = replace(dir, name, &like, text, size);
-	return r ? error_set(err, r, "%s cannot be written: %s", path, strerror(-r)) : 0;
+	r = replace(dir, name, &like, s, &why);
+	return r ? error_set(err, r, "%s cannot be written: %s", s->path, why.text) : 0;
 }

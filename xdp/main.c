@@ -165,7 +165,7 @@ static int listen_at(const char *path)
 	if (!r)
 		r = bind(fd, (const struct sockaddr *)&at, sizeof(at));
 	if (!r && user)
-		r = chown(at.sun_path, user->pw_uid, user->pw_gid);
+		r = lchown(at.sun_path, user->pw_uid, user->pw_gid);
 	if (!r)
 		r = listen(fd, SOMAXCONN);
 	if (!r)

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "datapath/bpffs.h"
+#include "host/paths.h"
 
 struct search {
 	const char *pin_path;
@@ -68,6 +69,7 @@ static int visit_layout(const char *name, void *arg)
 
 int carriers_find(const char *pin_path, uint32_t **ret, size_t *ret_n)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	struct search s = { .pin_path = pin_path };
 	int r = netlink_new(&s.netlink);
 

@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "datapath/bpffs.h"
 #include "datapath/pinned.h"
+#include "host/paths.h"
 
 /* Enters a program, or a dispatcher with the descriptor of a link to it; id 0: neither. */
 static int own_add(struct own_programs *own, uint32_t id, int fd, struct own_program as)
@@ -110,6 +111,7 @@ static int visit_layout(const char *name, void *arg)
 
 int own_programs_read(const char *pin_path, const struct datapath *d, struct own_programs *ret)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	struct own_programs own = { .pin_path = strdup(pin_path), .by_links = tcx_wanted(pin_path) };
 	struct pin_search search = { .own = &own, .pin_path = pin_path };
 	int r = own.pin_path ? 0 : -ENOMEM;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "attach/share_private.h"
 #include "base/clock.h"
@@ -23,7 +24,9 @@ static const char *socket_path(void)
 {
 	const char *path = getenv("DETNAT_XDP_SOCKET");
 
-	return path && *path ? path : SHARE_SOCKET;
+	if (path && *path)
+		return path;
+	return access(SHARE_SOCKET, F_OK) && !access(SHARE_FORMER_SOCKET, F_OK) ? SHARE_FORMER_SOCKET : SHARE_SOCKET;
 }
 
 static int refuse(int r, struct error *err)

@@ -12,6 +12,7 @@
 #include "attach/attach.h"
 #include "datapath/bpffs.h"
 #include "detnat_takeover.skel.h"
+#include "host/paths.h"
 
 /* What the headers of Linux 6.1 lack. */
 #define TCX_INGRESS	     46 /* BPF_TCX_INGRESS */
@@ -114,6 +115,7 @@ static int visit_layout(const char *name, void *arg)
 /* The link that is pinned for a hook of an interface, and attached there: its descriptor, or -ENOENT. */
 static int find(const char *pin_path, uint32_t ifindex, enum tc_side side, struct tcx_info *ret)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path ?: "/");
 	struct search s = { .pin_path = pin_path, .ifindex = ifindex, .side = side, .link = -ENOENT };
 	char path[PATH_MAX];
 
@@ -240,6 +242,7 @@ static int remove_of_layout(const char *name, void *arg)
 
 int tcx_detach(const char *pin_path, uint32_t ifindex, enum tc_side side)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path ?: "/");
 	struct search s = { .pin_path = pin_path, .ifindex = ifindex, .side = side, .link = -1 };
 
 	if (pin_path && bpffs_is(pin_path))

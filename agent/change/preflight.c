@@ -16,6 +16,7 @@
 #include "fib/gateways.h"
 #include "host/memory.h"
 #include "host/netlink.h"
+#include "host/paths.h"
 #include "tables/mappings.h"
 
 /* Next hops of the kernel's routes. */
@@ -315,7 +316,7 @@ static int check_next_hops(const struct check *k)
 }
 
 /* Why a program cannot be run, or ought not to be; NULL: it can. */
-static const char *problem_of_program(const char *path)
+static const char *problem_of_program(const char *path, struct error *why)
 {
 	struct stat st;
 
@@ -325,14 +326,19 @@ static const char *problem_of_program(const char *path)
 		return "it is not a file";
 	if (!(st.st_mode & 0111) || access(path, X_OK))
 		return "it is not executable; chmod +x it";
-	return st.st_mode & S_IWOTH ? "every user may change it; chmod o-w it" : NULL;
+	if (st.st_mode & S_IWOTH)
+		return "every user may change it; chmod o-w it";
+	/* Its directories, too: who may write to one of them can put another program there. */
+	return path_check(path, why) ? (*why->text ? why->text : "its path cannot be followed") : NULL;
 }
 
 /* Changes that do not come from the file have the program that is in force. */
 static int check_exec(const struct check *k)
 {
 	const struct config_attack *attack = &k->config->attack;
-	const char *problem = attack->enabled && *attack->exec && k->name ? problem_of_program(attack->exec) : NULL;
+	struct error why = { 0 };
+	const char *problem =
+		attack->enabled && *attack->exec && k->name ? problem_of_program(attack->exec, &why) : NULL;
 
 	if (problem && k->starting)
 		log_warning("attack.exec: %s cannot be run: %s", attack->exec, problem);

@@ -27,7 +27,7 @@ static int open_regular(const char *path, int *ret_fd, struct error *err)
 	_cleanup_close_ int fd = -1;
 	struct error why;
 	struct stat st;
-	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
+	int r = path_open_rules(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
 
 	if (r)
 		return config_refuse(err, r, path, 0, "", *why.text ? "%s" : "cannot be opened: %s",

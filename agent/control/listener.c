@@ -76,6 +76,7 @@ static void give_to_group(const char *path)
 
 int control_socket_open(const char *path, struct control_socket *ret, struct error *err)
 {
+	_cleanup_rights_ struct rights lesser = path_rights_beside(path);
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *copy = strdup(path);
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -128,8 +129,11 @@ bool control_socket_is_there(const struct control_socket *s)
 
 void control_socket_close(struct control_socket *s)
 {
-	if (s->path && control_socket_is_there(s))
+	if (s->path && control_socket_is_there(s)) {
+		_cleanup_rights_ struct rights lesser = path_rights_beside(s->path);
+
 		unlink(s->path);
+	}
 	close_fd(&s->fd);
 	free(s->path);
 	*s = (struct control_socket){ .fd = -1 };

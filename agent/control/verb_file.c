@@ -55,13 +55,37 @@ static bool is_edited(const struct active_config *active)
 	return r ? r != -ENOENT : hash != active->file_read;
 }
 
+/* A configuration that could not be read again is not handed out to be saved. */
+static int check_readable(const struct active_config *active, struct error *err)
+{
+	_cleanup_config_ struct config *again = NULL;
+	_cleanup_json_ cJSON *document = config_document(active->config, false);
+	_cleanup_free_ char *text = document ? cJSON_Print(document) : NULL, *was = NULL, *is = NULL;
+	struct error why = { 0 };
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = strlen(text) > CONFIG_MAX_SIZE ? error_set(&why, -EFBIG, "it is longer than %u octets", CONFIG_MAX_SIZE)
+					   : config_parse(text, strlen(text), "running configuration", &again, &why);
+	if (r)
+		return error_set(err, r, "nothing is saved, as the agent could not read it again: %s", why.text);
+	was = config_to_json(active->config);
+	is = config_to_json(again);
+	if (!was || !is)
+		return -ENOMEM;
+	return strcmp(was, is) ? error_set(err, -EINVAL,
+					   "nothing is saved, as the running configuration would read differently")
+			       : 0;
+}
+
 /* detnatctl first asks for the agent's file and whether it has been edited, and names it once it is written. */
 int verb_config_save(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *file = request_arg(r, "file");
 	int ret = file->given && !strcmp(file->text, r->context->active->path)
 			  ? change_adopt_file(r->context->changes, err)
-			  : 0;
+			  : check_readable(r->context->active, err);
 
 	if (ret)
 		return ret;

@@ -98,6 +98,7 @@ static int map_file(struct copy_marks *k)
 
 static int make_file(struct copy_marks *k, const struct marked_tables *of)
 {
+	_cleanup_rights_ struct rights lesser = path_rights_beside(k->path);
 	int r;
 
 	unlink(k->path);
@@ -138,6 +139,7 @@ static int map_found(struct copy_marks *k)
 
 static int open_file(struct copy_marks *k, const struct marked_tables *of)
 {
+	_cleanup_rights_ struct rights lesser = path_rights_beside(k->path);
 	struct error err = { 0 };
 
 	k->fd = open(k->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);

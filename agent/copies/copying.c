@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "copies/ownership.h"
+#include "host/paths.h"
 
 /* Whether a file of marks is one of those in use. */
 static bool in_use(struct copying *c, const char *path)
@@ -22,6 +23,7 @@ static bool in_use(struct copying *c, const char *path)
 /* Removes the files of deleted mappings; c NULL: all files. */
 static void remove_files(struct copying *c, const char *state_file)
 {
+	_cleanup_rights_ struct rights lesser = path_rights_beside(state_file);
 	_cleanup_free_ char *pattern = NULL;
 	glob_t found;
 

@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 
 #include "base/log.h"
+#include "base/rights.h"
 #include "host/paths.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"
@@ -162,6 +163,8 @@ static int visit_pin(const char *name, void *arg)
 
 void bpffs_release(const char *path)
 {
+	/* The mount, and the directory that holds it, are root's where the pins are another user's. */
+	_cleanup_rights_ struct rights was = rights_full();
 	struct stat pins;
 
 	if (!bpffs_is(path))
@@ -204,14 +207,17 @@ static void close_directory(DIR **d)
 		closedir(*d);
 }
 
-int directory_visit(const char *path, int (*visit)(const char *name, void *arg), void *arg)
+int directory_visit_at(int dir, int (*visit)(const char *name, void *arg), void *arg)
 {
-	__attribute__((cleanup(close_directory))) DIR *d = opendir(path);
+	/* A descriptor of its own, as the position is part of one. */
+	_cleanup_close_ int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	__attribute__((cleanup(close_directory))) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	int r = 0;
 
 	if (!d)
 		return -errno;
+	take_fd(fd);
 	while (!r && (entry = readdir(d))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
@@ -220,19 +226,46 @@ int directory_visit(const char *path, int (*visit)(const char *name, void *arg),
 	return r;
 }
 
+int directory_visit(const char *path, int (*visit)(const char *name, void *arg), void *arg)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : directory_visit_at(fd, visit, arg);
+}
+
 static int remove_pin(const char *name, void *arg)
 {
-	char path[PATH_MAX];
+	const int *dir = arg;
 
-	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
-	return unlink(path) && errno != ENOENT ? -errno : 0;
+	return unlinkat(*dir, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+int bpffs_remove_layout(int dir, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	/* A link, or something else that no agent has made: the name alone goes. */
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
+	r = fd < 0 ? -errno : directory_visit_at(fd, remove_pin, &fd);
+	if (r)
+		return r;
+	return unlinkat(dir, name, AT_REMOVEDIR) && errno != ENOENT ? -errno : 0;
 }
 
 int bpffs_remove_directory(const char *path)
 {
-	int r = directory_visit(path, remove_pin, (void *)path);
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
 
-	if (r)
-		return r == -ENOENT ? 0 : r;
-	return rmdir(path) && errno != ENOENT ? -errno : 0;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+
+	_cleanup_close_ int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return bpffs_remove_layout(dir, slash + 1);
 }

@@ -37,7 +37,11 @@ int bpffs_lock(const char *path, int *ret_fd, struct error *err);
 /* Removes a directory of pins and everything in it; a missing directory is not an error. */
 int bpffs_remove_directory(const char *path);
 
+/* The same below an open directory. A name that is no directory, such as a symbolic link, goes alone. */
+int bpffs_remove_layout(int dir, const char *name);
+
 /* Calls visit for each name in a directory, except dot entries; a non-zero result ends the walk and is returned. */
 int directory_visit(const char *path, int (*visit)(const char *name, void *arg), void *arg);
+int directory_visit_at(int dir, int (*visit)(const char *name, void *arg), void *arg);
 
 #endif

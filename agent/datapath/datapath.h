@@ -194,6 +194,9 @@ bool datapath_is_incomplete(const char *pin_path);
  */
 bool datapath_is_layout(const char *name, unsigned *ret_version);
 
+/* In such a directory, the symbolic link of datapath_note_config(), which is read and never followed. */
+#define DATAPATH_NOTE "configuration"
+
 /*
  * Pins chunks and type information that an earlier version did not pin: without CAP_SYS_ADMIN an agent can open only
  * what is pinned.

@@ -12,7 +12,7 @@
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
 
-#define LINK_NAME "configuration"
+#define LINK_NAME DATAPATH_NOTE
 
 /* How deep to search a bpffs for pin paths. */
 #define MAX_DEPTH 3

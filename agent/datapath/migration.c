@@ -10,6 +10,7 @@
 #include "datapath/bpffs.h"
 #include "datapath/migration_private.h"
 #include "datapath/running.h"
+#include "host/paths.h"
 
 void migration_free(struct migration *m)
 {
@@ -236,6 +237,7 @@ static int open_or_say(const char *pin_dir, struct migration **ret, struct error
 
 int migration_check(const char *pin_path, struct error *err)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	__attribute__((cleanup(free_migration))) struct migration *m = NULL;
 	char pin_dir[PATH_MAX], own[PATH_MAX];
 

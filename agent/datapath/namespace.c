@@ -16,6 +16,7 @@
 
 #include "datapath/bpffs.h"
 #include "datapath/pinned.h"
+#include "host/paths.h"
 
 /* The inode of the first PID namespace (PROC_PID_INIT_INO); in another one, not all processes are visible. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
@@ -237,6 +238,14 @@ static bool is_same(const struct identity *a, const struct identity *b)
 	return a->inode == b->inode && may_be_same(a->cookie, b->cookie);
 }
 
+/* Whether something is pinned that says whose it is. */
+static bool read_pinned(struct pinned *p)
+{
+	_cleanup_rights_ struct rights lesser = path_rights(p->pin_path);
+
+	return bpffs_is(p->pin_path) && directory_visit(p->pin_path, visit_layout, p) > 0;
+}
+
 int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 {
 	struct pinned p = { .pin_path = pin_path };
@@ -248,7 +257,7 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 	*ret_gone = false;
 	if (r)
 		return error_set(err, r, "the network namespace cannot be determined: %s", strerror(-r));
-	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, &p) <= 0 || is_same(&p.identity, &own))
+	if (!read_pinned(&p) || is_same(&p.identity, &own))
 		return 0;
 	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
 	s.identity = p.identity;

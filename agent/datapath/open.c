@@ -2,15 +2,18 @@
 /* Opens, creates, closes and removes a datapath. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "base/rights.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
 #include "datapath/running.h"
+#include "host/paths.h"
 
 static int make_grace(struct datapath *d)
 {
@@ -198,6 +201,7 @@ static int visit_layout(const char *name, void *arg)
 
 int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	struct datapath d;
 	int r;
 
@@ -224,6 +228,7 @@ int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct erro
 
 bool datapath_is_incomplete(const char *pin_path)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/v%u", pin_path, LAYOUT_VERSION);
@@ -254,6 +259,7 @@ static int peek_at(const char *pin_dir, char **ret_json, uint64_t *ret_file_hash
 
 int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	char pin_dir[PATH_MAX];
 	int r;
 
@@ -287,21 +293,21 @@ void datapath_close(struct datapath *d)
 
 static int remove_layout(const char *name, void *arg)
 {
-	char path[PATH_MAX];
+	const int *dir = arg;
 	unsigned version;
 
-	if (!datapath_is_layout(name, &version))
-		return 0;
-	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
-	return bpffs_remove_directory(path);
+	return datapath_is_layout(name, &version) ? bpffs_remove_layout(*dir, name) : 0;
 }
 
 int datapath_unpin(const char *pin_path, struct error *err)
 {
-	int r = bpffs_is(pin_path) ? directory_visit(pin_path, remove_layout, (void *)pin_path) : 0;
+	_cleanup_close_ int dir = bpffs_is(pin_path) ? open(pin_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int r = dir < 0 ? 0 : directory_visit_at(dir, remove_layout, &dir);
+	_cleanup_rights_ struct rights was = { 0 };
 
 	if (r)
 		return error_set(err, r, "%s: pins cannot be removed: %s", pin_path, strerror(-r));
+	was = rights_full();
 	rmdir(pin_path);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/admins.h"
 #include "base/base.h"
 
 /* Room for a user's name; longer ones are truncated. */
@@ -24,9 +25,8 @@ bool account_may_read(const char *user, const char *path);
  * root, the agent's own user, and the group `detnat`. All of them may read.
  */
 
-/* Group of the control socket and the mapping history, and group whose members may make changes. */
+/* Group of the control socket and the mapping history. */
 #define GROUP_READERS "detnat"
-#define GROUP_ADMINS  "detnat-admin"
 
 struct peer {
 	uid_t uid;

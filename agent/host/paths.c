@@ -9,17 +9,21 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/rights.h"
 #include "host/accounts.h"
 
 #define MAX_LINKS 40
 
 /* A path being walked. */
 struct walk {
-	bool reading;	     /* a file that is only read, for which looser rules apply */
-	bool make;	     /* make missing directories */
-	mode_t mode;	     /* mode of the last directory made */
-	int at;		     /* the directory reached so far */
-	int links;	     /* followed so far */
+	bool reading; /* a file that is only read, for which looser rules apply */
+	bool rules;   /* the configuration: it names paths that root follows */
+	bool make;    /* make missing directories */
+	mode_t mode;  /* mode of the last directory made */
+	int at;	      /* the directory reached so far */
+	int links;    /* followed so far */
+	uid_t lesser; /* for root: the first other user who owns a part of the path; 0: none so far */
+	gid_t lesser_group;
 	char done[PATH_MAX]; /* its path, without a slash at the end */
 	char rest[PATH_MAX]; /* names still to come */
 };
@@ -29,6 +33,12 @@ bool path_trusts(uid_t uid)
 	uid_t agent;
 
 	return !uid || uid == geteuid() || (!account_user(AGENT_USER, &agent, NULL) && uid == agent);
+}
+
+/* Whoever owns a symbolic link chooses a path. For root, that is root. */
+static bool may_lead(uid_t uid)
+{
+	return geteuid() ? path_trusts(uid) : !uid;
 }
 
 static bool group_trusted(gid_t gid)
@@ -52,18 +62,36 @@ static const char *user_name(uid_t uid, char text[static ACCOUNT_NAME])
 	return account_name(uid, text) ? "unknown" : text;
 }
 
-/* Refuses an object at the path that another user could change. */
-static int check(const struct stat *st, const char *path, bool reading, struct error *err)
+/* Whether the user of detnat.service, by himself or by his group, can change it. */
+static bool is_agents(const struct stat *st)
 {
+	uid_t uid;
+	gid_t gid;
+
+	if (account_user(AGENT_USER, &uid, &gid) || !uid)
+		return false;
+	return st->st_uid == uid || (st->st_mode & S_IWGRP && st->st_gid == gid);
+}
+
+/* Refuses an object at the path that another user could change. */
+static int check(const struct stat *st, const char *path, const struct walk *w, struct error *err)
+{
+	bool reading = w->reading;
 	bool sticky = S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX;
 	char user[ACCOUNT_NAME];
 
-	if (!path_trusts(st->st_uid) && !(reading && called_by(st->st_uid)))
+	if (!path_trusts(st->st_uid) && !(reading && called_by(st->st_uid)) && !(w->rules && is_admin_user(st->st_uid)))
 		return error_set(
 			err, -EPERM,
 			"%s belongs to uid %u (%s), mode %04o, which can change its contents; `chown root %s`, or "
 			"name another path",
 			path, st->st_uid, user_name(st->st_uid, user), st->st_mode & 07777, path);
+	if (w->rules && !geteuid() && is_agents(st))
+		return error_set(
+			err, -EPERM,
+			"%s can be changed by the agent's user (owner %s, gid %u, mode %04o), which would choose "
+			"paths for root; `chown root %s; chmod g-w %s`",
+			path, user_name(st->st_uid, user), st->st_gid, st->st_mode & 07777, path, path);
 	/* Devices and the like are refused elsewhere, for their type. */
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return 0;
@@ -86,7 +114,7 @@ int path_check_file(int fd, const char *path, struct error *err)
 
 	if (fstat(fd, &st))
 		return -errno;
-	return check(&st, path, false, err);
+	return check(&st, path, &(struct walk){ 0 }, err);
 }
 
 static int begin(struct walk *w, const char *path)
@@ -203,6 +231,14 @@ static int open_name(const struct walk *w, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+static void note_lesser(struct walk *w, const struct stat *st)
+{
+	if (geteuid() || w->lesser)
+		return;
+	w->lesser = st->st_uid;
+	w->lesser_group = st->st_gid;
+}
+
 /* Advances by one name: 1, 0 at the end, or -errno. */
 static int step(struct walk *w, struct error *err)
 {
@@ -214,6 +250,11 @@ static int step(struct walk *w, struct error *err)
 		return is_last(w) ? 0 : -ENAMETOOLONG;
 	if (!strcmp(name, "."))
 		return 1;
+	if (w->make && w->lesser)
+		return error_set(err, -EREMOTE,
+				 "%s/%s is in a directory of uid %u (%s), where root makes and uses nothing; name "
+				 "another path, or run the agent as that user",
+				 w->done, name, w->lesser, user_name(w->lesser, user));
 
 	_cleanup_close_ int fd = open_name(w, name);
 
@@ -223,8 +264,9 @@ static int step(struct walk *w, struct error *err)
 		return -errno;
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", w->done, name) >= sizeof(path))
 		return -ENAMETOOLONG;
+	note_lesser(w, &st);
 	if (S_ISLNK(st.st_mode)) {
-		if (!path_trusts(st.st_uid) && !(w->reading && called_by(st.st_uid)))
+		if (!may_lead(st.st_uid) && !(w->reading && called_by(st.st_uid)))
 			return error_set(
 				err, -EPERM,
 				"%s is a symbolic link of uid %u (%s), which is not followed; `rm %s`, or name "
@@ -239,7 +281,7 @@ static int step(struct walk *w, struct error *err)
 		if (fd < 0 || fstat(fd, &st))
 			return -errno;
 	}
-	r = check(&st, path, w->reading, err);
+	r = check(&st, path, w, err);
 	if (!r)
 		r = descend(w, take_fd(fd), name);
 	return r ? r : 1;
@@ -267,21 +309,34 @@ static void end_walk(const struct walk *w)
 	close_fd(&w->at);
 }
 
-int path_open_file(const char *path, int flags, int *ret_fd, struct error *err)
+static int open_checked(struct walk *w, const char *path, int flags, int *ret_fd, struct error *err)
 {
-	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true };
 	char self[32];
-	int r = walk(&w, path, err), fd;
+	int r = walk(w, path, err), fd;
 
 	if (r)
 		return r;
 	/* Reopens the checked object, whatever the name leads to by now. */
-	name_of(w.at, self);
+	name_of(w->at, self);
 	fd = open(self, flags | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	*ret_fd = fd;
 	return 0;
+}
+
+int path_open_file(const char *path, int flags, int *ret_fd, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true };
+
+	return open_checked(&w, path, flags, ret_fd, err);
+}
+
+int path_open_rules(const char *path, int flags, int *ret_fd, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true, .rules = true };
+
+	return open_checked(&w, path, flags, ret_fd, err);
 }
 
 int path_open_secret(const char *path, int *ret_fd, struct stat *ret, struct error *err)
@@ -309,15 +364,73 @@ int path_check(const char *path, struct error *err)
 	return r == -ENOENT ? 0 : r;
 }
 
-int path_make_directory(const char *path, mode_t mode, struct error *err)
+static int make_directories(struct walk *w, const char *path, struct error *err)
 {
-	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
-	int r = walk(&w, path, err);
+	int r = walk(w, path, err);
 	struct stat st;
 
 	if (r)
 		return r;
-	if (fstat(w.at, &st))
+	if (fstat(w->at, &st))
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int path_make_directory(const char *path, mode_t mode, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
+
+	return make_directories(&w, path, err);
+}
+
+int path_open_directory(const char *path, mode_t mode, int *ret_fd, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
+	int r = make_directories(&w, path, err), fd;
+	char self[32];
+
+	if (r)
+		return r;
+	name_of(w.at, self);
+	fd = open(self, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The first other user on the way, as far as the path leads; 0: there is none, or this is not root. */
+static uid_t find_lesser(const char *path, gid_t *ret_group)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true, .at = -1 };
+	struct error ignored;
+
+	if (!geteuid())
+		walk(&w, path, &ignored);
+	*ret_group = w.lesser_group;
+	return w.lesser;
+}
+
+struct rights path_rights(const char *path)
+{
+	gid_t group;
+	uid_t user = find_lesser(path, &group);
+
+	return rights_take(user, group);
+}
+
+struct rights path_rights_beside(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	return path_rights(parent);
+}
+
+bool path_is_anothers(const char *path)
+{
+	gid_t group;
+
+	return find_lesser(path, &group);
 }

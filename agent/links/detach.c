@@ -10,6 +10,7 @@
 #include "datapath/bpffs.h"
 #include "datapath/namespace.h"
 #include "guard/guard.h"
+#include "host/paths.h"
 #include "links/devices.h"
 
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
@@ -101,6 +102,7 @@ static int detach_pins(struct datapath *d, const char *pin_path, struct error *e
 
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	struct datapath d;
 	bool gone = false;
 	int r = namespace_check(pin_path, &gone, err);

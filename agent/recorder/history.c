@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "host/paths.h"
 #include "recorder/history.h"
 
 #include <errno.h>
@@ -73,6 +74,7 @@ uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT])
 
 int history_detach_at(const char *dir, const struct history_pin *of, struct error *err)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(dir);
 	struct history_record record = { .event = EVENT_DETACH };
 	_cleanup_free_ char *path = NULL;
 	struct history *h;

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "datapath/pinned.h"
+#include "host/paths.h"
 
 static const uint32_t only = 0;
 
@@ -27,6 +28,7 @@ int history_pin_open(const char *pin_dir)
 
 void history_pin_find(const char *pin_path, struct history_pin *ret)
 {
+	_cleanup_rights_ struct rights lesser = path_rights(pin_path);
 	_cleanup_close_ int pin = -1;
 	_cleanup_free_ char *path = NULL;
 

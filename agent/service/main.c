@@ -153,14 +153,16 @@ static int doctor(const char *config_path)
 	return doctor_examine(c, config_path) ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* If the file is wrong, the agent itself will report it. */
+/* If the file is wrong, the agent itself refuses it; it may accept one that root does not follow. */
 static int prepare(const char *config_path)
 {
 	_cleanup_config_ struct config *c = NULL;
 	struct error err = { 0 };
 
-	if (config_load(config_path, &c, NULL, &err))
+	if (config_load(config_path, &c, NULL, &err)) {
+		log_warning("nothing is prepared for the agent: %s", err.text);
 		return EXIT_DONE;
+	}
 	return print_end(prepare_for_agent(c, &err) ? EXIT_FAILED : EXIT_DONE, config_path, &err);
 }
 

@@ -13,52 +13,100 @@
 #include "datapath/datapath.h"
 #include "guard/guard.h"
 #include "history/history_record.h"
+#include "base/rights.h"
 #include "host/accounts.h"
+#include "host/hand_over.h"
 #include "host/paths.h"
 #include "identity/identity.h"
 #include "leases/chained_file.h"
 #include "service/startup.h"
 
-struct owner {
-	const char *dir;
-	uid_t uid;
-	gid_t gid;
+/* What is given to whom, and where the reason goes if it cannot be. */
+struct giving {
+	struct hand_over to;
+	struct error *err;
 };
 
-static int give(const char *path, const struct owner *to)
+static int give_pin(const char *name, void *arg)
 {
-	struct stat st;
+	struct giving *g = arg;
 
-	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : -errno;
-	if (st.st_uid == to->uid)
-		return 0;
-	return lchown(path, to->uid, to->gid) ? -errno : 0;
-}
-
-static int give_below(const char *name, void *arg)
-{
-	const struct owner *to = arg;
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", to->dir, name);
-	return give(path, to);
+	return strcmp(name, DATAPATH_NOTE) ? hand_over_file(&g->to, name, g->err) : 0;
 }
 
 /* Layouts of any version; nothing else there belongs to detnat. */
 static int give_layout(const char *name, void *arg)
 {
-	const struct owner *to = arg;
+	const struct giving *all = arg;
+	struct giving pins = *all;
 	char path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
 	unsigned version;
 	int r;
 
 	if (!datapath_is_layout(name, &version))
 		return 0;
-	snprintf(path, sizeof(path), "%s/%s", to->dir, name);
+	r = hand_over_enter(&all->to, name, &fd, all->err);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	snprintf(path, sizeof(path), "%s/%s", all->to.path, name);
+	pins.to.path = path;
+	pins.to.dir = fd;
+	/* What is there, before anything in it is used. */
+	r = directory_visit_at(fd, give_pin, &pins);
+	if (!r && all->to.uid) {
+		datapath_pin_missing(path);
+		r = directory_visit_at(fd, give_pin, &pins);
+	}
+	return r ? r : hand_over_end(&pins.to);
+}
+
+/* In a directory of the user's, with no more rights than that user's. */
+static int pin_missing(const char *name, void *arg)
+{
+	const struct giving *g = arg;
+	char path[PATH_MAX];
+	unsigned version;
+
+	if (!datapath_is_layout(name, &version))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", g->to.path, name);
 	datapath_pin_missing(path);
-	r = give(path, to);
-	return r ? r : directory_visit(path, give_below, &(struct owner){ path, to->uid, to->gid });
+	return 0;
+}
+
+/* The kernel's own files in a bpffs have names with a dot. */
+static int refuse_foreign(const char *name, void *arg)
+{
+	const struct giving *g = arg;
+	unsigned version;
+
+	if (datapath_is_layout(name, &version) || strchr(name, '.'))
+		return 0;
+	return error_set(
+		g->err, -EPERM,
+		"%s holds %s, which is not detnat's, and cannot be given to uid %u; name a pin_path of its own",
+		g->to.path, name, g->to.uid);
+}
+
+static int give_pins(struct giving *g)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(g->to.dir, &st))
+		return -errno;
+	if (g->to.uid && st.st_uid == g->to.uid) {
+		_cleanup_rights_ struct rights lesser = rights_of(g->to.dir);
+
+		return directory_visit_at(g->to.dir, pin_missing, g);
+	}
+	r = hand_over_hold(g->to.dir);
+	if (!r && g->to.uid)
+		r = directory_visit_at(g->to.dir, refuse_foreign, g);
+	if (!r)
+		r = directory_visit_at(g->to.dir, give_layout, g);
+	return r ? r : hand_over_end(&g->to);
 }
 
 /* systemd mounts /sys/fs/bpf for root only. The right to pass through it does not disclose its contents. */
@@ -80,24 +128,27 @@ static int let_through(const char *path)
 	return 0;
 }
 
-static int prepare_pins(const struct config *c, const struct owner *to, struct error *err)
+static int prepare_pins(const struct config *c, struct giving *g)
 {
 	_cleanup_close_ int lock = -1;
-	int r = bpffs_prepare(c->pin_path, err);
+	int r = bpffs_prepare(c->pin_path, g->err);
 
 	/* Not while another agent uses them. */
 	if (!r)
-		r = bpffs_lock(c->pin_path, &lock, err);
+		r = bpffs_lock(c->pin_path, &lock, g->err);
 	if (r) {
 		bpffs_release(c->pin_path);
 		return r;
 	}
-	r = give(c->pin_path, to);
-	if (!r)
-		r = directory_visit(c->pin_path, give_layout, &(struct owner){ c->pin_path, to->uid, to->gid });
-	if (!r && to->uid)
+	g->to.path = c->pin_path;
+	g->to.dir = lock;
+	g->err->text[0] = '\0';
+	r = give_pins(g);
+	if (!r && g->to.uid)
 		r = let_through(c->pin_path);
-	return r ? error_set(err, r, "%s: cannot be given to uid %u: %s", c->pin_path, to->uid, strerror(-r)) : 0;
+	if (r && !*g->err->text)
+		error_set(g->err, r, "%s: cannot be given to uid %u: %s", c->pin_path, g->to.uid, strerror(-r));
+	return r;
 }
 
 /* Of detnat: the mapping history, and leases, queries and their ledger. */
@@ -118,42 +169,67 @@ static int visit_foreign(const char *name, void *arg)
 }
 
 /* What an agent of another user, or detnatctl, wrote down: the agent goes on with it. */
-static int give_record(const char *name, void *below)
+static int give_record(const char *name, void *arg)
 {
-	bool goes_on = identity_file_named(name) || !strcmp(name, CHAIN_FILE) || !strcmp(name, CHAIN_HEAD_FILE);
+	const struct giving *g = arg;
+	bool goes_on = identity_file_named(name) || !strcmp(name, CHAIN_FILE) || !strcmp(name, CHAIN_HEAD_FILE) ||
+		       !strcmp(name, HISTORY_FILE) || !strcmp(name, HISTORY_HEAD_FILE);
 
-	return goes_on ? give_below(name, below) : 0;
+	return goes_on ? hand_over_file(&g->to, name, g->err) : 0;
 }
 
-static int prepare_state(const struct config *c, const struct owner *to, struct error *err)
+static int give_state(struct giving *g)
 {
-	static const char *const files[] = { HISTORY_FILE, HISTORY_HEAD_FILE };
-	const struct owner below = { c->state_dir, to->uid, to->gid };
-	struct error why;
-	int r = path_make_directory(c->state_dir, 0750, &why);
+	bool foreign;
+	struct stat st;
+	int r = fstat(g->to.dir, &st) ? -errno : 0;
+
+	/* The user's directory: what is in it is that user's affair. */
+	if (r || (g->to.uid && st.st_uid == g->to.uid))
+		return r;
+	foreign = directory_visit_at(g->to.dir, visit_foreign, NULL);
+	/* A directory with other files stays root's. */
+	if (!foreign || !g->to.uid)
+		r = hand_over_hold(g->to.dir);
+	if (!r)
+		r = directory_visit_at(g->to.dir, give_record, g);
+	return r || foreign ? r : hand_over_end(&g->to);
+}
+
+static int prepare_state(const struct config *c, struct giving *g)
+{
+	_cleanup_close_ int dir = -1;
+	struct error why = { 0 };
+	int r = path_open_directory(c->state_dir, 0750, &dir, &why);
 
 	if (r)
-		return error_set(err, r, "state_dir %s: %s", c->state_dir, *why.text ? why.text : strerror(-r));
-	/* A directory with other files stays root's. */
-	r = directory_visit(c->state_dir, visit_foreign, NULL) ? 0 : give(c->state_dir, to);
-	for (size_t i = 0; !r && i < ARRAY_SIZE(files); i++)
-		r = give_below(files[i], (void *)&below);
-	if (!r)
-		r = directory_visit(c->state_dir, give_record, (void *)&below);
-	return r ? error_set(err, r, "state_dir %s: cannot be given to uid %u: %s", c->state_dir, to->uid, strerror(-r))
-		 : 0;
+		return error_set(g->err, r, "state_dir %s: %s", c->state_dir, *why.text ? why.text : strerror(-r));
+	g->to.path = c->state_dir;
+	g->to.dir = dir;
+	g->err->text[0] = '\0';
+	r = give_state(g);
+	if (r && !*g->err->text)
+		error_set(g->err, r, "state_dir %s: cannot be given to uid %u: %s", c->state_dir, g->to.uid,
+			  strerror(-r));
+	return r;
 }
 
 int prepare_for(const struct config *c, uid_t uid, gid_t gid, struct error *err)
 {
-	const struct owner to = { NULL, uid, gid };
 	struct error why = { 0 };
-	int r = prepare_pins(c, &to, err);
+	struct giving pins = { { .uid = uid, .gid = gid }, err }, state = { { .uid = uid, .gid = gid }, &why };
+	int r = prepare_pins(c, &pins);
 
+	if (r)
+		return r;
+	r = prepare_state(c, &state);
+	/* Root does not go on where another user may have laid something in its way. */
+	if (!uid && (r == -EPERM || r == -EREMOTE))
+		return error_set(err, r, "%s", why.text);
 	/* The agent decides whether NAT can continue without its history. */
-	if (!r && prepare_state(c, &to, &why))
+	if (r)
 		log_warning("%s", why.text);
-	return r;
+	return 0;
 }
 
 int prepare_for_agent(const struct config *c, struct error *err)

@@ -13,6 +13,7 @@
 #include "datapath/namespace.h"
 #include "diagnosis/doctor.h"
 #include "host/accounts.h"
+#include "host/paths.h"
 #include "identity/identity.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
@@ -27,6 +28,16 @@ void startup_free(struct startup *s)
 	config_free(s->running);
 }
 
+/*
+ * Root goes where the file says. The agent's user can write what the pins say was running, and root would follow its
+ * paths.
+ */
+static bool same_paths(const struct config *a, const struct config *b)
+{
+	return a->state_dir && !strcmp(a->state_dir, b->state_dir) && !strcmp(a->pin_path, b->pin_path) &&
+	       !strcmp(a->control_socket, b->control_socket) && !strcmp(a->attack.exec, b->attack.exec);
+}
+
 void startup_read_running(struct startup *s)
 {
 	_cleanup_free_ char *json = NULL;
@@ -38,6 +49,11 @@ void startup_read_running(struct startup *s)
 		return;
 	if (config_parse(json, strlen(json), "running configuration", &s->running, &err))
 		log_warning("%s; the file is applied instead", err.text);
+	if (s->running && s->running_hash == s->file_hash && !geteuid() && !same_paths(s->file, s->running)) {
+		log_warning("%s: what ran there has other paths than the file, which is applied instead",
+			    s->file->pin_path);
+		config_free(take_pointer(s->running));
+	}
 }
 
 /* Programs of another datapath may yet turn out to be orphans. */
@@ -111,7 +127,7 @@ static int fall_back(const char *config_path, struct startup *s)
 		s->running = found.running;
 		s->running_hash = found.running_hash;
 	}
-	if (!s->running)
+	if (!s->running || path_is_anothers(s->running->pin_path))
 		return -ENOENT;
 	config_free(s->file);
 	s->file = config_clone(s->running);

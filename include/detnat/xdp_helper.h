@@ -12,9 +12,12 @@
 
 #include <stdint.h>
 
-#define SHARE_SOCKET  "/run/detnat/xdp.sock"
-#define SHARE_MAGIC   0x646e7870U
-#define SHARE_VERSION 1U
+#define SHARE_SOCKET "/run/detnat-xdp.sock"
+/* Of 1.0.0, in the directory of the agent's user: a socket unit that an upgrade has not restarted still listens there.
+ */
+#define SHARE_FORMER_SOCKET "/run/detnat/xdp.sock"
+#define SHARE_MAGIC	    0x646e7870U
+#define SHARE_VERSION	    1U
 
 /*
  * Seconds. The helper ends by itself before the agent gives it up, so that nothing comes after the agent has chosen

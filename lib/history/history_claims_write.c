@@ -3,6 +3,7 @@
  * Writes claims. The file is written anew beside the old one and put in its place, so that there is never a part of a
  * claim.
  */
+#include "base/rights.h"
 #include "base/text.h"
 #include "history/history_claims.h"
 
@@ -211,6 +212,9 @@ int history_claims_append(const char *dir, const struct claim_origin *origin, co
 	if (fd < 0)
 		return error_set(err, -errno, "%.200s: %s; make the directory, or start the agent once", dir,
 				 strerror(errno));
+
+	_cleanup_rights_ struct rights lesser = rights_of(fd);
+
 	if (flock(fd, LOCK_EX))
 		return error_set(err, -errno, "%.200s: %s", dir, strerror(errno));
 	r = history_claims_read(dir, &old, err);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/rights.h"
 
 /* No line is longer. */
 #define TAIL_SIZE 16384U
@@ -145,33 +146,27 @@ static int append(int fd, const char *bodies, size_t size, struct chain_tip *ret
 	return 0;
 }
 
-/* What root makes in another's directory belongs to the other, who goes on writing it. */
 static int open_own(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
-	struct stat of_dir, st;
 
-	if (fd < 0)
-		return -errno;
-	if (!geteuid() && !fstat(dir, &of_dir) && !fstat(fd, &st) && !st.st_size && st.st_uid != of_dir.st_uid &&
-	    fchown(fd, of_dir.st_uid, of_dir.st_gid)) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	return fd;
+	return fd < 0 ? -errno : fd;
 }
 
-/* The directory, and its ledger, locked. */
+/*
+ * The directory, and its ledger, locked. What root makes in another's directory belongs to the other, who goes on
+ * writing it.
+ */
 struct ledger {
 	int dir, fd;
+	struct rights rights;
 };
 
-static void ledger_close(const struct ledger *l)
+static void ledger_close(struct ledger *l)
 {
 	close_fd(&l->fd);
 	close_fd(&l->dir);
+	rights_restore(&l->rights);
 }
 
 static int ledger_open(const char *dir, struct ledger *ret)
@@ -181,6 +176,7 @@ static int ledger_open(const char *dir, struct ledger *ret)
 
 	if (l.dir < 0)
 		return -errno;
+	l.rights = rights_of(l.dir);
 	l.fd = open_own(l.dir, CHAIN_FILE);
 	r = l.fd < 0 ? l.fd : flock(l.fd, LOCK_EX) ? -errno : 0;
 	if (r) {

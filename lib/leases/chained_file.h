@@ -17,7 +17,7 @@
 #define CHAIN_FILE	"chain.jsonl"
 #define CHAIN_HEAD_FILE "chain.head"
 
-/* The desk notes its queries in a directory of its own, which detnat-desk.service makes below the state directory. */
+/* The desk notes its queries in a directory of its own, which detnat-desk.service makes beside the state directory. */
 #define DESK_DIR "desk"
 
 /* The end of a file. */

@@ -128,6 +128,99 @@ def test_prepare_lets_the_agent_through_to_its_pins_and_touches_nothing_else(lab
     assert agent.state.stat().st_uid == UID
 
 
+def by_agents_user(*command):
+    """What code that runs as user detnat can do, without any capability."""
+    isolation.run("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", *command)
+
+
+@pytest.fixture
+def victim(lab):
+    """A directory of root's, and what it must be after everything."""
+    lab.directory.chmod(0o755)
+    path = lab.directory / "victim"
+    path.mkdir(0o755)
+    for name in ("shadow", "empty"):
+        (path / name).write_text("precious" if name == "shadow" else "")
+        (path / name).chmod(0o600)
+    yield path
+    assert sorted(p.name for p in path.iterdir()) == ["empty", "shadow"] and (path / "shadow").read_text() == "precious"
+    for file in (path, path / "shadow", path / "empty"):
+        assert file.stat().st_uid == 0 and file.stat().st_mode & 0o7777 == (0o755 if file == path else 0o600), file
+    assert (path / "empty").stat().st_size == 0
+
+
+def test_root_follows_nothing_that_the_agents_user_puts_among_the_pins(lab, accounts, victim):
+    agent = lab.prepare(pin_path=str(lab.directory / "agent1" / "bpf" / "detnat"))
+    pins = agent.pins / "detnat"
+    assert agent.once("--prepare").status == 0
+    by_agents_user("ln", "-s", victim, pins / "v1")
+    by_agents_user("mkdir", pins / "v2")
+    by_agents_user("ln", "-s", victim / "shadow", pins / "v2" / "mappings")
+    by_agents_user("mkdir", pins / "v3")
+    by_agents_user("ln", "-s", "../v1", pins / "v3" / "v9")
+    (agent.pins / "others").mkdir(0o700)
+    others = agent.pins / "others" / "map"
+    isolation.run("bpftool", "map", "create", others, "type", "array", "key", "4", "value", "8", "entries", "1", "name", "others")
+    os.link(others, pins / "v3" / "devices")
+    for _ in range(2):
+        assert agent.once("--prepare").status == 0
+    assert others.stat().st_uid == 0
+    # Root's own start takes the pins over, and so goes no further than what it cannot trust.
+    result = agent.once()
+    assert result.status == 1 and "which detnat has not made there; remove it" in result.err, result
+    result = agent.once("--detach")
+    assert result.status == 0, result
+    assert not pins.exists() and others.stat().st_nlink == 1
+
+
+def test_prepare_gives_no_directory_with_pins_of_others(lab, accounts, victim):
+    agent = lab.prepare(pin_path=str(lab.directory / "agent1" / "bpf" / "shared"))
+    (agent.pins / "shared" / "theirs").mkdir(parents=True)
+    result = agent.once("--prepare")
+    assert result.status == 1 and "shared holds theirs, which is not detnat's" in result.err, result
+    assert (agent.pins / "shared").stat().st_uid == 0
+
+
+def test_root_follows_nothing_that_the_agents_user_puts_in_the_state_directory(lab, accounts, victim):
+    agent = lab.prepare()
+    assert agent.once("--prepare").status == 0 and agent.state.stat().st_uid == UID
+    by_agents_user("ln", "-s", victim / "shadow", agent.state / "history.head")
+    os.link(victim / "empty", agent.state / "history.jsonl")
+    os.link(victim / "shadow", agent.state / "chain.head")
+    os.link(victim / "empty", agent.state / "chain.jsonl")
+    assert agent.once("--prepare").status == 0
+    agent.once("--detach")
+    leases = lab.directory / "leases.csv"
+    leases.write_text("from,to,addr,name\n2026-01-31T10:00:00Z,2026-01-31T11:00:00Z,10.0.0.9,alice\n")
+    result = agent.command("leases", "import", "csv", leases, "--state-dir", agent.state)
+    assert result.status != 0, result
+    (agent.state / "history.head").unlink()
+    result = agent.once()
+    assert result.status == 1 and "with other names (hard links)" in result.err, result
+
+
+def test_root_makes_nothing_below_a_directory_of_the_agents_user(lab, accounts, victim):
+    agent = lab.prepare(state_dir=str(lab.directory / "agent1" / "state" / "below"))
+    agent.state.mkdir(0o750)
+    os.chown(agent.state, UID, UID)
+    result = agent.once("--prepare")
+    assert result.status == 0 and "where root makes and uses nothing" in result.err, result
+    assert not list(agent.state.iterdir())
+    by_agents_user("ln", "-s", victim, agent.state / "below")
+    result = agent.once("--prepare")
+    assert result.status == 0 and not list(agent.state.glob("below/*.jsonl"))
+
+
+def test_root_reads_no_configuration_that_the_agents_user_can_change(lab, accounts):
+    agent = lab.prepare()
+    os.chown(agent.path, UID, UID)
+    for options in (("-t",), ("--detach",), ()):
+        result = agent.once(*options)
+        assert result.status == 2 and "can be changed by the agent's user" in result.err, result
+    result = agent.once("--prepare")
+    assert "nothing is prepared for the agent: " in result.err and agent.pins.stat().st_uid == 0, result
+
+
 def test_prepare_waits_for_no_other_agent(lab, accounts):
     lab.start()
     result = lab.agent.once("--prepare")

@@ -24,6 +24,12 @@ static void setup(void)
 	snprintf(path, sizeof(path), "%s/detnat.json", directory);
 }
 
+/* save_file() of a text that needs no check. */
+static int save_text(const char *name, const char *text, size_t size, struct error *err)
+{
+	return save_file(&(struct save){ .path = name, .text = text, .size = size }, err);
+}
+
 static unsigned n_files(void)
 {
 	DIR *d = opendir(directory);
@@ -70,7 +76,7 @@ Test(cli_save, new_file_is_written_and_nothing_else_is_left)
 {
 	struct error err = { 0 };
 
-	cr_assert_eq(save_file(path, "new\n", 4, &err), 0, "%s", err.text);
+	cr_assert_eq(save_text(path, "new\n", 4, &err), 0, "%s", err.text);
 	cr_expect_str_eq(read_file(path), "new\n");
 	cr_expect_eq(n_files(), 1);
 }
@@ -85,7 +91,7 @@ Test(cli_save, replaced_file_keeps_its_mode_and_owner)
 	if (!geteuid())
 		cr_assert_eq(chown(path, 0, 12345), 0);
 	stat(path, &before);
-	cr_assert_eq(save_file(path, "new", 3, &err), 0, "%s", err.text);
+	cr_assert_eq(save_text(path, "new", 3, &err), 0, "%s", err.text);
 	stat(path, &after);
 	cr_expect_str_eq(read_file(path), "new");
 	cr_expect_eq(after.st_mode, before.st_mode);
@@ -103,26 +109,45 @@ Test(cli_save, place_that_others_can_change_is_refused_and_stays_as_it_is)
 	snprintf(other, sizeof(other), "%s/d/x", directory);
 	write_file(path, "old");
 	cr_assert_eq(symlink(path, link), 0);
-	cr_expect_eq(save_file(link, "new", 3, &err), -ELOOP);
+	cr_expect_eq(save_text(link, "new", 3, &err), -ELOOP);
 	cr_expect(strstr(err.text, "symbolic link"), "%s", err.text);
 	cr_assert_eq(mkdir(below, 0777), 0);
 	cr_assert_eq(chmod(below, 0777), 0);
-	cr_expect_eq(save_file(other, "new", 3, &err), -EPERM);
-	cr_expect_eq(save_file(below, "new", 3, &err), -EINVAL);
+	cr_expect_eq(save_text(other, "new", 3, &err), -EPERM);
+	cr_expect_eq(save_text(below, "new", 3, &err), -EINVAL);
 	cr_assert_eq(chmod(below, 0755), 0);
-	cr_expect_eq(save_file("/nonexistent/x", "new", 3, &err), -ENOENT);
-	cr_expect_eq(save_file("/", "new", 3, &err), -EINVAL);
-	cr_expect_eq(save_file("", "new", 3, &err), -EINVAL);
-	cr_expect_eq(save_file("/tmp/..", "new", 3, &err), -EINVAL);
+	cr_expect_eq(save_text("/nonexistent/x", "new", 3, &err), -ENOENT);
+	cr_expect_eq(save_text("/", "new", 3, &err), -EINVAL);
+	cr_expect_eq(save_text("", "new", 3, &err), -EINVAL);
+	cr_expect_eq(save_text("/tmp/..", "new", 3, &err), -EINVAL);
 	if (!geteuid()) {
 		cr_assert_eq(chown(below, 12345, 0), 0);
-		cr_expect_eq(save_file(other, "new", 3, &err), -EPERM);
+		cr_expect_eq(save_text(other, "new", 3, &err), -EPERM);
 		cr_assert_eq(chown(path, 12345, 0), 0);
-		cr_expect_eq(save_file(path, "new", 3, &err), -EPERM);
+		cr_expect_eq(save_text(path, "new", 3, &err), -EPERM);
 		cr_expect(strstr(err.text, "another user"), "%s", err.text);
 	}
 	cr_expect_str_eq(read_file(path), "old");
 	cr_expect_eq(n_files(), 3);
+}
+
+static int refuse(const char *beside, void *arg, struct error *err)
+{
+	cr_expect_str_eq(read_file(beside), "new");
+	cr_expect_str_eq(read_file(path), "old");
+	return error_set(err, -EINVAL, "it cannot be read again");
+}
+
+Test(cli_save, a_file_that_is_not_read_back_takes_no_place)
+{
+	const struct save s = { .path = path, .text = "new", .size = 3, .check = refuse };
+	struct error err = { 0 };
+
+	write_file(path, "old");
+	cr_expect_eq(save_file(&s, &err), -EINVAL);
+	cr_expect(strstr(err.text, "cannot be written: it cannot be read again"), "%s", err.text);
+	cr_expect_str_eq(read_file(path), "old");
+	cr_expect_eq(n_files(), 1);
 }
 
 /*
@@ -140,7 +165,7 @@ static bool save_killed_at(unsigned n, const char *text)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
-		_exit(save_file(path, text, strlen(text), &err) != 0);
+		_exit(save_text(path, text, strlen(text), &err) != 0);
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	if (!WIFSTOPPED(status))
@@ -184,7 +209,7 @@ Test(cli_save, killed_at_any_step_the_file_is_the_old_one_or_the_new_one)
 		if (left) {
 			struct error err = { 0 };
 
-			cr_assert_eq(save_file(path, "x", 1, &err), 0, "%s", err.text);
+			cr_assert_eq(save_text(path, "x", 1, &err), 0, "%s", err.text);
 		}
 		remove_all();
 		cr_assert_eq(mkdir(directory, 0700), 0);

@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/agent.sh
 . /lib/checks/agent.sh
 
-HELPER=/run/detnat/xdp.sock
+HELPER=/run/detnat-xdp.sock
 PINS=/sys/fs/bpf/detnat/v$(cat /etc/layout)
 case $(uname -r) in 6.1.*) tools_suit=1 ;; *) tools_suit=0 ;; esac
 shared_priority=90 shared_stages=$stages

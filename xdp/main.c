@@ -20,6 +20,7 @@
 
 #include <detnat/version.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "helper.h"
 
@@ -219,6 +220,7 @@ int main(int argc, char **argv)
 	int option;
 
 	signal(SIGPIPE, SIG_IGN);
+	log_set_program("detnat-xdp");
 	while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
 		switch (option) {
 		case 'l':

@@ -40,6 +40,8 @@ struct view {
 	 * EXIT_DONE.
 	 */
 	int (*status)(const cJSON *result, struct error *err);
+	int refused; /* the exit status of a refusal, where EXIT_REFUSED is that of a difference found; 0: EXIT_REFUSED
+		      */
 	/* Prints warnings on stderr about a request that was granted; not called with --json. NULL: no warnings. */
 	void (*warn)(const cJSON *args);
 	/*

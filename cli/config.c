@@ -180,5 +180,7 @@ static int save(const char *socket, const cJSON *args, struct writer *w, struct 
 }
 
 const struct view view_config_show = { .show = show_config };
-const struct view view_config_diff = { .show = show_diff, .status = diff_status, .request = diff_request };
+const struct view view_config_diff = {
+	.show = show_diff, .status = diff_status, .refused = EXIT_USAGE, .request = diff_request
+};
 const struct view view_config_save = { .converse = save };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
+#include "base/log.h"
 #include "batch_run.h"
 #include "batch_file.h"
 #include "command.h"
@@ -153,6 +154,7 @@ int main(int argc, char **argv)
 	struct error err = {};
 	int status = EXIT_USAGE;
 
+	log_set_program("detnatctl");
 	guard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	if (!o.words)

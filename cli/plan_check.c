@@ -6,7 +6,9 @@
 
 #include "base/address.h"
 #include "base/base.h"
+#include "base/json_scan.h"
 #include "command.h"
+#include "config/config.h"
 #include "json_get.h"
 #include "planner/plan_file.h"
 #include "planner/planner.h"
@@ -160,6 +162,45 @@ static void show_check(struct writer *w, const struct checking *c)
 	}
 }
 
+/* Whether a text has a key. */
+static bool has_key(const cJSON *json, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(json, key);
+}
+
+/* The text of a plan alone, with the interfaces without which the agent takes no file; the caller frees it. */
+static char *with_interfaces(const char *text, size_t size, size_t *ret_size)
+{
+	static const char interfaces[] = "\"interfaces\":{},";
+	const char *begin = memchr(text, '{', size);
+	size_t at = begin ? (size_t)(begin - text) + 1 : 0;
+	char *whole = malloc(size + sizeof(interfaces));
+
+	if (!whole)
+		return NULL;
+	memcpy(whole, text, at);
+	memcpy(whole + at, interfaces, sizeof(interfaces) - 1);
+	memcpy(whole + at + sizeof(interfaces) - 1, text + at, size - at);
+	*ret_size = size + sizeof(interfaces) - 1;
+	return whole;
+}
+
+/* The check of the agent. A plan alone, which names no interfaces, is checked as if it did. */
+static int check_text(const char *text, size_t size, const char *name, struct error *err)
+{
+	_cleanup_config_ struct config *c = NULL;
+	_cleanup_json_ cJSON *json = NULL;
+	_cleanup_free_ char *whole = NULL;
+	struct json_fault fault;
+
+	if (json_read(text, size, &json, &fault) == -ENOMEM)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!json || !json->child || has_key(json, "interfaces") || has_key(json, "tenants"))
+		return config_parse(text, size, name, &c, err);
+	whole = with_interfaces(text, size, &size);
+	return whole ? config_parse(whole, size, name, &c, err) : error_set(err, -ENOMEM, "out of memory");
+}
+
 static int check_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	struct plan_file file;
@@ -167,7 +208,7 @@ static int check_run(const char *socket, const cJSON *args, struct writer *w, st
 	cJSON *json;
 	char *text;
 
-	if (plan_file_read(json_text(args, "file", ""), &file, err))
+	if (plan_file_read(json_text(args, "file", ""), check_text, &file, err))
 		return EXIT_REFUSED;
 	json = cJSON_CreateObject();
 	c.rows = cJSON_AddArrayToObject(json, "mappings");
@@ -257,22 +298,23 @@ static void show_changes(struct writer *w, const struct plan_changes *c, cJSON *
 	cJSON_Delete(json);
 }
 
+/* As diff(1): 1 says that somebody moves, 2 that there is no answer. */
 static int diff_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	bool list = cJSON_IsTrue(json_get(args, "v"));
 	struct listing l = { .w = w, .json = w->json && list ? cJSON_CreateArray() : NULL };
 	struct plan_file before = { 0 }, after = { 0 };
 	struct plan_changes c;
-	int r = plan_file_read(json_text(args, "old", ""), &before, err);
+	int r = plan_file_read(json_text(args, "old", ""), check_text, &before, err);
 
-	r = r ? r : plan_file_read(json_text(args, "new", ""), &after, err);
+	r = r ? r : plan_file_read(json_text(args, "new", ""), check_text, &after, err);
 	if (!r && plan_file_compare(&before, &after, list ? list_change : NULL, &l, &c))
 		r = error_set(err, -ENOMEM, "out of memory");
 	plan_file_free(&before);
 	plan_file_free(&after);
 	if (r) {
 		cJSON_Delete(l.json);
-		return EXIT_REFUSED;
+		return EXIT_USAGE;
 	}
 	show_changes(w, &c, l.json);
 	if (c.moved + c.shifted + c.removed)

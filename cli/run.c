@@ -10,10 +10,12 @@
 #include "message.h"
 
 /* Returns the exit status for a request that the agent refused or did not answer. */
-static int failure_status(int r, const struct answer *a)
+static int failure_status(int r, const struct answer *a, const struct view *v)
 {
 	if (r != -EREMOTEIO)
 		return EXIT_UNREACHABLE;
+	if (v && v->refused)
+		return v->refused;
 	return a->status == EXIT_USAGE ? EXIT_USAGE : EXIT_REFUSED;
 }
 
@@ -49,7 +51,7 @@ static int show_stream(struct client *client, const struct view *v, const cJSON 
 	if (w->failed)
 		return EXIT_DONE;
 	if (r)
-		return failure_status(r, &a);
+		return failure_status(r, &a, v);
 	if (!v->lines)
 		writer_stream_end(w, v->empty);
 	return EXIT_DONE;
@@ -100,7 +102,7 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 	if (path && w->json)
 		return error_set(err, EXIT_USAGE, "a capture is not JSON: omit --json");
 	if (v->request && !own)
-		return EXIT_REFUSED;
+		return v->refused ? v->refused : EXIT_REFUSED;
 	r = client_connect(socket, &client, err);
 	if (!r)
 		r = client_request(&client, command_name(c), own ? own : args, err);
@@ -109,7 +111,7 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 	if (!r && !can_show(v, a.stream))
 		r = client_not_agent(err);
 	if (r)
-		return failure_status(r, &a);
+		return failure_status(r, &a, v);
 	if (a.stream && path)
 		return v->save(&client, path, w, err);
 	if (a.stream)
@@ -134,7 +136,7 @@ cJSON *command_ask_batch(const char *socket, const cJSON *requests, int *ret_sta
 		cJSON_Delete(a.json);
 		r = client_not_agent(err);
 	}
-	*ret_status = r == -E2BIG ? EXIT_REFUSED : r ? failure_status(r, &a) : EXIT_DONE;
+	*ret_status = r == -E2BIG ? EXIT_REFUSED : r ? failure_status(r, &a, NULL) : EXIT_DONE;
 	*ret_request = a.request;
 	return r ? NULL : a.json;
 }
@@ -159,7 +161,7 @@ cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int 
 		r = client_answer(&client, &a, err);
 	if (!r && a.stream)
 		r = client_not_agent(err);
-	*ret_status = r ? failure_status(r, &a) : EXIT_DONE;
+	*ret_status = r ? failure_status(r, &a, NULL) : EXIT_DONE;
 	return r ? NULL : a.json;
 }
 

@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 	static struct options o = { .sample_s = 60, .at.control = DEFAULT_SOCKET };
 	struct error err = {};
 
+	log_set_program("detnat-desk");
 	o.at.program = find_ctl();
 	if (read_options(argc, argv, &o, &err)) {
 		text_line(stderr, "detnat-desk: ", err.text);

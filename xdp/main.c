@@ -20,6 +20,7 @@
 
 #include <detnat/version.h>
 
+#include "base/log.h"
 #include "base/option.h"
 #include "base/text.h"
 #include "helper.h"
@@ -222,6 +223,7 @@ int main(int argc, char **argv)
 
 	opterr = 0;
 	signal(SIGPIPE, SIG_IGN);
+	log_set_program("detnat-xdp");
 	while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
 		switch (option) {
 		case 'l':

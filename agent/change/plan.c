@@ -126,6 +126,7 @@ static struct settings settings_of(struct change_plan *p)
 		settings.filtering |= !!independence.filtering;
 		settings.open_mappings |= c->mappings[i].inbound == INBOUND_OPEN;
 		settings.growth |= c->mappings[i].growth.given;
+		settings.port_zero |= c->mappings[i].ports.first_port == PORTS_FROM_0;
 		settings.limits |= is_limited(&c->mappings[i]);
 	}
 	/* Sessions on granted ports go on after their mapping has ceased to grow, while they drain. */
@@ -288,7 +289,8 @@ static int plan_tables(struct change_plan *p, const struct parts *context, const
 	if (!r && context->active->config)
 		r = check_frozen(wanted, context->active->config, name, err);
 	if (!r && !checked)
-		r = check_machine(wanted, context->active->config, false, devices_routes(context->devices), name, err);
+		r = check_machine(wanted, context->active->config, CHECK_CHANGE, devices_routes(context->devices), name,
+				  err);
 	if (!r && !checked)
 		r = devices_check_names(context->devices, wanted, err);
 	if (r)

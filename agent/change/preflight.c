@@ -88,7 +88,7 @@ static int routes_find_next_hop(const struct prefix *prefix, int n, uint32_t *re
 struct check {
 	const struct config *config;
 	const struct config *running; /* NULL: nothing runs */
-	bool starting;
+	enum check_purpose purpose;
 	const struct route_copy *routes; /* NULL: there is no copy of them */
 	const char *name;
 	struct error *err;
@@ -138,7 +138,7 @@ static int check_interfaces(const struct check *k)
 		}
 		name_path(k->config, interface, path, sizeof(path));
 		ifindex = if_nametoindex(interface->name);
-		if (!ifindex && k->starting) {
+		if (!ifindex && k->purpose == CHECK_START) {
 			log_warning("%s: there is no such interface yet; it is attached when it appears",
 				    interface->name);
 			continue;
@@ -157,6 +157,55 @@ static int check_interfaces(const struct check *k)
 					     MAX_IFINDEX - 1);
 	}
 	return 0;
+}
+
+static bool has_vrf(const struct config *c, const char *vrf)
+{
+	for (size_t i = 0; c && i < c->n_tenants; i++)
+		if (!strcmp(c->tenants[i].vrf, vrf))
+			return true;
+	return false;
+}
+
+static int check_vrf(const struct check *k, struct netlink *n, const struct config_tenant *t)
+{
+	char path[40];
+	struct link l;
+	int r = link_by_name(n, t->vrf, &l);
+
+	snprintf(path, sizeof(path), "tenants[%zu].vrf", (size_t)(t - k->config->tenants));
+	if (!r && !link_is_vrf(&l))
+		return config_refuse(
+			k->err, -EINVAL, k->name, t->line, path,
+			"%s is an interface, and no VRF: write the name of a VRF, such as one that `ip link "
+			"add vrf-%.10s type vrf table 1000` makes",
+			t->vrf, t->name);
+	if (r == -ENODEV && k->purpose != CHECK_TEST)
+		log_warning("%s: there is no such VRF yet; the tenant %s is reached when it appears", t->vrf, t->name);
+	else if (r == -ENODEV)
+		return config_refuse(k->err, r, k->name, t->line, path,
+				     "there is no VRF %s on this machine: `ip link add %s type vrf table TABLE` makes "
+				     "one",
+				     t->vrf, t->vrf);
+	return 0;
+}
+
+/* A VRF may appear later, with its interfaces. */
+static int check_vrfs(const struct check *k)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < k->config->n_tenants; i++) {
+		const struct config_tenant *t = &k->config->tenants[i];
+
+		if (!*t->vrf || has_vrf(k->running, t->vrf))
+			continue;
+		if (!n && netlink_new(&n))
+			return 0;
+		r = check_vrf(k, n, t);
+	}
+	return r;
 }
 
 /* Kernel memory of the overflow map, as bpftool shows it: its elements, and list heads, a power of two. */
@@ -340,24 +389,26 @@ static int check_exec(const struct check *k)
 	const char *problem =
 		attack->enabled && *attack->exec && k->name ? problem_of_program(attack->exec, &why) : NULL;
 
-	if (problem && k->starting)
+	if (problem && k->purpose == CHECK_START)
 		log_warning("attack.exec: %s cannot be run: %s", attack->exec, problem);
-	if (!problem || k->starting)
+	if (!problem || k->purpose == CHECK_START)
 		return 0;
 	return config_refuse(k->err, -EINVAL, k->name, config_line(k->config, "attack.exec"), "attack.exec",
 			     "%s cannot be run: %s", attack->exec, problem);
 }
 
-int check_machine(const struct config *c, const struct config *running, bool starting, const struct route_copy *routes,
-		  const char *name, struct error *err)
+int check_machine(const struct config *c, const struct config *running, enum check_purpose purpose,
+		  const struct route_copy *routes, const char *name, struct error *err)
 {
 	const struct check k = {
-		.config = c, .running = running, .starting = starting, .routes = routes, .name = name, .err = err
+		.config = c, .running = running, .purpose = purpose, .routes = routes, .name = name, .err = err
 	};
 	int r = config_check_numbers(c, running, name, err);
 
 	if (r == 0)
 		r = check_interfaces(&k);
+	if (r == 0)
+		r = check_vrfs(&k);
 	if (r == 0)
 		r = check_memory(&k);
 	if (r == 0)

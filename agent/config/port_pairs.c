@@ -22,9 +22,8 @@ static bool has_proto(const struct config_portmap *m, unsigned i)
 /* The planned outside port of an inside endpoint: the one that its first session would get. */
 static struct endpoint plan_endpoint(const struct geometry *g, struct endpoint in)
 {
-	struct port_block block = mapping_forward(g, in.addr);
-
-	return (struct endpoint){ block.out_addr, (uint16_t)(block.port_lo + mapping_first_choice(g, in.port)) };
+	return (struct endpoint){ mapping_forward(g, in.addr).out_addr,
+				  (uint16_t)mapping_planned_port(g, in.addr, in.port) };
 }
 
 /* 0, or -1 if the inside address is in no mapping. */

@@ -152,11 +152,10 @@ static void add_port(cJSON *json, const struct explanation *e)
 	if (!e->with_port || !e->subscriber)
 		return;
 	if (e->side == EXPLAIN_INSIDE)
-		json_add_endpoint(
-			json, "first_choice",
-			(struct endpoint){
-				e->block.out_addr,
-				(uint16_t)(e->block.port_lo + mapping_first_choice(&e->mapping->geo, e->asked.port)) });
+		json_add_endpoint(json, "first_choice",
+				  (struct endpoint){ e->block.out_addr,
+						     (uint16_t)mapping_planned_port(&e->mapping->geo, e->asked.addr,
+										    e->asked.port) });
 	json_add_u64(json, "matching", e->profile.n_match);
 	list = cJSON_AddArrayToObject(json, "sessions");
 	for (uint32_t i = 0; i < e->profile.n_match && i < PROFILE_MATCHES; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Mechanisms that packets bypass when XDP forwards them: rules of nftables and iptables, connection tracking, queueing
- * disciplines and tc filters. With 'forwarding' 'kernel' they bypass none; the check then finds a firewall that drops
- * them.
+ * disciplines and tc filters. With 'forwarding' 'kernel' they bypass none. A firewall that drops what the kernel
+ * forwards is found with either: XDP leaves some packets to the kernel.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -107,9 +107,21 @@ static void visit_chain(const struct nlmsghdr *h, void *arg)
 	if (!chain_parse(h, &chain) || !(chain.has_rules || chain.drops))
 		return;
 	c->found++;
-	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s (%s): packets that XDP forwards do not pass it" WHAT_TO_DO, chain.table,
-		   chain.name, hook_name(&chain));
+	doctor_say(c->d, DOCTOR_WARNING, "nftables table %s, chain %s (%s): packets that XDP forwards do not pass it%s",
+		   chain.table, chain.name, hook_name(&chain),
+		   chain.drops
+			   ? "; if they must, let it accept packets between inside and outside interfaces, then set "
+			     "'forwarding' to 'kernel'"
+			   : WHAT_TO_DO);
+}
+
+/* Which packets meet a rule. */
+static const char *of_the_kernel(const struct doctor *d)
+{
+	return d->config->forwarding == FORWARDING_KERNEL
+		       ? ""
+		       : ", among them those that XDP leaves to the kernel (too long for a link, at the end of their "
+			 "TTL, or by an interface without XDP)";
 }
 
 static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
@@ -121,9 +133,9 @@ static void visit_dropping_chain(const struct nlmsghdr *h, void *arg)
 		return;
 	c->found++;
 	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s (%s): drops packets that none of its rules accepts; accept packets "
+		   "nftables table %s, chain %s (%s): drops packets that none of its rules accepts%s; accept packets "
 		   "between inside and outside interfaces",
-		   chain.table, chain.name, hook_name(&chain));
+		   chain.table, chain.name, hook_name(&chain), of_the_kernel(c->d));
 }
 
 /* Whether an expression of a rule drops or rejects. */
@@ -166,9 +178,10 @@ static void visit_rule(const struct nlmsghdr *h, void *arg)
 	if (!drops || c->found++ >= MOST_RULES)
 		return;
 	doctor_say(c->d, DOCTOR_WARNING,
-		   "nftables table %s, chain %s: a rule drops or rejects; 'nft monitor trace' shows whether it meets "
+		   "nftables table %s, chain %s: a rule drops or rejects%s; 'nft monitor trace' shows whether it meets "
 		   "subscribers",
-		   mnl_attr_get_str(attr[NFTA_RULE_TABLE]), mnl_attr_get_str(attr[NFTA_RULE_CHAIN]));
+		   mnl_attr_get_str(attr[NFTA_RULE_TABLE]), mnl_attr_get_str(attr[NFTA_RULE_CHAIN]),
+		   of_the_kernel(c->d));
 }
 
 /* Visits nftables objects of a kind, and returns the number reported. message: NFT_MSG_GET…, for a dump. */
@@ -190,9 +203,6 @@ void doctor_dropping(struct doctor *d)
 {
 	unsigned found;
 
-	/* Packets that XDP forwards pass none of it: doctor_firewall(). */
-	if (d->config->forwarding != FORWARDING_KERNEL)
-		return;
 	found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_dropping_chain);
 	found += visit_nftables(d, NFT_MSG_GETRULE, visit_rule);
 	if (!found)

@@ -113,7 +113,7 @@ void doctor_configuration(struct doctor *d)
 			   path);
 	if (namespace_check(d->config->pin_path, &gone, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);
-	if (check_machine(d->config, running, false, NULL, path, &err) && ++refused)
+	if (check_machine(d->config, running, CHECK_TEST, NULL, path, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);
 	if (check_paths(d->config, path, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);

@@ -67,6 +67,7 @@ struct growth {
 	uint64_t began_us;
 	uint64_t due_us; /* of the next one, CLOCK_MONOTONIC */
 	uint64_t now_s;	 /* CLOCK_BOOTTIME when it began */
+	uint64_t end_s;	 /* when sessions of a closed block are to end, the earliest; UINT64_MAX: of none */
 	struct overflow_scan scan;
 	struct counting *waiting;
 	grant_visit changed;

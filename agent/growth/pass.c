@@ -26,8 +26,7 @@
 void growth_hurry(struct growth *g)
 {
 	g->due_us = 0;
-	if (!evtimer_pending(g->slice, NULL))
-		evtimer_add(g->slice, &(struct timeval){ 0 });
+	evtimer_add(g->slice, &(struct timeval){ 0 });
 }
 
 /* The granted block of a session beyond the slots; NULL: it is on a port of its own block. */
@@ -104,6 +103,8 @@ static uint32_t max_of(const struct growth *g, const struct grant *grant)
 
 static void judge_closed(struct growth *g, struct grant *grant)
 {
+	if (grant->until_s > g->now_s && grant->until_s < g->end_s)
+		g->end_s = grant->until_s;
 	if (grant->closed == g->pass)
 		return;
 	if (grant->sessions) {
@@ -169,6 +170,7 @@ static void begin(struct growth *g)
 	g->at = 0;
 	g->began_us = monotonic_us();
 	g->now_s = boottime_s();
+	g->end_s = UINT64_MAX;
 	g->due_us = UINT64_MAX;
 }
 
@@ -190,15 +192,39 @@ static void tell_waiting(struct growth *g)
 	}
 }
 
-static void end(struct growth *g)
+/* Microseconds until the second in which sessions of a closed block are to end. */
+static uint64_t until_end_us(const struct growth *g)
+{
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+
+	return g->end_s * NS_PER_S > now ? (g->end_s * NS_PER_S - now) / 1000 + 1 : 0;
+}
+
+/* The next pass is due after the interval, or where sessions are to end before that. */
+static void set_due(struct growth *g)
 {
 	uint64_t now = monotonic_us(), interval = (uint64_t)g->interval_s * 1000000;
-	uint64_t took = (now - g->began_us) * REST_OF_PASS;
-	bool again = !g->due_us;
+	uint64_t took = (now - g->began_us) * REST_OF_PASS, wait = took > interval ? took : interval, ends;
+	struct timeval pause;
 
+	g->due_us = g->began_us + wait;
+	ends = g->end_s == UINT64_MAX ? UINT64_MAX : until_end_us(g);
+	if (ends >= wait || now + ends >= g->due_us)
+		return;
+	g->due_us = now + ends > g->began_us + took ? now + ends : g->began_us + took;
+	ends = g->due_us - now;
+	pause.tv_sec = (time_t)(ends / 1000000);
+	pause.tv_usec = (suseconds_t)(ends % 1000000);
+	evtimer_add(g->slice, &pause);
+}
+
+static void end(struct growth *g)
+{
 	overflow_scan_end(&g->scan);
 	g->step = PASS_NONE;
-	g->due_us = again ? 0 : g->began_us + (took > interval ? took : interval);
+	/* Else it was hurried meanwhile. */
+	if (g->due_us)
+		set_due(g);
 	if (g->unsettled)
 		growth_lay_out(g);
 	tell_waiting(g);

@@ -78,6 +78,8 @@ struct link {
 /* Index of the VRF that a link is in; 0: none. */
 uint32_t link_vrf(const struct link *l);
 
+bool link_is_vrf(const struct link *l);
+
 /* Whether its packets have no Ethernet header, as those of PPP and tunnels. */
 bool link_is_bare(const struct link *l);
 

@@ -76,6 +76,11 @@ uint32_t link_vrf(const struct link *l)
 	return strcmp(l->port_kind, "vrf") ? 0 : l->master;
 }
 
+bool link_is_vrf(const struct link *l)
+{
+	return !strcmp(l->kind, "vrf");
+}
+
 bool link_is_bare(const struct link *l)
 {
 	return l->type != ARPHRD_ETHER;

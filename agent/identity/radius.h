@@ -57,6 +57,12 @@ size_t radius_answer(const uint8_t *request, size_t size, const struct radius_se
 size_t radius_pass_on(const uint8_t *request, size_t size, uint8_t id, uint32_t held, const struct radius_secret *s,
 		      uint8_t ret[static RADIUS_MAX]);
 
+/*
+ * Whether each attribute of a sound packet has a length that its type can have; a request with another is discarded
+ * (RFC 2866 section 5).
+ */
+bool radius_lengths_fit(const uint8_t *packet, size_t size);
+
 /* Reads the attributes of a sound request. from: names the server if the packet does not. */
 void radius_read(const uint8_t *packet, size_t size, const char *from, struct accounting *ret);
 

@@ -12,6 +12,77 @@
 #define VENDOR_ADSL_FORUM 3561U
 #define AGENT_CIRCUIT_ID  1U
 
+/* Octets that the value of a type has: RFC 2865, 2866, 2869, 3162, 4818. */
+struct length {
+	uint8_t type, least, most;
+};
+
+#define ANY_TEXT 1, 253 /* without text, the attribute is to be left out */
+#define NUMBER	 4, 4
+
+static const struct length lengths[] = {
+	{ ATTRIBUTE_USER_NAME, ANY_TEXT },
+	{ ATTRIBUTE_NAS_IP_ADDRESS, NUMBER },
+	{ 5, NUMBER }, /* NAS-Port */
+	{ 6, NUMBER }, /* Service-Type */
+	{ 7, NUMBER }, /* Framed-Protocol */
+	{ ATTRIBUTE_FRAMED_IP_ADDRESS, NUMBER },
+	{ 9, NUMBER },	/* Framed-IP-Netmask */
+	{ 12, NUMBER }, /* Framed-MTU */
+	{ ATTRIBUTE_VENDOR_SPECIFIC, 5, 253 },
+	{ 27, NUMBER }, /* Session-Timeout */
+	{ 28, NUMBER }, /* Idle-Timeout */
+	{ ATTRIBUTE_CALLING_STATION_ID, ANY_TEXT },
+	{ ATTRIBUTE_NAS_IDENTIFIER, ANY_TEXT },
+	{ ATTRIBUTE_ACCT_STATUS_TYPE, NUMBER },
+	{ ATTRIBUTE_ACCT_DELAY_TIME, NUMBER },
+	{ 42, NUMBER }, /* Acct-Input-Octets */
+	{ 43, NUMBER }, /* Acct-Output-Octets */
+	{ ATTRIBUTE_ACCT_SESSION_ID, ANY_TEXT },
+	{ 45, NUMBER }, /* Acct-Authentic */
+	{ ATTRIBUTE_ACCT_SESSION_TIME, NUMBER },
+	{ 47, NUMBER }, /* Acct-Input-Packets */
+	{ 48, NUMBER }, /* Acct-Output-Packets */
+	{ 49, NUMBER }, /* Acct-Terminate-Cause */
+	{ 51, NUMBER }, /* Acct-Link-Count */
+	{ 52, NUMBER }, /* Acct-Input-Gigawords */
+	{ 53, NUMBER }, /* Acct-Output-Gigawords */
+	{ 55, NUMBER }, /* Event-Timestamp */
+	{ 61, NUMBER }, /* NAS-Port-Type */
+	{ ATTRIBUTE_MESSAGE_AUTHENTICATOR, 16, 16 },
+	{ ATTRIBUTE_ACCT_INTERIM_INTERVAL, NUMBER },
+	{ ATTRIBUTE_NAS_PORT_ID, ANY_TEXT },
+	{ ATTRIBUTE_NAS_IPV6_ADDRESS, 16, 16 },
+	{ 96, 8, 8 }, /* Framed-Interface-Id */
+	{ ATTRIBUTE_FRAMED_IPV6_PREFIX, 2, 18 },
+	{ ATTRIBUTE_DELEGATED_IPV6_PREFIX, 2, 18 },
+};
+
+static bool is_prefix_of(const struct radius_attribute *a)
+{
+	return a->value[1] <= 128 && (a->size - 2) * 8 >= a->value[1];
+}
+
+static bool length_fits(const struct radius_attribute *a)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
+		if (lengths[i].type == a->type && (a->size < lengths[i].least || a->size > lengths[i].most))
+			return false;
+	return (a->type != ATTRIBUTE_FRAMED_IPV6_PREFIX && a->type != ATTRIBUTE_DELEGATED_IPV6_PREFIX) ||
+	       is_prefix_of(a);
+}
+
+bool radius_lengths_fit(const uint8_t *packet, size_t size)
+{
+	struct radius_attribute a;
+	size_t at = RADIUS_HEADER;
+
+	while (radius_attribute_next(packet, size, &at, &a))
+		if (!length_fits(&a))
+			return false;
+	return true;
+}
+
 static void take_text(char ret[static LEASE_ID], const struct radius_attribute *a)
 {
 	text_keep(ret, LEASE_ID, (const char *)a->value, a->size);

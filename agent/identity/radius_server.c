@@ -334,7 +334,7 @@ static void take_request(struct taking *t, struct identity_figures *f)
 static void take_packet(struct radius_server *s, const struct sockaddr_in *from, const uint8_t *packet, size_t size,
 			int64_t received, struct lease_writer *w, struct identity_figures *f)
 {
-	if (!radius_sound(packet, size, &size) ||
+	if (!radius_sound(packet, size, &size) || !radius_lengths_fit(packet, size) ||
 	    (packet[0] != RADIUS_ACCOUNTING_REQUEST && packet[0] != RADIUS_STATUS_SERVER))
 		f->malformed++;
 	else if (!radius_request_genuine(packet, size, &s->secret))

@@ -326,9 +326,9 @@ void devices_free(struct devices *v)
 	free(v);
 }
 
-void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex)
+void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex, bool router)
 {
-	neighbours_resolve(v->neighbours, family, addr, ifindex);
+	neighbours_resolve(v->neighbours, family, addr, ifindex, router);
 }
 
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg)

@@ -88,7 +88,7 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 		  size_t *ret_routes);
 
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
-void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex);
+void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex, bool router);
 
 /* The criteria of routing decisions. If XDP cannot look up all of them, the kernel must forward everything. */
 enum routing devices_routing(const struct devices *v);

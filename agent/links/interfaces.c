@@ -134,7 +134,7 @@ int interface_check_vrf(struct netlink *n, const struct interface *i, struct err
 	name_vrf(n, &i->link, now);
 	if (!strcmp(now, i->vrf))
 		return 0;
-	if (*i->vrf && link_by_name(n, i->vrf, &vrf))
+	if (*i->vrf && (link_by_name(n, i->vrf, &vrf) || !link_is_vrf(&vrf)))
 		return error_set(err, -ENODEV, "%s: there is no VRF %s yet, which is its tenant's", i->name, i->vrf);
 	if (*i->vrf)
 		return error_set(err, -EXDEV,

@@ -250,7 +250,7 @@ static bool has_vrf(const struct link_list *links, const struct config_interface
 	bool found = !*wanted->vrf;
 
 	for (size_t k = 0; !found && k < links->count; k++)
-		found = !strcmp(links->link[k].name, wanted->vrf);
+		found = !strcmp(links->link[k].name, wanted->vrf) && link_is_vrf(&links->link[k]);
 	return found;
 }
 

@@ -157,13 +157,15 @@ static void report_unlogged(struct events *v)
 static void report_unresolved(struct events *v, const struct nat_event *e)
 {
 	uint32_t addr = htonl(e->in_addr), last = e->in_addr;
-	bool ipv6 = e->type == EVENT_RESOLVE_IPV6;
+	bool ipv6 = e->type == EVENT_RESOLVE_IPV6, router = e->limit;
+	enum limiter_verdict may;
 
 	if (ipv6)
 		memcpy(&last, e->gateway + 12, sizeof(last));
-	if (limiter_ask(v->resolves, EVENTS_RESOLVES, (uint64_t)e->ifindex << 32 | last, v->now_ns, NS_PER_S) ==
-	    LIMITER_GO)
-		v->resolve(v->arg, ipv6 ? AF_INET6 : AF_INET, ipv6 ? (const void *)e->gateway : &addr, e->ifindex);
+	may = limiter_ask(v->resolves, EVENTS_RESOLVES, (uint64_t)e->ifindex << 32 | last, v->now_ns, NS_PER_S);
+	if (may == LIMITER_GO || (may == LIMITER_CROWDED && router))
+		v->resolve(v->arg, ipv6 ? AF_INET6 : AF_INET, ipv6 ? (const void *)e->gateway : &addr, e->ifindex,
+			   router);
 }
 
 /* The tenant of the mapping that an event is about, which its outside address tells: 0 without tenants. */

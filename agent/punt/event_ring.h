@@ -22,7 +22,7 @@ struct events;
 /* Events taken in one turn of the event loop. */
 #define EVENTS_PER_TURN 1000U
 
-/* Neighbours resolved per second, each at most once. */
+/* Neighbours resolved per second, each at most once; routers, of which there are few, come on top. */
 #define EVENTS_RESOLVES 256U
 
 /*
@@ -32,8 +32,8 @@ struct events;
 #define EVENTS_LINES 20U
 #define EVENTS_TOLD  4096U
 
-/* addr: an address of that family, in network byte order. */
-typedef void (*events_resolve)(void *arg, int family, const void *addr, uint32_t ifindex);
+/* addr: an address of that family, in network byte order; router: a route's next hop. */
+typedef void (*events_resolve)(void *arg, int family, const void *addr, uint32_t ifindex, bool router);
 
 /*
  * Reads d->events until events_free(). base, d, active, x and arg must outlive the result; active may be NULL, and

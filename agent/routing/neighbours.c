@@ -104,7 +104,7 @@ static void use_neighbour(struct neighbours *v, const struct target *t)
 	}
 }
 
-void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint32_t ifindex)
+void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint32_t ifindex, bool router)
 {
 	struct target t = { .ifindex = ifindex, .family = (uint32_t)family };
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), key;
@@ -121,7 +121,7 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
 		v->second = now_ns / NS_PER_S;
 		v->resolves = 0;
 	}
-	if (v->resolves++ >= NEIGHBOURS_RESOLVES_S)
+	if (!router && v->resolves++ >= NEIGHBOURS_RESOLVES_S)
 		return;
 	*recent = (struct limiter_place){ .key = key, .until_ns = now_ns + NS_PER_S };
 	use_neighbour(v, &t);

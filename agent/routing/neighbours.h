@@ -29,7 +29,7 @@ void neighbours_free(struct neighbours *v);
  * most once a second per address, and NEIGHBOURS_RESOLVES_S times a second in all, whatever subscribers send.
  */
 #define NEIGHBOURS_RESOLVES_S 256
-void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint32_t ifindex);
+void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint32_t ifindex, bool router);
 
 /*
  * Whether a notification (RTM_NEWNEIGH, RTM_DELNEIGH) changes the result of bpf_fib_lookup: the MAC address, or whether

@@ -113,9 +113,9 @@ static void on_routing_change(void *arg)
 		log_error("no memory to replace the programs after a change of the routing rules");
 }
 
-static void resolve(void *arg, int family, const void *addr, uint32_t ifindex)
+static void resolve(void *arg, int family, const void *addr, uint32_t ifindex, bool router)
 {
-	devices_resolve(arg, family, addr, ifindex);
+	devices_resolve(arg, family, addr, ifindex, router);
 }
 
 /* Before anything is attached: closes all addresses that are or will be mapped, except on interfaces with programs. */

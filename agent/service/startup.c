@@ -72,7 +72,7 @@ static int check_devices(const struct config *c, struct error *err)
 static int check(struct startup *s, const char *config_path, bool starting, struct error *err)
 {
 	struct error path_err = { 0 };
-	int r = check_machine(s->file, s->running, starting, NULL, config_path, err);
+	int r = check_machine(s->file, s->running, starting ? CHECK_START : CHECK_TEST, NULL, config_path, err);
 
 	if (r)
 		return r;

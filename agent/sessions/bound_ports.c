@@ -62,11 +62,12 @@ static void keep_those_of_sessions(const struct subscriber_iterator *it)
 
 /*
  * A binding is removed half a lifetime late: a session beyond the slots, which is looked at last, may have been
- * refreshed since the sweep before.
+ * refreshed since the sweep before. One of port 0, of a release of before, goes at once.
  */
 static void remove_expired(const struct subscriber_iterator *it, uint8_t proto)
 {
 	uint32_t life = it->map->timeout_ticks[binding_timeout(proto)], late = life + life / 2 + 1, n;
+	uint32_t first = mapping_port_lo(&it->map->geo, mapping_subscriber(&it->map->geo, it->in_addr));
 
 	for (uint32_t group = 0; group < binding_groups(it->map->geo.ports_per_host); group++) {
 		uint64_t *entry = group_of(it, proto, group, &n);
@@ -74,7 +75,8 @@ static void remove_expired(const struct subscriber_iterator *it, uint8_t proto)
 		for (uint32_t k = 0; entry && k < n; k++) {
 			uint64_t now = LOAD(entry[k]);
 
-			if (binding_is_bound(now) && binding_expired(now, it->now, late))
+			if (binding_is_bound(now) &&
+			    (binding_expired(now, it->now, late) || !(first + group * PORT_GROUP + k)))
 				binding_change((__u64 *)&entry[k], now, binding_freed(now));
 		}
 	}

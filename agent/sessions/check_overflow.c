@@ -23,7 +23,12 @@ static bool partner_of(const struct mappings *m, const struct overflow_key *key,
 	return mappings_of_overflow(m, key) >= 0;
 }
 
-/* Whether the other entry exists and refers back to this one. */
+static bool has_port_zero(const struct overflow_key *key, const struct overflow_session *s)
+{
+	return key->direction == OVERFLOW_IN2OUT && !word_out_port(s->truth);
+}
+
+/* Whether the other entry exists and refers back to this one, with a port that a session can have. */
 static bool paired(const struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
 {
 	struct overflow_session other;
@@ -32,6 +37,8 @@ static bool paired(const struct table_check *c, const struct overflow_key *key, 
 	/* Entries without a mapping are deleted with the mapping's memory. */
 	if (!partner_of(c->m, key, s, &partner))
 		return true;
+	if (has_port_zero(key, s))
+		return false;
 	if (!lookup(mappings_datapath(c->m), &partner, &other))
 		return false;
 	return key->port == (key->direction == OVERFLOW_IN2OUT ? other.in_port : word_out_port(other.truth));
@@ -204,9 +211,10 @@ void check_overflow_pairs(struct table_check *c)
 		repaired = c->repair && remove_unpaired(c, &s);
 		findings_add(c->findings, FINDING_OVERFLOW_PAIR, repaired,
 			     addr_format(s.key.direction == OVERFLOW_IN2OUT ? s.key.in_addr : s.key.out_addr, addr),
-			     "the %s entry of an overflow session has no partner: protocol %u, port %u, to %s:%u%s",
-			     s.key.direction == OVERFLOW_IN2OUT ? "outbound" : "inbound", s.key.proto, s.key.port,
-			     addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
+			     "the %s entry of an overflow session has %s: protocol %u, port %u, to %s:%u%s",
+			     s.key.direction == OVERFLOW_IN2OUT ? "outbound" : "inbound",
+			     has_port_zero(&s.key, &s.session) ? "outside port 0" : "no partner", s.key.proto,
+			     s.key.port, addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
 	}
 	c->n_pairs = 0;
 }

@@ -77,7 +77,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	if (!state_fits(key, word))
 		return true;
 	*ret_kind = FINDING_PORT;
-	if (offset >= g->ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+	if (!word_out_port(word) || offset >= g->ports_per_host ||
+	    offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return true;
 	p.pair = session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(word), offset, it->map->bucket_shift);
 	*ret_kind = FINDING_PLACE;

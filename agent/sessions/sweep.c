@@ -124,10 +124,26 @@ static __attribute__((noinline)) void free_expired(struct freeing *f, struct sub
 {
 	uint64_t key, word;
 
-	if (!slot_read(slot, &key, &word) || !too_old(&it->limits, word, it->now) || !slot_free(it, slot, word))
+	if (!slot_read(slot, &key, &word) || (word_out_port(word) && !too_old(&it->limits, word, it->now)) ||
+	    !slot_free(it, slot, word))
 		return;
 	f->n++;
 	tell(f->closed, f->arg, it, key, word);
+}
+
+/*
+ * Sessions with outside port 0, which releases of before opened where first_port is 0. No answer ever reaches them;
+ * once they have ended, their flows get another port.
+ */
+static void free_those_of_port_zero(struct freeing *f, struct subscriber_iterator *it)
+{
+	const struct geometry *g = &it->map->geo;
+
+	if (mapping_port_lo(g, mapping_subscriber(g, it->in_addr)))
+		return;
+	for (uint32_t i = 0; i < it->n_slots; i++)
+		if (!word_out_port(load_truth(&it->slots[i])))
+			free_expired(f, it, &it->slots[i]);
 }
 
 uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
@@ -138,6 +154,7 @@ uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, 
 	int64_t first = it->due_max; /* until it expires, in ticks */
 	struct slot *slots = it->slots;
 
+	free_those_of_port_zero(&freeing, it);
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t left = ticks_left(limits, load_truth(&slots[i]), now);
 
@@ -171,7 +188,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	/* Entries without a mapping are deleted with the mapping's memory. */
 	if (number < 0)
 		return;
-	if (!word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks)) {
+	if (word_out_port(word) && !word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks)) {
 		binding_keep(m, number, in2out->in_addr, overflow_slot_key(in2out), word, s->it.now);
 		return;
 	}
@@ -182,7 +199,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	if (!mapping_has_slots(mappings_get(m, number)))
 		return;
 	subscriber_find_of(&one, m, number, in2out->in_addr);
-	if (overflow_word(d, in2out, &word) || !too_old(&one.limits, word, one.now))
+	if (overflow_word(d, in2out, &word) || (word_out_port(word) && !too_old(&one.limits, word, one.now)))
 		return;
 
 	if (overflow_delete(d, in2out, word, one.subscriber, subscriber_line(&one)))

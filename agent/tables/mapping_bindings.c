@@ -233,7 +233,7 @@ static void bind_session(const struct mapping_job *t, const struct mapping *next
 	struct binding_line *line;
 	uint64_t entry;
 
-	if (at >= next->geo.ports_per_host)
+	if (at >= next->geo.ports_per_host || !word_out_port(word))
 		return;
 	line = mapping_binding_group(t->m, next, subscriber, binding_protocol(word_proto(word)),
 				     at >> PORT_GROUP_SHIFT);

@@ -149,7 +149,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 		return pass_untranslated();
 	verdict = icmp_out_check(ctx, &e, to->ifindex);
 	if (verdict == CONTINUE)
-		verdict = egress_check_out(ctx, &e.p, to);
+		verdict = egress_check_out(ctx, &e.p, to, e.f.m, e.f.p.src);
 	if (verdict != CONTINUE)
 		return verdict;
 	out_port = icmp_from_inside_port(&e);

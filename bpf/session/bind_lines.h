@@ -29,12 +29,13 @@ static __always_inline int binding_maps(const struct mapping *m, __u8 proto)
 }
 
 /*
- * Returns 1 if openings in a mapping are not for the fast path, as a draining one may already have the session. A
- * single setting is 0 if no mapping drains.
+ * Returns 1 if an opening in a mapping with this first choice is not for the fast path: a draining mapping may already
+ * have the session, or the port is port 0. A single setting is 0 if no mapping drains or has port 0.
  */
-static __always_inline int openings_are_slow(const struct mapping *m)
+static __always_inline int opening_is_slow(const struct mapping *m, __u32 out_port)
 {
-	return settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS;
+	return settings.openings_slow &&
+	       ((settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS) || (settings.port_zero && !out_port));
 }
 
 /* A line of a subscriber's table; NULL only while tables are being deleted. */

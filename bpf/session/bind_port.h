@@ -9,16 +9,16 @@
 
 #include "session/grant_bind.h"
 
-/* Takes the ports of a group that portmaps hold out of those that can be bound. */
-static __always_inline void binding_spare_portmaps(struct binding_search *b, const struct mapping *m,
+/* Takes the ports of a group that no session may have out of those that can be bound. */
+static __always_inline void binding_spare_withheld(struct binding_search *b, const struct mapping *m,
 						   const struct subscriber *s, const struct packet *p, __u32 group)
 {
 	__u32 first = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (group << PORT_GROUP_SHIFT);
 
-	if (!subscriber_has_portmaps(s))
+	if (first && !subscriber_has_portmaps(s))
 		return;
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
-		if (!portmap_holds(m, s, p, first + k))
+		if (!port_is_withheld(m, s, p, first + k))
 			continue;
 		STORE(b->free, LOAD(b->free) & ~(1U << k));
 		STORE(b->expired, LOAD(b->expired) & ~(1U << k));
@@ -99,11 +99,11 @@ SUBPROGRAM __u32 binding_block(const struct mapping *m, __u32 in_addr)
 	return m ? mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, in_addr)) : 0;
 }
 
-/* Returns 1 if a portmap holds a port of the block. */
-static __always_inline int binding_is_portmaps(const struct mapping *m, const struct subscriber *s,
+/* Returns 1 if no session may have a port of the block. */
+static __always_inline int binding_is_withheld(const struct mapping *m, const struct subscriber *s,
 					       const struct packet *p, __s32 offset)
 {
-	return subscriber_has_portmaps(s) && portmap_holds(m, s, p, binding_block(m, p->src) + (__u32)offset);
+	return port_is_withheld(m, s, p, binding_block(m, p->src) + (__u32)offset);
 }
 
 /*
@@ -121,12 +121,12 @@ SUBPROGRAM int binding_visit(const struct mapping *m, const struct subscriber *s
 	at = line_entry(line, (__u32)offset);
 	entry = LOAD(*at);
 	if (!binding_is_bound(entry)) {
-		if (LOAD(b->vacant) < 0 && !binding_is_portmaps(m, s, p, offset))
+		if (LOAD(b->vacant) < 0 && !binding_is_withheld(m, s, p, offset))
 			STORE(b->vacant, offset);
 		return 0;
 	}
 	if (binding_flags(entry) & BINDING_STRAYED) {
-		if (binding_in_port(entry) == p->sport && binding_is_portmaps(m, s, p, offset)) {
+		if (binding_in_port(entry) == p->sport && binding_is_withheld(m, s, p, offset)) {
 			/* Another inside port's by now. */
 			binding_change(at, entry, binding_freed(entry));
 			return 0;
@@ -140,7 +140,7 @@ SUBPROGRAM int binding_visit(const struct mapping *m, const struct subscriber *s
 			STORE(b->strays, 1);
 	}
 	if (LOAD(b->stale) < 0 && binding_expired(entry, now_ticks(), binding_life(m, p->proto)) &&
-	    !binding_is_portmaps(m, s, p, offset))
+	    !binding_is_withheld(m, s, p, offset))
 		STORE(b->stale, offset >> PORT_GROUP_SHIFT);
 	return 0;
 }
@@ -226,7 +226,7 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 	if (vacant < 0) {
 		binding_scan_line(line, group_size((__u32)group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host),
 				  w->in_port, w->now, w->life);
-		binding_spare_portmaps(b, w->m, s, p, (__u32)group);
+		binding_spare_withheld(b, w->m, s, p, (__u32)group);
 		binding_walk(w->m, w->subscriber, p, s, (__u32)group, w->now);
 		mask = LOAD(b->expired) & ~LOAD(b->held);
 		/* The next search passes them over. */
@@ -295,7 +295,7 @@ static long binding_import_slot(__u32 i, struct binding_import *w)
 	if (!word_is_live(word) || word_expired(word, w->now, m->timeout_ticks) || !binding_maps(m, word_proto(word)))
 		return 0;
 	at = word_out_port(word) - mapping_port_lo(&m->geo, w->subscriber);
-	if (at >= m->geo.ports_per_host)
+	if (at >= m->geo.ports_per_host || !word_out_port(word))
 		return 0;
 	line = binding_line_get(m, w->subscriber, word_proto(word), at >> PORT_GROUP_SHIFT);
 	if (!line)
@@ -344,9 +344,9 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 		return BINDING_BUSY;
 	binding_import(m, s, w.subscriber, w.now);
 	binding_scan_line(home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
-	binding_spare_portmaps(b, m, s, p, group);
+	binding_spare_withheld(b, m, s, p, group);
 	at = LOAD(b->found);
-	if (at >= 0 && binding_is_portmaps(m, s, p, (__s32)(group << PORT_GROUP_SHIFT) + at)) {
+	if (at >= 0 && binding_is_withheld(m, s, p, (__s32)(group << PORT_GROUP_SHIFT) + at)) {
 		/* Another inside port's by now. */
 		entry = line_entry(home, (__u32)at);
 		binding_change(entry, LOAD(*entry), binding_freed(LOAD(*entry)));
@@ -389,11 +389,13 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 }
 
 /* Returns 1 if an inside endpoint may keep or get a port of its home line, given as an offset in the block. */
-static __always_inline int binding_is_free_of_portmaps(const struct mapping *m, const struct subscriber *s,
-						       __u32 subscriber, __u8 proto, __u32 offset)
+static __always_inline int binding_may_have(const struct mapping *m, const struct subscriber *s, __u32 subscriber,
+					    __u8 proto, __u32 offset)
 {
 	__u32 port = mapping_port_lo(&m->geo, subscriber) + offset;
 
+	if (settings.port_zero && !port)
+		return 0;
 	return !subscriber_may_map_out(s, proto, port) || !portmap_is_on(m, subscriber, proto, port);
 }
 
@@ -423,7 +425,7 @@ SUBPROGRAM int binding_take_home(const struct mapping *m, struct subscriber *s, 
 	if (!bound && (binding_flags(LOAD(home->entry[0])) & BINDING_OF_LINE || !LOAD(b->free)))
 		return -1;
 	at = bound ? (__u32)LOAD(b->found) : binding_first_of(LOAD(b->free), first);
-	if (!binding_is_free_of_portmaps(m, s, subscriber, (__u8)endpoint, group + at))
+	if (!binding_may_have(m, s, subscriber, (__u8)endpoint, group + at))
 		return -1;
 	if (bound)
 		binding_raise(line_entry(home, at), now);

@@ -203,8 +203,7 @@ static __always_inline int fast_port_of(const struct flow *f, struct subscriber 
 		return -1;
 	if (binding_maps(f->m, f->p.proto))
 		return binding_take_home(f->m, s, f->subscriber, (__u32)f->p.sport << 8 | f->p.proto);
-	return binding_is_free_of_portmaps(f->m, s, f->subscriber, f->p.proto, f->port_offset) ? (int)f->port_offset
-											       : -1;
+	return binding_may_have(f->m, s, f->subscriber, f->p.proto, f->port_offset) ? (int)f->port_offset : -1;
 }
 
 /*
@@ -422,7 +421,7 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 	union opener before;
 
 	if (settings.openings) {
-		if (openings_are_slow(f->m))
+		if (opening_is_slow(f->m, out_port))
 			return TO_SLOW_PATH;
 		if (mapping_is_limited(f->m))
 			return fast_open_limited(f, s, slot, home, out_port, ret_word);

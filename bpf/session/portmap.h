@@ -137,9 +137,11 @@ SUBPROGRAM int portmap_holds(const struct mapping *m, const struct subscriber *s
 	       portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, out_port);
 }
 
-static __always_inline int portmap_holds_port(const struct flow *f, const struct subscriber *s, __u32 out_port)
+/* Returns 1 if no session of a packet's sender may have an outside port: port 0, or one that a portmap holds. */
+static __always_inline int port_is_withheld(const struct mapping *m, const struct subscriber *s, const struct packet *p,
+					    __u32 out_port)
 {
-	return subscriber_has_portmaps(s) && portmap_holds(f->m, s, &f->p, out_port);
+	return !out_port || (subscriber_has_portmaps(s) && portmap_holds(m, s, p, out_port));
 }
 
 #endif

@@ -14,13 +14,44 @@
 #include "packet/offload.h"
 #endif
 
+/*
+ * Asks the agent to resolve an unresolved next hop on the way to dst (host byte order), at most once per tick and
+ * subscriber: a lookup never makes the kernel do so, and a packet that is left to the kernel may end in the host's
+ * firewall before its neighbour is asked for. Returns 0.
+ */
+SUBPROGRAM int egress_ask_neighbour(struct subscriber *s, const struct egress *e, __u32 dst)
+{
+	__u8 tick = (__u8)now_ticks();
+
+	tick = tick ? tick : 1;
+	if (s && e && LOAD(s->resolve_tick) != tick) {
+		struct nat_event event = { .type = EVENT_RESOLVE, .ifindex = e->ifindex };
+
+		s->resolve_tick = tick;
+		if (e->family == AF_INET) {
+			event.in_addr = bpf_ntohl(e->gateway[0]);
+			event.limit = event.in_addr != dst;
+		} else {
+			event.type = EVENT_RESOLVE_IPV6;
+			event.limit = 1;
+			__builtin_memcpy(event.gateway, e->gateway, sizeof(event.gateway));
+		}
+		notify(&event);
+	}
+	return 0;
+}
+
 #if HOOK_XDP
 
 /*
  * Outbound packets that XDP cannot send go to the kernel unmodified; the kernel sends the ICMP error or fragments them.
+ * m, in_addr: the mapping and inside address of the subscriber whose they are; m may be NULL.
  */
-static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, const struct egress *e)
+static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, const struct egress *e,
+					    const struct mapping *m, __u32 in_addr)
 {
+	if (e->state == EGRESS_UNRESOLVED && m)
+		egress_ask_neighbour(subscriber_get(m, mapping_subscriber(&m->geo, in_addr)), e, p->dst);
 	if (e->state != EGRESS_READY || p->ttl <= 1 || p->length > e->longest || !takes_frame(ctx, e->ifindex))
 		return pass_untranslated();
 	return CONTINUE;
@@ -65,27 +96,6 @@ static __always_inline int egress_answer(struct subscriber *limit, enum reason r
 		return drop(reason);
 	arguments_set(a, reason, sent, type, code, mtu);
 	return TAIL_CALL(PROG_icmp_error);
-}
-
-/* Drops a packet to a subscriber and asks the agent to resolve its next hop, at most once per tick. */
-SUBPROGRAM int egress_unresolved(struct subscriber *s, const struct egress *e)
-{
-	__u8 tick = (__u8)now_ticks();
-
-	tick = tick ? tick : 1;
-	if (s && e && LOAD(s->resolve_tick) != tick) {
-		struct nat_event event = { .type = EVENT_RESOLVE, .ifindex = e->ifindex };
-
-		s->resolve_tick = tick;
-		if (e->family == AF_INET) {
-			event.in_addr = bpf_ntohl(e->gateway[0]);
-		} else {
-			event.type = EVENT_RESOLVE_IPV6;
-			__builtin_memcpy(event.gateway, e->gateway, sizeof(event.gateway));
-		}
-		notify(&event);
-	}
-	return drop(REASON_drop_unresolved);
 }
 
 /*
@@ -169,9 +179,12 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, co
 		egress_of_hairpin(e);
 	TRACE_EGRESS(e);
 	verdict = egress_check(ctx, p, e, limit, direction);
+	if (verdict == CONTINUE && e->state == EGRESS_UNRESOLVED &&
+	    (settings.redirect || direction == DIRECTION_HAIRPIN))
+		egress_ask_neighbour(s, e, in_addr);
 	if (verdict != CONTINUE || direction != DIRECTION_HAIRPIN || e->state == EGRESS_READY)
 		return verdict;
-	return e->state == EGRESS_UNRESOLVED ? egress_unresolved(s, e) : drop(REASON_drop_unreachable);
+	return drop(e->state == EGRESS_UNRESOLVED ? REASON_drop_unresolved : REASON_drop_unreachable);
 }
 
 #endif

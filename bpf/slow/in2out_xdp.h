@@ -75,7 +75,7 @@ static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 
 static __always_inline int in2out_egress_check(ctx_t *ctx, const struct in2out *io)
 {
-	return is_hairpin(io) ? CONTINUE : egress_check_out(ctx, &io->f.p, io->egress);
+	return is_hairpin(io) ? CONTINUE : egress_check_out(ctx, &io->f.p, io->egress, io->f.m, io->f.p.src);
 }
 
 #endif

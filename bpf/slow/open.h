@@ -42,7 +42,7 @@ SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, 
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 		return -1;
 	port = LOAD(o->port_lo) + offset;
-	if (subscriber_has_portmaps(s) && portmap_holds(m, s, p, port))
+	if (port_is_withheld(m, s, p, port))
 		return -1;
 	if (subscriber_overflow(s->overflow) &&
 	    (of == CANDIDATE_OF_ANY
@@ -82,8 +82,8 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 
 	if (!word_is_live(word))
 		return OPEN_LOST;
-	/* A portmap has its port by now: the session ends, and the opening is tried again. */
-	if (reopens && portmap_holds_port(f, s, word_out_port(word))) {
+	/* It may not have its port any more: the session ends, and the opening is tried again. */
+	if (reopens && port_is_withheld(f->m, s, &f->p, word_out_port(word))) {
 		if (slot_change(slot, word, 0))
 			slot_closed(f->m, f->subscriber, f->key, word);
 		return OPEN_LOST;
@@ -232,7 +232,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 		if (word_state(from) != SESSION_TIME_WAIT ||
 		    (__u32)offset >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT)
 			return OPEN_LOST;
-		if (portmap_holds_port(f, s, word_out_port(from)))
+		if (port_is_withheld(f->m, s, &f->p, word_out_port(from)))
 			return OPEN_NO_ROOM;
 	} else {
 		if (!room)

@@ -44,7 +44,7 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 	key = LOAD(slot->key);
 	if (of == PORT_OF_RESET ? !(word_state(word) & SESSION_RESET) : word_state(word) != SESSION_TIME_WAIT)
 		return 0;
-	if (portmap_holds_port(f, s, word_out_port(word)) || !slot_change(slot, word, 0))
+	if (port_is_withheld(f->m, s, &f->p, word_out_port(word)) || !slot_change(slot, word, 0))
 		return 0;
 	if (of == PORT_OF_RESET) {
 		limit_ended(f->m, f->subscriber, f->p.proto, 1);

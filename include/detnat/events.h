@@ -44,7 +44,10 @@ struct nat_event {
 	__u16 ext_port;
 	__u8 type; /* enum event_type */
 	__u8 proto;
-	/* EVENT_QUOTA…: sessions; EVENT_RATE: sessions per second; EVENT_FRAGMENTS: fragments */
+	/*
+	 * EVENT_QUOTA…: sessions; EVENT_RATE: sessions per second; EVENT_FRAGMENTS: fragments; EVENT_RESOLVE…: 1 if the
+	 * next hop is a router, not the destination itself
+	 */
 	__u32 limit;
 	__u32 ifindex; /* EVENT_RESOLVE, EVENT_RESOLVE_IPV6 */
 	__u32 tenant;  /* number of the subscriber's tenant, set by the agent; 0: there is none, or not known */

@@ -445,10 +445,24 @@ static inline __s64 mapping_owner(const struct geometry *g, __u32 out_addr, __u3
 	return g->flags & MAPPING_OPEN ? (__s64)(out_addr - g->out_base) : mapping_reverse(g, out_addr, out_port);
 }
 
-/* Offset in the port block of the first choice for the outside port of a session with this inside port. */
+/*
+ * Offset in the port block of the first choice for the outside port of a session with this inside port. It may be that
+ * of port 0, which no session gets.
+ */
 static __always_inline __u32 mapping_first_choice(const struct geometry *g, __u32 in_port)
 {
 	return in_port - mapping_divide(g, in_port) * g->ports_per_host;
+}
+
+/*
+ * The outside port of the first session of an inside endpoint, whose address must be in the mapping's inside range: its
+ * first choice, or the next of the group in place of port 0.
+ */
+static inline __u32 mapping_planned_port(const struct geometry *g, __u32 in_addr, __u32 in_port)
+{
+	__u32 port = mapping_port_lo(g, mapping_subscriber(g, in_addr)) + mapping_first_choice(g, in_port);
+
+	return port + !port;
 }
 
 #endif

@@ -549,13 +549,20 @@ struct settings {
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
 	__u8 tc;	  /* TC_…: the tc programs loaded besides that at egress; the programs do not read it */
 	__u8 inside_from; /* enum inside_from */
-	/* Openings are not the common ones; in one word, so that one load gets both. */
+	/* Openings are not the common ones; in one word, so that one load gets all. */
 	union {
 		struct {
-			__u8 drains; /* some mapping drains, <detnat/drains.h> */
+			union {
+				struct {
+					__u8 drains;	/* some mapping drains, <detnat/drains.h> */
+					__u8 port_zero; /* some has first_port 0 */
+				};
+				__u16 openings_slow; /* the slow path may have to choose the port */
+			};
 			__u8 limits; /* some mapping has limits, <detnat/limits.h> */
+			__u8 openings_pad;
 		};
-		__u16 openings;
+		__u32 openings;
 	};
 	__u8 open_mappings;  /* some mapping has inbound "open" */
 	__u8 outside_filter; /* an outside interface has a strict reverse-path filter */
@@ -565,7 +572,7 @@ struct settings {
 	__u8 tenants;	     /* there are tenants */
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 44 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 48 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

@@ -14,6 +14,7 @@
 /* Time that log_end() waits for a log that is not read. */
 #define END_PATIENCE_MS 1000
 
+static const char *program = "detnat-agent";
 static enum log_level highest = LOG_LEVEL_INFO;
 
 /* Lines begin with the time: standard error is neither the journal, which notes it, nor a terminal. */
@@ -24,6 +25,11 @@ static struct output *log_output, *ready_output;
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limit limit;
+
+void log_set_program(const char *name)
+{
+	program = name;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -95,7 +101,7 @@ static void write_line(enum log_level level, const char *line)
 	if (stderr_is_journal())
 		length = asprintf(&whole, "<%d>%s\n", level, shown);
 	else
-		length = asprintf(&whole, "%sdetnat-agent: %s%s\n", stamp(time), level_word(level), shown);
+		length = asprintf(&whole, "%s%s: %s%s\n", stamp(time), program, level_word(level), shown);
 	if (length < 0)
 		whole = NULL;
 	else
@@ -117,7 +123,7 @@ static bool allowed(enum log_level level, const char *text)
 
 void log_write(enum log_level level, const char *format, ...)
 {
-	static const char no_memory[] = "detnat-agent: a message was lost: no memory\n";
+	static const char no_memory[] = "a message was lost: no memory\n";
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
 	int length;
@@ -145,10 +151,11 @@ void log_write(enum log_level level, const char *format, ...)
 
 static void tell_lost(uint64_t lines, char *text, size_t size)
 {
+	bool journal = stderr_is_journal();
 	char time[STAMP_TEXT];
 
-	snprintf(text, size, "%s%s%llu lines of this log were lost, as it was not read\n", stamp(time),
-		 stderr_is_journal() ? "<4>" : "detnat-agent: warning: ", (unsigned long long)lines);
+	snprintf(text, size, "%s%s%s%llu lines of this log were lost, as it was not read\n", stamp(time),
+		 journal ? "<4>" : program, journal ? "" : ": warning: ", (unsigned long long)lines);
 }
 
 void log_begin(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The agent's log: one line per message on stderr. Under journald (JOURNAL_STREAM) lines carry a <priority>, elsewhere
- * the level as a word. Messages name the event and the operator's remedy.
+ * The log of the agent and other programs: one line per message on stderr. Under journald (JOURNAL_STREAM) lines carry
+ * a <priority>, elsewhere the level as a word. Messages name the event and the operator's remedy.
  */
 #ifndef DETNAT_LOG_H
 #define DETNAT_LOG_H
@@ -16,6 +16,10 @@ enum log_level {
 	LOG_LEVEL_INFO = 6,
 	LOG_LEVEL_DEBUG = 7
 };
+
+/* The program's name, before each line that no journal reads; the text stays the caller's. The default: detnat-agent.
+ */
+void log_set_program(const char *name);
 
 /* Messages above the level are suppressed, except LOG_LEVEL_AUDIT; the default is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);

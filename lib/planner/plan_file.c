@@ -242,7 +242,7 @@ static int mappings_read(const cJSON *config, const char *name, struct plan_file
 	return 0;
 }
 
-int plan_file_read(const char *path, struct plan_file *ret, struct error *err)
+int plan_file_read(const char *path, plan_file_check check, struct plan_file *ret, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ cJSON *config = NULL;
@@ -259,5 +259,8 @@ int plan_file_read(const char *path, struct plan_file *ret, struct error *err)
 		return error_set(err, r, "out of memory");
 	if (!cJSON_IsObject(config))
 		return error_set(err, -EINVAL, "%s: a configuration is an object, as in detnat.json(5)", path);
+	r = check ? check(text, size, path, err) : 0;
+	if (r)
+		return r;
 	return mappings_read(config, path, ret, err);
 }

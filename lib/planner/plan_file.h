@@ -42,8 +42,14 @@ struct plan_file {
 	uint32_t n_tenants;	    /* with the first one */
 };
 
-/* Reads a configuration file, - being standard input. 0, or -errno with err, which names the place. */
-int plan_file_read(const char *path, struct plan_file *ret, struct error *err);
+/* Whether a text may be taken: 0, or -errno with err, which names the place. name: of its file. */
+typedef int (*plan_file_check)(const char *text, size_t size, const char *name, struct error *err);
+
+/*
+ * Reads a configuration file, - being standard input, that the check lets pass; NULL: as far as a plan goes. 0, or
+ * -errno with err, which names the place.
+ */
+int plan_file_read(const char *path, plan_file_check check, struct plan_file *ret, struct error *err);
 void plan_file_free(struct plan_file *f);
 
 /*

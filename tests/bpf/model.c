@@ -12,7 +12,7 @@ unsigned model_ratio(const struct model_mapping *m)
 
 static unsigned first_port(const struct model_mapping *m)
 {
-	return m->first_port ? m->first_port : 1024;
+	return m->first_port || m->from_zero ? m->first_port : 1024;
 }
 
 unsigned model_ports(const struct model_mapping *m)
@@ -75,7 +75,8 @@ bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, ui
 			uint32_t in_addr = m->in_base + k;
 			unsigned lo = model_port_lo(m, in_addr);
 
-			if (model_out_addr(m, in_addr) == out_addr && port >= lo && port < lo + model_ports(m)) {
+			if (model_out_addr(m, in_addr) == out_addr && port && port >= lo &&
+			    port < lo + model_ports(m)) {
 				*ret_in_addr = in_addr;
 				return true;
 			}

@@ -40,6 +40,7 @@ struct model_mapping {
 	/* How the ports of an outside address are shared out; 0: as the counts alone say. */
 	unsigned ratio;
 	unsigned first_port;
+	bool from_zero; /* the first port is port 0, which nobody has */
 	unsigned pitch;
 	unsigned ports;
 	bool netmap; /* the outside address changes from one inside address to the next */

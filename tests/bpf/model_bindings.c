@@ -94,7 +94,7 @@ bool model_port_is_bound(struct model *model, uint32_t in_addr, uint16_t port, u
 {
 	struct model_binding *b = model_binding_out(model, in_addr, port, proto);
 
-	if (model_portmap_out(model, model_outside_of(model, in_addr), port, proto))
+	if (!port || model_portmap_out(model, model_outside_of(model, in_addr), port, proto))
 		return true;
 	if (b && (model_binding_may_hold(model, b) || is_kept(model, b)))
 		return true;

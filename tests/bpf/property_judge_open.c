@@ -173,7 +173,7 @@ static bool block_is_out(struct model *m, const struct model_session *flow)
 		held += p->in_addr == flow->in_addr && p->proto == flow->proto &&
 			(unsigned)(p->out_port - lo) < model_ports(map) && !port_is_held(m, flow, p->out_port, true);
 	}
-	return held == model_ports(map);
+	return held + !lo == model_ports(map);
 }
 
 /* No port of the block is free, nor of the blocks granted beside it. */
@@ -224,7 +224,8 @@ static void judge_one_port(const struct judging *j, const struct model_session *
 		EXPECT(j, !at || !model_binding_holds(m, at), "a port that is bound to another inside endpoint");
 	if ((!b || flow->out_port != b->out_port) && (unsigned)(flow->out_port - lo) < model_ports(map)) {
 		EXPECT(j,
-		       flow->out_port == choice || model_binding_out(m, flow->in_addr, choice, flow->proto) ||
+		       flow->out_port == choice || !choice ||
+			       model_binding_out(m, flow->in_addr, choice, flow->proto) ||
 			       model_portmap_out(m, model_out_addr(map, flow->in_addr), choice, flow->proto),
 		       "not the first choice, which is not bound");
 		EXPECT(j,
@@ -271,6 +272,7 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 	struct model_session *s;
 
 	EXPECT(j, opened_by_sender(j) == 1, "should have opened one session");
+	EXPECT(j, flow->out_port, "with outside port 0");
 	if (granted)
 		judge_granted(j, flow);
 	if (is_crowded(m, flow) || is_crowded_of(m, flow) || out)
@@ -284,7 +286,7 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 		judge_one_port(j, flow);
 	else
 		EXPECT(j,
-		       granted || flow->out_port == choice || port_is_held(m, flow, choice, false) ||
+		       granted || flow->out_port == choice || !choice || port_is_held(m, flow, choice, false) ||
 			       model_portmap_out(m, out_addr, choice, flow->proto),
 		       "not the first choice");
 	s = model_open(m, flow, j->p->flags);

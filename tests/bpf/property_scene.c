@@ -76,18 +76,20 @@ const struct scene property_reachable = { reachable_mappings, 6, reachable_subsc
 /* Blocks other than the defaults: 33 subscribers an address, netmap order, gaps between blocks. */
 static const struct model_mapping shared_mappings[] = {
 	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60, .slots = 1024 },
-	{ ADDR(10, 64, 0, 0), 1024, ADDR(203, 0, 114, 0), 32, 36, .slots = 8, .ratio = 33, .ports = 1954 },
-	{ ADDR(10, 80, 0, 0), 64, ADDR(203, 0, 117, 0), 2, 36, .slots = 8, .ratio = 32, .first_port = 1026,
+	{ ADDR(10, 64, 0, 0), 1024, ADDR(203, 0, 114, 0), 32, 28, .slots = 8, .ratio = 33, .ports = 1954 },
+	{ ADDR(10, 80, 0, 0), 64, ADDR(203, 0, 117, 0), 2, 28, .slots = 8, .ratio = 32, .first_port = 1026,
 	  .pitch = 2016, .ports = 2014 },
 	/* 15 ports, which are soon in use. */
 	{ ADDR(10, 96, 0, 0), 1024, ADDR(203, 0, 115, 0), 32, 50, .slots = 64, .ratio = 32, .first_port = 60000,
 	  .pitch = 17, .ports = 15, .netmap = true },
+	{ ADDR(10, 112, 0, 0), 1024, ADDR(203, 0, 119, 0), 32, 50, .slots = 64, .ratio = 32, .from_zero = true,
+	  .ports = 15, .netmap = true },
 };
 static const uint32_t shared_subscribers[] = {
-	ADDR(10, 64, 0, 32), ADDR(10, 64, 0, 33), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),
-	ADDR(10, 80, 0, 63), ADDR(10, 96, 0, 0),  ADDR(10, 96, 0, 32),	ADDR(10, 96, 3, 255),
+	ADDR(10, 64, 0, 32), ADDR(10, 64, 0, 33), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),  ADDR(10, 80, 0, 63),
+	ADDR(10, 96, 0, 0),  ADDR(10, 96, 0, 32), ADDR(10, 96, 3, 255), ADDR(10, 112, 0, 1), ADDR(10, 112, 0, 33),
 };
-const struct scene property_shared = { shared_mappings, 4, shared_subscribers, 8, 5, false, false, false };
+const struct scene property_shared = { shared_mappings, 5, shared_subscribers, 10, 6, false, false, false };
 
 /* 15 ports, and blocks of 8 beside them: with sessions of the usual kind, and with ports that are bound. */
 static const struct model_mapping growing_mappings[] = {
@@ -99,12 +101,15 @@ static const struct model_mapping growing_mappings[] = {
 	{ ADDR(10, 80, 0, 0), 1024, ADDR(203, 0, 117, 0), 32, 40, .slots = 64, .one_port = MODEL_UDP | MODEL_TCP,
 	  .anyone = MODEL_UDP | MODEL_TCP, .inbound_part = 30, .ratio = 32, .ports = 15, .grow_block = 8,
 	  .grow_max = 2 },
+	{ ADDR(10, 96, 0, 0), 1024, ADDR(203, 0, 119, 0), 32, 40, .slots = 64, .one_port = MODEL_UDP | MODEL_ICMP,
+	  .anyone = MODEL_UDP, .inbound_part = 30, .ratio = 32, .from_zero = true, .ports = 15, .grow_block = 8,
+	  .grow_max = 2 },
 };
 static const uint32_t growing_subscribers[] = {
-	ADDR(10, 0, 0, 2),  ADDR(10, 64, 0, 0), ADDR(10, 64, 0, 1),  ADDR(10, 64, 3, 255),
-	ADDR(10, 80, 0, 1), ADDR(10, 80, 0, 2), ADDR(10, 80, 0, 33),
+	ADDR(10, 0, 0, 2),  ADDR(10, 64, 0, 0),	 ADDR(10, 64, 0, 1), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),
+	ADDR(10, 80, 0, 2), ADDR(10, 80, 0, 33), ADDR(10, 96, 0, 0), ADDR(10, 96, 0, 1),
 };
-const struct scene property_growing = { growing_mappings, 5, growing_subscribers, 7, 3, true, false, false, true };
+const struct scene property_growing = { growing_mappings, 6, growing_subscribers, 9, 3, true, false, false, true };
 
 /* As set up, with the mappings that there are now. */
 static struct scene current;
@@ -157,7 +162,7 @@ void property_spec_of(const struct model_mapping *m, struct mapping_spec *ret)
 			.out_base = m->out_base,
 			.last_out = m->out_count - 1,
 			.ratio = m->ratio,
-			.first_port = m->first_port ? m->first_port : 1024,
+			.first_port = m->first_port || m->from_zero ? m->first_port : 1024,
 			.pitch = m->pitch ? m->pitch : m->ports,
 			.ports_per_host = m->ports,
 			.netmap = m->netmap,
@@ -211,6 +216,8 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 	settings.drains = scene->renumbered;
 	settings.growth = scene->growing;
 	settings.limits = scene->limited;
+	for (size_t i = 0; i < scene->n_mappings; i++)
+		settings.port_zero |= scene->mapping[i].from_zero;
 	if (scene->reachable)
 		reachable_settings();
 	reload_settings();
@@ -271,11 +278,13 @@ static uint16_t random_out_port(struct property *t, uint32_t in_addr)
 {
 	static const uint16_t low[] = { 80, 443, 1023, 1 };
 	const struct model_mapping *m = model_inside(&t->model, in_addr);
+	uint16_t port;
 
-	if (random_once(&t->r, 2))
+	if (!m->from_zero && random_once(&t->r, 2))
 		return low[random_below(&t->r, 4)];
-	return (uint16_t)(model_port_lo(m, in_addr) +
+	port = (uint16_t)(model_port_lo(m, in_addr) +
 			  (5000 + random_below(&t->r, 16) + 1000 * random_below(&t->r, 2)) % model_ports(m));
+	return port ? port : 1;
 }
 
 /* Perhaps a filter more: some of the external endpoints match it. */

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
+#include <detnat/events.h>
 #include <detnat/next_hops.h>
 
 #include "fixture.h"
@@ -214,4 +216,91 @@ Test(next_hops, are_used_while_their_interface_is_what_it_was)
 	mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0))->icmp_next =
 		(datapath_ticks(&datapath) << TICK_SHIFT) + datapath.hz;
 	run_rows(&turned, 1);
+}
+
+/* What the agent is asked to resolve. */
+struct asked {
+	unsigned n;
+	struct nat_event last;
+};
+
+static int keep_asked(void *arg, void *data, size_t size)
+{
+	const struct nat_event *e = data;
+	struct asked *a = arg;
+
+	cr_assert_geq(size, sizeof(*e));
+	if (e->type == EVENT_RESOLVE || e->type == EVENT_RESOLVE_IPV6)
+		*a = (struct asked){ a->n + 1, *e };
+	return 0;
+}
+
+static struct ring_buffer *ring;
+static struct asked asked;
+
+static void listen_for_questions(void)
+{
+	ring = ring_buffer__new(datapath.events, keep_asked, &asked, NULL);
+	cr_assert(ring);
+}
+
+/* Runs a packet whose next hop is not resolved: it goes to the kernel, whose firewall may drop it. */
+static void expect_asked(const struct row *row, uint32_t ifindex, uint32_t hop, uint32_t router)
+{
+	asked = (struct asked){ 0 };
+	datapath_raise_epoch(&datapath);
+	next_tick();
+	run_rows(row, 1);
+	cr_assert_geq(ring_buffer__consume(ring), 0);
+	cr_expect_eq(asked.n, 1, "%s: %u", row->name, asked.n);
+	cr_expect_eq(asked.last.ifindex, ifindex, "%s", row->name);
+	cr_expect_eq(asked.last.in_addr, hop, "%s: %x", row->name, asked.last.in_addr);
+	cr_expect_eq(asked.last.limit, router, "%s", row->name);
+}
+
+Test(next_hops, not_resolved_are_asked_for_on_either_way)
+{
+#define KERNEL_RESOLVES PASS_XDP, {}, REASON_passed_untranslated
+	static const struct row out = { "out, behind a router", XDP_INSIDE, { TO(FAR) }, KERNEL_RESOLVES };
+	static const struct row opens = { "out, to a neighbour", XDP_INSIDE, { TO(EXTERNAL) }, KERNEL_RESOLVES };
+	static const struct row in = { "in",
+				       XDP_OUTSIDE,
+				       { ANSWER(60) },
+				       PASS_XDP,
+				       { .from = ROUTER, .to = GATEWAY_OUT, DELIVERED(60) },
+				       REASON_out2in_translated };
+	static const struct row ping = { "out, an echo request",
+					 XDP_INSIDE,
+					 { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = FAR, ICMP, 5000 },
+					 KERNEL_RESOLVES };
+
+	stay_on_one_core();
+	listen_for_questions();
+	send_to(EXTERNAL);
+	run("ip neigh del 198.51.100.7 dev tout");
+	expect_asked(&out, outside_ifindex, EXTERNAL, 1);
+	expect_asked(&opens, outside_ifindex, EXTERNAL, 0);
+	expect_asked(&ping, outside_ifindex, EXTERNAL, 1);
+	run("ip neigh del 10.0.0.2 dev tin");
+	expect_asked(&in, inside_ifindex, SUBSCRIBER, 0);
+	ring_buffer__free(ring);
+}
+
+/* A scan of the outside's own network. */
+Test(next_hops, are_asked_for_now_and_then)
+{
+	uint32_t begin = datapath_ticks(&datapath);
+
+	listen_for_questions();
+	for (unsigned i = 0; i < 500; i++) {
+		const struct row scan = {
+			"scan", XDP_INSIDE, { TO(ADDR(198, 51, 100, 20 + i % 200)) }, KERNEL_RESOLVES
+		};
+
+		run_rows(&scan, 1);
+	}
+	cr_assert_geq(ring_buffer__consume(ring), 0);
+	cr_expect_geq(asked.n, 1);
+	cr_expect_leq(asked.n, datapath_ticks(&datapath) - begin + 1, "%u", asked.n);
+	ring_buffer__free(ring);
 }

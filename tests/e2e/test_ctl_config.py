@@ -88,8 +88,8 @@ def test_diff_with_another_file(agent):
     assert found.status == 1 and [o["op"] for o in json.loads(found.out)] == ["remove", "add"]
     assert apply_patch(json.loads(other.read_text()), json.loads(found.out))["mappings"] == agent.ctl("config")["mappings"]
     other.write_text("{")
-    assert "other.json:1" in agent.refused("config", "diff", other)
-    assert "No such file" in agent.refused("config", "diff", agent.directory / "none")
+    assert "other.json:1" in agent.refused("config", "diff", other, status=2)
+    assert "No such file" in agent.refused("config", "diff", agent.directory / "none", status=2)
 
 
 def test_diff_takes_a_file_of_the_working_directory(agent):
@@ -98,7 +98,7 @@ def test_diff_takes_a_file_of_the_working_directory(agent):
         found = execute(CTL, "-s", agent.socket, "config", "diff", name, cwd=agent.directory)
         assert (found.status, found.out, found.err) == (1, f'--- {name}\n+++ running\n-comment: "south"\n+comment: "north"\n', "")
     missing = execute(CTL, "-s", agent.socket, "config", "diff", "none", cwd=agent.directory)
-    assert missing.status == 1 and f"{agent.directory}/none: cannot be opened: No such file" in missing.err
+    assert missing.status == 2 and f"{agent.directory}/none: cannot be opened: No such file" in missing.err
 
 
 def test_a_change_that_was_saved_survives_an_edit_of_nothing_and_a_restart(lab, agent):

@@ -45,6 +45,11 @@ TROUBLES = [
     ("a firewall that drops what the kernel forwards",
      ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "kernel"},
      "WARNING", "dropping", "nftables table fw, chain f (forward): drops packets that none of its rules accepts", False),
+    ("a firewall that drops what XDP leaves to the kernel",
+     ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"], {"forwarding": "redirect"},
+     "WARNING", "dropping", "accepts, among them those that XDP leaves to the kernel", False),
+    ("a rule that drops what XDP leaves to the kernel", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 drop"],
+     {"forwarding": "redirect"}, "WARNING", "dropping", "drops or rejects, among them those that XDP leaves", False),
     ("a rule that drops what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 drop"], {"forwarding": "kernel"},
      "WARNING", "dropping", "nftables table fw, chain f: a rule drops or rejects", False),
     ("a rule that rejects what the kernel forwards", [*FORWARD_CHAIN, "nft add rule inet fw f udp dport 53 reject"],
@@ -74,7 +79,7 @@ TROUBLES = [
 
 # Checks that are ok on a healthy host.
 HEALTHY = ["kernel", "configuration", "links", "offloads", "roles", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
-           "leases", "firewall", "conntrack", "queueing"]
+           "leases", "firewall", "dropping", "conntrack", "queueing"]
 
 
 def line_of(text, level, check):
@@ -200,8 +205,9 @@ def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
     assert rule not in agent.log_text(), "only a start and a reload look"
     agent.ctl("reload")
     assert rule in agent.log_text()
-    (finding,) = agent.ctl("explain", host.addr)["findings"]
-    assert finding["reason"] == "firewall" and rule in finding["text"] and not finding["drops"]
+    findings = agent.ctl("explain", host.addr)["findings"]
+    assert [f["reason"] for f in findings] == ["firewall", "dropping"] and all(rule in f["text"] and not f["drops"] for f in findings), findings
+    assert "let it accept packets between inside and outside interfaces, then set 'forwarding' to 'kernel'" in findings[0]["text"]
     agent.write(forwarding="kernel")
     before = agent.log_text().count(rule)
     agent.ctl("reload")

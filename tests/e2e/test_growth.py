@@ -326,6 +326,17 @@ def test_revoked_sessions_end_at_once_or_after_the_drain_and_no_session_opens_me
     checked(lab)
 
 
+def test_a_drain_ends_when_it_says_where_idle_and_rest_are_long(lab):
+    lab.start(mappings=[{**GROWING, "growth": {**GROWING["growth"], "rest": 600}}], unmatched="drop")
+    host = lab.host("10.0.0.3")
+    fill(lab, host)
+    src = grow(lab, host, 5008)
+    lab.agent.ctl("grant", "revoke", f"{OUT}:{src[1]}", "--drain", "3")
+    began = time.monotonic()
+    wait_for(lambda: 5008 not in [s["in_port"] for s in lab.sessions(host.addr)], what="the end of the drain", interval=0.05)
+    assert 1.9 < time.monotonic() - began < 5
+
+
 def test_views_know_granted_ports(growing):
     lab, host = growing, growing.host("10.0.0.3")
     fill(lab, host)

@@ -84,6 +84,34 @@ def in_by_ipv4(lab):
     return lab.outside, [lab.from_outside(src[0], UDP(sport=53, dport=src[1]))], lab.inside_ns, lab.inside
 
 
+def by_policy(lab, forward):
+    lab.gateway.run("nft", "add", "table", "ip", "fw")
+    lab.gateway.run("nft", "add", "chain", "ip", "fw", "f", "{ type filter hook forward priority 0; " + forward + "; }")
+
+
+# ROUTER and host on a link: neither is in the table of neighbours, and what the kernel forwards is dropped before it would ask for them.
+@xdp_only
+@pytest.mark.parametrize("way, mode", [(out_by_ipv4, "native"), (out_by_ipv4, "skb"), (out_by_ipv6, "native"), (in_by_ipv4, "native")])
+def test_a_next_hop_is_resolved_whatever_the_firewall_drops(lab, way, mode):
+    lab.start(xdp_mode=mode, stages=2 if mode == "native" else 1)
+    wire, frames, namespace, to = way(lab)
+    by_policy(lab, "policy drop")
+    for link in ("in0", "out0"):
+        lab.gateway.ip("neigh", "flush", "dev", link, "nud", "all")
+    with traffic(wire, *frames):
+        wait_for(lambda: sent_to(to, OLD), what="the next hop to be resolved")
+        link = "out0" if to is lab.outside else "in0"
+        lab.gateway.ip("link", "set", link, "down")
+        lab.gateway.ip("link", "set", link, "up")
+        if to is lab.outside:
+            lab.gateway.ip("route", "replace", "default", "via", ROUTER)
+            if way is out_by_ipv6:
+                lab.gateway.ip("route", "replace", "203.0.113.0/24", "via", "inet6", "fe80::fe", "dev", "out0")
+        else:
+            lab.gateway.ip("route", "replace", "10.0.5.0/24", "via", "10.0.0.254")
+        wait_for(lambda: sent_to(to, OLD), what="it to be resolved after its link was down")
+
+
 # What the kernel forwards by itself, it probes at its own pace.
 @pytest.mark.parametrize("way", [pytest.param(out_by_ipv4, marks=xdp_only), pytest.param(out_by_ipv6, marks=xdp_only), in_by_ipv4])
 def test_a_router_that_silently_changes_its_mac_address_is_noticed(lab, way):

@@ -166,3 +166,19 @@ def test_who_moves_between_two_configurations(tmp_path):
     assert moved.status == 1 and "100.64.0.9: 203.0.113.0:37312-41343 -> 192.0.2.1:1024-65535" in moved.out
     check = execute(CTL, "plan", "check", str(old))
     assert check.status == 0 and ".0 or .255" in check.out
+
+
+@pytest.mark.parametrize("text, why", [
+    ('{"mappings":[{"in":"100.64.0.0/24","out":"203.0.113.0/28"}],\n"colour":"red"}', ":2: colour:"),
+    ('{"mappings":[{"in":"100.64.0.0/24","out":"203.0.113.0/28",\n"inbuond":"open"}]}', ":2: mappings[0].inbuond:"),
+    ('{"mappings":[\n{"in":"100.64.0.0/24","out":"203.0.113.0/28","sessions_per_user":-1}]}', ":2: mappings[0].sessions_per_user:"),
+    ('{"interfaces":{"inside":["a"]},"sessions_per_user":0}', ": sessions_per_user:"),
+    ("[]", "a configuration is an object"), ("{", ":1:"), (None, "No such file")])
+def test_a_plan_that_the_agent_would_refuse_has_no_answer(tmp_path, text, why):
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text('{"mappings":[{"in":"100.64.0.0/24","out":"203.0.113.0/28"}]}')
+    if text:
+        bad.write_text(text)
+    for arguments, status in (["check", bad], 1), (["diff", good, bad], 2), (["diff", bad, good], 2):
+        refused = execute(CTL, "plan", *map(str, arguments))
+        assert (refused.status, refused.out) == (status, "") and why in refused.err, refused

@@ -39,6 +39,17 @@ def test_explain_and_the_doctor_name_the_vrf_that_is_missing(lab):
     assert ["the VRF red of tenant ispB does not exist" in line for line in found] == [False, True]
 
 
+def test_a_vrf_that_is_none_is_refused_with_its_place_in_the_file(lab):
+    """The kernel may have no VRFs, so one that does not exist is waited for by a start alone."""
+    agent = lab.prepare(**CONFIG)
+    tested = agent.once("-t")
+    assert tested.status == 1 and "tenants[0].vrf: there is no VRF blue on this machine" in tested.err, tested
+    agent.write(tenants=[{**TENANTS[0], "vrf": "lo"}, TENANTS[1]])
+    for way in (["-t"], []):
+        refused = agent.once(*way)
+        assert refused.status and f"{agent.path}:" in refused.err and "tenants[0].vrf: lo is an interface, and no VRF" in refused.err, refused
+
+
 def test_a_program_for_vrfs_is_at_the_outside_while_a_tenant_has_one(lab):
     """XDP leaves to it what the kernel has to route. Who detaches it by hand gets it back."""
     def programs(name="out0"):

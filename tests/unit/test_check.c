@@ -82,6 +82,28 @@ Test(check, a_start_waits_for_an_interface_that_is_not_there)
 		"detnat-agent: warning: nix: there is no such interface yet; it is attached when it appears\n");
 }
 
+#define OF_VRF(vrf)        \
+	"{\"tenants\":[\n" \
+	"{\"name\":\"isp\",\"vrf\":\"" vrf "\",\"interfaces\":{\"inside\":[\"v0\"],\"outside\":[\"v1\"]}}]}"
+
+Test(check, the_vrf_of_a_tenant)
+{
+	_cleanup_config_ struct config *c = config_of(OF_VRF("blue"));
+	struct error err = { "" };
+
+	expect(OF_VRF("blue"), NULL, -ENODEV,
+	       "FILE:2: tenants[0].vrf: there is no VRF blue on this machine: `ip link add blue type vrf table TABLE` "
+	       "makes one");
+	expect(OF_VRF("blue"), OF_VRF("blue"), 0, "");
+	expect(OF_VRF("v1"), NULL, -EINVAL,
+	       "FILE:2: tenants[0].vrf: v1 is an interface, and no VRF: write the name of a VRF, such as one that `ip "
+	       "link add vrf-isp type vrf table 1000` makes");
+	cr_redirect_stderr();
+	cr_expect_eq(check_machine(c, NULL, CHECK_START, NULL, "FILE", &err), 0, "it is waited for");
+	cr_expect_eq(check_machine(c, config_of("{}"), CHECK_CHANGE, NULL, "FILE", &err), 0);
+	cr_expect_eq(check_machine(config_of(OF_VRF("v1")), NULL, CHECK_START, NULL, "FILE", &err), -EINVAL);
+}
+
 Test(check, an_interface_added_by_hand_has_no_line)
 {
 	_cleanup_config_ struct config *running = config_of("{" INTERFACES "}"), *c = config_clone(running);

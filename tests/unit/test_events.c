@@ -83,7 +83,7 @@ static struct {
 	uint32_t ifindex;
 } resolved;
 
-static void on_resolve(void *arg, int family, const void *addr, uint32_t ifindex)
+static void on_resolve(void *arg, int family, const void *addr, uint32_t ifindex, bool router)
 {
 	cr_assert_eq(arg, &resolved);
 	resolved.calls++;
@@ -329,6 +329,22 @@ Test(events, spray_of_neighbours_asks_for_a_bounded_number)
 	}
 	turn();
 	cr_assert_eq(resolved.calls, EVENTS_RESOLVES);
+}
+
+Test(events, router_is_asked_for_in_the_midst_of_such_a_spray)
+{
+	struct nat_event e = resolve_event;
+
+	for (unsigned i = 0; i < EVENTS_RESOLVES; i++) {
+		e.in_addr++;
+		produce(&e, 1);
+	}
+	e.in_addr = 0x0a000001;
+	e.limit = 1;
+	produce(&e, 1);
+	turn();
+	cr_assert_eq(resolved.calls, EVENTS_RESOLVES + 1);
+	cr_assert_arr_eq(resolved.addr, ((uint8_t[]){ 10, 0, 0, 1 }), 4);
 }
 
 /* What the log said, as lines that hold a text. */

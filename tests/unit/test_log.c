@@ -35,6 +35,13 @@ Test(log, levels_in_words)
 	expect_log("detnat-agent: error: a 1\ndetnat-agent: warning: b\ndetnat-agent: c\n");
 }
 
+Test(log, each_program_has_its_name)
+{
+	log_set_program("detnat-desk");
+	log_warning("b");
+	expect_log("detnat-desk: warning: b\n");
+}
+
 Test(log, the_level_can_be_changed)
 {
 	log_set_level(LOG_LEVEL_ERROR);

@@ -136,7 +136,7 @@ static void resolve(uint32_t addr, uint32_t ifindex)
 {
 	uint32_t addr_be = htonl(addr);
 
-	neighbours_resolve(neighbours, AF_INET, &addr_be, ifindex);
+	neighbours_resolve(neighbours, AF_INET, &addr_be, ifindex, false);
 }
 
 /* Makes a veth and returns the index of its end `in0`. */
@@ -166,7 +166,7 @@ Test(neighbours, one_of_ipv6_is_resolved_as_such)
 	const uint8_t addr[16] = { 0xfe, 0x80, [15] = 5 };
 	uint32_t ifindex = make_veth();
 
-	neighbours_resolve(neighbours, AF_INET6, addr, ifindex);
+	neighbours_resolve(neighbours, AF_INET6, addr, ifindex, true);
 	cr_expect(kernel_state_of(ifindex, AF_INET6, addr, sizeof(addr)) & (NUD_INCOMPLETE | NUD_FAILED));
 	cr_expect_eq(kernel_state(ifindex, 0xfe800000), 0, "it is no address of IPv4");
 }
@@ -202,4 +202,14 @@ Test(neighbours, a_flood_of_requests_is_bounded)
 	/* The loop may run across the end of a second, or two. */
 	cr_expect_geq(found, NEIGHBOURS_RESOLVES_S);
 	cr_expect_leq(found, 3 * NEIGHBOURS_RESOLVES_S, "%u", found);
+}
+
+Test(neighbours, a_router_is_resolved_in_the_midst_of_a_scan)
+{
+	uint32_t ifindex = make_veth(), router = htonl(0x0a0000fe);
+
+	for (uint32_t i = 1; i < 2 * NEIGHBOURS_RESOLVES_S; i++)
+		resolve(0x0a010000 + i, ifindex);
+	neighbours_resolve(neighbours, AF_INET, &router, ifindex, true);
+	cr_expect_eq(kernel_state(ifindex, 0x0a0000fe), NUD_INCOMPLETE);
 }

@@ -285,7 +285,7 @@ static void plan_of(const char *text, struct plan_file *ret)
 
 	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	cr_assert_eq(plan_file_read(path, ret, &err), 0, "%s", err.text);
+	cr_assert_eq(plan_file_read(path, NULL, ret, &err), 0, "%s", err.text);
 	close(fd);
 }
 
@@ -312,7 +312,7 @@ Test(planner, a_plan_that_cannot_be_read_is_refused_by_the_key_at_fault)
 		size = snprintf(text, sizeof(text), "{\"mappings\":[{%s}]}", rows[i].mapping);
 		cr_assert_eq(write(fd, text, (size_t)size), size);
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		cr_expect_lt(plan_file_read(path, &f, &err), 0, "%s", text);
+		cr_expect_lt(plan_file_read(path, NULL, &f, &err), 0, "%s", text);
 		cr_expect_not_null(strstr(err.text, rows[i].why), "%s: %s", text, err.text);
 		close(fd);
 	}
@@ -439,7 +439,7 @@ Test(planner, tenants_do_not_share_outside_addresses)
 
 		cr_assert_eq(write(fd, texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		cr_expect_lt(plan_file_read(path, &f, &err), 0);
+		cr_expect_lt(plan_file_read(path, NULL, &f, &err), 0);
 		cr_expect_not_null(strstr(err.text, why[i]), "%s", err.text);
 		close(fd);
 	}

@@ -280,7 +280,7 @@ static struct plan_file read_file(const char *mapping)
 	cr_assert(file);
 	fprintf(file, "{ \"mappings\": [ %s ] }", mapping);
 	fclose(file);
-	cr_assert_eq(plan_file_read(path, &f, &err), 0, "%s", err.text);
+	cr_assert_eq(plan_file_read(path, NULL, &f, &err), 0, "%s", err.text);
 	unlink(path);
 	return f;
 }

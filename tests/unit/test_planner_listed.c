@@ -274,7 +274,7 @@ static int read_plan(FILE *out, const char *text, size_t size, struct plan_file 
 
 	cr_assert_eq(write(fd, text, size), (ssize_t)size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	r = plan_file_read(path, ret, &err);
+	r = plan_file_read(path, NULL, ret, &err);
 	if (r)
 		fprintf(out, "refused: %s\n", strchr(err.text + strlen(path), ':') + 1);
 	close(fd);

@@ -179,3 +179,46 @@ Test(radius, values_that_are_no_addresses_numbers_or_texts_do_no_harm)
 	cr_expect_str_eq(READ(26, 8, 0, 0, 13, 233, 1, 0).circuit, "");
 	cr_expect_str_eq(READ(26, 9, 0, 0, 13, 234, 1, 3, 'x').circuit, "");
 }
+
+Test(radius, attributes_have_the_lengths_that_their_types_can_have)
+{
+#define FITS(expected, ...)                                                   \
+	{                                                                     \
+		{ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }), expected \
+	}
+	static const struct {
+		uint8_t octet[24];
+		size_t size;
+		bool fits;
+	} rows[] = {
+		FITS(true, 40, 6, 0, 0, 0, 1),
+		FITS(false, 40, 5, 0, 0, 1),
+		FITS(false, 40, 7, 0, 0, 0, 1, 0),
+		FITS(true, 8, 6, 100, 64, 0, 1),
+		FITS(false, 8, 3, 100),
+		FITS(false, 8, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16),
+		FITS(false, 4, 2),
+		FITS(false, 41, 4, 0, 3),
+		FITS(false, 46, 2),
+		FITS(false, 85, 8, 0, 0, 0, 0, 2, 88),
+		FITS(false, 55, 5, 1, 2, 3),
+		FITS(true, 1, 3, 'a'),
+		FITS(false, 1, 2),
+		FITS(false, 44, 2),
+		FITS(false, 26, 6, 0, 0, 13, 233),
+		FITS(true, 26, 7, 0, 0, 13, 233, 1),
+		FITS(true, 97, 12, 0, 64, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 1),
+		FITS(false, 97, 11, 0, 64, 0x20, 1, 0xd, 0xb8, 0, 0, 0),
+		FITS(false, 123, 4, 0, 129),
+		FITS(false, 123, 3, 0),
+		FITS(false, 95, 6, 1, 2, 3, 4),
+		FITS(true, 200, 2),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t packet[64] = { 4, 1 };
+
+		memcpy(packet + RADIUS_HEADER, rows[i].octet, rows[i].size);
+		cr_expect_eq(radius_lengths_fit(packet, RADIUS_HEADER + rows[i].size), rows[i].fits, "row %zu", i);
+	}
+}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and
-OWNERSHIP.md. Of FEATURES.md, HISTORY.md and RELIABILITY.md it checks that the tests exist that they name anywhere. Prints
+OWNERSHIP.md. Of FEATURES.md, HISTORY.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name anywhere. Prints
 what is wrong and exits with 1.
 """
 
@@ -32,6 +32,7 @@ PAGES = (
 )
 
 MENTIONING = ("evidence/FEATURES.md", "evidence/HISTORY.md", "evidence/RELIABILITY.md")
+LIMITS = ("evidence/TESTING.md", "## Limits")  # of this document the section alone
 MENTION = re.compile(r"`(?:tests/\w+/)?((?:[\w*]+|test_\w+\.py|…)(?:/|::)[\w*…]+|test_\w+(?:\.py)?)`")
 
 
@@ -86,10 +87,22 @@ def missing(text, tests):
                 yield f"line {number}: there is no test {name}"
 
 
+def section(text, heading):
+    """The lines of a section, with the others empty; nothing where it is missing."""
+    inside, lines = False, []
+    for line in text.splitlines():
+        inside = line == heading if line.startswith("## ") else inside
+        lines.append(line if inside else "")
+    return "\n".join(lines)
+
+
 def main():
     tests = tests_of_the_tree(ROOT)
     wrong = [f"{page.name}: {line}" for page in PAGES for line in check(page, (ROOT / "docs" / page.name).read_text(), tests)]
     wrong += [f"{name}: {line}" for name in MENTIONING for line in missing((ROOT / "docs" / name).read_text(), tests)]
+    limits = section((ROOT / "docs" / LIMITS[0]).read_text(), LIMITS[1])
+    wrong += [f"{LIMITS[0]}: {line}" for line in missing(limits, tests)]
+    wrong += [] if limits.strip() else [f"{LIMITS[0]}: {LIMITS[1]} is missing"]
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

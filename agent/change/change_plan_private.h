@@ -115,6 +115,7 @@ struct change_plan {
 	int record_r;						    /* the result */
 	struct error record_err;
 	uint64_t record_us; /* when it was begun */
+	enum { RENAMES_UNKNOWN, RENAMES_NONE, RENAMES_SOME } renames;
 	bool committed;
 	struct plan_addition *add;
 	struct plan_deletion *del;
@@ -130,7 +131,9 @@ struct change_plan {
 	size_t n_del;
 	size_t n_update;
 	size_t n_end;
-	bool drains; /* something will be draining */
+	size_t begun, ready;	 /* additions from the first on; those in use again are none of them */
+	size_t prepared, looked; /* updates, the same; looked at again */
+	bool drains;		 /* something will be draining */
 	bool has_timed;
 	struct plan_end timed;		  /* drains for options.drain seconds from the commit on */
 	struct plan_binding_list drained; /* addresses that drain before the plan */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "base/log.h"
 #include "change/change_plan_private.h"
 #include "change/preflight.h"
@@ -280,6 +281,26 @@ static bool programs_right(const struct change_plan *p)
 	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
 }
 
+/* What runs can be saved: without blanks and defaults it is no longer than a file may be. */
+static int check_size(const struct change_plan *p, struct error *err)
+{
+	_cleanup_json_ cJSON *document = NULL;
+	_cleanup_free_ char *text = NULL;
+
+	/* With the defaults it is longer. */
+	if (strlen(p->json) <= CONFIG_MAX_SIZE)
+		return 0;
+	document = config_document(p->wanted, false);
+	text = document ? cJSON_PrintUnformatted(document) : NULL;
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strlen(text) <= CONFIG_MAX_SIZE && strlen(p->json) <= RUNNING_LONGEST)
+		return 0;
+	return config_refuse(err, -EFBIG, p->name, 0, "",
+			     "the configuration takes %zu octets of JSON, more than the %u that a file may have",
+			     strlen(text), CONFIG_MAX_SIZE);
+}
+
 /* Works out everything but the programs. p: zero-initialised except for the caller's members. */
 static int plan_tables(struct change_plan *p, const struct parts *context, const struct config *wanted, bool checked,
 		       const char *name, struct error *err)
@@ -303,9 +324,9 @@ static int plan_tables(struct change_plan *p, const struct parts *context, const
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
 	if (!p->json || plan_mappings(p) || portmap_changes_find(p->wanted, context->portmaps, &p->portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strlen(p->json) > RUNNING_LONGEST)
-		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
-				     (size_t)RUNNING_LONGEST);
+	r = check_size(p, err);
+	if (r)
+		return r;
 	return plan_drains(p, err);
 }
 
@@ -359,11 +380,16 @@ int plan_new(const struct parts *context, const struct config *wanted, uint64_t 
 }
 
 /* The first addition that has not begun, or has begun and is not ready; NULL: none. */
-static struct plan_addition *next_addition(const struct change_plan *p, bool begun)
+static struct plan_addition *next_addition(struct change_plan *p, bool begun)
 {
-	for (size_t i = 0; i < p->n_add; i++)
-		if (!p->add[i].revives && (begun ? !p->add[i].ready : !p->add[i].job))
-			return &p->add[i];
+	size_t *at = begun ? &p->ready : &p->begun;
+
+	for (; *at < p->n_add; ++*at) {
+		struct plan_addition *add = &p->add[*at];
+
+		if (!add->revives && (begun ? !add->ready : !add->job))
+			return add;
+	}
 	return NULL;
 }
 
@@ -383,8 +409,8 @@ static int step_memory(struct change_plan *p, struct plan_update *u, struct erro
 /* Prepares the memory of one update and its contents; PLAN_READY: all are done. */
 static int step_update(struct change_plan *p, struct error *err)
 {
-	for (size_t i = 0; i < p->n_update; i++) {
-		struct plan_update *u = &p->update[i];
+	for (; p->prepared < p->n_update; p->prepared++) {
+		struct plan_update *u = &p->update[p->prepared];
 		int r;
 
 		if (u->prepared)
@@ -403,8 +429,8 @@ static int step_update(struct change_plan *p, struct error *err)
 /* Looks again at sessions, which have gone on meanwhile, so that the commit has little left to do. */
 static int look_again(struct change_plan *p, struct error *err)
 {
-	for (size_t i = 0; i < p->n_update; i++) {
-		struct plan_update *u = &p->update[i];
+	for (; p->looked < p->n_update; p->looked++) {
+		struct plan_update *u = &p->update[p->looked];
 		int r;
 
 		if (u->looked_again)

@@ -113,12 +113,15 @@ static bool is_renamed(const struct change_plan *p, const struct config_mapping 
 	return was && (strcmp(was->name, m->name) != 0 || strcmp(was->tenant, m->tenant) != 0) && !plan_adds(p, m);
 }
 
-static bool renames(const struct change_plan *p)
+/* Looks once: each step of the change asks. */
+static bool renames(struct change_plan *p)
 {
-	for (size_t i = 0; i < p->wanted->n_mappings; i++)
-		if (is_renamed(p, &p->wanted->mappings[i]))
-			return true;
-	return false;
+	bool any = p->renames == RENAMES_SOME;
+
+	for (size_t i = 0; p->renames == RENAMES_UNKNOWN && !any && i < p->wanted->n_mappings; i++)
+		any = is_renamed(p, &p->wanted->mappings[i]);
+	p->renames = any ? RENAMES_SOME : RENAMES_NONE;
+	return any;
 }
 
 static int begin(struct change_plan *p, struct error *err)

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "config/near.h"
 #include "proto/defaults.h"
 
 struct config *config_new(void)
@@ -57,13 +57,14 @@ struct config *config_new(void)
 		.quota_icmp_code = 1,
 		.xdp_priority = CONFIG_XDP_PRIORITY,
 		.sweep_interval = 5,
+		.near = near_index_new(),
 		.control_socket = strdup(DEFAULT_SOCKET),
 		.pin_path = strdup(CONFIG_PIN_PATH),
 		.state_dir = strdup(DEFAULT_STATE_DIR),
 		.metrics_listen = { .addr = INADDR_LOOPBACK, .port = 9469 },
 		.metrics_per_mapping = true,
 	};
-	return c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;
+	return c->near && c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;
 }
 
 void config_free(struct config *c)
@@ -75,6 +76,7 @@ void config_free(struct config *c)
 	for (size_t i = 0; c->mappings && i < c->n_mappings; i++)
 		free(c->mappings[i].lists);
 	free(c->mappings);
+	near_index_free(c->near);
 	free(c->portmaps);
 	free(c->bypass);
 	free(c->draining);
@@ -127,6 +129,7 @@ struct config *config_clone(const struct config *c)
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
 	copy->tenants = copy_array(c->tenants, c->n_tenants, sizeof(*c->tenants));
 	copy->mappings = copy_mappings(c);
+	copy->near = near_index_new();
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
@@ -134,7 +137,7 @@ struct config *config_clone(const struct config *c)
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
-	if (!copy->interfaces || !copy->tenants || !copy->mappings || !copy->portmaps || !copy->bypass ||
+	if (!copy->interfaces || !copy->tenants || !copy->mappings || !copy->near || !copy->portmaps || !copy->bypass ||
 	    !copy->draining || !copy->rests || !copy->lines || !copy->control_socket || !copy->pin_path ||
 	    !copy->state_dir)
 		return NULL;

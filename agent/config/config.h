@@ -94,6 +94,7 @@ struct config {
 	size_t n_tenants;
 	struct config_mapping *mappings;
 	size_t n_mappings;
+	struct near_index *near; /* finds them, see near.h; NULL: all are looked at */
 	struct config_portmap *portmaps;
 	size_t n_portmaps;
 	struct prefix *bypass;
@@ -303,6 +304,10 @@ uint8_t config_mapping_tenant(const struct config *c, const struct config_mappin
 const struct config_tenant *config_interface_tenant(const struct config *c, const struct config_interface *i);
 bool config_interface_is_outside_of(const struct config *c, const struct config_interface *i,
 				    const struct config_tenant *t);
+
+/* After a change of the list of mappings, or of their addresses, names or tenants, by other than the functions below.
+ */
+void config_mappings_changed(struct config *c);
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);

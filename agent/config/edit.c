@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/interface_pattern.h"
-#include "config/config.h"
+#include "config/near.h"
 
 struct config_interface *config_find_interface(const struct config *c, const char *name)
 {
@@ -14,23 +14,32 @@ struct config_interface *config_find_interface(const struct config *c, const cha
 	return NULL;
 }
 
+void config_mappings_changed(struct config *c)
+{
+	near_index_forget(c->near);
+}
+
+/* The one that comes first in the list; a is NULL at the beginning. */
+static struct config_mapping *earlier(struct config_mapping *a, struct config_mapping *b)
+{
+	return a && a < b ? a : b;
+}
+
 struct config_mapping *config_find_mapping_of(const struct config *c, const char *tenant, struct prefix in,
 					      struct prefix out)
 {
-	struct config_mapping *found = NULL;
+	struct config_mapping *own = NULL, *found = NULL, *m;
 
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		struct config_mapping *m = &c->mappings[i];
-
+	for (struct near n = near_begin_addr(c, NEAR_IN, in.base); (m = near_next(&n));) {
 		if (!prefix_equal(m->in, in) || !prefix_equal(m->out, out))
 			continue;
 		if (!strcmp(m->tenant, tenant))
-			return m;
+			own = earlier(own, m);
 		/* Two tenants have different outside addresses, or none. */
-		if (!found && (!prefix_is_none(out) || config_may_be_of(m, tenant)))
-			found = m;
+		else if (!prefix_is_none(out) || config_may_be_of(m, tenant))
+			found = earlier(found, m);
 	}
-	return found;
+	return own ? own : found;
 }
 
 struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out)
@@ -40,18 +49,25 @@ struct config_mapping *config_find_mapping(const struct config *c, struct prefix
 
 struct config_mapping *config_find_named(const struct config *c, const char *name)
 {
-	for (size_t i = 0; i < c->n_mappings && *name; i++)
-		if (strcmp(c->mappings[i].name, name) == 0)
-			return &c->mappings[i];
-	return NULL;
+	struct config_mapping *found = NULL, *m;
+	struct near_named n;
+
+	if (!*name)
+		return NULL;
+	n = near_named_begin(c, name);
+	while ((m = near_named_next(&n)))
+		found = earlier(found, m);
+	return found;
 }
 
 struct config_mapping *config_find_inside_of(const struct config *c, const char *tenant, struct prefix in)
 {
-	for (size_t i = 0; i < c->n_mappings; i++)
-		if (prefix_equal(c->mappings[i].in, in) && config_may_be_of(&c->mappings[i], tenant))
-			return &c->mappings[i];
-	return NULL;
+	struct config_mapping *found = NULL, *m;
+
+	for (struct near n = near_begin_addr(c, NEAR_IN, in.base); (m = near_next(&n));)
+		if (prefix_equal(m->in, in) && config_may_be_of(m, tenant))
+			found = earlier(found, m);
+	return found;
 }
 
 struct config_mapping *config_find_inside(const struct config *c, struct prefix in)
@@ -63,13 +79,12 @@ struct config_mapping *config_find_inside(const struct config *c, struct prefix 
 static const struct config_mapping *smallest_around(const struct config *c, const char *tenant, struct prefix in,
 						    bool equal)
 {
-	const struct config_mapping *found = NULL;
+	const struct config_mapping *found = NULL, *m;
 
-	for (size_t i = 0; i < c->n_mappings; i++) {
-		const struct config_mapping *m = &c->mappings[i];
-
-		if (config_may_be_of(m, tenant) && (equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)) &&
-		    (!found || prefix_inside(m->in, found->in)))
+	for (struct near n = near_begin_addr(c, NEAR_IN, in.base); (m = near_next(&n));) {
+		if (!config_may_be_of(m, tenant) || !(equal ? prefix_within(in, m->in) : prefix_inside(in, m->in)))
+			continue;
+		if (!found || prefix_inside(m->in, found->in) || (prefix_equal(m->in, found->in) && m < found))
 			found = m;
 	}
 	return found;
@@ -89,32 +104,32 @@ const struct config_mapping *config_mapping_of_tenant(const struct config *c, co
 static const struct config_mapping *only_mapping_of(const struct config *c, uint32_t in_addr,
 						    const struct config_mapping *ret_two[2])
 {
-	const struct config_mapping *first = config_mapping_of_tenant(c, "", in_addr);
+	const struct config_mapping *first = config_mapping_of_tenant(c, "", in_addr), *other = NULL;
+	struct config_mapping *m;
 
-	for (size_t i = 0; first && i < c->n_mappings; i++) {
-		const struct config_mapping *m = &c->mappings[i];
-
-		if (!prefix_holds(m->in, in_addr) || config_same_tenant(m, first))
-			continue;
-		if (ret_two) {
-			ret_two[0] = first;
-			ret_two[1] = m;
-		}
-		return NULL;
+	if (!first || !c->n_tenants)
+		return first;
+	for (struct near n = near_begin_addr(c, NEAR_IN, in_addr); (m = near_next(&n));)
+		if (!config_same_tenant(m, first) && (!other || m < other))
+			other = m;
+	if (other && ret_two) {
+		ret_two[0] = first;
+		ret_two[1] = other;
 	}
-	return first;
+	return other ? NULL : first;
 }
 
 const struct config_mapping *config_mapping_of_pair(const struct config *c, uint32_t in_addr, uint32_t out_addr,
 						    const struct config_mapping *ret_two[2])
 {
-	for (size_t i = 0; out_addr && i < c->n_mappings; i++) {
-		const struct config_mapping *m = &c->mappings[i];
+	struct config_mapping *found = NULL, *m;
 
+	if (!out_addr)
+		return only_mapping_of(c, in_addr, ret_two);
+	for (struct near n = near_begin_addr(c, NEAR_IN, in_addr); (m = near_next(&n));)
 		if (prefix_holds(m->out, out_addr) && prefix_holds(m->in, in_addr))
-			return config_mapping_of_tenant(c, m->tenant, in_addr);
-	}
-	return only_mapping_of(c, in_addr, ret_two);
+			found = earlier(found, m);
+	return found ? config_mapping_of_tenant(c, found->tenant, in_addr) : only_mapping_of(c, in_addr, ret_two);
 }
 
 const struct config_mapping *config_mapping_of_portmap(const struct config *c, const struct config_portmap *m)
@@ -158,6 +173,7 @@ int config_add_mapping(struct config *c, const char *tenant, struct prefix in, s
 	more = &c->mappings[c->n_mappings++];
 	*more = (struct config_mapping){ .in = in, .out = out };
 	snprintf(more->tenant, sizeof(more->tenant), "%s", tenant);
+	config_mappings_changed(c);
 	return 0;
 }
 
@@ -173,6 +189,7 @@ int config_del_mapping_of(struct config *c, const char *tenant, struct prefix in
 	free(m->lists);
 	c->n_mappings -= n;
 	memmove(m, m + n, (size_t)(&c->mappings[c->n_mappings] - m) * sizeof(*m));
+	config_mappings_changed(c);
 	return 0;
 }
 

@@ -3,6 +3,23 @@
 #include <errno.h>
 
 #include "config/fields.h"
+#include <detnat/portmaps.h>
+
+/*
+ * What the lists of a configuration can have, as values of JSON: portmaps with all keys, mappings with all keys and
+ * their lists (each range of `in`, `out` and `exclude` counts as a mapping), interfaces with all keys on both sides,
+ * names of mappings in two lists, tenants, sources of leases, and single keys.
+ */
+#define VALUES_OF_PORTMAP   6U
+#define VALUES_OF_MAPPING   (1U + 20U + 8U + 4U + 5U + CONFIG_MAX_SPARE + 3U)
+#define VALUES_OF_INTERFACE 10U
+#define VALUES_OF_TENANT    8U
+#define SINGLE_VALUES	    4096U
+_Static_assert(MAX_PORTMAPS *VALUES_OF_PORTMAP + CONFIG_MAX_MAPPINGS * (VALUES_OF_MAPPING + 2U) +
+			       CONFIG_MAX_INTERFACES * VALUES_OF_INTERFACE + CONFIG_MAX_TENANTS * VALUES_OF_TENANT +
+			       SINGLE_VALUES <=
+		       JSON_MAX_VALUES,
+	       "whatever the limits of the lists allow can be read");
 
 /* The line of a key of the document, or 0. */
 static unsigned line_of(const cJSON *json, const char *key)

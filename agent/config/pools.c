@@ -178,6 +178,7 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.growth_line = m.limits_line =
 		m.spare_line = 0;
 	c->mappings[c->n_mappings - 1] = m;
+	config_mappings_changed(c);
 	return &c->mappings[c->n_mappings - 1];
 }
 
@@ -230,6 +231,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 			return error_set(err, -ENOMEM, "out of memory");
 		keep_blocks(&d->of, m);
 		drain_name(out, m->name);
+		config_mappings_changed(d->config);
 		d->edit->mappings++;
 		return 0;
 	}
@@ -314,7 +316,7 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 
 	if (r)
 		return r;
-	config_name_portmap_tenants(c);
+	config_name_portmap_tenants(c, d.of.in);
 	r = check_order(c, &d.of, err);
 	if (r)
 		return r;
@@ -347,7 +349,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 
 	if (r)
 		return r;
-	config_name_portmap_tenants(c);
+	config_name_portmap_tenants(c, of.in);
 	r = check_order(c, &of, err);
 	if (r)
 		return r;
@@ -440,7 +442,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 
 	if (r < 0)
 		return r;
-	config_name_portmap_tenants(c);
+	config_name_portmap_tenants(c, in);
 	if (check_outside(c, move->out, err))
 		return -EINVAL;
 	if (r > 0)
@@ -461,6 +463,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 	if (config_find_named(c, label))
 		snprintf(label, sizeof(label), USER_MOVE_NAME "%.15s-%.42s", text, move->tenant);
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
+	config_mappings_changed(c);
 	/* Not beyond the end of the mapping from which the subscriber comes. */
 	if (move->until && (!home.until || move->until < home.until))
 		m->until = move->until;

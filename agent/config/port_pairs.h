@@ -37,9 +37,11 @@ int portmaps_validate(const struct config *c, const char *name, struct error *er
 /* The outside endpoint of a port of a portmap, counted from its first. All 0: its inside address is in no mapping. */
 struct endpoint config_portmap_out(const struct config *c, const struct config_portmap *m, size_t port);
 
-/* Gives each portmap its tenant's name where several have its inside address, so that it is known after an edit, too.
+/*
+ * Gives each portmap of these inside addresses its tenant's name where several have the address, so that it is known
+ * after an edit, too.
  */
-void config_name_portmap_tenants(struct config *c);
+void config_name_portmap_tenants(struct config *c, struct prefix in);
 
 /* Adds a portmap: 0 or -ENOMEM. The result is not validated. */
 int config_add_portmap(struct config *c, const struct config_portmap *m);

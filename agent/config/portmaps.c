@@ -43,13 +43,16 @@ static int portmaps_write(cJSON *object, const struct field *f, const void *valu
 
 const struct field_type field_portmaps = { .read = portmaps_read, .write = portmaps_write };
 
-void config_name_portmap_tenants(struct config *c)
+void config_name_portmap_tenants(struct config *c, struct prefix in)
 {
-	for (size_t i = 0; i < c->n_portmaps; i++) {
+	for (size_t i = 0; c->n_tenants && i < c->n_portmaps; i++) {
 		struct config_portmap *m = &c->portmaps[i];
-		const struct config_mapping *two[2] = { NULL, NULL }, *mapping = config_mapping_of_portmap(c, m);
+		const struct config_mapping *two[2] = { NULL, NULL }, *mapping;
 
-		if (*m->tenant || !mapping || (config_mapping_of_pair(c, m->in.addr, 0, two), !two[0]))
+		if (*m->tenant || !prefix_holds(in, m->in.addr))
+			continue;
+		mapping = config_mapping_of_portmap(c, m);
+		if (!mapping || (config_mapping_of_pair(c, m->in.addr, 0, two), !two[0]))
 			continue;
 		snprintf(m->tenant, sizeof(m->tenant), "%s", mapping->tenant);
 	}

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "config/fields.h"
+#include "config/near.h"
 #include "config/port_pairs.h"
 
 static const struct field spare_element = { "", &field_prefix, .size = sizeof(struct prefix) };
@@ -132,9 +133,62 @@ static int check_against(const struct spare *s, const struct config_mapping *m)
 	return 0;
 }
 
+static int by_base(const void *a, const void *b)
+{
+	const struct prefix *x = a, *y = b;
+
+	return x->base < y->base ? -1 : x->base > y->base;
+}
+
+/* Whether any two spare prefixes overlap; true, too, if memory is short. */
+static bool spares_overlap(const struct config *c)
+{
+	_cleanup_free_ struct prefix *all = calloc(c->n_mappings * CONFIG_MAX_SPARE + 1, sizeof(*all));
+	bool overlap = !all;
+	size_t n = 0;
+
+	for (size_t i = 0; all && i < c->n_mappings; i++)
+		for (uint32_t k = 0; !c->mappings[i].part && k < c->mappings[i].n_spare; k++)
+			all[n++] = c->mappings[i].spare[k];
+	if (all)
+		qsort(all, n, sizeof(*all), by_base);
+	/* Prefixes of one length or of several: the first that overlaps another one is beside it. */
+	for (size_t i = 1; i < n && !overlap; i++)
+		overlap = prefixes_overlap(all[i - 1], all[i]);
+	return overlap;
+}
+
+/* Whether a spare prefix overlaps a range of a mapping that may not have it. */
+static bool is_taken(const struct spare *s)
+{
+	struct prefix p = spare_prefix(s);
+	const struct config_mapping *m;
+	struct near n = near_begin(s->config, NEAR_IN, p);
+
+	if (near_next(&n))
+		return true;
+	for (n = near_begin(s->config, NEAR_OUT, p); (m = near_next(&n));)
+		if (m == s->of || !is_exception_of(s->config, m, s->of) || !prefix_within(m->out, p))
+			return true;
+	return false;
+}
+
+/* Looks for the mapping that a spare prefix collides with, if there may be one. */
+static int check_one(const struct spare *s, bool overlap)
+{
+	int r = 0;
+
+	if (!overlap && !is_taken(s))
+		return 0;
+	for (size_t i = 0; i < s->config->n_mappings && !r; i++)
+		r = check_against(s, &s->config->mappings[i]);
+	return r;
+}
+
 int validate_spare(const struct config *c, const char *name, struct error *err)
 {
 	struct spare s = { .config = c, .name = name, .err = err };
+	bool overlap = spares_overlap(c);
 
 	for (s.of = c->mappings; s.of < c->mappings + c->n_mappings; s.of++) {
 		if (s.of->part)
@@ -147,12 +201,10 @@ int validate_spare(const struct config *c, const char *name, struct error *err)
 					     "is of no use where nothing is translated");
 		}
 		for (s.number = 0; s.number < s.of->n_spare; s.number++) {
-			for (size_t i = 0; i < c->n_mappings; i++) {
-				int r = check_against(&s, &c->mappings[i]);
+			int r = check_one(&s, overlap);
 
-				if (r)
-					return r;
-			}
+			if (r)
+				return r;
 		}
 	}
 	return 0;

@@ -325,6 +325,8 @@ static int validate_mapping(const struct config *c, const struct config_mapping 
 {
 	char path[48];
 
+	if (c->n_tenants ? *m->tenant && config_find_tenant(c, m->tenant) : !*m->tenant)
+		return 0;
 	snprintf(path, sizeof(path), "mappings[%zu].tenant", config_mapping_number(c, m));
 	if (!name)
 		*path = '\0';
@@ -334,10 +336,8 @@ static int validate_mapping(const struct config *c, const struct config_mapping 
 	if (c->n_tenants && !*m->tenant)
 		return config_refuse(err, -EINVAL, name, m->line, path,
 				     "is missing: where there are tenants, every mapping belongs to one");
-	if (*m->tenant && !config_find_tenant(c, m->tenant))
-		return config_refuse(err, -EINVAL, name, m->line, path, "there is no tenant %s: `tenants` lists them",
-				     m->tenant);
-	return 0;
+	return config_refuse(err, -EINVAL, name, m->line, path, "there is no tenant %s: `tenants` lists them",
+			     m->tenant);
 }
 
 /* Of packets that come from anywhere, the tenant is not known. */

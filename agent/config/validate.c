@@ -6,6 +6,7 @@
 #include "base/interface_pattern.h"
 #include "base/text.h"
 #include "config/fields.h"
+#include "config/near.h"
 #include "config/port_pairs.h"
 
 struct validator {
@@ -171,11 +172,25 @@ static int validate_geometry(const struct validator *v, size_t number)
 	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
 }
 
-/* Whether two ranges of one tenant conflict: of inside ones, one may lie within the other, and has its addresses. */
-static bool collide(struct side a, struct prefix prefix_a, struct side b, struct prefix prefix_b)
+/* Whether both are inside ranges, of different tenants. */
+static bool are_of_two_tenants(const struct config *c, struct side a, struct side b)
 {
+	return !a.out && !b.out && !config_same_tenant(&c->mappings[a.number], &c->mappings[b.number]);
+}
+
+/*
+ * Whether two ranges conflict: of inside ones of one tenant, one may lie within the other, and has its addresses. Two
+ * tenants may have the same inside addresses if the packets towards them are routed by different tables: in the main
+ * table an address has one place.
+ */
+static bool collide(const struct config *c, struct side a, struct side b)
+{
+	struct prefix prefix_a = side_prefix(c, a), prefix_b = side_prefix(c, b);
+
 	if (!prefixes_overlap(prefix_a, prefix_b))
 		return false;
+	if (are_of_two_tenants(c, a, b))
+		return !config_tenants_apart(c, c->mappings[a.number].tenant, c->mappings[b.number].tenant);
 	return a.out || b.out || prefix_equal(prefix_a, prefix_b) ||
 	       (!prefix_within(prefix_a, prefix_b) && !prefix_within(prefix_b, prefix_a));
 }
@@ -193,89 +208,78 @@ static int refuse_partly(const struct validator *v, struct side later, struct si
 			   other);
 }
 
-/* Whether both are inside ranges, of different tenants. */
-static bool are_of_two_tenants(const struct config *c, struct side a, struct side b)
-{
-	return !a.out && !b.out && !config_same_tenant(&c->mappings[a.number], &c->mappings[b.number]);
-}
-
-/*
- * Two tenants may have the same inside addresses if the packets towards them are routed by different tables: in the
- * main table an address has one place.
- */
-static int check_tenants(const struct validator *v, struct side later, struct side s)
+static int refuse_tenants(const struct validator *v, struct side later, struct side s)
 {
 	const struct config *c = v->config;
 	const char *own = c->mappings[later.number].tenant, *other = c->mappings[s.number].tenant;
 	char a[ADDR_TEXT], b[ADDR_TEXT];
 
-	if (!prefixes_overlap(side_prefix(c, later), side_prefix(c, s)) || config_tenants_apart(c, own, other))
-		return 0;
 	return refuse_side(v, later,
 			   "%s overlaps %s, of the tenant %s, and both are routed by the main table: give %s or %s a "
 			   "`vrf`, or one of them other addresses",
 			   prefix_text(side_prefix(c, later), a), prefix_text(side_prefix(c, s), b), other, other, own);
 }
 
-/* Refuses a prefix that collides with an earlier one. */
+static int refuse_collision(const struct validator *v, struct side later, struct side s)
+{
+	struct prefix a = side_prefix(v->config, later), b = side_prefix(v->config, s);
+	char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
+
+	if (are_of_two_tenants(v->config, later, s))
+		return refuse_tenants(v, later, s);
+	if (!later.out && !s.out && !prefix_equal(a, b))
+		return refuse_partly(v, later, s);
+	prefix_text(a, text_a);
+	prefix_text(b, text_b);
+	if (!later.out && !s.out && v->name)
+		return refuse_side(v, later, "%s is mappings[%zu].in already", text_a,
+				   config_mapping_number(v->config, &v->config->mappings[s.number]));
+	if (!later.out && !s.out)
+		return refuse_side(v, later,
+				   "%s is the inside range of another mapping already: mapping add --replace "
+				   "puts this one in its place, mapping set changes it",
+				   text_a);
+	if (!v->name)
+		return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
+				   s.number == later.number ? "its own inside range" : "a range of another mapping");
+	return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s", text_a, text_b,
+			   config_mapping_number(v->config, &v->config->mappings[s.number]), side_name(s));
+}
+
+static bool is_before(struct side a, struct side b)
+{
+	return a.number < b.number || (a.number == b.number && a.out < b.out);
+}
+
+/* Refuses a prefix that collides with an earlier one: with the first, if there are several. */
 static int validate_disjoint(const struct validator *v, struct side later)
 {
 	struct prefix a = side_prefix(v->config, later);
+	const struct config_mapping *m;
+	struct side first = later;
 
-	for (struct side s = { 0, false }; s.number < later.number || s.out < later.out;
-	     s.number += s.out, s.out = !s.out) {
-		struct prefix b = side_prefix(v->config, s);
-		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
+	for (unsigned side = 0; side < NEAR_SIDES; side++)
+		for (struct near n = near_begin(v->config, side, a); (m = near_next(&n));) {
+			struct side s = { (size_t)(m - v->config->mappings), side == NEAR_OUT };
 
-		if (are_of_two_tenants(v->config, later, s)) {
-			int r = check_tenants(v, later, s);
-
-			if (r)
-				return r;
-			continue;
+			if (is_before(s, first) && collide(v->config, later, s))
+				first = s;
 		}
-		if (!collide(later, a, s, b))
-			continue;
-		if (!later.out && !s.out && !prefix_equal(a, b))
-			return refuse_partly(v, later, s);
-		prefix_text(a, text_a);
-		prefix_text(b, text_b);
-		if (!later.out && !s.out && v->name)
-			return refuse_side(v, later, "%s is mappings[%zu].in already", text_a,
-					   config_mapping_number(v->config, &v->config->mappings[s.number]));
-		if (!later.out && !s.out)
-			return refuse_side(v, later,
-					   "%s is the inside range of another mapping already: mapping add --replace "
-					   "puts this one in its place, mapping set changes it",
-					   text_a);
-		if (!v->name)
-			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
-					   s.number == later.number ? "its own inside range"
-								    : "a range of another mapping");
-		return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s", text_a, text_b,
-				   config_mapping_number(v->config, &v->config->mappings[s.number]), side_name(s));
-	}
-	return 0;
+	return is_before(first, later) ? refuse_collision(v, later, first) : 0;
 }
 
 /* Refuses a name that an earlier mapping has. */
 static int validate_name(const struct validator *v, size_t number)
 {
 	const struct config_mapping *m = &v->config->mappings[number];
-	char path[48];
+	const struct config_mapping *other = m->part ? NULL : config_find_named(v->config, m->name);
+	char path[48], in[ADDR_TEXT];
 
+	if (!other || other >= m)
+		return 0;
 	snprintf(path, sizeof(path), "mappings[%zu].name", config_mapping_number(v->config, m));
-	for (size_t i = 0; *m->name && !m->part && i < number; i++) {
-		const struct config_mapping *other = &v->config->mappings[i];
-		char in[ADDR_TEXT];
-
-		if (strcmp(other->name, m->name) != 0)
-			continue;
-		return config_refuse(v->err, -EINVAL, v->name, m->name_line, v->name ? path : "",
-				     "%s is already the name of the mapping of %s", m->name,
-				     prefix_text(other->in, in));
-	}
-	return 0;
+	return config_refuse(v->err, -EINVAL, v->name, m->name_line, v->name ? path : "",
+			     "%s is already the name of the mapping of %s", m->name, prefix_text(other->in, in));
 }
 
 /*
@@ -366,6 +370,7 @@ static int validate_limits(const struct validator *v, size_t number)
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;
+	size_t number = 0;
 
 	if (c->n_mappings > CONFIG_MAX_MAPPINGS) {
 		char path[32];
@@ -378,8 +383,9 @@ static int validate_mappings(const struct validator *v)
 		struct json_path path = { 0 };
 		int r;
 
+		number += i && !c->mappings[i].part;
 		json_path_add_key(&path, "mappings", strlen("mappings"));
-		json_path_add_index(&path, config_mapping_number(c, &c->mappings[i]));
+		json_path_add_index(&path, number);
 		r = fields_validate(&config_mapping_fields, &c->mappings[i], &path, v->name, v->err);
 		if (r == 0)
 			r = validate_name(v, i);
@@ -442,7 +448,11 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 {
 	const struct validator v = { .config = c, .name = name, .err = err };
 	struct json_path path = { 0 };
-	int r = fields_validate(&config_fields, c, &path, name, err);
+	int r;
+
+	/* Whatever the edits have changed. */
+	near_index_forget(c->near);
+	r = fields_validate(&config_fields, c, &path, name, err);
 
 	if (r == 0 && c->n_bypass > MAX_BYPASS)
 		r = config_refuse(err, -EINVAL, name, 0, "bypass", "more than %u prefixes", MAX_BYPASS);

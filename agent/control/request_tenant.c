@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config/near.h"
 #include "control/answer.h"
 #include "tables/mapping_drains.h"
 
@@ -110,14 +111,15 @@ int request_config_inside(const struct request *r, struct config *c, struct pref
 {
 	const struct config_tenant *t;
 	char text[ADDR_TEXT], what[ADDR_TEXT + 24];
+	const struct config_mapping *m;
 	int failed = request_config_tenant(r, c, &t, err);
 
 	if (failed)
 		return failed;
 	*ret = config_find_inside_of(c, t ? t->name : "", in);
-	for (size_t i = 0; !t && *ret && i < c->n_mappings; i++) {
-		const struct config_mapping *m = &c->mappings[i];
-
+	if (t || !*ret)
+		return 0;
+	for (struct near n = near_begin_addr(c, NEAR_IN, in.base); (m = near_next(&n));) {
 		if (!prefix_equal(m->in, in) || config_same_tenant(m, *ret))
 			continue;
 		snprintf(what, sizeof(what), "%s is an inside prefix", prefix_text(in, text));

@@ -190,6 +190,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 		snprintf(m->tenant, sizeof(m->tenant), "%s", tenant->text);
 	take_ports(r, m);
 	take_options(r, c, m);
+	config_mappings_changed(c);
 	return 0;
 }
 
@@ -280,7 +281,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 				 prefix_text(m->in, in_text), prefix_text(m->out, out_text),
 				 prefix_text(out->prefix, given));
 	/* A refusal names the tenant whose mapping goes, and not one that has the address as well. */
-	config_name_portmap_tenants(c);
+	config_name_portmap_tenants(c, m->in);
 	return config_del_mapping_of(c, m->tenant, m->in, m->out);
 }
 
@@ -320,6 +321,8 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 	take_options(r, c, m);
 	keep_ratio(&before, m);
 	config_spread(c, m);
+	if (request_arg(r, "name")->given)
+		config_mappings_changed(c);
 	return 0;
 }
 

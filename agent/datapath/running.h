@@ -27,9 +27,12 @@ struct running_header {
 	uint64_t checksum; /* of the above and the JSON */
 };
 
-/* The longest JSON that fits into a map of the usual size, and the longest of all: see running_reserve(). */
+/*
+ * The longest JSON that fits into a map of the usual size, and the longest of all: see running_reserve(). It has keys
+ * with their defaults, which a file may omit, and is longer than the longest file.
+ */
 #define RUNNING_MAX_LENGTH (RUNNING_PLACE_SIZE - sizeof(struct running_header))
-#define RUNNING_LONGEST	   ((16U << 20) - sizeof(struct running_header))
+#define RUNNING_LONGEST	   ((32U << 20) - sizeof(struct running_header))
 
 /* `map` is the whole map in memory, of size octets. -EFBIG if the JSON is too long; nothing is written then. */
 int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);

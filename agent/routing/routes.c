@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 void own_routes_free(struct own_routes *own)
@@ -31,15 +32,17 @@ static bool read_message(const struct nlmsghdr *h, struct own_route *ret)
 	return true;
 }
 
+static bool same_route(const struct own_route *a, const struct own_route *b)
+{
+	return prefix_equal(a->prefix, b->prefix) && a->metric == b->metric && a->table == b->table &&
+	       a->type == b->type;
+}
+
 static struct own_route *find_own(const struct own_routes *own, const struct own_route *route)
 {
-	for (size_t i = 0; i < own->count; i++) {
-		struct own_route *r = &own->route[i];
-
-		if (prefix_equal(r->prefix, route->prefix) && r->metric == route->metric && r->table == route->table &&
-		    r->type == route->type)
-			return r;
-	}
+	for (size_t i = 0; i < own->count; i++)
+		if (same_route(&own->route[i], route))
+			return &own->route[i];
 	return NULL;
 }
 
@@ -209,12 +212,31 @@ static bool wants_table(const struct blackholes *b, uint32_t table)
 	return false;
 }
 
-static bool is_wanted(const struct blackholes *b, const struct own_route *route)
+static uint64_t prefix_hash(struct prefix p)
 {
+	return HASH_OF((uint64_t)p.base << 8 | p.plen, p.last);
+}
+
+/* index: of the prefixes. */
+static bool is_wanted(const struct blackholes *b, const struct hash_index *index, const struct own_route *route)
+{
+	uint32_t i;
+
 	if (route->type != RTN_BLACKHOLE || route->metric != ROUTE_METRIC || !wants_table(b, route->table))
 		return false;
-	for (size_t i = 0; i < b->count; i++)
+	for (uint32_t step = 0; hash_index_next(index, prefix_hash(route->prefix), &step, &i);)
 		if (prefix_equal(b->prefix[i], route->prefix))
+			return true;
+	return false;
+}
+
+/* Whether a route is among others, of whose prefixes there is an index. */
+static bool is_present(const struct own_routes *routes, const struct hash_index *index, const struct own_route *route)
+{
+	uint32_t i;
+
+	for (uint32_t step = 0; hash_index_next(index, prefix_hash(route->prefix), &step, &i);)
+		if (same_route(&routes->route[i], route))
 			return true;
 	return false;
 }
@@ -246,13 +268,16 @@ static int add_route(struct netlink *n, struct own_routes *own, const struct own
 static int each_missing(const struct blackholes *b, const struct own_routes *present,
 			int (*call)(const struct own_route *route, void *arg), void *arg)
 {
+	__attribute__((cleanup(hash_index_free))) struct hash_index index = { 0 };
 	int r = 0;
 
+	for (size_t i = 0; !r && i < present->count; i++)
+		r = hash_index_add(&index, prefix_hash(present->route[i].prefix), (uint32_t)i);
 	for (size_t t = 0; t <= b->n_vrf_tables; t++)
 		for (size_t i = 0; !r && i < b->count; i++) {
 			struct own_route route = blackhole(b->prefix[i], table_at(b, t));
 
-			if (route.prefix.plen && !find_own(present, &route))
+			if (route.prefix.plen && !is_present(present, &index, &route))
 				r = call(&route, arg);
 		}
 	return r;
@@ -277,12 +302,16 @@ int routes_apply(struct netlink *n, struct own_routes *own, const struct blackho
 	struct own_routes present;
 	int r = know_routes(n, own, &present);
 	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
+	__attribute__((cleanup(hash_index_free))) struct hash_index index = { 0 };
 
 	if (r)
 		return error_set(err, r, "the routes cannot be read: %s", strerror(-r));
+	for (size_t i = 0; i < wanted->count; i++)
+		if (hash_index_add(&index, prefix_hash(wanted->prefix[i]), (uint32_t)i))
+			return error_set(err, -ENOMEM, "out of memory");
 	r = each_missing(wanted, &present, add_missing, &adding);
 	for (size_t i = 0; !r && i < present.count; i++) {
-		if (is_wanted(wanted, &routes[i]))
+		if (is_wanted(wanted, &index, &routes[i]))
 			continue;
 		r = delete_route(n, &routes[i], err);
 		if (!r && own)

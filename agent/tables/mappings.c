@@ -31,7 +31,13 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 
 void mappings_note_live(struct mappings *m, struct mapping_job *t)
 {
-	m->order[m->n_live++] = inside_range_of(t->record.tenant, geometry_in(&t->record.geo), (unsigned)t->number);
+	struct inside_range range = inside_range_of(t->record.tenant, geometry_in(&t->record.geo), (unsigned)t->number);
+	unsigned at = m->n_live++;
+
+	/* In its place, so that there is nothing to sort. */
+	for (; at && m->order[at - 1].first > range.first; at--)
+		m->order[at] = m->order[at - 1];
+	m->order[at] = range;
 	t->stage = TABLE_LIVE;
 	order_changed(m);
 }
@@ -61,7 +67,8 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 
 	while (m->order[at].number != t->number)
 		at++;
-	m->order[at] = m->order[--m->n_live];
+	m->n_live--;
+	memmove(&m->order[at], &m->order[at + 1], (m->n_live - at) * sizeof(m->order[at]));
 	order_changed(m);
 	/* Its replacement may have the same prefix. */
 	number = mappings_find_of(m, t->record.tenant, geometry_in(&t->record.geo), PREFIX_NONE);
@@ -92,22 +99,48 @@ int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
 	return prefix_index_find(&m->out, out_addr);
 }
 
+/* The first range in order, of those from one on, that begins at a place or behind it. */
+static unsigned first_from(const struct mappings *m, unsigned low, uint64_t place)
+{
+	unsigned high = m->n_live;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (m->order[middle].first < place)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The mapping of a tenant between two prefixes, or -ENOENT. */
+static int find_in_tenant(const struct mappings *m, uint8_t tenant, unsigned from, struct prefix in, struct prefix out)
+{
+	const uint64_t place = inside_place(tenant, in.base);
+
+	for (unsigned k = first_from(m, from, place); k < m->n_live && m->order[k].first == place; k++) {
+		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+
+		if (prefix_equal(geometry_in(g), in) && prefix_equal(geometry_out(g), out))
+			return m->order[k].number;
+	}
+	return -ENOENT;
+}
+
 int mappings_find_of(const struct mappings *m, uint8_t tenant, struct prefix in, struct prefix out)
 {
-	int found = -ENOENT;
+	int found = find_in_tenant(m, tenant, 0, in, out);
 
-	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct inside_range *p = &m->order[k];
-		const struct mapping *record = &m->table[p->number]->record;
+	/* The ranges of a tenant follow those of another. */
+	for (unsigned k = 0; found < 0 && k < m->n_live;) {
+		uint8_t other = inside_tenant(m->order[k].first);
 
-		if (inside_addr(p->first) != in.base || !prefix_equal(geometry_in(&record->geo), in) ||
-		    !prefix_equal(geometry_out(&record->geo), out))
-			continue;
-		if (record->tenant == tenant)
-			return p->number;
 		/* Two tenants have different outside addresses, or none. */
-		if (!prefix_is_none(out) || !record->tenant || !tenant)
-			found = p->number;
+		if (!prefix_is_none(out) || !other || !tenant)
+			found = find_in_tenant(m, other, k, in, out);
+		k = first_from(m, k, inside_place(other, UINT32_MAX) + 1);
 	}
 	return found;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/inside_runs.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 static int compare(const void *pa, const void *pb)
@@ -43,11 +44,20 @@ static void leave(struct sweep *s, uint64_t place)
 	}
 }
 
+/* Whoever keeps the ranges in order pays for no sort. */
+static bool is_sorted(const struct inside_range *range, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (compare(&range[i - 1], &range[i]) > 0)
+			return false;
+	return true;
+}
+
 size_t inside_runs(struct inside_range *range, size_t n, struct inside_run *ret)
 {
 	struct sweep s = { .range = range, .run = ret };
 
-	if (n)
+	if (!is_sorted(range, n))
 		qsort(range, n, sizeof(*range), compare);
 	for (size_t i = 0; i < n; i++) {
 		leave(&s, range[i].first);

@@ -16,6 +16,7 @@ struct scan {
 	unsigned depth;
 	unsigned *lines; /* lines of the values, each before those inside it */
 	size_t n_lines;
+	size_t room;
 	struct json_path path;
 	struct json_fault *fault;
 };
@@ -252,7 +253,7 @@ static int scan_value(struct scan *s, unsigned line)
 {
 	int r;
 
-	if (s->n_lines == JSON_MAX_VALUES)
+	if (s->n_lines == s->room)
 		return fault(s, "more than %u values", JSON_MAX_VALUES);
 	s->lines[s->n_lines++] = line;
 	if (s->depth == JSON_MAX_DEPTH)
@@ -307,8 +308,10 @@ static const unsigned *note_lines(cJSON *value, const unsigned *line)
 
 int json_read(const char *text, size_t size, cJSON **ret, struct json_fault *ret_fault)
 {
-	_cleanup_free_ unsigned *lines = malloc(JSON_MAX_VALUES * sizeof(*lines));
-	struct scan s = { .at = text, .end = text + size, .line = 1, .lines = lines, .fault = ret_fault };
+	/* Each value has an octet, but one that is missing at the end. */
+	size_t room = size < JSON_MAX_VALUES ? size + 1 : JSON_MAX_VALUES;
+	_cleanup_free_ unsigned *lines = malloc(room * sizeof(*lines));
+	struct scan s = { .at = text, .end = text + size, .line = 1, .lines = lines, .room = room, .fault = ret_fault };
 	cJSON *json;
 	int r;
 

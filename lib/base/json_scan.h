@@ -14,8 +14,8 @@
 #include <cjson/cJSON.h>
 
 #define JSON_MAX_DEPTH	32U
-#define JSON_MAX_VALUES 100000U
-#define JSON_MAX_NUMBER 40U /* characters */
+#define JSON_MAX_VALUES (1U << 20) /* more than all lists of a configuration together, see config/load.c */
+#define JSON_MAX_NUMBER 40U	   /* characters */
 
 /* A position in a document: "mappings[1].in". Truncated if too long; keys that are no words are quoted. */
 struct json_path {

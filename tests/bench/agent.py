@@ -94,14 +94,21 @@ class Gateway:
 
     def request(self, verb, **args):
         """One request over a new connection; returns the result and its duration."""
+        return self.send({"verb": verb, "args": args})
+
+    def batch(self, verb, many):
+        """Requests of one verb as one change."""
+        return self.send({"batch": [{"verb": verb, "args": args} for args in many]})
+
+    def send(self, document):
         began = time.monotonic()
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.agent.socket))
-            s.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
+            s.sendall(json.dumps(document).encode() + b"\n")
             with s.makefile("rb") as reader:
                 line = next(line for line in reader if line != b"\n")
         answer = json.loads(line)
-        assert answer["ok"], f"{verb} {args}: {answer}"
+        assert answer["ok"], f"{str(document)[:200]}: {str(answer)[:200]}"
         return answer["result"], time.monotonic() - began
 
     def add(self, mapping):
@@ -333,6 +340,41 @@ def most_mappings(gateway, report):
     report.seen("deleted beside 4095", seen)
 
 
+def large_changes(gateway, report):
+    """Processor time of changes beside 4000 mappings and 20,000 portmaps."""
+    name = "4000 mappings, 20,000 portmaps"
+    many = [{"name": f"m{i}", "in": f"100.{64 + i // 1024}.{i // 4 % 256}.{i % 4 * 64}/26", "out": f"198.18.{i // 64}.{i % 64 * 4}/30"}
+            for i in range(4000)]
+    portmaps = [{"name": f"p{i}", "proto": "tcp", "in": f"100.64.{i % 1000 // 4}.{i % 4 * 64 + 1 + i // 1000}:8000"}
+                for i in range(20000)]
+    gateway.agent.stop()
+    gateway.agent.detach()
+
+    def rows(timeouts):
+        gateway.agent.write(mappings=[{"in": OTHER[0], "out": OTHER[1]}, *many], portmaps=portmaps, timeouts=timeouts, ipfix=None)
+
+    def cost(what, change):
+        cpu = gateway.cpu_s()
+        change()
+        report.row(name, what, gateway.cpu_s() - cpu, "CPU s", 1)
+
+    rows({})
+    gateway.agent.start()
+    report.row(name, "first start", gateway.cpu_s(), "CPU s", 3)
+    cost("timeouts set", lambda: gateway.request("timeouts set", udp=301))
+    cost("mapping set, 1000 in a batch",
+         lambda: gateway.batch("mapping set", [{"in": m["in"], "sessions_per_user": 501} for m in many[:1000]]))
+    rows({"udp": 200})
+    cost("reload", lambda: gateway.request("reload"))
+    cost("mapping del, 10 one by one", lambda: [gateway.request("mapping del", **{"in": m["in"]}) for m in many[3500:3510]])
+    cost("mapping del, 400 in a batch", lambda: gateway.batch("mapping del", [{"in": m["in"]} for m in many[3550:3950]]))
+    gateway.agent.stop()
+    gateway.agent.start()
+    report.row(name, "start over pins", gateway.cpu_s(), "CPU s", 3)
+    gateway.agent.write(mappings=[{"in": OTHER[0], "out": OTHER[1]}], portmaps=[], timeouts={})
+    gateway.request("reload", force=True)
+
+
 def restart(gateway, report):
     """A start over the pins of a full mapping."""
     gateway.agent.stop()
@@ -351,7 +393,8 @@ def copies(gateway, report):
 
 
 ROWS = {f.__name__: f for f in (
-    idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, most_mappings, copies, grants, zipf)}
+    idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, most_mappings, large_changes, copies,
+    grants, zipf)}
 
 
 def main():

@@ -106,6 +106,34 @@ def test_as_many_mappings_as_there_may_be_translate_reload_and_restart(lab):
     assert len(agent.ctl("mapping", "list")) == MOST
 
 
+def number_of_portmaps(agent):
+    return len(agent.ctl("portmap", "list"))
+
+
+@pytest.mark.slow  # a minute of a processor
+def test_as_many_portmaps_as_there_may_be_are_kept_saved_reloaded_and_there_after_a_reboot(lab):
+    """By commands, in batches that one change takes."""
+    most, batch = 65536, 4096
+    agent = lab.start(mappings=[{"name": "all", "in": "10.0.0.0/20", "out": "203.0.16.0/24", "session_slots": 8}])
+    commands = agent.directory / "commands"
+    for first in range(0, most, batch):
+        commands.write_text("".join(f"portmap add tcp 10.0.{i >> 8 & 15}.{i & 255}:{1000 + (i >> 12)} --name p{i}\n" for i in range(first, first + batch)))
+        done = agent.command("-b", commands)
+        assert done.status == 0, done
+    assert number_of_portmaps(agent) == most
+    assert "more than 65536 portmaps" in agent.refused("portmap", "add", "tcp", "10.0.0.1:7")
+    agent.restart()
+    assert number_of_portmaps(agent) == most and agent.ctl("status")["troubles"] == []
+    agent.ctl("config", "save")
+    agent.ctl("reload")
+    assert agent.once("-t").status == 0
+    agent.stop()
+    agent.detach()
+    agent.start()
+    assert number_of_portmaps(agent) == most
+    assert agent.ctl("config", "diff", str(agent.path)) == []
+
+
 def test_one_mapping_more_is_refused_with_nothing_changed(lab):
     agent = lab.start(mappings=[DESCENDING])
     open_all(lab)

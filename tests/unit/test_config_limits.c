@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include <detnat/portmaps.h>
+
+#include "base/json_scan.h"
 #include "config/config.h"
 
 #define INTERFACES "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
@@ -119,13 +122,13 @@ Test(config_limits, hostile_texts_are_refused_at_once)
 		{ "", "[", 8000000, "", "nested more than 32 deep" },
 		{ "", "{\"a\":", 1600000, "", "nested more than 32 deep" },
 		{ "{\"mappings\":", "[", 32, "", "nested more than 32 deep" },
-		{ "[", "0,", 4000000, "0]", "more than 100000 values" },
-		{ "{", "\"a\":0,", 1000000, "\"a\":0}", "more than 100000 values" },
-		{ "{", "\"hairpin\":true,", 90000, "\"hairpin\":true}", "this key is here twice" },
+		{ "[", "0,", 4000000, "0]", "more than 1048576 values" },
+		{ "{", "\"a\":0,", 1600000, "\"a\":0}", "more than 1048576 values" },
+		{ "{", "\"hairpin\":true,", 900000, "\"hairpin\":true}", "this key is here twice" },
 		{ "{\"", "k", 8000000, "\":1}", "unknown key" },
 		{ "{\"sweep_interval\":", "9", 8000000, "}", "a number of more than 40 characters" },
 		{ "{\"pin_path\":\"/", "x", 8000000, "\"}", "must be an absolute path of at most 1023 octets" },
-		{ interfaces_open, "\"a\",", 90000, "\"b\"]}}", "more than 4096 names of interfaces" },
+		{ interfaces_open, "\"a\",", 900000, "\"b\"]}}", "more than 4096 names of interfaces" },
 		{ "", "\n", 8000000, "}", "FILE:8000001: '}' where a value should be" },
 		{ "", " ", 8000000, "", "there is nothing in it" },
 	};
@@ -162,4 +165,60 @@ Test(config_limits, as_many_mappings_as_there_may_be_validate_in_no_time)
 		cr_assert_eq(config_validate(c, NULL, NULL), 0);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
 	cr_expect_lt(end.tv_sec - start.tv_sec, MAX_SECONDS);
+}
+
+/* A file with as much of everything as fits: mappings with all their keys, portmaps with names. */
+static struct text full_file(void)
+{
+	struct text t = { NULL, 0 };
+	FILE *f = open_memstream(&t.text, &t.size);
+
+	fputs("{" INTERFACES ",\"mappings\":[", f);
+	for (unsigned i = 0; i < CONFIG_MAX_MAPPINGS; i++)
+		fprintf(f,
+			"%s\n{\"name\":\"customer-%u\",\"in\":\"10.%u.%u.0/28\",\"out\":\"100.112.%u.%u/32\","
+			"\"spare\":[\"100.96.%u.%u/32\"],\"drain\":600,\"sessions_per_user\":500,\"ports_per_host\":64,"
+			"\"endpoint_independent\":{\"mapping\":[\"udp\",\"tcp\",\"icmp\"],\"filtering\":[\"udp\"]},"
+			"\"limits\":{\"tcp\":9,\"udp\":9,\"icmp\":5,\"new_per_second\":10,\"new_burst\":20},"
+			"\"growth\":{\"block\":64,\"max_blocks\":4,\"idle\":300,\"rest\":300},\"comment\":\"%u\"}",
+			i ? "," : "", i, i >> 8, i & 255, i >> 8, i & 255, i >> 8, i & 255, i);
+	fputs("],\"portmaps\":[", f);
+	for (unsigned i = 0; i < MAX_PORTMAPS; i++)
+		fprintf(f, "%s\n{\"name\":\"portmap-%u\",\"proto\":\"tcp\",\"in\":\"10.%u.%u.%u:%u\"}", i ? "," : "", i,
+			i >> 12, i >> 4 & 255, i & 15, 1000 + i % 7);
+	fputs("]}", f);
+	fclose(f);
+	return t;
+}
+
+Test(config_limits, a_file_with_all_that_the_lists_allow_is_read_and_what_is_written_of_it_is_read_again)
+{
+	struct text t = full_file();
+	_cleanup_config_ struct config *c = NULL, *again = NULL;
+	_cleanup_free_ char *json = NULL;
+	struct error err = { "" };
+
+	cr_assert_lt(t.size, CONFIG_MAX_SIZE);
+	cr_assert_eq(config_parse(t.text, t.size, "FILE", &c, &err), 0, "%s", err.text);
+	cr_assert_eq(c->n_portmaps, MAX_PORTMAPS);
+	json = config_to_json(c);
+	cr_assert_lt(strlen(json), CONFIG_MAX_SIZE);
+	cr_assert_eq(config_parse(json, strlen(json), "JSON", &again, &err), 0, "%s", err.text);
+	cr_assert_eq(config_same(c, again), 1);
+	free(t.text);
+}
+
+Test(config_limits, more_values_than_any_lists_have_are_refused)
+{
+	struct text t = list_of("{\"mappings\":[", JSON_MAX_VALUES - 2, "0", "]}");
+	struct json_fault fault;
+	cJSON *json = NULL;
+
+	cr_assert_eq(json_read(t.text, t.size, &json, &fault), 0);
+	cJSON_Delete(json);
+	free(t.text);
+	t = list_of("{\"mappings\":[", JSON_MAX_VALUES - 1, "0", "]}");
+	cr_assert_eq(json_read(t.text, t.size, &json, &fault), -EINVAL);
+	cr_assert_str_eq(fault.text, "more than 1048576 values");
+	free(t.text);
 }

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config/near.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+/* A range of addresses; those of a list are in the order of their beginnings. */
+struct span {
+	uint32_t first, last;
+	uint32_t number; /* of the mapping */
+	uint32_t most;	 /* last address of all ranges of the piece whose middle this is */
+};
+
+struct spans {
+	bool made;
+	struct span *item;
+	uint32_t n;
+};
+
+struct near_index {
+	/* The list that the indexes are of: a configuration may be copied, and its list cut short. */
+	const struct config_mapping *mappings;
+	size_t n_mappings;
+	struct spans side[NEAR_SIDES];
+	bool has_names;
+	struct hash_index names;
+};
+
+struct near_index *near_index_new(void)
+{
+	return calloc(1, sizeof(struct near_index));
+}
+
+void near_index_forget(struct near_index *x)
+{
+	for (unsigned s = 0; x && s < NEAR_SIDES; s++)
+		x->side[s].made = false;
+	if (x)
+		x->has_names = false;
+}
+
+void near_index_free(struct near_index *x)
+{
+	for (unsigned s = 0; x && s < NEAR_SIDES; s++)
+		free(x->side[s].item);
+	if (x)
+		hash_index_free(&x->names);
+	free(x);
+}
+
+static struct near_index *index_of(const struct config *c)
+{
+	struct near_index *x = c->near;
+
+	if (x && (x->mappings != c->mappings || x->n_mappings != c->n_mappings)) {
+		near_index_forget(x);
+		x->mappings = c->mappings;
+		x->n_mappings = c->n_mappings;
+	}
+	return x;
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Notes in the middle of each piece the last address of the piece. */
+static uint32_t note_most(struct span *item, uint32_t low, uint32_t high) /* NOLINT(misc-no-recursion) */
+{
+	uint32_t middle = low + (high - low) / 2, left, right, most;
+
+	if (low == high)
+		return 0;
+	most = item[middle].last;
+	left = note_most(item, low, middle);
+	right = note_most(item, middle + 1, high);
+	most = left > most ? left : most;
+	item[middle].most = right > most ? right : most;
+	return item[middle].most;
+}
+
+static bool make_spans(const struct config *c, struct spans *s, enum near_side side)
+{
+	struct span *item = reallocarray(s->item, c->n_mappings + 1, sizeof(*item));
+	bool in_order = true;
+
+	if (!item)
+		return false;
+	s->item = item;
+	s->n = 0;
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct prefix p = side == NEAR_IN ? c->mappings[i].in : c->mappings[i].out;
+
+		if (prefix_is_none(p))
+			continue;
+		item[s->n] = (struct span){ .first = p.base, .last = prefix_last(p), .number = (uint32_t)i };
+		in_order &= !s->n || by_first(&item[s->n - 1], &item[s->n]) < 0;
+		s->n++;
+	}
+	if (!in_order)
+		qsort(item, s->n, sizeof(*item), by_first);
+	note_most(item, 0, s->n);
+	s->made = true;
+	return true;
+}
+
+static struct near begin(const struct config *c, enum near_side side, uint32_t first, uint32_t last)
+{
+	struct near_index *x = index_of(c);
+	struct near n = { .config = c, .side = side, .first = first, .last = last };
+
+	if (x && (x->side[side].made || make_spans(c, &x->side[side], side))) {
+		n.index = x;
+		n.n = 1;
+		n.high[0] = x->side[side].n;
+	}
+	return n;
+}
+
+struct near near_begin(const struct config *c, enum near_side side, struct prefix p)
+{
+	if (prefix_is_none(p))
+		return (struct near){ .config = c, .at = (uint32_t)c->n_mappings };
+	return begin(c, side, p.base, prefix_last(p));
+}
+
+struct near near_begin_addr(const struct config *c, enum near_side side, uint32_t addr)
+{
+	return begin(c, side, addr, addr);
+}
+
+struct config_mapping *near_next(struct near *n)
+{
+	const struct spans *s = n->index ? &n->index->side[n->side] : NULL;
+
+	if (!s)
+		return n->at < n->config->n_mappings ? &n->config->mappings[n->at++] : NULL;
+	while (n->n) {
+		uint32_t low = n->low[n->n - 1], high = n->high[n->n - 1], middle = low + (high - low) / 2;
+		const struct span *item = &s->item[middle];
+
+		n->n--;
+		if (low == high || item->most < n->first)
+			continue;
+		n->low[n->n] = low;
+		n->high[n->n++] = middle;
+		if (item->first > n->last)
+			continue;
+		n->low[n->n] = middle + 1;
+		n->high[n->n++] = high;
+		if (item->last >= n->first)
+			return &n->config->mappings[item->number];
+	}
+	return NULL;
+}
+
+static uint64_t name_hash(const char *name)
+{
+	return hash_octets(name, strlen(name));
+}
+
+static bool make_names(const struct config *c, struct near_index *x)
+{
+	hash_index_clear(&x->names);
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (*c->mappings[i].name && hash_index_add(&x->names, name_hash(c->mappings[i].name), (uint32_t)i))
+			return false;
+	x->has_names = true;
+	return true;
+}
+
+struct near_named near_named_begin(const struct config *c, const char *name)
+{
+	struct near_index *x = index_of(c);
+	struct near_named n = { .config = c, .name = name, .hash = name_hash(name) };
+
+	if (x && (x->has_names || make_names(c, x)))
+		n.index = x;
+	return n;
+}
+
+struct config_mapping *near_named_next(struct near_named *n)
+{
+	const struct config *c = n->config;
+	uint32_t i;
+
+	if (!n->index) {
+		while (n->at < c->n_mappings && strcmp(c->mappings[n->at].name, n->name) != 0)
+			n->at++;
+		return n->at < c->n_mappings ? &c->mappings[n->at++] : NULL;
+	}
+	while (hash_index_next(&n->index->names, n->hash, &n->at, &i))
+		if (!strcmp(c->mappings[i].name, n->name))
+			return &c->mappings[i];
+	return NULL;
+}

@@ -117,7 +117,6 @@ static int take_clock(struct history_index *x, const struct history_record *r)
 
 static int take_confirm(struct history_index *x, const struct history_record *r)
 {
-	x->format = x->format > HISTORY_FORMAT_CONFIRMS ? x->format : HISTORY_FORMAT_CONFIRMS;
 	history_times_confirm(&x->times, r->first, r->last, r->until);
 	return 0;
 }
@@ -181,24 +180,18 @@ static bool is_change(enum history_event e)
 	       e == EVENT_GRANT;
 }
 
-/* Before format 3, the time of a change that took effect in the second after its record was not corrected. */
-#define UNCONFIRMED_S 1
-
 /* The moment of a record. Records of one change share it if the change's confirmation separates it from the next. */
 static int moment_of(struct history_index *x, const struct history_record *r, bool goes_on, uint32_t *ret)
 {
 	struct history_times *t = &x->times;
-	bool confirms = x->format >= HISTORY_FORMAT_CONFIRMS;
 
-	if (goes_on && confirms) {
+	if (goes_on) {
 		*ret = x->moment;
 		return 0;
 	}
-	*ret = history_times_add(t, r->time, confirms ? TIME_OPEN : r->time + UNCONFIRMED_S, r->line);
+	*ret = history_times_add(t, r->time, TIME_OPEN, r->line);
 	if (*ret == MOMENT_NONE)
 		return -ENOMEM;
-	if (goes_on)
-		t->moment[*ret].run = t->moment[x->moment].run;
 	x->moment = *ret;
 	return 0;
 }

@@ -57,7 +57,6 @@ struct history_index {
 	uint64_t settled;     /* number of the last record that is not a change of a mapping */
 	uint64_t change_end;  /* number of the last record of a change */
 	uint64_t last_change; /* number of the first record of the last change: records of the same time */
-	uint64_t format;      /* of the records; 0: unknown */
 	bool in_change;	      /* the last record is one of a change, */
 	uint32_t moment;      /* of this moment */
 	int64_t first_time;   /* earliest time of a record; TIME_OPEN: no records */

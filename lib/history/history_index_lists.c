@@ -110,7 +110,6 @@ int history_index_take_list(struct history_index *x, const struct history_record
 		return history_index_damage(x, "lists %" PRIu64 " grants, and the lines before it have %zu",
 					    r->n_listed, x->n_listed);
 	x->listed_time = r->time;
-	x->format = r->event == EVENT_START ? r->format : x->format;
 	if (!unknown && !x->lost && !first) {
 		if (lists_what_is_open(x, r)) {
 			take_names(x, r);

@@ -241,6 +241,8 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 		return -EINVAL;
 	if (format > HISTORY_FORMAT)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a later version", format);
+	if (format < HISTORY_FORMAT_CONFIRMS)
+		return error_set(err, -EINVAL, "format %" PRIu64 " is of a version before 1.0.0", format);
 	snprintf(r->host, sizeof(r->host), "%s", host);
 	r->format = format;
 	r->taken_over = cJSON_IsTrue(taken_over);
@@ -248,27 +250,15 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	return cJSON_IsNull(since) || read_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
 }
 
-/* Before format 3, an undo did not contain the time until which the change may have been in force. */
 static bool read_lines(const cJSON *json, struct history_record *r)
 {
-	r->until = r->time;
 	return history_count_read(json, "first", &r->first) && history_count_read(json, "last", &r->last) &&
-	       (r->event == EVENT_UNDO && !cJSON_HasObjectItem(json, "until") ? true
-									      : read_time(json, "until", &r->until));
+	       read_time(json, "until", &r->until);
 }
-
-/* Agents before format 3 looked at the clock once in this many seconds. */
-#define LOOKED_S 60
 
 static bool read_clock(const cJSON *json, struct history_record *r)
 {
-	if (!read_time(json, "before", &r->since))
-		return false;
-	if (cJSON_HasObjectItem(json, "after"))
-		return read_time(json, "after", &r->after);
-	r->since += LOOKED_S;
-	r->after = r->time - LOOKED_S;
-	return true;
+	return read_time(json, "before", &r->since) && read_time(json, "after", &r->after);
 }
 
 static int read_event(const char *word, enum history_event *ret)

@@ -27,9 +27,7 @@
 #define HISTORY_HEAD_FILE "history.head"
 
 /*
- * Raised when older readers would misunderstand new records. 2: inside prefixes may lie within each other, `out` may be
- * null, and there are portmaps and drains. 3: changes are confirmed, and a clock that is set forward is recorded, too.
- * 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
+ * Raised when older readers would misunderstand new records. 3: that of 1.0.0, the first that was released. 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
  * are as in format 3, and say so. 5: there are grants; a start without any has an earlier format. 6: there are tenants,
  * of whom several may have the same inside addresses.
  */
@@ -37,7 +35,6 @@
 #define HISTORY_FORMAT_TENANTS 6ULL
 #define HISTORY_FORMAT_GRANTS  5ULL
 #define HISTORY_FORMAT_BLOCKS  4ULL
-/* Since this one, an unconfirmed change may or may not have taken effect. */
 #define HISTORY_FORMAT_CONFIRMS 3ULL
 
 #define HASH_TEXT 65

@@ -13,7 +13,7 @@ static void put_six(void)
 {
 	struct history_mapping a = told_mapping(A, 100), b = told_mapping(B, 300);
 
-	told.format = 2;
+	told.format = 3;
 	told_put_start(100, TIME_NONE);
 	told_put_change(100, EVENT_ADD, A, 100);
 	told_put((struct history_record){ .time = 200, .event = EVENT_DAILY, .mappings = &a, .n_mappings = 1 });
@@ -141,20 +141,23 @@ static const struct {
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":7,\"host\":\"\",\"taken_over\":"
 	  "true}",
 	  "format 7 is of a later version" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":2,\"host\":\"\",\"taken_over\":"
+	  "true,\"mappings\":[]}",
+	  "format 2 is of a version before 1.0.0" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
 	  "\"host\":\"\",\"taken_over\":true,\"mappings\":[]}",
 	  "is no record" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
-	  "\"format\":1,\"taken_over\":true,\"mappings\":[]}",
+	  "\"format\":3,\"taken_over\":true,\"mappings\":[]}",
 	  "is no record" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
-	  "\"format\":1,\"host\":\"\",\"mappings\":[]}",
+	  "\"format\":3,\"host\":\"\",\"mappings\":[]}",
 	  "is no record" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
-	  "\"format\":1,\"host\":\"\",\"taken_over\":1,\"mappings\":[]}",
+	  "\"format\":3,\"host\":\"\",\"taken_over\":1,\"mappings\":[]}",
 	  "is no record" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
-	  "\"format\":1,\"host\":\"\",\"taken_over\":true}",
+	  "\"format\":3,\"host\":\"\",\"taken_over\":true}",
 	  "is no record" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"add\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
 	  "24\","
@@ -256,42 +259,6 @@ Test(history_damage, a_port_that_nobody_had_is_explained)
 	history_index_free(&x);
 }
 
-/* Its changes may have taken effect in the second after the record, and its clock was looked at once a minute. */
-Test(history_damage, formats_before_confirmations_leave_a_second_open)
-{
-	for (told.format = 1; told.format < 3; told.format++) {
-		uint64_t of = told.format;
-
-		told_start_anew();
-		told.format = of;
-		told_put_start(100, TIME_NONE);
-		told_put_change(100, EVENT_ADD, A, 100);
-		told_put_change(200, EVENT_DEL, A, 100);
-		told_put_change(200, EVENT_ADD, B, 200);
-
-		struct history_index x = told_read_back();
-
-		told_no_damage(&x);
-		cr_expect_str_eq(told_ask(&x, POINT, 199), "10.0.0.0");
-		cr_expect_str_eq(told_ask(&x, POINT, 200), "10.9.0.0+10.0.0.0");
-		cr_expect_str_eq(told_ask(&x, POINT, 201), "10.9.0.0+10.0.0.0");
-		cr_expect_str_eq(told_ask(&x, POINT, 202), "10.9.0.0");
-		history_index_free(&x);
-	}
-}
-
-Test(history_damage, formats_before_confirmations_leave_a_minute_of_the_clock_open)
-{
-	static const char clock[] = "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"clock\","
-				    "\"before\":\"2026-01-01T10:00:00Z\"}";
-	struct history_record r;
-	struct error err = { 0 };
-
-	cr_assert_eq(history_record_read(clock, strlen(clock), &r, &err), 0, "%s", err.text);
-	cr_expect_eq(r.since - r.time, 10 * 3600 + 60);
-	cr_expect_eq(r.after - r.time, -60);
-}
-
 /* Line 3 of a change that is taken back, with and without damage before it. */
 Test(history_damage, after_damage_what_is_taken_back_was_never_there)
 {
@@ -321,7 +288,7 @@ Test(history_damage, after_damage_what_is_taken_back_was_never_there)
 	}
 }
 
-/* Agents before format 3 said nothing of what was there before. */
+/* The first agent of all finds nothing that was there before. */
 Test(history_damage, a_first_line_with_mappings_is_no_damage)
 {
 	struct history_mapping a = told_mapping(A, 100);
@@ -331,7 +298,7 @@ Test(history_damage, a_first_line_with_mappings_is_no_damage)
 					  .since = TIME_NONE,
 					  .host = "h",
 					  .taken_over = true,
-					  .format = 2,
+					  .format = 3,
 					  .mappings = &a,
 					  .n_mappings = 1 });
 

@@ -140,6 +140,20 @@ Test(growth_settle, with_their_mapping_they_are_gone_at_once_and_rest)
 	cr_expect_eq(faults(false), 0);
 }
 
+Test(growth_settle, with_a_mapping_that_gets_a_tenant_they_stay_and_to_another_tenant_they_do_not_go)
+{
+	struct grant *i = granted(gr.in);
+
+	mappings_set_tenant(gr.m, gr.number, 1);
+	grow_configure(GROWING);
+	cr_expect_eq(i->state, GRANT_OPEN);
+	cr_expect_eq(i->tenant, 1);
+	mappings_set_tenant(gr.m, gr.number, 2);
+	grow_configure(GROWING);
+	cr_expect_eq(i->state, GRANT_RESTS);
+	cr_expect_eq(i->in_addr, 0);
+}
+
 Test(growth_settle, with_their_mapping_they_rest_as_long_as_it_says_last)
 {
 	struct grant *i = granted(gr.in);

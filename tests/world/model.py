@@ -44,7 +44,7 @@ class Held:
     ports: int = 0  # of a block, where these are not all that there are; 0: they are
 
     def key(self):
-        return self.inside, self.outside, self.inbound, self.draining, self.slots
+        return self.inside, self.outside, self.inbound, self.draining, self.slots, self.ports
 
     def block(self, addr):
         """(outside address, first port, ports) of an inside address."""

@@ -39,7 +39,7 @@ PROFILES = {
     "hostile": {**PLAIN, "forged": 3, "scan": 2, "knock": 3, "straight": 2, "flood": 1.5, "icmp_error": 2, "reset_out": 2},
     "bindings": {**PLAIN, "game": 12, "eim": 1, "knock": 5, "hairpin": 4},
     "limits": {**PLAIN, "limits": 3, "burst": 6, "flood": 1, "game": 4, "close": 1},
-    "growth": {**PLAIN, "grow": 6, "grow_end": 2, "revoke": 1},
+    "growth": {**PLAIN, "grow": 6, "grow_end": 2, "revoke": 1, "reshape": 0.7},
     "portmaps": {**PLAIN, "portmap": 3, "portmap_del": 3, "pcp": 6, "knock": 4, "hairpin": 2},
     "packets": {**PLAIN, "fragments": 8, "hairpin": 4, "icmp_error": 4, "reset_out": 2, "open_flow": 3},
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
@@ -134,7 +134,7 @@ REACHES = {
     "pool_drain": ("move", "drain", "exception"), "pool_restore": ("move", "drain", "exception"), "replace": ("replace", "drain"),
     "drain_del": ("drain",), "quota": ("quota",), "limits": ("limits",), "eim": ("EIM", "EIF"),
     "timeouts": ("timeouts",), "close": ("close",), "flush": ("close",),
-    "grow": ("growth", "overflow"), "grow_end": ("growth", "close"), "revoke": ("growth",),
+    "grow": ("growth", "overflow"), "grow_end": ("growth", "close"), "revoke": ("growth",), "reshape": ("growth", "replace"),
     "portmap": ("portmap",), "portmap_del": ("portmap",), "reload": ("reload",), "save": ("reload",), "role": ("link",), "kill": ("kill",),
     "stop": ("restart",), "killed_change": ("kill", "exception", "untranslated", "drain", "portmap", "move"), "reboot": ("reboot",),
     "clock": ("clock step",), "slow_disk": ("slow disk",), "failing_disk": ("failing disk",), "full_disk": ("failing disk",), "link": ("link",),
@@ -399,6 +399,11 @@ class Planner:
         out = self.dice.choice([POOLS[FLATS], "198.18.10.0/30", "198.18.10.4/30", "198.18.10.8/30"])
         more = ["--drain", self.dice.choice([2, 6])] if self.dice.random() < 0.7 else []
         return self.ctl("mapping", "add", FLATS, out, "--replace", *more, prefixes=[] if more else [FLATS], tags=["replace", "drain"])
+
+    def plan_reshape(self):
+        """Other blocks with the same prefixes, under granted ones."""
+        ports = self.dice.choice([LOFT_PORTS, LOFT_PORTS - 8, LOFT_PORTS - 16])
+        return self.ctl("mapping", "add", LOFTS, POOLS[LOFTS], "--replace", "--ports-per-host", ports, prefixes=[LOFTS], tags=["growth", "replace"])
 
     def plan_drain_del(self):
         now = {self.words(held.inside) for held in self.world.model.now.values() if not held.draining}

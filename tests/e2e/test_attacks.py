@@ -303,14 +303,19 @@ def test_a_program_inherits_nothing_and_its_failure_is_told(lab):
 
 
 @pytest.mark.parametrize("how,why", [("missing", "No such file or directory"), ("directory", "it is not a file"),
-                                     ("plain", "it is not executable; chmod +x it"), ("open", "every user may change it; chmod o-w it")])
+                                     ("plain", "it is not executable; chmod +x it"), ("open", "every user may change it; chmod o-w it"),
+                                     ("in the open", "{directory} is writable for everybody (owner root, mode 0777); `chmod o-w {directory}`")])
 def test_a_program_that_cannot_be_run_is_refused(lab, how, why):
-    path = lab.directory / "program"
+    directory = lab.directory / "programs"
+    directory.mkdir()
+    path, why = directory / "program", why.format(directory=directory)
     if how == "directory":
         path.mkdir()
     elif how != "missing":
         path.write_text("#!/bin/sh\n")
-        path.chmod(0o777 if how == "open" else 0o644)
+        path.chmod({"open": 0o777, "in the open": 0o755}.get(how, 0o644))
+    if how == "in the open":
+        directory.chmod(0o777)
     lab.start()
     lab.agent.write(attack={"packets_per_second": 5, "exec": str(path)})
     result = lab.agent.once("-t")

@@ -8,9 +8,24 @@
 #include "base/cleanup.h"
 #include "base/json_scan.h"
 #include "command.h"
+#include "config/config.h"
 #include "json_get.h"
 #include "pretty.h"
 #include "save.h"
+
+/* Indented, but for what would then be longer than a file may be. */
+static void write_document(FILE *out, const char *text)
+{
+	_cleanup_free_ char *indented = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&indented, &size);
+
+	if (memory) {
+		pretty_json(memory, text, strlen(text), 0);
+		fclose(memory);
+	}
+	fputs(indented && size < CONFIG_MAX_SIZE ? indented : text, out);
+}
 
 static void show_config(struct writer *w, const cJSON *result, const cJSON *args)
 {
@@ -117,7 +132,7 @@ static int write_running(const char *socket, const char *path, bool own, struct 
 
 	cJSON_Delete(config);
 	if (memory) {
-		pretty_json(memory, text, strlen(text), 0);
+		write_document(memory, text);
 		fputc('\n', memory);
 	}
 	if (memory && !fclose(memory)) {

@@ -5,8 +5,10 @@
  * the order of a list does not matter. "was" is a member of our own, which other programs ignore by RFC 6902 section 4.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "config/fields.h"
 
 #define POINTER_TEXT 128
@@ -71,42 +73,97 @@ static bool same_element(const cJSON *a, const cJSON *b)
 	return cJSON_Compare(a, b, true);
 }
 
-static const cJSON *find_element(const cJSON *list, const cJSON *wanted)
+static uint64_t text_hash(const cJSON *json)
+{
+	const char *text = cJSON_GetStringValue(cJSON_IsArray(json) ? json->child : json);
+
+	return text ? hash_octets(text, strlen(text)) : 0;
+}
+
+/* Equal for all that denote the same thing. */
+static uint64_t element_hash(const cJSON *element)
+{
+	const cJSON *in = cJSON_GetObjectItemCaseSensitive(element, "in");
+
+	if (!cJSON_IsObject(element))
+		return text_hash(element);
+	if (!in)
+		return text_hash(cJSON_GetObjectItemCaseSensitive(element, "name"));
+	return HASH_OF(text_hash(in), text_hash(cJSON_GetObjectItemCaseSensitive(element, "proto")),
+		       text_hash(cJSON_GetObjectItemCaseSensitive(element, "tenant")));
+}
+
+/* The elements of a list, by number and by what they denote. */
+struct elements {
+	const cJSON **item;
+	uint32_t n;
+	struct hash_index index;
+};
+
+static void elements_free(struct elements *e)
+{
+	free(e->item);
+	hash_index_free(&e->index);
+}
+
+#define _cleanup_elements_ __attribute__((cleanup(elements_free)))
+
+/* 0 or -ENOMEM. */
+static int elements_of(const cJSON *list, struct elements *ret)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach (item, list)
-		if (same_element(item, wanted))
-			return item;
-	return NULL;
+	ret->item = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*ret->item));
+	if (!ret->item)
+		return -ENOMEM;
+	cJSON_ArrayForEach (item, list) {
+		ret->item[ret->n] = item;
+		if (hash_index_add(&ret->index, element_hash(item), ret->n++))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The first element that denotes the same thing, or NULL. */
+static const cJSON *find_element(const struct elements *e, const cJSON *wanted)
+{
+	uint32_t number, found = UINT32_MAX;
+
+	for (uint32_t step = 0; hash_index_next(&e->index, element_hash(wanted), &step, &number);)
+		if (number < found && same_element(e->item[number], wanted))
+			found = number;
+	return found < UINT32_MAX ? e->item[found] : NULL;
 }
 
 /* Elements are removed from the last to the first, so that the numbers of those before them stay; then others change.
  */
 static void compare_lists(struct patch *p, const char *path, const cJSON *from, const cJSON *to)
 {
+	_cleanup_elements_ struct elements before = { 0 }, after = { 0 };
 	char below[POINTER_TEXT];
-	const cJSON *item;
 	int number = 0;
 
-	for (int i = cJSON_GetArraySize(from) - 1; i >= 0; i--) {
-		item = cJSON_GetArrayItem(from, i);
-		snprintf(below, sizeof(below), "%s/%d", path, i);
-		if (!find_element(to, item))
-			add_operation(p, "remove", below, NULL, item);
+	if (elements_of(from, &before) || elements_of(to, &after)) {
+		p->failed = true;
+		return;
 	}
-	cJSON_ArrayForEach (item, from) {
-		const cJSON *now = find_element(to, item);
+	for (uint32_t i = before.n; i > 0; i--) {
+		snprintf(below, sizeof(below), "%s/%u", path, i - 1);
+		if (!find_element(&after, before.item[i - 1]))
+			add_operation(p, "remove", below, NULL, before.item[i - 1]);
+	}
+	for (uint32_t i = 0; i < before.n; i++) {
+		const cJSON *now = find_element(&after, before.item[i]);
 
 		if (!now)
 			continue;
 		snprintf(below, sizeof(below), "%s/%d", path, number++);
-		compare(p, below, item, now);
+		compare(p, below, before.item[i], now);
 	}
 	snprintf(below, sizeof(below), "%s/-", path);
-	cJSON_ArrayForEach (item, to)
-		if (!find_element(from, item))
-			add_operation(p, "add", below, item, NULL);
+	for (uint32_t i = 0; i < after.n; i++)
+		if (!find_element(&before, after.item[i]))
+			add_operation(p, "add", below, after.item[i], NULL);
 }
 
 static void compare(struct patch *p, const char *path, const cJSON *from, const cJSON *to)

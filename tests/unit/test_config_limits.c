@@ -191,10 +191,11 @@ static struct text full_file(void)
 	return t;
 }
 
-Test(config_limits, a_file_with_all_that_the_lists_allow_is_read_and_what_is_written_of_it_is_read_again)
+Test(config_limits, a_file_with_all_that_the_lists_allow_is_read_written_read_again_and_compared)
 {
 	struct text t = full_file();
 	_cleanup_config_ struct config *c = NULL, *again = NULL;
+	_cleanup_json_ cJSON *from = NULL, *to = NULL, *patch = NULL;
 	_cleanup_free_ char *json = NULL;
 	struct error err = { "" };
 
@@ -205,6 +206,11 @@ Test(config_limits, a_file_with_all_that_the_lists_allow_is_read_and_what_is_wri
 	cr_assert_lt(strlen(json), CONFIG_MAX_SIZE);
 	cr_assert_eq(config_parse(json, strlen(json), "JSON", &again, &err), 0, "%s", err.text);
 	cr_assert_eq(config_same(c, again), 1);
+	from = config_document(c, false);
+	to = config_document(again, false);
+	patch = config_patch(from, to);
+	cr_assert_not_null(patch);
+	cr_assert_eq(cJSON_GetArraySize(patch), 0);
 	free(t.text);
 }
 

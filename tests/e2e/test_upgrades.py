@@ -225,13 +225,15 @@ def taken_over(agent, layout):
     wait_for(lambda: f"the datapath of layout {layout} was taken over as layout 8" in agent.log_text(), what="the takeover to be logged")
 
 
-def upgrade_and_back(lab, layout, monkeypatch, **config):
+def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
     own, old = programs.BUILD, releases.build(layout)
     use(monkeypatch, old)
     monkeypatch.setattr(programs, "CTL", own / "detnatctl")
     gateway = Gateway(lab, **config)
     agent = gateway.agent
     assert [p.name for p in agent.pins.glob("v*")] == [f"v{layout}"]
+    if rename:
+        lab.gateway.batch(f"link set {rename} down", f"link set {rename} name renamed", "link set renamed up")
     datagrams = gateway.begin_datagrams()
     before, counters = gateway.state(), agent.counters()
     with gateway.traffic:
@@ -268,7 +270,10 @@ def test_an_upgrade_from_the_last_release_loses_nothing(lab, monkeypatch, mode, 
 @pytest.mark.parametrize("layout", releases.COMMITS)
 def test_an_upgrade_with_forty_interfaces_loses_nothing(lab, monkeypatch, layout):
     lab.gateway.batch(*(f"link add x{i} type veth peer name y{i}" for i in range(40)), *(f"link set x{i} up" for i in range(40)))
-    upgrade_and_back(lab, layout, monkeypatch, interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})
+    # One has another name by then, and is followed by its index.
+    gateway = upgrade_and_back(lab, layout, monkeypatch, rename="x7",
+                               interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})
+    assert {i["name"]: i["xdp"] for i in gateway.agent.ctl("interface", "list")}["x7"] == "native"
 
 
 @pytest.mark.parametrize("mode", ["kernel", "tc"])

@@ -91,9 +91,12 @@ bool tc_is_filter(struct netlink *n, uint32_t ifindex, enum tc_side side)
 uint32_t tc_attached(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side)
 {
 	uint32_t linked = tcx_program(own->pin_path, ifindex, side);
-	struct filter f = linked ? (struct filter){ 0 } : query(n, ifindex, side);
+	struct filter f;
 
-	return linked ? linked : f.ours ? f.id : 0;
+	if (linked)
+		return linked;
+	f = query(n, ifindex, side);
+	return f.ours ? f.id : 0;
 }
 
 struct foreign {

@@ -54,7 +54,10 @@ else
 SAY = @:
 endif
 
-WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter \
+# Warnings are errors for those who change the code, and in CI: a stranger's compiler may be newer, and warn of more.
+WERROR   ?= $(if $(filter true 1,$(CI)),1)
+FATAL    := $(if $(filter 1,$(WERROR)),-Werror)
+WARNINGS := -Wall -Wextra $(FATAL) -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter \
 	-Wno-missing-field-initializers
 CFLAGS   ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
@@ -75,7 +78,7 @@ DESK_PACKAGES  := libcjson nettle libmicrohttpd
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
-BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(TARGET) -Wall -Wextra -Werror -Wno-unused-parameter \
+BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(TARGET) -Wall -Wextra $(FATAL) -Wno-unused-parameter \
               -Ibpf -Iinclude -I$(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
@@ -115,6 +118,11 @@ all: $(if $(CROSS),sysroot) ## build the programs into build/; installs nothing
 programs: $(PROGRAMS)
 skeletons: $(SKELETONS)
 	@:
+
+# Said before anything is installed or built.
+.PHONY: as-root
+as-root:
+	@[ "$$(id -u)" = 0 ] || { echo "$(or $(MAKECMDGOALS),make): needs root to create network namespaces and load BPF programs: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
 
 # These install missing packages, and print nothing when there are none.
 deps: ## install the Debian packages that a build needs; needs root
@@ -228,7 +236,7 @@ tests-run: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
 tests-built: tests-run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e $(AGENT_BENCH)
 .PHONY: tests-run
 
-demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
+demo: as-root deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
@@ -277,26 +285,27 @@ define DOCUMENTED_STEPS
 'long|400|test-long SHARE=$(shell echo $$(($(HASH) % 12 + 1)))/12|a share of the tests before a release' \
 'arm64|900|test-arm64 SERIES=6.12 BPF=datapath/*|unit and datapath on an emulated arm64 machine' \
 'deb|900|deb "PACKAGE_TESTS=$(word $(shell echo $$(($(HASH) % 5 + 1))),network spec rpm container machine)"|Debian packages, made twice, and a share of their tests' \
-'clang|240|test-clang "CLANGS=$(word $(shell echo $$(($(HASH) % 3 + 1))),clang-14 clang-16 clang-19)"|objects of another clang' \
+'clang|300|test-clang ROUNDS=10 "CLANGS=$(word $(shell echo $$(($(HASH) % 5 + 1))),clang-14 clang-15 clang-16 clang-19 clang-22)"|the datapath on objects of another clang' \
+'debian13|600|test-debian13 "STEPS=$(word $(shell echo $$(($(HASH) % 4 + 1))),demo unit bpf clang-18)"|Debian 13 in a chroot' \
 'vm-systemd|300|test-vm-systemd|the units under systemd' \
 'release|60|release RELEASE_DEB=no DEBFULLNAME=Nobody DEBEMAIL=nobody@detnat.example|the files of a release' \
 'pictures|120|pictures PICTURES=$(BUILD)/pictures|the pictures of the documents'
 endef
-test: deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
+test: as-root deps-test ## shows that everything works, on an ordinary build: unit, datapath, end to end; needs root
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(TEST_STEPS)
-test-rest: deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12 (SHARE=1/6)
+test-rest: as-root deps-test ## what CI runs besides: lint, sanitizers, the datapath's other passes, fuzzers, kernels 6.1 and 6.12 (SHARE=1/6)
 	@MAKE="$(MAKE)" SHARE=$(SHARE) tests/steps.sh $(BUILD)/test $(REST_STEPS)
-test-documented: deps-test ## documented targets that neither runs: benchmarks, demo, soak, kills, packages … (FIRST=N of them, BUDGET=SECONDS)
+test-documented: as-root deps-test ## documented targets that neither runs: benchmarks, demo, soak, kills, packages … (FIRST=N of them, BUDGET=SECONDS)
 	@MAKE="$(MAKE)" tests/steps.sh $(BUILD)/test $(DOCUMENTED_STEPS)
 .PHONY: test-documented test-targets
 test-targets: deps-test
 	@BUILD=$(abspath $(BUILD)) tests/targets.sh
-test-all: ## test and test-rest
+test-all: as-root ## test and test-rest
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-rest
 .PHONY: test-rest test-all
 .PHONY: test-long
-test-long: deps-test ## before a release: the end-to-end tests marked long, all parts of the virtual machines (SHARE=1/12)
+test-long: as-root deps-test ## before a release: the end-to-end tests marked long, all parts of the virtual machines (SHARE=1/12)
 	@$(MAKE) --no-print-directory test-e2e SANITIZE=1 E2E_TESTS=long
 	@$(MAKE) --no-print-directory test-vm $(if $(SHARE),"VM_PARTS=$(word $(SHARE:%/12=%),$(VM_ALL_PARTS))" SERIES=$(if $(filter 1 3 5 7 9 11,$(SHARE:%/12=%)),6.12,6.1))
 # Of the rounds of a test that has many (tests/unit/rounds.h), in percent; of random packets and of the seconds of a race, too.
@@ -313,17 +322,25 @@ test-unit-rounds: deps-test
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=thread build/tsan/tests/tsan/run
 	setarch -R build/tsan/tests/tsan/run $(ARGS)
-CLANGS ?= clang-14 clang-16 clang-19
-test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them (CLANGS), load and translate; needs root
+# Those of Debian 12 and 13 and Ubuntu 24.04. BPF: some of the datapath's tests.
+CLANGS ?= clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 clang-22
+test-clang: as-root deps-test ## the datapath's suite on objects of each clang that apt has (CLANGS; BPF='datapath/*' of it); needs root
 	@deploy/install-deps.sh clang
 	@for clang in $(CLANGS); do \
-	    command -v $$clang >/dev/null || { echo "SKIP $$clang: not installed"; continue; }; \
-	    $(MAKE) --no-print-directory $(JOBS) BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
-	    build/$$clang/tests/bpf/run --filter 'datapath/*' && echo "ok $$clang" || exit 1; \
+	    command -v $$clang >/dev/null || { echo "SKIP $$clang: apt does not have it"; continue; }; \
+	    $(MAKE) --no-print-directory $(JOBS) WERROR=1 BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
+	    $(PYTHON) tests/bpf/stacks.py build/$$clang/skel/detnat_*.bpf.o && \
+	    DETNAT_ROUNDS=$(ROUNDS) build/$$clang/tests/bpf/run $(BPF_JOBS) $(if $(BPF),--filter '$(BPF)') && echo "ok $$clang" || exit 1; \
 	done
+# In a chroot without anything else: what a newcomer with that release has. STEPS: demo, clang, test or words of tests/debian.sh.
+test-debian13: as-root deps-debian ## a bare Debian 13 in a chroot, from nothing: make demo, units and datapath (STEPS, SUITE); needs root
+	@BUILD=$(abspath $(BUILD)) SUITE=$(or $(SUITE),trixie) tests/debian.sh $(or $(STEPS),demo unit bpf)
+deps-debian:
+	@deploy/install-deps.sh debian
+.PHONY: test-debian13 deps-debian
 # More at a time than cores: a test waits for the kernel half of its time.
 BPF_JOBS ?= -j4
-test-bpf: deps-test ## the datapath packet by packet; needs root
+test-bpf: as-root deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	$(PYTHON) tests/bpf/stacks.py $(SKEL)/detnat_*.bpf.o
 	DETNAT_ROUNDS=$(ROUNDS) $(BUILD)/tests/bpf/run $(BPF_JOBS)
@@ -331,7 +348,7 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 BPF_PASSES := rounds padded stages traced
 BPF_PASSES_OF_SHARES := $(BPF_PASSES) rounds stages
 .PHONY: test-bpf-passes $(BPF_PASSES:%=test-bpf-%)
-test-bpf-passes: deps-test ## all random packets and races, and the same with padded frames, in two stages, and by the tracing build, where they differ
+test-bpf-passes: as-root deps-test ## all random packets and races, and the same with padded frames, in two stages, and by the tracing build, where they differ
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bpf/run
 	@for pass in $(if $(SHARE),$(word $(SHARE:%/6=%),$(BPF_PASSES_OF_SHARES)),$(BPF_PASSES)); do \
 	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
@@ -347,7 +364,7 @@ test-bpf-traced:
 # With SANITIZE=1 a report of AddressSanitizer or UndefinedBehaviorSanitizer fails the test it came in.
 E2E_TESTS   ?= most
 E2E_SELECTED := $(if $(filter quick,$(E2E_TESTS)),not long and not slow,$(if $(filter long,$(E2E_TESTS)),long,not long))
-test-e2e: deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
+test-e2e: as-root deps-test ## agent and command line with real traffic in namespaces (SANITIZE=1; E2E_TESTS=quick, most, long); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),$(if $(SHARE),--share $(SHARE)) -m "$(E2E_SELECTED)")
 test-upgrades: deps-test ## upgrades from real builds of 1.0.0, made from the history, under traffic, and back; needs root
@@ -355,7 +372,7 @@ test-upgrades: deps-test ## upgrades from real builds of 1.0.0, made from the hi
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n 2 -m upgrades $(ARGS)
 .PHONY: test-upgrades
 KILLS ?= all
-test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root (KILLS=8 of each phase)
+test-kills: as-root deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root (KILLS=8 of each phase)
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=$(KILLS) BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
 PROMTOOL = $(firstword $(wildcard /usr/bin/promtool /usr/local/bin/promtool build/prometheus/usr/bin/promtool) promtool)
@@ -364,27 +381,27 @@ test-alerts: deps-test ## the alert rules, by promtool: each where it is due, an
 	$(PROMTOOL) test rules deploy/prometheus/detnat.rules.test.yml
 .PHONY: test-alerts
 MINUTES ?= 10
-soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
+soak: as-root deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
 # REPLAY: a file that a failing run wrote (ARGS='--write FILE'). The programs are plain, as the world preloads a clock.
 SECONDS ?= 60
 SEED ?= 1
-world: deps-test ## a gateway in a world of subscribers, operator and faults, SECONDS=60 of SEED=1 (MODE, GATEWAYS, PROFILE, REPLAY); needs root
+world: as-root deps-test ## a gateway in a world of subscribers, operator and faults, SECONDS=60 of SEED=1 (MODE, GATEWAYS, PROFILE, REPLAY); needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --seconds $(SECONDS) --seed $(SEED) $(MODE:%=--mode %) $(GATEWAYS:%=--gateways %) $(PROFILE:%=--profile %) $(REPLAY:%=--replay %) $(ARGS)
-test-world: deps-test ## a minute of five worlds of fixed seeds, side by side; needs root
+test-world: as-root deps-test ## a minute of five worlds of fixed seeds, side by side; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	$(PYTHON) tests/world/world.py --build $(abspath $(BUILD)) --minute
 .PHONY: world test-world
-test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
+test-vm: as-root deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
-test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot, restart, kill, reload, leaks
+test-vm-systemd: as-root deps-test ## the units in a virtual machine with systemd: boot, restart, kill, reload, leaks
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) VM_PARTS=systemd SERIES=6.1 tests/vm/run.sh
 
-test-arm64: deps-arm64 ## unit, datapath and traffic on arm64, in emulated machines with Debian's kernels 6.1 and 6.12; needs root
+test-arm64: as-root deps-arm64 ## unit, datapath and traffic on arm64, in emulated machines with Debian's kernels 6.1 and 6.12; needs root
 	@$(MAKE) --no-print-directory CROSS=aarch64-linux-gnu sysroot
 	@$(MAKE) --no-print-directory $(JOBS) CROSS=aarch64-linux-gnu tests-run
 	$(PYTHON) tests/bpf/barriers.py build/aarch64-linux-gnu/skel/detnat_*.bpf.o
@@ -392,13 +409,13 @@ test-arm64: deps-arm64 ## unit, datapath and traffic on arm64, in emulated machi
 .PHONY: test-arm64
 
 # REF: a tag or commit instead of the files of the tree. DEB_BEFORE: the package that the upgrade begins with.
-deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour; PACKAGE_TESTS=rpm)
+deb: as-root deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour; PACKAGE_TESTS=rpm)
 	BUILD=$(abspath $(BUILD)) tests/package/run.sh
 deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
 PICTURES ?= docs/pictures
-pictures: deps-test ## the pictures of README: the demo recorded, top, explain and the desk in its network, the chart, the dashboard; needs root (PICTURES=docs/pictures)
+pictures: as-root deps-test ## the pictures of README: the demo recorded, top, explain and the desk in its network, the chart, the dashboard; needs root (PICTURES=docs/pictures)
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	@mkdir -p $(PICTURES)
 	$(PYTHON) deploy/pictures/terminal.py -o $(PICTURES)/demo.svg --title 'sudo make demo' -- env BUILD=$(BUILD) deploy/demo.sh
@@ -408,19 +425,19 @@ pictures: deps-test ## the pictures of README: the demo recorded, top, explain a
 	@deploy/demo.sh clean
 	$(PYTHON) deploy/pictures/chart.py $(PICTURES)/speed.svg
 	BUILD=$(abspath $(BUILD)) $(PYTHON) deploy/pictures/dashboard.py $(PICTURES)/dashboard.svg
-release: ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
+release: as-root ## the files of a release of the commit, byte-identical in each run (DEBFULLNAME, DEBEMAIL, PROJECT_URL; RELEASE_DEB=no); needs root
 	@deploy/install-deps.sh build demo package
 	BUILD=$(abspath $(BUILD)) deploy/release.sh
 .PHONY: pictures release
 
-bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
+bench: as-root deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-offline ARGS=)
-bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
+bench-full: as-root deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
 	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --full --output $(BUILD)/bench/results.json $(ROWS)
@@ -433,16 +450,16 @@ $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libcjson libmnl) -lm
 .PHONY: bench-e2e
-bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
+bench-e2e: as-root deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
 .PHONY: bench-nic
-bench-nic: deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with another machine that sends; needs root
+bench-nic: as-root deps-bench ## two real cards of this machine, IN=eth1 OUT=eth0, with another machine that sends; needs root
 	@$(if $(and $(IN),$(OUT)),,echo "usage: make bench-nic IN=CARD OUT=CARD, two cards of this machine" >&2; exit 2)
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/nic.py $(IN) $(OUT)
-bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
+bench-agent: as-root deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
 .PHONY: bench-offline
@@ -571,4 +588,4 @@ help: ## this list
 # A source that has moved since a build directory was made: it is compiled from where it is now.
 bpf/%.bpf.c: ;
 
--include $(shell find $(BUILD) $(SKEL) -type f -name '*.d' -not -path '*/vm/*' -not -path '*/deb/*' 2>/dev/null)
+-include $(shell find $(BUILD) $(SKEL) \( -name vm -o -name deb -o -name debian \) -prune -o -type f -name '*.d' -print 2>/dev/null)

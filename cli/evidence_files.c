@@ -44,9 +44,9 @@ static int open_place(struct evidence *e, const char *dir, struct error *err)
 
 int evidence_begin(struct evidence *e, const char *dir, const char *name, struct error *err)
 {
-	if (strlen(dir) + strlen(name) + sizeof("/..XXXXXX") > sizeof(e->place))
+	/* The hidden name beside it, while it is made, is longer. */
+	if (snprintf(e->place, sizeof(e->place), "%s/%s", dir, name) + sizeof("..XXXXXX") > sizeof(e->place))
 		return fail(err, -ENAMETOOLONG, dir);
-	snprintf(e->place, sizeof(e->place), "%s/%s", dir, name);
 	e->name = strrchr(e->place, '/') + 1;
 	if (!access(e->place, F_OK))
 		return error_set(err, -EEXIST, "%.300s is there already; evidence is not replaced: name another case",

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test|clang|arm64|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
-# the tests need; without arguments, all but those of clang, arm64, package and site. Prints and does nothing where none is missing. The tests run
+# install-deps.sh [build|bench|demo|test|clang|arm64|debian|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
+# the tests need; without arguments, all but those of clang, arm64, debian, package and site. Prints and does nothing where none is missing. The tests run
 # Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx, Caddy and pppd: they are unpacked into build/prometheus, build/routing, build/identity,
-# build/proxies and build/ppp where the machine has none, as installing the packages would start services; the libraries of FRR, BIRD, FreeRADIUS,
-# Kea and pppd are installed.
+# build/proxies and build/ppp where the machine has none, as installing the packages would start services. The libraries that these packages
+# depend on are installed, by the names that they have in this release.
 set -euo pipefail
 
 build=(
@@ -20,13 +20,14 @@ test=(
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iptables conntrack softflowd tcpdump iperf3 coturn strace fish zsh xdp-tools
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
-    openssl libssl3 libpcre2-8-0 libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libpcap0.8 libreadline8 libssh-gcrypt-4 libyang2
-    freeradius-utils dnsmasq-base libct4 libwbclient0 liblog4cplus-2.0.5 libmariadb3 libpq5
+    openssl freeradius-utils dnsmasq-base
 )
 # `make test-clang` compiles with those of them that apt has.
-clang=(clang-14 clang-16 clang-19)
+clang=(clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 clang-22)
 # A build for arm64 (CROSS=aarch64-linux-gnu) and its tests. The libraries are unpacked into build/, see sysroot.sh.
 arm64=(gcc-aarch64-linux-gnu mmdebstrap qemu-system-arm cpio kmod xz-utils)
+# `make test-debian13` makes its chroot with it.
+debian=(mmdebstrap)
 # `make site` makes the documents' site with it.
 site=(mkdocs mandoc)
 # `make deb` and its tests; no other target needs them.
@@ -67,20 +68,24 @@ for group; do
         done
         ;;
     arm64) packages+=("${arm64[@]}") ;;
+    debian) packages+=("${debian[@]}") ;;
     package) packages+=("${package[@]}") ;;
     site) packages+=("${site[@]}") ;;
     *)
-        echo "usage: $0 [build|bench|demo|test|clang|arm64|package|site]..." >&2
+        echo "usage: $0 [build|bench|demo|test|clang|arm64|debian|package|site]..." >&2
         exit 2
         ;;
     esac
 done
 
 missing=()
-installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^ii *//p' || true)
-while read -r package; do
-    grep -qx "$package" <<<"$installed" || missing+=("$package")
-done < <(printf '%s\n' "${packages[@]}" | sort -u)
+# look_for PACKAGE...: sets missing to those that are not installed.
+look_for() {
+    local installed
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p' || true)
+    mapfile -t missing < <(printf '%s\n' "$@" | sort -u | grep -vxF "$installed" || true)
+}
+[ ${#packages[@]} = 0 ] || look_for "${packages[@]}"
 [ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
 
 log=$(mktemp)
@@ -91,17 +96,25 @@ give_up() {
     exit 1
 }
 
-if [ ${#missing[@]} -gt 0 ]; then
+groups=$*
+install_missing() {
+    [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
         echo "install-deps: packages are missing: ${missing[*]}" >&2
-        echo "install-deps: to install them, as root: $0 $*" >&2
+        echo "install-deps: to install them, as root: $0 $groups" >&2
         exit 1
     fi
-    echo "install-deps: installing what is missing for: $* (this may take some minutes)"
+    echo "install-deps: installing what is missing for: $groups (this may take some minutes)"
     printf '%s\n' "${missing[*]}" | fold -s -w 100 | sed 's/^/    /'
     export DEBIAN_FRONTEND=noninteractive
     { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || give_up apt-get
-fi
+}
+install_missing
+
+# libraries_of FILE.deb...: the libraries that the packages depend on.
+libraries_of() {
+    for deb; do dpkg-deb -f "$deb" Depends; done | tr , '\n' | sed -n 's/^ *\(lib[^ (|:]*\).*/\1/p' | grep -v '^libjs-'
+}
 
 # unpack_into DIRECTORY PACKAGE...: if the first of the packages is to be unpacked.
 unpack_into() {
@@ -114,6 +127,9 @@ unpack_into() {
     download() { (cd "$new" && apt-get -q -o APT::Sandbox::User= download "$@") >"$log" 2>&1; }
     # Where apt's lists are missing, or older than the mirror.
     download "$@" || { [ "$(id -u)" = 0 ] && apt-get update >"$log" 2>&1 && download "$@"; } || give_up "fetching $*"
+    # shellcheck disable=SC2046 # names of packages
+    look_for $(libraries_of "$new"/*.deb)
+    install_missing
     for deb in "$new"/*.deb; do
         dpkg-deb -x "$deb" "$new" >"$log" 2>&1 || give_up dpkg-deb
         rm "$deb"

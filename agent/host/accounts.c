@@ -197,7 +197,8 @@ int privileges_check(struct error *err)
 {
 	char missing[128] = "";
 
-	capng_get_caps_process();
+	if (capng_get_caps_process())
+		return error_set(err, -EPERM, "the capabilities of the process cannot be read: is /proc mounted?");
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		size_t length = strlen(missing);
 
@@ -219,8 +220,8 @@ void privileges_drop(void)
 {
 	uint64_t keep = 0;
 	capng_select_t sets = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;
+	int failed = capng_get_caps_process();
 
-	capng_get_caps_process();
 	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
 		sets |= CAPNG_SELECT_BOUNDS;
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
@@ -230,9 +231,9 @@ void privileges_drop(void)
 			keep |= UINT64_C(1) << CAP_SYS_ADMIN;
 	}
 	capng_clear(CAPNG_SELECT_ALL);
-	for (unsigned capability = 0; capability <= CAP_LAST_CAP; capability++)
+	for (unsigned capability = 0; !failed && capability <= CAP_LAST_CAP; capability++)
 		if (keep & UINT64_C(1) << capability)
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, capability);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || capng_apply(sets) < 0)
-		log_warning("cannot drop capabilities that are not needed: %s", strerror(errno));
+			failed = capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, capability);
+	if (failed || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || capng_apply(sets) < 0)
+		log_warning("cannot drop capabilities that are not needed: %s", strerror(failed ? EPERM : errno));
 }

@@ -5,25 +5,16 @@
  * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
  * verifier, too.
  *
+ * They are weak, so that the compiler knows as little as the verifier: of another one it would learn the range of the
+ * results (clang 17 and later), and leave out a mask or a bound after the call that the verifier needs, or which
+ * arguments it does not read, and pass anything there.
+ *
  * The fast path calls them only where few packets of a session need them: session_hit(), portmaps and bindings. For
  * other packets a call would cost too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
 #define DETNAT_SUBPROGRAM_H
 
-#define SUBPROGRAM __attribute__((noinline))
-
-/*
- * For a subprogram that does not read its context in some objects: clang would let callers pass any value, which the
- * verifier rejects.
- */
-#define NEEDS_CONTEXT(ctx) asm volatile("" ::"r"(ctx))
-
-/* The result of a step of bpf_loop(): 1 ends it. clang may know a subprogram's result; the verifier does not. */
-static __attribute__((always_inline)) inline long loop_ends(int returned)
-{
-	asm volatile("" : "+r"(returned));
-	return returned != 0;
-}
+#define SUBPROGRAM __attribute__((noinline, weak))
 
 #endif

@@ -152,7 +152,6 @@ SUBPROGRAM int egress_find(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, s
 	const struct globals *g = globals_get();
 	__u32 now = now_ticks();
 
-	NEEDS_CONTEXT(ctx);
 	if (!ret)
 		return 0;
 	ret->state = EGRESS_KERNEL;

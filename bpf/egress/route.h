@@ -100,7 +100,6 @@ static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifi
 	/* At tc the kernel reports the route's MTU only if a length is given. */
 	if (!HOOK_XDP && AT_INGRESS)
 		ret_fib->tot_len = 1;
-	NEEDS_CONTEXT(ctx);
 
 	long verdict = STAGE2 ? BPF_FIB_LKUP_RET_UNREACHABLE : bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
 

@@ -75,7 +75,6 @@ SUBPROGRAM int tenant_strays(ctx_t *ctx, const struct egress *e, const struct ma
 {
 	const struct device *out;
 
-	NEEDS_CONTEXT(ctx);
 	if (!settings.tenants || !e ||
 	    !(e->state == EGRESS_READY || e->state == EGRESS_REFUSING || e->state == EGRESS_UNRESOLVED))
 		return 0;

@@ -107,8 +107,8 @@ static __always_inline int fast_in2out(ctx_t *ctx, int told, int each, int open,
 
 	if (told && unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_in2out_cached);
-	hop = fast_hop(&t->globals, told, ctx_ingress(ctx), src, bpf_ntohl(q.ip->daddr), now, &cached);
-	if (unlikely(!hop || !fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
+	if (unlikely(!fast_hop(&t->globals, told, ctx_ingress(ctx), src, bpf_ntohl(q.ip->daddr), now, &cached, &hop) ||
+		     !fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
 		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
 		return TO_SLOW_PATH;
 	if (each && !source_is_told(fib_find(src), ctx_ingress(ctx)))

@@ -63,14 +63,15 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 
 /*
  * Next hop of a packet from src to dst, by the agent's copy of the routes or, if not `told`, from the cache, copied to
- * *room; NULL: not cached. in_ifindex: the interface as of whose packets it is routed.
+ * *room. in_ifindex: the interface as of whose packets it is routed. Returns 0 if it is not cached. *ret is set in any
+ * case: of a pointer that is NULL or one to the stack the compiler knows which by comparing anew, the verifier does
+ * not.
  */
-static __always_inline struct fib_hop *fast_hop(const struct globals *g, int told, __u32 in_ifindex, __u32 src,
-						__u32 dst, __u32 now, struct fib_hop *room)
+static __always_inline int fast_hop(const struct globals *g, int told, __u32 in_ifindex, __u32 src, __u32 dst,
+				    __u32 now, struct fib_hop *room, struct fib_hop **ret)
 {
-	if (told)
-		return fib_find(dst);
-	return egress_cached(g, in_ifindex, src, dst, now, room) ? room : 0;
+	*ret = told ? fib_find(dst) : room;
+	return told || egress_cached(g, in_ifindex, src, dst, now, room);
 }
 
 /*

@@ -79,7 +79,6 @@ SUBPROGRAM int fast_stateless_out(ctx_t *ctx)
 	struct mapping_table *t = mapping_table_get();
 	struct fast_stateless f;
 
-	NEEDS_CONTEXT(ctx);
 	if (!fast_stateless_begin(ctx, t, &f) ||
 	    !fast_stateless_takes(t, &f, fib_find_mapping(&fib.inside, &in_index, f.src), f.dst, FIB_FAST_OUT) ||
 	    !fast_stateless_sender(ctx, &f))
@@ -96,7 +95,6 @@ SUBPROGRAM int fast_stateless_in(ctx_t *ctx)
 	struct fast_stateless f;
 	__u32 leaf, in_addr;
 
-	NEEDS_CONTEXT(ctx);
 	if (!fast_stateless_begin(ctx, t, &f))
 		return TO_SLOW_PATH;
 	leaf = fib_find_mapping(&fib.outside, &out_index, f.dst);

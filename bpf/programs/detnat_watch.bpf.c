@@ -114,7 +114,7 @@ static __always_inline __u32 without_stage2(__u32 drops)
 SEC("raw_tp/xdp_devmap_xmit")
 int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 {
-	const struct net_device *from = (const void *)ctx->args[0], *to = (const void *)ctx->args[1];
+	struct net_device *from = (void *)ctx->args[0], *to = (void *)ctx->args[1];
 	__u32 sent = ctx->args[2], drops = ctx->args[3];
 	__s32 error = (__s32)ctx->args[4];
 	struct watched *w;
@@ -149,7 +149,7 @@ int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/xdp_redirect_err")
 int watch_redirect(struct bpf_raw_tracepoint_args *ctx)
 {
-	const struct net_device *from = (const void *)ctx->args[0];
+	struct net_device *from = (void *)ctx->args[0];
 	__s32 error = (__s32)ctx->args[3];
 	__u32 ifindex = ctx->args[6];
 	struct watched *w = watched_find(ifindex, from);

@@ -75,12 +75,11 @@ static __always_inline int overflow_listed_key(const struct mapping *m, __u32 su
 	struct overflow_list *chunk;
 	const struct overflow_listed *l;
 
-	/* First, while few values are in registers: it would take more stack later. */
-	*ret = overflow_key_of(&m->geo, m->geo.in_base + subscriber, 0, 0, 0);
 	chunk = overflow_chunk_get(m, subscriber, at >> OVERFLOW_CHUNK_SHIFT);
 	if (!chunk)
 		return 0;
 	l = overflow_listed_at(chunk, at);
+	*ret = overflow_key_of(&m->geo, m->geo.in_base + subscriber, 0, 0, 0);
 	ret->port = key_in_port(LOAD(l->key));
 	ret->ext_addr = key_ext_addr(LOAD(l->key));
 	ret->ext_port = key_ext_port(LOAD(l->key));
@@ -253,7 +252,7 @@ static long overflow_list_step(__u32 i, struct overflow_list_walk *w)
 	(void)i;
 	if (looked == 2)
 		STORE(w->found, 1);
-	return loop_ends(looked);
+	return looked != 0;
 }
 
 /*

@@ -197,12 +197,12 @@ SUBPROGRAM int quota_take_bucket(const struct mapping *m, __u32 subscriber, __u3
 
 static long quota_look_step(__u32 i, struct quota_walk *w)
 {
-	return loop_ends(quota_look_bucket(w->m, w->subscriber, i, w->now));
+	return quota_look_bucket(w->m, w->subscriber, i, w->now) != 0;
 }
 
 static long quota_take_step(__u32 i, struct quota_walk *w)
 {
-	return loop_ends(quota_take_bucket(w->m, w->subscriber, w->from + i, w->now));
+	return quota_take_bucket(w->m, w->subscriber, w->from + i, w->now) != 0;
 }
 
 /* Takes a session by the findings of the last walk. Returns 1 if one was taken, or seen. */

@@ -125,7 +125,6 @@ static __always_inline int egress_check_in(ctx_t *ctx, const struct packet *p, c
 SUBPROGRAM int egress_check_answered(ctx_t *ctx, const struct packet *p, const struct egress *e,
 				     struct subscriber *limit, __u32 direction)
 {
-	NEEDS_CONTEXT(ctx);
 	return p && e && limit ? egress_check_in(ctx, p, e, limit, direction) : drop(REASON_drop_error);
 }
 

@@ -94,7 +94,7 @@ class Object:
         if function not in known:
             frame = max(1, -(-self.frames[function] // ROUND)) * ROUND
             below = max((self.deepest(f, known) for f in self.calls[function]), default=(0, []))
-            known[function] = (frame + below[0], [self.names[function]] + below[1])
+            known[function] = (frame + below[0], [f"{self.names[function]} {frame}"] + below[1])
         return known[function]
 
 

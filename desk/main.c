@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "base/text.h"
 #include "listening.h"
 #include "proto/defaults.h"
@@ -96,7 +97,7 @@ static int read_option(struct options *o, int option, struct error *err)
 		fputs(help, stdout);
 		exit(0);
 	default:
-		return error_set(err, -EINVAL, "see detnat-desk --help");
+		return -EINVAL;
 	}
 }
 
@@ -115,10 +116,15 @@ static int read_options(int argc, char **argv, struct options *o, struct error *
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
+	char refused[QUOTED_ROOM];
 	int option, r = 0;
 
+	opterr = 0;
 	while (!r && (option = getopt_long(argc, argv, "Vh", known, NULL)) >= 0)
 		r = read_option(o, option, err);
+	if (option == '?')
+		error_set(err, 0, "%s is no option or lacks its value; see detnat-desk --help",
+			  option_refused(argv, refused));
 	if (!r && optind < argc)
 		r = error_set(err, -EINVAL, "%s is no option; see detnat-desk --help", QUOTED(argv[optind]));
 	if (!r && o->socket && o->listen)

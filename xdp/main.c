@@ -20,6 +20,7 @@
 
 #include <detnat/version.h>
 
+#include "base/option.h"
 #include "base/text.h"
 #include "helper.h"
 
@@ -216,8 +217,10 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	const char *path = NULL;
+	char refused[QUOTED_ROOM];
 	int option;
 
+	opterr = 0;
 	signal(SIGPIPE, SIG_IGN);
 	while ((option = getopt_long(argc, argv, "Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -231,7 +234,8 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs("detnat-xdp: see detnat-xdp --help\n", stderr);
+			fprintf(stderr, "detnat-xdp: %s is no option or lacks its value; see detnat-xdp --help\n",
+				option_refused(argv, refused));
 			return 2;
 		}
 	}

@@ -289,7 +289,34 @@ static void visit_filter(const struct nlmsghdr *h, void *arg)
 		c->found++;
 }
 
-/* Filters that are not detnat's, at both sides of a clsact qdisc. */
+struct linked {
+	uint32_t own[N_TC_SIDES];
+	unsigned found;
+};
+
+static int visit_linked(uint32_t id, void *arg)
+{
+	struct linked *l = arg;
+	bool own = false;
+
+	for (enum tc_side side = 0; side < N_TC_SIDES; side++)
+		own |= l->own[side] == id;
+	l->found += !own;
+	return 0;
+}
+
+/* Programs at tcx that are not detnat's. */
+static unsigned count_linked(const struct doctor *d, uint32_t ifindex, bool egress)
+{
+	struct linked l = { 0 };
+
+	for (enum tc_side side = 0; side < N_TC_SIDES; side++)
+		l.own[side] = tcx_program(d->config->pin_path, ifindex, side);
+	tcx_visit_programs(ifindex, egress ? TC_EGRESS : TC_INGRESS, visit_linked, &l);
+	return l.found;
+}
+
+/* Filters and programs that are not detnat's, at both sides of the tc hook. */
 static unsigned find_filters(struct doctor *d, const struct link *l)
 {
 	static const struct {
@@ -308,12 +335,13 @@ static unsigned find_filters(struct doctor *d, const struct link *l)
 
 		tc->tcm_ifindex = (int)l->ifindex;
 		tc->tcm_parent = sides[i].parent;
-		if (netlink_call(d->netlink, visit_filter, &c) || !c.found)
+		netlink_call(d->netlink, visit_filter, &c); /* fails without the qdisc: there are none */
+		if (!c.found && !count_linked(d, l->ifindex, i == 1))
 			continue;
 		found++;
 		doctor_say(d, DOCTOR_WARNING,
-			   "%s: packets that XDP forwards do not pass the tc filters at its %s" WHAT_TO_DO, l->name,
-			   sides[i].name);
+			   "%s: packets that XDP forwards do not pass the tc filters and programs at its %s" WHAT_TO_DO,
+			   l->name, sides[i].name);
 	}
 	return found;
 }

@@ -217,12 +217,20 @@ static void say_xdp(struct doctor *d, const struct link *l, struct xdp_wish wish
 
 void doctor_xdp(struct doctor *d)
 {
+	bool outside = false;
+
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+		struct xdp_wish wish = config_interface_xdp(&d->config->interfaces[i], config_xdp(d->config));
 
 		if (l)
-			say_xdp(d, l, config_interface_xdp(&d->config->interfaces[i], config_xdp(d->config)));
+			say_xdp(d, l, wish);
+		outside |= l && d->config->interfaces[i].roles & DEVICE_OUTSIDE && wish.mode != XDP_MODE_NONE;
 	}
+	if (outside)
+		doctor_say(d, DOCTOR_OK,
+			   "no link holds it: while no agent runs, 'ip link set DEV xdp off' at an outside interface "
+			   "lets packets in that are addressed straight to inside addresses");
 }
 
 void doctor_offloads(struct doctor *d)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/netconf.h>
+#include <linux/pkt_sched.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -38,12 +39,21 @@ static void mark(struct devices *v, int ifindex, const char *name, unsigned dela
 	}
 }
 
+/* Whether a message says that all filters of an interface are going. Asking would take until the kernel is done. */
+static bool deletes_filters(const struct devices *v, const struct nlmsghdr *h)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+
+	return !v->own.by_links && h->nlmsg_type == RTM_DELQDISC && tc->tcm_parent == TC_H_CLSACT;
+}
+
 /* Until its programs are back, packets would leave an interface untranslated: the guard does not see them. */
-static void on_tc(struct devices *v, int ifindex)
+static void on_tc(struct devices *v, int ifindex, bool deleted)
 {
 	struct interface *i = interfaces_find_index(&v->interfaces, (uint32_t)ifindex);
+	bool needs = i && (interface_has_egress(i) || i->attachment == DEVICE_TC);
 
-	if (i && i->attachment != DEVICE_ABSENT && !i->shut && !devices_has_tc(v, i)) {
+	if (needs && i->attachment != DEVICE_ABSENT && !i->shut && (deleted || !devices_has_tc(v, i))) {
 		i->shut = true;
 		guard_shut(v->guard, i->link.ifindex);
 	}
@@ -57,7 +67,7 @@ static void look_at_links(struct devices *v)
 		const struct interface *i = &v->interfaces.list[v->links_seen++ % v->interfaces.count];
 
 		if (i->attachment != DEVICE_ABSENT && !i->dirty && !devices_has_tc(v, i))
-			on_tc(v, (int)i->link.ifindex);
+			on_tc(v, (int)i->link.ifindex, true);
 	}
 }
 
@@ -179,7 +189,7 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 	case RTM_DELQDISC:
 	case RTM_NEWTFILTER:
 	case RTM_DELTFILTER:
-		on_tc(v, ((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex);
+		on_tc(v, ((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex, deletes_filters(v, h));
 		return;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:

@@ -7,6 +7,7 @@
 #include <detnat/version.h>
 
 #include "base/log.h"
+#include "base/option.h"
 #include "config/config.h"
 #include "diagnosis/doctor.h"
 #include "links/detach.h"
@@ -191,19 +192,17 @@ static __attribute__((section(".preinit_array"), used)) void (*const first)(int,
 
 int main(int argc, char **argv)
 {
-	static char program[] = "detnat-agent";
 	const char *config_path = DEFAULT_CONFIG;
 	enum mode mode = MODE_RUN;
 	unsigned verbosity = 0;
 	bool quiet = false, replace = false;
+	char refused[QUOTED_ROOM];
 	int option;
 
 	/* write() reports a file at its size limit, and a pipe that was closed. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	/* The prefix of getopt's messages. */
-	if (argc)
-		argv[0] = program;
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "c:tvqVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
@@ -240,7 +239,8 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return EXIT_DONE;
 		default:
-			fputs("detnat-agent: see detnat-agent --help\n", stderr);
+			fprintf(stderr, "detnat-agent: %s is no option or lacks its value; see detnat-agent --help\n",
+				option_refused(argv, refused));
 			return EXIT_BAD_CONFIGURATION;
 		}
 	}

@@ -2,11 +2,14 @@
 """detnatctl and detnat-agent as commands: options, exit statuses, where messages go."""
 
 import json
+import re
 import stat
+import subprocess
 
 import pytest
 
-from agent import AGENT, CTL, execute
+from agent import AGENT, BUILD, CTL, execute
+from test_identity_radius import hidden
 
 
 def test_no_agent_is_exit_3(run_directory):
@@ -25,6 +28,24 @@ def test_a_stale_socket_is_exit_3(run_directory):
     assert execute(CTL, "-s", path, "status").status == 3
     assert execute(CTL, "-s", run_directory, "status").status == 3
     assert execute(CTL, "-s", "/" + "x" * 200, "status").status in (2, 3)
+
+
+HOSTILE = ["\x1b]0;x\x07", "a\u202eb", "\udcff\n", "--\x1b[2J", "-\x9b", "k\u200b=1"]
+
+
+def test_no_message_repeats_what_drives_a_terminal(tmp_path):
+    """Each command and program, with arguments and files that would."""
+    file = tmp_path / "x\u202e\x1b[2J"
+    file.write_text('{"a\x1b\u202e": 1}\n\x1b]0;x\x07 foo=\u2028bar\n')
+    commands = [c.split() for c in re.findall(r"^  ([a-z][a-z ]*[a-z])   *", execute(CTL, "--help").out, re.MULTILINE)]
+    files = (("request",), ("import", "nft"), ("import", "table"), ("plan", "--traffic"), ("leases", "import", "kea"), ("-b",))
+    lines = [*((CTL, "-s", tmp_path, *command, *HOSTILE[n % len(HOSTILE):]) for n, command in enumerate(commands)),
+             *((CTL, *command, word) for command in commands[::5] for word in HOSTILE), *((CTL, *words, file) for words in files),
+             *((program, word) for program in (AGENT, BUILD / "detnat-desk", BUILD / "detnat-xdp") for word in HOSTILE),
+             (AGENT, "-t", "-c", file), (AGENT, "--doctor", "-c", file)]
+    for line in lines:
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        assert done.returncode and not hidden(done.stdout.decode() + done.stderr.decode()), (line, done)
 
 
 @pytest.mark.parametrize("arguments", [

@@ -63,7 +63,7 @@ TROUBLES = [
     ("a shaper", ["tc qdisc add dev out0 root tbf rate 20mbit burst 32k latency 50ms"], {}, "WARNING", "queueing",
      "out0: packets that XDP forwards do not wait in its queueing discipline tbf", True),
     ("a foreign filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
-     "in0: packets that XDP forwards do not pass the tc filters at its ingress", True),
+     "in0: packets that XDP forwards do not pass the tc filters and programs at its ingress", True),
     ("an interface in both roles", [], {"interfaces": {"inside": ["in0", "out0"], "outside": ["out0"]}},
      "WARNING", "roles", "out0 is inside and outside: whoever sends from beyond it with a subscriber's address as source opens sessions", True),
     ("an interface that is not there", [], {"interfaces": {"inside": ["in0"], "outside": ["wan7"]}}, "FAILURE", "configuration",

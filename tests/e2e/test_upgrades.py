@@ -11,8 +11,10 @@ from scapy.packet import Raw
 
 import agent as programs
 import releases
+import tc_programs
 from agent import wait_for
 from lab import block_of
+from test_tc_links import flooded
 
 pytestmark = [pytest.mark.long, pytest.mark.upgrades]
 
@@ -267,3 +269,19 @@ def test_an_upgrade_from_the_last_release_loses_nothing(lab, monkeypatch, mode, 
 def test_an_upgrade_with_forty_interfaces_loses_nothing(lab, monkeypatch, layout):
     lab.gateway.batch(*(f"link add x{i} type veth peer name y{i}" for i in range(40)), *(f"link set x{i} up" for i in range(40)))
     upgrade_and_back(lab, layout, monkeypatch, interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})
+
+
+@pytest.mark.parametrize("mode", ["kernel", "tc"])
+def test_the_way_back_by_replace_shows_no_inside_address(lab, monkeypatch, mode):
+    """1.0.0 knows no tcx links: they go with the pins that it removes, once its filters are there. And forward again."""
+    own, old = programs.BUILD, releases.build(6)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    agent = lab.start(**MODES[mode])
+    for directory, option in ((old, ["--replace"]), (own, [])):
+        with flooded(lab, lost=10**6 if option else 0) as wait:
+            agent.stop()
+            use(monkeypatch, directory)
+            agent.start(*option)
+            wait(200)
+        at = tc_programs.linked(lab.gateway, "out0", "egress"), tc_programs.filtered(lab.gateway, "out0", "egress")
+        assert at == (([], ["tc_outside"]) if option else (["tc_outside"], []))

@@ -95,7 +95,9 @@ struct rights rights_of(int dir)
 {
 	struct stat st;
 
-	return fstat(dir, &st) ? (struct rights){ 0 } : rights_take(st.st_uid, st.st_gid);
+	if (fstat(dir, &st))
+		return (struct rights){ 0 };
+	return rights_take(st.st_uid, st.st_gid);
 }
 
 struct rights rights_full(void)

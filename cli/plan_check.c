@@ -171,7 +171,7 @@ static bool has_key(const cJSON *json, const char *key)
 /* The text of a plan alone, with the interfaces without which the agent takes no file; the caller frees it. */
 static char *with_interfaces(const char *text, size_t size, size_t *ret_size)
 {
-	static const char interfaces[] = "\"interfaces\":{},";
+	static const char interfaces[] = "\"interfaces\":{\"inside\":[\"inside\"],\"outside\":[\"outside\"]},";
 	const char *begin = memchr(text, '{', size);
 	size_t at = begin ? (size_t)(begin - text) + 1 : 0;
 	char *whole = malloc(size + sizeof(interfaces));

@@ -80,9 +80,9 @@ static const struct model_mapping shared_mappings[] = {
 	{ ADDR(10, 80, 0, 0), 64, ADDR(203, 0, 117, 0), 2, 28, .slots = 8, .ratio = 32, .first_port = 1026,
 	  .pitch = 2016, .ports = 2014 },
 	/* 15 ports, which are soon in use. */
-	{ ADDR(10, 96, 0, 0), 1024, ADDR(203, 0, 115, 0), 32, 50, .slots = 64, .ratio = 32, .first_port = 60000,
+	{ ADDR(10, 96, 0, 0), 1024, ADDR(203, 0, 115, 0), 32, 30, .slots = 64, .ratio = 32, .first_port = 60000,
 	  .pitch = 17, .ports = 15, .netmap = true },
-	{ ADDR(10, 112, 0, 0), 1024, ADDR(203, 0, 119, 0), 32, 50, .slots = 64, .ratio = 32, .from_zero = true,
+	{ ADDR(10, 112, 0, 0), 1024, ADDR(203, 0, 119, 0), 32, 30, .slots = 64, .ratio = 32, .from_zero = true,
 	  .ports = 15, .netmap = true },
 };
 static const uint32_t shared_subscribers[] = {

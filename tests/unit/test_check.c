@@ -100,7 +100,7 @@ Test(check, the_vrf_of_a_tenant)
 	       "link add vrf-isp type vrf table 1000` makes");
 	cr_redirect_stderr();
 	cr_expect_eq(check_machine(c, NULL, CHECK_START, NULL, "FILE", &err), 0, "it is waited for");
-	cr_expect_eq(check_machine(c, config_of("{}"), CHECK_CHANGE, NULL, "FILE", &err), 0);
+	cr_expect_eq(check_machine(c, config_of("{" INTERFACES "}"), CHECK_CHANGE, NULL, "FILE", &err), 0);
 	cr_expect_eq(check_machine(config_of(OF_VRF("v1")), NULL, CHECK_START, NULL, "FILE", &err), -EINVAL);
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <detnat/portmaps.h>
+
 #include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/migration_private.h"
@@ -194,13 +196,32 @@ static bool count_chunk(struct migration *m, uint32_t chunk, struct tally *t)
 	return true;
 }
 
+/* Leases, which no file has; each has two entries. */
+static unsigned count_leases(const struct migration *m)
+{
+	_cleanup_close_ int map = migration_pin(m->pin_dir, "portmaps");
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+	uint8_t keys[2][64], value[512], *at = NULL;
+	struct layout_member origin;
+	unsigned n = 0;
+
+	if (!m->from || layout_find(m->from, "portmap_value", "origin", &origin) || map < 0 ||
+	    bpf_obj_get_info_by_fd(map, &info, &size) || info.key_size > sizeof(keys[0]) ||
+	    info.value_size > sizeof(value) || origin.size != 1 || origin.offset >= info.value_size)
+		return 0;
+	for (unsigned i = 0; !bpf_map_get_next_key(map, at, keys[i % 2]); at = keys[i++ % 2])
+		n += !bpf_map_lookup_elem(map, keys[i % 2], value) && value[origin.offset] == PORTMAP_PCP;
+	return n / 2;
+}
+
 /* Mappings are counted in the old table, if it can be read; sessions in the records of subscribers. */
 static void say_lost(struct migration *m, const char *why, struct error *err)
 {
 	_cleanup_free_ struct mapping_table *table = calloc(1, sizeof(*table));
 	struct tally t = { .m = m };
-	unsigned mappings = 0;
-	unsigned missing = 0;
+	unsigned mappings = 0, missing = 0, leases = count_leases(m);
+	char also[64] = "";
 
 	if (table && m->from && m->to)
 		migration_copy_mappings(m, table);
@@ -209,10 +230,12 @@ static void say_lost(struct migration *m, const char *why, struct error *err)
 	/* Chunks are allocated from the lowest number up; on 6.1 each lookup costs a grace period. */
 	for (uint32_t chunk = 0; chunk < MAX_SUBSCRIBER_CHUNKS && missing < MISSING_MAX; chunk++)
 		missing = count_chunk(m, chunk, &t) ? 0 : missing + 1;
+	if (leases)
+		snprintf(also, sizeof(also), ", and %u leases of PCP", leases);
 	error_set(err, 0,
 		  "the running datapath has layout %u, this agent has layout %u: %s. The datapath continues unchanged. "
-		  "To replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are then lost",
-		  m->version, LAYOUT_VERSION, why, t.sessions, mappings);
+		  "To replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are then lost%s",
+		  m->version, LAYOUT_VERSION, why, t.sessions, mappings, also);
 }
 
 static int open_or_say(const char *pin_dir, struct migration **ret, struct error *err)

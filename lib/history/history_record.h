@@ -27,14 +27,15 @@
 #define HISTORY_HEAD_FILE "history.head"
 
 /*
- * Raised when older readers would misunderstand new records. 3: that of 1.0.0, the first that was released. 4: a mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings
- * are as in format 3, and say so. 5: there are grants; a start without any has an earlier format. 6: there are tenants,
- * of whom several may have the same inside addresses.
+ * Raised when older readers would misunderstand new records. 3: that of 1.0.0, the first that was released. 4: a
+ * mapping may have other blocks than the defaults, and ranges that are no prefixes. Lines without such mappings are as
+ * in format 3, and say so. 5: there are grants; a start without any has an earlier format. 6: there are tenants, of
+ * whom several may have the same inside addresses.
  */
-#define HISTORY_FORMAT	       6ULL
-#define HISTORY_FORMAT_TENANTS 6ULL
-#define HISTORY_FORMAT_GRANTS  5ULL
-#define HISTORY_FORMAT_BLOCKS  4ULL
+#define HISTORY_FORMAT		6ULL
+#define HISTORY_FORMAT_TENANTS	6ULL
+#define HISTORY_FORMAT_GRANTS	5ULL
+#define HISTORY_FORMAT_BLOCKS	4ULL
 #define HISTORY_FORMAT_CONFIRMS 3ULL
 
 #define HASH_TEXT 65

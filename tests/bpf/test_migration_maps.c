@@ -9,6 +9,7 @@
 
 #include <detnat/fragments.h>
 #include <detnat/growth.h>
+#include <detnat/portmaps.h>
 
 #include "datapath/migration_private.h"
 #include "detnat_entry.skel.h"
@@ -119,6 +120,23 @@ Test(migration_maps, a_map_whose_records_differ_and_cannot_be_copied_is_refused_
 	cr_assert_eq(migration_check(PIN_PATH, &err), -EXDEV);
 	cr_expect(strstr(err.text, "the records of its maps \"grants\"."), "%s", err.text);
 	cr_assert_eq(try_open(false, &err), -EXDEV);
+}
+
+/* Leases are in no file, unlike mappings and portmaps. */
+Test(migration_maps, a_refusal_counts_the_leases_that_would_be_lost)
+{
+	struct error err = { "" };
+
+	for (uint16_t port = 1; port <= 3; port++)
+		for (uint8_t direction = PORTMAP_IN2OUT; direction <= PORTMAP_OUT2IN; direction++) {
+			const struct portmap_key key = { SUBSCRIBER, port, UDP, direction };
+			const struct portmap_value value = { .origin = port == 3 ? PORTMAP_STATIC : PORTMAP_PCP };
+
+			cr_assert_eq(bpf_map_update_elem(datapath.portmaps, &key, &value, BPF_ANY), 0);
+		}
+	become_another("truth", "trvth");
+	cr_assert_eq(migration_check(PIN_PATH, &err), -EXDEV);
+	cr_expect(strstr(err.text, "are then lost, and 2 leases of PCP"), "%s", err.text);
 }
 
 Test(migration_maps, a_layout_of_before_the_first_release_is_refused_by_name_at_the_check_and_at_the_start)

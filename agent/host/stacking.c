@@ -173,22 +173,22 @@ static int ethtool(int fd, const char *name, void *command)
 static int offload_number(int fd, const char *name, const char *offload)
 {
 	_cleanup_free_ struct ethtool_gstrings *names = NULL;
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t count;
+	union {
+		struct ethtool_sset_info info; /* and then the count */
+		uint8_t room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
 	} set = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES } };
 
-	if (ethtool(fd, name, &set) || !set.info.sset_mask || set.count > MAX_OFFLOADS)
+	if (ethtool(fd, name, &set) || !set.info.sset_mask || set.info.data[0] > MAX_OFFLOADS)
 		return -1;
-	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
+	names = calloc(1, sizeof(*names) + (size_t)set.info.data[0] * ETH_GSTRING_LEN);
 	if (!names)
 		return -1;
 	names->cmd = ETHTOOL_GSTRINGS;
 	names->string_set = ETH_SS_FEATURES;
-	names->len = set.count;
+	names->len = set.info.data[0];
 	if (ethtool(fd, name, names))
 		return -1;
-	for (uint32_t i = 0; i < set.count; i++)
+	for (uint32_t i = 0; i < set.info.data[0]; i++)
 		if (!strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN, offload, ETH_GSTRING_LEN))
 			return (int)i;
 	return -1;
@@ -197,15 +197,16 @@ static int offload_number(int fd, const char *name, const char *offload)
 bool offload_is_on(const char *name, const char *offload)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct {
-		struct ethtool_gfeatures header;
-		struct ethtool_get_features_block block[MAX_OFFLOADS / WORD];
+	union {
+		struct ethtool_gfeatures header; /* and then the blocks */
+		uint8_t room[sizeof(struct ethtool_gfeatures) +
+			     MAX_OFFLOADS / WORD * sizeof(struct ethtool_get_features_block)];
 	} features = { .header = { .cmd = ETHTOOL_GFEATURES, .size = MAX_OFFLOADS / WORD } };
 	int number = fd < 0 ? -1 : offload_number(fd, name, offload);
 
 	if (number < 0 || ethtool(fd, name, &features))
 		return false;
-	return features.block[(unsigned)number / WORD].active >> ((unsigned)number % WORD) & 1;
+	return features.header.features[(unsigned)number / WORD].active >> ((unsigned)number % WORD) & 1;
 }
 
 bool driver_and_place(const char *name, char ret[static DRIVER_NAME], char ret_place[static DRIVER_PLACE])

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How the programs are built: hardened, and with nothing in them of where they were built."""
 
+import os
+import subprocess
+
 import pytest
 
 import isolation
@@ -74,3 +77,23 @@ def test_make_names_the_packages_of_what_is_missing_and_installs_nothing(run_dir
     assert result.returncode == 2
     assert "as Debian names the packages: clang\n" in result.stderr and "'make deps'" in result.stderr
     assert not (run_directory / "build").exists()
+
+
+@pytest.mark.parametrize("target", ["test", "demo", "test-rest", "test-clang"])
+def test_a_target_that_needs_root_says_so_first(target, tmp_path):
+    """And then does nothing: make itself, which all that it would build goes through, is no program here."""
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    make = ["make", "-s", "-C", prometheus.TREE, "-o", "deps-test", "-o", "deps-demo", "MAKE=true", f"BUILD={tmp_path}", target]
+    result = subprocess.run(make, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2 and f"{target}: needs root" in result.stderr and f"sudo make {target}" in result.stderr, result
+
+
+@pytest.mark.parametrize("argument, fatal", [("CI=", False), ("CI=true", True), ("WERROR=1", True)])
+def test_warnings_are_errors_for_ci_alone(argument, fatal, tmp_path):
+    env = {"PATH": os.environ["PATH"]}
+    objects = [f"{tmp_path}/lib/base/error.o", f"{tmp_path}/skel/detnat_watch.bpf.o"]
+    make = ["make", "-n", "-C", prometheus.TREE, f"BUILD={tmp_path}", argument, *objects]
+    commands = [line for line in subprocess.run(make, env=env, capture_output=True, text=True, check=True).stdout.splitlines() if " -Wextra" in line]
+    assert len(commands) == 2 and all((" -Werror" in line) == fatal for line in commands), commands

@@ -9,6 +9,10 @@
 #include "copies/copying_private.h"
 #include "tables/mapping_drains.h"
 
+/* Mappings that each payload looks at, in turn, where there are more. */
+#define LOOK_AT_ONCE 64
+_Static_assert(MAX_MAPPINGS % LOOK_AT_ONCE == 0, "a turn ends at the last one");
+
 static void *take_memory(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -215,13 +219,14 @@ int copying_marks(struct copying *c, const char **ret_path)
 	return r;
 }
 
-void copied_mappings_sync(struct copying *c)
+/* Looks at the mappings with numbers from one on, and below another. */
+static void look_at(struct copying *c, int first, int end)
 {
 	static const struct marked_tables none;
-	int in_use = mappings_next(c->m, 0), retired = mappings_next_retired(c->m, 0);
+	int in_use = mappings_next(c->m, first), retired = mappings_next_retired(c->m, first);
 	bool changed = false;
 
-	for (int i = 0; i < (int)MAX_MAPPINGS; i++) {
+	for (int i = first; i < end; i++) {
 		struct copied_mapping *cm = &c->mapping[i];
 		struct marked_tables now = none;
 		bool exists = i == in_use || i == retired;
@@ -257,6 +262,22 @@ void copied_mappings_sync(struct copying *c)
 	c->rules_stale = true;
 	for (unsigned i = 1; i <= COPYING_PEERS; i++)
 		copied_tables_link(c, i);
+}
+
+void copied_mappings_sync(struct copying *c)
+{
+	look_at(c, 0, MAX_MAPPINGS);
+}
+
+/* The agent says when mappings change: what is left is to find marks that are lost. */
+void copied_mappings_look(struct copying *c)
+{
+	if (c->mapping_at.n <= (uint32_t)LOOK_AT_ONCE) {
+		copied_mappings_sync(c);
+		return;
+	}
+	look_at(c, c->look_at, c->look_at + LOOK_AT_ONCE);
+	c->look_at = (c->look_at + LOOK_AT_ONCE) % (int)MAX_MAPPINGS;
 }
 
 void copied_mappings_free(struct copying *c)

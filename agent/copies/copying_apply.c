@@ -468,7 +468,7 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	struct applying a;
 	int e, f;
 
-	copied_mappings_sync(c);
+	copied_mappings_look(c);
 	if (type == WIRE_WHOLE_END && !length)
 		copied_overflow_whole_ended(c, peer);
 	if (type == WIRE_WHOLE_END)

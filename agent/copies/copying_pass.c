@@ -298,7 +298,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 	uint32_t table = 0;
 	int r;
 
-	copied_mappings_sync(c);
+	copied_mappings_look(c);
 	if (c->told_generation != c->generation) {
 		/* The waiting payload has the earlier numbers. */
 		r = draft_flush(&c->out, emit, arg);

@@ -227,6 +227,7 @@ struct copying {
 	uint32_t rules_generation; /* raised by each change of them */
 	struct copying_peer peer[COPYING_PEERS + 1];
 	struct hash_index mapping_at; /* prefixes_hash() to the number of a mapping */
+	int look_at;		      /* where copied_mappings_look() continues */
 	struct hash_index gone;	      /* a set: deleted mappings whose end is not announced to peers yet */
 	struct moved_slots moved;
 	struct copy_program program;
@@ -267,6 +268,9 @@ struct copying {
 
 /* Notes the present mappings. Call it before anything that reads tables. */
 void copied_mappings_sync(struct copying *c);
+
+/* The same at each payload and slice: where there are many, at some of them in turn. */
+void copied_mappings_look(struct copying *c);
 void copied_mappings_free(struct copying *c);
 
 /*

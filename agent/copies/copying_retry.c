@@ -37,7 +37,7 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	copied_grants_retry(c);
 	if (!w->n)
 		return 0;
-	copied_mappings_sync(c);
+	copied_mappings_look(c);
 	r = copy_program_load(&c->program, d);
 	if (r)
 		return r;

@@ -84,7 +84,7 @@ int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us)
 	uint64_t deadline_us = monotonic_us() + budget_us;
 	uint32_t now = datapath_ticks(mappings_datapath(c->m));
 
-	copied_mappings_sync(c);
+	copied_mappings_look(c);
 	c->last_time |= c->up & (uint8_t)~peers_up;
 	c->last_time &= (uint8_t)~peers_up;
 	c->up = peers_up;
@@ -182,7 +182,7 @@ void copying_peer_tables(struct copying *c, unsigned peer, uint64_t tables)
 	p->tables = tables;
 	if (!lost)
 		return;
-	copied_mappings_sync(c);
+	copied_mappings_look(c);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		if (c->mapping[i].used)
 			adopt(c, &c->mapping[i], peer);

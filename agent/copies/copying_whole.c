@@ -220,7 +220,7 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 	uint64_t deadline_us = monotonic_us() + budget_us;
 	int r;
 
-	copied_mappings_sync(w->c);
+	copied_mappings_look(w->c);
 	rewind_range(w);
 	/* The pass first: its unsent payloads have the numbers that all peers know. */
 	if (!w->c->primed || w->c->told_generation != w->c->generation)

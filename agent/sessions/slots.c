@@ -53,7 +53,9 @@ struct limit_line *subscriber_line(const struct subscriber_iterator *it)
 
 bool slot_free(const struct subscriber_iterator *it, struct slot *s, uint64_t word)
 {
-	if (!__atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	__u64 expected = word;
+
+	if (!__atomic_compare_exchange_n(&s->truth, &expected, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	if (word_state(word) != SESSION_TIME_WAIT) {
 		limit_line_ended(subscriber_line(it), word_proto(word));

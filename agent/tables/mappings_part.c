@@ -34,7 +34,7 @@ static void end_slot(struct mapping_job *t, uint32_t in_addr, struct subscriber 
 {
 	struct limit_line *line = mappings_limit_line(t->m, t->number, mapping_subscriber(&t->record.geo, in_addr));
 
-	uint64_t word;
+	__u64 word;
 
 	/* A packet from outside may still change it. */
 	while (!word_is_free(word = __atomic_load_n(&slot->truth, __ATOMIC_ACQUIRE))) {

@@ -269,7 +269,8 @@ enum reclaim mappings_reclaim_step(struct mappings *m)
 
 	if (scan_step(m) || tell_step(m) || clear_step(m))
 		return RECLAIM_MORE;
-	waits |= chunks_busy(&m->buckets) | chunks_busy(&m->subscribers);
+	waits |= chunks_busy(&m->buckets);
+	waits |= chunks_busy(&m->subscribers);
 	return waits || m->leaving ? RECLAIM_WAITS : RECLAIM_DONE;
 }
 

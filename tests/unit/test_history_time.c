@@ -148,7 +148,7 @@ Test(history_time, every_day_of_the_calendar_is_read_and_no_other)
 		for (int month = 0; month < 14; month++)
 			for (int day = 0; day < 33; day++) {
 				int64_t t = 0, midnight;
-				char text[32];
+				char text[sizeof("-2147483648-00-00 23:59:58") + 20];
 				bool there = in_calendar(year, month, day, &midnight);
 
 				snprintf(text, sizeof(text), "%04d-%02d-%02d 23:59:58", year, month, day);

@@ -102,7 +102,7 @@ Test(slot_words, bits_are_counted_and_buckets_have_theirs)
 	const struct bucket_choice b = { &first, &second, 1 };
 
 	for (unsigned byte = 0; byte < 256; byte++)
-		cr_expect_eq(count_bits8(byte), __builtin_popcount(byte), "%#x", byte);
+		cr_expect_eq(count_bits8(byte), (__u32)__builtin_popcount(byte), "%#x", byte);
 	for (unsigned bucket = 0; bucket < 100; bucket++)
 		cr_expect_eq(home_bit(bucket), 1U << bucket % 32, "bucket %u", bucket);
 	for (unsigned offset = 0; offset < 16; offset++)

@@ -158,10 +158,10 @@ static __always_inline int copy_admit(void)
 	return -1;
 }
 
-/* Returns 1 if a session's port is in its subscriber's block, but port 0, or granted to it. */
+/* Returns 1 if a session's port is in its subscriber's block, or granted to it. */
 static __always_inline int copy_port_is_own(const struct mapping *m, const struct session_copy *c, __u32 offset)
 {
-	return (offset < m->geo.ports_per_host && word_out_port(c->word)) ||
+	return offset < m->geo.ports_per_host ||
 	       (settings.growth &&
 		grant_owner(m, mapping_out_addr(&m->geo, c->subscriber), word_out_port(c->word)) == (int)c->subscriber);
 }

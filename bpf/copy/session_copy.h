@@ -346,8 +346,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
 	pair = session_buckets(p->dst, p->dport, p->proto, first, m->bucket_shift);
 	wanted = copy_slot_bit(pair, c->slot);
-	if (!wanted || !word_out_port(c->word) || offset >= m->geo.ports_per_host ||
-	    offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+	if (!wanted || offset >= m->geo.ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return COPY_IMPOSSIBLE;
 	o = copy_scan(m, s, c, first, found);
 	if (!o || bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))

@@ -13,8 +13,8 @@
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 /*
- * The mapping of a request, or NULL: there is none, or it has no such subscriber or state. Not inlined, as kernel 6.1
- * has 512 octets of stack for the whole chain of calls (tests/bpf/stacks.py).
+ * The mapping of a request, or NULL: there is none, or it has no such subscriber, state or port (no session has port
+ * 0). Not inlined, as kernel 6.1 has 512 octets of stack for the whole chain of calls (tests/bpf/stacks.py).
  */
 static __noinline const struct mapping *copy_mapping(const struct session_copy *c)
 {
@@ -25,7 +25,8 @@ static __noinline const struct mapping *copy_mapping(const struct session_copy *
 		return 0;
 	m = mapping_of_leaf(t, INDEX_LEAF | c->mapping);
 	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber > m->geo.last_subscriber ||
-	    (c->request != COPY_END && !copy_state_fits(c->key, word_proto(c->word), word_state(c->word))))
+	    (c->request != COPY_END &&
+	     (!copy_state_fits(c->key, word_proto(c->word), word_state(c->word)) || !word_out_port(c->word))))
 		return 0;
 	return m;
 }

@@ -15,10 +15,10 @@ static __always_inline void binding_spare_withheld(struct binding_search *b, con
 {
 	__u32 first = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (group << PORT_GROUP_SHIFT);
 
-	if (first && !subscriber_has_portmaps(s))
+	if (!ports_are_withheld(s))
 		return;
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
-		if (!port_is_withheld(m, s, p, first + k))
+		if (!portmap_holds(m, s, p, first + k))
 			continue;
 		STORE(b->free, LOAD(b->free) & ~(1U << k));
 		STORE(b->expired, LOAD(b->expired) & ~(1U << k));
@@ -103,7 +103,7 @@ SUBPROGRAM __u32 binding_block(const struct mapping *m, __u32 in_addr)
 static __always_inline int binding_is_withheld(const struct mapping *m, const struct subscriber *s,
 					       const struct packet *p, __s32 offset)
 {
-	return port_is_withheld(m, s, p, binding_block(m, p->src) + (__u32)offset);
+	return ports_are_withheld(s) && portmap_holds(m, s, p, binding_block(m, p->src) + (__u32)offset);
 }
 
 /*

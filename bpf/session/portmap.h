@@ -129,19 +129,30 @@ static __always_inline int portmap_is_on(const struct mapping *m, __u32 subscrib
 	return !!bpf_map_lookup_elem(&portmaps, &key);
 }
 
-/* The same for the sender of a packet. The inside endpoint of the portmap itself opens no session. */
+/*
+ * The same for the sender of a packet; port 0 counts as held. The inside endpoint of the portmap itself opens no
+ * session.
+ */
 SUBPROGRAM int portmap_holds(const struct mapping *m, const struct subscriber *s, const struct packet *p,
 			     __u32 out_port)
 {
-	return m && s && p && subscriber_may_map_out(s, p->proto, out_port) &&
-	       portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, out_port);
+	if (!m || !s || !p)
+		return 0;
+	return !out_port || (subscriber_may_map_out(s, p->proto, out_port) &&
+			     portmap_is_on(m, mapping_subscriber(&m->geo, p->src), p->proto, out_port));
 }
 
-/* Returns 1 if no session of a packet's sender may have an outside port: port 0, or one that a portmap holds. */
+/* Returns 1 if there may be ports of a subscriber's block that no session gets: port 0, or one that a portmap holds. */
+static __always_inline int ports_are_withheld(const struct subscriber *s)
+{
+	return settings.port_zero || subscriber_has_portmaps(s);
+}
+
+/* Returns 1 if no session of a packet's sender may have an outside port. */
 static __always_inline int port_is_withheld(const struct mapping *m, const struct subscriber *s, const struct packet *p,
 					    __u32 out_port)
 {
-	return !out_port || (subscriber_has_portmaps(s) && portmap_holds(m, s, p, out_port));
+	return ports_are_withheld(s) && portmap_holds(m, s, p, out_port);
 }
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * The result of every step of the pipeline, an int:
  *
- *	FINAL(verdict)		the reason is counted, and the program returns this value to the kernel: a verdict of
- *XDP, or of tc, where -1 lets the next program have the packet (CTX_PASS) CONTINUE		go on with the next step
+ *	FINAL(verdict)		the reason is counted, and the program returns this value to the kernel: XDP's verdict,
+ *				or tc's, where -1 lets the next program have the packet (CTX_PASS)
+ *	CONTINUE		go on with the next step
  *	TO_SLOW_PATH		the fast path has changed nothing: run the slow-path program of its direction
  *	TAIL_CALL(PROG_...)	only from a subprogram, where a tail call would end nothing but the subprogram:
  *				its caller makes the call, see verdict_resume()

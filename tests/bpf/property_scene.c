@@ -76,8 +76,8 @@ const struct scene property_reachable = { reachable_mappings, 6, reachable_subsc
 /* Blocks other than the defaults: 33 subscribers an address, netmap order, gaps between blocks. */
 static const struct model_mapping shared_mappings[] = {
 	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60, .slots = 1024 },
-	{ ADDR(10, 64, 0, 0), 1024, ADDR(203, 0, 114, 0), 32, 28, .slots = 8, .ratio = 33, .ports = 1954 },
-	{ ADDR(10, 80, 0, 0), 64, ADDR(203, 0, 117, 0), 2, 28, .slots = 8, .ratio = 32, .first_port = 1026,
+	{ ADDR(10, 64, 0, 0), 1024, ADDR(203, 0, 114, 0), 32, 20, .slots = 8, .ratio = 33, .ports = 1954 },
+	{ ADDR(10, 80, 0, 0), 64, ADDR(203, 0, 117, 0), 2, 20, .slots = 8, .ratio = 32, .first_port = 1026,
 	  .pitch = 2016, .ports = 2014 },
 	/* 15 ports, which are soon in use. */
 	{ ADDR(10, 96, 0, 0), 1024, ADDR(203, 0, 115, 0), 32, 30, .slots = 64, .ratio = 32, .first_port = 60000,
@@ -86,10 +86,10 @@ static const struct model_mapping shared_mappings[] = {
 	  .ports = 15, .netmap = true },
 };
 static const uint32_t shared_subscribers[] = {
-	ADDR(10, 64, 0, 32), ADDR(10, 64, 0, 33), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),  ADDR(10, 80, 0, 63),
-	ADDR(10, 96, 0, 0),  ADDR(10, 96, 0, 32), ADDR(10, 96, 3, 255), ADDR(10, 112, 0, 1), ADDR(10, 112, 0, 33),
+	ADDR(10, 64, 0, 33), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),	ADDR(10, 80, 0, 63),
+	ADDR(10, 96, 0, 32), ADDR(10, 96, 3, 255), ADDR(10, 112, 0, 1), ADDR(10, 112, 0, 33),
 };
-const struct scene property_shared = { shared_mappings, 5, shared_subscribers, 10, 6, false, false, false };
+const struct scene property_shared = { shared_mappings, 5, shared_subscribers, 8, 5, false, false, false };
 
 /* 15 ports, and blocks of 8 beside them: with sessions of the usual kind, and with ports that are bound. */
 static const struct model_mapping growing_mappings[] = {
@@ -106,10 +106,10 @@ static const struct model_mapping growing_mappings[] = {
 	  .grow_max = 2 },
 };
 static const uint32_t growing_subscribers[] = {
-	ADDR(10, 0, 0, 2),  ADDR(10, 64, 0, 0),	 ADDR(10, 64, 0, 1), ADDR(10, 64, 3, 255), ADDR(10, 80, 0, 1),
-	ADDR(10, 80, 0, 2), ADDR(10, 80, 0, 33), ADDR(10, 96, 0, 0), ADDR(10, 96, 0, 1),
+	ADDR(10, 0, 0, 2),  ADDR(10, 64, 0, 0),	 ADDR(10, 64, 0, 1), ADDR(10, 64, 3, 255),
+	ADDR(10, 80, 0, 1), ADDR(10, 80, 0, 33), ADDR(10, 96, 0, 0),
 };
-const struct scene property_growing = { growing_mappings, 6, growing_subscribers, 9, 3, true, false, false, true };
+const struct scene property_growing = { growing_mappings, 6, growing_subscribers, 7, 3, true, false, false, true };
 
 /* As set up, with the mappings that there are now. */
 static struct scene current;

@@ -248,7 +248,8 @@ Test(trace, tells_each_step_of_a_packet)
 		  "received 10.0.0.2:7002 198.51.100.7:53; leaf in2out; "
 		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; leaf open; "
 		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3994; "
-		  "rewritten 203.0.113.0:3994 198.51.100.7:53; end 0" },
+		  /* TC_ACT_UNSPEC, which lets the next program have it. */
+		  "rewritten 203.0.113.0:3994 198.51.100.7:53; end 4294967295" },
 	};
 
 	tell_routes();

@@ -289,6 +289,8 @@ static int remove_filter(struct netlink *n, uint32_t ifindex, enum tc_side side,
 	if (!r && made_clsact && !clsact_in_use(n, ifindex)) {
 		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 		r = bpf_tc_hook_destroy(&hook);
+		/* Another program has deleted it. */
+		r = r == -EINVAL ? 0 : r;
 	}
 	kernel_message_end();
 	return r == -ENODEV ? 0 : r;

@@ -158,3 +158,10 @@ def test_without_links_the_guard_shuts_at_once(lab, mode, monkeypatch):
     with flooded(lab, lost=10**6, leaked=10):
         lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
         wait_for(lambda: tc_programs.filtered(lab.gateway, "out0", "egress"), timeout=20, what="the filter")
+
+
+def test_detach_succeeds_where_others_have_deleted_the_qdisc(lab):
+    agent = start_with_filters(lab, forwarding="kernel")
+    agent.stop()
+    lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
+    agent.detach()

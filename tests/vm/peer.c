@@ -8,7 +8,7 @@
  *	peer stream SRC DST           the same on one TCP connection, once for each line of stdin
  *	peer icmp SRC DST             one echo request whose identifier is SRC's port
  *	peer punch SRC DST            UDP to DST until a datagram comes from there
- *	peer flood SRC DST FILE       UDP to DST, a datagram a millisecond; FILE says how many so far
+ *	peer flood SRC DST FILE       UDP to DST each 4 ms, as guests are emulated; FILE says how often so far
  *	peer programs                 name, instructions and runs of each BPF program in the kernel, then the number of
  *                                 maps; runs are counted by kernel.bpf_stats_enabled
  *
@@ -411,7 +411,7 @@ static int flood(const char *src, const char *dst, const char *file)
 		return fail("usage");
 	if (fd < 0 || !count || bind(fd, (struct sockaddr *)&from, sizeof(from)))
 		return fail_errno();
-	for (unsigned long sent = 0;; usleep(1000)) {
+	for (unsigned long sent = 0;; usleep(4000)) {
 		/* Refused while there is no route, or where the gateway answers that there is no way. */
 		if (sendto(fd, "flood", 5, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) == 5)
 			sent++;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/rights.h"
 #include "leases/lease_files.h"
 
 #define SUMS	  "SHA256SUMS"
@@ -116,21 +117,28 @@ int evidence_write(struct evidence *e, const char *file, const char *text, size_
 	return close_written(out, file, err);
 }
 
+/* The directory is the agent's user's, who must not choose which file root hands out. */
+static FILE *open_copied(int dir, const char *file)
+{
+	_cleanup_rights_ struct rights lesser = rights_of(dir);
+	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
 int evidence_copy(struct evidence *e, const char *from, const char *file, struct error *err)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int dir = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char buffer[16384];
 	FILE *in, *out;
 	size_t n;
 	int r;
 
-	if (asprintf(&path, "%s/%s", from, file) < 0) {
-		path = NULL;
-		return fail(err, -ENOMEM, file);
-	}
-	in = fopen(path, "re");
+	if (dir < 0)
+		return fail(err, -errno, from);
+	in = open_copied(dir, file);
 	if (!in)
-		return errno == ENOENT ? 0 : fail(err, -errno, path);
+		return errno == ENOENT ? 0 : fail(err, -errno, file);
 	out = new_file(e, file);
 	while (out && (n = fread(buffer, 1, sizeof(buffer), in)))
 		fwrite(buffer, 1, n, out);

@@ -244,8 +244,11 @@ int tc_attach(struct netlink *n, const struct own_programs *own, const struct li
 
 	if (fd < 0)
 		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
-	if (!own->by_links)
-		return attach_filter(n, l, side, fd, ret_made_clsact, err);
+	if (!own->by_links) {
+		r = attach_filter(n, l, side, fd, ret_made_clsact, err);
+		/* Of an agent whose pins outlived it. */
+		return r ? r : tcx_detach(own->pin_path, l->ifindex, side);
+	}
 	kernel_message_begin();
 	r = tcx_attach(own->pin_path, l->ifindex, side, fd, tc_is_filter(n, l->ifindex, side));
 	kernel_message_end();

@@ -267,20 +267,20 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 {
 	struct active_config *active = q->context->active;
 	_cleanup_config_ struct config *file = NULL;
-	_cleanup_free_ char *written = NULL, *running = NULL;
+	_cleanup_free_ char *running = NULL;
 	uint64_t hash;
-	int r = config_load(active->path, &file, &hash, err);
+	int r = config_load(active->path, &file, &hash, err), same;
 
 	if (r)
 		return r;
 	if (q->first)
 		return error_set(err, -EBUSY, "%s was written, but a change is under way; save again after it",
 				 active->path);
-	written = config_to_json(file);
 	running = config_to_json(active->config);
-	if (!written || !running)
+	same = running ? config_same(file, active->config) : -ENOMEM;
+	if (same < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strcmp(written, running))
+	if (!same)
 		return error_set(err, -EAGAIN,
 				 "%s differs from the running configuration, which has changed meanwhile; save again",
 				 active->path);

@@ -20,6 +20,8 @@
 #define BPFFS_ROOT "/sys/fs/bpf"
 /* The source of a mount, which identifies mounts made here. */
 #define MOUNT_SOURCE "detnat"
+/* The inode of the first PID namespace (PROC_PID_INIT_INO). */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
 
 bool bpffs_is(const char *path)
 {
@@ -105,8 +107,14 @@ int bpffs_prepare(const char *path, struct error *err)
 	return make_directory(path, err);
 }
 
-/* Splits a line of mountinfo: device, mount point and, after the dash, type and source. */
-static bool parse_mount(char *line, dev_t *ret_dev, char **ret_point, char **ret_type, char **ret_source)
+/* A line of mountinfo. */
+struct mounted {
+	dev_t dev;
+	const char *point, *type, *source;
+	bool shared; /* it has peers, perhaps in other mount namespaces, or a master there */
+};
+
+static bool parse_mount(char *line, struct mounted *ret)
 {
 	unsigned major, minor;
 	char *rest, *field;
@@ -116,17 +124,34 @@ static bool parse_mount(char *line, dev_t *ret_dev, char **ret_point, char **ret
 	field = strtok_r(line, " ", &rest);
 	for (int i = 1; field && i <= 4; i++)
 		field = strtok_r(NULL, " ", &rest);
-	*ret_point = field;
-	while (field && strcmp(field, "-"))
-		field = strtok_r(NULL, " ", &rest);
-	*ret_type = field ? strtok_r(NULL, " ", &rest) : NULL;
-	*ret_source = *ret_type ? strtok_r(NULL, " ", &rest) : NULL;
-	*ret_dev = makedev(major, minor);
-	return *ret_source;
+	*ret = (struct mounted){ .dev = makedev(major, minor), .point = field };
+	for (; field && strcmp(field, "-"); field = strtok_r(NULL, " ", &rest))
+		ret->shared |= !strncmp(field, "shared:", 7) || !strncmp(field, "master:", 7);
+	ret->type = field ? strtok_r(NULL, " ", &rest) : NULL;
+	ret->source = ret->type ? strtok_r(NULL, " ", &rest) : NULL;
+	return ret->source;
 }
 
-/* Whether a mount of that device is listed. With `point`, only one that was made here, at that point, counts. */
-static int mount_listed(const char *list, dev_t dev, const char *point)
+static bool is_any(const struct mounted *m, const char *point)
+{
+	return true;
+}
+
+/* Made here, at that point. */
+static bool is_own(const struct mounted *m, const char *point)
+{
+	return !strcmp(m->point, point) && !strcmp(m->source, MOUNT_SOURCE);
+}
+
+/* In a container: whether its host has it, too; see docs/guide/INSTALL.md. */
+static bool is_from_outside(const struct mounted *m, const char *point)
+{
+	return m->shared && strcmp(m->source, MOUNT_SOURCE) != 0;
+}
+
+/* Whether a bpffs of that device is listed that is of a kind. */
+static int mount_listed(const char *list, dev_t dev, bool (*is)(const struct mounted *m, const char *point),
+			const char *point)
 {
 	FILE *f = fopen(list, "re");
 	_cleanup_free_ char *line = NULL;
@@ -136,12 +161,9 @@ static int mount_listed(const char *list, dev_t dev, const char *point)
 	if (!f)
 		return -errno;
 	while (!found && getline(&line, &size, f) > 0) {
-		char *at, *type, *source;
-		dev_t listed;
+		struct mounted m;
 
-		if (!parse_mount(line, &listed, &at, &type, &source) || listed != dev || strcmp(type, "bpf"))
-			continue;
-		found = !point || (!strcmp(at, point) && !strcmp(source, MOUNT_SOURCE));
+		found = parse_mount(line, &m) && m.dev == dev && !strcmp(m.type, "bpf") && is(&m, point);
 	}
 	fclose(f);
 	return found;
@@ -149,10 +171,15 @@ static int mount_listed(const char *list, dev_t dev, const char *point)
 
 bool bpffs_is_private(const char *path)
 {
-	struct stat pins;
+	struct stat pins, pids;
+	bool contained = !stat("/proc/self/ns/pid", &pids) && pids.st_ino != INITIAL_PID_NAMESPACE;
 
-	/* Comparing mount namespaces would not do: a service with a private /tmp still sees its host's /sys. */
-	return !stat(path, &pins) && mount_listed("/proc/1/mountinfo", pins.st_dev, NULL) == 0;
+	/*
+	 * Comparing mount namespaces would not do: a service with a private /tmp still sees its host's /sys. In a
+	 * container, process 1 is the container's own, whose mounts end with it.
+	 */
+	return !stat(path, &pins) &&
+	       mount_listed("/proc/1/mountinfo", pins.st_dev, contained ? is_from_outside : is_any, NULL) == 0;
 }
 
 /* The kernel creates files of its own in each bpffs; their names contain a dot. */
@@ -169,7 +196,7 @@ void bpffs_release(const char *path)
 
 	if (!bpffs_is(path))
 		return;
-	if (!stat(path, &pins) && mount_listed("/proc/self/mountinfo", pins.st_dev, path) > 0) {
+	if (!stat(path, &pins) && mount_listed("/proc/self/mountinfo", pins.st_dev, is_own, path) > 0) {
 		/* Busy or not empty: something else is using it. */
 		if (!directory_visit(path, visit_pin, NULL) && !umount2(path, UMOUNT_NOFOLLOW))
 			rmdir(path);

@@ -23,8 +23,8 @@ bool bpffs_is(const char *path);
 void bpffs_release(const char *path);
 
 /*
- * Whether pins under the path disappear with this process's mount namespace: their file system is not mounted anywhere
- * that PID 1 can see. False if unknown.
+ * Whether pins under the path disappear with this process's mount namespace, or its container: their file system is not
+ * mounted anywhere that PID 1 can see, or only in a container that shares it with nobody. False if unknown.
  */
 bool bpffs_is_private(const char *path);
 

@@ -89,6 +89,7 @@ class Agent:
         self.state = directory / "state"
         self.pins.mkdir()
         isolation.mount(b"bpf", self.pins)
+        isolation.mount(None, self.pins, 1 << 20)
         self.process = None
         self.prefix = ()  # a command that runs the daemon, for instance as another user
         self.inherited = ()  # descriptors passed to it

@@ -285,7 +285,7 @@ define DOCUMENTED_STEPS
 'long|400|test-long SHARE=$(shell echo $$(($(HASH) % 12 + 1)))/12|a share of the tests before a release' \
 'arm64|900|test-arm64 SERIES=6.12 BPF=datapath/*|unit and datapath on an emulated arm64 machine' \
 'deb|900|deb "PACKAGE_TESTS=$(word $(shell echo $$(($(HASH) % 5 + 1))),network spec rpm container machine)"|Debian packages, made twice, and a share of their tests' \
-'clang|300|test-clang ROUNDS=10 "CLANGS=$(word $(shell echo $$(($(HASH) % 5 + 1))),clang-14 clang-15 clang-16 clang-19 clang-22)"|the datapath on objects of another clang' \
+'clang|300|test-clang ROUNDS=30 "CLANGS=$(word $(shell echo $$(($(HASH) % 5 + 1))),clang-14 clang-15 clang-16 clang-19 clang-22)"|the datapath on objects of another clang' \
 'debian13|600|test-debian13 "STEPS=$(word $(shell echo $$(($(HASH) % 4 + 1))),demo unit bpf clang-18)"|Debian 13 in a chroot' \
 'vm-systemd|300|test-vm-systemd|the units under systemd' \
 'release|60|release RELEASE_DEB=no DEBFULLNAME=Nobody DEBEMAIL=nobody@detnat.example|the files of a release' \

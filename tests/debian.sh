@@ -15,7 +15,7 @@ BUILD=$(realpath -m "${BUILD:-build}")
 SUITE=${SUITE:-trixie}
 DEB_CACHE=$BUILD/debian
 root=$DEB_CACHE/root-$SUITE
-ROUNDS=${ROUNDS:-10}
+ROUNDS=${ROUNDS:-30}
 # shellcheck source=deploy/debian-root.sh
 . deploy/debian-root.sh
 

@@ -106,14 +106,12 @@ static void elements_free(struct elements *e)
 	hash_index_free(&e->index);
 }
 
-#define _cleanup_elements_ __attribute__((cleanup(elements_free)))
-
 /* 0 or -ENOMEM. */
 static int elements_of(const cJSON *list, struct elements *ret)
 {
 	const cJSON *item;
 
-	ret->item = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*ret->item));
+	ret->item = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(void *));
 	if (!ret->item)
 		return -ENOMEM;
 	cJSON_ArrayForEach (item, list) {
@@ -139,7 +137,7 @@ static const cJSON *find_element(const struct elements *e, const cJSON *wanted)
  */
 static void compare_lists(struct patch *p, const char *path, const cJSON *from, const cJSON *to)
 {
-	_cleanup_elements_ struct elements before = { 0 }, after = { 0 };
+	__attribute__((cleanup(elements_free))) struct elements before = { 0 }, after = { 0 };
 	char below[POINTER_TEXT];
 	int number = 0;
 

@@ -10,8 +10,8 @@
 #include "verified.h"
 
 /*
- * Loads what the agent loads at its start with these settings, and has it stay within a limit. Kernels differ by some
- * percent; the limits leave room for that.
+ * Loads what the agent loads at its start with these settings, and has it stay within a limit. Kernels and compilers
+ * differ by some percent (clang 19 needs two more than 14); the limits leave room for that.
  */
 static void expect_start(const char *what, const struct settings *with, unsigned limit)
 {
@@ -37,7 +37,7 @@ Test(verified, so_does_one_with_endpoint_independent_mapping_and_portmaps)
 
 	with.portmaps = 1;
 	bindings.mapping = 1;
-	expect_start("a start with endpoint-independent mapping and portmaps", &with, 420000);
+	expect_start("a start with endpoint-independent mapping and portmaps", &with, 435000);
 }
 
 Test(verified, one_with_everything_asks_for_three_times_as_much)
@@ -50,5 +50,5 @@ Test(verified, one_with_everything_asks_for_three_times_as_much)
 	all.tc = TC_ALONE | TC_BARE;
 	user_limits.sessions[LIMIT_TCP] = 1;
 	bindings.mapping = bindings.filtering = 1;
-	expect_start("a start with everything", &all, 1120000);
+	expect_start("a start with everything", &all, 1150000);
 }

@@ -275,7 +275,7 @@ define DOCUMENTED_STEPS
 'targets|60|test-targets|the targets that write into the tree, on a copy of it' \
 'demo|40|demo|the demo' \
 'bench|600|bench|the datapath, end to end, the agent and offline work, with their goals' \
-'bench-full|240|bench-full "ROWS=h1024-* portmap-* beyond-h1024* granted-h1024*"|rows that make bench leaves out' \
+'bench-full|700|bench-full "ROWS=h1024-* portmap-* beyond-h1024* granted-h1024*"|rows that make bench leaves out' \
 'bench-path|20|bench-path|instructions of a packet' \
 'bench-nic|740|test-vm VM_PARTS=benchnic SERIES=6.12|bench-nic, between two guests' \
 'soak|110|soak MINUTES=1|everything at once for a minute' \

@@ -58,9 +58,10 @@ ENDS = {"with an agent": lambda agent: None, "killed": lambda agent: agent.kill(
 
 @pytest.mark.parametrize("end", ENDS)
 @MODES
-def test_deletion_of_the_qdisc_takes_nothing_away(lab, mode, end):
+def test_deletion_of_the_qdisc_takes_nothing_away(lab, mode, end, monkeypatch):
     agent = lab.start(**mode)
-    # The kernel itself loses some that are under way when a qdisc goes.
+    # The kernel itself loses some that are under way when a qdisc goes: those of a few milliseconds.
+    monkeypatch.setattr(frame_flood, "PAUSE", 0.002)
     with flooded(lab, lost=30) as wait:
         ENDS[end](agent)
         delete_everything(lab)

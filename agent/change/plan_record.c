@@ -88,6 +88,7 @@ static struct history_mapping deleted(const struct change_plan *p, const struct 
 
 bool plan_is_as_recorded(const struct change_plan *p, struct error *why)
 {
+	const struct history_queue *q = p->context->history;
 	const struct mappings *m = p->context->mappings;
 	_cleanup_free_ struct history_mapping *made = calloc(p->n_add + 1, sizeof(*made));
 	_cleanup_free_ struct history_mapping *ended = calloc(p->n_del + 1, sizeof(*ended));
@@ -101,7 +102,10 @@ bool plan_is_as_recorded(const struct change_plan *p, struct error *why)
 	for (size_t i = 0; ended && i < p->n_del; i++)
 		if (!p->del[i].drain_s)
 			ended[n_ended++] = deleted(p, &p->del[i]);
-	return !made || !ended || history_queue_holds_change(p->context->history, made, n_made, ended, n_ended, why);
+	return !made || !ended ||
+	       (history_queue_holds_change(q, made, n_made, ended, n_ended, why) &&
+		history_queue_holds_portmaps(q, p->portmaps.del, p->portmaps.n_del, why) &&
+		history_queue_holds_portmaps(q, p->portmaps.add, p->portmaps.n_add, why));
 }
 
 /* Whether a mapping stays under another name, or gets a tenant. A start leaves that to the next change. */

@@ -156,6 +156,9 @@ bool history_holds_drains(const struct history *h, const struct history_drain *p
 /* The same of the mappings that a change has made or ended. */
 bool history_holds_change(const struct history *h, const struct history_mapping *made, size_t n_made,
 			  const struct history_mapping *ended, size_t n_ended, struct error *why);
+/* And of one outside endpoint of a portmap. present: the one port that the tables have there, or NULL. */
+bool history_holds_portmap(const struct history *h, uint8_t proto, struct endpoint out,
+			   const struct history_portmap *present, struct error *why);
 
 /*
  * Stores that the agent is running, records that the clock was set, and all mappings if the last such record is of

@@ -65,19 +65,42 @@ bool history_holds_change(const struct history *h, const struct history_mapping 
 	return true;
 }
 
+static bool portmap_differs(struct error *why, enum side side, const struct history_portmap *m)
+{
+	char in[SPAN_TEXT], out[SPAN_TEXT];
+
+	return differs(why, side, m->proto == IPPROTO_TCP ? "portmap tcp" : "portmap udp", span_format(m->out, out),
+		       span_format(m->in, in));
+}
+
 static bool portmaps_are_in(const struct history_portmaps *these, const struct history_portmaps *those, enum side side,
 			    struct error *why)
 {
 	for (size_t i = 0; i < these->n; i++) {
-		const struct portmap_interval *v = &these->interval[i];
-		char in[SPAN_TEXT], out[SPAN_TEXT];
+		const struct history_portmap m = history_portmap_of_port(&these->interval[i]);
 
-		if (v->to == TIME_OPEN && !history_portmap_is_open(those, v))
-			return differs(why, side, v->proto == IPPROTO_TCP ? "portmap tcp" : "portmap udp",
-				       span_format((struct port_span){ v->out.addr, v->out.port, v->out.port }, out),
-				       span_format((struct port_span){ v->in.addr, v->in.port, v->in.port }, in));
+		if (these->interval[i].to == TIME_OPEN && !history_portmap_is_open(those, &these->interval[i]))
+			return portmap_differs(why, side, &m);
 	}
 	return true;
+}
+
+bool history_holds_portmap(const struct history *h, uint8_t proto, struct endpoint out,
+			   const struct history_portmap *present, struct error *why)
+{
+	const struct portmap_interval *v = history_portmap_open(&h->file.index.portmaps, proto, out);
+	struct history_portmap known;
+
+	if (is_silent(h))
+		return true;
+	if (!v)
+		return !present || portmap_differs(why, NOT_RECORDED, present);
+	known = history_portmap_of_port(v);
+	if (!present)
+		return portmap_differs(why, NOT_IN_TABLES, &known);
+	return (known.in.addr == present->in.addr && known.in.first == present->in.first &&
+		history_same_tenant(known.tenant, present->tenant)) ||
+	       portmap_differs(why, NOT_RECORDED, present);
 }
 
 bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n, struct error *why)

@@ -466,12 +466,36 @@ bool history_queue_holds(const struct history_queue *q, struct error *why)
 		history_holds_grants(q->history, grants, n_grants, why));
 }
 
+/* A change has just taken effect, and its confirmation is not being written. */
+static bool can_compare(const struct history_queue *q)
+{
+	return (!q->first || !q->first->started) && !trouble_get(TROUBLE_HISTORY);
+}
+
+bool history_queue_holds_portmaps(const struct history_queue *q, const struct portmap *list, size_t n,
+				  struct error *why)
+{
+	bool holds = true;
+
+	for (size_t i = 0; i < n && holds && can_compare(q); i++) {
+		const struct portmap *there = portmaps_by_out(q->portmaps, list[i].proto, list[i].out);
+		bool present = there && there->origin == PORTMAP_STATIC;
+		struct history_portmap of = { 0 };
+
+		if (list[i].origin != PORTMAP_STATIC)
+			continue;
+		if (present)
+			of = history_portmap_of(q->mappings, there);
+		holds = history_holds_portmap(q->history, list[i].proto, list[i].out, present ? &of : NULL, why);
+	}
+	return holds;
+}
+
 bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
 				const struct history_mapping *ended, size_t n_ended, struct error *why)
 {
-	bool known = (!q->first || !q->first->started) && !trouble_get(TROUBLE_HISTORY);
 	size_t n = 0;
-	_cleanup_free_ struct history_grant *grants = known ? history_grant_tables(q->grants, &n) : NULL;
+	_cleanup_free_ struct history_grant *grants = can_compare(q) ? history_grant_tables(q->grants, &n) : NULL;
 
 	return !grants || (history_holds_change(q->history, made, n_made, ended, n_ended, why) &&
 			   history_holds_grants(q->history, grants, n, why));

@@ -63,6 +63,10 @@ void history_queue_confirm(struct history_queue *q);
 bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
 				const struct history_mapping *ended, size_t n_ended, struct error *why);
 
+/* The same of the outside endpoints of a change's portmaps. */
+bool history_queue_holds_portmaps(const struct history_queue *q, const struct portmap *list, size_t n,
+				  struct error *why);
+
 /* history_reconcile() with the present contents of the tables. */
 void history_queue_reconcile(struct history_queue *q);
 

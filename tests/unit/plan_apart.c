@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "change/preflight.h"
+#include "config/port_pairs.h"
 #include "datapath/datapath.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
@@ -21,6 +22,13 @@ const char *const mapping_of[3][2] = {
 	{ "10.0.0.0/24", "1.1.1.0/28" },
 	{ "10.0.1.0/24", "1.1.2.0/28" },
 	{ "10.0.2.0/24", "1.1.3.0/28" },
+};
+
+/* Of a subscriber of mapping a. */
+static const struct config_portmap portmap_of_a = {
+	.protos = PORTMAP_OF_TCP,
+	.in = { 0x0a000003, 8443, 8443 },
+	.out = { 0x01010100, 443, 443 },
 };
 
 char calls[1024];
@@ -204,7 +212,8 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define history_queue_assume(q)	     call("assume", NULL)
 #define history_queue_rests(q, n)    ((void)(n), NULL)
 #define history_queue_holds_change(q, made, n_made, ended, n_ended, why) \
-	((void)(n_made), (void)(n_ended), call("holds-change", why) == 0)
+	((void)(q), (void)(n_made), (void)(n_ended), call("holds-change", why) == 0)
+#define history_queue_holds_portmaps(q, list, n, why) (!(n) || ((void)(list), call("holds-portmaps", why) == 0))
 #define mappings_add_commit_with add_commit
 #define mappings_del_of		 del
 #define mappings_retire		 retire
@@ -259,6 +268,8 @@ struct config *config_with(const char *letters)
 			c->ipfix.n_collectors = 1;
 			c->ipfix.collectors[0].at = (struct endpoint){ 0x7f000001, 4739 };
 		}
+		if (*letters == '@')
+			cr_assert_eq(config_add_portmap(c, &portmap_of_a), 0);
 		if (*letters < 'a')
 			continue;
 

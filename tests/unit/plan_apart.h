@@ -31,7 +31,10 @@ extern struct parts context;
 
 void plan_set_up(void);
 
-/* A configuration with the mappings of these letters; + other timeouts, # other slots, ! other programs, * events. */
+/*
+ * A configuration with the mappings of these letters; + other timeouts, # other slots, ! other programs, * events, @ a portmap
+ * of mapping a.
+ */
 struct config *config_with(const char *letters);
 
 /* The letters of the mappings in the tables. */

@@ -555,3 +555,24 @@ Test(history_portmaps, a_portmap_that_the_datapath_lost_or_gained_is_noticed)
 	n = list_of(more, list);
 	cr_expect_not(history_holds_portmaps(history, list, n, NULL), "it leads elsewhere");
 }
+
+Test(history_portmaps, one_port_is_compared_with_what_the_tables_have_there)
+{
+	struct history_portmap there, other;
+	struct error err = { 0 };
+
+	begin_afresh();
+	planned[2] = (struct endpoint){ IN_ADDR + 1, 8443 };
+	write_change(false);
+	apply();
+	confirm();
+	there = other = portmap_of(2, now_at[2]);
+	other.in.first++;
+	cr_expect(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), &there, &err));
+	cr_expect(history_holds_portmap(history, protos[3 / N_PORTS], out_of(3), NULL, &err));
+	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), NULL, &err));
+	cr_expect(strstr(err.text, " is in the history, and not in the tables"), "%s", err.text);
+	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), &other, &err), "it leads elsewhere");
+	cr_expect_not(history_holds_portmap(history, protos[3 / N_PORTS], out_of(3), &there, &err));
+	cr_expect(strstr(err.text, " is in the tables, and not in the history"), "%s", err.text);
+}

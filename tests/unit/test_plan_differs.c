@@ -34,3 +34,16 @@ Test(plan_differs, where_the_tables_differ_the_history_is_compared_with_all_of_t
 	cr_expect_not_null(strstr(calls, "holds-change reconcile"), "%s", calls);
 	cr_expect_null(strstr(calls, "confirm"), "%s", calls);
 }
+
+Test(plan_differs, portmaps_that_begin_or_end_are_compared, .init = plan_set_up)
+{
+	run_with("a");
+	change_plan_free(commit_with("a@"));
+	cr_expect_not_null(strstr(calls, "holds-change holds-portmaps confirm"), "%s", calls);
+	change_plan_free(commit_with("a"));
+	cr_expect_not_null(strstr(calls, "holds-change holds-portmaps confirm"), "%s", calls);
+	failing = "holds-portmaps";
+	failing_number = 1;
+	change_plan_free(commit_with("a@"));
+	cr_expect_not_null(strstr(calls, "holds-portmaps reconcile"), "%s", calls);
+}

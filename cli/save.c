@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/admins.h"
+#include "base/users.h"
 #include "base/cleanup.h"
 
 /* Those whom the agent lets change its configuration may write its file, too. */
@@ -21,7 +21,7 @@ static bool is_open_to_others(const struct stat *st)
 {
 	if (st->st_mode & S_ISVTX)
 		return false;
-	return st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && !is_admin_group(st->st_gid));
+	return st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && !are_admins(&st->st_gid, 1));
 }
 
 static int check_directory(int fd, const char *path, struct error *err)

@@ -433,12 +433,26 @@ int open_flow_of(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext
 		.dport = ext_port,
 		.flags = flags,
 	};
-	size_t size = frame_build(&f, in), out_size;
+	size_t size = frame_build(&f, in), out_size, at = proto == ICMP ? 38 : 34;
 	uint64_t translated = counted(REASON_in2out_translated);
 
 	run_frame(XDP_INSIDE, in, size, out, &out_size);
 	/* The verdict of an answered refusal is the same. */
-	return counted(REASON_in2out_translated) > translated ? out[34] << 8 | out[35] : -1;
+	return counted(REASON_in2out_translated) > translated ? out[at] << 8 | out[at + 1] : -1;
+}
+
+int open_flow_in_time(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)
+{
+	uint64_t busy;
+	int port;
+
+	do {
+		busy = counted(REASON_drop_busy);
+		port = open_flow_of(in_addr, proto, in_port, ext_port, flags);
+		if (counted(REASON_drop_busy) != busy)
+			next_tick();
+	} while (counted(REASON_drop_busy) != busy);
+	return port;
 }
 
 int open_flow(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)

@@ -128,6 +128,9 @@ void next_tick(void);
 int open_flow(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags);
 int open_flow_of(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags);
 
+/* The same, where a search that this tick has no room for is made in the next. */
+int open_flow_in_time(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags);
+
 /* The only session of the subscriber, --all; fails the test where there is not exactly one. */
 struct session only_session(uint32_t in_addr);
 uint32_t sessions_of(uint32_t in_addr);

@@ -84,16 +84,7 @@ void grant_take_back(uint16_t port_lo)
 
 int open_of(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)
 {
-	uint64_t busy;
-	int port;
-
-	do {
-		busy = counted(REASON_drop_busy);
-		port = open_flow_of(IN, proto, in_port, ext_port, flags);
-		if (counted(REASON_drop_busy) != busy)
-			next_tick();
-	} while (counted(REASON_drop_busy) != busy);
-	return port;
+	return open_flow_in_time(IN, proto, in_port, ext_port, flags);
 }
 
 static unsigned asks;

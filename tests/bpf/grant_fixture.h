@@ -33,7 +33,7 @@ void grant_take_back(uint16_t port_lo);
 /* Whether an agent grants blocks. */
 void serve_growth(bool served);
 
-/* open_flow_of() for IN. A search that this tick has no room for is made in the next. */
+/* open_flow_in_time() for IN. */
 int open_of(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags);
 
 /* Events in which the agent was asked for a block for IN, since the last call. */

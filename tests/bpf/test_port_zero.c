@@ -58,42 +58,19 @@ static void set_up_bound(void)
 
 TestSuite(port_zero, .init = set_up_sessions, .fini = tear_down);
 
-/* The outside port of a flow's packet, or -1; a search that this tick has no room for is made in the next. */
-static int opens(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)
-{
-	const struct frame f = { .from = HOST,
-				 .to = GATEWAY_IN,
-				 .src = in_addr,
-				 .dst = EXTERNAL,
-				 .proto = proto,
-				 .sport = in_port,
-				 .dport = ext_port,
-				 .flags = flags };
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	size_t size = frame_build(&f, in), out_size, at = proto == ICMP ? 38 : 34;
-	uint64_t translated = counted(REASON_in2out_translated), busy = counted(REASON_drop_busy);
-
-	run_frame(XDP_INSIDE, in, size, out, &out_size);
-	if (counted(REASON_drop_busy) > busy) {
-		next_tick();
-		return opens(in_addr, proto, in_port, ext_port, flags);
-	}
-	return counted(REASON_in2out_translated) > translated ? out[at] << 8 | out[at + 1] : -1;
-}
-
 /* All flows have the same first choice. */
 static void expect_all_but_zero(uint32_t in_addr, uint8_t proto)
 {
 	unsigned used = 1;
 
 	for (unsigned i = 1; i < BLOCK; i++) {
-		int port = opens(in_addr, proto, (uint16_t)((i - 1) * BLOCK), 53, SYN);
+		int port = open_flow_in_time(in_addr, proto, (uint16_t)((i - 1) * BLOCK), 53, SYN);
 
 		cr_assert(port > 0 && port < BLOCK, "protocol %u, flow %u: %d", proto, i, port);
 		cr_expect_not(used >> port & 1, "protocol %u: port %d twice", proto, port);
 		used |= 1U << port;
 	}
-	cr_expect_eq(opens(in_addr, proto, BLOCK * BLOCK, 53, SYN), -1, "protocol %u", proto);
+	cr_expect_eq(open_flow_in_time(in_addr, proto, BLOCK * BLOCK, 53, SYN), -1, "protocol %u", proto);
 }
 
 static void expect_all_protocols(uint32_t in_addr)
@@ -107,14 +84,14 @@ Test(port_zero, is_no_sessions)
 {
 	expect_all_protocols(IN);
 	expect_all_protocols(IN + 32);
-	cr_expect_eq(opens(IN + 1, UDP, 0, 53, 0), 17, "the next block has all its ports");
+	cr_expect_eq(open_flow_in_time(IN + 1, UDP, 0, 53, 0), 17, "the next block has all its ports");
 }
 
 Test(port_zero, is_no_sessions_in_netmap_order, .init = set_up_netmap)
 {
 	expect_all_protocols(IN);
 	expect_all_protocols(IN + 1);
-	cr_expect_eq(opens(IN + 2, UDP, 0, 53, 0), 17, "the next block has all its ports");
+	cr_expect_eq(open_flow_in_time(IN + 2, UDP, 0, 53, 0), 17, "the next block has all its ports");
 }
 
 Test(port_zero, is_bound_to_no_inside_port, .init = set_up_bound)
@@ -171,10 +148,10 @@ Test(port_zero, of_a_session_ends_with_the_first_sweep)
 {
 	make_old(UDP, SESSION_UDP, 0, 53);
 	make_old(TCP, SESSION_ESTABLISHED, 0, 80);
-	cr_expect_eq(opens(IN, UDP, 15, 53, 0), 1, "a session beside it");
+	cr_expect_eq(open_flow_in_time(IN, UDP, 15, 53, 0), 1, "a session beside it");
 	sweep_sessions();
 	cr_expect_eq(sessions_of(IN), 1);
-	cr_expect_gt(opens(IN, UDP, 0, 53, 0), 0, "its flow has another port");
+	cr_expect_gt(open_flow_in_time(IN, UDP, 0, 53, 0), 0, "its flow has another port");
 	cr_expect_eq(found_by_check(false), 0);
 }
 
@@ -184,7 +161,7 @@ Test(port_zero, of_a_session_in_time_wait_is_not_taken_again)
 
 	s->truth = state_word(0, TCP, SESSION_TIME_WAIT, datapath_ticks(&datapath));
 	mappings_subscriber(mappings, mappings_find_any(mappings, IN), 0)->sessions--;
-	cr_expect_eq(opens(IN, TCP, 0, 80, SYN), 1);
+	cr_expect_eq(open_flow_in_time(IN, TCP, 0, 80, SYN), 1);
 	cr_expect_eq(found_by_check(false), 0);
 }
 

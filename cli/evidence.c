@@ -172,8 +172,15 @@ static int write_page(struct evidence *e, const char *name, const char *text, st
 	return evidence_write(e, "README.html", page, size, err);
 }
 
+static bool has_leases(const struct asked *a)
+{
+	return a->leases && *a->in_addr;
+}
+
 static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
+	static const char leases[] = "  leases.jsonl    the lines of leases about the inside address and its tenant, "
+				     "each with the checksum of the one before\n";
 	_cleanup_free_ char *text = NULL;
 	char when[TIME_TEXT], now[TIME_TEXT];
 	int n = asprintf(
@@ -185,10 +192,10 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"Files\n"
 		"  question.json   the question, and who asked\n"
 		"  answer.json     the answer, for programs\n"
+		"  version.txt     the version of detnatctl that answered\n"
 		"  history.jsonl   the mapping history; history.head says where it ends\n"
 		"  claims.jsonl    claims from imported configurations about the time before it, if there are any\n"
-		"  leases.jsonl    the lines of leases about the inside address and its tenant, each with the checksum "
-		"of the one before\n"
+		"%s"
 		"  README.html     this text, to be read in a browser or printed\n"
 		"  SHA256SUMS      checksums of all these files; SHA256SUMS.sig signs them, if a key was given\n\n"
 		"To check\n"
@@ -196,7 +203,7 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I SIGNER -n detnat-evidence -s SHA256SUMS.sig <SHA256SUMS\n"
 		"  detnatctl history verify --state-dir .\n"
 		"  detnatctl who %s --at %s --state-dir .\n",
-		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text, a->endpoint, when);
+		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text, has_leases(a) ? leases : "", a->endpoint, when);
 	int r;
 
 	if (n < 0) {
@@ -218,7 +225,7 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 	r = r ? r : evidence_copy(e, dir, "history.head", err);
 	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
 	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
-	if (!r && a->leases && *a->in_addr)
+	if (!r && has_leases(a))
 		r = evidence_leases(e, a->leases, a->in_addr, a->tenant, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);

@@ -216,6 +216,18 @@ def test_the_page_of_evidence_has_the_text_word_for_word(strangers):
         assert isolation.run("sh", "-c", f"cd {case} && sha256sum -c --quiet SHA256SUMS", check=False).returncode == 0
 
 
+def test_the_text_of_evidence_lists_the_files_that_there_are(strangers, running_lab):
+    case = next(iter(strangers.values()))
+    at = json.loads((case / "question.json").read_text())["at"]
+    told = execute(CTL, "evidence", "without", OUT, "--at", at, "--directory", case.parent, "--state-dir", running_lab.agent.state)
+    assert told.status == 0, told
+    for directory in (case, case.parent / "without"):
+        listed = set(re.findall(r"^  (\S+)    *[a-z]", (directory / "README.txt").read_text().split("Files\n")[1].split("\n\n")[0], re.M))
+        there = {path.name for path in directory.iterdir()}
+        assert there - {"README.txt", "history.head"} == listed - {"claims.jsonl"}, directory
+    assert not (case.parent / "without" / "leases.jsonl").exists()
+
+
 @pytest.mark.slow
 def test_a_browser_reads_the_text_word_for_word(strangers):
     """Chromium's own parser; no name runs or hides anything."""

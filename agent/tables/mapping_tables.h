@@ -85,6 +85,13 @@ struct mapping_job {
 	uint64_t bindings_done; /* of the range being returned */
 };
 
+/* What memory_available() said last, see lacks_memory(). */
+struct memory_reading {
+	uint64_t octets;
+	uint64_t read_us;
+	uint32_t chunks; /* that there were then */
+};
+
 struct mappings {
 	struct datapath *d;
 	struct prefix_index in;
@@ -111,6 +118,7 @@ struct mappings {
 	const struct mappings_ending *ending; /* NULL: ends of sessions are not reported */
 	int (*on_close)(const struct session *s, void *arg);
 	void *on_close_arg;
+	struct memory_reading memory;
 	void (*on_leave)(void *arg);
 	void *on_leave_arg;
 };

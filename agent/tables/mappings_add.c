@@ -31,6 +31,21 @@ static uint64_t missing_memory(const struct mappings *m)
 	return chunks_missing_memory(&m->subscribers) + chunks_missing_memory(&m->buckets);
 }
 
+/* The kernel's figure is read anew after this long: a change may ask once for each of thousands of mappings. */
+#define READING_US 100000U
+
+/* Whether less memory is available than the tables lack. A figure from before more of them were made is too large. */
+static bool lacks_memory(struct mappings *m)
+{
+	struct memory_reading *r = &m->memory;
+	uint32_t chunks = m->subscribers.n_present + m->buckets.n_present;
+	uint64_t now = monotonic_us();
+
+	if (!r->read_us || r->chunks != chunks || now - r->read_us > READING_US)
+		*r = (struct memory_reading){ .octets = memory_available(), .read_us = now, .chunks = chunks };
+	return missing_memory(m) > r->octets;
+}
+
 int mapping_spec_geometry(const struct mapping_spec *spec, struct geometry *ret)
 {
 	struct geometry geo = spec->geo;
@@ -116,7 +131,7 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 	r = mapping_bindings_alloc(t, spec->bindings.mapping);
 	if (!r)
 		r = mapping_limits_alloc(t, &spec->limit);
-	if (r < 0 || missing_memory(m) > memory_available()) {
+	if (r < 0 || lacks_memory(m)) {
 		r = r < 0 && r != -ENOSPC ? r : too_much(t, missing_memory(m), err);
 		mapping_limits_release_unused(t);
 		mapping_bindings_release_unused(t);
@@ -165,7 +180,7 @@ int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, s
 	r = mapping_bindings_alloc(m->table[number], spec->bindings.mapping);
 	if (!r)
 		r = mapping_limits_alloc(m->table[number], &spec->limit);
-	if (r == -ENOSPC || (!r && missing_memory(m) > memory_available()))
+	if (r == -ENOSPC || (!r && lacks_memory(m)))
 		return too_much(m->table[number], missing_memory(m), err);
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }

@@ -334,8 +334,23 @@ void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct 
 	ret->packets_out = bpf_map_lookup_elem(p->map, &out, &value) ? 0 : value.packets;
 }
 
+/* Those of an inside address, of each tenant. */
+static void mark_address(const struct portmaps *p, uint32_t addr)
+{
+	for (const struct portmap *m = portmaps_of(p, addr, NULL); m; m = portmaps_of(p, addr, m))
+		portmap_flag(p, portmap_place(m));
+}
+
 void portmaps_mark(const struct portmaps *p, struct prefix in)
 {
+	uint64_t n = prefix_count(in);
+
+	/* There may be thousands of mappings: each looks at its addresses or at all portmaps, whichever are fewer. */
+	if (n < p->n) {
+		for (uint64_t i = 0; i < n; i++)
+			mark_address(p, (uint32_t)(in.base + i));
+		return;
+	}
 	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
 		if (prefix_holds(in, m->in.addr))
 			portmap_flag(p, portmap_place(m));

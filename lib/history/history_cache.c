@@ -46,7 +46,7 @@ struct header {
 /* They are made anew, as each process has hashes of its own. */
 static void forget_indexes(struct history_index *x)
 {
-	x->portmaps.open = x->grants.open = x->times.past = (struct hash_index){ 0 };
+	x->open_by_prefix = x->portmaps.open = x->grants.open = x->times.past = (struct hash_index){ 0 };
 	x->times.past_line = 0;
 }
 
@@ -323,7 +323,9 @@ static int take_content(struct history_index *x, const struct history_index *fro
 #undef X
 	if (!valid(x))
 		return -EBADMSG;
-	return history_portmaps_index(&x->portmaps) ? -ENOMEM : history_grants_index(&x->grants);
+	if (history_index_open(x) || history_portmaps_index(&x->portmaps))
+		return -ENOMEM;
+	return history_grants_index(&x->grants);
 }
 
 static int read_file(int dir, char **ret, size_t *ret_size)

@@ -41,6 +41,7 @@ struct history_index {
 	struct history_pauses pauses; /* of them */
 	size_t *open;		      /* indexes of the open ones */
 	size_t n_open;
+	struct hash_index open_by_prefix; /* the same, by their prefixes */
 	struct history_portmaps portmaps;
 	struct history_drains drains;
 	struct history_grants grants;
@@ -78,6 +79,9 @@ int history_index_feed_all(struct history_index *x, const char *text, size_t siz
 /* After the last line: nothing is known from a time on, as later changes were not recorded. 0 or -ENOMEM. */
 int history_index_lose(struct history_index *x, int64_t since);
 
+/* Makes the hashes of the open intervals anew. 0 or -ENOMEM. */
+int history_index_open(struct history_index *x);
+
 /* Returns the open interval of a mapping, or NULL. */
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
 
@@ -102,6 +106,13 @@ static inline struct history_mapping history_mapping_of(const struct history_int
 		m.tenant[i] = v->tenant[i];
 	}
 	return m;
+}
+
+/* The place of an interval among the open ones, by its prefixes. */
+static inline uint64_t history_prefix_hash(struct prefix in, struct prefix out)
+{
+	return HASH_OF((uint64_t)in.base << 32 | in.last, (uint64_t)out.base << 32 | out.last,
+		       (uint64_t)in.plen << 8 | out.plen);
 }
 
 static inline bool history_interval_is(const struct history_mapping *m, const struct history_interval *v)

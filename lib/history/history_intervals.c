@@ -19,6 +19,7 @@ void history_index_free(struct history_index *x)
 	free(x->intervals);
 	free(x->pauses.at);
 	free(x->open);
+	hash_index_free(&x->open_by_prefix);
 	history_portmaps_free(&x->portmaps);
 	history_drains_free(&x->drains);
 	history_grants_free(&x->grants);
@@ -29,9 +30,24 @@ void history_index_free(struct history_index *x)
 	history_index_init(x);
 }
 
+static uint64_t hash_of(const struct history_index *x, size_t number)
+{
+	return history_prefix_hash(x->intervals[number].in, x->intervals[number].out);
+}
+
+int history_index_open(struct history_index *x)
+{
+	hash_index_clear(&x->open_by_prefix);
+	for (size_t i = 0; i < x->n_open; i++)
+		if (hash_index_add(&x->open_by_prefix, hash_of(x, x->open[i]), (uint32_t)x->open[i]))
+			return -ENOMEM;
+	return 0;
+}
+
 int history_index_reopen(struct history_index *x, size_t number)
 {
-	if (history_grow(&x->open, x->n_open, sizeof(*x->open)))
+	if (history_grow(&x->open, x->n_open, sizeof(*x->open)) ||
+	    hash_index_add(&x->open_by_prefix, hash_of(x, number), (uint32_t)number))
 		return -ENOMEM;
 	x->intervals[number].to = TIME_OPEN;
 	x->intervals[number].end = MOMENT_NONE;
@@ -68,6 +84,7 @@ void history_index_end(struct history_index *x, struct history_interval *v, stru
 	for (size_t i = 0; i < x->n_open; i++) {
 		if (x->open[i] == number) {
 			x->open[i] = x->open[--x->n_open];
+			hash_index_del(&x->open_by_prefix, hash_of(x, number), (uint32_t)number);
 			break;
 		}
 	}

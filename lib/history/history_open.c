@@ -8,13 +8,21 @@
 
 struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m)
 {
-	for (size_t i = 0; i < x->n_open; i++) {
-		struct history_interval *v = &x->intervals[x->open[i]];
+	uint64_t hash = history_prefix_hash(m->in, m->out);
+	struct history_interval *found = NULL;
+	uint32_t number;
 
-		if (history_interval_is(m, v))
+	for (uint32_t step = 0; hash_index_next(&x->open_by_prefix, hash, &step, &number);) {
+		struct history_interval *v = &x->intervals[number];
+
+		if (!history_interval_is(m, v))
+			continue;
+		/* A record without a tenant's name may be of any: the one that says the same comes first, or the oldest. */
+		if (!strcmp(m->tenant, v->tenant))
 			return v;
+		found = !found || v < found ? v : found;
 	}
-	return NULL;
+	return found;
 }
 
 /* The mapping of a drain that ended with it; NULL if it was taken into use again. */

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "save.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,24 +150,102 @@ static int write_beside(int fd, const struct stat *like, const struct save *s, s
 	return r ? error_set(err, r, "%s", strerror(-r)) : keep_access(fd, like, err);
 }
 
+/* The name of the file beside, .NAME.PID.new; .NAME.PID-N.new where another user's has that. */
+static void name_beside(const char *name, unsigned number, char ret[static NAME_MAX + 1])
+{
+	char more[16] = "";
+
+	if (number)
+		snprintf(more, sizeof(more), "-%u", number);
+	snprintf(ret, NAME_MAX + 1, ".%.200s.%d%s.new", name, (int)getpid(), more);
+}
+
+/* The process that a file beside was of, by its name; 0: it is none. */
+static pid_t process_beside(const char *beside, const char *name)
+{
+	size_t length = strlen(name);
+	unsigned number;
+	int pid, end = 0;
+
+	if (beside[0] != '.' || strncmp(beside + 1, name, length) != 0)
+		return 0;
+	beside += 1 + length;
+	if (sscanf(beside, ".%d.new%n", &pid, &end) < 1 || !end)
+		sscanf(beside, ".%d-%u.new%n", &pid, &number, &end);
+	return end && !beside[end] && pid > 0 ? pid : 0;
+}
+
+/*
+ * Whether the process that wrote a file beside has died: there is none with its number but this one, nor is the file
+ * locked, as it would be by one in another container.
+ */
+static bool is_left(int dir, const char *beside, pid_t pid, const struct stat *like)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (pid != getpid() && (!kill(pid, 0) || errno != ESRCH))
+		return false;
+	fd = openat(dir, beside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       (st.st_uid == geteuid() || st.st_uid == like->st_uid) && !flock(fd, LOCK_EX | LOCK_NB);
+}
+
+/* Removes what saves of this user that were killed have left. */
+static void remove_left(int dir, const char *name, const struct stat *like)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d && fd >= 0)
+		close(fd);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		pid_t pid = process_beside(e->d_name, name);
+
+		if (pid && is_left(dir, e->d_name, pid, like))
+			unlinkat(dir, e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* So many files of others may have the names that this process would choose. */
+#define NAMES_MAX 100
+
+/* A new file beside, locked, so that no other save takes it for one that was left. -errno. */
+static int open_beside(int dir, const char *name, char ret[static NAME_MAX + 1])
+{
+	int fd = -1;
+
+	for (unsigned i = 0; i < NAMES_MAX; i++) {
+		name_beside(name, i, ret);
+		fd = openat(dir, ret, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0 || errno != EEXIST)
+			break;
+	}
+	if (fd < 0)
+		return -errno;
+	flock(fd, LOCK_EX | LOCK_NB);
+	return fd;
+}
+
 static int replace(int dir, const char *name, const struct stat *like, const struct save *s, struct error *err)
 {
 	char temporary[NAME_MAX + 1], path[PATH_MAX];
 	const char *slash = strrchr(s->path, '/');
-	int fd, r;
+	_cleanup_close_ int fd = -1;
+	int r;
 
-	snprintf(temporary, sizeof(temporary), ".%.200s.%d.new", name, (int)getpid());
-	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - s->path) + 1 : 0, s->path, temporary);
-	fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EACCES)
+	remove_left(dir, name, like);
+	fd = open_beside(dir, name, temporary);
+	if (fd == -EACCES)
 		return error_set(err, -EACCES,
 				 "you may not write to its directory; members of " GROUP_ADMINS
 				 " may write to /etc/detnat");
 	if (fd < 0)
-		return error_set(err, -errno, "%s", strerror(errno));
+		return error_set(err, fd, "%s", strerror(-fd));
+	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - s->path) + 1 : 0, s->path, temporary);
 	r = write_beside(fd, like, s, err);
-	if (close(fd) && !r)
-		r = error_set(err, -errno, "%s", strerror(errno));
 	if (!r && s->check)
 		r = s->check(path, s->arg, err);
 	if (!r && renameat(dir, temporary, dir, name))

@@ -281,24 +281,24 @@ static bool programs_right(const struct change_plan *p)
 	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
 }
 
-/* What runs can be saved: without blanks and defaults it is no longer than a file may be. */
+/* What runs can be saved: without blanks and defaults, but with a newline, it is no longer than a file may be. */
 static int check_size(const struct change_plan *p, struct error *err)
 {
 	_cleanup_json_ cJSON *document = NULL;
 	_cleanup_free_ char *text = NULL;
 
 	/* With the defaults it is longer. */
-	if (strlen(p->json) <= CONFIG_MAX_SIZE)
+	if (strlen(p->json) < CONFIG_MAX_SIZE)
 		return 0;
 	document = config_document(p->wanted, false);
 	text = document ? cJSON_PrintUnformatted(document) : NULL;
 	if (!text)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strlen(text) <= CONFIG_MAX_SIZE && strlen(p->json) <= RUNNING_LONGEST)
+	if (strlen(text) < CONFIG_MAX_SIZE && strlen(p->json) <= RUNNING_LONGEST)
 		return 0;
 	return config_refuse(err, -EFBIG, p->name, 0, "",
 			     "the configuration takes %zu octets of JSON, more than the %u that a file may have",
-			     strlen(text), CONFIG_MAX_SIZE);
+			     strlen(text) + 1, CONFIG_MAX_SIZE);
 }
 
 /* Works out everything but the programs. p: zero-initialised except for the caller's members. */

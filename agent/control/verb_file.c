@@ -55,18 +55,18 @@ static bool is_edited(const struct active_config *active)
 	return r ? r != -ENOENT : hash != active->file_read;
 }
 
-/* A configuration that could not be read again is not handed out to be saved. */
+/* A configuration that could not be read again is not handed out to be saved. detnatctl may leave blanks out, too. */
 static int check_readable(const struct active_config *active, struct error *err)
 {
 	_cleanup_config_ struct config *again = NULL;
 	_cleanup_json_ cJSON *document = config_document(active->config, false);
-	_cleanup_free_ char *text = document ? cJSON_Print(document) : NULL;
+	_cleanup_free_ char *text = document ? cJSON_PrintUnformatted(document) : NULL;
 	struct error why = { 0 };
 	int r, same;
 
 	if (!text)
 		return -ENOMEM;
-	r = strlen(text) > CONFIG_MAX_SIZE ? error_set(&why, -EFBIG, "it is longer than %u octets", CONFIG_MAX_SIZE)
+	r = strlen(text) >= CONFIG_MAX_SIZE ? error_set(&why, -EFBIG, "it is longer than %u octets", CONFIG_MAX_SIZE)
 					   : config_parse(text, strlen(text), "running configuration", &again, &why);
 	if (r)
 		return error_set(err, r, "nothing is saved, as the agent could not read it again: %s", why.text);

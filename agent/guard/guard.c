@@ -31,7 +31,7 @@ struct guard {
 	char problem[192];   /* empty: the guard is in place */
 };
 
-static void on_changed(void *arg);
+static void on_changed(void *arg, bool maybe);
 static void on_retry(evutil_socket_t fd, short what, void *arg);
 static void on_quiet(evutil_socket_t fd, short what, void *arg);
 
@@ -196,13 +196,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 		restore_table(g);
 }
 
-/* Another program has changed or removed the table. */
-static void on_changed(void *arg)
+/* Another program has changed or removed the table, or may have. */
+static void on_changed(void *arg, bool maybe)
 {
 	struct guard *g = arg;
 	uint64_t now = monotonic_us();
 
-	if (!g->enabled)
+	if (!g->enabled || (maybe && !guard_differs(g->nft, &g->rules)))
 		return;
 	evtimer_add(g->quiet, &(struct timeval){ .tv_sec = QUIET_S });
 	/* It may do so again and again. */
@@ -391,7 +391,7 @@ static void count(struct guard *g, const struct datapath *d, const char *name, e
 	int r = guard_nft_take(g->nft, g->rules.table, name, &packets);
 
 	if (r == -ENOENT)
-		on_changed(g);
+		on_changed(g, false);
 	if (r)
 		return;
 	if (packets)

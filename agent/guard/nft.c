@@ -383,7 +383,7 @@ int guard_nft_take(struct guard_nft *n, const char *table, const char *counter, 
 #define READS_AT_ONCE 64
 
 struct guard_watch {
-	void (*changed)(void *arg);
+	guard_changed changed;
 	void *arg;
 	struct mnl_socket *socket;
 	struct event *readable;
@@ -421,6 +421,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct guard_watch *w = arg;
 
+	bool lost = false;
+
 	w->seen = false;
 	for (int i = 0; i < READS_AT_ONCE; i++) {
 		ssize_t size = mnl_socket_recvfrom(w->socket, w->buffer, sizeof(w->buffer));
@@ -434,13 +436,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		if (errno != ENOBUFS && errno != ENOSPC)
 			break;
 		log_debug("nftables notifications were lost");
-		w->seen = true;
+		lost = true;
 	}
-	if (w->seen)
-		w->changed(w->arg);
+	if (w->seen || lost)
+		w->changed(w->arg, !w->seen);
 }
 
-int guard_watch_new(struct event_base *base, uint32_t port, const char *table, void (*changed)(void *arg), void *arg,
+int guard_watch_new(struct event_base *base, uint32_t port, const char *table, guard_changed changed, void *arg,
 		    struct guard_watch **ret)
 {
 	struct guard_watch *w = calloc(1, sizeof(*w));

@@ -50,9 +50,11 @@ struct guard_watch;
 
 /*
  * Calls `changed` from the event loop, once per batch of messages, when a netlink socket with another port changes the
- * table. 0 or -errno.
+ * table. maybe: messages were lost, as a transaction of thousands of elements loses its own, and none tells of another
+ * program. 0 or -errno.
  */
-int guard_watch_new(struct event_base *base, uint32_t port, const char *table, void (*changed)(void *arg), void *arg,
+typedef void (*guard_changed)(void *arg, bool maybe);
+int guard_watch_new(struct event_base *base, uint32_t port, const char *table, guard_changed changed, void *arg,
 		    struct guard_watch **ret);
 void guard_watch_free(struct guard_watch *w);
 

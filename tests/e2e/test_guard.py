@@ -426,6 +426,20 @@ def test_repeated_changes_of_the_table_are_a_trouble_until_they_stop(lab):
     assert "the guard stands" in lab.agent.log_text()
 
 
+@pytest.mark.slow  # as many mappings as there may be
+def test_a_table_of_thousands_of_elements_is_nobody_elses_change(lab):
+    """The agent's own transaction makes more notifications than its socket holds."""
+    lab.start_without_owner(unmatched="drop", mappings=[
+        {"in": f"10.{n >> 8}.{n & 255}.0/31", "out": f"203.0.{n >> 8}.{n & 255}/32", "session_slots": 8} for n in range(4096)])
+    for n in range(2):
+        lab.agent.ctl("mapping", "del", f"10.0.{n}.0/31")
+        assert troubles(lab) == []
+    assert "another program" not in lab.agent.log_text()
+    delete(lab)
+    wait_for(lambda: troubles(lab), what="a change to be told")
+    assert lab.agent.guard_table() in table(lab)
+
+
 @pytest.mark.parametrize("way, held", [(out_of_an_interface_without_a_role, True), (out_by_an_encapsulating_route, True),
                                        (out_by_an_interface_without_a_role, False), (in_by_an_interface_without_a_role, False)],
                          ids=lambda v: v.__name__.replace("_", " ") if callable(v) else "")

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -128,6 +129,61 @@ Test(cli_save, place_that_others_can_change_is_refused_and_stays_as_it_is)
 		cr_expect(strstr(err.text, "another user"), "%s", err.text);
 	}
 	cr_expect_str_eq(read_file(path), "old");
+	cr_expect_eq(n_files(), 3);
+}
+
+static const char *beside(int pid, const char *more)
+{
+	static char name[96];
+
+	snprintf(name, sizeof(name), "%s/.detnat.json.%d%s.new", directory, pid, more);
+	return name;
+}
+
+/* The number of a process that has ended. */
+static pid_t dead_process(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+Test(cli_save, what_a_killed_save_left_goes_and_what_others_write_stays)
+{
+	pid_t dead = dead_process();
+	struct error err = { 0 };
+	int locked;
+
+	write_file(beside(getpid(), ""), "of an earlier process with this number");
+	write_file(beside(getpid(), "-3"), "left");
+	write_file(beside(dead, ""), "left");
+	cr_assert_eq(save_text(path, "new", 3, &err), 0, "%s", err.text);
+	cr_expect_str_eq(read_file(path), "new");
+	cr_expect_eq(n_files(), 1);
+
+	write_file(beside(getppid(), ""), "of a process that lives");
+	write_file(beside(dead, "-1"), "locked: it is written in another container");
+	locked = open(beside(dead, "-1"), O_RDONLY);
+	cr_assert_eq(flock(locked, LOCK_EX), 0);
+	write_file(beside(dead, "x"), "of somebody else");
+	cr_assert_eq(save_text(path, "next", 4, &err), 0, "%s", err.text);
+	cr_expect_str_eq(read_file(path), "next");
+	cr_expect_eq(n_files(), 4);
+	close(locked);
+}
+
+Test(cli_save, a_file_or_a_link_in_the_way_is_left_alone)
+{
+	struct error err = { 0 };
+
+	write_file(path, "old");
+	cr_assert_eq(symlink(path, beside(getpid(), "")), 0);
+	cr_assert_eq(mkdir(beside(getpid(), "-1"), 0755), 0);
+	cr_assert_eq(save_text(path, "new", 3, &err), 0, "%s", err.text);
+	cr_expect_str_eq(read_file(path), "new");
 	cr_expect_eq(n_files(), 3);
 }
 

@@ -152,6 +152,73 @@ def test_programs_of_others_that_pass_everything_keep_no_packet_from_being_trans
         pass
 
 
+def in_front(lab, side="egress", verdict=PASS):
+    program = tc_programs.program_of_others(verdict)
+    lab.at_end(os.close, program)
+    return tc_programs.link_of_others(lab.gateway, "out0", side, program, front=True)
+
+
+def first(lab, side="egress"):
+    return tc_programs.linked(lab.gateway, "out0", side)[0]
+
+
+@pytest.mark.parametrize("side", ["egress", "ingress"])
+@MODES
+def test_a_program_put_in_front_is_noticed_and_comes_next(lab, mode, side, monkeypatch):
+    """What leaves until then is what comes in a tenth of a second, in which the agent looks."""
+    if side == "ingress" and "xdp_mode" not in mode:
+        pytest.skip("detnat has no program there")
+    monkeypatch.setattr(frame_flood, "PAUSE", 0.01)
+    agent = lab.start(**mode)
+    own = first(lab, side)
+    with flooded(lab, lost=10**6, leaked=30):
+        lab.at_end(os.close, in_front(lab, side))
+        wait_for(lambda: first(lab, side) == own, timeout=20, what="the first place")
+    assert tc_programs.linked(lab.gateway, "out0", side) == [own, "of_others"]
+    lab.settle()
+    with flooded(lab):
+        pass
+    number = tc_programs.ids(lab.gateway, "out0", side)[1]
+    said = f"out0: program {number} ('bpftool prog show id {number}' names it) was attached in front of detnat's at its {side}"
+    assert said in agent.log_text() and said in agent.text("status")
+    assert agent.ctl("check")["findings"] == [] and not list(agent.pins.glob("v*/takeover*"))
+
+
+def test_a_program_put_in_front_while_no_agent_runs_comes_next_at_the_start(lab):
+    agent = lab.start(forwarding="kernel")
+    agent.kill()
+    lab.at_end(os.close, in_front(lab))
+    assert 'program "of_others"' in agent.once("--doctor").out
+    agent.start()
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside", "of_others"]
+    assert 'out0: program "of_others" (id ' in agent.text("status")
+    with flooded(lab):
+        pass
+
+
+@pytest.mark.slow
+def test_a_program_that_comes_in_front_again_and_again_finds_the_guard_shut(lab):
+    agent = lab.start(forwarding="kernel")
+    links = [in_front(lab)]
+
+    def fight():
+        """Once each time that detnat is first; true when the agent has given up."""
+        if first(lab) == "tc_outside":
+            os.close(links.pop())
+            links.append(in_front(lab))
+        return "the guard keeps the interface shut" in agent.text("status")
+
+    wait_for(fight, timeout=60, interval=0.2, what="the guard to stay shut")
+    with flooded(lab, lost=10**6):
+        wait_for(lambda: fight() and first(lab) != "tc_outside", what="the last fight")
+    os.close(links.pop())
+    assert "the guard keeps it shut" in agent.command("check").out
+    assert agent.command("check", "--repair").err == "detnatctl: 1 findings, all repaired\n"
+    with flooded(lab):
+        pass
+    assert "keeps the interface shut" not in agent.text("status")
+
+
 @MODES
 def test_without_links_the_guard_shuts_at_once(lab, mode, monkeypatch):
     """As before Linux 6.6. So many packets is what comes while the agent is told."""

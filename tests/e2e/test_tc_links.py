@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 
 import pytest
@@ -13,7 +14,7 @@ import tc_programs
 from agent import wait_for
 from lab import SERVER
 from scapy.layers.inet import UDP
-from test_guard import make_out0_again
+from test_guard import interfaces, make_out0_again
 
 MARK = b"MARK-OUT"
 
@@ -122,6 +123,39 @@ def test_links_of_an_interface_that_is_gone_go_with_it(lab):
     assert len(pins()) == 1 and pins() != before
     with flooded(lab):
         pass
+
+
+def test_an_unfinished_start_that_is_begun_again_lets_nothing_out(lab):
+    agent = lab.prepare(forwarding="kernel")
+    trace = agent.directory / "strace"
+
+    def launch(*options):
+        """A first start under strace, with the guard up before."""
+        assert agent.once("--guard").status == 0
+        agent.prefix = ("strace", "-f", "-q", "-o", trace, "-e", "trace=sendto,unlink", *options)
+        agent.launch()
+        agent.prefix = ()
+        agent.first_line()
+        for pid in open(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children", encoding="ascii").read().split():
+            os.kill(int(pid), signal.SIGKILL)
+        agent.process.wait()
+        agent.process.stdout.close()
+        agent.process = None
+
+    launch()
+    agent.detach()
+    calls = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
+    attached = next(n for n, call in enumerate(calls) if "/takeover_" in call)
+    opened = next(n for n, call in enumerate(calls) if n > attached and "RTM_GETLINK" in call)
+    number = sum(call.startswith("sendto(") for call in calls[:opened + 1])
+    launch("-e", f"inject=sendto:signal=SIGKILL:when={number}")
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"] and "out0" in interfaces(lab), "killed too early"
+    with flooded(lab, lost=10**6):
+        agent.start()
+    assert "left by an incomplete start" in agent.log_text()
+    with flooded(lab):
+        pass
+    assert agent.ctl("check")["findings"] == []
 
 
 PASS, DROP = 0, 2

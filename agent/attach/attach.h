@@ -93,6 +93,12 @@ int tc_settle(struct netlink *n, const struct own_programs *own, const struct li
 uint32_t tc_attached(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side);
 bool tc_is_filter(struct netlink *n, uint32_t ifindex, enum tc_side side);
 
+/* tc_attached(), but 0 where a tcx program of others is in front of a link's. */
+uint32_t tc_translates(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side);
+
+/* The name of a hook: "ingress" or "egress". */
+const char *tc_side_name(enum tc_side side);
+
 /* Whether the ingress has a program of detnat's whose pins are not at this pin path. */
 bool tc_is_foreign(struct netlink *n, uint32_t ifindex, const struct own_programs *own);
 

@@ -73,7 +73,7 @@ static struct filter query(struct netlink *n, uint32_t ifindex, enum tc_side sid
 	return found;
 }
 
-static const char *side_name(enum tc_side side)
+const char *tc_side_name(enum tc_side side)
 {
 	return side == TC_EGRESS ? "egress" : "ingress";
 }
@@ -97,6 +97,11 @@ uint32_t tc_attached(struct netlink *n, const struct own_programs *own, uint32_t
 		return linked;
 	f = query(n, ifindex, side);
 	return f.ours ? f.id : 0;
+}
+
+uint32_t tc_translates(struct netlink *n, const struct own_programs *own, uint32_t ifindex, enum tc_side side)
+{
+	return tcx_in_front(own->pin_path, ifindex, side) ? 0 : tc_attached(n, own, ifindex, side);
 }
 
 struct foreign {
@@ -157,7 +162,7 @@ static int report(const struct link *l, enum tc_side side, int r, const char *me
 {
 	if (r == -ENODEV)
 		return error_set(err, r, "%s: the interface is gone", l->name);
-	return error_set(err, r, "%s: the tc program cannot be attached at its %s: %s%s%s", l->name, side_name(side),
+	return error_set(err, r, "%s: the tc program cannot be attached at its %s: %s%s%s", l->name, tc_side_name(side),
 			 strerror(-r), *message ? ": " : "", message);
 }
 
@@ -230,8 +235,8 @@ static int attach_filter(struct netlink *n, const struct link *l, enum tc_side s
 		return error_set(err, -EBUSY,
 				 "%s: another tc filter is in place at %s pref %u handle %u (program id %u); "
 				 "take it off with `tc filter del dev %s %s pref %u`",
-				 l->name, side_name(side), TC_PRIORITY, tc_handle(side), present.id, l->name,
-				 side_name(side), TC_PRIORITY);
+				 l->name, tc_side_name(side), TC_PRIORITY, tc_handle(side), present.id, l->name,
+				 tc_side_name(side), TC_PRIORITY);
 	if (present.id)
 		opts.flags = BPF_TC_F_REPLACE;
 	return add_filter(n, l, side, &opts, ret_made_clsact, err);

@@ -13,18 +13,6 @@
 #include "host/stacking.h"
 #include "host/virtio.h"
 
-/* "?" if the kernel shows the name only to CAP_SYS_ADMIN. */
-static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
-{
-	struct bpf_prog_info info = { 0 };
-	uint32_t size = sizeof(info);
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
-
-	snprintf(text, BPF_OBJ_NAME_LEN, "%s",
-		 fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) && info.name[0] ? info.name : "?");
-	return text;
-}
-
 bool xdp_is_of_detnat(const struct link *l)
 {
 	char name[BPF_OBJ_NAME_LEN];

@@ -32,9 +32,9 @@ static bool carries(const struct search *s, const struct link *l, const struct d
 	const struct link *carrier = record->lower ? link_of(s, record->lower) : l;
 	bool has_xdp = carrier && carrier->xdp.prog_id && own_programs_has(&s->own, carrier->xdp.prog_id);
 
-	if (!record->roles || (!has_xdp && !tc_attached(s->netlink, &s->own, l->ifindex, TC_INGRESS)))
+	if (!record->roles || (!has_xdp && !tc_translates(s->netlink, &s->own, l->ifindex, TC_INGRESS)))
 		return false;
-	return !(record->roles & DEVICE_OUTSIDE) || tc_attached(s->netlink, &s->own, l->ifindex, TC_EGRESS);
+	return !(record->roles & DEVICE_OUTSIDE) || tc_translates(s->netlink, &s->own, l->ifindex, TC_EGRESS);
 }
 
 /* Counts records of every layout that have the same format: an upgrade finds what the former version attached. */

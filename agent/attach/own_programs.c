@@ -209,6 +209,17 @@ int own_programs_add_share(struct own_programs *own, int link, uint32_t ifindex,
 	return 0;
 }
 
+const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	snprintf(text, BPF_OBJ_NAME_LEN, "%s",
+		 fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) && info.name[0] ? info.name : "?");
+	return text;
+}
+
 bool is_entry_program(const char *name)
 {
 #define X(name, ...) #name,

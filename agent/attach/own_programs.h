@@ -3,6 +3,7 @@
 #ifndef DETNAT_OWN_PROGRAMS_H
 #define DETNAT_OWN_PROGRAMS_H
 
+#include <linux/bpf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,9 @@ int own_programs_open(const struct own_programs *own, uint32_t id);
 
 /* Sets err to the way to deal with a live detnat program on a link, whose pins are not visible; returns -EBUSY. */
 int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err);
+
+/* The name of a program, "?" if it has none or the kernel shows it only to CAP_SYS_ADMIN. */
+const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN]);
 
 /* Whether this is the name of an entry program, which detnat attaches to the ingress of interfaces. */
 bool is_entry_program(const char *name);

@@ -5,8 +5,10 @@
  * the interface is told by its index. A link goes with its interface, or with its last pin: an agent of another layout
  * that takes over and does not know of links removes them with the other pins.
  *
- * detnat's program is the first at its hook, in front of other programs and of all filters, so that none of them can
- * keep a packet from it; what it passes goes on to them (CTX_PASS in bpf/base/ctx_tc.h).
+ * detnat's program is put in front of other programs and of all filters; what it passes goes on to them (CTX_PASS in
+ * bpf/base/ctx_tc.h). Whoever attaches at the front later is in front of it, and keeps from it what it accepts: the
+ * kernel notifies nobody, and nothing can hold the first place. So the agent asks often who is first, by tcx_first(),
+ * and tcx_attach() takes the place again.
  */
 #ifndef DETNAT_TCX_H
 #define DETNAT_TCX_H
@@ -28,9 +30,16 @@ bool tcx_wanted(const char *pin_path);
 /* The program that a pinned link of any layout runs on that side of an interface: its id, 0: none. */
 uint32_t tcx_program(const char *pin_path, uint32_t ifindex, enum tc_side side);
 
+/* The program that the kernel runs first there, of anybody: its id, 0: none. Costs one system call. */
+uint32_t tcx_first(uint32_t ifindex, enum tc_side side);
+
+/* The program of others that runs before that of the pinned link: its id, 0: none, or there is no such link. */
+uint32_t tcx_in_front(const char *pin_path, uint32_t ifindex, enum tc_side side);
+
 /*
- * Makes the interface run the program fd there. instead: a filter of detnat's is there, too; from this call on it sees
- * no packet, and nor do those of others, until a call without, once the filter is gone. 0 or -errno.
+ * Makes the interface run the program fd there, first of all: others that are in front stay, and come next. instead: a
+ * filter of detnat's is there, too; from this call on it sees no packet, and nor do those of others, until a call
+ * without, once the filter is gone. No packet is missed or translated twice meanwhile. 0 or -errno.
  */
 int tcx_attach(const char *pin_path, uint32_t ifindex, enum tc_side side, int fd, bool instead);
 

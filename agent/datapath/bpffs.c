@@ -260,16 +260,27 @@ int directory_visit(const char *path, int (*visit)(const char *name, void *arg),
 	return fd < 0 ? -errno : directory_visit_at(fd, visit, arg);
 }
 
+struct removal {
+	int dir;
+	bool (*keep)(const char *name); /* NULL: nothing is kept */
+	bool kept;
+};
+
 static int remove_pin(const char *name, void *arg)
 {
-	const int *dir = arg;
+	struct removal *r = arg;
 
-	return unlinkat(*dir, name, 0) && errno != ENOENT ? -errno : 0;
+	if (r->keep && r->keep(name)) {
+		r->kept = true;
+		return 0;
+	}
+	return unlinkat(r->dir, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-int bpffs_remove_layout(int dir, const char *name)
+static int remove_below(int dir, const char *name, bool (*keep)(const char *name))
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct removal removal = { .dir = fd, .keep = keep };
 	int r;
 
 	if (fd < 0 && errno == ENOENT)
@@ -277,13 +288,18 @@ int bpffs_remove_layout(int dir, const char *name)
 	/* A link, or something else that no agent has made: the name alone goes. */
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
-	r = fd < 0 ? -errno : directory_visit_at(fd, remove_pin, &fd);
-	if (r)
+	r = fd < 0 ? -errno : directory_visit_at(fd, remove_pin, &removal);
+	if (r || removal.kept)
 		return r;
 	return unlinkat(dir, name, AT_REMOVEDIR) && errno != ENOENT ? -errno : 0;
 }
 
-int bpffs_remove_directory(const char *path)
+int bpffs_remove_layout(int dir, const char *name)
+{
+	return remove_below(dir, name, NULL);
+}
+
+int bpffs_remove_others(const char *path, bool (*keep)(const char *name))
 {
 	char parent[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -294,5 +310,10 @@ int bpffs_remove_directory(const char *path)
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return bpffs_remove_layout(dir, slash + 1);
+	return remove_below(dir, slash + 1, keep);
+}
+
+int bpffs_remove_directory(const char *path)
+{
+	return bpffs_remove_others(path, NULL);
 }

@@ -37,7 +37,10 @@ int bpffs_lock(const char *path, int *ret_fd, struct error *err);
 /* Removes a directory of pins and everything in it; a missing directory is not an error. */
 int bpffs_remove_directory(const char *path);
 
-/* The same below an open directory. A name that is no directory, such as a symbolic link, goes alone. */
+/* The same, but leaves the pins for which keep() is true, and with them the directory. */
+int bpffs_remove_others(const char *path, bool (*keep)(const char *name));
+
+/* All below an open directory. A name that is no directory, such as a symbolic link, goes alone. */
 int bpffs_remove_layout(int dir, const char *name);
 
 /* Calls visit for each name in a directory, except dot entries; a non-zero result ends the walk and is returned. */

@@ -50,6 +50,14 @@
 /* The program at tc ingress that hands over to a VRF what XDP has translated: struct vrf_note. Pinned as they are. */
 #define PIN_INTO_VRF "tc_into_vrf"
 
+/*
+ * The pins by which attach/tcx.c holds a program at a hook: PIN_LINK_<interface>_<side>, and the map of one that stands
+ * in for it. PIN_FRESH is appended until it takes the place of a former one.
+ */
+#define PIN_LINK     "tcx"
+#define PIN_STAND_IN "takeover"
+#define PIN_FRESH    "_new"
+
 struct datapath {
 	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
 	int lock_fd;   /* flock() on the pin path: one agent at a time */

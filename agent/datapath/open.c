@@ -46,6 +46,21 @@ static bool pins_usable(const char *pin_dir)
 	return usable;
 }
 
+/*
+ * Whether a pin holds a program at a tc hook. Its maps are gone, so it drops what it would have translated, until
+ * tcx_attach() makes the link run another.
+ */
+static bool holds_hook(const char *name)
+{
+	size_t length = strlen(name), fresh = strlen(PIN_FRESH);
+
+	if (!strncmp(name, PIN_STAND_IN "_", strlen(PIN_STAND_IN "_")))
+		return true;
+	/* A link that was not yet in its place counts as none. */
+	return !strncmp(name, PIN_LINK "_", strlen(PIN_LINK "_")) &&
+	       strcmp(name + length - (length < fresh ? length : fresh), PIN_FRESH) != 0;
+}
+
 /* There are no maps to reuse, but perhaps a datapath of another layout. */
 static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 {
@@ -53,7 +68,7 @@ static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 
 	if (!access(d->pin_dir, F_OK))
 		log_warning("%s: left by an incomplete start; starting afresh", d->pin_dir);
-	r = bpffs_remove_directory(d->pin_dir);
+	r = bpffs_remove_others(d->pin_dir, holds_hook);
 	if (r)
 		return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
 	r = migration_begin(d, &d->migration, err);
@@ -183,7 +198,7 @@ void datapath_discard(struct datapath *d)
 	_cleanup_free_ char *pin_path = d->pin_dir ? strdup(d->pin_dir) : NULL;
 
 	if (pin_path && (!d->reused || migration_unused(d->pin_dir))) {
-		bpffs_remove_directory(pin_path);
+		bpffs_remove_others(pin_path, holds_hook);
 		*strrchr(pin_path, '/') = '\0';
 		rmdir(pin_path);
 	}

@@ -22,6 +22,7 @@ static const struct {
 	{ "links", doctor_links, false, false },
 	{ "xdp", doctor_xdp, false, false },
 	{ "libxdp", doctor_shared, false, false },
+	{ "tc", doctor_hooks, false, false },
 	{ "offloads", doctor_offloads, false, false },
 	{ "queues", doctor_queues, false, false },
 	{ "rss", doctor_rss, false, false },

@@ -75,6 +75,7 @@ void doctor_configuration(struct doctor *d);
 void doctor_links(struct doctor *d);
 void doctor_xdp(struct doctor *d);
 void doctor_shared(struct doctor *d);
+void doctor_hooks(struct doctor *d);
 void doctor_offloads(struct doctor *d);
 void doctor_names(struct doctor *d);
 void doctor_roles(struct doctor *d);

@@ -71,6 +71,11 @@ void guard_free(struct guard *g)
 	free(g);
 }
 
+bool guard_is_up(const struct guard *g)
+{
+	return g && g->enabled && !guard_problem(g);
+}
+
 const char *guard_problem(const struct guard *g)
 {
 	if (!g)

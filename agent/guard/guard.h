@@ -48,7 +48,10 @@ void guard_count(struct guard *g, const struct datapath *d);
 /* Seconds since new drops were last seen in the table; -1: never. */
 int64_t guard_last_drop(const struct guard *g);
 
-/* NULL if the guard is in place, else the reason why it is not. */
+/* Whether its table is there: it is wanted, and nothing prevents it. */
+bool guard_is_up(const struct guard *g);
+
+/* NULL if the guard is in place or not wanted, else the reason why it is not. */
 const char *guard_problem(const struct guard *g);
 
 /*

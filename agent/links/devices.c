@@ -15,8 +15,9 @@
 /* Pause after lost notifications before everything is read again; reading during a storm would lose more. */
 #define LOST_PAUSE_MS 200
 
-/* So many interfaces are looked at each second for tcx links that somebody has detached. */
-#define LINKS_A_SECOND 64U
+/* How often so many interfaces are looked at: the kernel tells nobody who attaches and detaches tcx programs. */
+#define LOOK_MS	 100U
+#define LOOKS_AT 16U
 
 /* Every other change is notified; this covers lost notifications. */
 #define RESYNC_S 30U
@@ -60,13 +61,14 @@ static void on_tc(struct devices *v, int ifindex, bool deleted)
 	mark(v, ifindex, NULL, MONITOR_QUIET_MS);
 }
 
-/* The kernel notifies nobody of a link that somebody detaches. */
-static void look_at_links(struct devices *v)
+static void on_look(evutil_socket_t fd, short what, void *arg)
 {
-	for (size_t n = 0; v->own.by_links && n < LINKS_A_SECOND && n < v->interfaces.count; n++) {
+	struct devices *v = arg;
+
+	for (size_t n = 0; v->own.by_links && n < LOOKS_AT && n < v->interfaces.count; n++) {
 		const struct interface *i = &v->interfaces.list[v->links_seen++ % v->interfaces.count];
 
-		if (i->attachment != DEVICE_ABSENT && !i->dirty && !devices_has_tc(v, i))
+		if (i->attachment != DEVICE_ABSENT && !i->dirty && !devices_runs_first(v, i))
 			on_tc(v, (int)i->link.ifindex, true);
 	}
 }
@@ -85,7 +87,6 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	}
 	if (changed)
 		devices_record(v, &v->interfaces);
-	look_at_links(v);
 	devices_vouch(v);
 	devices_hold_copy(v);
 	if (++v->seconds % RESYNC_S == 0) {
@@ -259,7 +260,8 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 		*slash = '\0';
 	v->sync = evtimer_new(base, on_sync, v);
 	v->second = timer_each_second(base, on_second, v);
-	if (!v->pin_path || !v->sync || !v->second)
+	v->look = timer_every(base, LOOK_MS, on_look, v);
+	if (!v->pin_path || !v->sync || !v->second || !v->look)
 		r = -ENOMEM;
 	if (!r)
 		r = netlink_new(&v->netlink);
@@ -312,6 +314,8 @@ void devices_free(struct devices *v)
 		event_free(v->sync);
 	if (v->second)
 		event_free(v->second);
+	if (v->look)
+		event_free(v->look);
 	own_programs_free(&v->own);
 	free(v->seen);
 	route_limits_free(&v->limits);

@@ -114,6 +114,7 @@ typedef int (*attach_step)(struct devices *v, struct interface *i, struct error 
 static int step_begin(struct devices *v, struct interface *i, struct error *err)
 {
 	devices_record_begin(v, i);
+	devices_look_for_front(v, i);
 	return 0;
 }
 

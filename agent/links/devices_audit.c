@@ -18,6 +18,8 @@ static void audit_interface(const struct devices *v, const struct interface *i, 
 	else if (!devices_is_attached(v, i, l))
 		findings_add(f, FINDING_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
 			     *i->problem ? ": " : "", i->problem);
+	else if (i->shut)
+		findings_add(f, FINDING_PROGRAM, false, i->name, "the guard keeps it shut, as others displace its programs again and again");
 	else if (memcmp(&record, &v->datapath->device[l->ifindex], sizeof(record)))
 		findings_add(f, FINDING_DEVICE, false, i->name, "the datapath's record of it is wrong");
 	else if (interface_is_port(i) && !datapath_has_port(v->datapath, l->ifindex))
@@ -71,7 +73,8 @@ static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 static bool unsettled(const struct devices *v)
 {
 	for (size_t k = 0; k < v->interfaces.count; k++)
-		if (v->interfaces.list[k].dirty && !*v->interfaces.list[k].problem)
+		if (v->interfaces.list[k].dirty && !*v->interfaces.list[k].problem &&
+		    !devices_is_resting(v, &v->interfaces.list[k]))
 			return true;
 	return v->routes_dirty || v->rules_dirty;
 }
@@ -92,6 +95,7 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 	/* The usual reaction to a notification repairs everything. */
 	struct findings after = { 0 };
 
+	devices_forgive(v);
 	devices_mark_all(v);
 	v->routes_dirty = true;
 	devices_sync(v);

@@ -44,7 +44,7 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 
 static bool has_tc(const struct devices *v, const struct interface *i, enum tc_side side, int program)
 {
-	return tc_attached(v->netlink, &v->own, i->link.ifindex, side) == program_id(program);
+	return tc_translates(v->netlink, &v->own, i->link.ifindex, side) == program_id(program);
 }
 
 bool devices_has_tc(const struct devices *v, const struct interface *i)
@@ -314,7 +314,8 @@ void devices_lost(struct devices *v, struct interface *i)
 	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
 	i->xdp_failed = false;
-	i->problem[0] = i->name_note[0] = i->without_xdp[0] = '\0';
+	i->displaced = 0;
+	i->problem[0] = i->displaced_note[0] = i->name_note[0] = i->without_xdp[0] = '\0';
 	i->attached_s = 0;
 }
 

@@ -25,7 +25,8 @@ static bool is_ours(struct netlink *n, const struct datapath *d, const struct ow
 {
 	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
 		return true;
-	return own_programs_share(own, l->ifindex) || link_carries(n, l, own);
+	return own_programs_share(own, l->ifindex) || link_carries(n, l, own) ||
+	       tcx_program(own->pin_path, l->ifindex, TC_EGRESS);
 }
 
 struct standing {

@@ -68,8 +68,9 @@ struct devices {
 	void *routing_changed_arg;
 	struct event *sync;
 	struct event *second;
+	struct event *look;
 	unsigned seconds;
-	size_t links_seen; /* look_at_links() is at this one, modulo the number of interfaces */
+	size_t links_seen; /* on_look() is at this one, modulo the number of interfaces */
 	bool routes_dirty;
 	char plan_problem[sizeof(((struct error *)0)->text)]; /* as last logged */
 	bool rules_dirty;
@@ -131,6 +132,19 @@ void devices_forget_matches(struct devices *v);
 /* Whether an interface carries its tc programs; whether the link carries all of them. */
 bool devices_has_tc(const struct devices *v, const struct interface *i);
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l);
+
+/*
+ * Others at tcx, see links/devices_displaced.c. Whether the programs of an interface run first, asked cheaply; logs that
+ * its programs are missing and, if others displaced those at tc, counts it, before they are put back; the same only if a
+ * program is in front of them; whether the guard stays shut although they are in place; a remark about it all, or NULL;
+ * and an operator's word that it is over.
+ */
+bool devices_runs_first(const struct devices *v, const struct interface *i);
+void devices_displaced(struct devices *v, struct interface *i);
+void devices_look_for_front(struct devices *v, struct interface *i);
+bool devices_is_resting(const struct devices *v, const struct interface *i);
+const char *devices_displaced_note(struct interface *i);
+void devices_forgive(struct devices *v);
 
 /*
  * Interfaces shared through libxdp's dispatcher, see attach/share.h. Whether an interface is to be shared; whether its

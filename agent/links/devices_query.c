@@ -77,6 +77,10 @@ const char *devices_problem_of(const struct devices *v, const struct interface *
 	*ret_grave = true;
 	if (i->problem[0])
 		return i->problem;
+	if (i->displaced_note[0]) {
+		*ret_grave = i->shut;
+		return i->displaced_note;
+	}
 	/* The text begins with the name of its interface. */
 	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
 		return v->plan_problem;

@@ -29,14 +29,13 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 
 	i->shut = true;
 	guard_shut(v->guard, i->link.ifindex);
-	if (!returned && monotonic_s() < i->attached_s + REPAIR_S) {
+	if (!returned && (monotonic_s() < i->attached_s + REPAIR_S || devices_is_resting(v, i))) {
 		i->dirty = true;
 		devices_schedule_sync(v, REPAIR_S * 1000);
 		return;
 	}
-	i->shut = false;
 	if (was_attached) {
-		log_warning("%s: detnat's programs were detached by something else; attaching them again", i->name);
+		devices_displaced(v, i);
 		devices_tell(i, LOG_LEVEL_WARNING, "interface-detached",
 			     "the programs were detached by something else");
 	}
@@ -58,6 +57,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	if (!r)
 		r = devices_settle_tc(v, i, &err);
 	i->attached_s = monotonic_s();
+	i->shut = !r && devices_is_resting(v, i);
 	if (r) {
 		i->attachment = DEVICE_ABSENT;
 		if (r != -ENODEV) {
@@ -163,7 +163,7 @@ static bool sync_interface(struct devices *v, struct interface *i)
 	if (!devices_is_attached(v, i, &l) && !(devices_share_stays(v, i, &l) && devices_is_attached(v, i, &l)))
 		repair(v, i, returned);
 	else if (i->shut)
-		i->shut = false; /* others have put back what they took off */
+		i->shut = devices_is_resting(v, i); /* else others have put back what they took off */
 	else if (!interface_has_xdp(i))
 		;
 	else if (came_up && !i->carrier)
@@ -257,19 +257,23 @@ static void sync_routing(struct devices *v)
 }
 
 /* Makes `status` refer to 'interface list', which shows the fault of each interface. */
-static void tell_trouble(const struct devices *v)
+static void tell_trouble(struct devices *v)
 {
+	const char *displaced = NULL;
 	char names[256] = "";
 	size_t n = 0;
 
 	for (size_t k = 0; k < v->interfaces.count && n < sizeof(names); k++) {
-		const char *name = v->interfaces.list[k].name;
+		const char *name = v->interfaces.list[k].name, *note = devices_displaced_note(&v->interfaces.list[k]);
 		bool grave;
 
+		displaced = displaced ?: note;
 		if (devices_problem_of(v, &v->interfaces.list[k], &grave))
 			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", name);
 	}
-	if (n)
+	if (displaced)
+		trouble_set(TROUBLE_INTERFACES, "%s", displaced);
+	else if (n)
 		trouble_set(TROUBLE_INTERFACES, "%s: not as configured; 'detnatctl interface list' shows the fault",
 			    names);
 	else

@@ -58,6 +58,21 @@ static uint32_t first(void)
 	return id;
 }
 
+static int count(uint32_t id, void *arg)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* How many the kernel runs there. */
+static unsigned programs(void)
+{
+	unsigned n = 0;
+
+	tcx_visit_programs(outside_ifindex, TC_INGRESS, count, &n);
+	return n;
+}
+
 static bool without_tcx(void)
 {
 	if (tcx_is_supported())
@@ -96,6 +111,34 @@ Test(tcx, it_is_in_front_of_what_others_have_attached)
 	cr_assert_geq(others, 0);
 	cr_assert_eq(attach(datapath.tc_from_both, false), 0);
 	cr_expect_eq(first(), program_id(datapath.tc_from_both));
+}
+
+Test(tcx, what_others_put_in_front_is_found_and_comes_next)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, before, .flags = 1U << 3 /* BPF_F_BEFORE */);
+
+	if (without_tcx())
+		return;
+	cr_assert_eq(attach(datapath.tc_from_both, false), 0);
+	cr_expect_eq(tcx_in_front(PINS, outside_ifindex, TC_INGRESS), 0);
+
+	_cleanup_close_ int own = bpf_obj_get(own_pin("tcx"));
+	_cleanup_close_ int others = bpf_link_create(datapath.tc_into_vrf, (int)outside_ifindex,
+						     (enum bpf_attach_type)46 /* BPF_TCX_INGRESS */, &before);
+
+	cr_assert_geq(others, 0);
+	cr_expect_eq(tcx_first(outside_ifindex, TC_INGRESS), program_id(datapath.tc_into_vrf));
+	cr_expect_eq(tcx_in_front(PINS, outside_ifindex, TC_INGRESS), program_id(datapath.tc_into_vrf));
+	/* With another program, and as an earlier layout has pinned the link, too. */
+	cr_assert_eq(mkdir(PINS "/v99", 0700), 0);
+	cr_assert_eq(bpf_obj_pin(own, pin("tcx", "v99")), 0);
+	cr_assert_eq(attach(datapath.tc_from_inside, false), 0);
+	cr_expect_eq(first(), program_id(datapath.tc_from_inside));
+	cr_expect_eq(tcx_in_front(PINS, outside_ifindex, TC_INGRESS), 0);
+	cr_expect_eq(programs(), 2, "the others' stays, and the former link is gone");
+	cr_expect(access(own_pin("takeover"), F_OK), "its map is still pinned");
+	cr_assert_eq(tcx_detach(PINS, outside_ifindex, TC_INGRESS), 0);
+	cr_expect_eq(first(), program_id(datapath.tc_into_vrf));
 }
 
 Test(tcx, another_program_stands_in_until_the_filter_is_gone)

@@ -13,6 +13,7 @@ _PROG_LOAD, _OBJ_PIN, _LINK_CREATE = 5, 6, 28
 _PROG_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD, _PROG_QUERY, _LINK_GET_FD_BY_ID, _LINK_DETACH = 13, 15, 16, 30, 34
 _TCX = {"ingress": 46, "egress": 47}
 _MOST = 64
+_BEFORE = 1 << 3  # all others, where none is named
 
 
 def _name(program):
@@ -56,14 +57,15 @@ def program_of_others(verdict):
     """A program that does nothing else than to return a verdict: its descriptor."""
     code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, verdict, 0x95, 0, 0, 0))
     license_ = ctypes.create_string_buffer(b"BSD")
-    return _bpf(_PROG_LOAD, ctypes.create_string_buffer(struct.pack("=IIQQ", 3, 2, ctypes.addressof(code), ctypes.addressof(license_)), 128))
+    attributes = struct.pack("=IIQQIIQII16s", 3, 2, ctypes.addressof(code), ctypes.addressof(license_), 0, 0, 0, 0, 0, b"of_others")
+    return _bpf(_PROG_LOAD, ctypes.create_string_buffer(attributes, 128))
 
 
-def link_of_others(namespace, interface, side, program):
-    """Appends a program at tcx; the descriptor of its link, without which it is gone."""
+def link_of_others(namespace, interface, side, program, front=False):
+    """Attaches a program at tcx, as the last or in front of all; the descriptor of its link, without which it is gone."""
     with namespace.enter():
         return _bpf(_LINK_CREATE, ctypes.create_string_buffer(
-            struct.pack("=IIII", program, socket.if_nametoindex(interface), _TCX[side], 0), 128))
+            struct.pack("=IIII", program, socket.if_nametoindex(interface), _TCX[side], _BEFORE if front else 0), 128))
 
 
 def filter_of_others(namespace, interface, side, program, pin, *place):

@@ -78,7 +78,7 @@ TROUBLES = [
 ]
 
 # Checks that are ok on a healthy host.
-HEALTHY = ["kernel", "configuration", "links", "offloads", "roles", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
+HEALTHY = ["kernel", "configuration", "links", "tc", "offloads", "roles", "forwarding", "rp_filter", "inside routes", "route out", "rules", "pools", "portmaps",
            "leases", "firewall", "dropping", "conntrack", "queueing"]
 
 

@@ -23,6 +23,7 @@ import isolation
 from agent import wait_for
 from lab import MAPPING
 from test_restart import Stream
+from test_tc_links import flooded
 
 pytestmark = pytest.mark.long
 
@@ -174,6 +175,23 @@ class FirstStart(Phase):
         assert [m["in"] for m in self.agent.ctl("mapping", "list")] == [MAPPING["in"]]
 
 
+class FirstStartGuarded(FirstStart):
+    """The guard is up, and traffic comes: whatever is begun again, none of it leaves untranslated."""
+
+    name = "first start, guarded"
+
+    def ready(self):
+        super().ready()
+        assert self.agent.once("--guard").status == 0
+
+    def kill_at(self, kind, n):
+        self.ready()
+        with flooded(self.lab, lost=10**6):
+            done = self.act(["-e", f"trace={kind}", "-e", f"inject={kind}:signal=SIGKILL:when={n}"])
+            self.recover()
+        self.judge(done)
+
+
 class StartOverPins(Phase):
     name = "start over pins"
 
@@ -306,7 +324,7 @@ class Stop(Phase):
         return True
 
 
-PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, PoolDrained, Replaced, Stop)}
+PHASES = {phase.name: phase for phase in (FirstStart, FirstStartGuarded, StartOverPins, Reload, MappingAdded, PoolDrained, Replaced, Stop)}
 
 
 # Per kind; thousands of calls in a row are one reading loop, in a start over the numbers of all chunks.

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 
 import pytest
@@ -13,7 +14,7 @@ import tc_programs
 from agent import wait_for
 from lab import SERVER
 from scapy.layers.inet import UDP
-from test_guard import make_out0_again
+from test_guard import interfaces, make_out0_again
 
 MARK = b"MARK-OUT"
 
@@ -124,6 +125,39 @@ def test_links_of_an_interface_that_is_gone_go_with_it(lab):
         pass
 
 
+def test_an_unfinished_start_that_is_begun_again_lets_nothing_out(lab):
+    agent = lab.prepare(forwarding="kernel")
+    trace = agent.directory / "strace"
+
+    def launch(*options):
+        """A first start under strace, with the guard up before."""
+        assert agent.once("--guard").status == 0
+        agent.prefix = ("strace", "-f", "-q", "-o", trace, "-e", "trace=sendto,unlink", *options)
+        agent.launch()
+        agent.prefix = ()
+        agent.first_line()
+        for pid in open(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children", encoding="ascii").read().split():
+            os.kill(int(pid), signal.SIGKILL)
+        agent.process.wait()
+        agent.process.stdout.close()
+        agent.process = None
+
+    launch()
+    agent.detach()
+    calls = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
+    attached = next(n for n, call in enumerate(calls) if "/takeover_" in call)
+    opened = next(n for n, call in enumerate(calls) if n > attached and "RTM_GETLINK" in call)
+    number = sum(call.startswith("sendto(") for call in calls[:opened + 1])
+    launch("-e", f"inject=sendto:signal=SIGKILL:when={number}")
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside"] and "out0" in interfaces(lab), "killed too early"
+    with flooded(lab, lost=10**6):
+        agent.start()
+    assert "left by an incomplete start" in agent.log_text()
+    with flooded(lab):
+        pass
+    assert agent.ctl("check")["findings"] == []
+
+
 PASS, DROP = 0, 2
 
 
@@ -150,6 +184,73 @@ def test_programs_of_others_that_pass_everything_keep_no_packet_from_being_trans
     tc_programs.filter_of_others(lab.gateway, "out0", "egress", programs[2], lab.agent.pins / "others", "pref", "1")
     with flooded(lab):
         pass
+
+
+def in_front(lab, side="egress", verdict=PASS):
+    program = tc_programs.program_of_others(verdict)
+    lab.at_end(os.close, program)
+    return tc_programs.link_of_others(lab.gateway, "out0", side, program, front=True)
+
+
+def first(lab, side="egress"):
+    return tc_programs.linked(lab.gateway, "out0", side)[0]
+
+
+@pytest.mark.parametrize("side", ["egress", "ingress"])
+@MODES
+def test_a_program_put_in_front_is_noticed_and_comes_next(lab, mode, side, monkeypatch):
+    """What leaves until then is what comes in a tenth of a second, in which the agent looks."""
+    if side == "ingress" and "xdp_mode" not in mode:
+        pytest.skip("detnat has no program there")
+    monkeypatch.setattr(frame_flood, "PAUSE", 0.01)
+    agent = lab.start(**mode)
+    own = first(lab, side)
+    with flooded(lab, lost=10**6, leaked=30):
+        lab.at_end(os.close, in_front(lab, side))
+        wait_for(lambda: first(lab, side) == own, timeout=20, what="the first place")
+    assert tc_programs.linked(lab.gateway, "out0", side) == [own, "of_others"]
+    lab.settle()
+    with flooded(lab):
+        pass
+    number = tc_programs.ids(lab.gateway, "out0", side)[1]
+    said = f"out0: program {number} ('bpftool prog show id {number}' names it) was attached in front of detnat's at its {side}"
+    assert said in agent.log_text() and said in agent.text("status")
+    assert agent.ctl("check")["findings"] == [] and not list(agent.pins.glob("v*/takeover*"))
+
+
+def test_a_program_put_in_front_while_no_agent_runs_comes_next_at_the_start(lab):
+    agent = lab.start(forwarding="kernel")
+    agent.kill()
+    lab.at_end(os.close, in_front(lab))
+    assert 'program "of_others"' in agent.once("--doctor").out
+    agent.start()
+    assert tc_programs.linked(lab.gateway, "out0", "egress") == ["tc_outside", "of_others"]
+    assert 'out0: program "of_others" (id ' in agent.text("status")
+    with flooded(lab):
+        pass
+
+
+@pytest.mark.slow
+def test_a_program_that_comes_in_front_again_and_again_finds_the_guard_shut(lab):
+    agent = lab.start(forwarding="kernel")
+    links = [in_front(lab)]
+
+    def fight():
+        """Once each time that detnat is first; true when the agent has given up."""
+        if first(lab) == "tc_outside":
+            os.close(links.pop())
+            links.append(in_front(lab))
+        return "the guard keeps the interface shut" in agent.text("status")
+
+    wait_for(fight, timeout=60, interval=0.2, what="the guard to stay shut")
+    with flooded(lab, lost=10**6):
+        wait_for(lambda: fight() and first(lab) != "tc_outside", what="the last fight")
+    os.close(links.pop())
+    assert "the guard keeps it shut" in agent.command("check").out
+    assert agent.command("check", "--repair").err == "detnatctl: 1 findings, all repaired\n"
+    with flooded(lab):
+        pass
+    assert "keeps the interface shut" not in agent.text("status")
 
 
 @MODES

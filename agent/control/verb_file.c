@@ -67,7 +67,7 @@ static int check_readable(const struct active_config *active, struct error *err)
 	if (!text)
 		return -ENOMEM;
 	r = strlen(text) >= CONFIG_MAX_SIZE ? error_set(&why, -EFBIG, "it is longer than %u octets", CONFIG_MAX_SIZE)
-					   : config_parse(text, strlen(text), "running configuration", &again, &why);
+					    : config_parse(text, strlen(text), "running configuration", &again, &why);
 	if (r)
 		return error_set(err, r, "nothing is saved, as the agent could not read it again: %s", why.text);
 	/* An interface of both lists may come at another place. */

@@ -17,7 +17,8 @@ struct history_interval *history_index_find_open(const struct history_index *x, 
 
 		if (!history_interval_is(m, v))
 			continue;
-		/* A record without a tenant's name may be of any: the one that says the same comes first, or the oldest. */
+		/* A record without a tenant's name may be of any: the one that says the same comes first, or the
+		 * oldest. */
 		if (!strcmp(m->tenant, v->tenant))
 			return v;
 		found = !found || v < found ? v : found;

@@ -24,8 +24,8 @@
 #define OUT  "1.1.1.0/30"
 #define EACH 8U /* sessions of a subscriber */
 
-static const char configuration[] = "{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},"
-				    "\"mappings\":[{\"in\":\"" IN "\",\"out\":\"" OUT "\"}]}";
+static const char *configuration = "{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},"
+				   "\"mappings\":[{\"in\":\"" IN "\",\"out\":\"" OUT "\"}]}";
 static char directory[] = "/tmp/detnat-control-XXXXXX";
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static struct event_base *base;
@@ -401,6 +401,52 @@ Test(control, more_than_the_most_clients_push_out_those_idle_longest)
 }
 
 /* Listings. */
+
+/* With blanks, it would be longer than a file may be. */
+static char *long_configuration(void)
+{
+	static const char tenant[] = "tttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt1";
+	size_t size;
+	char *text;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f,
+		"{\"tenants\":[{\"name\":\"%1$s\",\"id\":1,\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":"
+		"[\"eth0\"]}}],\"mappings\":[{\"in\":\"100.100.0.0/16\",\"out\":\"203.100.112.0/"
+		"20\",\"tenant\":\"%1$s\"}",
+		tenant);
+	for (unsigned i = 0; i < 1024; i++)
+		fprintf(f,
+			",{\"in\":\"10.%u.%u.0/24\",\"out\":\"198.18.%u.%u/"
+			"32\",\"tenant\":\"%s\",\"comment\":\"%0256u\"}",
+			i >> 8, i & 255, i >> 8, i & 255, tenant, i);
+	fputs("],\"portmaps\":[", f);
+	for (unsigned i = 0; i < MAX_PORTMAPS; i++)
+		fprintf(f,
+			"%s{\"name\":\"%063u\",\"proto\":\"tcp\",\"in\":\"100.100.%u.%u:60000\",\"out\":\"203.100.%u.%"
+			"u:%u\","
+			"\"tenant\":\"%s\"}",
+			i ? "," : "", i, i >> 8, i & 255, 112 + (i >> 12), i >> 4 & 255, 1024 + 4032 * (i & 15),
+			tenant);
+	fputs("]}", f);
+	fclose(f);
+	cr_assert(size < CONFIG_MAX_SIZE && size + 29UL * MAX_PORTMAPS > CONFIG_MAX_SIZE, "%zu", size);
+	return text;
+}
+
+Test(control, what_a_file_may_have_is_handed_out_to_be_saved)
+{
+	_cleanup_free_ char *text = long_configuration();
+	int fd;
+
+	configuration = text;
+	active.path = "/nonexistent.json";
+	start(0);
+	fd = dial();
+	say(fd, "{\"verb\":\"config save\"}\n");
+	cr_expect(strstr(hear(fd, 1), "\"ok\":true"), "%s", hear(fd, 1));
+	close(fd);
+}
 
 Test(control, a_listing_is_whole_and_is_not_held_in_memory)
 {

@@ -91,6 +91,8 @@ static void same_answers(void)
 	cr_assert_eq(plain.index.n_intervals, cached.index.n_intervals);
 	cr_assert_eq(plain.index.times.n, cached.index.times.n);
 	cr_assert_eq(plain.index.portmaps.open.n, cached.index.portmaps.open.n);
+	cr_assert_eq(plain.index.n_open, cached.index.n_open);
+	cr_assert_eq(cached.index.n_damages, 0, "%s", cached.index.damages->text);
 	cr_assert_str_eq(plain.index.hash, cached.index.hash);
 	cr_assert_eq(plain.end, cached.end);
 	cr_assert_eq(who_new(&plain.index, &a), 0);
@@ -114,14 +116,20 @@ static void same_answers(void)
 
 Test(history_cache, answers_are_those_of_the_history)
 {
+	struct history_mapping stays = lab_mapping("10.255.0.0/24", "198.19.0.0/32");
+	struct error err = { 0 };
 	struct stat st;
 
 	live(100);
+	cr_assert_eq(history_change(lab.history, NULL, 0, &stays, 1, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	lab_confirm();
 	write_cache();
 	cr_assert_eq(stat(path, &st), 0);
 	cr_expect_eq(saved(), st.st_size);
 	same_answers();
 	/* And with lines that have come since. */
+	cr_assert_eq(history_change(lab.history, &stays, 1, NULL, 0, &lab_no_portmaps, NULL, &err), 0, "%s", err.text);
+	lab_confirm();
 	live(101);
 	cr_expect_eq(saved(), st.st_size);
 	same_answers();

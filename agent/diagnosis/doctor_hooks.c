@@ -8,8 +8,8 @@ static uint32_t before_own(const struct doctor *d, uint32_t ifindex, enum tc_sid
 {
 	uint32_t id = tcx_in_front(d->config->pin_path, ifindex, side);
 
-	*ret_filter = !id && !tcx_program(d->config->pin_path, ifindex, side) &&
-		      tc_is_filter(d->netlink, ifindex, side);
+	*ret_filter =
+		!id && !tcx_program(d->config->pin_path, ifindex, side) && tc_is_filter(d->netlink, ifindex, side);
 	return *ret_filter ? tcx_first(ifindex, side) : id;
 }
 
@@ -41,7 +41,14 @@ void doctor_hooks(struct doctor *d)
 		for (enum tc_side side = 0; l && side < N_TC_SIDES; side++)
 			found += say_front(d, l, side);
 	}
-	if (!found && tcx_is_supported())
+	if (!found && tcx_is_supported() && !tcx_wanted(d->config->pin_path))
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"pins in %s end with this mount namespace or container, so detnat's programs at tc are "
+			"filters: tcx programs of others run before them, and whoever deletes the clsact qdisc takes "
+			"them away, which nothing notices while no agent runs",
+			d->config->pin_path);
+	else if (!found && tcx_is_supported())
 		doctor_say(d, DOCTOR_OK,
 			   "no tcx program runs before detnat's; while no agent runs, nothing notices one that is "
 			   "attached in front of them later");

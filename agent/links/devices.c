@@ -111,13 +111,28 @@ static void on_alarm(uint32_t ifindex, void *arg)
 	}
 }
 
+/* No request reaches an interface in another namespace; its tcx links are detached all the same. */
+static void warn_moved(const struct devices *v, const struct nlmsghdr *h, const struct nlattr *namespace)
+{
+	struct link l;
+
+	if (h->nlmsg_type != RTM_DELLINK || !namespace)
+		return;
+	link_parse(h, &l);
+	if (l.xdp.prog_id && own_programs_has(&v->own, l.xdp.prog_id))
+		log_warning("%s: was moved to another network namespace, where detnat's XDP program stays on it: 'ip "
+			    "link set %s xdp off' there",
+			    l.name, l.name);
+}
+
 static void on_link(struct devices *v, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
-	const struct nlattr *attr[IFLA_MASTER + 1];
+	const struct nlattr *attr[IFLA_NEW_NETNSID + 1];
 	const struct device *record = info->ifi_index < (int)MAX_IFINDEX ? &v->datapath->device[info->ifi_index] : NULL;
 
 	netlink_attributes(h, sizeof(*info), attr, ARRAY_SIZE(attr));
+	warn_moved(v, h, attr[IFLA_NEW_NETNSID]);
 	monitor_raise_epoch(v->monitor);
 	devices_match(v, h);
 	mark(v, info->ifi_index, attr[IFLA_IFNAME] ? mnl_attr_get_str(attr[IFLA_IFNAME]) : NULL, 0);

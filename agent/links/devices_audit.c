@@ -19,7 +19,8 @@ static void audit_interface(const struct devices *v, const struct interface *i, 
 		findings_add(f, FINDING_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
 			     *i->problem ? ": " : "", i->problem);
 	else if (i->shut)
-		findings_add(f, FINDING_PROGRAM, false, i->name, "the guard keeps it shut, as others displace its programs again and again");
+		findings_add(f, FINDING_PROGRAM, false, i->name,
+			     "the guard keeps it shut, as others displace its programs again and again");
 	else if (memcmp(&record, &v->datapath->device[l->ifindex], sizeof(record)))
 		findings_add(f, FINDING_DEVICE, false, i->name, "the datapath's record of it is wrong");
 	else if (interface_is_port(i) && !datapath_has_port(v->datapath, l->ifindex))

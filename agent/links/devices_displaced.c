@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What other programs do to those of detnat at tcx: they attach one in front, which keeps from detnat's what it
- * accepts, or take detnat's off. The kernel notifies nobody of either, so the agent looks; what it finds is mended, with
- * the guard shut meanwhile. Whoever does it again and again would have the guard open each time until it is noticed:
- * after a few times the guard stays shut until detnat's programs have been left alone for a while.
+ * accepts, or take detnat's off. The kernel notifies nobody of either, so the agent looks; what it finds is mended,
+ * with the guard shut meanwhile. Whoever does it again and again would have the guard open each time until it is
+ * noticed: after a few times the guard stays shut until detnat's programs have been left alone for a while.
  */
 #include <string.h>
 

@@ -31,10 +31,10 @@ struct interface {
 	bool forwarding_off; /* and that was logged */
 	bool no_port;	     /* it is missing in the map `ports`, and that was logged */
 	uint32_t addr;
-	uint8_t rp_filter;   /* as the kernel applies it: 0 off, 1 strict, 2 loose */
-	uint64_t attached_s; /* last attached, or tried to; CLOCK_MONOTONIC */
-	uint8_t displaced;   /* how many times in a row others displaced its programs at tc, see devices_displaced() */
-	uint64_t displaced_s;	  /* the last time; CLOCK_MONOTONIC */
+	uint8_t rp_filter;    /* as the kernel applies it: 0 off, 1 strict, 2 loose */
+	uint64_t attached_s;  /* last attached, or tried to; CLOCK_MONOTONIC */
+	uint8_t displaced;    /* how many times in a row others displaced its programs at tc, see devices_displaced() */
+	uint64_t displaced_s; /* the last time; CLOCK_MONOTONIC */
 	char displaced_note[384]; /* what they did, for the operator; "": nothing of late */
 	struct redirect_health health;
 	bool xdp_failed;				 /* XDP was tried and refused; the next member has the reason */

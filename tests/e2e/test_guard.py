@@ -40,7 +40,13 @@ def interfaces(lab):
 
 def make_out0_again(lab, check=True):
     netns.connect(lab.outside_ns, "eth0", lab.gateway, "out0", OUT_MAC)
+    set_up_out0(lab)
+
+
+def set_up_out0(lab):
+    """Its addresses and routes, which go with it."""
     lab.gateway.batch(
+        "link set out0 up",
         f"addr add {GATEWAY_OUT}/24 dev out0",
         f"route add default via {ROUTER}",
         f"neigh replace {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",

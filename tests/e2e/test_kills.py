@@ -189,6 +189,7 @@ class FirstStartGuarded(FirstStart):
         with flooded(self.lab, lost=10**6):
             done = self.act(["-e", f"trace={kind}", "-e", f"inject={kind}:signal=SIGKILL:when={n}"])
             self.recover()
+        self.lab.outside.drain()
         self.judge(done)
 
 

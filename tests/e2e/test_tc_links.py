@@ -10,11 +10,12 @@ import pytest
 
 import frame_flood
 import isolation
+import netns
 import tc_programs
 from agent import wait_for
 from lab import SERVER
 from scapy.layers.inet import UDP
-from test_guard import interfaces, make_out0_again
+from test_guard import interfaces, make_out0_again, set_up_out0
 
 MARK = b"MARK-OUT"
 
@@ -121,6 +122,27 @@ def test_links_of_an_interface_that_is_gone_go_with_it(lab):
     make_again()
     agent.start()
     assert len(pins()) == 1 and pins() != before
+    with flooded(lab):
+        pass
+
+
+@pytest.mark.parametrize("end", ["with an agent", "killed"])
+@MODES
+def test_an_interface_in_another_namespace_keeps_no_link_and_is_taken_up_when_it_is_back(lab, mode, end):
+    agent = lab.start(**mode)
+    other = netns.Namespace(lab.gateway.name + "-other")
+    lab.at_end(other.delete)
+    ENDS[end](agent)
+    lab.gateway.ip("link", "set", "out0", "netns", other.name)
+    if end == "killed":
+        agent.start()
+    wait_for(lambda: all(tc_programs.linked(other, "out0", side) == [] for side in ("ingress", "egress")), what="the links to go")
+    assert interfaces(lab) == ["in0"]
+    moved = "out0: was moved to another network namespace, where detnat's XDP program stays on it: 'ip link set out0 xdp off' there"
+    assert (moved in agent.log_text()) == (end == "with an agent" and "forwarding" in mode)
+    other.ip("link", "set", "out0", "netns", lab.gateway.name)
+    set_up_out0(lab)
+    wait_for(lambda: interfaces(lab) == ["in0", "out0"], what="the interface")
     with flooded(lab):
         pass
 

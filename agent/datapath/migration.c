@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "datapath/bpffs.h"
+#include "datapath/hand_back.h"
 #include "datapath/migration_private.h"
 #include "datapath/running.h"
 #include "host/paths.h"
@@ -62,7 +63,7 @@ static int visit_source(const char *name, void *arg)
 	if (!datapath_is_layout(name, &version) || version == LAYOUT_VERSION)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", s->pin_path, name);
-	if (migration_unused(path))
+	if (migration_unused(path) || hand_back_is(path))
 		return 0;
 
 	_cleanup_close_ int running = migration_pin(path, PIN_RUNNING), mappings = migration_pin(path, "mappings");

@@ -225,6 +225,27 @@ def taken_over(agent, layout):
     wait_for(lambda: f"the datapath of layout {layout} was taken over as layout 8" in agent.log_text(), what="the takeover to be logged")
 
 
+def offered(agent, monkeypatch, own):
+    """Stops the agent and offers its datapath to 1.0.0; the process that does."""
+    agent.stop()
+    use(monkeypatch, own)
+    agent.launch("--hand-back")
+    line = agent.first_line()
+    assert line and line.startswith("the datapath is offered to 1.0.0"), f"{line}\n{agent.log_end()}"
+    process, agent.process = agent.process, None
+    return process
+
+
+def hand_back(agent, layout, monkeypatch, own, old):
+    process = offered(agent, monkeypatch, own)
+    use(monkeypatch, old)
+    assert agent.once("-t").status == 0
+    agent.start()
+    assert process.wait(30) == 0, agent.log_end()
+    assert process.stdout.read() == b"1.0.0 has taken the datapath over\n"
+    wait_for(lambda: [p.name for p in agent.pins.glob("v*")] == [f"v{layout}"], what="the newer pins to go")
+
+
 def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
     own, old = programs.BUILD, releases.build(layout)
     use(monkeypatch, old)
@@ -258,6 +279,11 @@ def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
         use(monkeypatch, own)
         agent.start()
     assert gateway.state() == before
+    with gateway.traffic.again():
+        hand_back(agent, layout, monkeypatch, own, old)
+    assert gateway.state() == before
+    assert agent.ctl("check")["findings"] == []
+    assert agent.counters()["sessions_opened"] == counters["sessions_opened"]
     return gateway
 
 

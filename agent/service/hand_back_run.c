@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "service/hand_back_run.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "attach/tcx.h"
+#include "base/log.h"
+#include "base/rights.h"
+#include "config/config.h"
+#include "config/fields.h"
+#include "datapath/bpffs.h"
+#include "datapath/hand_back.h"
+#include "datapath/namespace.h"
+#include "datapath/pinned.h"
+#include "host/paths.h"
+
+/* How often it is looked whether 1.0.0 starts, and sessions are carried over until it does. */
+#define LOOK_NS		   2000000L
+#define LOOKS_BETWEEN_ROUNDS 100U
+
+/* A tc program whose link keeps packets from the filters that 1.0.0 puts behind it. */
+struct stand_in {
+	uint32_t ifindex;
+	enum tc_side side;
+	int fd;
+};
+
+struct run {
+	const char *pin_path;
+	struct datapath datapath;
+	struct hand_back *offer;
+	struct stand_in *stand_in;
+	size_t n;
+	bool starting;
+};
+
+/* Removes what 1.0.0 does not know of an object, and says so if `told`. */
+static void forget(cJSON *object, const char *const *names, size_t n, bool told)
+{
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_json_ cJSON *item = cJSON_DetachItemFromObject(object, names[i]);
+
+		if (item && told && !(cJSON_IsArray(item) && !cJSON_GetArraySize(item)))
+			log_warning("1.0.0 does not know '%s', and goes on without it", names[i]);
+	}
+}
+
+static void forget_event(cJSON *ipfix)
+{
+	cJSON *events = cJSON_GetObjectItem(ipfix, "events");
+
+	for (int i = cJSON_GetArraySize(events) - 1; i >= 0; i--) {
+		const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(events, i));
+
+		if (name && !strcmp(name, "blocks"))
+			cJSON_DeleteItemFromArray(events, i);
+	}
+}
+
+/* The running configuration in words of 1.0.0, for the caller to free; NULL: it has none for it. */
+static char *former_configuration(const char *running, struct error *err)
+{
+	static const char *const top[] = { "leases", "lease_retention", "suspects", "attack" };
+	/* Where the tables are as 1.0.0 has them, these say what goes without saying. */
+	static const char *const of_mappings[] = { "subscribers_per_address", "ports_per_host", "first_port",
+						   "block_pitch", "order", "growth", "limits" };
+	_cleanup_json_ cJSON *json = cJSON_Parse(running);
+	cJSON *mapping;
+
+	cJSON_ArrayForEach(mapping, cJSON_GetObjectItem(json, "mappings"))
+	{
+		const char *in = cJSON_GetStringValue(cJSON_GetObjectItem(mapping, "in"));
+
+		if (!in || strchr(in, '-') || cJSON_GetObjectItem(mapping, "exclude")) {
+			error_set(err, -EXDEV, "1.0.0 cannot take over: a mapping has 'exclude', or an 'in' that is no "
+					       "prefix");
+			return NULL;
+		}
+		forget(mapping, of_mappings, ARRAY_SIZE(of_mappings), false);
+	}
+	if (cJSON_GetArraySize(cJSON_GetObjectItem(json, "tenants"))) {
+		error_set(err, -EXDEV, "1.0.0 cannot take over: there are 'tenants'");
+		return NULL;
+	}
+	forget(json, top, ARRAY_SIZE(top), true);
+	forget_event(cJSON_GetObjectItem(json, "ipfix"));
+	return json ? cJSON_PrintUnformatted(json) : NULL;
+}
+
+static int program_of(const struct datapath *d, uint32_t id)
+{
+	const int entries[] = { d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
+	int fd;
+
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		if (program_id(entries[i]) == id)
+			return dup(entries[i]);
+	fd = pinned_program(d->pin_dir, "tc_outside", id);
+	return fd < 0 ? pinned_program(d->pin_dir, "tc_bare", id) : fd;
+}
+
+static void stand_in_at(struct run *run, uint32_t ifindex, enum tc_side side)
+{
+	uint32_t id = tcx_program(run->pin_path, ifindex, side);
+	int fd = id ? program_of(&run->datapath, id) : -ENOENT, r = fd;
+	struct stand_in *grown;
+
+	if (!id)
+		return;
+	grown = fd < 0 ? NULL : reallocarray(run->stand_in, run->n + 1, sizeof(*grown));
+	if (grown) {
+		run->stand_in = grown;
+		grown[run->n++] = (struct stand_in){ ifindex, side, fd };
+		r = tcx_attach(run->pin_path, ifindex, side, fd, true);
+	}
+	if (r)
+		log_warning("interface %u: packets may be translated twice for a moment: %s", ifindex, strerror(-r));
+}
+
+/* From here on filters of 1.0.0 see nothing, until its agent removes the links. */
+static void stand_in(struct run *run)
+{
+	for (uint32_t i = 0; i < MAX_IFINDEX; i++)
+		for (int side = TC_EGRESS; run->datapath.device[i].roles && side <= TC_INGRESS; side++)
+			stand_in_at(run, i, (enum tc_side)side);
+}
+
+/* Undoes that, if the links are still there. */
+static void stand_back(struct run *run, bool attach)
+{
+	for (size_t i = 0; i < run->n; i++) {
+		const struct stand_in *s = &run->stand_in[i];
+
+		if (attach && tcx_program(run->pin_path, s->ifindex, s->side))
+			tcx_attach(run->pin_path, s->ifindex, s->side, s->fd, false);
+		close(s->fd);
+	}
+	run->n = 0;
+}
+
+static int begin(struct run *run, struct error *err)
+{
+	_cleanup_free_ char *running = NULL, *former = NULL;
+	uint64_t hash;
+	int r = hand_back_judge(&run->datapath, err);
+
+	if (!r)
+		r = datapath_peek_running(run->pin_path, &running, &hash);
+	if (r)
+		return *err->text ? r : error_set(err, r, "%s: there is no datapath of this version", run->pin_path);
+	former = former_configuration(running, err);
+	if (!former)
+		return *err->text ? -EXDEV : error_set(err, -ENOMEM, "out of memory");
+	return hand_back_begin(&run->datapath, former, hash, &run->offer, err);
+}
+
+static void carry(struct run *run)
+{
+	int r = hand_back_carry(run->offer);
+
+	if (r)
+		log_warning("sessions beyond the slots cannot be carried over: %s", strerror(-r));
+}
+
+/* Takes the offer back. Not if an agent has the lock: then 1.0.0 is taking it up. */
+static bool withdraw(const struct run *run)
+{
+	_cleanup_close_ int lock = -1;
+	struct error err = { 0 };
+
+	if (bpffs_lock(run->pin_path, &lock, &err)) {
+		log_warning("1.0.0 is taking the datapath over already; a moment");
+		return false;
+	}
+	return hand_back_undo(run->pin_path);
+}
+
+/* One look at what 1.0.0 does. */
+static void look(struct run *run, enum hand_back_state state, unsigned long round)
+{
+	if (state == HAND_BACK_STARTING || !(round % LOOKS_BETWEEN_ROUNDS))
+		carry(run);
+	if (state == HAND_BACK_STARTING && !run->starting)
+		stand_in(run);
+	else if (state == HAND_BACK_OFFERED && run->starting)
+		stand_back(run, true);
+	run->starting = state == HAND_BACK_STARTING;
+}
+
+/* Until 1.0.0 is done, or a signal comes in time: then -ECANCELED. */
+static int wait_for_takeover(struct run *run)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	for (unsigned long round = 1;; round++) {
+		enum hand_back_state state = hand_back_state(run->offer);
+
+		look(run, state, state == HAND_BACK_DONE ? 0 : round);
+		if (state == HAND_BACK_DONE)
+			return 0;
+		if (sigtimedwait(&signals, NULL, &pause) > 0 && withdraw(run))
+			return -ECANCELED;
+	}
+}
+
+static int offer(struct run *run, struct error *err)
+{
+	int r = begin(run, err);
+
+	if (r)
+		return r;
+	close_fd(&run->datapath.lock_fd);
+	puts("the datapath is offered to 1.0.0: install and start it now, while this goes on; Ctrl-C takes it back");
+	fflush(stdout);
+	r = wait_for_takeover(run);
+	stand_back(run, r == -ECANCELED);
+	hand_back_free(run->offer);
+	if (r)
+		return error_set(err, r, "the datapath was not handed back: this version has it again");
+	puts("1.0.0 has taken the datapath over");
+	return 0;
+}
+
+enum exit_status hand_back_run(const char *config_path, struct error *err)
+{
+	_cleanup_config_ struct config *c = NULL;
+	struct run run = { 0 };
+	bool gone;
+	int r = config_load(config_path, &c, NULL, err);
+
+	if (r)
+		return EXIT_BAD_CONFIGURATION;
+
+	_cleanup_rights_ struct rights lesser = path_rights(c->pin_path);
+
+	run.pin_path = c->pin_path;
+	r = namespace_check(c->pin_path, &gone, err);
+	if (!r)
+		r = datapath_open_pinned(c->pin_path, &run.datapath, err);
+	if (r)
+		return EXIT_FAILED;
+	if (run.datapath.running < 0 || run.datapath.mappings < 0)
+		r = error_set(err, -ENOENT, "%s: there is no datapath of this version", c->pin_path);
+	else
+		r = offer(&run, err);
+	free(run.stand_in);
+	datapath_close(&run.datapath);
+	return r ? EXIT_FAILED : EXIT_DONE;
+}

@@ -78,7 +78,7 @@ static bool is_untouched(int map, const struct former_entry *before)
 	return !bpf_map_lookup_elem(map, &before->key, &there) && !memcmp(&there, &before->session, sizeof(there));
 }
 
-int hand_back_carry(struct hand_back *h)
+int hand_back_carry_overflow(struct hand_back *h)
 {
 	struct former_entries now = { 0 };
 	int r = read_now(h->datapath, &now);

@@ -25,10 +25,12 @@ struct hand_back {
 	int overflow;
 	struct former_mapping_table *table;
 	struct former_entries carried; /* the overflow as carried over so far, sorted by key */
-	bool ports_filled;
 };
 
 /* Makes and pins the tables that are copies. 0 or -errno. */
 int hand_back_copy_tables(struct hand_back *h);
+
+/* Carries over what has changed in the overflow. 0 or -errno. */
+int hand_back_carry_overflow(struct hand_back *h);
 
 #endif

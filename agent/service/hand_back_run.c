@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "attach/tcx.h"
+#include "attach/attach.h"
 #include "base/log.h"
 #include "base/rights.h"
 #include "config/config.h"
@@ -22,20 +22,10 @@
 #define LOOK_NS		   2000000L
 #define LOOKS_BETWEEN_ROUNDS 100U
 
-/* A tc program whose link keeps packets from the filters that 1.0.0 puts behind it. */
-struct stand_in {
-	uint32_t ifindex;
-	enum tc_side side;
-	int fd;
-};
-
 struct run {
 	const char *pin_path;
 	struct datapath datapath;
 	struct hand_back *offer;
-	struct stand_in *stand_in;
-	size_t n;
-	bool starting;
 };
 
 /* Removes what 1.0.0 does not know of an object, and says so if `told`. */
@@ -103,43 +93,48 @@ static int program_of(const struct datapath *d, uint32_t id)
 	return fd < 0 ? pinned_program(d->pin_dir, "tc_bare", id) : fd;
 }
 
-static void stand_in_at(struct run *run, uint32_t ifindex, enum tc_side side)
+/*
+ * A filter takes a link's place: while both are there, the link keeps packets from the filter. The next start of this
+ * version turns it round again.
+ */
+static int filter_at(struct run *run, struct netlink *n, const struct link *l, enum tc_side side, struct error *err)
 {
-	uint32_t id = tcx_program(run->pin_path, ifindex, side);
-	int fd = id ? program_of(&run->datapath, id) : -ENOENT, r = fd;
-	struct stand_in *grown;
+	const struct own_programs by_filters = { .pin_path = (char *)run->pin_path };
+	uint32_t id = tcx_program(run->pin_path, l->ifindex, side);
+	_cleanup_close_ int fd = id ? program_of(&run->datapath, id) : -ENOENT;
+	bool made_clsact = false;
+	int r = fd;
 
 	if (!id)
-		return;
-	grown = fd < 0 ? NULL : reallocarray(run->stand_in, run->n + 1, sizeof(*grown));
-	if (grown) {
-		run->stand_in = grown;
-		grown[run->n++] = (struct stand_in){ ifindex, side, fd };
-		r = tcx_attach(run->pin_path, ifindex, side, fd, true);
-	}
+		return 0;
+	if (fd >= 0)
+		r = tcx_attach(run->pin_path, l->ifindex, side, fd, true);
 	if (r)
-		log_warning("interface %u: packets may be translated twice for a moment: %s", ifindex, strerror(-r));
+		return error_set(err, r, "%s: its tc programs cannot be exchanged: %s", l->name, strerror(-r));
+	r = tc_attach(n, &by_filters, l, side, fd, &made_clsact, err);
+	if (made_clsact)
+		run->datapath.device[l->ifindex].flags |= DEVICE_CLSACT;
+	if (r)
+		tcx_attach(run->pin_path, l->ifindex, side, fd, false);
+	return r;
 }
 
-/* From here on filters of 1.0.0 see nothing, until its agent removes the links. */
-static void stand_in(struct run *run)
+/* 1.0.0 knows no tcx links, and takes an interface that has them for one without programs. */
+static int attach_filters(struct run *run, struct error *err)
 {
-	for (uint32_t i = 0; i < MAX_IFINDEX; i++)
-		for (int side = TC_EGRESS; run->datapath.device[i].roles && side <= TC_INGRESS; side++)
-			stand_in_at(run, i, (enum tc_side)side);
-}
+	_cleanup_netlink_ struct netlink *n = NULL;
+	_cleanup_free_ struct link *links = NULL;
+	size_t n_links = 0;
+	int r = netlink_new(&n);
 
-/* Undoes that, if the links are still there. */
-static void stand_back(struct run *run, bool attach)
-{
-	for (size_t i = 0; i < run->n; i++) {
-		const struct stand_in *s = &run->stand_in[i];
-
-		if (attach && tcx_program(run->pin_path, s->ifindex, s->side))
-			tcx_attach(run->pin_path, s->ifindex, s->side, s->fd, false);
-		close(s->fd);
-	}
-	run->n = 0;
+	if (!r)
+		r = links_read(n, &links, &n_links);
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	for (size_t i = 0; !r && i < n_links; i++)
+		for (int side = TC_EGRESS; !r && side <= TC_INGRESS && links[i].ifindex < MAX_IFINDEX; side++)
+			r = filter_at(run, n, &links[i], (enum tc_side)side, err);
+	return r;
 }
 
 static int begin(struct run *run, struct error *err)
@@ -155,7 +150,8 @@ static int begin(struct run *run, struct error *err)
 	former = former_configuration(running, err);
 	if (!former)
 		return *err->text ? -EXDEV : error_set(err, -ENOMEM, "out of memory");
-	return hand_back_begin(&run->datapath, former, hash, &run->offer, err);
+	r = attach_filters(run, err);
+	return r ? r : hand_back_begin(&run->datapath, former, hash, &run->offer, err);
 }
 
 static void carry(struct run *run)
@@ -179,18 +175,6 @@ static bool withdraw(const struct run *run)
 	return hand_back_undo(run->pin_path);
 }
 
-/* One look at what 1.0.0 does. */
-static void look(struct run *run, enum hand_back_state state, unsigned long round)
-{
-	if (state == HAND_BACK_STARTING || !(round % LOOKS_BETWEEN_ROUNDS))
-		carry(run);
-	if (state == HAND_BACK_STARTING && !run->starting)
-		stand_in(run);
-	else if (state == HAND_BACK_OFFERED && run->starting)
-		stand_back(run, true);
-	run->starting = state == HAND_BACK_STARTING;
-}
-
 /* Until 1.0.0 is done, or a signal comes in time: then -ECANCELED. */
 static int wait_for_takeover(struct run *run)
 {
@@ -204,7 +188,8 @@ static int wait_for_takeover(struct run *run)
 	for (unsigned long round = 1;; round++) {
 		enum hand_back_state state = hand_back_state(run->offer);
 
-		look(run, state, state == HAND_BACK_DONE ? 0 : round);
+		if (state != HAND_BACK_OFFERED || !(round % LOOKS_BETWEEN_ROUNDS))
+			carry(run);
 		if (state == HAND_BACK_DONE)
 			return 0;
 		if (sigtimedwait(&signals, NULL, &pause) > 0 && withdraw(run))
@@ -222,7 +207,6 @@ static int offer(struct run *run, struct error *err)
 	puts("the datapath is offered to 1.0.0: install and start it now, while this goes on; Ctrl-C takes it back");
 	fflush(stdout);
 	r = wait_for_takeover(run);
-	stand_back(run, r == -ECANCELED);
 	hand_back_free(run->offer);
 	if (r)
 		return error_set(err, r, "the datapath was not handed back: this version has it again");
@@ -252,7 +236,6 @@ enum exit_status hand_back_run(const char *config_path, struct error *err)
 		r = error_set(err, -ENOENT, "%s: there is no datapath of this version", c->pin_path);
 	else
 		r = offer(&run, err);
-	free(run.stand_in);
 	datapath_close(&run.datapath);
 	return r ? EXIT_FAILED : EXIT_DONE;
 }

@@ -14,6 +14,7 @@ import releases
 import tc_programs
 from agent import wait_for
 from lab import block_of
+from test_hand_back import offered, pins_of
 from test_tc_links import flooded
 
 pytestmark = [pytest.mark.long, pytest.mark.upgrades]
@@ -221,29 +222,20 @@ def use(monkeypatch, directory):
 
 
 def taken_over(agent, layout):
-    wait_for(lambda: [p.name for p in agent.pins.glob("v*")] == ["v8"], what="the old pins to go")
+    wait_for(lambda: pins_of(agent) == ["v8"], what="the old pins to go")
     wait_for(lambda: f"the datapath of layout {layout} was taken over as layout 8" in agent.log_text(), what="the takeover to be logged")
 
 
-def offered(agent, monkeypatch, own):
-    """Stops the agent and offers its datapath to 1.0.0; the process that does."""
-    agent.stop()
+def hand_back(agent, layout, monkeypatch, own, old, meanwhile=lambda: None):
     use(monkeypatch, own)
-    agent.launch("--hand-back")
-    line = agent.first_line()
-    assert line and line.startswith("the datapath is offered to 1.0.0"), f"{line}\n{agent.log_end()}"
-    process, agent.process = agent.process, None
-    return process
-
-
-def hand_back(agent, layout, monkeypatch, own, old):
-    process = offered(agent, monkeypatch, own)
+    process = offered(agent)
     use(monkeypatch, old)
+    meanwhile()
     assert agent.once("-t").status == 0
     agent.start()
     assert process.wait(30) == 0, agent.log_end()
     assert process.stdout.read() == b"1.0.0 has taken the datapath over\n"
-    wait_for(lambda: [p.name for p in agent.pins.glob("v*")] == [f"v{layout}"], what="the newer pins to go")
+    wait_for(lambda: pins_of(agent) == [f"v{layout}"], what="the newer pins to go")
 
 
 def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
@@ -252,7 +244,7 @@ def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
     monkeypatch.setattr(programs, "CTL", own / "detnatctl")
     gateway = Gateway(lab, **config)
     agent = gateway.agent
-    assert [p.name for p in agent.pins.glob("v*")] == [f"v{layout}"]
+    assert pins_of(agent) == [f"v{layout}"]
     if rename:
         lab.gateway.batch(f"link set {rename} down", f"link set {rename} name renamed", "link set renamed up")
     datagrams = gateway.begin_datagrams()
@@ -302,6 +294,33 @@ def test_an_upgrade_with_forty_interfaces_loses_nothing(lab, monkeypatch, layout
     # One has another name by then, and is followed by its index.
     upgrade_and_back(lab, layout, monkeypatch, rename="x7",
                      interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})
+
+
+@pytest.mark.parametrize("layout", releases.COMMITS)
+@pytest.mark.parametrize("mode", ["redirect-native", "tc"])
+def test_sessions_opened_while_1_0_0_takes_over_go_on(lab, monkeypatch, mode, layout):
+    """Of TCP and UDP, in slots and beyond them, from the offer on."""
+    own, old = programs.BUILD, releases.build(layout)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    agent = lab.start(mappings=[MAPPING], session_slots=16, **MODES[mode])
+    crowd, other = lab.host(), lab.host()
+    sources = {(crowd, port): lab.open_udp(crowd, port, mapping=MAPPING) for port in range(5000, 5012)}
+    connections = {other: lab.handshake(other, mapping=MAPPING)}
+
+    def meanwhile():
+        sources.update({(crowd, port): lab.open_udp(crowd, port, mapping=MAPPING) for port in range(5012, 5030)})
+        connections[crowd] = lab.handshake(crowd, 6000, mapping=MAPPING)
+
+    hand_back(agent, layout, monkeypatch, own, old, meanwhile)
+    assert agent.counters()["sessions_overflowed"] > 4
+    for (host, port), src in sources.items():
+        lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, port)
+        assert lab.open_udp(host, port, mapping=MAPPING) == src
+    for host, src in connections.items():
+        lab.tcp_in(host, src, "PA", 5000 if host is other else 6000, seq=501, ack=101)
+        lab.tcp_out(host, src, "PA", 5000 if host is other else 6000, seq=101, ack=502)
+    assert len(agent.ctl("session", "list", "--all")) == len(sources) + len(connections)
+    assert agent.ctl("check")["findings"] == []
 
 
 @pytest.mark.parametrize("mode", ["kernel", "tc"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Real builds of 1.0.0 are upgraded in place, and rolled back to, while packets of every kind pass in both directions."""
 
+import os
 import threading
 import time
 
@@ -15,6 +16,7 @@ import tc_programs
 from agent import wait_for
 from lab import block_of
 from test_hand_back import offered, pins_of
+from test_privileges import accounts, prepared  # noqa: F401
 from test_tc_links import flooded
 
 pytestmark = [pytest.mark.long, pytest.mark.upgrades]
@@ -320,6 +322,32 @@ def test_sessions_opened_while_1_0_0_takes_over_go_on(lab, monkeypatch, mode, la
         lab.tcp_in(host, src, "PA", 5000 if host is other else 6000, seq=501, ack=101)
         lab.tcp_out(host, src, "PA", 5000 if host is other else 6000, seq=101, ack=502)
     assert len(agent.ctl("session", "list", "--all")) == len(sources) + len(connections)
+    assert agent.ctl("check")["findings"] == []
+
+
+@pytest.mark.parametrize("layout", releases.COMMITS)
+def test_the_way_back_of_an_unprivileged_agent(lab, accounts, monkeypatch, layout):
+    """Root hands back the pins of a user, by whom 1.0.0 starts."""
+    own, old = programs.BUILD, releases.build(layout)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    agent = prepared(lab, mappings=[MAPPING], session_slots=16)
+    prefix = agent.prefix
+    agent.start()
+    host = lab.host()
+    sources = [lab.open_udp(host, port, mapping=MAPPING) for port in range(5000, 5024)]
+    # Root reads no file in a directory of the user's.
+    owner, agent.prefix = agent.directory.stat(), ()
+    os.chown(agent.directory, 0, 0)
+    process = offered(agent)
+    assert {p.stat().st_uid for p in (agent.pins / "v7").iterdir()} == {owner.st_uid}
+    os.chown(agent.directory, owner.st_uid, owner.st_gid)
+    agent.prefix = prefix
+    use(monkeypatch, old)
+    agent.start()
+    assert process.wait(30) == 0, agent.log_end()
+    wait_for(lambda: pins_of(agent) == [f"v{layout}"], what="the newer pins to go")
+    for port, src in zip(range(5000, 5024), sources):
+        lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, port)
     assert agent.ctl("check")["findings"] == []
 
 

@@ -166,27 +166,15 @@ enum hand_back_state hand_back_state(const struct hand_back *h)
 	return find_former(h->pin_dir, former) ? HAND_BACK_STARTING : HAND_BACK_OFFERED;
 }
 
-/* Its second stage must have the interfaces before its first one hands frames to it, and it enters them later. */
-static void enter_ports(const struct hand_back *h)
-{
-	char former[PATH_MAX];
-	uint32_t ifindex, *at = NULL;
-
-	if (!find_former(h->pin_dir, former))
-		return;
-
-	_cleanup_close_ int ports = migration_pin(former, "ports"), entry = migration_pin(former, "prog_stage2_entry");
-	struct bpf_devmap_val port = { .bpf_prog.fd = entry };
-
-	for (; ports >= 0 && entry >= 0 && !bpf_map_get_next_key(h->datapath->ports, at, &ifindex); at = &ifindex) {
-		port.ifindex = ifindex;
-		bpf_map_update_elem(ports, &ifindex, &port, BPF_NOEXIST);
-	}
-}
-
 int hand_back_carry(struct hand_back *h)
 {
-	enter_ports(h);
+	enum hand_back_state state = hand_back_state(h);
+	char former[PATH_MAX];
+
+	if (state == HAND_BACK_STARTING && find_former(h->pin_dir, former))
+		hand_back_help(h, former);
+	else if (state == HAND_BACK_DONE && find_former(h->pin_dir, former))
+		hand_back_count_datagrams(h, former);
 	return hand_back_carry_overflow(h);
 }
 

@@ -68,7 +68,10 @@ _Static_assert(sizeof(struct FORMER(globals)) == 64, "as 1.0.0 has it");
 struct FORMER(mapping_table) {
 	struct FORMER(mapping) mapping[FORMER_MAPPINGS];
 	struct FORMER(globals) globals;
-	__u64 limits[8];
+	/* Of its limits 1.0.0 takes nothing over. */
+	__u64 due[2];
+	__s64 datagrams; /* entries of its map `fragments` */
+	__u64 limits[5];
 };
 
 struct FORMER(overflow_key) {

@@ -198,12 +198,12 @@ class Gateway:
             "unsaved": agent.command("config", "diff").out,
         }
 
-    def begin_datagrams(self):
+    def begin_datagrams(self, number=0):
         """First fragments of datagrams in both directions pass; returns the rest, each with what it must become."""
         lab, rest = self.lab, []
         host = lab.host()
         src = lab.open_udp(host, mapping=MAPPING)
-        for ident in range(1, 9):
+        for ident in range(number + 1, number + 9):
             out = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(16), id=ident)
             back = lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(16), id=100 + ident)
             for wire, far, p, q in ((lab.inside, lab.outside, out, lab.going_out(out, src)),
@@ -277,8 +277,11 @@ def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
         assert {i["name"]: i["xdp"] for i in agent.ctl("interface", "list")}[rename] == "native"
         # 1.0.0 looks for the interface by its name alone.
         lab.gateway.batch("link set renamed down", f"link set renamed name {rename}", f"link set {rename} up")
+    datagrams = gateway.begin_datagrams(20)
+    before, counters = gateway.state(), agent.counters()
     with gateway.traffic.again():
         hand_back(agent, layout, monkeypatch, own, old)
+    gateway.end_datagrams(datagrams)
     assert gateway.state() == before
     assert agent.ctl("check")["findings"] == []
     assert agent.counters()["sessions_opened"] == counters["sessions_opened"]

@@ -15,28 +15,33 @@
 #include "datapath/running.h"
 #include "detnat_former.skel.h"
 
-/* Marks a directory as one that was offered. */
-#define PIN_OFFERED "offered"
-
 /* What both versions use as it is, or 1.0.0 copies from. */
 static const char *const shared[] = {
-	"buckets",	    "subscribers",     "vlans",		  "counters",	       "events",
-	"entries",	    "tc_entries",      "drains",	  "history",	       "portmaps",
-	"portmap_filters",  "pcp",	       "peers",		  "lease_stamps",      "prog_xdp_inside",
-	"prog_xdp_outside", "prog_xdp_both",   "prog_tc_from_inside", "prog_tc_from_outside", "prog_tc_from_both",
+	"buckets",
+	"subscribers",
+	"vlans",
+	"counters",
+	"events",
+	"entries",
+	"tc_entries",
+	"drains",
+	"history",
+	"portmaps",
+	"portmap_filters",
+	"pcp",
+	"peers",
+	"lease_stamps",
+	"prog_xdp_inside",
+	"prog_xdp_outside",
+	"prog_xdp_both",
+	"prog_tc_from_inside",
+	"prog_tc_from_outside",
+	"prog_tc_from_both",
 };
 
 static int layout_dir(const char *pin_path, unsigned layout, char ret[static PATH_MAX])
 {
 	return snprintf(ret, PATH_MAX, "%s/v%u", pin_path, layout) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-static bool has_pin(const char *pin_dir, const char *name)
-{
-	char path[PATH_MAX + 32];
-
-	snprintf(path, sizeof(path), "%s/%s", pin_dir, name);
-	return !access(path, F_OK);
 }
 
 static int pin_mark(const char *pin_dir, const char *name)
@@ -69,7 +74,7 @@ static int share(const struct hand_back *h, const char *name)
 static int share_chunk(const char *name, void *arg)
 {
 	return pinned_number(name, CHUNK_SUBSCRIBER) >= 0 || pinned_number(name, CHUNK_BUCKET) >= 0 ? share(arg, name)
-												     : 0;
+												    : 0;
 }
 
 static int save_types(const struct hand_back *h)
@@ -86,8 +91,8 @@ static int save_running(const struct hand_back *h, const char *json, uint64_t fi
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	size_t size = h->datapath->running_size;
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, PIN_RUNNING, 4,
-						(uint32_t)(size / RUNNING_PLACES), RUNNING_PLACES, &opts);
+	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, PIN_RUNNING, 4, (uint32_t)(size / RUNNING_PLACES),
+						RUNNING_PLACES, &opts);
 	void *memory = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	char path[PATH_MAX + 32];
 	int r;
@@ -187,17 +192,12 @@ void hand_back_free(struct hand_back *h)
 	free(h);
 }
 
-bool hand_back_is(const char *pin_dir)
-{
-	return has_pin(pin_dir, PIN_OFFERED);
-}
-
 bool hand_back_undo(const char *pin_path)
 {
 	char offered[PATH_MAX], own[PATH_MAX], former[PATH_MAX];
 
 	if (layout_dir(pin_path, HAND_BACK_LAYOUT, offered) || layout_dir(pin_path, LAYOUT_VERSION, own) ||
-	    !hand_back_is(offered))
+	    !migration_is_offer(offered))
 		return false;
 	if (find_former(offered, former)) {
 		/* Its programs are in place: it is taken over as any former version is. */

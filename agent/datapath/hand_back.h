@@ -19,10 +19,7 @@
 
 struct hand_back;
 
-/*
- * What 1.0.0 could not take over of the tables: -EXDEV with all of it in err. name: of a mapping's inside range, or
- * other text to call it by.
- */
+/* What 1.0.0 could not take over of the tables: -EXDEV with all of it in err; 0: nothing. */
 int hand_back_judge(const struct datapath *d, struct error *err);
 
 /*
@@ -49,8 +46,5 @@ void hand_back_free(struct hand_back *h);
  * again. Call it with the lock. Whether anything was offered.
  */
 bool hand_back_undo(const char *pin_path);
-
-/* Whether a directory is one that was offered. */
-bool hand_back_is(const char *pin_dir);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Carries sessions beyond the slots over to the map of 1.0.0, in whose keys is the sharing ratio instead of the block. */
+/* Carries sessions beyond the slots over to the map of 1.0.0, in whose keys is the sharing ratio instead of the block.
+ */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -94,8 +95,7 @@ int hand_back_carry_overflow(struct hand_back *h)
 		/* A session that 1.0.0 has opened in that place stays. */
 		if (!before)
 			bpf_map_update_elem(h->overflow, &e->key, &e->session, BPF_NOEXIST);
-		else if (memcmp(&before->session, &e->session, sizeof(e->session)) &&
-			 is_untouched(h->overflow, before))
+		else if (memcmp(&before->session, &e->session, sizeof(e->session)) && is_untouched(h->overflow, before))
 			bpf_map_update_elem(h->overflow, &e->key, &e->session, BPF_EXIST);
 	}
 	h->table->globals.overflow = __atomic_load_n(&h->datapath->global->overflow, __ATOMIC_RELAXED);

@@ -59,8 +59,8 @@ static void judge_mappings(const struct datapath *d, struct error *list)
 		char text[INET_ADDRSTRLEN];
 
 		if (what)
-			add(list, "the mapping that begins at %s has %s",
-			    inet_ntop(AF_INET, &base, text, sizeof(text)), what);
+			add(list, "the mapping that begins at %s has %s", inet_ntop(AF_INET, &base, text, sizeof(text)),
+			    what);
 	}
 }
 
@@ -70,9 +70,9 @@ static bool index_fits(const struct index_node *node)
 		for (size_t k = 0; k < ARRAY_SIZE(node->entry); k++) {
 			uint16_t entry = node[i].entry[k];
 
-			if (entry && (i >= FORMER_NODES || (entry & INDEX_LEAF
-								    ? (entry & ~INDEX_LEAF) >= FORMER_MAPPINGS
-								    : entry >= FORMER_NODES)))
+			if (entry &&
+			    (i >= FORMER_NODES ||
+			     (entry & INDEX_LEAF ? (entry & ~INDEX_LEAF) >= FORMER_MAPPINGS : entry >= FORMER_NODES)))
 				return false;
 		}
 	return true;
@@ -104,7 +104,8 @@ int hand_back_judge(const struct datapath *d, struct error *err)
 
 	judge_mappings(d, &list);
 	if (has_entries(d->grants))
-		add(&list, "blocks are granted to subscribers, which end when their mappings have no 'growth' any more");
+		add(&list,
+		    "blocks are granted to subscribers, which end when their mappings have no 'growth' any more");
 	if (!drains_fit(d))
 		add(&list, "a range that is no prefix drains");
 	if (!*list.text && (!index_fits(d->in_nodes) || !index_fits(d->out_nodes)))

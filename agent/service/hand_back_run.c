@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "service/hand_back_run.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include "base/log.h"
 #include "base/rights.h"
 #include "config/config.h"
-#include "config/fields.h"
 #include "datapath/bpffs.h"
 #include "datapath/hand_back.h"
 #include "datapath/namespace.h"
@@ -19,7 +17,7 @@
 #include "host/paths.h"
 
 /* How often it is looked whether 1.0.0 starts, and sessions are carried over until it does. */
-#define LOOK_NS		   2000000L
+#define LOOK_NS		     2000000L
 #define LOOKS_BETWEEN_ROUNDS 100U
 
 struct run {
@@ -27,59 +25,6 @@ struct run {
 	struct datapath datapath;
 	struct hand_back *offer;
 };
-
-/* Removes what 1.0.0 does not know of an object, and says so if `told`. */
-static void forget(cJSON *object, const char *const *names, size_t n, bool told)
-{
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_json_ cJSON *item = cJSON_DetachItemFromObject(object, names[i]);
-
-		if (item && told && !(cJSON_IsArray(item) && !cJSON_GetArraySize(item)))
-			log_warning("1.0.0 does not know '%s', and goes on without it", names[i]);
-	}
-}
-
-static void forget_event(cJSON *ipfix)
-{
-	cJSON *events = cJSON_GetObjectItem(ipfix, "events");
-
-	for (int i = cJSON_GetArraySize(events) - 1; i >= 0; i--) {
-		const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(events, i));
-
-		if (name && !strcmp(name, "blocks"))
-			cJSON_DeleteItemFromArray(events, i);
-	}
-}
-
-/* The running configuration in words of 1.0.0, for the caller to free; NULL: it has none for it. */
-static char *former_configuration(const char *running, struct error *err)
-{
-	static const char *const top[] = { "leases", "lease_retention", "suspects", "attack" };
-	/* Where the tables are as 1.0.0 has them, these say what goes without saying. */
-	static const char *const of_mappings[] = { "subscribers_per_address", "ports_per_host", "first_port",
-						   "block_pitch", "order", "growth", "limits" };
-	_cleanup_json_ cJSON *json = cJSON_Parse(running);
-	cJSON *mapping;
-
-	cJSON_ArrayForEach(mapping, cJSON_GetObjectItem(json, "mappings"))
-	{
-		const char *in = cJSON_GetStringValue(cJSON_GetObjectItem(mapping, "in"));
-
-		if (!in || strchr(in, '-') || cJSON_GetObjectItem(mapping, "exclude")) {
-			error_set(err, -EXDEV, "1.0.0 cannot take over: a mapping has 'exclude', or an 'in' that is no "
-					       "prefix");
-			return NULL;
-		}
-		forget(mapping, of_mappings, ARRAY_SIZE(of_mappings), false);
-	}
-	if (cJSON_GetArraySize(cJSON_GetObjectItem(json, "tenants"))) {
-		error_set(err, -EXDEV, "1.0.0 cannot take over: there are 'tenants'");
-		return NULL;
-	}
-	forget(json, top, ARRAY_SIZE(top), true);
-	forget_event(cJSON_GetObjectItem(json, "ipfix"));
-	return json ? cJSON_PrintUnformatted(json) : NULL;
-}
 
 static int program_of(const struct datapath *d, uint32_t id)
 {
@@ -147,7 +92,7 @@ static int begin(struct run *run, struct error *err)
 		r = datapath_peek_running(run->pin_path, &running, &hash);
 	if (r)
 		return *err->text ? r : error_set(err, r, "%s: there is no datapath of this version", run->pin_path);
-	former = former_configuration(running, err);
+	former = config_of_former(running, err);
 	if (!former)
 		return *err->text ? -EXDEV : error_set(err, -ENOMEM, "out of memory");
 	r = attach_filters(run, err);

@@ -21,7 +21,8 @@
 #define DEFAULT_CONFIG "/etc/detnat/detnat.json"
 
 static const char usage[] =
-	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --hand-back | --detach | --doctor | --prepare]\n"
+	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --hand-back | --detach | --doctor | "
+	"--prepare]\n"
 	"       detnat-agent --schema | -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
@@ -67,7 +68,15 @@ enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_HAND_BACK, MODE_DETACH, MODE_D
 #define SIGNAL_BIT(number) (1ULL << ((number)-1))
 
 /* Long options without a short one. */
-enum { OPTION_DETACH = 256, OPTION_GUARD, OPTION_HAND_BACK, OPTION_REPLACE, OPTION_DOCTOR, OPTION_PREPARE, OPTION_SCHEMA };
+enum {
+	OPTION_DETACH = 256,
+	OPTION_GUARD,
+	OPTION_HAND_BACK,
+	OPTION_REPLACE,
+	OPTION_DOCTOR,
+	OPTION_PREPARE,
+	OPTION_SCHEMA
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -225,7 +234,8 @@ int main(int argc, char **argv)
 		case OPTION_DOCTOR:
 		case OPTION_PREPARE:
 			if (mode != MODE_RUN)
-				return bad_usage("one of -t, --guard, --hand-back, --detach, --doctor and --prepare, and once");
+				return bad_usage(
+					"one of -t, --guard, --hand-back, --detach, --doctor and --prepare, and once");
 			mode = option == 't'		    ? MODE_TEST
 			       : option == OPTION_GUARD	    ? MODE_GUARD
 			       : option == OPTION_HAND_BACK ? MODE_HAND_BACK

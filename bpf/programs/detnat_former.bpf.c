@@ -79,12 +79,12 @@ struct portmap_filters {
 	struct portmap_filter filter[FORMER_FILTERS];
 };
 
-#define TYPE(name)                                    \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_ARRAY);     \
-		__uint(max_entries, 1);               \
-		__type(key, __u32);                   \
-		__type(value, struct name);           \
+#define TYPE(name)                                \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(max_entries, 1);           \
+		__type(key, __u32);               \
+		__type(value, struct name);       \
 	} type_##name SEC(".maps")
 
 TYPE(index_table);

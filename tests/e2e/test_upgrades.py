@@ -13,11 +13,13 @@ from scapy.packet import Raw
 import agent as programs
 import releases
 import tc_programs
+import test_privileges
 from agent import wait_for
 from lab import block_of
 from test_hand_back import offered, pins_of
-from test_privileges import accounts, prepared  # noqa: F401
 from test_tc_links import flooded
+
+accounts = test_privileges.accounts
 
 pytestmark = [pytest.mark.long, pytest.mark.upgrades]
 
@@ -333,7 +335,7 @@ def test_the_way_back_of_an_unprivileged_agent(lab, accounts, monkeypatch, layou
     """Root hands back the pins of a user, by whom 1.0.0 starts."""
     own, old = programs.BUILD, releases.build(layout)
     monkeypatch.setattr(programs, "CTL", own / "detnatctl")
-    agent = prepared(lab, mappings=[MAPPING], session_slots=16)
+    agent = test_privileges.prepared(lab, mappings=[MAPPING], session_slots=16)
     prefix = agent.prefix
     agent.start()
     host = lab.host()

@@ -104,12 +104,13 @@ install_libxdp() {
     sed -n 's/^#define LAYOUT_VERSION //p' include/detnat/tables.h >"$root/etc/layout"
 }
 
-# Agents of 1.0.0, of each of its layouts, as tests/e2e/releases.py makes them from the history.
+# Agents and helpers of 1.0.0, of each of its layouts, as tests/e2e/releases.py makes them from the history.
 install_former() {
-    local layout program
+    local layout directory
     for layout in 5 6; do
-        program=$(cd tests/e2e && "${PYTHON:-/usr/bin/python3}" -c "import releases; print(releases.build($layout))")/detnat-agent
-        [ ! -x "$program" ] || install_program "$program" "former-$layout"
+        directory=$(cd tests/e2e && "${PYTHON:-/usr/bin/python3}" -c "import releases; print(releases.build($layout))")
+        install_program "$directory/detnat-agent" "former-$layout"
+        install_program "$directory/detnat-xdp" "former-xdp-$layout"
     done
 }
 
@@ -155,7 +156,7 @@ make_root() { # [PARTS]
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/pcp.c -o "$root/usr/bin/pcp"
     install -m 755 $here/init "$root/init"
     install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,agent,common}.sh
-    ! has_part libxdp && ! has_part upgrades || install_libxdp
+    if has_part libxdp || has_part upgrades; then install_libxdp; fi
     ! has_part upgrades || install_former
     echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"

@@ -68,7 +68,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 	for (size_t n = 0; v->own.by_links && n < LOOKS_AT && n < v->interfaces.count; n++) {
 		const struct interface *i = &v->interfaces.list[v->links_seen++ % v->interfaces.count];
 
-		if (i->attachment != DEVICE_ABSENT && !i->dirty && !devices_runs_first(v, i))
+		if (i->attachment != DEVICE_ABSENT && !i->dirty && !devices_has_tc(v, i))
 			on_tc(v, (int)i->link.ifindex, true);
 	}
 }

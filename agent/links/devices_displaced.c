@@ -20,24 +20,6 @@
 
 #define DETACHED "%s: detnat's programs were detached by something else; attaching them again"
 
-static bool runs_first(const struct interface *i, enum tc_side side, int program)
-{
-	return tcx_first(i->link.ifindex, side) == program_id(program);
-}
-
-bool devices_runs_first(const struct devices *v, const struct interface *i)
-{
-	const struct datapath *d = v->datapath;
-	bool into_vrf = devices_wants_into_vrf(v, i), first = true;
-
-	if (i->attachment == DEVICE_TC || into_vrf)
-		first = runs_first(i, TC_INGRESS, into_vrf ? d->tc_into_vrf : interface_tc_program(d, i));
-	if (interface_has_egress(i))
-		first &= runs_first(i, TC_EGRESS, interface_egress_program(d, i));
-	/* Of two of detnat's at a hook, only one is the first. */
-	return first || devices_has_tc(v, i);
-}
-
 /* How long the programs must be left alone before the guard opens. */
 static unsigned rest_s(const struct interface *i)
 {

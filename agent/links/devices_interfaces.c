@@ -44,6 +44,9 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 
 static bool has_tc(const struct devices *v, const struct interface *i, enum tc_side side, int program)
 {
+	/* One question is enough as a rule, and opens no pin. */
+	if (v->own.by_links && tcx_first(i->link.ifindex, side) == program_id(program))
+		return true;
 	return tc_translates(v->netlink, &v->own, i->link.ifindex, side) == program_id(program);
 }
 

@@ -134,12 +134,11 @@ bool devices_has_tc(const struct devices *v, const struct interface *i);
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l);
 
 /*
- * Others at tcx, see links/devices_displaced.c. Whether the programs of an interface run first, asked cheaply; logs
- * that its programs are missing and, if others displaced those at tc, counts it, before they are put back; the same
- * only if a program is in front of them; whether the guard stays shut although they are in place; a remark about it
- * all, or NULL; and an operator's word that it is over.
+ * Others at tcx, see links/devices_displaced.c. Logs that the programs of an interface are missing and, if others
+ * displaced those at tc, counts it, before they are put back; the same only if a program is in front of them; whether
+ * the guard stays shut although they are in place; a remark about it all, or NULL; and an operator's word that it is
+ * over.
  */
-bool devices_runs_first(const struct devices *v, const struct interface *i);
 void devices_displaced(struct devices *v, struct interface *i);
 void devices_look_for_front(struct devices *v, struct interface *i);
 bool devices_is_resting(const struct devices *v, const struct interface *i);

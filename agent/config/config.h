@@ -202,6 +202,12 @@ static inline void config_free_pointer(struct config **c)
 /* JSON that config_parse() reads back as an equal configuration; the caller frees it. NULL: out of memory. */
 char *config_to_json(const struct config *c);
 
+/*
+ * Such JSON in words of 1.0.0, for the caller to free. NULL with err: it has mappings that 1.0.0 has no words for.
+ * Other keys that it does not know are left out, with a warning.
+ */
+char *config_of_former(const char *json, struct error *err);
+
 /* 1: two configurations are equal, with lists in any order where order has no meaning; 0: they differ; or -ENOMEM. */
 int config_same(const struct config *a, const struct config *b);
 

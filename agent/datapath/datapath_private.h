@@ -229,6 +229,8 @@ struct overflow_entries {
 	size_t n;
 };
 
+/* All entries of a map; the caller frees them. 0 or -errno. */
+int overflow_entries_read(int map, struct overflow_entries *ret);
 void overflow_entries_free(struct overflow_entries *list);
 
 /* The number of entries that the map should have: 1 if it differs from the present one, 0 if not, or -errno. */

@@ -62,7 +62,7 @@ static int visit_source(const char *name, void *arg)
 	if (!datapath_is_layout(name, &version) || version == LAYOUT_VERSION)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", s->pin_path, name);
-	if (migration_unused(path))
+	if (migration_unused(path) || migration_is_offer(path))
 		return 0;
 
 	_cleanup_close_ int running = migration_pin(path, PIN_RUNNING), mappings = migration_pin(path, "mappings");
@@ -85,14 +85,6 @@ int migration_source(const char *pin_path, char *ret_pin_dir)
 	if (bpffs_is(pin_path))
 		directory_visit(pin_path, visit_source, &s);
 	return s.found ? 0 : -ENOENT;
-}
-
-bool migration_unused(const char *pin_dir)
-{
-	char path[PATH_MAX + 32];
-
-	snprintf(path, sizeof(path), "%s/" PIN_MOVING, pin_dir);
-	return !access(path, F_OK);
 }
 
 /* Whether what cannot be judged by the types of a map alone can be taken over. */

@@ -77,3 +77,21 @@ int migration_buckets_pin(struct datapath *d, struct migration *m, const struct 
 	}
 	return r;
 }
+
+static bool has_pin(const char *pin_dir, const char *name)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", pin_dir, name);
+	return !access(path, F_OK);
+}
+
+bool migration_unused(const char *pin_dir)
+{
+	return has_pin(pin_dir, PIN_MOVING);
+}
+
+bool migration_is_offer(const char *pin_dir)
+{
+	return has_pin(pin_dir, PIN_OFFERED);
+}

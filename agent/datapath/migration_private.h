@@ -14,6 +14,9 @@
 /* Marks the pins beside it as not in use yet. */
 #define PIN_MOVING "moving"
 
+/* Marks the pins beside it as those that 1.0.0 is to take over (datapath/hand_back.h). */
+#define PIN_OFFERED "offered"
+
 /* Fields of a subscriber that are carried over, as laid out in the old records. */
 struct migration_fields {
 	struct layout_member sessions;
@@ -122,6 +125,9 @@ bool migration_geometry_fits(const struct migration *m);
 
 /* Copies the records of mappings. 0 or -errno. */
 int migration_copy_mappings(const struct migration *m, struct mapping_table *ret);
+
+/* Whether the pins in a directory are offered to 1.0.0, and not a datapath in use. */
+bool migration_is_offer(const char *pin_dir);
 
 /* Opens a pin in a directory: a descriptor, or -errno. */
 int migration_pin(const char *pin_dir, const char *name);

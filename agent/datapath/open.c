@@ -10,6 +10,7 @@
 #include "base/rights.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
+#include "datapath/hand_back.h"
 #include "datapath/migration.h"
 #include "datapath/namespace.h"
 #include "datapath/running.h"
@@ -94,6 +95,8 @@ static int open_locked(struct datapath *d, const struct config *c, bool replace,
 		d->reused = true;
 		return r;
 	}
+	if (hand_back_undo(c->pin_path))
+		log_info("%s was offered to 1.0.0, which has not taken it over; it is in use again", d->pin_dir);
 	d->reused = pins_usable(d->pin_dir);
 	if (!d->reused)
 		r = begin_afresh(d, replace, err);

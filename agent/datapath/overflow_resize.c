@@ -35,8 +35,7 @@ static int append(struct overflow_entries *list, const struct overflow_key *keys
 	return 0;
 }
 
-/* All entries of a map, sorted by key. */
-static int read_entries(int map, struct overflow_entries *ret)
+int overflow_entries_read(int map, struct overflow_entries *ret)
 {
 	_cleanup_free_ struct overflow_key *keys = calloc(BATCH, sizeof(*keys));
 	_cleanup_free_ struct overflow_session *values = calloc(BATCH, sizeof(*values));
@@ -73,10 +72,10 @@ void overflow_entries_free(struct overflow_entries *list)
 int overflow_copy(int from, int to, struct overflow_entries *ret)
 {
 	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries source = { 0 }, stale = { 0 };
-	int r = read_entries(from, &source);
+	int r = overflow_entries_read(from, &source);
 
 	if (!r)
-		r = read_entries(to, &stale);
+		r = overflow_entries_read(to, &stale);
 	for (size_t i = 0; !r && i < stale.n; i++) {
 		if (!find_entry(&source, &stale.entry[i].key))
 			bpf_map_delete_elem(to, &stale.entry[i].key);
@@ -93,7 +92,7 @@ int overflow_copy(int from, int to, struct overflow_entries *ret)
 int overflow_catch_up(int from, int to, const struct overflow_entries *copied)
 {
 	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries now = { 0 };
-	int r = read_entries(from, &now);
+	int r = overflow_entries_read(from, &now);
 
 	if (r)
 		return r;

@@ -13,6 +13,7 @@
 #include "links/detach.h"
 #include "recorder/history.h"
 #include "recorder/pin.h"
+#include "service/hand_back_run.h"
 #include "service/prepare.h"
 #include "service/service.h"
 #include "service/signals.h"
@@ -20,7 +21,8 @@
 #define DEFAULT_CONFIG "/etc/detnat/detnat.json"
 
 static const char usage[] =
-	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --detach | --doctor | --prepare]\n"
+	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --hand-back | --detach | --doctor | "
+	"--prepare]\n"
 	"       detnat-agent --schema | -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
@@ -29,6 +31,7 @@ static const char usage[] =
 	"  -t, --test         check the configuration and this machine; change nothing\n"
 	"      --guard        block the mapped addresses until the agent has attached its programs\n"
 	"      --replace      replace a datapath of another version that cannot be taken over; its sessions are lost\n"
+	"      --hand-back    let 1.0.0 take the datapath over again, without a lost packet; no agent may run\n"
 	"      --detach       remove the datapath, all that is pinned, and the guard; no agent may run\n"
 	"      --doctor       check this machine before it goes live: kernel, drivers, routes, firewall ...\n"
 	"      --prepare      as root, before the agent starts as user detnat: mount the bpffs, give it pins and "
@@ -60,18 +63,27 @@ static int print_schema(void)
 	return EXIT_DONE;
 }
 
-enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_DETACH, MODE_DOCTOR, MODE_PREPARE };
+enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_HAND_BACK, MODE_DETACH, MODE_DOCTOR, MODE_PREPARE };
 
 #define SIGNAL_BIT(number) (1ULL << ((number)-1))
 
 /* Long options without a short one. */
-enum { OPTION_DETACH = 256, OPTION_GUARD, OPTION_REPLACE, OPTION_DOCTOR, OPTION_PREPARE, OPTION_SCHEMA };
+enum {
+	OPTION_DETACH = 256,
+	OPTION_GUARD,
+	OPTION_HAND_BACK,
+	OPTION_REPLACE,
+	OPTION_DOCTOR,
+	OPTION_PREPARE,
+	OPTION_SCHEMA
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "test", no_argument, NULL, 't' },
 	{ "schema", no_argument, NULL, OPTION_SCHEMA },
 	{ "guard", no_argument, NULL, OPTION_GUARD },
+	{ "hand-back", no_argument, NULL, OPTION_HAND_BACK },
 	{ "detach", no_argument, NULL, OPTION_DETACH },
 	{ "replace", no_argument, NULL, OPTION_REPLACE },
 	{ "doctor", no_argument, NULL, OPTION_DOCTOR },
@@ -143,6 +155,13 @@ static int detach(const char *config_path)
 	return print_end(r ? EXIT_FAILED : EXIT_DONE, config_path, &err);
 }
 
+static int hand_back(const char *config_path)
+{
+	struct error err = { 0 };
+
+	return print_end(hand_back_run(config_path, &err), config_path, &err);
+}
+
 static int doctor(const char *config_path)
 {
 	_cleanup_config_ struct config *c = NULL;
@@ -210,16 +229,19 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 		case OPTION_GUARD:
+		case OPTION_HAND_BACK:
 		case OPTION_DETACH:
 		case OPTION_DOCTOR:
 		case OPTION_PREPARE:
 			if (mode != MODE_RUN)
-				return bad_usage("one of -t, --guard, --detach, --doctor and --prepare, and once");
-			mode = option == 't'		 ? MODE_TEST
-			       : option == OPTION_GUARD	 ? MODE_GUARD
-			       : option == OPTION_DETACH ? MODE_DETACH
-			       : option == OPTION_DOCTOR ? MODE_DOCTOR
-							 : MODE_PREPARE;
+				return bad_usage(
+					"one of -t, --guard, --hand-back, --detach, --doctor and --prepare, and once");
+			mode = option == 't'		    ? MODE_TEST
+			       : option == OPTION_GUARD	    ? MODE_GUARD
+			       : option == OPTION_HAND_BACK ? MODE_HAND_BACK
+			       : option == OPTION_DETACH    ? MODE_DETACH
+			       : option == OPTION_DOCTOR    ? MODE_DOCTOR
+							    : MODE_PREPARE;
 			break;
 		case OPTION_REPLACE:
 			replace = true;
@@ -255,7 +277,8 @@ int main(int argc, char **argv)
 	else if (quiet)
 		log_set_level(LOG_LEVEL_WARNING);
 	datapath_log_libbpf(verbosity);
-	if (mode != MODE_RUN)
+	/* These two take signals in their turns. */
+	if (mode != MODE_RUN && mode != MODE_HAND_BACK)
 		signals_release();
 	switch (mode) {
 	case MODE_TEST:
@@ -264,6 +287,8 @@ int main(int argc, char **argv)
 		return put_up_guard(config_path);
 	case MODE_PREPARE:
 		return prepare(config_path);
+	case MODE_HAND_BACK:
+		return hand_back(config_path);
 	case MODE_DETACH:
 		return detach(config_path);
 	case MODE_DOCTOR:

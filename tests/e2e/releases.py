@@ -31,7 +31,7 @@ def _make(commit, directory):
     # Compilers of now warn of more than those of then.
     makefile.write_text(makefile.read_text().replace("-Werror ", ""))
     environment = {k: v for k, v in os.environ.items() if k not in ("BUILD", "MAKEFLAGS", "MFLAGS", "SANITIZE", "MAKELEVEL")}
-    _run("make", "-s", f"-j{os.cpu_count()}", "CFLAGS=-O1", "build/detnat-agent", "build/detnatctl", cwd=directory, env=environment)
+    _run("make", "-s", f"-j{os.cpu_count()}", "CFLAGS=-O1", "build/detnat-agent", "build/detnatctl", "build/detnat-xdp", cwd=directory, env=environment)
 
 
 def build(layout):
@@ -43,7 +43,8 @@ def build(layout):
     directory.parent.mkdir(parents=True, exist_ok=True)
     with open(directory.parent / f"{commit[:8]}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = directory / "done"
+        # The last one made.
+        done = directory / "build" / "done"
         if not done.exists():
             _make(commit, directory)
             done.touch()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Real builds of 1.0.0 are upgraded in place, and rolled back to, while packets of every kind pass in both directions."""
 
+import os
 import threading
 import time
 
@@ -12,14 +13,19 @@ from scapy.packet import Raw
 import agent as programs
 import releases
 import tc_programs
+import test_privileges
 from agent import wait_for
 from lab import block_of
+from test_hand_back import offered, pins_of
 from test_tc_links import flooded
+
+accounts = test_privileges.accounts
 
 pytestmark = [pytest.mark.long, pytest.mark.upgrades]
 
 RATE = 1500  # packets a second, in all
 FLOWS = 24  # of each host
+DATAGRAM_KEPT = 30  # seconds, FRAGMENT_LIFETIME
 
 MAPPING = {"in": "10.0.0.0/18", "out": "1.1.1.0/28", "spare": ["1.1.7.0/28"]}
 EIM = {"in": "10.0.129.0/24", "out": "1.1.3.0/30", "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
@@ -195,12 +201,12 @@ class Gateway:
             "unsaved": agent.command("config", "diff").out,
         }
 
-    def begin_datagrams(self):
+    def begin_datagrams(self, number=0):
         """First fragments of datagrams in both directions pass; returns the rest, each with what it must become."""
-        lab, rest = self.lab, []
+        lab, rest, self.began = self.lab, [], time.monotonic()
         host = lab.host()
         src = lab.open_udp(host, mapping=MAPPING)
-        for ident in range(1, 9):
+        for ident in range(number + 1, number + 9):
             out = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(16), id=ident)
             back = lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(16), id=100 + ident)
             for wire, far, p, q in ((lab.inside, lab.outside, out, lab.going_out(out, src)),
@@ -211,6 +217,9 @@ class Gateway:
         return rest
 
     def end_datagrams(self, rest):
+        """Unless a slow machine took longer than any version keeps a datagram."""
+        if time.monotonic() - self.began > DATAGRAM_KEPT - 5:
+            return
         for wire, packet, far, wanted in rest:
             wire.send(packet)
             far.expect(wanted)
@@ -221,8 +230,20 @@ def use(monkeypatch, directory):
 
 
 def taken_over(agent, layout):
-    wait_for(lambda: [p.name for p in agent.pins.glob("v*")] == ["v8"], what="the old pins to go")
+    wait_for(lambda: pins_of(agent) == ["v8"], what="the old pins to go")
     wait_for(lambda: f"the datapath of layout {layout} was taken over as layout 8" in agent.log_text(), what="the takeover to be logged")
+
+
+def hand_back(agent, layout, monkeypatch, own, old, meanwhile=lambda: None):
+    use(monkeypatch, own)
+    process = offered(agent)
+    use(monkeypatch, old)
+    meanwhile()
+    assert agent.once("-t").status == 0
+    agent.start()
+    assert process.wait(30) == 0, agent.log_end()
+    assert process.stdout.read() == b"1.0.0 has taken the datapath over\n"
+    wait_for(lambda: pins_of(agent) == [f"v{layout}"], what="the newer pins to go")
 
 
 def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
@@ -231,7 +252,7 @@ def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
     monkeypatch.setattr(programs, "CTL", own / "detnatctl")
     gateway = Gateway(lab, **config)
     agent = gateway.agent
-    assert [p.name for p in agent.pins.glob("v*")] == [f"v{layout}"]
+    assert pins_of(agent) == [f"v{layout}"]
     if rename:
         lab.gateway.batch(f"link set {rename} down", f"link set {rename} name renamed", "link set renamed up")
     datagrams = gateway.begin_datagrams()
@@ -258,7 +279,18 @@ def upgrade_and_back(lab, layout, monkeypatch, rename=None, **config):
         use(monkeypatch, own)
         agent.start()
     assert gateway.state() == before
-    return gateway
+    if rename:
+        assert {i["name"]: i["xdp"] for i in agent.ctl("interface", "list")}[rename] == "native"
+        # 1.0.0 looks for the interface by its name alone.
+        lab.gateway.batch("link set renamed down", f"link set renamed name {rename}", f"link set {rename} up")
+    datagrams = gateway.begin_datagrams(20)
+    before, counters = gateway.state(), agent.counters()
+    with gateway.traffic.again():
+        hand_back(agent, layout, monkeypatch, own, old)
+    gateway.end_datagrams(datagrams)
+    assert gateway.state() == before
+    assert agent.ctl("check")["findings"] == []
+    assert agent.counters()["sessions_opened"] == counters["sessions_opened"]
 
 
 @pytest.mark.parametrize("layout", releases.COMMITS)
@@ -271,9 +303,61 @@ def test_an_upgrade_from_the_last_release_loses_nothing(lab, monkeypatch, mode, 
 def test_an_upgrade_with_forty_interfaces_loses_nothing(lab, monkeypatch, layout):
     lab.gateway.batch(*(f"link add x{i} type veth peer name y{i}" for i in range(40)), *(f"link set x{i} up" for i in range(40)))
     # One has another name by then, and is followed by its index.
-    gateway = upgrade_and_back(lab, layout, monkeypatch, rename="x7",
-                               interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})
-    assert {i["name"]: i["xdp"] for i in gateway.agent.ctl("interface", "list")}["x7"] == "native"
+    upgrade_and_back(lab, layout, monkeypatch, rename="x7",
+                     interfaces={"inside": ["in0", *(f"x{i}" for i in range(40))], "outside": ["out0"]})
+
+
+@pytest.mark.parametrize("layout", releases.COMMITS)
+@pytest.mark.parametrize("mode", ["redirect-native", "tc"])
+def test_sessions_opened_while_1_0_0_takes_over_go_on(lab, monkeypatch, mode, layout):
+    """Of TCP and UDP, in slots and beyond them, from the offer on."""
+    own, old = programs.BUILD, releases.build(layout)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    agent = lab.start(mappings=[MAPPING], session_slots=16, **MODES[mode])
+    crowd, other = lab.host(), lab.host()
+    sources = {(crowd, port): lab.open_udp(crowd, port, mapping=MAPPING) for port in range(5000, 5012)}
+    connections = {other: lab.handshake(other, mapping=MAPPING)}
+
+    def meanwhile():
+        sources.update({(crowd, port): lab.open_udp(crowd, port, mapping=MAPPING) for port in range(5012, 5030)})
+        connections[crowd] = lab.handshake(crowd, 6000, mapping=MAPPING)
+
+    hand_back(agent, layout, monkeypatch, own, old, meanwhile)
+    assert agent.counters()["sessions_overflowed"] > 4
+    for (host, port), src in sources.items():
+        lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, port)
+        assert lab.open_udp(host, port, mapping=MAPPING) == src
+    for host, src in connections.items():
+        lab.tcp_in(host, src, "PA", 5000 if host is other else 6000, seq=501, ack=101)
+        lab.tcp_out(host, src, "PA", 5000 if host is other else 6000, seq=101, ack=502)
+    assert len(agent.ctl("session", "list", "--all")) == len(sources) + len(connections)
+    assert agent.ctl("check")["findings"] == []
+
+
+@pytest.mark.parametrize("layout", releases.COMMITS)
+def test_the_way_back_of_an_unprivileged_agent(lab, accounts, monkeypatch, layout):
+    """Root hands back the pins of a user, by whom 1.0.0 starts."""
+    own, old = programs.BUILD, releases.build(layout)
+    monkeypatch.setattr(programs, "CTL", own / "detnatctl")
+    agent = test_privileges.prepared(lab, mappings=[MAPPING], session_slots=16)
+    prefix = agent.prefix
+    agent.start()
+    host = lab.host()
+    sources = [lab.open_udp(host, port, mapping=MAPPING) for port in range(5000, 5024)]
+    # Root reads no file in a directory of the user's.
+    owner, agent.prefix = agent.directory.stat(), ()
+    os.chown(agent.directory, 0, 0)
+    process = offered(agent)
+    assert {p.stat().st_uid for p in (agent.pins / "v7").iterdir()} == {owner.st_uid}
+    os.chown(agent.directory, owner.st_uid, owner.st_gid)
+    agent.prefix = prefix
+    use(monkeypatch, old)
+    agent.start()
+    assert process.wait(30) == 0, agent.log_end()
+    wait_for(lambda: pins_of(agent) == [f"v{layout}"], what="the newer pins to go")
+    for port, src in zip(range(5000, 5024), sources):
+        lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, port)
+    assert agent.ctl("check")["findings"] == []
 
 
 @pytest.mark.parametrize("mode", ["kernel", "tc"])

@@ -43,7 +43,7 @@ start_agent() {
     ready_ms=
     rm -f /tmp/agent.out
     began=$(uptime_ms)
-    nsenter --net=/run/netns/gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
+    nsenter --net=/run/netns/gw "${program:-detnat-agent}" -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
     agent=$!
     until grep -qs 'ready$' /tmp/agent.out; do
         if [ $(($(uptime_ms) - began)) -gt 300000 ] || ! kill -0 $agent 2>/dev/null; then

@@ -348,6 +348,7 @@ veth_parts() {
     ! has_part vrf || vrf_part
     ! has_part tenants || tenants_part
     ! has_part libxdp || libxdp_part
+    ! has_part upgrades || upgrades_part
 }
 
 # These have networks, and guests, of their own.

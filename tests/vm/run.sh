@@ -15,6 +15,7 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((900 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
+# VM_PARTS=upgrades has agents of 1.0.0 upgraded, and rolled back to, under libxdp's dispatcher.
 # Which of the checks of guest.sh, with routing and ppp in guests of their own; the units under systemd; the cards of wires.sh;
 # `make bench-nic` between two guests.
 VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp routing ppp systemd cards benchnic}
@@ -103,6 +104,16 @@ install_libxdp() {
     sed -n 's/^#define LAYOUT_VERSION //p' include/detnat/tables.h >"$root/etc/layout"
 }
 
+# Agents and helpers of 1.0.0, of each of its layouts, as tests/e2e/releases.py makes them from the history.
+install_former() {
+    local layout directory
+    for layout in 5 6; do
+        directory=$(cd tests/e2e && "${PYTHON:-/usr/bin/python3}" -c "import releases; print(releases.build($layout))")
+        install_program "$directory/detnat-agent" "former-$layout"
+        install_program "$directory/detnat-xdp" "former-xdp-$layout"
+    done
+}
+
 # The routing daemons of Debian, and the files of docs/guide/ROUTING.md.
 install_routing() {
     local program from
@@ -145,7 +156,8 @@ make_root() { # [PARTS]
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/pcp.c -o "$root/usr/bin/pcp"
     install -m 755 $here/init "$root/init"
     install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,agent,common}.sh
-    ! has_part libxdp || install_libxdp
+    if has_part libxdp || has_part upgrades; then install_libxdp; fi
+    ! has_part upgrades || install_former
     echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
@@ -355,7 +367,7 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|tenants|libxdp' <<<"$VM_PARTS"; then
+    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf|tenants|libxdp|upgrades' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi

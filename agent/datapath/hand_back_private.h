@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DETNAT_HAND_BACK_PRIVATE_H
+#define DETNAT_HAND_BACK_PRIVATE_H
+
+#include <detnat/former.h>
+
+#include "datapath/datapath_private.h"
+#include "datapath/hand_back.h"
+
+/* An entry of the overflow, as 1.0.0 has it. */
+struct former_entry {
+	struct former_overflow_key key;
+	struct former_overflow_session session;
+};
+
+struct former_entries {
+	struct former_entry *entry;
+	size_t n;
+};
+
+struct hand_back {
+	struct datapath *datapath;
+	char pin_dir[PATH_MAX];
+	int mappings; /* descriptors of the maps that are copies */
+	int overflow;
+	struct former_mapping_table *table;
+	int64_t datagrams;	       /* entered, and not counted yet */
+	struct former_entries carried; /* the overflow as carried over so far, sorted by key */
+};
+
+/* Makes and pins the tables that are copies. 0 or -errno. */
+int hand_back_copy_tables(struct hand_back *h);
+
+/* Enters in the maps of 1.0.0, in its directory, what must be there before its programs are. */
+void hand_back_help(struct hand_back *h, const char *former);
+
+/* Counts the datagrams that were entered, once 1.0.0 has set its counts. */
+void hand_back_count_datagrams(struct hand_back *h, const char *former);
+
+/* Carries over what has changed in the overflow. 0 or -errno. */
+int hand_back_carry_overflow(struct hand_back *h);
+
+#endif

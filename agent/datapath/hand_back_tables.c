@@ -104,8 +104,7 @@ int hand_back_judge(const struct datapath *d, struct error *err)
 
 	judge_mappings(d, &list);
 	if (has_entries(d->grants))
-		add(&list,
-		    "blocks are granted to subscribers, which end when their mappings have no 'growth' any more");
+		add(&list, "blocks are granted to subscribers (detnatctl grant list)");
 	if (!drains_fit(d))
 		add(&list, "a range that is no prefix drains");
 	if (!*list.text && (!index_fits(d->in_nodes) || !index_fits(d->out_nodes)))

@@ -269,6 +269,7 @@ endef
 # What neither of them runs, so that no documented target rots (`deploy/lint.sh targets`). CI runs as many as it has time for, and
 # the commit says with which it begins. HASH, the commit's as a number, chooses a seed, and one part and kernel of the virtual machines.
 HASH ?= 0
+CLANG_OF_HASH = $(word $(shell echo $$(($(HASH) % 5 + 1))),clang-14 clang-15 clang-16 clang-19 clang-22)
 VM_ALL_PARTS := guard plain copies vlan bond vrf tenants libxdp routing ppp systemd cards
 define DOCUMENTED_STEPS
 'build|30|tests-built -j$(shell nproc)|the programs, their tests and benchmarks are built' \
@@ -285,8 +286,11 @@ define DOCUMENTED_STEPS
 'long|400|test-long SHARE=$(shell echo $$(($(HASH) % 12 + 1)))/12|a share of the tests before a release' \
 'arm64|900|test-arm64 SERIES=6.12 BPF=datapath/*|unit and datapath on an emulated arm64 machine' \
 'deb|900|deb "PACKAGE_TESTS=$(word $(shell echo $$(($(HASH) % 5 + 1))),network spec rpm container machine)"|Debian packages, made twice, and a share of their tests' \
-'clang|300|test-clang ROUNDS=30 "CLANGS=$(word $(shell echo $$(($(HASH) % 5 + 1))),clang-14 clang-15 clang-16 clang-19 clang-22)"|the datapath on objects of another clang' \
-'debian13|600|test-debian13 "STEPS=$(word $(shell echo $$(($(HASH) % 4 + 1))),demo unit bpf clang-18)"|Debian 13 in a chroot' \
+'clang|300|test-clang ROUNDS=30 CLANGS=$(CLANG_OF_HASH)|the datapath on objects of another clang' \
+'cc|240|test-cc CCS=$(CLANG_OF_HASH)|the sources by another compiler' \
+'vm-clang|900|test-vm-clang CLANGS=$(CLANG_OF_HASH) BPF=$(shell echo $$(($(HASH) % 40 + 1)))/40|its objects on kernels 6.1 and 6.12' \
+'debian12|600|test-debian12 "STEPS=$(word $(shell echo $$(($(HASH) % 5 + 1))),demo unit bpf world e2e)"|Debian 12 in a chroot' \
+'debian13|600|test-debian13 "STEPS=$(word $(shell echo $$(($(HASH) % 8 + 1))),demo unit bpf world e2e clang-18 gcc-13 gcc-14)"|Debian 13 in a chroot' \
 'vm-systemd|300|test-vm-systemd|the units under systemd' \
 'release|60|release RELEASE_DEB=no DEBFULLNAME=Nobody DEBEMAIL=nobody@detnat.example|the files of a release' \
 'pictures|120|pictures PICTURES=$(BUILD)/pictures|the pictures of the documents'
@@ -325,19 +329,41 @@ test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 # Those of Debian 12 and 13 and Ubuntu 24.04. BPF: some of the datapath's tests.
 CLANGS ?= clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 clang-22
 test-clang: as-root deps-test ## the datapath's suite on objects of each clang that apt has (CLANGS; BPF='datapath/*' of it); needs root
-	@deploy/install-deps.sh clang
+	@deploy/install-deps.sh $(CLANGS)
 	@for clang in $(CLANGS); do \
 	    command -v $$clang >/dev/null || { echo "SKIP $$clang: apt does not have it"; continue; }; \
 	    $(MAKE) --no-print-directory $(JOBS) WERROR=1 BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
 	    $(PYTHON) tests/bpf/stacks.py build/$$clang/skel/detnat_*.bpf.o && \
-	    DETNAT_ROUNDS=$(ROUNDS) build/$$clang/tests/bpf/run $(BPF_JOBS) $(if $(BPF),--filter '$(BPF)') && echo "ok $$clang" || exit 1; \
+	    EVERY_PROGRAM=1 DETNAT_ROUNDS=$(ROUNDS) build/$$clang/tests/bpf/run $(BPF_JOBS) $(if $(BPF),--filter '$(BPF)') && echo "ok $$clang" || exit 1; \
 	done
-# In a chroot without anything else: what a newcomer with that release has. STEPS: demo, clang, test or words of tests/debian.sh.
-test-debian13: as-root deps-debian ## a bare Debian 13 in a chroot, from nothing: make demo, units and datapath (STEPS, SUITE); needs root
-	@BUILD=$(abspath $(BUILD)) SUITE=$(or $(SUITE),trixie) tests/debian.sh $(or $(STEPS),demo unit bpf)
+# Each clang's objects in build/CLANG, where one guest of each kernel takes them from.
+test-vm-clang: as-root deps-test ## on kernels 6.1 and 6.12, every program of the objects of each clang, and some of the datapath's tests (CLANGS; BPF='fib/*' or a share, 3/40; ROUNDS); needs root
+	@deploy/install-deps.sh $(CLANGS)
+	@builds=; for clang in $(CLANGS); do \
+	    command -v $$clang >/dev/null || { echo "SKIP $$clang: apt does not have it"; continue; }; \
+	    $(MAKE) --no-print-directory $(JOBS) WERROR=1 BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run || exit 1; \
+	    builds="$$builds build/$$clang"; \
+	done; \
+	$(MAKE) --no-print-directory $(JOBS) programs && \
+	BUILD=$(abspath $(BUILD)) VM_PARTS=datapath VM_BUILDS="$$builds" DETNAT_ROUNDS=$(if $(filter 100,$(ROUNDS)),1,$(ROUNDS)) tests/vm/run.sh
+# As those of the machine, in directories of their own.
+CCS ?= gcc-12 gcc-13 gcc-14 clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 clang-22
+test-cc: deps-test ## programs, tests and benchmarks without a warning by each compiler of C that apt has (CCS)
+	@deploy/install-deps.sh $(CCS)
+	@for cc in $(CCS); do \
+	    command -v $$cc >/dev/null || { echo "SKIP $$cc: apt does not have it"; continue; }; \
+	    $(MAKE) --no-print-directory $(JOBS) WERROR=1 BUILD=build/cc-$$cc CC=$$cc tests-built && echo "ok $$cc" || exit 1; \
+	done
+# In a chroot without anything else: what a newcomer with that release has. STEPS: test, or words of tests/debian.sh.
+test-debian12: SUITE = bookworm
+test-debian13: SUITE = trixie
+test-debian12: as-root deps-debian ## a bare Debian 12 in a chroot, from nothing: make demo, units and datapath (STEPS); needs root
+	@BUILD=$(abspath $(BUILD)) SUITE=$(SUITE) tests/debian.sh $(or $(STEPS),demo unit bpf)
+test-debian13: as-root deps-debian ## the same of Debian 13
+	@BUILD=$(abspath $(BUILD)) SUITE=$(SUITE) tests/debian.sh $(or $(STEPS),demo unit bpf)
 deps-debian:
 	@deploy/install-deps.sh debian
-.PHONY: test-debian13 deps-debian
+.PHONY: test-vm-clang test-cc test-debian12 test-debian13 deps-debian
 # More at a time than cores: a test waits for the kernel half of its time.
 BPF_JOBS ?= -j4
 test-bpf: as-root deps-test ## the datapath packet by packet; needs root
@@ -354,7 +380,7 @@ test-bpf-passes: as-root deps-test ## all random packets and races, and the same
 	    $(MAKE) --no-print-directory test-bpf-$$pass || exit 1; \
 	done
 test-bpf-rounds:
-	$(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(property|race)/*'
+	EVERY_PROGRAM=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(every_program|property|race)/*'
 test-bpf-padded:
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(egress_in|fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 test-bpf-stages:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test|clang|arm64|debian|package|site]...: installs the Debian packages that a build, the benchmark, the demo and
-# the tests need; without arguments, all but those of clang, arm64, debian, package and site. Prints and does nothing where none is missing. The tests run
+# install-deps.sh [build|bench|demo|test|arm64|debian|package|site|COMPILER]...: installs the Debian packages that a build, the benchmark, the demo and
+# the tests need; without arguments, all but those of arm64, debian, package and site. COMPILER, such as clang-18 or gcc-13, is left out where apt does not have it. Prints and does nothing where none is missing. The tests run
 # Prometheus, FRR, BIRD, FreeRADIUS, Kea, nginx, Caddy and pppd: they are unpacked into build/prometheus, build/routing, build/identity,
 # build/proxies and build/ppp where the machine has none, as installing the packages would start services. The libraries that these packages
 # depend on are installed, by the names that they have in this release.
@@ -22,8 +22,6 @@ test=(
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd chromium chromium-driver python3-selenium
     openssl freeradius-utils dnsmasq-base
 )
-# `make test-clang` compiles with those of them that apt has.
-clang=(clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 clang-22)
 # A build for arm64 (CROSS=aarch64-linux-gnu) and its tests. The libraries are unpacked into build/, see sysroot.sh.
 arm64=(gcc-aarch64-linux-gnu mmdebstrap qemu-system-arm cpio kmod xz-utils)
 # `make test-debian13` makes its chroot with it.
@@ -62,17 +60,13 @@ for group; do
             unpack+=(nginx caddy)
         { [ -x /usr/sbin/pppd ] && [ -x /usr/sbin/pppoe-server ]; } || [ -x "$ppp/usr/sbin/pppoe-server" ] || unpack+=(ppp pppoe)
         ;;
-    clang)
-        for package in "${clang[@]}"; do
-            apt-cache show "$package" >/dev/null 2>&1 && packages+=("$package")
-        done
-        ;;
+    clang-[0-9]* | gcc-[0-9]*) ! apt-cache show "$group" >/dev/null 2>&1 || packages+=("$group") ;;
     arm64) packages+=("${arm64[@]}") ;;
     debian) packages+=("${debian[@]}") ;;
     package) packages+=("${package[@]}") ;;
     site) packages+=("${site[@]}") ;;
     *)
-        echo "usage: $0 [build|bench|demo|test|clang|arm64|debian|package|site]..." >&2
+        echo "usage: $0 [build|bench|demo|test|arm64|debian|package|site|COMPILER]..." >&2
         exit 2
         ;;
     esac

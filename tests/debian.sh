@@ -6,8 +6,10 @@
 #
 #   demo       make demo
 #   unit, bpf  make test-unit, make test-bpf, in fewer rounds
+#   world, e2e make test-world, make test-e2e as make test runs it
 #   test       make test
 #   clang-18   make test-clang with that compiler, which apt must have
+#   gcc-13     make test-cc with that compiler, which apt must have
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tree=$PWD
@@ -23,15 +25,18 @@ commands() {
     case $1 in
     demo) echo "make WERROR=1 demo" ;;
     unit | bpf) echo "make WERROR=1 test-$1 ROUNDS=$ROUNDS" ;;
+    world) echo "make WERROR=1 test-world" ;;
+    e2e) echo "make WERROR=1 test-e2e E2E_TESTS=quick E2E_WORKERS=6" ;;
     test) echo "make WERROR=1 test" ;;
     clang-*) echo "make WERROR=1 test-clang CLANGS=$1 ROUNDS=$ROUNDS && command -v $1" ;;
+    gcc-*) echo "make WERROR=1 test-cc CCS=$1 && command -v $1" ;;
     *) echo "debian.sh: no step is called $1" >&2 && return 2 ;;
     esac
 }
 
 # Of the processes that run in it nothing is left, however this ends.
 if [ -z "${DEBIAN_INSIDE:-}" ]; then
-    [ $# -gt 0 ] || { echo "usage: $0 demo|unit|bpf|test|clang-VERSION..." >&2 && exit 2; }
+    [ $# -gt 0 ] || { echo "usage: $0 demo|unit|bpf|world|e2e|test|clang-VERSION|gcc-VERSION..." >&2 && exit 2; }
     for step; do commands "$step" >/dev/null; done
     mkdir -p "$DEB_CACHE/apt-$SUITE"
     archive=$(debian_root bare --variant=minbase git,make,ca-certificates)

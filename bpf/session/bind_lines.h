@@ -49,7 +49,10 @@ static __always_inline struct binding_line *binding_line_at(const struct mapping
 
 	number &= BUCKET_CHUNK - 1;
 	lines = records ? bpf_map_lookup_elem(records, &number) : 0;
-	return lines ? &lines[at & 1] : 0;
+	if (!lines)
+		return 0;
+	barrier_var(lines); /* as in mapping_of_leaf() */
+	return &lines[at & 1];
 }
 
 /*
@@ -87,7 +90,10 @@ static __always_inline __u8 *inbound_octet(const struct mapping *m, __u32 subscr
 	struct binding_line *line =
 		binding_line_at(m, binding_layout_of(m), subscriber, at / sizeof(struct binding_line));
 
-	return line ? (__u8 *)line + (at & (sizeof(*line) - 1)) : 0;
+	if (!line)
+		return 0;
+	barrier_var(line); /* as in mapping_of_leaf() */
+	return (__u8 *)line + (at & (sizeof(*line) - 1));
 }
 
 /* Results of binding_take() other than a port offset. */

@@ -48,7 +48,10 @@ static __always_inline struct mapping *drain_any(__u32 addr)
 	const struct drain_entry *e = drain_entry_of(addr);
 	struct mapping_table *t = mapping_table_get();
 
-	return e && t ? &t->mapping[e->from[0].mapping & (MAX_MAPPINGS - 1)] : 0;
+	if (!e || !t)
+		return 0;
+	barrier_var(t); /* as in mapping_of_leaf() */
+	return &t->mapping[e->from[0].mapping & (MAX_MAPPINGS - 1)];
 }
 
 SUBPROGRAM int drain_covers(__u32 addr)

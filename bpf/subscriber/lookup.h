@@ -70,7 +70,7 @@ static __always_inline struct mapping *mapping_of_leaf(struct mapping_table *t, 
 {
 	if (!t || !leaf || (settings.tenants && leaf & INDEX_SHARED))
 		return 0;
-	/* Keeps the arithmetic after the check, as the 6.1 and 6.12 verifiers require. */
+	/* Keeps the arithmetic after the check, as the verifier requires. */
 	barrier_var(t);
 	return &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 }

@@ -144,6 +144,8 @@ static const struct {
 	const char *suffix;
 } arrays[] = { { XDP_PROGS, "xdp" }, { TC_PROGS, "tc" }, { INGRESS_PROGS, "ingress" } };
 
+bool load_every_program;
+
 /* A word for each program of each array, which its stand-in sets. */
 static uint32_t *called;
 static int called_map = -1;
@@ -242,6 +244,13 @@ static void put_stand_ins(const struct bpf_object *o, size_t i, struct bpf_progr
 	}
 }
 
+static void leave_nothing_out(const struct bpf_object *o)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, o) bpf_program__set_autoload(p, true);
+}
+
 int __wrap_bpf_object__load(struct bpf_object *o)
 {
 	struct bpf_program *left[ARRAY_SIZE(arrays)][N_PROGS] = { 0 };
@@ -254,6 +263,8 @@ int __wrap_bpf_object__load(struct bpf_object *o)
 		if (listed && bpf_object__find_map_by_name(o, prog_array_name(arrays[i].array)))
 			n[i] = leave_out(o, i, listed, left[i]);
 	}
+	if (load_every_program)
+		leave_nothing_out(o);
 	r = __real_bpf_object__load(o);
 	if (!r)
 		verified_note(o);

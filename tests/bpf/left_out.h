@@ -9,6 +9,11 @@
 #ifndef DETNAT_TEST_LEFT_OUT_H
 #define DETNAT_TEST_LEFT_OUT_H
 
+#include <stdbool.h>
+
+/* Set by a test that has all programs of each object loaded, with those that no settings of its own choose. */
+extern bool load_every_program;
+
 /* Fails the test if it called a program that was left out. */
 void left_out_check(void);
 

@@ -235,7 +235,8 @@ Test(history_drains, who_names_the_owner_of_both_endpoints)
 			cr_assert_eq(history_record_write(out, &r, hash, hash), 0);
 			if (k + 1 < MAX_LINES && cases[i].lines[k + 1].time == l->time)
 				continue;
-			r = (struct history_record){ .line = ++number,
+			number++;
+			r = (struct history_record){ .line = number,
 						     .time = l->time,
 						     .event = EVENT_CONFIRM,
 						     .first = confirmed + 1,

@@ -426,8 +426,7 @@ Test(planner, tenants_do_not_share_outside_addresses)
 		"{\"mappings\":["
 		"{\"tenant\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"},"
 		"{\"tenant\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"192.0.3.0/28\"}]}",
-		"{\"mappings\":["
-		"{\"tenant\":7,\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"}]}",
+		"{\"mappings\":[{\"tenant\":7,\"in\":\"10.0.0.0/24\",\"out\":\"192.0.2.0/28\"}]}",
 	};
 	static const char *const why[] = { "overlaps", "is the inside range of another mapping", "\"tenant\" must be" };
 

@@ -172,7 +172,7 @@ Test(prefix_index, holds_as_many_mappings_as_there_may_be)
 	cr_assert_eq(watched_insert(&x, 0, at(0x80000000, 24), 1), -ENOSPC);
 	cr_assert_eq(watched_insert(&x, 0, at(0x80000000, 16), 1), 0);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		cr_assert_eq(watched_find(&x, i << 16 | 1), i);
+		cr_assert_eq(watched_find(&x, i << 16 | 1), (int)i);
 }
 
 Test(prefix_index, finds_nothing_of_what_was_in_a_node_before)

@@ -108,20 +108,20 @@ Test(radius, packets_whose_attributes_do_not_fill_them_are_not_sound)
 	}
 }
 
-/* A request with these attributes, which is read. */
-static struct accounting read_attributes(const uint8_t *octets, size_t size)
+/* What a request with these attributes is read as, until the next one is. */
+static const struct accounting *read_attributes(const uint8_t *octets, size_t size)
 {
 	uint8_t packet[RADIUS_MAX] = { 4, 1 };
-	struct accounting a;
+	static struct accounting a;
 
 	memcpy(packet + RADIUS_HEADER, octets, size);
 	packet[2] = (uint8_t)((RADIUS_HEADER + size) >> 8);
 	packet[3] = (uint8_t)(RADIUS_HEADER + size);
 	radius_read(packet, RADIUS_HEADER + size, "198.51.100.9", &a);
-	return a;
+	return &a;
 }
 
-#define READ(...) read_attributes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define READ(...) (*read_attributes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })))
 
 Test(radius, the_attributes_say_who_had_which_address)
 {

@@ -87,7 +87,7 @@ Test(sessions, walk_ends_where_the_visitor_says_so)
 		while ((r = session_walk_step(w, 100, collect, &l)) > 0)
 			;
 		cr_assert_eq(r, -EINTR);
-		cr_assert_eq(l.n, stop_at);
+		cr_assert_eq(l.n, (unsigned)stop_at);
 		session_walk_free(w);
 	}
 }

@@ -102,7 +102,7 @@ Test(stability, records_of_release_1_0_have_their_members_in_the_same_places)
 		.filters = 1,
 		.flags = htobe16(WIRE_LEASE_ENDED),
 		.left_s = htobe32(3600),
-		.nonce = "lease nonce.",
+		.nonce = { 'l', 'e', 'a', 's', 'e', ' ', 'n', 'o', 'n', 'c', 'e', '.' },
 		.stamp = htobe64(77),
 		.filter = { { ADDR(198, 51, 100, 0), htobe16(53), 24, 0 } },
 	};

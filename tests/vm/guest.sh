@@ -21,6 +21,8 @@
 . /lib/checks/routing.sh
 # shellcheck source=tests/vm/ppp.sh
 . /lib/checks/ppp.sh
+# shellcheck source=tests/vm/datapath.sh
+. /lib/checks/datapath.sh
 
 LOG=/tmp/seen.log
 STATE=none # "redirect native" and so on
@@ -355,15 +357,8 @@ veth_parts() {
 if has_part cards; then cards_part
 elif has_part routing; then routing_part
 elif has_part ppp; then ppp_part
+elif has_part datapath; then datapath_part
 else veth_parts; fi
-
-if [ -x /usr/bin/bpf-tests ]; then
-    STAGES=$stages bpf-tests -j1 --tap=/tmp/tap >&2
-    sed -n 's/^ok - /ok BPF test /p; s/^not ok - /not ok BPF test /p' /tmp/tap
-    # The tracing build: with every setting that adds code to it.
-    STAGES=$stages TRACED=1 bpf-tests -j1 --tap=/tmp/tap --filter '@(property|options|hairpin)/*' >&2
-    sed -n 's/^ok - /ok BPF test, traced, /p; s/^not ok - /not ok BPF test, traced, /p' /tmp/tap
-fi
 
 STATE=guest
 check "the kernel saw nothing wrong" kernel_is_well

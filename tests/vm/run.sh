@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Boots Debian's kernels under QEMU, each with the agent and its tools in an initramfs, and counts what the guest reports
 # (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that is not available is skipped with a message; with
-# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. STAGES=2 gives detnat two stages. VM_BPF_TESTS=1 runs
-# the datapath's unit tests in the guests too, which takes minutes, as an emulated processor verifies the programs.
+# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. STAGES=2 gives detnat two stages.
+# VM_PARTS=datapath loads every program of the datapath's test programs in VM_BUILDS, and runs the tests that the pattern BPF
+# names (or a share of the suites: BPF=3/40), DETNAT_ROUNDS percent of their rounds: an emulated processor verifies a program in seconds.
 # VM_LOUD=loglevel=7 has the kernel say all on the console.
 # VM_PARTS=package is about the Debian package in BUILD/deb alone, see package/checks.sh; DEB_BEFORE is the one before it.
 set -euo pipefail
@@ -11,13 +12,14 @@ cd "$(dirname "$0")/../.."
 
 BUILD=${BUILD:-build}
 VM_CACHE=${VM_CACHE:-build/vm}
-VM_BPF_TESTS=${VM_BPF_TESTS:-0}
+VM_BUILDS=${VM_BUILDS:-$BUILD} # directories with tests/bpf/run, each named after its compiler
+BPF=${BPF:-datapath/*}
 STAGES=${STAGES:-1}
-VM_TIMEOUT=${VM_TIMEOUT:-$((900 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
+VM_TIMEOUT=${VM_TIMEOUT:-900} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
 # VM_PARTS=upgrades has agents of 1.0.0 upgraded, and rolled back to, under libxdp's dispatcher.
 # Which of the checks of guest.sh, with routing and ppp in guests of their own; the units under systemd; the cards of wires.sh;
-# `make bench-nic` between two guests.
+# `make bench-nic` between two guests. datapath is none of those that run by themselves.
 VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf tenants libxdp routing ppp systemd cards benchnic}
 VM_CARDS=${VM_CARDS:-virtio staged vlans jumbo unmerged silent vmxnet3 e1000e removal} # of the part cards: functions of cards.sh
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
@@ -142,23 +144,39 @@ install_ppp() {
     echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
 }
 
+# The pattern of Criterion for BPF.
+bpf_pattern() { # PROGRAM
+    [[ $BPF =~ ^[0-9]+/[0-9]+$ ]] || { echo "$BPF" && return; }
+    "$1" --list | sed -nE 's/^([a-z0-9_]+): [0-9]+ tests?$/\1/p' | awk -v "k=${BPF%/*}" -v "n=${BPF#*/}" 'NR % n == k % n' | paste -sd '|' |
+        sed 's,.*,@(&)/*,'
+}
+
+# Of each build, named after its directory; without what debuggers want.
+install_datapath() {
+    local build name
+    install_program "$(realpath /bin/sh)" sh # the tests set up interfaces by system(3); busybox's shell prefers its own ip
+    ln -sf ../usr/bin/sh "$root/bin/sh"
+    for build in $VM_BUILDS; do
+        name=$(basename "$build")
+        install_program "$build/tests/bpf/run" "../lib/datapath/$name"
+        strip "$root/usr/lib/datapath/$name"
+    done
+    bpf_pattern "$build/tests/bpf/run" >"$root/etc/bpf"
+    echo "${DETNAT_ROUNDS:-1}" >"$root/etc/rounds"
+}
+
 make_root() { # [PARTS]
     root=$out/root
     make_busybox
     for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
     install_program "$BUILD/detnat-agent"
     install_program "$BUILD/detnatctl"
-    if [ "$VM_BPF_TESTS" = 1 ]; then
-        install_program "$BUILD/tests/bpf/run" bpf-tests
-        install_program "$(realpath /bin/sh)" sh # they set up interfaces by system(3); busybox's shell prefers its own ip
-        ln -sf ../usr/bin/sh "$root/bin/sh"
-    fi
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/pcp.c -o "$root/usr/bin/pcp"
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,datapath,agent,common}.sh
     if has_part libxdp || has_part upgrades; then install_libxdp; fi
     ! has_part upgrades || install_former
-    echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
+    echo "${1:-$(sed -E 's/(cards|benchnic|routing|ppp|datapath)//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
 }
@@ -306,6 +324,7 @@ start_guest() {
     *-cards) command=("$here/wires.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
     *-benchnic) command=("$here/pair.sh" qemu-system-x86_64) limit=$((3 * VM_TIMEOUT)) ;;
     *-routing | *-ppp) limit=$((2 * VM_TIMEOUT)) ;;
+    *-datapath) limit=$((4 * VM_TIMEOUT)) ;;
     esac
     # no_timer_check: on a busy machine an emulated timer may be late for that check, after which the kernel panics.
     timeout --foreground -k 5 "$limit" "${command[@]}" -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
@@ -375,6 +394,11 @@ for series in $SERIES; do
         make_root routing
         install_routing
         boot "$series" "$VM_CACHE/kernel-$series" -routing
+    fi
+    if has_part datapath; then
+        make_root datapath
+        install_datapath
+        MEMORY=3072 boot "$series" "$VM_CACHE/kernel-$series" -datapath
     fi
     if has_part cards || has_part benchnic || has_part ppp; then
         $here/kernels.sh "$series" "$VM_CACHE/kernel-cards-$series" amd64 cards || status=$?

@@ -155,7 +155,7 @@ make_root() { # [PARTS]
     fi
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/pcp.c -o "$root/usr/bin/pcp"
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,upgrades,cards,routing,ppp,agent,common}.sh
     if has_part libxdp || has_part upgrades; then install_libxdp; fi
     ! has_part upgrades || install_former
     echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"

@@ -13,8 +13,8 @@
 . /lib/checks/tenants.sh
 # shellcheck source=tests/vm/copies.sh
 . /lib/checks/copies.sh
-# shellcheck source=tests/vm/libxdp.sh
-. /lib/checks/libxdp.sh
+# shellcheck source=tests/vm/upgrades.sh
+. /lib/checks/upgrades.sh
 # shellcheck source=tests/vm/cards.sh
 . /lib/checks/cards.sh
 # shellcheck source=tests/vm/routing.sh

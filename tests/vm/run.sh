@@ -173,10 +173,10 @@ make_root() { # [PARTS]
     install_program "$BUILD/detnatctl"
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/pcp.c -o "$root/usr/bin/pcp"
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,cards,routing,ppp,datapath,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,tenants,copies,libxdp,upgrades,cards,routing,ppp,datapath,agent,common}.sh
     if has_part libxdp || has_part upgrades; then install_libxdp; fi
     ! has_part upgrades || install_former
-    echo "${1:-$(sed -E 's/(cards|benchnic|routing|ppp|datapath)//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
+    echo "${1:-$(sed -E 's/\b(cards|benchnic|routing|ppp|datapath)\b//g' <<<"$VM_PARTS")}" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
     echo "$VM_CARDS" >"$root/etc/cards"
 }

@@ -202,6 +202,7 @@ struct step {
 	const struct plan_addition *add;
 	struct prefix in;
 	uint8_t tenant;
+	bool meets; /* addresses of another step */
 };
 
 static size_t list_steps(const struct change_plan *p, struct step *steps)
@@ -217,13 +218,22 @@ static size_t list_steps(const struct change_plan *p, struct step *steps)
 	return n;
 }
 
-static bool meets_another(const struct step *steps, size_t n, size_t at)
+static int by_address(const void *a, const void *b)
 {
-	for (size_t i = 0; i < n; i++)
-		if (i != at && tenants_meet(steps[i].tenant, steps[at].tenant) &&
-		    prefixes_overlap(steps[i].in, steps[at].in))
-			return true;
-	return false;
+	const struct step *x = a, *y = b;
+
+	return x->in.base < y->in.base ? -1 : x->in.base > y->in.base;
+}
+
+/* Sorts the steps: each is compared with those that begin within it. */
+static void find_meetings(struct step *steps, size_t n)
+{
+	qsort(steps, n, sizeof(*steps), by_address);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = i + 1; k < n && steps[k].in.base <= prefix_last(steps[i].in); k++)
+			if (tenants_meet(steps[k].tenant, steps[i].tenant))
+				steps[k].meets = steps[i].meets = true;
+	}
 }
 
 /* The datapath takes an addition that replaces a mapping in a single step. */
@@ -243,8 +253,9 @@ int plan_holds(struct change_plan *p)
 	if (!steps || !p->held)
 		return -ENOMEM;
 	n = list_steps(p, steps);
+	find_meetings(steps, n);
 	for (size_t i = 0; i < n; i++)
-		if (!replaces(&steps[i]) && meets_another(steps, n, i))
+		if (!replaces(&steps[i]) && steps[i].meets)
 			p->held[p->n_held++] = (struct plan_hold){ steps[i].in, steps[i].tenant };
 	return 0;
 }

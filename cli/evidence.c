@@ -203,7 +203,8 @@ static int write_readme(struct evidence *e, const struct asked *a, struct error 
 		"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I SIGNER -n detnat-evidence -s SHA256SUMS.sig <SHA256SUMS\n"
 		"  detnatctl history verify --state-dir .\n"
 		"  detnatctl who %s --at %s --state-dir .\n",
-		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text, has_leases(a) ? leases : "", a->endpoint, when);
+		a->name, a->endpoint, time_format(a->t, when), time_format(a->now, now), a->text,
+		has_leases(a) ? leases : "", a->endpoint, when);
 	int r;
 
 	if (n < 0) {

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/users.h"
+#include "base/user_groups.h"
 #include "base/cleanup.h"
 
 /* Those whom the agent lets change its configuration may write its file, too. */

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 # The rooms of lib/ and agent/ in their order, and the face of each: the headers that other rooms include. The others are
 # private to their room; only tests look at them.
 faces='
-base       act_stamp address address_ranges admins background base btf_layout cleanup clock duration error findings fnv
+base       act_stamp address address_ranges user_groups background base btf_layout cleanup clock duration error findings fnv
            hash heap hll inside_runs interface_pattern ip_checksum json_scan limiter log notice option rights text
            timestamp trouble
 proto      collector_endpoint defaults label reason_texts timeouts verbs words

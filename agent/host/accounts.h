@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/users.h"
+#include "base/user_groups.h"
 #include "base/base.h"
 
 /* Whether a user may read a file, groups and the directories on its path included. Asked by root; else true. */

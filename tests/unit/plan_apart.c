@@ -214,12 +214,12 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define history_queue_holds_change(q, made, n_made, ended, n_ended, why) \
 	((void)(q), (void)(n_made), (void)(n_ended), call("holds-change", why) == 0)
 #define history_queue_holds_portmaps(q, list, n, why) (!(n) || ((void)(list), call("holds-portmaps", why) == 0))
-#define mappings_add_commit_with add_commit
-#define mappings_del_of		 del
-#define mappings_retire		 retire
-#define mappings_revive		 revive
-#define mappings_hold		 hold_prefix
-#define mappings_update		 update
+#define mappings_add_commit_with		      add_commit
+#define mappings_del_of				      del
+#define mappings_retire				      retire
+#define mappings_revive				      revive
+#define mappings_hold				      hold_prefix
+#define mappings_update				      update
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_drains.c" /* NOLINT(bugprone-suspicious-include) */

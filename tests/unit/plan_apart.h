@@ -32,8 +32,8 @@ extern struct parts context;
 void plan_set_up(void);
 
 /*
- * A configuration with the mappings of these letters; + other timeouts, # other slots, ! other programs, * events, @ a portmap
- * of mapping a.
+ * A configuration with the mappings of these letters; + other timeouts, # other slots, ! other programs, * events, @ a
+ * portmap of mapping a.
  */
 struct config *config_with(const char *letters);
 

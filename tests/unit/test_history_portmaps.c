@@ -572,7 +572,8 @@ Test(history_portmaps, one_port_is_compared_with_what_the_tables_have_there)
 	cr_expect(history_holds_portmap(history, protos[3 / N_PORTS], out_of(3), NULL, &err));
 	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), NULL, &err));
 	cr_expect(strstr(err.text, " is in the history, and not in the tables"), "%s", err.text);
-	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), &other, &err), "it leads elsewhere");
+	cr_expect_not(history_holds_portmap(history, protos[2 / N_PORTS], out_of(2), &other, &err),
+		      "it leads elsewhere");
 	cr_expect_not(history_holds_portmap(history, protos[3 / N_PORTS], out_of(3), &there, &err));
 	cr_expect(strstr(err.text, " is in the tables, and not in the history"), "%s", err.text);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Users and groups of the machine, and who may change the configuration: root and detnat-admin. Thread-safe. */
-#ifndef DETNAT_USERS_H
-#define DETNAT_USERS_H
+#ifndef DETNAT_USER_GROUPS_H
+#define DETNAT_USER_GROUPS_H
 
 #include <stdbool.h>
 #include <stddef.h>

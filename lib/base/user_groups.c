@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "base/users.h"
+#include "base/user_groups.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -8,7 +8,7 @@
 #include "base/json_scan.h"
 #include "command.h"
 #include "json_get.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 #include "leases/lease_append.h"
 #include "leases/lease_files.h"
 #include "leases/lease_import.h"
@@ -101,7 +101,7 @@ static int remove_file(const char *dir, const char *name, bool dry, struct write
 	char json[64];
 	int n = snprintf(json, sizeof(json), "{\"file\":\"%s\"}", name);
 
-	if (!dry && chain_remove(dir, name, time(NULL), err))
+	if (!dry && ledger_remove(dir, name, time(NULL), err))
 		return EXIT_REFUSED;
 	if (w->json && n > 0)
 		writer_stream_row(w, NULL, json, NULL);

@@ -134,7 +134,8 @@ static bool is_of_datapath(const struct history *h)
 {
 	struct history_pin pin = { 0 };
 
-	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_has_hash(h->file.fd, pin.hash);
+	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line &&
+	       history_has_hash(h->file.chain.fd, pin.hash);
 }
 
 static bool has_anything(const struct history *h)

@@ -241,7 +241,7 @@ int history_index_feed(struct history_index *x, const char *line, size_t size)
 {
 	struct history_record r = { 0 };
 	struct error err = { 0 };
-	int hash = history_hash_check(line, size, x->hash, x->hash);
+	int hash = chain_check(line, size, x->hash, x->hash);
 	int ret = history_record_read(line, size, &r, &err);
 	bool wrong = ret || misplaced(x, &r, hash, &err);
 

@@ -8,6 +8,7 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "base/json_text.h"
 #include "history/history_blocks.h"
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
@@ -107,14 +108,9 @@ void history_lists_write(FILE *out, const struct history_record *r)
 		fprintf(out, ",\"grants\":%" PRIu64, r->n_listed);
 }
 
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
-}
-
 static bool read_time(const cJSON *json, const char *key, int64_t *ret)
 {
-	const char *text = text_of(json, key);
+	const char *text = json_text(json, key, NULL);
 
 	return text && !time_parse(text, ret);
 }
@@ -132,8 +128,9 @@ bool history_count_read(const cJSON *json, const char *key, uint64_t *ret)
 
 bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 {
-	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
-	const char *name = text_of(json, "name");
+	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
+		   *inbound = json_text(json, "inbound", NULL);
+	const char *name = json_text(json, "name", NULL);
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
@@ -153,7 +150,7 @@ bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 
 bool history_algorithm_known(const cJSON *json)
 {
-	const char *algorithm = text_of(json, "algorithm");
+	const char *algorithm = json_text(json, "algorithm", NULL);
 	uint64_t lo, hi;
 
 	/* Blocks are in the mappings, and were read with them. */

@@ -5,19 +5,14 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "base/json_text.h"
 #include "history/history_blocks.h"
 #include "history/history_lists.h"
-
-#define HASH_BEGIN ",\"hash\":\""
-#define HASH_END   "\"}"
-/* Size of a line from HASH_BEGIN on. */
-#define HASH_TAIL (sizeof(HASH_BEGIN) - 1 + HASH_TEXT - 1 + sizeof(HASH_END) - 1)
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
@@ -42,43 +37,6 @@ void history_record_free(struct history_record *r)
 	r->portmaps = NULL;
 	r->drains = NULL;
 	r->grants = NULL;
-}
-
-static const char hex[] = "0123456789abcdef";
-
-void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
-{
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	struct sha256_ctx ctx;
-
-	sha256_init(&ctx);
-	sha256_update(&ctx, HASH_TEXT - 1, (const uint8_t *)prev);
-	sha256_update(&ctx, size, (const uint8_t *)text);
-	sha256_digest(&ctx, sizeof(digest), digest);
-	for (size_t i = 0; i < sizeof(digest); i++) {
-		ret[2 * i] = hex[digest[i] >> 4];
-		ret[2 * i + 1] = hex[digest[i] & 15];
-	}
-	ret[HASH_TEXT - 1] = '\0';
-}
-
-int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT])
-{
-	const char *tail = line + size - HASH_TAIL;
-	const char *hash = tail + strlen(HASH_BEGIN);
-	char wanted[HASH_TEXT];
-
-	if (size < HASH_TAIL || memcmp(tail, HASH_BEGIN, strlen(HASH_BEGIN)) != 0 ||
-	    memcmp(line + size - strlen(HASH_END), HASH_END, strlen(HASH_END)) != 0)
-		return -EINVAL;
-	for (size_t i = 0; i < HASH_TEXT - 1; i++)
-		if (!memchr(hex, hash[i], 16))
-			return -EINVAL;
-	/* prev and ret may be the same. */
-	history_hash_of(prev, line, size - HASH_TAIL, wanted);
-	memcpy(ret, hash, HASH_TEXT - 1);
-	ret[HASH_TEXT - 1] = '\0';
-	return strcmp(wanted, ret) ? -EBADMSG : 0;
 }
 
 /* What the record ends, it ends now. */
@@ -128,8 +86,7 @@ static void write_body(FILE *out, const struct history_record *r)
 {
 	char text[TIME_TEXT];
 
-	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"event\":\"%s\"", r->line, time_format(r->time, text),
-		words[r->event]);
+	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(r->time, text), words[r->event]);
 	switch (r->event) {
 	case EVENT_START:
 		write_start(out, r);
@@ -176,22 +133,7 @@ static void write_body(FILE *out, const struct history_record *r)
 	}
 }
 
-int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
-		       char ret_hash[static HASH_TEXT])
-{
-	char hash[HASH_TEXT];
-
-	history_hash_of(prev, body, size, hash);
-	fwrite(body, 1, size, out);
-	fprintf(out, HASH_BEGIN "%s" HASH_END "\n", hash);
-	if (ferror(out))
-		return -ENOMEM;
-	memcpy(ret_hash, hash, HASH_TEXT);
-	return 0;
-}
-
-int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
-			 char ret_hash[static HASH_TEXT])
+int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip)
 {
 	_cleanup_free_ char *body = NULL;
 	size_t size = 0;
@@ -202,17 +144,12 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 	write_body(memory, r);
 	if (fclose(memory))
 		return -ENOMEM;
-	return history_line_write(out, body, size, prev, ret_hash);
-}
-
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
+	return chain_write(out, body, size, tip);
 }
 
 static bool read_time(const cJSON *json, const char *key, int64_t *ret)
 {
-	const char *text = text_of(json, key);
+	const char *text = json_text(json, key, NULL);
 
 	return text && !time_parse(text, ret);
 }
@@ -234,7 +171,7 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 {
 	const cJSON *since = cJSON_GetObjectItemCaseSensitive(json, "unknown_since");
 	const cJSON *taken_over = cJSON_GetObjectItemCaseSensitive(json, "taken_over");
-	const char *host = text_of(json, "host");
+	const char *host = json_text(json, "host", NULL);
 	uint64_t format;
 
 	if (!history_count_read(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
@@ -274,7 +211,7 @@ static int read_event(const char *word, enum history_event *ret)
 
 static int read_fields(const cJSON *json, struct history_record *r, struct error *err)
 {
-	const char *word = text_of(json, "event");
+	const char *word = json_text(json, "event", NULL);
 	int ret;
 
 	if (!history_count_read(json, "line", &r->line) || !read_time(json, "time", &r->time) || !word)

@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/cleanup.h"
+#include "base/whole_file.h"
 
 void collection_init(struct collection *c)
 {
@@ -64,24 +65,6 @@ static int grow(void **array, size_t *room, size_t n, size_t size)
 	return 0;
 }
 
-static int write_all(int fd, const void *data, size_t size, uint64_t at)
-{
-	const char *from = data;
-
-	while (size) {
-		ssize_t n = pwrite(fd, from, size, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		from += n;
-		at += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int open_spill(void)
 {
 	const char *dir = getenv("TMPDIR");
@@ -112,7 +95,7 @@ static int spill_all(struct collection *c)
 			continue;
 		r = grow((void **)&c->spills, &c->room_spills, c->n_spills, sizeof(*c->spills));
 		if (!r)
-			r = write_all(c->spill, p->flow, size, c->spill_end);
+			r = file_write(c->spill, p->flow, size, c->spill_end);
 		if (r)
 			return r;
 		c->spills[c->n_spills++] = (struct spilled){ i, (uint32_t)p->n, c->spill_end };

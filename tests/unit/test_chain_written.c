@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "history/history_claims.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 #include "leases/lease_append.h"
 #include "listed.h"
 #include "recorder/file.h"
@@ -93,7 +93,7 @@ static void write_leases(void)
 	b = (struct lease_batch){ .dir = dir };
 	add(&b, T0 + 2, LEASE_START, "carol");
 	cr_assert_eq(lease_batch_write(&b, T0 + 86401, &err), 0, "%s", err.text);
-	cr_assert_eq(chain_remove(dir, "leases-2026-01-30.jsonl", T0 + 86402, &err), 0, "%s", err.text);
+	cr_assert_eq(ledger_remove(dir, "leases-2026-01-30.jsonl", T0 + 86402, &err), 0, "%s", err.text);
 }
 
 static void write_queries(void)
@@ -101,8 +101,8 @@ static void write_queries(void)
 	static const char body[] = "\"time\":\"2026-01-31T12:00:00Z\",\"user\":\"root\",\"case\":\"1\"\n";
 	struct error err;
 
-	cr_assert_eq(chain_append(dir, "queries-2026-01.jsonl", body, sizeof(body) - 1, T0, &err), 0, "%s", err.text);
-	cr_assert_eq(chain_append(dir, "queries-2026-01.jsonl", body, sizeof(body) - 1, T0 + 1, &err), 0);
+	cr_assert_eq(ledger_append(dir, "queries-2026-01.jsonl", body, sizeof(body) - 1, T0, &err), 0, "%s", err.text);
+	cr_assert_eq(ledger_append(dir, "queries-2026-01.jsonl", body, sizeof(body) - 1, T0 + 1, &err), 0);
 }
 
 static void claim(const char *in, const char *source)

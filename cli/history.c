@@ -200,6 +200,10 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 	add_time(json, "last", x->last_time);
 	add_time(json, "known_until", history_files_known_until(f));
 	cJSON_AddStringToObject(json, "hash", x->hash);
+	if (*x->gateway)
+		cJSON_AddStringToObject(json, "gateway", x->gateway);
+	else
+		cJSON_AddNullToObject(json, "gateway");
 	cJSON_AddStringToObject(json, "head", end_words[f->end]);
 	cJSON_AddNumberToObject(json, "torn", (double)f->torn);
 	damage = cJSON_AddArrayToObject(json, "damage");

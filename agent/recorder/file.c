@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 
 #include "base/whole_file.h"
 #include "base/log.h"
@@ -109,6 +110,25 @@ static int mend(struct history_file *f, struct history_files *files, struct erro
 	return 0;
 }
 
+/* The directory's name stays; a new directory, or one of an earlier version, gets one (RFC 9562, version 4). */
+static int name_gateway(struct history_file *f, const char *started, const char *in_head)
+{
+	const char *known = *started ? started : in_head;
+	uint16_t x[8];
+
+	if (history_gateway_valid(known)) {
+		memcpy(f->gateway, known, GATEWAY_TEXT);
+		return 0;
+	}
+	if (getrandom(x, sizeof(x), 0) != (ssize_t)sizeof(x))
+		return errno_or(EIO);
+	x[3] = (uint16_t)((x[3] & 0x0fff) | 0x4000);
+	x[4] = (uint16_t)((x[4] & 0x3fff) | 0x8000);
+	snprintf(f->gateway, sizeof(f->gateway), "%04x%04x-%04x-%04x-%04x-%04x%04x%04x", x[0], x[1], x[2], x[3], x[4],
+		 x[5], x[6], x[7]);
+	return 0;
+}
+
 static int open_locked(const char *dir, struct history_file *f, struct error *err)
 {
 	struct history_files files = { 0 };
@@ -121,7 +141,8 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 		return refuse(f, r, "", err);
 	f->known_until = history_files_known_until(&files);
 	f->was = files.end == END_AGREES ? files.head : (struct history_head){ 0 };
-	r = mend(f, &files, err);
+	r = name_gateway(f, files.index.gateway, files.head.gateway);
+	r = r ? refuse(f, r, ": no name for the gateway", err) : mend(f, &files, err);
 	if (!r)
 		tell_damage(f, &files);
 	history_files_free(&files);
@@ -261,15 +282,15 @@ bool history_head_of_this_boot(const struct history_head *head)
 
 int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded)
 {
-	char text[400], when[TIME_TEXT], boot[BOOT_TEXT];
+	char text[512], when[TIME_TEXT], boot[BOOT_TEXT];
 	int length, r;
 
 	boot_name(boot);
 	length = snprintf(text, sizeof(text),
 			  "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
-			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\"%s}\n",
+			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\",\"gateway\":\"%s\"%s}\n",
 			  f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
-			  steady_ns / 1000000, boot, unrecorded ? ",\"unrecorded\":true" : "");
+			  steady_ns / 1000000, boot, f->gateway, unrecorded ? ",\"unrecorded\":true" : "");
 	r = file_write(f->head, text, (size_t)length, 0);
 	if (!r && (ftruncate(f->head, length) || (unrecorded && fsync(f->head))))
 		r = -errno;

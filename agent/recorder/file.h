@@ -20,6 +20,7 @@ struct history_file {
 	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
 	int64_t known_until;
 	struct history_head was;
+	char gateway[GATEWAY_TEXT]; /* of the directory */
 };
 
 /*

@@ -242,6 +242,7 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 		r.n_mappings = h->n_present;
 	}
 	write_host(r.host);
+	memcpy(r.gateway, h->file.gateway, GATEWAY_TEXT);
 	return append_list(h, &r, err);
 }
 

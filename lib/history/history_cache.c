@@ -272,7 +272,8 @@ static bool valid(const struct history_index *x)
 	       pauses_valid(x, &x->portmaps.pauses, x->portmaps.n) && pauses_valid(x, &x->drains.pauses, x->drains.n) &&
 	       pauses_valid(x, &x->grants.pauses, x->grants.n) && list_valid(x->open, x->n_open, x->n_intervals) &&
 	       list_valid(x->drains.open, x->drains.n_open, x->drains.n) &&
-	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) && text_valid(x->hash, sizeof(x->hash));
+	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) &&
+	       text_valid(x->hash, sizeof(x->hash)) && text_valid(x->gateway, sizeof(x->gateway));
 }
 
 /* Returns the position of the next octets, and advances past them. */

@@ -213,6 +213,8 @@ static int take_record(struct history_index *x, const struct history_record *r)
 		x->change_end = r->line;
 	if (!change && r->event != EVENT_CLOCK)
 		x->settled = r->line;
+	if (*r->gateway)
+		memcpy(x->gateway, r->gateway, GATEWAY_TEXT);
 	if (change)
 		ret = moment_of(x, r, goes_on, &at.moment);
 	x->in_change = change;

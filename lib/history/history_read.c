@@ -44,6 +44,7 @@ static int read_head(int dir, struct history_head *ret)
 		ret->real_ms = number_of(json, "real_ms");
 		ret->boot_ms = number_of(json, "boot_ms");
 		snprintf(ret->boot, sizeof(ret->boot), "%s", json_text(json, "boot", ""));
+		snprintf(ret->gateway, sizeof(ret->gateway), "%s", json_text(json, "gateway", ""));
 		ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
 		r = 0;
 	}

@@ -74,8 +74,11 @@ static void write_start(FILE *out, const struct history_record *r)
 {
 	char since[TIME_TEXT];
 
-	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\",\"taken_over\":%s,\"unknown_since\":",
-		r->format ? r->format : history_format_needed(r), r->host, r->taken_over ? "true" : "false");
+	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\"", r->format ? r->format : history_format_needed(r),
+		r->host);
+	if (*r->gateway)
+		fprintf(out, ",\"gateway\":\"%s\"", r->gateway);
+	fprintf(out, ",\"taken_over\":%s,\"unknown_since\":", r->taken_over ? "true" : "false");
 	if (r->since == TIME_NONE)
 		fputs("null", out);
 	else
@@ -167,11 +170,21 @@ static int read_ending(const cJSON *json, struct history_record *r)
 		       : -EINVAL;
 }
 
+bool history_gateway_valid(const char *text)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i = 0;
+
+	while (form[i] && (form[i] == '-' ? text[i] == '-' : text[i] && strchr("0123456789abcdef", text[i])))
+		i++;
+	return !form[i] && !text[i];
+}
+
 static int read_start(const cJSON *json, struct history_record *r, struct error *err)
 {
 	const cJSON *since = cJSON_GetObjectItemCaseSensitive(json, "unknown_since");
 	const cJSON *taken_over = cJSON_GetObjectItemCaseSensitive(json, "taken_over");
-	const char *host = json_text(json, "host", NULL);
+	const char *host = json_text(json, "host", NULL), *gateway = json_text(json, "gateway", "");
 	uint64_t format;
 
 	if (!history_count_read(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
@@ -181,6 +194,8 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	if (format < HISTORY_FORMAT_CONFIRMS)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a version before 1.0.0", format);
 	snprintf(r->host, sizeof(r->host), "%s", host);
+	if (history_gateway_valid(gateway))
+		snprintf(r->gateway, sizeof(r->gateway), "%s", gateway);
 	r->format = format;
 	r->taken_over = cJSON_IsTrue(taken_over);
 	r->since = TIME_NONE;

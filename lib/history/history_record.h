@@ -78,6 +78,10 @@ static inline bool history_same(const struct history_mapping *a, const struct hi
 }
 
 #define HOST_TEXT 65
+/* A random UUID (RFC 9562), made with the directory; of a history that an earlier version began, with its next start.
+ */
+#define GATEWAY_TEXT 37
+
 struct history_record {
 	uint64_t line; /* from 1 */
 	int64_t time;
@@ -101,10 +105,11 @@ struct history_record {
 			  before it was set */
 	int64_t after; /* clock: the earliest possible reading after that */
 	int64_t until; /* confirm: the lines had taken effect by then; undo: they had been taken back by then */
-	uint64_t first, last; /* undo, confirm: line numbers */
-	uint64_t format;      /* start: as read; 0 is written as the lowest that will do */
-	char host[HOST_TEXT]; /* start */
-	bool taken_over;      /* start: took over an existing datapath */
+	uint64_t first, last;	    /* undo, confirm: line numbers */
+	uint64_t format;	    /* start: as read; 0 is written as the lowest that will do */
+	char host[HOST_TEXT];	    /* start */
+	char gateway[GATEWAY_TEXT]; /* start; "": not recorded */
+	bool taken_over;	    /* start: took over an existing datapath */
 };
 
 void history_record_free(struct history_record *r);
@@ -117,6 +122,9 @@ int history_record_write(FILE *out, const struct history_record *r, struct chain
  * check the hash.
  */
 int history_record_read(const char *line, size_t size, struct history_record *ret, struct error *err);
+
+/* Whether a text is a gateway's name. */
+bool history_gateway_valid(const char *text);
 
 /* Returns the word for an event. */
 const char *history_event_word(enum history_event event);

@@ -27,6 +27,7 @@ void lease_index_free(struct lease_index *x)
 	free(x->lease);
 	free(x->off);
 	free(x->lost);
+	free(x->erasure);
 	free(x->begin);
 	free(x);
 }
@@ -228,6 +229,23 @@ static int take_lost(struct lease_index *x, int64_t from, int64_t to)
 	return 0;
 }
 
+/* What went at once is of one customer, and the days between are of his, too. */
+static int take_erased(struct lease_index *x, const struct lease_line *line)
+{
+	struct lease_erasure *e = x->n_erasures ? &x->erasure[x->n_erasures - 1] : NULL;
+	int64_t to = lower(line->to, line->time + 1);
+
+	if (e && e->time == line->time) {
+		e->from = lower(e->from, line->from);
+		e->to = higher(e->to, to);
+		return 0;
+	}
+	if (grow(&x->erasure, x->n_erasures, &x->erasure_room, sizeof(*x->erasure)))
+		return -ENOMEM;
+	x->erasure[x->n_erasures++] = (struct lease_erasure){ line->from, to, line->time };
+	return 0;
+}
+
 /* The first recording knows nothing of before but what lines say that were imported. */
 static int take_begin(struct lease_index *x, const struct lease_line *line, int64_t before)
 {
@@ -265,6 +283,8 @@ int lease_index_feed(struct lease_index *x, const struct lease_line *line)
 		return take_begin(x, line, before);
 	case LEASE_LOST:
 		return take_lost(x, line->from, line->to == TIME_OPEN ? line->time : line->to);
+	case LEASE_ERASED:
+		return take_erased(x, line);
 	case LEASE_MARK:
 		break;
 	}

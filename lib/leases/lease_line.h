@@ -28,7 +28,8 @@
 	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */ \
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
 	X(LEASE_MARK, "mark")	    /* recording continues */                              \
-	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */
+	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */         \
+	X(LEASE_ERASED, "erased")   /* lines of a day, `from` to `to`, were erased */
 
 enum lease_event {
 #define X(constant, word) constant,

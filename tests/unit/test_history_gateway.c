@@ -64,7 +64,8 @@ Test(history_gateway, a_history_of_an_earlier_version_gets_a_name_with_its_next_
 	char name[GATEWAY_TEXT], command[512];
 
 	history_close(lab.history);
-	snprintf(command, sizeof(command), "rm %s/* && cp tests/samples/1.0/history/history.* %s", lab.state, lab.state);
+	snprintf(command, sizeof(command), "rm %s/* && cp tests/samples/1.0/history/history.* %s", lab.state,
+		 lab.state);
 	cr_assert_eq(system(command), 0);
 	lab.now += 20 * 365 * 86400LL;
 	lab_begin();

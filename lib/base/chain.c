@@ -17,9 +17,10 @@
 /* Room that a change may need: a line has about 450 octets. */
 #define PROBE_OCTETS 4096
 
-int chain_open(int dir, const char *name, struct chain *ret)
+int chain_open(int dir, const char *name, bool make, struct chain *ret)
 {
-	int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
+	int fd =
+		openat(dir, name, O_RDWR | (make ? O_CREAT : 0) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
 
 	if (fd < 0)
 		return -errno;
@@ -31,51 +32,6 @@ void chain_close(struct chain *c)
 {
 	close_fd(&c->fd);
 	c->fd = -1;
-}
-
-/* Of the end of a file, `n` octets that end with a newline. */
-static int read_last_line(const char *text, size_t n, struct chain_tip *ret)
-{
-	const char *end = text + n - 1, *begin = memrchr(text, '\n', n - 1);
-	const char *line = begin ? begin + 1 : text, *body;
-	size_t size;
-
-	if (!chain_body(line, (size_t)(end - line), &body, &size))
-		return -EBADMSG;
-	ret->line = chain_number(line, (size_t)(end - line));
-	return chain_check(line, (size_t)(end - line), HASH_NONE, ret->hash) == -EINVAL ? -EBADMSG : 0;
-}
-
-int chain_find_tip(struct chain *c)
-{
-	struct chain_tip tip = { .hash = HASH_NONE };
-	char tail[TAIL_SIZE];
-	const char *newline;
-	struct stat st;
-	ssize_t got;
-	size_t n;
-	int r;
-
-	if (fstat(c->fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADF;
-	n = st.st_size < (off_t)sizeof(tail) ? (size_t)st.st_size : sizeof(tail);
-	got = pread(c->fd, tail, n, st.st_size - (off_t)n);
-	if (got != (ssize_t)n)
-		return got < 0 ? -errno : -EIO;
-	newline = n ? memrchr(tail, '\n', n) : NULL;
-	if (!newline && n == sizeof(tail))
-		return -EBADMSG;
-	if (newline) {
-		tip.size = (uint64_t)st.st_size - n + (size_t)(newline - tail) + 1;
-		r = read_last_line(tail, (size_t)(newline - tail) + 1, &tip);
-		if (r)
-			return r;
-	}
-	c->tip = tip;
-	c->torn = (uint64_t)st.st_size > tip.size;
-	return 0;
 }
 
 int chain_take_back(struct chain *c, const struct chain_tip *to)
@@ -178,6 +134,43 @@ static int read_lines(int fd, uint64_t at, struct reader *r, const char *name, c
 			return -EFBIG;
 	}
 	return ret;
+}
+
+/* Of the last lines of a file. */
+static int note_tip(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+{
+	struct chain_tip *tip = arg;
+
+	(void)name;
+	(void)number;
+	tip->line = chain_number(line, size);
+	/* Without a hash it stays that of no line. */
+	return chain_check(line, size, HASH_NONE, tip->hash) == -EINVAL ? (tip->line = 0) : 0;
+}
+
+int chain_find_tip(struct chain *c)
+{
+	struct chain_tip tip = { .hash = HASH_NONE };
+	struct reader reader = { .left = UINT64_MAX };
+	struct stat st;
+	uint64_t from;
+	int r;
+
+	if (fstat(c->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADF;
+	from = st.st_size > TAIL_SIZE ? (uint64_t)st.st_size - TAIL_SIZE : 0;
+	reader.cut = from;
+	r = read_lines(c->fd, from, &reader, NULL, note_tip, &tip);
+	tip.size = (uint64_t)st.st_size - reader.used;
+	if (!r && (reader.cut || (tip.size && !tip.line)))
+		r = -EBADMSG;
+	if (r)
+		return r;
+	c->tip = tip;
+	c->torn = reader.used;
+	return 0;
 }
 
 int chain_read_first(int fd, const char *name, uint64_t size, chain_take take, void *arg, size_t *ret_torn)

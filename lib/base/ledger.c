@@ -59,13 +59,11 @@ static int write_head(const struct ledger *l, const char *file, const struct cha
 /* Reads a place in a file. */
 static bool read_place(const cJSON *json, struct chain_tip *ret)
 {
-	double lines = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "lines"));
-	double octets = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "octets"));
 	const char *tip = json_text(json, "tip", "");
 
-	if (strlen(tip) != HASH_TEXT - 1 || !(lines >= 0 && lines <= 1e15) || !(octets >= 0 && octets <= 1e15))
+	if (strlen(tip) != HASH_TEXT - 1 || !json_count(json, "lines", &ret->line) ||
+	    !json_count(json, "octets", &ret->size))
 		return false;
-	*ret = (struct chain_tip){ .line = (uint64_t)lines, .size = (uint64_t)octets };
 	memcpy(ret->hash, tip, HASH_TEXT);
 	return true;
 }
@@ -171,10 +169,7 @@ static int recover(const struct ledger *l)
 	r = find_entry(l, file, &entry);
 	if (r || entry.line != from.line || strcmp(entry.hash, from.hash) != 0)
 		return r;
-	c.fd = openat(l->dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (c.fd < 0)
-		return 0;
-	if (!chain_find_tip(&c) && c.tip.line > from.line)
+	if (!chain_open(l->dir, file, false, &c) && !chain_find_tip(&c) && c.tip.line > from.line)
 		r = chain_take_back(&c, &from);
 	chain_close(&c);
 	return r;
@@ -188,7 +183,7 @@ static int ledger_open(const char *dir, struct ledger *ret)
 	if (l.dir < 0)
 		return -errno;
 	l.rights = rights_of(l.dir);
-	r = chain_open(l.dir, LEDGER_FILE, &l.chain);
+	r = chain_open(l.dir, LEDGER_FILE, true, &l.chain);
 	if (!r && flock(l.chain.fd, LOCK_EX))
 		r = -errno;
 	r = r ? r : chain_find_tip(&l.chain);
@@ -240,7 +235,7 @@ int ledger_append(const char *dir, const char *file, const char *bodies, size_t 
 
 	if (r)
 		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, &c);
+	r = chain_open(l.dir, file, true, &c);
 	r = r ? r : chain_find_tip(&c);
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : grow(&l, &c, file, bodies, size, now);
@@ -251,14 +246,13 @@ int ledger_append(const char *dir, const char *file, const char *bodies, size_t 
 
 int ledger_remove(const char *dir, const char *file, int64_t now, struct error *err)
 {
-	struct chain c = { .tip.hash = HASH_NONE };
+	struct chain c = { .fd = -1 };
 	struct ledger l;
 	int r = ledger_open(dir, &l);
 
 	if (r)
 		return say(err, r, dir, LEDGER_FILE);
-	c.fd = openat(l.dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	r = c.fd < 0 ? -errno : 0;
+	r = chain_open(l.dir, file, false, &c);
 	if (!r)
 		chain_find_tip(&c);
 	r = r ? r : enter(&l, "remove", file, &c.tip, "", now);
@@ -338,7 +332,7 @@ int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg,
 
 	if (r)
 		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, &c);
+	r = chain_open(l.dir, file, false, &c);
 	r = r ? r : chain_find_tip(&c);
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : erase(&l, &c, file, &e, now);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/whole_file.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"
@@ -93,28 +94,13 @@ static void check_line(struct verification *v, const char *line, size_t size)
 		v->line = number;
 }
 
-/* Makes room for one more element. 0 or -ENOMEM. */
-static int grow(void *array, size_t n, size_t *room, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n < *room)
-		return 0;
-	larger = reallocarray(*at, *room ? *room * 2 : 64, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	*room = *room ? *room * 2 : 64;
-	return 0;
-}
-
 /* The file of a name, which is mostly the one asked for last; NULL: no memory. */
 static struct file *file_of(struct verification *v, const char *name)
 {
 	for (size_t i = v->n; i-- > 0;)
 		if (!strcmp(v->file[i].name, name))
 			return &v->file[i];
-	if (grow(&v->file, v->n, &v->room, sizeof(*v->file)))
+	if (array_grow(&v->file, v->n, &v->room, sizeof(*v->file)))
 		return NULL;
 	v->file[v->n] = (struct file){ 0 };
 	snprintf(v->file[v->n].name, NAME_TEXT, "%s", name);
@@ -129,24 +115,17 @@ static uint64_t begin_of(const char *hash)
 	return strtoull(text, NULL, 16);
 }
 
-static uint64_t count_of(const cJSON *json, const char *key)
-{
-	double n = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, key));
-
-	return n > 0 && n <= 1e15 ? (uint64_t)n : 0;
-}
-
 static int add_entry(struct verification *v, const cJSON *json)
 {
 	const char *name = json_text(json, "file", ""), *tip = json_text(json, "tip", "");
 	const char *event = json_text(json, "event", "");
 	struct file *f;
-	struct entry e;
+	struct entry e = { .tip = begin_of(tip) };
 
 	if (strlen(name) >= NAME_TEXT || !*name || strlen(tip) != HASH_TEXT - 1)
 		return 0;
 	f = file_of(v, name);
-	if (!f || grow(&f->entry, f->n, &f->room, sizeof(*f->entry)))
+	if (!f || array_grow(&f->entry, f->n, &f->room, sizeof(*f->entry)))
 		return -ENOMEM;
 	f->known = strcmp(event, "remove") != 0;
 	/* A file that was removed and is there again begins anew. */
@@ -156,9 +135,10 @@ static int add_entry(struct verification *v, const cJSON *json)
 		return 0;
 	}
 	if (!strcmp(event, "erase"))
-		f->erased = count_of(json, "erased");
-	e = (struct entry){ count_of(json, "lines"), begin_of(tip),
-			    strcmp(event, "found") ? 0 : count_of(json, "first") };
+		json_count(json, "erased", &f->erased);
+	json_count(json, "lines", &e.line);
+	if (!strcmp(event, "found"))
+		json_count(json, "first", &e.first);
 	if (f->n && f->entry[f->n - 1].line >= e.line + !strcmp(event, "erase"))
 		find(v, f->name, e.line, "was written where line %" PRIu64 " had been: the end was cut off before",
 		     f->entry[f->n - 1].line);
@@ -171,11 +151,12 @@ static int ledger_line(void *arg, const char *name, uint64_t number, const char 
 {
 	struct verification *v = arg;
 	_cleanup_json_ cJSON *json = cJSON_ParseWithLength(line, size);
+	uint64_t format;
 
 	(void)name;
 	(void)number;
 	check_line(v, line, size);
-	if (count_of(json, "format") > LEDGER_FORMAT)
+	if (json_count(json, "format", &format) && format > LEDGER_FORMAT)
 		find(v, LEDGER_FILE, v->line, "is of a later version");
 	return add_entry(v, json);
 }

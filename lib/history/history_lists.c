@@ -108,24 +108,6 @@ void history_lists_write(FILE *out, const struct history_record *r)
 		fprintf(out, ",\"grants\":%" PRIu64, r->n_listed);
 }
 
-static bool read_time(const cJSON *json, const char *key, int64_t *ret)
-{
-	const char *text = json_text(json, key, NULL);
-
-	return text && !time_parse(text, ret);
-}
-
-bool history_count_read(const cJSON *json, const char *key, uint64_t *ret)
-{
-	const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, key);
-
-	if (!cJSON_IsNumber(number) || !(number->valuedouble >= 0 && number->valuedouble <= 1e15) ||
-	    number->valuedouble != (double)(uint64_t)number->valuedouble)
-		return false;
-	*ret = (uint64_t)number->valuedouble;
-	return true;
-}
-
 bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 {
 	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
@@ -135,7 +117,7 @@ bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
 	history_tenant_read(json, ret->tenant);
-	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
+	if (!in || range_parse(in, &ret->in) || !json_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");
 	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
@@ -157,8 +139,8 @@ bool history_algorithm_known(const cJSON *json)
 	if (algorithm && (!strcmp(algorithm, ALGORITHM_BLOCKS) || !strcmp(algorithm, ALGORITHM_GRANTS) ||
 			  !strcmp(algorithm, ALGORITHM_TENANTS)))
 		return true;
-	return algorithm && !strcmp(algorithm, ALGORITHM) && history_count_read(json, "port_lo", &lo) &&
-	       history_count_read(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
+	return algorithm && !strcmp(algorithm, ALGORITHM) && json_count(json, "port_lo", &lo) &&
+	       json_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
 }
 
 /* Records of histories without portmaps have no list of them. */
@@ -212,7 +194,7 @@ int history_lists_read(const cJSON *json, struct history_record *r)
 
 	int ret = read_portmaps(json, r);
 
-	if (cJSON_HasObjectItem(json, "grants") && !history_count_read(json, "grants", &r->n_listed))
+	if (cJSON_HasObjectItem(json, "grants") && !json_count(json, "grants", &r->n_listed))
 		return -EINVAL;
 	return ret ? ret : read_drains(json, r);
 }
@@ -221,7 +203,7 @@ int history_listed_grants_read(const cJSON *json, struct history_record *r)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "grants"), *item;
 
-	if (!cJSON_IsArray(list) || !history_count_read(json, "part", &r->part))
+	if (!cJSON_IsArray(list) || !json_count(json, "part", &r->part))
 		return -EINVAL;
 	r->grants = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->grants));
 	if (!r->grants)

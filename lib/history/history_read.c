@@ -7,49 +7,38 @@
 #include <string.h>
 
 #include "base/whole_file.h"
+#include "base/json_scan.h"
 #include "base/json_text.h"
 #include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
 
-/* 0 if there is none. */
-static int64_t number_of(const cJSON *json, const char *key)
-{
-	double number = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, key));
-
-	return number > 0 && number <= 1e15 ? (int64_t)number : 0;
-}
-
 static int read_head(int dir, struct history_head *ret)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char text[HEAD_MAX_SIZE + 1];
-	const char *hash, *time;
-	const cJSON *line;
-	cJSON *json;
-	ssize_t n;
-	int r = -EBADMSG;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ cJSON *json = NULL;
+	uint64_t real_ms = 0, boot_ms = 0;
+	size_t size;
+	int r = fd < 0 ? -errno : file_read(fd, HEAD_MAX_SIZE, &text, &size);
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	json = n > 0 ? cJSON_ParseWithLength(text, (size_t)n) : NULL;
-	hash = json_text(json, "hash", NULL);
-	time = json_text(json, "time", NULL);
-	line = cJSON_GetObjectItemCaseSensitive(json, "line");
-	if (hash && time && cJSON_IsNumber(line) && line->valuedouble >= 0 && line->valuedouble <= 1e15 &&
-	    strlen(hash) == HASH_TEXT - 1 && !time_parse(time, &ret->time)) {
-		memcpy(ret->hash, hash, HASH_TEXT);
-		ret->line = (uint64_t)line->valuedouble;
-		ret->real_ms = number_of(json, "real_ms");
-		ret->boot_ms = number_of(json, "boot_ms");
-		snprintf(ret->boot, sizeof(ret->boot), "%s", json_text(json, "boot", ""));
-		snprintf(ret->gateway, sizeof(ret->gateway), "%s", json_text(json, "gateway", ""));
-		ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
-		r = 0;
+	if (r)
+		return r;
+	json = cJSON_ParseWithLength(text, size);
+	if (strlen(json_text(json, "hash", "")) != HASH_TEXT - 1 || !json_count(json, "line", &ret->line) ||
+	    !json_time(json, "time", &ret->time)) {
+		ret->line = 0;
+		return -EBADMSG;
 	}
-	cJSON_Delete(json);
-	return r;
+	memcpy(ret->hash, json_text(json, "hash", ""), HASH_TEXT);
+	json_count(json, "real_ms", &real_ms);
+	json_count(json, "boot_ms", &boot_ms);
+	ret->real_ms = (int64_t)real_ms;
+	ret->boot_ms = (int64_t)boot_ms;
+	snprintf(ret->boot, sizeof(ret->boot), "%s", json_text(json, "boot", ""));
+	snprintf(ret->gateway, sizeof(ret->gateway), "%s", json_text(json, "gateway", ""));
+	ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
+	return 0;
 }
 
 static bool has_hash(const char *text, size_t size, const char *hash)

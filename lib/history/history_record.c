@@ -150,13 +150,6 @@ int history_record_write(FILE *out, const struct history_record *r, struct chain
 	return chain_write(out, body, size, tip);
 }
 
-static bool read_time(const cJSON *json, const char *key, int64_t *ret)
-{
-	const char *text = json_text(json, key, NULL);
-
-	return text && !time_parse(text, ret);
-}
-
 /* Portmaps and grants end with their record, or have no end. */
 static int read_ending(const cJSON *json, struct history_record *r)
 {
@@ -187,7 +180,7 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	const char *host = json_text(json, "host", NULL), *gateway = json_text(json, "gateway", "");
 	uint64_t format;
 
-	if (!history_count_read(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
+	if (!json_count(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
 		return -EINVAL;
 	if (format > HISTORY_FORMAT)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a later version", format);
@@ -199,18 +192,18 @@ static int read_start(const cJSON *json, struct history_record *r, struct error 
 	r->format = format;
 	r->taken_over = cJSON_IsTrue(taken_over);
 	r->since = TIME_NONE;
-	return cJSON_IsNull(since) || read_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
+	return cJSON_IsNull(since) || json_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
 }
 
 static bool read_lines(const cJSON *json, struct history_record *r)
 {
-	return history_count_read(json, "first", &r->first) && history_count_read(json, "last", &r->last) &&
-	       read_time(json, "until", &r->until);
+	return json_count(json, "first", &r->first) && json_count(json, "last", &r->last) &&
+	       json_time(json, "until", &r->until);
 }
 
 static bool read_clock(const cJSON *json, struct history_record *r)
 {
-	return read_time(json, "before", &r->since) && read_time(json, "after", &r->after);
+	return json_time(json, "before", &r->since) && json_time(json, "after", &r->after);
 }
 
 static int read_event(const char *word, enum history_event *ret)
@@ -229,7 +222,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	const char *word = json_text(json, "event", NULL);
 	int ret;
 
-	if (!history_count_read(json, "line", &r->line) || !read_time(json, "time", &r->time) || !word)
+	if (!json_count(json, "line", &r->line) || !json_time(json, "time", &r->time) || !word)
 		return -EINVAL;
 	if (read_event(word, &r->event))
 		return error_set(err, -EINVAL, "%s is no event that this version knows", QUOTED(word));

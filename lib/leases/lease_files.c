@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/grow.h"
 
 static int compare_names(const void *a, const void *b)
 {
@@ -14,15 +15,8 @@ static int compare_names(const void *a, const void *b)
 
 static int add_name(struct lease_names *names, size_t *room, const char *name)
 {
-	void *larger = names->name;
-
-	if (names->n == *room) {
-		*room = *room ? *room * 2 : 64;
-		larger = reallocarray(names->name, *room, sizeof(*names->name));
-		if (!larger)
-			return -ENOMEM;
-		names->name = larger;
-	}
+	if (array_grow(&names->name, names->n, room, sizeof(*names->name)))
+		return -ENOMEM;
 	memcpy(names->name[names->n++], name, strlen(name) + 1); /* it has the length of the form */
 	return 0;
 }

@@ -93,7 +93,7 @@ Test(chain, an_end_that_is_torn_at_any_octet_is_taken_back)
 		_cleanup_free_ char *again = NULL;
 		struct chain c;
 
-		cr_assert_eq(chain_open(at, DAY, &c), 0);
+		cr_assert_eq(chain_open(at, DAY, true, &c), 0);
 		cr_assert_eq(chain_find_tip(&c), 0);
 		if (!whole) {
 			cr_assert_eq(chain_write_all(body, sizeof(body) - 1, &tip, &lines, &n), 0);
@@ -311,7 +311,7 @@ Test(chain, lines_that_no_writer_entered_are_never_vouched_for)
 	size_t n;
 
 	cr_assert_eq(add(DAY), 0);
-	cr_assert_eq(chain_open(at, DAY, &c), 0);
+	cr_assert_eq(chain_open(at, DAY, true, &c), 0);
 	cr_assert_eq(chain_find_tip(&c), 0);
 	tip = c.tip;
 	cr_assert_eq(chain_write_all("\"forged\":1\n", 11, &tip, &lines, &n), 0);

@@ -51,7 +51,7 @@ static int open_files(const char *dir, struct history_file *f, struct error *err
 	}
 	if (r)
 		return error_set(err, r, "state_dir %s: %s", dir, strerror(-r));
-	r = chain_open(f->dir, HISTORY_FILE, true, &f->chain);
+	r = chain_open(f->dir, HISTORY_FILE, O_RDWR | O_CREAT, &f->chain);
 	if (r)
 		return refuse(f, r, "", err);
 	r = path_check_file(f->chain.fd, f->path, &why);

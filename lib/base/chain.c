@@ -17,10 +17,9 @@
 /* Room that a change may need: a line has about 450 octets. */
 #define PROBE_OCTETS 4096
 
-int chain_open(int dir, const char *name, bool make, struct chain *ret)
+int chain_open(int dir, const char *name, int flags, struct chain *ret)
 {
-	int fd =
-		openat(dir, name, O_RDWR | (make ? O_CREAT : 0) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
+	int fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
 
 	if (fd < 0)
 		return -errno;
@@ -96,6 +95,12 @@ struct reader {
 	bool cut;	       /* reading began in the middle of a line */
 };
 
+/* The end of a file. */
+struct tail {
+	uint64_t size, torn;
+	bool cut; /* it has no whole line */
+};
+
 /* Gives all complete lines, and moves the rest to the front. */
 static int give_lines(struct reader *r, const char *name, chain_take take, void *arg)
 {
@@ -136,21 +141,9 @@ static int read_lines(int fd, uint64_t at, struct reader *r, const char *name, c
 	return ret;
 }
 
-/* Of the last lines of a file. */
-static int note_tip(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+/* The lines in the last octets of a file. ret: its size, and that of an incomplete line at its end; may be NULL. */
+static int read_last(struct chain *c, const char *name, uint64_t most, chain_take take, void *arg, struct tail *ret)
 {
-	struct chain_tip *tip = arg;
-
-	(void)name;
-	(void)number;
-	tip->line = chain_number(line, size);
-	/* Without a hash it stays that of no line. */
-	return chain_check(line, size, HASH_NONE, tip->hash) == -EINVAL ? (tip->line = 0) : 0;
-}
-
-int chain_find_tip(struct chain *c)
-{
-	struct chain_tip tip = { .hash = HASH_NONE };
 	struct reader reader = { .left = UINT64_MAX };
 	struct stat st;
 	uint64_t from;
@@ -160,16 +153,38 @@ int chain_find_tip(struct chain *c)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADF;
-	from = st.st_size > TAIL_SIZE ? (uint64_t)st.st_size - TAIL_SIZE : 0;
+	from = (uint64_t)st.st_size > most ? (uint64_t)st.st_size - most : 0;
 	reader.cut = from;
-	r = read_lines(c->fd, from, &reader, NULL, note_tip, &tip);
-	tip.size = (uint64_t)st.st_size - reader.used;
-	if (!r && (reader.cut || (tip.size && !tip.line)))
+	r = read_lines(c->fd, from, &reader, name, take, arg);
+	if (ret)
+		*ret = (struct tail){ (uint64_t)st.st_size, reader.used, reader.cut };
+	return r;
+}
+
+static int note_tip(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+{
+	struct chain_tip *tip = arg;
+
+	(void)name;
+	(void)number;
+	tip->line = chain_number(line, size);
+	/* Without a hash it is no line. */
+	return chain_check(line, size, HASH_NONE, tip->hash) == -EINVAL ? (tip->line = 0) : 0;
+}
+
+int chain_find_tip(struct chain *c)
+{
+	struct chain_tip tip = { .hash = HASH_NONE };
+	struct tail tail;
+	int r = read_last(c, NULL, TAIL_SIZE, note_tip, &tip, &tail);
+
+	tip.size = r ? 0 : tail.size - tail.torn;
+	if (!r && (tail.cut || (tip.size && !tip.line)))
 		r = -EBADMSG;
 	if (r)
 		return r;
 	c->tip = tip;
-	c->torn = reader.used;
+	c->torn = tail.torn;
 	return 0;
 }
 
@@ -182,29 +197,26 @@ int chain_read_first(int fd, const char *name, uint64_t size, chain_take take, v
 	return r;
 }
 
-static int open_regular(int dir, const char *name, struct stat *ret)
-{
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-
-	if (fd < 0 || fstat(fd, ret))
-		return -errno;
-	return S_ISREG(ret->st_mode) ? take_fd(fd) : -EBADF;
-}
-
 int chain_read(int dir, const char *name, chain_take take, void *arg, size_t *ret_torn)
 {
-	struct stat st;
-	_cleanup_close_ int fd = open_regular(dir, name, &st);
+	struct chain c = { .fd = -1 };
+	int r = chain_open(dir, name, O_RDONLY, &c);
 
-	return fd < 0 ? fd : chain_read_first(fd, name, UINT64_MAX, take, arg, ret_torn);
+	if (r)
+		return r;
+	r = chain_read_first(c.fd, name, UINT64_MAX, take, arg, ret_torn);
+	chain_close(&c);
+	return r;
 }
 
 int chain_read_last(int dir, const char *name, uint64_t most, chain_take take, void *arg)
 {
-	struct stat st;
-	_cleanup_close_ int fd = open_regular(dir, name, &st);
-	uint64_t size = fd < 0 ? 0 : (uint64_t)st.st_size;
-	struct reader reader = { .left = UINT64_MAX, .cut = size > most };
+	struct chain c = { .fd = -1 };
+	int r = chain_open(dir, name, O_RDONLY, &c);
 
-	return fd < 0 ? fd : read_lines(fd, reader.cut ? size - most : 0, &reader, name, take, arg);
+	if (r)
+		return r;
+	r = read_last(&c, name, most, take, arg, NULL);
+	chain_close(&c);
+	return r;
 }

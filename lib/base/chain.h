@@ -79,8 +79,8 @@ struct chain {
 	bool unsynced;	      /* the last lines may not be on the disk yet */
 };
 
-/* Opens a file of a directory; `make`: if there is none, a new one. 0 or -errno. */
-int chain_open(int dir, const char *name, bool make, struct chain *ret);
+/* Opens a file of a directory; flags: O_RDONLY, O_RDWR or O_RDWR | O_CREAT. 0 or -errno. */
+int chain_open(int dir, const char *name, int flags, struct chain *ret);
 void chain_close(struct chain *c);
 
 /* Finds the tip of an open file by its last line. 0, -EBADMSG: that is none of these, -EBADF or another -errno. */

@@ -169,7 +169,7 @@ static int recover(const struct ledger *l)
 	r = find_entry(l, file, &entry);
 	if (r || entry.line != from.line || strcmp(entry.hash, from.hash) != 0)
 		return r;
-	if (!chain_open(l->dir, file, false, &c) && !chain_find_tip(&c) && c.tip.line > from.line)
+	if (!chain_open(l->dir, file, O_RDWR, &c) && !chain_find_tip(&c) && c.tip.line > from.line)
 		r = chain_take_back(&c, &from);
 	chain_close(&c);
 	return r;
@@ -183,7 +183,7 @@ static int ledger_open(const char *dir, struct ledger *ret)
 	if (l.dir < 0)
 		return -errno;
 	l.rights = rights_of(l.dir);
-	r = chain_open(l.dir, LEDGER_FILE, true, &l.chain);
+	r = chain_open(l.dir, LEDGER_FILE, O_RDWR | O_CREAT, &l.chain);
 	if (!r && flock(l.chain.fd, LOCK_EX))
 		r = -errno;
 	r = r ? r : chain_find_tip(&l.chain);
@@ -235,7 +235,7 @@ int ledger_append(const char *dir, const char *file, const char *bodies, size_t 
 
 	if (r)
 		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, true, &c);
+	r = chain_open(l.dir, file, O_RDWR | O_CREAT, &c);
 	r = r ? r : chain_find_tip(&c);
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : grow(&l, &c, file, bodies, size, now);
@@ -252,7 +252,7 @@ int ledger_remove(const char *dir, const char *file, int64_t now, struct error *
 
 	if (r)
 		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, false, &c);
+	r = chain_open(l.dir, file, O_RDONLY, &c);
 	if (!r)
 		chain_find_tip(&c);
 	r = r ? r : enter(&l, "remove", file, &c.tip, "", now);
@@ -332,7 +332,7 @@ int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg,
 
 	if (r)
 		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, false, &c);
+	r = chain_open(l.dir, file, O_RDONLY, &c);
 	r = r ? r : chain_find_tip(&c);
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : erase(&l, &c, file, &e, now);
@@ -345,16 +345,13 @@ int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg,
 int ledger_tip(const char *dir, struct chain_tip *ret)
 {
 	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct chain c = {
-		.fd = at < 0 ? -1 : openat(at, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
-	};
-	int r;
+	struct chain c = { .tip.hash = HASH_NONE };
+	int r = at < 0 ? -errno : chain_open(at, LEDGER_FILE, O_RDONLY, &c);
 
-	*ret = (struct chain_tip){ .hash = HASH_NONE };
-	if (c.fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = chain_find_tip(&c);
+	if (!r) {
+		r = chain_find_tip(&c);
+		chain_close(&c);
+	}
 	*ret = c.tip;
-	chain_close(&c);
-	return r;
+	return r == -ENOENT ? 0 : r;
 }

@@ -120,6 +120,11 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
 	r = read_files(dir_fd, fd, cached, ret);
+	/* An agent may have been writing that line: it is whole by now. */
+	if (!r && ret->torn) {
+		history_files_free(ret);
+		r = read_files(dir_fd, fd, cached, ret);
+	}
 	if (!r && ret->end == END_AGREES && ret->head.unrecorded && ret->head.line == ret->index.number) {
 		r = history_index_lose(&ret->index, history_files_known_until(ret));
 		if (r)

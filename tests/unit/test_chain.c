@@ -93,7 +93,7 @@ Test(chain, an_end_that_is_torn_at_any_octet_is_taken_back)
 		_cleanup_free_ char *again = NULL;
 		struct chain c;
 
-		cr_assert_eq(chain_open(at, DAY, true, &c), 0);
+		cr_assert_eq(chain_open(at, DAY, O_RDWR | O_CREAT, &c), 0);
 		cr_assert_eq(chain_find_tip(&c), 0);
 		if (!whole) {
 			cr_assert_eq(chain_write_all(body, sizeof(body) - 1, &tip, &lines, &n), 0);
@@ -311,7 +311,7 @@ Test(chain, lines_that_no_writer_entered_are_never_vouched_for)
 	size_t n;
 
 	cr_assert_eq(add(DAY), 0);
-	cr_assert_eq(chain_open(at, DAY, true, &c), 0);
+	cr_assert_eq(chain_open(at, DAY, O_RDWR | O_CREAT, &c), 0);
 	cr_assert_eq(chain_find_tip(&c), 0);
 	tip = c.tip;
 	cr_assert_eq(chain_write_all("\"forged\":1\n", 11, &tip, &lines, &n), 0);
@@ -327,6 +327,28 @@ Test(chain, lines_that_no_writer_entered_are_never_vouched_for)
 	/* They go with their file. */
 	cr_assert_eq(ledger_remove(dir, DAY, T0, NULL), 0);
 	cr_expect_eq(verified().wrong, 0, "%s", last);
+}
+
+/* A check beside a writer looks at the files as they are at one moment. */
+Test(chain, a_file_that_grows_while_it_is_checked_is_not_taken_for_a_damaged_one)
+{
+	unsigned checks = 0;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		for (unsigned i = 0; i < 400; i++)
+			if (add(i % 3 ? DAY : DAY_2))
+				_exit(1);
+		_exit(0);
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		cr_expect_eq(verified().wrong, 0, "%s", last);
+		checks++;
+	}
+	cr_expect_eq(status, 0);
+	cr_expect_gt(checks, 10);
+	cr_expect_eq(verified().lines, 800);
 }
 
 Test(chain, an_end_that_was_cut_before_more_was_written_shows_for_ever)

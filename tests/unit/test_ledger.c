@@ -171,3 +171,19 @@ Test(ledger, a_file_of_others_is_left_alone)
 	cr_expect(strstr(err.text, "move the file away"), "%s", err.text);
 	tamper("grep -qx hello leases-2026-03-01.jsonl && test $(wc -l <leases-2026-03-01.jsonl) = 1");
 }
+
+Test(ledger, around_midnight_and_a_clock_that_is_set_back_each_day_goes_on_in_its_file)
+{
+	static const int64_t times[] = { -1, 0, 1, -2, 86400, -86399, 2 };
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "m%u", (unsigned)i);
+		add(T0 + 43200 + times[i], id);
+		cr_expect_eq(faults(), 0, "%s", last);
+	}
+	tamper("test $(cat leases-2026-01-31.jsonl | wc -l) = 5");
+	tamper("test $(cat leases-2026-02-01.jsonl | wc -l) = 4");
+	tamper("test $(cat leases-2026-02-02.jsonl | wc -l) = 1");
+}

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base/grow.h"
+#include "base/array_grow.h"
 
 static uint64_t hash_addr(const struct lease_addr *a)
 {

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/grow.h"
+#include "base/array_grow.h"
 #include "recorder/history_private.h"
 
 /* The open interval of the same grant, or NULL. */

@@ -167,9 +167,9 @@ static int note_tip(void *arg, const char *name, uint64_t number, const char *li
 
 	(void)name;
 	(void)number;
-	tip->line = chain_number(line, size);
 	/* Without a hash it is no line. */
-	return chain_check(line, size, HASH_NONE, tip->hash) == -EINVAL ? (tip->line = 0) : 0;
+	tip->line = chain_check(line, size, HASH_NONE, tip->hash) == -EINVAL ? 0 : chain_number(line, size);
+	return 0;
 }
 
 int chain_find_tip(struct chain *c)

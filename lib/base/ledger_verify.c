@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/grow.h"
+#include "base/array_grow.h"
 #include "base/whole_file.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"

@@ -10,7 +10,7 @@
 
 #include <detnat/mapping.h>
 
-#include "base/grow.h"
+#include "base/array_grow.h"
 
 /* A beginning or an end at a moment. */
 struct piece_change {

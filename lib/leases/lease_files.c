@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "base/grow.h"
+#include "base/array_grow.h"
 
 static int compare_names(const void *a, const void *b)
 {

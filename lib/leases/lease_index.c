@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/grow.h"
+#include "base/array_grow.h"
 
 int lease_index_new(struct lease_index **ret)
 {

@@ -9,7 +9,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/cleanup.h"
-#include "base/grow.h"
+#include "base/array_grow.h"
 #include "base/whole_file.h"
 
 void collection_init(struct collection *c)

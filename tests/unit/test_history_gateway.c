@@ -67,7 +67,7 @@ Test(history_gateway, a_history_of_an_earlier_version_gets_a_name_with_its_next_
 	snprintf(command, sizeof(command), "rm %s/* && cp tests/samples/1.0/history/history.* %s", lab.state,
 		 lab.state);
 	cr_assert_eq(system(command), 0);
-	lab.now += 20 * 365 * 86400LL;
+	lab.now += 20LL * 365 * 86400;
 	lab_begin();
 	expect_name("of 1.0", name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Arrays that grow. */
-#ifndef DETNAT_GROW_H
-#define DETNAT_GROW_H
+#ifndef DETNAT_ARRAY_GROW_H
+#define DETNAT_ARRAY_GROW_H
 
 #include <errno.h>
 #include <stdlib.h>

@@ -172,6 +172,8 @@ void customer_print(FILE *out, const struct customers *c, const struct customer 
 		fprintf(out, "null,\"customer_reason\":\"%s\"", reason);
 	else
 		print_holder(out, &a->holder[0]);
+	if (a->result == LEASE_TAKEN_OUT)
+		print_time(out, "erased", a->erased);
 	fputs(a->result == LEASE_TWO ? ",\"customers\":[" : "", out);
 	for (unsigned i = 0; a->result == LEASE_TWO && i < a->n; i++) {
 		fputs(i ? "," : "", out);
@@ -244,16 +246,21 @@ char *customer_name(const struct lease_holder *h, bool points)
 	return NULL;
 }
 
-const char *customer_missing(const struct customer *found)
+const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING])
 {
 	static const char *const texts[] = {
 		[LEASE_CUSTOMER] = NULL,
 		[LEASE_NO_LEASE] = "no lease: nobody is recorded to have had the address then",
 		[LEASE_TWO] = "two leases: more than one customer had the address in that second",
 		[LEASE_NO_RECORD] = "no record: the leases of that time were not recorded",
+		[LEASE_TAKEN_OUT] = "no record: erased on",
 	};
+	char time[TIME_TEXT];
 
-	return texts[found->lease.result];
+	if (found->lease.result != LEASE_TAKEN_OUT)
+		return texts[found->lease.result];
+	snprintf(text, CUSTOMER_MISSING, "%s %.10s", texts[LEASE_TAKEN_OUT], time_format(found->lease.erased, time));
+	return text;
 }
 
 static void show_holder(struct writer *w, const struct lease_holder *h)
@@ -268,12 +275,13 @@ static void show_holder(struct writer *w, const struct lease_holder *h)
 
 void customer_show(struct writer *w, const struct customers *c, const struct customer *found, uint32_t in_addr)
 {
-	char addr[ADDR_TEXT];
+	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
 
 	if (!c->index)
 		return;
-	if (customer_missing(found))
-		writer_line(w, "Customer:       none of %s: %s", addr_format(in_addr, addr), customer_missing(found));
+	if (customer_missing(found, why))
+		writer_line(w, "Customer:       none of %s: %s", addr_format(in_addr, addr),
+			    customer_missing(found, why));
 	for (unsigned i = 0; i < found->lease.n; i++)
 		show_holder(w, &found->lease.holder[i]);
 	writer_line(w, "Margin:         %s in each second from %" PRId64 " s before to %" PRId64 " s after",

@@ -63,6 +63,7 @@ void customer_show(struct writer *w, const struct customers *c, const struct cus
 char *customer_name(const struct lease_holder *h, bool points);
 
 /* Why there is no customer, as text; NULL: there is one. */
-const char *customer_missing(const struct customer *found);
+#define CUSTOMER_MISSING 96
+const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING]);
 
 #endif

@@ -7,10 +7,8 @@
 const char *lease_reason(enum lease_result result)
 {
 	static const char *const reasons[] = {
-		[LEASE_CUSTOMER] = NULL,
-		[LEASE_NO_LEASE] = "no-lease",
-		[LEASE_TWO] = "two-leases",
-		[LEASE_NO_RECORD] = "no-record",
+		[LEASE_CUSTOMER] = NULL,	 [LEASE_NO_LEASE] = "no-lease", [LEASE_TWO] = "two-leases",
+		[LEASE_NO_RECORD] = "no-record", [LEASE_TAKEN_OUT] = "erased",
 	};
 
 	return reasons[result];
@@ -174,6 +172,15 @@ static bool unrecorded(const struct lease_index *x, int64_t from, int64_t to)
 	return true;
 }
 
+/* The last erasure of lines of any of the seconds from..to; NULL: there was none. */
+static const struct lease_erasure *erasure_of(const struct lease_index *x, int64_t from, int64_t to)
+{
+	for (size_t i = x->n_erasures; i-- > 0;)
+		if (x->erasure[i].from <= to && from < x->erasure[i].to)
+			return &x->erasure[i];
+	return NULL;
+}
+
 /* They were collected from the last to the first. */
 static void order_holders(struct lease_answer *a)
 {
@@ -189,14 +196,19 @@ static void order_holders(struct lease_answer *a)
 void lease_ask(const struct lease_index *x, const struct lease_addr *addr, const char *tenant, int64_t t,
 	       struct lease_answer *ret)
 {
+	const struct lease_erasure *erased = erasure_of(x, t, t);
+
 	collect(x, addr, tenant, t, t, ret);
 	order_holders(ret);
 	if (ret->n > 1)
 		ret->result = LEASE_TWO;
 	else if (ret->n)
 		ret->result = LEASE_CUSTOMER;
+	else if (erased)
+		ret->result = LEASE_TAKEN_OUT;
 	else
 		ret->result = recorded(x, t, t) ? LEASE_NO_LEASE : LEASE_NO_RECORD;
+	ret->erased = erased ? erased->time : TIME_NONE;
 }
 
 /* Whether one customer's leases leave no second from..to without. */
@@ -226,6 +238,8 @@ bool lease_same(const struct lease_index *x, const struct lease_addr *addr, cons
 		return around.n == 1 && !around.more && same_customer(&around.holder[0], &a->holder[0]) &&
 		       covers(x, addr, tenant, from, to);
 	if (a->result == LEASE_NO_LEASE)
-		return !around.n && recorded(x, from, to);
+		return !around.n && recorded(x, from, to) && !erasure_of(x, from, to);
+	if (a->result == LEASE_TAKEN_OUT)
+		return !around.n && erasure_of(x, from, from) && erasure_of(x, from, from) == erasure_of(x, to, to);
 	return a->result == LEASE_NO_RECORD && !around.n && unrecorded(x, from, to);
 }

@@ -109,13 +109,24 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Where silence may be that of another customer, whose lines were erased. */
+static int64_t erased_after(const struct lease_index *x, const struct lease *l)
+{
+	int64_t end = TIME_OPEN;
+
+	for (size_t i = 0; i < x->n_erasures; i++)
+		if (l->seen < x->erasure[i].to)
+			end = earlier(end, l->seen < x->erasure[i].from ? x->erasure[i].from - 1 : l->seen);
+	return end;
+}
+
 /* The end of a lease by itself, without those of others. */
 static void end_alone(const struct lease_index *x, struct lease *l)
 {
 	int64_t silent = l->gap ? l->seen + LEASE_SILENCE * l->gap : TIME_OPEN;
 
 	if (!l->stopped) {
-		l->to = earlier(off_after(x, l), l->to == TIME_OPEN ? silent : l->to);
+		l->to = earlier(off_after(x, l), l->to == TIME_OPEN ? earlier(silent, erased_after(x, l)) : l->to);
 		l->assumed = l->to != TIME_OPEN;
 	}
 	/* The clock was set back between beginning and end: it may have been either's seconds. */

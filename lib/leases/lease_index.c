@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "leases/lease_index_private.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/array_grow.h"
 
 int lease_index_new(struct lease_index **ret)
 {
@@ -27,6 +27,7 @@ void lease_index_free(struct lease_index *x)
 	free(x->lease);
 	free(x->off);
 	free(x->lost);
+	free(x->erasure);
 	free(x->begin);
 	free(x);
 }
@@ -39,21 +40,6 @@ int64_t lease_index_until(const struct lease_index *x)
 size_t lease_index_count(const struct lease_index *x)
 {
 	return x->n;
-}
-
-/* Makes room for one more element. 0 or -ENOMEM. */
-static int grow(void *array, size_t n, size_t *room, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n < *room)
-		return 0;
-	larger = reallocarray(*at, *room ? *room * 2 : 64, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	*room = *room ? *room * 2 : 64;
-	return 0;
 }
 
 /* Sessions are told apart by their texts, customers without one by the place of their id in the pool. */
@@ -173,7 +159,7 @@ static int add_lease(struct lease_index *x, const struct lease_line *line, const
 {
 	struct lease *l;
 
-	if (x->n == UINT32_MAX || grow(&x->lease, x->n, &x->room, sizeof(*x->lease)) ||
+	if (x->n == UINT32_MAX || array_grow(&x->lease, x->n, &x->room, sizeof(*x->lease)) ||
 	    hash_index_add(&x->latest, hash, (uint32_t)x->n))
 		return -ENOMEM;
 	l = &x->lease[x->n++];
@@ -212,7 +198,7 @@ static int take_off(struct lease_index *x, const struct lease_line *line)
 	struct lease_off off = { .time = line->time, .line = x->lines };
 
 	if (take_server(x, line->tenant, line->session, &off.server) ||
-	    grow(&x->off, x->n_off, &x->off_room, sizeof(*x->off)))
+	    array_grow(&x->off, x->n_off, &x->off_room, sizeof(*x->off)))
 		return -ENOMEM;
 	x->off[x->n_off++] = off;
 	return 0;
@@ -222,9 +208,26 @@ static int take_lost(struct lease_index *x, int64_t from, int64_t to)
 {
 	if (from == TIME_NONE || from >= to)
 		return 0;
-	if (grow(&x->lost, x->n_lost, &x->lost_room, sizeof(*x->lost)))
+	if (array_grow(&x->lost, x->n_lost, &x->lost_room, sizeof(*x->lost)))
 		return -ENOMEM;
 	x->lost[x->n_lost++] = (struct lease_span){ from, to };
+	return 0;
+}
+
+/* What went at once is of one customer, and the days between are of his, too. */
+static int take_erased(struct lease_index *x, const struct lease_line *line)
+{
+	struct lease_erasure *e = x->n_erasures ? &x->erasure[x->n_erasures - 1] : NULL;
+	int64_t to = lower(line->to, line->time + 1);
+
+	if (e && e->time == line->time) {
+		e->from = lower(e->from, line->from);
+		e->to = higher(e->to, to);
+		return 0;
+	}
+	if (array_grow(&x->erasure, x->n_erasures, &x->erasure_room, sizeof(*x->erasure)))
+		return -ENOMEM;
+	x->erasure[x->n_erasures++] = (struct lease_erasure){ line->from, to, line->time };
 	return 0;
 }
 
@@ -233,7 +236,7 @@ static int take_begin(struct lease_index *x, const struct lease_line *line, int6
 {
 	if (line->from != TIME_NONE)
 		return take_lost(x, line->from, line->time);
-	if (grow(&x->begin, x->n_begin, &x->begin_room, sizeof(*x->begin)))
+	if (array_grow(&x->begin, x->n_begin, &x->begin_room, sizeof(*x->begin)))
 		return -ENOMEM;
 	x->begin[x->n_begin++] = (struct lease_begin){ line->time, before };
 	return 0;
@@ -265,6 +268,8 @@ int lease_index_feed(struct lease_index *x, const struct lease_line *line)
 		return take_begin(x, line, before);
 	case LEASE_LOST:
 		return take_lost(x, line->from, line->to == TIME_OPEN ? line->time : line->to);
+	case LEASE_ERASED:
+		return take_erased(x, line);
 	case LEASE_MARK:
 		break;
 	}

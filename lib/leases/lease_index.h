@@ -5,7 +5,8 @@
  *
  * A lease ends when a line says so. Without one, it ends when its server was restarted (`off`), at the time that its
  * last line expected (`to`), after three times the longest interval between its lines (silence), or when another lease
- * of the address begins, whichever is first: these are assumed ends.
+ * of the address begins, whichever is first: these are assumed ends. Where lines were erased, the lease that they told
+ * of may have begun at any time, so no lease is assumed to go on.
  */
 #ifndef DETNAT_LEASE_INDEX_H
 #define DETNAT_LEASE_INDEX_H
@@ -20,6 +21,7 @@ enum lease_result {
 	LEASE_NO_LEASE,	 /* recorded: nobody had the address */
 	LEASE_TWO,	 /* more than one customer had it in that second */
 	LEASE_NO_RECORD, /* nothing was recorded then */
+	LEASE_TAKEN_OUT, /* lines of then were erased, the lawful way */
 };
 
 /* A customer; texts belong to the index, "": unknown. */
@@ -36,7 +38,8 @@ struct lease_answer {
 	enum lease_result result;
 	struct lease_holder holder[LEASE_HOLDERS]; /* each customer once, in order of time */
 	unsigned n;
-	bool more; /* there are more than these */
+	bool more;	/* there are more than these */
+	int64_t erased; /* LEASE_TAKEN_OUT: when */
 };
 
 struct lease_index;
@@ -63,7 +66,7 @@ void lease_ask(const struct lease_index *x, const struct lease_addr *addr, const
 bool lease_same(const struct lease_index *x, const struct lease_addr *addr, const char *tenant, int64_t from,
 		int64_t to, const struct lease_answer *a);
 
-/* The reason why there is no customer: "no-lease", "two-leases", "no-record"; NULL: there is one. */
+/* The reason why there is no customer: "no-lease", "two-leases", "no-record", "erased"; NULL: there is one. */
 const char *lease_reason(enum lease_result result);
 
 /* The time of the last line; TIME_NONE: there is none. */

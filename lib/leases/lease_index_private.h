@@ -33,6 +33,11 @@ struct lease_span {
 	int64_t from, to;
 };
 
+/* Lines of these seconds were erased at a time. */
+struct lease_erasure {
+	int64_t from, to, time;
+};
+
 /* Recording begins; imported lines may tell of times before. */
 struct lease_begin {
 	int64_t time;
@@ -48,6 +53,8 @@ struct lease_index {
 	size_t n_off, off_room;
 	struct lease_span *lost;
 	size_t n_lost, lost_room;
+	struct lease_erasure *erasure;
+	size_t n_erasures, erasure_room;
 	struct lease_begin *begin;
 	size_t n_begin, begin_room;
 	struct hash_index latest;	   /* of each address, tenant and session or customer: its last lease */

@@ -272,6 +272,10 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		return !lease_addr_parse(text, &l->addr);
 	if (!strcmp(key, "from"))
 		return set_time(text, &l->from);
+	if (!strcmp(key, "day")) {
+		l->to = set_time(text, &l->from) ? l->from + DAY_S : TIME_OPEN;
+		return l->to != TIME_OPEN;
+	}
 	return strcmp(key, "to") != 0 || set_time(text, &l->to);
 }
 
@@ -295,7 +299,7 @@ static bool complete(const struct lease_line *l)
 {
 	bool lease = l->event == LEASE_START || l->event == LEASE_INTERIM || l->event == LEASE_STOP;
 
-	if (l->time == TIME_NONE || (lease && !l->addr.plen))
+	if (l->time == TIME_NONE || (lease && !l->addr.plen) || (l->event == LEASE_ERASED && l->to == TIME_OPEN))
 		return false;
 	return l->event != LEASE_OFF || strchr(l->session, '/');
 }

@@ -7,7 +7,7 @@
  *    "mac":"02:00:00:00:00:01","circuit":"ge-0/0/1.100","session":"192.0.2.9/4711","from":"2026-01-31T10:00:00Z",
  *    "to":null,"hash":"..."}
  *
- * Texts that are unknown are left out. The hash chains the line to the one before, see chained_file.h. Pure functions.
+ * Texts that are unknown are left out. The hash chains the line to the one before, see base/chain.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
 #define DETNAT_LEASE_LINE_H
@@ -28,7 +28,8 @@
 	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */ \
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
 	X(LEASE_MARK, "mark")	    /* recording continues */                              \
-	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */
+	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */         \
+	X(LEASE_ERASED, "erased")   /* lines of a day, `from` to `to`, were erased */
 
 enum lease_event {
 #define X(constant, word) constant,

@@ -44,6 +44,19 @@ proxies=$tree/build/proxies
 ppp=$tree/build/ppp
 packages=()
 unpack=()
+# Sets unpack to the packages of which neither the system nor build/ has the programs.
+look_for_unpacked() {
+    unpack=()
+    { command -v prometheus && command -v promtool; } >/dev/null ||
+        { [ -x "$prometheus/usr/bin/prometheus" ] && [ -x "$prometheus/usr/bin/promtool" ]; } || unpack+=(prometheus)
+    { [ -x /usr/lib/frr/bgpd ] && [ -x /usr/sbin/bird ]; } || { [ -x "$routing/usr/lib/frr/bgpd" ] && [ -x "$routing/usr/sbin/bird" ]; } ||
+        unpack+=(frr bird2)
+    { [ -x /usr/sbin/freeradius ] && [ -x /usr/sbin/kea-dhcp4 ]; } ||
+        { [ -x "$identity/usr/sbin/freeradius" ] && [ -x "$identity/usr/sbin/kea-dhcp4" ]; } || unpack+=(freeradius kea-dhcp4-server kea-common)
+    { [ -x /usr/sbin/nginx ] && [ -x /usr/bin/caddy ]; } || { [ -x "$proxies/usr/sbin/nginx" ] && [ -x "$proxies/usr/bin/caddy" ]; } ||
+        unpack+=(nginx caddy)
+    { [ -x /usr/sbin/pppd ] && [ -x /usr/sbin/pppoe-server ]; } || [ -x "$ppp/usr/sbin/pppoe-server" ] || unpack+=(ppp pppoe)
+}
 for group; do
     case $group in
     build) packages+=("${build[@]}") ;;
@@ -51,14 +64,7 @@ for group; do
     demo) packages+=("${demo[@]}") ;;
     test)
         packages+=("${test[@]}")
-        { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/usr/bin/promtool" ] || unpack+=(prometheus)
-        { [ -x /usr/lib/frr/bgpd ] && [ -x /usr/sbin/bird ]; } || { [ -x "$routing/usr/lib/frr/bgpd" ] && [ -x "$routing/usr/sbin/bird" ]; } ||
-            unpack+=(frr bird2)
-        { [ -x /usr/sbin/freeradius ] && [ -x /usr/sbin/kea-dhcp4 ]; } ||
-            { [ -x "$identity/usr/sbin/freeradius" ] && [ -x "$identity/usr/sbin/kea-dhcp4" ]; } || unpack+=(freeradius kea-dhcp4-server kea-common)
-        { [ -x /usr/sbin/nginx ] && [ -x /usr/bin/caddy ]; } || { [ -x "$proxies/usr/sbin/nginx" ] && [ -x "$proxies/usr/bin/caddy" ]; } ||
-            unpack+=(nginx caddy)
-        { [ -x /usr/sbin/pppd ] && [ -x /usr/sbin/pppoe-server ]; } || [ -x "$ppp/usr/sbin/pppoe-server" ] || unpack+=(ppp pppoe)
+        look_for_unpacked
         ;;
     clang-[0-9]* | gcc-[0-9]*) ! apt-cache show "$group" >/dev/null 2>&1 || packages+=("$group") ;;
     arm64) packages+=("${arm64[@]}") ;;
@@ -81,6 +87,11 @@ look_for() {
 }
 [ ${#packages[@]} = 0 ] || look_for "${packages[@]}"
 [ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
+
+# Steps of a test run at the same time: one installs, and the others find it done.
+if [ -z "${DEPS_LOCKED:-}" ] && mkdir -p "$tree/build" && [ -w "$tree/build" ]; then
+    exec env DEPS_LOCKED=1 flock "$tree/build/install-deps.lock" "$0" "$@"
+fi
 
 log=$(mktemp)
 trap 'rm -rf "$log" "$prometheus.new" "$routing.new" "$identity.new" "$proxies.new" "$ppp.new"' EXIT
@@ -132,8 +143,12 @@ unpack_into() {
     mv "$new" "$directory"
 }
 
-unpack_into "$prometheus" prometheus
+# shellcheck disable=SC2046 # from Debian 13 on promtool is a package of its own
+unpack_into "$prometheus" prometheus $(apt-cache show promtool 2>/dev/null | sed -n 's/^Package: //p' | sort -u)
 unpack_into "$routing" frr bird2
 unpack_into "$identity" freeradius kea-dhcp4-server kea-common
 unpack_into "$proxies" nginx caddy
 unpack_into "$ppp" ppp pppoe
+
+[ ${#unpack[@]} = 0 ] || look_for_unpacked
+[ ${#unpack[@]} = 0 ] || { echo "install-deps: unpacked, and a program is still missing: ${unpack[*]}" >&2 && exit 1; }

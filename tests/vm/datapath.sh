@@ -14,7 +14,7 @@ said_tests() { # COMPILER: one line for the tests that passed, one for each that
     [ "$passed" = 0 ] || echo "ok $1: $passed of the datapath's tests pass"
 }
 
-loads_every_program() { EVERY_PROGRAM=1 VERIFIED=1 "$1" -j1 --filter 'every_program/*'; }
+loads_every_program() { EVERY_PROGRAM=1 VERIFIED=1 "$1" -j2 --filter 'every_program/*'; }
 
 datapath_part() {
     for tests in /usr/lib/datapath/*; do

@@ -121,21 +121,22 @@ SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 quote)
 
 /* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
-					   __u32 in_ifindex, const struct packet *p, __u32 quote)
+					   __u32 in_ifindex, const struct packet *p, __u64 quote)
 {
 	struct transmission *t = transmission_get();
 	__u32 length = segment_length(ctx, p);
 
 	if (quote > length)
 		quote = length;
+	/* 64 bits: of 32 that were extended, the 6.1 verifier forgets the lower bound. */
 	barrier_var(quote);
 	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE ||
-	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, quote))
+	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, (__u32)quote))
 		return drop(n->reason);
 	/* Zero the word in which the quote may end. */
 	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(__u32));
 	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
-	icmp_error_headers((void *)t->frame, n, in, p, quote, quote_sum(t, quote));
+	icmp_error_headers((void *)t->frame, n, in, p, (__u32)quote, quote_sum(t, (__u32)quote));
 	t->ifindex = in_ifindex;
 	t->length = (__u16)(ICMP_ERROR_HEADERS + quote);
 	t->kind = TRANSMISSION_PACKET;

@@ -151,7 +151,7 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
  */
 static __always_inline int reset_hand_over(ctx_t *ctx, const struct packet *p)
 {
-	__u32 length = p->length < UNSOLICITED_QUOTE_MAX ? p->length : UNSOLICITED_QUOTE_MAX;
+	__u64 length = p->length < UNSOLICITED_QUOTE_MAX ? p->length : UNSOLICITED_QUOTE_MAX;
 	struct unsolicited_syn *syn = bpf_ringbuf_reserve(&unsolicited_syns, sizeof(*syn), 0);
 
 	if (!syn)
@@ -165,10 +165,11 @@ static __always_inline int reset_hand_over(ctx_t *ctx, const struct packet *p)
 		.proto = p->proto,
 	};
 	syn->ifindex = packet_ingress(ctx);
-	syn->length = length;
+	syn->length = (__u32)length;
+	/* 64 bits, as in icmp_error_send(). */
 	barrier_var(length);
 	if (length < UNSOLICITED_QUOTE_MIN || length > UNSOLICITED_QUOTE_MAX ||
-	    ctx_load(ctx, L3_OFFSET, syn->packet, length))
+	    ctx_load(ctx, L3_OFFSET, syn->packet, (__u32)length))
 		bpf_ringbuf_discard(syn, 0);
 	else
 		bpf_ringbuf_submit(syn, 0);

@@ -73,7 +73,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 		/* Each session comes this way once a tick. */
 		if (told)
 			fib_used(hop, now);
-		f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), dst, sport, dport);
+		f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), dst, sport, dport, fast_flags(q));
 		f.key = slot_key(dst, dport, sport);
 		verdict = fast_in2out_session(ctx, &t->globals, &f, told, hop->ifindex, s, &word);
 		if (verdict != CONTINUE)

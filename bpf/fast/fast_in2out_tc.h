@@ -14,13 +14,14 @@
 #include "packet/checksum.h"
 #include "subscriber/bypass.h"
 
-/* Sets protocol and steady state of a segment whose header is in reach. Returns 1 if it is for the fast path. */
-static __always_inline int fast_parse_tcp(struct fast_packet *q, __u32 length)
+/* Sets flags and steady state of a segment whose header is in reach. Returns 1 if it is for the fast path. */
+static __always_inline int fast_parse_tcp(struct fast_packet *q, __u32 length, __u8 *ret_flags)
 {
 	__u32 flags = fast_tcp_flags(q), headers = q->l4->tcp.doff * 4U;
 
 	if (headers < sizeof(struct tcphdr) || (settings.tcp_mss_clamp && flags & TCP_SYN))
 		return 0;
+	*ret_flags = (__u8)flags;
 	q->steady = flags & (TCP_FIN | TCP_SYN | TCP_RST) ? STEADY_NEVER : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
 	return headers + sizeof(struct iphdr) <= length;
 }
@@ -34,10 +35,11 @@ static __always_inline int fast_parse_udp(struct fast_packet *q, __u32 length)
 }
 
 /*
- * Returns 1 and sets *q if the packet is one for the fast path. Only its headers need be in reach, and it may be a GSO
- * frame: no length changes. l3: L3_OFFSET as a constant.
+ * Returns 1 and sets *q and the flags of TCP, or 0, if the packet is one for the fast path. Only its headers need be in
+ * reach, and it may be a GSO frame: no length changes. More of TCP's are than of UDP's, which older verifiers do not
+ * derive from the protocol later: what lies there is read here. l3: L3_OFFSET as a constant.
  */
-static __always_inline int fast_parse_tc(ctx_t *ctx, struct fast_packet *q, __u32 l3)
+static __always_inline int fast_parse_tc(ctx_t *ctx, struct fast_packet *q, __u32 l3, __u8 *ret_flags)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	__u32 length;
@@ -55,9 +57,10 @@ static __always_inline int fast_parse_tc(ctx_t *ctx, struct fast_packet *q, __u3
 	if (l3 + length > ctx->len)
 		return 0;
 	q->proto = q->ip->protocol;
+	*ret_flags = 0;
 	if (q->proto == IPPROTO_UDP)
 		return fast_parse_udp(q, length);
-	return q->proto == IPPROTO_TCP && (void *)(q->l4 + 1) <= data_end && fast_parse_tcp(q, length);
+	return q->proto == IPPROTO_TCP && (void *)(q->l4 + 1) <= data_end && fast_parse_tcp(q, length, ret_flags);
 }
 
 /* Returns 1 if a packet came from inside and leaves by an interface that is an outside one only. */
@@ -101,8 +104,9 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 {
 	const struct mapping_table *t = mapping_table_get();
 	struct fast_packet q = {};
+	__u8 flags;
 
-	if (!t || !fast_crosses(ctx) || !fast_parse_tc(ctx, &q, l3))
+	if (!t || !fast_crosses(ctx) || !fast_parse_tc(ctx, &q, l3, &flags))
 		return TO_SLOW_PATH;
 
 	__u32 src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr), now = now_ticks();
@@ -138,7 +142,7 @@ static __always_inline int fast_in2out_tc(ctx_t *ctx, __u32 l3)
 	if (changes) {
 		int verdict;
 
-		f.p = fast_parsed(&q, src, dst, sport, dport);
+		f.p = fast_parsed(&q, src, dst, sport, dport, flags);
 		verdict = fast_session_of(&f, s, &word);
 		if (verdict != CONTINUE)
 			return verdict;

@@ -99,7 +99,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told, int open, int tenan
 	if (unlikely((word ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(again->truth) != word ||
 		     word_expired(word, now, m->timeout_ticks) ||
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
-		struct packet p = fast_parsed(&q, src, dst, sport, dport);
+		struct packet p = fast_parsed(&q, src, dst, sport, dport, fast_flags(&q));
 
 		if (fast_out2in_session(m, subscriber, m->geo.in_base + subscriber, &p, now, &key) != CONTINUE)
 			return TO_SLOW_PATH;

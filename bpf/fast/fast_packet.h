@@ -32,18 +32,24 @@ struct fast_packet {
 	__u8 proto;
 };
 
-/* Flags of a TCP segment. */
+/* Flags of a TCP segment whose header is in reach. */
 static __always_inline __u8 fast_tcp_flags(const struct fast_packet *q)
 {
 	return ((const __u8 *)&q->l4->tcp)[13];
 }
 
+/* The same of any packet, or 0, where a header of TCP is in reach, whatever the protocol. */
+static __always_inline __u8 fast_flags(const struct fast_packet *q)
+{
+	return q->proto == IPPROTO_TCP ? fast_tcp_flags(q) : 0;
+}
+
 /*
  * Builds the packet for slow-path functions. The caller passes the addresses and ports that it has read, so that the
- * compiler reuses its results from them, above all the buckets.
+ * compiler reuses its results from them, above all the buckets; and the flags, as it knows whether they are in reach.
  */
 static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
-						 __u16 dport)
+						 __u16 dport, __u8 flags)
 {
 	return (struct packet){
 		.src = src,
@@ -51,7 +57,7 @@ static __always_inline struct packet fast_parsed(const struct fast_packet *q, __
 		.sport = sport,
 		.dport = dport,
 		.proto = q->proto,
-		.flags = q->proto == IPPROTO_TCP ? fast_tcp_flags(q) : 0,
+		.flags = flags,
 	};
 }
 

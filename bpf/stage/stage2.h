@@ -141,7 +141,8 @@ static __always_inline int stage2_session_out(ctx_t *ctx, struct stage_list *lis
 	if (!t)
 		return drop(REASON_drop_stage2);
 	f.m = &t->mapping[e->mapping & (MAX_MAPPINGS - 1)];
-	f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), key_ext_addr(key), key_in_port(key), key_ext_port(key));
+	f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), key_ext_addr(key), key_in_port(key), key_ext_port(key),
+			  fast_flags(q));
 	verdict = fast_session_of(&f, s, ret_word);
 	return verdict == TO_SLOW_PATH ? stage2_leave(ctx, list, e, q->eth, PROG_open) : verdict;
 }
@@ -174,7 +175,7 @@ static __always_inline int stage2_session_in(ctx_t *ctx, struct stage_list *list
 {
 	struct mapping_table *t = mapping_table_get();
 	struct packet p = fast_parsed(q, key_ext_addr(e->key), bpf_ntohl(q->ip->daddr), key_ext_port(e->key),
-				      bpf_ntohs(q->l4->dport));
+				      bpf_ntohs(q->l4->dport), fast_flags(q));
 
 	if (!t)
 		return drop(REASON_drop_stage2);

@@ -14,7 +14,7 @@ said_tests() { # COMPILER: one line for the tests that passed, one for each that
     [ "$passed" = 0 ] || echo "ok $1: $passed of the datapath's tests pass"
 }
 
-loads_every_program() { EVERY_PROGRAM=1 VERIFIED=1 "$1" -j1 --filter 'every_program/*'; }
+loads_every_program() { EVERY_PROGRAM=1 VERIFIED=1 "$1" -j2 --filter 'every_program/*'; }
 
 datapath_part() {
     for tests in /usr/lib/datapath/*; do
@@ -24,7 +24,9 @@ datapath_part() {
         began=$(uptime_ms)
         check "every program of every object loads" loads_every_program "$tests"
         sed -n "s/^object/# $compiler:/p" /tmp/said
-        grep -B 60 'processed .* insns' /tmp/said >&2 # what the verifier says of a program that it refuses
+        # The verifier's last words on a program that it refuses, and the program's name.
+        grep -B 60 'processed .* insns' /tmp/said >&2
+        grep 'BPF program load failed' /tmp/said >&2
         grep -E '^ *[0-9]+  detnat' /tmp/said >&2
         echo "# $compiler: loaded after $(($(uptime_ms) - began)) ms"
         began=$(uptime_ms)

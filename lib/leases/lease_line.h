@@ -7,7 +7,9 @@
  *    "mac":"02:00:00:00:00:01","circuit":"ge-0/0/1.100","session":"192.0.2.9/4711","from":"2026-01-31T10:00:00Z",
  *    "to":null,"hash":"..."}
  *
- * Texts that are unknown are left out. The hash chains the line to the one before, see chained_file.h. Pure functions.
+ * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
+ * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
+ * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to the one before, see chained_file.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
 #define DETNAT_LEASE_LINE_H
@@ -28,7 +30,9 @@
 	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */ \
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
 	X(LEASE_MARK, "mark")	    /* recording continues */                              \
-	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */
+	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */            \
+	X(LEASE_STEP, "step")	    /* the clock was set from `from` to `to` */               \
+	X(LEASE_OPEN, "open")	    /* is open at the beginning of a day, and was last heard of at `seen` */
 
 enum lease_event {
 #define X(constant, word) constant,
@@ -54,6 +58,8 @@ struct lease_line {
 	struct lease_addr addr;
 	int64_t from; /* TIME_NONE: unknown */
 	int64_t to;   /* TIME_OPEN: unknown */
+	int64_t early; /* TIME_NONE: as time; of LEASE_OPEN: `seen` */
+	bool broken;
 	char tenant[LEASE_TENANT];
 	char id[LEASE_ID];
 	char mac[LEASE_MAC];
@@ -91,6 +97,9 @@ uint64_t lease_texts_hash(const struct lease_line *l);
 int lease_line_read(const char *line, size_t size, struct lease_line *ret, struct error *err);
 
 const char *lease_event_word(enum lease_event event);
+
+/* Whether lines of an event are about one session and address. */
+bool lease_event_of_session(enum lease_event event);
 
 /* Writes the name of the file of a time, "leases-2026-01-31.jsonl". */
 #define LEASE_FILE_TEXT 32

@@ -129,7 +129,7 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 	};
 
 	/* Lines of DHCP have no session, and `to` is the term; an accounting record's is when the next one is late. */
-	if (!*l->session && l->event != LEASE_STOP)
+	if (!*l->session && l->event != LEASE_STOP && l->to != TIME_OPEN)
 		s.until = l->to;
 	if (s.event == LEASE_STOP && l->to != TIME_OPEN && l->to > s.late)
 		s.late = l->to;
@@ -183,7 +183,7 @@ int statements_feed(struct statements *x, const struct lease_line *l)
 const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].from <= to && x->span[i].to >= from)
+		if (x->span[i].from < to && x->span[i].to > from)
 			return &x->span[i];
 	return NULL;
 }

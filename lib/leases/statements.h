@@ -47,7 +47,8 @@ struct lease_holder {
 struct lease_answer {
 	struct lease_holder holder[LEASE_HOLDERS]; /* each customer once, in order of time */
 	unsigned n;
-	bool more; /* there are more than these */
+	bool more;   /* there are more than these */
+	bool others; /* somebody else may have had it, of whom no record is there */
 	bool certain; /* holder[0] alone had it, or with n 0 nobody */
 	enum lease_doubt doubt;
 };

@@ -41,10 +41,11 @@ static void find_around(const struct statements *x, const struct stay *y, int64_
 			high = middle;
 	}
 	ret->before = low ? at(x, y, low - 1) : NULL;
-	/* What was said in second t counts as either. */
-	ret->after = ret->before && ret->before->late == t && ret->before->early == t ? ret->before
-		     : low < y->n						       ? at(x, y, low)
-										       : NULL;
+	/* What was said in second t counts as either; what may have been said before or after it, as neither. */
+	if (ret->before && ret->before->early == t)
+		ret->after = ret->before;
+	for (; !ret->after && low < y->n; low++)
+		ret->after = at(x, y, low)->early >= t ? at(x, y, low) : NULL;
 }
 
 /* Whether another customer is said to have had the address in between. */
@@ -67,11 +68,6 @@ static enum lease_doubt doubt_between(const struct statements *x, const struct s
 {
 	const struct lease_span *span = statements_span(x, s->late, to);
 
-	/* A moment at the very edge of a gap is known. */
-	if (s->late == to && s->early == to)
-		span = span && span->from < to && span->to > to ? span : NULL;
-	else if (span && (span->from >= to || span->to <= s->late))
-		span = NULL;
 	if (span)
 		return span->doubt;
 	if (s->broken)
@@ -81,16 +77,17 @@ static enum lease_doubt doubt_between(const struct statements *x, const struct s
 
 static enum lease_doubt doubt_of(const struct statements *x, const struct stay *y, const struct hold *h, int64_t t)
 {
-	enum lease_doubt doubt;
+	enum lease_doubt doubt = DOUBT_UNHEARD;
 
 	if (!h->before)
 		return DOUBT_BEGIN;
-	if (h->after && h->after->early >= t)
-		return doubt_between(x, y, h->before, h->after->early);
-	if (h->before->until == TIME_NONE || h->before->event == LEASE_STOP)
-		return DOUBT_UNHEARD;
-	doubt = doubt_between(x, y, h->before, t);
-	return doubt || h->before->until >= t ? doubt : DOUBT_TERM;
+	if (h->after)
+		doubt = doubt_between(x, y, h->before, h->after->early);
+	if (!doubt || h->before->until == TIME_NONE || h->before->event == LEASE_STOP)
+		return doubt;
+	if (h->before->until < t)
+		return h->after ? doubt : DOUBT_TERM;
+	return doubt_between(x, y, h->before, t);
 }
 
 static struct hold hold_of(const struct statements *x, const struct stay *y, int64_t t)
@@ -188,11 +185,11 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t)
 {
 	int64_t ended = ended_before(x, tenant, t);
-	const struct lease_span *span = statements_span(x, ended == TIME_NONE ? t : ended, t);
+	const struct lease_span *span = statements_span(x, ended == TIME_NONE ? t : ended, t + 1);
 
 	if (t > x->last)
 		return DOUBT_LATE;
-	if (span && (span->from < t || span->from == t) && span->to > (ended == TIME_NONE ? t - 1 : ended))
+	if (span)
 		return span->doubt;
 	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
 }
@@ -233,16 +230,37 @@ static void collect(const struct statements *x, const char *tenant, int64_t t, s
 	}
 }
 
+/* Whether records are missing between the statements around a second. */
+static bool hides_others(const struct statements *x, int64_t t)
+{
+	int64_t before = x->first, after = TIME_OPEN;
+
+	for (uint32_t i = 0; i < x->n; i++) {
+		const struct statement *s = &x->list[i];
+
+		if (s->here && s->late <= t && s->late > before)
+			before = s->late;
+		if (s->here && s->early >= t && s->early < after)
+			after = s->early;
+	}
+	return statements_span(x, before, after > t ? after : t + 1) != NULL;
+}
+
 void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
 {
 	*ret = (struct lease_answer){ 0 };
 	collect(x, tenant, t, ret);
 	order_holders(ret);
+	for (unsigned i = 0; ret->n > 1 && i < ret->n; i++) {
+		ret->holder[i].certain = false;
+		ret->holder[i].doubt = ret->holder[i].doubt ? ret->holder[i].doubt : DOUBT_ANOTHER;
+	}
 	if (!ret->n)
 		ret->doubt = doubt_of_absence(x, tenant, t);
 	else
 		ret->doubt = ret->n > 1 ? DOUBT_SEVERAL : ret->holder[0].doubt;
 	ret->certain = !ret->doubt;
+	ret->others = !ret->certain && hides_others(x, t);
 }
 
 static bool same_answer(const struct lease_answer *a, const struct lease_answer *b)

@@ -66,7 +66,7 @@ bool stays_same_customer(const struct stay *a, const struct stay *b);
 /* Whether a statement was made after another one for certain; not where the clock was set between, or in one second. */
 bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b);
 
-/* The first span that has a second of from..to; NULL: none. */
+/* The first span that reaches into what lies between two moments; NULL: none. */
 const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to);
 
 #endif

@@ -60,24 +60,43 @@ static int64_t begin_of(const struct statements *x, const struct stay *y)
 	return begin;
 }
 
-/* Whether the session of a statement began after all that is known of a stay: its number was used again. */
-static bool begins_after(const struct statements *x, const struct stay *y, const struct statement *s)
+static int64_t distance(int64_t a, int64_t b)
 {
-	int64_t begin = begin_of(x, y), heard = later(last_of(x, y)->early, begin == TIME_NONE ? INT64_MIN : begin);
+	return a < b ? b - a : a - b;
+}
 
-	if (s->event == LEASE_START && s->session)
-		return s->early > heard + SAME_BEGIN_S || y->over != TIME_OPEN;
-	if (s->from != TIME_NONE)
-		return s->from > later(heard, y->over == TIME_OPEN ? INT64_MIN : y->over) + SAME_BEGIN_S;
+/*
+ * Whether a statement is of another session than a stay, whose number was used again: by when it began, or as the stay
+ * is over. What does not say when it began may be of a session that is not.
+ */
+static bool is_another(const struct statements *x, const struct stay *y, const struct statement *s)
+{
+	int64_t begin = begin_of(x, y), from = s->event == LEASE_START ? s->early : s->from;
+
+	if (s->event == LEASE_START && y->over != TIME_OPEN)
+		return true;
+	if (from != TIME_NONE && begin != TIME_NONE)
+		return distance(from, begin) > SAME_BEGIN_S;
+	if (from != TIME_NONE)
+		return from > last_of(x, y)->early;
 	return y->over != TIME_OPEN;
 }
 
-/* Whether a DHCP lease is renewed: the term before had not ended. */
+/* Whether the server gave the address to another one between a stay and a statement. */
+static bool given_away(const struct statements *x, const struct stay *y, const struct statement *s)
+{
+	for (const struct statement *i = last_of(x, y) + 1; i < s; i++)
+		if (i->here && i->stay != NO_STAY && &x->stay[i->stay] != y)
+			return true;
+	return false;
+}
+
+/* Whether a DHCP lease is renewed: its term had not ended, and nobody else had it meanwhile. */
 static bool renews(const struct statements *x, const struct stay *y, const struct statement *s)
 {
 	const struct statement *last = last_of(x, y);
 
-	return y->over == TIME_OPEN && (last->until == TIME_NONE || last->until >= s->early);
+	return y->over == TIME_OPEN && (last->until == TIME_NONE || last->until >= s->early) && !given_away(x, y, s);
 }
 
 static bool goes_on(const struct statements *x, const struct stay *y, const struct statement *s)
@@ -86,7 +105,7 @@ static bool goes_on(const struct statements *x, const struct stay *y, const stru
 		return false;
 	if (!s->session && s->event != LEASE_STOP)
 		return renews(x, y, s);
-	return !begins_after(x, y, s);
+	return !is_another(x, y, s);
 }
 
 static int add_to(struct stay *y, uint32_t number)

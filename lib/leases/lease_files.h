@@ -3,7 +3,10 @@
 #ifndef DETNAT_LEASE_FILES_H
 #define DETNAT_LEASE_FILES_H
 
-#include "leases/lease_index.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leases/lease_line.h"
 
 /* Names of files in a directory, in order. Zero-initialised. */
 struct lease_names {
@@ -25,12 +28,5 @@ int lease_file_read(int dir, const char *name, lease_line_take take, void *arg, 
 
 /* The same for its last lines, of `most` octets together; they count from 1, too. */
 int lease_file_read_last(int dir, const char *name, uint64_t most, lease_line_take take, void *arg, size_t *ret_torn);
-
-/*
- * Reads the leases of a directory. only: those of one inside address, NULL: all. *ret_wrong counts lines that cannot be
- * read. Returns 0, or -errno with err: -ENOENT if the directory has no file of leases. The caller frees *ret.
- */
-int lease_files_read(const char *dir, const struct lease_addr *only, struct lease_index **ret, uint64_t *ret_wrong,
-		     struct error *err);
 
 #endif

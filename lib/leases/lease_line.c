@@ -344,15 +344,21 @@ const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT])
 	return text;
 }
 
-bool lease_file_named(const char *name)
+int lease_file_day(const char *name, int64_t *ret)
 {
 	char day[11], again[LEASE_FILE_TEXT];
-	int64_t t;
 
 	if (strlen(name) != strlen(FILE_PREFIX FILE_SUFFIX) + 10 ||
 	    strncmp(name, FILE_PREFIX, strlen(FILE_PREFIX)) != 0)
-		return false;
+		return -EINVAL;
 	memcpy(day, name + strlen(FILE_PREFIX), 10);
 	day[10] = '\0';
-	return !time_parse(day, &t) && !strcmp(lease_file_name(t, again), name);
+	return time_parse(day, ret) || strcmp(lease_file_name(*ret, again), name) != 0 ? -EINVAL : 0;
+}
+
+bool lease_file_named(const char *name)
+{
+	int64_t day;
+
+	return !lease_file_day(name, &day);
 }

@@ -105,6 +105,9 @@ bool lease_event_of_session(enum lease_event event);
 #define LEASE_FILE_TEXT 32
 const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT]);
 
+/* The first second of the day of a file. 0, or -EINVAL: its name is none of these. */
+int lease_file_day(const char *name, int64_t *ret);
+
 /* Whether a file's name is one of these. */
 bool lease_file_named(const char *name);
 

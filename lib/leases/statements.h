@@ -38,6 +38,7 @@ struct lease_holder {
 	const char *tenant, *id, *mac, *circuit, *session;
 	int64_t from; /* the first second in which it may have had the address; TIME_NONE: unknown */
 	int64_t to;   /* the last one; TIME_OPEN: unknown */
+	bool ended;   /* `to` is recorded as its end */
 	bool certain; /* in the second that was asked */
 	enum lease_doubt doubt;
 };
@@ -77,6 +78,9 @@ void statements_ask(const struct statements *x, const char *tenant, int64_t t, s
 /* Whether each second from..to has the same certain answer as a. */
 bool statements_same(const struct statements *x, const char *tenant, int64_t from, int64_t to,
 		     const struct lease_answer *a);
+
+/* Whether two holders are one customer. Without an id, the MAC or the session counts. */
+bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b);
 
 const char *lease_doubt_word(enum lease_doubt doubt);
 

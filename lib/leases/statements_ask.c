@@ -123,24 +123,26 @@ static struct lease_holder holder_of(const struct statements *x, const struct st
 		.session = statement_text(x, y->session),
 		.from = y->begin,
 		.to = y->end,
+		.ended = y->over != TIME_OPEN,
 		.certain = h->held == HOLDS,
 		.doubt = h->doubt,
 	};
 }
 
-/* Texts are the same if they are in the same place. Without an id, the MAC or the session counts. */
-static bool same_customer(const struct lease_holder *a, const struct lease_holder *b)
+bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b)
 {
-	if (a->tenant != b->tenant || a->id != b->id)
+	if (strcmp(a->tenant, b->tenant) != 0 || strcmp(a->id, b->id) != 0)
 		return false;
-	return *a->id || (*a->mac || *b->mac ? a->mac == b->mac : a->session == b->session);
+	if (*a->id)
+		return true;
+	return *a->mac || *b->mac ? !strcmp(a->mac, b->mac) : !strcmp(a->session, b->session);
 }
 
 /* Of a customer with several stays the certain one counts, else the one that began last. */
 static void add_holder(struct lease_answer *a, const struct lease_holder *h)
 {
 	for (unsigned i = 0; i < a->n; i++) {
-		if (!same_customer(&a->holder[i], h))
+		if (!lease_same_customer(&a->holder[i], h))
 			continue;
 		if (h->certain > a->holder[i].certain ||
 		    (h->certain == a->holder[i].certain && h->from > a->holder[i].from))
@@ -265,7 +267,7 @@ void statements_ask(const struct statements *x, const char *tenant, int64_t t, s
 
 static bool same_answer(const struct lease_answer *a, const struct lease_answer *b)
 {
-	return b->certain && a->n == b->n && (!a->n || same_customer(&a->holder[0], &b->holder[0]));
+	return b->certain && a->n == b->n && (!a->n || lease_same_customer(&a->holder[0], &b->holder[0]));
 }
 
 static int64_t least_after(int64_t found, int64_t candidate, int64_t after)

@@ -236,7 +236,9 @@ const char *customer_reason(const struct customer *found)
 		return "no-record";
 	if (a->certain)
 		return a->n ? NULL : "no-lease";
-	return a->n > 1 ? "two-leases" : a->n ? "perhaps" : "no-record";
+	if (!a->n)
+		return a->doubt == DOUBT_ERASED ? "erased" : "no-record";
+	return a->n > 1 ? "two-leases" : "perhaps";
 }
 
 void customer_print(FILE *out, const struct customers *c, const struct customer *found)
@@ -258,6 +260,8 @@ void customer_print(FILE *out, const struct customers *c, const struct customer 
 			print_holder(out, &a->holder[i], found->in_addr[i]);
 		}
 		fprintf(out, "],\"others\":%s", a->others || a->more ? "true" : "false");
+		if (a->doubt == DOUBT_ERASED)
+			print_time(out, "erased", a->erased);
 	}
 	fprintf(out, ",\"margin\":{\"seconds\":%" PRId64 ",\"same\":%s}", c->margin, found->same ? "true" : "false");
 }
@@ -333,6 +337,8 @@ static const char *doubt_text(enum lease_doubt doubt)
 		[DOUBT_SEVERAL] = "more than one customer may have had the address then",
 		[DOUBT_GAP] = "records are missing around that time",
 		[DOUBT_CLOCK] = "the clock was set around that time",
+		[DOUBT_DAMAGED] = "lines around that time were changed or taken out",
+		[DOUBT_ERASED] = "no record: erased on",
 		[DOUBT_ANOTHER] = "another customer is said to have had the address meanwhile",
 		[DOUBT_UNHEARD] = "nothing was heard of the session after that time",
 		[DOUBT_TERM] = "the lease's term was over, and no end is recorded",
@@ -344,9 +350,10 @@ static const char *doubt_text(enum lease_doubt doubt)
 	return texts[doubt];
 }
 
-const char *customer_missing(const struct customer *found)
+const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING])
 {
 	const struct lease_answer *a = &found->lease;
+	char time[TIME_TEXT];
 
 	if (!customer_reason(found))
 		return NULL;
@@ -354,7 +361,10 @@ const char *customer_missing(const struct customer *found)
 		return "no record: there is no inside address";
 	if (a->certain)
 		return "no lease: it is recorded that nobody had the address then";
-	return doubt_text(a->doubt);
+	if (a->n || a->doubt != DOUBT_ERASED)
+		return doubt_text(a->doubt);
+	snprintf(text, CUSTOMER_MISSING, "%s %.10s", doubt_text(DOUBT_ERASED), time_format(a->erased, time));
+	return text;
 }
 
 static void show_holder(struct writer *w, const struct customer *found, unsigned i)
@@ -375,13 +385,13 @@ static void show_holder(struct writer *w, const struct customer *found, unsigned
 
 void customer_show(struct writer *w, const struct customers *c, const struct customer *found, uint32_t in_addr)
 {
-	char addr[ADDR_TEXT];
+	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
 
 	if (!c->days)
 		return;
-	if (customer_missing(found))
+	if (customer_missing(found, why))
 		writer_line(w, "Customer:       not known for %s: %s", addr_format(in_addr, addr),
-			    customer_missing(found));
+			    customer_missing(found, why));
 	for (unsigned i = 0; i < found->lease.n; i++)
 		show_holder(w, found, i);
 	if (found->lease.others || found->lease.more)

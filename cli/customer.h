@@ -65,9 +65,10 @@ void customer_show(struct writer *w, const struct customers *c, const struct cus
 char *customer_name(const struct lease_holder *h, bool points);
 
 /* Why no customer is certain, as text; NULL: one is. */
-const char *customer_missing(const struct customer *found);
+#define CUSTOMER_MISSING 96
+const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING]);
 
-/* The same as a word: no-lease, two-leases, perhaps, no-record; NULL: one is. */
+/* The same as a word: no-lease, two-leases, perhaps, no-record, erased; NULL: one is. */
 const char *customer_reason(const struct customer *found);
 
 #endif

@@ -9,12 +9,12 @@
 #include <detnat/version.h>
 
 #include "base/json_scan.h"
+#include "base/ledger.h"
 #include "base/text.h"
 #include "evidence_files.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
-#include "leases/chained_file.h"
 #include "who_rows.h"
 
 /* A question, and its answer. */
@@ -141,7 +141,7 @@ static int note_query(const struct asked *a, const char *dir, struct error *err)
 	snprintf(file, sizeof(file), "queries-%.7s.jsonl", time_format(a->now, day));
 	/* Without the braces, as a line of its own. */
 	text[size - 1] = '\n';
-	r = chain_append(dir, file, text + 1, size - 1, a->now, err);
+	r = ledger_append(dir, file, text + 1, size - 1, a->now, err);
 	free(text);
 	return r;
 }

@@ -181,7 +181,7 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 		fprintf(l->out, "{\"file\":\"%s\",\"previous\":\"%s\",\"line\":%.*s}\n", name, l->previous, (int)size,
 			line);
 	/* Of a line without a checksum, the next shows that it is damaged. */
-	history_hash_check(line, size, l->previous, l->previous);
+	chain_check(line, size, l->previous, l->previous);
 	return 0;
 }
 
@@ -197,7 +197,7 @@ int evidence_leases(struct evidence *e, const char *from, const char *in_addr, c
 	if (*tenant)
 		snprintf(l.tenant, sizeof(l.tenant), "\"tenant\":\"%.63s\"", tenant);
 	for (size_t i = 0; i < names.n && !r; i++) {
-		r = lease_file_read(dir, names.name[i], take_line, &l, &torn);
+		r = chain_read(dir, names.name[i], take_line, &l, &torn);
 		r = r ? fail(err, r, names.name[i]) : 0;
 	}
 	free(names.name);

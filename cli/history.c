@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 
 #include "base/json_scan.h"
+#include "base/ledger.h"
+#include "base/ledger_verify.h"
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
-#include "leases/chain_verify.h"
-#include "leases/chained_file.h"
 #include "message.h"
 
 /* Limits the warnings about damage in commands other than verify. */
@@ -106,11 +106,12 @@ static void add_time(cJSON *json, const char *key, int64_t t)
 
 /* The files of leases and queries. */
 struct chain_check {
-	struct chain_state state;
+	struct ledger_state state;
 	cJSON *faults; /* array of objects */
+	cJSON *erased; /* the same, lines that were erased the lawful way */
 };
 
-static void chain_fault(void *arg, const char *file, uint64_t line, const char *text)
+static void chain_fault(void *arg, const char *file, uint64_t line, bool erased, const char *text)
 {
 	struct chain_check *c = arg;
 	cJSON *item = cJSON_CreateObject();
@@ -121,7 +122,7 @@ static void chain_fault(void *arg, const char *file, uint64_t line, const char *
 	else
 		cJSON_AddNullToObject(item, "line");
 	cJSON_AddStringToObject(item, "text", text);
-	cJSON_AddItemToArray(c->faults, item);
+	cJSON_AddItemToArray(erased ? c->erased : c->faults, item);
 }
 
 static bool chain_there(const struct chain_check *c)
@@ -140,21 +141,36 @@ static void chain_json(cJSON *json, const char *key, const struct chain_check *c
 	cJSON_AddNumberToObject(chain, "ledger", (double)c->state.ledger);
 	cJSON_AddStringToObject(chain, "hash", c->state.hash);
 	cJSON_AddItemToObject(chain, "damage", cJSON_Duplicate(c->faults, true));
+	cJSON_AddItemToObject(chain, "erased", cJSON_Duplicate(c->erased, true));
 }
 
-/* prefix: of names of files */
-static void chain_text(struct writer *w, const char *prefix, const struct chain_check *c)
+static void free_check(struct chain_check *c)
+{
+	cJSON_Delete(c->faults);
+	cJSON_Delete(c->erased);
+}
+
+static void list_places(struct writer *w, const char *prefix, const cJSON *list)
 {
 	const cJSON *item;
 
-	if (!chain_there(c))
-		return;
-	cJSON_ArrayForEach (item, c->faults)
+	cJSON_ArrayForEach (item, list)
 		if (cJSON_IsNumber(json_get(item, "line")))
 			writer_line(w, "%s%s: line %.0f %s", prefix, json_text(item, "file", ""),
 				    json_number(item, "line"), json_text(item, "text", ""));
 		else
 			writer_line(w, "%s%s %s", prefix, json_text(item, "file", ""), json_text(item, "text", ""));
+}
+
+/* prefix: of names of files */
+static void chain_text(struct writer *w, const char *prefix, const struct chain_check *c)
+{
+	if (!chain_there(c))
+		return;
+	list_places(w, prefix, c->faults);
+	list_places(w, prefix, c->erased);
+	if (c->state.erased)
+		writer_line(w, "%" PRIu64 " lines were erased, and the ledger says so", c->state.erased);
 	writer_line(w,
 		    "%" PRIu64 " lines of %s in %" PRIu64 " files; their ledger has %" PRIu64
 		    " lines, the last of checksum %s",
@@ -184,6 +200,10 @@ static void verify_json(struct writer *w, const struct history_files *f, const s
 	add_time(json, "last", x->last_time);
 	add_time(json, "known_until", history_files_known_until(f));
 	cJSON_AddStringToObject(json, "hash", x->hash);
+	if (*x->gateway)
+		cJSON_AddStringToObject(json, "gateway", x->gateway);
+	else
+		cJSON_AddNullToObject(json, "gateway");
 	cJSON_AddStringToObject(json, "head", end_words[f->end]);
 	cJSON_AddNumberToObject(json, "torn", (double)f->torn);
 	damage = cJSON_AddArrayToObject(json, "damage");
@@ -241,7 +261,7 @@ static void verify_desk(const char *dir, struct chain_check *ret)
 {
 	/* Until 1.0.0 it was in the state directory; then it is beside. What is there counts, the one in use last. */
 	for (const char *before = "/-"; *before; before++) {
-		struct chain_state earlier = ret->state, *now = &ret->state;
+		struct ledger_state earlier = ret->state, *now = &ret->state;
 		char path[PATH_MAX];
 		struct error why;
 		struct stat st;
@@ -249,8 +269,8 @@ static void verify_desk(const char *dir, struct chain_check *ret)
 		if (snprintf(path, sizeof(path), "%s%c" DESK_DIR, dir, *before) >= (int)sizeof(path) ||
 		    lstat(path, &st) || !S_ISDIR(st.st_mode))
 			continue;
-		if (chain_verify(path, chain_fault, ret, now, &why)) {
-			chain_fault(ret, "", 0, why.text);
+		if (ledger_verify(path, chain_fault, ret, now, &why)) {
+			chain_fault(ret, "", 0, false, why.text);
 			memcpy(now->hash, HASH_NONE, HASH_TEXT);
 			now->wrong++;
 		}
@@ -258,6 +278,7 @@ static void verify_desk(const char *dir, struct chain_check *ret)
 		now->lines += earlier.lines;
 		now->ledger += earlier.ledger;
 		now->wrong += earlier.wrong;
+		now->erased += earlier.erased;
 	}
 }
 
@@ -276,10 +297,10 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 		history_files_free(&f);
 		return EXIT_REFUSED;
 	}
-	chain.faults = cJSON_CreateArray();
-	desk.faults = cJSON_CreateArray();
+	chain = (struct chain_check){ .faults = cJSON_CreateArray(), .erased = cJSON_CreateArray() };
+	desk = (struct chain_check){ .faults = cJSON_CreateArray(), .erased = cJSON_CreateArray() };
 	verify_desk(dir, &desk);
-	status = chain_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
+	status = ledger_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
 	if (w->json && !status)
 		verify_json(w, &f, &claims, &chain, &desk);
 	else if (!status)
@@ -296,8 +317,8 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 	if (f.index.n_damages || f.torn || history_end_text(&f, text, sizeof(text)))
 		status = error_set(err, EXIT_REFUSED, "the history is damaged");
 	history_files_free(&f);
-	cJSON_Delete(chain.faults);
-	cJSON_Delete(desk.faults);
+	free_check(&chain);
+	free_check(&desk);
 	return status;
 }
 

@@ -5,6 +5,8 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/json_text.h"
+
 static inline const cJSON *json_get(const cJSON *object, const char *key)
 {
 	return cJSON_GetObjectItemCaseSensitive(object, key);
@@ -16,14 +18,6 @@ static inline double json_number(const cJSON *object, const char *key)
 	const cJSON *number = json_get(object, key);
 
 	return cJSON_IsNumber(number) ? number->valuedouble : 0;
-}
-
-/* Returns `absent` if the member is absent or not a string. */
-static inline const char *json_text(const cJSON *object, const char *key, const char *absent)
-{
-	const char *text = cJSON_GetStringValue(json_get(object, key));
-
-	return text ? text : absent;
 }
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* leases import: what another server wrote down becomes lines of leases; leases expire: old ones go. */
+/* leases import: what another server wrote down becomes lines of leases; leases expire: old ones go;
+ * customer --erase: those of one customer do. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +8,11 @@
 
 #include "base/json_scan.h"
 #include "command.h"
+#include "history_files.h"
 #include "json_get.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 #include "leases/lease_append.h"
+#include "leases/lease_erase.h"
 #include "leases/lease_files.h"
 #include "leases/lease_import.h"
 
@@ -101,7 +104,7 @@ static int remove_file(const char *dir, const char *name, bool dry, struct write
 	char json[64];
 	int n = snprintf(json, sizeof(json), "{\"file\":\"%s\"}", name);
 
-	if (!dry && chain_remove(dir, name, time(NULL), err))
+	if (!dry && ledger_remove(dir, name, time(NULL), err))
 		return EXIT_REFUSED;
 	if (w->json && n > 0)
 		writer_stream_row(w, NULL, json, NULL);
@@ -148,3 +151,48 @@ static int expire_run(const char *socket, const cJSON *args, struct writer *w, s
 
 const struct view view_leases_expire = { .run = expire_run };
 const struct view view_leases_import = { .run = import_run };
+
+static int show_erased(struct writer *w, const struct lease_erased *e, size_t n, bool dry)
+{
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	for (size_t i = 0; i < n; i++) {
+		char json[96];
+
+		snprintf(json, sizeof(json), "{\"file\":\"%s\",\"lines\":%" PRIu64 "}", e[i].file, e[i].lines);
+		if (w->json)
+			writer_stream_row(w, NULL, json, NULL);
+		else
+			writer_line(w, "%s: %" PRIu64 " line%s%s", e[i].file, e[i].lines, e[i].lines == 1 ? "" : "s",
+				    dry ? "" : " erased");
+	}
+	if (w->json)
+		writer_stream_end(w, "");
+	return EXIT_DONE;
+}
+
+static int customer_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	bool dry = cJSON_IsTrue(json_get(args, "dry_run"));
+	const char *dir = json_text(args, "leases", NULL);
+	_cleanup_free_ struct lease_erased *erased = NULL;
+	_cleanup_free_ char *own = NULL;
+	struct history_files f;
+	size_t n;
+	int status;
+
+	if (!cJSON_IsTrue(json_get(args, "erase")))
+		return error_set(err, EXIT_USAGE, "customer: --erase says what becomes of the customer's lines");
+	if (!dir) {
+		status = history_read_named(socket, args, true, &f, &own, err);
+		if (status)
+			return status;
+		history_files_free(&f);
+	}
+	if (lease_erase(dir ? dir : own, json_text(args, "customer", ""), json_text(args, "case", NULL), dry,
+			time(NULL), &erased, &n, err))
+		return EXIT_REFUSED;
+	return show_erased(w, erased, n, dry);
+}
+
+const struct view view_customer = { .run = customer_run };

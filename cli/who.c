@@ -31,7 +31,7 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 	bool claimed = who_reply_claimed(r);
 	int64_t known_until =
 		claimed || best->to != TIME_OPEN || t - CURRENT_S <= source->until ? TIME_NONE : source->until;
-	char addr[ADDR_TEXT];
+	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
 
 	if (w->json)
 		who_show_json(w, r, known_until, source);
@@ -39,10 +39,10 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 		who_show_claimed(w, r, source);
 	else
 		who_show_text(w, &r->answer, known_until, source, &r->customer);
-	if (source->customers.days && customer_missing(&r->customer))
+	if (source->customers.days && customer_missing(&r->customer, why))
 		return error_set(err, EXIT_REFUSED, "no customer of %s: %s",
 				 addr_format(claimed ? r->claim.answer.in_addr : best->in_addr, addr),
-				 customer_missing(&r->customer));
+				 customer_missing(&r->customer, why));
 	return EXIT_DONE;
 }
 

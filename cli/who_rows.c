@@ -141,7 +141,7 @@ int who_row(struct who_source *source, const struct who_question *q, struct writ
 	who_reply_ask(source, q->out, q->t, &r);
 	who_reply_customer(source, q->out, q->t, &r);
 	write_row(w, q, &r, source);
-	if (!who_reply_named(&r) || (source->customers.days && customer_missing(&r.customer)))
+	if (!who_reply_named(&r) || (source->customers.days && customer_reason(&r.customer)))
 		return EXIT_REFUSED;
 	return EXIT_DONE;
 }

@@ -8,7 +8,7 @@
 #include "base/trouble.h"
 #include "identity/identity.h"
 #include "identity/radius.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 
 /* What sources of a configuration need. */
 struct identity_means {

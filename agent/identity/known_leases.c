@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/array_grow.h"
 
 static uint64_t hash_addr(const struct lease_addr *a)
 {
@@ -13,22 +14,6 @@ static uint64_t hash_addr(const struct lease_addr *a)
 
 	memcpy(words, a->octet, sizeof(words));
 	return HASH_OF(words[0], words[1], a->plen);
-}
-
-/* Makes room for one more. 0 or -ENOMEM. */
-static int grow(struct known_leases *k)
-{
-	size_t room = k->room ? 2 * k->room : 256;
-	struct known_lease *larger;
-
-	if (k->n < k->room)
-		return 0;
-	larger = k->n < KNOWN_LEASES ? reallocarray(k->lease, room, sizeof(*larger)) : NULL;
-	if (!larger)
-		return -ENOMEM;
-	k->lease = larger;
-	k->room = room;
-	return 0;
 }
 
 struct known_lease *known_lease_get(struct known_leases *k, const struct lease_addr *addr)
@@ -39,7 +24,8 @@ struct known_lease *known_lease_get(struct known_leases *k, const struct lease_a
 	for (uint32_t step = 0; hash_index_next(&k->index, hash, &step, &number);)
 		if (!memcmp(&k->lease[number].addr, addr, sizeof(*addr)))
 			return &k->lease[number];
-	if (grow(k) || hash_index_add(&k->index, hash, (uint32_t)k->n))
+	if (k->n >= KNOWN_LEASES || array_grow(&k->lease, k->n, &k->room, sizeof(*k->lease)) ||
+	    hash_index_add(&k->index, hash, (uint32_t)k->n))
 		return NULL;
 	k->lease[k->n] = (struct known_lease){ .addr = *addr, .gone = TIME_NONE };
 	return &k->lease[k->n++];

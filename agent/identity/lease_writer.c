@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/base.h"
 #include "base/text.h"
 #include "leases/lease_files.h"
+
+/* More than the last line has, or than those at its end that were erased. */
+#define LAST_OCTETS (256U << 10)
 
 void lease_writer_init(struct lease_writer *w, const char *dir)
 {
@@ -31,42 +33,27 @@ int lease_writer_add(void *writer, const struct lease_line *l)
 	return r;
 }
 
-/* The time of the last line in the end of a file; TIME_NONE: there is none. */
-static int64_t time_of_end(const char *text, size_t size)
+static int note_time(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
-	const char *end = size ? memrchr(text, '\n', size) : NULL, *begin;
 	struct lease_line l;
 
-	if (!end)
-		return TIME_NONE;
-	begin = memrchr(text, '\n', (size_t)(end - text));
-	begin = begin ? begin + 1 : text;
-	return lease_line_read(begin, (size_t)(end - begin), &l, NULL) ? TIME_NONE : l.time;
-}
-
-static int64_t time_of_file(const char *dir, const char *name)
-{
-	char text[2 * LEASE_LINE_MAX];
-	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = at < 0 ? -1 : openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return TIME_NONE;
-	n = pread(fd, text, sizeof(text), st.st_size > (off_t)sizeof(text) ? st.st_size - (off_t)sizeof(text) : 0);
-	return n > 0 ? time_of_end(text, (size_t)n) : TIME_NONE;
+	(void)name;
+	(void)number;
+	if (!lease_line_read(line, size, &l, NULL))
+		*(int64_t *)arg = l.time;
+	return 0;
 }
 
 int64_t lease_writer_last(const struct lease_writer *w)
 {
+	_cleanup_close_ int dir = open(w->batch.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct lease_names names = { 0 };
 	int64_t t = TIME_NONE;
 
 	if (lease_names_read(w->batch.dir, &names, NULL))
 		return TIME_NONE;
 	for (size_t i = names.n; i-- > 0 && t == TIME_NONE;)
-		t = time_of_file(w->batch.dir, names.name[i]);
+		chain_read_last(dir, names.name[i], LAST_OCTETS, note_time, &t);
 	free(names.name);
 	return t;
 }

@@ -6,13 +6,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/base.h"
+#include "base/whole_file.h"
 #include "proto/words.h"
 
 #define FILE_MAX  (1U << 20)
-#define NEW_FILE  RECORDED_SOURCES_FILE ".new"
 #define BEGINNING 0 /* of time: 1970 */
 
 const char *lease_source_name(const struct config_lease_source *s, char ret[static SOURCE_NAME])
@@ -35,15 +34,12 @@ static cJSON *read_file(const char *dir)
 		at < 0 ? -1
 		       : openat(at, RECORDED_SOURCES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	_cleanup_free_ char *text = NULL;
-	struct stat st;
+	size_t size;
 	cJSON *json;
 
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+	if (fd < 0 || file_read(fd, FILE_MAX, &text, &size))
 		return NULL;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text || pread(fd, text, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
-		return NULL;
-	json = cJSON_ParseWithLength(text, (size_t)st.st_size);
+	json = cJSON_ParseWithLength(text, size);
 	if (cJSON_IsObject(json))
 		return json;
 	cJSON_Delete(json);
@@ -126,24 +122,6 @@ int recorded_sources_change(struct recorded_sources *x, const struct config_leas
 	return r ? r : end_others(x->until, next, now);
 }
 
-static int write_file(int dir, const char *text)
-{
-	_cleanup_close_ int fd = -1;
-	size_t size = strlen(text);
-	ssize_t n;
-
-	unlinkat(dir, NEW_FILE, 0);
-	fd = openat(dir, NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, size);
-	if (n != (ssize_t)size)
-		return n < 0 ? -errno : -ENOSPC;
-	if (fdatasync(fd) || renameat(dir, NEW_FILE, dir, RECORDED_SOURCES_FILE) || fsync(dir))
-		return -errno;
-	return 0;
-}
-
 int recorded_sources_save(struct recorded_sources *x, const char *dir)
 {
 	_cleanup_close_ int at = -1;
@@ -154,7 +132,9 @@ int recorded_sources_save(struct recorded_sources *x, const char *dir)
 		return 0;
 	text = cJSON_Print(x->until);
 	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = !text ? -ENOMEM : at < 0 ? -errno : write_file(at, text);
+	r = !text    ? -ENOMEM
+	    : at < 0 ? -errno
+		     : file_replace(at, RECORDED_SOURCES_FILE, text, strlen(text), NULL, true, NULL);
 	if (!r)
 		x->unsaved = false;
 	return r;

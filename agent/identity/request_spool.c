@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/fnv.h"
 #include "base/hash.h"
+#include "base/whole_file.h"
 
 #define REQUEST_MAX 4096U
 #define NUMBER_MAX  (1ULL << 62)
@@ -40,7 +41,7 @@ static uint32_t sum_of(const struct record *r, const uint8_t *request)
 
 /* A file as it was read, and the numbers that have ended. */
 struct reading {
-	uint8_t *text;
+	char *text;
 	size_t size;
 	struct hash_index ended;
 };
@@ -51,32 +52,12 @@ static bool next_record(const struct reading *x, size_t *at, struct record *ret,
 	if (x->size - *at < sizeof(*ret))
 		return false;
 	memcpy(ret, x->text + *at, sizeof(*ret));
-	*ret_request = x->text + *at + sizeof(*ret);
+	*ret_request = (const uint8_t *)x->text + *at + sizeof(*ret);
 	if (ret->number > NUMBER_MAX || ret->size > REQUEST_MAX || ret->size > x->size - *at - sizeof(*ret) ||
 	    ret->sum != sum_of(ret, *ret_request))
 		return false;
 	*at += sizeof(*ret) + ret->size;
 	return true;
-}
-
-static int read_file(int fd, struct reading *x)
-{
-	struct stat st;
-	ssize_t n = 1;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > 2LL * SPOOL_MAX)
-		return -EBADF;
-	x->text = malloc((size_t)st.st_size + 1);
-	if (!x->text)
-		return -ENOMEM;
-	for (; n > 0 && x->size < (size_t)st.st_size; x->size += (size_t)n) {
-		n = pread(fd, x->text + x->size, (size_t)st.st_size - x->size, (off_t)x->size);
-		if (n < 0)
-			return -errno;
-	}
-	return 0;
 }
 
 /* The file's end, the next number, and which requests have ended. */
@@ -119,7 +100,7 @@ static int give(struct request_spool *s, const struct reading *x, spool_take tak
 static int load(struct request_spool *s, spool_take take, void *arg)
 {
 	struct reading x = { 0 };
-	int r = read_file(s->fd, &x);
+	int r = file_read(s->fd, 2ULL * SPOOL_MAX, &x.text, &x.size);
 
 	r = r ? r : find_ends(s, &x);
 	if (!r && ftruncate(s->fd, s->size))
@@ -170,13 +151,6 @@ void spool_free(struct request_spool *s)
 	free(s);
 }
 
-static int write_at(int fd, const void *data, size_t size, off_t at)
-{
-	ssize_t n = pwrite(fd, data, size, at);
-
-	return n < 0 ? -errno : n == (ssize_t)size ? 0 : -ENOSPC;
-}
-
 /* Writes a record to a file. What a full disk cuts is overwritten by the next. */
 static int append(int fd, off_t *size, const struct spooled *x)
 {
@@ -188,8 +162,9 @@ static int append(int fd, off_t *size, const struct spooled *x)
 	memcpy(text, &r, sizeof(r));
 	if (x->size)
 		memcpy(text + sizeof(r), x->request, x->size);
-	ret = *size + (off_t)sizeof(text) > 2 * (off_t)SPOOL_MAX ? -ENOSPC
-								 : write_at(fd, text, sizeof(r) + x->size, *size);
+	ret = *size + (off_t)sizeof(text) > 2 * (off_t)SPOOL_MAX
+		      ? -ENOSPC
+		      : file_write(fd, text, sizeof(r) + x->size, (uint64_t)*size);
 	if (!ret)
 		*size += (off_t)(sizeof(r) + x->size);
 	return ret;

@@ -32,7 +32,7 @@ static int remove_older(const char *dir, int64_t limit, int64_t now, unsigned *r
 
 	lease_file_name(limit, first);
 	for (size_t i = 0; i < names.n && !r && strcmp(names.name[i], first) < 0; i++) {
-		r = chain_remove(dir, names.name[i], now, err);
+		r = ledger_remove(dir, names.name[i], now, err);
 		*ret_removed += !r;
 	}
 	free(names.name);
@@ -67,7 +67,7 @@ int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t 
 		ret = remove_older(dir, now - (int64_t)days * DAY_S, now, ret_removed, err);
 	if (days)
 		remove_forwards(dir, now - (int64_t)days * DAY_S);
-	if (!ret && chain_ledger_tip(dir, ret_tip))
+	if (!ret && ledger_tip(dir, ret_tip))
 		*ret_tip = (struct chain_tip){ .hash = HASH_NONE };
 	if (ret)
 		return ret;

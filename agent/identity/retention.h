@@ -4,7 +4,7 @@
 #define DETNAT_RETENTION_H
 
 #include "base/error.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 
 /* After the clock was set by more than this, nothing is removed for as long: it may be wrong. */
 #define RETENTION_STEP_S 3600

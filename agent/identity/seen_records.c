@@ -204,15 +204,14 @@ static void recall_days(struct seen_records *s, int dir, int64_t now, uint64_t r
 	char name[LEASE_FILE_TEXT];
 	struct stat st;
 	uint64_t today;
-	size_t torn;
 
 	lease_file_name(now, name);
 	today = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) ? 0 : (uint64_t)st.st_size;
 	lease_file_name(now - DAY_S, name);
 	if (today < room)
-		lease_file_read_last(dir, name, room - today, recall, s, &torn);
+		chain_read_last(dir, name, room - today, recall, s);
 	lease_file_name(now, name);
-	lease_file_read_last(dir, name, room, recall, s, &torn);
+	chain_read_last(dir, name, room, recall, s);
 }
 
 void seen_recall(struct seen_records *s, const char *dir, int64_t now)

@@ -7,8 +7,9 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 
+#include "base/whole_file.h"
 #include "base/log.h"
 #include "history/history_read.h"
 #include "host/accounts.h"
@@ -16,9 +17,6 @@
 
 /* Damaged places of a file that are logged. */
 #define MAX_LOGGED 5U
-
-/* Room that a change may need: a line has about 450 octets. */
-#define PROBE_OCTETS 4096
 
 static int refuse(const struct history_file *f, int r, const char *what, struct error *err)
 {
@@ -28,7 +26,7 @@ static int refuse(const struct history_file *f, int r, const char *what, struct 
 /* Members of the control socket's group may run `who`. */
 static void show_to_readers(const struct history_file *f)
 {
-	const int fds[] = { f->dir, f->fd, f->head };
+	const int fds[] = { f->dir, f->chain.fd, f->head };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		int r = give_to_readers(fds[i]);
@@ -53,13 +51,13 @@ static int open_files(const char *dir, struct history_file *f, struct error *err
 	}
 	if (r)
 		return error_set(err, r, "state_dir %s: %s", dir, strerror(-r));
-	f->fd = openat(f->dir, HISTORY_FILE, flags | O_APPEND, 0640);
-	if (f->fd < 0)
-		return refuse(f, -errno, "", err);
-	r = path_check_file(f->fd, f->path, &why);
+	r = chain_open(f->dir, HISTORY_FILE, O_RDWR | O_CREAT, &f->chain);
+	if (r)
+		return refuse(f, r, "", err);
+	r = path_check_file(f->chain.fd, f->path, &why);
 	if (r)
 		return error_set(err, r, "mapping history: %s", why.text);
-	if (flock(f->fd, LOCK_EX | LOCK_NB))
+	if (flock(f->chain.fd, LOCK_EX | LOCK_NB))
 		return error_set(err, -errno, "mapping history %s: %s", f->path,
 				 errno == EWOULDBLOCK ? "another agent uses it" : strerror(errno));
 	f->head = openat(f->dir, HISTORY_HEAD_FILE, flags, 0640);
@@ -92,16 +90,42 @@ static void tell_damage(const struct history_file *f, const struct history_files
  */
 static int mend(struct history_file *f, struct history_files *files, struct error *err)
 {
+	struct chain_tip tip = { .line = files->index.number, .size = files->size - files->torn };
+	int r;
+
 	f->index = files->index;
 	history_index_init(&files->index);
-	f->size = files->size - files->torn;
+	memcpy(tip.hash, f->index.hash, HASH_TEXT);
+	f->chain.tip = tip;
 	if (!files->torn)
 		return 0;
-	if (ftruncate(f->fd, (off_t)f->size) || fsync(f->fd))
-		return refuse(f, -errno, ": an incomplete line at its end cannot be removed", err);
+	r = chain_take_back(&f->chain, &tip);
+	if (!r && fsync(f->chain.fd))
+		r = -errno;
+	if (r)
+		return refuse(f, r, ": an incomplete line at its end cannot be removed", err);
 	log_warning("mapping history %s: %zu octets of an incomplete line were removed from its end; the change they "
 		    "recorded did not take effect",
 		    f->path, files->torn);
+	return 0;
+}
+
+/* The directory's name stays; a new directory, or one of an earlier version, gets one (RFC 9562, version 4). */
+static int name_gateway(struct history_file *f, const char *started, const char *in_head)
+{
+	const char *known = *started ? started : in_head;
+	uint16_t x[8];
+
+	if (history_gateway_valid(known)) {
+		memcpy(f->gateway, known, GATEWAY_TEXT);
+		return 0;
+	}
+	if (getrandom(x, sizeof(x), 0) != (ssize_t)sizeof(x))
+		return errno_or(EIO);
+	x[3] = (uint16_t)((x[3] & 0x0fff) | 0x4000);
+	x[4] = (uint16_t)((x[4] & 0x3fff) | 0x8000);
+	snprintf(f->gateway, sizeof(f->gateway), "%04x%04x-%04x-%04x-%04x-%04x%04x%04x", x[0], x[1], x[2], x[3], x[4],
+		 x[5], x[6], x[7]);
 	return 0;
 }
 
@@ -112,12 +136,13 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 
 	if (r)
 		return r;
-	r = history_files_read_at(f->dir, f->fd, &files);
+	r = history_files_read_at(f->dir, f->chain.fd, &files);
 	if (r)
 		return refuse(f, r, "", err);
 	f->known_until = history_files_known_until(&files);
 	f->was = files.end == END_AGREES ? files.head : (struct history_head){ 0 };
-	r = mend(f, &files, err);
+	r = name_gateway(f, files.index.gateway, files.head.gateway);
+	r = r ? refuse(f, r, ": no name for the gateway", err) : mend(f, &files, err);
 	if (!r)
 		tell_damage(f, &files);
 	history_files_free(&files);
@@ -129,7 +154,7 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 
 void history_file_init(struct history_file *f)
 {
-	*f = (struct history_file){ .dir = -1, .fd = -1, .head = -1 };
+	*f = (struct history_file){ .dir = -1, .chain.fd = -1, .head = -1 };
 	history_index_init(&f->index);
 }
 
@@ -153,9 +178,9 @@ int history_file_open(const char *dir, struct history_file *ret, struct error *e
 void history_file_close(struct history_file *f)
 {
 	close_fd(&f->dir);
-	close_fd(&f->fd);
+	chain_close(&f->chain);
 	close_fd(&f->head);
-	f->dir = f->fd = f->head = -1;
+	f->dir = f->head = -1;
 	history_index_free(&f->index);
 	free(take_pointer(f->path));
 }
@@ -163,89 +188,52 @@ void history_file_close(struct history_file *f)
 /* Checks that the path still leads to the file and that no other program has written to it. */
 static int check_file(struct history_file *f, struct error *err)
 {
-	struct stat open, found;
+	int r = chain_same(&f->chain, f->dir, HISTORY_FILE);
 
-	if (fstat(f->fd, &open))
-		return refuse(f, -errno, "", err);
-	if (fstatat(f->dir, HISTORY_FILE, &found, AT_SYMLINK_NOFOLLOW) || found.st_ino != open.st_ino ||
-	    found.st_dev != open.st_dev)
-		return error_set(err, -ESTALE,
-				 "mapping history %s: was moved or removed; put it back, or restart the agent",
+	if (r == -ESTALE)
+		return error_set(err, r, "mapping history %s: was moved or removed; put it back, or restart the agent",
 				 f->path);
-	if (f->torn && (uint64_t)open.st_size > f->size) {
-		if (ftruncate(f->fd, (off_t)f->size))
-			return refuse(f, -errno, ": the remains of a failed write cannot be removed", err);
-		open.st_size = (off_t)f->size;
-	}
-	f->torn = false;
-	if ((uint64_t)open.st_size != f->size)
+	if (r == -EBUSY)
 		return error_set(err, -ESTALE, "mapping history %s: was changed by another program; restart the agent",
 				 f->path);
-	return 0;
+	return r ? refuse(f, r, f->chain.torn ? ": the remains of a failed write cannot be removed" : "", err) : 0;
 }
 
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-static int write_records(struct history_file *f, const struct history_record *records, size_t n, char **ret_text,
+static int write_records(struct history_record *records, size_t n, struct chain_tip *tip, char **ret_text,
 			 size_t *ret_size)
 {
 	FILE *memory = open_memstream(ret_text, ret_size);
-	char hash[HASH_TEXT];
 	int r = 0;
 
 	if (!memory)
 		return -ENOMEM;
-	memcpy(hash, f->index.hash, HASH_TEXT);
-	for (size_t i = 0; i < n && !r; i++)
-		r = history_record_write(memory, &records[i], hash, hash);
+	for (size_t i = 0; i < n && !r; i++) {
+		r = history_record_write(memory, &records[i], tip);
+		records[i].line = tip->line;
+	}
 	return fclose(memory) && !r ? -ENOMEM : r;
 }
 
 int history_file_append(struct history_file *f, struct history_record *records, size_t n, bool sync, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
+	struct chain_tip tip = f->chain.tip;
 	size_t size = 0;
 	int r = check_file(f, err);
 
 	if (r)
 		return r;
-	for (size_t i = 0; i < n; i++)
-		records[i].line = f->index.number + 1 + i;
-	r = write_records(f, records, n, &text, &size);
-	if (r)
-		return refuse(f, r, "", err);
-	r = write_all(f->fd, text, size);
-	if (!r && sync && fsync(f->fd))
-		r = -errno;
-	if (r) {
-		f->torn = ftruncate(f->fd, (off_t)f->size) != 0;
-		return refuse(f, r, "", err);
-	}
-	f->size += size;
-	f->unsynced = !sync;
-	r = history_index_feed_all(&f->index, text, size, NULL);
+	r = write_records(records, n, &tip, &text, &size);
+	r = r ? r : chain_append(&f->chain, text, size, &tip, sync);
+	r = r ? r : history_index_feed_all(&f->index, text, size, NULL);
 	return r ? refuse(f, r, "", err) : 0;
 }
 
 int history_file_sync(struct history_file *f, struct error *err)
 {
-	if (f->unsynced && fsync(f->fd))
-		return refuse(f, -errno, "", err);
-	f->unsynced = false;
-	return 0;
+	int r = chain_sync(&f->chain);
+
+	return r ? refuse(f, r, "", err) : 0;
 }
 
 int history_file_probe(struct history_file *f, struct error *err)
@@ -254,11 +242,8 @@ int history_file_probe(struct history_file *f, struct error *err)
 
 	if (r)
 		return r;
-	/* On a file system that cannot reserve room, only the next record finds out. */
-	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, PROBE_OCTETS) && errno != EOPNOTSUPP &&
-	    errno != ENOSYS && errno != EINTR)
-		return refuse(f, -errno, "", err);
-	return 0;
+	r = chain_probe(&f->chain);
+	return r ? refuse(f, r, "", err) : 0;
 }
 
 /* With this many lines, a question takes some milliseconds. */
@@ -273,7 +258,7 @@ void history_file_cache(struct history_file *f)
 		return;
 	/* Not again before as many lines have been added, even after a failure. */
 	f->cached = f->index.lines;
-	if (!history_cache_write(f->dir, f->fd, f->size, &f->index, &fd))
+	if (!history_cache_write(f->dir, f->chain.fd, f->chain.tip.size, &f->index, &fd))
 		give_to_readers(fd);
 }
 
@@ -297,17 +282,17 @@ bool history_head_of_this_boot(const struct history_head *head)
 
 int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded)
 {
-	char text[400], when[TIME_TEXT], boot[BOOT_TEXT];
-	int length;
+	char text[512], when[TIME_TEXT], boot[BOOT_TEXT];
+	int length, r;
 
 	boot_name(boot);
 	length = snprintf(text, sizeof(text),
 			  "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
-			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\"%s}\n",
+			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\",\"gateway\":\"%s\"%s}\n",
 			  f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
-			  steady_ns / 1000000, boot, unrecorded ? ",\"unrecorded\":true" : "");
-	if (pwrite(f->head, text, (size_t)length, 0) != length || ftruncate(f->head, length) ||
-	    (unrecorded && fsync(f->head)))
-		return errno ? -errno : -EIO;
-	return 0;
+			  steady_ns / 1000000, boot, f->gateway, unrecorded ? ",\"unrecorded\":true" : "");
+	r = file_write(f->head, text, (size_t)length, 0);
+	if (!r && (ftruncate(f->head, length) || (unrecorded && fsync(f->head))))
+		r = -errno;
+	return r;
 }

@@ -12,17 +12,15 @@
 
 struct history_file {
 	char *path;
-	int dir; /* descriptors */
-	int fd;
-	int head;
-	uint64_t size; /* octets of complete records */
-	bool torn;     /* octets of a failed append may follow */
-	bool unsynced; /* the last records may not be on the disk yet */
+	int dir; /* descriptor */
+	struct chain chain;
+	int head; /* descriptor */
 	struct history_index index;
 	uint64_t cached; /* known number of lines that HISTORY_CACHE_FILE covers */
 	/* As of opening: see history_files_known_until(), and the head that the file had, if head.real_ms is not 0. */
 	int64_t known_until;
 	struct history_head was;
+	char gateway[GATEWAY_TEXT]; /* of the directory */
 };
 
 /*

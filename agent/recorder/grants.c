@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/array_grow.h"
 #include "recorder/history_private.h"
 
 /* The open interval of the same grant, or NULL. */
@@ -298,7 +299,7 @@ int history_rested_grants(const struct history *h, int64_t seconds, struct histo
 {
 	const struct history_grants *known = &h->file.index.grants;
 	int64_t now = history_now();
-	struct history_grant *list = NULL, *larger;
+	struct history_grant *list = NULL;
 	size_t n = 0, room = 0;
 
 	for (size_t i = 0; !h->taken_over && i < known->n; i++) {
@@ -307,14 +308,9 @@ int history_rested_grants(const struct history *h, int64_t seconds, struct histo
 
 		if (v->undone || ended < now - seconds)
 			continue;
-		if (n == room) {
-			room = room ? 2 * room : 64;
-			larger = reallocarray(list, room, sizeof(*list));
-			if (!larger) {
-				free(list);
-				return -ENOMEM;
-			}
-			list = larger;
+		if (array_grow(&list, n, &room, sizeof(*list))) {
+			free(list);
+			return -ENOMEM;
 		}
 		list[n] = v->grant;
 		list[n++].from = ended;

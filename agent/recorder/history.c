@@ -89,7 +89,7 @@ int history_detach_at(const char *dir, const struct history_pin *of, struct erro
 	r = history_open(dir, -1, &h, err);
 	if (r)
 		return r;
-	if (of && of->line && !history_has_hash(h->file.fd, of->hash)) {
+	if (of && of->line && !history_has_hash(h->file.chain.fd, of->hash)) {
 		history_close(h);
 		return error_set(err, -ESTALE, "the history of that datapath is not in %s", dir);
 	}

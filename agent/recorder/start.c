@@ -134,7 +134,8 @@ static bool is_of_datapath(const struct history *h)
 {
 	struct history_pin pin = { 0 };
 
-	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_has_hash(h->file.fd, pin.hash);
+	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line &&
+	       history_has_hash(h->file.chain.fd, pin.hash);
 }
 
 static bool has_anything(const struct history *h)
@@ -241,6 +242,7 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 		r.n_mappings = h->n_present;
 	}
 	write_host(r.host);
+	memcpy(r.gateway, h->file.gateway, GATEWAY_TEXT);
 	return append_list(h, &r, err);
 }
 

@@ -18,7 +18,7 @@
 #include "host/hand_over.h"
 #include "host/paths.h"
 #include "identity/identity.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 #include "service/startup.h"
 
 /* What is given to whom, and where the reason goes if it cannot be. */
@@ -172,7 +172,7 @@ static int visit_foreign(const char *name, void *arg)
 static int give_record(const char *name, void *arg)
 {
 	const struct giving *g = arg;
-	bool goes_on = identity_file_named(name) || !strcmp(name, CHAIN_FILE) || !strcmp(name, CHAIN_HEAD_FILE) ||
+	bool goes_on = identity_file_named(name) || !strcmp(name, LEDGER_FILE) || !strcmp(name, LEDGER_HEAD_FILE) ||
 		       !strcmp(name, HISTORY_FILE) || !strcmp(name, HISTORY_HEAD_FILE);
 
 	return goes_on ? hand_over_file(&g->to, name, g->err) : 0;

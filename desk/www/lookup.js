@@ -8,6 +8,7 @@ const NO_CUSTOMER = {
 	"no-lease": "no lease: nobody is recorded to have had the address then",
 	"two-leases": "two leases: more than one customer had the address in that second",
 	"no-record": "no record: the leases of that time were not recorded",
+	"erased": "no record: lines of that time were erased",
 };
 
 function inside(row, me) {

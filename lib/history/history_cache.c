@@ -5,13 +5,12 @@
 #include <fcntl.h>
 #include <nettle/sha2.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <detnat/mapping.h>
 
-#define CACHE_NEW HISTORY_CACHE_FILE ".new"
+#include "base/whole_file.h"
 
 /* A program with another byte order, or another version of this file, does not read it. */
 #define MAGIC 0x327865646e696864ULL
@@ -127,19 +126,6 @@ static int write_content(FILE *out, const struct history_index *x)
 	return 0;
 }
 
-static int write_all(int fd, const void *data, size_t size)
-{
-	for (const char *at = data; size;) {
-		ssize_t n = write(fd, at, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 static size_t content_size(const struct history_index *x)
 {
 	size_t size = 0;
@@ -161,7 +147,6 @@ static bool has_room(int dir, size_t size)
 int history_cache_write(int dir, int history, uint64_t size, const struct history_index *x, int *ret_fd)
 {
 	_cleanup_free_ char *content = NULL;
-	_cleanup_close_ int fd = -1;
 	struct header h;
 	size_t length = 0;
 	FILE *memory;
@@ -183,28 +168,16 @@ int history_cache_write(int dir, int history, uint64_t size, const struct histor
 	memory = open_memstream(&content, &length);
 	if (!memory)
 		return -ENOMEM;
+	fwrite(&h, sizeof(h), 1, memory);
 	r = write_content(memory, x);
 	if (fclose(memory) || r)
 		return -ENOMEM;
 	r = hash_file(history, size, h.history);
 	if (r)
 		return r;
-	hash_content(h, content, length, h.content);
-	unlinkat(dir, CACHE_NEW, 0);
-	fd = openat(dir, CACHE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, &h, sizeof(h));
-	if (!r)
-		r = write_all(fd, content, length);
-	if (!r && renameat(dir, CACHE_NEW, dir, HISTORY_CACHE_FILE))
-		r = -errno;
-	if (r) {
-		unlinkat(dir, CACHE_NEW, 0);
-		return r;
-	}
-	*ret_fd = take_fd(fd);
-	return 0;
+	hash_content(h, content + sizeof(h), length - sizeof(h), h.content);
+	memcpy(content, &h, sizeof(h));
+	return file_replace(dir, HISTORY_CACHE_FILE, content, length, NULL, false, ret_fd);
 }
 
 /* ---- Reading */
@@ -299,7 +272,8 @@ static bool valid(const struct history_index *x)
 	       pauses_valid(x, &x->portmaps.pauses, x->portmaps.n) && pauses_valid(x, &x->drains.pauses, x->drains.n) &&
 	       pauses_valid(x, &x->grants.pauses, x->grants.n) && list_valid(x->open, x->n_open, x->n_intervals) &&
 	       list_valid(x->drains.open, x->drains.n_open, x->drains.n) &&
-	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) && text_valid(x->hash, sizeof(x->hash));
+	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) &&
+	       text_valid(x->hash, sizeof(x->hash)) && text_valid(x->gateway, sizeof(x->gateway));
 }
 
 /* Returns the position of the next octets, and advances past them. */
@@ -326,30 +300,12 @@ static int take_content(struct history_index *x, const struct history_index *fro
 	return history_portmaps_index(&x->portmaps) ? -ENOMEM : history_grants_index(&x->grants);
 }
 
-static int read_file(int dir, char **ret, size_t *ret_size)
+static int read_cache(int dir, char **ret, size_t *ret_size)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_CACHE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	size_t size = 0;
+	int r = fd < 0 ? -errno : file_read(fd, HISTORY_CACHE_MAX, ret, ret_size);
 
-	if (fd < 0 || fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(struct header) || st.st_size > HISTORY_CACHE_MAX)
-		return -EBADMSG;
-	text = malloc((size_t)st.st_size);
-	if (!text)
-		return -ENOMEM;
-	while (size < (size_t)st.st_size) {
-		ssize_t n = pread(fd, text + size, (size_t)st.st_size - size, (off_t)size);
-
-		if (n <= 0)
-			return n ? -errno : -EBADMSG;
-		size += (size_t)n;
-	}
-	*ret = take_pointer(text);
-	*ret_size = size;
-	return 0;
+	return !r && *ret_size < sizeof(struct header) ? -EBADMSG : r;
 }
 
 /* Whether the counts of a header are those of a content of this size. */
@@ -371,7 +327,7 @@ int history_cache_read(int dir, const char *text, size_t size, struct history_in
 	struct history_index x;
 	struct header h;
 	size_t length = 0;
-	int r = read_file(dir, &file, &length);
+	int r = read_cache(dir, &file, &length);
 
 	if (r)
 		return r;

@@ -6,8 +6,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/whole_file.h"
+#include "base/json_text.h"
 #include "history/history_gaps.h"
 
 void history_claims_free(struct history_claims *c)
@@ -18,11 +19,6 @@ void history_claims_free(struct history_claims *c)
 	}
 	free(c->claim);
 	*c = (struct history_claims){ 0 };
-}
-
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
 }
 
 /* A whole number up to 65535; `absent` if there is none. false: it is something else. */
@@ -41,8 +37,8 @@ static bool read_number(const cJSON *json, const char *key, uint32_t absent, uin
 
 static bool read_origin(const cJSON *json, struct claim_origin *ret)
 {
-	const char *source = text_of(json, "source"), *sha = text_of(json, "sha256");
-	const char *from = text_of(json, "from"), *time = text_of(json, "time");
+	const char *source = json_text(json, "source", NULL), *sha = json_text(json, "sha256", NULL);
+	const char *from = json_text(json, "from", NULL), *time = json_text(json, "time", NULL);
 
 	if (!source || strlen(source) >= sizeof(ret->source) || !sha || strlen(sha) != HASH_TEXT - 1 || !from ||
 	    time_parse(from, &ret->from) || !time || time_parse(time, &ret->time))
@@ -67,7 +63,7 @@ static struct history_claim *claim_of(struct history_claims *c, const char *id, 
 
 static int read_addresses(const cJSON *json, const char *key, struct plan_addresses *ret, struct error *err)
 {
-	const char *text = text_of(json, key);
+	const char *text = json_text(json, key, NULL);
 
 	if (!text && cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, key)))
 		return 0;
@@ -77,7 +73,7 @@ static int read_addresses(const cJSON *json, const char *key, struct plan_addres
 static int read_mapping(const cJSON *json, struct plan *plan, struct error *err)
 {
 	struct plan_mapping m = PLAN_MAPPING;
-	const char *order = text_of(json, "order");
+	const char *order = json_text(json, "order", NULL);
 	int r = read_addresses(json, "in", &m.in, err);
 
 	r = r ? r : read_addresses(json, "out", &m.out, err);
@@ -95,7 +91,7 @@ static int read_mapping(const cJSON *json, struct plan *plan, struct error *err)
 
 static bool read_block(const cJSON *json, uint32_t out, struct claim_block *ret)
 {
-	const char *in = text_of(json, "in");
+	const char *in = json_text(json, "in", NULL);
 	uint32_t lo, hi;
 
 	if (!in || addr_parse(in, &ret->in) || !read_number(json, "port_lo", 0, &lo) ||
@@ -117,7 +113,7 @@ static bool goes_on(const struct history_claim *to, struct claim_block b)
 
 static int read_blocks(const cJSON *json, const cJSON *list, struct history_claim *to)
 {
-	const char *out = text_of(json, "out");
+	const char *out = json_text(json, "out", NULL);
 	const cJSON *item;
 	uint32_t addr;
 
@@ -138,7 +134,7 @@ static int read_blocks(const cJSON *json, const cJSON *list, struct history_clai
 /* Takes a record into the claim that it is a part of. 0, -EINVAL or -ENOMEM. */
 static int take(struct history_claims *c, const cJSON *json, struct error *err)
 {
-	const char *event = text_of(json, "event"), *id = text_of(json, "claim");
+	const char *event = json_text(json, "event", NULL), *id = json_text(json, "claim", NULL);
 	const cJSON *blocks = cJSON_GetObjectItemCaseSensitive(json, "blocks");
 	struct claim_origin origin;
 	struct history_claim *to;
@@ -164,7 +160,7 @@ static int take_line(struct history_claims *c, const char *line, size_t size)
 	const char *prev = c->lines ? c->hash : HASH_NONE;
 	struct error err = { "is no claim" };
 	cJSON *json;
-	int r = history_hash_check(line, size, prev, c->hash);
+	int r = chain_check(line, size, prev, c->hash);
 
 	c->lines++;
 	if (r) {
@@ -257,33 +253,6 @@ int history_claims_ask(struct history_claims *c, struct endpoint out, int64_t t,
 	return best ? 0 : -ENOENT;
 }
 
-static int read_text(int fd, char **ret, size_t *ret_size)
-{
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	size_t size = 0;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)CLAIMS_MAX_SIZE)
-		return S_ISREG(st.st_mode) ? -EFBIG : -EBADF;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (size < (size_t)st.st_size) {
-		ssize_t n = pread(fd, text + size, (size_t)st.st_size - size, (off_t)size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (!n)
-			break;
-		size += n > 0 ? (size_t)n : 0;
-	}
-	*ret = take_pointer(text);
-	*ret_size = size;
-	return 0;
-}
-
 int history_claims_read(const char *dir, struct history_claims *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -291,7 +260,7 @@ int history_claims_read(const char *dir, struct history_claims *ret, struct erro
 		dir_fd < 0 ? -1 : openat(dir_fd, CLAIMS_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
-	int r = fd < 0 ? -errno : read_text(fd, &text, &size);
+	int r = fd < 0 ? -errno : file_read(fd, CLAIMS_MAX_SIZE, &text, &size);
 
 	*ret = (struct history_claims){ 0 };
 	if (r == -ENOENT)

@@ -3,18 +3,17 @@
  * Writes claims. The file is written anew beside the old one and put in its place, so that there is never a part of a
  * claim.
  */
+#include "base/chain.h"
+#include "base/whole_file.h"
 #include "base/rights.h"
 #include "base/text.h"
 #include "history/history_claims.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
-#define CLAIMS_NEW CLAIMS_FILE ".new"
 
 /* Blocks in a line. */
 #define LINE_BLOCKS 64U
@@ -84,91 +83,51 @@ static int make_bodies(const struct claim_origin *origin, const struct claim_pla
 	return fclose(out) ? -ENOMEM : 0;
 }
 
-/* The same claim has the same name. */
-static void name_of(const char *text, size_t size, char id[static CLAIM_ID_TEXT])
+/* Writes each body as a line. */
+static int write_lines(FILE *out, const char *bodies, size_t size, const char *id, int64_t time, struct chain_tip *tip)
 {
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	struct sha256_ctx sha;
-
-	sha256_init(&sha);
-	sha256_update(&sha, size, (const uint8_t *)text);
-	sha256_digest(&sha, sizeof(digest), digest);
-	for (unsigned i = 0; i < (CLAIM_ID_TEXT - 1) / 2; i++)
-		snprintf(id + (size_t)2 * i, 3, "%02x", digest[i]);
-}
-
-/* Writes each body as a line of the file. */
-static int write_lines(FILE *out, const char *bodies, size_t size, const char *id, int64_t time,
-		       const struct history_claims *after, uint64_t *ret_lines)
-{
-	char hash[HASH_TEXT], when[TIME_TEXT];
+	char when[TIME_TEXT];
 	int r = 0;
 
-	memcpy(hash, after->lines ? after->hash : HASH_NONE, HASH_TEXT);
-	*ret_lines = 0;
+	time_format(time, when);
 	for (const char *at = bodies, *end = bodies + size, *newline; !r && at < end; at = newline + 1) {
 		_cleanup_free_ char *body = NULL;
 		int n;
 
 		newline = memchr(at, '\n', (size_t)(end - at));
-		n = asprintf(&body, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"event\":\"claim\",\"claim\":\"%s\"%.*s",
-			     after->lines + ++*ret_lines, time_format(time, when), id, (int)(newline - at), at);
-		r = n < 0 ? -ENOMEM : history_line_write(out, body, (size_t)n, hash, hash);
+		n = asprintf(&body, "\"time\":\"%s\",\"event\":\"claim\",\"claim\":\"%s\"%.*s", when, id,
+			     (int)(newline - at), at);
+		if (n < 0)
+			body = NULL;
+		r = body ? chain_write(out, body, (size_t)n, tip) : -ENOMEM;
 	}
 	return r;
 }
 
-/* Copies the old file into the new one. */
-static int copy_old(int dir, FILE *out)
+/* Writes what the old file has. */
+static int write_old(int dir, FILE *out)
 {
 	_cleanup_close_ int fd = openat(dir, CLAIMS_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char text[65536];
-	ssize_t n;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = fd < 0 ? -errno : file_read(fd, CLAIMS_MAX_SIZE, &text, &size);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	while ((n = read(fd, text, sizeof(text))) > 0)
-		if (fwrite(text, 1, (size_t)n, out) != (size_t)n)
-			return errno_or(EIO);
-	return n < 0 ? -errno : 0;
+	if (!r)
+		fwrite(text, 1, size, out);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* As readable as the history is: to the owner and the group of the directory. */
-static int give(int dir, int fd)
+static int replace(int dir, const char *text, size_t size)
 {
 	struct stat st;
 
+	if (size > CLAIMS_MAX_SIZE)
+		return -EFBIG;
 	if (fstat(dir, &st))
 		return -errno;
-	return fchown(fd, st.st_uid, st.st_gid) && errno != EPERM ? -errno : 0;
-}
-
-static int put_on_disk(int dir, FILE *out)
-{
-	int r = fflush(out) || ferror(out) ? errno_or(EIO) : 0;
-
-	r = r ? r : give(dir, fileno(out));
-	if (!r && (fchmod(fileno(out), 0640) || fsync(fileno(out))))
-		r = -errno;
-	return r;
-}
-
-static int replace(int dir, const char *lines, size_t size)
-{
-	int fd = openat(dir, CLAIMS_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-	int r = out ? copy_old(dir, out) : -errno;
-
-	if (!r && fwrite(lines, 1, size, out) != size)
-		r = errno_or(EIO);
-	r = r ? r : put_on_disk(dir, out);
-	if (out && fclose(out) && !r)
-		r = errno_or(EIO);
-	if (!r && (renameat(dir, CLAIMS_NEW, dir, CLAIMS_FILE) || fsync(dir)))
-		r = -errno;
-	if (r && fd >= 0)
-		unlinkat(dir, CLAIMS_NEW, 0);
-	return r;
+	st.st_mode = 0640;
+	return file_replace(dir, CLAIMS_FILE, text, size, &st, true, NULL);
 }
 
 static bool has(const struct history_claims *c, const char *id)
@@ -182,24 +141,30 @@ static bool has(const struct history_claims *c, const char *id)
 static int append(int dir, const struct claim_origin *origin, const struct claim_plan *plan,
 		  const struct history_claims *old, uint64_t *ret_lines)
 {
-	_cleanup_free_ char *bodies = NULL, *lines = NULL;
+	_cleanup_free_ char *bodies = NULL, *text = NULL;
+	struct chain_tip tip = { .line = old->lines, .hash = HASH_NONE };
 	size_t size = 0, n = 0;
-	char id[CLAIM_ID_TEXT];
+	char id[HASH_TEXT];
 	int r = make_bodies(origin, plan, &bodies, &size);
-	FILE *memory = r ? NULL : open_memstream(&lines, &n);
+	FILE *memory = r ? NULL : open_memstream(&text, &n);
 
 	*ret_lines = 0;
 	if (!memory)
 		return -ENOMEM;
-	name_of(bodies, size, id);
-	r = has(old, id) ? 0 : write_lines(memory, bodies, size, id, origin->time, old, ret_lines);
+	if (old->lines)
+		memcpy(tip.hash, old->hash, HASH_TEXT);
+	/* The same claim has the same name. */
+	chain_digest(bodies, size, id);
+	id[CLAIM_ID_TEXT - 1] = '\0';
+	r = write_old(dir, memory);
+	r = r ? r : write_lines(memory, bodies, size, id, origin->time, &tip);
 	if (fclose(memory))
 		r = -ENOMEM;
-	if (r || !*ret_lines)
+	if (r || has(old, id))
 		return r;
-	/* What a crash left of another attempt. */
-	unlinkat(dir, CLAIMS_NEW, 0);
-	return n > CLAIMS_MAX_SIZE ? -EFBIG : replace(dir, lines, n);
+	r = replace(dir, text, n);
+	*ret_lines = r ? 0 : tip.line - old->lines;
+	return r;
 }
 
 int history_claims_append(const char *dir, const struct claim_origin *origin, const struct claim_plan *plan,

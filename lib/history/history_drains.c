@@ -7,6 +7,7 @@
 
 #include <detnat/mapping.h>
 
+#include "base/json_text.h"
 #include "base/timestamp.h"
 
 #define STILL TIME_OPEN
@@ -160,15 +161,11 @@ void history_drain_write(FILE *out, const struct history_drain *d)
 		prefix_text(d->out, pool), prefix_text(d->of, of), time_format(d->from, from));
 }
 
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
-}
-
 bool history_drain_read(const cJSON *json, struct history_drain *ret)
 {
-	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *of = text_of(json, "of");
-	const char *from = text_of(json, "from");
+	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
+		   *of = json_text(json, "of", NULL);
+	const char *from = json_text(json, "from", NULL);
 
 	return in && out && of && from && !range_parse(in, &ret->in) && !range_parse(out, &ret->out) &&
 	       !range_parse(of, &ret->of) && !time_parse(from, &ret->from) && prefix_within(ret->of, ret->in);

@@ -7,6 +7,7 @@
 
 #include <detnat/growth.h>
 
+#include "base/json_text.h"
 #include "base/base.h"
 #include "base/timestamp.h"
 
@@ -194,11 +195,6 @@ void history_grant_write(FILE *out, const struct history_grant *g)
 		time_format(g->from, from));
 }
 
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
-}
-
 static bool read_port(const cJSON *json, const char *key, uint16_t *ret)
 {
 	const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, key);
@@ -211,7 +207,8 @@ static bool read_port(const cJSON *json, const char *key, uint16_t *ret)
 
 bool history_grant_read(const cJSON *json, struct history_grant *ret)
 {
-	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *from = text_of(json, "from");
+	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
+		   *from = json_text(json, "from", NULL);
 	uint16_t last;
 
 	if (!in || !out || !from || addr_parse(in, &ret->in) || addr_parse(out, &ret->out) ||

@@ -213,6 +213,8 @@ static int take_record(struct history_index *x, const struct history_record *r)
 		x->change_end = r->line;
 	if (!change && r->event != EVENT_CLOCK)
 		x->settled = r->line;
+	if (*r->gateway)
+		memcpy(x->gateway, r->gateway, GATEWAY_TEXT);
 	if (change)
 		ret = moment_of(x, r, goes_on, &at.moment);
 	x->in_change = change;
@@ -241,7 +243,7 @@ int history_index_feed(struct history_index *x, const char *line, size_t size)
 {
 	struct history_record r = { 0 };
 	struct error err = { 0 };
-	int hash = history_hash_check(line, size, x->hash, x->hash);
+	int hash = chain_check(line, size, x->hash, x->hash);
 	int ret = history_record_read(line, size, &r, &err);
 	bool wrong = ret || misplaced(x, &r, hash, &err);
 

@@ -52,18 +52,19 @@ struct history_index {
 	size_t n_listed;
 	uint64_t listed_parts; /* their lines */
 
-	uint64_t lines;	      /* number of lines in the file */
-	uint64_t number;      /* number of the last line, as the line itself says */
-	uint64_t settled;     /* number of the last record that is not a change of a mapping */
-	uint64_t change_end;  /* number of the last record of a change */
-	uint64_t last_change; /* number of the first record of the last change: records of the same time */
-	bool in_change;	      /* the last record is one of a change, */
-	uint32_t moment;      /* of this moment */
-	int64_t first_time;   /* earliest time of a record; TIME_OPEN: no records */
-	int64_t last_time;    /* time of the last good record; TIME_NONE: none */
-	int64_t listed_time;  /* time of the last record that lists all mappings; TIME_NONE: none */
-	bool lost;	      /* after damage: the current mappings are unknown */
-	char hash[HASH_TEXT]; /* hash of the last line */
+	uint64_t lines;		    /* number of lines in the file */
+	uint64_t number;	    /* number of the last line, as the line itself says */
+	uint64_t settled;	    /* number of the last record that is not a change of a mapping */
+	uint64_t change_end;	    /* number of the last record of a change */
+	uint64_t last_change;	    /* number of the first record of the last change: records of the same time */
+	bool in_change;		    /* the last record is one of a change, */
+	uint32_t moment;	    /* of this moment */
+	int64_t first_time;	    /* earliest time of a record; TIME_OPEN: no records */
+	int64_t last_time;	    /* time of the last good record; TIME_NONE: none */
+	int64_t listed_time;	    /* time of the last record that lists all mappings; TIME_NONE: none */
+	bool lost;		    /* after damage: the current mappings are unknown */
+	char hash[HASH_TEXT];	    /* hash of the last line */
+	char gateway[GATEWAY_TEXT]; /* by the last start that has it; "": none has */
 };
 
 void history_index_init(struct history_index *x);

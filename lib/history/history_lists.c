@@ -8,6 +8,7 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "base/json_text.h"
 #include "history/history_blocks.h"
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
@@ -107,38 +108,16 @@ void history_lists_write(FILE *out, const struct history_record *r)
 		fprintf(out, ",\"grants\":%" PRIu64, r->n_listed);
 }
 
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
-}
-
-static bool read_time(const cJSON *json, const char *key, int64_t *ret)
-{
-	const char *text = text_of(json, key);
-
-	return text && !time_parse(text, ret);
-}
-
-bool history_count_read(const cJSON *json, const char *key, uint64_t *ret)
-{
-	const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, key);
-
-	if (!cJSON_IsNumber(number) || !(number->valuedouble >= 0 && number->valuedouble <= 1e15) ||
-	    number->valuedouble != (double)(uint64_t)number->valuedouble)
-		return false;
-	*ret = (uint64_t)number->valuedouble;
-	return true;
-}
-
 bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 {
-	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
-	const char *name = text_of(json, "name");
+	const char *in = json_text(json, "in", NULL), *out = json_text(json, "out", NULL),
+		   *inbound = json_text(json, "inbound", NULL);
+	const char *name = json_text(json, "name", NULL);
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
 	history_tenant_read(json, ret->tenant);
-	if (!in || range_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
+	if (!in || range_parse(in, &ret->in) || !json_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");
 	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
@@ -153,15 +132,15 @@ bool history_mapping_read(const cJSON *json, struct history_mapping *ret)
 
 bool history_algorithm_known(const cJSON *json)
 {
-	const char *algorithm = text_of(json, "algorithm");
+	const char *algorithm = json_text(json, "algorithm", NULL);
 	uint64_t lo, hi;
 
 	/* Blocks are in the mappings, and were read with them. */
 	if (algorithm && (!strcmp(algorithm, ALGORITHM_BLOCKS) || !strcmp(algorithm, ALGORITHM_GRANTS) ||
 			  !strcmp(algorithm, ALGORITHM_TENANTS)))
 		return true;
-	return algorithm && !strcmp(algorithm, ALGORITHM) && history_count_read(json, "port_lo", &lo) &&
-	       history_count_read(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
+	return algorithm && !strcmp(algorithm, ALGORITHM) && json_count(json, "port_lo", &lo) &&
+	       json_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
 }
 
 /* Records of histories without portmaps have no list of them. */
@@ -215,7 +194,7 @@ int history_lists_read(const cJSON *json, struct history_record *r)
 
 	int ret = read_portmaps(json, r);
 
-	if (cJSON_HasObjectItem(json, "grants") && !history_count_read(json, "grants", &r->n_listed))
+	if (cJSON_HasObjectItem(json, "grants") && !json_count(json, "grants", &r->n_listed))
 		return -EINVAL;
 	return ret ? ret : read_drains(json, r);
 }
@@ -224,7 +203,7 @@ int history_listed_grants_read(const cJSON *json, struct history_record *r)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "grants"), *item;
 
-	if (!cJSON_IsArray(list) || !history_count_read(json, "part", &r->part))
+	if (!cJSON_IsArray(list) || !json_count(json, "part", &r->part))
 		return -EINVAL;
 	r->grants = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->grants));
 	if (!r->grants)

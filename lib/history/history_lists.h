@@ -24,9 +24,6 @@ bool history_mapping_read(const cJSON *json, struct history_mapping *ret);
 /* Writes ,"algorithm":... and the first and last port. */
 void history_algorithm_write(FILE *out, const char *algorithm, unsigned port_lo, unsigned port_hi);
 
-/* Reads a whole number that a double holds exactly. */
-bool history_count_read(const cJSON *json, const char *key, uint64_t *ret);
-
 /* Whether this program implements the algorithm of a record. */
 bool history_algorithm_known(const cJSON *json);
 

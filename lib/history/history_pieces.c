@@ -10,7 +10,7 @@
 
 #include <detnat/mapping.h>
 
-#define FIRST_ROOM 16U
+#include "base/array_grow.h"
 
 /* A beginning or an end at a moment. */
 struct piece_change {
@@ -98,20 +98,6 @@ void pieces_free(struct pieces *p)
 	*p = (struct pieces){ 0 };
 }
 
-static int make_room(void *array, size_t n, size_t *room, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n < *room)
-		return 0;
-	larger = reallocarray(*at, *room ? 2 * *room : FIRST_ROOM, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	*room = *room ? 2 * *room : FIRST_ROOM;
-	return 0;
-}
-
 /* Index of the first drain from the mapping of an interval, or from a greater one. */
 static size_t first_drain(const struct holdings *x, const struct held *h)
 {
@@ -168,7 +154,7 @@ static size_t first_inner(const struct holdings *x, struct prefix in)
 /* Notes a state that lasts from one moment to another. */
 static int add_change(struct pieces *p, uint32_t begin, uint32_t end, struct piece_change c)
 {
-	if (make_room(&p->change, p->n_changes + 1, &p->changes_room, sizeof(*p->change)))
+	if (array_grow(&p->change, p->n_changes + 1, &p->changes_room, sizeof(*p->change)))
 		return -ENOMEM;
 	c.moment = begin;
 	p->change[p->n_changes++] = c;
@@ -318,7 +304,7 @@ static int begin_or_end(const struct holdings *x, struct pieces *p, struct state
 		p->piece[p->n - 1].end = MOMENT_NONE;
 		return 0;
 	}
-	if (make_room(&p->piece, p->n, &p->room, sizeof(*p->piece)))
+	if (array_grow(&p->piece, p->n, &p->room, sizeof(*p->piece)))
 		return -ENOMEM;
 	p->piece[p->n++] = (struct piece){ moment, MOMENT_NONE };
 	return 0;

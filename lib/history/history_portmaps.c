@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "base/timestamp.h"
 #include "proto/words.h"
 
@@ -201,15 +202,11 @@ void history_portmap_write(FILE *out, const struct history_portmap *m)
 	history_tenant_write(out, m->tenant);
 }
 
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
-}
-
 bool history_portmap_read(const cJSON *json, struct history_portmap *ret)
 {
-	const char *proto = text_of(json, "proto"), *in = text_of(json, "in"), *out = text_of(json, "out");
-	const char *from = text_of(json, "from");
+	const char *proto = json_text(json, "proto", NULL), *in = json_text(json, "in", NULL),
+		   *out = json_text(json, "out", NULL);
+	const char *from = json_text(json, "from", NULL);
 	uint32_t number;
 
 	if (!proto || !in || !out || !from || word_number(proto_words, proto, &number) || number == IPPROTO_ICMP ||

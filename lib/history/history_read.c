@@ -1,82 +1,44 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "history/history_claims.h"
 #include "history/history_read.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/whole_file.h"
+#include "base/json_scan.h"
+#include "base/json_text.h"
+#include "history/history_claims.h"
 
 #define HEAD_MAX_SIZE 512
-
-/* Reads the file from its beginning to its current end; the caller frees the text. */
-static int read_all(int fd, char **ret, size_t *ret_size)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0, room;
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADF;
-	room = (size_t)st.st_size + 1;
-	text = malloc(room);
-	if (!text)
-		return -ENOMEM;
-	while (size < room) {
-		ssize_t n = pread(fd, text + size, room - size, (off_t)size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (!n)
-			break;
-		size += n > 0 ? (size_t)n : 0;
-	}
-	*ret = take_pointer(text);
-	*ret_size = size;
-	return 0;
-}
-
-/* 0 if there is none. */
-static int64_t number_of(const cJSON *json, const char *key)
-{
-	double number = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, key));
-
-	return number > 0 && number <= 1e15 ? (int64_t)number : 0;
-}
 
 static int read_head(int dir, struct history_head *ret)
 {
 	_cleanup_close_ int fd = openat(dir, HISTORY_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char text[HEAD_MAX_SIZE + 1];
-	const char *hash, *time, *boot;
-	const cJSON *line;
-	cJSON *json;
-	ssize_t n;
-	int r = -EBADMSG;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ cJSON *json = NULL;
+	uint64_t real_ms = 0, boot_ms = 0;
+	size_t size;
+	int r = fd < 0 ? -errno : file_read(fd, HEAD_MAX_SIZE, &text, &size);
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	json = n > 0 ? cJSON_ParseWithLength(text, (size_t)n) : NULL;
-	hash = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "hash"));
-	time = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "time"));
-	line = cJSON_GetObjectItemCaseSensitive(json, "line");
-	if (hash && time && cJSON_IsNumber(line) && line->valuedouble >= 0 && line->valuedouble <= 1e15 &&
-	    strlen(hash) == HASH_TEXT - 1 && !time_parse(time, &ret->time)) {
-		memcpy(ret->hash, hash, HASH_TEXT);
-		ret->line = (uint64_t)line->valuedouble;
-		ret->real_ms = number_of(json, "real_ms");
-		ret->boot_ms = number_of(json, "boot_ms");
-		boot = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "boot"));
-		snprintf(ret->boot, sizeof(ret->boot), "%s", boot ? boot : "");
-		ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
-		r = 0;
+	if (r)
+		return r;
+	json = cJSON_ParseWithLength(text, size);
+	if (strlen(json_text(json, "hash", "")) != HASH_TEXT - 1 || !json_count(json, "line", &ret->line) ||
+	    !json_time(json, "time", &ret->time)) {
+		ret->line = 0;
+		return -EBADMSG;
 	}
-	cJSON_Delete(json);
-	return r;
+	memcpy(ret->hash, json_text(json, "hash", ""), HASH_TEXT);
+	json_count(json, "real_ms", &real_ms);
+	json_count(json, "boot_ms", &boot_ms);
+	ret->real_ms = (int64_t)real_ms;
+	ret->boot_ms = (int64_t)boot_ms;
+	snprintf(ret->boot, sizeof(ret->boot), "%s", json_text(json, "boot", ""));
+	snprintf(ret->gateway, sizeof(ret->gateway), "%s", json_text(json, "gateway", ""));
+	ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
+	return 0;
 }
 
 static bool has_hash(const char *text, size_t size, const char *hash)
@@ -92,7 +54,7 @@ bool history_has_hash(int fd, const char *hash)
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 
-	return !read_all(fd, &text, &size) && has_hash(text, size, hash);
+	return !file_read(fd, UINT64_MAX, &text, &size) && has_hash(text, size, hash);
 }
 
 /* Lines beyond those covered by the head were appended by an agent that died before it wrote the head. */
@@ -111,7 +73,7 @@ static int read_files(int dir, int fd, bool cached, struct history_files *ret)
 	 */
 	int head = read_head(dir, &f.head);
 	size_t before = 0, used;
-	int r = read_all(fd, &f.text, &f.size);
+	int r = file_read(fd, UINT64_MAX, &f.text, &f.size);
 
 	if (r)
 		return r;
@@ -158,6 +120,11 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
 	r = read_files(dir_fd, fd, cached, ret);
+	/* An agent may have been writing that line: it is whole by now. */
+	if (!r && ret->torn) {
+		history_files_free(ret);
+		r = read_files(dir_fd, fd, cached, ret);
+	}
 	if (!r && ret->end == END_AGREES && ret->head.unrecorded && ret->head.line == ret->index.number) {
 		r = history_index_lose(&ret->index, history_files_known_until(ret));
 		if (r)

@@ -14,8 +14,9 @@ struct history_head {
 	char hash[HASH_TEXT];
 	int64_t real_ms; /* readings of the clock and of the time since the machine was started; 0: not recorded */
 	int64_t boot_ms;
-	char boot[BOOT_TEXT]; /* the kernel's name of the boot of the machine; "": not recorded */
-	bool unrecorded;      /* mappings exist since then without a record */
+	char boot[BOOT_TEXT];	    /* the kernel's name of the boot of the machine; "": not recorded */
+	bool unrecorded;	    /* mappings exist since then without a record */
+	char gateway[GATEWAY_TEXT]; /* "": not recorded */
 };
 
 /* Compares the end of the file with its head file. */

@@ -5,19 +5,14 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "base/json_text.h"
 #include "history/history_blocks.h"
 #include "history/history_lists.h"
-
-#define HASH_BEGIN ",\"hash\":\""
-#define HASH_END   "\"}"
-/* Size of a line from HASH_BEGIN on. */
-#define HASH_TAIL (sizeof(HASH_BEGIN) - 1 + HASH_TEXT - 1 + sizeof(HASH_END) - 1)
 
 #define LAST_PORT (MAPPING_FIRST_PORT + MAPPING_PORTS - 1)
 
@@ -42,43 +37,6 @@ void history_record_free(struct history_record *r)
 	r->portmaps = NULL;
 	r->drains = NULL;
 	r->grants = NULL;
-}
-
-static const char hex[] = "0123456789abcdef";
-
-void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
-{
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	struct sha256_ctx ctx;
-
-	sha256_init(&ctx);
-	sha256_update(&ctx, HASH_TEXT - 1, (const uint8_t *)prev);
-	sha256_update(&ctx, size, (const uint8_t *)text);
-	sha256_digest(&ctx, sizeof(digest), digest);
-	for (size_t i = 0; i < sizeof(digest); i++) {
-		ret[2 * i] = hex[digest[i] >> 4];
-		ret[2 * i + 1] = hex[digest[i] & 15];
-	}
-	ret[HASH_TEXT - 1] = '\0';
-}
-
-int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT])
-{
-	const char *tail = line + size - HASH_TAIL;
-	const char *hash = tail + strlen(HASH_BEGIN);
-	char wanted[HASH_TEXT];
-
-	if (size < HASH_TAIL || memcmp(tail, HASH_BEGIN, strlen(HASH_BEGIN)) != 0 ||
-	    memcmp(line + size - strlen(HASH_END), HASH_END, strlen(HASH_END)) != 0)
-		return -EINVAL;
-	for (size_t i = 0; i < HASH_TEXT - 1; i++)
-		if (!memchr(hex, hash[i], 16))
-			return -EINVAL;
-	/* prev and ret may be the same. */
-	history_hash_of(prev, line, size - HASH_TAIL, wanted);
-	memcpy(ret, hash, HASH_TEXT - 1);
-	ret[HASH_TEXT - 1] = '\0';
-	return strcmp(wanted, ret) ? -EBADMSG : 0;
 }
 
 /* What the record ends, it ends now. */
@@ -116,8 +74,11 @@ static void write_start(FILE *out, const struct history_record *r)
 {
 	char since[TIME_TEXT];
 
-	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\",\"taken_over\":%s,\"unknown_since\":",
-		r->format ? r->format : history_format_needed(r), r->host, r->taken_over ? "true" : "false");
+	fprintf(out, ",\"format\":%" PRIu64 ",\"host\":\"%s\"", r->format ? r->format : history_format_needed(r),
+		r->host);
+	if (*r->gateway)
+		fprintf(out, ",\"gateway\":\"%s\"", r->gateway);
+	fprintf(out, ",\"taken_over\":%s,\"unknown_since\":", r->taken_over ? "true" : "false");
 	if (r->since == TIME_NONE)
 		fputs("null", out);
 	else
@@ -128,8 +89,7 @@ static void write_body(FILE *out, const struct history_record *r)
 {
 	char text[TIME_TEXT];
 
-	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"event\":\"%s\"", r->line, time_format(r->time, text),
-		words[r->event]);
+	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(r->time, text), words[r->event]);
 	switch (r->event) {
 	case EVENT_START:
 		write_start(out, r);
@@ -176,22 +136,7 @@ static void write_body(FILE *out, const struct history_record *r)
 	}
 }
 
-int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
-		       char ret_hash[static HASH_TEXT])
-{
-	char hash[HASH_TEXT];
-
-	history_hash_of(prev, body, size, hash);
-	fwrite(body, 1, size, out);
-	fprintf(out, HASH_BEGIN "%s" HASH_END "\n", hash);
-	if (ferror(out))
-		return -ENOMEM;
-	memcpy(ret_hash, hash, HASH_TEXT);
-	return 0;
-}
-
-int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
-			 char ret_hash[static HASH_TEXT])
+int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip)
 {
 	_cleanup_free_ char *body = NULL;
 	size_t size = 0;
@@ -202,19 +147,7 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 	write_body(memory, r);
 	if (fclose(memory))
 		return -ENOMEM;
-	return history_line_write(out, body, size, prev, ret_hash);
-}
-
-static const char *text_of(const cJSON *json, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
-}
-
-static bool read_time(const cJSON *json, const char *key, int64_t *ret)
-{
-	const char *text = text_of(json, key);
-
-	return text && !time_parse(text, ret);
+	return chain_write(out, body, size, tip);
 }
 
 /* Portmaps and grants end with their record, or have no end. */
@@ -230,35 +163,47 @@ static int read_ending(const cJSON *json, struct history_record *r)
 		       : -EINVAL;
 }
 
+bool history_gateway_valid(const char *text)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i = 0;
+
+	while (form[i] && (form[i] == '-' ? text[i] == '-' : text[i] && strchr("0123456789abcdef", text[i])))
+		i++;
+	return !form[i] && !text[i];
+}
+
 static int read_start(const cJSON *json, struct history_record *r, struct error *err)
 {
 	const cJSON *since = cJSON_GetObjectItemCaseSensitive(json, "unknown_since");
 	const cJSON *taken_over = cJSON_GetObjectItemCaseSensitive(json, "taken_over");
-	const char *host = text_of(json, "host");
+	const char *host = json_text(json, "host", NULL), *gateway = json_text(json, "gateway", "");
 	uint64_t format;
 
-	if (!history_count_read(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
+	if (!json_count(json, "format", &format) || !host || !cJSON_IsBool(taken_over))
 		return -EINVAL;
 	if (format > HISTORY_FORMAT)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a later version", format);
 	if (format < HISTORY_FORMAT_CONFIRMS)
 		return error_set(err, -EINVAL, "format %" PRIu64 " is of a version before 1.0.0", format);
 	snprintf(r->host, sizeof(r->host), "%s", host);
+	if (history_gateway_valid(gateway))
+		snprintf(r->gateway, sizeof(r->gateway), "%s", gateway);
 	r->format = format;
 	r->taken_over = cJSON_IsTrue(taken_over);
 	r->since = TIME_NONE;
-	return cJSON_IsNull(since) || read_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
+	return cJSON_IsNull(since) || json_time(json, "unknown_since", &r->since) ? 0 : -EINVAL;
 }
 
 static bool read_lines(const cJSON *json, struct history_record *r)
 {
-	return history_count_read(json, "first", &r->first) && history_count_read(json, "last", &r->last) &&
-	       read_time(json, "until", &r->until);
+	return json_count(json, "first", &r->first) && json_count(json, "last", &r->last) &&
+	       json_time(json, "until", &r->until);
 }
 
 static bool read_clock(const cJSON *json, struct history_record *r)
 {
-	return read_time(json, "before", &r->since) && read_time(json, "after", &r->after);
+	return json_time(json, "before", &r->since) && json_time(json, "after", &r->after);
 }
 
 static int read_event(const char *word, enum history_event *ret)
@@ -274,10 +219,10 @@ static int read_event(const char *word, enum history_event *ret)
 
 static int read_fields(const cJSON *json, struct history_record *r, struct error *err)
 {
-	const char *word = text_of(json, "event");
+	const char *word = json_text(json, "event", NULL);
 	int ret;
 
-	if (!history_count_read(json, "line", &r->line) || !read_time(json, "time", &r->time) || !word)
+	if (!json_count(json, "line", &r->line) || !json_time(json, "time", &r->time) || !word)
 		return -EINVAL;
 	if (read_event(word, &r->event))
 		return error_set(err, -EINVAL, "%s is no event that this version knows", QUOTED(word));

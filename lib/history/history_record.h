@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Records of the mapping history (RFC 7422): one line of JSON each, chained by checksums. Pure functions.
- *
- * A line ends in ,"hash":"..."}: the SHA-256, in hexadecimal digits, of the hash of the previous line (64 zeros before
- * the first) followed by this line up to that comma. detnat-agent(8) documents the format.
+ * Records of the mapping history (RFC 7422): one line of JSON each, chained as base/chain.h says. detnat-agent(8)
+ * documents the format. Pure functions.
  */
 #ifndef DETNAT_HISTORY_RECORD_H
 #define DETNAT_HISTORY_RECORD_H
@@ -14,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/base.h"
+#include "base/chain.h"
 #include "base/timestamp.h"
 #include "history/history_drains.h"
 #include "history/history_grants.h"
@@ -37,9 +36,6 @@
 #define HISTORY_FORMAT_GRANTS	5ULL
 #define HISTORY_FORMAT_BLOCKS	4ULL
 #define HISTORY_FORMAT_CONFIRMS 3ULL
-
-#define HASH_TEXT 65
-#define HASH_NONE "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* X(constant, word) */
 #define HISTORY_EVENTS(X)                                                       \
@@ -82,6 +78,10 @@ static inline bool history_same(const struct history_mapping *a, const struct hi
 }
 
 #define HOST_TEXT 65
+/* A random UUID (RFC 9562), made with the directory; of a history that an earlier version began, with its next start.
+ */
+#define GATEWAY_TEXT 37
+
 struct history_record {
 	uint64_t line; /* from 1 */
 	int64_t time;
@@ -105,24 +105,17 @@ struct history_record {
 			  before it was set */
 	int64_t after; /* clock: the earliest possible reading after that */
 	int64_t until; /* confirm: the lines had taken effect by then; undo: they had been taken back by then */
-	uint64_t first, last; /* undo, confirm: line numbers */
-	uint64_t format;      /* start: as read; 0 is written as the lowest that will do */
-	char host[HOST_TEXT]; /* start */
-	bool taken_over;      /* start: took over an existing datapath */
+	uint64_t first, last;	    /* undo, confirm: line numbers */
+	uint64_t format;	    /* start: as read; 0 is written as the lowest that will do */
+	char host[HOST_TEXT];	    /* start */
+	char gateway[GATEWAY_TEXT]; /* start; "": not recorded */
+	bool taken_over;	    /* start: took over an existing datapath */
 };
 
 void history_record_free(struct history_record *r);
 
-/* Writes the record as a line, newline included, chained to the hash prev; ret_hash is the hash of the line. */
-int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
-			 char ret_hash[static HASH_TEXT]);
-
-/*
- * Writes a line whose text up to its hash is `body`, size octets, chained to the hash prev, which ret_hash may be. 0 or
- * -ENOMEM.
- */
-int history_line_write(FILE *out, const char *body, size_t size, const char prev[static HASH_TEXT],
-		       char ret_hash[static HASH_TEXT]);
+/* Writes the record as the line after a tip, which moves to it. 0 or -ENOMEM: the stream is one in memory. */
+int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip);
 
 /*
  * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err naming the fault, or -ENOMEM. Does not
@@ -130,15 +123,8 @@ int history_line_write(FILE *out, const char *body, size_t size, const char prev
  */
 int history_record_read(const char *line, size_t size, struct history_record *ret, struct error *err);
 
-/*
- * Reads the hash at the end of a line and checks it against the previous hash; prev and ret may be the same memory.
- * Returns 0; -EBADMSG if it is wrong, with *ret as found in the line; -EINVAL if the line has none, with nothing
- * written.
- */
-int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT]);
-
-/* The hash of a line after the one with the hash prev: `text` is the line up to the comma before its hash. */
-void history_hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT]);
+/* Whether a text is a gateway's name. */
+bool history_gateway_valid(const char *text);
 
 /* Returns the word for an event. */
 const char *history_event_word(enum history_event event);

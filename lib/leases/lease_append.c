@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
 #include "leases/lease_files.h"
 
 struct lease_day {
@@ -35,7 +35,7 @@ static int read_known(const char *dir, struct lease_day *day)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	size_t torn;
-	int r = fd < 0 ? -errno : lease_file_read(fd, day->name, note_known, day, &torn);
+	int r = fd < 0 ? -errno : chain_read(fd, day->name, note_known, day, &torn);
 
 	return r == -ENOENT ? 0 : r;
 }
@@ -129,7 +129,7 @@ int lease_batch_write(struct lease_batch *b, int64_t now, struct error *err)
 		if (fflush(day->out))
 			r = error_set(err, -ENOMEM, "out of memory");
 		else if (day->size)
-			r = chain_append(b->dir, day->name, day->text, day->size, now, err);
+			r = ledger_append(b->dir, day->name, day->text, day->size, now, err);
 		if (r)
 			break;
 		/* What is written is not written again if another day fails. */

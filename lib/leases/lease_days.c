@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array_grow.h"
 #include "base/base.h"
+#include "base/chain.h"
 #include "leases/lease_files.h"
 
 /* Where a line about an address or a session begins. */
@@ -16,17 +18,25 @@ struct place {
 	int64_t at;
 };
 
+/* A line does not follow from the one before: what lies between its neighbours is in doubt. */
+struct damage {
+	int64_t from, to;
+};
+
 struct lease_day {
 	const char *name;
 	int64_t begin; /* its first second */
 	bool read;
 	bool live;	     /* an agent recorded it: it marks that nothing is missing */
+	bool erased;	     /* lines of it are: one of a later day says when */
 	int64_t first, last; /* times of its lines; TIME_OPEN and TIME_NONE: none */
 	struct place *place; /* in order of hash, and of place */
 	size_t n, room;
 	int64_t *all; /* lines about no address: off, begin, lost, step */
 	size_t n_all, all_room;
-	uint64_t wrong;
+	struct damage *damage;
+	size_t n_damages, damage_room;
+	uint64_t wrong; /* lines that cannot be read */
 };
 
 struct lease_days {
@@ -68,6 +78,7 @@ void lease_days_free(struct lease_days *d)
 	for (size_t i = 0; d->day && i < d->names.n; i++) {
 		free(d->day[i].place);
 		free(d->day[i].all);
+		free(d->day[i].damage);
 	}
 	if (d->dir >= 0)
 		close(d->dir);
@@ -85,24 +96,9 @@ uint64_t lease_days_wrong(const struct lease_days *d)
 	return n;
 }
 
-/* Makes room for one more element. 0 or -ENOMEM. */
-static int grow(void *array, size_t n, size_t *room, size_t size)
-{
-	void **at = array, *larger;
-
-	if (n < *room)
-		return 0;
-	larger = reallocarray(*at, *room ? *room * 2 : 64, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	*room = *room ? *room * 2 : 64;
-	return 0;
-}
-
 static int note_place(struct lease_day *day, const char *text, size_t size, int64_t at)
 {
-	if (grow(&day->place, day->n, &day->room, sizeof(*day->place)))
+	if (array_grow(&day->place, day->n, &day->room, sizeof(*day->place)))
 		return -ENOMEM;
 	day->place[day->n++] = (struct place){ hash_octets(text, size), at };
 	return 0;
@@ -130,6 +126,9 @@ static const char *member(const char *line, size_t size, const char *key, size_t
 struct reading {
 	struct lease_day *day;
 	int64_t at; /* where the line begins */
+	char hash[HASH_TEXT]; /* of the line before */
+	int64_t time;	      /* of the last whole line; TIME_NONE: none */
+	bool damaged;	      /* lines since then are */
 };
 
 /* A line about no address is read whole: there are few. */
@@ -144,13 +143,13 @@ static int take_all(struct lease_day *day, const char *line, size_t size, int64_
 	day->live |= l.event == LEASE_MARK || l.event == LEASE_BEGIN;
 	if (l.event == LEASE_MARK)
 		return 0;
-	if (grow(&day->all, day->n_all, &day->all_room, sizeof(*day->all)))
+	if (array_grow(&day->all, day->n_all, &day->all_room, sizeof(*day->all)))
 		return -ENOMEM;
 	day->all[day->n_all++] = at;
 	return 0;
 }
 
-static void note_time(struct lease_day *day, const char *line, size_t size)
+static int64_t time_of(const char *line, size_t size)
 {
 	size_t n;
 	const char *time = member(line, size, "\"time\":\"", &n);
@@ -158,13 +157,51 @@ static void note_time(struct lease_day *day, const char *line, size_t size)
 	int64_t t;
 
 	if (!time || n >= sizeof(text))
-		return;
+		return TIME_NONE;
 	memcpy(text, time, n);
 	text[n] = '\0';
-	if (time_parse(text, &t))
-		return;
+	return time_parse(text, &t) ? TIME_NONE : t;
+}
+
+static int end_damage(struct reading *r, int64_t t)
+{
+	struct lease_day *day = r->day;
+	int64_t from = r->time == TIME_NONE ? day->begin : r->time;
+
+	if (array_grow(&day->damage, day->n_damages, &day->damage_room, sizeof(*day->damage)))
+		return -ENOMEM;
+	day->damage[day->n_damages++] = (struct damage){ from < t ? from : t, (from < t ? t : from) + 1 };
+	r->damaged = false;
+	return 0;
+}
+
+/* Whether a line follows from the one before and may be believed; one that stands for an erased line says nothing. */
+static bool is_whole(struct reading *r, const char *line, size_t size)
+{
+	if (chain_erased(line, size)) {
+		r->day->erased = true;
+		chain_check(line, size, r->hash, r->hash);
+		return false;
+	}
+	if (!chain_check(line, size, r->hash, r->hash))
+		return true;
+	r->day->wrong++;
+	r->damaged = true;
+	return false;
+}
+
+static int note_time(struct reading *r, int64_t t)
+{
+	struct lease_day *day = r->day;
+
+	if (t == TIME_NONE)
+		return 0;
+	if (r->damaged && end_damage(r, t))
+		return -ENOMEM;
+	r->time = t;
 	day->first = t < day->first ? t : day->first;
 	day->last = t > day->last ? t : day->last;
+	return 0;
 }
 
 static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
@@ -179,7 +216,10 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 	(void)name;
 	(void)number;
 	reading->at += (int64_t)size + 1;
-	note_time(day, line, size);
+	if (!is_whole(reading, line, size))
+		return 0;
+	if (note_time(reading, time_of(line, size)))
+		return -ENOMEM;
 	if (!addr && (!session || memmem(line, size, "\"event\":\"off\"", 13) ||
 		      memmem(line, size, "\"event\":\"begin\"", 15)))
 		return take_all(day, line, size, at);
@@ -199,12 +239,14 @@ static int by_hash(const void *pa, const void *pb)
 
 static int read_day(struct lease_days *d, struct lease_day *day, struct error *err)
 {
-	struct reading reading = { .day = day };
+	struct reading reading = { .day = day, .hash = HASH_NONE, .time = TIME_NONE };
 	size_t torn;
-	int r = day->read ? 0 : lease_file_read(d->dir, day->name, take_line, &reading, &torn);
+	int r = day->read ? 0 : chain_read(d->dir, day->name, take_line, &reading, &torn);
 
 	if (r)
 		return error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r));
+	if (reading.damaged && end_damage(&reading, day->begin + DAY_S))
+		return error_set(err, -ENOMEM, "out of memory");
 	if (!day->read && day->n)
 		qsort(day->place, day->n, sizeof(*day->place), by_hash);
 	day->read = true;
@@ -262,7 +304,7 @@ static int note_session(struct question *q, const char *session)
 			return 0;
 	if (!*session)
 		return 0;
-	if (grow(&q->session, q->n_sessions, &q->session_room, sizeof(*q->session)))
+	if (array_grow(&q->session, q->n_sessions, &q->session_room, sizeof(*q->session)))
 		return -ENOMEM;
 	memcpy(q->session[q->n_sessions++], session, strlen(session) + 1);
 	return 0;
@@ -328,6 +370,8 @@ static int take_of_all(struct question *q, const struct lease_day *day, int fd)
 		r = read_line(q->d, fd, day->all[i], &l);
 		r = r ? r : counts(q, &l) ? statements_feed(q->x, &l) : 0;
 	}
+	for (size_t i = 0; i < day->n_damages && !r; i++)
+		r = statements_doubt(q->x, day->damage[i].from, day->damage[i].to, DOUBT_DAMAGED);
 	if (day->last != TIME_NONE) {
 		statements_note(q->x, day->first);
 		statements_note(q->x, day->last);
@@ -338,15 +382,11 @@ static int take_of_all(struct question *q, const struct lease_day *day, int fd)
 /* An agent writes at least a line a minute: without its file, nothing of a day is known. */
 static int note_missing(struct question *q, size_t i)
 {
-	struct lease_line l;
 	const struct lease_day *day = &q->d->day[i];
 
-	if (!i || !day->live || !day[-1].live || day->begin - day[-1].begin <= 86400)
+	if (!i || !day->live || !day[-1].live || day->begin - day[-1].begin <= DAY_S)
 		return 0;
-	lease_line_init(&l, day[-1].begin + 86400, LEASE_LOST);
-	l.from = l.time;
-	l.to = day->begin;
-	return statements_feed(q->x, &l);
+	return statements_doubt(q->x, day[-1].begin + DAY_S, day->begin, DOUBT_GAP);
 }
 
 static int take_day(struct question *q, size_t i, struct error *err)
@@ -397,6 +437,45 @@ static int take_sessions(struct question *q, struct error *err)
 	return 0;
 }
 
+/* Gives the line of a day that says that lines of another day were erased; *ret_found: whether there is one. */
+static int take_erasure_in(struct question *q, size_t i, int64_t of, bool *ret_found, struct error *err)
+{
+	const struct lease_day *day = &q->d->day[i];
+	int r = read_day(q->d, &q->d->day[i], err), fd;
+	struct lease_line l;
+
+	if (r || !day->n_all)
+		return r;
+	fd = openat(q->d->dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	for (size_t k = day->n_all; fd >= 0 && k-- > 0 && !*ret_found && !r;) {
+		r = read_line(q->d, fd, day->all[k], &l);
+		if (r || l.event != LEASE_ERASED || l.from > of || l.to <= of)
+			continue;
+		*ret_found = true;
+		r = statements_feed(q->x, &l);
+	}
+	r = fd < 0 ? -errno : r;
+	close_fd(&fd);
+	return r ? error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r)) : 0;
+}
+
+/* The lines that say when lines of the days of a question were erased come later. */
+static int take_erasures(struct question *q, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = q->low; i < q->high && !r; i++) {
+		const struct lease_day *day = &q->d->day[i];
+		bool found = !day->erased;
+
+		for (size_t k = q->d->names.n; !found && !r && k-- > i;)
+			r = take_erasure_in(q, k, day->begin, &found, err);
+		if (!found && !r && statements_doubt(q->x, day->begin, day->begin + DAY_S, DOUBT_DAMAGED))
+			r = error_set(err, -ENOMEM, "out of memory");
+	}
+	return r;
+}
+
 /* The number of days that begin by a second. */
 static size_t days_by(const struct lease_days *d, int64_t t)
 {
@@ -423,7 +502,8 @@ static int take_days(struct question *q, struct error *err)
 		r = take_day(q, --q->low, err);
 	while (!r && !q->after && q->high < q->d->names.n)
 		r = take_day(q, q->high++, err);
-	return r ? r : take_sessions(q, err);
+	r = r ? r : take_sessions(q, err);
+	return r ? r : take_erasures(q, err);
 }
 
 int lease_days_about(struct lease_days *d, const struct lease_addr *addr, const char *tenant, int64_t from, int64_t to,

@@ -17,16 +17,5 @@ struct lease_names {
 /* Lists the files of leases of a directory. 0, or -errno with err. The caller frees ret->name. */
 int lease_names_read(const char *dir, struct lease_names *ret, struct error *err);
 
-/* Receives a line without its newline; `number` counts from 1 in the file. Nonzero ends the reading. */
-typedef int (*lease_line_take)(void *arg, const char *name, uint64_t number, const char *line, size_t size);
-
-/*
- * Reads the complete lines of one file of a directory; *ret_torn is the size of an incomplete one at its end. 0,
- * -errno, or what take returned.
- */
-int lease_file_read(int dir, const char *name, lease_line_take take, void *arg, size_t *ret_torn);
-
-/* The same for its last lines, of `most` octets together; they count from 1, too. */
-int lease_file_read_last(int dir, const char *name, uint64_t most, lease_line_take take, void *arg, size_t *ret_torn);
 
 #endif

@@ -285,6 +285,10 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		return set_time(text, &l->from);
 	if (!strcmp(key, "early") || !strcmp(key, "seen"))
 		return set_time(text, &l->early);
+	if (!strcmp(key, "day")) {
+		l->to = set_time(text, &l->from) ? l->from + DAY_S : TIME_OPEN;
+		return l->to != TIME_OPEN;
+	}
 	return strcmp(key, "to") != 0 || set_time(text, &l->to);
 }
 
@@ -314,7 +318,7 @@ static bool complete(const struct lease_line *l)
 		return false;
 	if (l->event == LEASE_OPEN && l->early == TIME_NONE)
 		return false;
-	if (l->time == TIME_NONE || (lease && !l->addr.plen))
+	if (l->time == TIME_NONE || (lease && !l->addr.plen) || (l->event == LEASE_ERASED && l->to == TIME_OPEN))
 		return false;
 	return l->event != LEASE_OFF || strchr(l->session, '/');
 }

@@ -9,7 +9,7 @@
  *
  * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
  * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
- * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to the one before, see chained_file.h. Pure functions.
+ * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to the one before, see base/chain.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
 #define DETNAT_LEASE_LINE_H
@@ -30,9 +30,10 @@
 	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */ \
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
 	X(LEASE_MARK, "mark")	    /* recording continues */                              \
-	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */            \
-	X(LEASE_STEP, "step")	    /* the clock was set from `from` to `to` */               \
-	X(LEASE_OPEN, "open")	    /* is open at the beginning of a day, and was last heard of at `seen` */
+	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */         \
+	X(LEASE_STEP, "step")	    /* the clock was set from `from` to `to` */            \
+	X(LEASE_OPEN, "open")	    /* at the beginning of a day; last heard of at `seen` */ \
+	X(LEASE_ERASED, "erased")   /* lines of a day, `from` to `to`, were erased */
 
 enum lease_event {
 #define X(constant, word) constant,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "base/base.h"
 
 const char *lease_doubt_word(enum lease_doubt doubt)
@@ -44,22 +45,6 @@ void statements_free(struct statements *x)
 	free(x);
 }
 
-/* Makes room for one more element. 0 or -ENOMEM. */
-static int grow(void *array, uint32_t n, uint32_t *room, size_t size)
-{
-	void **at = array, *larger;
-	uint32_t next = *room ? *room * 2 : 16;
-
-	if (n < *room)
-		return 0;
-	larger = n > UINT32_MAX / 4 ? NULL : reallocarray(*at, next, size);
-	if (!larger)
-		return -ENOMEM;
-	*at = larger;
-	*room = next;
-	return 0;
-}
-
 void statements_note(struct statements *x, int64_t time)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)
@@ -71,15 +56,22 @@ void statements_note(struct statements *x, int64_t time)
 		x->last = time;
 }
 
-/* Seconds of the clock; in either order, as a clock is set forward and back. */
-static int add_span(struct statements *x, int64_t a, int64_t b, enum lease_doubt doubt)
+static int add_span(struct statements *x, struct lease_span span)
 {
-	if (a == TIME_NONE || b == TIME_OPEN || a == b)
-		return 0;
-	if (grow(&x->span, x->n_spans, &x->span_room, sizeof(*x->span)))
+	if (array_grow(&x->span, x->n_spans, &x->span_room, sizeof(*x->span)))
 		return -ENOMEM;
-	x->span[x->n_spans++] = (struct lease_span){ a < b ? a : b, a < b ? b : a, doubt };
+	x->span[x->n_spans++] = span;
 	return 0;
+}
+
+/* In either order, as a clock is set forward and back. */
+int statements_doubt(struct statements *x, int64_t from, int64_t to, enum lease_doubt doubt)
+{
+	if (from == TIME_NONE || to == TIME_OPEN || from == to)
+		return 0;
+	return add_span(x, (struct lease_span){ .from = from < to ? from : to,
+						.to = from < to ? to : from,
+						.doubt = doubt });
 }
 
 /* SERVER of a session, with the tenant: servers of two tenants may have one address. */
@@ -135,7 +127,7 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 		s.late = l->to;
 	if (s.event == LEASE_START && s.from != TIME_NONE && s.from < s.early)
 		s.event = LEASE_INTERIM;
-	if (take_texts(x, l, &s) || grow(&x->list, x->n, &x->room, sizeof(*x->list)))
+	if (take_texts(x, l, &s) || array_grow(&x->list, x->n, &x->room, sizeof(*x->list)))
 		return -ENOMEM;
 	x->list[x->n++] = s;
 	return 0;
@@ -148,11 +140,11 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 static int take_begin(struct statements *x, const struct lease_line *l, int64_t last)
 {
 	if (l->from != TIME_NONE)
-		return add_span(x, l->from, l->time, DOUBT_GAP);
-	if (grow(&x->span, x->n_spans, &x->span_room, sizeof(*x->span)))
-		return -ENOMEM;
-	x->span[x->n_spans++] = (struct lease_span){ last < l->time ? last : l->time, l->time, DOUBT_GAP, true };
-	return 0;
+		return statements_doubt(x, l->from, l->time, DOUBT_GAP);
+	return add_span(x, (struct lease_span){ .from = last < l->time ? last : l->time,
+						.to = l->time,
+						.doubt = DOUBT_GAP,
+						.reaches_back = true });
 }
 
 int statements_feed(struct statements *x, const struct lease_line *l)
@@ -171,19 +163,21 @@ int statements_feed(struct statements *x, const struct lease_line *l)
 	case LEASE_BEGIN:
 		return take_begin(x, l, last);
 	case LEASE_LOST:
-		return add_span(x, l->from, l->to == TIME_OPEN ? l->time : l->to, DOUBT_GAP);
+		return statements_doubt(x, l->from, l->to == TIME_OPEN ? l->time : l->to, DOUBT_GAP);
 	case LEASE_STEP:
-		return add_span(x, l->from, l->to, DOUBT_CLOCK);
+		return statements_doubt(x, l->from, l->to, DOUBT_CLOCK);
+	case LEASE_ERASED:
+		return add_span(x, (struct lease_span){ l->from, l->to, DOUBT_ERASED, false, l->time });
 	case LEASE_MARK:
 		break;
 	}
 	return 0;
 }
 
-const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to)
+const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to, bool erased)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].from < to && x->span[i].to > from)
+		if (x->span[i].from < to && x->span[i].to > from && (x->span[i].doubt == DOUBT_ERASED) == erased)
 			return &x->span[i];
 	return NULL;
 }

@@ -20,6 +20,8 @@
 	X(DOUBT_SEVERAL, "several")	   /* more than one customer may have had it */                              \
 	X(DOUBT_GAP, "gap")		   /* records are missing around that time */                                \
 	X(DOUBT_CLOCK, "clock")		   /* the clock was set around that time */                                  \
+	X(DOUBT_DAMAGED, "damaged")	   /* lines around that time were changed or taken out */                    \
+	X(DOUBT_ERASED, "erased")	   /* lines of that time were erased the lawful way */                       \
 	X(DOUBT_ANOTHER, "another")	   /* another customer is said to have had it between two statements */      \
 	X(DOUBT_UNHEARD, "unheard")	   /* nothing was heard of the session after that time */                    \
 	X(DOUBT_TERM, "term")		   /* the promised term is over, and no end is recorded */                   \
@@ -52,6 +54,7 @@ struct lease_answer {
 	bool others; /* somebody else may have had it, of whom no record is there */
 	bool certain; /* holder[0] alone had it, or with n 0 nobody */
 	enum lease_doubt doubt;
+	int64_t erased; /* DOUBT_ERASED: when; else TIME_NONE */
 };
 
 struct statements;
@@ -62,9 +65,12 @@ void statements_free(struct statements *x);
 
 /*
  * Adds a line, in any order: one about the address, one of a session that had it about another address, or one about
- * all (off, begin, lost, step). Lines about others only say how far the record goes. 0 or -ENOMEM.
+ * all (off, begin, lost, step, erased). Lines about others only say how far the record goes. 0 or -ENOMEM.
  */
 int statements_feed(struct statements *x, const struct lease_line *l);
+
+/* What lies between two moments is in doubt: DOUBT_GAP, DOUBT_CLOCK or DOUBT_DAMAGED. 0 or -ENOMEM. */
+int statements_doubt(struct statements *x, int64_t from, int64_t to, enum lease_doubt doubt);
 
 /* The record covers that second, though no line about the address is of it. */
 void statements_note(struct statements *x, int64_t time);

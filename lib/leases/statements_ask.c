@@ -66,7 +66,7 @@ static bool is_disputed(const struct statements *x, const struct stay *y, int64_
 static enum lease_doubt doubt_between(const struct statements *x, const struct stay *y, const struct statement *s,
 				      int64_t to)
 {
-	const struct lease_span *span = statements_span(x, s->late, to);
+	const struct lease_span *span = statements_span(x, s->late, to, false);
 
 	if (span)
 		return span->doubt;
@@ -166,8 +166,11 @@ static void order_holders(struct lease_answer *a)
 		}
 }
 
-/* The last second before t that a recorded end is of, where nothing was said of the address since; TIME_NONE: none. */
-static int64_t ended_before(const struct statements *x, const char *tenant, int64_t t)
+/*
+ * The last second before t that a recorded end is of, where nothing was said of the address since; TIME_NONE: none.
+ * *ret_heard: the last statement before t, or t.
+ */
+static int64_t ended_before(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_heard)
 {
 	int64_t ended = TIME_NONE, heard = TIME_NONE;
 
@@ -180,17 +183,23 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 	for (uint32_t i = 0; i < x->n && x->list[i].late < t; i++)
 		if (x->list[i].here && x->list[i].stay != NO_STAY && counts(x, x->list[i].tenant, tenant))
 			heard = x->list[i].late;
+	*ret_heard = heard == TIME_NONE ? t : heard;
 	return ended >= heard ? ended : TIME_NONE;
 }
 
 /* Nobody is named: whether that is known, or why it is not. */
-static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t)
+static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_erased)
 {
-	int64_t ended = ended_before(x, tenant, t);
-	const struct lease_span *span = statements_span(x, ended == TIME_NONE ? t : ended, t + 1);
+	int64_t heard, ended = ended_before(x, tenant, t, &heard);
+	const struct lease_span *span = statements_span(x, ended == TIME_NONE ? t : ended, t + 1, false);
+	const struct lease_span *erased = statements_span(x, heard, t + 1, true);
 
+	if (erased)
+		*ret_erased = erased->erased;
 	if (t > x->last)
 		return DOUBT_LATE;
+	if (erased)
+		return DOUBT_ERASED;
 	if (span)
 		return span->doubt;
 	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
@@ -227,6 +236,9 @@ static void collect(const struct statements *x, const char *tenant, int64_t t, s
 			h = (struct hold){ .held = MAY_HOLD, .doubt = DOUBT_CLOCK };
 		if (h.held == NOT_HELD || (h.held == MAY_HOLD && sure.held == HOLDS && is_past(x, y, &sure, t)))
 			continue;
+		/* Whoever is not heard of any more may have been followed by the customer whose lines were erased. */
+		if (h.held == MAY_HOLD && h.before && !h.after && statements_span(x, h.before->late, t, true))
+			continue;
 		holder = holder_of(x, y, &h);
 		add_holder(ret, &holder);
 	}
@@ -245,12 +257,13 @@ static bool hides_others(const struct statements *x, int64_t t)
 		if (s->here && s->early >= t && s->early < after)
 			after = s->early;
 	}
-	return statements_span(x, before, after > t ? after : t + 1) != NULL;
+	after = after > t ? after : t + 1;
+	return statements_span(x, before, after, false) || statements_span(x, before, after, true);
 }
 
 void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
 {
-	*ret = (struct lease_answer){ 0 };
+	*ret = (struct lease_answer){ .erased = TIME_NONE };
 	collect(x, tenant, t, ret);
 	order_holders(ret);
 	for (unsigned i = 0; ret->n > 1 && i < ret->n; i++) {
@@ -258,7 +271,7 @@ void statements_ask(const struct statements *x, const char *tenant, int64_t t, s
 		ret->holder[i].doubt = ret->holder[i].doubt ? ret->holder[i].doubt : DOUBT_ANOTHER;
 	}
 	if (!ret->n)
-		ret->doubt = doubt_of_absence(x, tenant, t);
+		ret->doubt = doubt_of_absence(x, tenant, t, &ret->erased);
 	else
 		ret->doubt = ret->n > 1 ? DOUBT_SEVERAL : ret->holder[0].doubt;
 	ret->certain = !ret->doubt;

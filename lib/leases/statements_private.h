@@ -35,19 +35,20 @@ struct stay {
 /* Seconds from..to that are not what they seem. */
 struct lease_span {
 	int64_t from, to;
-	enum lease_doubt doubt; /* DOUBT_GAP or DOUBT_CLOCK */
+	enum lease_doubt doubt; /* but none of one customer */
 	bool reaches_back;	/* from the last line before `to` on, whichever comes to be that */
+	int64_t erased;		/* DOUBT_ERASED: when */
 };
 
 struct statements {
 	struct lease_addr addr;
 	struct lease_pool pool;
 	struct statement *list; /* in order of time once finished */
-	uint32_t n, room;
+	size_t n, room;
 	struct stay *stay;
-	uint32_t n_stays, stay_room;
+	size_t n_stays, stay_room;
 	struct lease_span *span;
-	uint32_t n_spans, span_room;
+	size_t n_spans, span_room;
 	uint64_t lines;
 	int64_t first, last; /* seconds that the record covers; TIME_OPEN and TIME_NONE: none */
 };
@@ -66,7 +67,10 @@ bool stays_same_customer(const struct stay *a, const struct stay *b);
 /* Whether a statement was made after another one for certain; not where the clock was set between, or in one second. */
 bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b);
 
-/* The first span that reaches into what lies between two moments; NULL: none. */
-const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to);
+/*
+ * The first span that reaches into what lies between two moments; NULL: none. Erased lines are asked for apart: a
+ * customer whose own statements are there is as certain without those of another.
+ */
+const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to, bool erased);
 
 #endif

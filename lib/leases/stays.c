@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array_grow.h"
 #include "leases/statements_private.h"
 
 /* Two sources, or a source and its copy, may differ by as much about when a session began. */
@@ -120,21 +121,6 @@ static int add_to(struct stay *y, uint32_t number)
 	return 0;
 }
 
-static struct stay *new_stay(struct statements *x)
-{
-	struct stay *larger;
-	uint32_t room = x->stay_room ? x->stay_room * 2 : 8;
-
-	if (x->n_stays == x->stay_room) {
-		larger = reallocarray(x->stay, room, sizeof(*larger));
-		if (!larger)
-			return NULL;
-		x->stay = larger;
-		x->stay_room = room;
-	}
-	return &x->stay[x->n_stays++];
-}
-
 /* The last moment before a statement at which its session had another address; TIME_NONE: it is not known to have had. */
 static int64_t elsewhere_until(const struct statements *x, uint32_t number)
 {
@@ -149,10 +135,11 @@ static int64_t elsewhere_until(const struct statements *x, uint32_t number)
 static int begin_stay(struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
-	struct stay *y = new_stay(x);
+	struct stay *y;
 
-	if (!y)
+	if (array_grow(&x->stay, x->n_stays, &x->stay_room, sizeof(*x->stay)))
 		return -ENOMEM;
+	y = &x->stay[x->n_stays++];
 	*y = (struct stay){
 		.tenant = s->tenant,
 		.id = s->id,
@@ -189,7 +176,7 @@ static void end_stay(struct stay *y, int64_t end, bool recorded)
 /* The latest stay of the session of a statement; NULL: none. */
 static struct stay *latest(const struct statements *x, const struct statement *s)
 {
-	for (uint32_t i = x->n_stays; i-- > 0;)
+	for (size_t i = x->n_stays; i-- > 0;)
 		if (is_of(&x->stay[i], s))
 			return &x->stay[i];
 	return NULL;
@@ -198,7 +185,7 @@ static struct stay *latest(const struct statements *x, const struct statement *s
 /* Sessions of a number that is used again have ended by then, whatever they were. */
 static void end_former(struct statements *x, const struct statement *s)
 {
-	for (uint32_t i = 0; s->session && i < x->n_stays; i++) {
+	for (size_t i = 0; s->session && i < x->n_stays; i++) {
 		struct stay *y = &x->stay[i];
 
 		if (y->session == s->session && y->tenant == s->tenant && y->over == TIME_OPEN && !goes_on(x, y, s))
@@ -246,7 +233,7 @@ static void take_elsewhere(struct statements *x, const struct statement *s)
 
 static void take_off(struct statements *x, const struct statement *s)
 {
-	for (uint32_t i = 0; s->server && i < x->n_stays; i++)
+	for (size_t i = 0; s->server && i < x->n_stays; i++)
 		if (x->stay[i].server == s->server && x->stay[i].over == TIME_OPEN)
 			end_stay(&x->stay[i], s->late, true);
 }

@@ -9,6 +9,8 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/cleanup.h"
+#include "base/array_grow.h"
+#include "base/whole_file.h"
 
 void collection_init(struct collection *c)
 {
@@ -49,39 +51,6 @@ static bool is_inside(const struct collection *c, uint32_t addr)
 	return from < c->n_in && addr >= c->in[from].first;
 }
 
-static int grow(void **array, size_t *room, size_t n, size_t size)
-{
-	size_t more = *room ? *room * 2 : 64;
-	void *larger;
-
-	if (n < *room)
-		return 0;
-	larger = reallocarray(*array, more, size);
-	if (!larger)
-		return -ENOMEM;
-	*array = larger;
-	*room = more;
-	return 0;
-}
-
-static int write_all(int fd, const void *data, size_t size, uint64_t at)
-{
-	const char *from = data;
-
-	while (size) {
-		ssize_t n = pwrite(fd, from, size, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		from += n;
-		at += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int open_spill(void)
 {
 	const char *dir = getenv("TMPDIR");
@@ -110,9 +79,9 @@ static int spill_all(struct collection *c)
 
 		if (!p->n)
 			continue;
-		r = grow((void **)&c->spills, &c->room_spills, c->n_spills, sizeof(*c->spills));
+		r = array_grow(&c->spills, c->n_spills, &c->room_spills, sizeof(*c->spills));
 		if (!r)
-			r = write_all(c->spill, p->flow, size, c->spill_end);
+			r = file_write(c->spill, p->flow, size, c->spill_end);
 		if (r)
 			return r;
 		c->spills[c->n_spills++] = (struct spilled){ i, (uint32_t)p->n, c->spill_end };
@@ -130,7 +99,7 @@ static int keep(struct collection *c, const struct plan_flow *flow)
 {
 	struct collection_part *p = &c->part[flow->in_addr * 0x9e3779b1U >> 24];
 	size_t room = p->room;
-	int r = grow((void **)&p->flow, &p->room, p->n, sizeof(*p->flow));
+	int r = array_grow(&p->flow, p->n, &p->room, sizeof(*p->flow));
 
 	if (r)
 		return r;

@@ -90,6 +90,27 @@ def test_an_import_may_be_repeated(running_lab, leases, tmp_path):
     assert who(running_lab.agent, OUT, "--leases", leases)["customer"]["mac"] == "02:00:00:00:00:04"
 
 
+def test_a_customers_lines_are_erased_the_lawful_way(running_lab, tmp_path):
+    agent, source = running_lab.agent, tmp_path / "dnsmasq.leases"
+    source.write_text(f"{int(time.time()) + 3600} 02:00:00:00:00:04 {IN} host *\n{int(time.time()) + 3600} 02:00:00:00:00:05 10.0.16.17 host *\n")
+    assert execute(CTL, "leases", "import", "dnsmasq", source, "--leases", agent.state).status == 0
+    line = json.loads(next(agent.state.glob("leases-*.jsonl")).read_text().splitlines()[0])
+    assert who(agent, OUT, "--at", line["time"])["customer"]["mac"] == "02:00:00:00:00:04"
+    erase = ("customer", "0200-0000-0004", "--state-dir", agent.state)
+    assert execute(CTL, *erase, "--case", "7").status == 2
+    assert json.loads(execute(CTL, "-j", *erase, "--erase", "--dry-run").out)[0]["lines"] == 1
+    told = execute(CTL, *erase, "--erase", "--case", "7")
+    assert told.status == 0 and told.out.endswith(".jsonl: 1 line erased\n"), told
+    answer = who(agent, OUT, "--at", line["time"], status=1)
+    assert answer["customer"] is None and answer["customer_reason"] == "erased" and answer["erased"]
+    assert "no record: erased on 20" in execute(CTL, "who", OUT, "--at", line["time"], "--state-dir", agent.state).err
+    verified = execute(CTL, "-j", "history", "verify", "--state-dir", agent.state)
+    leases = json.loads(verified.out)["leases"]
+    assert verified.status == 0 and leases["damage"] == [] and [e["line"] for e in leases["erased"]] == [1], verified
+    assert b"00:04" not in b"".join(f.read_bytes() for f in agent.state.glob("*.jsonl"))
+    assert "no line of leases" in execute(CTL, *erase, "--erase").err
+
+
 @pytest.mark.parametrize("words, message", [
     (("kea", "SOURCE", "--leases", "LEASES"), "is no header of kea: nothing was imported"),
     (("dnsmasq", "/nowhere", "--leases", "LEASES"), "No such file"),

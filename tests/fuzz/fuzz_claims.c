@@ -13,15 +13,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The lines of the input, each with the checksum that makes it part of a chain. */
 static char *chained(const char *text, size_t size, size_t *ret_size)
 {
-	char hash[HASH_TEXT] = HASH_NONE, *lines = NULL;
+	struct chain_tip tip = { .hash = HASH_NONE };
+	char *lines = NULL;
 	FILE *out = open_memstream(&lines, ret_size);
 	const char *at = text, *end = text + size, *newline;
 
 	if (!out)
 		abort();
-	for (; at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1)
-		if (history_line_write(out, at, (size_t)(newline - at), hash, hash))
+	for (; at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1) {
+		/* Behind the number, which chain_write() gives. */
+		const char *comma = memchr(at, ',', (size_t)(newline - at)), *body = comma ? comma + 1 : at;
+
+		if (chain_write(out, body, (size_t)(newline - body), &tip))
 			abort();
+	}
 	if (fclose(out))
 		abort();
 	return lines;

@@ -42,10 +42,10 @@ static void read_text(const char *text, size_t size)
 
 static char *chained(const char *text, size_t size, size_t *ret_size)
 {
-	char *better = NULL, hash[HASH_TEXT] = HASH_NONE;
+	struct chain_tip tip = { .hash = HASH_NONE };
+	char *better = NULL;
 	FILE *out = open_memstream(&better, ret_size);
 	const char *newline;
-	uint64_t line = 0;
 
 	for (const char *end = text + size; out && (newline = memchr(text, '\n', (size_t)(end - text)));
 	     text = newline + 1) {
@@ -55,8 +55,7 @@ static char *chained(const char *text, size_t size, size_t *ret_size)
 			continue;
 		for (char *c = r.host; *c; c++)
 			*c = 'h';
-		r.line = ++line;
-		history_record_write(out, &r, hash, hash);
+		history_record_write(out, &r, &tip);
 		history_record_free(&r);
 	}
 	if (out)

@@ -208,41 +208,37 @@ Test(history_drains, who_names_the_owner_of_both_endpoints)
 {
 	parse();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct history_record start = { .line = 1,
-						.time = 50,
-						.event = EVENT_START,
-						.since = TIME_NONE,
-						.host = "h",
-						.mappings = mapping };
-		char hash[HASH_TEXT] = HASH_NONE, *text;
+		struct history_record start = {
+			.time = 50, .event = EVENT_START, .since = TIME_NONE, .host = "h", .mappings = mapping
+		};
+		struct chain_tip tip = { .hash = HASH_NONE };
+		char *text;
 		struct history_index x;
 		struct who *w;
-		uint64_t number = 1, confirmed = 1;
+		uint64_t confirmed = 1;
 		size_t size;
 		FILE *out = open_memstream(&text, &size);
 
-		cr_assert_eq(history_record_write(out, &start, hash, hash), 0);
+		cr_assert_eq(history_record_write(out, &start, &tip), 0);
 		for (unsigned k = 0; k < MAX_LINES && cases[i].lines[k].time; k++) {
 			const struct line *l = &cases[i].lines[k];
-			struct history_record r = { .line = ++number,
-						    .time = l->time,
+			struct history_record r = { .time = l->time,
 						    .event = l->event,
 						    .mapping = mapping[l->pair],
 						    .drain = { mapping[l->pair].in, mapping[l->pair].out,
 							       mapping[l->of].in, l->time } };
 
 			r.mapping.from = l->time;
-			cr_assert_eq(history_record_write(out, &r, hash, hash), 0);
+			cr_assert_eq(history_record_write(out, &r, &tip), 0);
 			if (k + 1 < MAX_LINES && cases[i].lines[k + 1].time == l->time)
 				continue;
-			r = (struct history_record){ .line = ++number,
-						     .time = l->time,
+			r = (struct history_record){ .time = l->time,
 						     .event = EVENT_CONFIRM,
 						     .first = confirmed + 1,
-						     .last = number - 1,
+						     .last = tip.line,
 						     .until = l->time };
-			confirmed = number;
-			cr_assert_eq(history_record_write(out, &r, hash, hash), 0);
+			cr_assert_eq(history_record_write(out, &r, &tip), 0);
+			confirmed = tip.line;
 		}
 		fclose(out);
 		history_index_init(&x);

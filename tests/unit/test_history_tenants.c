@@ -12,10 +12,10 @@
 static const char *written(const struct history_record *r)
 {
 	static char text[1024];
-	char hash[HASH_TEXT];
+	struct chain_tip tip = { .hash = HASH_NONE };
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
-	cr_assert_eq(history_record_write(out, r, HASH_NONE, hash), 0);
+	cr_assert_eq(history_record_write(out, r, &tip), 0);
 	fclose(out);
 	return text;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/chain.h"
 #include "leases/lease_days.h"
 #include "leases/lease_files.h"
 
@@ -33,17 +34,33 @@ static void tear_down(void)
 
 TestSuite(lease_days, .init = set_up, .fini = tear_down);
 
-static void add(const struct lease_line *l)
+/* The end of the file of each day. */
+static struct chain_tip tip[2 * DAYS];
+
+static FILE *day_file(int64_t t)
 {
 	char name[LEASE_FILE_TEXT], path[64 + LEASE_FILE_TEXT];
 	FILE *out;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(l->time, name));
+	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(t, name));
 	out = fopen(path, "a");
 	cr_assert_not_null(out);
-	fputc('{', out);
-	lease_line_write(out, l);
-	fputs("}\n", out);
+	return out;
+}
+
+static void add(const struct lease_line *l)
+{
+	struct chain_tip *end = &tip[(l->time - FIRST) / DAY];
+	_cleanup_free_ char *body = NULL;
+	size_t size;
+	FILE *text = open_memstream(&body, &size), *out = day_file(l->time);
+
+	cr_assert_not_null(text);
+	lease_line_write(text, l);
+	fclose(text);
+	if (!end->line)
+		memcpy(end->hash, HASH_NONE, sizeof(end->hash));
+	cr_assert_eq(chain_write(out, body, size, end), 0);
 	fclose(out);
 	all = reallocarray(all, n_all + 1, sizeof(*all));
 	cr_assert_not_null(all);
@@ -134,21 +151,43 @@ Test(lease_days, a_day_that_is_missing_is_a_gap_where_an_agent_recorded)
 	lease_days_free(d);
 }
 
-Test(lease_days, lines_that_cannot_be_read_are_counted)
+Test(lease_days, what_a_changed_line_is_between_is_in_doubt)
 {
-	char path[128], name[LEASE_FILE_TEXT];
 	struct lease_days *d;
 	FILE *out;
 
 	tell(LEASE_START, FIRST + 100, 1, "alice", "nas/1", FIRST + 100);
-	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(FIRST, name));
-	out = fopen(path, "a");
-	cr_assert_not_null(out);
-	fputs("{\"time\":\"garbage\"}\n{\"in_addr\":\"0.0.0.1\",\"event\":\"never\"}\n{\"in_addr\":\"0.0.0.1\"", out);
+	tell(LEASE_INTERIM, FIRST + 200, 1, "alice", "nas/1", FIRST + 100);
+	out = day_file(FIRST);
+	fputs("{\"line\":3,\"time\":\"2024-10-04T00:04:00Z\",\"event\":\"stop\",\"in_addr\":\"0.0.0.1\",\"from\":null,\"to\":null,\"hash\":\""
+	      HASH_NONE "\"}\n",
+	      out);
 	fclose(out);
+	tell(LEASE_INTERIM, FIRST + 400, 1, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_STOP, FIRST + 500, 1, "alice", "nas/1", FIRST + 100);
 	d = open_days();
-	cr_expect_str_eq(ask(d, 1, FIRST + 100), "alice");
+	cr_expect_str_eq(ask(d, 1, FIRST + 150), "alice");
+	cr_expect_str_eq(ask(d, 1, FIRST + 300), "alice?damaged");
+	/* The line after it does not follow from it either. */
 	cr_expect_eq(lease_days_wrong(d), 2);
+	lease_days_free(d);
+}
+
+Test(lease_days, erased_lines_leave_nobody_without_doubt)
+{
+	struct lease_days *d;
+	struct lease_line l;
+
+	tell(LEASE_START, FIRST + 100, 1, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_STOP, FIRST + 200, 1, "alice", "nas/1", FIRST + 100);
+	lease_line_init(&l, FIRST + DAY, LEASE_ERASED);
+	l.from = FIRST;
+	l.to = FIRST + DAY;
+	add(&l);
+	d = open_days();
+	cr_expect_str_eq(ask(d, 1, FIRST + 150), "alice");
+	cr_expect_str_eq(ask(d, 1, FIRST + 300), "?erased");
+	cr_expect_str_eq(ask(d, 2, FIRST + 300), "?erased");
 	lease_days_free(d);
 }
 

@@ -90,7 +90,7 @@ static void expect_lines(const char *wanted)
 	text[0] = '\0';
 	cr_assert_eq(lease_names_read(directory, &names, NULL), 0);
 	for (size_t i = 0; i < names.n; i++)
-		cr_assert_eq(lease_file_read(fd, names.name[i], add_line, NULL, &torn), 0);
+		cr_assert_eq(chain_read(fd, names.name[i], add_line, NULL, &torn), 0);
 	free(names.name);
 	cr_expect_str_eq(text, wanted);
 }

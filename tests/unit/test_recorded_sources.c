@@ -84,7 +84,7 @@ static void expect(const char *lines)
 	size_t torn;
 
 	found[0] = '\0';
-	cr_assert_eq(lease_file_read(fd, lease_file_name(NOW, name), note, NULL, &torn), 0);
+	cr_assert_eq(chain_read(fd, lease_file_name(NOW, name), note, NULL, &torn), 0);
 	cr_expect_str_eq(found, lines);
 }
 

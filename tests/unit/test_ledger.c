@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "leases/chain_verify.h"
-#include "leases/chained_file.h"
+#include "base/ledger.h"
+#include "base/ledger_verify.h"
 #include "leases/lease_append.h"
 
 #define T0     1769860800LL /* 2026-01-31T12:00:00Z */
@@ -48,23 +48,25 @@ static void clean(void)
 	cr_assert_eq(system(command), 0);
 }
 
-TestSuite(chained_file, .init = make, .fini = clean);
+TestSuite(ledger, .init = make, .fini = clean);
 
 static char last[256];
 
-static void note(void *arg, const char *file, uint64_t line, const char *text)
+static void note(void *arg, const char *file, uint64_t line, bool erased, const char *text)
 {
+	if (erased)
+		return;
 	snprintf(last, sizeof(last), "%s %u %s", file, (unsigned)line, text);
 }
 
 /* The number of faults. */
 static unsigned faults(void)
 {
-	struct chain_state state;
+	struct ledger_state state;
 	struct error err;
 
 	last[0] = '\0';
-	cr_assert_eq(chain_verify(dir, note, NULL, &state, &err), 0, "%s", err.text);
+	cr_assert_eq(ledger_verify(dir, note, NULL, &state, &err), 0, "%s", err.text);
 	return (unsigned)state.wrong;
 }
 
@@ -83,12 +85,12 @@ static void tamper(const char *command)
 		cr_expect(strstr(last, text), "%s", last); \
 	} while (0)
 
-Test(chained_file, written_lines_have_no_fault)
+Test(ledger, written_lines_have_no_fault)
 {
 	cr_expect_eq(faults(), 0, "%s", last);
 }
 
-Test(chained_file, a_repeated_line_is_not_added_again)
+Test(ledger, a_repeated_line_is_not_added_again)
 {
 	struct stat before, after;
 	char path[128];
@@ -100,59 +102,59 @@ Test(chained_file, a_repeated_line_is_not_added_again)
 	cr_expect_eq(before.st_size, after.st_size);
 }
 
-Test(chained_file, a_changed_line_shows)
+Test(ledger, a_changed_line_shows)
 {
 	tamper("sed -i '1s/\"id\":\"a\"/\"id\":\"x\"/' " FILE_0);
 	assert_fault(FILE_0 " 1 was changed");
 }
 
-Test(chained_file, a_line_that_is_missing_shows)
+Test(ledger, a_line_that_is_missing_shows)
 {
 	tamper("sed -i 1d " FILE_0);
 	cr_expect_geq(faults(), 1);
 }
 
-Test(chained_file, a_line_that_was_added_shows)
+Test(ledger, a_line_that_was_added_shows)
 {
 	tamper("sed -n 1p " FILE_0 " >>" FILE_0);
 	cr_expect_geq(faults(), 1);
 }
 
-Test(chained_file, an_end_that_was_cut_off_shows)
+Test(ledger, an_end_that_was_cut_off_shows)
 {
 	tamper("sed -i '$d' " FILE_0);
 	assert_fault("its end was cut off");
 }
 
-Test(chained_file, a_day_that_is_gone_shows)
+Test(ledger, a_day_that_is_gone_shows)
 {
 	tamper("rm " FILE_1);
 	assert_fault(FILE_1 " 0 is gone");
 }
 
-Test(chained_file, a_file_that_was_added_shows)
+Test(ledger, a_file_that_was_added_shows)
 {
 	tamper("cp " FILE_1 " leases-2026-02-02.jsonl");
 	assert_fault("leases-2026-02-02.jsonl 0 is not in the ledger");
 }
 
-Test(chained_file, a_ledger_that_was_cut_shows)
+Test(ledger, a_ledger_that_was_cut_shows)
 {
 	tamper("sed -i '$d' chain.jsonl && rm " FILE_1);
 	assert_fault("its end was cut off");
 }
 
-Test(chained_file, a_removal_is_no_fault)
+Test(ledger, a_removal_is_no_fault)
 {
 	struct error err;
 
-	cr_assert_eq(chain_remove(dir, FILE_0, T0, &err), 0);
+	cr_assert_eq(ledger_remove(dir, FILE_0, T0, &err), 0);
 	cr_expect_eq(faults(), 0, "%s", last);
 	add(T0, "a");
 	cr_expect_eq(faults(), 0, "%s", last);
 }
 
-Test(chained_file, the_next_line_mends_one_that_a_crash_left_incomplete)
+Test(ledger, the_next_line_mends_one_that_a_crash_left_incomplete)
 {
 	tamper("printf '{\"line\":3,\"ti' >>" FILE_0);
 	assert_fault(FILE_0 " 3 is incomplete");
@@ -160,12 +162,28 @@ Test(chained_file, the_next_line_mends_one_that_a_crash_left_incomplete)
 	cr_expect_eq(faults(), 0, "%s", last);
 }
 
-Test(chained_file, a_file_of_others_is_left_alone)
+Test(ledger, a_file_of_others_is_left_alone)
 {
 	struct error err;
 
 	tamper("echo hello >leases-2026-03-01.jsonl");
-	cr_expect_eq(chain_append(dir, "leases-2026-03-01.jsonl", "\"a\":1\n", 6, T0, &err), -EBADMSG);
+	cr_expect_eq(ledger_append(dir, "leases-2026-03-01.jsonl", "\"a\":1\n", 6, T0, &err), -EBADMSG);
 	cr_expect(strstr(err.text, "move the file away"), "%s", err.text);
 	tamper("grep -qx hello leases-2026-03-01.jsonl && test $(wc -l <leases-2026-03-01.jsonl) = 1");
+}
+
+Test(ledger, around_midnight_and_a_clock_that_is_set_back_each_day_goes_on_in_its_file)
+{
+	static const int64_t times[] = { -1, 0, 1, -2, 86400, -86399, 2 };
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "m%u", (unsigned)i);
+		add(T0 + 43200 + times[i], id);
+		cr_expect_eq(faults(), 0, "%s", last);
+	}
+	tamper("test $(cat leases-2026-01-31.jsonl | wc -l) = 5");
+	tamper("test $(cat leases-2026-02-01.jsonl | wc -l) = 4");
+	tamper("test $(cat leases-2026-02-02.jsonl | wc -l) = 1");
 }

@@ -298,37 +298,49 @@ static int list_files(struct verification *v, DIR *d)
 	return 0;
 }
 
-/* What is there at one moment: a writer waits meanwhile. */
-static int look(struct verification *v, int fd)
+static void read_head(struct verification *v)
 {
-	_cleanup_close_ int head = openat(v->dir, LEDGER_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	DIR *d = fdopendir(openat(v->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	struct stat st;
+	_cleanup_close_ int fd = openat(v->dir, LEDGER_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	size_t size;
-	int r = d ? list_files(v, d) : -errno;
 
-	if (d)
-		closedir(d);
-	if (fd >= 0 && !fstat(fd, &st))
-		v->ledger = (uint64_t)st.st_size;
-	if (head >= 0 && !file_read(head, 4096, &v->head, &size))
+	free(take_pointer(v->head));
+	if (fd >= 0 && !file_read(fd, 4096, &v->head, &size))
 		v->head[size] = '\0';
-	return r;
 }
 
-static int verify(struct verification *v)
+/* What is there at one moment: a writer waits meanwhile. *ret_fd: the ledger, -1: there is none. */
+static int look(struct verification *v, int *ret_fd)
 {
-	_cleanup_close_ int fd = openat(v->dir, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	int r;
+	int fd = openat(v->dir, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), r;
+	struct stat st;
+	DIR *d;
 
 	if (fd < 0 && errno != ENOENT)
 		return -errno;
 	/* A copy may be where there are no locks. */
 	if (fd >= 0)
 		flock(fd, LOCK_SH);
-	r = look(v, fd);
+	d = fdopendir(openat(v->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	r = d ? list_files(v, d) : -errno;
+	if (d)
+		closedir(d);
+	read_head(v);
+	if (fd >= 0 && !fstat(fd, &st))
+		v->ledger = (uint64_t)st.st_size;
 	if (fd >= 0)
 		flock(fd, LOCK_UN);
+	/* The first writer made it meanwhile, before its file. */
+	if (!r && fd < 0 && v->n && !faccessat(v->dir, LEDGER_FILE, F_OK, AT_SYMLINK_NOFOLLOW))
+		return look(v, ret_fd);
+	*ret_fd = fd;
+	return r;
+}
+
+static int verify(struct verification *v)
+{
+	_cleanup_close_ int fd = -1;
+	int r = look(v, &fd);
+
 	if (!r && fd >= 0)
 		r = check_ledger(v, fd);
 	for (size_t i = 0; i < v->n && !r; i++) {

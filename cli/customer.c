@@ -228,6 +228,22 @@ static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_ad
 	fputc('}', out);
 }
 
+/* Those who may have had the address: heard of before that time, or only after it. */
+static void print_holders(FILE *out, const char *key, const struct customer *found, bool after)
+{
+	const char *before = "";
+
+	fprintf(out, ",\"%s\":[", key);
+	for (unsigned i = 0; i < found->lease.n; i++) {
+		if ((found->lease.holder[i].doubt == DOUBT_BEGIN) != after)
+			continue;
+		fputs(before, out);
+		print_holder(out, &found->lease.holder[i], found->in_addr[i]);
+		before = ",";
+	}
+	fputc(']', out);
+}
+
 const char *customer_reason(const struct customer *found)
 {
 	const struct lease_answer *a = &found->lease;
@@ -254,12 +270,10 @@ void customer_print(FILE *out, const struct customers *c, const struct customer 
 	else
 		fprintf(out, "null,\"customer_reason\":\"%s\"", reason);
 	if (reason && found->asked && !a->certain) {
-		fprintf(out, ",\"customer_doubt\":\"%s\",\"customers\":[", lease_doubt_word(a->doubt));
-		for (unsigned i = 0; i < a->n; i++) {
-			fputs(i ? "," : "", out);
-			print_holder(out, &a->holder[i], found->in_addr[i]);
-		}
-		fprintf(out, "],\"others\":%s", a->others || a->more ? "true" : "false");
+		fprintf(out, ",\"customer_doubt\":\"%s\"", lease_doubt_word(a->doubt));
+		print_holders(out, "customers", found, false);
+		print_holders(out, "customers_after", found, true);
+		fprintf(out, ",\"others\":%s", a->others || a->more ? "true" : "false");
 		if (a->doubt == DOUBT_ERASED)
 			print_time(out, "erased", a->erased);
 	}

@@ -129,6 +129,7 @@ struct reading {
 	char hash[HASH_TEXT]; /* of the line before */
 	int64_t time;	      /* of the last whole line; TIME_NONE: none */
 	bool damaged;	      /* lines since then are */
+	bool unchained;	      /* no line so far has a hash: a file that others wrote */
 };
 
 /* A line about no address is read whole: there are few. */
@@ -176,14 +177,18 @@ static int end_damage(struct reading *r, int64_t t)
 }
 
 /* Whether a line follows from the one before and may be believed; one that stands for an erased line says nothing. */
-static bool is_whole(struct reading *r, const char *line, size_t size)
+static bool is_whole(struct reading *r, const char *line, size_t size, uint64_t number)
 {
+	int hash;
+
 	if (chain_erased(line, size)) {
 		r->day->erased = true;
 		chain_check(line, size, r->hash, r->hash);
 		return false;
 	}
-	if (!chain_check(line, size, r->hash, r->hash))
+	hash = chain_check(line, size, r->hash, r->hash);
+	r->unchained = hash == -EINVAL && (number == 1 || r->unchained);
+	if (!hash || r->unchained)
 		return true;
 	r->day->wrong++;
 	r->damaged = true;
@@ -214,9 +219,8 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 	const char *session = member(line, size, KEY_SESSION, &n_session);
 
 	(void)name;
-	(void)number;
 	reading->at += (int64_t)size + 1;
-	if (!is_whole(reading, line, size))
+	if (!is_whole(reading, line, size, number))
 		return 0;
 	if (note_time(reading, time_of(line, size)))
 		return -ENOMEM;

@@ -134,13 +134,13 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 }
 
 /*
- * Nothing is known from the end of the former recording. The first one knows nothing of before: only imported lines
+ * Nothing is known from the end of the former recording, be it of the same second. The first one knows nothing of before: only imported lines
  * do, up to the last of them.
  */
 static int take_begin(struct statements *x, const struct lease_line *l, int64_t last)
 {
 	if (l->from != TIME_NONE)
-		return statements_doubt(x, l->from, l->time, DOUBT_GAP);
+		return statements_doubt(x, l->from, l->time + (l->from == l->time), DOUBT_GAP);
 	return add_span(x, (struct lease_span){ .from = last < l->time ? last : l->time,
 						.to = l->time,
 						.doubt = DOUBT_GAP,

@@ -10,7 +10,7 @@ from radius import INTERIM, OFF, START, STOP, Nas
 from test_history_told import library
 from test_identity_radius import HOST, PORT, clock, configure, lines, radius_lab, source, time_of, verify, who  # noqa: F401
 
-OTHER = "10.0.8.8"
+OTHER, FREE = "10.0.8.8", "10.0.7.7"
 
 
 def text(t):
@@ -48,13 +48,13 @@ def test_an_address_handed_on_within_a_second_has_two_leases_in_it(radius_lab): 
         raise AssertionError("no second was long enough for three requests")
     at = told["stop"][0]
     let_pass(at + 1)
-    nas.tell(START, OTHER, user="later", session="later")
+    nas.tell(INTERIM, host, user="bob", session=f"b{n}", session_time=int(time.time()) - at)
     assert [reason(agent, t, host) for t in (at - 1, at, at + 1)] == ["alice", "two-leases", "bob"]
     assert {holder["id"] for holder in who(agent, host, at=text(at), status=1)["customers"]} == {"alice", "bob"}
     verify(agent)
 
 
-def test_signs_of_life_that_stay_away_end_a_lease(radius_lab):  # noqa: F811
+def test_after_the_last_sign_of_life_a_customer_is_only_possible(radius_lab):  # noqa: F811
     agent, nas = radius_lab.agent, client(radius_lab)
     nas.tell(START, HOST)
     start = time_of(lines(agent, "start")[0])
@@ -63,17 +63,25 @@ def test_signs_of_life_that_stay_away_end_a_lease(radius_lab):  # noqa: F811
     alive = time_of(lines(agent, "interim")[0])
     end = alive + 3 * (alive - start)
     let_pass(end + 1)
-    nas.tell(START, OTHER, user="later", session="later")
-    assert [reason(agent, t) for t in (start, alive, end, end + 1)] == ["alice", "alice", "alice", "no-lease"]
+    nas.tell(START, HOST, user="bob", session="s2")
+    bob = time_of(lines(agent, "start")[-1])
+    let_pass(bob)
+    nas.tell(STOP, HOST, user="bob", session="s2", session_time=int(time.time()) - bob)
+    assert [reason(agent, t) for t in (start, alive, alive + 1, end + 1, bob + 1)] == ["alice", "alice", "perhaps", "perhaps", "bob"]
+    answer = who(agent, at=text(end + 1), status=1)
+    assert answer["customer_doubt"] == "unheard" and answer["customers"][0]["end_assumed"] and not answer["others"]
 
 
 def test_a_source_that_is_added_has_no_record_of_before(radius_lab):  # noqa: F811
     agent, nas = radius_lab.agent, client(radius_lab)
+    free = {"user": "carol", "session": "s7"}
     nas.tell(START, HOST)
-    start = time_of(lines(agent, "start")[0])
+    nas.tell(START, FREE, **free)
+    nas.tell(STOP, FREE, **free)
+    start = time_of(lines(agent, "stop")[0])
     let_pass(start + 1)
-    nas.tell(START, OTHER, user="later", session="later")
-    assert reason(agent, start + 1, "10.0.7.7") == "no-lease"
+    nas.tell(INTERIM, HOST, session_time=int(time.time()) - start)
+    assert reason(agent, start + 1) == "alice" and reason(agent, start + 1, FREE) == "no-lease"
     agent.write(leases=[source(agent), source(agent, listen=f"{GATEWAY_IN}:{PORT}")])
     agent.ctl("reload")
     added = time_of(wait_for(lambda: lines(agent, "begin")[1:], what="the line of the new source")[0])

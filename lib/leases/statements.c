@@ -135,10 +135,12 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 
 /*
  * Nothing is known from the end of the former recording, be it of the same second. The first one knows nothing of before: only imported lines
- * do, up to the last of them.
+ * do, up to the last of them. A source that is added says nothing of what others said before (`from` is 0).
  */
 static int take_begin(struct statements *x, const struct lease_line *l, int64_t last)
 {
+	if (l->from == 0)
+		return add_span(x, (struct lease_span){ .from = 0, .to = l->time, .doubt = DOUBT_GAP, .added = true });
 	if (l->from != TIME_NONE)
 		return statements_doubt(x, l->from, l->time + (l->from == l->time), DOUBT_GAP);
 	return add_span(x, (struct lease_span){ .from = last < l->time ? last : l->time,
@@ -178,6 +180,14 @@ const struct lease_span *statements_span(const struct statements *x, int64_t fro
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)
 		if (x->span[i].from < to && x->span[i].to > from && (x->span[i].doubt == DOUBT_ERASED) == erased)
+			return &x->span[i];
+	return NULL;
+}
+
+const struct lease_span *statements_gap(const struct statements *x, int64_t from, int64_t to)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].from < to && x->span[i].to > from && x->span[i].doubt != DOUBT_ERASED && !x->span[i].added)
 			return &x->span[i];
 	return NULL;
 }

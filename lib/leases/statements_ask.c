@@ -66,7 +66,7 @@ static bool is_disputed(const struct statements *x, const struct stay *y, int64_
 static enum lease_doubt doubt_between(const struct statements *x, const struct stay *y, const struct statement *s,
 				      int64_t to)
 {
-	const struct lease_span *span = statements_span(x, s->late, to, false);
+	const struct lease_span *span = statements_gap(x, s->late, to);
 
 	if (span)
 		return span->doubt;

@@ -38,6 +38,7 @@ struct lease_span {
 	enum lease_doubt doubt; /* but none of one customer */
 	bool reaches_back;	/* from the last line before `to` on, whichever comes to be that */
 	int64_t erased;		/* DOUBT_ERASED: when */
+	bool added;		/* a source was not recorded: others may have been there, what was said stands */
 };
 
 struct statements {
@@ -72,5 +73,8 @@ bool statement_after(const struct statements *x, const struct statement *a, cons
  * customer whose own statements are there is as certain without those of another.
  */
 const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to, bool erased);
+
+/* The same of those that take the certainty from what was said before and after them. */
+const struct lease_span *statements_gap(const struct statements *x, int64_t from, int64_t to);
 
 #endif

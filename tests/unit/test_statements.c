@@ -188,6 +188,10 @@ Test(statements, gaps_leave_nothing_certain)
 	       { 250, "alice" });
 	EXPECT("recording goes on after a pause", "100 start alice nas/1\n300 begin from=200\n400 stop alice nas/1", { 150, "alice?gap" },
 	       { 350, "alice?gap" });
+	EXPECT("recording goes on within the second", "100 start alice nas/1\n300 begin from=300\n400 stop alice nas/1",
+	       { 150, "alice?gap" }, { 350, "alice?gap" });
+	EXPECT("a source is added", "100 start alice nas/1\n200 stop alice nas/1\n300 begin from=0\n400 start bob nas/2\n500 stop bob nas/2\n600 mark",
+	       { 150, "alice" }, { 250, "?gap" }, { 350, "?gap" }, { 450, "bob" }, { 550, "-" });
 	EXPECT("imported lines come before a recording", "100 start alice nas/1\n200 stop alice nas/1\n300 begin\n400 mark", { 150, "alice" },
 	       { 250, "?gap" }, { 350, "?gap" });
 	EXPECT("at midnight, and nothing is missing",

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "json_get.h"
+#include "leases/lease_files.h"
 #include "message.h"
 
 int64_t customers_margin(const cJSON *args)
@@ -25,34 +26,36 @@ static bool has_leases(const char *dir)
 	return has;
 }
 
-int customers_open(const cJSON *args, const char *state_dir, const struct lease_addr *only, struct customers *ret,
-		   struct error *err)
+int customers_open(const cJSON *args, const char *state_dir, struct customers *ret, struct error *err)
 {
 	const char *dir = json_text(args, "leases", NULL);
-	uint64_t wrong;
 
-	ret->margin = customers_margin(args);
-	ret->index = NULL;
+	*ret = (struct customers){ .margin = customers_margin(args) };
 	if (!dir && !has_leases(state_dir))
 		return EXIT_DONE;
-	if (lease_files_read(dir ? dir : state_dir, only, &ret->index, &wrong, err))
-		return EXIT_REFUSED;
-	if (wrong)
-		message_warn("the leases are damaged: %" PRIu64
-			     " lines cannot be read; detnatctl history verify lists them",
-			     wrong);
-	return EXIT_DONE;
+	return lease_days_open(dir ? dir : state_dir, &ret->days, err) ? EXIT_REFUSED : EXIT_DONE;
+}
+
+static void forget(struct customers *c)
+{
+	for (size_t i = 0; i < c->n_kept; i++)
+		statements_free(c->kept[i]);
+	free(c->kept);
+	c->kept = NULL;
+	c->n_kept = 0;
 }
 
 void customers_close(struct customers *c)
 {
-	lease_index_free(c->index);
-	c->index = NULL;
-}
+	uint64_t wrong = c->days ? lease_days_wrong(c->days) : 0;
 
-bool customers_one_address(const struct customers *c, const struct who_answer *a, int64_t t)
-{
-	return !a->other && a->best.from <= t - c->margin && (a->best.to == TIME_OPEN || a->best.to >= t + c->margin);
+	if (wrong)
+		message_warn("the leases are damaged: %" PRIu64
+			     " lines cannot be read; detnatctl history verify lists them",
+			     wrong);
+	forget(c);
+	lease_days_free(c->days);
+	c->days = NULL;
 }
 
 /* The tenant whose leases tell the customer; NULL: those of any. */
@@ -61,67 +64,127 @@ static const char *tenant_of(const struct who_holder *h)
 	return *h->tenant ? h->tenant : NULL;
 }
 
-/* Whether a second has the customer of the answer. */
-static bool same_at(const struct customers *c, struct who *who, struct endpoint out, int64_t t,
-		    const struct lease_answer *lease)
+/* What the leases say of an inside address around a second; kept until the next question. NULL: they cannot be read. */
+static const struct statements *statements_of(struct customers *c, uint32_t in_addr, const char *tenant, int64_t t)
 {
-	struct who_answer a;
-	struct error why;
-	struct lease_addr addr;
+	struct lease_addr addr = lease_addr_of(in_addr);
+	struct statements **larger = reallocarray(c->kept, c->n_kept + 1, sizeof(struct statements *));
 
-	if (who_ask(who, out, t, &a, &why) != WHO_FOUND || a.other)
-		return false;
-	addr = lease_addr_of(a.best.in_addr);
-	return lease_same(c->index, &addr, tenant_of(&a.best), t, t, lease);
+	if (!larger)
+		return NULL;
+	c->kept = larger;
+	if (lease_days_about(c->days, &addr, tenant, t - c->margin, t + c->margin, &c->kept[c->n_kept], &c->err)) {
+		message_warn("%s", c->err.text);
+		return NULL;
+	}
+	return c->kept[c->n_kept++];
+}
+
+/* Adds what is known of one subscriber; the answer is certain only if that of all of them is, and the same. */
+static void add_subscriber(struct customer *c, uint32_t in_addr, const struct lease_answer *a)
+{
+	struct lease_answer *sum = &c->lease;
+
+	if (!c->asked) {
+		*sum = *a;
+		for (unsigned i = 0; i < a->n; i++)
+			c->in_addr[i] = in_addr;
+		c->asked = true;
+		return;
+	}
+	sum->more |= a->more;
+	sum->others |= a->others;
+	if (sum->certain && a->certain && sum->n == 1 && a->n == 1 && lease_same_customer(&sum->holder[0], &a->holder[0]))
+		return;
+	for (unsigned i = 0; i < a->n; i++) {
+		sum->more |= sum->n == LEASE_HOLDERS;
+		if (sum->n == LEASE_HOLDERS)
+			break;
+		c->in_addr[sum->n] = in_addr;
+		sum->holder[sum->n++] = a->holder[i];
+	}
+	sum->certain = false;
+	sum->doubt = DOUBT_SEVERAL;
+	for (unsigned i = 0; i < sum->n; i++) {
+		sum->holder[i].doubt = sum->holder[i].certain ? DOUBT_SEVERAL : sum->holder[i].doubt;
+		sum->holder[i].certain = false;
+	}
 }
 
 /* Seconds after the last line have not been recorded yet. */
-static int64_t end_of_margin(const struct customers *c, int64_t t)
+static int64_t end_of_margin(struct customers *c, int64_t t)
 {
-	int64_t until = lease_index_until(c->index), end = t + c->margin;
+	int64_t until, end = t + c->margin;
 
-	if (end > until)
-		end = until > t ? until : t;
-	return end;
+	if (lease_days_until(c->days, &until, &c->err) || end <= until)
+		return end;
+	return until > t ? until : t;
 }
 
-static bool same_around(const struct customers *c, struct who *who, struct endpoint out, int64_t t,
-			const struct who_answer *a, const struct lease_answer *lease)
+/* Whether a second has the same subscriber, alone. */
+static bool same_subscriber_at(struct who *who, struct endpoint out, int64_t t, const struct who_holder *h)
 {
-	struct lease_addr addr = lease_addr_of(a->best.in_addr);
+	struct who_answer a;
+	struct error why;
+
+	return who_ask(who, out, t, &a, &why) == WHO_FOUND && !a.other && who_same_subscriber(&a.best, h);
+}
+
+static bool same_around(struct customers *c, struct who *who, struct endpoint out, int64_t t,
+			const struct who_holder *h, const struct statements *x, const struct lease_answer *lease)
+{
 	int64_t from = t - c->margin, to = end_of_margin(c, t);
 
-	if (customers_one_address(c, a, t))
-		return lease_same(c->index, &addr, tenant_of(&a->best), from, to, lease);
+	if (h->from > from || h->to < to)
+		return false;
 	for (int64_t s = from; s <= to; s++)
-		if (!same_at(c, who, out, s, lease))
+		if (!same_subscriber_at(who, out, s, h))
 			return false;
-	return true;
+	return statements_same(x, tenant_of(h), from, to, lease);
 }
 
-void customer_find(const struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
+void customer_find(struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
 		   const struct who_answer *a, struct customer *ret)
 {
-	struct lease_addr addr = lease_addr_of(a->best.in_addr);
-	/* The holders of an answer live until the next question. */
-	struct who_answer copy = *a;
+	const struct who_holder *list = a->n_holders ? a->holders : &a->best;
+	size_t n = a->n_holders ? a->n_holders : result == WHO_FOUND;
+	const struct statements *x = NULL;
+	struct lease_answer lease;
+	struct who_holder only;
 
-	*ret = (struct customer){ .lease.result = LEASE_NO_RECORD };
-	if (result != WHO_FOUND)
-		return;
-	lease_ask(c->index, &addr, tenant_of(&a->best), t, &ret->lease);
-	ret->same = same_around(c, who, out, t, &copy, &ret->lease);
+	forget(c);
+	*ret = (struct customer){ 0 };
+	for (size_t i = 0; i < n; i++) {
+		x = statements_of(c, list[i].in_addr, tenant_of(&list[i]), t);
+		lease = (struct lease_answer){ .doubt = DOUBT_EARLY };
+		if (x)
+			statements_ask(x, tenant_of(&list[i]), t, &lease);
+		add_subscriber(ret, list[i].in_addr, &lease);
+	}
+	/* A customer is certain only where the inside address is. */
+	if (result != WHO_FOUND && ret->lease.certain) {
+		ret->lease.certain = false;
+		ret->lease.doubt = DOUBT_SEVERAL;
+	}
+	only = n == 1 ? list[0] : (struct who_holder){ 0 };
+	ret->same = x && n == 1 && result == WHO_FOUND && same_around(c, who, out, t, &only, x, &lease);
 }
 
-void customer_of(const struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret)
+void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret)
 {
-	struct lease_addr addr = lease_addr_of(in_addr);
 	int64_t begin = t - c->margin, end = end_of_margin(c, t);
+	const struct statements *x;
 
-	*ret = (struct customer){ .lease.result = LEASE_NO_RECORD };
-	lease_ask(c->index, &addr, NULL, t, &ret->lease);
+	forget(c);
+	*ret = (struct customer){ .asked = true, .lease.doubt = DOUBT_EARLY };
+	x = statements_of(c, in_addr, NULL, t);
+	if (!x)
+		return;
+	statements_ask(x, NULL, t, &ret->lease);
+	for (unsigned i = 0; i < ret->lease.n; i++)
+		ret->in_addr[i] = in_addr;
 	ret->same = begin >= from && (to == TIME_OPEN || end <= to) &&
-		    lease_same(c->index, &addr, NULL, begin, end, &ret->lease);
+		    statements_same(x, NULL, begin, end, &ret->lease);
 }
 
 static void print_text(FILE *out, const char *key, const char *text)
@@ -143,8 +206,10 @@ static void print_time(FILE *out, const char *key, int64_t t)
 		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
 }
 
-static void print_holder(FILE *out, const struct lease_holder *h)
+static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_addr)
 {
+	char addr[ADDR_TEXT];
+
 	fputc('{', out);
 	print_text(out, "id", h->id);
 	fputc(',', out);
@@ -157,29 +222,61 @@ static void print_holder(FILE *out, const struct lease_holder *h)
 	print_text(out, "session", h->session);
 	print_time(out, "from", h->from);
 	print_time(out, "to", h->to);
-	fprintf(out, ",\"end_assumed\":%s}", h->assumed ? "true" : "false");
+	fprintf(out, ",\"end_assumed\":%s", h->to != TIME_OPEN && !h->ended ? "true" : "false");
+	if (h->doubt)
+		fprintf(out, ",\"in_addr\":\"%s\",\"doubt\":\"%s\"", addr_format(in_addr, addr), lease_doubt_word(h->doubt));
+	fputc('}', out);
+}
+
+/* Those who may have had the address: heard of before that time, or only after it. */
+static void print_holders(FILE *out, const char *key, const struct customer *found, bool after)
+{
+	const char *before = "";
+
+	fprintf(out, ",\"%s\":[", key);
+	for (unsigned i = 0; i < found->lease.n; i++) {
+		if ((found->lease.holder[i].doubt == DOUBT_BEGIN) != after)
+			continue;
+		fputs(before, out);
+		print_holder(out, &found->lease.holder[i], found->in_addr[i]);
+		before = ",";
+	}
+	fputc(']', out);
+}
+
+const char *customer_reason(const struct customer *found)
+{
+	const struct lease_answer *a = &found->lease;
+
+	if (!found->asked)
+		return "no-record";
+	if (a->certain)
+		return a->n ? NULL : "no-lease";
+	if (!a->n)
+		return a->doubt == DOUBT_ERASED ? "erased" : "no-record";
+	return a->n > 1 ? "two-leases" : "perhaps";
 }
 
 void customer_print(FILE *out, const struct customers *c, const struct customer *found)
 {
 	const struct lease_answer *a = &found->lease;
-	const char *reason = lease_reason(a->result);
+	const char *reason = customer_reason(found);
 
-	if (!c->index)
+	if (!c->days)
 		return;
 	fputs(",\"customer\":", out);
-	if (reason)
-		fprintf(out, "null,\"customer_reason\":\"%s\"", reason);
+	if (!reason)
+		print_holder(out, &a->holder[0], found->in_addr[0]);
 	else
-		print_holder(out, &a->holder[0]);
-	if (a->result == LEASE_TAKEN_OUT)
-		print_time(out, "erased", a->erased);
-	fputs(a->result == LEASE_TWO ? ",\"customers\":[" : "", out);
-	for (unsigned i = 0; a->result == LEASE_TWO && i < a->n; i++) {
-		fputs(i ? "," : "", out);
-		print_holder(out, &a->holder[i]);
+		fprintf(out, "null,\"customer_reason\":\"%s\"", reason);
+	if (reason && found->asked && !a->certain) {
+		fprintf(out, ",\"customer_doubt\":\"%s\"", lease_doubt_word(a->doubt));
+		print_holders(out, "customers", found, false);
+		print_holders(out, "customers_after", found, true);
+		fprintf(out, ",\"others\":%s", a->others || a->more ? "true" : "false");
+		if (a->doubt == DOUBT_ERASED)
+			print_time(out, "erased", a->erased);
 	}
-	fputs(a->result == LEASE_TWO ? "]" : "", out);
 	fprintf(out, ",\"margin\":{\"seconds\":%" PRId64 ",\"same\":%s}", c->margin, found->same ? "true" : "false");
 }
 
@@ -246,44 +343,73 @@ char *customer_name(const struct lease_holder *h, bool points)
 	return NULL;
 }
 
-const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING])
+/* Why a customer is only possible, or none is known. */
+static const char *doubt_text(enum lease_doubt doubt)
 {
 	static const char *const texts[] = {
-		[LEASE_CUSTOMER] = NULL,
-		[LEASE_NO_LEASE] = "no lease: nobody is recorded to have had the address then",
-		[LEASE_TWO] = "two leases: more than one customer had the address in that second",
-		[LEASE_NO_RECORD] = "no record: the leases of that time were not recorded",
-		[LEASE_TAKEN_OUT] = "no record: erased on",
+		[DOUBT_NONE] = "",
+		[DOUBT_SEVERAL] = "more than one customer may have had the address then",
+		[DOUBT_GAP] = "records are missing around that time",
+		[DOUBT_CLOCK] = "the clock was set around that time",
+		[DOUBT_DAMAGED] = "lines around that time were changed or taken out",
+		[DOUBT_ERASED] = "no record: erased on",
+		[DOUBT_ANOTHER] = "another customer is said to have had the address meanwhile",
+		[DOUBT_UNHEARD] = "nothing was heard of the session after that time",
+		[DOUBT_TERM] = "the lease's term was over, and no end is recorded",
+		[DOUBT_BEGIN] = "when the session got the address is not recorded",
+		[DOUBT_EARLY] = "nothing is recorded of the address up to that time",
+		[DOUBT_LATE] = "that time had not been recorded yet",
 	};
+
+	return texts[doubt];
+}
+
+const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING])
+{
+	const struct lease_answer *a = &found->lease;
 	char time[TIME_TEXT];
 
-	if (found->lease.result != LEASE_TAKEN_OUT)
-		return texts[found->lease.result];
-	snprintf(text, CUSTOMER_MISSING, "%s %.10s", texts[LEASE_TAKEN_OUT], time_format(found->lease.erased, time));
+	if (!customer_reason(found))
+		return NULL;
+	if (!found->asked)
+		return "no record: there is no inside address";
+	if (a->certain)
+		return "no lease: it is recorded that nobody had the address then";
+	if (a->n || a->doubt != DOUBT_ERASED)
+		return doubt_text(a->doubt);
+	snprintf(text, CUSTOMER_MISSING, "%s %.10s", doubt_text(DOUBT_ERASED), time_format(a->erased, time));
 	return text;
 }
 
-static void show_holder(struct writer *w, const struct lease_holder *h)
+static void show_holder(struct writer *w, const struct customer *found, unsigned i)
 {
+	const struct lease_holder *h = &found->lease.holder[i];
 	_cleanup_free_ char *name = customer_name(h, w->points);
-	char from[TIME_TEXT], to[TIME_TEXT];
+	char from[TIME_TEXT], to[TIME_TEXT], addr[ADDR_TEXT];
 
-	writer_line(w, "Customer:       %s", name ? name : "out of memory");
-	writer_line(w, "Lease:          %s to %s%s", time_format(h->from, from), time_or(h->to, "now", to),
-		    h->assumed ? ", an end that no line records" : "");
+	if (h->certain)
+		writer_line(w, "Customer:       %s", name ? name : "out of memory");
+	else
+		writer_line(w, "Perhaps:        %s, who had %s; %s", name ? name : "out of memory",
+			    addr_format(found->in_addr[i], addr), doubt_text(h->doubt));
+	writer_line(w, "Lease:          %s to %s%s", h->from == TIME_NONE ? "an unknown time" : time_format(h->from, from),
+		    time_or(h->to, "now, as far as is known", to),
+		    h->to != TIME_OPEN && !h->ended ? " at the latest, an end that no line records" : "");
 }
 
 void customer_show(struct writer *w, const struct customers *c, const struct customer *found, uint32_t in_addr)
 {
 	char addr[ADDR_TEXT], why[CUSTOMER_MISSING];
 
-	if (!c->index)
+	if (!c->days)
 		return;
 	if (customer_missing(found, why))
-		writer_line(w, "Customer:       none of %s: %s", addr_format(in_addr, addr),
+		writer_line(w, "Customer:       not known for %s: %s", addr_format(in_addr, addr),
 			    customer_missing(found, why));
 	for (unsigned i = 0; i < found->lease.n; i++)
-		show_holder(w, &found->lease.holder[i]);
+		show_holder(w, found, i);
+	if (found->lease.others || found->lease.more)
+		writer_line(w, "Others:         somebody else may have had it, of whom no record is there");
 	writer_line(w, "Margin:         %s in each second from %" PRId64 " s before to %" PRId64 " s after",
 		    found->same ? "the same answer" : "NOT the same answer", c->margin, c->margin);
 }

@@ -5,7 +5,7 @@
 
 #include "command.h"
 #include "history/history_who.h"
-#include "leases/lease_files.h"
+#include "leases/lease_days.h"
 
 /* Seconds around the question that are looked at unless --margin says otherwise. */
 #define DEFAULT_MARGIN 60U
@@ -19,38 +19,40 @@ static inline const char *time_or(int64_t t, const char *open, char text[static 
 
 /* Zero-initialised: customers are not asked for. */
 struct customers {
-	struct lease_index *index; /* NULL: not asked for */
+	struct lease_days *days; /* NULL: not asked for */
 	int64_t margin;
+	struct statements **kept; /* of the last answer, whose texts they have */
+	size_t n_kept;
+	struct error err; /* why leases could not be read; "": they could */
 };
 
+/* Who may have been behind an answer, of all the subscribers that it names. Valid until the next question. */
 struct customer {
-	struct lease_answer lease; /* with LEASE_NO_RECORD and no holder where there is no inside address */
-	bool same;		   /* the seconds around have the same answer */
+	struct lease_answer lease;
+	uint32_t in_addr[LEASE_HOLDERS]; /* of each holder */
+	bool asked;			 /* there was an inside address to ask about */
+	bool same;			 /* the seconds around have the same answer */
 };
 
 /*
- * Reads the leases that the arguments name with --leases, or those in the directory of the history if there are any.
- * only: those of one inside address, NULL: all. Returns an exit status, with err set unless it is 0.
+ * Opens the leases that the arguments name with --leases, or those in the directory of the history if there are any.
+ * Returns an exit status, with err set unless it is 0.
  */
-int customers_open(const cJSON *args, const char *state_dir, const struct lease_addr *only, struct customers *ret,
-		   struct error *err);
+int customers_open(const cJSON *args, const char *state_dir, struct customers *ret, struct error *err);
 void customers_close(struct customers *c);
-
-/* Whether one inside address had an endpoint in all the seconds around a question, so that its leases are enough. */
-bool customers_one_address(const struct customers *c, const struct who_answer *a, int64_t t);
 
 /* Seconds around a question. */
 int64_t customers_margin(const cJSON *args);
 
-/* The customer behind the answer to a question. */
-void customer_find(const struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
+/* The customer behind all the subscribers that the answer to a question names. */
+void customer_find(struct customers *c, struct who *who, struct endpoint out, int64_t t, enum who_result result,
 		   const struct who_answer *a, struct customer *ret);
 
 /* The customer behind an inside address that had the endpoint of a question from a time to another. */
-void customer_of(const struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t,
+void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t,
 		 struct customer *ret);
 
-/* ,"customer":...,"customer_reason":...,"margin":{...}, and with several customers "customers":[...] */
+/* ,"customer":...,"margin":{...}, and where that is null "customer_reason":..., "customer_doubt":... "customers":[...] */
 void customer_print(FILE *out, const struct customers *c, const struct customer *found);
 
 /* Lines of text about a customer; for the inside address of an answer. */
@@ -62,8 +64,11 @@ void customer_show(struct writer *w, const struct customers *c, const struct cus
  */
 char *customer_name(const struct lease_holder *h, bool points);
 
-/* Why there is no customer, as text; NULL: there is one. */
+/* Why no customer is certain, as text; NULL: one is. */
 #define CUSTOMER_MISSING 96
 const char *customer_missing(const struct customer *found, char text[static CUSTOMER_MISSING]);
+
+/* The same as a word: no-lease, two-leases, perhaps, no-record, erased; NULL: one is. */
+const char *customer_reason(const struct customer *found);
 
 #endif

@@ -11,7 +11,7 @@
 #include "who_rows.h"
 
 struct request {
-	const struct who_source *source; /* NULL: questions are shown, and not asked */
+	struct who_source *source; /* NULL: questions are shown, and not asked */
 	struct writer *w;
 	uint64_t questions, refused, unanswered;
 	struct error first; /* why the first that is refused is no question */
@@ -73,7 +73,7 @@ static int read_text(const char *path, char **ret, size_t *ret_size, struct erro
 	return r ? error_set(err, EXIT_REFUSED, "%.200s: %s", path, strerror(-r)) : EXIT_DONE;
 }
 
-static int answer_all(const struct who_source *source, char *text, size_t size, const struct zone *zone,
+static int answer_all(struct who_source *source, char *text, size_t size, const struct zone *zone,
 		      struct writer *w, struct error *err)
 {
 	struct request r = { .source = source, .w = w };
@@ -107,7 +107,7 @@ static int answer_from(const struct history_files *f, const char *dir, const cJS
 	int status = who_source_open(f, dir, &claims, &source, err);
 
 	if (!status)
-		status = customers_open(args, dir, NULL, &source.customers, err);
+		status = customers_open(args, dir, &source.customers, err);
 	if (!status)
 		status = answer_all(&source, text, size, zone, w, err);
 	who_source_close(&source);

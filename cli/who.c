@@ -14,20 +14,6 @@
 /* A running agent confirms the history's continuation at shorter intervals. */
 #define CURRENT_S 120
 
-/* The leases are read once it is known of which address. */
-static int open_for(struct who_source *source, const struct who_reply *r, int64_t t, const cJSON *args,
-		    struct error *err)
-{
-	struct lease_addr addr = lease_addr_of(r->answer.best.in_addr);
-	struct customers *c = &source->customers;
-
-	c->margin = customers_margin(args);
-	if (!who_reply_named(r))
-		return EXIT_DONE;
-	return customers_open(args, source->dir,
-			      r->result == WHO_FOUND && customers_one_address(c, &r->answer, t) ? &addr : NULL, c, err);
-}
-
 static int refuse(const char *endpoint, int64_t t, struct who_reply *r, struct error *err)
 {
 	char when[TIME_TEXT];
@@ -53,25 +39,20 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 		who_show_claimed(w, r, source);
 	else
 		who_show_text(w, &r->answer, known_until, source, &r->customer);
-	if (source->customers.index && customer_missing(&r->customer, why))
+	if (source->customers.days && customer_missing(&r->customer, why))
 		return error_set(err, EXIT_REFUSED, "no customer of %s: %s",
 				 addr_format(claimed ? r->claim.answer.in_addr : best->in_addr, addr),
 				 customer_missing(&r->customer, why));
 	return EXIT_DONE;
 }
 
-static int ask_one(struct who_source *source, const char *endpoint_text, int64_t t, const cJSON *args, struct writer *w,
-		   struct error *err)
+static int ask_one(struct who_source *source, const char *endpoint_text, int64_t t, struct writer *w, struct error *err)
 {
 	struct endpoint out = { 0 };
 	struct who_reply r;
-	int status;
 
 	endpoint_parse(endpoint_text, &out);
 	who_reply_ask(source, out, t, &r);
-	status = open_for(source, &r, t, args, err);
-	if (status)
-		return status;
 	who_reply_customer(source, out, t, &r);
 	if (who_reply_named(&r))
 		return show(source, &r, t, w, err);
@@ -82,7 +63,7 @@ static int ask_one(struct who_source *source, const char *endpoint_text, int64_t
 	return refuse(endpoint_text, t, &r, err);
 }
 
-static int ask_many(const struct who_source *source, struct writer *w, struct error *err)
+static int ask_many(struct who_source *source, struct writer *w, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	uint64_t line = 0, malformed = 0, unanswered = 0;
@@ -118,10 +99,10 @@ int who_answer(const struct history_files *f, const char *dir, const char *endpo
 	struct who_source source;
 	int status = who_source_open(f, dir, &claims, &source, err);
 
-	if (!status && !endpoint)
-		status = customers_open(args, dir, NULL, &source.customers, err);
 	if (!status)
-		status = endpoint ? ask_one(&source, endpoint, t, args, w, err) : ask_many(&source, w, err);
+		status = customers_open(args, dir, &source.customers, err);
+	if (!status)
+		status = endpoint ? ask_one(&source, endpoint, t, w, err) : ask_many(&source, w, err);
 	who_source_close(&source);
 	return status;
 }

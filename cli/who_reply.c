@@ -35,11 +35,11 @@ void who_reply_ask(const struct who_source *s, struct endpoint out, int64_t t, s
 	ret->claimed = who_claims_ask(s->claims, s->index, out, t, &ret->result, &ret->claim, &ret->why);
 }
 
-void who_reply_customer(const struct who_source *s, struct endpoint out, int64_t t, struct who_reply *r)
+void who_reply_customer(struct who_source *s, struct endpoint out, int64_t t, struct who_reply *r)
 {
 	struct customer found;
 
-	if (!s->customers.index)
+	if (!s->customers.days)
 		return;
 	if (who_reply_claimed(r)) {
 		customer_of(&s->customers, r->claim.answer.in_addr, r->claim.answer.claim->origin.from, r->claim.to, t,

@@ -37,7 +37,7 @@ void who_source_close(struct who_source *s);
 void who_reply_ask(const struct who_source *s, struct endpoint out, int64_t t, struct who_reply *ret);
 
 /* Adds the customer to a reply, if leases are open. */
-void who_reply_customer(const struct who_source *s, struct endpoint out, int64_t t, struct who_reply *r);
+void who_reply_customer(struct who_source *s, struct endpoint out, int64_t t, struct who_reply *r);
 
 static inline bool who_reply_claimed(const struct who_reply *r)
 {

@@ -78,10 +78,10 @@ static char *row_customer(const struct who_source *source, const struct customer
 	char *text = NULL;
 	int n;
 
-	if (!source->customers.index)
+	if (!source->customers.days)
 		return strdup("");
-	if (c->lease.result != LEASE_CUSTOMER) {
-		n = asprintf(&text, "; no customer: %s", lease_reason(c->lease.result));
+	if (customer_reason(c)) {
+		n = asprintf(&text, "; no customer: %s", customer_reason(c));
 		return n < 0 ? NULL : text;
 	}
 	name = customer_name(&c->lease.holder[0], false);
@@ -134,14 +134,14 @@ static void write_row(struct writer *w, const struct who_question *q, struct who
 		writer_stream_row(w, NULL, row, NULL);
 }
 
-int who_row(const struct who_source *source, const struct who_question *q, struct writer *w)
+int who_row(struct who_source *source, const struct who_question *q, struct writer *w)
 {
 	struct who_reply r;
 
 	who_reply_ask(source, q->out, q->t, &r);
 	who_reply_customer(source, q->out, q->t, &r);
 	write_row(w, q, &r, source);
-	if (!who_reply_named(&r) || (source->customers.index && lease_reason(r.customer.lease.result)))
+	if (!who_reply_named(&r) || (source->customers.days && customer_reason(&r.customer)))
 		return EXIT_REFUSED;
 	return EXIT_DONE;
 }
@@ -182,7 +182,7 @@ void who_row_malformed(struct writer *w, uint64_t line, const char *code, const 
 		writer_stream_row(w, NULL, json, NULL);
 }
 
-int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)
+int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w)
 {
 	struct who_question q = { .line = line };
 

@@ -17,7 +17,7 @@ void who_rows_begin(struct writer *w);
 void who_rows_end(struct writer *w);
 
 /* Answers a question by a row. Returns an exit status: EXIT_REFUSED without an answer or a customer. */
-int who_row(const struct who_source *source, const struct who_question *q, struct writer *w);
+int who_row(struct who_source *source, const struct who_question *q, struct writer *w);
 
 /* A row for a question that is not asked. */
 void who_row_question(const struct who_question *q, struct writer *w);
@@ -26,7 +26,7 @@ void who_row_question(const struct who_question *q, struct writer *w);
 void who_row_malformed(struct writer *w, uint64_t line, const char *code, const char *text);
 
 /* Answers one line of input, TIME ADDR:PORT. Returns an exit status: EXIT_USAGE if it is malformed. */
-int who_row_of_line(const struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w);
+int who_row_of_line(struct who_source *source, char *text, size_t size, uint64_t line, struct writer *w);
 
 /*
  * Answers a question, or with endpoint NULL those on standard input, from a history of a directory and the leases that

@@ -188,7 +188,7 @@ void who_show_claimed(struct writer *w, const struct who_reply *r, const struct 
 	char time[TIME_TEXT];
 
 	who_claimed_show(w, r->claimed);
-	if (source->customers.index)
+	if (source->customers.days)
 		customer_show(w, &source->customers, &r->customer, r->claimed->answer.in_addr);
 	who_show_others(w, &r->answer, false);
 	writer_line(w, "History:        %s, %s%s", dir ? dir : "", source->until == TIME_NONE ? "empty" : "read until ",

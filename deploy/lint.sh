@@ -92,7 +92,7 @@ sample() {
     for file in deploy/detnat.json deploy/grafana/*.json; do "$PYTHON" -m json.tool "$file" || return 1; done
 }
 
-# Every test is there that docs/evidence/CONFORMANCE.md, FEATURES.md, OWNERSHIP.md, HISTORY.md and RELIABILITY.md name.
+# Every test is there that docs/evidence/CONFORMANCE.md, FEATURES.md, OWNERSHIP.md, HISTORY.md, LEASES.md and RELIABILITY.md name.
 conformance() {
     "$PYTHON" tests/conformance.py
 }

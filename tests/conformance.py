@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Checks the documents of which each row names the tests that show it: CONFORMANCE.md, where a row has a known status, too, and
-OWNERSHIP.md. Of FEATURES.md, HISTORY.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name anywhere. Prints
+OWNERSHIP.md. Of FEATURES.md, HISTORY.md, LEASES.md, RELIABILITY.md and the limits in TESTING.md it checks that the tests exist that they name anywhere. Prints
 what is wrong and exits with 1.
 """
 
@@ -31,7 +31,7 @@ PAGES = (
     Page("internals/OWNERSHIP.md", "case", 3, suites=False),
 )
 
-MENTIONING = ("evidence/FEATURES.md", "evidence/HISTORY.md", "evidence/RELIABILITY.md")
+MENTIONING = ("evidence/FEATURES.md", "evidence/HISTORY.md", "evidence/LEASES.md", "evidence/RELIABILITY.md")
 LIMITS = ("evidence/TESTING.md", "## Limits")  # of this document the section alone
 MENTION = re.compile(r"`(?:tests/\w+/)?((?:[\w*]+|test_\w+\.py|…)(?:/|::)[\w*…]+|test_\w+(?:\.py)?)`")
 

@@ -64,7 +64,7 @@ int lease_writer_begin(struct lease_writer *w, int64_t now, const char *source, 
 
 	lease_line_init(&l, now, LEASE_BEGIN);
 	text_keep(l.session, sizeof(l.session), source, strlen(source));
-	l.from = since < now ? since : TIME_NONE;
+	l.from = since <= now ? since : TIME_NONE;
 	return lease_writer_add(w, &l);
 }
 

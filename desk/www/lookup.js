@@ -5,10 +5,24 @@ import { api, count, fetchFile, h, quoted, save, section, table, when } from "./
 const SHOWN = 500, AT_ONCE = 100000;
 const REASONS = { "no-subscriber": "no subscriber", "no-record": "no record" };
 const NO_CUSTOMER = {
-	"no-lease": "no lease: nobody is recorded to have had the address then",
-	"two-leases": "two leases: more than one customer had the address in that second",
-	"no-record": "no record: the leases of that time were not recorded",
+	"no-lease": "no lease: it is recorded that nobody had the address then",
+	"two-leases": "not certain: more than one customer may have had the address then",
+	"perhaps": "not certain: one customer may have had the address then",
+	"no-record": "no record",
 	"erased": "no record: lines of that time were erased",
+};
+// Why it is not certain, or nobody is known.
+const DOUBTS = {
+	"several": "more than one customer may have had it",
+	"gap": "records are missing around that time",
+	"clock": "the clock was set around that time",
+	"damaged": "lines around that time were changed or taken out",
+	"another": "another customer is said to have had it meanwhile",
+	"unheard": "nothing was heard of the session after that time",
+	"term": "the promised term was over, and no end is recorded",
+	"begin": "when the session got the address is not recorded",
+	"before-record": "nothing is recorded of the address up to that time",
+	"after-record": "that time had not been recorded yet",
 };
 
 function inside(row, me) {
@@ -25,14 +39,27 @@ function person(customer) {
 	return h("div", {}, h("b", {}, name ? quoted(name) : "without a name"), parts.length ? h("small", { class: "quiet" }, parts.flat()) : null);
 }
 
-// The customer, or why there is none.
+function perhaps(customer) {
+	const why = `perhaps, at ${customer.in_addr}: ${DOUBTS[customer.doubt] ?? customer.doubt}`;
+	return h("div", {}, h("small", { class: "quiet" }, why), person(customer));
+}
+
+// All who may have been the customer, whether they were heard of before that time or only after it.
+const possible = (row) => [...(row.customers ?? []), ...(row.customers_after ?? [])];
+
+function whyNone(row) {
+	const reason = NO_CUSTOMER[row.customer_reason] ?? row.customer_reason, doubt = DOUBTS[row.customer_doubt];
+	return row.customer_reason === "no-record" && doubt ? `${reason}: ${doubt}` : reason;
+}
+
+// The customer, or why none is certain and who it may have been.
 function customer(row) {
 	if (row.customer)
 		return person(row.customer);
 	if (!row.in_addr || !("customer" in row))
 		return null;
-	return h("div", {}, h("span", { class: "warn" }, NO_CUSTOMER[row.customer_reason] ?? row.customer_reason),
-		(row.customers ?? []).map(person));
+	return h("div", {}, h("span", { class: "warn" }, whyNone(row)), possible(row).map(perhaps),
+		row.others ? h("small", { class: "quiet" }, "somebody else may have had it, of whom no record is there") : null);
 }
 
 function margin(row) {

@@ -21,6 +21,11 @@ const char *lease_event_word(enum lease_event event)
 	return words[event];
 }
 
+bool lease_event_of_session(enum lease_event event)
+{
+	return event == LEASE_START || event == LEASE_INTERIM || event == LEASE_STOP || event == LEASE_OPEN;
+}
+
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 struct lease_addr lease_addr_of(uint32_t addr)
@@ -108,6 +113,8 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 	l->addr = (struct lease_addr){ 0 };
 	l->from = TIME_NONE;
 	l->to = TIME_OPEN;
+	l->early = TIME_NONE;
+	l->broken = false;
 	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
 }
 
@@ -143,6 +150,10 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 	write_text(out, "session", l->session);
 	write_time(out, "from", l->from);
 	write_time(out, "to", l->to);
+	if (l->early != TIME_NONE)
+		write_time(out, l->event == LEASE_OPEN ? "seen" : "early", l->early);
+	if (l->broken)
+		fputs(",\"broken\":true", out);
 }
 
 char *lease_line_text(const struct lease_line *l, size_t *ret_size)
@@ -272,6 +283,8 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		return !lease_addr_parse(text, &l->addr);
 	if (!strcmp(key, "from"))
 		return set_time(text, &l->from);
+	if (!strcmp(key, "early") || !strcmp(key, "seen"))
+		return set_time(text, &l->early);
 	if (!strcmp(key, "day")) {
 		l->to = set_time(text, &l->from) ? l->from + DAY_S : TIME_OPEN;
 		return l->to != TIME_OPEN;
@@ -286,8 +299,10 @@ static bool scan_member(struct scan *s, struct lease_line *l)
 
 	if (!scan_string(s, key, sizeof(key)) || !take(s, ':'))
 		return false;
-	if (s->at < s->end && *s->at != '"')
+	if (s->at < s->end && *s->at != '"') {
+		l->broken |= !strcmp(key, "broken") && s->at < s->end && *s->at == 't';
 		return scan_plain(s);
+	}
 	text = text_of(l, key, &room);
 	if (text)
 		return scan_string(s, text, room) && text_printable(text);
@@ -297,8 +312,12 @@ static bool scan_member(struct scan *s, struct lease_line *l)
 /* Whether an event has what it needs. */
 static bool complete(const struct lease_line *l)
 {
-	bool lease = l->event == LEASE_START || l->event == LEASE_INTERIM || l->event == LEASE_STOP;
+	bool lease = lease_event_of_session(l->event);
 
+	if (l->event == LEASE_STEP && (l->from == TIME_NONE || l->to == TIME_OPEN))
+		return false;
+	if (l->event == LEASE_OPEN && l->early == TIME_NONE)
+		return false;
 	if (l->time == TIME_NONE || (lease && !l->addr.plen) || (l->event == LEASE_ERASED && l->to == TIME_OPEN))
 		return false;
 	return l->event != LEASE_OFF || strchr(l->session, '/');
@@ -329,15 +348,21 @@ const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT])
 	return text;
 }
 
-bool lease_file_named(const char *name)
+int lease_file_day(const char *name, int64_t *ret)
 {
 	char day[11], again[LEASE_FILE_TEXT];
-	int64_t t;
 
 	if (strlen(name) != strlen(FILE_PREFIX FILE_SUFFIX) + 10 ||
 	    strncmp(name, FILE_PREFIX, strlen(FILE_PREFIX)) != 0)
-		return false;
+		return -EINVAL;
 	memcpy(day, name + strlen(FILE_PREFIX), 10);
 	day[10] = '\0';
-	return !time_parse(day, &t) && !strcmp(lease_file_name(t, again), name);
+	return time_parse(day, ret) || strcmp(lease_file_name(*ret, again), name) != 0 ? -EINVAL : 0;
+}
+
+bool lease_file_named(const char *name)
+{
+	int64_t day;
+
+	return !lease_file_day(name, &day);
 }

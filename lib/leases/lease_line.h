@@ -7,7 +7,9 @@
  *    "mac":"02:00:00:00:00:01","circuit":"ge-0/0/1.100","session":"192.0.2.9/4711","from":"2026-01-31T10:00:00Z",
  *    "to":null,"hash":"..."}
  *
- * Texts that are unknown are left out. The hash chains the line to the one before, see base/chain.h. Pure functions.
+ * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
+ * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
+ * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to the one before, see base/chain.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
 #define DETNAT_LEASE_LINE_H
@@ -29,6 +31,8 @@
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
 	X(LEASE_MARK, "mark")	    /* recording continues */                              \
 	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */         \
+	X(LEASE_STEP, "step")	    /* the clock was set from `from` to `to` */            \
+	X(LEASE_OPEN, "open")	    /* at the beginning of a day; last heard of at `seen` */ \
 	X(LEASE_ERASED, "erased")   /* lines of a day, `from` to `to`, were erased */
 
 enum lease_event {
@@ -55,6 +59,8 @@ struct lease_line {
 	struct lease_addr addr;
 	int64_t from; /* TIME_NONE: unknown */
 	int64_t to;   /* TIME_OPEN: unknown */
+	int64_t early; /* TIME_NONE: as time; of LEASE_OPEN: `seen` */
+	bool broken;
 	char tenant[LEASE_TENANT];
 	char id[LEASE_ID];
 	char mac[LEASE_MAC];
@@ -93,9 +99,15 @@ int lease_line_read(const char *line, size_t size, struct lease_line *ret, struc
 
 const char *lease_event_word(enum lease_event event);
 
+/* Whether lines of an event are about one session and address. */
+bool lease_event_of_session(enum lease_event event);
+
 /* Writes the name of the file of a time, "leases-2026-01-31.jsonl". */
 #define LEASE_FILE_TEXT 32
 const char *lease_file_name(int64_t time, char text[static LEASE_FILE_TEXT]);
+
+/* The first second of the day of a file. 0, or -EINVAL: its name is none of these. */
+int lease_file_day(const char *name, int64_t *ret);
 
 /* Whether a file's name is one of these. */
 bool lease_file_named(const char *name);

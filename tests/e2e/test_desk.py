@@ -19,7 +19,7 @@ import pytest
 import isolation
 from agent import CTL, execute
 from desk import DESK, Desk
-from test_leases import lease_file
+from test_leases import lease_file, session_of
 
 HOSTILE = "<img src=x onerror=alert(1)>\"' --x"
 
@@ -212,9 +212,10 @@ def leasing(running_lab, place):
 
 
 @pytest.mark.parametrize("events, customer, reason", [
-    ([(-86400, "start", HOSTILE, {"session": "nas/1", "circuit": "ge-0/0/1"})], HOSTILE, None),
-    ([(-86400, "mark", "", {}), (60, "mark", "", {})], None, "no-lease"),
+    (session_of(HOSTILE, circuit="ge-0/0/1"), HOSTILE, None),
+    ([(-86400, "start", "alice", {"session": "nas/1"}), (-3600, "stop", "alice", {"session": "nas/1"}), (60, "mark", "", {})], None, "no-lease"),
     ([(-86400, "mark", "", {})], None, "no-record"),
+    ([(-86400, "start", "alice", {"session": "nas/1"}), (60, "mark", "", {})], None, "perhaps"),
     ([(-60, "start", "alice", {"session": "nas/1"}), (-60, "start", "bob", {"session": "nas/2"}),
       (60, "stop", "alice", {"session": "nas/1"}), (60, "stop", "bob", {"session": "nas/2"})], None, "two-leases"),
 ])
@@ -228,7 +229,7 @@ def test_answers_name_the_customer_or_the_reason(leasing, events, customer, reas
 
 def test_evidence_is_an_archive_that_proves_itself(leasing, running_lab):
     desk, leases, queries = leasing
-    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1"}))
+    lease_file(leases, *session_of("alice"))
     answer = desk.post("/api/evidence", f"case-1 {stamp()} 1.1.1.1:1276", user="lea")
     assert answer.status == 200 and answer.headers["Content-Type"] == "application/x-tar", answer
     assert answer.headers["Content-Disposition"] == 'attachment; filename="case-1.tar"'

@@ -14,7 +14,7 @@ from scapy.layers.inet import UDP
 import isolation
 from agent import CTL, execute
 from desk import Desk
-from test_leases import lease_file
+from test_leases import lease_file, session_of
 
 ADDRESS = "127.0.0.1:8080"
 SIZES = {"wide": (1300, 900), "narrow": (390, 800)}
@@ -104,7 +104,7 @@ def desk(running_lab, run_directory):
     leases, queries = run_directory / "browsed-leases", run_directory / "browsed-queries"
     leases.mkdir()
     queries.mkdir()
-    lease_file(leases, (-86400, "start", CUSTOMER, {"session": "nas/1", "circuit": "ge-0/0/1.100"}), (3600, "mark", "", {}))
+    lease_file(leases, *session_of(CUSTOMER, circuit="ge-0/0/1.100"))
     it = Desk(run_directory / "browsed", "--control", running_lab.agent.socket, "--sample", "1", "--leases", leases, "--queries", queries,
               listen=ADDRESS, namespace=running_lab.gateway)
     it.queries = queries

@@ -186,24 +186,28 @@ def test_accounting_off_ends_a_thousand(radius_lab, nas):
     for n in range(1000):
         nas.send(request(*event(START, f"10.0.{n // 250}.{n % 250 + 1}", user=f"u{n}", session=f"s{n}")))
         assert nas.receive()
+    wait_for(lambda: clock() > lines(agent, "start")[-1]["time"], what="the next second")
     nas.tell(OFF, user="")
     end = lines(agent, "off")[-1]["time"]
     wait_for(lambda: clock() > end, what="the next second")
     nas.tell(START, "10.0.8.8", user="later")
-    assert who(agent, "10.0.3.7", at=end)["customer"]["id"] == "u756"
+    begun, = (line["time"] for line in lines(agent, "start") if line["in_addr"] == "10.0.3.7")
+    assert who(agent, "10.0.3.7", at=begun)["customer"]["id"] == "u756"
+    assert who(agent, "10.0.3.7", at=end, status=1)["customers"][0]["id"] == "u756"
     for host in ("10.0.0.1", "10.0.3.7", "10.0.3.250"):
         assert who(agent, host, at=lines(agent, "start")[-1]["time"], status=1)["customer_reason"] == "no-lease"
     verify(agent)
 
 
-def test_a_lease_ends_by_silence(radius_lab, nas):
+def test_a_session_that_falls_silent_has_not_ended(radius_lab, nas):
     nas.tell(START, HOST, interval=1)
     start = lines(radius_lab.agent, "start")[0]
     wait_for(lambda: clock() > start["to"], what="three intervals")
     nas.tell(START, "10.0.8.8", user="other")
     later = lines(radius_lab.agent, "start")[1]["time"]
-    assert who(radius_lab.agent, at=start["time"])["customer"]["end_assumed"]
-    assert who(radius_lab.agent, at=later, status=1)["customer_reason"] == "no-lease"
+    assert who(radius_lab.agent, at=start["time"])["customer"]["to"] is None
+    answer = who(radius_lab.agent, at=later, status=1)
+    assert (answer["customer_reason"], answer["customer_doubt"]) == ("perhaps", "unheard")
 
 
 def test_an_answered_request_survives_a_kill(radius_lab, nas):

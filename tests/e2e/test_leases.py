@@ -31,6 +31,11 @@ def lease_file(directory, *events):
             out.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
+def session_of(name, **more):
+    """A session that is heard of yesterday and in an hour: events of lease_file()."""
+    return [(at, event, name, {"session": "nas/1", **more}) for at, event in ((-86400, "start"), (3600, "interim"))]
+
+
 def who(agent, *arguments, status=0):
     result = execute(CTL, "-j", "who", *arguments, "--state-dir", agent.state)
     assert result.status == status, result
@@ -45,7 +50,7 @@ def leases(tmp_path):
 
 
 def test_an_answer_names_the_customer(running_lab, leases):
-    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1", "circuit": "ge-0/0/1"}))
+    lease_file(leases, *session_of("alice", circuit="ge-0/0/1"))
     answer = who(running_lab.agent, OUT, "--leases", leases, "--margin", "0")
     assert answer["in_addr"] == IN and answer["customer"]["id"] == "alice" and answer["customer"]["circuit"] == "ge-0/0/1"
     assert answer["margin"] == {"seconds": 0, "same": True}
@@ -54,8 +59,10 @@ def test_an_answer_names_the_customer(running_lab, leases):
 
 
 @pytest.mark.parametrize("events, reason", [
-    ([(-86400, "mark", "", {}), (60, "mark", "", {})], "no-lease"),
+    ([(-86400, "start", "alice", {"session": "nas/1"}), (-3600, "stop", "alice", {"session": "nas/1"}), (60, "mark", "", {})], "no-lease"),
+    ([(-86400, "mark", "", {}), (60, "mark", "", {})], "no-record"),
     ([(-86400, "mark", "", {})], "no-record"),
+    ([(-86400, "start", "alice", {"session": "nas/1"}), (60, "mark", "", {})], "perhaps"),
     ([(-60, "start", "alice", {"session": "nas/1"}), (-60, "start", "bob", {"session": "nas/2"}),
       (60, "stop", "alice", {"session": "nas/1"}), (60, "stop", "bob", {"session": "nas/2"})], "two-leases"),
 ])
@@ -63,7 +70,7 @@ def test_an_answer_without_a_customer_says_why(running_lab, leases, events, reas
     lease_file(leases, *events)
     answer = who(running_lab.agent, OUT, "--leases", leases, status=1)
     assert answer["in_addr"] == IN and answer["customer"] is None and answer["customer_reason"] == reason
-    assert [c["id"] for c in answer.get("customers", [])] == (["alice", "bob"] if reason == "two-leases" else [])
+    assert [c["id"] for c in answer.get("customers", [])] == {"two-leases": ["alice", "bob"], "perhaps": ["alice"]}.get(reason, [])
     question = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ} {OUT}\n"
     row = isolation.run(CTL, "-j", "who", "-", "--leases", leases, "--state-dir", running_lab.agent.state, input=question, check=False)
     assert row.returncode == 1 and json.loads(row.stdout)[0]["customer_reason"] == reason
@@ -87,7 +94,8 @@ def test_an_import_may_be_repeated(running_lab, leases, tmp_path):
         told = execute(CTL, "-j", "leases", "import", "dnsmasq", source, "--leases", leases)
         assert told.status == 1 and "1 records were skipped; the first: line 2" in told.err, told
         assert json.loads(told.out) == {"added": added, "known": known, "skipped": 1}
-    assert who(running_lab.agent, OUT, "--leases", leases)["customer"]["mac"] == "02:00:00:00:00:04"
+    line = json.loads(next(leases.glob("leases-*.jsonl")).read_text().splitlines()[0])
+    assert who(running_lab.agent, OUT, "--at", line["time"], "--leases", leases)["customer"]["mac"] == "02:00:00:00:00:04"
 
 
 def test_a_customers_lines_are_erased_the_lawful_way(running_lab, tmp_path):
@@ -126,7 +134,7 @@ def test_an_import_that_fails_leaves_all_as_it_was(leases, tmp_path, words, mess
 
 
 def test_a_complaint_is_answered(running_lab, leases, tmp_path):
-    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1"}))
+    lease_file(leases, *session_of("alice"))
     mail = tmp_path / "mail"
     now = datetime.datetime.now(datetime.timezone.utc)
     mail.write_text(f"Date: Sun, 1 Feb 2026 00:00:00 +0000\nSubject: abuse\n\nAt {now:%Y-%m-%d %H:%M:%S} your customer {OUT} attacked us.\n")
@@ -141,7 +149,7 @@ def test_a_complaint_is_answered(running_lab, leases, tmp_path):
 
 def test_evidence_proves_itself(lab, leases, tmp_path):
     agent = lab.start()
-    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1"}))
+    lease_file(leases, *session_of("alice"))
     key = tmp_path / "key"
     isolation.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
     now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
@@ -215,7 +223,7 @@ def strangers(running_lab, run_directory):
         leases, place = run_directory / f"stranger-{n}", run_directory / "strangers"
         leases.mkdir()
         place.mkdir(exist_ok=True)
-        lease_file(leases, (-86400, "start", name, {"session": "nas/1"}), (3600, "mark", "", {}))
+        lease_file(leases, *session_of(name))
         told = execute(CTL, "evidence", f"case-{n}", OUT, "--at", now, "--directory", place, "--leases", leases, "--state-dir", running_lab.agent.state)
         assert told.status == 0, told
         cases[name] = place / f"case-{n}"
@@ -278,7 +286,7 @@ def programs(directory, **scripts):
 @pytest.mark.parametrize("options", [("--tar",), ("--directory", "PLACE")], ids=["an archive", "a directory"])
 def test_evidence_that_is_killed_leaves_nothing(running_lab, leases, tmp_path, options):
     """Killed while it waits for the signature, with all files written."""
-    lease_file(leases, (-86400, "start", "alice", {"session": "nas/1"}))
+    lease_file(leases, *session_of("alice"))
     place, waiting = tmp_path / "place", tmp_path / "waiting"
     place.mkdir()
     environment = {**programs(tmp_path / "bin", **{"ssh-keygen": f"touch {waiting}; exec sleep 100"}), "TMPDIR": str(place)}

@@ -11,7 +11,7 @@ from ipfix_tools import Collector
 import netns
 import packets
 from test_ipfix import without_time
-from test_leases import lease_file, who
+from test_leases import lease_file, session_of, who
 from test_metrics import LISTEN, gathered
 import wire
 
@@ -333,6 +333,6 @@ def test_the_customer_is_one_of_the_tenant(two, tmp_path):
     two.start(**CONFIG)
     src = endpoint(HOST_A, 5000, MAPPING_A)
     for tenant, customer in (("ispA", "alice"), ("ispB", "bob")):
-        lease_file(tmp_path, (-86400, "start", customer, {"in_addr": HOST_A, "tenant": tenant}))
+        lease_file(tmp_path, *session_of(customer, in_addr=HOST_A, tenant=tenant))
     answer = who(two.agent, f"{src[0]}:{src[1]}", "--leases", tmp_path, "--margin", "0")
     assert (answer["in_addr"], answer["tenant"], answer["customer"]["id"]) == (HOST_A, "ispA", "alice")

@@ -376,7 +376,7 @@ def test_metrics_and_refusals_name_the_tenant(lab):
 
 DETAIL = """{when}
 \tUser-Name = "{user}"
-\tAcct-Status-Type = Start
+\tAcct-Status-Type = {kind}
 \tAcct-Session-Id = "0001"
 \tNAS-IP-Address = 192.0.2.9
 \tFramed-IP-Address = {addr}
@@ -387,15 +387,16 @@ DETAIL = """{when}
 
 def test_customers_of_both(both, tmp_path):
     """Leases of two servers that give the same addresses and number their sessions alike; evidence has those of one."""
-    seconds = int(time.time()) - 3600
+    now = int(time.time())
     leases = tmp_path / "leases"
     leases.mkdir()
     for tenant, user in (("ispA", "alice"), ("ispB", "bob")):
         detail = tmp_path / f"{tenant}.detail"
-        detail.write_text(DETAIL.format(when=time.ctime(seconds), user=user, addr=ADDR, seconds=seconds))
+        detail.write_text("".join(DETAIL.format(when=time.ctime(at), kind=kind, user=user, addr=ADDR, seconds=at)
+                                  for kind, at in (("Start", now - 3600), ("Interim-Update", now + 3600))))
         words = ("leases", "import", "freeradius-detail", str(detail), "--leases", str(leases), "--tenant", tenant)
-        assert both.agent.ctl(*words)["added"] == 1
-        assert both.agent.ctl(*words)["known"] == 1
+        assert both.agent.ctl(*words)["added"] == 2
+        assert both.agent.ctl(*words)["known"] == 2
     for mapping, user in ((MAPPING_A, "alice"), (MAPPING_B, "bob")):
         answer = both.agent.ctl("who", endpoint(mapping), "--leases", leases, "--margin", "0")
         assert (answer["tenant"], answer["customer"]["id"], answer["customer"]["tenant"]) == (

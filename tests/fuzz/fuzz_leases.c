@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Files of other servers, in the format that the first octet chooses, and lines of leases. What a parser gives is
- * written, read again as it was, and goes into an index that answers about it.
+ * written, read again as it was, and is a statement about its address.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "leases/lease_import.h"
-#include "leases/lease_index.h"
+#include "leases/statements.h"
 
 #define MAX_LINES 4096U
 
 struct reading {
-	struct lease_index *index;
-	struct lease_addr addr;
+	struct statements *about; /* of the first address */
 	int64_t time;
 	unsigned n;
 };
@@ -46,9 +45,10 @@ static int take(void *arg, const struct lease_line *l)
 		__builtin_trap();
 	free(text);
 	free(twice);
-	r->addr = l->addr;
+	if (!r->about && lease_event_of_session(l->event) && statements_new(&l->addr, &r->about))
+		abort();
 	r->time = l->time;
-	return lease_index_feed(r->index, l) || ++r->n == MAX_LINES;
+	return (r->about && statements_feed(r->about, l)) || ++r->n == MAX_LINES;
 }
 
 static void read_lines(struct reading *r, const char *text, size_t size)
@@ -66,10 +66,10 @@ static void ask(const struct reading *r)
 	struct lease_answer a;
 
 	for (int64_t t = r->time - 2; t <= r->time + 2; t++) {
-		lease_ask(r->index, &r->addr, NULL, t, &a);
-		if ((a.result == LEASE_CUSTOMER) != (a.n == 1))
+		statements_ask(r->about, NULL, t, &a);
+		if (a.certain && a.n > 1)
 			__builtin_trap();
-		lease_same(r->index, &r->addr, NULL, t - 60, t + 60, &a);
+		statements_same(r->about, NULL, t - 60, t + 60, &a);
 	}
 }
 
@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct reading r = { 0 };
 	FILE *in;
 
-	if (size < 2 || lease_index_new(&r.index))
+	if (size < 2)
 		return 0;
 	x.arg = &r;
 	x.live = data[0] & 8;
@@ -92,8 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		lease_import(&x, (enum lease_format)(data[0] % 8), in);
 	if (in)
 		fclose(in);
-	if (!lease_index_finish(r.index) && r.n)
+	if (r.about && !statements_finish(r.about))
 		ask(&r);
-	lease_index_free(r.index);
+	statements_free(r.about);
 	return 0;
 }

@@ -11,7 +11,6 @@
 #include "base/timestamp.h"
 #include "leases/complaint.h"
 #include "leases/lease_import.h"
-#include "leases/lease_index.h"
 #include "listed.h"
 
 #define AT 1795690800LL /* 2026-11-26T11:00:00Z */
@@ -148,87 +147,4 @@ static void print_lines(FILE *out, const char *name, const char *text, size_t si
 Test(lease_line, lines_are_read_and_written_as_recorded)
 {
 	listed_expect("tests/unit/listings/lease_lines.txt", print_lines);
-}
-
-static void print_answer(FILE *out, const struct lease_answer *a)
-{
-	const char *reason = lease_reason(a->result);
-
-	fprintf(out, "%s%s:", reason ? reason : "customer", a->more ? ", more" : "");
-	for (unsigned i = 0; i < a->n; i++) {
-		const struct lease_holder *h = &a->holder[i];
-
-		fprintf(out, " %s/%s/%s/%s/%s %lld-%lld%s;", h->tenant, h->id, h->mac, h->circuit, h->session,
-			(long long)(h->from == TIME_NONE ? -1 : h->from - AT),
-			(long long)(h->to == TIME_OPEN ? -1 : h->to - AT), h->assumed ? " assumed" : "");
-	}
-	fputc('\n', out);
-}
-
-static int64_t moment(const char *text, int64_t none)
-{
-	return *text == '-' ? none : AT + strtoll(text, NULL, 10);
-}
-
-/*
- * A script: "EVENT TIME ADDR TENANT ID SESSION FROM TO", times in seconds from AT, "-": none; then "ask TIME ADDR
- * TENANT", "same ADDR FROM TO": whether each second has the answer of the last question.
- */
-static void print_answers(FILE *out, const char *name, const char *text, size_t size)
-{
-	static const char *const events[] = {
-#define X(constant, word) [constant] = word,
-		LEASE_EVENTS(X)
-#undef X
-	};
-	struct lease_answer a = { 0 };
-	struct lease_index *x;
-	bool asked = false;
-
-	cr_assert_eq(lease_index_new(&x), 0);
-	for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
-		_cleanup_free_ char *line = strndup(at, strcspn(at, "\n"));
-		char w[8][64] = { "" };
-		struct lease_line l;
-		struct lease_addr addr = { 0 };
-
-		sscanf(line, "%63s %63s %63s %63s %63s %63s %63s %63s", w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]);
-		if (!strcmp(w[0], "ask") || !strcmp(w[0], "same")) {
-			bool ask = *w[0] == 'a';
-
-			if (!asked)
-				cr_assert_eq(lease_index_finish(x), 0);
-			asked = true;
-			cr_assert_eq(lease_addr_parse(w[ask ? 2 : 1], &addr), 0);
-			if (ask) {
-				lease_ask(x, &addr, *w[3] ? w[3] : NULL, moment(w[1], TIME_NONE), &a);
-				fprintf(out, "%s: ", w[1]);
-				print_answer(out, &a);
-			} else {
-				fprintf(out, "the same from %s to %s: %d\n", w[2], w[3],
-					lease_same(x, &addr, NULL, moment(w[2], 0), moment(w[3], 0), &a));
-			}
-			continue;
-		}
-		lease_line_init(&l, moment(w[1], TIME_NONE), LEASE_START);
-		for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-			if (!strcmp(events[i], w[0]))
-				l.event = (enum lease_event)i;
-		if (strcmp(w[2], "-") != 0)
-			cr_assert_eq(lease_addr_parse(w[2], &l.addr), 0);
-		snprintf(l.tenant, sizeof(l.tenant), "%s", strcmp(w[3], "-") ? w[3] : "");
-		snprintf(l.id, sizeof(l.id), "%s", strcmp(w[4], "-") ? w[4] : "");
-		snprintf(l.session, sizeof(l.session), "%s", strcmp(w[5], "-") ? w[5] : "");
-		l.from = moment(w[6], TIME_NONE);
-		l.to = moment(w[7], TIME_OPEN);
-		cr_assert_eq(lease_index_feed(x, &l), 0);
-	}
-	fprintf(out, "%zu leases until %lld\n", lease_index_count(x),
-		(long long)(lease_index_until(x) == TIME_NONE ? -1 : lease_index_until(x) - AT));
-	lease_index_free(x);
-}
-
-Test(lease_index, answers_are_as_recorded)
-{
-	listed_expect("tests/unit/listings/lease_answers.txt", print_answers);
 }

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "leases/statements_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array_grow.h"
+#include "base/base.h"
+
+const char *lease_doubt_word(enum lease_doubt doubt)
+{
+	static const char *const words[] = {
+#define X(constant, word) [constant] = (word),
+		LEASE_DOUBTS(X)
+#undef X
+	};
+
+	return words[doubt];
+}
+
+int statements_new(const struct lease_addr *addr, struct statements **ret)
+{
+	struct statements *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return -ENOMEM;
+	x->addr = *addr;
+	x->first = TIME_OPEN;
+	x->last = TIME_NONE;
+	*ret = x;
+	return 0;
+}
+
+void statements_free(struct statements *x)
+{
+	if (!x)
+		return;
+	for (uint32_t i = 0; i < x->n_stays; i++)
+		free(x->stay[i].statement);
+	lease_pool_free(&x->pool);
+	free(x->stay);
+	free(x->list);
+	free(x->span);
+	free(x);
+}
+
+void statements_note(struct statements *x, int64_t time)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].reaches_back && time < x->span[i].to && time > x->span[i].from)
+			x->span[i].from = time;
+	if (time < x->first)
+		x->first = time;
+	if (time > x->last)
+		x->last = time;
+}
+
+static int add_span(struct statements *x, struct lease_span span)
+{
+	if (array_grow(&x->span, x->n_spans, &x->span_room, sizeof(*x->span)))
+		return -ENOMEM;
+	x->span[x->n_spans++] = span;
+	return 0;
+}
+
+/* In either order, as a clock is set forward and back. */
+int statements_doubt(struct statements *x, int64_t from, int64_t to, enum lease_doubt doubt)
+{
+	if (from == TIME_NONE || to == TIME_OPEN || from == to)
+		return 0;
+	return add_span(x, (struct lease_span){ .from = from < to ? from : to,
+						.to = from < to ? to : from,
+						.doubt = doubt });
+}
+
+/* SERVER of a session, with the tenant: servers of two tenants may have one address. */
+static int take_server(struct statements *x, const struct lease_line *l, uint32_t *ret)
+{
+	const char *slash = strchr(l->session, '/');
+	char server[LEASE_TENANT + LEASE_SESSION];
+
+	*ret = 0;
+	if (!slash || slash == l->session)
+		return 0;
+	snprintf(server, sizeof(server), "%s%s%.*s", l->tenant, *l->tenant ? "/" : "", (int)(slash - l->session),
+		 l->session);
+	return lease_pool_add(&x->pool, server, ret);
+}
+
+static int take_texts(struct statements *x, const struct lease_line *l, struct statement *ret)
+{
+	if (lease_pool_add(&x->pool, l->tenant, &ret->tenant) || lease_pool_add(&x->pool, l->id, &ret->id) ||
+	    lease_pool_add(&x->pool, l->mac, &ret->mac) || lease_pool_add(&x->pool, l->circuit, &ret->circuit) ||
+	    lease_pool_add(&x->pool, l->session, &ret->session))
+		return -ENOMEM;
+	return take_server(x, l, &ret->server);
+}
+
+/* A session's own words: its beginning is one where the line says that it is of this very moment. */
+static enum lease_event event_of(const struct lease_line *l)
+{
+	if (l->event != LEASE_OPEN)
+		return l->event;
+	return l->from != TIME_NONE && l->from == l->early ? LEASE_START : LEASE_INTERIM;
+}
+
+static int take_statement(struct statements *x, const struct lease_line *l)
+{
+	int64_t moment = l->event == LEASE_OPEN ? l->early : l->time;
+	struct statement s = {
+		.early = l->early != TIME_NONE && l->early < moment ? l->early : moment,
+		.late = moment,
+		.from = l->from,
+		.until = TIME_NONE,
+		.order = x->lines,
+		.event = event_of(l),
+		.here = l->event != LEASE_OFF && !memcmp(&l->addr, &x->addr, sizeof(l->addr)),
+		.broken = l->broken,
+		.stay = NO_STAY,
+	};
+
+	/* Lines of DHCP have no session, and `to` is the term; an accounting record's is when the next one is late. */
+	if (!*l->session && l->event != LEASE_STOP && l->to != TIME_OPEN)
+		s.until = l->to;
+	if (s.event == LEASE_STOP && l->to != TIME_OPEN && l->to > s.late)
+		s.late = l->to;
+	if (s.event == LEASE_START && s.from != TIME_NONE && s.from < s.early)
+		s.event = LEASE_INTERIM;
+	if (take_texts(x, l, &s) || array_grow(&x->list, x->n, &x->room, sizeof(*x->list)))
+		return -ENOMEM;
+	x->list[x->n++] = s;
+	return 0;
+}
+
+/*
+ * Nothing is known from the end of the former recording, be it of the same second. The first one knows nothing of before: only imported lines
+ * do, up to the last of them. A source that is added says nothing of what others said before (`from` is 0).
+ */
+static int take_begin(struct statements *x, const struct lease_line *l, int64_t last)
+{
+	if (l->from == 0)
+		return add_span(x, (struct lease_span){ .from = 0, .to = l->time, .doubt = DOUBT_GAP, .added = true });
+	if (l->from != TIME_NONE)
+		return statements_doubt(x, l->from, l->time + (l->from == l->time), DOUBT_GAP);
+	return add_span(x, (struct lease_span){ .from = last < l->time ? last : l->time,
+						.to = l->time,
+						.doubt = DOUBT_GAP,
+						.reaches_back = true });
+}
+
+int statements_feed(struct statements *x, const struct lease_line *l)
+{
+	int64_t last = x->last;
+
+	x->lines++;
+	statements_note(x, l->time);
+	switch (l->event) {
+	case LEASE_START:
+	case LEASE_INTERIM:
+	case LEASE_STOP:
+	case LEASE_OFF:
+	case LEASE_OPEN:
+		return take_statement(x, l);
+	case LEASE_BEGIN:
+		return take_begin(x, l, last);
+	case LEASE_LOST:
+		return statements_doubt(x, l->from, l->to == TIME_OPEN ? l->time : l->to, DOUBT_GAP);
+	case LEASE_STEP:
+		return statements_doubt(x, l->from, l->to, DOUBT_CLOCK);
+	case LEASE_ERASED:
+		return add_span(x, (struct lease_span){ l->from, l->to, DOUBT_ERASED, false, l->time });
+	case LEASE_MARK:
+		break;
+	}
+	return 0;
+}
+
+const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to, bool erased)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].from < to && x->span[i].to > from && (x->span[i].doubt == DOUBT_ERASED) == erased)
+			return &x->span[i];
+	return NULL;
+}
+
+const struct lease_span *statements_gap(const struct statements *x, int64_t from, int64_t to)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].from < to && x->span[i].to > from && x->span[i].doubt != DOUBT_ERASED && !x->span[i].added)
+			return &x->span[i];
+	return NULL;
+}
+
+/* Readings of a clock that was set back came twice: which was first, they do not say. */
+static bool in_one_step(const struct statements *x, const struct statement *a, const struct statement *b)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++) {
+		const struct lease_span *s = &x->span[i];
+
+		if (s->doubt == DOUBT_CLOCK && a->late >= s->from && a->early <= s->to && b->late >= s->from &&
+		    b->early <= s->to)
+			return true;
+	}
+	return false;
+}
+
+bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b)
+{
+	return a->early > b->late && !in_one_step(x, a, b);
+}
+
+static int by_time(const void *pa, const void *pb)
+{
+	const struct statement *a = pa, *b = pb;
+
+	if (a->late != b->late)
+		return a->late < b->late ? -1 : 1;
+	return (a->order > b->order) - (a->order < b->order);
+}
+
+int statements_finish(struct statements *x)
+{
+	if (x->n)
+		qsort(x->list, x->n, sizeof(*x->list), by_time);
+	return stays_find(x);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What statements say of one second. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "leases/statements_private.h"
+
+/* What a stay is in a second. */
+enum held { NOT_HELD, MAY_HOLD, HOLDS };
+
+struct hold {
+	enum held held;
+	enum lease_doubt doubt;
+	/* The statements around the second; NULL: none. */
+	const struct statement *before, *after;
+};
+
+static const struct statement *at(const struct statements *x, const struct stay *y, uint32_t i)
+{
+	return &x->list[y->statement[i]];
+}
+
+static bool counts(const struct statements *x, uint32_t of, const char *wanted)
+{
+	const char *tenant = statement_text(x, of);
+
+	return !wanted || !*tenant || !strcmp(tenant, wanted);
+}
+
+/* The statements of a stay by second t, and from it on. */
+static void find_around(const struct statements *x, const struct stay *y, int64_t t, struct hold *ret)
+{
+	uint32_t low = 0, high = y->n;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (at(x, y, middle)->late <= t)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	ret->before = low ? at(x, y, low - 1) : NULL;
+	/* What was said in second t counts as either; what may have been said before or after it, as neither. */
+	if (ret->before && ret->before->early == t)
+		ret->after = ret->before;
+	for (; !ret->after && low < y->n; low++)
+		ret->after = at(x, y, low)->early >= t ? at(x, y, low) : NULL;
+}
+
+/* Whether another customer is said to have had the address in between. */
+static bool is_disputed(const struct statements *x, const struct stay *y, int64_t from, int64_t to)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		const struct statement *s = &x->list[i];
+
+		if (s->late <= from || s->early >= to || !s->here || s->stay == NO_STAY)
+			continue;
+		if (!stays_same_customer(&x->stay[s->stay], y))
+			return true;
+	}
+	return false;
+}
+
+/* Why a customer is not certain in all seconds between two statements, or from one to second `to`; DOUBT_NONE: is. */
+static enum lease_doubt doubt_between(const struct statements *x, const struct stay *y, const struct statement *s,
+				      int64_t to)
+{
+	const struct lease_span *span = statements_gap(x, s->late, to);
+
+	if (span)
+		return span->doubt;
+	if (s->broken)
+		return DOUBT_GAP;
+	return is_disputed(x, y, s->late, to) ? DOUBT_ANOTHER : DOUBT_NONE;
+}
+
+static enum lease_doubt doubt_of(const struct statements *x, const struct stay *y, const struct hold *h, int64_t t)
+{
+	enum lease_doubt doubt = DOUBT_UNHEARD;
+
+	if (!h->before)
+		return DOUBT_BEGIN;
+	if (h->after)
+		doubt = doubt_between(x, y, h->before, h->after->early);
+	if (!doubt || h->before->until == TIME_NONE || h->before->event == LEASE_STOP)
+		return doubt;
+	if (h->before->until < t)
+		return h->after ? doubt : DOUBT_TERM;
+	return doubt_between(x, y, h->before, t);
+}
+
+static struct hold hold_of(const struct statements *x, const struct stay *y, int64_t t)
+{
+	struct hold h = { NOT_HELD, DOUBT_NONE, NULL, NULL };
+
+	if ((y->begin != TIME_NONE && t < y->begin) || t > y->end)
+		return h;
+	find_around(x, y, t, &h);
+	h.doubt = t > x->last ? DOUBT_LATE : doubt_of(x, y, &h, t);
+	h.held = h.doubt ? MAY_HOLD : HOLDS;
+	return h;
+}
+
+/* Whether a stay is out of question as another customer certainly has the address, and nothing is said of it since. */
+static bool is_past(const struct statements *x, const struct stay *y, const struct hold *sure, int64_t t)
+{
+	const struct statement *first = at(x, y, 0), *last = at(x, y, y->n - 1);
+
+	if (!sure->before || !sure->after)
+		return false;
+	return (last->late <= sure->before->late && t > sure->before->late) ||
+	       (first->early >= sure->after->early && t < sure->after->early);
+}
+
+static struct lease_holder holder_of(const struct statements *x, const struct stay *y, const struct hold *h)
+{
+	return (struct lease_holder){
+		.tenant = statement_text(x, y->tenant),
+		.id = statement_text(x, y->id),
+		.mac = statement_text(x, y->mac),
+		.circuit = statement_text(x, y->circuit),
+		.session = statement_text(x, y->session),
+		.from = y->begin,
+		.to = y->end,
+		.ended = y->over != TIME_OPEN,
+		.certain = h->held == HOLDS,
+		.doubt = h->doubt,
+	};
+}
+
+bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b)
+{
+	if (strcmp(a->tenant, b->tenant) != 0 || strcmp(a->id, b->id) != 0)
+		return false;
+	if (*a->id)
+		return true;
+	return *a->mac || *b->mac ? !strcmp(a->mac, b->mac) : !strcmp(a->session, b->session);
+}
+
+/* Of a customer with several stays the certain one counts, else the one that began last. */
+static void add_holder(struct lease_answer *a, const struct lease_holder *h)
+{
+	for (unsigned i = 0; i < a->n; i++) {
+		if (!lease_same_customer(&a->holder[i], h))
+			continue;
+		if (h->certain > a->holder[i].certain ||
+		    (h->certain == a->holder[i].certain && h->from > a->holder[i].from))
+			a->holder[i] = *h;
+		return;
+	}
+	if (a->n < LEASE_HOLDERS)
+		a->holder[a->n++] = *h;
+	else
+		a->more = true;
+}
+
+static void order_holders(struct lease_answer *a)
+{
+	for (unsigned i = 1; i < a->n; i++)
+		for (unsigned k = i; k && a->holder[k].from < a->holder[k - 1].from; k--) {
+			struct lease_holder h = a->holder[k];
+
+			a->holder[k] = a->holder[k - 1];
+			a->holder[k - 1] = h;
+		}
+}
+
+/*
+ * The last second before t that a recorded end is of, where nothing was said of the address since; TIME_NONE: none.
+ * *ret_heard: the last statement before t, or t.
+ */
+static int64_t ended_before(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_heard)
+{
+	int64_t ended = TIME_NONE, heard = TIME_NONE;
+
+	for (uint32_t i = 0; i < x->n_stays; i++) {
+		const struct stay *y = &x->stay[i];
+
+		if (counts(x, y->tenant, tenant) && y->over < t && y->over > ended)
+			ended = y->over;
+	}
+	for (uint32_t i = 0; i < x->n && x->list[i].late < t; i++)
+		if (x->list[i].here && x->list[i].stay != NO_STAY && counts(x, x->list[i].tenant, tenant))
+			heard = x->list[i].late;
+	*ret_heard = heard == TIME_NONE ? t : heard;
+	return ended >= heard ? ended : TIME_NONE;
+}
+
+/* Nobody is named: whether that is known, or why it is not. */
+static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_erased)
+{
+	int64_t heard, ended = ended_before(x, tenant, t, &heard);
+	const struct lease_span *span = statements_span(x, ended == TIME_NONE ? t : ended, t + 1, false);
+	const struct lease_span *erased = statements_span(x, heard, t + 1, true);
+
+	if (erased)
+		*ret_erased = erased->erased;
+	if (t > x->last)
+		return DOUBT_LATE;
+	if (erased)
+		return DOUBT_ERASED;
+	if (span)
+		return span->doubt;
+	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
+}
+
+/* The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each. */
+static const struct lease_span *step_at(const struct statements *x, int64_t t)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].doubt == DOUBT_CLOCK && x->span[i].from <= t && t <= x->span[i].to)
+			return &x->span[i];
+	return NULL;
+}
+
+static void collect(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
+{
+	const struct lease_span *step = step_at(x, t);
+	struct hold sure = { 0 };
+
+	for (uint32_t i = 0; i < x->n_stays && !step; i++) {
+		struct hold h = hold_of(x, &x->stay[i], t);
+
+		if (h.held == HOLDS && counts(x, x->stay[i].tenant, tenant))
+			sure = h;
+	}
+	for (uint32_t i = 0; i < x->n_stays; i++) {
+		const struct stay *y = &x->stay[i];
+		struct hold h = hold_of(x, y, t);
+		struct lease_holder holder;
+
+		if (!counts(x, y->tenant, tenant))
+			continue;
+		if (step && (y->begin == TIME_NONE || y->begin <= step->to) && y->end >= step->from)
+			h = (struct hold){ .held = MAY_HOLD, .doubt = DOUBT_CLOCK };
+		if (h.held == NOT_HELD || (h.held == MAY_HOLD && sure.held == HOLDS && is_past(x, y, &sure, t)))
+			continue;
+		/* Whoever is not heard of any more may have been followed by the customer whose lines were erased. */
+		if (h.held == MAY_HOLD && h.before && !h.after && statements_span(x, h.before->late, t, true))
+			continue;
+		holder = holder_of(x, y, &h);
+		add_holder(ret, &holder);
+	}
+}
+
+/* Whether records are missing between the statements around a second. */
+static bool hides_others(const struct statements *x, int64_t t)
+{
+	int64_t before = x->first, after = TIME_OPEN;
+
+	for (uint32_t i = 0; i < x->n; i++) {
+		const struct statement *s = &x->list[i];
+
+		if (s->here && s->late <= t && s->late > before)
+			before = s->late;
+		if (s->here && s->early >= t && s->early < after)
+			after = s->early;
+	}
+	after = after > t ? after : t + 1;
+	return statements_span(x, before, after, false) || statements_span(x, before, after, true);
+}
+
+void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)
+{
+	*ret = (struct lease_answer){ .erased = TIME_NONE };
+	collect(x, tenant, t, ret);
+	order_holders(ret);
+	for (unsigned i = 0; ret->n > 1 && i < ret->n; i++) {
+		ret->holder[i].certain = false;
+		ret->holder[i].doubt = ret->holder[i].doubt ? ret->holder[i].doubt : DOUBT_ANOTHER;
+	}
+	if (!ret->n)
+		ret->doubt = doubt_of_absence(x, tenant, t, &ret->erased);
+	else
+		ret->doubt = ret->n > 1 ? DOUBT_SEVERAL : ret->holder[0].doubt;
+	ret->certain = !ret->doubt;
+	ret->others = !ret->certain && hides_others(x, t);
+}
+
+static bool same_answer(const struct lease_answer *a, const struct lease_answer *b)
+{
+	return b->certain && a->n == b->n && (!a->n || lease_same_customer(&a->holder[0], &b->holder[0]));
+}
+
+static int64_t least_after(int64_t found, int64_t candidate, int64_t after)
+{
+	return candidate > after && candidate < found ? candidate : found;
+}
+
+/* The next second after t in which the answer may be another one. */
+static int64_t next_change(const struct statements *x, int64_t t)
+{
+	int64_t next = TIME_OPEN;
+
+	for (uint32_t i = 0; i < x->n; i++) {
+		const struct statement *s = &x->list[i];
+
+		next = least_after(next, s->early, t);
+		next = least_after(next, s->late, t);
+		next = least_after(next, s->late + 1, t);
+		if (s->until != TIME_NONE && s->until != TIME_OPEN)
+			next = least_after(next, s->until + 1, t);
+	}
+	for (uint32_t i = 0; i < x->n_stays; i++) {
+		next = least_after(next, x->stay[i].begin, t);
+		if (x->stay[i].end != TIME_OPEN)
+			next = least_after(next, x->stay[i].end + 1, t);
+	}
+	for (uint32_t i = 0; i < x->n_spans; i++) {
+		next = least_after(next, x->span[i].from, t);
+		next = least_after(next, x->span[i].to, t);
+		next = least_after(next, x->span[i].to + 1, t);
+	}
+	return least_after(next, x->last + 1, t);
+}
+
+bool statements_same(const struct statements *x, const char *tenant, int64_t from, int64_t to,
+		     const struct lease_answer *a)
+{
+	bool same = a->certain;
+
+	for (int64_t t = from; same && t <= to; t = next_change(x, t)) {
+		struct lease_answer there;
+
+		statements_ask(x, tenant, t, &there);
+		same = same_answer(a, &there);
+	}
+	return same;
+}

@@ -238,13 +238,16 @@ static void look_at_day(struct worker *k)
 	pthread_mutex_unlock(&k->shared->lock);
 }
 
-/* Seconds that the clock left out, or the machine slept through, have no record. */
+/* Seconds that the clock left out, or the machine slept through, have no record; those that come twice are said. */
 static void look_at_clock(struct worker *k, int64_t now, uint64_t now_us)
 {
 	int64_t offset = now - (int64_t)(now_us / SECOND_US);
 
 	if (k->wall && offset - k->offset > CLOCK_STEP_S)
 		lease_writer_lose(&k->writer, k->wall);
+	else if (k->wall && k->means->rules.n && k->offset - offset > CLOCK_STEP_S &&
+		 lease_writer_step(&k->writer, now + k->offset - offset, now))
+		log_error("leases: no memory to record that the clock was set back");
 	k->offset = offset;
 	k->wall = now;
 }

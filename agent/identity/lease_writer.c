@@ -74,6 +74,16 @@ void lease_writer_lose(struct lease_writer *w, int64_t from)
 		w->lost_from = from;
 }
 
+int lease_writer_step(struct lease_writer *w, int64_t from, int64_t to)
+{
+	struct lease_line l;
+
+	lease_line_init(&l, to, LEASE_STEP);
+	l.from = from;
+	l.to = to;
+	return lease_writer_add(w, &l);
+}
+
 /* The clock may have been set back. */
 static void add_lost(struct lease_writer *w, int64_t now)
 {

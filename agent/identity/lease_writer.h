@@ -42,6 +42,9 @@ int lease_writer_begin(struct lease_writer *w, int64_t now, const char *source, 
 /* Events since a time were lost: who had an address from then until now is not known. */
 void lease_writer_lose(struct lease_writer *w, int64_t from);
 
+/* Adds the line that the clock was set from one reading to another. 0 or -errno. */
+int lease_writer_step(struct lease_writer *w, int64_t from, int64_t to);
+
 /* Once a second: adds the line that recording continues if there was no other for LEASE_MARK_S. */
 void lease_writer_mark(struct lease_writer *w, int64_t now);
 

@@ -141,6 +141,9 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 	char text[TIME_TEXT], addr[LEASE_ADDR_TEXT];
 
 	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(l->time, text), words[l->event]);
+	/* What versions before did not know. */
+	if (l->event == LEASE_STEP || l->event == LEASE_OPEN)
+		fputs(",\"format\":2", out);
 	if (l->addr.plen)
 		fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&l->addr, addr));
 	write_text(out, "tenant", l->tenant);

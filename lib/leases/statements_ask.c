@@ -5,6 +5,27 @@
 
 #include "leases/statements_private.h"
 
+/*
+ * The first span that reaches into what lies between two moments; NULL: none. Erased lines are asked for apart: a
+ * customer whose own statements are there is as certain without those of another.
+ */
+static const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to, bool erased)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].from < to && x->span[i].to > from && (x->span[i].doubt == DOUBT_ERASED) == erased)
+			return &x->span[i];
+	return NULL;
+}
+
+static const struct lease_span *statements_gap(const struct statements *x, int64_t from, int64_t to)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].from < to && x->span[i].to > from && x->span[i].doubt != DOUBT_ERASED &&
+		    !x->span[i].added)
+			return &x->span[i];
+	return NULL;
+}
+
 /* What a stay is in a second. */
 enum held { NOT_HELD, MAY_HOLD, HOLDS };
 
@@ -205,7 +226,8 @@ static enum lease_doubt doubt_of_absence(const struct statements *x, const char 
 	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
 }
 
-/* The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each. */
+/* The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each.
+ */
 static const struct lease_span *step_at(const struct statements *x, int64_t t)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)

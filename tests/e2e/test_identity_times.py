@@ -130,6 +130,8 @@ def test_a_clock_that_is_set_keeps_both_accounts_and_leaves_what_it_left_out_wit
     assert reason(agent, start + 1800, OTHER) == "no-record"
     # Half an hour back: times come again, in which somebody else has the address.
     set_clock(1800)
+    step = wait_for(lambda: lines(agent, "step"), what="the line of the clock that was set back")[0]
+    assert time_of({"time": step["from"]}) - time_of({"time": step["to"]}) in range(1795, 1806) and step["format"] == 2
     nas.tell(START, HOST, user="bob", session="s2")
     again = time_of(lines(agent, "start")[1])
     assert start < again < stop

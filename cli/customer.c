@@ -94,7 +94,8 @@ static void add_subscriber(struct customer *c, uint32_t in_addr, const struct le
 	}
 	sum->more |= a->more;
 	sum->others |= a->others;
-	if (sum->certain && a->certain && sum->n == 1 && a->n == 1 && lease_same_customer(&sum->holder[0], &a->holder[0]))
+	if (sum->certain && a->certain && sum->n == 1 && a->n == 1 &&
+	    lease_same_customer(&sum->holder[0], &a->holder[0]))
 		return;
 	for (unsigned i = 0; i < a->n; i++) {
 		sum->more |= sum->n == LEASE_HOLDERS;
@@ -183,8 +184,8 @@ void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to
 	statements_ask(x, NULL, t, &ret->lease);
 	for (unsigned i = 0; i < ret->lease.n; i++)
 		ret->in_addr[i] = in_addr;
-	ret->same = begin >= from && (to == TIME_OPEN || end <= to) &&
-		    statements_same(x, NULL, begin, end, &ret->lease);
+	ret->same =
+		begin >= from && (to == TIME_OPEN || end <= to) && statements_same(x, NULL, begin, end, &ret->lease);
 }
 
 static void print_text(FILE *out, const char *key, const char *text)
@@ -224,7 +225,8 @@ static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_ad
 	print_time(out, "to", h->to);
 	fprintf(out, ",\"end_assumed\":%s", h->to != TIME_OPEN && !h->ended ? "true" : "false");
 	if (h->doubt)
-		fprintf(out, ",\"in_addr\":\"%s\",\"doubt\":\"%s\"", addr_format(in_addr, addr), lease_doubt_word(h->doubt));
+		fprintf(out, ",\"in_addr\":\"%s\",\"doubt\":\"%s\"", addr_format(in_addr, addr),
+			lease_doubt_word(h->doubt));
 	fputc('}', out);
 }
 
@@ -392,7 +394,8 @@ static void show_holder(struct writer *w, const struct customer *found, unsigned
 	else
 		writer_line(w, "Perhaps:        %s, who had %s; %s", name ? name : "out of memory",
 			    addr_format(found->in_addr[i], addr), doubt_text(h->doubt));
-	writer_line(w, "Lease:          %s to %s%s", h->from == TIME_NONE ? "an unknown time" : time_format(h->from, from),
+	writer_line(w, "Lease:          %s to %s%s",
+		    h->from == TIME_NONE ? "an unknown time" : time_format(h->from, from),
 		    time_or(h->to, "now, as far as is known", to),
 		    h->to != TIME_OPEN && !h->ended ? " at the latest, an end that no line records" : "");
 }

@@ -49,10 +49,10 @@ void customer_find(struct customers *c, struct who *who, struct endpoint out, in
 		   const struct who_answer *a, struct customer *ret);
 
 /* The customer behind an inside address that had the endpoint of a question from a time to another. */
-void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t,
-		 struct customer *ret);
+void customer_of(struct customers *c, uint32_t in_addr, int64_t from, int64_t to, int64_t t, struct customer *ret);
 
-/* ,"customer":...,"margin":{...}, and where that is null "customer_reason":..., "customer_doubt":... "customers":[...] */
+/* ,"customer":...,"margin":{...}, and where that is null "customer_reason":..., "customer_doubt":... "customers":[...]
+ */
 void customer_print(FILE *out, const struct customers *c, const struct customer *found);
 
 /* Lines of text about a customer; for the inside address of an answer. */

@@ -73,8 +73,8 @@ static int read_text(const char *path, char **ret, size_t *ret_size, struct erro
 	return r ? error_set(err, EXIT_REFUSED, "%.200s: %s", path, strerror(-r)) : EXIT_DONE;
 }
 
-static int answer_all(struct who_source *source, char *text, size_t size, const struct zone *zone,
-		      struct writer *w, struct error *err)
+static int answer_all(struct who_source *source, char *text, size_t size, const struct zone *zone, struct writer *w,
+		      struct error *err)
 {
 	struct request r = { .source = source, .w = w };
 

@@ -125,7 +125,7 @@ static const char *member(const char *line, size_t size, const char *key, size_t
 
 struct reading {
 	struct lease_day *day;
-	int64_t at; /* where the line begins */
+	int64_t at;	      /* where the line begins */
 	char hash[HASH_TEXT]; /* of the line before */
 	int64_t time;	      /* of the last whole line; TIME_NONE: none */
 	bool damaged;	      /* lines since then are */
@@ -224,8 +224,8 @@ static int take_line(void *arg, const char *name, uint64_t number, const char *l
 		return 0;
 	if (note_time(reading, time_of(line, size)))
 		return -ENOMEM;
-	if (!addr && (!session || memmem(line, size, "\"event\":\"off\"", 13) ||
-		      memmem(line, size, "\"event\":\"begin\"", 15)))
+	if (!addr &&
+	    (!session || memmem(line, size, "\"event\":\"off\"", 13) || memmem(line, size, "\"event\":\"begin\"", 15)))
 		return take_all(day, line, size, at);
 	if (addr && note_place(day, addr, n_addr, at))
 		return -ENOMEM;
@@ -291,7 +291,7 @@ struct question {
 	struct statements *x;
 	char (*session)[LEASE_SESSION]; /* sessions that had the address */
 	size_t n_sessions, session_room;
-	size_t low, high; /* days low..high - 1 have been taken */
+	size_t low, high;   /* days low..high - 1 have been taken */
 	bool before, after; /* something is said of the address by the first second, and from the last one on */
 	int64_t from, to;
 };

@@ -17,5 +17,4 @@ struct lease_names {
 /* Lists the files of leases of a directory. 0, or -errno with err. The caller frees ret->name. */
 int lease_names_read(const char *dir, struct lease_names *ret, struct error *err);
 
-
 #endif

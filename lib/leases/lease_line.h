@@ -9,7 +9,8 @@
  *
  * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
  * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
- * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to the one before, see base/chain.h. Pure functions.
+ * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to
+ * the one before, see base/chain.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
 #define DETNAT_LEASE_LINE_H
@@ -23,15 +24,15 @@
 #include "history/history_record.h"
 
 /* X(constant, word) */
-#define LEASE_EVENTS(X)                                                                    \
-	X(LEASE_START, "start")	    /* since `from`; until `to`, if nothing is heard */    \
-	X(LEASE_INTERIM, "interim") /* continues; until `to`, if nothing is heard */       \
-	X(LEASE_STOP, "stop")	    /* ended at `to` */                                    \
-	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */ \
-	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */  \
-	X(LEASE_MARK, "mark")	    /* recording continues */                              \
-	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */         \
-	X(LEASE_STEP, "step")	    /* the clock was set from `from` to `to` */            \
+#define LEASE_EVENTS(X)                                                                      \
+	X(LEASE_START, "start")	    /* since `from`; until `to`, if nothing is heard */      \
+	X(LEASE_INTERIM, "interim") /* continues; until `to`, if nothing is heard */         \
+	X(LEASE_STOP, "stop")	    /* ended at `to` */                                      \
+	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */   \
+	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */    \
+	X(LEASE_MARK, "mark")	    /* recording continues */                                \
+	X(LEASE_LOST, "lost")	    /* events between `from` and `to` were lost */           \
+	X(LEASE_STEP, "step")	    /* the clock was set from `from` to `to` */              \
 	X(LEASE_OPEN, "open")	    /* at the beginning of a day; last heard of at `seen` */ \
 	X(LEASE_ERASED, "erased")   /* lines of a day, `from` to `to`, were erased */
 
@@ -57,8 +58,8 @@ struct lease_line {
 	int64_t time;
 	enum lease_event event;
 	struct lease_addr addr;
-	int64_t from; /* TIME_NONE: unknown */
-	int64_t to;   /* TIME_OPEN: unknown */
+	int64_t from;  /* TIME_NONE: unknown */
+	int64_t to;    /* TIME_OPEN: unknown */
 	int64_t early; /* TIME_NONE: as time; of LEASE_OPEN: `seen` */
 	bool broken;
 	char tenant[LEASE_TENANT];

@@ -69,9 +69,8 @@ int statements_doubt(struct statements *x, int64_t from, int64_t to, enum lease_
 {
 	if (from == TIME_NONE || to == TIME_OPEN || from == to)
 		return 0;
-	return add_span(x, (struct lease_span){ .from = from < to ? from : to,
-						.to = from < to ? to : from,
-						.doubt = doubt });
+	return add_span(
+		x, (struct lease_span){ .from = from < to ? from : to, .to = from < to ? to : from, .doubt = doubt });
 }
 
 /* SERVER of a session, with the tenant: servers of two tenants may have one address. */
@@ -134,8 +133,9 @@ static int take_statement(struct statements *x, const struct lease_line *l)
 }
 
 /*
- * Nothing is known from the end of the former recording, be it of the same second. The first one knows nothing of before: only imported lines
- * do, up to the last of them. A source that is added says nothing of what others said before (`from` is 0).
+ * Nothing is known from the end of the former recording, be it of the same second. The first one knows nothing of
+ * before: only imported lines do, up to the last of them. A source that is added says nothing of what others said
+ * before (`from` is 0).
  */
 static int take_begin(struct statements *x, const struct lease_line *l, int64_t last)
 {
@@ -187,27 +187,10 @@ const struct lease_span *statements_span(const struct statements *x, int64_t fro
 const struct lease_span *statements_gap(const struct statements *x, int64_t from, int64_t to)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].from < to && x->span[i].to > from && x->span[i].doubt != DOUBT_ERASED && !x->span[i].added)
+		if (x->span[i].from < to && x->span[i].to > from && x->span[i].doubt != DOUBT_ERASED &&
+		    !x->span[i].added)
 			return &x->span[i];
 	return NULL;
-}
-
-/* Readings of a clock that was set back came twice: which was first, they do not say. */
-static bool in_one_step(const struct statements *x, const struct statement *a, const struct statement *b)
-{
-	for (uint32_t i = 0; i < x->n_spans; i++) {
-		const struct lease_span *s = &x->span[i];
-
-		if (s->doubt == DOUBT_CLOCK && a->late >= s->from && a->early <= s->to && b->late >= s->from &&
-		    b->early <= s->to)
-			return true;
-	}
-	return false;
-}
-
-bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b)
-{
-	return a->early > b->late && !in_one_step(x, a, b);
 }
 
 static int by_time(const void *pa, const void *pb)

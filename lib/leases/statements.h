@@ -15,19 +15,19 @@
 #include "leases/lease_pool.h"
 
 /* X(constant, word): why a customer is not certain, or nobody is known */
-#define LEASE_DOUBTS(X)                                                                                              \
-	X(DOUBT_NONE, "")		   /* certain: a customer, or that nobody had the address */                 \
-	X(DOUBT_SEVERAL, "several")	   /* more than one customer may have had it */                              \
-	X(DOUBT_GAP, "gap")		   /* records are missing around that time */                                \
-	X(DOUBT_CLOCK, "clock")		   /* the clock was set around that time */                                  \
-	X(DOUBT_DAMAGED, "damaged")	   /* lines around that time were changed or taken out */                    \
-	X(DOUBT_ERASED, "erased")	   /* lines of that time were erased the lawful way */                       \
-	X(DOUBT_ANOTHER, "another")	   /* another customer is said to have had it between two statements */      \
-	X(DOUBT_UNHEARD, "unheard")	   /* nothing was heard of the session after that time */                    \
-	X(DOUBT_TERM, "term")		   /* the promised term is over, and no end is recorded */                   \
-	X(DOUBT_BEGIN, "begin")		   /* when the session got the address is not recorded */                    \
-	X(DOUBT_EARLY, "before-record")	   /* nothing is recorded of the address up to that time */                  \
-	X(DOUBT_LATE, "after-record")	   /* that time has not been recorded yet */
+#define LEASE_DOUBTS(X)                                                                                      \
+	X(DOUBT_NONE, "")		/* certain: a customer, or that nobody had the address */            \
+	X(DOUBT_SEVERAL, "several")	/* more than one customer may have had it */                         \
+	X(DOUBT_GAP, "gap")		/* records are missing around that time */                           \
+	X(DOUBT_CLOCK, "clock")		/* the clock was set around that time */                             \
+	X(DOUBT_DAMAGED, "damaged")	/* lines around that time were changed or taken out */               \
+	X(DOUBT_ERASED, "erased")	/* lines of that time were erased the lawful way */                  \
+	X(DOUBT_ANOTHER, "another")	/* another customer is said to have had it between two statements */ \
+	X(DOUBT_UNHEARD, "unheard")	/* nothing was heard of the session after that time */               \
+	X(DOUBT_TERM, "term")		/* the promised term is over, and no end is recorded */              \
+	X(DOUBT_BEGIN, "begin")		/* when the session got the address is not recorded */               \
+	X(DOUBT_EARLY, "before-record") /* nothing is recorded of the address up to that time */             \
+	X(DOUBT_LATE, "after-record")	/* that time has not been recorded yet */
 
 enum lease_doubt {
 #define X(constant, word) constant,
@@ -50,8 +50,8 @@ struct lease_holder {
 struct lease_answer {
 	struct lease_holder holder[LEASE_HOLDERS]; /* each customer once, in order of time */
 	unsigned n;
-	bool more;   /* there are more than these */
-	bool others; /* somebody else may have had it, of whom no record is there */
+	bool more;    /* there are more than these */
+	bool others;  /* somebody else may have had it, of whom no record is there */
 	bool certain; /* holder[0] alone had it, or with n 0 nobody */
 	enum lease_doubt doubt;
 	int64_t erased; /* DOUBT_ERASED: when; else TIME_NONE */

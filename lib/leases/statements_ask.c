@@ -205,7 +205,8 @@ static enum lease_doubt doubt_of_absence(const struct statements *x, const char 
 	return ended == TIME_NONE ? DOUBT_EARLY : DOUBT_NONE;
 }
 
-/* The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each. */
+/* The clock read the seconds of a step twice: whoever may have had the address in one of them may have had it in each.
+ */
 static const struct lease_span *step_at(const struct statements *x, int64_t t)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parts of the statements about an address: statements.c collects them, stays.c orders, statements_ask.c answers. */
+/* The parts of the statements about an address: statements.c collects them, stays.c orders, statements_ask.c answers.
+ */
 #ifndef DETNAT_STATEMENTS_PRIVATE_H
 #define DETNAT_STATEMENTS_PRIVATE_H
 
@@ -64,9 +65,6 @@ int stays_find(struct statements *x);
 
 /* Whether two are of one customer. Without an id, the MAC or the session counts. */
 bool stays_same_customer(const struct stay *a, const struct stay *b);
-
-/* Whether a statement was made after another one for certain; not where the clock was set between, or in one second. */
-bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b);
 
 /*
  * The first span that reaches into what lies between two moments; NULL: none. Erased lines are asked for apart: a

@@ -121,7 +121,8 @@ static int add_to(struct stay *y, uint32_t number)
 	return 0;
 }
 
-/* The last moment before a statement at which its session had another address; TIME_NONE: it is not known to have had. */
+/* The last moment before a statement at which its session had another address; TIME_NONE: it is not known to have had.
+ */
 static int64_t elsewhere_until(const struct statements *x, uint32_t number)
 {
 	const struct statement *s = &x->list[number];
@@ -236,6 +237,25 @@ static void take_off(struct statements *x, const struct statement *s)
 	for (size_t i = 0; s->server && i < x->n_stays; i++)
 		if (x->stay[i].server == s->server && x->stay[i].over == TIME_OPEN)
 			end_stay(&x->stay[i], s->late, true);
+}
+
+/* Readings of a clock that was set back came twice: which was first, they do not say. */
+static bool in_one_step(const struct statements *x, const struct statement *a, const struct statement *b)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++) {
+		const struct lease_span *s = &x->span[i];
+
+		if (s->doubt == DOUBT_CLOCK && a->late >= s->from && a->early <= s->to && b->late >= s->from &&
+		    b->early <= s->to)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a statement was made after another one for certain; not where the clock was set between, or in one second. */
+static bool statement_after(const struct statements *x, const struct statement *a, const struct statement *b)
+{
+	return a->early > b->late && !in_one_step(x, a, b);
 }
 
 /* Another statement of the address ends a stay that is heard of no more, and comes before one that was not heard of. */

@@ -100,8 +100,11 @@ static const char *ask(struct lease_days *d, uint32_t addr, int64_t t)
 
 	cr_assert_eq(lease_days_about(d, &at, NULL, t, t, &x, &err), 0, "%s", err.text);
 	statements_ask(x, NULL, t, &a);
-	snprintf(text, sizeof(text), "%s%s%s", a.n ? a.holder[0].id : a.certain ? "-" : "", a.certain ? "" : "?",
-		 lease_doubt_word(a.doubt));
+	snprintf(text, sizeof(text), "%s%s%s",
+		 a.n	     ? a.holder[0].id
+		 : a.certain ? "-"
+			     : "",
+		 a.certain ? "" : "?", lease_doubt_word(a.doubt));
 	statements_free(x);
 	return text;
 }
@@ -159,8 +162,8 @@ Test(lease_days, what_a_changed_line_is_between_is_in_doubt)
 	tell(LEASE_START, FIRST + 100, 1, "alice", "nas/1", FIRST + 100);
 	tell(LEASE_INTERIM, FIRST + 200, 1, "alice", "nas/1", FIRST + 100);
 	out = day_file(FIRST);
-	fputs("{\"line\":3,\"time\":\"2024-10-04T00:04:00Z\",\"event\":\"stop\",\"in_addr\":\"0.0.0.1\",\"from\":null,\"to\":null,\"hash\":\""
-	      HASH_NONE "\"}\n",
+	fputs("{\"line\":3,\"time\":\"2024-10-04T00:04:00Z\",\"event\":\"stop\",\"in_addr\":\"0.0.0.1\",\"from\":null,"
+	      "\"to\":null,\"hash\":\"" HASH_NONE "\"}\n",
 	      out);
 	fclose(out);
 	tell(LEASE_INTERIM, FIRST + 400, 1, "alice", "nas/1", FIRST + 100);

@@ -83,8 +83,11 @@ static const char *who(uint32_t addr, int64_t t)
 	cr_assert_eq(lease_days_about(d, &at, NULL, t, t, &x, &err), 0, "%s", err.text);
 	cr_expect_eq(lease_days_wrong(d), 0);
 	statements_ask(x, NULL, t, &a);
-	snprintf(name, sizeof(name), "%s%s%s", a.n ? a.holder[0].id : a.certain ? "no-lease" : "", a.certain ? "" : "?",
-		 lease_doubt_word(a.doubt));
+	snprintf(name, sizeof(name), "%s%s%s",
+		 a.n	     ? a.holder[0].id
+		 : a.certain ? "no-lease"
+			     : "",
+		 a.certain ? "" : "?", lease_doubt_word(a.doubt));
 	if (a.doubt == DOUBT_ERASED)
 		cr_expect_eq(a.erased, NOW);
 	statements_free(x);

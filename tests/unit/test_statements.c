@@ -48,7 +48,9 @@ static bool take_word(struct lease_line *l, const char *word)
 /* "100 start alice nas/1 from=100": of 10.0.0.1, if no at= says otherwise. */
 static void feed(char *text)
 {
-	static const char *const events[] = { "start", "interim", "stop", "off", "begin", "mark", "lost", "step", "open" };
+	static const char *const events[] = {
+		"start", "interim", "stop", "off", "begin", "mark", "lost", "step", "open"
+	};
 	static const enum lease_event numbers[] = { LEASE_START, LEASE_INTERIM, LEASE_STOP, LEASE_OFF, LEASE_BEGIN,
 						    LEASE_MARK,	 LEASE_LOST,	LEASE_STEP, LEASE_OPEN };
 	char *save, *word = strtok_r(text, " ", &save);
@@ -124,8 +126,9 @@ Test(statements, a_session_is_certain_between_its_statements)
 	       "100 start alice nas/1\n200 interim alice nas/1 from=100\n300 stop alice nas/1 from=100\n500 mark",
 	       { 99, "?before-record" }, { 100, "alice" }, { 150, "alice" }, { 200, "alice" }, { 250, "alice" },
 	       { 300, "alice" }, { 301, "-" }, { 500, "-" }, { 501, "?after-record" });
-	EXPECT("not heard of since", "100 start alice nas/1\n200 interim alice nas/1 from=100\n500 mark", { 150, "alice" },
-	       { 200, "alice" }, { 201, "alice?unheard" }, { 500, "alice?unheard" }, { 501, "alice?after-record" });
+	EXPECT("not heard of since", "100 start alice nas/1\n200 interim alice nas/1 from=100\n500 mark",
+	       { 150, "alice" }, { 200, "alice" }, { 201, "alice?unheard" }, { 500, "alice?unheard" },
+	       { 501, "alice?after-record" });
 	EXPECT("its beginning was not heard", "50 mark\n200 interim alice nas/1\n300 stop alice nas/1",
 	       { 100, "alice?begin" }, { 250, "alice" });
 	EXPECT("the same, and when it began is said", "50 mark\n200 interim alice nas/1 from=100\n300 stop alice nas/1",
@@ -137,9 +140,10 @@ Test(statements, a_change_of_hands_leaves_nobody_out)
 	EXPECT("an end in the second of a beginning",
 	       "100 start alice nas/1\n200 stop alice nas/1\n200 start bob nas/2\n300 interim bob nas/2 from=200",
 	       { 199, "alice" }, { 200, "alice?another bob?another" }, { 201, "bob" });
-	EXPECT("an end that was lost", "100 start alice nas/1\n150 interim alice nas/1\n200 start bob nas/2\n300 stop bob nas/2",
-	       { 125, "alice" }, { 151, "alice?unheard" }, { 199, "alice?unheard" }, { 200, "alice?unheard bob?another" },
-	       { 201, "bob" }, { 301, "?after-record" });
+	EXPECT("an end that was lost",
+	       "100 start alice nas/1\n150 interim alice nas/1\n200 start bob nas/2\n300 stop bob nas/2",
+	       { 125, "alice" }, { 151, "alice?unheard" }, { 199, "alice?unheard" },
+	       { 200, "alice?unheard bob?another" }, { 201, "bob" }, { 301, "?after-record" });
 	EXPECT("a beginning that was lost",
 	       "100 start alice nas/1\n200 stop alice nas/1\n300 interim bob nas/2 from=150\n400 stop bob nas/2",
 	       { 150, "alice" }, { 201, "bob?begin" }, { 299, "bob?begin" }, { 300, "bob" });
@@ -153,12 +157,15 @@ Test(statements, a_number_that_is_used_again_is_another_session)
 	EXPECT("the end was lost, and the server restarted",
 	       "0 mark\n100 start alice nas/1\n600 off nas/\n660 start bob nas/1\n800 interim bob nas/1\n900 mark",
 	       { 105, "alice?unheard" }, { 599, "alice?unheard" }, { 601, "-" }, { 659, "-" }, { 700, "bob" });
-	EXPECT("nothing tells of the end", "100 start alice nas/1\n200 interim alice nas/1 from=100\n660 start bob nas/1\n900 mark",
+	EXPECT("nothing tells of the end",
+	       "100 start alice nas/1\n200 interim alice nas/1 from=100\n660 start bob nas/1\n900 mark",
 	       { 150, "alice" }, { 300, "alice?unheard" }, { 659, "alice?unheard" }, { 661, "bob?unheard" });
-	EXPECT("the same customer", "100 start alice nas/1\n200 interim alice nas/1 from=100\n700 interim alice nas/1 from=500\n900 mark",
+	EXPECT("the same customer",
+	       "100 start alice nas/1\n200 interim alice nas/1 from=100\n700 interim alice nas/1 from=500\n900 mark",
 	       { 150, "alice" }, { 300, "alice?unheard" }, { 550, "alice?begin" }, { 800, "alice?unheard" });
-	EXPECT("a customer whose lines have no id", "100 start nas/1 mac=a\n200 stop nas/1 mac=a\n300 start nas/1 mac=b\n400 stop nas/1 mac=b",
-	       { 150, "" }, { 250, "-" }, { 350, "" });
+	EXPECT("a customer whose lines have no id",
+	       "100 start nas/1 mac=a\n200 stop nas/1 mac=a\n300 start nas/1 mac=b\n400 stop nas/1 mac=b", { 150, "" },
+	       { 250, "-" }, { 350, "" });
 }
 
 Test(statements, what_is_heard_too_late_opens_nothing)
@@ -169,10 +176,11 @@ Test(statements, what_is_heard_too_late_opens_nothing)
 	EXPECT("one that does not say since when",
 	       "100 start alice nas/1\n200 stop alice nas/1\n250 interim alice nas/1\n900 mark", { 150, "alice" },
 	       { 220, "alice?begin" }, { 300, "alice?unheard" });
-	EXPECT("an end twice", "100 start alice nas/1\n200 stop alice nas/1\n201 stop alice nas/1\n900 mark", { 150, "alice" },
-	       { 201, "alice" }, { 202, "-" });
-	EXPECT("a beginning from two sources", "100 start alice nas/1\n101 start alice nas/1\n300 stop alice nas/1\n400 mark",
-	       { 200, "alice" }, { 350, "-" });
+	EXPECT("an end twice", "100 start alice nas/1\n200 stop alice nas/1\n201 stop alice nas/1\n900 mark",
+	       { 150, "alice" }, { 201, "alice" }, { 202, "-" });
+	EXPECT("a beginning from two sources",
+	       "100 start alice nas/1\n101 start alice nas/1\n300 stop alice nas/1\n400 mark", { 200, "alice" },
+	       { 350, "-" });
 	EXPECT("statements whose moment is not certain",
 	       "100 start alice nas/1\n200 interim alice nas/1 early=150\n300 stop alice nas/1 early=250\n400 mark",
 	       { 150, "alice" }, { 175, "alice" }, { 240, "alice" }, { 260, "alice?unheard" }, { 301, "-" });
@@ -180,54 +188,72 @@ Test(statements, what_is_heard_too_late_opens_nothing)
 
 Test(statements, gaps_leave_nothing_certain)
 {
-	EXPECT("records were lost", "100 start alice nas/1\n400 interim alice nas/1 from=100\n200 lost from=150 to=200\n500 stop alice nas/1",
+	EXPECT("records were lost",
+	       "100 start alice nas/1\n400 interim alice nas/1 from=100\n200 lost from=150 to=200\n500 stop alice "
+	       "nas/1",
 	       { 120, "alice?gap" }, { 180, "alice?gap" }, { 300, "alice?gap" }, { 450, "alice" });
-	EXPECT("after an end", "100 start alice nas/1\n150 stop alice nas/1\n200 lost from=160 to=200\n400 start bob nas/2\n500 stop bob nas/2",
+	EXPECT("after an end",
+	       "100 start alice nas/1\n150 stop alice nas/1\n200 lost from=160 to=200\n400 start bob nas/2\n500 stop "
+	       "bob nas/2",
 	       { 155, "-" }, { 170, "?gap" }, { 300, "?gap" }, { 450, "bob" });
-	EXPECT("the first recording", "50 mark\n100 begin\n200 interim alice nas/1 from=20\n300 stop alice nas/1", { 30, "alice?begin" },
-	       { 250, "alice" });
-	EXPECT("recording goes on after a pause", "100 start alice nas/1\n300 begin from=200\n400 stop alice nas/1", { 150, "alice?gap" },
-	       { 350, "alice?gap" });
+	EXPECT("the first recording", "50 mark\n100 begin\n200 interim alice nas/1 from=20\n300 stop alice nas/1",
+	       { 30, "alice?begin" }, { 250, "alice" });
+	EXPECT("recording goes on after a pause", "100 start alice nas/1\n300 begin from=200\n400 stop alice nas/1",
+	       { 150, "alice?gap" }, { 350, "alice?gap" });
 	EXPECT("recording goes on within the second", "100 start alice nas/1\n300 begin from=300\n400 stop alice nas/1",
 	       { 150, "alice?gap" }, { 350, "alice?gap" });
-	EXPECT("a source is added", "100 start alice nas/1\n200 stop alice nas/1\n300 begin from=0\n400 start bob nas/2\n500 stop bob nas/2\n600 mark",
+	EXPECT("a source is added",
+	       "100 start alice nas/1\n200 stop alice nas/1\n300 begin from=0\n400 start bob nas/2\n500 stop bob "
+	       "nas/2\n600 mark",
 	       { 150, "alice" }, { 250, "?gap" }, { 350, "?gap" }, { 450, "bob" }, { 550, "-" });
-	EXPECT("imported lines come before a recording", "100 start alice nas/1\n200 stop alice nas/1\n300 begin\n400 mark", { 150, "alice" },
-	       { 250, "?gap" }, { 350, "?gap" });
+	EXPECT("imported lines come before a recording",
+	       "100 start alice nas/1\n200 stop alice nas/1\n300 begin\n400 mark", { 150, "alice" }, { 250, "?gap" },
+	       { 350, "?gap" });
 	EXPECT("at midnight, and nothing is missing",
-	       "1000 open alice nas/1 from=100 seen=400\n1400 interim alice nas/1 from=100", { 500, "alice" }, { 1200, "alice" });
-	EXPECT("at midnight, and something is", "1000 open alice nas/1 from=100 seen=400 broken\n1400 interim alice nas/1 from=100",
+	       "1000 open alice nas/1 from=100 seen=400\n1400 interim alice nas/1 from=100", { 500, "alice" },
+	       { 1200, "alice" });
+	EXPECT("at midnight, and something is",
+	       "1000 open alice nas/1 from=100 seen=400 broken\n1400 interim alice nas/1 from=100",
 	       { 500, "alice?gap" }, { 1200, "alice?gap" });
 }
 
 Test(statements, a_clock_that_was_set_leaves_nothing_certain)
 {
 	EXPECT("back: both sessions may have been in those seconds",
-	       "100 start alice nas/1\n250 interim alice nas/1\n300 step from=300 to=200\n210 start bob nas/2\n400 interim bob nas/2\n500 stop bob nas/2",
-	       { 150, "alice?clock" }, { 220, "alice?clock bob?clock" }, { 280, "alice?clock bob?clock" }, { 450, "bob" });
-	EXPECT("forward", "100 start alice nas/1\n300 step from=200 to=300\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
+	       "100 start alice nas/1\n250 interim alice nas/1\n300 step from=300 to=200\n210 start bob nas/2\n400 "
+	       "interim bob nas/2\n500 stop bob nas/2",
+	       { 150, "alice?clock" }, { 220, "alice?clock bob?clock" }, { 280, "alice?clock bob?clock" },
+	       { 450, "bob" });
+	EXPECT("forward",
+	       "100 start alice nas/1\n300 step from=200 to=300\n400 interim alice nas/1 from=100\n500 stop alice "
+	       "nas/1",
 	       { 150, "alice?clock" }, { 350, "alice?clock" }, { 450, "alice" });
 }
 
 Test(statements, a_term_is_a_promise)
 {
-	EXPECT("within the term", "100 start alice to=400\n300 start alice to=600\n700 mark", { 150, "alice" }, { 350, "alice" },
-	       { 600, "alice" }, { 650, "alice?term" });
-	EXPECT("given to another before the end", "100 start alice to=1000\n300 start bob to=500\n600 start alice to=1600\n2000 mark",
-	       { 200, "alice" }, { 400, "bob" }, { 550, "bob?term" }, { 700, "alice" });
+	EXPECT("within the term", "100 start alice to=400\n300 start alice to=600\n700 mark", { 150, "alice" },
+	       { 350, "alice" }, { 600, "alice" }, { 650, "alice?term" });
+	EXPECT("given to another before the end",
+	       "100 start alice to=1000\n300 start bob to=500\n600 start alice to=1600\n2000 mark", { 200, "alice" },
+	       { 400, "bob" }, { 550, "bob?term" }, { 700, "alice" });
 	EXPECT("released", "100 start alice to=1000\n300 stop alice to=300\n900 mark", { 200, "alice" }, { 400, "-" });
-	EXPECT("records were lost within it", "100 start alice to=1000\n300 lost from=200 to=300\n900 mark", { 150, "alice" },
-	       { 250, "alice?gap" }, { 500, "alice?gap" });
+	EXPECT("records were lost within it", "100 start alice to=1000\n300 lost from=200 to=300\n900 mark",
+	       { 150, "alice" }, { 250, "alice?gap" }, { 500, "alice?gap" });
 	EXPECT("without an end", "100 start alice\n900 mark", { 500, "alice?unheard" });
 }
 
 Test(statements, a_session_may_move)
 {
-	EXPECT("to another address", "100 start alice nas/1\n200 interim alice nas/1\n300 interim alice nas/1 at=10.0.0.2\n900 mark",
+	EXPECT("to another address",
+	       "100 start alice nas/1\n200 interim alice nas/1\n300 interim alice nas/1 at=10.0.0.2\n900 mark",
 	       { 150, "alice" }, { 250, "alice?unheard" }, { 301, "-" });
-	EXPECT("and back", "100 start alice nas/1\n300 interim alice nas/1 from=100 at=10.0.0.2\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
+	EXPECT("and back",
+	       "100 start alice nas/1\n300 interim alice nas/1 from=100 at=10.0.0.2\n400 interim alice nas/1 "
+	       "from=100\n500 stop alice nas/1",
 	       { 250, "alice?unheard" }, { 301, "alice?begin" }, { 450, "alice" });
-	EXPECT("it came from another", "100 start alice nas/1 at=10.0.0.2\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
+	EXPECT("it came from another",
+	       "100 start alice nas/1 at=10.0.0.2\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
 	       { 99, "?before-record" }, { 200, "alice?begin" }, { 450, "alice" });
 }
 
@@ -235,7 +261,8 @@ Test(statements, tenants_and_customers_are_told_apart)
 {
 	struct lease_answer a;
 
-	tell("100 start alice nas/1 tenant=a\n100 start bob nas/1 tenant=b\n300 stop alice nas/1 tenant=a\n300 stop bob nas/1 tenant=b\n400 mark");
+	tell("100 start alice nas/1 tenant=a\n100 start bob nas/1 tenant=b\n300 stop alice nas/1 tenant=a\n300 stop "
+	     "bob nas/1 tenant=b\n400 mark");
 	cr_expect_str_eq(answer("a", 200), "alice");
 	cr_expect_str_eq(answer("b", 200), "bob");
 	cr_expect_str_eq(answer("c", 200), "?before-record");

@@ -122,8 +122,8 @@ static void check(int64_t last)
 		asked += truth[t] && !(truth[t] & (truth[t] - 1));
 		certain += a.certain && a.n;
 		if (a.certain && a.n)
-			cr_assert_eq(named, truth[t], "second %d: %u for certain, but %u, seed %llx", (int)t, named, truth[t],
-				     (unsigned long long)seed);
+			cr_assert_eq(named, truth[t], "second %d: %u for certain, but %u, seed %llx", (int)t, named,
+				     truth[t], (unsigned long long)seed);
 		else if (a.certain)
 			cr_assert(loss || !truth[t], "second %d: nobody for certain, but %u", (int)t, truth[t]);
 		else if (a.n && !loss && !a.others && (named & truth[t]) != truth[t])

@@ -14,6 +14,7 @@ from scapy.layers.inet import UDP
 import isolation
 from agent import CTL, execute
 from desk import Desk
+from lab import block_of
 from test_leases import lease_file, session_of
 
 ADDRESS = "127.0.0.1:8080"
@@ -32,6 +33,9 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CUSTOMER = "<img src=x onerror=document.title='owned'>\u202ealice\u200b\", MAC \"1"
 SHOWN = r'''"<img src=x onerror=document.title='owned'>\u{202E}alice\u{200B}\", MAC \"1"'''
+
+# An address of which one customer was not heard of again, and another one only later.
+SILENT = "10.0.16.17"
 
 
 class Browser:
@@ -104,7 +108,8 @@ def desk(running_lab, run_directory):
     leases, queries = run_directory / "browsed-leases", run_directory / "browsed-queries"
     leases.mkdir()
     queries.mkdir()
-    lease_file(leases, *session_of(CUSTOMER, circuit="ge-0/0/1.100"))
+    lease_file(leases, *session_of(CUSTOMER, circuit="ge-0/0/1.100"),
+               (-86400, "start", "silent", {"session": "nas/2", "in_addr": SILENT}), (3600, "interim", "later", {"session": "nas/3", "in_addr": SILENT}))
     it = Desk(run_directory / "browsed", "--control", running_lab.agent.socket, "--sample", "1", "--leases", leases, "--queries", queries,
               listen=ADDRESS, namespace=running_lab.gateway)
     it.queries = queries
@@ -192,6 +197,20 @@ def test_who_has_never_seen_a_shell_gets_from_the_mail_to_the_evidence(browser, 
     assert query["case"] == "2026-17" and query["answer"] == hashlib.sha256((case / "answer.json").read_bytes()).hexdigest()
     assert execute(CTL, "history", "verify", "--state-dir", case).status == 0
     assert browser.driver.title == "detnat desk"
+
+
+def test_all_who_may_have_been_the_customer_are_shown_with_the_doubt(browser):
+    block, now = block_of(SILENT), datetime.datetime.now(datetime.timezone.utc)
+    browser.open("/")
+    browser.one("#complaint").send_keys(f"At {now:%Y-%m-%d %H:%M:%S} +0000 your customer {block.addr}:{block.lo} scanned us.")
+    browser.one("#find").click()
+    browser.says(f"{now:%Y-%m-%d %H:%M:%SZ}")
+    browser.one("#ask").click()
+    browser.says("1 of 1 found, with 0 customers")
+    browser.says("not certain: more than one customer may have had the address then")
+    browser.says(f"perhaps, at {SILENT}: nothing was heard of the session after that time")
+    browser.says(f"perhaps, at {SILENT}: when the session got the address is not recorded")
+    assert [e.text for e in browser.all("bdi")] == ["silent", "nas/2", "later", "nas/3"]
 
 
 def test_the_keyboard_suffices(browser):

@@ -43,9 +43,9 @@ if [ -z "${DEBIAN_INSIDE:-}" ]; then
     rm -rf --one-file-system "$root"
     mkdir -p "$root"
     tar -xpf "$archive" -C "$root"
-    mkdir "$root/detnat"
+    mkdir "$root/detnat-source"
     git ls-files -z --cached --others --exclude-standard | xargs -0 -I{} find {} -maxdepth 0 -print0 |
-        tar -c --null -T - | tar -x -C "$root/detnat"
+        tar -c --null -T - | tar -x -C "$root/detnat-source"
     DEBIAN_INSIDE=1 unshare --mount --pid --fork --kill-child "$tree/tests/debian.sh" "$@" && status=0 || status=$?
     rm -rf --one-file-system "$root"
     exit "$status"
@@ -62,7 +62,7 @@ for step; do
     begin=$SECONDS
     # As a person logs in: of the machine's own variables nothing but its proxies.
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 ${http_proxy:+http_proxy="$http_proxy"} \
-        ${https_proxy:+https_proxy="$https_proxy"} chroot . /bin/bash -c "cd /detnat && $(commands "$step")" </dev/null ||
+        ${https_proxy:+https_proxy="$https_proxy"} chroot . /bin/bash -c "cd /detnat-source && $(commands "$step")" </dev/null ||
         { echo "not ok $SUITE $step" && exit 1; }
     echo "ok $SUITE $step in $((SECONDS - begin)) s"
 done

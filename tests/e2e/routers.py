@@ -110,7 +110,10 @@ class Frr:
             (libraries,) = UNPACKED.glob("usr/lib/*/frr")
             self.environment["LD_LIBRARY_PATH"] = str(libraries)
         self.daemons = []
-        for name, options in (("zebra", ()), ("bgpd", ()), ("bfdd", ("--bfdctl", directory / "bfdd.sock"))):
+        # FRR 10.3, which Debian 13 has, has no socket for bfdctl any more.
+        bfdctl = ("--bfdctl", directory / "bfdd.sock") if "--bfdctl" in isolation.run(
+            program("usr/lib/frr/bfdd"), "--help", env={**os.environ, **self.environment}).stdout else ()
+        for name, options in (("zebra", ()), ("bgpd", ()), ("bfdd", bfdctl)):
             (directory / f"{name}.conf").touch()
             self.daemons.append(Daemon(
                 namespace, directory, name, program(f"usr/lib/frr/{name}"), "-u", "root", "-g", "root", "-f", directory / f"{name}.conf",

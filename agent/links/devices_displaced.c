@@ -60,7 +60,7 @@ static bool describe_front(const struct devices *v, const struct interface *i, c
 /* Forgets what was long ago. */
 static void forget(struct interface *i)
 {
-	if (i->displaced && monotonic_s() >= i->displaced_s + FORGET_S + 2 * rest_s(i))
+	if (i->displaced && monotonic_s() >= i->displaced_s + FORGET_S + 2ULL * rest_s(i))
 		i->displaced = 0;
 	if (!i->displaced)
 		i->displaced_note[0] = '\0';

@@ -9,35 +9,8 @@
 
 #include "base/array_grow.h"
 #include "base/base.h"
-#include "base/chain.h"
+#include "leases/lease_day.h"
 #include "leases/lease_files.h"
-
-/* Where a line about an address or a session begins. */
-struct place {
-	uint64_t hash;
-	int64_t at;
-};
-
-/* A line does not follow from the one before: what lies between its neighbours is in doubt. */
-struct damage {
-	int64_t from, to;
-};
-
-struct lease_day {
-	const char *name;
-	int64_t begin; /* its first second */
-	bool read;
-	bool live;	     /* an agent recorded it: it marks that nothing is missing */
-	bool erased;	     /* lines of it are: one of a later day says when */
-	int64_t first, last; /* times of its lines; TIME_OPEN and TIME_NONE: none */
-	struct place *place; /* in order of hash, and of place */
-	size_t n, room;
-	int64_t *all; /* lines about no address: off, begin, lost, step */
-	size_t n_all, all_room;
-	struct damage *damage;
-	size_t n_damages, damage_room;
-	uint64_t wrong; /* lines that cannot be read */
-};
 
 struct lease_days {
 	int dir;
@@ -75,11 +48,8 @@ void lease_days_free(struct lease_days *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; d->day && i < d->names.n; i++) {
-		free(d->day[i].place);
-		free(d->day[i].all);
-		free(d->day[i].damage);
-	}
+	for (size_t i = 0; d->day && i < d->names.n; i++)
+		lease_day_free(&d->day[i]);
 	if (d->dir >= 0)
 		close(d->dir);
 	free(d->day);
@@ -96,191 +66,17 @@ uint64_t lease_days_wrong(const struct lease_days *d)
 	return n;
 }
 
-static int note_place(struct lease_day *day, const char *text, size_t size, int64_t at)
-{
-	if (array_grow(&day->place, day->n, &day->room, sizeof(*day->place)))
-		return -ENOMEM;
-	day->place[day->n++] = (struct place){ hash_octets(text, size), at };
-	return 0;
-}
-
-/* The text of a member as the line has it, without its quotes; NULL: there is none. */
-static const char *member(const char *line, size_t size, const char *key, size_t *ret_size)
-{
-	const char *text = memmem(line, size, key, strlen(key)), *end;
-
-	if (!text)
-		return NULL;
-	text += strlen(key);
-	for (end = text; end < line + size && *end != '"'; end++)
-		end += *end == '\\';
-	if (end >= line + size)
-		return NULL;
-	*ret_size = (size_t)(end - text);
-	return text;
-}
-
-#define KEY_ADDR    "\"in_addr\":\""
-#define KEY_SESSION "\"session\":\""
-
-struct reading {
-	struct lease_day *day;
-	int64_t at;	      /* where the line begins */
-	char hash[HASH_TEXT]; /* of the line before */
-	int64_t time;	      /* of the last whole line; TIME_NONE: none */
-	bool damaged;	      /* lines since then are */
-	bool unchained;	      /* no line so far has a hash: a file that others wrote */
-};
-
-/* A line about no address is read whole: there are few. */
-static int take_all(struct lease_day *day, const char *line, size_t size, int64_t at)
-{
-	struct lease_line l;
-
-	if (lease_line_read(line, size, &l, NULL)) {
-		day->wrong++;
-		return 0;
-	}
-	day->live |= l.event == LEASE_MARK || l.event == LEASE_BEGIN;
-	if (l.event == LEASE_MARK)
-		return 0;
-	if (array_grow(&day->all, day->n_all, &day->all_room, sizeof(*day->all)))
-		return -ENOMEM;
-	day->all[day->n_all++] = at;
-	return 0;
-}
-
-static int64_t time_of(const char *line, size_t size)
-{
-	size_t n;
-	const char *time = member(line, size, "\"time\":\"", &n);
-	char text[TIME_TEXT];
-	int64_t t;
-
-	if (!time || n >= sizeof(text))
-		return TIME_NONE;
-	memcpy(text, time, n);
-	text[n] = '\0';
-	return time_parse(text, &t) ? TIME_NONE : t;
-}
-
-static int end_damage(struct reading *r, int64_t t)
-{
-	struct lease_day *day = r->day;
-	int64_t from = r->time == TIME_NONE ? day->begin : r->time;
-
-	if (array_grow(&day->damage, day->n_damages, &day->damage_room, sizeof(*day->damage)))
-		return -ENOMEM;
-	day->damage[day->n_damages++] = (struct damage){ from < t ? from : t, (from < t ? t : from) + 1 };
-	r->damaged = false;
-	return 0;
-}
-
-/* Whether a line follows from the one before and may be believed; one that stands for an erased line says nothing. */
-static bool is_whole(struct reading *r, const char *line, size_t size, uint64_t number)
-{
-	int hash;
-
-	if (chain_erased(line, size)) {
-		r->day->erased = true;
-		chain_check(line, size, r->hash, r->hash);
-		return false;
-	}
-	hash = chain_check(line, size, r->hash, r->hash);
-	r->unchained = hash == -EINVAL && (number == 1 || r->unchained);
-	if (!hash || r->unchained)
-		return true;
-	r->day->wrong++;
-	r->damaged = true;
-	return false;
-}
-
-static int note_time(struct reading *r, int64_t t)
-{
-	struct lease_day *day = r->day;
-
-	if (t == TIME_NONE)
-		return 0;
-	if (r->damaged && end_damage(r, t))
-		return -ENOMEM;
-	r->time = t;
-	day->first = t < day->first ? t : day->first;
-	day->last = t > day->last ? t : day->last;
-	return 0;
-}
-
-static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
-{
-	struct reading *reading = arg;
-	struct lease_day *day = reading->day;
-	int64_t at = reading->at;
-	size_t n_addr = 0, n_session = 0;
-	const char *addr = member(line, size, KEY_ADDR, &n_addr);
-	const char *session = member(line, size, KEY_SESSION, &n_session);
-
-	(void)name;
-	reading->at += (int64_t)size + 1;
-	if (!is_whole(reading, line, size, number))
-		return 0;
-	if (note_time(reading, time_of(line, size)))
-		return -ENOMEM;
-	if (!addr &&
-	    (!session || memmem(line, size, "\"event\":\"off\"", 13) || memmem(line, size, "\"event\":\"begin\"", 15)))
-		return take_all(day, line, size, at);
-	if (addr && note_place(day, addr, n_addr, at))
-		return -ENOMEM;
-	return session ? note_place(day, session, n_session, at) : 0;
-}
-
-static int by_hash(const void *pa, const void *pb)
-{
-	const struct place *a = pa, *b = pb;
-
-	if (a->hash != b->hash)
-		return a->hash < b->hash ? -1 : 1;
-	return (a->at > b->at) - (a->at < b->at);
-}
-
-static int read_day(struct lease_days *d, struct lease_day *day, struct error *err)
-{
-	struct reading reading = { .day = day, .hash = HASH_NONE, .time = TIME_NONE };
-	size_t torn;
-	int r = day->read ? 0 : chain_read(d->dir, day->name, take_line, &reading, &torn);
-
-	if (r)
-		return error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r));
-	if (reading.damaged && end_damage(&reading, day->begin + DAY_S))
-		return error_set(err, -ENOMEM, "out of memory");
-	if (!day->read && day->n)
-		qsort(day->place, day->n, sizeof(*day->place), by_hash);
-	day->read = true;
-	return 0;
-}
-
 int lease_days_until(struct lease_days *d, int64_t *ret, struct error *err)
 {
 	*ret = TIME_NONE;
 	for (size_t i = d->names.n; i-- > 0 && *ret == TIME_NONE;) {
-		int r = read_day(d, &d->day[i], err);
+		int r = lease_day_read(d->dir, &d->day[i], err);
 
 		if (r)
 			return r;
 		*ret = d->day[i].last;
 	}
 	return 0;
-}
-
-/* Reads the line at a place. 0, -EBADMSG if it is none, or -errno. */
-static int read_line(const struct lease_days *d, int fd, int64_t at, struct lease_line *ret)
-{
-	char text[LEASE_LINE_MAX + 1];
-	ssize_t n = pread(fd, text, sizeof(text), at);
-	const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
-
-	(void)d;
-	if (n < 0)
-		return -errno;
-	return end && !lease_line_read(text, (size_t)(end - text), ret, NULL) ? 0 : -EBADMSG;
 }
 
 /* What is collected for a question. */
@@ -314,8 +110,9 @@ static int note_session(struct question *q, const char *session)
 	return 0;
 }
 
-static int take_here(struct question *q, const struct lease_line *l)
+static int take_here(void *arg, const struct lease_line *l)
 {
+	struct question *q = arg;
 	int64_t moment = l->event == LEASE_OPEN ? l->early : l->time;
 
 	if (memcmp(&l->addr, q->addr, sizeof(l->addr)) != 0 || !counts(q, l))
@@ -326,8 +123,9 @@ static int take_here(struct question *q, const struct lease_line *l)
 }
 
 /* A session that had the address, at another one of the same family, or at none. */
-static int take_elsewhere(struct question *q, const struct lease_line *l)
+static int take_elsewhere(void *arg, const struct lease_line *l)
 {
+	struct question *q = arg;
 	uint32_t v4;
 
 	if (!memcmp(&l->addr, q->addr, sizeof(l->addr)) || !counts(q, l) || !lease_event_of_session(l->event) ||
@@ -336,42 +134,13 @@ static int take_elsewhere(struct question *q, const struct lease_line *l)
 	return statements_feed(q->x, l);
 }
 
-/* Gives the lines of a day with a text. */
-static int each_place(struct question *q, struct lease_day *day, int fd, const char *text,
-		      int (*take)(struct question *q, const struct lease_line *l))
-{
-	const struct place like = { hash_octets(text, strlen(text)), INT64_MIN };
-	size_t low = 0, high = day->n;
-	struct lease_line l;
-	int r = 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (by_hash(&day->place[middle], &like) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < day->n && day->place[low].hash == like.hash && !r; low++) {
-		r = read_line(q->d, fd, day->place[low].at, &l);
-		if (r == -EBADMSG) {
-			day->wrong++;
-			r = 0;
-		} else if (!r) {
-			r = take(q, &l);
-		}
-	}
-	return r;
-}
-
 static int take_of_all(struct question *q, const struct lease_day *day, int fd)
 {
 	struct lease_line l;
 	int r = 0;
 
 	for (size_t i = 0; i < day->n_all && !r; i++) {
-		r = read_line(q->d, fd, day->all[i], &l);
+		r = lease_day_line(fd, day->all[i], &l);
 		r = r ? r : counts(q, &l) ? statements_feed(q->x, &l) : 0;
 	}
 	for (size_t i = 0; i < day->n_damages && !r; i++)
@@ -397,46 +166,31 @@ static int take_day(struct question *q, size_t i, struct error *err)
 {
 	struct lease_day *day = &q->d->day[i];
 	char addr[LEASE_ADDR_TEXT];
-	int r = read_day(q->d, day, err), fd;
+	int r = lease_day_read(q->d->dir, day, err), fd;
 
 	if (r)
 		return r;
-	fd = openat(q->d->dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	r = fd < 0 ? -errno : take_of_all(q, day, fd);
-	r = r ? r : each_place(q, day, fd, lease_addr_format(q->addr, addr), take_here);
+	fd = lease_day_open(q->d->dir, day);
+	r = fd < 0 ? fd : take_of_all(q, day, fd);
+	r = r ? r : lease_day_each(day, fd, lease_addr_format(q->addr, addr), take_here, q);
 	close_fd(&fd);
-	return r ? error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r)) : 0;
-}
-
-/* A text as it stands between quotes in a line. */
-static const char *as_written(const char *text, char ret[static 2 * LEASE_SESSION])
-{
-	size_t n = 0;
-
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			ret[n++] = '\\';
-		ret[n++] = *text;
-	}
-	ret[n] = '\0';
-	return ret;
+	return r ? lease_day_failed(day, r, err) : 0;
 }
 
 static int take_sessions(struct question *q, struct error *err)
 {
-	char text[2 * LEASE_SESSION];
 	int r = 0;
 
 	for (size_t i = q->low; i < q->high && !r; i++) {
 		struct lease_day *day = &q->d->day[i];
-		int fd = openat(q->d->dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		int fd = lease_day_open(q->d->dir, day);
 
-		r = fd < 0 ? -errno : i > q->low ? note_missing(q, i) : 0;
+		r = fd < 0 ? fd : i > q->low ? note_missing(q, i) : 0;
 		for (size_t k = 0; k < q->n_sessions && !r; k++)
-			r = each_place(q, day, fd, as_written(q->session[k], text), take_elsewhere);
+			r = lease_day_each(day, fd, q->session[k], take_elsewhere, q);
 		close_fd(&fd);
 		if (r)
-			return error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r));
+			return lease_day_failed(day, r, err);
 	}
 	return 0;
 }
@@ -445,22 +199,22 @@ static int take_sessions(struct question *q, struct error *err)
 static int take_erasure_in(struct question *q, size_t i, int64_t of, bool *ret_found, struct error *err)
 {
 	const struct lease_day *day = &q->d->day[i];
-	int r = read_day(q->d, &q->d->day[i], err), fd;
+	int r = lease_day_read(q->d->dir, &q->d->day[i], err), fd;
 	struct lease_line l;
 
 	if (r || !day->n_all)
 		return r;
-	fd = openat(q->d->dir, day->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = lease_day_open(q->d->dir, day);
 	for (size_t k = day->n_all; fd >= 0 && k-- > 0 && !*ret_found && !r;) {
-		r = read_line(q->d, fd, day->all[k], &l);
+		r = lease_day_line(fd, day->all[k], &l);
 		if (r || l.event != LEASE_ERASED || l.from > of || l.to <= of)
 			continue;
 		*ret_found = true;
 		r = statements_feed(q->x, &l);
 	}
-	r = fd < 0 ? -errno : r;
+	r = fd < 0 ? fd : r;
 	close_fd(&fd);
-	return r ? error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r)) : 0;
+	return r ? lease_day_failed(day, r, err) : 0;
 }
 
 /* The lines that say when lines of the days of a question were erased come later. */

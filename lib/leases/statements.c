@@ -169,7 +169,8 @@ int statements_feed(struct statements *x, const struct lease_line *l)
 	case LEASE_STEP:
 		return statements_doubt(x, l->from, l->to, DOUBT_CLOCK);
 	case LEASE_ERASED:
-		return add_span(x, (struct lease_span){ l->from, l->to, DOUBT_ERASED, false, l->time });
+		return add_span(x, (struct lease_span){
+					   .from = l->from, .to = l->to, .doubt = DOUBT_ERASED, .erased = l->time });
 	case LEASE_MARK:
 		break;
 	}

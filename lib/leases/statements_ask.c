@@ -5,23 +5,30 @@
 
 #include "leases/statements_private.h"
 
-/*
- * The first span that reaches into what lies between two moments; NULL: none. Erased lines are asked for apart: a
- * customer whose own statements are there is as certain without those of another.
- */
-static const struct lease_span *statements_span(const struct statements *x, int64_t from, int64_t to, bool erased)
+/* Lines of one customer are missing: others whose own statements are there are as certain without them. */
+static bool is_erased(const struct lease_span *s)
 {
-	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].from < to && x->span[i].to > from && (x->span[i].doubt == DOUBT_ERASED) == erased)
-			return &x->span[i];
-	return NULL;
+	return s->doubt == DOUBT_ERASED;
 }
 
-static const struct lease_span *statements_gap(const struct statements *x, int64_t from, int64_t to)
+/* Anybody may have been there. */
+static bool hides(const struct lease_span *s)
 {
-	for (uint32_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].from < to && x->span[i].to > from && x->span[i].doubt != DOUBT_ERASED &&
-		    !x->span[i].added)
+	return !is_erased(s);
+}
+
+/* What was said on both sides does not hold between. */
+static bool breaks(const struct lease_span *s)
+{
+	return hides(s) && !s->added;
+}
+
+/* The first such span that reaches into what lies between two moments; NULL: none. */
+static const struct lease_span *span_between(const struct statements *x, int64_t from, int64_t to,
+					     bool (*is_such)(const struct lease_span *s))
+{
+	for (size_t i = 0; i < x->n_spans; i++)
+		if (x->span[i].from < to && x->span[i].to > from && is_such(&x->span[i]))
 			return &x->span[i];
 	return NULL;
 }
@@ -36,7 +43,7 @@ struct hold {
 	const struct statement *before, *after;
 };
 
-static const struct statement *at(const struct statements *x, const struct stay *y, uint32_t i)
+static const struct statement *at(const struct statements *x, const struct stay *y, size_t i)
 {
 	return &x->list[y->statement[i]];
 }
@@ -51,10 +58,10 @@ static bool counts(const struct statements *x, uint32_t of, const char *wanted)
 /* The statements of a stay by second t, and from it on. */
 static void find_around(const struct statements *x, const struct stay *y, int64_t t, struct hold *ret)
 {
-	uint32_t low = 0, high = y->n;
+	size_t low = 0, high = y->n;
 
 	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+		size_t middle = low + (high - low) / 2;
 
 		if (at(x, y, middle)->late <= t)
 			low = middle + 1;
@@ -69,15 +76,40 @@ static void find_around(const struct statements *x, const struct stay *y, int64_
 		ret->after = at(x, y, low)->early >= t ? at(x, y, low) : NULL;
 }
 
+static struct lease_holder names_of(const struct statements *x, const struct stay *y)
+{
+	return (struct lease_holder){
+		.tenant = statement_text(x, y->tenant),
+		.id = statement_text(x, y->id),
+		.mac = statement_text(x, y->mac),
+		.circuit = statement_text(x, y->circuit),
+		.session = statement_text(x, y->session),
+	};
+}
+
+bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b)
+{
+	if (strcmp(a->tenant, b->tenant) != 0 || strcmp(a->id, b->id) != 0)
+		return false;
+	if (*a->id)
+		return true;
+	return *a->mac || *b->mac ? !strcmp(a->mac, b->mac) : !strcmp(a->session, b->session);
+}
+
 /* Whether another customer is said to have had the address in between. */
 static bool is_disputed(const struct statements *x, const struct stay *y, int64_t from, int64_t to)
 {
+	const struct lease_holder own = names_of(x, y);
+
 	for (uint32_t i = 0; i < x->n; i++) {
 		const struct statement *s = &x->list[i];
 
 		if (s->late <= from || s->early >= to || !s->here || s->stay == NO_STAY)
 			continue;
-		if (!stays_same_customer(&x->stay[s->stay], y))
+
+		const struct lease_holder other = names_of(x, &x->stay[s->stay]);
+
+		if (!lease_same_customer(&other, &own))
 			return true;
 	}
 	return false;
@@ -87,7 +119,7 @@ static bool is_disputed(const struct statements *x, const struct stay *y, int64_
 static enum lease_doubt doubt_between(const struct statements *x, const struct stay *y, const struct statement *s,
 				      int64_t to)
 {
-	const struct lease_span *span = statements_gap(x, s->late, to);
+	const struct lease_span *span = span_between(x, s->late, to, breaks);
 
 	if (span)
 		return span->doubt;
@@ -136,27 +168,14 @@ static bool is_past(const struct statements *x, const struct stay *y, const stru
 
 static struct lease_holder holder_of(const struct statements *x, const struct stay *y, const struct hold *h)
 {
-	return (struct lease_holder){
-		.tenant = statement_text(x, y->tenant),
-		.id = statement_text(x, y->id),
-		.mac = statement_text(x, y->mac),
-		.circuit = statement_text(x, y->circuit),
-		.session = statement_text(x, y->session),
-		.from = y->begin,
-		.to = y->end,
-		.ended = y->over != TIME_OPEN,
-		.certain = h->held == HOLDS,
-		.doubt = h->doubt,
-	};
-}
+	struct lease_holder holder = names_of(x, y);
 
-bool lease_same_customer(const struct lease_holder *a, const struct lease_holder *b)
-{
-	if (strcmp(a->tenant, b->tenant) != 0 || strcmp(a->id, b->id) != 0)
-		return false;
-	if (*a->id)
-		return true;
-	return *a->mac || *b->mac ? !strcmp(a->mac, b->mac) : !strcmp(a->session, b->session);
+	holder.from = y->begin;
+	holder.to = y->end;
+	holder.ended = y->over != TIME_OPEN;
+	holder.certain = h->held == HOLDS;
+	holder.doubt = h->doubt;
+	return holder;
 }
 
 /* Of a customer with several stays the certain one counts, else the one that began last. */
@@ -212,8 +231,8 @@ static int64_t ended_before(const struct statements *x, const char *tenant, int6
 static enum lease_doubt doubt_of_absence(const struct statements *x, const char *tenant, int64_t t, int64_t *ret_erased)
 {
 	int64_t heard, ended = ended_before(x, tenant, t, &heard);
-	const struct lease_span *span = statements_span(x, ended == TIME_NONE ? t : ended, t + 1, false);
-	const struct lease_span *erased = statements_span(x, heard, t + 1, true);
+	const struct lease_span *span = span_between(x, ended == TIME_NONE ? t : ended, t + 1, hides);
+	const struct lease_span *erased = span_between(x, heard, t + 1, is_erased);
 
 	if (erased)
 		*ret_erased = erased->erased;
@@ -259,7 +278,7 @@ static void collect(const struct statements *x, const char *tenant, int64_t t, s
 		if (h.held == NOT_HELD || (h.held == MAY_HOLD && sure.held == HOLDS && is_past(x, y, &sure, t)))
 			continue;
 		/* Whoever is not heard of any more may have been followed by the customer whose lines were erased. */
-		if (h.held == MAY_HOLD && h.before && !h.after && statements_span(x, h.before->late, t, true))
+		if (h.held == MAY_HOLD && h.before && !h.after && span_between(x, h.before->late, t, is_erased))
 			continue;
 		holder = holder_of(x, y, &h);
 		add_holder(ret, &holder);
@@ -280,7 +299,7 @@ static bool hides_others(const struct statements *x, int64_t t)
 			after = s->early;
 	}
 	after = after > t ? after : t + 1;
-	return statements_span(x, before, after, false) || statements_span(x, before, after, true);
+	return span_between(x, before, after, hides) || span_between(x, before, after, is_erased);
 }
 
 void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)

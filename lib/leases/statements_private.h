@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parts of the statements about an address: statements.c collects them, stays.c orders, statements_ask.c answers.
- */
+/* The statements about an address: statements.c collects them, stays.c orders them, statements_ask.c answers. */
 #ifndef DETNAT_STATEMENTS_PRIVATE_H
 #define DETNAT_STATEMENTS_PRIVATE_H
 
@@ -24,7 +23,7 @@ struct statement {
 /* Statements of one session that had the address without a break. */
 struct stay {
 	uint32_t *statement; /* numbers, in order of time */
-	uint32_t n;
+	size_t n, room;
 	uint32_t tenant, id, mac, circuit, session, server;
 	int64_t begin; /* the earliest second in which it may have begun; TIME_NONE: unknown */
 	int64_t end;   /* the latest second in which it may have lasted; TIME_OPEN: unknown */
@@ -62,8 +61,5 @@ static inline const char *statement_text(const struct statements *x, uint32_t of
 
 /* Finds the stays of statements in order of time. 0 or -ENOMEM. */
 int stays_find(struct statements *x);
-
-/* Whether two are of one customer. Without an id, the MAC or the session counts. */
-bool stays_same_customer(const struct stay *a, const struct stay *b);
 
 #endif

@@ -25,15 +25,6 @@ static bool same_text(uint32_t a, uint32_t b)
 	return a == b || !a || !b;
 }
 
-bool stays_same_customer(const struct stay *a, const struct stay *b)
-{
-	if (a->tenant != b->tenant)
-		return false;
-	if (a->id || b->id)
-		return a->id == b->id;
-	return a->mac || b->mac ? a->mac == b->mac : a->session == b->session;
-}
-
 /* Whether a statement may be of the session of a stay, by its number and names. */
 static bool is_of(const struct stay *y, const struct statement *s)
 {
@@ -52,7 +43,7 @@ static int64_t begin_of(const struct statements *x, const struct stay *y)
 {
 	int64_t begin = TIME_NONE;
 
-	for (uint32_t i = 0; i < y->n; i++) {
+	for (size_t i = 0; i < y->n; i++) {
 		int64_t from = x->list[y->statement[i]].from;
 
 		if (from != TIME_NONE && (begin == TIME_NONE || from < begin))
@@ -111,12 +102,8 @@ static bool goes_on(const struct statements *x, const struct stay *y, const stru
 
 static int add_to(struct stay *y, uint32_t number)
 {
-	uint32_t *larger = y->n & (y->n - 1) ? y->statement
-					     : reallocarray(y->statement, y->n ? (size_t)y->n * 2 : 1, sizeof(*larger));
-
-	if (!larger)
+	if (array_grow(&y->statement, y->n, &y->room, sizeof(*y->statement)))
 		return -ENOMEM;
-	y->statement = larger;
 	y->statement[y->n++] = number;
 	return 0;
 }

@@ -233,6 +233,9 @@ struct overflow_entries {
 int overflow_entries_read(int map, struct overflow_entries *ret);
 void overflow_entries_free(struct overflow_entries *list);
 
+/* The mapping whose outside range contains an entry's outside address, or NULL; also one that drains. */
+const struct geometry *overflow_mapping(const struct datapath *d, uint32_t out_addr);
+
 /* The number of entries that the map should have: 1 if it differs from the present one, 0 if not, or -errno. */
 int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_entries);
 

@@ -19,22 +19,9 @@ static const struct former_entry *find(const struct former_entries *list, const 
 	return list->n ? bsearch(wanted, list->entry, list->n, sizeof(*wanted), compare) : NULL;
 }
 
-/* The mapping whose outside range contains an address, or NULL. */
-static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_addr)
-{
-	uint16_t entry = d->out_nodes[out_addr >> 24].entry[out_addr >> 16 & 255];
-
-	for (unsigned shift = 8; entry && !(entry & INDEX_LEAF); shift -= 8) {
-		entry = d->out_nodes[entry & (INDEX_NODES - 1)].entry[out_addr >> shift & 255];
-		if (!shift)
-			break;
-	}
-	return entry & INDEX_LEAF ? &d->mapping[entry & (MAX_MAPPINGS - 1)].geo : NULL;
-}
-
 static bool translate(const struct datapath *d, const struct overflow_entry *from, struct former_entry *ret)
 {
-	const struct geometry *g = mapping_of(d, from->key.out_addr);
+	const struct geometry *g = overflow_mapping(d, from->key.out_addr);
 
 	if (!g || !overflow_key_is_of(g, &from->key))
 		return false;

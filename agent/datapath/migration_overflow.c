@@ -163,8 +163,7 @@ static int compare_entries(const void *a, const void *b)
 	return keys ? keys : (left->blocks > right->blocks) - (left->blocks < right->blocks);
 }
 
-/* The mapping whose outside range contains an address, or NULL; also one that drains. */
-static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_addr)
+const struct geometry *overflow_mapping(const struct datapath *d, uint32_t out_addr)
 {
 	uint16_t entry = d->out_nodes[out_addr >> 24].entry[out_addr >> 16 & 255];
 
@@ -180,7 +179,7 @@ static const struct geometry *mapping_of(const struct datapath *d, uint32_t out_
 static bool session_of(const struct datapath *d, const struct old_entries *list, const struct old_entry *out,
 		       struct migration_overflow *ret)
 {
-	const struct geometry *g = mapping_of(d, out->key.out_addr);
+	const struct geometry *g = overflow_mapping(d, out->key.out_addr);
 	struct old_entry wanted = { .key = out->key, .blocks = out->blocks };
 	const struct old_entry *in;
 

@@ -227,40 +227,56 @@ static int grow(struct ledger *l, struct chain *c, const char *file, const char 
 	return r;
 }
 
+/* Opens the ledger of a directory, and one of its files. 0, or -errno with err. */
+static int open_both(const char *dir, const char *file, int flags, struct ledger *l, struct chain *c, struct error *err)
+{
+	int r = ledger_open(dir, l);
+
+	if (r)
+		return say(err, r, dir, LEDGER_FILE);
+	r = chain_open(l->dir, file, flags, c);
+	if (r) {
+		ledger_close(l);
+		return say(err, r, dir, file);
+	}
+	return 0;
+}
+
+static int close_both(const char *dir, const char *file, struct ledger *l, struct chain *c, int r, struct error *err)
+{
+	chain_close(c);
+	ledger_close(l);
+	return r ? say(err, r, dir, file) : 0;
+}
+
 int ledger_append(const char *dir, const char *file, const char *bodies, size_t size, int64_t now, struct error *err)
 {
 	struct chain c = { .fd = -1 };
 	struct ledger l;
-	int r = ledger_open(dir, &l);
+	int r = open_both(dir, file, O_RDWR | O_CREAT, &l, &c, err);
 
 	if (r)
-		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, O_RDWR | O_CREAT, &c);
-	r = r ? r : chain_find_tip(&c);
+		return r;
+	r = chain_find_tip(&c);
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : grow(&l, &c, file, bodies, size, now);
-	chain_close(&c);
-	ledger_close(&l);
-	return r ? say(err, r, dir, file) : 0;
+	return close_both(dir, file, &l, &c, r, err);
 }
 
 int ledger_remove(const char *dir, const char *file, int64_t now, struct error *err)
 {
 	struct chain c = { .fd = -1 };
 	struct ledger l;
-	int r = ledger_open(dir, &l);
+	int r = open_both(dir, file, O_RDONLY, &l, &c, err);
 
 	if (r)
-		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, O_RDONLY, &c);
-	if (!r)
-		chain_find_tip(&c);
-	r = r ? r : enter(&l, "remove", file, &c.tip, "", now);
+		return r;
+	/* One without an end goes, too. */
+	chain_find_tip(&c);
+	r = enter(&l, "remove", file, &c.tip, "", now);
 	if (!r && unlinkat(l.dir, file, 0))
 		r = -errno;
-	chain_close(&c);
-	ledger_close(&l);
-	return r ? say(err, r, dir, file) : 0;
+	return close_both(dir, file, &l, &c, r, err);
 }
 
 /* A file on its way, without the lines that are picked. */
@@ -328,18 +344,16 @@ int ledger_erase(const char *dir, const char *file, ledger_pick pick, void *arg,
 	struct erasure e = { .pick = pick, .arg = arg };
 	struct chain c = { .fd = -1 };
 	struct ledger l;
-	int r = ledger_open(dir, &l);
+	int r = open_both(dir, file, O_RDONLY, &l, &c, err);
 
+	*ret = 0;
 	if (r)
-		return say(err, r, dir, LEDGER_FILE);
-	r = chain_open(l.dir, file, O_RDONLY, &c);
-	r = r ? r : chain_find_tip(&c);
+		return r;
+	r = chain_find_tip(&c);
 	r = r ? r : settle(&l, &c, file, now);
 	r = r ? r : erase(&l, &c, file, &e, now);
-	chain_close(&c);
-	ledger_close(&l);
 	*ret = e.n;
-	return r ? say(err, r, dir, file) : 0;
+	return close_both(dir, file, &l, &c, r, err);
 }
 
 int ledger_tip(const char *dir, struct chain_tip *ret)

@@ -30,7 +30,8 @@ int customers_open(const cJSON *args, const char *state_dir, struct customers *r
 {
 	const char *dir = json_text(args, "leases", NULL);
 
-	*ret = (struct customers){ .margin = customers_margin(args) };
+	*ret = (struct customers){ .asked = customers_margin(args) };
+	ret->margin = ret->asked;
 	if (!dir && !has_leases(state_dir))
 		return EXIT_DONE;
 	return lease_days_open(dir ? dir : state_dir, &ret->days, err) ? EXIT_REFUSED : EXIT_DONE;

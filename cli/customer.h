@@ -20,7 +20,9 @@ static inline const char *time_or(int64_t t, const char *open, char text[static 
 /* Zero-initialised: customers are not asked for. */
 struct customers {
 	struct lease_days *days; /* NULL: not asked for */
-	int64_t margin;
+	int64_t margin; /* seconds around a question that are looked at: as asked for, and the clock's error at that
+			   time */
+	int64_t asked;
 	struct statements **kept; /* of the last answer, whose texts they have */
 	size_t n_kept;
 	struct error err; /* why leases could not be read; "": they could */
@@ -41,7 +43,7 @@ struct customer {
 int customers_open(const cJSON *args, const char *state_dir, struct customers *ret, struct error *err);
 void customers_close(struct customers *c);
 
-/* Seconds around a question. */
+/* Seconds around a question, as the arguments say. */
 int64_t customers_margin(const cJSON *args);
 
 /* The customer behind all the subscribers that the answer to a question names. */

@@ -38,7 +38,7 @@ static int show(const struct who_source *source, const struct who_reply *r, int6
 	else if (claimed)
 		who_show_claimed(w, r, source);
 	else
-		who_show_text(w, &r->answer, known_until, source, &r->customer);
+		who_show_text(w, r, known_until, source);
 	if (source->customers.days && customer_missing(&r->customer, why))
 		return error_set(err, EXIT_REFUSED, "no customer of %s: %s",
 				 addr_format(claimed ? r->claim.answer.in_addr : best->in_addr, addr),

@@ -6,6 +6,8 @@
 #include "history_files.h"
 #include "message.h"
 
+#define MS_PER_S 1000U
+
 int who_source_open(const struct history_files *f, const char *dir, struct history_claims *claims,
 		    struct who_source *ret, struct error *err)
 {
@@ -30,7 +32,7 @@ void who_source_close(struct who_source *s)
 
 void who_reply_ask(const struct who_source *s, struct endpoint out, int64_t t, struct who_reply *ret)
 {
-	*ret = (struct who_reply){ 0 };
+	*ret = (struct who_reply){ .clock = history_clocks_at(&s->index->clocks, t) };
 	ret->result = who_ask(s->who, out, t, &ret->answer, &ret->why);
 	ret->claimed = who_claims_ask(s->claims, s->index, out, t, &ret->result, &ret->claim, &ret->why);
 }
@@ -41,6 +43,8 @@ void who_reply_customer(struct who_source *s, struct endpoint out, int64_t t, st
 
 	if (!s->customers.days)
 		return;
+	/* The second that was asked about may have been one so much earlier or later. */
+	s->customers.margin = s->customers.asked + (r->clock.error_ms + MS_PER_S - 1) / MS_PER_S;
 	if (who_reply_claimed(r)) {
 		customer_of(&s->customers, r->claim.answer.in_addr, r->claim.answer.claim->origin.from, r->claim.to, t,
 			    &r->customer);

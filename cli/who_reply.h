@@ -24,6 +24,7 @@ struct who_reply {
 	const struct who_claimed *claimed; /* NULL: no claim has the address then */
 	struct who_claimed claim;
 	struct customer customer; /* with `customers` open */
+	struct clock_state clock; /* that of the recording machine in that second */
 	struct error why;	  /* why there is no subscriber */
 };
 

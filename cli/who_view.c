@@ -96,7 +96,7 @@ const char *who_reason(enum who_result result)
 	return result == WHO_NOBODY ? "no-subscriber" : "no-record";
 }
 
-void who_print_reply(FILE *out, const struct who_reply *r)
+static void print_named(FILE *out, const struct who_reply *r)
 {
 	if (r->result == WHO_FOUND) {
 		who_print_answer(out, &r->answer);
@@ -107,6 +107,24 @@ void who_print_reply(FILE *out, const struct who_reply *r)
 	if (r->claimed)
 		who_claimed_json(out, r->claimed);
 	who_print_others(out, &r->answer);
+}
+
+void who_print_reply(FILE *out, const struct who_reply *r)
+{
+	print_named(out, r);
+	if (r->clock.is == CLOCK_NOT_READ)
+		fputs(",\"clock\":null", out);
+	clock_state_write(out, r->clock);
+}
+
+/* How right the machine's clock was that recorded the times of an answer. */
+static void show_clock(struct writer *w, struct clock_state s)
+{
+	if (s.is == CLOCK_SYNCHRONISED)
+		writer_line(w, "Clock:          synchronised within %u ms", s.error_ms);
+	else
+		writer_line(w, "Clock:          not known to have been right: %s",
+			    s.is == CLOCK_NOT_READ ? "nothing is recorded of it" : "it was not synchronised");
 }
 
 void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source)
@@ -146,10 +164,10 @@ void who_show_others(struct writer *w, const struct who_answer *a, bool found)
 	}
 }
 
-void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct who_source *source,
-		   const struct customer *c)
+void who_show_text(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source)
 {
 	_cleanup_free_ char *dir = text_word(source->dir);
+	const struct who_answer *a = &r->answer;
 	const struct who_holder *h = &a->best;
 	char addr[WHO_SUBSCRIBER_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
@@ -166,7 +184,8 @@ void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_u
 	if (known_until != TIME_NONE)
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
 	who_show_others(w, a, true);
-	customer_show(w, &source->customers, c, h->in_addr);
+	show_clock(w, r->clock);
+	customer_show(w, &source->customers, &r->customer, h->in_addr);
 	writer_line(w, "History:        %s, read until %s", dir ? dir : "", time_format(source->until, to));
 }
 

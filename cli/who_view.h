@@ -27,8 +27,7 @@ void who_print_reply(FILE *out, const struct who_reply *r);
 /* Shows a reply. known_until: TIME_NONE if it need not be shown. */
 void who_show_json(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source);
 void who_show_claimed(struct writer *w, const struct who_reply *r, const struct who_source *source);
-void who_show_text(struct writer *w, const struct who_answer *a, int64_t known_until, const struct who_source *source,
-		   const struct customer *c);
+void who_show_text(struct writer *w, const struct who_reply *r, int64_t known_until, const struct who_source *source);
 void who_show_others(struct writer *w, const struct who_answer *a, bool found);
 
 /* If no subscriber held it at the end of that second, adds one that may have held it in the second. */

@@ -2,11 +2,11 @@
 /* The kernel, the clock, and the checks of the configuration at a start. */
 #include <errno.h>
 #include <string.h>
-#include <sys/timex.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "attach/tcx.h"
+#include "base/clock_state.h"
 #include "change/preflight.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath.h"
@@ -80,17 +80,16 @@ void doctor_bpffs(struct doctor *d)
 
 void doctor_clock(struct doctor *d)
 {
-	struct timex t = { 0 };
-	int state = adjtimex(&t);
+	struct clock_state state = clock_state_read();
 
 	if (time(NULL) < EARLIEST_S)
 		doctor_say(d, DOCTOR_FAILURE,
 			   "the clock shows a time before 2025; set it: the mapping history relies on it");
-	else if (state < 0 || state == TIME_ERROR || t.status & STA_UNSYNC)
+	else if (state.is != CLOCK_SYNCHRONISED)
 		doctor_say(d, DOCTOR_WARNING,
 			   "the clock is not synchronised; run an NTP client: 'who' answers from the history's times");
 	else
-		doctor_say(d, DOCTOR_OK, "synchronised");
+		doctor_say(d, DOCTOR_OK, "synchronised within %u ms", state.error_ms);
 }
 
 /* Whatever makes a start fail. */

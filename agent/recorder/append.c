@@ -10,21 +10,18 @@
 
 void history_mark(struct history *h)
 {
-	struct clock_reading last = clock_watch_last(&h->watch);
-
-	h->head_r = history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns, false);
+	h->head_r = history_file_mark(&h->file, h->latest, clock_watch_last(&h->watch), clock_watch_worst(&h->watch),
+				      false);
 	if (h->pin >= 0 && h->file.index.number)
 		history_pin_write(h->pin, h->file.index.number, h->file.index.hash);
 }
 
 void history_mark_unrecorded(struct history *h)
 {
-	struct clock_reading last = clock_watch_last(&h->watch);
-
 	/* For an empty history, the record of the start contains it. */
 	if (!h->opened || !h->file.index.number)
 		return;
-	if (history_file_mark(&h->file, h->latest, last.real_ns, last.steady_ns, true))
+	if (history_file_mark(&h->file, h->latest, clock_watch_last(&h->watch), clock_watch_worst(&h->watch), true))
 		log_error("mapping history: cannot even note that mappings exist without a record");
 }
 
@@ -73,6 +70,12 @@ static void set_time(struct history_record *r, int64_t now_ns)
 	for (size_t i = 0; i < r->n_mappings; i++)
 		if (r->mappings[i].from == TIME_NONE)
 			r->mappings[i].from = now;
+}
+
+/* Whether records of an event say how right the clock was. */
+static bool tells_clock(enum history_event e)
+{
+	return e == EVENT_START || e == EVENT_DAILY || e == EVENT_CONFIRM || e == EVENT_STOP || e == EVENT_DETACH;
 }
 
 /* Records of changes of the clock, first those of the steps taken. Returns their number. */
@@ -145,19 +148,26 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 	unsigned n_steps = clock_watch_take(&h->watch, steps);
 	_cleanup_free_ struct history_record *all = calloc(CLOCK_STEPS + 1 + n, sizeof(*all));
 	int r = all ? 0 : error_set(err, -ENOMEM, "out of memory");
+	bool told = false;
 
 	if (!r) {
 		n_clock = clock_records(h, steps, n_steps, now, all);
 		if (!n_clock && !n)
 			return 0;
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			set_time(&records[i], now_ns);
+			if (tells_clock(records[i].event))
+				records[i].clock = clock_watch_worst(&h->watch);
+			told |= tells_clock(records[i].event);
+		}
 		r = append(h, all, n_clock, records, n, err);
 	}
 	if (r < 0) {
 		clock_watch_give_back(&h->watch, steps, n_steps);
 		return r;
 	}
+	if (told)
+		clock_watch_worst_told(&h->watch);
 	h->latest = now;
 	h->later = 0;
 	if (r)

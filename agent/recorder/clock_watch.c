@@ -35,6 +35,8 @@ static struct clock_reading read_clocks(void)
 
 struct clock_reading (*history_clock)(void) = read_clocks;
 
+struct clock_state (*history_clock_state)(void) = clock_state_read;
+
 int64_t history_now(void)
 {
 	return clock_second(history_clock().real_ns);
@@ -88,6 +90,7 @@ struct clock_reading clock_watch_look(struct clock_watch *w)
 
 	pthread_mutex_lock(&w->lock);
 	now = history_clock();
+	w->worst = clock_state_worse(w->worst, history_clock_state());
 	if (!w->looked)
 		w->first = now;
 	if (w->looked && set_by(w->last, now)) {
@@ -115,6 +118,23 @@ struct clock_reading clock_watch_last(struct clock_watch *w)
 	last = w->told;
 	pthread_mutex_unlock(&w->lock);
 	return last;
+}
+
+struct clock_state clock_watch_worst(struct clock_watch *w)
+{
+	struct clock_state worst;
+
+	pthread_mutex_lock(&w->lock);
+	worst = w->worst;
+	pthread_mutex_unlock(&w->lock);
+	return worst;
+}
+
+void clock_watch_worst_told(struct clock_watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->worst = history_clock_state();
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* Adds one before all others. */

@@ -280,19 +280,28 @@ bool history_head_of_this_boot(const struct history_head *head)
 	return !*head->boot || !*now || !strcmp(head->boot, now);
 }
 
-int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded)
+int history_file_mark(struct history_file *f, int64_t time, struct clock_reading now, struct clock_state state,
+		      bool unrecorded)
 {
-	char text[512], when[TIME_TEXT], boot[BOOT_TEXT];
-	int length, r;
+	_cleanup_free_ char *text = NULL;
+	char when[TIME_TEXT], boot[BOOT_TEXT];
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+	int r;
 
+	if (!memory)
+		return -ENOMEM;
 	boot_name(boot);
-	length = snprintf(text, sizeof(text),
-			  "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64
-			  ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\",\"gateway\":\"%s\"%s}\n",
-			  f->index.number, time_format(time, when), f->index.hash, real_ns / 1000000,
-			  steady_ns / 1000000, boot, f->gateway, unrecorded ? ",\"unrecorded\":true" : "");
-	r = file_write(f->head, text, (size_t)length, 0);
-	if (!r && (ftruncate(f->head, length) || (unrecorded && fsync(f->head))))
+	fprintf(memory, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"hash\":\"%s\",\"real_ms\":%" PRId64, f->index.number,
+		time_format(time, when), f->index.hash, now.real_ns / 1000000);
+	fprintf(memory, ",\"boot_ms\":%" PRId64 ",\"boot\":\"%s\",\"gateway\":\"%s\"", now.steady_ns / 1000000, boot,
+		f->gateway);
+	clock_state_write(memory, state);
+	fputs(unrecorded ? ",\"unrecorded\":true}\n" : "}\n", memory);
+	if (fclose(memory))
+		return -ENOMEM;
+	r = file_write(f->head, text, size, 0);
+	if (!r && (ftruncate(f->head, (off_t)size) || (unrecorded && fsync(f->head))))
 		r = -errno;
 	return r;
 }

@@ -9,6 +9,7 @@
 #define DETNAT_FILE_H
 
 #include "history/history_read.h"
+#include "recorder/history.h"
 
 struct history_file {
 	char *path;
@@ -49,10 +50,12 @@ int history_file_sync(struct history_file *f, struct error *err);
 void history_file_cache(struct history_file *f);
 
 /*
- * Stores the end of the history, that time, and a simultaneous reading of the clocks, in HISTORY_HEAD_FILE. unrecorded:
- * also, on the disk, that mappings exist without a record. 0 or -errno.
+ * Stores the end of the history, that time, a simultaneous reading of the clocks, and how right the clock was since the
+ * last line that says so, in HISTORY_HEAD_FILE. unrecorded: also, on the disk, that mappings exist without a record.
+ * 0 or -errno.
  */
-int history_file_mark(struct history_file *f, int64_t time, int64_t real_ns, int64_t steady_ns, bool unrecorded);
+int history_file_mark(struct history_file *f, int64_t time, struct clock_reading now, struct clock_state state,
+		      bool unrecorded);
 
 /* Whether it was stored since the machine was started, according to its contents. */
 bool history_head_of_this_boot(const struct history_head *head);

@@ -218,6 +218,9 @@ struct clock_reading {
 /* Reads both clocks; tests replace it. */
 extern struct clock_reading (*history_clock)(void);
 
+/* And how right the clock is; tests replace it. */
+extern struct clock_state (*history_clock_state)(void);
+
 /* Seconds since 1970 UTC. */
 int64_t history_now(void);
 
@@ -244,6 +247,7 @@ struct clock_watch {
 	struct clock_reading told; /* the last one when no step waited */
 	struct clock_step step[CLOCK_STEPS];
 	unsigned n_steps;
+	struct clock_state worst; /* since the last clock_watch_worst_told() */
 };
 
 void clock_watch_init(struct clock_watch *w);
@@ -267,6 +271,10 @@ void clock_watch_continue(struct clock_watch *w, struct clock_reading before);
  * read `most` then.
  */
 void clock_watch_begin(struct clock_watch *w, int64_t most, int64_t least);
+
+/* How right the clock was, at worst, at the looks since the last one that was recorded, and that it is recorded now. */
+struct clock_state clock_watch_worst(struct clock_watch *w);
+void clock_watch_worst_told(struct clock_watch *w);
 
 /* Whether steps wait to be taken. */
 bool clock_watch_stepped(struct clock_watch *w);

@@ -31,6 +31,7 @@
 	X(times.moment, times.n)                 \
 	X(times.epoch, times.n_epochs)           \
 	X(gaps.at, gaps.n)                       \
+	X(clocks.at, clocks.n)                   \
 	X(damages, n_damages)
 
 struct header {

@@ -219,6 +219,7 @@ static int take_record(struct history_index *x, const struct history_record *r)
 		ret = moment_of(x, r, goes_on, &at.moment);
 	x->in_change = change;
 	ret = ret ? ret : take(x, r, at);
+	ret = ret ? ret : history_clocks_take(&x->clocks, r);
 	x->last_time = r->time;
 	if (x->first_time > r->time)
 		x->first_time = r->time;

@@ -10,6 +10,7 @@
 #ifndef DETNAT_HISTORY_INDEX_H
 #define DETNAT_HISTORY_INDEX_H
 
+#include "history/history_clocks.h"
 #include "history/history_gaps.h"
 #include "history/history_record.h"
 
@@ -47,6 +48,7 @@ struct history_index {
 	struct history_grants grants;
 	struct history_times times;
 	struct history_gaps gaps;
+	struct history_clocks clocks;
 	struct history_damage *damages;
 	size_t n_damages;
 	struct history_grant *listed; /* grants of a list whose last line is still to come */

@@ -26,6 +26,7 @@ void history_index_free(struct history_index *x)
 	free(x->listed);
 	history_times_free(&x->times);
 	free(x->gaps.at);
+	free(x->clocks.at);
 	free(x->damages);
 	history_index_init(x);
 }
@@ -145,6 +146,7 @@ int history_index_damage(struct history_index *x, const char *format, ...)
 	vsnprintf(d->text, sizeof(d->text), format, ap);
 	va_end(ap);
 	x->lost = true;
+	history_clocks_lose(&x->clocks);
 	x->in_change = false;
 	return history_index_end_all(x, x->last_time);
 }

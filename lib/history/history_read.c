@@ -37,6 +37,7 @@ static int read_head(int dir, struct history_head *ret)
 	ret->boot_ms = (int64_t)boot_ms;
 	snprintf(ret->boot, sizeof(ret->boot), "%s", json_text(json, "boot", ""));
 	snprintf(ret->gateway, sizeof(ret->gateway), "%s", json_text(json, "gateway", ""));
+	ret->clock = clock_state_of(json);
 	ret->unrecorded = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "unrecorded"));
 	return 0;
 }
@@ -105,6 +106,12 @@ static int read_nothing(int dir, struct history_files *ret)
 	return ret->text ? 0 : -ENOMEM;
 }
 
+/* Whether the head file is that of the last line. */
+static bool is_current(const struct history_files *f)
+{
+	return f->end == END_AGREES && f->head.line == f->index.number && !strcmp(f->head.hash, f->index.hash);
+}
+
 static int read_named(const char *dir, bool cached, struct history_files *ret, struct error *err)
 {
 	_cleanup_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -125,8 +132,9 @@ static int read_named(const char *dir, bool cached, struct history_files *ret, s
 		history_files_free(ret);
 		r = read_files(dir_fd, fd, cached, ret);
 	}
-	if (!r && ret->end == END_AGREES && ret->head.unrecorded && ret->head.line == ret->index.number) {
-		r = history_index_lose(&ret->index, history_files_known_until(ret));
+	if (!r && is_current(ret)) {
+		r = history_clocks_extend(&ret->index.clocks, ret->head.time, ret->head.clock);
+		r = !r && ret->head.unrecorded ? history_index_lose(&ret->index, history_files_known_until(ret)) : r;
 		if (r)
 			history_files_free(ret);
 	}
@@ -154,7 +162,5 @@ void history_files_free(struct history_files *f)
 
 int64_t history_files_known_until(const struct history_files *f)
 {
-	bool current = f->end == END_AGREES && f->head.line == f->index.number && !strcmp(f->head.hash, f->index.hash);
-
-	return current && f->head.time > f->index.last_time ? f->head.time : f->index.last_time;
+	return is_current(f) && f->head.time > f->index.last_time ? f->head.time : f->index.last_time;
 }

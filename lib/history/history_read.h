@@ -17,6 +17,7 @@ struct history_head {
 	char boot[BOOT_TEXT];	    /* the kernel's name of the boot of the machine; "": not recorded */
 	bool unrecorded;	    /* mappings exist since then without a record */
 	char gateway[GATEWAY_TEXT]; /* "": not recorded */
+	struct clock_state clock;   /* the worst since the last line that has it */
 };
 
 /* Compares the end of the file with its head file. */

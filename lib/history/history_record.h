@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/chain.h"
+#include "base/clock_state.h"
 #include "base/timestamp.h"
 #include "history/history_drains.h"
 #include "history/history_grants.h"
@@ -110,6 +111,8 @@ struct history_record {
 	char host[HOST_TEXT];	    /* start */
 	char gateway[GATEWAY_TEXT]; /* start; "": not recorded */
 	bool taken_over;	    /* start: took over an existing datapath */
+	/* start, daily, confirm, stop, detach: the worst since the line before that has it. */
+	struct clock_state clock;
 };
 
 void history_record_free(struct history_record *r);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnatctl who: the holder of an outside address and port at a time, from the mapping history alone."""
 
+import ctypes
 import datetime
 import json
 import re
@@ -43,6 +44,25 @@ def test_who_needs_no_agent(lab):
     agent = lab.start()
     agent.stop()
     assert who(agent, "1.1.1.1:1276")["in_addr"] == "10.0.16.16"
+
+
+def kernel_says_synchronised():
+    """ntp_gettime(3): TIME_ERROR is 5."""
+    return ctypes.CDLL(None).ntp_gettime(ctypes.create_string_buffer(256)) not in (-1, 5)
+
+
+def test_an_answer_says_how_right_the_clock_was(lab):
+    agent = lab.start()
+    agent.stop()
+    until = who(agent, "1.1.1.1:1276")["read_until"]
+    clock = who(agent, "1.1.1.1:1276", "--at", until)["clock"]
+    text = execute(CTL, "who", "1.1.1.1:1276", "--at", until, "--state-dir", agent.state).out
+    if kernel_says_synchronised():
+        assert clock["synchronised"] and clock["error_ms"] < 16000
+        assert f"Clock:          synchronised within {clock['error_ms']} ms\n" in text
+    else:
+        assert clock == {"synchronised": False}
+        assert "Clock:          not known to have been right: it was not synchronised\n" in text
 
 
 def test_the_history_is_that_of_the_agent_at_the_socket(lab):

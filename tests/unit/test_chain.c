@@ -401,7 +401,9 @@ static int record(void)
 	int ret = history_file_open(dir, &f, NULL);
 
 	ret = ret ? ret : history_file_append(&f, r, 2, true, NULL);
-	ret = ret ? ret : history_file_mark(&f, T0, T0 * 1000000000, 5000000000, false);
+	ret = ret ? ret
+		  : history_file_mark(&f, T0, (struct clock_reading){ T0 * 1000000000, 5000000000, 0 },
+				      (struct clock_state){ 0 }, false);
 	history_file_close(&f);
 	return ret;
 }

@@ -64,7 +64,10 @@ static void write_history(void)
 	cr_assert_eq(history_file_open(dir, &f, &err), 0, "%s", err.text);
 	cr_assert_eq(history_file_append(&f, all + 8, 1, true, &err), 0, "%s", err.text);
 	cr_expect_eq(f.index.n_damages, 0);
-	cr_assert_eq(history_file_mark(&f, T0 + 86402, (T0 + 86402) * 1000000000, 5000000000, false), 0);
+	cr_assert_eq(history_file_mark(&f, T0 + 86402,
+				       (struct clock_reading){ (T0 + 86402) * 1000000000, 5000000000, 0 },
+				       (struct clock_state){ 0 }, false),
+		     0);
 	history_file_close(&f);
 	run("sed -i 's/\"boot\":\"[^\"]*\"/\"boot\":\"B\"/;s/\"gateway\":\"[0-9a-f-]\\{36\\}\"/\"gateway\":\"G\"/' "
 	    "history.head");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How right the recording machine's clock was at a time: each line that says so speaks of the time since the line of
+ * the same agent before it, or of the setting of the clock since then. Pure.
+ */
+#ifndef DETNAT_HISTORY_CLOCKS_H
+#define DETNAT_HISTORY_CLOCKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock_state.h"
+
+struct history_record;
+
+/* From <= t <= to. Of a second that came twice, it may have only one passage. */
+struct history_clock {
+	int64_t from, to;
+	struct clock_state state; /* the worst in that time */
+};
+
+/* Zero-initialised. */
+struct history_clocks {
+	struct history_clock *at; /* in the order of their lines */
+	size_t n;
+	int64_t since; /* the next line speaks of the time from then on, if `runs` */
+	uint64_t runs; /* the agent that wrote the last line runs, and wrote all since then */
+};
+
+/* Takes the next record. 0 or -ENOMEM. */
+int history_clocks_take(struct history_clocks *c, const struct history_record *r);
+
+/* After a line that is damaged, nobody says how the clock was since the line before. */
+void history_clocks_lose(struct history_clocks *c);
+
+/* The agent that wrote the last line has noted the state since then at this time. 0 or -ENOMEM. */
+int history_clocks_extend(struct history_clocks *c, int64_t time, struct clock_state state);
+
+/* The worst state in this second of any reckoning; CLOCK_NOT_READ: none is recorded. */
+struct clock_state history_clocks_at(const struct history_clocks *c, int64_t s);
+
+#endif

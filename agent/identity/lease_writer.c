@@ -61,11 +61,13 @@ int64_t lease_writer_last(const struct lease_writer *w)
 int lease_writer_begin(struct lease_writer *w, int64_t now, const char *source, int64_t since)
 {
 	struct lease_line l;
+	/* The clock was set back while nothing was recorded. */
+	int r = since > now ? lease_writer_step(w, since, now) : 0;
 
 	lease_line_init(&l, now, LEASE_BEGIN);
 	text_keep(l.session, sizeof(l.session), source, strlen(source));
-	l.from = since <= now ? since : TIME_NONE;
-	return lease_writer_add(w, &l);
+	l.from = since <= now ? since : now;
+	return r ? r : lease_writer_add(w, &l);
 }
 
 void lease_writer_lose(struct lease_writer *w, int64_t from)

@@ -29,7 +29,7 @@ static void kea_customer(const struct import_columns *c, struct lease_line *l)
 	import_text(l->id, sizeof(l->id), *client && strcmp(client, "00") != 0 ? client : l->mac);
 }
 
-/* Without an end that is seen, a lease that was taken back keeps the end that was expected. */
+/* A row that takes a lease out has the time of the client's last message: from then on nothing is promised. */
 static int kea_gone(struct lease_import *x, struct lease_line *l, int64_t state, int64_t expire)
 {
 	l->event = LEASE_STOP;
@@ -39,7 +39,7 @@ static int kea_gone(struct lease_import *x, struct lease_line *l, int64_t state,
 	else if (x->live)
 		l->time = l->to = x->at;
 	else
-		return 0;
+		l->event = LEASE_INTERIM, l->to = l->time;
 	return import_give(x, l);
 }
 

@@ -117,8 +117,8 @@ static int take_here(void *arg, const struct lease_line *l)
 
 	if (memcmp(&l->addr, q->addr, sizeof(l->addr)) != 0 || !counts(q, l))
 		return 0;
-	q->before |= moment <= q->from && l->event != LEASE_OPEN;
-	q->after |= moment >= q->to && l->event != LEASE_OPEN;
+	q->before |= moment < q->from && l->event != LEASE_OPEN;
+	q->after |= moment > q->to && l->event != LEASE_OPEN;
 	return statements_feed(q->x, l) ? -ENOMEM : note_session(q, l->session);
 }
 

@@ -108,6 +108,26 @@ static int add_to(struct stay *y, uint32_t number)
 	return 0;
 }
 
+/* Whether the clock was set between two moments, or may have been where records are missing. */
+static bool is_clock_broken(const struct statements *x, int64_t from, int64_t to)
+{
+	for (uint32_t i = 0; i < x->n_spans; i++) {
+		const struct lease_span *s = &x->span[i];
+
+		if ((s->doubt == DOUBT_CLOCK || s->doubt == DOUBT_GAP) && !s->added && !s->reaches_back &&
+		    s->from < to && s->to > from)
+			return true;
+	}
+	return false;
+}
+
+/* When the session of a statement began, at the earliest: its age is told in whole seconds. TIME_NONE: it is not known.
+ */
+static int64_t began_after(const struct statements *x, const struct statement *s)
+{
+	return s->from == TIME_NONE || is_clock_broken(x, s->from, s->early) ? TIME_NONE : s->from - 1;
+}
+
 /* The last moment before a statement at which its session had another address; TIME_NONE: it is not known to have had.
  */
 static int64_t elsewhere_until(const struct statements *x, uint32_t number)
@@ -136,7 +156,7 @@ static int begin_stay(struct statements *x, uint32_t number)
 		.session = s->session,
 		.server = s->server,
 		.started = s->event == LEASE_START,
-		.begin = s->event == LEASE_START ? s->early : later(s->from, elsewhere_until(x, number)),
+		.begin = s->event == LEASE_START ? s->early : later(began_after(x, s), elsewhere_until(x, number)),
 		.end = TIME_OPEN,
 		.over = TIME_OPEN,
 	};
@@ -170,13 +190,17 @@ static struct stay *latest(const struct statements *x, const struct statement *s
 	return NULL;
 }
 
-/* Sessions of a number that is used again have ended by then, whatever they were. */
+/* Sessions of a number that is used again have ended by then, whatever they were. One of before may be heard of late.
+ */
 static void end_former(struct statements *x, const struct statement *s)
 {
+	int64_t began = began_after(x, s);
+
 	for (size_t i = 0; s->session && i < x->n_stays; i++) {
 		struct stay *y = &x->stay[i];
 
-		if (y->session == s->session && y->tenant == s->tenant && y->over == TIME_OPEN && !goes_on(x, y, s))
+		if (y->session == s->session && y->tenant == s->tenant && y->over == TIME_OPEN && !goes_on(x, y, s) &&
+		    (began == TIME_NONE || began >= x->list[y->statement[0]].late))
 			end_stay(y, s->late, false);
 	}
 }
@@ -200,6 +224,7 @@ static int take_here(struct statements *x, uint32_t number)
 		r = late ? 0 : add_to(y, number);
 		if (late || r)
 			return r;
+		y->end = y->over;
 		keep_texts(y, s);
 	}
 	s->stay = (uint32_t)(y - x->stay);
@@ -219,11 +244,15 @@ static void take_elsewhere(struct statements *x, const struct statement *s)
 	y->moved = true;
 }
 
+/* What began in the same second may have begun after it. */
 static void take_off(struct statements *x, const struct statement *s)
 {
-	for (size_t i = 0; s->server && i < x->n_stays; i++)
-		if (x->stay[i].server == s->server && x->stay[i].over == TIME_OPEN)
-			end_stay(&x->stay[i], s->late, true);
+	for (size_t i = 0; s->server && i < x->n_stays; i++) {
+		struct stay *y = &x->stay[i];
+
+		if (y->server == s->server && y->over == TIME_OPEN && x->list[y->statement[0]].late < s->early)
+			end_stay(y, s->late, true);
+	}
 }
 
 /* Readings of a clock that was set back came twice: which was first, they do not say. */

@@ -127,6 +127,20 @@ Test(lease_days, a_session_of_many_days_is_certain_by_its_first_and_last_stateme
 	lease_days_free(d);
 }
 
+Test(lease_days, who_was_not_heard_of_since_the_day_before_may_have_it_until_a_change_of_hands)
+{
+	struct lease_days *d;
+
+	tell(LEASE_START, FIRST + 100, 1, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_START, FIRST + DAY + 500, 1, "bob", "nas/2", FIRST + DAY + 500);
+	tell(LEASE_STOP, FIRST + DAY + 900, 1, "bob", "nas/2", FIRST + DAY + 500);
+	d = open_days();
+	cr_expect_str_eq(ask(d, 1, FIRST + DAY + 499), "alice?unheard");
+	cr_expect_str_eq(ask(d, 1, FIRST + DAY + 500), "alice?several");
+	cr_expect_str_eq(ask(d, 1, FIRST + DAY + 501), "bob");
+	lease_days_free(d);
+}
+
 Test(lease_days, a_session_that_had_another_address_on_another_day_is_not_certain)
 {
 	struct lease_days *d;

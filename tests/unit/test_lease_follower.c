@@ -262,6 +262,14 @@ Test(lease_follower, recording_begins_after_the_last_line_and_is_marked_each_min
 	expect_lines("mark ::/0  -500;begin ::/0  +0;mark ::/0  +60;mark ::/0  +120;lost ::/0  +135;");
 }
 
+Test(lease_follower, a_clock_that_was_set_back_while_nothing_was_recorded_is_said)
+{
+	cr_assert_eq(lease_writer_begin(&writer, NOW, "radius 192.0.2.1:1813", NOW + 500), 0);
+	cr_assert_eq(lease_writer_write(&writer, NOW, 0), 0);
+	text[0] = '\0';
+	expect_lines("step ::/0  +0;begin ::/0  +0;");
+}
+
 static void make_days(void)
 {
 	struct lease_line l;

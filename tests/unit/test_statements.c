@@ -132,7 +132,7 @@ Test(statements, a_session_is_certain_between_its_statements)
 	EXPECT("its beginning was not heard", "50 mark\n200 interim alice nas/1\n300 stop alice nas/1",
 	       { 100, "alice?begin" }, { 250, "alice" });
 	EXPECT("the same, and when it began is said", "50 mark\n200 interim alice nas/1 from=100\n300 stop alice nas/1",
-	       { 99, "?before-record" }, { 100, "alice?begin" }, { 250, "alice" });
+	       { 98, "?before-record" }, { 99, "alice?begin" }, { 250, "alice" });
 }
 
 Test(statements, a_change_of_hands_leaves_nobody_out)
@@ -147,6 +147,12 @@ Test(statements, a_change_of_hands_leaves_nobody_out)
 	EXPECT("a beginning that was lost",
 	       "100 start alice nas/1\n200 stop alice nas/1\n300 interim bob nas/2 from=150\n400 stop bob nas/2",
 	       { 150, "alice" }, { 201, "bob?begin" }, { 299, "bob?begin" }, { 300, "bob" });
+	EXPECT("the same in one second, as an age has whole seconds",
+	       "100 start alice nas/1\n200 stop alice nas/1\n300 interim bob nas/2 from=201\n400 stop bob nas/2",
+	       { 199, "alice" }, { 200, "alice?another bob?begin" }, { 201, "bob?begin" }, { 300, "bob" });
+	EXPECT("the same, and the clock was set between",
+	       "100 start alice nas/1\n200 stop alice nas/1\n1000 lost from=300 to=1000\n1200 stop bob nas/2 from=900",
+	       { 199, "alice" }, { 200, "alice?another bob?begin" }, { 250, "bob?begin" }, { 1200, "bob" });
 	EXPECT("two say that they have it",
 	       "100 start alice nas/1\n200 start bob nas/2\n300 interim bob nas/2\n400 interim alice nas/1 from=100",
 	       { 150, "alice?another" }, { 250, "alice?another bob?another" }, { 350, "alice?another bob?unheard" });
@@ -163,6 +169,17 @@ Test(statements, a_number_that_is_used_again_is_another_session)
 	EXPECT("the same customer",
 	       "100 start alice nas/1\n200 interim alice nas/1 from=100\n700 interim alice nas/1 from=500\n900 mark",
 	       { 150, "alice" }, { 300, "alice?unheard" }, { 550, "alice?begin" }, { 800, "alice?unheard" });
+	EXPECT("the end comes after the new beginning",
+	       "100 start alice nas/1\n200 start bob nas/1\n200 stop alice nas/1 from=100 early=199\n"
+	       "300 interim bob nas/1 from=200\n400 mark",
+	       { 150, "alice" }, { 250, "bob" }, { 350, "bob?unheard" });
+	EXPECT("the end comes twice",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n200 start bob nas/1\n"
+	       "201 stop alice nas/1 from=100 early=200\n400 mark",
+	       { 150, "alice" }, { 300, "bob?unheard" });
+	EXPECT("the server restarted in the second of the beginning",
+	       "100 start bob nas/1\n101 off nas/ early=100\n200 interim bob nas/1 from=100\n300 mark", { 150, "bob" },
+	       { 250, "bob?unheard" });
 	EXPECT("a customer whose lines have no id",
 	       "100 start nas/1 mac=a\n200 stop nas/1 mac=a\n300 start nas/1 mac=b\n400 stop nas/1 mac=b", { 150, "" },
 	       { 250, "-" }, { 350, "" });

@@ -3,11 +3,11 @@
 """A gateway, or two, in a world of subscribers, servers, strangers, an operator and faults, all drawn from one seed; beside it
 oracles that know who sent what.
 
-    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none] [--gateways 1|2] [--profile NAMES]
+    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|hours] [--gateways 1|2] [--profile NAMES]
              [--build DIRECTORY] [--replay FILE] [--shrink SECONDS] [--write FILE] [--go-on]
 
 Ends with 0 where nothing was found. Else it prints the seed, the shortest sequence of steps that still fails, and the log of the
-operator and of the faults; the exit status is 1. It works in namespaces and mounts of its own, which end with it.
+operator and of the faults; the exit status is 1. Mode `hours` simulates customers alone, eight hours at a time (hours.py). It works in namespaces and mounts of its own, which end with it.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mode", default="redirect1", choices=("redirect1", "redirect2", "kernel", "none"))
+    parser.add_argument("--mode", default="redirect1", choices=("redirect1", "redirect2", "kernel", "none", "hours"))
     parser.add_argument("--gateways", type=int, default=1, choices=(1, 2))
     parser.add_argument("--profile", default="all")
     parser.add_argument("--build", default=os.environ.get("BUILD") or str(HERE.parents[1] / "build"))
@@ -47,6 +47,7 @@ def options():
     parser.add_argument("--pairs", help="a file that the counts of pairs go to")
     parser.add_argument("--oracle", action="append", default=[], help="only failures of oracles with this in their name")
     parser.add_argument("--go-on", action="store_true", help="after a failure, look for others")
+    parser.add_argument("--format", type=int, default=2, help="of the lines of leases in mode hours; 1: as versions before wrote them")
     parser.add_argument("--minute", action="store_true", help="the fixed seeds of `make test`, side by side")
     parser.add_argument("--once", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -270,6 +271,9 @@ def main():
     args = options()
     if args.once:
         return once(args.once)
+    if args.mode == "hours":
+        from hours import Hours
+        return Hours(args.build, args.format < 2).run(args.seed, args.seconds, args.profile, args.go_on)
     if os.geteuid() != 0:
         sys.exit("world: makes network namespaces and needs root")
     for stop in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

@@ -27,7 +27,7 @@
 #define LEASE_EVENTS(X)                                                                      \
 	X(LEASE_START, "start")	    /* since `from`; until `to`, if nothing is heard */      \
 	X(LEASE_INTERIM, "interim") /* continues; until `to`, if nothing is heard */         \
-	X(LEASE_STOP, "stop")	    /* ended at `to` */                                      \
+	X(LEASE_STOP, "stop")	    /* ended at `to`; without an address, at each */         \
 	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */   \
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */    \
 	X(LEASE_MARK, "mark")	    /* recording continues */                                \
@@ -102,6 +102,9 @@ const char *lease_event_word(enum lease_event event);
 
 /* Whether lines of an event are about one session and address. */
 bool lease_event_of_session(enum lease_event event);
+
+/* Whether a line ends a session at all addresses that it had, and names none. */
+bool lease_ends_session(const struct lease_line *l);
 
 /* Writes the name of the file of a time, "leases-2026-01-31.jsonl". */
 #define LEASE_FILE_TEXT 32

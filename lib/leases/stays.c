@@ -71,7 +71,7 @@ static bool is_another(const struct statements *x, const struct stay *y, const s
 		return distance(from, begin) > SAME_BEGIN_S;
 	if (from != TIME_NONE)
 		return from > last_of(x, y)->early;
-	return y->over != TIME_OPEN;
+	return y->over != TIME_OPEN && s->early > y->over;
 }
 
 /* Whether the server gave the address to another one between a stay and a statement. */
@@ -196,15 +196,14 @@ static int take_here(struct statements *x, uint32_t number)
 		y = &x->stay[x->n_stays - 1];
 	} else {
 		/* What is heard of a session after its end was on the way for long. */
-		late = y->over != TIME_OPEN && s->event != LEASE_STOP;
+		late = y->over != TIME_OPEN && (s->event != LEASE_STOP || s->early <= y->over);
 		r = late ? 0 : add_to(y, number);
 		if (late || r)
 			return r;
 		keep_texts(y, s);
 	}
 	s->stay = (uint32_t)(y - x->stay);
-	/* An end that is told again may have been on the way for long. */
-	if (s->event == LEASE_STOP && (y->over == TIME_OPEN || s->early > y->over))
+	if (s->event == LEASE_STOP)
 		end_stay(y, s->late, true);
 	return 0;
 }

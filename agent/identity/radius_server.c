@@ -2,6 +2,7 @@
 #include "identity/radius_server.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "identity/radius_forward.h"
 #include "identity/request_spool.h"
@@ -25,7 +25,7 @@
 /* A request whose lines are on their way to the disk. */
 struct waiting {
 	struct sockaddr_in from;
-	uint64_t hash, key; /* of itself, and of its first record */
+	uint64_t name, key; /* of itself, and of its first record */
 	struct forward_times received;
 	size_t size;
 	uint8_t *packet;
@@ -188,13 +188,13 @@ int radius_server_forward_fd(const struct radius_server *s)
 	return s->forward ? radius_forward_fd(s->forward) : -1;
 }
 
-/* Who sent it is not part of it: a recording can be sent from anywhere. */
-static uint64_t hash_packet(const uint8_t *packet)
+/* Names a request by its authenticator: a recording of it has the same, from wherever it is sent. */
+static uint64_t packet_of(const uint8_t *packet)
 {
-	uint64_t words[3] = { packet[1] };
+	uint64_t name;
 
-	memcpy(words + 1, packet + 4, RADIUS_AUTHENTICATOR);
-	return hash_words(words, ARRAY_SIZE(words));
+	memcpy(&name, packet + 4, sizeof(name));
+	return be64toh(name);
 }
 
 static void answer(const struct radius_server *s, const struct sockaddr_in *to, const uint8_t *packet, size_t size,
@@ -233,7 +233,7 @@ struct taking {
 	size_t size;
 	int64_t received;
 	uint64_t now_us;
-	uint64_t hash;
+	uint64_t name;
 	struct lease_writer *writer;
 	struct accounting record; /* of an Accounting-Request */
 	/* Of its records. */
@@ -244,7 +244,7 @@ struct taking {
 
 static enum seen ask(struct taking *t, const struct lease_line *l, uint64_t *ret_key)
 {
-	const struct seen_record r = { l, t->hash };
+	const struct seen_record r = { l, t->name };
 	enum seen seen = seen_ask(t->server->seen, &r);
 
 	t->waits |= seen == SEEN_WAITING;
@@ -254,7 +254,7 @@ static enum seen ask(struct taking *t, const struct lease_line *l, uint64_t *ret
 
 static void note(const struct taking *t, const struct lease_line *l)
 {
-	seen_note(t->server->seen, &(struct seen_record){ l, t->hash }, t->now_us / 1000000);
+	seen_note(t->server->seen, &(struct seen_record){ l, t->name }, t->now_us / 1000000);
 }
 
 static int look_at_line(void *arg, const struct lease_line *l)
@@ -273,7 +273,7 @@ static int add_line(void *arg, const struct lease_line *l)
 	struct taking *t = arg;
 	int r = 0;
 
-	if (seen_ask(t->server->seen, &(struct seen_record){ l, t->hash }) == SEEN_NOT)
+	if (seen_ask(t->server->seen, &(struct seen_record){ l, t->name }) == SEEN_NOT)
 		r = lease_writer_add(t->writer, l);
 	if (!r)
 		note(t, l);
@@ -288,6 +288,7 @@ static void read_request(struct taking *t)
 		return;
 	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), from), &t->record);
 	snprintf(t->record.tenant, sizeof(t->record.tenant), "%s", t->server->rules.tenant);
+	t->record.packet = t->name;
 	accounting_date(&t->server->clients, &t->record, t->received);
 }
 
@@ -307,7 +308,7 @@ static bool wait_for_disk(struct taking *t)
 	}
 	note(t, NULL);
 	s->waiting[s->n_waiting++] =
-		(struct waiting){ *t->from, t->hash, t->key, { t->now_us, t->received }, t->size, copy };
+		(struct waiting){ *t->from, t->name, t->key, { t->now_us, t->received }, t->size, copy };
 	return true;
 }
 
@@ -366,7 +367,7 @@ static void take_packet(struct radius_server *s, const struct sockaddr_in *from,
 					       .size = size,
 					       .received = received,
 					       .now_us = monotonic_us(),
-					       .hash = hash_packet(packet),
+					       .name = packet_of(packet),
 					       .writer = w },
 			     f);
 }
@@ -460,7 +461,7 @@ void radius_server_written(struct radius_server *s, struct identity_figures *f)
 			answer(s, &x->from, x->packet, x->size, f);
 		if (s->forward && !x->refused) {
 			seen_pass_on(s->seen, x->key);
-			seen_pass_on(s->seen, seen_key(&(struct seen_record){ .packet = x->hash }));
+			seen_pass_on(s->seen, seen_key(&(struct seen_record){ .packet = x->name }));
 		}
 		free(x->packet);
 	}

@@ -195,8 +195,11 @@ static int recall(void *arg, const char *name, uint64_t number, const char *line
 
 	(void)name;
 	(void)number;
-	if (!lease_line_read(line, size, &l, NULL) && l.event <= LEASE_OFF)
-		seen_note(arg, &(struct seen_record){ .line = &l }, 0);
+	if (lease_line_read(line, size, &l, NULL) || l.event > LEASE_OFF)
+		return 0;
+	seen_note(arg, &(struct seen_record){ .line = &l }, 0);
+	if (l.packet)
+		seen_note(arg, &(struct seen_record){ .packet = l.packet }, 0);
 	return 0;
 }
 

@@ -35,7 +35,7 @@ struct seen_records {
 /* A line of a request, or the request itself: its line is NULL. */
 struct seen_record {
 	const struct lease_line *line;
-	uint64_t packet; /* hash of identifier and authenticator */
+	uint64_t packet; /* of its authenticator */
 };
 
 /* now_s: of a clock that is never set. Without memory nothing has been seen. */

@@ -41,6 +41,7 @@ struct accounting {
 	uint32_t delay;	       /* Acct-Delay-Time, seconds */
 	uint32_t interval;     /* Acct-Interim-Interval, seconds; 0: absent */
 	int64_t event;	       /* Event-Timestamp; 0: absent */
+	uint64_t packet;       /* names the request; 0: unknown */
 
 	/* Of accounting_date(): */
 	int64_t time, early;		     /* the event was between; early is TIME_NONE if it is known */

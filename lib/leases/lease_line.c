@@ -122,6 +122,7 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 	l->to = TIME_OPEN;
 	l->early = TIME_NONE;
 	l->broken = false;
+	l->packet = 0;
 	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
 }
 
@@ -162,6 +163,8 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 	write_time(out, "to", l->to);
 	if (l->early != TIME_NONE)
 		write_time(out, l->event == LEASE_OPEN ? "seen" : "early", l->early);
+	if (l->packet)
+		fprintf(out, ",\"packet\":\"%016" PRIx64 "\"", l->packet);
 	if (l->broken)
 		fputs(",\"broken\":true", out);
 }
@@ -299,6 +302,8 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		l->to = set_time(text, &l->from) ? l->from + DAY_S : TIME_OPEN;
 		return l->to != TIME_OPEN;
 	}
+	if (!strcmp(key, "packet"))
+		return sscanf(text, "%16" SCNx64, &l->packet) == 1;
 	return strcmp(key, "to") != 0 || set_time(text, &l->to);
 }
 

@@ -9,7 +9,8 @@
  *
  * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
  * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
- * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to
+ * `packet` names a request that has no time of its own, so that its recording is known when it is sent again. `step`
+ * is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to
  * the one before, see base/chain.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
@@ -62,6 +63,7 @@ struct lease_line {
 	int64_t to;    /* TIME_OPEN: unknown */
 	int64_t early; /* TIME_NONE: as time; of LEASE_OPEN: `seen` */
 	bool broken;
+	uint64_t packet; /* names the request, if its own clock does not date it; 0: none */
 	char tenant[LEASE_TENANT];
 	char id[LEASE_ID];
 	char mac[LEASE_MAC];

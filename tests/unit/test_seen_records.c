@@ -189,16 +189,19 @@ static void write_lines(const char *dir, const struct lease_line *l, size_t n)
 
 Test(seen_records, what_the_files_of_today_and_yesterday_have_is_known_after_a_restart)
 {
-	const struct lease_line written[] = { line_of(LEASE_START, -DAY_S, "old", -1), START(0), ALIVE(60) };
+	struct lease_line written[] = { line_of(LEASE_START, -DAY_S, "old", -1), START(0), ALIVE(60), OFF(-10) };
 	char dir[] = "/tmp/detnat-seen-XXXXXX", command[64];
 
 	cr_assert(mkdtemp(dir));
+	written[3].packet = 9;
 	write_lines(dir, written, ARRAY_SIZE(written));
 	seen_recall(&seen, dir, NOW + 300);
 	cr_expect_eq(ask(line_of(LEASE_START, 1 - DAY_S, "old", -1), 3), SEEN_WRITTEN);
 	cr_expect_eq(ask(START(301), 3), SEEN_WRITTEN);
 	cr_expect_eq(ask(ALIVE(301), 3), SEEN_WRITTEN);
 	cr_expect_eq(ask(STOP(301), 3), SEEN_NOT);
+	cr_expect_eq(ask(OFF(5000), 9), SEEN_WRITTEN);
+	cr_expect_eq(ask(OFF(5000), 8), SEEN_NOT);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	cr_expect_eq(system(command), 0);
 }

@@ -134,6 +134,7 @@ static void write_body(FILE *out, const struct history_record *r)
 	case EVENT_DETACH:
 		break;
 	}
+	history_by_write(out, &r->by);
 }
 
 int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip)
@@ -226,6 +227,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 		return -EINVAL;
 	if (read_event(word, &r->event))
 		return error_set(err, -EINVAL, "%s is no event that this version knows", QUOTED(word));
+	history_by_read(json, &r->by);
 	switch (r->event) {
 	case EVENT_START:
 	case EVENT_DAILY:

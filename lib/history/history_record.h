@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "base/chain.h"
 #include "base/timestamp.h"
+#include "history/history_by.h"
 #include "history/history_drains.h"
 #include "history/history_grants.h"
 #include "history/history_portmaps.h"
@@ -110,6 +111,7 @@ struct history_record {
 	char host[HOST_TEXT];	    /* start */
 	char gateway[GATEWAY_TEXT]; /* start; "": not recorded */
 	bool taken_over;	    /* start: took over an existing datapath */
+	struct history_by by;	    /* of changes, and of a list that says a new name */
 };
 
 void history_record_free(struct history_record *r);

@@ -178,12 +178,13 @@ static struct widths widths_of(const struct history_files *f, bool grants)
 
 static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
 {
-	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[320];
+	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[320], by[BY_TEXT];
 
 	ranges_text(r, in, out);
 	describe(r, text, sizeof(text));
-	writer_line(w, ROW, r->line, time_format(r->time, time), width->event, event_text(r), width->in, in, width->out,
-		    out, text);
+	history_by_text(&r->by, by);
+	writer_line(w, ROW "%s%s%s", r->line, time_format(r->time, time), width->event, event_text(r), width->in, in,
+		    width->out, out, text, *text && *by ? ", " : "", *by ? "by " : "", by);
 }
 
 /* Prints one line of the file; `place` is its line number there. */

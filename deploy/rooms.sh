@@ -19,7 +19,7 @@ base       act_stamp address address_ranges array_grow background base btf_layou
 proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
-history    history_claims history_index history_read history_record history_who
+history    history_by history_claims history_index history_read history_record history_who
 leases     accounting accounting_servers complaint lease_append lease_days lease_erase lease_files lease_import lease_line
 traffic    traffic
 planner    planner plan_file

@@ -111,7 +111,8 @@ static int plan_file(struct change_queue *q, struct error *err)
 {
 	_cleanup_config_ struct config *file = take_pointer(q->file);
 
-	return plan_new(q->context, file, q->file_hash, false, q->context->active->path, &q->plan, err);
+	return plan_new_with(q->context, file, q->file_hash, false, q->context->active->path, &q->first->options,
+			     &q->plan, err);
 }
 
 /* Reads the file; where `reload_guard` limits losses, counts first the sessions that the reload would end. */
@@ -227,9 +228,10 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
 	return submit(q, &(struct change){ .edit = edit, .done = done, .arg = arg, .options = *options });
 }
 
-int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg)
+int change_submit_reload(struct change_queue *q, bool force, const struct history_by *by, change_done done, void *arg)
 {
-	return submit(q, &(struct change){ .reload = true, .force = force, .done = done, .arg = arg });
+	return submit(q,
+		      &(struct change){ .reload = true, .force = force, .done = done, .arg = arg, .options.by = *by });
 }
 
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err)
@@ -296,7 +298,7 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 int change_apply_now(const struct parts *context, const struct config *wanted, uint64_t file_hash,
 		     const struct config *before, struct error *err)
 {
-	const struct change_options options = { .before = before };
+	const struct change_options options = { .by = history_by(BY_START), .before = before };
 	struct change_plan *p;
 	int r = plan_new_with(context, wanted, file_hash, true, context->active->path, &options, &p, err);
 

@@ -17,6 +17,7 @@
 #include "config/active.h"
 #include "config/parts.h"
 #include "datapath/datapath.h"
+#include "history/history_by.h"
 #include "ipfix/ipfix.h"
 #include "tables/mappings.h"
 #include "tables/portmap_table.h"
@@ -41,6 +42,7 @@ typedef void (*change_done)(void *arg, int r, const struct error *err);
 struct change_options {
 	bool drain_given;	     /* false: they end; on a reload, the mappings' `drain` decides */
 	uint32_t drain;		     /* seconds, at most CONFIG_MAX_DRAIN; 0: they end */
+	struct history_by by;	     /* who wants it; none: its time has come */
 	const struct config *before; /* at a start, the configuration of an earlier agent, or NULL */
 	/* Ends a drain from `timed_in` to `timed_out`, if there is one, after `drain` seconds; 0: at once. */
 	bool timed;
@@ -63,7 +65,7 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
  * Queues a reload of the file. Unless forced, it is refused with -EPERM if it would end more sessions than the running
  * `reload_guard` allows.
  */
-int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg);
+int change_submit_reload(struct change_queue *q, bool force, const struct history_by *by, change_done done, void *arg);
 
 /* Makes the checks that a reload makes before it prepares anything, except for `reload_guard`. Changes nothing. */
 int change_check_file(const struct change_queue *q, const struct config *file, struct error *err);

@@ -136,6 +136,7 @@ static int begin(struct change_plan *p, struct error *err)
 
 	struct history_portmap_change portmaps = { 0 };
 	struct history_drain_change drains = { 0 };
+	const struct history_by by = *p->options.by.what ? p->options.by : history_by(BY_EXPIRY);
 
 	if (!add || !del)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -153,7 +154,8 @@ static int begin(struct change_plan *p, struct error *err)
 	for (size_t i = 0; i < c->n_tenants; i++)
 		mappings_name_tenant(p->context->mappings, c->tenants[i].id, c->tenants[i].name);
 	if (record_portmaps(p, &portmaps) || plan_retired(p, &drains) ||
-	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, on_recorded, p)) {
+	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, &by, on_recorded,
+				 p)) {
 		free(portmaps.del);
 		free(portmaps.add);
 		free(drains.end);

@@ -170,6 +170,16 @@ static int wait_for_change(struct request *r, int submit_r, request_answer answe
 	return 0;
 }
 
+/* A batch is the command of its first request, and says that there are more. */
+static struct history_by author_of(const struct request *r)
+{
+	const struct verb_spec *spec = r->batch ? r->batch->request[0]->spec : r->spec;
+	char what[BY_WHAT];
+
+	snprintf(what, sizeof(what), "%s%s", r->batch ? "batch: " : "", spec ? spec->name : "");
+	return history_by_user(what, r->peer.uid);
+}
+
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err)
 {
 	int ret;
@@ -181,6 +191,7 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 		r->options.timed = false;
 		return 0;
 	}
+	r->options.by = author_of(r);
 	ret = check_room(err);
 	return ret ? ret
 		   : wait_for_change(r, change_submit_with(r->context->changes, edit, change_ended, r, &r->options),
@@ -189,10 +200,12 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 
 int request_reload(struct request *r, bool force, request_answer answer, struct error *err)
 {
+	const struct history_by by = author_of(r);
 	int ret = check_room(err);
 
 	return ret ? ret
-		   : wait_for_change(r, change_submit_reload(r->context->changes, force, change_ended, r), answer, err);
+		   : wait_for_change(r, change_submit_reload(r->context->changes, force, &by, change_ended, r), answer,
+				     err);
 }
 
 int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err)

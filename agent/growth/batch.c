@@ -90,6 +90,7 @@ int growth_record(struct growth *g, struct grant *grant, bool ends)
 			   .out = grant->out_addr,
 			   .port_lo = grant->port_lo,
 			   .ports = grant->ports,
+			   .replicated = ends ? grant->yields : grant->peer,
 			   .from = ends ? (int64_t)grant->from : TIME_NONE },
 	};
 	/* Those of the same turn of the event loop share the fsync. */

@@ -42,12 +42,19 @@ void history_continue_clock(struct history *h, bool on_datapath)
 	h->later = 0;
 }
 
-/* Records and mappings without a time get the current one. */
-static void set_time(struct history_record *r, int64_t now_ns)
+void history_set_by(struct history *h, const struct history_by *by)
+{
+	h->by = *by;
+}
+
+/* Records and mappings without a time get the current one, and changes their author. */
+static void complete(const struct history *h, struct history_record *r, int64_t now_ns)
 {
 	int64_t now = clock_second(now_ns);
 
 	r->time = now;
+	if (history_is_change(r->event) && !*r->by.what)
+		r->by = h->by;
 	if (r->event == EVENT_UNDO)
 		r->until = clock_second(now_ns + HISTORY_UNDER_WAY_NS);
 	if (r->mapping.from == TIME_NONE)
@@ -155,7 +162,7 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 		if (!n_clock && !n)
 			return 0;
 		for (size_t i = 0; i < n; i++) {
-			set_time(&records[i], now_ns);
+			complete(h, &records[i], now_ns);
 			if (tells_clock(records[i].event))
 				records[i].clock = clock_watch_worst(&h->watch);
 			told |= tells_clock(records[i].event);

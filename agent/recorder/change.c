@@ -43,7 +43,7 @@ static int record_names(struct history *h, const struct history_mapping *add, si
 			memcpy(v->tenant, add[i].tenant, sizeof(v->tenant));
 		changed = true;
 	}
-	return changed ? history_write_list(h, EVENT_DAILY, TIME_NONE, err) : 0;
+	return changed ? history_write_list(h, EVENT_DAILY, TIME_NONE, &h->by, err) : 0;
 }
 
 /*

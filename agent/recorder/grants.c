@@ -81,6 +81,11 @@ static struct history_record beginning(const struct history_grant *g)
 	return r;
 }
 
+static struct history_by by_of(const struct history_grant *g)
+{
+	return history_by(g->replicated ? BY_REPLICATION : BY_GROWTH);
+}
+
 size_t history_grant_records(const struct history_grants *known, const struct history_grant_change *c,
 			     struct history_record *ret)
 {
@@ -90,11 +95,11 @@ size_t history_grant_records(const struct history_grants *known, const struct hi
 		const struct grant_interval *v = open_same(known, &c->end[i]);
 
 		if (v)
-			ret[n++] = ending(v);
+			ret[n] = ending(v), ret[n++].by = by_of(&c->end[i]);
 	}
 	for (size_t i = 0; i < c->n_begin; i++)
 		if (!open_same(known, &c->begin[i]))
-			ret[n++] = beginning(&c->begin[i]);
+			ret[n] = beginning(&c->begin[i]), ret[n++].by = by_of(&c->begin[i]);
 	return n;
 }
 

@@ -26,7 +26,7 @@ int history_tick(struct history *h, struct error *err)
 	now = clock_second(clock_watch_last(&h->watch).real_ns);
 	/* A list of mappings that are about to change would make the change final. */
 	if (!r && on_earlier_day(x->listed_time, now) && history_agrees(h) && !history_waits(h))
-		r = history_write_list(h, EVENT_DAILY, TIME_NONE, err);
+		r = history_write_list(h, EVENT_DAILY, TIME_NONE, NULL, err);
 	if (!r)
 		r = history_file_probe(&h->file, err);
 	if (!r)

@@ -76,6 +76,9 @@ struct history_portmap_change {
 	size_t n_add;
 };
 
+/* Sets who makes the changes that are recorded from now on. */
+void history_set_by(struct history *h, const struct history_by *by);
+
 /* Drains of a change. Those of a mapping that ends need not be named. */
 struct history_drain_change {
 	struct history_drain *end;

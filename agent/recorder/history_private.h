@@ -28,6 +28,7 @@ struct history {
 	size_t n_drains;
 	struct history_grants grants; /* and of grants, if they may differ from those of the history */
 	bool grants_expected;	      /* they do not */
+	struct history_by by;	      /* who made the change that is being written */
 	bool taken_over;
 	bool owes_start;
 	bool was_early; /* the start was written before mappings that it should list were in the tables */
@@ -177,8 +178,9 @@ size_t history_list_open(const struct history_index *x, struct history_mapping *
 
 /*
  * Records all mappings: with the times of their records if history and tables agree, else with the current time. since:
- * for a start. 0 or -errno with err.
+ * for a start; by: who renamed one, or NULL. 0 or -errno with err.
  */
-int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err);
+int history_write_list(struct history *h, enum history_event event, int64_t since, const struct history_by *by,
+		       struct error *err);
 
 #endif

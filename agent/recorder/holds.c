@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares the history with the tables. `check` names the first difference. */
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "base/address.h"
 #include "recorder/history_private.h"
@@ -28,22 +29,33 @@ static bool mapping_differs(struct error *why, enum side side, const struct hist
 		       prefix_is_none(m->out) ? "none" : prefix_text(m->out, out));
 }
 
+/* Whether one of a list is this mapping; without a tenant's name it may be any tenant's. */
+static bool is_listed(const struct history_mapping *list, size_t n, const struct history_interval *v)
+{
+	const struct history_mapping known = history_mapping_of(v);
+
+	return history_list_has(list, n, &known);
+}
+
 bool history_holds(const struct history *h, const struct history_mapping *present, size_t n, struct error *why)
 {
 	const struct history_index *x = &h->file.index;
+	_cleanup_free_ bool *seen = calloc(x->n_intervals + 1, sizeof(*seen));
 
-	if (is_silent(h))
+	if (is_silent(h) || !seen)
 		return true;
-	for (size_t i = 0; i < n; i++)
-		if (!history_index_find_open(x, &present[i]))
-			return mapping_differs(why, NOT_RECORDED, &present[i]);
-	for (size_t k = 0; k < x->n_open; k++) {
-		struct history_mapping known = history_mapping_of(&x->intervals[x->open[k]]);
-		bool found = false;
+	for (size_t i = 0; i < n; i++) {
+		const struct history_interval *v = history_index_find_open(x, &present[i]);
 
-		for (size_t i = 0; i < n && !found; i++)
-			found = history_same(&present[i], &known);
-		if (!found)
+		if (!v)
+			return mapping_differs(why, NOT_RECORDED, &present[i]);
+		seen[v - x->intervals] = true;
+	}
+	for (size_t k = 0; k < x->n_open; k++) {
+		const struct history_interval *v = &x->intervals[x->open[k]];
+		const struct history_mapping known = history_mapping_of(v);
+
+		if (!seen[x->open[k]] && !is_listed(present, n, v))
 			return mapping_differs(why, NOT_IN_TABLES, &known);
 	}
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "recorder/queue.h"
+#include "recorder/queue_private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,57 +19,6 @@
 #define READY_PATIENCE_US (5 * 1000000ULL)
 #define END_PATIENCE_US	  (10 * 1000000ULL)
 
-enum job_kind { JOB_NONE, JOB_CHANGE, JOB_GRANTS, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
-
-struct job {
-	struct job *next;
-	enum job_kind kind;
-	struct history_queue *queue;
-	struct history_mapping *del, *add; /* add: for JOB_RECONCILE and JOB_ASSUME, the contents of the tables */
-	size_t n_del, n_add;
-	struct history_portmap_change portmaps; /* add: as above */
-	struct history_drain_change drains;	/* begin: as above */
-	struct history_grant_change grants;	/* of JOB_GRANTS; begin: as above */
-	int64_t time;				/* of JOB_ASSUME */
-	int64_t steady_ns; /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
-	history_done done;
-	history_granted granted; /* in its place, of JOB_GRANTS */
-	void *arg;
-	bool started;
-	bool forgotten;
-	int r;
-	struct error err;
-};
-
-struct history_queue {
-	struct history *history; /* owned by the thread while a job is running */
-	const struct mappings *mappings;
-	const struct portmaps *portmaps;
-	const struct grants *grants;
-	struct background background;
-	int wake; /* eventfd: the thread has finished a job */
-	struct event *woken;
-	int set; /* timerfd: the clock was set */
-	struct event *was_set;
-	void (*on_set)(void *arg); /* NULL: no listener */
-	void *on_set_arg;
-	struct job *first; /* the running job, if any */
-	struct job **end;
-	uint64_t began_us; /* start of the first job */
-	uint32_t seconds;
-	bool waits; /* a change was written and not yet confirmed */
-	enum job_kind
-		takes_effect; /* what was written last, JOB_CHANGE or JOB_GRANTS, if that is about to take effect */
-	int64_t began_s;      /* when the last change was queued, or abandoned */
-	struct history_rest *rests;
-	size_t n_rests;
-	struct history_grant *rested;
-	size_t n_rested;
-	/* The end of the history after the last job. */
-	uint64_t line;
-	char hash[HASH_TEXT];
-};
-
 static void run(void *arg)
 {
 	struct job *j = arg;
@@ -83,6 +32,7 @@ static void run(void *arg)
 		j->r = history_grants(h, &j->grants, &j->err);
 		break;
 	case JOB_CHANGE:
+		history_set_by(h, &j->by);
 		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->drains, &j->err);
 		break;
 	case JOB_CONFIRM:
@@ -168,7 +118,7 @@ static void free_job(struct job *j)
 	free(j);
 }
 
-static void take_end(struct history_queue *q)
+void history_queue_take_end(struct history_queue *q)
 {
 	q->line = history_end(q->history, q->hash);
 	q->waits = history_waits(q->history);
@@ -190,7 +140,7 @@ static void end_first(struct history_queue *q)
 	struct job *j = q->first;
 
 	background_wait(&q->background);
-	take_end(q);
+	history_queue_take_end(q);
 	tell(j);
 	if (j->kind == JOB_CHANGE && j->r)
 		q->began_s = history_now();
@@ -222,14 +172,14 @@ static void look_at_clock(struct history_queue *q)
 }
 
 /* A timer that runs out in the year 2255, and is cancelled when the clock is set. */
-static int watch_clock(const struct history_queue *q)
+int history_queue_watch_clock(const struct history_queue *q)
 {
 	const struct itimerspec never = { .it_value = { .tv_sec = 9000000000 } };
 
 	return timerfd_settime(q->set, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) ? -errno : 0;
 }
 
-static void on_set(evutil_socket_t fd, short what, void *arg)
+void history_queue_on_clock(evutil_socket_t fd, short what, void *arg)
 {
 	struct history_queue *q = arg;
 	uint64_t count;
@@ -240,7 +190,7 @@ static void on_set(evutil_socket_t fd, short what, void *arg)
 	look_at_clock(q);
 	if (q->on_set)
 		q->on_set(q->on_set_arg);
-	if (watch_clock(q))
+	if (history_queue_watch_clock(q))
 		event_del(q->was_set);
 }
 
@@ -250,7 +200,7 @@ void history_queue_on_set(struct history_queue *q, void (*set)(void *arg), void 
 	q->on_set_arg = arg;
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+void history_queue_on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct history_queue *q = arg;
 	uint64_t count;
@@ -327,7 +277,7 @@ static void submit_effect(struct history_queue *q, enum job_kind kind)
 
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
 			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
-			 struct history_drain_change *drains, history_done done, void *arg)
+			 struct history_drain_change *drains, const struct history_by *by, history_done done, void *arg)
 {
 	struct job j = {
 		.kind = JOB_CHANGE,
@@ -336,6 +286,7 @@ int history_queue_change(struct history_queue *q, const struct history_mapping *
 		.add = copy(add, n_add),
 		.n_add = n_add,
 		.portmaps = *portmaps,
+		.by = *by,
 		.done = done,
 		.arg = arg,
 	};
@@ -400,7 +351,7 @@ static bool wait_idle(struct history_queue *q, uint64_t patience_us)
 		if (background_busy(&q->background))
 			usleep(1000);
 		else
-			on_wake(q->wake, EV_READ, q);
+			history_queue_on_wake(q->wake, EV_READ, q);
 	}
 	return !q->first || !q->first->started;
 }
@@ -444,63 +395,6 @@ uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static H
 	return q->line;
 }
 
-bool history_queue_holds(const struct history_queue *q, struct error *why)
-{
-	bool known = !q->first && !q->waits && !trouble_get(TROUBLE_HISTORY);
-	size_t n = 0;
-	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
-	size_t n_portmaps = 0;
-	_cleanup_free_ struct history_portmap *portmaps =
-		known ? history_portmap_tables(q->mappings, q->portmaps, &n_portmaps) : NULL;
-
-	size_t n_drains = 0;
-	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;
-
-	size_t n_grants = 0;
-	_cleanup_free_ struct history_grant *grants = known ? history_grant_tables(q->grants, &n_grants) : NULL;
-
-	return !list || !portmaps || !drains || !grants ||
-	       (history_holds(q->history, list, n, why) &&
-		history_holds_portmaps(q->history, portmaps, n_portmaps, why) &&
-		history_holds_drains(q->history, drains, n_drains, why) &&
-		history_holds_grants(q->history, grants, n_grants, why));
-}
-
-/* A change has just taken effect, and its confirmation is not being written. */
-static bool can_compare(const struct history_queue *q)
-{
-	return (!q->first || !q->first->started) && !trouble_get(TROUBLE_HISTORY);
-}
-
-bool history_queue_holds_portmaps(const struct history_queue *q, const struct portmap *list, size_t n,
-				  struct error *why)
-{
-	bool holds = true;
-
-	for (size_t i = 0; i < n && holds && can_compare(q); i++) {
-		const struct portmap *there = portmaps_by_out(q->portmaps, list[i].proto, list[i].out);
-		bool present = there && there->origin == PORTMAP_STATIC;
-		struct history_portmap of = { 0 };
-
-		if (list[i].origin != PORTMAP_STATIC)
-			continue;
-		if (present)
-			of = history_portmap_of(q->mappings, there);
-		holds = history_holds_portmap(q->history, list[i].proto, list[i].out, present ? &of : NULL, why);
-	}
-	return holds;
-}
-
-bool history_queue_holds_change(const struct history_queue *q, const struct history_mapping *made, size_t n_made,
-				const struct history_mapping *ended, size_t n_ended, struct error *why)
-{
-	size_t n = 0;
-	_cleanup_free_ struct history_grant *grants = can_compare(q) ? history_grant_tables(q->grants, &n) : NULL;
-
-	return !grants || (history_holds_change(q->history, made, n_made, ended, n_ended, why) &&
-			   history_holds_grants(q->history, grants, n, why));
-}
-
 void history_queue_drain(struct history_queue *q)
 {
 	if (!q)
@@ -510,7 +404,7 @@ void history_queue_drain(struct history_queue *q)
 	q->mappings = NULL;
 }
 
-static void release(struct history_queue *q)
+void history_queue_release(struct history_queue *q)
 {
 	if (q->woken)
 		event_free(q->woken);
@@ -522,64 +416,6 @@ static void release(struct history_queue *q)
 	free(q->rests);
 	free(q->rested);
 	free(q);
-}
-
-int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
-		      const struct portmaps *p, const struct grants *g, struct history_queue **ret, struct error *err)
-{
-	struct history_queue *q = calloc(1, sizeof(*q));
-	struct error why = { 0 };
-	int r;
-
-	if (!q)
-		return error_set(err, -ENOMEM, "out of memory");
-	q->mappings = m;
-	q->portmaps = p;
-	q->grants = g;
-	q->end = &q->first;
-	q->began_s = history_now();
-	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	q->set = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	q->woken = q->wake < 0 ? NULL : event_new(base, q->wake, EV_READ | EV_PERSIST, on_wake, q);
-	q->was_set = q->set < 0 ? NULL : event_new(base, q->set, EV_READ | EV_PERSIST, on_set, q);
-	if (!q->woken || event_add(q->woken, NULL) || !q->was_set || event_add(q->was_set, NULL) || watch_clock(q))
-		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
-	else
-		r = history_new_tables(dir, d, m, p, g, &q->history, err);
-	if (r) {
-		release(q);
-		return r;
-	}
-	r = history_try_open(q->history, &why);
-	/* Another agent uses it, or an operator must repair it first. */
-	if (r == -EWOULDBLOCK || (r && !d->reused && !error_passes(r))) {
-		release(q);
-		return error_set(err, r, "%s", why.text);
-	}
-	if (r)
-		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", why.text);
-	r = history_rested(q->history, CONFIG_REST_S, &q->rests, &q->n_rests);
-	if (!r && !d->reused)
-		r = history_rested_grants(q->history, DAY_S, &q->rested, &q->n_rested);
-	if (r) {
-		release(q);
-		return error_set(err, r, "out of memory");
-	}
-	take_end(q);
-	*ret = q;
-	return 0;
-}
-
-const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n)
-{
-	*ret_n = q->n_rests;
-	return q->rests;
-}
-
-const struct history_grant *history_queue_rested_grants(const struct history_queue *q, size_t *ret_n)
-{
-	*ret_n = q->n_rested;
-	return q->rested;
 }
 
 void history_queue_close(struct history_queue *q, enum history_event event)
@@ -597,5 +433,5 @@ void history_queue_close(struct history_queue *q, enum history_event event)
 		history_stop(q->history);
 	else
 		history_detach(q->history);
-	release(q);
+	history_queue_release(q);
 }

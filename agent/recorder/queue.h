@@ -37,7 +37,8 @@ typedef void (*history_done)(void *arg, int r, const struct error *err);
  */
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
 			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
-			 struct history_drain_change *drains, history_done done, void *arg);
+			 struct history_drain_change *drains, const struct history_by *by, history_done done,
+			 void *arg);
 
 /* Called in the event loop with the result; the group, with `from` of those that begin, is valid until it returns. */
 typedef void (*history_granted)(void *arg, int r, const struct history_grant_change *c, const struct error *err);

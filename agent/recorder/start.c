@@ -219,7 +219,8 @@ static int append_list(struct history *h, struct history_record *list, struct er
 	return history_append(h, records, lines + 1, err);
 }
 
-int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err)
+int history_write_list(struct history *h, enum history_event event, int64_t since, const struct history_by *by,
+		       struct error *err)
 {
 	const struct history_index *x = &h->file.index;
 	size_t room = x->n_open > h->n_present ? x->n_open : h->n_present;
@@ -231,6 +232,8 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 	if (!list || !drains ||
 	    history_portmaps_list(history_agrees(h) ? &x->portmaps : &h->portmaps, &portmaps, &r.n_portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
+	if (by)
+		r.by = *by;
 	r.portmaps = portmaps;
 	r.drains = drains;
 	r.n_drains = history_drains_copy(h, drains);
@@ -249,13 +252,20 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 /* Takes back records without effect, and adds those that the history lacks. */
 static int align(struct history *h, struct error *err)
 {
-	int r = history_undo(h, err);
+	const struct history_by by = h->by;
+	int r;
+
+	h->by = history_by(BY_TABLES);
+	r = history_undo(h, err);
 
 	if (!r)
 		r = history_portmaps_align(h, err);
 	if (!r)
 		r = history_grants_align(h, err);
-	return r ? r : history_drains_align(h, err);
+	if (!r)
+		r = history_drains_align(h, err);
+	h->by = by;
+	return r;
 }
 
 static int write_start(struct history *h, struct error *err)
@@ -271,7 +281,7 @@ static int write_start(struct history *h, struct error *err)
 	since = unknown_since(h);
 	if (since != TIME_NONE)
 		tell_unknown(h, since);
-	return history_write_list(h, EVENT_START, since, err);
+	return history_write_list(h, EVENT_START, since, NULL, err);
 }
 
 int history_settle(struct history *h, struct error *err)

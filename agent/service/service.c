@@ -80,6 +80,7 @@ static void on_reloaded(void *arg, int r, const struct error *err)
 
 static void reload_by_signal(void *arg)
 {
+	const struct history_by by = history_by(BY_RELOAD);
 	struct service *s = arg;
 
 	/* One reload serves all signals before it. */
@@ -89,7 +90,7 @@ static void reload_by_signal(void *arg)
 		s->reload_wanted = true;
 		return;
 	}
-	s->reload_waits = !change_submit_reload(s->parts.changes, false, on_reloaded, s);
+	s->reload_waits = !change_submit_reload(s->parts.changes, false, &by, on_reloaded, s);
 	if (s->reload_waits)
 		notify_reloading();
 	else

@@ -13,7 +13,7 @@
 #include "base/whole_file.h"
 
 /* A program with another byte order, or another version of this file, does not read it. */
-#define MAGIC 0x327865646e696864ULL
+#define MAGIC 0x337865646e696864ULL
 
 /* The arrays of an index, in the order of the file: X(member, number of elements) */
 #define ARRAYS(X)                                \

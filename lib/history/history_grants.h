@@ -22,6 +22,7 @@ struct history_grant {
 	uint32_t out;
 	uint16_t port_lo;
 	uint16_t ports;
+	bool replicated; /* of a group that is to be recorded: another gateway began or ended it */
 	int64_t from;
 };
 

@@ -173,8 +173,7 @@ static int misplaced(const struct history_index *x, const struct history_record 
 	return 0;
 }
 
-/* Whether an event records a change, which a kill may prevent. */
-static bool is_change(enum history_event e)
+bool history_is_change(enum history_event e)
 {
 	return e == EVENT_ADD || e == EVENT_DEL || e == EVENT_PORTMAP || e == EVENT_RETIRE || e == EVENT_DRAINED ||
 	       e == EVENT_GRANT;
@@ -199,7 +198,7 @@ static int moment_of(struct history_index *x, const struct history_record *r, bo
 static int take_record(struct history_index *x, const struct history_record *r)
 {
 	struct history_at at = { r->line, r->time, MOMENT_NONE };
-	bool change = is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
+	bool change = history_is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;
 	int ret = 0;
 
 	/* A part of a list is nothing before the list is complete. */
@@ -213,6 +212,7 @@ static int take_record(struct history_index *x, const struct history_record *r)
 		x->change_end = r->line;
 	if (!change && r->event != EVENT_CLOCK)
 		x->settled = r->line;
+	x->replicated |= r->event == EVENT_GRANT && !strcmp(r->by.what, BY_REPLICATION);
 	if (*r->gateway)
 		memcpy(x->gateway, r->gateway, GATEWAY_TEXT);
 	if (change)

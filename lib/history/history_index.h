@@ -65,6 +65,7 @@ struct history_index {
 	int64_t first_time;	    /* earliest time of a record; TIME_OPEN: no records */
 	int64_t last_time;	    /* time of the last good record; TIME_NONE: none */
 	int64_t listed_time;	    /* time of the last record that lists all mappings; TIME_NONE: none */
+	bool replicated;	    /* other gateways grant blocks, too: what is not recorded here is not known */
 	bool lost;		    /* after damage: the current mappings are unknown */
 	char hash[HASH_TEXT];	    /* hash of the last line */
 	char gateway[GATEWAY_TEXT]; /* by the last start that has it; "": none has */
@@ -96,6 +97,9 @@ static inline bool history_index_empty(const struct history_index *x)
 
 /* Whether recorded changes are neither confirmed nor undone: the numbers of their first and last record. */
 bool history_index_waits(const struct history_index *x, uint64_t *ret_first, uint64_t *ret_last);
+
+/* Whether an event records a change, which a kill may prevent. */
+bool history_is_change(enum history_event e);
 
 /* The mapping of an interval. */
 static inline struct history_mapping history_mapping_of(const struct history_interval *v)

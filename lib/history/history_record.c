@@ -135,6 +135,7 @@ static void write_body(FILE *out, const struct history_record *r)
 		break;
 	}
 	clock_state_write(out, r->clock);
+	history_by_write(out, &r->by);
 }
 
 int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip)
@@ -228,6 +229,7 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	if (read_event(word, &r->event))
 		return error_set(err, -EINVAL, "%s is no event that this version knows", QUOTED(word));
 	r->clock = clock_state_of(json);
+	history_by_read(json, &r->by);
 	switch (r->event) {
 	case EVENT_START:
 	case EVENT_DAILY:

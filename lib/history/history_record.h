@@ -15,6 +15,7 @@
 #include "base/chain.h"
 #include "base/clock_state.h"
 #include "base/timestamp.h"
+#include "history/history_by.h"
 #include "history/history_drains.h"
 #include "history/history_grants.h"
 #include "history/history_portmaps.h"
@@ -113,6 +114,7 @@ struct history_record {
 	bool taken_over;	    /* start: took over an existing datapath */
 	/* start, daily, confirm, stop, detach: the worst since the line before that has it. */
 	struct clock_state clock;
+	struct history_by by;	    /* of changes, and of a list that says a new name */
 };
 
 void history_record_free(struct history_record *r);

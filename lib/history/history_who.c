@@ -95,6 +95,7 @@ static int prepare(struct who *w, const struct history_index *x)
 		memcpy(w->gaps.at, x->gaps.at, x->gaps.n * sizeof(*w->gaps.at));
 	w->gaps.n = x->gaps.n;
 	w->first_time = x->first_time;
+	w->replicated = x->replicated;
 	take_epochs(w, t);
 	return 0;
 }

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "history/history_who_private.h"
 
+#include <detnat/growth.h>
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
+
+/* Whether a block with the port may be granted: of a size that was. */
+static bool may_be_granted(const struct search *s, const struct geometry *g)
+{
+	const struct who_grants *grants = &s->w->grants;
+
+	for (size_t k = 0; k < grants->n_sizes; k++)
+		if (g->ports_per_host && growth_block_of(g, grants->size[k], (uint16_t)s->port) >= 0)
+			return true;
+	return false;
+}
 
 static enum who_result nobody(const struct search *s, struct error *why)
 {
@@ -18,6 +30,11 @@ static enum who_result nobody(const struct search *s, struct error *why)
 	if (!h || plan_blocks_geometry(h->in, h->out, &h->blocks, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
 	prefix_text(h->in, in), prefix_text(h->out, out);
+	if (s->w->replicated && may_be_granted(s, &g))
+		return (enum who_result)error_set(why, WHO_NO_RECORD,
+						  "the port is in the shared range of mapping %s to %s, of which other "
+						  "gateways grant blocks, too, and none was recorded here then",
+						  in, out);
 	if (who_grants_had(&s->w->grants, (struct endpoint){ s->addr, (uint16_t)s->port }))
 		return (enum who_result)error_set(
 			why, WHO_NOBODY,

@@ -17,6 +17,7 @@ struct who {
 	struct who_grants grants;
 	struct history_gaps gaps;
 	int64_t first_time;
+	bool replicated; /* other gateways grant blocks, too */
 	/* Of each reckoning: the latest end up to it, and the earliest start from it on. */
 	int64_t *latest_end, *earliest_start;
 	/* Of the question. */

@@ -105,6 +105,9 @@ def test_records_of_the_history(lab):
     assert [(m["in"], m["out"], m["from"]) for m in start["mappings"]] == [(first["in"], first["out"], first["from"])]
     confirmed = [r for r in all_records(agent) if r["event"] == "confirm"]
     assert [(r["first"], r["last"]) for r in confirmed] == [(r["line"], r["line"]) for r in (first, added, deleted)]
+    user = {"uid": 0, "user": "root"}
+    assert [r["by"] for r in (first, added, deleted)] == [{"what": "start"}, {"what": "mapping add", **user}, {"what": "mapping del", **user}]
+    assert all("by" not in r for r in (start, *confirmed))
     assert all(r["until"] >= change["time"] for r, change in zip(confirmed, (first, added, deleted)))
     verified(agent)
     assert agent.state.stat().st_mode & 0o777 == 0o750 and path(agent).stat().st_mode & 0o777 == 0o640
@@ -117,6 +120,8 @@ def test_a_reload_replaces_a_mapping_at_once(lab):
     deleted, added = records(agent)[-2:]
     assert (deleted["event"], deleted["out"], added["event"], added["out"]) == ("del", "1.1.1.0/30", "add", "1.1.2.0/30")
     assert deleted["to"] == added["from"]
+    assert deleted["by"] == added["by"] == {"what": "reload", "uid": 0, "user": "root"}
+    assert 'by reload of "root" (uid 0)' in history(agent, "list").out
 
 
 def test_other_slots_do_not_change_the_mapping_in_the_history(lab):
@@ -445,7 +450,7 @@ def test_list(lab):
     listed = json.loads(history(agent, "list", options=("-j",)).out)
     assert listed == all_records(agent)
     text = history(agent, "list").out
-    assert re.search(r"2  20\S+Z  add      10\.0\.0\.0/18         1\.1\.1\.0/30", text), text
+    assert re.search(r"2  20\S+Z  add      10\.0\.0\.0/18         1\.1\.1\.0/30 +by start", text), text
     assert re.search(r"3  20\S+Z  confirm  - +- +line 2 was in force by 20\S+Z", text), text
 
 

@@ -204,8 +204,8 @@ static void choose_stages(const struct parts *context, const struct config *c, c
 #define config_warn(now, before, name)			  call("warn", NULL)
 #define fragments_configure(f, limits)			  call("fragments", NULL)
 #define sessions_on_close(m, visit, arg)		  (listener = (visit))
-#define history_queue_change(q, d, n_d, a, n_a, p, drains, done, arg) \
-	((void)forget_lists(p, drains), change_recorded(d, n_d, a, n_a, done, arg))
+#define history_queue_change(q, d, n_d, a, n_a, p, drains, by, done, arg) \
+	((void)forget_lists(p, drains), (void)(by), change_recorded(d, n_d, a, n_a, done, arg))
 #define history_queue_forget(q, arg) call("forget", NULL)
 #define history_queue_confirm(q)     call("confirm", NULL)
 #define history_queue_reconcile(q)   call("reconcile", NULL)

@@ -85,8 +85,10 @@ static struct history_record record_of(enum history_event event)
 	case EVENT_GRANT:
 		lo = (uint32_t)strtoul(word[4], NULL, 10);
 		n = (uint32_t)strtoul(word[5], NULL, 10);
-		r.grant = (struct history_grant){ prefix(word[2]).base, prefix(word[3]).base, (uint16_t)lo, (uint16_t)n,
-						  moment(word[7], r.time) };
+		r.grant = (struct history_grant){
+			prefix(word[2]).base,	prefix(word[3]).base, (uint16_t)lo, (uint16_t)n, false,
+			moment(word[7], r.time)
+		};
 		r.ends = ends(word[6]);
 		break;
 	default:

@@ -26,6 +26,7 @@ static struct datapath d;
 static struct mappings *m;
 static struct portmaps *p;
 static struct history_portmap_change portmaps;
+static const struct history_by by = { .what = BY_START };
 static struct event_base *base;
 static struct history_queue *q;
 static struct error err;
@@ -98,7 +99,7 @@ static void change(const char *in, const char *out, struct answer *a)
 {
 	struct history_mapping add = mapping(in, out);
 
-	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, &portmaps, NULL, answered, a), 0);
+	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, &portmaps, NULL, &by, answered, a), 0);
 	cr_assert_eq(a->n, 0, "never from within");
 }
 
@@ -309,7 +310,7 @@ static void grant(uint16_t port_lo, struct granting *g)
 {
 	struct history_grant_change c = { .begin = calloc(1, sizeof(*c.begin)), .n_begin = 1 };
 
-	c.begin[0] = (struct history_grant){ 0x0a000001, 0x01010100, port_lo, 64, TIME_NONE };
+	c.begin[0] = (struct history_grant){ 0x0a000001, 0x01010100, port_lo, 64, false, TIME_NONE };
 	cr_assert_eq(history_queue_grants(q, &c, granted, g), 0);
 	cr_assert(!c.begin && !g->n, "never from within");
 }

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shared by queue_compare.c, queue.c, which runs the jobs, and queue_open.c. Each calls only those before it.
+ */
+#ifndef DETNAT_QUEUE_PRIVATE_H
+#define DETNAT_QUEUE_PRIVATE_H
+
+#include "base/background.h"
+#include "recorder/queue.h"
+
+enum job_kind { JOB_NONE, JOB_CHANGE, JOB_GRANTS, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
+
+struct job {
+	struct job *next;
+	enum job_kind kind;
+	struct history_queue *queue;
+	struct history_mapping *del, *add; /* add: for JOB_RECONCILE and JOB_ASSUME, the contents of the tables */
+	size_t n_del, n_add;
+	struct history_portmap_change portmaps; /* add: as above */
+	struct history_drain_change drains;	/* begin: as above */
+	struct history_grant_change grants;	/* of JOB_GRANTS; begin: as above */
+	struct history_by by;			/* of JOB_CHANGE */
+	int64_t time;				/* of JOB_ASSUME */
+	int64_t steady_ns; /* of JOB_CONFIRM and JOB_RECONCILE: time since when the tables have this state */
+	history_done done;
+	history_granted granted; /* in its place, of JOB_GRANTS */
+	void *arg;
+	bool started;
+	bool forgotten;
+	int r;
+	struct error err;
+};
+
+struct history_queue {
+	struct history *history; /* owned by the thread while a job is running */
+	const struct mappings *mappings;
+	const struct portmaps *portmaps;
+	const struct grants *grants;
+	struct background background;
+	int wake; /* eventfd: the thread has finished a job */
+	struct event *woken;
+	int set; /* timerfd: the clock was set */
+	struct event *was_set;
+	void (*on_set)(void *arg); /* NULL: no listener */
+	void *on_set_arg;
+	struct job *first; /* the running job, if any */
+	struct job **end;
+	uint64_t began_us; /* start of the first job */
+	uint32_t seconds;
+	bool waits; /* a change was written and not yet confirmed */
+	enum job_kind
+		takes_effect; /* what was written last, JOB_CHANGE or JOB_GRANTS, if that is about to take effect */
+	int64_t began_s;      /* when the last change was queued, or abandoned */
+	struct history_rest *rests;
+	size_t n_rests;
+	struct history_grant *rested;
+	size_t n_rested;
+	/* The end of the history after the last job. */
+	uint64_t line;
+	char hash[HASH_TEXT];
+};
+
+/* Takes the end of the history after a job, and whether it waits for a confirmation. */
+void history_queue_take_end(struct history_queue *q);
+
+/* The thread has finished a job; the clock was set. arg: the queue. */
+void history_queue_on_wake(evutil_socket_t fd, short what, void *arg);
+void history_queue_on_clock(evutil_socket_t fd, short what, void *arg);
+
+/* Asks for history_queue_on_clock() when the clock is set. 0 or -errno. */
+int history_queue_watch_clock(const struct history_queue *q);
+
+/* Frees what is no longer used. */
+void history_queue_release(struct history_queue *q);
+
+#endif

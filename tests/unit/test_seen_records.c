@@ -123,6 +123,19 @@ Test(seen_records, a_repetition_is_told_from_another_event)
 		expect_row(&rows[i]);
 }
 
+Test(seen_records, a_record_of_a_clock_that_is_not_known_any_more_is_known_by_its_event)
+{
+	struct lease_line again = line_of(LEASE_START, 3600, "s1", -1);
+
+	again.early = NOW;
+	note(START(0), 1, 0);
+	note(STOP(60), 2, 60);
+	seen_written(&seen);
+	cr_expect_eq(ask(again, 3), SEEN_WRITTEN);
+	again.early = NOW + 100;
+	cr_expect_eq(ask(again, 3), SEEN_NOT);
+}
+
 /* What is called next finds no zeros where it has its variables. */
 static __attribute__((noinline)) void fill_stack(void)
 {

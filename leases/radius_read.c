@@ -5,8 +5,8 @@
 
 #include "base/address.h"
 #include "base/text.h"
-#include "identity/radius.h"
-#include "identity/radius_attributes.h"
+#include "radius.h"
+#include "radius_attributes.h"
 
 /* The ADSL Forum's Agent-Circuit-Id (RFC 4679 section 3.3.1). */
 #define VENDOR_ADSL_FORUM 3561U

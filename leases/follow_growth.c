@@ -77,7 +77,7 @@ static int take_piece(struct lease_follower *f, char *text, size_t size, int64_t
 		      int64_t now, struct identity_figures *figures)
 {
 	struct piece p = { .follower = f, .batch = { .dir = w->batch.dir, .fresh = true }, .writer = w };
-	struct lease_import x = { .take = take, .arg = &p, .at = at, .live = f->begun };
+	struct lease_import x = { .take = take, .arg = &p, .at = at, .live = f->begun, .since = f->looked };
 	int r = follower_import(f, &x, text, size, figures);
 
 	r = r ? r : lease_batch_write(&p.batch, now, &f->trouble);
@@ -198,6 +198,7 @@ bool follow_growth(struct lease_follower *f, struct lease_writer *w, int64_t now
 	/* All that there was: what comes now has just happened. */
 	f->begun = true;
 	f->caught_up = true;
+	f->looked = now;
 	if (replaced(f) && open_current(f, f->rules.path))
 		return true;
 	if (access(f->rules.path, F_OK))

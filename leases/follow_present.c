@@ -45,7 +45,7 @@ struct reading {
 	bool first;		  /* its lines may be on the disk already */
 	struct lease_batch batch; /* of the first reading */
 	struct lease_writer *writer;
-	int64_t at;
+	int64_t since, at; /* what changed has changed between these times */
 };
 
 static int give(struct reading *r, const struct lease_line *l)
@@ -53,7 +53,12 @@ static int give(struct reading *r, const struct lease_line *l)
 	return r->first ? lease_batch_add(&r->batch, l) : lease_writer_add(r->writer, l);
 }
 
-static int end_lease(struct reading *r, struct known_lease *x, int64_t at)
+static int64_t earliest(int64_t since, int64_t at)
+{
+	return since && since < at ? since : TIME_NONE;
+}
+
+static int end_lease(struct reading *r, struct known_lease *x, int64_t since, int64_t at)
 {
 	struct lease_line l;
 	int ret;
@@ -62,6 +67,7 @@ static int end_lease(struct reading *r, struct known_lease *x, int64_t at)
 		return 0;
 	l.event = LEASE_STOP;
 	l.time = l.to = at;
+	l.early = earliest(since, at);
 	l.from = TIME_NONE;
 	ret = give(r, &l);
 	x->ended = !ret;
@@ -93,11 +99,12 @@ static int take(void *arg, const struct lease_line *line)
 		return 0;
 	}
 	if (x->body && !x->ended && is_other(x, &l))
-		ret = end_lease(r, x, r->at);
+		ret = end_lease(r, x, r->since, r->at);
 	/* A lease that was not there a moment ago begins. */
 	if (!r->first && (!x->body || x->ended) && l.from == TIME_NONE) {
 		l.event = LEASE_START;
 		l.from = r->at;
+		l.early = earliest(r->since, r->at);
 	}
 	ret = ret ? ret : give(r, &l);
 	return ret ? ret : known_lease_set(x, &l, content);
@@ -116,9 +123,9 @@ static int end_gone(struct reading *r)
 		if (x->reading == f->reading || x->ended)
 			continue;
 		if (x->gone != TIME_NONE)
-			ret = end_lease(r, x, x->gone);
+			ret = end_lease(r, x, x->gone_since, x->gone);
 		else
-			x->gone = r->at;
+			x->gone = r->at, x->gone_since = r->since;
 		f->gone |= !x->ended;
 	}
 	return ret;
@@ -158,7 +165,7 @@ static int read_again(struct reading *r, char *text, size_t size, struct identit
 
 bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures)
 {
-	struct reading r = { .follower = f, .writer = w };
+	struct reading r = { .follower = f, .writer = w, .since = f->looked };
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 	size_t size = 0;
@@ -166,6 +173,7 @@ bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t no
 	if (!stat(f->rules.path, &st) && same_file(&st, &f->seen)) {
 		r.at = now;
 		f->trouble.text[0] = '\0';
+		f->looked = now;
 		if (f->gone)
 			end_gone(&r);
 		return false;
@@ -177,7 +185,7 @@ bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t no
 	f->reading++;
 	figures->reads++;
 	if (!(f->reading == 1 ? read_first(&r, text, size, now, figures) : read_again(&r, text, size, figures)))
-		f->seen = st;
+		f->seen = st, f->looked = now;
 	else if (f->reading == 1)
 		f->reading = 0;
 	return false;

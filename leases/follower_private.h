@@ -21,6 +21,7 @@ struct lease_follower {
 	enum lease_format format;
 	struct known_leases known;
 	struct error trouble;
+	int64_t looked;	    /* by then, all that had changed was read; 0: nothing yet */
 	uint64_t warned_us; /* when unreadable lines were last logged */
 
 	/* Of a file that grows. */

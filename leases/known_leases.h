@@ -11,11 +11,12 @@
 
 struct known_lease {
 	struct lease_addr addr;
-	uint64_t content; /* hash of the line */
-	int64_t gone;	  /* the file has lacked it since; TIME_NONE: it is there */
-	uint32_t reading; /* the last that had it */
-	bool ended;	  /* it was told that it ended */
-	char *body;	  /* the line, to tell its end later */
+	uint64_t content;   /* hash of the line */
+	int64_t gone;	    /* the file has lacked it since; TIME_NONE: it is there */
+	int64_t gone_since; /* it had it until then; 0: not known */
+	uint32_t reading;   /* the last that had it */
+	bool ended;	    /* it was told that it ended */
+	char *body;	    /* the line, to tell its end later */
 };
 
 /* Zero-initialised. */

@@ -249,6 +249,9 @@ Test(statements, a_clock_that_was_set_leaves_nothing_certain)
 
 Test(statements, a_term_is_a_promise)
 {
+	EXPECT("an end whose moment is not certain",
+	       "100 start alice to=200\n150 stop alice early=140 to=150\n300 mark", { 140, "alice" },
+	       { 141, "alice?unheard" }, { 149, "alice?unheard" }, { 151, "-" });
 	EXPECT("within the term", "100 start alice to=400\n300 start alice to=600\n700 mark", { 150, "alice" },
 	       { 350, "alice" }, { 600, "alice" }, { 650, "alice?term" });
 	EXPECT("given to another before the end",

@@ -57,7 +57,7 @@ size_t radius_pass_on(const uint8_t *request, size_t size, uint8_t id, uint32_t 
  */
 bool radius_lengths_fit(const uint8_t *packet, size_t size);
 
-/* Reads the attributes of a sound request. from: names the server if the packet does not. */
+/* Reads the attributes of a sound request, which accounting_date() is to date. from: who sent it. */
 void radius_read(const uint8_t *packet, size_t size, const char *from, struct accounting *ret);
 
 #endif

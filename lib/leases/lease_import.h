@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "leases/accounting.h"
+#include "leases/accounting_servers.h"
 #include "leases/zone.h"
 #include "proto/words.h"
 
@@ -21,6 +21,7 @@ struct lease_import {
 	int64_t since;
 	struct zone zone;
 	const char *tenant; /* of all leases; NULL: not known */
+	struct accounting_servers servers;
 	uint64_t line;	    /* number of the current line */
 	uint64_t events;    /* lines of leases given */
 	uint64_t skipped;   /* records that could not be taken */

@@ -179,6 +179,10 @@ Test(statements, a_number_that_is_used_again_is_another_session)
 	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n200 start bob nas/1\n"
 	       "201 stop alice nas/1 from=100 early=200\n400 mark",
 	       { 150, "alice" }, { 300, "bob?unheard" });
+	EXPECT("the end of before comes in the second of the beginning, after a gap",
+	       "100 start alice nas/1\n190 begin from=150\n200 start bob nas/1 early=199\n"
+	       "200 stop alice nas/1 from=100 early=199\n400 mark",
+	       { 300, "bob?unheard" });
 	EXPECT("the server restarted in the second of the beginning",
 	       "100 start bob nas/1\n101 off nas/ early=100\n200 interim bob nas/1 from=100\n300 mark", { 150, "bob" },
 	       { 250, "bob?unheard" });

@@ -269,7 +269,8 @@ class Recorder:
         if not tenure:
             self.line(second, "off", session=f"{server.address}/", **early)
             return
-        tenure.heard(record["at"], self.days.now)
+        if not any(record["at"] < since for since, _ in self.shifts[1:]):
+            tenure.heard(record["at"], self.days.now)  # else its delay is of another clock
         begin = second if kind == START else second - (record["at"] - tenure.begin) // SECOND
         self.line(second, {START: "start", INTERIM: "interim", STOP: "stop"}[kind], in_addr=addr_of(host), id=tenure.ident,
                   session=f"{server.address}/{record['number']}", **{"from": stamp(begin), "to": stamp(second) if kind == STOP else None}, **early)

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
 #include "radius_forward.h"
@@ -18,8 +19,8 @@
 #define PER_TURN 64U
 /* One octet more, so that longer packets show. */
 #define PACKET_ROOM (RADIUS_MAX + 1)
-/* Forged packets are logged so often. */
-#define FORGED_LOG_US 60000000ULL
+/* Forged packets, and clocks, are logged so often. */
+#define LOG_US 60000000ULL
 
 /* A request whose lines are on their way to the disk. */
 struct waiting {
@@ -54,9 +55,9 @@ struct radius_server {
 	struct waiting waiting[RADIUS_WAITING];
 	unsigned n_waiting;
 	struct turn turn;
-	uint32_t dropped; /* as the socket counts */
-	int64_t heard;	  /* when the last packet was received */
-	uint64_t forged_us;
+	uint32_t dropped;	      /* as the socket counts */
+	int64_t heard;		      /* when the last packet was received */
+	uint64_t forged_us, clock_us; /* when they were logged */
 	struct forward_figures ended; /* of forwarding with an earlier secret */
 };
 
@@ -208,7 +209,7 @@ static void tell_forged(struct radius_server *s, const struct sockaddr_in *from,
 	uint64_t now_us = monotonic_us();
 
 	f->forged++;
-	if (s->forged_us && now_us - s->forged_us < FORGED_LOG_US)
+	if (s->forged_us && now_us - s->forged_us < LOG_US)
 		return;
 	s->forged_us = now_us;
 	log_warning("leases: a RADIUS request of %s has a wrong authenticator: it is forged, or its secret is not that "
@@ -271,6 +272,23 @@ static int add_line(void *arg, const struct lease_line *l)
 	return r;
 }
 
+/* Dates that are not believed are not passed over in silence. */
+static void tell_clock(struct taking *t)
+{
+	const struct accounting *a = &t->record;
+	uint64_t *last_us = &t->server->clock_us;
+
+	if (!a->stale && (a->early == TIME_NONE || a->time - a->early <= CLOCK_SLACK_S))
+		return;
+	if (*last_us && t->now_us - *last_us < LOG_US)
+		return;
+	*last_us = t->now_us;
+	log_warning("leases: access server %s dates a record %lld s before it came, %s", QUOTED(a->server[0]),
+		    (long long)(t->received - a->event),
+		    a->stale ? "which is too old: it is not recorded"
+			     : "and its clock is not known to be right: neither moment is certain");
+}
+
 static void read_request(struct taking *t)
 {
 	char from[ADDR_TEXT];
@@ -281,6 +299,7 @@ static void read_request(struct taking *t)
 	snprintf(t->record.tenant, sizeof(t->record.tenant), "%s", t->server->rules.tenant);
 	t->record.packet = t->name;
 	accounting_date(&t->server->clients, &t->record, t->received);
+	tell_clock(t);
 }
 
 /* Until the group is on the disk. False: there is no memory, and the sender tries again. */

@@ -134,6 +134,7 @@ static void date_by_clock(struct accounting_server *x, struct accounting *a, int
 	bool known = x && learn_clock(x, received, lag, &off);
 
 	waited = lag - (known ? off : 0);
+	a->early = known ? TIME_NONE : a->early;
 	if (waited <= CLOCK_SLACK_S || !known)
 		set_early(a, a->time - (waited < ACCOUNTING_STALE_S ? waited : ACCOUNTING_STALE_S));
 	else
@@ -162,10 +163,13 @@ void accounting_date(struct accounting_servers *s, struct accounting *a, int64_t
 	a->time = received;
 	a->early = TIME_NONE;
 	a->stale = false;
-	if (a->delay > ACCOUNTING_STALE_S)
+	if (a->delay > ACCOUNTING_STALE_S) {
 		a->early = received - ACCOUNTING_STALE_S;
-	else
+	} else if (a->delay) {
+		/* A delay has whole seconds. */
 		a->time -= a->delay;
+		a->early = a->time - 1;
+	}
 	if (a->event)
 		date_by_clock(x, a, received);
 }

@@ -37,7 +37,7 @@ static int kea_gone(struct lease_import *x, struct lease_line *l, int64_t state,
 	if (state == KEA_RECLAIMED)
 		l->time = l->to = expire;
 	else if (x->live)
-		l->time = l->to = x->at;
+		l->time = l->to = x->at, l->early = x->since && x->since < x->at ? x->since : TIME_NONE;
 	else
 		l->event = LEASE_INTERIM, l->to = l->time;
 	return import_give(x, l);

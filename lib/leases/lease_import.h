@@ -17,7 +17,8 @@ struct lease_import {
 	lease_take take;
 	void *arg;
 	int64_t at; /* the time of a file that shows one moment */
-	bool live;  /* the file was seen to change: what it ends has ended at `at` */
+	bool live;  /* the file was seen to change: what it ends has ended between `since` and `at` */
+	int64_t since;
 	struct zone zone;
 	const char *tenant; /* of all leases; NULL: not known */
 	struct accounting_servers servers;

@@ -41,6 +41,7 @@ struct hold {
 	enum lease_doubt doubt;
 	/* The statements around the second; NULL: none. */
 	const struct statement *before, *after;
+	bool ending; /* it may have ended before it */
 };
 
 static const struct statement *at(const struct statements *x, const struct stay *y, size_t i)
@@ -72,8 +73,10 @@ static void find_around(const struct statements *x, const struct stay *y, int64_
 	/* What was said in second t counts as either; what may have been said before or after it, as neither. */
 	if (ret->before && ret->before->early == t)
 		ret->after = ret->before;
-	for (; !ret->after && low < y->n; low++)
+	for (; !ret->after && low < y->n; low++) {
 		ret->after = at(x, y, low)->early >= t ? at(x, y, low) : NULL;
+		ret->ending |= !ret->after && at(x, y, low)->event == LEASE_STOP;
+	}
 }
 
 static struct lease_holder names_of(const struct statements *x, const struct stay *y)
@@ -136,7 +139,7 @@ static enum lease_doubt doubt_of(const struct statements *x, const struct stay *
 		return DOUBT_BEGIN;
 	if (h->after)
 		doubt = doubt_between(x, y, h->before, h->after->early);
-	if (!doubt || h->before->until == TIME_NONE || h->before->event == LEASE_STOP)
+	if (!doubt || h->ending || h->before->until == TIME_NONE || h->before->event == LEASE_STOP)
 		return doubt;
 	if (h->before->until < t)
 		return h->after ? doubt : DOUBT_TERM;
@@ -145,7 +148,7 @@ static enum lease_doubt doubt_of(const struct statements *x, const struct stay *
 
 static struct hold hold_of(const struct statements *x, const struct stay *y, int64_t t)
 {
-	struct hold h = { NOT_HELD, DOUBT_NONE, NULL, NULL };
+	struct hold h = { NOT_HELD, DOUBT_NONE, NULL, NULL, false };
 
 	if ((y->begin != TIME_NONE && t < y->begin) || t > y->end)
 		return h;

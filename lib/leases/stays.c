@@ -200,7 +200,7 @@ static void end_former(struct statements *x, const struct statement *s)
 		struct stay *y = &x->stay[i];
 
 		if (y->session == s->session && y->tenant == s->tenant && y->over == TIME_OPEN && !goes_on(x, y, s) &&
-		    (began == TIME_NONE || began >= x->list[y->statement[0]].late))
+		    (began == TIME_NONE ? s->event != LEASE_STOP : began >= x->list[y->statement[0]].late))
 			end_stay(y, s->late, false);
 	}
 }

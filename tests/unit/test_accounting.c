@@ -93,7 +93,7 @@ Test(accounting, a_record_is_dated_to_its_event)
 {
 	static const struct row rows[] = {
 		{ "as it comes", 0, "start" SESSION, "+0 start 10.0.0.1 a/1;" },
-		{ "by its delay", 10, "start delay=7" SESSION, "+3 start 10.0.0.1 a/1;" },
+		{ "by its delay, which has whole seconds", 10, "start delay=7" SESSION, "+2..+3 start 10.0.0.1 a/1;" },
 		{ "by its delay, which its clock confirms", 10, "start delay=7 event=3" SESSION,
 		  "+3 start 10.0.0.1 a/1;" },
 		{ "at once, by a clock that is right", 20, "alive event=20" SESSION, "+20 interim 10.0.0.1 a/1;" },

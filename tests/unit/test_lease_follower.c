@@ -8,8 +8,8 @@
 #include <sys/time.h>
 
 #include "base/base.h"
-#include "identity/lease_follower.h"
-#include "identity/retention.h"
+#include "lease_follower.h"
+#include "retention.h"
 #include "leases/lease_files.h"
 
 #define NOW 1795690800 /* 2026-11-26T11:00:00Z */
@@ -69,6 +69,7 @@ static void look(int second)
 
 /* The lines that are there: "start 10.0.0.1 id;". */
 static char text[8192];
+static struct lease_line last;
 
 static int add_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
@@ -76,6 +77,7 @@ static int add_line(void *arg, const char *name, uint64_t number, const char *li
 	struct lease_line l;
 
 	cr_assert_eq(lease_line_read(line, size, &l, NULL), 0);
+	last = l;
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s %+d;", lease_event_word(l.event),
 		 lease_addr_format(&l.addr, addr), l.id, (int)(l.time - NOW));
 	return 0;
@@ -154,6 +156,37 @@ Test(lease_follower, a_file_that_was_truncated_is_read_from_its_front)
 	look(2);
 	expect_lines("start 10.0.0.1 aa +0;start 10.0.0.2 bb +0;start 10.0.0.3 cc +1;start 10.0.0.4 dd +2;"
 		     "start 10.0.0.4 dd +3;start 10.0.0.5 ee +2;");
+}
+
+Test(lease_follower, what_ends_has_ended_since_the_last_look)
+{
+	const char *both = "1795690900 02:00:00:00:00:01 10.0.0.1 * aa\n1795690900 02:00:00:00:00:02 10.0.0.2 * bb\n";
+
+	follow(SOURCE_DNSMASQ);
+	put(path, O_TRUNC, both, 0);
+	look(1);
+	look(5);
+	put(path, O_TRUNC, "1795690900 02:00:00:00:00:02 10.0.0.2 * bb\n", 8);
+	look(9);
+	look(10);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;stop 10.0.0.1 aa +8;");
+	cr_expect_eq(last.early, NOW + 5);
+	put(path, O_TRUNC, both, 12);
+	look(13);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;stop 10.0.0.1 aa +8;start 10.0.0.1 aa +12;");
+	cr_expect_eq(last.early, NOW + 10);
+}
+
+Test(lease_follower, what_kea_deletes_has_ended_since_the_last_look)
+{
+	follow(SOURCE_KEA);
+	put(path, 0, KEA_HEADER KEA("1", "aa", "1795690900", "0"), 0);
+	look(0);
+	look(5);
+	put(path, O_APPEND, "10.0.0.1,02:00:00:00:00:01,aa,0,1795690800,1,0,0,,0,\n", 8);
+	look(9);
+	expect_lines("start 10.0.0.1 aa +0;stop 10.0.0.1 aa +8;");
+	cr_expect_eq(last.early, NOW + 5);
 }
 
 Test(lease_follower, a_file_that_is_not_there_is_waited_for)

@@ -35,11 +35,12 @@ static char *imported(enum lease_format format, const char *text, const char *zo
 	return found;
 }
 
-#define START(t) "\"time\":\"2026-11-26T" t "Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\""
-#define STOP(t)	 "\"time\":\"2026-11-26T" t "Z\",\"event\":\"stop\",\"in_addr\":\"100.64.16.16\""
-#define HEARD	 "\"time\":\"2026-11-26T11:00:00Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.16\""
-#define FROM(t)	 ",\"from\":\"2026-11-26T" t "Z\""
-#define TO(t)	 ",\"to\":\"2026-11-26T" t "Z\"\n"
+#define START(t)	"\"time\":\"2026-11-26T" t "Z\",\"event\":\"start\",\"in_addr\":\"100.64.16.16\""
+#define STOP(t)		"\"time\":\"2026-11-26T" t "Z\",\"event\":\"stop\",\"in_addr\":\"100.64.16.16\""
+#define HEARD		"\"time\":\"2026-11-26T11:00:00Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.16\""
+#define FROM(t)		",\"from\":\"2026-11-26T" t "Z\""
+#define TO(t)		",\"to\":\"2026-11-26T" t "Z\"\n"
+#define EARLY(t, early) ",\"to\":\"2026-11-26T" t "Z\",\"early\":\"2026-11-26T" early "Z\"\n"
 #define KEA_HEADER                                                                                                     \
 	"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_" \
 	"id\n"
@@ -66,7 +67,8 @@ static const struct {
 	  "\tNAS-Port-Id = \"port\"\n\tADSL-Agent-Circuit-Id = \"slot\"\n\tFramed-IP-Address = 100.64.16.16\n"
 	  "\tAcct-Session-Id = \"1\"\n\tAcct-Session-Time = 3600\n\tAcct-Delay-Time = 2\n\tTimestamp = 1795690802\n",
 	  NULL, false, 0,
-	  STOP("11:00:00") ",\"id\":\"a\",\"circuit\":\"slot\",\"session\":\"b_1/1\"" FROM("10:00:00") TO("11:00:00") },
+	  STOP("11:00:00") ",\"id\":\"a\",\"circuit\":\"slot\",\"session\":\"b_1/1\"" FROM("10:00:00")
+		  EARLY("11:00:00", "10:59:59") },
 	{ "an Accounting-Off", FORMAT_FREERADIUS_DETAIL,
 	  "Thu Nov 26 11:00:00 2026\n\tAcct-Status-Type = Accounting-Off\n\tNAS-IP-Address = 192.0.2.9\n"
 	  "\tTimestamp = 1795690800\n\n",

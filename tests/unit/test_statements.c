@@ -179,6 +179,10 @@ Test(statements, a_number_that_is_used_again_is_another_session)
 	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n200 start bob nas/1\n"
 	       "201 stop alice nas/1 from=100 early=200\n400 mark",
 	       { 150, "alice" }, { 300, "bob?unheard" });
+	EXPECT("the end of before comes in the second of the beginning, after a gap",
+	       "100 start alice nas/1\n190 begin from=150\n200 start bob nas/1 early=199\n"
+	       "200 stop alice nas/1 from=100 early=199\n400 mark",
+	       { 300, "bob?unheard" });
 	EXPECT("the server restarted in the second of the beginning",
 	       "100 start bob nas/1\n101 off nas/ early=100\n200 interim bob nas/1 from=100\n300 mark", { 150, "bob" },
 	       { 250, "bob?unheard" });
@@ -255,6 +259,9 @@ Test(statements, a_clock_that_was_set_leaves_nothing_certain)
 
 Test(statements, a_term_is_a_promise)
 {
+	EXPECT("an end whose moment is not certain",
+	       "100 start alice to=200\n150 stop alice early=140 to=150\n300 mark", { 140, "alice" },
+	       { 141, "alice?unheard" }, { 149, "alice?unheard" }, { 151, "-" });
 	EXPECT("within the term", "100 start alice to=400\n300 start alice to=600\n700 mark", { 150, "alice" },
 	       { 350, "alice" }, { 600, "alice" }, { 650, "alice?term" });
 	EXPECT("given to another before the end",

@@ -382,6 +382,27 @@ class Acts:
         self.change([it], f"interface add {name} {'with' if on else 'without'} a foreign program", ["interface", "add", it.names[name], role])
         self.world.disturbed(3)
 
+    # ---- customers
+
+    def do_customer(self, host, id, server, lasts, dice):
+        """A customer gets an address from an access server, which takes it from whoever has it."""
+        self.traffic.at(0, self.world.customers.comes, number(host), id, server, lasts, dice)
+
+    def do_lease(self, host, mac, server, lasts, ends):
+        self.traffic.at(0, self.world.customers.dhcp[server].come, number(host), mac, lasts, ends)
+
+    def do_access_restart(self, server, says):
+        self.traffic.at(0, self.world.customers.servers[server].restart, says)
+
+    def do_replay(self, nth, other):
+        self.traffic.at(0, self.world.customers.replayed, nth, other)
+
+    def do_forge(self, host, server, how):
+        self.traffic.at(0, self.world.customers.forged, number(host), server, how)
+
+    def do_rotate(self):
+        self.traffic.at(0, self.world.customers.dhcp[0].rotate)
+
     # ---- two gateways
 
     def do_takeover(self, to, how="routes", pause=0.5):

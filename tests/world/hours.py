@@ -6,7 +6,6 @@ Of each address a source tells: two access servers by FreeRADIUS' detail, one of
 records say when they happened, Kea, ISC dhcpd, and in a `recorder` world the listener of a gateway, with gaps and steps of its clock.
 """
 
-import calendar
 import collections
 import hashlib
 import heapq
@@ -18,7 +17,7 @@ import tempfile
 import time
 
 import lease_texts as texts
-from judge import SECOND, certain, judge, single
+from judge import SECOND, certain, judge, lines_about, single
 from lease_texts import INTERIM, OFF, ON, START, STOP, stamp
 from tenures import Memory
 
@@ -270,7 +269,8 @@ class Recorder:
         if not tenure:
             self.line(second, "off", session=f"{server.address}/", **early)
             return
-        tenure.heard(record["at"], self.days.now)
+        if not any(record["at"] < since for since, _ in self.shifts[1:]):
+            tenure.heard(record["at"], self.days.now)  # else its delay is of another clock
         begin = second if kind == START else second - (record["at"] - tenure.begin) // SECOND
         self.line(second, {START: "start", INTERIM: "interim", STOP: "stop"}[kind], in_addr=addr_of(host), id=tenure.ident,
                   session=f"{server.address}/{record['number']}", **{"from": stamp(begin), "to": stamp(second) if kind == STOP else None}, **early)
@@ -284,6 +284,7 @@ class Recorder:
             if begin < until and end >= since:
                 found.append((max(begin, since), min(end, until - 1)))
         return found
+
 
 class Days:
     """One simulation: its servers, its time and its files."""
@@ -467,7 +468,7 @@ class Hours:
     def report(self, case, name, tally, text):
         found = collections.Counter(it[0] for it in tally.wrong)
         hours, shorter = self.shorter(case, HOURS, tally.wrong[0][0])
-        print(f"world: FOUND, seed {case[0]}, mode hours, profile {case[1]}, {name}: {dict(found)}, the same with {hours:g} of {HOURS} hours\n{shorter or text}\n"
+        print(f"world: FOUND, seed {case[0]}, mode hours, {name}: {dict(found)}, the same with {hours:g} of {HOURS} hours\n{shorter or text}\n"
               f"to do it again: world.py --mode hours --seed {case[0]} --profile {case[1]}", flush=True)
 
     def summary(self):
@@ -475,27 +476,10 @@ class Hours:
             print(f"world: hours, {name}: {self.hours[name]} h, {tally}", flush=True)
 
 
-def lines_about(directory, host):
-    """What is recorded of an address, and of all."""
-    found = []
-    for path in sorted(pathlib.Path(directory).glob("leases-*.jsonl")):
-        for line in path.read_text().splitlines():
-            it = json.loads(line)
-            if it.get("in_addr") == addr_of(host) or it["event"] in ("off", "begin", "lost", "step"):
-                found.append({k: v for k, v in it.items() if k not in ("hash", "in_addr")})
-    return sorted(found, key=lambda it: it["time"])
-
-
 def show(wrong, directory):
     oracle, text, host, at, second, row = wrong
     if host is None:
         return f"  {oracle}: {text}"
     said = json.dumps({k: v for k, v in row.items() if "customer" in k or k == "others"})
-    around = [it for it in lines_about(directory, host) if abs(seconds_between(it["time"], stamp(second))) < 5400]
-    return "\n".join([f"  {oracle}: {addr_of(host)} at {stamp(second)} ({at / 1e9:.3f}): {text}", f"    it said: {said}", "    recorded:",
-                      *(f"      {json.dumps(it)}" for it in around[-24:])])
-
-
-def seconds_between(a, b):
-    a, b = (calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) for text in (a, b))
-    return a - b
+    return (f"  {oracle}: {addr_of(host)} at {stamp(second)} ({at / 1e9:.3f}): {text}\n    it said: {said}\n    recorded:\n"
+            + lines_about(directory, addr_of(host), second, 24))

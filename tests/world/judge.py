@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Whether an answer of `who` about one packet is right about the customer, by a Memory."""
 
+import calendar
+import contextlib
+import json
+import time
+
 SECOND = 1_000_000_000
 WRONG, DENIED = "customer: wrong name", "customer: denied"
 
@@ -37,3 +42,17 @@ def single(memory, host, packet):
     if len(around) == 1 and around[0].begin <= packet[0] - SECOND and around[0].end > packet[1] + SECOND:
         return around[0]
     return None
+
+
+def lines_about(directory, addr, second, most):
+    """What is recorded of an address and of all, around a second: a text."""
+    found = []
+    for path in sorted(directory.glob("leases-*.jsonl")):
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                it = json.loads(line)
+                if it.get("in_addr") == addr or it["event"] in ("off", "begin", "lost", "step", "open"):
+                    at = calendar.timegm(time.strptime(it["time"], "%Y-%m-%dT%H:%M:%SZ"))
+                    found.append((abs(at - second), at, len(found), {k: v for k, v in it.items() if k not in ("hash", "in_addr")}))
+    nearest = sorted(sorted(found, key=lambda it: it[:3])[:most], key=lambda it: it[1:3])
+    return "\n".join(f"      {json.dumps(it)}" for *_, it in nearest)

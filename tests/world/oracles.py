@@ -44,7 +44,7 @@ class Truth:
 
     def __init__(self, gateway):
         self.gateway = gateway
-        self.shifts = [(0, 0, 0)]  # (from, until it certainly holds, seconds)
+        self.shifts = [(0, 0, gateway.shift)]  # (from, until it certainly holds, seconds)
         self.asked = collections.OrderedDict()  # (seconds, address, port): {sender: time}
         self.kept = []  # for the end
         self.doubled = []  # (first, last) second of the clock that came twice
@@ -58,6 +58,16 @@ class Truth:
             if first <= end and last >= begin:
                 found.update(range(max(begin, first) // SECOND + shift, min(end, max(last, first)) // SECOND + shift + 1))
         return tuple(sorted(found))
+
+    def moments(self, second):
+        """The times at which the gateway's clock may have shown a second."""
+        found = []
+        for n, (first, _, shift) in enumerate(self.shifts):
+            last = self.shifts[n + 1][1] if n + 1 < len(self.shifts) else 1 << 62
+            begin, end = (second - shift) * SECOND, (second - shift + 1) * SECOND - 1
+            if end >= first and begin <= last:
+                found.append((max(begin, first), min(end, last)))
+        return found
 
     def stepped(self, begin, end, before, after):
         self.shifts.append((begin, end, after))
@@ -304,6 +314,8 @@ class Oracles:
 
     def judge(self, truth, key, senders, rows, again):
         self.counts["questions of who"] += 1
+        if self.world.customers:
+            self.world.customers.judge(truth, key, senders, rows, again)
         named = set().union(*(names(row) for _, row in rows))
         shown = "; ".join(f"at {stamp(second)}: {json.dumps({k: v for k, v in row.items() if k not in ('line', 'time', 'out_addr', 'out_port')})}"
                           for second, row in rows)

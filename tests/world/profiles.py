@@ -8,6 +8,7 @@ import json
 import random
 
 import frames
+from customer_plans import CustomerPlans, records_of
 from frames import text
 
 SERVERS = ["198.51.100.7", "198.51.100.8", "198.51.100.9", "203.0.114.5"]
@@ -25,6 +26,7 @@ TIMEOUTS = {"udp": 30, "tcp_established": 120, "tcp_transitory": 20, "icmp": 20}
 
 # By kind of step. `quiet` is where everything is compared.
 PLAIN = {"flow": 30, "end_flow": 6, "burst": 3, "quiet": 1.2}
+CUSTOMERS = {"customer": 10, "lease": 4, "rotate": 0.5}
 PROFILES = {
     "plain": {**PLAIN},
     "overflow": {**PLAIN, "burst": 14, "flood": 1},
@@ -45,11 +47,14 @@ PROFILES = {
     "operator": {**PLAIN, "quota": 1, "timeouts": 1, "close": 4, "flush": 2, "batch": 2, "reload": 1, "save": 0.5, "portmap": 1, "portmap_del": 1},
     "pair": {**PLAIN, "close": 2, "pcp": 3, "takeover": 2.5, "return": 2.5, "quiet": 2},
     "split": {"split": 1},
+    "customers": {**PLAIN, **CUSTOMERS},  # nothing of their accounting is lost
+    "lossy": {**PLAIN, **CUSTOMERS},  # one record of a hundred is
+    "accounting": {**PLAIN, **CUSTOMERS, "access_restart": 1.5, "replay": 4, "forge": 3},
     "tenants": {},  # all is one tenant's
 }
 PROFILES["all"] = {}
 for name, weights in PROFILES.items():
-    if name not in ("all", "pair", "split", "tenants"):
+    if name not in ("all", "pair", "split", "tenants", "customers", "lossy"):
         for kind, weight in weights.items():
             PROFILES["all"][kind] = PROFILES["all"].get(kind, 0) + weight * (0.3 if name not in ("plain", "overflow") and kind in PLAIN else 1)
 OF_PAIRS = ("takeover", "return", "split")
@@ -141,11 +146,12 @@ REACHES = {
     "rename": ("rename",), "route": ("route move",), "foreign": ("foreign program",),
     "takeover": ("takeover", "kill", "link"), "return": ("takeover", "reboot"),
     "split": ("split brain",), "quiet": (),
+    "customer": (), "lease": (), "rotate": (), "access_restart": (), "replay": (), "forge": (),
 }
 OF_MODES = {"redirect1": (), "redirect2": ("two stages",), "kernel": ("kernel mode",), "none": ("tc alone",)}
 
 
-class Planner:
+class Planner(CustomerPlans):
     timeouts_low = {"udp": 20, "tcp_established": 60, "tcp_transitory": 10, "icmp": 15}
     timeouts_high = {"udp": 60, "tcp_established": 180, "tcp_transitory": 30, "icmp": 30}
 
@@ -551,5 +557,5 @@ class Planner:
 def header(seed, mode, gateways, profile, **more):
     """All that a world is made from."""
     dice = random.Random(seed * 7919 + 1)
-    return {"seed": seed, "mode": mode, "gateways": gateways, "profile": profile,
+    return {"seed": seed, "mode": mode, "gateways": gateways, "profile": profile, **records_of(dice, profile, weights_of(profile, gateways)),
             "config": json.loads(json.dumps(make_config(mode, dice, profile, gateways))), **more}

@@ -191,6 +191,12 @@ class Gateway:
 
     # ---- the agent's life
 
+    def record_leases(self, sources, before_midnight):
+        """Customers are recorded: by the agent, from these sources. Its clock shows midnight after so many seconds."""
+        self.agent.write(leases=sources)
+        now = int(time.time())
+        self.clock.set(-now % 86400 - before_midnight)
+
     def start(self):
         self.set_clock(self.shift)
         self.agent.start(**self.shimmed)

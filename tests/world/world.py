@@ -3,11 +3,13 @@
 """A gateway, or two, in a world of subscribers, servers, strangers, an operator and faults, all drawn from one seed; beside it
 oracles that know who sent what.
 
-    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|hours] [--gateways 1|2] [--profile NAMES]
+    world.py [--seconds N] [--seed S] [--mode redirect1|redirect2|kernel|none|hours] [--gateways 1|2]
+             [--profile NAMES]
              [--build DIRECTORY] [--replay FILE] [--shrink SECONDS] [--write FILE] [--go-on]
 
 Ends with 0 where nothing was found. Else it prints the seed, the shortest sequence of steps that still fails, and the log of the
-operator and of the faults; the exit status is 1. Mode `hours` simulates customers alone, eight hours at a time (hours.py). It works in namespaces and mounts of its own, which end with it.
+operator and of the faults; the exit status is 1. Mode `hours` simulates customers alone, eight hours at a time (hours.py).
+The others work in namespaces and mounts of their own, which end with them.
 """
 
 import argparse
@@ -73,6 +75,7 @@ def once(path):
         "failures": world.failures, "steps": world.steps, "log": world.log, "elapsed": time.monotonic() - begun,
         "cpu": sum(ended[:4]) - sum(used[:4]), "counts": dict(world.counts), "results": dict(world.results),
         "traffic": dict(world.traffic.counts) if world.traffic else {}, "pairs": [[a, b, n] for (a, b), n in sorted(world.pairs.items())],
+        "customers": world.customers.summary() if world.customers else [],
         "refusals": world.samples.get("refusals", {}), "descriptors": world.samples.get("descriptors", []),
     }
     isolation.unmount(directory)
@@ -238,6 +241,8 @@ def summary(header, result):
           f"{counts.get('sessions compared', 0)} sessions compared, {used:.2f} of a core")
     print("  " + ", ".join(f"{k} {v}" for k, v in sorted(result["results"].items())))
     print("  " + ", ".join(f"{k} {v}" for k, v in sorted({**counts, **traffic}.items())))
+    for line in result.get("customers", []):
+        print("  " + line)
     for line in result.get("descriptors", []):
         print(f"  descriptors at the end and of an agent started anew, {line}")
     for what, said in sorted(result.get("refusals", {}).items())[:40] if os.environ.get("VERBOSE") else ():

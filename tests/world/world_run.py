@@ -12,6 +12,7 @@ import agent
 import clock
 import frames
 import isolation
+import customers
 from acts import Acts
 from model import SECOND, Model, covers, prefix
 from oracles import Failure, Oracles
@@ -47,7 +48,7 @@ class World:
         self.ports_changed = False
         self.model = Model()
         self.gateways = []
-        self.traffic = None
+        self.traffic = self.customers = None
         self.began = 0
         self.samples = {}
 
@@ -65,12 +66,16 @@ class World:
                 mine, other = ("192.0.2.1:9470", "192.0.2.2:9470")[:: 1 if number == 0 else -1]
                 config["replication"] = {"listen": mine, "peers": [other], "key_file": str(key), "min_age": 1, "interval": 1}
             self.gateways.append(Gateway(number, self.directory / f"gateway{number}", shim, config))
+            if self.header.get("customers"):
+                self.gateways[-1].record_leases(customers.sources(self.gateways[-1].directory), self.header["midnight"])
         if two:
             connect(*self.gateways)
         self.traffic = Traffic(self.gateways)
         self.oracles = Oracles(self)
         self.acts = Acts(self)
         self.planner = Planner(self, self.header)
+        if self.header.get("customers"):
+            self.customers = customers.Customers(self)
         begin = time.time_ns()
         for gateway in self.gateways:
             gateway.start()
@@ -430,6 +435,8 @@ class World:
             self.oracles.compare_leases([gateway for gateway in self.gateways if gateway.running()])
             self.oracles.probe()
         self.oracles.ask()
+        if self.customers:
+            self.customers.ask_due()
         self.counts["quiet points"] += 1
 
     def measure(self, gateway):
@@ -457,6 +464,8 @@ class World:
             self.oracles.ask()
             time.sleep(0.1)
         self.oracles.ask(everything=True)
+        if self.customers:
+            self.customers.finish()
         for gateway in self.gateways if not self.header.get("brief") else ():
             self.leaves_nothing(gateway)
 

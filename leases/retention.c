@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "retention.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/base.h"
+#include "leases/lease_files.h"
+
+/* Whether the clock has been right for long enough. */
+static bool trusts_clock(struct retention *r, int64_t now, int64_t boot_s)
+{
+	int64_t offset = now - boot_s, step = offset - r->offset_s;
+
+	if (r->known && (step > RETENTION_STEP_S || step < -RETENTION_STEP_S))
+		r->patience_s = boot_s + RETENTION_STEP_S;
+	r->offset_s = offset;
+	r->known = true;
+	return boot_s >= r->patience_s;
+}
+
+/* Names have the order of their days; that of the limit stays. */
+static int remove_older(const char *dir, int64_t limit, int64_t now, unsigned *ret_removed, struct error *err)
+{
+	struct lease_names names = { 0 };
+	char first[LEASE_FILE_TEXT];
+	int r = lease_names_read(dir, &names, err);
+
+	lease_file_name(limit, first);
+	for (size_t i = 0; i < names.n && !r && strcmp(names.name[i], first) < 0; i++) {
+		r = ledger_remove(dir, names.name[i], now, err);
+		*ret_removed += !r;
+	}
+	free(names.name);
+	return r;
+}
+
+/* Requests that no server of the configuration gets any more. */
+static void remove_forwards(const char *dir, int64_t limit)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	struct stat st;
+
+	while (d && (entry = readdir(d)))
+		if (!strncmp(entry->d_name, SPOOL_PREFIX, strlen(SPOOL_PREFIX)) &&
+		    !fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) &&
+		    st.st_mtime < limit)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
+int retention_tick(struct retention *r, const char *dir, uint32_t days, int64_t now, int64_t boot_s,
+		   struct chain_tip *ret_tip, unsigned *ret_removed, struct error *err)
+{
+	int ret = 0;
+
+	if (!trusts_clock(r, now, boot_s) || now / DAY_S == r->day)
+		return 0;
+	*ret_removed = 0;
+	if (days)
+		ret = remove_older(dir, now - (int64_t)days * DAY_S, now, ret_removed, err);
+	if (days)
+		remove_forwards(dir, now - (int64_t)days * DAY_S);
+	if (!ret && ledger_tip(dir, ret_tip))
+		*ret_tip = (struct chain_tip){ .hash = HASH_NONE };
+	if (ret)
+		return ret;
+	r->day = now / DAY_S;
+	return 1;
+}

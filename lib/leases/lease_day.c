@@ -87,6 +87,7 @@ static int add_rows(struct lease_day *day, const struct lease_line *l, uint64_t 
 
 	if (r || wrong || !*l->session || !lease_event_of_session(l->event) || l->event == LEASE_OPEN)
 		return r;
+	row.by_session = true;
 	row.key = owner;
 	row.of = (uint32_t)addr;
 	return add_row(day, row);

@@ -95,7 +95,7 @@ static struct stamp stamp_of(const struct stat *st)
 
 static const char *index_name(const char *file, char text[static INDEX_NAME])
 {
-	snprintf(text, INDEX_NAME, "%.*s.index", (int)strcspn(file, "."), file);
+	snprintf(text, INDEX_NAME, "leases.index-%.10s", file + strlen("leases-"));
 	return text;
 }
 
@@ -344,27 +344,41 @@ static size_t first_block(const struct lease_day *day, uint64_t key)
 	return low ? low - 1 : 0;
 }
 
-static int rows_on_disk(int dir, const struct lease_day *day, uint64_t key, lease_take_row take, void *arg)
+/* Gives the rows of a block, those with a key alone if there is one. */
+static int give_block(int fd, const struct lease_day *day, uint64_t rows_at, size_t i, const uint64_t *key,
+		      lease_take_row take, void *arg)
+{
+	struct lease_row row[BLOCK_ROWS];
+	size_t left = day->n_indexed - i * BLOCK_ROWS, n = left < BLOCK_ROWS ? left : BLOCK_ROWS;
+	int r = 0;
+
+	if (!read_all(fd, row, n * sizeof(*row), rows_at + i * sizeof(row)) ||
+	    sum_of(i, row, n * sizeof(*row)) != day->block[i].sum)
+		return -ESTALE;
+	for (size_t k = 0; k < n && !r; k++)
+		if (!key || row[k].key == *key)
+			r = take(arg, &row[k]);
+	return r;
+}
+
+/* key NULL: any. */
+static int rows_on_disk(int dir, const struct lease_day *day, const uint64_t *key, lease_take_row take, void *arg)
 {
 	_cleanup_close_ int fd = -1;
-	struct lease_row row[BLOCK_ROWS];
 	uint64_t rows_at;
 	struct stat st;
 	int r = 0;
 
+	if (!day->indexed)
+		return 0;
 	fd = open_index(dir, day, &st);
 	if (fd < 0)
 		return -ESTALE;
-	rows_at = (uint64_t)st.st_size - day->n_indexed * sizeof(*row);
-	for (size_t i = first_block(day, key); i < day->n_blocks && day->block[i].key <= key && !r; i++) {
-		size_t left = day->n_indexed - i * BLOCK_ROWS, n = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-
-		if (!read_all(fd, row, n * sizeof(*row), rows_at + i * sizeof(row)) ||
-		    sum_of(i, row, n * sizeof(*row)) != day->block[i].sum)
-			return -ESTALE;
-		for (size_t k = 0; k < n && !r; k++)
-			if (row[k].key == key)
-				r = take(arg, &row[k]);
+	rows_at = (uint64_t)st.st_size - day->n_indexed * sizeof(struct lease_row);
+	for (size_t i = key ? first_block(day, *key) : 0; i < day->n_blocks && !r; i++) {
+		if (key && day->block[i].key > *key)
+			break;
+		r = give_block(fd, day, rows_at, i, key, take, arg);
 	}
 	return r;
 }
@@ -400,7 +414,16 @@ int lease_index_ready(int dir, struct lease_day *day, uint64_t most, struct erro
 
 int lease_index_rows(int dir, const struct lease_day *day, uint64_t key, lease_take_row take, void *arg)
 {
-	int r = day->indexed ? rows_on_disk(dir, day, key, take, arg) : 0;
+	int r = rows_on_disk(dir, day, &key, take, arg);
 
 	return r ? r : lease_day_rows(day, key, take, arg);
+}
+
+int lease_index_each(int dir, const struct lease_day *day, lease_take_row take, void *arg)
+{
+	int r = rows_on_disk(dir, day, NULL, take, arg);
+
+	for (size_t i = 0; i < day->n && !r; i++)
+		r = take(arg, &day->row[i]);
+	return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * leases-YYYY-MM-DD.index: where each address and each session is in the file of a day. It fits a file of that inode
+ * leases.index-YYYY-MM-DD: where each address and each session is in the file of a day. It fits a file of that inode
  * and time of change, or one that has the same octets up to where it ends; one that does not fit, or of another version
  * or byte order, is made anew. Where none can be written, each program reads the file for itself.
  */
@@ -20,6 +20,9 @@ int lease_index_ready(int dir, struct lease_day *day, uint64_t most, struct erro
  * returned.
  */
 int lease_index_rows(int dir, const struct lease_day *day, uint64_t key, lease_take_row take, void *arg);
+
+/* Gives all rows, in order of key and place, of a day that was made ready just now. As before. */
+int lease_index_each(int dir, const struct lease_day *day, lease_take_row take, void *arg);
 
 /* Removes the index of a file, which would have traces of what is gone from it. */
 void lease_index_remove(int dir, const char *file);

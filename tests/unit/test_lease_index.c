@@ -44,13 +44,21 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)(seed >> 33) % n;
 }
 
-static const char *path_of(size_t day, const char *suffix)
+static const char *file_of(size_t day)
 {
 	static char path[128];
 	char name[LEASE_FILE_TEXT];
 
-	lease_file_name(FIRST + (int64_t)day * DAY, name);
-	snprintf(path, sizeof(path), "%s/%.17s%s", dir, name, suffix);
+	snprintf(path, sizeof(path), "%s/%s", dir, lease_file_name(FIRST + (int64_t)day * DAY, name));
+	return path;
+}
+
+static const char *index_of(size_t day)
+{
+	static char path[128];
+	char text[TIME_TEXT];
+
+	snprintf(path, sizeof(path), "%s/leases.index-%.10s", dir, time_format(FIRST + (int64_t)day * DAY, text));
 	return path;
 }
 
@@ -68,7 +76,7 @@ static void add(const struct lease_line *l)
 	lease_line_write(text, l);
 	fclose(text);
 	if (!file[day])
-		file[day] = fopen(path_of(day, ".jsonl"), "a");
+		file[day] = fopen(file_of(day), "a");
 	if (!tip[day].line)
 		memcpy(tip[day].hash, HASH_NONE, sizeof(tip[day].hash));
 	cr_assert(file[day] && !chain_write(file[day], body, size, &tip[day]));
@@ -192,7 +200,7 @@ static void make_remarks(void)
 /* Changes an octet of some line. */
 static void damage(size_t day)
 {
-	int fd = open(path_of(day, ".jsonl"), O_RDWR);
+	int fd = open(file_of(day), O_RDWR);
 	off_t at = (off_t)below((uint32_t)tip[day].size);
 	char c;
 
@@ -250,7 +258,7 @@ static struct statements *of_all(uint32_t addr)
 
 	cr_assert_eq(statements_new(&at, &a.x), 0);
 	for (size_t day = 0; day <= DAYS; day++) {
-		int fd = open(path_of(day, ".jsonl"), O_RDONLY);
+		int fd = open(file_of(day), O_RDONLY);
 		size_t torn;
 
 		memcpy(a.hash, HASH_NONE, HASH_TEXT);
@@ -331,7 +339,7 @@ static void compare_all(const char *what)
 
 static bool has_index(size_t day)
 {
-	return !access(path_of(day, ".index"), R_OK);
+	return !access(index_of(day), R_OK);
 }
 
 static void make(void)
@@ -421,16 +429,16 @@ Test(lease_index, what_is_wrong_with_an_index_changes_no_answer)
 	close_all();
 	cr_expect_str_eq(who(7, FIRST + 600), "certain, odd ");
 	cr_assert(has_index(0));
-	snprintf(other, sizeof(other), "%s", path_of(1, ".index"));
-	stat(path_of(0, ".index"), &st);
+	snprintf(other, sizeof(other), "%s", index_of(1));
+	stat(index_of(0), &st);
 	for (off_t at = 0; at < st.st_size; at += 1 + st.st_size / 97) {
-		put(path_of(0, ".index"), at, "\x5a\x5a\x5a", 3);
+		put(index_of(0), at, "\x5a\x5a\x5a", 3);
 		cr_expect_str_eq(who(7, FIRST + 600), "certain, odd ", "octet %lld", (long long)at);
 		cr_expect_str_eq(who(8, FIRST + 600), "certain, even ", "octet %lld", (long long)at);
 	}
-	cr_assert_eq(truncate(path_of(0, ".index"), st.st_size / 2), 0);
+	cr_assert_eq(truncate(index_of(0), st.st_size / 2), 0);
 	cr_expect_str_eq(who(7, FIRST + 600), "certain, odd ");
-	cr_assert_eq(rename(other, path_of(0, ".index")), 0);
+	cr_assert_eq(rename(other, index_of(0)), 0);
 	cr_expect_str_eq(who(7, FIRST + 600), "certain, odd ");
 	cr_expect_str_eq(who(7, FIRST + DAY + 600), "certain, odd ");
 }
@@ -447,7 +455,7 @@ Test(lease_index, lines_that_are_added_are_found)
 	cr_expect_str_eq(who(7, FIRST + 5500), "certain, late ");
 	cr_expect_str_eq(who(7, FIRST + 600), "certain, early ");
 	/* In place, beside an addition: the time of change says nothing any more. */
-	put(path_of(0, ".jsonl"), 40, "x", 1);
+	put(file_of(0), 40, "x", 1);
 	tell(LEASE_START, FIRST + 7000, 7, "last", "nas/last", FIRST + 7000);
 	close_all();
 	cr_expect_str_eq(who(7, FIRST + 600), "damaged others, early damaged");
@@ -469,7 +477,7 @@ Test(lease_index, a_session_of_many_days_opens_no_day_but_its_own)
 	who(2, FIRST + 4 * DAY);
 	/* The lines between are not read. */
 	for (size_t day = 2; day < DAYS - 1; day++)
-		cr_assert_eq(chmod(path_of(day, ".jsonl"), 0), 0);
+		cr_assert_eq(chmod(file_of(day), 0), 0);
 	cr_assert_eq(lease_days_open(dir, &d, &err), 0);
 	cr_assert_eq(lease_days_about(d, &at, NULL, FIRST + 4 * DAY, FIRST + 4 * DAY, &x, &err), 0, "%s", err.text);
 	statements_ask(x, NULL, FIRST + 4 * DAY, &a);

@@ -275,7 +275,7 @@ if [ -n "$keep" ]; then
 	if start_desk; then
 		hint "http://$desk_at/" "the page for the abuse desk and operators, in a browser on this machine: paste $world/complaint.txt"
 	fi
-	hint "bpftool map dump pinned $world/bpf/v7/counters" "the counters, as the kernel has them"
+	hint "bpftool map dump pinned $(echo "$world"/bpf/v*/counters)" "the counters, as the kernel has them"
 	hint "cat $world/agent.log" "the agent's log"
 	hint "deploy/demo.sh clean" "to end it"
 else

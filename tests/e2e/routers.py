@@ -15,12 +15,15 @@ UNPACKED = TREE / "build" / "routing"
 EXAMPLES = TREE / "deploy" / "routing"
 
 
+def find_program(path):
+    """A program of the packages frr and bird2, installed or unpacked; None if this version has none of that name."""
+    return next((root / path for root in (pathlib.Path("/"), UNPACKED) if (root / path).exists()), None)
+
+
 def program(path):
-    """A program of the packages frr and bird2, installed or unpacked."""
-    for root in (pathlib.Path("/"), UNPACKED):
-        if (found := root / path).exists():
-            return found
-    raise AssertionError(f"/{path} is missing: deploy/install-deps.sh test")
+    found = find_program(path)
+    assert found, f"/{path} is missing: deploy/install-deps.sh test"
+    return found
 
 
 def join_group(name):
@@ -30,6 +33,13 @@ def join_group(name):
     if not copy.exists():
         copy.write_text("\n".join((*groups, f"{name}:x:65533:root", "")))
         isolation.run("mount", "--bind", copy, "/etc/group")
+
+
+def hide_sockets(path):
+    """A directory of sockets whose place is fixed is this run's own, and vanishes with it."""
+    pathlib.Path(path).mkdir(exist_ok=True)
+    if not os.path.ismount(path):
+        isolation.mount(b"tmpfs", path)
 
 
 class Daemon:
@@ -110,15 +120,20 @@ class Frr:
             (libraries,) = UNPACKED.glob("usr/lib/*/frr")
             self.environment["LD_LIBRARY_PATH"] = str(libraries)
         self.daemons = []
-        # FRR 10.3, which Debian 13 has, has no socket for bfdctl any more.
-        bfdctl = ("--bfdctl", directory / "bfdd.sock") if "--bfdctl" in isolation.run(
-            program("usr/lib/frr/bfdd"), "--help", env={**os.environ, **self.environment}).stdout else ()
-        for name, options in (("zebra", ()), ("bgpd", ()), ("bfdd", bfdctl)):
+        # FRR 10, which Debian 13 has: mgmtd configures zebra, and has its sockets in /run/frr. bfdctl has no socket any more.
+        managed = find_program("usr/lib/frr/mgmtd") is not None
+        if managed:
+            hide_sockets("/run/frr")
+        own = ("-N", namespace.name) if managed else ()
+        for name in (*(("mgmtd",) if managed else ()), "zebra", "bgpd", "bfdd"):
             (directory / f"{name}.conf").touch()
+            options = () if name == "mgmtd" else ("-f", directory / f"{name}.conf")
+            if name == "bfdd" and not managed:
+                options += ("--bfdctl", directory / "bfdd.sock")
             self.daemons.append(Daemon(
-                namespace, directory, name, program(f"usr/lib/frr/{name}"), "-u", "root", "-g", "root", "-f", directory / f"{name}.conf",
+                namespace, directory, name, program(f"usr/lib/frr/{name}"), "-u", "root", "-g", "root", *own, *options,
                 "-i", directory / f"{name}.pid", "-z", directory / "zserv.api", "--vty_socket", directory, "-A", "127.0.0.1",
-                "-P", "0", "--log", f"file:{directory}/{name}.log", *options, **self.environment))
+                "-P", "0", "--log", f"file:{directory}/{name}.log", **self.environment))
             wait_for(lambda: self.daemons[-1].check() and (directory / f"{name}.vty").exists(), 60, f"{name} to listen")
         said = self.vtysh("-b")
         assert "%" not in said, said

@@ -49,14 +49,21 @@ def example_gateway(run_directory):
         it.close()
 
 
+def inner_map(told):
+    """The number of the map in an array of maps: its octets, or from bpftool 7.5 on the number itself."""
+    if number := re.search(r"inner_map_id: (\d+)", told):
+        return int(number[1])
+    octets = re.search(r"value: ((?:[0-9a-f]{2} ?){4})", told)[1]
+    return int.from_bytes(bytes.fromhex(octets), "little")
+
+
 def here(lab, command):
     """A command of the page as it is run in the lab."""
     # Chunks of other agents on this machine have the same names.
     for name, outer in (("subscriber.0", "subscribers"), ("bucket.0", "buckets")):
         if f"name {name}" in command:
-            octets = lab.gateway.run("bpftool", "map", "lookup", "pinned", next(lab.agent.pins.glob("v*")) / outer, "key", *"0000").stdout
-            octets = re.search(r"value: ((?:[0-9a-f]{2} ?){4})", octets)[1].split()
-            command = command.replace(f"name {name}", f"id {int.from_bytes(bytes.fromhex(''.join(octets)), 'little')}")
+            told = lab.gateway.run("bpftool", "map", "lookup", "pinned", next(lab.agent.pins.glob("v*")) / outer, "key", *"0000").stdout
+            command = command.replace(f"name {name}", f"id {inner_map(told)}")
     for name, real in (("detnatctl", f"{CTL} -s {lab.agent.socket}"), ("/sys/fs/bpf/detnat/", f"{lab.agent.pins}/"),
                        ("promtool", prometheus.program("promtool")), ("/var/log/detnat.log", lab.agent.log)):
         command = command.replace(name, str(real))

@@ -99,6 +99,7 @@ CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 CHECK_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out agent/config/load.c,$(wildcard agent/config/*.c)))
 HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xdp/*.c))
 DESK_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard desk/*.c))
+LEASES_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard leases/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
@@ -106,8 +107,8 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
-PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp $(BUILD)/detnat-desk
-C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] desk/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
+PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl $(BUILD)/detnat-xdp $(BUILD)/detnat-desk $(BUILD)/detnat-leases
+C_FILES       := $(wildcard include/detnat/*.h bpf/*/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] desk/*.[ch] leases/*.[ch] xdp/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -168,6 +169,10 @@ $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+$(BUILD)/leases/%.o: leases/%.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
 $(BUILD)/desk/%.o: desk/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -185,7 +190,7 @@ $(BUILD)/tests/unit/%.o $(BUILD)/tests/bpf/%.o: TEST_CFLAGS := $(if $(filter -O2
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -Idesk -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -Idesk -Ileases -c $< -o $@
 
 # Appended, not replaced: files of one name stand in several rooms.
 $(BUILD)/libdetnat.a: $(LIB_OBJECTS)
@@ -203,10 +208,13 @@ $(BUILD)/detnatctl: $(CLI_OBJECTS) $(CHECK_OBJECTS) $(BUILD)/libdetnat.a
 $(BUILD)/detnat-xdp: $(HELPER_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(HELPER_LIBS)
+$(BUILD)/detnat-leases: $(LEASES_OBJECTS) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
 $(BUILD)/detnat-desk: $(DESK_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(DESK_LIBS) -lpthread
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS) $(DESK_OBJECTS) $(LEASES_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion libmicrohttpd) -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
@@ -521,7 +529,10 @@ $(BUILD)/fuzz/libagent.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(AGENT_SOURCES) $(LI
 # The kernel's answers are the fuzzer's.
 comma := ,
 $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)
-# The desk's forms are a program's, not the library's.
+# The desk's forms and what reads RADIUS are programs', not the library's.
+$(BUILD)/fuzz/tests/fuzz/fuzz_radius.o $(BUILD)/fuzz/tests/fuzz/fuzz_spool.o: FUZZ_CFLAGS += -Ileases
+$(BUILD)/fuzz/fuzz_radius: $(BUILD)/fuzz/leases/radius.o $(BUILD)/fuzz/leases/radius_read.o
+$(BUILD)/fuzz/fuzz_spool: $(BUILD)/fuzz/leases/request_spool.o
 $(BUILD)/fuzz/tests/fuzz/fuzz_desk.o: FUZZ_CFLAGS += -Idesk
 $(BUILD)/fuzz/fuzz_desk: $(BUILD)/fuzz/desk/forms.o
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
@@ -558,8 +569,8 @@ site: ## the documents and manual pages as a web site in build/site/html; a dead
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 GUIDES     := $(notdir $(wildcard docs/guide/*.md))
-SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service detnat-desk.service
-SOCKETS    := detnat-metrics.socket detnat-xdp.socket detnat-desk.socket
+SERVICES   := detnat.service detnat-guard.service detnat-xdp@.service detnat-desk.service detnat-leases.service
+SOCKETS    := detnat-metrics.socket detnat-xdp.socket detnat-desk.socket detnat-leases.socket
 PAGES      := $(wildcard docs/man/*.[1-8])
 ROUTING    := $(wildcard deploy/routing/*/*)
 PROXIES    := $(wildcard deploy/desk/*)
@@ -568,6 +579,7 @@ install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBIN
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
 	install -D -m 755 $(BUILD)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-xdp
 	install -D -m 755 $(BUILD)/detnat-desk $(DESTDIR)$(SBINDIR)/detnat-desk
+	install -D -m 755 $(BUILD)/detnat-leases $(DESTDIR)$(SBINDIR)/detnat-leases
 	install -d -m 755 $(DESTDIR)$(UNITDIR)
 	install -d -m 2775 $(DESTDIR)/etc/detnat
 	[ -n "$(DESTDIR)" ] || ! getent group detnat-admin >/dev/null || chgrp detnat-admin /etc/detnat
@@ -594,7 +606,7 @@ install-docs:
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-desk \
+	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-xdp $(DESTDIR)$(SBINDIR)/detnat-desk $(DESTDIR)$(SBINDIR)/detnat-leases \
 	      $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
 	      $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish \
 	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \

@@ -29,11 +29,12 @@ static bool has_leases(const char *dir)
 int customers_open(const cJSON *args, const char *state_dir, struct customers *ret, struct error *err)
 {
 	const char *dir = json_text(args, "leases", NULL);
+	char own[PATH_MAX];
 
 	*ret = (struct customers){ .margin = customers_margin(args) };
-	if (!dir && !has_leases(state_dir))
+	if (!dir && !has_leases(lease_directory(state_dir, own)))
 		return EXIT_DONE;
-	return lease_days_open(dir ? dir : state_dir, &ret->days, err) ? EXIT_REFUSED : EXIT_DONE;
+	return lease_days_open(dir ? dir : own, &ret->days, err) ? EXIT_REFUSED : EXIT_DONE;
 }
 
 static void forget(struct customers *c)

@@ -15,6 +15,7 @@
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "leases/lease_files.h"
 #include "who_rows.h"
 
 /* A question, and its answer. */
@@ -26,6 +27,7 @@ struct asked {
 	char in_addr[ADDR_TEXT];
 	char tenant[LABEL_TEXT]; /* "": none */
 	const char *leases;	 /* the directory of leases, NULL: none were asked */
+	char own_leases[PATH_MAX];
 };
 
 static void free_asked(struct asked *a)
@@ -79,7 +81,7 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	snprintf(a->in_addr, sizeof(a->in_addr), "%s", json_text(json, "in_addr", ""));
 	snprintf(a->tenant, sizeof(a->tenant), "%s", json_text(json, "tenant", ""));
 	if (cJSON_HasObjectItem(json, "customer"))
-		a->leases = json_text(args, "leases", dir);
+		a->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "history/history_claims.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "leases/lease_files.h"
 #include "message.h"
 
 /* Limits the warnings about damage in commands other than verify. */
@@ -256,30 +257,26 @@ static void verify_claims(struct writer *w, const struct history_claims *c)
 		writer_line(w, CLAIMS_FILE ": %" PRIu64 " lines, the last of checksum %s", c->lines, c->hash);
 }
 
-/* What cannot be read is a fault: the rest is checked all the same. */
-static void verify_desk(const char *dir, struct chain_check *ret)
+/* Adds the ledger of a directory, if there is one. What cannot be read is a fault: the rest is checked all the same. */
+static void verify_another(struct chain_check *ret, const char *format, const char *dir)
 {
-	/* Until 1.0.0 it was in the state directory; then it is beside. What is there counts, the one in use last. */
-	for (const char *before = "/-"; *before; before++) {
-		struct ledger_state earlier = ret->state, *now = &ret->state;
-		char path[PATH_MAX];
-		struct error why;
-		struct stat st;
+	struct ledger_state earlier = ret->state, *now = &ret->state;
+	char path[PATH_MAX];
+	struct error why;
+	struct stat st;
 
-		if (snprintf(path, sizeof(path), "%s%c" DESK_DIR, dir, *before) >= (int)sizeof(path) ||
-		    lstat(path, &st) || !S_ISDIR(st.st_mode))
-			continue;
-		if (ledger_verify(path, chain_fault, ret, now, &why)) {
-			chain_fault(ret, "", 0, false, why.text);
-			memcpy(now->hash, HASH_NONE, HASH_TEXT);
-			now->wrong++;
-		}
-		now->files += earlier.files;
-		now->lines += earlier.lines;
-		now->ledger += earlier.ledger;
-		now->wrong += earlier.wrong;
-		now->erased += earlier.erased;
+	if (snprintf(path, sizeof(path), format, dir) >= (int)sizeof(path) || lstat(path, &st) || !S_ISDIR(st.st_mode))
+		return;
+	if (ledger_verify(path, chain_fault, ret, now, &why)) {
+		chain_fault(ret, "", 0, false, why.text);
+		memcpy(now->hash, HASH_NONE, HASH_TEXT);
+		now->wrong++;
 	}
+	now->files += earlier.files;
+	now->lines += earlier.lines;
+	now->ledger += earlier.ledger;
+	now->wrong += earlier.wrong;
+	now->erased += earlier.erased;
 }
 
 static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -299,8 +296,11 @@ static int verify_run(const char *socket, const cJSON *args, struct writer *w, s
 	}
 	chain = (struct chain_check){ .faults = cJSON_CreateArray(), .erased = cJSON_CreateArray() };
 	desk = (struct chain_check){ .faults = cJSON_CreateArray(), .erased = cJSON_CreateArray() };
-	verify_desk(dir, &desk);
+	/* Until 1.0.0 it was in the state directory; then it is beside. What is there counts, the one in use last. */
+	verify_another(&desk, "%s/" DESK_DIR, dir);
+	verify_another(&desk, "%s-" DESK_DIR, dir);
 	status = ledger_verify(dir, chain_fault, &chain, &chain.state, err) ? EXIT_REFUSED : EXIT_DONE;
+	verify_another(&chain, "%s/" LEASES_DIR, dir);
 	if (w->json && !status)
 		verify_json(w, &f, &claims, &chain, &desk);
 	else if (!status)

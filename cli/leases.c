@@ -177,6 +177,7 @@ static int customer_run(const char *socket, const cJSON *args, struct writer *w,
 	const char *dir = json_text(args, "leases", NULL);
 	_cleanup_free_ struct lease_erased *erased = NULL;
 	_cleanup_free_ char *own = NULL;
+	char at[PATH_MAX];
 	struct history_files f;
 	size_t n;
 	int status;
@@ -189,8 +190,8 @@ static int customer_run(const char *socket, const cJSON *args, struct writer *w,
 			return status;
 		history_files_free(&f);
 	}
-	if (lease_erase(dir ? dir : own, json_text(args, "customer", ""), json_text(args, "case", NULL), dry,
-			time(NULL), &erased, &n, err))
+	if (lease_erase(dir ? dir : lease_directory(own, at), json_text(args, "customer", ""),
+			json_text(args, "case", NULL), dry, time(NULL), &erased, &n, err))
 		return EXIT_REFUSED;
 	return show_erased(w, erased, n, dry);
 }

@@ -15,7 +15,7 @@ import sys
 TREE = pathlib.Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
 PROGRAMS = {"detnat-agent": "detnat-agent.8", "detnatctl": "detnatctl.8", "detnat-xdp": "detnat-xdp.8",
-            "detnat-desk": "detnat-desk.8"}
+            "detnat-desk": "detnat-desk.8", "detnat-leases": "detnat-leases.8"}
 
 
 def read(path):

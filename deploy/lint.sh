@@ -26,8 +26,8 @@ sources() {
     find "$@" -name '*.[ch]' -not -path '*/.*' | sort
 }
 
-mapfile -t all_c < <(sources include lib bpf agent cli desk xdp tests)
-mapfile -t user_c < <(sources lib agent cli desk xdp | grep '\.c$')
+mapfile -t all_c < <(sources include lib bpf agent cli desk leases xdp tests)
+mapfile -t user_c < <(sources lib agent cli desk leases xdp | grep '\.c$')
 mapfile -t shell < <(find deploy tests .ci debian -type f \( -name '*.sh' -o -name '*.bash' -o -name 'detnat.p[or]*' -o -path '*/vm/*init' -o -path .ci/run \) | sort)
 mapfile -t python < <(find tests deploy -name '*.py' | sort)
 mapfile -t pages < <(find docs/man -name '*.[1-8]' 2>/dev/null | sort)
@@ -60,13 +60,13 @@ licence() {
 cppchecks() {
     cppcheck -q -j"$(nproc)" --enable=warning,performance,portability --std=c11 --error-exitcode=1 --inline-suppr \
         --suppress=memleak --suppress=uninitvar --suppress=invalidPrintfArgType_uint \
-        -D_GNU_SOURCE -D__x86_64__ -Iinclude -Ilib -Iagent -Icli -Idesk \
+        -D_GNU_SOURCE -D__x86_64__ -Iinclude -Ilib -Iagent -Icli -Idesk -Ileases \
         '-DLIBBPF_OPTS(type,name,...)=struct type name={__VA_ARGS__}' \
         '-DDECLARE_LIBXDP_OPTS(type,name,...)=struct type name={__VA_ARGS__}' \
         '-Dbpf_object__for_each_program(p,o)=while(((p)=bpf_object__next_program((o),(p))))' \
         '-Dbpf_object__for_each_map(m,o)=while(((m)=bpf_object__next_map((o),(m))))' \
         '-Devutil_timercmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)' \
-        lib agent cli desk xdp include
+        lib agent cli desk leases xdp include
 }
 
 # The checks, and why four of them are off, are in .clang-tidy.

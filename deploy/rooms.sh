@@ -37,7 +37,7 @@ routing    forwarding monitor neighbours route_limits route_lookup routes source
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog
-identity   identity
+identity   identity lease_wire secret_file
 recorder   history pin queue
 punt       event_ring parked_fragments sender trace_frames tracing unsolicited_tcp
 pcp        pcp
@@ -94,7 +94,7 @@ listed() {
 }
 
 used() {
-    includes lib agent cli desk | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
+    includes lib agent cli desk leases | awk '{ split($1, at, "/"); split($2, to, "/") } at[2] != to[1] && $2 ~ /\/.*\.h$/ { print $2 }' |
         sort -u
 }
 
@@ -165,6 +165,16 @@ desk() {
     done < <(includes desk)
 }
 
+lease_program() {
+    local at header
+    while read -r at header; do
+        case $header in
+        base/* | proto/* | history/* | leases/* | host/* | config/* | identity/*) ;;
+        */*) complain "$at: detnat-leases includes base, proto, history, leases, host, config and identity alone, not \"$header\"" ;;
+        esac
+    done < <(includes leases)
+}
+
 helper() {
     local at header
     while read -r at header; do
@@ -211,7 +221,7 @@ members_of_circles() {
 
 circles() {
     local folder edges members
-    for folder in lib/*/ agent/*/ cli/ desk/; do
+    for folder in lib/*/ agent/*/ cli/ desk/ leases/; do
         folder=${folder%/}
         edges=$(calls "$folder")
         members=$(cut -d' ' -f1,2 <<<"$edges" | members_of_circles) || true
@@ -225,8 +235,8 @@ $(awk 'NR == FNR { member[$1]; next } $1 in member && $2 in member { print "    
 
 names() {
     local name
-    for name in $(find include lib agent cli desk bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
-        complain "$name is in several places: $(find include lib agent cli desk bpf -name "$name" | sort | paste -sd' ')"
+    for name in $(find include lib agent cli desk leases bpf -name '*.h' -printf '%f\n' | sort | uniq -d); do
+        complain "$name is in several places: $(find include lib agent cli desk leases bpf -name "$name" | sort | paste -sd' ')"
     done
 }
 
@@ -242,6 +252,7 @@ order "${bpf_rooms[*]}" bpf
 face
 command_line
 desk
+lease_program
 helper
 circles
 names

@@ -2,43 +2,67 @@
 #include "identity/identity.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "base/background.h"
+#include "base/base.h"
 #include "base/log.h"
 #include "base/notice.h"
 #include "base/trouble.h"
 #include "host/timer.h"
-#include "identity/identity_worker.h"
-#include "identity/recorded_sources.h"
-#include "identity/request_spool.h"
+#include "identity/lease_program.h"
 
-/* Time limit for the disk at the end. */
-#define END_PATIENCE_US (10 * 1000000ULL)
-#define STACK_SIZE	(512U << 10)
+/* For a reply, while the event loop stands still; and for the next report. */
+#define REPLY_PATIENCE_US (3 * 1000000ULL)
+#define SILENCE_US	  (15 * 1000000ULL)
+/* After a failure, the program is sought again. */
+#define RETRY_US (1 * 1000000ULL)
 
-struct identity {
-	struct identity_shared shared;
-	pthread_t thread;
-	atomic_bool ended;		 /* the thread */
-	struct identity_means *prepared; /* NULL: nothing is */
-	struct config_leases rules;	 /* in force */
-	bool allowed;			 /* to have a thread */
-	bool wanted;			 /* a thread */
-	bool started;			 /* it is there */
-	struct event *timer;
+/* What a configuration says of leases. */
+struct wanted {
+	struct config_leases rules;
+	char *dir;    /* state_dir; NULL: there are no rules */
+	char *socket; /* where the service is, if it is installed */
 };
 
-static void wake(struct identity *x)
-{
-	const uint64_t one = 1;
+struct identity {
+	struct event_base *base;
+	struct lease_program program;
+	struct event *readable; /* NULL while there is no connection */
+	struct event *timer;
+	struct wanted now, next; /* in force, and prepared */
+	bool allowed;		 /* to start the program */
+	bool heard;		 /* there has been a report */
+	struct lease_report report;
+	uint64_t heard_us, sought_us;
+	struct error missing; /* why there is no connection */
+};
 
-	if (write(x->shared.wake, &one, sizeof(one)) < 0)
-		log_error("leases: their thread cannot be woken: %s", strerror(errno));
+static void wanted_free(struct wanted *w)
+{
+	free(w->dir);
+	free(w->socket);
+	*w = (struct wanted){ 0 };
+}
+
+static int wanted_of(const struct config *c, struct wanted *ret)
+{
+	int directory = (int)(strrchr(c->control_socket, '/') - c->control_socket);
+	struct wanted w = { .rules = c->leases, .dir = strdup(c->state_dir) };
+
+	if (!w.dir || asprintf(&w.socket, "%.*s/" LEASES_SOCKET, directory, c->control_socket) < 0) {
+		free(w.dir);
+		return -ENOMEM;
+	}
+	*ret = w;
+	return 0;
+}
+
+/* Without sources the program still removes old files. */
+static bool is_wanted(const struct identity *x)
+{
+	return x->now.dir && (x->now.rules.n || x->now.rules.retention || x->program.fd >= 0);
 }
 
 /* The end of the ledger goes where others cannot change it: to the log, and with syslog to another machine. */
@@ -61,52 +85,134 @@ static void tell_day(const struct chain_tip *tip, unsigned removed)
 	notice_tell(&n);
 }
 
-static void *run(void *arg)
+static void disconnect(struct identity *x, int r)
 {
-	struct identity *x = arg;
-
-	identity_work(&x->shared);
-	atomic_store(&x->ended, true);
-	return NULL;
+	if (x->readable)
+		event_free(take_pointer(x->readable));
+	lease_program_close(&x->program);
+	if (r == -EPROTO)
+		error_set(&x->missing, r, "detnat-leases is of another version; `systemctl restart detnat-leases`");
+	else if (r)
+		error_set(&x->missing, r, "detnat-leases has ended");
 }
 
-/* Without memory for the thread, it is tried again. */
-static void start_if_wanted(struct identity *x)
+static void take_state(struct identity *x, const struct lease_report *report)
 {
-	if (x->allowed && x->wanted && !x->started)
-		x->started = !thread_start(&x->thread, STACK_SIZE, run, x);
+	x->report = *report;
+	x->heard = true;
+	x->heard_us = monotonic_us();
+	if (report->tell_day)
+		tell_day(&report->tip, report->removed);
+}
+
+/* Takes what has come. 0; 1 if *ret is a reply, which ends it; or -errno: the connection is gone. */
+static int hear(struct identity *x, struct lease_report *ret)
+{
+	int r;
+
+	while (!(r = lease_program_hear(&x->program, ret))) {
+		if (ret->kind == REPORT_REPLY)
+			return 1;
+		take_state(x, ret);
+	}
+	if (r == -EAGAIN)
+		return 0;
+	disconnect(x, r);
+	return r;
+}
+
+static void tell_trouble(const struct identity *x)
+{
+	if (!is_wanted(x) || !x->allowed)
+		trouble_clear(TROUBLE_LEASES);
+	else if (x->program.fd < 0)
+		trouble_set(TROUBLE_LEASES, "leases are not recorded: %s", x->missing.text);
+	else if (monotonic_us() - x->heard_us > SILENCE_US)
+		trouble_set(TROUBLE_LEASES, "detnat-leases has said nothing for %u seconds; its disk may be slow",
+			    (unsigned)(SILENCE_US / 1000000));
+	else if (x->heard && *x->report.text)
+		trouble_set(TROUBLE_LEASES, "%s", x->report.text);
+	else
+		trouble_clear(TROUBLE_LEASES);
+}
+
+static void on_report(evutil_socket_t fd, short what, void *arg)
+{
+	struct identity *x = arg;
+	struct lease_report report;
+
+	/* A reply for which nobody waits any longer. */
+	while (hear(x, &report) > 0)
+		;
+	tell_trouble(x);
+}
+
+static int watch(struct identity *x, struct error *err)
+{
+	x->readable = event_new(x->base, x->program.fd, EV_READ | EV_PERSIST, on_report, x);
+	if (x->readable && !event_add(x->readable, NULL))
+		return 0;
+	return error_set(err, -ENOMEM, "out of memory");
+}
+
+static void seek(struct identity *x)
+{
+	uint64_t now_us = monotonic_us();
+	int r;
+
+	if (!x->allowed || !is_wanted(x) || x->program.fd >= 0 || (x->sought_us && now_us - x->sought_us < RETRY_US))
+		return;
+	x->sought_us = x->heard_us = now_us;
+	r = lease_program_open(&x->program, x->now.socket, &x->missing);
+	r = r ? r : watch(x, &x->missing);
+	if (!r && (r = lease_program_tell(&x->program, ORDER_TAKE, x->now.dir, &x->now.rules)))
+		error_set(&x->missing, r, "detnat-leases takes no orders: %s", strerror(-r));
+	if (r)
+		disconnect(x, 0);
+}
+
+/* Waits for what fits: 1; 0: it did not come in time; or -errno, without a connection. */
+static int wait_until(struct identity *x, bool (*fits)(const struct identity *x), struct lease_report *ret)
+{
+	uint64_t until = monotonic_us() + REPLY_PATIENCE_US;
+	int r;
+
+	while (!(r = hear(x, ret)) && !fits(x) && monotonic_us() < until) {
+		struct pollfd list = { .fd = x->program.fd, .events = POLLIN };
+
+		if (poll(&list, 1, 100) < 0 && errno != EINTR)
+			break;
+	}
+	return r;
+}
+
+static bool has_taken_over(const struct identity *x)
+{
+	return x->heard && x->report.figures.sources == x->now.rules.n;
+}
+
+static bool is_never(const struct identity *x)
+{
+	return false;
 }
 
 void identity_run(struct identity *x)
 {
+	struct lease_report report;
+
 	x->allowed = true;
-	start_if_wanted(x);
+	seek(x);
+	/* Who is told that the agent is ready may send requests. */
+	if (x->program.fd >= 0)
+		wait_until(x, has_taken_over, &report);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct identity *x = arg;
-	char text[TROUBLE_TEXT];
-	struct chain_tip tip;
-	unsigned removed;
-	bool day;
 
-	start_if_wanted(x);
-	pthread_mutex_lock(&x->shared.lock);
-	memcpy(text, x->shared.trouble, sizeof(text));
-	day = x->shared.tell_day;
-	tip = x->shared.tip;
-	removed = x->shared.removed;
-	x->shared.tell_day = false;
-	pthread_mutex_unlock(&x->shared.lock);
-	if (x->allowed && x->wanted && !x->started)
-		trouble_set(TROUBLE_LEASES, "there is no memory for the thread that records leases");
-	else if (*text)
-		trouble_set(TROUBLE_LEASES, "%s", text);
-	else
-		trouble_clear(TROUBLE_LEASES);
-	if (day)
-		tell_day(&tip, removed);
+	seek(x);
+	tell_trouble(x);
 }
 
 int identity_new(struct event_base *base, struct identity **ret)
@@ -115,34 +221,15 @@ int identity_new(struct event_base *base, struct identity **ret)
 
 	if (!x)
 		return -ENOMEM;
-	pthread_mutex_init(&x->shared.lock, NULL);
-	x->shared.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	x->base = base;
+	x->program.fd = -1;
 	x->timer = timer_each_second(base, on_second, x);
-	if (x->shared.wake < 0 || !x->timer) {
+	if (!x->timer) {
 		identity_free(x);
 		return -ENOMEM;
 	}
 	*ret = x;
 	return 0;
-}
-
-/* A disk that does not come to an end is left to the process's end. */
-static bool end_thread(struct identity *x)
-{
-	uint64_t until = monotonic_us() + END_PATIENCE_US;
-
-	if (!x->started)
-		return true;
-	pthread_mutex_lock(&x->shared.lock);
-	x->shared.end = true;
-	pthread_mutex_unlock(&x->shared.lock);
-	wake(x);
-	while (!atomic_load(&x->ended) && monotonic_us() < until)
-		usleep(1000);
-	if (atomic_load(&x->ended))
-		return !pthread_join(x->thread, NULL);
-	log_error("leases: the disk takes too long; what waits for it is lost");
-	return false;
 }
 
 void identity_free(struct identity *x)
@@ -151,111 +238,92 @@ void identity_free(struct identity *x)
 		return;
 	if (x->timer)
 		event_free(x->timer);
-	identity_abandon(x);
-	if (!end_thread(x))
-		return;
-	if (x->shared.figures.forward_waiting)
-		log_warning("leases: %llu requests were not forwarded, as the further server has not answered",
-			    (unsigned long long)x->shared.figures.forward_waiting);
-	identity_means_free(x->shared.next);
-	close_fd(&x->shared.wake);
-	pthread_mutex_destroy(&x->shared.lock);
+	disconnect(x, 0);
+	wanted_free(&x->next);
+	wanted_free(&x->now);
 	free(x);
 }
 
 /* Messages name the source by its place. */
-static int refuse(const struct config *c, uint32_t n, const char *key, const char *name, int r, const struct error *why,
+static int refuse(const struct config *c, const struct lease_place *at, const char *name, int r, const char *why,
 		  struct error *err)
 {
-	char path[40];
+	char path[48];
 
-	snprintf(path, sizeof(path), "leases[%u].%s", n, key);
-	return config_refuse(err, r, name, config_line(c, path), path, "%s", why->text);
+	snprintf(path, sizeof(path), "leases[%u].%s", at->source, at->key);
+	return config_refuse(err, r, name, config_line(c, path), path, "%s", why);
 }
 
-/* at_start: what is missing is left to the thread, which tries again. */
-static int make_means(const struct config *c, const struct config_leases *running, bool at_start, const char *name,
-		      struct identity_means **ret, struct error *err)
+static int ask(struct identity *x, const struct config *c, const char *name, struct error *err)
 {
-	struct identity_means *m = calloc(1, sizeof(*m));
-	int r = 0;
+	struct lease_report reply;
+	int r;
 
-	if (!m || !(m->dir = strdup(c->state_dir))) {
-		free(m);
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	m->rules = c->leases;
-	memset(m->fd, -1, sizeof(m->fd));
-	for (uint32_t i = 0; !r && i < m->rules.n; i++) {
-		struct error why = { 0 };
-		const char *key = "";
-
-		r = identity_means_source(m, i, running, &key, &why);
-		if (r && at_start)
-			r = 0;
-		if (r)
-			refuse(c, i, key, name, r, &why, err);
-	}
-	if (r)
-		identity_means_free(m);
-	else
-		*ret = m;
-	return r;
+	if (lease_program_tell(&x->program, ORDER_PREPARE, x->next.dir, &x->next.rules))
+		return 0;
+	/* Without a reply, what is wrong shows later as a trouble. */
+	r = wait_until(x, is_never, &reply) == 1 ? reply.result : 0;
+	return r ? refuse(c, &reply.place, name, r, reply.text, err) : 0;
 }
 
-int identity_prepare(struct identity *x, const struct config *c, bool at_start, const char *name, struct error *err)
+static int check(const struct config *c, const struct config_leases *running, const char *name, struct error *err)
 {
-	identity_abandon(x);
-	return make_means(c, &x->rules, at_start, name, &x->prepared, err);
-}
+	struct lease_means *m = NULL;
+	struct lease_place at;
+	struct error why = { 0 };
+	int r = lease_means_new(&c->leases, c->state_dir, running, false, &m, &at, &why);
 
-void identity_abandon(struct identity *x)
-{
-	identity_means_free(take_pointer(x->prepared));
-}
-
-void identity_settle(struct identity *x)
-{
-	struct identity_means *m = take_pointer(x->prepared);
-
-	if (!m)
-		return;
-	x->rules = m->rules;
-	if (!x->wanted && !m->rules.n && !m->rules.retention) {
-		identity_means_free(m);
-		return;
-	}
-	pthread_mutex_lock(&x->shared.lock);
-	identity_means_free(x->shared.next);
-	x->shared.next = m;
-	pthread_mutex_unlock(&x->shared.lock);
-	x->wanted = true;
-	start_if_wanted(x);
-	if (x->started)
-		wake(x);
+	lease_means_free(m);
+	/* The secret is the program's: the agent's user need not be able to read it. */
+	if (!r || (r == -EACCES && geteuid() && !strcmp(at.key, "secret_file")))
+		return 0;
+	return refuse(c, &at, name, r, why.text, err);
 }
 
 int identity_check(const struct config *c, const struct config *running, const char *name, struct error *err)
 {
-	struct identity_means *m = NULL;
-	int r = make_means(c, running ? &running->leases : NULL, false, name, &m, err);
+	return check(c, running ? &running->leases : NULL, name, err);
+}
 
-	identity_means_free(m);
+int identity_prepare(struct identity *x, const struct config *c, bool at_start, const char *name, struct error *err)
+{
+	int r;
+
+	identity_abandon(x);
+	r = at_start || x->program.fd >= 0 ? 0 : check(c, &x->now.rules, name, err);
+	if (!r && wanted_of(c, &x->next))
+		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r && !at_start && x->program.fd >= 0)
+		r = ask(x, c, name, err);
+	if (r)
+		wanted_free(&x->next);
 	return r;
 }
 
-bool identity_file_named(const char *name)
+void identity_abandon(struct identity *x)
 {
-	return lease_file_named(name) || !strcmp(name, RECORDED_SOURCES_FILE) ||
-	       !strncmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX));
+	if (x->next.dir && x->program.fd >= 0)
+		lease_program_tell(&x->program, ORDER_ABANDON, x->next.dir, &x->next.rules);
+	wanted_free(&x->next);
+}
+
+void identity_settle(struct identity *x)
+{
+	if (!x->next.dir)
+		return;
+	wanted_free(&x->now);
+	x->now = x->next;
+	x->next = (struct wanted){ 0 };
+	if (x->program.fd >= 0)
+		lease_program_tell(&x->program, ORDER_SETTLE, x->now.dir, &x->now.rules);
+	x->sought_us = 0;
+	seek(x);
 }
 
 bool identity_figures(struct identity *x, struct identity_figures *ret)
 {
-	if (!x->started)
+	if (!x->heard)
 		return false;
-	pthread_mutex_lock(&x->shared.lock);
-	*ret = x->shared.figures;
-	pthread_mutex_unlock(&x->shared.lock);
+	*ret = x->report.figures;
 	return true;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public header of identity/: leases as they happen, from RADIUS accounting and from the files of DHCP servers, to
- * the files of leases (leases/lease_line.h). A thread of its own does all of it, so that neither a flood of packets nor
- * a slow disk makes the event loop wait. What it cannot do is TROUBLE_LEASES.
+ * The public header of identity/: the agent's side of detnat-leases, the program that records leases as they happen.
+ * It gets the configuration's sources from here, and its figures and troubles come back, the latter as TROUBLE_LEASES.
+ * Where the service manager listens for it, at LEASES_SOCKET beside the control socket, the service is another's
+ * affair. Elsewhere the agent starts the program, and again whenever it has ended.
  */
 #ifndef DETNAT_IDENTITY_H
 #define DETNAT_IDENTITY_H
@@ -37,26 +38,23 @@ struct identity_figures {
 
 int identity_new(struct event_base *base, struct identity **ret); /* -ENOMEM */
 
-/* Writes what is there, and ends the thread. NULL is allowed. */
+/* Ends the program if the agent started it, once it has written what is there. NULL is allowed. */
 void identity_free(struct identity *x);
 
 /*
- * Prepares what a configuration needs: sockets and secrets. at_start: what is missing is waited for. 0, or -errno with
- * err; name is the file's in messages, or NULL. Then identity_settle() puts it in force, or identity_abandon() drops
- * it.
+ * Has the program prepare what a configuration needs: sockets and secrets. at_start: what is missing is waited for. 0,
+ * or -errno with err; name is the file's in messages, or NULL. Then identity_settle() puts it in force, or
+ * identity_abandon() drops it.
  */
 int identity_prepare(struct identity *x, const struct config *c, bool at_start, const char *name, struct error *err);
 void identity_settle(struct identity *x);
 void identity_abandon(struct identity *x);
 
-/* Call it once the agent has given up the privileges of root, which the thread would keep. */
+/* Call it once the agent has given up the privileges of root, which a program that it starts would have, too. */
 void identity_run(struct identity *x);
 
-/* The checks of identity_prepare() alone, for `detnat-agent -t`. running may be NULL. */
+/* Checks sockets and secrets, for `detnat-agent -t`. running may be NULL. */
 int identity_check(const struct config *c, const struct config *running, const char *name, struct error *err);
-
-/* Whether a file of the state directory is one with which recording goes on. */
-bool identity_file_named(const char *name);
 
 /* Figures of about now; false: no leases are recorded. */
 bool identity_figures(struct identity *x, struct identity_figures *ret);

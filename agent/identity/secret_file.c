@@ -4,18 +4,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/user_groups.h"
 #include "host/paths.h"
 
+/* Whoever can read it can forge leases. */
 static int check(const struct stat *st, const char *path, struct error *err)
 {
+	uid_t own;
+
 	if (!S_ISREG(st->st_mode))
 		return error_set(err, -EINVAL, "%s is not a regular file", path);
-	if (!path_trusts(st->st_uid))
+	if (!path_trusts(st->st_uid) && (account_user(LEASES_USER, &own, NULL) || own != st->st_uid))
 		return error_set(err, -EPERM,
-				 "%s belongs to uid %u, who may read the secret; `chown " AGENT_USER ": %s`", path,
+				 "%s belongs to uid %u, who may read the secret; `chown " LEASES_USER ": %s`", path,
 				 st->st_uid, path);
-	if (st->st_mode & 0027)
-		return error_set(err, -EPERM, "%s has mode %04o, so others may read or change it; `chmod 0640 %s`",
+	if (st->st_mode & 0077)
+		return error_set(err, -EPERM, "%s has mode %04o, so others may read or change it; `chmod 0600 %s`",
 				 path, st->st_mode & 07777, path);
 	return 0;
 }
@@ -42,10 +46,11 @@ int secret_file_read(const char *path, struct radius_secret *ret, struct error *
 	int r = path_open_secret(path, &fd, &st, err);
 
 	if (r == -ENOENT)
-		return error_set(err, r,
-				 "%s does not exist; write the secret of the access servers into it, `chown " AGENT_USER
-				 ": %s` and `chmod 0600 %s`",
-				 path, path, path);
+		return error_set(
+			err, r,
+			"%s does not exist; write the secret of the access servers into it, `chown " LEASES_USER
+			": %s` and `chmod 0600 %s`",
+			path, path, path);
 	r = r ? r : check(&st, path, err);
 	if (r)
 		return r;

@@ -17,8 +17,9 @@
 #include "host/accounts.h"
 #include "host/hand_over.h"
 #include "host/paths.h"
-#include "identity/identity.h"
+#include "leases/lease_files.h"
 #include "base/ledger.h"
+#include "service/prepare_leases.h"
 #include "service/startup.h"
 
 /* What is given to whom, and where the reason goes if it cannot be. */
@@ -159,7 +160,7 @@ static bool is_own(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(begin); i++)
 		if (!strncmp(name, begin[i], strlen(begin[i])))
 			return true;
-	return identity_file_named(name) || !strcmp(name, DESK_DIR);
+	return lease_record_named(name) || !strcmp(name, DESK_DIR) || !strcmp(name, LEASES_DIR);
 }
 
 /* 1: the directory contains a file that is not detnat's. */
@@ -172,7 +173,7 @@ static int visit_foreign(const char *name, void *arg)
 static int give_record(const char *name, void *arg)
 {
 	const struct giving *g = arg;
-	bool goes_on = identity_file_named(name) || !strcmp(name, LEDGER_FILE) || !strcmp(name, LEDGER_HEAD_FILE) ||
+	bool goes_on = lease_record_named(name) || !strcmp(name, LEDGER_FILE) || !strcmp(name, LEDGER_HEAD_FILE) ||
 		       !strcmp(name, HISTORY_FILE) || !strcmp(name, HISTORY_HEAD_FILE);
 
 	return goes_on ? hand_over_file(&g->to, name, g->err) : 0;
@@ -234,12 +235,18 @@ int prepare_for(const struct config *c, uid_t uid, gid_t gid, struct error *err)
 
 int prepare_for_agent(const struct config *c, struct error *err)
 {
+	struct error why = { 0 };
 	uid_t uid;
 	gid_t gid;
+	int r;
 
 	if (account_user(AGENT_USER, &uid, &gid))
 		return error_set(err, -ENOENT, "there is no user " AGENT_USER "; `systemd-sysusers` makes it");
-	return prepare_for(c, uid, gid, err);
+	r = prepare_for(c, uid, gid, err);
+	/* Without them NAT goes on. */
+	if (!r && prepare_leases(c, uid, gid, &why))
+		log_warning("%s", why.text);
+	return r;
 }
 
 void guard_open_carriers(struct guard *g, const char *pin_path)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attach/own_programs.h"
 #include "base/log.h"
@@ -15,6 +16,7 @@
 #include "host/accounts.h"
 #include "host/paths.h"
 #include "identity/identity.h"
+#include "identity/secret_file.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
@@ -165,9 +167,22 @@ const struct config *startup_wanted(const struct startup *s)
 /* The user of the unit. */
 #define SERVICE_USER "detnat"
 
-/* Root, who runs the check, can read files that the service cannot. */
-static void check_readable(const char *config_path)
+/* Root, who runs the check, can read files that the services cannot. */
+static void check_readable(const struct config *c, const char *config_path)
 {
+	for (uint32_t i = 0; i < c->leases.n; i++) {
+		const struct config_lease_source *s = &c->leases.source[i];
+
+		if (*s->path && !access(s->path, F_OK) && !account_may_read(LEASES_USER, s->path))
+			log_warning("leases[%u].path: user " LEASES_USER
+				    " cannot read %s: give it the group of the file "
+				    "by SupplementaryGroups= in a drop-in of detnat-leases.service",
+				    i, s->path);
+		if (*s->secret_file && !account_may_read(LEASES_USER, s->secret_file))
+			log_warning("leases[%u].secret_file: user " LEASES_USER " cannot read %s: `chown " LEASES_USER
+				    ": %s`",
+				    i, s->secret_file, s->secret_file);
+	}
 	if (!account_may_read(SERVICE_USER, config_path))
 		log_warning("%s: the service runs as user " SERVICE_USER ", which cannot read it: chgrp " SERVICE_USER
 			    " and chmod 640",
@@ -185,6 +200,6 @@ enum exit_status service_check(const char *config_path, struct error *err)
 	    identity_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
 	forwarding_check(startup_wanted(&up));
-	check_readable(config_path);
+	check_readable(startup_wanted(&up), config_path);
 	return EXIT_DONE;
 }

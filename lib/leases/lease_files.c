@@ -4,9 +4,26 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/array_grow.h"
+
+bool lease_record_named(const char *name)
+{
+	return lease_file_named(name) || !strcmp(name, RECORDED_SOURCES_FILE) ||
+	       !strncmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX));
+}
+
+const char *lease_directory(const char *state_dir, char ret[static PATH_MAX])
+{
+	struct stat st;
+
+	if (snprintf(ret, PATH_MAX, "%s/" LEASES_DIR, state_dir) >= PATH_MAX || lstat(ret, &st) || !S_ISDIR(st.st_mode))
+		snprintf(ret, PATH_MAX, "%s", state_dir);
+	return ret;
+}
 
 static int compare_names(const void *a, const void *b)
 {

@@ -3,10 +3,25 @@
 #ifndef DETNAT_LEASE_FILES_H
 #define DETNAT_LEASE_FILES_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "leases/lease_line.h"
+
+/* Beside them: which sources are recorded, and requests that wait for a further server, whose names begin so. */
+#define RECORDED_SOURCES_FILE "leases.sources"
+#define SPOOL_PREFIX	      "forward-"
+
+/* Whether a name is one of these. */
+bool lease_record_named(const char *name);
+
+/*
+ * Where the leases of a state directory are: in its directory `leases`, which detnat-leases has under the service
+ * manager, or else beside the history.
+ */
+#define LEASES_DIR "leases"
+const char *lease_directory(const char *state_dir, char ret[static PATH_MAX]);
 
 /* Names of files in a directory, in order. Zero-initialised. */
 struct lease_names {

@@ -281,7 +281,7 @@ def test_a_reload_with_a_source_that_cannot_work_is_refused(radius_lab, nas):
     wrong = [
         (source(agent, listen="192.0.2.77:1813"), "leases[0].listen: cannot listen on 192.0.2.77:1813"),
         ({**source(agent), "secret_file": "/nonexistent/secret"}, "leases[0].secret_file: /nonexistent/secret does not exist"),
-        ({**source(agent), "secret_file": secret_file(agent, mode=0o644, name="open")}, "so others may read or change it; `chmod 0640"),
+        ({**source(agent), "secret_file": secret_file(agent, mode=0o644, name="open")}, "so others may read or change it; `chmod 0600"),
         ({**source(agent), "secret_file": secret_file(agent, "a\nb", name="two")}, "must have one line with the secret"),
     ]
     for number, (entry, message) in enumerate(wrong):
@@ -295,7 +295,7 @@ def test_a_start_waits_for_what_is_missing(lab):
     agent = configure(lab)
     path = secret_file(agent, mode=0o644)
     agent.start()
-    wait_for(lambda: [t for t in agent.ctl("status")["troubles"] if t["what"] == "leases" and "chmod 0640" in t["text"]], what="the trouble")
+    wait_for(lambda: [t for t in agent.ctl("status")["troubles"] if t["what"] == "leases" and "chmod 0600" in t["text"]], what="the trouble")
     os.chmod(path, 0o600)
     Nas(lab.gateway, ("127.0.0.1", PORT)).tell(START, HOST)
     wait_for(lambda: not agent.ctl("status")["troubles"], what="the end of the trouble")

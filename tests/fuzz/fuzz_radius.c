@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "identity/radius.h"
-#include "identity/radius_attributes.h"
+#include "radius.h"
+#include "radius_attributes.h"
 #include "leases/accounting_servers.h"
 
 static const struct radius_secret secret = { "testing123", 10 };

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/fnv.h"
-#include "identity/request_spool.h"
+#include "request_spool.h"
 
 struct found {
 	size_t n;

@@ -8,8 +8,8 @@
 #include <sys/time.h>
 
 #include "base/base.h"
-#include "identity/lease_follower.h"
-#include "identity/retention.h"
+#include "lease_follower.h"
+#include "retention.h"
 #include "leases/lease_files.h"
 
 #define NOW 1795690800 /* 2026-11-26T11:00:00Z */

@@ -133,7 +133,7 @@ Test(secret_file, the_secret_is_the_line_without_its_end)
 	struct radius_secret s;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		make_file(texts[i], i ? 0640 : 0400);
+		make_file(texts[i], i ? 0600 : 0400);
 		cr_assert_eq(secret_file_read(path, &s, NULL), 0);
 		cr_expect_eq(s.size, 7);
 		cr_expect_arr_eq(s.octet, "hush me", 7);
@@ -150,8 +150,9 @@ Test(secret_file, a_file_without_a_secret_or_that_all_may_read_is_refused_with_t
 		{ "", "must have one line with the secret, 1 to 128 octets", 0600, -EINVAL },
 		{ "\n", "must have one line", 0600, -EINVAL },
 		{ "hush\nhush\n", "must have one line", 0600, -EINVAL },
-		{ "hush", "has mode 0644, so others may read or change it; `chmod 0640", 0644, -EPERM },
-		{ "hush", "`chmod 0640", 0620, -EPERM },
+		{ "hush", "has mode 0644, so others may read or change it; `chmod 0600", 0644, -EPERM },
+		{ "hush", "`chmod 0600", 0620, -EPERM },
+		{ "hush", "has mode 0640", 0640, -EPERM },
 	};
 	struct radius_secret s = { .size = 0 };
 	struct error err;

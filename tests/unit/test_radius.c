@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "identity/radius.h"
+#include "radius.h"
 
 static const struct radius_secret secret = { "testing123", 10 };
 static const struct radius_secret other = { "testing124", 10 };

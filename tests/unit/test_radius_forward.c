@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "identity/radius_forward.h"
+#include "radius_forward.h"
 
 #define SECOND 1000000ULL
 

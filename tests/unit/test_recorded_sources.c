@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "identity/recorded_sources.h"
+#include "recorded_sources.h"
 #include "leases/lease_files.h"
 
 #define NOW 1795690800

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "identity/seen_records.h"
+#include "seen_records.h"
 #include "leases/lease_append.h"
 
 #define NOW 1795690800

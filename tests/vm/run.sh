@@ -226,6 +226,7 @@ make_systemd_root() {
     install_program "$BUILD/detnatctl" ../../tmp/libraries
     install_program "$BUILD/detnat-xdp" ../../tmp/libraries
     install_program "$BUILD/detnat-desk" ../../tmp/libraries
+    install_program "$BUILD/detnat-leases" ../../tmp/libraries
     install_program "$(command -v curl)"
     install_file /bin/systemd-analyze
     install_file /usr/lib/"$(${CC:-gcc} -print-multiarch)"/bpf/*.o # libxdp's dispatcher
@@ -238,7 +239,7 @@ make_systemd_root() {
         done
     done
     # Not enabled: checks start them.
-    install -m 644 "$root"/usr/lib/systemd/system/detnat-{xdp,desk}.socket "$root/lib/systemd/system/"
+    install -m 644 "$root"/usr/lib/systemd/system/detnat-{xdp,desk,leases}.socket "$root/lib/systemd/system/"
     install -m 755 $here/systemd/init "$root/init"
     install -D -m 755 $here/systemd/lab.sh "$root/usr/lib/lab/lab.sh"
     install -D -m 644 -t "$root/lib/checks" $here/systemd/checks.sh $here/common.sh

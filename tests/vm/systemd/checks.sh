@@ -88,7 +88,7 @@ detaches_only_with_the_helper() {
 
 who() { detnatctl -j who 1.1.1.0:1060 --margin 0 | tr -d ' \n\t'; }
 customer_known() { who | grep -q '"id":"01:02:00:00:00:00:02"'; }
-listens_for_radius() { grep -q '0100000A:0715 ' /proc/net/udp && [ -e /var/lib/detnat/forward-10.0.0.1-1813-10.0.0.3-1813 ]; }
+listens_for_radius() { grep -q '0100000A:0715 ' /proc/net/udp && [ -e /var/lib/detnat/leases/forward-10.0.0.1-1813-10.0.0.3-1813 ]; }
 
 # desk STATUS PATH [OPTION…]: what the desk answers through the socket of its unit.
 desk() {
@@ -130,13 +130,31 @@ desk_is_confined() {
     echo "# systemd: $(tail -n 1 /tmp/security)"
 }
 
+leases_are_a_program_of_their_own() {
+    pid=$(property MainPID detnat-leases)
+    expect "detnat-leases detnat-leases" stat -c '%U %G' "/proc/$pid/status" || return 1
+    expect "CapEff: 0000000000000000" sh -c "grep CapEff: /proc/$pid/status | tr '\t' ' '" || return 1
+    expect "detnat-leases detnat 640" sh -c "stat -c '%U %G %a' /var/lib/detnat/leases/leases-*.jsonl" || return 1
+    expect "detnat-leases 600" stat -c '%U %a' /etc/detnat/radius.secret || return 1
+    systemd-analyze security --no-pager --threshold=20 detnat-leases >/tmp/security || { cat /tmp/security; return 1; }
+    echo "# systemd: $(tail -n 1 /tmp/security)"
+}
+
+# The agent and its datapath do not notice.
+leases_come_back_after_a_kill() {
+    agent=$(property MainPID detnat) before=$(property MainPID detnat-leases)
+    kill -9 "$before" || return 1
+    wait_for listens_for_radius || return 1
+    [ "$(property MainPID detnat-leases)" != "$before" ] && expect "$agent" property MainPID detnat
+}
+
 desk_outlives_the_agent() {
     systemctl restart detnat || return 1
     wait_for customer_known || return 1
     expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat/desk || return 1
     desk_names_again=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     desk 200 /api/evidence -H "$(as lea)" -d "case-2 $desk_names_again 1.1.1.0:1060" || return 1
-    detnatctl history verify >/dev/null && [ "$(stat -c %U /var/lib/detnat/leases.sources)" = detnat ]
+    detnatctl history verify >/dev/null && expect "detnat-leases 2750" stat -c '%U %a' /var/lib/detnat/leases
 }
 
 stays_without_the_agent() {
@@ -173,6 +191,8 @@ check "a reload applies the file" reloads
 check "a reload of a bad file fails and changes nothing" refuses_a_bad_file
 check "a lease of dnsmasq names the customer" wait_for customer_known
 check "the agent listens for RADIUS, and has a file for what it forwards" wait_for listens_for_radius
+check "leases are recorded by a program of its own user without a capability" leases_are_a_program_of_their_own
+check "a killed program is started again, and the agent goes on" leases_come_back_after_a_kill
 check "the desk is started by its socket, and asks who asks" desk_is_asked
 check "the desk names the customer and gives evidence, which history verify covers" desk_names_the_customer
 check "the desk has no capability and writes in its own directory alone" desk_is_confined

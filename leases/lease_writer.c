@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/lease_writer.h"
+#include "lease_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 
 #include <sys/stat.h>
 
-#include "identity/known_leases.h"
-#include "identity/lease_follower.h"
+#include "known_leases.h"
+#include "lease_follower.h"
 #include "leases/lease_import.h"
 
 /* Octets read at a time of a file that grows, and the most of one that shows the present. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "identity/secret_file.h"
 #include "leases/accounting.h"
 
 #define RADIUS_HEADER	     20U
@@ -17,13 +18,6 @@ enum radius_code {
 	RADIUS_ACCOUNTING_REQUEST = 4,
 	RADIUS_ACCOUNTING_RESPONSE = 5,
 	RADIUS_STATUS_SERVER = 12, /* RFC 5997 */
-};
-
-/* What a server and its clients share. */
-#define RADIUS_SECRET 128U
-struct radius_secret {
-	uint8_t octet[RADIUS_SECRET];
-	size_t size;
 };
 
 /*

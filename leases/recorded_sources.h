@@ -7,9 +7,7 @@
 #define DETNAT_RECORDED_SOURCES_H
 
 #include "config/config.h"
-#include "identity/lease_writer.h"
-
-#define RECORDED_SOURCES_FILE "leases.sources"
+#include "lease_writer.h"
 
 struct cJSON;
 

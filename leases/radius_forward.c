@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/radius_forward.h"
+#include "radius_forward.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 #include "base/log.h"
-#include "identity/request_spool.h"
+#include "request_spool.h"
 
 #define IDENTIFIERS 256U
 

@@ -7,7 +7,7 @@
 #define DETNAT_RADIUS_FORWARD_H
 
 #include "base/address.h"
-#include "identity/radius.h"
+#include "radius.h"
 
 /* The most octets of requests that wait. */
 #define FORWARD_ROOM (32U << 20)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/recorded_sources.h"
+#include "recorded_sources.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "base/whole_file.h"
+#include "leases/lease_files.h"
 #include "proto/words.h"
 
 #define FILE_MAX  (1U << 20)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/retention.h"
+#include "retention.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/base.h"
-#include "identity/request_spool.h"
 #include "leases/lease_files.h"
 
 /* Whether the clock has been right for long enough. */

@@ -9,9 +9,9 @@
 
 #include "config/config.h"
 #include "identity/identity.h"
-#include "identity/lease_writer.h"
-#include "identity/radius.h"
-#include "identity/seen_records.h"
+#include "lease_writer.h"
+#include "radius.h"
+#include "seen_records.h"
 
 /* The most requests of a server that wait for the disk. */
 #define RADIUS_WAITING 4096U
@@ -28,9 +28,6 @@ void radius_server_go_on(struct radius_server *s, const struct config_lease_sour
 /* The rules that it has. */
 const struct config_lease_source *radius_server_rules(const struct radius_server *s);
 
-/* Opens the socket of an active or passive server. A descriptor or -errno. */
-int radius_socket(struct endpoint listen);
-
 /*
  * Gives a server its socket, which it owns from then on, and its secret; -1: it keeps its own socket, if it has one. A
  * server that is to forward also gets what it needs for that, such as its file in dir. 0 or -errno.
@@ -43,6 +40,9 @@ int radius_server_yield(struct radius_server *s);
 /* Whether it has a socket; and all that it needs to work. */
 bool radius_server_bound(const struct radius_server *s);
 bool radius_server_ready(const struct radius_server *s);
+
+/* Its socket, once, as the buffer is that of any program's socket; -1: it has none that is new. */
+int radius_server_small_socket(struct radius_server *s);
 
 /* Descriptors to wait for; -1: none. */
 int radius_server_fd(const struct radius_server *s);

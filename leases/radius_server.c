@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/radius_server.h"
+#include "radius_server.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
@@ -12,12 +12,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "identity/radius_forward.h"
-#include "identity/request_spool.h"
 #include "leases/accounting_servers.h"
+#include "leases/lease_files.h"
+#include "radius_forward.h"
 
-#define RECEIVE_BUFFER (8 << 20)
-#define PER_TURN       64U
+#define PER_TURN 64U
 /* One octet more, so that longer packets show. */
 #define PACKET_ROOM (RADIUS_MAX + 1)
 /* Forged packets, and clocks, are logged so often. */
@@ -48,7 +47,8 @@ struct turn {
 struct radius_server {
 	struct config_lease_source rules;
 	struct radius_secret secret;
-	int fd; /* -1: none yet */
+	int fd;	    /* -1: none yet */
+	bool small; /* its buffer has not been enlarged */
 	struct radius_forward *forward;
 	struct seen_records *seen;
 	struct accounting_servers clients;
@@ -98,24 +98,6 @@ const struct config_lease_source *radius_server_rules(const struct radius_server
 	return &s->rules;
 }
 
-int radius_socket(struct endpoint listen)
-{
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const struct sockaddr_in at = { .sin_family = AF_INET,
-					.sin_port = htons(listen.port),
-					.sin_addr.s_addr = htonl(listen.addr) };
-	const int on = 1, size = RECEIVE_BUFFER;
-
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) ||
-	    bind(fd, (const struct sockaddr *)&at, sizeof(at)))
-		return -errno;
-	/* Room for what comes while the disk is busy; without it, senders repeat more. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
-		log_debug("the receive buffer of RADIUS keeps its size: %s", strerror(errno));
-	return take_fd(fd);
-}
-
 static bool same_secret(const struct radius_secret *a, const struct radius_secret *b)
 {
 	return a->size == b->size && !memcmp(a->octet, b->octet, a->size);
@@ -151,6 +133,7 @@ int radius_server_equip(struct radius_server *s, int fd, const struct radius_sec
 	if (fd >= 0) {
 		close_fd(&s->fd);
 		s->fd = fd;
+		s->small = true;
 		s->dropped = 0;
 	}
 	if (s->forward && !same_secret(&s->secret, secret))
@@ -167,6 +150,14 @@ int radius_server_yield(struct radius_server *s)
 
 	s->fd = -1;
 	return fd;
+}
+
+int radius_server_small_socket(struct radius_server *s)
+{
+	bool is_new = s->fd >= 0 && s->small;
+
+	s->small = false;
+	return is_new ? s->fd : -1;
 }
 
 bool radius_server_bound(const struct radius_server *s)

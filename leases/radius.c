@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/radius.h"
+#include "radius.h"
 
 #include <nettle/hmac.h>
 #include <nettle/md5.h>
 #include <nettle/memops.h>
 #include <string.h>
 
-#include "identity/radius_attributes.h"
+#include "radius_attributes.h"
 
 static const uint8_t zeros[RADIUS_AUTHENTICATOR];
 

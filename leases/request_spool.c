@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/request_spool.h"
+#include "request_spool.h"
 
 #include <errno.h>
 #include <fcntl.h>

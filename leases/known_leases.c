@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/known_leases.h"
+#include "known_leases.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 
 #include "config/config.h"
 #include "identity/identity.h"
-#include "identity/lease_writer.h"
+#include "lease_writer.h"
 
 struct lease_follower;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/identity_worker.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,23 +7,25 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "identity/lease_follower.h"
-#include "identity/lease_writer.h"
-#include "identity/radius_server.h"
-#include "identity/recorded_sources.h"
-#include "identity/retention.h"
+#include "lease_follower.h"
+#include "leases/lease_files.h"
+#include "lease_writer.h"
+#include "radius_server.h"
+#include "recorded_sources.h"
+#include "retention.h"
 
 #define SECOND_US 1000000ULL
-/* The eventfd, and a socket for requests and one for forwarding of each source. */
-#define MAX_POLLED (1 + 2 * CONFIG_MAX_LEASE_SOURCES)
+/* A socket for requests and one for forwarding of each source. */
+#define MAX_POLLED (WORKER_OTHERS + 2 * CONFIG_MAX_LEASE_SOURCES)
 /* A clock that leaps on by more has left seconds out. */
 #define CLOCK_STEP_S 5
+/* Figures that change are reported so often. */
+#define REPORT_US 20000ULL
 /* Turns with a server that has more requests, before others have theirs. */
 #define TURNS 4U
 
 struct worker {
-	struct identity_shared *shared;
-	struct identity_means *means; /* in force; NULL: none yet */
+	struct lease_means *means; /* in force; NULL: none yet */
 	struct radius_server *server[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_follower *follower[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_writer writer;
@@ -33,10 +35,17 @@ struct worker {
 	struct identity_figures figures; /* but for those of the moment */
 	struct error not_ready;		 /* why a source is not; "": all are */
 	struct error day_error;
+	const char *dir; /* of the files */
+	char directory[PATH_MAX];
 	uint64_t second_us; /* when the second was looked after last */
 	int64_t wall;	    /* time then; 0: never */
 	int64_t offset;	    /* of that from the monotonic clock */
-	bool more;	    /* to read in a file */
+	uint64_t reported_us;
+	struct identity_figures reported;
+	bool more;     /* to read in a file */
+	bool tell_day; /* the members below are news */
+	struct chain_tip tip;
+	unsigned removed;
 };
 
 /* A source of the former configuration is kept if the new one has it, too. */
@@ -96,13 +105,13 @@ static void begin_recording(struct worker *k, const struct config_leases *former
 	if (!former->n && !rules->n)
 		return;
 	if (!former->n)
-		seen_recall(&k->seen, k->means->dir, now);
+		seen_recall(&k->seen, k->dir, now);
 	if (recorded_sources_change(&k->recorded, former->n ? former : NULL, rules, &k->writer, now))
 		log_error("leases: no memory for the beginning of all sources");
 }
 
 /* What was begun by the former sources is brought to the disk before, and answered. */
-static void adopt(struct worker *k, struct identity_means *means)
+static void adopt(struct worker *k, struct lease_means *means)
 {
 	struct radius_server *servers[CONFIG_MAX_LEASE_SOURCES];
 	struct lease_follower *followers[CONFIG_MAX_LEASE_SOURCES];
@@ -113,9 +122,10 @@ static void adopt(struct worker *k, struct identity_means *means)
 	memcpy(followers, k->follower, sizeof(followers));
 	memset(k->server, 0, sizeof(k->server));
 	memset(k->follower, 0, sizeof(k->follower));
-	identity_means_free(k->means);
+	lease_means_free(k->means);
 	k->means = means;
-	k->writer.batch.dir = means->dir;
+	k->dir = lease_directory(means->dir, k->directory);
+	k->writer.batch.dir = k->dir;
 	for (uint32_t i = 0; i < means->rules.n && !r; i++) {
 		const struct config_lease_source *s = &means->rules.source[i];
 
@@ -151,9 +161,9 @@ static void equip(struct worker *k)
 			continue;
 		if (radius_server_ready(s) && k->means->fd[i] < 0 && !k->means->secret[i].size)
 			continue;
-		r = identity_means_source(k->means, i, running, &key, &err);
+		r = lease_means_source(k->means, i, running, &key, &err);
 		if (!r) {
-			r = radius_server_equip(s, k->means->fd[i], &k->means->secret[i], k->means->dir);
+			r = radius_server_equip(s, k->means->fd[i], &k->means->secret[i], k->dir);
 			k->means->fd[i] = -1;
 			if (r)
 				error_set(&err, r, "cannot forward requests: %s", strerror(-r));
@@ -183,7 +193,7 @@ static void write_group(struct worker *k)
 			log_error("leases: %s; requests are not answered until it can be", k->writer.error.text);
 		return;
 	}
-	recorded_sources_save(&k->recorded, k->means->dir);
+	recorded_sources_save(&k->recorded, k->dir);
 	answer_all(k);
 }
 
@@ -222,20 +232,12 @@ static void look_at_files(struct worker *k)
 
 static void look_at_day(struct worker *k)
 {
-	struct chain_tip tip;
-	unsigned removed;
-	int r = retention_tick(&k->retention, k->means->dir, k->means->rules.retention, time(NULL),
-			       (int64_t)boottime_s(), &tip, &removed, &k->day_error);
+	int r = retention_tick(&k->retention, k->dir, k->means->rules.retention, time(NULL), (int64_t)boottime_s(),
+			       &k->tip, &k->removed, &k->day_error);
 
 	if (r >= 0)
 		k->day_error.text[0] = '\0';
-	if (r <= 0)
-		return;
-	pthread_mutex_lock(&k->shared->lock);
-	k->shared->tell_day = true;
-	k->shared->tip = tip;
-	k->shared->removed = removed;
-	pthread_mutex_unlock(&k->shared->lock);
+	k->tell_day |= r > 0;
 }
 
 /* Seconds that the clock left out, or the machine slept through, have no record; those that come twice are said. */
@@ -292,12 +294,10 @@ static void find_trouble(const struct worker *k, char text[static TROUBLE_TEXT])
 	}
 }
 
-static void publish(struct worker *k)
+static struct identity_figures figures_now(const struct worker *k)
 {
 	struct identity_figures f = k->figures;
-	char text[TROUBLE_TEXT];
 
-	find_trouble(k, text);
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
 			radius_server_add_figures(k->server[i], &f);
@@ -306,10 +306,27 @@ static void publish(struct worker *k)
 	f.waiting = k->writer.lines;
 	f.last = k->writer.last;
 	f.sources = k->means ? k->means->rules.n : 0;
-	pthread_mutex_lock(&k->shared->lock);
-	k->shared->figures = f;
-	memcpy(k->shared->trouble, text, sizeof(text));
-	pthread_mutex_unlock(&k->shared->lock);
+	return f;
+}
+
+void worker_report(struct worker *k, struct lease_report *ret)
+{
+	find_trouble(k, ret->text);
+	ret->figures = k->reported = figures_now(k);
+	k->reported_us = monotonic_us();
+	ret->tell_day = k->tell_day;
+	ret->tip = k->tip;
+	ret->removed = k->removed;
+	k->tell_day = false;
+}
+
+int worker_small_socket(struct worker *k)
+{
+	int fd = -1;
+
+	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES && fd < 0; i++)
+		fd = k->server[i] ? radius_server_small_socket(k->server[i]) : -1;
+	return fd;
 }
 
 static unsigned add_polled(struct pollfd *list, unsigned n, int fd)
@@ -325,6 +342,13 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static bool is_news(const struct worker *k)
+{
+	struct identity_figures f = figures_now(k);
+
+	return memcmp(&f, &k->reported, sizeof(f)) != 0;
+}
+
 /* Milliseconds until something is due, at least one that has begun. */
 static int patience(const struct worker *k)
 {
@@ -333,60 +357,81 @@ static int patience(const struct worker *k)
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++)
 		if (k->server[i])
 			due = earlier(due, radius_server_due(k->server[i]));
+	if (is_news(k))
+		due = earlier(due, k->reported_us + REPORT_US);
 	if (k->more || due <= now_us)
 		return 0;
 	return (int)((due - now_us + 999) / 1000);
 }
 
-static void wait_for_work(struct worker *k)
+static void wait_for_work(const struct worker *k, const int others[static WORKER_OTHERS])
 {
 	struct pollfd list[MAX_POLLED];
-	unsigned n = add_polled(list, 0, k->shared->wake);
-	uint64_t count;
+	unsigned n = 0;
 
+	for (unsigned i = 0; i < WORKER_OTHERS; i++)
+		n = add_polled(list, n, others[i]);
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++) {
 		if (!k->server[i])
 			continue;
 		n = add_polled(list, n, radius_server_fd(k->server[i]));
 		n = add_polled(list, n, radius_server_forward_fd(k->server[i]));
 	}
-	if (poll(list, n, patience(k)) > 0 && list[0].revents && read(k->shared->wake, &count, sizeof(count)) < 0)
-		return;
+	poll(list, n, patience(k));
 }
 
-/* Takes over a new configuration. Returns whether the thread is to end. */
-static bool take_orders(struct worker *k)
+const struct config_leases *worker_rules(const struct worker *k)
 {
-	struct identity_means *next;
-	bool end;
-
-	pthread_mutex_lock(&k->shared->lock);
-	next = take_pointer(k->shared->next);
-	end = k->shared->end;
-	pthread_mutex_unlock(&k->shared->lock);
-	if (next) {
-		if (k->means)
-			write_group(k);
-		adopt(k, next);
-		k->second_us = 0;
-	}
-	return end;
+	return k->means ? &k->means->rules : NULL;
 }
 
-static void turn(struct worker *k)
+void worker_adopt(struct worker *k, struct lease_means *means)
 {
-	if (monotonic_us() - k->second_us >= SECOND_US)
+	if (k->means)
+		write_group(k);
+	adopt(k, means);
+	equip(k);
+	k->second_us = 0;
+}
+
+bool worker_turn(struct worker *k, const int others[static WORKER_OTHERS])
+{
+	bool second = monotonic_us() - k->second_us >= SECOND_US;
+
+	if (k->means && second)
 		each_second(k);
 	else if (k->more)
 		look_at_files(k);
+	if (!k->means && second)
+		k->second_us = monotonic_us();
 	receive(k);
-	write_due(k);
-	publish(k);
-	wait_for_work(k);
+	if (k->means)
+		write_due(k);
+	wait_for_work(k, others);
+	return second || (is_news(k) && monotonic_us() - k->reported_us >= REPORT_US);
 }
 
-static void free_all(struct worker *k)
+int worker_new(struct worker **ret)
 {
+	struct worker *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	lease_writer_init(&k->writer, NULL);
+	*ret = k;
+	return 0;
+}
+
+void worker_free(struct worker *k)
+{
+	struct lease_report last = { 0 };
+
+	if (k->means)
+		write_group(k);
+	worker_report(k, &last);
+	if (last.figures.forward_waiting)
+		log_warning("leases: %llu requests were not forwarded, as the further server has not answered",
+			    (unsigned long long)last.figures.forward_waiting);
 	for (uint32_t i = 0; i < CONFIG_MAX_LEASE_SOURCES; i++) {
 		radius_server_free(k->server[i]);
 		lease_follower_free(k->follower[i]);
@@ -394,18 +439,6 @@ static void free_all(struct worker *k)
 	lease_writer_free(&k->writer);
 	seen_free(&k->seen);
 	recorded_sources_free(&k->recorded);
-	identity_means_free(k->means);
-}
-
-void identity_work(struct identity_shared *shared)
-{
-	struct worker k = { .shared = shared };
-
-	lease_writer_init(&k.writer, NULL);
-	while (!take_orders(&k))
-		turn(&k);
-	if (k.means)
-		write_group(&k);
-	publish(&k);
-	free_all(&k);
+	lease_means_free(k->means);
+	free(k);
 }

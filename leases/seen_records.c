@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "identity/seen_records.h"
+#include "seen_records.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -15,9 +15,6 @@
 /* The file is written anew beyond so many octets, and takes no more at twice as many. */
 #define SPOOL_MAX (64U << 20)
 
-/* Names of these files begin so. */
-#define SPOOL_PREFIX "forward-"
-
 struct request_spool;
 
 struct spooled {

@@ -2,8 +2,8 @@
 /* The attributes of an Accounting-Request that name the customer of an address. */
 #include <string.h>
 
-#include "identity/radius.h"
-#include "identity/radius_attributes.h"
+#include "radius.h"
+#include "radius_attributes.h"
 
 bool radius_lengths_fit(const uint8_t *packet, size_t size)
 {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "identity/follower_private.h"
+#include "follower_private.h"
 
 static const enum lease_format formats[] = {
 	[SOURCE_KEA] = FORMAT_KEA,

@@ -54,6 +54,10 @@ void customers_close(struct customers *c)
 		message_warn("the leases are damaged: %" PRIu64
 			     " lines cannot be read; detnatctl history verify lists them",
 			     wrong);
+	if (c->days && lease_days_unsearched(c->days))
+		message_warn("%zu days of leases have no index, and were not searched for what contradicts an answer; "
+			     "detnatctl leases index --leases DIR makes the indexes",
+			     lease_days_unsearched(c->days));
 	forget(c);
 	lease_days_free(c->days);
 	c->days = NULL;

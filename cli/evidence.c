@@ -11,6 +11,7 @@
 #include "base/json_scan.h"
 #include "base/ledger.h"
 #include "base/text.h"
+#include "customer.h"
 #include "evidence_files.h"
 #include "history/history_claims.h"
 #include "history_files.h"
@@ -22,7 +23,7 @@
 struct asked {
 	const char *name, *endpoint;
 	const char *for_whom; /* the user for whom it is asked, such as the desk's; NULL: the process's own */
-	int64_t t, now;
+	int64_t t, now, margin;
 	char *json, *text; /* the answer */
 	char in_addr[ADDR_TEXT];
 	char tenant[LABEL_TEXT]; /* "": none */
@@ -80,6 +81,7 @@ static int ask(const struct history_files *f, const char *dir, const cJSON *args
 	json = cJSON_Parse(a->json);
 	snprintf(a->in_addr, sizeof(a->in_addr), "%s", json_text(json, "in_addr", ""));
 	snprintf(a->tenant, sizeof(a->tenant), "%s", json_text(json, "tenant", ""));
+	a->margin = customers_margin(args);
 	if (cJSON_HasObjectItem(json, "customer"))
 		a->leases = json_text(args, "leases", lease_directory(dir, a->own_leases));
 	return 0;
@@ -181,8 +183,9 @@ static bool has_leases(const struct asked *a)
 
 static int write_readme(struct evidence *e, const struct asked *a, struct error *err)
 {
-	static const char leases[] = "  leases.jsonl    the lines of leases about the inside address and its tenant, "
-				     "each with the checksum of the one before\n";
+	static const char leases[] =
+		"  leases.jsonl    the lines of leases about the inside address and its tenant, of the days "
+		"on which the answer rests, each with the checksum of the one before\n";
 	_cleanup_free_ char *text = NULL;
 	char when[TIME_TEXT], now[TIME_TEXT];
 	int n = asprintf(
@@ -229,7 +232,7 @@ static int write_all(struct evidence *e, const struct asked *a, const char *dir,
 	r = r ? r : evidence_copy(e, dir, "history.jsonl", err);
 	r = r ? r : evidence_copy(e, dir, CLAIMS_FILE, err);
 	if (!r && has_leases(a))
-		r = evidence_leases(e, a->leases, a->in_addr, a->tenant, err);
+		r = evidence_leases(e, a->leases, a->in_addr, a->tenant, a->t, a->margin, err);
 	r = r ? r : write_readme(e, a, err);
 	return r ? r : evidence_sign(e, key, err);
 }

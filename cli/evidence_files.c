@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/rights.h"
-#include "leases/lease_files.h"
+#include "leases/lease_days.h"
 
 #define SUMS	  "SHA256SUMS"
 #define NAMESPACE "detnat-evidence"
@@ -147,13 +147,9 @@ int evidence_copy(struct evidence *e, const char *from, const char *file, struct
 	return r;
 }
 
-/* Lines on their way, and the hash of the one before. */
 struct lines {
 	FILE *out;
-	char wanted[LEASE_ADDR_TEXT + 16];
 	char tenant[LABEL_TEXT + 16]; /* "": of any */
-	char file[LEASE_FILE_TEXT];
-	char previous[HASH_TEXT];
 };
 
 /* Customers of other tenants who had the same address are none of the case. */
@@ -163,48 +159,45 @@ static bool is_of_others(const struct lines *l, const char *line, size_t size)
 }
 
 /* Lines without an address tell when recording began, events were lost and servers were restarted. */
-static bool concerns(const struct lines *l, const char *line, size_t size)
-{
-	if (is_of_others(l, line, size))
-		return false;
-	return memmem(line, size, l->wanted, strlen(l->wanted)) ||
-	       (!memmem(line, size, "\"in_addr\":", 10) && !memmem(line, size, "\"mark\"", 6));
-}
-
-static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+static int take_line(void *arg, const char *file, const struct lease_text *text)
 {
 	struct lines *l = arg;
 
-	if (number == 1)
-		memcpy(l->previous, HASH_NONE, HASH_TEXT);
-	if (concerns(l, line, size))
-		fprintf(l->out, "{\"file\":\"%s\",\"previous\":\"%s\",\"line\":%.*s}\n", name, l->previous, (int)size,
-			line);
-	/* Of a line without a checksum, the next shows that it is damaged. */
-	chain_check(line, size, l->previous, l->previous);
+	if (!is_of_others(l, text->line, text->size))
+		fprintf(l->out, "{\"file\":\"%s\",\"previous\":\"%s\",\"line\":%.*s}\n", file, text->previous,
+			(int)text->size, text->line);
 	return 0;
 }
 
-int evidence_leases(struct evidence *e, const char *from, const char *in_addr, const char *tenant, struct error *err)
+static int write_lines(struct lines *l, const char *from, const char *in_addr, const char *tenant, int64_t t,
+		       int64_t margin, struct error *err)
 {
-	_cleanup_close_ int dir = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct lease_names names = { 0 };
-	struct lines l = { .out = new_file(e, "leases.jsonl") };
-	int r = dir < 0 || !l.out ? fail(err, errno_or(ENOMEM), from) : lease_names_read(from, &names, err);
-	size_t torn;
+	struct lease_days *d = NULL;
+	struct statements *x = NULL;
+	struct lease_addr addr;
+	int r = lease_addr_parse(in_addr, &addr) ? -EINVAL : lease_days_open(from, &d, err);
 
-	snprintf(l.wanted, sizeof(l.wanted), "\"in_addr\":\"%.24s\"", in_addr);
+	r = r ? r : lease_days_about(d, &addr, *tenant ? tenant : NULL, t - margin, t + margin, &x, err);
+	r = r ? r : lease_days_texts(d, &addr, take_line, l, err);
+	statements_free(x);
+	lease_days_free(d);
+	return r;
+}
+
+int evidence_leases(struct evidence *e, const char *from, const char *in_addr, const char *tenant, int64_t t,
+		    int64_t margin, struct error *err)
+{
+	struct lines l = { .out = new_file(e, "leases.jsonl") };
+	int r;
+
+	if (!l.out)
+		return fail(err, errno_or(ENOMEM), from);
 	if (*tenant)
 		snprintf(l.tenant, sizeof(l.tenant), "\"tenant\":\"%.63s\"", tenant);
-	for (size_t i = 0; i < names.n && !r; i++) {
-		r = chain_read(dir, names.name[i], take_line, &l, &torn);
-		r = r ? fail(err, r, names.name[i]) : 0;
-	}
-	free(names.name);
-	if (l.out && r)
-		fclose(l.out);
-	else if (l.out)
-		r = close_written(l.out, "leases.jsonl", err);
+	r = write_lines(&l, from, in_addr, tenant, t, margin, err);
+	if (!r)
+		return close_written(l.out, "leases.jsonl", err);
+	fclose(l.out);
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include "json_get.h"
 #include "base/ledger.h"
 #include "leases/lease_append.h"
+#include "leases/lease_days.h"
 #include "leases/lease_erase.h"
 #include "leases/lease_files.h"
 #include "leases/lease_import.h"
@@ -62,6 +63,21 @@ static void show(struct writer *w, const struct lease_import *x, const struct le
 			    b->lines, dir, b->known, x->skipped);
 }
 
+/* Answers then need not read whole days; where none can be written, they do. */
+static int make_indexes(const char *dir, struct error *err)
+{
+	struct lease_days *d;
+	size_t n;
+	int r;
+
+	/* It may be that nothing was worth a line. */
+	if (lease_days_open(dir, &d, NULL))
+		return 0;
+	r = lease_days_index(d, &n, err);
+	lease_days_free(d);
+	return r;
+}
+
 static int import(const cJSON *args, const char *dir, struct lease_batch *batch, struct writer *w, struct error *err)
 {
 	struct lease_import x = { .take = lease_batch_add, .arg = batch, .tenant = json_text(args, "tenant", NULL) };
@@ -76,7 +92,7 @@ static int import(const cJSON *args, const char *dir, struct lease_batch *batch,
 	if (!x.events && !x.skipped)
 		return error_set(err, EXIT_REFUSED, "%.200s has no record of %s: nothing was imported", path,
 				 json_text(args, "format", ""));
-	if (lease_batch_write(batch, time(NULL), err))
+	if (lease_batch_write(batch, time(NULL), err) || make_indexes(dir, err))
 		return EXIT_REFUSED;
 	show(w, &x, batch, dir);
 	if (x.skipped)
@@ -104,7 +120,7 @@ static int remove_file(const char *dir, const char *name, bool dry, struct write
 	char json[64];
 	int n = snprintf(json, sizeof(json), "{\"file\":\"%s\"}", name);
 
-	if (!dry && ledger_remove(dir, name, time(NULL), err))
+	if (!dry && lease_file_remove(dir, name, time(NULL), err))
 		return EXIT_REFUSED;
 	if (w->json && n > 0)
 		writer_stream_row(w, NULL, json, NULL);
@@ -149,6 +165,31 @@ static int expire_run(const char *socket, const cJSON *args, struct writer *w, s
 	return status;
 }
 
+/* Days of others that may not be written to stay without one. */
+static int index_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	const char *dir = json_text(args, "leases", NULL);
+	struct lease_days *d;
+	size_t n;
+	int r;
+
+	(void)socket;
+	if (!dir)
+		return error_set(err, EXIT_USAGE, "leases index: --leases DIR names the directory of leases");
+	if (lease_days_open(dir, &d, err))
+		return EXIT_REFUSED;
+	r = lease_days_index(d, &n, err);
+	lease_days_free(d);
+	if (r)
+		return EXIT_REFUSED;
+	if (w->json)
+		writer_line(w, "{\"indexed\":%zu}", n);
+	else
+		writer_line(w, "%zu days have an index", n);
+	return EXIT_DONE;
+}
+
+const struct view view_leases_index = { .run = index_run };
 const struct view view_leases_expire = { .run = expire_run };
 const struct view view_leases_import = { .run = import_run };
 

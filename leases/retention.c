@@ -31,7 +31,7 @@ static int remove_older(const char *dir, int64_t limit, int64_t now, unsigned *r
 
 	lease_file_name(limit, first);
 	for (size_t i = 0; i < names.n && !r && strcmp(names.name[i], first) < 0; i++) {
-		r = ledger_remove(dir, names.name[i], now, err);
+		r = lease_file_remove(dir, names.name[i], now, err);
 		*ret_removed += !r;
 	}
 	free(names.name);

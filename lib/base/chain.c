@@ -188,10 +188,10 @@ int chain_find_tip(struct chain *c)
 	return 0;
 }
 
-int chain_read_first(int fd, const char *name, uint64_t size, chain_take take, void *arg, size_t *ret_torn)
+int chain_read_part(int fd, const char *name, uint64_t from, uint64_t to, chain_take take, void *arg, size_t *ret_torn)
 {
-	struct reader reader = { .left = size };
-	int r = read_lines(fd, 0, &reader, name, take, arg);
+	struct reader reader = { .left = to - from };
+	int r = read_lines(fd, from, &reader, name, take, arg);
 
 	*ret_torn = reader.used;
 	return r;
@@ -204,7 +204,7 @@ int chain_read(int dir, const char *name, chain_take take, void *arg, size_t *re
 
 	if (r)
 		return r;
-	r = chain_read_first(c.fd, name, UINT64_MAX, take, arg, ret_torn);
+	r = chain_read_part(c.fd, name, 0, UINT64_MAX, take, arg, ret_torn);
 	chain_close(&c);
 	return r;
 }

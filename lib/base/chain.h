@@ -67,8 +67,8 @@ typedef int (*chain_take)(void *arg, const char *name, uint64_t number, const ch
  */
 int chain_read(int dir, const char *name, chain_take take, void *arg, size_t *ret_torn);
 
-/* The same for the first octets of an open file, or for the lines in its last ones, which count from 1, too. */
-int chain_read_first(int fd, const char *name, uint64_t size, chain_take take, void *arg, size_t *ret_torn);
+/* The same for octets from..to of an open file, or for the lines in its last ones; lines count from 1 there, too. */
+int chain_read_part(int fd, const char *name, uint64_t from, uint64_t to, chain_take take, void *arg, size_t *ret_torn);
 int chain_read_last(int dir, const char *name, uint64_t most, chain_take take, void *arg);
 
 /* A file that is written. */

@@ -332,7 +332,7 @@ static int erase(struct ledger *l, struct chain *c, const char *file, struct era
 	e->out = open_memstream(&text, &size);
 	if (!e->out)
 		return -ENOMEM;
-	r = chain_read_first(c->fd, file, c->tip.size, take_line, e, &torn);
+	r = chain_read_part(c->fd, file, 0, c->tip.size, take_line, e, &torn);
 	if (fclose(e->out) && !r)
 		r = -ENOMEM;
 	return r || !e->n ? r : replace(l, c, file, text, size, e->n + e->before, now);

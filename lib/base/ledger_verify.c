@@ -191,7 +191,7 @@ static int check_ledger(struct verification *v, int fd)
 	int r;
 
 	begin_file(v, NULL, LEDGER_FILE);
-	r = chain_read_first(fd, LEDGER_FILE, v->ledger, ledger_line, v, &torn);
+	r = chain_read_part(fd, LEDGER_FILE, 0, v->ledger, ledger_line, v, &torn);
 	if (r)
 		return r;
 	v->state->ledger = v->line;
@@ -253,7 +253,7 @@ static int check_file(struct verification *v, struct file *f)
 		return -errno;
 	begin_file(v, f, f->name);
 	v->state->files++;
-	r = chain_read_first(fd, f->name, f->size, file_line, v, &torn);
+	r = chain_read_part(fd, f->name, 0, f->size, file_line, v, &torn);
 	if (r)
 		return r;
 	check_end(v, f, torn);

@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/ledger.h"
 #include "leases/lease_files.h"
+#include "leases/lease_midnight.h"
 
-struct lease_day {
+struct day_batch {
 	char name[LEASE_FILE_TEXT];
 	char *text;
 	size_t size;
@@ -20,7 +23,7 @@ struct lease_day {
 
 static int note_known(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
-	struct lease_day *day = arg;
+	struct day_batch *day = arg;
 	const char *body;
 	size_t body_size;
 
@@ -31,7 +34,7 @@ static int note_known(void *arg, const char *name, uint64_t number, const char *
 	return hash_set_add(&day->known, hash_octets(body, body_size));
 }
 
-static int read_known(const char *dir, struct lease_day *day)
+static int read_known(const char *dir, struct day_batch *day)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	size_t torn;
@@ -40,7 +43,7 @@ static int read_known(const char *dir, struct lease_day *day)
 	return r == -ENOENT ? 0 : r;
 }
 
-static void free_day(struct lease_day *day)
+static void free_day(struct day_batch *day)
 {
 	if (day->out)
 		fclose(day->out);
@@ -51,9 +54,9 @@ static void free_day(struct lease_day *day)
 /* Adds a day. The stream keeps the address of its text, so days are not moved: there is room for all at once. */
 #define MAX_DAYS 4096U
 
-static int add_day(struct lease_batch *b, const char *name, struct lease_day **ret)
+static int add_day(struct lease_batch *b, const char *name, struct day_batch **ret)
 {
-	struct lease_day *day;
+	struct day_batch *day;
 	int r;
 
 	if (!b->day)
@@ -66,7 +69,7 @@ static int add_day(struct lease_batch *b, const char *name, struct lease_day **r
 	r = !day->out ? -ENOMEM : b->fresh ? read_known(b->dir, day) : 0;
 	if (r) {
 		free_day(day);
-		*day = (struct lease_day){ 0 };
+		*day = (struct day_batch){ 0 };
 		return r;
 	}
 	b->n_days++;
@@ -75,7 +78,7 @@ static int add_day(struct lease_batch *b, const char *name, struct lease_day **r
 }
 
 /* The last days first: lines come mostly in order. */
-static int find_day(struct lease_batch *b, int64_t time, struct lease_day **ret)
+static int find_day(struct lease_batch *b, int64_t time, struct day_batch **ret)
 {
 	char name[LEASE_FILE_TEXT];
 
@@ -93,7 +96,7 @@ int lease_batch_add(void *batch, const struct lease_line *l)
 {
 	struct lease_batch *b = batch;
 	_cleanup_free_ char *text = NULL;
-	struct lease_day *day = NULL;
+	struct day_batch *day = NULL;
 	const char *body;
 	size_t size = 0;
 	uint64_t hash;
@@ -117,24 +120,94 @@ int lease_batch_add(void *batch, const struct lease_line *l)
 	return fprintf(day->out, "%.*s\n", (int)size, body) < 0 ? -ENOMEM : 0;
 }
 
+/* Lines are appended by so many octets. */
+#define MOST_AT_ONCE (8U << 20)
+
+/* The lines with which a file begins, on their way. */
+struct opening {
+	struct day_batch *day;
+	const char *dir;
+	int64_t now;
+	struct error *err;
+	char *text;
+	size_t size;
+	FILE *out;
+	bool told; /* err says why it failed */
+};
+
+static int append_opening(struct opening *o)
+{
+	int r = fflush(o->out) ? -ENOMEM : 0;
+
+	if (!r && o->size) {
+		r = ledger_append(o->dir, o->day->name, o->text, o->size, o->now, o->err);
+		o->told = r != 0;
+	}
+	rewind(o->out);
+	return r;
+}
+
+static int take_open(void *arg, const struct lease_line *l)
+{
+	struct opening *o = arg;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+
+	text = lease_line_text(l, &size);
+	if (!text || fprintf(o->out, "%.*s\n", (int)size - 2, text + 1) < 0)
+		return -ENOMEM;
+	return ftell(o->out) < (long)MOST_AT_ONCE ? 0 : append_opening(o);
+}
+
+/* A file that is new begins with the sessions that are open then. */
+static int begin_day(struct lease_batch *b, struct day_batch *day, int64_t now, struct error *err)
+{
+	struct opening o = { .day = day, .dir = b->dir, .now = now, .err = err };
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%s", b->dir, day->name);
+	if (!access(path, F_OK))
+		return 0;
+	o.out = open_memstream(&o.text, &o.size);
+	r = o.out ? lease_midnight(b->dir, day->name, take_open, &o) : -ENOMEM;
+	r = r ? r : append_opening(&o);
+	if (o.out)
+		fclose(o.out);
+	free(o.text);
+	return r && !o.told ? error_set(err, r, "%.200s: the day before %s cannot be read: %s", b->dir, day->name,
+					strerror(-r))
+			    : r;
+}
+
+/* The first day that is still to be written, as each goes on from the one before; NULL: there is none. */
+static struct day_batch *first_day(const struct lease_batch *b)
+{
+	struct day_batch *first = NULL;
+
+	for (size_t i = 0; i < b->n_days; i++)
+		if (b->day[i].out && (!first || strcmp(b->day[i].name, first->name) < 0))
+			first = &b->day[i];
+	return first;
+}
+
 int lease_batch_write(struct lease_batch *b, int64_t now, struct error *err)
 {
+	struct day_batch *day;
 	int r = 0;
 
-	for (size_t i = 0; i < b->n_days && !r; i++) {
-		struct lease_day *day = &b->day[i];
-
-		if (!day->out)
-			continue;
+	while (!r && (day = first_day(b))) {
 		if (fflush(day->out))
 			r = error_set(err, -ENOMEM, "out of memory");
 		else if (day->size)
+			r = begin_day(b, day, now, err);
+		if (!r && day->size)
 			r = ledger_append(b->dir, day->name, day->text, day->size, now, err);
 		if (r)
 			break;
 		/* What is written is not written again if another day fails. */
 		free_day(day);
-		*day = (struct lease_day){ 0 };
+		*day = (struct day_batch){ 0 };
 	}
 	if (!r)
 		lease_batch_free(b);

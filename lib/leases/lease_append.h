@@ -6,13 +6,13 @@
 #include "base/hash.h"
 #include "leases/lease_line.h"
 
-struct lease_day;
+struct day_batch;
 
 /* Zero-initialised, but for dir and fresh. */
 struct lease_batch {
 	const char *dir;
 	bool fresh; /* lines that the files have are not added again */
-	struct lease_day *day;
+	struct day_batch *day;
 	size_t n_days;
 	uint64_t lines; /* to be added */
 	uint64_t known; /* were there already */

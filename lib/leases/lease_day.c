@@ -9,194 +9,261 @@
 
 #include "base/array_grow.h"
 #include "base/base.h"
-#include "base/chain.h"
 #include "base/hash.h"
-#include "base/text.h"
 
-void lease_day_free(struct lease_day *day)
+/* Lines of which the one before in time is looked for: an agent's very first beginnings. */
+#define MAX_REACHING 16U
+
+/* The octets behind the hash of a line: a quote, a brace and a newline. */
+#define HASH_BEHIND 3U
+
+void lease_day_clear(struct lease_day *day)
 {
-	free(day->place);
-	free(day->all);
-	free(day->damage);
+	free(day->row);
+	free(day->remark);
+	free(day->doubtful);
+	free(day->block);
+	*day = (struct lease_day){ .name = day->name, .begin = day->begin, .distrusted = day->distrusted };
 }
 
-static int note_place(struct lease_day *day, const char *text, size_t size, int64_t at)
+static uint64_t hash_of(char kind, const void *data, size_t size)
 {
-	if (array_grow(&day->place, day->n, &day->room, sizeof(*day->place)))
-		return -ENOMEM;
-	day->place[day->n++] = (struct place){ hash_octets(text, size), at };
-	return 0;
+	uint64_t words[2 + (LEASE_SESSION + 2 * LEASE_ID) / 8] = { (uint64_t)kind, size };
+
+	memcpy(words + 2, data, size);
+	return siphash13(lease_key, words, 2 + (size + 7) / 8);
 }
 
-/* The text of a member as the line has it, without its quotes; NULL: there is none. */
-static const char *member(const char *line, size_t size, const char *key, size_t *ret_size)
+uint64_t lease_day_addr_key(const struct lease_addr *addr)
 {
-	const char *text = memmem(line, size, key, strlen(key)), *end;
-
-	if (!text)
-		return NULL;
-	text += strlen(key);
-	for (end = text; end < line + size && *end != '"'; end++)
-		end += *end == '\\';
-	if (end >= line + size)
-		return NULL;
-	*ret_size = (size_t)(end - text);
-	return text;
+	return hash_of('a', addr, sizeof(*addr));
 }
 
-#define KEY_ADDR    "\"in_addr\":\""
-#define KEY_SESSION "\"session\":\""
-
-/* Whether the line is of an event, without reading it whole. */
-static bool is_of(const char *line, size_t size, enum lease_event event)
+uint64_t lease_day_session_key(const char *session)
 {
-	const char *word = lease_event_word(event), *text;
-	size_t n;
+	return hash_of('s', session, strlen(session));
+}
 
-	text = member(line, size, "\"event\":\"", &n);
-	return text && n == strlen(word) && !memcmp(text, word, n);
+/* Whose line it is: lines of DHCP have no session. */
+static uint64_t hash_owner(const struct lease_line *l)
+{
+	char names[LEASE_ID + LEASE_MAC];
+	int n;
+
+	if (*l->session)
+		return lease_day_session_key(l->session);
+	n = snprintf(names, sizeof(names), "%s\n%s", l->id, l->mac);
+	return hash_of('c', names, (size_t)n);
 }
 
 struct reading {
 	struct lease_day *day;
-	int64_t at;	      /* where the line begins */
-	char hash[HASH_TEXT]; /* of the line before */
-	int64_t time;	      /* of the last whole line; TIME_NONE: none */
-	bool damaged;	      /* lines since then are */
-	bool unchained;	      /* no line so far has a hash: a file that others wrote */
+	uint64_t at; /* where the line begins */
 };
 
-/* A line about no address is read whole: there are few. */
-static int take_all(struct lease_day *day, const char *line, size_t size, int64_t at)
+static int add_row(struct lease_day *day, struct lease_row row)
+{
+	if (array_grow(&day->row, day->n, &day->room, sizeof(*day->row)))
+		return -ENOMEM;
+	day->row[day->n++] = row;
+	return 0;
+}
+
+static int add_rows(struct lease_day *day, const struct lease_line *l, uint64_t at, bool wrong)
+{
+	uint64_t addr = lease_day_addr_key(&l->addr), owner = hash_owner(l);
+	struct lease_row row = {
+		.key = addr,
+		.of = (uint32_t)owner,
+		.second = (int32_t)((l->event == LEASE_OPEN ? l->early : l->time) - day->begin),
+		.at = at,
+		.event = l->event,
+		.broken = l->broken,
+		.wrong = wrong,
+		.session = *l->session != '\0',
+		.vague = l->event != LEASE_OPEN && l->early != TIME_NONE,
+	};
+	int r = add_row(day, row);
+
+	if (r || wrong || !*l->session || !lease_event_of_session(l->event) || l->event == LEASE_OPEN)
+		return r;
+	row.by_session = true;
+	row.key = owner;
+	row.of = (uint32_t)addr;
+	return add_row(day, row);
+}
+
+static int add_remark(struct lease_day *day, struct lease_remark remark)
+{
+	if (array_grow(&day->remark, day->n_remarks, &day->remark_room, sizeof(*day->remark)))
+		return -ENOMEM;
+	day->remark[day->n_remarks++] = remark;
+	return 0;
+}
+
+static int add_doubtful(struct lease_day *day, int64_t from, int64_t to, enum lease_doubt doubt)
+{
+	if (array_grow(&day->doubtful, day->n_doubtful, &day->doubtful_room, sizeof(*day->doubtful)))
+		return -ENOMEM;
+	day->doubtful[day->n_doubtful++] =
+		(struct lease_doubtful){ from < to ? from : to, (from < to ? to : from) + 1, doubt };
+	return 0;
+}
+
+static int end_doubt(struct lease_day *day, int64_t t)
+{
+	struct lease_extent *e = &day->extent;
+	int64_t from = e->time == TIME_NONE ? day->begin : e->time;
+
+	if ((e->damaged && add_doubtful(day, from, t, DOUBT_DAMAGED)) ||
+	    (e->erased && add_doubtful(day, from, t, DOUBT_ERASED)))
+		return -ENOMEM;
+	e->damaged = e->erased = false;
+	return 0;
+}
+
+int lease_day_finish(struct lease_day *day)
+{
+	return end_doubt(day, day->begin + DAY_S);
+}
+
+/* What is said beyond all addresses begins after the last line that was before it, wherever that is in the file. */
+static void note_before(struct lease_day *day, int64_t t)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < day->n_remarks && n < MAX_REACHING; i++) {
+		struct lease_remark *b = &day->remark[i];
+
+		if (b->event != LEASE_BEGIN || b->silent || b->from != TIME_NONE)
+			continue;
+		if (t < b->time && t > b->before)
+			b->before = t;
+		n++;
+	}
+}
+
+static int note_time(struct lease_day *day, int64_t t)
+{
+	struct lease_extent *e = &day->extent;
+	int r = end_doubt(day, t);
+
+	note_before(day, t);
+	e->disordered |= e->time != TIME_NONE && t < e->time;
+	e->time = t;
+	e->first = t < e->first ? t : e->first;
+	e->last = t > e->last ? t : e->last;
+	return r;
+}
+
+/* A line that says nothing stays to be found, as evidence shows it. */
+static int take_silent(struct lease_day *day, const char *line, size_t size, uint64_t at)
 {
 	struct lease_line l;
 
-	if (lease_line_read(line, size, &l, NULL)) {
-		day->wrong++;
-		return 0;
-	}
-	day->live |= l.event == LEASE_MARK || l.event == LEASE_BEGIN;
-	if (l.event == LEASE_MARK)
-		return 0;
-	if (array_grow(&day->all, day->n_all, &day->all_room, sizeof(*day->all)))
-		return -ENOMEM;
-	day->all[day->n_all++] = at;
-	return 0;
+	if (!lease_line_read(line, size, &l, NULL) && l.addr.plen)
+		return add_rows(day, &l, at, true);
+	return add_remark(day, (struct lease_remark){ .at = (int64_t)at, .silent = true });
 }
 
-static int64_t time_of(const char *line, size_t size)
+/* The latest time that is known to be of a line before a time; an earlier one leaves less certain. */
+static int64_t line_before(const struct lease_extent *e, int64_t t)
 {
-	size_t n;
-	const char *time = member(line, size, "\"time\":\"", &n);
-	char text[TIME_TEXT];
-	int64_t t;
-
-	if (!time || n >= sizeof(text))
-		return TIME_NONE;
-	memcpy(text, time, n);
-	text[n] = '\0';
-	return time_parse(text, &t) ? TIME_NONE : t;
+	if (e->last < t)
+		return e->last;
+	return e->time < t ? e->time : e->first < t ? e->first : TIME_NONE;
 }
 
-static int end_damage(struct reading *r, int64_t t)
+static int take_whole(struct lease_day *day, const struct lease_line *l, uint64_t at)
 {
-	struct lease_day *day = r->day;
-	int64_t from = r->time == TIME_NONE ? day->begin : r->time;
+	int64_t before = line_before(&day->extent, l->time);
+	int r = note_time(day, l->time);
 
-	if (array_grow(&day->damage, day->n_damages, &day->damage_room, sizeof(*day->damage)))
-		return -ENOMEM;
-	day->damage[day->n_damages++] = (struct damage){ from < t ? from : t, (from < t ? t : from) + 1 };
-	r->damaged = false;
-	return 0;
+	day->extent.live |= l->event == LEASE_MARK || l->event == LEASE_BEGIN;
+	if (r || l->event == LEASE_MARK)
+		return r;
+	if (l->addr.plen || lease_ends_session(l))
+		return add_rows(day, l, at, false);
+	/* What is said of no address has to do with all, be its session that of a server. */
+	return add_remark(day, (struct lease_remark){ .at = (int64_t)at,
+						      .time = l->time,
+						      .from = l->from,
+						      .to = l->to,
+						      .before = before,
+						      .event = l->event });
 }
 
-/* Whether a line follows from the one before and may be believed; one that stands for an erased line says nothing. */
-static bool is_whole(struct reading *r, const char *line, size_t size, uint64_t number)
+/* Whether a line follows from the one before, and may be believed. */
+static bool follows(struct reading *r, const char *line, size_t size)
 {
-	int hash;
+	struct lease_extent *e = &r->day->extent;
+	int hash = chain_check(line, size, e->end.hash, e->end.hash);
 
 	if (chain_erased(line, size)) {
-		r->day->erased = true;
-		chain_check(line, size, r->hash, r->hash);
+		e->erased = true;
 		return false;
 	}
-	hash = chain_check(line, size, r->hash, r->hash);
-	r->unchained = hash == -EINVAL && (number == 1 || r->unchained);
-	if (!hash || r->unchained)
+	if (hash == -EINVAL && e->unchained == r->at) {
+		e->unchained = r->at + size + 1;
 		return true;
-	r->day->wrong++;
-	r->damaged = true;
-	return false;
-}
-
-static int note_time(struct reading *r, int64_t t)
-{
-	struct lease_day *day = r->day;
-
-	if (t == TIME_NONE)
-		return 0;
-	if (r->damaged && end_damage(r, t))
-		return -ENOMEM;
-	r->time = t;
-	day->first = t < day->first ? t : day->first;
-	day->last = t > day->last ? t : day->last;
-	return 0;
+	}
+	e->damaged |= hash != 0;
+	e->wrong += hash != 0;
+	return !hash;
 }
 
 static int take_line(void *arg, const char *name, uint64_t number, const char *line, size_t size)
 {
-	struct reading *reading = arg;
-	struct lease_day *day = reading->day;
-	int64_t at = reading->at;
-	size_t n_addr = 0, n_session = 0;
-	const char *addr = member(line, size, KEY_ADDR, &n_addr);
-	const char *session = member(line, size, KEY_SESSION, &n_session);
+	struct reading *r = arg;
+	struct lease_day *day = r->day;
+	struct lease_line l;
+	uint64_t at = r->at;
+	bool whole = follows(r, line, size);
 
 	(void)name;
-	reading->at += (int64_t)size + 1;
-	if (!is_whole(reading, line, size, number))
-		return 0;
-	if (note_time(reading, time_of(line, size)))
-		return -ENOMEM;
-	/* A server or a source is named as a session. */
-	if (!addr && (!session || is_of(line, size, LEASE_OFF) || is_of(line, size, LEASE_BEGIN)))
-		return take_all(day, line, size, at);
-	if (addr && note_place(day, addr, n_addr, at))
-		return -ENOMEM;
-	return session ? note_place(day, session, n_session, at) : 0;
+	(void)number;
+	r->at = day->extent.end.size = at + size + 1;
+	day->extent.end.line++;
+	if (whole && !lease_line_read(line, size, &l, NULL))
+		return take_whole(day, &l, at);
+	day->extent.wrong += whole;
+	return take_silent(day, line, size, at);
 }
 
-static int by_hash(const void *pa, const void *pb)
+static int by_key(const void *pa, const void *pb)
 {
-	const struct place *a = pa, *b = pb;
+	const struct lease_row *a = pa, *b = pb;
 
-	if (a->hash != b->hash)
-		return a->hash < b->hash ? -1 : 1;
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
 	return (a->at > b->at) - (a->at < b->at);
 }
 
 int lease_day_failed(const struct lease_day *day, int r, struct error *err)
 {
-	return error_set(err, r, "%s cannot be read: %s", day->name, strerror(-r));
+	return error_set(err, r, "%s cannot be read: %s", day->name,
+			 r == -ESTALE ? "it changes while it is read" : strerror(-r));
 }
 
-int lease_day_read(int dir, struct lease_day *day, struct error *err)
+int lease_day_read_on(int fd, struct lease_day *day)
 {
-	struct reading reading = { .day = day, .hash = HASH_NONE, .time = TIME_NONE };
+	struct reading reading = { .day = day, .at = day->extent.end.size };
 	size_t torn;
-	int r;
+	int r = chain_read_part(fd, day->name, reading.at, UINT64_MAX, take_line, &reading, &torn);
 
-	if (day->read)
-		return 0;
-	r = chain_read(dir, day->name, take_line, &reading, &torn);
-	if (!r && reading.damaged)
-		r = end_damage(&reading, day->begin + DAY_S);
-	if (r)
-		return lease_day_failed(day, r, err);
-	if (day->n)
-		qsort(day->place, day->n, sizeof(*day->place), by_hash);
-	day->read = true;
-	return 0;
+	if (!r && day->n)
+		qsort(day->row, day->n, sizeof(*day->row), by_key);
+	return r;
+}
+
+int lease_day_read(int fd, struct lease_day *day)
+{
+	lease_day_clear(day);
+	day->extent = (struct lease_extent){
+		.end.hash = HASH_NONE, .first = TIME_OPEN, .last = TIME_NONE, .time = TIME_NONE
+	};
+	day->fresh = true;
+	return lease_day_read_on(fd, day);
 }
 
 int lease_day_open(int dir, const struct lease_day *day)
@@ -206,56 +273,57 @@ int lease_day_open(int dir, const struct lease_day *day)
 	return fd < 0 ? -errno : fd;
 }
 
-int lease_day_line(int fd, int64_t at, struct lease_line *ret)
+int lease_day_text(int fd, uint64_t at, struct lease_text *ret)
 {
-	char text[LEASE_LINE_MAX + 1];
-	ssize_t n = pread(fd, text, sizeof(text), at);
-	const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+	size_t before = at ? HASH_TEXT - 1 + HASH_BEHIND : 0;
+	ssize_t n = at < before ? 0 : pread(fd, ret->room, sizeof(ret->room), (off_t)(at - before));
+	const char *end;
 
 	if (n < 0)
 		return -errno;
-	return end && !lease_line_read(text, (size_t)(end - text), ret, NULL) ? 0 : -EBADMSG;
-}
-
-/* The hash of a text as it stands between quotes in a line. 0 or -ENOMEM. */
-static int hash_as_written(const char *text, uint64_t *ret)
-{
-	_cleanup_free_ char *written = NULL;
-	size_t size;
-	FILE *out = open_memstream(&written, &size);
-
-	if (!out)
-		return -ENOMEM;
-	text_json_string(out, text);
-	if (fclose(out))
-		return -ENOMEM;
-	*ret = hash_octets(written + 1, size - 2);
+	ret->line = ret->room + before;
+	end = (size_t)n > before ? memchr(ret->line, '\n', (size_t)n - before) : NULL;
+	if (!end || (at && ret->line[-1] != '\n'))
+		return -ESTALE;
+	memcpy(ret->previous, at ? ret->room : HASH_NONE, HASH_TEXT - 1);
+	ret->previous[HASH_TEXT - 1] = '\0';
+	ret->size = (size_t)(end - ret->line);
 	return 0;
 }
 
-int lease_day_each(struct lease_day *day, int fd, const char *text, lease_take take, void *arg)
+int lease_day_line(const struct lease_day *day, int fd, uint64_t at, struct lease_line *ret)
 {
-	struct place like = { .at = INT64_MIN };
+	struct lease_text text;
+	char hash[HASH_TEXT];
+	int r = lease_day_text(fd, at, &text);
+
+	if (r)
+		return r;
+	if (at >= day->extent.unchained && chain_check(text.line, text.size, text.previous, hash))
+		return -ESTALE;
+	return lease_line_read(text.line, text.size, ret, NULL) ? -ESTALE : 0;
+}
+
+static size_t first_row(const struct lease_day *day, uint64_t key)
+{
 	size_t low = 0, high = day->n;
-	struct lease_line l;
-	int r = hash_as_written(text, &like.hash);
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (by_hash(&day->place[middle], &like) < 0)
+		if (day->row[middle].key < key)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < day->n && day->place[low].hash == like.hash && !r; low++) {
-		r = lease_day_line(fd, day->place[low].at, &l);
-		if (r == -EBADMSG) {
-			day->wrong++;
-			r = 0;
-		} else if (!r) {
-			r = take(arg, &l);
-		}
-	}
+	return low;
+}
+
+int lease_day_rows(const struct lease_day *day, uint64_t key, lease_take_row take, void *arg)
+{
+	int r = 0;
+
+	for (size_t i = first_row(day, key); i < day->n && day->row[i].key == key && !r; i++)
+		r = take(arg, &day->row[i]);
 	return r;
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The leases of a directory, a file a day, as statements about one address at a time. A day is read once, when it is
- * first needed, and where each address and each session is in it is remembered; a question reads the days around it
- * alone. An agent may be appending to the last day.
+ * The leases of a directory, a file a day, as statements about one address at a time. A question reads the lines that
+ * it needs alone; docs/evidence/LEASES.md says which. An agent may be appending to the last day.
  */
 #ifndef DETNAT_LEASE_DAYS_H
 #define DETNAT_LEASE_DAYS_H
 
-#include "leases/statements.h"
+#include "leases/lease_day.h"
 
 struct lease_days;
 
@@ -22,8 +21,24 @@ void lease_days_free(struct lease_days *d);
 int lease_days_about(struct lease_days *d, const struct lease_addr *addr, const char *tenant, int64_t from, int64_t to,
 		     struct statements **ret, struct error *err);
 
+/* Receives a line as it is in a file, with the hash of the one before. Nonzero ends it. */
+typedef int (*lease_take_text)(void *arg, const char *file, const struct lease_text *text);
+
+/*
+ * Of the days from which answers so far have lines: gives the lines about an address, and those about none, but for
+ * marks; lines that are damaged or stand for erased ones, too. 0, -errno with err, or what take returned.
+ */
+int lease_days_texts(struct lease_days *d, const struct lease_addr *addr, lease_take_text take, void *arg,
+		     struct error *err);
+
+/* Writes the indexes that are missing, where it may. *ret: days that have one then. 0, or -errno with err. */
+int lease_days_index(struct lease_days *d, size_t *ret, struct error *err);
+
 /* Lines that cannot be read, in the days that have been read so far. */
 uint64_t lease_days_wrong(const struct lease_days *d);
+
+/* Days that were not searched for what contradicts an answer: they have no index, and much to read. */
+size_t lease_days_unsearched(const struct lease_days *d);
 
 /* The time of the last line of all; TIME_NONE: there is none. 0, or -errno with err. */
 int lease_days_until(struct lease_days *d, int64_t *ret, struct error *err);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "leases/accounting.h"
 #include "leases/lease_files.h"
+#include "leases/lease_index.h"
 
 struct search {
 	const char *customer;
@@ -114,13 +115,16 @@ static int state(const char *dir, const char *of_case, int64_t now, const struct
 	return ledger_append(dir, lease_file_name(now, file), bodies, size, now, err);
 }
 
-static int erase_all(struct search *s, const char *dir, int64_t now, struct lease_erased *e, size_t n,
+static int erase_all(struct search *s, const char *dir, int fd, int64_t now, struct lease_erased *e, size_t n,
 		     struct error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < n && !r; i++)
+	for (size_t i = 0; i < n && !r; i++) {
 		r = ledger_erase(dir, e[i].file, pick, s, now, &e[i].lines, err);
+		if (!r)
+			lease_index_remove(fd, e[i].file);
+	}
 	return r;
 }
 
@@ -148,7 +152,7 @@ int lease_erase(const char *dir, const char *customer, const char *of_case, bool
 	else if (!dry)
 		r = state(dir, of_case, now, list, n, err);
 	if (!r && !dry)
-		r = erase_all(&s, dir, now, list, n, err);
+		r = erase_all(&s, dir, fd, now, list, n, err);
 	hash_index_free(&s.session);
 	if (r)
 		return r;

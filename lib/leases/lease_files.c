@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 
 #include "base/array_grow.h"
+#include "base/cleanup.h"
+#include "base/ledger.h"
+#include "leases/lease_index.h"
 
 bool lease_record_named(const char *name)
 {
@@ -61,4 +64,14 @@ int lease_names_read(const char *dir, struct lease_names *ret, struct error *err
 		qsort(names.name, names.n, sizeof(*names.name), compare_names);
 	*ret = names;
 	return 0;
+}
+
+int lease_file_remove(const char *dir, const char *name, int64_t now, struct error *err)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = ledger_remove(dir, name, now, err);
+
+	if (!r && fd >= 0)
+		lease_index_remove(fd, name);
+	return r;
 }

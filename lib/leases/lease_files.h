@@ -32,4 +32,7 @@ struct lease_names {
 /* Lists the files of leases of a directory. 0, or -errno with err. The caller frees ret->name. */
 int lease_names_read(const char *dir, struct lease_names *ret, struct error *err);
 
+/* Removes the file of a day with its index, and says so in the ledger before. 0 or -errno with err. */
+int lease_file_remove(const char *dir, const char *name, int64_t now, struct error *err);
+
 #endif

@@ -78,6 +78,10 @@ void statements_note(struct statements *x, int64_t time);
 /* After the last line. 0 or -ENOMEM. */
 int statements_finish(struct statements *x);
 
+/* Whether statements of seconds lo..hi bound who may have had the address in from..to: others add nobody. */
+void statements_closed(const struct statements *x, int64_t lo, int64_t from, int64_t to, int64_t hi, bool *ret_before,
+		       bool *ret_after);
+
 /* Who had the address in second t, by statements of a tenant and those that name none; tenant NULL: by those of any. */
 void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret);
 

@@ -27,10 +27,15 @@ static bool breaks(const struct lease_span *s)
 static const struct lease_span *span_between(const struct statements *x, int64_t from, int64_t to,
 					     bool (*is_such)(const struct lease_span *s))
 {
-	for (size_t i = 0; i < x->n_spans; i++)
-		if (x->span[i].from < to && x->span[i].to > from && is_such(&x->span[i]))
-			return &x->span[i];
-	return NULL;
+	const struct lease_span *first = NULL;
+
+	for (size_t i = 0; i < x->n_spans; i++) {
+		const struct lease_span *s = &x->span[i];
+
+		if (s->from < to && s->to > from && is_such(s) && (!first || s->from < first->from))
+			first = s;
+	}
+	return first;
 }
 
 /* What a stay is in a second. */
@@ -253,6 +258,21 @@ static const struct lease_span *step_at(const struct statements *x, int64_t t)
 		if (x->span[i].doubt == DOUBT_CLOCK && x->span[i].from <= t && t <= x->span[i].to)
 			return &x->span[i];
 	return NULL;
+}
+
+void statements_closed(const struct statements *x, int64_t lo, int64_t from, int64_t to, int64_t hi, bool *ret_before,
+		       bool *ret_after)
+{
+	*ret_before = *ret_after = false;
+	for (uint32_t i = 0; i < x->n; i++) {
+		const struct statement *s = &x->list[i];
+
+		/* Which of two statements came first is not known in a step. */
+		if (!s->here || s->stay == NO_STAY || step_at(x, s->early) || step_at(x, s->late))
+			continue;
+		*ret_before |= s->late < from && s->late >= lo;
+		*ret_after |= s->early > to && s->late <= hi;
+	}
 }
 
 static void collect(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret)

@@ -271,7 +271,7 @@ static void bound(struct statements *x)
 
 			if (!s->here || s->stay == NO_STAY || s->stay == i)
 				continue;
-			if (statement_after(x, s, last) && y->over == TIME_OPEN)
+			if (statement_after(x, s, last))
 				y->end = earlier(y->end, s->late);
 			if (statement_after(x, first, s) && !y->started &&
 			    (y->begin == TIME_NONE || y->begin < s->early))

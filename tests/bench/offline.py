@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What detnatctl does without an agent: imports of large plans, and the planner's reading of recorded traffic.
+"""What detnatctl does without an agent: imports of large plans, the planner's reading of recorded traffic, and
+customers by half a year of leases.
 
 Prints the rows, with the time on the clock beside the processor time of the one process, to which the goals apply, and
 writes build/bench/results-offline.json. The files are made here, in a directory that goes with the run.
@@ -8,6 +9,7 @@ writes build/bench/results-offline.json. The files are made here, in a directory
     offline.py [ROW...]      measures these rows alone
 """
 
+import hashlib
 import ipaddress
 import json
 import os
@@ -26,6 +28,7 @@ RESULTS = BUILD / "bench/results-offline.json"
 INSIDE, OUTSIDE = ipaddress.ip_address("100.64.0.0"), ipaddress.ip_address("203.0.0.0")
 SUBSCRIBERS = 65536
 TRAFFIC_MIB = 128
+LEASES, DAYS = 1_000_000, 180
 
 
 class Report:
@@ -105,7 +108,67 @@ def plan(directory, report):
     report.row("plan, conntrack's lines", f"{size >> 20} MiB took", took, "s")
 
 
-ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan)}
+def chained(path, bodies):
+    """Writes lines as detnat chains them."""
+    before = "0" * 64
+    with path.open("w") as file:
+        for number, body in enumerate(bodies, 1):
+            line = f'{{"line":{number},{body}'
+            before = hashlib.sha256((before + line).encode()).hexdigest()
+            file.write(f'{line},"hash":"{before}"}}\n')
+
+
+def text_of(second):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+
+
+def day_of_leases(begin):
+    """A million lines of accounting: sessions of six hours, with three interim records each."""
+    for i in range(LEASES):
+        second = begin + i * 86400 // LEASES
+        number, place = divmod(i % (LEASES // 4), LEASES // 16)
+        event = ("start", "interim", "interim", "stop")[number]
+        address, since = INSIDE + place % SUBSCRIBERS, begin + i // (LEASES // 4) * 21600
+        yield (f'"time":"{text_of(second)}","event":"{event}","in_addr":"{address}","id":"user{place}@isp",'
+               f'"mac":"02:00:00:00:{place >> 8:02x}:{place & 255:02x}","circuit":"ge-0/0/{place % 48}.{place}",'
+               f'"session":"192.0.2.9/{begin // 86400 * 4 + i // (LEASES // 4)}-{place}","from":"{text_of(since)}",'
+               f'"to":{json.dumps(text_of(second) if event == "stop" else None)}')
+
+
+def history_of(directory, second):
+    """A mapping for all of the subscribers."""
+    chained(directory / "history.jsonl", (
+        f'"time":"{text_of(second)}","event":"start","format":3,"host":"bench","taken_over":false,"unknown_since":null,'
+        '"algorithm":"sequential","port_lo":1024,"port_hi":65535,"mappings":[]',
+        f'"time":"{text_of(second)}","event":"add","in":"{INSIDE}/16","out":"{OUTSIDE}/22","name":"homes",'
+        f'"from":"{text_of(second)}","to":null,"algorithm":"sequential","port_lo":1024,"port_hi":65535,'
+        '"sharing_ratio":64,"ports_per_host":1008',
+        f'"time":"{text_of(second)}","event":"confirm","first":2,"last":2,"until":"{text_of(second)}"'))
+
+
+def leases(directory, report):
+    """Half a year of leases, three days of which are real: the others are links to one of them."""
+    last = int(time.time()) // 86400 - 2
+    history_of(directory, (last - DAYS) * 86400)
+    name = "leases-{:.10}.jsonl".format
+    for day in range(last - 2, last + 1):
+        chained(directory / name(text_of(day * 86400)), day_of_leases(day * 86400))
+    for day in range(last - DAYS + 1, last - 2):
+        os.link(directory / name(text_of((last - 2) * 86400)), directory / name(text_of(day * 86400)))
+    at = text_of((last - 1) * 86400 + 43200 + 9000)
+    arguments = (f"{OUTSIDE + 5}:2000", "--at", at, "--state-dir", directory)
+    took, _, result = run("who", *arguments, "--json")
+    assert json.loads(result.stdout)["customer"]["id"] == "user320@isp", result.stdout
+    report.row(f"who, {DAYS} days of leases", "first time, with indexes", took, "s")
+    took, processor, _ = min(run("who", *arguments) for _ in range(5))
+    report.row(f"who, {DAYS} days of leases", "took", took * 1000, "ms", 50)
+    report.row(f"who, {DAYS} days of leases", "processor", processor * 1000, "ms")
+    took, processor, _ = run("evidence", "bench", *arguments, "--directory", directory)
+    report.row(f"evidence, {DAYS} days of leases", "took", took, "s", 1)
+    report.row(f"evidence, {DAYS} days of leases", "processor", processor, "s")
+
+
+ROWS = {f.__name__: f for f in (import_table, import_routeros, import_formula, plan, leases)}
 
 
 def main(names):

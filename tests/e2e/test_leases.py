@@ -307,9 +307,9 @@ def test_old_days_go_and_the_ledger_says_so(leases, tmp_path):
     for at in ("2026-01-31T12:00:00Z", "now"):
         assert execute(CTL, "leases", "import", "dnsmasq", source, "--leases", leases, "--at", at).status == 0
     old = ("leases", "expire", "--older", "2d", "--leases", leases)
-    assert execute(CTL, *old, "--dry-run").out == "leases-2026-01-31.jsonl\n" and len(list(leases.glob("leases-*"))) == 2
+    assert execute(CTL, *old, "--dry-run").out == "leases-2026-01-31.jsonl\n" and len(list(leases.glob("leases-*.jsonl"))) == 2
     assert json.loads(execute(CTL, "-j", *old).out) == [{"file": "leases-2026-01-31.jsonl"}]
-    assert len(list(leases.glob("leases-*"))) == 1 and execute(CTL, *old).out == ""
+    assert len(list(leases.glob("leases-*.jsonl"))) == 1 and execute(CTL, *old).out == ""
     assert [json.loads(line)["event"] for line in (leases / "chain.jsonl").read_text().splitlines()] == ["grow", "grow", "remove"]
     told = execute(CTL, "leases", "expire", "--older", "2d")
     assert told.status == 2 and "--leases DIR names the directory" in told.err

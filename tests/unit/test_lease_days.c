@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "base/chain.h"
+#include "base/ledger.h"
 #include "leases/lease_days.h"
 #include "leases/lease_files.h"
 
@@ -190,21 +190,39 @@ Test(lease_days, what_a_changed_line_is_between_is_in_doubt)
 	lease_days_free(d);
 }
 
+static bool is_zoes(void *arg, const char *line, size_t size)
+{
+	(void)arg;
+	return memmem(line, size, "zoe", 3);
+}
+
 Test(lease_days, erased_lines_leave_nobody_without_doubt)
 {
 	struct lease_days *d;
 	struct lease_line l;
+	struct error err;
+	uint64_t n;
 
 	tell(LEASE_START, FIRST + 100, 1, "alice", "nas/1", FIRST + 100);
 	tell(LEASE_STOP, FIRST + 200, 1, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_START, FIRST + 1000, 3, "zoe", "nas/3", FIRST + 1000);
+	tell(LEASE_STOP, FIRST + 2000, 3, "zoe", "nas/3", FIRST + 1000);
+	tell(LEASE_START, FIRST + 5000, 2, "bob", "nas/2", FIRST + 5000);
+	tell(LEASE_STOP, FIRST + 6000, 2, "bob", "nas/2", FIRST + 5000);
 	lease_line_init(&l, FIRST + DAY, LEASE_ERASED);
 	l.from = FIRST;
 	l.to = FIRST + DAY;
 	add(&l);
+	cr_assert_eq(ledger_erase(dir, "leases-2024-10-04.jsonl", is_zoes, NULL, FIRST + DAY, &n, &err), 0);
+	cr_assert_eq(n, 2);
 	d = open_days();
 	cr_expect_str_eq(ask(d, 1, FIRST + 150), "alice");
-	cr_expect_str_eq(ask(d, 1, FIRST + 300), "?erased");
-	cr_expect_str_eq(ask(d, 2, FIRST + 300), "?erased");
+	cr_expect_str_eq(ask(d, 1, FIRST + 199), "alice");
+	cr_expect_str_eq(ask(d, 1, FIRST + 1500), "?erased");
+	cr_expect_str_eq(ask(d, 3, FIRST + 1500), "?erased");
+	/* What went lies between what is left, and nobody else's end is in doubt for it. */
+	cr_expect_str_eq(ask(d, 3, FIRST + 5500), "?before-record");
+	cr_expect_str_eq(ask(d, 2, FIRST + 6001), "-");
 	lease_days_free(d);
 }
 

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The days of a directory: lease_days.c opens them, lease_question.c finds what a question needs of them, and
+ * lease_question_read.c reads it.
+ */
+#ifndef DETNAT_LEASE_DAYS_PRIVATE_H
+#define DETNAT_LEASE_DAYS_PRIVATE_H
+
+#include "base/array_grow.h"
+#include "leases/lease_days.h"
+#include "leases/lease_files.h"
+#include "leases/lease_index.h"
+
+struct lease_days {
+	int dir;
+	struct lease_names names;
+	struct lease_day *day;
+	bool searched; /* days are ready that have an index, or little to read */
+};
+
+/* A line about the address. */
+struct mention {
+	size_t day;
+	struct lease_row row;
+	int64_t time;
+	int64_t known_from; /* from then on, days say by their `open` lines that it is the last one */
+	bool again;	    /* it only repeats another */
+	bool wanted;	    /* a session's beginning or end, beyond the window */
+};
+
+/* The lines that are read, of one day. */
+struct place {
+	size_t day;
+	uint64_t at;
+	const struct lease_remark *remark; /* NULL: about a session */
+};
+
+struct question {
+	struct lease_days *d;
+	const struct lease_addr *addr;
+	const char *tenant;
+	int64_t from, to;
+	struct mention *mention; /* by session or customer, then by time */
+	size_t n, room;
+	bool *taken;		  /* days whose mentions are there */
+	int64_t earliest, latest; /* what it has turned out to need */
+	int64_t lo, hi;		  /* seconds of which lines are needed */
+	int64_t begin, end;	  /* of the sessions of which lines are needed */
+	bool sparse;		  /* a session ended or moved, according to others than its own lines */
+	bool dense;		  /* all lines of these sessions are needed, as they are sparse */
+	int64_t ready_from;	  /* days from then on are to be ready */
+	struct place *place;
+	size_t n_places, place_room;
+	char (*session)[LEASE_SESSION]; /* sessions that had the address */
+	size_t n_sessions, session_room;
+	struct statements *x;
+	struct error *err;
+	size_t at; /* the day that is being read */
+	size_t of; /* the day whose rows are taken */
+};
+
+/* Reads the lines of the window. 0, -ESTALE: q->at has an index that does not fit, -EFBIG: q->at is to be made ready,
+ * -EAGAIN: it is to be dense, or another -errno. */
+int lease_question_read(struct question *q);
+
+/* Makes days ready that have an index, or little to read. 0, or -errno with err. */
+int lease_days_search(struct lease_days *d, struct error *err);
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a question needs of the days. Each day that is ready says where it mentions the address, and when; the lines are
+ * read of those that matter: the nearest before and after, and all between two of one session that lie on both sides.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "leases/lease_days_private.h"
+
+static int get_ready(struct question *q, size_t i)
+{
+	return lease_index_ready(q->d->dir, &q->d->day[i], UINT64_MAX, q->err);
+}
+
+/* ---- Mentions */
+
+static int take_mention(void *arg, const struct lease_row *row)
+{
+	struct question *q = arg;
+	int64_t time = lease_row_time(&q->d->day[q->of], row);
+
+	if (row->wrong)
+		return 0;
+	if (array_grow(&q->mention, q->n, &q->room, sizeof(*q->mention)))
+		return -ENOMEM;
+	q->mention[q->n++] = (struct mention){ .day = q->of, .row = *row, .time = time, .known_from = time };
+	return 0;
+}
+
+static int by_owner(const void *pa, const void *pb)
+{
+	const struct mention *a = pa, *b = pb;
+	bool a_open = a->row.event == LEASE_OPEN, b_open = b->row.event == LEASE_OPEN;
+
+	if (a->row.of != b->row.of)
+		return a->row.of < b->row.of ? -1 : 1;
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	if (a_open != b_open)
+		return a_open - b_open;
+	return (a->day > b->day) - (a->day < b->day);
+}
+
+static bool same_moment(const struct mention *a, const struct mention *b)
+{
+	return a->row.of == b->row.of && a->time == b->time;
+}
+
+/* Of lines that repeat one statement, the statement is taken, or the last by the time of the question. */
+static void take_once(struct question *q, size_t first, size_t n)
+{
+	struct mention *m = &q->mention[first], *kept = m, *broken = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		int64_t begin = q->d->day[m[i].day].begin;
+
+		m[i].again = m[i].row.event == LEASE_OPEN;
+		if (m[i].again && begin <= q->from && kept->row.event == LEASE_OPEN)
+			kept = &m[i];
+		broken = m[i].row.broken ? &m[i] : broken;
+	}
+	kept->again = false;
+	for (size_t i = 0; i < n; i++)
+		if (m[i].row.event == LEASE_OPEN && q->d->day[m[i].day].begin <= q->from)
+			kept->known_from = most(kept->known_from, q->d->day[m[i].day].begin);
+	if (broken)
+		broken->again = false;
+}
+
+static int take_mentions(struct question *q)
+{
+	size_t before = q->n;
+
+	for (size_t i = 0; i < q->d->names.n; i++) {
+		int r = 0;
+
+		q->of = q->at = i;
+		if (q->d->day[i].ready && !q->taken[i])
+			r = lease_index_rows(q->d->dir, &q->d->day[i], lease_day_addr_key(q->addr), take_mention, q);
+		if (r)
+			return r;
+		q->taken[i] |= q->d->day[i].ready;
+	}
+	if (q->n == before)
+		return 0;
+	qsort(q->mention, q->n, sizeof(*q->mention), by_owner);
+	for (size_t i = 0, end; i < q->n; i = end) {
+		for (end = i + 1; end < q->n && same_moment(&q->mention[i], &q->mention[end]);)
+			end++;
+		take_once(q, i, end - i);
+	}
+	return 0;
+}
+
+/* ---- The seconds that matter */
+
+/* The clock read the seconds of a step twice: each of them is asked about. */
+static void widen_to_steps(struct question *q)
+{
+	for (size_t i = 0; i < q->d->names.n; i++)
+		for (size_t k = 0; k < q->d->day[i].n_remarks; k++) {
+			const struct lease_remark *m = &q->d->day[i].remark[k];
+			int64_t from = least(m->from, m->to), to = most(m->from, m->to);
+
+			if (m->silent || m->event != LEASE_STEP || from > q->to || to < q->from)
+				continue;
+			q->from = least(q->from, from);
+			q->to = most(q->to, to);
+		}
+}
+
+/* Whether two statements of a session, the nearest on both sides, can be of one stay. */
+static bool is_one(const struct mention *a, const struct mention *b)
+{
+	if (b->row.event == LEASE_START)
+		return false;
+	return a->row.event != LEASE_STOP || b->row.event == LEASE_STOP;
+}
+
+static void need(struct question *q, const struct mention *m)
+{
+	if (m->known_from < q->lo || m->time < q->lo)
+		q->ready_from = least(q->ready_from, m->known_from);
+	q->lo = least(q->lo, m->time);
+	q->hi = most(q->hi, m->time);
+}
+
+static void want(struct question *q, struct mention *m)
+{
+	if (!m)
+		return;
+	m->wanted = true;
+	q->begin = least(q->begin, m->time);
+	q->end = most(q->end, m->time);
+}
+
+static bool is_needed(const struct question *q, const struct mention *m)
+{
+	return !m->again && m->time >= q->lo && m->time <= q->hi;
+}
+
+/* Where a session of which lines are needed began, as far as is known; what comes after its end is none of it. */
+static void want_begin(struct question *q, struct mention *m, struct mention *group)
+{
+	struct mention *first = NULL;
+
+	if (m->row.event == LEASE_START)
+		return;
+	while (m-- > group) {
+		if (m->again)
+			continue;
+		first = m;
+		if (q->dense)
+			want(q, m);
+		if (m->row.event == LEASE_START || m->row.event == LEASE_STOP)
+			break;
+	}
+	want(q, first);
+}
+
+/* The next mention of another session or customer. */
+static struct mention *next_other(struct question *q, const struct mention *of)
+{
+	struct mention *found = NULL;
+
+	for (size_t i = 0; i < q->n; i++) {
+		struct mention *m = &q->mention[i];
+
+		if (!m->again && m->row.of != of->row.of && m->time > of->time && (!found || m->time < found->time))
+			found = m;
+	}
+	return found;
+}
+
+/* Where it ended, or was heard of last before another one was. */
+static void want_end(struct question *q, struct mention *m, struct mention *end)
+{
+	struct mention *last = m;
+
+	while (last->row.event != LEASE_STOP && ++m < end && (m->again || m->row.event != LEASE_START)) {
+		last = m->again ? last : m;
+		if (q->dense)
+			want(q, last);
+	}
+	want(q, last);
+	if (last->row.event != LEASE_STOP)
+		want(q, next_other(q, last));
+}
+
+/* How long an answer's sessions lasted is told, too. */
+static void find_ends(struct question *q)
+{
+	struct mention *end;
+
+	q->begin = q->lo;
+	q->end = q->hi;
+	for (size_t i = 0; i < q->n; i++)
+		q->mention[i].wanted = false;
+	for (struct mention *m = q->mention; m < q->mention + q->n; m = end) {
+		struct mention *first = NULL, *last = NULL;
+
+		for (end = m; end < q->mention + q->n && end->row.of == m->row.of; end++) {
+			if (!is_needed(q, end))
+				continue;
+			first = first ? first : end;
+			last = end;
+		}
+		if (!first || !first->row.session)
+			continue;
+		want_begin(q, first, m);
+		want_end(q, last, end);
+	}
+}
+
+/* The nearest mention before and after, and those of a session that lie on both sides. */
+static void find_window(struct question *q)
+{
+	const struct mention *before = NULL, *after = NULL, *last = NULL;
+
+	q->lo = q->ready_from = q->from;
+	q->hi = q->to;
+	for (size_t i = 0; i < q->n; i++) {
+		const struct mention *m = &q->mention[i];
+
+		if (m->again)
+			continue;
+		if (m->time < q->from && (!before || m->time > before->time))
+			before = m;
+		if (m->time > q->to && (!after || m->time < after->time))
+			after = m;
+		if (last && last->row.of == m->row.of && last->time <= q->to && m->time >= q->from && is_one(last, m)) {
+			need(q, last);
+			need(q, m);
+		}
+		/* That may have been said before. */
+		if (!last || !m->row.vague || m->time <= q->to || last->row.of != m->row.of)
+			last = m;
+	}
+	if (before)
+		need(q, before);
+	if (after)
+		need(q, after);
+	if (q->earliest < q->lo)
+		q->lo = q->ready_from = q->earliest;
+	q->hi = most(q->hi, q->latest);
+	find_ends(q);
+}
+
+/* The next mention beyond the window; NULL: there is none. */
+static const struct mention *beyond(const struct question *q, bool before)
+{
+	const struct mention *found = NULL;
+
+	for (size_t i = 0; i < q->n; i++) {
+		const struct mention *m = &q->mention[i];
+
+		if (m->again || (before ? m->time >= q->lo : m->time <= q->hi))
+			continue;
+		if (!found || (before ? m->time > found->time : m->time < found->time))
+			found = m;
+	}
+	return found;
+}
+
+/* The day that is not ready nearest to the question, from a time to another; the number of days: none. */
+static size_t unready(const struct question *q, int64_t from, int64_t to, bool before)
+{
+	size_t found = q->d->names.n;
+
+	for (size_t i = 0; i < q->d->names.n; i++) {
+		const struct lease_day *day = &q->d->day[i];
+
+		if (day->ready || day->begin > to || day->begin + DAY_S <= from)
+			continue;
+		found = i;
+		if (!before)
+			break;
+	}
+	return found;
+}
+
+/* Looks further on one side. *ret: whether there was more. 0 or -errno. */
+static int look_beyond(struct question *q, bool before, bool *ret)
+{
+	const struct mention *m = beyond(q, before);
+	int64_t from = before ? (m ? m->time : INT64_MIN) : q->hi, to = before ? q->lo : m ? m->time : INT64_MAX;
+	size_t i = unready(q, from, to, before);
+
+	*ret = true;
+	if (i < q->d->names.n)
+		return get_ready(q, i);
+	if (before)
+		q->earliest = m ? m->time : INT64_MIN;
+	else
+		q->latest = m ? m->time : INT64_MAX;
+	*ret = m || (before ? q->lo > INT64_MIN : q->hi < INT64_MAX);
+	return 0;
+}
+
+/* ---- The question */
+
+/* Days of the question itself, or the last one before. */
+static int ready_near(struct question *q)
+{
+	size_t n = q->d->names.n, i = 0;
+	int r = 0;
+
+	while (i + 1 < n && q->d->day[i + 1].begin <= q->from)
+		i++;
+	for (; i < n && q->d->day[i].begin <= q->to && !r; i++)
+		r = get_ready(q, i);
+	return r;
+}
+
+/* Looks at the days until what is before and after adds nothing. 0, -ESTALE, or another -errno. */
+static int look(struct question *q)
+{
+	bool before = false, after = false, more = true;
+	int r = 0;
+
+	while (!r && more) {
+		size_t i;
+
+		r = take_mentions(q);
+		if (r)
+			break;
+		widen_to_steps(q);
+		find_window(q);
+		i = unready(q, q->ready_from, q->hi, true);
+		if (i < q->d->names.n) {
+			r = get_ready(q, i);
+			continue;
+		}
+		r = lease_question_read(q);
+		if (r == -EFBIG || r == -EAGAIN) {
+			q->dense |= r == -EAGAIN;
+			r = r == -EFBIG ? get_ready(q, q->at) : 0;
+			continue;
+		}
+		more = false;
+		if (!r)
+			statements_closed(q->x, q->lo, q->from, q->to, q->hi, &before, &after);
+		if (!r && !before && q->lo > INT64_MIN)
+			r = look_beyond(q, true, &more);
+		else if (!r && !after && q->hi < INT64_MAX)
+			r = look_beyond(q, false, &more);
+	}
+	return r;
+}
+
+static void forget(struct question *q)
+{
+	free(take_pointer(q->mention));
+	free(take_pointer(q->taken));
+	free(take_pointer(q->place));
+	free(take_pointer(q->session));
+	q->n = q->room = q->n_places = q->place_room = q->n_sessions = q->session_room = 0;
+}
+
+/* An index that turns out not to fit is made anew, once. */
+static int ask(struct question *q)
+{
+	int r = -ESTALE;
+
+	while (r == -ESTALE) {
+		statements_free(take_pointer(q->x));
+		forget(q);
+		q->taken = calloc(q->d->names.n, sizeof(*q->taken));
+		q->earliest = INT64_MAX;
+		q->latest = INT64_MIN;
+		q->dense = false;
+		r = q->taken ? ready_near(q) : -ENOMEM;
+		r = r ? r : lease_days_search(q->d, q->err);
+		r = r ? r : look(q);
+		if (r != -ESTALE)
+			break;
+		if (q->d->day[q->at].distrusted)
+			return lease_day_failed(&q->d->day[q->at], r, q->err);
+		q->d->day[q->at].distrusted = true;
+		lease_day_clear(&q->d->day[q->at]);
+	}
+	return r;
+}
+
+int lease_days_about(struct lease_days *d, const struct lease_addr *addr, const char *tenant, int64_t from, int64_t to,
+		     struct statements **ret, struct error *err)
+{
+	struct question q = { .d = d, .addr = addr, .tenant = tenant, .from = from, .to = to, .err = err };
+	int64_t until;
+	int r = ask(&q);
+
+	if (r == -ENOMEM)
+		error_set(err, r, "out of memory");
+	r = r ? r : lease_days_until(d, &until, err);
+	forget(&q);
+	if (r) {
+		statements_free(q.x);
+		return r;
+	}
+	if (until != TIME_NONE)
+		statements_note(q.x, until);
+	*ret = q.x;
+	return 0;
+}

@@ -182,7 +182,7 @@ static int take_whole(struct lease_day *day, const struct lease_line *l, uint64_
 	day->extent.live |= l->event == LEASE_MARK || l->event == LEASE_BEGIN;
 	if (r || l->event == LEASE_MARK)
 		return r;
-	if (l->addr.plen)
+	if (l->addr.plen || lease_ends_session(l))
 		return add_rows(day, l, at, false);
 	/* What is said of no address has to do with all, be its session that of a server. */
 	return add_remark(day, (struct lease_remark){ .at = (int64_t)at,

@@ -119,7 +119,7 @@ static int64_t recorded_before(const struct question *q, const struct place *p)
 	return before;
 }
 
-/* A session may have addresses of both families at once; its end may be told without one. */
+/* A session may have addresses of both families at once, and its end may name none. */
 static bool is_of_family(const struct question *q, const struct lease_line *l)
 {
 	uint32_t v4;

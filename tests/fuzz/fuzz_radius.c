@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leases/accounting_servers.h"
 #include "radius.h"
 #include "radius_attributes.h"
+#include "leases/accounting_servers.h"
 
 static const struct radius_secret secret = { "testing123", 10 };
 

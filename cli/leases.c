@@ -9,6 +9,7 @@
 #include "base/json_scan.h"
 #include "command.h"
 #include "history_files.h"
+#include "customer_list.h"
 #include "json_get.h"
 #include "base/ledger.h"
 #include "leases/lease_append.h"
@@ -223,7 +224,9 @@ static int customer_run(const char *socket, const cJSON *args, struct writer *w,
 	int status;
 
 	if (!cJSON_IsTrue(json_get(args, "erase")))
-		return error_set(err, EXIT_USAGE, "customer: --erase says what becomes of the customer's lines");
+		return customer_list(socket, args, w, err);
+	if (cJSON_HasObjectItem(args, "from") || cJSON_HasObjectItem(args, "to"))
+		return error_set(err, EXIT_USAGE, "customer: --erase takes all of the customer's lines, of any time");
 	if (!dir) {
 		status = history_read_named(socket, args, true, &f, &own, err);
 		if (status)

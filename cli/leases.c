@@ -105,7 +105,7 @@ static int import(const cJSON *args, const char *dir, struct lease_batch *batch,
 static int import_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	const char *dir = json_text(args, "leases", NULL);
-	struct lease_batch batch = { .dir = dir, .fresh = true };
+	struct lease_batch batch = { .dir = dir, .fresh = true, .opens = true };
 	int status;
 
 	(void)socket;

@@ -159,7 +159,7 @@ static int take_open(void *arg, const struct lease_line *l)
 	return ftell(o->out) < (long)MOST_AT_ONCE ? 0 : append_opening(o);
 }
 
-/* A file that is new begins with the sessions that are open then. */
+/* A file that is new may begin with the sessions that are open then. */
 static int write_day(struct lease_batch *b, struct day_batch *day, int64_t now, struct error *err)
 {
 	struct opening o = { .day = day, .dir = b->dir, .now = now, .err = err };
@@ -167,7 +167,7 @@ static int write_day(struct lease_batch *b, struct day_batch *day, int64_t now, 
 	int r;
 
 	snprintf(path, sizeof(path), "%s/%s", b->dir, day->name);
-	if (!access(path, F_OK))
+	if (!b->opens || !access(path, F_OK))
 		return ledger_append(b->dir, day->name, day->text, day->size, now, err);
 	o.out = open_memstream(&o.text, &o.size);
 	r = o.out ? lease_midnight(b->dir, day->name, take_open, &o) : -ENOMEM;

@@ -9,6 +9,7 @@
 #include "base/json_scan.h"
 #include "command.h"
 #include "history_files.h"
+#include "customer_list.h"
 #include "json_get.h"
 #include "base/ledger.h"
 #include "leases/lease_append.h"
@@ -104,7 +105,7 @@ static int import(const cJSON *args, const char *dir, struct lease_batch *batch,
 static int import_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	const char *dir = json_text(args, "leases", NULL);
-	struct lease_batch batch = { .dir = dir, .fresh = true };
+	struct lease_batch batch = { .dir = dir, .fresh = true, .opens = true };
 	int status;
 
 	(void)socket;
@@ -224,7 +225,9 @@ static int customer_run(const char *socket, const cJSON *args, struct writer *w,
 	int status;
 
 	if (!cJSON_IsTrue(json_get(args, "erase")))
-		return error_set(err, EXIT_USAGE, "customer: --erase says what becomes of the customer's lines");
+		return customer_list(socket, args, w, err);
+	if (cJSON_HasObjectItem(args, "from") || cJSON_HasObjectItem(args, "to"))
+		return error_set(err, EXIT_USAGE, "customer: --erase takes all of the customer's lines, of any time");
 	if (!dir) {
 		status = history_read_named(socket, args, true, &f, &own, err);
 		if (status)

@@ -76,7 +76,7 @@ static int take(void *arg, const struct lease_line *l)
 static int take_piece(struct lease_follower *f, char *text, size_t size, int64_t at, struct lease_writer *w,
 		      int64_t now, struct identity_figures *figures)
 {
-	struct piece p = { .follower = f, .batch = { .dir = w->batch.dir, .fresh = true }, .writer = w };
+	struct piece p = { .follower = f, .batch = { .dir = w->batch.dir, .fresh = true, .opens = true }, .writer = w };
 	struct lease_import x = { .take = take, .arg = &p, .at = at, .live = f->begun, .since = f->looked };
 	int r = follower_import(f, &x, text, size, figures);
 

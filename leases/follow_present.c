@@ -143,7 +143,7 @@ static int read_first(struct reading *r, char *text, size_t size, int64_t now, s
 	int ret;
 
 	r->first = true;
-	r->batch = (struct lease_batch){ .dir = r->writer->batch.dir, .fresh = true };
+	r->batch = (struct lease_batch){ .dir = r->writer->batch.dir, .fresh = true, .opens = true };
 	ret = follower_import(r->follower, &x, text, size, figures);
 	if (!ret) {
 		ret = lease_batch_write(&r->batch, now, &r->follower->trouble);

@@ -15,7 +15,7 @@
 
 void lease_writer_init(struct lease_writer *w, const char *dir)
 {
-	*w = (struct lease_writer){ .batch.dir = dir, .lost_from = TIME_NONE, .last = TIME_NONE };
+	*w = (struct lease_writer){ .batch = { .dir = dir, .opens = true }, .lost_from = TIME_NONE, .last = TIME_NONE };
 }
 
 void lease_writer_free(struct lease_writer *w)

@@ -159,25 +159,28 @@ static int take_open(void *arg, const struct lease_line *l)
 	return ftell(o->out) < (long)MOST_AT_ONCE ? 0 : append_opening(o);
 }
 
-/* A file that is new begins with the sessions that are open then. */
-static int begin_day(struct lease_batch *b, struct day_batch *day, int64_t now, struct error *err)
+/* A file that is new may begin with the sessions that are open then. */
+static int write_day(struct lease_batch *b, struct day_batch *day, int64_t now, struct error *err)
 {
 	struct opening o = { .day = day, .dir = b->dir, .now = now, .err = err };
 	char path[PATH_MAX];
 	int r;
 
 	snprintf(path, sizeof(path), "%s/%s", b->dir, day->name);
-	if (!access(path, F_OK))
-		return 0;
+	if (!b->opens || !access(path, F_OK))
+		return ledger_append(b->dir, day->name, day->text, day->size, now, err);
 	o.out = open_memstream(&o.text, &o.size);
 	r = o.out ? lease_midnight(b->dir, day->name, take_open, &o) : -ENOMEM;
-	r = r ? r : append_opening(&o);
+	if (!r) {
+		fwrite(day->text, 1, day->size, o.out);
+		r = append_opening(&o);
+	}
 	if (o.out)
 		fclose(o.out);
 	free(o.text);
-	return r && !o.told ? error_set(err, r, "%.200s: the day before %s cannot be read: %s", b->dir, day->name,
-					strerror(-r))
-			    : r;
+	if (!r || o.told)
+		return r;
+	return error_set(err, r, "%.200s: what is before %s cannot be read: %s", b->dir, day->name, strerror(-r));
 }
 
 /* The first day that is still to be written, as each goes on from the one before; NULL: there is none. */
@@ -200,9 +203,7 @@ int lease_batch_write(struct lease_batch *b, int64_t now, struct error *err)
 		if (fflush(day->out))
 			r = error_set(err, -ENOMEM, "out of memory");
 		else if (day->size)
-			r = begin_day(b, day, now, err);
-		if (!r && day->size)
-			r = ledger_append(b->dir, day->name, day->text, day->size, now, err);
+			r = write_day(b, day, now, err);
 		if (r)
 			break;
 		/* What is written is not written again if another day fails. */

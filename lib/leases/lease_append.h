@@ -8,10 +8,11 @@
 
 struct day_batch;
 
-/* Zero-initialised, but for dir and fresh. */
+/* Zero-initialised, but for dir, fresh and opens. */
 struct lease_batch {
 	const char *dir;
 	bool fresh; /* lines that the files have are not added again */
+	bool opens; /* a file that is new begins with the sessions that are open, see lease_midnight.h */
 	struct day_batch *day;
 	size_t n_days;
 	uint64_t lines; /* to be added */

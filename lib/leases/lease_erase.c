@@ -27,12 +27,20 @@ static uint64_t session_of(const struct lease_line *l)
 	return HASH_OF(hash_octets(l->session, strlen(l->session)), hash_octets(l->tenant, strlen(l->tenant)));
 }
 
+const char *lease_named_by(const struct lease_line *l, const char *customer, const char *mac)
+{
+	char own[MAC_TEXT];
+
+	if (!strcmp(l->id, customer))
+		return "id";
+	if (!strcmp(l->circuit, customer))
+		return "circuit";
+	return *mac && (!strcmp(mac_text(l->mac, own), mac) || !strcmp(mac_text(l->id, own), mac)) ? "mac" : NULL;
+}
+
 static bool is_of(const struct search *s, const struct lease_line *l)
 {
-	char mac[MAC_TEXT];
-
-	return !strcmp(l->id, s->customer) || !strcmp(l->circuit, s->customer) ||
-	       (*s->mac && (!strcmp(mac_text(l->mac, mac), s->mac) || !strcmp(mac_text(l->id, mac), s->mac)));
+	return lease_named_by(l, s->customer, s->mac);
 }
 
 /* A session's line may name nobody: the number tells whose it is. */

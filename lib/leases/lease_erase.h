@@ -5,6 +5,12 @@
 
 #include "leases/lease_line.h"
 
+/*
+ * By what a line names a customer exactly: "id", "circuit" or "mac", which may be in any notation. NULL: it names
+ * another. mac: the customer as mac_text() writes it, "" if it is none.
+ */
+const char *lease_named_by(const struct lease_line *l, const char *customer, const char *mac);
+
 struct lease_erased {
 	char file[LEASE_FILE_TEXT];
 	uint64_t lines;

@@ -85,6 +85,9 @@ void statements_closed(const struct statements *x, int64_t lo, int64_t from, int
 /* Who had the address in second t, by statements of a tenant and those that name none; tenant NULL: by those of any. */
 void statements_ask(const struct statements *x, const char *tenant, int64_t t, struct lease_answer *ret);
 
+/* Gives each session's time at the address, without `certain` and `doubt`. 0, or what take returned. */
+int statements_each(const struct statements *x, int (*take)(void *arg, const struct lease_holder *h), void *arg);
+
 /* Whether each second from..to has the same certain answer as a. */
 bool statements_same(const struct statements *x, const char *tenant, int64_t from, int64_t to,
 		     const struct lease_answer *a);

@@ -186,6 +186,19 @@ static struct lease_holder holder_of(const struct statements *x, const struct st
 	return holder;
 }
 
+int statements_each(const struct statements *x, int (*take)(void *arg, const struct lease_holder *h), void *arg)
+{
+	const struct hold none = { .held = NOT_HELD };
+	int r = 0;
+
+	for (size_t i = 0; i < x->n_stays && !r; i++) {
+		struct lease_holder h = holder_of(x, &x->stay[i], &none);
+
+		r = take(arg, &h);
+	}
+	return r;
+}
+
 /* Of a customer with several stays the certain one counts, else the one that began last. */
 static void add_holder(struct lease_answer *a, const struct lease_holder *h)
 {

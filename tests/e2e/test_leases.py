@@ -98,6 +98,23 @@ def test_an_import_may_be_repeated(running_lab, leases, tmp_path):
     assert who(running_lab.agent, OUT, "--at", line["time"], "--leases", leases)["customer"]["mac"] == "02:00:00:00:00:04"
 
 
+def test_a_customers_addresses_and_blocks_are_listed(running_lab, leases):
+    agent = running_lab.agent
+    lease_file(leases, *session_of("alice", circuit="port 1", mac="02:00:00:00:00:0a"))
+    listing = ("--leases", leases, "--state-dir", agent.state)
+    rows = json.loads(execute(CTL, "-j", "customer", "alice", *listing).out)
+    # Cut where the mapping began, which the history knows.
+    assert [(r["in_addr"], r["out_addr"]) for r in rows] == [(IN, None), (IN, "1.1.1.1")] and rows[0]["to"] == rows[1]["from"]
+    assert rows[1]["port_lo"] <= 1276 <= rows[1]["port_hi"] and rows[1]["by"] == "id" and len(rows[1]["gateway"]) == 36
+    for name, by in (("port 1", "circuit"), ("0200.0000.000A", "mac")):
+        assert [r["by"] for r in json.loads(execute(CTL, "-j", "customer", name, *listing).out)] == [by, by]
+    text = execute(CTL, "customer", "alice", *listing, "--from", rows[1]["from"]).out
+    assert f"{rows[1]['from']} to now" in text and "1.1.1.1 ports" in text and text.count("\n") == 1
+    for arguments in (("Alice",), ("alice", "--to", "2020-01-01T00:00:00Z")):
+        nobody = execute(CTL, "customer", *arguments, *listing)
+        assert nobody.status == 1 and "no line of leases" in nobody.err
+
+
 def test_a_customers_lines_are_erased_the_lawful_way(running_lab, tmp_path):
     agent, source = running_lab.agent, tmp_path / "dnsmasq.leases"
     source.write_text(f"{int(time.time()) + 3600} 02:00:00:00:00:04 {IN} host *\n{int(time.time()) + 3600} 02:00:00:00:00:05 10.0.16.17 host *\n")

@@ -56,6 +56,7 @@ static const struct {
 	{ "who 1.1.1.1:1 --leases /l --margin 2m", "{\"endpoint\":\"1.1.1.1:1\",\"leases\":\"/l\",\"margin\":120}" },
 	{ "request - --zone Europe/Berlin", "{\"file\":\"-\",\"zone\":\"Europe/Berlin\"}" },
 	{ "leases import kea f --leases d", "{\"format\":\"kea\",\"file\":\"f\",\"leases\":\"d\"}" },
+	{ "customer alice --from 2026-01-01", "{\"customer\":\"alice\",\"from\":\"2026-01-01\"}" },
 	{ "leases index --leases d", "{\"leases\":\"d\"}" },
 	{ "leases expire --older 180d --leases d", "{\"older\":15552000,\"leases\":\"d\"}" },
 	{ "forward 10.0.0.2", "{\"addr\":\"10.0.0.2\"}" },

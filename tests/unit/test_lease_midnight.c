@@ -30,7 +30,7 @@ TestSuite(lease_midnight, .init = set_up, .fini = tear_down);
 
 static void tell(enum lease_event event, int64_t t, uint32_t addr, const char *id, const char *session, int64_t to)
 {
-	struct lease_batch b = { .dir = dir };
+	struct lease_batch b = { .dir = dir, .opens = true };
 	struct lease_line l;
 	struct error err;
 

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "customer_list.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <detnat/mapping.h>
+
+#include "base/array_grow.h"
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "base/text.h"
+#include "customer.h"
+#include "history_files.h"
+#include "json_get.h"
+#include "leases/lease_erase.h"
+#include "leases/lease_files.h"
+#include "plan/blocks.h"
+
+/* An address that the customer had at some time. */
+struct had {
+	struct lease_addr addr;
+	char tenant[LEASE_TENANT];
+};
+
+struct listing {
+	const char *customer;
+	char mac[MAC_TEXT];
+	int64_t from, to;
+	struct had *had;
+	size_t n, room;
+	const struct history_index *history;
+	const struct had *at;
+	const char *by;
+	int64_t *cut; /* seconds in which the mapping of an address may change */
+	size_t n_cuts, cut_room;
+	struct writer *w;
+	uint64_t rows;
+};
+
+static int note_address(void *arg, const char *name, uint64_t number, const char *line, size_t size)
+{
+	struct listing *x = arg;
+	struct lease_line l;
+
+	(void)name;
+	(void)number;
+	if (chain_erased(line, size) || lease_line_read(line, size, &l, NULL) || !l.addr.plen ||
+	    !lease_named_by(&l, x->customer, x->mac))
+		return 0;
+	for (size_t i = 0; i < x->n; i++)
+		if (!memcmp(&x->had[i].addr, &l.addr, sizeof(l.addr)) && !strcmp(x->had[i].tenant, l.tenant))
+			return 0;
+	if (array_grow(&x->had, x->n, &x->room, sizeof(*x->had)))
+		return -ENOMEM;
+	x->had[x->n].addr = l.addr;
+	memcpy(x->had[x->n++].tenant, l.tenant, sizeof(l.tenant));
+	return 0;
+}
+
+static int find_addresses(struct listing *x, const char *dir, struct error *err)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lease_names names = { 0 };
+	int r = lease_names_read(dir, &names, err);
+	size_t torn;
+
+	for (size_t i = 0; i < names.n && !r; i++) {
+		r = chain_read(fd, names.name[i], note_address, x, &torn);
+		if (r)
+			error_set(err, r, "%s cannot be read: %s", names.name[i], strerror(-r));
+	}
+	free(names.name);
+	return r;
+}
+
+/* ---- Rows */
+
+static bool has_address(const struct listing *x, const struct history_interval *v, uint32_t in_addr)
+{
+	return !v->undone && prefix_within((struct prefix){ .base = in_addr, .plen = 32 }, v->in) &&
+	       (!*x->at->tenant || !*v->tenant || !strcmp(x->at->tenant, v->tenant));
+}
+
+/* The mapping of an address between two times without a change; a smaller prefix decides. NULL: there is none. */
+static const struct history_interval *mapping_of(const struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+{
+	const struct history_interval *found = NULL;
+
+	for (size_t i = 0; i < x->history->n_intervals; i++) {
+		const struct history_interval *v = &x->history->intervals[i];
+
+		if (!has_address(x, v, in_addr) || v->from > from || (v->to != TIME_OPEN && v->to < to))
+			continue;
+		if (!found || prefix_within(v->in, found->in))
+			found = v;
+	}
+	return found;
+}
+
+static void print_time(FILE *out, const char *key, int64_t t)
+{
+	char text[TIME_TEXT];
+
+	if (t == TIME_NONE || t == TIME_OPEN)
+		fprintf(out, ",\"%s\":null", key);
+	else
+		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
+}
+
+static void print_block(FILE *out, const struct history_interval *v, uint32_t in_addr)
+{
+	struct port_block b = { .port_hi = UINT16_MAX };
+	struct geometry g;
+	char text[ADDR_TEXT];
+
+	if (v && v->open)
+		b.out_addr = v->out.base + (in_addr - v->in.base);
+	else if (v && !plan_blocks_geometry(v->in, v->out, &v->blocks, &g))
+		b = mapping_forward(&g, in_addr);
+	else
+		v = NULL;
+	if (v)
+		fprintf(out, ",\"out_addr\":\"%s\",\"port_lo\":%u,\"port_hi\":%u", addr_format(b.out_addr, text),
+			b.port_lo, b.port_hi);
+	else
+		fputs(",\"out_addr\":null,\"port_lo\":null,\"port_hi\":null", out);
+}
+
+static void show_text(struct writer *w, const char *json)
+{
+	_cleanup_json_ cJSON *row = cJSON_Parse(json);
+	const char *out = json_text(row, "out_addr", NULL);
+	char block[64] = "no mapping";
+
+	if (out)
+		snprintf(block, sizeof(block), "%s ports %.0f to %.0f", out, json_number(row, "port_lo"),
+			 json_number(row, "port_hi"));
+	writer_line(w, "%s to %s: %s, %s, by %s%s%s", json_text(row, "from", "an unknown time"),
+		    json_text(row, "to", "now, as far as is known"), json_text(row, "in_addr", ""), block,
+		    json_text(row, "by", ""), *json_text(row, "tenant", "") ? ", tenant " : "",
+		    json_text(row, "tenant", ""));
+}
+
+static int print_row(struct listing *x, const struct history_interval *v, uint32_t in_addr, int64_t from, int64_t to)
+{
+	_cleanup_free_ char *json = NULL;
+	char addr[LEASE_ADDR_TEXT];
+	size_t size;
+	FILE *out = open_memstream(&json, &size);
+
+	if (!out)
+		return -ENOMEM;
+	fputs("{\"customer\":", out);
+	text_json_string(out, x->customer);
+	fprintf(out, ",\"by\":\"%s\",\"gateway\":", x->by);
+	if (*x->history->gateway)
+		fprintf(out, "\"%s\"", x->history->gateway);
+	else
+		fputs("null", out);
+	fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&x->at->addr, addr));
+	if (*x->at->tenant)
+		fprintf(out, ",\"tenant\":\"%s\"", x->at->tenant);
+	print_block(out, v, in_addr);
+	print_time(out, "from", from);
+	print_time(out, "to", to);
+	fputc('}', out);
+	if (fclose(out))
+		return -ENOMEM;
+	if (x->w->json)
+		writer_stream_row(x->w, NULL, json, NULL);
+	else
+		show_text(x->w, json);
+	x->rows++;
+	return 0;
+}
+
+static int add_cut(struct listing *x, int64_t t)
+{
+	if (array_grow(&x->cut, x->n_cuts, &x->cut_room, sizeof(*x->cut)))
+		return -ENOMEM;
+	x->cut[x->n_cuts++] = t;
+	return 0;
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+	const int64_t *a = pa, *b = pb;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static int find_cuts(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+{
+	int r = add_cut(x, from);
+
+	for (size_t i = 0; i < x->history->n_intervals && !r; i++) {
+		const struct history_interval *v = &x->history->intervals[i];
+
+		if (!has_address(x, v, in_addr))
+			continue;
+		if (v->from > from && v->from < to)
+			r = add_cut(x, v->from);
+		if (!r && v->to != TIME_OPEN && v->to > from && v->to < to)
+			r = add_cut(x, v->to);
+	}
+	r = r ? r : add_cut(x, to);
+	if (!r)
+		qsort(x->cut, x->n_cuts, sizeof(*x->cut), by_number);
+	return r;
+}
+
+/* A row for each mapping that the address had meanwhile. */
+static int print_rows(struct listing *x, uint32_t in_addr, int64_t from, int64_t to)
+{
+	int r;
+
+	x->n_cuts = 0;
+	r = find_cuts(x, in_addr, from, to);
+	for (size_t i = 0, end; i + 1 < x->n_cuts && !r; i = end) {
+		const struct history_interval *v = mapping_of(x, in_addr, x->cut[i], x->cut[i + 1]);
+
+		for (end = i + 1; end + 1 < x->n_cuts && mapping_of(x, in_addr, x->cut[end], x->cut[end + 1]) == v;)
+			end++;
+		r = x->cut[i] < x->cut[end] || x->n_cuts == 2 ? print_row(x, v, in_addr, x->cut[i], x->cut[end]) : 0;
+	}
+	return r;
+}
+
+static int take_holder(void *arg, const struct lease_holder *h)
+{
+	struct listing *x = arg;
+	int64_t from = h->from > x->from ? h->from : x->from, to = h->to < x->to ? h->to : x->to;
+	struct lease_line l;
+	uint32_t in_addr;
+
+	lease_line_init(&l, 0, LEASE_START);
+	snprintf(l.id, sizeof(l.id), "%s", h->id);
+	snprintf(l.mac, sizeof(l.mac), "%s", h->mac);
+	snprintf(l.circuit, sizeof(l.circuit), "%s", h->circuit);
+	x->by = lease_named_by(&l, x->customer, x->mac);
+	if (!x->by || from > to || strcmp(h->tenant, x->at->tenant) != 0)
+		return 0;
+	if (!lease_addr_is_ipv4(&x->at->addr, &in_addr))
+		return print_row(x, NULL, 0, from, to);
+	return print_rows(x, in_addr, from, to);
+}
+
+static int list_addresses(struct listing *x, const char *dir, struct error *err)
+{
+	struct lease_days *d;
+	int r = lease_days_open(dir, &d, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < x->n && !r; i++) {
+		struct statements *s = NULL;
+
+		x->at = &x->had[i];
+		r = lease_days_about(d, &x->at->addr, *x->at->tenant ? x->at->tenant : NULL,
+				     x->from == TIME_NONE ? 0 : x->from, x->to == TIME_OPEN ? TIME_MAX : x->to, &s,
+				     err);
+		r = r ? r : statements_each(s, take_holder, x);
+		statements_free(s);
+	}
+	lease_days_free(d);
+	return r;
+}
+
+static int list(struct listing *x, const char *dir, struct error *err)
+{
+	int r = find_addresses(x, dir, err);
+
+	if (x->w->json && !r)
+		writer_stream_begin(x->w, NULL);
+	r = r ? r : list_addresses(x, dir, err);
+	if (x->w->json && !r)
+		writer_stream_end(x->w, "");
+	if (r)
+		return EXIT_REFUSED;
+	if (x->rows)
+		return EXIT_DONE;
+	return error_set(err, EXIT_REFUSED, "no line of leases in %.200s has the id, the circuit or the MAC %.100s%s",
+			 dir, QUOTED(x->customer), x->n ? " at that time" : "");
+}
+
+int customer_list(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	struct listing x = { .customer = json_text(args, "customer", ""), .from = TIME_NONE, .to = TIME_OPEN, .w = w };
+	const char *from = json_text(args, "from", NULL), *to = json_text(args, "to", NULL);
+	_cleanup_free_ char *own = NULL;
+	struct history_files f;
+	int status;
+
+	if ((from && time_parse(from, &x.from)) || (to && time_parse(to, &x.to)) || x.from > x.to)
+		return error_set(err, EXIT_USAGE, "customer: --from TIME comes before --to TIME");
+	if (cJSON_HasObjectItem(args, "case") || cJSON_HasObjectItem(args, "dry_run"))
+		return error_set(err, EXIT_USAGE, "customer: --case and --dry-run belong to --erase");
+	status = history_read_named(socket, args, true, &f, &own, err);
+	if (status)
+		return status;
+	mac_text(x.customer, x.mac);
+	x.history = &f.index;
+	status = list(&x, json_text(args, "leases", own), err);
+	history_files_free(&f);
+	free(x.had);
+	free(x.cut);
+	return status;
+}

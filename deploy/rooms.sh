@@ -37,7 +37,7 @@ routing    forwarding monitor neighbours route_limits route_lookup routes source
 links      detach devices interfaces_patterns
 ipfix      ipfix
 syslog     syslog
-identity   identity lease_wire secret_file
+identity   identity lease_wire radius_clients secret_file
 recorder   history pin queue
 punt       event_ring parked_fragments sender trace_frames tracing unsolicited_tcp
 pcp        pcp

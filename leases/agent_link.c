@@ -60,8 +60,13 @@ static bool texts_end(const struct lease_order *o)
 	for (uint32_t i = 0; end && i < o->rules.n; i++) {
 		const struct config_lease_source *s = &o->rules.source[i];
 
-		end = s->type <= SOURCE_ACCEL_PPP && memchr(s->tenant, '\0', sizeof(s->tenant)) &&
+		end = s->type <= SOURCE_ACCEL_PPP && s->n_clients <= CONFIG_MAX_RADIUS_CLIENTS &&
+		      memchr(s->forward_secret_file, '\0', sizeof(s->forward_secret_file)) &&
+		      memchr(s->tenant, '\0', sizeof(s->tenant)) &&
 		      memchr(s->secret_file, '\0', sizeof(s->secret_file)) && memchr(s->path, '\0', sizeof(s->path));
+		for (uint32_t j = 0; end && j < s->n_clients; j++)
+			end = s->client[j].from.plen <= 32 &&
+			      memchr(s->client[j].secret_file, '\0', sizeof(s->client[j].secret_file));
 	}
 	return end;
 }

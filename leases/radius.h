@@ -52,6 +52,26 @@ size_t radius_pass_on(const uint8_t *request, size_t size, uint8_t id, uint32_t 
 		      uint8_t ret[static RADIUS_MAX]);
 
 /*
+ * A hash of a sound request, by which a repetition is known. Where it comes from is no part of it: a client may open
+ * another socket to repeat it, and who replays it may be anywhere. Only one that does not name its server is named by
+ * its address.
+ */
+uint64_t radius_hash(uint32_t from_be, const uint8_t *packet, size_t size);
+
+/* What a server that forwards adds to requests, to know them again when they come back. */
+#define RADIUS_MARK 16U
+
+/* The most servers that a request has passed, each of which adds a Proxy-State. */
+#define RADIUS_MAX_PROXIES 16U
+
+/* Writes a sound request with the mark as its last Proxy-State. Returns its length; 0: there is no room. */
+size_t radius_mark(const uint8_t *request, size_t size, const uint8_t mark[static RADIUS_MARK],
+		   uint8_t ret[static RADIUS_MAX]);
+
+/* Whether a sound request has the mark, or has passed too many servers. */
+bool radius_loops(const uint8_t *packet, size_t size, const uint8_t mark[static RADIUS_MARK]);
+
+/*
  * Whether each attribute of a sound packet has a length that its type can have; a request with another is discarded
  * (RFC 2866 section 5).
  */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/base.h"
@@ -168,6 +169,32 @@ static int put(struct radius_forward *f, const uint8_t *request, size_t size, st
 	if (r)
 		spool_end(f->spool, s.number);
 	return r;
+}
+
+/* Of this program; requests of an earlier one come back once. */
+static const uint8_t *own_mark(void)
+{
+	static uint8_t mark[RADIUS_MARK];
+	static bool made;
+
+	if (!made)
+		made = getrandom(mark, sizeof(mark), 0) == (ssize_t)sizeof(mark);
+	return mark;
+}
+
+size_t radius_forward_mark(const uint8_t *request, size_t size, uint8_t ret[static RADIUS_MAX])
+{
+	size_t n = radius_mark(request, size, own_mark(), ret);
+
+	if (n)
+		return n;
+	memcpy(ret, request, size);
+	return size;
+}
+
+bool radius_forward_loops(const uint8_t *request, size_t size)
+{
+	return radius_loops(request, size, own_mark());
 }
 
 int radius_forward_put(struct radius_forward *f, const uint8_t *request, size_t size, struct forward_times received)

@@ -45,6 +45,12 @@ int radius_forward_fd(const struct radius_forward *f);
 int radius_forward_put(struct radius_forward *f, const uint8_t *request, size_t size, struct forward_times received);
 int radius_forward_sync(struct radius_forward *f);
 
+/* Writes a sound request as it is put: marked as this program's, if there is room. Returns its length. */
+size_t radius_forward_mark(const uint8_t *request, size_t size, uint8_t ret[static RADIUS_MAX]);
+
+/* Whether a sound request was forwarded by this program before, or by too many servers. */
+bool radius_forward_loops(const uint8_t *request, size_t size);
+
 /* Takes responses, and sends what is due. */
 void radius_forward_work(struct radius_forward *f, uint64_t now_us);
 

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "full_buffers.h"
 #include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
 #include "radius_forward.h"
@@ -46,16 +47,17 @@ struct turn {
 
 struct radius_server {
 	struct config_lease_source rules;
-	struct radius_secret secret;
+	struct radius_clients clients;
 	int fd;	    /* -1: none yet */
 	bool small; /* its buffer has not been enlarged */
 	struct radius_forward *forward;
 	struct seen_records *seen;
-	struct accounting_servers clients;
+	struct accounting_servers access;
 	struct waiting waiting[RADIUS_WAITING];
 	unsigned n_waiting;
 	struct turn turn;
-	uint32_t dropped;	      /* as the socket counts */
+	uint32_t dropped;	      /* as the socket counts, what the filter discarded included */
+	uint64_t full;		      /* as the network namespace counts what no buffer had room for */
 	int64_t heard;		      /* when the last packet was received */
 	uint64_t forged_us, clock_us; /* when they were logged */
 	struct forward_figures ended; /* of forwarding with an earlier secret */
@@ -82,9 +84,9 @@ void radius_server_free(struct radius_server *s)
 	for (unsigned i = 0; i < s->n_waiting; i++)
 		free(s->waiting[i].packet);
 	radius_forward_free(s->forward);
-	accounting_servers_free(&s->clients);
+	accounting_servers_free(&s->access);
 	close_fd(&s->fd);
-	explicit_bzero(&s->secret, sizeof(s->secret));
+	radius_clients_forget(&s->clients);
 	free(s);
 }
 
@@ -124,21 +126,24 @@ static int begin_forward(struct radius_server *s, const char *dir)
 		     rules->listen.port, addr_format(rules->forward.addr, forward),
 		     rules->forward.port) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	return radius_forward_new(rules->listen.addr, rules->forward, &s->secret, path,
+	return radius_forward_new(rules->listen.addr, rules->forward, &s->clients.forward, path,
 				  (struct forward_times){ monotonic_us(), time(NULL) }, &s->forward);
 }
 
-int radius_server_equip(struct radius_server *s, int fd, const struct radius_secret *secret, const char *dir)
+int radius_server_equip(struct radius_server *s, int fd, const struct radius_clients *clients, const char *dir)
 {
 	if (fd >= 0) {
 		close_fd(&s->fd);
 		s->fd = fd;
 		s->small = true;
 		s->dropped = 0;
+		s->full = full_buffers();
 	}
-	if (s->forward && !same_secret(&s->secret, secret))
+	if (s->forward && !same_secret(&s->clients.forward, &clients->forward))
 		end_forward(s);
-	s->secret = *secret;
+	s->clients = *clients;
+	if (s->fd >= 0 && radius_clients_filter(clients, s->fd))
+		log_warning("leases: the kernel takes no filter of clients; others are discarded here");
 	if (s->fd < 0 || !s->rules.forward.port || s->forward)
 		return 0;
 	return begin_forward(s, dir);
@@ -167,7 +172,7 @@ bool radius_server_bound(const struct radius_server *s)
 
 bool radius_server_ready(const struct radius_server *s)
 {
-	return s->fd >= 0 && s->secret.size && (!s->rules.forward.port || s->forward);
+	return s->fd >= 0 && s->clients.n && (!s->rules.forward.port || s->forward);
 }
 
 int radius_server_fd(const struct radius_server *s)
@@ -189,15 +194,24 @@ static uint64_t packet_of(const uint8_t *packet)
 	return be64toh(name);
 }
 
+/* NULL if the address is no client's. */
+static const struct radius_secret *secret_of(const struct radius_server *s, const struct sockaddr_in *from)
+{
+	int client = radius_clients_find(&s->clients, ntohl(from->sin_addr.s_addr));
+
+	return client < 0 ? NULL : &s->clients.client[client].secret;
+}
+
 static void answer(const struct radius_server *s, const struct sockaddr_in *to, const uint8_t *packet, size_t size,
 		   struct identity_figures *f)
 {
 	uint8_t response[RADIUS_MAX];
+	const struct radius_secret *secret = secret_of(s, to);
 	size_t n;
 
-	if (s->rules.passive)
+	if (s->rules.passive || !secret)
 		return;
-	n = radius_answer(packet, size, &s->secret, response);
+	n = radius_answer(packet, size, secret, response);
 	/* What the socket does not take is asked for again. */
 	if (sendto(s->fd, response, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to, sizeof(*to)) > 0)
 		f->answers++;
@@ -212,9 +226,22 @@ static void tell_forged(struct radius_server *s, const struct sockaddr_in *from,
 	if (s->forged_us && now_us - s->forged_us < LOG_US)
 		return;
 	s->forged_us = now_us;
-	log_warning("leases: a RADIUS request of %s has a wrong authenticator: it is forged, or its secret is not that "
-		    "of %s",
-		    addr_format(ntohl(from->sin_addr.s_addr), text), s->rules.secret_file);
+	log_warning(
+		"leases: a RADIUS request of %s has a wrong authenticator: it is forged, or has another secret than "
+		"this client",
+		addr_format(ntohl(from->sin_addr.s_addr), text));
+}
+
+/* It was recorded when it came first. Answered, it goes no further. */
+static void tell_loop(struct radius_server *s, const struct sockaddr_in *from, const uint8_t *packet, size_t size,
+		      struct identity_figures *f)
+{
+	char text[ADDR_TEXT];
+
+	if (!f->looped++)
+		log_warning("leases: %s sends back what was forwarded to it: one of the two must not forward",
+			    addr_format(ntohl(from->sin_addr.s_addr), text));
+	answer(s, from, packet, size, f);
 }
 
 /* A request that is being taken. */
@@ -298,7 +325,7 @@ static void read_request(struct taking *t)
 	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), from), &t->record);
 	snprintf(t->record.tenant, sizeof(t->record.tenant), "%s", t->server->rules.tenant);
 	t->record.packet = t->name;
-	accounting_date(&t->server->clients, &t->record, t->received);
+	accounting_date(&t->server->access, &t->record, t->received);
 	tell_clock(t);
 }
 
@@ -365,11 +392,18 @@ static void take_request(struct taking *t, struct identity_figures *f)
 static void take_packet(struct radius_server *s, const struct sockaddr_in *from, const uint8_t *packet, size_t size,
 			int64_t received, struct lease_writer *w, struct identity_figures *f)
 {
-	if (!radius_sound(packet, size, &size) || !radius_lengths_fit(packet, size) ||
-	    (packet[0] != RADIUS_ACCOUNTING_REQUEST && packet[0] != RADIUS_STATUS_SERVER))
+	const struct radius_secret *secret = secret_of(s, from);
+
+	/* One that came before the filter. */
+	if (!secret)
+		f->strangers++;
+	else if (!radius_sound(packet, size, &size) || !radius_lengths_fit(packet, size) ||
+		 (packet[0] != RADIUS_ACCOUNTING_REQUEST && packet[0] != RADIUS_STATUS_SERVER))
 		f->malformed++;
-	else if (!radius_request_genuine(packet, size, &s->secret))
+	else if (!radius_request_genuine(packet, size, secret))
 		tell_forged(s, from, f);
+	else if (radius_forward_loops(packet, size))
+		tell_loop(s, from, packet, size, f);
 	else
 		take_request(&(struct taking){ .server = s,
 					       .from = from,
@@ -398,13 +432,21 @@ static int64_t read_control(struct msghdr *m, uint32_t *dropped)
 	return t.tv_sec ? t.tv_sec : time(NULL);
 }
 
+/*
+ * The socket counts what its filter discards with what its buffer has no room for, and only the latter is lost. Where
+ * others lose packets at the same time, more may be noted than was lost.
+ */
 static void note_dropped(struct radius_server *s, uint32_t dropped, int64_t received, struct lease_writer *w,
 			 struct identity_figures *f)
 {
-	if (dropped != s->dropped) {
-		f->dropped += dropped - s->dropped;
+	uint32_t n = dropped - s->dropped;
+	uint64_t full = n ? full_buffers() : s->full, lost = full - s->full < n ? full - s->full : n;
+
+	f->dropped += lost;
+	f->strangers += n - lost;
+	if (lost)
 		lease_writer_lose(w, s->heard == TIME_NONE ? received : s->heard);
-	}
+	s->full = full;
 	s->dropped = dropped;
 	s->heard = received;
 }
@@ -444,14 +486,17 @@ bool radius_server_receive(struct radius_server *s, struct lease_writer *w, stru
 /* Hands all to the forwarder's file. Those that are not there are not answered: their senders try again. */
 static void forward_all(struct radius_server *s)
 {
+	uint8_t marked[RADIUS_MAX];
 	bool any = false;
+	size_t size;
 
 	for (unsigned i = 0; i < s->n_waiting; i++) {
 		struct waiting *x = &s->waiting[i];
 
 		if (x->packet[0] != RADIUS_ACCOUNTING_REQUEST)
 			continue;
-		x->refused = radius_forward_put(s->forward, x->packet, x->size, x->received) != 0;
+		size = radius_forward_mark(x->packet, x->size, marked);
+		x->refused = radius_forward_put(s->forward, marked, size, x->received) != 0;
 		any |= !x->refused;
 	}
 	if (!any || !radius_forward_sync(s->forward))
@@ -486,7 +531,7 @@ void radius_server_work(struct radius_server *s, uint64_t now_us)
 
 void radius_server_forget_clocks(struct radius_server *s)
 {
-	accounting_servers_forget_clocks(&s->clients);
+	accounting_servers_forget_clocks(&s->access);
 }
 
 uint64_t radius_server_due(const struct radius_server *s)

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "identity/identity.h"
+#include "identity/radius_clients.h"
 #include "lease_writer.h"
 #include "radius.h"
 #include "seen_records.h"
@@ -22,17 +23,17 @@ struct radius_server;
 int radius_server_new(const struct config_lease_source *rules, struct seen_records *seen, struct radius_server **ret);
 void radius_server_free(struct radius_server *s); /* NULL is allowed */
 
-/* A server goes on under rules that differ in the name of the secret's file alone. */
+/* A server goes on under rules that differ in clients and secrets alone. */
 void radius_server_go_on(struct radius_server *s, const struct config_lease_source *rules);
 
 /* The rules that it has. */
 const struct config_lease_source *radius_server_rules(const struct radius_server *s);
 
 /*
- * Gives a server its socket, which it owns from then on, and its secret; -1: it keeps its own socket, if it has one. A
+ * Gives a server its socket, which it owns from then on, and its clients; -1: it keeps its own socket, if it has one. A
  * server that is to forward also gets what it needs for that, such as its file in dir. 0 or -errno.
  */
-int radius_server_equip(struct radius_server *s, int fd, const struct radius_secret *secret, const char *dir);
+int radius_server_equip(struct radius_server *s, int fd, const struct radius_clients *clients, const char *dir);
 
 /* Takes the socket from a server that ends, for the next one at its address; -1: it has none. */
 int radius_server_yield(struct radius_server *s);

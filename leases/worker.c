@@ -159,17 +159,17 @@ static void equip(struct worker *k)
 
 		if (!s)
 			continue;
-		if (radius_server_ready(s) && k->means->fd[i] < 0 && !k->means->secret[i].size)
+		if (radius_server_ready(s) && k->means->fd[i] < 0 && !k->means->clients[i].n)
 			continue;
 		r = lease_means_source(k->means, i, running, &key, &err);
 		if (!r) {
-			r = radius_server_equip(s, k->means->fd[i], &k->means->secret[i], k->dir);
+			r = radius_server_equip(s, k->means->fd[i], &k->means->clients[i], k->dir);
 			k->means->fd[i] = -1;
 			if (r)
 				error_set(&err, r, "cannot forward requests: %s", strerror(-r));
 		}
 		if (!r)
-			explicit_bzero(&k->means->secret[i], sizeof(k->means->secret[i]));
+			radius_clients_forget(&k->means->clients[i]);
 		else
 			error_set(&k->not_ready, r, "leases[%u]%s%s: %.400s", i, *key ? "." : "", key, err.text);
 	}

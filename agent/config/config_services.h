@@ -114,11 +114,18 @@ struct config_replication {
 	char mappings[REPLICATION_MAX_MAPPINGS][LABEL_TEXT];
 };
 
-#define CONFIG_MAX_LEASE_SOURCES 16U
-#define CONFIG_LEASE_PATH	 256U
+#define CONFIG_MAX_LEASE_SOURCES  16U
+#define CONFIG_MAX_RADIUS_CLIENTS 32U
+#define CONFIG_LEASE_PATH	  256U
 
 enum lease_source_type { SOURCE_RADIUS, SOURCE_KEA, SOURCE_DNSMASQ, SOURCE_ISC_DHCPD, SOURCE_ACCEL_PPP };
 extern const struct word lease_source_words[];
+
+/* Who may send RADIUS to a source. */
+struct config_radius_client {
+	struct prefix from;
+	char secret_file[CONFIG_LEASE_PATH];
+};
 
 /* Where leases come from. */
 struct config_lease_source {
@@ -127,8 +134,11 @@ struct config_lease_source {
 	bool passive;			     /* SOURCE_RADIUS: copies of packets, which are not answered */
 	struct endpoint listen;		     /* SOURCE_RADIUS */
 	struct endpoint forward;	     /* SOURCE_RADIUS: a further server; addr 0: none */
-	char secret_file[CONFIG_LEASE_PATH]; /* SOURCE_RADIUS */
-	char path[CONFIG_LEASE_PATH];	     /* of the file of any other type */
+	char secret_file[CONFIG_LEASE_PATH]; /* SOURCE_RADIUS: of all but the clients; "": there are no others */
+	char forward_secret_file[CONFIG_LEASE_PATH]; /* of the further server; "": secret_file */
+	uint32_t n_clients;
+	struct config_radius_client client[CONFIG_MAX_RADIUS_CLIENTS];
+	char path[CONFIG_LEASE_PATH]; /* of the file of any other type */
 };
 
 struct config_leases {

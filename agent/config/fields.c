@@ -159,13 +159,21 @@ const struct word lease_source_words[] = {
 };
 static const struct word lease_mode_words[] = { { "active", false }, { "passive", true }, {} };
 
+static const struct field client_table[] = {
+	{ "prefix", &field_prefix, MEMBER(struct config_radius_client, from), .required = true },
+	{ "secret_file", &field_optional_path, MEMBER(struct config_radius_client, secret_file), .required = true },
+};
+static const struct fields client_fields = TABLE(client_table);
+
 static const struct field lease_table[] = {
 	{ "type", &field_word, MEMBER(struct config_lease_source, type), .required = true,
 	  .words = lease_source_words },
 	{ "tenant", &field_label, MEMBER(struct config_lease_source, tenant) },
 	{ "listen", &field_source, MEMBER(struct config_lease_source, listen), .min = 1 },
 	{ "secret_file", &field_optional_path, MEMBER(struct config_lease_source, secret_file) },
+	{ "clients", &field_clients, .offset = 0, .fields = &client_fields },
 	{ "forward", &field_source, MEMBER(struct config_lease_source, forward), .min = 1 },
+	{ "forward_secret_file", &field_optional_path, MEMBER(struct config_lease_source, forward_secret_file) },
 	{ "mode", &field_choice, MEMBER(struct config_lease_source, passive), .words = lease_mode_words },
 	{ "path", &field_optional_path, MEMBER(struct config_lease_source, path) },
 };

@@ -112,6 +112,7 @@ extern const struct field_type field_key_file;	     /* char[]: an absolute path,
 extern const struct field_type field_owned_mappings; /* "all", or a list of names */
 
 extern const struct field_type field_lease_sources; /* value: struct config_leases */
+extern const struct field_type field_clients;	    /* value: struct config_lease_source; left out if there are none */
 extern const struct field_type field_days;	    /* uint32_t: days, as "180d"; left out if 0 */
 
 /* Reads the value at r->path. 0, or -errno with the message set. */

@@ -39,6 +39,36 @@ static int days_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_days = { days_expected, days_read, days_valid, days_write };
 
+static int clients_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	struct config_lease_source *s = value;
+	const cJSON *element;
+	int ret = expect_array(r, json, CONFIG_MAX_RADIUS_CLIENTS, "clients");
+
+	s->n_clients = 0;
+	if (ret < 0)
+		return ret;
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, s->n_clients);
+
+		ret = fields_read(r, element, f->fields, &s->client[s->n_clients]);
+		if (ret < 0)
+			return ret;
+		s->n_clients++;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
+static int clients_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config_lease_source *s = value;
+
+	return s->n_clients ? records_write(object, f, s->client, sizeof(*s->client), s->n_clients) : 0;
+}
+
+const struct field_type field_clients = { .read = clients_read, .write = clients_write };
+
 static int sources_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
 	struct config_leases *c = value;
@@ -72,7 +102,7 @@ const struct field_type field_lease_sources = { .read = sources_read, .write = s
 static int refuse(const struct config *c, uint32_t number, const char *key, const char *name, struct error *err,
 		  const char *why)
 {
-	char path[40], element[24];
+	char path[64], element[24];
 
 	snprintf(element, sizeof(element), "leases[%u]", number);
 	snprintf(path, sizeof(path), "%s%s%s", element, *key ? "." : "", key);
@@ -90,6 +120,29 @@ static const char *listen_problem(const struct config *c, struct endpoint at)
 	return NULL;
 }
 
+static int validate_clients(const struct config *c, uint32_t n, const char *name, struct error *err)
+{
+	const struct config_lease_source *s = &c->leases.source[n];
+	char key[40];
+
+	for (uint32_t i = 0; i < s->n_clients; i++) {
+		snprintf(key, sizeof(key), "clients[%u].%s", i, *s->client[i].secret_file ? "prefix" : "secret_file");
+		if (!*s->client[i].secret_file)
+			return refuse(c, n, key, name, err, "this key is missing");
+		for (uint32_t j = 0; j < i; j++)
+			if (prefix_equal(s->client[i].from, s->client[j].from))
+				return refuse(c, n, key, name, err, "is in this list already");
+	}
+	if (!*s->secret_file && !s->n_clients)
+		return refuse(c, n, "secret_file", name, err, "this key is missing");
+	if (*s->forward_secret_file && !s->forward.port)
+		return refuse(c, n, "forward_secret_file", name, err, "is for 'forward'");
+	if (s->forward.port && !*s->forward_secret_file && !*s->secret_file)
+		return refuse(c, n, "forward_secret_file", name, err,
+			      "this key is missing: the secret of the server at 'forward'");
+	return 0;
+}
+
 static int validate_radius(const struct config *c, uint32_t n, const char *name, struct error *err)
 {
 	const struct config_lease_source *s = &c->leases.source[n];
@@ -101,8 +154,6 @@ static int validate_radius(const struct config *c, uint32_t n, const char *name,
 		return refuse(c, n, "listen", name, err, "this key is missing");
 	if (why)
 		return refuse(c, n, "listen", name, err, why);
-	if (!*s->secret_file)
-		return refuse(c, n, "secret_file", name, err, "this key is missing");
 	if (s->forward.port && s->passive)
 		return refuse(c, n, "forward", name, err, "is for \"active\"; a passive listener has copies only");
 	if (s->forward.port && (!s->forward.addr || s->forward.addr >> 28 >= 14))
@@ -112,7 +163,7 @@ static int validate_radius(const struct config *c, uint32_t n, const char *name,
 	for (uint32_t i = 0; i < n; i++)
 		if (c->leases.source[i].type == SOURCE_RADIUS && endpoint_equal(c->leases.source[i].listen, s->listen))
 			return refuse(c, n, "listen", name, err, "is in this list already");
-	return 0;
+	return validate_clients(c, n, name, err);
 }
 
 static int validate_file(const struct config *c, uint32_t n, const char *name, struct error *err)
@@ -126,6 +177,8 @@ static int validate_file(const struct config *c, uint32_t n, const char *name, s
 		return refuse(c, n, "forward", name, err, other);
 	if (*s->secret_file)
 		return refuse(c, n, "secret_file", name, err, other);
+	if (s->n_clients || *s->forward_secret_file)
+		return refuse(c, n, s->n_clients ? "clients" : "forward_secret_file", name, err, other);
 	if (s->passive)
 		return refuse(c, n, "mode", name, err, other);
 	if (!*s->path)

@@ -243,6 +243,8 @@ static cJSON *field_schema(const struct field *f, const void *defaults, const ch
 		return list_schema(string_schema(ENDPOINT, 0), 1, REPLICATION_MAX_PEERS);
 	if (f->type == &field_lease_sources)
 		return list_schema(object_schema(f->fields, NULL, path), 0, CONFIG_MAX_LEASE_SOURCES);
+	if (f->type == &field_clients)
+		return list_schema(object_schema(f->fields, NULL, path), 0, CONFIG_MAX_RADIUS_CLIENTS);
 	if (f->type == &field_key_file)
 		return or_null(string_schema("^/", REPLICATION_KEY_FILE - 1));
 	if (f->type == &field_owned_mappings)

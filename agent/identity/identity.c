@@ -275,7 +275,7 @@ static int check(const struct config *c, const struct config_leases *running, co
 
 	lease_means_free(m);
 	/* The secret is the program's: the agent's user need not be able to read it. */
-	if (!r || (r == -EACCES && geteuid() && !strcmp(at.key, "secret_file")))
+	if (!r || (r == -EACCES && geteuid() && strcmp(at.key, "listen") != 0))
 		return 0;
 	return refuse(c, &at, name, r, why.text, err);
 }

@@ -24,6 +24,8 @@ struct identity_figures {
 	uint64_t malformed;	  /* no requests of accounting */
 	uint64_t idle;		  /* requests without an address or without an event of a lease */
 	uint64_t refused;	  /* requests that could not be taken, and were not answered */
+	uint64_t looped;	  /* requests that had been forwarded from here, or by too many servers */
+	uint64_t strangers;	  /* packets of addresses that are no client's, which the kernel discarded */
 	uint64_t dropped;	  /* packets that the socket's buffer had no room for */
 	uint64_t forwarded;	  /* and answered by the further server */
 	uint64_t forward_lost;	  /* neither forwarded nor answered, as too many wait */

@@ -14,7 +14,7 @@ void lease_means_free(struct lease_means *m)
 		return;
 	for (uint32_t i = 0; i < m->rules.n; i++)
 		close_fd(&m->fd[i]);
-	explicit_bzero(m->secret, sizeof(m->secret));
+	explicit_bzero(m->clients, sizeof(m->clients));
 	free(m->dir);
 	free(m);
 }
@@ -68,8 +68,7 @@ int lease_means_source(struct lease_means *m, uint32_t n, const struct config_le
 
 	if (s->type != SOURCE_RADIUS)
 		return 0;
-	*ret_key = "secret_file";
-	r = m->secret[n].size ? 0 : secret_file_read(s->secret_file, &m->secret[n], err);
+	r = m->clients[n].n ? 0 : radius_clients_read(s, &m->clients[n], ret_key, err);
 	if (r || m->fd[n] >= 0 || listens(running, s->listen))
 		return r;
 	*ret_key = "listen";

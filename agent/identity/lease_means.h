@@ -4,13 +4,13 @@
 #define DETNAT_LEASE_MEANS_H
 
 #include "config/config.h"
-#include "identity/secret_file.h"
+#include "identity/radius_clients.h"
 
 struct lease_means {
 	struct config_leases rules;
 	char *dir;			  /* state_dir */
 	int fd[CONFIG_MAX_LEASE_SOURCES]; /* sockets of new addresses; -1: none, or a running one is kept */
-	struct radius_secret secret[CONFIG_MAX_LEASE_SOURCES]; /* empty: it could not be read yet */
+	struct radius_clients clients[CONFIG_MAX_LEASE_SOURCES];
 };
 
 /* The source and the key that an error is about. */

@@ -32,6 +32,13 @@ static const struct {
 	  offsetof(struct identity_figures, idle) },
 	{ "detnat_leases_radius_refused_total", "Requests of RADIUS accounting that could not be taken.",
 	  offsetof(struct identity_figures, refused) },
+	{ "detnat_leases_radius_looped_total",
+	  "Requests of RADIUS accounting that had been forwarded from here or by too many servers: answered, without a "
+	  "line.",
+	  offsetof(struct identity_figures, looped) },
+	{ "detnat_leases_radius_strangers_total",
+	  "Packets to the RADIUS server from addresses that are no client's, discarded by the kernel.",
+	  offsetof(struct identity_figures, strangers) },
 	{ "detnat_leases_radius_dropped_total",
 	  "Packets of RADIUS accounting that the socket's buffer had no room for.",
 	  offsetof(struct identity_figures, dropped) },

@@ -9,8 +9,8 @@ import signal
 import pytest
 
 from agent import wait_for
-from radius import START, Nas
-from test_identity_radius import HOST, PORT, configure, figures, lines, verify, who
+from radius import START, STATUS, Nas, event, request
+from test_identity_radius import HOST, PORT, configure, figures, lines, secret_file, source, verify, who
 
 
 def program_of(agent):
@@ -37,8 +37,7 @@ def test_the_program_has_no_capability_and_leaves_no_core(radius_lab):
     assert "NoNewPrivs:\t1\n" in status
     assert "Max core file size        0                    0" in pathlib.Path(f"/proc/{pid}/limits").read_text()
     # The agent has enlarged the buffer, for which the program has no right.
-    memory = radius_lab.gateway.run("ss", "-Hulnm", "sport", "=", f":{PORT}").stdout
-    assert "rb16777216" in memory, memory
+    wait_for(lambda: "rb16777216" in radius_lab.gateway.run("ss", "-Hulnm", "sport", "=", f":{PORT}").stdout, what="the buffer")
 
 
 def test_a_killed_program_is_a_gap_in_the_leases_and_none_in_the_translation(radius_lab):
@@ -68,3 +67,48 @@ def test_a_program_that_cannot_be_started_is_a_trouble(radius_lab):
     wait_for(lambda: "leases are not recorded: detnat-leases does not answer at" in troubles(agent).get("leases", ""), what="the trouble")
     (agent.directory / "leases.sock").unlink()
     wait_for(lambda: "leases" not in troubles(agent), what="the end of the trouble")
+
+
+def nas_from(lab, addr, secret, port=PORT):
+    nas = Nas(lab.gateway, ("127.0.0.1", port), secret=secret)
+    nas.socket.bind((addr, 0))
+    return nas
+
+
+def test_each_client_has_its_secret_and_others_are_discarded_by_the_kernel(lab):
+    """A flood from elsewhere is no trouble, and no time in which events were lost; forged requests are counted and not written."""
+    agent = configure(lab)
+    clients = [{"prefix": prefix, "secret_file": secret_file(agent, secret, name=secret)}
+               for prefix, secret in (("127.0.0.0/24", "wide"), ("127.0.0.8/32", "narrow"))]
+    agent.write(leases=[{"type": "radius", "listen": f"127.0.0.1:{PORT}", "clients": clients}])
+    agent.start()
+    nas_from(lab, "127.0.0.7", "wide").tell(START, HOST)
+    nas_from(lab, "127.0.0.8", "narrow").tell(START, "10.0.16.17", user="bob", session="s2")
+    forger = nas_from(lab, "127.0.0.8", "wide")
+    forger.send(request(*event(START, "10.0.16.18", user="eve", session="s3"), secret="wide"))
+    wait_for(lambda: figures(lab)["radius_forged_total"] == 1, what="the forged request")
+    stranger = nas_from(lab, "127.0.1.1", "wide")
+    stranger.socket.setblocking(True)
+    packet = request(*event(START, "10.0.16.19", user="mallory", session="s4"), secret="wide")
+    for _ in range(100_000):
+        stranger.send(packet)
+    nas_from(lab, "127.0.0.7", "wide").tell(START, "10.0.16.20", user="carol", session="s5")
+    found = wait_for(lambda: (f := figures(lab))["radius_strangers_total"] == 100_000 and f, what="strangers to be counted")
+    assert (found["radius_dropped_total"], found["lost_total"], found["radius_forged_total"]) == (0, 0, 1)
+    assert [line["id"] for line in lines(agent, "start")] == ["alice", "bob", "carol"] and not lines(agent, "lost")
+    assert "leases" not in troubles(agent)
+    assert who(agent, at=lines(agent, "start")[0]["time"])["customer"]["id"] == "alice"
+
+
+def test_two_listeners_that_forward_to_each_other_end_it(lab):
+    """What has no line, too, which nothing but its way gives away."""
+    agent = configure(lab)
+    other = PORT + 10
+    agent.write(leases=[source(agent, forward=f"127.0.0.1:{other}"), source(agent, listen=f"127.0.0.1:{other}", forward=f"127.0.0.1:{PORT}")])
+    agent.start()
+    nas = Nas(lab.gateway, ("127.0.0.1", PORT))
+    nas.tell(START, HOST)
+    nas.ask(request((STATUS, 3)))
+    found = wait_for(lambda: (f := figures(lab))["radius_looped_total"] >= 2 and not f["radius_forward_waiting"] and f, what="the end of the loops")
+    assert found["radius_looped_total"] == 2 and found["radius_forwarded_total"] == 2
+    assert [line["id"] for line in lines(agent, "start")] == ["alice"]

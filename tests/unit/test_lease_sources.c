@@ -13,13 +13,14 @@
 #define WITH(keys)                                                                      \
 	"{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},\"mappings\":[" \
 	"{\"in\":\"100.64.0.0/18\",\"out\":\"203.0.113.0/24\"}],\n" keys "}"
-#define LEASES(list) WITH("\"leases\":[" list "]")
-#define TYPE	     "\"type\":\"radius\""
-#define LISTEN	     "\"listen\":\"192.0.2.1:1813\""
-#define SECRET	     "\"secret_file\":\"/etc/detnat/radius.secret\""
-#define NEEDED	     TYPE "," LISTEN "," SECRET
-#define KEA	     "\"type\":\"kea-csv\""
-#define PATH	     "\"path\":\"/var/lib/kea/kea-leases4.csv\""
+#define LEASES(list)   WITH("\"leases\":[" list "]")
+#define TYPE	       "\"type\":\"radius\""
+#define LISTEN	       "\"listen\":\"192.0.2.1:1813\""
+#define SECRET	       "\"secret_file\":\"/etc/detnat/radius.secret\""
+#define CLIENT(prefix) "{\"prefix\":\"" prefix "\"," SECRET "}"
+#define NEEDED	       TYPE "," LISTEN "," SECRET
+#define KEA	       "\"type\":\"kea-csv\""
+#define PATH	       "\"path\":\"/var/lib/kea/kea-leases4.csv\""
 
 Test(lease_sources, a_configuration_without_the_keys_records_nothing)
 {
@@ -74,6 +75,18 @@ Test(lease_sources, a_value_that_cannot_be_is_refused_with_its_place)
 		  "to" },
 		{ LEASES("{" TYPE "," SECRET ",\"listen\":\"203.0.113.1:1813\"}"),
 		  ":2: leases[0].listen: is a pool address; write one of the gateway's own addresses" },
+		{ LEASES("{" TYPE "," LISTEN
+			 ",\"clients\":[" CLIENT("192.0.2.0/24") ",{\"prefix\":\"192.0.2.0/25\"}]}"),
+		  ":2: leases[0].clients[1].secret_file: this key is missing" },
+		{ LEASES("{" TYPE "," LISTEN ",\"clients\":[" CLIENT("192.0.2.0/24") "," CLIENT("192.0.2.0/24") "]}"),
+		  ":2: leases[0].clients[1].prefix: is in this list already" },
+		{ LEASES("{" TYPE "," LISTEN
+			 ",\"clients\":[" CLIENT("192.0.2.0/24") "],\"forward\":\"192.0.2.9:1813\"}"),
+		  ":2: leases[0].forward_secret_file: this key is missing: the secret of the server at 'forward'" },
+		{ LEASES("{" NEEDED ",\"forward_secret_file\":\"/etc/x\"}"),
+		  ":2: leases[0].forward_secret_file: is for 'forward'" },
+		{ LEASES("{" KEA "," PATH ",\"clients\":[" CLIENT("192.0.2.0/24") "]}"),
+		  ":2: leases[0].clients: is for type \"radius\"; the other types have 'path'" },
 		{ LEASES("{" NEEDED "},\n{" NEEDED "}"), ":3: leases[1].listen: is in this list already" },
 		{ LEASES("{" NEEDED "," PATH "}"), ":2: leases[0].path: is for the other types; radius has 'listen'" },
 		{ LEASES("{" NEEDED ",\"forward\":\"192.0.2.1:1813\"}"),

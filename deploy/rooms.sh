@@ -20,7 +20,7 @@ proto      collector_endpoint defaults label reason_texts timeouts verbs words
 plan       blocks plan
 import     import import_prove
 history    history_claims history_index history_read history_record history_who
-leases     accounting complaint lease_append lease_days lease_erase lease_files lease_import lease_line
+leases     accounting accounting_servers complaint lease_append lease_days lease_erase lease_files lease_import lease_line
 traffic    traffic
 planner    planner plan_file
 host       accounts hand_over mapped_file memory netlink paths raw_send ring_reader service_manager stacking

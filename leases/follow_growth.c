@@ -32,7 +32,7 @@ static size_t complete(const struct lease_follower *f, const char *text, size_t 
 		const char *newline = memrchr(text, '\n', size);
 
 		size = newline ? (size_t)(newline - text) + 1 : 0;
-		if (f->format == FORMAT_KEA || (size >= 2 && text[size - 2] == '}'))
+		if (f->format == FORMAT_KEA || (size >= 3 && !memcmp(text + size - 3, "\n}\n", 3)))
 			return size;
 		size -= size > 0;
 	}

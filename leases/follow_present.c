@@ -153,7 +153,8 @@ static int read_again(struct reading *r, char *text, size_t size, struct identit
 	struct lease_import x = { .take = take, .arg = r, .at = r->at, .live = true };
 	int ret = follower_import(r->follower, &x, text, size, figures);
 
-	return ret ? ret : end_gone(r);
+	/* A row that cannot be read may be of anybody: nobody is gone for that. */
+	return ret || x.skipped ? ret : end_gone(r);
 }
 
 bool follow_present(struct lease_follower *f, struct lease_writer *w, int64_t now, struct identity_figures *figures)

@@ -2,6 +2,7 @@
 #include "radius_server.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -10,20 +11,22 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "full_buffers.h"
-#include "radius_forward.h"
+#include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
+#include "radius_forward.h"
 
 #define PER_TURN 64U
 /* One octet more, so that longer packets show. */
 #define PACKET_ROOM (RADIUS_MAX + 1)
-/* Forged packets are logged so often. */
-#define FORGED_LOG_US 60000000ULL
+/* Forged packets, and clocks, are logged so often. */
+#define LOG_US 60000000ULL
 
 /* A request whose lines are on their way to the disk. */
 struct waiting {
 	struct sockaddr_in from;
-	uint64_t key; /* of its first record */
+	uint64_t name, key; /* of itself, and of its first record */
 	struct forward_times received;
 	size_t size;
 	uint8_t *packet;
@@ -49,13 +52,14 @@ struct radius_server {
 	bool small; /* its buffer has not been enlarged */
 	struct radius_forward *forward;
 	struct seen_records *seen;
+	struct accounting_servers senders;
 	struct waiting waiting[RADIUS_WAITING];
 	unsigned n_waiting;
 	struct turn turn;
-	uint32_t dropped; /* as the socket counts, what the filter discarded included */
-	uint64_t full;	  /* as the network namespace counts what no buffer had room for */
-	int64_t heard;	  /* when the last packet was received */
-	uint64_t forged_us;
+	uint32_t dropped;	      /* as the socket counts, what the filter discarded included */
+	uint64_t full;		      /* as the network namespace counts what no buffer had room for */
+	int64_t heard;		      /* when the last packet was received */
+	uint64_t forged_us, clock_us; /* when they were logged */
 	struct forward_figures ended; /* of forwarding with an earlier secret */
 };
 
@@ -80,6 +84,7 @@ void radius_server_free(struct radius_server *s)
 	for (unsigned i = 0; i < s->n_waiting; i++)
 		free(s->waiting[i].packet);
 	radius_forward_free(s->forward);
+	accounting_servers_free(&s->senders);
 	close_fd(&s->fd);
 	radius_clients_forget(&s->clients);
 	free(s);
@@ -188,6 +193,15 @@ static const struct radius_secret *secret_of(const struct radius_server *s, cons
 	return client < 0 ? NULL : &s->clients.client[client].secret;
 }
 
+/* Names a request by its authenticator: a recording of it has the same, from wherever it is sent. */
+static uint64_t packet_of(const uint8_t *packet)
+{
+	uint64_t name;
+
+	memcpy(&name, packet + 4, sizeof(name));
+	return be64toh(name);
+}
+
 static void answer(const struct radius_server *s, const struct sockaddr_in *to, const uint8_t *packet, size_t size,
 		   struct identity_figures *f)
 {
@@ -209,7 +223,7 @@ static void tell_forged(struct radius_server *s, const struct sockaddr_in *from,
 	uint64_t now_us = monotonic_us();
 
 	f->forged++;
-	if (s->forged_us && now_us - s->forged_us < FORGED_LOG_US)
+	if (s->forged_us && now_us - s->forged_us < LOG_US)
 		return;
 	s->forged_us = now_us;
 	log_warning(
@@ -238,56 +252,81 @@ struct taking {
 	size_t size;
 	int64_t received;
 	uint64_t now_us;
-	uint64_t hash;
+	uint64_t name;
 	struct lease_writer *writer;
+	struct accounting record; /* of an Accounting-Request */
 	/* Of its records. */
 	unsigned n, unseen;
 	uint64_t key; /* of the first */
 	bool waits;
 };
 
-static int look(struct taking *t, const struct lease_line *l)
+static enum seen ask(struct taking *t, const struct lease_line *l, uint64_t *ret_key)
 {
-	const struct seen_record r = { l, t->hash };
-	enum seen seen = seen_ask(t->server->seen, &r, t->now_us / 1000000);
+	const struct seen_record r = { l, t->name };
+	enum seen seen = seen_ask(t->server->seen, &r);
 
-	t->key = t->n++ ? t->key : seen_key(&r);
-	t->unseen += seen == SEEN_NOT;
 	t->waits |= seen == SEEN_WAITING;
-	return 0;
+	*ret_key = seen_key(&r);
+	return seen;
 }
 
-static int look_at_line(void *t, const struct lease_line *l)
+static void note(const struct taking *t, const struct lease_line *l)
 {
-	return look(t, l);
+	seen_note(t->server->seen, &(struct seen_record){ l, t->name }, t->now_us / 1000000);
+}
+
+static int look_at_line(void *arg, const struct lease_line *l)
+{
+	struct taking *t = arg;
+	uint64_t key;
+
+	t->unseen += ask(t, l, &key) == SEEN_NOT;
+	t->key = t->n++ ? t->key : key;
+	return 0;
 }
 
 /* Adds the line to the group unless it is there. */
 static int add_line(void *arg, const struct lease_line *l)
 {
 	struct taking *t = arg;
-	const struct seen_record record = { l, t->hash };
 	int r = 0;
 
-	if (seen_ask(t->server->seen, &record, t->now_us / 1000000) == SEEN_NOT)
+	if (seen_ask(t->server->seen, &(struct seen_record){ l, t->name }) == SEEN_NOT)
 		r = lease_writer_add(t->writer, l);
 	if (!r)
-		seen_note(t->server->seen, &record, t->now_us / 1000000);
+		note(t, l);
 	return r;
 }
 
-/* Gives the lines of a request, none of other requests. 0, or what take returned. */
-static int give_lines(const struct taking *t, lease_take take, void *arg, unsigned *ret_n)
+/* Dates that are not believed are not passed over in silence. */
+static void tell_clock(struct taking *t)
 {
-	char server[ADDR_TEXT];
-	struct accounting a;
+	const struct accounting *a = &t->record;
+	uint64_t *last_us = &t->server->clock_us;
 
-	*ret_n = 0;
+	if (!a->stale && (a->early == TIME_NONE || a->time - a->early <= CLOCK_SLACK_S))
+		return;
+	if (*last_us && t->now_us - *last_us < LOG_US)
+		return;
+	*last_us = t->now_us;
+	log_warning("leases: access server %s dates a record %lld s before it came, %s", QUOTED(a->server[0]),
+		    (long long)(t->received - a->event),
+		    a->stale ? "which is too old: it is not recorded"
+			     : "and its clock is not known to be right: neither moment is certain");
+}
+
+static void read_request(struct taking *t)
+{
+	char from[ADDR_TEXT];
+
 	if (t->packet[0] != RADIUS_ACCOUNTING_REQUEST)
-		return 0;
-	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), server), &a);
-	snprintf(a.tenant, sizeof(a.tenant), "%s", t->server->rules.tenant);
-	return accounting_lines(&a, t->received, take, arg, ret_n);
+		return;
+	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), from), &t->record);
+	snprintf(t->record.tenant, sizeof(t->record.tenant), "%s", t->server->rules.tenant);
+	t->record.packet = t->name;
+	accounting_date(&t->server->senders, &t->record, t->received);
+	tell_clock(t);
 }
 
 /* Until the group is on the disk. False: there is no memory, and the sender tries again. */
@@ -300,13 +339,13 @@ static bool wait_for_disk(struct taking *t)
 	if (!copy)
 		return false;
 	memcpy(copy, t->packet, t->size);
-	if (give_lines(t, add_line, t, &n)) {
+	if (accounting_lines(&t->record, add_line, t, &n)) {
 		free(copy);
 		return false;
 	}
-	if (!n)
-		seen_note(s->seen, &(struct seen_record){ .packet = t->hash }, t->now_us / 1000000);
-	s->waiting[s->n_waiting++] = (struct waiting){ *t->from, t->key, { t->now_us, t->received }, t->size, copy };
+	note(t, NULL);
+	s->waiting[s->n_waiting++] =
+		(struct waiting){ *t->from, t->name, t->key, { t->now_us, t->received }, t->size, copy };
 	return true;
 }
 
@@ -317,13 +356,24 @@ static bool is_done(const struct taking *t)
 	       seen_passed_on(t->server->seen, t->key);
 }
 
+/* A packet that is known says nothing new, not even where its server is. */
+static void look(struct taking *t, unsigned *ret_n)
+{
+	enum seen packet = ask(t, NULL, &t->key);
+
+	*ret_n = 0;
+	if (packet != SEEN_NOT)
+		return;
+	read_request(t);
+	accounting_lines(&t->record, look_at_line, t, ret_n);
+	t->unseen += !*ret_n;
+}
+
 static void take_request(struct taking *t, struct identity_figures *f)
 {
 	unsigned n;
 
-	give_lines(t, look_at_line, t, &n);
-	if (!n)
-		look(t, NULL);
+	look(t, &n);
 	f->repeated += !t->unseen;
 	if (!t->unseen && (t->waits || is_done(t))) {
 		if (!t->waits)
@@ -361,7 +411,7 @@ static void take_packet(struct radius_server *s, const struct sockaddr_in *from,
 					       .size = size,
 					       .received = received,
 					       .now_us = monotonic_us(),
-					       .hash = radius_hash(from->sin_addr.s_addr, packet, size),
+					       .name = packet_of(packet),
 					       .writer = w },
 			     f);
 }
@@ -464,8 +514,10 @@ void radius_server_written(struct radius_server *s, struct identity_figures *f)
 
 		if (!x->refused)
 			answer(s, &x->from, x->packet, x->size, f);
-		if (s->forward && !x->refused)
+		if (s->forward && !x->refused) {
 			seen_pass_on(s->seen, x->key);
+			seen_pass_on(s->seen, seen_key(&(struct seen_record){ .packet = x->name }));
+		}
 		free(x->packet);
 	}
 	s->n_waiting = 0;
@@ -475,6 +527,11 @@ void radius_server_work(struct radius_server *s, uint64_t now_us)
 {
 	if (s->forward)
 		radius_forward_work(s->forward, now_us);
+}
+
+void radius_server_forget_clocks(struct radius_server *s)
+{
+	accounting_servers_forget_clocks(&s->senders);
 }
 
 uint64_t radius_server_due(const struct radius_server *s)

@@ -58,6 +58,9 @@ void radius_server_written(struct radius_server *s, struct identity_figures *f);
 /* Looks after requests that are forwarded. */
 void radius_server_work(struct radius_server *s, uint64_t now_us);
 
+/* The clock was set, and what was known of those of access servers is void. */
+void radius_server_forget_clocks(struct radius_server *s);
+
 /* When radius_server_work() is due, and whether the further server is silent. */
 uint64_t radius_server_due(const struct radius_server *s);
 bool radius_server_stalled(const struct radius_server *s, uint64_t now_us);

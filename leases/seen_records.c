@@ -15,13 +15,18 @@
 struct seen_place {
 	uint64_t key;	  /* 0: free */
 	int64_t time;	  /* of the event */
-	uint32_t content; /* hash of all that a repetition has, too */
-	uint32_t packet;  /* hash; 0: unknown */
+	uint32_t content; /* hash of all that a repetition has, too; of a packet 0 */
 	uint32_t noted_s; /* order of age; of the clock of now_s */
 	uint32_t group : 31;
 	uint32_t passed_on : 1;
 };
 _Static_assert(sizeof(struct seen_place) == 32, "places of one size");
+
+/* The earliest at which the event may have been, which a repetition has, too. */
+static int64_t moment(const struct lease_line *l)
+{
+	return l->early == TIME_NONE ? l->time : l->early;
+}
 
 /* Of a session SERVER/SESSION. */
 static size_t server_size(const struct lease_line *l)
@@ -70,7 +75,7 @@ static uint64_t key_of_off(const struct lease_line *l)
 
 uint64_t seen_key(const struct seen_record *r)
 {
-	return r->line ? key_of(r->line, r->line->event) : r->packet;
+	return r->line ? key_of(r->line, r->line->event) : r->packet + !r->packet;
 }
 
 static uint32_t content_of(const struct lease_line *l)
@@ -117,21 +122,19 @@ static bool same_record(const struct seen_records *s, const struct seen_place *p
 {
 	if (p->content != content_of(l))
 		return false;
-	if (distance(p->time, l->time) <= SEEN_SLACK_S)
+	if (distance(p->time, moment(l)) <= SEEN_SLACK_S)
 		return true;
-	return distance(p->time, l->time) <= SEEN_S && has_session(l) && !outlived(s, l, p->time) &&
+	return distance(p->time, moment(l)) <= SEEN_S && has_session(l) && !outlived(s, l, p->time) &&
 	       (l->event == LEASE_START || session_time(l) >= 0);
 }
 
-enum seen seen_ask(const struct seen_records *s, const struct seen_record *r, uint64_t now_s)
+enum seen seen_ask(const struct seen_records *s, const struct seen_record *r)
 {
 	const struct seen_place *p = find(s, seen_key(r));
-	bool same;
 
 	if (!p)
 		return SEEN_NOT;
-	same = r->packet && p->packet == (uint32_t)r->packet && (uint32_t)now_s - p->noted_s <= SEEN_S;
-	if (!same && !(r->line && same_record(s, p, r->line)))
+	if (r->line && !same_record(s, p, r->line))
 		return SEEN_NOT;
 	return p->group == (s->group & INT32_MAX) ? SEEN_WAITING : SEEN_WRITTEN;
 }
@@ -159,9 +162,8 @@ void seen_note(struct seen_records *s, const struct seen_record *r, uint64_t now
 	p = p ? p : oldest(s, key, (uint32_t)now_s);
 	*p = (struct seen_place){
 		.key = key,
-		.time = r->line ? r->line->time : 0,
+		.time = r->line ? moment(r->line) : 0,
 		.content = r->line ? content_of(r->line) : 0,
-		.packet = (uint32_t)r->packet,
 		.noted_s = (uint32_t)now_s,
 		.group = s->group & INT32_MAX,
 	};
@@ -193,8 +195,11 @@ static int recall(void *arg, const char *name, uint64_t number, const char *line
 
 	(void)name;
 	(void)number;
-	if (!lease_line_read(line, size, &l, NULL) && l.event <= LEASE_OFF)
-		seen_note(arg, &(struct seen_record){ .line = &l }, 0);
+	if (lease_line_read(line, size, &l, NULL) || l.event > LEASE_OFF)
+		return 0;
+	seen_note(arg, &(struct seen_record){ .line = &l }, 0);
+	if (l.packet)
+		seen_note(arg, &(struct seen_record){ .packet = l.packet }, 0);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * as it is (RFC 5080 section 2.2.2) or with another Acct-Delay-Time, hence another identifier (RFC 2866 section 5.2); a
  * proxy repeats it minutes later under an identifier of its own. So a record comes again if
  *
- *  - the packet is the same, within SEEN_S; or
+ *  - the packet is the same, by whomever and whenever it is sent; or
  *  - session, tenant, address, event, texts and Acct-Session-Time are the same, and the event happened at the same
  * time, give or take SEEN_SLACK_S; or
  *  - all but the time are the same, within SEEN_S: its sender reckons no delay. Sessions are numbered anew after a
@@ -32,14 +32,14 @@ struct seen_records {
 	uint32_t group; /* of lines that go to the disk together */
 };
 
-/* A record: a line of a request, or NULL for a request without lines, which is known by its packet alone. */
+/* A line of a request, or the request itself: its line is NULL. */
 struct seen_record {
 	const struct lease_line *line;
-	uint64_t packet; /* hash of source, identifier and authenticator; 0: unknown */
+	uint64_t packet; /* of its authenticator */
 };
 
 /* now_s: of a clock that is never set. Without memory nothing has been seen. */
-enum seen seen_ask(const struct seen_records *s, const struct seen_record *r, uint64_t now_s);
+enum seen seen_ask(const struct seen_records *s, const struct seen_record *r);
 void seen_note(struct seen_records *s, const struct seen_record *r, uint64_t now_s);
 
 /* The lines of all records noted so far are on the disk. */

@@ -30,58 +30,70 @@ static const enum lease_event events[] = {
 };
 
 /* A slash in the name of a server would end it. */
-static void set_session(struct lease_line *l, const struct accounting *a)
+static void set_session(struct lease_line *l, const char *server, const char *session)
 {
-	snprintf(l->session, sizeof(l->session), "%.250s/%.250s", a->server, a->session);
-	for (size_t i = 0; i < 250 && a->server[i]; i++)
+	snprintf(l->session, sizeof(l->session), "%.250s/%.250s", server, session);
+	for (size_t i = 0; i < 250 && server[i]; i++)
 		if (l->session[i] == '/')
 			l->session[i] = '_';
 }
 
-static struct lease_line line_of(const struct accounting *a, int64_t time, enum lease_event event)
+static void line_of(const struct accounting *a, enum lease_event event, struct lease_line *ret)
 {
-	struct lease_line l;
-
-	lease_line_init(&l, time, event);
-	memcpy(l.tenant, a->tenant, sizeof(l.tenant));
-	memcpy(l.id, a->user, sizeof(l.id));
-	mac_text(a->calling, l.mac);
-	memcpy(l.circuit, *a->circuit ? a->circuit : a->port, sizeof(l.circuit));
-	set_session(&l, a);
+	lease_line_init(ret, a->time, event);
+	ret->early = a->early;
+	ret->packet = a->event ? 0 : a->packet;
+	memcpy(ret->tenant, a->tenant, sizeof(ret->tenant));
+	if (event == LEASE_OFF)
+		return;
+	memcpy(ret->id, a->user, sizeof(ret->id));
+	mac_text(a->calling, ret->mac);
+	memcpy(ret->circuit, *a->circuit ? a->circuit : a->port, sizeof(ret->circuit));
+	set_session(ret, a->server[0], a->session);
 	if (event == LEASE_START)
-		l.from = time;
+		ret->from = a->time;
 	else if (a->session_time && a->session_time < 1U << 30)
-		l.from = time - a->session_time;
+		ret->from = a->time - a->session_time;
 	if (event == LEASE_STOP)
-		l.to = time;
+		ret->to = a->time;
 	else if (a->interval)
-		l.to = time + 3LL * a->interval;
-	return l;
+		ret->to = a->time + 3LL * a->interval;
 }
 
-int accounting_lines(const struct accounting *a, int64_t received, lease_take take, void *arg, unsigned *ret_n)
+static int give_restart(const struct accounting *a, lease_take take, void *arg, unsigned *ret_n)
 {
-	const struct lease_addr *all[] = { &a->address, &a->delegated, &a->framed };
-	int64_t time = received - (a->delay < 1U << 24 ? a->delay : 0);
+	struct lease_line l;
+	int r = 0;
+
+	line_of(a, LEASE_OFF, &l);
+	for (unsigned i = 0; i < a->n_servers && !r; i++) {
+		set_session(&l, a->server[i], "");
+		r = take(arg, &l);
+		++*ret_n;
+	}
+	return r;
+}
+
+int accounting_lines(const struct accounting *a, lease_take take, void *arg, unsigned *ret_n)
+{
 	struct lease_line l;
 	int r = 0;
 
 	*ret_n = 0;
-	if (a->status == ACCOUNTING_ON || a->status == ACCOUNTING_OFF) {
-		lease_line_init(&l, time, LEASE_OFF);
-		memcpy(l.tenant, a->tenant, sizeof(l.tenant));
-		set_session(&l, a);
-		l.session[strcspn(l.session, "/") + 1] = '\0';
+	if (a->stale)
+		return 0;
+	if (a->status == ACCOUNTING_ON || a->status == ACCOUNTING_OFF)
+		return give_restart(a, take, arg, ret_n);
+	if (!a->status || a->status > ACCOUNTING_INTERIM)
+		return 0;
+	line_of(a, events[a->status], &l);
+	/* The end of a session needs no address; that of none would be of all without a number. */
+	if (a->status == ACCOUNTING_STOP && !a->n_addresses && *a->session) {
 		*ret_n = 1;
 		return take(arg, &l);
 	}
-	if (!a->status || a->status > ACCOUNTING_INTERIM)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(all) && !r; i++) {
-		if (!all[i]->plen)
-			continue;
-		l = line_of(a, time, events[a->status]);
-		l.addr = *all[i];
+	for (unsigned i = 0; i < a->n_addresses && !r; i++) {
+		l.addr = a->address[i];
 		r = take(arg, &l);
 		++*ret_n;
 	}

@@ -69,50 +69,40 @@ static int kea_row(struct lease_import *x, const struct import_columns *c)
 	return import_give(x, &l);
 }
 
-static int kea_line(struct lease_import *x, void *state, char *line, size_t size)
-{
-	struct import_columns *c = state;
-
-	if (!size)
-		return 0;
-	if (!c->n) {
-		import_header(c, line);
-		return import_has(c, "address") && import_has(c, "expire") ? 0 : -EBADMSG;
-	}
-	import_row(c, line);
-	return kea_row(x, c);
-}
-
 int import_kea(struct lease_import *x, FILE *in)
 {
-	struct import_columns c = { 0 };
+	struct import_columns c = { .plain = true };
 
-	return import_lines(x, in, kea_line, &c);
+	return import_table(x, in, &c, "address", "expire", kea_row);
 }
+
+/* Ends before 2000 are lengths: dnsmasq writes these if it was built for hosts without a clock that keeps the time. */
+#define LENGTH_MAX 946684800LL
 
 /* "EXPIRY MAC ADDRESS NAME CLIENT"; 0: it never expires. The file shows the moment of its writing. */
 static int dnsmasq_line(struct lease_import *x, void *state, char *line, size_t size)
 {
-	char *save = NULL, *word[5] = { NULL };
+	char *save = NULL, *word[6] = { strtok_r(line, " \t", &save) };
 	char mac[MAC_TEXT];
 	struct lease_line l;
 	int64_t expiry;
 
 	(void)state;
-	word[0] = strtok_r(line, " \t", &save);
-	for (unsigned i = 1; i < 5 && word[i - 1]; i++)
+	(void)size;
+	for (unsigned i = 1; i < ARRAY_SIZE(word) && word[i - 1]; i++)
 		word[i] = strtok_r(NULL, " \t", &save);
 	if (!word[0] || !strcmp(word[0], "duid"))
 		return 0;
 	lease_line_init(&l, x->at, LEASE_INTERIM);
-	if (!word[4] || !number_of(word[0], &expiry) || lease_addr_parse(word[2], &l.addr))
+	if (!word[4] || word[5] || !number_of(word[0], &expiry) || lease_addr_parse(word[2], &l.addr))
 		return import_skip(x, "is no line of dnsmasq's leases");
-	l.to = expiry ? expiry : TIME_OPEN;
+	if (expiry >= LENGTH_MAX && expiry < UINT32_MAX)
+		l.to = expiry;
 	/* A leading type, as in 06-02:..., is of other hardware than Ethernet. */
 	mac_text(word[1], mac);
 	import_text(l.mac, sizeof(l.mac), mac);
 	import_text(l.id, sizeof(l.id), strcmp(word[4], "*") != 0 ? word[4] : mac);
-	return import_give(x, &l);
+	return *l.id ? import_give(x, &l) : import_skip(x, "names neither a client nor an Ethernet address");
 }
 
 int import_dnsmasq(struct lease_import *x, FILE *in)
@@ -122,61 +112,78 @@ int import_dnsmasq(struct lease_import *x, FILE *in)
 
 /* A block of ISC dhcpd, as its lines come. */
 struct isc {
-	bool inside;
+	unsigned depth; /* of braces; 0: outside of a lease */
 	struct lease_line l;
 	int64_t starts, ends;
 	char uid[LEASE_ID];
 	bool active;
 };
 
-/* "4 2026/11/26 10:00:00" or "epoch 1795600000"; UTC. "never" is TIME_OPEN. */
-static int64_t isc_time(const char *text)
+/* "4 2026/11/26 10:00:00;" or "epoch 1795600000; # ..."; UTC. "never" is TIME_OPEN, what is no time TIME_NONE. */
+static int64_t isc_time(char *text)
 {
 	static const struct zone utc = { .given = true };
-	int64_t t;
+	int64_t t = TIME_NONE;
 
-	if (!strncmp(text, "never", 5))
+	text[strcspn(text, ";")] = '\0';
+	if (!strcmp(text, "never"))
 		return TIME_OPEN;
 	if (!strncmp(text, "epoch ", 6))
-		return strtoll(text + 6, NULL, 10);
+		return number_of(import_trim(text + 6), &t) ? t : TIME_NONE;
 	return zone_time_find(text, strlen(text), &utc, &t, NULL, NULL) ? TIME_NONE : t;
 }
 
-/* The text between quotes, with escapes as they are. */
-static void isc_quoted(char *ret, size_t room, const char *text)
+/* A value between quotes, or octets as "0:4:1". */
+static void isc_value(char ret[static LEASE_ID], char *text)
 {
-	const char *begin = strchr(text, '"'), *end = begin ? strrchr(text, '"') : NULL;
+	char *end;
+	size_t size;
 
-	if (end > begin)
-		text_keep(ret, room, begin + 1, (size_t)(end - begin - 1));
+	if (*text == '"') {
+		size = import_unquote(++text, false, &end);
+		if (end)
+			import_octets(ret, LEASE_ID, text, size);
+		return;
+	}
+	text[strspn(text, "0123456789abcdef:")] = '\0';
+	import_text(ret, LEASE_ID, text);
 }
 
-static void isc_statement(struct isc *b, const char *line)
+/* What follows a word at the beginning of a statement; NULL: it is another one. */
+static char *after(char *line, const char *word)
 {
-	char mac[MAC_TEXT], word[32];
+	size_t n = strlen(word);
 
-	if (!strncmp(line, "starts ", 7))
-		b->starts = isc_time(line + 7);
-	else if (!strncmp(line, "ends ", 5))
-		b->ends = isc_time(line + 5);
-	else if (!strncmp(line, "binding state ", 14))
-		b->active = !strncmp(line + 14, "active", 6);
-	else if (!strncmp(line, "uid ", 4))
-		isc_quoted(b->uid, sizeof(b->uid), line);
-	else if (!strncmp(line, "option agent.circuit-id ", 24))
-		isc_quoted(b->l.circuit, sizeof(b->l.circuit), line);
-	else if (sscanf(line, "hardware ethernet %31[0-9a-fA-F:];", word) == 1)
-		import_text(b->l.mac, sizeof(b->l.mac), mac_text(word, mac));
+	return strncmp(line, word, n) != 0 ? NULL : line + n;
+}
+
+static void isc_statement(struct isc *b, char *line)
+{
+	char mac[MAC_TEXT], *rest;
+
+	if ((rest = after(line, "starts ")))
+		b->starts = isc_time(rest);
+	else if ((rest = after(line, "ends ")))
+		b->ends = isc_time(rest);
+	else if ((rest = after(line, "binding state ")))
+		b->active = !strcmp(rest, "active;");
+	else if ((rest = after(line, "uid ")))
+		isc_value(b->uid, rest);
+	else if ((rest = after(line, "option agent.circuit-id ")))
+		isc_value(b->l.circuit, rest);
+	else if ((rest = after(line, "hardware ethernet "))) {
+		rest[strcspn(rest, ";")] = '\0';
+		import_text(b->l.mac, sizeof(b->l.mac), mac_text(rest, mac));
+	}
 }
 
 static int isc_end(struct lease_import *x, struct isc *b)
 {
 	struct lease_line *l = &b->l;
 
-	b->inside = false;
 	if (b->starts == TIME_NONE || b->starts == TIME_OPEN || !l->addr.plen)
 		return import_skip(x, "the lease before this line has no address, or no `starts`");
-	memcpy(l->id, *b->uid ? b->uid : l->mac, *b->uid ? sizeof(l->id) : sizeof(l->mac));
+	import_text(l->id, sizeof(l->id), *b->uid ? b->uid : l->mac);
 	if (!*l->id)
 		return 0;
 	l->from = b->starts;
@@ -188,21 +195,25 @@ static int isc_end(struct lease_import *x, struct isc *b)
 	return import_give(x, l);
 }
 
+/* What is to be done at an event has braces of its own: "on expiry {". */
 static int isc_line(struct lease_import *x, void *state, char *line, size_t size)
 {
 	struct isc *b = state;
 	char *text = import_trim(line), address[LEASE_ADDR_TEXT];
 
 	(void)size;
-	if (b->inside && *text == '}')
-		return isc_end(x, b);
-	if (b->inside) {
-		isc_statement(b, text);
+	if (b->depth) {
+		b->depth += *text && text[strlen(text) - 1] == '{';
+		b->depth -= *text == '}';
+		if (!b->depth)
+			return isc_end(x, b);
+		if (b->depth == 1)
+			isc_statement(b, text);
 		return 0;
 	}
 	if (sscanf(text, "lease %55s {", address) != 1)
 		return 0;
-	*b = (struct isc){ .inside = true, .starts = TIME_NONE, .ends = TIME_NONE, .active = true };
+	*b = (struct isc){ .depth = 1, .starts = TIME_NONE, .ends = TIME_NONE, .active = true };
 	lease_line_init(&b->l, TIME_NONE, LEASE_START);
 	lease_addr_parse(address, &b->l.addr);
 	return 0;

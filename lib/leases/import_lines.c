@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cleanup.h"
 #include "leases/import_private.h"
 
 int import_lines(struct lease_import *x, FILE *in, import_line line, void *state)
@@ -69,17 +70,36 @@ static int give_line(void *arg, const struct lease_line *l)
 	return import_give(arg, l);
 }
 
-int import_accounting(struct lease_import *x, const struct accounting *a, int64_t received)
+int import_accounting(struct lease_import *x, struct accounting *a, int64_t received)
 {
 	unsigned n;
-	int r = accounting_lines(a, received, give_line, x, &n);
+	int r;
 
-	return r || n ? r : import_skip(x, "the record has no address, or no Acct-Status-Type that is a lease's");
+	accounting_date(&x->servers, a, received);
+	r = accounting_lines(a, give_line, x, &n);
+	if (r || n)
+		return r;
+	return import_skip(x, a->stale ? "the record had waited for more than a day when it was received"
+				       : "the record has no address, or no Acct-Status-Type that is a lease's");
 }
 
 void import_text(char *ret, size_t room, const char *text)
 {
 	text_keep(ret, room, text, strlen(text));
+}
+
+void import_octets(char *ret, size_t room, char *octets, size_t size)
+{
+	size_t n = 0;
+
+	octets[size] = '\0';
+	if (strlen(octets) == size && text_printable(octets)) {
+		import_text(ret, room, octets);
+		return;
+	}
+	ret[0] = '\0';
+	for (size_t i = 0; i < size && n + 4 <= room; i++)
+		n += (size_t)snprintf(ret + n, room - n, "%s%02x", i ? ":" : "", (unsigned char)octets[i]);
 }
 
 char *import_trim(char *text)
@@ -139,13 +159,45 @@ int64_t import_uptime(const char *text)
 	return sum;
 }
 
-char *import_csv(char **at, char separator)
+static const char *escaped(const char *at, bool hex, char *ret)
+{
+	static const char letters[] = "abfnrtv", meant[] = "\a\b\f\n\r\t\v";
+	char digits[4] = { 0 };
+	size_t n = hex ? 2 : 3;
+	const char *letter;
+
+	strncpy(digits, at, n);
+	if (strspn(digits, hex ? "0123456789ABCDEF" : "01234567") == n) {
+		*ret = (char)strtoul(digits, NULL, hex ? 16 : 8);
+		return at + n;
+	}
+	letter = strchr(letters, *at);
+	*ret = letter ? meant[letter - letters] : *at;
+	return at + 1;
+}
+
+size_t import_unquote(char *text, bool hex, char **ret_end)
+{
+	const char *in = text;
+	char *out = text;
+
+	while (*in && *in != '"') {
+		if (*in == '\\' && in[1])
+			in = escaped(in + 1, hex, out);
+		else
+			*out = *in++;
+		out++;
+	}
+	*ret_end = *in ? text + (in + 1 - text) : NULL;
+	return (size_t)(out - text);
+}
+
+/* A cell in the form of RFC 4180: unquotes in place, and *at moves behind it; NULL: no more. */
+static char *quoted_cell(struct import_columns *c, char **at, char separator)
 {
 	char *in = *at, *out, *begin;
 	bool quoted;
 
-	if (!in)
-		return NULL;
 	while (*in == ' ')
 		in++;
 	quoted = *in == '"';
@@ -153,37 +205,102 @@ char *import_csv(char **at, char separator)
 	while (*in && (quoted || *in != separator)) {
 		if (quoted && *in == '"' && in[1] != '"')
 			break;
+		c->wrong |= !quoted && *in == '"';
 		in += quoted && *in == '"';
 		*out++ = *in++;
 	}
+	c->open |= quoted && !*in;
+	in += quoted && *in;
 	while (*in && *in != separator)
-		in++;
+		c->wrong |= !isspace((unsigned char)*in++);
 	*at = *in ? in + 1 : NULL;
 	*out = '\0';
 	return begin;
 }
 
-static char separator_of(const struct import_columns *c)
+static void split(struct import_columns *c, char *line)
 {
-	return (char)(c->separator ? c->separator : ',');
+	char separator[] = { (char)(c->separator ? c->separator : ','), '\0' };
+
+	c->cells = 0;
+	c->open = c->wrong = false;
+	while (line && c->cells < IMPORT_COLUMNS)
+		c->cell[c->cells++] =
+			import_trim(c->plain ? strsep(&line, separator) : quoted_cell(c, &line, *separator));
 }
 
 void import_header(struct import_columns *c, char *line)
 {
-	char *cell;
-
-	c->n = 0;
-	while (c->n < IMPORT_COLUMNS && (cell = import_csv(&line, separator_of(c))))
-		snprintf(c->name[c->n++], sizeof(c->name[0]), "%s", import_trim(cell));
+	split(c, line);
+	for (c->n = 0; c->n < c->cells; c->n++)
+		snprintf(c->name[c->n], sizeof(c->name[0]), "%s", c->cell[c->n]);
 }
 
 void import_row(struct import_columns *c, char *line)
 {
-	char *cell;
+	split(c, line);
+}
 
-	c->cells = 0;
-	while (c->cells < IMPORT_COLUMNS && (cell = import_csv(&line, separator_of(c))))
-		c->cell[c->cells++] = import_trim(cell);
+/*
+ * A row may have names with newlines in them, so one without quotes ends where it has all cells: no name makes a row of
+ * its own. What its server says itself is in the first cell.
+ */
+struct table {
+	struct import_columns *columns;
+	const char *needs[2];
+	import_take_row take;
+	unsigned lines; /* of the row */
+	size_t size;
+	char text[IMPORT_LINE_MAX], cells[IMPORT_LINE_MAX];
+};
+
+#define ROW_LINES 256U
+
+static int table_line(struct lease_import *x, void *state, char *line, size_t size)
+{
+	struct table *t = state;
+	struct import_columns *c = t->columns;
+	bool rule = line[strspn(line, " -+")] == '\0', begun;
+
+	if (!t->lines && rule)
+		return 0;
+	if (!c->n) {
+		import_header(c, line);
+		return import_has(c, t->needs[0]) && import_has(c, t->needs[1]) ? 0 : -EBADMSG;
+	}
+	if (t->size + size + 2 > sizeof(t->text) || t->lines == ROW_LINES) {
+		t->size = t->lines = 0;
+		return import_skip(x, "the row before this line does not end");
+	}
+	if (t->lines++)
+		t->text[t->size++] = '\n';
+	memcpy(t->text + t->size, line, size + 1);
+	t->size += size;
+	memcpy(t->cells, t->text, t->size + 1);
+	import_row(c, t->cells);
+	begun = c->cells > 1 && *c->cell[0];
+	if (c->open || (c->plain && c->cells < c->n && begun))
+		return 0;
+	t->size = t->lines = 0;
+	if (c->wrong || c->cells > c->n || (c->plain && c->cells < c->n))
+		return import_skip(x, "the row does not have the cells of the header");
+	return t->take(x, c);
+}
+
+int import_table(struct lease_import *x, FILE *in, struct import_columns *c, const char *need, const char *and,
+		 import_take_row take)
+{
+	_cleanup_free_ struct table *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->columns = c;
+	t->needs[0] = need;
+	t->needs[1] = and;
+	t->take = take;
+	r = import_lines(x, in, table_line, t);
+	return r || !t->lines ? r : import_skip(x, "the last row does not end");
 }
 
 static int column_of(const struct import_columns *c, const char *name, size_t size)

@@ -21,8 +21,8 @@ int import_skip(struct lease_import *x, const char *format, ...) __attribute__((
 /* Gives a line of leases. 0, or what take returned. */
 int import_give(struct lease_import *x, const struct lease_line *l);
 
-/* Gives the lines of an accounting record. As import_give(). */
-int import_accounting(struct lease_import *x, const struct accounting *a, int64_t received);
+/* Dates an accounting record, and gives its lines. As import_give(). */
+int import_accounting(struct lease_import *x, struct accounting *a, int64_t received);
 
 /* Copies a text that ends with a NUL; see text_keep(). */
 void import_text(char *ret, size_t room, const char *text);
@@ -33,8 +33,15 @@ char *import_trim(char *text);
 /* "1w2d3h4m5s", "01:02:03", "1d01:02:03", "1.01:02:03": seconds, or -1. */
 int64_t import_uptime(const char *text);
 
-/* One field before a separator: unquotes in place, and *at moves behind it; NULL: no more. */
-char *import_csv(char **at, char separator);
+/*
+ * Decodes the text behind a quote, in place, up to the quote that ends it: behind a backslash are three octal digits
+ * (hex: two of RouterOS' sixteen), a letter of C's, or what stands for itself. Returns its octets; *ret_end is behind
+ * the quote, or NULL if there is none.
+ */
+size_t import_unquote(char *text, bool hex, char **ret_end);
+
+/* Keeps a text as it is, and other octets as "01:02:ff", as other servers write them; there is room for a NUL. */
+void import_octets(char *ret, size_t room, char *octets, size_t size);
 
 /* The most columns of a table. */
 #define IMPORT_COLUMNS 64U
@@ -42,11 +49,20 @@ char *import_csv(char **at, char separator);
 /* The columns of a table by name, from its header. */
 struct import_columns {
 	char separator; /* 0: a comma */
+	bool plain;	/* quotes are text; otherwise RFC 4180 counts */
 	char name[IMPORT_COLUMNS][32];
 	unsigned n;
 	char *cell[IMPORT_COLUMNS]; /* of the current row */
 	unsigned cells;
+	bool open;  /* the row ends within quotes */
+	bool wrong; /* it has quotes where none can be */
 };
+
+typedef int (*import_take_row)(struct lease_import *x, const struct import_columns *c);
+
+/* Gives the rows of a file with a header that has two columns; as import_lines(), and -EBADMSG for another header. */
+int import_table(struct lease_import *x, FILE *in, struct import_columns *c, const char *need, const char *and,
+		 import_take_row take);
 
 /* The cell of the first of the names, separated by '|', that the table has; "": none. */
 const char *import_cell(const struct import_columns *c, const char *names);

@@ -11,103 +11,28 @@
 struct detail {
 	struct accounting a;
 	bool any;
-	int64_t header, timestamp, event; /* TIME_NONE: absent */
-	bool header_wrong;
+	int64_t header, timestamp; /* TIME_NONE: absent */
 };
 
 static void detail_begin(struct detail *d)
 {
-	*d = (struct detail){ .header = TIME_NONE, .timestamp = TIME_NONE, .event = TIME_NONE };
-}
-
-static unsigned status_of(const char *text)
-{
-	static const struct {
-		const char *word;
-		unsigned status;
-	} words[] = { { "Start", ACCOUNTING_START },
-		      { "Stop", ACCOUNTING_STOP },
-		      { "Interim-Update", ACCOUNTING_INTERIM },
-		      { "Alive", ACCOUNTING_INTERIM },
-		      { "Accounting-On", ACCOUNTING_ON },
-		      { "Accounting-Off", ACCOUNTING_OFF } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strcmp(words[i].word, text))
-			return words[i].status;
-	return 0;
-}
-
-/* Attributes that are texts, and where they go. The first that comes stays, but an address names a server best. */
-static bool take_text(struct accounting *a, const char *name, const char *value)
-{
-	const struct {
-		const char *name;
-		char *to;
-	} texts[] = { { "User-Name", a->user },
-		      { "NAS-Identifier", *a->server ? NULL : a->server },
-		      { "NAS-IP-Address", a->server },
-		      { "NAS-IPv6-Address", *a->server ? NULL : a->server },
-		      { "Client-IP-Address", *a->server ? NULL : a->server },
-		      { "Acct-Session-Id", a->session },
-		      { "Calling-Station-Id", a->calling },
-		      { "NAS-Port-Id", a->port },
-		      { "ADSL-Agent-Circuit-Id", a->circuit },
-		      { "Agent-Circuit-Id", a->circuit } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (strcmp(texts[i].name, name) != 0)
-			continue;
-		if (texts[i].to)
-			import_text(texts[i].to, LEASE_ID, value);
-		return true;
-	}
-	return false;
-}
-
-static void take_other(struct accounting *a, const char *name, const char *value)
-{
-	if (!strcmp(name, "Acct-Status-Type"))
-		a->status = status_of(value);
-	else if (!strcmp(name, "Framed-IP-Address"))
-		lease_addr_parse(value, &a->address);
-	else if (!strcmp(name, "Delegated-IPv6-Prefix"))
-		lease_addr_parse(value, &a->delegated);
-	else if (!strcmp(name, "Framed-IPv6-Prefix"))
-		lease_addr_parse(value, &a->framed);
-	else if (!strcmp(name, "Acct-Session-Time"))
-		a->session_time = (uint32_t)strtoul(value, NULL, 10);
-	else if (!strcmp(name, "Acct-Delay-Time"))
-		a->delay = (uint32_t)strtoul(value, NULL, 10);
-	else if (!strcmp(name, "Acct-Interim-Interval"))
-		a->interval = (uint32_t)strtoul(value, NULL, 10);
-}
-
-/* Takes the quotes away, and the backslashes before characters. */
-static void unquote(char *value)
-{
-	size_t n = strlen(value);
-	char *out = value;
-
-	if (n < 2 || *value != '"' || value[n - 1] != '"')
-		return;
-	value[n - 1] = '\0';
-	for (const char *in = value + 1; *in; in++) {
-		in += *in == '\\' && in[1];
-		*out++ = *in;
-	}
-	*out = '\0';
+	*d = (struct detail){ .header = TIME_NONE, .timestamp = TIME_NONE };
 }
 
 static void take_attribute(struct lease_import *x, struct detail *d, const char *name, char *value)
 {
-	unquote(value);
+	size_t size = strlen(value);
+	char *end;
+
+	if (*value == '"')
+		size = import_unquote(++value, false, &end);
+	value[size] = '\0';
 	if (!strcmp(name, "Timestamp"))
 		zone_time_read(value, &x->zone, &d->timestamp, NULL);
 	else if (!strcmp(name, "Event-Timestamp"))
-		zone_time_read(value, &x->zone, &d->event, NULL);
-	else if (!take_text(&d->a, name, value))
-		take_other(&d->a, name, value);
+		zone_time_read(value, &x->zone, &d->a.event, NULL);
+	else
+		accounting_take_text(&d->a, name, value, size);
 }
 
 static int detail_end(struct lease_import *x, struct detail *d)
@@ -115,9 +40,9 @@ static int detail_end(struct lease_import *x, struct detail *d)
 	int64_t received = d->timestamp != TIME_NONE ? d->timestamp : d->header;
 	int r = 0;
 
-	if (d->any && d->timestamp == TIME_NONE && d->event != TIME_NONE) {
-		/* The server's own clock says when it happened. */
-		received = d->event;
+	/* Without the receiver's clock, that of the access server says when it happened. */
+	if (d->timestamp == TIME_NONE && d->a.event) {
+		received = d->a.event;
 		d->a.delay = 0;
 	}
 	if (d->any && received == TIME_NONE)
@@ -177,18 +102,25 @@ static bool row_time(struct lease_import *x, const struct import_columns *c, con
 
 static void row_accounting(const struct import_columns *c, struct accounting *a)
 {
-	const char *address = import_cell(c, "framedipaddress");
+	static const struct {
+		const char *column, *attribute;
+	} columns[] = { { "username", "User-Name" },
+			{ "nasipaddress", "NAS-IP-Address" },
+			{ "acctsessionid", "Acct-Session-Id" },
+			{ "callingstationid", "Calling-Station-Id" },
+			{ "nasportid", "NAS-Port-Id" },
+			{ "framedipaddress", "Framed-IP-Address" },
+			{ "framedipv6address", "Framed-IPv6-Address" },
+			{ "delegatedipv6prefix", "Delegated-IPv6-Prefix" },
+			{ "framedipv6prefix", "Framed-IPv6-Prefix" },
+			{ "acctinterval", "Acct-Interim-Interval" } };
 
 	*a = (struct accounting){ 0 };
-	import_text(a->user, sizeof(a->user), import_cell(c, "username"));
-	import_text(a->server, sizeof(a->server), import_cell(c, "nasipaddress"));
-	import_text(a->session, sizeof(a->session), import_cell(c, "acctsessionid"));
-	import_text(a->calling, sizeof(a->calling), import_cell(c, "callingstationid"));
-	import_text(a->port, sizeof(a->port), import_cell(c, "nasportid"));
-	lease_addr_parse(address, &a->address);
-	lease_addr_parse(import_cell(c, "delegatedipv6prefix"), &a->delegated);
-	lease_addr_parse(import_cell(c, "framedipv6prefix"), &a->framed);
-	a->interval = (uint32_t)strtoul(import_cell(c, "acctinterval"), NULL, 10);
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+		const char *cell = import_cell(c, columns[i].column);
+
+		accounting_take_text(a, columns[i].attribute, cell, strlen(cell));
+	}
 }
 
 /* A row is a session: its start, and its stop or its last update. */
@@ -212,23 +144,9 @@ static int radacct_row(struct lease_import *x, const struct import_columns *c)
 	return import_accounting(x, &a, stop != TIME_NONE ? stop : update);
 }
 
-static int radacct_line(struct lease_import *x, void *state, char *line, size_t size)
-{
-	struct import_columns *c = state;
-
-	if (!size)
-		return 0;
-	if (!c->n) {
-		import_header(c, line);
-		return import_has(c, "acctstarttime") && import_has(c, "framedipaddress") ? 0 : -EBADMSG;
-	}
-	import_row(c, line);
-	return radacct_row(x, c);
-}
-
 int import_radacct_csv(struct lease_import *x, FILE *in)
 {
 	struct import_columns c = { 0 };
 
-	return import_lines(x, in, radacct_line, &c);
+	return import_table(x, in, &c, "acctstarttime", "framedipaddress", radacct_row);
 }

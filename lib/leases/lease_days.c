@@ -129,7 +129,8 @@ static int take_elsewhere(void *arg, const struct lease_line *l)
 	uint32_t v4;
 
 	if (!memcmp(&l->addr, q->addr, sizeof(l->addr)) || !counts(q, l) || !lease_event_of_session(l->event) ||
-	    l->event == LEASE_OPEN || lease_addr_is_ipv4(&l->addr, &v4) != lease_addr_is_ipv4(q->addr, &v4))
+	    l->event == LEASE_OPEN ||
+	    (!lease_ends_session(l) && lease_addr_is_ipv4(&l->addr, &v4) != lease_addr_is_ipv4(q->addr, &v4)))
 		return 0;
 	return statements_feed(q->x, l);
 }

@@ -15,5 +15,8 @@ static int (*const readers[])(struct lease_import *, FILE *) = {
 
 int lease_import(struct lease_import *x, enum lease_format format, FILE *in)
 {
-	return readers[format](x, in);
+	int r = readers[format](x, in);
+
+	accounting_servers_free(&x->servers);
+	return r;
 }

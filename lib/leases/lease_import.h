@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "leases/accounting.h"
+#include "leases/accounting_servers.h"
 #include "leases/zone.h"
 #include "proto/words.h"
 
@@ -20,6 +20,7 @@ struct lease_import {
 	bool live;  /* the file was seen to change: what it ends has ended at `at` */
 	struct zone zone;
 	const char *tenant; /* of all leases; NULL: not known */
+	struct accounting_servers servers;
 	uint64_t line;	    /* number of the current line */
 	uint64_t events;    /* lines of leases given */
 	uint64_t skipped;   /* records that could not be taken */

@@ -26,6 +26,13 @@ bool lease_event_of_session(enum lease_event event)
 	return event == LEASE_START || event == LEASE_INTERIM || event == LEASE_STOP || event == LEASE_OPEN;
 }
 
+bool lease_ends_session(const struct lease_line *l)
+{
+	const char *slash = strchr(l->session, '/');
+
+	return l->event == LEASE_STOP && !l->addr.plen && slash && slash[1];
+}
+
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 struct lease_addr lease_addr_of(uint32_t addr)
@@ -115,6 +122,7 @@ void lease_line_init(struct lease_line *l, int64_t time, enum lease_event event)
 	l->to = TIME_OPEN;
 	l->early = TIME_NONE;
 	l->broken = false;
+	l->packet = 0;
 	l->tenant[0] = l->id[0] = l->mac[0] = l->circuit[0] = l->session[0] = '\0';
 }
 
@@ -142,7 +150,7 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 
 	fprintf(out, "\"time\":\"%s\",\"event\":\"%s\"", time_format(l->time, text), words[l->event]);
 	/* What versions before did not know. */
-	if (l->event == LEASE_STEP || l->event == LEASE_OPEN)
+	if (l->event == LEASE_STEP || l->event == LEASE_OPEN || lease_ends_session(l))
 		fputs(",\"format\":2", out);
 	if (l->addr.plen)
 		fprintf(out, ",\"in_addr\":\"%s\"", lease_addr_format(&l->addr, addr));
@@ -155,6 +163,8 @@ void lease_line_write(FILE *out, const struct lease_line *l)
 	write_time(out, "to", l->to);
 	if (l->early != TIME_NONE)
 		write_time(out, l->event == LEASE_OPEN ? "seen" : "early", l->early);
+	if (l->packet)
+		fprintf(out, ",\"packet\":\"%016" PRIx64 "\"", l->packet);
 	if (l->broken)
 		fputs(",\"broken\":true", out);
 }
@@ -292,6 +302,8 @@ static bool set_member(struct lease_line *l, const char *key, const char *text)
 		l->to = set_time(text, &l->from) ? l->from + DAY_S : TIME_OPEN;
 		return l->to != TIME_OPEN;
 	}
+	if (!strcmp(key, "packet"))
+		return sscanf(text, "%16" SCNx64, &l->packet) == 1;
 	return strcmp(key, "to") != 0 || set_time(text, &l->to);
 }
 
@@ -315,7 +327,7 @@ static bool scan_member(struct scan *s, struct lease_line *l)
 /* Whether an event has what it needs. */
 static bool complete(const struct lease_line *l)
 {
-	bool lease = lease_event_of_session(l->event);
+	bool lease = lease_event_of_session(l->event) && !lease_ends_session(l);
 
 	if (l->event == LEASE_STEP && (l->from == TIME_NONE || l->to == TIME_OPEN))
 		return false;

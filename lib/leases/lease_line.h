@@ -9,7 +9,8 @@
  *
  * The moment of a statement lies between `early`, which is left out where it is `time`, and `time`. `open` repeats a
  * session at the beginning of a day: its last statement was `seen`; broken: what came since is not known to be whole.
- * `step` is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to
+ * `packet` names a request that has no time of its own, so that its recording is known when it is sent again. `step`
+ * is a clock that was set from `from` to `to`. Texts that are unknown are left out. The hash chains the line to
  * the one before, see base/chain.h. Pure functions.
  */
 #ifndef DETNAT_LEASE_LINE_H
@@ -27,7 +28,7 @@
 #define LEASE_EVENTS(X)                                                                      \
 	X(LEASE_START, "start")	    /* since `from`; until `to`, if nothing is heard */      \
 	X(LEASE_INTERIM, "interim") /* continues; until `to`, if nothing is heard */         \
-	X(LEASE_STOP, "stop")	    /* ended at `to` */                                      \
+	X(LEASE_STOP, "stop")	    /* ended at `to`; without an address, at each */         \
 	X(LEASE_OFF, "off")	    /* all leases of the server in `session` have ended */   \
 	X(LEASE_BEGIN, "begin")	    /* recording begins; nothing is known since `from` */    \
 	X(LEASE_MARK, "mark")	    /* recording continues */                                \
@@ -62,6 +63,7 @@ struct lease_line {
 	int64_t to;    /* TIME_OPEN: unknown */
 	int64_t early; /* TIME_NONE: as time; of LEASE_OPEN: `seen` */
 	bool broken;
+	uint64_t packet; /* names the request, if its own clock does not date it; 0: none */
 	char tenant[LEASE_TENANT];
 	char id[LEASE_ID];
 	char mac[LEASE_MAC];
@@ -102,6 +104,9 @@ const char *lease_event_word(enum lease_event event);
 
 /* Whether lines of an event are about one session and address. */
 bool lease_event_of_session(enum lease_event event);
+
+/* Whether a line ends a session at all addresses that it had, and names none. */
+bool lease_ends_session(const struct lease_line *l);
 
 /* Writes the name of the file of a time, "leases-2026-01-31.jsonl". */
 #define LEASE_FILE_TEXT 32

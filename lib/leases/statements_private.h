@@ -14,6 +14,7 @@ struct statement {
 	uint32_t tenant, id, mac, circuit, session, server;
 	enum lease_event event; /* LEASE_START, LEASE_INTERIM, LEASE_STOP, LEASE_OFF */
 	bool here;		/* about the address; false: about another one, or about all of the server's */
+	bool ends;		/* the session, at whatever address */
 	bool broken;		/* records may be missing after it */
 	uint32_t stay;		/* NO_STAY: it says nothing about the address */
 };

@@ -65,13 +65,13 @@ static bool is_another(const struct statements *x, const struct stay *y, const s
 {
 	int64_t begin = begin_of(x, y), from = s->event == LEASE_START ? s->early : s->from;
 
-	if (s->event == LEASE_START && y->over != TIME_OPEN)
+	if (s->event == LEASE_START && y->over != TIME_OPEN && s->early >= y->over)
 		return true;
 	if (from != TIME_NONE && begin != TIME_NONE)
 		return distance(from, begin) > SAME_BEGIN_S;
 	if (from != TIME_NONE)
 		return from > last_of(x, y)->early;
-	return y->over != TIME_OPEN;
+	return y->over != TIME_OPEN && s->early > y->over;
 }
 
 /* Whether the server gave the address to another one between a stay and a statement. */
@@ -196,7 +196,7 @@ static int take_here(struct statements *x, uint32_t number)
 		y = &x->stay[x->n_stays - 1];
 	} else {
 		/* What is heard of a session after its end was on the way for long. */
-		late = y->over != TIME_OPEN && s->event != LEASE_STOP;
+		late = y->over != TIME_OPEN && (s->event != LEASE_STOP || s->early <= y->over);
 		r = late ? 0 : add_to(y, number);
 		if (late || r)
 			return r;
@@ -208,15 +208,29 @@ static int take_here(struct statements *x, uint32_t number)
 	return 0;
 }
 
-/* A session that has another address, of the same family, has this one no more. */
-static void take_elsewhere(struct statements *x, const struct statement *s)
+/* Whether the record of a statement about another address is about this one, too: the session has both. */
+static bool has_both(const struct statements *x, uint32_t number)
 {
+	const struct statement *s = &x->list[number], *first = s, *end = x->list + x->n;
+
+	while (first > x->list && first[-1].late == s->late)
+		first--;
+	for (; first < end && first->late == s->late; first++)
+		if (first->here && first->session == s->session && first->tenant == s->tenant)
+			return true;
+	return false;
+}
+
+/* A session that has another address, of the same family, or has ended, has this one no more. */
+static void take_elsewhere(struct statements *x, uint32_t number)
+{
+	const struct statement *s = &x->list[number];
 	struct stay *y = latest(x, s);
 
-	if (!y || y->over != TIME_OPEN || !goes_on(x, y, s))
+	if (!y || y->over != TIME_OPEN || !goes_on(x, y, s) || has_both(x, number))
 		return;
 	end_stay(y, s->late, true);
-	y->moved = true;
+	y->moved = !s->ends;
 }
 
 static void take_off(struct statements *x, const struct statement *s)
@@ -278,7 +292,7 @@ int stays_find(struct statements *x)
 		else if (s->here)
 			r = take_here(x, i);
 		else
-			take_elsewhere(x, s);
+			take_elsewhere(x, i);
 	}
 	if (!r)
 		bound(x);

@@ -17,8 +17,8 @@ TREE = pathlib.Path(__file__).parents[2]
 UNPACKED = TREE / "build/identity"
 SECRET = "testing 123"
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
-USER, NAS_ADDRESS, FRAMED_ADDRESS, VENDOR, CALLING, PROXY_STATE = 1, 4, 8, 26, 31, 33
-STATUS, DELAY, SESSION, SESSION_TIME, MESSAGE_AUTHENTICATOR, INTERVAL, DELEGATED_PREFIX = 40, 41, 44, 46, 80, 85, 123
+USER, NAS_ADDRESS, FRAMED_ADDRESS, VENDOR, CALLING, NAS_IDENTIFIER, PROXY_STATE = 1, 4, 8, 26, 31, 32, 33
+STATUS, DELAY, SESSION, SESSION_TIME, EVENT_TIME, MESSAGE_AUTHENTICATOR, INTERVAL, DELEGATED_PREFIX = 40, 41, 44, 46, 55, 80, 85, 123
 
 _identifiers = itertools.count()
 
@@ -71,11 +71,13 @@ def value_of(packet, number):
     return None
 
 
-def event(kind, addr=None, user="alice", session="s1", **more):
+def event(kind, addr=None, user="alice", session="s1", nas="192.0.2.9", **more):
     """The attributes of a usual request."""
-    known = {"delay": DELAY, "session_time": SESSION_TIME, "calling": CALLING, "delegated": DELEGATED_PREFIX, "proxy": PROXY_STATE, "interval": INTERVAL}
+    known = {"delay": DELAY, "session_time": SESSION_TIME, "calling": CALLING, "delegated": DELEGATED_PREFIX, "proxy": PROXY_STATE, "interval": INTERVAL,
+             "identifier": NAS_IDENTIFIER, "at": EVENT_TIME}
     yield STATUS, kind
-    yield NAS_ADDRESS, address("192.0.2.9")
+    if nas:
+        yield NAS_ADDRESS, address(nas)
     if user:
         yield USER, user
         yield SESSION, session

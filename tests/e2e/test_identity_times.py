@@ -6,7 +6,7 @@ import time
 import clock as own_clock
 from agent import wait_for
 from lab import GATEWAY_IN
-from radius import INTERIM, OFF, START, STOP, Nas
+from radius import INTERIM, OFF, START, STOP, Nas, event, request
 from test_history_told import library
 from test_identity_radius import HOST, PORT, clock, configure, lines, radius_lab, source, time_of, verify, who  # noqa: F401
 
@@ -70,6 +70,35 @@ def test_after_the_last_sign_of_life_a_customer_is_only_possible(radius_lab):  #
     assert [reason(agent, t) for t in (start, alive, alive + 1, end + 1, bob + 1)] == ["alice", "alice", "perhaps", "perhaps", "bob"]
     answer = who(agent, at=text(end + 1), status=1)
     assert answer["customer_doubt"] == "unheard" and answer["customers"][0]["end_assumed"] and not answer["others"]
+
+
+def test_a_record_is_of_its_event_and_of_its_server_however_it_comes(radius_lab):  # noqa: F811
+    """Held by a proxy, sent again from a recording, without an address, by another name of the server."""
+    agent, nas = radius_lab.agent, client(radius_lab)
+    begun = int(time.time())
+    recorded = [request(*event(START, HOST, at=begun, identifier="bng")), request(*event(OFF, user="", nas="192.0.2.10"))]
+    for packet in recorded:
+        nas.ask(packet)
+    nas.tell(START, OTHER, user="bob", session="s2")
+    let_pass(begun + 7)
+    nas.tell(INTERIM, HOST, at=begun + 1, session_time=1)
+    nas.tell(STOP, user="bob", session="s2")
+    nas.tell(OFF, user="", nas=None, identifier="bng")
+    found = lines(agent, "interim", "stop", "off")
+    assert [(line["event"], line["session"], line.get("in_addr")) for line in found] == [
+        ("off", "192.0.2.10/", None), ("interim", "192.0.2.9/s1", HOST), ("stop", "192.0.2.9/s2", None), ("off", "192.0.2.9/", None)]
+    interim, stop, off = found[1:]
+    assert time_of(interim) - time_of(lines(agent, "start")[0]) == 1
+    let_pass(time_of(off))
+    nas.tell(START, FREE, user="carol", session="s3")
+    assert reason(agent, begun + 1) == "alice"
+    assert reason(agent, time_of(off) + 1) == reason(agent, time_of(off) + 1, OTHER) == "no-lease"
+    agent.kill()
+    agent.start()
+    for packet in recorded:
+        client(radius_lab).ask(packet)
+    assert len(lines(agent, "start", "interim", "stop", "off")) == 7
+    verify(agent)
 
 
 def test_a_source_that_is_added_has_no_record_of_before(radius_lab):  # noqa: F811

@@ -9,6 +9,7 @@
 
 #include "radius.h"
 #include "radius_attributes.h"
+#include "leases/accounting_servers.h"
 
 static const struct radius_secret secret = { "testing123", 10 };
 
@@ -25,7 +26,8 @@ static int take(void *arg, const struct lease_line *l)
 	fputc('}', out);
 	fclose(out);
 	if (lease_line_read(text, size, &again, NULL) || again.event != l->event || strcmp(again.id, l->id) != 0 ||
-	    memcmp(&again.addr, &l->addr, sizeof(again.addr)) != 0 || strcmp(again.session, l->session) != 0)
+	    memcmp(&again.addr, &l->addr, sizeof(again.addr)) != 0 || again.early != l->early ||
+	    again.packet != l->packet || strcmp(again.session, l->session) != 0)
 		abort();
 	free(text);
 	return 0;
@@ -65,6 +67,11 @@ static void check_passed(const uint8_t *request, size_t size, uint32_t held)
 		abort();
 }
 
+#define NOW 1795690800
+
+/* Of all inputs: clocks and names are learned from any of them. */
+static struct accounting_servers servers;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -81,7 +88,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (radius_sound(packet, size, &length)) {
 		radius_request_genuine(packet, length, &secret);
 		radius_read(packet, length, "192.0.2.1", &a);
-		if (accounting_lines(&a, 1795690800, take, NULL, &n))
+		a.packet = data[0];
+		accounting_date(&servers, &a, NOW);
+		if (a.time > NOW || (a.early != TIME_NONE && a.early >= a.time) ||
+		    a.time < NOW - 2 * ACCOUNTING_STALE_S)
+			abort();
+		if (accounting_lines(&a, take, NULL, &n))
 			abort();
 		check_answer(packet, length);
 		check_passed(packet, length, data[0]);

@@ -127,6 +127,20 @@ Test(lease_days, a_session_of_many_days_is_certain_by_its_first_and_last_stateme
 	lease_days_free(d);
 }
 
+Test(lease_days, a_session_ends_where_no_address_is_said)
+{
+	struct lease_days *d;
+
+	tell(LEASE_START, FIRST + 100, 1, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_INTERIM, FIRST + DAY, 1, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_STOP, FIRST + DAY + 60, 0, "alice", "nas/1", FIRST + 100);
+	tell(LEASE_START, FIRST + DAY + 100, 2, "bob", "nas/2", FIRST + DAY + 100);
+	d = open_days();
+	cr_expect_str_eq(ask(d, 1, FIRST + 200), "alice");
+	cr_expect_str_eq(ask(d, 1, FIRST + DAY + 61), "-");
+	lease_days_free(d);
+}
+
 Test(lease_days, a_session_that_had_another_address_on_another_day_is_not_certain)
 {
 	struct lease_days *d;

@@ -184,6 +184,23 @@ Test(lease_follower, malformed_rows_are_counted_and_the_others_taken)
 	cr_expect(strstr(lease_follower_trouble(follower), "does not begin as a file of kea-csv does"));
 }
 
+#define DNSMASQ(expiry, host, id) expiry " 02:00:00:00:00:0" host " 10.0.0." host " * " id "\n"
+
+Test(lease_follower, what_cannot_be_read_ends_nobody)
+{
+	follow(SOURCE_DNSMASQ);
+	put(path, 0, DNSMASQ("1795694400", "1", "aa") DNSMASQ("1795694400", "2", "bb"), 0);
+	look(0);
+	put(path, O_TRUNC, DNSMASQ("1795694400", "1", "aa") "nonsense\n", 1);
+	look(1);
+	look(2);
+	put(path, O_TRUNC, DNSMASQ("1795694400", "1", "aa"), 3);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;");
+	look(3);
+	look(4);
+	expect_lines("interim 10.0.0.1 aa +0;interim 10.0.0.2 bb +0;stop 10.0.0.2 bb +3;");
+}
+
 #define ISC(host, state)                                                                             \
 	"lease 10.0.0." host                                                                         \
 	" {\n  starts 4 2026/11/26 11:00:01;\n  ends 4 2026/11/26 11:10:00;\n  binding state " state \
@@ -199,8 +216,6 @@ Test(lease_follower, blocks_of_isc_dhcpd_are_taken_once_they_are_whole)
 	look(3);
 	expect_lines("start 10.0.0.1 02:00:00:00:00:01 +1;start 10.0.0.2 two +2;");
 }
-
-#define DNSMASQ(expiry, host, id) expiry " 02:00:00:00:00:0" host " 10.0.0." host " * " id "\n"
 
 Test(lease_follower, changes_of_what_dnsmasq_shows_become_lines)
 {

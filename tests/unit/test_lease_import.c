@@ -127,6 +127,63 @@ static const struct {
 	  " ppp1   | none     | 02:00:00:00:00:08 |              | start  | 00:00:00\n",
 	  NULL, false, 0,
 	  HEARD ",\"id\":\"dave\",\"mac\":\"02:00:00:00:00:07\",\"circuit\":\"ppp0\"" FROM("10:00:00") OPEN },
+	/* Names that customers choose. */
+	{ "quotes and escapes in a name of Kea's", FORMAT_KEA,
+	  KEA_HEADER "100.64.16.16,,01:02,3600,1795690800,1,0,0,\"a&#x2cb,0,,0\n"
+		     "100.64.16.16,,01:03,3600,1795690800,1,0,0,b\",0,,0\n",
+	  NULL, false, 0,
+	  START("10:00:00") ",\"id\":\"01:02\"" FROM("10:00:00") TO("11:00:00") //
+	  START("10:00:00") ",\"id\":\"01:03\"" FROM("10:00:00") TO("11:00:00") },
+	{ "a row in a name of Kea's", FORMAT_KEA,
+	  KEA_HEADER "100.64.16.17,,01:02,3600,1795690800,1,0,0,x\n100.64.16.16,,0a:0a,3600,1795690800,1,0,0,h,0,,0\n"
+		     ",0,,0\n100.64.16.16,,01:03,3600,1795690800,1,0,0,b,0,,0\n",
+	  NULL, false, 2, START("10:00:00") ",\"id\":\"01:03\"" FROM("10:00:00") TO("11:00:00") },
+	{ "a newline in a name of Kea's", FORMAT_KEA,
+	  KEA_HEADER "100.64.16.16,,01:02,3600,1795690800,1,0,0,x\ny,0,,0\n", NULL, false, 0,
+	  START("10:00:00") ",\"id\":\"01:02\"" FROM("10:00:00") TO("11:00:00") },
+	{ "a row in a user's name", FORMAT_RADACCT_CSV,
+	  "acctsessionid,username,nasipaddress,acctstarttime,framedipaddress\n"
+	  "1,\"x\"\"\n9,victim,192.0.2.9,2026-11-26 10:00:00+00,100.64.16.17\n\",192.0.2.9,2026-11-26 10:00:00+00,"
+	  "100.64.16.16\n"
+	  "2,\"a\\\",\\\"b\",192.0.2.9,2026-11-26 10:00:00+00,100.64.16.16\n",
+	  NULL, false, 1,
+	  START("10:00:00") ",\"id\":\"x\\\"\\\\x0a9,victim,192.0.2.9,2026-11-26 "
+			    "10:00:00+00,100.64.16.17\",\"session\":\"192.0.2.9/1\"" FROM("10:00:00") OPEN },
+	{ "escapes of FreeRADIUS", FORMAT_FREERADIUS_DETAIL,
+	  "Thu Nov 26 10:00:00 2026\n\tAcct-Status-Type = Start\n\tUser-Name = "
+	  "\"a\\nb\\\\\\101\\000\\\"\\n\\tFramed-IP-Address = 100.64.16.17\"\n\tFramed-IP-Address = "
+	  "100.64.16.16\n\tTimestamp = 1795687200\n\n",
+	  NULL, false, 0,
+	  START("10:00:00") ",\"id\":\"a\\\\x0ab\\\\A\\\\x00\\\"\\\\x0a\\\\x09Framed-IP-Address = 100.64.16.17\","
+			    "\"session\":\"/\"" FROM("10:00:00") OPEN },
+	{ "a client of dnsmasq on a host without a clock", FORMAT_DNSMASQ,
+	  "43200 02:00:00:00:00:04 100.64.16.16 * *\n4294967295 02:00:00:00:00:05 100.64.16.16 * *\n"
+	  "43200 06-02:00:00:00:00:04 100.64.16.16 * *\n",
+	  NULL, false, 1,
+	  HEARD ",\"id\":\"02:00:00:00:00:04\",\"mac\":\"02:00:00:00:00:04\",\"from\":null" OPEN //
+		  HEARD ",\"id\":\"02:00:00:00:00:05\",\"mac\":\"02:00:00:00:00:05\",\"from\":null" OPEN },
+	{ "octal escapes, and what ISC dhcpd is to do", FORMAT_ISC_DHCPD,
+	  "lease 100.64.16.16 {\n  starts epoch 1795687200; # x\n  ends never;\n  uid \"\\001\\002\\000\\377\\\"a\";\n"
+	  "  client-hostname \"\\012}\\012lease 100.64.16.17 {\";\n  option agent.circuit-id \"a\\\\b\\\"\";\n"
+	  "  on expiry {\n    set x = \"1\";\n  }\n  binding state active;\n}\n"
+	  "lease 100.64.16.17 {\n  starts epoch x;\n  uid \"a\";\n}\n",
+	  NULL, false, 1,
+	  START("10:00:00") ",\"id\":\"01:02:00:ff:22:61\",\"circuit\":\"a\\\\b\\\"\"" FROM("10:00:00") OPEN },
+	{ "fields in a name of RouterOS", FORMAT_MIKROTIK,
+	  " 0 D ;;; address=100.64.16.17 \"second floor\n   address=100.64.16.16 mac-address=02:00:00:00:00:06 "
+	  "host-name=\"x\\\" agent-circuit-id=\\22slot uptime=1h\n   9\" status=bound expires-after=1h last-seen=0s\n",
+	  NULL, false, 0,
+	  HEARD ",\"id\":\"02:00:00:00:00:06\",\"mac\":\"02:00:00:00:00:06\",\"from\":null" TO("12:00:00") },
+	{ "a row in a name of accel-ppp", FORMAT_ACCEL_PPP,
+	  " ifname | username | ip           | uptime\n"
+	  " ppp0   | x | 100.64.16.17 | 01:00:00\n"
+	  " ppp1   | y\n ppp9 | victim | 100.64.16.16 | 01:00:00\n | 100.64.16.18 | 01:00:00\n"
+	  " ppp2   | z | 100.64.16.19 | 1:00 | 100.64.16.20 | 01:00:00\n"
+	  " ppp3   | dave | 100.64.16.16 | 01:00:00\n",
+	  NULL, false, 3,
+	  "\"time\":\"2026-11-26T11:00:00Z\",\"event\":\"interim\",\"in_addr\":\"100.64.16.17\",\"id\":\"x\","
+	  "\"circuit\":\"ppp0\"" FROM("10:00:00") OPEN HEARD ",\"id\":\"dave\",\"circuit\":\"ppp3\"" FROM("10:00:00")
+		  OPEN },
 };
 
 Test(lease_import, each_format_becomes_lines)

@@ -37,35 +37,38 @@ static struct lease_line line_of(enum lease_event event, int64_t at, const char 
 	return l;
 }
 
-static enum seen ask(struct lease_line l, uint64_t packet, uint64_t now_s)
+/* As the server asks: for the packet, then for its line. */
+static enum seen ask(struct lease_line l, uint64_t packet)
 {
-	return seen_ask(&seen, &(struct seen_record){ &l, packet }, now_s);
+	enum seen s = seen_ask(&seen, &(struct seen_record){ .packet = packet });
+
+	return s ? s : seen_ask(&seen, &(struct seen_record){ .line = &l });
 }
 
 static void note(struct lease_line l, uint64_t packet, uint64_t now_s)
 {
-	seen_note(&seen, &(struct seen_record){ &l, packet }, now_s);
+	seen_note(&seen, &(struct seen_record){ .line = &l }, now_s);
+	seen_note(&seen, &(struct seen_record){ .packet = packet }, now_s);
 }
 
 Test(seen_records, a_record_waits_until_its_group_is_on_the_disk)
 {
 	const struct lease_line start = line_of(LEASE_START, 0, "s1", -1);
 
-	cr_expect_eq(ask(start, 7, 0), SEEN_NOT);
+	cr_expect_eq(ask(start, 7), SEEN_NOT);
 	note(start, 7, 0);
-	cr_expect_eq(ask(start, 7, 0), SEEN_WAITING);
-	cr_expect_eq(ask(start, 7, 10ULL * SEEN_S), SEEN_WAITING);
+	cr_expect_eq(ask(start, 7), SEEN_WAITING);
+	cr_expect_eq(ask(start, 7), SEEN_WAITING);
 	seen_written(&seen);
-	cr_expect_eq(ask(start, 7, 0), SEEN_WRITTEN);
+	cr_expect_eq(ask(start, 7), SEEN_WRITTEN);
 	note(line_of(LEASE_START, 0, "s2", -1), 8, 0);
-	cr_expect_eq(ask(start, 7, 0), SEEN_WRITTEN);
+	cr_expect_eq(ask(start, 7), SEEN_WRITTEN);
 }
 
 struct again_row {
 	const char *what;
 	struct lease_line first, between, again;
 	uint64_t packet; /* of `again`; that of `first` is 1 */
-	uint64_t now_s;	 /* `first` came at 0 */
 	bool seen;
 };
 
@@ -75,7 +78,7 @@ static void expect_row(const struct again_row *row)
 	if (row->between.time)
 		note(row->between, 2, 1);
 	seen_written(&seen);
-	cr_expect_eq(ask(row->again, row->packet, row->now_s), row->seen ? SEEN_WRITTEN : SEEN_NOT, "%s", row->what);
+	cr_expect_eq(ask(row->again, row->packet), row->seen ? SEEN_WRITTEN : SEEN_NOT, "%s", row->what);
 	seen_free(&seen);
 }
 
@@ -91,33 +94,46 @@ static void expect_row(const struct again_row *row)
 Test(seen_records, a_repetition_is_told_from_another_event)
 {
 	const struct again_row rows[] = {
-		{ "as it was, five minutes later", START(0), NONE, START(300), 1, 300, true },
-		{ "as it was, an hour later", START(0), NONE, START(3600), 1, 3600, false },
-		{ "with its delay, an hour later", START(0), NONE, START(1), 3, 3600, true },
-		{ "by a proxy that reckons no delay", START(0), NONE, START(300), 3, 300, true },
-		{ "by a proxy, too late", START(0), NONE, START(601), 3, 601, false },
-		{ "a session with the same number after its end", START(0), STOP(60), START(90), 3, 90, false },
-		{ "the start again after the end, as it was", START(0), STOP(60), START(90), 1, 90, true },
-		{ "the start again after the end, with its delay", START(0), STOP(60), START(0), 3, 90, true },
-		{ "the same number after the server's restart", START(0), OFF(60), START(90), 3, 90, false },
-		{ "an end again", STOP(60), NONE, STOP(200), 3, 200, true },
-		{ "the end of the next session with the same number", STOP(60), START(100), STOP(160), 3, 160, false },
-		{ "a sign of life again", ALIVE(60), NONE, ALIVE(200), 3, 140, true },
-		{ "the next sign of life", ALIVE(60), NONE, line_of(LEASE_INTERIM, 120, "s1", 120), 3, 60, false },
-		{ "the sign of life of the next session", ALIVE(60), START(100), ALIVE(160), 3, 160, false },
+		{ "as it was, five minutes later", START(0), NONE, START(300), 1, true },
+		{ "as it was, an hour later", START(0), NONE, START(3600), 1, true },
+		{ "with its delay, an hour later", START(0), NONE, START(1), 3, true },
+		{ "by a proxy that reckons no delay", START(0), NONE, START(300), 3, true },
+		{ "by a proxy, too late", START(0), NONE, START(601), 3, false },
+		{ "a session with the same number after its end", START(0), STOP(60), START(90), 3, false },
+		{ "the start again after the end, as it was", START(0), STOP(60), START(90), 1, true },
+		{ "the start again after the end, with its delay", START(0), STOP(60), START(0), 3, true },
+		{ "the same number after the server's restart", START(0), OFF(60), START(90), 3, false },
+		{ "an end again", STOP(60), NONE, STOP(200), 3, true },
+		{ "the end of the next session with the same number", STOP(60), START(100), STOP(160), 3, false },
+		{ "a sign of life again", ALIVE(60), NONE, ALIVE(200), 3, true },
+		{ "the next sign of life", ALIVE(60), NONE, line_of(LEASE_INTERIM, 120, "s1", 120), 3, false },
+		{ "the sign of life of the next session", ALIVE(60), START(100), ALIVE(160), 3, false },
 		{ "signs of life without Acct-Session-Time", line_of(LEASE_INTERIM, 0, "s1", -1), NONE,
-		  line_of(LEASE_INTERIM, 60, "s1", -1), 3, 60, false },
-		{ "another session", START(0), NONE, line_of(LEASE_START, 0, "s2", -1), 3, 0, false },
+		  line_of(LEASE_INTERIM, 60, "s1", -1), 3, false },
+		{ "another session", START(0), NONE, line_of(LEASE_START, 0, "s2", -1), 3, false },
 		{ "no session: another time", line_of(LEASE_START, 0, "", -1), NONE, line_of(LEASE_START, 60, "", -1),
-		  3, 60, false },
+		  3, false },
 		{ "no session: the same time", line_of(LEASE_START, 0, "", -1), NONE, line_of(LEASE_START, 1, "", -1),
-		  3, 60, true },
-		{ "a restart again, as it was", OFF(0), NONE, OFF(20), 1, 20, true },
-		{ "another restart", OFF(0), NONE, OFF(60), 3, 60, false },
+		  3, true },
+		{ "a restart again, as it was", OFF(0), NONE, OFF(20), 1, true },
+		{ "another restart", OFF(0), NONE, OFF(60), 3, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		expect_row(&rows[i]);
+}
+
+Test(seen_records, a_record_of_a_clock_that_is_not_known_any_more_is_known_by_its_event)
+{
+	struct lease_line again = line_of(LEASE_START, 3600, "s1", -1);
+
+	again.early = NOW;
+	note(START(0), 1, 0);
+	note(STOP(60), 2, 60);
+	seen_written(&seen);
+	cr_expect_eq(ask(again, 3), SEEN_WRITTEN);
+	again.early = NOW + 100;
+	cr_expect_eq(ask(again, 3), SEEN_NOT);
 }
 
 /* What is called next finds no zeros where it has its variables. */
@@ -135,9 +151,9 @@ Test(seen_records, a_restart_is_found_by_the_name_of_its_server_alone)
 	note(OFF(60), 2, 1);
 	seen_written(&seen);
 	fill_stack();
-	cr_expect_eq(ask(START(90), 3, 90), SEEN_NOT);
+	cr_expect_eq(ask(START(90), 3), SEEN_NOT);
 	fill_stack();
-	cr_expect_eq(ask(START(0), 3, 90), SEEN_WRITTEN);
+	cr_expect_eq(ask(START(0), 3), SEEN_WRITTEN);
 }
 
 Test(seen_records, a_customer_with_the_number_of_another_is_not_a_repetition)
@@ -146,10 +162,10 @@ Test(seen_records, a_customer_with_the_number_of_another_is_not_a_repetition)
 
 	note(START(0), 1, 0);
 	snprintf(other.id, sizeof(other.id), "bob");
-	cr_expect_eq(ask(other, 2, 10), SEEN_NOT);
+	cr_expect_eq(ask(other, 2), SEEN_NOT);
 	other = START(0);
 	other.addr = lease_addr_of(0x64401011);
-	cr_expect_eq(ask(other, 2, 10), SEEN_NOT);
+	cr_expect_eq(ask(other, 2), SEEN_NOT);
 }
 
 Test(seen_records, a_request_without_lines_is_known_by_its_packet)
@@ -158,8 +174,7 @@ Test(seen_records, a_request_without_lines_is_known_by_its_packet)
 
 	seen_note(&seen, &r, 0);
 	seen_written(&seen);
-	cr_expect_eq(seen_ask(&seen, &r, SEEN_S), SEEN_WRITTEN);
-	cr_expect_eq(seen_ask(&seen, &r, SEEN_S + 1), SEEN_NOT);
+	cr_expect_eq(seen_ask(&seen, &r), SEEN_WRITTEN);
 	cr_expect_not(seen_passed_on(&seen, seen_key(&r)));
 	seen_pass_on(&seen, seen_key(&r));
 	cr_expect(seen_passed_on(&seen, seen_key(&r)));
@@ -170,9 +185,9 @@ Test(seen_records, the_oldest_give_way)
 	for (uint64_t i = 0; i < 5; i++)
 		seen_note(&seen, &(struct seen_record){ .packet = 4 + i * SEEN_PLACES }, i);
 	seen_written(&seen);
-	cr_expect_eq(seen_ask(&seen, &(struct seen_record){ .packet = 4 }, 5), SEEN_NOT);
+	cr_expect_eq(seen_ask(&seen, &(struct seen_record){ .packet = 4 }), SEEN_NOT);
 	for (uint64_t i = 1; i < 5; i++)
-		cr_expect_eq(seen_ask(&seen, &(struct seen_record){ .packet = 4 + i * SEEN_PLACES }, 5), SEEN_WRITTEN);
+		cr_expect_eq(seen_ask(&seen, &(struct seen_record){ .packet = 4 + i * SEEN_PLACES }), SEEN_WRITTEN);
 }
 
 static void write_lines(const char *dir, const struct lease_line *l, size_t n)
@@ -187,16 +202,19 @@ static void write_lines(const char *dir, const struct lease_line *l, size_t n)
 
 Test(seen_records, what_the_files_of_today_and_yesterday_have_is_known_after_a_restart)
 {
-	const struct lease_line written[] = { line_of(LEASE_START, -DAY_S, "old", -1), START(0), ALIVE(60) };
+	struct lease_line written[] = { line_of(LEASE_START, -DAY_S, "old", -1), START(0), ALIVE(60), OFF(-10) };
 	char dir[] = "/tmp/detnat-seen-XXXXXX", command[64];
 
 	cr_assert(mkdtemp(dir));
+	written[3].packet = 9;
 	write_lines(dir, written, ARRAY_SIZE(written));
 	seen_recall(&seen, dir, NOW + 300);
-	cr_expect_eq(ask(line_of(LEASE_START, 1 - DAY_S, "old", -1), 3, 5000), SEEN_WRITTEN);
-	cr_expect_eq(ask(START(301), 3, 5000), SEEN_WRITTEN);
-	cr_expect_eq(ask(ALIVE(301), 3, 5000), SEEN_WRITTEN);
-	cr_expect_eq(ask(STOP(301), 3, 5000), SEEN_NOT);
+	cr_expect_eq(ask(line_of(LEASE_START, 1 - DAY_S, "old", -1), 3), SEEN_WRITTEN);
+	cr_expect_eq(ask(START(301), 3), SEEN_WRITTEN);
+	cr_expect_eq(ask(ALIVE(301), 3), SEEN_WRITTEN);
+	cr_expect_eq(ask(STOP(301), 3), SEEN_NOT);
+	cr_expect_eq(ask(OFF(5000), 9), SEEN_WRITTEN);
+	cr_expect_eq(ask(OFF(5000), 8), SEEN_NOT);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	cr_expect_eq(system(command), 0);
 }
@@ -204,5 +222,5 @@ Test(seen_records, what_the_files_of_today_and_yesterday_have_is_known_after_a_r
 Test(seen_records, a_directory_without_files_is_no_fault)
 {
 	seen_recall(&seen, "/nonexistent", NOW);
-	cr_expect_eq(ask(START(0), 1, 0), SEEN_NOT);
+	cr_expect_eq(ask(START(0), 1), SEEN_NOT);
 }

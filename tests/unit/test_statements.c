@@ -36,6 +36,8 @@ static bool take_word(struct lease_line *l, const char *word)
 		snprintf(l->mac, sizeof(l->mac), "%s", word + 4);
 	else if (!strncmp(word, "tenant=", 7))
 		snprintf(l->tenant, sizeof(l->tenant), "%s", word + 7);
+	else if (!strcmp(word, "at=none"))
+		l->addr.plen = 0;
 	else if (!strncmp(word, "at=", 3))
 		l->addr = addr_of(word + 3);
 	else if (strchr(word, '/'))
@@ -181,6 +183,10 @@ Test(statements, what_is_heard_too_late_opens_nothing)
 	EXPECT("a beginning from two sources",
 	       "100 start alice nas/1\n101 start alice nas/1\n300 stop alice nas/1\n400 mark", { 200, "alice" },
 	       { 350, "-" });
+	EXPECT("a beginning and an end again, from a recording, of a server whose clock is not known",
+	       "100 start alice nas/1\n200 stop alice nas/1 from=100\n300 start alice nas/1 early=100\n"
+	       "310 stop alice nas/1 early=200\n400 start bob nas/2\n500 stop bob nas/2\n900 mark",
+	       { 150, "alice" }, { 250, "-" }, { 350, "-" }, { 450, "bob" }, { 600, "-" });
 	EXPECT("statements whose moment is not certain",
 	       "100 start alice nas/1\n200 interim alice nas/1 early=150\n300 stop alice nas/1 early=250\n400 mark",
 	       { 150, "alice" }, { 175, "alice" }, { 240, "alice" }, { 260, "alice?unheard" }, { 301, "-" });
@@ -252,6 +258,14 @@ Test(statements, a_session_may_move)
 	       "100 start alice nas/1\n300 interim alice nas/1 from=100 at=10.0.0.2\n400 interim alice nas/1 "
 	       "from=100\n500 stop alice nas/1",
 	       { 250, "alice?unheard" }, { 301, "alice?begin" }, { 450, "alice" });
+	EXPECT("to have two at a time, until its end",
+	       "100 start alice nas/1\n100 start alice nas/1 at=10.0.0.2\n200 interim alice nas/1 at=10.0.0.2\n"
+	       "200 interim alice nas/1\n300 stop alice nas/1\n300 stop alice nas/1 at=10.0.0.2\n900 mark",
+	       { 150, "alice" }, { 250, "alice" }, { 301, "-" });
+	EXPECT("and ends where no address is said",
+	       "100 start alice nas/1\n300 stop alice nas/1 at=none\n350 interim alice nas/1 from=100\n"
+	       "400 start bob nas/2\n500 stop carol nas/2 at=none\n600 interim bob nas/2 from=400\n900 mark",
+	       { 200, "alice?unheard" }, { 301, "-" }, { 380, "-" }, { 450, "bob" }, { 550, "bob" });
 	EXPECT("it came from another",
 	       "100 start alice nas/1 at=10.0.0.2\n400 interim alice nas/1 from=100\n500 stop alice nas/1",
 	       { 99, "?before-record" }, { 200, "alice?begin" }, { 450, "alice" });

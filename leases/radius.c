@@ -6,8 +6,6 @@
 #include <nettle/memops.h>
 #include <string.h>
 
-#include "base/base.h"
-#include "base/hash.h"
 #include "radius_attributes.h"
 
 static const uint8_t zeros[RADIUS_AUTHENTICATOR];
@@ -187,27 +185,4 @@ bool radius_loops(const uint8_t *packet, size_t size, const uint8_t mark[static 
 		if (++n > RADIUS_MAX_PROXIES || (a.size == RADIUS_MARK && !memcmp(a.value, mark, RADIUS_MARK)))
 			return true;
 	return false;
-}
-
-static bool names_server(const uint8_t *packet, size_t size)
-{
-	static const uint8_t types[] = { ATTRIBUTE_NAS_IP_ADDRESS, ATTRIBUTE_NAS_IDENTIFIER,
-					 ATTRIBUTE_NAS_IPV6_ADDRESS };
-	struct radius_attribute a;
-	bool found = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(types) && !found; i++)
-		found = radius_attribute_find(packet, size, types[i], &(size_t){ RADIUS_HEADER }, &a);
-	return found;
-}
-
-uint64_t radius_hash(uint32_t from_be, const uint8_t *packet, size_t size)
-{
-	uint64_t words[3] = { packet[1] };
-
-	if (!names_server(packet, size))
-		words[0] |= (uint64_t)from_be << 32;
-
-	memcpy(words + 1, packet + 4, RADIUS_AUTHENTICATOR);
-	return hash_words(words, ARRAY_SIZE(words));
 }

@@ -51,13 +51,6 @@ size_t radius_answer(const uint8_t *request, size_t size, const struct radius_se
 size_t radius_pass_on(const uint8_t *request, size_t size, uint8_t id, uint32_t held, const struct radius_secret *s,
 		      uint8_t ret[static RADIUS_MAX]);
 
-/*
- * A hash of a sound request, by which a repetition is known. Where it comes from is no part of it: a client may open
- * another socket to repeat it, and who replays it may be anywhere. Only one that does not name its server is named by
- * its address.
- */
-uint64_t radius_hash(uint32_t from_be, const uint8_t *packet, size_t size);
-
 /* What a server that forwards adds to requests, to know them again when they come back. */
 #define RADIUS_MARK 16U
 

@@ -52,7 +52,7 @@ struct radius_server {
 	bool small; /* its buffer has not been enlarged */
 	struct radius_forward *forward;
 	struct seen_records *seen;
-	struct accounting_servers access;
+	struct accounting_servers senders;
 	struct waiting waiting[RADIUS_WAITING];
 	unsigned n_waiting;
 	struct turn turn;
@@ -84,7 +84,7 @@ void radius_server_free(struct radius_server *s)
 	for (unsigned i = 0; i < s->n_waiting; i++)
 		free(s->waiting[i].packet);
 	radius_forward_free(s->forward);
-	accounting_servers_free(&s->access);
+	accounting_servers_free(&s->senders);
 	close_fd(&s->fd);
 	radius_clients_forget(&s->clients);
 	free(s);
@@ -185,6 +185,14 @@ int radius_server_forward_fd(const struct radius_server *s)
 	return s->forward ? radius_forward_fd(s->forward) : -1;
 }
 
+/* NULL if the address is no client's. */
+static const struct radius_secret *secret_of(const struct radius_server *s, const struct sockaddr_in *from)
+{
+	int client = radius_clients_find(&s->clients, ntohl(from->sin_addr.s_addr));
+
+	return client < 0 ? NULL : &s->clients.client[client].secret;
+}
+
 /* Names a request by its authenticator: a recording of it has the same, from wherever it is sent. */
 static uint64_t packet_of(const uint8_t *packet)
 {
@@ -192,14 +200,6 @@ static uint64_t packet_of(const uint8_t *packet)
 
 	memcpy(&name, packet + 4, sizeof(name));
 	return be64toh(name);
-}
-
-/* NULL if the address is no client's. */
-static const struct radius_secret *secret_of(const struct radius_server *s, const struct sockaddr_in *from)
-{
-	int client = radius_clients_find(&s->clients, ntohl(from->sin_addr.s_addr));
-
-	return client < 0 ? NULL : &s->clients.client[client].secret;
 }
 
 static void answer(const struct radius_server *s, const struct sockaddr_in *to, const uint8_t *packet, size_t size,
@@ -325,7 +325,7 @@ static void read_request(struct taking *t)
 	radius_read(t->packet, t->size, addr_format(ntohl(t->from->sin_addr.s_addr), from), &t->record);
 	snprintf(t->record.tenant, sizeof(t->record.tenant), "%s", t->server->rules.tenant);
 	t->record.packet = t->name;
-	accounting_date(&t->server->access, &t->record, t->received);
+	accounting_date(&t->server->senders, &t->record, t->received);
 	tell_clock(t);
 }
 
@@ -531,7 +531,7 @@ void radius_server_work(struct radius_server *s, uint64_t now_us)
 
 void radius_server_forget_clocks(struct radius_server *s)
 {
-	accounting_servers_forget_clocks(&s->access);
+	accounting_servers_forget_clocks(&s->senders);
 }
 
 uint64_t radius_server_due(const struct radius_server *s)

@@ -100,7 +100,8 @@ static bool portmaps_are_in(const struct history_portmaps *these, const struct h
 bool history_holds_portmap(const struct history *h, uint8_t proto, struct endpoint out,
 			   const struct history_portmap *present, struct error *why)
 {
-	const struct portmap_interval *v = history_portmap_open(&h->file.index.portmaps, proto, out);
+	const struct history_portmap at = { .out = { out.addr, out.port, out.port }, .proto = proto };
+	const struct portmap_interval *v = history_facts_at(FACT_PORTMAP, &h->file.index.portmaps.facts, &at);
 	struct history_portmap known;
 
 	if (is_silent(h))
@@ -123,9 +124,9 @@ bool history_holds_portmaps(const struct history *h, const struct history_portma
 
 	if (is_silent(h))
 		return true;
-	if (!history_portmaps_take_all(&p, present, n))
+	if (!history_take_all(FACT_PORTMAP, &p.facts, present, n))
 		holds = portmaps_are_in(&p, known, NOT_RECORDED, why) && portmaps_are_in(known, &p, NOT_IN_TABLES, why);
-	history_portmaps_free(&p);
+	history_facts_free(&p.facts);
 	return holds;
 }
 
@@ -151,9 +152,9 @@ bool history_holds_grants(const struct history *h, const struct history_grant *p
 
 	if (is_silent(h))
 		return true;
-	if (!history_grants_take_all(&g, present, n))
+	if (!history_take_all(FACT_GRANT, &g.facts, present, n))
 		holds = grants_are_in(&g, known, NOT_RECORDED, why) && grants_are_in(known, &g, NOT_IN_TABLES, why);
-	history_grants_free(&g);
+	history_facts_free(&g.facts);
 	return holds;
 }
 
@@ -171,7 +172,7 @@ bool history_holds_drains(const struct history *h, const struct history_drain *p
 	if (is_silent(h))
 		return true;
 	for (size_t i = 0; i < n; i++)
-		if (!history_drain_open(known, &present[i]))
+		if (!history_facts_find(FACT_DRAIN, &known->facts, &present[i]))
 			return drain_differs(why, NOT_RECORDED, &present[i]);
 	for (size_t k = 0; k < known->n_open; k++) {
 		const struct history_drain *d = &known->interval[known->open[k]].drain;

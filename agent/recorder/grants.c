@@ -15,24 +15,9 @@ static const struct grant_interval *open_same(const struct history_grants *in, c
 	return history_facts_find(FACT_GRANT, &in->facts, g);
 }
 
-bool history_grant_is_open(const struct history_grants *in, const struct history_grant *g)
-{
-	return open_same(in, g);
-}
-
-static bool all_open_in(const struct history_grants *these, const struct history_grants *those)
-{
-	for (size_t i = 0; i < these->n; i++)
-		if (these->interval[i].to == TIME_OPEN && !open_same(those, &these->interval[i].grant))
-			return false;
-	return true;
-}
-
 bool history_grants_agree(const struct history *h)
 {
-	const struct history_grants *known = &h->file.index.grants;
-
-	return h->grants_expected || (known->n_open == h->grants.n_open && all_open_in(known, &h->grants));
+	return h->grants_expected || history_facts_agree(FACT_GRANT, &h->file.index.grants.facts, &h->grants.facts);
 }
 
 int history_grants_present(struct history *h, const struct history_grant *list, size_t n)

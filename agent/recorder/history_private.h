@@ -68,9 +68,6 @@ int history_keep_present(struct history *h, const struct history_mapping *presen
 /* Whether the history has the portmaps of the datapath. */
 bool history_portmaps_agree(const struct history *h);
 
-/* Whether a port that is open in one list leads to the same place in another. */
-bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v);
-
 /* Turns a list of portmaps into one of ports. 0 or -ENOMEM. */
 int history_take_all(enum fact_kind kind, struct history_facts *f, const void *list, size_t n);
 
@@ -126,9 +123,6 @@ size_t history_drain_records(const struct history *h, const struct history_drain
 
 /* Whether the history has the grants of the tables. */
 bool history_grants_agree(const struct history *h);
-
-/* Whether a list has a grant as an open one. */
-bool history_grant_is_open(const struct history_grants *in, const struct history_grant *g);
 
 /* Records for a group, without times, of what is not so already; returns their number. */
 size_t history_grant_records(const struct history_grants *known, const struct history_grant_change *c,

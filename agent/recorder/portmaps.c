@@ -6,24 +6,9 @@
 
 #include "recorder/history_private.h"
 
-bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v)
-{
-	return history_facts_have(FACT_PORTMAP, &p->facts, v);
-}
-
-static bool all_open_in(const struct history_portmaps *these, const struct history_portmaps *those)
-{
-	for (size_t i = 0; i < these->n; i++)
-		if (these->interval[i].to == TIME_OPEN && !history_portmap_is_open(those, &these->interval[i]))
-			return false;
-	return true;
-}
-
 bool history_portmaps_agree(const struct history *h)
 {
-	const struct history_portmaps *known = &h->file.index.portmaps;
-
-	return known->n_open == h->portmaps.n_open && all_open_in(known, &h->portmaps);
+	return history_facts_agree(FACT_PORTMAP, &h->file.index.portmaps.facts, &h->portmaps.facts);
 }
 
 int history_take_all(enum fact_kind kind, struct history_facts *f, const void *list, size_t n)
@@ -73,11 +58,11 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 /* The line to take back so that an interval matches the datapath; 0: none. */
 static uint64_t wrong_line(const struct history *h, const struct portmap_interval *v)
 {
-	bool present = history_portmap_is_open(&h->portmaps, v);
+	bool present = history_facts_have(FACT_PORTMAP, &h->portmaps.facts, v);
 
 	if (v->to == TIME_OPEN)
 		return present ? 0 : v->line;
-	return present && !history_portmap_is_open(&h->file.index.portmaps, v) ? v->end_line : 0;
+	return present && !history_facts_have(FACT_PORTMAP, &h->file.index.portmaps.facts, v) ? v->end_line : 0;
 }
 
 /* By outside and inside endpoint; of the same ones, the last to begin comes first. */
@@ -140,7 +125,7 @@ static struct history_portmap *missing_in(const struct history_portmaps *p, cons
 	for (size_t i = 0; list && i < p->n; i++) {
 		const struct portmap_interval *v = &p->interval[i];
 
-		if (v->to != TIME_OPEN || history_portmap_is_open(other, v))
+		if (v->to != TIME_OPEN || history_facts_have(FACT_PORTMAP, &other->facts, v))
 			continue;
 		list[n] = history_portmap_of_port(v);
 		list[n].from = now ? TIME_NONE : v->from;

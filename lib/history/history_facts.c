@@ -117,6 +117,19 @@ bool history_facts_have(enum fact_kind kind, const struct history_facts *f, cons
 	return v && fact_rows[kind].same(v, interval);
 }
 
+const void *history_facts_missing(enum fact_kind kind, const struct history_facts *f, const struct history_facts *in)
+{
+	for (size_t i = 0; i < f->n_open; i++)
+		if (!history_facts_have(kind, in, at_number(kind, f, f->open[i])))
+			return at_number(kind, f, f->open[i]);
+	return NULL;
+}
+
+bool history_facts_agree(enum fact_kind kind, const struct history_facts *a, const struct history_facts *b)
+{
+	return a->n_open == b->n_open && !history_facts_missing(kind, a, b);
+}
+
 static int begin_one(enum fact_kind kind, struct history_facts *f, const void *interval)
 {
 	if (history_grow(&f->interval, f->n, fact_rows[kind].size))

@@ -174,6 +174,12 @@ void *history_facts_find(enum fact_kind kind, const struct history_facts *f, con
 /* Whether an open interval of the same fact as this interval is there. */
 bool history_facts_have(enum fact_kind kind, const struct history_facts *f, const void *interval);
 
+/* The first open interval of one list that another has not, or NULL. */
+const void *history_facts_missing(enum fact_kind kind, const struct history_facts *f, const struct history_facts *in);
+
+/* Whether the same facts are open in both. */
+bool history_facts_agree(enum fact_kind kind, const struct history_facts *a, const struct history_facts *b);
+
 /*
  * Applies a record: the fact begins or ends. What is open in its place ends at the beginning. begin: the moment at
  * which it began, also of an end whose beginning is not known. 0 or -ENOMEM.

@@ -47,10 +47,21 @@ void history_set_by(struct history *h, const struct history_by *by)
 	h->by = *by;
 }
 
+static void date(enum fact_kind kind, void *list, size_t n, int64_t now)
+{
+	char *fact = list;
+
+	for (; n; n--, fact += fact_rows[kind].fact_size)
+		if (*history_fact_from(kind, fact) == TIME_NONE)
+			*history_fact_from(kind, fact) = now;
+}
+
 /* Records and mappings without a time get the current one, and changes their author. */
 static void complete(const struct history *h, struct history_record *r, int64_t now_ns)
 {
 	int64_t now = clock_second(now_ns);
+	enum fact_kind kind;
+	void *fact;
 
 	r->time = now;
 	if (history_is_change(r->event) && !*r->by.what)
@@ -59,21 +70,11 @@ static void complete(const struct history *h, struct history_record *r, int64_t 
 		r->until = clock_second(now_ns + HISTORY_UNDER_WAY_NS);
 	if (r->mapping.from == TIME_NONE)
 		r->mapping.from = now;
-	if (r->portmap.from == TIME_NONE)
-		r->portmap.from = now;
-	if (r->drain.from == TIME_NONE)
-		r->drain.from = now;
-	if (r->grant.from == TIME_NONE)
-		r->grant.from = now;
-	for (size_t i = 0; i < r->n_grants; i++)
-		if (r->grants[i].from == TIME_NONE)
-			r->grants[i].from = now;
-	for (size_t i = 0; i < r->n_drains; i++)
-		if (r->drains[i].from == TIME_NONE)
-			r->drains[i].from = now;
-	for (size_t i = 0; i < r->n_portmaps; i++)
-		if (r->portmaps[i].from == TIME_NONE)
-			r->portmaps[i].from = now;
+	fact = history_record_fact(r, &kind);
+	if (fact)
+		date(kind, fact, 1, now);
+	for (kind = 0; kind < FACT_KINDS; kind++)
+		date(kind, r->facts[kind], r->n_facts[kind], now);
 	for (size_t i = 0; i < r->n_mappings; i++)
 		if (r->mappings[i].from == TIME_NONE)
 			r->mappings[i].from = now;
@@ -269,9 +270,9 @@ void history_close(struct history *h)
 	close_fd(&h->pin);
 	free(h->dir);
 	free(h->present);
-	history_portmaps_free(&h->portmaps);
+	history_facts_free(&h->portmaps.facts);
 	free(h->drains);
-	history_grants_free(&h->grants);
+	history_facts_free(&h->grants.facts);
 	free(h);
 }
 

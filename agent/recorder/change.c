@@ -70,7 +70,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	drains = drains ? drains : &none;
 
 	const size_t room = n_del + 2 * n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin +
-			    x->grants.open.n + 1;
+			    x->grants.n_open + 1;
 	ssize_t again;
 	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	size_t n = 0;

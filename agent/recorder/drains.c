@@ -17,7 +17,7 @@ static bool list_has(const struct history_drain *list, size_t n, const struct hi
 static bool agree(const struct history_drains *known, const struct history_drain *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!history_drain_open(known, &list[i]))
+		if (!history_facts_find(FACT_DRAIN, &known->facts, &list[i]))
 			return false;
 	return known->n_open == n;
 }
@@ -50,20 +50,25 @@ int history_drains_present(struct history *h, const struct history_drain *list, 
 
 void history_drains_expect(struct history *h)
 {
-	const struct history_drains *known = &h->file.index.drains;
-	struct history_drain *list = calloc(known->n_open + 1, sizeof(*list));
+	struct history_drain *list;
+	size_t n;
 
-	if (!list)
+	if (history_facts_list(FACT_DRAIN, &h->file.index.drains.facts, &list, &n))
 		return;
-	h->n_drains = history_drains_list(known, list);
 	free(h->drains);
 	h->drains = list;
+	h->n_drains = n;
 }
 
 size_t history_drains_copy(const struct history *h, struct history_drain *ret)
 {
-	if (history_drains_agree(h))
-		return history_drains_list(&h->file.index.drains, ret);
+	const struct history_drains *known = &h->file.index.drains;
+
+	if (history_drains_agree(h)) {
+		for (size_t i = 0; i < known->n_open; i++)
+			ret[i] = known->interval[known->open[i]].drain;
+		return known->n_open;
+	}
 	if (h->n_drains)
 		memcpy(ret, h->drains, h->n_drains * sizeof(*ret));
 	return h->n_drains;
@@ -88,13 +93,14 @@ size_t history_drain_records(const struct history *h, const struct history_drain
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_end; i++) {
-		const struct drain_interval *v = history_drain_open(known, &c->end[i]);
+		const struct drain_interval *v = history_facts_find(FACT_DRAIN, &known->facts, &c->end[i]);
 
 		if (v)
 			ret[n++] = ending(v);
 	}
 	for (size_t i = 0; i < c->n_begin; i++)
-		if (!history_drain_open(known, &c->begin[i]) && !list_has(c->begin, i, &c->begin[i]))
+		if (!history_facts_find(FACT_DRAIN, &known->facts, &c->begin[i]) &&
+		    !list_has(c->begin, i, &c->begin[i]))
 			ret[n++] = beginning(&c->begin[i]);
 	return n;
 }
@@ -116,7 +122,8 @@ size_t history_drains_wrong(const struct history *h, const struct history_ends *
 			line = v->line;
 		else if (v->to != TIME_OPEN && v->end_line > x->settled && v->end_line >= x->last_change &&
 			 v->end_line != v->line && !history_ends_has(ends, v->end_line) &&
-			 list_has(h->drains, h->n_drains, &v->drain) && !history_drain_open(&x->drains, &v->drain))
+			 list_has(h->drains, h->n_drains, &v->drain) &&
+			 !history_facts_find(FACT_DRAIN, &x->drains.facts, &v->drain))
 			line = v->end_line;
 		if (line)
 			ret[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
@@ -139,7 +146,7 @@ int history_drains_align(struct history *h, struct error *err)
 			records[n++] = ending(v);
 	}
 	for (size_t i = 0; i < h->n_drains; i++)
-		if (!history_drain_open(known, &h->drains[i]))
+		if (!history_facts_find(FACT_DRAIN, &known->facts, &h->drains[i]))
 			records[n++] = beginning(&h->drains[i]);
 	return n ? history_append(h, records, n, err) : 0;
 }

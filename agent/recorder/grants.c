@@ -12,60 +12,34 @@
 /* The open interval of the same grant, or NULL. */
 static const struct grant_interval *open_same(const struct history_grants *in, const struct history_grant *g)
 {
-	const struct grant_interval *v = history_grant_open(in, g->out, g->port_lo);
-
-	return v && history_grant_same(&v->grant, g) ? v : NULL;
-}
-
-bool history_grant_is_open(const struct history_grants *in, const struct history_grant *g)
-{
-	return open_same(in, g);
-}
-
-static bool all_open_in(const struct history_grants *these, const struct history_grants *those)
-{
-	for (size_t i = 0; i < these->n; i++)
-		if (these->interval[i].to == TIME_OPEN && !open_same(those, &these->interval[i].grant))
-			return false;
-	return true;
+	return history_facts_find(FACT_GRANT, &in->facts, g);
 }
 
 bool history_grants_agree(const struct history *h)
 {
-	const struct history_grants *known = &h->file.index.grants;
-
-	return h->grants_expected || (known->open.n == h->grants.open.n && all_open_in(known, &h->grants));
-}
-
-int history_grants_take_all(struct history_grants *g, const struct history_grant *list, size_t n)
-{
-	int r = 0;
-
-	history_grants_free(g);
-	for (size_t i = 0; i < n && !r; i++) {
-		struct history_grant one = list[i];
-
-		one.from = TIME_NONE;
-		r = history_grants_take(g, &one, false, 0, (struct history_at){ 0 });
-	}
-	return r;
+	return h->grants_expected || history_facts_agree(FACT_GRANT, &h->file.index.grants.facts, &h->grants.facts);
 }
 
 int history_grants_present(struct history *h, const struct history_grant *list, size_t n)
 {
+	int r = history_take_all(FACT_GRANT, &h->grants.facts, list, n);
+
 	h->grants_expected = false;
-	return history_grants_take_all(&h->grants, list, n);
+	for (size_t i = 0; i < h->grants.n; i++)
+		h->grants.interval[i].grant.from = TIME_NONE;
+	return r;
 }
 
 void history_grants_expect(struct history *h)
 {
-	history_grants_free(&h->grants);
+	history_facts_free(&h->grants.facts);
 	h->grants_expected = true;
 }
 
 int history_grants_copy(const struct history *h, struct history_grant **ret, size_t *ret_n)
 {
-	return history_grants_list(history_grants_agree(h) ? &h->file.index.grants : &h->grants, ret, ret_n);
+	return history_facts_list(FACT_GRANT, history_grants_agree(h) ? &h->file.index.grants.facts : &h->grants.facts,
+				  ret, ret_n);
 }
 
 static struct history_record ending(const struct grant_interval *v)
@@ -138,9 +112,9 @@ ssize_t history_grants_again(const struct history_index *x, const struct history
 	size_t n_open = 0;
 	ssize_t found = 0;
 
-	if (!n || !x->grants.open.n)
+	if (!n || !x->grants.n_open)
 		return 0;
-	if (history_grants_list(&x->grants, &list, &n_open))
+	if (history_facts_list(FACT_GRANT, &x->grants.facts, &list, &n_open))
 		return -ENOMEM;
 	for (size_t i = 0; i < n_open; i++)
 		if (ends_and_goes_on(records, n, &list[i]))
@@ -282,7 +256,7 @@ int history_grants_align(struct history *h, struct error *err)
 
 	if (history_grants_agree(h))
 		return 0;
-	records = calloc((size_t)known->open.n + h->grants.open.n + 1, sizeof(*records));
+	records = calloc((size_t)known->n_open + h->grants.n_open + 1, sizeof(*records));
 	if (!records)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < known->n; i++) {

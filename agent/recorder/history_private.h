@@ -68,11 +68,8 @@ int history_keep_present(struct history *h, const struct history_mapping *presen
 /* Whether the history has the portmaps of the datapath. */
 bool history_portmaps_agree(const struct history *h);
 
-/* Whether a port that is open in one list leads to the same place in another. */
-bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v);
-
 /* Turns a list of portmaps into one of ports. 0 or -ENOMEM. */
-int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n);
+int history_take_all(enum fact_kind kind, struct history_facts *f, const void *list, size_t n);
 
 /* Sorts records that undo lines, the latest line first, and leaves one for each line, as one line may end many. Returns
  * their number. */
@@ -127,9 +124,6 @@ size_t history_drain_records(const struct history *h, const struct history_drain
 /* Whether the history has the grants of the tables. */
 bool history_grants_agree(const struct history *h);
 
-/* Whether a list has a grant as an open one. */
-bool history_grant_is_open(const struct history_grants *in, const struct history_grant *g);
-
 /* Records for a group, without times, of what is not so already; returns their number. */
 size_t history_grant_records(const struct history_grants *known, const struct history_grant_change *c,
 			     struct history_record *ret);
@@ -144,9 +138,6 @@ ssize_t history_grants_again(const struct history_index *x, const struct history
 
 /* Sets when the grants of a group have begun. */
 void history_grants_date(const struct history_grants *known, const struct history_grant_change *c);
-
-/* Takes a list as open grants without times. 0 or -ENOMEM. */
-int history_grants_take_all(struct history_grants *g, const struct history_grant *list, size_t n);
 
 /*
  * Lines about grants to take back, since the last record of another kind, where history and tables differ: at most

@@ -85,22 +85,11 @@ static bool portmap_differs(struct error *why, enum side side, const struct hist
 		       span_format(m->in, in));
 }
 
-static bool portmaps_are_in(const struct history_portmaps *these, const struct history_portmaps *those, enum side side,
-			    struct error *why)
-{
-	for (size_t i = 0; i < these->n; i++) {
-		const struct history_portmap m = history_portmap_of_port(&these->interval[i]);
-
-		if (these->interval[i].to == TIME_OPEN && !history_portmap_is_open(those, &these->interval[i]))
-			return portmap_differs(why, side, &m);
-	}
-	return true;
-}
-
 bool history_holds_portmap(const struct history *h, uint8_t proto, struct endpoint out,
 			   const struct history_portmap *present, struct error *why)
 {
-	const struct portmap_interval *v = history_portmap_open(&h->file.index.portmaps, proto, out);
+	const struct history_portmap at = { .out = { out.addr, out.port, out.port }, .proto = proto };
+	const struct portmap_interval *v = history_facts_at(FACT_PORTMAP, &h->file.index.portmaps.facts, &at);
 	struct history_portmap known;
 
 	if (is_silent(h))
@@ -115,72 +104,55 @@ bool history_holds_portmap(const struct history *h, uint8_t proto, struct endpoi
 	       portmap_differs(why, NOT_RECORDED, present);
 }
 
-bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n, struct error *why)
+static bool fact_differs(struct error *why, enum side side, enum fact_kind kind, const void *interval)
 {
-	const struct history_portmaps *known = &h->file.index.portmaps;
-	struct history_portmaps p = { 0 };
-	bool holds = true;
+	char in[ADDR_TEXT], out[SPAN_TEXT];
+	const struct history_grant *g = &((const struct grant_interval *)interval)->grant;
+
+	if (kind == FACT_PORTMAP) {
+		const struct history_portmap m = history_portmap_of_port(interval);
+
+		return portmap_differs(why, side, &m);
+	}
+	if (kind == FACT_DRAIN) {
+		const struct history_drain *d = &((const struct drain_interval *)interval)->drain;
+
+		return differs(why, side, "the drain of", prefix_text(d->of, in), prefix_text(d->out, out));
+	}
+	span_format((struct port_span){ g->out, g->port_lo, (uint16_t)(g->port_lo + g->ports - 1) }, out);
+	return differs(why, side, "the grant of", out, addr_format(g->in, in));
+}
+
+/* Whether the same facts are open in the history and in a list of what the tables have. */
+static bool holds_all(const struct history *h, enum fact_kind kind, const void *present, size_t n, struct error *why)
+{
+	const struct history_facts *known = &h->file.index.facts[kind];
+	struct history_facts there = { 0 };
+	const void *more = NULL, *less = NULL;
 
 	if (is_silent(h))
 		return true;
-	if (!history_portmaps_take_all(&p, present, n))
-		holds = portmaps_are_in(&p, known, NOT_RECORDED, why) && portmaps_are_in(known, &p, NOT_IN_TABLES, why);
-	history_portmaps_free(&p);
-	return holds;
+	if (!history_take_all(kind, &there, present, n)) {
+		more = history_facts_missing(kind, &there, known);
+		less = more ? NULL : history_facts_missing(kind, known, &there);
+	}
+	if (more || less)
+		fact_differs(why, more ? NOT_RECORDED : NOT_IN_TABLES, kind, more ? more : less);
+	history_facts_free(&there);
+	return !more && !less;
 }
 
-static bool grants_are_in(const struct history_grants *these, const struct history_grants *those, enum side side,
-			  struct error *why)
+bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n, struct error *why)
 {
-	for (size_t i = 0; i < these->n; i++) {
-		const struct history_grant *g = &these->interval[i].grant;
-		struct port_span ports = { g->out, g->port_lo, (uint16_t)(g->port_lo + g->ports - 1) };
-		char in[ADDR_TEXT], out[SPAN_TEXT];
-
-		if (these->interval[i].to == TIME_OPEN && !history_grant_is_open(those, g))
-			return differs(why, side, "the grant of", span_format(ports, out), addr_format(g->in, in));
-	}
-	return true;
+	return holds_all(h, FACT_PORTMAP, present, n, why);
 }
 
 bool history_holds_grants(const struct history *h, const struct history_grant *present, size_t n, struct error *why)
 {
-	const struct history_grants *known = &h->file.index.grants;
-	struct history_grants g = { 0 };
-	bool holds = true;
-
-	if (is_silent(h))
-		return true;
-	if (!history_grants_take_all(&g, present, n))
-		holds = grants_are_in(&g, known, NOT_RECORDED, why) && grants_are_in(known, &g, NOT_IN_TABLES, why);
-	history_grants_free(&g);
-	return holds;
-}
-
-static bool drain_differs(struct error *why, enum side side, const struct history_drain *d)
-{
-	char of[ADDR_TEXT], out[ADDR_TEXT];
-
-	return differs(why, side, "the drain of", prefix_text(d->of, of), prefix_text(d->out, out));
+	return holds_all(h, FACT_GRANT, present, n, why);
 }
 
 bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n, struct error *why)
 {
-	const struct history_drains *known = &h->file.index.drains;
-
-	if (is_silent(h))
-		return true;
-	for (size_t i = 0; i < n; i++)
-		if (!history_drain_open(known, &present[i]))
-			return drain_differs(why, NOT_RECORDED, &present[i]);
-	for (size_t k = 0; k < known->n_open; k++) {
-		const struct history_drain *d = &known->interval[known->open[k]].drain;
-		bool found = false;
-
-		for (size_t i = 0; i < n && !found; i++)
-			found = history_drain_same(&present[i], d);
-		if (!found)
-			return drain_differs(why, NOT_IN_TABLES, d);
-	}
-	return true;
+	return holds_all(h, FACT_DRAIN, present, n, why);
 }

@@ -6,41 +6,25 @@
 
 #include "recorder/history_private.h"
 
-bool history_portmap_is_open(const struct history_portmaps *p, const struct portmap_interval *v)
-{
-	const struct portmap_interval *open = history_portmap_open(p, v->proto, v->out);
-
-	return open && history_portmap_same(open, v);
-}
-
-static bool all_open_in(const struct history_portmaps *these, const struct history_portmaps *those)
-{
-	for (size_t i = 0; i < these->n; i++)
-		if (these->interval[i].to == TIME_OPEN && !history_portmap_is_open(those, &these->interval[i]))
-			return false;
-	return true;
-}
-
 bool history_portmaps_agree(const struct history *h)
 {
-	const struct history_portmaps *known = &h->file.index.portmaps;
-
-	return known->open.n == h->portmaps.open.n && all_open_in(known, &h->portmaps);
+	return history_facts_agree(FACT_PORTMAP, &h->file.index.portmaps.facts, &h->portmaps.facts);
 }
 
-int history_portmaps_take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n)
+int history_take_all(enum fact_kind kind, struct history_facts *f, const void *list, size_t n)
 {
+	const char *fact = list;
 	int r = 0;
 
-	history_portmaps_free(p);
-	for (size_t i = 0; i < n && !r; i++)
-		r = history_portmaps_take(p, &list[i], false, 0, (struct history_at){ 0 });
+	history_facts_free(f);
+	for (; n && !r; n--, fact += fact_rows[kind].fact_size)
+		r = history_facts_take(kind, f, fact, false, 0, (struct history_at){ 0 });
 	return r;
 }
 
 int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n)
 {
-	return history_portmaps_take_all(&h->portmaps, list, n);
+	return history_take_all(FACT_PORTMAP, &h->portmaps.facts, list, n);
 }
 
 void history_portmaps_expect(struct history *h)
@@ -48,8 +32,8 @@ void history_portmaps_expect(struct history *h)
 	_cleanup_free_ struct history_portmap *list = NULL;
 	size_t n = 0;
 
-	if (!history_portmaps_list(&h->file.index.portmaps, &list, &n))
-		history_portmaps_take_all(&h->portmaps, list, n);
+	if (!history_facts_list(FACT_PORTMAP, &h->file.index.portmaps.facts, &list, &n))
+		history_portmaps_present(h, list, n);
 }
 
 size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
@@ -59,8 +43,7 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 
 	for (size_t i = 0; i < c->n_del; i++) {
 		const struct history_portmap *m = &c->del[i];
-		const struct portmap_interval *v = history_portmap_open(&h->file.index.portmaps, m->proto,
-									(struct endpoint){ m->out.addr, m->out.first });
+		const struct portmap_interval *v = history_facts_at(FACT_PORTMAP, &h->file.index.portmaps.facts, m);
 
 		ret[n] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = *m, .ends = true };
 		ret[n++].portmap.from = v ? v->from : TIME_NONE;
@@ -75,11 +58,11 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 /* The line to take back so that an interval matches the datapath; 0: none. */
 static uint64_t wrong_line(const struct history *h, const struct portmap_interval *v)
 {
-	bool present = history_portmap_is_open(&h->portmaps, v);
+	bool present = history_facts_have(FACT_PORTMAP, &h->portmaps.facts, v);
 
 	if (v->to == TIME_OPEN)
 		return present ? 0 : v->line;
-	return present && !history_portmap_is_open(&h->file.index.portmaps, v) ? v->end_line : 0;
+	return present && !history_facts_have(FACT_PORTMAP, &h->file.index.portmaps.facts, v) ? v->end_line : 0;
 }
 
 /* By outside and inside endpoint; of the same ones, the last to begin comes first. */
@@ -102,8 +85,7 @@ static int by_pair(const void *a, const void *b)
 
 static bool same_pair(const struct portmap_interval *a, const struct portmap_interval *b)
 {
-	return history_portmap_same(a, b) && a->out.addr == b->out.addr && a->out.port == b->out.port &&
-	       a->proto == b->proto;
+	return fact_rows[FACT_PORTMAP].same(a, b) && fact_rows[FACT_PORTMAP].meets(a, b);
 }
 
 size_t history_portmaps_wrong(const struct history *h, struct history_record *ret)
@@ -137,13 +119,13 @@ size_t history_portmaps_wrong(const struct history *h, struct history_record *re
 static struct history_portmap *missing_in(const struct history_portmaps *p, const struct history_portmaps *other,
 					  bool now, size_t *ret_n)
 {
-	struct history_portmap *list = calloc((size_t)p->open.n + 1, sizeof(*list));
+	struct history_portmap *list = calloc((size_t)p->n_open + 1, sizeof(*list));
 	size_t n = 0;
 
 	for (size_t i = 0; list && i < p->n; i++) {
 		const struct portmap_interval *v = &p->interval[i];
 
-		if (v->to != TIME_OPEN || history_portmap_is_open(other, v))
+		if (v->to != TIME_OPEN || history_facts_have(FACT_PORTMAP, &other->facts, v))
 			continue;
 		list[n] = history_portmap_of_port(v);
 		list[n].from = now ? TIME_NONE : v->from;

@@ -140,7 +140,7 @@ static bool is_of_datapath(const struct history *h)
 
 static bool has_anything(const struct history *h)
 {
-	return h->n_present || h->portmaps.open.n || h->n_drains || h->grants.open.n;
+	return h->n_present || h->portmaps.n_open || h->n_drains || h->grants.n_open;
 }
 
 /* Time since which the mappings are unknown, or TIME_NONE. */
@@ -230,7 +230,8 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 	struct history_record r = { .event = event, .since = since, .taken_over = h->taken_over, .mappings = list };
 
 	if (!list || !drains ||
-	    history_portmaps_list(history_agrees(h) ? &x->portmaps : &h->portmaps, &portmaps, &r.n_portmaps))
+	    history_facts_list(FACT_PORTMAP, history_agrees(h) ? &x->portmaps.facts : &h->portmaps.facts, &portmaps,
+			       &r.n_portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
 	if (by)
 		r.by = *by;

@@ -13,7 +13,7 @@
 #include "base/whole_file.h"
 
 /* A program with another byte order, or another version of this file, does not read it. */
-#define MAGIC 0x337865646e696864ULL
+#define MAGIC 0x347865646e696864ULL
 
 /* The arrays of an index, in the order of the file: X(member, number of elements) */
 #define ARRAYS(X)                                \
@@ -21,11 +21,13 @@
 	X(pauses.at, pauses.n)                   \
 	X(open, n_open)                          \
 	X(portmaps.interval, portmaps.n)         \
+	X(portmaps.open, portmaps.n_open)        \
 	X(portmaps.pauses.at, portmaps.pauses.n) \
 	X(drains.interval, drains.n)             \
 	X(drains.pauses.at, drains.pauses.n)     \
 	X(drains.open, drains.n_open)            \
 	X(grants.interval, grants.n)             \
+	X(grants.open, grants.n_open)            \
 	X(grants.pauses.at, grants.pauses.n)     \
 	X(listed, n_listed)                      \
 	X(times.moment, times.n)                 \
@@ -46,7 +48,9 @@ struct header {
 /* They are made anew, as each process has hashes of its own. */
 static void forget_indexes(struct history_index *x)
 {
-	x->open_by_prefix = x->portmaps.open = x->grants.open = x->times.past = (struct hash_index){ 0 };
+	x->open_by_prefix = x->times.past = (struct hash_index){ 0 };
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		x->facts[k].by_place = (struct hash_index){ 0 };
 	x->times.past_line = 0;
 }
 
@@ -267,12 +271,24 @@ static bool records_valid(const struct history_index *x)
 	return true;
 }
 
+static bool facts_valid(const struct history_index *x)
+{
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++) {
+		const struct history_facts *f = &x->facts[k];
+
+		if (!pauses_valid(x, &f->pauses, f->n))
+			return false;
+		for (size_t i = 0; i < f->n_open; i++)
+			if (f->open[i] >= f->n)
+				return false;
+	}
+	return true;
+}
+
 static bool valid(const struct history_index *x)
 {
 	return times_valid(&x->times) && records_valid(x) && pauses_valid(x, &x->pauses, x->n_intervals) &&
-	       pauses_valid(x, &x->portmaps.pauses, x->portmaps.n) && pauses_valid(x, &x->drains.pauses, x->drains.n) &&
-	       pauses_valid(x, &x->grants.pauses, x->grants.n) && list_valid(x->open, x->n_open, x->n_intervals) &&
-	       list_valid(x->drains.open, x->drains.n_open, x->drains.n) &&
+	       facts_valid(x) && list_valid(x->open, x->n_open, x->n_intervals) &&
 	       moment_valid(x, x->times.n ? x->moment : 0) == (x->times.n > 0) &&
 	       text_valid(x->hash, sizeof(x->hash)) && text_valid(x->gateway, sizeof(x->gateway));
 }
@@ -298,9 +314,7 @@ static int take_content(struct history_index *x, const struct history_index *fro
 #undef X
 	if (!valid(x))
 		return -EBADMSG;
-	if (history_index_open(x) || history_portmaps_index(&x->portmaps))
-		return -ENOMEM;
-	return history_grants_index(&x->grants);
+	return history_index_open(x);
 }
 
 static int read_cache(int dir, char **ret, size_t *ret_size)

@@ -27,29 +27,21 @@ static int take_del(struct history_index *x, const struct history_record *r, str
 		v = &x->intervals[x->n_intervals - 1];
 	}
 	history_index_end(x, v, at);
-	history_drains_end_of(&x->drains, r->mapping.in, r->mapping.out, at);
-	return history_grants_end_of(&x->grants, r->mapping.in, r->mapping.out, at);
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (fact_rows[k].mapped)
+			history_facts_end_of(k, &x->facts[k], r->mapping.in, r->mapping.out, at);
+	return 0;
 }
 
-static int take_portmap(struct history_index *x, const struct history_record *r, struct history_at at)
+/* Where lines are lost, the record of an end shows since when it was. */
+static int take_fact(struct history_index *x, struct history_record *r, struct history_at at)
 {
-	uint32_t begin = r->ends && x->lost ? history_index_past(x, r->portmap.from, at) : at.moment;
+	enum fact_kind kind;
+	void *fact = history_record_fact(r, &kind);
+	bool ends = history_record_ends(r);
+	uint32_t begin = ends && x->lost ? history_index_past(x, *history_fact_from(kind, fact), at) : at.moment;
 
-	return begin == MOMENT_NONE ? -ENOMEM : history_portmaps_take(&x->portmaps, &r->portmap, r->ends, begin, at);
-}
-
-static int take_grant(struct history_index *x, const struct history_record *r, struct history_at at)
-{
-	uint32_t begin = r->ends && x->lost ? history_index_past(x, r->grant.from, at) : at.moment;
-
-	return begin == MOMENT_NONE ? -ENOMEM : history_grants_take(&x->grants, &r->grant, r->ends, begin, at);
-}
-
-static int take_drained(struct history_index *x, const struct history_record *r, struct history_at at)
-{
-	uint32_t begin = x->lost ? history_index_past(x, r->drain.from, at) : at.moment;
-
-	return begin == MOMENT_NONE ? -ENOMEM : history_drains_end(&x->drains, &r->drain, begin, at);
+	return begin == MOMENT_NONE ? -ENOMEM : history_facts_take(kind, &x->facts[kind], fact, ends, begin, at);
 }
 
 /* Undoes the beginning of an interval, or its end. */
@@ -68,14 +60,23 @@ static int undo_interval(struct history_index *x, size_t number, bool begun, str
 	return 0;
 }
 
+static bool undo_facts(struct history_index *x, bool mapped, uint64_t line, struct history_at at, int *ret)
+{
+	bool found = false;
+
+	*ret = 0;
+	for (enum fact_kind k = 0; k < FACT_KINDS && !*ret; k++)
+		if (fact_rows[k].mapped == mapped)
+			found |= history_facts_undo(k, &x->facts[k], &x->times, line, at, ret);
+	return found;
+}
+
 /* Undoes the change recorded in one line. Returns false if that line has no such change. */
 static bool undo_line(struct history_index *x, uint64_t line, struct history_at at, int *ret)
 {
 	/* The end of a mapping also ends its drains and grants. */
-	bool found = history_drains_undo(&x->drains, &x->times, line, at, ret);
+	bool found = undo_facts(x, true, line, at, ret);
 
-	if (!*ret)
-		found |= history_grants_undo(&x->grants, &x->times, line, at, ret);
 	if (*ret)
 		return found;
 	at.line = line;
@@ -88,7 +89,7 @@ static bool undo_line(struct history_index *x, uint64_t line, struct history_at 
 		*ret = undo_interval(x, i, begun, at);
 		return true;
 	}
-	return history_portmaps_undo(&x->portmaps, &x->times, line, at, ret) || found;
+	return undo_facts(x, false, line, at, ret) || found;
 }
 
 /* After damage, known lines are also taken back: nothing else shows that they did not take effect. */
@@ -121,7 +122,7 @@ static int take_confirm(struct history_index *x, const struct history_record *r)
 	return 0;
 }
 
-static int take(struct history_index *x, const struct history_record *r, struct history_at at)
+static int take(struct history_index *x, struct history_record *r, struct history_at at)
 {
 	switch (r->event) {
 	case EVENT_START:
@@ -138,13 +139,10 @@ static int take(struct history_index *x, const struct history_record *r, struct 
 	case EVENT_CLOCK:
 		return take_clock(x, r);
 	case EVENT_PORTMAP:
-		return take_portmap(x, r, at);
 	case EVENT_GRANT:
-		return take_grant(x, r, at);
 	case EVENT_RETIRE:
-		return history_drains_begin(&x->drains, &r->drain, at.moment, at);
 	case EVENT_DRAINED:
-		return take_drained(x, r, at);
+		return take_fact(x, r, at);
 	case EVENT_DETACH:
 		return history_index_end_all(x, r->time);
 	case EVENT_STOP:
@@ -195,7 +193,7 @@ static int moment_of(struct history_index *x, const struct history_record *r, bo
 	return 0;
 }
 
-static int take_record(struct history_index *x, const struct history_record *r)
+static int take_record(struct history_index *x, struct history_record *r)
 {
 	struct history_at at = { r->line, r->time, MOMENT_NONE };
 	bool change = history_is_change(r->event), goes_on = change && x->in_change && r->time == x->last_time;

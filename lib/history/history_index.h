@@ -43,9 +43,14 @@ struct history_index {
 	size_t *open;		      /* indexes of the open ones */
 	size_t n_open;
 	struct hash_index open_by_prefix; /* the same, by their prefixes */
-	struct history_portmaps portmaps;
-	struct history_drains drains;
-	struct history_grants grants;
+	union {
+		struct {
+			struct history_portmaps portmaps;
+			struct history_drains drains;
+			struct history_grants grants;
+		};
+		struct history_facts facts[FACT_KINDS];
+	};
 	struct history_times times;
 	struct history_gaps gaps;
 	struct history_clocks clocks;

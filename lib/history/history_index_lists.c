@@ -8,15 +8,11 @@
 
 static bool lists_open_grants(const struct history_index *x)
 {
-	if (x->n_listed != x->grants.open.n)
+	if (x->n_listed != x->grants.n_open)
 		return false;
-	for (size_t i = 0; i < x->n_listed; i++) {
-		const struct history_grant *g = &x->listed[i];
-		const struct grant_interval *v = history_grant_open(&x->grants, g->out, g->port_lo);
-
-		if (!v || !history_grant_same(&v->grant, g))
+	for (size_t i = 0; i < x->n_listed; i++)
+		if (!history_facts_find(FACT_GRANT, &x->grants.facts, &x->listed[i]))
 			return false;
-	}
 	return true;
 }
 
@@ -52,6 +48,20 @@ static void take_names(struct history_index *x, const struct history_record *r)
 	}
 }
 
+static int take_facts(struct history_index *x, enum fact_kind kind, void *list, size_t n, struct history_at at)
+{
+	char *fact = list;
+	int ret = 0;
+
+	for (; n && !ret; n--, fact += fact_rows[kind].fact_size) {
+		uint32_t begin = history_index_past(x, *history_fact_from(kind, fact), at);
+
+		ret = begin == MOMENT_NONE ? -ENOMEM
+					   : history_facts_take(kind, &x->facts[kind], fact, false, begin, at);
+	}
+	return ret;
+}
+
 /* Begins the listed mappings; none holds before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
@@ -63,22 +73,12 @@ static int take_list(struct history_index *x, const struct history_record *r)
 
 		ret = begin == MOMENT_NONE ? -ENOMEM : history_index_begin(x, &r->mappings[i], begin);
 	}
-	for (size_t i = 0; i < r->n_portmaps && !ret; i++) {
-		uint32_t begin = history_index_past(x, r->portmaps[i].from, at);
-
-		ret = begin == MOMENT_NONE ? -ENOMEM
-					   : history_portmaps_take(&x->portmaps, &r->portmaps[i], false, begin, at);
-	}
-	for (size_t i = 0; i < r->n_drains && !ret; i++) {
-		uint32_t begin = history_index_past(x, r->drains[i].from, at);
-
-		ret = begin == MOMENT_NONE ? -ENOMEM : history_drains_begin(&x->drains, &r->drains[i], begin, at);
-	}
-	for (size_t i = 0; i < x->n_listed && !ret; i++) {
-		uint32_t begin = history_index_past(x, x->listed[i].from, at);
-
-		ret = begin == MOMENT_NONE ? -ENOMEM : history_grants_take(&x->grants, &x->listed[i], false, begin, at);
-	}
+	if (!ret)
+		ret = take_facts(x, FACT_PORTMAP, r->portmaps, r->n_portmaps, at);
+	if (!ret)
+		ret = take_facts(x, FACT_DRAIN, r->drains, r->n_drains, at);
+	if (!ret)
+		ret = take_facts(x, FACT_GRANT, x->listed, x->n_listed, at);
 	return ret;
 }
 

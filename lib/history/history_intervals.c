@@ -20,9 +20,8 @@ void history_index_free(struct history_index *x)
 	free(x->pauses.at);
 	free(x->open);
 	hash_index_free(&x->open_by_prefix);
-	history_portmaps_free(&x->portmaps);
-	history_drains_free(&x->drains);
-	history_grants_free(&x->grants);
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		history_facts_free(&x->facts[k]);
 	free(x->listed);
 	history_times_free(&x->times);
 	free(x->gaps.at);
@@ -41,6 +40,9 @@ int history_index_open(struct history_index *x)
 	hash_index_clear(&x->open_by_prefix);
 	for (size_t i = 0; i < x->n_open; i++)
 		if (hash_index_add(&x->open_by_prefix, hash_of(x, x->open[i]), (uint32_t)x->open[i]))
+			return -ENOMEM;
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		if (history_facts_index(k, &x->facts[k]))
 			return -ENOMEM;
 	return 0;
 }
@@ -98,9 +100,8 @@ void history_index_end_all_at(struct history_index *x, int64_t time, uint32_t mo
 	history_times_settle_at(&x->times, moment);
 	while (x->n_open)
 		history_index_end(x, &x->intervals[x->open[x->n_open - 1]], at);
-	history_portmaps_end(&x->portmaps, at);
-	history_drains_end_all(&x->drains, at);
-	history_grants_end_all(&x->grants, at);
+	for (enum fact_kind k = 0; k < FACT_KINDS; k++)
+		history_facts_end_all(k, &x->facts[k], at);
 }
 
 int history_index_end_all(struct history_index *x, int64_t time)
@@ -108,7 +109,7 @@ int history_index_end_all(struct history_index *x, int64_t time)
 	uint32_t moment;
 
 	history_times_settle(&x->times, time);
-	if (!x->n_open && !x->portmaps.open.n && !x->drains.n_open && !x->grants.open.n)
+	if (!x->n_open && !x->portmaps.n_open && !x->drains.n_open && !x->grants.n_open)
 		return 0;
 	moment = history_times_add(&x->times, time, time, x->number);
 	if (moment == MOMENT_NONE)

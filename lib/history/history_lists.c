@@ -76,10 +76,24 @@ void history_listed_grants_write(FILE *out, const struct history_record *r)
 	fprintf(out, ",\"part\":%" PRIu64 ",\"grants\":[", r->part);
 	for (size_t i = 0; i < r->n_grants; i++) {
 		fputs(i ? ",{" : "{", out);
-		history_grant_write(out, &r->grants[i]);
+		fact_rows[FACT_GRANT].write(out, &r->grants[i]);
 		fputc('}', out);
 	}
 	fputc(']', out);
+}
+
+static void write_facts(FILE *out, enum fact_kind kind, const struct history_record *r)
+{
+	const struct fact_row *row = &fact_rows[kind];
+
+	for (size_t i = 0; i < r->n_facts[kind]; i++) {
+		if (i)
+			fputs(",{", out);
+		else
+			fprintf(out, ",\"%s\":[{", row->list);
+		row->write(out, (const char *)r->facts[kind] + i * row->fact_size);
+		fputs(i + 1 < r->n_facts[kind] ? "}" : "}]", out);
+	}
 }
 
 void history_lists_write(FILE *out, const struct history_record *r)
@@ -94,16 +108,8 @@ void history_lists_write(FILE *out, const struct history_record *r)
 		fputc('}', out);
 	}
 	fputc(']', out);
-	for (size_t i = 0; i < r->n_portmaps; i++) {
-		fputs(i ? ",{" : ",\"portmaps\":[{", out);
-		history_portmap_write(out, &r->portmaps[i]);
-		fputs(i + 1 < r->n_portmaps ? "}" : "}]", out);
-	}
-	for (size_t i = 0; i < r->n_drains; i++) {
-		fputs(i ? ",{" : ",\"drains\":[{", out);
-		history_drain_write(out, &r->drains[i]);
-		fputs(i + 1 < r->n_drains ? "}" : "}]", out);
-	}
+	write_facts(out, FACT_PORTMAP, r);
+	write_facts(out, FACT_DRAIN, r);
 	if (r->n_listed)
 		fprintf(out, ",\"grants\":%" PRIu64, r->n_listed);
 }
@@ -143,40 +149,26 @@ bool history_algorithm_known(const cJSON *json)
 	       json_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
 }
 
-/* Records of histories without portmaps have no list of them. */
-static int read_portmaps(const cJSON *json, struct history_record *r)
+static int read_facts(const cJSON *json, enum fact_kind kind, struct history_record *r)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "portmaps"), *item;
+	const struct fact_row *row = &fact_rows[kind];
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, row->list), *item;
 
-	if (!list)
-		return 0;
 	if (!cJSON_IsArray(list))
 		return -EINVAL;
-	r->portmaps = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->portmaps));
-	if (!r->portmaps)
+	r->facts[kind] = calloc((size_t)cJSON_GetArraySize(list) + 1, row->fact_size);
+	if (!r->facts[kind])
 		return -ENOMEM;
 	cJSON_ArrayForEach (item, list)
-		if (!history_portmap_read(item, &r->portmaps[r->n_portmaps++]))
+		if (!row->read(item, (char *)r->facts[kind] + r->n_facts[kind]++ * row->fact_size))
 			return -EINVAL;
 	return 0;
 }
 
-/* The same of drains. */
-static int read_drains(const cJSON *json, struct history_record *r)
+/* Records of histories without any have no list of them. */
+static int read_any(const cJSON *json, enum fact_kind kind, struct history_record *r)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "drains"), *item;
-
-	if (!list)
-		return 0;
-	if (!cJSON_IsArray(list))
-		return -EINVAL;
-	r->drains = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->drains));
-	if (!r->drains)
-		return -ENOMEM;
-	cJSON_ArrayForEach (item, list)
-		if (!history_drain_read(item, &r->drains[r->n_drains++]))
-			return -EINVAL;
-	return 0;
+	return cJSON_HasObjectItem(json, fact_rows[kind].list) ? read_facts(json, kind, r) : 0;
 }
 
 int history_lists_read(const cJSON *json, struct history_record *r)
@@ -192,24 +184,14 @@ int history_lists_read(const cJSON *json, struct history_record *r)
 		if (!history_mapping_read(item, &r->mappings[r->n_mappings++]))
 			return -EINVAL;
 
-	int ret = read_portmaps(json, r);
+	int ret = read_any(json, FACT_PORTMAP, r);
 
 	if (cJSON_HasObjectItem(json, "grants") && !json_count(json, "grants", &r->n_listed))
 		return -EINVAL;
-	return ret ? ret : read_drains(json, r);
+	return ret ? ret : read_any(json, FACT_DRAIN, r);
 }
 
 int history_listed_grants_read(const cJSON *json, struct history_record *r)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "grants"), *item;
-
-	if (!cJSON_IsArray(list) || !json_count(json, "part", &r->part))
-		return -EINVAL;
-	r->grants = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->grants));
-	if (!r->grants)
-		return -ENOMEM;
-	cJSON_ArrayForEach (item, list)
-		if (!history_grant_read(item, &r->grants[r->n_grants++]))
-			return -EINVAL;
-	return 0;
+	return json_count(json, "part", &r->part) ? read_facts(json, FACT_GRANT, r) : -EINVAL;
 }

@@ -29,14 +29,27 @@ const char *history_event_word(enum history_event event)
 
 void history_record_free(struct history_record *r)
 {
-	free(r->mappings);
-	free(r->portmaps);
-	free(r->drains);
-	free(r->grants);
-	r->mappings = NULL;
-	r->portmaps = NULL;
-	r->drains = NULL;
-	r->grants = NULL;
+	free(take_pointer(r->mappings));
+	for (unsigned k = 0; k < FACT_KINDS; k++)
+		free(take_pointer(r->facts[k]));
+}
+
+void *history_record_fact(struct history_record *r, enum fact_kind *ret_kind)
+{
+	switch (r->event) {
+	case EVENT_PORTMAP:
+		*ret_kind = FACT_PORTMAP;
+		return &r->portmap;
+	case EVENT_RETIRE:
+	case EVENT_DRAINED:
+		*ret_kind = FACT_DRAIN;
+		return &r->drain;
+	case EVENT_GRANT:
+		*ret_kind = FACT_GRANT;
+		return &r->grant;
+	default:
+		return NULL;
+	}
 }
 
 /* What the record ends, it ends now. */
@@ -85,6 +98,16 @@ static void write_start(FILE *out, const struct history_record *r)
 		fprintf(out, "\"%s\"", time_format(r->since, since));
 }
 
+static void write_fact(FILE *out, const struct history_record *r)
+{
+	enum fact_kind kind = FACT_KINDS;
+	const void *fact = history_record_fact((struct history_record *)(uintptr_t)r, &kind);
+
+	fputc(',', out);
+	fact_rows[kind].write(out, fact);
+	write_to(out, r, history_record_ends(r));
+}
+
 static void write_body(FILE *out, const struct history_record *r)
 {
 	char text[TIME_TEXT];
@@ -103,20 +126,10 @@ static void write_body(FILE *out, const struct history_record *r)
 		write_change(out, r);
 		break;
 	case EVENT_PORTMAP:
-		fputc(',', out);
-		history_portmap_write(out, &r->portmap);
-		write_to(out, r, r->ends);
-		break;
 	case EVENT_RETIRE:
 	case EVENT_DRAINED:
-		fputc(',', out);
-		history_drain_write(out, &r->drain);
-		write_to(out, r, r->event == EVENT_DRAINED);
-		break;
 	case EVENT_GRANT:
-		fputc(',', out);
-		history_grant_write(out, &r->grant);
-		write_to(out, r, r->ends);
+		write_fact(out, r);
 		break;
 	case EVENT_GRANTS:
 		history_listed_grants_write(out, r);
@@ -153,16 +166,16 @@ int history_record_write(FILE *out, const struct history_record *r, struct chain
 }
 
 /* Portmaps and grants end with their record, or have no end. */
-static int read_ending(const cJSON *json, struct history_record *r)
+static int read_fact(const cJSON *json, struct history_record *r)
 {
 	const cJSON *to = cJSON_GetObjectItemCaseSensitive(json, "to");
+	enum fact_kind kind = FACT_KINDS;
+	void *fact = history_record_fact(r, &kind);
 
-	r->ends = cJSON_IsString(to);
-	if (!r->ends && !cJSON_IsNull(to))
+	r->ends = kind != FACT_DRAIN && cJSON_IsString(to);
+	if (kind != FACT_DRAIN && !r->ends && !cJSON_IsNull(to))
 		return -EINVAL;
-	return (r->event == EVENT_GRANT ? history_grant_read(json, &r->grant) : history_portmap_read(json, &r->portmap))
-		       ? 0
-		       : -EINVAL;
+	return fact_rows[kind].read(json, fact) ? 0 : -EINVAL;
 }
 
 bool history_gateway_valid(const char *text)
@@ -242,12 +255,11 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 		break;
 	case EVENT_PORTMAP:
 	case EVENT_GRANT:
-		return read_ending(json, r);
-	case EVENT_GRANTS:
-		return history_listed_grants_read(json, r);
 	case EVENT_RETIRE:
 	case EVENT_DRAINED:
-		return history_drain_read(json, &r->drain) ? 0 : -EINVAL;
+		return read_fact(json, r);
+	case EVENT_GRANTS:
+		return history_listed_grants_read(json, r);
 	case EVENT_UNDO:
 	case EVENT_CONFIRM:
 		return read_lines(json, r) ? 0 : -EINVAL;

@@ -16,9 +16,7 @@
 #include "base/clock_state.h"
 #include "base/timestamp.h"
 #include "history/history_by.h"
-#include "history/history_drains.h"
-#include "history/history_grants.h"
-#include "history/history_portmaps.h"
+#include "history/history_facts.h"
 #include "history/history_times.h"
 #include "plan/blocks.h"
 #include "proto/label.h"
@@ -91,16 +89,27 @@ struct history_record {
 	struct history_mapping mapping;	  /* add, del */
 	struct history_mapping *mappings; /* start, daily */
 	size_t n_mappings;
-	struct history_portmap portmap;	  /* portmap */
-	bool ends;			  /* portmap, grant */
-	struct history_portmap *portmaps; /* start, daily */
-	size_t n_portmaps;
-	struct history_drain drain;   /* retire, drained */
-	struct history_drain *drains; /* start, daily */
-	size_t n_drains;
-	struct history_grant grant;   /* grant */
-	struct history_grant *grants; /* grants */
-	size_t n_grants;
+	struct history_portmap portmap; /* portmap */
+	struct history_drain drain;	/* retire, drained */
+	struct history_grant grant;	/* grant */
+	bool ends;			/* portmap, grant */
+	/* Lists: start, daily; grants: of the event of that name. */
+	union {
+		struct {
+			struct history_portmap *portmaps;
+			struct history_drain *drains;
+			struct history_grant *grants;
+		};
+		void *facts[FACT_KINDS];
+	};
+	union {
+		struct {
+			size_t n_portmaps;
+			size_t n_drains;
+			size_t n_grants;
+		};
+		size_t n_facts[FACT_KINDS];
+	};
 	uint64_t part;	   /* grants: number of this line of the list, from 1 */
 	uint64_t n_listed; /* start, daily: grants in the lines before it, which belong to the list */
 	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the latest possible reading
@@ -118,6 +127,15 @@ struct history_record {
 };
 
 void history_record_free(struct history_record *r);
+
+/* The fact that a record begins or ends, and its kind; NULL: none. */
+void *history_record_fact(struct history_record *r, enum fact_kind *ret_kind);
+
+/* Whether it ends. */
+static inline bool history_record_ends(const struct history_record *r)
+{
+	return r->ends || r->event == EVENT_DRAINED;
+}
 
 /* Writes the record as the line after a tip, which moves to it. 0 or -ENOMEM: the stream is one in memory. */
 int history_record_write(FILE *out, const struct history_record *r, struct chain_tip *tip);

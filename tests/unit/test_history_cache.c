@@ -90,7 +90,7 @@ static void same_answers(void)
 	cr_assert_eq(history_files_read_cached(lab.state, &cached, &err), 0);
 	cr_assert_eq(plain.index.n_intervals, cached.index.n_intervals);
 	cr_assert_eq(plain.index.times.n, cached.index.times.n);
-	cr_assert_eq(plain.index.portmaps.open.n, cached.index.portmaps.open.n);
+	cr_assert_eq(plain.index.portmaps.n_open, cached.index.portmaps.n_open);
 	cr_assert_eq(plain.index.n_open, cached.index.n_open);
 	cr_assert_eq(cached.index.n_damages, 0, "%s", cached.index.damages->text);
 	cr_assert_str_eq(plain.index.hash, cached.index.hash);

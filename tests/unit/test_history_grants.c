@@ -39,7 +39,7 @@ static size_t open_grants(struct history_grant **ret)
 
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0, "%s", err.text);
 	cr_assert_eq(f.index.n_damages, 0, "%s", f.index.damages[0].text);
-	cr_assert_eq(history_grants_list(&f.index.grants, ret, &n), 0);
+	cr_assert_eq(history_facts_list(FACT_GRANT, &f.index.grants.facts, ret, &n), 0);
 	history_files_free(&f);
 	return n;
 }
@@ -284,7 +284,7 @@ Test(history_grants, a_list_that_was_cut_short_says_nothing)
 	cut_behind("\"event\":\"grants\"", 1);
 	cr_assert_eq(history_files_read(lab.state, &f, &err), 0);
 	cr_expect_eq(f.index.n_damages, 0);
-	cr_expect_eq(f.index.grants.open.n, MANY);
+	cr_expect_eq(f.index.grants.n_open, MANY);
 	cr_expect_eq(f.index.last_time, NOON, "the line is nothing by itself");
 	history_files_free(&f);
 	begin_again(many, MANY);

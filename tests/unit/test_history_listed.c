@@ -159,26 +159,25 @@ static void print_lists(FILE *out, const struct history_index *x)
 {
 	_cleanup_free_ struct history_grant *grants = NULL;
 	_cleanup_free_ struct history_portmap *portmaps = NULL;
-	struct history_drain drains[16];
+	_cleanup_free_ struct history_drain *drains = NULL;
 	size_t n;
 
-	cr_assert_eq(history_grants_list(&x->grants, &grants, &n), 0);
+	cr_assert_eq(history_facts_list(FACT_GRANT, &x->grants.facts, &grants, &n), 0);
 	for (size_t i = 0; i < n; i++) {
 		fputs("open: ", out);
-		history_grant_write(out, &grants[i]);
+		fact_rows[FACT_GRANT].write(out, &grants[i]);
 		fputc('\n', out);
 	}
-	cr_assert_eq(history_portmaps_list(&x->portmaps, &portmaps, &n), 0);
+	cr_assert_eq(history_facts_list(FACT_PORTMAP, &x->portmaps.facts, &portmaps, &n), 0);
 	for (size_t i = 0; i < n; i++) {
 		fputs("open: ", out);
-		history_portmap_write(out, &portmaps[i]);
+		fact_rows[FACT_PORTMAP].write(out, &portmaps[i]);
 		fputc('\n', out);
 	}
-	cr_assert_leq(x->drains.n_open, 16);
-	n = history_drains_list(&x->drains, drains);
+	cr_assert_eq(history_facts_list(FACT_DRAIN, &x->drains.facts, &drains, &n), 0);
 	for (size_t i = 0; i < n; i++) {
 		fputs("open: ", out);
-		history_drain_write(out, &drains[i]);
+		fact_rows[FACT_DRAIN].write(out, &drains[i]);
 		fputc('\n', out);
 	}
 }

@@ -125,7 +125,8 @@ static bool is_clock_broken(const struct statements *x, int64_t from, int64_t to
  */
 static int64_t began_after(const struct statements *x, const struct statement *s)
 {
-	return s->from == TIME_NONE || is_clock_broken(x, s->from, s->early) ? TIME_NONE : s->from - 1;
+	return s->from == TIME_NONE || is_clock_broken(x, s->from, s->early) ? TIME_NONE
+									     : s->from - 1 - (s->late - s->early);
 }
 
 /* The last moment before a statement at which its session had another address; TIME_NONE: it is not known to have had.

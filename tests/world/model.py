@@ -127,14 +127,15 @@ class Model:
             seen[held.key()] = held
             if held.draining:
                 held.of, held.ports = self.drained_from(held)
-        came = [held for key, held in seen.items() if key not in self.now]
-        gone = [held for key, held in self.now.items() if key not in seen]
-        for held in gone:
+        # By the keys that they came with: the ports of what drains are known only now.
+        came = {key: held for key, held in seen.items() if key not in self.now}
+        gone = {key: held for key, held in self.now.items() if key not in seen}
+        for key, held in gone.items():
             held.end = now
-            self.past.append(self.now.pop(held.key()))
-        for held in came:
+            self.past.append(self.now.pop(key))
+        for key, held in came.items():
             held.settled = now
-            self.now[held.key()] = held
+            self.now[key] = held
         for key, held in seen.items():
             # What was let in once may still be let in for a moment.
             self.now[key].eim, self.now[key].eif, self.now[key].eif_before = held.eim, held.eif, self.now[key].eif
@@ -144,7 +145,7 @@ class Model:
         if came or gone:
             self.version += 1
             self._blocks.clear()
-        return came, gone
+        return list(came.values()), list(gone.values())
 
     def drained_from(self, part):
         """(inside, outside) of the mapping that has, or had, the addresses of what drains, and the ports of its blocks."""

@@ -293,6 +293,7 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 	const char *from = json_text(args, "from", NULL), *to = json_text(args, "to", NULL);
 	_cleanup_free_ char *own = NULL;
 	struct history_files f;
+	char at[PATH_MAX];
 	int status;
 
 	if ((from && time_parse(from, &x.from)) || (to && time_parse(to, &x.to)) || x.from > x.to)
@@ -304,7 +305,7 @@ int customer_list(const char *socket, const cJSON *args, struct writer *w, struc
 		return status;
 	mac_text(x.customer, x.mac);
 	x.history = &f.index;
-	status = list(&x, json_text(args, "leases", own), err);
+	status = list(&x, json_text(args, "leases", lease_directory(own, at)), err);
 	history_files_free(&f);
 	free(x.had);
 	free(x.cut);

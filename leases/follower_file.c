@@ -16,7 +16,7 @@ static const char *remedy(int r)
 	case ENOENT:
 		return "; it is read once it is there";
 	case EACCES:
-		return "; give the agent's user the right to read it, by its group for instance";
+		return "; give the user of detnat-leases the right to read it, by its group for instance";
 	default:
 		return "";
 	}

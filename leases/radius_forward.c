@@ -91,7 +91,7 @@ struct going_on {
 	struct forward_times times;
 };
 
-/* The file is the agent's own, but what is in it goes through functions that need sound packets. */
+/* The file is the program's own, but what is in it goes through functions that need sound packets. */
 static int go_on(void *arg, const struct spooled *s)
 {
 	const struct going_on *g = arg;

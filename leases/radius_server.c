@@ -12,14 +12,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "full_buffers.h"
 #include "leases/accounting_servers.h"
 #include "leases/lease_files.h"
 #include "radius_forward.h"
+#include "radius_receive.h"
 
-#define PER_TURN 64U
-/* One octet more, so that longer packets show. */
-#define PACKET_ROOM (RADIUS_MAX + 1)
 /* Forged packets, and clocks, are logged so often. */
 #define LOG_US 60000000ULL
 
@@ -33,18 +30,6 @@ struct waiting {
 	bool refused; /* the forwarder has no room */
 };
 
-/* Room for the packets of a turn. */
-struct turn {
-	struct mmsghdr message[PER_TURN];
-	struct iovec iov[PER_TURN];
-	struct sockaddr_in from[PER_TURN];
-	union {
-		struct cmsghdr header;
-		uint8_t octet[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t))];
-	} control[PER_TURN];
-	uint8_t packet[PER_TURN][PACKET_ROOM];
-};
-
 struct radius_server {
 	struct config_lease_source rules;
 	struct radius_clients clients;
@@ -55,10 +40,7 @@ struct radius_server {
 	struct accounting_servers senders;
 	struct waiting waiting[RADIUS_WAITING];
 	unsigned n_waiting;
-	struct turn turn;
-	uint32_t dropped;	      /* as the socket counts, what the filter discarded included */
-	uint64_t full;		      /* as the network namespace counts what no buffer had room for */
-	int64_t heard;		      /* when the last packet was received */
+	struct radius_receive received;
 	uint64_t forged_us, clock_us; /* when they were logged */
 	struct forward_figures ended; /* of forwarding with an earlier secret */
 };
@@ -72,7 +54,7 @@ int radius_server_new(const struct config_lease_source *rules, struct seen_recor
 	s->rules = *rules;
 	s->seen = seen;
 	s->fd = -1;
-	s->heard = TIME_NONE;
+	s->received.heard = TIME_NONE;
 	*ret = s;
 	return 0;
 }
@@ -136,8 +118,7 @@ int radius_server_equip(struct radius_server *s, int fd, const struct radius_cli
 		close_fd(&s->fd);
 		s->fd = fd;
 		s->small = true;
-		s->dropped = 0;
-		s->full = full_buffers();
+		radius_receive_anew(&s->received);
 	}
 	if (s->forward && !same_secret(&s->clients.forward, &clients->forward))
 		end_forward(s);
@@ -416,71 +397,9 @@ static void take_packet(struct radius_server *s, const struct sockaddr_in *from,
 			     f);
 }
 
-/* When the kernel received a packet, and how many it had to drop by then. */
-static int64_t read_control(struct msghdr *m, uint32_t *dropped)
-{
-	struct timespec t = { .tv_sec = 0 };
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != SOL_SOCKET)
-			continue;
-		if (c->cmsg_type == SCM_TIMESTAMPNS)
-			memcpy(&t, CMSG_DATA(c), sizeof(t));
-		else if (c->cmsg_type == SO_RXQ_OVFL)
-			memcpy(dropped, CMSG_DATA(c), sizeof(*dropped));
-	}
-	return t.tv_sec ? t.tv_sec : time(NULL);
-}
-
-/*
- * The socket counts what its filter discards with what its buffer has no room for, and only the latter is lost. Where
- * others lose packets at the same time, more may be noted than was lost.
- */
-static void note_dropped(struct radius_server *s, uint32_t dropped, int64_t received, struct lease_writer *w,
-			 struct identity_figures *f)
-{
-	uint32_t n = dropped - s->dropped;
-	uint64_t full = n ? full_buffers() : s->full, lost = full - s->full < n ? full - s->full : n;
-
-	f->dropped += lost;
-	f->strangers += n - lost;
-	if (lost)
-		lease_writer_lose(w, s->heard == TIME_NONE ? received : s->heard);
-	s->full = full;
-	s->dropped = dropped;
-	s->heard = received;
-}
-
-static void prepare(struct turn *t)
-{
-	for (unsigned i = 0; i < PER_TURN; i++) {
-		t->iov[i] = (struct iovec){ t->packet[i], PACKET_ROOM };
-		t->message[i].msg_hdr = (struct msghdr){
-			.msg_name = &t->from[i],
-			.msg_namelen = sizeof(t->from[i]),
-			.msg_iov = &t->iov[i],
-			.msg_iovlen = 1,
-			.msg_control = t->control[i].octet,
-			.msg_controllen = sizeof(t->control[i]),
-		};
-	}
-}
-
 bool radius_server_receive(struct radius_server *s, struct lease_writer *w, struct identity_figures *f)
 {
-	struct turn *t = &s->turn;
-	int n;
-
-	prepare(t);
-	n = recvmmsg(s->fd, t->message, PER_TURN, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++) {
-		uint32_t dropped = s->dropped;
-		int64_t received = read_control(&t->message[i].msg_hdr, &dropped);
-
-		note_dropped(s, dropped, received, w, f);
-		take_packet(s, &t->from[i], t->packet[i], t->message[i].msg_len, received, w, f);
-	}
-	return n == (int)PER_TURN;
+	return radius_receive(&s->received, s->fd, take_packet, s, w, f);
 }
 
 /* Hands all to the forwarder's file. Those that are not there are not answered: their senders try again. */

@@ -19,7 +19,7 @@
 
 struct radius_server;
 
-/* An unbound server for rules; all servers of an agent share what they have seen. -ENOMEM. */
+/* An unbound server for rules; all servers share what they have seen. -ENOMEM. */
 int radius_server_new(const struct config_lease_source *rules, struct seen_records *seen, struct radius_server **ret);
 void radius_server_free(struct radius_server *s); /* NULL is allowed */
 

@@ -57,7 +57,7 @@ static bool has(const struct config_leases *rules, const char *name)
 	return false;
 }
 
-/* Since when nothing is known of a source that begins. last: time of the last line, if the agent has just started. */
+/* Since when nothing is known of a source that begins. last: time of the last line, if the program has just started. */
 static int64_t unknown_since(const cJSON *until, const char *name, bool first, int64_t last)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(until, name);

@@ -18,8 +18,8 @@ struct recorded_sources {
 };
 
 /*
- * Adds the lines `begin` of sources that were not recorded under the former rules, NULL: none were, as the agent has
- * just started. Notes the end of those that are no longer. 0 or -ENOMEM.
+ * Adds the lines `begin` of sources that were not recorded under the former rules, NULL: none were, as the program
+ * has just started. Notes the end of those that are no longer. 0 or -ENOMEM.
  */
 int recorded_sources_change(struct recorded_sources *x, const struct config_leases *former,
 			    const struct config_leases *next, struct lease_writer *w, int64_t now);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file with the requests that wait for a further server, so that those acknowledged here reach it although the agent
- * was killed. Requests and their ends are appended; the file is emptied when nothing waits, and written anew when most
- * of it has ended. An end that a crash takes back makes the server get a request twice.
+ * A file with the requests that wait for a further server, so that those acknowledged here reach it although the
+ * program was killed. Requests and their ends are appended; the file is emptied when nothing waits, and written anew
+ * when most of it has ended. An end that a crash takes back makes the server get a request twice.
  */
 #ifndef DETNAT_REQUEST_SPOOL_H
 #define DETNAT_REQUEST_SPOOL_H

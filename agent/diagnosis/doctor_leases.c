@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sources of leases: whether the agent may read what it has to, and for how long leases are kept. */
+/* Sources of leases: whether detnat-leases may read what it has to, and for how long leases are kept. */
 #include <string.h>
 #include <unistd.h>
 
 #include "diagnosis/doctor_private.h"
 #include "host/accounts.h"
-#include "host/paths.h"
+#include "identity/secret_file.h"
 
+/* Without a path there is no such secret. */
 static void examine_secret(struct doctor *d, const char *path)
 {
+	if (!*path)
+		return;
 	if (access(path, F_OK))
 		doctor_say(d, DOCTOR_FAILURE, "%s does not exist: no access server gets an answer", path);
-	else if (!account_may_read(AGENT_USER, path))
+	else if (!account_may_read(LEASES_USER, path))
 		doctor_say(d, DOCTOR_FAILURE,
-			   "%s cannot be read by the service, which runs as user " AGENT_USER ": `chown " AGENT_USER
+			   "%s cannot be read by the service, which runs as user " LEASES_USER ": `chown " LEASES_USER
 			   ": %s`",
 			   path, path);
+}
+
+static void examine_secrets(struct doctor *d, const struct config_lease_source *s)
+{
+	examine_secret(d, s->secret_file);
+	for (uint32_t i = 0; i < s->n_clients; i++)
+		examine_secret(d, s->client[i].secret_file);
+	examine_secret(d, s->forward_secret_file);
 }
 
 /* Servers make their files anew, so rights are given by a group. */
@@ -23,10 +34,10 @@ static void examine_file(struct doctor *d, const char *path)
 {
 	if (access(path, F_OK))
 		doctor_say(d, DOCTOR_WARNING, "%s does not exist yet", path);
-	else if (!account_may_read(AGENT_USER, path))
+	else if (!account_may_read(LEASES_USER, path))
 		doctor_say(d, DOCTOR_FAILURE,
-			   "%s cannot be read by the service, which runs as user " AGENT_USER
-			   ": SupplementaryGroups= with the file's group in a drop-in of detnat.service",
+			   "%s cannot be read by the service, which runs as user " LEASES_USER
+			   ": SupplementaryGroups= with the file's group in a drop-in of detnat-leases.service",
 			   path);
 }
 
@@ -37,7 +48,7 @@ void doctor_leases(struct doctor *d)
 
 	for (uint32_t i = 0; i < c->n; i++) {
 		if (c->source[i].type == SOURCE_RADIUS)
-			examine_secret(d, c->source[i].secret_file);
+			examine_secrets(d, &c->source[i]);
 		else
 			examine_file(d, c->source[i].path);
 	}

@@ -123,7 +123,7 @@ struct history_record {
 	bool taken_over;	    /* start: took over an existing datapath */
 	/* start, daily, confirm, stop, detach: the worst since the line before that has it. */
 	struct clock_state clock;
-	struct history_by by;	    /* of changes, and of a list that says a new name */
+	struct history_by by; /* of changes, and of a list that says a new name */
 };
 
 void history_record_free(struct history_record *r);

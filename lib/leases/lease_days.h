@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The leases of a directory, a file a day, as statements about one address at a time. A question reads the lines that
- * it needs alone; docs/evidence/LEASES.md says which. An agent may be appending to the last day.
+ * it needs alone; docs/evidence/LEASES.md says which. detnat-leases may be appending to the last day.
  */
 #ifndef DETNAT_LEASE_DAYS_H
 #define DETNAT_LEASE_DAYS_H

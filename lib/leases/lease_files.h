@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The files of leases in a directory, one a day; an agent may be appending to them, or they may be a copy. */
+/* The files of leases in a directory, one a day; detnat-leases may be appending to them, or they may be a copy. */
 #ifndef DETNAT_LEASE_FILES_H
 #define DETNAT_LEASE_FILES_H
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The agent as a server of RADIUS accounting: what is answered, what becomes a line, what is passed on."""
+"""detnat-leases, started by the agent, as a server of RADIUS accounting: what is answered, what becomes a line, what is passed on."""
 
 import calendar
 import contextlib
@@ -497,3 +497,7 @@ def test_the_doctor_names_what_cannot_be_read_and_leases_that_are_kept_for_ever(
     agent.write(leases=[{**source(agent), "secret_file": "/nonexistent/secret"}], lease_retention="30d")
     found = [re.sub(" +", " ", line) for line in agent.once("--doctor").out.splitlines() if " leases " in line]
     assert len(found) == 1 and found[0].startswith("FAILURE leases /nonexistent/secret does not exist"), found
+    clients = [{"prefix": "127.0.0.8/32", "secret_file": "/nonexistent/of-a-client"}]
+    agent.write(leases=[{"type": "radius", "listen": f"127.0.0.1:{PORT}", "clients": clients}], lease_retention="30d")
+    found = [re.sub(" +", " ", line) for line in agent.once("--doctor").out.splitlines() if " leases " in line]
+    assert len(found) == 1 and found[0].startswith("FAILURE leases /nonexistent/of-a-client does not exist"), found

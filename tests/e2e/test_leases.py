@@ -98,7 +98,7 @@ def test_an_import_may_be_repeated(running_lab, leases, tmp_path):
     assert who(running_lab.agent, OUT, "--at", line["time"], "--leases", leases)["customer"]["mac"] == "02:00:00:00:00:04"
 
 
-def test_a_customers_addresses_and_blocks_are_listed(running_lab, leases):
+def test_a_customers_addresses_and_blocks_are_listed(running_lab, leases, tmp_path):
     agent = running_lab.agent
     lease_file(leases, *session_of("alice", circuit="port 1", mac="02:00:00:00:00:0a"))
     listing = ("--leases", leases, "--state-dir", agent.state)
@@ -113,6 +113,10 @@ def test_a_customers_addresses_and_blocks_are_listed(running_lab, leases):
     for arguments in (("Alice",), ("alice", "--to", "2020-01-01T00:00:00Z")):
         nobody = execute(CTL, "customer", *arguments, *listing)
         assert nobody.status == 1 and "no line of leases" in nobody.err
+    # Where detnat-leases keeps them under the service manager.
+    shutil.copytree(leases, shutil.copytree(agent.state, tmp_path / "state") / "leases")
+    found = execute(CTL, "-j", "customer", "alice", "--state-dir", tmp_path / "state")
+    assert found.status == 0 and [r["in_addr"] for r in json.loads(found.out)] == [IN, IN], found
 
 
 def test_a_customers_lines_are_erased_the_lawful_way(running_lab, tmp_path):

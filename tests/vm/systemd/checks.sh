@@ -190,7 +190,7 @@ check "the sessions of before and of meanwhile are there" eval "wait_for session
 check "a reload applies the file" reloads
 check "a reload of a bad file fails and changes nothing" refuses_a_bad_file
 check "a lease of dnsmasq names the customer" wait_for customer_known
-check "the agent listens for RADIUS, and has a file for what it forwards" wait_for listens_for_radius
+check "detnat-leases listens for RADIUS, and has a file for what it forwards" wait_for listens_for_radius
 check "leases are recorded by a program of its own user without a capability" leases_are_a_program_of_their_own
 check "a killed program is started again, and the agent goes on" leases_come_back_after_a_kill
 check "the desk is started by its socket, and asks who asks" desk_is_asked

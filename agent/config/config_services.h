@@ -141,6 +141,9 @@ struct config_lease_source {
 	char path[CONFIG_LEASE_PATH]; /* of the file of any other type */
 };
 
+/* The path of the n-th file with a secret of a source, and the key that names it. Returns NULL if there are fewer. */
+const char *config_lease_secret(const struct config_lease_source *s, uint32_t n, const char **ret_key);
+
 struct config_leases {
 	uint32_t n;
 	struct config_lease_source source[CONFIG_MAX_LEASE_SOURCES];

@@ -7,6 +7,19 @@
 #include "config/fields.h"
 #include "config/pools.h"
 
+const char *config_lease_secret(const struct config_lease_source *s, uint32_t n, const char **ret_key)
+{
+	*ret_key = "clients[].secret_file";
+	if (n < s->n_clients)
+		return s->client[n].secret_file;
+	n -= s->n_clients;
+	*ret_key = "secret_file";
+	if (*s->secret_file && !n--)
+		return s->secret_file;
+	*ret_key = "forward_secret_file";
+	return *s->forward_secret_file && !n ? s->forward_secret_file : NULL;
+}
+
 static void days_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "a number of whole days such as \"180d\" or \"26w\", from %ud to %ud", f->min, f->max);

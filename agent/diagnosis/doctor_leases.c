@@ -7,11 +7,8 @@
 #include "host/accounts.h"
 #include "identity/secret_file.h"
 
-/* Without a path there is no such secret. */
 static void examine_secret(struct doctor *d, const char *path)
 {
-	if (!*path)
-		return;
 	if (access(path, F_OK))
 		doctor_say(d, DOCTOR_FAILURE, "%s does not exist: no access server gets an answer", path);
 	else if (!account_may_read(LEASES_USER, path))
@@ -23,10 +20,10 @@ static void examine_secret(struct doctor *d, const char *path)
 
 static void examine_secrets(struct doctor *d, const struct config_lease_source *s)
 {
-	examine_secret(d, s->secret_file);
-	for (uint32_t i = 0; i < s->n_clients; i++)
-		examine_secret(d, s->client[i].secret_file);
-	examine_secret(d, s->forward_secret_file);
+	const char *path, *key;
+
+	for (uint32_t n = 0; (path = config_lease_secret(s, n, &key)); n++)
+		examine_secret(d, path);
 }
 
 /* Servers make their files anew, so rights are given by a group. */

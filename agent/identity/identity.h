@@ -34,7 +34,7 @@ struct identity_figures {
 	uint64_t lost;		  /* times recorded in which events were lost */
 	uint64_t waiting;	  /* lines that are not on the disk yet */
 	uint64_t forward_waiting; /* requests, for an answer of the further server */
-	uint32_t sources;
+	uint64_t sources;
 	int64_t last; /* time of the last line; TIME_NONE: none */
 };
 

@@ -117,6 +117,7 @@ static int give_secret(const char *path, uid_t agent, uid_t own, struct error *e
 
 int prepare_leases(const struct config *c, uid_t agent, gid_t readers, struct error *err)
 {
+	const char *path, *key;
 	uid_t own;
 	int r;
 
@@ -124,8 +125,8 @@ int prepare_leases(const struct config *c, uid_t agent, gid_t readers, struct er
 		return 0;
 	r = prepare_directory(c, agent, readers, own, err);
 	for (uint32_t i = 0; i < c->leases.n && !r; i++)
-		if (*c->leases.source[i].secret_file)
-			r = give_secret(c->leases.source[i].secret_file, agent, own, err);
+		for (uint32_t n = 0; (path = config_lease_secret(&c->leases.source[i], n, &key)) && !r; n++)
+			r = give_secret(path, agent, own, err);
 	if (r && !*err->text)
 		error_set(err, r, "the directory of leases cannot be given to " LEASES_USER ": %s", strerror(-r));
 	return r;

@@ -172,16 +172,18 @@ static void check_readable(const struct config *c, const char *config_path)
 {
 	for (uint32_t i = 0; i < c->leases.n; i++) {
 		const struct config_lease_source *s = &c->leases.source[i];
+		const char *path, *key;
 
 		if (*s->path && !access(s->path, F_OK) && !account_may_read(LEASES_USER, s->path))
 			log_warning("leases[%u].path: user " LEASES_USER
 				    " cannot read %s: give it the group of the file "
 				    "by SupplementaryGroups= in a drop-in of detnat-leases.service",
 				    i, s->path);
-		if (*s->secret_file && !account_may_read(LEASES_USER, s->secret_file))
-			log_warning("leases[%u].secret_file: user " LEASES_USER " cannot read %s: `chown " LEASES_USER
-				    ": %s`",
-				    i, s->secret_file, s->secret_file);
+		for (uint32_t n = 0; (path = config_lease_secret(s, n, &key)); n++)
+			if (!account_may_read(LEASES_USER, path))
+				log_warning("leases[%u].%s: user " LEASES_USER " cannot read %s: `chown " LEASES_USER
+					    ": %s`",
+					    i, key, path, path);
 	}
 	if (!account_may_read(SERVICE_USER, config_path))
 		log_warning("%s: the service runs as user " SERVICE_USER ", which cannot read it: chgrp " SERVICE_USER

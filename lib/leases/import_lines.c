@@ -172,7 +172,9 @@ static const char *escaped(const char *at, bool hex, char *ret)
 		return at + n;
 	}
 	letter = strchr(letters, *at);
-	*ret = letter ? meant[letter - letters] : *at;
+	*ret = *at;
+	if (letter)
+		*ret = meant[letter - letters];
 	return at + 1;
 }
 

@@ -128,7 +128,7 @@ static int repeat(const struct midnight *m)
 	struct lease_line l;
 	int r;
 
-	if (m->last.event == LEASE_STOP || seen < m->begin - LEASE_OPEN_DAYS * DAY_S)
+	if (m->last.event == LEASE_STOP || seen < m->begin - (int64_t)LEASE_OPEN_DAYS * DAY_S)
 		return 0;
 	r = lease_day_line(&m->day, m->fd, m->last.at, &l);
 	if (r || is_restarted(m, &l, seen) || (!*l.session && l.to < m->begin))

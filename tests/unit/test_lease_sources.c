@@ -181,3 +181,32 @@ Test(secret_file, a_file_without_a_secret_or_that_all_may_read_is_refused_with_t
 	cr_expect_eq(secret_file_read(path, &s, &err), -ENOENT);
 	cr_expect(strstr(err.text, "does not exist; write the secret"), "%s", err.text);
 }
+
+Test(lease_sources, each_file_with_a_secret_is_named_once)
+{
+	static const struct {
+		const char *keys;
+		const char *files; /* key=path, with a blank after each */
+	} rows[] = {
+		{ SECRET, "secret_file=/etc/detnat/radius.secret " },
+		{ "\"clients\":[{\"prefix\":\"192.0.2.0/24\",\"secret_file\":\"/a\"},{\"prefix\":\"198.51.100.0/24\","
+		  "\"secret_file\":\"/b\"}]",
+		  "clients[].secret_file=/a clients[].secret_file=/b " },
+		{ "\"clients\":[{\"prefix\":\"192.0.2.0/24\",\"secret_file\":\"/a\"}]," SECRET
+		  ",\"forward\":\"192.0.2.20:1813\",\"forward_secret_file\":\"/c\"",
+		  "clients[].secret_file=/a secret_file=/etc/detnat/radius.secret forward_secret_file=/c " },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[1024], found[256] = "";
+		const char *file, *key;
+		struct config *c;
+
+		snprintf(text, sizeof(text), LEASES("{" TYPE "," LISTEN ",%s}"), rows[i].keys);
+		c = config_of(text);
+		for (uint32_t n = 0; (file = config_lease_secret(&c->leases.source[0], n, &key)); n++)
+			snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s=%s ", key, file);
+		cr_expect_str_eq(found, rows[i].files);
+		config_free(c);
+	}
+}

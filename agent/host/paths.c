@@ -22,6 +22,7 @@ struct walk {
 	mode_t mode;  /* mode of the last directory made */
 	int at;	      /* the directory reached so far */
 	int links;    /* followed so far */
+	uid_t owner;  /* who may own a file beside those who are trusted; 0: nobody */
 	uid_t lesser; /* for root: the first other user who owns a part of the path; 0: none so far */
 	gid_t lesser_group;
 	char done[PATH_MAX]; /* its path, without a slash at the end */
@@ -78,9 +79,11 @@ static int check(const struct stat *st, const char *path, const struct walk *w, 
 {
 	bool reading = w->reading;
 	bool sticky = S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX;
+	bool owned = w->owner && st->st_uid == w->owner && S_ISREG(st->st_mode);
 	char user[ACCOUNT_NAME];
 
-	if (!path_trusts(st->st_uid) && !(reading && called_by(st->st_uid)) && !(w->rules && is_admin_user(st->st_uid)))
+	if (!owned && !path_trusts(st->st_uid) && !(reading && called_by(st->st_uid)) &&
+	    !(w->rules && is_admin_user(st->st_uid)))
 		return error_set(
 			err, -EPERM,
 			"%s belongs to uid %u (%s), mode %04o, which can change its contents; `chown root %s`, or "
@@ -339,11 +342,15 @@ int path_open_rules(const char *path, int flags, int *ret_fd, struct error *err)
 	return open_checked(&w, path, flags, ret_fd, err);
 }
 
-int path_open_secret(const char *path, int *ret_fd, struct stat *ret, struct error *err)
+int path_open_secret(const char *path, const char *user, int *ret_fd, struct stat *ret, struct error *err)
 {
+	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true };
 	struct error why = { 0 };
-	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, ret_fd, &why);
+	int r;
 
+	if (account_user(user, &w.owner, NULL))
+		w.owner = 0;
+	r = open_checked(&w, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, ret_fd, &why);
 	if (!r)
 		return fstat(*ret_fd, ret) ? error_set(err, -errno, "%s cannot be read: %s", path, strerror(errno)) : 0;
 	if (*why.text)
@@ -351,8 +358,7 @@ int path_open_secret(const char *path, int *ret_fd, struct stat *ret, struct err
 	if (r == -ENOENT)
 		return r;
 	if (r == -EACCES)
-		return error_set(err, r, "%s cannot be read by the agent (uid %u); `chown " AGENT_USER ": %s`", path,
-				 geteuid(), path);
+		return error_set(err, r, "%s cannot be read by uid %u; `chown %s: %s`", path, geteuid(), user, path);
 	return error_set(err, r, "%s cannot be opened: %s", path, strerror(-r));
 }
 

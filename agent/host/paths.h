@@ -32,10 +32,10 @@ int path_open_file(const char *path, int flags, int *ret_fd, struct error *err);
 int path_open_rules(const char *path, int flags, int *ret_fd, struct error *err);
 
 /*
- * The same for a file with a secret that the agent needs; *ret is its status. Other errors have a text, too, except
- * -ENOENT, with which the caller says how to make the file. err may be NULL.
+ * The same for a file with a secret that a user of detnat's programs needs, who may own it; *ret is its status. Other
+ * errors have a text, too, except -ENOENT, with which the caller says how to make the file. err may be NULL.
  */
-int path_open_secret(const char *path, int *ret_fd, struct stat *ret, struct error *err);
+int path_open_secret(const char *path, const char *user, int *ret_fd, struct stat *ret, struct error *err);
 
 /* Checks the part of a path that exists, the last name included; a missing part is no error. */
 int path_check(const char *path, struct error *err);

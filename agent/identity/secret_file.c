@@ -43,7 +43,7 @@ int secret_file_read(const char *path, struct radius_secret *ret, struct error *
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	ssize_t n;
-	int r = path_open_secret(path, &fd, &st, err);
+	int r = path_open_secret(path, LEASES_USER, &fd, &st, err);
 
 	if (r == -ENOENT)
 		return error_set(

@@ -41,7 +41,7 @@ int key_file_read(const char *path, uint8_t ret_key[static REPLICATION_KEY], str
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	ssize_t n;
-	int r = path_open_secret(path, &fd, &st, err);
+	int r = path_open_secret(path, AGENT_USER, &fd, &st, err);
 
 	if (r == -ENOENT)
 		return error_set(err, r,

@@ -105,7 +105,7 @@ static int give_secret(const char *path, uid_t agent, uid_t own, struct error *e
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	int r = path_open_secret(path, &fd, &st, err);
+	int r = path_open_secret(path, LEASES_USER, &fd, &st, err);
 
 	if (r || !S_ISREG(st.st_mode) || st.st_nlink != 1 || (st.st_uid && st.st_uid != agent))
 		return r == -ENOENT ? 0 : r;

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/user_groups.h"
 #include "config_fixture.h"
+#include "host/paths.h"
 #include "identity/secret_file.h"
 
 #define WITH(keys)                                                                      \
@@ -180,6 +182,29 @@ Test(secret_file, a_file_without_a_secret_or_that_all_may_read_is_refused_with_t
 	unlink(path);
 	cr_expect_eq(secret_file_read(path, &s, &err), -ENOENT);
 	cr_expect(strstr(err.text, "does not exist; write the secret"), "%s", err.text);
+}
+
+/* Root reads it, too: for -t, --prepare and the doctor. */
+Test(secret_file, a_secret_may_be_of_the_user_who_needs_it_and_of_nobody_else)
+{
+	struct stat st;
+	struct error err;
+	uid_t nobody;
+	int fd;
+
+	if (geteuid())
+		cr_skip("only root can give a file away");
+	make_file("hush", 0600);
+	cr_assert_eq(account_user("nobody", &nobody, NULL), 0);
+	cr_assert_eq(chown(path, nobody, (gid_t)-1), 0);
+	cr_assert_eq(path_open_secret(path, "nobody", &fd, &st, &err), 0, "%s", err.text);
+	close(fd);
+	cr_expect_eq(st.st_uid, nobody);
+	cr_expect_eq(path_open_secret(path, "root", &fd, &st, &err), -EPERM);
+	cr_expect_eq(path_open_secret(path, "no such user", &fd, &st, &err), -EPERM);
+	/* Whoever owns the directory chooses the file. */
+	cr_assert_eq(chown(directory, nobody, (gid_t)-1), 0);
+	cr_expect_eq(path_open_secret(path, "nobody", &fd, &st, &err), -EPERM);
 }
 
 Test(lease_sources, each_file_with_a_secret_is_named_once)

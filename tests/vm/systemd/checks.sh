@@ -117,7 +117,7 @@ desk_names_the_customer() {
     grep -q '01:02:00:00:00:00:02' /tmp/desk || { cat /tmp/desk; return 1; }
     desk 200 /api/evidence -H "$(as lea)" -d "case-1 $at 1.1.1.0:1060" || return 1
     [ "$(tar -t -f /tmp/desk | grep -c '^case-1/')" -gt 5 ] || { tar -t -f /tmp/desk; return 1; }
-    grep -q '"for":"lea"' /var/lib/detnat/desk/queries-*.jsonl && detnatctl history verify | grep -q "1 lines of the desk's queries"
+    grep -q '"for":"lea"' /var/lib/detnat-desk/queries-*.jsonl && detnatctl history verify | grep -q "1 lines of the desk's queries"
 }
 
 desk_is_confined() {
@@ -125,7 +125,7 @@ desk_is_confined() {
     expect "detnat-desk detnat-desk" stat -c '%U %G' "/proc/$pid/status" || return 1
     expect "CapEff: 0000000000000000" sh -c "grep CapEff: /proc/$pid/status | tr '\t' ' '" || return 1
     expect "detnat 750" stat -c '%U %a' /var/lib/detnat || return 1
-    expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat/desk || return 1
+    expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat-desk || return 1
     systemd-analyze security --no-pager --threshold=15 detnat-desk >/tmp/security || { cat /tmp/security; return 1; }
     echo "# systemd: $(tail -n 1 /tmp/security)"
 }
@@ -151,7 +151,7 @@ leases_come_back_after_a_kill() {
 desk_outlives_the_agent() {
     systemctl restart detnat || return 1
     wait_for customer_known || return 1
-    expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat/desk || return 1
+    expect "detnat-desk 750" stat -c '%U %a' /var/lib/detnat-desk || return 1
     desk_names_again=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     desk 200 /api/evidence -H "$(as lea)" -d "case-2 $desk_names_again 1.1.1.0:1060" || return 1
     detnatctl history verify >/dev/null && expect "detnat-leases 2750" stat -c '%U %a' /var/lib/detnat/leases

@@ -203,16 +203,6 @@ static void print_text(FILE *out, const char *key, const char *text)
 		fputs("null", out);
 }
 
-static void print_time(FILE *out, const char *key, int64_t t)
-{
-	char text[TIME_TEXT];
-
-	if (t == TIME_OPEN || t == TIME_NONE)
-		fprintf(out, ",\"%s\":null", key);
-	else
-		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
-}
-
 static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_addr)
 {
 	char addr[ADDR_TEXT];
@@ -227,8 +217,8 @@ static void print_holder(FILE *out, const struct lease_holder *h, uint32_t in_ad
 	print_text(out, "circuit", h->circuit);
 	fputc(',', out);
 	print_text(out, "session", h->session);
-	print_time(out, "from", h->from);
-	print_time(out, "to", h->to);
+	customer_print_time(out, "from", h->from);
+	customer_print_time(out, "to", h->to);
 	fprintf(out, ",\"end_assumed\":%s", h->to != TIME_OPEN && !h->ended ? "true" : "false");
 	if (h->doubt)
 		fprintf(out, ",\"in_addr\":\"%s\",\"doubt\":\"%s\"", addr_format(in_addr, addr),
@@ -283,7 +273,7 @@ void customer_print(FILE *out, const struct customers *c, const struct customer 
 		print_holders(out, "customers_after", found, true);
 		fprintf(out, ",\"others\":%s", a->others || a->more ? "true" : "false");
 		if (a->doubt == DOUBT_ERASED)
-			print_time(out, "erased", a->erased);
+			customer_print_time(out, "erased", a->erased);
 	}
 	fprintf(out, ",\"margin\":{\"seconds\":%" PRId64 ",\"same\":%s}", c->margin, found->same ? "true" : "false");
 }

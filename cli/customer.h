@@ -17,6 +17,17 @@ static inline const char *time_or(int64_t t, const char *open, char text[static 
 	return t == TIME_OPEN ? open : time_format(t, text);
 }
 
+/* ,"key":"time", or null for a time that is not known or has not come. */
+static inline void customer_print_time(FILE *out, const char *key, int64_t t)
+{
+	char text[TIME_TEXT];
+
+	if (t == TIME_OPEN || t == TIME_NONE)
+		fprintf(out, ",\"%s\":null", key);
+	else
+		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
+}
+
 /* Zero-initialised: customers are not asked for. */
 struct customers {
 	struct lease_days *days; /* NULL: not asked for */

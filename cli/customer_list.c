@@ -101,16 +101,6 @@ static const struct history_interval *mapping_of(const struct listing *x, uint32
 	return found;
 }
 
-static void print_time(FILE *out, const char *key, int64_t t)
-{
-	char text[TIME_TEXT];
-
-	if (t == TIME_NONE || t == TIME_OPEN)
-		fprintf(out, ",\"%s\":null", key);
-	else
-		fprintf(out, ",\"%s\":\"%s\"", key, time_format(t, text));
-}
-
 static void print_block(FILE *out, const struct history_interval *v, uint32_t in_addr)
 {
 	struct port_block b = { .port_hi = UINT16_MAX };
@@ -165,8 +155,8 @@ static int print_row(struct listing *x, const struct history_interval *v, uint32
 	if (*x->at->tenant)
 		fprintf(out, ",\"tenant\":\"%s\"", x->at->tenant);
 	print_block(out, v, in_addr);
-	print_time(out, "from", from);
-	print_time(out, "to", to);
+	customer_print_time(out, "from", from);
+	customer_print_time(out, "to", to);
 	fputc('}', out);
 	if (fclose(out))
 		return -ENOMEM;

@@ -6,7 +6,7 @@
 
 /*
  * UDP packets that a socket's buffer had no room for, of all sockets of the network namespace: the kernel's
- * RcvbufErrors. 0 if they are not to be had.
+ * RcvbufErrors. Returns 0 if it cannot be read.
  */
 uint64_t full_buffers(void);
 

@@ -138,13 +138,20 @@ static uint64_t sum_head(struct header h, const char *rest, size_t size)
 	return sum_of(sum_of(0, &h, sizeof(h)), rest, size);
 }
 
+/* An array of no elements may be NULL, which fwrite() does not take. */
+static void put(FILE *out, const void *array, size_t size, size_t n)
+{
+	if (n)
+		fwrite(array, size, n, out);
+}
+
 static int print(FILE *out, struct header *h, const struct lease_day *day, const struct lease_block *block)
 {
-	fwrite(h, sizeof(*h), 1, out);
-	fwrite(day->remark, sizeof(*day->remark), day->n_remarks, out);
-	fwrite(day->doubtful, sizeof(*day->doubtful), day->n_doubtful, out);
-	fwrite(block, sizeof(*block), h->n_blocks, out);
-	fwrite(day->row, sizeof(*day->row), day->n, out);
+	put(out, h, sizeof(*h), 1);
+	put(out, day->remark, sizeof(*day->remark), day->n_remarks);
+	put(out, day->doubtful, sizeof(*day->doubtful), day->n_doubtful);
+	put(out, block, sizeof(*block), h->n_blocks);
+	put(out, day->row, sizeof(*day->row), day->n);
 	return ferror(out) || fflush(out) ? -ENOMEM : 0;
 }
 

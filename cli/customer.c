@@ -19,8 +19,8 @@ int64_t customers_margin(const cJSON *args)
 /* Whether a directory has files of leases. */
 static bool has_leases(const char *dir)
 {
-	struct lease_names names = { 0 };
-	bool has = !lease_names_read(dir, &names, NULL) && names.n;
+	struct ledger_names names = { 0 };
+	bool has = !ledger_files_list(dir, LEDGER_LEASES, &names, NULL) && names.n;
 
 	free(names.name);
 	return has;

@@ -64,8 +64,8 @@ static int note_address(void *arg, const char *name, uint64_t number, const char
 static int find_addresses(struct listing *x, const char *dir, struct error *err)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct lease_names names = { 0 };
-	int r = lease_names_read(dir, &names, err);
+	struct ledger_names names = { 0 };
+	int r = ledger_files_list(dir, LEDGER_LEASES, &names, err);
 	size_t torn;
 
 	for (size_t i = 0; i < names.n && !r; i++) {
